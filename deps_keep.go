@@ -1,0 +1,35 @@
+//go:build keep
+
+package maas
+
+import (
+	_ "github.com/alecthomas/kong"
+	_ "github.com/bougou/go-ipmi/pkg/bmc"
+	_ "github.com/bougou/go-ipmi/pkg/client"
+	_ "github.com/bougou/go-ipmi/pkg/server"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/insomniacslk/dhcp/dhcpv4"
+	_ "github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+	_ "github.com/insomniacslk/dhcp/dhcpv6"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/mdlayher/packet"
+	_ "github.com/miekg/dns"
+	_ "github.com/pin/tftp/v3"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/stmcginnis/gofish"
+	_ "github.com/vishvananda/netlink"
+	_ "github.com/vmware/goipmi"
+	_ "go.uber.org/goleak"
+	_ "go4.org/netipx"
+	_ "golang.org/x/net/bpf"
+	_ "golang.org/x/net/icmp"
+	_ "golang.org/x/net/ipv4"
+	_ "golang.org/x/net/ipv6"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "modernc.org/sqlite"
+	_ "pgregory.net/rapid"
+)

@@ -1,0 +1,2 @@
+// Package maas is the root of gomaas.
+package maas
