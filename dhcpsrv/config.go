@@ -1,0 +1,39 @@
+package dhcpsrv
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Defaults for zero fields of [Config].
+const (
+	DefaultOfferHold = 30 * time.Second
+	DefaultWorkers   = 8
+	DefaultQueue     = 16384
+)
+
+// Config sets up a [Server]. The zero value works: leases in memory, no boot data, no probes.
+type Config struct {
+	Store LeaseStore   // nil = a MemStore: leases are forgotten when the process ends
+	Boot  BootSelector // nil = no boot data
+	// Events is called for every change of a lease: after it is durable and before the client hears of it, in the order of
+	// the commits, never concurrently. It is on the path of the packets: hand over and return. nil = nobody listens.
+	Events func(Event)
+	// Prober is asked before an address is offered to a client that does not hold it. nil = no probes.
+	Prober Prober
+	Log    *slog.Logger // Debug per packet, Info per change of state, Warn for what an operator should look at; nil = none
+
+	OfferHold time.Duration // how long an offered address is kept for its client; 0 = DefaultOfferHold, at least 1 s
+	Workers   int           // goroutines that handle packets, for each Serve; 0 = DefaultWorkers
+	Queue     int           // packets waiting for a worker, for each Serve; beyond it the oldest is dropped; 0 = DefaultQueue
+}
+
+// Prober finds out whether somebody uses an address that the server believes to be free.
+type Prober interface {
+	// Probe reports whether addr answers. link is the interface on which the subnet is local, or "" when it is behind a
+	// relay. It may block until ctx ends (a second at most) and is called by several goroutines at once. An error counts
+	// as "not in use": a broken probe must not stop the service.
+	Probe(ctx context.Context, link string, addr netip.Addr) (inUse bool, err error)
+}

@@ -1,0 +1,55 @@
+package dhcpsrv
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// LeaseState is the state of an address's latest lease.
+type LeaseState uint8
+
+// The states of a lease.
+const (
+	Bound       LeaseState = iota + 1 // held by the client until End
+	Ended                             // released or run out at End; remembered so that the client gets the same address again
+	Quarantined                       // found in use by somebody else; not given to anybody before End
+)
+
+var stateNames = [...]string{"unknown", "bound", "ended", "quarantined"}
+
+// String returns the state in lower case, such as "bound".
+func (s LeaseState) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return stateNames[0]
+}
+
+// MarshalText returns the state as String does.
+func (s LeaseState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Lease is the latest lease of one address. There is at most one per address.
+type Lease struct {
+	Addr        netip.Addr
+	State       LeaseState
+	MAC         net.HardwareAddr // chaddr of the client; empty for clients without one
+	ClientID    []byte           // option 61 as sent, type byte included; nil when not sent
+	Hostname    string           // name the client gave itself (options 81, 12), cleaned to letters, digits, '-' and '.'; may be ""
+	Subnet      string           // name of the subnet when the lease was given
+	Link        string           // interface the client was heard on
+	Relay       netip.Addr       // relay agent (giaddr); invalid for clients on the link itself
+	CircuitID   []byte           // option 82.1 as the relay sent it
+	VendorClass string           // option 60, at most 64 bytes
+	Start       time.Time        // when this client first got this address without a gap
+	End         time.Time        // when the lease, or the quarantine, ends; for Ended: when it did
+}
+
+// clone returns a copy that shares no memory with l.
+func (l Lease) clone() Lease {
+	l.MAC = bytes.Clone(l.MAC)
+	l.ClientID = bytes.Clone(l.ClientID)
+	l.CircuitID = bytes.Clone(l.CircuitID)
+	return l
+}

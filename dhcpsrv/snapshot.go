@@ -1,0 +1,91 @@
+package dhcpsrv
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Snapshot is all that a server serves from. Give it to [Server.Update] and do not change it, nor anything it points to,
+// afterwards. The zero value serves nobody.
+type Snapshot struct {
+	Subnets      []Subnet
+	Reservations []Reservation
+	Options      Options // site level: sent in every subnet unless something more specific has the same code
+}
+
+// Defaults for zero fields of a [Subnet].
+const (
+	DefaultLeaseTime      = 10 * time.Minute
+	DefaultQuarantineTime = time.Hour
+)
+
+// Subnet is one IPv4 subnet with what its clients are told.
+type Subnet struct {
+	Name   string       // unique in the snapshot; named in errors, leases and explanations
+	Prefix netip.Prefix // must not overlap another subnet's
+
+	// Link is the interface on which the subnet is local; "" = its clients are reached only by relay.
+	Link string
+	// Segment names the broadcast domain (VLAN). A client heard on one subnet of a segment may get an address of any
+	// other: they share the wire. "" = subnets with the same Link share a segment, and one without Link is alone.
+	Segment string
+	// Server is this server's address towards the subnet: option 54, and siaddr unless the boot answer names another.
+	Server netip.Addr
+
+	Pools   []Pool       // dynamic ranges; none = only reserved clients are served
+	Routers []netip.Addr // option 3
+	DNS     []netip.Addr // option 6
+	NTP     []netip.Addr // option 42
+	Domain  string       // option 15
+	Search  []string     // option 119
+	Routes  []Route      // option 121; the first router is added as the default route, since clients then ignore option 3
+	MTU     int          // option 26; 0 = not sent, else 68..65535
+
+	LeaseTime      time.Duration // 0 = DefaultLeaseTime; a client may ask for less, never for more
+	BootLeaseTime  time.Duration // for network-boot firmware; 0 = LeaseTime
+	QuarantineTime time.Duration // how long an address found in use is left alone; 0 = DefaultQuarantineTime
+
+	// ByClientID makes option 61 the identity of a client that sends it, as RFC 2131 has it. The zero value goes by the
+	// link address, so that firmware, installer and system of one machine, whose client identifiers differ, get one lease.
+	ByClientID bool
+	// NotAuthoritative: another server may serve this subnet, so requests for leases that this server does not know are
+	// left unanswered. Otherwise such a lease is granted when the address is free in a pool, and refused when not.
+	NotAuthoritative bool
+	// RapidCommit answers a DISCOVER that carries option 80 with an ACK (RFC 4039). Only for the sole server of a link.
+	RapidCommit bool
+
+	Options Options // subnet level; wins over the fields above
+}
+
+// Pool is a range of addresses given out dynamically.
+type Pool struct {
+	First, Last netip.Addr // inclusive, inside the subnet's prefix, without its network and broadcast address
+	Options     Options    // for clients with an address of this pool; wins over the subnet's
+}
+
+// Route is one classless static route (RFC 3442).
+type Route struct {
+	Dest netip.Prefix
+	Via  netip.Addr // 0.0.0.0 = on the link
+}
+
+// Reservation binds a client to an address, a name or options.
+type Reservation struct {
+	Name string // for errors and explanations; "" = the MAC or client identifier
+
+	// The client: by link address, by option 61, or both (either matches; the client identifier first).
+	MAC      net.HardwareAddr
+	ClientID []byte
+	// Aliases are further link addresses of the same client, such as the members of a bond: whichever of them asks gets
+	// the reservation, one at a time.
+	Aliases []net.HardwareAddr
+
+	// Subnet limits a reservation without Addr to one subnet by name; "" = any. With Addr it may be left empty.
+	Subnet string
+	// Addr is the client's address, inside or outside the pools. Invalid = a pool address; the rest still applies.
+	Addr netip.Addr
+
+	Hostname string  // option 12
+	Options  Options // host level; wins over all others
+}
