@@ -1,0 +1,77 @@
+package rpc
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// A Caller calls methods of the other side with one JSON document each way. [Do] is the typed way to use it.
+type Caller interface {
+	Call(ctx context.Context, method string, in []byte) ([]byte, error)
+}
+
+// Do calls a method and decodes its answer. Errors of the other side come back as [*Error].
+func Do[Out, In any](ctx context.Context, c Caller, method string, in In) (Out, error) {
+	var out Out
+	body, err := json.Marshal(in)
+	if err != nil {
+		return out, fmt.Errorf("rpc: %s: encode arguments: %w", method, err)
+	}
+	answer, err := c.Call(ctx, method, body)
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(answer, &out); err != nil {
+		return out, fmt.Errorf("rpc: %s: decode answer: %w", method, err)
+	}
+	return out, nil
+}
+
+// Methods is what one side offers to be called. The zero value offers nothing. Its methods may be called concurrently.
+type Methods struct {
+	mu    sync.RWMutex // guards following
+	table map[string]func(context.Context, []byte) ([]byte, error)
+}
+
+// Offer adds a method. A name that is offered twice answers as the later one says.
+func Offer[In, Out any](m *Methods, method string, handle func(context.Context, In) (Out, error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.table == nil {
+		m.table = map[string]func(context.Context, []byte) ([]byte, error){}
+	}
+	m.table[method] = func(ctx context.Context, body []byte) ([]byte, error) {
+		var in In
+		if err := json.Unmarshal(body, &in); err != nil {
+			return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
+		}
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(out)
+	}
+}
+
+// Call runs an offered method in the caller's goroutine. A panic in it becomes an error.
+func (m *Methods) Call(ctx context.Context, method string, in []byte) (out []byte, err error) {
+	m.mu.RLock()
+	handle := m.table[method]
+	m.mu.RUnlock()
+	if handle == nil {
+		return nil, encodeError(method, ErrUnknownMethod)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			out, err = nil, encodeError(method, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+	}()
+	out, err = handle(ctx, in)
+	if err != nil {
+		return nil, encodeError(method, err)
+	}
+	return out, nil
+}

@@ -1,0 +1,68 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+// ErrUnavailable is what a call returns when the other side cannot be reached now. Trying again later may help.
+var ErrUnavailable = errors.New("unavailable")
+
+// ErrUnknownMethod is what a call returns when the other side does not offer the method.
+var ErrUnknownMethod = errors.New("unknown method")
+
+// ErrInvalid is what a call returns when the other side refuses the arguments.
+var ErrInvalid = errors.New("invalid argument")
+
+// codes maps the causes that survive a call to the names that travel. The first match wins.
+var codes = []struct {
+	name  string
+	cause error
+}{
+	{"not-found", fs.ErrNotExist},
+	{"exists", fs.ErrExist},
+	{"permission", fs.ErrPermission},
+	{"deadline", context.DeadlineExceeded},
+	{"canceled", context.Canceled},
+	{"unavailable", ErrUnavailable},
+	{"unknown-method", ErrUnknownMethod},
+	{"invalid", ErrInvalid},
+}
+
+// An Error is a failure reported by the other side of a call. errors.Is finds the cause by its code: fs.ErrNotExist,
+// fs.ErrExist, fs.ErrPermission, context.DeadlineExceeded, context.Canceled and this package's sentinels.
+type Error struct {
+	// Method is what was called.
+	Method string
+	// Code names the cause, empty for one that has no code.
+	Code string
+	// Message is the text of the error on the other side.
+	Message string
+}
+
+// Error returns the method and the message.
+func (e *Error) Error() string { return fmt.Sprintf("rpc: %s: %s", e.Method, e.Message) }
+
+// Is reports whether target is the cause that the code stands for.
+func (e *Error) Is(target error) bool {
+	for _, c := range codes {
+		if c.name == e.Code {
+			return target == c.cause
+		}
+	}
+	return false
+}
+
+// encodeError makes an error ready to travel.
+func encodeError(method string, err error) *Error {
+	e := &Error{Method: method, Message: err.Error()}
+	for _, c := range codes {
+		if errors.Is(err, c.cause) {
+			e.Code = c.name
+			break
+		}
+	}
+	return e
+}

@@ -1,0 +1,161 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// A Conn is a rack's open connection to one region. Its methods may be called concurrently; each ends when its context
+// does, and with an error that is [ErrUnavailable] when the connection is lost.
+type Conn interface {
+	Caller
+	// Next waits for the update that leads from the position onwards, see [State.Next].
+	Next(ctx context.Context, topic string, from Position) (Update, error)
+	// Deliver hands facts to the region and returns once it has taken them for good.
+	Deliver(ctx context.Context, facts []Fact) error
+	// Accept lets the region call the methods until ctx ends or the connection is lost.
+	Accept(ctx context.Context, m *Methods) error
+}
+
+// A Topic is one subscription of a rack.
+type Topic struct {
+	Name string
+	// Apply makes the rack serve the objects, which are the whole content of the topic and on disk already. The map is
+	// Apply's own. It is called from one goroutine per topic, first for what the disk holds, then for each update. An
+	// error is logged and leaves the rack serving what it served before.
+	Apply func(ctx context.Context, objects map[string][]byte) error
+}
+
+// RackConfig is what a rack is made of.
+type RackConfig struct {
+	// Replica keeps state on disk. Required.
+	Replica *Replica
+	// Outbox keeps facts on disk. Required.
+	Outbox *Outbox
+	// Topics are what the rack subscribes to.
+	Topics []Topic
+	// Methods is what the region may call. Nil offers nothing.
+	Methods *Methods
+	// Dial connects to a region. It is called again, with growing pauses of up to MaxPause, whenever the connection ends.
+	Dial func(ctx context.Context) (Conn, error)
+	// MaxPause is the longest wait between attempts to connect. Zero means 5 s.
+	MaxPause time.Duration
+	// Log receives connection changes and refused state. Nil discards.
+	Log *slog.Logger
+}
+
+// A Rack is the side of rpc that serves state.
+type Rack struct{ cfg RackConfig }
+
+// NewRack checks the configuration. It starts nothing.
+func NewRack(cfg RackConfig) (*Rack, error) {
+	if cfg.Replica == nil || cfg.Outbox == nil || cfg.Dial == nil {
+		return nil, errors.New("rpc: a rack needs Replica, Outbox and Dial")
+	}
+	for _, t := range cfg.Topics {
+		if t.Name == "" || t.Apply == nil {
+			return nil, fmt.Errorf("rpc: topic %q needs a name and Apply", t.Name)
+		}
+	}
+	if cfg.Methods == nil {
+		cfg.Methods = &Methods{}
+	}
+	if cfg.MaxPause == 0 {
+		cfg.MaxPause = 5 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Rack{cfg: cfg}, nil
+}
+
+// Restore applies every topic that is on disk, so that the rack serves before any region answers. The first topic that
+// cannot be applied ends it with an error.
+func (r *Rack) Restore(ctx context.Context) error {
+	for _, t := range r.cfg.Topics {
+		if r.cfg.Replica.Position(t.Name) == (Position{}) {
+			continue
+		}
+		if err := t.Apply(ctx, r.cfg.Replica.Objects(t.Name)); err != nil {
+			return fmt.Errorf("rpc: restore %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+// Serve keeps the rack connected until ctx ends, then returns nil.
+func (r *Rack) Serve(ctx context.Context) error {
+	pause := time.Duration(0)
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := r.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		r.cfg.Log.Warn("connection to the region ended", "err", err)
+		if time.Since(started) > r.cfg.MaxPause {
+			pause = 0
+		}
+		pause = min(max(2*pause, 100*time.Millisecond), r.cfg.MaxPause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// session runs one connection until anything about it fails.
+func (r *Rack) session(ctx context.Context) error {
+	conn, err := r.cfg.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	r.cfg.Log.Info("connected to the region")
+	g, ctx := errgroup.WithContext(ctx)
+	for _, t := range r.cfg.Topics {
+		g.Go(func() error { return r.follow(ctx, conn, t) })
+	}
+	g.Go(func() error { return r.send(ctx, conn) })
+	g.Go(func() error { return conn.Accept(ctx, r.cfg.Methods) })
+	return g.Wait()
+}
+
+// follow brings one topic up to date again and again: disk first, then the server.
+func (r *Rack) follow(ctx context.Context, conn Conn, t Topic) error {
+	for {
+		u, err := conn.Next(ctx, t.Name, r.cfg.Replica.Position(t.Name))
+		if err != nil {
+			return err
+		}
+		if err := r.cfg.Replica.Apply(u); err != nil {
+			return err
+		}
+		if err := t.Apply(ctx, r.cfg.Replica.Objects(t.Name)); err != nil {
+			r.cfg.Log.Error("state refused, still serving the last", "topic", t.Name, "revision", u.Position.Revision, "err", err)
+		}
+	}
+}
+
+// deliverBatch is how many facts travel at once.
+const deliverBatch = 512
+
+func (r *Rack) send(ctx context.Context, conn Conn) error {
+	for {
+		facts, err := r.cfg.Outbox.Next(ctx, deliverBatch)
+		if err != nil {
+			return err
+		}
+		if err := conn.Deliver(ctx, facts); err != nil {
+			return err
+		}
+		if err := r.cfg.Outbox.Ack(facts[len(facts)-1].Seq); err != nil {
+			return err
+		}
+	}
+}

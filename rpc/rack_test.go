@@ -1,0 +1,183 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomaas/maas/rpc"
+)
+
+// site is a region and a rack named "rack" in one process, over the loopback.
+type site struct {
+	region  *rpc.Region
+	rack    *rpc.Rack
+	outbox  *rpc.Outbox
+	methods rpc.Methods // of the rack
+
+	mu    sync.Mutex // guards following
+	dns   map[string]string
+	facts []string
+	fail  error // what the region says to facts
+}
+
+func newSite(t *testing.T, dir string) *site {
+	t.Helper()
+	s := &site{}
+	var regionMethods rpc.Methods
+	rpc.Offer(&regionMethods, "find", func(_ context.Context, name string) (string, error) {
+		if name != "known" {
+			return "", &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
+		}
+		return "yes", nil
+	})
+	s.region = rpc.NewRegion(rpc.RegionConfig{Facts: s.take, Methods: &regionMethods})
+	replica, err := rpc.OpenReplica(filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { replica.Close() })
+	s.outbox = openOutbox(t, rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
+	s.rack, err = rpc.NewRack(rpc.RackConfig{
+		Replica: replica, Outbox: s.outbox, Methods: &s.methods,
+		Topics: []rpc.Topic{{Name: "dns", Apply: s.apply}},
+		Dial:   rpc.Loopback(s.region, "rack"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *site) apply(_ context.Context, objects map[string][]byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dns = map[string]string{}
+	for k, v := range objects {
+		s.dns[k] = string(v)
+	}
+	return nil
+}
+
+func (s *site) take(_ context.Context, rack string, facts []rpc.Fact) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range facts {
+		s.facts = append(s.facts, rack+" "+f.Kind+" "+string(f.Data))
+	}
+	return s.fail
+}
+
+func (s *site) serve(t *testing.T) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.rack.Serve(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	}
+}
+
+func TestStateReachesTheRackAndOutlivesTheRegion(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, dir)
+		defer s.serve(t)()
+		s.region.State("rack").Set("dns", values("a", "1", "b", "2"))
+		synctest.Wait()
+		s.region.State("rack").Change("dns", values("a", "10"), []string{"b"})
+		synctest.Wait()
+		if diff := cmp.Diff(map[string]string{"a": "10"}, s.dns); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+
+	s := newSite(t, dir) // a new process, and no region answers
+	if err := s.rack.Restore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"a": "10"}, s.dns); diff != "" {
+		t.Errorf("from disk (-want +got):\n%s", diff)
+	}
+}
+
+func TestFactsAreOfferedAgainUntilTaken(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, dir)
+		s.fail = errors.New("database is away")
+		defer s.serve(t)()
+		add(t, s.outbox, "lease", "x")
+		synctest.Wait()
+		if n, _ := s.outbox.Pending(); n != 1 {
+			t.Fatalf("%d facts wait, want the refused one", n)
+		}
+		s.mu.Lock()
+		s.fail, s.facts = nil, nil
+		s.mu.Unlock()
+		for { // virtual time passes until the rack has tried again
+			s.mu.Lock()
+			n := len(s.facts)
+			s.mu.Unlock()
+			if n > 0 {
+				break
+			}
+			time.Sleep(100 * time.Millisecond) // of the bubble, not of the clock
+		}
+		synctest.Wait()
+		if diff := cmp.Diff([]string{`rack lease "x"`}, s.facts); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if n, _ := s.outbox.Pending(); n != 0 {
+			t.Errorf("%d facts wait", n)
+		}
+	})
+}
+
+func TestCallsKeepTheMeaningOfErrors(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, dir)
+		rpc.Offer(&s.methods, "double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+		rpc.Offer(&s.methods, "panic", func(context.Context, int) (int, error) { panic("broken") })
+		caller := s.region.Rack("rack")
+		if _, err := rpc.Do[int](t.Context(), caller, "double", 2); !errors.Is(err, rpc.ErrUnavailable) {
+			t.Errorf("before the rack is there: %v", err)
+		}
+		stop := s.serve(t)
+		synctest.Wait()
+		if n, err := rpc.Do[int](t.Context(), caller, "double", 2); n != 4 || err != nil {
+			t.Errorf("double: %d, %v", n, err)
+		}
+		if _, err := rpc.Do[int](t.Context(), caller, "triple", 2); !errors.Is(err, rpc.ErrUnknownMethod) {
+			t.Errorf("unknown method: %v", err)
+		}
+		if _, err := rpc.Do[int](t.Context(), caller, "double", "two"); !errors.Is(err, rpc.ErrInvalid) {
+			t.Errorf("wrong argument: %v", err)
+		}
+		if _, err := rpc.Do[int](t.Context(), caller, "panic", 1); err == nil {
+			t.Error("a panic must become an error")
+		}
+		stop()
+		if _, err := rpc.Do[int](t.Context(), caller, "double", 2); !errors.Is(err, rpc.ErrUnavailable) {
+			t.Errorf("after the rack left: %v", err)
+		}
+
+		conn, err := rpc.Loopback(s.region, "rack")(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rpc.Do[string](t.Context(), conn, "find", "unknown"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("find: %v", err)
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// RegionConfig is what a region offers to its racks.
+type RegionConfig struct {
+	// Facts takes facts of a rack, in order. It must be idempotent by (rack, Seq), since a fact may come again after a
+	// lost connection. When it returns an error the same facts are offered again later. Nil discards them.
+	Facts func(ctx context.Context, rack string, facts []Fact) error
+	// Methods is what racks may call. Nil offers nothing.
+	Methods *Methods
+}
+
+// A Region is the side of rpc that owns state. Its methods may be called concurrently.
+type Region struct {
+	cfg    RegionConfig
+	mu     sync.Mutex // guards following
+	states map[string]*State
+	racks  map[string]*attached
+}
+
+// attached is a connected rack. Its identity, not its name, is what a connection removes when it ends.
+type attached struct{ caller Caller }
+
+// NewRegion returns a region without racks.
+func NewRegion(cfg RegionConfig) *Region {
+	if cfg.Methods == nil {
+		cfg.Methods = &Methods{}
+	}
+	return &Region{cfg: cfg, states: map[string]*State{}, racks: map[string]*attached{}}
+}
+
+// State returns what the named rack is to serve, made empty at first use.
+func (r *Region) State(rack string) *State {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.states[rack]
+	if s == nil {
+		s = NewState()
+		r.states[rack] = s
+	}
+	return s
+}
+
+// Racks returns the names of the racks that are connected, sorted.
+func (r *Region) Racks() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.racks))
+}
+
+// Rack returns a caller for the methods of a rack. Its calls fail with [ErrUnavailable] while the rack is not connected.
+func (r *Region) Rack(name string) Caller { return rackCaller{region: r, name: name} }
+
+type rackCaller struct {
+	region *Region
+	name   string
+}
+
+func (c rackCaller) Call(ctx context.Context, method string, in []byte) ([]byte, error) {
+	c.region.mu.Lock()
+	a := c.region.racks[c.name]
+	c.region.mu.Unlock()
+	if a == nil {
+		return nil, encodeError(method, fmt.Errorf("rack %s is not connected: %w", c.name, ErrUnavailable))
+	}
+	return a.caller.Call(ctx, method, in)
+}
+
+// attach makes a rack callable until the returned function is called. A rack that connects again replaces itself.
+func (r *Region) attach(name string, c Caller) (detach func()) {
+	a := &attached{caller: c}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.racks[name] = a
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.racks[name] == a {
+			delete(r.racks, name)
+		}
+	}
+}
+
+func (r *Region) deliver(ctx context.Context, rack string, facts []Fact) error {
+	if r.cfg.Facts == nil {
+		return nil
+	}
+	return r.cfg.Facts(ctx, rack, facts)
+}

@@ -1,0 +1,178 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// A Position says how much of a topic a rack has. The zero Position has nothing.
+type Position struct {
+	// Epoch names one life of the region's [State]. Revisions of different epochs cannot be compared, so a rack that
+	// comes with another epoch gets the whole topic.
+	Epoch string `json:"epoch,omitempty"`
+	// Revision counts changes within the epoch.
+	Revision uint64 `json:"revision,omitempty"`
+}
+
+// An Object is one keyed piece of a topic's state.
+type Object struct {
+	Key     string `json:"key"`
+	Value   []byte `json:"value,omitempty"`
+	Deleted bool   `json:"deleted,omitempty"`
+}
+
+// An Update brings a topic from one position to a later one. Its objects are applied together or not at all.
+type Update struct {
+	Topic string `json:"topic"`
+	// Position is where the topic stands once the update is applied.
+	Position Position `json:"position"`
+	// Whole means that Objects is everything: keys that are not named are gone.
+	Whole bool `json:"whole,omitempty"`
+	// Objects are sorted by key, each key once.
+	Objects []Object `json:"objects"`
+}
+
+// maxTombstones bounds how many deletions a topic remembers. A rack that is further behind gets the whole topic.
+const maxTombstones = 4096
+
+// State is what a region wants one rack to serve: keyed objects in topics, each change numbered. The zero State is not
+// usable; make one with [NewState]. Its methods may be called concurrently.
+type State struct {
+	epoch  string
+	mu     sync.Mutex // guards following
+	topics map[string]*topic
+}
+
+type topic struct {
+	revision uint64
+	objects  map[string]stored
+	gone     map[string]uint64 // deleted key → revision of the deletion
+	floor    uint64            // deletions up to here are forgotten
+	changed  chan struct{}     // closed at the next change
+}
+
+type stored struct {
+	value    []byte
+	revision uint64
+}
+
+// NewState returns an empty state in a new epoch.
+func NewState() *State {
+	return &State{epoch: rand.Text(), topics: map[string]*topic{}}
+}
+
+// topic returns the named topic, made when new. s.mu is held.
+func (s *State) topic(name string) *topic {
+	t := s.topics[name]
+	if t == nil {
+		t = &topic{objects: map[string]stored{}, gone: map[string]uint64{}, changed: make(chan struct{})}
+		s.topics[name] = t
+	}
+	return t
+}
+
+// Set makes objects the whole content of the topic. Only what differs becomes a change; when nothing does, the revision
+// stays. The values must not be modified afterwards. It returns the topic's position.
+func (s *State) Set(name string, objects map[string][]byte) Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.topic(name)
+	var deletes []string
+	for key := range t.objects {
+		if _, keep := objects[key]; !keep {
+			deletes = append(deletes, key)
+		}
+	}
+	return s.change(t, objects, deletes)
+}
+
+// Change puts the upserts and removes the deletes as one change, in time proportional to them alone. Upserts that equal
+// what is there and deletes of absent keys are no change.
+func (s *State) Change(name string, upserts map[string][]byte, deletes []string) Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.change(s.topic(name), upserts, deletes)
+}
+
+func (s *State) change(t *topic, upserts map[string][]byte, deletes []string) Position {
+	next := t.revision + 1
+	changed := t.revision == 0 // a topic that was set, even to nothing, exists for its readers
+	for key, value := range upserts {
+		if old, ok := t.objects[key]; ok && bytes.Equal(old.value, value) {
+			continue
+		}
+		t.objects[key] = stored{value: value, revision: next}
+		delete(t.gone, key)
+		changed = true
+	}
+	for _, key := range deletes {
+		if _, ok := t.objects[key]; ok {
+			delete(t.objects, key)
+			t.gone[key] = next
+			changed = true
+		}
+	}
+	if changed {
+		t.revision = next
+		t.forget()
+		close(t.changed)
+		t.changed = make(chan struct{})
+	}
+	return Position{Epoch: s.epoch, Revision: t.revision}
+}
+
+// forget drops all tombstones once there are too many; readers from before then start over.
+func (t *topic) forget() {
+	if len(t.gone) > maxTombstones {
+		clear(t.gone)
+		t.floor = t.revision
+	}
+}
+
+// Next waits until the topic is past from and returns the update that leads from there to now. It returns an error only
+// when ctx ends.
+func (s *State) Next(ctx context.Context, name string, from Position) (Update, error) {
+	for {
+		s.mu.Lock()
+		t := s.topic(name)
+		changed := t.changed
+		if t.revision > 0 && (from.Epoch != s.epoch || from.Revision != t.revision) {
+			u := s.update(name, t, from)
+			s.mu.Unlock()
+			return u, nil
+		}
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Update{}, ctx.Err()
+		}
+	}
+}
+
+func (s *State) update(name string, t *topic, from Position) Update {
+	u := Update{Topic: name, Position: Position{Epoch: s.epoch, Revision: t.revision}}
+	u.Whole = from.Epoch != s.epoch || from.Revision < t.floor || from.Revision > t.revision
+	since := from.Revision
+	if u.Whole {
+		since = 0
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.objects)) {
+		if o := t.objects[key]; o.revision > since {
+			u.Objects = append(u.Objects, Object{Key: key, Value: o.value})
+		}
+	}
+	if !u.Whole {
+		for _, key := range slices.Sorted(maps.Keys(t.gone)) {
+			if t.gone[key] > since {
+				u.Objects = append(u.Objects, Object{Key: key, Deleted: true})
+			}
+		}
+		slices.SortFunc(u.Objects, func(a, b Object) int { return bytes.Compare([]byte(a.Key), []byte(b.Key)) })
+	}
+	return u
+}
