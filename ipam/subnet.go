@@ -1,0 +1,124 @@
+package ipam
+
+import (
+	"net/netip"
+	"regexp"
+	"strconv"
+)
+
+// RDNSMode says which reverse DNS zones are made for a subnet. The zero value
+// is the default.
+type RDNSMode uint8
+
+const (
+	RDNSRFC2317  RDNSMode = iota // reverse zone, and a classless delegation (RFC 2317) for small subnets
+	RDNSEnabled                  // reverse zone only
+	RDNSDisabled                 // none
+)
+
+// String returns "rfc2317", "enabled" or "disabled".
+func (m RDNSMode) String() string {
+	switch m {
+	case RDNSRFC2317:
+		return "rfc2317"
+	case RDNSEnabled:
+		return "enabled"
+	case RDNSDisabled:
+		return "disabled"
+	}
+	return "rdns-mode-" + strconv.Itoa(int(m))
+}
+
+// Subnet is an IPv4 or IPv6 network on a VLAN.
+type Subnet struct {
+	ID          int64
+	Name        string // up to 255 of letters, digits, space and . : / _ -; "" becomes the prefix
+	Description string
+	VLANID      int64
+	Prefix      netip.Prefix // masked; no two subnets of a site overlap
+	Gateway     netip.Addr   // in Prefix, or an fe80:: address on IPv6; zero = none
+	DNSServers  []netip.Addr // told to clients after MAAS' own; may lie outside Prefix
+	RDNS        RDNSMode
+
+	// Unmanaged subnets are run by somebody else: MAAS serves no DHCP there
+	// and gives out addresses only inside reserved ranges, whose meaning is
+	// so the opposite of that on a managed subnet.
+	Unmanaged bool
+	// DenyDNS keeps clients here from using MAAS' DNS (allow_dns=false).
+	DenyDNS bool
+	// DenyProxy keeps clients here from using MAAS' proxy (allow_proxy=false).
+	DenyProxy bool
+	// ActiveDiscovery lets racks scan the subnet for unknown neighbours.
+	ActiveDiscovery bool
+	// DisabledBootMethods are boot methods refused here, by name such as "uefi_amd64_tftp".
+	DisabledBootMethods []string
+}
+
+var subnetName = regexp.MustCompile(`^[.: \w/-]+$`)
+
+// Validate checks the subnet by itself; overlap with others is CheckOverlap.
+func (s Subnet) Validate() error {
+	name := s.String()
+	switch {
+	case !s.Prefix.IsValid():
+		return invalid("subnet", name, "cidr", "is missing; write network/length such as 10.0.0.0/24")
+	case s.Prefix != s.Prefix.Masked():
+		return invalid("subnet", name, "cidr", "has host bits set; write "+s.Prefix.Masked().String())
+	case s.Prefix.Bits() == 0:
+		return invalid("subnet", name, "cidr", "must be longer than /0")
+	case s.Prefix.Addr().Is4In6():
+		return invalid("subnet", name, "cidr", "is IPv4 mapped into IPv6; write it as IPv4")
+	case len(s.Name) > 255:
+		return invalid("subnet", name, "name", "is longer than 255 characters")
+	case s.Name != "" && !subnetName.MatchString(s.Name):
+		return invalid("subnet", name, "name", "may hold letters, digits, space and . : / _ - only")
+	case s.RDNS > RDNSDisabled:
+		return invalid("subnet", name, "rdns_mode", "is not a known mode")
+	}
+	if s.Gateway.IsValid() && !s.gatewayFits() {
+		return &RefusedError{Reason: OutsideSubnet, Subject: "gateway " + s.Gateway.String(), Subnet: s.Prefix}
+	}
+	for _, d := range s.DNSServers {
+		if !d.IsValid() || d.IsUnspecified() || d.IsMulticast() {
+			return invalid("subnet", name, "dns_servers", d.String()+" is not an address of a server")
+		}
+	}
+	return nil
+}
+
+func (s Subnet) gatewayFits() bool {
+	if s.Prefix.Contains(s.Gateway) {
+		return true
+	}
+	return s.Prefix.Addr().Is6() && s.Gateway.Is6() && s.Gateway.IsLinkLocalUnicast()
+}
+
+// String returns the subnet's name, else its prefix.
+func (s Subnet) String() string {
+	if s.Name != "" || !s.Prefix.IsValid() {
+		return s.Name
+	}
+	return s.Prefix.String()
+}
+
+// CheckOverlap refuses a subnet whose prefix overlaps one of others; an entry
+// with the same non-zero ID is the subnet itself and is skipped.
+func CheckOverlap(s Subnet, others []Subnet) error {
+	for _, o := range others {
+		if s.ID != 0 && o.ID == s.ID {
+			continue
+		}
+		if s.Prefix.Overlaps(o.Prefix) {
+			return &RefusedError{Reason: Overlap, Subject: "subnet " + s.Prefix.String(), Subnet: s.Prefix, With: "subnet " + label(o.Name, o.Prefix)}
+		}
+	}
+	return nil
+}
+
+// label writes "name (10.0.0.0/24)", or just the prefix where the name says no more.
+func label(name string, p netip.Prefix) string {
+	if name == "" || name == p.String() {
+		return p.String()
+	}
+	return name + " (" + p.String() + ")"
+}
