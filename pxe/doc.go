@@ -1,0 +1,2 @@
+// Package pxe boots machines over the network.
+package pxe

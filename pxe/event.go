@@ -1,0 +1,54 @@
+package pxe
+
+import (
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Stage is the part of a boot that an event belongs to.
+type Stage string
+
+// The stages, in the order of a boot.
+const (
+	StageLoader  Stage = "loader"  // firmware fetched a boot loader or one of its parts
+	StageConfig  Stage = "config"  // a loader fetched its script or configuration
+	StageKernel  Stage = "kernel"  // the kernel of the profile
+	StageInitrd  Stage = "initrd"  // an initrd of the profile
+	StageFile    Stage = "file"    // any other file
+	StageRunning Stage = "running" // the started system reported back
+)
+
+// Event tells of one finished request of a machine.
+type Event struct {
+	Time     time.Time        `json:"time"` // when the request ended
+	Stage    Stage            `json:"stage"`
+	MAC      net.HardwareAddr `json:"mac,omitempty"` // nil when the client could not be identified
+	UUID     string           `json:"uuid,omitempty"`
+	Addr     netip.Addr       `json:"addr"`
+	Server   netip.Addr       `json:"server"` // this server's address, invalid when unknown
+	Arch     Arch             `json:"arch"`   // ArchUnknown when not told
+	Method   string           `json:"method,omitempty"`
+	Profile  string           `json:"profile,omitempty"` // name of the profile a config was made from
+	Path     string           `json:"path"`              // as requested
+	Proto    string           `json:"proto"`             // "tftp" or "http"
+	Size     int64            `json:"size"`              // of the whole file; -1 when unknown
+	Bytes    int64            `json:"bytes"`             // that reached the client (TFTP) or its socket (HTTP)
+	Duration time.Duration    `json:"duration"`
+
+	BlockSize   int           `json:"block_size,omitempty"`  // TFTP, bytes
+	WindowSize  int           `json:"window_size,omitempty"` // TFTP, blocks
+	Retransmits int           `json:"retransmits,omitempty"` // TFTP, packets sent again
+	Timeouts    int           `json:"timeouts,omitempty"`    // TFTP, retransmission timer runs
+	RTT         time.Duration `json:"rtt,omitempty"`         // TFTP, smoothed round trip
+
+	// Absent says that the file does not exist and that this is a normal
+	// answer: an optional part of a loader, or a machine without a profile.
+	Absent bool `json:"absent,omitempty"`
+	// Probe says that the client only asked for the size (TFTP tsize, HTTP HEAD).
+	Probe bool `json:"probe,omitempty"`
+	// Err is why the request failed, empty when it did not.
+	Err string `json:"err,omitempty"`
+	// Body is what the started system sent with its report, at most 64 KiB.
+	Body []byte `json:"body,omitempty"`
+}

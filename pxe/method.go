@@ -1,0 +1,70 @@
+package pxe
+
+import (
+	"net"
+	"net/netip"
+)
+
+// Method is one way to network boot: which firmware it is for, what that is
+// handed, and what its loader then asks for. Methods are data; the first of a
+// table that matches a client is used.
+type Method struct {
+	Name string // such as "uefi-amd64-pxe"
+
+	// Arch, UserClass and VendorClass select clients: any of the architecture
+	// types (none listed means all), the user class (option 77) exactly, and a
+	// prefix of the vendor class (option 60). Empty matches everything.
+	Arch        []Arch
+	UserClass   string
+	VendorClass string
+
+	// Loader is the first file, by its name in Config.Loaders. Empty means that
+	// the client is a loader already and is handed its configuration.
+	Loader string
+	// Proto is how the first file is fetched: TFTP or HTTP.
+	Proto Proto
+	// Config is the language of the configuration the loader reads.
+	Config Language
+	// Configs are the names it asks for, in order, with {mac}, {uuid} and
+	// {arch} in place of what varies. They document the method and drive
+	// simulated machines; the server answers these names for every method.
+	Configs []string
+	// PathPrefix is sent as option 210, for loaders that fetch everything below it.
+	PathPrefix string
+}
+
+// Proto is the protocol of a first fetch.
+type Proto string
+
+// The protocols firmware fetches with.
+const (
+	TFTP Proto = "tftp"
+	HTTP Proto = "http"
+)
+
+// Client is what firmware tells about itself in DHCP.
+type Client struct {
+	MAC         net.HardwareAddr
+	UUID        string // option 97 in text form; empty when absent or malformed
+	Arch        []Arch // option 93 in the client's order of preference; none means a BOOTP client
+	VendorClass string // option 60
+	UserClass   string // option 77, bare or RFC 3004 text
+	IPXE        bool   // option 175 is present
+}
+
+// Endpoint is where a server is reached by a client.
+type Endpoint struct {
+	Addr     netip.Addr // of the server, towards that client
+	HTTPPort int        // 0 means 5248
+}
+
+// Offer is what to hand a client in DHCP.
+type Offer struct {
+	Method      Method
+	Arch        Arch       // the architecture that matched
+	File        string     // path or URL: option 67, or DHCPv6 option 59
+	NextServer  netip.Addr // siaddr, and option 66
+	VendorClass string     // to answer as option 60: "HTTPClient", or empty
+	PathPrefix  string     // option 210, or empty
+	NoProxyWait bool       // send iPXE option 175.176=1: no proxyDHCP will answer
+}

@@ -1,0 +1,85 @@
+package pxe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+)
+
+// Config is what a Server is made from. Only Resolver is required.
+type Config struct {
+	// Resolver chooses the profile of each machine.
+	Resolver Resolver
+	// Files holds kernels, initrds and images, served below /images/; nil
+	// serves none.
+	Files fs.FS
+	// Loaders holds shim, GRUB, iPXE and the like by the names of LoaderNames;
+	// nil means DebianLoaders().
+	Loaders fs.FS
+	// Methods is the table of boot methods; nil means Methods().
+	Methods []Method
+	// Identify finds machines by address; nil identifies only those that name
+	// themselves.
+	Identify Identifier
+	// Events receives every finished request, from many goroutines at once. It
+	// must not block long. Nil drops them.
+	Events func(Event)
+	// HTTPPort is the port clients reach Handler on; 0 means 5248. It is
+	// written into the scripts of clients that came by TFTP.
+	HTTPPort int
+
+	// TFTPBlockSize, TFTPWindowSize and TFTPWindowBytes bound what is
+	// negotiated, see tftp.Config; 0 means its defaults.
+	TFTPBlockSize, TFTPWindowSize, TFTPWindowBytes int
+	// TFTPSinglePort answers TFTP from the port of the request.
+	TFTPSinglePort bool
+	// DialUDP opens the socket of a TFTP transfer; nil means net.DialUDP.
+	DialUDP func(network string, laddr, raddr *net.UDPAddr) (*net.UDPConn, error)
+
+	// MaxHTTP bounds the HTTP requests served at a time; further ones wait in
+	// order. 0 means 512.
+	MaxHTTP int
+	// Log receives one line per refused or failed request, and debug lines;
+	// nil discards.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Resolver == nil {
+		return c, errors.New("pxe: Config.Resolver is nil; pxe.Static(profile) serves one profile to all")
+	}
+	if c.HTTPPort == 0 {
+		c.HTTPPort = defaultHTTPPort
+	}
+	if c.MaxHTTP == 0 {
+		c.MaxHTTP = 512
+	}
+	if c.HTTPPort < 0 || c.HTTPPort > 65535 {
+		return c, fmt.Errorf("pxe: Config.HTTPPort is %d, want 1 to 65535", c.HTTPPort)
+	}
+	if c.MaxHTTP < 0 {
+		return c, fmt.Errorf("pxe: Config.MaxHTTP is %d, want 1 or more", c.MaxHTTP)
+	}
+	if c.Methods == nil {
+		c.Methods = Methods()
+	}
+	if c.Loaders == nil {
+		c.Loaders = DebianLoaders()
+	}
+	if c.Events == nil {
+		c.Events = func(Event) {}
+	}
+	if c.Identify == nil {
+		c.Identify = IdentifierFunc(nobody)
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}
+
+// nobody identifies no address.
+func nobody(netip.Addr) (net.HardwareAddr, bool) { return nil, false }

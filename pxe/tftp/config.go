@@ -1,0 +1,94 @@
+package tftp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Config is what a Server is made from. Only Handler is required.
+type Config struct {
+	// Handler opens the files.
+	Handler Handler
+
+	// BlockSize is the largest block granted, 512-65464 bytes; 0 means 65464.
+	// Whatever it says, a block is never larger than fits the path MTU
+	// unfragmented, unless AllowFragments is set.
+	BlockSize int
+	// AllowFragments grants blocks that need IP fragmentation.
+	AllowFragments bool
+	// WindowSize is the largest window granted, in blocks, 1-65535; 0 means 64
+	// and 1 turns windows off.
+	WindowSize int
+	// WindowBytes bounds window times block, which must fit the client's
+	// receive buffer or the transfer collapses; 0 means 64 KiB.
+	WindowBytes int
+
+	// Silence is how long a client may say nothing before its transfer is
+	// given up; 0 means 30 s.
+	Silence time.Duration
+	// MaxTransfers bounds the transfers at a time; 0 means 1,024. Each takes a
+	// socket and at most WindowBytes + 64 KiB of memory.
+	MaxTransfers int
+	// MaxPerClient bounds the transfers at a time of one address; 0 means 32.
+	// A request above a bound is not answered, so that the client asks again.
+	MaxPerClient int
+
+	// SinglePort answers from the port of the request, for firewalls that do
+	// not know TFTP. It is always so for conns that are not a *net.UDPConn.
+	SinglePort bool
+	// DialUDP opens the socket of a transfer, bound to laddr (port 0) and
+	// connected to raddr; nil means net.DialUDP. It lets a server whose sockets
+	// live in another network namespace open these there, too.
+	DialUDP func(network string, laddr, raddr *net.UDPAddr) (*net.UDPConn, error)
+
+	// Events receives every ended transfer, the failed and the refused ones
+	// too, from the goroutine of the transfer; it must not block long.
+	// Nil drops them.
+	Events func(Transfer)
+	// Log receives debug lines per transfer; nil discards.
+	Log *slog.Logger
+}
+
+// withDefaults checks the config and fills in what is zero.
+func (c Config) withDefaults() (Config, error) {
+	if c.Handler == nil {
+		return c, errors.New("tftp: Config.Handler is nil")
+	}
+	for _, f := range []struct {
+		name      string
+		v         *int
+		def, a, b int
+	}{
+		{"BlockSize", &c.BlockSize, maxBlockSize, defaultBlockSize, maxBlockSize},
+		{"WindowSize", &c.WindowSize, 64, 1, maxWindowSize},
+		{"WindowBytes", &c.WindowBytes, 64 << 10, defaultBlockSize, 64 << 20},
+		{"MaxTransfers", &c.MaxTransfers, 1024, 1, 1 << 20},
+		{"MaxPerClient", &c.MaxPerClient, 32, 1, 1 << 20},
+	} {
+		if *f.v == 0 {
+			*f.v = f.def
+		}
+		if *f.v < f.a || *f.v > f.b {
+			return c, fmt.Errorf("tftp: Config.%s is %d, want %d to %d", f.name, *f.v, f.a, f.b)
+		}
+	}
+	if c.Silence == 0 {
+		c.Silence = 30 * time.Second
+	}
+	if c.Silence < 0 {
+		return c, fmt.Errorf("tftp: Config.Silence is %v, want more than 0", c.Silence)
+	}
+	if c.DialUDP == nil {
+		c.DialUDP = net.DialUDP
+	}
+	if c.Events == nil {
+		c.Events = func(Transfer) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c, nil
+}

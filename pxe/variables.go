@@ -1,0 +1,100 @@
+package pxe
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Variables returns what {name} in a command line is replaced with for this
+// request: mac, bootif (01- and the MAC with dashes), uuid, ip, server, http
+// (base URL), done (URL to report to when running), arch and profile. Facts that
+// are not known are empty.
+func Variables(p Profile, r Request, at Endpoint) map[string]string {
+	vars := maps.Clone(p.Vars)
+	if vars == nil {
+		vars = make(map[string]string)
+	}
+	vars["mac"] = r.MAC.String()
+	vars["bootif"] = ""
+	if len(r.MAC) > 0 {
+		vars["bootif"] = "01-" + FormatMAC(r.MAC)
+	}
+	vars["uuid"] = r.UUID
+	vars["ip"], vars["server"] = "", ""
+	if r.Addr.IsValid() {
+		vars["ip"] = r.Addr.Unmap().WithZone("").String()
+	}
+	if at.Addr.IsValid() {
+		vars["server"] = at.Addr.Unmap().WithZone("").String()
+	}
+	vars["http"] = at.URL()
+	vars["done"] = at.URL() + "/boot/" + pathID(r) + "/done"
+	vars["arch"] = r.Arch.String()
+	vars["profile"] = p.Name
+	return vars
+}
+
+// expand replaces {name} for every name of vars. Braces around anything that is
+// not written like a name stay, since cloud-init and others use them.
+func expand(text string, vars map[string]string) (string, error) {
+	var out strings.Builder
+	for {
+		i := strings.IndexByte(text, '{')
+		if i < 0 {
+			out.WriteString(text)
+			return out.String(), nil
+		}
+		out.WriteString(text[:i])
+		text = text[i:]
+		end := strings.IndexByte(text, '}')
+		if end < 0 || !isVariable(text[1:end]) {
+			out.WriteByte('{')
+			text = text[1:]
+			continue
+		}
+		v, ok := vars[text[1:end]]
+		if !ok {
+			return "", fmt.Errorf("cmdline: there is no variable {%s}; known are %s", text[1:end],
+				strings.Join(slices.Sorted(maps.Keys(vars)), ", "))
+		}
+		out.WriteString(v)
+		text = text[end+1:]
+	}
+}
+
+func isVariable(s string) bool {
+	for _, c := range s {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// validateCmdline checks a command line with its variables standing for nothing.
+func validateCmdline(cmdline string, vars map[string]string) error {
+	known := Variables(Profile{Vars: vars}, Request{}, Endpoint{})
+	text, err := expand(cmdline, known)
+	if err != nil {
+		return err
+	}
+	_, err = arguments(text)
+	return err
+}
+
+// arguments splits an expanded command line at spaces and refuses what a loader
+// would take for its own syntax: iPXE has no quoting.
+func arguments(text string) ([]string, error) {
+	if err := printable("cmdline", text); err != nil {
+		return nil, err
+	}
+	args := strings.Fields(text)
+	for _, a := range args {
+		if a == "||" || a == "&&" || a[0] == '#' || strings.Contains(a, "${") {
+			return nil, fmt.Errorf("cmdline: boot loaders would not pass %q on to the kernel", a)
+		}
+	}
+	return args, nil
+}
