@@ -1,0 +1,180 @@
+package dnssrv
+
+import (
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// maxChain bounds how many CNAMEs one answer follows, so that a loop among them ends.
+const maxChain = 8
+
+// answer fills m with what the zones say about its question (RFC 1034 section 4.3.2). It returns false when the question
+// is not about any zone of ours. The records it puts into m are shared and must not be modified.
+func (d *data) answer(m *dns.Msg) bool {
+	q := m.Question[0]
+	name := dns.CanonicalName(q.Name)
+	z := d.zoneOf(name)
+	if z == nil {
+		return false
+	}
+	m.Authoritative = true
+	for range maxChain {
+		target := d.step(m, z, name, q.Qtype)
+		if target == "" {
+			break
+		}
+		// Outside of our zones the client goes on by itself.
+		if name, z = target, d.zoneOf(target); z == nil {
+			break
+		}
+	}
+	d.additional(m)
+	return true
+}
+
+// step answers one name of a CNAME chain. It returns the name to go on with, empty at the end.
+func (d *data) step(m *dns.Msg, z *zoneData, name string, qtype uint16) (target string) {
+	if cut := d.delegation(z, name, qtype); cut != nil {
+		m.Ns = append(m.Ns, cut.owned(cut.name, z.ttl)...)
+		m.Authoritative = len(m.Answer) > 0
+		return ""
+	}
+	n, exists := d.nodes[name]
+	if name == z.name {
+		if rrs := d.apex(z, qtype); rrs != nil {
+			m.Answer = append(m.Answer, rrs...)
+			return ""
+		}
+		exists = true
+	}
+	if !exists {
+		wild, encloser := d.wildcard(z, name)
+		if wild == nil {
+			if !encloser {
+				m.Rcode = dns.RcodeNameError
+			}
+			m.Ns = append(m.Ns, z.soa)
+			return ""
+		}
+		n = wild
+	}
+	return d.fromNode(m, z, n, name, qtype)
+}
+
+// fromNode answers from the records of n for the owner name, which differs from that of n for a wildcard.
+func (d *data) fromNode(m *dns.Msg, z *zoneData, n *node, name string, qtype uint16) (target string) {
+	if qtype == dns.TypeANY && n != nil && len(n.slots) > 0 {
+		// RFC 8482 section 4.2: one made-up record instead of everything.
+		m.Answer = append(m.Answer, &dns.HINFO{Hdr: header(name, dns.TypeHINFO, z.ttl), Cpu: "RFC8482"})
+		return ""
+	}
+	if set := n.get(qtype); set != nil {
+		m.Answer = append(m.Answer, set.owned(name, z.ttl)...)
+		return ""
+	}
+	if cname := n.get(dns.TypeCNAME); cname != nil {
+		m.Answer = append(m.Answer, cname.owned(name, z.ttl)...)
+		return dns.CanonicalName(cname.records[0].(*dns.CNAME).Target)
+	}
+	m.Ns = append(m.Ns, z.soa)
+	return ""
+}
+
+// apex returns the records that every zone has at its top, unless they are set explicitly.
+func (d *data) apex(z *zoneData, qtype uint16) []dns.RR {
+	switch {
+	case qtype == dns.TypeSOA:
+		return []dns.RR{z.soa}
+	case qtype == dns.TypeNS && d.nodes[z.name].get(dns.TypeNS) == nil:
+		return z.ns
+	case qtype == dns.TypeANY:
+		return []dns.RR{&dns.HINFO{Hdr: header(z.name, dns.TypeHINFO, z.ttl), Cpu: "RFC8482"}}
+	}
+	return nil
+}
+
+// delegation returns the NS set of the highest zone cut between the apex and name, nil when there is none. The DS of a
+// delegated zone is a matter of the parent (RFC 4035 section 3.1.4.1).
+func (d *data) delegation(z *zoneData, name string, qtype uint16) *parsed {
+	var cut *parsed
+	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
+		owner := name[off:]
+		if owner == z.name {
+			break
+		}
+		if qtype == dns.TypeDS && off == 0 {
+			continue
+		}
+		if ns := d.nodes[owner].get(dns.TypeNS); ns != nil {
+			cut = ns // the loop goes upwards, so the last one found is the highest
+		}
+	}
+	return cut
+}
+
+// wildcard looks for the closest existing name above name and the "*" below it (RFC 4592 section 3.3.1). exists reports
+// that the asterisk's name is there but only as an empty non-terminal.
+func (d *data) wildcard(z *zoneData, name string) (wild *node, exists bool) {
+	for off, end := dns.NextLabel(name, 0); !end; off, end = dns.NextLabel(name, off) {
+		encloser := name[off:]
+		if _, ok := d.nodes[encloser]; ok || encloser == z.name {
+			n, ok := d.nodes["*."+encloser]
+			if ok && len(n.slots) > 0 {
+				return n, true
+			}
+			return nil, ok
+		}
+	}
+	return nil, false
+}
+
+// owned returns the records with the given owner and, where they have no TTL of their own, that of the zone. They are
+// copied only where something differs.
+func (p *parsed) owned(name string, ttl uint32) []dns.RR {
+	if p.ttl != 0 && strings.EqualFold(name, p.name) {
+		return p.records
+	}
+	out := make([]dns.RR, len(p.records))
+	for i, rr := range p.records {
+		c := dns.Copy(rr)
+		c.Header().Name = name
+		if p.ttl == 0 {
+			c.Header().Ttl = ttl
+		}
+		out[i] = c
+	}
+	return out
+}
+
+// additional adds the addresses of names that the answer or a referral points to.
+func (d *data) additional(m *dns.Msg) {
+	for _, section := range [][]dns.RR{m.Answer, m.Ns} {
+		for _, rr := range section {
+			target := ""
+			switch rr := rr.(type) {
+			case *dns.NS:
+				target = rr.Ns
+			case *dns.MX:
+				target = rr.Mx
+			case *dns.SRV:
+				target = rr.Target
+			}
+			if target != "" {
+				d.glue(m, dns.CanonicalName(target))
+			}
+		}
+	}
+}
+
+func (d *data) glue(m *dns.Msg, name string) {
+	z := d.zoneOf(name)
+	if z == nil {
+		return
+	}
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		if set := d.nodes[name].get(qtype); set != nil {
+			m.Extra = append(m.Extra, set.owned(name, z.ttl)...)
+		}
+	}
+}
