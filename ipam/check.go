@@ -129,7 +129,8 @@ func (u *Usage) rangeConflict(r Range, free *netipx.IPSet) error {
 
 // CheckAddress tells whether the holder of mac (nil if it has none) may take
 // address a by name: nil, or a *RefusedError. inReserved permits addresses of
-// reserved ranges, as for the links of a machine.
+// reserved ranges, as for the links of a machine; on an unmanaged subnet,
+// where those ranges are MAAS' own, they are permitted anyway.
 func (u *Usage) CheckAddress(a netip.Addr, mac net.HardwareAddr, inReserved bool) error {
 	e := &RefusedError{Subject: "address " + a.String(), Subnet: u.Subnet.Prefix}
 	if !u.Subnet.Prefix.Contains(a) {
@@ -140,7 +141,7 @@ func (u *Usage) CheckAddress(a netip.Addr, mac net.HardwareAddr, inReserved bool
 		return e
 	}
 	for _, use := range u.usesOf(netipx.IPRangeFrom(a, a), anyRange|PurposeAssigned|PurposeReservedIP) {
-		if e.Reason = closes(use, mac, inReserved); e.Reason != 0 {
+		if e.Reason = closes(use, mac, inReserved || u.Subnet.Unmanaged); e.Reason != 0 {
 			e.With = use.String()
 			return e
 		}

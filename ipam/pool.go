@@ -1,0 +1,245 @@
+package ipam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"go4.org/netipx"
+)
+
+// PoolConfig configures NewPool.
+type PoolConfig struct {
+	// Usage describes the subnet. Its Allocations are addresses already
+	// given out. If Ledger is a Lister it is asked for them instead, and only
+	// those of type AllocDiscovered count here.
+	Usage Usage
+	// Ledger decides and remembers; nil = a new MemLedger of the Pool's own.
+	Ledger Ledger
+	// Quarantine is how long a released address is given to nobody but its
+	// last holder while others are left; 0 = not at all.
+	Quarantine time.Duration
+}
+
+// Pool gives out the addresses of one subnet that Usage.FreeForAuto allows.
+// It is safe for concurrent use. When the subnet's settings change, make a
+// new Pool.
+type Pool struct {
+	cfg    PoolConfig
+	is4    bool
+	whole  gap   // Universe of the subnet
+	open   []gap // what settings allow to give out, in order
+	ledger Ledger
+	lister Lister // nil = nobody else writes to the ledger
+
+	mu      sync.Mutex
+	free    *gapSet
+	resting quarantine
+	seen    []netip.Addr      // neighbours, least recently seen first
+	flight  map[u128]struct{} // picked, not yet decided by the ledger; with lister only
+	journal []change          // what happened since a reload began
+	loading bool              // a reload is running
+	reload  chan struct{}     // held (buffer 1) while reloading
+	loads   uint64            // reloads completed
+}
+
+// change is an address that left (or came back to) the free set.
+type change struct {
+	x    u128
+	back bool
+}
+
+// NewPool makes a Pool, reading the ledger if it is a Lister.
+func NewPool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
+	if err := cfg.Usage.Subnet.Validate(); err != nil {
+		return nil, err
+	}
+	universe := Universe(cfg.Usage.Subnet.Prefix)
+	p := &Pool{
+		cfg: cfg, is4: universe.From().Is4(), ledger: cfg.Ledger,
+		whole:  gap{toU128(universe.From()), toU128(universe.To())},
+		flight: make(map[u128]struct{}), reload: make(chan struct{}, 1),
+	}
+	if p.ledger == nil {
+		p.ledger = remember(cfg.Usage.Allocations)
+	} else {
+		p.lister, _ = cfg.Ledger.(Lister)
+	}
+	settings := cfg.Usage
+	settings.Allocations, settings.Neighbours, settings.Exclude = nil, nil, nil
+	p.open = runsOf(settings.Free())
+	p.seen = p.leastRecentlySeen()
+	return p, p.load(ctx)
+}
+
+// remember returns a ledger that holds the given allocations.
+func remember(held []Allocation) *MemLedger {
+	l := new(MemLedger)
+	for _, a := range held {
+		if a.Addr.IsValid() && a.Type != AllocDiscovered {
+			_ = l.Insert(context.Background(), a.Addr, a.Holder) // a repeated entry changes nothing
+		}
+	}
+	return l
+}
+
+func runsOf(s *netipx.IPSet) []gap {
+	var runs []gap
+	for _, r := range s.Ranges() {
+		runs = append(runs, gap{toU128(r.From()), toU128(r.To())})
+	}
+	return runs
+}
+
+func (p *Pool) leastRecentlySeen() []netip.Addr {
+	seen := slices.Clone(p.cfg.Usage.Neighbours)
+	slices.SortStableFunc(seen, func(a, b Neighbour) int { return a.LastSeen.Compare(b.LastSeen) })
+	var addrs []netip.Addr
+	for _, n := range seen {
+		if p.isOpen(n.Addr) {
+			addrs = append(addrs, n.Addr)
+		}
+	}
+	return addrs
+}
+
+// isOpen tells whether settings allow giving a out at all.
+func (p *Pool) isOpen(a netip.Addr) bool {
+	if a.Is4() != p.is4 || !a.IsValid() {
+		return false
+	}
+	x := toU128(a)
+	i, _ := slices.BinarySearchFunc(p.open, x, func(g gap, x u128) int { return g.to.cmp(x) })
+	return i < len(p.open) && !x.less(p.open[i].from)
+}
+
+// Next gives out a free address to key: the lowest of the smallest gap
+// between used addresses, as MAAS does, which keeps large runs whole. When
+// none is left it takes the address that has rested longest in quarantine,
+// then the neighbour not seen for longest, and then returns *ExhaustedError.
+func (p *Pool) Next(ctx context.Context, key string) (netip.Addr, error) {
+	return p.NextFunc(ctx, func(ctx context.Context, a netip.Addr) error { return p.ledger.Insert(ctx, a, key) })
+}
+
+// NextFunc is Next with insert in the place of the ledger's Insert, for
+// callers whose insertion belongs to a larger transaction. insert returns an
+// error that is fs.ErrExist if the address has a holder: another is tried.
+// Any other error ends the call, and the address stays free.
+func (p *Pool) NextFunc(ctx context.Context, insert func(context.Context, netip.Addr) error) (netip.Addr, error) {
+	return p.try(ctx, insert, p.bestFit)
+}
+
+// For gives out an address chosen by key: the same key gets the same address
+// of an equally filled subnet on every run, even if the ledger was lost, and
+// mostly also if it is filled otherwise. It does not look whether key holds
+// an address already.
+func (p *Pool) For(ctx context.Context, key string) (netip.Addr, error) {
+	insert := func(ctx context.Context, a netip.Addr) error { return p.ledger.Insert(ctx, a, key) }
+	return p.try(ctx, insert, func() (u128, bool) { return p.byKey(key) })
+}
+
+// NextN gives out n addresses to key, or none.
+func (p *Pool) NextN(ctx context.Context, n int, key string) ([]netip.Addr, error) {
+	if n < 0 {
+		return nil, fmt.Errorf("ipam: %d addresses wanted: must be 0 or more", n)
+	}
+	var got []netip.Addr
+	for len(got) < n {
+		a, err := p.Next(ctx, key)
+		if err != nil {
+			for _, a := range got {
+				err = errors.Join(err, p.giveBack(context.WithoutCancel(ctx), a))
+			}
+			var full *ExhaustedError
+			if errors.As(err, &full) {
+				full.Wanted, full.Free = n, len(got)
+			}
+			return nil, err
+		}
+		got = append(got, a)
+	}
+	return got, nil
+}
+
+// giveBack releases without quarantine an address that nobody saw.
+func (p *Pool) giveBack(ctx context.Context, a netip.Addr) error {
+	if err := p.ledger.Delete(ctx, a); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.putBack(toU128(a))
+	return nil
+}
+
+// Take gives the address a to key, if the subnet's rules allow to assign it
+// by hand (see Usage.CheckAddress) and nobody holds it.
+func (p *Pool) Take(ctx context.Context, a netip.Addr, key string) error {
+	settings := p.cfg.Usage
+	settings.Allocations, settings.Neighbours = nil, nil
+	if err := settings.CheckAddress(a, nil, false); err != nil {
+		return err
+	}
+	x := toU128(a)
+	p.mu.Lock()
+	was := p.free.remove(x) || p.resting.take(x)
+	p.picked(x)
+	p.mu.Unlock()
+	err := p.ledger.Insert(ctx, a, key)
+	p.decided(candidate{x: x}, was && err != nil && !errors.Is(err, fs.ErrExist))
+	if errors.Is(err, fs.ErrExist) {
+		return p.inUse(ctx, a)
+	}
+	return err
+}
+
+func (p *Pool) inUse(ctx context.Context, a netip.Addr) error {
+	e := &RefusedError{Reason: InUse, Subject: "address " + a.String(), Subnet: p.cfg.Usage.Subnet.Prefix}
+	if holder, err := p.ledger.Holder(ctx, a); err == nil && holder != "" {
+		e.With = "held by " + holder
+	}
+	return e
+}
+
+// Release takes a back; the error is fs.ErrNotExist if nobody holds it. The
+// address goes to quarantine.
+func (p *Pool) Release(ctx context.Context, a netip.Addr) error {
+	key := ""
+	if p.cfg.Quarantine > 0 {
+		key, _ = p.ledger.Holder(ctx, a)
+	}
+	if err := p.ledger.Delete(ctx, a); err != nil {
+		return err
+	}
+	p.Released(a, key)
+	return nil
+}
+
+// Released tells the Pool that somebody deleted a from the ledger, which key
+// held last. Release calls it; call it after deleting in another way.
+func (p *Pool) Released(a netip.Addr, key string) {
+	if !p.isOpen(a) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cfg.Quarantine > 0 {
+		p.resting.put(toU128(a), key, time.Now().Add(p.cfg.Quarantine))
+		return
+	}
+	p.putBack(toU128(a))
+}
+
+// Free returns how many addresses Next can give out before it falls back on
+// quarantined ones, at most the largest int.
+func (p *Pool) Free() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wake()
+	return p.free.free.clamp()
+}
