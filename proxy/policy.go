@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+)
+
+// Policy says who may use a proxy and what for. The zero Policy allows nobody.
+type Policy struct {
+	// Allow lists the networks of clients. None means nobody.
+	Allow []netip.Prefix `json:"allow,omitempty"`
+	// Ports are the destination ports of plain requests. None means 80, 443 and everything from 1024.
+	Ports []uint16 `json:"ports,omitempty"`
+	// TunnelPorts are the destination ports of CONNECT. None means 443 only.
+	TunnelPorts []uint16 `json:"tunnelPorts,omitempty"`
+	// AllowLocal lists loopback and link-local networks that may be reached all the same.
+	AllowLocal []netip.Prefix `json:"allowLocal,omitempty"`
+	// Parent is the proxy through which everything goes, such as http://proxy.example:3128. Empty means directly.
+	Parent string `json:"parent,omitempty"`
+}
+
+// check reports what of the policy cannot be used.
+func (p *Policy) check() error {
+	for _, prefix := range slices.Concat(p.Allow, p.AllowLocal) {
+		if !prefix.IsValid() {
+			return errors.New("proxy: policy: a network is not a valid prefix")
+		}
+	}
+	if p.Parent == "" {
+		return nil
+	}
+	u, err := url.Parse(p.Parent)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return fmt.Errorf("proxy: policy: parent %q is not a URL like http://proxy.example:3128", p.Parent)
+	}
+	return nil
+}
+
+func (p *Policy) allows(client netip.Addr) bool { return contains(p.Allow, client) }
+
+func (p *Policy) allowsPort(port uint16, tunnel bool) bool {
+	switch {
+	case tunnel && len(p.TunnelPorts) == 0:
+		return port == 443
+	case tunnel:
+		return slices.Contains(p.TunnelPorts, port)
+	case len(p.Ports) == 0:
+		return port == 80 || port == 443 || port >= 1024
+	}
+	return slices.Contains(p.Ports, port)
+}
+
+// allowsDestination refuses the addresses that mean the proxy's own host or link.
+func (p *Policy) allowsDestination(addr netip.Addr) bool {
+	addr = addr.Unmap()
+	if addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() {
+		return contains(p.AllowLocal, addr)
+	}
+	return true
+}
+
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
+}

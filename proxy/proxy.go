@@ -1,0 +1,174 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Config is what a proxy is made of. The zero value works.
+type Config struct {
+	// Log receives refusals and failures of origins. Nil discards.
+	Log *slog.Logger
+}
+
+// A Proxy is an http.Handler. Its methods may be called concurrently.
+type Proxy struct {
+	log     *slog.Logger
+	policy  atomic.Pointer[Policy]
+	dialer  net.Dialer
+	forward httputil.ReverseProxy
+}
+
+// New returns a proxy that allows nobody until [Proxy.Update] gives it a policy. It starts nothing.
+func New(cfg Config) *Proxy {
+	p := &Proxy{log: cfg.Log}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	p.policy.Store(&Policy{})
+	p.dialer = net.Dialer{Timeout: 30 * time.Second, ControlContext: p.checkDestination}
+	p.forward = httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
+		FlushInterval: -1, // pass on what arrives at once
+		ErrorHandler:  p.failed,
+		Transport: &http.Transport{
+			Proxy:                 p.parent,
+			DialContext:           p.dialer.DialContext,
+			DisableCompression:    true, // bodies pass unchanged
+			ForceAttemptHTTP2:     true,
+			MaxIdleConnsPerHost:   16,
+			IdleConnTimeout:       90 * time.Second,
+			TLSHandshakeTimeout:   10 * time.Second,
+			ResponseHeaderTimeout: 2 * time.Minute,
+		},
+	}
+	return p
+}
+
+// Update replaces the policy. An error names what is wrong with it and leaves the old one in force.
+func (p *Proxy) Update(policy Policy) error {
+	if err := policy.check(); err != nil {
+		return err
+	}
+	p.policy.Store(&policy)
+	return nil
+}
+
+// errForbidden is a destination that the policy keeps machines away from.
+var errForbidden = errors.New("destination is not allowed")
+
+// checkDestination runs on each socket after name resolution, so that a name cannot hide an address.
+func (p *Proxy) checkDestination(_ context.Context, _, address string, _ syscall.RawConn) error {
+	dest, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	policy := p.policy.Load()
+	if policy.Parent == "" && !policy.allowsDestination(dest.Addr()) {
+		return fmt.Errorf("%s: %w", dest.Addr(), errForbidden)
+	}
+	return nil
+}
+
+func (p *Proxy) parent(*http.Request) (*url.URL, error) {
+	if parent := p.policy.Load().Parent; parent != "" {
+		return url.Parse(parent)
+	}
+	return nil, nil
+}
+
+// ServeHTTP forwards one request, or opens a tunnel for CONNECT.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	policy := p.policy.Load()
+	client, _ := netip.ParseAddrPort(r.RemoteAddr)
+	if !policy.allows(client.Addr()) {
+		p.refuse(w, r, http.StatusForbidden, "clients of this network may not use the proxy")
+		return
+	}
+	tunnel := r.Method == http.MethodConnect
+	if !tunnel && (r.URL.Host == "" || r.URL.Scheme != "http") {
+		p.refuse(w, r, http.StatusBadRequest, "this is a proxy: send http URLs in absolute form, and CONNECT for others")
+		return
+	}
+	port, err := strconv.ParseUint(portOf(r.URL, tunnel), 10, 16)
+	if err != nil || !policy.allowsPort(uint16(port), tunnel) {
+		p.refuse(w, r, http.StatusForbidden, "this port may not be reached through the proxy")
+		return
+	}
+	if tunnel {
+		p.tunnel(w, r)
+		return
+	}
+	p.forward.ServeHTTP(w, r)
+}
+
+func portOf(u *url.URL, tunnel bool) string {
+	if port := u.Port(); port != "" || tunnel {
+		return port
+	}
+	return "80"
+}
+
+func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, code int, why string) {
+	p.log.Debug("refused", "client", r.RemoteAddr, "method", r.Method, "host", r.URL.Host, "why", why)
+	http.Error(w, why, code)
+}
+
+func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errForbidden) {
+		p.refuse(w, r, http.StatusForbidden, "this destination may not be reached through the proxy")
+		return
+	}
+	p.log.Info("origin failed", "client", r.RemoteAddr, "host", r.URL.Host, "err", err)
+	http.Error(w, "the origin did not answer", http.StatusBadGateway)
+}
+
+// tunnel joins the client to the destination until one side ends. Behind a parent it asks the parent for the tunnel.
+func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
+	origin, err := p.dialTunnel(r.Context(), r.URL.Host)
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	defer origin.Close()
+	client, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	defer client.Close()
+	if _, err := io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n"); err != nil {
+		return
+	}
+	upward := make(chan struct{})
+	go func() {
+		defer close(upward)
+		_, _ = io.Copy(origin, buffered)
+		closeWrite(origin)
+	}()
+	_, _ = io.Copy(client, origin)
+	closeWrite(client)
+	client.SetReadDeadline(time.Now().Add(time.Minute)) // a client that never ends its half
+	<-upward
+}
+
+// closeWrite tells the other side that no more comes, where the connection can say so.
+func closeWrite(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+		return
+	}
+	conn.Close()
+}
