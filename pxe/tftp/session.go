@@ -1,0 +1,118 @@
+package tftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// transfer is a running transfer as its listener sees it.
+type transfer struct {
+	request string      // the packet that started it
+	moving  atomic.Bool // the client acknowledged something
+	cancel  context.CancelCauseFunc
+	shared  *sharedWire // nil when it has a socket of its own
+}
+
+// run serves one request to its end.
+func (t *transfer) run(ctx context.Context, s *Server, r *Request) Transfer {
+	stats := Transfer{Name: r.Name, Mode: r.Mode, Client: r.Client, Local: r.Local, Asked: r.Options,
+		Granted: Options{BlockSize: defaultBlockSize, WindowSize: 1}, Start: time.Now(), Size: -1}
+	w, err := t.wire(s, r)
+	if err == nil {
+		stop := context.AfterFunc(ctx, w.interrupt)
+		err = t.serve(ctx, s, r, w, &stats)
+		stop()
+		w.close()
+	}
+	stats.Duration = time.Since(stats.Start)
+	if !errors.Is(err, errFinished) {
+		stats.Err = err
+	}
+	return stats
+}
+
+// wire opens the way to the client.
+func (t *transfer) wire(s *Server, r *Request) (wire, error) {
+	if t.shared != nil {
+		return t.shared, nil
+	}
+	network := "udp4"
+	if r.Client.Addr().Is6() {
+		network = "udp6"
+	}
+	var laddr *net.UDPAddr
+	if r.Local.IsValid() {
+		laddr = &net.UDPAddr{IP: r.Local.AsSlice(), Zone: r.Local.Zone()}
+	}
+	conn, err := s.cfg.DialUDP(network, laddr, net.UDPAddrFromAddrPort(r.Client))
+	if err != nil {
+		return nil, fmt.Errorf("tftp: socket to %s: %w", r.Client, err)
+	}
+	return newUDPWire(conn, r.Client), nil
+}
+
+// serve opens the file, agrees on options and sends.
+func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, stats *Transfer) error {
+	f, err := s.cfg.Handler.Open(ctx, r)
+	if err != nil {
+		_ = w.write(appendError(nil, wireError(err)))
+		return err
+	}
+	defer f.Close()
+	stats.Size = f.Size
+	src := f.Reader
+	if r.Mode == NetASCII {
+		src, stats.Size = newNetASCII(src), -1
+	}
+	granted, oack := s.cfg.grant(r.Options, stats.Size, w.payload())
+	stats.Granted = granted
+	snd := &sender{wire: w, win: newWindow(src, granted.BlockSize, granted.WindowSize), silence: s.cfg.Silence,
+		asked: r.Options.AskSize, stats: stats, moving: &t.moving}
+	snd.rtt.limit = granted.Timeout
+	if oack != nil {
+		err = snd.negotiate(ctx, oack)
+	}
+	if err == nil {
+		err = snd.run(ctx)
+	}
+	stats.RTT = snd.rtt.smooth
+	if fromPeer := (*Error)(nil); err != nil && !errors.As(err, &fromPeer) && !errors.Is(err, ErrAborted) {
+		_ = w.write(appendError(nil, &Error{Message: "transfer ended by the server"}))
+	}
+	return err
+}
+
+// grant decides on the options. It returns those in force and the OACK, nil
+// when none was agreed on. Payload is the largest datagram that is not
+// fragmented, 0 when unknown.
+func (c *Config) grant(asked Options, size int64, payload int) (Options, []byte) {
+	force := Options{BlockSize: defaultBlockSize, WindowSize: 1}
+	var answer Options
+	if asked.BlockSize > 0 {
+		b := min(asked.BlockSize, c.BlockSize)
+		if fits := payload - headerSize; !c.AllowFragments && fits > 0 {
+			b = min(b, max(fits, defaultBlockSize))
+		}
+		force.BlockSize, answer.BlockSize = b, b
+	}
+	if asked.WindowSize > 0 {
+		n := min(asked.WindowSize, c.WindowSize, max(c.WindowBytes/force.BlockSize, 1))
+		force.WindowSize, answer.WindowSize = n, n
+	}
+	if asked.Timeout > 0 {
+		force.Timeout, answer.Timeout = asked.Timeout, asked.Timeout
+	}
+	if asked.AskSize && size >= 0 {
+		force.AskSize, force.Size = true, size
+		answer.AskSize, answer.Size = true, size
+	}
+	oack := answer.appendTo([]byte{0, opOACK})
+	if len(oack) == 2 {
+		return force, nil
+	}
+	return force, oack
+}
