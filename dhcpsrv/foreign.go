@@ -2,22 +2,61 @@ package dhcpsrv
 
 import (
 	"context"
-	"errors"
+	"crypto/rand"
+	"fmt"
+	"net"
 	"net/netip"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
 // ForeignServer is a DHCP server that answered a probe.
 type ForeignServer struct {
-	ID    netip.Addr // server identifier, option 54
-	Addr  netip.Addr // source address of its offer
-	Offer netip.Addr // the address it offered
+	ID    netip.Addr       // server identifier, option 54; invalid when the server sent none
+	Addr  netip.Addr       // source address of its offer: the server, or the relay agent in front of it
+	MAC   net.HardwareAddr // source of the frame
+	Offer netip.Addr       // the address it offered
 }
 
-// FindServers sends a DISCOVER with a random link address on the interface named link and returns every server that
-// makes an offer before ctx ends. The probe takes no lease.
+// FindServers sends a DISCOVER from a random, locally administered link address on the interface named link, twice, and
+// returns every server that makes an offer before ctx ends; three seconds are usually enough. The probe takes no lease, and
+// servers of this process answer it as well. It needs CAP_NET_RAW; only Linux is supported.
 func FindServers(ctx context.Context, link string) ([]ForeignServer, error) {
-	return nil, errors.ErrUnsupported
+	p := newProbePacket()
+	servers, err := findServers(ctx, link, p)
+	if err != nil {
+		return nil, fmt.Errorf("dhcpsrv: look for DHCP servers on %q: %w", link, err)
+	}
+	return servers, nil
 }
 
-// Listen opens the DHCP server port on the interfaces of cfg.
-func Listen(cfg ListenConfig) (Conn, error) { return nil, errors.ErrUnsupported }
+// probePacket is the DISCOVER of one probe.
+type probePacket struct {
+	data []byte
+	xid  uint32
+}
+
+func newProbePacket() *probePacket {
+	b := make([]byte, wire.MinSize)
+	b[0], b[1], b[2] = wire.OpRequest, 1, 6
+	rand.Read(b[4:8])
+	b[10] = 0x80 // broadcast, since nobody answers ARP for the link address
+	rand.Read(b[28:34])
+	b[28] = b[28]&^1 | 2
+	options := append([]byte{99, 130, 83, 99}, wire.OptMessageType, 1, byte(wire.Discover), wire.OptParameterList, 2, wire.OptMask, wire.OptRouter, wire.OptEnd)
+	copy(b[wire.HeaderLen-4:], options)
+	var m wire.Msg
+	if err := m.Parse(b); err != nil {
+		panic(err) // built right above
+	}
+	return &probePacket{data: b, xid: m.XID()}
+}
+
+// match reads a payload as an answer to the probe.
+func (p *probePacket) match(payload []byte, from netip.Addr) (ForeignServer, bool) {
+	var m wire.Msg
+	if m.Parse(payload) != nil || m.Op() != wire.OpReply || m.XID() != p.xid || m.Type() != wire.Offer {
+		return ForeignServer{}, false
+	}
+	return ForeignServer{ID: m.Addr(wire.OptServerID), Addr: from, Offer: m.YIAddr()}, true
+}

@@ -1,12 +1,245 @@
 package dhcpsrv
 
-import "errors"
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
 
-// Journal is a [LeaseStore] in one append-only file.
-type Journal struct{ MemStore }
+// journalHeader begins the file.
+const journalHeader = "gomaas leases 1\n"
 
-// OpenJournal opens or creates the journal at path.
-func OpenJournal(path string) (*Journal, error) { return nil, errors.ErrUnsupported }
+// compactAt is the size under which a journal is left alone.
+const compactAt = 1 << 20
 
-// Close ends background work and closes the file.
-func (j *Journal) Close() error { return nil }
+// Journal is a [LeaseStore] in one file: records are appended and synced, one sync for a whole batch, and the file is
+// written anew in the background when more than half of it is out of date.
+//
+// After a crash a torn record at the end is cut off: it belongs to a commit that never returned. A damaged record inside
+// is skipped, and what follows is kept. Other files next to path have its name with ".new" appended.
+//
+// A journal belongs to one process: a second one is refused. Its methods are safe for concurrent use.
+type Journal struct {
+	path      string
+	recovered Recovery
+	compactor sync.WaitGroup
+
+	mu         sync.Mutex
+	f          *os.File
+	size       int64
+	index      map[netip.Addr]place // the latest record of each address
+	live       int64                // bytes of the records in index
+	buf        []byte
+	places     []place // of the batch in buf
+	compacting bool
+	broken     error // the file cannot be trusted any more, because a write or sync failed
+	closed     bool
+}
+
+// place is where a record is.
+type place struct {
+	off int64
+	len int32
+}
+
+// Recovery tells what opening a journal had to repair.
+type Recovery struct {
+	Torn    int64 // bytes cut off at the end
+	Skipped int64 // damaged bytes inside
+}
+
+// OpenJournal opens the journal at path, or makes an empty one. The directory must exist. The error wraps that of the file
+// system; when another process has the journal open it says so.
+func OpenJournal(path string) (*Journal, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("dhcpsrv: open lease journal: %w", err)
+	}
+	j := &Journal{path: path, f: f, index: make(map[netip.Addr]place)}
+	if err := j.open(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("dhcpsrv: open lease journal %s: %w", path, err)
+	}
+	return j, nil
+}
+
+func (j *Journal) open() error {
+	if err := lockFile(j.f); err != nil {
+		return err
+	}
+	os.Remove(j.path + ".new") // of a compaction that a crash ended
+	info, err := j.f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() < int64(len(journalHeader)) {
+		return j.create(info.Size())
+	}
+	j.size, err = j.scan(func(l *Lease, p place) bool {
+		j.note(l.Addr, p)
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if j.recovered.Torn = info.Size() - j.size; j.recovered.Torn > 0 {
+		return j.f.Truncate(j.size)
+	}
+	return nil
+}
+
+// create writes the header of a new file, or of one that a crash left without it.
+func (j *Journal) create(size int64) error {
+	have := make([]byte, size)
+	if _, err := j.f.ReadAt(have, 0); err != nil && err != io.EOF {
+		return err
+	}
+	if string(have) != journalHeader[:size] {
+		return errors.New("not a lease journal")
+	}
+	if _, err := j.f.WriteAt([]byte(journalHeader), 0); err != nil {
+		return err
+	}
+	j.size = int64(len(journalHeader))
+	return errors.Join(j.f.Sync(), syncDir(filepath.Dir(j.path)))
+}
+
+// note enters the place of the latest record of an address.
+func (j *Journal) note(a netip.Addr, p place) {
+	j.live += int64(p.len) - int64(j.index[a].len)
+	j.index[a] = p
+}
+
+// scan calls yield for every sound record in the order of the file and returns the end of the last one.
+func (j *Journal) scan(yield func(*Lease, place) bool) (end int64, err error) {
+	r := bufio.NewReaderSize(io.NewSectionReader(j.f, 0, 1<<62), 1<<18)
+	header := make([]byte, len(journalHeader))
+	if _, err := io.ReadFull(r, header); err != nil || string(header) != journalHeader {
+		return 0, errors.Join(err, errors.New("not a lease journal, or of a version this program does not know"))
+	}
+	end = int64(len(header))
+	for off, bad := end, int64(0); ; {
+		head, err := r.Peek(recordHeader)
+		if len(head) == 0 {
+			return end, ignoreEOF(err)
+		}
+		n := recordLen(head)
+		b, _ := r.Peek(max(n, 1))
+		l, err := parseRecord(b)
+		if err != nil {
+			// Look for the next record byte by byte. If there is none, this was a torn tail.
+			r.Discard(1)
+			off++
+			bad++
+			continue
+		}
+		j.recovered.Skipped += bad
+		bad = 0
+		r.Discard(n)
+		if !yield(&l, place{off, int32(n)}) {
+			return end, nil
+		}
+		off += int64(n)
+		end = off
+	}
+}
+
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// Recovered tells what had to be repaired when the journal was opened.
+func (j *Journal) Recovered() Recovery { return j.recovered }
+
+// Load implements [LeaseStore].
+func (j *Journal) Load(ctx context.Context) iter.Seq2[Lease, error] {
+	return func(yield func(Lease, error) bool) {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if j.closed {
+			yield(Lease{}, os.ErrClosed)
+			return
+		}
+		repaired := j.recovered
+		_, err := j.scan(func(l *Lease, p place) bool {
+			return j.index[l.Addr] != p || ctx.Err() == nil && yield(*l, nil)
+		})
+		j.recovered = repaired
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			yield(Lease{}, err)
+		}
+	}
+}
+
+// Commit implements [LeaseStore]: one write and one sync for the batch.
+func (j *Journal) Commit(ctx context.Context, batch []Lease) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return fmt.Errorf("dhcpsrv: lease journal %s: %w", j.path, os.ErrClosed)
+	}
+	if j.broken != nil {
+		if err := j.repair(); err != nil {
+			return fmt.Errorf("dhcpsrv: lease journal %s: %w (after: %v)", j.path, err, j.broken)
+		}
+	}
+	if err := j.append(batch); err != nil {
+		j.broken = err
+		return fmt.Errorf("dhcpsrv: lease journal %s: %w", j.path, err)
+	}
+	if j.size > compactAt && j.size > 2*j.live && !j.compacting {
+		j.compacting = true
+		j.compactor.Go(j.compact)
+	}
+	return nil
+}
+
+func (j *Journal) append(batch []Lease) error {
+	j.buf, j.places = j.buf[:0], j.places[:0]
+	for i := range batch {
+		start := len(j.buf)
+		j.buf = appendRecord(j.buf, &batch[i])
+		j.places = append(j.places, place{j.size + int64(start), int32(len(j.buf) - start)})
+	}
+	if _, err := j.f.WriteAt(j.buf, j.size); err != nil {
+		return err
+	}
+	if err := syncData(j.f); err != nil {
+		return err
+	}
+	j.size += int64(len(j.buf))
+	for i := range batch {
+		j.note(batch[i].Addr, j.places[i])
+	}
+	return nil
+}
+
+// Close waits for a compaction under way and closes the file. The journal cannot be used afterwards.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	closed := j.closed
+	j.closed = true
+	j.mu.Unlock()
+	j.compactor.Wait()
+	if closed {
+		return nil
+	}
+	return j.f.Close()
+}
+
+// outdated reports whether a record is not worth keeping: a quarantine that is over.
+func outdated(l *Lease, now time.Time) bool { return l.State == Quarantined && l.End.Before(now) }

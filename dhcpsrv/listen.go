@@ -1,7 +1,40 @@
 package dhcpsrv
 
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
 // ListenConfig says where to listen.
 type ListenConfig struct {
-	Interfaces []string // names of the interfaces to serve; at least one
-	Port       int      // 0 = 67. With another port clients are expected on the next higher one, for tests without root
+	// Interfaces to serve, by name; at least one. They must exist, but may be down and may lose and change addresses; one
+	// that is removed and made again under its name is found again.
+	Interfaces []string
+	// Port; 0 = 67, which needs CAP_NET_BIND_SERVICE. With another port, clients are expected on the one above it and relay
+	// agents on the same: for tests without root.
+	Port int
+}
+
+// ErrPortBusy says that another DHCP server, or another program, already has the port on this host.
+var ErrPortBusy = errors.New("port is taken by another program on this host (another DHCP server?)")
+
+// Listen opens the DHCP server port on the interfaces of cfg: one UDP socket, and a packet socket for each interface, which
+// needs CAP_NET_RAW. A taken port is an error that wraps [ErrPortBusy]. Only Linux is supported.
+func Listen(cfg ListenConfig) (Conn, error) {
+	if cfg.Port == 0 {
+		cfg.Port = serverPort
+	}
+	if len(cfg.Interfaces) == 0 {
+		return nil, errors.New("dhcpsrv: listen: no interface given")
+	}
+	if cfg.Port < 1 || cfg.Port > 65534 {
+		return nil, fmt.Errorf("dhcpsrv: listen: port %d is not between 1 and 65534", cfg.Port)
+	}
+	cfg.Interfaces = slices.Clone(cfg.Interfaces)
+	c, err := listen(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("dhcpsrv: listen on port %d: %w", cfg.Port, err)
+	}
+	return c, nil
 }

@@ -2,29 +2,122 @@ package dhcpsrv
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"iter"
+	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
+	"sync"
+	"time"
 )
 
-// Server serves DHCPv4 from a [Snapshot]. Its methods are safe for concurrent use.
-type Server struct{ cfg Config }
+// Server serves DHCPv4 from a [Snapshot]. Its methods are safe for concurrent use. Make one with [New].
+type Server struct {
+	cfg    Config
+	log    *slog.Logger
+	stats  stats
+	probes chan struct{} // a place for each probe under way
+
+	mu         sync.Mutex
+	table      *table
+	pending    []change // decided, not yet with the store
+	spare      []change // the former pending, to use again
+	committing bool
+	enqueued   uint64     // changes ever put into pending
+	finished   uint64     // of these, stored, reported and answered, or given up
+	progress   *sync.Cond // finished grew
+
+	leases []Lease // of the batch being stored; belongs to the committer
+}
 
 // New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and opens nothing.
-func New(cfg Config) (*Server, error) { return &Server{cfg: cfg}, nil }
+func New(cfg Config) (*Server, error) {
+	if cfg.Store == nil {
+		cfg.Store = new(MemStore)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.OfferHold == 0 {
+		cfg.OfferHold = DefaultOfferHold
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = DefaultWorkers
+	}
+	if cfg.Queue == 0 {
+		cfg.Queue = DefaultQueue
+	}
+	if cfg.OfferHold < time.Second || cfg.Workers < 0 || cfg.Queue < 0 {
+		return nil, fmt.Errorf("dhcpsrv: offer hold %v under 1 s, or negative workers %d or queue %d", cfg.OfferHold, cfg.Workers, cfg.Queue)
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), probes: make(chan struct{}, maxProbes)}
+	s.progress = sync.NewCond(&s.mu)
+	if err := s.load(context.Background()); err != nil {
+		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
+	}
+	return s, nil
+}
+
+// load enters the stored leases. They get their subnets and identities from the first snapshot.
+func (s *Server) load(ctx context.Context) error {
+	for l, err := range s.cfg.Store.Load(ctx) {
+		if err != nil {
+			return err
+		}
+		if !l.Addr.Is4() || l.State < Bound || l.State > Quarantined {
+			return fmt.Errorf("lease of %v in state %v makes no sense", l.Addr, l.State)
+		}
+		e := newEntry(&l)
+		if s.table.byAddr[e.addr] != nil {
+			return fmt.Errorf("two leases of %v", l.Addr)
+		}
+		s.table.insert(e)
+	}
+	return nil
+}
 
 // Update checks snap as a whole and, when it is sound, serves from it at once; exchanges under way finish. An unsound one
-// is refused with an error that names the object, and the former snapshot stays.
-func (s *Server) Update(snap Snapshot) error { return errors.ErrUnsupported }
+// is refused with an error that names the object, and the former snapshot stays. Leases are kept: one whose address is no
+// longer served runs out, and its client is told to start over when it renews.
+func (s *Server) Update(snap Snapshot) error {
+	c, err := compile(&snap)
+	if err != nil {
+		return fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
+	}
+	s.mu.Lock()
+	s.table.replace(c)
+	s.mu.Unlock()
+	s.log.Info("snapshot in use", "subnets", len(snap.Subnets), "reservations", len(snap.Reservations))
+	return nil
+}
 
-// Serve answers packets from conn until ctx ends, then closes conn, finishes what it has read and returns nil.
-func (s *Server) Serve(ctx context.Context, conn Conn) error { return errors.ErrUnsupported }
+// Leases returns all leases, remembered and quarantined ones included, in order of address.
+func (s *Server) Leases() iter.Seq[Lease] {
+	return func(yield func(Lease) bool) {
+		s.mu.Lock()
+		addrs := slices.Sorted(maps.Keys(s.table.byAddr))
+		s.mu.Unlock()
+		for _, a := range addrs {
+			if l, ok := s.lease(a); ok && !yield(l) {
+				return
+			}
+		}
+	}
+}
 
-// Handle answers one packet without a socket: it decides, makes the lease durable and returns the reply.
-func (s *Server) Handle(ctx context.Context, p Packet) (Reply, bool) { return Reply{}, false }
-
-// Leases returns all leases, remembered and quarantined ones included, in no particular order.
-func (s *Server) Leases() iter.Seq[Lease] { return func(func(Lease) bool) {} }
+func (s *Server) lease(a addr4) (Lease, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.table.byAddr[a]
+	if e == nil || e.state == offered {
+		return Lease{}, false
+	}
+	return e.lease(), true
+}
 
 // Lookup returns the lease that is bound to addr now.
-func (s *Server) Lookup(addr netip.Addr) (Lease, bool) { return Lease{}, false }
+func (s *Server) Lookup(addr netip.Addr) (Lease, bool) {
+	l, ok := s.lease(addr4From(addr.Unmap()))
+	return l, ok && l.State == Bound && l.End.After(time.Now())
+}

@@ -1,0 +1,139 @@
+package dhcpsrv
+
+import "time"
+
+// How an address was chosen, for explanations.
+const (
+	byReservation = "reservation"
+	byLease       = "lease"
+	byOffer       = "offer"
+	byFormer      = "former lease"
+	byRequest     = "requested"
+	byHash        = "pool"
+	byAge         = "least recently used"
+	bySteal       = "oldest offer"
+)
+
+// stealAfter is how long an offer is safe from others when nothing else is left: firmware takes up to 4 s to accept.
+const stealAfter = int64(6 * time.Second)
+
+// choose picks the address to offer to a client: reservation, live lease, held offer, former lease, the address it asks
+// for, the place its key hashes to, the least recently used one. It changes nothing; ok is false when none is left.
+func (t *table) choose(d *decision, wanted addr4) (ok bool) {
+	if d.res != nil && d.res.Addr.IsValid() {
+		a := addr4From(d.res.Addr)
+		if holder := t.blocker(a, d.key, d.now); holder == nil {
+			return d.take(a, byReservation)
+		} else if d.trace {
+			d.note("reserved address %v is %s until %s", a.addr(), holder.describe(), until(holder))
+		}
+	}
+	if e, how := t.heldBy(d); e != nil {
+		return d.take(e.addr, how)
+	}
+	if wanted != 0 && t.isFree(d, wanted) {
+		return d.take(wanted, byRequest)
+	}
+	if t.chooseFrom(d, d.sub) {
+		return true
+	}
+	for _, sub := range d.seg.subnets {
+		if sub != d.sub && t.chooseFrom(d, sub) {
+			return true
+		}
+	}
+	return t.chooseOld(d)
+}
+
+// blocker returns the entry that keeps an address from the client, or nil.
+func (t *table) blocker(a addr4, key string, now int64) *entry {
+	if e := t.byAddr[a]; e != nil && !e.mine(key) && e.live(now) {
+		return e
+	}
+	return nil
+}
+
+// heldBy returns the client's own entry of the segment that it may keep: its lease, else its offer, else its former lease.
+func (t *table) heldBy(d *decision) (best *entry, how string) {
+	rank := 0
+	for e := range t.own(d.key, d.seg) {
+		if !t.dynamic(d, e.addr) {
+			continue
+		}
+		this, by := 1, byFormer
+		if e.live(d.now) {
+			this, by = 2, byOffer
+			if e.state == Bound {
+				this, by = 3, byLease
+			}
+		}
+		if this > rank || this == rank && e.end > best.end {
+			best, rank, how = e, this, by
+		}
+	}
+	return best, how
+}
+
+// dynamic reports whether the client may get the address without holding it: it is in a pool of the segment and not
+// reserved for another client.
+func (t *table) dynamic(d *decision, a addr4) bool {
+	sub := t.cur.find(a)
+	if sub == nil || sub.seg != d.seg {
+		return false
+	}
+	if res := t.cur.byAddr[a]; res != nil {
+		return res == d.res
+	}
+	if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
+		return false
+	}
+	_, _, ok := sub.space.index(a)
+	return ok && a != addr4From(sub.Server)
+}
+
+func (t *table) isFree(d *decision, a addr4) bool {
+	return t.dynamic(d, a) && t.blocker(a, d.key, d.now) == nil
+}
+
+func (t *table) chooseFrom(d *decision, sub *subnet) bool {
+	if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
+		return false
+	}
+	a, ok := sub.space.pick(d.key)
+	return ok && d.take(a, byHash)
+}
+
+// chooseOld takes an address over from an ended lease, or from the oldest offer that its client did not accept.
+func (t *table) chooseOld(d *decision) bool {
+	var ended, offer *entry
+	for _, sub := range d.seg.subnets {
+		if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
+			continue
+		}
+		if e := sub.space.ended.first; e != nil && (ended == nil || e.end < ended.end) {
+			ended = e
+		}
+		if e := sub.space.offers.first; e != nil && (offer == nil || e.end < offer.end) {
+			offer = e
+		}
+	}
+	if ended != nil {
+		return d.take(ended.addr, byAge)
+	}
+	if offer != nil && offer.end-d.now < d.hold-stealAfter {
+		return d.take(offer.addr, bySteal)
+	}
+	return false
+}
+
+func (e *entry) describe() string {
+	switch e.state {
+	case Quarantined:
+		return "in quarantine"
+	case offered:
+		return "on offer to another client"
+	}
+	return "leased by another client"
+}
+
+func until(e *entry) string { return time.Unix(0, e.end).UTC().Format(time.RFC3339) }

@@ -1,0 +1,123 @@
+package dhcpsrv
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// maxPending bounds the records that wait for the store. Beyond it clients are left to ask again.
+const maxPending = 32768
+
+// outgoing is a reply that leaves when two things are done, in whatever order: it is built, and its lease is durable.
+type outgoing struct {
+	done   atomic.Int32
+	failed atomic.Bool
+	reply  Reply
+	send   func(Reply, bool)
+}
+
+// step counts one of the two things and sends after the second.
+func (o *outgoing) step() {
+	if o.done.Add(1) == 2 {
+		o.send(o.reply, !o.failed.Load())
+	}
+}
+
+// enqueue hands changes to the committer in the order in which they were made; the caller holds s.mu. Group commit follows
+// from it: while the store is busy with one batch, the next one gathers.
+func (s *Server) enqueue(changes []change) {
+	if len(changes) == 0 {
+		return
+	}
+	s.pending = append(s.pending, changes...)
+	s.enqueued += uint64(len(changes))
+	if !s.committing {
+		s.committing = true
+		go s.commit()
+	}
+}
+
+// commit stores batch after batch until nothing is pending.
+func (s *Server) commit() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.pending) > 0 {
+		batch := s.pending
+		s.pending = s.spare[:0]
+		s.mu.Unlock()
+		s.commitBatch(batch)
+		s.mu.Lock()
+		s.finished += uint64(len(batch))
+		s.progress.Broadcast()
+		clear(batch)
+		s.spare = batch
+	}
+	s.committing = false
+}
+
+// commitBatch stores a batch, takes it back when that fails, and tells everybody.
+func (s *Server) commitBatch(batch []change) {
+	err := s.store(batch)
+	if err != nil {
+		s.mu.Lock()
+		s.takeBack(batch)
+		s.mu.Unlock()
+	}
+	s.report(batch, err)
+}
+
+// store makes a batch durable. Commits are not cut short when a server stops: a lease in hand is a lease kept.
+func (s *Server) store(batch []change) error {
+	s.leases = s.leases[:0]
+	for i := range batch {
+		s.leases = append(s.leases, batch[i].lease)
+	}
+	start := time.Now()
+	err := s.cfg.Store.Commit(context.Background(), s.leases)
+	s.stats.commits.Add(1)
+	s.stats.committed.Add(uint64(len(batch)))
+	s.stats.commitTime.Add(int64(time.Since(start)))
+	if err != nil {
+		s.stats.commitErrors.Add(1)
+		s.log.Error("leases not stored, clients left without answer", "count", len(batch), "err", err)
+	}
+	return err
+}
+
+// takeBack undoes a failed batch, the last change first. An ended lease stays ended when it ran out by itself.
+func (s *Server) takeBack(batch []change) {
+	for i := len(batch) - 1; i >= 0; i-- {
+		if c := &batch[i]; c.kind != Expired {
+			s.table.undo(c)
+		}
+	}
+}
+
+// report tells of a batch: events first, then the replies.
+func (s *Server) report(batch []change, err error) {
+	for i := range batch {
+		c := &batch[i]
+		if err == nil {
+			s.emit(Event{Kind: c.kind, Lease: c.lease, Time: time.Unix(0, c.at)})
+		}
+		if c.out != nil {
+			c.out.failed.Store(err != nil)
+			c.out.step()
+		}
+	}
+}
+
+// emit calls the subscriber; a panic in it must not stop the commits.
+func (s *Server) emit(ev Event) {
+	s.stats.events[ev.Kind].Add(1)
+	if s.log.Enabled(context.Background(), slog.LevelInfo) {
+		s.log.Info("lease "+ev.Kind.String(), "ip", ev.Lease.Addr, "mac", ev.Lease.MAC.String(), "subnet", ev.Lease.Subnet, "hostname", ev.Lease.Hostname)
+	}
+	if s.cfg.Events == nil {
+		return
+	}
+	defer s.recovered("event subscriber")
+	s.cfg.Events(ev)
+}

@@ -1,0 +1,420 @@
+package dhcpsrv
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire"
+)
+
+// maxPool bounds the dynamic addresses of one subnet: a /8, 2 MiB of bitmap.
+const maxPool = 1 << 24
+
+// serving is a snapshot made ready to serve from. It is immutable but for the spaces, which belong to the table.
+type serving struct {
+	subnets  []*subnet // by prefix
+	byName   map[string]*subnet
+	byLink   map[string]*segment
+	segments []*segment
+	byClient map[string][]*Reservation // by identity: key of a link address or of a client identifier
+	byAddr   map[addr4]*Reservation
+	site     Options
+}
+
+// segment is a broadcast domain with its subnets in the order of the snapshot.
+type segment struct {
+	name       string
+	subnets    []*subnet
+	byClientID bool // any of the subnets says so
+}
+
+type subnet struct {
+	Subnet
+	seg      *segment
+	lo, hi   addr4
+	options  Options // site < fields < subnet options, without those of pools and hosts
+	space    *space
+	poolOpts []Options // by index of space.ranges
+}
+
+// compile checks a snapshot and builds what is served from.
+func compile(snap *Snapshot) (*serving, error) {
+	c := &serving{
+		byName:   make(map[string]*subnet, len(snap.Subnets)),
+		byLink:   make(map[string]*segment),
+		byClient: make(map[string][]*Reservation, len(snap.Reservations)),
+		byAddr:   make(map[addr4]*Reservation, len(snap.Reservations)),
+		site:     snap.Options,
+	}
+	if err := checkOptions("site", snap.Options); err != nil {
+		return nil, err
+	}
+	bySegment := make(map[string]*segment)
+	for i := range snap.Subnets {
+		sub, err := c.newSubnet(snap.Subnets[i])
+		if err != nil {
+			return nil, err
+		}
+		if err := c.join(sub, bySegment); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(c.subnets, func(a, b *subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	for i, sub := range c.subnets[min(1, len(c.subnets)):] {
+		if before := c.subnets[i]; before.hi >= sub.lo {
+			return nil, fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, before.Prefix, before.Name)
+		}
+	}
+	for i := range snap.Reservations {
+		if err := c.reserve(&snap.Reservations[i]); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// join puts a subnet into its segment and into the indexes.
+func (c *serving) join(sub *subnet, bySegment map[string]*segment) error {
+	if c.byName[sub.Name] != nil {
+		return fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
+	}
+	byLink := c.byLink[sub.Link]
+	seg := byLink
+	if sub.Link == "" {
+		seg = nil
+	}
+	if sub.Segment != "" {
+		named := bySegment[sub.Segment]
+		if seg != nil && seg != named {
+			return fmt.Errorf("subnet %q: link %q already belongs to segment %q, not %q", sub.Name, sub.Link, seg.name, sub.Segment)
+		}
+		seg = named
+	}
+	if seg == nil {
+		seg = &segment{name: sub.Segment}
+		if seg.name == "" {
+			seg.name = sub.Link
+		}
+		c.segments = append(c.segments, seg)
+	}
+	if sub.Segment != "" {
+		bySegment[sub.Segment] = seg
+	}
+	if sub.Link != "" {
+		c.byLink[sub.Link] = seg
+	}
+	sub.seg = seg
+	seg.subnets = append(seg.subnets, sub)
+	seg.byClientID = seg.byClientID || sub.ByClientID
+	c.subnets = append(c.subnets, sub)
+	c.byName[sub.Name] = sub
+	return nil
+}
+
+func (c *serving) newSubnet(conf Subnet) (*subnet, error) {
+	if conf.Name == "" {
+		return nil, fmt.Errorf("subnet %v: has no name", conf.Prefix)
+	}
+	fail := func(format string, args ...any) (*subnet, error) {
+		return nil, fmt.Errorf("subnet %q: %s", conf.Name, fmt.Sprintf(format, args...))
+	}
+	if !conf.Prefix.IsValid() || !conf.Prefix.Addr().Is4() || conf.Prefix.Bits() < 1 {
+		return fail("prefix %v is not an IPv4 prefix", conf.Prefix)
+	}
+	if conf.Prefix = conf.Prefix.Masked(); !conf.Server.Is4() || conf.Server.IsUnspecified() {
+		return fail("server address %v is not an IPv4 address: clients could not renew", conf.Server)
+	}
+	sub := &subnet{Subnet: conf}
+	sub.lo, sub.hi = prefixRange(conf.Prefix)
+	if err := sub.setTimes(); err != nil {
+		return fail("%v", err)
+	}
+	if err := sub.checkFields(); err != nil {
+		return fail("%v", err)
+	}
+	if err := checkOptions(fmt.Sprintf("subnet %q", conf.Name), conf.Options); err != nil {
+		return nil, err
+	}
+	sub.options = merge(c.site, sub.fieldOptions(), conf.Options)
+	if err := sub.setPools(); err != nil {
+		return fail("%v", err)
+	}
+	return sub, nil
+}
+
+func (s *subnet) setTimes() error {
+	if s.LeaseTime == 0 {
+		s.LeaseTime = DefaultLeaseTime
+	}
+	if s.BootLeaseTime == 0 {
+		s.BootLeaseTime = s.LeaseTime
+	}
+	if s.QuarantineTime == 0 {
+		s.QuarantineTime = DefaultQuarantineTime
+	}
+	for name, d := range map[string]time.Duration{"LeaseTime": s.LeaseTime, "BootLeaseTime": s.BootLeaseTime, "QuarantineTime": s.QuarantineTime} {
+		if d < time.Second || d >= math.MaxUint32*time.Second {
+			return fmt.Errorf("%s %v is not between 1 s and 136 years", name, d)
+		}
+	}
+	return nil
+}
+
+func (s *subnet) checkFields() error {
+	if s.MTU != 0 && (s.MTU < 68 || s.MTU > 65535) {
+		return fmt.Errorf("MTU %d is not between 68 and 65535", s.MTU)
+	}
+	for name, addrs := range map[string][]netip.Addr{"router": s.Routers, "DNS server": s.DNS, "NTP server": s.NTP} {
+		for _, a := range addrs {
+			if !a.Is4() {
+				return fmt.Errorf("%s %v is not an IPv4 address", name, a)
+			}
+		}
+		if len(addrs) > 63 {
+			return fmt.Errorf("%d %ss are more than an option holds (63)", len(addrs), name)
+		}
+	}
+	for _, r := range s.Routes {
+		if !r.Dest.IsValid() || !r.Dest.Addr().Is4() || !r.Via.Is4() {
+			return fmt.Errorf("route %v via %v is not an IPv4 route", r.Dest, r.Via)
+		}
+	}
+	return nil
+}
+
+// fieldOptions turns the fields of the subnet into options.
+func (s *subnet) fieldOptions() Options {
+	mask := net.CIDRMask(s.Prefix.Bits(), 32)
+	opts := Options{{Code: wire.OptMask, Data: mask, Always: true}}
+	if s.Prefix.Bits() < 31 {
+		opts = append(opts, AddrOption(wire.OptBroadcast, s.hi.addr()))
+	}
+	for _, o := range []Option{
+		AddrOption(wire.OptRouter, s.Routers...), AddrOption(wire.OptDNS, s.DNS...), AddrOption(wire.OptNTP, s.NTP...),
+		TextOption(wire.OptDomain, s.Domain), DomainsOption(wire.OptSearch, s.Search...),
+	} {
+		if len(o.Data) > 0 {
+			opts = append(opts, o)
+		}
+	}
+	if s.MTU != 0 {
+		opts = append(opts, Uint16Option(wire.OptMTU, uint16(s.MTU)))
+	}
+	if len(s.Routes) > 0 {
+		routes := slices.Clone(s.Routes)
+		if len(s.Routers) > 0 {
+			routes = append(routes, Route{Dest: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: s.Routers[0]})
+		}
+		opts = append(opts, RoutesOption(wire.OptClasslessRoute, routes...))
+	}
+	return opts
+}
+
+func (s *subnet) setPools() error {
+	var ranges []addrRange
+	for _, p := range s.Pools {
+		lo, hi := addr4From(p.First), addr4From(p.Last)
+		switch {
+		case !p.First.Is4() || !p.Last.Is4() || lo > hi:
+			return fmt.Errorf("pool %v-%v is not a range of IPv4 addresses", p.First, p.Last)
+		case !s.usable(lo) || !s.usable(hi):
+			return fmt.Errorf("pool %v-%v leaves the usable addresses of %v", p.First, p.Last, s.Prefix)
+		}
+		if err := checkOptions(fmt.Sprintf("pool %v-%v", p.First, p.Last), p.Options); err != nil {
+			return err
+		}
+		for _, r := range ranges {
+			if lo <= r.hi && r.lo <= hi {
+				return fmt.Errorf("pool %v-%v overlaps pool %v-%v", p.First, p.Last, r.lo.addr(), r.hi.addr())
+			}
+		}
+		ranges = append(ranges, addrRange{lo: lo, hi: hi})
+		s.poolOpts = append(s.poolOpts, p.Options)
+	}
+	var err error
+	s.space, err = newSpace(ranges)
+	return err
+}
+
+// usable reports whether a host of the subnet can have the address.
+func (s *subnet) usable(a addr4) bool {
+	if s.Prefix.Bits() >= 31 {
+		return a >= s.lo && a <= s.hi
+	}
+	return a > s.lo && a < s.hi
+}
+
+func (s *subnet) contains(a addr4) bool { return a >= s.lo && a <= s.hi }
+
+// find returns the subnet that contains the address, or nil.
+func (c *serving) find(a addr4) *subnet {
+	i, found := slices.BinarySearchFunc(c.subnets, a, func(s *subnet, a addr4) int {
+		switch {
+		case s.hi < a:
+			return -1
+		case s.lo > a:
+			return 1
+		}
+		return 0
+	})
+	if !found {
+		return nil
+	}
+	return c.subnets[i]
+}
+
+// reserve checks a reservation and enters it.
+func (c *serving) reserve(r *Reservation) error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("reservation %s: %s", r.label(), fmt.Sprintf(format, args...))
+	}
+	if err := checkOptions("reservation "+r.label(), r.Options); err != nil {
+		return err
+	}
+	if len(r.MAC) == 0 && len(r.ClientID) == 0 {
+		return fail("names neither a MAC nor a client identifier")
+	}
+	if len(r.Hostname) > 255 {
+		return fail("host name is longer than 255 bytes")
+	}
+	if r.Subnet != "" && c.byName[r.Subnet] == nil {
+		return fail("there is no subnet %q", r.Subnet)
+	}
+	if r.Addr.IsValid() {
+		if err := c.reserveAddr(r); err != nil {
+			return fail("%v", err)
+		}
+	}
+	for _, id := range r.identities() {
+		for _, other := range c.byClient[id] {
+			if c.sameScope(r, other) {
+				return fail("the same client already has reservation %s there", other.label())
+			}
+		}
+		c.byClient[id] = append(c.byClient[id], r)
+	}
+	return nil
+}
+
+func (c *serving) reserveAddr(r *Reservation) error {
+	if !r.Addr.Is4() {
+		return fmt.Errorf("%v is not an IPv4 address", r.Addr)
+	}
+	a := addr4From(r.Addr)
+	sub := c.find(a)
+	switch {
+	case sub == nil:
+		return fmt.Errorf("%v is in no subnet", r.Addr)
+	case !sub.usable(a):
+		return fmt.Errorf("%v is the network or broadcast address of subnet %q", r.Addr, sub.Name)
+	case r.Addr == sub.Server:
+		return fmt.Errorf("%v is the address of this server in subnet %q", r.Addr, sub.Name)
+	case r.Subnet != "" && r.Subnet != sub.Name:
+		return fmt.Errorf("%v is in subnet %q, not in %q", r.Addr, sub.Name, r.Subnet)
+	}
+	if other := c.byAddr[a]; other != nil {
+		return fmt.Errorf("%v is already reserved for %s", r.Addr, other.label())
+	}
+	c.byAddr[a] = r
+	return nil
+}
+
+// scope returns the subnet a reservation is for; nil = any.
+func (c *serving) scope(r *Reservation) *subnet {
+	if r.Addr.IsValid() {
+		return c.find(addr4From(r.Addr))
+	}
+	return c.byName[r.Subnet]
+}
+
+func (c *serving) sameScope(a, b *Reservation) bool { return c.scope(a) == c.scope(b) }
+
+// label names a reservation in messages.
+func (r *Reservation) label() string {
+	switch {
+	case r.Name != "":
+		return fmt.Sprintf("%q", r.Name)
+	case len(r.MAC) > 0:
+		return r.MAC.String()
+	}
+	return "client " + hex.EncodeToString(r.ClientID)
+}
+
+// identities returns the keys under which the client of a reservation may come.
+func (r *Reservation) identities() []string {
+	var ids []string
+	if len(r.ClientID) > 0 {
+		ids = append(ids, clientIDKey(r.ClientID))
+	}
+	for _, mac := range append([]net.HardwareAddr{r.MAC}, r.Aliases...) {
+		if len(mac) > 0 && !slices.Contains(ids, macKey(mac)) {
+			ids = append(ids, macKey(mac))
+		}
+	}
+	return ids
+}
+
+// merge joins levels of options, the more specific later, ordered by code.
+func merge(levels ...Options) Options {
+	var out Options
+	for _, level := range levels {
+		for _, o := range level {
+			if have := out.find(o.Code); have != nil {
+				*have = o
+			} else {
+				out = append(out, o)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b Option) int { return int(a.Code) - int(b.Code) })
+	return out
+}
+
+// ownOption reports whether the server makes the option itself for every reply, so that no level may set it.
+func ownOption(code uint8) bool {
+	switch code {
+	case 0, wire.OptRequestedIP, wire.OptLeaseTime, wire.OptOverload, wire.OptMessageType, wire.OptServerID,
+		wire.OptParameterList, wire.OptMessage, wire.OptMaxSize, wire.OptT1, wire.OptT2, wire.OptClientID,
+		wire.OptRapidCommit, wire.OptRelayAgent, wire.OptClientUUID, wire.OptEnd:
+		return true
+	}
+	return false
+}
+
+func checkOptions(where string, opts Options) error {
+	for i, o := range opts {
+		switch {
+		case ownOption(o.Code):
+			return fmt.Errorf("%s: option %d is made by the server itself", where, o.Code)
+		case len(o.Data) > 1024:
+			return fmt.Errorf("%s: option %d has %d bytes, more than 1024", where, o.Code, len(o.Data))
+		case opts[:i].find(o.Code) != nil:
+			return fmt.Errorf("%s: option %d is given twice", where, o.Code)
+		}
+	}
+	return nil
+}
+
+// cleanHostname reduces a name that a client claims to what a DNS name may hold; "" when nothing is left.
+func cleanHostname(b []byte) string {
+	if len(b) > 253 {
+		b = b[:253]
+	}
+	return strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		case r == '_', r == ' ':
+			return '-'
+		}
+		return -1
+	}, string(b)), "-.")
+}

@@ -1,0 +1,266 @@
+package dhcpsrv
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire"
+)
+
+// noReply is the reply type of a decision for silence.
+const noReply = wire.BOOTP
+
+// decision is what shall happen with one packet. Making it changes nothing; [table.apply] carries it out.
+type decision struct {
+	now, hold int64
+	trace     bool
+	steps     []string
+
+	seg *segment
+	sub *subnet // preferred at first, that of addr once an address is chosen
+	res *Reservation
+	key string
+
+	reply  wire.Type // noReply = silence
+	reason Reason    // of silence or NAK
+	addr   addr4     // the address the packet is about; 0 = none
+	by     string    // how addr was chosen
+	lease  time.Duration
+	act    action
+	rapid  bool // ACK to a DISCOVER
+	bootp  bool
+}
+
+// action is the change to the table that a decision asks for.
+type action uint8
+
+const (
+	actNone       action = iota
+	actHold              // keep addr for the client until the offer lapses
+	actGrant             // bind addr, end the client's other leases of the segment
+	actRelease           // end the lease of addr
+	actQuarantine        // keep addr from everybody
+	actForget            // drop the offers made to the client
+)
+
+func (d *decision) note(format string, args ...any) {
+	d.steps = append(d.steps, fmt.Sprintf(format, args...))
+}
+
+func (d *decision) take(a addr4, how string) bool {
+	d.addr, d.by = a, how
+	return true
+}
+
+func (d *decision) silent(why Reason) { d.reply, d.reason = noReply, why }
+
+func (d *decision) nak(why Reason) { d.reply, d.reason = wire.Nak, why }
+
+// decide fills d for a packet: the one place where packets are judged.
+func (t *table) decide(d *decision, r *request) {
+	var how string
+	if d.seg, d.sub, how, d.reason = t.cur.selectSubnet(r); d.reason != 0 {
+		if d.trace {
+			d.note("no subnet by %s", how)
+		}
+		return
+	}
+	if d.trace {
+		d.note("subnet %q by %s", d.sub.Name, how)
+	}
+	mac := r.CHAddr()
+	if d.key, d.res = t.cur.identify(d.seg, d.sub, mac, r.Option(wire.OptClientID)); d.key == "" {
+		d.silent(DropNoIdentity)
+		return
+	}
+	if d.trace {
+		d.noteClient()
+	}
+	switch r.kind {
+	case wire.Discover:
+		t.decideDiscover(d, r)
+	case wire.Request:
+		t.decideRequest(d, r)
+	case wire.Decline, wire.Release:
+		t.decideGiveBack(d, r)
+	case wire.Inform:
+		d.reply, d.addr = wire.Ack, 0
+	case wire.BOOTP:
+		t.decideBOOTP(d)
+	default:
+		d.silent(DropUnknownType)
+	}
+	if d.addr != 0 {
+		d.settle(t.cur, r)
+	}
+}
+
+func (d *decision) noteClient() {
+	who := "link address"
+	if d.key[0] == 'i' {
+		who = "client identifier"
+	}
+	d.note("client by %s %x", who, d.key[1:])
+	if d.res != nil {
+		d.note("reservation %s", d.res.label())
+	}
+}
+
+// settle completes a decision once the address is known.
+func (d *decision) settle(c *serving, r *request) {
+	if sub := c.find(d.addr); sub != nil && d.reply != wire.Nak {
+		d.sub = sub
+	}
+	d.lease = d.sub.LeaseTime
+	if r.isBoot() {
+		d.lease = d.sub.BootLeaseTime
+	}
+	// A client may ask for a shorter lease, but not for one so short that it only makes work.
+	if secs, ok := r.Uint32(wire.OptLeaseTime); ok {
+		d.lease = min(d.lease, max(time.Duration(secs)*time.Second, min(time.Minute, d.lease)))
+	}
+	if d.trace && d.by != "" {
+		d.note("address %v by %s", d.addr.addr(), d.by)
+	}
+}
+
+func (t *table) decideDiscover(d *decision, r *request) {
+	if !t.choose(d, r.wanted) {
+		d.silent(DropPoolExhausted)
+		return
+	}
+	d.reply, d.act = wire.Offer, actHold
+	if r.Has(wire.OptRapidCommit) && d.sub.RapidCommit {
+		d.reply, d.act, d.rapid = wire.Ack, actGrant, true
+	}
+	if e := t.byAddr[d.addr]; e != nil && e.mine(d.key) && e.probing {
+		d.silent(DropProbing)
+		d.act = actNone
+	}
+}
+
+// decideRequest tells the four states of RFC 2131 section 4.3.2 apart.
+func (t *table) decideRequest(d *decision, r *request) {
+	state := "renewing or rebinding"
+	switch {
+	case r.serverID.IsValid():
+		state = "selecting"
+		if !d.seg.hasServer(r) {
+			d.silent(DropOtherServer)
+			d.act = actForget
+			return
+		}
+		if d.addr = r.wanted; d.addr == 0 {
+			d.addr = r.ciaddr
+		}
+	case r.wanted != 0:
+		state = "init-reboot"
+		d.addr = r.wanted
+	default:
+		d.addr = r.ciaddr
+	}
+	if d.trace {
+		d.note("request while %s, for %v", state, d.addr.addr())
+	}
+	if d.addr == 0 {
+		d.silent(DropIncomplete)
+		return
+	}
+	t.decideGrant(d, state == "selecting")
+}
+
+// hasServer reports whether the server identifier of a request means this server.
+func (seg *segment) hasServer(r *request) bool {
+	if r.override.IsValid() && r.serverID == r.override {
+		return true
+	}
+	for _, sub := range seg.subnets {
+		if sub.Server == r.serverID {
+			return true
+		}
+	}
+	return false
+}
+
+// decideGrant judges whether the client may have the address it asks for.
+func (t *table) decideGrant(d *decision, selecting bool) {
+	sub := t.cur.find(d.addr)
+	if sub == nil || sub.seg != d.seg {
+		d.nak(NakWrongNetwork)
+		return
+	}
+	if why := t.refusal(d); why != 0 {
+		d.nak(why)
+		return
+	}
+	e := t.byAddr[d.addr]
+	known := e != nil && e.mine(d.key) || d.res != nil && addr4From(d.res.Addr) == d.addr
+	if !known && !selecting && sub.NotAuthoritative {
+		d.silent(DropUnknownLease)
+		return
+	}
+	d.reply, d.act = wire.Ack, actGrant
+	switch {
+	case d.res != nil && addr4From(d.res.Addr) == d.addr:
+		d.by = byReservation
+	case e != nil && e.mine(d.key) && e.state == Bound:
+		d.by = byLease
+	case e != nil && e.mine(d.key) && e.state == offered:
+		d.by = byOffer
+	default:
+		d.by = byRequest
+	}
+}
+
+func (t *table) refusal(d *decision) Reason {
+	if d.res != nil && d.res.Addr.IsValid() {
+		a := addr4From(d.res.Addr)
+		if a != d.addr && t.blocker(a, d.key, d.now) == nil {
+			return NakMoved // it starts over and gets its own address
+		}
+	}
+	switch {
+	case t.blocker(d.addr, d.key, d.now) != nil:
+		return NakTaken
+	case d.res != nil && addr4From(d.res.Addr) == d.addr:
+		return 0
+	case t.cur.byAddr[d.addr] != nil:
+		return NakReserved
+	case !t.dynamic(d, d.addr):
+		return NakNoPool
+	}
+	return 0
+}
+
+// decideGiveBack judges RELEASE and DECLINE: only of an address that the client holds.
+func (t *table) decideGiveBack(d *decision, r *request) {
+	d.silent(DropNothingToSay)
+	d.act, d.addr = actRelease, r.ciaddr
+	if r.kind == wire.Decline {
+		d.act, d.addr = actQuarantine, r.wanted
+	}
+	if r.serverID.IsValid() && !d.seg.hasServer(r) {
+		d.silent(DropOtherServer)
+		d.act = actNone
+		return
+	}
+	if e := t.byAddr[d.addr]; e == nil || !e.mine(d.key) || !e.live(d.now) || r.kind == wire.Release && e.state != Bound {
+		d.silent(DropNotHeld)
+		d.act = actNone
+	}
+}
+
+// decideBOOTP serves clients that know no leases: only those with a reserved address.
+func (t *table) decideBOOTP(d *decision) {
+	if d.res == nil || !d.res.Addr.IsValid() {
+		d.silent(DropNoReservation)
+		return
+	}
+	a := addr4From(d.res.Addr)
+	if t.blocker(a, d.key, d.now) != nil {
+		d.silent(DropPoolExhausted)
+		return
+	}
+	d.take(a, byReservation)
+	d.reply, d.bootp = wire.Ack, true
+}

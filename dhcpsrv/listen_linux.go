@@ -1,0 +1,207 @@
+package dhcpsrv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+)
+
+// receiveBuffer holds about 20,000 small packets: all machines of a site that power on at once.
+const receiveBuffer = 16 << 20
+
+// linuxConn is the server port: a UDP socket for everything that the kernel can send, and packet sockets for replies to
+// clients that cannot be found by ARP yet.
+type linuxConn struct {
+	port  int
+	links []string
+	pc    *ipv4.PacketConn
+	raw   syscall.RawConn
+
+	mu      sync.Mutex
+	byIndex map[int]string
+	sockets map[string]*frameSocket
+	looked  time.Time // when the interfaces were last looked up
+}
+
+func listen(cfg ListenConfig) (Conn, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		return errors.Join(c.Control(func(fd uintptr) { err = growBuffer(int(fd)) }), err)
+	}}
+	// Without SO_REUSEADDR, which Go does not set for UDP, the port is refused while anybody else has it: two servers
+	// sharing a port would each get some of the packets.
+	conn, err := lc.ListenPacket(context.Background(), "udp4", fmt.Sprintf("0.0.0.0:%d", cfg.Port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w%s", ErrPortBusy, portOwner(cfg.Port))
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &linuxConn{port: cfg.Port, links: cfg.Interfaces, pc: ipv4.NewPacketConn(conn), sockets: make(map[string]*frameSocket)}
+	if c.raw, err = conn.(*net.UDPConn).SyscallConn(); err == nil {
+		err = c.setUp()
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *linuxConn) setUp() error {
+	if err := c.pc.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true); err != nil {
+		return err
+	}
+	for _, name := range c.links {
+		if _, err := c.frames(name); err != nil {
+			return err
+		}
+	}
+	c.lookUp()
+	return nil
+}
+
+// growBuffer asks for a large receive buffer; beyond the limit of the system only with CAP_NET_ADMIN.
+func growBuffer(fd int) error {
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) == nil {
+		return nil
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+}
+
+// ReadDHCP implements [Conn].
+func (c *linuxConn) ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, dst netip.Addr, err error) {
+	for {
+		n, cm, from, err := c.pc.ReadFrom(b)
+		if err != nil {
+			return 0, "", netip.AddrPort{}, netip.Addr{}, err
+		}
+		udp, ok := from.(*net.UDPAddr)
+		if cm == nil || !ok {
+			continue
+		}
+		if link = c.name(cm.IfIndex); link == "" {
+			continue // not an interface we serve
+		}
+		dst, _ = netip.AddrFromSlice(cm.Dst)
+		src = udp.AddrPort()
+		return n, link, netip.AddrPortFrom(src.Addr().Unmap(), src.Port()), dst.Unmap(), nil
+	}
+}
+
+// name returns the name of a served interface, or "".
+func (c *linuxConn) name(index int) string {
+	c.mu.Lock()
+	name, ok := c.byIndex[index]
+	stale := time.Since(c.looked) > time.Second
+	c.mu.Unlock()
+	if !ok && stale {
+		c.lookUp()
+		c.mu.Lock()
+		name = c.byIndex[index]
+		c.mu.Unlock()
+	}
+	return name
+}
+
+// lookUp reads which index each served interface has now. It asks through the socket, so that the answer is that of the
+// socket's network namespace.
+func (c *linuxConn) lookUp() {
+	byIndex := make(map[int]string)
+	c.raw.Control(func(fd uintptr) {
+		for _, name := range c.links {
+			if ifr, err := unix.NewIfreq(name); err == nil && unix.IoctlIfreq(int(fd), unix.SIOCGIFINDEX, ifr) == nil {
+				byIndex[int(ifr.Uint32())] = name
+			}
+		}
+	})
+	c.mu.Lock()
+	c.byIndex, c.looked = byIndex, time.Now()
+	c.mu.Unlock()
+}
+
+// frames returns the packet socket of an interface, opened anew when the interface was.
+func (c *linuxConn) frames(name string) (*frameSocket, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.sockets[name]; s != nil {
+		return s, nil
+	}
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("interface %q: %w", name, err)
+	}
+	s, err := openFrames(ifi)
+	if err != nil {
+		return nil, fmt.Errorf("packet socket on %q: %w", name, err)
+	}
+	c.sockets[name] = s
+	return s, nil
+}
+
+// WriteDHCP implements [Conn].
+func (c *linuxConn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error {
+	if c.port != serverPort && (dst.Port() == serverPort || dst.Port() == clientPort) {
+		dst = netip.AddrPortFrom(dst.Addr(), uint16(c.port)+dst.Port()-serverPort)
+	}
+	if hw != nil {
+		return c.writeFrame(b, link, src, dst, hw)
+	}
+	var cm *ipv4.ControlMessage
+	if link != "" {
+		cm = &ipv4.ControlMessage{IfIndex: c.index(link)}
+		if src.IsValid() {
+			cm.Src = src.AsSlice()
+		}
+	}
+	_, err := c.pc.WriteTo(b, cm, net.UDPAddrFromAddrPort(dst))
+	return err
+}
+
+func (c *linuxConn) writeFrame(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error {
+	s, err := c.frames(link)
+	if err != nil {
+		return err
+	}
+	err = s.send(b, netip.AddrPortFrom(src, uint16(c.port)), dst, hw)
+	if errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENETDOWN) {
+		c.mu.Lock()
+		if c.sockets[link] == s { // the interface is gone; the next reply looks for it again
+			delete(c.sockets, link)
+			s.close()
+		}
+		c.mu.Unlock()
+	}
+	return err
+}
+
+func (c *linuxConn) index(link string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, name := range c.byIndex {
+		if name == link {
+			return i
+		}
+	}
+	return 0
+}
+
+// Close implements [Conn].
+func (c *linuxConn) Close() error {
+	err := c.pc.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, s := range c.sockets {
+		s.close()
+		delete(c.sockets, name)
+	}
+	return err
+}

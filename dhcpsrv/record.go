@@ -1,0 +1,136 @@
+package dhcpsrv
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"net/netip"
+	"time"
+)
+
+// A record of the journal is a mark, the length of the payload, a CRC-32C of length and payload, and the payload: state,
+// then times and texts in a fixed order. Later versions may append fields; a reader ignores what it does not know.
+const (
+	recordMark   = 0x4cd4 // little endian, so the bytes are d4 4c
+	recordHeader = 8
+	maxRecord    = 1<<16 - 1
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	errRecord  = errors.New("no valid record")
+)
+
+// appendRecord appends the record of a lease.
+func appendRecord(b []byte, l *Lease) []byte {
+	start := len(b)
+	b = append(b, make([]byte, recordHeader)...)
+	b = append(b, byte(l.State))
+	b = binary.AppendVarint(b, l.Start.UnixNano())
+	b = binary.AppendVarint(b, l.End.UnixNano())
+	b = appendText(b, l.Addr.AsSlice())
+	b = appendText(b, l.Relay.AsSlice())
+	for _, text := range [][]byte{l.MAC, l.ClientID, l.CircuitID} {
+		b = appendText(b, text)
+	}
+	for _, text := range []string{l.Hostname, l.Subnet, l.Link, l.VendorClass} {
+		b = appendText(b, text)
+	}
+	head, payload := b[start:start+recordHeader], b[start+recordHeader:]
+	binary.LittleEndian.PutUint16(head, recordMark)
+	binary.LittleEndian.PutUint16(head[2:], uint16(len(payload)))
+	binary.LittleEndian.PutUint32(head[4:], checksum(head[2:4], payload))
+	return b
+}
+
+// appendText appends a text of at most 4,000 bytes, so that a record never outgrows its length field.
+func appendText[T string | []byte](b []byte, text T) []byte {
+	text = text[:min(len(text), 4000)]
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+func checksum(length, payload []byte) uint32 {
+	return crc32.Update(crc32.Checksum(length, castagnoli), castagnoli, payload)
+}
+
+// recordLen returns the length of the whole record that starts with head, or 0 when none does.
+func recordLen(head []byte) int {
+	if len(head) < recordHeader || binary.LittleEndian.Uint16(head) != recordMark {
+		return 0
+	}
+	return recordHeader + int(binary.LittleEndian.Uint16(head[2:]))
+}
+
+// parseRecord reads a whole record.
+func parseRecord(b []byte) (l Lease, err error) {
+	n := recordLen(b)
+	if n == 0 || n > len(b) || checksum(b[2:4], b[recordHeader:n]) != binary.LittleEndian.Uint32(b[4:]) {
+		return l, errRecord
+	}
+	f := fields{b: b[recordHeader:n]}
+	l.State = LeaseState(f.byte())
+	l.Start = time.Unix(0, f.varint())
+	l.End = time.Unix(0, f.varint())
+	l.Addr = f.addr()
+	l.Relay = f.addr()
+	l.MAC, l.ClientID, l.CircuitID = f.bytes(), f.bytes(), f.bytes()
+	l.Hostname, l.Subnet, l.Link, l.VendorClass = f.text(), f.text(), f.text(), f.text()
+	if f.bad || !l.Addr.IsValid() {
+		return l, errRecord
+	}
+	return l, nil
+}
+
+// fields reads a payload; bad is set once it ends too soon.
+type fields struct {
+	b   []byte
+	bad bool
+}
+
+func (f *fields) take(n int) []byte {
+	if n < 0 || n > len(f.b) {
+		f.bad, f.b = true, nil
+		return nil
+	}
+	v := f.b[:n:n]
+	f.b = f.b[n:]
+	return v
+}
+
+func (f *fields) byte() byte {
+	if v := f.take(1); v != nil {
+		return v[0]
+	}
+	return 0
+}
+
+func (f *fields) varint() int64 {
+	v, n := binary.Varint(f.b)
+	if n <= 0 {
+		n = -1
+	}
+	f.take(n)
+	return v
+}
+
+// span returns a length-prefixed text, nil when it is empty.
+func (f *fields) span() []byte {
+	v, n := binary.Uvarint(f.b)
+	if n <= 0 || v > maxRecord {
+		n, v = -1, 0
+	}
+	f.take(n)
+	if v == 0 {
+		return nil
+	}
+	return f.take(int(v))
+}
+
+func (f *fields) text() string { return string(f.span()) }
+
+func (f *fields) bytes() []byte { return append([]byte(nil), f.span()...) }
+
+func (f *fields) addr() netip.Addr {
+	a, _ := netip.AddrFromSlice(f.span())
+	return a
+}

@@ -1,0 +1,231 @@
+package dhcpsrv
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"iter"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire"
+)
+
+// Ports of RFC 2131.
+const (
+	serverPort = 67
+	clientPort = 68
+)
+
+// reply builds the answer that a decision asks for.
+func (s *Server) reply(ctx context.Context, d *decision, r *request, buf []byte) Reply {
+	var w wire.Writer
+	asked := r.Option(wire.OptParameterList)
+	size, _ := r.Uint16(wire.OptMaxSize)
+	reserve := 0
+	if r.relayAgent != nil {
+		reserve = 2 + len(r.relayAgent)
+	}
+	w.Reset(buf, &r.Msg, wire.SizeLimit(size), reserve)
+	if r.kind != wire.BOOTP {
+		w.Byte(wire.OptMessageType, byte(d.reply))
+		w.Addr(wire.OptServerID, d.serverID(r))
+	}
+	if id := r.Option(wire.OptClientID); id != nil { // RFC 6842
+		w.Option(wire.OptClientID, clip(id, 255))
+	}
+	if d.reply == wire.Nak {
+		w.Option(wire.OptMessage, []byte(d.reason.String()))
+		if r.giaddr != 0 {
+			w.SetBroadcast() // the relay must not send it to an address that is wrong (RFC 2131 section 4.3.2)
+		}
+		return s.address(d, r, w.Finish(r.relayAgent))
+	}
+	s.body(ctx, &w, d, r, asked)
+	return s.address(d, r, w.Finish(r.relayAgent))
+}
+
+func (d *decision) serverID(r *request) netip.Addr {
+	if r.override.IsValid() {
+		return r.override
+	}
+	return d.sub.Server
+}
+
+// body writes addresses, lease times, boot data and options of an OFFER or ACK.
+func (s *Server) body(ctx context.Context, w *wire.Writer, d *decision, r *request, asked []byte) {
+	boot, ok := s.selectBoot(ctx, d, r)
+	w.SetSIAddr(d.sub.Server)
+	if d.reply == wire.Ack && r.kind != wire.Discover {
+		w.SetCIAddr(r.CIAddr())
+	}
+	if d.addr != 0 {
+		w.SetYIAddr(d.addr.addr())
+		if !d.bootp {
+			secs := uint32(d.lease / time.Second)
+			w.Uint32(wire.OptLeaseTime, secs)
+			w.Uint32(wire.OptT1, secs/2)
+			w.Uint32(wire.OptT2, uint32(uint64(secs)*7/8))
+		}
+	}
+	if d.rapid {
+		w.Option(wire.OptRapidCommit, nil)
+	}
+	var extra Options
+	if ok {
+		extra = bootOptions(w, d, boot, r)
+	}
+	writeOptions(w, d, extra, asked)
+}
+
+// selectBoot asks the embedder what the client shall load.
+func (s *Server) selectBoot(ctx context.Context, d *decision, r *request) (a BootAnswer, ok bool) {
+	if s.cfg.Boot == nil {
+		return BootAnswer{}, false
+	}
+	defer s.recovered("boot selector")
+	return s.cfg.Boot.SelectBoot(ctx, bootQuery(d, r))
+}
+
+func bootQuery(d *decision, r *request) BootQuery {
+	q := BootQuery{
+		MAC: net.HardwareAddr(r.CHAddr()), Client: r.CIAddr(), Server: d.sub.Server, Subnet: d.sub.Name, Link: r.pkt.Link,
+		VendorClass: string(r.Option(wire.OptVendorClass)), UserClass: userClass(r.Option(wire.OptUserClass)),
+		HasIPXE: r.Has(wire.OptIPXE), IPXE: r.Option(wire.OptIPXE), RequestedOptions: r.Option(wire.OptParameterList),
+	}
+	if d.addr != 0 {
+		q.Client = d.addr.addr()
+	}
+	for v := r.Option(wire.OptClientArch); len(v) >= 2; v = v[2:] {
+		q.Arch = append(q.Arch, binary.BigEndian.Uint16(v))
+	}
+	if v := r.Option(wire.OptClientUUID); len(v) == 17 && v[0] == 0 {
+		q.ClientUUID = v[1:]
+	}
+	return q
+}
+
+// userClass reads option 77: a list of length-prefixed classes (RFC 3004), or bare text as iPXE sends it.
+func userClass(v []byte) string {
+	if len(v) > 1 && int(v[0]) < len(v) && v[0] > 0 {
+		n := 1 + int(v[0])
+		if n == len(v) || n+1+int(v[n]) <= len(v) {
+			return string(v[1:n])
+		}
+	}
+	return string(bytes.TrimRight(v, "\x00"))
+}
+
+// bootOptions writes the boot data that has header fields and returns the rest as options.
+func bootOptions(w *wire.Writer, d *decision, a BootAnswer, r *request) Options {
+	next := a.NextServer
+	if !next.IsValid() {
+		next = d.sub.Server
+	}
+	w.SetSIAddr(next)
+	extra := a.Options
+	if a.VendorClass != "" {
+		extra = append(extra[:len(extra):len(extra)], Option{Code: wire.OptVendorClass, Data: []byte(a.VendorClass), Always: true})
+	}
+	if a.File != "" {
+		fits := w.SetFile(a.File)
+		extra = append(extra[:len(extra):len(extra)],
+			Option{Code: wire.OptBootFile, Data: []byte(a.File), Always: !fits},
+			Option{Code: wire.OptTFTPServer, Data: []byte(next.String())})
+	}
+	// PXE firmware drops replies without its own UUID (PXE 2.1 section 2.2.1).
+	if uuid := r.Option(wire.OptClientUUID); uuid != nil {
+		w.Option(wire.OptClientUUID, clip(uuid, 255))
+	}
+	return extra
+}
+
+// levels are the options for one client, the most specific level first: boot answer, host, pool, subnet with site.
+type levels [4]Options
+
+// find returns the option that counts for a code, or nil.
+func (l *levels) find(code uint8) *Option {
+	for _, level := range l {
+		if o := level.find(code); o != nil {
+			return o
+		}
+	}
+	return nil
+}
+
+// all returns every option that no more specific level overrides.
+func (l *levels) all() iter.Seq[*Option] {
+	return func(yield func(*Option) bool) {
+		for _, level := range l {
+			for i := range level {
+				if o := &level[i]; l.find(o.Code) == o && !yield(o) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (d *decision) levels(boot Options) *levels {
+	l := &levels{boot, nil, nil, d.sub.options}
+	if d.res != nil {
+		l[1] = d.res.Options
+	}
+	if d.addr != 0 {
+		if _, pool, ok := d.sub.space.index(d.addr); ok {
+			l[2] = d.sub.poolOpts[pool]
+		}
+	}
+	return l
+}
+
+// writeOptions writes those sent always, then those asked for in the order asked, then, while there is room, the rest.
+func writeOptions(w *wire.Writer, d *decision, boot Options, asked []byte) {
+	l := d.levels(boot)
+	for o := range l.all() {
+		if o.Always {
+			w.Option(o.Code, o.Data)
+		}
+	}
+	for _, code := range asked {
+		if o := l.find(code); o != nil {
+			w.Option(o.Code, o.Data)
+		} else if code == wire.OptHostname && d.res != nil && d.res.Hostname != "" {
+			w.Option(code, []byte(d.res.Hostname))
+		}
+	}
+	for o := range l.all() {
+		w.Option(o.Code, o.Data)
+	}
+}
+
+// address says where the reply goes: RFC 2131 section 4.1.
+func (s *Server) address(d *decision, r *request, b []byte) Reply {
+	reply := Reply{Data: b, Link: r.pkt.Link, Src: d.sub.Server}
+	toClient := func(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, clientPort) }
+	switch {
+	case r.giaddr != 0:
+		port := uint16(serverPort)
+		if wire.SubOption(r.relayAgent, 19) != nil { // RFC 8357: the relay listens on the port it sent from
+			port = r.pkt.Src.Port()
+		}
+		reply.Dst, reply.Link = netip.AddrPortFrom(r.giaddr.addr(), port), ""
+		reply.Src = netip.Addr{}
+	case d.reply == wire.Nak && !r.routed():
+		reply.Dst = toClient(limitedBroadcast)
+	case r.ciaddr != 0:
+		reply.Dst = toClient(r.ciaddr.addr())
+		if d.sub.Link != r.pkt.Link || !d.sub.contains(r.ciaddr) {
+			reply.Link, reply.Src = "", netip.Addr{}
+		}
+	case r.kind == wire.Inform && r.pkt.Src.Addr().Is4() && !r.pkt.Src.Addr().IsUnspecified():
+		reply.Dst = toClient(r.pkt.Src.Addr())
+	case r.Broadcast() || d.addr == 0 || len(r.CHAddr()) != 6:
+		reply.Dst = toClient(limitedBroadcast)
+	default:
+		reply.Dst = toClient(d.addr.addr())
+		reply.HW = net.HardwareAddr(bytes.Clone(r.CHAddr()))
+	}
+	return reply
+}

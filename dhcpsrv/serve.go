@@ -1,0 +1,133 @@
+package dhcpsrv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// Serve answers packets from conn until ctx ends, then closes conn, finishes what it has read and returns nil. It returns
+// an error when conn is closed by somebody else. Several Serve may run at once, each with its own conn.
+func (s *Server) Serve(ctx context.Context, conn Conn) error {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	q := newQueue(s.cfg.Queue)
+	var workers, probes sync.WaitGroup
+	for range s.cfg.Workers {
+		workers.Go(func() { s.work(ctx, conn, q, &probes) })
+	}
+	expiry, done := context.WithCancel(ctx)
+	workers.Go(func() { s.expireEvery(expiry, time.Second) })
+
+	err := s.read(ctx, conn, q)
+	q.close()
+	done()
+	workers.Wait()
+	probes.Wait()
+	s.waitCommitted()
+	conn.Close()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// read puts received packets into the queue until conn is closed.
+func (s *Server) read(ctx context.Context, conn Conn, q *queue) error {
+	buf := make([]byte, 2048)
+	send := s.sender(conn)
+	var pause time.Duration
+	for {
+		n, link, src, dst, err := conn.ReadDHCP(buf)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
+				return fmt.Errorf("dhcpsrv: read: %w", err)
+			}
+			// An interface that goes down or memory that is short pass; the service must outlive them.
+			s.stats.readErrors.Add(1)
+			s.log.Warn("cannot read", "err", err)
+			pause = min(max(2*pause, 10*time.Millisecond), time.Second)
+			sleep(ctx, pause)
+			continue
+		}
+		pause = 0
+		j := &job{pkt: Packet{Data: bytes.Clone(buf[:n]), Link: link, Src: src, Dst: dst}, send: send}
+		if old := q.put(j); old != nil {
+			s.drop(old, DropQueueFull)
+		}
+	}
+}
+
+// sender returns the function that sends replies to conn.
+func (s *Server) sender(conn Conn) func(Reply, bool) {
+	return func(r Reply, ok bool) {
+		if !ok {
+			return
+		}
+		if err := conn.WriteDHCP(r.Data, r.Link, r.Src, r.Dst, r.HW); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.stats.writeErrors.Add(1)
+			s.log.Warn("reply not sent", "dst", r.Dst, "link", r.Link, "err", err)
+		}
+	}
+}
+
+// work handles packets until the queue is closed and empty. Probes wait elsewhere; their number is bounded by s.probes.
+func (s *Server) work(ctx context.Context, conn Conn, q *queue, probes *sync.WaitGroup) {
+	for {
+		j := q.get()
+		if j == nil {
+			return
+		}
+		if s.run(ctx, j) {
+			probes.Go(func() { s.probeAndRun(ctx, j) })
+		}
+	}
+}
+
+func (s *Server) probeAndRun(ctx context.Context, j *job) {
+	for again := true; again; again = s.run(ctx, j) {
+		s.probe(ctx, j)
+	}
+}
+
+// expireEvery ends what has run out, once each period.
+func (s *Server) expireEvery(ctx context.Context, period time.Duration) {
+	for sleep(ctx, period) {
+		for s.expireSome(time.Now().UnixNano()) && ctx.Err() == nil {
+		}
+	}
+}
+
+// expireSome ends a bounded number of entries, so that packets get their turn, and reports whether there may be more.
+func (s *Server) expireSome(now int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enqueue(s.table.expire(now, 16*expireChunk))
+	return len(s.table.due) > 0 && s.table.due[0].end <= now && len(s.pending) < maxPending
+}
+
+// waitCommitted waits until all that is pending now is stored and reported.
+func (s *Server) waitCommitted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for target := s.enqueued; s.finished < target; {
+		s.progress.Wait()
+	}
+}
+
+// sleep waits and reports whether ctx is still on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

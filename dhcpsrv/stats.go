@@ -1,0 +1,78 @@
+package dhcpsrv
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire"
+)
+
+// Stats is a snapshot of the counters of a server since it was made.
+type Stats struct {
+	Received map[string]uint64 // by message type: DISCOVER, REQUEST ...
+	Sent     map[string]uint64 // by message type: OFFER, ACK, NAK
+	Reasons  map[string]uint64 // silences and NAKs by [Reason]
+	Events   map[string]uint64 // by [EventKind]
+
+	Commits      uint64        // batches given to the store
+	Committed    uint64        // records in them
+	CommitTime   time.Duration // spent in the store, summed up
+	CommitErrors uint64
+	WriteErrors  uint64 // replies the socket did not take
+	ReadErrors   uint64
+	Probes       uint64 // probes made
+	ProbesMissed uint64 // offers made without a probe because too many were under way
+	Panics       uint64
+}
+
+// stats is the counters themselves; each may be counted from any goroutine.
+type stats struct {
+	received, sent          [16]atomic.Uint64 // by wire.Type; unknown ones last
+	reasons                 [numReasons]atomic.Uint64
+	events                  [len(eventNames)]atomic.Uint64
+	commits, committed      atomic.Uint64
+	commitTime              atomic.Int64
+	commitErrors            atomic.Uint64
+	readErrors, writeErrors atomic.Uint64
+	probes, probesMissed    atomic.Uint64
+	panics                  atomic.Uint64
+}
+
+func (s *stats) receive(t wire.Type) { s.received[min(int(t), len(s.received)-1)].Add(1) }
+
+// Stats returns the counters. Keys whose count is zero are left out.
+func (s *Server) Stats() Stats {
+	c := &s.stats
+	out := Stats{
+		Received: map[string]uint64{}, Sent: map[string]uint64{}, Reasons: map[string]uint64{}, Events: map[string]uint64{},
+		Commits: c.commits.Load(), Committed: c.committed.Load(), CommitTime: time.Duration(c.commitTime.Load()),
+		CommitErrors: c.commitErrors.Load(), WriteErrors: c.writeErrors.Load(), ReadErrors: c.readErrors.Load(),
+		Probes: c.probes.Load(), ProbesMissed: c.probesMissed.Load(), Panics: c.panics.Load(),
+	}
+	for t := range c.received {
+		addCount(out.Received, wire.Type(t).String(), c.received[t].Load())
+		addCount(out.Sent, wire.Type(t).String(), c.sent[t].Load())
+	}
+	for r := range c.reasons {
+		addCount(out.Reasons, Reason(r).String(), c.reasons[r].Load())
+	}
+	for k := range c.events {
+		addCount(out.Events, EventKind(k).String(), c.events[k].Load())
+	}
+	return out
+}
+
+func addCount(m map[string]uint64, key string, n uint64) {
+	if n > 0 {
+		m[key] += n
+	}
+}
+
+// recovered is deferred around everything that handles what others sent or gave: it counts and logs a panic and ends it.
+func (s *Server) recovered(where string) {
+	if v := recover(); v != nil {
+		s.stats.panics.Add(1)
+		s.log.Error("panic", "in", where, "value", v, "stack", string(debug.Stack()))
+	}
+}

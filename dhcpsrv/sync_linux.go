@@ -1,0 +1,35 @@
+package dhcpsrv
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// syncData makes what was written durable, without the times of the file.
+func syncData(f *os.File) error {
+	for {
+		if err := syscall.Fdatasync(int(f.Fd())); err != syscall.EINTR {
+			return err
+		}
+	}
+}
+
+// syncDir makes a rename or a new file in a directory durable.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// lockFile takes the file for this process.
+func lockFile(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return errors.New("in use by another process")
+	}
+	return err
+}

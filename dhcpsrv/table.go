@@ -1,0 +1,213 @@
+package dhcpsrv
+
+import (
+	"iter"
+	"net"
+	"time"
+)
+
+// offered is a state of an entry that no lease has: held for an offer, in memory only.
+const offered LeaseState = 255
+
+// entry is what the server knows about one address: an offer, or its latest lease. Texts are strings because they are
+// immutable and keep no packet alive.
+type entry struct {
+	addr       addr4
+	state      LeaseState
+	probing    bool   // offered: a probe is under way
+	probed     bool   // offered: a probe found nobody
+	rev        uint32 // counts changes, to know whether a failed commit can be taken back
+	due        int    // place in the table's heap; -1 when not there
+	start, end int64  // Unix nanoseconds
+	formerEnd  int64  // offered: end of the client's own former lease of this address; 0 = none
+	relay      addr4
+	sub        *subnet // nil when the address is in no subnet any more
+	key        string  // "" = nobody's: a conflict
+	mac        string
+	clientID   string
+	hostname   string
+	subnetName string
+	link       string
+	circuit    string
+	vendor     string
+
+	sameClient *entry // next entry of the same client
+	prev, next *entry // in a list of the space
+}
+
+// live reports whether the entry is an offer, lease or quarantine that has not run out.
+func (e *entry) live(now int64) bool { return e.state != Ended && e.end > now }
+
+// mine reports whether the entry belongs to the client.
+func (e *entry) mine(key string) bool { return e.key != "" && e.key == key }
+
+// lease returns the entry as the world sees it.
+func (e *entry) lease() Lease {
+	l := Lease{
+		Addr: e.addr.addr(), State: e.state, Hostname: e.hostname, Subnet: e.subnetName, Link: e.link, VendorClass: e.vendor,
+		MAC: net.HardwareAddr(bytesOrNil(e.mac)), ClientID: bytesOrNil(e.clientID), CircuitID: bytesOrNil(e.circuit),
+		Start: time.Unix(0, e.start), End: time.Unix(0, e.end),
+	}
+	if e.relay != 0 {
+		l.Relay = e.relay.addr()
+	}
+	return l
+}
+
+func bytesOrNil(s string) []byte {
+	if s == "" {
+		return nil
+	}
+	return []byte(s)
+}
+
+// newEntry is the inverse of lease.
+func newEntry(l *Lease) *entry {
+	return &entry{
+		addr: addr4From(l.Addr), state: l.State, start: l.Start.UnixNano(), end: l.End.UnixNano(), relay: addr4From(l.Relay),
+		mac: string(l.MAC), clientID: string(l.ClientID), hostname: l.Hostname, subnetName: l.Subnet, link: l.Link,
+		circuit: string(l.CircuitID), vendor: l.VendorClass, due: -1,
+	}
+}
+
+// table is all entries with their indexes. The server's lock guards it.
+type table struct {
+	cur      *serving
+	byAddr   map[addr4]*entry
+	byClient map[string]*entry // first of the entries of a client
+	due      dueHeap
+}
+
+func newTable() *table {
+	return &table{cur: &serving{}, byAddr: make(map[addr4]*entry), byClient: make(map[string]*entry)}
+}
+
+// insert enters e, whose address must have no entry, into all indexes.
+func (t *table) insert(e *entry) {
+	t.byAddr[e.addr] = e
+	if e.key != "" {
+		e.sameClient = t.byClient[e.key]
+		t.byClient[e.key] = e
+	}
+	if e.sub != nil {
+		e.sub.space.take(e.addr)
+	}
+	t.schedule(e)
+}
+
+// remove takes e out of all indexes.
+func (t *table) remove(e *entry) {
+	t.unschedule(e)
+	delete(t.byAddr, e.addr)
+	if e.key != "" {
+		t.unlink(e)
+	}
+	if e.sub != nil && t.cur.byAddr[e.addr] == nil {
+		e.sub.space.release(e.addr)
+	}
+}
+
+func (t *table) unlink(e *entry) {
+	first := t.byClient[e.key]
+	if first == e {
+		if e.sameClient == nil {
+			delete(t.byClient, e.key)
+		} else {
+			t.byClient[e.key] = e.sameClient
+		}
+	}
+	for ; first != nil; first = first.sameClient {
+		if first.sameClient == e {
+			first.sameClient = e.sameClient
+			break
+		}
+	}
+	e.sameClient = nil
+}
+
+// schedule enters e where its state belongs: the heap of what runs out, the list of offers, the list of ended leases. The
+// address of an ended lease is for others unless it is reserved or out of the pools.
+func (t *table) schedule(e *entry) {
+	if e.state != Ended {
+		t.due.push(e)
+	}
+	if l := t.listOf(e); l != nil {
+		l.push(e)
+	}
+}
+
+func (t *table) unschedule(e *entry) {
+	t.due.remove(e)
+	if l := t.listOf(e); l != nil {
+		l.remove(e)
+	}
+}
+
+func (t *table) listOf(e *entry) *list {
+	if e.sub == nil || t.cur.byAddr[e.addr] != nil {
+		return nil
+	}
+	if _, _, ok := e.sub.space.index(e.addr); !ok {
+		return nil
+	}
+	switch e.state {
+	case Ended:
+		return &e.sub.space.ended
+	case offered:
+		return &e.sub.space.offers
+	}
+	return nil
+}
+
+// turn changes state and end of an entry.
+func (t *table) turn(e *entry, state LeaseState, end int64) {
+	t.unschedule(e)
+	e.state, e.end = state, end
+	e.rev++
+	t.schedule(e)
+}
+
+// replace makes the server serve from c: every entry is entered anew, since identities, reservations and pools may differ.
+func (t *table) replace(c *serving) {
+	entries := make([]*entry, 0, len(t.byAddr))
+	for _, e := range t.byAddr {
+		entries = append(entries, e)
+	}
+	sortByEnd(entries)
+	t.cur = c
+	t.byAddr = make(map[addr4]*entry, len(entries))
+	t.byClient = make(map[string]*entry, len(entries))
+	t.due = t.due[:0]
+	for a := range c.byAddr {
+		c.find(a).space.take(a)
+	}
+	for _, e := range entries {
+		e.prev, e.next, e.sameClient, e.due = nil, nil, nil, -1
+		t.adopt(e)
+		t.insert(e)
+	}
+}
+
+// adopt sets what of an entry depends on the snapshot.
+func (t *table) adopt(e *entry) {
+	e.key = ""
+	if e.sub = t.cur.find(e.addr); e.sub == nil {
+		return
+	}
+	if e.state != Quarantined {
+		e.key, _ = t.cur.identify(e.sub.seg, e.sub, []byte(e.mac), []byte(e.clientID))
+	}
+}
+
+// own returns the entries of a client in a segment.
+func (t *table) own(key string, seg *segment) iter.Seq[*entry] {
+	return func(yield func(*entry) bool) {
+		for e := t.byClient[key]; e != nil; {
+			next := e.sameClient // e may be removed meanwhile
+			if e.sub != nil && e.sub.seg == seg && !yield(e) {
+				return
+			}
+			e = next
+		}
+	}
+}
