@@ -1,0 +1,118 @@
+package maas_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/gomaas/maas"
+
+var concerns = []string{"ipam", "dhcpsrv", "pxe", "dnssrv", "power", "discovery", "proxy", "rpc", "store"}
+
+// pkg is what `go list` tells about a package of this module.
+type pkg struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Doc,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+// concern is the first element of a package's path inside the module, empty for the root and for foreign packages.
+func concern(importPath string) string {
+	inside, ok := strings.CutPrefix(importPath, module+"/")
+	if !ok {
+		return ""
+	}
+	first, _, _ := strings.Cut(inside, "/")
+	return first
+}
+
+// isBridge reports whether a package joins its concern to another one. Its name says so: pxe/pxedhcp, rpc/pxerpc.
+func isBridge(importPath string) bool {
+	own, base := concern(importPath), path.Base(importPath)
+	return base != own && (strings.HasPrefix(base, own) || strings.HasSuffix(base, own)) && !strings.HasSuffix(base, "test")
+}
+
+// Arrows go down only: concerns do not know each other, a bridge knows exactly one other concern, the inventory knows
+// all, and nothing knows the commands.
+func TestLayers(t *testing.T) {
+	for _, p := range packages(t) {
+		own := concern(p.ImportPath)
+		if own == "cmd" || own == "examples" {
+			continue
+		}
+		var others []string
+		for _, imp := range p.Imports {
+			if c := concern(imp); c != "" && c != own && !slices.Contains(others, c) {
+				others = append(others, c)
+			}
+			if concern(imp) == own && isBridge(imp) {
+				t.Errorf("%s imports the bridge %s; only commands and the inventory may", p.ImportPath, imp)
+			}
+		}
+		aggregate := strings.HasPrefix(p.ImportPath, module+"/store/inventory")
+		switch {
+		case slices.Contains(others, "cmd") || slices.Contains(others, "examples"):
+			t.Errorf("%s imports a command", p.ImportPath)
+		case own != "" && !slices.Contains(concerns, own):
+			t.Errorf("%s: %q is not a concern; the top level is fixed", p.ImportPath, own)
+		case len(others) == 0, aggregate, isBridge(p.ImportPath) && len(others) == 1:
+		default:
+			t.Errorf("%s imports %v; a concern imports no other", p.ImportPath, others)
+		}
+	}
+}
+
+func TestEveryPackageHasADoc(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.Doc == "" {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
+
+// budget is how many foreign modules the import closure of each concern may hold. Raising a number is a decision to be
+// explained in the commit that does it.
+var budget = map[string]int{
+	"ipam": 1, "dhcpsrv": 10, "pxe": 4, "pxe/tftp": 3, "dnssrv": 5, "power": 1, "discovery": 10, "proxy": 3, "rpc": 1, "store": 10,
+}
+
+func TestDependencyBudget(t *testing.T) {
+	for name, most := range budget {
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./"+name).Output()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		modules := strings.Fields(string(out))
+		slices.Sort(modules)
+		modules = slices.DeleteFunc(slices.Compact(modules), func(m string) bool { return m == module })
+		if len(modules) > most {
+			t.Errorf("%s draws in %d modules, its budget is %d: %v", name, len(modules), most, modules)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package dnsrpc_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/rpc/dnsrpc"
+)
+
+func TestApplyFollowsTheTopic(t *testing.T) {
+	server := dnssrv.New(dnssrv.Config{})
+	apply := dnsrpc.Apply(server)
+	put := func(sets ...dnssrv.RRset) {
+		t.Helper()
+		objects, err := dnsrpc.Objects(dnsrpc.Content{Zones: []dnssrv.Zone{{Name: "maas"}}, Sets: sets})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := apply(t.Context(), objects); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(name string) (rcode int, serial uint32) {
+		q := new(dns.Msg)
+		q.SetQuestion(name, dns.TypeA)
+		m := server.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.1"))
+		q.SetQuestion("maas.", dns.TypeSOA)
+		return m.Rcode, server.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.1")).Answer[0].(*dns.SOA).Serial
+	}
+	a := dnssrv.RRset{Name: "a.maas", Type: "A", Data: []string{"192.0.2.1"}}
+	b := dnssrv.RRset{Name: "b.maas", Type: "A", Data: []string{"192.0.2.2"}}
+	put(a, b)
+	code, first := ask("b.maas.")
+	if code != dns.RcodeSuccess {
+		t.Errorf("b: %d", code)
+	}
+	put(a, b)
+	if _, serial := ask("b.maas."); serial != first {
+		t.Error("the same state again changed the serial")
+	}
+	put(a)
+	if code, serial := ask("b.maas."); code != dns.RcodeNameError || serial != first+1 {
+		t.Errorf("b after its removal: code %d, serial %d after %d", code, serial, first)
+	}
+	if err := apply(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDoubleSetsAreNamed(t *testing.T) {
+	sets := []dnssrv.RRset{{Name: "a.maas", Type: "A"}, {Name: "A.MAAS.", Type: "a"}}
+	if _, err := dnsrpc.Objects(dnsrpc.Content{Sets: sets}); err == nil {
+		t.Error("accepted")
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	f.Add("zone/maas", []byte(`{"name":"maas"}`))
+	f.Add("set/a.maas/A", []byte(`{"name":"a.maas","type":"A","data":["192.0.2.1"]}`))
+	f.Add("forwarding", []byte(`{"servers":["192.0.2.1:53"]}`))
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		apply := dnsrpc.Apply(dnssrv.New(dnssrv.Config{}))
+		objects := map[string][]byte{"zone/maas": []byte(`{"name":"maas"}`), key: value}
+		if apply(t.Context(), objects) == nil {
+			if err := apply(t.Context(), nil); err != nil {
+				t.Errorf("applied, but cannot be removed: %v", err)
+			}
+		}
+	})
+}

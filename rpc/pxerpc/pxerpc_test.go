@@ -1,0 +1,67 @@
+package pxerpc_test
+
+import (
+	"errors"
+	"net"
+	"testing"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc/pxerpc"
+)
+
+func TestTableResolves(t *testing.T) {
+	known, named := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	var table pxerpc.Table
+	resolve := func(mac net.HardwareAddr) string {
+		p, err := table.Resolve(t.Context(), pxe.Request{MAC: mac})
+		if errors.Is(err, pxe.ErrNoProfile) {
+			return "none"
+		}
+		return p.Name
+	}
+	apply := func(c pxerpc.Content) {
+		t.Helper()
+		objects, err := pxerpc.Objects(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := table.Apply(t.Context(), objects); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := resolve(known); got != "none" {
+		t.Errorf("zero table: %s", got)
+	}
+	site := pxe.Profile{Name: "site", Kernel: "vmlinuz"}
+	own := pxe.Profile{Name: "own", Kind: pxe.Local}
+	apply(pxerpc.Content{Default: &site, Machines: []pxerpc.Machine{
+		{MAC: known, Name: "a", Profile: &own}, {MAC: named, Name: "b"},
+	}})
+	for _, c := range []struct {
+		mac  net.HardwareAddr
+		want string
+	}{{known, "own"}, {named, "site"}, {net.HardwareAddr{2, 0, 0, 0, 0, 3}, "site"}, {nil, "site"}} {
+		if got := resolve(c.mac); got != c.want {
+			t.Errorf("%v: got %s, want %s", c.mac, got, c.want)
+		}
+	}
+	if m, ok := table.Machine(named); !ok || m.Name != "b" {
+		t.Errorf("got %+v, %v", m, ok)
+	}
+	apply(pxerpc.Content{}) // deleted machines leave nothing behind
+	if got := resolve(known); got != "none" {
+		t.Errorf("after deletion: %s", got)
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	f.Add("default", []byte(`{"kernel":"vmlinuz"}`))
+	f.Add("mac/02-00-00-00-00-01", []byte(`{"name":"a","profile":{"kind":"local"}}`))
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		var table pxerpc.Table
+		if table.Apply(t.Context(), map[string][]byte{key: value}) != nil {
+			return
+		}
+		_, _ = table.Resolve(t.Context(), pxe.Request{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}})
+	})
+}
