@@ -11,10 +11,15 @@ import (
 // loader that fetched the text itself by HTTP. A profile that has nothing in
 // this language is ErrNoProfile.
 func Render(p Profile, r Request, at Endpoint) (string, error) {
+	return render(p, r, at, at.URL()+"/")
+}
+
+// render separates where links lead (base) from what variables show (at).
+func render(p Profile, r Request, at Endpoint, base string) (string, error) {
 	if err := p.Validate(); err != nil {
 		return "", err
 	}
-	c := page{profile: p, request: r, base: at.URL() + "/", id: pathID(r)}
+	c := page{profile: p, request: r, base: base, id: pathID(r)}
 	if p.kind() == Script {
 		text, ok := p.Text[r.Config]
 		if !ok {

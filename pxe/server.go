@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/netip"
+	"time"
+
+	"github.com/gomaas/maas/pxe/tftp"
 )
 
 // Config is what a Server is made from. Only Resolver is required.
@@ -81,5 +83,46 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// nobody identifies no address.
-func nobody(netip.Addr) (net.HardwareAddr, bool) { return nil, false }
+// Server boots machines. Its methods may be used from many goroutines.
+type Server struct {
+	cfg  Config
+	log  *slog.Logger
+	tftp *tftp.Server
+	http chan struct{} // one token per HTTP request in service
+}
+
+// New checks cfg and makes a server; it opens and starts nothing.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: cfg.Log, http: make(chan struct{}, cfg.MaxHTTP)}
+	s.tftp, err = tftp.New(tftp.Config{
+		Handler:     tftp.HandlerFunc(s.openTFTP),
+		BlockSize:   cfg.TFTPBlockSize,
+		WindowSize:  cfg.TFTPWindowSize,
+		WindowBytes: cfg.TFTPWindowBytes,
+		SinglePort:  cfg.TFTPSinglePort,
+		DialUDP:     cfg.DialUDP,
+		Events:      s.tftpEvent,
+		Log:         cfg.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pxe: %w", err)
+	}
+	return s, nil
+}
+
+// finish sends an event and logs what went wrong.
+func (s *Server) finish(e *Event, err error) {
+	e.Time = time.Now()
+	if err != nil && !e.Absent {
+		e.Err = err.Error()
+		s.log.Warn("boot request failed", "mac", e.MAC, "addr", e.Addr, "proto", e.Proto, "path", e.Path, "err", err)
+	} else {
+		s.log.Debug("boot request", "mac", e.MAC, "addr", e.Addr, "proto", e.Proto, "path", e.Path,
+			"bytes", e.Bytes, "duration", e.Duration, "absent", e.Absent)
+	}
+	s.cfg.Events(*e)
+}

@@ -29,6 +29,9 @@ type File struct {
 	// Size in bytes is what tsize answers; negative when unknown, and then
 	// tsize is left out of the answer.
 	Size int64
+	// Tag is handed on in Transfer.Tag. It is kept even when Open also returns
+	// an error.
+	Tag any
 }
 
 // Close closes the reader when it can be closed.

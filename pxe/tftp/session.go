@@ -58,6 +58,7 @@ func (t *transfer) wire(s *Server, r *Request) (wire, error) {
 // serve opens the file, agrees on options and sends.
 func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, stats *Transfer) error {
 	f, err := s.cfg.Handler.Open(ctx, r)
+	stats.Tag = f.Tag
 	if err != nil {
 		_ = w.write(appendError(nil, wireError(err)))
 		return err

@@ -1,0 +1,205 @@
+package pxe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// inbound is one request of either protocol.
+type inbound struct {
+	proto        Proto
+	path         string // as requested, without the query
+	addr, server netip.Addr
+	// What an iPXE script's link tells; all of it is only a claim.
+	mac, uuid, arch, platform, buildarch string
+}
+
+// content is what answers a request.
+type content struct {
+	io.ReadCloser
+	size    int64
+	modTime time.Time // zero for generated text
+	text    bool
+}
+
+// identify works out who asks for res.
+func (s *Server) identify(in inbound, res resource) Request {
+	r := Request{MAC: res.mac, UUID: res.uuid, Addr: in.addr, Server: in.server, Arch: res.arch, Config: res.lang}
+	if r.MAC == nil && in.mac != "" {
+		r.MAC, _ = ParseMAC(in.mac)
+	}
+	if r.MAC == nil {
+		if mac, ok := s.cfg.Identify.MACOf(in.addr); ok && len(mac) > 0 {
+			r.MAC = mac
+		}
+	}
+	if r.UUID == "" {
+		r.UUID = parseUUID(in.uuid)
+	}
+	if r.Arch == ArchUnknown {
+		r.Arch = claimedArch(in)
+	}
+	r.Method = s.methodOf(res, r.Arch)
+	return r
+}
+
+// claimedArch reads the firmware type from an iPXE link: ours holds option 93,
+// and ${platform} and ${buildarch} are iPXE's own words.
+func claimedArch(in inbound) Arch {
+	if n, err := strconv.ParseUint(in.arch, 10, 16); err == nil {
+		return Arch(n)
+	}
+	switch in.platform {
+	case "pcbios":
+		return ArchBIOS
+	case "efi":
+		return archNamed(in.buildarch)
+	}
+	return ArchUnknown
+}
+
+// methodOf names the method of the table that a request belongs to: by its
+// loader, or by the language and architecture of its configuration.
+func (s *Server) methodOf(res resource, arch Arch) string {
+	for _, m := range s.cfg.Methods {
+		switch {
+		case res.kind == kindLoader && m.Loader != "" && strings.EqualFold(m.Loader, res.file):
+			return m.Name
+		case res.kind == kindConfig && m.Config == res.lang:
+			if _, ok := m.Matches(Client{Arch: []Arch{arch}, UserClass: m.UserClass, VendorClass: m.VendorClass}); ok {
+				return m.Name
+			}
+		}
+	}
+	return ""
+}
+
+// open finds the answer to a request. The event is filled in as far as it is
+// known before the transfer, also when there is an error. Errors that wrap
+// fs.ErrNotExist are to be told as such.
+func (s *Server) open(ctx context.Context, in inbound) (content, *Event, error) {
+	e := &Event{Stage: StageFile, Addr: in.addr, Server: in.server, Arch: ArchUnknown,
+		Path: in.path, Proto: string(in.proto), Size: -1}
+	name, ok := cleanName(in.path)
+	if !ok {
+		return content{}, e, fmt.Errorf("pxe: %.80q is not a path: %w", in.path, fs.ErrNotExist)
+	}
+	res := parsePath(name)
+	e.Stage = res.stage
+	if res.kind == kindNone || res.kind == kindDone {
+		e.Stage, e.Absent = StageConfig, optional(name)
+		return content{}, e, fmt.Errorf("pxe: %s: %w", name, fs.ErrNotExist)
+	}
+	r := s.identify(in, res)
+	e.MAC, e.UUID, e.Arch, e.Method = r.MAC, r.UUID, r.Arch, r.Method
+	c, err := s.openResource(ctx, in, res, r, e)
+	if err != nil {
+		e.Absent = errors.Is(err, ErrNoProfile) || errors.Is(err, fs.ErrNotExist) && optional(name)
+		return content{}, e, err
+	}
+	e.Size = c.size
+	return c, e, nil
+}
+
+func (s *Server) openResource(ctx context.Context, in inbound, res resource, r Request, e *Event) (content, error) {
+	switch res.kind {
+	case kindConfig:
+		return s.config(ctx, in, res, r, e)
+	case kindFile:
+		if s.cfg.Files == nil {
+			return content{}, fmt.Errorf("pxe: file %s: no files are served: %w", res.file, fs.ErrNotExist)
+		}
+		return openFile(s.cfg.Files, res.file)
+	}
+	return s.loader(res.file)
+}
+
+// config renders the profile of a machine. A client that named nobody and is
+// not known by its address is told to come back with its name.
+func (s *Server) config(ctx context.Context, in inbound, res resource, r Request, e *Event) (content, error) {
+	at := Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}
+	if r.MAC == nil && !res.named {
+		switch res.lang {
+		case IPXE:
+			return text(identifyIPXE(s.linkBase(in))), nil
+		case GRUB:
+			return text(identifyGRUB()), nil
+		}
+	}
+	p, err := s.cfg.Resolver.Resolve(ctx, r)
+	if err != nil {
+		return content{}, err
+	}
+	e.Profile = p.Name
+	out, err := render(p, r, at, s.linkBase(in))
+	if err != nil {
+		return content{}, err
+	}
+	return text(out), nil
+}
+
+// linkBase is what links of a script start with: relative to the script when
+// that came by HTTP, so that they lead wherever the client got through to.
+func (s *Server) linkBase(in inbound) string {
+	if in.proto == HTTP {
+		return "/"
+	}
+	return Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}.URL() + "/"
+}
+
+// loader opens a boot loader: by its name, else by it in lower case, else by
+// the name that UEFI's removable media path uses for it.
+func (s *Server) loader(name string) (content, error) {
+	lower := strings.ToLower(name)
+	c, err := openFile(s.cfg.Loaders, name)
+	for _, alias := range []string{lower, loaderAliases[lower]} {
+		if alias == "" || alias == name || !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		c, err = openFile(s.cfg.Loaders, alias)
+	}
+	return c, err
+}
+
+var loaderAliases = map[string]string{
+	"bootx64.efi":  "shimx64.efi",
+	"bootaa64.efi": "shimaa64.efi",
+	"bootia32.efi": "shimia32.efi",
+}
+
+func openFile(fsys fs.FS, name string) (content, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return content{}, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		f.Close()
+		return content{}, err
+	}
+	return content{ReadCloser: f, size: info.Size(), modTime: info.ModTime()}, nil
+}
+
+// text is generated content.
+func text(s string) content {
+	return content{ReadCloser: textFile{bytes.NewReader([]byte(s))}, size: int64(len(s)), text: true}
+}
+
+type textFile struct{ *bytes.Reader }
+
+func (textFile) Close() error { return nil }
+
+// nobody identifies no address.
+func nobody(netip.Addr) (net.HardwareAddr, bool) { return nil, false }

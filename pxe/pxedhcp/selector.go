@@ -1,0 +1,96 @@
+package pxedhcp
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe"
+)
+
+// Config is what a Selector is made from. Its zero value is useful.
+type Config struct {
+	// Methods is the table of boot methods, matched in order; nil means pxe.Methods().
+	Methods []pxe.Method
+	// HTTPPort is the port of the boot server's HTTP side; 0 means 5248.
+	HTTPPort int
+	// Server is the boot server's address; the zero value means the DHCP
+	// server's own address towards the client.
+	Server netip.Addr
+	// Skip, when set, leaves clients without boot data: machines that must not
+	// boot from the network.
+	Skip func(pxe.Client) bool
+}
+
+// Selector implements dhcpsrv.BootSelector.
+type Selector struct{ cfg Config }
+
+// New makes a selector.
+func New(cfg Config) *Selector {
+	if cfg.Methods == nil {
+		cfg.Methods = pxe.Methods()
+	}
+	return &Selector{cfg}
+}
+
+var _ dhcpsrv.BootSelector = (*Selector)(nil)
+
+// DHCP option codes that the answer may hold.
+const (
+	optPathPrefix = 210 // RFC 5071
+	optIPXE       = 175 // encapsulated options of iPXE
+	ipxeNoProxy   = 176 // inside optIPXE: do not wait for proxyDHCP
+)
+
+// SelectBoot answers what the client of q shall load, or false when it does not
+// boot from the network.
+func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
+	o, ok := s.Select(q)
+	if !ok {
+		return dhcpsrv.BootAnswer{}, false
+	}
+	a := dhcpsrv.BootAnswer{File: o.File, NextServer: o.NextServer, VendorClass: o.VendorClass}
+	if o.NoProxyWait {
+		a.Options = append(a.Options, dhcpsrv.Option{Code: optIPXE, Data: []byte{ipxeNoProxy, 1, 1}})
+	}
+	if o.PathPrefix != "" {
+		a.Options = append(a.Options, dhcpsrv.TextOption(optPathPrefix, o.PathPrefix))
+	}
+	return a, true
+}
+
+// Select is SelectBoot in the terms of package pxe, with the method chosen.
+func (s *Selector) Select(q dhcpsrv.BootQuery) (pxe.Offer, bool) {
+	c := ClientOf(q)
+	if s.cfg.Skip != nil && s.cfg.Skip(c) {
+		return pxe.Offer{}, false
+	}
+	at := pxe.Endpoint{Addr: s.cfg.Server, HTTPPort: s.cfg.HTTPPort}
+	if !at.Addr.IsValid() {
+		at.Addr = q.Server
+	}
+	return pxe.Select(s.cfg.Methods, c, at)
+}
+
+// ClientOf translates what a packet told.
+func ClientOf(q dhcpsrv.BootQuery) pxe.Client {
+	c := pxe.Client{MAC: slices.Clone(q.MAC), UUID: formatUUID(q.ClientUUID),
+		VendorClass: q.VendorClass, UserClass: q.UserClass, IPXE: q.HasIPXE}
+	for _, a := range q.Arch {
+		c.Arch = append(c.Arch, pxe.Arch(a))
+	}
+	return c
+}
+
+// formatUUID writes option 97 as dmidecode shows it: the first three fields are
+// little-endian on the wire, as in EFI (RFC 4578 section 2.3 leaves it open; EDK
+// II and iPXE agree).
+func formatUUID(b []byte) string {
+	if len(b) != 16 {
+		return ""
+	}
+	return fmt.Sprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%x-%x",
+		b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8:10], b[10:])
+}
