@@ -1,0 +1,271 @@
+// Package config is the configuration of the maas daemon: one YAML file, MAAS_* variables, flags, in rising order.
+//
+//	cfg, err := config.Load("maas.yaml")  // strict: an unknown key is an error with its line
+//	cfg = config.Overlay(cfg, flags)      // what flags and variables set wins
+//	err = cfg.Check()
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// DefaultData is where a daemon keeps its data unless told otherwise.
+const DefaultData = "/var/lib/maas"
+
+// Config is the whole configuration. Zero fields mean the defaults.
+type Config struct {
+	// Data is the directory of everything that outlives a restart. Empty means [DefaultData].
+	Data string `yaml:"data"`
+	// Interface is the network interface to serve.
+	Interface string `yaml:"interface"`
+	Region    Region `yaml:"region"`
+	Rack      Rack   `yaml:"rack"`
+	DHCP      DHCP   `yaml:"dhcp"`
+	DNS       DNS    `yaml:"dns"`
+	Boot      Boot   `yaml:"boot"`
+	Proxy     Proxy  `yaml:"proxy"`
+	Log       Log    `yaml:"log"`
+}
+
+// Region is where the region's API listens.
+type Region struct {
+	// Listen is an address and port. Empty means port 5240 on all addresses.
+	Listen string `yaml:"listen"`
+}
+
+// Rack is where the rack's HTTP boot server listens.
+type Rack struct {
+	// Port is the TCP port on the addresses of the interface. Zero means 5248.
+	Port int `yaml:"port"`
+}
+
+// DHCP says how addresses are given out.
+type DHCP struct {
+	// Range is the dynamic range "first-last". Empty lets one be suggested when the subnet is first seen.
+	Range string `yaml:"range"`
+	// Gateway is the default router handed to machines. Empty means that of this host, if it is in the subnet.
+	Gateway string `yaml:"gateway"`
+	// Force serves even where another DHCP server answers.
+	Force bool `yaml:"force"`
+	// Disable serves no DHCP.
+	Disable bool `yaml:"disable"`
+}
+
+// DNS says what names are called and who answers for the rest of the world.
+type DNS struct {
+	// Domain is the domain of machines. Empty means "maas".
+	Domain string `yaml:"domain"`
+	// Forwarders are resolvers for other names. None means those of /etc/resolv.conf.
+	Forwarders []string `yaml:"forwarders"`
+	// Port is for tests; zero means 53.
+	Port int `yaml:"port"`
+}
+
+// Boot is what machines without a profile of their own boot.
+type Boot struct {
+	// Kernel and Initrd are files on this host.
+	Kernel string   `yaml:"kernel"`
+	Initrd []string `yaml:"initrd"`
+	// Cmdline is the kernel command line.
+	Cmdline string `yaml:"cmdline"`
+	// Loaders is a directory of boot loaders. Empty means the places of Debian's packages.
+	Loaders string `yaml:"loaders"`
+}
+
+// Proxy is the HTTP proxy for machines.
+type Proxy struct {
+	// Port is the TCP port on the addresses of the interface. Zero means 8000.
+	Port int `yaml:"port"`
+	// Parent is a proxy to go through, such as http://proxy.example:3128.
+	Parent string `yaml:"parent"`
+	// Disable runs no proxy.
+	Disable bool `yaml:"disable"`
+}
+
+// Log says what is logged.
+type Log struct {
+	// Level is debug, info, warn or error. Empty means info.
+	Level string `yaml:"level"`
+	// Format is text or json. Empty means text on a terminal and json otherwise.
+	Format string `yaml:"format"`
+}
+
+// A Mistake is something wrong in a configuration, at a line of the file where that is known.
+type Mistake struct {
+	File string // empty when it did not come from a file
+	Line int    // zero when not known
+	Key  string // such as "dhcp.range"
+	Text string
+}
+
+// Error is "FILE:LINE: KEY: what is wrong".
+func (m *Mistake) Error() string {
+	var b strings.Builder
+	if m.File != "" {
+		b.WriteString(m.File)
+		if m.Line > 0 {
+			fmt.Fprintf(&b, ":%d", m.Line)
+		}
+		b.WriteString(": ")
+	}
+	if m.Key != "" {
+		b.WriteString(m.Key + ": ")
+	}
+	return b.String() + m.Text
+}
+
+// Load reads a file and checks it. What is wrong comes back as a [*Mistake] with its line.
+func Load(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	var cfg Config
+	if err := yaml.UnmarshalWithOptions(data, &cfg, yaml.Strict()); err != nil {
+		return Config{}, syntaxMistake(path, err)
+	}
+	err = cfg.Check()
+	if mistake := (*Mistake)(nil); errors.As(err, &mistake) {
+		mistake.File, mistake.Line = path, lineOf(data, mistake.Key)
+	}
+	return cfg, err
+}
+
+// syntaxMistake takes the line from an error of the YAML library.
+func syntaxMistake(path string, err error) error {
+	m := &Mistake{File: path, Text: err.Error()}
+	var yerr yaml.Error
+	if !errors.As(err, &yerr) {
+		return m
+	}
+	m.Text = yerr.GetMessage()
+	if token := yerr.GetToken(); token != nil {
+		m.Line = token.Position.Line
+		if unknown := (*yaml.UnknownFieldError)(nil); errors.As(err, &unknown) {
+			m.Text = fmt.Sprintf("unknown key %q%s", token.Value, suggestion(token.Value))
+		}
+	}
+	return m
+}
+
+// keys are all keys of the file, for suggestions.
+var keys = []string{
+	"data", "interface", "region", "listen", "rack", "port", "dhcp", "range", "gateway", "force", "disable", "dns", "domain",
+	"forwarders", "boot", "kernel", "initrd", "cmdline", "loaders", "proxy", "parent", "log", "level", "format",
+}
+
+// suggestion names the key that was probably meant.
+func suggestion(key string) string {
+	best, distance := "", 3
+	for _, k := range keys {
+		if d := editDistance(key, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// editDistance is the number of letters to add, drop or change to turn a into b.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// lineOf finds the line of a dotted key, zero when it is not in the file.
+func lineOf(data []byte, key string) int {
+	file, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return 0
+	}
+	path, err := yaml.PathString("$." + key)
+	if err != nil {
+		return 0
+	}
+	var node ast.Node
+	if node, err = path.FilterFile(file); err != nil || node == nil {
+		return 0
+	}
+	return node.GetToken().Position.Line
+}
+
+// Check reports the first mistake that can be seen without looking at the machine.
+func (c *Config) Check() error {
+	if _, _, err := c.DHCP.ParseRange(); err != nil {
+		return &Mistake{Key: "dhcp.range", Text: err.Error()}
+	}
+	if c.DHCP.Gateway != "" {
+		if _, err := netip.ParseAddr(c.DHCP.Gateway); err != nil {
+			return &Mistake{Key: "dhcp.gateway", Text: fmt.Sprintf("%q is not an address", c.DHCP.Gateway)}
+		}
+	}
+	for i, f := range c.DNS.Forwarders {
+		if _, err := netip.ParseAddr(f); err != nil {
+			return &Mistake{Key: fmt.Sprintf("dns.forwarders[%d]", i), Text: fmt.Sprintf("%q is not an address", f)}
+		}
+	}
+	for key, port := range map[string]int{"rack.port": c.Rack.Port, "dns.port": c.DNS.Port, "proxy.port": c.Proxy.Port} {
+		if port < 0 || port > 65535 {
+			return &Mistake{Key: key, Text: fmt.Sprintf("%d is not a port; ports go from 1 to 65535", port)}
+		}
+	}
+	if c.Region.Listen != "" {
+		if _, err := netip.ParseAddrPort(c.Region.Listen); err != nil {
+			return &Mistake{Key: "region.listen", Text: fmt.Sprintf("%q is not an address and port like 192.0.2.1:5240", c.Region.Listen)}
+		}
+	}
+	if c.Boot.Kernel == "" && (len(c.Boot.Initrd) > 0 || c.Boot.Cmdline != "") {
+		return &Mistake{Key: "boot", Text: "initrd and cmdline need a kernel"}
+	}
+	return c.Log.check()
+}
+
+func (l *Log) check() error {
+	if !slices.Contains([]string{"", "debug", "info", "warn", "error"}, l.Level) {
+		return &Mistake{Key: "log.level", Text: fmt.Sprintf("%q is none of debug, info, warn, error", l.Level)}
+	}
+	if !slices.Contains([]string{"", "text", "json"}, l.Format) {
+		return &Mistake{Key: "log.format", Text: fmt.Sprintf("%q is neither text nor json", l.Format)}
+	}
+	return nil
+}
+
+// ParseRange returns both ends of the range, invalid addresses when it is empty.
+func (d *DHCP) ParseRange() (first, last netip.Addr, err error) {
+	if d.Range == "" {
+		return netip.Addr{}, netip.Addr{}, nil
+	}
+	a, b, ok := strings.Cut(d.Range, "-")
+	first, err1 := netip.ParseAddr(strings.TrimSpace(a))
+	last, err2 := netip.ParseAddr(strings.TrimSpace(b))
+	if !ok || err1 != nil || err2 != nil || last.Less(first) {
+		return netip.Addr{}, netip.Addr{}, fmt.Errorf("%q is not a range like 192.0.2.100-192.0.2.200", d.Range)
+	}
+	return first, last, nil
+}
