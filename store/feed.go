@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+)
+
+// Op is what happened to an object.
+type Op string
+
+// The operations.
+const (
+	Created Op = "create"
+	Updated Op = "update"
+	Deleted Op = "delete"
+)
+
+// Change is one committed change of one object.
+type Change struct {
+	Rev  int64 // 1, 2, 3 ... over the whole database, in order of commit
+	Time time.Time
+	Kind string // of object, such as "subnet"
+	ID   int64
+	Op   Op
+}
+
+// ErrCompacted is Watch's error when changes after from are no longer kept:
+// read everything, then watch from the revision that was current before.
+var ErrCompacted = errors.New("store: changes that old are no longer kept; read all anew")
+
+// Changed notes that the transaction changed an object. Notes of the same
+// object are merged, and one that was created and deleted is not told of.
+func (tx *Tx) Changed(kind string, id int64, op Op) {
+	for i, c := range tx.changes {
+		if c.Kind != kind || c.ID != id {
+			continue
+		}
+		switch {
+		case op != Deleted:
+		case c.Op == Created:
+			tx.changes = append(tx.changes[:i], tx.changes[i+1:]...)
+		default:
+			tx.changes[i].Op = Deleted
+		}
+		return
+	}
+	tx.changes = append(tx.changes, Change{Kind: kind, ID: id, Op: op})
+}
+
+// publish gives the transaction's changes their revisions. The counter's row
+// stays locked until the commit, so revisions are in order of commit and
+// without gaps.
+func (tx *Tx) publish(ctx context.Context) error {
+	n := int64(len(tx.changes))
+	if n == 0 {
+		return nil
+	}
+	last, err := tx.Insert(ctx, "UPDATE revision SET last = last + ? WHERE one = 1 RETURNING last", n)
+	if err != nil {
+		return fmt.Errorf("store: %s: next revision: %w", tx.db.name, err)
+	}
+	now := time.Now()
+	for i, c := range tx.changes {
+		rev := last - n + int64(i) + 1
+		_, err := tx.Exec(ctx, "INSERT INTO change (rev, at, kind, object, op) VALUES (?, ?, ?, ?, ?)", rev, now.UnixMicro(), c.Kind, c.ID, string(c.Op))
+		if err != nil {
+			return fmt.Errorf("store: %s: record revision %d: %w", tx.db.name, rev, err)
+		}
+	}
+	return tx.db.engine.notify(ctx, tx.tx)
+}
+
+// Revision returns the revision of the last committed change; 0 = none yet.
+func (db *DB) Revision(ctx context.Context) (rev int64, err error) {
+	err = db.View(ctx, func(ctx context.Context, tx *Tx) error {
+		return tx.Get(ctx, "SELECT last FROM revision WHERE one = 1", nil, &rev)
+	})
+	return rev, err
+}
+
+// watchBatch bounds what a Watch holds in memory.
+const watchBatch = 256
+
+// pollEvery is how often a Watch looks without having been told to.
+const pollEvery = time.Second
+
+// Watch yields every change after revision from, in order and each once, then
+// waits for more. It ends without an error when ctx ends or the database is
+// closed. After an error other than ErrCompacted it goes on, unless the
+// consumer stops: a database that is away is looked for again every second.
+func (db *DB) Watch(ctx context.Context, from int64) iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		db.listen()
+		for {
+			wake := db.waker()
+			batch, err := db.changesAfter(ctx, from)
+			if ctx.Err() != nil || db.isClosed() {
+				return
+			}
+			if err != nil && (!yield(Change{}, err) || errors.Is(err, ErrCompacted)) {
+				return
+			}
+			for _, c := range batch {
+				if !yield(c, nil) {
+					return
+				}
+				from = c.Rev
+			}
+			if len(batch) < watchBatch && !db.wait(ctx, wake) {
+				return
+			}
+		}
+	}
+}
+
+// changesAfter reads the next changes.
+func (db *DB) changesAfter(ctx context.Context, from int64) (batch []Change, err error) {
+	err = db.View(ctx, func(ctx context.Context, tx *Tx) error {
+		var last, oldest int64
+		const bounds = "SELECT last, COALESCE((SELECT MIN(rev) FROM change), last + 1) FROM revision WHERE one = 1"
+		if err := tx.Get(ctx, bounds, nil, &last, &oldest); err != nil {
+			return err
+		}
+		if from < oldest-1 {
+			return ErrCompacted
+		}
+		const query = "SELECT rev, at, kind, object, op FROM change WHERE rev > ? ORDER BY rev LIMIT ?"
+		return tx.Query(ctx, query, []any{from, watchBatch}, func(scan func(...any) error) error {
+			var c Change
+			var at int64
+			if err := scan(&c.Rev, &at, &c.Kind, &c.ID, &c.Op); err != nil {
+				return err
+			}
+			c.Time = time.UnixMicro(at)
+			batch = append(batch, c)
+			return nil
+		})
+	})
+	return batch, err
+}
+
+// Compact forgets all but the last keep changes. A Watch further behind ends
+// with ErrCompacted.
+func (db *DB) Compact(ctx context.Context, keep int64) error {
+	return db.Update(ctx, func(ctx context.Context, tx *Tx) error {
+		_, err := tx.Exec(ctx, "DELETE FROM change WHERE rev <= (SELECT last FROM revision WHERE one = 1) - ?", keep)
+		return err
+	})
+}
+
+// broadcast wakes every Watch of this process.
+func (db *DB) broadcast() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	close(db.wake)
+	db.wake = make(chan struct{})
+}
+
+func (db *DB) waker() <-chan struct{} {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.wake
+}
+
+func (db *DB) isClosed() bool {
+	select {
+	case <-db.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait returns when something may have changed; false = the Watch has ended.
+func (db *DB) wait(ctx context.Context, wake <-chan struct{}) bool {
+	timer := time.NewTimer(pollEvery)
+	defer timer.Stop()
+	select {
+	case <-wake:
+	case <-timer.C:
+	case <-ctx.Done():
+		return false
+	case <-db.closed:
+		return false
+	}
+	return true
+}
+
+// listen starts, once, to hear of the commits of other processes.
+func (db *DB) listen() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.started || db.isClosed() {
+		return
+	}
+	db.started = true
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		db.engine.listen(ctx, db.read, db.broadcast)
+	}()
+	db.stop = func() { cancel(); <-done }
+}

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	name   string // without secrets, for messages
+	engine engine
+	write  *sql.DB // one connection on SQLite
+	read   *sql.DB // may be write
+
+	mu      sync.Mutex
+	wake    chan struct{} // closed and replaced at every commit
+	closed  chan struct{}
+	stop    func() // ends the listener; nil = none runs
+	started bool
+}
+
+// engine is where SQLite and PostgreSQL differ.
+type engine interface {
+	// begin is run first in every write transaction.
+	begin(ctx context.Context, tx *sql.Tx) error
+	// notify is run last in a write transaction that changed something.
+	notify(ctx context.Context, tx *sql.Tx) error
+	// listen calls wake when another process may have committed, until ctx ends.
+	listen(ctx context.Context, db *sql.DB, wake func())
+	// snapshot opens a read transaction that sees one state.
+	snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error)
+	dialect() dialect
+}
+
+// Open opens the database that url names and migrates it:
+//
+//	sqlite:///path/to/file   a file, made if it is not there
+//	postgres://...           as PostgreSQL's own tools write it
+//	memory:                  in memory, for tests and trials
+//
+// The schema is only ever changed forward. If a newer version has changed it,
+// Open refuses with ErrNewerSchema and leaves it alone.
+func Open(ctx context.Context, url string) (*DB, error) {
+	scheme, rest, ok := strings.Cut(url, ":")
+	if !ok {
+		return nil, fmt.Errorf("store: %q is not a database; write sqlite:///path or postgres://user@host/name", url)
+	}
+	switch scheme {
+	case "sqlite":
+		return openSQLite(ctx, strings.TrimPrefix(rest, "//"))
+	case "memory":
+		return openMemory(ctx)
+	case "postgres", "postgresql":
+		return openPostgres(ctx, url)
+	}
+	return nil, fmt.Errorf("store: scheme %q is not known; write sqlite:///path or postgres://user@host/name", scheme)
+}
+
+func newDB(name string, e engine, write, read *sql.DB) *DB {
+	return &DB{name: name, engine: e, write: write, read: read, wake: make(chan struct{}), closed: make(chan struct{})}
+}
+
+// Name names the database for people, without its password.
+func (db *DB) Name() string { return db.name }
+
+// Close ends all Watches and closes the database. Transactions that run are
+// waited for.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	select {
+	case <-db.closed:
+		db.mu.Unlock()
+		return nil
+	default:
+	}
+	close(db.closed)
+	stop := db.stop
+	db.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	if db.read == db.write {
+		return db.write.Close()
+	}
+	return errors.Join(db.read.Close(), db.write.Close())
+}

@@ -1,0 +1,140 @@
+package storetest
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
+)
+
+// Postgres is a PostgreSQL server that runs for one test. It listens on a
+// Unix socket in a directory of its own.
+type Postgres struct {
+	socket string
+	user   string
+	made   atomic.Int64
+}
+
+// StartPostgres starts a server of Debian's package postgresql and stops it
+// when the test ends. Without the programs the test is skipped, or fails if
+// MAAS_TEST_REQUIRE is "all". Run by root, the server runs as user postgres,
+// since it refuses to run as root.
+func StartPostgres(t testing.TB) *Postgres {
+	t.Helper()
+	initdb, server := find("initdb"), find("postgres")
+	if initdb == "" || server == "" {
+		const why = "needs the programs initdb and postgres (Debian package postgresql)"
+		if os.Getenv("MAAS_TEST_REQUIRE") == "all" {
+			t.Fatal(why + " (MAAS_TEST_REQUIRE=all forbids skipping)")
+		}
+		t.Skip(why)
+	}
+	dir, err := os.MkdirTemp("", "storetest") // t.TempDir makes paths too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	as := account(t, dir)
+	data := filepath.Join(dir, "data")
+	p := &Postgres{socket: dir, user: "maas"}
+	run(t, as, initdb, "--pgdata", data, "--username", p.user, "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--locale", "C")
+	cmd := exec.Command(server, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200")
+	cmd.Dir, cmd.SysProcAttr = dir, as
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start postgres: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGINT) // fast shutdown
+		_ = cmd.Wait()
+	})
+	p.await(t)
+	return p
+}
+
+// find looks in PATH and where Debian puts the server's programs.
+func find(program string) string {
+	if path, err := exec.LookPath(program); err == nil {
+		return path
+	}
+	paths, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + program)
+	if len(paths) == 0 {
+		return ""
+	}
+	return paths[len(paths)-1]
+}
+
+// account returns how to run as the owner of dir: as oneself, or as postgres for root.
+func account(t testing.TB, dir string) *syscall.SysProcAttr {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		t.Fatalf("root cannot run postgres without the user postgres: %v", err)
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	if err := os.Chown(dir, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+}
+
+func run(t testing.TB, as *syscall.SysProcAttr, name string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.SysProcAttr = "/", as
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+}
+
+func (p *Postgres) url(database string) string {
+	q := url.Values{"host": {p.socket}, "user": {p.user}, "sslmode": {"disable"}}
+	return "postgres:///" + database + "?" + q.Encode()
+}
+
+func (p *Postgres) await(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := p.exec("SELECT 1")
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("postgres did not come up: %v", err)
+		}
+	}
+}
+
+func (p *Postgres) exec(query string) error {
+	db, err := sql.Open("pgx", p.url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.Exec(query)
+	return err
+}
+
+// NewDatabase makes an empty database and returns its URL for store.Open.
+func (p *Postgres) NewDatabase(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("maas%d", p.made.Add(1))
+	if err := p.exec("CREATE DATABASE " + name); err != nil && !strings.Contains(err.Error(), "exists") {
+		t.Fatal(err)
+	}
+	return p.url(name)
+}

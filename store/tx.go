@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Tx is a transaction. It is used by one goroutine.
+type Tx struct {
+	db       *DB
+	tx       *sql.Tx
+	writes   bool
+	changes  []Change
+	rollback []func()
+}
+
+type txKey struct{ db *DB }
+
+// Update runs f in a write transaction and commits it if f returns nil. Write
+// transactions run one after the other. If ctx belongs to a transaction of db
+// that is running, f joins it and the outer one commits. f is given a ctx to
+// pass on for that; it is run again if the database asks for it, so it must
+// have no other effects.
+func (db *DB) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
+	if outer, ok := ctx.Value(txKey{db}).(*Tx); ok {
+		if !outer.writes {
+			return ErrReadOnly
+		}
+		return f(ctx, outer)
+	}
+	for attempt := 0; ; attempt++ {
+		err := db.update(ctx, f)
+		if !retryable(err) || attempt == 9 || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(time.Duration(attempt+1) * 5 * time.Millisecond)
+	}
+}
+
+func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (err error) {
+	inner, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("store: %s: begin: %w", db.name, err)
+	}
+	tx := &Tx{db: db, tx: inner, writes: true}
+	done := false
+	defer func() {
+		if !done { // an error, or a panic on its way up
+			_ = inner.Rollback()
+			for _, undo := range tx.rollback {
+				undo()
+			}
+		}
+	}()
+	if err := db.engine.begin(ctx, inner); err != nil {
+		return fmt.Errorf("store: %s: begin: %w", db.name, err)
+	}
+	if err := f(context.WithValue(ctx, txKey{db}, tx), tx); err != nil {
+		return err
+	}
+	if err := tx.publish(ctx); err != nil {
+		return err
+	}
+	if err := inner.Commit(); err != nil {
+		return fmt.Errorf("store: %s: commit: %w", db.name, translate(err))
+	}
+	done = true
+	if len(tx.changes) > 0 {
+		db.broadcast()
+	}
+	return nil
+}
+
+// View runs f in a transaction that sees one state of the database and may
+// not write. If ctx belongs to a running transaction of db, f joins it.
+func (db *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
+	if outer, ok := ctx.Value(txKey{db}).(*Tx); ok {
+		return f(ctx, outer)
+	}
+	inner, err := db.engine.snapshot(ctx, db.read)
+	if err != nil {
+		return fmt.Errorf("store: %s: begin: %w", db.name, err)
+	}
+	defer func() { _ = inner.Rollback() }()
+	tx := &Tx{db: db, tx: inner}
+	return f(context.WithValue(ctx, txKey{db}, tx), tx)
+}
+
+// OnRollback has f called if the transaction does not commit.
+func (tx *Tx) OnRollback(f func()) { tx.rollback = append(tx.rollback, f) }
+
+// Exec runs a statement, in which ? stands for an argument, and returns how
+// many rows it changed.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if !tx.writes {
+		return 0, ErrReadOnly
+	}
+	res, err := tx.tx.ExecContext(ctx, tx.db.engine.dialect().bind(query), args...)
+	if err != nil {
+		return 0, translate(err)
+	}
+	return res.RowsAffected()
+}
+
+// Insert runs an INSERT that ends in "RETURNING id" and returns the id. If
+// nothing was inserted (ON CONFLICT DO NOTHING) the error is fs.ErrExist.
+func (tx *Tx) Insert(ctx context.Context, query string, args ...any) (int64, error) {
+	if !tx.writes {
+		return 0, ErrReadOnly
+	}
+	var id int64
+	err := tx.tx.QueryRowContext(ctx, tx.db.engine.dialect().bind(query), args...).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, fs.ErrExist
+	}
+	return id, translate(err)
+}
+
+// Query runs a query and calls row for each row; its scan reads the columns.
+func (tx *Tx) Query(ctx context.Context, query string, args []any, row func(scan func(dest ...any) error) error) error {
+	rows, err := tx.tx.QueryContext(ctx, tx.db.engine.dialect().bind(query), args...)
+	if err != nil {
+		return translate(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Get reads one row into dest; the error is fs.ErrNotExist if there is none.
+func (tx *Tx) Get(ctx context.Context, query string, args []any, dest ...any) error {
+	err := tx.tx.QueryRowContext(ctx, tx.db.engine.dialect().bind(query), args...).Scan(dest...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fs.ErrNotExist
+	}
+	return translate(err)
+}
+
+// dialect is how an engine spells what the SQL of this project leaves open.
+type dialect struct {
+	numbered bool // $1, $2 in the place of ?
+	words    *strings.Replacer
+}
+
+func (d dialect) bind(query string) string {
+	if !d.numbered || !strings.Contains(query, "?") {
+		return query
+	}
+	var b strings.Builder
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("$" + strconv.Itoa(n))
+		query = after
+	}
+}
