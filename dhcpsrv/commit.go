@@ -14,6 +14,7 @@ const maxPending = 32768
 type outgoing struct {
 	done   atomic.Int32
 	failed atomic.Bool
+	silent bool // there is no reply, but somebody waits for the commit
 	reply  Reply
 	send   func(Reply, bool)
 }
@@ -21,7 +22,7 @@ type outgoing struct {
 // step counts one of the two things and sends after the second.
 func (o *outgoing) step() {
 	if o.done.Add(1) == 2 {
-		o.send(o.reply, !o.failed.Load())
+		o.send(o.reply, !o.failed.Load() && !o.silent)
 	}
 }
 
@@ -103,7 +104,10 @@ func (s *Server) report(batch []change, err error) {
 			s.emit(Event{Kind: c.kind, Lease: c.lease, Time: time.Unix(0, c.at)})
 		}
 		if c.out != nil {
-			c.out.failed.Store(err != nil)
+			if err != nil {
+				s.stats.reasons[DropCommit].Add(1)
+				c.out.failed.Store(true)
+			}
 			c.out.step()
 		}
 	}

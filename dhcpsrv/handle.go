@@ -67,7 +67,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 	}
 	if d.reply == noReply {
 		finished = true
-		s.drop(j, d.reason)
+		s.silence(j, d.reason, out)
 		return false
 	}
 	reply := s.reply(ctx, &d, &r, make([]byte, wire.MaxSize))
@@ -99,27 +99,28 @@ func (s *Server) settle(d *decision, r *request, j *job) (out *outgoing, again b
 		return nil, true
 	}
 	changes := s.table.apply(d, r)
-	if len(changes) > 0 && d.reply != noReply {
-		out = &outgoing{send: s.afterCommit(j)}
+	if len(changes) > 0 {
+		out = &outgoing{send: j.send}
 		changes[len(changes)-1].out = out
 	}
 	s.enqueue(changes)
 	return out, false
 }
 
-// afterCommit counts replies that the store prevented.
-func (s *Server) afterCommit(j *job) func(Reply, bool) {
-	return func(r Reply, ok bool) {
-		if !ok {
-			s.stats.reasons[DropCommit].Add(1)
-		}
-		j.send(r, ok)
-	}
-}
-
 func (s *Server) drop(j *job, why Reason) {
 	s.stats.reasons[why].Add(1)
 	j.send(Reply{}, false)
+}
+
+// silence ends a packet without answer, once what it changed (a RELEASE, a DECLINE) is durable.
+func (s *Server) silence(j *job, why Reason, out *outgoing) {
+	if out == nil {
+		s.drop(j, why)
+		return
+	}
+	s.stats.reasons[why].Add(1)
+	out.silent = true
+	out.step()
 }
 
 func (s *Server) count(d *decision) {

@@ -33,8 +33,11 @@ type linuxConn struct {
 
 func listen(cfg ListenConfig) (Conn, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		return errors.Join(c.Control(func(fd uintptr) { err = growBuffer(int(fd)) }), err)
+		var grown error
+		if err := c.Control(func(fd uintptr) { grown = growBuffer(int(fd)) }); err != nil {
+			return err
+		}
+		return grown
 	}}
 	// Without SO_REUSEADDR, which Go does not set for UDP, the port is refused while anybody else has it: two servers
 	// sharing a port would each get some of the packets.
