@@ -37,7 +37,6 @@ type BootQuery struct {
 	HasIPXE          bool             // option 175 is present: some build of iPXE
 	IPXE             []byte           // option 175 as sent: encapsulated feature options of iPXE
 	RequestedOptions []byte           // option 55, the codes asked for
-	Proxy            bool             // the address comes from another server; reserved for proxyDHCP
 }
 
 // BootAnswer is what a client shall load.
