@@ -56,7 +56,9 @@ func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.B
 		a.Options = append(a.Options, dhcpsrv.Option{Code: optIPXE, Data: []byte{ipxeNoProxy, 1, 1}})
 	}
 	if o.PathPrefix != "" {
-		a.Options = append(a.Options, dhcpsrv.TextOption(optPathPrefix, o.PathPrefix))
+		prefix := dhcpsrv.TextOption(optPathPrefix, o.PathPrefix)
+		prefix.Always = true // loaders use it without asking for it
+		a.Options = append(a.Options, prefix)
 	}
 	return a, true
 }

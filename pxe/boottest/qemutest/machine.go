@@ -1,0 +1,90 @@
+package qemutest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/pxe/boottest/netlab"
+)
+
+// Machine is a running VM.
+type Machine struct {
+	VM
+	cmd    *exec.Cmd
+	cancel context.CancelFunc
+	exited chan struct{}
+	out    bytes.Buffer // what QEMU itself says; read after exited
+}
+
+// Start switches a machine on inside ns and switches it off when the test ends.
+// When the test failed by then, its console is in the test's log.
+func Start(t testing.TB, ns *netlab.NS, vm VM) *Machine {
+	t.Helper()
+	if vm.Dir == "" {
+		vm.Dir = t.TempDir()
+	}
+	args, err := vm.CommandLine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &Machine{VM: vm, cmd: ns.Command(ctx, args[0], args[1:]...), cancel: cancel, exited: make(chan struct{})}
+	m.cmd.Stdout, m.cmd.Stderr = &m.out, &m.out
+	if err := m.cmd.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(m.exited)
+		_ = m.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		m.Stop()
+		if t.Failed() {
+			t.Logf("console of %s:\n%s\nqemu: %s", vm.MAC, m.Serial(), m.out.String())
+		}
+	})
+	return m
+}
+
+// Stop switches the machine off and waits until it is.
+func (m *Machine) Stop() {
+	m.cancel()
+	<-m.exited
+}
+
+// Exited is closed when the machine is off.
+func (m *Machine) Exited() <-chan struct{} { return m.exited }
+
+// Serial returns the console output so far.
+func (m *Machine) Serial() string {
+	data, _ := os.ReadFile(m.SerialLog())
+	return string(data)
+}
+
+// WaitSerial waits until the console shows text.
+func (m *Machine) WaitSerial(ctx context.Context, text string) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if strings.Contains(m.Serial(), text) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-m.exited:
+			if strings.Contains(m.Serial(), text) {
+				return nil
+			}
+			return fmt.Errorf("qemutest: machine %s is off and never showed %q", m.MAC, text)
+		case <-ctx.Done():
+			return fmt.Errorf("qemutest: machine %s did not show %q: %w", m.MAC, text, context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package qemutest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/gomaas/maas/pxe/boottest/netlab"
+)
+
+// Firmware is what a machine starts with.
+type Firmware string
+
+// The firmware that QEMU brings along.
+const (
+	BIOS       Firmware = "bios"        // SeaBIOS with the network card's iPXE ROM
+	UEFI       Firmware = "uefi"        // OVMF's own PXE and HTTP boot
+	SecureBoot Firmware = "secure-boot" // OVMF that only starts signed loaders
+)
+
+// VM describes a machine.
+type VM struct {
+	Firmware Firmware         // empty means BIOS
+	MAC      net.HardwareAddr // of its only network card
+	Tap      string           // tap interface the card is plugged into
+	MemoryMB int              // 0 means 512, which a UEFI HTTP boot of a large image exceeds
+	UUID     string           // SMBIOS UUID; empty leaves QEMU's
+	IPv6     bool             // UEFI boots over IPv6 instead of IPv4
+	// Dir holds the serial log and the firmware's variables; needed by
+	// CommandLine, made by Start when empty.
+	Dir string
+}
+
+// SerialLog is the path of the machine's console output.
+func (vm VM) SerialLog() string { return filepath.Join(vm.Dir, "serial.log") }
+
+const qemu = "qemu-system-x86_64"
+
+// Needs lists what the machine needs, for netlab.Require.
+func (vm VM) Needs() []netlab.Need {
+	needs := []netlab.Need{netlab.Root, netlab.Program(qemu, "qemu-system-x86"), netlab.Program("busybox", "busybox-static")}
+	code, vars := vm.ovmf()
+	if code == "" {
+		return append(needs, netlab.File("/usr/lib/ipxe/qemu/pxe-virtio.rom", "ipxe-qemu"))
+	}
+	return append(needs, netlab.File(code, "ovmf"), netlab.File(vars, "ovmf"))
+}
+
+// ovmf returns the firmware image and its variable store, "" for BIOS.
+func (vm VM) ovmf() (code, vars string) {
+	const dir = "/usr/share/OVMF/"
+	switch vm.Firmware {
+	case UEFI:
+		return dir + "OVMF_CODE_4M.fd", dir + "OVMF_VARS_4M.fd"
+	case SecureBoot:
+		return dir + "OVMF_CODE_4M.ms.fd", dir + "OVMF_VARS_4M.ms.fd"
+	}
+	return "", ""
+}
+
+// CommandLine returns the arguments that run the machine in the foreground,
+// program first, and prepares vm.Dir. KVM is not used, so that it runs inside
+// other virtual machines.
+func (vm VM) CommandLine() ([]string, error) {
+	if vm.Dir == "" || vm.Tap == "" || len(vm.MAC) != 6 {
+		return nil, errors.New("qemutest: VM needs Dir, Tap and a 6-byte MAC")
+	}
+	memory := vm.MemoryMB
+	if memory == 0 {
+		memory = 512
+	}
+	args := []string{qemu, "-accel", "tcg,tb-size=128", "-m", strconv.Itoa(memory), "-smp", "1",
+		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "file:" + vm.SerialLog(),
+		"-netdev", "tap,id=n0,script=no,downscript=no,ifname=" + vm.Tap}
+	card := "virtio-net-pci,netdev=n0,bootindex=1,mac=" + vm.MAC.String()
+	if vm.UUID != "" {
+		args = append(args, "-uuid", vm.UUID)
+	}
+	code, vars := vm.ovmf()
+	if code == "" {
+		return append(args, "-machine", "pc", "-device", card), nil
+	}
+	own := filepath.Join(vm.Dir, "vars.fd")
+	data, err := os.ReadFile(vars)
+	if err == nil {
+		err = os.WriteFile(own, data, 0o600)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("qemutest: variables of the firmware: %w", err)
+	}
+	machine := "q35"
+	if vm.Firmware == SecureBoot {
+		machine += ",smm=on"
+		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
+	}
+	v4, v6 := "y", "n"
+	if vm.IPv6 {
+		v4, v6 = v6, v4
+	}
+	return append(args, "-machine", machine,
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+code,
+		"-drive", "if=pflash,format=raw,unit=1,file="+own,
+		"-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string="+v4,
+		"-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string="+v6,
+		// Without the card's ROM the firmware's own network stack runs.
+		"-device", card+",romfile="), nil
+}

@@ -1,0 +1,177 @@
+package pxedhcp_test
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/boottest/netlab"
+	"github.com/gomaas/maas/pxe/boottest/qemutest"
+	"github.com/gomaas/maas/pxe/pxedhcp"
+	"golang.org/x/sync/errgroup"
+)
+
+// rack is DHCP, TFTP and HTTP on a bridge of a namespace.
+type rack struct {
+	ns *netlab.NS
+
+	mu     sync.Mutex
+	events []pxe.Event
+	up     chan pxe.Event // StageRunning
+}
+
+var rackAddr = netip.MustParseAddr("10.77.0.1")
+
+func newRack(t *testing.T, methods []pxe.Method) *rack {
+	t.Helper()
+	guest := qemutest.NewGuest(t)
+	r := &rack{ns: netlab.New(t).NS("rack"), up: make(chan pxe.Event, 8)}
+	r.ns.Bridge("br0")
+	r.ns.Addr("br0", "10.77.0.1/24")
+
+	dhcp, err := dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{Methods: methods})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{{
+		Name: "lab", Prefix: netip.MustParsePrefix("10.77.0.0/24"), Link: "br0", Server: rackAddr,
+		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("10.77.0.100"), Last: netip.MustParseAddr("10.77.0.150")}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	boot, err := pxe.New(pxe.Config{
+		Resolver: pxe.Static(pxe.Profile{Name: "busybox", Kernel: "vmlinuz", Initrd: []string{"initrd.gz"},
+			Cmdline: qemutest.Cmdline + " maas.done={done}"}),
+		Files:   pxe.FileMap{"vmlinuz": guest.Kernel, "initrd.gz": guest.Initrd},
+		Methods: methods,
+		Events:  r.event,
+		Identify: pxe.IdentifierFunc(func(addr netip.Addr) (net.HardwareAddr, bool) {
+			l, ok := dhcp.Lookup(addr)
+			return l.MAC, ok
+		}),
+		DialUDP: func(network string, l, remote *net.UDPAddr) (conn *net.UDPConn, err error) {
+			err2 := r.ns.Do(func() error { conn, err = net.DialUDP(network, l, remote); return nil })
+			if err == nil {
+				err = err2
+			}
+			return conn, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.serve(t, dhcp, boot)
+	return r
+}
+
+func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
+	t.Helper()
+	var conn dhcpsrv.Conn
+	var udp net.PacketConn
+	var web net.Listener
+	err := r.ns.Do(func() (err error) {
+		if conn, err = dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
+			return err
+		}
+		if udp, err = net.ListenPacket("udp", ":69"); err != nil {
+			return err
+		}
+		web, err = net.Listen("tcp", ":5248")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var g errgroup.Group
+	g.Go(func() error { return dhcp.Serve(ctx, conn) })
+	g.Go(func() error { return boot.ServeTFTP(ctx, udp) })
+	g.Go(func() error { return boot.Serve(ctx, web) })
+	t.Cleanup(func() {
+		cancel()
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+		for _, e := range r.all() {
+			t.Logf("%-8s %-4s %-60s %8d bytes %8.3fs blk %d win %d retr %d absent %t probe %t mac %s method %s %s", e.Stage, e.Proto, e.Path, e.Bytes,
+				e.Duration.Seconds(), e.BlockSize, e.WindowSize, e.Retransmits, e.Absent, e.Probe, e.MAC, e.Method, e.Err)
+		}
+	})
+}
+
+func (r *rack) event(e pxe.Event) {
+	r.mu.Lock()
+	r.events = append(r.events, e)
+	r.mu.Unlock()
+	if e.Stage == pxe.StageRunning {
+		r.up <- e
+	}
+}
+
+func (r *rack) all() []pxe.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]pxe.Event(nil), r.events...)
+}
+
+// TestFirmware boots machines with real firmware to the guest's marker.
+func TestFirmware(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots virtual machines without KVM")
+	}
+	tests := []struct {
+		name     string
+		firmware qemutest.Firmware
+		memory   int
+		loaders  []string // fetched, in this order, among other things
+	}{
+		{"bios-ipxe", qemutest.BIOS, 256, nil},
+		{"uefi-shim-grub", qemutest.UEFI, 512, []string{"shimx64.efi", "grubx64.efi"}},
+		{"secure-boot", qemutest.SecureBoot, 512, []string{"shimx64.efi", "grubx64.efi"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			mac, _ := net.ParseMAC("52:54:00:77:e1:97")
+			vm := qemutest.VM{Firmware: tt.firmware, MAC: mac, Tap: "tap0", MemoryMB: tt.memory}
+			netlab.Require(t, append(vm.Needs(), loaderNeeds(tt.loaders)...)...)
+			r := newRack(t, nil)
+			r.ns.Tap("br0", vm.Tap)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			start := time.Now()
+			m := qemutest.Start(t, r.ns, vm)
+			if err := m.WaitSerial(ctx, qemutest.Marker); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%.1f s to the marker", time.Since(start).Seconds())
+			select {
+			case e := <-r.up:
+				if e.MAC.String() != mac.String() || !strings.Contains(string(e.Body), "mac="+mac.String()) {
+					t.Errorf("report of %s: %q", e.MAC, e.Body)
+				}
+			case <-ctx.Done():
+				t.Fatal("the guest did not report")
+			}
+		})
+	}
+}
+
+func loaderNeeds(names []string) (needs []netlab.Need) {
+	for _, name := range names {
+		needs = append(needs, func() error {
+			f, err := pxe.DebianLoaders().Open(name)
+			if err == nil {
+				f.Close()
+			}
+			return err
+		})
+	}
+	return needs
+}
