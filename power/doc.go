@@ -1,0 +1,24 @@
+// Package power switches machines on and off through their BMCs, and makes sure that it happened.
+//
+// # One machine
+//
+// A [Controller] brings a machine to a state: it looks, sets what to boot and reads it back, acts once, and polls until the
+// state has been seen. "Accepted" is not "on":
+//
+//	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind(), redfish.Kind())})
+//	report, err := c.Ensure(ctx, target, power.On, power.Options{Boot: power.Network})
+//
+// Requests to one BMC go one after the other, and no more than a configured number of BMCs is talked to at a time.
+//
+// # Drivers
+//
+// A [Driver] reads and sets the power state. What else it can do it says by further methods: [Cycler], [Resetter],
+// [SoftOffer], [Booter], [Closer]. Drivers live in packages of their own, each with a function Kind that declares its
+// parameters; a [Registry] is an ordinary value that the program puts together. Writing one takes two methods and a [Kind];
+// package powertest has the conformance suite and simulated BMCs to try it on.
+//
+// # Errors
+//
+// Failures carry a [Class] that says whether trying again can help: a refused password never does, a lost connection may.
+// Errors, logs and reports never hold secrets.
+package power

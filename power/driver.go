@@ -1,0 +1,100 @@
+package power
+
+import (
+	"context"
+	"fmt"
+)
+
+// State is whether a machine has power.
+type State string
+
+// The states that a driver reports.
+const (
+	// On means that the machine has power.
+	On State = "on"
+	// Off means that it has none, apart from its BMC.
+	Off State = "off"
+	// Transitioning means that it is on its way to either; asking again will tell.
+	Transitioning State = "transitioning"
+	// Unknown means that the BMC does not say, or that this kind of power control cannot ask.
+	Unknown State = "unknown"
+)
+
+// A Driver talks to the one BMC that its [Kind] opened it for. Its methods are called one at a time.
+type Driver interface {
+	// PowerState asks for the state.
+	PowerState(ctx context.Context) (State, error)
+	// SetPower asks for On or Off and returns when the BMC has accepted, which says nothing about when it is done. Off is
+	// immediate, as by a switch; see [SoftOffer] for the polite way. Asking for the state that holds is not an error.
+	SetPower(ctx context.Context, target State) error
+}
+
+// A Cycler can take power away and give it back as one action.
+type Cycler interface {
+	// Cycle returns when the BMC has accepted. The machine must be on.
+	Cycle(ctx context.Context) error
+}
+
+// A Resetter can reset a running machine without taking its power.
+type Resetter interface {
+	Reset(ctx context.Context) error
+}
+
+// A SoftOffer can ask the operating system to shut down.
+type SoftOffer interface {
+	// SoftOff returns when the BMC has accepted. The system may take minutes, or ignore it.
+	SoftOff(ctx context.Context) error
+}
+
+// A Booter can choose what a machine boots next.
+type Booter interface {
+	// SetBootOnce makes the next boot, and only that, come from the device.
+	SetBootOnce(ctx context.Context, device BootDevice) error
+	// BootOnce reads back what the next boot will come from, so that an override that was accepted and forgotten is seen.
+	// It returns an error of class [Unsupported] when the BMC cannot tell.
+	BootOnce(ctx context.Context) (BootDevice, error)
+}
+
+// A Closer ends the session with the BMC, which has only a few of them. It is called once, when the driver is not needed
+// any longer, even after errors.
+type Closer interface {
+	Close(ctx context.Context) error
+}
+
+// BootDevice is where a machine boots from.
+type BootDevice string
+
+// The boot devices that BMCs commonly know.
+const (
+	// Default is the machine's own boot order.
+	Default BootDevice = "default"
+	// Network is PXE.
+	Network BootDevice = "network"
+	// NetworkHTTP is UEFI HTTP boot.
+	NetworkHTTP BootDevice = "network-http"
+	// Disk is the first local disk.
+	Disk BootDevice = "disk"
+	// Setup is the firmware's setup screen.
+	Setup BootDevice = "setup"
+)
+
+// ParseAction returns the action of a name: "on", "off", "cycle", "soft-off" or "query".
+func ParseAction(name string) (Action, error) {
+	switch a := Action(name); a {
+	case ActionOn, ActionOff, ActionCycle, ActionSoftOff, ActionQuery:
+		return a, nil
+	}
+	return "", fmt.Errorf("power: %q is not an action; there are on, off, cycle, soft-off and query", name)
+}
+
+// An Action is what a person asks of a machine's power.
+type Action string
+
+// The actions.
+const (
+	ActionOn      Action = "on"
+	ActionOff     Action = "off"
+	ActionCycle   Action = "cycle"
+	ActionSoftOff Action = "soft-off"
+	ActionQuery   Action = "query"
+)
