@@ -1,3 +1,52 @@
-// Package dhcpsrv is a DHCPv4 server to embed: leases that survive, boot answers by firmware, and configuration that
-// changes without a restart.
+// Package dhcpsrv is a DHCPv4 server to embed: whole semantics, leases that survive a power cut, boot answers by firmware,
+// and configuration that changes without a restart.
+//
+// # The one call
+//
+// A server for the machines on one interface, with leases in a file:
+//
+//	journal, err := dhcpsrv.OpenJournal("/var/lib/site/leases")
+//	server, err := dhcpsrv.New(dhcpsrv.Config{Store: journal})
+//	err = server.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{{
+//		Name: "lab", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth1", Server: netip.MustParseAddr("192.0.2.1"),
+//		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("192.0.2.100"), Last: netip.MustParseAddr("192.0.2.199")}},
+//	}}})
+//	conn, err := dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"eth1"}})
+//	err = server.Serve(ctx, conn)
+//
+// # The struct
+//
+// [Config] holds what stays for the life of a server: where leases are kept ([LeaseStore]), who decides what a booting
+// machine loads ([BootSelector]), who hears of leases (Events), who checks that an address is free ([Prober]). [Snapshot]
+// holds what changes: subnets, pools, reservations, options. [Server.Update] checks a snapshot as a whole, refuses a bad one
+// with the object's name, and swaps a good one in between two packets.
+//
+// # The parts
+//
+// [Server.Handle] answers a packet without a socket, [Server.Explain] tells why it would be answered so, by the same code.
+// [Conn] is the socket: [Listen] opens the real one on Linux, a test or a simulation gives its own. [Journal] is a lease
+// store of its own; [FindServers] looks for other DHCP servers on a link.
+//
+// # Which address a client gets
+//
+// The reserved one; else the one it holds; else the one on offer to it; else its former one; else the one it asks for; else
+// the place in the pools that its key hashes to, so that it gets the same address even after the leases are lost; else the
+// least recently used one. A client is known by its link address, or with Subnet.ByClientID by option 61; it has one lease
+// in each segment. A reservation that is made while its client holds another address wins at the next renewal.
+//
+// # Durability
+//
+// An ACK leaves after its lease is in the store, and not at all when the store fails. While the store syncs one batch the
+// next one gathers, so that many clients share a sync. A DISCOVER writes nothing.
+//
+// # Concurrency, errors
+//
+// All methods of Server are safe for concurrent use, and several Serve may run on one Server. Handlers do not panic; what an
+// embedder's code does is caught, counted and logged. Work per packet, memory and goroutines are bounded; what is dropped is
+// counted by [Reason]. Errors name the object, and those of [Listen] wrap the cause.
+//
+// # What it does not do
+//
+// DHCPv6, proxyDHCP, failover between two servers, dynamic DNS updates (subscribe to Events instead), lease queries,
+// authentication (RFC 3118).
 package dhcpsrv

@@ -5,6 +5,7 @@ package dhcpsrv
 import (
 	"context"
 	"errors"
+	"net/netip"
 )
 
 func listen(ListenConfig) (Conn, error) { return nil, errors.ErrUnsupported }
@@ -12,3 +13,5 @@ func listen(ListenConfig) (Conn, error) { return nil, errors.ErrUnsupported }
 func findServers(context.Context, string, *probePacket) ([]ForeignServer, error) {
 	return nil, errors.ErrUnsupported
 }
+
+func arpProbe(context.Context, string, netip.Addr) (bool, error) { return false, errors.ErrUnsupported }

@@ -27,7 +27,7 @@ func portOwner(port int) string {
 
 // udpInode returns the inode of a socket bound to a UDP port.
 func udpInode(port int) string {
-	f, err := os.Open("/proc/self/net/udp")
+	f, err := os.Open("/proc/thread-self/net/udp")
 	if err != nil {
 		return ""
 	}

@@ -129,3 +129,14 @@ func TestDORA(t *testing.T) {
 		t.Errorf("events %+v", events)
 	}
 }
+
+func relayFrom(a netip.Addr) dhcpv4.Modifier { return dhcpv4.WithRelay(a.AsSlice()) }
+
+func parse(t testing.TB, b []byte) *dhcpv4.DHCPv4 {
+	t.Helper()
+	m, err := dhcpv4.FromBytes(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
