@@ -44,7 +44,7 @@ func (w *Writer) Reset(buf []byte, req *Msg, limit, reserve int) {
 	copy(w.b[offCookie:], cookie[:])
 }
 
-// SetCIAddr, SetYIAddr and SetSIAddr set the address fields; an address that is not IPv4 leaves them zero.
+// SetCIAddr sets the address the client already uses. As with the other address fields, anything but IPv4 leaves it zero.
 func (w *Writer) SetCIAddr(a netip.Addr) { w.setAddr(12, a) }
 
 // SetYIAddr sets the address given to the client.
