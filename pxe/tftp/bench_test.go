@@ -1,0 +1,71 @@
+package tftp_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/pxe/tftp"
+	pin "github.com/pin/tftp/v3"
+)
+
+const benchSize = 100 << 20
+
+// BenchmarkGet compares this server with pin/tftp's in one run: 100 MiB over
+// loopback in blocks of 1468 bytes. pin/tftp knows no windowsize; with
+// "anticipate" its sender runs ahead without asking.
+func BenchmarkGet(b *testing.B) {
+	data := randomBytes(benchSize)
+	open := func(context.Context, *tftp.Request) (tftp.File, error) {
+		return tftp.File{Reader: bytes.NewReader(data), Size: benchSize}, nil
+	}
+	for _, window := range []int{1, 4, 16, 64} {
+		b.Run(fmt.Sprintf("server=gomaas/window=%d", window), func(b *testing.B) {
+			conn, err := tftp.Listen("127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			serve(b, tftp.Config{Handler: tftp.HandlerFunc(open)}, conn)
+			benchGet(b, conn.LocalAddr().String(), window)
+		})
+	}
+	for _, ahead := range []uint{0, 16} {
+		b.Run(fmt.Sprintf("server=pin/anticipate=%d", ahead), func(b *testing.B) {
+			s := pin.NewServer(func(_ string, rf io.ReaderFrom) error {
+				_, err := rf.ReadFrom(bytes.NewReader(data))
+				return err
+			}, nil)
+			s.SetAnticipate(ahead)
+			conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() { done <- s.Serve(conn) }()
+			time.Sleep(50 * time.Millisecond)
+			benchGet(b, conn.LocalAddr().String(), 1)
+			s.Shutdown()
+			<-done
+		})
+	}
+}
+
+// benchGet reads with this package's client, for a fair comparison of servers.
+func benchGet(b *testing.B, address string, window int) {
+	c := tftp.Client{BlockSize: 1468, AskSize: true}
+	if window > 1 {
+		c.WindowSize = window
+	}
+	b.SetBytes(benchSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		x, err := c.Get(b.Context(), address, "f", io.Discard)
+		if err != nil || x.Bytes != benchSize {
+			b.Fatalf("%v: %+v", err, x)
+		}
+	}
+}
