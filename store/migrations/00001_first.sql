@@ -37,7 +37,7 @@ CREATE TABLE resource_pool (
 CREATE TABLE domain (
     id            {{id}},
     name          TEXT NOT NULL UNIQUE CHECK (name <> ''),
-    authoritative BOOLEAN NOT NULL,
+    external      BOOLEAN NOT NULL,
     ttl           BIGINT NOT NULL
 );
 
@@ -140,7 +140,7 @@ CREATE TABLE node (
     status       TEXT NOT NULL,
     architecture TEXT NOT NULL,
     firmware     TEXT NOT NULL,
-    uuid         TEXT,
+    uuid         TEXT NOT NULL,
     power_type   TEXT NOT NULL,
     power_params TEXT NOT NULL,
     power_state  TEXT NOT NULL,
@@ -149,7 +149,7 @@ CREATE TABLE node (
     updated      BIGINT NOT NULL,
     UNIQUE (hostname, domain_id)
 );
-CREATE UNIQUE INDEX node_uuid ON node (uuid);
+CREATE INDEX node_uuid ON node (uuid); -- not unique: some boards share one
 CREATE INDEX node_zone ON node (zone_id);
 CREATE INDEX node_pool ON node (pool_id);
 

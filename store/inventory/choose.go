@@ -1,0 +1,75 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Constraints narrow down a choice of machines. Zero fields do not.
+type Constraints struct {
+	Zones    []int64  // in one of these zones
+	NotZones []int64  // in none of these
+	Pools    []int64  // in one of these pools
+	Status   []Status // in one of these states
+	Arch     string   // of this architecture
+	Free     bool     // without an owner
+}
+
+// Allows tells whether a machine meets all constraints.
+func (c Constraints) Allows(m *Machine) bool {
+	return in(c.Zones, m.ZoneID) && !slices.Contains(c.NotZones, m.ZoneID) && in(c.Pools, m.PoolID) && in(c.Status, m.Status) &&
+		(c.Arch == "" || c.Arch == m.Architecture) && (!c.Free || m.Owner == "")
+}
+
+func in[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
+
+// Spread picks n machines that meet the constraints, over zones as evenly as
+// can be: the numbers picked in two zones differ by more than one only where
+// the smaller zone has no more. The choice is the same for the same input.
+func Spread(machines []Machine, n int, c Constraints) ([]Machine, error) {
+	byZone := make(map[int64][]Machine)
+	total := 0
+	for i := range machines {
+		if c.Allows(&machines[i]) {
+			z := machines[i].ZoneID
+			byZone[z] = append(byZone[z], machines[i])
+			total++
+		}
+	}
+	if total < n {
+		return nil, fmt.Errorf("inventory: %d machines are wanted, %d meet the constraints", n, total)
+	}
+	order := make([]int64, 0, len(byZone))
+	for z, ms := range byZone {
+		slices.SortFunc(ms, func(a, b Machine) int { return cmp.Compare(a.ID, b.ID) })
+		order = append(order, z)
+	}
+	// A remainder goes to the zones that have most left.
+	slices.SortFunc(order, func(a, b int64) int { return cmp.Or(cmp.Compare(len(byZone[b]), len(byZone[a])), cmp.Compare(a, b)) })
+	picked := make([]Machine, 0, n)
+	for round := 0; len(picked) < n; round++ {
+		for _, z := range order {
+			if round < len(byZone[z]) && len(picked) < n {
+				picked = append(picked, byZone[z][round])
+			}
+		}
+	}
+	return picked, nil
+}
+
+// RacksFor orders racks by how well they suit a machine: those in its zone
+// first, then by when they were last seen.
+func RacksFor(m *Machine, racks []Rack) []Rack {
+	out := slices.Clone(racks)
+	slices.SortStableFunc(out, func(a, b Rack) int {
+		if near := (a.ZoneID == m.ZoneID); near != (b.ZoneID == m.ZoneID) {
+			if near {
+				return -1
+			}
+			return 1
+		}
+		return b.LastSeen.Compare(a.LastSeen)
+	})
+	return out
+}

@@ -1,0 +1,97 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/store"
+)
+
+// Owner names may hold underscores (RFC 8552), and "*" as the first label.
+var ownerName = regexp.MustCompile(`^(@|\*|(\*\.)?[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?)*)$`)
+
+// checkRecord brings a record into its canonical form and checks it.
+func checkRecord(ctx context.Context, tx *store.Tx, r DNSRecord) (DNSRecord, error) {
+	if _, err := domains.get(ctx, tx, r.DomainID); err != nil {
+		return r, err
+	}
+	r.Name = strings.ToLower(strings.TrimSpace(r.Name))
+	r.Type, r.Data = strings.ToUpper(strings.TrimSpace(r.Type)), strings.TrimSpace(r.Data)
+	if !ownerName.MatchString(r.Name) || len(r.Name) > 253 {
+		return r, invalid(KindRecord, r.Name, "name", "must be a name relative to its domain, or @")
+	}
+	if r.TTL < 0 || r.TTL > 1<<31-1 {
+		return r, invalid(KindRecord, r.Name, "ttl", "must be 0 to 2147483647 seconds")
+	}
+	if why := badData(r.Type, r.Data); why != "" {
+		return r, invalid(KindRecord, r.Name, "rrdata", why)
+	}
+	same, err := records.list(ctx, tx, "domain_id = ? AND name = ? AND id <> ?", r.DomainID, r.Name, r.ID)
+	if err != nil {
+		return r, err
+	}
+	return r, checkBeside(r, same)
+}
+
+// checkBeside checks a record against the others of its name (RFC 1034
+// section 3.6.2: a CNAME stands alone; RFC 2181 section 5.2: one TTL per set).
+func checkBeside(r DNSRecord, same []DNSRecord) error {
+	for _, o := range same {
+		switch {
+		case r.Type == "CNAME" && o.Type == "CNAME":
+			return invalid(KindRecord, r.Name, "rrtype", "can have one CNAME only; it is "+o.Data)
+		case r.Type == "CNAME" || o.Type == "CNAME":
+			return invalid(KindRecord, r.Name, "rrtype", "is a CNAME: it has no other records")
+		case r.Type == o.Type && r.TTL != o.TTL:
+			return invalid(KindRecord, r.Name, "ttl", fmt.Sprintf("must be %d, as of the other %s records of the name", o.TTL, o.Type))
+		}
+	}
+	return nil
+}
+
+// badData says what is wrong with the data of a record; "" = nothing.
+func badData(kind, data string) string {
+	f := strings.Fields(data)
+	switch kind {
+	case "A":
+		if a, err := netip.ParseAddr(data); err != nil || !a.Is4() {
+			return "must be an IPv4 address"
+		}
+	case "AAAA":
+		if a, err := netip.ParseAddr(data); err != nil || !a.Is6() || a.Zone() != "" {
+			return "must be an IPv6 address"
+		}
+	case "CNAME", "NS":
+		if len(f) != 1 {
+			return "must be the name of a server"
+		}
+	case "MX":
+		if len(f) != 2 || !isUint16(f[0]) {
+			return "must be <preference 0-65535> <mail server>"
+		}
+	case "SRV":
+		if len(f) != 4 || !isUint16(f[0]) || !isUint16(f[1]) || !isUint16(f[2]) {
+			return "must be <priority> <weight> <port> <server>"
+		}
+	case "SSHFP":
+		if len(f) != 3 || !isUint16(f[0]) || !isUint16(f[1]) || strings.Trim(strings.ToLower(f[2]), "0123456789abcdef") != "" {
+			return "must be <algorithm> <fingerprint type> <fingerprint in hexadecimal>"
+		}
+	case "TXT", "CAA", "TLSA", "HTTPS", "SVCB":
+		if data == "" {
+			return "is missing"
+		}
+	default:
+		return "is of type " + strconv.Quote(kind) + ", which is not one of A, AAAA, CNAME, MX, NS, SRV, SSHFP, TXT, CAA, TLSA, HTTPS, SVCB"
+	}
+	return ""
+}
+
+func isUint16(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
+}

@@ -1,0 +1,258 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store"
+)
+
+var interfaces = table[ipam.Interface]{
+	kind: KindInterface, name: "interface", cols: []string{"node_id", "name", "kind", "mac", "vlan_id", "parents", "params", "boot", "enabled"},
+	id: func(i *ipam.Interface) *int64 { return &i.ID },
+	fields: func(i *ipam.Interface) []any {
+		return []any{asRef{&i.NodeID}, &i.Name, asInt[ipam.InterfaceKind]{&i.Kind}, asMAC{&i.MAC}, asRef{&i.VLANID}, asJSON{&i.Parents}, asJSON{&i.Params}, &i.Boot, &i.Enabled}
+	},
+}
+
+// interfacesWhere reads interfaces with their links, by node.
+func interfacesWhere(ctx context.Context, tx *store.Tx, where string, args ...any) (map[int64][]Interface, error) {
+	rows, err := interfaces.list(ctx, tx, where, args...)
+	if err != nil {
+		return nil, err
+	}
+	links, err := allocations.list(ctx, tx, "interface_id IN (SELECT id FROM interface WHERE "+where+")", args...)
+	if err != nil {
+		return nil, err
+	}
+	byInterface := make(map[int64][]ipam.Allocation)
+	for _, l := range links {
+		byInterface[l.InterfaceID] = append(byInterface[l.InterfaceID], l.Allocation)
+	}
+	byNode := make(map[int64][]Interface)
+	for _, i := range rows {
+		byNode[i.NodeID] = append(byNode[i.NodeID], Interface{i, byInterface[i.ID]})
+	}
+	return byNode, nil
+}
+
+// insertInterfaces adds the interfaces of a new node.
+func insertInterfaces(ctx context.Context, tx *store.Tx, n *node) error {
+	boots := false
+	for _, i := range n.Interfaces {
+		boots = boots || i.Boot
+	}
+	for k := range n.Interfaces {
+		i := n.Interfaces[k].Interface
+		i.ID, i.NodeID = 0, n.ID
+		if i.Name == "" {
+			i.Name = fmt.Sprintf("eth%d", k)
+		}
+		if !boots && k == 0 {
+			i.Boot = true
+		}
+		if err := insertInterface(ctx, tx, &i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertInterface adds an interface. If its link address was seen before, on
+// no node, the observed interface becomes this one and keeps its addresses.
+func insertInterface(ctx context.Context, tx *store.Tx, i *ipam.Interface) error {
+	parents, err := parentsOf(ctx, tx, i)
+	if err != nil {
+		return err
+	}
+	if err := i.Validate(parents); err != nil {
+		return err
+	}
+	if i.Kind == ipam.Physical {
+		seen, err := interfaces.one(ctx, tx, i.MAC.String(), "mac = ? AND kind = ?", i.MAC.String(), int64(ipam.Unknown))
+		if err == nil {
+			i.ID = seen.ID
+			if i.VLANID == 0 {
+				i.VLANID = seen.VLANID
+			}
+			return interfaces.update(ctx, tx, i)
+		} else if !notFound(err) {
+			return err
+		}
+	}
+	return macTaken(ctx, tx, i, interfaces.insert(ctx, tx, i))
+}
+
+// macTaken names the holder of a link address, or the name, that is in the way.
+func macTaken(ctx context.Context, tx *store.Tx, i *ipam.Interface, err error) error {
+	if err == nil {
+		return nil
+	}
+	return taken(err, KindInterface, fmt.Sprintf("name %s on its machine, or MAC %s", i.Name, i.MAC))
+}
+
+func parentsOf(ctx context.Context, tx *store.Tx, i *ipam.Interface) ([]ipam.Interface, error) {
+	var parents []ipam.Interface
+	for _, id := range i.Parents {
+		p, err := interfaces.get(ctx, tx, id)
+		if err != nil {
+			return nil, err
+		}
+		parents = append(parents, p)
+	}
+	if len(parents) > 0 && len(i.MAC) == 0 {
+		i.MAC = parents[0].MAC
+	}
+	if i.Kind == ipam.VLANInterface && i.Name == "" && len(parents) == 1 && i.VLANID != 0 {
+		v, err := vlans.get(ctx, tx, i.VLANID)
+		if err != nil {
+			return nil, err
+		}
+		i.Name = fmt.Sprintf("%s.%d", parents[0].Name, v.VID)
+	}
+	return parents, nil
+}
+
+// CreateInterface adds an interface to a machine or device.
+func (inv *Inventory) CreateInterface(ctx context.Context, i ipam.Interface) (ipam.Interface, error) {
+	i.ID = 0
+	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		n, err := nodes.get(ctx, tx, i.NodeID)
+		if err != nil {
+			return err
+		}
+		if err := macFree(ctx, tx, i); err != nil {
+			return err
+		}
+		if err := insertInterface(ctx, tx, &i); err != nil {
+			return err
+		}
+		return n.touch(ctx, tx)
+	})
+	return i, err
+}
+
+// macFree refuses a physical interface whose link address another has, naming it.
+func macFree(ctx context.Context, tx *store.Tx, i ipam.Interface) error {
+	if i.Kind != ipam.Physical {
+		return nil
+	}
+	const query = "SELECT n.hostname FROM interface i JOIN node n ON n.id = i.node_id WHERE i.mac = ? AND i.kind = ? AND i.id <> ?"
+	by, err := namesOf(ctx, tx, "", query, i.MAC.String(), int64(ipam.Physical), i.ID)
+	if err != nil || len(by) == 0 {
+		return err
+	}
+	return &ExistsError{KindInterface, fmt.Sprintf("MAC %s (of %s)", i.MAC, by[0])}
+}
+
+// UpdateInterface changes an interface. Its machine stays.
+func (inv *Inventory) UpdateInterface(ctx context.Context, i ipam.Interface) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		old, err := interfaces.get(ctx, tx, i.ID)
+		if err != nil {
+			return err
+		}
+		i.NodeID = old.NodeID
+		parents, err := parentsOf(ctx, tx, &i)
+		if err != nil {
+			return err
+		}
+		if err := i.Validate(parents); err != nil {
+			return err
+		}
+		if err := macFree(ctx, tx, i); err != nil {
+			return err
+		}
+		if err := macTaken(ctx, tx, &i, interfaces.update(ctx, tx, &i)); err != nil {
+			return err
+		}
+		return touchNode(ctx, tx, i.NodeID)
+	})
+}
+
+// DeleteInterface deletes an interface with its addresses, and VLAN
+// interfaces on it; one that a bond or bridge is made of stays.
+func (inv *Inventory) DeleteInterface(ctx context.Context, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		i, err := interfaces.get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		siblings, err := interfaces.list(ctx, tx, "node_id = ?", i.NodeID)
+		if err != nil {
+			return err
+		}
+		for _, s := range siblings {
+			if !hasParent(s, id) {
+				continue
+			}
+			if s.Kind != ipam.VLANInterface {
+				return &InUseError{Kind: KindInterface, Name: i.Name, By: []string{s.Kind.String() + " " + s.Name}}
+			}
+			if err := inv.DeleteInterface(ctx, s.ID); err != nil {
+				return err
+			}
+		}
+		if err := inv.releaseWhere(ctx, tx, "interface_id = ?", id); err != nil {
+			return err
+		}
+		if err := interfaces.delete(ctx, tx, id); err != nil {
+			return err
+		}
+		return touchNode(ctx, tx, i.NodeID)
+	})
+}
+
+func hasParent(i ipam.Interface, id int64) bool {
+	for _, p := range i.Parents {
+		if p == id {
+			return true
+		}
+	}
+	return false
+}
+
+// Interface returns an interface with its links.
+func (inv *Inventory) Interface(ctx context.Context, id int64) (i Interface, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		byNode, err := interfacesWhere(ctx, tx, "id = ?", id)
+		if err != nil {
+			return err
+		}
+		for _, is := range byNode {
+			i = is[0]
+			return nil
+		}
+		return &NotFoundError{KindInterface, fmt.Sprint(id)}
+	})
+	return i, err
+}
+
+// touch notes that something that belongs to the node has changed.
+func (n *node) touch(ctx context.Context, tx *store.Tx) error { return touchNode(ctx, tx, n.ID) }
+
+// touchNode puts a node into the change feed; 0 = no node.
+func touchNode(ctx context.Context, tx *store.Tx, id int64) error {
+	if id == 0 {
+		return nil
+	}
+	var kind string
+	if err := tx.Get(ctx, "SELECT kind FROM node WHERE id = ?", []any{id}, &kind); err != nil {
+		return err
+	}
+	tx.Changed(kind, id, store.Updated)
+	return nil
+}
+
+// interfaceIDs returns the interfaces with a link address.
+func interfaceIDs(ctx context.Context, tx *store.Tx, mac net.HardwareAddr) (map[int64]bool, error) {
+	all, err := interfaces.list(ctx, tx, "mac = ?", strings.ToLower(mac.String()))
+	ids := make(map[int64]bool, len(all))
+	for _, i := range all {
+		ids[i.ID] = true
+	}
+	return ids, err
+}

@@ -1,0 +1,116 @@
+package inventory
+
+import (
+	"context"
+	"crypto/cipher"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store"
+)
+
+// Names of the objects that Open makes and that cannot be deleted.
+const (
+	DefaultZone   = "default"
+	DefaultPool   = "default"
+	DefaultDomain = "maas"
+)
+
+// Config configures Open.
+type Config struct {
+	// Key seals secrets in the database: 32 bytes, kept outside it. Empty
+	// means that they are stored readable to whoever can read the database.
+	Key []byte
+	// Quarantine is how long an address that was released is given to nobody
+	// else while others are left; 0 = not at all.
+	Quarantine time.Duration
+}
+
+// Inventory is a site's data. It is safe for concurrent use.
+type Inventory struct {
+	db         *store.DB
+	seal       cipher.AEAD // nil = not sealed
+	quarantine time.Duration
+
+	mu    sync.Mutex
+	pools map[int64]*subnetPool // by subnet
+}
+
+// Open makes an Inventory on db, with the default fabric, zone, pool and
+// domain if they are not there. The caller closes db.
+func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
+	inv := &Inventory{db: db, quarantine: cfg.Quarantine, pools: make(map[int64]*subnetPool)}
+	if len(cfg.Key) > 0 {
+		seal, err := newSeal(cfg.Key)
+		if err != nil {
+			return nil, fmt.Errorf("inventory: %w", err)
+		}
+		inv.seal = seal
+	}
+	if err := inv.Atomically(ctx, inv.makeDefaults); err != nil {
+		return nil, fmt.Errorf("inventory: make the default objects: %w", err)
+	}
+	return inv, nil
+}
+
+// makeDefaults makes what every site has. The first of each kind is the default.
+func (inv *Inventory) makeDefaults(ctx context.Context) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := ensureFirst(ctx, tx, zones, AvailabilityZone{Name: DefaultZone}); err != nil {
+			return err
+		}
+		if err := ensureFirst(ctx, tx, resourcePools, ResourcePool{Name: DefaultPool}); err != nil {
+			return err
+		}
+		if err := ensureFirst(ctx, tx, domains, Domain{Name: DefaultDomain}); err != nil {
+			return err
+		}
+		all, err := fabrics.list(ctx, tx, "")
+		if err != nil || len(all) > 0 {
+			return err
+		}
+		_, err = inv.CreateFabric(ctx, ipam.Fabric{})
+		return err
+	})
+}
+
+func ensureFirst[T any](ctx context.Context, tx *store.Tx, t table[T], v T) error {
+	all, err := t.list(ctx, tx, "")
+	if err != nil || len(all) > 0 {
+		return err
+	}
+	return t.insert(ctx, tx, &v)
+}
+
+// Atomically runs f so that all calls it makes on the Inventory with the ctx
+// it is given happen in one transaction: together, or not at all if f returns
+// an error. f may be run again if the database asks for it.
+func (inv *Inventory) Atomically(ctx context.Context, f func(ctx context.Context) error) error {
+	return inv.db.Update(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
+}
+
+// Consistently runs f so that all it reads with the ctx it is given is of one
+// moment.
+func (inv *Inventory) Consistently(ctx context.Context, f func(ctx context.Context) error) error {
+	return inv.db.View(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
+}
+
+// Watch yields what changes after a revision; see store.DB.Watch. The kinds
+// are the Kind constants of this package.
+func (inv *Inventory) Watch(ctx context.Context, from int64) iter.Seq2[store.Change, error] {
+	return inv.db.Watch(ctx, from)
+}
+
+// Revision returns the revision of the last change.
+func (inv *Inventory) Revision(ctx context.Context) (int64, error) { return inv.db.Revision(ctx) }
+
+func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
+	return inv.db.Update(ctx, f)
+}
+
+func (inv *Inventory) view(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
+	return inv.db.View(ctx, f)
+}

@@ -1,0 +1,376 @@
+package inventory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store"
+)
+
+// Status is where a machine is in its life.
+type Status string
+
+// The states, named as MAAS shows them.
+const (
+	StatusNew           Status = "New" // enlisted, not yet accepted
+	StatusCommissioning Status = "Commissioning"
+	StatusReady         Status = "Ready"
+	StatusAllocated     Status = "Allocated"
+	StatusDeploying     Status = "Deploying"
+	StatusDeployed      Status = "Deployed"
+	StatusReleasing     Status = "Releasing"
+	StatusBroken        Status = "Broken"
+)
+
+// Machine is a computer that is managed: booted, powered, named.
+type Machine struct {
+	ID          int64
+	SystemID    string // six letters and digits, made by CreateMachine, never reused
+	Version     int64  // counts changes; UpdateMachine refuses an old one
+	Hostname    string // one label, unique in its domain; "" = a name is made up
+	DomainID    int64  // 0 = the default domain
+	Description string
+	Owner       string // user it is allocated to; "" = none
+	ZoneID      int64  // 0 = the default zone
+	PoolID      int64  // 0 = the default pool
+	Status      Status // "" = StatusNew
+
+	Architecture string // "amd64/generic", "arm64/generic"; "" = not known
+	Firmware     string // boot method it was last seen to use, such as "uefi_amd64_tftp"; "" = not known
+	UUID         string // as firmware reports it, in lower case; not unique among bad boards; "" = not known
+
+	Power Power
+	// Profile is what it boots; nil = the site's default profile.
+	Profile *pxe.Profile
+
+	Interfaces []Interface // in order of ID
+	Created    time.Time
+	Updated    time.Time
+
+	// FQDN is filled in by reads: Hostname and the name of the domain.
+	FQDN string
+}
+
+// Device is something with interfaces and addresses that is not managed: a
+// printer, a switch, a container of a machine.
+type Device struct {
+	ID          int64
+	SystemID    string
+	Version     int64
+	Hostname    string
+	DomainID    int64
+	Description string
+	Owner       string
+	ZoneID      int64
+	ParentID    int64 // machine it is part of and goes with; 0 = none
+	Interfaces  []Interface
+	Created     time.Time
+	Updated     time.Time
+	FQDN        string
+}
+
+// Interface is a network interface with its links.
+type Interface struct {
+	ipam.Interface
+	Links []ipam.Allocation // addresses and links, observed ones included
+}
+
+// BootInterface returns the interface the machine boots from: the one marked
+// so, else the first physical one.
+func (m *Machine) BootInterface() (Interface, bool) {
+	for _, i := range m.Interfaces {
+		if i.Boot {
+			return i, true
+		}
+	}
+	for _, i := range m.Interfaces {
+		if i.Kind == ipam.Physical {
+			return i, true
+		}
+	}
+	return Interface{}, false
+}
+
+// BootMAC returns the link address the machine boots from; nil = none known.
+func (m *Machine) BootMAC() net.HardwareAddr {
+	i, _ := m.BootInterface()
+	return i.MAC
+}
+
+// Addrs returns the machine's addresses, those given before those observed.
+func (m *Machine) Addrs() []netip.Addr {
+	var given, seen []netip.Addr
+	for _, i := range m.Interfaces {
+		for _, l := range i.Links {
+			switch {
+			case !l.Addr.IsValid():
+			case l.Type == ipam.AllocDiscovered:
+				seen = append(seen, l.Addr)
+			default:
+				given = append(given, l.Addr)
+			}
+		}
+	}
+	return append(given, seen...)
+}
+
+// node is the row that machines and devices share.
+type node struct {
+	Machine
+	kind     string
+	parentID int64
+}
+
+var nodes = table[node]{
+	kind: "node", name: "node",
+	cols: []string{"kind", "system_id", "version", "hostname", "domain_id", "description", "owner", "zone_id", "pool_id", "parent_id", "status",
+		"architecture", "firmware", "uuid", "power_type", "power_params", "power_state", "profile", "created", "updated"},
+	id: func(n *node) *int64 { return &n.ID },
+	fields: func(n *node) []any {
+		return []any{&n.kind, &n.SystemID, &n.Version, &n.Hostname, &n.DomainID, &n.Description, &n.Owner, &n.ZoneID, &n.PoolID, asRef{&n.parentID}, &n.Status,
+			&n.Architecture, &n.Firmware, &n.UUID, &n.Power.Type, asJSON{&n.Power.Params}, &n.Power.State, asJSON{&n.Profile}, asTime{&n.Created}, asTime{&n.Updated}}
+	},
+}
+
+// CreateMachine adds a machine with its interfaces, of which each needs a
+// link address that no other machine has. An interface without a name is
+// called eth0, eth1 and so on; the first boots if none is marked to.
+func (inv *Inventory) CreateMachine(ctx context.Context, m Machine) (Machine, error) {
+	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		n := node{Machine: m, kind: KindMachine}
+		if err := inv.insertNode(ctx, tx, &n); err != nil {
+			return err
+		}
+		var err error
+		m, err = machineBy(ctx, tx, fmt.Sprint(n.ID), "n.id = ?", n.ID)
+		return err
+	})
+	return m, err
+}
+
+// insertNode fills in what is left out and inserts the row, its secrets and interfaces.
+func (inv *Inventory) insertNode(ctx context.Context, tx *store.Tx, n *node) (err error) {
+	n.ID, n.Version = 0, 1
+	n.Status = cmp.Or(n.Status, StatusNew)
+	n.Created = time.Now()
+	n.Updated = n.Created
+	if err := fillDefaults(ctx, tx, n); err != nil {
+		return err
+	}
+	if n.Hostname == "" {
+		if n.Hostname, err = freeName(ctx, tx, n.DomainID); err != nil {
+			return err
+		}
+	}
+	if err := n.check(); err != nil {
+		return err
+	}
+	if n.SystemID, err = freeSystemID(ctx, tx); err != nil {
+		return err
+	}
+	if err := nodes.insert(ctx, tx, n); err != nil {
+		return taken(err, n.kind, "hostname "+n.Hostname+" in its domain")
+	}
+	n.changed(tx, store.Created)
+	if n.Power.Secrets != nil {
+		if err := inv.putSecrets(ctx, tx, n.ID, n.Power.Secrets); err != nil {
+			return err
+		}
+	}
+	return insertInterfaces(ctx, tx, n)
+}
+
+// changed puts the node into the change feed under its own kind.
+func (n *node) changed(tx *store.Tx, op store.Op) { tx.Changed(n.kind, n.ID, op) }
+
+func fillDefaults(ctx context.Context, tx *store.Tx, n *node) error {
+	for table, id := range map[string]*int64{"domain": &n.DomainID, "zone": &n.ZoneID, "resource_pool": &n.PoolID} {
+		if *id != 0 {
+			continue
+		}
+		first, err := firstID(ctx, tx, table)
+		if err != nil {
+			return err
+		}
+		*id = first
+	}
+	return nil
+}
+
+func (n *node) check() (err error) {
+	if n.Hostname, err = hostName(n.kind, n.Hostname); err != nil {
+		return err
+	}
+	n.UUID = strings.ToLower(n.UUID)
+	if n.Profile != nil {
+		if err := n.Profile.Validate(); err != nil {
+			return err
+		}
+	}
+	return n.Power.check(n.kind, n.Hostname)
+}
+
+// UpdateMachine changes a machine's own fields, not its interfaces. If it was
+// changed since the caller read it, the error is *StaleError and nothing is
+// written. Nil Power.Secrets keep those stored.
+func (inv *Inventory) UpdateMachine(ctx context.Context, m Machine) (Machine, error) {
+	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		n := node{Machine: m, kind: KindMachine}
+		if err := inv.updateNode(ctx, tx, &n); err != nil {
+			return err
+		}
+		var err error
+		m, err = machineBy(ctx, tx, fmt.Sprint(n.ID), "n.id = ?", n.ID)
+		return err
+	})
+	return m, err
+}
+
+func (inv *Inventory) updateNode(ctx context.Context, tx *store.Tx, n *node) error {
+	old, err := nodes.one(ctx, tx, fmt.Sprint(n.ID), "id = ? AND kind = ?", n.ID, n.kind)
+	if err != nil {
+		return err
+	}
+	if old.Version != n.Version {
+		return &StaleError{Kind: n.kind, Name: old.Hostname, Have: old.Version, Want: n.Version}
+	}
+	if err := fillDefaults(ctx, tx, n); err != nil {
+		return err
+	}
+	n.Hostname = cmp.Or(n.Hostname, old.Hostname)
+	n.Status = cmp.Or(n.Status, old.Status)
+	if err := n.check(); err != nil {
+		return err
+	}
+	n.SystemID, n.Created, n.Updated, n.Version = old.SystemID, old.Created, time.Now(), old.Version+1
+	if err := nodes.update(ctx, tx, n); err != nil {
+		return taken(err, n.kind, "hostname "+n.Hostname+" in its domain")
+	}
+	n.changed(tx, store.Updated)
+	if n.Power.Secrets == nil {
+		return nil
+	}
+	return inv.putSecrets(ctx, tx, n.ID, n.Power.Secrets)
+}
+
+// DeleteMachine deletes a machine with its interfaces, addresses and events,
+// and the devices that are part of it.
+func (inv *Inventory) DeleteMachine(ctx context.Context, id int64) error {
+	return inv.deleteNode(ctx, KindMachine, id)
+}
+
+func (inv *Inventory) deleteNode(ctx context.Context, kind string, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		n, err := nodes.one(ctx, tx, fmt.Sprint(id), "id = ? AND kind = ?", id, kind)
+		if err != nil {
+			return err
+		}
+		children, err := nodes.list(ctx, tx, "parent_id = ?", id)
+		if err != nil {
+			return err
+		}
+		for _, child := range children {
+			if err := inv.deleteNode(ctx, child.kind, child.ID); err != nil {
+				return err
+			}
+		}
+		if err := inv.releaseWhere(ctx, tx, "interface_id IN (SELECT id FROM interface WHERE node_id = ?)", id); err != nil {
+			return err
+		}
+		if err := nodes.delete(ctx, tx, id); err != nil {
+			return err
+		}
+		n.changed(tx, store.Deleted)
+		return nil
+	})
+}
+
+// Machine returns a machine by ID.
+func (inv *Inventory) Machine(ctx context.Context, id int64) (Machine, error) {
+	return inv.machine(ctx, fmt.Sprint(id), "n.id = ?", id)
+}
+
+// MachineBySystemID returns a machine by its system ID.
+func (inv *Inventory) MachineBySystemID(ctx context.Context, id string) (Machine, error) {
+	return inv.machine(ctx, id, "n.system_id = ?", id)
+}
+
+// MachineByMAC returns the machine that has an interface with a link address.
+func (inv *Inventory) MachineByMAC(ctx context.Context, mac net.HardwareAddr) (Machine, error) {
+	return inv.machine(ctx, "with MAC "+mac.String(), "n.id IN (SELECT node_id FROM interface WHERE mac = ?)", mac.String())
+}
+
+// MachineByName returns a machine by system ID, by fully qualified name, or
+// by hostname; a hostname that several domains have is one of the default domain.
+func (inv *Inventory) MachineByName(ctx context.Context, name string) (Machine, error) {
+	name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
+	return inv.machine(ctx, name, "n.hostname || '.' || d.name = ? OR n.hostname = ? OR n.system_id = ?", name, name, name)
+}
+
+func (inv *Inventory) machine(ctx context.Context, what, where string, args ...any) (m Machine, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		m, err = machineBy(ctx, tx, what, where, args...)
+		return err
+	})
+	return m, err
+}
+
+func machineBy(ctx context.Context, tx *store.Tx, what, where string, args ...any) (Machine, error) {
+	all, err := nodesWhere(ctx, tx, KindMachine, where, args...)
+	if err != nil {
+		return Machine{}, err
+	}
+	if len(all) == 0 {
+		return Machine{}, &NotFoundError{KindMachine, what}
+	}
+	return all[0].Machine, nil
+}
+
+// Machines lists the machines in order of creation.
+func (inv *Inventory) Machines(ctx context.Context) (all []Machine, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := nodesWhere(ctx, tx, KindMachine, "")
+		for _, n := range rows {
+			all = append(all, n.Machine)
+		}
+		return err
+	})
+	return all, err
+}
+
+// nodesWhere reads nodes of a kind with their interfaces and links. In where,
+// n is the node and d its domain.
+func nodesWhere(ctx context.Context, tx *store.Tx, kind, where string, args ...any) ([]node, error) {
+	condition := "n.kind = ?"
+	if where != "" {
+		condition += " AND (" + where + ")"
+	}
+	args = append([]any{kind}, args...)
+	join := " FROM node n JOIN domain d ON d.id = n.domain_id WHERE " + condition
+	var all []node
+	err := tx.Query(ctx, "SELECT n.id, n."+strings.Join(nodes.cols, ", n.")+", d.name"+join+" ORDER BY d.id, n.id", args, func(scan func(...any) error) error {
+		var n node
+		var domain string
+		if err := scan(append(append([]any{&n.ID}, nodes.fields(&n)...), &domain)...); err != nil {
+			return err
+		}
+		n.FQDN = n.Hostname + "." + domain
+		all = append(all, n)
+		return nil
+	})
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	perNode, err := interfacesWhere(ctx, tx, "node_id IN (SELECT n.id"+join+")", args...)
+	for i := range all {
+		all[i].Interfaces = perNode[all[i].ID]
+	}
+	return all, err
+}

@@ -1,0 +1,173 @@
+package inventory
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"strconv"
+
+	"github.com/gomaas/maas/store"
+)
+
+// Power is how a machine is switched on and off.
+type Power struct {
+	Type   string            // name of a power driver, such as "ipmi"; "" = not known
+	Params map[string]string // the driver's settings that are not secret
+	// Secrets are the driver's secret settings. Reads leave them nil; see
+	// Inventory.PowerParams. In a write, nil keeps what is stored.
+	Secrets Secrets
+	State   string // "on", "off", "unknown" or "error", as last seen; "" = never asked
+}
+
+// Secrets are settings that must not be shown. However it is printed, logged
+// or encoded, only the names appear.
+type Secrets map[string]string
+
+func (s Secrets) hidden() map[string]string {
+	out := make(map[string]string, len(s))
+	for k := range s {
+		out[k] = "***"
+	}
+	return out
+}
+
+// String shows the names only.
+func (s Secrets) String() string { return fmt.Sprint(s.hidden()) }
+
+// GoString shows the names only.
+func (s Secrets) GoString() string { return s.String() }
+
+// Format shows the names only, whatever the verb.
+func (s Secrets) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// LogValue shows the names only.
+func (s Secrets) LogValue() slog.Value { return slog.AnyValue(s.hidden()) }
+
+// MarshalJSON shows the names only.
+func (s Secrets) MarshalJSON() ([]byte, error) { return json.Marshal(s.hidden()) }
+
+func (p Power) check(kind, name string) error {
+	for k := range p.Secrets {
+		if _, both := p.Params[k]; both {
+			return invalid(kind, name, k, "is given both as a secret and in the open")
+		}
+	}
+	return nil
+}
+
+func newSeal(key []byte) (cipher.AEAD, error) {
+	if len(key) != 32 {
+		return nil, fmt.Errorf("the key for secrets has %d bytes, not 32", len(key))
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// A sealed value begins with how it is sealed.
+const (
+	sealedOpen = 'o' // not at all
+	sealedGCM  = 'g' // AES-256-GCM: nonce, then ciphertext bound to the node's ID
+)
+
+func (inv *Inventory) putSecrets(ctx context.Context, tx *store.Tx, node int64, s Secrets) error {
+	text, err := json.Marshal(map[string]string(s))
+	if err != nil {
+		return err
+	}
+	sealed := append([]byte{sealedOpen}, text...)
+	if inv.seal != nil {
+		nonce := make([]byte, inv.seal.NonceSize())
+		_, _ = rand.Read(nonce) // never fails
+		sealed = inv.seal.Seal(append([]byte{sealedGCM}, nonce...), nonce, text, []byte(strconv.FormatInt(node, 10)))
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO node_secret (node_id, sealed) VALUES (?, ?) ON CONFLICT (node_id) DO UPDATE SET sealed = excluded.sealed", node, sealed)
+	return err
+}
+
+func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) (Secrets, error) {
+	var sealed []byte
+	err := tx.Get(ctx, "SELECT sealed FROM node_secret WHERE node_id = ?", []any{node}, &sealed)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	text, err := inv.unseal(sealed, node)
+	if err != nil {
+		return nil, err
+	}
+	var s map[string]string
+	err = json.Unmarshal(text, &s)
+	return s, err
+}
+
+func (inv *Inventory) unseal(sealed []byte, node int64) ([]byte, error) {
+	if len(sealed) == 0 {
+		return nil, errors.New("inventory: the stored secrets are empty")
+	}
+	how, rest := sealed[0], sealed[1:]
+	switch {
+	case how == sealedOpen:
+		return rest, nil
+	case how != sealedGCM:
+		return nil, fmt.Errorf("inventory: the stored secrets are sealed in a way (%q) that this version does not know", how)
+	case inv.seal == nil:
+		return nil, errors.New("inventory: the stored secrets are sealed, and there is no key; start with the key file they were sealed with")
+	}
+	n := inv.seal.NonceSize()
+	if len(rest) < n {
+		return nil, errors.New("inventory: the stored secrets are cut short")
+	}
+	text, err := inv.seal.Open(nil, rest[:n], rest[n:], []byte(strconv.FormatInt(node, 10)))
+	if err != nil {
+		return nil, errors.New("inventory: the stored secrets do not open with this key; start with the key file they were sealed with")
+	}
+	return text, nil
+}
+
+// PowerParams returns all settings of a machine's power driver, secret ones
+// included: what to give to the driver, and to nobody else.
+func (inv *Inventory) PowerParams(ctx context.Context, machine int64) (params map[string]string, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		m, err := machineBy(ctx, tx, strconv.FormatInt(machine, 10), "n.id = ?", machine)
+		if err != nil {
+			return err
+		}
+		secrets, err := inv.getSecrets(ctx, tx, machine)
+		if err != nil {
+			return err
+		}
+		params = make(map[string]string, len(m.Power.Params)+len(secrets))
+		maps.Copy(params, m.Power.Params)
+		maps.Copy(params, secrets)
+		return nil
+	})
+	return params, err
+}
+
+// SetPowerState records the power state that was seen. It is no change in the
+// sense of UpdateMachine: it makes no version stale.
+func (inv *Inventory) SetPowerState(ctx context.Context, machine int64, state string) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		m, err := machineBy(ctx, tx, strconv.FormatInt(machine, 10), "n.id = ?", machine)
+		if err != nil || m.Power.State == state {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "UPDATE node SET power_state = ? WHERE id = ?", state, machine); err != nil {
+			return err
+		}
+		tx.Changed(KindMachine, machine, store.Updated)
+		return nil
+	})
+}

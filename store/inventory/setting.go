@@ -1,0 +1,118 @@
+package inventory
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store"
+)
+
+// Settings that this package reads itself. Lists are separated by spaces or commas.
+const (
+	SettingBootProfile   = "boot_profile"    // JSON of pxe.Profile; see SetDefaultProfile
+	SettingUpstreamDNS   = "upstream_dns"    // servers that DNS asks for other names
+	SettingDNSTrustedACL = "dns_trusted_acl" // prefixes that may use DNS besides the site's subnets
+	SettingDNSTTL        = "default_dns_ttl" // seconds; default 30
+	SettingNTPServers    = "ntp_servers"     // told to DHCP clients
+)
+
+type setting struct {
+	id          int64
+	name, value string
+}
+
+var settings = table[setting]{
+	kind: KindSetting, name: "setting", cols: []string{"name", "value"},
+	id:     func(s *setting) *int64 { return &s.id },
+	fields: func(s *setting) []any { return []any{&s.name, &s.value} },
+}
+
+// Settings returns all settings of the site that were set.
+func (inv *Inventory) Settings(ctx context.Context) (map[string]string, error) {
+	all, err := listIn(ctx, inv, settings, "")
+	out := make(map[string]string, len(all))
+	for _, s := range all {
+		out[s.name] = s.value
+	}
+	return out, err
+}
+
+// Setting returns one setting; the error is fs.ErrNotExist if it was never set.
+func (inv *Inventory) Setting(ctx context.Context, name string) (value string, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		s, err := settings.one(ctx, tx, name, "name = ?", name)
+		value = s.value
+		return err
+	})
+	return value, err
+}
+
+// SetSetting sets a setting.
+func (inv *Inventory) SetSetting(ctx context.Context, name, value string) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		s, err := settings.one(ctx, tx, name, "name = ?", name)
+		switch {
+		case notFound(err):
+			return settings.insert(ctx, tx, &setting{name: name, value: value})
+		case err != nil || s.value == value:
+			return err
+		}
+		s.value = value
+		return settings.update(ctx, tx, &s)
+	})
+}
+
+// SetDefaultProfile sets what a machine without a profile of its own boots;
+// nil takes it back, and such machines find nothing to boot.
+func (inv *Inventory) SetDefaultProfile(ctx context.Context, p *pxe.Profile) error {
+	if p == nil {
+		return inv.SetSetting(ctx, SettingBootProfile, "")
+	}
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return inv.SetSetting(ctx, SettingBootProfile, string(text))
+}
+
+// DefaultProfile returns what a machine without a profile of its own boots;
+// nil = nothing.
+func (inv *Inventory) DefaultProfile(ctx context.Context) (*pxe.Profile, error) {
+	text, err := inv.Setting(ctx, SettingBootProfile)
+	if notFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseProfile(text)
+}
+
+func parseProfile(text string) (*pxe.Profile, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p := new(pxe.Profile)
+	if err := json.Unmarshal([]byte(text), p); err != nil {
+		return nil, fmt.Errorf("inventory: setting %s: %w", SettingBootProfile, err)
+	}
+	return p, nil
+}
+
+// SetProfile sets what a machine boots; nil = the site's default.
+func (inv *Inventory) SetProfile(ctx context.Context, machine int64, p *pxe.Profile) error {
+	return inv.Atomically(ctx, func(ctx context.Context) error {
+		m, err := inv.Machine(ctx, machine)
+		if err != nil {
+			return err
+		}
+		m.Profile = p
+		_, err = inv.UpdateMachine(ctx, m)
+		return err
+	})
+}

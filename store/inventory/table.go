@@ -1,0 +1,126 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/store"
+)
+
+// table joins a Go type to a table. Fields returns pointers (or columns that
+// hold pointers) in the order of cols; they are read by writes and written by reads.
+type table[T any] struct {
+	kind   string // of object, in the change feed and in messages
+	name   string
+	cols   []string
+	id     func(*T) *int64
+	fields func(*T) []any
+}
+
+func (t table[T]) columns() string { return "id, " + strings.Join(t.cols, ", ") }
+
+func (t table[T]) insert(ctx context.Context, tx *store.Tx, v *T) error {
+	query := "INSERT INTO " + t.name + " (" + strings.Join(t.cols, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(t.cols)-1) + ") RETURNING id"
+	id, err := tx.Insert(ctx, query, t.fields(v)...)
+	if err != nil {
+		return fmt.Errorf("inventory: add %s: %w", t.kind, err)
+	}
+	*t.id(v) = id
+	tx.Changed(t.kind, id, store.Created)
+	return nil
+}
+
+// update writes all columns of v, which must be there.
+func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
+	id := *t.id(v)
+	query := "UPDATE " + t.name + " SET " + strings.Join(t.cols, " = ?, ") + " = ? WHERE id = ?"
+	n, err := tx.Exec(ctx, query, append(t.fields(v), id)...)
+	if err != nil {
+		return fmt.Errorf("inventory: change %s %d: %w", t.kind, id, err)
+	}
+	if n == 0 {
+		return &NotFoundError{t.kind, strconv.FormatInt(id, 10)}
+	}
+	tx.Changed(t.kind, id, store.Updated)
+	return nil
+}
+
+func (t table[T]) delete(ctx context.Context, tx *store.Tx, id int64) error {
+	n, err := tx.Exec(ctx, "DELETE FROM "+t.name+" WHERE id = ?", id)
+	if err != nil {
+		return fmt.Errorf("inventory: delete %s %d: %w", t.kind, id, err)
+	}
+	if n == 0 {
+		return &NotFoundError{t.kind, strconv.FormatInt(id, 10)}
+	}
+	tx.Changed(t.kind, id, store.Deleted)
+	return nil
+}
+
+// deleteWhere deletes all rows that where holds for.
+func (t table[T]) deleteWhere(ctx context.Context, tx *store.Tx, where string, args ...any) error {
+	rows, err := t.list(ctx, tx, where, args...)
+	for i := range rows {
+		err = errors.Join(err, t.delete(ctx, tx, *t.id(&rows[i])))
+	}
+	return err
+}
+
+func (t table[T]) get(ctx context.Context, tx *store.Tx, id int64) (T, error) {
+	return t.one(ctx, tx, strconv.FormatInt(id, 10), "id = ?", id)
+}
+
+// one reads the row that where holds for; what describes it in the error if there is none.
+func (t table[T]) one(ctx context.Context, tx *store.Tx, what, where string, args ...any) (v T, err error) {
+	err = tx.Get(ctx, "SELECT "+t.columns()+" FROM "+t.name+" WHERE "+where, args, append([]any{t.id(&v)}, t.fields(&v)...)...)
+	if errors.Is(err, fs.ErrNotExist) {
+		return v, &NotFoundError{t.kind, what}
+	}
+	if err != nil {
+		return v, fmt.Errorf("inventory: read %s %s: %w", t.kind, what, err)
+	}
+	return v, nil
+}
+
+// list reads rows in order of ID; where may be "".
+func (t table[T]) list(ctx context.Context, tx *store.Tx, where string, args ...any) ([]T, error) {
+	query := "SELECT " + t.columns() + " FROM " + t.name
+	if where != "" {
+		query += " WHERE " + where
+	}
+	var all []T
+	err := tx.Query(ctx, query+" ORDER BY id", args, func(scan func(...any) error) error {
+		var v T
+		if err := scan(append([]any{t.id(&v)}, t.fields(&v)...)...); err != nil {
+			return err
+		}
+		all = append(all, v)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("inventory: read %s list: %w", t.kind, err)
+	}
+	return all, nil
+}
+
+// The methods below are transactions of their own, or part of ctx's.
+
+func getIn[T any](ctx context.Context, inv *Inventory, t table[T], id int64) (v T, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		v, err = t.get(ctx, tx, id)
+		return err
+	})
+	return v, err
+}
+
+func listIn[T any](ctx context.Context, inv *Inventory, t table[T], where string, args ...any) (all []T, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		all, err = t.list(ctx, tx, where, args...)
+		return err
+	})
+	return all, err
+}
