@@ -1,0 +1,174 @@
+package ipmi_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/ipmi"
+	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/pxe/boottest/netlab"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(driver string) func(*testing.T) powertest.Harness {
+	return func(t *testing.T) powertest.Harness {
+		t.Helper()
+		chassis := &powertest.Chassis{}
+		bmc, err := powertest.ServeIPMI(chassis, "admin", "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { bmc.Close() })
+		target := bmc.Target()
+		target.Params["power_driver"] = driver
+		return powertest.Harness{Kind: ipmi.Kind(), Target: target, Chassis: chassis, Sessions: bmc.Sessions}
+	}
+}
+
+func TestLANPlus(t *testing.T) { powertest.Run(t, open("LAN_2_0")) }
+
+func TestLAN(t *testing.T) { powertest.Run(t, open("LAN")) }
+
+func TestSettings(t *testing.T) {
+	kind := ipmi.Kind()
+	for name, params := range map[string]power.Params{
+		"no address":     {},
+		"unknown name":   {"power_address": "192.0.2.1", "password": "x"},
+		"unknown choice": {"power_address": "192.0.2.1", "power_driver": "serial"},
+	} {
+		if _, err := kind.Check(params); power.ClassOf(err) != power.Settings {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, shown := kind.Public(power.Params{"power_pass": "secret"})["power_pass"]; shown {
+		t.Error("the password is public")
+	}
+}
+
+// openSim starts OpenIPMI's simulator, an implementation of others, with the power state in a file.
+func openSim(t *testing.T) (address string, powered func() bool) {
+	t.Helper()
+	netlab.Require(t, netlab.Program("ipmi_sim", "openipmi"))
+	dir := t.TempDir()
+	probe, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = probe.LocalAddr().String()
+	probe.Close()
+	_, port, _ := net.SplitHostPort(address)
+	control := filepath.Join(dir, "control")
+	files := map[string]string{
+		control: fmt.Sprintf(`#!/bin/sh
+shift; op=$1; shift
+case $op in
+get) for p; do case $p in power) echo "power:$(cat %[1]s/power 2>/dev/null || echo 0)";; boot) echo "boot:$(cat %[1]s/boot 2>/dev/null || echo none)";; esac; done;;
+set) while [ $# -gt 1 ]; do echo "$2" >%[1]s/$1; shift 2; done;;
+esac
+`, dir),
+		filepath.Join(dir, "lan.conf"): fmt.Sprintf(`name "sim"
+set_working_mc 0x20
+  startlan 1
+    addr 127.0.0.1 %s
+    priv_limit admin
+    allowed_auths_admin none md2 md5 straight
+    guid a123456789abcdefa123456789abcdef
+  endlan
+  chassis_control "%s 0x20"
+  user 2 true "admin" "secret" admin 10 none md2 md5 straight
+`, port, control),
+		filepath.Join(dir, "sim.emu"): "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\nmc_enable 0x20\n",
+	}
+	for path, text := range files {
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	sim := exec.CommandContext(ctx, "ipmi_sim", "-c", filepath.Join(dir, "lan.conf"), "-f", filepath.Join(dir, "sim.emu"), "-s", dir, "-n")
+	if err := sim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); sim.Wait() })
+	return address, func() bool {
+		state, _ := os.ReadFile(filepath.Join(dir, "power"))
+		return strings.TrimSpace(string(state)) == "1"
+	}
+}
+
+func TestOpenIPMISimulator(t *testing.T) {
+	address, powered := openSim(t)
+	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind()), Poll: 100 * time.Millisecond, Timeout: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, c, power.Target{Kind: "ipmi", Params: power.Params{
+		"power_address": address, "power_user": "admin", "power_pass": "secret", "cipher_suite_id": "3",
+	}})
+	for _, params := range []power.Params{{"cipher_suite_id": "3"}, {"power_driver": "LAN"}, {}} {
+		params["power_address"], params["power_user"], params["power_pass"] = address, "admin", "secret"
+		target := power.Target{Kind: "ipmi", Params: params}
+		for _, want := range []power.State{power.On, power.Off} {
+			if _, err := c.Ensure(t.Context(), target, want, power.Options{}); err != nil {
+				t.Fatalf("%v %s: %v", ipmi.Kind().Name, want, err)
+			}
+			if powered() != (want == power.On) {
+				t.Errorf("%s reported, but the simulator has power: %v", want, powered())
+			}
+		}
+	}
+}
+
+// await waits until the simulator has opened its port.
+func await(t *testing.T, c *power.Controller, target power.Target) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		if _, err := c.Query(ctx, target); err == nil {
+			return
+		} else if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The simulated BMC is understood by the tool that everybody has.
+func TestIpmitoolAgainstOurBMC(t *testing.T) {
+	netlab.Require(t, netlab.Program("ipmitool", "ipmitool"))
+	h := open("LAN_2_0")(t)
+	host, port, _ := net.SplitHostPort(h.Target.Params["power_address"])
+	run := func(args ...string) string {
+		t.Helper()
+		args = append([]string{"-H", host, "-p", port, "-U", "admin", "-E"}, args...)
+		cmd := exec.CommandContext(t.Context(), "ipmitool", args...)
+		cmd.Env = append(os.Environ(), "IPMI_PASSWORD=secret")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("ipmitool %v: %v: %s", args, err, out)
+		}
+		return string(out)
+	}
+	for _, protocol := range [][]string{{"-I", "lanplus", "-C", "3"}, {"-I", "lanplus", "-C", "17"}, {"-I", "lan"}} {
+		run(append(protocol, "chassis", "bootdev", "pxe")...)
+		if got := h.Chassis.BootOnce(); got != power.Network {
+			t.Errorf("%v: boot device %s", protocol, got)
+		}
+		run(append(protocol, "power", "on")...)
+		if out := run(append(protocol, "power", "status")...); !strings.Contains(out, "is on") || !h.Chassis.On() {
+			t.Errorf("%v: %s", protocol, out)
+		}
+		run(append(protocol, "power", "off")...)
+	}
+}

@@ -1,0 +1,132 @@
+package powertest
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/power"
+)
+
+// A Chassis is a simulated machine as its BMC sees it. The zero Chassis is off. Its methods may be called concurrently; its
+// fields are set before a BMC serves it, or in [Chassis.Configure].
+type Chassis struct {
+	// OnPower is told each change of power, one after the other, with the device of the boot that begins when it comes on.
+	// It must return soon. Nil tells nobody.
+	OnPower func(on bool, boot power.BootDevice)
+	// Delay is how long a change takes after the BMC has accepted it. Zero means none.
+	Delay time.Duration
+	// Ignore accepts that many power requests without doing anything, as some BMCs do.
+	Ignore int
+
+	mu      sync.Mutex // guards following
+	on      bool
+	boot    power.BootDevice
+	cycles  int
+	changes sync.WaitGroup
+}
+
+// Configure changes the fields of a chassis that is in use.
+func (c *Chassis) Configure(change func(*Chassis)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(c)
+}
+
+// On reports whether it has power.
+func (c *Chassis) On() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.on
+}
+
+// Cycles is how often it was power cycled.
+func (c *Chassis) Cycles() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cycles
+}
+
+// BootOnce is the device of the next boot.
+func (c *Chassis) BootOnce() power.BootDevice {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.boot == "" {
+		return power.Default
+	}
+	return c.boot
+}
+
+// SetBootOnce sets the device of the next boot.
+func (c *Chassis) SetBootOnce(device power.BootDevice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.boot = device
+}
+
+// SetPower switches, after the delay.
+func (c *Chassis) SetPower(on bool) { c.later(func() { c.set(on) }) }
+
+// Cycle takes the power and gives it back, after the delay.
+func (c *Chassis) Cycle() {
+	c.later(func() {
+		c.cycles++
+		c.set(false)
+		c.set(true)
+	})
+}
+
+// later runs a change under the lock, at once or after the delay.
+func (c *Chassis) later(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.Ignore > 0:
+		c.Ignore--
+	case c.Delay == 0:
+		change()
+	default:
+		c.changes.Add(1)
+		time.AfterFunc(c.Delay, func() {
+			defer c.changes.Done()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			change()
+		})
+	}
+}
+
+// set is called with the lock held.
+func (c *Chassis) set(on bool) {
+	if c.on == on {
+		return
+	}
+	c.on = on
+	boot := c.boot
+	if on {
+		c.boot = "" // once
+	}
+	if boot == "" {
+		boot = power.Default
+	}
+	if c.OnPower != nil {
+		c.OnPower(on, boot)
+	}
+}
+
+// A BMC is a simulated BMC on loopback.
+type BMC struct {
+	// Address is what a driver connects to.
+	Address string
+	target  power.Target
+	close   func() error
+	session func() int
+}
+
+// Target is what a controller needs to drive it.
+func (b *BMC) Target() power.Target { return b.target }
+
+// Sessions is how many sessions are open now.
+func (b *BMC) Sessions() int { return b.session() }
+
+// Close ends the BMC and waits for what it does.
+func (b *BMC) Close() error { return b.close() }

@@ -1,0 +1,115 @@
+package powertest
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/bougou/go-ipmi/pkg/bmc"
+	"github.com/bougou/go-ipmi/pkg/clock"
+	"github.com/bougou/go-ipmi/pkg/hal"
+	"github.com/bougou/go-ipmi/pkg/hal/mock"
+	"github.com/bougou/go-ipmi/pkg/server"
+	"github.com/bougou/go-ipmi/pkg/transport/udp"
+	"github.com/bougou/go-ipmi/pkg/types"
+
+	"github.com/gomaas/maas/power"
+)
+
+// ServeIPMI starts a BMC with IPMI 1.5 (MD5) and RMCP+ (cipher suites 3 and 17) on a free port of 127.0.0.1.
+func ServeIPMI(c *Chassis, user, password string) (*BMC, error) {
+	b := bmc.New(bmc.DeviceInfo{DeviceID: 32, DeviceRevision: 1, FirmwareMajor: 1, IPMIVersion: 0x20},
+		[16]byte{'s', 'i', 'm', 'u', 'l', 'a', 't', 'e', 'd'}, &ipmiHAL{HAL: mock.New(), chassis: &ipmiChassis{c: c}},
+		bmc.WithClock(clock.Real))
+	u, err := b.Users.Add(2, user)
+	if err != nil {
+		return nil, err
+	}
+	u.SetPassword([]byte(password))
+	u.Enabled = true
+	u.ChannelAccess[1] = bmc.UserChannelAccess{MaxPrivilege: bmc.PrivilegeLevelAdministrator, Enabled: true}
+
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, err
+	}
+	conn := udp.Wrap(socket, udp.WithReadTimeout(100*time.Millisecond))
+	srv := server.NewServer(b, conn)
+	ctx, cancel := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { _ = srv.Serve(ctx) }) // ends with the socket
+	address := socket.LocalAddr().String()
+	return &BMC{
+		Address: address,
+		target: power.Target{Kind: "ipmi", Name: address, Params: power.Params{
+			"power_address": address, "power_user": user, "power_pass": password,
+		}},
+		session: func() int { return b.Sessions.Count() },
+		close: func() error {
+			cancel()
+			err := srv.Close()
+			conn.Close()
+			done.Wait()
+			c.changes.Wait()
+			return err
+		},
+	}, nil
+}
+
+// ipmiHAL is a library BMC's hardware with our chassis in it.
+type ipmiHAL struct {
+	*mock.HAL
+	chassis *ipmiChassis
+}
+
+func (h *ipmiHAL) Chassis() hal.ChassisHAL { return h.chassis }
+
+// ipmiChassis translates. What it does not override answers as the library's own.
+type ipmiChassis struct {
+	mock.Chassis
+	c *Chassis
+}
+
+func (i *ipmiChassis) PowerState(context.Context) (bool, error) { return i.c.On(), nil }
+
+func (i *ipmiChassis) SetPower(_ context.Context, on bool) error {
+	i.c.SetPower(on)
+	return nil
+}
+
+func (i *ipmiChassis) PowerCycle(context.Context) error {
+	i.c.Cycle()
+	return nil
+}
+
+func (i *ipmiChassis) ColdReset(context.Context) error {
+	i.c.Cycle()
+	return nil
+}
+
+// bootDevices are those of the boot flags that a chassis knows.
+var bootDevices = map[types.BootDeviceSelector]power.BootDevice{
+	types.BootDeviceSelectorNoOverride:     power.Default,
+	types.BootDeviceSelectorForcePXE:       power.Network,
+	types.BootDeviceSelectorForceHardDrive: power.Disk,
+	types.BootDeviceSelectorForceBIOSSetup: power.Setup,
+}
+
+func (i *ipmiChassis) SetBootFlags(_ context.Context, flags *types.BootOptionParam_BootFlags) error {
+	if device, ok := bootDevices[flags.BootDeviceSelector]; ok && flags.BootFlagsValid {
+		i.c.SetBootOnce(device)
+	}
+	return nil
+}
+
+func (i *ipmiChassis) GetBootFlags(context.Context) (*types.BootOptionParam_BootFlags, error) {
+	flags := &types.BootOptionParam_BootFlags{}
+	boot := i.c.BootOnce()
+	for selector, device := range bootDevices {
+		if device == boot {
+			flags.BootDeviceSelector, flags.BootFlagsValid = selector, device != power.Default
+		}
+	}
+	return flags, nil
+}

@@ -1,0 +1,237 @@
+package powertest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/power"
+)
+
+// A Harness is what [Run] tries a kind of power control on.
+type Harness struct {
+	// Kind is what is tried.
+	Kind power.Kind
+	// Target leads to a BMC that works.
+	Target power.Target
+	// Chassis is behind that BMC.
+	Chassis *Chassis
+	// Sessions counts the BMC's open sessions. Nil skips the test for leaks.
+	Sessions func() int
+	// WrongPassword is the class expected of a refused password. Empty means Auth.
+	WrongPassword power.Class
+	// PasswordParam is the parameter that holds the password. Empty means "power_pass".
+	PasswordParam string
+}
+
+// Run runs the conformance suite. open makes a harness with a fresh BMC and removes it when the test ends.
+func Run(t *testing.T, open func(t *testing.T) Harness) {
+	for name, test := range map[string]func(*testing.T, Harness, *power.Controller){
+		"OnAndOff":         testOnAndOff,
+		"AlreadyThere":     testAlreadyThere,
+		"Cycle":            testCycle,
+		"CycleWhenOff":     testCycleWhenOff,
+		"BootOnce":         testBootOnce,
+		"SlowBMC":          testSlowBMC,
+		"LyingBMC":         testLyingBMC,
+		"WrongPassword":    testWrongPassword,
+		"Unreachable":      testUnreachable,
+		"Cancellation":     testCancellation,
+		"Concurrency":      testConcurrency,
+		"SessionsAreShort": testSessions,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			c, err := power.NewController(power.Config{
+				Registry: power.NewRegistry(h.Kind), Poll: 20 * time.Millisecond, Timeout: 30 * time.Second,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, h, c)
+		})
+	}
+}
+
+func ensure(t *testing.T, h Harness, c *power.Controller, want power.State, o power.Options) power.Report {
+	t.Helper()
+	report, err := c.Ensure(t.Context(), h.Target, want, o)
+	if err != nil {
+		t.Fatalf("ensure %s: %v", want, err)
+	}
+	if report.After != want && report.After != power.Unknown {
+		t.Errorf("ensure %s reported %s", want, report.After)
+	}
+	if got := h.Chassis.On(); got != (want == power.On) {
+		t.Errorf("after ensure %s the chassis has power: %v", want, got)
+	}
+	return report
+}
+
+func testOnAndOff(t *testing.T, h Harness, c *power.Controller) {
+	ensure(t, h, c, power.On, power.Options{})
+	if state, err := c.Query(t.Context(), h.Target); err != nil || state != power.On {
+		t.Errorf("query: %s, %v", state, err)
+	}
+	ensure(t, h, c, power.Off, power.Options{})
+	if state, err := c.Query(t.Context(), h.Target); err != nil || state != power.Off {
+		t.Errorf("query: %s, %v", state, err)
+	}
+}
+
+func testAlreadyThere(t *testing.T, h Harness, c *power.Controller) {
+	h.Chassis.SetPower(true)
+	if report := ensure(t, h, c, power.On, power.Options{}); len(report.Steps) != 0 {
+		t.Errorf("a machine that is on was touched: %+v", report.Steps)
+	}
+}
+
+func testCycle(t *testing.T, h Harness, c *power.Controller) {
+	offs := 0
+	h.Chassis.Configure(func(c *Chassis) {
+		c.OnPower = func(on bool, _ power.BootDevice) {
+			if !on {
+				offs++
+			}
+		}
+	})
+	h.Chassis.SetPower(true)
+	if _, err := c.Cycle(t.Context(), h.Target, power.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !h.Chassis.On() || offs != 1 {
+		t.Errorf("on %v after %d losses of power, want exactly one", h.Chassis.On(), offs)
+	}
+}
+
+func testCycleWhenOff(t *testing.T, h Harness, c *power.Controller) {
+	if _, err := c.Cycle(t.Context(), h.Target, power.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !h.Chassis.On() {
+		t.Error("still off")
+	}
+}
+
+func testBootOnce(t *testing.T, h Harness, c *power.Controller) {
+	var boots []power.BootDevice
+	h.Chassis.Configure(func(c *Chassis) {
+		c.OnPower = func(on bool, boot power.BootDevice) {
+			if on {
+				boots = append(boots, boot)
+			}
+		}
+	})
+	_, err := c.Ensure(t.Context(), h.Target, power.On, power.Options{Boot: power.Network})
+	if power.ClassOf(err) == power.Unsupported {
+		t.Skipf("%s cannot choose the boot device", h.Kind.Name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ensure(t, h, c, power.Off, power.Options{})
+	ensure(t, h, c, power.On, power.Options{})
+	if len(boots) != 2 || boots[0] != power.Network || boots[1] != power.Default {
+		t.Errorf("booted from %q, want the network once", boots)
+	}
+}
+
+func testSlowBMC(t *testing.T, h Harness, c *power.Controller) {
+	changes := 0
+	h.Chassis.Configure(func(c *Chassis) {
+		c.Delay = 300 * time.Millisecond
+		c.OnPower = func(bool, power.BootDevice) { changes++ }
+	})
+	ensure(t, h, c, power.On, power.Options{})
+	if changes != 1 {
+		t.Errorf("%d changes of power: a slow BMC must not be asked again", changes)
+	}
+}
+
+func testLyingBMC(t *testing.T, h Harness, _ *power.Controller) {
+	h.Chassis.Configure(func(c *Chassis) { c.Ignore = 1 })
+	c, err := power.NewController(power.Config{
+		Registry: power.NewRegistry(h.Kind), Poll: 20 * time.Millisecond, Timeout: 2 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Ensure(t.Context(), h.Target, power.On, power.Options{})
+	if power.ClassOf(err) != power.ActionFailed {
+		t.Errorf("accepted and not done: got %v, want class %s", err, power.ActionFailed)
+	}
+}
+
+func testWrongPassword(t *testing.T, h Harness, c *power.Controller) {
+	want, param := h.WrongPassword, h.PasswordParam
+	if want == "" {
+		want = power.Auth
+	}
+	if param == "" {
+		param = "power_pass"
+	}
+	params := power.Params{}
+	for k, v := range h.Target.Params {
+		params[k] = v
+	}
+	params[param] = "not-" + params[param]
+	_, err := c.Query(t.Context(), power.Target{Kind: h.Target.Kind, Params: params})
+	if power.ClassOf(err) != want {
+		t.Errorf("got %v (%s), want class %s", err, power.ClassOf(err), want)
+	}
+}
+
+func testUnreachable(t *testing.T, h Harness, c *power.Controller) {
+	params := power.Params{}
+	for k, v := range h.Target.Params {
+		params[k] = v
+	}
+	params["power_address"] = "127.0.0.1:1"
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if _, err := c.Query(ctx, power.Target{Kind: h.Target.Kind, Params: params}); power.ClassOf(err) != power.Connection {
+		t.Errorf("got %v, want class %s", err, power.Connection)
+	}
+}
+
+func testCancellation(t *testing.T, h Harness, c *power.Controller) {
+	h.Chassis.Configure(func(c *Chassis) { c.Ignore = 1 })
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	began := time.Now()
+	if _, err := c.Ensure(ctx, h.Target, power.On, power.Options{}); err == nil {
+		t.Error("no error after cancellation")
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("took %v to notice", took)
+	}
+}
+
+func testConcurrency(t *testing.T, h Harness, c *power.Controller) {
+	errs := make(chan error)
+	for range 8 {
+		go func() {
+			_, err := c.Ensure(t.Context(), h.Target, power.On, power.Options{})
+			errs <- err
+		}()
+	}
+	for range 8 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func testSessions(t *testing.T, h Harness, c *power.Controller) {
+	if h.Sessions == nil {
+		t.Skip("this harness cannot count sessions")
+	}
+	for range 12 { // more than a BMC has sessions
+		if _, err := c.Query(t.Context(), h.Target); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := h.Sessions(); n != 0 {
+		t.Errorf("%d sessions are still open", n)
+	}
+}
