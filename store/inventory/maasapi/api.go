@@ -1,0 +1,210 @@
+package maasapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Power switches machines. It is called once per request and may take until ctx ends.
+type Power interface {
+	// Power does what the action says to the machine and returns the state seen last. An error may be a [*power.Error].
+	Power(ctx context.Context, m inventory.Machine, action power.Action) (power.State, error)
+	// Kinds are the power types there are, for checking what is stored.
+	Kinds() power.Registry
+}
+
+// Config is what an API is made of.
+type Config struct {
+	// Inventory is required.
+	Inventory *inventory.Inventory
+	// Power is required.
+	Power Power
+	// Version is what the version endpoint says. Empty means "3.8.0", the version of MAAS whose API this follows.
+	Version string
+	// Log receives failures that are not the client's. Nil discards.
+	Log *slog.Logger
+}
+
+// An API serves requests. Its methods may be called concurrently.
+type API struct {
+	inv     *inventory.Inventory
+	power   Power
+	version string
+	log     *slog.Logger
+	keys    keys
+}
+
+// New returns an API. It starts nothing.
+func New(cfg Config) *API {
+	a := &API{inv: cfg.Inventory, power: cfg.Power, version: cfg.Version, log: cfg.Log}
+	if a.version == "" {
+		a.version = "3.8.0"
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	return a
+}
+
+// base is the path of the MAAS API.
+const base = "/MAAS/api/2.0/"
+
+// Handler serves clients that have an API key.
+func (a *API) Handler() http.Handler { return a.authenticated(a.mux()) }
+
+// Local serves everybody as the administrator: for a socket that only the administrator can open.
+func (a *API) Local() http.Handler { return limitBody(a.mux()) }
+
+// handler is an endpoint: what it returns is sent as JSON with status 200, an error as what it means.
+type handler func(r *http.Request) (any, error)
+
+func (a *API) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, h := range map[string]handler{
+		"GET " + base + "version/{$}":          a.getVersion,
+		"GET " + base + "users/{$}":            a.whoami,
+		"GET " + base + "machines/{$}":         a.listMachines,
+		"POST " + base + "machines/{$}":        a.createMachine,
+		"GET " + base + "machines/{id}/{$}":    a.getMachine,
+		"POST " + base + "machines/{id}/{$}":   a.actOnMachine,
+		"DELETE " + base + "machines/{id}/{$}": a.deleteMachine,
+		"GET " + base + "fabrics/{$}":          a.listFabrics,
+		"GET " + base + "fabrics/{id}/{$}":     a.getFabric,
+		"GET " + base + "subnets/{$}":          a.listSubnets,
+		"GET " + base + "subnets/{id}/{$}":     a.getSubnet,
+		"GET " + base + "zones/{$}":            a.listZones,
+		"GET " + base + "events/{$}":           a.listEvents,
+		"GET /api/v1/boot-profile":             a.getProfile,
+		"PUT /api/v1/boot-profile":             a.putProfile,
+		"DELETE /api/v1/boot-profile":          a.deleteProfile,
+		"POST /api/v1/keys":                    a.postKey,
+	} {
+		mux.Handle(pattern, a.serve(h))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		code := http.StatusNotFound
+		if strings.HasPrefix(r.URL.Path, base) {
+			code = http.StatusNotImplemented
+		}
+		http.Error(w, r.Method+" "+r.URL.Path+" is not supported", code)
+	})
+	return mux
+}
+
+// maxBody is the largest request body in bytes.
+const maxBody = 1 << 20
+
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (a *API) serve(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out, err := h(r)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		if out == nil {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		body, err := json.Marshal(out)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body) // the client is gone
+	})
+}
+
+// badRequest is a mistake of the client's that no type of the inventory describes.
+type badRequest struct{ field, why string }
+
+func (e *badRequest) Error() string { return e.field + ": " + e.why }
+
+// unsupported is an operation that MAAS has and this API has not.
+type unsupported struct{ what string }
+
+func (e *unsupported) Error() string { return e.what + " is not supported" }
+
+// fail sends an error as what it means to a client.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var (
+		bad     *badRequest
+		no      *unsupported
+		invalid *inventory.InvalidError
+		inUse   *inventory.InUseError
+		stale   *inventory.StaleError
+		perr    *power.Error
+		tooBig  *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &bad):
+		fields(w, bad.field, bad.why)
+	case errors.As(err, &invalid):
+		fields(w, invalid.Field, invalid.Why)
+	case errors.As(err, &no):
+		http.Error(w, no.Error(), http.StatusNotImplemented)
+	case errors.As(err, &inUse), errors.As(err, &stale):
+		http.Error(w, err.Error(), http.StatusConflict)
+	case errors.Is(err, fs.ErrNotExist):
+		http.Error(w, err.Error(), http.StatusNotFound)
+	case errors.Is(err, fs.ErrExist):
+		fields(w, "__all__", err.Error())
+	case errors.As(err, &tooBig):
+		http.Error(w, "the request is too large", http.StatusRequestEntityTooLarge)
+	case errors.As(err, &perr):
+		http.Error(w, err.Error(), powerStatus(perr))
+	case r.Context().Err() != nil: // the client has gone
+		http.Error(w, "the request was cancelled", http.StatusServiceUnavailable)
+	default:
+		a.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		http.Error(w, "the region failed to do this; its log has the reason", http.StatusInternalServerError)
+	}
+}
+
+func powerStatus(e *power.Error) int {
+	switch e.Class {
+	case power.Settings, power.Unsupported:
+		return http.StatusBadRequest
+	}
+	return http.StatusServiceUnavailable
+}
+
+// fields sends what is wrong with one field, in the form that clients of MAAS read.
+func fields(w http.ResponseWriter, field, why string) {
+	if field == "" {
+		field = "__all__"
+	}
+	body, _ := json.Marshal(map[string][]string{field: {why}}) // strings always encode
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = w.Write(body)
+}
+
+func (a *API) getVersion(*http.Request) (any, error) {
+	return map[string]any{
+		"version": a.version, "subversion": "",
+		"capabilities": []string{"networks-management", "static-ipaddresses", "devices-management", "network-deployment-ubuntu"},
+	}, nil
+}
+
+func (a *API) whoami(r *http.Request) (any, error) {
+	if r.URL.Query().Get("op") != "whoami" {
+		return nil, &unsupported{"listing users"}
+	}
+	return map[string]any{"username": userOf(r), "is_superuser": true, "is_local": true, "email": ""}, nil
+}

@@ -1,0 +1,329 @@
+package maasapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Machine is a machine as the API shows it. Fields are those of MAAS, as far as there is something to say.
+type Machine struct {
+	SystemID      string      `json:"system_id"`
+	Hostname      string      `json:"hostname"`
+	FQDN          string      `json:"fqdn"`
+	Description   string      `json:"description"`
+	Architecture  string      `json:"architecture"`
+	HardwareUUID  string      `json:"hardware_uuid"`
+	BootMethod    string      `json:"bios_boot_method"`
+	StatusName    string      `json:"status_name"`
+	Owner         string      `json:"owner"`
+	PowerType     string      `json:"power_type"`
+	PowerState    string      `json:"power_state"`
+	IPAddresses   []string    `json:"ip_addresses"`
+	Zone          Named       `json:"zone"`
+	Pool          Named       `json:"pool"`
+	Domain        Named       `json:"domain"`
+	BootInterface *Interface  `json:"boot_interface"`
+	Interfaces    []Interface `json:"interface_set"`
+	NodeTypeName  string      `json:"node_type_name"`
+	ResourceURI   string      `json:"resource_uri"`
+}
+
+// Named is a reference to an object.
+type Named struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+}
+
+// Interface is a network interface.
+type Interface struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	MACAddress  string `json:"mac_address"`
+	Type        string `json:"type"`
+	Links       []Link `json:"links"`
+	ResourceURI string `json:"resource_uri"`
+}
+
+// Link is an address of an interface.
+type Link struct {
+	ID        int64  `json:"id"`
+	Mode      string `json:"mode"`
+	IPAddress string `json:"ip_address,omitempty"`
+}
+
+// named are the names of what machines refer to.
+type named struct{ zones, pools, domains map[int64]string }
+
+func (a *API) names(r *http.Request) (n named, err error) {
+	n = named{map[int64]string{}, map[int64]string{}, map[int64]string{}}
+	zones, err := a.inv.Zones(r.Context())
+	if err != nil {
+		return n, err
+	}
+	for _, z := range zones {
+		n.zones[z.ID] = z.Name
+	}
+	pools, err := a.inv.Pools(r.Context())
+	if err != nil {
+		return n, err
+	}
+	for _, p := range pools {
+		n.pools[p.ID] = p.Name
+	}
+	domains, err := a.inv.Domains(r.Context())
+	for _, d := range domains {
+		n.domains[d.ID] = d.Name
+	}
+	return n, err
+}
+
+func (n named) machine(m inventory.Machine) Machine {
+	out := Machine{
+		SystemID: m.SystemID, Hostname: m.Hostname, FQDN: m.FQDN, Description: m.Description,
+		Architecture: m.Architecture, HardwareUUID: m.UUID, BootMethod: m.Firmware, StatusName: string(m.Status),
+		Owner: m.Owner, PowerType: m.Power.Type, PowerState: m.Power.State, NodeTypeName: "Machine",
+		Zone: Named{m.ZoneID, n.zones[m.ZoneID]}, Pool: Named{m.PoolID, n.pools[m.PoolID]},
+		Domain: Named{m.DomainID, n.domains[m.DomainID]}, ResourceURI: base + "machines/" + m.SystemID + "/",
+		IPAddresses: []string{}, Interfaces: []Interface{},
+	}
+	if out.PowerState == "" {
+		out.PowerState = string(power.Unknown)
+	}
+	for _, addr := range m.Addrs() {
+		out.IPAddresses = append(out.IPAddresses, addr.String())
+	}
+	boot, hasBoot := m.BootInterface()
+	for _, i := range m.Interfaces {
+		shown := interfaceOf(m.SystemID, i)
+		out.Interfaces = append(out.Interfaces, shown)
+		if hasBoot && i.ID == boot.ID {
+			out.BootInterface = &shown
+		}
+	}
+	return out
+}
+
+func interfaceOf(systemID string, i inventory.Interface) Interface {
+	out := Interface{
+		ID: i.ID, Name: i.Name, MACAddress: i.MAC.String(), Type: i.Kind.String(), Links: []Link{},
+		ResourceURI: fmt.Sprintf("%snodes/%s/interfaces/%d/", base, systemID, i.ID),
+	}
+	for _, l := range i.Links {
+		link := Link{ID: l.ID, Mode: l.Type.String()}
+		if l.Addr.IsValid() {
+			link.IPAddress = l.Addr.String()
+		}
+		out.Links = append(out.Links, link)
+	}
+	return out
+}
+
+func (a *API) listMachines(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{"machines op=" + op}
+	}
+	machines, err := a.inv.Machines(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	names, err := a.names(r)
+	if err != nil {
+		return nil, err
+	}
+	query := r.URL.Query()
+	out := []Machine{}
+	for _, m := range machines {
+		if shown := names.machine(m); matches(query, shown) {
+			out = append(out, shown)
+		}
+	}
+	return out, nil
+}
+
+// matches applies the filters that MAAS has for lists of machines.
+func matches(query url.Values, m Machine) bool {
+	anyOf := func(key string, values ...string) bool {
+		wanted, asked := query[key]
+		if !asked {
+			return true
+		}
+		for _, w := range wanted {
+			for _, v := range values {
+				if strings.EqualFold(w, v) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	var macs []string
+	for _, i := range m.Interfaces {
+		macs = append(macs, i.MACAddress)
+	}
+	return anyOf("hostname", m.Hostname, m.FQDN) && anyOf("mac_address", macs...) && anyOf("id", m.SystemID) &&
+		anyOf("zone", m.Zone.Name) && anyOf("pool", m.Pool.Name) && anyOf("domain", m.Domain.Name)
+}
+
+// find is the machine of the path: by system ID, or by name as a convenience that MAAS does not have.
+func (a *API) find(r *http.Request) (inventory.Machine, error) {
+	return a.inv.MachineByName(r.Context(), r.PathValue("id"))
+}
+
+func (a *API) show(r *http.Request, m inventory.Machine) (any, error) {
+	names, err := a.names(r)
+	if err != nil {
+		return nil, err
+	}
+	return names.machine(m), nil
+}
+
+func (a *API) getMachine(r *http.Request) (any, error) {
+	m, err := a.find(r)
+	if err != nil {
+		return nil, err
+	}
+	if op := r.URL.Query().Get("op"); op == "query_power_state" {
+		state, err := a.act(r, m, power.ActionQuery)
+		return map[string]string{"state": string(state)}, err
+	} else if op != "" {
+		return nil, &unsupported{"machine op=" + op}
+	}
+	return a.show(r, m)
+}
+
+func (a *API) deleteMachine(r *http.Request) (any, error) {
+	m, err := a.find(r)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.inv.DeleteMachine(r.Context(), m.ID)
+}
+
+// actions are the operations on a machine that are about its power.
+var actions = map[string]power.Action{
+	"power_on": power.ActionOn, "power_off": power.ActionOff, "power_cycle": power.ActionCycle,
+}
+
+func (a *API) actOnMachine(r *http.Request) (any, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	m, err := a.find(r)
+	if err != nil {
+		return nil, err
+	}
+	op := r.URL.Query().Get("op")
+	action, ok := actions[op]
+	if !ok {
+		return nil, &unsupported{"machine op=" + op}
+	}
+	if op == "power_off" && r.PostForm.Get("stop_mode") == "soft" {
+		action = power.ActionSoftOff
+	}
+	if _, err := a.act(r, m, action); err != nil {
+		return nil, err
+	}
+	m, err = a.inv.Machine(r.Context(), m.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a.show(r, m)
+}
+
+// act switches and records what was seen.
+func (a *API) act(r *http.Request, m inventory.Machine, action power.Action) (power.State, error) {
+	state, err := a.power.Power(r.Context(), m, action)
+	if err != nil {
+		return power.Unknown, err
+	}
+	return state, a.inv.SetPowerState(r.Context(), m.ID, string(state))
+}
+
+func (a *API) createMachine(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{"machines op=" + op}
+	}
+	if err := r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	m, err := a.machineOf(r.PostForm)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = a.inv.CreateMachine(r.Context(), m); err != nil {
+		return nil, err
+	}
+	return a.show(r, m)
+}
+
+func formError(err error) error { return &badRequest{"__all__", err.Error()} }
+
+// machineOf reads the form of a new machine.
+func (a *API) machineOf(form url.Values) (inventory.Machine, error) {
+	m := inventory.Machine{
+		Hostname: form.Get("hostname"), Architecture: form.Get("architecture"), Description: form.Get("description"),
+		Status: inventory.StatusReady,
+	}
+	macs := form["mac_addresses"]
+	if len(macs) == 0 {
+		return m, &badRequest{"mac_addresses", "at least one is needed"}
+	}
+	for _, text := range macs {
+		mac, err := pxe.ParseMAC(text)
+		if err != nil {
+			return m, &badRequest{"mac_addresses", fmt.Sprintf("%q is not a MAC address like 02:00:00:00:00:01", text)}
+		}
+		m.Interfaces = append(m.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical}})
+	}
+	var err error
+	m.Power, err = a.powerOf(form)
+	return m, err
+}
+
+// powerPrefix begins the name of a form field that is one power parameter.
+const powerPrefix = "power_parameters_"
+
+// powerOf reads and checks power type and parameters, which come as one JSON object or as a field each.
+func (a *API) powerOf(form url.Values) (inventory.Power, error) {
+	params := power.Params{}
+	if text := form.Get("power_parameters"); text != "" {
+		if err := json.Unmarshal([]byte(text), &params); err != nil {
+			return inventory.Power{}, &badRequest{"power_parameters", "not a JSON object of strings"}
+		}
+	}
+	for key, values := range form {
+		if name, ok := strings.CutPrefix(key, powerPrefix); ok {
+			params[name] = values[0]
+		}
+	}
+	p := inventory.Power{Type: form.Get("power_type")}
+	if p.Type == "" {
+		if len(params) > 0 {
+			return p, &badRequest{"power_type", "power parameters need a power type"}
+		}
+		return p, nil
+	}
+	kind, err := a.power.Kinds().Kind(p.Type)
+	if err != nil {
+		return p, &badRequest{"power_type", err.Error()}
+	}
+	full, err := kind.Check(params)
+	if err != nil {
+		return p, &badRequest{"power_parameters", err.Error()}
+	}
+	p.Params, p.Secrets = kind.Public(full), inventory.Secrets{}
+	for name, value := range full {
+		if _, public := p.Params[name]; !public {
+			p.Secrets[name] = value
+		}
+	}
+	return p, nil
+}
