@@ -16,7 +16,7 @@ import (
 type Enlistment struct {
 	MAC      net.HardwareAddr // required; who it is
 	Arch     string           // "amd64/generic"; "" = not known
-	Firmware string           // boot method it used, such as "uefi_amd64_tftp"; "" = not known
+	Firmware string           // boot method it used, such as "uefi-amd64-pxe"; "" = not known
 	UUID     string           // as firmware reports it; "" = not known
 	Hostname string           // "" = a name is made up
 }

@@ -96,7 +96,7 @@ func TestSmoke(t *testing.T) {
 		if !v.DHCP || v.PrimaryRack != "rack1" || v.Name != "untagged" {
 			t.Errorf("vlan = %+v", v)
 		}
-		m, created, err := inv.Enlist(ctx, inventory.Enlistment{MAC: mac(1), Firmware: "uefi_amd64_tftp", UUID: "ABC"})
+		m, created, err := inv.Enlist(ctx, inventory.Enlistment{MAC: mac(1), Firmware: "uefi-amd64-pxe", UUID: "ABC"})
 		ok(t, err)
 		if !created || m.Hostname == "" || m.FQDN != m.Hostname+".maas" || m.Status != inventory.StatusNew || m.UUID != "abc" {
 			t.Errorf("enlisted %+v", m)

@@ -43,7 +43,7 @@ type Machine struct {
 	Status      Status // "" = StatusNew
 
 	Architecture string // "amd64/generic", "arm64/generic"; "" = not known
-	Firmware     string // boot method it was last seen to use, such as "uefi_amd64_tftp"; "" = not known
+	Firmware     string // boot method it was last seen to use, such as "uefi-amd64-pxe"; "" = not known
 	UUID         string // as firmware reports it, in lower case; not unique among bad boards; "" = not known
 
 	Power Power

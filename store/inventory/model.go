@@ -1,0 +1,119 @@
+package inventory
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store"
+)
+
+// Model is the whole site at one moment: what plans are made of. Lists are in
+// order of ID; the first zone, pool, domain and fabric are the default ones.
+type Model struct {
+	Revision int64 // of the last change in it
+	Fabrics  []ipam.Fabric
+	VLANs    []ipam.VLAN
+	Spaces   []ipam.Space
+	Subnets  []ipam.Subnet
+	Ranges   []ipam.Range
+	Routes   []ipam.StaticRoute
+	Reserved []ipam.ReservedIP
+	Zones    []AvailabilityZone
+	Pools    []ResourcePool
+	Domains  []Domain
+	Records  []DNSRecord
+	Racks    []Rack
+	Machines []Machine
+	Devices  []Device
+	// Strays are addresses of no machine or device: reserved by users, held
+	// by racks, or seen in leases of unknown clients.
+	Strays   []Stray
+	Settings map[string]string
+}
+
+// Stray is an address that belongs to no machine or device.
+type Stray struct {
+	ipam.Allocation
+	Hostname string // that the user or the client gave; "" = none
+}
+
+// Model reads the site.
+func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
+	m := &Model{Settings: make(map[string]string)}
+	err := inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if m.Revision, err = inv.Revision(ctx); err != nil {
+			return err
+		}
+		for _, read := range []func() error{
+			func() error { return into(ctx, tx, fabrics, &m.Fabrics) },
+			func() error { return into(ctx, tx, vlans, &m.VLANs) },
+			func() error { return into(ctx, tx, spaces, &m.Spaces) },
+			func() error { return into(ctx, tx, subnets, &m.Subnets) },
+			func() error { return into(ctx, tx, ranges, &m.Ranges) },
+			func() error { return into(ctx, tx, routes, &m.Routes) },
+			func() error { return into(ctx, tx, reservedIPs, &m.Reserved) },
+			func() error { return into(ctx, tx, zones, &m.Zones) },
+			func() error { return into(ctx, tx, resourcePools, &m.Pools) },
+			func() error { return into(ctx, tx, domains, &m.Domains) },
+			func() error { return into(ctx, tx, records, &m.Records) },
+			func() error { return into(ctx, tx, racks, &m.Racks) },
+			func() (err error) { m.Machines, err = inv.Machines(ctx); return err },
+			func() (err error) { m.Devices, err = inv.Devices(ctx); return err },
+			func() (err error) { m.Settings, err = inv.Settings(ctx); return err },
+			func() (err error) { m.Strays, err = strays(ctx, tx); return err },
+		} {
+			if err := read(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return m, err
+}
+
+func into[T any](ctx context.Context, tx *store.Tx, t table[T], out *[]T) (err error) {
+	*out, err = t.list(ctx, tx, "")
+	return err
+}
+
+func strays(ctx context.Context, tx *store.Tx) ([]Stray, error) {
+	rows, err := allocations.list(ctx, tx, "ip IS NOT NULL AND (interface_id IS NULL OR interface_id IN (SELECT id FROM interface WHERE node_id IS NULL))")
+	out := make([]Stray, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, Stray{r.Allocation, r.hostname})
+	}
+	return out, err
+}
+
+// subnet returns a subnet by ID; nil if it is not there.
+func (m *Model) subnet(id int64) *ipam.Subnet {
+	for i := range m.Subnets {
+		if m.Subnets[i].ID == id {
+			return &m.Subnets[i]
+		}
+	}
+	return nil
+}
+
+// defaultDomain returns the name of the default domain.
+func (m *Model) defaultDomain() string {
+	if len(m.Domains) == 0 {
+		return DefaultDomain
+	}
+	return m.Domains[0].Name
+}
+
+// list reads a setting that holds several values.
+func (m *Model) list(setting string) []string {
+	return strings.FieldsFunc(m.Settings[setting], func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
+}
+
+// number reads a setting that holds a number; fallback if it holds none.
+func (m *Model) number(setting string, fallback int) int {
+	if n, err := strconv.Atoi(strings.TrimSpace(m.Settings[setting])); err == nil {
+		return n
+	}
+	return fallback
+}

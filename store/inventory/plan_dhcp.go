@@ -1,0 +1,248 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/ipam"
+)
+
+// PlanDHCP returns what a rack's DHCP server serves from: the managed IPv4
+// subnets of the VLANs whose primary rack it is and on which DHCP is on, and
+// of the VLANs relayed to those. A subnet in which the rack has no address,
+// and to which no VLAN of its own is relayed, is left out.
+func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
+	p := dhcpPlan{m: m, rack: rack, vlans: make(map[int64]ipam.VLAN)}
+	for _, v := range m.VLANs {
+		p.vlans[v.ID] = v
+	}
+	var snap dhcpsrv.Snapshot
+	served := make(map[int64]bool)
+	for i := range m.Subnets {
+		s := &m.Subnets[i]
+		if !s.Prefix.Addr().Is4() || s.Unmanaged {
+			continue
+		}
+		if sub, ok := p.subnet(s); ok {
+			snap.Subnets = append(snap.Subnets, sub)
+			served[s.ID] = true
+		}
+	}
+	snap.Reservations = p.reservations(served)
+	return snap
+}
+
+type dhcpPlan struct {
+	m     *Model
+	rack  Rack
+	vlans map[int64]ipam.VLAN
+}
+
+// serves tells whether the rack answers on a VLAN directly.
+func (p *dhcpPlan) serves(v ipam.VLAN) bool { return v.DHCP && v.PrimaryRack == p.rack.Name }
+
+func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
+	v, ok := p.vlans[s.VLANID]
+	if !ok {
+		return dhcpsrv.Subnet{}, false
+	}
+	sub := dhcpsrv.Subnet{
+		Name: s.Prefix.String(), Prefix: s.Prefix, Segment: fmt.Sprintf("vlan-%d", v.ID),
+		Domain: p.m.defaultDomain(), Search: p.m.searchList(), NTP: p.ntp(), MTU: v.MTU,
+	}
+	if v.MTU == ipam.DefaultMTU {
+		sub.MTU = 0
+	}
+	switch target, relayed := p.vlans[v.RelayVLANID]; {
+	case p.serves(v):
+		sub.Link, sub.Server = p.addressIn(s.Prefix)
+	case relayed && p.serves(target):
+		sub.Server = p.addressOn(target.ID)
+	}
+	if !sub.Server.IsValid() {
+		return sub, false
+	}
+	if s.Gateway.IsValid() {
+		sub.Routers = []netip.Addr{s.Gateway}
+	}
+	sub.DNS = p.dns(s, sub.Server)
+	sub.Pools = p.pools(s.ID)
+	sub.Routes = p.routes(s.ID)
+	return sub, true
+}
+
+// addressIn returns the rack's link to a prefix and its address there.
+func (p *dhcpPlan) addressIn(prefix netip.Prefix) (string, netip.Addr) {
+	for _, l := range p.rack.Links {
+		for _, a := range l.Addrs {
+			if prefix.Contains(a.Addr()) {
+				return l.Name, a.Addr()
+			}
+		}
+	}
+	return "", netip.Addr{}
+}
+
+// addressOn returns the rack's first IPv4 address on a VLAN.
+func (p *dhcpPlan) addressOn(vlan int64) netip.Addr {
+	for _, s := range p.m.Subnets {
+		if s.VLANID != vlan || !s.Prefix.Addr().Is4() {
+			continue
+		}
+		if _, a := p.addressIn(s.Prefix); a.IsValid() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// dns returns the servers a subnet's clients are told: the rack's address,
+// then those the operator named. Without a gateway clients reach only what is
+// in the subnet.
+func (p *dhcpPlan) dns(s *ipam.Subnet, rack netip.Addr) []netip.Addr {
+	var out []netip.Addr
+	if !s.DenyDNS && (s.Gateway.IsValid() || s.Prefix.Contains(rack)) {
+		out = append(out, rack)
+	}
+	for _, a := range s.DNSServers {
+		if a.Is4() && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (p *dhcpPlan) ntp() []netip.Addr {
+	var out []netip.Addr
+	for _, s := range p.m.list(SettingNTPServers) {
+		if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func (p *dhcpPlan) pools(subnet int64) []dhcpsrv.Pool {
+	var out []dhcpsrv.Pool
+	for _, r := range p.m.Ranges {
+		if r.SubnetID == subnet && r.Type == ipam.RangeDynamic {
+			out = append(out, dhcpsrv.Pool{First: r.Start, Last: r.End})
+		}
+	}
+	return out
+}
+
+func (p *dhcpPlan) routes(subnet int64) []dhcpsrv.Route {
+	var out []dhcpsrv.Route
+	for _, r := range p.m.Routes {
+		if to := p.m.subnet(r.DestinationID); r.SourceID == subnet && to != nil {
+			out = append(out, dhcpsrv.Route{Dest: to.Prefix, Via: r.Gateway})
+		}
+	}
+	return out
+}
+
+// searchList is the default domain, then the others in order of name.
+func (m *Model) searchList() []string {
+	var rest []string
+	for _, d := range m.Domains[min(1, len(m.Domains)):] {
+		if !d.External {
+			rest = append(rest, d.Name)
+		}
+	}
+	slices.Sort(rest)
+	return append([]string{m.defaultDomain()}, rest...)
+}
+
+// reservations gives each interface the addresses it holds on the served
+// subnets and, if it holds none, its machine's name.
+func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
+	var out []dhcpsrv.Reservation
+	listed := make(map[string]bool) // by MAC and subnet
+	add := func(subnet int64, r dhcpsrv.Reservation) {
+		if key := fmt.Sprint(subnet, r.MAC); !listed[key] {
+			listed[key] = true
+			out = append(out, r)
+		}
+	}
+	p.m.eachNode(func(hostname, _ string, ifaces []Interface) {
+		for _, i := range ifaces {
+			if len(i.MAC) == 0 || i.Kind == ipam.VLANInterface {
+				continue
+			}
+			base := dhcpsrv.Reservation{Name: hostname + "-" + i.Name, MAC: i.MAC, Aliases: members(i, ifaces), Hostname: hostname}
+			fixed := false
+			for _, l := range i.Links {
+				if l.Type != ipam.AllocDiscovered && l.Addr.Is4() && served[l.SubnetID] {
+					r := base
+					r.Addr = l.Addr
+					add(l.SubnetID, r)
+					fixed = true
+				}
+			}
+			if !fixed && !p.reserved(i.MAC, served) && !isMember(i, ifaces) {
+				add(0, base)
+			}
+		}
+	})
+	for _, r := range p.m.Reserved {
+		if served[r.SubnetID] {
+			add(r.SubnetID, dhcpsrv.Reservation{Name: "reserved-" + r.Addr.String(), MAC: r.MAC, Addr: r.Addr, Hostname: p.m.hostOf(r.MAC)})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b dhcpsrv.Reservation) int {
+		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+// reserved tells whether a reserved IP waits for a link address.
+func (p *dhcpPlan) reserved(mac net.HardwareAddr, served map[int64]bool) bool {
+	return slices.ContainsFunc(p.m.Reserved, func(r ipam.ReservedIP) bool { return served[r.SubnetID] && r.For(mac) })
+}
+
+// members are the link addresses of a bond's members that are not its own.
+func members(i Interface, all []Interface) []net.HardwareAddr {
+	if i.Kind != ipam.Bond {
+		return nil
+	}
+	var out []net.HardwareAddr
+	for _, o := range all {
+		if slices.Contains(i.Parents, o.ID) && o.MAC.String() != i.MAC.String() {
+			out = append(out, o.MAC)
+		}
+	}
+	return out
+}
+
+func isMember(i Interface, all []Interface) bool {
+	return slices.ContainsFunc(all, func(o Interface) bool {
+		return (o.Kind == ipam.Bond || o.Kind == ipam.Bridge) && slices.Contains(o.Parents, i.ID)
+	})
+}
+
+// eachNode calls f for each machine and device, in order of ID.
+func (m *Model) eachNode(f func(hostname, fqdn string, ifaces []Interface)) {
+	for i := range m.Machines {
+		f(m.Machines[i].Hostname, m.Machines[i].FQDN, m.Machines[i].Interfaces)
+	}
+	for i := range m.Devices {
+		f(m.Devices[i].Hostname, m.Devices[i].FQDN, m.Devices[i].Interfaces)
+	}
+}
+
+// hostOf returns the name of the node with a link address; "" if there is none.
+func (m *Model) hostOf(mac net.HardwareAddr) (name string) {
+	m.eachNode(func(hostname, _ string, ifaces []Interface) {
+		for _, i := range ifaces {
+			if i.MAC.String() == mac.String() {
+				name = hostname
+			}
+		}
+	})
+	return name
+}
