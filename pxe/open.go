@@ -49,7 +49,25 @@ func (s *Server) identify(in inbound, res resource) Request {
 		r.Arch = claimedArch(in)
 	}
 	r.Method = s.methodOf(res, r.Arch)
+	if c, ok := s.cfg.Describe(r.MAC); ok {
+		s.complete(&r, c)
+	}
 	return r
+}
+
+// complete adds what the machine said in DHCP to what it says now.
+func (s *Server) complete(r *Request, c Client) {
+	if r.UUID == "" {
+		r.UUID = c.UUID
+	}
+	if r.Arch == ArchUnknown && len(c.Arch) > 0 {
+		r.Arch = c.Arch[0]
+	}
+	if r.Method == "" {
+		if o, ok := Select(s.cfg.Methods, c, Endpoint{}); ok {
+			r.Method = o.Method.Name
+		}
+	}
 }
 
 // claimedArch reads the firmware type from an iPXE link: ours holds option 93,

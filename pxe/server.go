@@ -26,6 +26,10 @@ type Config struct {
 	// Identify finds machines by address; nil identifies only those that name
 	// themselves.
 	Identify Identifier
+	// Describe tells what a machine said about itself in DHCP, such as
+	// Clients.Describe. It completes Request.Arch, UUID and Method for loaders
+	// that do not tell them; nil leaves them unknown. It must not block.
+	Describe func(mac net.HardwareAddr) (Client, bool)
 	// Events receives every finished request, from many goroutines at once. It
 	// must not block long. Nil drops them.
 	Events func(Event)
@@ -76,6 +80,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Identify == nil {
 		c.Identify = IdentifierFunc(nobody)
+	}
+	if c.Describe == nil {
+		c.Describe = new(Clients).Describe
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

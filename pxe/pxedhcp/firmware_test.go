@@ -35,7 +35,11 @@ func newRack(t *testing.T, methods []pxe.Method) *rack {
 	r.ns.Bridge("br0")
 	r.ns.Addr("br0", "10.77.0.1/24")
 
-	dhcp, err := dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{Methods: methods})})
+	var clients pxe.Clients
+	dhcp, err := dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{
+		Methods: methods,
+		Seen:    func(c pxe.Client, _ pxe.Offer) { clients.Remember(c) },
+	})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,9 +53,10 @@ func newRack(t *testing.T, methods []pxe.Method) *rack {
 	boot, err := pxe.New(pxe.Config{
 		Resolver: pxe.Static(pxe.Profile{Name: "busybox", Kernel: "vmlinuz", Initrd: []string{"initrd.gz"},
 			Cmdline: qemutest.Cmdline + " maas.done={done}"}),
-		Files:   pxe.FileMap{"vmlinuz": guest.Kernel, "initrd.gz": guest.Initrd},
-		Methods: methods,
-		Events:  r.event,
+		Files:    pxe.FileMap{"vmlinuz": guest.Kernel, "initrd.gz": guest.Initrd},
+		Methods:  methods,
+		Events:   r.event,
+		Describe: clients.Describe,
 		Identify: pxe.IdentifierFunc(func(addr netip.Addr) (net.HardwareAddr, bool) {
 			l, ok := dhcp.Lookup(addr)
 			return l.MAC, ok

@@ -22,6 +22,9 @@ type Config struct {
 	// Skip, when set, leaves clients without boot data: machines that must not
 	// boot from the network.
 	Skip func(pxe.Client) bool
+	// Seen hears of every client that is handed something, on the path of the
+	// packet: it must not block. Clients.Remember of package pxe takes the client.
+	Seen func(pxe.Client, pxe.Offer)
 }
 
 // Selector implements dhcpsrv.BootSelector.
@@ -47,9 +50,13 @@ const (
 // SelectBoot answers what the client of q shall load, or false when it does not
 // boot from the network.
 func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
-	o, ok := s.Select(q)
+	c := ClientOf(q)
+	o, ok := s.choose(c, q.Server)
 	if !ok {
 		return dhcpsrv.BootAnswer{}, false
+	}
+	if s.cfg.Seen != nil {
+		s.cfg.Seen(c, o)
 	}
 	a := dhcpsrv.BootAnswer{File: o.File, NextServer: o.NextServer, VendorClass: o.VendorClass}
 	if o.NoProxyWait {
@@ -65,15 +72,17 @@ func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.B
 
 // Select is SelectBoot in the terms of package pxe, with the method chosen.
 func (s *Selector) Select(q dhcpsrv.BootQuery) (pxe.Offer, bool) {
-	c := ClientOf(q)
+	return s.choose(ClientOf(q), q.Server)
+}
+
+func (s *Selector) choose(c pxe.Client, server netip.Addr) (pxe.Offer, bool) {
 	if s.cfg.Skip != nil && s.cfg.Skip(c) {
 		return pxe.Offer{}, false
 	}
-	at := pxe.Endpoint{Addr: s.cfg.Server, HTTPPort: s.cfg.HTTPPort}
-	if !at.Addr.IsValid() {
-		at.Addr = q.Server
+	if s.cfg.Server.IsValid() {
+		server = s.cfg.Server
 	}
-	return pxe.Select(s.cfg.Methods, c, at)
+	return pxe.Select(s.cfg.Methods, c, pxe.Endpoint{Addr: server, HTTPPort: s.cfg.HTTPPort})
 }
 
 // ClientOf translates what a packet told.

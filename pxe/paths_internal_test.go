@@ -1,0 +1,115 @@
+package pxe
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParsePath(t *testing.T) {
+	const mac, dashes = "52:54:00:77:e1:97", "52-54-00-77-e1-97"
+	tests := []struct {
+		name  string
+		kind  kind
+		lang  Language
+		mac   string
+		arch  Arch
+		named bool
+		file  string
+	}{
+		{"boot/" + dashes + "/script.ipxe", kindConfig, IPXE, mac, ArchUnknown, true, ""},
+		{"boot/unknown/grub.cfg", kindConfig, GRUB, "", ArchUnknown, true, ""},
+		{"boot/" + dashes + "/kernel/a/b", kindFile, "", mac, ArchUnknown, true, "a/b"},
+		{"boot/" + dashes + "/initrd/x", kindFile, "", mac, ArchUnknown, true, "x"},
+		{"boot/" + dashes + "/done", kindDone, "", mac, ArchUnknown, true, ""},
+		{"boot/" + dashes + "/else", kindNone, "", "", 0, false, ""},
+		{"boot/zz/script.ipxe", kindNone, "", "", 0, false, ""},
+		{"boot/00-00-00-00-00-00/script.ipxe", kindNone, "", "", 0, false, ""},
+		{"boot", kindLoader, "", "", ArchUnknown, false, "boot"},
+		{"images/x/y", kindFile, "", "", ArchUnknown, false, "x/y"},
+		{"ipxe.cfg", kindConfig, IPXE, "", ArchUnknown, false, ""},
+		{"ipxe.cfg-" + mac, kindConfig, IPXE, mac, ArchUnknown, true, ""},
+		{"ipxe.cfg-default-amd64", kindConfig, IPXE, "", ArchEFI64, true, ""},
+		{"grub/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
+		{"grub/x86_64-efi/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
+		{"grub/grub.cfg-01-" + mac, kindConfig, GRUB, mac, ArchUnknown, true, ""},
+		{"grub/grub.cfg-" + strings.ToUpper(dashes), kindConfig, GRUB, mac, ArchUnknown, true, ""},
+		{"grub/grub.cfg-default-x86_64", kindConfig, GRUB, "", ArchEFI64, true, ""},
+		{"grub/grub.cfg-default-arm64", kindConfig, GRUB, "", ArchARM64, true, ""},
+		{"grub/x86_64-efi/command.lst", kindNone, "", "", 0, false, ""},
+		{"pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchBIOS, true, ""},
+		{"pxelinux.cfg/default", kindConfig, PXELINUX, "", ArchBIOS, true, ""},
+		{"pxelinux.cfg/default-arm64-generic", kindConfig, PXELINUX, "", ArchARM64, true, ""},
+		{"ppc64el/pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchPowerNV, true, ""},
+		{"s390x/pxelinux.cfg/default", kindConfig, PXELINUX, "", ArchS390Basic, true, ""},
+		{"pxelinux.cfg/0A4D00BA", kindNone, "", "", 0, false, ""},
+		{"pxelinux.cfg/0A4D", kindNone, "", "", 0, false, ""},
+		{"shimx64.efi", kindLoader, "", "", ArchUnknown, false, "shimx64.efi"},
+		{"revocations_sku.efi", kindLoader, "", "", ArchUnknown, false, "revocations_sku.efi"},
+	}
+	for _, tt := range tests {
+		got := parsePath(tt.name)
+		if got.kind != tt.kind || got.lang != tt.lang || got.mac.String() != tt.mac || got.arch != tt.arch || got.named != tt.named || got.file != tt.file {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt)
+		}
+	}
+	if got := parsePath("pxelinux.cfg/00112233-4455-6677-8899-AABBCCDDEEFF"); got.uuid != "00112233-4455-6677-8899-aabbccddeeff" {
+		t.Errorf("uuid %+v", got)
+	}
+}
+
+// Every name that the method table says loaders ask for is understood.
+func TestMethodConfigsAreServed(t *testing.T) {
+	for _, m := range Methods() {
+		for _, c := range m.Configs {
+			name := strings.NewReplacer("{mac}", "52-54-00-77-e1-97", "{uuid}", "00112233-4455-6677-8899-aabbccddeeff", "{arch}", "amd64").Replace(c)
+			if strings.Contains(name, "{hexip}") {
+				continue // deliberately absent
+			}
+			if got := parsePath(name); got.kind != kindConfig || got.lang != m.Config {
+				t.Errorf("%s: %s is %+v", m.Name, name, got)
+			}
+		}
+		if m.Loader != "" && parsePath(m.Loader).kind != kindLoader {
+			t.Errorf("%s: %s is not a loader", m.Name, m.Loader)
+		}
+	}
+}
+
+func TestExpand(t *testing.T) {
+	vars := map[string]string{"mac": "aa", "x_1": "{mac}"}
+	for in, want := range map[string]string{
+		"":            "",
+		"a{mac}b":     "aaab",
+		"{x_1}":       "{mac}", // what a value holds is not expanded
+		"cc:{'a':[]}": "cc:{'a':[]}",
+		"{mac":        "{mac",
+		"{{mac}}":     "{aa}",
+		"{}":          "{}",
+	} {
+		if got, err := expand(in, vars); got != want || err != nil {
+			t.Errorf("expand(%q) is %q, %v; want %q", in, got, err, want)
+		}
+	}
+	if _, err := expand("{nope}", vars); err == nil || !strings.Contains(err.Error(), "mac, x_1") {
+		t.Errorf("unknown variable: %v", err)
+	}
+}
+
+func FuzzParsePath(f *testing.F) {
+	for _, s := range []string{"boot/52-54-00-77-e1-97/kernel/x", "grub/grub.cfg-01-52:54:00:77:e1:97", "pxelinux.cfg/default", "ipxe.cfg-", "//a"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		name, ok := cleanName(s)
+		if !ok {
+			return
+		}
+		res := parsePath(name)
+		if res.kind == kindFile && (res.file == "" || strings.Contains(res.file, "..") && strings.Contains(res.file, "../")) {
+			t.Errorf("%q gives file %q", s, res.file)
+		}
+		if res.kind == kindConfig && res.mac == nil && !res.named && res.lang == PXELINUX {
+			t.Errorf("%q: nobody's config", s)
+		}
+	})
+}

@@ -1,0 +1,89 @@
+package pxedhcp_test
+
+import (
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/pxedhcp"
+	"github.com/google/go-cmp/cmp"
+)
+
+var mac = net.HardwareAddr{0x52, 0x54, 0, 0x77, 0xe1, 0x97}
+
+// The queries are what firmware was seen to send.
+func TestSelectBoot(t *testing.T) {
+	server := netip.MustParseAddr("10.77.0.1")
+	noWait := dhcpsrv.Options{{Code: 175, Data: []byte{176, 1, 1}}}
+	tests := []struct {
+		name string
+		q    dhcpsrv.BootQuery
+		want dhcpsrv.BootAnswer // zero means no boot data
+	}{
+		{"ipxe-bios", dhcpsrv.BootQuery{Arch: []uint16{0}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE", HasIPXE: true},
+			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/boot/52-54-00-77-e1-97/script.ipxe?arch=0", Options: noWait}},
+		{"ipxe-uefi-by-175", dhcpsrv.BootQuery{Arch: []uint16{7}, VendorClass: "PXEClient:Arch:00007:UNDI:003010", HasIPXE: true},
+			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/boot/52-54-00-77-e1-97/script.ipxe?arch=7", Options: noWait}},
+		{"bios", dhcpsrv.BootQuery{Arch: []uint16{0}, VendorClass: "PXEClient:Arch:00000:UNDI:002001"},
+			dhcpsrv.BootAnswer{File: "undionly.kpxe"}},
+		{"uefi", dhcpsrv.BootQuery{Arch: []uint16{7}, VendorClass: "PXEClient:Arch:00007:UNDI:003000"},
+			dhcpsrv.BootAnswer{File: "shimx64.efi"}},
+		{"uefi-that-says-ebc", dhcpsrv.BootQuery{Arch: []uint16{9}, VendorClass: "PXEClient:Arch:00009:UNDI:003000"},
+			dhcpsrv.BootAnswer{File: "shimx64.efi"}},
+		{"uefi-http", dhcpsrv.BootQuery{Arch: []uint16{16}, VendorClass: "HTTPClient:Arch:00016:UNDI:003000"},
+			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/snponly.efi", VendorClass: "HTTPClient"}},
+		{"arm64", dhcpsrv.BootQuery{Arch: []uint16{11}, VendorClass: "PXEClient:Arch:00011:UNDI:003000"},
+			dhcpsrv.BootAnswer{File: "shimaa64.efi"}},
+		{"arm64-http", dhcpsrv.BootQuery{Arch: []uint16{19}, VendorClass: "HTTPClient:Arch:00019:UNDI:003000"},
+			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/snponly-arm64.efi", VendorClass: "HTTPClient"}},
+		{"powernv", dhcpsrv.BootQuery{Arch: []uint16{14}},
+			dhcpsrv.BootAnswer{Options: dhcpsrv.Options{{Code: 210, Data: []byte("ppc64el/"), Always: true}}}},
+		{"unknown-firmware", dhcpsrv.BootQuery{Arch: []uint16{99}, VendorClass: "PXEClient:Arch:00099"},
+			dhcpsrv.BootAnswer{File: "undionly.kpxe"}},
+		{"unknown-http-firmware", dhcpsrv.BootQuery{Arch: []uint16{99}, VendorClass: "HTTPClient:Arch:00099"}, dhcpsrv.BootAnswer{}},
+		{"udhcpc", dhcpsrv.BootQuery{VendorClass: "udhcp 1.35.0"}, dhcpsrv.BootAnswer{}},
+		{"nothing", dhcpsrv.BootQuery{}, dhcpsrv.BootAnswer{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.q.MAC, tt.q.Server = mac, server
+			got, ok := pxedhcp.New(pxedhcp.Config{}).SelectBoot(t.Context(), tt.q)
+			want := tt.want
+			if wantOK := want.File != "" || want.Options != nil; ok != wantOK {
+				t.Fatalf("answered %t, want %t", ok, wantOK)
+			} else if ok {
+				want.NextServer = server
+			}
+			opts := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+			if diff := cmp.Diff(want, got, opts); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestConfig(t *testing.T) {
+	var seen []pxe.Client
+	s := pxedhcp.New(pxedhcp.Config{
+		HTTPPort: 80,
+		Server:   netip.MustParseAddr("2001:db8::5"),
+		Skip:     func(c pxe.Client) bool { return c.MAC[5] == 1 },
+		Seen:     func(c pxe.Client, _ pxe.Offer) { seen = append(seen, c) },
+	})
+	q := dhcpsrv.BootQuery{MAC: mac, UserClass: "iPXE", Server: netip.MustParseAddr("10.0.0.1")}
+	q.ClientUUID, _ = hex.DecodeString("33221100554477668899aabbccddeeff")
+	a, ok := s.SelectBoot(t.Context(), q)
+	if want := "http://[2001:db8::5]:80/boot/52-54-00-77-e1-97/script.ipxe"; !ok || a.File != want {
+		t.Errorf("file %q, want %q", a.File, want)
+	}
+	if len(seen) != 1 || seen[0].UUID != "00112233-4455-6677-8899-aabbccddeeff" {
+		t.Errorf("seen %+v", seen)
+	}
+	q.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	if _, ok := s.SelectBoot(t.Context(), q); ok {
+		t.Error("a skipped machine was answered")
+	}
+}

@@ -1,0 +1,170 @@
+package pxe_test
+
+import (
+	"errors"
+	"flag"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+var (
+	testMAC  = net.HardwareAddr{0x52, 0x54, 0, 0x77, 0xe1, 0x97}
+	testAt   = pxe.Endpoint{Addr: netip.MustParseAddr("10.77.0.1")}
+	profiles = []pxe.Profile{
+		{Name: "install", Kernel: "noble/vmlinuz", Initrd: []string{"noble/initrd", "extra.cpio"},
+			Cmdline: "console=ttyS0 ip={ip} BOOTIF={bootif} url={http}/meta host={host} cc:{'datasource_list': ['MAAS']}end_cc --- done={done}",
+			Vars:    map[string]string{"host": "node-1"}},
+		{Name: "local", Kind: pxe.Local},
+		{Name: "other", Kind: pxe.Chain, URL: "netboot/boot.efi"},
+		{Name: "wait", Kind: pxe.Wait, Delay: 30 * time.Second},
+		{Name: "off", Kind: pxe.PowerOff},
+		{Name: "raw", Kind: pxe.Script, Text: map[pxe.Language]string{pxe.IPXE: "#!ipxe\nshell\n"}},
+	}
+)
+
+// The rendered texts are kept in testdata, one file per profile and language.
+func TestRenderGolden(t *testing.T) {
+	for _, p := range profiles {
+		for _, lang := range []pxe.Language{pxe.IPXE, pxe.GRUB, pxe.PXELINUX} {
+			r := pxe.Request{MAC: testMAC, Addr: netip.MustParseAddr("10.77.0.100"), Arch: pxe.ArchEFI64, Config: lang}
+			got, err := pxe.Render(p, r, testAt)
+			if errors.Is(err, pxe.ErrNoProfile) && p.Kind == pxe.Script && lang != pxe.IPXE {
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s %s: %v", p.Name, lang, err)
+				continue
+			}
+			file := filepath.Join("testdata", p.Name+"."+string(lang))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("%s (-want +got)\n%s", file, diff)
+			}
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	ok := pxe.Profile{Name: "p", Kernel: "k"}
+	with := func(f func(*pxe.Profile)) pxe.Profile { p := ok; f(&p); return p }
+	tests := []struct {
+		name string
+		p    pxe.Profile
+		want string // part of the error; empty means valid
+	}{
+		{"minimal", ok, ""},
+		{"url", with(func(p *pxe.Profile) { p.Kernel = "http://h/k?x=1" }), ""},
+		{"no-kernel", pxe.Profile{Name: "p"}, "kernel is empty"},
+		{"climbing", with(func(p *pxe.Profile) { p.Initrd = []string{"a", "../b"} }), "initrd[1]"},
+		{"space", with(func(p *pxe.Profile) { p.Kernel = "a b" }), "kernel"},
+		{"newline-in-kernel", with(func(p *pxe.Profile) { p.Kernel = "a\nexit" }), "kernel"},
+		{"newline-in-cmdline", with(func(p *pxe.Profile) { p.Cmdline = "a\nshell" }), "control"},
+		{"ipxe-or", with(func(p *pxe.Profile) { p.Cmdline = "a || shell" }), `"||"`},
+		{"ipxe-setting", with(func(p *pxe.Profile) { p.Cmdline = "a ${net0/ip}" }), "${net0/ip}"},
+		{"comment", with(func(p *pxe.Profile) { p.Cmdline = "a #b" }), "#b"},
+		{"typo", with(func(p *pxe.Profile) { p.Cmdline = "{mca}" }), "{mca}"},
+		{"bad-var", with(func(p *pxe.Profile) { p.Vars = map[string]string{"x": "a\nb"} }), "vars[x]"},
+		{"bad-var-name", with(func(p *pxe.Profile) { p.Vars = map[string]string{"X": "a"} }), `"X"`},
+		{"kind", pxe.Profile{Kind: "magic"}, "magic"},
+		{"script", pxe.Profile{Kind: pxe.Script}, "text is empty"},
+		{"wait", pxe.Profile{Kind: pxe.Wait, Delay: -1}, "delay"},
+	}
+	for _, tt := range tests {
+		err := tt.p.Validate()
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// FuzzRender looks for values that become commands of a loader: whatever a
+// variable or a name holds, every line of the result is one that the same
+// profile has with harmless values, except for the arguments of the kernel.
+func FuzzRender(f *testing.F) {
+	f.Add("node-1", "quiet {host}", "profile")
+	f.Add("x || shell", "a {host} b", "p")
+	f.Add("'; reboot; '", "x={host}", "a\nb")
+	f.Add("$(reboot)", "`{host}`", "${x}")
+	f.Fuzz(func(t *testing.T, host, cmdline, name string) {
+		p := pxe.Profile{Name: name, Kernel: "k", Initrd: []string{"i"}, Cmdline: cmdline, Vars: map[string]string{"host": host}}
+		safe := pxe.Profile{Name: "n", Kernel: "k", Initrd: []string{"i"}, Cmdline: "c", Vars: map[string]string{"host": "h"}}
+		for _, lang := range []pxe.Language{pxe.IPXE, pxe.GRUB, pxe.PXELINUX} {
+			r := pxe.Request{MAC: testMAC, Config: lang}
+			got, err := pxe.Render(p, r, testAt)
+			if err != nil {
+				continue
+			}
+			want, err := pxe.Render(safe, r, testAt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkLines(t, lang, got, want)
+		}
+	})
+}
+
+func checkLines(t *testing.T, lang pxe.Language, got, want string) {
+	t.Helper()
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	if lang == pxe.PXELINUX { // without arguments there is no APPEND
+		g, w = withoutAppend(g), withoutAppend(w)
+	}
+	if len(g) != len(w) {
+		t.Fatalf("%s has %d lines, want %d:\n%s", lang, len(g), len(w), got)
+	}
+	for i := range g {
+		title := strings.Contains(w[i], "linux n for")
+		kernel := strings.Contains(w[i], "/kernel/k")
+		switch {
+		case g[i] == w[i]:
+		case title && !strings.ContainsAny(g[i], "$`\"\\;|&<>()"):
+		case kernel && lang == pxe.GRUB && balanced(g[i]):
+		case kernel && lang == pxe.IPXE && !strings.Contains(g[i], "${") && strings.Count(" "+g[i]+" ", " || ") == 1 && !strings.Contains(" "+g[i], " #"):
+		default:
+			t.Fatalf("%s line %q, want %q", lang, g[i], w[i])
+		}
+	}
+}
+
+func withoutAppend(lines []string) (out []string) {
+	for _, l := range lines {
+		if !strings.HasPrefix(l, "  APPEND ") {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// balanced reports whether everything outside single quotes is harmless.
+func balanced(line string) bool {
+	inside := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '\'':
+			inside = !inside
+		case !inside && c == '\\' && i+1 < len(line) && line[i+1] == '\'':
+			i++
+		case !inside && strings.IndexByte("$`\"\\|&<>()#", c) >= 0:
+			return false
+		}
+	}
+	return !inside
+}
