@@ -329,16 +329,22 @@ func TestEvents(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	r := newRig(t)
-	resp, err := http.Post(r.http+"/boot/52-54-00-77-e1-97/done", "text/plain", strings.NewReader("I am up"))
-	if err != nil || resp.StatusCode != 204 {
-		t.Fatal(resp, err)
+	post := func(body string) int {
+		resp, err := http.Post(r.http+"/boot/52-54-00-77-e1-97/done", "text/plain", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if status := post("I am up"); status != 204 {
+		t.Fatal(status)
 	}
 	if e := <-r.events; e.Stage != pxe.StageRunning || string(e.Body) != "I am up" || e.MAC.String() != testMAC.String() {
 		t.Errorf("event %+v", e)
 	}
-	resp, err = http.Post(r.http+"/boot/52-54-00-77-e1-97/done", "text/plain", strings.NewReader(strings.Repeat("x", 65537)))
-	if err != nil || resp.StatusCode != 413 {
-		t.Error(resp, err)
+	if status := post(strings.Repeat("x", 65537)); status != 413 {
+		t.Error(status)
 	}
 }
 
