@@ -5,7 +5,7 @@
 //
 //	rpc.Topic{Name: dnsrpc.Topic, Apply: dnsrpc.Apply(server)}                 // rack
 //
-// There is one object per zone and per record set. Applying compares with what was applied before, so that a changed record
+// There is one object per zone and per record set, and sets that were learned are apart from those that were configured. Applying compares with what was applied before, so that a changed record
 // changes one record of the server, under one new serial of its zone.
 package dnsrpc
 
@@ -27,6 +27,7 @@ const Topic = "dns"
 const (
 	zonePrefix    = "zone/"
 	setPrefix     = "set/"
+	learnedPrefix = "learned/"
 	forwardingKey = "forwarding"
 )
 
@@ -60,7 +61,11 @@ func Objects(c Content) (map[string][]byte, error) {
 		}
 	}
 	for _, set := range c.Sets {
-		if err := put(setPrefix+fold(set.Name)+"/"+strings.ToUpper(set.Type), set); err != nil {
+		prefix := setPrefix
+		if set.Learned {
+			prefix = learnedPrefix
+		}
+		if err := put(prefix+fold(set.Name)+"/"+strings.ToUpper(set.Type), set); err != nil {
 			return nil, err
 		}
 	}
@@ -118,10 +123,10 @@ func add(c *dnssrv.Change, key string, data []byte) error {
 		var zone dnssrv.Zone
 		err = json.Unmarshal(data, &zone)
 		c.Zones = append(c.Zones, zone)
-	case strings.HasPrefix(key, setPrefix):
+	case strings.HasPrefix(key, setPrefix), strings.HasPrefix(key, learnedPrefix):
 		var set dnssrv.RRset
 		err = json.Unmarshal(data, &set)
-		set.Learned = false // a region configures; what a rack learns stays its own
+		set.Learned = strings.HasPrefix(key, learnedPrefix)
 		c.Set = append(c.Set, set)
 	}
 	if err != nil {
@@ -134,8 +139,10 @@ func remove(c *dnssrv.Change, key string) {
 	if name, ok := strings.CutPrefix(key, zonePrefix); ok {
 		c.RemoveZones = append(c.RemoveZones, name)
 	}
-	if rest, ok := strings.CutPrefix(key, setPrefix); ok {
-		name, qtype, _ := strings.Cut(rest, "/")
-		c.Set = append(c.Set, dnssrv.RRset{Name: name, Type: qtype})
+	for prefix, learned := range map[string]bool{setPrefix: false, learnedPrefix: true} {
+		if rest, ok := strings.CutPrefix(key, prefix); ok {
+			name, qtype, _ := strings.Cut(rest, "/")
+			c.Set = append(c.Set, dnssrv.RRset{Name: name, Type: qtype, Learned: learned})
+		}
 	}
 }
