@@ -1,0 +1,62 @@
+package inventory_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+const password = "hunter2"
+
+// However a machine with a password is printed, the password is not.
+func TestSecretsAreNotShown(t *testing.T) {
+	m := inventory.Machine{Power: inventory.Power{Type: "ipmi", Secrets: inventory.Secrets{"power_pass": password}}}
+	var b strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		fmt.Fprintf(&b, verb, m)
+		fmt.Fprintf(&b, verb, &m)
+		fmt.Fprintf(&b, verb, m.Power.Secrets)
+	}
+	text, err := json.Marshal(m)
+	ok(t, err)
+	b.Write(text)
+	slog.New(slog.NewTextHandler(&b, nil)).Info("machine", "m", m, "secrets", m.Power.Secrets)
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("machine", "m", m, "secrets", m.Power.Secrets)
+	if strings.Contains(b.String(), password) || strings.Contains(b.String(), fmt.Sprintf("%x", password)) {
+		t.Errorf("the password is in:\n%s", b.String())
+	}
+}
+
+func TestSecretsAreSealed(t *testing.T) {
+	url, ctx := "sqlite://"+filepath.Join(t.TempDir(), "maas.db"), t.Context()
+	open := func(key string) *inventory.Inventory {
+		db, err := store.Open(ctx, url)
+		ok(t, err)
+		t.Cleanup(func() { db.Close() })
+		inv, err := inventory.Open(ctx, db, inventory.Config{Key: []byte(key)})
+		ok(t, err)
+		return inv
+	}
+	key := strings.Repeat("k", 32)
+	inv := open(key)
+	m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Power: inventory.Power{Type: "ipmi", Secrets: inventory.Secrets{"power_pass": password}}}))
+	if p := must[map[string]string](t)(inv.PowerParams(ctx, m.ID)); p["power_pass"] != password {
+		t.Errorf("read back %v", p)
+	}
+	_, err := open("").PowerParams(ctx, m.ID)
+	refused(t, err, "are sealed, and there is no key")
+	_, err = open(strings.Repeat("x", 32)).PowerParams(ctx, m.ID)
+	refused(t, err, "do not open with this key")
+	db, err := store.Open(ctx, url)
+	ok(t, err)
+	defer db.Close()
+	if _, err := inventory.Open(ctx, db, inventory.Config{Key: []byte("short")}); err == nil {
+		t.Error("a short key was accepted")
+	}
+}
