@@ -23,14 +23,17 @@ type Config struct {
 	// and 1 turns windows off.
 	WindowSize int
 	// WindowBytes bounds window times block, which must fit the client's
-	// receive buffer or the transfer collapses; 0 means 64 KiB.
+	// receive buffer or the transfer collapses. 0 means 96 KiB for blocks that
+	// fit an Ethernet frame and 64 KiB for larger ones, whose buffers waste more:
+	// both stay within Linux's default of 208 KiB, overhead included.
 	WindowBytes int
 
 	// Silence is how long a client may say nothing before its transfer is
 	// given up; 0 means 30 s.
 	Silence time.Duration
 	// MaxTransfers bounds the transfers at a time; 0 means 1,024. Each takes a
-	// socket and at most WindowBytes + 64 KiB of memory.
+	// socket and twice its window of memory, at least 34 KiB and by default at
+	// most 200 KiB.
 	MaxTransfers int
 	// MaxPerClient bounds the transfers at a time of one address; 0 means 32.
 	// A request above a bound is not answered, so that the client asks again.
@@ -64,7 +67,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"BlockSize", &c.BlockSize, maxBlockSize, defaultBlockSize, maxBlockSize},
 		{"WindowSize", &c.WindowSize, 64, 1, maxWindowSize},
-		{"WindowBytes", &c.WindowBytes, 64 << 10, defaultBlockSize, 64 << 20},
+		{"WindowBytes", &c.WindowBytes, 0, 0, 64 << 20},
 		{"MaxTransfers", &c.MaxTransfers, 1024, 1, 1 << 20},
 		{"MaxPerClient", &c.MaxPerClient, 32, 1, 1 << 20},
 	} {

@@ -47,7 +47,7 @@ func TestForeignClients(t *testing.T) {
 		}, 16},
 		{"atftp-window-64", netlab.Program("atftp", "atftp"), func(h, p, out string) []string {
 			return []string{"atftp", "--option", "blksize 1428", "--option", "windowsize 64", "--option", "timeout 3", "-g", "-r", "f", "-l", out, h, p}
-		}, 65536 / 1428},
+		}, 64},
 		// Larger blocks overran atftp's receive buffer in a server that granted what was asked for.
 		{"atftp-8192", netlab.Program("atftp", "atftp"), func(h, p, out string) []string {
 			return []string{"atftp", "--option", "blksize 8192", "--option", "windowsize 64", "-g", "-r", "f", "-l", out, h, p}

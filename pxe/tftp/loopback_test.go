@@ -72,7 +72,7 @@ func TestLoopback(t *testing.T) {
 					if err != nil || !bytes.Equal(out.Bytes(), data) {
 						t.Fatalf("%+v: %v, %d bytes, %+v", c, err, out.Len(), x)
 					}
-					if c.WindowSize > 0 && x.Granted.WindowSize != min(c.WindowSize, 65536/c.BlockSize) {
+					if c.WindowSize > 0 && x.Granted.WindowSize != min(c.WindowSize, 98304/c.BlockSize) {
 						t.Errorf("%+v: granted %+v", c, x.Granted)
 					}
 				}

@@ -79,6 +79,7 @@ func (s *sender) run(ctx context.Context) error {
 		if err := s.send(ctx); err != nil {
 			return err
 		}
+		s.win.prefetch()
 		if err := s.await(ctx); err != nil {
 			return err
 		}

@@ -101,7 +101,7 @@ func (c *Config) grant(asked Options, size int64, payload int) (Options, []byte)
 		force.BlockSize, answer.BlockSize = b, b
 	}
 	if asked.WindowSize > 0 {
-		n := min(asked.WindowSize, c.WindowSize, max(c.WindowBytes/force.BlockSize, 1))
+		n := min(asked.WindowSize, c.WindowSize, max(c.windowBytes(force.BlockSize)/force.BlockSize, 1))
 		force.WindowSize, answer.WindowSize = n, n
 	}
 	if asked.Timeout > 0 {
@@ -116,4 +116,16 @@ func (c *Config) grant(asked Options, size int64, payload int) (Options, []byte)
 		return force, nil
 	}
 	return force, oack
+}
+
+// windowBytes is the budget for windows of the given block size.
+func (c *Config) windowBytes(block int) int {
+	const frame = 1472 // UDP payload of an Ethernet frame
+	switch {
+	case c.WindowBytes > 0:
+		return c.WindowBytes
+	case block <= frame:
+		return 96 << 10
+	}
+	return 64 << 10
 }

@@ -18,7 +18,15 @@ type window struct {
 	last  int    // payload of the last packet held
 	final bool   // the last packet held ends the file
 	buf   []byte
+
+	ahead []byte // read and not yet in a packet: whole blocks, unless it ends the file
+	space []byte // what ahead is a part of
+	eof   bool
+	err   error // of the last read
 }
+
+// minRead is how much is read at once when windows are smaller.
+const minRead = 32 << 10
 
 func newWindow(src io.Reader, block, size int) *window {
 	return &window{src: src, block: block, size: size, base: 1}
@@ -26,45 +34,51 @@ func newWindow(src io.Reader, block, size int) *window {
 
 func (w *window) segment() int { return w.block + headerSize }
 
-// fill reads until the window is full or the file ends. The data of all new
-// packets is read with one call to the end of the space and then moved down to
-// make room for the headers.
-func (w *window) fill() error {
-	want := w.size - w.count
-	if want == 0 || w.final {
-		return nil
+// prefetch reads the data of the next packets, to be done while the client is
+// busy with the last ones.
+func (w *window) prefetch() {
+	if len(w.ahead) > 0 || w.eof || w.err != nil {
+		return
 	}
+	if w.space == nil {
+		w.space = make([]byte, max(w.size, minRead/w.block)*w.block)
+	}
+	n, err := io.ReadFull(w.src, w.space)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		w.eof = true
+	case err != nil:
+		w.err = err
+		return
+	}
+	w.ahead = w.space[:n]
+}
+
+// fill makes packets until the window is full or the file ends.
+func (w *window) fill() error {
 	if w.buf == nil {
 		w.buf = make([]byte, w.size*w.segment())
 	}
-	start := w.count * w.segment()
-	data := w.buf[start+want*headerSize : start+want*w.segment()]
-	n, err := io.ReadFull(w.src, data)
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		w.final = true
-	case err != nil:
-		return err
-	}
-	for n >= w.block {
-		data = w.add(data, w.block)
-		n -= w.block
-	}
-	if w.final {
-		w.add(data, n)
+	for w.count < w.size && !w.final {
+		w.prefetch()
+		if w.err != nil {
+			return w.err
+		}
+		w.add()
 	}
 	return nil
 }
 
-// add appends a packet with the first n bytes of data, and returns the rest.
-func (w *window) add(data []byte, n int) []byte {
+// add makes one packet of what was read. A short one, which may be empty, ends
+// the file.
+func (w *window) add() {
 	p := w.buf[w.count*w.segment():]
-	copy(p[headerSize:headerSize+n], data[:n])
 	binary.BigEndian.PutUint16(p, opDATA)
 	binary.BigEndian.PutUint16(p[2:], uint16(w.base+uint64(w.count)))
+	w.last = copy(p[headerSize:w.segment()], w.ahead)
+	w.ahead = w.ahead[w.last:]
+	w.final = w.last < w.block
 	w.count++
-	w.last = n
-	return data[n:]
 }
 
 // advance drops the first k packets and returns the bytes of file they held.

@@ -22,6 +22,7 @@ type udpWire struct {
 	noSplit bool             // splitting failed once
 	batch   *ipv4.PacketConn // for sendmmsg, made when needed
 	msgs    []ipv4.Message
+	armed   time.Time // read deadline of the socket
 	stopped atomic.Bool
 }
 
@@ -111,14 +112,24 @@ func (w *udpWire) writeBatch(win *window, i, j int) error {
 	return nil
 }
 
+// read leaves the socket's deadline alone while it is early enough, since
+// setting it costs as much as a packet, and waits on when it was too early.
 func (w *udpWire) read(b []byte, deadline time.Time) (int, error) {
-	if err := w.conn.SetReadDeadline(deadline); err != nil {
-		return 0, err
+	for {
+		if !w.armed.After(time.Now()) || w.armed.After(deadline) {
+			w.armed = deadline
+			if err := w.conn.SetReadDeadline(deadline); err != nil {
+				return 0, err
+			}
+		}
+		if w.stopped.Load() { // after the deadline was set, so that interrupt is not undone
+			return 0, net.ErrClosed
+		}
+		n, err := w.conn.Read(b)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(deadline) {
+			return n, err
+		}
 	}
-	if w.stopped.Load() { // after the deadline was set, so that interrupt is not undone
-		return 0, net.ErrClosed
-	}
-	return w.conn.Read(b)
 }
 
 func (w *udpWire) payload() int    { return datagram(pathMTU(w.conn, w.client.Addr()), w.client.Addr()) }
