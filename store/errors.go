@@ -11,7 +11,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// OpenError says why a database cannot be used and what to do.
+// OpenError says why a database cannot be opened, or be used any longer, and
+// what to do. What was committed before is not lost.
 type OpenError struct {
 	Name string // the file, or the database without its password
 	Why  string

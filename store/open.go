@@ -44,18 +44,22 @@ type engine interface {
 //
 // The schema is only ever changed forward. If a newer version has changed it,
 // Open refuses with ErrNewerSchema and leaves it alone.
-func Open(ctx context.Context, url string) (*DB, error) {
+func Open(ctx context.Context, url string) (*DB, error) { return openAt(ctx, url, 0) }
+
+// openAt opens a database and migrates it no further than to a version; 0 =
+// the newest.
+func openAt(ctx context.Context, url string, version int64) (*DB, error) {
 	scheme, rest, ok := strings.Cut(url, ":")
 	if !ok {
 		return nil, fmt.Errorf("store: %q is not a database; write sqlite:///path or postgres://user@host/name", url)
 	}
 	switch scheme {
 	case "sqlite":
-		return openSQLite(ctx, strings.TrimPrefix(rest, "//"))
+		return openSQLite(ctx, strings.TrimPrefix(rest, "//"), version)
 	case "memory":
-		return openMemory(ctx)
+		return openMemory(ctx, version)
 	case "postgres", "postgresql":
-		return openPostgres(ctx, url)
+		return openPostgres(ctx, url, version)
 	}
 	return nil, fmt.Errorf("store: scheme %q is not known; write sqlite:///path or postgres://user@host/name", scheme)
 }

@@ -30,14 +30,18 @@ func (sqliteEngine) snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 }
 
 func (sqliteEngine) dialect() dialect {
-	return dialect{words: strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{blob}}", "BLOB")}
+	return dialect{
+		words:       strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{blob}}", "BLOB"),
+		deferChecks: "PRAGMA defer_foreign_keys = 1",
+		afterLoad:   func([]string) []string { return nil },
+	}
 }
 
 // pragmas make a commit durable (synchronous FULL on a write-ahead log) and
 // let readers and the one writer not wait for each other.
 const pragmas = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 
-func openSQLite(ctx context.Context, path string) (*DB, error) {
+func openSQLite(ctx context.Context, path string, version int64) (*DB, error) {
 	if path == "" {
 		return nil, fmt.Errorf("store: sqlite: no file named; write sqlite:///path")
 	}
@@ -60,35 +64,35 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	}
 	read.SetMaxOpenConns(max(2, runtime.GOMAXPROCS(0)))
 	db := newDB(path, sqliteEngine{}, write, read)
-	if err := db.prepareSQLite(ctx); err != nil {
+	if err := db.prepareSQLite(ctx, version); err != nil {
 		return nil, errors.Join(explain(path, err), db.Close())
 	}
 	return db, nil
 }
 
-func openMemory(ctx context.Context) (*DB, error) {
+func openMemory(ctx context.Context, version int64) (*DB, error) {
 	conn, err := sql.Open("sqlite", "file::memory:?_pragma=foreign_keys(1)")
 	if err != nil {
 		return nil, fmt.Errorf("store: memory: %w", err)
 	}
 	conn.SetMaxOpenConns(1) // each connection would be a database of its own
 	db := newDB("memory", sqliteEngine{}, conn, conn)
-	if err := db.migrate(ctx); err != nil {
+	if err := db.migrate(ctx, version); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
 
 // prepareSQLite finds damage before anything is written, then migrates.
-func (db *DB) prepareSQLite(ctx context.Context) error {
+func (db *DB) prepareSQLite(ctx context.Context, version int64) error {
 	var verdict string
 	if err := db.write.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		return err
+		return fmt.Errorf("store: %s: check: %w", db.name, err)
 	}
 	if verdict != "ok" {
 		return &OpenError{db.name, "the database is damaged (" + verdict + ")", cureDamage, nil}
 	}
-	return db.migrate(ctx)
+	return db.migrate(ctx, version)
 }
 
 const (
@@ -128,28 +132,30 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// explain turns an SQLite error at opening into one line with a cure.
+// explain turns an SQLite error that is about the file into one line with a
+// cure; others pass as they are.
 func explain(path string, err error) error {
-	var open *OpenError
+	var known *OpenError
 	var lite *sqlite.Error
-	if errors.As(err, &open) || !errors.As(err, &lite) {
+	if err == nil || errors.As(err, &known) || !errors.As(err, &lite) {
 		return err
 	}
-	switch lite.Code() & 0xff {
-	case sqlite3.SQLITE_NOTADB:
-		return &OpenError{path, "is not an SQLite database", cureDamage, err}
-	case sqlite3.SQLITE_CORRUPT:
-		return &OpenError{path, "the database is damaged", cureDamage, err}
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH:
-		return &OpenError{path, "cannot be written", cureAccess, err}
-	case sqlite3.SQLITE_FULL:
-		return &OpenError{path, "the disk is full", "make room on it", err}
-	case sqlite3.SQLITE_IOERR:
-		return &OpenError{path, "the disk reports an error", "look at the system's log, and restore the file from a backup if it is damaged", err}
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return &OpenError{path, "is locked by another program", "stop the other program", err}
+	if e, ok := fileErrors[lite.Code()&0xff]; ok {
+		return &OpenError{path, e.why, e.cure, err}
 	}
-	return fmt.Errorf("store: %s: %w", path, err)
+	return err
+}
+
+var fileErrors = map[int]struct{ why, cure string }{
+	sqlite3.SQLITE_NOTADB:   {"is not an SQLite database", cureDamage},
+	sqlite3.SQLITE_CORRUPT:  {"the database is damaged", cureDamage},
+	sqlite3.SQLITE_READONLY: {"cannot be written", cureAccess},
+	sqlite3.SQLITE_PERM:     {"cannot be written", cureAccess},
+	sqlite3.SQLITE_CANTOPEN: {"cannot be opened", cureAccess},
+	sqlite3.SQLITE_FULL:     {"the disk is full", "make room on it"},
+	sqlite3.SQLITE_IOERR:    {"cannot be read or written: the disk is full or fails", "make room, look at the system's log, and restore a backup if the file is damaged"},
+	sqlite3.SQLITE_BUSY:     {"is locked by another program", "stop the other program"},
+	sqlite3.SQLITE_LOCKED:   {"is locked by another program", "stop the other program"},
 }
 
 // retryable tells whether the same transaction may succeed when run again.

@@ -37,7 +37,7 @@ func (db *DB) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) er
 	for attempt := 0; ; attempt++ {
 		err := db.update(ctx, f)
 		if !retryable(err) || attempt == 9 || ctx.Err() != nil {
-			return err
+			return explain(db.name, err)
 		}
 		time.Sleep(time.Duration(attempt+1) * 5 * time.Millisecond)
 	}
@@ -89,7 +89,7 @@ func (db *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) erro
 	}
 	defer func() { _ = inner.Rollback() }()
 	tx := &Tx{db: db, tx: inner}
-	return f(context.WithValue(ctx, txKey{db}, tx), tx)
+	return explain(db.name, f(context.WithValue(ctx, txKey{db}, tx), tx))
 }
 
 // OnRollback has f called if the transaction does not commit.
@@ -150,6 +150,10 @@ func (tx *Tx) Get(ctx context.Context, query string, args []any, dest ...any) er
 type dialect struct {
 	numbered bool // $1, $2 in the place of ?
 	words    *strings.Replacer
+	// deferChecks puts off the check of references until the commit.
+	deferChecks string
+	// afterLoad are the statements to run after rows with IDs were inserted.
+	afterLoad func(tables []string) []string
 }
 
 func (d dialect) bind(query string) string {

@@ -73,7 +73,7 @@ CREATE TABLE vlan (
     dhcp           BOOLEAN NOT NULL,
     primary_rack   TEXT NOT NULL,
     secondary_rack TEXT NOT NULL,
-    relay_vlan_id  BIGINT REFERENCES vlan (id) ON DELETE SET NULL,
+    relay_vlan_id  BIGINT REFERENCES vlan (id) ON DELETE SET NULL DEFERRABLE,
     UNIQUE (fabric_id, vid)
 );
 
@@ -136,7 +136,7 @@ CREATE TABLE node (
     owner        TEXT NOT NULL,
     zone_id      BIGINT NOT NULL REFERENCES zone (id),
     pool_id      BIGINT NOT NULL REFERENCES resource_pool (id),
-    parent_id    BIGINT REFERENCES node (id) ON DELETE CASCADE,
+    parent_id    BIGINT REFERENCES node (id) ON DELETE CASCADE DEFERRABLE,
     status       TEXT NOT NULL,
     architecture TEXT NOT NULL,
     firmware     TEXT NOT NULL,
@@ -174,6 +174,7 @@ CREATE TABLE interface (
 );
 -- A physical (0) or unknown (4) interface is known by its MAC.
 CREATE UNIQUE INDEX interface_mac ON interface (mac) WHERE kind IN (0, 4);
+CREATE INDEX interface_any_mac ON interface (mac);
 CREATE INDEX interface_vlan ON interface (vlan_id);
 
 CREATE TABLE allocation (
@@ -192,6 +193,7 @@ CREATE TABLE allocation (
 -- At most one holder per address, and beside it one observation (6).
 CREATE UNIQUE INDEX allocation_held ON allocation (ip) WHERE type <> 6;
 CREATE UNIQUE INDEX allocation_seen ON allocation (ip) WHERE type = 6;
+CREATE INDEX allocation_ip ON allocation (ip);
 CREATE INDEX allocation_subnet ON allocation (subnet_id);
 CREATE INDEX allocation_interface ON allocation (interface_id);
 

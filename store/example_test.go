@@ -1,0 +1,32 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/gomaas/maas/store"
+)
+
+// A transaction notes what it changed, and whoever watches hears of it.
+func Example() {
+	ctx := context.Background()
+	db, err := store.Open(ctx, "memory:") // or "sqlite:///var/lib/maas/maas.db"
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		id, err := tx.Insert(ctx, "INSERT INTO zone (name, description) VALUES (?, ?) RETURNING id", "room-1", "")
+		tx.Changed("zone", id, store.Created)
+		return err
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for change, err := range db.Watch(ctx, 0) {
+		fmt.Println(change.Rev, change.Op, change.Kind, change.ID, err)
+		break
+	}
+	// Output: 1 create zone 1 <nil>
+}
