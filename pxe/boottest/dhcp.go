@@ -1,0 +1,305 @@
+package boottest
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+)
+
+// dhcpClient is the DHCP client of firmware, a loader or the system.
+type dhcpClient struct {
+	*boot
+	fw       *Firmware
+	by       string
+	stage    Stage
+	hostname string
+
+	conn   *packetConn
+	xid    [4]byte
+	resent int
+	offers int
+}
+
+// Option codes that the library has no use for.
+const (
+	optNIC      = 94
+	optUUID     = 97
+	optIPXEData = 175
+)
+
+// acquire gets a lease and gives its address to the node.
+func (c *dhcpClient) acquire(ctx context.Context) (*Lease, error) {
+	start := time.Now()
+	c.progress(Progress{Stage: c.stage, What: "DISCOVER", Total: -1})
+	lease, err := c.exchange(ctx, c.obtain)
+	if err == nil {
+		if err = c.node.setAddr(lease.Addr); err != nil {
+			err = fmt.Errorf("address given twice: %w", err)
+		}
+	}
+	if err != nil {
+		c.progress(Progress{Stage: c.stage, What: "DISCOVER", Total: -1, Done: true, Err: err})
+		return nil, err
+	}
+	lease.Duration = time.Since(start)
+	c.report.Leases = append(c.report.Leases, *lease)
+	c.progress(Progress{Stage: c.stage, What: "ACK", Total: -1, Done: true, Lease: lease})
+	return lease, nil
+}
+
+// renew extends a lease with the server that gave it.
+func (c *dhcpClient) renew(ctx context.Context, lease *Lease) (*Lease, error) {
+	return c.exchange(ctx, func(ctx context.Context) (*Lease, error) {
+		ask := c.message(dhcpv4.MessageTypeRequest)
+		ask.ClientIPAddr = lease.Addr.AsSlice()
+		to := netip.AddrPortFrom(lease.Server, 67)
+		answers, err := c.ask(ctx, ask, to, noWait, isAnswer)
+		if err != nil {
+			return nil, err
+		}
+		return c.accept(answers[0])
+	})
+}
+
+// exchange runs f with the client port open. A reader that ends with ctx cannot block.
+func (c *dhcpClient) exchange(ctx context.Context, f func(context.Context) (*Lease, error)) (*Lease, error) {
+	conn, err := c.node.listenUDP(68)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	c.conn = conn
+	binary.BigEndian.PutUint32(c.xid[:], rand.Uint32())
+	lease, err := f(ctx)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return lease, err
+}
+
+// maxNAK is how often a client starts over.
+const maxNAK = 3
+
+// obtain goes from DISCOVER to ACK.
+func (c *dhcpClient) obtain(ctx context.Context) (*Lease, error) {
+	everybody := netip.AddrPortFrom(broadcast, 67)
+	for range maxNAK {
+		offers, err := c.ask(ctx, c.message(dhcpv4.MessageTypeDiscover), everybody, c.offerWait, isOffer)
+		if err != nil {
+			return nil, err
+		}
+		c.offers = len(offers)
+		offer, proxy := choose(offers)
+		if offer == nil {
+			return nil, errors.New("only proxyDHCP servers answered, nobody offers an address")
+		}
+		ask := c.message(dhcpv4.MessageTypeRequest)
+		ask.UpdateOption(dhcpv4.OptServerIdentifier(offer.ServerIdentifier()))
+		ask.UpdateOption(dhcpv4.OptRequestedIPAddress(offer.YourIPAddr))
+		c.progress(Progress{Stage: c.stage, What: "REQUEST " + offer.YourIPAddr.String(), Total: -1})
+		answers, err := c.ask(ctx, ask, everybody, noWait, isAnswer)
+		if err != nil {
+			return nil, err
+		}
+		if answers[0].MessageType() == dhcpv4.MessageTypeNak {
+			continue
+		}
+		lease, err := c.accept(answers[0])
+		if err == nil && proxy != nil {
+			lease.addBoot(proxy)
+		}
+		return lease, err
+	}
+	return nil, fmt.Errorf("%d offers in a row were refused (NAK) when they were accepted", maxNAK)
+}
+
+// offerWait is how long more offers are waited for after the first one.
+func (c *dhcpClient) offerWait(first *dhcpv4.DHCPv4) time.Duration {
+	if c.cfg.Impatient || c.fw.IPXE != nil && skipsProxy(first.Options.Get(dhcpv4.GenericOptionCode(optIPXEData))) {
+		return 0
+	}
+	return c.fw.OfferWait
+}
+
+func noWait(*dhcpv4.DHCPv4) time.Duration { return 0 }
+
+// skipsProxy reports whether iPXE's option 176 in option 175 tells it not to wait for proxyDHCP.
+func skipsProxy(v []byte) bool {
+	for len(v) >= 2 && len(v) >= 2+int(v[1]) {
+		if v[0] == 176 && v[1] == 1 {
+			return v[2] == 1
+		}
+		v = v[2+v[1]:]
+	}
+	return false
+}
+
+func isOffer(m *dhcpv4.DHCPv4) bool { return m.MessageType() == dhcpv4.MessageTypeOffer }
+
+func isAnswer(m *dhcpv4.DHCPv4) bool {
+	return m.MessageType() == dhcpv4.MessageTypeAck || m.MessageType() == dhcpv4.MessageTypeNak
+}
+
+// choose takes the first offer with an address, one with a boot file before others, and the first proxyDHCP offer.
+func choose(offers []*dhcpv4.DHCPv4) (best, proxy *dhcpv4.DHCPv4) {
+	for _, o := range offers {
+		switch {
+		case o.YourIPAddr.IsUnspecified():
+			if proxy == nil && strings.HasPrefix(o.ClassIdentifier(), "PXEClient") {
+				proxy = o
+			}
+		case best == nil || bootFile(best) == "" && bootFile(o) != "":
+			best = o
+		}
+	}
+	return best, proxy
+}
+
+// bootFile is the name in option 67, else that of the header field.
+func bootFile(m *dhcpv4.DHCPv4) string {
+	if name := strings.TrimRight(m.BootFileNameOption(), "\x00"); name != "" {
+		return name
+	}
+	return m.BootFileName
+}
+
+// ask sends a message until somebody answers, then collects answers for the wait.
+func (c *dhcpClient) ask(ctx context.Context, m *dhcpv4.DHCPv4, to netip.AddrPort, wait func(*dhcpv4.DHCPv4) time.Duration, want func(*dhcpv4.DHCPv4) bool) ([]*dhcpv4.DHCPv4, error) {
+	for i, silence := range c.fw.Resend {
+		if i > 0 {
+			c.resent++
+		}
+		if err := c.conn.send(m.ToBytes(), netip.Addr{}, to, nil); err != nil {
+			return nil, err
+		}
+		first, err := c.collect(time.Now().Add(silence), 1, want)
+		if err != nil {
+			return nil, err
+		}
+		if len(first) == 0 {
+			continue
+		}
+		more, err := c.collect(time.Now().Add(wait(first[0])), 16, want)
+		return append(first, more...), err
+	}
+	return nil, fmt.Errorf("no answer to %v (%d sent)", m.MessageType(), len(c.fw.Resend))
+}
+
+// collect reads up to n wanted answers until a time.
+func (c *dhcpClient) collect(end time.Time, n int, want func(*dhcpv4.DHCPv4) bool) (out []*dhcpv4.DHCPv4, err error) {
+	c.conn.SetReadDeadline(end)
+	for len(out) < n {
+		d, err := c.conn.receive()
+		if isTimeout(err) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		m, err := dhcpv4.FromBytes(d.data)
+		if err == nil && m.OpCode == dhcpv4.OpcodeBootReply && m.TransactionID == c.xid && string(m.ClientHWAddr) == string(c.cfg.MAC) && want(m) {
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// message makes a packet with what the personality puts into it.
+func (c *dhcpClient) message(kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
+	fw := c.fw
+	m := &dhcpv4.DHCPv4{
+		OpCode: dhcpv4.OpcodeBootRequest, HWType: 1, ClientHWAddr: c.cfg.MAC, TransactionID: c.xid, Options: dhcpv4.Options{},
+		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero, GatewayIPAddr: net.IPv4zero,
+	}
+	if fw.Broadcast {
+		m.SetBroadcast()
+	}
+	size := fw.MaxSize
+	if kind == dhcpv4.MessageTypeRequest && fw.MaxSizeAck != 0 {
+		size = fw.MaxSizeAck
+	}
+	m.UpdateOption(dhcpv4.OptMessageType(kind))
+	set := func(code uint8, data []byte) {
+		if len(data) > 0 {
+			m.UpdateOption(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(code), data))
+		}
+	}
+	if size != 0 {
+		m.UpdateOption(dhcpv4.OptMaxMessageSize(size))
+	}
+	var arch []byte
+	for _, a := range fw.Arch {
+		arch = binary.BigEndian.AppendUint16(arch, a)
+	}
+	set(dhcpv4.OptionClientSystemArchitectureType.Code(), arch)
+	set(optNIC, fw.NIC)
+	set(dhcpv4.OptionClassIdentifier.Code(), []byte(fw.VendorClass))
+	set(dhcpv4.OptionUserClassInformation.Code(), []byte(fw.UserClass))
+	set(dhcpv4.OptionParameterRequestList.Code(), fw.Requested)
+	set(optIPXEData, fw.IPXE)
+	if fw.ClientID {
+		set(dhcpv4.OptionClientIdentifier.Code(), append([]byte{1}, c.cfg.MAC...))
+	}
+	if fw.UUID {
+		set(optUUID, append([]byte{0}, c.cfg.UUID[:]...))
+	}
+	if c.hostname != "" { // as udhcpc -F sends it: name by option 81, the server shall update DNS
+		set(dhcpv4.OptionFQDN.Code(), append([]byte{1, 0, 0}, c.hostname...))
+		set(dhcpv4.OptionHostName.Code(), []byte(c.hostname))
+	}
+	return m
+}
+
+// accept reads an ACK.
+func (c *dhcpClient) accept(m *dhcpv4.DHCPv4) (*Lease, error) {
+	if m.MessageType() != dhcpv4.MessageTypeAck {
+		return nil, errors.New("refused (NAK)")
+	}
+	l := &Lease{
+		By: c.by, Addr: addrOf(m.YourIPAddr), Mask: m.SubnetMask(), Server: addrOf(m.ServerIdentifier()), Time: m.IPAddressLeaseTime(0),
+		Domain: strings.TrimRight(m.DomainName(), "\x00"), Hostname: m.HostName(), Options: map[uint8][]byte{}, Offers: c.offers, Resent: c.resent,
+	}
+	for _, ip := range m.Router() {
+		l.Routers = append(l.Routers, addrOf(ip))
+	}
+	for _, ip := range m.DNS() {
+		l.DNS = append(l.DNS, addrOf(ip))
+	}
+	for code, v := range m.Options {
+		l.Options[code] = v
+	}
+	if !c.seg.prefix.Contains(l.Addr) || len(l.Mask) != 4 || l.Time == 0 {
+		return nil, fmt.Errorf("useless answer: address %v, mask %v, lease time %v on a segment with prefix %v", l.Addr, l.Mask, l.Time, c.seg.prefix)
+	}
+	l.addBoot(m)
+	return l, nil
+}
+
+// addBoot takes the boot data of a message.
+func (l *Lease) addBoot(m *dhcpv4.DHCPv4) {
+	if a := addrOf(m.ServerIPAddr); a.IsValid() && !a.IsUnspecified() {
+		l.NextServer = a
+	}
+	if f := bootFile(m); f != "" {
+		l.BootFile = f
+	}
+}
+
+func addrOf(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip.To4())
+	return a
+}

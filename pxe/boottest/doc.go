@@ -1,0 +1,40 @@
+// Package boottest is a machine that boots from the network, in memory: for tests of boot servers, and for showing them.
+// There are no namespaces, no root and no real time: it works inside a testing/synctest bubble.
+//
+// # The one call
+//
+// A machine is switched on in a segment where servers run, and tells what it ended up with:
+//
+//	segment := boottest.NewSegment(netip.MustParsePrefix("192.0.2.0/24"))
+//	server := segment.Server(netip.MustParseAddr("192.0.2.1"))
+//	... serve DHCP on server.DHCP(), TFTP on server.ListenPacket("udp", ":69"), HTTP on server.Listen("tcp", ":80")
+//	machine := segment.NewMachine(boottest.MachineConfig{Firmware: boottest.UEFIShimGRUB, Hostname: "node-1"})
+//	report, err := machine.Boot(ctx)
+//	fmt.Println(report.Running.Kind, report.Running.Cmdline)
+//
+// # The struct
+//
+// [MachineConfig] says which network card and firmware a machine has and who watches it boot. [Firmware] is plain data: what
+// real firmware puts into its DHCP packets, which TFTP options it asks for, how long it waits; take one of the personalities
+// of this package and change what a test is about. [Report] holds every stage and every fetch with sizes, times and
+// negotiated options, and hashes of what is running.
+//
+// # The parts
+//
+// A [Segment] is the wire: it delivers datagrams and streams between nodes, with delay, loss and a rate when asked to. A
+// [Node] is a host on it, with a DHCP server port ([Node.DHCP] has the shape of dhcpsrv.Conn), packet conns, listeners and a
+// dialer. [Machine.PowerOn], [Machine.PowerOff] and [Machine.Powered] are what a simulated BMC acts on.
+//
+// # How real it is
+//
+// DHCP, TFTP, HTTP and DNS are spoken byte by byte, by clients written for this package and not by those of the servers under
+// test. Options, order of requests and waits follow captures of QEMU's iPXE ROM, OVMF, shim 15.8, GRUB 2.06 and udhcpc. iPXE
+// scripts and GRUB configurations are interpreted, in the part of the languages that boot servers use; a command the
+// interpreter does not know fails as it would on a loader without it, and is noted in [Report.Console]. Below UDP and TCP
+// there is no wire: no ARP, no IP fragments, no Ethernet frames. Loaders are not executed: their names tell what they do.
+//
+// # Concurrency
+//
+// Segments, nodes and machines are safe for concurrent use. A segment has no goroutines; a machine has one while it is
+// powered on by PowerOn, and PowerOff waits for it.
+package boottest

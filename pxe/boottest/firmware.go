@@ -1,0 +1,125 @@
+package boottest
+
+import "time"
+
+// Firmware is a personality: what a kind of firmware sends, asks for and does. It is plain data; the values of this package
+// come from captures.
+type Firmware struct {
+	Name string // for reports
+
+	// What its DHCP packets say.
+	Arch        []uint16 // option 93; none = not sent
+	VendorClass string   // option 60
+	UserClass   string   // option 77, sent as bare text like iPXE does; "" = not sent
+	NIC         []byte   // option 94
+	IPXE        []byte   // option 175; nil = not sent
+	Requested   []byte   // option 55
+	MaxSize     uint16   // option 57 of DISCOVER; 0 = not sent
+	MaxSizeAck  uint16   // option 57 of REQUEST; 0 = the same
+	Broadcast   bool     // asks for broadcast replies
+	ClientID    bool     // option 61 with the link address
+	UUID        bool     // option 97
+
+	// OfferWait is how long it collects offers before it takes one. With IPXE set, an offer with 175.176=1 ends it.
+	OfferWait time.Duration
+	// Resend are the silences after which it sends a DHCP message again; it gives up after the last.
+	Resend []time.Duration
+
+	TFTP TFTPOptions // of its own loads
+	// SizeProbe reads every file twice: the first request asks for the size and is broken off with ERROR 8.
+	SizeProbe bool
+	// UserAgent of its HTTP requests; "" = it speaks no HTTP.
+	UserAgent string
+	// HTTPHead asks with HEAD before each GET.
+	HTTPHead bool
+	// Redirects is how many HTTP redirects it follows.
+	Redirects int
+
+	// Loader says what the firmware itself is able to run: "ipxe" interprets iPXE scripts, "" only runs loaders.
+	Loader string
+	// EFI firmware ends in its set-up screen when a loader returns success; others go on with the next boot device.
+	EFI bool
+}
+
+// TFTPOptions are the options of a read request; zero values are not sent. Windowsize 0 is lock-step.
+type TFTPOptions struct {
+	BlockSize  int
+	WindowSize int
+	AskSize    bool // tsize=0
+	// Names is the order in which the options are sent, of "blksize", "windowsize" and "tsize"; nil = this one.
+	Names []string
+}
+
+// What iPXE asks for in option 55.
+var ipxeRequested = []byte{1, 3, 6, 7, 12, 15, 17, 26, 43, 60, 66, 67, 119, 128, 129, 130, 131, 132, 133, 134, 135, 175, 203}
+
+// What EDK II asks for.
+var edkRequested = []byte{1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 66, 67, 97,
+	128, 129, 130, 131, 132, 133, 134, 135}
+
+// ipxeOfferWait is for offers of proxyDHCP servers.
+const ipxeOfferWait = 2500 * time.Millisecond
+
+const ipxeAgent = "iPXE/1.0.0+git-20190125.36a4c85-5.1"
+
+var (
+	ipxeResend = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
+	edkResend  = []time.Duration{4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second}
+)
+
+var (
+	// BIOSiPXE is SeaBIOS with iPXE as the boot ROM of the network card (QEMU, iPXE 1.0.0+git-20190125).
+	BIOSiPXE = Firmware{
+		Name: "bios-ipxe", Arch: []uint16{0}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE", NIC: []byte{1, 2, 1},
+		IPXE: []byte{177, 5, 1, 0x1a, 0xf4, 0x10, 0, 235, 3, 1, 0, 0, 23, 1, 1, 34, 1, 1, 19, 1, 1, 17, 1, 1, 39, 1, 1, 25, 1, 1,
+			41, 1, 1, 16, 1, 2, 33, 1, 1, 21, 1, 1, 24, 1, 1, 18, 1, 1},
+		Requested: ipxeRequested, MaxSize: 1472, ClientID: true, UUID: true, Resend: ipxeResend, OfferWait: ipxeOfferWait,
+		TFTP:      TFTPOptions{BlockSize: 1432, AskSize: true, Names: []string{"blksize", "tsize"}},
+		UserAgent: ipxeAgent, Redirects: 10, Loader: "ipxe",
+	}
+
+	// UEFIiPXE is iPXE as an EFI program (snponly.efi), as UEFI firmware loads it.
+	UEFIiPXE = Firmware{
+		Name: "uefi-ipxe", Arch: []uint16{7}, VendorClass: "PXEClient:Arch:00007:UNDI:003010", UserClass: "iPXE", NIC: []byte{1, 3, 10},
+		IPXE: []byte{177, 5, 1, 0x1a, 0xf4, 0x10, 0, 235, 3, 1, 0, 0, 23, 1, 1, 36, 1, 1, 19, 1, 1, 17, 1, 1, 39, 1, 1, 41, 1, 1,
+			21, 1, 1, 18, 1, 1},
+		Requested: ipxeRequested, MaxSize: 1472, ClientID: true, UUID: true, Resend: ipxeResend, OfferWait: ipxeOfferWait,
+		TFTP:      TFTPOptions{BlockSize: 1432, AskSize: true, Names: []string{"blksize", "tsize"}},
+		UserAgent: ipxeAgent, Redirects: 10, Loader: "ipxe", EFI: true,
+	}
+
+	// BIOSPXE is a PXE ROM that knows nothing but TFTP: it loads iPXE, which starts over with DHCP.
+	BIOSPXE = Firmware{
+		Name: "bios-pxe", Arch: []uint16{0}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", NIC: []byte{1, 2, 1},
+		Requested: edkRequested, MaxSize: 1260, Broadcast: true, UUID: true, Resend: edkResend, OfferWait: 2 * time.Second,
+		TFTP: TFTPOptions{BlockSize: 1456, AskSize: true, Names: []string{"tsize", "blksize"}}, SizeProbe: true,
+	}
+
+	// UEFIShimGRUB is UEFI PXE on x64 as OVMF (EDK II) does it. With the usual boot file it runs shim, and that runs GRUB.
+	UEFIShimGRUB = Firmware{
+		Name: "uefi-pxe", Arch: []uint16{7}, VendorClass: "PXEClient:Arch:00007:UNDI:003000", NIC: []byte{1, 3, 0},
+		Requested: edkRequested, MaxSize: 1472, MaxSizeAck: 65280, Broadcast: true, UUID: true, Resend: edkResend, OfferWait: 3700 * time.Millisecond,
+		TFTP:      TFTPOptions{BlockSize: 1468, WindowSize: 4, AskSize: true, Names: []string{"tsize", "blksize", "windowsize"}},
+		SizeProbe: true, EFI: true,
+	}
+
+	// UEFIHTTP is UEFI HTTP boot on x64 as OVMF does it.
+	UEFIHTTP = Firmware{
+		Name: "uefi-http", Arch: []uint16{16}, VendorClass: "HTTPClient:Arch:00016:UNDI:003000", NIC: []byte{1, 3, 0},
+		Requested: []byte{1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 235, 67, 97},
+		MaxSize:   1472, Broadcast: true, UUID: true, Resend: edkResend, OfferWait: 3500 * time.Millisecond,
+		UserAgent: "UefiHttpBoot/1.0", HTTPHead: true, EFI: true,
+	}
+)
+
+// udhcpc is the DHCP client of the running system.
+var udhcpc = Firmware{
+	Name: "udhcpc", VendorClass: "udhcp 1.35.0", Requested: []byte{1, 3, 6, 12, 15, 28, 42}, MaxSize: 576, ClientID: true,
+	Resend: []time.Duration{time.Second, time.Second, time.Second, time.Second, time.Second},
+}
+
+// The TFTP options of shim, which uses its firmware's client, and of GRUB, which has its own.
+var (
+	shimTFTP = TFTPOptions{BlockSize: 512, WindowSize: 4}
+	grubTFTP = TFTPOptions{BlockSize: 1024, AskSize: true, Names: []string{"blksize", "tsize"}}
+)

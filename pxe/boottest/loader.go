@@ -1,0 +1,135 @@
+package boottest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
+)
+
+// tftpURL names a file of a TFTP server; a name with a leading slash keeps it.
+func tftpURL(server netip.Addr, name string) string {
+	return (&url.URL{Scheme: "tftp", Host: server.String(), Path: "/" + name}).String()
+}
+
+// fileURL turns the boot file of a DHCP answer into a URL.
+func (b *boot) fileURL(file string) (string, error) {
+	if strings.Contains(file, "://") {
+		return file, nil
+	}
+	server := b.lease.NextServer
+	if !server.IsValid() {
+		server = b.lease.Server
+	}
+	if !server.IsValid() {
+		return "", fmt.Errorf("boot file %q, but no server to get it from", file)
+	}
+	return tftpURL(server, file), nil
+}
+
+// load fetches and runs the boot file.
+func (b *boot) load(ctx context.Context, file string) error {
+	uri, err := b.fileURL(file)
+	if err != nil {
+		return err
+	}
+	return b.runImage(ctx, uri)
+}
+
+// runImage fetches what a URL names, an iPXE script if the machine runs iPXE, else a program, and runs it.
+func (b *boot) runImage(ctx context.Context, uri string) error {
+	if b.depth++; b.depth > maxDepth {
+		return fmt.Errorf("%d loaders in a row load each other: %s", maxDepth, uri)
+	}
+	kind, stage := loaderKind(uri), StageLoader
+	if kind == "" && b.fw.Loader == "ipxe" {
+		stage = StageConfig
+	}
+	content, err := b.image(ctx, b.own(), stage, uri)
+	switch {
+	case err != nil:
+		return err
+	case strings.HasPrefix(content, "#!ipxe") && b.fw.Loader == "ipxe":
+		return b.ipxe(ctx, content, uri)
+	case kind == "ipxe":
+		return b.startIPXE(ctx)
+	case kind == "shim":
+		return b.shim(ctx, uri)
+	case kind == "grub":
+		return b.grub(ctx, uri)
+	}
+	return fmt.Errorf("%s cannot run %s: neither a script nor a loader whose name this simulation knows", b.fw.Name, uri)
+}
+
+// loaderKind tells by its name what a boot program does; "" = not known.
+func loaderKind(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return ""
+	}
+	base := strings.ToLower(path.Base(u.Path))
+	for _, p := range []struct{ pattern, kind string }{
+		{"*.kpxe", "ipxe"}, {"*.kkpxe", "ipxe"}, {"ipxe*.pxe", "ipxe"}, {"ipxe*.efi", "ipxe"}, {"snponly*.efi", "ipxe"},
+		{"shim*.efi", "shim"}, {"boot*.efi", "shim"}, {"grub*.efi", "grub"},
+	} {
+		if ok, _ := path.Match(p.pattern, base); ok {
+			return p.kind
+		}
+	}
+	return ""
+}
+
+// startIPXE makes the machine run iPXE, which asks for an address and a boot file itself.
+func (b *boot) startIPXE(ctx context.Context) error {
+	ipxe := BIOSiPXE
+	if b.fw.EFI {
+		ipxe = UEFIiPXE
+	}
+	b.fw = ipxe
+	return b.network(ctx)
+}
+
+// shim looks for its optional files beside it, then runs GRUB from there. It uses the firmware's own protocols.
+func (b *boot) shim(ctx context.Context, uri string) error {
+	src := b.own()
+	src.by, src.tftp, src.probe, src.head = "shim", shimTFTP, false, false
+	for _, name := range []string{"revocations_sku.efi", "revocations_sbat.efi", "shim_certificate_0.efi"} {
+		if _, err := b.binary(ctx, src, StageLoader, beside(uri, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	name := "grubx64.efi"
+	if len(b.fw.Arch) > 0 && (b.fw.Arch[0] == 11 || b.fw.Arch[0] == 19) {
+		name = "grubaa64.efi"
+	}
+	grub := beside(uri, name)
+	if _, err := b.binary(ctx, src, StageLoader, grub); err != nil {
+		return err
+	}
+	return b.grub(ctx, grub)
+}
+
+// beside returns the URL of a file in the same directory. Over HTTP shim writes the slash between twice.
+func beside(uri, name string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return uri
+	}
+	dir := path.Dir(strings.TrimPrefix(u.Path, "/"))
+	switch {
+	case u.Scheme == "http":
+		u.Path, u.RawQuery = "/"+strings.TrimPrefix(dir+"//", ".//")+name, ""
+		if dir == "." {
+			u.Path = "//" + name
+		}
+	case dir == ".":
+		u.Path = "/" + name
+	default:
+		u.Path = "/" + dir + "/" + name
+	}
+	return u.String()
+}

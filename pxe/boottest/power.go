@@ -1,0 +1,104 @@
+package boottest
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errNotBooted says that a machine has not finished a boot.
+var errNotBooted = errors.New("boottest: the machine has not booted")
+
+// PowerOn switches the machine on: it boots and keeps running, renewing its lease, until PowerOff. On a machine that is on
+// it does nothing. With [Machine.PowerOff] and [Machine.Powered] it is what a simulated BMC acts on.
+func (m *Machine) PowerOn() {
+	m.power.Lock()
+	defer m.power.Unlock()
+	if m.Powered() {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done, booted := make(chan struct{}), make(chan struct{})
+	m.mu.Lock()
+	m.cancel, m.done, m.booted, m.report, m.err = cancel, done, booted, nil, nil
+	m.mu.Unlock()
+	go func() {
+		defer close(done)
+		m.live(ctx, booted)
+	}()
+}
+
+// live is the time from power-on to power-off.
+func (m *Machine) live(ctx context.Context, booted chan<- struct{}) {
+	report, err := m.Boot(ctx)
+	close(booted)
+	switch {
+	case err == nil && report.Running.Kind == PoweredOff:
+		m.node.reset()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.cancel != nil {
+			m.cancel()
+			m.cancel = nil
+		}
+		return
+	case err == nil && report.Running.Kind == Linux:
+		m.renew(ctx, report.Lease())
+	default:
+		<-ctx.Done() // it sits there
+	}
+	m.node.reset()
+}
+
+// renew extends the system's lease at half of its time, for ever. When that fails the system keeps trying, as clients do.
+func (m *Machine) renew(ctx context.Context, lease *Lease) {
+	b := &boot{Machine: m, fw: udhcpc, report: &Report{}, quiet: true}
+	for sleep(ctx, max(lease.Time/2, time.Second)) == nil {
+		c := dhcpClient{boot: b, fw: &udhcpc, by: "linux", stage: StageSystem, hostname: m.cfg.Hostname}
+		if renewed, err := c.renew(ctx, lease); err == nil {
+			lease = renewed
+		}
+	}
+}
+
+// PowerOff cuts the power: what the machine does ends at once, its connections break and its address is gone. It returns
+// when all of that has happened. On a machine that is off it does nothing.
+func (m *Machine) PowerOff() {
+	m.power.Lock()
+	defer m.power.Unlock()
+	m.mu.Lock()
+	cancel, done := m.cancel, m.done
+	m.cancel = nil
+	m.mu.Unlock()
+	if cancel == nil {
+		return
+	}
+	cancel()
+	m.node.reset() // blocked reads end
+	<-done
+}
+
+// Powered reports whether the machine was switched on by PowerOn and is still on.
+func (m *Machine) Powered() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.cancel != nil
+}
+
+// Wait waits until the boot that PowerOn began has ended in something, and returns what Boot would have returned.
+func (m *Machine) Wait(ctx context.Context) (*Report, error) {
+	m.mu.Lock()
+	booted := m.booted
+	m.mu.Unlock()
+	if booted == nil {
+		return nil, errNotBooted
+	}
+	select {
+	case <-booted:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.report, m.err
+}

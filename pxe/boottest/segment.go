@@ -1,0 +1,131 @@
+package boottest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Segment is one broadcast domain with an IPv4 prefix. Make one with [NewSegment]; change the exported fields before the
+// first node is made.
+type Segment struct {
+	// Link is the name by which DHCP servers know the segment, as they know an interface.
+	Link string
+	// Delay is how long a datagram, or a piece of a stream, is under way.
+	Delay time.Duration
+	// Loss is the share of datagrams lost, 0 to 1. Streams lose nothing. Which ones are lost is the same in every run.
+	Loss float64
+	// Rate bounds what each node receives, in bytes per second; 0 = no bound.
+	Rate int64
+
+	prefix netip.Prefix
+
+	mu    sync.Mutex
+	rand  *rand.Rand
+	nodes []*Node
+	byIP  map[netip.Addr]*Node
+}
+
+// NewSegment returns an empty segment named "boottest0".
+func NewSegment(prefix netip.Prefix) *Segment {
+	return &Segment{Link: "boottest0", prefix: prefix.Masked(), rand: rand.New(rand.NewPCG(1, 2)), byIP: make(map[netip.Addr]*Node)}
+}
+
+// Prefix returns the prefix of the segment.
+func (s *Segment) Prefix() netip.Prefix { return s.prefix }
+
+// Server puts a host with a fixed address on the segment. It panics when the address is taken or outside the prefix, which
+// is a mistake in the program.
+func (s *Segment) Server(addr netip.Addr) *Node {
+	if !s.prefix.Contains(addr) {
+		panic(fmt.Sprintf("boottest: server address %v is outside the segment's prefix %v", addr, s.prefix))
+	}
+	n := s.newNode(nil)
+	if err := n.setAddr(addr); err != nil {
+		panic("boottest: " + err.Error())
+	}
+	return n
+}
+
+// newNode adds a host without an address. With mac nil it gets one of its own.
+func (s *Segment) newNode(mac net.HardwareAddr) *Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if mac == nil {
+		n := len(s.nodes) + 1
+		mac = net.HardwareAddr{0x02, 0, 0x5e, 0, byte(n >> 8), byte(n)}
+	}
+	n := &Node{seg: s, mac: mac, udp: make(map[uint16]*packetConn), tcp: make(map[uint16]*listener), nextPort: 32768}
+	s.nodes = append(s.nodes, n)
+	return n
+}
+
+// owner returns the node that has an address.
+func (s *Segment) owner(a netip.Addr) *Node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.byIP[a.Unmap()]
+}
+
+// broadcast is the address of everybody.
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// receivers returns the nodes that hear what is sent to an address: everybody else, the owner, or, with hw, the host with
+// that link address, whatever address it has.
+func (s *Segment) receivers(from *Node, dst netip.Addr, hw net.HardwareAddr) (nodes []*Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.nodes {
+		switch {
+		case hw != nil:
+			if string(n.mac) != string(hw) {
+				continue
+			}
+		case dst == broadcast || dst == s.last():
+			if n == from {
+				continue
+			}
+		case s.byIP[dst] != n:
+			continue
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes
+}
+
+// last returns the broadcast address of the prefix.
+func (s *Segment) last() netip.Addr {
+	a := s.prefix.Addr().As4()
+	for bit := s.prefix.Bits(); bit < 32; bit++ {
+		a[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return netip.AddrFrom4(a)
+}
+
+// lost decides about one datagram.
+func (s *Segment) lost() bool {
+	if s.Loss == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rand.Float64() < s.Loss
+}
+
+// due returns when something of the given size, sent to n now, is there.
+func (s *Segment) due(n *Node, size int) time.Time {
+	now := time.Now()
+	if s.Rate > 0 {
+		n.mu.Lock()
+		if n.busy.Before(now) {
+			n.busy = now
+		}
+		n.busy = n.busy.Add(time.Duration(float64(size) / float64(s.Rate) * float64(time.Second)))
+		now = n.busy
+		n.mu.Unlock()
+	}
+	return now.Add(s.Delay)
+}
