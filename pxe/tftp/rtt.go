@@ -6,6 +6,7 @@ const (
 	minRTO     = 40 * time.Millisecond  // below it, scheduling of client and server looks like loss
 	initialRTO = 300 * time.Millisecond // before the first measurement
 	maxRTO     = 5 * time.Second
+	minProbe   = 10 * time.Millisecond // a question costs one packet, so it may be asked too early
 )
 
 // rtt estimates the round trip and the retransmission timeout as RFC 6298 does,
@@ -47,4 +48,12 @@ func (r *rtt) timeout() time.Duration {
 		top = r.limit
 	}
 	return min(d<<r.backoff, top)
+}
+
+// probe returns how long to wait before asking where the client stands.
+func (r *rtt) probe() time.Duration {
+	if r.smooth == 0 {
+		return r.timeout()
+	}
+	return min(max(2*r.smooth+4*r.dev, minProbe), r.timeout())
 }

@@ -22,10 +22,13 @@ type sender struct {
 	in      [256]byte
 
 	heard    time.Time // last packet of the client
+	mute     int       // timeouts since
 	sent     time.Time // end of the last send
 	resent   bool      // the window holds packets that were sent before
-	stale    int       // acknowledgements that retransmissions still bring,
+	extra    int       // sends of this window beyond the first, probes included
+	stale    int       // acknowledgements that those of the window before still bring,
 	until    time.Time // up to here
+	probed   bool      // the last timeout sent a probe
 	burst    int       // packets sent without a pause; less than a window after loss of its tail
 	deadline time.Time
 }
@@ -48,6 +51,7 @@ func (s *sender) negotiate(ctx context.Context, oack []byte) error {
 		for {
 			block, err := s.ack(ctx)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
+				s.rtt.expired()
 				break
 			}
 			if err != nil {
@@ -100,6 +104,9 @@ func (s *sender) send(ctx context.Context) error {
 	}
 	s.stats.Packets += int64(n)
 	s.markSent()
+	if !s.resent && s.win.reaches() {
+		s.deadline = s.sent.Add(s.rtt.probe())
+	}
 	return nil
 }
 
@@ -115,8 +122,7 @@ func (s *sender) await(ctx context.Context) error {
 		block, err := s.ack(ctx)
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			s.burst = max(s.burst/2, min(minBurst, s.win.size))
-			if err := s.resend(ctx); err != nil {
+			if err := s.timeout(ctx); err != nil {
 				return err
 			}
 			continue
@@ -138,6 +144,28 @@ func (s *sender) await(ctx context.Context) error {
 	}
 }
 
+// timeout asks the client where it stands, and the next time sends the window
+// again. The question is a block from beyond the window: whoever gets a block
+// out of order acknowledges the last one in order, while some clients ignore
+// blocks they have, so that a lost acknowledgement would cost their own timeout.
+func (s *sender) timeout(ctx context.Context) error {
+	if p := s.win.beyond(); p != nil && !s.probed {
+		s.probed = true
+		s.extra++
+		s.stats.Packets++
+		s.stats.Retransmits++
+		if err := s.wire.write(p); err != nil {
+			return s.fail(ctx, err)
+		}
+		s.deadline = time.Now().Add(s.rtt.timeout())
+		return nil
+	}
+	s.probed = false
+	s.rtt.expired()
+	s.burst = max(s.burst/2, min(minBurst, s.win.size))
+	return s.resend(ctx)
+}
+
 // advance takes an acknowledgement of the first d packets. When it covers part
 // of the window, the client misses the next one: what remains is sent again at
 // once, from there, as part of the next full window.
@@ -145,6 +173,8 @@ func (s *sender) advance(d int) {
 	whole := d == s.win.count
 	s.measure()
 	s.stats.Bytes += s.win.advance(d)
+	s.stale, s.extra, s.probed = s.extra, 0, false
+	s.until = time.Now().Add(2*s.rtt.smooth + minProbe)
 	if whole {
 		s.resent = false
 		s.burst = min(2*s.burst, s.win.size)
@@ -157,9 +187,9 @@ func (s *sender) advance(d int) {
 // gap decides whether another acknowledgement of the block before the window
 // says that its first packet is missing. With a window of one, duplicates are
 // never answered, or both sides send everything twice for the rest of the
-// file (RFC 1123 section 4.2.3.1). With more, as many as there were
-// retransmissions are echoes of these, and so are those that come back faster
-// than a round trip.
+// file (RFC 1123 section 4.2.3.1). With more, as many as there were extra sends
+// of the window before are echoes of these, and so are those that come back
+// faster than a round trip.
 func (s *sender) gap() bool {
 	if s.win.size == 1 {
 		return false
@@ -178,8 +208,7 @@ func (s *sender) gap() bool {
 
 func (s *sender) resend(ctx context.Context) error {
 	s.resent = true
-	s.stale++
-	s.until = time.Now().Add(2*s.rtt.smooth + minRTO)
+	s.extra++
 	s.stats.Retransmits += int64(s.win.count)
 	return s.send(ctx)
 }
@@ -204,7 +233,7 @@ func (s *sender) ack(ctx context.Context) (uint16, error) {
 		if err != nil {
 			return 0, s.fail(ctx, err)
 		}
-		s.heard = time.Now()
+		s.heard, s.mute = time.Now(), 0
 		switch p := s.in[:n]; opcode(p) {
 		case opACK:
 			if block, err := blockNumber(p); err == nil {
@@ -226,14 +255,13 @@ func (s *sender) expire(ctx context.Context, err error) error {
 		return ErrTimeout
 	}
 	s.stats.Timeouts++
-	if s.stats.Timeouts%blackHole == 0 {
+	if s.mute++; s.mute == blackHole {
 		s.wire.allowFragments()
 	}
-	s.rtt.expired()
 	return err
 }
 
-// blackHole is the number of timeouts after which packets may be fragmented on
+// blackHole is the number of timeouts in a row after which packets may be fragmented on
 // their way, in case a tunnel swallows large ones without a word.
 const blackHole = 4
 

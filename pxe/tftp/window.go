@@ -105,3 +105,16 @@ func (w *window) packets(i, j int) []byte {
 	}
 	return w.buf[i*w.segment() : end]
 }
+
+// reaches reports whether beyond has something to return.
+func (w *window) reaches() bool { return w.size > 1 && len(w.ahead) >= 2*w.block }
+
+// beyond returns the second packet after the window, nil when the file does not
+// go that far, is not read that far, or there are no windows.
+func (w *window) beyond() []byte {
+	if !w.reaches() {
+		return nil
+	}
+	p := appendHeader(make([]byte, 0, w.segment()), opDATA, uint16(w.base+uint64(w.count)+1))
+	return append(p, w.ahead[w.block:2*w.block]...)
+}
