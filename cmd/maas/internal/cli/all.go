@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/daemon"
+)
+
+// allCmd has a flag for each key of the configuration file.
+type allCmd struct {
+	Config     string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
+	Data       string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
+	Interface  string   `help:"Interface to serve; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
+	Listen     string   `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
+	RackPort   int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
+	DHCPRange  string   `name:"dhcp-range" help:"Dynamic range; suggested from what is free when left out." placeholder:"FIRST-LAST"`
+	Gateway    string   `help:"Default router of machines; this host's own when left out." placeholder:"ADDR"`
+	DHCPForce  bool     `name:"dhcp-force" help:"Serve DHCP although another server answers."`
+	NoDHCP     bool     `name:"no-dhcp" help:"Serve no DHCP."`
+	Domain     string   `help:"DNS domain of machines (default maas)."`
+	Forwarder  []string `help:"Resolver for other names; those of this host when left out." placeholder:"ADDR"`
+	DNSPort    int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
+	Kernel     string   `help:"Kernel that machines boot unless told otherwise." type:"path" placeholder:"FILE"`
+	Initrd     []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
+	Cmdline    string   `help:"Its command line." placeholder:"TEXT"`
+	Loaders    string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
+	ProxyPort  int      `help:"Port of the HTTP proxy (default 8000)." placeholder:"PORT"`
+	NoProxy    bool     `name:"no-http-proxy" help:"Run no HTTP proxy."`
+	HTTPParent string   `name:"parent-proxy" help:"Proxy to go through." placeholder:"URL"`
+	LogLevel   string   `help:"debug, info, warn or error (default info)."`
+	LogFormat  string   `help:"text or json (default text on a terminal, json otherwise)."`
+}
+
+// config joins file and flags.
+func (c *allCmd) config() (config.Config, error) {
+	var base config.Config
+	if c.Config != "" {
+		var err error
+		if base, err = config.Load(c.Config); err != nil {
+			return base, err
+		}
+	}
+	cfg := config.Overlay(base, config.Config{
+		Data: c.Data, Interface: c.Interface,
+		Region: config.Region{Listen: c.Listen}, Rack: config.Rack{Port: c.RackPort},
+		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP},
+		DNS:   config.DNS{Domain: c.Domain, Forwarders: c.Forwarder, Port: c.DNSPort},
+		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Loaders: c.Loaders},
+		Proxy: config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy},
+		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
+	})
+	return cfg, cfg.Check()
+}
+
+func (c *allCmd) Run(ctx context.Context, io stdio) error {
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	return daemon.All(ctx, cfg, logger(io.err, cfg.Log), nil)
+}
+
+// logger writes to w as the configuration says. The configuration has been checked.
+func logger(w io.Writer, cfg config.Log) *slog.Logger {
+	var level slog.Level
+	if cfg.Level != "" {
+		_ = level.UnmarshalText([]byte(cfg.Level))
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "text" || cfg.Format == "" && isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

@@ -1,0 +1,101 @@
+// Package cli is the command line of maas: it reads flags, and calls the daemon package, the demonstration, or a running
+// daemon's API.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/try"
+)
+
+// Version is what `maas version` prints. The linker sets it for releases.
+var Version = "development"
+
+// commands are all commands with their flags. Every flag is also a MAAS_* variable.
+type commands struct {
+	All     allCmd     `cmd:"" help:"Run a region and a rack on one interface of this host."`
+	Try     tryCmd     `cmd:"" help:"Show it: boot simulated machines from real servers, on this host, without root."`
+	Config  configCmd  `cmd:"" help:"Work with configuration files."`
+	Machine machineCmd `cmd:"" help:"List, add and switch machines."`
+	Subnet  subnetCmd  `cmd:"" help:"Look at subnets."`
+	Profile profileCmd `cmd:"" name:"boot-profile" help:"What machines boot that have no profile of their own."`
+	Events  eventsCmd  `cmd:"" help:"Show what happened lately."`
+	APIKey  apiKeyCmd  `cmd:"" name:"apikey" help:"Make an API key for a user."`
+	Version versionCmd `cmd:"" help:"Show the version."`
+}
+
+// stdio is where commands write. Commands get it bound by type.
+type stdio struct{ out, err io.Writer }
+
+// Main runs one command line and returns the exit status: 0 done, 1 failed, 2 not understood.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c commands
+	status := -1
+	parser, err := kong.New(&c, kong.Name("maas"),
+		kong.Description("Provision bare metal: DHCP, network boot, DNS, power and the rest of the network's side."),
+		kong.Writers(stdout, stderr), kong.Vars(defaultVars()), kong.DefaultEnvars("MAAS"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(code int) { status = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(stdio{stdout, stderr}))
+	if err != nil {
+		fmt.Fprintln(stderr, "maas:", err)
+		return 1
+	}
+	kctx, err := parser.Parse(args)
+	if status >= 0 { // help was asked for
+		return status
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "maas: %s; see maas --help\n", oneLine(err))
+		return 2
+	}
+	if err := kctx.Run(); err != nil {
+		fmt.Fprintln(stderr, "maas:", oneLine(err))
+		return 1
+	}
+	return 0
+}
+
+// oneLine is what a person reads: one line, whatever was joined into the error.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+type versionCmd struct{}
+
+func (versionCmd) Run(io stdio) error {
+	_, err := fmt.Fprintln(io.out, "maas", Version)
+	return err
+}
+
+type configCmd struct {
+	Check configCheckCmd `cmd:"" help:"Name the first mistake in a configuration file, with its line."`
+}
+
+type configCheckCmd struct {
+	File string `arg:"" help:"The file." type:"path"`
+}
+
+func (c configCheckCmd) Run(io stdio) error {
+	if _, err := config.Load(c.File); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(io.out, c.File, "is fine")
+	return err
+}
+
+type tryCmd struct {
+	Machines int  `default:"3" help:"How many machines to boot."`
+	Keep     bool `help:"Keep everything up afterwards, for looking around."`
+}
+
+func (c tryCmd) Run(ctx context.Context, io stdio) error {
+	if c.Machines < 1 || c.Machines > 500 {
+		return errors.New("--machines goes from 1 to 500")
+	}
+	return try.Run(ctx, try.Config{Machines: c.Machines, Keep: c.Keep, Out: io.out})
+}

@@ -1,0 +1,278 @@
+// Package daemon runs the roles on a real host: it looks at the host, opens sockets, and composes region and rack.
+//
+// Everything that can be refused is refused before anything runs, with one line that says what, where and what to do.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/ipmi"
+	"github.com/gomaas/maas/power/redfish"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// The ports of a site, as MAAS has them.
+const (
+	regionPort = 5240
+	rackPort   = 5248
+	proxyPort  = 8000
+	dnsPort    = 53
+)
+
+// rackName is the name of the rack that runs in one process with its region.
+const rackName = "rack"
+
+// Kinds are the power types that the daemon knows.
+func Kinds() power.Registry { return power.NewRegistry(ipmi.Kind(), redfish.Kind(), power.Manual()) }
+
+// site is a region and a rack in one process.
+type site struct {
+	cfg    config.Config
+	log    *slog.Logger
+	link   rack.Link
+	region *region.Region
+	rack   *rack.Rack
+}
+
+// All runs region and rack on the configured interface until ctx ends. It calls ready, if that is not nil, when everything
+// serves.
+func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func()) (err error) {
+	if cfg.Data == "" {
+		cfg.Data = config.DefaultData
+	}
+	link, err := chooseLink(cfg.Interface)
+	if err != nil {
+		return err
+	}
+	files, profile, err := bootFiles(cfg.Boot)
+	if err != nil {
+		return err
+	}
+	loaders := chooseLoaders(cfg.Boot.Loaders)
+	unlock, err := lockData(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	regionSockets, rackSockets, err := listen(ctx, cfg, link)
+	if err != nil {
+		return err
+	}
+	serving := false
+	defer func() {
+		if !serving {
+			err = errors.Join(err, regionSockets.Close(), rackSockets.Close())
+		}
+	}()
+	if err := lookForOthers(ctx, cfg.DHCP, link.Name); err != nil {
+		return err
+	}
+	s := &site{cfg: cfg, log: log, link: link}
+	if s.region, err = region.New(ctx, region.Config{Dir: cfg.Data, Kinds: Kinds(), Log: log}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.region.Close()) }()
+	if err := s.bootstrap(ctx, profile); err != nil {
+		return err
+	}
+	if err := s.newRack(files, loaders); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.rack.Close()) }()
+	warnLoaders(log, loaders)
+	serving = true
+	log.Info("serving", "interface", link.Name, "address", link.Prefixes[0], "data", cfg.Data)
+	return s.serve(ctx, regionSockets, rackSockets, ready)
+}
+
+func (s *site) newRack(files, loaders fs.FS) error {
+	controller, err := power.NewController(power.Config{Registry: Kinds(), Log: s.log.With("component", "power")})
+	if err != nil {
+		return err
+	}
+	s.rack, err = rack.New(rack.Config{
+		Dir: filepath.Join(s.cfg.Data, "rack"), Dial: rpc.Loopback(s.region.RPC(), rackName),
+		Files: files, Loaders: loaders, HTTPPort: portOr(s.cfg.Rack.Port, rackPort), Power: controller, Log: s.log,
+		Prober: &dhcpsrv.ARPProber{},
+	})
+	return err
+}
+
+// serve runs both roles. The rack ends first, so that its last facts still find their region.
+func (s *site) serve(ctx context.Context, regionSockets region.Sockets, rackSockets rack.Sockets, ready func()) error {
+	regionCtx, stopRegion := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRegion()
+	rackCtx, stopRack := context.WithCancel(ctx)
+	defer stopRack()
+	regionDone, rackDone := make(chan error, 1), make(chan error, 1)
+	go func() { regionDone <- s.region.Serve(regionCtx, regionSockets) }()
+	go func() { rackDone <- s.rack.Serve(rackCtx, rackSockets) }()
+	if ready != nil {
+		ready()
+	}
+	var regionErr, rackErr error
+	select {
+	case rackErr = <-rackDone:
+		stopRegion()
+		regionErr = <-regionDone
+	case regionErr = <-regionDone: // a region that fails takes the daemon with it
+		stopRack()
+		rackErr = <-rackDone
+	}
+	return errors.Join(rackErr, regionErr)
+}
+
+// bootstrap makes what the first start needs and brings the rest up to date with the configuration.
+func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
+	inv := s.region.Inventory()
+	prefix := s.link.Prefixes[0]
+	first, last, err := s.cfg.DHCP.ParseRange()
+	if err != nil {
+		return err
+	}
+	gateway := rack.Gateway(prefix.Masked())
+	if s.cfg.DHCP.Gateway != "" {
+		if gateway, err = netip.ParseAddr(s.cfg.DHCP.Gateway); err != nil {
+			return err
+		}
+	}
+	return inv.Atomically(ctx, func(ctx context.Context) error {
+		if s.cfg.DNS.Domain != "" {
+			if err := nameDomain(ctx, inv, s.cfg.DNS.Domain); err != nil {
+				return err
+			}
+		}
+		_, err := inv.Bootstrap(ctx, inventory.Bootstrap{
+			Rack: rackName, Link: s.link.Name, MAC: s.link.MAC.String(), Address: prefix, Gateway: gateway,
+			DynamicFirst: first, DynamicLast: last, NoDHCP: s.cfg.DHCP.Disable,
+		})
+		if err != nil {
+			return err
+		}
+		if profile != nil {
+			if err := inv.SetDefaultProfile(ctx, profile); err != nil {
+				return err
+			}
+		}
+		return s.setResolvers(ctx, inv)
+	})
+}
+
+// nameDomain gives the default domain its configured name.
+func nameDomain(ctx context.Context, inv *inventory.Inventory, name string) error {
+	domains, err := inv.Domains(ctx)
+	if err != nil || len(domains) == 0 || domains[0].Name == name {
+		return err
+	}
+	domains[0].Name = name
+	return inv.UpdateDomain(ctx, domains[0])
+}
+
+// setResolvers takes the forwarders of the configuration or, when nobody has ever said otherwise, those of the host.
+func (s *site) setResolvers(ctx context.Context, inv *inventory.Inventory) error {
+	servers := s.cfg.DNS.Forwarders
+	if len(servers) == 0 {
+		_, err := inv.Setting(ctx, inventory.SettingUpstreamDNS)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		servers = hostResolvers("/etc/resolv.conf", s.link)
+	}
+	return inv.SetSetting(ctx, inventory.SettingUpstreamDNS, strings.Join(servers, " "))
+}
+
+// probeTime is how long other DHCP servers have to make themselves known.
+const probeTime = 3 * time.Second
+
+// lookForOthers refuses to go on where another DHCP server answers.
+func lookForOthers(ctx context.Context, cfg config.DHCP, link string) error {
+	if cfg.Disable || cfg.Force {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	servers, err := dhcpsrv.FindServers(ctx, link)
+	if err != nil {
+		return err
+	}
+	for _, other := range servers {
+		return fmt.Errorf("DHCP: another server, %s (%s), answers on %s; stop it, or start with --no-dhcp beside it, or with --dhcp-force in spite of it",
+			other.Addr, other.MAC, link)
+	}
+	return nil
+}
+
+func portOr(port, fallback int) int {
+	if port == 0 {
+		return fallback
+	}
+	return port
+}
+
+// SocketPath is where the daemon with this data directory listens for the command line.
+func SocketPath(data string) string { return filepath.Join(data, "maas.sock") }
+
+// listen opens all sockets or none.
+func listen(ctx context.Context, cfg config.Config, link rack.Link) (r region.Sockets, k rack.Sockets, err error) {
+	ports := rack.Ports{
+		TFTP: 69, DHCP: 67, HTTP: portOr(cfg.Rack.Port, rackPort), DNS: portOr(cfg.DNS.Port, dnsPort),
+		Proxy: portOr(cfg.Proxy.Port, proxyPort),
+	}
+	if cfg.DHCP.Disable {
+		ports.DHCP = 0
+	}
+	if cfg.Proxy.Disable {
+		ports.Proxy = 0
+	}
+	if k, err = rack.Listen(ctx, []rack.Link{link}, ports); err != nil {
+		return r, k, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close(), k.Close())
+		}
+	}()
+	address := cfg.Region.Listen
+	if address == "" {
+		address = fmt.Sprintf(":%d", regionPort)
+	}
+	api, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return r, k, rack.ExplainPort(err, "API", "tcp", address)
+	}
+	r.API = []net.Listener{api}
+	r.Local, err = ListenLocal(ctx, SocketPath(cfg.Data))
+	return r, k, err
+}
+
+// ListenLocal opens the administrator's socket, which only this user may use. A socket that is there is taken for left over.
+func ListenLocal(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("command socket %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	return ln, nil
+}

@@ -1,0 +1,15 @@
+package rack
+
+import (
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/powerrpc"
+)
+
+// methods is what the region may call.
+func (r *Rack) methods() *rpc.Methods {
+	m := new(rpc.Methods)
+	if r.cfg.Power != nil {
+		powerrpc.Offer(m, r.cfg.Power)
+	}
+	return m
+}

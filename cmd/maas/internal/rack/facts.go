@@ -1,0 +1,124 @@
+package rack
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/pxerpc"
+)
+
+// facts moves what the servers report to the outbox without holding them up.
+type facts struct {
+	outbox *rpc.Outbox
+	log    *slog.Logger
+	queue  chan fact
+	// lost says that a lease found the queue full. Leases are never lost for good: all are reported again.
+	lost atomic.Bool
+}
+
+type fact struct {
+	kind  string
+	value any
+}
+
+// factQueue is how many facts wait for the disk, and factBatch how many share one write.
+const (
+	factQueue = 8192
+	factBatch = 256
+)
+
+func newFacts(outbox *rpc.Outbox, log *slog.Logger) *facts {
+	return &facts{outbox: outbox, log: log, queue: make(chan fact, factQueue)}
+}
+
+func (f *facts) lease(e dhcpsrv.Event) {
+	select {
+	case f.queue <- fact{dhcprpc.FactKind, dhcprpc.FactOf(e)}:
+	default:
+		f.lost.Store(true)
+	}
+}
+
+func (f *facts) boot(e pxe.Event) {
+	select {
+	case f.queue <- fact{pxerpc.FactKind, e}:
+	default: // observations give way
+	}
+}
+
+// report puts all leases into the outbox, as after a start: the journal may hold some whose fact was not written.
+func (f *facts) report(all iter.Seq[dhcpsrv.Lease]) {
+	var batch []any
+	for l := range all {
+		kind := dhcpsrv.Expired
+		if l.State == dhcpsrv.Bound {
+			kind = dhcpsrv.Renewed
+		}
+		batch = append(batch, dhcprpc.FactOf(dhcpsrv.Event{Kind: kind, Lease: l}))
+		if len(batch) == factBatch {
+			f.add(dhcprpc.FactKind, batch)
+			batch = nil
+		}
+	}
+	if len(batch) > 0 {
+		f.add(dhcprpc.FactKind, batch)
+	}
+}
+
+// run reports all leases and then writes facts until ctx ends and the queue is empty.
+func (f *facts) run(ctx context.Context, all func() iter.Seq[dhcpsrv.Lease]) {
+	f.report(all())
+	for {
+		select {
+		case first := <-f.queue:
+			f.write(first)
+		case <-ctx.Done():
+			for len(f.queue) > 0 {
+				f.write(<-f.queue)
+			}
+			return
+		}
+		if len(f.queue) == 0 && f.lost.Swap(false) {
+			f.report(all())
+		}
+	}
+}
+
+// write puts the fact and what waits behind it, as far as it is of the same kind, on disk at once.
+func (f *facts) write(next fact) {
+	for {
+		kind, values, rest := next.kind, []any{next.value}, (*fact)(nil)
+		for len(values) < factBatch && rest == nil && len(f.queue) > 0 {
+			if more := <-f.queue; more.kind == kind {
+				values = append(values, more.value)
+			} else {
+				rest = &more
+			}
+		}
+		f.add(kind, values)
+		if rest == nil {
+			return
+		}
+		next = *rest
+	}
+}
+
+// add waits a little after a failure: a full disk does not get better by hurrying.
+func (f *facts) add(kind string, values []any) {
+	err := f.outbox.Add(kind, values...)
+	if err == nil {
+		return
+	}
+	f.log.Error("facts are not on disk", "kind", kind, "count", len(values), "err", err)
+	if kind == dhcprpc.FactKind {
+		f.lost.Store(true)
+	}
+	time.Sleep(100 * time.Millisecond)
+}

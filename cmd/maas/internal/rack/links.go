@@ -1,0 +1,70 @@
+package rack
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+)
+
+// A Link is a network interface of the rack with its IPv4 addresses.
+type Link struct {
+	Name     string           `json:"name"`
+	MAC      net.HardwareAddr `json:"mac,omitempty"`
+	MTU      int              `json:"mtu,omitempty"`
+	Prefixes []netip.Prefix   `json:"prefixes"` // the interface's own address with the length of its subnet
+}
+
+// FindLink looks at an interface of this host. The error says what the host has instead, or what is missing.
+func FindLink(name string) (Link, error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return Link{}, fmt.Errorf("interface %s: there is none of that name; this host has %s", name, interfaceNames())
+	}
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return Link{}, fmt.Errorf("interface %s: %w", name, err)
+	}
+	link := Link{Name: name, MAC: ifi.HardwareAddr, MTU: ifi.MTU}
+	for _, a := range addrs {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err == nil && prefix.Addr().Is4() && !prefix.Addr().IsLinkLocalUnicast() {
+			link.Prefixes = append(link.Prefixes, prefix)
+		}
+	}
+	if len(link.Prefixes) == 0 {
+		return Link{}, fmt.Errorf("interface %s has no IPv4 address; give it one, such as: ip addr add 192.0.2.1/24 dev %s", name, name)
+	}
+	return link, nil
+}
+
+func interfaceNames() string {
+	all, err := net.Interfaces()
+	if err != nil || len(all) == 0 {
+		return "none"
+	}
+	var names []string
+	for _, ifi := range all {
+		names = append(names, ifi.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Gateway is this host's default router inside the prefix, invalid when there is none: machines use the same one.
+func Gateway(prefix netip.Prefix) netip.Addr {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return netip.Addr{}
+	}
+	for _, route := range routes {
+		if route.Dst != nil && !route.Dst.IP.IsUnspecified() {
+			continue
+		}
+		if gw, ok := netip.AddrFromSlice(route.Gw); ok && prefix.Contains(gw.Unmap()) {
+			return gw.Unmap()
+		}
+	}
+	return netip.Addr{}
+}

@@ -1,0 +1,136 @@
+package rack
+
+import (
+	"iter"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dnssrv"
+)
+
+// nameTTL is short because an address that a lease gave may be another machine's soon.
+const nameTTL = 30
+
+// names keeps the DNS names of leases: that of the machine if the region knows it, else what the client calls itself.
+type names struct {
+	dns    *dnssrv.Server
+	nameOf func(net.HardwareAddr) string
+
+	mu     sync.Mutex // guards following
+	domain map[string]string
+	byAddr map[netip.Addr]string              // fully qualified
+	byName map[string]map[netip.Addr]struct{} // the same, turned around
+}
+
+func newNames(dns *dnssrv.Server, nameOf func(net.HardwareAddr) string) *names {
+	return &names{
+		dns: dns, nameOf: nameOf, domain: map[string]string{},
+		byAddr: map[netip.Addr]string{}, byName: map[string]map[netip.Addr]struct{}{},
+	}
+}
+
+// domains takes over in which domain each subnet's clients are.
+func (n *names) domains(subnets []dhcpsrv.Subnet) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.domain)
+	for _, s := range subnets {
+		n.domain[s.Name] = s.Domain
+	}
+}
+
+// event follows one lease.
+func (n *names) event(e dhcpsrv.Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.publish(n.follow(e.Lease, e.Kind == dhcpsrv.Granted || e.Kind == dhcpsrv.Renewed))
+}
+
+// refresh derives all names again, after machines or zones have changed.
+func (n *names) refresh(leases iter.Seq[dhcpsrv.Lease]) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var changed []dnssrv.RRset
+	for l := range leases {
+		changed = append(changed, n.follow(l, l.State == dhcpsrv.Bound)...)
+	}
+	// Zones may be new, so everything is said again; what is there already is no change in what clients see.
+	for name := range n.byName {
+		changed = append(changed, n.forward(name))
+	}
+	for addr, name := range n.byAddr {
+		changed = append(changed, reverse(addr, name))
+	}
+	n.publish(changed)
+}
+
+// follow brings the maps up to date with one lease and returns the record sets that changed.
+func (n *names) follow(l dhcpsrv.Lease, held bool) []dnssrv.RRset {
+	want := ""
+	if held {
+		want = n.fqdn(l)
+	}
+	have := n.byAddr[l.Addr]
+	if want == have {
+		return nil
+	}
+	var changed []dnssrv.RRset
+	if have != "" {
+		delete(n.byName[have], l.Addr)
+		delete(n.byAddr, l.Addr)
+		changed = append(changed, n.forward(have), reverse(l.Addr, ""))
+	}
+	if want != "" {
+		if n.byName[want] == nil {
+			n.byName[want] = map[netip.Addr]struct{}{}
+		}
+		n.byName[want][l.Addr] = struct{}{}
+		n.byAddr[l.Addr] = want
+		changed = append(changed, n.forward(want), reverse(l.Addr, want))
+	}
+	return changed
+}
+
+// fqdn is the name of a lease's client, empty when it has none.
+func (n *names) fqdn(l dhcpsrv.Lease) string {
+	domain := n.domain[l.Subnet]
+	name := n.nameOf(l.MAC)
+	if name == "" {
+		name, _, _ = strings.Cut(l.Hostname, ".") // a client does not choose its domain
+	}
+	if name == "" || domain == "" {
+		return ""
+	}
+	return strings.ToLower(name + "." + domain)
+}
+
+func (n *names) forward(name string) dnssrv.RRset {
+	set := dnssrv.RRset{Name: name, Type: "A", TTL: nameTTL, Learned: true}
+	for _, addr := range slices.SortedFunc(maps.Keys(n.byName[name]), netip.Addr.Compare) {
+		set.Data = append(set.Data, addr.String())
+	}
+	if len(set.Data) == 0 {
+		delete(n.byName, name)
+	}
+	return set
+}
+
+func reverse(addr netip.Addr, name string) dnssrv.RRset {
+	set := dnssrv.RRset{Name: dnssrv.PTRName(addr), Type: "PTR", TTL: nameTTL, Learned: true}
+	if name != "" {
+		set.Data = []string{name}
+	}
+	return set
+}
+
+// publish hands each set over by itself: a name in a zone that this server does not have must not hold up the others.
+func (n *names) publish(changed []dnssrv.RRset) {
+	for _, set := range changed {
+		_ = n.dns.Update(dnssrv.Change{Set: []dnssrv.RRset{set}}) // refused only when the zone is not here
+	}
+}

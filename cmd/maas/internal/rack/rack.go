@@ -1,0 +1,250 @@
+// Package rack is the rack role: it composes the servers that machines meet, serves them from the state that a region sent
+// and reports what it saw.
+//
+// New puts the parts together and loads what is on disk, [Listen] opens the sockets, and Serve runs until its context ends.
+// Nothing here decides about packets; the packages it composes do.
+package rack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/proxy"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/pxedhcp"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/dnsrpc"
+	"github.com/gomaas/maas/rpc/proxyrpc"
+	"github.com/gomaas/maas/rpc/pxerpc"
+)
+
+// Config is what a rack is made of.
+type Config struct {
+	// Dir holds leases, state and facts. It is made when missing.
+	Dir string
+	// Dial connects to the region.
+	Dial func(context.Context) (rpc.Conn, error)
+	// Files holds kernels and initrds; Loaders the boot loaders, nil for those of Debian's packages.
+	Files, Loaders fs.FS
+	// HTTPPort is where machines reach the HTTP boot server. Zero means 5248.
+	HTTPPort int
+	// Prober asks whether an address is in use before it is offered. Nil does not ask.
+	Prober dhcpsrv.Prober
+	// Power drives BMCs for the region. Nil offers no power calls.
+	Power *power.Controller
+	// Log receives what operators should see.
+	Log *slog.Logger
+}
+
+// A Rack is a composed rack.
+type Rack struct {
+	cfg      Config
+	log      *slog.Logger
+	journal  *dhcpsrv.Journal
+	replica  *rpc.Replica
+	outbox   *rpc.Outbox
+	dhcp     *dhcpsrv.Server
+	boot     *pxe.Server
+	dns      *dnssrv.Server
+	proxy    *proxy.Proxy
+	table    pxerpc.Table
+	clients  clients
+	names    *names
+	facts    *facts
+	protocol *rpc.Rack
+}
+
+// New composes a rack and loads its disk; it opens no socket and starts nothing.
+func New(cfg Config) (*Rack, error) {
+	r := &Rack{cfg: cfg, log: cfg.Log}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if err := r.open(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	if err := r.compose(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// open loads what outlives a restart.
+func (r *Rack) open() (err error) {
+	if err := os.MkdirAll(r.cfg.Dir, 0o700); err != nil {
+		return err
+	}
+	if r.journal, err = dhcpsrv.OpenJournal(filepath.Join(r.cfg.Dir, "leases")); err != nil {
+		return err
+	}
+	if r.replica, err = rpc.OpenReplica(filepath.Join(r.cfg.Dir, "state")); err != nil {
+		return err
+	}
+	r.outbox, err = rpc.OpenOutbox(rpc.OutboxConfig{
+		Path: filepath.Join(r.cfg.Dir, "outbox"), Droppable: []string{pxerpc.FactKind},
+	})
+	return err
+}
+
+func (r *Rack) compose() (err error) {
+	r.dns = dnssrv.New(dnssrv.Config{Log: r.log.With("component", "dns")})
+	r.names = newNames(r.dns, r.nameOf)
+	r.facts = newFacts(r.outbox, r.log)
+	selector := pxedhcp.New(pxedhcp.Config{HTTPPort: r.cfg.HTTPPort})
+	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
+		Store: r.journal, Boot: noting{selector, &r.clients}, Events: r.leaseEvent, Prober: r.cfg.Prober,
+		Log: r.log.With("component", "dhcp"),
+	})
+	if err != nil {
+		return err
+	}
+	r.boot, err = pxe.New(pxe.Config{
+		Resolver: &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
+		Events: r.bootEvent, HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
+	})
+	if err != nil {
+		return err
+	}
+	r.proxy = proxy.New(proxy.Config{Log: r.log.With("component", "proxy")})
+	r.protocol, err = rpc.NewRack(rpc.RackConfig{
+		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: r.methods(), Topics: r.topics(),
+		Log: r.log.With("component", "rpc"),
+	})
+	return err
+}
+
+func (r *Rack) topics() []rpc.Topic {
+	applyDHCP, applyDNS := dhcprpc.Apply(r.dhcp), dnsrpc.Apply(r.dns)
+	return []rpc.Topic{
+		{Name: dnsrpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
+			err := applyDNS(ctx, objects)
+			r.names.refresh(r.dhcp.Leases())
+			return err
+		}},
+		{Name: pxerpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
+			err := r.table.Apply(ctx, objects)
+			r.names.refresh(r.dhcp.Leases())
+			return err
+		}},
+		{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(r.proxy)},
+		{Name: dhcprpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
+			s, err := dhcprpc.Snapshot(objects)
+			if err != nil {
+				return err
+			}
+			r.names.domains(s.Subnets)
+			return applyDHCP(ctx, objects)
+		}},
+	}
+}
+
+// Serve serves what is on disk at once, and then whatever the region sends, until ctx ends. It returns nil then, after the
+// sockets are closed, the requests in progress have ended and the facts are on disk.
+func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
+	if err := r.protocol.Restore(ctx); err != nil {
+		sockets.Close()
+		return err
+	}
+	// Facts come from the servers, so their writer ends after them.
+	factsDone := make(chan struct{})
+	factsCtx, stopFacts := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(factsDone)
+		r.facts.run(factsCtx, r.dhcp.Leases)
+	}()
+	g, serveCtx := errgroup.WithContext(ctx)
+	for _, task := range r.tasks(sockets) {
+		g.Go(func() error {
+			if err := task.run(serveCtx); err != nil {
+				return fmt.Errorf("%s: %w", task.name, err)
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	stopFacts()
+	<-factsDone
+	return err
+}
+
+// task is one long-running part.
+type task struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (r *Rack) tasks(s Sockets) []task {
+	tasks := []task{{"rpc", r.protocol.Serve}}
+	if s.DHCP != nil {
+		tasks = append(tasks, task{"dhcp", func(ctx context.Context) error { return r.dhcp.Serve(ctx, s.DHCP) }})
+	}
+	for _, conn := range s.TFTP {
+		tasks = append(tasks, task{"tftp", func(ctx context.Context) error { return r.boot.ServeTFTP(ctx, conn) }})
+	}
+	for _, ln := range s.HTTP {
+		tasks = append(tasks, task{"http", func(ctx context.Context) error { return r.boot.Serve(ctx, ln) }})
+	}
+	for _, conn := range s.DNSPacket {
+		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServePacket(ctx, conn) }})
+	}
+	for _, ln := range s.DNSStream {
+		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) }})
+	}
+	for _, ln := range s.Proxy {
+		tasks = append(tasks, task{"proxy", func(ctx context.Context) error { return serveHTTP(ctx, ln, r.proxy) }})
+	}
+	return tasks
+}
+
+// DNS is the rack's DNS server, for callers that serve it on further sockets.
+func (r *Rack) DNS() *dnssrv.Server { return r.dns }
+
+// Close closes the files. Serve must have returned.
+func (r *Rack) Close() error {
+	var errs []error
+	if r.journal != nil {
+		errs = append(errs, r.journal.Close())
+	}
+	if r.replica != nil {
+		errs = append(errs, r.replica.Close())
+	}
+	if r.outbox != nil {
+		errs = append(errs, r.outbox.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// leaseEvent runs for each lease change, before the client hears of it: the name answers first.
+func (r *Rack) leaseEvent(e dhcpsrv.Event) {
+	r.names.event(e)
+	r.facts.lease(e)
+}
+
+// bootEvent completes what the loader did not tell from what its firmware said in DHCP.
+func (r *Rack) bootEvent(e pxe.Event) {
+	r.facts.boot(r.clients.complete(e))
+}
+
+func (r *Rack) macOf(addr netip.Addr) (net.HardwareAddr, bool) {
+	lease, ok := r.dhcp.Lookup(addr.Unmap())
+	return lease.MAC, ok && len(lease.MAC) > 0
+}
+
+// nameOf is the host name of a machine, empty for one that the region does not know.
+func (r *Rack) nameOf(mac net.HardwareAddr) string {
+	m, _ := r.table.Machine(mac)
+	return m.Name
+}

@@ -1,0 +1,131 @@
+package region
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/pxerpc"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// takeFacts records what a rack reports, all in one transaction. A fact that the inventory refuses is logged and counts as
+// taken, since it would be refused for ever; only when nothing can be recorded at all is an error returned, and the rack
+// offers the facts again.
+func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) error {
+	err := r.inv.Atomically(ctx, func(ctx context.Context) error {
+		for _, f := range facts {
+			if err := r.takeFact(ctx, f); isRefusal(err) {
+				r.log.Warn("fact refused", "rack", rack, "kind", f.Kind, "seq", f.Seq, "err", err)
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		r.log.Error("facts are not recorded", "rack", rack, "count", len(facts), "err", err)
+	}
+	return err
+}
+
+// isRefusal reports errors that say something about the fact, not about the database.
+func isRefusal(err error) bool {
+	var (
+		invalid *inventory.InvalidError
+		refused *ipam.RefusedError
+		address *ipam.InvalidError
+		syntax  *json.SyntaxError
+		kind    *json.UnmarshalTypeError
+	)
+	return errors.As(err, &invalid) || errors.As(err, &refused) || errors.As(err, &address) || errors.As(err, &syntax) ||
+		errors.As(err, &kind) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)
+}
+
+func (r *Region) takeFact(ctx context.Context, f rpc.Fact) error {
+	switch f.Kind {
+	case dhcprpc.FactKind:
+		var lease dhcprpc.Fact
+		if err := json.Unmarshal(f.Data, &lease); err != nil {
+			return err
+		}
+		return r.takeLease(ctx, lease, f.Time)
+	case pxerpc.FactKind:
+		var e pxe.Event
+		if err := json.Unmarshal(f.Data, &e); err != nil {
+			return err
+		}
+		return r.takeBoot(ctx, e)
+	}
+	return nil // a newer rack knows more kinds
+}
+
+func (r *Region) takeLease(ctx context.Context, l dhcprpc.Fact, at time.Time) error {
+	mac := l.HardwareAddr()
+	if mac == nil {
+		return nil // a client without a link address is nobody's interface
+	}
+	return r.inv.RecordLease(ctx, inventory.LeaseFact{
+		MAC: mac, Addr: l.Addr, Hostname: l.Hostname, Time: at, Expires: l.End, Ended: !l.Holds(),
+	})
+}
+
+// takeBoot enlists the machine that asked for its configuration, and writes the steps of a boot into the log.
+func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
+	if len(e.MAC) == 0 || e.Probe {
+		return nil
+	}
+	var node int64
+	if e.Stage == pxe.StageConfig {
+		m, created, err := r.inv.Enlist(ctx, inventory.Enlistment{
+			MAC: e.MAC, Arch: architecture(e.Arch), Firmware: e.Method, UUID: e.UUID,
+		})
+		if err != nil {
+			return err
+		}
+		if created {
+			r.log.Info("machine enlisted", "machine", m.FQDN, "mac", e.MAC, "firmware", e.Method, "arch", m.Architecture)
+		}
+		node = m.ID
+	} else if m, err := r.inv.MachineByMAC(ctx, e.MAC); err == nil {
+		node = m.ID
+	}
+	if e.Absent {
+		return nil
+	}
+	return r.inv.AddEvents(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)})
+}
+
+// architecture is the name that MAAS has for a machine's, empty when firmware did not say.
+func architecture(a pxe.Arch) string {
+	if a == pxe.ArchUnknown {
+		return ""
+	}
+	return a.String() + "/generic"
+}
+
+func level(e pxe.Event) string {
+	if e.Err != "" {
+		return "warning"
+	}
+	return "info"
+}
+
+// describe is one line about a request.
+func describe(e pxe.Event) string {
+	text := fmt.Sprintf("%s: %s by %s, %d bytes in %v", e.Stage, e.Path, e.Proto, e.Bytes, e.Duration.Round(time.Millisecond))
+	if e.BlockSize > 0 {
+		text += fmt.Sprintf(", block size %d, window %d, %d sent again", e.BlockSize, e.WindowSize, e.Retransmits)
+	}
+	if e.Err != "" {
+		text += ": " + e.Err
+	}
+	return text
+}

@@ -1,0 +1,126 @@
+package region
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/dnsrpc"
+	"github.com/gomaas/maas/rpc/proxyrpc"
+	"github.com/gomaas/maas/rpc/pxerpc"
+	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// publish plans the whole site and hands each rack what differs from before.
+func (r *Region) publish(ctx context.Context) error {
+	model, err := r.inv.Model(ctx)
+	if err != nil {
+		return err
+	}
+	for _, rack := range model.Racks {
+		topics, err := plan(model, rack)
+		if err != nil {
+			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
+		}
+		state := r.rpc.State(rack.Name)
+		for name, objects := range topics {
+			state.Set(name, objects)
+		}
+	}
+	return nil
+}
+
+// plan is everything one rack serves, by topic.
+func plan(m *inventory.Model, rack inventory.Rack) (map[string]map[string][]byte, error) {
+	dhcp, err1 := dhcprpc.Objects(inventory.PlanDHCP(m, rack))
+	names := inventory.PlanDNS(m)
+	dns, err2 := dnsrpc.Objects(dnsrpc.Content{Zones: names.Zones, Sets: names.Sets, Forwarding: names.Forwarding})
+	boot, err3 := pxerpc.Objects(bootContent(m))
+	proxy, err4 := proxyrpc.Objects(inventory.PlanProxy(m))
+	return map[string]map[string][]byte{
+		dhcprpc.Topic: dhcp, dnsrpc.Topic: dns, pxerpc.Topic: boot, proxyrpc.Topic: proxy,
+	}, errors.Join(err1, err2, err3, err4)
+}
+
+// bootContent joins the boot plan with the names of machines.
+func bootContent(m *inventory.Model) pxerpc.Content {
+	plan := inventory.PlanPXE(m)
+	content := pxerpc.Content{Default: plan.Default}
+	add := func(name string, interfaces []inventory.Interface) {
+		for _, i := range interfaces {
+			if len(i.MAC) == 0 {
+				continue
+			}
+			machine := pxerpc.Machine{MAC: i.MAC, Name: name}
+			if own, ok := plan.ByMAC[i.MAC.String()]; ok {
+				machine.Profile = new(pxe.Profile)
+				*machine.Profile = own
+			}
+			content.Machines = append(content.Machines, machine)
+		}
+	}
+	for i := range m.Machines {
+		add(m.Machines[i].Hostname, m.Machines[i].Interfaces)
+	}
+	for i := range m.Devices {
+		add(m.Devices[i].Hostname, m.Devices[i].Interfaces)
+	}
+	return content
+}
+
+// followChanges publishes again after each change, several at once when they come faster than they are planned.
+func (r *Region) followChanges(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	watching := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	from, err := r.inv.Revision(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	// What changed between the first publication and this revision is published by the first round.
+	changed <- struct{}{}
+	go func() { watching <- r.watch(ctx, from, changed) }()
+	for {
+		select {
+		case <-changed:
+			if err := r.publish(ctx); err != nil && ctx.Err() == nil {
+				r.log.Error("state is not published, racks serve the last", "err", err)
+			}
+		case err := <-watching:
+			return ended(ctx, err)
+		}
+	}
+}
+
+// watch says that something changed. It returns when ctx ends.
+func (r *Region) watch(ctx context.Context, from int64, changed chan<- struct{}) error {
+	for change, err := range r.inv.Watch(ctx, from) {
+		if errors.Is(err, store.ErrCompacted) {
+			return err
+		}
+		if err != nil {
+			r.log.Warn("cannot read changes, trying again", "err", err)
+			continue
+		}
+		if change.Kind == inventory.KindObservation {
+			continue // nothing is planned from what was merely seen
+		}
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	return ctx.Err()
+}
+
+// ended turns the end of the context into success.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,168 @@
+// Package region is the region role: the site's database, what follows from it for each rack, and the API.
+//
+// Whatever changes in the database is planned anew and published as state to the racks; what racks report goes back into
+// the database. Neither is on the path of a machine's packets.
+package region
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+// Config is what a region is made of.
+type Config struct {
+	// Dir holds the database and the key of its secrets. It is made when missing.
+	Dir string
+	// Kinds are the power types there are.
+	Kinds power.Registry
+	// Log receives what operators should see.
+	Log *slog.Logger
+}
+
+// A Region is a composed region.
+type Region struct {
+	log *slog.Logger
+	db  *store.DB
+	inv *inventory.Inventory
+	rpc *rpc.Region
+	api *maasapi.API
+}
+
+// New opens the database, which is made when missing. It starts nothing.
+func New(ctx context.Context, cfg Config) (*Region, error) {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	key, err := secretKey(filepath.Join(cfg.Dir, "secret.key"))
+	if err != nil {
+		return nil, err
+	}
+	path, err := filepath.Abs(filepath.Join(cfg.Dir, "maas.db"))
+	if err != nil {
+		return nil, err
+	}
+	r := &Region{log: cfg.Log}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	if r.db, err = store.Open(ctx, "sqlite://"+path); err != nil {
+		return nil, err
+	}
+	if r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key}); err != nil {
+		return nil, errors.Join(err, r.db.Close())
+	}
+	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts})
+	r.api = maasapi.New(maasapi.Config{
+		Inventory: r.inv, Power: &powerService{region: r, kinds: cfg.Kinds}, Log: r.log.With("component", "api"),
+	})
+	return r, nil
+}
+
+// keySize is that of AES-256.
+const keySize = 32
+
+// secretKey reads the key of the secrets in the database, or makes one.
+func secretKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key = make([]byte, keySize)
+		rand.Read(key)
+		return key, os.WriteFile(path, key, 0o600)
+	}
+	if err == nil && len(key) != keySize {
+		return nil, fmt.Errorf("%s: has %d bytes instead of %d; restore it from a backup, or remove it and enter the power passwords again", path, len(key), keySize)
+	}
+	return key, err
+}
+
+// RPC is what racks connect to.
+func (r *Region) RPC() *rpc.Region { return r.rpc }
+
+// Inventory is the region's data.
+func (r *Region) Inventory() *inventory.Inventory { return r.inv }
+
+// API is the region's API, for callers that serve it themselves.
+func (r *Region) API() *maasapi.API { return r.api }
+
+// Sockets are what a region serves on. Empty fields are not served. Serve closes them.
+type Sockets struct {
+	// API asks clients for a key.
+	API []net.Listener
+	// Local trusts its clients.
+	Local net.Listener
+}
+
+// Close closes all of them.
+func (s *Sockets) Close() error {
+	var errs []error
+	for _, ln := range s.API {
+		errs = append(errs, ln.Close())
+	}
+	if s.Local != nil {
+		errs = append(errs, s.Local.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Serve publishes state and serves the API until ctx ends, then returns nil.
+func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
+	if err := r.publish(ctx); err != nil {
+		sockets.Close()
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.followChanges(ctx) })
+	for _, ln := range sockets.API {
+		g.Go(func() error { return serveHTTP(ctx, ln, r.api.Handler()) })
+	}
+	if sockets.Local != nil {
+		g.Go(func() error { return serveHTTP(ctx, sockets.Local, r.api.Local()) })
+	}
+	return g.Wait()
+}
+
+// Close closes the database. Serve must have returned.
+func (r *Region) Close() error { return r.db.Close() }
+
+// shutdownGrace is how long requests in progress may take when the daemon ends.
+const shutdownGrace = 2 * time.Second
+
+// serveHTTP serves until ctx ends, then lets the requests in progress end for the grace period and returns nil.
+func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		graceCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+		defer cancel()
+		if srv.Shutdown(graceCtx) != nil {
+			srv.Close()
+		}
+	})
+	err := srv.Serve(ln)
+	if !stop() {
+		<-done
+		return nil
+	}
+	return err
+}

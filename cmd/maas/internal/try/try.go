@@ -1,0 +1,67 @@
+// Package try is `maas try`: it starts a region and a rack with their real servers on a simulated network segment, switches
+// on simulated machines through simulated BMCs, and shows how they boot.
+//
+// Only the wire, the machines and what they run are simulated. Everything in between is what `maas all` runs.
+package try
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// Config says what to show.
+type Config struct {
+	// Machines is how many are booted, at least 1.
+	Machines int
+	// Keep leaves everything up until ctx ends.
+	Keep bool
+	// Out is where it is shown. A terminal gets progress bars.
+	Out io.Writer
+}
+
+// bootTime is how long all machines together may take.
+const bootTime = 2 * time.Minute
+
+// Run shows it and returns nil only if every machine runs what it should. It leaves nothing behind.
+func Run(ctx context.Context, cfg Config) (err error) {
+	dir, err := os.MkdirTemp("", "maas-try-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	log, err := openLog(dir)
+	if err != nil {
+		return err
+	}
+	defer log.file.Close()
+	l, err := newLab(ctx, dir, slog.New(slog.NewTextHandler(log.file, nil)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+
+	show := newShow(cfg.Out, cfg.Machines)
+	fmt.Fprintf(cfg.Out, "A region and a rack serve %s; %d machines are switched on through their BMCs.\n\n", l.segment.Prefix(), cfg.Machines)
+	machines, err := l.addMachines(ctx, cfg.Machines, show)
+	if err != nil {
+		return err
+	}
+	bootCtx, cancel := context.WithTimeout(ctx, bootTime)
+	defer cancel()
+	results := l.bootAll(bootCtx, machines, show)
+	show.end()
+	failed := summarize(cfg.Out, results)
+	if cfg.Keep {
+		l.explain(cfg.Out, machines)
+		<-ctx.Done()
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d machines did not boot", failed, len(machines))
+	}
+	return nil
+}
