@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -134,20 +135,25 @@ func TestFirmware(t *testing.T) {
 	tests := []struct {
 		name     string
 		firmware qemutest.Firmware
-		memory   int
-		loaders  []string // fetched, in this order, among other things
+		http     bool     // UEFI boots by HTTP
+		methods  []string // put in front of the table
+		loaders  []string // that are fetched
 	}{
-		{"bios-ipxe", qemutest.BIOS, 256, nil},
-		{"uefi-shim-grub", qemutest.UEFI, 512, []string{"shimx64.efi", "grubx64.efi"}},
-		{"secure-boot", qemutest.SecureBoot, 512, []string{"shimx64.efi", "grubx64.efi"}},
+		{"bios-ipxe", qemutest.BIOS, false, nil, nil},
+		{"bios-pxelinux", qemutest.BIOS, false, []string{"bios-pxelinux"}, []string{"pxelinux.0", "ldlinux.c32"}},
+		{"uefi-shim-grub", qemutest.UEFI, false, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		{"uefi-ipxe", qemutest.UEFI, false, []string{"ipxe", "uefi-amd64-ipxe"}, []string{"snponly.efi"}},
+		{"uefi-http-ipxe", qemutest.UEFI, true, nil, []string{"snponly.efi"}},
+		{"secure-boot", qemutest.SecureBoot, false, nil, []string{"shimx64.efi", "grubx64.efi"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			mac, _ := net.ParseMAC("52:54:00:77:e1:97")
-			vm := qemutest.VM{Firmware: tt.firmware, MAC: mac, Tap: "tap0", MemoryMB: tt.memory}
+			vm := qemutest.VM{Firmware: tt.firmware, MAC: mac, Tap: "tap0", HTTPBoot: tt.http}
 			netlab.Require(t, append(vm.Needs(), loaderNeeds(tt.loaders)...)...)
-			r := newRack(t, nil)
+			r := newRack(t, tableWith(tt.methods))
 			r.ns.Tap("br0", vm.Tap)
+			qemutest.Advertise(t, r.ns, "br0")
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 			defer cancel()
 			start := time.Now()
@@ -164,8 +170,27 @@ func TestFirmware(t *testing.T) {
 			case <-ctx.Done():
 				t.Fatal("the guest did not report")
 			}
+			var fetched []string
+			for _, e := range r.all() {
+				if e.Stage == pxe.StageLoader && e.Err == "" && !e.Probe && !e.Absent {
+					fetched = append(fetched, strings.TrimPrefix(e.Path, "/"))
+				}
+			}
+			if !slices.Equal(fetched, tt.loaders) {
+				t.Errorf("loaders fetched: %q, want %q", fetched, tt.loaders)
+			}
 		})
 	}
+}
+
+// tableWith is the method table with the named ones in front.
+func tableWith(names []string) []pxe.Method {
+	var front []pxe.Method
+	for _, n := range names {
+		m, _ := pxe.MethodNamed(n)
+		front = append(front, m)
+	}
+	return append(front, pxe.Methods()...)
 }
 
 func loaderNeeds(names []string) (needs []netlab.Need) {

@@ -29,6 +29,7 @@ type VM struct {
 	MemoryMB int              // 0 means 512, which a UEFI HTTP boot of a large image exceeds
 	UUID     string           // SMBIOS UUID; empty leaves QEMU's
 	IPv6     bool             // UEFI boots over IPv6 instead of IPv4
+	HTTPBoot bool             // UEFI boots by HTTP instead of PXE
 	// Dir holds the serial log and the firmware's variables; needed by
 	// CommandLine, made by Start when empty.
 	Dir string
@@ -97,7 +98,10 @@ func (vm VM) CommandLine() ([]string, error) {
 		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
 	}
 	v4, v6 := "y", "n"
-	if vm.IPv6 {
+	switch {
+	case vm.HTTPBoot: // is what OVMF tries when PXE is off
+		v4 = "n"
+	case vm.IPv6:
 		v4, v6 = v6, v4
 	}
 	return append(args, "-machine", machine,
