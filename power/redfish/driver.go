@@ -3,7 +3,6 @@ package redfish
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/stmcginnis/gofish/schemas"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/bmchttp"
 )
 
 // driver is a session with one system behind a BMC.
@@ -22,12 +22,12 @@ type driver struct {
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	const op = "open a session"
-	hc, err := httpClient(p)
+	hc, err := bmchttp.New(p)
 	if err != nil {
 		return nil, err
 	}
 	c, err := gofish.ConnectContext(ctx, gofish.ClientConfig{
-		Endpoint: endpoint(p[paramAddress]), Username: p[paramUser], Password: p[paramPass],
+		Endpoint: bmchttp.Endpoint(p[paramAddress]), Username: p[paramUser], Password: p[paramPass],
 		HTTPClient: hc, NoModifyTransport: true, ReuseConnections: true,
 	})
 	if err != nil {
@@ -64,26 +64,14 @@ func (d *driver) choose(ctx context.Context, node string) error {
 
 // classify sorts the library's errors. The library hides the context's own error, so that is asked first.
 func classify(ctx context.Context, op string, err error) error {
-	if ctx.Err() != nil {
-		return power.Errorf(power.Connection, op, "%w", ctx.Err())
-	}
 	var answer *schemas.Error
-	if !errors.As(err, &answer) {
-		if errors.Is(err, errPin) {
-			return power.Errorf(power.Settings, op, "%w", err)
-		}
-		return power.Errorf(power.Connection, op, "%w", err)
+	if ctx.Err() != nil || !errors.As(err, &answer) {
+		return bmchttp.Transport(ctx, op, err)
 	}
-	cause := fmt.Errorf("HTTP %d: %s", answer.HTTPReturnedStatusCode, answer.Message)
-	switch answer.HTTPReturnedStatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return power.Errorf(power.Auth, op, "%w", cause)
-	case http.StatusNotFound:
-		return power.Errorf(power.Settings, op, "%w", cause)
-	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return power.Errorf(power.Unsupported, op, "%w", cause)
+	if failed := bmchttp.Status(op, answer.HTTPReturnedStatusCode, answer.Message); failed != nil {
+		return failed
 	}
-	return power.Errorf(power.ActionFailed, op, "%w", cause)
+	return power.Errorf(power.ActionFailed, op, "%w", err)
 }
 
 // read fetches the system afresh, with the ETag that a change of it has to name.

@@ -1,0 +1,114 @@
+// Package bmchttp makes the HTTP clients of drivers: each with a transport of
+// its own, that trusts a BMC's certificate as the parameters say.
+package bmchttp
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/power"
+)
+
+// The parameters that say how far a certificate is trusted.
+const (
+	paramVerify      = "tls_verify"
+	paramFingerprint = "tls_fingerprint"
+)
+
+// Params are the parameters that New reads.
+func Params() []power.Param {
+	return []power.Param{
+		{Name: paramVerify, Label: "Verify the TLS certificate", Default: "yes", Choices: []string{"yes", "no"}},
+		{Name: paramFingerprint, Label: "SHA-256 fingerprint of the BMC's certificate"},
+	}
+}
+
+// requestTimeout is for one HTTP request; some BMCs take tens of seconds under load.
+const requestTimeout = time.Minute
+
+// New returns a client with a transport of its own. Its owner calls
+// CloseIdleConnections when done.
+func New(p power.Params) (*http.Client, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if pin := p[paramFingerprint]; pin != "" {
+		want, err := hex.DecodeString(strings.ReplaceAll(pin, ":", ""))
+		if err != nil || len(want) != sha256.Size {
+			return nil, power.Errorf(power.Settings, "settings", "%s: want 64 hexadecimal digits of SHA-256", paramFingerprint)
+		}
+		config.InsecureSkipVerify = true // the fingerprint is stricter than any chain
+		config.VerifyConnection = pinned([sha256.Size]byte(want))
+	} else if p[paramVerify] == "no" {
+		config.InsecureSkipVerify = true
+	}
+	return &http.Client{
+		Timeout: requestTimeout,
+		Transport: &http.Transport{
+			TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: requestTimeout,
+			MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second,
+		},
+	}, nil
+}
+
+// ErrPin is what a connection to a BMC with another certificate fails with.
+var ErrPin = errors.New("the certificate does not have the pinned fingerprint")
+
+// pinned is asked on resumed connections too, unlike VerifyPeerCertificate.
+func pinned(want [sha256.Size]byte) func(tls.ConnectionState) error {
+	return func(s tls.ConnectionState) error {
+		if len(s.PeerCertificates) == 0 || sha256.Sum256(s.PeerCertificates[0].Raw) != want {
+			return ErrPin
+		}
+		return nil
+	}
+}
+
+// Endpoint turns an address into a URL without a path; https if it names no scheme.
+func Endpoint(address string) string {
+	if !strings.Contains(address, "://") {
+		address = "https://" + address
+	}
+	return strings.TrimRight(address, "/")
+}
+
+// Transport sorts the errors of a client: those of a request that was never answered.
+func Transport(ctx context.Context, op string, err error) *power.Error {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case ctx.Err() != nil:
+		return power.Errorf(power.Connection, op, "%w", ctx.Err())
+	case errors.Is(err, ErrPin):
+		return power.Errorf(power.Settings, op, "%w", err)
+	case errors.As(err, &unknown), errors.As(err, &host), errors.As(err, &invalid):
+		return power.Errorf(power.Settings, op, "%w; set %s to the fingerprint of the BMC's certificate, or %s to no", err, paramFingerprint, paramVerify)
+	}
+	return power.Errorf(power.Connection, op, "%w", err)
+}
+
+// Status sorts an HTTP status that is not a success; nil for one that is.
+func Status(op string, code int, detail string) error {
+	if code >= 200 && code < 300 {
+		return nil
+	}
+	cause := fmt.Errorf("HTTP %d %s", code, strings.TrimSpace(http.StatusText(code)+" "+detail))
+	switch code {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return power.Errorf(power.Auth, op, "%w", cause)
+	case http.StatusNotFound:
+		return power.Errorf(power.Settings, op, "%w", cause)
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return power.Errorf(power.Unsupported, op, "%w", cause)
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return power.Errorf(power.Connection, op, "%w", cause)
+	}
+	return power.Errorf(power.ActionFailed, op, "%w", cause)
+}
