@@ -198,8 +198,9 @@ func (s *site) setResolvers(ctx context.Context, inv *inventory.Inventory) error
 	return inv.SetSetting(ctx, inventory.SettingUpstreamDNS, strings.Join(servers, " "))
 }
 
-// probeTime is how long other DHCP servers have to make themselves known.
-const probeTime = 3 * time.Second
+// probeTime is how long other DHCP servers have to make themselves known. dnsmasq pings an address for 3 s before it offers
+// it.
+const probeTime = 4500 * time.Millisecond
 
 // lookForOthers refuses to go on where another DHCP server answers.
 func lookForOthers(ctx context.Context, cfg config.DHCP, link string) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/ipam"
@@ -85,13 +86,13 @@ func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
 	var node int64
 	if e.Stage == pxe.StageConfig {
 		m, created, err := r.inv.Enlist(ctx, inventory.Enlistment{
-			MAC: e.MAC, Arch: architecture(e.Arch), Firmware: e.Method, UUID: e.UUID,
+			MAC: e.MAC, Arch: architecture(e.Arch), Firmware: firmware(e), UUID: e.UUID,
 		})
 		if err != nil {
 			return err
 		}
 		if created {
-			r.log.Info("machine enlisted", "machine", m.FQDN, "mac", e.MAC, "firmware", e.Method, "arch", m.Architecture)
+			r.log.Info("machine enlisted", "machine", m.FQDN, "mac", e.MAC.String(), "firmware", m.Firmware, "arch", m.Architecture)
 		}
 		node = m.ID
 	} else if m, err := r.inv.MachineByMAC(ctx, e.MAC); err == nil {
@@ -109,6 +110,25 @@ func architecture(a pxe.Arch) string {
 		return ""
 	}
 	return a.String() + "/generic"
+}
+
+// firmware is the boot method with the kind of firmware in front, such as "bios-ipxe" or "uefi-amd64-pxe", empty when it did
+// not say.
+func firmware(e pxe.Event) string {
+	if e.Method == "" || e.Arch == pxe.ArchUnknown {
+		return e.Method
+	}
+	kind := e.Arch.String()
+	switch {
+	case e.Arch == pxe.ArchBIOS:
+		kind = "bios"
+	case e.Arch.UEFI():
+		kind = "uefi"
+	}
+	if strings.HasPrefix(e.Method, kind) {
+		return e.Method
+	}
+	return kind + "-" + e.Method
 }
 
 func level(e pxe.Event) string {
