@@ -123,7 +123,7 @@ func (g *grub) configFile(ctx context.Context, name string) error {
 		return fmt.Errorf("grub: %s: %w", name, err)
 	}
 	var menu grubMenu
-	if err := g.exec(ctx, stmts, &menu); isControl(err) {
+	if err := g.exec(ctx, stmts, &menu); isControl(err) || isEndless(err) {
 		return err
 	}
 	return g.runMenu(ctx, menu)
@@ -238,14 +238,17 @@ func (g *grub) statement(ctx context.Context, s grubStmt, menu *grubMenu) error 
 	return nil
 }
 
-// expand turns words into arguments.
+// expand turns words into arguments. Beyond maxReferences variables are empty.
 func (g *grub) expand(words []grubWord) (out []string) {
+	references := 0
 	for _, w := range words {
 		fields, open := []string{""}, false
 		for _, p := range w {
 			text := p.text
 			if p.isVar {
-				text = g.vars[p.text]
+				if text, references = "", references+1; references <= maxReferences {
+					text = g.vars[p.text]
+				}
 			}
 			open = open || p.quoted
 			if !p.isVar || p.quoted {
@@ -286,14 +289,14 @@ func (g *grub) simple(ctx context.Context, args []string, menu *grubMenu) error 
 
 func (g *grub) command(ctx context.Context, name string, args []string) error {
 	if left, value, ok := strings.Cut(name, "="); ok && len(args) == 0 {
-		g.vars[left] = value
+		g.vars[left] = clip(value)
 		return nil
 	}
 	switch name {
 	case "set":
 		for _, a := range args {
 			left, value, _ := strings.Cut(a, "=")
-			g.vars[left] = value
+			g.vars[left] = clip(value)
 		}
 	case "unset":
 		for _, a := range args {

@@ -211,7 +211,7 @@ func options(args []string) (flags map[string]string, rest []string) {
 				value, args = args[0], args[1:]
 			}
 		}
-		flags[name[:1]] = value
+		flags[clipTo(name, 1)] = value
 	}
 	return flags, args
 }

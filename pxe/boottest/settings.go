@@ -16,7 +16,7 @@ func (s *ipxeScript) setting(command string, args []string) error {
 	name, _, _ := strings.Cut(args[0], ":")
 	switch command {
 	case "set":
-		s.settings[name] = strings.Join(args[1:], " ")
+		s.settings[name] = clip(strings.Join(args[1:], " "))
 	case "clear":
 		delete(s.settings, name)
 	case "inc":
@@ -36,9 +36,18 @@ func (s *ipxeScript) setting(command string, args []string) error {
 	return nil
 }
 
+const (
+	maxReferences = 100      // to settings in one line
+	maxValue      = 64 << 10 // bytes of one value, so that a script cannot double it for ever
+)
+
+func clip(value string) string { return clipTo(value, maxValue) }
+
+func clipTo(s string, n int) string { return s[:min(len(s), n)] }
+
 // expand replaces ${name}, innermost first.
 func (s *ipxeScript) expand(line string) string {
-	for range 100 {
+	for range maxReferences {
 		end := strings.IndexByte(line, '}')
 		if end < 0 {
 			return line

@@ -1,0 +1,103 @@
+package boottest
+
+import (
+	"encoding/binary"
+	"io"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// newFuzzBoot is a boot on a segment without anybody, with firmware that speaks no HTTP.
+func newFuzzBoot() *boot {
+	s := NewSegment(netip.MustParsePrefix("192.0.2.0/24"))
+	m := s.NewMachine(MachineConfig{Impatient: true})
+	fw := UEFIiPXE
+	fw.UserAgent = ""
+	return &boot{Machine: m, fw: fw, report: &Report{}, lease: &Lease{}, quiet: true}
+}
+
+// FuzzGRUB parses and runs configurations: they end, without a panic, whatever they say.
+func FuzzGRUB(f *testing.F) {
+	for _, seed := range []string{
+		"set a=1\nif [ \"$a\" = 1 ]; then echo ok; else exit 1; fi\n",
+		"for i in 1 2; do if linux '/k' a=\"b c\"; then boot; fi; done",
+		"menuentry 'x' --class y { linux (none)/k ; initrd /i }\nfunction f { f; }\nf",
+		"while true; do until false; do echo ${x}$y\\$z; done; done",
+		"submenu a { submenu b { menuentry c { halt } } }",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "tftp") {
+			t.Skip("would wait for an answer")
+		}
+		stmts, err := parseGRUB(text)
+		if err != nil {
+			return
+		}
+		g := &grub{boot: newFuzzBoot(), vars: map[string]string{"root": "none"}, functions: map[string][]grubStmt{}}
+		var menu grubMenu
+		if g.exec(t.Context(), stmts, &menu) == nil {
+			g.runMenu(t.Context(), menu)
+		}
+		if g.steps > maxSteps+maxNesting {
+			t.Errorf("%d statements", g.steps)
+		}
+	})
+}
+
+// FuzzIPXE runs scripts: they end, without a panic, whatever they say.
+func FuzzIPXE(f *testing.F) {
+	for _, seed := range []string{
+		"set a:int32 1\ninc a\niseq ${a} 2 && echo yes || goto no\n:no\nexit 1\n",
+		"kernel --name k k.img a=${b:hexhyp} || imgfree\nchain --replace --autofree x || exit\nboot",
+		":l\nset x ${x}${x}a\ngoto l", "echo ${${a}} ${net0/mac:hexraw} \\\n && || && poweroff", "sleep 3\nsanboot --drive 0x80",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(strings.ToLower(text), "tftp") {
+			t.Skip("would wait for an answer")
+		}
+		newFuzzBoot().ipxe(t.Context(), text, "none://x/script.ipxe")
+	})
+}
+
+// FuzzTFTP gives the TFTP client packets of a server: it takes no byte out of order and no block larger than agreed on.
+func FuzzTFTP(f *testing.F) {
+	pack := func(packets ...string) (b []byte) {
+		for _, p := range packets {
+			b = append(binary.BigEndian.AppendUint16(b, uint16(len(p))), p...)
+		}
+		return b
+	}
+	f.Add(pack("\x00\x06blksize\x008\x00windowsize\x004\x00tsize\x0020\x00", "\x00\x03\x00\x0112345678", "\x00\x03\x00\x0212345678", "\x00\x03\x00\x031234"))
+	f.Add(pack("\x00\x03\x00\x01abc"))
+	f.Add(pack("\x00\x05\x00\x01file not found\x00"))
+	f.Add(pack("\x00\x06blksize\x00x\x00"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		b := newFuzzBoot()
+		conn, err := b.node.listenUDP(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fetch := &Fetch{BlockSize: 512, WindowSize: 1}
+		g := &tftpGet{conn: conn, server: netip.MustParseAddrPort("192.0.2.1:69"), opts: TFTPOptions{BlockSize: 1468, WindowSize: 4, AskSize: true}, out: io.Discard, fetch: fetch, tick: func() {}}
+		for len(data) > 2 {
+			n := min(int(binary.BigEndian.Uint16(data)), len(data)-2)
+			done, _, err := g.handle(data[2 : 2+n])
+			data = data[2+n:]
+			if fetch.BlockSize > 1468 || fetch.WindowSize > 4 || fetch.BlockSize < 8 {
+				t.Fatalf("agreed on %d/%d", fetch.BlockSize, fetch.WindowSize)
+			}
+			if done || err != nil {
+				return
+			}
+			if uint64(fetch.Bytes) != g.block*uint64(fetch.BlockSize) {
+				t.Fatalf("%d bytes in %d blocks of %d", fetch.Bytes, g.block, fetch.BlockSize)
+			}
+		}
+	})
+}
