@@ -207,27 +207,9 @@ func (g *grub) statement(ctx context.Context, s grubStmt, menu *grubMenu) error 
 			return g.exec(ctx, s.bodies[len(s.conds)], menu)
 		}
 	case grubFor:
-		var err error
-		for _, word := range g.expand(s.words) {
-			g.vars[s.name] = word
-			if err = g.exec(ctx, s.body, menu); isControl(err) || isEndless(err) {
-				return err
-			}
-		}
-		return err
+		return g.each(ctx, s, menu)
 	case grubWhile:
-		for {
-			err := g.exec(ctx, s.cond, menu)
-			if isControl(err) || isEndless(err) {
-				return err
-			}
-			if (err == nil) == s.until {
-				return nil
-			}
-			if err := g.exec(ctx, s.body, menu); isControl(err) || isEndless(err) {
-				return err
-			}
-		}
+		return g.loop(ctx, s, menu)
 	case grubBlock:
 		if s.kind == "function" && len(s.words) > 0 {
 			g.functions[strings.Join(g.expand(s.words[:1]), "")] = s.body
@@ -236,6 +218,31 @@ func (g *grub) statement(ctx context.Context, s grubStmt, menu *grubMenu) error 
 		menu.entries = append(menu.entries, s)
 	}
 	return nil
+}
+
+func (g *grub) each(ctx context.Context, s grubFor, menu *grubMenu) (err error) {
+	for _, word := range g.expand(s.words) {
+		g.vars[s.name] = word
+		if err = g.exec(ctx, s.body, menu); isControl(err) || isEndless(err) {
+			return err
+		}
+	}
+	return err
+}
+
+func (g *grub) loop(ctx context.Context, s grubWhile, menu *grubMenu) error {
+	for {
+		err := g.exec(ctx, s.cond, menu)
+		if isControl(err) || isEndless(err) {
+			return err
+		}
+		if (err == nil) == s.until {
+			return nil
+		}
+		if err := g.exec(ctx, s.body, menu); isControl(err) || isEndless(err) {
+			return err
+		}
+	}
 }
 
 // expand turns words into arguments. Beyond maxReferences variables are empty.
@@ -293,15 +300,8 @@ func (g *grub) command(ctx context.Context, name string, args []string) error {
 		return nil
 	}
 	switch name {
-	case "set":
-		for _, a := range args {
-			left, value, _ := strings.Cut(a, "=")
-			g.vars[left] = clip(value)
-		}
-	case "unset":
-		for _, a := range args {
-			delete(g.vars, a)
-		}
+	case "set", "unset":
+		g.assign(name, args)
 	case "echo":
 		g.say("%s", strings.Join(args, " "))
 	case "[", "test":
@@ -338,6 +338,17 @@ func (g *grub) command(ctx context.Context, name string, args []string) error {
 		return errors.New("can't find command")
 	}
 	return nil
+}
+
+func (g *grub) assign(command string, args []string) {
+	for _, a := range args {
+		name, value, _ := strings.Cut(a, "=")
+		if command == "set" {
+			g.vars[name] = clip(value)
+		} else {
+			delete(g.vars, name)
+		}
+	}
 }
 
 // test is the [ command.

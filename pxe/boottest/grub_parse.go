@@ -18,7 +18,8 @@ type grubPiece struct {
 	quoted bool
 }
 
-type grubStmt interface{}
+// grubStmt is one of the types below.
+type grubStmt any
 
 type (
 	grubCommand struct{ words []grubWord }
