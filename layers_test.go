@@ -96,9 +96,10 @@ func TestEveryPackageHasADoc(t *testing.T) {
 }
 
 // budget is how many foreign modules the import closure of each concern may hold. Raising a number is a decision to be
-// explained in the commit that does it.
+// explained in the commit that does it. store is above the usual ten because it speaks to two engines: SQLite without cgo
+// brings a translated C library (8 modules), PostgreSQL's driver 5 and migrations 3.
 var budget = map[string]int{
-	"ipam": 1, "dhcpsrv": 10, "pxe": 4, "pxe/tftp": 3, "dnssrv": 5, "power": 1, "discovery": 10, "proxy": 3, "rpc": 1, "store": 10,
+	"ipam": 1, "dhcpsrv": 5, "pxe": 2, "pxe/tftp": 2, "dnssrv": 4, "power": 0, "discovery": 5, "proxy": 0, "rpc": 1, "store": 18,
 }
 
 func TestDependencyBudget(t *testing.T) {
