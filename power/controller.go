@@ -16,6 +16,9 @@ type Config struct {
 	Timeout time.Duration
 	// Poll is how often the state is asked for while waiting for it. Zero means one second.
 	Poll time.Duration
+	// Repeat is when on or off is asked for again, should the BMC still report the opposite: some accept a request and
+	// forget it. A cycle is never repeated, nor anything while the state is in between. Zero means one minute.
+	Repeat time.Duration
 	// Parallel is how many BMCs are talked to at a time. Zero means 64.
 	Parallel int
 	// Log receives what was done to which BMC, without secrets. Nil discards.
@@ -49,6 +52,9 @@ func NewController(cfg Config) (*Controller, error) {
 	if cfg.Poll == 0 {
 		cfg.Poll = time.Second
 	}
+	if cfg.Repeat == 0 {
+		cfg.Repeat = time.Minute
+	}
 	if cfg.Parallel == 0 {
 		cfg.Parallel = 64
 	}
@@ -71,8 +77,8 @@ type Target struct {
 	Name string
 }
 
-// with opens the driver of the target when it is its turn, and closes it after fn.
-func (c *Controller) with(ctx context.Context, t Target, fn func(context.Context, Driver) error) error {
+// with opens a session with the target when it is its turn, and closes it after fn.
+func (c *Controller) with(ctx context.Context, t Target, fn func(context.Context, *session) error) error {
 	kind, err := c.cfg.Registry.Kind(t.Kind)
 	if err != nil {
 		return err
@@ -88,21 +94,12 @@ func (c *Controller) with(ctx context.Context, t Target, fn func(context.Context
 		return err
 	}
 	defer leave()
-	driver, err := kind.Open(ctx, params)
-	if err != nil {
+	s := &session{kind: kind, params: params, log: c.cfg.Log.With("machine", t.Name, "kind", t.Kind)}
+	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if closer, ok := driver.(Closer); ok {
-		defer func() {
-			// A session that stays open uses up one of the BMC's few, so it is closed even when time is over.
-			closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			if err := closer.Close(closeCtx); err != nil {
-				c.cfg.Log.Debug("session not closed", "machine", t.Name, "kind", t.Kind, "err", err)
-			}
-		}()
-	}
-	return fn(ctx, driver)
+	defer s.close(ctx)
+	return fn(ctx, s)
 }
 
 // enter waits for the turn at a BMC and for one of the parallel slots.
@@ -139,8 +136,8 @@ func (c *Controller) enter(ctx context.Context, bmc string) (leave func(), err e
 // Query asks for the state.
 func (c *Controller) Query(ctx context.Context, t Target) (State, error) {
 	state := Unknown
-	err := c.with(ctx, t, func(ctx context.Context, d Driver) (err error) {
-		state, err = d.PowerState(ctx)
+	err := c.with(ctx, t, func(ctx context.Context, s *session) (err error) {
+		state, err = s.driver.PowerState(ctx)
 		return err
 	})
 	if err != nil {

@@ -33,8 +33,8 @@ type Step struct {
 
 // run is one request in progress.
 type run struct {
-	ctx    context.Context
-	driver Driver
+	ctx context.Context
+	*session
 	cfg    *Config
 	opts   Options
 	report Report
@@ -53,12 +53,12 @@ func (c *Controller) Cycle(ctx context.Context, t Target, opts Options) (Report,
 
 func (c *Controller) request(ctx context.Context, t Target, opts Options, do func(*run) error) (Report, error) {
 	var report Report
-	err := c.with(ctx, t, func(ctx context.Context, d Driver) error {
-		r := run{ctx: ctx, driver: d, cfg: &c.cfg, opts: opts}
+	err := c.with(ctx, t, func(ctx context.Context, s *session) error {
+		r := run{ctx: ctx, session: s, cfg: &c.cfg, opts: opts}
 		err := do(&r)
 		report = r.report
 		for _, s := range r.report.Steps {
-			c.cfg.Log.Info("power", "machine", t.Name, "kind", t.Kind, "op", s.Op, "err", s.Err)
+			r.log.Info("power", "op", s.Op, "err", s.Err)
 		}
 		return err
 	})
@@ -83,7 +83,7 @@ func (r *run) ensure(want State) error {
 	if want == Off && r.softOff() {
 		return nil
 	}
-	return r.act("set power "+string(want), want, func() error { return r.driver.SetPower(r.ctx, want) })
+	return r.act(setPowerOp(want), want, func() error { return r.driver.SetPower(r.ctx, want) })
 }
 
 func (r *run) cycle() error {
@@ -94,15 +94,15 @@ func (r *run) cycle() error {
 		return err
 	}
 	if r.report.Before == Off {
-		return r.act("set power on", On, func() error { return r.driver.SetPower(r.ctx, On) })
+		return r.act(setPowerOp(On), On, func() error { return r.driver.SetPower(r.ctx, On) })
 	}
 	if cycler, ok := r.driver.(Cycler); ok {
-		return r.act("cycle", On, func() error { return cycler.Cycle(r.ctx) })
+		return r.act(opCycle, On, func() error { return cycler.Cycle(r.ctx) })
 	}
-	if err := r.act("set power off", Off, func() error { return r.driver.SetPower(r.ctx, Off) }); err != nil {
+	if err := r.act(setPowerOp(Off), Off, func() error { return r.driver.SetPower(r.ctx, Off) }); err != nil {
 		return err
 	}
-	return r.act("set power on", On, func() error { return r.driver.SetPower(r.ctx, On) })
+	return r.act(setPowerOp(On), On, func() error { return r.driver.SetPower(r.ctx, On) })
 }
 
 // look reads the state before anything is done.
@@ -152,16 +152,34 @@ func (r *run) softOff() bool {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Soft)
 	defer cancel()
-	return r.await(ctx, Off) == nil
+	return r.await(ctx, Off, nil) == nil
 }
 
-// act does something once and waits for the state. It is never repeated while waiting: repeating restarts a slow BMC's
-// machine again and again.
+// lostReply is how long the state is watched after a request whose answer got lost: the BMC may have acted all the same.
+const lostReply = 30 * time.Second
+
+// act does something once and waits for the state. It is never repeated while the machine is on its way: repeating restarts
+// a slow BMC's machine again and again. Nor is it repeated when the answer got lost; then the state tells what happened.
 func (r *run) act(op string, want State, do func() error) error {
-	if err := r.step(op, do()); err != nil {
+	if err := r.reopen(r.ctx); err != nil {
 		return err
 	}
-	err := r.await(r.ctx, want)
+	if err := r.step(op, do()); err != nil {
+		if ClassOf(err) != Connection || r.ctx.Err() != nil || op == opCycle {
+			return err // of a cycle that may or may not have begun, the state tells nothing
+		}
+		ctx, cancel := context.WithTimeout(r.ctx, lostReply)
+		defer cancel()
+		if r.await(ctx, want, nil) != nil {
+			return err
+		}
+		return nil
+	}
+	var again func() error
+	if op == setPowerOp(want) {
+		again = func() error { return r.driver.SetPower(r.ctx, want) }
+	}
+	err := r.await(r.ctx, want, again)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return r.step("wait for power "+string(want),
 			Errorf(ActionFailed, op, "the BMC accepted, but the state was still %q when time was over", r.report.After))
@@ -169,18 +187,29 @@ func (r *run) act(op string, want State, do func() error) error {
 	return err
 }
 
-// await polls until the state is there. A driver that cannot ask is believed. Lost answers while a BMC is busy are normal,
-// so only what cannot get better ends the wait.
-func (r *run) await(ctx context.Context, want State) error {
+const opCycle = "cycle"
+
+func setPowerOp(want State) string { return "set power " + string(want) }
+
+// await polls until the state is there. A driver that cannot ask is believed. Lost answers and ended sessions are normal
+// while a BMC is busy, so only what cannot get better ends the wait. again, unless nil, repeats the request while the BMC
+// keeps reporting the opposite.
+func (r *run) await(ctx context.Context, want State, again func() error) error {
+	repeat := time.Now().Add(r.cfg.Repeat)
 	for {
-		state, err := r.driver.PowerState(ctx)
-		if err == nil {
-			r.report.After = state
-			if state == want || state == Unknown {
-				return nil
-			}
-		} else if class := ClassOf(err); class != Connection && class != ActionFailed {
+		state, err := r.state(ctx)
+		switch class := ClassOf(err); {
+		case err != nil && class != Connection && class != ActionFailed:
 			return err
+		case err == nil && (state == want || state == Unknown):
+			r.report.After = state
+			return nil
+		case err == nil:
+			r.report.After = state
+			if again != nil && state == opposite(want) && time.Now().After(repeat) {
+				_ = r.step(setPowerOp(want)+" again", again()) // noted; the state decides
+				repeat = time.Now().Add(r.cfg.Repeat)
+			}
 		}
 		select {
 		case <-time.After(r.cfg.Poll):
@@ -188,6 +217,13 @@ func (r *run) await(ctx context.Context, want State) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func opposite(s State) State {
+	if s == On {
+		return Off
+	}
+	return On
 }
 
 func (r *run) step(op string, err error) error {

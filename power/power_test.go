@@ -105,6 +105,72 @@ func TestTimeEnds(t *testing.T) {
 	})
 }
 
+// deafBMC acts and loses the answer, ends sessions, or forgets a request.
+type deafBMC struct {
+	fakeBMC
+	lostReplies int
+	ended       int // sessions ended while waiting
+	forgets     int
+	opened      int
+}
+
+func (d *deafBMC) SetPower(ctx context.Context, target power.State) error {
+	if d.forgets > 0 {
+		d.forgets--
+		d.sets++
+		return nil
+	}
+	_ = d.fakeBMC.SetPower(ctx, target)
+	if d.lostReplies > 0 {
+		d.lostReplies--
+		return power.Errorf(power.Connection, "set power", "no answer")
+	}
+	return nil
+}
+
+func (d *deafBMC) PowerState(ctx context.Context) (power.State, error) {
+	if d.asked > 0 && d.ended > 0 {
+		d.ended--
+		return power.Unknown, power.Errorf(power.Auth, "read", "HTTP 401")
+	}
+	return d.fakeBMC.PowerState(ctx)
+}
+
+func (d *deafBMC) controller(t *testing.T) *power.Controller {
+	t.Helper()
+	c, err := power.NewController(power.Config{Registry: power.NewRegistry(power.Kind{
+		Name: "fake", Params: []power.Param{{Name: "power_pass", Secret: true}},
+		Open: func(context.Context, power.Params) (power.Driver, error) { d.opened++; return d, nil },
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestBadBMCs(t *testing.T) {
+	for name, tt := range map[string]struct {
+		bmc  deafBMC
+		sets int // requests that it should take
+	}{
+		"loses the answer": {deafBMC{fakeBMC: fakeBMC{state: power.Off, after: 5 * time.Second}, lostReplies: 1}, 1},
+		"ends sessions":    {deafBMC{fakeBMC: fakeBMC{state: power.Off, after: 5 * time.Second}, ended: 2}, 1},
+		"forgets":          {deafBMC{fakeBMC: fakeBMC{state: power.Off}, forgets: 1}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				report, err := tt.bmc.controller(t).Ensure(t.Context(), target, power.On, power.Options{})
+				if err != nil || report.After != power.On || tt.bmc.sets != tt.sets {
+					t.Errorf("%+v after %d requests: %v", report, tt.bmc.sets, err)
+				}
+				if name == "ends sessions" && tt.bmc.opened != 3 {
+					t.Errorf("%d sessions opened, want 3", tt.bmc.opened)
+				}
+			})
+		})
+	}
+}
+
 func TestRequestsToOneBMCTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bmc := &fakeBMC{state: power.Off, after: 10 * time.Second}

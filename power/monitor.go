@@ -1,0 +1,252 @@
+package power
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"hash/fnv"
+	"sync"
+	"time"
+)
+
+// MonitorConfig is what a monitor is made of.
+type MonitorConfig struct {
+	// Controller asks the BMCs. Required.
+	Controller *Controller
+	// Every is how often each machine is asked. Zero means 5 minutes.
+	Every time.Duration
+	// Parallel is how many are asked at a time. Zero means 16.
+	Parallel int
+	// Timeout bounds one question, so that a dead BMC does not hold up others. Zero means 30 seconds.
+	Timeout time.Duration
+	// Changed is told when a machine's state is first known and when it changes, one call after the other. Required.
+	Changed func(Observation)
+}
+
+// An Observation is what a monitor has seen of one machine.
+type Observation struct {
+	Name  string // of the target
+	Time  time.Time
+	State State // Unknown with an error
+	Err   error // nil = the BMC answered
+	Next  time.Time
+}
+
+// maxBackoff is how rarely, in times of Every, a BMC that keeps failing is asked.
+const maxBackoff = 16
+
+// A Monitor keeps asking many machines for their state and tells of changes only. The questions are spread over the time,
+// and a BMC that fails is asked more and more rarely. Its methods may be called concurrently.
+type Monitor struct {
+	cfg MonitorConfig
+
+	mu      sync.Mutex // guards following
+	byName  map[string]*watched
+	due     dueHeap
+	updated chan struct{} // buffer 1
+}
+
+// watched is one machine.
+type watched struct {
+	target   Target
+	due      time.Time
+	index    int // in the heap; -1 = being asked
+	failures int
+	known    bool
+	state    State
+	class    Class
+	gone     bool
+}
+
+// NewMonitor checks the configuration. It starts nothing.
+func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
+	if cfg.Controller == nil || cfg.Changed == nil {
+		return nil, errors.New("power: a monitor needs a controller and somebody to tell")
+	}
+	if cfg.Every == 0 {
+		cfg.Every = 5 * time.Minute
+	}
+	if cfg.Parallel == 0 {
+		cfg.Parallel = 16
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 30 * time.Second
+	}
+	return &Monitor{cfg: cfg, byName: map[string]*watched{}, updated: make(chan struct{}, 1)}, nil
+}
+
+// Update replaces the machines to watch, by name. Those that stay keep their turn; new ones get theirs within Every, at a
+// time that depends on the name, so that they do not all come at once.
+func (m *Monitor) Update(targets []Target) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	keep := make(map[string]bool, len(targets))
+	for _, t := range targets {
+		keep[t.Name] = true
+		if w := m.byName[t.Name]; w != nil {
+			w.target = t
+			continue
+		}
+		w := &watched{target: t, due: now.Add(m.phase(t.Name))}
+		m.byName[t.Name] = w
+		heap.Push(&m.due, w)
+	}
+	for name, w := range m.byName {
+		if !keep[name] {
+			w.gone = true
+			delete(m.byName, name)
+			if w.index >= 0 {
+				heap.Remove(&m.due, w.index)
+			}
+		}
+	}
+	select {
+	case m.updated <- struct{}{}:
+	default:
+	}
+}
+
+// phase is a machine's place in the period.
+func (m *Monitor) phase(name string) time.Duration {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return time.Duration(mix(h.Sum64()) % uint64(m.cfg.Every))
+}
+
+// mix spreads the values of similar names (the finalizer of MurmurHash3).
+func mix(x uint64) uint64 {
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	x *= 0xc4ceb9fe1a85ec53
+	return x ^ x>>33
+}
+
+// Run asks until ctx ends, and returns nil when all questions in progress are answered. It is called once.
+func (m *Monitor) Run(ctx context.Context) error {
+	jobs, tell := make(chan *watched), make(chan Observation)
+	var workers, teller sync.WaitGroup
+	teller.Go(func() {
+		for o := range tell {
+			m.cfg.Changed(o)
+		}
+	})
+	for range m.cfg.Parallel {
+		workers.Go(func() {
+			for w := range jobs {
+				if o, changed := m.ask(ctx, w); changed {
+					tell <- o
+				}
+			}
+		})
+	}
+	for ctx.Err() == nil {
+		if w := m.next(ctx); w != nil {
+			jobs <- w
+		}
+	}
+	close(jobs)
+	workers.Wait()
+	close(tell)
+	teller.Wait()
+	return nil
+}
+
+// next waits for the machine whose turn it is; nil = look again.
+func (m *Monitor) next(ctx context.Context) *watched {
+	m.mu.Lock()
+	wait := time.Hour
+	if len(m.due) > 0 {
+		if wait = time.Until(m.due[0].due); wait <= 0 {
+			w := heap.Pop(&m.due).(*watched)
+			m.mu.Unlock()
+			return w
+		}
+	}
+	m.mu.Unlock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.updated:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// ask asks one machine and puts it back into the queue.
+func (m *Monitor) ask(ctx context.Context, w *watched) (o Observation, changed bool) {
+	m.mu.Lock()
+	target := w.target
+	m.mu.Unlock()
+	asking, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
+	defer cancel()
+	state, err := m.cfg.Controller.Query(asking, target)
+	if ctx.Err() != nil {
+		return o, false // nobody's failure
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	class := ClassOf(err)
+	changed = !w.known || w.state != state || w.class != class
+	w.known, w.state, w.class = true, state, class
+	w.failures++
+	if err == nil {
+		w.failures = 0
+	}
+	w.due = m.turn(w.due, now, w.failures)
+	if w.gone {
+		return o, false
+	}
+	heap.Push(&m.due, w)
+	select {
+	case m.updated <- struct{}{}: // it may be the next
+	default:
+	}
+	return Observation{Name: target.Name, Time: now, State: state, Err: err, Next: w.due}, changed
+}
+
+// turn is when a machine is asked again: in step with its phase, and after n failures only every 2^n-th time.
+func (m *Monitor) turn(last, now time.Time, failures int) time.Time {
+	step := m.cfg.Every
+	for range failures {
+		if step >= maxBackoff*m.cfg.Every {
+			break
+		}
+		step *= 2
+	}
+	for next := last.Add(step); ; next = next.Add(m.cfg.Every) {
+		if next.After(now) {
+			return next
+		}
+	}
+}
+
+// dueHeap has the machine whose turn is next at the top.
+type dueHeap []*watched
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (h *dueHeap) Push(x any) {
+	w := x.(*watched)
+	w.index = len(*h)
+	*h = append(*h, w)
+}
+
+// Pop implements heap.Interface.
+func (h *dueHeap) Pop() any {
+	old := *h
+	w := old[len(old)-1]
+	old[len(old)-1] = nil
+	w.index = -1
+	*h = old[:len(old)-1]
+	return w
+}
