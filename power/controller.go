@@ -98,7 +98,7 @@ func (c *Controller) with(ctx context.Context, t Target, fn func(context.Context
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	defer s.close(ctx)
+	defer s.close(ctx, closeTimeout)
 	return fn(ctx, s)
 }
 

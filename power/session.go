@@ -31,16 +31,20 @@ func (s *session) reopen(ctx context.Context) error {
 	return s.open(ctx)
 }
 
-// closeTimeout is for closing a session after its time is over: one that stays open uses up one of the BMC's few.
-const closeTimeout = 5 * time.Second
+// A session is closed even when its time is over: one that stays open uses up one of the BMC's few. Not much is hoped for
+// after a failure.
+const (
+	closeTimeout       = 5 * time.Second
+	closeFailedTimeout = time.Second
+)
 
-func (s *session) close(ctx context.Context) {
+func (s *session) close(ctx context.Context, timeout time.Duration) {
 	closer, ok := s.driver.(Closer)
 	s.driver = nil
 	if !ok {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	if err := closer.Close(ctx); err != nil {
 		s.log.Debug("session not closed", "err", err)
@@ -54,7 +58,7 @@ func (s *session) state(ctx context.Context) (State, error) {
 	}
 	state, err := s.driver.PowerState(ctx)
 	if err != nil {
-		s.close(ctx)
+		s.close(ctx, closeFailedTimeout)
 		if ClassOf(err) == Auth { // it let us in before: the session is what it refuses
 			err = Errorf(Connection, "read the power state", "the BMC ended the session: %w", err)
 		}

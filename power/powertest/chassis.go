@@ -120,6 +120,7 @@ type BMC struct {
 	target  power.Target
 	close   func() error
 	session func() int
+	faults  *faults
 }
 
 // Target is what a controller needs to drive it.

@@ -34,14 +34,15 @@ func ServeIPMI(c *Chassis, user, password string) (*BMC, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := udp.Wrap(socket, udp.WithReadTimeout(100*time.Millisecond))
+	faults := &faults{}
+	conn := &faultyConn{udp.Wrap(socket, udp.WithReadTimeout(5*time.Second)), faults}
 	srv := server.NewServer(b, conn)
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { _ = srv.Serve(ctx) }) // ends with the socket
 	address := socket.LocalAddr().String()
 	return &BMC{
-		Address: address,
+		Address: address, faults: faults,
 		target: power.Target{Kind: "ipmi", Name: address, Params: power.Params{
 			"power_address": address, "power_user": user, "power_pass": password,
 		}},

@@ -1,7 +1,6 @@
 package powertest
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -39,7 +38,8 @@ func ServeRedfish(c *Chassis, user, password string) (*BMC, error) {
 		return nil, err
 	}
 	r := &redfishBMC{chassis: c, user: user, password: password, sessions: map[string]string{}}
-	srv := &http.Server{Handler: r.handler(), ReadHeaderTimeout: 10 * time.Second}
+	faults := &faults{end: r.endSessions}
+	srv := &http.Server{Handler: faults.stalling(r.handler()), ReadHeaderTimeout: 10 * time.Second}
 	var done sync.WaitGroup
 	done.Go(func() {
 		_ = srv.Serve(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
@@ -47,13 +47,13 @@ func ServeRedfish(c *Chassis, user, password string) (*BMC, error) {
 	address := ln.Addr().String()
 	pin := sha256.Sum256(cert.Certificate[0])
 	return &BMC{
-		Address: address,
+		Address: address, faults: faults,
 		target: power.Target{Kind: "redfish", Name: address, Params: power.Params{
 			"power_address": address, "power_user": user, "power_pass": password, "tls_fingerprint": hex.EncodeToString(pin[:]),
 		}},
 		session: r.count,
 		close: func() error {
-			err := srv.Shutdown(context.Background())
+			err := srv.Close() // a stalled request would hold up a shutdown
 			done.Wait()
 			c.changes.Wait()
 			return err
@@ -89,6 +89,12 @@ func (r *redfishBMC) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.sessions)
+}
+
+func (r *redfishBMC) endSessions() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.sessions)
 }
 
 const (

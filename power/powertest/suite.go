@@ -20,6 +20,10 @@ type Harness struct {
 	Chassis *Chassis
 	// Sessions counts the BMC's open sessions. Nil skips the test for leaks.
 	Sessions func() int
+	// Stall makes the BMC stop answering. Nil skips that test.
+	Stall func(on bool)
+	// EndSessions makes the BMC forget its sessions. Nil skips that test.
+	EndSessions func()
 	// WrongPassword is the class expected of a refused password. Empty means Auth.
 	WrongPassword power.Class
 	// PasswordParam is the parameter that holds the password. Empty means "power_pass".
@@ -54,6 +58,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		"Unreachable":      testUnreachable,
 		"Cancellation":     testCancellation,
 		"Concurrency":      testConcurrency,
+		"StalledBMC":       testStalledBMC,
+		"EndedSession":     testEndedSession,
 		"SessionsAreShort": testSessions,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,6 +218,43 @@ func testCancellation(t *testing.T, h Harness, c *power.Controller) {
 	}
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("took %v to notice", took)
+	}
+}
+
+func testStalledBMC(t *testing.T, h Harness, c *power.Controller) {
+	if h.Stall == nil {
+		t.Skip("this harness cannot stall")
+	}
+	h.Stall(true)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	began := time.Now()
+	if _, err := c.Query(ctx, h.Target); power.ClassOf(err) != power.Connection {
+		t.Errorf("got %v, want class %s", err, power.Connection)
+	}
+	if took := time.Since(began); took > 7*time.Second {
+		t.Errorf("took %v after the time was over", took)
+	}
+	h.Stall(false)
+	if _, err := c.Query(t.Context(), h.Target); err != nil {
+		t.Errorf("when it answers again: %v", err)
+	}
+}
+
+// testEndedSession has the BMC forget the session between the request and the state.
+func testEndedSession(t *testing.T, h Harness, c *power.Controller) {
+	if h.EndSessions == nil {
+		t.Skip("this harness cannot end sessions")
+	}
+	changes := 0
+	h.Chassis.Configure(func(c *Chassis) {
+		c.Delay = 500 * time.Millisecond
+		c.OnPower = func(bool, power.BootDevice) { changes++ }
+	})
+	time.AfterFunc(300*time.Millisecond, h.EndSessions)
+	ensure(t, h, c, power.On, power.Options{})
+	if changes != 1 {
+		t.Errorf("%d changes of power", changes)
 	}
 }
 

@@ -21,7 +21,7 @@ func open(t *testing.T) powertest.Harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { bmc.Close() })
-	return powertest.Harness{Kind: redfish.Kind(), Target: bmc.Target(), Chassis: chassis, Sessions: bmc.Sessions}
+	return powertest.Harness{Kind: redfish.Kind(), Target: bmc.Target(), Chassis: chassis, Sessions: bmc.Sessions, Stall: bmc.Stall, EndSessions: bmc.EndSessions}
 }
 
 func TestRedfish(t *testing.T) { powertest.Run(t, open) }
