@@ -11,6 +11,7 @@ type Stage string
 
 // The stages, in the order of a boot.
 const (
+	StageOffer   Stage = "offer"   // DHCP handed out a loader or configuration; see Offer.Event
 	StageLoader  Stage = "loader"  // firmware fetched a boot loader or one of its parts
 	StageConfig  Stage = "config"  // a loader fetched its script or configuration
 	StageKernel  Stage = "kernel"  // the kernel of the profile
@@ -51,4 +52,11 @@ type Event struct {
 	Err string `json:"err,omitempty"`
 	// Body is what the started system sent with its report, at most 64 KiB.
 	Body []byte `json:"body,omitempty"`
+}
+
+// Event tells of the offer, for a Timeline: composing code sends it when DHCP
+// hands the offer to the client.
+func (o Offer) Event(c Client, at time.Time) Event {
+	return Event{Time: at, Stage: StageOffer, MAC: c.MAC, UUID: c.UUID, Server: o.NextServer, Arch: o.Arch,
+		Method: o.Method.Name, Path: o.File, Proto: string(o.Method.Proto), Size: -1}
 }

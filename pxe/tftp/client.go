@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -99,8 +100,9 @@ func (c Client) newGetter(conn net.PacketConn, server net.Addr, name string) *ge
 		c.Mode = Octet
 	}
 	asked := Options{BlockSize: c.BlockSize, WindowSize: c.WindowSize, Timeout: c.Timeout, AskSize: c.AskSize}
+	udp, _ := conn.(*net.UDPConn)
 	return &getter{
-		Client: c, conn: conn, server: server, send: server,
+		Client: c, conn: conn, udp: udp, peer: addrPortOf(server), send: server,
 		last: appendRequest(nil, name, c.Mode, asked),
 		stats: Transfer{Name: name, Mode: c.Mode, Client: addrPortOf(conn.LocalAddr()), Local: addrOf(server), Asked: asked,
 			Granted: Options{BlockSize: defaultBlockSize, WindowSize: 1}, Start: time.Now(), Size: -1},
@@ -110,14 +112,15 @@ func (c Client) newGetter(conn net.PacketConn, server net.Addr, name string) *ge
 // getter is one transfer of a Client.
 type getter struct {
 	Client
-	conn   net.PacketConn
-	server net.Addr // as given; the peer is whoever answers from its address
-	send   net.Addr // where to send: the server, then the transfer's own port
-	fixed  bool     // send is settled
-	out    io.Writer
-	probe  bool
-	last   []byte // packet to repeat after silence
-	stats  Transfer
+	conn  net.PacketConn
+	udp   *net.UDPConn   // conn, when it is one
+	peer  netip.AddrPort // the server, then whoever answers from its address
+	send  net.Addr       // the same
+	fixed bool           // the answer has come
+	out   io.Writer
+	probe bool
+	last  []byte // packet to repeat after silence
+	stats Transfer
 
 	next    uint64 // block expected
 	unacked int    // blocks since the last acknowledgement
@@ -169,25 +172,35 @@ func (g *getter) read(b []byte) (int, error) {
 	if g.stopped.Load() {
 		return 0, net.ErrClosed
 	}
-	n, from, err := g.conn.ReadFrom(b)
-	if err != nil {
+	n, from, err := g.receive(b)
+	switch {
+	case err != nil:
 		return 0, err
-	}
-	if g.fixed {
-		if addrPortOf(from) != addrPortOf(g.send) {
-			return 0, nil
-		}
-		return n, nil
-	}
-	if addrOf(from) != addrOf(g.server) {
+	case g.fixed && from != g.peer, !g.fixed && from.Addr() != g.peer.Addr():
 		return 0, nil
+	case !g.fixed:
+		g.peer, g.send, g.fixed = from, net.UDPAddrFromAddrPort(from), true
 	}
-	g.send, g.fixed = from, true
 	return n, nil
 }
 
+// receive reads without allocating where that is possible.
+func (g *getter) receive(b []byte) (int, netip.AddrPort, error) {
+	if g.udp != nil {
+		n, from, err := g.udp.ReadFromUDPAddrPort(b)
+		return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
+	}
+	n, from, err := g.conn.ReadFrom(b)
+	return n, addrPortOf(from), err
+}
+
 func (g *getter) write(p []byte) error {
-	_, err := g.conn.WriteTo(p, g.send)
+	var err error
+	if g.udp != nil {
+		_, err = g.udp.WriteToUDPAddrPort(p, g.peer)
+	} else {
+		_, err = g.conn.WriteTo(p, g.send)
+	}
 	return lasting(err)
 }
 

@@ -1,0 +1,140 @@
+package pxe_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/google/go-cmp/cmp"
+)
+
+var t0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// at is an event that took a second, sec seconds after t0.
+func at(sec int, stage pxe.Stage, path string, more ...func(*pxe.Event)) pxe.Event {
+	e := pxe.Event{Time: t0.Add(time.Duration(sec) * time.Second), Duration: time.Second, Stage: stage, MAC: testMAC, Path: path, Proto: "tftp", Bytes: 100, Size: 100}
+	if stage == pxe.StageOffer {
+		e.Duration, e.Bytes, e.Size = 0, 0, -1
+		e.Method = "uefi-amd64-pxe"
+		if strings.HasPrefix(path, "http") {
+			e.Method = "ipxe"
+		}
+	}
+	for _, f := range more {
+		f(&e)
+	}
+	return e
+}
+
+func absent(e *pxe.Event) { e.Absent, e.Bytes, e.Size = true, 0, -1 }
+func probe(e *pxe.Event)  { e.Probe, e.Bytes = true, 0 }
+
+func reduce(events ...pxe.Event) (all []pxe.Attempt) {
+	var a pxe.Attempt
+	for _, e := range events {
+		next := a.Next(e)
+		if len(all) == 0 || next.Start != a.Start {
+			all = append(all, next)
+		}
+		all[len(all)-1] = next
+		a = next
+	}
+	return all
+}
+
+func TestAttemptOfShimAndGRUB(t *testing.T) {
+	got := reduce(
+		at(0, pxe.StageOffer, "shimx64.efi"), at(4, pxe.StageOffer, "shimx64.efi"),
+		at(5, pxe.StageLoader, "shimx64.efi", probe), at(6, pxe.StageLoader, "shimx64.efi"),
+		at(7, pxe.StageLoader, "revocations_sku.efi", absent), at(9, pxe.StageLoader, "grubx64.efi"),
+		at(10, pxe.StageConfig, "grub/grub.cfg"), at(12, pxe.StageKernel, "vmlinuz"), at(13, pxe.StageInitrd, "initrd"),
+		at(20, pxe.StageRunning, "done"),
+	)
+	if len(got) != 1 {
+		t.Fatalf("%d attempts", len(got))
+	}
+	a := got[0]
+	var steps []string
+	for _, s := range a.Steps {
+		steps = append(steps, string(s.Stage)+" "+s.Path)
+	}
+	want := []string{"offer shimx64.efi", "loader shimx64.efi", "loader revocations_sku.efi", "loader grubx64.efi",
+		"config grub/grub.cfg", "kernel vmlinuz", "initrd initrd", "running done"}
+	if diff := cmp.Diff(want, steps); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if s := a.Steps[1]; s.Tries != 1 || s.Duration != 2*time.Second || s.Bytes != 100 {
+		t.Errorf("probe and fetch became %+v", s)
+	}
+	if d := a.Diagnosis(t0); !a.Running || d != "running, 20.0 s after power-on was noticed" || a.Method != "uefi-amd64-pxe" {
+		t.Errorf("%+v: %s", a, d)
+	}
+}
+
+func TestAttemptsAreToldApart(t *testing.T) {
+	tests := []struct {
+		name   string
+		events []pxe.Event
+		want   int
+	}{
+		{"loader then iPXE", []pxe.Event{at(0, pxe.StageOffer, "undionly.kpxe"), at(1, pxe.StageLoader, "undionly.kpxe"),
+			at(2, pxe.StageOffer, "http://s/script"), at(3, pxe.StageConfig, "script")}, 1},
+		{"reset before the loader came", []pxe.Event{at(0, pxe.StageOffer, "shimx64.efi"), at(60, pxe.StageOffer, "shimx64.efi")}, 1},
+		{"reset after it", []pxe.Event{at(0, pxe.StageOffer, "shimx64.efi"), at(2, pxe.StageLoader, "shimx64.efi"), at(60, pxe.StageOffer, "shimx64.efi")}, 2},
+		{"power cycle", []pxe.Event{at(0, pxe.StageOffer, "http://s/script"), at(3, pxe.StageRunning, "done"), at(4, pxe.StageOffer, "http://s/script")}, 2},
+		{"no DHCP of ours", []pxe.Event{at(0, pxe.StageLoader, "shimx64.efi"), at(1, pxe.StageKernel, "k"), at(90, pxe.StageLoader, "shimx64.efi")}, 2},
+		{"back after an hour", []pxe.Event{at(0, pxe.StageLoader, "shimx64.efi"), at(3600, pxe.StageLoader, "shimx64.efi")}, 2},
+		{"report of a slow installer", []pxe.Event{at(0, pxe.StageInitrd, "i"), at(3600, pxe.StageRunning, "done")}, 1},
+	}
+	for _, tt := range tests {
+		if got := reduce(tt.events...); len(got) != tt.want {
+			t.Errorf("%s: %d attempts, want %d", tt.name, len(got), tt.want)
+		}
+	}
+	var a pxe.Attempt
+	for i := range 1000 {
+		a = a.Next(at(i, pxe.StageConfig, strings.Repeat("x", i%7)))
+	}
+	if len(a.Steps) > 200 {
+		t.Errorf("%d steps of a machine in a loop", len(a.Steps))
+	}
+}
+
+func TestDiagnosis(t *testing.T) {
+	stalled := func(bytes int64) func(*pxe.Event) {
+		return func(e *pxe.Event) {
+			e.Size, e.Bytes, e.BlockSize, e.Retransmits, e.Err = 1_000_000, bytes, 1000, 5, "tftp: peer stopped answering"
+		}
+	}
+	tests := []struct {
+		name   string
+		events []pxe.Event
+		want   string
+	}{
+		{"nothing", nil, "nothing heard"},
+		{"never asked", []pxe.Event{at(0, pxe.StageOffer, "shimx64.efi")}, "never asked for it: another DHCP server won"},
+		{"stalled at once", []pxe.Event{at(0, pxe.StageLoader, "f", stalled(0))}, "stalled at block 1 of f (blocks of 1000 bytes) after 5 retransmissions: packets of this size"},
+		{"stalled later", []pxe.Event{at(0, pxe.StageKernel, "f", stalled(411_000))}, "stalled at block 412 of f"},
+		{"missing loader", []pxe.Event{at(0, pxe.StageLoader, "grubx64.efi", absent, func(e *pxe.Event) { e.Absent, e.Err = false, "install grub-efi-amd64-signed" })},
+			"could not fetch grubx64.efi: install grub-efi-amd64-signed"},
+		{"no profile", []pxe.Event{at(0, pxe.StageConfig, "c", absent)}, "it has no profile"},
+		{"loader did not start", []pxe.Event{at(0, pxe.StageLoader, "shimx64.efi")}, "Secure Boot refuses it"},
+		{"configuration only", []pxe.Event{at(0, pxe.StageConfig, "c")}, "fetched nothing after it"},
+		{"kernel only", []pxe.Event{at(0, pxe.StageKernel, "k")}, "not enough memory"},
+		{"silent", []pxe.Event{at(0, pxe.StageInitrd, "i")}, "see its console"},
+	}
+	for _, tt := range tests {
+		var a pxe.Attempt
+		for _, e := range tt.events {
+			a = a.Next(e)
+		}
+		if got := a.Diagnosis(t0.Add(time.Minute)); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	a := pxe.Attempt{}.Next(at(0, pxe.StageKernel, "k"))
+	if got := a.Diagnosis(t0.Add(time.Second)); got != "booting: fetched k, 100 bytes in 1.0 s" {
+		t.Error(got)
+	}
+}
