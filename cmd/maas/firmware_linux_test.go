@@ -296,6 +296,10 @@ func TestFirmwareBootsToLinux(t *testing.T) {
 		t.Errorf("after power off: %s", out)
 	}
 
+	if out := s.maas("discovery", "list"); !strings.Contains(out, uefi.MAC.String()) {
+		t.Errorf("the machine was not seen on the wire: %s", out)
+	}
+
 	s.stop()
 	s.start() // nothing is lost, and the names answer from disk
 	defer s.stop()

@@ -82,6 +82,7 @@ func (a *API) mux() *http.ServeMux {
 		"GET " + base + "subnets/{id}/{$}":     a.getSubnet,
 		"GET " + base + "zones/{$}":            a.listZones,
 		"GET " + base + "events/{$}":           a.listEvents,
+		"GET " + base + "discovery/{$}":        a.listDiscoveries,
 		"GET /api/v1/boot-profile":             a.getProfile,
 		"PUT /api/v1/boot-profile":             a.putProfile,
 		"DELETE /api/v1/boot-profile":          a.deleteProfile,

@@ -13,7 +13,7 @@
 // # Supported so far
 //
 // version; users?op=whoami; machines (list, create, read, delete, op=power_on, power_off, power_cycle, query_power_state);
-// fabrics, vlans, subnets and zones (list and read); events (op=query); and in /api/v1/ boot-profile, the profile of machines
+// fabrics, vlans, subnets and zones (list and read); events (op=query); discovery (list); and in /api/v1/ boot-profile, the profile of machines
 // that have none of their own. Everything else answers 501 with a body that names it.
 //
 // # Errors

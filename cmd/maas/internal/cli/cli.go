@@ -20,15 +20,16 @@ var Version = "development"
 
 // commands are all commands with their flags. Every flag is also a MAAS_* variable.
 type commands struct {
-	All     allCmd     `cmd:"" help:"Run a region and a rack on one interface of this host."`
-	Try     tryCmd     `cmd:"" help:"Show it: boot simulated machines from real servers, on this host, without root."`
-	Config  configCmd  `cmd:"" help:"Work with configuration files."`
-	Machine machineCmd `cmd:"" help:"List, add and switch machines."`
-	Subnet  subnetCmd  `cmd:"" help:"Look at subnets."`
-	Profile profileCmd `cmd:"" name:"boot-profile" help:"What machines boot that have no profile of their own."`
-	Events  eventsCmd  `cmd:"" help:"Show what happened lately."`
-	APIKey  apiKeyCmd  `cmd:"" name:"apikey" help:"Make an API key for a user."`
-	Version versionCmd `cmd:"" help:"Show the version."`
+	All       allCmd       `cmd:"" help:"Run a region and a rack on one interface of this host."`
+	Try       tryCmd       `cmd:"" help:"Show it: boot simulated machines from real servers, on this host, without root."`
+	Config    configCmd    `cmd:"" help:"Work with configuration files."`
+	Machine   machineCmd   `cmd:"" help:"List, add and switch machines."`
+	Subnet    subnetCmd    `cmd:"" help:"Look at subnets."`
+	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"What machines boot that have no profile of their own."`
+	Discovery discoveryCmd `cmd:"" help:"Look at what racks have seen on their networks."`
+	Events    eventsCmd    `cmd:"" help:"Show what happened lately."`
+	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user."`
+	Version   versionCmd   `cmd:"" help:"Show the version."`
 }
 
 // stdio is where commands write. Commands get it bound by type.

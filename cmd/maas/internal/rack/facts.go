@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 )
 
@@ -46,10 +48,15 @@ func (f *facts) lease(e dhcpsrv.Event) {
 	}
 }
 
-func (f *facts) boot(e pxe.Event) {
+func (f *facts) boot(e pxe.Event) { f.offer(fact{pxerpc.FactKind, e}) }
+
+func (f *facts) seen(e discovery.Event) { f.offer(fact{discoveryrpc.FactKind, discoveryrpc.FactOf(e)}) }
+
+// offer drops what finds the queue full: observations give way.
+func (f *facts) offer(o fact) {
 	select {
-	case f.queue <- fact{pxerpc.FactKind, e}:
-	default: // observations give way
+	case f.queue <- o:
+	default:
 	}
 }
 

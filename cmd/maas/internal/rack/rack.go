@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/proxy"
@@ -26,6 +27,7 @@ import (
 	"github.com/gomaas/maas/pxe/pxedhcp"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
@@ -41,6 +43,8 @@ type Config struct {
 	Files, Loaders fs.FS
 	// HTTPPort is where machines reach the HTTP boot server. Zero means 5248.
 	HTTPPort int
+	// Watch lists interfaces on which devices are discovered by listening. It takes CAP_NET_RAW. None discovers nothing.
+	Watch []string
 	// Prober asks whether an address is in use before it is offered. Nil does not ask.
 	Prober dhcpsrv.Prober
 	// Power drives BMCs for the region. Nil offers no power calls.
@@ -94,7 +98,7 @@ func (r *Rack) open() (err error) {
 		return err
 	}
 	r.outbox, err = rpc.OpenOutbox(rpc.OutboxConfig{
-		Path: filepath.Join(r.cfg.Dir, "outbox"), Droppable: []string{pxerpc.FactKind},
+		Path: filepath.Join(r.cfg.Dir, "outbox"), Droppable: []string{discoveryrpc.FactKind, pxerpc.FactKind},
 	})
 	return err
 }
@@ -202,6 +206,11 @@ func (r *Rack) tasks(s Sockets) []task {
 	}
 	for _, ln := range s.DNSStream {
 		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) }})
+	}
+	if len(r.cfg.Watch) > 0 {
+		tasks = append(tasks, task{"discovery", func(ctx context.Context) error {
+			return discovery.Watch(ctx, discovery.Config{Interfaces: r.cfg.Watch, Sink: r.facts.seen, Log: r.log.With("component", "discovery")})
+		}})
 	}
 	for _, ln := range s.Proxy {
 		tasks = append(tasks, task{"proxy", func(ctx context.Context) error { return serveHTTP(ctx, ln, r.proxy) }})

@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -23,7 +24,7 @@ import (
 func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) error {
 	err := r.inv.Atomically(ctx, func(ctx context.Context) error {
 		for _, f := range facts {
-			if err := r.takeFact(ctx, f); isRefusal(err) {
+			if err := r.takeFact(ctx, rack, f); isRefusal(err) {
 				r.log.Warn("fact refused", "rack", rack, "kind", f.Kind, "seq", f.Seq, "err", err)
 			} else if err != nil {
 				return err
@@ -50,7 +51,7 @@ func isRefusal(err error) bool {
 		errors.As(err, &kind) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)
 }
 
-func (r *Region) takeFact(ctx context.Context, f rpc.Fact) error {
+func (r *Region) takeFact(ctx context.Context, rack string, f rpc.Fact) error {
 	switch f.Kind {
 	case dhcprpc.FactKind:
 		var lease dhcprpc.Fact
@@ -64,6 +65,14 @@ func (r *Region) takeFact(ctx context.Context, f rpc.Fact) error {
 			return err
 		}
 		return r.takeBoot(ctx, e)
+	case discoveryrpc.FactKind:
+		var seen discoveryrpc.Fact
+		if err := json.Unmarshal(f.Data, &seen); err != nil {
+			return err
+		}
+		return r.inv.Observe(ctx, inventory.Observation{
+			Addr: seen.Addr, MAC: seen.HardwareAddr(), Rack: rack, Link: seen.Interface, VID: seen.VID, FirstSeen: seen.First, LastSeen: seen.Last,
+		})
 	}
 	return nil // a newer rack knows more kinds
 }
