@@ -112,6 +112,7 @@ type missingLoaderError struct {
 	at string
 }
 
+// Error names what is missing, where it was looked for and the package.
 func (e *missingLoaderError) Error() string {
 	cure := "install " + e.pkg
 	if e.pkg == noPackage {
@@ -120,4 +121,5 @@ func (e *missingLoaderError) Error() string {
 	return fmt.Sprintf("pxe: loader %s: not found at %s; %s", e.name, e.at, cure)
 }
 
+// Unwrap makes it fs.ErrNotExist.
 func (e *missingLoaderError) Unwrap() error { return fs.ErrNotExist }

@@ -217,6 +217,7 @@ func text(s string) content {
 
 type textFile struct{ *bytes.Reader }
 
+// Close does nothing.
 func (textFile) Close() error { return nil }
 
 // nobody identifies no address.

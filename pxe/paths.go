@@ -18,7 +18,7 @@ const unknownID = "unknown"
 //	boot/ID/done                                  its report (POST)
 //	images/FILE                                   files
 //	ipxe.cfg[-MAC | -default-ARCH]                iPXE, MAAS's names
-//	grub/grub.cfg[-01-MAC | -MAC | -default-ARCH] GRUB
+//	[DIR/]grub.cfg[-01-MAC | -MAC | -default-ARCH] GRUB
 //	[PREFIX/]pxelinux.cfg/NAME                    pxelinux and its imitators
 //	anything else                                 a boot loader
 //
@@ -52,8 +52,8 @@ func parsePath(name string) resource {
 		return parseBoot(rest)
 	case first == "images" && rest != "":
 		return resource{kind: kindFile, arch: ArchUnknown, file: rest, stage: StageFile}
-	case first == "grub":
-		return parseGRUB(path.Base(rest))
+	case first == "grub", strings.HasPrefix(path.Base(name), "grub.cfg"):
+		return parseGRUB(path.Base(name))
 	case strings.HasPrefix(name, "ipxe.cfg"):
 		return parseSuffix(IPXE, strings.TrimPrefix(name, "ipxe.cfg"))
 	}
@@ -93,8 +93,8 @@ func parseBoot(rest string) resource {
 	return res
 }
 
-// parseGRUB reads the last element of a path below grub/. The module lists are
-// absent, as a signed image needs none.
+// parseGRUB reads the last element of a path below grub/, or of a grub.cfg
+// beside the loader, where some distributions look. The module lists are absent, as a signed image needs none.
 func parseGRUB(base string) resource {
 	suffix, ok := strings.CutPrefix(base, "grub.cfg")
 	if !ok {

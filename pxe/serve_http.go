@@ -20,6 +20,14 @@ import (
 // HTTP server instead.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	if s.cfg.HTTPRate > 0 {
+		srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+			if err := pace(c, s.cfg.HTTPRate); err != nil {
+				s.log.Warn("cannot pace a connection", "addr", c.RemoteAddr(), "err", err)
+			}
+			return ctx
+		}
+	}
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(done)
@@ -177,11 +185,13 @@ type recorder struct {
 	err    error
 }
 
+// WriteHeader notes the status.
 func (r *recorder) WriteHeader(status int) {
 	r.status = status
 	r.ResponseWriter.WriteHeader(status)
 }
 
+// Write counts the bytes.
 func (r *recorder) Write(b []byte) (int, error) {
 	n, err := r.ResponseWriter.Write(b)
 	return n, r.count(int64(n), err)

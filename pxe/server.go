@@ -48,6 +48,10 @@ type Config struct {
 	// MaxHTTP bounds the HTTP requests served at a time; further ones wait in
 	// order. 0 means 512.
 	MaxHTTP int
+	// HTTPRate paces each connection of Serve, in bytes per second; 0 does not.
+	// Some network cards lose packets that iPXE's drivers never recover from
+	// when they come at line speed. Linux only, by the kernel, at no cost.
+	HTTPRate int
 	// Log receives one line per refused or failed request, and debug lines;
 	// nil discards.
 	Log *slog.Logger
@@ -65,6 +69,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.HTTPPort < 0 || c.HTTPPort > 65535 {
 		return c, fmt.Errorf("pxe: Config.HTTPPort is %d, want 1 to 65535", c.HTTPPort)
+	}
+	if c.HTTPRate < 0 {
+		return c, fmt.Errorf("pxe: Config.HTTPRate is %d, want 0 or more", c.HTTPRate)
 	}
 	if c.MaxHTTP < 0 {
 		return c, fmt.Errorf("pxe: Config.MaxHTTP is %d, want 1 or more", c.MaxHTTP)

@@ -14,6 +14,7 @@ type netASCII struct {
 
 func newNetASCII(r io.Reader) io.Reader { return &netASCII{r: bufio.NewReaderSize(r, 32<<10)} }
 
+// Read fills b as far as the source goes.
 func (n *netASCII) Read(b []byte) (int, error) {
 	done := 0
 	for done < len(b) {
@@ -54,6 +55,7 @@ type netASCIIWriter struct {
 	cr bool
 }
 
+// Write takes a piece of the text, which may end within a line end.
 func (n *netASCIIWriter) Write(b []byte) (int, error) {
 	out := make([]byte, 0, len(b)+1)
 	for _, c := range b {

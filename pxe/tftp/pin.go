@@ -98,6 +98,7 @@ type pinReader struct {
 	*pinTransfer
 }
 
+// Read counts what the transfer took.
 func (r pinReader) Read(b []byte) (int, error) {
 	n, err := r.Reader.Read(b)
 	r.read += int64(n)

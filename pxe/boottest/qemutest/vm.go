@@ -87,13 +87,22 @@ func (vm VM) CommandLine() ([]string, error) {
 		return append(args, "-machine", "pc", "-device", card), nil
 	}
 	own := filepath.Join(vm.Dir, "vars.fd")
-	data, err := os.ReadFile(vars)
-	if err == nil {
-		err = os.WriteFile(own, data, 0o600)
-	}
-	if err != nil {
+	if err := copyFile(own, vars); err != nil {
 		return nil, fmt.Errorf("qemutest: variables of the firmware: %w", err)
 	}
+	return append(args, vm.uefiArgs(code, own, card)...), nil
+}
+
+func copyFile(to, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o600)
+}
+
+// uefiArgs are the arguments for OVMF with its code and its own variables.
+func (vm VM) uefiArgs(code, vars, card string) (args []string) {
 	machine := "q35"
 	if vm.Firmware == SecureBoot {
 		machine += ",smm=on"
@@ -108,9 +117,9 @@ func (vm VM) CommandLine() ([]string, error) {
 	}
 	return append(args, "-machine", machine,
 		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+code,
-		"-drive", "if=pflash,format=raw,unit=1,file="+own,
+		"-drive", "if=pflash,format=raw,unit=1,file="+vars,
 		"-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string="+v4,
 		"-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string="+v6,
 		// Without the card's ROM the firmware's own network stack runs.
-		"-device", card+",romfile="), nil
+		"-device", card+",romfile=")
 }
