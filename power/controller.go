@@ -12,14 +12,14 @@ import (
 type Config struct {
 	// Registry has the kinds. Required.
 	Registry Registry
-	// Timeout bounds one request, from waiting for its turn to the state that was asked for. Zero means 5 minutes.
+	// Timeout bounds one request, from its turn at the BMC to the state that was asked for. Zero means 5 minutes.
 	Timeout time.Duration
 	// Poll is how often the state is asked for while waiting for it. Zero means one second.
 	Poll time.Duration
 	// Repeat is when on or off is asked for again, should the BMC still report the opposite: some accept a request and
 	// forget it. A cycle is never repeated, nor anything while the state is in between. Zero means one minute.
 	Repeat time.Duration
-	// Parallel is how many BMCs are talked to at a time. Zero means 64.
+	// Parallel is how many BMCs are talked to at a time; those that are only waited for do not count. Zero means 64.
 	Parallel int
 	// Log receives what was done to which BMC, without secrets. Nil discards.
 	Log *slog.Logger
@@ -87,14 +87,18 @@ func (c *Controller) with(ctx context.Context, t Target, fn func(context.Context
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
 	leave, err := c.enter(ctx, kind.identity(params))
 	if err != nil {
 		return err
 	}
 	defer leave()
-	s := &session{kind: kind, params: params, log: c.cfg.Log.With("machine", t.Name, "kind", t.Kind)}
+	s := &session{kind: kind, params: params, slots: c.slots, log: c.cfg.Log.With("machine", t.Name, "kind", t.Kind)}
+	if err := s.takeSlot(ctx); err != nil {
+		return err
+	}
+	defer s.leaveSlot()
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -102,7 +106,7 @@ func (c *Controller) with(ctx context.Context, t Target, fn func(context.Context
 	return fn(ctx, s)
 }
 
-// enter waits for the turn at a BMC and for one of the parallel slots.
+// enter waits for the turn at a BMC.
 func (c *Controller) enter(ctx context.Context, bmc string) (leave func(), err error) {
 	c.mu.Lock()
 	q := c.queues[bmc]
@@ -119,18 +123,17 @@ func (c *Controller) enter(ctx context.Context, bmc string) (leave func(), err e
 			delete(c.queues, bmc)
 		}
 	}
-	for _, sem := range []chan struct{}{q.turn, c.slots} {
-		select {
-		case sem <- struct{}{}:
-		case <-ctx.Done():
-			if sem == c.slots {
-				<-q.turn
-			}
-			forget()
-			return nil, Errorf(Connection, "wait for the BMC's other requests", "%w", ctx.Err())
-		}
+	select {
+	case q.turn <- struct{}{}:
+		return func() { <-q.turn; forget() }, nil
+	case <-ctx.Done():
+		forget()
+		return nil, waited(ctx)
 	}
-	return func() { <-c.slots; <-q.turn; forget() }, nil
+}
+
+func waited(ctx context.Context) error {
+	return Errorf(Connection, "wait for the BMC's other requests", "%w", ctx.Err())
 }
 
 // Query asks for the state.

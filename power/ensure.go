@@ -161,6 +161,11 @@ const lostReply = 30 * time.Second
 // act does something once and waits for the state. It is never repeated while the machine is on its way: repeating restarts
 // a slow BMC's machine again and again. Nor is it repeated when the answer got lost; then the state tells what happened.
 func (r *run) act(op string, want State, do func() error) error {
+	if !r.slot { // a wait that ended early left it
+		if err := r.takeSlot(r.ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.reopen(r.ctx); err != nil {
 		return err
 	}
@@ -211,10 +216,8 @@ func (r *run) await(ctx context.Context, want State, again func() error) error {
 				repeat = time.Now().Add(r.cfg.Repeat)
 			}
 		}
-		select {
-		case <-time.After(r.cfg.Poll):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := r.pause(ctx, r.cfg.Poll); err != nil {
+			return err
 		}
 	}
 }

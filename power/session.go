@@ -12,6 +12,39 @@ type session struct {
 	params Params
 	log    *slog.Logger
 	driver Driver // nil = not open
+
+	slots chan struct{} // one for each BMC that may be talked to at a time
+	slot  bool          // one of them is ours
+}
+
+func (s *session) takeSlot(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		s.slot = true
+		return nil
+	case <-ctx.Done():
+		return waited(ctx)
+	}
+}
+
+func (s *session) leaveSlot() {
+	if s.slot {
+		<-s.slots
+		s.slot = false
+	}
+}
+
+// pause waits between two questions, and lets others talk meanwhile.
+func (s *session) pause(ctx context.Context, d time.Duration) error {
+	s.leaveSlot()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return s.takeSlot(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (s *session) open(ctx context.Context) error {

@@ -43,7 +43,7 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 	for _, suite := range suites {
 		d.client, err = connect(ctx, host, port, p, suite)
 		// Only a BMC that has answered and refused may like another suite better; a wrong password stays wrong.
-		if class := power.ClassOf(err); err == nil || class == power.Auth || class == power.Settings || ctx.Err() != nil {
+		if class := power.ClassOf(err); err == nil || class == power.Auth || class == power.Settings || silent(err) || ctx.Err() != nil {
 			break
 		}
 	}
@@ -75,6 +75,11 @@ func classify(op string, err error) error {
 		return power.Errorf(power.ActionFailed, op, "%w", err)
 	}
 	return power.Errorf(power.Connection, op, "%w", err)
+}
+
+// silent tells whether nobody answered, as far as the library lets see.
+func silent(err error) bool {
+	return strings.Contains(err.Error(), "timeout") || strings.Contains(err.Error(), "deadline exceeded") || strings.Contains(err.Error(), "refused")
 }
 
 // classifyConnect looks at the text, because the library flattens what went wrong with a session.

@@ -1,0 +1,97 @@
+package powertest_test
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/ipmi"
+	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/redfish"
+)
+
+// machine is one BMC of a fleet and what is expected of it.
+type machine struct {
+	chassis *powertest.Chassis
+	target  power.Target
+	want    power.Class // "" = it is switched on
+}
+
+// fleet starts n BMCs, half of them IPMI and half Redfish, of which every 20th has a fault.
+func fleet(t *testing.T, n int) []machine {
+	t.Helper()
+	serve := []func(*powertest.Chassis, string, string) (*powertest.BMC, error){powertest.ServeIPMI, powertest.ServeRedfish}
+	var out []machine
+	for i := range n {
+		m := machine{chassis: &powertest.Chassis{Delay: 500 * time.Millisecond}}
+		bmc, err := serve[i%2](m.chassis, "admin", "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { bmc.Close() })
+		m.target = bmc.Target()
+		if i%20 == 7 || i%40 == 18 {
+			switch i / 20 % 3 {
+			case 0:
+				m.want = power.Auth
+				m.target.Params["power_pass"] = "wrong"
+			case 1:
+				m.want = power.Connection
+				bmc.Stall(true)
+			case 2:
+				m.want = power.ActionFailed
+				m.chassis.Configure(func(c *powertest.Chassis) { c.Ignore = 99 })
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// Many machines are switched on at once, 64 at a time: the sound ones within 30 s, each faulty one with the right error.
+// POWER_TEST_BMCS sets how many.
+func TestFleet(t *testing.T) {
+	n := 300
+	if s := os.Getenv("POWER_TEST_BMCS"); s != "" {
+		if _, err := fmt.Sscan(s, &n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if testing.Short() {
+		n = 40
+	}
+	machines := fleet(t, n)
+	c, err := power.NewController(power.Config{
+		Registry: power.NewRegistry(ipmi.Kind(), redfish.Kind()), Timeout: 8 * time.Second, Poll: 250 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	var sound atomic.Int64 // when the last of them was on, after began
+	var wg sync.WaitGroup
+	for _, m := range machines {
+		wg.Go(func() {
+			report, err := c.Ensure(t.Context(), m.target, power.On, power.Options{Boot: power.Network})
+			if power.ClassOf(err) != m.want {
+				t.Errorf("%s %s: %v (%s), want class %q", m.target.Kind, m.target.Name, err, power.ClassOf(err), m.want)
+			}
+			if m.want == "" {
+				if err == nil && (report.After != power.On || !m.chassis.On()) {
+					t.Errorf("%s: %+v", m.target.Name, report)
+				}
+				sound.Store(max(sound.Load(), int64(time.Since(began))))
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Duration(sound.Load())
+	t.Logf("%d BMCs: sound ones on after %v, all done after %v", n, took.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	if took > 30*time.Second && n <= 2000 {
+		t.Errorf("the sound ones took %v", took)
+	}
+}
