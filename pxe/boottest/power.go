@@ -70,12 +70,13 @@ func (m *Machine) PowerOff() {
 	cancel, done := m.cancel, m.done
 	m.cancel = nil
 	m.mu.Unlock()
-	if cancel == nil {
-		return
+	if cancel != nil {
+		cancel()
 	}
-	cancel()
-	m.node.reset() // blocked reads end
-	<-done
+	m.node.reset() // blocked reads end; a machine that Boot brought up loses its address
+	if cancel != nil {
+		<-done
+	}
 }
 
 // Powered reports whether the machine was switched on by PowerOn and is still on.
