@@ -48,16 +48,22 @@ func TestLAN(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	kind := ipmi.Kind()
+	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind())})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, params := range map[string]power.Params{
 		"no address":     {},
+		"bad MAC":        {"mac_address": "hello"},
+		"bad port":       {"power_address": "192.0.2.1:port"},
 		"unknown name":   {"power_address": "192.0.2.1", "password": "x"},
 		"unknown choice": {"power_address": "192.0.2.1", "power_driver": "serial"},
 	} {
-		if _, err := kind.Check(params); power.ClassOf(err) != power.Settings {
+		if _, err := c.Query(t.Context(), power.Target{Kind: "ipmi", Params: params}); power.ClassOf(err) != power.Settings {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	kind := ipmi.Kind()
 	if _, shown := kind.Public(power.Params{"power_pass": "secret"})["power_pass"]; shown {
 		t.Error("the password is public")
 	}

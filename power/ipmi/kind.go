@@ -1,6 +1,7 @@
 package ipmi
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"strconv"
@@ -19,6 +20,10 @@ const (
 	paramDriver   = "power_driver"
 	paramBootType = "power_boot_type"
 	paramCipher   = "cipher_suite_id"
+	paramLevel    = "privilege_level"
+	paramOffMode  = "power_off_mode"
+	paramMAC      = "mac_address"
+	paramFlags    = "workaround_flags"
 
 	driverLAN     = "LAN"
 	driverLANPlus = "LAN_2_0"
@@ -26,6 +31,9 @@ const (
 	bootAuto   = "auto"
 	bootEFI    = "efi"
 	bootLegacy = "legacy"
+
+	offSoft = "soft"
+	offHard = "hard"
 )
 
 // Kind declares the power type "ipmi".
@@ -33,19 +41,32 @@ func Kind() power.Kind {
 	return power.Kind{
 		Name: Name, Title: "IPMI",
 		Params: []power.Param{
-			{Name: paramAddress, Label: "BMC address, with a port if it is not 623", Required: true},
+			{Name: paramAddress, Label: "BMC address, with a port if it is not 623; may be left out if the MAC address is given"},
 			{Name: paramUser, Label: "User"},
 			{Name: paramPass, Label: "Password", Secret: true},
 			{Name: paramDriver, Label: "Protocol", Default: driverLANPlus, Choices: []string{driverLAN, driverLANPlus}},
 			{Name: paramBootType, Label: "Firmware that boots", Default: bootAuto, Choices: []string{bootAuto, bootLegacy, bootEFI}},
 			{Name: paramCipher, Label: "Cipher suite; 17, then 3, when empty", Choices: []string{"3", "8", "12", "17"}},
+			{Name: paramLevel, Label: "Privilege level of the session", Default: "OPERATOR", Choices: []string{"USER", "OPERATOR", "ADMIN"}},
+			{Name: paramOffMode, Label: "How to switch off", Default: offHard, Choices: []string{offSoft, offHard}},
+			{Name: paramMAC, Label: "MAC address of the BMC, to find it by when it has no fixed address", Scope: power.ScopeNode},
+			{Name: paramFlags, Label: "Workarounds; accepted for compatibility with MAAS, none is needed here"},
 		},
-		Open: open,
+		Open:     open,
+		Identity: func(p power.Params) string { return cmp.Or(p[paramAddress], p[paramMAC]) },
 	}
 }
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
-	host, port, err := hostPort(p[paramAddress])
+	address := p[paramAddress]
+	if address == "" {
+		found, err := neighbour(p[paramMAC])
+		if err != nil {
+			return nil, err
+		}
+		address = found
+	}
+	host, port, err := hostPort(address)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 type lan struct {
 	client *goipmi.Client
 	busy   chan struct{}
+	off    goipmi.ChassisControl
 }
 
 func openLAN(ctx context.Context, host string, port int, p power.Params) (power.Driver, error) {
@@ -23,7 +24,10 @@ func openLAN(ctx context.Context, host string, port int, p power.Params) (power.
 	if err != nil {
 		return nil, power.Errorf(power.Settings, "open a session", "%v", err)
 	}
-	d := &lan{client: c, busy: make(chan struct{}, 1)}
+	d := &lan{client: c, busy: make(chan struct{}, 1), off: goipmi.ControlPowerDown}
+	if p[paramOffMode] == offSoft {
+		d.off = goipmi.ControlPowerAcpiSoft
+	}
 	const op = "open a session"
 	err = d.do(ctx, op, c.Open)
 	if err != nil {
@@ -102,7 +106,7 @@ func (d *lan) SetPower(ctx context.Context, target power.State) error {
 	if target == power.On {
 		return d.control(ctx, "power up", goipmi.ControlPowerUp)
 	}
-	return d.control(ctx, "power down", goipmi.ControlPowerDown)
+	return d.control(ctx, "power down", d.off)
 }
 
 // Cycle implements power.Cycler.
@@ -113,6 +117,11 @@ func (d *lan) Cycle(ctx context.Context) error {
 // Reset implements power.Resetter.
 func (d *lan) Reset(ctx context.Context) error {
 	return d.control(ctx, "hard reset", goipmi.ControlPowerHardReset)
+}
+
+// SoftOff implements power.SoftOffer.
+func (d *lan) SoftOff(ctx context.Context) error {
+	return d.control(ctx, "soft shutdown", goipmi.ControlPowerAcpiSoft)
 }
 
 func (d *lan) control(ctx context.Context, op string, c goipmi.ChassisControl) error {

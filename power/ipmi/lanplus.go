@@ -24,6 +24,7 @@ const (
 type lanPlus struct {
 	client   *client.Client
 	bootType types.BIOSBootType
+	off      chassis.ChassisControl
 }
 
 func openLANPlus(ctx context.Context, host string, port int, p power.Params) (power.Driver, error) {
@@ -35,7 +36,10 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 		}
 		suites = []types.CipherSuiteID{types.CipherSuiteID(id)}
 	}
-	d := &lanPlus{}
+	d := &lanPlus{off: chassis.ChassisControlPowerDown}
+	if p[paramOffMode] == offSoft {
+		d.off = chassis.ChassisControlSoftShutdown
+	}
 	if p[paramBootType] == bootEFI {
 		d.bootType = types.BIOSBootTypeEFI
 	}
@@ -53,6 +57,11 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 	return d, nil
 }
 
+// levels are the privilege levels by name. USER can ask but not switch.
+var levels = map[string]types.PrivilegeLevel{
+	"USER": types.PrivilegeLevelUser, "OPERATOR": types.PrivilegeLevelOperator, "ADMIN": types.PrivilegeLevelAdministrator,
+}
+
 func connect(ctx context.Context, host string, port int, p power.Params, suite types.CipherSuiteID) (*client.Client, error) {
 	const op = "open a session"
 	c, err := client.NewClient(host, port, p[paramUser], p[paramPass])
@@ -60,7 +69,7 @@ func connect(ctx context.Context, host string, port int, p power.Params, suite t
 		return nil, power.Errorf(power.Settings, op, "%v", err)
 	}
 	c.WithInterface(client.InterfaceLanplus).WithTimeout(exchangeTimeout).WithRetry(retries).
-		WithCipherSuiteID(suite).WithMaxPrivilegeLevel(types.PrivilegeLevelAdministrator)
+		WithCipherSuiteID(suite).WithMaxPrivilegeLevel(levels[p[paramLevel]])
 	if err := c.Connect(ctx); err != nil {
 		return nil, classifyConnect(op, err)
 	}
@@ -109,7 +118,7 @@ func (d *lanPlus) SetPower(ctx context.Context, target power.State) error {
 	if target == power.On {
 		return d.control(ctx, "power up", chassis.ChassisControlPowerUp)
 	}
-	return d.control(ctx, "power down", chassis.ChassisControlPowerDown)
+	return d.control(ctx, "power down", d.off)
 }
 
 // Cycle implements power.Cycler.
