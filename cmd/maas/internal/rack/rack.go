@@ -65,7 +65,7 @@ type Rack struct {
 	dns      *dnssrv.Server
 	proxy    *proxy.Proxy
 	table    pxerpc.Table
-	clients  clients
+	clients  pxe.Clients
 	names    *names
 	facts    *facts
 	protocol *rpc.Rack
@@ -107,9 +107,9 @@ func (r *Rack) compose() (err error) {
 	r.dns = dnssrv.New(dnssrv.Config{Log: r.log.With("component", "dns")})
 	r.names = newNames(r.dns, r.nameOf)
 	r.facts = newFacts(r.outbox, r.log)
-	selector := pxedhcp.New(pxedhcp.Config{HTTPPort: r.cfg.HTTPPort})
+	selector := pxedhcp.New(pxedhcp.Config{HTTPPort: r.cfg.HTTPPort, Seen: func(c pxe.Client, _ pxe.Offer) { r.clients.Remember(c) }})
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
-		Store: r.journal, Boot: noting{selector, &r.clients}, Events: r.leaseEvent, Prober: r.cfg.Prober,
+		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober,
 		Log: r.log.With("component", "dhcp"),
 	})
 	if err != nil {
@@ -117,7 +117,7 @@ func (r *Rack) compose() (err error) {
 	}
 	r.boot, err = pxe.New(pxe.Config{
 		Resolver: &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
-		Events: r.bootEvent, HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
+		Describe: r.clients.Describe, Events: r.facts.boot, HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
 	})
 	if err != nil {
 		return err
@@ -240,11 +240,6 @@ func (r *Rack) Close() error {
 func (r *Rack) leaseEvent(e dhcpsrv.Event) {
 	r.names.event(e)
 	r.facts.lease(e)
-}
-
-// bootEvent completes what the loader did not tell from what its firmware said in DHCP.
-func (r *Rack) bootEvent(e pxe.Event) {
-	r.facts.boot(r.clients.complete(e))
 }
 
 func (r *Rack) macOf(addr netip.Addr) (net.HardwareAddr, bool) {
