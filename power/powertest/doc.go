@@ -1,6 +1,6 @@
 // Package powertest has simulated BMCs and the conformance suite for power drivers.
 //
-// A [Chassis] is the machine behind a BMC: it has power or not, and a boot device for the next boot. [ServeIPMI] and
+// A [Chassis] is the machine behind a BMC: it has power or not, and a boot device for the next boot. [ServeIPMI], [ServeOpenBMC] and
 // [ServeRedfish] put a BMC on loopback in front of it, without root. What the machine does when it gets power is a function,
 // so a BMC can switch on a simulated machine, or start a virtual one:
 //

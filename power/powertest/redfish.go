@@ -1,24 +1,15 @@
 package powertest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/big"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/gomaas/maas/power"
 )
@@ -29,49 +20,8 @@ const maxSessions = 8
 // ServeRedfish starts a BMC with Redfish over TLS on a free port of 127.0.0.1. Its certificate is self-signed; the target
 // pins it.
 func ServeRedfish(c *Chassis, user, password string) (*BMC, error) {
-	cert, err := selfSigned()
-	if err != nil {
-		return nil, err
-	}
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
 	r := &redfishBMC{chassis: c, user: user, password: password, sessions: map[string]string{}}
-	faults := &faults{end: r.endSessions}
-	srv := &http.Server{Handler: faults.stalling(r.handler()), ReadHeaderTimeout: 10 * time.Second}
-	var done sync.WaitGroup
-	done.Go(func() {
-		_ = srv.Serve(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
-	})
-	address := ln.Addr().String()
-	pin := sha256.Sum256(cert.Certificate[0])
-	return &BMC{
-		Address: address, faults: faults,
-		target: power.Target{Kind: "redfish", Name: address, Params: power.Params{
-			"power_address": address, "power_user": user, "power_pass": password, "tls_fingerprint": hex.EncodeToString(pin[:]),
-		}},
-		session: r.count,
-		close: func() error {
-			err := srv.Close() // a stalled request would hold up a shutdown
-			done.Wait()
-			c.changes.Wait()
-			return err
-		},
-	}, nil
-}
-
-func selfSigned() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+	return serveTLS(c, "redfish", user, password, r.handler(), r.count, r.endSessions)
 }
 
 // redfishBMC is the service.
