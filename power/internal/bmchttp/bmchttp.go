@@ -37,16 +37,9 @@ const requestTimeout = time.Minute
 // New returns a client with a transport of its own. Its owner calls
 // CloseIdleConnections when done.
 func New(p power.Params) (*http.Client, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if pin := p[paramFingerprint]; pin != "" {
-		want, err := hex.DecodeString(strings.ReplaceAll(pin, ":", ""))
-		if err != nil || len(want) != sha256.Size {
-			return nil, power.Errorf(power.Settings, "settings", "%s: want 64 hexadecimal digits of SHA-256", paramFingerprint)
-		}
-		config.InsecureSkipVerify = true // the fingerprint is stricter than any chain
-		config.VerifyConnection = pinned([sha256.Size]byte(want))
-	} else if p[paramVerify] == "no" {
-		config.InsecureSkipVerify = true
+	config, err := TLSConfig(p)
+	if err != nil {
+		return nil, err
 	}
 	return &http.Client{
 		Timeout: requestTimeout,
@@ -55,6 +48,24 @@ func New(p power.Params) (*http.Client, error) {
 			MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second,
 		},
 	}, nil
+}
+
+// TLSConfig is what the parameters say of a certificate.
+func TLSConfig(p power.Params) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	pin := p[paramFingerprint]
+	switch {
+	case pin != "":
+		want, err := hex.DecodeString(strings.ReplaceAll(pin, ":", ""))
+		if err != nil || len(want) != sha256.Size {
+			return nil, power.Errorf(power.Settings, "settings", "%s: want 64 hexadecimal digits of SHA-256", paramFingerprint)
+		}
+		config.InsecureSkipVerify = true // the fingerprint is stricter than any chain
+		config.VerifyConnection = pinned([sha256.Size]byte(want))
+	case p[paramVerify] == "no":
+		config.InsecureSkipVerify = true
+	}
+	return config, nil
 }
 
 // ErrPin is what a connection to a BMC with another certificate fails with.

@@ -1,0 +1,90 @@
+package virsh
+
+import (
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/bmchttp"
+)
+
+// Name is the power type's name.
+const Name = "virsh"
+
+const (
+	paramAddress = "power_address"
+	paramPass    = "power_pass"
+	paramID      = "power_id"
+	paramSSHKey  = "ssh_key"
+	paramSSHPin  = "ssh_fingerprint"
+	paramTLSCert = "tls_cert"
+	paramTLSKey  = "tls_key"
+)
+
+// Kind declares the power type "virsh".
+func Kind() power.Kind {
+	return power.Kind{
+		Name: Name, Title: "Virsh (libvirt)",
+		Params: append([]power.Param{
+			{Name: paramAddress, Label: "libvirt URI, such as qemu+ssh://user@host/system", Required: true},
+			{Name: paramPass, Label: "Password of the ssh user", Secret: true},
+			{Name: paramID, Label: "Name or UUID of the virtual machine", Required: true, Scope: power.ScopeNode},
+			{Name: paramSSHKey, Label: "Private key of the ssh user, in PEM", Secret: true},
+			{Name: paramSSHPin, Label: "Fingerprint of the host's ssh key, as ssh prints it"},
+			{Name: paramTLSCert, Label: "Client certificate for tls, in PEM"},
+			{Name: paramTLSKey, Label: "Client key for tls, in PEM", Secret: true},
+		}, bmchttp.Params()...),
+		Open: open,
+	}
+}
+
+// address is a libvirt URI taken apart.
+type address struct {
+	transport string // unix, tcp, tls or ssh
+	user      string
+	host      string // with port; "" with unix
+	socket    string // path on the host, for unix and ssh
+	local     string // the URI that the host itself would use
+}
+
+const defaultSocket = "/var/run/libvirt/libvirt-sock"
+
+// defaultPorts are libvirt's.
+var defaultPorts = map[string]string{"tcp": "16509", "tls": "16514", "ssh": "22"}
+
+func parse(text string) (address, error) {
+	const op = "settings"
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" {
+		return address{}, power.Errorf(power.Settings, op, "%s is not a libvirt URI; write such as qemu+ssh://user@host/system", paramAddress)
+	}
+	if _, has := u.User.Password(); has {
+		return address{}, power.Errorf(power.Settings, op, "%s contains a password; put it into %s", paramAddress, paramPass)
+	}
+	driver, transport, _ := strings.Cut(u.Scheme, "+")
+	a := address{transport: transport, user: u.User.Username(), socket: u.Query().Get("socket"), local: driver + "://" + u.Path}
+	if a.transport == "" {
+		a.transport = "unix"
+		if u.Host != "" {
+			a.transport = "ssh"
+		}
+	}
+	if a.socket == "" {
+		a.socket = defaultSocket
+	}
+	if a.transport == "unix" {
+		return a, nil
+	}
+	port, known := defaultPorts[a.transport]
+	switch {
+	case !known:
+		return a, power.Errorf(power.Settings, op, "%s: transport %q is none of unix, tcp, tls and ssh", paramAddress, a.transport)
+	case u.Hostname() == "":
+		return a, power.Errorf(power.Settings, op, "%s names no host", paramAddress)
+	case u.Port() != "":
+		port = u.Port()
+	}
+	a.host = net.JoinHostPort(u.Hostname(), port)
+	return a, nil
+}
