@@ -27,7 +27,7 @@ func service(t *testing.T, chassis *powertest.Chassis) power.Params {
 		if chassis.On() {
 			state = "running"
 		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"status": state, "machine": strings.Join(r.Header["System_Id"], "")})
+		_ = json.NewEncoder(w).Encode(map[string]string{"status": state, "machine": r.Header.Get("system_id")})
 	})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer token" {
