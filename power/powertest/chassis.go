@@ -22,6 +22,7 @@ type Chassis struct {
 	on      bool
 	boot    power.BootDevice
 	cycles  int
+	pending int // changes accepted and not yet done
 	changes sync.WaitGroup
 }
 
@@ -37,6 +38,13 @@ func (c *Chassis) On() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.on
+}
+
+// state is whether it has power, and whether that is about to change.
+func (c *Chassis) state() (on, changing bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.on, c.pending > 0
 }
 
 // Cycles is how often it was power cycled.
@@ -86,10 +94,12 @@ func (c *Chassis) later(change func()) {
 		change()
 	default:
 		c.changes.Add(1)
+		c.pending++
 		time.AfterFunc(c.Delay, func() {
 			defer c.changes.Done()
 			c.mu.Lock()
 			defer c.mu.Unlock()
+			c.pending--
 			change()
 		})
 	}

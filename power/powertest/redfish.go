@@ -20,19 +20,32 @@ const maxSessions = 8
 // ServeRedfish starts a BMC with Redfish over TLS on a free port of 127.0.0.1. Its certificate is self-signed; the target
 // pins it.
 func ServeRedfish(c *Chassis, user, password string) (*BMC, error) {
-	r := &redfishBMC{chassis: c, user: user, password: password, sessions: map[string]string{}}
+	return Shape{}.Serve(c, user, password)
+}
+
+// Serve is ServeRedfish for a BMC of a shape.
+func (s Shape) Serve(c *Chassis, user, password string) (*BMC, error) {
+	if s.System == "" {
+		s.System = "1"
+	}
+	if s.ResetTypes == nil {
+		s.ResetTypes = []string{"On", "ForceOff", "GracefulShutdown", "ForceRestart", "PowerCycle"}
+	}
+	r := &redfishBMC{Shape: s, chassis: c, user: user, password: password, sessions: map[string]string{}, mode: "UEFI"}
 	return serveTLS(c, "redfish", user, password, r.handler(), r.count, r.endSessions)
 }
 
 // redfishBMC is the service.
 type redfishBMC struct {
+	Shape
 	chassis        *Chassis
 	user, password string
 
 	mu       sync.Mutex // guards following
 	sessions map[string]string
 	next     int
-	version  int // of the system, for its ETag
+	version  int    // of the system, for its ETag
+	mode     string // of the boot override
 }
 
 func (r *redfishBMC) count() int {
@@ -48,40 +61,59 @@ func (r *redfishBMC) endSessions() {
 }
 
 const (
-	root          = "/redfish/v1/"
-	sessionsPath  = root + "SessionService/Sessions"
-	systemPath    = root + "Systems/1"
-	resetPath     = systemPath + "/Actions/ComputerSystem.Reset"
-	resetTypeList = "On,ForceOff,GracefulShutdown,ForceRestart,PowerCycle"
+	root         = "/redfish/v1"
+	sessionsPath = root + "/SessionService/Sessions"
+	systemsPath  = root + "/Systems"
 )
+
+func (r *redfishBMC) systemPath() string { return systemsPath + "/" + r.System }
 
 type object = map[string]any
 
-func link(path string) object { return object{"@odata.id": path} }
+// uri is a path as the service gives it out.
+func (r *redfishBMC) uri(path string) string {
+	if r.Slash {
+		return path + "/"
+	}
+	return path
+}
+
+func (r *redfishBMC) link(path string) object { return object{"@odata.id": r.uri(path)} }
 
 func (r *redfishBMC) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /redfish/v1/{$}", r.root)
-	mux.HandleFunc("GET "+root+"SessionService", r.authorized(func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, object{"@odata.id": root + "SessionService", "Id": "SessionService", "Sessions": link(sessionsPath)})
-	}))
-	mux.HandleFunc("POST "+sessionsPath, r.login)
-	mux.HandleFunc("DELETE "+sessionsPath+"/{id}", r.authorized(r.logout))
-	mux.HandleFunc("GET "+root+"Systems", r.authorized(func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, object{"@odata.id": root + "Systems", "Name": "Systems", "Members@odata.count": 1, "Members": []object{link(systemPath)}})
-	}))
-	mux.HandleFunc("GET "+systemPath, r.authorized(r.system))
-	mux.HandleFunc("PATCH "+systemPath, r.authorized(r.patch))
-	mux.HandleFunc("POST "+resetPath, r.authorized(r.reset))
-	return mux
+	system := r.systemPath()
+	for pattern, handle := range map[string]http.HandlerFunc{
+		"GET " + root: r.root,
+		"GET " + root + "/SessionService": r.authorized(func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, http.StatusOK, object{"@odata.id": r.uri(root + "/SessionService"), "Id": "SessionService", "Sessions": r.link(sessionsPath)})
+		}),
+		"POST " + sessionsPath:             r.login,
+		"DELETE " + sessionsPath + "/{id}": r.authorized(r.logout),
+		"GET " + systemsPath: r.authorized(func(w http.ResponseWriter, _ *http.Request) {
+			reply(w, http.StatusOK, object{"@odata.id": r.uri(systemsPath), "Name": "Systems", "Members@odata.count": 1, "Members": []object{r.link(system)}})
+		}),
+		"GET " + system:                                    r.authorized(r.system),
+		"GET " + system + "/Settings":                      r.authorized(r.system),
+		"PATCH " + system:                                  r.authorized(r.patch),
+		"PATCH " + system + "/Settings":                    r.authorized(r.patch),
+		"GET " + system + "/ResetActionInfo":               r.authorized(r.resetInfo),
+		"POST " + system + "/Actions/ComputerSystem.Reset": r.authorized(r.reset),
+	} {
+		mux.HandleFunc(pattern, handle)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		req.URL.Path = strings.TrimSuffix(req.URL.Path, "/")
+		mux.ServeHTTP(w, req)
+	})
 }
 
 // root needs no session (DSP0266 section 13.3.1).
 func (r *redfishBMC) root(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, object{
-		"@odata.id": root, "@odata.type": "#ServiceRoot.v1_15_0.ServiceRoot", "Id": "RootService", "Name": "Simulated BMC",
-		"RedfishVersion": "1.15.0", "Systems": link(root + "Systems"), "SessionService": link(root + "SessionService"),
-		"Links": object{"Sessions": link(sessionsPath)},
+		"@odata.id": root + "/", "@odata.type": "#ServiceRoot.v1_15_0.ServiceRoot", "Id": "RootService", "Name": "Simulated BMC",
+		"RedfishVersion": "1.15.0", "Systems": r.link(systemsPath), "SessionService": r.link(root + "/SessionService"),
+		"Links": object{"Sessions": r.link(sessionsPath)},
 	})
 }
 
@@ -120,8 +152,12 @@ func (r *redfishBMC) login(w http.ResponseWriter, req *http.Request) {
 		id, token := strconv.Itoa(r.next), rand.Text()
 		r.sessions[id] = token
 		w.Header().Set("X-Auth-Token", token)
-		w.Header().Set("Location", sessionsPath+"/"+id)
-		reply(w, http.StatusCreated, object{"@odata.id": sessionsPath + "/" + id, "Id": id, "Name": "Session", "UserName": in.UserName})
+		location := r.uri(sessionsPath + "/" + id)
+		if r.AbsoluteLocation {
+			location = "https://" + req.Host + location
+		}
+		w.Header().Set("Location", location)
+		reply(w, http.StatusCreated, object{"@odata.id": r.uri(sessionsPath + "/" + id), "Id": id, "Name": "Session", "UserName": in.UserName})
 	}
 }
 
@@ -137,37 +173,81 @@ var redfishTargets = map[power.BootDevice]string{
 	power.Default: "None", power.Network: "Pxe", power.NetworkHTTP: "UefiHttp", power.Disk: "Hdd", power.Setup: "BiosSetup",
 }
 
-func (r *redfishBMC) etag() string { return fmt.Sprintf(`"%d"`, r.version) }
-
-func (r *redfishBMC) system(w http.ResponseWriter, _ *http.Request) {
-	state := "Off"
-	if r.chassis.On() {
-		state = "On"
+// etag is the version as the service tells it; "" = not at all. r.mu is held.
+func (r *redfishBMC) etag() string {
+	switch r.ETag {
+	case NoETag:
+		return ""
+	case WeakETag:
+		return fmt.Sprintf(`W/"%d"`, r.version)
 	}
+	return fmt.Sprintf(`"%d"`, r.version)
+}
+
+// powerState is what the system reports.
+func (r *redfishBMC) powerState() string {
+	on, changing := r.chassis.state()
+	switch {
+	case changing && r.Powering && on:
+		return "PoweringOff"
+	case changing && r.Powering:
+		return "PoweringOn"
+	case on:
+		return "On"
+	}
+	return "Off"
+}
+
+// system is the system, and its settings resource, which is alike.
+func (r *redfishBMC) system(w http.ResponseWriter, req *http.Request) {
 	boot, enabled := r.chassis.BootOnce(), "Once"
-	if boot == power.Default {
-		enabled = "Disabled"
+	if boot == power.Default || r.Settings && !strings.HasSuffix(req.URL.Path, "/Settings") {
+		boot, enabled = power.Default, "Disabled"
 	}
 	r.mu.Lock()
-	etag := r.etag()
+	etag, mode := r.etag(), r.mode
+	if r.ETag == MovingETag {
+		r.version++
+		etag = r.etag()
+	}
 	r.mu.Unlock()
-	w.Header().Set("ETag", etag)
-	reply(w, http.StatusOK, object{
-		"@odata.id": systemPath, "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem", "@odata.etag": etag,
-		"Id": "1", "Name": "System", "PowerState": state,
+	reset := object{"target": r.uri(r.systemPath() + "/Actions/ComputerSystem.Reset")}
+	if r.ActionInfo {
+		reset["@Redfish.ActionInfo"] = r.uri(r.systemPath() + "/ResetActionInfo")
+	} else {
+		reset["ResetType@Redfish.AllowableValues"] = r.ResetTypes
+	}
+	out := object{
+		"@odata.id": r.uri(req.URL.Path), "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem",
+		"Id": r.System, "Name": "System", "PowerState": r.powerState(),
 		"Boot": object{
-			"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": redfishTargets[boot], "BootSourceOverrideMode": "UEFI",
+			"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": redfishTargets[boot], "BootSourceOverrideMode": mode,
 			"BootSourceOverrideTarget@Redfish.AllowableValues": slices.Sorted(maps.Values(redfishTargets)),
 		},
-		"Actions": object{"#ComputerSystem.Reset": object{
-			"target": resetPath, "ResetType@Redfish.AllowableValues": strings.Split(resetTypeList, ","),
-		}},
+		"Actions": object{"#ComputerSystem.Reset": reset},
+	}
+	if r.Settings {
+		out["@Redfish.Settings"] = object{"@odata.type": "#Settings.v1_3_0.Settings", "SettingsObject": r.link(r.systemPath() + "/Settings")}
+	}
+	if etag != "" {
+		w.Header().Set("ETag", etag)
+		if r.ETag != HeaderETag {
+			out["@odata.etag"] = etag
+		}
+	}
+	reply(w, http.StatusOK, out)
+}
+
+func (r *redfishBMC) resetInfo(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, object{
+		"@odata.id": r.uri(r.systemPath() + "/ResetActionInfo"), "@odata.type": "#ActionInfo.v1_3_0.ActionInfo", "Id": "ResetActionInfo", "Name": "Reset",
+		"Parameters": []object{{"Name": "ResetType", "DataType": "String", "Required": true, "AllowableValues": r.ResetTypes}},
 	})
 }
 
 func (r *redfishBMC) patch(w http.ResponseWriter, req *http.Request) {
 	var in struct {
-		Boot struct{ BootSourceOverrideEnabled, BootSourceOverrideTarget string }
+		Boot struct{ BootSourceOverrideEnabled, BootSourceOverrideTarget, BootSourceOverrideMode string }
 	}
 	if json.NewDecoder(http.MaxBytesReader(w, req.Body, 64<<10)).Decode(&in) != nil {
 		fail(w, http.StatusBadRequest, "Base.1.0.MalformedJSON", "The body is not JSON.")
@@ -175,20 +255,34 @@ func (r *redfishBMC) patch(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if match := req.Header.Get("If-Match"); match != "" && match != r.etag() {
+	match := req.Header.Get("If-Match")
+	switch {
+	case r.Settings && !strings.HasSuffix(req.URL.Path, "/Settings"):
+		fail(w, http.StatusBadRequest, "Base.1.0.PropertyNotWritable", "Boot is changed at the settings resource.")
+	case r.NeedsMatch && match == "":
+		fail(w, http.StatusPreconditionRequired, "Base.1.0.PreconditionRequired", "The request needs an If-Match header.")
+	case match != "" && match != "*" && strings.TrimPrefix(match, "W/") != strings.TrimPrefix(r.etag(), "W/"):
 		fail(w, http.StatusPreconditionFailed, "Base.1.0.PreconditionFailed", "The ETag is out of date.")
-		return
+	case r.NeedsMode && in.Boot.BootSourceOverrideMode == "":
+		fail(w, http.StatusBadRequest, "Base.1.0.PropertyMissing", "BootSourceOverrideMode is missing.")
+	default:
+		r.setBoot(w, in.Boot.BootSourceOverrideEnabled, in.Boot.BootSourceOverrideTarget)
 	}
-	for device, target := range redfishTargets {
-		if target == in.Boot.BootSourceOverrideTarget {
-			if in.Boot.BootSourceOverrideEnabled == "Disabled" {
-				device = power.Default
-			}
-			r.chassis.SetBootOnce(device)
-			r.version++
-			w.WriteHeader(http.StatusNoContent)
-			return
+}
+
+// setBoot sets the override. r.mu is held.
+func (r *redfishBMC) setBoot(w http.ResponseWriter, enabled, target string) {
+	for device, name := range redfishTargets {
+		if name != target {
+			continue
 		}
+		if enabled == "Disabled" {
+			device = power.Default
+		}
+		r.chassis.SetBootOnce(device)
+		r.version++
+		w.WriteHeader(http.StatusNoContent)
+		return
 	}
 	fail(w, http.StatusBadRequest, "Base.1.0.PropertyValueNotInList", "BootSourceOverrideTarget is not one of the allowable values.")
 }
@@ -199,16 +293,17 @@ func (r *redfishBMC) reset(w http.ResponseWriter, req *http.Request) {
 		fail(w, http.StatusBadRequest, "Base.1.0.MalformedJSON", "The body is not JSON.")
 		return
 	}
+	if !slices.Contains(r.ResetTypes, in.ResetType) {
+		fail(w, http.StatusBadRequest, "Base.1.0.ActionParameterNotSupported", "ResetType is not one of "+strings.Join(r.ResetTypes, ", ")+".")
+		return
+	}
 	switch in.ResetType {
-	case "On":
+	case "On", "ForceOn":
 		r.chassis.SetPower(true)
 	case "ForceOff", "GracefulShutdown":
 		r.chassis.SetPower(false)
-	case "ForceRestart", "PowerCycle":
+	case "ForceRestart", "PowerCycle", "GracefulRestart":
 		r.chassis.Cycle()
-	default:
-		fail(w, http.StatusBadRequest, "Base.1.0.ActionParameterNotSupported", "ResetType is not one of "+resetTypeList+".")
-		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

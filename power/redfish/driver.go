@@ -2,6 +2,7 @@ package redfish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -17,7 +18,13 @@ import (
 type driver struct {
 	http   *http.Client
 	client *gofish.APIClient
-	system string // its URI
+	system string                         // its URI
+	mode   schemas.BootSourceOverrideMode // "" = the BMC's own
+}
+
+// modes are the boot modes by name.
+var modes = map[string]schemas.BootSourceOverrideMode{
+	"uefi": schemas.UEFIBootSourceOverrideMode, "legacy": schemas.LegacyBootSourceOverrideMode,
 }
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
@@ -34,7 +41,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 		hc.CloseIdleConnections()
 		return nil, classify(ctx, op, err)
 	}
-	d := &driver{http: hc, client: c}
+	d := &driver{http: hc, client: c, mode: modes[p[paramMode]]}
 	if err := d.choose(ctx, p[paramNode]); err != nil {
 		return nil, errors.Join(err, d.Close(ctx))
 	}
@@ -175,7 +182,7 @@ func (d *driver) SetBootOnce(ctx context.Context, device power.BootDevice) error
 	if !ok {
 		return power.Errorf(power.Unsupported, op, "Redfish has no boot device %q", device)
 	}
-	boot := schemas.Boot{BootSourceOverrideTarget: target, BootSourceOverrideEnabled: schemas.OnceBootSourceOverrideEnabled}
+	boot := schemas.Boot{BootSourceOverrideMode: d.mode, BootSourceOverrideTarget: target, BootSourceOverrideEnabled: schemas.OnceBootSourceOverrideEnabled}
 	if device == power.Default {
 		boot.BootSourceOverrideEnabled = schemas.DisabledBootSourceOverrideEnabled
 	}
@@ -186,21 +193,42 @@ func (d *driver) SetBootOnce(ctx context.Context, device power.BootDevice) error
 	return d.retryStale(ctx, op, system, func(s *schemas.ComputerSystem) error { return s.SetBoot(&boot) })
 }
 
-// BootOnce implements power.Booter.
+// BootOnce implements power.Booter. Where settings wait at a resource of their own until they are applied, the override is
+// found there.
 func (d *driver) BootOnce(ctx context.Context) (power.BootDevice, error) {
-	system, err := d.read(ctx, "read the boot device")
+	const op = "read the boot device"
+	system, err := d.read(ctx, op)
 	if err != nil {
 		return "", err
 	}
-	if system.Boot.BootSourceOverrideEnabled == schemas.DisabledBootSourceOverrideEnabled {
-		return power.Default, nil
+	device := deviceOf(system)
+	var links struct {
+		Settings struct {
+			SettingsObject struct {
+				ID string `json:"@odata.id"`
+			}
+		} `json:"@Redfish.Settings"`
+	}
+	if device != power.Default || json.Unmarshal(system.RawData, &links) != nil || links.Settings.SettingsObject.ID == "" {
+		return device, nil
+	}
+	pending, err := schemas.GetComputerSystem(d.client.WithContext(ctx), links.Settings.SettingsObject.ID)
+	if err != nil {
+		return "", classify(ctx, op, err)
+	}
+	return deviceOf(pending), nil
+}
+
+func deviceOf(s *schemas.ComputerSystem) power.BootDevice {
+	if e := s.Boot.BootSourceOverrideEnabled; e == schemas.DisabledBootSourceOverrideEnabled || e == "" {
+		return power.Default
 	}
 	for device, target := range targets {
-		if target == system.Boot.BootSourceOverrideTarget {
-			return device, nil
+		if target == s.Boot.BootSourceOverrideTarget {
+			return device
 		}
 	}
-	return power.BootDevice(system.Boot.BootSourceOverrideTarget), nil
+	return power.BootDevice(s.Boot.BootSourceOverrideTarget)
 }
 
 // Close implements power.Closer.

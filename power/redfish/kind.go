@@ -13,6 +13,7 @@ const (
 	paramUser    = "power_user"
 	paramPass    = "power_pass"
 	paramNode    = "node_id"
+	paramMode    = "boot_mode"
 )
 
 // Kind declares the power type "redfish".
@@ -24,6 +25,7 @@ func Kind() power.Kind {
 			{Name: paramUser, Label: "User", Required: true},
 			{Name: paramPass, Label: "Password", Required: true, Secret: true},
 			{Name: paramNode, Label: "System, when the BMC has several", Scope: power.ScopeNode},
+			{Name: paramMode, Label: "Boot mode to name with a boot device, for BMCs that want one", Default: "auto", Choices: []string{"auto", "uefi", "legacy"}},
 		}, bmchttp.Params()...),
 		Open: open,
 	}

@@ -3,6 +3,7 @@ package redfish_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -25,6 +26,54 @@ func open(t *testing.T) powertest.Harness {
 }
 
 func TestRedfish(t *testing.T) { powertest.Run(t, open) }
+
+// Makes of BMCs differ; what they have in common is not enough to rely on.
+func TestShapes(t *testing.T) {
+	for _, shape := range powertest.Shapes()[1:] {
+		t.Run(shape.Name, func(t *testing.T) {
+			chassis := &powertest.Chassis{Delay: 50 * time.Millisecond}
+			bmc, err := shape.Serve(chassis, "admin", "secret")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer bmc.Close()
+			var boots []power.BootDevice
+			chassis.Configure(func(c *powertest.Chassis) {
+				c.OnPower = func(on bool, boot power.BootDevice) {
+					if on {
+						boots = append(boots, boot)
+					}
+				}
+			})
+			c, err := power.NewController(power.Config{Registry: power.NewRegistry(redfish.Kind()), Poll: 10 * time.Millisecond, Timeout: 20 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			target := bmc.Target()
+			if shape.NeedsMode {
+				target.Params["boot_mode"] = "uefi"
+			}
+			if report, err := c.Ensure(t.Context(), target, power.On, power.Options{Boot: power.Network}); err != nil {
+				t.Fatalf("on: %+v, %v", report, err)
+			}
+			if report, err := c.Cycle(t.Context(), target, power.Options{Boot: power.Disk}); err != nil {
+				t.Fatalf("cycle: %+v, %v", report, err)
+			}
+			for deadline := time.Now().Add(5 * time.Second); chassis.Cycles() == 0 && time.Now().Before(deadline); {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if report, err := c.Ensure(t.Context(), target, power.Off, power.Options{Soft: time.Second}); err != nil {
+				t.Fatalf("off: %+v, %v", report, err)
+			}
+			if len(boots) != 2 || boots[0] != power.Network || boots[1] != power.Disk {
+				t.Errorf("booted from %q", boots)
+			}
+			if n := bmc.Sessions(); n != 0 {
+				t.Errorf("%d sessions are still open", n)
+			}
+		})
+	}
+}
 
 func query(t *testing.T, target power.Target) error {
 	t.Helper()
