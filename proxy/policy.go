@@ -20,6 +20,15 @@ type Policy struct {
 	AllowLocal []netip.Prefix `json:"allowLocal,omitempty"`
 	// Parent is the proxy through which everything goes, such as http://proxy.example:3128. Empty means directly.
 	Parent string `json:"parent,omitempty"`
+	// Routes make the proxy a server of other origins' files, for requests that name it and not an origin.
+	Routes []Route `json:"routes,omitempty"`
+}
+
+// A Route answers paths below Prefix, such as /images/, with what is below Origin, such as http://images.example/maas/. The
+// longest prefix that matches counts. An origin may be anywhere, on loopback too, since whoever wrote the policy chose it.
+type Route struct {
+	Prefix string `json:"prefix"`
+	Origin string `json:"origin"`
 }
 
 // check reports what of the policy cannot be used.
@@ -27,6 +36,11 @@ func (p *Policy) check() error {
 	for _, prefix := range slices.Concat(p.Allow, p.AllowLocal) {
 		if !prefix.IsValid() {
 			return errors.New("proxy: policy: a network is not a valid prefix")
+		}
+	}
+	for _, r := range p.Routes {
+		if err := r.check(); err != nil {
+			return err
 		}
 	}
 	if p.Parent == "" {

@@ -19,6 +19,8 @@ import (
 
 // Config is what a proxy is made of. The zero value works.
 type Config struct {
+	// Cache keeps what may be kept. Nil forwards everything. The caller closes it after the last request.
+	Cache *Cache
 	// Log receives refusals and failures of origins. Nil discards.
 	Log *slog.Logger
 }
@@ -26,35 +28,69 @@ type Config struct {
 // A Proxy is an http.Handler. Its methods may be called concurrently.
 type Proxy struct {
 	log     *slog.Logger
+	cache   *Cache
 	policy  atomic.Pointer[Policy]
 	dialer  net.Dialer
+	origins origins
 	forward httputil.ReverseProxy
+}
+
+// origins sends requests. Those of routes have connections of their own, so that what a client may not reach is not reached
+// over a connection that a route left open.
+type origins struct{ free, routed http.RoundTripper }
+
+func (o *origins) RoundTrip(r *http.Request) (*http.Response, error) {
+	if isRouted(r) {
+		return o.routed.RoundTrip(r)
+	}
+	return o.free.RoundTrip(r)
 }
 
 // New returns a proxy that allows nobody until [Proxy.Update] gives it a policy. It starts nothing.
 func New(cfg Config) *Proxy {
-	p := &Proxy{log: cfg.Log}
+	p := &Proxy{log: cfg.Log, cache: cfg.Cache}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
 	p.policy.Store(&Policy{})
-	p.dialer = net.Dialer{Timeout: 30 * time.Second, ControlContext: p.checkDestination}
+	p.dialer = net.Dialer{Timeout: dialTimeout, ControlContext: p.checkDestination}
+	p.origins = origins{free: p.transport(&p.dialer), routed: p.transport(&net.Dialer{Timeout: dialTimeout})}
 	p.forward = httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
-		FlushInterval: -1, // pass on what arrives at once
-		ErrorHandler:  p.failed,
-		Transport: &http.Transport{
-			Proxy:                 p.parent,
-			DialContext:           p.dialer.DialContext,
-			DisableCompression:    true, // bodies pass unchanged
-			ForceAttemptHTTP2:     true,
-			MaxIdleConnsPerHost:   16,
-			IdleConnTimeout:       90 * time.Second,
-			TLSHandshakeTimeout:   10 * time.Second,
-			ResponseHeaderTimeout: 2 * time.Minute,
-		},
+		Rewrite:        func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
+		FlushInterval:  -1, // pass on what arrives at once
+		ErrorHandler:   p.failed,
+		ModifyResponse: p.observe,
+		Transport:      &p.origins,
 	}
 	return p
+}
+
+const (
+	dialTimeout = 30 * time.Second
+	// maxHeader bounds the header of an origin's response, in bytes.
+	maxHeader = 256 << 10
+)
+
+func (p *Proxy) transport(dialer *net.Dialer) *http.Transport {
+	return &http.Transport{
+		Proxy:                  p.parent,
+		DialContext:            dialer.DialContext,
+		DisableCompression:     true, // bodies pass unchanged
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    16,
+		MaxResponseHeaderBytes: maxHeader,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  2 * time.Minute,
+	}
+}
+
+// observe lets the cache see responses that pass it by.
+func (p *Proxy) observe(resp *http.Response) error {
+	if p.cache != nil {
+		p.cache.invalidate(resp)
+	}
+	return nil
 }
 
 // Update replaces the policy. An error names what is wrong with it and leaves the old one in force.
@@ -98,6 +134,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	tunnel := r.Method == http.MethodConnect
+	if routed := policy.route(r); r.URL.Host == "" && routed != nil {
+		p.send(w, routed)
+		return
+	}
 	if !tunnel && (r.URL.Host == "" || r.URL.Scheme != "http") {
 		p.refuse(w, r, http.StatusBadRequest, "this is a proxy: send http URLs in absolute form, and CONNECT for others")
 		return
@@ -111,7 +151,18 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.tunnel(w, r)
 		return
 	}
-	p.forward.ServeHTTP(w, r)
+	p.send(w, r)
+}
+
+// send answers a request that may be answered, from the cache where that can be.
+func (p *Proxy) send(w http.ResponseWriter, r *http.Request) {
+	pass := func() { p.forward.ServeHTTP(w, r) }
+	if p.cache == nil || !p.cache.takes(r) {
+		pass()
+		return
+	}
+	x := &exchange{w: w, r: r, origin: &p.origins, failed: func(err error) { p.failed(w, r, err) }}
+	p.cache.serve(x, pass)
 }
 
 func portOf(u *url.URL, tunnel bool) string {

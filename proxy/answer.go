@@ -1,0 +1,200 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/gomaas/maas/proxy/internal/objects"
+	"github.com/gomaas/maas/proxy/internal/rfc9111"
+)
+
+// part is which bytes of a body a client gets.
+type part struct{ start, length int64 }
+
+// answer sends a stored response. status says in Cache-Status how it came about (RFC 9211).
+func (x *exchange) answer(s *stored, status string) {
+	if x.quiet {
+		return
+	}
+	bytes, send := x.head(s.content.Meta, s.fresh, s.content.Size, status)
+	if !send {
+		return
+	}
+	x.cache.stats.servedBytes.Add(bytes.length)
+	if s.content.Body != nil {
+		_, _ = x.w.Write(s.content.Body[bytes.start : bytes.start+bytes.length])
+		return
+	}
+	body, err := x.cache.store.Open(s.object)
+	if err != nil { // evicted this moment; the client asks again
+		panic(http.ErrAbortHandler)
+	}
+	defer body.Close()
+	if _, err := body.Seek(bytes.start, io.SeekStart); err == nil {
+		_ = sendFile(x.w, body, bytes.length)
+	}
+}
+
+// head sends status and header, and says what has to follow. size is -1 when it is not known yet.
+func (x *exchange) head(m *objects.Meta, fresh rfc9111.Freshness, size int64, status string) (p part, send bool) {
+	h := x.w.Header()
+	for name, lines := range m.Header {
+		h[name] = lines
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // else the server guesses one
+	}
+	h["Age"] = []string{strconv.FormatInt(int64(fresh.Age(time.Now())/time.Second), 10)}
+	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], "maas; "+status)
+	delete(h, "Content-Length")
+	if m.Status == http.StatusOK && rfc9111.NotModified(x.r.Header, m.Header) {
+		delete(h, "Content-Type")
+		x.w.WriteHeader(http.StatusNotModified)
+		return part{}, false
+	}
+	code, p := m.Status, part{0, size}
+	if m.Status == http.StatusOK && size >= 0 && x.r.Header.Get("Range") != "" && rfc9111.RangeApplies(x.r.Header, m.Header) {
+		code, p = cutRange(h, x.r.Header.Get("Range"), size)
+	}
+	bodyless := code == http.StatusNoContent || code == http.StatusRequestedRangeNotSatisfiable
+	if p.length >= 0 && !bodyless {
+		h["Content-Length"] = []string{strconv.FormatInt(p.length, 10)}
+	}
+	x.w.WriteHeader(code)
+	return p, !bodyless && p.length != 0 && x.r.Method != http.MethodHead
+}
+
+// cutRange answers a Range of one range. Others get the whole, as RFC 9110, 14.2 allows.
+func cutRange(h http.Header, field string, size int64) (code int, p part) {
+	r, ok := rfc9111.ParseRange(field)
+	if !ok {
+		return http.StatusOK, part{0, size}
+	}
+	start, length, ok := r.In(size)
+	if !ok {
+		h["Content-Range"] = []string{fmt.Sprintf("bytes */%d", size)}
+		return http.StatusRequestedRangeNotSatisfiable, part{}
+	}
+	h["Content-Range"] = []string{fmt.Sprintf("bytes %d-%d/%d", start, start+length-1, size)}
+	return http.StatusPartialContent, part{start, length}
+}
+
+// A client has to take each piece of that many bytes within the patience.
+const (
+	sendPiece = 8 << 20
+	patience  = 5 * time.Minute
+)
+
+// sendFile sends the next n bytes of a file, through sendfile where the writer can.
+func sendFile(w http.ResponseWriter, f *os.File, n int64) error {
+	control := http.NewResponseController(w)
+	defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
+	for n > 0 {
+		_ = control.SetWriteDeadline(time.Now().Add(patience)) // a writer without deadlines has its own bounds
+		piece := min(n, sendPiece)
+		if _, err := io.CopyN(w, f, piece); err != nil {
+			return err
+		}
+		n -= piece
+	}
+	return nil
+}
+
+// follow sends a response whose body still comes in. A body that ends early ends the connection, so that the client notices.
+func (x *exchange) follow(f *filling, body *os.File, status string) {
+	if x.quiet {
+		_, _, _ = f.wait(x.r.Context(), math.MaxInt64)
+		return
+	}
+	bytes, send := x.head(f.meta, f.fresh, f.length, status)
+	if !send {
+		return
+	}
+	if err := x.stream(x.r.Context(), f, body, bytes); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (x *exchange) stream(ctx context.Context, f *filling, body *os.File, bytes part) error {
+	if _, err := body.Seek(bytes.start, io.SeekStart); err != nil {
+		return err
+	}
+	at, end := bytes.start, bytes.start+bytes.length // of an unknown length: before start
+	for bytes.length < 0 || at < end {
+		have, done, err := f.wait(ctx, at)
+		if err != nil {
+			return err
+		}
+		if bytes.length >= 0 {
+			have = min(have, end)
+		}
+		if have > at {
+			if err := sendFile(x.w, body, have-at); err != nil {
+				return err
+			}
+			x.cache.stats.servedBytes.Add(have - at)
+			at = have
+		}
+		if done {
+			return nil
+		}
+		if bytes.length < 0 {
+			_ = http.NewResponseController(x.w).Flush()
+		}
+	}
+	return nil
+}
+
+// relay passes a response on that is not kept.
+func (x *exchange) relay(resp *http.Response) {
+	defer resp.Body.Close()
+	if x.quiet {
+		return
+	}
+	h := x.w.Header()
+	for name, lines := range resp.Header {
+		h[name] = lines
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil
+	}
+	h["Cache-Status"] = append(h["Cache-Status"], "maas; fwd=miss")
+	for name := range resp.Trailer {
+		h.Add("Trailer", name)
+	}
+	x.w.WriteHeader(resp.StatusCode)
+	if err := copyFlushing(x.w, resp.Body, resp.ContentLength < 0); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	for name, lines := range resp.Trailer {
+		h[http.TrailerPrefix+name] = lines
+	}
+}
+
+func copyFlushing(w http.ResponseWriter, body io.Reader, flush bool) error {
+	if !flush {
+		_, err := io.Copy(w, body)
+		return err
+	}
+	control := http.NewResponseController(w)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := body.Read(buf)
+		if _, werr := w.Write(buf[:n]); werr != nil {
+			return werr
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_ = control.Flush()
+	}
+}

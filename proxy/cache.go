@@ -1,0 +1,183 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/proxy/internal/objects"
+	"github.com/gomaas/maas/proxy/internal/rfc9111"
+)
+
+// CacheConfig says where and what a cache keeps.
+type CacheConfig struct {
+	// Dir holds the cache. It is made when missing, and belongs to one cache of one process.
+	Dir string
+	// Limit is how many bytes it may take. Zero means 20 GB, but never more than half of what the disk has for it.
+	Limit int64
+	// MaxObject is the size in bytes from which on bodies are passed on and not kept. Zero means half of the limit.
+	MaxObject int64
+	// Rules are what is known about URLs beyond what their responses say; the first that matches counts. Nil means
+	// [PackageRules].
+	Rules []Rule
+	// Idle is how long an origin may send nothing in the middle of a body. Zero means a minute.
+	Idle time.Duration
+	// Log receives damage and disk errors. Nil discards.
+	Log *slog.Logger
+}
+
+// A Cache is a shared HTTP cache on disk (RFC 9111). Its methods may be called concurrently.
+type Cache struct {
+	store     *objects.Store
+	log       *slog.Logger
+	rules     []compiledRule
+	maxObject int64
+	idle      time.Duration
+	stats     counters
+	full      pause // the disk would not take more
+
+	ctx     context.Context // ends what runs apart from requests, see Close
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	flights map[string]*flight // by key: at most one fetch of each URL is shared
+}
+
+const (
+	defaultLimit = 20 << 30
+	defaultIdle  = time.Minute
+)
+
+// OpenCache opens the cache in a directory, reading the description of each object and no body.
+func OpenCache(cfg CacheConfig) (*Cache, error) {
+	rules := cfg.Rules
+	if rules == nil {
+		rules = PackageRules()
+	}
+	compiled, err := compileRules(rules)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Dir == "" {
+		return nil, errors.New("proxy: cache: no directory is given")
+	}
+	limit := cfg.Limit
+	if limit == 0 {
+		limit = min(defaultLimit, spaceFor(cfg.Dir)/2)
+	}
+	store, err := objects.Open(cfg.Dir, limit)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: cache %s: %w", cfg.Dir, err)
+	}
+	c := &Cache{
+		store: store, log: cfg.Log, rules: compiled, flights: make(map[string]*flight),
+		maxObject: cmp.Or(cfg.MaxObject, limit/2), idle: cmp.Or(cfg.Idle, defaultIdle),
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// Close ends the fetches that still run, and releases the directory. No request may be in progress.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.stop()
+	c.running.Wait()
+	return c.store.Close()
+}
+
+// start runs f apart from the request that caused it, unless the cache is being closed.
+func (c *Cache) start(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.running.Go(f)
+	return true
+}
+
+// Purge forgets what is kept of a URL, and returns how many responses that were.
+func (c *Cache) Purge(rawURL string) int { return c.store.RemoveURL(keyOfString(rawURL)) }
+
+// PurgePrefix forgets what is kept of all URLs that begin so, such as http://archive.example/ubuntu/dists/.
+func (c *Cache) PurgePrefix(prefix string) int {
+	return c.store.RemoveIf(func(url string) bool { return strings.HasPrefix(url, prefix) })
+}
+
+// stored is a response found in the store.
+type stored struct {
+	object  *objects.Object
+	content *objects.Content
+	fresh   rfc9111.Freshness
+}
+
+// find returns the kept response that a request selects, nil when there is none (RFC 9111, 4).
+func (c *Cache) find(key string, r *http.Request) *stored {
+	request, targeted := r.Header, isRouted(r)
+	for _, o := range c.store.Lookup(key) {
+		if !selects(o.Vary, request) {
+			continue
+		}
+		content, err := c.store.Load(o, c.note)
+		if err != nil {
+			c.log.Warn("an object was damaged and is removed", "err", err)
+			continue
+		}
+		if content.Targeted && !targeted {
+			continue
+		}
+		return &stored{o, content, content.Note.(rfc9111.Freshness)}
+	}
+	return nil
+}
+
+func selects(vary []objects.Field, request http.Header) bool {
+	for _, f := range vary {
+		if rfc9111.VaryValue(request, f.Name) != f.Value {
+			return false
+		}
+	}
+	return true
+}
+
+// note computes the freshness of a description once.
+func (c *Cache) note(m *objects.Meta) any { return c.freshness(m) }
+
+func (c *Cache) freshness(m *objects.Meta) rfc9111.Freshness {
+	return c.applyRule(m.URL, m.Status, rfc9111.FreshnessOf(responseOf(m)))
+}
+
+func responseOf(m *objects.Meta) rfc9111.Response {
+	return rfc9111.Response{Status: m.Status, Header: m.Header, Requested: m.Requested, Received: m.Received, Targeted: m.Targeted}
+}
+
+// pause is a time during which something is not tried. The zero value is over.
+type pause struct {
+	mu    sync.Mutex
+	until time.Time
+}
+
+func (p *pause) begin(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = time.Now().Add(d)
+}
+
+func (p *pause) on() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.until)
+}

@@ -1,0 +1,40 @@
+package objects
+
+import (
+	"container/list"
+	"slices"
+	"sync/atomic"
+)
+
+// An Object is a stored response. Its exported fields do not change.
+type Object struct {
+	URL  string
+	Vary []Field
+	Size int64
+
+	id       uint64
+	received int64         // when it came, in ns; later variants go first
+	uses     atomic.Int32  // since its last turn in the queue, at most maxUses
+	trusted  atomic.Bool   // the body was written or checked since the machine booted
+	queue    *fifo         // under Store.mu
+	place    *list.Element // under Store.mu
+}
+
+// overhead is what an object takes on disk beside its body: its sidecar and the halves of blocks left empty.
+const overhead = 8 << 10
+
+func (o *Object) cost() int64 { return o.Size + overhead }
+
+// use notes a hit. Losing one of two simultaneous ones is harmless.
+func (o *Object) use() {
+	if n := o.uses.Load(); n < maxUses {
+		o.uses.Store(n + 1)
+	}
+}
+
+func newObject(id uint64, m *Meta) *Object {
+	return &Object{URL: m.URL, Vary: m.Vary, Size: m.Size, id: id, received: m.Received.UnixNano()}
+}
+
+// sameVariant reports whether b answers the same requests as a.
+func sameVariant(a, b *Object) bool { return slices.Equal(a.Vary, b.Vary) }

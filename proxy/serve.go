@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gomaas/maas/proxy/internal/rfc9111"
+)
+
+// takes reports whether a request may be answered from the cache, or its answer be kept. The others pass.
+func (c *Cache) takes(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0 {
+		return false
+	}
+	h := r.Header
+	return h.Get("Upgrade") == "" && h.Get("If-Match") == "" && h.Get("If-Unmodified-Since") == "" && h.Get("Expect") == ""
+}
+
+// serve answers a request that the cache takes. pass forwards it without the cache.
+func (c *Cache) serve(x *exchange, pass func()) {
+	x.cache, x.key, x.directives = c, keyOf(x.r.URL), rfc9111.RequestDirectives(x.r.Header)
+	old := c.find(x.key, x.r)
+	if old != nil && c.reuse(x, old) {
+		return
+	}
+	if x.directives.Has("only-if-cached") {
+		http.Error(x.w, "this is not in the cache, and only-if-cached was asked for", http.StatusGatewayTimeout) // 5.2.1.7
+		return
+	}
+	if x.r.Method == http.MethodHead || x.directives.Has("no-store") || old == nil && startsLate(x.r.Header) {
+		c.stats.passed.Add(1)
+		pass()
+		return
+	}
+	for {
+		f, leader := c.join(x.key)
+		if leader {
+			c.fetch(x, f, old)
+			return
+		}
+		answered, again := c.ride(x, f)
+		if answered {
+			return
+		}
+		if !again {
+			break
+		}
+	}
+	c.fetch(x, newFlight(), old)
+}
+
+// reuse answers with a stored response where its freshness allows.
+func (c *Cache) reuse(x *exchange, old *stored) bool {
+	switch old.fresh.Reuse(x.directives, time.Now()) {
+	case rfc9111.Validate:
+		return false
+	case rfc9111.Refresh:
+		c.refresh(x, old)
+	}
+	c.stats.hits.Add(1)
+	x.answer(old, "hit")
+	return true
+}
+
+// ride waits for another client's flight and answers from it where that suits this request.
+func (c *Cache) ride(x *exchange, f *flight) (answered, again bool) {
+	late := false
+	select {
+	case <-f.ready:
+		late = true
+	default:
+		select {
+		case <-f.ready:
+		case <-x.r.Context().Done():
+			return true, false
+		}
+	}
+	switch {
+	case f.again:
+		return false, true
+	case f.err != nil:
+		x.failed(f.err)
+		return true, false
+	case f.stored != nil && selects(f.stored.object.Vary, x.r.Header) && (isRouted(x.r) || !f.stored.content.Targeted):
+		c.stats.collapsed.Add(1)
+		x.answer(f.stored, "fwd=stale; collapsed")
+		return true, false
+	case f.fill == nil || !selects(f.fill.meta.Vary, x.r.Header), f.fill.meta.Targeted && !isRouted(x.r):
+		return false, false
+	case late && f.fill.fresh.Reuse(x.directives, time.Now()) != rfc9111.Fresh:
+		return false, false
+	}
+	f.fill.enter()
+	defer f.fill.exit()
+	return c.rideBody(x, f)
+}
+
+// rideBody reads a body that another client's request brings in. One that ended meanwhile is in the store, or to be asked for.
+func (c *Cache) rideBody(x *exchange, f *flight) (answered, again bool) {
+	body, err := f.fill.fill.Open()
+	if err != nil || f.fill.ended() {
+		if err == nil {
+			body.Close()
+		}
+		s := c.find(x.key, x.r)
+		return s != nil && c.reuse(x, s), false
+	}
+	defer body.Close()
+	c.stats.collapsed.Add(1)
+	x.follow(f.fill, body, "fwd=miss; collapsed")
+	return true, false
+}
+
+// lateStart is the offset from which on a range of something that is not stored is fetched by itself: its client would wait
+// for all that precedes it.
+const lateStart = 1 << 20
+
+func startsLate(h http.Header) bool {
+	field := h.Get("Range")
+	if field == "" {
+		return false
+	}
+	r, ok := rfc9111.ParseRange(field)
+	return !ok || r.First < 0 || r.First >= lateStart
+}

@@ -1,0 +1,22 @@
+package proxy
+
+import (
+	"math"
+	"path/filepath"
+	"syscall"
+)
+
+// spaceFor is how many bytes the disk has for a directory that may not be there yet. Unknown is a lot.
+func spaceFor(dir string) int64 {
+	for {
+		var fs syscall.Statfs_t
+		if err := syscall.Statfs(dir, &fs); err == nil {
+			return int64(fs.Bavail) * fs.Bsize
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return math.MaxInt64
+		}
+		dir = parent
+	}
+}
