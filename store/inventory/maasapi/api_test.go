@@ -14,6 +14,7 @@ import (
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
+	"github.com/gomaas/maas/power/redfish"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
@@ -31,7 +32,7 @@ func (f *fakePower) Power(_ context.Context, m inventory.Machine, action power.A
 	return f.state, f.err
 }
 
-func (f *fakePower) Kinds() power.Registry { return power.NewRegistry(ipmi.Kind(), power.Manual()) }
+func (f *fakePower) Kinds() power.Registry { return power.NewRegistry(ipmi.Kind(), redfish.Kind(), power.Manual()) }
 
 type site struct {
 	inv   *inventory.Inventory
@@ -150,7 +151,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{with("hostname", "node1"), 400, "node1"},
 		{with("hostname", "not a name"), 400, "hostname"},
 		{with("power_type", "telepathy"), 400, `there is no power type \"telepathy\"`},
-		{with("power_parameters_power_address", ""), 400, "needs the parameter power_address"},
+		{url.Values{"mac_addresses": {"02:00:00:00:00:02"}, "power_type": {"redfish"}}, 400, "needs the parameter power_address"},
 		{with("power_parameters_password", "x"), 400, "has no parameter"},
 		{with("power_parameters", "[]"), 400, "not a JSON object"},
 		{url.Values{"hostname": {"x"}}, 400, "mac_addresses"},
