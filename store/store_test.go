@@ -148,3 +148,40 @@ func TestClosedDatabase(t *testing.T) {
 		t.Error("a closed database answers")
 	}
 }
+
+// A Watch whose connection the server cuts hears of everything all the same.
+func TestWatchSurvivesLostConnections(t *testing.T) {
+	url := storetest.StartPostgres(t).NewDatabase(t)
+	watcher, writer := open(t, url), open(t, url)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	const n = 40
+	go func() {
+		for i := range n {
+			_ = writer.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+				tx.Changed("thing", int64(i+1), store.Created)
+				return nil
+			})
+			if i%10 == 5 {
+				_ = writer.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+					_, err := tx.Exec(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+					return err
+				})
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	next := int64(1)
+	for c, err := range watcher.Watch(ctx, 0) {
+		if err != nil {
+			continue // told of, and gone over
+		}
+		if c.Rev != next {
+			t.Fatalf("revision %d, want %d", c.Rev, next)
+		}
+		if next++; next > n {
+			return
+		}
+	}
+	t.Fatalf("the Watch ended at revision %d", next)
+}

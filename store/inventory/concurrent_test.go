@@ -17,6 +17,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/storetest"
 )
 
 // Many at once ask a nearly full subnet: no address goes out twice, and
@@ -81,15 +82,92 @@ func TestRollbackFreesAddresses(t *testing.T) {
 
 var errDropped = errors.New("dropped")
 
-const childEnv = "INVENTORY_TEST_WRITER"
+const (
+	childEnv   = "INVENTORY_TEST_WRITER"
+	reserveEnv = "INVENTORY_TEST_RESERVER"
+)
 
-// TestMain also plays the process that TestKill kills.
+// TestMain also plays the process that TestKill kills, and those of TestSeveralProcesses.
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childEnv); url != "" {
 		write(url)
 		return
 	}
+	if url := os.Getenv(reserveEnv); url != "" {
+		reserve(url)
+		return
+	}
 	os.Exit(m.Run())
+}
+
+// reserve takes addresses from many goroutines until there are none, and prints them.
+func reserve(url string) {
+	ctx, db, inv := background(url)
+	defer db.Close()
+	s, err := inv.SubnetFor(ctx, addr("10.0.0.1"))
+	if err != nil {
+		fmt.Println("error", err)
+		return
+	}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for {
+				a, err := inv.ReserveAddress(ctx, inventory.Reservation{SubnetID: s.ID})
+				var full *ipam.ExhaustedError
+				if errors.As(err, &full) {
+					return
+				}
+				if err != nil {
+					fmt.Println("error", err)
+					return
+				}
+				fmt.Println(a.Addr)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Four processes with 16 goroutines each empty a nearly full subnet: every address goes out once.
+func TestSeveralProcesses(t *testing.T) {
+	for name, url := range map[string]string{
+		"sqlite":   "sqlite://" + filepath.Join(t.TempDir(), "maas.db"),
+		"postgres": storetest.StartPostgres(t).NewDatabase(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inv := openInventory(t, url)
+			must[ipam.Subnet](t)(inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
+			must[ipam.Range](t)(inv.CreateRange(t.Context(), ipam.Range{Start: addr("10.0.0.1"), End: addr("10.0.0.154")}))
+			outs := make([][]byte, 4)
+			var wg sync.WaitGroup
+			for i := range outs {
+				wg.Go(func() {
+					cmd := exec.CommandContext(t.Context(), os.Args[0])
+					cmd.Env = append(os.Environ(), reserveEnv+"="+url)
+					var err error
+					if outs[i], err = cmd.CombinedOutput(); err != nil {
+						t.Errorf("%v: %s", err, outs[i])
+					}
+				})
+			}
+			wg.Wait()
+			got := map[string]int{}
+			for _, out := range outs {
+				for _, line := range strings.Fields(string(out)) {
+					got[line]++
+				}
+			}
+			if len(got) != 100 {
+				t.Errorf("%d addresses given out, want 100: %v", len(got), got)
+			}
+			for a, n := range got {
+				if n != 1 {
+					t.Errorf("%s: %d times", a, n)
+				}
+			}
+		})
+	}
 }
 
 // write adds zones for ever and prints each name once it is committed.
