@@ -125,27 +125,25 @@ func (x *exchange) stream(ctx context.Context, f *filling, body *os.File, bytes 
 	if _, err := body.Seek(bytes.start, io.SeekStart); err != nil {
 		return err
 	}
-	at, end := bytes.start, bytes.start+bytes.length // of an unknown length: before start
-	for bytes.length < 0 || at < end {
-		have, done, err := f.wait(ctx, at)
-		if err != nil {
-			return err
+	at, end := bytes.start, bytes.start+bytes.length
+	if bytes.length < 0 {
+		end = math.MaxInt64
+	}
+	for at < end {
+		have, done, err := f.state()
+		if have <= at && !done {
+			_ = http.NewResponseController(x.w).Flush() // the client shall have what is there before we wait
+			have, done, err = f.wait(ctx, at)
 		}
-		if bytes.length >= 0 {
-			have = min(have, end)
-		}
-		if have > at {
+		if have = min(have, end); have > at {
 			if err := sendFile(x.w, body, have-at); err != nil {
 				return err
 			}
 			x.cache.stats.servedBytes.Add(have - at)
 			at = have
 		}
-		if done {
-			return nil
-		}
-		if bytes.length < 0 {
-			_ = http.NewResponseController(x.w).Flush()
+		if err != nil || done {
+			return err
 		}
 	}
 	return nil

@@ -130,8 +130,9 @@ func (f *filling) exit() {
 	}
 }
 
-func (f *filling) ended() bool {
+// state returns how much there is now, whether no more comes, and why that was too early.
+func (f *filling) state() (size int64, done bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.done
+	return f.size, f.done, f.err
 }

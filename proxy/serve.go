@@ -98,7 +98,7 @@ func (c *Cache) ride(x *exchange, f *flight) (answered, again bool) {
 // rideBody reads a body that another client's request brings in. One that ended meanwhile is in the store, or to be asked for.
 func (c *Cache) rideBody(x *exchange, f *flight) (answered, again bool) {
 	body, err := f.fill.fill.Open()
-	if err != nil || f.fill.ended() {
+	if _, ended, _ := f.fill.state(); err != nil || ended {
 		if err == nil {
 			body.Close()
 		}

@@ -65,9 +65,12 @@ func (m *Meta) encode() []byte {
 	b = binary.AppendVarint(b, m.Size)
 	b = binary.AppendUvarint(b, uint64(m.Sum))
 	b = appendString(b, m.Boot)
-	binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli))
+	sum(b)
 	return b
 }
+
+// sum puts the checksum in its place.
+func sum(b []byte) { binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:], castagnoli)) }
 
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)

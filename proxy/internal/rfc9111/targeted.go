@@ -11,11 +11,19 @@ func dictionary(lines []string) bool {
 		member, list = cutMember(list)
 		member, _, _ = strings.Cut(member, ";") // parameters are of no concern
 		key, value, valued := strings.Cut(member, "=")
-		if key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_-.*") != "" || valued && !bareItem(value) {
+		if key == "" || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz0123456789_-.*") != "" || valued && !bareItem(value) || seconds[key] && !integer(value) {
 			return false
 		}
 	}
 	return len(lines) > 0
+}
+
+// seconds are the directives whose value has to be an integer.
+var seconds = map[string]bool{"max-age": true, "s-maxage": true, "stale-while-revalidate": true, "stale-if-error": true}
+
+func integer(value string) bool {
+	_, ok := deltaSeconds(value)
+	return ok
 }
 
 func bareItem(value string) bool {
