@@ -35,21 +35,24 @@ func (d *data) answer(m *dns.Msg) bool {
 
 // step answers one name of a CNAME chain. It returns the name to go on with, empty at the end.
 func (d *data) step(m *dns.Msg, z *zoneData, name string, qtype uint16) (target string) {
-	if cut := d.delegation(z, name, qtype); cut != nil {
+	if cut := z.delegation(name, qtype); cut != nil {
 		m.Ns = append(m.Ns, cut.owned(cut.name, z.ttl)...)
 		m.Authoritative = len(m.Answer) > 0
 		return ""
 	}
-	n, exists := d.nodes[name]
+	n, exists := z.nodes[name]
 	if name == z.name {
-		if rrs := d.apex(z, qtype); rrs != nil {
+		if rrs := z.apex(qtype); rrs != nil {
 			m.Answer = append(m.Answer, rrs...)
 			return ""
 		}
 		exists = true
 	}
 	if !exists {
-		wild, encloser := d.wildcard(z, name)
+		if z.synthesise(m, name, qtype) {
+			return ""
+		}
+		wild, encloser := z.wildcard(name)
 		if wild == nil {
 			if !encloser {
 				m.Rcode = dns.RcodeNameError
@@ -82,11 +85,11 @@ func (d *data) fromNode(m *dns.Msg, z *zoneData, n *node, name string, qtype uin
 }
 
 // apex returns the records that every zone has at its top, unless they are set explicitly.
-func (d *data) apex(z *zoneData, qtype uint16) []dns.RR {
+func (z *zoneData) apex(qtype uint16) []dns.RR {
 	switch {
 	case qtype == dns.TypeSOA:
 		return []dns.RR{z.soa}
-	case qtype == dns.TypeNS && d.nodes[z.name].get(dns.TypeNS) == nil:
+	case qtype == dns.TypeNS && z.nodes[z.name].get(dns.TypeNS) == nil:
 		return z.ns
 	case qtype == dns.TypeANY:
 		return []dns.RR{&dns.HINFO{Hdr: header(z.name, dns.TypeHINFO, z.ttl), Cpu: "RFC8482"}}
@@ -96,7 +99,10 @@ func (d *data) apex(z *zoneData, qtype uint16) []dns.RR {
 
 // delegation returns the NS set of the highest zone cut between the apex and name, nil when there is none. The DS of a
 // delegated zone is a matter of the parent (RFC 4035 section 3.1.4.1).
-func (d *data) delegation(z *zoneData, name string, qtype uint16) *parsed {
+func (z *zoneData) delegation(name string, qtype uint16) *parsed {
+	if z.cuts == 0 {
+		return nil
+	}
 	var cut *parsed
 	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
 		owner := name[off:]
@@ -106,7 +112,7 @@ func (d *data) delegation(z *zoneData, name string, qtype uint16) *parsed {
 		if qtype == dns.TypeDS && off == 0 {
 			continue
 		}
-		if ns := d.nodes[owner].get(dns.TypeNS); ns != nil {
+		if ns := z.nodes[owner].get(dns.TypeNS); ns != nil {
 			cut = ns // the loop goes upwards, so the last one found is the highest
 		}
 	}
@@ -115,11 +121,11 @@ func (d *data) delegation(z *zoneData, name string, qtype uint16) *parsed {
 
 // wildcard looks for the closest existing name above name and the "*" below it (RFC 4592 section 3.3.1). exists reports
 // that the asterisk's name is there but only as an empty non-terminal.
-func (d *data) wildcard(z *zoneData, name string) (wild *node, exists bool) {
+func (z *zoneData) wildcard(name string) (wild *node, exists bool) {
 	for off, end := dns.NextLabel(name, 0); !end; off, end = dns.NextLabel(name, off) {
 		encloser := name[off:]
-		if _, ok := d.nodes[encloser]; ok || encloser == z.name {
-			n, ok := d.nodes["*."+encloser]
+		if _, ok := z.nodes[encloser]; ok || encloser == z.name {
+			n, ok := z.nodes["*."+encloser]
 			if ok && len(n.slots) > 0 {
 				return n, true
 			}
@@ -173,7 +179,7 @@ func (d *data) glue(m *dns.Msg, name string) {
 		return
 	}
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		if set := d.nodes[name].get(qtype); set != nil {
+		if set := z.nodes[name].get(qtype); set != nil {
 			m.Extra = append(m.Extra, set.owned(name, z.ttl)...)
 		}
 	}

@@ -2,6 +2,7 @@ package dnssrv
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -10,26 +11,35 @@ import (
 // data is everything the server answers with authority. Its owner does the locking.
 type data struct {
 	zones map[string]*zoneData
-	nodes map[string]*node
 }
 
-// zoneData is a zone with what the server makes up for it.
+// zoneData is a zone with its names and with what the server makes up for it.
 type zoneData struct {
+	conf   Zone
 	name   string
 	ttl    uint32
 	serial uint32
 	soa    *dns.SOA
 	ns     []dns.RR // served at the apex unless NS records are set there
+	denial []byte   // the SOA record without its owner, as in wire.go
+
+	nodes   map[string]*node
+	cuts    int // how many names below the apex have NS records
+	ranges  ranges
+	history history
 }
 
 // A node is a name that has records, or names with records below it (an empty non-terminal, RFC 4592 section 2.2.2).
 type node struct {
-	slots map[uint16]*slot
-	below int // how many names with records are strictly below this one, within the zone
+	slots []slot // few, in no order
+	below int    // how many names with records are strictly below this one, within the zone
 }
 
 // A slot is one type at one name.
-type slot struct{ configured, learned *parsed }
+type slot struct {
+	qtype               uint16
+	configured, learned *parsed
+}
 
 // served is the RRset that questions see: a configured one wins over a learned one.
 func (s *slot) served() *parsed {
@@ -42,15 +52,22 @@ func (s *slot) served() *parsed {
 	return s.learned
 }
 
-// get returns the RRset of a type at a name, nil when there is none.
-func (n *node) get(qtype uint16) *parsed {
+func (n *node) slot(qtype uint16) *slot {
 	if n == nil {
 		return nil
 	}
-	return n.slots[qtype].served()
+	for i := range n.slots {
+		if n.slots[i].qtype == qtype {
+			return &n.slots[i]
+		}
+	}
+	return nil
 }
 
-func newData() data { return data{zones: map[string]*zoneData{}, nodes: map[string]*node{}} }
+// get returns the RRset of a type at a name, nil when there is none.
+func (n *node) get(qtype uint16) *parsed { return n.slot(qtype).served() }
+
+func newData() data { return data{zones: map[string]*zoneData{}} }
 
 // zoneOf returns the zone that holds the canonical name, nil when there is none.
 func (d *data) zoneOf(name string) *zoneData {
@@ -68,7 +85,7 @@ func newZone(z Zone, serial uint32) (*zoneData, error) {
 	if err != nil {
 		return nil, err
 	}
-	zd := &zoneData{name: name, ttl: z.TTL, serial: serial}
+	zd := &zoneData{conf: z, name: name, ttl: z.TTL, serial: serial, nodes: map[string]*node{}}
 	if zd.ttl == 0 {
 		zd.ttl = DefaultTTL
 	}
@@ -86,6 +103,9 @@ func newZone(z Zone, serial uint32) (*zoneData, error) {
 	mailbox, err := mailboxName(z.Contact, name)
 	if err != nil {
 		return nil, fmt.Errorf("dnssrv: zone %s: %w", z.Name, err)
+	}
+	if zd.ranges, err = newRanges(z, name); err != nil {
+		return nil, err
 	}
 	zd.soa = &dns.SOA{
 		Hdr: header(name, dns.TypeSOA, zd.ttl), Ns: zd.ns[0].(*dns.NS).Ns, Mbox: mailbox,
@@ -110,31 +130,37 @@ func header(name string, qtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: name, Rrtype: qtype, Class: dns.ClassINET, Ttl: ttl}
 }
 
-// put stores or, when it has no records, removes an RRset of the zone z.
-func (d *data) put(z *zoneData, p *parsed) {
-	n := d.nodes[p.name]
-	had := n != nil && len(n.slots) > 0
+// put stores or, when it has no records, removes an RRset. It returns what the name served of that type before and after.
+func (z *zoneData) put(p *parsed) (before, after *parsed) {
+	n := z.nodes[p.name]
 	if n == nil {
 		if len(p.records) == 0 {
-			return
+			return nil, nil
 		}
 		n = &node{}
-		d.nodes[p.name] = n
+		z.nodes[p.name] = n
 	}
-	if n.slots == nil {
-		n.slots = map[uint16]*slot{}
-	}
+	had := len(n.slots) > 0
+	before = n.get(p.qtype)
 	n.set(p)
-	if has := len(n.slots) > 0; has != had {
-		d.count(z, p.name, has)
+	after = n.get(p.qtype)
+	if p.qtype == dns.TypeNS && p.name != z.name && (before == nil) != (after == nil) {
+		z.cuts++
+		if after == nil {
+			z.cuts -= 2
+		}
 	}
+	if has := len(n.slots) > 0; has != had {
+		z.count(p.name, has)
+	}
+	return before, after
 }
 
 func (n *node) set(p *parsed) {
-	s := n.slots[p.qtype]
+	s := n.slot(p.qtype)
 	if s == nil {
-		s = &slot{}
-		n.slots[p.qtype] = s
+		n.slots = append(n.slots, slot{qtype: p.qtype})
+		s = &n.slots[len(n.slots)-1]
 	}
 	value := p
 	if len(p.records) == 0 {
@@ -146,15 +172,18 @@ func (n *node) set(p *parsed) {
 		s.configured = value
 	}
 	if s.learned == nil && s.configured == nil {
-		delete(n.slots, p.qtype)
+		last := len(n.slots) - 1
+		*s = n.slots[last]
+		n.slots[last] = slot{}
+		n.slots = n.slots[:last]
 	}
 }
 
 // count tells the names above, up to the apex, that name now has records or no longer has any, and drops names that are
 // left without reason to exist.
-func (d *data) count(z *zoneData, name string, has bool) {
-	if n := d.nodes[name]; !has && n.below == 0 {
-		delete(d.nodes, name)
+func (z *zoneData) count(name string, has bool) {
+	if n := z.nodes[name]; !has && n.below == 0 {
+		delete(z.nodes, name)
 	}
 	for name != z.name {
 		off, end := dns.NextLabel(name, 0)
@@ -162,31 +191,47 @@ func (d *data) count(z *zoneData, name string, has bool) {
 			return
 		}
 		name = name[off:]
-		n := d.nodes[name]
+		n := z.nodes[name]
 		if n == nil {
 			n = &node{}
-			d.nodes[name] = n
+			z.nodes[name] = n
 		}
 		if has {
 			n.below++
 			continue
 		}
 		if n.below--; n.below == 0 && len(n.slots) == 0 {
-			delete(d.nodes, name)
+			delete(z.nodes, name)
 		}
 	}
 }
 
-// removeZone drops a zone and every name in it that is not in a zone further down.
-func (d *data) removeZone(name string) {
-	z := d.zones[name]
-	if z == nil {
+// addZone adds or replaces a zone. Names that were in a zone further up move into a new one; names of a replaced zone stay.
+func (d *data) addZone(z *zoneData) {
+	if old := d.zones[z.name]; old != nil {
+		z.serial, z.nodes, z.cuts = old.serial, old.nodes, old.cuts
+		d.zones[z.name] = z
 		return
 	}
-	for owner := range d.nodes {
-		if d.zoneOf(owner) == z {
-			delete(d.nodes, owner)
+	parent := d.zoneOf(z.name)
+	d.zones[z.name] = z
+	if parent == nil || parent.nodes[z.name] == nil {
+		return
+	}
+	moved := map[string]*node{}
+	for name, n := range parent.nodes {
+		if dns.IsSubDomain(z.name, name) && len(n.slots) > 0 {
+			moved[name] = n
 		}
 	}
-	delete(d.zones, name)
+	for name := range maps.Clone(moved) {
+		for _, s := range append([]slot(nil), moved[name].slots...) {
+			for _, p := range []*parsed{s.configured, s.learned} {
+				if p != nil {
+					parent.put(&parsed{name: name, qtype: s.qtype, learned: p.learned})
+					z.put(p)
+				}
+			}
+		}
+	}
 }

@@ -4,87 +4,189 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
-	"sync/atomic"
-	"time"
 
 	"github.com/miekg/dns"
 )
 
 // Forwarding says for whom questions outside of the zones are asked elsewhere.
 type Forwarding struct {
-	// Servers are recursive resolvers, tried in order from the one that answered last. None means nothing is forwarded.
+	// Servers are recursive resolvers; of those that answer, the fastest is asked. None means that nothing is forwarded
+	// but questions in Domains.
 	Servers []netip.AddrPort `json:"servers,omitempty"`
 	// Allow lists the clients' networks. None means nobody, so that a server is never open by accident.
 	Allow []netip.Prefix `json:"allow,omitempty"`
+	// Domains have resolvers of their own. The longest that holds a name decides.
+	Domains []DomainForwarding `json:"domains,omitempty"`
+	// TLSName makes Servers be asked over TLS (RFC 7858): their certificates must be for this name. Empty means UDP, and TCP
+	// for what does not fit.
+	TLSName string `json:"tls_name,omitempty"`
 }
 
-// upstreamTimeout is how long one upstream may take before the next is tried.
-const upstreamTimeout = 2 * time.Second
+// DomainForwarding sends questions about a domain, and names below it, to resolvers or servers of its own.
+type DomainForwarding struct {
+	Name    string           `json:"name"`
+	Servers []netip.AddrPort `json:"servers"`
+}
 
 // SetForwarding replaces the forwarding rules; questions in progress finish by the old ones. An error names the entry that
-// is not usable and leaves the rules as they were.
+// is not usable and leaves the rules as they were. What was learned about answers and servers is kept where it still holds.
 func (s *Server) SetForwarding(f Forwarding) error {
-	for _, server := range f.Servers {
-		if !server.IsValid() || server.Port() == 0 || server.Addr().IsUnspecified() {
-			return fmt.Errorf("dnssrv: forwarder %q needs an address and a port", server)
-		}
+	old := s.forwarding.Load()
+	next, err := newForwarder(f, old)
+	if err != nil {
+		return err
 	}
-	for _, prefix := range f.Allow {
-		if !prefix.IsValid() {
-			return errors.New("dnssrv: forwarding: an allowed network is not a valid prefix")
-		}
-	}
-	s.forwarding.Store(&forwarder{servers: slices.Clone(f.Servers), allow: slices.Clone(f.Allow)})
+	s.forwarding.Store(next)
 	return nil
 }
 
+// A forwarder is one state of the rules.
 type forwarder struct {
-	servers []netip.AddrPort
-	allow   []netip.Prefix
-	best    atomic.Int32 // index of the server that answered last
+	conf    Forwarding
+	servers group
+	domains map[string]group
+	allow   networks
+	cache   *cache
+}
+
+func newForwarder(f Forwarding, old *forwarder) (*forwarder, error) {
+	next := &forwarder{conf: f, domains: map[string]group{}}
+	known := old.upstreams()
+	var err error
+	if next.servers, err = newGroup(f.Servers, f.TLSName, known); err != nil {
+		return nil, err
+	}
+	for _, d := range f.Domains {
+		name, err := canonical(d.Name)
+		if err != nil {
+			return nil, err
+		}
+		if len(d.Servers) == 0 {
+			return nil, fmt.Errorf("dnssrv: forwarding of %s needs a server", d.Name)
+		}
+		if next.domains[name], err = newGroup(d.Servers, "", known); err != nil {
+			return nil, err
+		}
+	}
+	if next.allow, err = newNetworks(f.Allow); err != nil {
+		return nil, err
+	}
+	next.cache = old.cache
+	if next.cache == nil || !sameServers(f, old.conf) {
+		next.cache = newCache()
+	}
+	next.conf.Servers, next.conf.Domains = slices.Clone(f.Servers), slices.Clone(f.Domains)
+	return next, nil
+}
+
+func sameServers(a, b Forwarding) bool {
+	a.Allow, b.Allow = nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
+// upstreams are all servers by address and name.
+func (f *forwarder) upstreams() map[upstreamKey]*upstream {
+	known := map[upstreamKey]*upstream{}
+	for g := range maps.Values(f.domains) {
+		for _, u := range g {
+			known[u.key] = u
+		}
+	}
+	for _, u := range f.servers {
+		known[u.key] = u
+	}
+	return known
 }
 
 func (f *forwarder) allows(client netip.Addr) bool {
-	client = client.Unmap().WithZone("")
-	return len(f.servers) > 0 && slices.ContainsFunc(f.allow, func(p netip.Prefix) bool { return p.Contains(client) })
+	return (len(f.servers) > 0 || len(f.domains) > 0) && f.allow.contains(client)
 }
 
-// forward asks the servers in turn and copies the first answer into m; when none answers m says SERVFAIL.
-func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
-	ask := new(dns.Msg)
-	ask.SetQuestion(q.Question[0].Name, q.Question[0].Qtype)
-	ask.CheckingDisabled = q.CheckingDisabled
-	opt := q.IsEdns0()
-	ask.SetEdns0(maxUDP, opt != nil && opt.Do())
-	first := int(f.best.Load())
-	for i := range f.servers {
-		at := (first + i) % len(f.servers)
-		answer, err := exchange(ctx, ask, f.servers[at].String())
-		if err != nil || answer.Rcode == dns.RcodeServerFailure || answer.Rcode == dns.RcodeRefused {
-			continue
-		}
-		f.best.Store(int32(at))
-		m.Rcode = answer.Rcode
-		m.Answer, m.Ns = answer.Answer, answer.Ns
-		for _, rr := range answer.Extra {
-			if rr.Header().Rrtype != dns.TypeOPT {
-				m.Extra = append(m.Extra, rr)
+// groupOf is who to ask about a canonical name. It may be empty.
+func (f *forwarder) groupOf(name string) group {
+	if len(f.domains) > 0 {
+		for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
+			if g := f.domains[name[off:]]; g != nil {
+				return g
 			}
 		}
-		return
 	}
-	m.Rcode = dns.RcodeServerFailure
+	return f.servers
 }
 
-// exchange asks over UDP, and over TCP when the answer did not fit.
-func exchange(ctx context.Context, ask *dns.Msg, server string) (*dns.Msg, error) {
-	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
-	defer cancel()
-	answer, _, err := (&dns.Client{Net: "udp", UDPSize: maxUDP}).ExchangeContext(ctx, ask, server)
-	if err == nil && answer.Truncated {
-		answer, _, err = (&dns.Client{Net: "tcp"}).ExchangeContext(ctx, ask, server)
+// forward answers into m from the cache or a server; when none answers, with what the cache had until lately, and else with
+// SERVFAIL.
+func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
+	k := newKey(q)
+	have := f.cache.get(k.bytes())
+	e := have
+	if e == nil || !e.fresh() {
+		var err error
+		if e, err = f.fetch(ctx, k); err != nil {
+			if e = have; e == nil {
+				e = f.cache.failure(k)
+			}
+		}
 	}
-	return answer, err
+	if e.reply(m) != nil {
+		m.Rcode = dns.RcodeServerFailure
+	}
+	m.AuthenticatedData = m.AuthenticatedData && (k.do || q.AuthenticatedData)
+}
+
+// errNoServer is why nobody was asked.
+var errNoServer = errors.New("dnssrv: no server to forward to")
+
+// fetch asks a server and keeps the answer. Equal questions that come meanwhile wait for the same answer.
+func (f *forwarder) fetch(ctx context.Context, k key) (*entry, error) {
+	return f.cache.once(ctx, k, func() (*entry, error) {
+		ask := new(dns.Msg)
+		ask.SetQuestion(k.name, k.qtype)
+		ask.CheckingDisabled, ask.AuthenticatedData = k.cd, true
+		ask.SetEdns0(maxUDP, k.do)
+		answer, err := f.groupOf(k.name).ask(ctx, ask)
+		if err != nil {
+			return nil, err
+		}
+		return newEntry(k, answer)
+	})
+}
+
+// networks are in order and do not overlap.
+type networks []struct{ from, to netip.Addr }
+
+func newNetworks(prefixes []netip.Prefix) (networks, error) {
+	sorted := slices.Clone(prefixes)
+	for i, p := range sorted {
+		if !p.IsValid() {
+			return nil, errors.New("dnssrv: forwarding: an allowed network is not a valid prefix")
+		}
+		sorted[i] = p.Masked()
+	}
+	slices.SortFunc(sorted, netip.Prefix.Compare) // an enclosing network sorts before those in it
+	var out networks
+	for _, p := range sorted {
+		if !out.contains(p.Addr()) {
+			out = append(out, struct{ from, to netip.Addr }{p.Addr(), lastAddr(p)})
+		}
+	}
+	return out, nil
+}
+
+func (n networks) contains(a netip.Addr) bool {
+	a = a.Unmap()
+	low, high := 0, len(n)
+	for low < high {
+		mid := int(uint(low+high) >> 1)
+		if n[mid].to.WithZone("").Less(a.WithZone("")) {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low < len(n) && n[low].from.BitLen() == a.BitLen() && !a.WithZone("").Less(n[low].from)
 }

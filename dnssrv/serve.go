@@ -3,147 +3,134 @@ package dnssrv
 import (
 	"context"
 	"encoding/binary"
-	"io"
 	"net"
 	"net/netip"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/miekg/dns"
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
-	"golang.org/x/sync/errgroup"
 )
 
-// The limits of one socket. They bound memory: a question holds a goroutine and two messages.
-const (
-	maxInFlight = 512              // questions of one UDP socket that are being answered
-	maxStreams  = 256              // TCP connections of one listener
-	idleStream  = 10 * time.Second // after which a silent TCP connection is closed
-)
+// maxInFlight is how many questions of one UDP socket may wait for something other than memory, such as an upstream. It
+// bounds memory: each holds a goroutine and two messages. Above it questions are dropped; clients ask again.
+const maxInFlight = 512
 
 // ServePacket answers datagrams on conn until ctx ends, then closes conn, waits for the answers in progress and returns
 // nil. Any other end of conn is returned as an error. Several calls may serve several sockets.
+//
+// On Linux a *net.UDPConn is read and written many datagrams at a time, its receive buffer is enlarged, and answers leave
+// from the address that was asked even when conn listens on all addresses.
 func (s *Server) ServePacket(ctx context.Context, conn net.PacketConn) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	defer conn.Close()
-	slots := make(chan struct{}, maxInFlight)
-	var answers sync.WaitGroup
-	defer answers.Wait()
-	read := reader(conn)
+	l := &later{s: s, ctx: ctx, slots: make(chan struct{}, maxInFlight)}
+	defer l.running.Wait()
+	var err error
+	if udp, ok := conn.(*net.UDPConn); ok && canBatch {
+		err = s.serveBatches(udp, l)
+	} else {
+		err = s.serveSingly(conn, l)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// serveSingly is for connections that are no UDP sockets, such as those of simulated networks.
+func (s *Server) serveSingly(conn net.PacketConn, l *later) error {
+	in, out := make([]byte, maxQuestion), make([]byte, maxUDP)
+	var p plain
 	for {
-		buf := make([]byte, 4096)
-		n, client, reply, err := read(buf)
+		n, from, err := conn.ReadFrom(in)
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
 			return err
 		}
-		slots <- struct{}{}
-		answers.Go(func() {
-			defer func() { <-slots }()
-			if out := s.answerWire(ctx, buf[:n], client, true); out != nil {
-				_ = reply(out) // the client asks again
+		client := addrOf(from)
+		if size := s.tryFast(&p, in[:n], out, client); size != 0 {
+			if size > 0 {
+				_, _ = conn.WriteTo(out[:size], from) // the client asks again
 			}
-		})
+			if size < 0 || !p.refresh {
+				continue
+			}
+		}
+		reply := func(b []byte) { _, _ = conn.WriteTo(b, from) }
+		l.answer(append([]byte(nil), in[:n]...), client, p.refresh, reply)
 	}
 }
 
-// readFunc reads one datagram and returns who sent it and how to answer.
-type readFunc func(b []byte) (n int, client netip.Addr, reply func([]byte) error, err error)
+// later answers in goroutines of their own what may take time.
+type later struct {
+	s       *Server
+	ctx     context.Context
+	slots   chan struct{}
+	running sync.WaitGroup
+}
 
-// reader makes answers leave from the address that was asked, which on a wildcard socket takes control messages.
-func reader(conn net.PacketConn) readFunc {
-	if udp, ok := conn.(*net.UDPConn); ok && tellDestination(udp) {
-		return func(b []byte) (int, netip.Addr, func([]byte) error, error) {
-			n, session, err := dns.ReadFromSessionUDP(udp, b)
-			if err != nil {
-				return 0, netip.Addr{}, nil, err
-			}
-			return n, addrOf(session.RemoteAddr()), func(out []byte) error {
-				_, err := dns.WriteToSessionUDP(udp, out, session)
-				return err
-			}, nil
-		}
+// answer answers the question unless too many are in progress. A refresh is asked upstream and not replied to. It takes
+// over the question's memory.
+func (l *later) answer(q []byte, client netip.Addr, refresh bool, reply func([]byte)) {
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		l.s.dropped.Add(1)
+		return
 	}
-	return func(b []byte) (int, netip.Addr, func([]byte) error, error) {
-		n, from, err := conn.ReadFrom(b)
-		if err != nil {
-			return 0, netip.Addr{}, nil, err
+	l.running.Go(func() {
+		defer func() { <-l.slots }()
+		if refresh {
+			l.s.refresh(l.ctx, q)
+			return
 		}
-		return n, addrOf(from), func(out []byte) error { _, err := conn.WriteTo(out, from); return err }, nil
+		for _, out := range l.s.answerWire(l.ctx, q, client, true) {
+			reply(out)
+		}
+	})
+}
+
+// refresh fetches again what a question was answered with from the cache.
+func (s *Server) refresh(ctx context.Context, in []byte) {
+	q := new(dns.Msg)
+	if q.Unpack(in) == nil && len(q.Question) == 1 {
+		_, _ = s.forwarding.Load().fetch(ctx, newKey(q)) // what the cache has stays
 	}
 }
 
-// tellDestination asks the kernel for the destination of each datagram; one of the two calls fits the socket's family.
-func tellDestination(conn *net.UDPConn) bool {
-	err4 := ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
-	err6 := ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
-	return err4 == nil || err6 == nil
+// tryFast is fast, surviving a panic.
+func (s *Server) tryFast(p *plain, in, out []byte, client netip.Addr) (size int) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.survived(client, v)
+			size = -1
+		}
+	}()
+	p.refresh = false
+	return s.fast(p, in, out, client)
+}
+
+func (s *Server) survived(client netip.Addr, v any) {
+	s.panics.Add(1)
+	s.log.Error("panic while answering", "client", client, "panic", v, "stack", string(debug.Stack()))
 }
 
 func addrOf(a net.Addr) netip.Addr {
+	if udp, ok := a.(*net.UDPAddr); ok {
+		return udp.AddrPort().Addr().Unmap()
+	}
 	if ap, err := netip.ParseAddrPort(a.String()); err == nil {
-		return ap.Addr()
+		return ap.Addr().Unmap()
 	}
 	return netip.Addr{}
 }
 
-// ServeStream answers on TCP connections of ln until ctx ends, then closes ln and the connections, waits and returns nil.
-func (s *Server) ServeStream(ctx context.Context, ln net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
-	defer stop()
-	defer ln.Close()
-	g := new(errgroup.Group)
-	g.SetLimit(maxStreams)
-	for {
-		conn, err := ln.Accept()
-		if err != nil {
-			_ = g.Wait()
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		g.Go(func() error { s.stream(ctx, conn); return nil })
-	}
-}
-
-// stream answers the questions of one connection in their order (RFC 7766 section 6.2.1.1 lets a client pipeline them).
-func (s *Server) stream(ctx context.Context, conn net.Conn) {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	defer conn.Close()
-	client := addrOf(conn.RemoteAddr())
-	for {
-		_ = conn.SetDeadline(time.Now().Add(idleStream))
-		var size uint16
-		if binary.Read(conn, binary.BigEndian, &size) != nil {
-			return
-		}
-		buf := make([]byte, size)
-		if _, err := io.ReadFull(conn, buf); err != nil {
-			return
-		}
-		out := s.answerWire(ctx, buf, client, false)
-		if out == nil {
-			return
-		}
-		if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...)); err != nil {
-			return
-		}
-	}
-}
-
-// answerWire is Handle on the wire form. It returns nil when nothing is to be sent, and survives a panic.
-func (s *Server) answerWire(ctx context.Context, in []byte, client netip.Addr, datagram bool) (out []byte) {
+// answerWire is Handle on the wire form, and does what takes signatures or several messages. It returns nil when nothing is
+// to be sent, and survives a panic.
+func (s *Server) answerWire(ctx context.Context, in []byte, client netip.Addr, datagram bool) (out [][]byte) {
 	defer func() {
-		if p := recover(); p != nil {
-			s.panics.Add(1)
-			s.log.Error("panic while answering", "client", client, "panic", p, "stack", string(debug.Stack()))
+		if v := recover(); v != nil {
+			s.survived(client, v)
 			out = nil
 		}
 	}()
@@ -151,10 +138,26 @@ func (s *Server) answerWire(ctx context.Context, in []byte, client netip.Addr, d
 	if err := q.Unpack(in); err != nil {
 		return formatError(in)
 	}
+	if q.Response {
+		return nil
+	}
+	if q.IsTsig() != nil || q.Opcode == dns.OpcodeUpdate || len(q.Question) == 1 && isTransfer(q.Question[0].Qtype) {
+		return s.privileged(q, in, client, datagram)
+	}
 	m := s.Handle(ctx, q, client)
 	if m == nil {
 		return nil
 	}
+	if datagram && !s.limiter.pass(client, m) {
+		if m = s.limiter.slip(m); m == nil {
+			return nil
+		}
+	}
+	return [][]byte{s.pack(q, m, datagram)}
+}
+
+// pack encodes an answer. In a datagram it is cut to what the client takes.
+func (s *Server) pack(q, m *dns.Msg, datagram bool) []byte {
 	m.Compress = true
 	if datagram {
 		size := dns.MinMsgSize
@@ -165,7 +168,7 @@ func (s *Server) answerWire(ctx context.Context, in []byte, client netip.Addr, d
 	}
 	out, err := m.Pack()
 	if err != nil {
-		s.log.Error("cannot encode answer", "question", q.Question[0].String(), "err", err)
+		s.log.Error("cannot encode answer", "question", q.Question, "err", err)
 		m.Answer, m.Ns, m.Extra, m.Rcode = nil, nil, nil, dns.RcodeServerFailure
 		out, _ = m.Pack()
 	}
@@ -173,9 +176,8 @@ func (s *Server) answerWire(ctx context.Context, in []byte, client netip.Addr, d
 }
 
 // formatError answers a question that cannot be decoded but whose header can (RFC 1035 section 4.1.1).
-func formatError(in []byte) []byte {
-	const header = 12
-	if len(in) < header || in[2]&0x80 != 0 {
+func formatError(in []byte) [][]byte {
+	if len(in) < headerSize || in[2]&0x80 != 0 {
 		return nil
 	}
 	m := new(dns.Msg)
@@ -183,5 +185,5 @@ func formatError(in []byte) []byte {
 	m.Response = true
 	m.Rcode = dns.RcodeFormatError
 	out, _ := m.Pack()
-	return out
+	return [][]byte{out}
 }

@@ -14,6 +14,12 @@ import (
 type Config struct {
 	// Log receives failures that no client is told of. Nil discards.
 	Log *slog.Logger
+	// ResponseRate is how many answers a second of one kind (their code) a network of clients (a /24 or /56) gets in
+	// datagrams before they are truncated or dropped. Zero sets no limit, which is right for a server that strangers
+	// cannot reach.
+	ResponseRate int
+	// Keys are the TSIG secrets (RFC 8945) by key name: base64, for HMAC-SHA-256 or -512.
+	Keys map[string]string
 }
 
 // A Server answers questions about its zones and, for the clients it may, forwards others. Its methods may be called
@@ -22,18 +28,34 @@ type Server struct {
 	log        *slog.Logger
 	forwarding atomic.Pointer[forwarder]
 	panics     atomic.Uint64
+	dropped    atomic.Uint64
+	limiter    *limiter
+	cookies    cookieSecret
+	keys       map[string]string // by canonical name
+	policy     atomic.Pointer[policy]
+	notices    notices
 
 	mu   sync.RWMutex // guards following
 	data data
 }
 
+// notices are the zones that secondaries have not been told of.
+type notices struct {
+	wake chan struct{}
+
+	mu      sync.Mutex // guards following
+	pending map[string]bool
+}
+
 // New returns a server without zones. It starts nothing and cannot fail.
 func New(cfg Config) *Server {
-	s := &Server{log: cfg.Log, data: newData()}
+	s := &Server{log: cfg.Log, data: newData(), limiter: newLimiter(cfg.ResponseRate), cookies: newCookieSecret(), keys: canonicalKeys(cfg.Keys)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.forwarding.Store(&forwarder{})
+	s.policy.Store(&policy{})
+	s.notices = notices{wake: make(chan struct{}, 1), pending: map[string]bool{}}
 	return s
 }
 
@@ -54,6 +76,10 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 		m.SetEdns0(maxUDP, opt.Do())
 		if opt.Version() != 0 {
 			m.Rcode = dns.RcodeBadVers
+			return m
+		}
+		if !s.cookies.answer(opt, m.IsEdns0(), client) {
+			m.Rcode = dns.RcodeFormatError
 			return m
 		}
 	}

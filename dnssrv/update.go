@@ -2,6 +2,7 @@ package dnssrv
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/miekg/dns"
@@ -17,19 +18,24 @@ type plan struct {
 // Update applies a change in time proportional to its size. Questions see all of it or nothing. When any part is refused,
 // the error names it and nothing has changed.
 //
-// Every zone that the change touches gets one new serial, however many of its records change.
+// Every zone in which what clients see changes gets one new serial, however many of its records change.
 func (s *Server) Update(c Change) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := s.plan(c)
+	p, err := parseChange(c) // the costly part, while questions are answered
 	if err != nil {
 		return err
 	}
-	s.apply(p)
+	s.mu.Lock()
+	if err := s.check(p, c); err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	changed := s.apply(p)
+	s.mu.Unlock()
+	s.notify(changed)
 	return nil
 }
 
-func (s *Server) plan(c Change) (plan, error) {
+func parseChange(c Change) (plan, error) {
 	var p plan
 	for _, name := range c.RemoveZones {
 		name, err := canonical(name)
@@ -38,26 +44,37 @@ func (s *Server) plan(c Change) (plan, error) {
 		}
 		p.remove = append(p.remove, name)
 	}
-	added := map[string]bool{}
 	for _, z := range c.Zones {
-		zd, err := newZone(z, s.firstSerial())
+		zd, err := newZone(z, firstSerial())
 		if err != nil {
 			return plan{}, err
 		}
 		p.zones = append(p.zones, zd)
-		added[zd.name] = true
 	}
+	p.sets = make([]parsed, 0, len(c.Set))
 	for _, set := range c.Set {
 		ps, err := set.parse()
 		if err != nil {
 			return plan{}, err
 		}
-		if len(ps.records) > 0 && s.data.zoneOf(ps.name) == nil && !within(ps.name, added) {
-			return plan{}, fmt.Errorf("dnssrv: %s %s: not in any zone of this server; add the zone first", set.Name, set.Type)
-		}
 		p.sets = append(p.sets, ps)
 	}
 	return p, nil
+}
+
+// check refuses sets that no zone holds.
+func (s *Server) check(p plan, c Change) error {
+	added := map[string]bool{}
+	for _, z := range p.zones {
+		added[z.name] = true
+	}
+	for i := range p.sets {
+		ps := &p.sets[i]
+		if len(ps.records) > 0 && s.data.zoneOf(ps.name) == nil && !within(ps.name, added) {
+			return fmt.Errorf("dnssrv: %s %s: not in any zone of this server; add the zone first", c.Set[i].Name, c.Set[i].Type)
+		}
+	}
+	return nil
 }
 
 // within reports whether the canonical name is at or below one of the zones.
@@ -72,32 +89,72 @@ func within(name string, zones map[string]bool) bool {
 
 // firstSerial makes serials grow across restarts without keeping them: seconds since 1970 as the start, one more for each
 // change. RFC 1982 arithmetic makes the wrap in 2106 harmless.
-func (s *Server) firstSerial() uint32 { return uint32(time.Now().Unix()) }
+func firstSerial() uint32 { return uint32(time.Now().Unix()) }
 
-func (s *Server) apply(p plan) {
-	touched := map[*zoneData]bool{}
+// apply makes the change and returns the names of the zones in which something is different now, with their new serials.
+func (s *Server) apply(p plan) map[string]uint32 {
+	touched := map[*zoneData]*delta{}
+	touch := func(z *zoneData) *delta {
+		if touched[z] == nil {
+			touched[z] = &delta{}
+		}
+		return touched[z]
+	}
+	restartParent := func(z *zoneData) { // which shows the delegation
+		if parent := s.data.parent(z); parent != nil {
+			touch(parent).restart = true
+		}
+	}
 	for _, name := range p.remove {
-		s.data.removeZone(name)
+		if z := s.data.zones[name]; z != nil {
+			delete(s.data.zones, name)
+			restartParent(z)
+		}
 	}
 	for _, z := range p.zones {
-		if old := s.data.zones[z.name]; old != nil {
-			z.serial = old.serial
+		if old := s.data.zones[z.name]; old != nil && reflect.DeepEqual(old.conf, z.conf) {
+			continue
 		}
-		s.data.zones[z.name] = z
-		touched[z] = true
+		s.data.addZone(z)
+		touch(z).restart = true
+		restartParent(z)
 	}
 	for i := range p.sets {
-		z := s.data.zoneOf(p.sets[i].name)
+		set := &p.sets[i]
+		z := s.data.zoneOf(set.name)
 		if z == nil {
 			continue // a removal in a zone that is gone
 		}
-		s.data.put(z, &p.sets[i])
-		touched[z] = true
+		if before, after := z.put(set); !sameSet(before, after) {
+			touch(z).record(z, before, after)
+			if set.qtype == dns.TypeNS && set.name == z.name {
+				restartParent(z)
+			}
+		}
 	}
-	for z := range touched {
-		z.serial++
-		soa := *z.soa
-		soa.Serial = z.serial
-		z.soa = &soa
+	changed := make(map[string]uint32, len(touched))
+	for z, d := range touched {
+		z.advance(d)
+		changed[z.name] = z.serial
 	}
+	return changed
+}
+
+// sameSet reports whether clients cannot tell the two apart.
+func sameSet(a, b *parsed) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	if a == b {
+		return true
+	}
+	if a.ttl != b.ttl || len(a.records) != len(b.records) {
+		return false
+	}
+	for i := range a.records {
+		if !dns.IsDuplicate(a.records[i], b.records[i]) {
+			return false
+		}
+	}
+	return true
 }

@@ -22,6 +22,8 @@ type Zone struct {
 	NS []string `json:"ns,omitempty"`
 	// Contact is the mailbox of who is responsible, "user@example.com". Empty means "hostmaster@" the zone's name.
 	Contact string `json:"contact,omitempty"`
+	// Ranges are address ranges whose names are made up when they are asked for.
+	Ranges []Range `json:"ranges,omitempty"`
 }
 
 // An RRset is all records of one type that a name has.
@@ -56,6 +58,7 @@ type parsed struct {
 	qtype   uint16
 	ttl     uint32 // zero: the zone's
 	records []dns.RR
+	wire    []byte // the records as the fast path sends them, nil when it cannot
 	learned bool
 }
 
@@ -98,6 +101,7 @@ func (s RRset) parse() (parsed, error) {
 	if qtype == dns.TypeCNAME && len(p.records) > 1 {
 		return parsed{}, fmt.Errorf("dnssrv: %s: a name can have one CNAME, not %d", s.Name, len(p.records))
 	}
+	p.encode()
 	return p, nil
 }
 

@@ -1,0 +1,93 @@
+package dnssrv
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// The sizes of RFC 7873 and the layout of RFC 9018: version 1, three octets of nothing, the time, and a hash. Only this
+// server has to know its own cookies again, so the hash is HMAC-SHA-256, cut.
+const (
+	clientCookie = 8
+	serverCookie = 16
+	cookieAge    = time.Hour
+	cookieAhead  = 5 * time.Minute
+)
+
+// A cookieSecret lives as long as the server.
+type cookieSecret [32]byte
+
+func newCookieSecret() (s cookieSecret) {
+	_, _ = rand.Read(s[:]) // never fails
+	return s
+}
+
+// make returns the server's part for a client.
+func (s *cookieSecret) make(client netip.Addr, cookie []byte, at time.Time) []byte {
+	out := make([]byte, 8, serverCookie)
+	out[0] = 1
+	binary.BigEndian.PutUint32(out[4:], uint32(at.Unix()))
+	mac := hmac.New(sha256.New, s[:])
+	mac.Write(cookie[:clientCookie])
+	mac.Write(out)
+	mac.Write(client.AsSlice())
+	return mac.Sum(out)[:serverCookie]
+}
+
+// valid reports whether this server lately gave the client this cookie.
+func (s *cookieSecret) valid(client netip.Addr, cookie []byte) bool {
+	if len(cookie) != clientCookie+serverCookie {
+		return false
+	}
+	at := time.Unix(int64(binary.BigEndian.Uint32(cookie[clientCookie+4:])), 0)
+	if age := time.Since(at); age > cookieAge || age < -cookieAhead {
+		return false
+	}
+	return hmac.Equal(cookie[clientCookie:], s.make(client, cookie, at))
+}
+
+// answer puts the cookie that follows that of the question into the answer's OPT record. It returns false for a malformed
+// one (RFC 7873 section 5.2.2).
+func (s *cookieSecret) answer(q, m *dns.OPT, client netip.Addr) bool {
+	for _, option := range q.Option {
+		c, ok := option.(*dns.EDNS0_COOKIE)
+		if !ok {
+			continue
+		}
+		cookie, err := hex.DecodeString(c.Cookie)
+		if n := len(cookie); err != nil || n != clientCookie && (n < clientCookie+8 || n > clientCookie+32) {
+			return false
+		}
+		known := s.valid(client, cookie)
+		cookie = append(cookie[:clientCookie:clientCookie], s.make(client, cookie, time.Now())...)
+		m.Option = append(m.Option, &provenCookie{EDNS0_COOKIE: dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(cookie)}, proven: known})
+		return true
+	}
+	return true
+}
+
+// provenCookie remembers whether the client sent a valid one.
+type provenCookie struct {
+	dns.EDNS0_COOKIE
+	proven bool
+}
+
+func hasServerCookie(m *dns.Msg) bool {
+	opt := m.IsEdns0()
+	if opt == nil {
+		return false
+	}
+	for _, option := range opt.Option {
+		if c, ok := option.(*provenCookie); ok {
+			return c.proven
+		}
+	}
+	return false
+}

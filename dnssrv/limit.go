@@ -1,0 +1,98 @@
+package dnssrv
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// A limiter bounds how much of the same a network of clients is sent in datagrams, so that forged questions do not make
+// the server a weapon. Nil limits nothing. Every second answer above the limit is an empty, truncated one: a real client
+// then comes over TCP, which cannot be forged.
+type limiter struct {
+	rate    uint32 // answers a second
+	seed    maphash.Seed
+	buckets [1 << 16]atomic.Uint64 // second since the start in the upper half, answers in it in the lower
+	start   time.Time
+}
+
+func newLimiter(rate int) *limiter {
+	if rate <= 0 {
+		return nil
+	}
+	return &limiter{rate: uint32(rate), seed: maphash.MakeSeed(), start: time.Now()}
+}
+
+// verdict says what becomes of an answer.
+type verdict int
+
+const (
+	send verdict = iota
+	truncate
+	drop
+)
+
+// judge counts an answer of that code to a client's network.
+func (l *limiter) judge(client netip.Addr, rcode int) verdict {
+	var id [17]byte
+	a := client.As16()
+	if client.Is4() {
+		copy(id[:], a[12:15])
+	} else {
+		copy(id[:], a[:7])
+	}
+	id[16] = byte(rcode)
+	at := &l.buckets[maphash.Bytes(l.seed, id[:])%uint64(len(l.buckets))]
+	second := uint64(time.Since(l.start)/time.Second) + 1
+	var count uint64
+	for {
+		old := at.Load()
+		count = old&0xFFFFFFFF + 1
+		if old>>32 != second {
+			count = 1
+		}
+		if at.CompareAndSwap(old, second<<32|count) {
+			break
+		}
+	}
+	switch {
+	case count <= uint64(l.rate):
+		return send
+	case count%2 == 0:
+		return truncate
+	}
+	return drop
+}
+
+// pass reports whether an answer of the general handler may be sent as it is. Who has proved its address by a cookie may
+// have all.
+func (l *limiter) pass(client netip.Addr, m *dns.Msg) bool {
+	return l == nil || hasServerCookie(m) || l.judge(client, m.Rcode) == send
+}
+
+// slip is sent in place of an answer that did not pass: nil for half of them.
+func (l *limiter) slip(m *dns.Msg) *dns.Msg {
+	if m.Id%2 == 0 {
+		return nil
+	}
+	m.Answer, m.Ns, m.Truncated = nil, nil, true
+	return m
+}
+
+// limit applies the limiter to an answer of the fast path, whose question ends at end. It returns the new size.
+func (l *limiter) limit(out []byte, end int, client netip.Addr) int {
+	switch l.judge(client, int(out[3]&0xF)) {
+	case truncate:
+		out[2] |= 0x02
+		binary.BigEndian.PutUint32(out[6:], 0)
+		binary.BigEndian.PutUint16(out[10:], 0)
+		return end
+	case drop:
+		return -1
+	}
+	return len(out)
+}

@@ -1,0 +1,37 @@
+package dnssrv
+
+import (
+	"net"
+	"syscall"
+)
+
+// canBatch says that control messages which name the destination of a datagram can be sent back as its answer's source.
+const canBatch = true
+
+// enlarge asks for a receive buffer beyond the system's limit, which takes privileges, and else for what may be had.
+func enlarge(conn *net.UDPConn, size int) {
+	_ = conn.SetReadBuffer(size)
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, size)
+	})
+}
+
+// replyFrom turns the control message of a question into that of its answer, in place: the same address, but the route
+// decides about the interface, unless the address is only good on one.
+func replyFrom(oob []byte, is6 bool) []byte {
+	at := syscall.CmsgLen(0)
+	if is6 {
+		if len(oob) < at+20 || oob[at] == 0xfe && oob[at+1]&0xc0 == 0x80 {
+			return oob
+		}
+		at += 16 // struct in6_pktinfo has the interface after the address
+	} else if len(oob) < at+12 {
+		return oob
+	}
+	clear(oob[at : at+4])
+	return oob
+}

@@ -1,0 +1,278 @@
+package dnssrv
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// privileged answers what may take a signature: transfers, updates, and all that is signed.
+func (s *Server) privileged(q *dns.Msg, in []byte, client netip.Addr, datagram bool) [][]byte {
+	sign, tsigError := s.verify(q, in)
+	var messages []*dns.Msg
+	switch {
+	case tsigError != 0:
+		return s.badSignature(q, tsigError)
+	case len(q.Question) != 1:
+		messages = []*dns.Msg{new(dns.Msg).SetRcode(q, dns.RcodeFormatError)}
+	case q.Opcode == dns.OpcodeUpdate:
+		messages = []*dns.Msg{new(dns.Msg).SetRcode(q, s.dynamicUpdate(q, sign.key, client))}
+	case q.Opcode == dns.OpcodeQuery && isTransfer(q.Question[0].Qtype):
+		messages = s.transfer(q, client, sign.key, datagram)
+	default:
+		messages = []*dns.Msg{s.Handle(context.Background(), q, client)}
+	}
+	var out [][]byte
+	for _, m := range messages {
+		if m == nil {
+			return nil
+		}
+		wire, err := sign.pack(m, time.Now().Unix())
+		if err != nil {
+			s.log.Error("cannot encode answer", "question", q.Question, "err", err)
+			return nil
+		}
+		if datagram && len(wire) > maxUDP {
+			m.Answer, m.Ns, m.Extra, m.Truncated = nil, nil, nil, true
+			if wire, err = sign.pack(m, time.Now().Unix()); err != nil {
+				return nil
+			}
+		}
+		out = append(out, wire)
+	}
+	return out
+}
+
+// badSignature tells the client what is wrong with its signature (RFC 8945 section 5.2).
+func (s *Server) badSignature(q *dns.Msg, tsigError uint16) [][]byte {
+	t := q.IsTsig()
+	m := new(dns.Msg).SetRcode(q, dns.RcodeNotAuth)
+	m.Extra = []dns.RR{&dns.TSIG{
+		Hdr:       dns.RR_Header{Name: t.Hdr.Name, Rrtype: dns.TypeTSIG, Class: dns.ClassANY},
+		Algorithm: t.Algorithm, TimeSigned: uint64(time.Now().Unix()), Fudge: tsigFudge, OrigId: q.Id, Error: tsigError,
+	}}
+	out, err := m.Pack()
+	if err != nil {
+		return nil
+	}
+	return [][]byte{out}
+}
+
+// transfer answers AXFR (RFC 5936) and IXFR (RFC 1995).
+func (s *Server) transfer(q *dns.Msg, client netip.Addr, key string, datagram bool) []*dns.Msg {
+	question := q.Question[0]
+	incremental := question.Qtype == dns.TypeIXFR
+	refused := []*dns.Msg{new(dns.Msg).SetRcode(q, dns.RcodeRefused)}
+	if !s.policy.Load().mayTransfer(client, key) || datagram && !incremental {
+		return refused
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	z := s.data.zones[dns.CanonicalName(question.Name)]
+	if z == nil {
+		return []*dns.Msg{new(dns.Msg).SetRcode(q, dns.RcodeNotAuth)}
+	}
+	records := []dns.RR{z.soa}
+	switch {
+	case datagram: // what fits is the serial; the client comes over TCP
+	case incremental:
+		records = s.data.since(z, q)
+	default:
+		records = s.data.whole(z)
+	}
+	return split(q, records)
+}
+
+// since is the body of an IXFR answer: nothing but the SOA for who is up to date, the changes or, when they are not all
+// known, the zone.
+func (d *data) since(z *zoneData, q *dns.Msg) []dns.RR {
+	if len(q.Ns) == 0 {
+		return d.whole(z)
+	}
+	soa, ok := q.Ns[0].(*dns.SOA)
+	if !ok {
+		return d.whole(z)
+	}
+	if int32(z.serial-soa.Serial) <= 0 { // RFC 1982
+		return []dns.RR{z.soa}
+	}
+	steps, ok := z.history.since(soa.Serial)
+	if !ok {
+		return d.whole(z)
+	}
+	out := []dns.RR{z.soa}
+	for _, step := range steps {
+		out = append(append(out, step.from), step.gone...)
+		out = append(append(out, step.to), step.new...)
+	}
+	return append(out, z.soa)
+}
+
+// whole is the body of an AXFR answer.
+func (d *data) whole(z *zoneData) []dns.RR {
+	out := append([]dns.RR{z.soa}, d.records(z)...)
+	return append(out, z.soa)
+}
+
+// maxRange is how many names of one range a transfer or export spells out. Names of larger ones are only answered.
+const maxRange = 1 << 16
+
+// records are all records of a zone but its SOA, in no order. Zones of this server right below it show as delegations.
+func (d *data) records(z *zoneData) []dns.RR {
+	var out []dns.RR
+	if z.nodes[z.name].get(dns.TypeNS) == nil {
+		out = append(out, z.ns...)
+	}
+	for name, n := range z.nodes {
+		for i := range n.slots {
+			out = append(out, n.slots[i].served().owned(name, z.ttl)...)
+		}
+	}
+	for _, child := range d.zones {
+		if child != z && dns.IsSubDomain(z.name, child.name) && d.parent(child) == z {
+			out = append(out, d.referral(child)...)
+		}
+	}
+	return append(out, z.spelledOut()...)
+}
+
+// parent is the zone that encloses another, nil when there is none.
+func (d *data) parent(z *zoneData) *zoneData {
+	off, end := dns.NextLabel(z.name, 0)
+	if end {
+		return nil
+	}
+	return d.zoneOf(z.name[off:])
+}
+
+// referral is what the parent says of a zone: its servers, and their addresses if they are in it.
+func (d *data) referral(child *zoneData) []dns.RR {
+	servers := child.ns
+	if set := child.nodes[child.name].get(dns.TypeNS); set != nil {
+		servers = set.owned(child.name, child.ttl)
+	}
+	m := new(dns.Msg)
+	for _, rr := range servers {
+		if target := dns.CanonicalName(rr.(*dns.NS).Ns); dns.IsSubDomain(child.name, target) {
+			d.glue(m, target)
+		}
+	}
+	return append(slices.Clone(servers), m.Extra...)
+}
+
+// spelledOut are the records of ranges that are not too large.
+func (z *zoneData) spelledOut() []dns.RR {
+	var out []dns.RR
+	for _, r := range z.ranges {
+		addr := r.From
+		for n := 0; n < maxRange && addr.IsValid() && !r.To.Less(addr); n, addr = n+1, addr.Next() {
+			name := PTRName(addr)
+			if r.Domain == z.name {
+				name = madeUpLabel(addr) + "." + z.name
+			}
+			if z.nodes[name] != nil || !dns.IsSubDomain(z.name, name) {
+				continue
+			}
+			if rr, _ := z.ofRange(name); rr != nil {
+				out = append(out, rr)
+			}
+		}
+	}
+	return out
+}
+
+// maxTransfer is how many bytes of records go into one message, so that names can be compressed to the end of it.
+const maxTransfer = 15 << 10
+
+// split spreads records over messages.
+func split(q *dns.Msg, records []dns.RR) []*dns.Msg {
+	var out []*dns.Msg
+	for len(records) > 0 {
+		n, size := 0, 0
+		for n < len(records) && (n == 0 || size+dns.Len(records[n]) <= maxTransfer) {
+			size += dns.Len(records[n])
+			n++
+		}
+		m := new(dns.Msg).SetReply(q)
+		m.Authoritative = true
+		m.Answer = records[:n]
+		if len(out) > 0 {
+			m.Question = nil
+		}
+		out, records = append(out, m), records[n:]
+	}
+	return out
+}
+
+// notify remembers which zones secondaries are to be told of.
+func (s *Server) notify(changed map[string]uint32) {
+	if len(changed) == 0 || len(s.policy.Load().notify) == 0 {
+		return
+	}
+	s.notices.mu.Lock()
+	for zone := range changed {
+		s.notices.pending[zone] = true
+	}
+	s.notices.mu.Unlock()
+	select {
+	case s.notices.wake <- struct{}{}:
+	default:
+	}
+}
+
+// SendNotifies tells the secondaries of [Access] about each zone that changes until ctx ends, and then returns nil. Several
+// changes that come while one is being told are told as one.
+func (s *Server) SendNotifies(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.notices.wake:
+		}
+		s.notices.mu.Lock()
+		zones := s.notices.pending
+		s.notices.pending = map[string]bool{}
+		s.notices.mu.Unlock()
+		for zone := range zones {
+			for _, target := range s.policy.Load().notify {
+				if err := s.tell(ctx, zone, target); err != nil && ctx.Err() == nil {
+					s.log.Warn("secondary does not take the news", "zone", zone, "secondary", target, "err", err)
+				}
+			}
+		}
+	}
+}
+
+// tell sends one NOTIFY, a few times if need be.
+func (s *Server) tell(ctx context.Context, zone string, target netip.AddrPort) error {
+	s.mu.RLock()
+	z := s.data.zones[zone]
+	s.mu.RUnlock()
+	if z == nil {
+		return nil
+	}
+	m := new(dns.Msg).SetNotify(zone)
+	m.Answer = []dns.RR{z.soa}
+	var err error
+	for wait := time.Second; wait <= 4*time.Second && ctx.Err() == nil; wait *= 2 {
+		if _, _, err = (&dns.Client{Timeout: wait}).ExchangeContext(ctx, m, target.String()); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// byName orders records for reading.
+func byName(a, b dns.RR) int {
+	if c := strings.Compare(a.Header().Name, b.Header().Name); c != 0 {
+		return c
+	}
+	if c := int(a.Header().Rrtype) - int(b.Header().Rrtype); c != 0 {
+		return c
+	}
+	return strings.Compare(a.String(), b.String())
+}

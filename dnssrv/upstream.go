@@ -1,0 +1,175 @@
+package dnssrv
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// How long servers may take. Each try waits a few times as long as the server lately took, within these limits.
+const (
+	firstWait   = time.Second // for a server never asked
+	leastWait   = 300 * time.Millisecond
+	mostWait    = 2 * time.Second
+	allTries    = 5 * time.Second
+	longestRest = 30 * time.Second // of a server that fails
+)
+
+type upstreamKey struct {
+	addr    netip.AddrPort
+	tlsName string
+}
+
+// An upstream is a server that is asked, with what is known of its health.
+type upstream struct {
+	key upstreamKey
+
+	mu       sync.Mutex    // guards following
+	delay    time.Duration // smoothed time to answer, zero when never asked
+	failures int           // in a row
+	rest     time.Time     // others are preferred until then
+}
+
+// A group of upstreams know the same.
+type group []*upstream
+
+func newGroup(servers []netip.AddrPort, tlsName string, known map[upstreamKey]*upstream) (group, error) {
+	var g group
+	for _, server := range servers {
+		if !server.IsValid() || server.Port() == 0 || server.Addr().IsUnspecified() {
+			return nil, fmt.Errorf("dnssrv: forwarder %q needs an address and a port", server)
+		}
+		key := upstreamKey{server, tlsName}
+		if known[key] == nil {
+			known[key] = &upstream{key: key}
+		}
+		g = append(g, known[key])
+	}
+	return g, nil
+}
+
+// ask tries the servers, the fastest that works first, until one gives an answer that is worth passing on.
+func (g group) ask(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, allTries)
+	defer cancel()
+	err := errNoServer
+	for range 2 {
+		for _, u := range g.ordered() {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			var answer *dns.Msg
+			if answer, err = u.ask(ctx, q); err == nil {
+				return answer, nil
+			}
+		}
+	}
+	return nil, err
+}
+
+// ordered is the order in which to try. Servers that are passed over seem a little faster each time, so that each is tried
+// again some day.
+func (g group) ordered() group {
+	if len(g) < 2 {
+		return g
+	}
+	type standing struct {
+		resting bool
+		delay   time.Duration
+	}
+	now := time.Now()
+	at := make(map[*upstream]standing, len(g))
+	for _, u := range g {
+		u.mu.Lock()
+		at[u] = standing{now.Before(u.rest), u.delay}
+		u.mu.Unlock()
+	}
+	out := slices.Clone(g)
+	slices.SortStableFunc(out, func(a, b *upstream) int {
+		sa, sb := at[a], at[b]
+		switch {
+		case sa.resting != sb.resting && sa.resting:
+			return 1
+		case sa.resting != sb.resting:
+			return -1
+		}
+		return int(sa.delay - sb.delay)
+	})
+	for _, u := range out[1:] {
+		u.mu.Lock()
+		u.delay -= u.delay / 128
+		u.mu.Unlock()
+	}
+	return out
+}
+
+var errUseless = errors.New("dnssrv: the server failed or refused")
+
+// ask asks this server once.
+func (u *upstream) ask(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+	asked := time.Now()
+	tryCtx, cancel := context.WithTimeout(ctx, u.patience())
+	defer cancel()
+	answer, err := u.exchange(tryCtx, q)
+	switch {
+	case err != nil:
+	case answer.Rcode == dns.RcodeServerFailure || answer.Rcode == dns.RcodeRefused || answer.Rcode == dns.RcodeNotImplemented:
+		return nil, errUseless // says nothing about the server's health: it may be about this name only
+	case len(answer.Question) != 1 || answer.Question[0].Qtype != q.Question[0].Qtype ||
+		!strings.EqualFold(answer.Question[0].Name, q.Question[0].Name):
+		err = errors.New("dnssrv: the server answered another question")
+	}
+	if ctx.Err() == nil {
+		u.note(err, time.Since(asked))
+	}
+	return answer, err
+}
+
+func (u *upstream) patience() time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.delay == 0 {
+		return firstWait
+	}
+	return min(max(4*u.delay, leastWait), mostWait)
+}
+
+func (u *upstream) note(err error, took time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case err != nil:
+		u.failures = min(u.failures+1, 6)
+		u.rest = time.Now().Add(min(time.Second<<(u.failures-1), longestRest))
+		return
+	case u.delay == 0:
+		u.delay = max(took, 1)
+	default:
+		u.delay += (took - u.delay) / 4
+	}
+	u.failures, u.rest = 0, time.Time{}
+}
+
+// exchange asks over UDP, and over TCP when the answer did not fit; or over TLS.
+func (u *upstream) exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+	q = q.Copy()
+	q.Id = dns.Id()
+	if u.key.tlsName != "" {
+		c := dns.Client{Net: "tcp-tls", TLSConfig: &tls.Config{ServerName: u.key.tlsName, MinVersion: tls.VersionTLS12}}
+		answer, _, err := c.ExchangeContext(ctx, q, u.key.addr.String())
+		return answer, err
+	}
+	answer, _, err := (&dns.Client{Net: "udp", UDPSize: maxUDP}).ExchangeContext(ctx, q, u.key.addr.String())
+	if err == nil && answer.Truncated {
+		answer, _, err = (&dns.Client{Net: "tcp"}).ExchangeContext(ctx, q, u.key.addr.String())
+	}
+	return answer, err
+}
