@@ -15,7 +15,8 @@ type Rule struct {
 	// URL is a regular expression for the whole URL without its scheme, such as "archive\.example/.*".
 	URL string `json:"url"`
 	// Fresh is how long a response is reused without asking the origin, from when it came or was last validated. Zero means
-	// that each use is validated; an origin that cannot be reached excuses.
+	// that each use is validated; an origin that cannot be reached excuses. Otherwise clients that ask for validation do not
+	// get it either: only [Cache.Purge] makes the cache ask again.
 	Fresh time.Duration `json:"fresh"`
 }
 

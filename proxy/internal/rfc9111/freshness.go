@@ -31,6 +31,7 @@ type Freshness struct {
 	received     time.Time
 	initialAge   time.Duration
 	lifetime     time.Duration
+	settled      bool          // an operator knows that it does not change
 	noCache      bool          // never without validation
 	strict       bool          // never stale, not even when the origin is away
 	whileRefresh time.Duration // RFC 5861 stale-while-revalidate
@@ -112,9 +113,11 @@ func heuristicStatus(status int) bool {
 }
 
 // Override returns the freshness with a lifetime that an operator's rule gives, counted from when the response came or was
-// last validated. Zero means that each use needs validation; the origin may still be away.
+// last validated. Zero means that each use needs validation; the origin may still be away. While any other lifetime lasts, no
+// request can ask for validation: apt does so for each index, under a name that holds its hash as well.
 func (f Freshness) Override(lifetime time.Duration) Freshness {
 	f.lifetime, f.noCache, f.strict, f.initialAge = lifetime, false, false, 0
+	f.settled = lifetime > 0
 	if lifetime == 0 {
 		f.whileRefresh = 0
 	}

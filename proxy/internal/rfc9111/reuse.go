@@ -17,6 +17,9 @@ const (
 
 // Reuse judges a stored response for a request with these directives (4.2, 5.2.1).
 func (f Freshness) Reuse(request Directives, now time.Time) Verdict {
+	if f.settled && f.Age(now) < f.lifetime {
+		return Fresh
+	}
 	if f.noCache || request.Has("no-cache") {
 		return Validate
 	}
