@@ -56,20 +56,26 @@ func Objects(c Content) (map[string][]byte, error) {
 		return nil, err
 	}
 	for _, zone := range c.Zones {
-		if err := put(zonePrefix+fold(zone.Name), zone); err != nil {
+		if err := put(zoneKey(zone), zone); err != nil {
 			return nil, err
 		}
 	}
 	for _, set := range c.Sets {
-		prefix := setPrefix
-		if set.Learned {
-			prefix = learnedPrefix
-		}
-		if err := put(prefix+fold(set.Name)+"/"+strings.ToUpper(set.Type), set); err != nil {
+		if err := put(setKey(set), set); err != nil {
 			return nil, err
 		}
 	}
 	return objects, nil
+}
+
+func zoneKey(z dnssrv.Zone) string { return zonePrefix + fold(z.Name) }
+
+func setKey(s dnssrv.RRset) string {
+	prefix := setPrefix
+	if s.Learned {
+		prefix = learnedPrefix
+	}
+	return prefix + fold(s.Name) + "/" + strings.ToUpper(s.Type)
 }
 
 func fold(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
@@ -101,7 +107,7 @@ func Apply(server *dnssrv.Server) func(context.Context, map[string][]byte) error
 func difference(from, to map[string][]byte) (dnssrv.Change, error) {
 	var c dnssrv.Change
 	for _, key := range slices.Sorted(maps.Keys(to)) {
-		if bytes.Equal(from[key], to[key]) {
+		if old, there := from[key]; there && bytes.Equal(old, to[key]) {
 			continue
 		}
 		if err := add(&c, key, to[key]); err != nil {
@@ -121,16 +127,27 @@ func add(c *dnssrv.Change, key string, data []byte) error {
 	switch {
 	case strings.HasPrefix(key, zonePrefix):
 		var zone dnssrv.Zone
-		err = json.Unmarshal(data, &zone)
+		if err = json.Unmarshal(data, &zone); err == nil {
+			err = named(key, zoneKey(zone))
+		}
 		c.Zones = append(c.Zones, zone)
 	case strings.HasPrefix(key, setPrefix), strings.HasPrefix(key, learnedPrefix):
 		var set dnssrv.RRset
-		err = json.Unmarshal(data, &set)
-		set.Learned = strings.HasPrefix(key, learnedPrefix)
+		if err = json.Unmarshal(data, &set); err == nil {
+			err = named(key, setKey(set))
+		}
 		c.Set = append(c.Set, set)
 	}
 	if err != nil {
 		return fmt.Errorf("dnsrpc: %s: %w", key, err)
+	}
+	return nil
+}
+
+// named makes sure that an object is what its key says, because the key alone is there when it is removed.
+func named(key, want string) error {
+	if key != want {
+		return fmt.Errorf("holds %s", want)
 	}
 	return nil
 }
