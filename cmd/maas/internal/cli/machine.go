@@ -102,7 +102,7 @@ type machineCreateCmd struct {
 	MAC           []string `required:"" help:"Link address; the first is the one it boots from." placeholder:"MAC"`
 	Name          string   `help:"Host name; made up when left out."`
 	Architecture  string   `help:"Such as amd64/generic."`
-	PowerType     string   `help:"How it is switched: ipmi, redfish or manual."`
+	PowerType     string   `help:"How it is switched: ipmi, redfish, webhook, openbmc, virsh, qemu, apc, wol or manual."`
 	PowerAddress  string   `help:"Address of its BMC." placeholder:"ADDR"`
 	PowerUser     string   `help:"User of the BMC." placeholder:"USER"`
 	PowerPassFile string   `help:"File with the password of the BMC; - reads it from standard input." placeholder:"FILE"`

@@ -21,8 +21,14 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/region"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/apc"
 	"github.com/gomaas/maas/power/ipmi"
+	"github.com/gomaas/maas/power/openbmc"
+	"github.com/gomaas/maas/power/qmp"
 	"github.com/gomaas/maas/power/redfish"
+	"github.com/gomaas/maas/power/virsh"
+	"github.com/gomaas/maas/power/webhook"
+	"github.com/gomaas/maas/power/wol"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
@@ -40,7 +46,10 @@ const (
 const rackName = "rack"
 
 // Kinds are the power types that the daemon knows.
-func Kinds() power.Registry { return power.NewRegistry(ipmi.Kind(), redfish.Kind(), power.Manual()) }
+func Kinds() power.Registry {
+	return power.NewRegistry(ipmi.Kind(), redfish.Kind(), webhook.Kind(), openbmc.Kind(), virsh.Kind(), qmp.Kind(), apc.Kind(),
+		wol.Kind(), power.Manual())
+}
 
 // site is a region and a rack in one process.
 type site struct {
