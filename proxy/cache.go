@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,7 +21,8 @@ import (
 type CacheConfig struct {
 	// Dir holds the cache. It is made when missing, and belongs to one cache of one process.
 	Dir string
-	// Limit is how many bytes it may take. Zero means 20 GB, but never more than half of what the disk has for it.
+	// Limit is how many bytes it may take. Zero means 20 GB, but never more than half of what it has already and the disk
+	// has left.
 	Limit int64
 	// MaxObject is the size in bytes from which on bodies are passed on and not kept. Zero means half of the limit.
 	MaxObject int64
@@ -48,7 +51,8 @@ type Cache struct {
 
 	mu      sync.Mutex
 	closed  bool
-	flights map[string]*flight // by key: at most one fetch of each URL is shared
+	flights map[string]*flight    // by key: at most one fetch of each URL is shared
+	fills   map[*filling]struct{} // all bodies that come in
 }
 
 const (
@@ -69,23 +73,32 @@ func OpenCache(cfg CacheConfig) (*Cache, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("proxy: cache: no directory is given")
 	}
-	limit := cfg.Limit
-	if limit == 0 {
-		limit = min(defaultLimit, spaceFor(cfg.Dir)/2)
-	}
-	store, err := objects.Open(cfg.Dir, limit)
+	store, err := openStore(cfg.Dir, cfg.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: cache %s: %w", cfg.Dir, err)
 	}
 	c := &Cache{
-		store: store, log: cfg.Log, rules: compiled, flights: make(map[string]*flight),
-		maxObject: cmp.Or(cfg.MaxObject, limit/2), idle: cmp.Or(cfg.Idle, defaultIdle),
+		store: store, log: cfg.Log, rules: compiled, flights: make(map[string]*flight), fills: make(map[*filling]struct{}),
+		maxObject: cmp.Or(cfg.MaxObject, store.Limit()/2), idle: cmp.Or(cfg.Idle, defaultIdle),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c, nil
+}
+
+func openStore(dir string, limit int64) (*objects.Store, error) {
+	if limit != 0 {
+		return objects.Open(dir, limit)
+	}
+	store, err := objects.Open(dir, math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	_, used := store.Usage()
+	store.SetLimit(min(defaultLimit, (used+spaceFor(dir))/2))
+	return store, nil
 }
 
 // Close ends the fetches that still run, and releases the directory. No request may be in progress.
@@ -110,11 +123,31 @@ func (c *Cache) start(f func()) bool {
 }
 
 // Purge forgets what is kept of a URL, and returns how many responses that were.
-func (c *Cache) Purge(rawURL string) int { return c.store.RemoveURL(keyOfString(rawURL)) }
+func (c *Cache) Purge(rawURL string) int { return c.forget(keyOfString(rawURL)) }
 
 // PurgePrefix forgets what is kept of all URLs that begin so, such as http://archive.example/ubuntu/dists/.
 func (c *Cache) PurgePrefix(prefix string) int {
-	return c.store.RemoveIf(func(url string) bool { return strings.HasPrefix(url, prefix) })
+	match := func(url string) bool { return strings.HasPrefix(url, prefix) }
+	c.outdate(match)
+	return c.store.RemoveIf(match)
+}
+
+// forget removes what is kept of a URL.
+func (c *Cache) forget(key string) int {
+	c.outdate(func(url string) bool { return url == key })
+	return c.store.RemoveURL(key)
+}
+
+// outdate makes that bodies that come in now are not kept, nor given to those who ask from now on.
+func (c *Cache) outdate(match func(url string) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for fill := range c.fills {
+		if match(fill.meta.URL) {
+			fill.outdated.Store(true)
+		}
+	}
+	maps.DeleteFunc(c.flights, func(key string, _ *flight) bool { return match(key) })
 }
 
 // stored is a response found in the store.

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
+	"time"
 
 	"github.com/gomaas/maas/proxy"
 )
@@ -44,4 +46,57 @@ func Example() {
 	}
 	fmt.Println(string(body))
 	// Output: from the origin
+}
+
+// With a cache the origin is asked once, and a rule says how long that is enough.
+func ExampleOpenCache() {
+	asked := 0
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.Header().Set("Etag", `"1"`)
+		fmt.Fprint(w, "package")
+	}))
+	defer origin.Close()
+
+	dir, err := os.MkdirTemp("", "cache")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	cache, err := proxy.OpenCache(proxy.CacheConfig{
+		Dir: dir, Limit: 1 << 20,
+		Rules: []proxy.Rule{{URL: `.*\.deb`, Fresh: 24 * time.Hour}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cache.Close()
+	p := proxy.New(proxy.Config{Cache: cache})
+	err = p.Update(proxy.Policy{
+		Allow:  []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Routes: []proxy.Route{{Prefix: "/mirror/", Origin: origin.URL + "/"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewServer(p)
+	defer server.Close()
+	for range 3 {
+		resp, err := http.Get(server.URL + "/mirror/bash.deb")
+		if err != nil {
+			log.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			log.Fatal(err)
+		}
+		resp.Body.Close()
+		fmt.Println(string(body), resp.Header.Get("Cache-Status"))
+	}
+	fmt.Println("asked", asked, "saved", cache.Stats().SavedBytes())
+	// Output:
+	// package maas; fwd=miss; stored
+	// package maas; hit
+	// package maas; hit
+	// asked 1 saved 14
 }

@@ -88,7 +88,7 @@ func (c *Cache) update(old *stored, notModified http.Header, requested time.Time
 // fetched decides what becomes of a new response.
 func (c *Cache) fetched(x *exchange, f *flight, old *stored, resp *http.Response, requested time.Time) {
 	m := x.describe(resp, requested)
-	if f.fill = c.begin(x, m, resp); f.fill == nil {
+	if f.fill = c.begin(x, f, m, resp); f.fill == nil {
 		c.land(x.key, f)
 		defer x.release()
 		if old != nil && resp.StatusCode < 500 {
@@ -107,6 +107,9 @@ func (c *Cache) fetched(x *exchange, f *flight, old *stored, resp *http.Response
 	release := x.release
 	if err != nil || !x.detach() || !c.start(func() { c.copy(x.key, f, resp, release) }) {
 		fill.fill.Abort()
+		c.mu.Lock()
+		delete(c.fills, fill)
+		c.mu.Unlock()
 		resp.Body.Close()
 		release()
 		f.fill, f.again = nil, true
@@ -120,7 +123,7 @@ func (c *Cache) fetched(x *exchange, f *flight, old *stored, resp *http.Response
 }
 
 // begin makes room for a response that is worth keeping; nil for others.
-func (c *Cache) begin(x *exchange, m *objects.Meta, resp *http.Response) *filling {
+func (c *Cache) begin(x *exchange, f *flight, m *objects.Meta, resp *http.Response) *filling {
 	fresh := c.freshness(m)
 	switch {
 	case !rfc9111.Storable(x.r.Header, responseOf(m)) || !fresh.Useful(m.Header),
@@ -134,6 +137,10 @@ func (c *Cache) begin(x *exchange, m *objects.Meta, resp *http.Response) *fillin
 		c.diskFailed(err)
 		return nil
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fills[fill] = struct{}{}
+	fill.outdated.Store(f.shared && c.flights[x.key] != f) // while the origin thought about it
 	return fill
 }
 
@@ -190,7 +197,7 @@ func (c *Cache) end(key string, f *flight, resp *http.Response, release func(), 
 	fill := f.fill
 	size := fill.fill.Size()
 	if err == io.EOF && (fill.length < 0 || fill.length == size) {
-		if _, err = fill.fill.Commit(fill.meta); err != nil {
+		if err = fill.fill.Commit(fill.meta, fill.outdated.Load); err != nil {
 			c.diskFailed(err)
 		}
 	} else {
@@ -198,6 +205,9 @@ func (c *Cache) end(key string, f *flight, resp *http.Response, release func(), 
 		c.log.Info("a body did not come whole and is not kept", "url", key, "bytes", size, "err", err)
 	}
 	c.leave(key, f)
+	c.mu.Lock()
+	delete(c.fills, fill)
+	c.mu.Unlock()
 	resp.Body.Close()
 	release()
 	fill.finish(size, err)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gomaas/maas/proxy/internal/objects"
 	"github.com/gomaas/maas/proxy/internal/rfc9111"
@@ -11,7 +12,8 @@ import (
 // A flight is one request to an origin that the clients who want the same wait for. Its leader asks; when the header of the
 // answer is there, ready is closed and the fields below it say what came of it.
 type flight struct {
-	ready chan struct{}
+	ready  chan struct{}
+	shared bool // others may join it
 	// At most one of these is set. None: the answer was for the leader alone.
 	again  bool    // the leader went away; ask again
 	err    error   // the origin did not answer
@@ -37,6 +39,7 @@ func (c *Cache) join(key string) (f *flight, leader bool) {
 		return f, false
 	}
 	f = newFlight()
+	f.shared = true
 	c.flights[key] = f
 	return f, true
 }
@@ -56,6 +59,8 @@ type filling struct {
 	fill   *objects.Fill
 	length int64 // of the body, -1 when the origin did not say
 	cancel context.CancelCauseFunc
+
+	outdated atomic.Bool // an unsafe request or a purge came after it
 
 	mu      sync.Mutex
 	readers int

@@ -16,14 +16,14 @@ func (c *Cache) invalidate(resp *http.Response) {
 		return
 	}
 	target := resp.Request.URL
-	c.store.RemoveURL(keyOf(target))
+	c.forget(keyOf(target))
 	for _, name := range []string{"Location", "Content-Location"} {
 		reference, err := url.Parse(resp.Header.Get(name))
 		if err != nil || *reference == (url.URL{}) {
 			continue
 		}
 		if named := target.ResolveReference(reference); named.Scheme == target.Scheme && named.Host == target.Host {
-			c.store.RemoveURL(keyOf(named))
+			c.forget(keyOf(named))
 		}
 	}
 }

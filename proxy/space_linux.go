@@ -1,12 +1,12 @@
 package proxy
 
 import (
-	"math"
 	"path/filepath"
 	"syscall"
 )
 
-// spaceFor is how many bytes the disk has for a directory that may not be there yet. Unknown is a lot.
+// spaceFor is how many bytes the disk has for a directory that may not be there yet. Unknown is enough for the default
+// limit.
 func spaceFor(dir string) int64 {
 	for {
 		var fs syscall.Statfs_t
@@ -15,7 +15,7 @@ func spaceFor(dir string) int64 {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return math.MaxInt64
+			return 2 * defaultLimit
 		}
 		dir = parent
 	}

@@ -33,11 +33,11 @@ func put(t testing.TB, s *Store, url string, body string, vary ...Field) *Object
 	if _, err := io.WriteString(f, body); err != nil {
 		t.Fatal(err)
 	}
-	o, err := f.Commit(&Meta{URL: url, Status: 200, Header: http.Header{"Etag": {`"` + url + `"`}}, Vary: vary, Received: time.Now()})
-	if err != nil {
+	m := &Meta{URL: url, Status: 200, Header: http.Header{"Etag": {`"` + url + `"`}}, Vary: vary, Received: time.Now()}
+	if err := f.Commit(m, func() bool { return false }); err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return s.Lookup(url)[0]
 }
 
 // body reads an object as a client would get it.

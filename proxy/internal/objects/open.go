@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,10 +19,8 @@ func Open(dir string, limit int64) (*Store, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("a limit of %d bytes keeps nothing", limit)
 	}
-	for i := range shards {
-		if err := os.MkdirAll(filepath.Join(dir, fmt.Sprintf("%02x", i)), 0o700); err != nil {
-			return nil, err
-		}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
@@ -49,6 +48,9 @@ func (s *Store) load() error {
 	for i := range shards {
 		shard := filepath.Join(s.dir, fmt.Sprintf("%02x", i))
 		entries, err := os.ReadDir(shard)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

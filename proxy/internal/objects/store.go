@@ -72,9 +72,13 @@ func (s *Store) writeSidecar(id uint64, m *Meta) error {
 }
 
 // add makes a committed object visible in the place of its predecessor.
-func (s *Store) add(o *Object) {
+func (s *Store) add(o *Object, outdated func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if outdated() {
+		s.unlink(o)
+		return
+	}
 	s.insert(o)
 	s.shrink()
 }
@@ -174,7 +178,19 @@ func (s *Store) Usage() (objects int, bytes int64) {
 }
 
 // Limit is the number of bytes that the store keeps to.
-func (s *Store) Limit() int64 { return s.queues.limit }
+func (s *Store) Limit() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queues.limit
+}
+
+// SetLimit changes the limit, and evicts what it leaves no room for.
+func (s *Store) SetLimit(limit int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queues.limit = limit
+	s.shrink()
+}
 
 // Close lets another process use the directory. Open files stay usable.
 func (s *Store) Close() error { return s.lock.Close() }
