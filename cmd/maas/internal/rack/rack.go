@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
@@ -35,7 +36,7 @@ import (
 
 // Config is what a rack is made of.
 type Config struct {
-	// Dir holds leases, state and facts. It is made when missing.
+	// Dir holds leases, state, facts and the proxy's cache. It is made when missing.
 	Dir string
 	// Dial connects to the region.
 	Dial func(context.Context) (rpc.Conn, error)
@@ -64,6 +65,7 @@ type Rack struct {
 	boot     *pxe.Server
 	dns      *dnssrv.Server
 	proxy    *proxy.Proxy
+	cache    *proxy.Cache // nil when the disk refuses it
 	table    pxerpc.Table
 	clients  pxe.Clients
 	names    *names
@@ -122,12 +124,24 @@ func (r *Rack) compose() (err error) {
 	if err != nil {
 		return err
 	}
-	r.proxy = proxy.New(proxy.Config{Log: r.log.With("component", "proxy")})
+	r.openCache()
+	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Log: r.log.With("component", "proxy")})
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
 		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: r.methods(), Topics: r.topics(),
 		Log: r.log.With("component", "rpc"),
 	})
 	return err
+}
+
+// openCache opens the proxy's cache. Machines are served without one, too, so a disk that refuses it is no reason to stop.
+func (r *Rack) openCache() {
+	log := r.log.With("component", "proxy")
+	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: filepath.Join(r.cfg.Dir, "cache"), Log: log})
+	if err != nil {
+		log.Error("the proxy keeps nothing", "err", err)
+		return
+	}
+	r.cache = cache
 }
 
 func (r *Rack) topics() []rpc.Topic {
@@ -213,7 +227,7 @@ func (r *Rack) tasks(s Sockets) []task {
 		}})
 	}
 	for _, ln := range s.Proxy {
-		tasks = append(tasks, task{"proxy", func(ctx context.Context) error { return serveHTTP(ctx, ln, r.proxy) }})
+		tasks = append(tasks, task{"proxy", func(ctx context.Context) error { return httpserve.Serve(ctx, ln, r.proxy) }})
 	}
 	return tasks
 }
@@ -224,6 +238,9 @@ func (r *Rack) DNS() *dnssrv.Server { return r.dns }
 // Close closes the files. Serve must have returned.
 func (r *Rack) Close() error {
 	var errs []error
+	if r.cache != nil {
+		errs = append(errs, r.cache.Close())
+	}
 	if r.journal != nil {
 		errs = append(errs, r.journal.Close())
 	}

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
 )
@@ -129,27 +127,4 @@ func oneLine(err error) error {
 		return err
 	}
 	return fmt.Errorf("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
-}
-
-// shutdownGrace is how long requests in progress may take when the daemon ends.
-const shutdownGrace = 2 * time.Second
-
-// serveHTTP serves until ctx ends, then lets the requests in progress end for the grace period and returns nil.
-func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(done)
-		graceCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-		defer cancel()
-		if srv.Shutdown(graceCtx) != nil {
-			srv.Close()
-		}
-	})
-	err := srv.Serve(ln)
-	if !stop() {
-		<-done
-		return nil
-	}
-	return err
 }

@@ -12,13 +12,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store"
@@ -130,39 +129,13 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.followChanges(ctx) })
 	for _, ln := range sockets.API {
-		g.Go(func() error { return serveHTTP(ctx, ln, r.api.Handler()) })
+		g.Go(func() error { return httpserve.Serve(ctx, ln, r.api.Handler()) })
 	}
 	if sockets.Local != nil {
-		g.Go(func() error { return serveHTTP(ctx, sockets.Local, r.api.Local()) })
+		g.Go(func() error { return httpserve.Serve(ctx, sockets.Local, r.api.Local()) })
 	}
 	return g.Wait()
 }
 
 // Close closes the database. Serve must have returned.
 func (r *Region) Close() error { return r.db.Close() }
-
-// shutdownGrace is how long requests in progress may take when the daemon ends.
-const shutdownGrace = 2 * time.Second
-
-// serveHTTP serves until ctx ends, then lets the requests in progress end for the grace period and returns nil.
-func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
-	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(done)
-		graceCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-		defer cancel()
-		if srv.Shutdown(graceCtx) != nil {
-			srv.Close()
-		}
-	})
-	err := srv.Serve(ln)
-	if !stop() {
-		<-done
-		return nil
-	}
-	return err
-}

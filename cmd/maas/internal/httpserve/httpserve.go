@@ -1,0 +1,36 @@
+// Package httpserve runs an HTTP server for as long as a context lives.
+package httpserve
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"time"
+)
+
+// grace is how long requests in progress may take when the daemon ends.
+const grace = 2 * time.Second
+
+// Serve serves until ctx ends, then lets the requests in progress end for a moment and returns nil. The contexts of requests
+// end with ctx. It closes ln.
+func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		graceCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		if srv.Shutdown(graceCtx) != nil {
+			srv.Close()
+		}
+	})
+	err := srv.Serve(ln)
+	if !stop() {
+		<-done
+		return nil
+	}
+	return err
+}
