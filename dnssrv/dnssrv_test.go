@@ -25,6 +25,11 @@ func update(t testing.TB, s *dnssrv.Server, c dnssrv.Change) {
 // example is a zone with one of everything that answers differ by.
 func example(t testing.TB) *dnssrv.Server {
 	s := dnssrv.New(dnssrv.Config{})
+	fillExample(t, s)
+	return s
+}
+
+func fillExample(t testing.TB, s *dnssrv.Server) {
 	update(t, s, dnssrv.Change{
 		Zones: []dnssrv.Zone{
 			{Name: "maas", TTL: 60, NS: []string{"ns1.maas"}, Contact: "first.last@example.com"},
@@ -46,7 +51,6 @@ func example(t testing.TB) *dnssrv.Server {
 			set(dnssrv.PTRName(netip.MustParseAddr("192.0.2.7")), "PTR", "web.maas"),
 		},
 	})
-	return s
 }
 
 func ask(t testing.TB, s *dnssrv.Server, name, qtype string) *dns.Msg {
