@@ -58,6 +58,7 @@ func (c *allCmd) config() (config.Config, error) {
 	return cfg, cfg.Check()
 }
 
+// Run is called by the parser when the command was given.
 func (c *allCmd) Run(ctx context.Context, io stdio) error {
 	cfg, err := c.config()
 	if err != nil {

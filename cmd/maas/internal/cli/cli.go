@@ -68,6 +68,7 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 
 type versionCmd struct{}
 
+// Run is called by the parser when the command was given.
 func (versionCmd) Run(io stdio) error {
 	_, err := fmt.Fprintln(io.out, "maas", Version)
 	return err
@@ -81,6 +82,7 @@ type configCheckCmd struct {
 	File string `arg:"" help:"The file." type:"path"`
 }
 
+// Run is called by the parser when the command was given.
 func (c configCheckCmd) Run(io stdio) error {
 	if _, err := config.Load(c.File); err != nil {
 		return err
@@ -94,6 +96,7 @@ type tryCmd struct {
 	Keep     bool `help:"Keep everything up afterwards, for looking around."`
 }
 
+// Run is called by the parser when the command was given.
 func (c tryCmd) Run(ctx context.Context, io stdio) error {
 	if c.Machines < 1 || c.Machines > 500 {
 		return errors.New("--machines goes from 1 to 500")

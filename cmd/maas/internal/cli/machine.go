@@ -27,6 +27,7 @@ type machineCmd struct {
 
 type machineListCmd struct{ remote }
 
+// Run is called by the parser when the command was given.
 func (c machineListCmd) Run(ctx context.Context, io stdio) error {
 	var machines []maasapi.Machine
 	if err := c.get(ctx, client.API+"machines/", &machines); err != nil {
@@ -73,6 +74,7 @@ type machineShowCmd struct {
 	Name string `arg:"" help:"Name or system ID."`
 }
 
+// Run is called by the parser when the command was given.
 func (c machineShowCmd) Run(ctx context.Context, io stdio) error {
 	var m maasapi.Machine
 	if err := c.get(ctx, client.MachinePath(c.Name), &m); err != nil {
@@ -109,6 +111,7 @@ type machineCreateCmd struct {
 	PowerParam    []string `help:"Further parameter of the power type, such as tls_verify=no." placeholder:"NAME=VALUE"`
 }
 
+// Run is called by the parser when the command was given.
 func (c machineCreateCmd) Run(ctx context.Context, io stdio) error {
 	form, err := c.form()
 	if err != nil {
@@ -160,6 +163,7 @@ type machineDeleteCmd struct {
 	Name string `arg:"" help:"Name or system ID."`
 }
 
+// Run is called by the parser when the command was given.
 func (c machineDeleteCmd) Run(ctx context.Context) error {
 	return c.call(ctx, http.MethodDelete, client.MachinePath(c.Name), nil, "", nil)
 }
@@ -170,6 +174,7 @@ type machinePowerCmd struct {
 	Name   string `arg:"" help:"Name or system ID."`
 }
 
+// Run is called by the parser when the command was given.
 func (c machinePowerCmd) Run(ctx context.Context, io stdio) error {
 	var state string
 	switch power.Action(c.Action) {

@@ -21,6 +21,7 @@ type subnetCmd struct {
 
 type subnetListCmd struct{ remote }
 
+// Run is called by the parser when the command was given.
 func (c subnetListCmd) Run(ctx context.Context, io stdio) error {
 	var subnets []maasapi.Subnet
 	if err := c.get(ctx, client.API+"subnets/", &subnets); err != nil {
@@ -52,6 +53,7 @@ type discoveryCmd struct {
 
 type discoveryListCmd struct{ remote }
 
+// Run is called by the parser when the command was given.
 func (c discoveryListCmd) Run(ctx context.Context, io stdio) error {
 	var seen []maasapi.Discovery
 	if err := c.get(ctx, client.API+"discovery/", &seen); err != nil {
@@ -73,6 +75,7 @@ const profilePath = "/api/v1/boot-profile"
 
 type profileShowCmd struct{ remote }
 
+// Run is called by the parser when the command was given.
 func (c profileShowCmd) Run(ctx context.Context, io stdio) error {
 	var p pxe.Profile
 	if err := c.get(ctx, profilePath, &p); err != nil {
@@ -87,6 +90,7 @@ type profileSetCmd struct {
 	File string `arg:"" help:"JSON file with kernel, initrd and cmdline; files are named as the daemon serves them." type:"existingfile"`
 }
 
+// Run is called by the parser when the command was given.
 func (c profileSetCmd) Run(ctx context.Context) error {
 	data, err := os.ReadFile(c.File)
 	if err != nil {
@@ -101,6 +105,7 @@ type eventsCmd struct {
 	Limit   int    `default:"50" help:"How many."`
 }
 
+// Run is called by the parser when the command was given.
 func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 	var answer struct {
 		Events []struct {
@@ -129,6 +134,7 @@ type apiKeyCmd struct {
 	Username string `required:"" help:"Who the key is for."`
 }
 
+// Run is called by the parser when the command was given.
 func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 	var answer struct {
 		Key string `json:"key"`
