@@ -3,26 +3,115 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"sync"
 	"time"
 )
 
 // parentTimeout is how long a parent proxy may take to open a tunnel.
 const parentTimeout = 30 * time.Second
 
-// dialTunnel connects to host, through the parent when there is one.
+// parentRest is how long a parent is left alone that could not be connected to.
+const parentRest = 10 * time.Second
+
+// health remembers which parents could not be connected to, by address. The zero value is for use by many goroutines.
+type health struct{ failed sync.Map }
+
+func (h *health) fail(address string) { h.failed.Store(address, time.Now()) }
+
+func (h *health) well(address string) bool {
+	at, ok := h.failed.Load(address)
+	return !ok || time.Since(at.(time.Time)) > parentRest
+}
+
+// parentOf is the parent for requests to host, nil for the direct way.
+func (p *Proxy) parentOf(host string) (*url.URL, error) {
+	policy := p.policy.Load()
+	parents := policy.parents()
+	if len(parents) == 0 || policy.direct(host) {
+		return nil, nil
+	}
+	for _, raw := range parents {
+		if u, err := url.Parse(raw); err != nil || p.health.well(addressOf(u)) {
+			return u, err
+		}
+	}
+	return url.Parse(parents[0])
+}
+
+// addressOf is where to connect to for a parent.
+func addressOf(parent *url.URL) string {
+	port := parent.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[parent.Scheme]
+	}
+	return net.JoinHostPort(parent.Hostname(), port)
+}
+
+// dial connects to a parent, which the policy chose, or to a destination, which it may forbid.
+func (p *Proxy) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.isParent(address) {
+		return p.dialParent(ctx, network, address)
+	}
+	return p.dialer.DialContext(ctx, network, address)
+}
+
+func (p *Proxy) isParent(address string) bool {
+	return slices.ContainsFunc(p.policy.Load().parents(), func(raw string) bool {
+		u, err := url.Parse(raw)
+		return err == nil && addressOf(u) == address
+	})
+}
+
+func (p *Proxy) dialParent(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout / 3}).DialContext(ctx, network, address)
+	if err != nil && ctx.Err() == nil {
+		p.health.fail(address)
+		return nil, &parentError{err}
+	}
+	return conn, err
+}
+
+// parentError says that a parent could not be connected to, so that another one may be tried.
+type parentError struct{ err error }
+
+func (e *parentError) Error() string { return "parent proxy: " + e.err.Error() }
+func (e *parentError) Unwrap() error { return e.err }
+
+// tryParents calls f until it does not fail for a parent that is away, at most once for each.
+func tryParents[T any](p *Proxy, f func() (T, error)) (T, error) {
+	for range len(p.policy.Load().parents()) - 1 {
+		v, err := f()
+		if away := (*parentError)(nil); !errors.As(err, &away) {
+			return v, err
+		}
+	}
+	return f()
+}
+
+// dialTunnel connects to host, through a parent where there is one.
 func (p *Proxy) dialTunnel(ctx context.Context, host string) (net.Conn, error) {
-	parent, err := p.parent(nil)
+	return tryParents(p, func() (net.Conn, error) { return p.dialTunnelOnce(ctx, host) })
+}
+
+func (p *Proxy) dialTunnelOnce(ctx context.Context, host string) (net.Conn, error) {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		return nil, err
+	}
+	parent, err := p.parentOf(name)
 	if err != nil {
 		return nil, err
 	}
 	if parent == nil {
 		return p.dialer.DialContext(ctx, "tcp", host)
 	}
-	conn, err := p.dialer.DialContext(ctx, "tcp", parent.Host)
+	conn, err := p.dialParent(ctx, "tcp", addressOf(parent))
 	if err != nil {
 		return nil, err
 	}
@@ -74,4 +163,12 @@ func (c *bufferedConn) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return c.Close()
+}
+
+// dialRouted connects to the origin of a route, or to a parent. Both the policy chose.
+func (p *Proxy) dialRouted(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.isParent(address) {
+		return p.dialParent(ctx, network, address)
+	}
+	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // Policy says who may use a proxy and what for. The zero Policy allows nobody.
@@ -20,6 +21,12 @@ type Policy struct {
 	AllowLocal []netip.Prefix `json:"allowLocal,omitempty"`
 	// Parent is the proxy through which everything goes, such as http://proxy.example:3128. Empty means directly.
 	Parent string `json:"parent,omitempty"`
+	// Parents are further proxies in the order in which they are tried. One that cannot be connected to is left alone for
+	// some seconds. While all are away the first is tried, never the origin.
+	Parents []string `json:"parents,omitempty"`
+	// Direct lists what is reached without a parent: hosts, domains with a dot in front, and networks, such as
+	// mirror.example, .lab.example and 192.0.2.0/24. Networks are for hosts given as addresses.
+	Direct []string `json:"direct,omitempty"`
 	// Routes make the proxy a server of other origins' files, for requests that name it and not an origin.
 	Routes []Route `json:"routes,omitempty"`
 }
@@ -43,14 +50,35 @@ func (p *Policy) check() error {
 			return err
 		}
 	}
-	if p.Parent == "" {
-		return nil
-	}
-	u, err := url.Parse(p.Parent)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return fmt.Errorf("proxy: policy: parent %q is not a URL like http://proxy.example:3128", p.Parent)
+	for _, parent := range p.parents() {
+		u, err := url.Parse(parent)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			return fmt.Errorf("proxy: policy: parent %q is not a URL like http://proxy.example:3128", parent)
+		}
 	}
 	return nil
+}
+
+// parents are all of them, in order.
+func (p *Policy) parents() []string {
+	if p.Parent == "" {
+		return p.Parents
+	}
+	return slices.Concat([]string{p.Parent}, p.Parents)
+}
+
+// direct reports whether a host is reached without a parent.
+func (p *Policy) direct(host string) bool {
+	addr, _ := netip.ParseAddr(host)
+	return slices.ContainsFunc(p.Direct, func(rule string) bool {
+		if network, err := netip.ParsePrefix(rule); err == nil {
+			return network.Contains(addr.Unmap())
+		}
+		if strings.HasPrefix(rule, ".") {
+			return len(host) > len(rule) && strings.EqualFold(host[len(host)-len(rule):], rule)
+		}
+		return strings.EqualFold(host, rule)
+	})
 }
 
 func (p *Policy) allows(client netip.Addr) bool { return contains(p.Allow, client) }

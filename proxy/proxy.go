@@ -31,19 +31,27 @@ type Proxy struct {
 	cache   *Cache
 	policy  atomic.Pointer[Policy]
 	dialer  net.Dialer
+	health  health
 	origins origins
 	forward httputil.ReverseProxy
 }
 
 // origins sends requests. Those of routes have connections of their own, so that what a client may not reach is not reached
 // over a connection that a route left open.
-type origins struct{ free, routed http.RoundTripper }
+type origins struct {
+	p            *Proxy
+	free, routed http.RoundTripper
+}
 
 func (o *origins) RoundTrip(r *http.Request) (*http.Response, error) {
+	way := o.free
 	if isRouted(r) {
-		return o.routed.RoundTrip(r)
+		way = o.routed
 	}
-	return o.free.RoundTrip(r)
+	if r.Body != nil && r.Body != http.NoBody {
+		return way.RoundTrip(r) // it closes the body, so there is no second attempt
+	}
+	return tryParents(o.p, func() (*http.Response, error) { return way.RoundTrip(r) })
 }
 
 // New returns a proxy that allows nobody until [Proxy.Update] gives it a policy. It starts nothing.
@@ -54,7 +62,7 @@ func New(cfg Config) *Proxy {
 	}
 	p.policy.Store(&Policy{})
 	p.dialer = net.Dialer{Timeout: dialTimeout, ControlContext: p.checkDestination}
-	p.origins = origins{free: p.transport(&p.dialer), routed: p.transport(&net.Dialer{Timeout: dialTimeout})}
+	p.origins = origins{p: p, free: p.transport(p.dial), routed: p.transport(p.dialRouted)}
 	p.forward = httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
 		FlushInterval:  -1, // pass on what arrives at once
@@ -71,10 +79,10 @@ const (
 	maxHeader = 256 << 10
 )
 
-func (p *Proxy) transport(dialer *net.Dialer) *http.Transport {
+func (p *Proxy) transport(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	return &http.Transport{
 		Proxy:                  p.parent,
-		DialContext:            dialer.DialContext,
+		DialContext:            dial,
 		DisableCompression:     true, // bodies pass unchanged
 		ForceAttemptHTTP2:      true,
 		MaxIdleConnsPerHost:    16,
@@ -112,18 +120,13 @@ func (p *Proxy) checkDestination(_ context.Context, _, address string, _ syscall
 		return err
 	}
 	policy := p.policy.Load()
-	if policy.Parent == "" && !policy.allowsDestination(dest.Addr()) {
+	if !policy.allowsDestination(dest.Addr()) {
 		return fmt.Errorf("%s: %w", dest.Addr(), errForbidden)
 	}
 	return nil
 }
 
-func (p *Proxy) parent(*http.Request) (*url.URL, error) {
-	if parent := p.policy.Load().Parent; parent != "" {
-		return url.Parse(parent)
-	}
-	return nil, nil
-}
+func (p *Proxy) parent(r *http.Request) (*url.URL, error) { return p.parentOf(r.URL.Hostname()) }
 
 // ServeHTTP forwards one request, or opens a tunnel for CONNECT.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {

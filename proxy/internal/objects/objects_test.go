@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -259,5 +260,30 @@ func BenchmarkFill(b *testing.B) {
 		}
 		f.Write(piece)
 		f.Abort()
+	}
+}
+
+// The index of a full disk of 40 GB leaves room for the rest of a rack.
+func TestMemoryOfTheIndex(t *testing.T) {
+	const objects, most = 100_000, 60 << 20
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	s := open(t, t.TempDir(), 50<<30)
+	for i := range objects {
+		url := fmt.Sprintf("http://archive.ubuntu.example/ubuntu/pool/main/p/package-%d/package-%d_1.0-1ubuntu1_amd64.deb", i, i)
+		s.mu.Lock()
+		s.insert(newObject(uint64(i), &Meta{URL: url, Size: 400 << 10, Received: time.Now()}))
+		s.mu.Unlock()
+	}
+	used := heap() - before
+	n, bytes := s.Usage()
+	t.Logf("%d objects of %d GB: %d MB", n, bytes>>30, used>>20)
+	if n != objects || used > most {
+		t.Errorf("%d objects take %d bytes of memory", n, used)
 	}
 }
