@@ -24,6 +24,7 @@ const (
 	paramOffMode  = "power_off_mode"
 	paramMAC      = "mac_address"
 	paramFlags    = "workaround_flags"
+	paramKey      = "k_g"
 
 	driverLAN     = "LAN"
 	driverLANPlus = "LAN_2_0"
@@ -46,7 +47,8 @@ func Kind() power.Kind {
 			{Name: paramPass, Label: "Password", Secret: true},
 			{Name: paramDriver, Label: "Protocol", Default: driverLANPlus, Choices: []string{driverLAN, driverLANPlus}},
 			{Name: paramBootType, Label: "Firmware that boots", Default: bootAuto, Choices: []string{bootAuto, bootLegacy, bootEFI}},
-			{Name: paramCipher, Label: "Cipher suite; 17, then 3, when empty", Choices: []string{"3", "8", "12", "17"}},
+			{Name: paramCipher, Label: "Cipher suite; 17, then 3, when empty", Choices: []string{"3", "8", "17"}},
+			{Name: paramKey, Label: "BMC key (K_g), up to 20 characters or 0x and hexadecimal digits", Secret: true},
 			{Name: paramLevel, Label: "Privilege level of the session", Default: "OPERATOR", Choices: []string{"USER", "OPERATOR", "ADMIN"}},
 			{Name: paramOffMode, Label: "How to switch off", Default: offHard, Choices: []string{offSoft, offHard}},
 			{Name: paramMAC, Label: "MAC address of the BMC, to find it by when it has no fixed address", Scope: power.ScopeNode},

@@ -2,113 +2,146 @@ package ipmi
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"net"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/bougou/go-ipmi/pkg/client"
-	"github.com/bougou/go-ipmi/pkg/command/chassis"
-	"github.com/bougou/go-ipmi/pkg/types"
-
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/ipmi/internal/rmcp"
 )
 
-// exchangeTimeout and retries are for one datagram each way; BMCs drop some when busy.
+// exchangeTimeout and tries are for one datagram each way; BMCs drop some when busy.
 const (
 	exchangeTimeout = 2 * time.Second
-	retries         = 3
+	tries           = 4
 )
 
 // lanPlus is a session over RMCP+.
 type lanPlus struct {
-	client   *client.Client
-	bootType types.BIOSBootType
-	off      chassis.ChassisControl
+	session *rmcp.Session
+	efi     bool
+	off     byte // chassis control for power off
 }
 
+const opOpen = "open a session"
+
 func openLANPlus(ctx context.Context, host string, port int, p power.Params) (power.Driver, error) {
-	suites := []types.CipherSuiteID{types.CipherSuiteID17, types.CipherSuiteID3}
+	key, err := parseKey(p[paramKey])
+	if err != nil {
+		return nil, err
+	}
+	cfg := rmcp.Config{
+		Address: net.JoinHostPort(host, strconv.Itoa(port)), User: p[paramUser], Password: p[paramPass], Key: key,
+		Privilege: levels[p[paramLevel]], Wait: exchangeTimeout, Tries: tries,
+	}
+	d := &lanPlus{efi: p[paramBootType] == bootEFI, off: controlDown}
+	if p[paramOffMode] == offSoft {
+		d.off = controlSoft
+	}
+	suites := []uint8{17, 3}
 	if p[paramCipher] != "" {
 		id, err := strconv.ParseUint(p[paramCipher], 10, 8)
 		if err != nil {
 			return nil, power.Errorf(power.Settings, "settings", "%s: %v", paramCipher, err)
 		}
-		suites = []types.CipherSuiteID{types.CipherSuiteID(id)}
+		suites = []uint8{uint8(id)}
 	}
-	d := &lanPlus{off: chassis.ChassisControlPowerDown}
-	if p[paramOffMode] == offSoft {
-		d.off = chassis.ChassisControlSoftShutdown
-	}
-	if p[paramBootType] == bootEFI {
-		d.bootType = types.BIOSBootTypeEFI
-	}
-	var err error
-	for _, suite := range suites {
-		d.client, err = connect(ctx, host, port, p, suite)
-		// Only a BMC that has answered and refused may like another suite better; a wrong password stays wrong.
-		if class := power.ClassOf(err); err == nil || class == power.Auth || class == power.Settings || silent(err) || ctx.Err() != nil {
-			break
+	for _, cfg.Suite = range suites {
+		d.session, err = rmcp.Dial(ctx, cfg)
+		var status rmcp.Status
+		if !errors.As(err, &status) || !status.Suite() {
+			break // only a BMC that does not know the suite may like another one better
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, classify(opOpen, err)
 	}
 	return d, nil
 }
 
 // levels are the privilege levels by name. USER can ask but not switch.
-var levels = map[string]types.PrivilegeLevel{
-	"USER": types.PrivilegeLevelUser, "OPERATOR": types.PrivilegeLevelOperator, "ADMIN": types.PrivilegeLevelAdministrator,
+var levels = map[string]byte{"USER": rmcp.User, "OPERATOR": rmcp.Operator, "ADMIN": rmcp.Administrator}
+
+// parseKey reads a BMC key as MAAS writes it: up to 20 characters, or 0x and up to 40 hexadecimal digits.
+func parseKey(text string) ([]byte, error) {
+	digits, isHex := strings.CutPrefix(text, "0x")
+	key := []byte(text)
+	var err error
+	if isHex {
+		key, err = hex.DecodeString(digits)
+	}
+	if err != nil || len(key) > 20 {
+		return nil, power.Errorf(power.Settings, "settings", "%s is neither up to 20 characters nor 0x and up to 40 hexadecimal digits", paramKey)
+	}
+	return key, nil
 }
 
-func connect(ctx context.Context, host string, port int, p power.Params, suite types.CipherSuiteID) (*client.Client, error) {
-	const op = "open a session"
-	c, err := client.NewClient(host, port, p[paramUser], p[paramPass])
-	if err != nil {
-		return nil, power.Errorf(power.Settings, op, "%v", err)
-	}
-	c.WithInterface(client.InterfaceLanplus).WithTimeout(exchangeTimeout).WithRetry(retries).
-		WithCipherSuiteID(suite).WithMaxPrivilegeLevel(levels[p[paramLevel]])
-	if err := c.Connect(ctx); err != nil {
-		return nil, classifyConnect(op, err)
-	}
-	return c, nil
-}
-
-// classify sorts the library's errors.
+// classify sorts the errors of a session.
 func classify(op string, err error) error {
-	var code types.CompletionCode
-	var response *types.ResponseError
-	if errors.As(err, &response) || errors.As(err, &code) {
+	var status rmcp.Status
+	var code rmcp.Completion
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, rmcp.ErrPassword), errors.Is(err, rmcp.ErrKey):
+		return power.Errorf(power.Auth, op, "%w", err)
+	case errors.As(err, &status):
+		return power.Errorf(classOf(status), op, "%w", err)
+	case errors.As(err, &code) && (code == 0xd4 || op == opOpen):
+		return power.Errorf(power.Auth, op, "%w", err)
+	case errors.As(err, &code) && (code == 0x80 || code == 0xc1):
+		return power.Errorf(power.Unsupported, op, "%w", err)
+	case errors.As(err, &code):
 		return power.Errorf(power.ActionFailed, op, "%w", err)
 	}
 	return power.Errorf(power.Connection, op, "%w", err)
 }
 
-// silent tells whether nobody answered, as far as the library lets see.
-func silent(err error) bool {
-	return strings.Contains(err.Error(), "timeout") || strings.Contains(err.Error(), "deadline exceeded") || strings.Contains(err.Error(), "refused")
+func classOf(s rmcp.Status) power.Class {
+	switch {
+	case s.Suite():
+		return power.Unsupported
+	case s.Busy():
+		return power.Connection
+	}
+	return power.Auth
 }
 
-// classifyConnect looks at the text, because the library flattens what went wrong with a session.
-func classifyConnect(op string, err error) error {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	switch {
-	case strings.Contains(text, client.ErrRAKPAuthentication.Error()):
-		return power.Errorf(power.Auth, op, "the BMC refused the password: %s", text)
-	case strings.Contains(text, types.NewRmcpStatusError(types.RmcpStatusCodeUnauthorizedName).Error()):
-		return power.Errorf(power.Auth, op, "the BMC refused the user: %s", text)
-	}
-	return power.Errorf(power.Connection, op, "%s", text)
+// Chassis commands, by network function 0 (IPMI 2.0 section 28).
+const (
+	netFnChassis   = 0x00
+	cmdStatus      = 0x01
+	cmdControl     = 0x02
+	cmdSetBoot     = 0x08
+	cmdGetBoot     = 0x09
+	paramProgress  = 0 // of the boot options (table 28-14)
+	paramBootAck   = 4
+	paramBootFlags = 5
+
+	controlDown  = 0
+	controlUp    = 1
+	controlCycle = 2
+	controlReset = 3
+	controlSoft  = 5
+)
+
+func (d *lanPlus) command(ctx context.Context, op string, command byte, data ...byte) ([]byte, error) {
+	answer, err := d.session.Command(ctx, netFnChassis, command, data)
+	return answer, classify(op, err)
 }
 
 func (d *lanPlus) PowerState(ctx context.Context) (power.State, error) {
-	status, err := d.client.GetChassisStatus(ctx)
-	if err != nil {
-		return power.Unknown, classify("read the chassis status", err)
-	}
-	if status.PowerIsOn {
+	const op = "read the chassis status"
+	answer, err := d.command(ctx, op, cmdStatus)
+	switch {
+	case err != nil:
+		return power.Unknown, err
+	case len(answer) == 0:
+		return power.Unknown, power.Errorf(power.ActionFailed, op, "the answer is empty")
+	case answer[0]&1 != 0:
 		return power.On, nil
 	}
 	return power.Off, nil
@@ -116,40 +149,36 @@ func (d *lanPlus) PowerState(ctx context.Context) (power.State, error) {
 
 func (d *lanPlus) SetPower(ctx context.Context, target power.State) error {
 	if target == power.On {
-		return d.control(ctx, "power up", chassis.ChassisControlPowerUp)
+		return d.control(ctx, "power up", controlUp)
 	}
 	return d.control(ctx, "power down", d.off)
 }
 
 // Cycle implements power.Cycler.
 func (d *lanPlus) Cycle(ctx context.Context) error {
-	return d.control(ctx, "power cycle", chassis.ChassisControlPowerCycle)
+	return d.control(ctx, "power cycle", controlCycle)
 }
 
 // Reset implements power.Resetter.
-func (d *lanPlus) Reset(ctx context.Context) error {
-	return d.control(ctx, "hard reset", chassis.ChassisControlHardReset)
-}
+func (d *lanPlus) Reset(ctx context.Context) error { return d.control(ctx, "hard reset", controlReset) }
 
 // SoftOff implements power.SoftOffer.
 func (d *lanPlus) SoftOff(ctx context.Context) error {
-	return d.control(ctx, "soft shutdown", chassis.ChassisControlSoftShutdown)
+	return d.control(ctx, "soft shutdown", controlSoft)
 }
 
-func (d *lanPlus) control(ctx context.Context, op string, c chassis.ChassisControl) error {
-	if _, err := d.client.ChassisControl(ctx, c); err != nil {
-		return classify(op, err)
-	}
-	return nil
+func (d *lanPlus) control(ctx context.Context, op string, c byte) error {
+	_, err := d.command(ctx, op, cmdControl, c)
+	return err
 }
 
-// selectors are the boot devices of the boot flags parameter (IPMI 2.0 table 28-14).
-var selectors = map[power.BootDevice]types.BootDeviceSelector{
-	power.Default: types.BootDeviceSelectorNoOverride,
-	power.Network: types.BootDeviceSelectorForcePXE,
-	power.Disk:    types.BootDeviceSelectorForceHardDrive,
-	power.Setup:   types.BootDeviceSelectorForceBIOSSetup,
-}
+// selectors are the boot devices of the boot flags.
+var selectors = map[power.BootDevice]byte{power.Default: 0, power.Network: 1, power.Disk: 2, power.Setup: 6}
+
+const (
+	flagValid = 0x80
+	flagEFI   = 0x20
+)
 
 // SetBootOnce implements power.Booter.
 func (d *lanPlus) SetBootOnce(ctx context.Context, device power.BootDevice) error {
@@ -158,30 +187,37 @@ func (d *lanPlus) SetBootOnce(ctx context.Context, device power.BootDevice) erro
 	if !ok {
 		return power.Errorf(power.Unsupported, op, "IPMI has no boot device %q", device)
 	}
-	if err := d.client.SetBootDevice(ctx, selector, d.bootType, false); err != nil {
-		return classify(op, err)
+	flags := byte(flagValid)
+	if d.efi {
+		flags |= flagEFI
 	}
-	return nil
+	// Many BMCs know neither of these two, and need neither: the second tells that no part of the system has acted on
+	// the options yet.
+	_, _ = d.command(ctx, op, cmdSetBoot, paramProgress, 1)
+	_, _ = d.command(ctx, op, cmdSetBoot, paramBootAck, 1, 1)
+	_, err := d.command(ctx, op, cmdSetBoot, paramBootFlags, flags, selector<<2, 0, 0, 0)
+	_, _ = d.command(ctx, op, cmdSetBoot, paramProgress, 0)
+	return err
 }
 
 // BootOnce implements power.Booter. Some BMCs, and OpenIPMI's simulator, keep the device but not the bit that says it is
 // valid, so only the device is compared.
 func (d *lanPlus) BootOnce(ctx context.Context) (power.BootDevice, error) {
 	const op = "read the boot device"
-	flags := &types.BootOptionParam_BootFlags{}
-	if err := d.client.GetSystemBootOptionsParamFor(ctx, flags); err != nil {
-		if power.ClassOf(classify(op, err)) == power.ActionFailed { // refused: it cannot be read here
-			return "", power.Errorf(power.Unsupported, op, "%w", err)
-		}
-		return "", classify(op, err)
+	answer, err := d.command(ctx, op, cmdGetBoot, paramBootFlags, 0, 0)
+	if power.ClassOf(err) == power.ActionFailed || err == nil && len(answer) < 4 {
+		return "", power.Errorf(power.Unsupported, op, "the BMC does not tell: %w", errors.Join(err))
+	}
+	if err != nil {
+		return "", err
 	}
 	for device, selector := range selectors {
-		if selector == flags.BootDeviceSelector {
+		if selector == answer[3]>>2&0xf {
 			return device, nil
 		}
 	}
-	return power.BootDevice(flags.BootDeviceSelector.String()), nil
+	return power.BootDevice("IPMI device " + strconv.Itoa(int(answer[3]>>2&0xf))), nil
 }
 
 // Close implements power.Closer.
-func (d *lanPlus) Close(ctx context.Context) error { return d.client.Close(ctx) }
+func (d *lanPlus) Close(ctx context.Context) error { return d.session.Close(ctx) }
