@@ -17,6 +17,17 @@
 // parameters; a [Registry] is an ordinary value that the program puts together. Writing one takes two methods and a [Kind];
 // package powertest has the conformance suite and simulated BMCs to try it on.
 //
+// The kinds there are: ipmi, redfish, webhook, virsh, qmp ("qemu"), openbmc, apc, wol, each in the package of its name, and
+// [Manual]. openbmc and apc were tested against simulations of public documents only.
+//
+// # Many machines
+//
+// A [Monitor] keeps asking all machines for their state, evenly spread, and tells of changes:
+//
+//	m, err := power.NewMonitor(power.MonitorConfig{Controller: c, Changed: func(o power.Observation) { ... }})
+//	m.Update(targets)
+//	err = m.Run(ctx)
+//
 // # Errors
 //
 // Failures carry a [Class] that says whether trying again can help: a refused password never does, a lost connection may.
