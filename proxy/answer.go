@@ -14,6 +14,9 @@ import (
 	"github.com/gomaas/maas/proxy/internal/rfc9111"
 )
 
+// cacheName is who speaks in Cache-Status.
+const cacheName = "maas"
+
 // part is which bytes of a body a client gets.
 type part struct{ start, length int64 }
 
@@ -51,7 +54,7 @@ func (x *exchange) head(m *objects.Meta, fresh rfc9111.Freshness, size int64, st
 		h["Content-Type"] = nil // else the server guesses one
 	}
 	h["Age"] = []string{strconv.FormatInt(int64(fresh.Age(time.Now())/time.Second), 10)}
-	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], "maas; "+status)
+	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], cacheName+"; "+status)
 	delete(h, "Content-Length")
 	if m.Status == http.StatusOK && rfc9111.NotModified(x.r.Header, m.Header) {
 		delete(h, "Content-Type")
@@ -162,7 +165,7 @@ func (x *exchange) relay(resp *http.Response) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil
 	}
-	h["Cache-Status"] = append(h["Cache-Status"], "maas; fwd=miss")
+	h["Cache-Status"] = append(h["Cache-Status"], cacheName+"; fwd=miss")
 	for name := range resp.Trailer {
 		h.Add("Trailer", name)
 	}

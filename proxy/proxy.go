@@ -21,6 +21,9 @@ import (
 type Config struct {
 	// Cache keeps what may be kept. Nil forwards everything. The caller closes it after the last request.
 	Cache *Cache
+	// Access is told of each request when its answer ended, in the request's goroutine; for access logs and statistics. Nil
+	// tells nobody.
+	Access func(Access)
 	// Log receives refusals and failures of origins. Nil discards.
 	Log *slog.Logger
 }
@@ -29,6 +32,7 @@ type Config struct {
 type Proxy struct {
 	log     *slog.Logger
 	cache   *Cache
+	access  func(Access)
 	policy  atomic.Pointer[Policy]
 	dialer  net.Dialer
 	health  health
@@ -56,7 +60,7 @@ func (o *origins) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // New returns a proxy that allows nobody until [Proxy.Update] gives it a policy. It starts nothing.
 func New(cfg Config) *Proxy {
-	p := &Proxy{log: cfg.Log, cache: cfg.Cache}
+	p := &Proxy{log: cfg.Log, cache: cfg.Cache, access: cfg.Access}
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -130,6 +134,14 @@ func (p *Proxy) parent(r *http.Request) (*url.URL, error) { return p.parentOf(r.
 
 // ServeHTTP forwards one request, or opens a tunnel for CONNECT.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.access != nil {
+		p.record(w, r)
+		return
+	}
+	p.serve(w, r)
+}
+
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	policy := p.policy.Load()
 	client, _ := netip.ParseAddrPort(r.RemoteAddr)
 	if !policy.allows(client.Addr()) {
@@ -212,7 +224,8 @@ func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(origin, buffered)
 		closeWrite(origin)
 	}()
-	_, _ = io.Copy(client, origin)
+	down, _ := io.Copy(client, origin)
+	tunnelled(w, down)
 	closeWrite(client)
 	client.SetReadDeadline(time.Now().Add(time.Minute)) // a client that never ends its half
 	<-upward

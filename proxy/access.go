@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Access tells of a request that was answered, refused or forwarded.
+type Access struct {
+	Time   time.Time // when it came
+	Client netip.Addr
+	Method string
+	// URL is that of the origin, for CONNECT host and port.
+	URL string
+	// Status is what the client got. Zero means that the connection ended before that.
+	Status int
+	// Bytes are those of the body that were sent to the client; of a tunnel, those from the destination.
+	Bytes int64
+	// Cache is how the cache answered, in terms of RFC 9211: "hit", "fwd=miss; stored", "fwd=miss; collapsed" and so on.
+	// Empty means that the request passed by it.
+	Cache string
+	// Duration is from the request to the end of the answer.
+	Duration time.Duration
+}
+
+// recorder counts what goes to a client. It keeps io.ReaderFrom in reach, by which files go out with sendfile.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (r *recorder) WriteHeader(code int) {
+	if r.status == 0 && code >= 200 {
+		r.status = code
+	}
+	r.ResponseWriter.WriteHeader(code)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
+}
+
+func (r *recorder) ReadFrom(src io.Reader) (int64, error) {
+	n, err := io.Copy(r.ResponseWriter, src)
+	r.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// tunnelled notes the bytes of a hijacked connection.
+func tunnelled(w http.ResponseWriter, bytes int64) {
+	if r, ok := w.(*recorder); ok {
+		r.status, r.bytes = http.StatusOK, bytes
+	}
+}
+
+// record serves a request and tells of it, also when serving ends in a panic that ends the connection.
+func (p *Proxy) record(w http.ResponseWriter, r *http.Request) {
+	rec := &recorder{ResponseWriter: w}
+	client, _ := netip.ParseAddrPort(r.RemoteAddr)
+	a := Access{Time: time.Now(), Client: client.Addr().Unmap(), Method: r.Method, URL: r.URL.String()}
+	if r.Method == http.MethodConnect {
+		a.URL = r.URL.Host
+	} else if routed := p.policy.Load().route(r); r.URL.Host == "" && routed != nil {
+		a.URL = routed.URL.String()
+	}
+	defer func() {
+		a.Status, a.Bytes, a.Duration = rec.status, rec.bytes, time.Since(a.Time)
+		if lines := w.Header()["Cache-Status"]; len(lines) > 0 {
+			if how, ours := strings.CutPrefix(lines[len(lines)-1], cacheName+"; "); ours {
+				a.Cache = how
+			}
+		}
+		p.access(a)
+	}()
+	p.serve(rec, r)
+}
