@@ -25,23 +25,28 @@ func (x *exchange) answer(s *stored, status string) {
 	if x.quiet {
 		return
 	}
-	bytes, send := x.head(s.content.Meta, s.fresh, s.content.Size, status)
-	if !send {
-		return
-	}
-	x.cache.stats.servedBytes.Add(bytes.length)
 	if s.content.Body != nil {
-		_, _ = x.w.Write(s.content.Body[bytes.start : bytes.start+bytes.length])
+		if p, send := x.head(s.content.Meta, s.fresh, s.content.Size, status); send {
+			n, _ := x.w.Write(s.content.Body[p.start : p.start+p.length])
+			x.cache.stats.servedBytes.Add(int64(n))
+		}
 		return
 	}
 	body, err := x.cache.store.Open(s.object)
-	if err != nil { // evicted this moment; the client asks again
-		panic(http.ErrAbortHandler)
+	if err != nil { // it left the store this moment
+		x.failed(err)
+		return
 	}
 	defer body.Close()
-	if _, err := body.Seek(bytes.start, io.SeekStart); err == nil {
-		_ = sendFile(x.w, body, bytes.length)
+	p, send := x.head(s.content.Meta, s.fresh, s.content.Size, status)
+	if !send {
+		return
 	}
+	if _, err := body.Seek(p.start, io.SeekStart); err != nil {
+		panic(http.ErrAbortHandler) // ends the connection, after the header said that more comes
+	}
+	n, _ := sendFile(x.w, body, p.length)
+	x.cache.stats.servedBytes.Add(n)
 }
 
 // head sends status and header, and says what has to follow. size is -1 when it is not known yet.
@@ -95,18 +100,16 @@ const (
 )
 
 // sendFile sends the next n bytes of a file, through sendfile where the writer can.
-func sendFile(w http.ResponseWriter, f *os.File, n int64) error {
+func sendFile(w http.ResponseWriter, f *os.File, n int64) (sent int64, err error) {
 	control := http.NewResponseController(w)
 	defer func() { _ = control.SetWriteDeadline(time.Time{}) }()
-	for n > 0 {
+	for sent < n && err == nil {
 		_ = control.SetWriteDeadline(time.Now().Add(patience)) // a writer without deadlines has its own bounds
-		piece := min(n, sendPiece)
-		if _, err := io.CopyN(w, f, piece); err != nil {
-			return err
-		}
-		n -= piece
+		var piece int64
+		piece, err = io.CopyN(w, f, min(n-sent, sendPiece))
+		sent += piece
 	}
-	return nil
+	return sent, err
 }
 
 // follow sends a response whose body still comes in. A body that ends early ends the connection, so that the client notices.
@@ -139,10 +142,11 @@ func (x *exchange) stream(ctx context.Context, f *filling, body *os.File, bytes 
 			have, done, err = f.wait(ctx, at)
 		}
 		if have = min(have, end); have > at {
-			if err := sendFile(x.w, body, have-at); err != nil {
+			n, err := sendFile(x.w, body, have-at)
+			x.cache.stats.servedBytes.Add(n)
+			if err != nil {
 				return err
 			}
-			x.cache.stats.servedBytes.Add(have - at)
 			at = have
 		}
 		if err != nil || done {
