@@ -20,22 +20,44 @@
 // # Answers
 //
 // The server follows RFC 1034 and 4592: CNAME chains inside its zones, wildcards, empty non-terminals, referrals with glue
-// at zone cuts, NODATA and NXDOMAIN with the SOA record. ANY gets one made-up record (RFC 8482), and transfers are refused.
-// Datagrams are at most 1232 bytes; what does not fit is truncated so that the client comes back over TCP.
+// at zone cuts, NODATA and NXDOMAIN with the SOA record. ANY gets one made-up record (RFC 8482). Datagrams are at most 1232
+// bytes; what does not fit is truncated so that the client comes back over TCP, where questions are answered side by side.
+// Clients get DNS cookies (RFC 7873), and [Config].ResponseRate limits what forged questions can make the server send.
+//
+// Names of whole address ranges, of any size, exist without being stored: see [Range].
 //
 // # Forwarding
 //
 // [Server.SetForwarding] lets the clients of some networks ask about everything else. Without it questions outside of the
-// zones are refused: a server is never an open resolver by accident.
+// zones are refused: a server is never an open resolver by accident. Answers are cached, denials included (RFC 2308); one
+// that is asked for shortly before it ends is fetched again, and one that ended within a day is used when no upstream
+// answers (RFC 8767). Equal questions are asked once. The fastest upstream that works is asked first, and domains may have
+// upstreams of their own.
+//
+// Answers are not validated here. An upstream that validates says so with the AD bit, which is passed on to clients that
+// ask for it; it is worth as much as the way to that upstream, so use one on the same machine or [Forwarding].TLSName.
+//
+// # Other servers
+//
+// [Server.SetAccess] lets secondaries fetch zones by AXFR and IXFR and tells them of changes while [Server.SendNotifies]
+// runs, and lets the holders of TSIG keys change records (RFC 2136). [ParseZone] and [Server.WriteZone] read and write zone
+// files.
+//
+// # How it is fast
+//
+// Records are encoded when they are set. A plain question (one name, class IN, at most an empty OPT record) is answered by
+// copying them, or a denial, or a cached answer, behind the question, without allocating; all other questions take the
+// general handler, which the same answers are tested against. On Linux datagrams are read and written many at a time.
 //
 // # Concurrency and errors
 //
-// All methods may be called concurrently. ServePacket and ServeStream wait for the answers in progress before they return.
-// A change that is refused names the record or zone and changes nothing. The wire format and the record types are those of
-// github.com/miekg/dns; the serving loops are this package's own, because that library's start a goroutine per datagram
-// without any bound.
+// All methods may be called concurrently. ServePacket, ServeStream and SendNotifies wait for what they started before they
+// return. A change that is refused names the record or zone and changes nothing. The wire format and the record types are
+// those of github.com/miekg/dns; the serving loops are this package's own, because that library's start a goroutine per
+// datagram without any bound. Of the questions that wait for upstreams at most 512 per socket are kept, of the cache 64 MiB,
+// and of the changes of a zone 20,000 records.
 //
 // # What this package does not do
 //
-// It does not resolve from the root, sign zones, or keep anything on disk.
+// It does not resolve from the root, sign or validate, fetch zones from other servers, or keep anything on disk.
 package dnssrv

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net/netip"
+	"strings"
 
 	"github.com/miekg/dns"
 
@@ -30,4 +31,40 @@ func Example() {
 	m := s.Handle(context.Background(), q, netip.MustParseAddr("192.0.2.50"))
 	fmt.Println(m.Answer[0].(*dns.PTR).Ptr)
 	// Output: web.maas.
+}
+
+// The names of a dynamic range exist without being stored.
+func ExampleRange() {
+	s := dnssrv.New(dnssrv.Config{})
+	err := s.Update(dnssrv.Change{Zones: []dnssrv.Zone{{
+		Name:   "maas",
+		Ranges: []dnssrv.Range{{From: netip.MustParseAddr("10.0.0.0"), To: netip.MustParseAddr("10.255.255.255")}},
+	}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	q := new(dns.Msg)
+	q.SetQuestion("10-1-2-3.maas.", dns.TypeA)
+	m := s.Handle(context.Background(), q, netip.MustParseAddr("192.0.2.50"))
+	fmt.Println(m.Answer[0].(*dns.A).A)
+	// Output: 10.1.2.3
+}
+
+// A zone comes in as a file and goes out as one.
+func ExampleParseZone() {
+	change, err := dnssrv.ParseZone(strings.NewReader(`
+$TTL 300
+@    SOA ns hostmaster.example.com. 1 600 1800 604800 60
+@    NS  ns
+ns   A   192.0.2.1
+`), "maas")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, set := range change.Set {
+		fmt.Println(set.Name, set.TTL, set.Type, set.Data)
+	}
+	// Output:
+	// maas. 300 NS [ns.maas.]
+	// ns.maas. 300 A [192.0.2.1]
 }

@@ -111,3 +111,12 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 	}
 	s.forwarding.Load().forward(ctx, q, m)
 }
+
+// Stats counts since the server was made.
+type Stats struct {
+	Dropped uint64 // questions dropped because too many of their socket were waiting for upstreams
+	Panics  uint64 // questions whose handling failed by a fault of this package; the log has them
+}
+
+// Stats returns the counters as they are.
+func (s *Server) Stats() Stats { return Stats{Dropped: s.dropped.Load(), Panics: s.panics.Load()} }

@@ -91,24 +91,30 @@ func within(name string, zones map[string]bool) bool {
 // change. RFC 1982 arithmetic makes the wrap in 2106 harmless.
 func firstSerial() uint32 { return uint32(time.Now().Unix()) }
 
+// deltas are the zones that a change touches.
+type deltas map[*zoneData]*delta
+
+func (ds deltas) of(z *zoneData) *delta {
+	if ds[z] == nil {
+		ds[z] = &delta{}
+	}
+	return ds[z]
+}
+
+// restartParent is for changes of a zone that show in the delegation by its parent.
+func (ds deltas) restartParent(d *data, z *zoneData) {
+	if parent := d.parent(z); parent != nil {
+		ds.of(parent).restart = true
+	}
+}
+
 // apply makes the change and returns the names of the zones in which something is different now, with their new serials.
 func (s *Server) apply(p plan) map[string]uint32 {
-	touched := map[*zoneData]*delta{}
-	touch := func(z *zoneData) *delta {
-		if touched[z] == nil {
-			touched[z] = &delta{}
-		}
-		return touched[z]
-	}
-	restartParent := func(z *zoneData) { // which shows the delegation
-		if parent := s.data.parent(z); parent != nil {
-			touch(parent).restart = true
-		}
-	}
+	touched := deltas{}
 	for _, name := range p.remove {
 		if z := s.data.zones[name]; z != nil {
 			delete(s.data.zones, name)
-			restartParent(z)
+			touched.restartParent(&s.data, z)
 		}
 	}
 	for _, z := range p.zones {
@@ -116,8 +122,8 @@ func (s *Server) apply(p plan) map[string]uint32 {
 			continue
 		}
 		s.data.addZone(z)
-		touch(z).restart = true
-		restartParent(z)
+		touched.of(z).restart = true
+		touched.restartParent(&s.data, z)
 	}
 	for i := range p.sets {
 		set := &p.sets[i]
@@ -126,9 +132,9 @@ func (s *Server) apply(p plan) map[string]uint32 {
 			continue // a removal in a zone that is gone
 		}
 		if before, after := z.put(set); !sameSet(before, after) {
-			touch(z).record(z, before, after)
+			touched.of(z).record(z, before, after)
 			if set.qtype == dns.TypeNS && set.name == z.name {
-				restartParent(z)
+				touched.restartParent(&s.data, z)
 			}
 		}
 	}
