@@ -11,8 +11,9 @@
 //
 // Who may use it and where it may go is a [Policy], replaced while serving; connections in progress finish. The zero policy
 // allows nobody, so a proxy is never open by accident. Whatever the policy says about ports, it never connects to loopback,
-// link-local, multicast or unspecified addresses unless [Policy.AllowLocal] names their network: a machine must not reach
-// the services of the rack itself through it. The check is on the address that is dialled, after name resolution.
+// link-local, multicast or unspecified addresses unless [Policy.AllowLocal] names their network, nor to [Policy.Deny]: a
+// machine must not reach the services of the rack itself through it. The check is on the address that is dialled, after name
+// resolution.
 //
 // [Policy.Routes] make it a server as well, for requests in origin form: of boot images, or of a mirror under a short name.
 //

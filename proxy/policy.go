@@ -19,6 +19,9 @@ type Policy struct {
 	TunnelPorts []uint16 `json:"tunnelPorts,omitempty"`
 	// AllowLocal lists loopback and link-local networks that may be reached all the same.
 	AllowLocal []netip.Prefix `json:"allowLocal,omitempty"`
+	// Deny lists further networks that may not be reached, such as the addresses of racks and regions. It goes before
+	// AllowLocal, and does not concern parents and routes.
+	Deny []netip.Prefix `json:"deny,omitempty"`
 	// Parent is the proxy through which everything goes, such as http://proxy.example:3128. Empty means directly.
 	Parent string `json:"parent,omitempty"`
 	// Parents are further proxies in the order in which they are tried. One that cannot be connected to is left alone for
@@ -40,7 +43,7 @@ type Route struct {
 
 // check reports what of the policy cannot be used.
 func (p *Policy) check() error {
-	for _, prefix := range slices.Concat(p.Allow, p.AllowLocal) {
+	for _, prefix := range slices.Concat(p.Allow, p.AllowLocal, p.Deny) {
 		if !prefix.IsValid() {
 			return errors.New("proxy: policy: a network is not a valid prefix")
 		}
@@ -98,6 +101,9 @@ func (p *Policy) allowsPort(port uint16, tunnel bool) bool {
 // allowsDestination refuses the addresses that mean the proxy's own host or link.
 func (p *Policy) allowsDestination(addr netip.Addr) bool {
 	addr = addr.Unmap()
+	if contains(p.Deny, addr) {
+		return false
+	}
 	if addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsMulticast() || addr.IsUnspecified() {
 		return contains(p.AllowLocal, addr)
 	}

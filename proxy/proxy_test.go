@@ -112,6 +112,7 @@ func TestRefuses(t *testing.T) {
 		"other networks":     {proxy.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, web.URL, 403},
 		"its own host":       {proxy.Policy{Allow: loopback}, web.URL, 403},
 		"its host by name":   {proxy.Policy{Allow: loopback}, strings.Replace(web.URL, "127.0.0.1", "localhost", 1), 403},
+		"denied networks":    {proxy.Policy{Allow: loopback, AllowLocal: loopback, Deny: loopback}, web.URL, 403},
 		"privileged ports":   {open, "http://127.0.0.1:25/", 403},
 	} {
 		client, _ := serve(t, c.policy)
