@@ -26,6 +26,18 @@ type Forwarding struct {
 	TLSName string `json:"tls_name,omitempty"`
 }
 
+// String is for logs: servers and networks, then what else is set.
+func (f Forwarding) String() string {
+	text := fmt.Sprint("{", f.Servers, " ", f.Allow)
+	if len(f.Domains) > 0 {
+		text += fmt.Sprint(" ", f.Domains)
+	}
+	if f.TLSName != "" {
+		text += " tls " + f.TLSName
+	}
+	return text + "}"
+}
+
 // DomainForwarding sends questions about a domain, and names below it, to resolvers or servers of its own.
 type DomainForwarding struct {
 	Name    string           `json:"name"`
