@@ -94,7 +94,7 @@ func TestRestoreRefusesDamage(t *testing.T) {
 		"row lost":     strings.Join(append(append([]string{}, lines[:len(lines)-3]...), `{"rows":99}`), ""),
 		"odd table":    strings.Replace(whole, `"table":"zone"`, `"table":"zone; DROP TABLE node"`, 1),
 		"odd column":   strings.Replace(whole, `"name","description"`, `"name","1=1"`, 1),
-		"newer schema": strings.Replace(whole, `"schema":1`, `"schema":77777`, 1),
+		"newer schema": strings.Replace(whole, `"schema":`, `"schema":7777`, 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := "sqlite://" + filepath.Join(t.TempDir(), "maas.db")
@@ -105,6 +105,25 @@ func TestRestoreRefusesDamage(t *testing.T) {
 				t.Errorf("left behind revision %d, %v", rev, err)
 			}
 		})
+	}
+}
+
+// A dump of an older schema is restored into that and then brought up to date.
+func TestRestoreOfOlderSchema(t *testing.T) {
+	const old = `{"maas_dump":"1","schema":1}
+{"table":"revision","columns":["one","last"]}
+[1,7]
+{"table":"domain","columns":["id","name","external","ttl"]}
+[1,"maas",false,30]
+{"rows":2}
+`
+	url := "sqlite://" + filepath.Join(t.TempDir(), "maas.db")
+	if err := store.Restore(t.Context(), url, strings.NewReader(old)); err != nil {
+		t.Fatal(err)
+	}
+	text := dump(t, open(t, url))
+	if !strings.Contains(text, `[1,"maas",false,30,"[]"]`) || strings.Contains(text, `"schema":1}`) {
+		t.Errorf("restored:\n%s", text)
 	}
 }
 

@@ -112,6 +112,9 @@ func (d *driver) do(ctx context.Context, op, method, path string, in, out any) e
 	if decoded == nil && out != nil {
 		decoded = json.Unmarshal(answer.Data, out)
 	}
+	if decoded != nil && ctx.Err() != nil {
+		return bmchttp.Transport(ctx, op, decoded) // cut short
+	}
 	if decoded != nil {
 		return power.Errorf(power.ActionFailed, op, "the answer is not what OpenBMC sends: %w", decoded)
 	}

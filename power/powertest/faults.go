@@ -83,6 +83,7 @@ func (f *faults) stalling(next http.Handler) http.Handler {
 		_, _ = w.Write(half.body.Bytes()[:half.body.Len()/2])
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done() // until the client gives up
+		panic(http.ErrAbortHandler)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strings"
 
@@ -17,6 +18,8 @@ type Domain struct {
 	// External domains are served by somebody else: no zone is made here.
 	External bool
 	TTL      int // of its records, in seconds; 0 = the site's default
+	// Forward are the servers that questions about an External domain go to; nil = those of all other names.
+	Forward []netip.AddrPort
 }
 
 // DNSRecord is a record that an operator made.
@@ -30,9 +33,9 @@ type DNSRecord struct {
 }
 
 var domains = table[Domain]{
-	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl"},
+	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl", "forward"},
 	id:     func(d *Domain) *int64 { return &d.ID },
-	fields: func(d *Domain) []any { return []any{&d.Name, &d.External, &d.TTL} },
+	fields: func(d *Domain) []any { return []any{&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}} },
 }
 
 var records = table[DNSRecord]{
@@ -71,22 +74,42 @@ func hostName(kind, name string) (string, error) {
 
 // CreateDomain adds a domain.
 func (inv *Inventory) CreateDomain(ctx context.Context, d Domain) (Domain, error) {
+	d, err := d.check()
+	if err != nil {
+		return d, err
+	}
+	d.ID = 0
+	return createNamed(ctx, inv, domains, d, d.Name)
+}
+
+// check brings the domain into its canonical form.
+func (d Domain) check() (Domain, error) {
 	name, err := domainName(d.Name)
 	if err != nil {
 		return d, err
 	}
-	d.Name, d.ID = name, 0
-	return createNamed(ctx, inv, domains, d, name)
+	d.Name = name
+	if d.TTL < 0 {
+		return d, invalid(KindDomain, name, "ttl", "must be 0 or more")
+	}
+	if len(d.Forward) > 0 && !d.External {
+		return d, invalid(KindDomain, name, "forward_dns_servers", "are for domains that are not authoritative")
+	}
+	for _, s := range d.Forward {
+		if !s.IsValid() || s.Port() == 0 || s.Addr().IsUnspecified() {
+			return d, invalid(KindDomain, name, "forward_dns_servers", s.String()+" is not the address and port of a server")
+		}
+	}
+	return d, nil
 }
 
 // UpdateDomain changes a domain. Machines in it change their names with it.
 func (inv *Inventory) UpdateDomain(ctx context.Context, d Domain) error {
-	name, err := domainName(d.Name)
+	d, err := d.check()
 	if err != nil {
 		return err
 	}
-	d.Name = name
-	return updateNamed(ctx, inv, domains, d, name)
+	return updateNamed(ctx, inv, domains, d, d.Name)
 }
 
 // Domains lists the domains. The first is the default one.

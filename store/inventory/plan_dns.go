@@ -338,6 +338,11 @@ func (m *Model) forwarding() dnssrv.Forwarding {
 			f.Allow = append(f.Allow, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}
+	for _, d := range m.Domains {
+		if d.External && len(d.Forward) > 0 {
+			f.Domains = append(f.Domains, dnssrv.DomainForwarding{Name: d.Name, Servers: d.Forward})
+		}
+	}
 	slices.SortFunc(f.Allow, netip.Prefix.Compare)
 	f.Allow = slices.Compact(f.Allow)
 	return f

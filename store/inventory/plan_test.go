@@ -31,7 +31,7 @@ func site(t testing.TB) *inventory.Inventory {
 	must[ipam.Range](t)(inv.CreateRange(ctx, ipam.Range{SubnetID: far.ID, Type: ipam.RangeDynamic, Start: addr("10.7.0.100"), End: addr("10.7.0.199")}))
 	must[ipam.StaticRoute](t)(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: s.ID, DestinationID: far.ID, Gateway: addr("10.0.0.3")}))
 	lab := must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "lab.example", TTL: 60}))
-	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "corp.example", External: true}))
+	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "corp.example", External: true, Forward: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:53")}}))
 	for _, r := range []inventory.DNSRecord{
 		{Name: "@", Type: "mx", Data: "10 mail"}, {Name: "www", Type: "CNAME", Data: "node1"}, {Name: "web", Type: "A", Data: "10.0.0.80"},
 		{Name: "_sip._tcp", Type: "SRV", Data: "0 5 5060 node1.maas", TTL: 5}, {Name: "node1", Type: "TXT", Data: `"a b"`},
@@ -135,7 +135,7 @@ func TestPlanDNS(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "%s %d %s %s%s\n", s.Name, s.TTL, s.Type, strings.Join(s.Data, ", "), learned)
 	}
-	fmt.Fprintln(&b, plan.Forwarding)
+	fmt.Fprintln(&b, plan.Forwarding.Servers, plan.Forwarding.Allow, plan.Forwarding.Domains)
 	want := `zone 0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa 30 [ns.maas]
 zone 0.0.10.in-addr.arpa 30 [ns.maas]
 zone 0.8.10.in-addr.arpa 30 [ns.maas]
@@ -172,7 +172,7 @@ printer.maas 0 A 10.0.0.95
 rack1.maas 0 A 10.0.0.2
 web.maas 0 A 10.0.0.80
 www.maas 0 CNAME node1.maas
-{[1.1.1.1:53 8.8.8.8:5353] [10.0.0.0/24 10.7.0.0/24 10.8.0.0/24 172.16.0.0/12 192.0.2.64/26]}
+[1.1.1.1:53 8.8.8.8:5353] [10.0.0.0/24 10.7.0.0/24 10.8.0.0/24 172.16.0.0/12 192.0.2.64/26] [{corp.example [10.9.9.9:53]}]
 `
 	if d := cmp.Diff(want, b.String()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
