@@ -32,7 +32,9 @@ func (f *fakePower) Power(_ context.Context, m inventory.Machine, action power.A
 	return f.state, f.err
 }
 
-func (f *fakePower) Kinds() power.Registry { return power.NewRegistry(ipmi.Kind(), redfish.Kind(), power.Manual()) }
+func (f *fakePower) Kinds() power.Registry {
+	return power.NewRegistry(ipmi.Kind(), redfish.Kind(), power.Manual())
+}
 
 type site struct {
 	inv   *inventory.Inventory
