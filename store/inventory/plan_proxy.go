@@ -11,7 +11,8 @@ import (
 const SettingHTTPProxy = "http_proxy"
 
 // PlanProxy lets the clients of all subnets but those that deny it use the
-// racks' proxies.
+// racks' proxies, for everything but the racks' own addresses: what listens
+// there is for administrators, and machines reach what is for them directly.
 func PlanProxy(m *Model) proxy.Policy {
 	p := proxy.Policy{Parent: m.Settings[SettingHTTPProxy]}
 	for _, s := range m.Subnets {
@@ -19,6 +20,15 @@ func PlanProxy(m *Model) proxy.Policy {
 			p.Allow = append(p.Allow, s.Prefix)
 		}
 	}
+	for _, r := range m.Racks {
+		for _, l := range r.Links {
+			for _, a := range l.Addrs {
+				p.Deny = append(p.Deny, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
+			}
+		}
+	}
 	slices.SortFunc(p.Allow, netip.Prefix.Compare)
+	slices.SortFunc(p.Deny, netip.Prefix.Compare)
+	p.Deny = slices.Compact(p.Deny)
 	return p
 }
