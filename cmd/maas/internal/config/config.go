@@ -129,14 +129,25 @@ func Load(path string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	var cfg Config
-	if err := yaml.UnmarshalWithOptions(data, &cfg, yaml.Strict()); err != nil {
+	cfg, err := decode(data)
+	if err != nil {
 		return Config{}, syntaxMistake(path, err)
 	}
 	err = cfg.Check()
 	if mistake := (*Mistake)(nil); errors.As(err, &mistake) {
 		mistake.File, mistake.Line = path, lineOf(data, mistake.Key)
 	}
+	return cfg, err
+}
+
+// decode is strict. The YAML library panics on some malformed documents, such as a tag where a sequence belongs.
+func decode(data []byte) (cfg Config, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			cfg, err = Config{}, errors.New("not valid YAML")
+		}
+	}()
+	err = yaml.UnmarshalWithOptions(data, &cfg, yaml.Strict())
 	return cfg, err
 }
 
@@ -199,7 +210,12 @@ func editDistance(a, b string) int {
 }
 
 // lineOf finds the line of a dotted key, zero when it is not in the file.
-func lineOf(data []byte, key string) int {
+func lineOf(data []byte, key string) (line int) {
+	defer func() {
+		if recover() != nil { // the library, as in decode
+			line = 0
+		}
+	}()
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return 0
