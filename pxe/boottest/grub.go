@@ -232,6 +232,13 @@ func (g *grub) each(ctx context.Context, s grubFor, menu *grubMenu) (err error) 
 
 func (g *grub) loop(ctx context.Context, s grubWhile, menu *grubMenu) error {
 	for {
+		// A round counts even if there is nothing in it: "while; do done" would go on for ever.
+		if g.steps++; g.steps > maxSteps {
+			return &endless{maxSteps}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		err := g.exec(ctx, s.cond, menu)
 		if isControl(err) || isEndless(err) {
 			return err
