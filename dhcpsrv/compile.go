@@ -158,9 +158,13 @@ func (s *subnet) setTimes() error {
 	if s.QuarantineTime == 0 {
 		s.QuarantineTime = DefaultQuarantineTime
 	}
-	for name, d := range map[string]time.Duration{"LeaseTime": s.LeaseTime, "BootLeaseTime": s.BootLeaseTime, "QuarantineTime": s.QuarantineTime} {
-		if d < time.Second || d >= math.MaxUint32*time.Second {
-			return fmt.Errorf("%s %v is not between 1 s and 136 years", name, d)
+	// In a fixed order: a BootLeaseTime that was taken over from LeaseTime is not what to name.
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{{"LeaseTime", s.LeaseTime}, {"BootLeaseTime", s.BootLeaseTime}, {"QuarantineTime", s.QuarantineTime}} {
+		if f.d < time.Second || f.d >= math.MaxUint32*time.Second {
+			return fmt.Errorf("%s %v is not between 1 s and 136 years", f.name, f.d)
 		}
 	}
 	return nil
