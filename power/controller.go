@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 )
 
@@ -21,6 +20,12 @@ type Config struct {
 	Repeat time.Duration
 	// Parallel is how many BMCs are talked to at a time; those that are only waited for do not count. Zero means 64.
 	Parallel int
+	// Spacing is the least time between the end of a request to a BMC and the beginning of the next one to the same: many
+	// are slow, and drop what comes too fast. Zero means 50 ms, less than zero none.
+	Spacing time.Duration
+	// Done is told each request that has ended, also those that failed. It may be called concurrently, and must return soon.
+	// Nil tells nobody.
+	Done func(Attempt)
 	// Log receives what was done to which BMC, without secrets. Nil discards.
 	Log *slog.Logger
 }
@@ -28,17 +33,9 @@ type Config struct {
 // A Controller drives the power of many machines: requests to one BMC go one after the other, and a request is done when
 // the state has been seen, not when it was accepted. Its methods may be called concurrently.
 type Controller struct {
-	cfg   Config
-	slots chan struct{}
-
-	mu     sync.Mutex // guards following
-	queues map[string]*queue
-}
-
-// queue is the turn at one BMC.
-type queue struct {
-	turn  chan struct{}
-	users int
+	cfg    Config
+	slots  chan struct{}
+	queues queues
 }
 
 // NewController checks the configuration. It starts nothing.
@@ -58,10 +55,13 @@ func NewController(cfg Config) (*Controller, error) {
 	if cfg.Parallel == 0 {
 		cfg.Parallel = 64
 	}
+	if cfg.Spacing == 0 {
+		cfg.Spacing = 50 * time.Millisecond
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Controller{cfg: cfg, slots: make(chan struct{}, cfg.Parallel), queues: map[string]*queue{}}, nil
+	return &Controller{cfg: cfg, slots: make(chan struct{}, cfg.Parallel), queues: queues{spacing: cfg.Spacing, byBMC: map[string]*queue{}}}, nil
 }
 
 // Registry returns the kinds that the controller knows.
@@ -77,8 +77,8 @@ type Target struct {
 	Name string
 }
 
-// with opens a session with the target when it is its turn, and closes it after fn.
-func (c *Controller) with(ctx context.Context, t Target, fn func(context.Context, *session) error) error {
+// with runs fn with a session when it is the target's turn, and fills in the attempt around it.
+func (c *Controller) with(ctx context.Context, t Target, action string, fn func(context.Context, *session, *Attempt) error) error {
 	kind, err := c.cfg.Registry.Kind(t.Kind)
 	if err != nil {
 		return err
@@ -87,64 +87,61 @@ func (c *Controller) with(ctx context.Context, t Target, fn func(context.Context
 	if err != nil {
 		return err
 	}
-	leave, err := c.enter(ctx, kind.identity(params))
+	TranscriptFrom(ctx).hide(&kind, params)
+	a := &Attempt{Name: t.Name, Kind: t.Kind, Action: action, Asked: time.Now()}
+	s := &session{kind: kind, params: params, slots: c.slots, log: c.cfg.Log.With("machine", t.Name, "kind", t.Kind)}
+	a.Err = c.inTurn(ctx, s, func(ctx context.Context) error {
+		a.Began = time.Now()
+		return fn(ctx, s, a)
+	})
+	a.Ended = time.Now()
+	if c.cfg.Done != nil {
+		c.cfg.Done(*a)
+	}
+	return a.Err
+}
+
+// inTurn takes over the session that the request before left open, or opens one. It is left to a request that waits
+// already, and closed otherwise: a BMC has few.
+func (c *Controller) inTurn(ctx context.Context, s *session, fn func(context.Context) error) (err error) {
+	bmc := s.kind.identity(s.params)
+	left, err := c.queues.enter(ctx, bmc)
+	if left != nil && (err != nil || !left.serves(s)) {
+		left.close(ctx, closeTimeout)
+	} else if left != nil {
+		s.driver, s.inherited = left.driver, true
+	}
 	if err != nil {
 		return err
 	}
-	defer leave()
-	s := &session{kind: kind, params: params, slots: c.slots, log: c.cfg.Log.With("machine", t.Name, "kind", t.Kind)}
+	defer func() {
+		handed := err == nil && c.queues.hand(bmc, s)
+		if !handed {
+			s.close(ctx, closeTimeout)
+		}
+		s.leaveSlot()
+		if orphan := c.queues.leave(bmc); orphan != nil {
+			orphan.close(ctx, closeTimeout)
+		}
+	}()
 	if err := s.takeSlot(ctx); err != nil {
 		return err
 	}
-	defer s.leaveSlot()
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	inTime, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	if err := s.open(ctx); err != nil {
+	if err := s.reopen(inTime); err != nil {
 		return err
 	}
-	defer s.close(ctx, closeTimeout)
-	return fn(ctx, s)
-}
-
-// enter waits for the turn at a BMC.
-func (c *Controller) enter(ctx context.Context, bmc string) (leave func(), err error) {
-	c.mu.Lock()
-	q := c.queues[bmc]
-	if q == nil {
-		q = &queue{turn: make(chan struct{}, 1)}
-		c.queues[bmc] = q
-	}
-	q.users++
-	c.mu.Unlock()
-	forget := func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if q.users--; q.users == 0 {
-			delete(c.queues, bmc)
-		}
-	}
-	select {
-	case q.turn <- struct{}{}:
-		return func() { <-q.turn; forget() }, nil
-	case <-ctx.Done():
-		forget()
-		return nil, waited(ctx)
-	}
-}
-
-func waited(ctx context.Context) error {
-	return Errorf(Connection, "wait for the BMC's other requests", "%w", ctx.Err())
+	return fn(inTime)
 }
 
 // Query asks for the state.
 func (c *Controller) Query(ctx context.Context, t Target) (State, error) {
 	state := Unknown
-	err := c.with(ctx, t, func(ctx context.Context, s *session) (err error) {
-		state, err = s.driver.PowerState(ctx)
+	err := c.with(ctx, t, "query", func(ctx context.Context, s *session, a *Attempt) (err error) {
+		state, err = s.look(ctx)
+		a.Report.Before, a.Report.After = state, state
 		return err
 	})
-	if err != nil {
-		return Unknown, err
-	}
-	return state, nil
+	return state, err
 }

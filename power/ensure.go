@@ -31,6 +31,23 @@ type Step struct {
 	Err string
 }
 
+// An Attempt is one request to a BMC: what was asked, when, and what came of it. It holds no secrets.
+type Attempt struct {
+	// Name is the target's.
+	Name string
+	// Kind is the target's.
+	Kind string
+	// Action is such as "set power on" or "query".
+	Action string
+	// Asked is when the request came, Began when its turn came and the session was open (zero = it never did), Ended when it
+	// was over.
+	Asked, Began, Ended time.Time
+	// Report is what was done.
+	Report Report
+	// Err is nil when it succeeded.
+	Err error
+}
+
 // run is one request in progress.
 type run struct {
 	ctx context.Context
@@ -43,20 +60,20 @@ type run struct {
 // Ensure brings the machine to On or Off: it looks, sets the boot override and reads it back, acts once, and polls until
 // the state is there. A machine that is in the state already is left alone. The report is valid with an error too.
 func (c *Controller) Ensure(ctx context.Context, t Target, want State, opts Options) (Report, error) {
-	return c.request(ctx, t, opts, func(r *run) error { return r.ensure(want) })
+	return c.request(ctx, t, setPowerOp(want), opts, func(r *run) error { return r.ensure(want) })
 }
 
 // Cycle makes a running machine start again, and switches on one that is off.
 func (c *Controller) Cycle(ctx context.Context, t Target, opts Options) (Report, error) {
-	return c.request(ctx, t, opts, (*run).cycle)
+	return c.request(ctx, t, opCycle, opts, (*run).cycle)
 }
 
-func (c *Controller) request(ctx context.Context, t Target, opts Options, do func(*run) error) (Report, error) {
+func (c *Controller) request(ctx context.Context, t Target, action string, opts Options, do func(*run) error) (Report, error) {
 	var report Report
-	err := c.with(ctx, t, func(ctx context.Context, s *session) error {
+	err := c.with(ctx, t, action, func(ctx context.Context, s *session, a *Attempt) error {
 		r := run{ctx: ctx, session: s, cfg: &c.cfg, opts: opts}
 		err := do(&r)
-		report = r.report
+		report, a.Report = r.report, r.report
 		for _, s := range r.report.Steps {
 			r.log.Info("power", "op", s.Op, "err", s.Err)
 		}
@@ -107,7 +124,7 @@ func (r *run) cycle() error {
 
 // look reads the state before anything is done.
 func (r *run) look() error {
-	state, err := r.driver.PowerState(r.ctx)
+	state, err := r.session.look(r.ctx)
 	if err != nil {
 		return err
 	}

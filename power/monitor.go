@@ -11,8 +11,8 @@ import (
 
 // MonitorConfig is what a monitor is made of.
 type MonitorConfig struct {
-	// Controller asks the BMCs. Required.
-	Controller *Controller
+	// Asker asks the BMCs; a [Controller] does, and whatever knows one that does. Required.
+	Asker Asker
 	// Every is how often each machine is asked. Zero means 5 minutes.
 	Every time.Duration
 	// Parallel is how many are asked at a time. Zero means 16.
@@ -21,6 +21,11 @@ type MonitorConfig struct {
 	Timeout time.Duration
 	// Changed is told when a machine's state is first known and when it changes, one call after the other. Required.
 	Changed func(Observation)
+}
+
+// An Asker finds out the power state of a target, such as a [Controller].
+type Asker interface {
+	Query(ctx context.Context, t Target) (State, error)
 }
 
 // An Observation is what a monitor has seen of one machine.
@@ -60,8 +65,8 @@ type watched struct {
 
 // NewMonitor checks the configuration. It starts nothing.
 func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
-	if cfg.Controller == nil || cfg.Changed == nil {
-		return nil, errors.New("power: a monitor needs a controller and somebody to tell")
+	if cfg.Asker == nil || cfg.Changed == nil {
+		return nil, errors.New("power: a monitor needs somebody to ask and somebody to tell")
 	}
 	if cfg.Every == 0 {
 		cfg.Every = 5 * time.Minute
@@ -182,7 +187,7 @@ func (m *Monitor) ask(ctx context.Context, w *watched) (o Observation, changed b
 	m.mu.Unlock()
 	asking, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
-	state, err := m.cfg.Controller.Query(asking, target)
+	state, err := m.cfg.Asker.Query(asking, target)
 	if ctx.Err() != nil {
 		return o, false // nobody's failure
 	}

@@ -3,6 +3,7 @@ package power
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"time"
 )
 
@@ -12,6 +13,8 @@ type session struct {
 	params Params
 	log    *slog.Logger
 	driver Driver // nil = not open
+	// inherited says that the driver was opened by an earlier request, and not used by this one yet.
+	inherited bool
 
 	slots chan struct{} // one for each BMC that may be talked to at a time
 	slot  bool          // one of them is ours
@@ -95,6 +98,29 @@ func (s *session) state(ctx context.Context) (State, error) {
 		if ClassOf(err) == Auth { // it let us in before: the session is what it refuses
 			err = Errorf(Connection, "read the power state", "the BMC ended the session: %w", err)
 		}
+		return Unknown, err
+	}
+	return state, nil
+}
+
+// serves reports whether the session is one that the other would open.
+func (s *session) serves(other *session) bool {
+	return s.kind.Name == other.kind.Name && maps.Equal(s.params, other.params)
+}
+
+// look asks for the power state at the beginning of a request. A session that was inherited may have ended meanwhile.
+func (s *session) look(ctx context.Context) (State, error) {
+	if s.inherited {
+		s.inherited = false
+		if state, err := s.state(ctx); err == nil {
+			return state, nil
+		}
+		if err := s.reopen(ctx); err != nil {
+			return Unknown, err
+		}
+	}
+	state, err := s.driver.PowerState(ctx)
+	if err != nil {
 		return Unknown, err
 	}
 	return state, nil

@@ -21,7 +21,7 @@ const (
 
 // lanPlus is a session over RMCP+.
 type lanPlus struct {
-	session *rmcp.Session
+	session commander
 	efi     bool
 	off     byte // chassis control for power off
 }
@@ -37,9 +37,14 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 		Address: net.JoinHostPort(host, strconv.Itoa(port)), User: p[paramUser], Password: p[paramPass], Key: key,
 		Privilege: levels[p[paramLevel]], Wait: exchangeTimeout, Tries: tries,
 	}
+	transcript := power.TranscriptFrom(ctx)
 	d := &lanPlus{efi: p[paramBootType] == bootEFI, off: controlDown}
 	if p[paramOffMode] == offSoft {
 		d.off = controlSoft
+	}
+	if transcript.Replays() {
+		d.session = played{transcript}
+		return d, nil
 	}
 	suites := []uint8{17, 3}
 	if p[paramCipher] != "" {
@@ -49,8 +54,9 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 		}
 		suites = []uint8{uint8(id)}
 	}
+	var session *rmcp.Session
 	for _, cfg.Suite = range suites {
-		d.session, err = rmcp.Dial(ctx, cfg)
+		session, err = rmcp.Dial(ctx, cfg)
 		var status rmcp.Status
 		if !errors.As(err, &status) || !status.Suite() {
 			break // only a BMC that does not know the suite may like another one better
@@ -58,6 +64,10 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 	}
 	if err != nil {
 		return nil, classify(opOpen, err)
+	}
+	d.session = session
+	if transcript != nil {
+		d.session = recorded{session, transcript}
 	}
 	return d, nil
 }

@@ -62,7 +62,7 @@ type driver struct {
 }
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
-	client, err := bmchttp.New(p)
+	client, err := bmchttp.New(ctx, p)
 	if err != nil {
 		return nil, err
 	}

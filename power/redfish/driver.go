@@ -29,7 +29,7 @@ var modes = map[string]schemas.BootSourceOverrideMode{
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	const op = "open a session"
-	hc, err := bmchttp.New(p)
+	hc, err := bmchttp.New(ctx, p)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ type driver struct {
 	on, off *regexp.Regexp
 }
 
-func open(_ context.Context, p power.Params) (power.Driver, error) {
+func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	const op = "settings"
 	for _, name := range []string{paramOn, paramOff, paramQuery} {
 		if u, err := url.Parse(p[name]); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -78,7 +78,7 @@ func open(_ context.Context, p power.Params) (power.Driver, error) {
 	if d.off, err = regexp.Compile(p[paramOffRegex]); err != nil {
 		return nil, power.Errorf(power.Settings, op, "%s: %w", paramOffRegex, err)
 	}
-	if d.http, err = bmchttp.New(p); err != nil {
+	if d.http, err = bmchttp.New(ctx, p); err != nil {
 		return nil, err
 	}
 	d.http.CheckRedirect = sameHost

@@ -34,20 +34,22 @@ func Params() []power.Param {
 // requestTimeout is for one HTTP request; some BMCs take tens of seconds under load.
 const requestTimeout = time.Minute
 
-// New returns a client with a transport of its own. Its owner calls
-// CloseIdleConnections when done.
-func New(p power.Params) (*http.Client, error) {
+// New returns a client with a transport of its own, that takes part in the
+// transcript of ctx. Its owner calls CloseIdleConnections when done.
+func New(ctx context.Context, p power.Params) (*http.Client, error) {
 	config, err := TLSConfig(p)
 	if err != nil {
 		return nil, err
 	}
-	return &http.Client{
-		Timeout: requestTimeout,
-		Transport: &http.Transport{
-			TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: requestTimeout,
-			MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second,
-		},
-	}, nil
+	transport := &http.Transport{
+		TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: requestTimeout,
+		MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second,
+	}
+	client := &http.Client{Timeout: requestTimeout, Transport: transport}
+	if t := power.TranscriptFrom(ctx); t != nil {
+		client.Transport = &transcribed{transport, t}
+	}
+	return client, nil
 }
 
 // TLSConfig is what the parameters say of a certificate.
