@@ -95,6 +95,7 @@ func (a Allocation) String() string {
 // its comment can be changed.
 type ReservedIP struct {
 	ID       int64
+	Version  int64 // counts changes
 	SubnetID int64
 	Addr     netip.Addr
 	MAC      net.HardwareAddr // unique in the subnet

@@ -9,6 +9,7 @@ import (
 // physical network, a set of switches that are connected with each other.
 type Fabric struct {
 	ID          int64
+	Version     int64  // counts changes; an update must carry the one that was read
 	Name        string // unique, up to 256 characters; "" becomes "fabric-<id>"
 	Description string
 	ClassType   string // free text such as "10g"; "" = none
@@ -32,6 +33,7 @@ func (f Fabric) Validate() error {
 // space are considered mutually reachable.
 type Space struct {
 	ID          int64
+	Version     int64  // counts changes; an update must carry the one that was read
 	Name        string // unique; "" becomes "space-<id>"
 	Description string
 }

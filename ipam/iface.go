@@ -90,6 +90,7 @@ type Link struct {
 // Interface is a network interface of a machine or device.
 type Interface struct {
 	ID      int64
+	Version int64 // counts changes; an update must carry the one that was read
 	NodeID  int64 // 0 = Unknown kind, of no node
 	Name    string
 	Kind    InterfaceKind

@@ -44,6 +44,7 @@ const MinDynamic6 = 256
 // Range is a run of addresses of one subnet, both ends included.
 type Range struct {
 	ID       int64
+	Version  int64 // counts changes; an update must carry the one that was read
 	SubnetID int64
 	Type     RangeType
 	Start    netip.Addr

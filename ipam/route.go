@@ -8,6 +8,7 @@ import (
 // StaticRoute is a route that machines on one subnet are told about.
 type StaticRoute struct {
 	ID            int64
+	Version       int64        // counts changes; an update must carry the one that was read
 	SourceID      int64        // subnet whose machines get the route
 	DestinationID int64        // subnet it leads to
 	Gateway       netip.Addr   // in the source subnet

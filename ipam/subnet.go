@@ -32,6 +32,7 @@ func (m RDNSMode) String() string {
 // Subnet is an IPv4 or IPv6 network on a VLAN.
 type Subnet struct {
 	ID          int64
+	Version     int64  // counts changes; an update must carry the one that was read
 	Name        string // up to 255 of letters, digits, space and . : / _ -; "" becomes the prefix
 	Description string
 	VLANID      int64

@@ -16,6 +16,7 @@ const UntaggedName = "untagged"
 // VLAN is one layer 2 network of a fabric.
 type VLAN struct {
 	ID          int64
+	Version     int64 // counts changes; an update must carry the one that was read
 	FabricID    int64
 	VID         int    // 0 to MaxVID, unique in the fabric; 0 = untagged
 	Name        string // "" = none; the default VLAN is UntaggedName

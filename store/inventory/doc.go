@@ -22,8 +22,13 @@
 //
 // An object that is not there is a [*NotFoundError] (fs.ErrNotExist), a name
 // or address that is taken is fs.ErrExist, a delete that something is in the
-// way of is an [*InUseError] that lists it, a write based on an old version
-// is a [*StaleError]. Rules of the network model are package ipam's errors.
+// way of is an [*InUseError] that lists it. Rules of the network model are
+// package ipam's errors.
+//
+// Every object with an Update method has a Version that counts its changes.
+// An update carries the version that was read; if somebody changed the object
+// since, it is refused with a [*StaleError] and nothing is written. An object
+// whose Version is zero was not read, so it is refused too.
 //
 // # Secrets
 //

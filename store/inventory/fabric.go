@@ -11,13 +11,15 @@ import (
 
 var fabrics = table[ipam.Fabric]{
 	kind: KindFabric, name: "fabric", cols: []string{"name", "description", "class_type"},
-	id:     func(f *ipam.Fabric) *int64 { return &f.ID },
+	id: func(f *ipam.Fabric) *int64 { return &f.ID }, version: func(f *ipam.Fabric) *int64 { return &f.Version },
+	label:  func(f *ipam.Fabric) string { return f.Name },
 	fields: func(f *ipam.Fabric) []any { return []any{&f.Name, &f.Description, &f.ClassType} },
 }
 
 var spaces = table[ipam.Space]{
 	kind: KindSpace, name: "space", cols: []string{"name", "description"},
-	id:     func(s *ipam.Space) *int64 { return &s.ID },
+	id: func(s *ipam.Space) *int64 { return &s.ID }, version: func(s *ipam.Space) *int64 { return &s.Version },
+	label:  func(s *ipam.Space) string { return s.Name },
 	fields: func(s *ipam.Space) []any { return []any{&s.Name, &s.Description} },
 }
 

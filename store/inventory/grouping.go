@@ -13,6 +13,7 @@ import (
 // a power feed. Every machine and every rack belongs to one.
 type AvailabilityZone struct {
 	ID          int64
+	Version     int64  // counts changes; an update must carry the one that was read
 	Name        string // unique
 	Description string
 }
@@ -21,19 +22,22 @@ type AvailabilityZone struct {
 // machine belongs to one.
 type ResourcePool struct {
 	ID          int64
+	Version     int64  // counts changes; an update must carry the one that was read
 	Name        string // unique
 	Description string
 }
 
 var zones = table[AvailabilityZone]{
 	kind: KindZone, name: "zone", cols: []string{"name", "description"},
-	id:     func(z *AvailabilityZone) *int64 { return &z.ID },
+	id: func(z *AvailabilityZone) *int64 { return &z.ID }, version: func(z *AvailabilityZone) *int64 { return &z.Version },
+	label:  func(z *AvailabilityZone) string { return z.Name },
 	fields: func(z *AvailabilityZone) []any { return []any{&z.Name, &z.Description} },
 }
 
 var resourcePools = table[ResourcePool]{
 	kind: KindPool, name: "resource_pool", cols: []string{"name", "description"},
-	id:     func(p *ResourcePool) *int64 { return &p.ID },
+	id: func(p *ResourcePool) *int64 { return &p.ID }, version: func(p *ResourcePool) *int64 { return &p.Version },
+	label:  func(p *ResourcePool) string { return p.Name },
 	fields: func(p *ResourcePool) []any { return []any{&p.Name, &p.Description} },
 }
 
@@ -72,13 +76,37 @@ func (inv *Inventory) DeleteZone(ctx context.Context, id int64) error {
 		if id == first {
 			return &InUseError{Kind: KindZone, Name: z.Name, Remedy: "it is the default zone"}
 		}
-		for _, owner := range []string{"node", "rack"} {
-			if _, err := tx.Exec(ctx, "UPDATE "+owner+" SET zone_id = ? WHERE zone_id = ?", first, id); err != nil {
-				return err
-			}
+		if err := emptyZone(ctx, tx, id, first); err != nil {
+			return err
 		}
 		return zones.delete(ctx, tx, id)
 	})
+}
+
+// emptyZone moves the machines, devices and racks of a zone to another one.
+func emptyZone(ctx context.Context, tx *store.Tx, id, to int64) error {
+	ns, err := nodes.list(ctx, tx, "zone_id = ?", id)
+	if err != nil {
+		return err
+	}
+	for _, n := range ns {
+		n.ZoneID = to
+		if err := nodes.update(ctx, tx, &n); err != nil {
+			return err
+		}
+		n.changed(tx, store.Updated)
+	}
+	rs, err := racks.list(ctx, tx, "zone_id = ?", id)
+	if err != nil {
+		return err
+	}
+	for _, r := range rs {
+		r.ZoneID = to
+		if err := racks.update(ctx, tx, &r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CreatePool adds a resource pool.

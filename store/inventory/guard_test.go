@@ -78,6 +78,7 @@ func TestVLANRules(t *testing.T) {
 		must[ipam.Range](t)(inv.CreateRange(ctx, ipam.Range{Type: ipam.RangeDynamic, Start: addr("10.0.0.10"), End: addr("10.0.0.99")}))
 		v.SecondaryRack = "r2"
 		ok(t, inv.UpdateVLAN(ctx, v))
+		v = must[ipam.VLAN](t)(inv.VLAN(ctx, v.ID))
 		v.PrimaryRack = "" // the secondary rack moves up
 		ok(t, inv.UpdateVLAN(ctx, v))
 		if v = must[ipam.VLAN](t)(inv.VLAN(ctx, v.ID)); v.PrimaryRack != "r2" || v.SecondaryRack != "" {

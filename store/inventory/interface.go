@@ -12,7 +12,8 @@ import (
 
 var interfaces = table[ipam.Interface]{
 	kind: KindInterface, name: "interface", cols: []string{"node_id", "name", "kind", "mac", "vlan_id", "parents", "params", "boot", "enabled"},
-	id: func(i *ipam.Interface) *int64 { return &i.ID },
+	id: func(i *ipam.Interface) *int64 { return &i.ID }, version: func(i *ipam.Interface) *int64 { return &i.Version },
+	label: func(i *ipam.Interface) string { return i.Name },
 	fields: func(i *ipam.Interface) []any {
 		return []any{asRef{&i.NodeID}, &i.Name, asInt[ipam.InterfaceKind]{&i.Kind}, asMAC{&i.MAC}, asRef{&i.VLANID}, asJSON{&i.Parents}, asJSON{&i.Params}, &i.Boot, &i.Enabled}
 	},
@@ -74,7 +75,7 @@ func insertInterface(ctx context.Context, tx *store.Tx, i *ipam.Interface) error
 	if i.Kind == ipam.Physical {
 		seen, err := interfaces.one(ctx, tx, i.MAC.String(), "mac = ? AND kind = ?", i.MAC.String(), int64(ipam.Unknown))
 		if err == nil {
-			i.ID = seen.ID
+			i.ID, i.Version = seen.ID, seen.Version
 			if i.VLANID == 0 {
 				i.VLANID = seen.VLANID
 			}
@@ -151,7 +152,7 @@ func macFree(ctx context.Context, tx *store.Tx, i ipam.Interface) error {
 // UpdateInterface changes an interface. Its machine stays.
 func (inv *Inventory) UpdateInterface(ctx context.Context, i ipam.Interface) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := interfaces.get(ctx, tx, i.ID)
+		old, err := interfaces.current(ctx, tx, &i)
 		if err != nil {
 			return err
 		}

@@ -22,15 +22,29 @@ import (
 
 // onEngines runs a test on SQLite and on PostgreSQL.
 func onEngines(t *testing.T, run func(t *testing.T, inv *inventory.Inventory)) {
-	t.Run("sqlite", func(t *testing.T) {
-		run(t, openInventory(t, "sqlite://"+filepath.Join(t.TempDir(), "maas.db")))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		run(t, openInventory(t, storetest.StartPostgres(t).NewDatabase(t)))
-	})
+	onDatabases(t, func(t *testing.T, _ *store.DB, inv *inventory.Inventory) { run(t, inv) })
+}
+
+// onDatabases is onEngines for tests that look at the rows too.
+func onDatabases(t *testing.T, run func(t *testing.T, db *store.DB, inv *inventory.Inventory)) {
+	for name, url := range map[string]func(t *testing.T) string{
+		"sqlite":   func(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "maas.db") },
+		"postgres": func(t *testing.T) string { return storetest.StartPostgres(t).NewDatabase(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, inv := openBoth(t, url(t))
+			run(t, db, inv)
+		})
+	}
 }
 
 func openInventory(t testing.TB, url string) *inventory.Inventory {
+	t.Helper()
+	_, inv := openBoth(t, url)
+	return inv
+}
+
+func openBoth(t testing.TB, url string) (*store.DB, *inventory.Inventory) {
 	t.Helper()
 	db, err := store.Open(t.Context(), url)
 	if err != nil {
@@ -41,7 +55,7 @@ func openInventory(t testing.TB, url string) *inventory.Inventory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return inv
+	return db, inv
 }
 
 func must[T any](t testing.TB) func(T, error) T {

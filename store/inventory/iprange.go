@@ -9,7 +9,8 @@ import (
 
 var ranges = table[ipam.Range]{
 	kind: KindRange, name: "ip_range", cols: []string{"subnet_id", "type", "first_addr", "last_addr", "owner", "comment"},
-	id: func(r *ipam.Range) *int64 { return &r.ID },
+	id: func(r *ipam.Range) *int64 { return &r.ID }, version: func(r *ipam.Range) *int64 { return &r.Version },
+	label: func(r *ipam.Range) string { return r.String() },
 	fields: func(r *ipam.Range) []any {
 		return []any{&r.SubnetID, asInt[ipam.RangeType]{&r.Type}, asText{&r.Start}, asText{&r.End}, &r.Owner, &r.Comment}
 	},
@@ -17,7 +18,8 @@ var ranges = table[ipam.Range]{
 
 var routes = table[ipam.StaticRoute]{
 	kind: KindRoute, name: "static_route", cols: []string{"source_id", "destination_id", "gateway", "metric"},
-	id: func(r *ipam.StaticRoute) *int64 { return &r.ID },
+	id: func(r *ipam.StaticRoute) *int64 { return &r.ID }, version: func(r *ipam.StaticRoute) *int64 { return &r.Version },
+	label: func(r *ipam.StaticRoute) string { return r.String() },
 	fields: func(r *ipam.StaticRoute) []any {
 		return []any{&r.SourceID, &r.DestinationID, asText{&r.Gateway}, &r.Metric}
 	},
@@ -25,7 +27,8 @@ var routes = table[ipam.StaticRoute]{
 
 var reservedIPs = table[ipam.ReservedIP]{
 	kind: KindReservedIP, name: "reserved_ip", cols: []string{"subnet_id", "ip", "mac", "comment"},
-	id: func(r *ipam.ReservedIP) *int64 { return &r.ID },
+	id: func(r *ipam.ReservedIP) *int64 { return &r.ID }, version: func(r *ipam.ReservedIP) *int64 { return &r.Version },
+	label: func(r *ipam.ReservedIP) string { return r.String() },
 	fields: func(r *ipam.ReservedIP) []any {
 		return []any{&r.SubnetID, asText{&r.Addr}, asMAC{&r.MAC}, &r.Comment}
 	},
@@ -57,7 +60,7 @@ func (inv *Inventory) CreateRange(ctx context.Context, r ipam.Range) (ipam.Range
 // addresses inside it are held.
 func (inv *Inventory) UpdateRange(ctx context.Context, r ipam.Range) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := ranges.get(ctx, tx, r.ID)
+		old, err := ranges.current(ctx, tx, &r)
 		if err != nil {
 			return err
 		}
@@ -122,7 +125,7 @@ func (inv *Inventory) CreateRoute(ctx context.Context, r ipam.StaticRoute) (ipam
 // UpdateRoute changes a static route.
 func (inv *Inventory) UpdateRoute(ctx context.Context, r ipam.StaticRoute) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := routes.get(ctx, tx, r.ID)
+		old, err := routes.current(ctx, tx, &r)
 		if err != nil {
 			return err
 		}

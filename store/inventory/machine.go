@@ -130,11 +130,12 @@ type node struct {
 
 var nodes = table[node]{
 	kind: "node", name: "node",
-	cols: []string{"kind", "system_id", "version", "hostname", "domain_id", "description", "owner", "zone_id", "pool_id", "parent_id", "status",
+	cols: []string{"kind", "system_id", "hostname", "domain_id", "description", "owner", "zone_id", "pool_id", "parent_id", "status",
 		"architecture", "firmware", "uuid", "power_type", "power_params", "power_state", "profile", "created", "updated"},
-	id: func(n *node) *int64 { return &n.ID },
+	id: func(n *node) *int64 { return &n.ID }, version: func(n *node) *int64 { return &n.Version },
+	label: func(n *node) string { return n.Hostname },
 	fields: func(n *node) []any {
-		return []any{&n.kind, &n.SystemID, &n.Version, &n.Hostname, &n.DomainID, &n.Description, &n.Owner, &n.ZoneID, &n.PoolID, asRef{&n.parentID}, &n.Status,
+		return []any{&n.kind, &n.SystemID, &n.Hostname, &n.DomainID, &n.Description, &n.Owner, &n.ZoneID, &n.PoolID, asRef{&n.parentID}, &n.Status,
 			&n.Architecture, &n.Firmware, &n.UUID, &n.Power.Type, asJSON{&n.Power.Params}, &n.Power.State, asJSON{&n.Profile}, asTime{&n.Created}, asTime{&n.Updated}}
 	},
 }
@@ -157,7 +158,7 @@ func (inv *Inventory) CreateMachine(ctx context.Context, m Machine) (Machine, er
 
 // insertNode fills in what is left out and inserts the row, its secrets and interfaces.
 func (inv *Inventory) insertNode(ctx context.Context, tx *store.Tx, n *node) (err error) {
-	n.ID, n.Version = 0, 1
+	n.ID = 0
 	n.Status = cmp.Or(n.Status, StatusNew)
 	n.Created = time.Now()
 	n.Updated = n.Created
@@ -249,7 +250,7 @@ func (inv *Inventory) updateNode(ctx context.Context, tx *store.Tx, n *node) err
 	if err := n.check(); err != nil {
 		return err
 	}
-	n.SystemID, n.Created, n.Updated, n.Version = old.SystemID, old.Created, time.Now(), old.Version+1
+	n.SystemID, n.Created, n.Updated = old.SystemID, old.Created, time.Now()
 	if err := nodes.update(ctx, tx, n); err != nil {
 		return taken(err, n.kind, "hostname "+n.Hostname+" in its domain")
 	}
@@ -355,10 +356,10 @@ func nodesWhere(ctx context.Context, tx *store.Tx, kind, where string, args ...a
 	args = append([]any{kind}, args...)
 	join := " FROM node n JOIN domain d ON d.id = n.domain_id WHERE " + condition
 	var all []node
-	err := tx.Query(ctx, "SELECT n.id, n."+strings.Join(nodes.cols, ", n.")+", d.name"+join+" ORDER BY d.id, n.id", args, func(scan func(...any) error) error {
+	err := tx.Query(ctx, "SELECT "+nodes.columns("n.")+", d.name"+join+" ORDER BY d.id, n.id", args, func(scan func(...any) error) error {
 		var n node
 		var domain string
-		if err := scan(append(append([]any{&n.ID}, nodes.fields(&n)...), &domain)...); err != nil {
+		if err := scan(append(nodes.dest(&n), &domain)...); err != nil {
 			return err
 		}
 		n.FQDN = n.Hostname + "." + domain

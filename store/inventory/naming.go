@@ -13,8 +13,9 @@ import (
 
 // Domain is a DNS domain that machines' names are in.
 type Domain struct {
-	ID   int64
-	Name string // unique, in lower case, without a final dot
+	ID      int64
+	Version int64  // counts changes; an update must carry the one that was read
+	Name    string // unique, in lower case, without a final dot
 	// External domains are served by somebody else: no zone is made here.
 	External bool
 	TTL      int // of its records, in seconds; 0 = the site's default
@@ -25,6 +26,7 @@ type Domain struct {
 // DNSRecord is a record that an operator made.
 type DNSRecord struct {
 	ID       int64
+	Version  int64 // counts changes; an update must carry the one that was read
 	DomainID int64
 	Name     string // relative to the domain; "@" = the domain itself
 	Type     string // A, AAAA, CNAME, MX, NS, SRV, SSHFP, TXT, CAA ...
@@ -34,13 +36,15 @@ type DNSRecord struct {
 
 var domains = table[Domain]{
 	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl", "forward"},
-	id:     func(d *Domain) *int64 { return &d.ID },
+	id: func(d *Domain) *int64 { return &d.ID }, version: func(d *Domain) *int64 { return &d.Version },
+	label:  func(d *Domain) string { return d.Name },
 	fields: func(d *Domain) []any { return []any{&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}} },
 }
 
 var records = table[DNSRecord]{
 	kind: KindRecord, name: "dns_record", cols: []string{"domain_id", "name", "type", "ttl", "data"},
-	id: func(r *DNSRecord) *int64 { return &r.ID },
+	id: func(r *DNSRecord) *int64 { return &r.ID }, version: func(r *DNSRecord) *int64 { return &r.Version },
+	label: func(r *DNSRecord) string { return r.Name + " " + r.Type },
 	fields: func(r *DNSRecord) []any {
 		return []any{&r.DomainID, &r.Name, &r.Type, &r.TTL, &r.Data}
 	},

@@ -15,6 +15,7 @@ import (
 // Rack is a process that serves machines on the networks it is linked to.
 type Rack struct {
 	ID       int64
+	Version  int64  // counts changes; an update must carry the one that was read
 	Name     string // unique; VLANs name their racks by it
 	ZoneID   int64  // 0 = the default zone
 	Links    []RackLink
@@ -30,7 +31,8 @@ type RackLink struct {
 
 var racks = table[Rack]{
 	kind: KindRack, name: "rack", cols: []string{"name", "zone_id", "links", "last_seen"},
-	id: func(r *Rack) *int64 { return &r.ID },
+	id: func(r *Rack) *int64 { return &r.ID }, version: func(r *Rack) *int64 { return &r.Version },
+	label: func(r *Rack) string { return r.Name },
 	fields: func(r *Rack) []any {
 		return []any{&r.Name, &r.ZoneID, asJSON{&r.Links}, asTime{&r.LastSeen}}
 	},
@@ -55,7 +57,7 @@ func (inv *Inventory) RegisterRack(ctx context.Context, r Rack) (Rack, error) {
 			}
 			err = racks.insert(ctx, tx, &r)
 		case err == nil:
-			r.ID = old.ID
+			r.ID, r.Version = old.ID, old.Version
 			if r.ZoneID == 0 {
 				r.ZoneID = old.ZoneID
 			}

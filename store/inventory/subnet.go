@@ -14,7 +14,8 @@ import (
 var subnets = table[ipam.Subnet]{
 	kind: KindSubnet, name: "subnet",
 	cols: []string{"name", "description", "vlan_id", "prefix", "gateway", "dns_servers", "rdns", "unmanaged", "deny_dns", "deny_proxy", "active_discovery", "disabled_boot"},
-	id:   func(s *ipam.Subnet) *int64 { return &s.ID },
+	id:   func(s *ipam.Subnet) *int64 { return &s.ID }, version: func(s *ipam.Subnet) *int64 { return &s.Version },
+	label: func(s *ipam.Subnet) string { return s.String() },
 	fields: func(s *ipam.Subnet) []any {
 		return []any{&s.Name, &s.Description, &s.VLANID, asText{&s.Prefix}, asText{&s.Gateway}, asJSON{&s.DNSServers}, asInt[ipam.RDNSMode]{&s.RDNS},
 			&s.Unmanaged, &s.DenyDNS, &s.DenyProxy, &s.ActiveDiscovery, asJSON{&s.DisabledBootMethods}}
@@ -49,7 +50,7 @@ func (inv *Inventory) CreateSubnet(ctx context.Context, s ipam.Subnet) (ipam.Sub
 // new one takes its place.
 func (inv *Inventory) UpdateSubnet(ctx context.Context, s ipam.Subnet) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := subnets.get(ctx, tx, s.ID)
+		old, err := subnets.current(ctx, tx, &s)
 		if err != nil {
 			return err
 		}

@@ -19,13 +19,38 @@ type table[T any] struct {
 	cols   []string
 	id     func(*T) *int64
 	fields func(*T) []any
+	// version counts changes, so that a write based on an old one is refused;
+	// nil = the table has no such column.
+	version func(*T) *int64
+	label   func(*T) string // what the object is called; nil = its ID
 }
 
-func (t table[T]) columns() string { return "id, " + strings.Join(t.cols, ", ") }
+// columns lists what dest reads, each with a prefix such as "n.".
+func (t table[T]) columns(prefix string) string {
+	cols := []string{"id"}
+	if t.version != nil {
+		cols = append(cols, "version")
+	}
+	return prefix + strings.Join(append(cols, t.cols...), ", "+prefix)
+}
+
+// dest is where the columns of v are read into.
+func (t table[T]) dest(v *T) []any {
+	dest := []any{t.id(v)}
+	if t.version != nil {
+		dest = append(dest, t.version(v))
+	}
+	return append(dest, t.fields(v)...)
+}
 
 func (t table[T]) insert(ctx context.Context, tx *store.Tx, v *T) error {
-	query := "INSERT INTO " + t.name + " (" + strings.Join(t.cols, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(t.cols)-1) + ") RETURNING id"
-	id, err := tx.Insert(ctx, query, t.fields(v)...)
+	cols, values := strings.Join(t.cols, ", "), t.fields(v)
+	if t.version != nil {
+		*t.version(v) = 1
+		cols, values = cols+", version", append(values, int64(1))
+	}
+	query := "INSERT INTO " + t.name + " (" + cols + ") VALUES (?" + strings.Repeat(", ?", len(values)-1) + ") RETURNING id"
+	id, err := tx.Insert(ctx, query, values...)
 	if err != nil {
 		return fmt.Errorf("inventory: add %s: %w", t.kind, err)
 	}
@@ -34,19 +59,49 @@ func (t table[T]) insert(ctx context.Context, tx *store.Tx, v *T) error {
 	return nil
 }
 
-// update writes all columns of v, which must be there.
+// update writes all columns of v, which must be there and, if it has a
+// version, must be as it was read.
 func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
 	id := *t.id(v)
-	query := "UPDATE " + t.name + " SET " + strings.Join(t.cols, " = ?, ") + " = ? WHERE id = ?"
-	n, err := tx.Exec(ctx, query, append(t.fields(v), id)...)
+	query := "UPDATE " + t.name + " SET " + strings.Join(t.cols, " = ?, ") + " = ?"
+	args := t.fields(v)
+	where := " WHERE id = ?"
+	args = append(args, id)
+	if t.version != nil {
+		query, where = query+", version = version + 1", where+" AND version = ?"
+		args = append(args, *t.version(v))
+	}
+	n, err := tx.Exec(ctx, query+where, args...)
 	if err != nil {
 		return fmt.Errorf("inventory: change %s %d: %w", t.kind, id, err)
 	}
 	if n == 0 {
+		if _, err := t.current(ctx, tx, v); err != nil {
+			return err
+		}
 		return &NotFoundError{t.kind, strconv.FormatInt(id, 10)}
+	}
+	if t.version != nil {
+		*t.version(v)++
 	}
 	tx.Changed(t.kind, id, store.Updated)
 	return nil
+}
+
+// current reads the object that v is a changed copy of. The error is
+// *StaleError if v was not made from what is there now.
+func (t table[T]) current(ctx context.Context, tx *store.Tx, v *T) (old T, err error) {
+	if old, err = t.get(ctx, tx, *t.id(v)); err != nil || t.version == nil {
+		return old, err
+	}
+	if have, want := *t.version(&old), *t.version(v); have != want {
+		name := strconv.FormatInt(*t.id(v), 10)
+		if t.label != nil {
+			name = t.label(&old)
+		}
+		return old, &StaleError{Kind: t.kind, Name: name, Have: have, Want: want}
+	}
+	return old, nil
 }
 
 func (t table[T]) delete(ctx context.Context, tx *store.Tx, id int64) error {
@@ -76,7 +131,7 @@ func (t table[T]) get(ctx context.Context, tx *store.Tx, id int64) (T, error) {
 
 // one reads the row that where holds for; what describes it in the error if there is none.
 func (t table[T]) one(ctx context.Context, tx *store.Tx, what, where string, args ...any) (v T, err error) {
-	err = tx.Get(ctx, "SELECT "+t.columns()+" FROM "+t.name+" WHERE "+where, args, append([]any{t.id(&v)}, t.fields(&v)...)...)
+	err = tx.Get(ctx, "SELECT "+t.columns("")+" FROM "+t.name+" WHERE "+where, args, t.dest(&v)...)
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, &NotFoundError{t.kind, what}
 	}
@@ -88,14 +143,14 @@ func (t table[T]) one(ctx context.Context, tx *store.Tx, what, where string, arg
 
 // list reads rows in order of ID; where may be "".
 func (t table[T]) list(ctx context.Context, tx *store.Tx, where string, args ...any) ([]T, error) {
-	query := "SELECT " + t.columns() + " FROM " + t.name
+	query := "SELECT " + t.columns("") + " FROM " + t.name
 	if where != "" {
 		query += " WHERE " + where
 	}
 	var all []T
 	err := tx.Query(ctx, query+" ORDER BY id", args, func(scan func(...any) error) error {
 		var v T
-		if err := scan(append([]any{t.id(&v)}, t.fields(&v)...)...); err != nil {
+		if err := scan(t.dest(&v)...); err != nil {
 			return err
 		}
 		all = append(all, v)

@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gomaas/maas/ipam"
@@ -12,7 +13,8 @@ import (
 var vlans = table[ipam.VLAN]{
 	kind: KindVLAN, name: "vlan",
 	cols: []string{"fabric_id", "vid", "name", "description", "mtu", "space_id", "dhcp", "primary_rack", "secondary_rack", "relay_vlan_id"},
-	id:   func(v *ipam.VLAN) *int64 { return &v.ID },
+	id:   func(v *ipam.VLAN) *int64 { return &v.ID }, version: func(v *ipam.VLAN) *int64 { return &v.Version },
+	label: func(v *ipam.VLAN) string { return v.String() },
 	fields: func(v *ipam.VLAN) []any {
 		return []any{&v.FabricID, &v.VID, &v.Name, &v.Description, &v.MTU, asRef{&v.SpaceID}, &v.DHCP, &v.PrimaryRack, &v.SecondaryRack, asRef{&v.RelayVLANID}}
 	},
@@ -40,11 +42,11 @@ func (inv *Inventory) CreateVLAN(ctx context.Context, v ipam.VLAN) (ipam.VLAN, e
 
 // UpdateVLAN changes a VLAN. Turning DHCP on needs a primary rack and a
 // dynamic range on one of its subnets, and ends relaying. Giving up the
-// primary rack makes the secondary one primary. A fabric that its last VLAN
-// leaves is deleted.
+// primary rack makes the secondary one primary. The error is *StaleError if v
+// was changed since it was read.
 func (inv *Inventory) UpdateVLAN(ctx context.Context, v ipam.VLAN) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := vlans.get(ctx, tx, v.ID)
+		old, err := vlans.current(ctx, tx, &v)
 		if err != nil {
 			return err
 		}
@@ -164,17 +166,42 @@ func (inv *Inventory) DeleteVLAN(ctx context.Context, id int64) error {
 		if def.ID == id {
 			return &InUseError{Kind: KindVLAN, Name: v.String(), Remedy: "it is its fabric's default VLAN"}
 		}
-		if _, err := tx.Exec(ctx, "DELETE FROM interface WHERE vlan_id = ? AND kind = ?", id, int64(ipam.VLANInterface)); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "UPDATE interface SET vlan_id = ? WHERE vlan_id = ?", def.ID, id); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "UPDATE subnet SET vlan_id = ? WHERE vlan_id = ?", def.ID, id); err != nil {
+		if err := inv.emptyVLAN(ctx, tx, id, def.ID); err != nil {
 			return err
 		}
 		return vlans.delete(ctx, tx, id)
 	})
+}
+
+// emptyVLAN moves what is on a VLAN to another one, except for VLAN
+// interfaces, which mean nothing there.
+func (inv *Inventory) emptyVLAN(ctx context.Context, tx *store.Tx, id, to int64) error {
+	on, err := interfaces.list(ctx, tx, "vlan_id = ?", id)
+	if err != nil {
+		return err
+	}
+	for _, i := range on {
+		if i.Kind == ipam.VLANInterface {
+			err = inv.DeleteInterface(ctx, i.ID)
+		} else {
+			i.VLANID = to
+			err = errors.Join(interfaces.update(ctx, tx, &i), touchNode(ctx, tx, i.NodeID))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	nets, err := subnets.list(ctx, tx, "vlan_id = ?", id)
+	if err != nil {
+		return err
+	}
+	for _, s := range nets {
+		s.VLANID = to
+		if err := subnets.update(ctx, tx, &s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // vlanOf finds a VLAN as a subnet's creation names it: by ID, or by fabric

@@ -1,0 +1,111 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store"
+)
+
+// AmbiguousError says that a specifier means several objects where one is wanted.
+type AmbiguousError struct {
+	Kind string
+	What string   // the specifier
+	Of   []string // what it means; at most a dozen
+}
+
+func (e *AmbiguousError) Error() string {
+	return fmt.Sprintf("inventory: %q means several of kind %s: %s; name one by its id, as in id:7", e.What, e.Kind, strings.Join(e.Of, ", "))
+}
+
+// FindSubnets returns the subnets that a specifier means, in order of ID; see
+// ipam.Specifier for the language. None is no error.
+func (inv *Inventory) FindSubnets(ctx context.Context, spec string) ([]ipam.Subnet, error) {
+	return findBy(ctx, inv, spec, (*ipam.Networks).FindSubnets)
+}
+
+// FindSubnet returns the one subnet that a specifier means. The error is
+// *NotFoundError if it means none and *AmbiguousError if it means several.
+func (inv *Inventory) FindSubnet(ctx context.Context, spec string) (ipam.Subnet, error) {
+	return oneBy(ctx, inv, spec, (*ipam.Networks).FindSubnets, subnets)
+}
+
+// FindVLANs returns the VLANs that a specifier means.
+func (inv *Inventory) FindVLANs(ctx context.Context, spec string) ([]ipam.VLAN, error) {
+	return findBy(ctx, inv, spec, (*ipam.Networks).FindVLANs)
+}
+
+// FindVLAN returns the one VLAN that a specifier means; see FindSubnet.
+func (inv *Inventory) FindVLAN(ctx context.Context, spec string) (ipam.VLAN, error) {
+	return oneBy(ctx, inv, spec, (*ipam.Networks).FindVLANs, vlans)
+}
+
+// FindFabrics returns the fabrics that a specifier means.
+func (inv *Inventory) FindFabrics(ctx context.Context, spec string) ([]ipam.Fabric, error) {
+	return findBy(ctx, inv, spec, (*ipam.Networks).FindFabrics)
+}
+
+// FindFabric returns the one fabric that a specifier means; see FindSubnet.
+func (inv *Inventory) FindFabric(ctx context.Context, spec string) (ipam.Fabric, error) {
+	return oneBy(ctx, inv, spec, (*ipam.Networks).FindFabrics, fabrics)
+}
+
+// FindSpaces returns the spaces that a specifier means.
+func (inv *Inventory) FindSpaces(ctx context.Context, spec string) ([]ipam.Space, error) {
+	return findBy(ctx, inv, spec, (*ipam.Networks).FindSpaces)
+}
+
+// FindSpace returns the one space that a specifier means; see FindSubnet.
+func (inv *Inventory) FindSpace(ctx context.Context, spec string) (ipam.Space, error) {
+	return oneBy(ctx, inv, spec, (*ipam.Networks).FindSpaces, spaces)
+}
+
+func findBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*ipam.Networks, ipam.Specifier) []T) ([]T, error) {
+	s, err := ipam.ParseSpecifier(spec)
+	if err != nil {
+		return nil, err
+	}
+	n, err := inv.networks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return find(n, s), nil
+}
+
+func oneBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*ipam.Networks, ipam.Specifier) []T, t table[T]) (one T, err error) {
+	all, err := findBy(ctx, inv, spec, find)
+	switch {
+	case err != nil:
+		return one, err
+	case len(all) == 0:
+		return one, &NotFoundError{t.kind, spec}
+	case len(all) == 1:
+		return all[0], nil
+	}
+	e := &AmbiguousError{Kind: t.kind, What: spec}
+	for i := range all[:min(len(all), 12)] {
+		e.Of = append(e.Of, fmt.Sprintf("%s (id %d)", t.label(&all[i]), *t.id(&all[i])))
+	}
+	return one, e
+}
+
+// networks reads the networks of the site.
+func (inv *Inventory) networks(ctx context.Context) (*ipam.Networks, error) {
+	n := new(ipam.Networks)
+	err := inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		for _, read := range []func() error{
+			func() error { return into(ctx, tx, fabrics, &n.Fabrics) },
+			func() error { return into(ctx, tx, vlans, &n.VLANs) },
+			func() error { return into(ctx, tx, spaces, &n.Spaces) },
+			func() error { return into(ctx, tx, subnets, &n.Subnets) },
+		} {
+			if err := read(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
+}

@@ -1,0 +1,17 @@
+-- +goose Up
+-- A version counts the changes of an object: a write that rests on an old one is refused.
+ALTER TABLE zone ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE resource_pool ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE domain ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE dns_record ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE space ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE fabric ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE vlan ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE subnet ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE ip_range ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE static_route ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE reserved_ip ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE rack ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+ALTER TABLE interface ADD COLUMN version BIGINT NOT NULL DEFAULT 1;
+-- Counts restores: what a process remembers of the data before one is void.
+ALTER TABLE revision ADD COLUMN generation BIGINT NOT NULL DEFAULT 0;
