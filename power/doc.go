@@ -8,12 +8,12 @@
 //	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind(), redfish.Kind())})
 //	report, err := c.Ensure(ctx, target, power.On, power.Options{Boot: power.Network})
 //
-// Requests to one BMC go one after the other, and no more than a configured number of BMCs is talked to at a time.
+// Requests to one BMC go one after the other, those that wait in the same session, and no more than a configured number of BMCs is talked to at a time.
 //
 // # Drivers
 //
 // A [Driver] reads and sets the power state. What else it can do it says by further methods: [Cycler], [Resetter],
-// [SoftOffer], [Booter], [Closer]. Drivers live in packages of their own, each with a function Kind that declares its
+// [SoftOffer], [Booter], [AlwaysBooter], [Identifier], [SensorReader], [Closer]. Drivers live in packages of their own, each with a function Kind that declares its
 // parameters; a [Registry] is an ordinary value that the program puts together. Writing one takes two methods and a [Kind];
 // package powertest has the conformance suite and simulated BMCs to try it on.
 //
@@ -31,5 +31,6 @@
 // # Errors
 //
 // Failures carry a [Class] that says whether trying again can help: a refused password never does, a lost connection may.
-// Errors, logs and reports never hold secrets.
+// Errors, logs and reports never hold secrets. A [Transcript] holds what a driver and a BMC said to each other, without
+// secrets too, and plays it back where there is no such BMC.
 package power

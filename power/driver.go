@@ -55,6 +55,44 @@ type Booter interface {
 	BootOnce(ctx context.Context) (BootDevice, error)
 }
 
+// An AlwaysBooter can choose what a machine boots from now on, each time.
+type AlwaysBooter interface {
+	// SetBootAlways makes every boot come from the device, until it is set again; [Default] gives the choice back to the
+	// firmware.
+	SetBootAlways(ctx context.Context, device BootDevice) error
+}
+
+// An Identifier can make a machine's light blink, so that somebody finds it.
+type Identifier interface {
+	// Identify switches the light on until it is switched off.
+	Identify(ctx context.Context, on bool) error
+}
+
+// A SensorReader can read the sensors of a machine.
+type SensorReader interface {
+	// Sensors returns those that have a reading, in the BMC's order. It takes a few requests for each.
+	Sensors(ctx context.Context) ([]Sensor, error)
+}
+
+// A Sensor is what a BMC measures.
+type Sensor struct {
+	// Name is the BMC's.
+	Name string `json:"name"`
+	// Value is the reading, in units of Unit.
+	Value float64 `json:"value"`
+	// Unit is such as "degrees C", "V", "A", "W", "RPM" or "%". Empty means that the BMC does not say.
+	Unit string `json:"unit,omitempty"`
+	// Health is "ok", "warning" or "critical". Empty means that the BMC does not say.
+	Health string `json:"health,omitempty"`
+}
+
+// The healths of a sensor.
+const (
+	HealthOK       = "ok"
+	HealthWarning  = "warning"
+	HealthCritical = "critical"
+)
+
 // A Closer ends the session with the BMC, which has only a few of them. It is called once, when the driver is not needed
 // any longer, even after errors.
 type Closer interface {

@@ -247,10 +247,14 @@ func opposite(s State) State {
 }
 
 func (r *run) step(op string, err error) error {
+	r.report.step(op, err)
+	return err
+}
+
+func (r *Report) step(op string, err error) {
 	s := Step{Time: time.Now(), Op: op}
 	if err != nil {
 		s.Err = err.Error()
 	}
-	r.report.Steps = append(r.report.Steps, s)
-	return err
+	r.Steps = append(r.Steps, s)
 }

@@ -77,9 +77,11 @@ func TestRequestsThatWaitShareASession(t *testing.T) {
 		target func(int) power.Target
 		opened int
 	}{
-		"same parameters":  {countingBMC{fakeBMC: fakeBMC{state: power.On}}, same, 1},
-		"other parameters": {countingBMC{fakeBMC: fakeBMC{state: power.On}}, func(i int) power.Target { return power.Target{Kind: "fake", Params: power.Params{"node": string(rune('a' + i))}} }, 10},
-		"ended sessions":   {countingBMC{fakeBMC: fakeBMC{state: power.On}, dies: 2}, same, 3},
+		"same parameters": {countingBMC{fakeBMC: fakeBMC{state: power.On}}, same, 1},
+		"other parameters": {countingBMC{fakeBMC: fakeBMC{state: power.On}}, func(i int) power.Target {
+			return power.Target{Kind: "fake", Params: power.Params{"node": string(rune('a' + i))}}
+		}, 10},
+		"ended sessions": {countingBMC{fakeBMC: fakeBMC{state: power.On}, dies: 2}, same, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

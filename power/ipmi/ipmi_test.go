@@ -70,7 +70,7 @@ func TestSettings(t *testing.T) {
 }
 
 // openSim starts OpenIPMI's simulator, an implementation of others, with the power state in a file.
-func openSim(t *testing.T) (address string, powered func() bool) {
+func openSim(t *testing.T, emu ...string) (address string, powered func() bool) {
 	t.Helper()
 	netlab.Require(t, netlab.Program("ipmi_sim", "openipmi"))
 	dir := t.TempDir()
@@ -101,7 +101,7 @@ set_working_mc 0x20
   chassis_control "%s 0x20"
   user 2 true "admin" "secret" admin 10 none md2 md5 straight
 `, port, control),
-		filepath.Join(dir, "sim.emu"): "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\nmc_enable 0x20\n",
+		filepath.Join(dir, "sim.emu"): "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\n" + strings.Join(emu, "\n") + "\nmc_enable 0x20\n",
 	}
 	for path, text := range files {
 		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {

@@ -125,6 +125,7 @@ const (
 	netFnChassis   = 0x00
 	cmdStatus      = 0x01
 	cmdControl     = 0x02
+	cmdIdentify    = 0x04
 	cmdSetBoot     = 0x08
 	cmdGetBoot     = 0x09
 	paramProgress  = 0 // of the boot options (table 28-14)
@@ -186,18 +187,30 @@ func (d *lanPlus) control(ctx context.Context, op string, c byte) error {
 var selectors = map[power.BootDevice]byte{power.Default: 0, power.Network: 1, power.Disk: 2, power.Setup: 6}
 
 const (
-	flagValid = 0x80
-	flagEFI   = 0x20
+	flagValid  = 0x80
+	flagAlways = 0x40 // not for the next boot only
+	flagEFI    = 0x20
 )
 
 // SetBootOnce implements power.Booter.
 func (d *lanPlus) SetBootOnce(ctx context.Context, device power.BootDevice) error {
+	return d.setBoot(ctx, device, flagValid)
+}
+
+// SetBootAlways implements power.AlwaysBooter.
+func (d *lanPlus) SetBootAlways(ctx context.Context, device power.BootDevice) error {
+	if device == power.Default {
+		return d.setBoot(ctx, device, flagValid)
+	}
+	return d.setBoot(ctx, device, flagValid|flagAlways)
+}
+
+func (d *lanPlus) setBoot(ctx context.Context, device power.BootDevice, flags byte) error {
 	const op = "set the boot device"
 	selector, ok := selectors[device]
 	if !ok {
 		return power.Errorf(power.Unsupported, op, "IPMI has no boot device %q", device)
 	}
-	flags := byte(flagValid)
 	if d.efi {
 		flags |= flagEFI
 	}
@@ -227,6 +240,16 @@ func (d *lanPlus) BootOnce(ctx context.Context) (power.BootDevice, error) {
 		}
 	}
 	return power.BootDevice("IPMI device " + strconv.Itoa(int(answer[3]>>2&0xf))), nil
+}
+
+// Identify implements power.Identifier (IPMI 2.0 section 28.5).
+func (d *lanPlus) Identify(ctx context.Context, on bool) error {
+	data := []byte{0} // for no time: off
+	if on {
+		data = []byte{0, 1}
+	}
+	_, err := d.command(ctx, "identify", cmdIdentify, data...)
+	return err
 }
 
 // Close implements power.Closer.

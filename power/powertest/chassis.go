@@ -1,6 +1,7 @@
 package powertest
 
 import (
+	"cmp"
 	"sync"
 	"time"
 
@@ -15,12 +16,16 @@ type Chassis struct {
 	OnPower func(on bool, boot power.BootDevice)
 	// Delay is how long a change takes after the BMC has accepted it. Zero means none.
 	Delay time.Duration
+	// Sensors are what the BMC measures. Only Redfish BMCs tell.
+	Sensors []power.Sensor
 	// Ignore accepts that many power requests without doing anything, as some BMCs do.
 	Ignore int
 
 	mu      sync.Mutex // guards following
 	on      bool
-	boot    power.BootDevice
+	boot    power.BootDevice // of the next boot
+	always  power.BootDevice // of all others
+	light   bool
 	cycles  int
 	pending int // changes accepted and not yet done
 	changes sync.WaitGroup
@@ -71,6 +76,27 @@ func (c *Chassis) SetBootOnce(device power.BootDevice) {
 	c.boot = device
 }
 
+// SetBootAlways sets the device of every boot.
+func (c *Chassis) SetBootAlways(device power.BootDevice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.always = device
+}
+
+// Light reports whether the light that shows where the machine is is on.
+func (c *Chassis) Light() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.light
+}
+
+// SetLight switches that light.
+func (c *Chassis) SetLight(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.light = on
+}
+
 // SetPower switches, after the delay.
 func (c *Chassis) SetPower(on bool) { c.later(func() { c.set(on) }) }
 
@@ -111,12 +137,9 @@ func (c *Chassis) set(on bool) {
 		return
 	}
 	c.on = on
-	boot := c.boot
+	boot := cmp.Or(c.boot, c.always, power.Default)
 	if on {
 		c.boot = "" // once
-	}
-	if boot == "" {
-		boot = power.Default
 	}
 	if c.OnPower != nil {
 		c.OnPower(on, boot)

@@ -98,9 +98,22 @@ var bootDevices = map[types.BootDeviceSelector]power.BootDevice{
 }
 
 func (i *ipmiChassis) SetBootFlags(_ context.Context, flags *types.BootOptionParam_BootFlags) error {
-	if device, ok := bootDevices[flags.BootDeviceSelector]; ok && flags.BootFlagsValid {
+	device, ok := bootDevices[flags.BootDeviceSelector]
+	switch {
+	case ok && flags.BootFlagsValid && flags.Persist:
+		i.c.SetBootAlways(device)
+	case ok && flags.BootFlagsValid:
 		i.c.SetBootOnce(device)
+		if device == power.Default {
+			i.c.SetBootAlways("")
+		}
 	}
+	return nil
+}
+
+// Identify lights the lamp for so many seconds; what lights it for good comes as a number too.
+func (i *ipmiChassis) Identify(_ context.Context, seconds uint8) error {
+	i.c.SetLight(seconds > 0)
 	return nil
 }
 

@@ -102,6 +102,7 @@ func (r *redfishBMC) handler() http.Handler {
 	} {
 		mux.HandleFunc(pattern, handle)
 	}
+	r.handleSensors(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		req.URL.Path = strings.TrimSuffix(req.URL.Path, "/")
 		mux.ServeHTTP(w, req)
@@ -224,8 +225,9 @@ func (r *redfishBMC) system(w http.ResponseWriter, req *http.Request) {
 			"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": redfishTargets[boot], "BootSourceOverrideMode": mode,
 			"BootSourceOverrideTarget@Redfish.AllowableValues": slices.Sorted(maps.Values(redfishTargets)),
 		},
-		"Actions": object{"#ComputerSystem.Reset": reset},
+		"Actions": object{"#ComputerSystem.Reset": reset}, "Links": object{"Chassis": []object{r.link(chassisPath)}},
 	}
+	r.addIndicator(out)
 	if r.Settings {
 		out["@Redfish.Settings"] = object{"@odata.type": "#Settings.v1_3_0.Settings", "SettingsObject": r.link(r.systemPath() + "/Settings")}
 	}
@@ -247,7 +249,9 @@ func (r *redfishBMC) resetInfo(w http.ResponseWriter, _ *http.Request) {
 
 func (r *redfishBMC) patch(w http.ResponseWriter, req *http.Request) {
 	var in struct {
-		Boot struct{ BootSourceOverrideEnabled, BootSourceOverrideTarget, BootSourceOverrideMode string }
+		Boot                    *struct{ BootSourceOverrideEnabled, BootSourceOverrideTarget, BootSourceOverrideMode string }
+		IndicatorLED            string
+		LocationIndicatorActive *bool
 	}
 	if json.NewDecoder(http.MaxBytesReader(w, req.Body, 64<<10)).Decode(&in) != nil {
 		fail(w, http.StatusBadRequest, "Base.1.0.MalformedJSON", "The body is not JSON.")
@@ -257,12 +261,14 @@ func (r *redfishBMC) patch(w http.ResponseWriter, req *http.Request) {
 	defer r.mu.Unlock()
 	match := req.Header.Get("If-Match")
 	switch {
-	case r.Settings && !strings.HasSuffix(req.URL.Path, "/Settings"):
+	case in.Boot != nil && r.Settings && !strings.HasSuffix(req.URL.Path, "/Settings"):
 		fail(w, http.StatusBadRequest, "Base.1.0.PropertyNotWritable", "Boot is changed at the settings resource.")
 	case r.NeedsMatch && match == "":
 		fail(w, http.StatusPreconditionRequired, "Base.1.0.PreconditionRequired", "The request needs an If-Match header.")
 	case match != "" && match != "*" && strings.TrimPrefix(match, "W/") != strings.TrimPrefix(r.etag(), "W/"):
 		fail(w, http.StatusPreconditionFailed, "Base.1.0.PreconditionFailed", "The ETag is out of date.")
+	case in.Boot == nil:
+		r.setLight(w, in.IndicatorLED, in.LocationIndicatorActive)
 	case r.NeedsMode && in.Boot.BootSourceOverrideMode == "":
 		fail(w, http.StatusBadRequest, "Base.1.0.PropertyMissing", "BootSourceOverrideMode is missing.")
 	default:
@@ -276,10 +282,15 @@ func (r *redfishBMC) setBoot(w http.ResponseWriter, enabled, target string) {
 		if name != target {
 			continue
 		}
-		if enabled == "Disabled" {
-			device = power.Default
+		switch enabled {
+		case "Continuous":
+			r.chassis.SetBootAlways(device)
+		case "Disabled":
+			r.chassis.SetBootAlways(power.Default)
+			r.chassis.SetBootOnce(power.Default)
+		default:
+			r.chassis.SetBootOnce(device)
 		}
-		r.chassis.SetBootOnce(device)
 		r.version++
 		w.WriteHeader(http.StatusNoContent)
 		return

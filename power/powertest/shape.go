@@ -22,6 +22,9 @@ type Shape struct {
 	NeedsMode bool
 	// AbsoluteLocation tells a new session's whole URL.
 	AbsoluteLocation bool
+	// SensorCollection tells the sensors as the collection that came with the release of 2020.4, not as Thermal and Power,
+	// and has LocationIndicatorActive in the place of IndicatorLED.
+	SensorCollection bool
 	// Powering reports PoweringOn and PoweringOff during a change.
 	Powering bool
 }
@@ -59,7 +62,7 @@ func Shapes() []Shape {
 			ResetTypes: []string{"On", "Nmi", "GracefulShutdown", "GracefulRestart", "ForceOn", "ForceOff", "ForceRestart"},
 		},
 		{
-			Name: "like OpenBMC", System: "system", ActionInfo: true, ETag: HeaderETag, Powering: true,
+			Name: "like OpenBMC", System: "system", ActionInfo: true, ETag: HeaderETag, Powering: true, SensorCollection: true,
 			ResetTypes: []string{"On", "ForceOff", "ForceOn", "ForceRestart", "GracefulRestart", "GracefulShutdown", "PowerCycle", "Nmi"},
 		},
 		{Name: "like Ampere", System: "Self", Settings: true, ETag: StrongETag, NeedsMatch: true},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -52,6 +53,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		"Cycle":            testCycle,
 		"CycleWhenOff":     testCycleWhenOff,
 		"BootOnce":         testBootOnce,
+		"BootAlways":       testBootAlways,
+		"Identify":         testIdentify,
 		"SlowBMC":          testSlowBMC,
 		"LyingBMC":         testLyingBMC,
 		"WrongPassword":    testWrongPassword,
@@ -155,6 +158,45 @@ func testBootOnce(t *testing.T, h Harness, c *power.Controller) {
 	ensure(t, h, c, power.On, power.Options{})
 	if len(boots) != 2 || boots[0] != power.Network || boots[1] != power.Default {
 		t.Errorf("booted from %q, want the network once", boots)
+	}
+}
+
+func testBootAlways(t *testing.T, h Harness, c *power.Controller) {
+	var boots []power.BootDevice
+	h.Chassis.Configure(func(c *Chassis) {
+		c.OnPower = func(on bool, boot power.BootDevice) {
+			if on {
+				boots = append(boots, boot)
+			}
+		}
+	})
+	for _, device := range []power.BootDevice{power.Network, power.Default} {
+		err := c.SetBootAlways(t.Context(), h.Target, device)
+		if power.ClassOf(err) == power.Unsupported {
+			t.Skipf("%s cannot choose the boot device for good", h.Kind.Name)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			ensure(t, h, c, power.On, power.Options{})
+			ensure(t, h, c, power.Off, power.Options{})
+		}
+	}
+	if want := []power.BootDevice{power.Network, power.Network, power.Default, power.Default}; !slices.Equal(boots, want) {
+		t.Errorf("booted from %q, want %q", boots, want)
+	}
+}
+
+func testIdentify(t *testing.T, h Harness, c *power.Controller) {
+	for _, on := range []bool{true, false} {
+		err := c.Identify(t.Context(), h.Target, on)
+		if power.ClassOf(err) == power.Unsupported {
+			t.Skipf("%s has no light", h.Kind.Name)
+		}
+		if err != nil || h.Chassis.Light() != on {
+			t.Errorf("identify %v: %v, the light is on: %v", on, err, h.Chassis.Light())
+		}
 	}
 }
 

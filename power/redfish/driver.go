@@ -177,12 +177,21 @@ var targets = map[power.BootDevice]schemas.BootSource{
 
 // SetBootOnce implements power.Booter.
 func (d *driver) SetBootOnce(ctx context.Context, device power.BootDevice) error {
+	return d.setBoot(ctx, device, schemas.OnceBootSourceOverrideEnabled)
+}
+
+// SetBootAlways implements power.AlwaysBooter.
+func (d *driver) SetBootAlways(ctx context.Context, device power.BootDevice) error {
+	return d.setBoot(ctx, device, schemas.ContinuousBootSourceOverrideEnabled)
+}
+
+func (d *driver) setBoot(ctx context.Context, device power.BootDevice, enabled schemas.BootSourceOverrideEnabled) error {
 	const op = "set the boot device"
 	target, ok := targets[device]
 	if !ok {
 		return power.Errorf(power.Unsupported, op, "Redfish has no boot device %q", device)
 	}
-	boot := schemas.Boot{BootSourceOverrideMode: d.mode, BootSourceOverrideTarget: target, BootSourceOverrideEnabled: schemas.OnceBootSourceOverrideEnabled}
+	boot := schemas.Boot{BootSourceOverrideMode: d.mode, BootSourceOverrideTarget: target, BootSourceOverrideEnabled: enabled}
 	if device == power.Default {
 		boot.BootSourceOverrideEnabled = schemas.DisabledBootSourceOverrideEnabled
 	}

@@ -1,6 +1,7 @@
 package redfish_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,11 +28,18 @@ func open(t *testing.T) powertest.Harness {
 
 func TestRedfish(t *testing.T) { powertest.Run(t, open) }
 
+var sensors = []power.Sensor{
+	{Name: "CPU 1", Value: 41.5, Unit: "degrees C", Health: power.HealthOK},
+	{Name: "Fan 1", Value: 3600, Unit: "RPM", Health: power.HealthWarning},
+	{Name: "P12V", Value: 12.1, Unit: "V", Health: power.HealthOK},
+	{Name: "Input", Value: 288, Unit: "W", Health: power.HealthCritical},
+}
+
 // Makes of BMCs differ; what they have in common is not enough to rely on.
 func TestShapes(t *testing.T) {
 	for _, shape := range powertest.Shapes()[1:] {
 		t.Run(shape.Name, func(t *testing.T) {
-			chassis := &powertest.Chassis{Delay: 50 * time.Millisecond}
+			chassis := &powertest.Chassis{Delay: 50 * time.Millisecond, Sensors: sensors}
 			bmc, err := shape.Serve(chassis, "admin", "secret")
 			if err != nil {
 				t.Fatal(err)
@@ -61,6 +69,14 @@ func TestShapes(t *testing.T) {
 			}
 			for deadline := time.Now().Add(5 * time.Second); chassis.Cycles() == 0 && time.Now().Before(deadline); {
 				time.Sleep(10 * time.Millisecond)
+			}
+			for _, on := range []bool{true, false} {
+				if err := c.Identify(t.Context(), target, on); err != nil || chassis.Light() != on {
+					t.Errorf("identify: %v, the light is on: %v, want %v", err, chassis.Light(), on)
+				}
+			}
+			if got, err := c.Sensors(t.Context(), target); err != nil || !slices.Equal(got, sensors) {
+				t.Errorf("sensors: %+v, %v", got, err)
 			}
 			if report, err := c.Ensure(t.Context(), target, power.Off, power.Options{Soft: time.Second}); err != nil {
 				t.Fatalf("off: %+v, %v", report, err)
