@@ -18,18 +18,22 @@ func (d *driver) Identify(ctx context.Context, on bool) error {
 	if err != nil {
 		return err
 	}
-	if system.LocationIndicatorActive == nil && system.IndicatorLED == "" {
+	//lint:ignore SA1019 deprecated, and all that older BMCs have
+	led := system.IndicatorLED
+	if system.LocationIndicatorActive == nil && led == "" {
 		return power.Errorf(power.Unsupported, op, "the system has no indicator")
 	}
 	return d.retryStale(ctx, op, system, func(s *schemas.ComputerSystem) error {
-		switch {
-		case s.LocationIndicatorActive != nil:
+		if s.LocationIndicatorActive != nil {
 			s.LocationIndicatorActive = &on
-		case on:
-			s.IndicatorLED = schemas.BlinkingIndicatorLED
-		default:
-			s.IndicatorLED = schemas.OffIndicatorLED
+			return s.Update()
 		}
+		light := schemas.OffIndicatorLED
+		if on {
+			light = schemas.BlinkingIndicatorLED
+		}
+		//lint:ignore SA1019 as above
+		s.IndicatorLED = light
 		return s.Update()
 	})
 }
