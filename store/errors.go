@@ -61,6 +61,10 @@ func (e *ConstraintError) Is(target error) bool { return target == fs.ErrExist &
 // the database's schema.
 var ErrNewerSchema = errors.New("the database was changed by a newer version")
 
+// ErrOlderSchema is wrapped by OpenExisting's error when the database's
+// schema has yet to be brought up to date.
+var ErrOlderSchema = errors.New("the database was not yet changed by this version")
+
 // ErrReadOnly is the error of a write inside View.
 var ErrReadOnly = errors.New("store: write inside a read-only transaction")
 

@@ -27,13 +27,20 @@ func (db *DB) migrate(ctx context.Context, upTo int64) error {
 	if err != nil {
 		return fmt.Errorf("store: %s: read the schema's version: %w", db.name, err)
 	}
-	if upTo == 0 {
+	if upTo == asItIs && have < want {
+		why := fmt.Sprintf("its schema is version %d, this program knows version %d", have, want)
+		return &OpenError{db.name, why, "use the program that runs with it, or start this one first", ErrOlderSchema}
+	}
+	if upTo <= 0 {
 		upTo = want
 	}
 	if have > want || upTo > want {
 		have = max(have, upTo)
 		why := fmt.Sprintf("its schema is version %d, this program knows up to %d", have, want)
 		return &OpenError{db.name, why, "run the newer program that changed it, or restore a backup made before", ErrNewerSchema}
+	}
+	if have == upTo {
+		return nil
 	}
 	if _, err := p.UpTo(ctx, upTo); err != nil {
 		return fmt.Errorf("store: %s: change the schema to version %d: %w", db.name, upTo, gooseCause(err))

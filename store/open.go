@@ -46,6 +46,14 @@ type engine interface {
 // Open refuses with ErrNewerSchema and leaves it alone.
 func Open(ctx context.Context, url string) (*DB, error) { return openAt(ctx, url, 0) }
 
+// OpenExisting opens a database that is there, as it is: it makes nothing and
+// changes no schema, so that a tool may look at the database of a program that
+// runs. It refuses a schema that is not the one this program knows.
+func OpenExisting(ctx context.Context, url string) (*DB, error) { return openAt(ctx, url, asItIs) }
+
+// asItIs in the place of a version means not to migrate.
+const asItIs = -1
+
 // openAt opens a database and migrates it no further than to a version; 0 =
 // the newest.
 func openAt(ctx context.Context, url string, version int64) (*DB, error) {

@@ -49,7 +49,7 @@ func openSQLite(ctx context.Context, path string, version int64) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %s: %w", path, err)
 	}
-	if err := checkFile(path); err != nil {
+	if err := checkFile(path, version == asItIs); err != nil {
 		return nil, err
 	}
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas
@@ -101,7 +101,7 @@ const (
 )
 
 // checkFile finds what SQLite would report as "unable to open database file".
-func checkFile(path string) error {
+func checkFile(path string, mustExist bool) error {
 	dir := filepath.Dir(path)
 	if st, err := os.Stat(dir); err != nil {
 		return &OpenError{path, "the directory " + dir + " cannot be used: " + cause(err), "make it, or name another file", err}
@@ -110,6 +110,8 @@ func checkFile(path string) error {
 	}
 	st, err := os.Stat(path)
 	switch {
+	case errors.Is(err, os.ErrNotExist) && mustExist:
+		return &OpenError{path, "is not there", "name the database of a site", err}
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
 		return &OpenError{path, "cannot be read: " + cause(err), cureAccess, err}

@@ -15,8 +15,12 @@ import (
 // settings are those of rev. It is a cache: the table decides.
 type subnetPool struct {
 	*ipam.Pool
-	rev int64
+	rev poolRev
 }
+
+// poolRev is the state of a subnet's settings: how often they changed, and
+// how often a restore replaced all data.
+type poolRev struct{ settings, generation int64 }
 
 // choose picks a free address of a subnet and has insert record it.
 func (inv *Inventory) choose(ctx context.Context, tx *store.Tx, u *ipam.Usage, insert func(context.Context, netip.Addr) error) (netip.Addr, error) {
@@ -33,8 +37,9 @@ func (inv *Inventory) choose(ctx context.Context, tx *store.Tx, u *ipam.Usage, i
 
 // poolOf returns the index of a subnet, made anew if settings have changed.
 func (inv *Inventory) poolOf(ctx context.Context, tx *store.Tx, u *ipam.Usage) (*ipam.Pool, error) {
-	var rev int64
-	if err := tx.Get(ctx, "SELECT settings_rev FROM subnet WHERE id = ?", []any{u.Subnet.ID}, &rev); err != nil {
+	var rev poolRev
+	const query = "SELECT s.settings_rev, r.generation FROM subnet s, revision r WHERE s.id = ?"
+	if err := tx.Get(ctx, query, []any{u.Subnet.ID}, &rev.settings, &rev.generation); err != nil {
 		return nil, err
 	}
 	inv.mu.Lock()
