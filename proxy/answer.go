@@ -115,7 +115,7 @@ func sendFile(w http.ResponseWriter, f *os.File, n int64) (sent int64, err error
 // follow sends a response whose body still comes in. A body that ends early ends the connection, so that the client notices.
 func (x *exchange) follow(f *filling, body *os.File, status string) {
 	if x.quiet {
-		_, _, _ = f.wait(x.r.Context(), math.MaxInt64)
+		x.drain(f)
 		return
 	}
 	bytes, send := x.head(f.meta, f.fresh, f.length, status)
@@ -136,24 +136,37 @@ func (x *exchange) stream(ctx context.Context, f *filling, body *os.File, bytes 
 		end = math.MaxInt64
 	}
 	for at < end {
-		have, done, err := f.state()
-		if have <= at && !done {
+		if have, done, _ := f.state(at); have <= at && !done {
 			_ = http.NewResponseController(x.w).Flush() // the client shall have what is there before we wait
-			have, done, err = f.wait(ctx, at)
 		}
-		if have = min(have, end); have > at {
-			n, err := sendFile(x.w, body, have-at)
-			x.cache.stats.servedBytes.Add(n)
-			if err != nil {
-				return err
-			}
-			at = have
-		}
-		if err != nil || done {
+		have, err := f.reach(ctx, at, end, x.begin(f))
+		if err != nil || have <= at {
 			return err
 		}
+		n, err := sendFile(x.w, body, have-at)
+		x.cache.stats.servedBytes.Add(n)
+		if err != nil {
+			return err
+		}
+		at = have
 	}
 	return nil
+}
+
+// begin is how a reader has a missing part brought.
+func (x *exchange) begin(f *filling) func(*transfer) {
+	return func(t *transfer) { x.cache.more(x, f, t) }
+}
+
+// drain reads a body for nobody, so that it comes in.
+func (x *exchange) drain(f *filling) {
+	for at := int64(0); ; {
+		have, err := f.reach(x.cache.ctx, at, math.MaxInt64, x.begin(f))
+		if err != nil || have <= at {
+			return
+		}
+		at = have
+	}
 }
 
 // relay passes a response on that is not kept.

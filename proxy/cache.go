@@ -111,6 +111,13 @@ func (c *Cache) Close() error {
 	return c.store.Close()
 }
 
+// Idle reports whether no body comes in at the moment.
+func (c *Cache) Idle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.fills) == 0 && len(c.flights) == 0
+}
+
 // start runs f apart from the request that caused it, unless the cache is being closed.
 func (c *Cache) start(f func()) bool {
 	c.mu.Lock()

@@ -31,11 +31,23 @@ type bench struct {
 // setUp serves the handler through a cache in dir, "" for a new one.
 func setUp(t testing.TB, cfg proxy.CacheConfig, handler http.HandlerFunc) *bench {
 	t.Helper()
+	return setUpAt(t, cfg, "127.0.0.1:0", handler)
+}
+
+func setUpAt(t testing.TB, cfg proxy.CacheConfig, address string, handler http.HandlerFunc) *bench {
+	t.Helper()
 	b := &bench{}
-	b.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.origin = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.asked.Add(1)
 		handler(w, r)
 	}))
+	b.origin.Listener.Close()
+	b.origin.Listener = ln
+	b.origin.Start()
 	t.Cleanup(b.origin.Close)
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
@@ -43,7 +55,6 @@ func setUp(t testing.TB, cfg proxy.CacheConfig, handler http.HandlerFunc) *bench
 	if cfg.Limit == 0 {
 		cfg.Limit = 1 << 30
 	}
-	var err error
 	if b.cache, err = proxy.OpenCache(cfg); err != nil {
 		t.Fatal(err)
 	}

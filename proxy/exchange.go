@@ -28,6 +28,7 @@ type exchange struct {
 	release func()                  // frees what that held; may be called again
 	detach  func() bool             // lets it outlive the client, unless that is gone
 	quiet   bool                    // nobody waits for the answer
+	span    *span                   // the part to ask for, nil for the whole
 }
 
 // keyOf is the URL under which responses are kept: scheme and host in lower case, without default port and fragment.
@@ -76,7 +77,7 @@ func (x *exchange) ask(old *stored) (resp *http.Response, requested time.Time, e
 // gone reports whether the client went away.
 func (x *exchange) gone() bool { return x.r.Context().Err() != nil }
 
-// outgoing is the request for the origin. A range is dropped: the whole is fetched, and the range cut from it.
+// outgoing is the request for the origin. The client's range is dropped, since it is cut from what comes.
 func (x *exchange) outgoing(ctx context.Context, old *stored) *http.Request {
 	out := x.r.Clone(ctx)
 	out.RequestURI, out.Body, out.Close = "", nil, false
@@ -85,6 +86,9 @@ func (x *exchange) outgoing(ctx context.Context, old *stored) *http.Request {
 	delete(out.Header, "If-Range")
 	if old != nil {
 		rfc9111.AddValidators(out.Header, old.content.Header)
+	}
+	if x.span != nil {
+		x.span.set(out.Header)
 	}
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // else the transport names itself

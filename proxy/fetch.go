@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -88,7 +87,7 @@ func (c *Cache) update(old *stored, notModified http.Header, requested time.Time
 // fetched decides what becomes of a new response.
 func (c *Cache) fetched(x *exchange, f *flight, old *stored, resp *http.Response, requested time.Time) {
 	m := x.describe(resp, requested)
-	if f.fill = c.begin(x, f, m, resp); f.fill == nil {
+	if f.fill = c.begin(x, f, m, resp, resp.ContentLength); f.fill == nil {
 		c.land(x.key, f)
 		defer x.release()
 		if old != nil && resp.StatusCode < 500 {
@@ -99,49 +98,67 @@ func (c *Cache) fetched(x *exchange, f *flight, old *stored, resp *http.Response
 		return
 	}
 	c.stats.misses.Add(1)
-	fill := f.fill
+	c.launch(x, f, f.fill.addTransfer(objects.Extent{Start: 0, End: wholeEnd(resp)}), resp, "fwd=miss; stored")
+}
+
+func wholeEnd(resp *http.Response) int64 {
+	if resp.ContentLength < 0 {
+		return endless
+	}
+	return resp.ContentLength
+}
+
+// launch lets the first transfer of a filling run apart from its client, and answers that.
+func (c *Cache) launch(x *exchange, f *flight, t *transfer, resp *http.Response, status string) {
+	fill, release := f.fill, x.release
+	t.cancel = x.cancel
 	body, err := fill.fill.Open()
 	if err == nil {
 		defer body.Close()
 	}
-	release := x.release
-	if err != nil || !x.detach() || !c.start(func() { c.copy(x.key, f, resp, release) }) {
-		fill.fill.Abort()
-		c.mu.Lock()
-		delete(c.fills, fill)
-		c.mu.Unlock()
+	run := func() {
+		defer release()
+		c.copy(fill, t, resp)
+	}
+	if err != nil || !x.detach() || !c.start(run) {
 		resp.Body.Close()
 		release()
 		f.fill, f.again = nil, true
+		c.shelve(fill, errNobodyWaits)
 		c.land(x.key, f)
 		x.failed(cmp.Or(err, context.Canceled))
 		return
 	}
 	c.land(x.key, f)
-	defer fill.exit()
-	x.follow(fill, body, "fwd=miss; stored")
+	defer c.exit(fill)
+	x.follow(fill, body, status)
 }
 
 // begin makes room for a response that is worth keeping; nil for others.
-func (c *Cache) begin(x *exchange, f *flight, m *objects.Meta, resp *http.Response) *filling {
+func (c *Cache) begin(x *exchange, f *flight, m *objects.Meta, resp *http.Response, length int64) *filling {
 	fresh := c.freshness(m)
 	switch {
 	case !rfc9111.Storable(x.r.Header, responseOf(m)) || !fresh.Useful(m.Header),
-		!delimited(resp), resp.ContentLength > c.maxObject, c.full.on():
+		!delimited(resp), length > c.maxObject, c.full.on():
 		return nil
 	}
-	fill := newFilling(m, fresh, resp.ContentLength)
-	fill.cancel = x.cancel
+	m.Size = max(length, 0)
+	fill := newFilling(f, x.key, m, fresh, length)
 	var err error
 	if fill.fill, err = c.store.Create(); err != nil {
 		c.diskFailed(err)
 		return nil
 	}
+	c.known(fill)
+	return fill
+}
+
+// known lets purges and unsafe requests find a filling. It may be outdated already, while the origin thought about it.
+func (c *Cache) known(fill *filling) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fills[fill] = struct{}{}
-	fill.outdated.Store(f.shared && c.flights[x.key] != f) // while the origin thought about it
-	return fill
+	fill.outdated.Store(fill.flight.shared && c.flights[fill.key] != fill.flight)
 }
 
 // delimited reports whether a body that was cut off can be told from a whole one. Those that end with their connection
@@ -156,59 +173,4 @@ const diskPause = 30 * time.Second
 func (c *Cache) diskFailed(err error) {
 	c.log.Error("the cache's disk does not work; responses are passed on unkept for a while", "err", err)
 	c.full.begin(diskPause)
-}
-
-const copyBuffer = 256 << 10
-
-// copy brings a body in, until its end or a reason to give up.
-func (c *Cache) copy(key string, f *flight, resp *http.Response, release func()) {
-	fill := f.fill
-	watch := time.AfterFunc(c.idle, func() { fill.cancel(errIdle) })
-	defer watch.Stop()
-	size := copyBuffer
-	if fill.length >= 0 && fill.length < copyBuffer {
-		size = int(fill.length) + 1
-	}
-	buf, total := make([]byte, size), int64(0)
-	for {
-		n, err := resp.Body.Read(buf)
-		watch.Reset(c.idle)
-		if total += int64(n); total > c.maxObject {
-			err = errTooLarge
-		}
-		if _, werr := fill.fill.Write(buf[:n]); werr != nil {
-			c.diskFailed(werr)
-			err = werr
-		}
-		c.stats.fetchedBytes.Add(int64(n))
-		if err == nil && total != fill.length {
-			fill.advance(n) // the last bytes become readable when the object is in the store
-			continue
-		}
-		if err != nil {
-			c.end(key, f, resp, release, err)
-			return
-		}
-	}
-}
-
-// end commits a body that is whole, drops any other, and tells the readers.
-func (c *Cache) end(key string, f *flight, resp *http.Response, release func(), err error) {
-	fill := f.fill
-	size := fill.fill.Size()
-	if err == io.EOF && (fill.length < 0 || fill.length == size) {
-		if err = fill.fill.Commit(fill.meta, fill.outdated.Load); err != nil {
-			c.diskFailed(err)
-		}
-	} else {
-		fill.fill.Abort()
-		c.log.Info("a body did not come whole and is not kept", "url", key, "bytes", size, "err", err)
-	}
-	c.leave(key, f)
-	c.mu.Lock()
-	delete(c.fills, fill)
-	c.mu.Unlock()
-	resp.Body.Close()
-	release()
-	fill.finish(size, err)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,22 +41,27 @@ func TestMain(m *testing.M) {
 }
 
 // content is what the origin has at a path: its number, again and again.
-func content(path string) []byte { return bytes.Repeat([]byte(path+"\n"), 200_000/len(path)) }
+func content(path string) []byte { return bytes.Repeat([]byte(path+"\n"), 1_500_000/len(path)) }
 
 // A proxy that is killed at any moment never serves a body that is not the origin's when it is started again.
 func TestKilledWhileItFills(t *testing.T) {
 	rounds := 8
-	if testing.Short() {
-		rounds = 2
+	if n, err := strconv.Atoi(os.Getenv("MAAS_KILLS")); err == nil {
+		rounds = n
 	}
+	var breaks atomic.Bool
+	var sent atomic.Int64
+	breaks.Store(true)
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := content(r.URL.Path)
 		w.Header().Set("Cache-Control", "max-age=3600")
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		for piece := range 4 {
-			w.Write(body[piece*len(body)/4 : (piece+1)*len(body)/4])
-			time.Sleep(time.Millisecond)
+		w.Header().Set("Etag", `"`+r.URL.Path+`"`)
+		cut := -1
+		if breaks.Load() && rand.IntN(4) == 0 {
+			cut = rand.IntN(len(body))
 		}
+		time.Sleep(time.Duration(rand.IntN(5)) * time.Millisecond)
+		http.ServeContent(&breaking{w, cut, &sent}, r, "", time.Time{}, bytes.NewReader(body))
 	}))
 	defer origin.Close()
 	dir := t.TempDir()
@@ -73,9 +79,12 @@ func TestKilledWhileItFills(t *testing.T) {
 			}
 		})
 	}
+	breaks.Store(false)
 	killed(t, dir, func(client *http.Client) {
 		for i := range 40 {
-			check(t, client, origin.URL, fmt.Sprintf("/%d/%d", i%rounds, i/rounds), true)
+			path := fmt.Sprintf("/%d/%d", i%rounds, i/rounds)
+			check(t, client, origin.URL, path, true)
+			check(t, client, origin.URL, path+"/abandoned", true)
 		}
 	})
 }
@@ -109,6 +118,15 @@ func killed(t *testing.T, dir string, f func(*http.Client)) {
 // check reads the path and compares it with what the origin has. In passing it begins another that nobody reads to its end.
 func check(t *testing.T, client *http.Client, origin, path string, whole bool) {
 	t.Helper()
+	part, err := http.NewRequest("GET", origin+path+"/abandoned", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part.Header.Set("Range", "bytes=1100000-1200000")
+	if resp, err := client.Do(part); err == nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, 50_000)
+		resp.Body.Close()
+	}
 	if abandoned, err := client.Get(origin + path + "/abandoned"); err == nil {
 		abandoned.Body.Close()
 	}

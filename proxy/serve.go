@@ -27,7 +27,7 @@ func (c *Cache) serve(x *exchange, pass func()) {
 		http.Error(x.w, "this is not in the cache, and only-if-cached was asked for", http.StatusGatewayTimeout) // 5.2.1.7
 		return
 	}
-	if x.r.Method == http.MethodHead || x.directives.Has("no-store") || old == nil && startsLate(x.r.Header) {
+	if x.r.Method == http.MethodHead || x.directives.Has("no-store") || old == nil && !cuttable(x.r.Header) {
 		c.stats.passed.Add(1)
 		pass()
 		return
@@ -35,7 +35,7 @@ func (c *Cache) serve(x *exchange, pass func()) {
 	for {
 		f, leader := c.join(x.key)
 		if leader {
-			c.fetch(x, f, old)
+			c.lead(x, f, old)
 			return
 		}
 		answered, again := c.ride(x, f)
@@ -46,7 +46,25 @@ func (c *Cache) serve(x *exchange, pass func()) {
 			break
 		}
 	}
+	if old == nil && startsLate(x.r.Header) {
+		c.stats.passed.Add(1)
+		pass()
+		return
+	}
 	c.fetch(x, newFlight(), old)
+}
+
+// lead is for the client whose request goes to the origin.
+func (c *Cache) lead(x *exchange, f *flight, old *stored) {
+	switch {
+	case old != nil:
+		c.fetch(x, f, old)
+	case c.goOn(x, f):
+	case startsLate(x.r.Header):
+		c.fetchPart(x, f)
+	default:
+		c.fetch(x, f, nil)
+	}
 }
 
 // reuse answers with a stored response where its freshness allows.
@@ -87,18 +105,22 @@ func (c *Cache) ride(x *exchange, f *flight) (answered, again bool) {
 		return true, false
 	case f.fill == nil || !selects(f.fill.meta.Vary, x.r.Header), f.fill.meta.Targeted && !isRouted(x.r):
 		return false, false
+	case !f.fill.ranges && startsLate(x.r.Header):
+		return false, false
 	case late && f.fill.fresh.Reuse(x.directives, time.Now()) != rfc9111.Fresh:
 		return false, false
 	}
-	f.fill.enter()
-	defer f.fill.exit()
+	if !f.fill.enter(x.r.Context()) {
+		return x.gone(), true
+	}
+	defer c.exit(f.fill)
 	return c.rideBody(x, f)
 }
 
 // rideBody reads a body that another client's request brings in. One that ended meanwhile is in the store, or to be asked for.
 func (c *Cache) rideBody(x *exchange, f *flight) (answered, again bool) {
 	body, err := f.fill.fill.Open()
-	if _, ended, _ := f.fill.state(); err != nil || ended {
+	if _, ended, _ := f.fill.state(0); err != nil || ended {
 		if err == nil {
 			body.Close()
 		}
@@ -111,15 +133,19 @@ func (c *Cache) rideBody(x *exchange, f *flight) (answered, again bool) {
 	return true, false
 }
 
-// lateStart is the offset from which on a range of something that is not stored is fetched by itself: its client would wait
-// for all that precedes it.
+// lateStart is the offset from which on a range of something that is not there is fetched by itself: its client would wait for
+// all that precedes it.
 const lateStart = 1 << 20
 
+// startsLate reports whether a request asks for a range like that.
 func startsLate(h http.Header) bool {
+	r, ok := rfc9111.ParseRange(h.Get("Range"))
+	return ok && (r.First < 0 || r.First >= lateStart)
+}
+
+// cuttable reports whether the answer can be cut from a body: it is the whole, or one range.
+func cuttable(h http.Header) bool {
 	field := h.Get("Range")
-	if field == "" {
-		return false
-	}
-	r, ok := rfc9111.ParseRange(field)
-	return !ok || r.First < 0 || r.First >= lateStart
+	_, ok := rfc9111.ParseRange(field)
+	return ok || field == ""
 }

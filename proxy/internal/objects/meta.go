@@ -24,6 +24,8 @@ type Meta struct {
 	Targeted bool
 	// Boot is the boot id of the machine that wrote it.
 	Boot string
+	// Parts are what is there of an incomplete body, which has no checksum. Nil means that the body is whole.
+	Parts Extents
 }
 
 // Field is a header field.
@@ -32,7 +34,7 @@ type Field struct{ Name, Value string }
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 const (
-	sidecarMagic = "MOC1"
+	sidecarMagic = "MOC2"
 	maxSidecar   = 1 << 20 // bytes; more than any header that is accepted
 )
 
@@ -65,6 +67,10 @@ func (m *Meta) encode() []byte {
 	b = binary.AppendVarint(b, m.Size)
 	b = binary.AppendUvarint(b, uint64(m.Sum))
 	b = appendString(b, m.Boot)
+	b = binary.AppendUvarint(b, uint64(len(m.Parts)))
+	for _, e := range m.Parts {
+		b = binary.AppendVarint(binary.AppendVarint(b, e.Start), e.End)
+	}
 	sum(b)
 	return b
 }
@@ -98,7 +104,10 @@ func decode(b []byte) (*Meta, error) {
 	}
 	m.Requested, m.Received = time.Unix(0, r.int()), time.Unix(0, r.int())
 	m.Size, m.Sum, m.Boot = r.int(), uint32(r.uint()), r.string()
-	if r.bad || len(r.b) > 0 || m.Size < 0 {
+	for range r.count() {
+		m.Parts = append(m.Parts, Extent{r.int(), r.int()})
+	}
+	if r.bad || len(r.b) > 0 || m.Size < 0 || !m.Parts.valid(m.Size) {
 		return nil, errSidecar
 	}
 	return m, nil

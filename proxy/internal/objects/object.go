@@ -11,6 +11,8 @@ type Object struct {
 	URL  string
 	Vary []Field
 	Size int64
+	// Parts are what is there of an incomplete body. Nil means that the body is whole.
+	Parts Extents
 
 	id       uint64
 	received int64         // when it came, in ns; later variants go first
@@ -23,7 +25,12 @@ type Object struct {
 // overhead is what an object takes on disk beside its body: its sidecar and the halves of blocks left empty.
 const overhead = 8 << 10
 
-func (o *Object) cost() int64 { return o.Size + overhead }
+func (o *Object) cost() int64 {
+	if o.Parts != nil {
+		return o.Parts.Bytes() + overhead
+	}
+	return o.Size + overhead
+}
 
 // use notes a hit. Losing one of two simultaneous ones is harmless.
 func (o *Object) use() {
@@ -33,7 +40,7 @@ func (o *Object) use() {
 }
 
 func newObject(id uint64, m *Meta) *Object {
-	return &Object{URL: m.URL, Vary: m.Vary, Size: m.Size, id: id, received: m.Received.UnixNano()}
+	return &Object{URL: m.URL, Vary: m.Vary, Size: m.Size, Parts: m.Parts, id: id, received: m.Received.UnixNano()}
 }
 
 // sameVariant reports whether b answers the same requests as a.

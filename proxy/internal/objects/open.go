@@ -26,7 +26,7 @@ func Open(dir string, limit int64) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, boot: bootID(), lock: lock, byURL: make(map[string][]*Object)}
+	s := &Store{dir: dir, boot: bootID(), lock: lock, byURL: make(map[string][]*Object), partial: make(map[string]*Object)}
 	s.queues = queues{limit: limit, ghost: make(map[string]*list.Element)}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -98,13 +98,22 @@ func (s *Store) loadObject(path, name string) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !body.Mode().IsRegular() || body.Size() != m.Size {
+	if !body.Mode().IsRegular() || !s.fits(m, body.Size()) {
 		return nil, errSidecar
 	}
 	s.next.Store(max(s.next.Load(), id+1))
 	o := newObject(id, m)
 	o.trusted.Store(m.Boot != "" && m.Boot == s.boot)
 	return o, nil
+}
+
+// fits reports whether a body of that size can be what the sidecar describes. Parts have no checksum, so they do not outlive
+// the run of the machine that wrote them.
+func (s *Store) fits(m *Meta, size int64) bool {
+	if m.Parts == nil {
+		return size == m.Size
+	}
+	return m.Boot != "" && m.Boot == s.boot && size >= m.Parts[len(m.Parts)-1].End
 }
 
 func readSidecar(path string) (*Meta, error) {

@@ -20,9 +20,10 @@ type Store struct {
 	next atomic.Uint64 // id of the next object
 	hot  hot
 
-	mu     sync.Mutex
-	byURL  map[string][]*Object // the slices are replaced, not changed; the latest first
-	queues queues
+	mu      sync.Mutex
+	byURL   map[string][]*Object // the slices are replaced, not changed; the latest first
+	partial map[string]*Object   // the incomplete object of a URL, at most one
+	queues  queues
 }
 
 // maxVariants is how many responses that differ by request fields are kept of one URL.
@@ -36,6 +37,13 @@ func (s *Store) Lookup(url string) []*Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byURL[url]
+}
+
+// Partial returns the incomplete response kept of a URL, nil when there is none. See [Store.Resume].
+func (s *Store) Partial(url string) *Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.partial[url]
 }
 
 func (s *Store) path(id uint64, suffix string) string {
@@ -84,6 +92,15 @@ func (s *Store) add(o *Object, outdated func() bool) {
 }
 
 func (s *Store) insert(o *Object) {
+	if old := s.partial[o.URL]; old != nil && (o.Parts != nil || sameVariant(old, o)) {
+		delete(s.partial, o.URL)
+		s.discard(old)
+	}
+	if o.Parts != nil {
+		s.partial[o.URL] = o
+		s.queues.add(o)
+		return
+	}
 	variants := []*Object{o}
 	for _, old := range s.byURL[o.URL] {
 		if sameVariant(old, o) || len(variants) == maxVariants {
@@ -108,7 +125,7 @@ func (s *Store) shrink() {
 	}
 }
 
-// Remove takes an object out of the store. Files that are open stay readable.
+// Remove takes a whole object out of the store. Files that are open stay readable.
 func (s *Store) Remove(o *Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,6 +142,10 @@ func (s *Store) RemoveURL(url string) int {
 	defer s.mu.Unlock()
 	gone := s.byURL[url]
 	delete(s.byURL, url)
+	if o := s.partial[url]; o != nil {
+		delete(s.partial, url)
+		gone = append(slices.Clip(gone), o)
+	}
 	for _, o := range gone {
 		s.discard(o)
 	}
@@ -140,6 +161,11 @@ func (s *Store) RemoveIf(match func(url string) bool) (n int) {
 			urls = append(urls, url)
 		}
 	}
+	for url := range s.partial {
+		if len(s.byURL[url]) == 0 && match(url) {
+			urls = append(urls, url)
+		}
+	}
 	s.mu.Unlock()
 	for _, url := range urls {
 		n += s.RemoveURL(url)
@@ -149,6 +175,10 @@ func (s *Store) RemoveIf(match func(url string) bool) (n int) {
 
 // forget takes an object out of the index.
 func (s *Store) forget(o *Object) {
+	if o.Parts != nil {
+		delete(s.partial, o.URL)
+		return
+	}
 	rest := slices.DeleteFunc(slices.Clone(s.byURL[o.URL]), func(v *Object) bool { return v == o })
 	if len(rest) == 0 {
 		delete(s.byURL, o.URL)
