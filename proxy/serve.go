@@ -45,6 +45,9 @@ func (c *Cache) serve(x *exchange, pass func()) {
 		if !again {
 			break
 		}
+		if old = c.find(x.key, x.r); old != nil && c.reuse(x, old) { // what ended meanwhile is in the store
+			return
+		}
 	}
 	if old == nil && startsLate(x.r.Header) {
 		c.stats.passed.Add(1)
