@@ -1,22 +1,47 @@
 package discovery_test
 
 import (
+	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
 	"github.com/gomaas/maas/discovery"
+	"github.com/gomaas/maas/discovery/discoverytest"
 )
+
+// Watch reports what is on the wire. Here the wire is one in memory; without Open it is the host's.
+func Example() {
+	segment := discoverytest.NewSegment()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	printer := discovery.MAC{2, 0, 0, 0, 0, 7}
+	go func() {
+		for ctx.Err() == nil {
+			segment.Send(discoverytest.ARP(printer, netip.MustParseAddr("192.0.2.7"), discovery.MAC{}, netip.MustParseAddr("192.0.2.1"), false))
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	err := discovery.Watch(ctx, discovery.Config{
+		Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Link{}),
+		Sink: func(e discovery.Event) {
+			fmt.Println(e.Kind, e.Observation.Interface, e.Observation.Addr, e.Observation.MAC)
+			cancel()
+		},
+	})
+	fmt.Println(err)
+	// Output:
+	// new eth0 192.0.2.7 02:00:00:00:00:07
+	// <nil>
+}
 
 // A table keeps quiet about what it knows and speaks up when an address moves to another device.
 func ExampleTable() {
 	table := discovery.NewTable(discovery.TableConfig{})
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	for _, mac := range []string{"02:00:00:00:00:01", "02:00:00:00:00:01", "02:00:00:00:00:02"} {
-		hw, _ := net.ParseMAC(mac)
-		event, ok := table.See("eth0", discovery.Sighting{Addr: netip.MustParseAddr("192.0.2.7"), MAC: hw}, now)
-		if ok {
+	for _, last := range []byte{1, 1, 2} {
+		s := discovery.Sighting{Addr: netip.MustParseAddr("192.0.2.7"), MAC: discovery.MAC{2, 0, 0, 0, 0, last}, Source: discovery.ARP}
+		if event, ok := table.See("eth0", s, now); ok {
 			fmt.Println(event.Kind, event.Observation.Addr, event.Observation.MAC)
 		}
 	}

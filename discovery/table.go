@@ -2,168 +2,329 @@ package discovery
 
 import (
 	"bytes"
-	"container/list"
-	"net"
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 )
 
-// An Observation is a device as it has been seen at one address on one interface.
-type Observation struct {
-	Interface string           `json:"interface"`
-	VID       uint16           `json:"vid,omitempty"`
-	Addr      netip.Addr       `json:"addr"`
-	MAC       net.HardwareAddr `json:"mac"`
-	First     time.Time        `json:"first"`
-	Last      time.Time        `json:"last"`
-	// Count is how many packets have spoken of it since First.
-	Count uint64 `json:"count"`
-}
-
-// Kind says what an event is about.
-type Kind string
-
-// The kinds of events.
-const (
-	// New is an address that was not known on the interface.
-	New Kind = "new"
-	// Refreshed is a known one, reported again after the refresh interval.
-	Refreshed Kind = "refreshed"
-	// Moved is an address that another MAC uses now.
-	Moved Kind = "moved"
-)
-
-// An Event is a change worth knowing.
-type Event struct {
-	Kind        Kind        `json:"kind"`
-	Observation Observation `json:"observation"`
-	// Previous is the MAC that had the address before, for Moved.
-	Previous net.HardwareAddr `json:"previous,omitempty"`
-}
-
 // TableConfig bounds a table. The zero value uses the defaults.
 type TableConfig struct {
 	// Refresh is how often a device that stays is reported again. Zero means 10 minutes.
 	Refresh time.Duration
-	// TTL is how long a silent device is remembered. Zero means one hour.
-	TTL time.Duration
-	// Limit is the most observations kept; above it the longest silent gives way. Zero means 65,536 (about 16 MB).
+	// TTL is for how long a source's word is good, by source. What is missing or zero is as DefaultTTL says.
+	TTL map[Source]time.Duration
+	// Limit is the most observations kept; above it those that were seen only once give way, the longest silent first. Zero
+	// means 131,072, which take about 30 MB.
 	Limit int
+	// Reports is how many events a second are made about devices that were seen only once, and as many about others; eight
+	// times as many may come at once. What is over the rate is reported when the device is seen again. Zero means 500.
+	Reports int
+	// Ignore are rules for devices that are not to be remembered.
+	Ignore Ignore
 }
 
+// DefaultTTL is for how long the word of a source is good unless the packet says so itself.
+func DefaultTTL(s Source) time.Duration {
+	switch s {
+	case DHCPv4, DHCPv6:
+		return 24 * time.Hour
+	case Beacons, LLDP:
+		return 3 * time.Minute
+	case MDNS:
+		return 75 * time.Minute
+	}
+	return 4 * time.Hour
+}
+
+const (
+	conflictWindow = 30 * time.Second        // two MACs that both speak within it share an address
+	established    = time.Second             // for how long a device must be there to be more than a flood's
+	tentativeTime  = 1500 * time.Millisecond // after which an address is the device's (RFC 4862 section 5.4: 1 s)
+	maxTentative   = 1024
+)
+
 func (c *TableConfig) defaults() {
-	if c.Refresh == 0 {
-		c.Refresh = 10 * time.Minute
+	c.Refresh = cmp.Or(c.Refresh, 10*time.Minute)
+	c.Limit = cmp.Or(c.Limit, 1<<17)
+	c.Reports = cmp.Or(c.Reports, 500)
+}
+
+func (c *TableConfig) ttl(s Sighting) time.Duration {
+	if s.Info != nil && s.Info.ttl > 0 {
+		return s.Info.ttl
 	}
-	if c.TTL == 0 {
-		c.TTL = time.Hour
-	}
-	if c.Limit == 0 {
-		c.Limit = 1 << 16
-	}
+	return cmp.Or(c.TTL[s.Source], DefaultTTL(s.Source))
 }
 
 // A Table turns sightings into events. Its methods may be called concurrently.
+//
+// It keeps devices that have been there for a second apart from those that were seen once, so that a flood of made-up senders
+// pushes out its own kind only.
 type Table struct {
-	cfg     TableConfig
-	mu      sync.Mutex // guards following
-	entries map[key]*list.Element
-	order   *list.List // of *entry, longest silent first
-	evicted uint64
+	mu         sync.Mutex // guards following
+	cfg        TableConfig
+	interfaces map[string]uint16
+	names      []string
+	entries    slab
+	index      map[key]uint32
+	holders    map[place]uint32 // who has an address now
+	fresh      list
+	stayed     list
+	budgets    [2]budget // of fresh and of stayed devices
+	tentative  map[place]pending
+	stats      TableStats
+}
+
+// TableStats counts what a table did.
+type TableStats struct {
+	Kept       int    // observations there are
+	Evicted    uint64 // that gave way to newer ones because the table was full
+	Suppressed uint64 // events that were over the rate
+	Ignored    uint64 // sightings that a rule ignores
+}
+
+// place is an address on a link, and key a device at it. They hold no pointers, so that the collector passes them over.
+type place struct {
+	addr [16]byte
+	vid  uint16
+	link uint16
 }
 
 type key struct {
-	ifname string
-	vid    uint16
-	addr   netip.Addr
+	place
+	mac MAC
 }
 
-type entry struct {
-	obs      Observation
-	reported time.Time
+// pending is an address whose device still asks whether it may have it.
+type pending struct {
+	s      Sighting
+	ifname string
+	due    time.Time
 }
 
 // NewTable returns an empty table.
 func NewTable(cfg TableConfig) *Table {
 	cfg.defaults()
-	return &Table{cfg: cfg, entries: map[key]*list.Element{}, order: list.New()}
+	return &Table{
+		cfg: cfg, interfaces: map[string]uint16{}, index: map[key]uint32{}, holders: map[place]uint32{}, tentative: map[place]pending{},
+	}
+}
+
+// SetIgnore replaces the rules. What they match is forgotten.
+func (t *Table) SetIgnore(ig Ignore) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cfg.Ignore = ig
+	for _, e := range t.all() {
+		if ig.Match(e.key.mac, e.addr()) {
+			t.remove(e)
+		}
+	}
 }
 
 // See records a sighting on the interface at a time. It returns what there is to report, and false when nothing is.
 func (t *Table) See(ifname string, s Sighting, now time.Time) (Event, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.expire(now)
-	k := key{ifname, s.VID, s.Addr}
-	el := t.entries[k]
-	if el == nil {
-		return t.add(k, s, now), true
-	}
-	t.order.MoveToBack(el)
-	e := el.Value.(*entry)
-	e.obs.Last = now
-	e.obs.Count++
-	if !bytes.Equal(e.obs.MAC, s.MAC) {
-		ev := Event{Kind: Moved, Previous: e.obs.MAC}
-		e.obs.MAC, e.obs.First, e.obs.Count, e.reported = s.MAC, now, 1, now
-		ev.Observation = e.obs
-		return ev, true
-	}
-	if now.Sub(e.reported) < t.cfg.Refresh {
+	if t.cfg.Ignore.Match(s.MAC, s.Addr) {
+		t.stats.Ignored++
 		return Event{}, false
 	}
-	e.reported = now
-	return Event{Kind: Refreshed, Observation: e.obs}, true
-}
-
-func (t *Table) add(k key, s Sighting, now time.Time) Event {
-	if len(t.entries) >= t.cfg.Limit {
-		t.remove(t.order.Front())
-		t.evicted++
+	k := key{t.place(ifname, s), s.MAC}
+	if s.Tentative {
+		t.wait(k.place, ifname, s, now)
+		return Event{}, false
 	}
-	e := &entry{reported: now, obs: Observation{
-		Interface: k.ifname, VID: s.VID, Addr: s.Addr, MAC: s.MAC, First: now, Last: now, Count: 1,
-	}}
-	t.entries[k] = t.order.PushBack(e)
-	return Event{Kind: New, Observation: e.obs}
+	// Whoever has the address defends it.
+	if len(t.tentative) > 0 && !s.Gone {
+		delete(t.tentative, k.place)
+	}
+	e := t.find(k, now)
+	if e == nil && s.MAC == (MAC{}) { // somebody tells of an address; its device may be known
+		if id, ok := t.holders[k.place]; ok {
+			e = t.entries.at(id)
+			k = e.key
+		}
+	}
+	switch {
+	case s.Gone:
+		return t.leave(e)
+	case e == nil && s.Hearsay:
+		return Event{}, false
+	case e == nil:
+		e = t.add(k, now)
+	}
+	return t.update(e, s, now)
 }
 
-// expire forgets what has been silent for the TTL.
-func (t *Table) expire(now time.Time) {
-	for el := t.order.Front(); el != nil && now.Sub(el.Value.(*entry).obs.Last) > t.cfg.TTL; el = t.order.Front() {
-		t.remove(el)
+// update takes in a sighting of the entry's device and decides what to report.
+func (t *Table) update(e *entry, s Sighting, now time.Time) (Event, bool) {
+	at := now.UnixNano()
+	e.last = max(e.last, at)
+	e.count++
+	e.sources |= s.Source
+	e.expires = max(e.expires, at+int64(t.cfg.ttl(s)))
+	changed := false
+	if s.Info != nil {
+		if e.info == nil {
+			e.info = &Info{}
+		}
+		changed = e.info.merge(s.Info)
+	}
+	if !e.stayed && at-e.first >= int64(established) {
+		t.fresh.remove(&t.entries, e)
+		e.stayed = true
+		t.stayed.push(&t.entries, e)
+	} else {
+		t.listOf(e).touch(&t.entries, e)
+	}
+	kind, previous := t.judge(e, at, changed)
+	if kind == "" {
+		return Event{}, false
+	}
+	which := &t.budgets[0]
+	if e.stayed {
+		which = &t.budgets[1]
+	}
+	if !which.take(float64(t.cfg.Reports), at) {
+		t.stats.Suppressed++
+		return Event{}, false
+	}
+	e.reported = at
+	return Event{Kind: kind, Observation: t.observation(e), Previous: previous}, true
+}
+
+// judge tells what is new about an entry that was just seen, and makes it the holder of its address.
+func (t *Table) judge(e *entry, at int64, changed bool) (Kind, MAC) {
+	var other *entry
+	if id, ok := t.holders[e.key.place]; ok && id != e.id {
+		other = t.entries.at(id)
+	}
+	// Where nobody has an address, several may be at once.
+	if e.key.addr != [16]byte{} && e.key.mac != (MAC{}) {
+		t.holders[e.key.place] = e.id
+	} else {
+		other = nil
+	}
+	switch {
+	case other != nil && e.count > 1 && at-other.last < int64(conflictWindow):
+		if at-e.quarrelled < int64(t.cfg.Refresh) && e.quarrelled != 0 {
+			return "", MAC{}
+		}
+		e.quarrelled, other.quarrelled = at, at
+		return Conflict, other.key.mac
+	case other != nil:
+		return Moved, other.key.mac
+	case e.reported == 0:
+		return New, MAC{}
+	case changed:
+		return Changed, MAC{}
+	case at-e.reported >= int64(t.cfg.Refresh):
+		return Refreshed, MAC{}
+	}
+	return "", MAC{}
+}
+
+// leave forgets a device that says good-bye.
+func (t *Table) leave(e *entry) (Event, bool) {
+	if e == nil {
+		return Event{}, false
+	}
+	o := t.observation(e)
+	reported := e.reported != 0
+	t.remove(e)
+	return Event{Kind: Expired, Observation: o}, reported
+}
+
+// Tick forgets what has expired at a time and decides about addresses that devices asked for. It returns what there is to
+// report. Call it every second or so.
+func (t *Table) Tick(now time.Time) []Event {
+	t.mu.Lock()
+	var events []Event
+	at := now.UnixNano()
+	for _, e := range t.all() {
+		if e.expires <= at {
+			if ev, ok := t.leave(e); ok {
+				events = append(events, ev)
+			}
+		}
+	}
+	var due []pending
+	for p, w := range t.tentative {
+		if !w.due.After(now) {
+			due = append(due, w)
+			delete(t.tentative, p)
+		}
+	}
+	t.mu.Unlock()
+	slices.SortFunc(due, func(a, b pending) int { return cmp.Or(a.due.Compare(b.due), a.s.Addr.Compare(b.s.Addr)) })
+	for _, w := range due {
+		w.s.Tentative = false
+		if ev, ok := t.See(w.ifname, w.s, now); ok {
+			events = append(events, ev)
+		}
+	}
+	return events
+}
+
+func (t *Table) wait(p place, ifname string, s Sighting, now time.Time) {
+	if other, asked := t.tentative[p]; asked && other.s.MAC != s.MAC {
+		delete(t.tentative, p) // two devices ask: neither gets it
+	} else if !asked && len(t.tentative) < maxTentative {
+		t.tentative[p] = pending{s, ifname, now.Add(tentativeTime)}
 	}
 }
 
-func (t *Table) remove(el *list.Element) {
-	o := el.Value.(*entry).obs
-	t.order.Remove(el)
-	delete(t.entries, key{o.Interface, o.VID, o.Addr})
-}
-
-// Observations returns everything remembered at a time, by interface and address.
+// Observations returns everything remembered at a time, by interface, VID, address and MAC.
 func (t *Table) Observations(now time.Time) []Observation {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.expire(now)
-	all := make([]Observation, 0, len(t.entries))
-	for el := t.order.Front(); el != nil; el = el.Next() {
-		all = append(all, el.Value.(*entry).obs)
+	all := make([]Observation, 0, len(t.index))
+	for _, e := range t.all() {
+		if e.expires > now.UnixNano() {
+			all = append(all, t.observation(e))
+		}
 	}
 	slices.SortFunc(all, func(a, b Observation) int {
-		if a.Interface != b.Interface {
-			return bytes.Compare([]byte(a.Interface), []byte(b.Interface))
-		}
-		return a.Addr.Compare(b.Addr)
+		return cmp.Or(cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.VID, b.VID), a.Addr.Compare(b.Addr), bytes.Compare(a.MAC[:], b.MAC[:]))
 	})
 	return all
 }
 
-// Evicted is how many observations gave way to newer ones because the table was full.
-func (t *Table) Evicted() uint64 {
+// Stats returns the counters.
+func (t *Table) Stats() TableStats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.evicted
+	s := t.stats
+	s.Kept = len(t.index)
+	return s
+}
+
+// Name gives everything at an address the name that the resolvers have for it, or with "" takes it back. It returns what there
+// is to report.
+func (t *Table) Name(addr netip.Addr, name string, now time.Time) []Event {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	info := Info{goodbye: ReverseDNS}
+	if name != "" {
+		info.Names = []Name{{name, ReverseDNS}}
+	}
+	var events []Event
+	for p, id := range t.holders {
+		e := t.entries.at(id)
+		if p.addr != addr.As16() {
+			continue
+		}
+		if e.info == nil {
+			e.info = &Info{}
+		}
+		if e.info.merge(&info) {
+			e.reported = now.UnixNano()
+			events = append(events, Event{Kind: Changed, Observation: t.observation(e)})
+		}
+	}
+	slices.SortFunc(events, func(a, b Event) int { return cmp.Compare(a.Observation.Interface, b.Observation.Interface) })
+	return events
 }

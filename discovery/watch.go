@@ -1,32 +1,289 @@
 package discovery
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
+	"slices"
+	"sync"
+	"time"
 )
 
 // Config says where to listen and whom to tell.
 type Config struct {
-	// Interfaces are names of Ethernet interfaces. At least one.
+	// Interfaces are names of Ethernet interfaces. Empty means those that [Choose] chooses, chosen anew when links change.
 	Interfaces []string
-	// Sink is told each event, from one goroutine per interface. It must not block for long: frames queue in the kernel
-	// meanwhile, and are lost when its queue is full. Required.
+	// Sources are what is listened to. Zero means [Passive].
+	Sources Source
+	// Sink is told each event, one at a time. It must not block for long: frames queue in the kernel meanwhile, and are lost
+	// when its queue is full. Required.
 	Sink func(Event)
 	// Table remembers. Nil makes one with the default bounds.
 	Table *Table
-	// Log receives frames that could not be read as ARP, at debug level. Nil discards.
+	// Rack and Key make the watch send beacons on its interfaces in the name of a rack, and hear those of others. Without both
+	// it sends nothing at all.
+	Rack string
+	Key  BeaconKey
+	// Reverse looks up the names of what was seen. Nil looks up nothing.
+	Reverse *Reverse
+	// Counters are added to. Nil counts for nobody.
+	Counters *Counters
+	// Open opens an interface; tests give their own. Nil means [OpenPacket]. With Open, Interfaces must be given and are all
+	// there is.
+	Open func(name string) (Conn, error)
+	// Log is told which interfaces are watched, and which are lost. Nil discards.
 	Log *slog.Logger
 }
 
 func (c *Config) check() error {
-	if len(c.Interfaces) == 0 || c.Sink == nil {
-		return errors.New("discovery: Config needs Interfaces and Sink")
+	if c.Sink == nil {
+		return errors.New("discovery: Config needs a Sink")
+	}
+	if c.Open != nil && len(c.Interfaces) == 0 {
+		return errors.New("discovery: Config with Open needs Interfaces")
 	}
 	if c.Table == nil {
 		c.Table = NewTable(TableConfig{})
+	}
+	if c.Counters == nil {
+		c.Counters = new(Counters)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return nil
+}
+
+// Watch listens until ctx ends and then returns nil. It returns an error when an interface that was named is not there at the
+// start, or when the system refuses to let it listen. An interface that is lost later is watched again when it is back.
+//
+// Interfaces are those of the network namespace of the goroutine that calls.
+func Watch(ctx context.Context, cfg Config) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watcher{cfg: cfg, ports: map[string]*port{}, failed: make(chan *port)}
+	defer func() {
+		cancel()
+		w.stopAll()
+	}()
+	var changed <-chan struct{}
+	if cfg.Open == nil {
+		var err error
+		if changed, err = followLinks(ctx); err != nil {
+			return err
+		}
+	}
+	if cfg.Reverse != nil {
+		w.running.Go(func() { cfg.Reverse.run(ctx, w.named) })
+	}
+	return w.run(ctx, changed)
+}
+
+// A watcher keeps the ports that are open those that are wanted.
+type watcher struct {
+	cfg     Config
+	ports   map[string]*port
+	failed  chan *port
+	running sync.WaitGroup
+	telling sync.Mutex // makes the sink hear one event at a time
+}
+
+// How often a lost interface is tried again when nothing was heard of it, and how often the table is tidied.
+const (
+	retryTime = 5 * time.Second
+	tidyTime  = time.Second
+)
+
+func (w *watcher) run(ctx context.Context, changed <-chan struct{}) error {
+	if err := w.adjust(ctx, true); err != nil {
+		return err
+	}
+	tidy, retry := time.NewTicker(tidyTime), time.NewTicker(retryTime)
+	defer tidy.Stop()
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tidy.C:
+			for _, e := range w.cfg.Table.Tick(now) {
+				w.tell(e)
+			}
+			w.countDrops()
+			continue
+		case p := <-w.failed:
+			if w.ports[p.name] == p {
+				w.cfg.Log.Warn("interface is lost, and will be watched again when it is back", "interface", p.name, "err", p.err)
+				w.stop(p.name)
+			}
+			continue // until links change, or for a while
+		case <-changed:
+		case <-retry.C:
+		}
+		if err := w.adjust(ctx, false); err != nil {
+			return err
+		}
+	}
+}
+
+// adjust opens and closes ports. What cannot be opened is an error at the start and is tried again later.
+func (w *watcher) adjust(ctx context.Context, start bool) error {
+	links, err := w.wanted()
+	if err != nil {
+		return err
+	}
+	for name, p := range w.ports {
+		i := slices.IndexFunc(links, func(l Link) bool { return l.Name == name })
+		if i < 0 || w.cfg.Open == nil && links[i].Index != p.conn.Link().Index {
+			w.cfg.Log.Info("interface is watched no more", "interface", name)
+			w.stop(name)
+		}
+	}
+	for _, name := range w.cfg.Interfaces {
+		if start && w.cfg.Open == nil && !slices.ContainsFunc(links, func(l Link) bool { return l.Name == name }) {
+			if _, err := OpenPacket(name, w.sources()); err != nil {
+				return err
+			}
+			w.cfg.Log.Warn("interface is down, and will be watched when it is up", "interface", name)
+		}
+	}
+	for _, l := range links {
+		if w.ports[l.Name] != nil {
+			continue
+		}
+		if err := w.start(ctx, l.Name); errors.Is(err, fs.ErrPermission) || err != nil && start {
+			return err
+		} else if err != nil {
+			w.cfg.Log.Debug("interface cannot be watched now", "interface", l.Name, "err", err)
+		}
+	}
+	return nil
+}
+
+// wanted are the links that should be open.
+func (w *watcher) wanted() ([]Link, error) {
+	if w.cfg.Open != nil {
+		links := make([]Link, len(w.cfg.Interfaces))
+		for i, name := range w.cfg.Interfaces {
+			links[i].Name = name
+		}
+		return links, nil
+	}
+	links, err := Links()
+	if err != nil {
+		return nil, err
+	}
+	if len(w.cfg.Interfaces) == 0 {
+		return Choose(links), nil
+	}
+	return slices.DeleteFunc(links, func(l Link) bool { return !l.Up || !slices.Contains(w.cfg.Interfaces, l.Name) }), nil
+}
+
+func (w *watcher) sources() Source { return cmp.Or(w.cfg.Sources, Passive) }
+
+// tell hands an event to the sink and has the name of what is new looked up.
+func (w *watcher) tell(e Event) {
+	if w.cfg.Reverse != nil && e.Observation.Addr.IsValid() && e.Kind != Expired && e.Kind != Changed {
+		w.cfg.Reverse.ask(e.Observation.Addr)
+	}
+	w.telling.Lock()
+	defer w.telling.Unlock()
+	w.cfg.Sink(e)
+}
+
+func (w *watcher) countDrops() {
+	for _, p := range w.ports {
+		w.cfg.Counters.Dropped.Add(p.conn.Drops())
+	}
+}
+
+// A port is one interface that is open.
+type port struct {
+	name   string
+	conn   Conn
+	err    error // why it failed
+	cancel context.CancelFunc
+	done   chan struct{}
+	ask    chan struct{} // another rack wants a beacon
+}
+
+func (w *watcher) start(ctx context.Context, name string) error {
+	open := w.cfg.Open
+	if open == nil {
+		open = func(name string) (Conn, error) { return OpenPacket(name, w.sources()) }
+	}
+	conn, err := open(name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	p := &port{name: name, conn: conn, cancel: cancel, done: make(chan struct{}), ask: make(chan struct{}, 1)}
+	w.ports[name] = p
+	w.cfg.Log.Info("interface is watched", "interface", name, "mac", conn.Link().MAC)
+	w.running.Go(func() {
+		stop := context.AfterFunc(ctx, func() { conn.Close() })
+		defer stop()
+		p.err = w.listen(p)
+		close(p.done)
+		select {
+		case w.failed <- p:
+		case <-ctx.Done():
+		}
+	})
+	if w.cfg.Rack != "" && len(w.cfg.Key) > 0 {
+		w.running.Go(func() { w.beacon(ctx, p) })
+	}
+	return nil
+}
+
+// stop closes a port and waits until nothing reads from it.
+func (w *watcher) stop(name string) {
+	p := w.ports[name]
+	w.cfg.Counters.Dropped.Add(p.conn.Drops())
+	p.cancel()
+	p.conn.Close()
+	<-p.done
+	delete(w.ports, name)
+}
+
+func (w *watcher) stopAll() {
+	for name := range w.ports {
+		w.stop(name)
+	}
+	w.running.Wait()
+}
+
+// listen reads frames until the connection ends.
+func (w *watcher) listen(p *port) error {
+	d := Decoder{Sources: w.sources(), Key: w.cfg.Key, Counters: w.cfg.Counters}
+	var seen []Sighting
+	for {
+		var now time.Time // of the batch: the clock is read once for each
+		err := p.conn.Receive(func(frame []byte, vid uint16) {
+			if now.IsZero() {
+				now = time.Now()
+			}
+			seen = d.Decode(frame, vid, now, seen[:0])
+			for i := range seen {
+				w.see(p, seen[i], now)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("discovery: watch %s: %w", p.name, err)
+		}
+	}
+}
+
+func (w *watcher) see(p *port, s Sighting, now time.Time) {
+	if s.Source == Beacons {
+		w.heard(p, s.Info.Beacon)
+	}
+	if e, ok := w.cfg.Table.See(p.name, s, now); ok {
+		w.tell(e)
+	}
 }

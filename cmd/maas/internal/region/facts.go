@@ -70,9 +70,7 @@ func (r *Region) takeFact(ctx context.Context, rack string, f rpc.Fact) error {
 		if err := json.Unmarshal(f.Data, &seen); err != nil {
 			return err
 		}
-		return r.inv.Observe(ctx, inventory.Observation{
-			Addr: seen.Addr, MAC: seen.HardwareAddr(), Rack: rack, Link: seen.Interface, VID: seen.VID, FirstSeen: seen.First, LastSeen: seen.Last,
-		})
+		return r.takeObservation(ctx, rack, seen)
 	}
 	return nil // a newer rack knows more kinds
 }

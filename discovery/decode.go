@@ -1,0 +1,138 @@
+package discovery
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// Counters count what a watch did. They only grow, and may be read at any time.
+type Counters struct {
+	Frames    atomic.Uint64 // handed over by the kernel
+	Dropped   atomic.Uint64 // lost because frames came faster than they were read
+	Limited   atomic.Uint64 // not looked into, because there were too many of a costly kind at once
+	Malformed atomic.Uint64 // that break their protocol's format
+	Silent    atomic.Uint64 // that say nothing about who owns an address
+	Foreign   atomic.Uint64 // multicast DNS records about names outside of .local
+	Strangers atomic.Uint64 // beacons that are not of this site
+	Ignored   atomic.Uint64 // sightings that a rule ignores
+}
+
+// A Decoder tells the frames of one interface apart and hands them to the functions that read them. It is for one goroutine.
+type Decoder struct {
+	// Sources are what is looked at. Zero means [Passive].
+	Sources Source
+	// Key authenticates beacons. Nil accepts none.
+	Key BeaconKey
+	// Counters are added to. Required.
+	Counters *Counters
+
+	costly   float64 // frames of names and services that may be read at once
+	costlyAt time.Time
+}
+
+// costlyRate is how many frames a second are read of those protocols that need memory for each, and how many at once.
+const costlyRate = 2000
+
+// Decode appends what a frame says to out. vid is the tag that the interface took off. What a frame of no interest or a broken
+// one costs is counted, and nothing else happens. Sightings do not refer to the frame.
+func (d *Decoder) Decode(b []byte, vid uint16, now time.Time, out []Sighting) []Sighting {
+	d.Counters.Frames.Add(1)
+	f, err := ParseFrame(b, vid)
+	if err == nil {
+		out, err = d.decode(f, now, out)
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNoSighting):
+		d.Counters.Silent.Add(1)
+	case errors.Is(err, ErrBeacon):
+		d.Counters.Strangers.Add(1)
+	default:
+		d.Counters.Malformed.Add(1)
+	}
+	return out
+}
+
+func (d *Decoder) decode(f Frame, now time.Time, out []Sighting) ([]Sighting, error) {
+	var s Sighting
+	var err error
+	switch kind := classify(f); {
+	case kind == 0 || !d.wants(kind):
+		return out, ErrNoSighting
+	case kind == ARP:
+		s, err = DecodeARP(f)
+	case kind == NDP:
+		s, err = DecodeNDP(f)
+	case !d.afford(now):
+		d.Counters.Limited.Add(1)
+		return out, nil
+	case kind == DHCPv4:
+		return DecodeDHCPv4(f, out)
+	case kind == DHCPv6:
+		return DecodeDHCPv6(f, out)
+	case kind == MDNS:
+		out, foreign, err := DecodeMDNS(f, out)
+		d.Counters.Foreign.Add(uint64(foreign))
+		return out, err
+	case kind == LLDP:
+		s, err = DecodeLLDP(f)
+	default:
+		s, err = d.Key.Decode(f, now)
+	}
+	if err != nil {
+		return out, err
+	}
+	return append(out, s), nil
+}
+
+func (d *Decoder) wants(kind Source) bool {
+	if d.Sources == 0 {
+		return Passive.Has(kind)
+	}
+	return d.Sources.Has(kind)
+}
+
+// afford is a token bucket.
+func (d *Decoder) afford(now time.Time) bool {
+	d.costly = min(costlyRate, d.costly+now.Sub(d.costlyAt).Seconds()*costlyRate)
+	d.costlyAt = now
+	if d.costly < 1 {
+		return false
+	}
+	d.costly--
+	return true
+}
+
+// classify tells which protocol a frame is, zero for none of interest, without checking more than where it goes.
+func classify(f Frame) Source {
+	switch f.Type {
+	case etherARP:
+		return ARP
+	case etherLLDP:
+		return LLDP
+	case etherBeacon:
+		return Beacons
+	case etherIPv4, etherIPv6:
+	default:
+		return 0
+	}
+	d, ok := ipPacket(f)
+	if !ok {
+		return 0
+	}
+	if d.proto == protoICMPv6 && f.Type == etherIPv6 {
+		return NDP
+	}
+	src, dst, _, ok := d.udp()
+	switch {
+	case !ok:
+	case src == portMDNS || dst == portMDNS:
+		return MDNS
+	case f.Type == etherIPv4 && (dst == portDHCPServer || dst == portDHCPClient):
+		return DHCPv4
+	case f.Type == etherIPv6 && (dst == portDHCP6Server || dst == portDHCP6Client):
+		return DHCPv6
+	}
+	return 0
+}

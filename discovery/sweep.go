@@ -1,0 +1,341 @@
+package discovery
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Rates of a sweep in questions a second.
+const (
+	SlowRate = 10   // is not noticed by anybody
+	FastRate = 1000 // a /24 in under a second
+)
+
+// MaxSweep is the most addresses that one sweep asks for. IPv6 prefixes with more are asked by multicast only.
+const MaxSweep = 1 << 16
+
+// SweepConfig says what to sweep.
+type SweepConfig struct {
+	// Conn is the link, from [OpenPacket] with the source [Scan]. The caller closes it. Required.
+	Conn Conn
+	// Prefixes are swept in order. Each must be one that the link has an address in: nothing is asked outside of them.
+	Prefixes []netip.Prefix
+	// Rate is the most questions a second. Zero means SlowRate.
+	Rate int
+	// Wait is for how long answers are waited for after the last question. Zero means one second.
+	Wait time.Duration
+	// Sink is told of each device that answers, once for each address and MAC, from one goroutine. Nil tells nobody.
+	Sink func(Sighting)
+	// Progress is told after each question, from one goroutine. Nil tells nobody.
+	Progress func(SweepProgress)
+}
+
+// SweepProgress is how far a sweep has come.
+type SweepProgress struct {
+	Total int `json:"total"` // questions there are to be asked
+	Done  int `json:"done"`  // asked, or answered before they were
+	Found int `json:"found"` // addresses that answered
+}
+
+// sweepRounds is how often who does not answer is asked.
+const sweepRounds = 2
+
+// Sweep asks every address of some prefixes who has it: by ARP (RFC 826) in IPv4; in IPv6 by neighbour solicitation (RFC 4861)
+// where the prefix is small, and by multicast echo (RFC 4443) in any. It returns when all answers are in; with ctx's error when
+// that ends first, and then says how far it came.
+func Sweep(ctx context.Context, cfg SweepConfig) (SweepProgress, error) {
+	s := &sweep{cfg: cfg, found: map[answer]bool{}, answered: map[netip.Addr]bool{}}
+	if err := s.plan(); err != nil {
+		return SweepProgress{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	received := make(chan error, 1)
+	go func() { received <- s.receive(ctx) }()
+	err := s.ask(ctx)
+	cancel()
+	return s.progress, errors.Join(err, <-received)
+}
+
+type answer struct {
+	addr netip.Addr
+	mac  MAC
+}
+
+type sweep struct {
+	cfg     SweepConfig
+	targets []target
+
+	mu       sync.Mutex // guards following
+	found    map[answer]bool
+	answered map[netip.Addr]bool
+	progress SweepProgress
+}
+
+// A target is asked by one frame. It has no address when all devices are asked at once.
+type target struct {
+	addr  netip.Addr
+	frame func(b []byte) []byte
+}
+
+func (s *sweep) plan() error {
+	link := s.cfg.Conn.Link()
+	for _, p := range s.cfg.Prefixes {
+		p = p.Masked()
+		source, ok := ownAddr(link, p)
+		if !ok {
+			return fmt.Errorf("discovery: %s has no address in %s, so it does not ask there", link.Name, p)
+		}
+		free := p.Addr().BitLen() - p.Bits()
+		small := 1<<min(free, 30) <= MaxSweep
+		if p.Addr().Is4() && !small {
+			return fmt.Errorf("discovery: %s has more than %d addresses; sweep a part of it", p, MaxSweep)
+		}
+		if !p.Addr().Is4() {
+			s.multicast(link, source)
+		}
+		if small {
+			s.each(link, p, source)
+		}
+	}
+	if len(s.targets) == 0 {
+		return errors.New("discovery: there is nothing to sweep")
+	}
+	s.progress.Total = sweepRounds * len(s.targets)
+	return nil
+}
+
+// ownAddr is the link's address inside a prefix.
+func ownAddr(l Link, p netip.Prefix) (netip.Addr, bool) {
+	for _, own := range l.Addrs {
+		if p.Contains(own.Addr()) && own.Bits() <= p.Bits() {
+			return own.Addr(), true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// each adds every address that a device can have.
+func (s *sweep) each(link Link, p netip.Prefix, source netip.Addr) {
+	network, last := p.Addr(), lastAddr(p)
+	for a := network; a.IsValid() && p.Contains(a); a = a.Next() {
+		if a == source || a.Is4() && p.Bits() < 31 && (a == network || a == last) {
+			continue
+		}
+		t := target{addr: a, frame: func(b []byte) []byte { return arpQuestion(b, link.MAC, source, a) }}
+		if !a.Is4() {
+			t.frame = func(b []byte) []byte { return neighbourQuestion(b, link.MAC, source, a) }
+		}
+		s.targets = append(s.targets, t)
+	}
+}
+
+func lastAddr(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// multicast asks all IPv6 devices of the link: by an echo, and for those that do not answer echoes by an option that they must
+// complain about (RFC 4443 section 3.4).
+func (s *sweep) multicast(link Link, source netip.Addr) {
+	s.targets = append(s.targets,
+		target{frame: func(b []byte) []byte { return echoQuestion(b, link.MAC, source, false) }},
+		target{frame: func(b []byte) []byte { return echoQuestion(b, link.MAC, source, true) }})
+}
+
+// ask sends the questions and waits for the last answers.
+func (s *sweep) ask(ctx context.Context) error {
+	interval := time.Second / time.Duration(cmp.Or(s.cfg.Rate, SlowRate))
+	start, sent := time.Now(), 0
+	frame := make([]byte, 0, 128)
+	for range sweepRounds {
+		for i := range s.targets {
+			t := &s.targets[i]
+			if s.settled(t) {
+				s.count()
+				continue
+			}
+			if err := sleep(ctx, time.Until(start.Add(time.Duration(sent)*interval))); err != nil {
+				return err
+			}
+			sent++
+			if err := s.cfg.Conn.Send(t.frame(frame[:0])); err != nil {
+				return err
+			}
+			s.count()
+		}
+		// Who has been asked last has time to answer before it is asked again.
+		if err := sleep(ctx, cmp.Or(s.cfg.Wait, time.Second)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sleep waits unless there is little to wait for: short waits are made up for by the next one.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d < 2*time.Millisecond {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *sweep) settled(t *target) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answered[t.addr] && t.addr.IsValid()
+}
+
+func (s *sweep) count() {
+	s.mu.Lock()
+	s.progress.Done++
+	p := s.progress
+	s.mu.Unlock()
+	if s.cfg.Progress != nil {
+		s.cfg.Progress(p)
+	}
+}
+
+// receive takes answers until ctx ends.
+func (s *sweep) receive(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { s.cfg.Conn.Close() })
+	defer stop()
+	for {
+		err := s.cfg.Conn.Receive(func(frame []byte, vid uint16) {
+			f, err := ParseFrame(frame, vid)
+			if err != nil || f.VID != 0 {
+				return // on another link: nothing was asked there
+			}
+			if seen, ok := decodeAnswer(f); ok {
+				s.take(seen)
+			}
+		})
+		switch {
+		case ctx.Err() != nil, errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func (s *sweep) take(seen Sighting) {
+	inside := false
+	for _, p := range s.cfg.Prefixes {
+		inside = inside || p.Contains(seen.Addr)
+	}
+	a := answer{seen.Addr, seen.MAC}
+	s.mu.Lock()
+	if !inside || s.found[a] {
+		s.mu.Unlock()
+		return
+	}
+	s.found[a] = true
+	if !s.answered[seen.Addr] {
+		s.answered[seen.Addr] = true
+		s.progress.Found++
+	}
+	s.mu.Unlock()
+	if s.cfg.Sink != nil {
+		s.cfg.Sink(seen)
+	}
+}
+
+// decodeAnswer reads whatever shows that a device is there.
+func decodeAnswer(f Frame) (Sighting, bool) {
+	var s Sighting
+	var err error
+	switch f.Type {
+	case etherARP:
+		s, err = DecodeARP(f)
+	case etherIPv6:
+		d, ok := ipPacket(f)
+		if !ok || d.proto != protoICMPv6 || len(d.body) < 8 {
+			return s, false
+		}
+		if d.body[0] == icmpEchoReply || d.body[0] == icmpParameterProblem {
+			// The answer is to a question that stays on the link: a router does not pass it on.
+			return Sighting{Addr: d.src, MAC: f.Src, Source: Scan}, usable(d.src) && f.Src.Unicast()
+		}
+		s, err = DecodeNDP(f)
+	default:
+		return s, false
+	}
+	s.Source, s.Info = Scan, nil
+	return s, err == nil && !s.Tentative
+}
+
+// neighbourQuestion appends the frame of a neighbour solicitation.
+func neighbourQuestion(b []byte, from MAC, source, addr netip.Addr) []byte {
+	a := addr.As16()
+	group := netip.AddrFrom16([16]byte{0xff, 2, 11: 1, 12: 0xff, 13: a[13], 14: a[14], 15: a[15]})
+	body := append([]byte{icmpNeighbourSolicit, 0, 0, 0, 0, 0, 0, 0}, a[:]...)
+	body = append(append(body, optSourceLink, 1), from[:]...)
+	return icmpFrame(b, from, source, group, nil, body)
+}
+
+// echoQuestion appends the frame of an echo to all nodes, behind an option that nobody knows if odd is set.
+func echoQuestion(b []byte, from MAC, source netip.Addr, odd bool) []byte {
+	var options []byte
+	if odd {
+		// Type 0x80 | experimental (RFC 4727): complain even about a multicast packet.
+		options = []byte{protoICMPv6, 0, 0x9e, 4, 0, 0, 0, 0}
+	}
+	return icmpFrame(b, from, source, allNodes, options, []byte{icmpEchoRequest, 0, 0, 0, 'm', 's', 0, 1})
+}
+
+var allNodes = netip.MustParseAddr("ff02::1")
+
+// icmpFrame appends an ICMPv6 packet to a group. options is a destination options header or nothing.
+func icmpFrame(b []byte, from MAC, source, group netip.Addr, options, body []byte) []byte {
+	src, dst := source.As16(), group.As16()
+	next := byte(protoICMPv6)
+	if options != nil {
+		next = protoDstOpt
+	}
+	b = append(append(b, 0x33, 0x33), dst[12:]...)
+	b = binary.BigEndian.AppendUint16(append(b, from[:]...), etherIPv6)
+	b = binary.BigEndian.AppendUint16(append(b, 0x60, 0, 0, 0), uint16(len(options)+len(body)))
+	b = append(b, next, 255)
+	b = append(append(append(b, src[:]...), dst[:]...), options...)
+	binary.BigEndian.PutUint16(body[2:], checksum(src, dst, body))
+	return append(b, body...)
+}
+
+// checksum is that of ICMPv6 with its pseudo-header (RFC 8200 section 8.1).
+func checksum(src, dst [16]byte, body []byte) uint16 {
+	sum := uint32(len(body)) + protoICMPv6
+	add := func(b []byte) {
+		for i := 0; i+1 < len(b); i += 2 {
+			sum += uint32(binary.BigEndian.Uint16(b[i:]))
+		}
+		if len(b)%2 == 1 {
+			sum += uint32(b[len(b)-1]) << 8
+		}
+	}
+	add(src[:])
+	add(dst[:])
+	add(body)
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
