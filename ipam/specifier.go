@@ -86,11 +86,9 @@ func ParseSpecifier(s string) (Specifier, error) {
 		if len(out.terms) == maxTerms {
 			return Specifier{}, &SpecifierError{text, fmt.Sprintf("is one of more than %d terms", maxTerms)}
 		}
-		join := Or
-		for _, j := range []Join{And, Or, AndNot} { // "&!" is a way to write "!"
-			if rest, ok := strings.CutPrefix(text, string(j)); ok {
-				join, text = j, strings.TrimSpace(rest)
-			}
+		join, text := cutJoin(text)
+		if strings.ContainsAny(text[:min(1, len(text))], "&|!") {
+			return Specifier{}, &SpecifierError{text, "begins with two signs; a name that begins with one is written name:" + text}
 		}
 		t, err := parseTerm(text, maxDepth)
 		if err != nil {
@@ -103,6 +101,16 @@ func ParseSpecifier(s string) (Specifier, error) {
 		out.terms = append(out.terms, *t)
 	}
 	return out, nil
+}
+
+// cutJoin takes the sign off a term: &, | or !, or &!, which says the same as !.
+func cutJoin(text string) (Join, string) {
+	for _, sign := range []string{"&!", string(And), string(Or), string(AndNot)} {
+		if rest, ok := strings.CutPrefix(text, sign); ok {
+			return Join(sign[len(sign)-1]), strings.TrimSpace(rest)
+		}
+	}
+	return Or, text
 }
 
 // MustParseSpecifier is ParseSpecifier for constants; it panics on errors.

@@ -120,6 +120,7 @@ func TestSpecifierRefusals(t *testing.T) {
 		"":                          `specifier "": is empty`,
 		"a,,b":                      `specifier "": is empty`,
 		"!":                         `specifier "": is empty`,
+		"&&a":                       `specifier "&a": begins with two signs; a name that begins with one is written name:&a`,
 		"id:x":                      `specifier "id:x": needs a number after id:`,
 		"cidr:10.0.0.0":             "needs a prefix such as 10.0.0.0/24 after cidr:",
 		"ip:10.0.0.0/24":            "needs an address after ip:",

@@ -96,8 +96,30 @@ func (r *Region) followChanges(ctx context.Context) error {
 	}
 }
 
-// watch says that something changed. It returns when ctx ends.
+// watch says that something changed, until ctx ends. When changes are missing, as after a restore, everything counts as
+// changed.
 func (r *Region) watch(ctx context.Context, from int64, changed chan<- struct{}) error {
+	for {
+		err := r.watchFrom(ctx, from, changed)
+		if !errors.Is(err, store.ErrCompacted) {
+			return err
+		}
+		if from, err = r.inv.Revision(ctx); err != nil {
+			return err
+		}
+		r.log.Info("the data was replaced, or changed faster than it was read: all is published anew", "revision", from)
+		tell(changed)
+	}
+}
+
+func tell(changed chan<- struct{}) {
+	select {
+	case changed <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Region) watchFrom(ctx context.Context, from int64, changed chan<- struct{}) error {
 	for change, err := range r.inv.Watch(ctx, from) {
 		if errors.Is(err, store.ErrCompacted) {
 			return err
@@ -109,10 +131,7 @@ func (r *Region) watch(ctx context.Context, from int64, changed chan<- struct{})
 		if change.Kind == inventory.KindObservation {
 			continue // nothing is planned from what was merely seen
 		}
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
+		tell(changed)
 	}
 	return ctx.Err()
 }

@@ -29,6 +29,8 @@ import (
 type Config struct {
 	// Dir holds the database and the key of its secrets. It is made when missing.
 	Dir string
+	// Database is where the data is; see store.Open. Empty means the file maas.db in Dir.
+	Database string
 	// Kinds are the power types there are.
 	Kinds power.Registry
 	// Log receives what operators should see.
@@ -44,27 +46,36 @@ type Region struct {
 	api *maasapi.API
 }
 
+// Names of files in Config.Dir.
+const (
+	DatabaseFile = "maas.db"
+	KeyFile      = "secret.key" // seals the secrets in the database
+)
+
 // New opens the database, which is made when missing. It starts nothing.
 func New(ctx context.Context, cfg Config) (*Region, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	key, err := secretKey(filepath.Join(cfg.Dir, "secret.key"))
+	key, err := secretKey(filepath.Join(cfg.Dir, KeyFile))
 	if err != nil {
 		return nil, err
 	}
-	path, err := filepath.Abs(filepath.Join(cfg.Dir, "maas.db"))
-	if err != nil {
-		return nil, err
+	if cfg.Database == "" {
+		path, err := filepath.Abs(filepath.Join(cfg.Dir, DatabaseFile))
+		if err != nil {
+			return nil, err
+		}
+		cfg.Database = "sqlite://" + path
 	}
 	r := &Region{log: cfg.Log}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	if r.db, err = store.Open(ctx, "sqlite://"+path); err != nil {
+	if r.db, err = store.Open(ctx, cfg.Database); err != nil {
 		return nil, err
 	}
-	if r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key}); err != nil {
+	if r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine}); err != nil {
 		return nil, errors.Join(err, r.db.Close())
 	}
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts})
@@ -128,6 +139,7 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.followChanges(ctx) })
+	g.Go(func() error { return r.maintain(ctx) })
 	for _, ln := range sockets.API {
 		g.Go(func() error { return httpserve.Serve(ctx, ln, r.api.Handler()) })
 	}

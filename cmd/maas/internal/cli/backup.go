@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/daemon"
+	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/store"
+)
+
+// stored are the flags of commands that work on a site's database, whether or not a daemon runs on it.
+type stored struct {
+	Data     string `help:"Data directory of the site (default ${default})." default:"${default_data}" placeholder:"DIR"`
+	Database string `help:"Database, if it is not the file in the data directory: postgres://user@host/name or sqlite:///path." placeholder:"URL"`
+}
+
+// url is what store opens.
+func (c stored) url() (string, error) {
+	if c.Database != "" {
+		return c.Database, nil
+	}
+	path, err := filepath.Abs(filepath.Join(c.Data, region.DatabaseFile))
+	return "sqlite://" + path, err
+}
+
+func (c stored) keyFile() string { return filepath.Join(c.Data, region.KeyFile) }
+
+// served reports whether a daemon runs on the data directory.
+func (c stored) served(ctx context.Context) bool {
+	d := net.Dialer{Timeout: time.Second}
+	conn, err := d.DialContext(ctx, "unix", daemon.SocketPath(c.Data))
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+type backupCmd struct {
+	stored
+	File   string `arg:"" help:"File to write; one that is there is replaced when the backup is complete." type:"path"`
+	SQLite bool   `name:"sqlite" help:"Write a copy of the SQLite database in the place of the portable archive."`
+}
+
+// Run is called by the parser when the command was given. The daemon may run on: the backup is of one moment.
+func (c backupCmd) Run(ctx context.Context, io stdio) error {
+	url, err := c.url()
+	if err != nil {
+		return err
+	}
+	db, err := store.OpenExisting(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	key, err := readKey(c.keyFile())
+	if err != nil {
+		return err
+	}
+	err = writeAside(c.File, func(temp string) error {
+		if c.SQLite {
+			return db.CopyTo(ctx, temp)
+		}
+		return writeArchive(ctx, temp, db, key)
+	})
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	st, err := os.Stat(c.File)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "%s: %d bytes, all of %s\n", c.File, st.Size(), db.Name())
+	if c.SQLite && key != nil {
+		fmt.Fprintf(io.err, "maas: a copy of the database has no key; keep %s with it, or power passwords cannot be read\n", c.keyFile())
+	}
+	return nil
+}
+
+// readKey reads the key of the secrets; nil if there is none.
+func readKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return key, err
+}
+
+// writeAside has write make a file beside path, then puts it in its place, so that path is complete or as it was.
+func writeAside(path string, write func(temp string) error) error {
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".maas-backup-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	temp := filepath.Join(dir, "file")
+	if err := write(temp); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

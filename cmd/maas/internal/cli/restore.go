@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/gomaas/maas/store"
+)
+
+type restoreCmd struct {
+	stored
+	File string `arg:"" help:"What maas backup wrote: an archive, or a copy of a database." type:"existingfile"`
+}
+
+// Run is called by the parser when the command was given. A daemon that runs on the data goes on with what was restored.
+func (c restoreCmd) Run(ctx context.Context, io stdio) (err error) {
+	b, err := openBackup(ctx, c.File)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	served := c.served(ctx)
+	keepKey, undoKey, err := c.placeKey(b.Key, served)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	name, err := c.restore(ctx, b)
+	if err != nil {
+		return fmt.Errorf("restore %s: %w", c.File, errors.Join(err, undoKey()))
+	}
+	if err := keepKey(); err != nil {
+		return fmt.Errorf("restore: the data is restored, its key is not in its place: %w", err)
+	}
+	fmt.Fprintf(io.out, "%s is as it was when %s was written\n", name, c.File)
+	if served {
+		fmt.Fprintln(io.out, "the daemon goes on with it")
+	}
+	return nil
+}
+
+// restore replaces the data, or makes the database when there is none.
+func (c restoreCmd) restore(ctx context.Context, b *backupFile) (name string, err error) {
+	url, err := c.url()
+	if err != nil {
+		return "", err
+	}
+	open, undo := store.OpenExisting, func() error { return nil }
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			open, undo = store.Open, func() error { return errors.Join(os.Remove(path), removeLeftovers(path)) }
+		}
+	} else {
+		open = store.Open // an empty database has no schema yet
+	}
+	db, err := open(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	err = errors.Join(db.Restore(ctx, b.Site), db.Close())
+	if err != nil {
+		return "", errors.Join(err, undo())
+	}
+	return db.Name(), nil
+}
+
+// removeLeftovers removes what SQLite keeps beside a file.
+func removeLeftovers(path string) error {
+	var errs []error
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// placeKey lays the backup's key beside the data's. keep puts it in its place, where the old one stays under another name;
+// undo removes it.
+func (c restoreCmd) placeKey(key []byte, served bool) (keep, undo func() error, err error) {
+	nothing := func() error { return nil }
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, nil, err
+	}
+	have, err := readKey(c.keyFile())
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case key == nil || bytes.Equal(key, have):
+		return nothing, nothing, nil
+	case served:
+		return nil, nil, errors.New("the backup is of another site: its power passwords are sealed with another key, which a running daemon cannot take up; stop the daemon, restore, and start it again")
+	}
+	fresh := c.keyFile() + ".restored"
+	if err := os.WriteFile(fresh, key, 0o600); err != nil {
+		return nil, nil, err
+	}
+	keep = func() error {
+		if have != nil {
+			if err := os.Rename(c.keyFile(), c.keyFile()+".before-restore"); err != nil {
+				return err
+			}
+		}
+		return os.Rename(fresh, c.keyFile())
+	}
+	return keep, func() error { return os.Remove(fresh) }, nil
+}

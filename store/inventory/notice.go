@@ -1,0 +1,85 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store"
+)
+
+// SettingExhaustion is how few free addresses of a subnet are worth a notice;
+// default 16, 0 = never.
+const SettingExhaustion = "subnet_ip_exhaustion_threshold_count"
+
+const defaultExhaustion = 16
+
+// ExhaustionNotice says that a subnet is about to run out of addresses.
+type ExhaustionNotice struct {
+	Subnet     ipam.Subnet
+	Statistics ipam.Statistics
+}
+
+// String is the notice for people.
+func (n ExhaustionNotice) String() string {
+	return fmt.Sprintf("subnet %s is running out of addresses: %s free, %s; release some, shrink a range or extend the subnet",
+		n.Subnet, n.Statistics.Available, n.Statistics)
+}
+
+// ExhaustionNotices returns the subnets that are about to run out of
+// addresses, in order of ID; see ipam.Statistics.Exhausting.
+func (inv *Inventory) ExhaustionNotices(ctx context.Context) (notices []ExhaustionNotice, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		threshold, err := inv.exhaustionThreshold(ctx)
+		if err != nil || threshold <= 0 {
+			return err
+		}
+		all, err := subnets.list(ctx, tx, "")
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			near, err := nearlyFull(ctx, tx, s, threshold)
+			if err != nil {
+				return err
+			}
+			if !near {
+				continue
+			}
+			u, err := usageOf(ctx, tx, s.ID)
+			if err != nil {
+				return err
+			}
+			if st := u.Statistics(); st.Exhausting(threshold) {
+				notices = append(notices, ExhaustionNotice{s, st})
+			}
+		}
+		return nil
+	})
+	return notices, err
+}
+
+func (inv *Inventory) exhaustionThreshold(ctx context.Context) (int, error) {
+	text, err := inv.Setting(ctx, SettingExhaustion)
+	if err != nil && !notFound(err) {
+		return 0, err
+	}
+	m := Model{Settings: map[string]string{SettingExhaustion: strings.TrimSpace(text)}}
+	return m.number(SettingExhaustion, defaultExhaustion), nil
+}
+
+// nearlyFull spares large subnets the exact count: what its settings leave
+// open, less one address per row, must be few.
+func nearlyFull(ctx context.Context, tx *store.Tx, s ipam.Subnet, threshold int) (bool, error) {
+	u, err := settingsOf(ctx, tx, s.ID)
+	if err != nil {
+		return false, err
+	}
+	var held int64
+	if err := tx.Get(ctx, "SELECT COUNT(*) FROM allocation WHERE subnet_id = ? AND ip IS NOT NULL", []any{s.ID}, &held); err != nil {
+		return false, err
+	}
+	return u.Statistics().Available.Cmp(big.NewInt(held+int64(threshold))) <= 0, nil
+}
