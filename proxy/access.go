@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -15,6 +16,8 @@ type Access struct {
 	Method string
 	// URL is that of the origin, for CONNECT host and port.
 	URL string
+	// Proto is the protocol of the request, such as HTTP/1.1.
+	Proto string
 	// Status is what the client got. Zero means that the connection ended before that.
 	Status int
 	// Bytes are those of the body that were sent to the client; of a tunnel, those from the destination.
@@ -62,11 +65,20 @@ func tunnelled(w http.ResponseWriter, bytes int64) {
 	}
 }
 
+// withoutUser is a URL without the credentials that clients put into it.
+func withoutUser(u *url.URL) string {
+	if u.User == nil {
+		return u.String()
+	}
+	bare := *u
+	bare.User = nil
+	return bare.String()
+}
+
 // record serves a request and tells of it, also when serving ends in a panic that ends the connection.
 func (p *Proxy) record(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
-	client, _ := netip.ParseAddrPort(r.RemoteAddr)
-	a := Access{Time: time.Now(), Client: client.Addr().Unmap(), Method: r.Method, URL: r.URL.String()}
+	a := Access{Time: time.Now(), Client: clientOf(r), Method: r.Method, URL: withoutUser(r.URL), Proto: r.Proto}
 	if r.Method == http.MethodConnect {
 		a.URL = r.URL.Host
 	} else if routed := p.policy.Load().route(r); r.URL.Host == "" && routed != nil {
@@ -79,7 +91,10 @@ func (p *Proxy) record(w http.ResponseWriter, r *http.Request) {
 				a.Cache = how
 			}
 		}
-		p.access(a)
+		p.traffic.count(p.policy.Load(), &a)
+		if p.access != nil {
+			p.access(a)
+		}
 	}()
 	p.serve(rec, r)
 }

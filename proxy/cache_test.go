@@ -21,11 +21,12 @@ import (
 
 // bench is an origin behind a caching proxy, and clients.
 type bench struct {
-	cache  *proxy.Cache
-	proxy  *httptest.Server
-	origin *httptest.Server
-	asked  atomic.Int64 // requests that reached the origin
-	client *http.Client
+	cache   *proxy.Cache
+	handler *proxy.Proxy
+	proxy   *httptest.Server
+	origin  *httptest.Server
+	asked   atomic.Int64 // requests that reached the origin
+	client  *http.Client
 }
 
 // setUp serves the handler through a cache in dir, "" for a new one.
@@ -64,6 +65,7 @@ func setUpAt(t testing.TB, cfg proxy.CacheConfig, address string, handler http.H
 	if err := p.Update(policy); err != nil {
 		t.Fatal(err)
 	}
+	b.handler = p
 	b.proxy = httptest.NewServer(p)
 	u, _ := url.Parse(b.proxy.URL)
 	b.client = &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(u), DisableCompression: true, MaxIdleConnsPerHost: 200}}

@@ -11,8 +11,8 @@
 //
 // Who may use it and where it may go is a [Policy], replaced while serving; connections in progress finish. The zero policy
 // allows nobody, so a proxy is never open by accident. Whatever the policy says about ports, it never connects to loopback,
-// link-local, multicast or unspecified addresses unless [Policy.AllowLocal] names their network, nor to [Policy.Deny]: a
-// machine must not reach the services of the rack itself through it. The check is on the address that is dialled, after name
+// link-local, multicast or unspecified addresses nor any address of its own host unless [Policy.AllowLocal] names their
+// network, nor to [Policy.Deny]: a machine must not reach the services of the rack itself through it. The check is on the address that is dialled, after name
 // resolution.
 //
 // [Policy.Routes] make it a server as well, for requests in origin form: of boot images, or of a mirror under a short name.
@@ -31,12 +31,25 @@
 // A URL that many clients want is fetched once, and each of them reads the growing file at its own speed. When the last of
 // them leaves, a fetch goes on only where little is missing. Bodies are in files, never in memory, and go out by sendfile as
 // long as no handler around the proxy hides io.ReaderFrom; small ones that were used lately are kept in at most 32 MB.
-// A body that came short, or whose end cannot be told from a broken connection, is never kept. What a kill or a crash leaves
-// is found by checksums; see the package's internal/objects for how.
+// A body whose end cannot be told from a broken connection is never kept. What a kill or a crash leaves is found by
+// checksums; see the package's internal/objects for how.
 //
-// Ranges are cut from whole objects, or from one that comes in. A range that begins after the first megabyte of something
-// that is not there is passed on and not kept. Requests with bodies, If-Match, Expect or Upgrade, and multi-part ranges of
-// what is not there, pass by the cache.
+// A transfer that breaks off goes on where it ended, with If-Range, and its clients do not notice. What is there of a body
+// that nobody waits for any more is kept with a list of its parts; so are ranges of what is not there. Later requests are
+// answered from the parts, and what is missing of them is asked for. That takes a strong validator and a known length;
+// without, a body that came short is dropped. Requests with bodies, If-Match, Expect or Upgrade, and multi-part ranges of what
+// is not there, pass by the cache.
+//
+// # Between proxies
+//
+// [Policy.Parents] are tried in order, [Policy.Direct] is reached without them. Requests carry Via, so a loop of parents ends
+// with 508, and Forwarded by choice. [Policy.Uplink] shares a slow line among clients. Credentials of parents are shown
+// nowhere.
+//
+// # Watching it
+//
+// [Proxy.Stats] is a snapshot of counters, per subnet, and of the busiest objects and clients. [Config.Access] hears of each
+// request; [LogAccess] and [CommonLog] write that down. [Cache.Purge] and [Cache.PurgePrefix] forget.
 //
 // # The parts
 //

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -94,12 +95,13 @@ func tryParents[T any](p *Proxy, f func() (T, error)) (T, error) {
 	return f()
 }
 
-// dialTunnel connects to host, through a parent where there is one.
-func (p *Proxy) dialTunnel(ctx context.Context, host string) (net.Conn, error) {
-	return tryParents(p, func() (net.Conn, error) { return p.dialTunnelOnce(ctx, host) })
+// dialTunnel connects to where a CONNECT goes, through a parent where there is one.
+func (p *Proxy) dialTunnel(ctx context.Context, r *http.Request) (net.Conn, error) {
+	return tryParents(p, func() (net.Conn, error) { return p.dialTunnelOnce(ctx, r) })
 }
 
-func (p *Proxy) dialTunnelOnce(ctx context.Context, host string) (net.Conn, error) {
+func (p *Proxy) dialTunnelOnce(ctx context.Context, r *http.Request) (net.Conn, error) {
+	host := r.URL.Host
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
 		return nil, err
@@ -115,7 +117,14 @@ func (p *Proxy) dialTunnelOnce(ctx context.Context, host string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	tunnel, err := askParent(conn, parent, host)
+	ask := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: host}, Host: host, Header: http.Header{}, RemoteAddr: r.RemoteAddr}
+	ask.Header["Via"] = r.Header["Via"]
+	ask.ProtoMajor, ask.ProtoMinor = r.ProtoMajor, r.ProtoMinor
+	p.introduce(ask)
+	if parent.Scheme == "https" {
+		conn = p.secure(conn, parent.Hostname())
+	}
+	tunnel, err := askParent(conn, parent, ask)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -123,9 +132,20 @@ func (p *Proxy) dialTunnelOnce(ctx context.Context, host string) (net.Conn, erro
 	return tunnel, nil
 }
 
+// secure speaks TLS with a parent. The handshake comes with the first byte, so it falls under the same deadline.
+func (p *Proxy) secure(conn net.Conn, name string) net.Conn {
+	cfg := p.tls.Clone()
+	if cfg == nil {
+		cfg = &tls.Config{}
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName = name
+	}
+	return tls.Client(conn, cfg)
+}
+
 // askParent sends CONNECT and reads the answer. What the origin may have sent right behind it stays readable.
-func askParent(conn net.Conn, parent *url.URL, host string) (net.Conn, error) {
-	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: host}, Host: host, Header: http.Header{}}
+func askParent(conn net.Conn, parent *url.URL, req *http.Request) (net.Conn, error) {
 	if parent.User != nil {
 		password, _ := parent.User.Password()
 		basic := &http.Request{Header: http.Header{}}

@@ -28,8 +28,16 @@ type Policy struct {
 	// some seconds. While all are away the first is tried, never the origin.
 	Parents []string `json:"parents,omitempty"`
 	// Direct lists what is reached without a parent: hosts, domains with a dot in front, and networks, such as
-	// mirror.example, .lab.example and 192.0.2.0/24. Networks are for hosts given as addresses.
+	// mirror.example, .lab.example and 192.0.2.0/24; * is everything. Networks are for hosts given as addresses.
 	Direct []string `json:"direct,omitempty"`
+	// Uplink is how many bytes a second may come from origins, through tunnels too. Clients that want more than there is
+	// get equal shares; what one of them fetches for others counts as its own, and answers from the cache cost nothing. Zero
+	// means no limit.
+	Uplink int64 `json:"uplink,omitempty"`
+	// Forwarded tells origins and parents in Forwarded (RFC 7239) who asked. What clients say about that is never passed on.
+	Forwarded bool `json:"forwarded,omitempty"`
+	// HideVia leaves out Via (RFC 9110, 7.6.3). Proxies that are each other's parent then no longer notice that.
+	HideVia bool `json:"hideVia,omitempty"`
 	// Routes make the proxy a server of other origins' files, for requests that name it and not an origin.
 	Routes []Route `json:"routes,omitempty"`
 }
@@ -48,6 +56,9 @@ func (p *Policy) check() error {
 			return errors.New("proxy: policy: a network is not a valid prefix")
 		}
 	}
+	if p.Uplink < 0 {
+		return fmt.Errorf("proxy: policy: an uplink of %d bytes a second is none; 0 means no limit", p.Uplink)
+	}
 	for _, r := range p.Routes {
 		if err := r.check(); err != nil {
 			return err
@@ -56,10 +67,25 @@ func (p *Policy) check() error {
 	for _, parent := range p.parents() {
 		u, err := url.Parse(parent)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			return fmt.Errorf("proxy: policy: parent %q is not a URL like http://proxy.example:3128", parent)
+			return fmt.Errorf("proxy: policy: parent %q is not a URL like http://proxy.example:3128", redacted(parent))
 		}
 	}
 	return nil
+}
+
+// redacted is a URL for people to read, without what could be a password.
+func redacted(raw string) string {
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found {
+		scheme, rest = "", raw
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = "xxxxx" + rest[at:]
+	}
+	if found {
+		return scheme + "://" + rest
+	}
+	return rest
 }
 
 // parents are all of them, in order.
@@ -70,10 +96,23 @@ func (p *Policy) parents() []string {
 	return slices.Concat([]string{p.Parent}, p.Parents)
 }
 
+// parentURLs are the same, parsed. They have been checked.
+func (p *Policy) parentURLs() (urls []*url.URL) {
+	for _, raw := range p.parents() {
+		if u, err := url.Parse(raw); err == nil {
+			urls = append(urls, u)
+		}
+	}
+	return urls
+}
+
 // direct reports whether a host is reached without a parent.
 func (p *Policy) direct(host string) bool {
 	addr, _ := netip.ParseAddr(host)
 	return slices.ContainsFunc(p.Direct, func(rule string) bool {
+		if rule == "*" {
+			return true
+		}
 		if network, err := netip.ParsePrefix(rule); err == nil {
 			return network.Contains(addr.Unmap())
 		}

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -24,6 +27,11 @@ type Config struct {
 	// Access is told of each request when its answer ended, in the request's goroutine; for access logs and statistics. Nil
 	// tells nobody.
 	Access func(Access)
+	// Name is how the proxy calls itself in Via, by which it knows a request that comes back. Empty means a random one, so
+	// that no two proxies share it.
+	Name string
+	// TLS is for origins of routes and for parents with https. Nil means the system's roots.
+	TLS *tls.Config
 	// Log receives refusals and failures of origins. Nil discards.
 	Log *slog.Logger
 }
@@ -33,6 +41,11 @@ type Proxy struct {
 	log     *slog.Logger
 	cache   *Cache
 	access  func(Access)
+	name    string
+	tls     *tls.Config
+	own     ownAddresses
+	uplink  uplink
+	traffic traffic
 	policy  atomic.Pointer[Policy]
 	dialer  net.Dialer
 	health  health
@@ -52,15 +65,33 @@ func (o *origins) RoundTrip(r *http.Request) (*http.Response, error) {
 	if isRouted(r) {
 		way = o.routed
 	}
+	o.p.introduce(r)
+	var resp *http.Response
+	var err error
 	if r.Body != nil && r.Body != http.NoBody {
-		return way.RoundTrip(r) // it closes the body, so there is no second attempt
+		resp, err = way.RoundTrip(r) // it closes the body, so there is no second attempt
+	} else {
+		resp, err = tryParents(o.p, func() (*http.Response, error) { return way.RoundTrip(r) })
 	}
-	return tryParents(o.p, func() (*http.Response, error) { return way.RoundTrip(r) })
+	if err != nil {
+		return nil, err
+	}
+	if !o.p.policy.Load().HideVia {
+		o.p.addVia(resp.Header, resp.ProtoMajor, resp.ProtoMinor)
+	}
+	if body := o.p.uplink.meter(r.Context(), clientOf(r), resp.Body); body != resp.Body && resp.StatusCode != http.StatusSwitchingProtocols {
+		resp.Body = meteredBody{body, resp.Body}
+	}
+	return resp, nil
 }
 
 // New returns a proxy that allows nobody until [Proxy.Update] gives it a policy. It starts nothing.
 func New(cfg Config) *Proxy {
-	p := &Proxy{log: cfg.Log, cache: cfg.Cache, access: cfg.Access}
+	p := &Proxy{log: cfg.Log, cache: cfg.Cache, access: cfg.Access, name: cfg.Name, tls: cfg.TLS}
+	if p.name == "" {
+		p.name = "maas-" + strings.ToLower(rand.Text()[:8])
+	}
+	p.traffic.begin(time.Now())
 	if p.log == nil {
 		p.log = slog.New(slog.DiscardHandler)
 	}
@@ -79,6 +110,8 @@ func New(cfg Config) *Proxy {
 
 const (
 	dialTimeout = 30 * time.Second
+	// expectTimeout is how long an origin may take to say that it wants a body.
+	expectTimeout = 5 * time.Second
 	// maxHeader bounds the header of an origin's response, in bytes.
 	maxHeader = 256 << 10
 )
@@ -89,6 +122,8 @@ func (p *Proxy) transport(dial func(ctx context.Context, network, address string
 		DialContext:            dial,
 		DisableCompression:     true, // bodies pass unchanged
 		ForceAttemptHTTP2:      true,
+		TLSClientConfig:        p.tls.Clone(),
+		ExpectContinueTimeout:  expectTimeout,
 		MaxIdleConnsPerHost:    16,
 		MaxResponseHeaderBytes: maxHeader,
 		IdleConnTimeout:        90 * time.Second,
@@ -111,6 +146,7 @@ func (p *Proxy) Update(policy Policy) error {
 		return err
 	}
 	p.policy.Store(&policy)
+	p.uplink.setRate(policy.Uplink)
 	return nil
 }
 
@@ -123,29 +159,43 @@ func (p *Proxy) checkDestination(_ context.Context, _, address string, _ syscall
 	if err != nil {
 		return err
 	}
-	policy := p.policy.Load()
-	if !policy.allowsDestination(dest.Addr()) {
+	if !p.reachable(dest.Addr()) {
 		return fmt.Errorf("%s: %w", dest.Addr(), errForbidden)
 	}
 	return nil
+}
+
+// reachable reports whether clients may reach an address: not this host, unless the policy says so, nor what it denies.
+func (p *Proxy) reachable(addr netip.Addr) bool {
+	policy := p.policy.Load()
+	return policy.allowsDestination(addr) && (contains(policy.AllowLocal, addr) || !p.own.has(addr))
+}
+
+// named reports whether a host may be asked for. An address is refused before a parent could reach it, names after they were
+// resolved.
+func (p *Proxy) named(host string) bool {
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return p.reachable(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+	}
+	addr, err := netip.ParseAddr(host)
+	return err != nil || p.reachable(addr)
 }
 
 func (p *Proxy) parent(r *http.Request) (*url.URL, error) { return p.parentOf(r.URL.Hostname()) }
 
 // ServeHTTP forwards one request, or opens a tunnel for CONNECT.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p.access != nil {
-		p.record(w, r)
-		return
-	}
-	p.serve(w, r)
+	p.record(w, r)
 }
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	policy := p.policy.Load()
-	client, _ := netip.ParseAddrPort(r.RemoteAddr)
-	if !policy.allows(client.Addr()) {
+	if !policy.allows(clientOf(r)) {
 		p.refuse(w, r, http.StatusForbidden, "clients of this network may not use the proxy")
+		return
+	}
+	if p.loops(r.Header) {
+		p.refuse(w, r, http.StatusLoopDetected, "this request has come by here before")
 		return
 	}
 	tunnel := r.Method == http.MethodConnect
@@ -162,11 +212,17 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, http.StatusForbidden, "this port may not be reached through the proxy")
 		return
 	}
+	if !p.named(r.URL.Hostname()) {
+		p.failed(w, r, errForbidden)
+		return
+	}
 	if tunnel {
 		p.tunnel(w, r)
 		return
 	}
-	p.send(w, r)
+	if !lastHop(w, r) {
+		p.send(w, r)
+	}
 }
 
 // send answers a request that may be answered, from the cache where that can be.
@@ -203,7 +259,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 // tunnel joins the client to the destination until one side ends. Behind a parent it asks the parent for the tunnel.
 func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
-	origin, err := p.dialTunnel(r.Context(), r.URL.Host)
+	origin, err := p.dialTunnel(r.Context(), r)
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -224,7 +280,7 @@ func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(origin, buffered)
 		closeWrite(origin)
 	}()
-	down, _ := io.Copy(client, origin)
+	down, _ := io.Copy(client, p.uplink.meter(r.Context(), clientOf(r), origin))
 	tunnelled(w, down)
 	closeWrite(client)
 	client.SetReadDeadline(time.Now().Add(time.Minute)) // a client that never ends its half

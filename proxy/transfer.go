@@ -21,10 +21,9 @@ func (c *Cache) more(x *exchange, f *filling, t *transfer) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(x.r.Context()))
 	f.mu.Lock()
 	t.cancel = cancel
-	wait := time.Duration(f.failures) * retryPause
+	wait, part := time.Duration(f.failures)*retryPause, &span{from: t.at, to: t.end, validator: rfc9111.StrongValidator(f.meta.Header)}
 	f.mu.Unlock()
-	y := &exchange{cache: c, quiet: true, r: x.r.Clone(ctx), origin: x.origin, failed: func(error) {}, key: x.key}
-	y.span = &span{from: t.at, to: t.end, validator: rfc9111.StrongValidator(f.meta.Header)}
+	y := &exchange{cache: c, quiet: true, r: x.r.Clone(ctx), origin: x.origin, failed: func(error) {}, key: x.key, span: part}
 	if !c.start(func() { c.bring(y, f, t, wait) }) {
 		c.ended(f, t, context.Canceled)
 	}
@@ -105,7 +104,7 @@ func (c *Cache) copy(f *filling, t *transfer, resp *http.Response) {
 			}
 		}
 		switch {
-		case err == io.EOF && t.end == endless, err == io.EOF && f.length == 0:
+		case err == io.EOF && f.length <= 0:
 			c.commit(f, t.got)
 			return
 		case int64(n) == room:
