@@ -24,7 +24,7 @@
 //
 // A [Monitor] keeps asking all machines for their state, evenly spread, and tells of changes:
 //
-//	m, err := power.NewMonitor(power.MonitorConfig{Asker: c, Changed: func(o power.Observation) { ... }})
+//	m, err := power.NewMonitor(power.MonitorConfig{Asker: c, Changed: func(_ context.Context, o power.Observation) { ... }})
 //	m.Update(targets)
 //	err = m.Run(ctx)
 //

@@ -1,9 +1,6 @@
 package power
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // State is whether a machine has power.
 type State string
@@ -114,25 +111,4 @@ const (
 	Disk BootDevice = "disk"
 	// Setup is the firmware's setup screen.
 	Setup BootDevice = "setup"
-)
-
-// ParseAction returns the action of a name: "on", "off", "cycle", "soft-off" or "query".
-func ParseAction(name string) (Action, error) {
-	switch a := Action(name); a {
-	case ActionOn, ActionOff, ActionCycle, ActionSoftOff, ActionQuery:
-		return a, nil
-	}
-	return "", fmt.Errorf("power: %q is not an action; there are on, off, cycle, soft-off and query", name)
-}
-
-// An Action is what a person asks of a machine's power.
-type Action string
-
-// The actions.
-const (
-	ActionOn      Action = "on"
-	ActionOff     Action = "off"
-	ActionCycle   Action = "cycle"
-	ActionSoftOff Action = "soft-off"
-	ActionQuery   Action = "query"
 )

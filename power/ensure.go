@@ -24,11 +24,11 @@ type Report struct {
 
 // A Step is one thing done to the BMC.
 type Step struct {
-	Time time.Time
+	Time time.Time `json:"time"`
 	// Op is such as "set power on" or "boot once from network".
-	Op string
+	Op string `json:"op"`
 	// Err is empty when it was accepted.
-	Err string
+	Err string `json:"err,omitempty"`
 }
 
 // An Attempt is one request to a BMC: what was asked, when, and what came of it. It holds no secrets.

@@ -19,8 +19,9 @@ type MonitorConfig struct {
 	Parallel int
 	// Timeout bounds one question, so that a dead BMC does not hold up others. Zero means 30 seconds.
 	Timeout time.Duration
-	// Changed is told when a machine's state is first known and when it changes, one call after the other. Required.
-	Changed func(Observation)
+	// Changed is told when a machine's state is first known and when it changes, one call after the other. Its context is
+	// that of Run. Required.
+	Changed func(context.Context, Observation)
 }
 
 // An Asker finds out the power state of a target, such as a [Controller].
@@ -134,7 +135,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	var workers, teller sync.WaitGroup
 	teller.Go(func() {
 		for o := range tell {
-			m.cfg.Changed(o)
+			m.cfg.Changed(ctx, o)
 		}
 	})
 	for range m.cfg.Parallel {

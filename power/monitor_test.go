@@ -78,7 +78,7 @@ func (s *site) start(t *testing.T) (m *power.Monitor, told func() map[string][]p
 	}
 	var mu sync.Mutex
 	seen := map[string][]power.Observation{}
-	m, err = power.NewMonitor(power.MonitorConfig{Asker: c, Changed: func(o power.Observation) {
+	m, err = power.NewMonitor(power.MonitorConfig{Asker: c, Changed: func(_ context.Context, o power.Observation) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen[o.Name] = append(seen[o.Name], o)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/power"
@@ -22,7 +23,7 @@ type commander interface {
 const layer = "ipmi"
 
 func describe(netFn, command byte, data []byte) string {
-	return fmt.Sprintf("%02x %02x %x", netFn, command, data)
+	return strings.TrimSpace(fmt.Sprintf("%02x %02x %x", netFn, command, data))
 }
 
 // recorded is a session that is written down.

@@ -9,7 +9,7 @@ package powerrpc
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/power"
@@ -28,11 +28,13 @@ type Request struct {
 	Boot power.BootDevice `json:"boot,omitempty"`
 	// Soft is how long the system may take to shut down by itself, for ActionSoftOff.
 	Soft time.Duration `json:"soft,omitempty"`
+	// Transcript asks for what was said to the BMC.
+	Transcript bool `json:"transcript,omitempty"`
 }
 
 // answer is the outcome. A failure is part of it, so that its class arrives.
 type answer struct {
-	State power.State `json:"state"`
+	power.Result
 	Class power.Class `json:"class,omitempty"`
 	Error string      `json:"error,omitempty"`
 }
@@ -40,52 +42,41 @@ type answer struct {
 // Offer lets the region use the controller.
 func Offer(m *rpc.Methods, c *power.Controller) {
 	rpc.Offer(m, Method, func(ctx context.Context, r Request) (answer, error) {
-		state, err := perform(ctx, c, r)
-		if err != nil {
-			return answer{State: power.Unknown, Class: power.ClassOf(err), Error: err.Error()}, nil
+		var transcript power.Transcript
+		if r.Transcript {
+			ctx = power.WithTranscript(ctx, &transcript)
 		}
-		return answer{State: state}, nil
+		result, err := perform(ctx, c, r)
+		if r.Transcript {
+			var text strings.Builder
+			_, _ = transcript.WriteTo(&text) // memory never fails
+			result.Transcript = text.String()
+		}
+		if err != nil {
+			return answer{result, power.ClassOf(err), err.Error()}, nil
+		}
+		return answer{Result: result}, nil
 	})
 }
 
-// Do asks the rack behind the caller and returns the state seen last. A failure of power control is a [*power.Error]; so
-// is a rack that cannot be reached, of class Connection.
-func Do(ctx context.Context, c rpc.Caller, r Request) (power.State, error) {
+// Do asks the rack behind the caller. A failure of power control is a [*power.Error], and the result is valid with it; so is
+// a rack that cannot be reached, of class Connection.
+func Do(ctx context.Context, c rpc.Caller, r Request) (power.Result, error) {
 	a, err := rpc.Do[answer](ctx, c, Method, r)
 	switch {
 	case err != nil:
-		return power.Unknown, power.Errorf(power.Connection, "ask the rack", "%w", err)
+		return power.Result{State: power.Unknown}, power.Errorf(power.Connection, "ask the rack", "%w", err)
 	case a.Error != "":
-		return power.Unknown, &power.Error{Class: a.Class, Op: string(r.Action), Err: errors.New(a.Error)}
+		return a.Result, &power.Error{Class: a.Class, Op: string(r.Action), Err: errors.New(a.Error)}
 	}
-	return a.State, nil
+	return a.Result, nil
 }
 
-func perform(ctx context.Context, c *power.Controller, r Request) (power.State, error) {
-	state, err := act(ctx, c, r)
+// perform does without the boot device where the BMC cannot choose it.
+func perform(ctx context.Context, c *power.Controller, r Request) (power.Result, error) {
+	result, err := c.Do(ctx, r.Target, r.Action, power.Options{Boot: r.Boot, Soft: r.Soft})
 	if power.ClassOf(err) == power.Unsupported && r.Boot != "" {
-		r.Boot = ""
-		return act(ctx, c, r)
+		return c.Do(ctx, r.Target, r.Action, power.Options{Soft: r.Soft})
 	}
-	return state, err
-}
-
-func act(ctx context.Context, c *power.Controller, r Request) (power.State, error) {
-	var report power.Report
-	var err error
-	switch r.Action {
-	case power.ActionQuery:
-		return c.Query(ctx, r.Target)
-	case power.ActionOn:
-		report, err = c.Ensure(ctx, r.Target, power.On, power.Options{Boot: r.Boot})
-	case power.ActionOff:
-		report, err = c.Ensure(ctx, r.Target, power.Off, power.Options{})
-	case power.ActionSoftOff:
-		report, err = c.Ensure(ctx, r.Target, power.Off, power.Options{Soft: r.Soft})
-	case power.ActionCycle:
-		report, err = c.Cycle(ctx, r.Target, power.Options{Boot: r.Boot})
-	default:
-		return power.Unknown, power.Errorf(power.Settings, "power", "%w", fmt.Errorf("unknown action %q", r.Action))
-	}
-	return report.After, err
+	return result, err
 }

@@ -2,6 +2,7 @@ package powerrpc_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,9 +31,13 @@ func TestActionsReachTheBMCAndFailuresKeepTheirClass(t *testing.T) {
 		want   power.State
 	}{{power.ActionQuery, power.Off}, {power.ActionOn, power.On}, {power.ActionCycle, power.On}, {power.ActionSoftOff, power.Off}} {
 		r := powerrpc.Request{Target: bmc.Target(), Action: step.action, Boot: power.Network}
-		if state, err := powerrpc.Do(t.Context(), &methods, r); err != nil || state != step.want {
-			t.Errorf("%s: %s, %v", step.action, state, err)
+		if result, err := powerrpc.Do(t.Context(), &methods, r); err != nil || result.State != step.want {
+			t.Errorf("%s: %+v, %v", step.action, result, err)
 		}
+	}
+	traced, err := powerrpc.Do(t.Context(), &methods, powerrpc.Request{Target: bmc.Target(), Action: power.ActionOn, Transcript: true})
+	if err != nil || len(traced.Steps) != 1 || !strings.Contains(traced.Transcript, `"request":"00 02 01"`) {
+		t.Errorf("with a transcript: %+v, %v", traced, err)
 	}
 	wrong := bmc.Target()
 	wrong.Params["power_pass"] = "other"

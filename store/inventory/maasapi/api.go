@@ -15,8 +15,9 @@ import (
 
 // Power switches machines. It is called once per request and may take until ctx ends.
 type Power interface {
-	// Power does what the action says to the machine and returns the state seen last. An error may be a [*power.Error].
-	Power(ctx context.Context, m inventory.Machine, action power.Action) (power.State, error)
+	// Power does what the action says to the machine, with a transcript if one is wanted. An error may be a [*power.Error];
+	// the result is valid with it.
+	Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error)
 	// Kinds are the power types there are, for checking what is stored.
 	Kinds() power.Registry
 }
@@ -83,6 +84,8 @@ func (a *API) mux() *http.ServeMux {
 		"GET " + base + "zones/{$}":            a.listZones,
 		"GET " + base + "events/{$}":           a.listEvents,
 		"GET " + base + "discovery/{$}":        a.listDiscoveries,
+		"GET " + base + "rackcontrollers/{$}":  a.listRacks,
+		"POST /api/v1/machines/{id}/power":     a.postPower,
 		"GET /api/v1/boot-profile":             a.getProfile,
 		"PUT /api/v1/boot-profile":             a.putProfile,
 		"DELETE /api/v1/boot-profile":          a.deleteProfile,

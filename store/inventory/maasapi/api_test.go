@@ -27,9 +27,9 @@ type fakePower struct {
 	err   error
 }
 
-func (f *fakePower) Power(_ context.Context, m inventory.Machine, action power.Action) (power.State, error) {
+func (f *fakePower) Power(_ context.Context, m inventory.Machine, action power.Action, _ bool) (power.Result, error) {
 	f.asked = append(f.asked, m.Hostname+" "+string(action))
-	return f.state, f.err
+	return power.Result{State: f.state}, f.err
 }
 
 func (f *fakePower) Kinds() power.Registry {
@@ -127,6 +127,41 @@ func TestMachineLife(t *testing.T) {
 	}
 	if code, _ := s.do("GET", m.ResourceURI, nil); code != 404 {
 		t.Errorf("read after delete: %d", code)
+	}
+}
+
+func TestPowerTypesAndParameters(t *testing.T) {
+	s := newSite(t)
+	m := s.create(t, node1)
+	code, body := s.do("GET", base+"rackcontrollers/?op=describe_power_types", nil)
+	var kinds []maasapi.PowerType
+	if err := json.Unmarshal([]byte(body), &kinds); err != nil || code != 200 || len(kinds) != 3 || kinds[0].Name != "ipmi" || kinds[1].Queryable {
+		t.Fatalf("%d %v %s", code, err, body)
+	}
+	fields := map[string]maasapi.PowerField{}
+	for _, f := range kinds[0].Fields {
+		fields[f.Name] = f
+	}
+	if f := fields["power_pass"]; f.Type != "password" || !f.Secret || f.Scope != "bmc" {
+		t.Errorf("power_pass: %+v", f)
+	}
+	if f := fields["power_driver"]; f.Type != "choice" || f.Default != "LAN_2_0" || len(f.Choices) != 2 {
+		t.Errorf("power_driver: %+v", f)
+	}
+	if code, body := s.do("GET", m.ResourceURI+"?op=power_parameters", nil); code != 200 || !strings.Contains(body, "192.0.2.9") || strings.Contains(body, "hunter2") {
+		t.Errorf("parameters: %d %s", code, body)
+	}
+	s.power.err = power.Errorf(power.Auth, "open a session", "refused")
+	for form, want := range map[string]struct {
+		code int
+		body string
+	}{
+		"action=sensors": {200, `"class":"auth"`}, "action=dance": {400, "is not an action"}, "": {400, "is not an action"},
+	} {
+		values, _ := url.ParseQuery(form)
+		if code, body := s.do("POST", "/api/v1/machines/node1/power", values); code != want.code || !strings.Contains(body, want.body) {
+			t.Errorf("%q: %d %s", form, code, body)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package maasapi
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -190,13 +189,17 @@ func (a *API) getMachine(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if op := r.URL.Query().Get("op"); op == "query_power_state" {
-		state, err := a.act(r, m, power.ActionQuery)
-		return map[string]string{"state": string(state)}, err
-	} else if op != "" {
+	switch op := r.URL.Query().Get("op"); op {
+	case "":
+		return a.show(r, m)
+	case "query_power_state":
+		result, err := a.act(r, m, power.ActionQuery, false)
+		return map[string]power.State{"state": result.State}, err
+	case "power_parameters":
+		return nonNil(m.Power.Params), nil
+	default:
 		return nil, &unsupported{"machine op=" + op}
 	}
-	return a.show(r, m)
 }
 
 func (a *API) deleteMachine(r *http.Request) (any, error) {
@@ -205,46 +208,6 @@ func (a *API) deleteMachine(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return nil, a.inv.DeleteMachine(r.Context(), m.ID)
-}
-
-// actions are the operations on a machine that are about its power.
-var actions = map[string]power.Action{
-	"power_on": power.ActionOn, "power_off": power.ActionOff, "power_cycle": power.ActionCycle,
-}
-
-func (a *API) actOnMachine(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
-	}
-	m, err := a.find(r)
-	if err != nil {
-		return nil, err
-	}
-	op := r.URL.Query().Get("op")
-	action, ok := actions[op]
-	if !ok {
-		return nil, &unsupported{"machine op=" + op}
-	}
-	if op == "power_off" && r.PostForm.Get("stop_mode") == "soft" {
-		action = power.ActionSoftOff
-	}
-	if _, err := a.act(r, m, action); err != nil {
-		return nil, err
-	}
-	m, err = a.inv.Machine(r.Context(), m.ID)
-	if err != nil {
-		return nil, err
-	}
-	return a.show(r, m)
-}
-
-// act switches and records what was seen.
-func (a *API) act(r *http.Request, m inventory.Machine, action power.Action) (power.State, error) {
-	state, err := a.power.Power(r.Context(), m, action)
-	if err != nil {
-		return power.Unknown, err
-	}
-	return state, a.inv.SetPowerState(r.Context(), m.ID, string(state))
 }
 
 func (a *API) createMachine(r *http.Request) (any, error) {
@@ -286,44 +249,4 @@ func (a *API) machineOf(form url.Values) (inventory.Machine, error) {
 	var err error
 	m.Power, err = a.powerOf(form)
 	return m, err
-}
-
-// powerPrefix begins the name of a form field that is one power parameter.
-const powerPrefix = "power_parameters_"
-
-// powerOf reads and checks power type and parameters, which come as one JSON object or as a field each.
-func (a *API) powerOf(form url.Values) (inventory.Power, error) {
-	params := power.Params{}
-	if text := form.Get("power_parameters"); text != "" {
-		if err := json.Unmarshal([]byte(text), &params); err != nil {
-			return inventory.Power{}, &badRequest{"power_parameters", "not a JSON object of strings"}
-		}
-	}
-	for key, values := range form {
-		if name, ok := strings.CutPrefix(key, powerPrefix); ok {
-			params[name] = values[0]
-		}
-	}
-	p := inventory.Power{Type: form.Get("power_type")}
-	if p.Type == "" {
-		if len(params) > 0 {
-			return p, &badRequest{"power_type", "power parameters need a power type"}
-		}
-		return p, nil
-	}
-	kind, err := a.power.Kinds().Kind(p.Type)
-	if err != nil {
-		return p, &badRequest{"power_type", err.Error()}
-	}
-	full, err := kind.Check(params)
-	if err != nil {
-		return p, &badRequest{"power_parameters", err.Error()}
-	}
-	p.Params, p.Secrets = kind.Public(full), inventory.Secrets{}
-	for name, value := range full {
-		if _, public := p.Params[name]; !public {
-			p.Secrets[name] = value
-		}
-	}
-	return p, nil
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,16 +12,17 @@ import (
 	"text/tabwriter"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
-	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
 type machineCmd struct {
-	List   machineListCmd   `cmd:"" help:"List the machines."`
-	Show   machineShowCmd   `cmd:"" help:"Show one machine."`
-	Create machineCreateCmd `cmd:"" help:"Add a machine."`
-	Delete machineDeleteCmd `cmd:"" help:"Remove a machine."`
-	Power  machinePowerCmd  `cmd:"" help:"Switch a machine, or ask for its power state."`
+	List       machineListCmd    `cmd:"" help:"List the machines."`
+	Show       machineShowCmd    `cmd:"" help:"Show one machine."`
+	Create     machineCreateCmd  `cmd:"" help:"Add a machine."`
+	Delete     machineDeleteCmd  `cmd:"" help:"Remove a machine."`
+	Power      machinePowerCmd   `cmd:"" help:"Switch a machine, or ask for its power state."`
+	Sensors    machineSensorsCmd `cmd:"" help:"Read what a machine's BMC measures."`
+	PowerTypes powerTypesCmd     `cmd:"" help:"List the kinds of power control, or the parameters of one."`
 }
 
 type machineListCmd struct{ remote }
@@ -166,42 +166,4 @@ type machineDeleteCmd struct {
 // Run is called by the parser when the command was given.
 func (c machineDeleteCmd) Run(ctx context.Context) error {
 	return c.call(ctx, http.MethodDelete, client.MachinePath(c.Name), nil, "", nil)
-}
-
-type machinePowerCmd struct {
-	remote
-	Action string `arg:"" enum:"on,off,cycle,soft-off,query" help:"on, off, cycle, soft-off or query."`
-	Name   string `arg:"" help:"Name or system ID."`
-}
-
-// Run is called by the parser when the command was given.
-func (c machinePowerCmd) Run(ctx context.Context, io stdio) error {
-	var state string
-	switch power.Action(c.Action) {
-	case power.ActionQuery:
-		var answer struct {
-			State string `json:"state"`
-		}
-		if err := c.get(ctx, client.MachinePath(c.Name)+"?op=query_power_state", &answer); err != nil {
-			return err
-		}
-		state = answer.State
-	default:
-		form := url.Values{}
-		if c.Action == string(power.ActionSoftOff) {
-			form.Set("stop_mode", "soft")
-		}
-		op := map[string]string{"on": "power_on", "off": "power_off", "soft-off": "power_off", "cycle": "power_cycle"}[c.Action]
-		if op == "" {
-			return errors.New("unknown action " + c.Action)
-		}
-		var m maasapi.Machine
-		if err := c.post(ctx, client.MachinePath(c.Name)+"?op="+op, form, &m); err != nil {
-			return err
-		}
-		state = m.PowerState
-	}
-	return c.print(io.out, map[string]string{"machine": c.Name, "state": state}, "", func(row func(...string)) {
-		row(c.Name, state)
-	})
 }

@@ -3,7 +3,9 @@ package region
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/power"
@@ -15,7 +17,7 @@ import (
 // softTime is how long a system may take to shut down by itself before its power is taken.
 const softTime = 2 * time.Minute
 
-// powerService switches machines through their racks: it is the API's Power.
+// powerService switches machines through their racks: it is the API's Power, and who the monitor asks.
 type powerService struct {
 	region *Region
 	kinds  power.Registry
@@ -23,35 +25,75 @@ type powerService struct {
 
 func (p *powerService) Kinds() power.Registry { return p.kinds }
 
-// Power asks the racks that suit the machine best first. The next one is asked only when a rack could not be reached:
+// Power does what the action says and writes into the log what came of it.
+func (p *powerService) Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
+	result, err := p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript})
+	if action == power.ActionQuery || action == power.ActionSensors {
+		return result, err
+	}
+	logged := context.WithoutCancel(ctx) // it happened, whether or not somebody waits for the answer
+	if lerr := p.region.inv.AddEvents(logged, powerEvent(m.ID, action, result, err)); lerr != nil {
+		p.region.log.Error("power event is not recorded", "machine", m.FQDN, "err", lerr)
+	}
+	return result, err
+}
+
+// powerEvent is one line about a request.
+func powerEvent(machine int64, action power.Action, result power.Result, err error) inventory.Event {
+	e := inventory.Event{NodeID: machine, Kind: "power", Level: "info", Description: string(action)}
+	if result.State != power.Unknown {
+		e.Description += ": power is " + string(result.State)
+	}
+	var steps []string
+	for _, s := range result.Steps {
+		steps = append(steps, s.Op)
+	}
+	if len(steps) > 0 {
+		e.Description += " after " + strings.Join(steps, ", ")
+	}
+	if err != nil {
+		e.Level, e.Description = "error", fmt.Sprintf("%s failed: %v", action, err)
+	}
+	return e
+}
+
+// Query asks for the power of the machine whose system ID is the target's name. It makes the service a [power.Asker].
+func (p *powerService) Query(ctx context.Context, t power.Target) (power.State, error) {
+	m, err := p.region.inv.MachineBySystemID(ctx, t.Name)
+	if err != nil {
+		return power.Unknown, err
+	}
+	result, err := p.through(ctx, m, powerrpc.Request{Action: power.ActionQuery})
+	return result.State, err
+}
+
+// through asks the racks that suit the machine best first. The next one is asked only when a rack could not be reached:
 // what a BMC refused, it refuses from everywhere.
-func (p *powerService) Power(ctx context.Context, m inventory.Machine, action power.Action) (power.State, error) {
+func (p *powerService) through(ctx context.Context, m inventory.Machine, request powerrpc.Request) (power.Result, error) {
+	none := power.Result{State: power.Unknown}
 	if m.Power.Type == "" {
-		return power.Unknown, power.Errorf(power.Settings, string(action), "machine %s has no power type; set power_type and its parameters", m.FQDN)
+		return none, power.Errorf(power.Settings, string(request.Action), "machine %s has no power type; set power_type and its parameters", m.FQDN)
 	}
 	params, err := p.region.inv.PowerParams(ctx, m.ID)
 	if err != nil {
-		return power.Unknown, err
+		return none, err
 	}
 	racks, err := p.region.inv.Racks(ctx)
 	if err != nil {
-		return power.Unknown, err
+		return none, err
 	}
-	request := powerrpc.Request{
-		Target: power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN},
-		Action: action, Boot: power.Network, Soft: softTime,
-	}
+	request.Target = power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN}
 	connected := p.region.rpc.Racks()
-	var state power.State
-	err = power.Errorf(power.Connection, string(action), "no rack is connected: %w", rpc.ErrUnavailable)
+	result := none
+	err = power.Errorf(power.Connection, string(request.Action), "no rack is connected: %w", rpc.ErrUnavailable)
 	for _, rack := range inventory.RacksFor(&m, racks) {
 		if !slices.Contains(connected, rack.Name) {
 			continue
 		}
-		state, err = powerrpc.Do(ctx, p.region.rpc.Rack(rack.Name), request)
-		if err == nil || !errors.Is(err, rpc.ErrUnavailable) {
-			return state, err
+		result, err = powerrpc.Do(ctx, p.region.rpc.Rack(rack.Name), request)
+		if !errors.Is(err, rpc.ErrUnavailable) {
+			break
 		}
 	}
-	return power.Unknown, err
+	return result, err
 }

@@ -20,6 +20,7 @@ func (r *Region) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.monitor.Update(r.watched(model))
 	for _, rack := range model.Racks {
 		topics, err := plan(model, rack)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,6 +34,8 @@ type Config struct {
 	Database string
 	// Kinds are the power types there are.
 	Kinds power.Registry
+	// PowerEvery is how often each machine's power is asked for. Zero means 5 minutes.
+	PowerEvery time.Duration
 	// Log receives what operators should see.
 	Log *slog.Logger
 }
@@ -44,6 +47,9 @@ type Region struct {
 	inv *inventory.Inventory
 	rpc *rpc.Region
 	api *maasapi.API
+
+	power   *powerService
+	monitor *power.Monitor
 }
 
 // Names of files in Config.Dir.
@@ -79,9 +85,12 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 		return nil, errors.Join(err, r.db.Close())
 	}
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts})
-	r.api = maasapi.New(maasapi.Config{
-		Inventory: r.inv, Power: &powerService{region: r, kinds: cfg.Kinds}, Log: r.log.With("component", "api"),
-	})
+	r.power = &powerService{region: r, kinds: cfg.Kinds}
+	r.api = maasapi.New(maasapi.Config{Inventory: r.inv, Power: r.power, Log: r.log.With("component", "api")})
+	r.monitor, err = power.NewMonitor(power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen})
+	if err != nil {
+		return nil, errors.Join(err, r.db.Close())
+	}
 	return r, nil
 }
 
@@ -140,6 +149,7 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.followChanges(ctx) })
 	g.Go(func() error { return r.maintain(ctx) })
+	g.Go(func() error { return r.monitor.Run(ctx) })
 	for _, ln := range sockets.API {
 		g.Go(func() error { return httpserve.Serve(ctx, ln, r.api.Handler()) })
 	}

@@ -1,0 +1,189 @@
+package maasapi
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// actions are the operations on a machine that are about its power.
+var actions = map[string]power.Action{
+	"power_on": power.ActionOn, "power_off": power.ActionOff, "power_cycle": power.ActionCycle,
+}
+
+func (a *API) actOnMachine(r *http.Request) (any, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	m, err := a.find(r)
+	if err != nil {
+		return nil, err
+	}
+	op := r.URL.Query().Get("op")
+	action, ok := actions[op]
+	if !ok {
+		return nil, &unsupported{"machine op=" + op}
+	}
+	if op == "power_off" && r.PostForm.Get("stop_mode") == "soft" {
+		action = power.ActionSoftOff
+	}
+	if _, err := a.act(r, m, action, false); err != nil {
+		return nil, err
+	}
+	m, err = a.inv.Machine(r.Context(), m.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a.show(r, m)
+}
+
+// act switches and records what was seen.
+func (a *API) act(r *http.Request, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
+	result, err := a.power.Power(r.Context(), m, action, transcript)
+	if err != nil || result.State == power.Unknown && action != power.ActionQuery {
+		return result, err
+	}
+	return result, a.inv.SetPowerState(r.Context(), m.ID, string(result.State))
+}
+
+// PowerAnswer is what /api/v1/machines/{id}/power answers. A failure of the BMC is part of it, so that the steps and the
+// transcript arrive.
+type PowerAnswer struct {
+	power.Result
+	// Class is that of Error; empty when it succeeded.
+	Class power.Class `json:"class,omitempty"`
+	// Error is what went wrong.
+	Error string `json:"error,omitempty"`
+}
+
+// postPower does what the forms of MAAS have no operation for, and tells more of it.
+func (a *API) postPower(r *http.Request) (any, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	m, err := a.find(r)
+	if err != nil {
+		return nil, err
+	}
+	action, err := power.ParseAction(r.PostForm.Get("action"))
+	if err != nil {
+		return nil, &badRequest{"action", err.Error()}
+	}
+	result, err := a.act(r, m, action, r.PostForm.Get("transcript") == "true")
+	var perr *power.Error
+	if errors.As(err, &perr) {
+		return PowerAnswer{result, perr.Class, perr.Error()}, nil
+	}
+	return PowerAnswer{Result: result}, err
+}
+
+// listRacks answers what kinds of power control there are; op=describe_power_types.
+func (a *API) listRacks(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "describe_power_types" {
+		return nil, &unsupported{"rackcontrollers op=" + op}
+	}
+	kinds := a.power.Kinds()
+	out := []PowerType{}
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		out = append(out, powerType(kinds[name]))
+	}
+	return out, nil
+}
+
+// PowerType describes a kind of power control, for forms.
+type PowerType struct {
+	Name            string       `json:"name"`
+	DriverType      string       `json:"driver_type"`
+	Description     string       `json:"description"`
+	Fields          []PowerField `json:"fields"`
+	MissingPackages []string     `json:"missing_packages"`
+	Queryable       bool         `json:"queryable"`
+}
+
+// PowerField is one parameter of a kind of power control.
+type PowerField struct {
+	Name     string      `json:"name"`
+	Label    string      `json:"label"`
+	Required bool        `json:"required"`
+	Type     string      `json:"field_type"` // "string", "password" or "choice"
+	Choices  [][2]string `json:"choices"`    // value and label
+	Default  string      `json:"default"`
+	Scope    power.Scope `json:"scope"`
+	Secret   bool        `json:"secret"`
+}
+
+func powerType(k power.Kind) PowerType {
+	out := PowerType{
+		Name: k.Name, DriverType: "power", Description: k.Title, Fields: []PowerField{}, MissingPackages: []string{},
+		Queryable: k.Name != "manual" && k.Name != "wol",
+	}
+	for _, p := range k.Params {
+		f := PowerField{
+			Name: p.Name, Label: p.Label, Required: p.Required, Type: "string", Choices: [][2]string{}, Default: p.Default,
+			Scope: cmp.Or(p.Scope, power.ScopeBMC), Secret: p.Secret,
+		}
+		if p.Secret {
+			f.Type = "password"
+		}
+		for _, c := range p.Choices {
+			f.Type, f.Choices = "choice", append(f.Choices, [2]string{c, c})
+		}
+		out.Fields = append(out.Fields, f)
+	}
+	return out
+}
+
+func nonNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// powerPrefix begins the name of a form field that is one power parameter.
+const powerPrefix = "power_parameters_"
+
+// powerOf reads and checks power type and parameters, which come as one JSON object or as a field each.
+func (a *API) powerOf(form url.Values) (inventory.Power, error) {
+	params := power.Params{}
+	if text := form.Get("power_parameters"); text != "" {
+		if err := json.Unmarshal([]byte(text), &params); err != nil {
+			return inventory.Power{}, &badRequest{"power_parameters", "not a JSON object of strings"}
+		}
+	}
+	for key, values := range form {
+		if name, ok := strings.CutPrefix(key, powerPrefix); ok {
+			params[name] = values[0]
+		}
+	}
+	p := inventory.Power{Type: form.Get("power_type")}
+	if p.Type == "" {
+		if len(params) > 0 {
+			return p, &badRequest{"power_type", "power parameters need a power type"}
+		}
+		return p, nil
+	}
+	kind, err := a.power.Kinds().Kind(p.Type)
+	if err != nil {
+		return p, &badRequest{"power_type", err.Error()}
+	}
+	full, err := kind.Check(params)
+	if err != nil {
+		return p, &badRequest{"power_parameters", err.Error()}
+	}
+	p.Params, p.Secrets = kind.Public(full), inventory.Secrets{}
+	for name, value := range full {
+		if _, public := p.Params[name]; !public {
+			p.Secrets[name] = value
+		}
+	}
+	return p, nil
+}
