@@ -95,7 +95,14 @@ func macTaken(ctx context.Context, tx *store.Tx, i *ipam.Interface, err error) e
 	return taken(err, KindInterface, fmt.Sprintf("name %s on its machine, or MAC %s", i.Name, i.MAC))
 }
 
+// parentsOf reads an interface's parents, takes over from them what it lacks,
+// and sees to it that its VLAN is there.
 func parentsOf(ctx context.Context, tx *store.Tx, i *ipam.Interface) ([]ipam.Interface, error) {
+	if i.VLANID != 0 {
+		if _, err := vlans.get(ctx, tx, i.VLANID); err != nil {
+			return nil, err
+		}
+	}
 	var parents []ipam.Interface
 	for _, id := range i.Parents {
 		p, err := interfaces.get(ctx, tx, id)

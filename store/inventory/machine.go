@@ -191,18 +191,41 @@ func (inv *Inventory) insertNode(ctx context.Context, tx *store.Tx, n *node) (er
 // changed puts the node into the change feed under its own kind.
 func (n *node) changed(tx *store.Tx, op store.Op) { tx.Changed(n.kind, n.ID, op) }
 
+// fillDefaults sets what is left out, and sees to it that the rest is there.
 func fillDefaults(ctx context.Context, tx *store.Tx, n *node) error {
-	for table, id := range map[string]*int64{"domain": &n.DomainID, "zone": &n.ZoneID, "resource_pool": &n.PoolID} {
-		if *id != 0 {
-			continue
-		}
-		first, err := firstID(ctx, tx, table)
-		if err != nil {
-			return err
-		}
-		*id = first
+	if err := orFirst(ctx, tx, domains, &n.DomainID); err != nil {
+		return err
 	}
-	return nil
+	if err := orFirst(ctx, tx, zones, &n.ZoneID); err != nil {
+		return err
+	}
+	if err := orFirst(ctx, tx, resourcePools, &n.PoolID); err != nil {
+		return err
+	}
+	if n.parentID == 0 {
+		return nil
+	}
+	_, err := nodeOf(ctx, tx, KindMachine, n.parentID)
+	return err
+}
+
+// orFirst checks a reference, or makes it one to the default object.
+func orFirst[T any](ctx context.Context, tx *store.Tx, t table[T], id *int64) (err error) {
+	if *id == 0 {
+		*id, err = firstID(ctx, tx, t.name)
+		return err
+	}
+	_, err = t.get(ctx, tx, *id)
+	return err
+}
+
+// nodeOf reads a node of a kind.
+func nodeOf(ctx context.Context, tx *store.Tx, kind string, id int64) (node, error) {
+	n, err := nodes.one(ctx, tx, fmt.Sprint(id), "id = ? AND kind = ?", id, kind)
+	if notFound(err) {
+		err = &NotFoundError{kind, fmt.Sprint(id)}
+	}
+	return n, err
 }
 
 func (n *node) check() (err error) {
@@ -235,7 +258,7 @@ func (inv *Inventory) UpdateMachine(ctx context.Context, m Machine) (Machine, er
 }
 
 func (inv *Inventory) updateNode(ctx context.Context, tx *store.Tx, n *node) error {
-	old, err := nodes.one(ctx, tx, fmt.Sprint(n.ID), "id = ? AND kind = ?", n.ID, n.kind)
+	old, err := nodeOf(ctx, tx, n.kind, n.ID)
 	if err != nil {
 		return err
 	}
@@ -269,7 +292,7 @@ func (inv *Inventory) DeleteMachine(ctx context.Context, id int64) error {
 
 func (inv *Inventory) deleteNode(ctx context.Context, kind string, id int64) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n, err := nodes.one(ctx, tx, fmt.Sprint(id), "id = ? AND kind = ?", id, kind)
+		n, err := nodeOf(ctx, tx, kind, id)
 		if err != nil {
 			return err
 		}

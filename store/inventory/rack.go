@@ -117,9 +117,23 @@ func (inv *Inventory) holdRackAddresses(ctx context.Context, tx *store.Tx, r Rac
 	return nil
 }
 
-// UpdateRack moves a rack to another zone.
+// UpdateRack moves a rack to another zone. Its name stays, since VLANs know it
+// by that, and its links are what it registers itself.
 func (inv *Inventory) UpdateRack(ctx context.Context, r Rack) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return racks.update(ctx, tx, &r) })
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		old, err := racks.current(ctx, tx, &r)
+		if err != nil {
+			return err
+		}
+		if r.Name != old.Name {
+			return invalid(KindRack, old.Name, "name", "cannot be changed")
+		}
+		r.Links, r.LastSeen = old.Links, old.LastSeen
+		if err := orFirst(ctx, tx, zones, &r.ZoneID); err != nil {
+			return err
+		}
+		return racks.update(ctx, tx, &r)
+	})
 }
 
 // Racks lists the racks.

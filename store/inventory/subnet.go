@@ -58,6 +58,9 @@ func (inv *Inventory) UpdateSubnet(ctx context.Context, s ipam.Subnet) error {
 		if s.Prefix != old.Prefix && s.Prefix.IsValid() {
 			s.Name = strings.ReplaceAll(s.Name, old.Prefix.String(), s.Prefix.String())
 		}
+		if _, err := vlans.get(ctx, tx, s.VLANID); err != nil {
+			return err
+		}
 		if err := checkSubnet(ctx, tx, s); err != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func everyVersioned(t *testing.T, inv *inventory.Inventory) []versioned {
 			return inv.UpdateRecord(ctx, rec)
 		}},
 		{inventory.KindRack, func(ctx context.Context, n int64, x string) error {
-			rack.Version, rack.Links = n, []inventory.RackLink{{Name: x}}
+			rack.Version, rack.ZoneID = n, map[bool]int64{true: z.ID, false: 0}[x == "5"]
 			return inv.UpdateRack(ctx, rack)
 		}},
 		{inventory.KindInterface, func(ctx context.Context, n int64, x string) error {

@@ -84,6 +84,11 @@ func checkVLAN(ctx context.Context, tx *store.Tx, v ipam.VLAN) error {
 	if _, err := fabrics.get(ctx, tx, v.FabricID); err != nil {
 		return err
 	}
+	if v.SpaceID != 0 {
+		if _, err := spaces.get(ctx, tx, v.SpaceID); err != nil {
+			return err
+		}
+	}
 	for field, rack := range map[string]string{"primary_rack": v.PrimaryRack, "secondary_rack": v.SecondaryRack} {
 		if rack == "" {
 			continue
