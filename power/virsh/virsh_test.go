@@ -1,6 +1,7 @@
 package virsh_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -26,7 +27,7 @@ import (
 
 // daemon starts a real libvirtd, whose driver "test" has one machine, "test", that exists in memory only. It returns the
 // path of the socket.
-func daemon(t *testing.T) string {
+func daemon(t *testing.T, extra ...string) string {
 	t.Helper()
 	netlab.Require(t, netlab.Program("libvirtd", "libvirt-daemon"))
 	dir, err := os.MkdirTemp("", "virsh")
@@ -35,11 +36,14 @@ func daemon(t *testing.T) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	config := filepath.Join(dir, "libvirtd.conf")
-	text := "unix_sock_dir = \"" + dir + "\"\nauth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\n"
+	text := "unix_sock_dir = \"" + dir + "\"\nauth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\n" + strings.Join(extra, "\n") + "\n"
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("libvirtd", "--config", config, "--pid-file", filepath.Join(dir, "pid"))
+	if len(extra) > 0 {
+		cmd.Args = append(cmd.Args, "--listen")
+	}
 	cmd.Dir = dir
 	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"} {
 		cmd.Env = append(cmd.Env, name+"="+dir)
@@ -51,10 +55,18 @@ func daemon(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("libvirtd said:\n%s", &said)
+		}
+	})
 	socket := filepath.Join(dir, "libvirt-sock")
 	hold(t, socket)
 	return socket
