@@ -59,7 +59,19 @@ func (p *Proxy) dial(ctx context.Context, network, address string) (net.Conn, er
 	if p.isParent(address) {
 		return p.dialParent(ctx, network, address)
 	}
-	return p.dialer.DialContext(ctx, network, address)
+	return p.dialOrigin(ctx, network, address)
+}
+
+// dialOrigin connects to a destination, which the policy may forbid.
+func (p *Proxy) dialOrigin(ctx context.Context, network, address string) (net.Conn, error) {
+	if !p.policy.Load().PreferIPv4 || network != "tcp" {
+		return p.dialer.DialContext(ctx, network, address)
+	}
+	conn, err := p.dialer.DialContext(ctx, "tcp4", address)
+	if err == nil || errors.Is(err, errForbidden) || ctx.Err() != nil {
+		return conn, err
+	}
+	return p.dialer.DialContext(ctx, "tcp6", address)
 }
 
 func (p *Proxy) isParent(address string) bool {
@@ -111,7 +123,7 @@ func (p *Proxy) dialTunnelOnce(ctx context.Context, r *http.Request) (net.Conn, 
 		return nil, err
 	}
 	if parent == nil {
-		return p.dialer.DialContext(ctx, "tcp", host)
+		return p.dialOrigin(ctx, "tcp", host)
 	}
 	conn, err := p.dialParent(ctx, "tcp", addressOf(parent))
 	if err != nil {

@@ -30,6 +30,8 @@ type Policy struct {
 	// Direct lists what is reached without a parent: hosts, domains with a dot in front, and networks, such as
 	// mirror.example, .lab.example and 192.0.2.0/24; * is everything. Networks are for hosts given as addresses.
 	Direct []string `json:"direct,omitempty"`
+	// PreferIPv4 connects to the IPv4 addresses of a host first, and to others only when none of them answers.
+	PreferIPv4 bool `json:"preferIPv4,omitempty"`
 	// Uplink is how many bytes a second may come from origins, through tunnels too. Clients that want more than there is
 	// get equal shares; what one of them fetches for others counts as its own, and answers from the cache cost nothing. Zero
 	// means no limit.

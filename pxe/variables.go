@@ -9,12 +9,15 @@ import (
 
 // Variables returns what {name} in a command line is replaced with for this
 // request: mac, bootif (01- and the MAC with dashes), uuid, ip, server, http
-// (base URL), done (URL to report to when running), arch and profile. Facts that
-// are not known are empty.
+// (base URL), done (URL to report to when running), arch, profile, and http_proxy,
+// which is empty unless Vars has it. Facts that are not known are empty.
 func Variables(p Profile, r Request, at Endpoint) map[string]string {
 	vars := maps.Clone(p.Vars)
 	if vars == nil {
 		vars = make(map[string]string)
+	}
+	if _, ok := vars["http_proxy"]; !ok {
+		vars["http_proxy"] = "" // for whoever composes the profile to set
 	}
 	vars["mac"] = r.MAC.String()
 	vars["bootif"] = ""

@@ -1,18 +1,22 @@
 package proxyrpc_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/gomaas/maas/proxy"
+	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 )
 
 func TestApplyPutsThePolicyInForce(t *testing.T) {
 	p := proxy.New(proxy.Config{})
-	apply := proxyrpc.Apply(p)
+	port := -1
+	apply := proxyrpc.Apply(p, func(n int) { port = n })
 	status := func() int {
 		r := httptest.NewRequest(http.MethodGet, "/origin-form", nil) // refused for its form only by whom it may be used
 		r.RemoteAddr = "192.0.2.7:4000"
@@ -20,21 +24,64 @@ func TestApplyPutsThePolicyInForce(t *testing.T) {
 		p.ServeHTTP(w, r)
 		return w.Code
 	}
-	objects, err := proxyrpc.Objects(proxy.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	objects, err := proxyrpc.Objects(proxyrpc.Content{Policy: proxy.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}, Port: 3128})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := apply(t.Context(), objects); err != nil || status() != http.StatusBadRequest {
-		t.Errorf("allowed client: %d, %v", status(), err)
+	if err := apply(t.Context(), objects); err != nil || status() != http.StatusBadRequest || port != 3128 {
+		t.Errorf("allowed client: %d, port %d, %v", status(), port, err)
 	}
-	if err := apply(t.Context(), nil); err != nil || status() != http.StatusForbidden {
-		t.Errorf("no policy: %d, %v", status(), err)
+	if err := apply(t.Context(), nil); err != nil || status() != http.StatusForbidden || port != 3128 {
+		t.Errorf("no policy: %d, port %d, %v", status(), port, err)
+	}
+}
+
+func TestStatsAndPurge(t *testing.T) {
+	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: t.TempDir(), Limit: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Cache-Control", "max-age=60") }))
+	defer origin.Close()
+	p := proxy.New(proxy.Config{Cache: cache})
+	here := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	if err := p.Update(proxy.Policy{Allow: here, AllowLocal: here}); err != nil {
+		t.Fatal(err)
+	}
+	var methods, without rpc.Methods
+	proxyrpc.Offer(&methods, p, cache)
+	proxyrpc.Offer(&without, p, nil)
+	for _, path := range []string{"/a/1", "/a/2", "/b"} {
+		r := httptest.NewRequest(http.MethodGet, origin.URL+path, nil)
+		r.RemoteAddr = "127.0.0.1:4000"
+		p.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for !cache.Idle() {
+		time.Sleep(time.Millisecond)
+	}
+	if s, err := proxyrpc.Stats(t.Context(), &methods); err != nil || s.Requests != 3 || s.Cache.Objects != 3 || s.Objects[0].Requests != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	for _, c := range []struct {
+		what proxyrpc.Purging
+		want int
+	}{{proxyrpc.Purging{URL: origin.URL + "/a/", Prefix: true}, 2}, {proxyrpc.Purging{URL: origin.URL + "/b"}, 1}, {proxyrpc.Purging{URL: origin.URL + "/b"}, 0}} {
+		if n, err := proxyrpc.Purge(t.Context(), &methods, c.what); err != nil || n != c.want {
+			t.Errorf("%+v: %d, %v", c.what, n, err)
+		}
+		if n, err := proxyrpc.Purge(t.Context(), &without, c.what); err != nil || n != 0 {
+			t.Errorf("without a cache: %d, %v", n, err)
+		}
+	}
+	if _, err := proxyrpc.Purge(t.Context(), &methods, proxyrpc.Purging{}); !errors.Is(err, rpc.ErrInvalid) {
+		t.Error(err)
 	}
 }
 
 func FuzzApply(f *testing.F) {
 	f.Add([]byte(`{"allow":["192.0.2.0/24"],"parent":"http://proxy.example:3128"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_ = proxyrpc.Apply(proxy.New(proxy.Config{}))(t.Context(), map[string][]byte{"policy": data})
+		_ = proxyrpc.Apply(proxy.New(proxy.Config{}), nil)(t.Context(), map[string][]byte{"policy": data})
 	})
 }

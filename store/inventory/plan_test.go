@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,26 +196,6 @@ func TestPlanPXE(t *testing.T) {
 	}
 	if _, err := (inventory.BootPlan{}).Resolve(context.Background(), pxe.Request{}); err != pxe.ErrNoProfile {
 		t.Errorf("no default profile: %v, want ErrNoProfile", err)
-	}
-}
-
-func TestPlanProxy(t *testing.T) {
-	plan := inventory.PlanProxy(model(t, site(t)))
-	want := []netip.Prefix{prefix("10.0.0.0/24"), prefix("10.7.0.0/24"), prefix("10.8.0.0/24"), prefix("fd00::/64")}
-	if d := cmp.Diff(want, plan.Allow, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-	for _, r := range model(t, site(t)).Racks {
-		for _, l := range r.Links {
-			for _, a := range l.Addrs {
-				if own := netip.PrefixFrom(a.Addr(), a.Addr().BitLen()); !slices.Contains(plan.Deny, own) {
-					t.Errorf("machines may reach %s of the rack through its proxy", own)
-				}
-			}
-		}
-	}
-	if len(plan.Deny) == 0 {
-		t.Error("nothing is denied")
 	}
 }
 

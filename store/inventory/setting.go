@@ -49,8 +49,11 @@ func (inv *Inventory) Setting(ctx context.Context, name string) (value string, e
 	return value, err
 }
 
-// SetSetting sets a setting.
+// SetSetting sets a setting. A value that it cannot have is an *InvalidError.
 func (inv *Inventory) SetSetting(ctx context.Context, name, value string) error {
+	if err := checkProxySetting(name, value); err != nil {
+		return err
+	}
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		s, err := settings.one(ctx, tx, name, "name = ?", name)
 		switch {

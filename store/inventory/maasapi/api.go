@@ -28,6 +28,8 @@ type Config struct {
 	Inventory *inventory.Inventory
 	// Power is required.
 	Power Power
+	// Proxy is for the racks' proxies. Nil answers that this is not supported.
+	Proxy Proxy
 	// Version is what the version endpoint says. Empty means "3.8.0", the version of MAAS whose API this follows.
 	Version string
 	// Log receives failures that are not the client's. Nil discards.
@@ -38,6 +40,7 @@ type Config struct {
 type API struct {
 	inv     *inventory.Inventory
 	power   Power
+	proxy   Proxy
 	version string
 	log     *slog.Logger
 	keys    keys
@@ -45,7 +48,7 @@ type API struct {
 
 // New returns an API. It starts nothing.
 func New(cfg Config) *API {
-	a := &API{inv: cfg.Inventory, power: cfg.Power, version: cfg.Version, log: cfg.Log}
+	a := &API{inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, version: cfg.Version, log: cfg.Log}
 	if a.version == "" {
 		a.version = "3.8.0"
 	}
@@ -89,6 +92,10 @@ func (a *API) mux() *http.ServeMux {
 		"GET /api/v1/boot-profile":             a.getProfile,
 		"PUT /api/v1/boot-profile":             a.putProfile,
 		"DELETE /api/v1/boot-profile":          a.deleteProfile,
+		"GET /api/v1/proxy":                    a.proxyStats,
+		"POST /api/v1/proxy/purge":             a.purgeProxy,
+		"GET " + base + "maas/{$}":             a.getProxySetting,
+		"POST " + base + "maas/{$}":            a.setProxySetting,
 		"POST /api/v1/keys":                    a.postKey,
 	} {
 		mux.Handle(pattern, a.serve(h))

@@ -31,7 +31,8 @@ type allCmd struct {
 	Cmdline    string   `help:"Its command line." placeholder:"TEXT"`
 	Loaders    string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
 	ProxyPort  int      `help:"Port of the HTTP proxy (default 8000)." placeholder:"PORT"`
-	NoProxy    bool     `name:"no-http-proxy" help:"Run no HTTP proxy."`
+	NoProxy    bool     `name:"no-http-proxy" help:"Run no HTTP proxy, until enable_http_proxy is set again."`
+	ProxyLog   string   `name:"proxy-log" help:"File for the proxy's access log in common format, or log for the daemon's own." placeholder:"FILE"`
 	HTTPParent string   `name:"parent-proxy" help:"Proxy to go through." placeholder:"URL"`
 	LogLevel   string   `help:"debug, info, warn or error (default info)."`
 	LogFormat  string   `help:"text or json (default text on a terminal, json otherwise)."`
@@ -52,7 +53,7 @@ func (c *allCmd) config() (config.Config, error) {
 		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP},
 		DNS:   config.DNS{Domain: c.Domain, Forwarders: c.Forwarder, Port: c.DNSPort},
 		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Loaders: c.Loaders},
-		Proxy: config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy},
+		Proxy: config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy, AccessLog: c.ProxyLog},
 		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
 	})
 	return cfg, cfg.Check()

@@ -27,6 +27,7 @@ type commands struct {
 	Subnet    subnetCmd    `cmd:"" help:"Look at subnets."`
 	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"What machines boot that have no profile of their own."`
 	Discovery discoveryCmd `cmd:"" help:"Look at what racks have seen on their networks."`
+	Proxy     proxyCmd     `cmd:"" help:"Look at the HTTP proxy for machines, change and purge it."`
 	Events    eventsCmd    `cmd:"" help:"Show what happened lately."`
 	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user."`
 	Backup    backupCmd    `cmd:"" help:"Write all data of the site into a file, while the daemon runs or not."`

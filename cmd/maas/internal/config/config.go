@@ -83,12 +83,15 @@ type Boot struct {
 
 // Proxy is the HTTP proxy for machines.
 type Proxy struct {
-	// Port is the TCP port on the addresses of the interface. Zero means 8000.
+	// Port is the TCP port on the addresses of the interface. Zero leaves the site's setting, which begins as 8000.
 	Port int `yaml:"port"`
-	// Parent is a proxy to go through, such as http://proxy.example:3128.
+	// Parent is a proxy to go through, such as http://proxy.example:3128. Empty leaves the site's settings.
 	Parent string `yaml:"parent"`
 	// Disable runs no proxy.
 	Disable bool `yaml:"disable"`
+	// AccessLog is a file to which each request is written in the common log format; "log" writes to the daemon's own log.
+	// Empty writes nothing.
+	AccessLog string `yaml:"access-log"`
 }
 
 // Log says what is logged.
@@ -171,7 +174,7 @@ func syntaxMistake(path string, err error) error {
 // keys are all keys of the file, for suggestions.
 var keys = []string{
 	"data", "interface", "region", "listen", "rack", "port", "dhcp", "range", "gateway", "force", "disable", "dns", "domain",
-	"forwarders", "boot", "kernel", "initrd", "cmdline", "loaders", "proxy", "parent", "log", "level", "format",
+	"forwarders", "boot", "kernel", "initrd", "cmdline", "loaders", "proxy", "parent", "access-log", "log", "level", "format",
 }
 
 // suggestion names the key that was probably meant.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -38,7 +39,6 @@ import (
 const (
 	regionPort = 5240
 	rackPort   = 5248
-	proxyPort  = 8000
 	dnsPort    = 53
 )
 
@@ -58,6 +58,8 @@ type site struct {
 	link   rack.Link
 	region *region.Region
 	rack   *rack.Rack
+	// closers are closed at the end.
+	closers []io.Closer
 }
 
 // All runs region and rack on the configured interface until ctx ends. It calls ready, if that is not nil, when everything
@@ -94,11 +96,19 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 		return err
 	}
 	s := &site{cfg: cfg, log: log, link: link}
-	if s.region, err = region.New(ctx, region.Config{Dir: cfg.Data, Kinds: Kinds(), Log: log}); err != nil {
+	defer func() {
+		for _, c := range s.closers {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if s.region, err = region.New(ctx, region.Config{Dir: cfg.Data, Beside: rackName, Kinds: Kinds(), Log: log}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.region.Close()) }()
 	if err := s.bootstrap(ctx, profile); err != nil {
+		return err
+	}
+	if rackSockets.Proxy, err = s.listenProxy(ctx); err != nil {
 		return err
 	}
 	if err := s.newRack(files, loaders); err != nil {
@@ -112,6 +122,10 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 }
 
 func (s *site) newRack(files, loaders fs.FS) error {
+	access, err := s.openAccessLog(s.cfg.Proxy)
+	if err != nil {
+		return err
+	}
 	controller, err := power.NewController(power.Config{Registry: Kinds(), Log: s.log.With("component", "power")})
 	if err != nil {
 		return err
@@ -120,6 +134,7 @@ func (s *site) newRack(files, loaders fs.FS) error {
 		Dir: filepath.Join(s.cfg.Data, "rack"), Dial: rpc.Loopback(s.region.RPC(), rackName),
 		Files: files, Loaders: loaders, HTTPPort: portOr(s.cfg.Rack.Port, rackPort), Power: controller, Log: s.log,
 		Prober: &dhcpsrv.ARPProber{}, Watch: []string{s.link.Name},
+		ListenProxy: s.openProxy, AccessLog: access,
 	})
 	return err
 }
@@ -180,7 +195,7 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 				return err
 			}
 		}
-		return s.setResolvers(ctx, inv)
+		return errors.Join(s.setResolvers(ctx, inv), s.setProxy(ctx, inv))
 	})
 }
 
@@ -243,13 +258,9 @@ func SocketPath(data string) string { return filepath.Join(data, "maas.sock") }
 func listen(ctx context.Context, cfg config.Config, link rack.Link) (r region.Sockets, k rack.Sockets, err error) {
 	ports := rack.Ports{
 		TFTP: 69, DHCP: 67, HTTP: portOr(cfg.Rack.Port, rackPort), DNS: portOr(cfg.DNS.Port, dnsPort),
-		Proxy: portOr(cfg.Proxy.Port, proxyPort),
 	}
 	if cfg.DHCP.Disable {
 		ports.DHCP = 0
-	}
-	if cfg.Proxy.Disable {
-		ports.Proxy = 0
 	}
 	if k, err = rack.Listen(ctx, []rack.Link{link}, ports); err != nil {
 		return r, k, err

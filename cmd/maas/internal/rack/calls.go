@@ -3,6 +3,7 @@ package rack
 import (
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
+	"github.com/gomaas/maas/rpc/proxyrpc"
 )
 
 // methods is what the region may call.
@@ -11,5 +12,6 @@ func (r *Rack) methods() *rpc.Methods {
 	if r.cfg.Power != nil {
 		powerrpc.Offer(m, r.cfg.Power)
 	}
+	proxyrpc.Offer(m, r.proxy, r.cache)
 	return m
 }

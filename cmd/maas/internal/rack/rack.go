@@ -18,7 +18,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
@@ -48,6 +47,10 @@ type Config struct {
 	Watch []string
 	// Prober asks whether an address is in use before it is offered. Nil does not ask.
 	Prober dhcpsrv.Prober
+	// ListenProxy opens the proxy's sockets when the region moves it to another port. Nil leaves it on those that Serve got.
+	ListenProxy func(ctx context.Context, port int) ([]net.Listener, error)
+	// AccessLog hears of each request to the proxy. Nil hears nothing.
+	AccessLog func(proxy.Access)
 	// Power drives BMCs for the region. Nil offers no power calls.
 	Power *power.Controller
 	// Log receives what operators should see.
@@ -65,6 +68,7 @@ type Rack struct {
 	boot     *pxe.Server
 	dns      *dnssrv.Server
 	proxy    *proxy.Proxy
+	proxying *proxyServer
 	cache    *proxy.Cache // nil when the disk refuses it
 	table    pxerpc.Table
 	clients  pxe.Clients
@@ -125,23 +129,13 @@ func (r *Rack) compose() (err error) {
 		return err
 	}
 	r.openCache()
-	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Log: r.log.With("component", "proxy")})
+	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: r.cfg.AccessLog, Log: r.log.With("component", "proxy")})
+	r.proxying = newProxyServer(r.proxy, r.cfg.ListenProxy, r.log.With("component", "proxy"))
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
 		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: r.methods(), Topics: r.topics(),
 		Log: r.log.With("component", "rpc"),
 	})
 	return err
-}
-
-// openCache opens the proxy's cache. Machines are served without one, too, so a disk that refuses it is no reason to stop.
-func (r *Rack) openCache() {
-	log := r.log.With("component", "proxy")
-	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: filepath.Join(r.cfg.Dir, "cache"), Log: log})
-	if err != nil {
-		log.Error("the proxy keeps nothing", "err", err)
-		return
-	}
-	r.cache = cache
 }
 
 func (r *Rack) topics() []rpc.Topic {
@@ -157,7 +151,7 @@ func (r *Rack) topics() []rpc.Topic {
 			r.names.refresh(r.dhcp.Leases())
 			return err
 		}},
-		{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(r.proxy)},
+		{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(r.proxy, r.proxying.move)},
 		{Name: dhcprpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
 			s, err := dhcprpc.Snapshot(objects)
 			if err != nil {
@@ -226,10 +220,7 @@ func (r *Rack) tasks(s Sockets) []task {
 			return discovery.Watch(ctx, discovery.Config{Interfaces: r.cfg.Watch, Sink: r.facts.seen, Log: r.log.With("component", "discovery")})
 		}})
 	}
-	for _, ln := range s.Proxy {
-		tasks = append(tasks, task{"proxy", func(ctx context.Context) error { return httpserve.Serve(ctx, ln, r.proxy) }})
-	}
-	return tasks
+	return append(tasks, task{"proxy", func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }})
 }
 
 // DNS is the rack's DNS server, for callers that serve it on further sockets.

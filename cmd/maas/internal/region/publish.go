@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
@@ -22,7 +21,7 @@ func (r *Region) publish(ctx context.Context) error {
 	}
 	r.monitor.Update(r.watched(model))
 	for _, rack := range model.Racks {
-		topics, err := plan(model, rack)
+		topics, err := plan(model, rack, r.beside)
 		if err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
@@ -35,21 +34,22 @@ func (r *Region) publish(ctx context.Context) error {
 }
 
 // plan is everything one rack serves, by topic.
-func plan(m *inventory.Model, rack inventory.Rack) (map[string]map[string][]byte, error) {
+func plan(m *inventory.Model, rack inventory.Rack, beside string) (map[string]map[string][]byte, error) {
 	dhcp, err1 := dhcprpc.Objects(inventory.PlanDHCP(m, rack))
 	names := inventory.PlanDNS(m)
 	dns, err2 := dnsrpc.Objects(dnsrpc.Content{Zones: names.Zones, Sets: names.Sets, Forwarding: names.Forwarding})
-	boot, err3 := pxerpc.Objects(bootContent(m))
-	proxy, err4 := proxyrpc.Objects(inventory.PlanProxy(m))
+	boot, err3 := pxerpc.Objects(bootContent(m, rack))
+	proxy, err4 := proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, beside)))
 	return map[string]map[string][]byte{
 		dhcprpc.Topic: dhcp, dnsrpc.Topic: dns, pxerpc.Topic: boot, proxyrpc.Topic: proxy,
 	}, errors.Join(err1, err2, err3, err4)
 }
 
-// bootContent joins the boot plan with the names of machines.
-func bootContent(m *inventory.Model) pxerpc.Content {
+// bootContent joins the boot plan with the names of machines and their proxies.
+func bootContent(m *inventory.Model, rack inventory.Rack) pxerpc.Content {
 	plan := inventory.PlanPXE(m)
-	content := pxerpc.Content{Default: plan.Default}
+	anywhere := inventory.ProxyURL(m, rack, 0)
+	content := pxerpc.Content{Default: withProxy(plan.Default, anywhere)}
 	add := func(name string, interfaces []inventory.Interface) {
 		for _, i := range interfaces {
 			if len(i.MAC) == 0 {
@@ -57,8 +57,9 @@ func bootContent(m *inventory.Model) pxerpc.Content {
 			}
 			machine := pxerpc.Machine{MAC: i.MAC, Name: name}
 			if own, ok := plan.ByMAC[i.MAC.String()]; ok {
-				machine.Profile = new(pxe.Profile)
-				*machine.Profile = own
+				machine.Profile = withProxy(&own, inventory.ProxyURL(m, rack, i.VLANID))
+			} else if url := inventory.ProxyURL(m, rack, i.VLANID); plan.Default != nil && url != anywhere {
+				machine.Profile = withProxy(plan.Default, url)
 			}
 			content.Machines = append(content.Machines, machine)
 		}

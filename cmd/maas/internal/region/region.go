@@ -32,6 +32,9 @@ type Config struct {
 	Dir string
 	// Database is where the data is; see store.Open. Empty means the file maas.db in Dir.
 	Database string
+	// Beside is the name of the rack that runs in this process. The proxies of other racks go through its. Empty means that
+	// none does.
+	Beside string
 	// Kinds are the power types there are.
 	Kinds power.Registry
 	// PowerEvery is how often each machine's power is asked for. Zero means 5 minutes.
@@ -47,6 +50,8 @@ type Region struct {
 	inv *inventory.Inventory
 	rpc *rpc.Region
 	api *maasapi.API
+
+	beside string
 
 	power   *powerService
 	monitor *power.Monitor
@@ -74,7 +79,7 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 		}
 		cfg.Database = "sqlite://" + path
 	}
-	r := &Region{log: cfg.Log}
+	r := &Region{log: cfg.Log, beside: cfg.Beside}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -86,7 +91,7 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 	}
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts})
 	r.power = &powerService{region: r, kinds: cfg.Kinds}
-	r.api = maasapi.New(maasapi.Config{Inventory: r.inv, Power: r.power, Log: r.log.With("component", "api")})
+	r.api = maasapi.New(maasapi.Config{Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Log: r.log.With("component", "api")})
 	r.monitor, err = power.NewMonitor(power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen})
 	if err != nil {
 		return nil, errors.Join(err, r.db.Close())

@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+type proxyCmd struct {
+	Top   proxyTopCmd   `cmd:"" help:"Show what the racks' proxies do: hit rate, busiest objects and clients."`
+	Purge proxyPurgeCmd `cmd:"" help:"Make the caches forget a URL, or all that begin so."`
+	Show  proxyShowCmd  `cmd:"" help:"Show the settings of the proxy."`
+	Set   proxySetCmd   `cmd:"" help:"Change a setting of the proxy. Racks follow at once."`
+}
+
+const (
+	proxyPath    = "/api/v1/proxy"
+	settingsPath = client.API + "maas/"
+)
+
+type proxyPurgeCmd struct {
+	remote
+	URL    string `arg:"" help:"What to forget, such as http://archive.example/ubuntu/dists/."`
+	Prefix bool   `help:"All URLs that begin so."`
+}
+
+// Run is called by the parser when the command was given.
+func (c proxyPurgeCmd) Run(ctx context.Context, io stdio) error {
+	key := "url"
+	if c.Prefix {
+		key = "prefix"
+	}
+	var racks []maasapi.RackProxy
+	if err := c.post(ctx, proxyPath+"/purge", url.Values{key: {c.URL}}, &racks); err != nil {
+		return err
+	}
+	err := c.print(io.out, racks, "RACK\tPURGED", func(row func(...string)) {
+		for _, r := range racks {
+			row(r.Rack, fmt.Sprint(r.Purged))
+		}
+	})
+	return errors.Join(err, rackErrors(racks))
+}
+
+// rackErrors is why racks did not answer, nil when all did.
+func rackErrors(racks []maasapi.RackProxy) error {
+	var errs []error
+	for _, r := range racks {
+		if r.Error != "" {
+			errs = append(errs, fmt.Errorf("rack %s: %s", r.Rack, r.Error))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+type proxyShowCmd struct{ remote }
+
+// Run is called by the parser when the command was given.
+func (c proxyShowCmd) Run(ctx context.Context, io stdio) error {
+	values := make(map[string]any, len(inventory.ProxySettings))
+	for _, name := range inventory.ProxySettings {
+		var v any
+		if err := c.get(ctx, settingsPath+"?op=get_config&name="+name, &v); err != nil {
+			return err
+		}
+		if text, ok := v.(string); ok {
+			v = withoutPassword(text)
+		}
+		values[name] = v
+	}
+	return c.print(io.out, values, "SETTING\tVALUE", func(row func(...string)) {
+		for _, name := range inventory.ProxySettings {
+			row(name, fmt.Sprint(values[name]))
+		}
+	})
+}
+
+// withoutPassword is a URL for a screen that others may look at.
+func withoutPassword(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.User == nil {
+		return text
+	}
+	return u.Redacted()
+}
+
+type proxySetCmd struct {
+	remote
+	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy or no_proxy."`
+	Value string `arg:"" help:"Its value; an empty one takes it back."`
+}
+
+// Run is called by the parser when the command was given.
+func (c proxySetCmd) Run(ctx context.Context) error {
+	return c.post(ctx, settingsPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {c.Value}}, nil)
+}
+
+type proxyTopCmd struct {
+	remote
+	Once  bool          `help:"Show it once and end. The rates are then those since the proxies were started."`
+	Every time.Duration `default:"2s" help:"How often to show it."`
+	Lines int           `default:"10" help:"How many objects and clients to show."`
+}
+
+// Run is called by the parser when the command was given.
+func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
+	var last []maasapi.RackProxy
+	for {
+		var now []maasapi.RackProxy
+		if err := c.get(ctx, proxyPath, &now); err != nil {
+			return err
+		}
+		if c.Output == "json" {
+			if err := c.print(io.out, now, "", nil); err != nil || c.Once {
+				return err
+			}
+		} else {
+			if err := c.show(io.out, last, now); err != nil || c.Once {
+				return err
+			}
+		}
+		last = now
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(c.Every, 100*time.Millisecond)):
+		}
+	}
+}
+
+// show writes one picture, above the former one unless there is to be only this.
+func (c proxyTopCmd) show(out io.Writer, last, now []maasapi.RackProxy) error {
+	var b strings.Builder
+	if !c.Once {
+		b.WriteString("\x1b[H\x1b[2J")
+	}
+	writeTop(&b, difference(last, now, c.Every), now, c.Lines)
+	_, err := io.WriteString(out, b.String())
+	return err
+}

@@ -1,0 +1,62 @@
+package region
+
+import (
+	"context"
+	"maps"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc/proxyrpc"
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+// proxyVariable is the name by which command lines of boot profiles take the machine's proxy.
+const proxyVariable = "http_proxy"
+
+// withProxy gives a profile the proxy of the machines that boot it.
+func withProxy(p *pxe.Profile, url string) *pxe.Profile {
+	if p == nil || p.Vars[proxyVariable] != "" {
+		return p
+	}
+	own := *p
+	if own.Vars = maps.Clone(p.Vars); own.Vars == nil {
+		own.Vars = make(map[string]string, 1)
+	}
+	own.Vars[proxyVariable] = url
+	return &own
+}
+
+// proxyService looks at the racks' proxies for the API.
+type proxyService struct{ region *Region }
+
+// each calls f for every rack that the site has. One that is not connected answers with its error.
+func (p *proxyService) each(ctx context.Context, f func(rack inventory.Rack) maasapi.RackProxy) ([]maasapi.RackProxy, error) {
+	racks, err := p.region.inv.Racks(ctx)
+	out := make([]maasapi.RackProxy, 0, len(racks))
+	for _, rack := range racks {
+		out = append(out, f(rack))
+	}
+	return out, err
+}
+
+// ProxyStats implements maasapi.Proxy.
+func (p *proxyService) ProxyStats(ctx context.Context) ([]maasapi.RackProxy, error) {
+	return p.each(ctx, func(rack inventory.Rack) maasapi.RackProxy {
+		stats, err := proxyrpc.Stats(ctx, p.region.rpc.Rack(rack.Name))
+		if err != nil {
+			return maasapi.RackProxy{Rack: rack.Name, Error: err.Error()}
+		}
+		return maasapi.RackProxy{Rack: rack.Name, Stats: &stats}
+	})
+}
+
+// PurgeProxy implements maasapi.Proxy.
+func (p *proxyService) PurgeProxy(ctx context.Context, url string, prefix bool) ([]maasapi.RackProxy, error) {
+	return p.each(ctx, func(rack inventory.Rack) maasapi.RackProxy {
+		n, err := proxyrpc.Purge(ctx, p.region.rpc.Rack(rack.Name), proxyrpc.Purging{URL: url, Prefix: prefix})
+		if err != nil {
+			return maasapi.RackProxy{Rack: rack.Name, Error: err.Error()}
+		}
+		return maasapi.RackProxy{Rack: rack.Name, Purged: n}
+	})
+}

@@ -1,0 +1,73 @@
+package inventory
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Settings of the proxy, with the names they have in MAAS.
+const (
+	SettingEnableHTTPProxy = "enable_http_proxy" // whether machines are given a proxy; default true
+	SettingHTTPProxy       = "http_proxy"        // external proxy that machines are given instead of the racks'; "" = none
+	SettingUsePeerProxy    = "use_peer_proxy"    // machines are given the racks' proxies, and these go through http_proxy; default false
+	SettingProxyPort       = "maas_proxy_port"   // of the racks' proxies; default 8000
+	SettingPreferV4Proxy   = "prefer_v4_proxy"   // connect to IPv4 addresses of origins first; default false
+	SettingNoProxy         = "no_proxy"          // what racks reach without a parent: hosts, .domains and networks
+)
+
+// ProxySettings are the names of all of them.
+var ProxySettings = []string{
+	SettingEnableHTTPProxy, SettingHTTPProxy, SettingUsePeerProxy, SettingProxyPort, SettingPreferV4Proxy, SettingNoProxy,
+}
+
+// DefaultProxyPort is that of MAAS.
+const DefaultProxyPort = 8000
+
+// checkProxySetting refuses values that the proxy cannot have. Of other
+// settings it knows nothing.
+func checkProxySetting(name, value string) error {
+	why := ""
+	switch name {
+	case SettingEnableHTTPProxy, SettingUsePeerProxy, SettingPreferV4Proxy:
+		if _, err := strconv.ParseBool(value); err != nil && value != "" {
+			why = fmt.Sprintf("%q is neither true nor false", value)
+		}
+	case SettingHTTPProxy:
+		if u, err := url.Parse(value); value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "") {
+			why = "is not a URL like http://proxy.example:3128" // which may hold a password, so it is not repeated
+		}
+	case SettingProxyPort:
+		why = badProxyPort(value)
+	}
+	if why == "" {
+		return nil
+	}
+	return invalid(KindSetting, name, name, why)
+}
+
+// badProxyPort says why a port is not for the proxy; "" = it is.
+func badProxyPort(value string) string {
+	if value == "" {
+		return ""
+	}
+	port, err := strconv.Atoi(strings.TrimSpace(value))
+	switch {
+	case err != nil || port < 1 || port > 65535:
+		return fmt.Sprintf("%q is not a port; ports go from 1 to 65535", value)
+	case port < 1024:
+		return fmt.Sprintf("port %d belongs to the system; take one from 1024", port)
+	case port >= 5239 && port <= 5284:
+		return fmt.Sprintf("port %d is one of 5239 to 5284, which regions and racks use themselves; take another", port)
+	}
+	return ""
+}
+
+// flag reads a setting that is true or false; fallback if it is neither.
+func (m *Model) flag(setting string, fallback bool) bool {
+	if v, err := strconv.ParseBool(strings.TrimSpace(m.Settings[setting])); err == nil {
+		return v
+	}
+	return fallback
+}

@@ -1,0 +1,116 @@
+package inventory_test
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/google/go-cmp/cmp"
+)
+
+var samePrefix = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+
+func TestPlanProxy(t *testing.T) {
+	inv := site(t)
+	must[inventory.Rack](t)(inv.RegisterRack(t.Context(), inventory.Rack{
+		Name: "far", Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("10.7.0.2/24"), prefix("192.0.2.66/26")}}},
+	}))
+	m := model(t, inv)
+	subnets := []netip.Prefix{prefix("10.0.0.0/24"), prefix("10.7.0.0/24"), prefix("10.8.0.0/24"), prefix("fd00::/64")}
+	racks := []netip.Prefix{prefix("10.0.0.2/32"), prefix("10.7.0.2/32"), prefix("192.0.2.66/32")}
+	near, far := inventory.PlanProxy(m, "rack1", "rack1"), inventory.PlanProxy(m, "far", "rack1")
+	if d := cmp.Diff(append(slices.Clone(subnets), racks[1:]...), near.Policy.Allow, cmp.Transformer("sorted", func(p []netip.Prefix) []netip.Prefix {
+		p = slices.Clone(p)
+		slices.SortFunc(p, netip.Prefix.Compare)
+		return p
+	}), samePrefix); d != "" {
+		t.Errorf("clients of the proxy beside the region (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(subnets, far.Policy.Allow, samePrefix); d != "" {
+		t.Errorf("clients of the other (-want +got):\n%s", d)
+	}
+	if !slices.Equal(near.Policy.Deny, racks) || !slices.Equal(far.Policy.Deny, racks) {
+		t.Errorf("machines may reach racks through their proxies: %v, %v", near.Policy.Deny, far.Policy.Deny)
+	}
+	if near.Policy.Parents != nil || !slices.Equal(far.Policy.Parents, []string{"http://10.0.0.2:8000/"}) || near.Port != 8000 {
+		t.Errorf("%+v, %+v", near, far)
+	}
+}
+
+// What machines are given, and what racks do, for each combination of the settings.
+func TestProxySettings(t *testing.T) {
+	const external = "http://user:secret@proxy.example:3128"
+	for name, c := range map[string]struct {
+		settings []string
+		url      string
+		port     int
+		parents  []string
+	}{
+		"as it comes":        {nil, "http://10.0.0.2:8000/", 8000, nil},
+		"off":                {[]string{"enable_http_proxy", "false"}, "", 0, nil},
+		"another port":       {[]string{"maas_proxy_port", "3128"}, "http://10.0.0.2:3128/", 3128, nil},
+		"external":           {[]string{"http_proxy", external}, external, 0, nil},
+		"external and off":   {[]string{"http_proxy", external, "enable_http_proxy", "false"}, "", 0, nil},
+		"external as a peer": {[]string{"http_proxy", external, "use_peer_proxy", "true"}, "http://10.0.0.2:8000/", 8000, []string{external}},
+		"a peer of nobody":   {[]string{"use_peer_proxy", "true"}, "http://10.0.0.2:8000/", 8000, nil},
+		"IPv4, and directly": {[]string{"prefer_v4_proxy", "true", "no_proxy", ".lab.example, 10.0.0.0/8"}, "http://10.0.0.2:8000/", 8000, nil},
+	} {
+		inv := site(t)
+		for i := 0; i < len(c.settings); i += 2 {
+			if err := inv.SetSetting(t.Context(), c.settings[i], c.settings[i+1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := model(t, inv)
+		plan, url := inventory.PlanProxy(m, "rack1", "rack1"), inventory.ProxyURL(m, m.Racks[0], 0)
+		if plan.Port != c.port || url != c.url || !slices.Equal(plan.Policy.Parents, c.parents) {
+			t.Errorf("%s: port %d, parents %v, machines get %q", name, plan.Port, plan.Policy.Parents, url)
+		}
+		if direct := len(plan.Policy.Direct) == 2 && plan.Policy.PreferIPv4; direct != (name == "IPv4, and directly") {
+			t.Errorf("%s: %+v", name, plan.Policy)
+		}
+		if plan.Port == 0 && len(plan.Policy.Allow) > 0 {
+			t.Errorf("%s: a proxy that is off allows %v", name, plan.Policy.Allow)
+		}
+	}
+}
+
+func TestMachinesGetTheProxyOfTheirNetwork(t *testing.T) {
+	inv := site(t)
+	m := model(t, inv)
+	far := inventory.Rack{Links: []inventory.RackLink{{Addrs: []netip.Prefix{prefix("192.0.2.66/26"), prefix("10.0.0.3/24"), prefix("10.7.0.2/24")}}}}
+	var relayed ipam.VLAN
+	for _, v := range m.VLANs {
+		if v.VID == 7 {
+			relayed = v
+		}
+	}
+	for vlan, want := range map[int64]string{relayed.ID: "http://10.7.0.2:8000/", 0: "http://10.0.0.3:8000/", 12345: "http://10.0.0.3:8000/"} {
+		if got := inventory.ProxyURL(m, far, vlan); got != want {
+			t.Errorf("VLAN %d: %q, want %q", vlan, got, want)
+		}
+	}
+	denied := inventory.Rack{Links: []inventory.RackLink{{Addrs: []netip.Prefix{prefix("192.0.2.66/26")}}}}
+	if got := inventory.ProxyURL(m, denied, 0); got != "" {
+		t.Errorf("machines of a network without proxy get %q", got)
+	}
+}
+
+func TestProxySettingsThatCannotBe(t *testing.T) {
+	inv := openInventory(t, "memory:")
+	for _, c := range [][2]string{
+		{"enable_http_proxy", "maybe"}, {"use_peer_proxy", "2"}, {"prefer_v4_proxy", "x"}, {"http_proxy", "proxy.example:3128"}, {"http_proxy", "http://"},
+		{"http_proxy", "ftp://x"}, {"maas_proxy_port", "80"}, {"maas_proxy_port", "5240"}, {"maas_proxy_port", "65536"}, {"maas_proxy_port", "x"},
+	} {
+		var bad *inventory.InvalidError
+		if err := inv.SetSetting(t.Context(), c[0], c[1]); !errors.As(err, &bad) || bad.Field != c[0] {
+			t.Errorf("%v: %v", c, err)
+		}
+		if err := inv.SetSetting(t.Context(), c[0], ""); err != nil {
+			t.Errorf("%s cannot be taken back: %v", c[0], err)
+		}
+	}
+}
