@@ -12,7 +12,8 @@ import (
 // dumped are the tables, each after those it refers to.
 var dumped = []string{
 	"revision", "change", "setting", "zone", "resource_pool", "domain", "space", "fabric", "rack", "vlan", "subnet", "ip_range", "static_route",
-	"reserved_ip", "node", "node_secret", "interface", "allocation", "dns_record", "observation", "event", "fact",
+	"reserved_ip", "node", "node_secret", "interface", "allocation", "dns_record", "observation", "dhcp_server", "link_peer", "scan", "event",
+	"fact",
 }
 
 // A dump is lines of JSON: a head, for each table its columns and then its

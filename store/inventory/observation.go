@@ -1,33 +1,50 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
 	"time"
 
+	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 )
 
-// Observation is a device that a rack saw on a network.
+// Observation is a device that a rack saw on a network. Rack, Link, VID, Addr
+// and MAC together tell it from others.
 type Observation struct {
 	ID        int64
 	Addr      netip.Addr
 	MAC       net.HardwareAddr
-	Rack      string // that saw it last
+	Rack      string // that saw it
 	Link      string // interface of the rack
 	VID       int    // VLAN tag it was seen with; 0 = none
 	Hostname  string // as it or the network calls it; "" = not known
 	FirstSeen time.Time
 	LastSeen  time.Time
+	Expires   time.Time // when it is forgotten unless it is seen again; zero = DefaultObservationTTL after LastSeen
+	Count     int64     // packets that spoke of it, as far as the rack told
+	Sources   discovery.Source
+	Rival     net.HardwareAddr // another MAC that uses the address by turns; nil = none
+	Info      discovery.Info   // names, services and what else is known
 }
 
+// DefaultObservationTTL is for how long an observation is kept that does not
+// say so itself.
+const DefaultObservationTTL = 24 * time.Hour
+
+// maxObservations bounds the table: above it, the longest silent are forgotten.
+const maxObservations = 1 << 16
+
 var observations = table[Observation]{
-	kind: KindObservation, name: "observation", cols: []string{"ip", "mac", "rack", "link", "vid", "hostname", "first_seen", "last_seen"},
-	id: func(o *Observation) *int64 { return &o.ID },
+	kind: KindObservation, name: "observation",
+	cols: []string{"ip", "mac", "rack", "link", "vid", "hostname", "first_seen", "last_seen", "expires", "count", "sources", "rival", "info"},
+	id:   func(o *Observation) *int64 { return &o.ID },
 	fields: func(o *Observation) []any {
-		return []any{asText{&o.Addr}, asMAC{&o.MAC}, &o.Rack, &o.Link, &o.VID, &o.Hostname, asTime{&o.FirstSeen}, asTime{&o.LastSeen}}
+		return []any{asText{&o.Addr}, asMAC{&o.MAC}, &o.Rack, &o.Link, &o.VID, &o.Hostname, asTime{&o.FirstSeen}, asTime{&o.LastSeen}, asTime{&o.Expires},
+			&o.Count, asText{&o.Sources}, asMAC{&o.Rival}, asJSON{&o.Info}}
 	},
 }
 
@@ -37,33 +54,52 @@ func (inv *Inventory) Observe(ctx context.Context, o Observation) error {
 	if !o.Addr.IsValid() || len(o.MAC) == 0 {
 		return invalid(KindObservation, o.Addr.String(), "ip", "and mac_address are needed")
 	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if o.LastSeen.IsZero() {
-			o.LastSeen = time.Now()
-		}
-		old, err := observations.one(ctx, tx, o.Addr.String(), "ip = ? AND mac = ?", o.Addr.String(), o.MAC.String())
-		if notFound(err) {
-			o.FirstSeen = o.LastSeen
-			if s, err := subnetFor(ctx, tx, o.Addr); err == nil {
-				if err := inv.touchSubnet(ctx, tx, s.ID); err != nil {
-					return err
-				}
-			}
-			return observations.insert(ctx, tx, &o)
-		}
-		if err != nil || o.LastSeen.Before(old.LastSeen) {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return inv.observe(ctx, tx, o) })
+}
+
+func (inv *Inventory) observe(ctx context.Context, tx *store.Tx, o Observation) error {
+	if o.LastSeen.IsZero() {
+		o.LastSeen = time.Now()
+	}
+	if o.FirstSeen.IsZero() {
+		o.FirstSeen = o.LastSeen
+	}
+	if o.Expires.IsZero() {
+		o.Expires = o.LastSeen.Add(DefaultObservationTTL)
+	}
+	o.Count = max(o.Count, 1)
+	const same = "rack = ? AND link = ? AND vid = ? AND ip = ? AND mac = ?"
+	old, err := observations.one(ctx, tx, o.Addr.String(), same, o.Rack, o.Link, o.VID, o.Addr.String(), o.MAC.String())
+	if notFound(err) {
+		return inv.addObservation(ctx, tx, &o)
+	}
+	if err != nil || o.LastSeen.Before(old.LastSeen) {
+		return err
+	}
+	o.Hostname = cmp.Or(o.Hostname, old.Hostname)
+	o.ID, o.FirstSeen = old.ID, old.FirstSeen
+	o.Sources |= old.Sources
+	if o.Hostname == old.Hostname && o.Sources == old.Sources && o.Rival.String() == old.Rival.String() && sameJSON(o.Info, old.Info) {
+		_, err = tx.Exec(ctx, "UPDATE observation SET last_seen = ?, expires = ?, count = ? WHERE id = ?", asTime{&o.LastSeen}, asTime{&o.Expires}, o.Count, o.ID)
+		return err
+	}
+	return observations.update(ctx, tx, &o)
+}
+
+func (inv *Inventory) addObservation(ctx context.Context, tx *store.Tx, o *Observation) error {
+	if s, err := subnetFor(ctx, tx, o.Addr); err == nil {
+		if err := inv.touchSubnet(ctx, tx, s.ID); err != nil {
 			return err
 		}
-		if o.Hostname == "" {
-			o.Hostname = old.Hostname
-		}
-		o.ID, o.FirstSeen = old.ID, old.FirstSeen
-		if o.Rack == old.Rack && o.Link == old.Link && o.VID == old.VID && o.Hostname == old.Hostname {
-			_, err = tx.Exec(ctx, "UPDATE observation SET last_seen = ? WHERE id = ?", asTime{&o.LastSeen}, o.ID)
-			return err
-		}
-		return observations.update(ctx, tx, &o)
-	})
+	}
+	if err := observations.insert(ctx, tx, o); err != nil {
+		return err
+	}
+	if o.ID%256 != 0 { // counting costs, so that it is done now and then
+		return nil
+	}
+	const oldest = "id IN (SELECT id FROM observation ORDER BY last_seen DESC LIMIT ? OFFSET ?)"
+	return observations.deleteWhere(ctx, tx, oldest, 1<<20, maxObservations)
 }
 
 // Observations lists what racks saw.
@@ -74,11 +110,15 @@ func (inv *Inventory) Observations(ctx context.Context) ([]Observation, error) {
 // ForgetObservations deletes what was last seen before a time (zero = all)
 // and returns how many.
 func (inv *Inventory) ForgetObservations(ctx context.Context, before time.Time) (n int, err error) {
+	where, args := "1 = 1", []any{}
+	if !before.IsZero() {
+		where, args = "last_seen < ?", []any{before.UnixMicro()}
+	}
+	return inv.forgetObservations(ctx, where, args...)
+}
+
+func (inv *Inventory) forgetObservations(ctx context.Context, where string, args ...any) (n int, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		where, args := "1 = 1", []any{}
-		if !before.IsZero() {
-			where, args = "last_seen < ?", []any{before.UnixMicro()}
-		}
 		old, err := observations.list(ctx, tx, where, args...)
 		if err != nil {
 			return err
@@ -89,13 +129,38 @@ func (inv *Inventory) ForgetObservations(ctx context.Context, before time.Time) 
 	return n, err
 }
 
-// neighboursOf reads the observed devices of a subnet that hold no address of ours.
+// ExpireObservations deletes what has not been seen for as long as its sources
+// vouch for it: devices, switches, racks, DHCP servers. It returns how many
+// devices.
+func (inv *Inventory) ExpireObservations(ctx context.Context, now time.Time) (n int, err error) {
+	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if n, err = inv.forgetObservations(ctx, "expires < ? AND (expires > 0 OR last_seen < ?)", now.UnixMicro(), now.Add(-DefaultObservationTTL).UnixMicro()); err != nil {
+			return err
+		}
+		if err := linkPeers.deleteWhere(ctx, tx, "expires < ?", now.UnixMicro()); err != nil {
+			return err
+		}
+		return dhcpServers.deleteWhere(ctx, tx, "last_seen < ?", now.Add(-DefaultObservationTTL).UnixMicro())
+	})
+	return n, err
+}
+
+// neighboursOf reads the observed devices of a subnet that hold no address of
+// ours, each address once.
 func neighboursOf(ctx context.Context, tx *store.Tx, p netip.Prefix) ([]ipam.Neighbour, error) {
 	all, err := observations.list(ctx, tx, "ip NOT IN (SELECT ip FROM allocation WHERE ip IS NOT NULL)")
 	var out []ipam.Neighbour
+	at := map[netip.Addr]int{}
 	for _, o := range all {
-		if p.Contains(o.Addr) {
-			out = append(out, ipam.Neighbour{Addr: o.Addr, MAC: o.MAC, LastSeen: o.LastSeen})
+		if !p.Contains(o.Addr) {
+			continue
+		}
+		n := ipam.Neighbour{Addr: o.Addr, MAC: o.MAC, LastSeen: o.LastSeen}
+		if i, known := at[o.Addr]; !known {
+			at[o.Addr] = len(out)
+			out = append(out, n)
+		} else if n.LastSeen.After(out[i].LastSeen) {
+			out[i] = n
 		}
 	}
 	return out, err

@@ -1,0 +1,216 @@
+package inventory
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/gomaas/maas/discovery"
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store"
+)
+
+// eventDiscovery is the kind of events about what racks saw.
+const eventDiscovery = "discovery"
+
+// RecordDiscovery takes in what a rack's discovery reported: a device, an
+// address that went to another one, a conflict, a switch or rack at the other
+// end of a link, a DHCP server, a VLAN that was not known. What an
+// administrator should hear of is in the log of events. Taking in an event
+// twice changes nothing.
+func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discovery.Event) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		o := e.Observation
+		switch {
+		case o.Switch != nil, o.Beacon != nil:
+			return recordPeer(ctx, tx, rack, e)
+		case !o.Addr.IsValid():
+			return invalid(KindObservation, o.MAC.String(), "ip", "is needed")
+		}
+		if o.DHCPServer && e.Kind != discovery.Expired {
+			if err := inv.recordDHCPServer(ctx, tx, rack, o); err != nil {
+				return err
+			}
+		}
+		if o.MAC == (discovery.MAC{}) {
+			return nil // somebody told of it, but it was not seen itself
+		}
+		if err := inv.recordVLAN(ctx, tx, rack, o); err != nil {
+			return err
+		}
+		return inv.recordDevice(ctx, tx, rack, e)
+	})
+}
+
+func (inv *Inventory) recordDevice(ctx context.Context, tx *store.Tx, rack string, e discovery.Event) error {
+	o := e.Observation
+	const at = "rack = ? AND link = ? AND vid = ? AND ip = ? AND mac = ?"
+	where := func(mac discovery.MAC) []any {
+		return []any{rack, o.Interface, int(o.VID), o.Addr.String(), mac.String()}
+	}
+	row := Observation{
+		Addr: o.Addr, MAC: o.MAC.HardwareAddr(), Rack: rack, Link: o.Interface, VID: int(o.VID), Hostname: o.Hostname(), FirstSeen: o.First, LastSeen: o.Last,
+		Expires: o.Expires, Count: int64(min(o.Count, 1<<62)), Sources: o.Sources, Info: o.Info,
+	}
+	switch e.Kind {
+	case discovery.Expired:
+		return observations.deleteWhere(ctx, tx, at, where(o.MAC)...)
+	case discovery.Moved:
+		old, err := observations.list(ctx, tx, at, where(e.Previous)...)
+		if err != nil {
+			return err
+		}
+		if err := observations.deleteWhere(ctx, tx, at, where(e.Previous)...); err != nil {
+			return err
+		}
+		if len(old) > 0 {
+			err = inv.note(ctx, "warning", "%s moved from %s to %s, as rack %s saw on %s", o.Addr, e.Previous, o.MAC, rack, o.Interface)
+		}
+		if err != nil {
+			return err
+		}
+	case discovery.Conflict:
+		row.Rival = e.Previous.HardwareAddr()
+		err := inv.note(ctx, "error", "%s is used by two devices at once, %s and %s, as rack %s saw on %s; give one of them another address", o.Addr, o.MAC, e.Previous, rack, o.Interface)
+		if err != nil {
+			return err
+		}
+	}
+	return inv.observe(ctx, tx, row)
+}
+
+// note writes to the log of events.
+func (inv *Inventory) note(ctx context.Context, level, format string, args ...any) error {
+	return inv.AddEvents(ctx, Event{Kind: eventDiscovery, Level: level, Description: fmt.Sprintf(format, args...)})
+}
+
+// DHCPServer is a DHCP server that a rack saw, or that a client named.
+type DHCPServer struct {
+	ID       int64
+	Rack     string // that saw it
+	Link     string // interface of the rack
+	VID      int
+	Addr     netip.Addr
+	MAC      net.HardwareAddr // nil = not seen itself
+	LastSeen time.Time
+}
+
+var dhcpServers = table[DHCPServer]{
+	kind: KindObservation, name: "dhcp_server", cols: []string{"rack", "link", "vid", "ip", "mac", "last_seen"},
+	id: func(s *DHCPServer) *int64 { return &s.ID },
+	fields: func(s *DHCPServer) []any {
+		return []any{&s.Rack, &s.Link, &s.VID, asText{&s.Addr}, asMAC{&s.MAC}, asTime{&s.LastSeen}}
+	},
+}
+
+func (inv *Inventory) recordDHCPServer(ctx context.Context, tx *store.Tx, rack string, o discovery.Observation) error {
+	s := DHCPServer{Rack: rack, Link: o.Interface, VID: int(o.VID), Addr: o.Addr, MAC: o.MAC.HardwareAddr(), LastSeen: o.Last}
+	old, err := dhcpServers.one(ctx, tx, o.Addr.String(), "rack = ? AND link = ? AND vid = ? AND ip = ?", rack, s.Link, s.VID, s.Addr.String())
+	if err == nil {
+		s.ID = old.ID
+		if s.MAC == nil {
+			s.MAC = old.MAC
+		}
+		_, err = tx.Exec(ctx, "UPDATE dhcp_server SET mac = ?, last_seen = ? WHERE id = ?", asMAC{&s.MAC}, asTime{&s.LastSeen}, s.ID)
+		return err
+	}
+	if !notFound(err) {
+		return err
+	}
+	own, err := rackAddresses(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if !own[s.Addr] {
+		if err := inv.note(ctx, "warning", "another DHCP server, %s, answers on %s of rack %s", s.Addr, s.Link, rack); err != nil {
+			return err
+		}
+	}
+	return dhcpServers.insert(ctx, tx, &s)
+}
+
+// rackAddresses are the addresses of all racks.
+func rackAddresses(ctx context.Context, tx *store.Tx) (map[netip.Addr]bool, error) {
+	all, err := racks.list(ctx, tx, "")
+	own := map[netip.Addr]bool{}
+	for _, r := range all {
+		for _, l := range r.Links {
+			for _, p := range l.Addrs {
+				own[p.Addr()] = true
+			}
+		}
+	}
+	return own, err
+}
+
+// ForeignDHCPServers lists the DHCP servers that racks saw beside their own.
+func (inv *Inventory) ForeignDHCPServers(ctx context.Context) (out []DHCPServer, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		out, err = foreignServers(ctx, tx)
+		return err
+	})
+	return out, err
+}
+
+func foreignServers(ctx context.Context, tx *store.Tx) (out []DHCPServer, err error) {
+	own, err := rackAddresses(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := dhcpServers.list(ctx, tx, "")
+	for _, s := range all {
+		if !own[s.Addr] {
+			out = append(out, s)
+		}
+	}
+	return out, err
+}
+
+// SettingDiscoveryVLANs is what becomes of a VLAN tag that was not known:
+// "create" makes a VLAN in the fabric of the link (the default), "propose"
+// only writes an event.
+const SettingDiscoveryVLANs = "discovery_vlans"
+
+// recordVLAN makes sure that there is a VLAN for a tag that was seen.
+func (inv *Inventory) recordVLAN(ctx context.Context, tx *store.Tx, rack string, o discovery.Observation) error {
+	if o.VID == 0 {
+		return nil
+	}
+	base, err := linkVLAN(ctx, tx, rack, o.Interface)
+	if notFound(err) {
+		return nil // nobody knows which fabric this is
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := vlans.one(ctx, tx, fmt.Sprint(o.VID), "fabric_id = ? AND vid = ?", base.FabricID, int(o.VID)); !notFound(err) {
+		return err
+	}
+	mode, err := inv.Setting(ctx, SettingDiscoveryVLANs)
+	if err != nil && !notFound(err) {
+		return err
+	}
+	if mode == "propose" {
+		text := fmt.Sprintf("VLAN %d is in use on %s of rack %s but not known; add it to fabric %d if it is yours", o.VID, o.Interface, rack, base.FabricID)
+		var told int
+		if err := tx.Get(ctx, "SELECT COUNT(*) FROM event WHERE kind = ? AND description = ?", []any{eventDiscovery, text}, &told); err != nil || told > 0 {
+			return err
+		}
+		return inv.note(ctx, "info", "%s", text)
+	}
+	v, err := inv.CreateVLAN(ctx, ipam.VLAN{FabricID: base.FabricID, VID: int(o.VID)})
+	if err != nil {
+		return err
+	}
+	return inv.note(ctx, "info", "VLAN %d was seen on %s of rack %s and added to fabric %d", v.VID, o.Interface, rack, v.FabricID)
+}
+
+func sameJSON(a, b any) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+}

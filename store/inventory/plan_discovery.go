@@ -1,0 +1,35 @@
+package inventory
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// DiscoveryPlan is what one rack does about discovery.
+type DiscoveryPlan struct {
+	Listen    bool
+	Ignore    []string         // rules, as discovery.ParseIgnore reads them
+	Resolvers []netip.AddrPort // that know names of addresses
+	Subnets   []netip.Prefix   // that it may sweep: those it is linked to
+}
+
+const dnsPort = 53
+
+// PlanDiscovery makes the plan of a rack.
+func PlanDiscovery(m *Model, rack Rack) DiscoveryPlan {
+	p := DiscoveryPlan{Listen: m.DiscoveryEnabled(), Ignore: m.list(SettingDiscoveryIgnore)}
+	for _, text := range m.list(SettingUpstreamDNS) {
+		if a, err := netip.ParseAddr(text); err == nil {
+			p.Resolvers = append(p.Resolvers, netip.AddrPortFrom(a, dnsPort))
+		} else if ap, err := netip.ParseAddrPort(text); err == nil {
+			p.Resolvers = append(p.Resolvers, ap)
+		}
+	}
+	for _, s := range m.Subnets {
+		if rack.linkedTo(s) {
+			p.Subnets = append(p.Subnets, s.Prefix)
+		}
+	}
+	slices.SortFunc(p.Subnets, netip.Prefix.Compare)
+	return p
+}
