@@ -1,158 +1,241 @@
 package ipam
 
-import "slices"
+import "iter"
 
-// gapSet is a set of addresses kept as its maximal runs, here called gaps. It
-// is a randomized search tree ordered by address in which every node also
-// knows the best gap (shortest, then lowest) of its subtree, so that picking,
-// removing and adding an address are all O(log gaps). Nodes live in one slice
-// without pointers, which costs the garbage collector nothing.
+// gapSet is a set of addresses kept as its maximal runs, here called gaps: a
+// B+ tree ordered by address in which every inner page knows the best gap
+// (shortest, then lowest) below each of its kids. Picking, removing and adding
+// an address touch one page per level, of which a million gaps need four, so
+// that they cost a handful of cache misses where a binary tree has one or more
+// at each of twenty levels. Pages live in slices without pointers, which costs
+// the garbage collector nothing.
 type gapSet struct {
-	nodes []gapNode // [0] is the empty tree
-	spare []int32   // nodes that can be used again
-	root  int32
-	free  u128 // addresses in the set
-	seed  uint64
+	leaves      []leaf
+	inners      []inner
+	spareLeaves []int32
+	spareInners []int32
+	root        int32 // a leaf if height is 0
+	height      int
+	free        u128 // addresses in the set
 }
 
-type gapNode struct {
-	from, to    u128
-	left, right int32
-	best        int32 // node of the best gap in this subtree
-	size        int32 // nodes in this subtree
-}
+// fan is how many entries a page has at most. Half as many are a tenth faster
+// at half a million gaps, twice as many a tenth slower; empty sets do not care.
+const fan = 32
+
+// packed is how full pages are when they are built, so that the first
+// insertion does not split them.
+const packed = fan - 4
 
 // gap is one run, both ends included.
 type gap struct{ from, to u128 }
 
-// newGapSet builds the set in O(n) from runs in order that neither overlap nor touch.
-func newGapSet(runs []gap) *gapSet {
-	g := &gapSet{nodes: make([]gapNode, 1, len(runs)+1), seed: 0x9e3779b97f4a7c15}
-	for _, r := range runs {
-		g.free = g.free.add(r.to.sub(r.from).next())
-		g.nodes = append(g.nodes, gapNode{from: r.from, to: r.to})
+// better tells whether g is to be used up before o.
+func (g gap) better(o gap) bool {
+	x, y := g.to.sub(g.from), o.to.sub(o.from)
+	return x.less(y) || x == y && g.from.less(o.from)
+}
+
+// leaf has gaps in order.
+type leaf struct {
+	n    int
+	gaps [fan]gap
+}
+
+// inner has kids in order of their addresses. Those of kid i are not less than
+// low[i], and less than low[i+1]; what is less than low[0] belongs to kid 0.
+type inner struct {
+	n    int
+	low  [fan]u128
+	best [fan]gap
+	kid  [fan]int32
+}
+
+// bestOf returns the best of gaps, of which there is at least one.
+func bestOf(gaps []gap) gap {
+	best := gaps[0]
+	size := best.to.sub(best.from)
+	for _, g := range gaps[1:] {
+		if s := g.to.sub(g.from); s.less(size) { // in order, so the lowest of equals came first
+			best, size = g, s
+		}
 	}
-	g.root = g.balance(1, int32(len(runs)))
+	return best
+}
+
+// newGapSet builds the set in O(n) from about as many runs as count says, in
+// order, which neither overlap nor touch.
+func newGapSet(runs iter.Seq[gap], count int) *gapSet {
+	g := &gapSet{leaves: make([]leaf, 1, count/packed+2)}
+	l := &g.leaves[0]
+	for r := range runs {
+		if l.n == packed {
+			g.leaves = append(g.leaves, leaf{})
+			l = &g.leaves[len(g.leaves)-1]
+		}
+		l.gaps[l.n] = r
+		l.n++
+		g.free = g.free.add(r.to.sub(r.from).next())
+	}
+	g.buildInner()
 	return g
 }
 
-// balance links nodes lo to hi, which are in order, into a tree.
-func (g *gapSet) balance(lo, hi int32) int32 {
-	if lo > hi {
-		return 0
+// buildInner puts levels over the leaves until one page is the root.
+func (g *gapSet) buildInner() {
+	first, count := 0, len(g.leaves)
+	for ; count > 1; g.height++ {
+		next := len(g.inners)
+		for k := 0; k < count; k += packed {
+			p := inner{n: min(packed, count-k)}
+			for i := range p.n {
+				p.kid[i] = int32(first + k + i)
+				p.low[i], p.best[i] = g.edge(p.kid[i], g.height)
+			}
+			g.inners = append(g.inners, p)
+		}
+		first, count = next, len(g.inners)-next
 	}
-	t := lo + (hi-lo)/2
-	g.nodes[t].left = g.balance(lo, t-1)
-	g.nodes[t].right = g.balance(t+1, hi)
-	g.pull(t)
-	return t
+	g.root = int32(first)
 }
 
-// pull brings what node t knows of its subtree up to date.
-func (g *gapSet) pull(t int32) {
-	n := &g.nodes[t]
-	l, r := &g.nodes[n.left], &g.nodes[n.right]
-	n.size = l.size + r.size + 1
-	n.best = t
-	if l.size > 0 && g.better(l.best, n.best) {
-		n.best = l.best
+// edge returns the lower bound and the best gap of a page at a level, which is
+// not empty.
+func (g *gapSet) edge(page int32, level int) (low u128, best gap) {
+	if level == 0 {
+		l := &g.leaves[page]
+		return l.gaps[0].from, bestOf(l.gaps[:l.n])
 	}
-	if r.size > 0 && g.better(r.best, n.best) {
-		n.best = r.best
-	}
-}
-
-func (g *gapSet) better(a, b int32) bool {
-	x, y := &g.nodes[a], &g.nodes[b]
-	lx, ly := x.to.sub(x.from), y.to.sub(y.from)
-	return lx.less(ly) || lx == ly && x.from.less(y.from)
+	p := &g.inners[page]
+	return p.low[0], bestOf(p.best[:p.n])
 }
 
 // bestFit returns the lowest address of the shortest gap.
 func (g *gapSet) bestFit() (u128, bool) {
-	if g.root == 0 {
+	if g.free == (u128{}) {
 		return u128{}, false
 	}
-	return g.nodes[g.nodes[g.root].best].from, true
+	_, best := g.edge(g.root, g.height)
+	return best.from, true
+}
+
+// path is how a leaf was reached: page and kid at each level above it. Six
+// levels hold more gaps than an int32 counts.
+type path [8]struct {
+	page int32
+	kid  int
+}
+
+// descend finds the leaf that x belongs to and the last gap in it that does
+// not begin after x; -1 if all do.
+func (g *gapSet) descend(x u128, way *path) (at int32, i int) {
+	at = g.root
+	for level := g.height; level > 0; level-- {
+		p := &g.inners[at]
+		lo, hi := 0, p.n // low[lo] is not above x, or lo is 0
+		for hi-lo > 1 {
+			if mid := int(uint(lo+hi) >> 1); x.less(p.low[mid]) {
+				hi = mid
+			} else {
+				lo = mid
+			}
+		}
+		way[level].page, way[level].kid = at, lo
+		at = p.kid[lo]
+	}
+	l := &g.leaves[at]
+	lo, hi := -1, l.n
+	for hi-lo > 1 {
+		if mid := int(uint(lo+hi) >> 1); x.less(l.gaps[mid].from) {
+			hi = mid
+		} else {
+			lo = mid
+		}
+	}
+	return at, lo
 }
 
 // next returns the lowest free address that is not less than x.
 func (g *gapSet) next(x u128) (u128, bool) {
-	found := int32(0)
-	for t := g.root; t != 0; {
-		n := &g.nodes[t]
-		if n.to.less(x) {
-			t = n.right
-		} else {
-			found, t = t, n.left
+	var way path
+	at, i := g.descend(x, &way)
+	l := &g.leaves[at]
+	if i >= 0 && !l.gaps[i].to.less(x) {
+		return x, true
+	}
+	if i+1 < l.n {
+		return l.gaps[i+1].from, true
+	}
+	for level := 1; level <= g.height; level++ { // the first gap of the page after
+		p := &g.inners[way[level].page]
+		if k := way[level].kid + 1; k < p.n {
+			at = p.kid[k]
+			for ; level > 1; level-- {
+				at = g.inners[at].kid[0]
+			}
+			return g.leaves[at].gaps[0].from, true
 		}
 	}
-	if found == 0 {
-		return u128{}, false
-	}
-	if from := g.nodes[found].from; x.less(from) {
-		return from, true
-	}
-	return x, true
+	return u128{}, false
 }
 
 func (g *gapSet) contains(x u128) bool {
-	y, ok := g.next(x)
-	return ok && y == x
+	var way path
+	at, i := g.descend(x, &way)
+	return i >= 0 && !g.leaves[at].gaps[i].to.less(x)
 }
 
 // remove takes x out and tells whether it was in.
 func (g *gapSet) remove(x u128) bool {
-	var rest gap
-	if !g.cut(&g.root, x, &rest) {
+	var way path
+	at, i := g.descend(x, &way)
+	if i < 0 || g.leaves[at].gaps[i].to.less(x) {
 		return false
 	}
 	g.free = g.free.prev()
-	if rest != (gap{}) {
-		g.insertGap(rest)
-	}
-	return true
-}
-
-// cut takes x out of the subtree at *at. If its gap falls in two, the upper
-// part is left in rest for the caller to insert.
-func (g *gapSet) cut(at *int32, x u128, rest *gap) bool {
-	t := *at
-	if t == 0 {
-		return false
-	}
-	n := &g.nodes[t]
-	switch {
-	case x.less(n.from):
-		if !g.cut(&n.left, x, rest) {
-			return false
-		}
-	case n.to.less(x):
-		if !g.cut(&n.right, x, rest) {
-			return false
-		}
-	case n.from == n.to:
-		*at = g.merge(n.left, n.right)
-		g.spare = append(g.spare, t)
-		return true
-	case x == n.from:
-		n.from = x.next()
-	case x == n.to:
-		n.to = x.prev()
+	switch have := g.leaves[at].gaps[i]; {
+	case have.from == have.to:
+		g.splice(&way, at, i, 1)
+	case x == have.from:
+		g.splice(&way, at, i, 1, gap{x.next(), have.to})
+	case x == have.to:
+		g.splice(&way, at, i, 1, gap{have.from, x.prev()})
 	default:
-		*rest = gap{x.next(), n.to}
-		n.to = x.prev()
+		g.splice(&way, at, i, 1, gap{have.from, x.prev()}, gap{x.next(), have.to})
 	}
-	g.pull(t)
 	return true
 }
 
 // add puts x in, joining the gaps beside it; false if it was in already.
 func (g *gapSet) add(x u128) bool {
-	if g.contains(x) {
+	var way path
+	at, i := g.descend(x, &way)
+	l := &g.leaves[at]
+	if i >= 0 && !l.gaps[i].to.less(x) {
 		return false
 	}
 	g.free = g.free.next()
+	if i < 0 || i+1 == l.n { // a neighbour may be in another leaf
+		g.addAtEdge(x)
+		return true
+	}
+	below, above := l.gaps[i], l.gaps[i+1]
+	joinsBelow, joinsAbove := below.to.next() == x, x.next() == above.from
+	switch {
+	case joinsBelow && joinsAbove:
+		g.splice(&way, at, i, 2, gap{below.from, above.to})
+	case joinsBelow:
+		g.splice(&way, at, i, 1, gap{below.from, x})
+	case joinsAbove:
+		g.splice(&way, at, i+1, 1, gap{x, above.to})
+	default:
+		g.splice(&way, at, i+1, 0, gap{x, x})
+	}
+	return true
+}
+
+// addAtEdge adds x, which is not in, wherever its neighbours are.
+func (g *gapSet) addAtEdge(x u128) {
 	run := gap{x, x}
 	if x != (u128{}) {
 		if below, ok := g.take(x.prev()); ok {
@@ -164,123 +247,22 @@ func (g *gapSet) add(x u128) bool {
 			run.to = above.to
 		}
 	}
-	g.insertGap(run)
-	return true
+	// Where its end belongs, for no gap may reach into the bounds of a page
+	// after its own; the beginning may move a bound down.
+	var way path
+	at, i := g.descend(run.to, &way)
+	g.splice(&way, at, i+1, 0, run)
 }
 
-// take removes the whole gap that holds x and returns it.
+// take removes the whole gap that holds x and returns it. The count of free
+// addresses stays: the caller puts the gap back as part of another.
 func (g *gapSet) take(x u128) (gap, bool) {
-	var out gap
-	ok := g.drop(&g.root, x, &out)
-	return out, ok
-}
-
-func (g *gapSet) drop(at *int32, x u128, out *gap) bool {
-	t := *at
-	if t == 0 {
-		return false
+	var way path
+	at, i := g.descend(x, &way)
+	if i < 0 || g.leaves[at].gaps[i].to.less(x) {
+		return gap{}, false
 	}
-	n := &g.nodes[t]
-	switch {
-	case x.less(n.from):
-		if !g.drop(&n.left, x, out) {
-			return false
-		}
-	case n.to.less(x):
-		if !g.drop(&n.right, x, out) {
-			return false
-		}
-	default:
-		*out = gap{n.from, n.to}
-		*at = g.merge(n.left, n.right)
-		g.spare = append(g.spare, t)
-		return true
-	}
-	g.pull(t)
-	return true
-}
-
-// insertGap adds a run that touches no other.
-func (g *gapSet) insertGap(r gap) {
-	var t int32
-	if n := len(g.spare); n > 0 {
-		t, g.spare = g.spare[n-1], g.spare[:n-1]
-		g.nodes[t] = gapNode{from: r.from, to: r.to}
-	} else {
-		t = int32(len(g.nodes))
-		g.nodes = append(g.nodes, gapNode{from: r.from, to: r.to})
-	}
-	g.pull(t)
-	low, high := g.split(g.root, r.from)
-	g.root = g.merge(g.merge(low, t), high)
-}
-
-// split divides tree t into the gaps below x and those above.
-func (g *gapSet) split(t int32, x u128) (low, high int32) {
-	if t == 0 {
-		return 0, 0
-	}
-	n := &g.nodes[t]
-	if n.from.less(x) {
-		n.right, high = g.split(n.right, x)
-		g.pull(t)
-		return t, high
-	}
-	low, n.left = g.split(n.left, x)
-	g.pull(t)
-	return low, t
-}
-
-// merge joins two trees of which a lies wholly below b. The root is drawn by
-// size, which keeps the expected depth logarithmic whatever the operations.
-func (g *gapSet) merge(a, b int32) int32 {
-	if a == 0 {
-		return b
-	}
-	if b == 0 {
-		return a
-	}
-	sa, sb := uint64(g.nodes[a].size), uint64(g.nodes[b].size)
-	if g.random()%(sa+sb) < sa {
-		g.nodes[a].right = g.merge(g.nodes[a].right, b)
-		g.pull(a)
-		return a
-	}
-	g.nodes[b].left = g.merge(a, g.nodes[b].left)
-	g.pull(b)
-	return b
-}
-
-// random is xorshift64: balance needs no better.
-func (g *gapSet) random() uint64 {
-	g.seed ^= g.seed << 13
-	g.seed ^= g.seed >> 7
-	g.seed ^= g.seed << 17
-	return g.seed
-}
-
-// runsWithout returns runs, which are in order, without the given addresses,
-// which it sorts.
-func runsWithout(runs []gap, used []u128) []gap {
-	slices.SortFunc(used, u128.cmp)
-	used = slices.Compact(used)
-	out := make([]gap, 0, len(runs))
-	for _, r := range runs {
-		for len(used) > 0 && used[0].less(r.from) {
-			used = used[1:]
-		}
-		open := true
-		for ; len(used) > 0 && !r.to.less(used[0]); used = used[1:] {
-			if r.from.less(used[0]) {
-				out = append(out, gap{r.from, used[0].prev()})
-			}
-			if open = used[0].less(r.to); open {
-				r.from = used[0].next()
-			}
-		}
-		if open {
-			out = append(out, r)
-		}
-	}
-	return out
+	out := g.leaves[at].gaps[i]
+	g.splice(&way, at, i, 1)
+	return out, true
 }

@@ -88,7 +88,7 @@ func (l *MemLedger) Len() int {
 // Addrs implements Lister, on a snapshot.
 func (l *MemLedger) Addrs(_ context.Context, p netip.Prefix) iter.Seq2[netip.Addr, error] {
 	l.mu.RLock()
-	var held []netip.Addr
+	held := make([]netip.Addr, 0, len(l.held))
 	for w := range l.held {
 		if a := w.addr(false).Unmap(); p.Contains(a) {
 			held = append(held, a)

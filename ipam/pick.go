@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -163,7 +164,7 @@ func (p *Pool) load(ctx context.Context) error {
 		return nil
 	}
 	used, err := p.usedBy(ctx, used)
-	runs := runsWithout(p.open, used)
+	free := newGapSet(runsWithout(p.open, used), len(p.open)+len(used))
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,7 +173,7 @@ func (p *Pool) load(ctx context.Context) error {
 		return err
 	}
 	p.loads++
-	p.replace(runs)
+	p.replace(free)
 	return nil
 }
 
@@ -212,6 +213,9 @@ func (p *Pool) usedBy(ctx context.Context, used []u128) ([]u128, error) {
 	if p.lister == nil {
 		return used, nil
 	}
+	if own, ok := p.lister.(*MemLedger); ok {
+		used = slices.Grow(used, own.Len())
+	}
 	for a, err := range p.lister.Addrs(ctx, p.cfg.Usage.Subnet.Prefix) {
 		if err != nil {
 			return used, err
@@ -222,8 +226,8 @@ func (p *Pool) usedBy(ctx context.Context, used []u128) ([]u128, error) {
 }
 
 // replace installs a freshly built free set, with what happened meanwhile. p.mu is held.
-func (p *Pool) replace(runs []gap) {
-	p.free = newGapSet(runs)
+func (p *Pool) replace(free *gapSet) {
+	p.free = free
 	for _, c := range p.journal {
 		if c.back {
 			p.free.add(c.x)
