@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/gomaas/maas/discovery/oui"
+	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -30,6 +32,10 @@ type Config struct {
 	Power Power
 	// Proxy is for the racks' proxies. Nil answers that this is not supported.
 	Proxy Proxy
+	// Scanner sweeps subnets. Nil answers that this is not supported.
+	Scanner Scanner
+	// Vendor names who made a network card. Nil means oui.Lookup. It is called concurrently.
+	Vendor func(mac []byte) string
 	// Version is what the version endpoint says. Empty means "3.8.0", the version of MAAS whose API this follows.
 	Version string
 	// Log receives failures that are not the client's. Nil discards.
@@ -41,6 +47,8 @@ type API struct {
 	inv     *inventory.Inventory
 	power   Power
 	proxy   Proxy
+	scanner Scanner
+	maker   func([]byte) string
 	version string
 	log     *slog.Logger
 	keys    keys
@@ -48,7 +56,12 @@ type API struct {
 
 // New returns an API. It starts nothing.
 func New(cfg Config) *API {
-	a := &API{inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, version: cfg.Version, log: cfg.Log}
+	a := &API{
+		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, log: cfg.Log,
+	}
+	if a.maker == nil {
+		a.maker = oui.Lookup
+	}
 	if a.version == "" {
 		a.version = "3.8.0"
 	}
@@ -87,6 +100,14 @@ func (a *API) mux() *http.ServeMux {
 		"GET " + base + "zones/{$}":            a.listZones,
 		"GET " + base + "events/{$}":           a.listEvents,
 		"GET " + base + "discovery/{$}":        a.listDiscoveries,
+		"POST " + base + "discovery/{$}":       a.postDiscoveries,
+		"GET " + base + "discovery/{id}/{$}":   a.getDiscovery,
+		"POST /api/v1/discovery/promote":       a.promote,
+		"GET /api/v1/discovery/scans/{id}":     a.getScan,
+		"DELETE /api/v1/discovery/scans/{id}":  a.cancelScan,
+		"GET /api/v1/discovery/dhcp-servers":   a.listDHCPServers,
+		"GET /api/v1/discovery/topology":       a.getTopology,
+		"POST /api/v1/discovery/topology":      a.applyTopology,
 		"GET " + base + "rackcontrollers/{$}":  a.listRacks,
 		"POST /api/v1/machines/{id}/power":     a.postPower,
 		"GET /api/v1/boot-profile":             a.getProfile,
@@ -159,6 +180,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		invalid *inventory.InvalidError
 		inUse   *inventory.InUseError
 		stale   *inventory.StaleError
+		refused *ipam.RefusedError
 		perr    *power.Error
 		tooBig  *http.MaxBytesError
 	)
@@ -167,6 +189,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		fields(w, bad.field, bad.why)
 	case errors.As(err, &invalid):
 		fields(w, invalid.Field, invalid.Why)
+	case errors.As(err, &refused):
+		fields(w, "ip_address", err.Error())
 	case errors.As(err, &no):
 		http.Error(w, no.Error(), http.StatusNotImplemented)
 	case errors.As(err, &inUse), errors.As(err, &stale):

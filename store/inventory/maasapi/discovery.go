@@ -1,41 +1,329 @@
 package maasapi
 
 import (
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
 	"time"
+
+	"github.com/gomaas/maas/discovery"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
 )
 
-// Discovery is a device that a rack has seen.
+// Discovery is a device that racks have seen. What stands below the observer is not in MAAS's API.
 type Discovery struct {
-	IP         string    `json:"ip"`
-	MACAddress string    `json:"mac_address"`
-	VID        int       `json:"vid"`
-	Hostname   string    `json:"hostname"`
-	FirstSeen  time.Time `json:"first_seen"`
-	LastSeen   time.Time `json:"last_seen"`
-	Observer   Observer  `json:"observer"`
+	DiscoveryID     string    `json:"discovery_id"`
+	IP              string    `json:"ip"`
+	MACAddress      string    `json:"mac_address"`
+	MACOrganization string    `json:"mac_organization"`
+	Hostname        string    `json:"hostname"`
+	LastSeen        time.Time `json:"last_seen"`
+	FabricName      string    `json:"fabric_name"`
+	VID             *int      `json:"vid"` // nil = without a tag
+	Observer        Observer  `json:"observer"`
+	ResourceURI     string    `json:"resource_uri"`
+
+	FirstSeen      time.Time           `json:"first_seen"`
+	IsExternalDHCP bool                `json:"is_external_dhcp"`
+	Subnet         string              `json:"subnet,omitempty"`
+	Sources        discovery.Source    `json:"sources"`
+	Names          []discovery.Name    `json:"names,omitempty"`
+	Services       []discovery.Service `json:"services,omitempty"`
+	VendorClass    string              `json:"vendor_class,omitempty"`
+	Fingerprint    string              `json:"fingerprint,omitempty"`
+	Router         *discovery.Router   `json:"router,omitempty"`
+	// Rival is another MAC that uses the address by turns.
+	Rival     string     `json:"rival,omitempty"`
+	Observers []Observer `json:"observers"`
 }
 
-// Observer is the rack that saw it.
+// Observer is the interface of the rack that saw it.
 type Observer struct {
+	SystemID      string `json:"system_id"`
 	Hostname      string `json:"hostname"`
+	InterfaceID   *int64 `json:"interface_id"` // always nil: interfaces of racks have names only
 	InterfaceName string `json:"interface_name"`
 }
 
+func observerOf(o inventory.Observation) Observer {
+	return Observer{SystemID: o.Rack, Hostname: o.Rack, InterfaceName: o.Link}
+}
+
+func (a *API) discoveryOf(d inventory.Discovery) Discovery {
+	out := Discovery{
+		DiscoveryID: d.Key(), IP: d.Addr.String(), MACAddress: d.MAC.String(), MACOrganization: a.maker(d.MAC), Hostname: d.Hostname,
+		LastSeen: d.LastSeen, FirstSeen: d.FirstSeen, FabricName: d.Fabric.Name, Observer: observerOf(d.Observation), IsExternalDHCP: d.ExternalDHCP,
+		Sources: d.Sources, Names: d.Info.Names, Services: d.Info.Services, VendorClass: d.Info.VendorClass, Fingerprint: d.Info.Fingerprint,
+		Router: d.Info.Router, Rival: d.Rival.String(), ResourceURI: base + "discovery/" + url.PathEscape(d.Key()) + "/",
+	}
+	if d.VID != 0 {
+		out.VID = &d.VID
+	}
+	if d.Subnet.ID != 0 {
+		out.Subnet = d.Subnet.Prefix.String()
+	}
+	for _, o := range d.Observers {
+		out.Observers = append(out.Observers, observerOf(o))
+	}
+	return out
+}
+
+var discoveryViews = map[string]inventory.DiscoveryView{
+	"": inventory.AllDiscoveries, "by_unknown_mac": inventory.UnknownMAC, "by_unknown_ip": inventory.UnknownAddr,
+	"by_unknown_ip_and_mac": inventory.UnknownMACAndAddr,
+}
+
 func (a *API) listDiscoveries(r *http.Request) (any, error) {
-	if op := r.URL.Query().Get("op"); op != "" {
+	op := r.URL.Query().Get("op")
+	view, ok := discoveryViews[op]
+	if !ok {
 		return nil, &unsupported{"discovery op=" + op}
 	}
-	seen, err := a.inv.Observations(r.Context())
+	seen, err := a.inv.Discoveries(r.Context(), view)
 	if err != nil {
 		return nil, err
 	}
 	out := []Discovery{}
-	for _, o := range seen {
-		out = append(out, Discovery{
-			IP: o.Addr.String(), MACAddress: o.MAC.String(), VID: o.VID, Hostname: o.Hostname, FirstSeen: o.FirstSeen, LastSeen: o.LastSeen,
-			Observer: Observer{Hostname: o.Rack, InterfaceName: o.Link},
-		})
+	for _, d := range seen {
+		out = append(out, a.discoveryOf(d))
 	}
 	return out, nil
+}
+
+func (a *API) getDiscovery(r *http.Request) (any, error) {
+	d, err := a.inv.Discovery(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return a.discoveryOf(d), nil
+}
+
+func (a *API) postDiscoveries(r *http.Request) (any, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	switch op := r.URL.Query().Get("op"); op {
+	case "clear":
+		return nil, a.clearDiscoveries(r)
+	case "clear_by_mac_and_ip":
+		return nil, a.clearDiscovery(r)
+	case "scan":
+		return a.startScan(r)
+	default:
+		return nil, &unsupported{"discovery op=" + op}
+	}
+}
+
+// truth reads a flag of a form, in the spellings that MAAS takes.
+func truth(form url.Values, field string) (bool, error) {
+	switch text := form.Get(field); text {
+	case "":
+		return false, nil
+	case "on", "yes", "y", "On", "Yes":
+		return true, nil
+	case "off", "no", "n", "Off", "No":
+		return false, nil
+	default:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return false, &badRequest{field, "is neither true nor false"}
+		}
+		return b, nil
+	}
+}
+
+func (a *API) clearDiscoveries(r *http.Request) error {
+	done := false
+	for _, c := range []struct {
+		field string
+		what  inventory.ClearWhat
+	}{{"all", inventory.ClearAll}, {"mdns", inventory.ClearMDNS}, {"neighbours", inventory.ClearNeighbours}} {
+		chosen, err := truth(r.PostForm, c.field)
+		if err != nil {
+			return err
+		}
+		if chosen {
+			if err := a.inv.ClearDiscoveries(r.Context(), c.what); err != nil || c.what == inventory.ClearAll {
+				return err
+			}
+			done = true
+		}
+	}
+	if !done {
+		return &badRequest{"__all__", "say what to clear: all=true, mdns=true or neighbours=true"}
+	}
+	return nil
+}
+
+// pairOf reads the address and the MAC that name a discovery.
+func pairOf(form url.Values) (addr netip.Addr, mac net.HardwareAddr, err error) {
+	if addr, err = netip.ParseAddr(form.Get("ip")); err != nil {
+		return addr, nil, &badRequest{"ip", "is not an IP address"}
+	}
+	field := "mac"
+	if !form.Has(field) {
+		field = "mac_address"
+	}
+	if mac, err = pxe.ParseMAC(form.Get(field)); err != nil {
+		return addr, nil, &badRequest{field, "is not a MAC address like 02:00:00:00:00:01"}
+	}
+	return addr, mac, nil
+}
+
+func (a *API) clearDiscovery(r *http.Request) error {
+	addr, mac, err := pairOf(r.PostForm)
+	if err != nil {
+		return err
+	}
+	n, err := a.inv.ClearDiscovery(r.Context(), addr, mac)
+	if err == nil && n == 0 {
+		return &inventory.NotFoundError{Kind: "discovery", What: "of " + mac.String() + " at " + addr.String()}
+	}
+	return err
+}
+
+// Promoted is a machine or device that was made of a discovery.
+type Promoted struct {
+	Kind       string `json:"kind"` // "machine" or "device"
+	SystemID   string `json:"system_id"`
+	FQDN       string `json:"fqdn"`
+	MACAddress string `json:"mac_address"`
+	IP         string `json:"ip,omitempty"` // that it keeps
+}
+
+// promote reads ip, mac, kind (machine or device), hostname, domain, description and no_address.
+func (a *API) promote(r *http.Request) (any, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	addr, mac, err := pairOf(r.PostForm)
+	if err != nil {
+		return nil, err
+	}
+	p := inventory.Promotion{Addr: addr, MAC: mac, Hostname: r.PostForm.Get("hostname"), Description: r.PostForm.Get("description")}
+	switch kind := r.PostForm.Get("kind"); kind {
+	case "device", "":
+		p.Device = true
+	case "machine":
+	default:
+		return nil, &badRequest{"kind", "is machine or device"}
+	}
+	if p.NoAddress, err = truth(r.PostForm, "no_address"); err != nil {
+		return nil, err
+	}
+	if name := r.PostForm.Get("domain"); name != "" {
+		if p.DomainID, err = a.domainID(r, name); err != nil {
+			return nil, err
+		}
+	}
+	made, err := a.inv.Promote(r.Context(), p)
+	if err != nil {
+		return nil, err
+	}
+	out := Promoted{MACAddress: mac.String()}
+	if made.Addr.IsValid() {
+		out.IP = made.Addr.String()
+	}
+	if made.Device != nil {
+		out.Kind, out.SystemID, out.FQDN = "device", made.Device.SystemID, made.Device.FQDN
+	} else {
+		out.Kind, out.SystemID, out.FQDN = "machine", made.Machine.SystemID, made.Machine.FQDN
+	}
+	return out, nil
+}
+
+func (a *API) domainID(r *http.Request, name string) (int64, error) {
+	all, err := a.inv.Domains(r.Context())
+	if err != nil {
+		return 0, err
+	}
+	for _, d := range all {
+		if d.Name == name || strconv.FormatInt(d.ID, 10) == name {
+			return d.ID, nil
+		}
+	}
+	return 0, &badRequest{"domain", "there is none of that name"}
+}
+
+// DHCPServer is a DHCP server that is none of the site's.
+type DHCPServer struct {
+	IP         string    `json:"ip"`
+	MACAddress string    `json:"mac_address,omitempty"`
+	VID        int       `json:"vid"`
+	LastSeen   time.Time `json:"last_seen"`
+	Observer   Observer  `json:"observer"`
+}
+
+func (a *API) listDHCPServers(r *http.Request) (any, error) {
+	all, err := a.inv.ForeignDHCPServers(r.Context())
+	out := []DHCPServer{}
+	for _, s := range all {
+		out = append(out, DHCPServer{
+			IP: s.Addr.String(), MACAddress: s.MAC.String(), VID: s.VID, LastSeen: s.LastSeen,
+			Observer: Observer{SystemID: s.Rack, Hostname: s.Rack, InterfaceName: s.Link},
+		})
+	}
+	return out, err
+}
+
+// Topology is what racks' links lead to, and which subnets belong to another fabric by it.
+type Topology struct {
+	Links     []TopologyLink     `json:"links"`
+	Proposals []TopologyProposal `json:"proposals"`
+}
+
+// TopologyLink is one link of a rack and what is at its other end.
+type TopologyLink struct {
+	Rack     string            `json:"rack"`
+	Link     string            `json:"link"`
+	VID      int               `json:"vid"`
+	Kind     string            `json:"kind"` // "switch" or "rack"
+	Peer     string            `json:"peer"`
+	PeerLink string            `json:"peer_link"`
+	LastSeen time.Time         `json:"last_seen"`
+	Switch   *discovery.Switch `json:"switch,omitempty"`
+}
+
+// TopologyProposal moves a subnet to another VLAN.
+type TopologyProposal struct {
+	Subnet     string `json:"subnet"`
+	FromVLAN   int64  `json:"from_vlan"`
+	FromFabric int64  `json:"from_fabric"`
+	ToVLAN     int64  `json:"to_vlan"`
+	ToFabric   int64  `json:"to_fabric"`
+	Why        string `json:"why"`
+}
+
+func (a *API) getTopology(r *http.Request) (any, error) {
+	peers, err := a.inv.LinkPeers(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	proposals, err := a.inv.FabricProposals(r.Context())
+	out := Topology{Links: []TopologyLink{}, Proposals: proposalsOf(proposals)}
+	for _, p := range peers {
+		out.Links = append(out.Links, TopologyLink{
+			Rack: p.Rack, Link: p.Link, VID: p.VID, Kind: p.Kind, Peer: p.Peer, PeerLink: p.PeerLink, LastSeen: p.LastSeen, Switch: p.Switch(),
+		})
+	}
+	return out, err
+}
+
+// applyTopology moves the subnets as proposed and returns what it did.
+func (a *API) applyTopology(r *http.Request) (any, error) {
+	done, err := a.inv.ApplyFabricProposals(r.Context())
+	return proposalsOf(done), err
+}
+
+func proposalsOf(all []inventory.FabricProposal) []TopologyProposal {
+	out := []TopologyProposal{}
+	for _, p := range all {
+		out = append(out, TopologyProposal{
+			Subnet: p.Subnet.Prefix.String(), Why: p.Why, FromVLAN: p.From.ID, FromFabric: p.From.FabricID, ToVLAN: p.To.ID, ToFabric: p.To.FabricID,
+		})
+	}
+	return out
 }

@@ -1,0 +1,109 @@
+package maasapi
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/gomaas/maas/discovery"
+)
+
+// Scanner has racks sweep subnets. Its methods may be called concurrently and do not wait for a sweep to end.
+type Scanner interface {
+	// Scan starts sweeping. The prefixes are subnets of the site; none means all of them.
+	Scan(ctx context.Context, prefixes []netip.Prefix, slow bool) (Scan, error)
+	// ScanStatus tells about a scan, also for a while after it has ended. An unknown one is fs.ErrNotExist.
+	ScanStatus(ctx context.Context, id string) (Scan, error)
+	// CancelScan ends it.
+	CancelScan(ctx context.Context, id string) (Scan, error)
+}
+
+// Scan is a sweep by one or more racks. The first fields are those of MAAS's answer.
+type Scan struct {
+	Result    string   `json:"result"`
+	Attempted []string `json:"scan_attempted_on"`
+	Started   []string `json:"scan_started_on"`
+	Failed    []string `json:"scan_failed_on"` // another scan was in progress
+	NotFound  []string `json:"failed_to_connect_to"`
+	TimedOut  []string `json:"rpc_call_timed_out_on"`
+
+	ID      string     `json:"scan_id,omitempty"`
+	Running bool       `json:"running"`
+	Racks   []RackScan `json:"racks"`
+	discovery.SweepProgress
+	// Skipped are subnets that nobody swept, with why.
+	Skipped map[string]string `json:"skipped,omitempty"`
+}
+
+// RackScan is the part of one rack.
+type RackScan struct {
+	Rack    string   `json:"rack"`
+	Subnets []string `json:"subnets"`
+	Running bool     `json:"running"`
+	Error   string   `json:"error,omitempty"`
+	discovery.SweepProgress
+}
+
+// startScan reads cidr, force and slow. threads and always_use_ping are accepted for the sake of clients that send them: ARP
+// and neighbour solicitation find what pings find, and need no threads.
+func (a *API) startScan(r *http.Request) (any, error) {
+	if a.scanner == nil {
+		return nil, &unsupported{"discovery op=scan"}
+	}
+	var prefixes []netip.Prefix
+	for _, text := range r.PostForm["cidr"] {
+		p, err := netip.ParsePrefix(strings.TrimSpace(text))
+		if err != nil {
+			return nil, &badRequest{"cidr", "is not a prefix like 192.0.2.0/24"}
+		}
+		prefixes = append(prefixes, p.Masked())
+	}
+	force, err := truth(r.PostForm, "force")
+	if err != nil {
+		return nil, err
+	}
+	slow, err := truth(r.PostForm, "slow")
+	if err != nil {
+		return nil, err
+	}
+	if len(prefixes) == 0 && !force {
+		return nil, &badRequest{"force", "is needed to scan all subnets; or name some with cidr"}
+	}
+	if err := a.checkPrefixes(r, prefixes); err != nil {
+		return nil, err
+	}
+	return a.scanner.Scan(r.Context(), prefixes, slow)
+}
+
+// checkPrefixes keeps scans inside of what is the site's.
+func (a *API) checkPrefixes(r *http.Request, prefixes []netip.Prefix) error {
+	subnets, err := a.inv.Subnets(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, p := range prefixes {
+		inside := false
+		for _, s := range subnets {
+			inside = inside || s.Prefix.Bits() <= p.Bits() && s.Prefix.Contains(p.Addr())
+		}
+		if !inside {
+			return &badRequest{"cidr", p.String() + " is not in any subnet of this site; add the subnet first"}
+		}
+	}
+	return nil
+}
+
+func (a *API) getScan(r *http.Request) (any, error) {
+	if a.scanner == nil {
+		return nil, &unsupported{"scanning"}
+	}
+	return a.scanner.ScanStatus(r.Context(), r.PathValue("id"))
+}
+
+func (a *API) cancelScan(r *http.Request) (any, error) {
+	if a.scanner == nil {
+		return nil, &unsupported{"scanning"}
+	}
+	return a.scanner.CancelScan(r.Context(), r.PathValue("id"))
+}
