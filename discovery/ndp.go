@@ -32,6 +32,9 @@ func DecodeNDP(f Frame) (Sighting, error) {
 	if !ok || d.proto != protoICMPv6 || f.Type != etherIPv6 || len(d.body) < 8 {
 		return Sighting{}, ErrMalformed
 	}
+	if d.body[0] < icmpRouterSolicit || d.body[0] > icmpNeighbourAdvert {
+		return Sighting{}, ErrNoSighting
+	}
 	// Routers do not forward what has come with 255: the packet is from this link (RFC 4861 section 6.1).
 	if d.hops != 255 || d.body[1] != 0 {
 		return Sighting{}, ErrMalformed
@@ -58,8 +61,6 @@ func DecodeNDP(f Frame) (Sighting, error) {
 			return Sighting{}, ErrMalformed
 		}
 		options, s.Addr = d.body[16:], d.src
-	default:
-		return Sighting{}, ErrNoSighting
 	}
 	mac, err := linkOption(options, link)
 	if err != nil {

@@ -25,7 +25,8 @@ const MaxSweep = 1 << 16
 type SweepConfig struct {
 	// Conn is the link, from [OpenPacket] with the source [Scan]. The caller closes it. Required.
 	Conn Conn
-	// Prefixes are swept in order. Each must be one that the link has an address in: nothing is asked outside of them.
+	// Prefixes are swept in order. Each must be a network that the link has an address in, or a part of one: nothing is asked
+	// outside of them.
 	Prefixes []netip.Prefix
 	// Rate is the most questions a second. Zero means SlowRate.
 	Rate int
@@ -112,10 +113,10 @@ func (s *sweep) plan() error {
 	return nil
 }
 
-// ownAddr is the link's address inside a prefix.
+// ownAddr is the link's address in the network that a prefix is a part of.
 func ownAddr(l Link, p netip.Prefix) (netip.Addr, bool) {
 	for _, own := range l.Addrs {
-		if p.Contains(own.Addr()) && own.Bits() <= p.Bits() {
+		if own.Masked().Contains(p.Addr()) && own.Bits() <= p.Bits() {
 			return own.Addr(), true
 		}
 	}

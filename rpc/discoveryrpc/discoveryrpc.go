@@ -39,6 +39,11 @@ func FactOf(e discovery.Event) Fact {
 	return Fact{Event: e.Kind, Previous: e.Previous, Observation: e.Observation}
 }
 
+// EventOf turns what travelled back into the event.
+func EventOf(f Fact) discovery.Event {
+	return discovery.Event{Kind: f.Event, Previous: f.Previous, Observation: f.Observation}
+}
+
 // HardwareAddr is the device's link address, nil when the fact has none.
 func (f Fact) HardwareAddr() net.HardwareAddr { return f.MAC.HardwareAddr() }
 
@@ -49,6 +54,8 @@ const policyKey = "policy"
 
 // Policy is what a rack does about discovery. The zero value does nothing.
 type Policy struct {
+	// Rack is the name of the rack that this is for.
+	Rack string `json:"rack,omitempty"`
 	// Passive turns listening on.
 	Passive bool `json:"passive,omitempty"`
 	// Ignore are rules as discovery.ParseIgnore reads them.

@@ -133,7 +133,7 @@ func (s *site) newRack(files, loaders fs.FS) error {
 	s.rack, err = rack.New(rack.Config{
 		Dir: filepath.Join(s.cfg.Data, "rack"), Dial: rpc.Loopback(s.region.RPC(), rackName),
 		Files: files, Loaders: loaders, HTTPPort: portOr(s.cfg.Rack.Port, rackPort), Power: controller, Log: s.log,
-		Prober: &dhcpsrv.ARPProber{}, Watch: []string{s.link.Name},
+		Prober: &dhcpsrv.ARPProber{}, WatchAll: true,
 		ListenProxy: s.openProxy, AccessLog: access,
 	})
 	return err

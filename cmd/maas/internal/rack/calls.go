@@ -2,6 +2,7 @@ package rack
 
 import (
 	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 )
@@ -13,5 +14,6 @@ func (r *Rack) methods() *rpc.Methods {
 		powerrpc.Offer(m, r.cfg.Power)
 	}
 	proxyrpc.Offer(m, r.proxy, r.cache)
+	discoveryrpc.OfferScans(m, r.discover)
 	return m
 }

@@ -19,7 +19,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/dhcpsrv"
-	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/proxy"
@@ -45,6 +44,8 @@ type Config struct {
 	HTTPPort int
 	// Watch lists interfaces on which devices are discovered by listening. It takes CAP_NET_RAW. None discovers nothing.
 	Watch []string
+	// WatchAll discovers on all interfaces that suit, instead, as they come and go.
+	WatchAll bool
 	// Prober asks whether an address is in use before it is offered. Nil does not ask.
 	Prober dhcpsrv.Prober
 	// ListenProxy opens the proxy's sockets when the region moves it to another port. Nil leaves it on those that Serve got.
@@ -74,6 +75,7 @@ type Rack struct {
 	clients  pxe.Clients
 	names    *names
 	facts    *facts
+	discover *discoverer
 	protocol *rpc.Rack
 }
 
@@ -113,6 +115,7 @@ func (r *Rack) compose() (err error) {
 	r.dns = dnssrv.New(dnssrv.Config{Log: r.log.With("component", "dns")})
 	r.names = newNames(r.dns, r.nameOf)
 	r.facts = newFacts(r.outbox, r.log)
+	r.discover = newDiscoverer(r.cfg.Watch, r.cfg.WatchAll, r.facts.seen, r.log.With("component", "discovery"))
 	selector := pxedhcp.New(pxedhcp.Config{HTTPPort: r.cfg.HTTPPort, Seen: func(c pxe.Client, _ pxe.Offer) { r.clients.Remember(c) }})
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
 		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober,
@@ -152,6 +155,7 @@ func (r *Rack) topics() []rpc.Topic {
 			return err
 		}},
 		{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(r.proxy, r.proxying.move)},
+		{Name: discoveryrpc.Topic, Apply: discoveryrpc.Apply(r.discover.adopt)},
 		{Name: dhcprpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
 			s, err := dhcprpc.Snapshot(objects)
 			if err != nil {
@@ -215,11 +219,7 @@ func (r *Rack) tasks(s Sockets) []task {
 	for _, ln := range s.DNSStream {
 		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) }})
 	}
-	if len(r.cfg.Watch) > 0 {
-		tasks = append(tasks, task{"discovery", func(ctx context.Context) error {
-			return discovery.Watch(ctx, discovery.Config{Interfaces: r.cfg.Watch, Sink: r.facts.seen, Log: r.log.With("component", "discovery")})
-		}})
-	}
+	tasks = append(tasks, task{"discovery", r.discover.run})
 	return append(tasks, task{"proxy", func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }})
 }
 

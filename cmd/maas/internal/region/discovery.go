@@ -2,19 +2,72 @@ package region
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"time"
 
-	"github.com/gomaas/maas/discovery"
+	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/store/inventory"
 )
 
 // takeObservation records what a rack saw.
 func (r *Region) takeObservation(ctx context.Context, rack string, seen discoveryrpc.Fact) error {
-	if !seen.Addr.IsValid() || seen.MAC == (discovery.MAC{}) || seen.Event == discovery.Expired {
+	return r.inv.RecordDiscovery(ctx, rack, discoveryrpc.EventOf(seen))
+}
+
+// beaconKey is the secret that racks' beacons are made with. It follows from the region's own, and tells nothing about it.
+func beaconKey(secret []byte) []byte {
+	h := hmac.New(sha256.New, secret)
+	h.Write([]byte("beacons between racks"))
+	return h.Sum(nil)
+}
+
+// discoveryPolicy is what a rack does about discovery.
+func (r *Region) discoveryPolicy(m *inventory.Model, rack inventory.Rack) discoveryrpc.Policy {
+	plan := inventory.PlanDiscovery(m, rack)
+	return discoveryrpc.Policy{
+		Rack: rack.Name, Passive: plan.Listen, Ignore: plan.Ignore, Resolvers: plan.Resolvers, BeaconKey: r.beacons, Subnets: plan.Subnets,
+	}
+}
+
+// discoveryTime is how often it is looked at whether something has expired or is to be swept, as in MAAS.
+const discoveryTime = 5 * time.Minute
+
+// discover keeps discoveries fresh until ctx ends.
+func (r *Region) discover(ctx context.Context) error {
+	tick := time.NewTicker(discoveryTime)
+	defer tick.Stop()
+	for {
+		if err := r.freshen(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			r.log.Error("discoveries are not kept fresh", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			r.vendors.refresh()
+		}
+	}
+}
+
+// freshen forgets what has expired and sweeps the subnets whose time has come.
+func (r *Region) freshen(ctx context.Context, now time.Time) error {
+	if _, err := r.inv.ExpireObservations(ctx, now); err != nil {
+		return err
+	}
+	r.scans.settle(ctx)
+	model, err := r.inv.Model(ctx)
+	if err != nil {
+		return err
+	}
+	interval := model.ScanInterval()
+	if interval == 0 {
 		return nil
 	}
-	return r.inv.Observe(ctx, inventory.Observation{
-		Addr: seen.Addr, MAC: seen.HardwareAddr(), Rack: rack, Link: seen.Interface, VID: int(seen.VID), Hostname: seen.Hostname(),
-		FirstSeen: seen.First, LastSeen: seen.Last,
-	})
+	report := r.scans.start(ctx, model, scanWish{interval: interval, slow: true, wanted: func(s ipam.Subnet) bool { return s.ActiveDiscovery }})
+	if len(report.Started) > 0 {
+		r.log.Info("subnets are scanned", "racks", report.Started)
+	}
+	return nil
 }

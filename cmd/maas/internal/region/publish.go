@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
@@ -23,6 +24,9 @@ func (r *Region) publish(ctx context.Context) error {
 	for _, rack := range model.Racks {
 		topics, err := plan(model, rack, r.beside)
 		if err != nil {
+			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
+		}
+		if topics[discoveryrpc.Topic], err = discoveryrpc.Objects(r.discoveryPolicy(model, rack)); err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
 		state := r.rpc.State(rack.Name)

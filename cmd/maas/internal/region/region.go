@@ -55,6 +55,9 @@ type Region struct {
 
 	power   *powerService
 	monitor *power.Monitor
+	scans   *scanService
+	vendors *vendors
+	beacons []byte // key of the racks' beacons
 }
 
 // Names of files in Config.Dir.
@@ -91,7 +94,10 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 	}
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts})
 	r.power = &powerService{region: r, kinds: cfg.Kinds}
-	r.api = maasapi.New(maasapi.Config{Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Log: r.log.With("component", "api")})
+	r.scans, r.vendors, r.beacons = &scanService{region: r}, newVendors(vendorDir, r.log), beaconKey(key)
+	r.api = maasapi.New(maasapi.Config{
+		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, Log: r.log.With("component", "api"),
+	})
 	r.monitor, err = power.NewMonitor(power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen})
 	if err != nil {
 		return nil, errors.Join(err, r.db.Close())
@@ -155,6 +161,7 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	g.Go(func() error { return r.followChanges(ctx) })
 	g.Go(func() error { return r.maintain(ctx) })
 	g.Go(func() error { return r.monitor.Run(ctx) })
+	g.Go(func() error { return r.discover(ctx) })
 	for _, ln := range sockets.API {
 		g.Go(func() error { return httpserve.Serve(ctx, ln, r.api.Handler()) })
 	}

@@ -1,0 +1,201 @@
+package rack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/discovery"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/discoveryrpc"
+)
+
+// scan is one sweep of one or more subnets.
+type scan struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu     sync.Mutex // guards following
+	status discoveryrpc.ScanStatus
+}
+
+func (s *scan) get() discoveryrpc.ScanStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+func (s *scan) change(f func(*discoveryrpc.ScanStatus)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.status)
+}
+
+// keptScans is how many scans can be asked about.
+const keptScans = 16
+
+// leg is the part of a scan that goes over one link.
+type leg struct {
+	link     string
+	prefixes []netip.Prefix
+}
+
+// Start begins a scan, unless another one runs.
+func (d *discoverer) Start(_ context.Context, r discoveryrpc.ScanRequest) (discoveryrpc.ScanStatus, error) {
+	legs, err := d.legs(r.Prefixes)
+	if err != nil {
+		return discoveryrpc.ScanStatus{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	life, err := d.running()
+	if err != nil {
+		return discoveryrpc.ScanStatus{}, err
+	}
+	if n := len(d.scans); n > 0 && d.scans[n-1].get().Running {
+		return discoveryrpc.ScanStatus{}, fmt.Errorf("a scan is in progress: %w", fs.ErrExist)
+	}
+	ctx, cancel := context.WithCancel(life)
+	s := &scan{cancel: cancel, done: make(chan struct{}), status: discoveryrpc.ScanStatus{ID: r.ID, Running: true}}
+	d.scans = append(d.scans, s)
+	if len(d.scans) > keptScans {
+		d.scans = slices.Delete(d.scans, 0, 1)
+	}
+	go func() {
+		defer close(s.done)
+		defer cancel()
+		d.sweep(ctx, s, legs, r.Slow)
+	}()
+	return s.get(), nil
+}
+
+// legs finds the links that lead to the subnets. What is not the policy's, or not on a link, is refused.
+func (d *discoverer) legs(prefixes []netip.Prefix) ([]leg, error) {
+	policy, _ := d.current()
+	links, err := d.links()
+	if err != nil {
+		return nil, err
+	}
+	var legs []leg
+	for _, p := range prefixes {
+		if !slices.ContainsFunc(policy.Subnets, func(s netip.Prefix) bool { return s.Bits() <= p.Bits() && s.Contains(p.Addr()) }) {
+			return nil, fmt.Errorf("%w: %s is in no subnet that this rack is linked to", rpc.ErrInvalid, p)
+		}
+		i := slices.IndexFunc(links, func(l discovery.Link) bool {
+			return l.Up && l.Ethernet && slices.ContainsFunc(l.Addrs, func(a netip.Prefix) bool { return a.Bits() <= p.Bits() && a.Masked().Contains(p.Addr()) })
+		})
+		if i < 0 {
+			return nil, fmt.Errorf("%w: no link of this rack that is up has an address in %s", rpc.ErrInvalid, p)
+		}
+		if at := slices.IndexFunc(legs, func(l leg) bool { return l.link == links[i].Name }); at >= 0 {
+			legs[at].prefixes = append(legs[at].prefixes, p)
+		} else {
+			legs = append(legs, leg{links[i].Name, []netip.Prefix{p}})
+		}
+	}
+	if len(legs) == 0 {
+		return nil, fmt.Errorf("%w: no subnet was named", rpc.ErrInvalid)
+	}
+	return legs, nil
+}
+
+// sweep goes over one link after the other.
+func (d *discoverer) sweep(ctx context.Context, s *scan, legs []leg, slow bool) {
+	var before discovery.SweepProgress
+	var errs []error
+	for _, l := range legs {
+		if ctx.Err() != nil {
+			break
+		}
+		progress, err := d.sweepLeg(ctx, s, l, slow, before)
+		before.Total, before.Done, before.Found = before.Total+progress.Total, before.Done+progress.Done, before.Found+progress.Found
+		if err != nil && !errors.Is(err, context.Canceled) {
+			errs = append(errs, err)
+			d.log.Error("a scan failed", "interface", l.link, "prefixes", l.prefixes, "err", err)
+		}
+	}
+	s.change(func(status *discoveryrpc.ScanStatus) {
+		status.Running, status.SweepProgress = false, before
+		switch {
+		case len(errs) > 0:
+			status.Error = errors.Join(errs...).Error()
+		case ctx.Err() != nil:
+			status.Error = "cancelled"
+		}
+	})
+}
+
+func (d *discoverer) sweepLeg(ctx context.Context, s *scan, l leg, slow bool, before discovery.SweepProgress) (discovery.SweepProgress, error) {
+	conn, err := d.open(l.link, discovery.Scan)
+	if err != nil {
+		return discovery.SweepProgress{}, err
+	}
+	defer conn.Close()
+	rate := discovery.FastRate
+	if slow {
+		rate = discovery.SlowRate
+	}
+	return discovery.Sweep(ctx, discovery.SweepConfig{
+		Conn: conn, Prefixes: l.prefixes, Rate: rate,
+		Sink: func(seen discovery.Sighting) {
+			if e, ok := d.table.See(l.link, seen, time.Now()); ok {
+				d.sink(e)
+			}
+		},
+		Progress: func(p discovery.SweepProgress) {
+			s.change(func(status *discoveryrpc.ScanStatus) {
+				status.Total, status.Done, status.Found = before.Total+p.Total, before.Done+p.Done, before.Found+p.Found
+			})
+		},
+	})
+}
+
+func (d *discoverer) find(id string) (*scan, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.scans {
+		if s.get().ID == id {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("scan %s: %w", id, fs.ErrNotExist)
+}
+
+// Status tells about a scan.
+func (d *discoverer) Status(_ context.Context, id string) (discoveryrpc.ScanStatus, error) {
+	s, err := d.find(id)
+	if err != nil {
+		return discoveryrpc.ScanStatus{}, err
+	}
+	return s.get(), nil
+}
+
+// Cancel ends a scan.
+func (d *discoverer) Cancel(ctx context.Context, id string) (discoveryrpc.ScanStatus, error) {
+	s, err := d.find(id)
+	if err != nil {
+		return discoveryrpc.ScanStatus{}, err
+	}
+	s.cancel()
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		return discoveryrpc.ScanStatus{}, ctx.Err()
+	}
+	return s.get(), nil
+}
+
+// waitScans waits until no scan runs; their context has ended.
+func (d *discoverer) waitScans() {
+	d.mu.Lock()
+	scans := slices.Clone(d.scans)
+	d.mu.Unlock()
+	for _, s := range scans {
+		<-s.done
+	}
+}

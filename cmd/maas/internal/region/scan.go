@@ -1,0 +1,281 @@
+package region
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/discoveryrpc"
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+// scanService has racks sweep subnets: it is the API's Scanner.
+type scanService struct {
+	region *Region
+	mu     sync.Mutex // guards following
+	recent []*startedScan
+}
+
+// startedScan is a scan that one or more racks were asked for.
+type startedScan struct {
+	report maasapi.Scan
+	claims []claim
+}
+
+// claim is a subnet that a rack sweeps for the scan.
+type claim struct {
+	rack   string
+	subnet int64
+}
+
+const (
+	keptScans = 32
+	callTime  = 10 * time.Second // as in MAAS
+	// Longer than this no sweep takes, or the rack is gone.
+	slowHold = 4 * time.Hour
+	fastHold = 10 * time.Minute
+)
+
+// scanWish is what to sweep.
+type scanWish struct {
+	wanted   func(ipam.Subnet) bool
+	parts    []netip.Prefix // of these subnets; none = all of each
+	interval time.Duration  // at least since the last time; 0 = it does not matter
+	slow     bool
+}
+
+// Scan starts sweeping.
+func (s *scanService) Scan(ctx context.Context, prefixes []netip.Prefix, slow bool) (maasapi.Scan, error) {
+	model, err := s.region.inv.Model(ctx)
+	if err != nil {
+		return maasapi.Scan{}, err
+	}
+	wish := scanWish{slow: slow, parts: prefixes, wanted: func(sub ipam.Subnet) bool { return len(prefixes) == 0 || len(partsOf(sub, prefixes)) > 0 }}
+	report := s.start(ctx, model, wish)
+	if report.ID == "" {
+		return report, nil
+	}
+	return s.ScanStatus(ctx, report.ID)
+}
+
+// partsOf are the prefixes that lie in a subnet.
+func partsOf(s ipam.Subnet, prefixes []netip.Prefix) (parts []netip.Prefix) {
+	for _, p := range prefixes {
+		if s.Prefix.Bits() <= p.Bits() && s.Prefix.Contains(p.Addr()) {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// start asks the racks that suit. Subnets that are being swept, or were lately, are left out.
+func (s *scanService) start(ctx context.Context, model *inventory.Model, wish scanWish) maasapi.Scan {
+	report := maasapi.Scan{
+		Attempted: []string{}, Started: []string{}, Failed: []string{}, NotFound: []string{}, TimedOut: []string{}, Racks: []maasapi.RackScan{},
+		Skipped: map[string]string{},
+	}
+	plans, left := inventory.PlanScan(model, s.region.rpc.Racks(), wish.wanted)
+	for _, sub := range left {
+		report.Skipped[sub.Prefix.String()] = "no rack that is connected has an address in it"
+	}
+	started := &startedScan{}
+	id := rand.Text()
+	for _, plan := range plans {
+		s.startOn(ctx, id, plan, wish, &report, started)
+	}
+	report.Result = summary(report)
+	if len(report.Started) > 0 {
+		report.ID, report.Running = id, true
+		started.report = report
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.recent = append(s.recent, started)
+		if len(s.recent) > keptScans {
+			s.recent = slices.Delete(s.recent, 0, 1)
+		}
+	}
+	return report
+}
+
+// startOn asks one rack.
+func (s *scanService) startOn(ctx context.Context, id string, plan inventory.ScanPlan, wish scanWish, report *maasapi.Scan, started *startedScan) {
+	part := maasapi.RackScan{Rack: plan.Rack, Subnets: []string{}}
+	request := discoveryrpc.ScanRequest{ID: id, Slow: wish.slow}
+	var claims []claim
+	for _, sub := range plan.Subnets {
+		why := s.claim(ctx, sub, plan.Rack, wish)
+		if why != "" {
+			report.Skipped[sub.Prefix.String()] = why
+			continue
+		}
+		claims = append(claims, claim{plan.Rack, sub.ID})
+		parts := partsOf(sub, wish.parts)
+		if len(parts) == 0 {
+			parts = []netip.Prefix{sub.Prefix}
+		}
+		for _, p := range parts {
+			request.Prefixes = append(request.Prefixes, p)
+			part.Subnets = append(part.Subnets, p.String())
+		}
+	}
+	if len(claims) == 0 {
+		return
+	}
+	report.Attempted = append(report.Attempted, plan.Rack)
+	callCtx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	_, err := discoveryrpc.StartScan(callCtx, s.region.rpc.Rack(plan.Rack), request)
+	switch {
+	case err == nil:
+		report.Started = append(report.Started, plan.Rack)
+		part.Running = true
+		report.Racks = append(report.Racks, part)
+		started.claims = append(started.claims, claims...)
+		return
+	case errors.Is(err, fs.ErrExist):
+		report.Failed = append(report.Failed, plan.Rack)
+	case errors.Is(err, context.DeadlineExceeded):
+		report.TimedOut = append(report.TimedOut, plan.Rack)
+	case errors.Is(err, rpc.ErrUnavailable):
+		report.NotFound = append(report.NotFound, plan.Rack)
+	default:
+		report.Failed = append(report.Failed, plan.Rack)
+		s.region.log.Warn("a rack does not scan", "rack", plan.Rack, "err", err)
+	}
+	part.Error = err.Error()
+	report.Racks = append(report.Racks, part)
+	s.release(ctx, claims)
+}
+
+// claim makes the rack the one that sweeps the subnet. It returns why not.
+func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, wish scanWish) (why string) {
+	hold := fastHold
+	if wish.slow {
+		hold = slowHold
+	}
+	ok, err := s.region.inv.ClaimScan(ctx, sub.ID, rack, time.Now(), wish.interval, hold)
+	switch {
+	case err != nil:
+		s.region.log.Error("a scan cannot be claimed", "subnet", sub.Prefix, "err", err)
+		return "the database refused"
+	case !ok:
+		return "it is being scanned, or was lately"
+	}
+	return ""
+}
+
+func (s *scanService) release(ctx context.Context, claims []claim) {
+	for _, c := range claims {
+		if err := s.region.inv.EndScan(context.WithoutCancel(ctx), c.subnet, c.rack, time.Now()); err != nil {
+			s.region.log.Error("a scan cannot be released", "rack", c.rack, "err", err)
+		}
+	}
+}
+
+// summary is the text of the answer.
+func summary(r maasapi.Scan) string {
+	var parts []string
+	for _, p := range []struct {
+		text  string
+		racks []string
+	}{
+		{"Scanning is in progress on", r.Started}, {"Could not connect to", r.NotFound}, {"Timed out on", r.TimedOut},
+		{"A scan was already in progress, or failed to start, on", r.Failed},
+	} {
+		if len(p.racks) > 0 {
+			parts = append(parts, fmt.Sprintf("%s: %s.", p.text, strings.Join(p.racks, ", ")))
+		}
+	}
+	if len(parts) == 0 {
+		return "Nothing is scanned."
+	}
+	return strings.Join(parts, " ")
+}
+
+func (s *scanService) find(id string) (*startedScan, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, started := range s.recent {
+		if started.report.ID == id {
+			return started, nil
+		}
+	}
+	return nil, fmt.Errorf("scan %s: %w", id, fs.ErrNotExist)
+}
+
+// ScanStatus asks the racks how far they are.
+func (s *scanService) ScanStatus(ctx context.Context, id string) (maasapi.Scan, error) {
+	return s.ask(ctx, id, discoveryrpc.StatusOfScan)
+}
+
+// CancelScan ends the scan on all its racks.
+func (s *scanService) CancelScan(ctx context.Context, id string) (maasapi.Scan, error) {
+	return s.ask(ctx, id, discoveryrpc.CancelScan)
+}
+
+// ask calls each rack of a scan and adds up what they say. Once none runs any more, the subnets are free for others.
+func (s *scanService) ask(ctx context.Context, id string, call func(context.Context, rpc.Caller, string) (discoveryrpc.ScanStatus, error)) (maasapi.Scan, error) {
+	started, err := s.find(id)
+	if err != nil {
+		return maasapi.Scan{}, err
+	}
+	s.mu.Lock()
+	report := started.report
+	report.Racks = slices.Clone(report.Racks)
+	s.mu.Unlock()
+	if !report.Running {
+		return report, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	report.Running = false
+	report.Total, report.Done, report.Found = 0, 0, 0
+	for i := range report.Racks {
+		part := &report.Racks[i]
+		if part.Running {
+			status, err := call(ctx, s.region.rpc.Rack(part.Rack), id)
+			if err != nil {
+				part.Running, part.Error = errors.Is(err, context.DeadlineExceeded), err.Error()
+			} else {
+				part.Running, part.Error, part.SweepProgress = status.Running, status.Error, status.SweepProgress
+			}
+		}
+		report.Running = report.Running || part.Running
+		report.Total, report.Done, report.Found = report.Total+part.Total, report.Done+part.Done, report.Found+part.Found
+	}
+	s.mu.Lock()
+	ended := started.report.Running && !report.Running
+	started.report = report
+	s.mu.Unlock()
+	if ended {
+		s.release(ctx, started.claims)
+	}
+	return report, nil
+}
+
+// settle asks after scans that run, so that their subnets become free although nobody watches.
+func (s *scanService) settle(ctx context.Context) {
+	s.mu.Lock()
+	var ids []string
+	for _, started := range s.recent {
+		if started.report.Running {
+			ids = append(ids, started.report.ID)
+		}
+	}
+	s.mu.Unlock()
+	for _, id := range ids {
+		if _, err := s.ScanStatus(ctx, id); err != nil {
+			s.region.log.Debug("a scan cannot be asked about", "err", err)
+		}
+	}
+}
