@@ -12,9 +12,14 @@ import (
 )
 
 // PlanDHCP returns what a rack's DHCP server serves from: the managed IPv4
-// subnets of the VLANs whose primary rack it is and on which DHCP is on, and
-// of the VLANs relayed to those. A subnet in which the rack has no address,
-// and to which no VLAN of its own is relayed, is left out.
+// subnets of the VLANs that it is a rack of and on which DHCP is on, and of the
+// VLANs relayed to those. A subnet in which the rack has no address, and to
+// which no VLAN of its own is relayed, is left out.
+//
+// The primary rack gives out the dynamic ranges. The secondary one has no
+// share in the leases, so it has no ranges and leaves unknown leases alone;
+// what has a fixed address gets that from either, and so boots while the
+// primary rack is away.
 func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
 	p := dhcpPlan{m: m, rack: rack, vlans: make(map[int64]ipam.VLAN)}
 	for _, v := range m.VLANs {
@@ -43,7 +48,12 @@ type dhcpPlan struct {
 }
 
 // serves tells whether the rack answers on a VLAN directly.
-func (p *dhcpPlan) serves(v ipam.VLAN) bool { return v.DHCP && v.PrimaryRack == p.rack.Name }
+func (p *dhcpPlan) serves(v ipam.VLAN) bool {
+	return v.DHCP && p.rack.Name != "" && (v.PrimaryRack == p.rack.Name || v.SecondaryRack == p.rack.Name)
+}
+
+// standsBy tells whether the rack is not the one that has a VLAN's leases.
+func (p *dhcpPlan) standsBy(v ipam.VLAN) bool { return v.PrimaryRack != p.rack.Name }
 
 func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	v, ok := p.vlans[s.VLANID]
@@ -57,11 +67,13 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	if v.MTU == ipam.DefaultMTU {
 		sub.MTU = 0
 	}
+	serving := v // the VLAN whose racks answer
 	switch target, relayed := p.vlans[v.RelayVLANID]; {
 	case p.serves(v):
-		sub.Link, sub.Server = p.addressIn(s.Prefix)
+		sub.Link, sub.Server = p.addressIn(p.rack, s.Prefix)
 	case relayed && p.serves(target):
-		sub.Server = p.addressOn(target.ID)
+		serving = target
+		sub.Server = p.addressOn(p.rack, target.ID)
 	}
 	if !sub.Server.IsValid() {
 		return sub, false
@@ -69,15 +81,36 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	if s.Gateway.IsValid() {
 		sub.Routers = []netip.Addr{s.Gateway}
 	}
-	sub.DNS = p.dns(s, sub.Server)
-	sub.Pools = p.pools(s.ID)
+	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, serving)...))
+	if sub.NotAuthoritative = p.standsBy(serving); !sub.NotAuthoritative {
+		sub.Pools = p.pools(s.ID)
+	}
 	sub.Routes = p.routes(s.ID)
 	return sub, true
 }
 
-// addressIn returns the rack's link to a prefix and its address there.
-func (p *dhcpPlan) addressIn(prefix netip.Prefix) (string, netip.Addr) {
-	for _, l := range p.rack.Links {
+// otherRacks returns the addresses at which clients of a subnet reach the
+// other racks of the VLAN that serves it.
+func (p *dhcpPlan) otherRacks(s *ipam.Subnet, v ipam.VLAN) []netip.Addr {
+	var out []netip.Addr
+	for _, r := range p.m.Racks {
+		if r.Name == p.rack.Name || r.Name != v.PrimaryRack && r.Name != v.SecondaryRack {
+			continue
+		}
+		_, a := p.addressIn(r, s.Prefix)
+		if !a.IsValid() {
+			a = p.addressOn(r, v.ID)
+		}
+		if a.IsValid() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// addressIn returns a rack's link to a prefix and its address there.
+func (p *dhcpPlan) addressIn(rack Rack, prefix netip.Prefix) (string, netip.Addr) {
+	for _, l := range rack.Links {
 		for _, a := range l.Addrs {
 			if prefix.Contains(a.Addr()) {
 				return l.Name, a.Addr()
@@ -87,26 +120,28 @@ func (p *dhcpPlan) addressIn(prefix netip.Prefix) (string, netip.Addr) {
 	return "", netip.Addr{}
 }
 
-// addressOn returns the rack's first IPv4 address on a VLAN.
-func (p *dhcpPlan) addressOn(vlan int64) netip.Addr {
+// addressOn returns a rack's first IPv4 address on a VLAN.
+func (p *dhcpPlan) addressOn(rack Rack, vlan int64) netip.Addr {
 	for _, s := range p.m.Subnets {
 		if s.VLANID != vlan || !s.Prefix.Addr().Is4() {
 			continue
 		}
-		if _, a := p.addressIn(s.Prefix); a.IsValid() {
+		if _, a := p.addressIn(rack, s.Prefix); a.IsValid() {
 			return a
 		}
 	}
 	return netip.Addr{}
 }
 
-// dns returns the servers a subnet's clients are told: the rack's address,
-// then those the operator named. Without a gateway clients reach only what is
-// in the subnet.
-func (p *dhcpPlan) dns(s *ipam.Subnet, rack netip.Addr) []netip.Addr {
+// dns returns the servers a subnet's clients are told: the racks, this one
+// first, then those the operator named. Without a gateway clients reach only
+// what is in the subnet.
+func (p *dhcpPlan) dns(s *ipam.Subnet, racks []netip.Addr) []netip.Addr {
 	var out []netip.Addr
-	if !s.DenyDNS && (s.Gateway.IsValid() || s.Prefix.Contains(rack)) {
-		out = append(out, rack)
+	for _, a := range racks {
+		if !s.DenyDNS && (s.Gateway.IsValid() || s.Prefix.Contains(a)) && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
 	}
 	for _, a := range s.DNSServers {
 		if a.Is4() && !slices.Contains(out, a) {

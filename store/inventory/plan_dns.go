@@ -22,7 +22,8 @@ type DNSPlan struct {
 // the addresses of one interface, its boot interface if that has any; its
 // others are <interface>.<name>. Addresses seen in leases count only where no
 // other was given, and are marked as learned. Reverse records exist for all
-// of them, and a machine's name wins over others.
+// of them, and a machine's name wins over others. Addresses of dynamic ranges
+// have names such as 10-0-3-7 as long as they have no other.
 func PlanDNS(m *Model) DNSPlan {
 	p := dnsPlan{m: m, sets: make(map[setKey][]string), ptr: make(map[netip.Addr]pointer), ttl: make(map[setKey]uint32), taken: make(map[string]bool)}
 	p.makeZones()
@@ -82,10 +83,49 @@ func (p *dnsPlan) makeZones() {
 			names[z] = ttl
 		}
 	}
+	made := p.madeUp()
+	servers := p.servers()
 	for name, ttl := range names {
-		p.zones = append(p.zones, dnssrv.Zone{Name: name, TTL: ttl, NS: []string{p.ns()}})
+		p.zones = append(p.zones, dnssrv.Zone{Name: name, TTL: ttl, NS: servers, Ranges: made[name]})
 	}
 	slices.SortFunc(p.zones, func(a, b dnssrv.Zone) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// servers are the names of the servers of every zone: the site's own, then
+// those that the operator says have copies.
+func (p *dnsPlan) servers() []string {
+	servers := []string{p.ns()}
+	for _, s := range p.m.list(SettingSecondaryNS) {
+		if name, err := domainName(s); err == nil && !slices.Contains(servers, name) {
+			servers = append(servers, name)
+		}
+	}
+	return servers
+}
+
+// madeUp gives every address of a dynamic range a name in the default domain,
+// and the way back to it in the subnet's reverse zones, without a record each.
+func (p *dnsPlan) madeUp() map[string][]dnssrv.Range {
+	out := make(map[string][]dnssrv.Range)
+	for _, r := range p.m.Ranges {
+		s := p.m.subnet(r.SubnetID)
+		if r.Type != ipam.RangeDynamic || s == nil || s.Unmanaged {
+			continue
+		}
+		home := p.m.defaultDomain()
+		out[home] = append(out[home], dnssrv.Range{From: r.Start, To: r.End})
+		if s.RDNS == ipam.RDNSDisabled {
+			continue
+		}
+		for _, z := range dnssrv.ReverseZones(s.Prefix) {
+			z = strings.TrimSuffix(z, ".")
+			out[z] = append(out[z], dnssrv.Range{From: r.Start, To: r.End, Domain: home})
+		}
+	}
+	for _, rs := range out {
+		slices.SortFunc(rs, func(a, b dnssrv.Range) int { return a.From.Compare(b.From) })
+	}
+	return out
 }
 
 // classless is the zone of a subnet smaller than /24 after RFC 2317 section 4,

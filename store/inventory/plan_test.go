@@ -72,6 +72,7 @@ func fill(t testing.TB, inv *inventory.Inventory, s, small, v6 ipam.Subnet, lab 
 	ok(t, inv.SetDefaultProfile(ctx, &pxe.Profile{Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "quiet"}))
 	ok(t, inv.SetSetting(ctx, inventory.SettingUpstreamDNS, "1.1.1.1, 8.8.8.8:5353"))
 	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTrustedACL, "172.16.0.0/12"))
+	ok(t, inv.SetSetting(ctx, inventory.SettingSecondaryNS, "NS2.example. bad_name"))
 	ok(t, inv.SetSetting(ctx, inventory.SettingNTPServers, "10.0.0.123 ntp.example"))
 }
 
@@ -116,9 +117,46 @@ printer-eth0 52:54:00:00:00:09 aliases=[] 10.0.0.95 printer
 	srv, err := dhcpsrv.New(dhcpsrv.Config{})
 	ok(t, err)
 	ok(t, srv.Update(snap))
-	other := inventory.PlanDHCP(m, inventory.Rack{Name: "rack2"})
-	if len(other.Subnets) != 0 || len(other.Reservations) != 1 {
-		t.Logf("%+v", other.Reservations)
+	if other := inventory.PlanDHCP(m, inventory.Rack{Name: "rack2"}); len(other.Subnets) != 0 {
+		t.Errorf("a rack of no VLAN serves %+v", other.Subnets)
+	}
+}
+
+// The secondary rack answers those whose address is fixed, and leaves the
+// ranges to the primary one; clients are told both racks' DNS.
+func TestPlanDHCPOfSecondaryRack(t *testing.T) {
+	inv, ctx := site(t), t.Context()
+	must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "rack2", Links: []inventory.RackLink{{Name: "ens3", Addrs: []netip.Prefix{prefix("10.0.0.4/24")}}}}))
+	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
+	v.SecondaryRack = "rack2"
+	ok(t, inv.UpdateVLAN(ctx, v))
+	m := model(t, inv)
+	var b strings.Builder
+	for _, rack := range m.Racks {
+		snap := inventory.PlanDHCP(m, rack)
+		for _, s := range snap.Subnets {
+			fmt.Fprintf(&b, "%s: %s link=%q server=%s dns=%v pools=%d authoritative=%v\n", rack.Name, s.Name, s.Link, s.Server, s.DNS, len(s.Pools), !s.NotAuthoritative)
+		}
+		fixed := 0
+		for _, r := range snap.Reservations {
+			if r.Addr.IsValid() {
+				fixed++
+			}
+		}
+		fmt.Fprintf(&b, "%s: %d fixed addresses\n", rack.Name, fixed)
+		srv, err := dhcpsrv.New(dhcpsrv.Config{})
+		ok(t, err)
+		ok(t, srv.Update(snap))
+	}
+	want := `rack1: 10.0.0.0/24 link="eth0" server=10.0.0.2 dns=[10.0.0.2 10.0.0.4 9.9.9.9] pools=1 authoritative=true
+rack1: 10.7.0.0/24 link="" server=10.0.0.2 dns=[] pools=1 authoritative=true
+rack1: 6 fixed addresses
+rack2: 10.0.0.0/24 link="ens3" server=10.0.0.4 dns=[10.0.0.4 10.0.0.2 9.9.9.9] pools=0 authoritative=false
+rack2: 10.7.0.0/24 link="" server=10.0.0.4 dns=[] pools=0 authoritative=false
+rack2: 6 fixed addresses
+`
+	if d := cmp.Diff(want, b.String()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 
@@ -127,6 +165,9 @@ func TestPlanDNS(t *testing.T) {
 	var b strings.Builder
 	for _, z := range plan.Zones {
 		fmt.Fprintf(&b, "zone %s %d %v\n", z.Name, z.TTL, z.NS)
+		for _, r := range z.Ranges {
+			fmt.Fprintf(&b, "  names of %s-%s in %q\n", r.From, r.To, r.Domain)
+		}
 	}
 	for _, s := range plan.Sets {
 		learned := ""
@@ -136,13 +177,16 @@ func TestPlanDNS(t *testing.T) {
 		fmt.Fprintf(&b, "%s %d %s %s%s\n", s.Name, s.TTL, s.Type, strings.Join(s.Data, ", "), learned)
 	}
 	fmt.Fprintln(&b, plan.Forwarding.Servers, plan.Forwarding.Allow, plan.Forwarding.Domains)
-	want := `zone 0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa 30 [ns.maas]
-zone 0.0.10.in-addr.arpa 30 [ns.maas]
-zone 0.8.10.in-addr.arpa 30 [ns.maas]
-zone 2.0.192.in-addr.arpa 30 [ns.maas]
-zone 64-26.2.0.192.in-addr.arpa 30 [ns.maas]
-zone lab.example 60 [ns.maas]
-zone maas 30 [ns.maas]
+	want := `zone 0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa 30 [ns.maas ns2.example]
+zone 0.0.10.in-addr.arpa 30 [ns.maas ns2.example]
+  names of 10.0.0.191-10.0.0.254 in "maas"
+zone 0.8.10.in-addr.arpa 30 [ns.maas ns2.example]
+zone 2.0.192.in-addr.arpa 30 [ns.maas ns2.example]
+zone 64-26.2.0.192.in-addr.arpa 30 [ns.maas ns2.example]
+zone lab.example 60 [ns.maas ns2.example]
+zone maas 30 [ns.maas ns2.example]
+  names of 10.0.0.191-10.0.0.254 in ""
+  names of 10.7.0.100-10.7.0.199 in ""
 0.0.0.0.0.0.0.0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa 0 PTR node1.maas
 10-0-0-91.maas 0 A 10.0.0.91
 2.0.0.10.in-addr.arpa 0 PTR rack1.maas

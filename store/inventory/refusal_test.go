@@ -27,7 +27,7 @@ type town struct {
 	pool                     inventory.ResourcePool
 	lab, maas                inventory.Domain
 	record                   inventory.DNSRecord
-	fixed, auto              ipam.Allocation
+	fixed                    ipam.Allocation
 	bond                     ipam.Interface
 	second                   ipam.Fabric
 	device                   inventory.Device

@@ -11,11 +11,12 @@ import (
 
 // Settings that this package reads itself. Lists are separated by spaces or commas.
 const (
-	SettingBootProfile   = "boot_profile"    // JSON of pxe.Profile; see SetDefaultProfile
-	SettingUpstreamDNS   = "upstream_dns"    // servers that DNS asks for other names
-	SettingDNSTrustedACL = "dns_trusted_acl" // prefixes that may use DNS besides the site's subnets
-	SettingDNSTTL        = "default_dns_ttl" // seconds; default 30
-	SettingNTPServers    = "ntp_servers"     // told to DHCP clients
+	SettingBootProfile   = "boot_profile"     // JSON of pxe.Profile; see SetDefaultProfile
+	SettingUpstreamDNS   = "upstream_dns"     // servers that DNS asks for other names
+	SettingDNSTrustedACL = "dns_trusted_acl"  // prefixes that may use DNS besides the site's subnets
+	SettingDNSTTL        = "default_dns_ttl"  // seconds; default 30
+	SettingSecondaryNS   = "dns_secondary_ns" // names of further servers of the site's zones, which transfer them
+	SettingNTPServers    = "ntp_servers"      // told to DHCP clients
 )
 
 type setting struct {
