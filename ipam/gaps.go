@@ -30,12 +30,6 @@ const packed = fan - 4
 // gap is one run, both ends included.
 type gap struct{ from, to u128 }
 
-// better tells whether g is to be used up before o.
-func (g gap) better(o gap) bool {
-	x, y := g.to.sub(g.from), o.to.sub(o.from)
-	return x.less(y) || x == y && g.from.less(o.from)
-}
-
 // leaf has gaps in order.
 type leaf struct {
 	n    int

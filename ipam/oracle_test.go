@@ -184,6 +184,107 @@ func TestSuggestionsAreFree(t *testing.T) {
 	})
 }
 
+// suggestions are what MAAS would suggest, address by address; zero = nothing.
+func suggestions(u *ipam.Usage) (gateway, first, last netip.Addr) {
+	type block struct{ from, n int }
+	var all []netip.Addr
+	for _, a := range addrsOf(u.Subnet.Prefix) {
+		if usable(u.Subnet.Prefix, a) {
+			all = append(all, a)
+		}
+	}
+	is6 := u.Subnet.Prefix.Addr().Is6()
+	used := func(a netip.Addr) bool {
+		f := factsOf(u, a)
+		return f.reserved || f.dynamic || f.fixed || f.assigned || f.discovered
+	}
+	free, best, run, dynamic := 0, block{}, block{}, false
+	for i, a := range all {
+		f := factsOf(u, a)
+		dynamic = dynamic || f.dynamic
+		switch {
+		case used(a):
+			run = block{}
+			continue
+		case !gateway.IsValid() && !is6:
+			gateway = a // the first that is unused
+		}
+		if free++; f.transient { // counts as free, and is no place to begin
+			run = block{}
+			continue
+		}
+		if run.n == 0 {
+			run.from = i
+		}
+		if run.n++; run.n >= best.n {
+			best = run
+		}
+	}
+	switch {
+	case u.Subnet.Gateway.IsValid():
+		gateway = netip.Addr{}
+	case is6 && len(addrsOf(u.Subnet.Prefix)) > 2:
+		gateway = u.Subnet.Prefix.Addr()
+	case !is6 && used(all[0]) && !used(all[len(all)-1]):
+		gateway = all[len(all)-1]
+	}
+	if best.n > 0 && all[best.from] == gateway {
+		best.from, best.n = best.from+1, best.n-1
+	} else if best.n > 0 && all[best.from+best.n-1] == gateway {
+		best.n--
+	}
+	if dynamic || best.n == 0 || is6 { // the oracle's IPv6 networks are too small for a dynamic range
+		return gateway, netip.Addr{}, netip.Addr{}
+	}
+	end, take := best.from+best.n-1, best.n
+	if quarter := len(all) / 4; best.n > quarter {
+		take = quarter + 1
+	} else if best.n >= free/2 {
+		take = free / 2
+	}
+	if take == 0 {
+		return gateway, netip.Addr{}, netip.Addr{}
+	}
+	return gateway, all[end-take+1], all[end]
+}
+
+func TestSuggestionsMatchOracle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		u := genUsage(t)
+		gateway, first, last := suggestions(u)
+		if got := u.SuggestedGateway(); got != gateway {
+			t.Fatalf("gateway %s, the oracle says %s", got, gateway)
+		}
+		got := u.SuggestedDynamicRange()
+		if got.From() != first || got.To() != last {
+			t.Fatalf("dynamic range %s-%s, the oracle says %s-%s", got.From(), got.To(), first, last)
+		}
+	})
+}
+
+// A subnet runs out when few addresses are left of many.
+func TestExhaustionMatchesOracle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		u := genUsage(t)
+		total, free := 0, 0
+		for _, a := range addrsOf(u.Subnet.Prefix) {
+			f := factsOf(u, a)
+			if !usable(u.Subnet.Prefix, a) {
+				continue
+			}
+			if total++; !f.reserved && !f.dynamic && !f.fixed && !f.assigned && !f.discovered {
+				free++
+			}
+		}
+		for _, threshold := range []int{0, 1, 4, 8, 16} {
+			want := free <= threshold && 3*threshold <= total
+			if got := u.Statistics().Exhausting(threshold); got != want {
+				t.Fatalf("threshold %d, %d of %d free: %v, want %v", threshold, free, total, got, want)
+			}
+		}
+	})
+}
+
 func ExampleUsage_SuggestedDynamicRange() {
 	u := ipam.Usage{Subnet: ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/24")}}
 	fmt.Println(u.SuggestedGateway(), u.SuggestedDynamicRange())
