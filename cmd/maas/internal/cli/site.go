@@ -47,25 +47,6 @@ func (c subnetListCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-type discoveryCmd struct {
-	List discoveryListCmd `cmd:"" help:"List the devices that were seen."`
-}
-
-type discoveryListCmd struct{ remote }
-
-// Run is called by the parser when the command was given.
-func (c discoveryListCmd) Run(ctx context.Context, io stdio) error {
-	var seen []maasapi.Discovery
-	if err := c.get(ctx, client.API+"discovery/", &seen); err != nil {
-		return err
-	}
-	return c.print(io.out, seen, "ADDRESS\tMAC\tVLAN\tSEEN BY\tLAST SEEN", func(row func(...string)) {
-		for _, d := range seen {
-			row(d.IP, d.MACAddress, fmt.Sprint(d.VID), d.Observer.Hostname+" "+d.Observer.InterfaceName, d.LastSeen.Local().Format(time.DateTime))
-		}
-	})
-}
-
 type profileCmd struct {
 	Show profileShowCmd `cmd:"" help:"Show it."`
 	Set  profileSetCmd  `cmd:"" help:"Set it from a JSON file."`

@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+type discoveryCmd struct {
+	List     discoveryListCmd     `cmd:"" help:"List the devices that were seen."`
+	Show     discoveryShowCmd     `cmd:"" help:"Show all that is known of a device that was seen."`
+	Scan     discoveryScanCmd     `cmd:"" help:"Ask all addresses of subnets who has them. Interrupting ends the scan."`
+	Promote  discoveryPromoteCmd  `cmd:"" help:"Make a device or machine of what was seen."`
+	Clear    discoveryClearCmd    `cmd:"" help:"Forget what was seen, until it is seen again."`
+	Servers  discoveryServersCmd  `cmd:"" name:"dhcp-servers" help:"List DHCP servers that are not this site's."`
+	Topology discoveryTopologyCmd `cmd:"" help:"Show where the links of racks lead."`
+}
+
+const discoveryPath = client.API + "discovery/"
+
+type discoveryListCmd struct {
+	remote
+	Unknown string `enum:"any,mac,ip,both" default:"any" help:"Only those of which the MAC, the address or both are not known: mac, ip or both." placeholder:"WHAT"`
+}
+
+// Run is called by the parser when the command was given.
+func (c discoveryListCmd) Run(ctx context.Context, io stdio) error {
+	op := map[string]string{"mac": "?op=by_unknown_mac", "ip": "?op=by_unknown_ip", "both": "?op=by_unknown_ip_and_mac"}[c.Unknown]
+	var seen []maasapi.Discovery
+	if err := c.get(ctx, discoveryPath+op, &seen); err != nil {
+		return err
+	}
+	return c.print(io.out, seen, "ADDRESS\tMAC\tVENDOR\tNAME\tVLAN\tSEEN BY\tLAST SEEN\tNOTES", func(row func(...string)) {
+		for _, d := range seen {
+			row(d.IP, d.MACAddress, d.MACOrganization, d.Hostname, tag(d.VID), d.Observer.Hostname+" "+d.Observer.InterfaceName,
+				d.LastSeen.Local().Format(time.DateTime), notes(d))
+		}
+	})
+}
+
+func tag(vid *int) string {
+	if vid == nil {
+		return ""
+	}
+	return fmt.Sprint(*vid)
+}
+
+// notes are what an administrator should not overlook.
+func notes(d maasapi.Discovery) string {
+	var out []string
+	if d.Rival != "" {
+		out = append(out, "conflict with "+d.Rival)
+	}
+	if d.IsExternalDHCP {
+		out = append(out, "foreign DHCP server")
+	}
+	if d.Router != nil {
+		out = append(out, "router")
+	}
+	return strings.Join(out, ", ")
+}
+
+// chosen finds the discovery at an address. The MAC is needed only where several devices were seen at it.
+func (c remote) chosen(ctx context.Context, addr, mac string) (maasapi.Discovery, error) {
+	var seen []maasapi.Discovery
+	if err := c.get(ctx, discoveryPath, &seen); err != nil {
+		return maasapi.Discovery{}, err
+	}
+	seen = slices.DeleteFunc(seen, func(d maasapi.Discovery) bool {
+		return d.IP != addr || mac != "" && !strings.EqualFold(d.MACAddress, mac)
+	})
+	switch len(seen) {
+	case 1:
+		return seen[0], nil
+	case 0:
+		return maasapi.Discovery{}, fmt.Errorf("nothing was seen at %s; see maas discovery list", strings.TrimSpace(addr+" "+mac))
+	}
+	var macs []string
+	for _, d := range seen {
+		macs = append(macs, d.MACAddress)
+	}
+	return maasapi.Discovery{}, fmt.Errorf("several devices were seen at %s; choose one with --mac: %s", addr, strings.Join(macs, ", "))
+}
+
+type discoveryShowCmd struct {
+	remote
+	Addr string `arg:"" help:"Address it was seen at."`
+	MAC  string `help:"Its MAC, where several were seen at the address." placeholder:"MAC"`
+}
+
+// Run is called by the parser when the command was given.
+func (c discoveryShowCmd) Run(ctx context.Context, io stdio) error {
+	d, err := c.chosen(ctx, c.Addr, c.MAC)
+	if err != nil {
+		return err
+	}
+	return c.print(io.out, d, "", func(row func(...string)) {
+		row("address", d.IP)
+		row("MAC", d.MACAddress)
+		row("vendor", d.MACOrganization)
+		for _, n := range d.Names {
+			row("name", n.Name+" by "+n.Origin.String())
+		}
+		for _, s := range d.Services {
+			row("service", fmt.Sprintf("%s %s port %d", s.Type, s.Name, s.Port))
+		}
+		row("subnet", d.Subnet)
+		row("fabric", d.FabricName)
+		row("VLAN tag", tag(d.VID))
+		row("DHCP class", d.VendorClass)
+		row("DHCP options", d.Fingerprint)
+		row("first seen", d.FirstSeen.Local().Format(time.DateTime))
+		row("last seen", d.LastSeen.Local().Format(time.DateTime))
+		row("seen by", d.Sources.String())
+		for _, o := range d.Observers {
+			row("seen on", o.Hostname+" "+o.InterfaceName)
+		}
+		row("notes", notes(d))
+	})
+}
+
+type discoveryPromoteCmd struct {
+	remote
+	Addr      string `arg:"" help:"Address it was seen at."`
+	MAC       string `help:"Its MAC, where several were seen at the address." placeholder:"MAC"`
+	Machine   bool   `help:"Make a machine, which is booted and switched; else it is a device."`
+	Name      string `help:"Host name; that with which it was seen when left out." placeholder:"NAME"`
+	Domain    string `help:"DNS domain; the default one when left out." placeholder:"DOMAIN"`
+	NoAddress bool   `help:"Leave the address to DHCP; else it keeps it for good."`
+}
+
+// Run is called by the parser when the command was given.
+func (c discoveryPromoteCmd) Run(ctx context.Context, io stdio) error {
+	d, err := c.chosen(ctx, c.Addr, c.MAC)
+	if err != nil {
+		return err
+	}
+	form := url.Values{"ip": {d.IP}, "mac": {d.MACAddress}, "kind": {"device"}, "hostname": {c.Name}, "domain": {c.Domain}, "no_address": {fmt.Sprint(c.NoAddress)}}
+	if c.Machine {
+		form.Set("kind", "machine")
+	}
+	var made maasapi.Promoted
+	if err := c.post(ctx, "/api/v1/discovery/promote", form, &made); err != nil {
+		return err
+	}
+	return c.print(io.out, made, "", func(row func(...string)) {
+		row(made.Kind, made.FQDN)
+		row("system ID", made.SystemID)
+		row("MAC", made.MACAddress)
+		row("address", made.IP)
+	})
+}
+
+type discoveryClearCmd struct {
+	remote
+	All        bool   `help:"Everything."`
+	MDNS       bool   `name:"mdns" help:"What multicast DNS told."`
+	Neighbours bool   `help:"What all else told."`
+	Addr       string `arg:"" optional:"" help:"One address."`
+	MAC        string `help:"The MAC there, where several were seen." placeholder:"MAC"`
+}
+
+// Run is called by the parser when the command was given.
+func (c discoveryClearCmd) Run(ctx context.Context) error {
+	if c.Addr != "" {
+		d, err := c.chosen(ctx, c.Addr, c.MAC)
+		if err != nil {
+			return err
+		}
+		return c.post(ctx, discoveryPath+"?op=clear_by_mac_and_ip", url.Values{"ip": {d.IP}, "mac": {d.MACAddress}}, nil)
+	}
+	if !c.All && !c.MDNS && !c.Neighbours {
+		return errors.New("say what to clear: --all, --mdns, --neighbours or an address")
+	}
+	form := url.Values{"all": {fmt.Sprint(c.All)}, "mdns": {fmt.Sprint(c.MDNS)}, "neighbours": {fmt.Sprint(c.Neighbours)}}
+	return c.post(ctx, discoveryPath+"?op=clear", form, nil)
+}
+
+type discoveryServersCmd struct{ remote }
+
+// Run is called by the parser when the command was given.
+func (c discoveryServersCmd) Run(ctx context.Context, io stdio) error {
+	var servers []maasapi.DHCPServer
+	if err := c.get(ctx, "/api/v1/discovery/dhcp-servers", &servers); err != nil {
+		return err
+	}
+	return c.print(io.out, servers, "ADDRESS\tMAC\tVLAN\tSEEN BY\tLAST SEEN", func(row func(...string)) {
+		for _, s := range servers {
+			row(s.IP, s.MACAddress, fmt.Sprint(s.VID), s.Observer.Hostname+" "+s.Observer.InterfaceName, s.LastSeen.Local().Format(time.DateTime))
+		}
+	})
+}
+
+type discoveryTopologyCmd struct {
+	remote
+	Apply bool `help:"Move subnets to the fabrics that they were found to be in."`
+}
+
+// Run is called by the parser when the command was given.
+func (c discoveryTopologyCmd) Run(ctx context.Context, io stdio) error {
+	const path = "/api/v1/discovery/topology"
+	var t maasapi.Topology
+	if c.Apply {
+		if err := c.post(ctx, path, url.Values{}, &t.Proposals); err != nil {
+			return err
+		}
+		return c.print(io.out, t.Proposals, "MOVED\tTO FABRIC\tWHY", func(row func(...string)) { proposals(t, row) })
+	}
+	if err := c.get(ctx, path, &t); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return c.print(io.out, t, "", nil)
+	}
+	err := c.print(io.out, t, "RACK\tLINK\tVLAN\tLEADS TO\tITS PORT\tLAST SEEN", func(row func(...string)) {
+		for _, l := range t.Links {
+			name := l.Peer
+			if l.Switch != nil {
+				name = cmp.Or(l.Switch.System, l.Peer)
+			}
+			row(l.Rack, l.Link, fmt.Sprint(l.VID), l.Kind+" "+name, l.PeerLink, l.LastSeen.Local().Format(time.DateTime))
+		}
+	})
+	if err != nil || len(t.Proposals) == 0 {
+		return err
+	}
+	fmt.Fprintln(io.out)
+	return c.print(io.out, t, "PROPOSED\tTO FABRIC\tWHY", func(row func(...string)) { proposals(t, row) })
+}
+
+func proposals(t maasapi.Topology, row func(...string)) {
+	for _, p := range t.Proposals {
+		row(p.Subnet, fmt.Sprint(p.ToFabric), p.Why)
+	}
+}
