@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: dir, Limit: 1 << 30})
+	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: dir, Limit: 1 << 40})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

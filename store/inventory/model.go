@@ -106,8 +106,11 @@ func (m *Model) defaultDomain() string {
 }
 
 // list reads a setting that holds several values.
-func (m *Model) list(setting string) []string {
-	return strings.FieldsFunc(m.Settings[setting], func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
+func (m *Model) list(setting string) []string { return elements(m.Settings[setting]) }
+
+// elements are the values of a setting that holds several.
+func elements(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
 }
 
 // number reads a setting that holds a number; fallback if it holds none.

@@ -31,6 +31,8 @@ func PlanProxy(m *Model, rack, beside string) ProxyPlan {
 	}
 	p.Policy.PreferIPv4 = m.flag(SettingPreferV4Proxy, false)
 	p.Policy.Direct = m.list(SettingNoProxy)
+	p.Policy.Routes = proxyRoutes(m.list(SettingProxyRoutes))
+	p.Policy.Uplink = int64(m.number(SettingProxyUplink, 0))
 	for _, s := range m.Subnets {
 		if !s.DenyProxy {
 			p.Policy.Allow = append(p.Policy.Allow, s.Prefix)

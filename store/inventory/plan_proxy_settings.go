@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/gomaas/maas/proxy"
 )
 
 // Settings of the proxy, with the names they have in MAAS.
@@ -17,9 +19,16 @@ const (
 	SettingNoProxy         = "no_proxy"          // what racks reach without a parent: hosts, .domains and networks
 )
 
+// Further settings of the proxy, which MAAS has not.
+const (
+	SettingProxyRoutes = "proxy_routes" // what racks serve of mirrors: PREFIX=ORIGIN, such as /ubuntu/=http://archive.example/ubuntu/
+	SettingProxyUplink = "proxy_uplink" // bytes a second that each rack takes from origins, shared fairly; default 0 = no limit
+)
+
 // ProxySettings are the names of all of them.
 var ProxySettings = []string{
 	SettingEnableHTTPProxy, SettingHTTPProxy, SettingUsePeerProxy, SettingProxyPort, SettingPreferV4Proxy, SettingNoProxy,
+	SettingProxyRoutes, SettingProxyUplink,
 }
 
 // DefaultProxyPort is that of MAAS.
@@ -40,11 +49,29 @@ func checkProxySetting(name, value string) error {
 		}
 	case SettingProxyPort:
 		why = badProxyPort(value)
+	case SettingProxyRoutes:
+		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{Routes: proxyRoutes(elements(value))}); err != nil {
+			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
+		}
+	case SettingProxyUplink:
+		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0) {
+			why = fmt.Sprintf("%q is not a number of bytes a second; 0 means no limit", value)
+		}
 	}
 	if why == "" {
 		return nil
 	}
 	return invalid(KindSetting, name, name, why)
+}
+
+// proxyRoutes reads PREFIX=ORIGIN of each element. What is not of that form has
+// no origin.
+func proxyRoutes(list []string) (routes []proxy.Route) {
+	for _, text := range list {
+		prefix, origin, _ := strings.Cut(text, "=")
+		routes = append(routes, proxy.Route{Prefix: prefix, Origin: origin})
+	}
+	return routes
 }
 
 // badProxyPort says why a port is not for the proxy; "" = it is.

@@ -56,7 +56,7 @@ func TestProxySettings(t *testing.T) {
 		"external and off":   {[]string{"http_proxy", external, "enable_http_proxy", "false"}, "", 0, nil},
 		"external as a peer": {[]string{"http_proxy", external, "use_peer_proxy", "true"}, "http://10.0.0.2:8000/", 8000, []string{external}},
 		"a peer of nobody":   {[]string{"use_peer_proxy", "true"}, "http://10.0.0.2:8000/", 8000, nil},
-		"IPv4, and directly": {[]string{"prefer_v4_proxy", "true", "no_proxy", ".lab.example, 10.0.0.0/8"}, "http://10.0.0.2:8000/", 8000, nil},
+		"IPv4, and directly": {[]string{"prefer_v4_proxy", "true", "no_proxy", ".lab.example, 10.0.0.0/8", "proxy_routes", "/a/=http://a.example/ /b/=https://b.example/x/", "proxy_uplink", "5000"}, "http://10.0.0.2:8000/", 8000, nil},
 	} {
 		inv := site(t)
 		for i := 0; i < len(c.settings); i += 2 {
@@ -69,7 +69,7 @@ func TestProxySettings(t *testing.T) {
 		if plan.Port != c.port || url != c.url || !slices.Equal(plan.Policy.Parents, c.parents) {
 			t.Errorf("%s: port %d, parents %v, machines get %q", name, plan.Port, plan.Policy.Parents, url)
 		}
-		if direct := len(plan.Policy.Direct) == 2 && plan.Policy.PreferIPv4; direct != (name == "IPv4, and directly") {
+		if direct := len(plan.Policy.Direct) == 2 && plan.Policy.PreferIPv4 && len(plan.Policy.Routes) == 2 && plan.Policy.Uplink == 5000; direct != (name == "IPv4, and directly") {
 			t.Errorf("%s: %+v", name, plan.Policy)
 		}
 		if plan.Port == 0 && len(plan.Policy.Allow) > 0 {
@@ -104,6 +104,7 @@ func TestProxySettingsThatCannotBe(t *testing.T) {
 	for _, c := range [][2]string{
 		{"enable_http_proxy", "maybe"}, {"use_peer_proxy", "2"}, {"prefer_v4_proxy", "x"}, {"http_proxy", "proxy.example:3128"}, {"http_proxy", "http://"},
 		{"http_proxy", "ftp://x"}, {"maas_proxy_port", "80"}, {"maas_proxy_port", "5240"}, {"maas_proxy_port", "65536"}, {"maas_proxy_port", "x"},
+		{"proxy_routes", "/ubuntu/"}, {"proxy_routes", "ubuntu=http://x/"}, {"proxy_uplink", "-1"}, {"proxy_uplink", "10M"},
 	} {
 		var bad *inventory.InvalidError
 		if err := inv.SetSetting(t.Context(), c[0], c[1]); !errors.As(err, &bad) || bad.Field != c[0] {

@@ -60,6 +60,7 @@ func (a *API) purgeProxy(r *http.Request) (any, error) {
 var proxyDefaults = map[string]any{
 	inventory.SettingEnableHTTPProxy: true, inventory.SettingHTTPProxy: "", inventory.SettingUsePeerProxy: false,
 	inventory.SettingProxyPort: inventory.DefaultProxyPort, inventory.SettingPreferV4Proxy: false, inventory.SettingNoProxy: "",
+	inventory.SettingProxyRoutes: "", inventory.SettingProxyUplink: 0,
 }
 
 // getProxySetting is op=get_config for the settings of the proxy.

@@ -94,7 +94,7 @@ func withoutPassword(text string) string {
 
 type proxySetCmd struct {
 	remote
-	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy or no_proxy."`
+	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy, no_proxy, proxy_routes or proxy_uplink."`
 	Value string `arg:"" help:"Its value; an empty one takes it back."`
 }
 
