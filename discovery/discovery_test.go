@@ -209,19 +209,6 @@ func TestMACPrefix(t *testing.T) {
 	}
 }
 
-func BenchmarkSee(b *testing.B) {
-	table := discovery.NewTable(discovery.TableConfig{})
-	wire := frame(1, "192.0.2.7", 0)
-	now := time.Now()
-	d := discovery.Decoder{Counters: new(discovery.Counters)}
-	var seen []discovery.Sighting
-	b.ReportAllocs()
-	for b.Loop() {
-		seen = d.Decode(wire, 0, now, seen[:0])
-		table.See("eth0", seen[0], now)
-	}
-}
-
 func itoa(n int) string { return fmt.Sprint(n) }
 
 func prefixes(texts ...string) (out []netip.Prefix) {

@@ -13,6 +13,7 @@ type entry struct {
 	sources                        Source
 	stayed                         bool // in the list of devices that have been there for a while
 	used                           bool
+	waiting                        bool // in line to be reported
 	count                          uint64
 	first, last, expires, reported int64
 	quarrelled                     int64

@@ -18,8 +18,9 @@ type TableConfig struct {
 	// Limit is the most observations kept; above it those that were seen only once give way, the longest silent first. Zero
 	// means 131,072, which take about 30 MB.
 	Limit int
-	// Reports is how many events a second are made about devices that were seen only once, and as many about others; eight
-	// times as many may come at once. What is over the rate is reported when the device is seen again. Zero means 500.
+	// Reports is how many events a second are made about devices that were seen only once, as many about addresses that are
+	// fought over, and four times as many about others; eight seconds' worth may come at once. A device that is over the rate
+	// is reported in its turn if it stays. Zero means 500.
 	Reports int
 	// Ignore are rules for devices that are not to be remembered.
 	Ignore Ignore
@@ -72,7 +73,8 @@ type Table struct {
 	holders    map[place]uint32 // who has an address now
 	fresh      list
 	stayed     list
-	budgets    [2]budget // of fresh and of stayed devices
+	budgets    [3]budget // by class
+	waiting    []uint32  // devices that have stayed and are still to be reported
 	tentative  map[place]pending
 	stats      TableStats
 }
@@ -181,19 +183,60 @@ func (t *Table) update(e *entry, s Sighting, now time.Time) (Event, bool) {
 		t.listOf(e).touch(&t.entries, e)
 	}
 	kind, previous := t.judge(e, at, changed)
-	if kind == "" {
-		return Event{}, false
-	}
-	which := &t.budgets[0]
-	if e.stayed {
-		which = &t.budgets[1]
-	}
-	if !which.take(float64(t.cfg.Reports), at) {
-		t.stats.Suppressed++
+	if kind == "" || !t.afford(e, kind, at) {
 		return Event{}, false
 	}
 	e.reported = at
 	return Event{Kind: kind, Observation: t.observation(e), Previous: previous}, true
+}
+
+// Classes of events that have a budget each, so that none starves the others.
+const (
+	classFresh = iota
+	classStayed
+	classFight
+)
+
+// afford tells whether an event may be made now. A device that has stayed gets in line if not.
+func (t *Table) afford(e *entry, kind Kind, at int64) bool {
+	class, rate := classFresh, float64(t.cfg.Reports)
+	switch {
+	case kind == Conflict:
+		class = classFight
+	case e.stayed:
+		class, rate = classStayed, stayedShare*rate
+	}
+	inLine := class == classStayed && kind == New && len(t.waiting) > 0
+	if !inLine && t.budgets[class].take(rate, at) {
+		return true
+	}
+	t.stats.Suppressed++
+	if class == classStayed && kind == New && !e.waiting {
+		e.waiting = true
+		t.waiting = append(t.waiting, e.id)
+	}
+	return false
+}
+
+// stayedShare is how much more is reported about devices that have stayed.
+const stayedShare = 4
+
+// nextInLine reports devices that wait for it, as many as may be reported now.
+func (t *Table) nextInLine(at int64) (events []Event) {
+	for len(t.waiting) > 0 {
+		e := t.entries.at(t.waiting[0])
+		if e.waiting && e.reported == 0 {
+			if !t.budgets[classStayed].take(float64(stayedShare*t.cfg.Reports), at) {
+				return events
+			}
+			e.reported = at
+			events = append(events, Event{Kind: New, Observation: t.observation(e)})
+		}
+		e.waiting = false
+		t.waiting = t.waiting[1:]
+	}
+	t.waiting = nil
+	return events
 }
 
 // judge tells what is new about an entry that was just seen, and makes it the holder of its address.
@@ -209,6 +252,8 @@ func (t *Table) judge(e *entry, at int64, changed bool) (Kind, MAC) {
 		other = nil
 	}
 	switch {
+	case e.reported == 0 && e.stayed:
+		return New, MAC{}
 	case other != nil && e.count > 1 && at-other.last < int64(conflictWindow):
 		if at-e.quarrelled < int64(t.cfg.Refresh) && e.quarrelled != 0 {
 			return "", MAC{}
@@ -251,6 +296,7 @@ func (t *Table) Tick(now time.Time) []Event {
 			}
 		}
 	}
+	events = append(events, t.nextInLine(at)...)
 	var due []pending
 	for p, w := range t.tentative {
 		if !w.due.After(now) {

@@ -28,7 +28,7 @@ func newWire(t *testing.T, cfg discovery.Config) *wire {
 	t.Helper()
 	netlab.Require(t, netlab.Root)
 	lab := netlab.New(t)
-	w := &wire{t: t, lab: lab, sw: lab.NS("switch"), rack: lab.NS("rack"), events: make(chan discovery.Event, 1024)}
+	w := &wire{t: t, lab: lab, sw: lab.NS("switch"), rack: lab.NS("rack"), events: make(chan discovery.Event, 1<<17)}
 	w.sw.Bridge("br0")
 	w.plug(w.rack, "rack")
 	w.rack.Addr("eth0", "192.0.2.1/24")
@@ -99,7 +99,7 @@ func (w *wire) await(what string, right func(discovery.Event) bool) discovery.Ob
 			case e := <-w.events:
 				w.seen = append(w.seen, e)
 			case <-timeout:
-				for _, e := range w.seen {
+				for _, e := range w.seen[:min(len(w.seen), 100)] {
 					w.t.Logf("%+v", e)
 				}
 				w.t.Fatalf("%s was not seen", what)
