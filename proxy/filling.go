@@ -39,11 +39,14 @@ type filling struct {
 type transfer struct {
 	at, end int64
 	got     int64
+	stopped bool // by us
+	short   bool // the origin sends less than it was asked for
 	cancel  context.CancelCauseFunc
 }
 
-// stop ends the transfer's request, if that has begun.
+// stop ends the transfer's request, if that has begun. The filling's mu is held.
 func (t *transfer) stop() {
+	t.stopped = true
 	if t.cancel != nil {
 		t.cancel(errNobodyWaits)
 	}
@@ -158,6 +161,14 @@ func (f *filling) addTransfer(gap objects.Extent) *transfer {
 	t := &transfer{at: gap.Start, end: gap.End}
 	f.transfers = append(f.transfers, t)
 	return t
+}
+
+// cut ends a transfer where its response does.
+func (f *filling) cut(t *transfer, end int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t.short = end < t.end
+	t.end = max(t.at, min(t.end, end))
 }
 
 // room is how many more bytes a transfer has to bring.

@@ -126,6 +126,11 @@ func (c *Cache) askRest(x *exchange, f *flight, fill *filling, gap objects.Exten
 	x.span = &span{from: gap.Start, to: gap.End, validator: rfc9111.StrongValidator(fill.meta.Header)}
 	resp, requested, err := x.ask(nil)
 	x.span = nil
+	var end int64
+	var fitting error
+	if err == nil {
+		end, fitting = fits(resp, fill.meta, fill.length, gap.Start)
+	}
 	switch {
 	case err != nil:
 		x.release()
@@ -139,7 +144,8 @@ func (c *Cache) askRest(x *exchange, f *flight, fill *filling, gap objects.Exten
 	case resp.StatusCode >= 500:
 		c.shelve(fill, errNobodyWaits)
 		c.fetched(x, f, nil, resp, requested)
-	case fits(resp, fill.meta, fill.length, gap.Start) == nil:
+	case fitting == nil:
+		gap.End = min(gap.End, end)
 		m := *fill.meta
 		m.Header = wholeHeader(rfc9111.Update(m.Header, resp.Header), fill.length)
 		m.Requested, m.Received = requested, time.Now()

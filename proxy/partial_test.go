@@ -300,3 +300,58 @@ func TestPartsWhileTheOriginIsAway(t *testing.T) {
 		t.Error("a failure of the origin cost the parts", resp.Status)
 	}
 }
+
+// An origin that lies about its parts gets nothing into a body.
+func TestLiesAboutParts(t *testing.T) {
+	for name, lie := range map[string]func(w http.ResponseWriter, body []byte){
+		"another part": func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Range", "bytes 0-1048575/4194304")
+			w.WriteHeader(206)
+			w.Write(body[:1<<20])
+		},
+		"another length": func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Range", "bytes 2097152-4194303/4194305")
+			w.WriteHeader(206)
+			w.Write(body[2<<20:])
+		},
+		"another tag": func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Range", "bytes 2097152-4194303/4194304")
+			w.Header().Set("Etag", `"other"`)
+			w.WriteHeader(206)
+			w.Write(body[:2<<20])
+		},
+		"more than it says": func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Range", "bytes 2097152-2097160/4194304")
+			w.WriteHeader(206)
+			w.Write(body[2<<20 : 2<<20+9])
+			w.Write(body[:2<<20])
+		},
+		"no range at all": func(w http.ResponseWriter, body []byte) {
+			w.Header().Set("Content-Range", "bytes */x")
+			w.WriteHeader(206)
+			w.Write(body[:2<<20])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := newImage(4 << 20)
+			i.breaks, i.after = 1, 2<<20
+			lying := true
+			b := setUp(t, proxy.CacheConfig{}, func(w http.ResponseWriter, r *http.Request) {
+				if lying && r.Header.Get("Range") != "" {
+					w.Header().Set("Etag", i.etag)
+					lie(w, i.body)
+					return
+				}
+				i.ServeHTTP(w, r)
+			})
+			if _, body := b.do(t, "GET", "/image"); !strings.HasPrefix(string(i.body), body) || len(body) == len(i.body) && name != "more than it says" {
+				t.Errorf("%d bytes that are not the origin's", len(body))
+			}
+			b.settle(t)
+			lying = false
+			if _, body := b.do(t, "GET", "/image"); body != string(i.body) {
+				t.Errorf("then %d bytes that are not the origin's", len(body))
+			}
+		})
+	}
+}

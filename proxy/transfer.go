@@ -44,9 +44,11 @@ func (c *Cache) bring(y *exchange, f *filling, t *transfer, wait time.Duration) 
 	defer y.release()
 	if err == nil {
 		c.stats.resumed.Add(1)
-		if err = fits(resp, f.meta, f.length, t.at); err != nil {
+		var end int64
+		if end, err = fits(resp, f.meta, f.length, t.at); err != nil {
 			resp.Body.Close()
 		}
+		f.cut(t, end)
 	}
 	if err != nil {
 		c.ended(f, t, err)
@@ -57,18 +59,18 @@ func (c *Cache) bring(y *exchange, f *filling, t *transfer, wait time.Duration) 
 
 var errChanged = errors.New("the origin has something else now")
 
-// fits reports whether a response continues the body that m describes at an offset: it has to carry the same strong validator
-// (RFC 9111, 3.4).
-func fits(resp *http.Response, m *objects.Meta, length, at int64) error {
+// fits returns where a response ends that continues the body that m describes at an offset. It has to carry the same strong
+// validator (RFC 9111, 3.4).
+func fits(resp *http.Response, m *objects.Meta, length, at int64) (end int64, err error) {
 	if resp.StatusCode >= 500 {
-		return fmt.Errorf("the origin answered %s", resp.Status)
+		return 0, fmt.Errorf("the origin answered %s", resp.Status)
 	}
-	first, _, total, ok := rfc9111.ContentRange(resp.Header.Get("Content-Range"))
+	first, last, total, ok := rfc9111.ContentRange(resp.Header.Get("Content-Range"))
 	if resp.StatusCode != http.StatusPartialContent || !ok || first != at || total != length ||
 		!rfc9111.SameStrongly(m.Header, resp.Header) {
-		return errChanged
+		return 0, errChanged
 	}
-	return nil
+	return last + 1, nil
 }
 
 // copy brings bytes in, until the end of the transfer or a reason to give up.
@@ -129,10 +131,13 @@ func (e *diskError) Error() string { return e.err.Error() }
 func (c *Cache) ended(f *filling, t *transfer, err error) {
 	f.mu.Lock()
 	f.transfers = slices.DeleteFunc(f.transfers, func(o *transfer) bool { return o == t })
+	if t.short && err == nil {
+		err = io.ErrUnexpectedEOF
+	}
 	switch {
 	case err == nil || t.got >= progress:
 		f.failures = 0
-	default:
+	case !t.stopped:
 		f.failures++
 	}
 	var disk *diskError

@@ -23,6 +23,7 @@ type Fill struct {
 	next  int64      // end of what was written from the beginning on, without a leap
 	size  int64      // end of what was written
 	sum   uint32     // of the bytes up to next
+	ended bool       // the sidecar is final
 	noted Extents    // what the sidecar says is there
 	asOf  time.Time  // when that description was received or validated
 }
@@ -89,22 +90,31 @@ func (f *Fill) WriteAt(b []byte, offset int64) (int, error) {
 func (f *Fill) Open() (*os.File, error) { return os.Open(f.f.Name()) }
 
 // Commit makes the object visible with a body of size bytes, all of which are there, in the place of what it replaces, unless
-// outdated says at that moment that it must not be. Whatever was removed after outdated said so stays removed. It completes m.
+// outdated says at that moment that it must not be. Whatever was removed after outdated said so stays removed.
 func (f *Fill) Commit(m *Meta, size int64, outdated func() bool) error {
 	sum, err := f.checksum(size)
 	err = errors.Join(err, f.f.Close())
-	m.Size, m.Sum, m.Boot, m.Parts = size, sum, f.s.boot, nil
+	whole := *m
+	whole.Size, whole.Sum, whole.Boot, whole.Parts = size, sum, f.s.boot, nil
+	f.end()
 	if err == nil {
-		err = f.s.writeSidecar(f.id, m)
+		err = f.s.writeSidecar(f.id, &whole)
 	}
 	if err != nil {
 		f.remove()
 		return err
 	}
-	o := newObject(f.id, m)
+	o := newObject(f.id, &whole)
 	o.trusted.Store(true)
 	f.s.add(o, outdated)
 	return nil
+}
+
+// end keeps later notes from what is written now.
+func (f *Fill) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
 }
 
 // checksum is that of the whole body, which is read again when it did not come from its beginning to its end.
@@ -126,7 +136,7 @@ func (f *Fill) checksum(size int64) (uint32, error) {
 func (f *Fill) Note(m *Meta, parts Extents) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if slices.Equal(parts, f.noted) && f.asOf.Equal(m.Received) {
+	if f.ended || slices.Equal(parts, f.noted) && f.asOf.Equal(m.Received) {
 		return nil
 	}
 	part := *m
@@ -140,7 +150,9 @@ func (f *Fill) Note(m *Meta, parts Extents) error {
 
 // Park keeps the parts that are there, to be taken up by [Store.Resume], unless outdated says that they must not be.
 func (f *Fill) Park(m *Meta, parts Extents, outdated func() bool) error {
-	if err := errors.Join(f.Note(m, parts), f.f.Close()); err != nil || len(parts) == 0 {
+	err := errors.Join(f.Note(m, parts), f.f.Close())
+	f.end()
+	if err != nil || len(parts) == 0 {
 		f.remove()
 		return err
 	}
@@ -152,6 +164,7 @@ func (f *Fill) Park(m *Meta, parts Extents, outdated func() bool) error {
 
 // Abort removes what was written.
 func (f *Fill) Abort() {
+	f.end()
 	f.f.Close()
 	f.remove()
 }
