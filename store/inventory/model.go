@@ -41,36 +41,53 @@ type Stray struct {
 
 // Model reads the site.
 func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
-	m := &Model{Settings: make(map[string]string)}
+	m := new(Model)
 	err := inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if m.Revision, err = inv.Revision(ctx); err != nil {
 			return err
 		}
-		for _, read := range []func() error{
-			func() error { return into(ctx, tx, fabrics, &m.Fabrics) },
-			func() error { return into(ctx, tx, vlans, &m.VLANs) },
-			func() error { return into(ctx, tx, spaces, &m.Spaces) },
-			func() error { return into(ctx, tx, subnets, &m.Subnets) },
-			func() error { return into(ctx, tx, ranges, &m.Ranges) },
-			func() error { return into(ctx, tx, routes, &m.Routes) },
-			func() error { return into(ctx, tx, reservedIPs, &m.Reserved) },
-			func() error { return into(ctx, tx, zones, &m.Zones) },
-			func() error { return into(ctx, tx, resourcePools, &m.Pools) },
-			func() error { return into(ctx, tx, domains, &m.Domains) },
-			func() error { return into(ctx, tx, records, &m.Records) },
-			func() error { return into(ctx, tx, racks, &m.Racks) },
-			func() (err error) { m.Machines, err = inv.Machines(ctx); return err },
-			func() (err error) { m.Devices, err = inv.Devices(ctx); return err },
-			func() (err error) { m.Settings, err = inv.Settings(ctx); return err },
-			func() (err error) { m.Strays, err = strays(ctx, tx); return err },
-		} {
-			if err := read(); err != nil {
-				return err
-			}
+		if err = m.readNetworks(ctx, tx); err != nil {
+			return err
 		}
-		return nil
+		if m.Machines, err = inv.Machines(ctx); err != nil {
+			return err
+		}
+		if m.Devices, err = inv.Devices(ctx); err != nil {
+			return err
+		}
+		m.Strays, err = strays(ctx, tx)
+		return err
 	})
 	return m, err
+}
+
+// readNetworks reads all but machines, devices and strays.
+func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
+	var all []setting
+	for _, read := range []func() error{
+		func() error { return into(ctx, tx, fabrics, &m.Fabrics) },
+		func() error { return into(ctx, tx, vlans, &m.VLANs) },
+		func() error { return into(ctx, tx, spaces, &m.Spaces) },
+		func() error { return into(ctx, tx, subnets, &m.Subnets) },
+		func() error { return into(ctx, tx, ranges, &m.Ranges) },
+		func() error { return into(ctx, tx, routes, &m.Routes) },
+		func() error { return into(ctx, tx, reservedIPs, &m.Reserved) },
+		func() error { return into(ctx, tx, zones, &m.Zones) },
+		func() error { return into(ctx, tx, resourcePools, &m.Pools) },
+		func() error { return into(ctx, tx, domains, &m.Domains) },
+		func() error { return into(ctx, tx, records, &m.Records) },
+		func() error { return into(ctx, tx, racks, &m.Racks) },
+		func() error { return into(ctx, tx, settings, &all) },
+	} {
+		if err := read(); err != nil {
+			return err
+		}
+	}
+	m.Settings = make(map[string]string, len(all))
+	for _, s := range all {
+		m.Settings[s.name] = s.value
+	}
+	return nil
 }
 
 func into[T any](ctx context.Context, tx *store.Tx, t table[T], out *[]T) (err error) {

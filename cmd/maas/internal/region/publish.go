@@ -14,12 +14,13 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// publish plans the whole site and hands each rack what differs from before.
+// publish plans the whole site and hands each rack what differs from before. It is not called twice at once.
 func (r *Region) publish(ctx context.Context) error {
-	model, err := r.inv.Model(ctx)
+	model, err := r.inv.ModelSince(ctx, r.planned)
 	if err != nil {
 		return err
 	}
+	r.planned = model
 	r.monitor.Update(r.watched(model))
 	for _, rack := range model.Racks {
 		topics, err := plan(model, rack, r.beside)

@@ -50,6 +50,8 @@ type Region struct {
 	inv *inventory.Inventory
 	rpc *rpc.Region
 	api *maasapi.API
+	// planned is what was published last; only publish uses it.
+	planned *inventory.Model
 
 	beside string
 

@@ -1,0 +1,185 @@
+package inventory_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// walker makes random changes of every kind to a site. What is refused is fine.
+type walker struct {
+	t   *testing.T
+	inv *inventory.Inventory
+	r   *rand.Rand
+	n   int
+}
+
+func pickOf[T any](w *walker, all []T, err error) (v T, ok bool) {
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if len(all) == 0 {
+		return v, false
+	}
+	return all[w.r.IntN(len(all))], true
+}
+
+func (w *walker) machine() inventory.Machine {
+	all, err := w.inv.Machines(w.t.Context())
+	m, _ := pickOf(w, all, err)
+	return m
+}
+
+func (w *walker) iface() ipam.Interface {
+	m := w.machine()
+	if len(m.Interfaces) == 0 {
+		return ipam.Interface{}
+	}
+	return m.Interfaces[w.r.IntN(len(m.Interfaces))].Interface
+}
+
+func (w *walker) subnet() ipam.Subnet {
+	all, err := w.inv.Subnets(w.t.Context())
+	s, _ := pickOf(w, all, err)
+	return s
+}
+
+func (w *walker) vlan() ipam.VLAN {
+	all, err := w.inv.VLANs(w.t.Context())
+	v, _ := pickOf(w, all, err)
+	return v
+}
+
+// step makes one change.
+func (w *walker) step() {
+	ctx, inv := w.t.Context(), w.inv
+	w.n++
+	switch w.r.IntN(24) {
+	case 0, 1, 2:
+		_, _, _ = inv.Enlist(ctx, inventory.Enlistment{MAC: mac(w.r.IntN(60)), Firmware: "uefi"})
+	case 3, 4, 5, 6:
+		a := addr("10.0.0.191").As4()
+		a[3] += byte(w.r.IntN(60))
+		end := time.Now().Add(time.Hour)
+		_ = inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(w.r.IntN(60)), Addr: addr(fmt.Sprintf("10.0.0.%d", a[3])), Hostname: fmt.Sprint("client", w.n), Expires: end, Ended: w.r.IntN(3) == 0})
+	case 7:
+		_ = inv.DeleteMachine(ctx, w.machine().ID)
+	case 8, 9:
+		_, _ = inv.LinkInterface(ctx, w.iface().ID, inventory.LinkRequest{Mode: ipam.LinkMode(w.r.IntN(4)), SubnetID: w.subnet().ID})
+	case 10:
+		_ = inv.ClaimAuto(ctx, w.machine().ID)
+	case 11:
+		_ = inv.ReleaseAuto(ctx, w.machine().ID)
+	case 12:
+		all, err := inv.Allocations(ctx, 0)
+		if a, ok := pickOf(w, all, err); ok {
+			_ = inv.Unlink(ctx, a.ID)
+		}
+	case 13:
+		_, _ = inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix(fmt.Sprintf("10.%d.0.0/24", w.r.IntN(9))), VLANID: w.vlan().ID})
+	case 14:
+		_ = inv.DeleteSubnet(ctx, w.subnet().ID, w.r.IntN(2) == 0)
+	case 15:
+		_, _ = inv.CreateVLAN(ctx, ipam.VLAN{VID: w.r.IntN(9)})
+	case 16:
+		_ = inv.DeleteVLAN(ctx, w.vlan().ID)
+	case 17:
+		i := w.iface()
+		i.VLANID, i.Enabled = w.vlan().ID, !i.Enabled
+		_ = inv.UpdateInterface(ctx, i)
+	case 18:
+		m := w.machine()
+		m.Hostname, m.Description = fmt.Sprint("host", w.n), "x"
+		_, _ = inv.UpdateMachine(ctx, m)
+	case 19:
+		_, _ = inv.CreateDevice(ctx, inventory.Device{ParentID: w.machine().ID, Interfaces: []inventory.Interface{nic(100 + w.n)}})
+	case 20:
+		_, _ = inv.ReserveAddress(ctx, inventory.Reservation{SubnetID: w.subnet().ID, Owner: "ada", Hostname: fmt.Sprint("r", w.n)})
+	case 21:
+		_, _ = inv.ExpireLeases(ctx, time.Now().Add(time.Duration(w.r.IntN(2))*2*time.Hour))
+	case 22:
+		w.rare()
+	case 23:
+		_ = inv.DeleteInterface(ctx, w.iface().ID)
+	}
+}
+
+// rare changes what is seldom changed.
+func (w *walker) rare() {
+	ctx, inv := w.t.Context(), w.inv
+	switch w.r.IntN(6) {
+	case 0:
+		_, _ = inv.CreateZone(ctx, inventory.AvailabilityZone{Name: fmt.Sprint("z", w.n)})
+	case 1:
+		all, err := inv.Zones(ctx)
+		if z, ok := pickOf(w, all, err); ok {
+			_ = inv.DeleteZone(ctx, z.ID)
+		}
+	case 2:
+		_ = inv.SetSetting(ctx, inventory.SettingDNSTTL, fmt.Sprint(w.n))
+	case 3:
+		all, err := inv.Domains(ctx)
+		if d, ok := pickOf(w, all, err); ok {
+			d.Name = fmt.Sprint("domain", w.n)
+			_ = inv.UpdateDomain(ctx, d)
+		}
+	case 4:
+		_, _ = inv.RegisterRack(ctx, inventory.Rack{Name: "rack2", Links: []inventory.RackLink{{Name: fmt.Sprint("eth", w.n)}}})
+	case 5:
+		_, _ = inv.CreateRecord(ctx, inventory.DNSRecord{Name: fmt.Sprint("r", w.n), Type: "A", Data: "10.0.0.9"})
+	}
+}
+
+// However the site changes, a model that follows the changes is the one that
+// is read whole, and so are the plans made of it.
+func TestModelSinceIsTheModel(t *testing.T) {
+	ignore := gocmp.Options{
+		cmpopts.IgnoreFields(ipam.Allocation{}, "Expires"), cmpopts.IgnoreFields(inventory.Rack{}, "LastSeen"),
+		cmpopts.EquateEmpty(), cmpopts.EquateComparable(addr("::"), prefix("::/0")),
+	}
+	for seed := range uint64(4) {
+		inv := openInventory(t, "memory:")
+		must[ipam.Subnet](t)(inv.Bootstrap(t.Context(), inventory.Bootstrap{Rack: "rack1", Link: "eth0", Address: prefix("10.0.0.2/24")}))
+		w := &walker{t: t, inv: inv, r: rand.New(rand.NewPCG(seed, 7))}
+		var m *inventory.Model
+		for range 150 {
+			for range 1 + w.r.IntN(3) {
+				w.step()
+			}
+			var err error
+			m, err = inv.ModelSince(t.Context(), m)
+			ok(t, err)
+			if d := gocmp.Diff(model(t, inv), m, ignore); d != "" {
+				t.Fatalf("seed %d, after %d changes (-whole +followed):\n%s", seed, w.n, d)
+			}
+		}
+		whole := model(t, inv)
+		if d := gocmp.Diff(inventory.PlanDNS(whole), inventory.PlanDNS(m), ignore); d != "" {
+			t.Errorf("DNS plans differ:\n%s", d)
+		}
+		if d := gocmp.Diff(inventory.PlanDHCP(whole, whole.Racks[0]), inventory.PlanDHCP(m, m.Racks[0]), ignore); d != "" {
+			t.Errorf("DHCP plans differ:\n%s", d)
+		}
+	}
+}
+
+// BenchmarkModelSince follows one machine's change among many.
+func BenchmarkModelSince(b *testing.B) {
+	inv := fleet(b, 5000)
+	m := model(b, inv)
+	one := must[inventory.Machine](b)(inv.MachineByMAC(b.Context(), mac(77)))
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		one.Description += "x"[:b.N%2]
+		one = must[inventory.Machine](b)(inv.UpdateMachine(b.Context(), one))
+		b.StartTimer()
+		m = must[*inventory.Model](b)(inv.ModelSince(b.Context(), m))
+	}
+}
