@@ -59,3 +59,27 @@ func TestDirectIsForWhatThePolicyNames(t *testing.T) {
 		t.Error("a parent that is no URL was taken")
 	}
 }
+
+// A host whose IPv6 address leads nowhere is reached by its other one, and one that has no other all the same.
+func TestPreferIPv4(t *testing.T) {
+	web := origin(t, httptest.NewServer)
+	policy := open
+	policy.PreferIPv4 = true
+	client, _ := serve(t, policy)
+	if code, body := get(t, client, strings.Replace(web.URL, "127.0.0.1", "localhost", 1)); code != 200 {
+		t.Errorf("%d %s", code, body)
+	}
+	ln, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Log("this host has no IPv6:", err)
+		return
+	}
+	six := &http.Server{Handler: http.NotFoundHandler()}
+	defer six.Close()
+	go six.Serve(ln)
+	policy.AllowLocal = append([]netip.Prefix{netip.MustParsePrefix("::1/128")}, policy.AllowLocal...)
+	client, _ = serve(t, policy)
+	if code, body := get(t, client, "http://"+ln.Addr().String()+"/"); code != 404 {
+		t.Errorf("%d %s", code, body)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +19,8 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/region"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/boottest"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -165,4 +168,36 @@ func TestRacksGoThroughTheirRegion(t *testing.T) {
 		status, _, _ := through(t, at(far), target)
 		return status == 0
 	})
+}
+
+// Machines are told the proxy that they are to use, as the settings say at that moment.
+func TestBootProfilesNameTheProxy(t *testing.T) {
+	reg := openRegion(t, t.TempDir())
+	defer reg.Close()
+	profile := &pxe.Profile{Name: "site", Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "proxy={http_proxy} maas.done={done}"}
+	if err := reg.Inventory().SetDefaultProfile(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	regionDone := make(chan error, 1)
+	go func() { regionDone <- reg.Serve(ctx, region.Sockets{}) }()
+	segment, stop := serve(t, t.TempDir(), rpc.Loopback(reg.RPC(), "rack"))
+	for _, c := range []struct{ name, value, proxy string }{
+		{inventory.SettingProxyPort, "3128", "proxy=http://192.0.2.1:3128/ "},
+		{inventory.SettingHTTPProxy, "http://proxy.example:8080", "proxy=http://proxy.example:8080 "},
+		{inventory.SettingEnableHTTPProxy, "false", "proxy= "},
+	} {
+		if err := reg.Inventory().SetSetting(t.Context(), c.name, c.value); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, c.name, func() bool {
+			report := boot(t, segment, impatient(boottest.BIOSiPXE), net.HardwareAddr{2, 0, 0, 0, 0, 9})
+			return strings.Contains(report.Running.Cmdline+" ", c.proxy)
+		})
+	}
+	stop()
+	cancel()
+	if err := <-regionDone; err != nil {
+		t.Error(err)
+	}
 }
