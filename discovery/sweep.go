@@ -30,7 +30,8 @@ type SweepConfig struct {
 	Prefixes []netip.Prefix
 	// Rate is the most questions a second. Zero means SlowRate.
 	Rate int
-	// Wait is for how long answers are waited for after the last question. Zero means one second.
+	// Wait is for how long answers are waited for after the last question, and half as long before silent addresses are asked
+	// again. Zero means 600 ms.
 	Wait time.Duration
 	// Sink is told of each device that answers, once for each address and MAC, from one goroutine. Nil tells nobody.
 	Sink func(Sighting)
@@ -160,7 +161,8 @@ func (s *sweep) ask(ctx context.Context) error {
 	interval := time.Second / time.Duration(cmp.Or(s.cfg.Rate, SlowRate))
 	start, sent := time.Now(), 0
 	frame := make([]byte, 0, 128)
-	for range sweepRounds {
+	wait := cmp.Or(s.cfg.Wait, 600*time.Millisecond)
+	for round := range sweepRounds {
 		for i := range s.targets {
 			t := &s.targets[i]
 			if s.settled(t) {
@@ -177,7 +179,7 @@ func (s *sweep) ask(ctx context.Context) error {
 			s.count()
 		}
 		// Who has been asked last has time to answer before it is asked again.
-		if err := sleep(ctx, cmp.Or(s.cfg.Wait, time.Second)); err != nil {
+		if err := sleep(ctx, wait*time.Duration(round+1)/sweepRounds); err != nil {
 			return err
 		}
 	}

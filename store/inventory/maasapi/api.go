@@ -105,6 +105,8 @@ func (a *API) mux() *http.ServeMux {
 		"POST /api/v1/discovery/promote":       a.promote,
 		"GET /api/v1/discovery/scans/{id}":     a.getScan,
 		"DELETE /api/v1/discovery/scans/{id}":  a.cancelScan,
+		"GET /api/v1/discovery/settings":       a.getDiscoverySettings,
+		"POST /api/v1/discovery/settings":      a.postDiscoverySettings,
 		"GET /api/v1/discovery/dhcp-servers":   a.listDHCPServers,
 		"GET /api/v1/discovery/topology":       a.getTopology,
 		"POST /api/v1/discovery/topology":      a.applyTopology,
@@ -115,8 +117,8 @@ func (a *API) mux() *http.ServeMux {
 		"DELETE /api/v1/boot-profile":          a.deleteProfile,
 		"GET /api/v1/proxy":                    a.proxyStats,
 		"POST /api/v1/proxy/purge":             a.purgeProxy,
-		"GET " + base + "maas/{$}":             a.getProxySetting,
-		"POST " + base + "maas/{$}":            a.setProxySetting,
+		"GET " + base + "maas/{$}":             a.getSetting,
+		"POST " + base + "maas/{$}":            a.setSetting,
 		"POST /api/v1/keys":                    a.postKey,
 	} {
 		mux.Handle(pattern, a.serve(h))

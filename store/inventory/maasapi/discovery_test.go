@@ -186,3 +186,36 @@ func TestScansStayInside(t *testing.T) {
 		t.Errorf("%d %s", code, body)
 	}
 }
+
+func TestDiscoverySettings(t *testing.T) {
+	s, _ := newDiscoverySite(t)
+	const path = "/api/v1/discovery/settings"
+	for _, c := range []struct {
+		form url.Values
+		want int
+	}{
+		{url.Values{"active_discovery_interval": {"600"}, "discovery_ignore": {"02:00:00 192.0.2.0/28"}, "active": {"192.0.2.0/24"}}, 200},
+		{url.Values{"active_discovery_interval": {"601"}}, 400}, {url.Values{"network_discovery": {"perhaps"}}, 400},
+		{url.Values{"discovery_vlans": {"delete"}}, 400}, {url.Values{"network_discovery": {"disabled"}, "discovery_ignore": {"everything"}}, 400},
+		{url.Values{"passive": {"nowhere"}}, 400}, {url.Values{"active": {"203.0.113.0/24"}}, 404},
+	} {
+		if code, body := s.do("POST", path, c.form); code != c.want {
+			t.Errorf("%v: %d %s", c.form, code, body)
+		}
+	}
+	code, body := s.do("GET", path, nil)
+	want := `{"network_discovery":"enabled","active_discovery_interval":600,"discovery_ignore":"02:00:00 192.0.2.0/28","discovery_vlans":"create",` +
+		`"subnets":[{"cidr":"192.0.2.0/24","active_discovery":true,"last_scan":null}]}`
+	if code != 200 || body != want {
+		t.Errorf("%d %s", code, body)
+	}
+	// The same by the names of MAAS.
+	if code, body := s.do("POST", base+"maas/?op=set_config", url.Values{"name": {"network_discovery"}, "value": {"disabled"}}); code != 200 {
+		t.Errorf("%d %s", code, body)
+	}
+	for name, want := range map[string]string{"network_discovery": `"disabled"`, "active_discovery_interval": "600"} {
+		if code, body := s.do("GET", base+"maas/?op=get_config&name="+name, nil); code != 200 || body != want {
+			t.Errorf("%s: %d %s", name, code, body)
+		}
+	}
+}

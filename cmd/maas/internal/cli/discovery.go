@@ -22,6 +22,7 @@ type discoveryCmd struct {
 	Clear    discoveryClearCmd    `cmd:"" help:"Forget what was seen, until it is seen again."`
 	Servers  discoveryServersCmd  `cmd:"" name:"dhcp-servers" help:"List DHCP servers that are not this site's."`
 	Topology discoveryTopologyCmd `cmd:"" help:"Show where the links of racks lead."`
+	Settings discoverySettingsCmd `cmd:"" help:"Show or change whether racks listen, which subnets are scanned and how often, and what is ignored."`
 }
 
 const discoveryPath = client.API + "discovery/"

@@ -1,0 +1,136 @@
+package maasapi
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// DiscoverySettings are what racks do about discovery.
+type DiscoverySettings struct {
+	// Listening is "enabled" or "disabled".
+	Listening string `json:"network_discovery"`
+	// Interval is how often subnets are swept, in seconds; 0 = never.
+	Interval int    `json:"active_discovery_interval"`
+	Ignore   string `json:"discovery_ignore"`
+	// VLANs is "create" or "propose".
+	VLANs   string            `json:"discovery_vlans"`
+	Subnets []DiscoverySubnet `json:"subnets"`
+}
+
+// DiscoverySubnet tells about sweeps of a subnet.
+type DiscoverySubnet struct {
+	CIDR   string     `json:"cidr"`
+	Active bool       `json:"active_discovery"` // it is swept regularly
+	Last   *time.Time `json:"last_scan"`        // nil = never
+	Rack   string     `json:"rack,omitempty"`   // that swept it last
+}
+
+// discoveryDefaults are the settings as they come.
+var discoveryDefaults = map[string]string{
+	inventory.SettingNetworkDiscovery: "enabled", inventory.SettingActiveDiscoveryInterval: "10800", inventory.SettingDiscoveryVLANs: "create",
+	inventory.SettingDiscoveryIgnore: "",
+}
+
+func isDiscoverySetting(name string) bool {
+	return slices.Contains(inventory.DiscoverySettings[:], name)
+}
+
+func (a *API) discoverySetting(r *http.Request, name string) (string, error) {
+	all, err := a.inv.Settings(r.Context())
+	if value := all[name]; err != nil || value != "" {
+		return value, err
+	}
+	return discoveryDefaults[name], nil
+}
+
+// getSetting is op=get_config.
+func (a *API) getSetting(r *http.Request) (any, error) {
+	name := r.URL.Query().Get("name")
+	if !isDiscoverySetting(name) || r.URL.Query().Get("op") != "get_config" {
+		return a.getProxySetting(r)
+	}
+	value, err := a.discoverySetting(r, name)
+	if n, number := strconv.Atoi(value); number == nil && err == nil {
+		return n, nil // as clients of MAAS expect
+	}
+	return value, err
+}
+
+// setSetting is op=set_config.
+func (a *API) setSetting(r *http.Request) (any, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	name := r.PostForm.Get("name")
+	if !isDiscoverySetting(name) || r.URL.Query().Get("op") != "set_config" {
+		return a.setProxySetting(r)
+	}
+	return "OK", a.inv.SetDiscoverySetting(r.Context(), name, r.PostForm.Get("value"))
+}
+
+func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
+	out := DiscoverySettings{Subnets: []DiscoverySubnet{}}
+	var interval string
+	for name, to := range map[string]*string{
+		inventory.SettingNetworkDiscovery: &out.Listening, inventory.SettingActiveDiscoveryInterval: &interval,
+		inventory.SettingDiscoveryIgnore: &out.Ignore, inventory.SettingDiscoveryVLANs: &out.VLANs,
+	} {
+		var err error
+		if *to, err = a.discoverySetting(r, name); err != nil {
+			return nil, err
+		}
+	}
+	out.Interval, _ = strconv.Atoi(interval) // it was checked when it was set
+	subnets, err := a.inv.Subnets(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	scans, err := a.inv.Scans(r.Context())
+	for _, s := range subnets {
+		d := DiscoverySubnet{CIDR: s.Prefix.String(), Active: s.ActiveDiscovery}
+		if i := slices.IndexFunc(scans, func(r inventory.ScanRecord) bool { return r.SubnetID == s.ID }); i >= 0 {
+			d.Last, d.Rack = &scans[i].Started, scans[i].Rack
+		}
+		out.Subnets = append(out.Subnets, d)
+	}
+	return out, err
+}
+
+// postDiscoverySettings takes any of the settings by name, and active and passive with the CIDRs of subnets that are swept
+// regularly or no more: all of it or nothing.
+func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, formError(err)
+	}
+	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		for _, name := range inventory.DiscoverySettings {
+			if r.PostForm.Has(name) {
+				if err := a.inv.SetDiscoverySetting(ctx, name, r.PostForm.Get(name)); err != nil {
+					return err
+				}
+			}
+		}
+		for _, field := range []string{"active", "passive"} {
+			for _, text := range r.PostForm[field] {
+				p, err := netip.ParsePrefix(text)
+				if err != nil {
+					return &badRequest{field, "is not a prefix like 192.0.2.0/24"}
+				}
+				if err := a.inv.SetActiveDiscovery(ctx, p, field == "active"); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.getDiscoverySettings(r)
+}
