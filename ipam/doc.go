@@ -23,6 +23,14 @@
 // A [Ledger] makes the record durable or shared: its Insert is the atomic
 // check that decides, so several processes may allocate from one subnet.
 //
+// # Names of networks
+//
+// A [Specifier] is how users say which networks they mean, and [Networks] is
+// what it is matched against:
+//
+//	spec, err := ipam.ParseSpecifier("space:dmz,&vid:100")
+//	subnets := networks.FindSubnets(spec)
+//
 // # Managed and unmanaged
 //
 // On a managed subnet a reserved range is closed to automatic allocation. On

@@ -29,6 +29,13 @@
 // yields changes in order, each once, from any revision on, whichever process
 // committed them; it survives a lost connection without a gap.
 //
+// # Backup
+//
+// [DB.Dump] writes all data of one moment in a form that either engine takes
+// back; [DB.Restore] puts it in the place of all data in one transaction, while
+// others use the database, whose Watches end with [ErrCompacted] then.
+// [DB.CopyTo] copies an SQLite file that is in use.
+//
 // # Durability and errors
 //
 // A commit that returned nil is on disk. A rule of the schema that was broken

@@ -22,6 +22,11 @@ func (r *Region) publish(ctx context.Context) error {
 	}
 	r.planned = model
 	r.monitor.Update(r.watched(model))
+	names := inventory.PlanDNS(model) // the same on all racks
+	dns, err := dnsrpc.Objects(dnsrpc.Content{Zones: names.Zones, Sets: names.Sets, Forwarding: names.Forwarding})
+	if err != nil {
+		return fmt.Errorf("plan of names: %w", err)
+	}
 	for _, rack := range model.Racks {
 		topics, err := plan(model, rack, r.beside)
 		if err != nil {
@@ -30,6 +35,7 @@ func (r *Region) publish(ctx context.Context) error {
 		if topics[discoveryrpc.Topic], err = discoveryrpc.Objects(r.discoveryPolicy(model, rack)); err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
+		topics[dnsrpc.Topic] = dns
 		state := r.rpc.State(rack.Name)
 		for name, objects := range topics {
 			state.Set(name, objects)
@@ -38,16 +44,14 @@ func (r *Region) publish(ctx context.Context) error {
 	return nil
 }
 
-// plan is everything one rack serves, by topic.
+// plan is what one rack serves and others do not, by topic.
 func plan(m *inventory.Model, rack inventory.Rack, beside string) (map[string]map[string][]byte, error) {
 	dhcp, err1 := dhcprpc.Objects(inventory.PlanDHCP(m, rack))
-	names := inventory.PlanDNS(m)
-	dns, err2 := dnsrpc.Objects(dnsrpc.Content{Zones: names.Zones, Sets: names.Sets, Forwarding: names.Forwarding})
-	boot, err3 := pxerpc.Objects(bootContent(m, rack))
-	proxy, err4 := proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, beside)))
+	boot, err2 := pxerpc.Objects(bootContent(m, rack))
+	proxy, err3 := proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, beside)))
 	return map[string]map[string][]byte{
-		dhcprpc.Topic: dhcp, dnsrpc.Topic: dns, pxerpc.Topic: boot, proxyrpc.Topic: proxy,
-	}, errors.Join(err1, err2, err3, err4)
+		dhcprpc.Topic: dhcp, pxerpc.Topic: boot, proxyrpc.Topic: proxy,
+	}, errors.Join(err1, err2, err3)
 }
 
 // bootContent joins the boot plan with the names of machines and their proxies.
