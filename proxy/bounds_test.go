@@ -63,7 +63,7 @@ func TestEndlessHeaders(t *testing.T) {
 // The index of 100,000 objects, 40 GB of them, takes less than 150 MB of a process that serves from it. MAAS_OBJECTS makes so
 // many of them; without it there are fewer.
 func TestResidentMemory(t *testing.T) {
-	count := 3000
+	count := 300
 	if n, err := strconv.Atoi(os.Getenv("MAAS_OBJECTS")); err == nil {
 		count = n
 	}

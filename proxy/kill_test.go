@@ -45,7 +45,7 @@ func content(path string) []byte { return bytes.Repeat([]byte(path+"\n"), 1_500_
 
 // A proxy that is killed at any moment never serves a body that is not the origin's when it is started again.
 func TestKilledWhileItFills(t *testing.T) {
-	rounds := 8
+	rounds := 5
 	if n, err := strconv.Atoi(os.Getenv("MAAS_KILLS")); err == nil {
 		rounds = n
 	}

@@ -88,24 +88,13 @@ func (c *Cache) copy(f *filling, t *transfer, resp *http.Response) {
 		watch.Reset(c.idle)
 		room := f.room(t)
 		n = int(min(int64(n), room))
-		c.stats.fetchedBytes.Add(int64(n))
-		if t.at+t.got+int64(n) > c.maxObject {
-			err = errTooLarge
-		} else if _, werr := f.fill.WriteAt(buf[:n], t.at+t.got); werr != nil {
-			err = &diskError{werr}
-		} else if n > 0 {
-			whole, note := f.arrived(t, int64(n))
-			if whole {
-				c.commit(f, f.length)
-				return
-			}
-			if note {
-				if err := f.fill.Note(f.meta, f.parts()); err != nil {
-					c.diskFailed(err)
-				}
-			}
+		if kerr := c.keep(f, t, buf[:n]); kerr != nil {
+			err = kerr
 		}
 		switch {
+		case errors.Is(err, errWhole):
+			c.commit(f, f.length)
+			return
 		case err == io.EOF && f.length <= 0:
 			c.commit(f, t.got)
 			return
@@ -120,6 +109,33 @@ func (c *Cache) copy(f *filling, t *transfer, resp *http.Response) {
 			return
 		}
 	}
+}
+
+// errWhole says that nothing is missing any more.
+var errWhole = errors.New("the body is whole")
+
+// keep writes bytes that a transfer brought and tells the readers.
+func (c *Cache) keep(f *filling, t *transfer, b []byte) error {
+	c.stats.fetchedBytes.Add(int64(len(b)))
+	if t.at+t.got+int64(len(b)) > c.maxObject {
+		return errTooLarge
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	if _, err := f.fill.WriteAt(b, t.at+t.got); err != nil {
+		return &diskError{err}
+	}
+	whole, note := f.arrived(t, int64(len(b)))
+	if whole {
+		return errWhole
+	}
+	if note {
+		if err := f.fill.Note(f.meta, f.parts()); err != nil {
+			c.diskFailed(err)
+		}
+	}
+	return nil
 }
 
 // diskError is a failure of the cache's disk and not of the origin.

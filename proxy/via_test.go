@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomaas/maas/proxy"
 )
@@ -255,5 +256,42 @@ func TestThisHostIsOutOfReach(t *testing.T) {
 	}
 	if asked > 0 {
 		t.Errorf("the parent was asked %d times", asked)
+	}
+}
+
+// The budget holds for what is fetched for the cache, for what passes and for tunnels, and costs answers from the cache nothing.
+func TestUplinkBudget(t *testing.T) {
+	const size = 300 << 10 // three tenths of a second, less what the line may make up for
+	body := strings.Repeat("x", size)
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", r.URL.Query().Get("cc"))
+		io.WriteString(w, body)
+	}
+	web, secure := httptest.NewServer(http.HandlerFunc(handler)), httptest.NewTLSServer(http.HandlerFunc(handler))
+	defer web.Close()
+	defer secure.Close()
+	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: t.TempDir(), Limit: 1 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	policy := open
+	policy.Uplink, policy.TunnelPorts = 1<<20, portsOf(t, secure.URL)
+	_, client, _ := named(t, proxy.Config{Cache: cache}, policy)
+	client.Transport.(*http.Transport).TLSClientConfig = secure.Client().Transport.(*http.Transport).TLSClientConfig
+	for _, u := range []string{web.URL + "/a?cc=max-age=60", web.URL + "/b?cc=no-store", secure.URL + "/c"} {
+		began := time.Now()
+		if code, got := get(t, client, u); code != 200 || got != body {
+			t.Errorf("%s: %d, %d bytes", u, code, len(got))
+		}
+		if took := time.Since(began); took < 100*time.Millisecond {
+			t.Errorf("%s took %v", u, took)
+		}
+	}
+	for range 20 { // six seconds' worth
+		get(t, client, web.URL+"/a?cc=max-age=60")
+	}
+	if s := cache.Stats(); s.Hits != 20 {
+		t.Errorf("%+v", s)
 	}
 }
