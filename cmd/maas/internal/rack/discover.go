@@ -15,6 +15,7 @@ import (
 // discoverer listens to the rack's links as the region's policy says, and sweeps them when it asks.
 type discoverer struct {
 	watch    []string                                                      // interfaces; nil = none, or with all those that suit
+	virtual  bool                                                          // open is not the kernel's
 	all      bool                                                          // let discovery choose the interfaces
 	open     func(name string, s discovery.Source) (discovery.Conn, error) // a link for a sweep
 	links    func() ([]discovery.Link, error)
@@ -30,11 +31,18 @@ type discoverer struct {
 	scans   []*scan // the last ones, the newest last
 }
 
-func newDiscoverer(watch []string, all bool, sink func(discovery.Event), log *slog.Logger) *discoverer {
-	return &discoverer{
-		watch: watch, all: all, open: discovery.OpenPacket, links: discovery.Links, sink: sink, log: log,
+func newDiscoverer(cfg Config, sink func(discovery.Event), log *slog.Logger) *discoverer {
+	d := &discoverer{
+		watch: cfg.Watch, all: cfg.WatchAll, virtual: cfg.OpenLink != nil, open: cfg.OpenLink, links: cfg.Links, sink: sink, log: log,
 		table: discovery.NewTable(discovery.TableConfig{}), changed: make(chan struct{}),
 	}
+	if d.open == nil {
+		d.open = discovery.OpenPacket
+	}
+	if d.links == nil {
+		d.links = discovery.Links
+	}
+	return d
 }
 
 // adopt puts a policy in force.
@@ -122,6 +130,9 @@ func (d *discoverer) config(policy discoveryrpc.Policy) discovery.Config {
 	}
 	if d.all {
 		cfg.Interfaces = nil
+	}
+	if d.virtual {
+		cfg.Open = func(name string) (discovery.Conn, error) { return d.open(name, discovery.Passive) }
 	}
 	if len(policy.Resolvers) > 0 {
 		cfg.Reverse = discovery.NewReverse(discovery.ReverseConfig{Servers: policy.Resolvers})

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/proxy"
@@ -46,6 +47,9 @@ type Config struct {
 	Watch []string
 	// WatchAll discovers on all interfaces that suit, instead, as they come and go.
 	WatchAll bool
+	// Links and OpenLink are for networks in memory, whose interfaces Watch names. Nil means those of this host.
+	Links    func() ([]discovery.Link, error)
+	OpenLink func(name string, sources discovery.Source) (discovery.Conn, error)
 	// Prober asks whether an address is in use before it is offered. Nil does not ask.
 	Prober dhcpsrv.Prober
 	// ListenProxy opens the proxy's sockets when the region moves it to another port. Nil leaves it on those that Serve got.
@@ -115,7 +119,7 @@ func (r *Rack) compose() (err error) {
 	r.dns = dnssrv.New(dnssrv.Config{Log: r.log.With("component", "dns")})
 	r.names = newNames(r.dns, r.nameOf)
 	r.facts = newFacts(r.outbox, r.log)
-	r.discover = newDiscoverer(r.cfg.Watch, r.cfg.WatchAll, r.facts.seen, r.log.With("component", "discovery"))
+	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
 	selector := pxedhcp.New(pxedhcp.Config{HTTPPort: r.cfg.HTTPPort, Seen: func(c pxe.Client, _ pxe.Offer) { r.clients.Remember(c) }})
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
 		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober,
