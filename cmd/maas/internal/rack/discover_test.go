@@ -208,11 +208,11 @@ func TestSubnetsAreScannedRegularly(t *testing.T) {
 		if err != nil || len(first) != 1 || first[0].Rack != "rack" || s.seen()["192.0.2.57"].Rack != "rack" {
 			t.Fatalf("scans %+v, %v; seen %+v", first, err, s.seen())
 		}
-		time.Sleep(5 * time.Minute)
+		time.Sleep(time.Until(first[0].Started.Add(9 * time.Minute)))
 		if again, _ := inv.Scans(t.Context()); len(again) != 1 || !again[0].Started.Equal(first[0].Started) {
 			t.Errorf("scanned before its time: %+v", again)
 		}
-		time.Sleep(5 * time.Minute)
+		time.Sleep(7 * time.Minute)
 		if again, _ := inv.Scans(t.Context()); len(again) != 1 || !again[0].Started.After(first[0].Started) {
 			t.Errorf("not scanned in time: %+v", again)
 		}
