@@ -13,7 +13,11 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/storetest"
 )
+
+// server is PostgreSQL for the tests of this package.
+var server storetest.Shared
 
 const childEnv = "STORE_TEST_CHILD"
 
@@ -22,7 +26,9 @@ func TestMain(m *testing.M) {
 	mode, url, _ := strings.Cut(os.Getenv(childEnv), " ")
 	switch mode {
 	case "":
-		os.Exit(m.Run())
+		code := m.Run()
+		server.Stop()
+		os.Exit(code)
 	case "full":
 		// Files cannot grow beyond 256 KiB: what a full disk looks like.
 		signal.Ignore(syscall.SIGXFSZ)

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/store"
-	"github.com/gomaas/maas/store/storetest"
 )
 
 // seed puts rows of every kind of column, and forward references, into db.
@@ -51,7 +50,7 @@ func dump(t *testing.T, db *store.DB) string {
 // A site moves from engine to engine and back without a difference, and new
 // rows get new IDs there.
 func TestDumpMovesBetweenEngines(t *testing.T) {
-	server := storetest.StartPostgres(t)
+	server := server.Postgres(t)
 	sqlite := func() string { return "sqlite://" + filepath.Join(t.TempDir(), "maas.db") }
 	first := open(t, sqlite())
 	seed(t, first)

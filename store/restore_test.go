@@ -11,13 +11,12 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/store"
-	"github.com/gomaas/maas/store/storetest"
 )
 
 // onBoth runs a test on an empty database of each engine.
 func onBoth(t *testing.T, run func(t *testing.T, url string)) {
 	t.Run("sqlite", func(t *testing.T) { run(t, "sqlite://"+filepath.Join(t.TempDir(), "maas.db")) })
-	t.Run("postgres", func(t *testing.T) { run(t, storetest.StartPostgres(t).NewDatabase(t)) })
+	t.Run("postgres", func(t *testing.T) { run(t, server.Postgres(t).NewDatabase(t)) })
 }
 
 func addZone(ctx context.Context, db *store.DB, name string) error {

@@ -97,8 +97,13 @@ func TestMain(m *testing.M) {
 		reserve(url)
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	server.Stop()
+	os.Exit(code)
 }
+
+// server is PostgreSQL for the tests of this package.
+var server storetest.Shared
 
 // reserve takes addresses from many goroutines until there are none, and prints them.
 func reserve(url string) {
@@ -133,7 +138,7 @@ func reserve(url string) {
 func TestSeveralProcesses(t *testing.T) {
 	for name, url := range map[string]string{
 		"sqlite":   "sqlite://" + filepath.Join(t.TempDir(), "maas.db"),
-		"postgres": storetest.StartPostgres(t).NewDatabase(t),
+		"postgres": server.Postgres(t).NewDatabase(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			inv := openInventory(t, url)

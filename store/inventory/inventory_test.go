@@ -17,7 +17,6 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
-	"github.com/gomaas/maas/store/storetest"
 )
 
 // onEngines runs a test on SQLite and on PostgreSQL.
@@ -29,7 +28,7 @@ func onEngines(t *testing.T, run func(t *testing.T, inv *inventory.Inventory)) {
 func onDatabases(t *testing.T, run func(t *testing.T, db *store.DB, inv *inventory.Inventory)) {
 	for name, url := range map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "maas.db") },
-		"postgres": func(t *testing.T) string { return storetest.StartPostgres(t).NewDatabase(t) },
+		"postgres": func(t *testing.T) string { return server.Postgres(t).NewDatabase(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			db, inv := openBoth(t, url(t))

@@ -18,8 +18,8 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 )
 
-// Postgres is a PostgreSQL server that runs for one test. It listens on a
-// Unix socket in a directory of its own.
+// Postgres is a PostgreSQL server that runs for a test or for several. It
+// listens on a Unix socket in a directory of its own.
 type Postgres struct {
 	socket string
 	user   string
@@ -31,6 +31,37 @@ type Postgres struct {
 // MAAS_TEST_REQUIRE is "all". Run by root, the server runs as user postgres,
 // since it refuses to run as root.
 func StartPostgres(t testing.TB) *Postgres {
+	t.Helper()
+	p, stop := start(t)
+	t.Cleanup(stop)
+	return p
+}
+
+// Shared is a server for all tests of a package, started by the first that
+// needs it: starting takes seconds, making a database in it none. Its zero
+// value is ready, for one goroutine.
+type Shared struct {
+	server *Postgres
+	stop   func()
+}
+
+// Postgres returns the server; see StartPostgres.
+func (s *Shared) Postgres(t testing.TB) *Postgres {
+	t.Helper()
+	if s.server == nil {
+		s.server, s.stop = start(t)
+	}
+	return s.server
+}
+
+// Stop stops the server if there is one. TestMain calls it after the tests.
+func (s *Shared) Stop() {
+	if s.stop != nil {
+		s.stop()
+	}
+}
+
+func start(t testing.TB) (p *Postgres, stop func()) {
 	t.Helper()
 	initdb, server := find("initdb"), find("postgres")
 	if initdb == "" || server == "" {
@@ -44,22 +75,30 @@ func StartPostgres(t testing.TB) *Postgres {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	stop = func() { os.RemoveAll(dir) }
+	up := false
+	defer func() { // t.Fatal leaves from anywhere
+		if !up {
+			stop()
+		}
+	}()
 	as := account(t, dir)
 	data := filepath.Join(dir, "data")
-	p := &Postgres{socket: dir, user: "maas"}
+	p = &Postgres{socket: dir, user: "maas"}
 	run(t, as, initdb, "--pgdata", data, "--username", p.user, "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--locale", "C")
 	cmd := exec.Command(server, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200")
 	cmd.Dir, cmd.SysProcAttr = dir, as
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start postgres: %v", err)
 	}
-	t.Cleanup(func() {
+	stop = func() {
 		_ = cmd.Process.Signal(syscall.SIGINT) // fast shutdown
 		_ = cmd.Wait()
-	})
+		os.RemoveAll(dir)
+	}
 	p.await(t)
-	return p
+	up = true
+	return p, stop
 }
 
 // find looks in PATH and where Debian puts the server's programs.
