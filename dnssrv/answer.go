@@ -14,7 +14,7 @@ const maxChain = 8
 func (d *data) answer(m *dns.Msg) bool {
 	q := m.Question[0]
 	name := dns.CanonicalName(q.Name)
-	z := d.zoneOf(name)
+	z := d.zoneFor(name, q.Qtype)
 	if z == nil {
 		return false
 	}
@@ -25,7 +25,7 @@ func (d *data) answer(m *dns.Msg) bool {
 			break
 		}
 		// Outside of our zones the client goes on by itself.
-		if name, z = target, d.zoneOf(target); z == nil {
+		if name, z = target, d.zoneFor(target, q.Qtype); z == nil {
 			break
 		}
 	}
@@ -38,6 +38,10 @@ func (d *data) step(m *dns.Msg, z *zoneData, name string, qtype uint16) (target 
 	if cut := z.delegation(name, qtype); cut != nil {
 		m.Ns = append(m.Ns, cut.owned(cut.name, z.ttl)...)
 		m.Authoritative = len(m.Answer) > 0
+		return ""
+	}
+	if child := d.zones[name]; child != nil && child != z {
+		d.delegationSigner(m, z, child)
 		return ""
 	}
 	n, exists := z.nodes[name]
@@ -63,6 +67,19 @@ func (d *data) step(m *dns.Msg, z *zoneData, name string, qtype uint16) (target 
 		n = wild
 	}
 	return d.fromNode(m, z, n, name, qtype)
+}
+
+// delegationSigner answers the parent's question about a zone of this server: the DS set there, or that of its key.
+func (d *data) delegationSigner(m *dns.Msg, parent, child *zoneData) {
+	ds := child.nodes[child.name].get(dns.TypeDS)
+	switch {
+	case ds != nil:
+		m.Answer = append(m.Answer, ds.owned(child.name, parent.ttl)...)
+	case child.signer != nil:
+		m.Answer = append(m.Answer, child.signer.ds)
+	default:
+		m.Ns = append(m.Ns, parent.soa)
+	}
 }
 
 // fromNode answers from the records of n for the owner name, which differs from that of n for a wildcard.
@@ -94,7 +111,7 @@ func (z *zoneData) apex(qtype uint16) []dns.RR {
 	case qtype == dns.TypeANY:
 		return []dns.RR{&dns.HINFO{Hdr: header(z.name, dns.TypeHINFO, z.ttl), Cpu: "RFC8482"}}
 	}
-	return nil
+	return z.signer.apex(qtype)
 }
 
 // delegation returns the NS set of the highest zone cut between the apex and name, nil when there is none. The DS of a

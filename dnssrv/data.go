@@ -20,8 +20,9 @@ type zoneData struct {
 	ttl    uint32
 	serial uint32
 	soa    *dns.SOA
-	ns     []dns.RR // served at the apex unless NS records are set there
-	denial []byte   // the SOA record without its owner, as in wire.go
+	ns     []dns.RR    // served at the apex unless NS records are set there
+	denial []byte      // the SOA record without its owner, as in wire.go
+	signer *zoneSigner // nil: not signed
 
 	nodes   map[string]*node
 	cuts    int // how many names below the apex have NS records
@@ -79,6 +80,17 @@ func (d *data) zoneOf(name string) *zoneData {
 	return nil
 }
 
+// zoneFor is zoneOf for a question: the DS of a zone is a matter of its parent, if that is here (RFC 4035 section 3.1.4.1).
+func (d *data) zoneFor(name string, qtype uint16) *zoneData {
+	z := d.zoneOf(name)
+	if qtype == dns.TypeDS && z != nil && z.name == name {
+		if parent := d.parent(z); parent != nil {
+			return parent
+		}
+	}
+	return z
+}
+
 // newZone checks a zone and makes its apex records.
 func newZone(z Zone, serial uint32) (*zoneData, error) {
 	name, err := canonical(z.Name)
@@ -106,6 +118,11 @@ func newZone(z Zone, serial uint32) (*zoneData, error) {
 	}
 	if zd.ranges, err = newRanges(z, name); err != nil {
 		return nil, err
+	}
+	if z.SigningKey != "" {
+		if zd.signer, err = newZoneSigner(z.SigningKey, name); err != nil {
+			return nil, err
+		}
 	}
 	zd.soa = &dns.SOA{
 		Hdr: header(name, dns.TypeSOA, zd.ttl), Ns: zd.ns[0].(*dns.NS).Ns, Mbox: mailbox,

@@ -26,6 +26,13 @@
 //
 // Names of whole address ranges, of any size, exist without being stored: see [Range].
 //
+// # Signing
+//
+// A zone with a [SigningKey] is answered with signatures for clients that ask for them (DNSSEC, ECDSA P-256). They are made
+// when they are first needed and kept; denials are made for the name that was asked (RFC 9824), so that a change costs no
+// more than in an unsigned zone. [SigningKey.DS] is what the parent zone has to publish. Zone transfers and zone files are
+// without signatures: each server that has the key makes its own.
+//
 // # Forwarding
 //
 // [Server.SetForwarding] lets the clients of some networks ask about everything else. Without it questions outside of the
@@ -59,5 +66,5 @@
 //
 // # What this package does not do
 //
-// It does not resolve from the root, sign or validate, fetch zones from other servers, or keep anything on disk.
+// It does not resolve from the root or validate, fetch zones from other servers, or keep anything on disk.
 package dnssrv

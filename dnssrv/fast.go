@@ -96,7 +96,7 @@ func (d *data) fast(p *plain, out []byte) ([]byte, finding) {
 			return out, elsewhere
 		}
 	}
-	if z.cuts > 0 && z.below(name, apex) {
+	if z.cuts > 0 && z.below(name, apex) || z.signer != nil && (p.do || apex == 0) {
 		return out, unusual
 	}
 	out[2] |= 0x04 // AA

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -101,7 +102,15 @@ func isTransfer(qtype uint16) bool { return qtype == dns.TypeAXFR || qtype == dn
 func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) {
 	s.mu.RLock()
 	ours := s.data.answer(m)
+	var err error
+	if opt := q.IsEdns0(); ours && opt != nil && opt.Do() {
+		err = s.data.secure(m, time.Now())
+	}
 	s.mu.RUnlock()
+	if err != nil {
+		s.log.Error("cannot sign answer", "question", q.Question, "err", err)
+		m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure
+	}
 	if ours {
 		return
 	}

@@ -161,7 +161,11 @@ func (d *data) referral(child *zoneData) []dns.RR {
 			d.glue(m, target)
 		}
 	}
-	return append(slices.Clone(servers), m.Extra...)
+	out := append(slices.Clone(servers), m.Extra...)
+	if child.signer != nil {
+		out = append(out, child.signer.ds)
+	}
+	return out
 }
 
 // spelledOut are the records of ranges that are not too large.

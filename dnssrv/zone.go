@@ -24,6 +24,8 @@ type Zone struct {
 	Contact string `json:"contact,omitempty"`
 	// Ranges are address ranges whose names are made up when they are asked for.
 	Ranges []Range `json:"ranges,omitempty"`
+	// SigningKey makes the server sign its answers (DNSSEC) for clients that want that. Empty leaves the zone unsigned.
+	SigningKey SigningKey `json:"signing_key,omitempty"`
 }
 
 // An RRset is all records of one type that a name has.
@@ -74,7 +76,7 @@ func canonical(name string) (string, error) {
 // refusedTypes cannot be set: the server makes them itself, or they are questions and transport, not data.
 var refusedTypes = map[uint16]bool{
 	dns.TypeSOA: true, dns.TypeANY: true, dns.TypeAXFR: true, dns.TypeIXFR: true, dns.TypeOPT: true, dns.TypeTSIG: true,
-	dns.TypeRRSIG: true, dns.TypeNSEC: true, dns.TypeNSEC3: true,
+	dns.TypeRRSIG: true, dns.TypeNSEC: true, dns.TypeNSEC3: true, dns.TypeNSEC3PARAM: true, dns.TypeNXNAME: true,
 }
 
 // parse checks an RRset and turns it into records.
