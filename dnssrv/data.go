@@ -15,14 +15,15 @@ type data struct {
 
 // zoneData is a zone with its names and with what the server makes up for it.
 type zoneData struct {
-	conf   Zone
-	name   string
-	ttl    uint32
-	serial uint32
-	soa    *dns.SOA
-	ns     []dns.RR    // served at the apex unless NS records are set there
-	denial []byte      // the SOA record without its owner, as in wire.go
-	signer *zoneSigner // nil: not signed
+	conf    Zone
+	name    string
+	ttl     uint32
+	serial  uint32
+	soa     *dns.SOA
+	ns      []dns.RR    // served at the apex unless NS records are set there
+	denial  []byte      // the SOA record without its owner, as in wire.go
+	signer  *zoneSigner // nil: not signed
+	primary *dns.SOA    // what the zone's primary has; nil: this server is the primary
 
 	nodes   map[string]*node
 	cuts    int // how many names below the apex have NS records

@@ -15,7 +15,7 @@ func (s *Server) dynamicUpdate(q *dns.Msg, key string, client netip.Addr) int {
 	}
 	s.mu.Lock()
 	z := s.data.zones[zone]
-	if z == nil {
+	if z == nil || z.primary != nil {
 		s.mu.Unlock()
 		return dns.RcodeNotAuth
 	}

@@ -2,6 +2,7 @@ package dnssrv
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -21,6 +22,10 @@ type Config struct {
 	ResponseRate int
 	// Keys are the TSIG secrets (RFC 8945) by key name: base64, for HMAC-SHA-256 or -512.
 	Keys map[string]string
+	// Serials keeps the serials of zones from going back across restarts; secondaries need that. Nil starts at the clock.
+	Serials *Serials
+	// Roots are trusted to sign the certificates of upstreams that are asked over TLS. Nil means those of the system.
+	Roots *x509.CertPool
 }
 
 // A Server answers questions about its zones and, for the clients it may, forwards others. Its methods may be called
@@ -31,6 +36,9 @@ type Server struct {
 	panics     atomic.Uint64
 	dropped    atomic.Uint64
 	limiter    *limiter
+	serials    *Serials
+	roots      *x509.CertPool
+	followed   followed
 	cookies    cookieSecret
 	keys       map[string]string // by canonical name
 	policy     atomic.Pointer[policy]
@@ -51,6 +59,8 @@ type notices struct {
 // New returns a server without zones. It starts nothing and cannot fail.
 func New(cfg Config) *Server {
 	s := &Server{log: cfg.Log, data: newData(), limiter: newLimiter(cfg.ResponseRate), cookies: newCookieSecret(), keys: canonicalKeys(cfg.Keys)}
+	s.serials, s.roots = cfg.Serials, cfg.Roots
+	s.followed.zones = map[string]*following{}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -85,6 +95,8 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 		}
 	}
 	switch {
+	case q.Opcode == dns.OpcodeNotify:
+		s.notified(q, m, client)
 	case q.Opcode != dns.OpcodeQuery:
 		m.Rcode = dns.RcodeNotImplemented
 	case len(q.Question) != 1 || len(q.Answer) != 0 || len(q.Ns) != 0:

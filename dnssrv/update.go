@@ -3,7 +3,6 @@ package dnssrv
 import (
 	"fmt"
 	"reflect"
-	"time"
 
 	"github.com/miekg/dns"
 )
@@ -20,7 +19,7 @@ type plan struct {
 //
 // Every zone in which what clients see changes gets one new serial, however many of its records change.
 func (s *Server) Update(c Change) error {
-	p, err := parseChange(c) // the costly part, while questions are answered
+	p, err := parseChange(c, s.serials.first()) // the costly part, while questions are answered
 	if err != nil {
 		return err
 	}
@@ -35,7 +34,7 @@ func (s *Server) Update(c Change) error {
 	return nil
 }
 
-func parseChange(c Change) (plan, error) {
+func parseChange(c Change, serial uint32) (plan, error) {
 	var p plan
 	for _, name := range c.RemoveZones {
 		name, err := canonical(name)
@@ -45,7 +44,7 @@ func parseChange(c Change) (plan, error) {
 		p.remove = append(p.remove, name)
 	}
 	for _, z := range c.Zones {
-		zd, err := newZone(z, firstSerial())
+		zd, err := newZone(z, serial)
 		if err != nil {
 			return plan{}, err
 		}
@@ -67,9 +66,15 @@ func (s *Server) check(p plan, c Change) error {
 	added := map[string]bool{}
 	for _, z := range p.zones {
 		added[z.name] = true
+		if s.follows(z.name) {
+			return fmt.Errorf("dnssrv: zone %s follows a primary of another server; change it there", z.conf.Name)
+		}
 	}
 	for i := range p.sets {
 		ps := &p.sets[i]
+		if z := s.data.zoneOf(ps.name); z != nil && z.primary != nil {
+			return fmt.Errorf("dnssrv: %s %s: zone %s follows a primary of another server; change it there", c.Set[i].Name, c.Set[i].Type, z.name)
+		}
 		if len(ps.records) > 0 && s.data.zoneOf(ps.name) == nil && !within(ps.name, added) {
 			return fmt.Errorf("dnssrv: %s %s: not in any zone of this server; add the zone first", c.Set[i].Name, c.Set[i].Type)
 		}
@@ -86,10 +91,6 @@ func within(name string, zones map[string]bool) bool {
 	}
 	return false
 }
-
-// firstSerial makes serials grow across restarts without keeping them: seconds since 1970 as the start, one more for each
-// change. RFC 1982 arithmetic makes the wrap in 2106 harmless.
-func firstSerial() uint32 { return uint32(time.Now().Unix()) }
 
 // deltas are the zones that a change touches.
 type deltas map[*zoneData]*delta
@@ -140,6 +141,7 @@ func (s *Server) apply(p plan) map[string]uint32 {
 	}
 	changed := make(map[string]uint32, len(touched))
 	for z, d := range touched {
+		s.serials.reserveFor(z.serial+1, s.log)
 		z.advance(d)
 		changed[z.name] = z.serial
 	}

@@ -1,0 +1,120 @@
+package dnssrv
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Serials make the serials of zones grow across restarts, whatever the clock does and however fast records change. The file
+// holds a bound that no serial given out has passed; it is moved on, and on disk, before one does. The zero Serials keeps
+// nothing: serials then start at the seconds since 1970. One is used by one server.
+type Serials struct {
+	path string
+
+	mu    sync.Mutex // guards following
+	high  uint32     // the highest that was given out, by this process or, as far as is known, by one before
+	bound uint32     // on disk; zero: none
+}
+
+// serialStep is how many changes go by between two writes.
+const serialStep = 1 << 14
+
+// OpenSerials reads the file, which is made when missing. A damaged one is an error that names it: to go on, give it the
+// highest serial that a secondary has, or remove it if there are none.
+func OpenSerials(path string) (*Serials, error) {
+	s := &Serials{path: path}
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	case len(text) != 8 || crc32.ChecksumIEEE(text[:4]) != binary.BigEndian.Uint32(text[4:]):
+		return nil, fmt.Errorf("dnssrv: %s is damaged; remove it if no secondary follows this server's zones", path)
+	default:
+		s.bound = binary.BigEndian.Uint32(text)
+		s.high = s.bound
+	}
+	return s, s.reserve(s.first())
+}
+
+// first is where new zones start: above all that was given out before, and with the clock where that is ahead.
+func (s *Serials) first() uint32 {
+	now := uint32(time.Now().Unix())
+	if s == nil {
+		return now
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.high != 0 && int32(s.high-now) > 0 { // RFC 1982
+		return s.high
+	}
+	return now
+}
+
+// reserve moves the bound well past a serial that is about to be given out.
+func (s *Serials) reserve(serial uint32) error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.high == 0 || int32(serial-s.high) > 0 {
+		s.high = serial
+	}
+	if s.path == "" {
+		return nil
+	}
+	if s.bound != 0 && int32(s.bound-serial) > 0 {
+		return nil
+	}
+	bound := serial + serialStep
+	if err := s.write(bound); err != nil {
+		return fmt.Errorf("dnssrv: serials: %w", err)
+	}
+	s.bound = bound
+	return nil
+}
+
+func (s *Serials) write(bound uint32) error {
+	text := binary.BigEndian.AppendUint32(nil, bound)
+	text = binary.BigEndian.AppendUint32(text, crc32.ChecksumIEEE(text))
+	return writeDurably(s.path, text)
+}
+
+// writeDurably replaces a file so that after a crash it has the old content or the new.
+func writeDurably(path string, content []byte) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // gone when all went well
+	_, err = tmp.Write(content)
+	err = errors.Join(err, tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// reserveFor keeps the bound ahead of a zone. A disk that does not take it stops no answers: they matter more than that a
+// secondary may have to be told to start over after the next crash.
+func (s *Serials) reserveFor(serial uint32, log *slog.Logger) {
+	if err := s.reserve(serial); err != nil {
+		log.Error("serials may go back after a restart", "err", err)
+	}
+}
