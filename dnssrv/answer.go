@@ -24,6 +24,9 @@ func (d *data) answer(m *dns.Msg) bool {
 		if target == "" {
 			break
 		}
+		if inChain(m.Answer, target) {
+			break // it goes in circles: all of it is in the answer
+		}
 		// Outside of our zones the client goes on by itself.
 		if name, z = target, d.zoneFor(target, q.Qtype); z == nil {
 			break
@@ -31,6 +34,16 @@ func (d *data) answer(m *dns.Msg) bool {
 	}
 	d.additional(m)
 	return true
+}
+
+// inChain reports whether the target is already the owner of a CNAME in the answer.
+func inChain(answer []dns.RR, target string) bool {
+	for _, rr := range answer {
+		if rr.Header().Rrtype == dns.TypeCNAME && dns.CanonicalName(rr.Header().Name) == target {
+			return true
+		}
+	}
+	return false
 }
 
 // step answers one name of a CNAME chain. It returns the name to go on with, empty at the end.

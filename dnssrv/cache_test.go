@@ -197,7 +197,7 @@ func TestFastestHealthyServerComesFirst(t *testing.T) {
 		for i := range 3 {
 			servers = append(servers, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 53))
 		}
-		g, err := newGroup(servers, "", map[upstreamKey]*upstream{})
+		g, err := newGroup(servers, "", nil, map[upstreamKey]*upstream{})
 		if err != nil {
 			t.Fatal(err)
 		}

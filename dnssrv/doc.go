@@ -41,12 +41,14 @@
 // answers (RFC 8767). Equal questions are asked once. The fastest upstream that works is asked first, and domains may have
 // upstreams of their own.
 //
-// Answers are not validated here. An upstream that validates says so with the AD bit, which is passed on to clients that
-// ask for it; it is worth as much as the way to that upstream, so use one on the same machine or [Forwarding].TLSName.
+// Answers are validated by the upstreams, not here: [Forwarding].Validation uses only those that do, or tells them not to.
+// The AD bit is passed on to clients that ask for it; it is worth as much as the way to the upstream, so use one on the same
+// machine or [Forwarding].TLSName.
 //
 // # Other servers
 //
-// [Server.SetAccess] lets secondaries fetch zones by AXFR and IXFR and tells them of changes while [Server.SendNotifies]
+// [Server.Follow] makes the server a secondary of a zone elsewhere. [Server.SetAccess] lets secondaries fetch zones by AXFR
+// and IXFR and tells them of changes while [Server.SendNotifies]
 // runs, and lets the holders of TSIG keys change records (RFC 2136). [ParseZone] and [Server.WriteZone] read and write zone
 // files.
 //
@@ -66,5 +68,6 @@
 //
 // # What this package does not do
 //
-// It does not resolve from the root or validate, fetch zones from other servers, or keep anything on disk.
+// It does not resolve from the root or validate, and keeps no records on disk but those of zones that it follows; [Serials]
+// keeps the serials of its own from going back.
 package dnssrv

@@ -2,6 +2,7 @@ package dnssrv
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,7 +25,25 @@ type Forwarding struct {
 	// TLSName makes Servers be asked over TLS (RFC 7858): their certificates must be for this name. Empty means UDP, and TCP
 	// for what does not fit.
 	TLSName string `json:"tls_name,omitempty"`
+	// Validation says what DNSSEC is worth here. Empty means ValidationAuto.
+	Validation Validation `json:"validation,omitempty"`
 }
+
+// Validation is how answers are checked against their signatures. The checking is done by the upstreams; this server makes
+// sure that they do it, or that they do not.
+type Validation string
+
+// The ways of validation.
+const (
+	// ValidationAuto uses every upstream. One that validates says so with the AD bit, which is passed on to clients that ask
+	// for it.
+	ValidationAuto Validation = "auto"
+	// ValidationYes uses only upstreams that have proven to validate, by the AD bit in an answer about the root. Names in
+	// Domains are not concerned: their servers are often not resolvers, and their zones not in the public tree.
+	ValidationYes Validation = "yes"
+	// ValidationNo asks upstreams not to validate (the CD bit), and passes no AD bit on.
+	ValidationNo Validation = "no"
+)
 
 // String is for logs: servers and networks, then what else is set.
 func (f Forwarding) String() string {
@@ -48,7 +67,7 @@ type DomainForwarding struct {
 // is not usable and leaves the rules as they were. What was learned about answers and servers is kept where it still holds.
 func (s *Server) SetForwarding(f Forwarding) error {
 	old := s.forwarding.Load()
-	next, err := newForwarder(f, old)
+	next, err := newForwarder(f, old, s.roots)
 	if err != nil {
 		return err
 	}
@@ -65,11 +84,11 @@ type forwarder struct {
 	cache   *cache
 }
 
-func newForwarder(f Forwarding, old *forwarder) (*forwarder, error) {
+func newForwarder(f Forwarding, old *forwarder, roots *x509.CertPool) (*forwarder, error) {
 	next := &forwarder{conf: f, domains: map[string]group{}}
 	known := old.upstreams()
 	var err error
-	if next.servers, err = newGroup(f.Servers, f.TLSName, known); err != nil {
+	if next.servers, err = newGroup(f.Servers, f.TLSName, roots, known); err != nil {
 		return nil, err
 	}
 	for _, d := range f.Domains {
@@ -80,7 +99,7 @@ func newForwarder(f Forwarding, old *forwarder) (*forwarder, error) {
 		if len(d.Servers) == 0 {
 			return nil, fmt.Errorf("dnssrv: forwarding of %s needs a server", d.Name)
 		}
-		if next.domains[name], err = newGroup(d.Servers, "", known); err != nil {
+		if next.domains[name], err = newGroup(d.Servers, "", nil, known); err != nil {
 			return nil, err
 		}
 	}
@@ -90,6 +109,11 @@ func newForwarder(f Forwarding, old *forwarder) (*forwarder, error) {
 	next.cache = old.cache
 	if next.cache == nil || !sameServers(f, old.conf) {
 		next.cache = newCache()
+	}
+	switch f.Validation {
+	case "", ValidationAuto, ValidationYes, ValidationNo:
+	default:
+		return nil, fmt.Errorf("dnssrv: validation %q is none of auto, yes and no", f.Validation)
 	}
 	next.conf.Servers, next.conf.Domains = slices.Clone(f.Servers), slices.Clone(f.Domains)
 	return next, nil
@@ -118,16 +142,16 @@ func (f *forwarder) allows(client netip.Addr) bool {
 	return (len(f.servers) > 0 || len(f.domains) > 0) && f.allow.contains(client)
 }
 
-// groupOf is who to ask about a canonical name. It may be empty.
-func (f *forwarder) groupOf(name string) group {
+// groupOf is who to ask about a canonical name, which may be nobody, and whether the name is in one of Domains.
+func (f *forwarder) groupOf(name string) (g group, own bool) {
 	if len(f.domains) > 0 {
 		for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
 			if g := f.domains[name[off:]]; g != nil {
-				return g
+				return g, true
 			}
 		}
 	}
-	return f.servers
+	return f.servers, false
 }
 
 // forward answers into m from the cache or a server; when none answers, with what the cache had until lately, and else with
@@ -158,11 +182,18 @@ func (f *forwarder) fetch(ctx context.Context, k key) (*entry, error) {
 	return f.cache.once(ctx, k, func() (*entry, error) {
 		ask := new(dns.Msg)
 		ask.SetQuestion(k.name, k.qtype)
-		ask.CheckingDisabled, ask.AuthenticatedData = k.cd, true
+		ask.CheckingDisabled, ask.AuthenticatedData = k.cd || f.conf.Validation == ValidationNo, true
 		ask.SetEdns0(maxUDP, k.do)
-		answer, err := f.groupOf(k.name).ask(ctx, ask)
+		who, own := f.groupOf(k.name)
+		if f.conf.Validation == ValidationYes && !own {
+			who = who.validating(ctx)
+		}
+		answer, err := who.ask(ctx, ask)
 		if err != nil {
 			return nil, err
+		}
+		if f.conf.Validation == ValidationNo {
+			answer.AuthenticatedData = false
 		}
 		return newEntry(k, answer)
 	})

@@ -21,14 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve runs s on loopback over UDP and TCP and returns its address.
 func serve(t *testing.T, s *dnssrv.Server) string {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", conn.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn, ln := listenBoth(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { done <- s.ServePacket(ctx, conn) }()
@@ -42,6 +35,24 @@ func serve(t *testing.T, s *dnssrv.Server) string {
 		}
 	})
 	return conn.LocalAddr().String()
+}
+
+// listenBoth opens a port for UDP and TCP.
+func listenBoth(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 50 { // another socket may have the one of the two
+		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln, err := net.Listen("tcp", conn.LocalAddr().String())
+		if err == nil {
+			return conn, ln
+		}
+		conn.Close()
+	}
+	t.Fatal("no free port")
+	return nil, nil
 }
 
 func TestLargeAnswersComeOverTCP(t *testing.T) {

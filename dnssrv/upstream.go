@@ -2,7 +2,7 @@ package dnssrv
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -30,18 +30,22 @@ type upstreamKey struct {
 
 // An upstream is a server that is asked, with what is known of its health.
 type upstream struct {
-	key upstreamKey
+	key    upstreamKey
+	secure *tlsPool // when it is asked over TLS
 
 	mu       sync.Mutex    // guards following
 	delay    time.Duration // smoothed time to answer, zero when never asked
 	failures int           // in a row
 	rest     time.Time     // others are preferred until then
+	// proven is whether it validates, as far as is known until provenUntil.
+	proven      bool
+	provenUntil time.Time
 }
 
 // A group of upstreams know the same.
 type group []*upstream
 
-func newGroup(servers []netip.AddrPort, tlsName string, known map[upstreamKey]*upstream) (group, error) {
+func newGroup(servers []netip.AddrPort, tlsName string, roots *x509.CertPool, known map[upstreamKey]*upstream) (group, error) {
 	var g group
 	for _, server := range servers {
 		if !server.IsValid() || server.Port() == 0 || server.Addr().IsUnspecified() {
@@ -50,6 +54,9 @@ func newGroup(servers []netip.AddrPort, tlsName string, known map[upstreamKey]*u
 		key := upstreamKey{server, tlsName}
 		if known[key] == nil {
 			known[key] = &upstream{key: key}
+			if tlsName != "" {
+				known[key].secure = newTLSPool(server, tlsName, roots)
+			}
 		}
 		g = append(g, known[key])
 	}
@@ -163,9 +170,7 @@ func (u *upstream) exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	q = q.Copy()
 	q.Id = dns.Id()
 	if u.key.tlsName != "" {
-		c := dns.Client{Net: "tcp-tls", TLSConfig: &tls.Config{ServerName: u.key.tlsName, MinVersion: tls.VersionTLS12}}
-		answer, _, err := c.ExchangeContext(ctx, q, u.key.addr.String())
-		return answer, err
+		return u.secure.exchange(ctx, q)
 	}
 	answer, _, err := (&dns.Client{Net: "udp", UDPSize: maxUDP}).ExchangeContext(ctx, q, u.key.addr.String())
 	if err == nil && answer.Truncated {
