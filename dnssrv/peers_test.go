@@ -426,10 +426,10 @@ func TestKdig(t *testing.T) {
 	s := primary(t)
 	host, port, _ := net.SplitHostPort(serve(t, s))
 	for args, want := range map[string]string{
-		"web.maas AAAA +short":      "2001:db8::7\n",
-		"web.maas AAAA +short +tcp": "2001:db8::7\n",
-		"-x 192.0.2.7 +short":       "web.maas.\n",
-		"-y hmac-sha256:" + keyName + ":" + secret + " maas AXFR +noall +answer +header": "NOERROR",
+		"web.maas AAAA +short":                                    "2001:db8::7\n",
+		"web.maas AAAA +short +tcp":                               "2001:db8::7\n",
+		"-x 192.0.2.7 +short":                                     "web.maas.\n",
+		"-y hmac-sha256:" + keyName + ":" + secret + " maas AXFR": "host.wild.maas.",
 	} {
 		out, err := exec.CommandContext(t.Context(), "kdig", append([]string{"@" + host, "-p", port}, strings.Fields(args)...)...).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), want) || strings.Contains(string(out), "WARNING") {

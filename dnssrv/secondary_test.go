@@ -211,8 +211,10 @@ func TestSignedZonesAreNotFollowed(t *testing.T) {
 			m.Answer = records
 			_ = w.WriteMsg(m)
 		})}
-		done := make(chan error, 1)
+		done, started := make(chan error, 1), make(chan struct{})
+		server.NotifyStartedFunc = func() { close(started) }
 		go func() { done <- server.ActivateAndServe() }()
+		<-started
 		s := dnssrv.New(dnssrv.Config{})
 		stop := follow(t, s, dnssrv.Secondary{Zone: "other", Primaries: []netip.AddrPort{netip.MustParseAddrPort(ln.Addr().String())}})
 		if name != "without end" { // that one waits for more
