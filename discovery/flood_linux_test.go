@@ -44,7 +44,7 @@ func TestFloodOnTheWire(t *testing.T) {
 	sent, began := 0, time.Now()
 	for round := 0; round < 4 || time.Since(began) < 3*time.Second; round++ {
 		if round == 1 {
-			w.start(host, "arping", "-i", "eth0", "-w", "0.2", "192.0.2.1")
+			w.start(host, "arping", "-i", "eth0", "-W", "0.2", "192.0.2.1")
 		}
 		for n := range senders {
 			from := discovery.MAC{2, 1, 0, byte(n >> 16), byte(n >> 8), byte(n)}
