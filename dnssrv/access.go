@@ -12,23 +12,23 @@ import (
 // Access says who may do more than ask. The zero value allows nothing.
 type Access struct {
 	// Transfer lists the networks of secondaries, which may fetch whole zones.
-	Transfer []netip.Prefix
+	Transfer []netip.Prefix `json:"transfer,omitempty"`
 	// TransferKeys are names of keys that may do so from anywhere.
-	TransferKeys []string
+	TransferKeys []string `json:"transfer_keys,omitempty"`
 	// Notify are secondaries that are told of each change (RFC 1996), while [Server.SendNotifies] runs.
-	Notify []netip.AddrPort
+	Notify []netip.AddrPort `json:"notify,omitempty"`
 	// Update lists who may change records (RFC 2136). It always takes a key.
-	Update []UpdateRule
+	Update []UpdateRule `json:"update,omitempty"`
 }
 
 // An UpdateRule lets the holder of a key change names.
 type UpdateRule struct {
 	// Key is the name of a key in [Config].Keys.
-	Key string
+	Key string `json:"key"`
 	// Below is the name at and below which records may be changed.
-	Below string
+	Below string `json:"below"`
 	// Types are the types that may be changed, such as "A". None means all.
-	Types []string
+	Types []string `json:"types,omitempty"`
 }
 
 // policy is Access in the form that questions need.

@@ -29,6 +29,7 @@ const (
 	setPrefix     = "set/"
 	learnedPrefix = "learned/"
 	forwardingKey = "forwarding"
+	accessKey     = "access"
 )
 
 // Content is everything that a DNS server serves by configuration.
@@ -36,6 +37,7 @@ type Content struct {
 	Zones      []dnssrv.Zone
 	Sets       []dnssrv.RRset
 	Forwarding dnssrv.Forwarding
+	Access     dnssrv.Access
 }
 
 // Objects returns the content as keyed objects. Two sets of one name and type are an error.
@@ -53,6 +55,9 @@ func Objects(c Content) (map[string][]byte, error) {
 		return nil
 	}
 	if err := put(forwardingKey, c.Forwarding); err != nil {
+		return nil, err
+	}
+	if err := put(accessKey, c.Access); err != nil {
 		return nil, err
 	}
 	for _, zone := range c.Zones {
@@ -94,6 +99,16 @@ func Apply(server *dnssrv.Server) func(context.Context, map[string][]byte) error
 			if err := json.Unmarshal(data, &forwarding); err != nil {
 				return fmt.Errorf("dnsrpc: %s: %w", forwardingKey, err)
 			}
+		}
+		var access dnssrv.Access
+		if data, ok := objects[accessKey]; ok {
+			if err := json.Unmarshal(data, &access); err != nil {
+				return fmt.Errorf("dnsrpc: %s: %w", accessKey, err)
+			}
+		}
+		// Access before the change, so that secondaries hear of it.
+		if err := server.SetAccess(access); err != nil {
+			return err
 		}
 		if err := server.Update(change); err != nil {
 			return err

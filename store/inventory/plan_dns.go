@@ -16,6 +16,7 @@ type DNSPlan struct {
 	Zones      []dnssrv.Zone  // in order of name
 	Sets       []dnssrv.RRset // in order of name, type and Learned; data sorted
 	Forwarding dnssrv.Forwarding
+	Access     dnssrv.Access
 }
 
 // PlanDNS names everything that has an address. A machine's own name leads to
@@ -32,7 +33,7 @@ func PlanDNS(m *Model) DNSPlan {
 	p.strays()
 	p.records()
 	p.reverse()
-	return DNSPlan{Zones: p.zones, Sets: p.sorted(), Forwarding: m.forwarding()}
+	return DNSPlan{Zones: p.zones, Sets: p.sorted(), Forwarding: m.forwarding(), Access: m.dnsAccess()}
 }
 
 type setKey struct {
@@ -358,26 +359,13 @@ func btoi(b bool) int {
 
 // forwarding lets the clients of subnets that may use DNS ask for other names.
 func (m *Model) forwarding() dnssrv.Forwarding {
-	var f dnssrv.Forwarding
-	for _, s := range m.list(SettingUpstreamDNS) {
-		if ap, err := netip.ParseAddrPort(s); err == nil {
-			f.Servers = append(f.Servers, ap)
-		} else if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-			f.Servers = append(f.Servers, netip.AddrPortFrom(a, 53))
-		}
-	}
+	f := dnssrv.Forwarding{Servers: m.servers(SettingUpstreamDNS), Validation: dnssrv.Validation(m.Settings[SettingDNSSEC])}
 	for _, s := range m.Subnets {
 		if !s.DenyDNS {
 			f.Allow = append(f.Allow, s.Prefix)
 		}
 	}
-	for _, s := range m.list(SettingDNSTrustedACL) {
-		if p, err := netip.ParsePrefix(s); err == nil {
-			f.Allow = append(f.Allow, p.Masked())
-		} else if a, err := netip.ParseAddr(s); err == nil {
-			f.Allow = append(f.Allow, netip.PrefixFrom(a, a.BitLen()))
-		}
-	}
+	f.Allow = append(f.Allow, m.networks(SettingDNSTrustedACL)...)
 	for _, d := range m.Domains {
 		if d.External && len(d.Forward) > 0 {
 			f.Domains = append(f.Domains, dnssrv.DomainForwarding{Name: d.Name, Servers: d.Forward})
@@ -386,4 +374,9 @@ func (m *Model) forwarding() dnssrv.Forwarding {
 	slices.SortFunc(f.Allow, netip.Prefix.Compare)
 	f.Allow = slices.Compact(f.Allow)
 	return f
+}
+
+// dnsAccess is what secondaries elsewhere may do.
+func (m *Model) dnsAccess() dnssrv.Access {
+	return dnssrv.Access{Transfer: m.networks(SettingDNSTransfer), Notify: m.servers(SettingDNSNotify)}
 }

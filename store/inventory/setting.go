@@ -11,12 +11,15 @@ import (
 
 // Settings that this package reads itself. Lists are separated by spaces or commas.
 const (
-	SettingBootProfile   = "boot_profile"     // JSON of pxe.Profile; see SetDefaultProfile
-	SettingUpstreamDNS   = "upstream_dns"     // servers that DNS asks for other names
-	SettingDNSTrustedACL = "dns_trusted_acl"  // prefixes that may use DNS besides the site's subnets
-	SettingDNSTTL        = "default_dns_ttl"  // seconds; default 30
-	SettingSecondaryNS   = "dns_secondary_ns" // names of further servers of the site's zones, which transfer them
-	SettingNTPServers    = "ntp_servers"      // told to DHCP clients
+	SettingBootProfile   = "boot_profile"      // JSON of pxe.Profile; see SetDefaultProfile
+	SettingUpstreamDNS   = "upstream_dns"      // servers that DNS asks for other names
+	SettingDNSTrustedACL = "dns_trusted_acl"   // prefixes that may use DNS besides the site's subnets
+	SettingDNSSEC        = "dnssec_validation" // "auto", "yes" or "no"; see dnssrv.Validation; default auto
+	SettingDNSTransfer   = "dns_transfer_acl"  // prefixes of secondaries that may transfer zones
+	SettingDNSNotify     = "dns_notify"        // secondaries, address or address:port, that are told of each change
+	SettingDNSTTL        = "default_dns_ttl"   // seconds; default 30
+	SettingSecondaryNS   = "dns_secondary_ns"  // names of further servers of the site's zones, which transfer them
+	SettingNTPServers    = "ntp_servers"       // told to DHCP clients
 )
 
 type setting struct {
@@ -53,6 +56,9 @@ func (inv *Inventory) Setting(ctx context.Context, name string) (value string, e
 // SetSetting sets a setting. A value that it cannot have is an *InvalidError.
 func (inv *Inventory) SetSetting(ctx context.Context, name, value string) error {
 	if err := checkProxySetting(name, value); err != nil {
+		return err
+	}
+	if err := checkDNSSetting(name, value); err != nil {
 		return err
 	}
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {

@@ -116,7 +116,11 @@ func (r *Rack) open() (err error) {
 }
 
 func (r *Rack) compose() (err error) {
-	r.dns = dnssrv.New(dnssrv.Config{Log: r.log.With("component", "dns")})
+	serials, err := dnssrv.OpenSerials(filepath.Join(r.cfg.Dir, "serials"))
+	if err != nil {
+		return err
+	}
+	r.dns = dnssrv.New(dnssrv.Config{Serials: serials, Log: r.log.With("component", "dns")})
 	r.names = newNames(r.dns, r.nameOf)
 	r.facts = newFacts(r.outbox, r.log)
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
@@ -207,7 +211,7 @@ type task struct {
 }
 
 func (r *Rack) tasks(s Sockets) []task {
-	tasks := []task{{"rpc", r.protocol.Serve}}
+	tasks := []task{{"rpc", r.protocol.Serve}, {"dns notify", r.dns.SendNotifies}}
 	if s.DHCP != nil {
 		tasks = append(tasks, task{"dhcp", func(ctx context.Context) error { return r.dhcp.Serve(ctx, s.DHCP) }})
 	}

@@ -23,7 +23,7 @@ func (r *Region) publish(ctx context.Context) error {
 	r.planned = model
 	r.monitor.Update(r.watched(model))
 	names := inventory.PlanDNS(model) // the same on all racks
-	dns, err := dnsrpc.Objects(dnsrpc.Content{Zones: names.Zones, Sets: names.Sets, Forwarding: names.Forwarding})
+	dns, err := dnsrpc.Objects(dnsrpc.Content{Zones: names.Zones, Sets: names.Sets, Forwarding: names.Forwarding, Access: names.Access})
 	if err != nil {
 		return fmt.Errorf("plan of names: %w", err)
 	}

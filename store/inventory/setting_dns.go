@@ -1,0 +1,81 @@
+package inventory
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/dnssrv"
+)
+
+// checkDNSSetting refuses what DNS servers could not use.
+func checkDNSSetting(name, value string) error {
+	why := ""
+	switch name {
+	case SettingDNSSEC:
+		switch dnssrv.Validation(value) {
+		case "", dnssrv.ValidationAuto, dnssrv.ValidationYes, dnssrv.ValidationNo:
+		default:
+			why = fmt.Sprintf("%q is none of auto, yes and no", value)
+		}
+	case SettingUpstreamDNS, SettingDNSNotify:
+		for _, text := range elements(value) {
+			if _, ok := parseServer(text); !ok {
+				why = fmt.Sprintf("%q is neither an address nor an address and a port", text)
+			}
+		}
+	case SettingDNSTrustedACL, SettingDNSTransfer:
+		for _, text := range elements(value) {
+			if _, ok := parseNetwork(text); !ok {
+				why = fmt.Sprintf("%q is neither a network like 192.0.2.0/24 nor an address", text)
+			}
+		}
+	case SettingDNSTTL:
+		if n, err := strconv.ParseUint(value, 10, 31); value != "" && (err != nil || n == 0) {
+			why = fmt.Sprintf("%q is not a number of seconds from 1 to 2147483647", value)
+		}
+	}
+	if why == "" {
+		return nil
+	}
+	return invalid(KindSetting, name, name, why)
+}
+
+// parseServer reads the address of a DNS server; port 53 when there is none.
+func parseServer(text string) (netip.AddrPort, bool) {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap, ap.Port() != 0 && !ap.Addr().IsUnspecified()
+	}
+	a, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	return netip.AddrPortFrom(a, 53), err == nil && !a.IsUnspecified()
+}
+
+// parseNetwork reads a prefix, or an address as the prefix of itself alone.
+func parseNetwork(text string) (netip.Prefix, bool) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return p.Masked(), true
+	}
+	a, err := netip.ParseAddr(text)
+	return netip.PrefixFrom(a, a.BitLen()), err == nil && a.Zone() == ""
+}
+
+// servers are the DNS servers of a setting.
+func (m *Model) servers(name string) (out []netip.AddrPort) {
+	for _, text := range m.list(name) {
+		if ap, ok := parseServer(text); ok {
+			out = append(out, ap)
+		}
+	}
+	return out
+}
+
+// networks are the prefixes of a setting.
+func (m *Model) networks(name string) (out []netip.Prefix) {
+	for _, text := range m.list(name) {
+		if p, ok := parseNetwork(text); ok {
+			out = append(out, p)
+		}
+	}
+	return out
+}
