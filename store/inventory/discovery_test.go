@@ -391,10 +391,14 @@ func TestBeaconsProposeFabrics(t *testing.T) {
 		if s := fine(inv.Subnet(context.Background(), subnets[1].ID))(t); s.VLANID != subnets[0].VLANID {
 			t.Errorf("still on VLAN %d", s.VLANID)
 		}
+		record(t, inv, "rack-3", seenEvent(discovery.New, 3, "", discovery.Info{Beacon: &discovery.Beacon{Rack: "rack-3", Interface: "eth0"}}))
+		if text := described(t, inv); strings.Count(text, "eth0 of rack rack-3 hears its own beacons") != 1 {
+			t.Errorf("events:\n%s", text)
+		}
 		sw := seenEvent(discovery.New, 5, "", discovery.Info{Switch: &discovery.Switch{Chassis: "leaf", Port: "ge-0/0/1", TTL: time.Minute}})
 		record(t, inv, "rack-1", sw)
 		peers := fine(inv.LinkPeers(t.Context()))(t)
-		if s := peers[len(peers)-1].Switch(); len(peers) != 3 || s == nil || s.Port != "ge-0/0/1" {
+		if s := peers[len(peers)-1].Switch(); len(peers) != 4 || s == nil || s.Port != "ge-0/0/1" {
 			t.Errorf("peers %+v", peers)
 		}
 	})

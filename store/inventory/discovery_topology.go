@@ -54,7 +54,7 @@ var linkPeers = table[LinkPeer]{
 // rack reports what stays every ten minutes only.
 const peerLinger = 15 * time.Minute
 
-func recordPeer(ctx context.Context, tx *store.Tx, rack string, e discovery.Event) error {
+func (inv *Inventory) recordPeer(ctx context.Context, tx *store.Tx, rack string, e discovery.Event) error {
 	o := e.Observation
 	p := LinkPeer{Rack: rack, Link: o.Interface, VID: int(o.VID), LastSeen: o.Last, Expires: o.Expires.Add(peerLinger), Info: json.RawMessage("{}")}
 	if o.Beacon != nil {
@@ -74,6 +74,11 @@ func recordPeer(ctx context.Context, tx *store.Tx, rack string, e discovery.Even
 	}
 	old, err := linkPeers.one(ctx, tx, p.Peer, same, key...)
 	if notFound(err) {
+		if p.Kind == peerRack && p.Peer == rack && p.PeerLink == p.Link {
+			if err := inv.note(ctx, "warning", "%s of rack %s hears its own beacons: there is a loop in the network", p.Link, rack); err != nil {
+				return err
+			}
+		}
 		return linkPeers.insert(ctx, tx, &p)
 	}
 	if err != nil {

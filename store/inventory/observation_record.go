@@ -27,7 +27,7 @@ func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discov
 		o := e.Observation
 		switch {
 		case o.Switch != nil, o.Beacon != nil:
-			return recordPeer(ctx, tx, rack, e)
+			return inv.recordPeer(ctx, tx, rack, e)
 		case !o.Addr.IsValid():
 			return invalid(KindObservation, o.MAC.String(), "ip", "is needed")
 		}

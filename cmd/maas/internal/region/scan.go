@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
@@ -41,10 +42,22 @@ type claim struct {
 const (
 	keptScans = 32
 	callTime  = 10 * time.Second // as in MAAS
-	// Longer than this no sweep takes, or the rack is gone.
-	slowHold = 4 * time.Hour
-	fastHold = 10 * time.Minute
 )
+
+// holdTime is longer than it takes to sweep subnets, as far as the rack is not gone.
+func holdTime(subnets []ipam.Subnet, slow bool) time.Duration {
+	rate := discovery.FastRate
+	if slow {
+		rate = discovery.SlowRate
+	}
+	questions := 0
+	for _, s := range subnets {
+		if free := s.Prefix.Addr().BitLen() - s.Prefix.Bits(); free <= 16 { // more are asked by multicast
+			questions += 2 << free
+		}
+	}
+	return time.Minute + time.Duration(questions)*time.Second*3/2/time.Duration(rate)
+}
 
 // scanWish is what to sweep.
 type scanWish struct {
@@ -113,7 +126,7 @@ func (s *scanService) startOn(ctx context.Context, id string, plan inventory.Sca
 	request := discoveryrpc.ScanRequest{ID: id, Slow: wish.slow}
 	var claims []claim
 	for _, sub := range plan.Subnets {
-		why := s.claim(ctx, sub, plan.Rack, wish)
+		why := s.claim(ctx, sub, plan.Rack, wish.interval, holdTime(plan.Subnets, wish.slow))
 		if why != "" {
 			report.Skipped[sub.Prefix.String()] = why
 			continue
@@ -158,12 +171,8 @@ func (s *scanService) startOn(ctx context.Context, id string, plan inventory.Sca
 }
 
 // claim makes the rack the one that sweeps the subnet. It returns why not.
-func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, wish scanWish) (why string) {
-	hold := fastHold
-	if wish.slow {
-		hold = slowHold
-	}
-	ok, err := s.region.inv.ClaimScan(ctx, sub.ID, rack, time.Now(), wish.interval, hold)
+func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, interval, hold time.Duration) (why string) {
+	ok, err := s.region.inv.ClaimScan(ctx, sub.ID, rack, time.Now(), interval, hold)
 	switch {
 	case err != nil:
 		s.region.log.Error("a scan cannot be claimed", "subnet", sub.Prefix, "err", err)
