@@ -25,6 +25,7 @@ type serving struct {
 	byClient map[string][]*Reservation // by identity: key of a link address or of a client identifier
 	byAddr   map[addr4]*Reservation
 	site     Options
+	ads      map[string]*Advertisement // by link
 }
 
 // segment is a broadcast domain with its subnets in the order of the snapshot.
@@ -53,6 +54,10 @@ func compile(snap *Snapshot) (*serving, error) {
 		site:     snap.Options,
 	}
 	if err := checkOptions("site", snap.Options); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.ads, err = checkAdvertisements(snap.Advertisements); err != nil {
 		return nil, err
 	}
 	bySegment := make(map[string]*segment)

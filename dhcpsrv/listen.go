@@ -38,3 +38,17 @@ func Listen(cfg ListenConfig) (Conn, error) {
 	}
 	return c, nil
 }
+
+// ListenAdvertise opens a raw socket for router advertisements on the interfaces of cfg, which needs CAP_NET_RAW; the port
+// does not count. Only Linux is supported.
+func ListenAdvertise(cfg ListenConfig) (AdvertiseConn, error) {
+	if len(cfg.Interfaces) == 0 {
+		return nil, errors.New("dhcpsrv: listen for router solicitations: no interface given")
+	}
+	cfg.Interfaces = slices.Clone(cfg.Interfaces)
+	c, err := listenAdvertise(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("dhcpsrv: listen for router solicitations: %w", err)
+	}
+	return c, nil
+}

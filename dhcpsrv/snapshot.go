@@ -12,6 +12,8 @@ type Snapshot struct {
 	Subnets      []Subnet
 	Reservations []Reservation
 	Options      Options // site level: sent in every subnet unless something more specific has the same code
+	// Advertisements say which links hear router advertisements; none = no link does.
+	Advertisements []Advertisement
 }
 
 // Defaults for zero fields of a [Subnet].

@@ -24,6 +24,7 @@ type Stats struct {
 	Probes       uint64 // probes made
 	ProbesMissed uint64 // offers made without a probe because too many were under way
 	Panics       uint64
+	Advertised   uint64 // router advertisements sent
 }
 
 // stats is the counters themselves; each may be counted from any goroutine.
@@ -36,7 +37,7 @@ type stats struct {
 	commitErrors            atomic.Uint64
 	readErrors, writeErrors atomic.Uint64
 	probes, probesMissed    atomic.Uint64
-	panics                  atomic.Uint64
+	panics, advertised      atomic.Uint64
 }
 
 func (s *stats) receive(t wire.Type) { s.received[min(int(t), len(s.received)-1)].Add(1) }
@@ -49,6 +50,7 @@ func (s *Server) Stats() Stats {
 		Commits: c.commits.Load(), Committed: c.committed.Load(), CommitTime: time.Duration(c.commitTime.Load()),
 		CommitErrors: c.commitErrors.Load(), WriteErrors: c.writeErrors.Load(), ReadErrors: c.readErrors.Load(),
 		Probes: c.probes.Load(), ProbesMissed: c.probesMissed.Load(), Panics: c.panics.Load(),
+		Advertised: c.advertised.Load(),
 	}
 	for t := range c.received {
 		addCount(out.Received, wire.Type(t).String(), c.received[t].Load())

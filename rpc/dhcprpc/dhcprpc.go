@@ -1,6 +1,6 @@
 // Package dhcprpc carries what a DHCP server serves from a region to a rack, and what it leased back.
 //
-// A [dhcpsrv.Snapshot] becomes one object per subnet and per reservation, so that a change to one of them costs one object
+// A [dhcpsrv.Snapshot] becomes one object per subnet, reservation and advertisement, so that a change to one of them costs one object
 // on the wire and on the rack's disk:
 //
 //	objects, err := dhcprpc.Objects(snapshot)                  // region
@@ -34,6 +34,7 @@ const FactKind = "lease"
 const (
 	subnetPrefix      = "subnet/"
 	reservationPrefix = "reservation/"
+	advertPrefix      = "advertisement/"
 	siteKey           = "site"
 )
 
@@ -56,6 +57,11 @@ func Objects(s dhcpsrv.Snapshot) (map[string][]byte, error) {
 	}
 	for _, subnet := range s.Subnets {
 		if err := put(subnetPrefix+subnet.Name, subnet); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range s.Advertisements {
+		if err := put(advertPrefix+a.Link, a); err != nil {
 			return nil, err
 		}
 	}
@@ -85,6 +91,8 @@ func Snapshot(objects map[string][]byte) (dhcpsrv.Snapshot, error) {
 			err = json.Unmarshal(objects[key], &s.Options)
 		case strings.HasPrefix(key, subnetPrefix):
 			err = appendDecoded(&s.Subnets, objects[key])
+		case strings.HasPrefix(key, advertPrefix):
+			err = appendDecoded(&s.Advertisements, objects[key])
 		case strings.HasPrefix(key, reservationPrefix):
 			err = appendDecoded(&s.Reservations, objects[key])
 		}
