@@ -35,11 +35,11 @@ var codes = []struct {
 // fs.ErrExist, fs.ErrPermission, context.DeadlineExceeded, context.Canceled and this package's sentinels.
 type Error struct {
 	// Method is what was called.
-	Method string
+	Method string `json:"method,omitempty"`
 	// Code names the cause, empty for one that has no code.
-	Code string
+	Code string `json:"code,omitempty"`
 	// Message is the text of the error on the other side.
-	Message string
+	Message string `json:"message"`
 }
 
 // Error returns the method and the message.
@@ -55,7 +55,14 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// encodeError makes an error ready to travel.
+// AsError makes an error ready to travel: it keeps the cause as a code and the text. One that is an [*Error] stays as it is.
+func AsError(method string, err error) *Error {
+	if e := (*Error)(nil); errors.As(err, &e) {
+		return e
+	}
+	return encodeError(method, err)
+}
+
 func encodeError(method string, err error) *Error {
 	e := &Error{Method: method, Message: err.Error()}
 	for _, c := range codes {

@@ -6,7 +6,7 @@ import "context"
 // of a [RackConfig] for the rack of that name.
 func Loopback(region *Region, rack string) func(context.Context) (Conn, error) {
 	return func(context.Context) (Conn, error) {
-		return &loopback{region: region, rack: rack}, nil
+		return region.Conn(rack), nil
 	}
 }
 
@@ -24,11 +24,11 @@ func (l *loopback) Deliver(ctx context.Context, facts []Fact) error {
 }
 
 func (l *loopback) Call(ctx context.Context, method string, in []byte) ([]byte, error) {
-	return l.region.cfg.Methods.Call(ctx, method, in)
+	return l.region.cfg.Methods.Call(context.WithValue(ctx, callerKey{}, l.rack), method, in)
 }
 
 func (l *loopback) Accept(ctx context.Context, m *Methods) error {
-	defer l.region.attach(l.rack, m)()
+	defer l.region.Attach(l.rack, m)()
 	<-ctx.Done()
 	return ctx.Err()
 }

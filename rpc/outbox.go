@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -13,6 +15,9 @@ import (
 
 // A Fact is something a rack saw and its region should know: a lease, a boot event, an observation, a power state.
 type Fact struct {
+	// Outbox names the outbox it is in. An outbox that lost its file has another name and begins again with Seq 1, so a
+	// region tells facts that come again by rack, Outbox and Seq.
+	Outbox string `json:"outbox,omitempty"`
 	// Seq numbers the facts of one outbox from 1 without gaps, except where facts were dropped because it was full.
 	Seq uint64 `json:"seq"`
 	// Kind says what Data is.
@@ -41,14 +46,16 @@ type Outbox struct {
 	cfg     OutboxConfig
 	mu      sync.Mutex // guards following
 	log     *linelog.Log
+	name    string // of the outbox, in each Fact
 	pending []Fact // by Seq
 	last    uint64 // Seq of the newest fact ever added
 	dropped uint64
 	added   chan struct{} // closed at the next Add
 }
 
-// outboxLine is one line of the file: a fact, or how far facts were taken.
+// outboxLine is one line of the file: the outbox's name, a fact, or how far facts were taken.
 type outboxLine struct {
+	Name  string `json:"name,omitempty"`
 	Fact  *Fact  `json:"fact,omitempty"`
 	Acked uint64 `json:"acked,omitempty"`
 	Last  uint64 `json:"last,omitempty"`
@@ -68,13 +75,34 @@ func OpenOutbox(cfg OutboxConfig) (*Outbox, error) {
 		return nil, fmt.Errorf("rpc: outbox: %w", err)
 	}
 	o.log = log
+	if o.name == "" {
+		if err := o.baptize(); err != nil {
+			return nil, errors.Join(fmt.Errorf("rpc: outbox: %w", err), log.Close())
+		}
+	}
+	for i := range o.pending {
+		o.pending[i].Outbox = o.name
+	}
 	return o, nil
+}
+
+// baptize gives a new outbox its name.
+func (o *Outbox) baptize() error {
+	o.name = rand.Text()
+	line, err := json.Marshal(outboxLine{Name: o.name})
+	if err != nil {
+		return err
+	}
+	return o.log.Append(line)
 }
 
 func (o *Outbox) replay(line []byte) error {
 	var l outboxLine
 	if err := json.Unmarshal(line, &l); err != nil {
 		return err
+	}
+	if l.Name != "" {
+		o.name = l.Name
 	}
 	if l.Fact != nil {
 		o.pending = append(o.pending, *l.Fact)
@@ -111,6 +139,7 @@ func (o *Outbox) Add(kind string, values ...any) error {
 		if err != nil {
 			return fmt.Errorf("rpc: outbox: %s: %w", kind, err)
 		}
+		fact.Outbox = o.name // once a file is enough
 		facts, lines = append(facts, fact), append(lines, line)
 	}
 	if err := o.log.Append(lines...); err != nil {
@@ -168,6 +197,7 @@ func (o *Outbox) Ack(seq uint64) error {
 	lines := []outboxLine{{Acked: seq, Last: o.last}}
 	if o.log.Size() > compactAbove && len(o.pending)*2 < o.cfg.Limit {
 		write = o.log.Rewrite
+		lines[0].Name = o.name
 		for i := range o.pending {
 			lines = append(lines, outboxLine{Fact: &o.pending[i]})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 )
 
 // A Conn is a rack's open connection to one region. Its methods may be called concurrently; each ends when its context
-// does, and with an error that is [ErrUnavailable] when the connection is lost.
+// does, and with an error that is [ErrUnavailable] when the connection is lost. A Conn that is also an io.Closer is closed
+// when its session ends.
 type Conn interface {
 	Caller
 	// Next waits for the update that leads from the position onwards, see [State.Next].
@@ -43,6 +45,9 @@ type RackConfig struct {
 	Methods *Methods
 	// Dial connects to a region. It is called again, with growing pauses of up to MaxPause, whenever the connection ends.
 	Dial func(ctx context.Context) (Conn, error)
+	// Connected runs beside each session, from its beginning until its context ends: to register, for one. An error ends
+	// the session; nil leaves it. Nil does nothing.
+	Connected func(ctx context.Context, conn Conn) error
 	// MaxPause is the longest wait between attempts to connect. Zero means 5 s.
 	MaxPause time.Duration
 	// Log receives connection changes and refused state. Nil discards.
@@ -116,6 +121,9 @@ func (r *Rack) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c, ok := conn.(io.Closer); ok {
+		defer c.Close()
+	}
 	r.cfg.Log.Info("connected to the region")
 	g, ctx := errgroup.WithContext(ctx)
 	for _, t := range r.cfg.Topics {
@@ -123,6 +131,9 @@ func (r *Rack) session(ctx context.Context) error {
 	}
 	g.Go(func() error { return r.send(ctx, conn) })
 	g.Go(func() error { return conn.Accept(ctx, r.cfg.Methods) })
+	if r.cfg.Connected != nil {
+		g.Go(func() error { return r.cfg.Connected(ctx, conn) })
+	}
 	return g.Wait()
 }
 

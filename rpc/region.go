@@ -73,8 +73,9 @@ func (c rackCaller) Call(ctx context.Context, method string, in []byte) ([]byte,
 	return a.caller.Call(ctx, method, in)
 }
 
-// attach makes a rack callable until the returned function is called. A rack that connects again replaces itself.
-func (r *Region) attach(name string, c Caller) (detach func()) {
+// Attach makes a rack callable through c until the returned function is called. A rack that connects again replaces itself.
+// It is for packages that carry connections; [Loopback] calls it by itself.
+func (r *Region) Attach(name string, c Caller) (detach func()) {
 	a := &attached{caller: c}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,6 +87,18 @@ func (r *Region) attach(name string, c Caller) (detach func()) {
 			delete(r.racks, name)
 		}
 	}
+}
+
+// Conn is what the named rack may do with this region. It is for packages that carry connections and know for certain who
+// the rack is.
+func (r *Region) Conn(rack string) Conn { return &loopback{region: r, rack: rack} }
+
+type callerKey struct{}
+
+// CallingRack is the name of the rack on whose behalf a region's method runs, empty in any other context.
+func CallingRack(ctx context.Context) string {
+	name, _ := ctx.Value(callerKey{}).(string)
+	return name
 }
 
 func (r *Region) deliver(ctx context.Context, rack string, facts []Fact) error {
