@@ -37,7 +37,7 @@
 // interface takes them off or not. Nothing is sent, but for beacons if there is a key for them.
 //
 // Probes for duplicate IPv4 addresses (RFC 5227) and senders without an address say nothing about who owns one. An IPv6 address
-// that a device asks for (RFC 4862) counts after a second and a half without a defence. Multicast DNS has no say in names
+// that a device asks for (RFC 4862) counts after 1.2 seconds without a defence. Multicast DNS has no say in names
 // outside of .local, and whoever repeats the packets of others does not get their addresses. Names stand in the order of their
 // origin: reverse DNS, multicast DNS, DHCP, LLDP.
 //

@@ -42,7 +42,8 @@ func DefaultTTL(s Source) time.Duration {
 const (
 	conflictWindow = 30 * time.Second        // two MACs that both speak within it share an address
 	established    = time.Second             // for how long a device must be there to be more than a flood's
-	tentativeTime  = 1500 * time.Millisecond // after which an address is the device's (RFC 4862 section 5.4: 1 s)
+	tentativeTime  = 1200 * time.Millisecond // after which an address is the device's (RFC 4862 section 5.4: 1 s)
+	expireEvery    = 5 * time.Second         // all entries are looked at for that
 	maxTentative   = 1024
 )
 
@@ -76,6 +77,7 @@ type Table struct {
 	budgets    [3]budget // by class
 	waiting    []uint32  // devices that have stayed and are still to be reported
 	tentative  map[place]pending
+	expiredAt  int64
 	stats      TableStats
 }
 
@@ -284,17 +286,14 @@ func (t *Table) leave(e *entry) (Event, bool) {
 }
 
 // Tick forgets what has expired at a time and decides about addresses that devices asked for. It returns what there is to
-// report. Call it every second or so.
+// report. Call it twice a second or so.
 func (t *Table) Tick(now time.Time) []Event {
 	t.mu.Lock()
 	var events []Event
 	at := now.UnixNano()
-	for _, e := range t.all() {
-		if e.expires <= at {
-			if ev, ok := t.leave(e); ok {
-				events = append(events, ev)
-			}
-		}
+	if at-t.expiredAt >= int64(expireEvery) {
+		t.expiredAt = at
+		events = t.expire(at)
 	}
 	events = append(events, t.nextInLine(at)...)
 	var due []pending
@@ -310,6 +309,17 @@ func (t *Table) Tick(now time.Time) []Event {
 		w.s.Tentative = false
 		if ev, ok := t.See(w.ifname, w.s, now); ok {
 			events = append(events, ev)
+		}
+	}
+	return events
+}
+
+func (t *Table) expire(at int64) (events []Event) {
+	for _, e := range t.all() {
+		if e.expires <= at {
+			if ev, ok := t.leave(e); ok {
+				events = append(events, ev)
+			}
 		}
 	}
 	return events

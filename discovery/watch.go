@@ -96,7 +96,7 @@ type watcher struct {
 // How often a lost interface is tried again when nothing was heard of it, and how often the table is tidied.
 const (
 	retryTime = 5 * time.Second
-	tidyTime  = time.Second
+	tidyTime  = 500 * time.Millisecond
 )
 
 func (w *watcher) run(ctx context.Context, changed <-chan struct{}) error {

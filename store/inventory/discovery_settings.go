@@ -38,13 +38,34 @@ func (inv *Inventory) SetDiscoverySetting(ctx context.Context, name, value strin
 		}
 	case SettingDiscoveryIgnore:
 		m := &Model{Settings: map[string]string{name: value}}
-		if _, err := discovery.ParseIgnore(m.list(name)); err != nil {
+		rules, err := discovery.ParseIgnore(m.list(name))
+		if err != nil {
 			return bad(fmt.Sprintf("has a part that is not a rule: %v", err))
 		}
+		return inv.setIgnore(ctx, value, rules)
 	default:
 		return &NotFoundError{KindSetting, name}
 	}
 	return inv.SetSetting(ctx, name, value)
+}
+
+// setIgnore forgets what is ignored from now on.
+func (inv *Inventory) setIgnore(ctx context.Context, value string, rules discovery.Ignore) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := observations.list(ctx, tx, "")
+		if err != nil {
+			return err
+		}
+		for _, o := range rows {
+			mac, _ := discovery.MACOf(o.MAC)
+			if rules.Match(mac, o.Addr) {
+				if err := observations.delete(ctx, tx, o.ID); err != nil {
+					return err
+				}
+			}
+		}
+		return inv.SetSetting(ctx, SettingDiscoveryIgnore, value)
+	})
 }
 
 func intervalChoices() string {

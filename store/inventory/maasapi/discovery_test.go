@@ -209,6 +209,10 @@ func TestDiscoverySettings(t *testing.T) {
 	if code != 200 || body != want {
 		t.Errorf("%d %s", code, body)
 	}
+	// What is ignored is forgotten.
+	if code, body := s.do("POST", path, url.Values{"discovery_ignore": {"b8:27:eb"}}); code != 200 || len(s.discoveries(t, "")) != 0 {
+		t.Errorf("%d %s", code, body)
+	}
 	// The same by the names of MAAS.
 	if code, body := s.do("POST", base+"maas/?op=set_config", url.Values{"name": {"network_discovery"}, "value": {"disabled"}}); code != 200 {
 		t.Errorf("%d %s", code, body)
