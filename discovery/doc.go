@@ -55,6 +55,6 @@
 //
 // # What it does not do
 //
-// It asks no questions by multicast DNS, does not scan ports, does not guess systems from fingerprints, and reads no DNS, HTTP or
+// It asks questions by multicast DNS only in sweeps that want names, does not scan ports, does not guess systems from fingerprints, and reads no DNS, HTTP or
 // other traffic. DESIGN.md has the reasons and what was measured.
 package discovery

@@ -19,7 +19,7 @@ func Filter(sources Source) []bpf.Instruction {
 	if sources.Has(Beacons) {
 		a.acceptType(etherBeacon, whole)
 	}
-	if sources&(DHCPv4|MDNS) != 0 {
+	if sources&(DHCPv4|MDNS|Scan) != 0 {
 		a.ipv4(ports4(sources))
 	}
 	if sources&(NDP|DHCPv6|MDNS|Scan) != 0 {
@@ -35,7 +35,7 @@ func ports4(s Source) (ports []uint32) {
 	if s.Has(DHCPv4) {
 		ports = append(ports, portDHCPServer, portDHCPClient)
 	}
-	if s.Has(MDNS) {
+	if s&(MDNS|Scan) != 0 {
 		ports = append(ports, portMDNS)
 	}
 	return ports
@@ -45,7 +45,7 @@ func ports6(s Source) (ports []uint32) {
 	if s.Has(DHCPv6) {
 		ports = append(ports, portDHCP6Server, portDHCP6Client)
 	}
-	if s.Has(MDNS) {
+	if s&(MDNS|Scan) != 0 {
 		ports = append(ports, portMDNS)
 	}
 	return ports

@@ -30,15 +30,7 @@ func TestFloodOnTheWire(t *testing.T) {
 	w := newWire(t, discovery.Config{Counters: counters, Table: table})
 	host, flooder := w.host("host"), w.host("flooder")
 	host.Addr("eth0", "192.0.2.7/24")
-	var conn discovery.Conn
-	err := flooder.Do(func() (err error) {
-		conn, err = discovery.OpenPacket("eth0", discovery.Beacons) // hears nothing
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := w.open(flooder, discovery.Beacons) // hears nothing
 	before := heap()
 	senders := floodSenders()
 	sent, began := 0, time.Now()

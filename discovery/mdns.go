@@ -85,7 +85,11 @@ func local(name string) (string, bool) {
 
 func (c *claims) record(rr dns.RR) {
 	h := rr.Header()
-	if h.Rrtype == dns.TypeOPT || h.Rrtype == dns.TypeNSEC || strings.HasSuffix(strings.ToLower(h.Name), ".arpa.") {
+	if h.Rrtype == dns.TypeOPT || h.Rrtype == dns.TypeNSEC {
+		return
+	}
+	if strings.HasSuffix(strings.ToLower(h.Name), ".arpa.") {
+		c.reverse(rr)
 		return
 	}
 	name, ok := local(h.Name)
@@ -105,6 +109,43 @@ func (c *claims) record(rr dns.RR) {
 			c.services = append(c.services, offered{s, host, h.Ttl == 0})
 		}
 	}
+}
+
+// reverse takes the name of an address (section 4).
+func (c *claims) reverse(rr dns.RR) {
+	ptr, ok := rr.(*dns.PTR)
+	if !ok {
+		return
+	}
+	name, ok := local(ptr.Ptr)
+	if !ok {
+		c.foreign++
+		return
+	}
+	if a := arpaAddr(ptr.Hdr.Name); a.IsValid() {
+		c.address(name, a.AsSlice(), &ptr.Hdr)
+	}
+}
+
+// arpaAddr is the address that a reverse name stands for, not valid for others.
+func arpaAddr(name string) netip.Addr {
+	labels := dns.SplitDomainName(strings.ToLower(name))
+	slices.Reverse(labels)
+	if len(labels) < 2 {
+		return netip.Addr{}
+	}
+	text := ""
+	switch rest := labels[2:]; {
+	case labels[1] == "in-addr" && len(rest) == 4:
+		text = strings.Join(rest, ".")
+	case labels[1] == "ip6" && len(rest) == 32:
+		for group := range slices.Chunk(rest, 4) {
+			text += ":" + strings.Join(group, "")
+		}
+		text = text[1:]
+	}
+	a, _ := netip.ParseAddr(text)
+	return a
 }
 
 func (c *claims) address(name string, ip []byte, h *dns.RR_Header) {

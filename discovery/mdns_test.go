@@ -70,6 +70,19 @@ func TestMDNSNamesAndServices(t *testing.T) {
 	}
 }
 
+func TestMDNSReverseNames(t *testing.T) {
+	packet := announcement(t, "7.2.0.192.in-addr.arpa. 120 IN PTR printer.local.", "8.2.0.192.in-addr.arpa. 120 IN PTR www.example.com.",
+		"7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. 120 IN PTR printer.local.", "arpa. 120 IN PTR x.local.")
+	table := discovery.NewTable(discovery.TableConfig{})
+	table.See("eth0", sighting(7, "2001:db8::7"), start)
+	if o, c := hear(t, table, "192.0.2.7", packet); o.Hostname() != "printer" || c.Foreign.Load() != 2 {
+		t.Errorf("got %+v, %d foreign", o, c.Foreign.Load())
+	}
+	if o, _ := hear(t, table, "2001:db8::7", packet); o.Hostname() != "printer" {
+		t.Errorf("got %+v", o)
+	}
+}
+
 func TestMDNSHasNoSayOutsideOfLocal(t *testing.T) {
 	o, c := hear(t, discovery.NewTable(discovery.TableConfig{}), "192.0.2.7", announcement(t, "www.example.com. 120 IN A 192.0.2.7", "local. 120 IN A 192.0.2.7"))
 	if len(o.Names) != 0 || c.Foreign.Load() != 2 {

@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -33,7 +35,10 @@ type SweepConfig struct {
 	// Wait is for how long answers are waited for after the last question, and half as long before silent addresses are asked
 	// again. Zero means 600 ms.
 	Wait time.Duration
-	// Sink is told of each device that answers, once for each address and MAC, from one goroutine. Nil tells nobody.
+	// Names asks who answered for its name, by multicast DNS, which takes half a second longer.
+	Names bool
+	// Sink is told of each device that answers, once for each address and MAC and again with names, from one goroutine. Nil
+	// tells nobody.
 	Sink func(Sighting)
 	// Progress is told after each question, from one goroutine. Nil tells nobody.
 	Progress func(SweepProgress)
@@ -183,7 +188,34 @@ func (s *sweep) ask(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if !s.cfg.Names {
+		return nil
+	}
+	return s.askNames(ctx, interval)
+}
+
+// nameWait is for how long names are waited for: responders may take their time (RFC 6762 section 6).
+const nameWait = 500 * time.Millisecond
+
+// askNames asks all that answered for their names.
+func (s *sweep) askNames(ctx context.Context, interval time.Duration) error {
+	s.mu.Lock()
+	answered := slices.SortedFunc(maps.Keys(s.answered), netip.Addr.Compare)
+	s.mu.Unlock()
+	link, start := s.cfg.Conn.Link(), time.Now()
+	for i, a := range answered {
+		source, ok := ownAddr(link, netip.PrefixFrom(a, a.BitLen()))
+		if !ok {
+			continue
+		}
+		if err := sleep(ctx, time.Until(start.Add(time.Duration(i)*interval))); err != nil {
+			return err
+		}
+		if err := s.cfg.Conn.Send(mdnsQuestion(nil, link.MAC, source, a)); err != nil {
+			return err
+		}
+	}
+	return sleep(ctx, nameWait)
 }
 
 // sleep waits unless there is little to wait for: short waits are made up for by the next one.
@@ -227,7 +259,9 @@ func (s *sweep) receive(ctx context.Context) error {
 			if err != nil || f.VID != 0 {
 				return // on another link: nothing was asked there
 			}
-			if seen, ok := decodeAnswer(f); ok {
+			if classify(f) == MDNS {
+				s.takeNames(f)
+			} else if seen, ok := decodeAnswer(f); ok {
 				s.take(seen)
 			}
 		})
@@ -236,6 +270,22 @@ func (s *sweep) receive(ctx context.Context) error {
 			return nil
 		case err != nil:
 			return err
+		}
+	}
+}
+
+// takeNames passes on what multicast DNS tells of devices that answered.
+func (s *sweep) takeNames(f Frame) {
+	all, _, err := DecodeMDNS(f, nil)
+	if err != nil || s.cfg.Sink == nil {
+		return
+	}
+	for _, seen := range all {
+		s.mu.Lock()
+		known := s.found[answer{seen.Addr, seen.MAC}]
+		s.mu.Unlock()
+		if known && seen.Info != nil && len(seen.Info.Names) > 0 {
+			s.cfg.Sink(seen)
 		}
 	}
 }
@@ -310,35 +360,31 @@ var allNodes = netip.MustParseAddr("ff02::1")
 // icmpFrame appends an ICMPv6 packet to a group. options is a destination options header or nothing.
 func icmpFrame(b []byte, from MAC, source, group netip.Addr, options, body []byte) []byte {
 	src, dst := source.As16(), group.As16()
-	next := byte(protoICMPv6)
+	binary.BigEndian.PutUint16(body[2:], checksum(src, dst, protoICMPv6, body))
 	if options != nil {
-		next = protoDstOpt
+		return ipv6Frame(b, from, src, dst, protoDstOpt, append(options, body...))
 	}
-	b = append(append(b, 0x33, 0x33), dst[12:]...)
-	b = binary.BigEndian.AppendUint16(append(b, from[:]...), etherIPv6)
-	b = binary.BigEndian.AppendUint16(append(b, 0x60, 0, 0, 0), uint16(len(options)+len(body)))
-	b = append(b, next, 255)
-	b = append(append(append(b, src[:]...), dst[:]...), options...)
-	binary.BigEndian.PutUint16(body[2:], checksum(src, dst, body))
-	return append(b, body...)
+	return ipv6Frame(b, from, src, dst, protoICMPv6, body)
 }
 
-// checksum is that of ICMPv6 with its pseudo-header (RFC 8200 section 8.1).
-func checksum(src, dst [16]byte, body []byte) uint16 {
-	sum := uint32(len(body)) + protoICMPv6
-	add := func(b []byte) {
-		for i := 0; i+1 < len(b); i += 2 {
-			sum += uint32(binary.BigEndian.Uint16(b[i:]))
-		}
-		if len(b)%2 == 1 {
-			sum += uint32(b[len(b)-1]) << 8
-		}
+// checksum is that of a transport protocol with its pseudo-header (RFC 8200 section 8.1).
+func checksum(src, dst [16]byte, proto byte, body []byte) uint16 {
+	sum := uint32(len(body)) + uint32(proto)
+	sum = uint32(sum16(sum, src[:]))
+	sum = uint32(sum16(sum, dst[:]))
+	return ^sum16(sum, body)
+}
+
+// sum16 adds octets in pairs, in ones' complement (RFC 1071).
+func sum16(sum uint32, b []byte) uint16 {
+	for i := 0; i+1 < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
 	}
-	add(src[:])
-	add(dst[:])
-	add(body)
+	if len(b)%2 == 1 {
+		sum += uint32(b[len(b)-1]) << 8
+	}
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}
-	return ^uint16(sum)
+	return uint16(sum)
 }

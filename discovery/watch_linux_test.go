@@ -70,6 +70,20 @@ func (w *wire) host(name string) *netlab.NS {
 	return ns
 }
 
+// open opens the eth0 of a namespace until the test ends.
+func (w *wire) open(ns *netlab.NS, sources discovery.Source) (conn discovery.Conn) {
+	w.t.Helper()
+	err := ns.Do(func() (err error) {
+		conn, err = discovery.OpenPacket("eth0", sources)
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
 // start runs a program in a namespace until the test ends.
 func (w *wire) start(ns *netlab.NS, name string, args ...string) {
 	w.t.Helper()
@@ -131,15 +145,7 @@ func TestWatchSeesPingers(t *testing.T) {
 func TestWatchSeesTags(t *testing.T) {
 	w := newWire(t, discovery.Config{})
 	host := w.host("host")
-	var conn discovery.Conn
-	err := host.Do(func() (err error) {
-		conn, err = discovery.OpenPacket("eth0", discovery.ARP)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := w.open(host, discovery.ARP)
 	if err := conn.Send(frame(7, "198.51.100.7", 42)); err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +176,21 @@ publish-hinfo=no
 		workstation := func(s discovery.Service) bool { return s.Type == "_workstation._tcp" && s.Port == 9 }
 		return at("192.0.2.7")(e) && e.Observation.Hostname() == "printer-7" && slices.ContainsFunc(e.Observation.Services, workstation)
 	})
+
+	// Long after it has announced itself, a sweep learns its name by asking.
+	conn := w.open(w.rack, discovery.Scan)
+	names := map[string]string{}
+	_, err := discovery.Sweep(t.Context(), discovery.SweepConfig{
+		Conn: conn, Rate: discovery.FastRate, Prefixes: prefixes("192.0.2.0/28", "2001:db8::/64"), Names: true,
+		Sink: func(s discovery.Sighting) {
+			if s.Info != nil {
+				names[s.Addr.String()] = s.Info.Names[0].Name
+			}
+		},
+	})
+	if err != nil || names["192.0.2.7"] != "printer-7" || names["2001:db8::7"] != "printer-7" {
+		t.Errorf("got %v, %v", names, err)
+	}
 }
 
 func TestWatchSeesDHCPAndRouters(t *testing.T) {
