@@ -75,7 +75,7 @@ func TestDevicesAreDiscoveredScannedAndPromoted(t *testing.T) {
 		t.Errorf("still unknown:\n%s", out)
 	}
 	s.shows([]string{"printer.maas was made of what rack rack saw on br0"}, "events")
-	s.shows([]string{"192.0.2.8", "Raspberry Pi", "arp"}, "discovery", "show", "192.0.2.8")
+	s.shows([]string{"192.0.2.8", "Raspberry Pi", "seen on", "br0"}, "discovery", "show", "192.0.2.8")
 	s.maas("discovery", "clear", "192.0.2.8")
 	s.maas("discovery", "clear", "--all")
 	s.maas("discovery", "topology")
