@@ -1,0 +1,21 @@
+// Package enrol makes a rack known to a site: the site's certificate authority, the token that a rack is let in with, and the
+// certificate that it shows from then on.
+//
+// The region makes a [CA] once and keeps it. A token names regions, the CA's fingerprint and a secret, so that a rack knows
+// whom it talks to before it tells anything:
+//
+//	token := enrol.Token{Regions: addresses, Fingerprint: ca.Fingerprint(), Secret: rand.Text(), Expires: soon}
+//	fmt.Println(token) // what the administrator carries to the rack
+//
+// The rack makes its own key, which never leaves it, and gets a certificate for it:
+//
+//	identity, err := enrol.Join(ctx, token, "rack-7")
+//	err = identity.Save(path)
+//	dialer := wire.Dialer{TLS: identity.TLS, ...}
+//
+// [Renew] replaces key and certificate over a session that is up. Who may have a certificate, which tokens are used and
+// what is revoked is for the region to decide and keep; this package signs what it is told to sign.
+//
+// Keys are ECDSA on P-256. A region's certificate is good for servers only and a rack's for clients only, so a rack cannot
+// pose as a region. Values may be used concurrently once made.
+package enrol

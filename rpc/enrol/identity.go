@@ -1,0 +1,115 @@
+package enrol
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// An Identity is who a rack is: its key, the certificate for it, and the CA whose regions it trusts.
+type Identity struct {
+	Key  *ecdsa.PrivateKey
+	Cert *x509.Certificate
+	CA   *x509.Certificate
+}
+
+// Name is the rack's name.
+func (id *Identity) Name() string { return id.Cert.Subject.CommonName }
+
+// RenewAt is when two thirds of the certificate's life are over.
+func (id *Identity) RenewAt() time.Time {
+	life := id.Cert.NotAfter.Sub(id.Cert.NotBefore)
+	return id.Cert.NotBefore.Add(life * 2 / 3)
+}
+
+// TLS is how the rack shows itself and knows a region.
+func (id *Identity) TLS() (*tls.Config, error) {
+	pool := x509.NewCertPool()
+	pool.AddCert(id.CA)
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, RootCAs: pool, ServerName: RegionName,
+		Certificates: []tls.Certificate{{Certificate: [][]byte{id.Cert.Raw}, PrivateKey: id.Key, Leaf: id.Cert}},
+	}, nil
+}
+
+const (
+	pemKey  = "PRIVATE KEY"
+	pemCert = "CERTIFICATE"
+)
+
+// Save puts the identity into one file of mode 0600, in the place of what is there, whole or not at all.
+func (id *Identity) Save(path string) (err error) {
+	key, err := x509.MarshalPKCS8PrivateKey(id.Key)
+	if err != nil {
+		return fmt.Errorf("enrol: %w", err)
+	}
+	var text bytes.Buffer
+	for _, block := range []pem.Block{{Type: pemKey, Bytes: key}, {Type: pemCert, Bytes: id.Cert.Raw}, {Type: pemCert, Bytes: id.CA.Raw}} {
+		if err := pem.Encode(&text, &block); err != nil {
+			return err
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("enrol: save identity: %w", err)
+	}
+	defer os.Remove(f.Name()) // gone already after the rename
+	_, err = f.Write(text.Bytes())
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("enrol: save identity: %w", err)
+	}
+	return nil
+}
+
+// Load reads an identity. The error is fs.ErrNotExist where there is none.
+func Load(path string) (*Identity, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("enrol: %w", err)
+	}
+	id := new(Identity)
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if err := id.add(block); err != nil {
+			return nil, fmt.Errorf("enrol: %s: %w; enrol again with a new token", path, err)
+		}
+	}
+	if id.Key == nil || id.CA == nil || !id.Key.PublicKey.Equal(id.Cert.PublicKey) {
+		return nil, fmt.Errorf("enrol: %s: incomplete; enrol again with a new token", path)
+	}
+	return id, nil
+}
+
+func (id *Identity) add(block *pem.Block) error {
+	if block.Type == pemKey {
+		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		signer, ok := key.(*ecdsa.PrivateKey)
+		if err != nil || !ok {
+			return errors.New("the key is damaged") // the cause could quote it
+		}
+		id.Key = signer
+		return nil
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return errors.New("a certificate is damaged")
+	}
+	if id.Cert == nil {
+		id.Cert = cert
+	} else {
+		id.CA = cert
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/rpc"
+)
+
+// A Dialer connects a rack to one of several regions. It must not be copied; its Dial may be called concurrently.
+type Dialer struct {
+	// Regions are the addresses to choose from, as host:port. It is asked again for each Dial. Required.
+	Regions func() []string
+	// TLS has the rack's certificate and, as RootCAs and ServerName, who it takes for a region. It is asked again for each
+	// connection, so a renewed certificate is used from the next one on. Required.
+	TLS func() (*tls.Config, error)
+	// Timeout is how long each region may take to answer. Zero means 3 s.
+	Timeout time.Duration
+	// Net opens connections. Nil means TCP.
+	Net func(ctx context.Context, network, address string) (net.Conn, error)
+
+	mu   sync.Mutex // guards following
+	next int        // of the addresses, where the next attempt begins
+	used bool       // next was chosen
+}
+
+// Dial connects to a region that answers. The first address is chosen at random, so that racks spread; each further Dial
+// begins after the one that was connected last, which has just been lost.
+func (d *Dialer) Dial(ctx context.Context) (rpc.Conn, error) {
+	addresses := d.Regions()
+	if len(addresses) == 0 {
+		return nil, errors.New("wire: no region is known; enrol this rack with a token")
+	}
+	d.mu.Lock()
+	if !d.used {
+		d.next, d.used = rand.IntN(len(addresses)), true
+	}
+	start := d.next
+	d.mu.Unlock()
+	var errs []error
+	for i := range addresses {
+		at := (start + i) % len(addresses)
+		c, err := d.dial(ctx, addresses[at])
+		if err == nil {
+			d.mu.Lock()
+			d.next = at + 1
+			d.mu.Unlock()
+			return c, nil
+		}
+		errs = append(errs, fmt.Errorf("region %s: %w", addresses[at], err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (d *Dialer) timeout() time.Duration {
+	if d.Timeout == 0 {
+		return 3 * time.Second
+	}
+	return d.Timeout
+}
+
+func (d *Dialer) dial(ctx context.Context, address string) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout())
+	defer cancel()
+	cfg, err := d.TLS()
+	if err != nil {
+		return nil, err
+	}
+	cfg = cfg.Clone()
+	cfg.MinVersion, cfg.NextProtos = tls.VersionTLS13, []string{"h2"}
+	open := d.Net
+	if open == nil {
+		open = new(net.Dialer).DialContext
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP2(true)
+	transport := &http.Transport{
+		Protocols: &protocols, DisableCompression: true,
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: rackPingAfter, PingTimeout: pingTime, WriteByteTimeout: stuckTime, StrictMaxConcurrentRequests: true,
+		},
+		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			raw, err := open(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			secured := tls.Client(raw, cfg)
+			if err := secured.HandshakeContext(ctx); err != nil {
+				raw.Close()
+				return nil, err
+			}
+			return secured, nil
+		},
+	}
+	client, err := transport.NewClientConn(ctx, "https", address)
+	if err != nil {
+		return nil, explain(err)
+	}
+	c := &conn{http: client, base: "https://" + address, slots: make(chan struct{}, maxStreams-maxWaits), closed: make(chan struct{})}
+	if err := c.hello(ctx); err != nil {
+		c.Close()
+		return nil, explain(err)
+	}
+	return c, nil
+}
+
+// explain adds what to do about a refusal in the handshake. The alert is all that a rack is told there.
+func explain(err error) error {
+	if alert := (*net.OpError)(nil); errors.As(err, &alert) && alert.Op == "remote error" {
+		return fmt.Errorf("it does not take this rack's certificate (%w); if that has expired or the site was made anew, enrol again", alert.Err)
+	}
+	return err
+}

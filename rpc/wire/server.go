@@ -1,0 +1,190 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/rpc"
+)
+
+// ServerConfig is what a server of racks is made of.
+type ServerConfig struct {
+	// Region is what racks connect to. Required.
+	Region *rpc.Region
+	// TLS has the region's certificate and, as ClientCAs, the site's CA. Required. Version, protocols and the demand for a
+	// client's certificate are set by the server.
+	TLS *tls.Config
+	// Authorize says which rack a certificate of the CA belongs to, or why it is refused, in words that the rack is told.
+	// It is called once a connection, concurrently. Required.
+	Authorize func(ctx context.Context, cert *x509.Certificate) (rack string, err error)
+	// Enrol answers the question of a client without a certificate, see [Ask]. The error's text is told to the client. It
+	// may be called concurrently. Nil lets none in.
+	Enrol func(ctx context.Context, question []byte) (answer []byte, err error)
+	// MaxConns bounds how many connections there may be. Zero means 2,048. One more is closed at once.
+	MaxConns int
+	// Log receives sessions and refusals. Nil discards.
+	Log *slog.Logger
+}
+
+// A Server is the region's end of connections. Its methods may be called concurrently.
+type Server struct {
+	cfg ServerConfig
+
+	mu       sync.Mutex // guards following
+	sessions map[*session]struct{}
+}
+
+// Times after which a connection counts as dead. A rack notices first, since it has somewhere to go.
+const (
+	handshakeTime   = 10 * time.Second
+	rackPingAfter   = 5 * time.Second
+	regionPingAfter = 10 * time.Second
+	pingTime        = 5 * time.Second
+	stuckTime       = 15 * time.Second
+)
+
+// maxStreams is how many requests a rack may have in progress at once.
+const maxStreams = 250
+
+// NewServer checks the configuration. It starts nothing.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	if cfg.Region == nil || cfg.Authorize == nil || cfg.TLS == nil || cfg.TLS.ClientCAs == nil {
+		return nil, errors.New("wire: a server needs Region, Authorize, and TLS with ClientCAs")
+	}
+	if cfg.MaxConns == 0 {
+		cfg.MaxConns = 2048
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{cfg: cfg, sessions: map[*session]struct{}{}}, nil
+}
+
+// tlsConfig demands a certificate from everyone who does not come to enrol, and gives those nothing else.
+func (s *Server) tlsConfig() *tls.Config {
+	racks := s.cfg.TLS.Clone()
+	racks.MinVersion, racks.NextProtos, racks.ClientAuth = tls.VersionTLS13, []string{"h2"}, tls.RequireAndVerifyClientCert
+	racks.SessionTicketsDisabled = true // each connection shows its certificate anew
+	newcomers := s.cfg.TLS.Clone()
+	newcomers.MinVersion, newcomers.NextProtos, newcomers.ClientAuth = tls.VersionTLS13, []string{enrolProtocol}, tls.NoClientCert
+	newcomers.SessionTicketsDisabled = true
+	racks.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if s.cfg.Enrol != nil && slices.Contains(hello.SupportedProtos, enrolProtocol) {
+			return newcomers, nil
+		}
+		return nil, nil
+	}
+	return racks
+}
+
+// Serve takes connections until ctx ends, then ends them all and returns nil. It closes the listener.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var protocols http.Protocols
+	protocols.SetHTTP2(true)
+	srv := &http.Server{
+		Handler: s.handler(), Protocols: &protocols, ReadHeaderTimeout: handshakeTime, MaxHeaderBytes: 16 << 10,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, SendPingTimeout: regionPingAfter, PingTimeout: pingTime, WriteByteTimeout: stuckTime,
+		},
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
+			enrolProtocol: func(_ *http.Server, conn *tls.Conn, _ http.Handler) { s.enrol(ctx, conn) },
+		},
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: s.connContext,
+		ConnState:   s.connState,
+		ErrorLog:    slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
+	}
+	stop := context.AfterFunc(ctx, func() { srv.Close() })
+	defer stop()
+	err := srv.Serve(tls.NewListener(limit(ln, s.cfg.MaxConns), s.tlsConfig()))
+	if ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	srv.Close()
+	return err
+}
+
+type sessionKey struct{}
+
+func (s *Server) connContext(ctx context.Context, conn net.Conn) context.Context {
+	session := newSession(conn)
+	s.mu.Lock()
+	s.sessions[session] = struct{}{}
+	s.mu.Unlock()
+	return context.WithValue(ctx, sessionKey{}, session)
+}
+
+func (s *Server) connState(conn net.Conn, state http.ConnState) {
+	if state != http.StateClosed && state != http.StateHijacked {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for session := range s.sessions {
+		if session.conn == conn {
+			session.end()
+			delete(s.sessions, session)
+			if rack, _ := session.identity(); rack != "" {
+				s.cfg.Log.Info("rack disconnected", "rack", rack)
+			}
+		}
+	}
+}
+
+// Disconnect ends all sessions of a rack at once, as when its certificate is revoked. Calls in progress fail with
+// [rpc.ErrUnavailable].
+func (s *Server) Disconnect(rack string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for session := range s.sessions {
+		if name, _ := session.identity(); name == rack {
+			session.cut()
+		}
+	}
+}
+
+// limit closes connections at once that are more than most at a time.
+func limit(ln net.Listener, most int) net.Listener {
+	return &limitedListener{Listener: ln, free: make(chan struct{}, most)}
+}
+
+type limitedListener struct {
+	net.Listener
+	free chan struct{} // holds one for each connection
+}
+
+func (l *limitedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l.free <- struct{}{}:
+			return &limitedConn{Conn: conn, done: sync.OnceFunc(func() { <-l.free })}, nil
+		default:
+			conn.Close()
+		}
+	}
+}
+
+type limitedConn struct {
+	net.Conn
+	done func()
+}
+
+// Close closes the connection and makes room for another.
+func (c *limitedConn) Close() error {
+	defer c.done()
+	return c.Conn.Close()
+}

@@ -1,0 +1,167 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/rpc"
+)
+
+// session is one connection of a rack, as the region sees it. It calls the rack.
+type session struct {
+	conn net.Conn
+	out  chan outgoing // what the open announcement stream is to write
+
+	mu      sync.Mutex // guards following
+	rack    string     // empty before hello
+	expiry  *time.Timer
+	region  rpc.Conn
+	lastID  uint64
+	waiting map[uint64]chan answer
+}
+
+// outgoing is one message for the rack, with the arguments of a call.
+type outgoing struct {
+	kind byte
+	call announcement
+	args []byte
+}
+
+// announcement tells the rack of a call.
+type announcement struct {
+	ID     uint64 `json:"id"`
+	Method string `json:"method,omitempty"`
+	// Timeout is how long the caller waits, in milliseconds; 0 = not known.
+	Timeout int64 `json:"timeout,omitempty"`
+}
+
+// answer is what comes of a call.
+type answer struct {
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  *rpc.Error      `json:"error,omitempty"`
+}
+
+func (a answer) unpack() ([]byte, error) {
+	if a.Error != nil {
+		return nil, a.Error
+	}
+	return a.Result, nil
+}
+
+func answerOf(method string, out []byte, err error) answer {
+	if err != nil {
+		return answer{Error: rpc.AsError(method, err)}
+	}
+	return answer{Result: out}
+}
+
+// cut closes the connection without a word, so that nothing can hold it up.
+func (s *session) cut() {
+	if c, ok := s.conn.(*tls.Conn); ok {
+		c.NetConn().Close()
+		return
+	}
+	s.conn.Close()
+}
+
+func newSession(conn net.Conn) *session {
+	return &session{conn: conn, out: make(chan outgoing), waiting: map[uint64]chan answer{}}
+}
+
+// identity is the rack's name and what it may do; nil before hello.
+func (s *session) identity() (string, rpc.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rack, s.region
+}
+
+// begin makes it the session of a rack until its certificate ends.
+func (s *session) begin(rack string, region rpc.Conn, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rack, s.region = rack, region
+	if s.expiry == nil {
+		s.expiry = time.AfterFunc(time.Until(until), s.cut)
+	}
+}
+
+func (s *session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+}
+
+// caller calls the rack through one announcement stream, until that has gone.
+type caller struct {
+	*session
+	gone <-chan struct{}
+}
+
+// Call announces the call and waits for its answer.
+func (c caller) Call(ctx context.Context, method string, in []byte) ([]byte, error) {
+	if len(in) > maxCall {
+		return nil, rpc.AsError(method, fmt.Errorf("%w: arguments of %d bytes, at most %d can be sent", rpc.ErrInvalid, len(in), maxCall))
+	}
+	call, answered := c.expect(method)
+	defer c.forget(call.ID)
+	if deadline, ok := ctx.Deadline(); ok {
+		call.Timeout = max(1, time.Until(deadline).Milliseconds())
+	}
+	select {
+	case c.out <- outgoing{kindCall, call, in}:
+	case <-ctx.Done():
+		return nil, rpc.AsError(method, ctx.Err())
+	case <-c.gone:
+		return nil, c.lost(method)
+	}
+	select {
+	case a := <-answered:
+		return a.unpack()
+	case <-c.gone:
+		return nil, c.lost(method)
+	case <-ctx.Done():
+		select { // best effort: the rack has the deadline, too
+		case c.out <- outgoing{kind: kindCancel, call: announcement{ID: call.ID}}:
+		case <-c.gone:
+		case <-time.After(time.Second):
+		}
+		return nil, rpc.AsError(method, ctx.Err())
+	}
+}
+
+func (c caller) lost(method string) error {
+	return rpc.AsError(method, fmt.Errorf("the connection of the rack ended: %w", rpc.ErrUnavailable))
+}
+
+func (s *session) expect(method string) (announcement, <-chan answer) {
+	answered := make(chan answer, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastID++
+	s.waiting[s.lastID] = answered
+	return announcement{ID: s.lastID, Method: method}, answered
+}
+
+func (s *session) forget(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, id)
+}
+
+// resolve hands an answer to its caller, if that still waits. A second answer finds nobody.
+func (s *session) resolve(id uint64, a answer) {
+	s.mu.Lock()
+	answered := s.waiting[id]
+	delete(s.waiting, id)
+	s.mu.Unlock()
+	if answered != nil {
+		answered <- a
+	}
+}
