@@ -10,9 +10,12 @@ type change struct {
 	lease  Lease
 	at     int64
 	e      *entry
-	rev    uint32    // of e after the change
-	before *entry    // value of e before it; nil = e is new
-	out    *outgoing // answered once the record is durable; nil = nobody waits
+	rev    uint32 // of e after the change
+	before *entry // value of e before it; nil = e is new
+
+	e6, before6 *entry6 // the same for IPv6
+
+	out *outgoing // answered once the record is durable; nil = nobody waits
 }
 
 // apply carries a decision out on the table and returns what has to become durable before the reply leaves, in order.

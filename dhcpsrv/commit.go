@@ -91,9 +91,17 @@ func (s *Server) store(batch []change) error {
 func (s *Server) takeBack(batch []change) {
 	for i := len(batch) - 1; i >= 0; i-- {
 		if c := &batch[i]; c.kind != Expired {
-			s.table.undo(c)
+			s.undo(c)
 		}
 	}
+}
+
+func (s *Server) undo(c *change) {
+	if c.e6 != nil {
+		s.table6.undo(c)
+		return
+	}
+	s.table.undo(c)
 }
 
 // report tells of a batch: events first, then the replies.

@@ -26,6 +26,7 @@ type serving struct {
 	byAddr   map[addr4]*Reservation
 	site     Options
 	ads      map[string]*Advertisement // by link
+	v6       *serving6
 }
 
 // segment is a broadcast domain with its subnets in the order of the snapshot.
@@ -52,6 +53,7 @@ func compile(snap *Snapshot) (*serving, error) {
 		byClient: make(map[string][]*Reservation, len(snap.Reservations)),
 		byAddr:   make(map[addr4]*Reservation, len(snap.Reservations)),
 		site:     snap.Options,
+		v6:       newServing6(snap.Options6),
 	}
 	if err := checkOptions("site", snap.Options); err != nil {
 		return nil, err
@@ -60,8 +62,17 @@ func compile(snap *Snapshot) (*serving, error) {
 	if c.ads, err = checkAdvertisements(snap.Advertisements); err != nil {
 		return nil, err
 	}
-	bySegment := make(map[string]*segment)
+	if err := checkOptions6("site", snap.Options6); err != nil {
+		return nil, err
+	}
+	bySegment, bySegment6 := make(map[string]*segment), make(map[string]*segment6)
 	for i := range snap.Subnets {
+		if conf := &snap.Subnets[i]; conf.Prefix.Addr().Is6() {
+			if err := c.v6.add(*conf, bySegment6); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		sub, err := c.newSubnet(snap.Subnets[i])
 		if err != nil {
 			return nil, err
@@ -76,8 +87,13 @@ func compile(snap *Snapshot) (*serving, error) {
 			return nil, fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, before.Prefix, before.Name)
 		}
 	}
+	for _, sub := range c.v6.subnets {
+		if c.byName[sub.Name] != nil {
+			return nil, fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
+		}
+	}
 	for i := range snap.Reservations {
-		if err := c.reserve(&snap.Reservations[i]); err != nil {
+		if err := c.reserveEither(&snap.Reservations[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -278,6 +294,20 @@ func (c *serving) find(a addr4) *subnet {
 	return c.subnets[i]
 }
 
+// reserveEither enters a reservation for the families that it can be of use to.
+func (c *serving) reserveEither(r *Reservation) error {
+	wants, only := c.v6.wants(r)
+	if wants {
+		if err := c.v6.reserve(r); err != nil {
+			return err
+		}
+	}
+	if only {
+		return nil
+	}
+	return c.reserve(r)
+}
+
 // reserve checks a reservation and enters it.
 func (c *serving) reserve(r *Reservation) error {
 	fail := func(format string, args ...any) error {
@@ -351,6 +381,9 @@ func (r *Reservation) label() string {
 		return fmt.Sprintf("%q", r.Name)
 	case len(r.MAC) > 0:
 		return r.MAC.String()
+	}
+	if len(r.DUID) > 0 {
+		return "client " + hex.EncodeToString(r.DUID)
 	}
 	return "client " + hex.EncodeToString(r.ClientID)
 }

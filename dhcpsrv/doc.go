@@ -1,4 +1,4 @@
-// Package dhcpsrv is a DHCPv4 server to embed: whole semantics, leases that survive a power cut, boot answers by firmware,
+// Package dhcpsrv is a DHCPv4 and DHCPv6 server to embed: whole semantics, leases that survive a power cut, boot answers by firmware,
 // and configuration that changes without a restart.
 //
 // # The one call
@@ -27,6 +27,14 @@
 // [Conn] is the socket: [Listen] opens the real one on Linux, a test or a simulation gives its own. [Journal] is a lease
 // store of its own; [FindServers] looks for other DHCP servers on a link.
 //
+// # IPv6
+//
+// A [Subnet] whose prefix is of IPv6 is served by DHCPv6: [Listen6] and [Server.Serve6] beside the others, [Server.Handle6]
+// and [Server.Explain6] without a socket. Snapshot, leases, store, events and boot selector are the same. A lease is a
+// client's DUID with one of its identity associations; a reservation goes by DUID or by link address, so that the firmware
+// and the system of a machine, whose DUIDs differ, get the same address. Default routes, prefixes and MTU are no matter of
+// DHCPv6: what [Snapshot].Advertisements says of a link, [Server.ServeAdvertise] tells by router advertisements.
+//
 // # Which address a client gets
 //
 // The reserved one; else the one it holds; else the one on offer to it; else its former one; else the one it asks for; else
@@ -47,6 +55,6 @@
 //
 // # What it does not do
 //
-// DHCPv6, proxyDHCP, failover between two servers, dynamic DNS updates (subscribe to Events instead), lease queries,
-// authentication (RFC 3118).
+// ProxyDHCP, prefix delegation, probes of IPv6 addresses before they are offered, reconfiguration of clients, failover
+// between two servers, dynamic DNS updates (subscribe to Events instead), lease queries, authentication (RFC 3118).
 package dhcpsrv

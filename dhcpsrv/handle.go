@@ -34,6 +34,7 @@ func (s *Server) Handle(ctx context.Context, p Packet) (Reply, bool) {
 // job is one packet on its way through the server.
 type job struct {
 	pkt  Packet
+	v6   bool
 	send func(Reply, bool) // called exactly once, from any goroutine
 
 	asked int    // probes made for it
@@ -43,6 +44,10 @@ type job struct {
 // run takes a packet from its bytes to its reply. When it returns true, the address in j.probe must be probed and the job
 // run again; otherwise j.send has been called, or will be once the lease is durable.
 func (s *Server) run(ctx context.Context, j *job) (again bool) {
+	if j.v6 {
+		s.run6(ctx, j)
+		return false
+	}
 	finished := false
 	defer func() {
 		if !finished {

@@ -34,14 +34,17 @@ func (s LeaseState) MarshalText() ([]byte, error) { return []byte(s.String()), n
 type Lease struct {
 	Addr        netip.Addr
 	State       LeaseState
-	MAC         net.HardwareAddr // chaddr of the client; empty for clients without one
-	ClientID    []byte           // option 61 as sent, type byte included; nil when not sent
+	MAC         net.HardwareAddr // chaddr of the client, or what is known of it with IPv6; empty for clients without one
+	ClientID    []byte           // option 61 of IPv4 as sent, type byte included; nil when not sent
 	Hostname    string           // name the client gave itself (options 81, 12), cleaned to letters, digits, '-' and '.'; may be ""
 	Subnet      string           // name of the subnet when the lease was given
 	Link        string           // interface the client was heard on
-	Relay       netip.Addr       // relay agent (giaddr); invalid for clients on the link itself
-	CircuitID   []byte           // option 82.1 as the relay sent it
+	Relay       netip.Addr       // relay agent (giaddr, link address of IPv6); invalid for clients on the link itself
+	CircuitID   []byte           // option 82.1, or 18 of IPv6, as the relay sent it
 	VendorClass string           // option 60, at most 64 bytes
+	DUID        []byte           // IPv6: the client, option 1
+	IAID        uint32           // IPv6: which of its identity associations
+	RemoteID    []byte           // IPv6: option 37 as the relay sent it
 	Start       time.Time        // when this client first got this address without a gap
 	End         time.Time        // when the lease, or the quarantine, ends; for Ended: when it did
 }
@@ -51,5 +54,7 @@ func (l Lease) clone() Lease {
 	l.MAC = bytes.Clone(l.MAC)
 	l.ClientID = bytes.Clone(l.ClientID)
 	l.CircuitID = bytes.Clone(l.CircuitID)
+	l.DUID = bytes.Clone(l.DUID)
+	l.RemoteID = bytes.Clone(l.RemoteID)
 	return l
 }

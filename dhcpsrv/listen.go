@@ -39,6 +39,27 @@ func Listen(cfg ListenConfig) (Conn, error) {
 	return c, nil
 }
 
+// Listen6 opens the DHCPv6 server port on the interfaces of cfg and joins the group of servers there. Port 0 = 547; with
+// another one, clients are expected on the one below it. An interface that is made anew is joined within a second. A taken
+// port is an error that wraps [ErrPortBusy]. Only Linux is supported.
+func Listen6(cfg ListenConfig) (Conn, error) {
+	if cfg.Port == 0 {
+		cfg.Port = serverPort6
+	}
+	if len(cfg.Interfaces) == 0 {
+		return nil, errors.New("dhcpsrv: listen for DHCPv6: no interface given")
+	}
+	if cfg.Port < 2 || cfg.Port > 65535 {
+		return nil, fmt.Errorf("dhcpsrv: listen for DHCPv6: port %d is not between 2 and 65535", cfg.Port)
+	}
+	cfg.Interfaces = slices.Clone(cfg.Interfaces)
+	c, err := listen6(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("dhcpsrv: listen for DHCPv6 on port %d: %w", cfg.Port, err)
+	}
+	return c, nil
+}
+
 // ListenAdvertise opens a raw socket for router advertisements on the interfaces of cfg, which needs CAP_NET_RAW; the port
 // does not count. Only Linux is supported.
 func ListenAdvertise(cfg ListenConfig) (AdvertiseConn, error) {

@@ -10,6 +10,8 @@ import (
 
 func listen(ListenConfig) (Conn, error) { return nil, errors.ErrUnsupported }
 
+func listen6(ListenConfig) (Conn, error) { return nil, errors.ErrUnsupported }
+
 func listenAdvertise(ListenConfig) (AdvertiseConn, error) { return nil, errors.ErrUnsupported }
 
 func findServers(context.Context, string, *probePacket) ([]ForeignServer, error) {

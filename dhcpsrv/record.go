@@ -36,6 +36,10 @@ func appendRecord(b []byte, l *Lease) []byte {
 	for _, text := range []string{l.Hostname, l.Subnet, l.Link, l.VendorClass} {
 		b = appendText(b, text)
 	}
+	if l.Addr.Is6() {
+		b = binary.AppendUvarint(b, uint64(l.IAID))
+		b = appendText(appendText(b, l.DUID), l.RemoteID)
+	}
 	head, payload := b[start:start+recordHeader], b[start+recordHeader:]
 	binary.LittleEndian.PutUint16(head, recordMark)
 	binary.LittleEndian.PutUint16(head[2:], uint16(len(payload)))
@@ -75,6 +79,10 @@ func parseRecord(b []byte) (l Lease, err error) {
 	l.Relay = f.addr()
 	l.MAC, l.ClientID, l.CircuitID = f.bytes(), f.bytes(), f.bytes()
 	l.Hostname, l.Subnet, l.Link, l.VendorClass = f.text(), f.text(), f.text(), f.text()
+	if l.Addr.Is6() && !f.bad {
+		l.IAID = f.uint32()
+		l.DUID, l.RemoteID = f.bytes(), f.bytes()
+	}
 	if f.bad || !l.Addr.IsValid() {
 		return l, errRecord
 	}
@@ -111,6 +119,15 @@ func (f *fields) varint() int64 {
 	}
 	f.take(n)
 	return v
+}
+
+func (f *fields) uint32() uint32 {
+	v, n := binary.Uvarint(f.b)
+	if n <= 0 {
+		n = -1
+	}
+	f.take(n)
+	return uint32(v)
 }
 
 // span returns a length-prefixed text, nil when it is empty.

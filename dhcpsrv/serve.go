@@ -13,7 +13,9 @@ import (
 
 // Serve answers packets from conn until ctx ends, then closes conn, finishes what it has read and returns nil. It returns
 // an error when conn is closed by somebody else. Several Serve may run at once, each with its own conn.
-func (s *Server) Serve(ctx context.Context, conn Conn) error {
+func (s *Server) Serve(ctx context.Context, conn Conn) error { return s.serve(ctx, conn, false) }
+
+func (s *Server) serve(ctx context.Context, conn Conn, v6 bool) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	q := newQueue(s.cfg.Queue)
@@ -24,7 +26,7 @@ func (s *Server) Serve(ctx context.Context, conn Conn) error {
 	expiry, done := context.WithCancel(ctx)
 	workers.Go(func() { s.expireEvery(expiry, time.Second) })
 
-	err := s.read(ctx, conn, q)
+	err := s.read(ctx, conn, q, v6)
 	q.close()
 	done()
 	workers.Wait()
@@ -38,7 +40,7 @@ func (s *Server) Serve(ctx context.Context, conn Conn) error {
 }
 
 // read puts received packets into the queue until conn is closed.
-func (s *Server) read(ctx context.Context, conn Conn, q *queue) error {
+func (s *Server) read(ctx context.Context, conn Conn, q *queue, v6 bool) error {
 	buf := make([]byte, 2048)
 	send := s.sender(conn)
 	var pause time.Duration
@@ -56,7 +58,7 @@ func (s *Server) read(ctx context.Context, conn Conn, q *queue) error {
 			continue
 		}
 		pause = 0
-		j := &job{pkt: Packet{Data: bytes.Clone(buf[:n]), Link: link, Src: src, Dst: dst}, send: send}
+		j := &job{v6: v6, pkt: Packet{Data: bytes.Clone(buf[:n]), Link: link, Src: src, Dst: dst}, send: send}
 		if old := q.put(j); old != nil {
 			s.drop(old, DropQueueFull)
 		}
@@ -108,7 +110,9 @@ func (s *Server) expireSome(now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.enqueue(s.table.expire(now, 16*expireChunk))
-	return len(s.table.due) > 0 && s.table.due[0].end <= now && len(s.pending) < maxPending
+	s.enqueue(s.table6.expire(time.Unix(0, now), 16*expireChunk))
+	more := len(s.table.due) > 0 && s.table.due[0].end <= now || len(s.table6.due) > 0 && s.table6.due[0].lease.End.UnixNano() <= now
+	return more && len(s.pending) < maxPending
 }
 
 // waitCommitted waits until all that is pending now is stored and reported.

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Server serves DHCPv4 from a [Snapshot]. Its methods are safe for concurrent use. Make one with [New].
+// Server serves DHCPv4 and DHCPv6 from a [Snapshot]. Its methods are safe for concurrent use. Make one with [New].
 type Server struct {
 	cfg    Config
 	log    *slog.Logger
@@ -21,6 +21,7 @@ type Server struct {
 
 	mu         sync.Mutex
 	table      *table
+	table6     *table6
 	pending    []change // decided, not yet with the store
 	spare      []change // the former pending, to use again
 	committing bool
@@ -51,7 +52,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.OfferHold < time.Second || cfg.Workers < 0 || cfg.Queue < 0 {
 		return nil, fmt.Errorf("dhcpsrv: offer hold %v under 1 s, or negative workers %d or queue %d", cfg.OfferHold, cfg.Workers, cfg.Queue)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), probes: make(chan struct{}, maxProbes)}
+	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes)}
 	s.progress = sync.NewCond(&s.mu)
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
@@ -65,8 +66,14 @@ func (s *Server) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !l.Addr.Is4() || l.State < Bound || l.State > Quarantined {
+		if !l.Addr.Is4() && !is6(l.Addr) || l.State < Bound || l.State > Quarantined {
 			return fmt.Errorf("lease of %v in state %v makes no sense", l.Addr, l.State)
+		}
+		if l.Addr.Is6() {
+			if err := s.table6.load(l); err != nil {
+				return err
+			}
+			continue
 		}
 		e := newEntry(&l)
 		if s.table.byAddr[e.addr] != nil {
@@ -87,6 +94,7 @@ func (s *Server) Update(snap Snapshot) error {
 	}
 	s.mu.Lock()
 	s.table.replace(c)
+	s.table6.replace(c.v6)
 	s.mu.Unlock()
 	s.log.Info("snapshot in use", "subnets", len(snap.Subnets), "reservations", len(snap.Reservations))
 	return nil
@@ -97,9 +105,15 @@ func (s *Server) Leases() iter.Seq[Lease] {
 	return func(yield func(Lease) bool) {
 		s.mu.Lock()
 		addrs := slices.Sorted(maps.Keys(s.table.byAddr))
+		addrs6 := slices.SortedFunc(maps.Keys(s.table6.byAddr), netip.Addr.Compare)
 		s.mu.Unlock()
 		for _, a := range addrs {
 			if l, ok := s.lease(a); ok && !yield(l) {
+				return
+			}
+		}
+		for _, a := range addrs6 {
+			if l, ok := s.lease6(a); ok && !yield(l) {
 				return
 			}
 		}
@@ -116,8 +130,21 @@ func (s *Server) lease(a addr4) (Lease, bool) {
 	return e.lease(), true
 }
 
+func (s *Server) lease6(a netip.Addr) (Lease, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.table6.byAddr[a]
+	if e == nil || e.lease.State == offered {
+		return Lease{}, false
+	}
+	return e.lease.clone(), true
+}
+
 // Lookup returns the lease that is bound to addr now.
 func (s *Server) Lookup(addr netip.Addr) (Lease, bool) {
-	l, ok := s.lease(addr4From(addr.Unmap()))
+	l, ok := s.lease6(addr)
+	if addr = addr.Unmap(); addr.Is4() {
+		l, ok = s.lease(addr4From(addr))
+	}
 	return l, ok && l.State == Bound && l.End.After(time.Now())
 }

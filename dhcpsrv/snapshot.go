@@ -12,6 +12,9 @@ type Snapshot struct {
 	Subnets      []Subnet
 	Reservations []Reservation
 	Options      Options // site level: sent in every subnet unless something more specific has the same code
+	// Options6 is the site level of DHCPv6; its codes are another family's. Options of subnets and pools are of the family
+	// of the subnet, those of a reservation of its address's, without an address of IPv4.
+	Options6 Options
 	// Advertisements say which links hear router advertisements; none = no link does.
 	Advertisements []Advertisement
 }
@@ -22,7 +25,9 @@ const (
 	DefaultQuarantineTime = time.Hour
 )
 
-// Subnet is one IPv4 subnet with what its clients are told.
+// Subnet is one IPv4 or IPv6 subnet with what its clients are told. The options named below are those of IPv4; in an IPv6
+// subnet DNS is option 23, Domain with Search 24, and NTP 56. Routers, Routes and MTU must be empty there, since DHCPv6
+// tells none of them ([Advertisement] does), and ByClientID does not count: clients go by DUID and IAID.
 type Subnet struct {
 	Name   string       // unique in the snapshot; named in errors, leases and explanations
 	Prefix netip.Prefix // must not overlap another subnet's
@@ -32,7 +37,8 @@ type Subnet struct {
 	// Segment names the broadcast domain (VLAN). A client heard on one subnet of a segment may get an address of any
 	// other: they share the wire. "" = subnets with the same Link share a segment, and one without Link is alone.
 	Segment string
-	// Server is this server's address towards the subnet: option 54, and siaddr unless the boot answer names another.
+	// Server is this server's address towards the subnet: option 54, and siaddr unless the boot answer names another. For
+	// IPv6 the server's DUID is made from that of the segment's first subnet.
 	Server netip.Addr
 
 	Pools   []Pool       // dynamic ranges; none = only reserved clients are served
@@ -76,9 +82,11 @@ type Route struct {
 type Reservation struct {
 	Name string // for errors and explanations; "" = the MAC or client identifier
 
-	// The client: by link address, by option 61, or both (either matches; the client identifier first).
+	// The client: by link address, by option 61 of IPv4, by DUID of IPv6 (any matches, the link address last). The link
+	// address of a DHCPv6 client is what its relay says in option 79, else that in its link-local address, else in its DUID.
 	MAC      net.HardwareAddr
 	ClientID []byte
+	DUID     []byte
 	// Aliases are further link addresses of the same client, such as the members of a bond: whichever of them asks gets
 	// the reservation, one at a time.
 	Aliases []net.HardwareAddr

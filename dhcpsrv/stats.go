@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
 // Stats is a snapshot of the counters of a server since it was made.
 type Stats struct {
-	Received map[string]uint64 // by message type: DISCOVER, REQUEST ...
-	Sent     map[string]uint64 // by message type: OFFER, ACK, NAK
+	Received map[string]uint64 // by message type: DISCOVER, REQUEST ..., those of DHCPv6 with a 6 behind: SOLICIT6
+	Sent     map[string]uint64 // by message type: OFFER, ACK, NAK, ADVERTISE6 ...
 	Reasons  map[string]uint64 // silences and NAKs by [Reason]
 	Events   map[string]uint64 // by [EventKind]
 
@@ -30,6 +31,7 @@ type Stats struct {
 // stats is the counters themselves; each may be counted from any goroutine.
 type stats struct {
 	received, sent          [16]atomic.Uint64 // by wire.Type; unknown ones last
+	received6, sent6        [16]atomic.Uint64 // by wire6.Type
 	reasons                 [numReasons]atomic.Uint64
 	events                  [len(eventNames)]atomic.Uint64
 	commits, committed      atomic.Uint64
@@ -55,6 +57,10 @@ func (s *Server) Stats() Stats {
 	for t := range c.received {
 		addCount(out.Received, wire.Type(t).String(), c.received[t].Load())
 		addCount(out.Sent, wire.Type(t).String(), c.sent[t].Load())
+	}
+	for t := range c.received6 {
+		addCount(out.Received, wire6.Type(t).String()+"6", c.received6[t].Load())
+		addCount(out.Sent, wire6.Type(t).String()+"6", c.sent6[t].Load())
 	}
 	for r := range c.reasons {
 		addCount(out.Reasons, Reason(r).String(), c.reasons[r].Load())

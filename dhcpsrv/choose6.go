@@ -1,0 +1,134 @@
+package dhcpsrv
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// maxScan bounds the search for a free address after hashing has found none. A larger pool that is full for so long a
+// stretch does not exist; a smaller one is searched whole.
+const maxScan = 1 << 16
+
+// choose picks the address for an IA, in the order of its IPv4 sister: reservation, live lease, held offer, former lease,
+// an address asked for, the place the key hashes to, the least recently used one.
+func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
+	if a := d.reserved(); a.IsValid() && !d.uses(a) {
+		if t.mayTake(d, a, ia.key) {
+			return t.take(ia, a, byReservation)
+		}
+		d.note("reserved address %v is held by another client", a)
+	}
+	if e, how := t.heldBy(d, ia); e != nil {
+		return t.take(ia, e.lease.Addr, how)
+	}
+	for _, a := range wanted {
+		if t.dynamic(d, a) && t.mayTake(d, a, ia.key) && !d.uses(a) {
+			return t.take(ia, a, byRequest)
+		}
+	}
+	for _, sub := range d.subnets() {
+		if a := t.pick(d, sub, ia.key); a.IsValid() {
+			return t.take(ia, a, byHash)
+		}
+	}
+	for _, sub := range d.subnets() {
+		if first := sub.ended.Front(); first != nil {
+			if e := first.Value.(*entry6); !d.uses(e.lease.Addr) {
+				return t.take(ia, e.lease.Addr, byAge)
+			}
+		}
+	}
+	d.note("IA %08x: no address is left", ia.id)
+	return false
+}
+
+func (t *table6) take(ia *ia6, a netip.Addr, how string) bool {
+	ia.addr, ia.by, ia.sub = a, how, t.cur.find(a)
+	return true
+}
+
+// subnets returns the subnets to look in, the preferred one first.
+func (d *decision6) subnets() []*subnet6 {
+	out := []*subnet6{d.sub}
+	for _, sub := range d.sub.seg.subnets {
+		if sub != d.sub {
+			out = append(out, sub)
+		}
+	}
+	if d.res != nil && d.res.Subnet != "" {
+		out = slices.DeleteFunc(out, func(s *subnet6) bool { return s.Name != d.res.Subnet })
+	}
+	return out
+}
+
+// uses reports whether the packet's answer already holds the address.
+func (d *decision6) uses(a netip.Addr) bool {
+	return slices.ContainsFunc(d.ias, func(ia ia6) bool { return ia.addr == a })
+}
+
+// mayTake reports whether nobody else holds an address. A reserved one passes from one stage of a machine to the next:
+// firmware, installer and system, whose DUIDs differ, share the reservation by link address.
+func (t *table6) mayTake(d *decision6, a netip.Addr, key string) bool {
+	e := t.byAddr[a]
+	if e == nil || e.mine(key) || !e.live(d.now) {
+		return true
+	}
+	if e.lease.State == Quarantined || a != d.reserved() {
+		return false
+	}
+	return slices.ContainsFunc(d.res.identities6(), func(id string) bool {
+		return id == duidKey(e.lease.DUID) || id == macKey(e.lease.MAC)
+	})
+}
+
+// dynamic reports whether the client may get the address without holding it.
+func (t *table6) dynamic(d *decision6, a netip.Addr) bool {
+	sub := t.cur.find(a)
+	if sub == nil || sub.seg != d.sub.seg || sub.pool(a) < 0 || a == sub.Server || t.cur.byAddr[a] != nil {
+		return false
+	}
+	return d.res == nil || d.res.Subnet == "" || d.res.Subnet == sub.Name
+}
+
+// heldBy returns the IA's own entry of the segment that it may keep: its lease, else its offer, else its former lease.
+func (t *table6) heldBy(d *decision6, ia *ia6) (best *entry6, how string) {
+	rank := 0
+	for _, e := range t.own(ia.key, d.sub.seg) {
+		if d.uses(e.lease.Addr) || !t.dynamic(d, e.lease.Addr) {
+			continue
+		}
+		this, by := 1, byFormer
+		if e.live(d.now) {
+			this, by = 2, byOffer
+			if e.lease.State == Bound {
+				this, by = 3, byLease
+			}
+		}
+		if this > rank || this == rank && e.lease.End.After(best.lease.End) {
+			best, rank, how = e, this, by
+		}
+	}
+	return best, how
+}
+
+// pick returns a never used address of the subnet's pools for a key, the same for the same key as long as it is free.
+func (t *table6) pick(d *decision6, sub *subnet6, key string) netip.Addr {
+	if sub.used >= sub.total {
+		return netip.Addr{}
+	}
+	free := func(a netip.Addr) bool { return t.byAddr[a] == nil && t.dynamic(d, a) && !d.uses(a) }
+	h := hashKey(key)
+	start := h % sub.total
+	for range hashTries {
+		if a := sub.at(h % sub.total); free(a) {
+			return a
+		}
+		h = mix(h)
+	}
+	for n := range min(sub.total, maxScan) {
+		if a := sub.at((start + n) % sub.total); free(a) {
+			return a
+		}
+	}
+	return netip.Addr{}
+}

@@ -1,0 +1,292 @@
+package dhcpsrv
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
+)
+
+// serving6 is the IPv6 half of a snapshot, made ready to serve from.
+type serving6 struct {
+	subnets  []*subnet6
+	byName   map[string]*subnet6
+	byLink   map[string]*segment6
+	byClient map[string][]*Reservation // by key of a DUID or of a link address
+	byAddr   map[netip.Addr]*Reservation
+	site     Options
+}
+
+// segment6 is a broadcast domain with its IPv6 subnets in the order of the snapshot.
+type segment6 struct {
+	name    string
+	subnets []*subnet6
+	duid    []byte // this server's, towards the segment
+}
+
+type subnet6 struct {
+	Subnet
+	seg     *segment6
+	options Options // site < fields < subnet options
+	sizes   []uint64
+	total   uint64 // addresses in the pools
+	used    uint64 // of these, those that have an entry or are kept; belongs to the table
+	ended   list6  // ended leases, least recently used first; belongs to the table
+}
+
+func newServing6(site Options) *serving6 {
+	return &serving6{
+		byName: make(map[string]*subnet6), byLink: make(map[string]*segment6), byClient: make(map[string][]*Reservation),
+		byAddr: make(map[netip.Addr]*Reservation), site: site,
+	}
+}
+
+func (c *serving6) add(conf Subnet, bySegment map[string]*segment6) error {
+	sub, err := c.newSubnet(conf)
+	if err != nil {
+		return fmt.Errorf("subnet %q: %w", conf.Name, err)
+	}
+	if c.byName[sub.Name] != nil {
+		return fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
+	}
+	for _, other := range c.subnets {
+		if other.Prefix.Overlaps(sub.Prefix) {
+			return fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, other.Prefix, other.Name)
+		}
+	}
+	seg := c.byLink[sub.Link]
+	if sub.Segment != "" {
+		named := bySegment[sub.Segment]
+		if seg != nil && seg != named {
+			return fmt.Errorf("subnet %q: link %q already belongs to segment %q, not %q", sub.Name, sub.Link, seg.name, sub.Segment)
+		}
+		seg = named
+	}
+	if seg == nil {
+		seg = &segment6{name: sub.Segment, duid: serverDUID(sub.Server)}
+		if seg.name == "" {
+			seg.name = sub.Link
+		}
+	}
+	if sub.Segment != "" {
+		bySegment[sub.Segment] = seg
+	}
+	if sub.Link != "" {
+		c.byLink[sub.Link] = seg
+	}
+	sub.seg = seg
+	seg.subnets = append(seg.subnets, sub)
+	c.subnets = append(c.subnets, sub)
+	c.byName[sub.Name] = sub
+	return nil
+}
+
+// serverDUID makes an identifier that outlives restarts and lost disks: a DUID-UUID (RFC 6355) from the server's address.
+func serverDUID(a netip.Addr) []byte {
+	sum := sha256.Sum256(append([]byte("gomaas dhcpsrv "), a.AsSlice()...))
+	uuid := sum[:16]
+	uuid[6], uuid[8] = uuid[6]&0x0f|0x80, uuid[8]&0x3f|0x80 // version 8, a hash of its maker's choice (RFC 9562)
+	return append([]byte{0, 4}, uuid...)
+}
+
+func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
+	if conf.Prefix = conf.Prefix.Masked(); conf.Prefix.Addr().Is4In6() || conf.Prefix.Bits() < 8 {
+		return nil, fmt.Errorf("prefix %v is not an IPv6 prefix of /8 or longer", conf.Prefix)
+	}
+	switch {
+	case conf.Name == "":
+		return nil, fmt.Errorf("prefix %v has no name", conf.Prefix)
+	case !is6(conf.Server) || conf.Server.IsUnspecified() || conf.Server.Zone() != "":
+		return nil, fmt.Errorf("server address %v is not an IPv6 address", conf.Server)
+	case len(conf.Routers) > 0 || len(conf.Routes) > 0 || conf.MTU != 0:
+		return nil, fmt.Errorf("fields Routers, Routes and MTU are not told by DHCPv6; advertise them (Snapshot.Advertisements)")
+	}
+	for _, group := range [][]netip.Addr{conf.DNS, conf.NTP} {
+		for _, a := range group {
+			if !is6(a) {
+				return nil, fmt.Errorf("DNS or NTP server %v is not an IPv6 address", a)
+			}
+		}
+		if len(group) > 63 {
+			return nil, fmt.Errorf("%d DNS or NTP servers are more than 63", len(group))
+		}
+	}
+	times := subnet{Subnet: conf}
+	if err := times.setTimes(); err != nil {
+		return nil, err
+	}
+	sub := &subnet6{Subnet: times.Subnet}
+	if err := checkOptions6("subnet", conf.Options); err != nil {
+		return nil, err
+	}
+	sub.options = merge(c.site, sub.fieldOptions(), conf.Options)
+	return sub, sub.setPools()
+}
+
+// fieldOptions turns the fields of the subnet into options.
+func (s *subnet6) fieldOptions() (opts Options) {
+	names := s.Search
+	if s.Domain != "" && !slices.Contains(names, s.Domain) {
+		names = append([]string{s.Domain}, names...)
+	}
+	for _, o := range []Option{
+		{Code: wire6.OptDNS, Data: wire6.Addrs(s.DNS)}, {Code: wire6.OptDomains, Data: wire6.Domains(names)},
+		{Code: wire6.OptNTP, Data: wire6.NTPServers(s.NTP)},
+	} {
+		if len(o.Data) > 0 {
+			opts = append(opts, o)
+		}
+	}
+	return opts
+}
+
+func (s *subnet6) setPools() error {
+	for i, p := range s.Pools {
+		switch {
+		case !is6(p.First) || !is6(p.Last) || p.Last.Less(p.First):
+			return fmt.Errorf("pool %v-%v is not a range of IPv6 addresses", p.First, p.Last)
+		case !s.usable(p.First) || !s.usable(p.Last):
+			return fmt.Errorf("pool %v-%v leaves the usable addresses of %v", p.First, p.Last, s.Prefix)
+		}
+		if err := checkOptions6(fmt.Sprintf("pool %v-%v", p.First, p.Last), p.Options); err != nil {
+			return err
+		}
+		for _, o := range s.Pools[:i] {
+			if !p.Last.Less(o.First) && !o.Last.Less(p.First) {
+				return fmt.Errorf("pool %v-%v overlaps pool %v-%v", p.First, p.Last, o.First, o.Last)
+			}
+		}
+		n := span6(p.First, p.Last)
+		s.sizes = append(s.sizes, n)
+		s.total = min(s.total+n, 1<<62)
+	}
+	return nil
+}
+
+// usable reports whether a host of the subnet can have the address: the first one is every router's (RFC 4291 2.6.1).
+func (s *subnet6) usable(a netip.Addr) bool {
+	return s.Prefix.Contains(a) && (a != s.Prefix.Addr() || s.Prefix.Bits() >= 127)
+}
+
+// pool returns the number of the pool that holds an address, or -1.
+func (s *subnet6) pool(a netip.Addr) int {
+	return slices.IndexFunc(s.Pools, func(p Pool) bool { return !a.Less(p.First) && !p.Last.Less(a) })
+}
+
+// at returns the address at a place in the pools.
+func (s *subnet6) at(n uint64) netip.Addr {
+	for i, size := range s.sizes {
+		if n < size {
+			return add6(s.Pools[i].First, n)
+		}
+		n -= size
+	}
+	return netip.Addr{}
+}
+
+// find returns the subnet that contains the address, or nil.
+func (c *serving6) find(a netip.Addr) *subnet6 {
+	for _, sub := range c.subnets {
+		if sub.Prefix.Contains(a) {
+			return sub
+		}
+	}
+	return nil
+}
+
+// wants reports whether a reservation can be of use to clients of DHCPv6, and is for them alone.
+func (c *serving6) wants(r *Reservation) (wants, only bool) {
+	switch {
+	case r.Addr.IsValid():
+		return is6(r.Addr), is6(r.Addr)
+	case r.Subnet != "":
+		return c.byName[r.Subnet] != nil, c.byName[r.Subnet] != nil
+	}
+	return len(c.subnets) > 0 && (len(r.MAC) > 0 || len(r.DUID) > 0), len(r.MAC) == 0 && len(r.ClientID) == 0 && len(r.DUID) > 0
+}
+
+// reserve checks a reservation and enters it.
+func (c *serving6) reserve(r *Reservation) error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("reservation %s: %s", r.label(), fmt.Sprintf(format, args...))
+	}
+	if len(r.MAC) == 0 && len(r.DUID) == 0 {
+		return fail("names neither a MAC nor a DUID")
+	}
+	if r.Addr.IsValid() {
+		if err := checkOptions6("reservation "+r.label(), r.Options); err != nil {
+			return err
+		}
+		sub := c.find(r.Addr)
+		switch {
+		case sub == nil:
+			return fail("%v is in no subnet", r.Addr)
+		case !sub.usable(r.Addr) || r.Addr == sub.Server:
+			return fail("%v is the address of a router or of this server in subnet %q", r.Addr, sub.Name)
+		case r.Subnet != "" && r.Subnet != sub.Name:
+			return fail("%v is in subnet %q, not in %q", r.Addr, sub.Name, r.Subnet)
+		case c.byAddr[r.Addr] != nil:
+			return fail("%v is already reserved for %s", r.Addr, c.byAddr[r.Addr].label())
+		}
+		c.byAddr[r.Addr] = r
+	}
+	for _, id := range r.identities6() {
+		for _, other := range c.byClient[id] {
+			if c.scope(r) == c.scope(other) {
+				return fail("the same client already has reservation %s there", other.label())
+			}
+		}
+		c.byClient[id] = append(c.byClient[id], r)
+	}
+	return nil
+}
+
+// scope returns the subnet a reservation is for; nil = any.
+func (c *serving6) scope(r *Reservation) *subnet6 {
+	if r.Addr.IsValid() {
+		return c.find(r.Addr)
+	}
+	return c.byName[r.Subnet]
+}
+
+func (r *Reservation) identities6() (ids []string) {
+	if len(r.DUID) > 0 {
+		ids = append(ids, duidKey(r.DUID))
+	}
+	for _, id := range r.identities() {
+		if strings.HasPrefix(id, "m") {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func duidKey(duid []byte) string { return "d" + string(duid) }
+
+// ownOption6 reports whether the server makes the option itself.
+func ownOption6(code uint8) bool {
+	switch code {
+	case 0, wire6.OptClientID, wire6.OptServerID, wire6.OptIANA, wire6.OptIATA, wire6.OptIAAddr, wire6.OptRequest,
+		wire6.OptPreference, wire6.OptRelayMessage, wire6.OptUnicast, wire6.OptStatus, wire6.OptRapidCommit,
+		wire6.OptInterfaceID, wire6.OptReconfigure, wire6.OptIAPD:
+		return true
+	}
+	return false
+}
+
+func checkOptions6(where string, opts Options) error {
+	for i, o := range opts {
+		switch {
+		case ownOption6(o.Code):
+			return fmt.Errorf("%s: option %d of DHCPv6 is made by the server itself", where, o.Code)
+		case len(o.Data) > 1024:
+			return fmt.Errorf("%s: option %d has %d bytes, more than 1024", where, o.Code, len(o.Data))
+		case opts[:i].find(o.Code) != nil:
+			return fmt.Errorf("%s: option %d is given twice", where, o.Code)
+		}
+	}
+	return nil
+}

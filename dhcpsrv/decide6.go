@@ -1,0 +1,243 @@
+package dhcpsrv
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
+)
+
+// noStatus marks an IA, or a message, without a status code.
+const noStatus = 0xffff
+
+// decision6 is what shall happen with one packet. Making it changes nothing; [table6.apply] carries it out.
+type decision6 struct {
+	now   time.Time
+	hold  time.Duration
+	trace bool
+	steps []string
+
+	sub    *subnet6 // preferred
+	res    *Reservation
+	reply  wire6.Type // 0 = silence
+	reason Reason     // of silence
+	status uint16     // of the message
+	rapid  bool       // REPLY to a SOLICIT
+	ias    []ia6
+}
+
+// ia6 is the answer for one identity association.
+type ia6 struct {
+	id     uint32
+	key    string
+	status uint16
+	addr   netip.Addr // valid = given
+	by     string     // how addr was chosen
+	sub    *subnet6   // of addr
+	lease  time.Duration
+	act    action
+	gone   []netip.Addr // told to the client with lifetimes of zero
+	held   []netip.Addr // what it gives back
+}
+
+func (d *decision6) note(format string, args ...any) {
+	if d.trace {
+		d.steps = append(d.steps, fmt.Sprintf(format, args...))
+	}
+}
+
+func (d *decision6) silent(why Reason) { d.reply, d.reason = 0, why }
+
+// decide fills d for a packet: the one place where IPv6 packets are judged.
+func (t *table6) decide(d *decision6, r *request6) {
+	d.status = noStatus
+	var how string
+	if d.sub, how, d.reason = t.cur.selectSubnet(r); d.reason != 0 {
+		d.note("no subnet by %s", how)
+		return
+	}
+	d.note("subnet %q by %s", d.sub.Name, how)
+	if why := d.check(r); why != 0 {
+		d.silent(why)
+		return
+	}
+	if d.res = t.cur.reservation(r, d.sub); d.res != nil {
+		d.note("reservation %s", d.res.label())
+	}
+	d.reply = wire6.Reply
+	if d.unicast(r) {
+		d.status = wire6.StatusUseMulticast
+		return
+	}
+	for _, ia := range r.ias {
+		d.ias = append(d.ias, ia6{id: ia.ID, key: key6(r.duid, ia.ID), status: noStatus})
+	}
+	switch r.Type {
+	case wire6.Solicit:
+		t.decideSolicit(d, r)
+	case wire6.Request, wire6.Renew, wire6.Rebind:
+		t.decideGrant(d, r)
+	case wire6.Confirm:
+		d.confirm(r)
+	case wire6.Release, wire6.Decline:
+		t.decideGiveBack(d, r)
+	case wire6.InformationRequest:
+		d.ias = nil
+	default:
+		d.silent(DropUnknownType)
+	}
+}
+
+// check applies the rules of RFC 8415 section 16 on who must and must not be named.
+func (d *decision6) check(r *request6) Reason {
+	needsServer, mustNot := false, false
+	switch r.Type {
+	case wire6.Solicit, wire6.Confirm, wire6.Rebind:
+		mustNot = true
+	case wire6.Request, wire6.Renew, wire6.Release, wire6.Decline:
+		needsServer = true
+	case wire6.InformationRequest:
+		if len(r.ias) > 0 {
+			return DropMalformed
+		}
+	}
+	switch {
+	case r.duid == nil && r.Type != wire6.InformationRequest:
+		return DropNoIdentity
+	case mustNot && r.serverID != nil, needsServer && r.serverID == nil:
+		return DropMalformed
+	case r.serverID != nil && !bytes.Equal(r.serverID, d.sub.seg.duid):
+		return DropOtherServer
+	}
+	return 0
+}
+
+// unicast reports whether a client sent to this server alone, which it was never told it may (RFC 8415 section 18.4).
+func (d *decision6) unicast(r *request6) bool {
+	if len(r.Relays) > 0 || !r.pkt.Dst.IsValid() || r.pkt.Dst.IsMulticast() {
+		return false
+	}
+	return r.Type == wire6.Request || r.Type == wire6.Renew || r.Type == wire6.Release || r.Type == wire6.Decline
+}
+
+func (t *table6) decideSolicit(d *decision6, r *request6) {
+	act := actHold
+	d.reply = wire6.Advertise
+	if r.Options.Has(wire6.OptRapidCommit) && d.sub.RapidCommit {
+		d.reply, d.rapid, act = wire6.Reply, true, actGrant
+	}
+	none := len(d.ias) > 0
+	for i := range d.ias {
+		ia := &d.ias[i]
+		if !t.choose(d, ia, r.ias[i].Addrs) {
+			ia.status = wire6.StatusNoAddrsAvail
+			continue
+		}
+		none, ia.act = false, act
+		d.settle(ia, r)
+	}
+	if none {
+		d.reason = DropPoolExhausted
+	}
+}
+
+// decideGrant judges REQUEST, RENEW and REBIND: the addresses the client names are confirmed or replaced.
+func (t *table6) decideGrant(d *decision6, r *request6) {
+	answered := false
+	for i := range d.ias {
+		ia, asked := &d.ias[i], r.ias[i].Addrs
+		foreign := slices.ContainsFunc(asked, func(a netip.Addr) bool {
+			sub := t.cur.find(a)
+			return sub == nil || sub.seg != d.sub.seg
+		})
+		known := len(t.own(ia.key, d.sub.seg)) > 0 || d.reserved().IsValid()
+		switch {
+		case foreign && r.Type == wire6.Request:
+			ia.status = wire6.StatusNotOnLink
+		case !known && r.Type == wire6.Rebind && d.sub.NotAuthoritative:
+			d.note("IA %08x is not known, and another server may know it", ia.id)
+			continue
+		case !known && r.Type == wire6.Renew && d.sub.NotAuthoritative:
+			ia.status = wire6.StatusNoBinding
+		case t.choose(d, ia, asked):
+			ia.act = actGrant
+			ia.gone = slices.DeleteFunc(slices.Clone(asked), func(a netip.Addr) bool { return a == ia.addr })
+			d.settle(ia, r)
+		case r.Type == wire6.Request:
+			ia.status = wire6.StatusNoAddrsAvail
+		default:
+			ia.status, ia.gone = wire6.StatusNoBinding, asked
+		}
+		answered = true
+	}
+	if !answered && len(d.ias) > 0 {
+		d.silent(DropUnknownLease)
+		return
+	}
+	d.ias = slices.DeleteFunc(d.ias, func(ia ia6) bool { return ia.status == noStatus && !ia.addr.IsValid() })
+}
+
+// settle completes an IA once its address is known.
+func (d *decision6) settle(ia *ia6, r *request6) {
+	ia.lease = ia.sub.LeaseTime
+	if r.isBoot() {
+		ia.lease = ia.sub.BootLeaseTime
+	}
+	d.note("IA %08x: address %v by %s", ia.id, ia.addr, ia.by)
+}
+
+// isBoot reports whether firmware sent the packet: it says what it is built for.
+func (r *request6) isBoot() bool { return r.Options.Has(wire6.OptClientArch) }
+
+// confirm tells a client that moved whether its addresses fit its link (RFC 8415 section 18.3.3).
+func (d *decision6) confirm(r *request6) {
+	d.ias = nil
+	addrs := 0
+	for _, ia := range r.ias {
+		for _, a := range ia.Addrs {
+			addrs++
+			if !slices.ContainsFunc(d.sub.seg.subnets, func(s *subnet6) bool { return s.Prefix.Contains(a) }) {
+				d.status = wire6.StatusNotOnLink
+				return
+			}
+		}
+	}
+	if d.status = wire6.StatusSuccess; addrs == 0 {
+		d.silent(DropIncomplete)
+	}
+}
+
+// decideGiveBack judges RELEASE and DECLINE: only of addresses that the client holds.
+func (t *table6) decideGiveBack(d *decision6, r *request6) {
+	d.status = wire6.StatusSuccess
+	kept := d.ias[:0]
+	for i, ia := range d.ias {
+		ia.act = actRelease
+		if r.Type == wire6.Decline {
+			ia.act = actQuarantine
+		}
+		for _, a := range r.ias[i].Addrs {
+			e := t.byAddr[a]
+			if e != nil && e.mine(ia.key) && e.sub != nil && e.live(d.now) && e.lease.State == Bound && !slices.Contains(ia.held, a) {
+				ia.held = append(ia.held, a)
+			}
+		}
+		if len(ia.held) == 0 {
+			ia.act, ia.status = actNone, wire6.StatusNoBinding
+			d.note("IA %08x holds none of the addresses", ia.id)
+		}
+		kept = append(kept, ia)
+	}
+	d.ias = kept
+}
+
+// reserved returns the client's reserved address, or an invalid one.
+func (d *decision6) reserved() netip.Addr {
+	if d.res == nil {
+		return netip.Addr{}
+	}
+	return d.res.Addr
+}

@@ -1,0 +1,110 @@
+package dhcpsrv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+
+	"golang.org/x/net/ipv6"
+)
+
+// allServers is All_DHCP_Relay_Agents_and_Servers (RFC 8415 section 7.1).
+var allServers = net.ParseIP("ff02::1:2")
+
+// linux6Conn is the DHCPv6 server port: one UDP socket. Clients have a link-local address that answers neighbour
+// discovery, so that nothing need go out as a frame.
+type linux6Conn struct {
+	port  int
+	pc    *ipv6.PacketConn
+	links linkNames
+	done  chan struct{}
+	once  sync.Once
+	wg    sync.WaitGroup
+}
+
+func listen6(cfg ListenConfig) (Conn, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var grown error
+		if err := c.Control(func(fd uintptr) { grown = growBuffer(int(fd)) }); err != nil {
+			return err
+		}
+		return grown
+	}}
+	conn, err := lc.ListenPacket(context.Background(), "udp6", fmt.Sprintf("[::]:%d", cfg.Port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, ErrPortBusy
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &linux6Conn{port: cfg.Port, pc: ipv6.NewPacketConn(conn), done: make(chan struct{})}
+	if err := c.setUp(conn.(*net.UDPConn), cfg); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	c.wg.Go(func() { c.links.follow(c.done) })
+	return c, nil
+}
+
+func (c *linux6Conn) setUp(conn *net.UDPConn, cfg ListenConfig) (err error) {
+	if c.links.raw, err = conn.SyscallConn(); err != nil {
+		return err
+	}
+	c.links.names = cfg.Interfaces
+	c.links.joined = func(index int) { c.pc.JoinGroup(&net.Interface{Index: index}, &net.UDPAddr{IP: allServers}) }
+	if err := c.pc.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst, true); err != nil {
+		return err
+	}
+	return c.links.require()
+}
+
+// ReadDHCP implements [Conn].
+func (c *linux6Conn) ReadDHCP(b []byte) (int, string, netip.AddrPort, netip.Addr, error) {
+	for {
+		n, cm, from, err := c.pc.ReadFrom(b)
+		if err != nil {
+			return 0, "", netip.AddrPort{}, netip.Addr{}, err
+		}
+		udp, ok := from.(*net.UDPAddr)
+		if cm == nil || !ok {
+			continue
+		}
+		link := c.links.name(cm.IfIndex)
+		if link == "" {
+			continue // not an interface we serve
+		}
+		dst, _ := netip.AddrFromSlice(cm.Dst)
+		src := udp.AddrPort()
+		return n, link, netip.AddrPortFrom(src.Addr().WithZone(""), src.Port()), dst, nil
+	}
+}
+
+// WriteDHCP implements [Conn].
+func (c *linux6Conn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, _ net.HardwareAddr) error {
+	if c.port != serverPort6 && (dst.Port() == serverPort6 || dst.Port() == clientPort6) {
+		dst = netip.AddrPortFrom(dst.Addr(), uint16(c.port)+dst.Port()-serverPort6)
+	}
+	var cm *ipv6.ControlMessage
+	if link != "" {
+		cm = &ipv6.ControlMessage{IfIndex: c.links.index(link)}
+		if src.IsValid() {
+			cm.Src = src.AsSlice()
+		}
+	}
+	_, err := c.pc.WriteTo(b, cm, net.UDPAddrFromAddrPort(dst))
+	return err
+}
+
+// Close implements [Conn].
+func (c *linux6Conn) Close() error {
+	err := net.ErrClosed
+	c.once.Do(func() {
+		close(c.done)
+		err = c.pc.Close()
+		c.wg.Wait()
+	})
+	return err
+}

@@ -1,0 +1,137 @@
+package dhcpsrv_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe/boottest/netlab"
+)
+
+// serve6 serves DHCPv6 on eth0 of a namespace.
+func serve6(t *testing.T, ns *netlab.NS, s *dhcpsrv.Server) {
+	var conn dhcpsrv.Conn
+	if err := ns.Do(func() (err error) {
+		conn, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: []string{"eth0"}})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- s.Serve6(ctx, conn) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve6: %v", err)
+		}
+	})
+}
+
+// settled waits until the link-local address of eth0 may be used.
+func settled(t *testing.T, ns *netlab.NS) {
+	t.Helper()
+	for range 100 {
+		out, _ := ns.Command(context.Background(), "ip", "-6", "addr", "show", "dev", "eth0").CombinedOutput()
+		if strings.Contains(string(out), "fe80") && !strings.Contains(string(out), "tentative") {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("eth0 has no link-local address")
+}
+
+// dhclient6 binds a lease, and releases it when release is called.
+func dhclient6(t *testing.T, ns *netlab.NS) (release func()) {
+	dir := t.TempDir()
+	args := []string{"-6", "-1", "-v", "-sf", script6(t), "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "-cf", "/dev/null"}
+	run := func(more ...string) {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		start := time.Now()
+		if out, err := ns.Command(ctx, "dhclient", append(args, more...)...).CombinedOutput(); err != nil {
+			t.Fatalf("dhclient: %v\n%s", err, out)
+		}
+		t.Logf("dhclient -6 took %v", time.Since(start).Round(time.Millisecond))
+	}
+	run("eth0")
+	return func() { run("-r", "eth0") }
+}
+
+func script6(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "script6")
+	text := "#!/bin/sh\n[ -n \"$new_ip6_address\" ] && ip -6 addr replace $new_ip6_address/128 dev $interface\nexit 0\n"
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func oneBound(t *testing.T, s *dhcpsrv.Server) dhcpsrv.Lease {
+	t.Helper()
+	var bound []dhcpsrv.Lease
+	for l := range s.Leases() {
+		if l.State == dhcpsrv.Bound {
+			bound = append(bound, l)
+		}
+	}
+	if len(bound) != 1 {
+		t.Fatalf("%d leases bound: %+v", len(bound), s.Stats())
+	}
+	return bound[0]
+}
+
+func TestDhclient6(t *testing.T) {
+	netlab.Require(t, netlab.Root, netlab.Program("dhclient", "isc-dhcp-client"))
+	lab := netlab.New(t)
+	server, client := lab.NS("server"), lab.NS("client")
+	lab.Veth(server, "eth0", client, "eth0")
+	s := newServer(t, dhcpsrv.Config{Store: openJournal(t, filepath.Join(t.TempDir(), "leases"))}, office6())
+	settled(t, server)
+	settled(t, client)
+	serve6(t, server, s)
+	release := dhclient6(t, client)
+	if l := oneBound(t, s); l.Link != "eth0" || l.Subnet != "office6" || len(l.MAC) != 6 || len(l.DUID) == 0 {
+		t.Errorf("lease %+v", l)
+	}
+	release()
+	// dhclient does not wait for the answer.
+	for deadline := time.Now().Add(5 * time.Second); s.Stats().Events["released"] != 1; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not released: %+v", s.Stats())
+		}
+	}
+}
+
+// ISC's relay stands between two links.
+func TestDhcrelay6(t *testing.T) {
+	netlab.Require(t, netlab.Root, netlab.Program("dhclient", "isc-dhcp-client"), netlab.Program("dhcrelay", "isc-dhcp-relay"))
+	lab := netlab.New(t)
+	server, relay, client := lab.NS("server"), lab.NS("relay"), lab.NS("client")
+	lab.Veth(server, "eth0", relay, "up")
+	lab.Veth(relay, "eth0", client, "eth0")
+	server.IP("-6", "addr", "add", "2001:db8:1::1/64", "dev", "eth0", "nodad")
+	relay.IP("-6", "addr", "add", "2001:db8:1::2/64", "dev", "up", "nodad")
+	relay.IP("-6", "addr", "add", "2001:db8:2::1/64", "dev", "eth0", "nodad")
+	for _, ns := range []*netlab.NS{server, relay, client} {
+		settled(t, ns)
+	}
+	s := newServer(t, dhcpsrv.Config{}, office6())
+	serve6(t, server, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := relay.Command(ctx, "dhcrelay", "-6", "-d", "--no-pid", "-I", "-l", "eth0", "-u", "2001:db8:1::1%up")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cancel()
+	time.Sleep(300 * time.Millisecond)
+	dhclient6(t, client)
+	if l := oneBound(t, s); l.Subnet != "far6" || l.Relay != ip("2001:db8:2::1") {
+		t.Errorf("lease %+v", l)
+	}
+}

@@ -1,0 +1,214 @@
+package dhcpsrv
+
+import (
+	"context"
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
+)
+
+// Ports of RFC 8415 section 7.2.
+const (
+	serverPort6 = 547
+	clientPort6 = 546
+)
+
+// enterpriseIntel is the enterprise under which UEFI firmware has its vendor class (UEFI 2.10 section 24.7).
+const enterpriseIntel = 343
+
+// reply6 builds the answer that a decision asks for, in the envelopes of the relays it goes back through.
+func (s *Server) reply6(ctx context.Context, d *decision6, r *request6) Reply {
+	w := &wire6.Writer{B: make([]byte, 0, 512)}
+	for i := range r.Relays {
+		relay := &r.Relays[i]
+		w.RelayHeader(relay)
+		for _, code := range []uint16{wire6.OptInterfaceID, wire6.OptRelaySource} {
+			if v := relay.Options.Find(code); v != nil {
+				w.Option(code, v)
+			}
+		}
+		w.Open(wire6.OptRelayMessage)
+	}
+	s.body6(ctx, w, d, r)
+	for range r.Relays {
+		w.Close()
+	}
+	return r.address(w.B)
+}
+
+// address says where the reply goes: back to where the packet came from.
+func (r *request6) address(b []byte) Reply {
+	src, port := r.pkt.Src.Addr(), uint16(clientPort6)
+	if len(r.Relays) > 0 {
+		port = serverPort6
+		if r.Relays[0].Options.Has(wire6.OptRelaySource) { // RFC 8357
+			port = r.pkt.Src.Port()
+		}
+	}
+	reply := Reply{Data: b, Link: r.pkt.Link, Dst: netip.AddrPortFrom(src, port)}
+	if !src.IsLinkLocalUnicast() {
+		reply.Link = "" // by the routes of the host
+	}
+	return reply
+}
+
+// body6 writes the message itself.
+func (s *Server) body6(ctx context.Context, w *wire6.Writer, d *decision6, r *request6) {
+	w.Header(d.reply, r.XID)
+	if r.duid != nil {
+		w.Option(wire6.OptClientID, r.duid)
+	}
+	w.Option(wire6.OptServerID, d.sub.seg.duid)
+	if d.status != noStatus {
+		w.Status(d.status, "")
+	}
+	if d.status == wire6.StatusUseMulticast {
+		return
+	}
+	if d.rapid {
+		w.Option(wire6.OptRapidCommit, nil)
+	}
+	if d.reply == wire6.Advertise && !d.sub.NotAuthoritative {
+		w.Option(wire6.OptPreference, []byte{255}) // nobody else serves here: the client need not wait for others
+	}
+	for i := range d.ias {
+		d.ias[i].write(w)
+	}
+	if d.reason == 0 && r.Type != wire6.Confirm && r.Type != wire6.Release && r.Type != wire6.Decline {
+		s.writeOptions6(ctx, w, d, r)
+	}
+}
+
+func (ia *ia6) write(w *wire6.Writer) {
+	secs := uint32(ia.lease / time.Second)
+	w.Open(wire6.OptIANA)
+	w.Uint32(ia.id)
+	w.Uint32(secs / 2)
+	w.Uint32(uint32(uint64(secs) * 4 / 5))
+	if ia.addr.IsValid() {
+		w.IAAddr(ia.addr, secs, secs)
+	}
+	for _, a := range ia.gone {
+		w.IAAddr(a, 0, 0)
+	}
+	if ia.status != noStatus {
+		w.Status(ia.status, "")
+	}
+	w.Close()
+}
+
+// writeOptions6 writes those sent always and those asked for.
+func (s *Server) writeOptions6(ctx context.Context, w *wire6.Writer, d *decision6, r *request6) {
+	l := d.levels(s.boot6(ctx, d, r))
+	done := make(map[uint8]bool)
+	for o := range l.all() {
+		if o.Always {
+			w.Option(uint16(o.Code), o.Data)
+			done[o.Code] = true
+		}
+	}
+	for _, code := range r.Requested() {
+		if code > 255 || done[uint8(code)] {
+			continue
+		}
+		if o := l.find(uint8(code)); o != nil {
+			w.Option(code, o.Data)
+			done[o.Code] = true
+		}
+	}
+}
+
+// first returns the first address given, and its subnet.
+func (d *decision6) first() (netip.Addr, *subnet6) {
+	for i := range d.ias {
+		if d.ias[i].addr.IsValid() {
+			return d.ias[i].addr, d.ias[i].sub
+		}
+	}
+	return netip.Addr{}, d.sub
+}
+
+func (d *decision6) levels(boot Options) *levels {
+	addr, sub := d.first()
+	l := &levels{boot, nil, nil, sub.options}
+	if d.reserved().IsValid() {
+		l[1] = d.res.Options
+	}
+	if n := sub.pool(addr); n >= 0 {
+		l[2] = sub.Pools[n].Options
+	}
+	return l
+}
+
+// boot6 asks the embedder what the client shall load and returns it as options. The options of its answer are those of
+// IPv4 and stay behind.
+func (s *Server) boot6(ctx context.Context, d *decision6, r *request6) (opts Options) {
+	if s.cfg.Boot == nil {
+		return nil
+	}
+	defer s.recovered("boot selector")
+	q := r.bootQuery(d)
+	a, ok := s.cfg.Boot.SelectBoot(ctx, q)
+	if !ok {
+		return nil
+	}
+	if a.File != "" {
+		opts = append(opts, Option{Code: wire6.OptBootURL, Data: []byte(bootURL(a, q.Server))})
+	}
+	if a.VendorClass != "" {
+		data := binary.BigEndian.AppendUint32(nil, enterpriseIntel)
+		data = append(binary.BigEndian.AppendUint16(data, uint16(len(a.VendorClass))), a.VendorClass...)
+		opts = append(opts, Option{Code: wire6.OptVendorClass, Data: data, Always: true})
+	}
+	return opts
+}
+
+// bootURL is the file as a URL: DHCPv6 has no field for the server (RFC 5970 section 3.1).
+func bootURL(a BootAnswer, server netip.Addr) string {
+	if strings.Contains(a.File, "://") {
+		return a.File
+	}
+	if is6(a.NextServer) {
+		server = a.NextServer
+	}
+	return "tftp://[" + server.String() + "]/" + strings.TrimPrefix(a.File, "/")
+}
+
+func (r *request6) bootQuery(d *decision6) BootQuery {
+	addr, sub := d.first()
+	q := BootQuery{
+		Client: addr, Server: sub.Server, Subnet: sub.Name, Link: r.pkt.Link,
+		VendorClass: string(vendorClass6(r.Options)), UserClass: userClass6(r.Options.Find(wire6.OptUserClass)),
+	}
+	if len(r.macs) > 0 {
+		q.MAC = net.HardwareAddr(r.macs[0])
+	}
+	for v := r.Options.Find(wire6.OptClientArch); len(v) >= 2; v = v[2:] {
+		q.Arch = append(q.Arch, binary.BigEndian.Uint16(v))
+	}
+	for _, code := range r.Requested() {
+		if code < 256 {
+			q.RequestedOptions = append(q.RequestedOptions, byte(code))
+		}
+	}
+	// A DUID-UUID of firmware is the machine's own UUID (RFC 6355 section 2).
+	if len(r.duid) == 18 && r.duid[0] == 0 && r.duid[1] == 4 {
+		q.ClientUUID = r.duid[2:]
+	}
+	q.HasIPXE = q.UserClass == "iPXE"
+	return q
+}
+
+// userClass6 reads option 15: texts with their length before them (RFC 8415 section 21.15), or bare text.
+func userClass6(v []byte) string {
+	if len(v) >= 2 {
+		if n := int(binary.BigEndian.Uint16(v)); n+2 <= len(v) {
+			return string(v[2 : 2+n])
+		}
+	}
+	return string(v)
+}

@@ -1,0 +1,132 @@
+package dhcpsrv
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
+)
+
+// maxIAs bounds the identity associations of one message, and the addresses of each; further ones are left out.
+const maxIAs = 16
+
+// request6 is one parsed packet with what selection needs of it.
+type request6 struct {
+	wire6.Msg
+	pkt      Packet
+	duid     []byte
+	serverID []byte // nil = none
+	macs     []net.HardwareAddr
+	ias      []wire6.IA
+}
+
+// parse reads a packet; the reason is for those that are dropped at sight.
+func (r *request6) parse(p Packet) Reason {
+	r.pkt = p
+	if r.Parse(p.Data) != nil {
+		return DropMalformed
+	}
+	switch r.Type {
+	case wire6.Advertise, wire6.Reply, wire6.Reconfigure, wire6.RelayReply:
+		return DropNotRequest
+	}
+	if r.Type == 0 || r.Type > wire6.RelayReply {
+		return DropUnknownType
+	}
+	r.duid, r.serverID = r.Options.Find(wire6.OptClientID), r.Options.Find(wire6.OptServerID)
+	if len(r.duid) > 130 || len(r.duid) < 3 && r.duid != nil { // RFC 8415 section 11.1
+		return DropMalformed
+	}
+	r.ias = r.IAs(maxIAs)
+	r.findMACs()
+	return 0
+}
+
+// findMACs gathers what may be the client's link address, the surest first: the relay's word (RFC 6939), the address it
+// sent from, and its DUID, which may have been made from another interface.
+func (r *request6) findMACs() {
+	heard := r.pkt.Src.Addr()
+	if relay := r.relay(); relay != nil {
+		heard = relay.Peer
+		if v := relay.Options.Find(wire6.OptLinkAddr); len(v) == 8 && v[0] == 0 && v[1] == 1 {
+			r.addMAC(v[2:])
+		}
+	}
+	if heard.Is6() {
+		r.addMAC(macOf6(heard))
+	}
+	r.addMAC(macOfDUID(r.duid))
+}
+
+func (r *request6) addMAC(mac net.HardwareAddr) {
+	for _, have := range r.macs {
+		if bytes.Equal(have, mac) {
+			return
+		}
+	}
+	if usableMAC(mac) {
+		r.macs = append(r.macs, bytes.Clone(mac))
+	}
+}
+
+// relay returns the envelope of the relay that heard the client, or nil.
+func (r *request6) relay() *wire6.Relay {
+	if len(r.Relays) == 0 {
+		return nil
+	}
+	return &r.Relays[len(r.Relays)-1]
+}
+
+// linkAddress returns the link address of the innermost relay that tells one: layer-2 relays leave it out (RFC 6221).
+func (r *request6) linkAddress() netip.Addr {
+	for i := len(r.Relays) - 1; i >= 0; i-- {
+		if a := r.Relays[i].Link; !a.IsUnspecified() {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// selectSubnet finds the segment of the client and, in it, the subnet to prefer.
+func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why Reason) {
+	if a := r.linkAddress(); a.IsValid() {
+		if sub := c.find(a); sub != nil {
+			return sub, "link address of the relay", 0
+		}
+		return nil, "link address of the relay", DropUnknownRelay
+	}
+	if seg := c.byLink[r.pkt.Link]; seg != nil && r.pkt.Link != "" {
+		return seg.subnets[0], "link", 0
+	}
+	return nil, "link", DropUnknownLink
+}
+
+// reservation returns the client's reservation for a segment, by its DUID or one of its link addresses.
+func (c *serving6) reservation(r *request6, prefer *subnet6) (best *Reservation) {
+	keys := []string{duidKey(r.duid)}
+	for _, mac := range r.macs {
+		keys = append(keys, macKey(mac))
+	}
+	rank := 0
+	for _, key := range keys {
+		for _, res := range c.byClient[key] {
+			scope, this := c.scope(res), 1
+			switch {
+			case scope == nil:
+			case scope.seg != prefer.seg:
+				continue
+			case res.Addr.IsValid() && scope == prefer:
+				this = 4
+			case res.Addr.IsValid():
+				this = 3
+			default:
+				this = 2
+			}
+			if this > rank {
+				best, rank = res, this
+			}
+		}
+	}
+	return best
+}

@@ -1,0 +1,258 @@
+package dhcpsrv
+
+import (
+	"cmp"
+	"container/heap"
+	lru "container/list"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// entry6 is what the server knows about one IPv6 address: an offer, or its latest lease. Unlike its IPv4 sister it is plain:
+// IPv6 links have as many machines, but no burst of them pays for a table of addresses as numbers.
+type entry6 struct {
+	lease  Lease // its State is offered for what is held for an offer
+	key    string
+	sub    *subnet6 // nil when the address is in no subnet any more
+	rev    uint32
+	former time.Time // offered: end of the client's own former lease of this address
+	due    int       // place in the heap; -1 when not there
+	place  *lru.Element
+}
+
+// list6 is a list of entries.
+type list6 struct{ lru.List }
+
+// key6 identifies a lease: the client and one of its identity associations.
+func key6(duid []byte, iaid uint32) string {
+	return string(binary.BigEndian.AppendUint32([]byte(duid), iaid))
+}
+
+func (e *entry6) live(now time.Time) bool { return e.lease.State != Ended && e.lease.End.After(now) }
+
+func (e *entry6) mine(key string) bool { return key != "" && e.key == key }
+
+// table6 is all entries with their indexes. The server's lock guards it.
+type table6 struct {
+	cur    *serving6
+	byAddr map[netip.Addr]*entry6
+	byKey  map[string][]*entry6
+	due    due6
+}
+
+func newTable6() *table6 {
+	return &table6{cur: newServing6(nil), byAddr: make(map[netip.Addr]*entry6), byKey: make(map[string][]*entry6)}
+}
+
+// insert enters e, whose address must have no entry, into all indexes.
+func (t *table6) insert(e *entry6) {
+	a := e.lease.Addr
+	t.byAddr[a] = e
+	if e.key != "" {
+		t.byKey[e.key] = append(t.byKey[e.key], e)
+	}
+	e.due, e.place = -1, nil
+	if e.lease.State != Ended {
+		heap.Push(&t.due, e)
+	}
+	if t.pooled(e.sub, a) {
+		e.sub.used++
+		if e.lease.State == Ended {
+			e.place = e.sub.ended.PushBack(e)
+		}
+	}
+}
+
+// remove takes e out of all indexes.
+func (t *table6) remove(e *entry6) {
+	delete(t.byAddr, e.lease.Addr)
+	if e.due >= 0 {
+		heap.Remove(&t.due, e.due)
+	}
+	if t.pooled(e.sub, e.lease.Addr) {
+		e.sub.used--
+	}
+	if e.place != nil {
+		e.sub.ended.Remove(e.place)
+		e.place = nil
+	}
+	if e.key == "" {
+		return
+	}
+	kept := t.byKey[e.key][:0]
+	for _, o := range t.byKey[e.key] {
+		if o != e {
+			kept = append(kept, o)
+		}
+	}
+	if t.byKey[e.key] = kept; len(kept) == 0 {
+		delete(t.byKey, e.key)
+	}
+}
+
+// pooled reports whether an address counts among those of the pools that may be given to anybody.
+func (t *table6) pooled(sub *subnet6, a netip.Addr) bool {
+	return sub != nil && t.cur.byAddr[a] == nil && a != sub.Server && sub.pool(a) >= 0
+}
+
+// set changes state, end and times of an entry in place.
+func (t *table6) set(e *entry6, change func(*Lease)) {
+	t.remove(e)
+	change(&e.lease)
+	e.rev++
+	t.insert(e)
+}
+
+// load enters a stored lease. It gets its subnet from the first snapshot.
+func (t *table6) load(l Lease) error {
+	if t.byAddr[l.Addr] != nil {
+		return fmt.Errorf("two leases of %v", l.Addr)
+	}
+	e := &entry6{lease: l.clone()}
+	if l.State != Quarantined {
+		e.key = key6(l.DUID, l.IAID)
+	}
+	t.insert(e)
+	return nil
+}
+
+// replace makes the server serve from c: every entry is entered anew.
+func (t *table6) replace(c *serving6) {
+	old := make([]*entry6, 0, len(t.byAddr))
+	for _, e := range t.byAddr {
+		old = append(old, e)
+	}
+	sortByEnd6(old)
+	t.cur, t.due = c, nil
+	t.byAddr, t.byKey = make(map[netip.Addr]*entry6, len(old)), make(map[string][]*entry6, len(old))
+	for _, sub := range c.subnets {
+		sub.used = 0
+		for a := range c.byAddr {
+			if sub.pool(a) >= 0 {
+				sub.used++
+			}
+		}
+		if sub.pool(sub.Server) >= 0 {
+			sub.used++
+		}
+	}
+	for _, e := range old {
+		e.sub = c.find(e.lease.Addr)
+		t.insert(e)
+	}
+}
+
+// own returns the entries of a client's identity association in a segment.
+func (t *table6) own(key string, seg *segment6) (out []*entry6) {
+	for _, e := range t.byKey[key] {
+		if e.sub != nil && e.sub.seg == seg {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// expire ends up to n entries that have run out and returns the leases among them.
+func (t *table6) expire(now time.Time, n int) (changes []change) {
+	for ; n > 0 && len(t.due) > 0 && !t.due[0].lease.End.After(now); n-- {
+		switch e := t.due[0]; e.lease.State {
+		case offered:
+			t.lapse(e)
+		case Bound:
+			changes = append(changes, t.end(e, Expired, now))
+		default:
+			t.remove(e)
+		}
+	}
+	return changes
+}
+
+// lapse ends an offer: a client's own former lease comes back, other addresses are free again.
+func (t *table6) lapse(e *entry6) {
+	if e.former.IsZero() {
+		t.remove(e)
+		return
+	}
+	t.set(e, func(l *Lease) { l.State, l.End = Ended, e.former })
+	e.former = time.Time{}
+}
+
+// end turns a lease into a remembered one.
+func (t *table6) end(e *entry6, kind EventKind, now time.Time) change {
+	before := *e
+	t.set(e, func(l *Lease) {
+		l.State = Ended
+		if l.End.After(now) {
+			l.End = now
+		}
+	})
+	return e.change(kind, now, &before)
+}
+
+func (e *entry6) change(kind EventKind, now time.Time, before *entry6) change {
+	return change{kind: kind, lease: e.lease.clone(), at: now.UnixNano(), e6: e, rev: e.rev, before6: before}
+}
+
+// quarantine takes an address from its client and keeps it from everybody.
+func (t *table6) quarantine(e *entry6, kind EventKind, now time.Time) change {
+	before := *e
+	t.remove(e)
+	e.key, e.former = "", time.Time{}
+	e.lease.State, e.lease.Start, e.lease.End = Quarantined, now, now.Add(e.sub.QuarantineTime)
+	e.rev++
+	t.insert(e)
+	return e.change(kind, now, &before)
+}
+
+// undo takes a change back that the store did not take, unless the entry has changed since.
+func (t *table6) undo(c *change) {
+	e := c.e6
+	if t.byAddr[e.lease.Addr] != e || e.rev != c.rev {
+		return
+	}
+	t.remove(e)
+	if c.before6 == nil {
+		return
+	}
+	rev, sub := e.rev+1, e.sub
+	*e = *c.before6
+	e.rev, e.sub = rev, sub
+	t.insert(e)
+}
+
+// due6 is a heap of entries by the time they run out.
+type due6 []*entry6
+
+func (h due6) Len() int           { return len(h) }
+func (h due6) Less(i, j int) bool { return h[i].lease.End.Before(h[j].lease.End) }
+func (h due6) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].due, h[j].due = i, j
+}
+
+// Push implements heap.Interface.
+func (h *due6) Push(x any) {
+	e := x.(*entry6)
+	e.due = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop implements heap.Interface.
+func (h *due6) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	e.due = -1
+	return e
+}
+
+// sortByEnd6 orders entries by the time they run out, so that lists filled from them are in order of last use.
+func sortByEnd6(entries []*entry6) {
+	slices.SortFunc(entries, func(a, b *entry6) int {
+		return cmp.Or(a.lease.End.Compare(b.lease.End), a.lease.Addr.Compare(b.lease.Addr))
+	})
+}
