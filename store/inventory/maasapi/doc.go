@@ -16,7 +16,7 @@
 // fabrics, vlans, subnets and zones (list and read); events (op=query); discovery (list, read, op=by_unknown_mac,
 // by_unknown_ip, by_unknown_ip_and_mac, clear, clear_by_mac_and_ip, scan); and in /api/v1/ discovery/promote, which makes a machine or
 // device of a discovery, discovery/scans, which tells how far a scan is and cancels it, discovery/dhcp-servers and
-// discovery/topology; boot-profile, the profile of machines
+// discovery/topology, discovery/settings; boot-profile, the profile of machines
 // that have none of their own. Everything else answers 501 with a body that names it.
 //
 // # Errors
