@@ -20,4 +20,7 @@ const (
 	KindRecord      = "record"
 	KindSetting     = "setting" // the default boot profile too
 	KindObservation = "observation"
+	KindToken       = "rack-token"
+	KindCertificate = "rack-certificate"
+	KindRegion      = "region" // when its addresses change
 )

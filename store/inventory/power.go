@@ -84,14 +84,19 @@ func (inv *Inventory) putSecrets(ctx context.Context, tx *store.Tx, node int64, 
 	if err != nil {
 		return err
 	}
-	sealed := append([]byte{sealedOpen}, text...)
-	if inv.seal != nil {
-		nonce := make([]byte, inv.seal.NonceSize())
-		_, _ = rand.Read(nonce) // never fails
-		sealed = inv.seal.Seal(append([]byte{sealedGCM}, nonce...), nonce, text, []byte(strconv.FormatInt(node, 10)))
-	}
-	_, err = tx.Exec(ctx, "INSERT INTO node_secret (node_id, sealed) VALUES (?, ?) ON CONFLICT (node_id) DO UPDATE SET sealed = excluded.sealed", node, sealed)
+	const query = "INSERT INTO node_secret (node_id, sealed) VALUES (?, ?) ON CONFLICT (node_id) DO UPDATE SET sealed = excluded.sealed"
+	_, err = tx.Exec(ctx, query, node, inv.sealed(text, node))
 	return err
+}
+
+// sealed seals text so that it opens for this node only; 0 stands for the site.
+func (inv *Inventory) sealed(text []byte, node int64) []byte {
+	if inv.seal == nil {
+		return append([]byte{sealedOpen}, text...)
+	}
+	nonce := make([]byte, inv.seal.NonceSize())
+	_, _ = rand.Read(nonce) // never fails
+	return inv.seal.Seal(append([]byte{sealedGCM}, nonce...), nonce, text, []byte(strconv.FormatInt(node, 10)))
 }
 
 func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) (Secrets, error) {

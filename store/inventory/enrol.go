@@ -1,0 +1,228 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/store"
+)
+
+// RackToken lets one rack in, once. Its secret is not kept, only a hash of it.
+type RackToken struct {
+	ID      int64
+	Hash    string    // of the secret
+	Rack    string    // the only name that may be taken with it; "" = any that is free
+	ZoneID  int64     // where the rack will be; 0 = the default zone
+	Created time.Time // set by CreateRackToken
+	Expires time.Time
+	Used    time.Time // zero = not yet
+	UsedBy  string    // name of the rack; "" while Used is zero
+}
+
+var rackTokens = table[RackToken]{
+	kind: KindToken, name: "rack_token", cols: []string{"hash", "rack", "zone_id", "created", "expires", "used", "used_by"},
+	id: func(t *RackToken) *int64 { return &t.ID },
+	fields: func(t *RackToken) []any {
+		return []any{&t.Hash, &t.Rack, &t.ZoneID, asTime{&t.Created}, asTime{&t.Expires}, asTime{&t.Used}, &t.UsedBy}
+	},
+}
+
+// RackCertificate is what a rack shows to regions. One that is not recorded is
+// not accepted.
+type RackCertificate struct {
+	ID      int64
+	Serial  string // hexadecimal
+	Rack    string
+	Created time.Time
+	Expires time.Time
+	Revoked time.Time // zero = not
+}
+
+var rackCertificates = table[RackCertificate]{
+	kind: KindCertificate, name: "rack_certificate", cols: []string{"serial", "rack", "created", "expires", "revoked"},
+	id: func(c *RackCertificate) *int64 { return &c.ID },
+	fields: func(c *RackCertificate) []any {
+		return []any{&c.Serial, &c.Rack, asTime{&c.Created}, asTime{&c.Expires}, asTime{&c.Revoked}}
+	},
+}
+
+// RefusedRackError says why a rack is not let in, in words for whoever set it up.
+type RefusedRackError struct {
+	Rack string // "" = not known
+	Why  string
+	Cure string
+}
+
+// Error is one line: who, why, and what to do.
+func (e *RefusedRackError) Error() string {
+	who := "this rack"
+	if e.Rack != "" {
+		who = "rack " + e.Rack
+	}
+	return fmt.Sprintf("%s is refused: %s; %s", who, e.Why, e.Cure)
+}
+
+// Is makes it fs.ErrPermission.
+func (e *RefusedRackError) Is(target error) bool { return target == fs.ErrPermission }
+
+// keepEnrolled is how long what has expired stays listed.
+const keepEnrolled = 30 * 24 * time.Hour
+
+// CreateRackToken adds a token. Tokens that expired long ago are forgotten.
+func (inv *Inventory) CreateRackToken(ctx context.Context, t RackToken) (RackToken, error) {
+	t.Created, t.Used, t.UsedBy = time.Now(), time.Time{}, ""
+	if t.Hash == "" {
+		return t, invalid(KindToken, "", "hash", "is missing")
+	}
+	if !t.Expires.After(t.Created) {
+		return t, invalid(KindToken, "", "expires", "is in the past")
+	}
+	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := orFirst(ctx, tx, zones, &t.ZoneID); err != nil {
+			return err
+		}
+		if err := rackTokens.deleteWhere(ctx, tx, "expires < ?", t.Created.Add(-keepEnrolled).UnixMicro()); err != nil {
+			return err
+		}
+		return rackTokens.insert(ctx, tx, &t)
+	})
+	return t, err
+}
+
+// RackTokens lists the tokens, used and expired ones included.
+func (inv *Inventory) RackTokens(ctx context.Context) ([]RackToken, error) {
+	return listIn(ctx, inv, rackTokens, "")
+}
+
+// DeleteRackToken makes a token void. A rack that is in already stays in.
+func (inv *Inventory) DeleteRackToken(ctx context.Context, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return rackTokens.delete(ctx, tx, id) })
+}
+
+// AdmitRack uses the token with that hash for the rack of the certificate,
+// which is recorded and added to the racks. What stands in the way is a
+// *RefusedRackError, and the token is not used then.
+func (inv *Inventory) AdmitRack(ctx context.Context, hash string, c RackCertificate) error {
+	const cure = "make a new token with `maas region token create`"
+	c.Rack, c.Created, c.Revoked = strings.TrimSpace(c.Rack), time.Now(), time.Time{}
+	refused := func(why, cure string) error { return &RefusedRackError{c.Rack, why, cure} }
+	if c.Rack == "" {
+		return refused("it has no name", "give it one with --name")
+	}
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		t, err := rackTokens.one(ctx, tx, "", "hash = ?", hash)
+		switch {
+		case notFound(err):
+			return refused("its token is not known here, or was revoked", cure)
+		case err != nil:
+			return err
+		case !t.Used.IsZero():
+			return refused(fmt.Sprintf("its token was used at %s, for rack %s, and is good only once", t.Used.Format(time.DateTime), t.UsedBy), cure)
+		case !c.Created.Before(t.Expires):
+			return refused("its token expired at "+t.Expires.Format(time.DateTime)+" UTC", cure)
+		case t.Rack != "" && t.Rack != c.Rack:
+			return refused("its token is for rack "+t.Rack, "use that name, or "+cure)
+		}
+		if err := nameIsFree(ctx, tx, c); err != nil {
+			return err
+		}
+		t.Used, t.UsedBy = c.Created, c.Rack
+		if err := rackTokens.update(ctx, tx, &t); err != nil {
+			return err
+		}
+		return inv.addCertifiedRack(ctx, tx, c, t.ZoneID)
+	})
+}
+
+// nameIsFree refuses a name that another host may be using.
+func nameIsFree(ctx context.Context, tx *store.Tx, c RackCertificate) error {
+	held, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0 AND expires > ?", c.Rack, c.Created.UnixMicro())
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	return &RefusedRackError{c.Rack, "a rack of that name is enrolled already",
+		fmt.Sprintf("choose another with --name or, if this one takes its place, first: maas rack revoke %s", c.Rack)}
+}
+
+// addCertifiedRack records the certificate, and the rack if it is new.
+func (inv *Inventory) addCertifiedRack(ctx context.Context, tx *store.Tx, c RackCertificate, zone int64) error {
+	if err := rackCertificates.insert(ctx, tx, &c); err != nil {
+		return err
+	}
+	r, err := racks.one(ctx, tx, c.Rack, "name = ?", c.Rack)
+	switch {
+	case notFound(err):
+		return racks.insert(ctx, tx, &Rack{Name: c.Rack, ZoneID: zone})
+	case err != nil || r.ZoneID == zone:
+		return err
+	}
+	r.ZoneID = zone
+	return racks.update(ctx, tx, &r)
+}
+
+// RenewRack records a further certificate of an enrolled rack.
+func (inv *Inventory) RenewRack(ctx context.Context, c RackCertificate) error {
+	c.Created, c.Revoked = time.Now(), time.Time{}
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		held, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0", c.Rack)
+		if err != nil {
+			return err
+		}
+		if len(held) == 0 {
+			return &RefusedRackError{c.Rack, "its certificate is revoked", "enrol it again"}
+		}
+		if err := rackCertificates.deleteWhere(ctx, tx, "expires < ?", c.Created.Add(-keepEnrolled).UnixMicro()); err != nil {
+			return err
+		}
+		return rackCertificates.insert(ctx, tx, &c)
+	})
+}
+
+// CertifiedRack returns the name of the rack that a certificate was made for,
+// if it is still good, else a *RefusedRackError.
+func (inv *Inventory) CertifiedRack(ctx context.Context, serial string) (name string, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		const cure = "enrol it again with a new token"
+		c, err := rackCertificates.one(ctx, tx, serial, "serial = ?", serial)
+		switch {
+		case notFound(err):
+			return &RefusedRackError{"", "its certificate is not known here", cure}
+		case err != nil:
+			return err
+		case !c.Revoked.IsZero():
+			return &RefusedRackError{c.Rack, "its certificate was revoked at " + c.Revoked.Format(time.DateTime) + " UTC", cure}
+		}
+		name = c.Rack
+		return nil
+	})
+	return name, err
+}
+
+// RevokeRack makes all certificates of a rack void. Its data stays.
+func (inv *Inventory) RevokeRack(ctx context.Context, name string) error {
+	now := time.Now()
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		held, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0", name)
+		if err != nil {
+			return err
+		}
+		if len(held) == 0 {
+			return &NotFoundError{"certificate of rack", name}
+		}
+		for i := range held {
+			held[i].Revoked = now
+			if err := rackCertificates.update(ctx, tx, &held[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RackCertificates lists the certificates, revoked and expired ones included.
+func (inv *Inventory) RackCertificates(ctx context.Context) ([]RackCertificate, error) {
+	return listIn(ctx, inv, rackCertificates, "")
+}

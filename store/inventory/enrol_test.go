@@ -1,0 +1,170 @@
+package inventory_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+func certificate(serial, rack string) inventory.RackCertificate {
+	return inventory.RackCertificate{Serial: serial, Rack: rack, Expires: time.Now().Add(time.Hour)}
+}
+
+func TestATokenLetsOneRackIn(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := t.Context()
+		west := must[inventory.AvailabilityZone](t)(inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "west"}))
+		soon := time.Now().Add(time.Hour)
+		token := must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h1", ZoneID: west.ID, Expires: soon}))
+		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h2", Rack: "rack-2", Expires: soon}))
+		short := must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h3", Expires: time.Now().Add(5 * time.Millisecond)}))
+		_, err := inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h4", Expires: time.Now().Add(-time.Second)})
+		refused(t, err, "is in the past")
+
+		ok(t, inv.AdmitRack(ctx, "h1", certificate("1", "rack-1")))
+		if r := must[inventory.Rack](t)(inv.Rack(ctx, "rack-1")); r.ZoneID != west.ID {
+			t.Errorf("zone %d, want that of the token", r.ZoneID)
+		}
+		err = inv.AdmitRack(ctx, "h1", certificate("2", "rack-3"))
+		refused(t, err, "for rack rack-1, and is good only once")
+		if !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%v is no fs.ErrPermission", err)
+		}
+		refused(t, inv.AdmitRack(ctx, "unknown", certificate("2", "rack-3")), "not known here, or was revoked")
+		refused(t, inv.AdmitRack(ctx, "h2", certificate("2", "rack-3")), "its token is for rack rack-2")
+		time.Sleep(time.Until(short.Expires.Add(time.Millisecond)))
+		refused(t, inv.AdmitRack(ctx, "h3", certificate("2", "rack-3")), "its token expired at")
+		ok(t, inv.AdmitRack(ctx, "h2", certificate("2", "rack-2")))
+		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h5", Expires: soon}))
+		refused(t, inv.AdmitRack(ctx, "h5", certificate("3", "rack-1")), "enrolled already; choose another with --name or, if this one takes its place, first: maas rack revoke rack-1")
+
+		ok(t, inv.DeleteRackToken(ctx, token.ID))
+		if all := must[[]inventory.RackToken](t)(inv.RackTokens(ctx)); len(all) != 3 || all[0].UsedBy != "rack-2" {
+			t.Errorf("tokens: %+v", all)
+		}
+	})
+}
+
+func TestRevokedRacksStayOut(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := t.Context()
+		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h1", Expires: time.Now().Add(time.Hour)}))
+		ok(t, inv.AdmitRack(ctx, "h1", certificate("1", "rack-1")))
+		ok(t, inv.RenewRack(ctx, certificate("2", "rack-1")))
+		for _, serial := range []string{"1", "2"} {
+			if name, err := inv.CertifiedRack(ctx, serial); name != "rack-1" || err != nil {
+				t.Errorf("%s: %q, %v", serial, name, err)
+			}
+		}
+		_, err := inv.CertifiedRack(ctx, "3")
+		refused(t, err, "not known here")
+		ok(t, inv.RevokeRack(ctx, "rack-1"))
+		_, err = inv.CertifiedRack(ctx, "2")
+		refused(t, err, "rack rack-1 is refused: its certificate was revoked at")
+		refused(t, inv.RenewRack(ctx, certificate("4", "rack-1")), "its certificate is revoked")
+		if err := inv.RevokeRack(ctx, "rack-1"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("again: %v", err)
+		}
+	})
+}
+
+func TestSiteCAIsMadeOnceAndSealed(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		made := 0
+		newCA := func() (cert, key []byte, err error) { made++; return []byte("cert"), []byte("key"), nil }
+		for range 2 {
+			cert, key, err := inv.SiteCA(t.Context(), newCA)
+			if string(cert) != "cert" || string(key) != "key" || err != nil {
+				t.Errorf("%q, %q, %v", cert, key, err)
+			}
+		}
+		if made != 1 {
+			t.Errorf("made %d times", made)
+		}
+	})
+}
+
+func TestFactsCountOnce(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		for _, step := range []struct {
+			outbox string
+			seqs   []uint64
+			skip   int
+		}{
+			{"a", []uint64{1, 2, 3}, 0}, {"a", []uint64{1, 2, 3}, 3}, {"a", []uint64{2, 3, 4, 7}, 2}, {"a", []uint64{5}, 1},
+			{"b", []uint64{1}, 0}, {"b", []uint64{1, 2}, 1},
+		} {
+			skip, err := inv.NewFacts(t.Context(), "rack-1", step.outbox, step.seqs)
+			if skip != step.skip || err != nil {
+				t.Errorf("%v: skips %d, %v", step, skip, err)
+			}
+		}
+		failed := errors.New("not recorded")
+		err := inv.Atomically(t.Context(), func(ctx context.Context) error {
+			_, err := inv.NewFacts(ctx, "rack-1", "b", []uint64{3})
+			return errors.Join(err, failed)
+		})
+		if !errors.Is(err, failed) {
+			t.Fatal(err)
+		}
+		if skip, err := inv.NewFacts(t.Context(), "rack-1", "b", []uint64{3}); skip != 0 || err != nil {
+			t.Errorf("after a transaction that failed: %d, %v", skip, err)
+		}
+	})
+}
+
+func TestRegionsAreListedWhileTheyLive(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := t.Context()
+		ok(t, inv.RegisterRegion(ctx, inventory.Region{Name: "a", Addresses: []string{"192.0.2.1:5250"}}, time.Hour))
+		ok(t, inv.RegisterRegion(ctx, inventory.Region{Name: "b", Addresses: []string{"192.0.2.2:5250"}}, time.Hour))
+		ok(t, inv.RegisterRegion(ctx, inventory.Region{Name: "a", Addresses: []string{"192.0.2.3:5250"}}, time.Hour))
+		var got [][]string
+		for _, r := range must[[]inventory.Region](t)(inv.Regions(ctx)) {
+			got = append(got, r.Addresses)
+		}
+		if diff := cmp.Diff([][]string{{"192.0.2.3:5250"}, {"192.0.2.2:5250"}}, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		ok(t, inv.RegisterRegion(ctx, inventory.Region{Name: "a"}, -time.Hour))
+		if all := must[[]inventory.Region](t)(inv.Regions(ctx)); len(all) != 1 {
+			t.Errorf("regions: %+v", all)
+		}
+	})
+}
+
+// Networks of racks that are not known to be joined get VLANs of their own, each served by its rack.
+func TestRegisteredLinksAreServed(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := t.Context()
+		register := func(rack, address string, gateways ...netip.Addr) error {
+			return inv.RegisterLinks(ctx, inventory.Registration{
+				Rack: rack, Serve: []string{"eth0"}, Gateways: gateways,
+				Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix(address)}}, {Name: "mgmt", Addrs: []netip.Prefix{prefix("198.51.100.9/24")}}},
+			})
+		}
+		for range 2 { // a rack registers each time it connects
+			ok(t, register("rack-1", "10.1.0.1/24", netip.MustParseAddr("10.1.0.254")))
+			ok(t, register("rack-2", "10.2.0.1/24"))
+			ok(t, register("rack-3", "10.1.0.2/24"))
+		}
+		subnets := must[[]ipam.Subnet](t)(inv.Subnets(ctx))
+		if len(subnets) != 2 || subnets[0].VLANID == subnets[1].VLANID || subnets[0].Gateway != netip.MustParseAddr("10.1.0.254") {
+			t.Fatalf("subnets: %+v", subnets)
+		}
+		for i, rack := range []string{"rack-1", "rack-2"} {
+			if v := must[ipam.VLAN](t)(inv.VLAN(ctx, subnets[i].VLANID)); v.PrimaryRack != rack || !v.DHCP {
+				t.Errorf("VLAN of %s: %+v", subnets[i].Prefix, v)
+			}
+		}
+		refused(t, register("rack-4", "10.1.0.3/16"), "interface eth0 of rack rack-4: inventory: it has the address 10.1.0.3/16, but the site has subnet 10.1.0.0/24 there")
+	})
+}
