@@ -3,14 +3,11 @@ package maasapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/gomaas/maas/discovery/oui"
-	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -93,11 +90,10 @@ func (a *API) mux() *http.ServeMux {
 		"GET " + base + "machines/{id}/{$}":    a.getMachine,
 		"POST " + base + "machines/{id}/{$}":   a.actOnMachine,
 		"DELETE " + base + "machines/{id}/{$}": a.deleteMachine,
-		"GET " + base + "fabrics/{$}":          a.listFabrics,
-		"GET " + base + "fabrics/{id}/{$}":     a.getFabric,
-		"GET " + base + "subnets/{$}":          a.listSubnets,
+		"PUT " + base + "machines/{id}/{$}":    a.updateMachine,
+		"GET " + base + "ipaddresses/{$}":      a.listAddresses,
+		"POST " + base + "ipaddresses/{$}":     a.actOnAddresses,
 		"GET " + base + "subnets/{id}/{$}":     a.getSubnet,
-		"GET " + base + "zones/{$}":            a.listZones,
 		"GET " + base + "events/{$}":           a.listEvents,
 		"GET " + base + "discovery/{$}":        a.listDiscoveries,
 		"POST " + base + "discovery/{$}":       a.postDiscoveries,
@@ -122,6 +118,11 @@ func (a *API) mux() *http.ServeMux {
 		"POST /api/v1/keys":                    a.postKey,
 	} {
 		mux.Handle(pattern, a.serve(h))
+	}
+	for _, routes := range a.resourceRoutes() {
+		for pattern, h := range routes {
+			mux.Handle(pattern, a.serve(h))
+		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		code := http.StatusNotFound
@@ -162,74 +163,6 @@ func (a *API) serve(h handler) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(body) // the client is gone
 	})
-}
-
-// badRequest is a mistake of the client's that no type of the inventory describes.
-type badRequest struct{ field, why string }
-
-func (e *badRequest) Error() string { return e.field + ": " + e.why }
-
-// unsupported is an operation that MAAS has and this API has not.
-type unsupported struct{ what string }
-
-func (e *unsupported) Error() string { return e.what + " is not supported" }
-
-// fail sends an error as what it means to a client.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var (
-		bad     *badRequest
-		no      *unsupported
-		invalid *inventory.InvalidError
-		inUse   *inventory.InUseError
-		stale   *inventory.StaleError
-		refused *ipam.RefusedError
-		perr    *power.Error
-		tooBig  *http.MaxBytesError
-	)
-	switch {
-	case errors.As(err, &bad):
-		fields(w, bad.field, bad.why)
-	case errors.As(err, &invalid):
-		fields(w, invalid.Field, invalid.Why)
-	case errors.As(err, &refused):
-		fields(w, "ip_address", err.Error())
-	case errors.As(err, &no):
-		http.Error(w, no.Error(), http.StatusNotImplemented)
-	case errors.As(err, &inUse), errors.As(err, &stale):
-		http.Error(w, err.Error(), http.StatusConflict)
-	case errors.Is(err, fs.ErrNotExist):
-		http.Error(w, err.Error(), http.StatusNotFound)
-	case errors.Is(err, fs.ErrExist):
-		fields(w, "__all__", err.Error())
-	case errors.As(err, &tooBig):
-		http.Error(w, "the request is too large", http.StatusRequestEntityTooLarge)
-	case errors.As(err, &perr):
-		http.Error(w, err.Error(), powerStatus(perr))
-	case r.Context().Err() != nil: // the client has gone
-		http.Error(w, "the request was cancelled", http.StatusServiceUnavailable)
-	default:
-		a.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
-		http.Error(w, "the region failed to do this; its log has the reason", http.StatusInternalServerError)
-	}
-}
-
-func powerStatus(e *power.Error) int {
-	switch e.Class {
-	case power.Settings, power.Unsupported:
-		return http.StatusBadRequest
-	}
-	return http.StatusServiceUnavailable
-}
-
-// fields sends what is wrong with one field, in the form that clients of MAAS read.
-func fields(w http.ResponseWriter, field, why string) {
-	if field == "" {
-		field = "__all__"
-	}
-	body, _ := json.Marshal(map[string][]string{field: {why}}) // strings always encode
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
-	_, _ = w.Write(body)
 }
 
 func (a *API) getVersion(*http.Request) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
@@ -14,48 +15,41 @@ import (
 
 // Machine is a machine as the API shows it. Fields are those of MAAS, as far as there is something to say.
 type Machine struct {
-	SystemID      string      `json:"system_id"`
-	Hostname      string      `json:"hostname"`
-	FQDN          string      `json:"fqdn"`
-	Description   string      `json:"description"`
-	Architecture  string      `json:"architecture"`
-	HardwareUUID  string      `json:"hardware_uuid"`
-	BootMethod    string      `json:"bios_boot_method"`
-	StatusName    string      `json:"status_name"`
-	Owner         string      `json:"owner"`
-	PowerType     string      `json:"power_type"`
-	PowerState    string      `json:"power_state"`
-	IPAddresses   []string    `json:"ip_addresses"`
-	Zone          Named       `json:"zone"`
-	Pool          Named       `json:"pool"`
-	Domain        Named       `json:"domain"`
-	BootInterface *Interface  `json:"boot_interface"`
-	Interfaces    []Interface `json:"interface_set"`
-	NodeTypeName  string      `json:"node_type_name"`
-	ResourceURI   string      `json:"resource_uri"`
+	SystemID      string            `json:"system_id"`
+	Hostname      string            `json:"hostname"`
+	FQDN          string            `json:"fqdn"`
+	Description   string            `json:"description"`
+	Architecture  string            `json:"architecture"`
+	HardwareUUID  string            `json:"hardware_uuid"`
+	BootMethod    string            `json:"bios_boot_method"`
+	Status        int               `json:"status"`
+	StatusName    string            `json:"status_name"`
+	Owner         string            `json:"owner"`
+	OwnerData     map[string]string `json:"owner_data"`
+	PowerType     string            `json:"power_type"`
+	PowerState    string            `json:"power_state"`
+	IPAddresses   []string          `json:"ip_addresses"`
+	TagNames      []string          `json:"tag_names"`
+	Zone          Named             `json:"zone"`
+	Pool          Named             `json:"pool"`
+	Domain        Named             `json:"domain"`
+	BootInterface *Interface        `json:"boot_interface"`
+	Interfaces    []Interface       `json:"interface_set"`
+	NodeType      int               `json:"node_type"`
+	NodeTypeName  string            `json:"node_type_name"`
+	ResourceURI   string            `json:"resource_uri"`
+}
+
+// statusNumbers are MAAS' numbers of the states of a machine.
+var statusNumbers = map[inventory.Status]int{
+	inventory.StatusNew: 0, inventory.StatusCommissioning: 1, inventory.StatusReady: 4, inventory.StatusDeployed: 6, inventory.StatusBroken: 8,
+	inventory.StatusDeploying: 9, inventory.StatusAllocated: 10, inventory.StatusReleasing: 12,
 }
 
 // Named is a reference to an object.
 type Named struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
-}
-
-// Interface is a network interface.
-type Interface struct {
-	ID          int64  `json:"id"`
-	Name        string `json:"name"`
-	MACAddress  string `json:"mac_address"`
-	Type        string `json:"type"`
-	Links       []Link `json:"links"`
-	ResourceURI string `json:"resource_uri"`
-}
-
-// Link is an address of an interface.
-type Link struct {
-	ID        int64  `json:"id"`
-	Mode      string `json:"mode"`
-	IPAddress string `json:"ip_address,omitempty"`
 }
 
 // named are the names of what machines refer to.
@@ -84,8 +78,9 @@ func (a *API) names(r *http.Request) (n named, err error) {
 	return n, err
 }
 
-func (n named) machine(m inventory.Machine) Machine {
+func (n named) machine(m inventory.Machine, view subnetView) Machine {
 	out := Machine{
+		Status: statusNumbers[m.Status], OwnerData: map[string]string{}, TagNames: []string{}, NodeType: nodeMachine,
 		SystemID: m.SystemID, Hostname: m.Hostname, FQDN: m.FQDN, Description: m.Description,
 		Architecture: m.Architecture, HardwareUUID: m.UUID, BootMethod: m.Firmware, StatusName: string(m.Status),
 		Owner: m.Owner, PowerType: m.Power.Type, PowerState: m.Power.State, NodeTypeName: "Machine",
@@ -101,7 +96,7 @@ func (n named) machine(m inventory.Machine) Machine {
 	}
 	boot, hasBoot := m.BootInterface()
 	for _, i := range m.Interfaces {
-		shown := interfaceOf(m.SystemID, i)
+		shown := view.iface(m.SystemID, i, m.Interfaces)
 		out.Interfaces = append(out.Interfaces, shown)
 		if hasBoot && i.ID == boot.ID {
 			out.BootInterface = &shown
@@ -110,20 +105,8 @@ func (n named) machine(m inventory.Machine) Machine {
 	return out
 }
 
-func interfaceOf(systemID string, i inventory.Interface) Interface {
-	out := Interface{
-		ID: i.ID, Name: i.Name, MACAddress: i.MAC.String(), Type: i.Kind.String(), Links: []Link{},
-		ResourceURI: fmt.Sprintf("%snodes/%s/interfaces/%d/", base, systemID, i.ID),
-	}
-	for _, l := range i.Links {
-		link := Link{ID: l.ID, Mode: l.Type.String()}
-		if l.Addr.IsValid() {
-			link.IPAddress = l.Addr.String()
-		}
-		out.Links = append(out.Links, link)
-	}
-	return out
-}
+func (n named) zone(id int64) Named   { return Named{id, n.zones[id]} }
+func (n named) domain(id int64) Named { return Named{id, n.domains[id]} }
 
 func (a *API) listMachines(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
@@ -137,10 +120,14 @@ func (a *API) listMachines(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	view, err := a.subnetView(r)
+	if err != nil {
+		return nil, err
+	}
 	query := r.URL.Query()
 	out := []Machine{}
 	for _, m := range machines {
-		if shown := names.machine(m); matches(query, shown) {
+		if shown := names.machine(m, view); matches(query, shown) {
 			out = append(out, shown)
 		}
 	}
@@ -149,26 +136,20 @@ func (a *API) listMachines(r *http.Request) (any, error) {
 
 // matches applies the filters that MAAS has for lists of machines.
 func matches(query url.Values, m Machine) bool {
-	anyOf := func(key string, values ...string) bool {
-		wanted, asked := query[key]
-		if !asked {
-			return true
-		}
-		for _, w := range wanted {
-			for _, v := range values {
-				if strings.EqualFold(w, v) {
-					return true
-				}
-			}
-		}
-		return false
-	}
 	var macs []string
 	for _, i := range m.Interfaces {
 		macs = append(macs, i.MACAddress)
 	}
-	return anyOf("hostname", m.Hostname, m.FQDN) && anyOf("mac_address", macs...) && anyOf("id", m.SystemID) &&
-		anyOf("zone", m.Zone.Name) && anyOf("pool", m.Pool.Name) && anyOf("domain", m.Domain.Name)
+	return asked(query, "hostname", m.Hostname, m.FQDN) && asked(query, "mac_address", macs...) && asked(query, "id", m.SystemID) &&
+		asked(query, "zone", m.Zone.Name) && asked(query, "pool", m.Pool.Name) && asked(query, "domain", m.Domain.Name)
+}
+
+// asked reports whether a filter, if it is there, names one of the values.
+func asked(query url.Values, key string, values ...string) bool {
+	wanted, there := query[key]
+	return !there || slices.ContainsFunc(wanted, func(w string) bool {
+		return slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(w, v) })
+	})
 }
 
 // find is the machine of the path: by system ID, or by name as a convenience that MAAS does not have.
@@ -181,7 +162,8 @@ func (a *API) show(r *http.Request, m inventory.Machine) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return names.machine(m), nil
+	view, err := a.subnetView(r)
+	return names.machine(m, view), err
 }
 
 func (a *API) getMachine(r *http.Request) (any, error) {
@@ -211,15 +193,25 @@ func (a *API) deleteMachine(r *http.Request) (any, error) {
 }
 
 func (a *API) createMachine(r *http.Request) (any, error) {
-	if op := r.URL.Query().Get("op"); op != "" {
-		return nil, &unsupported{"machines op=" + op}
-	}
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
-	}
-	m, err := a.machineOf(r.PostForm)
+	f, err := readForm(r)
 	if err != nil {
 		return nil, err
+	}
+	switch op := r.URL.Query().Get("op"); op {
+	case "":
+	case "allocate":
+		return a.allocate(r, f)
+	case "release":
+		return a.releaseMany(r, f)
+	default:
+		return nil, &unsupported{"machines op=" + op}
+	}
+	m, err := a.machineOf(f.values)
+	if err != nil {
+		return nil, err
+	}
+	if a.placeForm(r, f, &m); f.err != nil {
+		return nil, f.err
 	}
 	if m, err = a.inv.CreateMachine(r.Context(), m); err != nil {
 		return nil, err

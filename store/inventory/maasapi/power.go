@@ -28,6 +28,12 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 		return nil, err
 	}
 	op := r.URL.Query().Get("op")
+	if op == "release" {
+		if m, err = a.release(r.Context(), m); err != nil {
+			return nil, err
+		}
+		return a.show(r, m)
+	}
 	action, ok := actions[op]
 	if !ok {
 		return nil, &unsupported{"machine op=" + op}

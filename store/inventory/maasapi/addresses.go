@@ -1,0 +1,194 @@
+package maasapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// IPAddress is an address that somebody holds, as the API shows it.
+type IPAddress struct {
+	IP            string      `json:"ip"`
+	AllocType     int         `json:"alloc_type"`
+	AllocTypeName string      `json:"alloc_type_name"`
+	Created       *time.Time  `json:"created"`
+	Owner         *User       `json:"owner"`
+	Subnet        *Subnet     `json:"subnet"`
+	InterfaceSet  []Interface `json:"interface_set"`
+	ResourceURI   string      `json:"resource_uri"`
+}
+
+// allocNames are MAAS' names of allocation types.
+var allocNames = map[ipam.AllocType]string{
+	ipam.AllocAuto: "Automatic", ipam.AllocSticky: "Sticky", ipam.AllocUserReserved: "User reserved", ipam.AllocDHCP: "DHCP", ipam.AllocDiscovered: "Observed",
+}
+
+func addressOf(x ipam.Allocation, view subnetView) IPAddress {
+	out := IPAddress{
+		IP: x.Addr.String(), AllocType: int(x.Type), AllocTypeName: allocNames[x.Type], Owner: userNamed(x.Owner), Subnet: view.byID(x.SubnetID),
+		InterfaceSet: []Interface{}, ResourceURI: base + "ipaddresses/",
+	}
+	if !x.Created.IsZero() {
+		out.Created = &x.Created
+	}
+	return out
+}
+
+// listAddresses lists what the user reserved; with all=true, what anybody holds.
+func (a *API) listAddresses(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	if op := q.Get("op"); op != "" {
+		return nil, &unsupported{"ipaddresses op=" + op}
+	}
+	f := &form{values: q}
+	var all bool
+	var owner, ip string
+	f.flag("all", &all)
+	f.text("owner", &owner)
+	f.text("ip", &ip)
+	if f.err != nil {
+		return nil, f.err
+	}
+	if owner == "" {
+		owner = userOf(r)
+	}
+	view, err := a.subnetView(r)
+	if err != nil {
+		return nil, err
+	}
+	out := []IPAddress{}
+	for id := range view.subnets {
+		held, err := a.inv.Allocations(r.Context(), id)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range held {
+			mine := x.Type == ipam.AllocUserReserved && x.Owner == owner
+			if x.Addr.IsValid() && (mine || all) && (ip == "" || ip == x.Addr.String()) {
+				out = append(out, addressOf(x, view))
+			}
+		}
+	}
+	return sortedByIP(out), nil
+}
+
+// actOnAddresses reserves or releases.
+func (a *API) actOnAddresses(r *http.Request) (any, error) {
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	switch op := r.URL.Query().Get("op"); op {
+	case "reserve":
+		return a.reserveAddress(r, f)
+	case "release":
+		var x ipam.Allocation
+		var force, discovered bool
+		f.addr("ip", &x.Addr)
+		f.flag("force", &force)
+		f.flag("discovered", &discovered)
+		if f.err == nil && !x.Addr.IsValid() {
+			f.wrong("ip", "is needed")
+		}
+		if f.err != nil {
+			return nil, f.err
+		}
+		if discovered {
+			return nil, &unsupported{"releasing observed addresses"}
+		}
+		return nil, a.inv.ReleaseAddress(r.Context(), x.Addr, userOf(r), force)
+	default:
+		return nil, &unsupported{"ipaddresses op=" + op}
+	}
+}
+
+func (a *API) reserveAddress(r *http.Request, f *form) (any, error) {
+	want := inventory.Reservation{Owner: userOf(r)}
+	f.ref("subnet", &want.SubnetID, a.subnetRef(r))
+	f.addr("ip", &want.Addr)
+	f.addr("ip_address", &want.Addr)
+	f.text("hostname", &want.Hostname)
+	f.text("comment", &want.Comment)
+	if f.err == nil && want.SubnetID == 0 && !want.Addr.IsValid() {
+		f.wrong("ip", "or subnet is needed")
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	if f.has("mac") {
+		return nil, &unsupported{"reserving for a MAC address; reservedips does that"}
+	}
+	x, err := a.inv.ReserveAddress(r.Context(), want)
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.subnetView(r)
+	return addressOf(x, view), err
+}
+
+// SubnetAddress is an address in use in a subnet.
+type SubnetAddress struct {
+	IP        string       `json:"ip"`
+	AllocType int          `json:"alloc_type"`
+	Created   *time.Time   `json:"created"`
+	User      string       `json:"user,omitempty"`
+	Node      *NodeSummary `json:"node_summary,omitempty"`
+}
+
+// NodeSummary is who uses an address.
+type NodeSummary struct {
+	SystemID string `json:"system_id"`
+	FQDN     string `json:"fqdn"`
+	Hostname string `json:"hostname"`
+	NodeType int    `json:"node_type"`
+	Via      string `json:"via"`
+}
+
+// nodeTypes are MAAS' numbers of machines and devices.
+const (
+	nodeMachine = 0
+	nodeDevice  = 1
+)
+
+func (a *API) subnetAddresses(r *http.Request, s ipam.Subnet) (any, error) {
+	held, err := a.inv.Allocations(r.Context(), s.ID)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := a.nodesByInterface(r)
+	out := []SubnetAddress{}
+	for _, x := range held {
+		if !x.Addr.IsValid() {
+			continue
+		}
+		shown := SubnetAddress{IP: x.Addr.String(), AllocType: int(x.Type), User: x.Owner, Node: nodes[x.InterfaceID]}
+		if !x.Created.IsZero() {
+			shown.Created = &x.Created
+		}
+		out = append(out, shown)
+	}
+	return out, err
+}
+
+func (a *API) nodesByInterface(r *http.Request) (map[int64]*NodeSummary, error) {
+	machines, err := a.inv.Machines(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	devices, err := a.inv.Devices(r.Context())
+	out := map[int64]*NodeSummary{}
+	add := func(id, fqdn, host string, kind int, interfaces []inventory.Interface) {
+		for _, i := range interfaces {
+			out[i.ID] = &NodeSummary{id, fqdn, host, kind, i.Name}
+		}
+	}
+	for _, m := range machines {
+		add(m.SystemID, m.FQDN, m.Hostname, nodeMachine, m.Interfaces)
+	}
+	for _, d := range devices {
+		add(d.SystemID, d.FQDN, d.Hostname, nodeDevice, d.Interfaces)
+	}
+	return out, err
+}

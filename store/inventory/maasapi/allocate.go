@@ -1,0 +1,216 @@
+package maasapi
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// placeForm reads where a machine belongs.
+func (a *API) placeForm(r *http.Request, f *form, m *inventory.Machine) {
+	f.ref("zone", &m.ZoneID, a.zoneRef(r))
+	f.ref("pool", &m.PoolID, a.poolRef(r))
+	f.ref("domain", &m.DomainID, a.domainRef(r))
+}
+
+// updateMachine changes the fields of the form. Power parameters that the form does not have stay as they are, unless the
+// power type changes.
+func (a *API) updateMachine(r *http.Request) (any, error) {
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	var m inventory.Machine
+	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		r := r.WithContext(ctx)
+		if m, err = a.find(r); err != nil {
+			return err
+		}
+		f.text("hostname", &m.Hostname)
+		f.text("description", &m.Description)
+		f.text("architecture", &m.Architecture)
+		if a.placeForm(r, f, &m); f.err != nil {
+			return f.err
+		}
+		if err := a.powerForm(ctx, f, &m); err != nil {
+			return err
+		}
+		m, err = a.inv.UpdateMachine(ctx, m)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.show(r, m)
+}
+
+func (a *API) powerForm(ctx context.Context, f *form, m *inventory.Machine) error {
+	touched := f.has("power_type") || f.has("power_parameters")
+	for name := range f.values {
+		touched = touched || strings.HasPrefix(name, powerPrefix)
+	}
+	if !touched {
+		return nil
+	}
+	values := map[string][]string{}
+	if kind := cmp.Or(f.get("power_type"), m.Power.Type); kind == m.Power.Type {
+		stored, err := a.inv.PowerParams(ctx, m.ID)
+		if err != nil {
+			return err
+		}
+		for name, value := range stored {
+			values[powerPrefix+name] = []string{value}
+		}
+		values["power_type"] = []string{kind}
+	}
+	for name, value := range f.values {
+		values[name] = value
+	}
+	p, err := a.powerOf(values)
+	if err != nil {
+		return err
+	}
+	p.State = m.Power.State
+	m.Power = p
+	return nil
+}
+
+// constraints are the fields of op=allocate that there is something to compare with. Others that narrow the choice are
+// refused: a machine that does not meet them would be a wrong answer.
+func (a *API) constraints(r *http.Request, f *form) inventory.Constraints {
+	c := inventory.Constraints{Status: []inventory.Status{inventory.StatusReady}, Free: true}
+	refs := func(name string, to *[]int64, find func(string) (int64, error)) {
+		for _, text := range f.list(name) {
+			id, err := find(text)
+			if err != nil {
+				f.wrong(name, "%v", err)
+				return
+			}
+			*to = append(*to, id)
+		}
+	}
+	refs("zone", &c.Zones, a.zoneRef(r))
+	refs("not_in_zone", &c.NotZones, a.zoneRef(r))
+	refs("pool", &c.Pools, a.poolRef(r))
+	if f.text("arch", &c.Arch); c.Arch != "" && !strings.Contains(c.Arch, "/") {
+		c.Arch += "/generic"
+	}
+	for _, name := range []string{
+		"tags", "not_tags", "not_in_pool", "fabrics", "not_fabrics", "fabric_classes", "not_fabric_classes", "not_subnets", "storage", "interfaces",
+		"cpu_count", "mem", "pod", "not_pod", "pod_type", "not_pod_type",
+	} {
+		if f.get(name) != "" && f.get(name) != "0" {
+			f.err = &unsupported{"allocating by " + name}
+		}
+	}
+	return c
+}
+
+// allocate gives the user one machine that meets the constraints, from the zone that has most left.
+func (a *API) allocate(r *http.Request, f *form) (any, error) {
+	var m inventory.Machine
+	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		r := r.WithContext(ctx)
+		c := a.constraints(r, f)
+		if f.err != nil {
+			return f.err
+		}
+		subnets := map[int64]bool{}
+		for _, text := range f.list("subnets") {
+			s, err := a.inv.FindSubnet(ctx, text)
+			if err != nil {
+				return &badRequest{"subnets", err.Error()}
+			}
+			subnets[s.ID] = true
+		}
+		all, err := a.inv.Machines(ctx)
+		if err != nil {
+			return err
+		}
+		all = slices.DeleteFunc(all, func(m inventory.Machine) bool {
+			named := f.get("name") == "" || strings.EqualFold(f.get("name"), m.Hostname) || strings.EqualFold(f.get("name"), m.FQDN)
+			return !named || f.get("system_id") != "" && f.get("system_id") != m.SystemID || !onSubnets(m, subnets)
+		})
+		picked, err := inventory.Spread(all, 1, c)
+		if err != nil {
+			return &noMachine{}
+		}
+		m = picked[0]
+		if dry, _ := parseBool(f.get("dry_run")); dry {
+			return nil
+		}
+		m.Owner, m.Status = userOf(r), inventory.StatusAllocated
+		m, err = a.inv.UpdateMachine(ctx, m)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.show(r, m)
+}
+
+// onSubnets reports whether the machine has a link to each of the subnets.
+func onSubnets(m inventory.Machine, want map[int64]bool) bool {
+	have := map[int64]bool{}
+	for _, i := range m.Interfaces {
+		for _, l := range i.Links {
+			have[l.SubnetID] = true
+		}
+	}
+	for id := range want {
+		if !have[id] {
+			return false
+		}
+	}
+	return true
+}
+
+// noMachine is the answer of an allocation that nothing fits.
+type noMachine struct{}
+
+func (*noMachine) Error() string { return "no machine that is ready and free meets the constraints" }
+
+// release gives a machine back. One that was not allocated stays as it is.
+func (a *API) release(ctx context.Context, m inventory.Machine) (inventory.Machine, error) {
+	switch m.Status {
+	case inventory.StatusReady, inventory.StatusNew:
+		return m, nil
+	case inventory.StatusAllocated, inventory.StatusDeployed, inventory.StatusDeploying, inventory.StatusReleasing, inventory.StatusBroken:
+	default:
+		return m, &badRequest{"status", "machine " + m.FQDN + " is " + string(m.Status) + ", and cannot be released now"}
+	}
+	if err := a.inv.ReleaseAuto(ctx, m.ID); err != nil {
+		return m, err
+	}
+	m, err := a.inv.Machine(ctx, m.ID)
+	if err != nil {
+		return m, err
+	}
+	m.Owner, m.Status = "", inventory.StatusReady
+	return a.inv.UpdateMachine(ctx, m)
+}
+
+// releaseMany releases the machines of the form, all or none, and answers with their names.
+func (a *API) releaseMany(r *http.Request, f *form) (any, error) {
+	released := []string{}
+	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		released = released[:0]
+		for _, name := range f.list("machines") {
+			m, err := a.inv.MachineByName(ctx, name)
+			if err != nil {
+				return &badRequest{"machines", fmt.Sprintf("there is no machine %q", name)}
+			}
+			if _, err := a.release(ctx, m); err != nil {
+				return err
+			}
+			released = append(released, m.SystemID)
+		}
+		return nil
+	})
+	return released, err
+}

@@ -1,0 +1,177 @@
+package maasapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// crud is a resource: how its objects are found, shown, read from a form and stored. What is nil is not supported.
+type crud[T any] struct {
+	inv    *inventory.Inventory
+	all    func(r *http.Request) ([]T, error)
+	find   func(r *http.Request) (T, error) // the object of the path
+	show   func(r *http.Request, objects []T) ([]any, error)
+	fresh  func(r *http.Request) (T, error) // what a new one begins as; nil = zero
+	read   func(r *http.Request, f *form, to *T)
+	create func(ctx context.Context, x T) (T, error)
+	update func(ctx context.Context, x T) error
+	remove func(ctx context.Context, r *http.Request, x T) error
+}
+
+// routes are the endpoints below two paths: that of all objects and that of one.
+func (c crud[T]) routes(collection, item string) map[string]handler {
+	out := map[string]handler{}
+	add := func(supported bool, pattern string, h handler) {
+		if supported {
+			out[pattern] = h
+		}
+	}
+	add(c.all != nil, "GET "+base+collection+"{$}", c.list)
+	add(c.create != nil, "POST "+base+collection+"{$}", c.post)
+	add(c.find != nil, "GET "+base+item+"{$}", c.get)
+	add(c.update != nil, "PUT "+base+item+"{$}", c.put)
+	add(c.remove != nil, "DELETE "+base+item+"{$}", c.delete)
+	return out
+}
+
+func (c crud[T]) list(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{r.URL.Path + "?op=" + op}
+	}
+	all, err := c.all(r)
+	if err != nil {
+		return nil, err
+	}
+	shown, err := c.show(r, all)
+	if shown == nil {
+		shown = []any{}
+	}
+	return shown, err
+}
+
+func (c crud[T]) one(r *http.Request, x T, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	shown, err := c.show(r, []T{x})
+	if err != nil {
+		return nil, err
+	}
+	return shown[0], nil
+}
+
+func (c crud[T]) get(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{r.URL.Path + "?op=" + op}
+	}
+	x, err := c.find(r)
+	return c.one(r, x, err)
+}
+
+// post makes an object. Looking up what the form refers to and making it are one transaction.
+func (c crud[T]) post(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{r.URL.Path + "?op=" + op}
+	}
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	var x T
+	err = c.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		r := r.WithContext(ctx)
+		if c.fresh != nil {
+			if x, err = c.fresh(r); err != nil {
+				return err
+			}
+		}
+		if c.read(r, f, &x); f.err != nil {
+			return f.err
+		}
+		x, err = c.create(ctx, x)
+		return err
+	})
+	return c.one(r, x, err)
+}
+
+// put changes the fields of the form and no others.
+func (c crud[T]) put(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{r.URL.Path + "?op=" + op}
+	}
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	var shown any
+	err = c.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		r := r.WithContext(ctx)
+		x, err := c.find(r)
+		if err != nil {
+			return err
+		}
+		if c.read(r, f, &x); f.err != nil {
+			return f.err
+		}
+		if err := c.update(ctx, x); err != nil {
+			return err
+		}
+		shown, err = c.again(r, x)
+		return err
+	})
+	return shown, err
+}
+
+// again shows an object as it is stored now. The path may have named it by what has changed.
+func (c crud[T]) again(r *http.Request, x T) (any, error) {
+	if now, err := c.find(r); err == nil {
+		x = now
+	}
+	return c.one(r, x, nil)
+}
+
+func (c crud[T]) delete(r *http.Request) (any, error) {
+	return nil, c.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		r := r.WithContext(ctx)
+		x, err := c.find(r)
+		if err != nil {
+			return err
+		}
+		return c.remove(ctx, r, x)
+	})
+}
+
+// each shows objects one by one.
+func each[T any](show func(T) any) func(*http.Request, []T) ([]any, error) {
+	return func(_ *http.Request, objects []T) ([]any, error) {
+		out := []any{}
+		for _, x := range objects {
+			out = append(out, show(x))
+		}
+		return out, nil
+	}
+}
+
+// every reads a list that does not depend on the request.
+func every[T any](list func(context.Context) ([]T, error)) func(*http.Request) ([]T, error) {
+	return func(r *http.Request) ([]T, error) { return list(r.Context()) }
+}
+
+// numbered finds the object whose number is in the path.
+func numbered[T any](get func(context.Context, int64) (T, error)) func(*http.Request) (T, error) {
+	return func(r *http.Request) (T, error) {
+		id, err := pathID(r)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		return get(r.Context(), id)
+	}
+}
+
+// removing removes by number.
+func removing[T any](remove func(context.Context, int64) error, id func(T) int64) func(context.Context, *http.Request, T) error {
+	return func(ctx context.Context, _ *http.Request, x T) error { return remove(ctx, id(x)) }
+}

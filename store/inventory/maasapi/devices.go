@@ -1,0 +1,121 @@
+package maasapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Device is a device as the API shows it.
+type Device struct {
+	SystemID     string            `json:"system_id"`
+	Hostname     string            `json:"hostname"`
+	FQDN         string            `json:"fqdn"`
+	Description  string            `json:"description"`
+	Owner        string            `json:"owner"`
+	OwnerData    map[string]string `json:"owner_data"`
+	Parent       *string           `json:"parent"`
+	Zone         Named             `json:"zone"`
+	Domain       Named             `json:"domain"`
+	IPAddresses  []string          `json:"ip_addresses"`
+	Interfaces   []Interface       `json:"interface_set"`
+	TagNames     []string          `json:"tag_names"`
+	NodeType     int               `json:"node_type"`
+	NodeTypeName string            `json:"node_type_name"`
+	AddressTTL   *int              `json:"address_ttl"`
+	ResourceURI  string            `json:"resource_uri"`
+}
+
+func (a *API) devices() crud[inventory.Device] {
+	return crud[inventory.Device]{
+		inv: a.inv, all: a.filteredDevices, show: a.showDevices,
+		find: func(r *http.Request) (inventory.Device, error) {
+			return a.inv.DeviceBySystemID(r.Context(), r.PathValue("id"))
+		},
+		fresh: func(r *http.Request) (inventory.Device, error) {
+			return inventory.Device{Owner: userOf(r)}, nil
+		},
+		read:   a.deviceForm,
+		create: a.inv.CreateDevice,
+		update: func(ctx context.Context, d inventory.Device) error {
+			_, err := a.inv.UpdateDevice(ctx, d)
+			return err
+		},
+		remove: removing(a.inv.DeleteDevice, func(d inventory.Device) int64 { return d.ID }),
+	}
+}
+
+func (a *API) filteredDevices(r *http.Request) ([]inventory.Device, error) {
+	all, err := a.inv.Devices(r.Context())
+	q := r.URL.Query()
+	var out []inventory.Device
+	for _, d := range all {
+		var macs []string
+		for _, i := range d.Interfaces {
+			macs = append(macs, i.MAC.String())
+		}
+		if asked(q, "hostname", d.Hostname, d.FQDN) && asked(q, "mac_address", macs...) && asked(q, "id", d.SystemID) {
+			out = append(out, d)
+		}
+	}
+	return out, err
+}
+
+func (a *API) deviceForm(r *http.Request, f *form, to *inventory.Device) {
+	f.text("hostname", &to.Hostname)
+	f.text("description", &to.Description)
+	f.ref("domain", &to.DomainID, a.domainRef(r))
+	f.ref("zone", &to.ZoneID, a.zoneRef(r))
+	f.ref("parent", &to.ParentID, a.machineRef(r))
+	if to.ID != 0 {
+		return
+	}
+	if len(f.list("mac_addresses")) == 0 {
+		f.wrong("mac_addresses", "at least one is needed")
+	}
+	for _, text := range f.list("mac_addresses") {
+		one := &form{values: map[string][]string{"mac_addresses": {text}}}
+		var mac []byte
+		if one.mac("mac_addresses", &mac); one.err != nil {
+			f.err = one.err
+			return
+		}
+		to.Interfaces = append(to.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical}})
+	}
+}
+
+func (a *API) showDevices(r *http.Request, devices []inventory.Device) ([]any, error) {
+	names, err := a.names(r)
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.subnetView(r)
+	if err != nil {
+		return nil, err
+	}
+	var out []any
+	for _, d := range devices {
+		shown := Device{
+			SystemID: d.SystemID, Hostname: d.Hostname, FQDN: d.FQDN, Description: d.Description, Owner: d.Owner, OwnerData: map[string]string{},
+			Zone: names.zone(d.ZoneID), Domain: names.domain(d.DomainID), IPAddresses: []string{}, Interfaces: []Interface{}, TagNames: []string{},
+			NodeType: nodeDevice, NodeTypeName: "Device", ResourceURI: base + "devices/" + d.SystemID + "/",
+		}
+		if d.ParentID != 0 {
+			if m, err := a.inv.Machine(r.Context(), d.ParentID); err == nil {
+				shown.Parent = &m.SystemID
+			}
+		}
+		for _, i := range d.Interfaces {
+			for _, l := range i.Links {
+				if l.Addr.IsValid() {
+					shown.IPAddresses = append(shown.IPAddresses, l.Addr.String())
+				}
+			}
+			shown.Interfaces = append(shown.Interfaces, view.iface(d.SystemID, i, d.Interfaces))
+		}
+		out = append(out, shown)
+	}
+	return out, nil
+}

@@ -1,0 +1,343 @@
+package maasapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Domain is a domain as the API shows it.
+type Domain struct {
+	ID            int64  `json:"id"`
+	Name          string `json:"name"`
+	TTL           *int   `json:"ttl"`
+	Authoritative bool   `json:"authoritative"`
+	IsDefault     bool   `json:"is_default"`
+	Records       int    `json:"resource_record_count"`
+	ResourceURI   string `json:"resource_uri"`
+	// ForwardServers are who is asked about a domain that is not authoritative.
+	ForwardServers []string `json:"forward_dns_servers"`
+}
+
+func (a *API) domains() crud[inventory.Domain] {
+	return crud[inventory.Domain]{
+		inv: a.inv, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
+		read: func(_ *http.Request, f *form, to *inventory.Domain) {
+			f.text("name", &to.Name)
+			f.number("ttl", &to.TTL)
+			f.not("authoritative", &to.External)
+			if f.has("forward_dns_servers") {
+				to.Forward = f.servers("forward_dns_servers")
+			}
+		},
+		create: a.inv.CreateDomain, update: a.inv.UpdateDomain,
+		remove: removing(a.inv.DeleteDomain, func(d inventory.Domain) int64 { return d.ID }),
+	}
+}
+
+// servers reads addresses with or without ports.
+func (f *form) servers(name string) (out []netip.AddrPort) {
+	for _, text := range f.list(name) {
+		ap, err := netip.ParseAddrPort(text)
+		if err != nil {
+			addr, aerr := netip.ParseAddr(text)
+			if aerr != nil {
+				f.wrong(name, "%q is not an IP address", text)
+				return nil
+			}
+			ap = netip.AddrPortFrom(addr, 53)
+		}
+		out = append(out, ap)
+	}
+	return out
+}
+
+func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, error) {
+	records, err := a.inv.Records(r.Context())
+	count := map[int64]int{}
+	for _, rec := range records {
+		count[rec.DomainID]++
+	}
+	var out []any
+	for _, d := range domains {
+		shown := Domain{
+			ID: d.ID, Name: d.Name, Authoritative: !d.External, IsDefault: d.ID == defaultDomain, Records: count[d.ID],
+			ResourceURI: fmt.Sprintf("%sdomains/%d/", base, d.ID), ForwardServers: []string{},
+		}
+		if d.TTL > 0 {
+			shown.TTL = &d.TTL
+		}
+		for _, s := range d.Forward {
+			shown.ForwardServers = append(shown.ForwardServers, s.String())
+		}
+		out = append(out, shown)
+	}
+	return out, err
+}
+
+// Record is a DNS record as the API shows it.
+type Record struct {
+	ID          int64  `json:"id"`
+	FQDN        string `json:"fqdn"`
+	Type        string `json:"rrtype"`
+	Data        string `json:"rrdata"`
+	TTL         *int   `json:"ttl"`
+	ResourceURI string `json:"resource_uri"`
+}
+
+func (a *API) records() crud[inventory.DNSRecord] {
+	return crud[inventory.DNSRecord]{
+		inv: a.inv, find: numbered(a.inv.Record),
+		all: func(r *http.Request) ([]inventory.DNSRecord, error) { return a.filteredRecords(r) },
+		show: func(r *http.Request, records []inventory.DNSRecord) ([]any, error) {
+			names, err := a.domainNames(r)
+			var out []any
+			for _, rec := range records {
+				out = append(out, recordOf(rec, names))
+			}
+			return out, err
+		},
+		read: func(r *http.Request, f *form, to *inventory.DNSRecord) {
+			a.ownerForm(r, f, &to.Name, &to.DomainID)
+			f.text("rrtype", &to.Type)
+			f.text("rrdata", &to.Data)
+			f.number("ttl", &to.TTL)
+		},
+		create: a.inv.CreateRecord, update: a.inv.UpdateRecord,
+		remove: removing(a.inv.DeleteRecord, func(rec inventory.DNSRecord) int64 { return rec.ID }),
+	}
+}
+
+func recordOf(rec inventory.DNSRecord, domains map[int64]string) Record {
+	out := Record{
+		ID: rec.ID, FQDN: fqdn(rec.Name, domains[rec.DomainID]), Type: rec.Type, Data: rec.Data,
+		ResourceURI: fmt.Sprintf("%sdnsresourcerecords/%d/", base, rec.ID),
+	}
+	if rec.TTL > 0 {
+		out.TTL = &rec.TTL
+	}
+	return out
+}
+
+func fqdn(name, domain string) string {
+	if name == "@" {
+		return domain
+	}
+	return name + "." + domain
+}
+
+func (a *API) domainNames(r *http.Request) (map[int64]string, error) {
+	all, err := a.inv.Domains(r.Context())
+	names := map[int64]string{}
+	for _, d := range all {
+		names[d.ID] = d.Name
+	}
+	return names, err
+}
+
+// ownerForm reads the name that a record is of: fqdn, or name and domain.
+func (a *API) ownerForm(r *http.Request, f *form, name *string, domain *int64) {
+	f.text("name", name)
+	f.ref("domain", domain, a.domainRef(r))
+	full := strings.TrimSuffix(strings.ToLower(f.get("fqdn")), ".")
+	if f.err != nil || full == "" {
+		if f.err == nil && *domain == 0 {
+			*domain = defaultDomain
+		}
+		return
+	}
+	domains, err := a.inv.Domains(r.Context())
+	if err != nil {
+		f.wrong("fqdn", "%v", err)
+		return
+	}
+	longest := ""
+	for _, d := range domains {
+		if full == d.Name || strings.HasSuffix(full, "."+d.Name) && len(d.Name) > len(longest) {
+			longest, *domain = d.Name, d.ID
+		}
+	}
+	if longest == "" {
+		f.wrong("fqdn", "%q is in none of the domains", full)
+		return
+	}
+	if *name = strings.TrimSuffix(strings.TrimSuffix(full, longest), "."); *name == "" {
+		*name = "@"
+	}
+}
+
+// filteredRecords are the records that a query asks for: by domain, fqdn, name and rrtype.
+func (a *API) filteredRecords(r *http.Request) ([]inventory.DNSRecord, error) {
+	all, err := a.inv.Records(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	names, err := a.domainNames(r)
+	q := r.URL.Query()
+	return slices.DeleteFunc(all, func(rec inventory.DNSRecord) bool {
+		other := func(key, value string) bool { return q.Get(key) != "" && !strings.EqualFold(q.Get(key), value) }
+		return other("fqdn", fqdn(rec.Name, names[rec.DomainID])) || other("name", rec.Name) || other("rrtype", rec.Type) ||
+			other("domain", names[rec.DomainID]) && q.Get("domain") != strconv.FormatInt(rec.DomainID, 10)
+	}), err
+}
+
+// Resource is all records of a name, as the API shows it. Its number is that of one of them.
+type Resource struct {
+	ID          int64       `json:"id"`
+	FQDN        string      `json:"fqdn"`
+	AddressTTL  *int        `json:"address_ttl"`
+	IPAddresses []IPAddress `json:"ip_addresses"`
+	Records     []Record    `json:"resource_records"`
+	ResourceURI string      `json:"resource_uri"`
+}
+
+// resource is a name with its records.
+type resource struct {
+	domain  int64
+	name    string
+	records []inventory.DNSRecord // in order of number
+	addrs   []netip.Addr
+	ttl     int // of the addresses
+}
+
+func (res resource) id() int64 { return res.records[0].ID }
+
+func isAddress(rec inventory.DNSRecord) bool { return rec.Type == "A" || rec.Type == "AAAA" }
+
+func resourcesOf(records []inventory.DNSRecord) []resource {
+	var out []resource
+	at := map[string]int{}
+	for _, rec := range records {
+		key := fmt.Sprint(rec.DomainID, " ", rec.Name)
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key] = i
+			out = append(out, resource{domain: rec.DomainID, name: rec.Name})
+		}
+		out[i].records = append(out[i].records, rec)
+		if addr, err := netip.ParseAddr(rec.Data); err == nil && isAddress(rec) {
+			out[i].addrs, out[i].ttl = append(out[i].addrs, addr), rec.TTL
+		}
+	}
+	return out
+}
+
+func (a *API) resources() crud[resource] {
+	return crud[resource]{
+		inv: a.inv, show: a.showResources, find: a.resourceOfPath,
+		all: func(r *http.Request) ([]resource, error) {
+			records, err := a.filteredRecords(r)
+			return resourcesOf(records), err
+		},
+		read: func(r *http.Request, f *form, to *resource) {
+			a.ownerForm(r, f, &to.name, &to.domain)
+			f.number("address_ttl", &to.ttl)
+			f.addrs("ip_addresses", &to.addrs)
+		},
+		create: func(ctx context.Context, x resource) (resource, error) {
+			if len(x.addrs) == 0 {
+				return x, &badRequest{"ip_addresses", "at least one is needed; other records are made as dnsresourcerecords"}
+			}
+			return a.storeResource(ctx, x)
+		},
+		update: func(ctx context.Context, x resource) error {
+			_, err := a.storeResource(ctx, x)
+			return err
+		},
+		remove: func(ctx context.Context, _ *http.Request, x resource) error {
+			for _, rec := range x.records {
+				if err := a.inv.DeleteRecord(ctx, rec.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// resourceOfPath is the name that the record of the path is of.
+func (a *API) resourceOfPath(r *http.Request) (resource, error) {
+	rec, err := numbered(a.inv.Record)(r)
+	if err != nil {
+		return resource{}, err
+	}
+	all, err := a.inv.Records(r.Context())
+	for _, res := range resourcesOf(all) {
+		if res.domain == rec.DomainID && res.name == rec.Name {
+			return res, err
+		}
+	}
+	return resource{}, notFound("DNS resource", r.PathValue("id"))
+}
+
+func (a *API) showResources(r *http.Request, resources []resource) ([]any, error) {
+	names, err := a.domainNames(r)
+	var out []any
+	for _, res := range resources {
+		shown := Resource{
+			ID: res.id(), FQDN: fqdn(res.name, names[res.domain]), IPAddresses: []IPAddress{}, Records: []Record{},
+			ResourceURI: fmt.Sprintf("%sdnsresources/%d/", base, res.id()),
+		}
+		if res.ttl > 0 {
+			shown.AddressTTL = &res.ttl
+		}
+		for _, addr := range res.addrs {
+			shown.IPAddresses = append(shown.IPAddresses, IPAddress{IP: addr.String()})
+		}
+		for _, rec := range res.records {
+			if !isAddress(rec) {
+				shown.Records = append(shown.Records, recordOf(rec, names))
+			}
+		}
+		out = append(out, shown)
+	}
+	return out, err
+}
+
+// storeResource makes the name's address records those that are wanted. One of them is changed and not made anew, so that
+// the resource keeps its number; the others go first, because all have one TTL.
+func (a *API) storeResource(ctx context.Context, x resource) (resource, error) {
+	wanted := slices.Clone(x.addrs)
+	var anchor *inventory.DNSRecord
+	for _, rec := range x.records {
+		switch {
+		case !isAddress(rec):
+			rec.DomainID, rec.Name = x.domain, x.name
+			if err := a.inv.UpdateRecord(ctx, rec); err != nil {
+				return x, err
+			}
+		case anchor == nil && len(wanted) > 0:
+			anchor = &rec
+		default:
+			if err := a.inv.DeleteRecord(ctx, rec.ID); err != nil {
+				return x, err
+			}
+		}
+	}
+	for _, addr := range wanted {
+		rec := inventory.DNSRecord{DomainID: x.domain, Name: x.name, TTL: x.ttl, Type: "A", Data: addr.String()}
+		if addr.Is6() {
+			rec.Type = "AAAA"
+		}
+		if anchor != nil {
+			rec.ID, rec.Version, anchor = anchor.ID, anchor.Version, nil
+			if err := a.inv.UpdateRecord(ctx, rec); err != nil {
+				return x, err
+			}
+			continue
+		}
+		made, err := a.inv.CreateRecord(ctx, rec)
+		if err != nil {
+			return x, err
+		}
+		x.records = append(x.records, made)
+	}
+	return x, nil
+}

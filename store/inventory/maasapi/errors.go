@@ -1,0 +1,112 @@
+package maasapi
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// badRequest is a mistake of the client's that no type of the inventory describes.
+type badRequest struct{ field, why string }
+
+func (e *badRequest) Error() string { return e.field + ": " + e.why }
+
+// unsupported is an operation that MAAS has and this API has not.
+type unsupported struct{ what string }
+
+func (e *unsupported) Error() string { return e.what + " is not supported" }
+
+// fail sends an error as what it means to a client.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if field, why, ok := mistake(err); ok {
+		fields(w, field, why)
+		return
+	}
+	code := status(err)
+	switch {
+	case r.Context().Err() != nil: // the client has gone
+		http.Error(w, "the request was cancelled", http.StatusServiceUnavailable)
+	case code == http.StatusInternalServerError:
+		a.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		http.Error(w, "the region failed to do this; its log has the reason", code)
+	default:
+		http.Error(w, err.Error(), code)
+	}
+}
+
+// mistake tells what is wrong with which field of the request, for errors that are the client's.
+func mistake(err error) (field, why string, ok bool) {
+	var (
+		bad     *badRequest
+		invalid *inventory.InvalidError
+		rule    *ipam.InvalidError
+		refused *ipam.RefusedError
+		spec    *ipam.SpecifierError
+		many    *inventory.AmbiguousError
+	)
+	switch {
+	case errors.As(err, &bad):
+		return bad.field, bad.why, true
+	case errors.As(err, &invalid):
+		return invalid.Field, invalid.Why, true
+	case errors.As(err, &rule):
+		return rule.Field, rule.Why, true
+	case errors.As(err, &refused):
+		return "ip_address", err.Error(), true
+	case errors.As(err, &spec), errors.As(err, &many), errors.Is(err, fs.ErrExist):
+		return "__all__", err.Error(), true
+	}
+	return "", "", false
+}
+
+// status is the code of an error that is about no field.
+func status(err error) int {
+	var (
+		no     *unsupported
+		inUse  *inventory.InUseError
+		stale  *inventory.StaleError
+		none   *noMachine
+		full   *ipam.ExhaustedError
+		perr   *power.Error
+		tooBig *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &no):
+		return http.StatusNotImplemented
+	case errors.As(err, &inUse), errors.As(err, &stale), errors.As(err, &none):
+		return http.StatusConflict
+	case errors.As(err, &full):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, fs.ErrNotExist):
+		return http.StatusNotFound
+	case errors.As(err, &tooBig):
+		return http.StatusRequestEntityTooLarge
+	case errors.As(err, &perr):
+		return powerStatus(perr)
+	}
+	return http.StatusInternalServerError
+}
+
+func powerStatus(e *power.Error) int {
+	switch e.Class {
+	case power.Settings, power.Unsupported:
+		return http.StatusBadRequest
+	}
+	return http.StatusServiceUnavailable
+}
+
+// fields sends what is wrong with one field, in the form that clients of MAAS read.
+func fields(w http.ResponseWriter, field, why string) {
+	if field == "" {
+		field = "__all__"
+	}
+	body, _ := json.Marshal(map[string][]string{field: {why}}) // strings always encode
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,184 @@
+package maasapi
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/gomaas/maas/ipam"
+)
+
+// Fabric is a fabric as the API shows it.
+type Fabric struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	ClassType   string `json:"class_type"`
+	VLANs       []VLAN `json:"vlans"`
+	ResourceURI string `json:"resource_uri"`
+}
+
+// VLAN is a VLAN as the API shows it.
+type VLAN struct {
+	ID            int64  `json:"id"`
+	VID           int    `json:"vid"`
+	Name          string `json:"name"`
+	Description   string `json:"description"`
+	MTU           int    `json:"mtu"`
+	Fabric        string `json:"fabric"`
+	FabricID      int64  `json:"fabric_id"`
+	Space         string `json:"space"`
+	DHCPOn        bool   `json:"dhcp_on"`
+	PrimaryRack   string `json:"primary_rack"`
+	SecondaryRack string `json:"secondary_rack"`
+	RelayVLAN     *VLAN  `json:"relay_vlan"`
+	ResourceURI   string `json:"resource_uri"`
+}
+
+func (a *API) fabrics() crud[ipam.Fabric] {
+	return crud[ipam.Fabric]{
+		inv: a.inv, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
+		show: func(r *http.Request, fabrics []ipam.Fabric) ([]any, error) {
+			view, err := a.vlanView(r)
+			var out []any
+			for _, f := range fabrics {
+				out = append(out, view.fabric(f))
+			}
+			return out, err
+		},
+		read: func(_ *http.Request, f *form, to *ipam.Fabric) {
+			f.text("name", &to.Name)
+			f.text("description", &to.Description)
+			f.text("class_type", &to.ClassType)
+		},
+		create: a.inv.CreateFabric, update: a.inv.UpdateFabric,
+		remove: removing(a.inv.DeleteFabric, func(f ipam.Fabric) int64 { return f.ID }),
+	}
+}
+
+// vlans are those of the fabric in the path.
+func (a *API) vlans() crud[ipam.VLAN] {
+	c := a.vlansByNumber()
+	c.all = func(r *http.Request) ([]ipam.VLAN, error) {
+		f, err := numbered(a.inv.Fabric)(r)
+		if err != nil {
+			return nil, err
+		}
+		all, err := a.inv.VLANs(r.Context())
+		var out []ipam.VLAN
+		for _, v := range all {
+			if v.FabricID == f.ID {
+				out = append(out, v)
+			}
+		}
+		return out, err
+	}
+	c.find = func(r *http.Request) (ipam.VLAN, error) {
+		f, err := numbered(a.inv.Fabric)(r)
+		if err != nil {
+			return ipam.VLAN{}, err
+		}
+		vid, err := strconv.Atoi(r.PathValue("vid"))
+		if err != nil {
+			return ipam.VLAN{}, &badRequest{"vid", fmt.Sprintf("%q is not a number", r.PathValue("vid"))}
+		}
+		return a.inv.VLANByVID(r.Context(), f.ID, vid)
+	}
+	c.fresh = func(r *http.Request) (ipam.VLAN, error) {
+		f, err := numbered(a.inv.Fabric)(r)
+		return ipam.VLAN{FabricID: f.ID}, err
+	}
+	c.create = a.inv.CreateVLAN
+	return c
+}
+
+// vlansByNumber are VLANs by their own number.
+func (a *API) vlansByNumber() crud[ipam.VLAN] {
+	return crud[ipam.VLAN]{
+		inv: a.inv, find: numbered(a.inv.VLAN),
+		show: func(r *http.Request, vlans []ipam.VLAN) ([]any, error) {
+			view, err := a.vlanView(r)
+			var out []any
+			for _, v := range vlans {
+				out = append(out, view.show(v))
+			}
+			return out, err
+		},
+		read: a.vlanForm, update: a.inv.UpdateVLAN,
+		remove: removing(a.inv.DeleteVLAN, func(v ipam.VLAN) int64 { return v.ID }),
+	}
+}
+
+func (a *API) vlanForm(r *http.Request, f *form, v *ipam.VLAN) {
+	if v.ID == 0 && !f.has("vid") {
+		f.wrong("vid", "is needed, from 0 to %d", ipam.MaxVID)
+	}
+	f.number("vid", &v.VID)
+	f.text("name", &v.Name)
+	f.text("description", &v.Description)
+	f.number("mtu", &v.MTU)
+	f.ref("space", &v.SpaceID, a.spaceRef(r))
+	f.ref("fabric", &v.FabricID, a.fabricRef(r))
+	f.flag("dhcp_on", &v.DHCP)
+	f.text("primary_rack", &v.PrimaryRack)
+	f.text("secondary_rack", &v.SecondaryRack)
+	f.ref("relay_vlan", &v.RelayVLANID, a.vlanRef(r))
+}
+
+// vlanView is what VLANs refer to, for showing many.
+type vlanView struct {
+	fabrics, spaces map[int64]string
+	vlans           map[int64]ipam.VLAN
+	all             []ipam.VLAN
+}
+
+func (a *API) vlanView(r *http.Request) (v vlanView, err error) {
+	if v.fabrics, err = a.fabricNames(r); err != nil {
+		return v, err
+	}
+	if v.spaces, err = a.spaceNames(r); err != nil {
+		return v, err
+	}
+	v.vlans = map[int64]ipam.VLAN{}
+	v.all, err = a.inv.VLANs(r.Context())
+	for _, vlan := range v.all {
+		v.vlans[vlan.ID] = vlan
+	}
+	return v, err
+}
+
+func (v vlanView) show(vlan ipam.VLAN) VLAN {
+	out := VLAN{
+		ID: vlan.ID, VID: vlan.VID, Name: vlan.Name, Description: vlan.Description, MTU: vlan.MTU,
+		Fabric: v.fabrics[vlan.FabricID], FabricID: vlan.FabricID, Space: v.spaces[vlan.SpaceID], DHCPOn: vlan.DHCP,
+		PrimaryRack: vlan.PrimaryRack, SecondaryRack: vlan.SecondaryRack, ResourceURI: fmt.Sprintf("%svlans/%d/", base, vlan.ID),
+	}
+	if relay, ok := v.vlans[vlan.RelayVLANID]; ok && relay.RelayVLANID == 0 {
+		shown := v.show(relay)
+		out.RelayVLAN = &shown
+	}
+	return out
+}
+
+// byID shows a VLAN, which may be gone.
+func (v vlanView) byID(id int64) *VLAN {
+	vlan, ok := v.vlans[id]
+	if !ok {
+		return nil
+	}
+	shown := v.show(vlan)
+	return &shown
+}
+
+func (v vlanView) fabric(f ipam.Fabric) Fabric {
+	out := Fabric{
+		ID: f.ID, Name: f.Name, Description: f.Description, ClassType: f.ClassType, VLANs: []VLAN{},
+		ResourceURI: fmt.Sprintf("%sfabrics/%d/", base, f.ID),
+	}
+	for _, vlan := range v.all {
+		if vlan.FabricID == f.ID {
+			out.VLANs = append(out.VLANs, v.show(vlan))
+		}
+	}
+	return out
+}

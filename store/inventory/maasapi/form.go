@@ -1,0 +1,184 @@
+package maasapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/pxe"
+)
+
+// form reads the fields of a request. A field that is not there leaves its value as it is, so that one function serves for
+// creating and for changing. The first mistake is kept and ends the reading.
+type form struct {
+	values url.Values
+	err    error
+}
+
+// readForm reads a form in the URL encoding or as multipart, as clients of MAAS send it.
+func readForm(r *http.Request) (*form, error) {
+	err := r.ParseMultipartForm(maxBody)
+	if errors.Is(err, http.ErrNotMultipart) {
+		err = nil
+	}
+	if err != nil {
+		return nil, formError(err)
+	}
+	values := r.PostForm
+	if r.MultipartForm != nil {
+		values = r.MultipartForm.Value
+	}
+	if values == nil {
+		values = url.Values{}
+	}
+	return &form{values: values}, nil
+}
+
+// has reports whether the field is there, and nothing is wrong yet.
+func (f *form) has(name string) bool { return f.err == nil && len(f.values[name]) > 0 }
+
+// get is the first value of a field, without space around it.
+func (f *form) get(name string) string { return strings.TrimSpace(f.values.Get(name)) }
+
+func (f *form) wrong(name, format string, args ...any) {
+	if f.err == nil {
+		f.err = &badRequest{name, fmt.Sprintf(format, args...)}
+	}
+}
+
+func (f *form) text(name string, to *string) {
+	if f.has(name) {
+		*to = f.get(name)
+	}
+}
+
+func (f *form) number(name string, to *int) {
+	if !f.has(name) {
+		return
+	}
+	if f.get(name) == "" {
+		*to = 0
+		return
+	}
+	n, err := strconv.Atoi(f.get(name))
+	if err != nil {
+		f.wrong(name, "%q is not a whole number", f.get(name))
+		return
+	}
+	*to = n
+}
+
+func (f *form) flag(name string, to *bool) {
+	if !f.has(name) {
+		return
+	}
+	on, err := parseBool(f.get(name))
+	if err != nil {
+		f.wrong(name, "%q is neither true nor false", f.get(name))
+		return
+	}
+	*to = on
+}
+
+// not reads a flag whose opposite is stored.
+func (f *form) not(name string, to *bool) {
+	on := !*to
+	f.flag(name, &on)
+	*to = !on
+}
+
+// parseBool takes what Python and JavaScript write too.
+func parseBool(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "on", "yes":
+		return true, nil
+	case "off", "no", "":
+		return false, nil
+	}
+	return strconv.ParseBool(strings.ToLower(text))
+}
+
+func (f *form) addr(name string, to *netip.Addr) {
+	if !f.has(name) {
+		return
+	}
+	if f.get(name) == "" {
+		*to = netip.Addr{}
+		return
+	}
+	a, err := netip.ParseAddr(f.get(name))
+	if err != nil {
+		f.wrong(name, "%q is not an IP address", f.get(name))
+		return
+	}
+	*to = a
+}
+
+// list is all values of a field, those of one value apart that are separated by commas or spaces.
+func (f *form) list(name string) []string {
+	var out []string
+	for _, value := range f.values[name] {
+		out = append(out, strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })...)
+	}
+	return out
+}
+
+func (f *form) addrs(name string, to *[]netip.Addr) {
+	if !f.has(name) {
+		return
+	}
+	*to = nil
+	for _, text := range f.list(name) {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			f.wrong(name, "%q is not an IP address", text)
+			return
+		}
+		*to = append(*to, a)
+	}
+}
+
+func (f *form) prefix(name string, to *netip.Prefix) {
+	if !f.has(name) {
+		return
+	}
+	p, err := netip.ParsePrefix(f.get(name))
+	if err != nil {
+		f.wrong(name, "%q is not a network like 192.0.2.0/24", f.get(name))
+		return
+	}
+	*to = p
+}
+
+func (f *form) mac(name string, to *[]byte) {
+	if !f.has(name) {
+		return
+	}
+	mac, err := pxe.ParseMAC(f.get(name))
+	if err != nil {
+		f.wrong(name, "%q is not a MAC address like 02:00:00:00:00:01", f.get(name))
+		return
+	}
+	*to = mac
+}
+
+// ref reads a reference: find turns the text into the object's number. An empty text is no object.
+func (f *form) ref(name string, to *int64, find func(text string) (int64, error)) {
+	if !f.has(name) {
+		return
+	}
+	if f.get(name) == "" {
+		*to = 0
+		return
+	}
+	id, err := find(f.get(name))
+	if err != nil {
+		f.wrong(name, "%s", strings.TrimPrefix(err.Error(), "inventory: "))
+		return
+	}
+	*to = id
+}

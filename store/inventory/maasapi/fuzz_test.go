@@ -1,0 +1,63 @@
+package maasapi_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// forms are endpoints that take one.
+var forms = []string{
+	"POST fabrics/", "PUT fabrics/1/", "POST fabrics/1/vlans/", "PUT fabrics/1/vlans/0/", "POST spaces/", "POST subnets/", "PUT subnets/1/",
+	"POST ipranges/", "POST static-routes/", "POST reservedips/", "POST zones/", "PUT zones/default/", "POST resourcepools/", "PUT resourcepool/default/",
+	"POST domains/", "PUT domains/1/", "POST dnsresources/", "POST dnsresourcerecords/", "POST devices/", "POST machines/", "PUT machines/node1/",
+	"POST machines/?op=allocate", "POST machines/?op=release", "POST ipaddresses/?op=reserve", "POST ipaddresses/?op=release",
+	"POST nodes/node1/interfaces/?op=create_physical", "POST nodes/node1/interfaces/?op=create_bond", "PUT nodes/node1/interfaces/1/",
+	"POST nodes/node1/interfaces/1/?op=link_subnet", "POST nodes/node1/interfaces/1/?op=unlink_subnet", "POST maas/?op=set_config", "POST discovery/?op=scan",
+}
+
+// No form makes the region fail, and a form that is refused changes nothing.
+func FuzzForms(f *testing.F) {
+	f.Add(uint8(5), "cidr=10.0.0.0/24&vlan=1&managed=true&dns_servers=1.1.1.1,2.2.2.2&rdns_mode=2")
+	f.Add(uint8(7), "type=dynamic&start_ip=192.0.2.10&end_ip=192.0.2.20&subnet=1")
+	f.Add(uint8(2), "vid=100&mtu=9000&dhcp_on=true&primary_rack=x&space=undefined&relay_vlan=1")
+	f.Add(uint8(16), "fqdn=web.maas&ip_addresses=192.0.2.9 2001:db8::1&address_ttl=5")
+	f.Add(uint8(19), "hostname=n2&mac_addresses=02:00:00:00:00:02&power_type=ipmi&power_parameters_power_address=192.0.2.2")
+	f.Add(uint8(20), "power_type=manual&zone=default&pool=default&domain=maas")
+	f.Add(uint8(28), "mode=STATIC&subnet=1&ip_address=192.0.2.30")
+	f.Add(uint8(23), "subnet=192.0.2.0/24&hostname=x&comment=y")
+	f.Add(uint8(18), "mac_addresses=02:00:00:00:00:09&parent=node1")
+	f.Add(uint8(26), "name=bond0&parents=1&bond_mode=802.3ad&vlan=1")
+	s := newSite(f) // one for all inputs: making one takes much longer than using it
+	if code, body := s.do("POST", base+"machines/", node1); code != http.StatusOK {
+		f.Fatal(code, body)
+	}
+	if code, body := s.do("POST", base+"subnets/", url.Values{"cidr": {"192.0.2.0/24"}, "managed": {"true"}}); code != http.StatusOK {
+		f.Fatal(code, body)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, text string) {
+		form, err := url.ParseQuery(text)
+		if err != nil || len(text) > 4096 {
+			return
+		}
+		before, err := s.inv.Revision(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		method, path, _ := strings.Cut(forms[int(which)%len(forms)], " ")
+		code, body := s.do(method, base+path, form)
+		if code == http.StatusInternalServerError {
+			t.Errorf("%s %s %v: %s", method, path, form, body)
+		}
+		after, err := s.inv.Revision(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code >= 400 && code != http.StatusServiceUnavailable && after != before && !slices.Contains([]string{"discovery/?op=scan"}, path) {
+			t.Errorf("%s %s %v: refused with %d, and the revision went from %d to %d", method, path, form, code, before, after)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+package maasapi
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Space is a space as the API shows it.
+type Space struct {
+	described
+	VLANs   []VLAN   `json:"vlans"`
+	Subnets []Subnet `json:"subnets"`
+}
+
+func (a *API) spaces() crud[ipam.Space] {
+	return crud[ipam.Space]{
+		inv: a.inv, all: every(a.inv.Spaces), find: numbered(a.inv.Space),
+		show: func(r *http.Request, spaces []ipam.Space) ([]any, error) {
+			view, err := a.subnetView(r)
+			var out []any
+			for _, s := range spaces {
+				out = append(out, view.space(s))
+			}
+			return out, err
+		},
+		read: func(_ *http.Request, f *form, to *ipam.Space) {
+			f.text("name", &to.Name)
+			f.text("description", &to.Description)
+		},
+		create: a.inv.CreateSpace, update: a.inv.UpdateSpace,
+		remove: removing(a.inv.DeleteSpace, func(s ipam.Space) int64 { return s.ID }),
+	}
+}
+
+func (v subnetView) space(s ipam.Space) Space {
+	out := Space{described{s.ID, s.Name, s.Description, fmt.Sprintf("%sspaces/%d/", base, s.ID)}, []VLAN{}, []Subnet{}}
+	for _, vlan := range v.all {
+		if vlan.SpaceID != s.ID {
+			continue
+		}
+		out.VLANs = append(out.VLANs, v.vlanView.show(vlan))
+		for _, subnet := range v.subnets {
+			if subnet.VLANID == vlan.ID {
+				out.Subnets = append(out.Subnets, v.show(subnet))
+			}
+		}
+	}
+	return out
+}
+
+// zones are availability zones; their pages are by name.
+func (a *API) zones() crud[inventory.AvailabilityZone] {
+	type zone = inventory.AvailabilityZone
+	return crud[zone]{
+		inv: a.inv, all: every(a.inv.Zones),
+		find: func(r *http.Request) (z zone, err error) {
+			id, err := a.zoneRef(r)(r.PathValue("id"))
+			if err != nil {
+				return z, notFound("zone", r.PathValue("id"))
+			}
+			return a.inv.Zone(r.Context(), id)
+		},
+		show: each(func(z zone) any {
+			return described{z.ID, z.Name, z.Description, base + "zones/" + url.PathEscape(z.Name) + "/"}
+		}),
+		read: func(_ *http.Request, f *form, to *zone) {
+			f.text("name", &to.Name)
+			f.text("description", &to.Description)
+		},
+		create: a.inv.CreateZone, update: a.inv.UpdateZone,
+		remove: removing(a.inv.DeleteZone, func(z zone) int64 { return z.ID }),
+	}
+}
+
+// pools are resource pools. The page of one is below another path than the list, by number or name.
+func (a *API) pools() crud[inventory.ResourcePool] {
+	type pool = inventory.ResourcePool
+	return crud[pool]{
+		inv: a.inv, all: every(a.inv.Pools),
+		find: func(r *http.Request) (p pool, err error) {
+			id, err := a.poolRef(r)(r.PathValue("id"))
+			if err != nil {
+				return p, notFound("resource pool", r.PathValue("id"))
+			}
+			return a.inv.Pool(r.Context(), id)
+		},
+		show: each(func(p pool) any {
+			return described{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", base, p.ID)}
+		}),
+		read: func(_ *http.Request, f *form, to *pool) {
+			f.text("name", &to.Name)
+			f.text("description", &to.Description)
+		},
+		create: a.inv.CreatePool, update: a.inv.UpdatePool,
+		remove: removing(a.inv.DeletePool, func(p pool) int64 { return p.ID }),
+	}
+}

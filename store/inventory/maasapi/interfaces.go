@@ -1,0 +1,312 @@
+package maasapi
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Interface is a network interface as the API shows it.
+type Interface struct {
+	ID           int64             `json:"id"`
+	SystemID     string            `json:"system_id"`
+	Name         string            `json:"name"`
+	Type         string            `json:"type"`
+	MACAddress   string            `json:"mac_address"`
+	VLAN         *VLAN             `json:"vlan"`
+	Links        []Link            `json:"links"`
+	Discovered   []Link            `json:"discovered"`
+	Parents      []string          `json:"parents"`
+	Children     []string          `json:"children"`
+	Tags         []string          `json:"tags"`
+	Params       map[string]string `json:"params"`
+	Enabled      bool              `json:"enabled"`
+	EffectiveMTU int               `json:"effective_mtu"`
+	ResourceURI  string            `json:"resource_uri"`
+}
+
+// Link is an address of an interface.
+type Link struct {
+	ID        int64   `json:"id,omitempty"`
+	Mode      string  `json:"mode,omitempty"`
+	IPAddress string  `json:"ip_address,omitempty"`
+	Subnet    *Subnet `json:"subnet,omitempty"`
+}
+
+// modeOf is how a held address shows as a link.
+func modeOf(x ipam.Allocation) string {
+	switch {
+	case x.Type == ipam.AllocAuto:
+		return ipam.LinkAuto.String()
+	case x.Type == ipam.AllocDHCP:
+		return ipam.LinkDHCP.String()
+	case x.Addr.IsValid():
+		return ipam.LinkStatic.String()
+	}
+	return ipam.LinkUp.String()
+}
+
+// iface shows an interface among all of its node.
+func (v subnetView) iface(systemID string, i inventory.Interface, all []inventory.Interface) Interface {
+	out := Interface{
+		ID: i.ID, SystemID: systemID, Name: i.Name, Type: i.Kind.String(), MACAddress: i.MAC.String(), VLAN: v.vlanView.byID(i.VLANID),
+		Links: []Link{}, Discovered: []Link{}, Parents: []string{}, Children: []string{}, Tags: []string{}, Params: nonNil(i.Params), Enabled: i.Enabled,
+		EffectiveMTU: ipam.DefaultMTU, ResourceURI: fmt.Sprintf("%snodes/%s/interfaces/%d/", base, systemID, i.ID),
+	}
+	if out.VLAN != nil && out.VLAN.MTU > 0 {
+		out.EffectiveMTU = out.VLAN.MTU
+	}
+	for _, x := range i.Links {
+		link := Link{ID: x.ID, Mode: modeOf(x), Subnet: v.byID(x.SubnetID)}
+		if x.Addr.IsValid() {
+			link.IPAddress = x.Addr.String()
+		}
+		if x.Type == ipam.AllocDiscovered {
+			out.Discovered = append(out.Discovered, Link{IPAddress: link.IPAddress, Subnet: link.Subnet})
+			continue
+		}
+		out.Links = append(out.Links, link)
+	}
+	for _, other := range all {
+		if slices.Contains(i.Parents, other.ID) {
+			out.Parents = append(out.Parents, other.Name)
+		}
+		if slices.Contains(other.Parents, i.ID) {
+			out.Children = append(out.Children, other.Name)
+		}
+	}
+	return out
+}
+
+// node is a machine or device whose interfaces are meant.
+type node struct {
+	id         int64
+	systemID   string
+	interfaces []inventory.Interface
+}
+
+// nodeOfPath finds a machine by system ID or name, or a device by system ID.
+func (a *API) nodeOfPath(r *http.Request) (node, error) {
+	name := r.PathValue("node")
+	m, err := a.inv.MachineByName(r.Context(), name)
+	if err == nil {
+		return node{m.ID, m.SystemID, m.Interfaces}, nil
+	}
+	d, derr := a.inv.DeviceBySystemID(r.Context(), name)
+	if derr == nil {
+		return node{d.ID, d.SystemID, d.Interfaces}, nil
+	}
+	return node{}, err
+}
+
+func (a *API) interfaces() crud[inventory.Interface] {
+	return crud[inventory.Interface]{
+		inv: a.inv,
+		all: func(r *http.Request) ([]inventory.Interface, error) {
+			n, err := a.nodeOfPath(r)
+			return n.interfaces, err
+		},
+		find: a.interfaceOfPath,
+		show: func(r *http.Request, interfaces []inventory.Interface) ([]any, error) {
+			n, err := a.nodeOfPath(r)
+			if err != nil {
+				return nil, err
+			}
+			view, err := a.subnetView(r)
+			var out []any
+			for _, i := range interfaces {
+				out = append(out, view.iface(n.systemID, i, n.interfaces))
+			}
+			return out, err
+		},
+		read: a.interfaceForm,
+		update: func(ctx context.Context, i inventory.Interface) error {
+			return a.inv.UpdateInterface(ctx, i.Interface)
+		},
+		remove: removing(a.inv.DeleteInterface, func(i inventory.Interface) int64 { return i.ID }),
+	}
+}
+
+// interfaceOfPath finds an interface of the node by number or name.
+func (a *API) interfaceOfPath(r *http.Request) (inventory.Interface, error) {
+	n, err := a.nodeOfPath(r)
+	if err != nil {
+		return inventory.Interface{}, err
+	}
+	text := r.PathValue("id")
+	for _, i := range n.interfaces {
+		if i.Name == text || strconv.FormatInt(i.ID, 10) == text {
+			return i, nil
+		}
+	}
+	return inventory.Interface{}, notFound("interface", text)
+}
+
+// interfaceParams are the settings of bonds, bridges and all interfaces that are kept as they are.
+var interfaceParams = []string{
+	"mtu", "accept_ra", "bond_mode", "bond_miimon", "bond_downdelay", "bond_updelay", "bond_lacp_rate", "bond_xmit_hash_policy", "bond_num_grat_arp",
+	"bridge_type", "bridge_stp", "bridge_fd",
+}
+
+func (a *API) interfaceForm(r *http.Request, f *form, i *inventory.Interface) {
+	f.text("name", &i.Name)
+	mac := []byte(i.MAC)
+	if f.get("mac_address") != "" {
+		f.mac("mac_address", &mac)
+	}
+	i.MAC = net.HardwareAddr(mac)
+	f.ref("vlan", &i.VLANID, a.vlanRef(r))
+	f.flag("enabled", &i.Enabled)
+	if f.has("parents") {
+		i.Parents = nil
+		for _, text := range f.list("parents") {
+			id, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				f.wrong("parents", "%q is not the number of an interface", text)
+				return
+			}
+			i.Parents = append(i.Parents, id)
+		}
+	}
+	for _, name := range interfaceParams {
+		if f.has(name) {
+			if i.Params == nil {
+				i.Params = map[string]string{}
+			}
+			i.Params[name] = f.get(name)
+		}
+	}
+}
+
+// interfaceKinds are the operations that make an interface.
+var interfaceKinds = map[string]ipam.InterfaceKind{
+	"create_physical": ipam.Physical, "create_bond": ipam.Bond, "create_bridge": ipam.Bridge, "create_vlan": ipam.VLANInterface,
+}
+
+func (a *API) createInterface(r *http.Request) (any, error) {
+	op := r.URL.Query().Get("op")
+	kind, ok := interfaceKinds[op]
+	if !ok {
+		return nil, &unsupported{"interfaces op=" + op}
+	}
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	var shown any
+	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		r := r.WithContext(ctx)
+		n, err := a.nodeOfPath(r)
+		if err != nil {
+			return err
+		}
+		i := inventory.Interface{Interface: ipam.Interface{NodeID: n.id, Kind: kind, Enabled: true}}
+		if a.interfaceForm(r, f, &i); f.err != nil {
+			return f.err
+		}
+		made, err := a.inv.CreateInterface(ctx, i.Interface)
+		if err != nil {
+			return err
+		}
+		i.Interface = made
+		shown, err = a.interfaces().one(r, i, nil)
+		return err
+	})
+	return shown, err
+}
+
+// actOnInterface links an interface to subnets and takes links away.
+func (a *API) actOnInterface(r *http.Request) (any, error) {
+	op := r.URL.Query().Get("op")
+	do, ok := map[string]func(context.Context, *http.Request, *form, inventory.Interface) error{
+		"link_subnet": a.linkSubnet, "unlink_subnet": a.unlinkSubnet, "disconnect": a.disconnect,
+	}[op]
+	if !ok {
+		return nil, &unsupported{"interface op=" + op}
+	}
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	var shown any
+	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		r := r.WithContext(ctx)
+		i, err := a.interfaceOfPath(r)
+		if err != nil {
+			return err
+		}
+		if err := do(ctx, r, f, i); err != nil {
+			return err
+		}
+		now, err := a.interfaceOfPath(r)
+		shown, err = a.interfaces().one(r, now, err)
+		return err
+	})
+	return shown, err
+}
+
+func (a *API) linkSubnet(ctx context.Context, r *http.Request, f *form, i inventory.Interface) error {
+	mode, err := ipam.ParseLinkMode(strings.ToLower(f.get("mode")))
+	if err != nil {
+		return &badRequest{"mode", fmt.Sprintf("%q is none of AUTO, DHCP, STATIC and LINK_UP", f.get("mode"))}
+	}
+	want := inventory.LinkRequest{Mode: mode}
+	f.ref("subnet", &want.SubnetID, a.subnetRef(r))
+	if mode == ipam.LinkStatic {
+		f.addr("ip_address", &want.Addr)
+	}
+	var force bool
+	f.flag("force", &force)
+	if f.err != nil {
+		return f.err
+	}
+	if force {
+		if err := a.unlinkAll(ctx, i); err != nil {
+			return err
+		}
+	}
+	_, err = a.inv.LinkInterface(ctx, i.ID, want)
+	return err
+}
+
+func (a *API) unlinkAll(ctx context.Context, i inventory.Interface) error {
+	for _, x := range i.Links {
+		if x.Type != ipam.AllocDiscovered {
+			if err := a.inv.Unlink(ctx, x.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *API) unlinkSubnet(ctx context.Context, _ *http.Request, f *form, i inventory.Interface) error {
+	var id int
+	if f.number("id", &id); f.err != nil {
+		return f.err
+	}
+	if !slices.ContainsFunc(i.Links, func(x ipam.Allocation) bool { return x.ID == int64(id) }) {
+		return &badRequest{"id", fmt.Sprintf("interface %s has no link %d", i.Name, id)}
+	}
+	return a.inv.Unlink(ctx, int64(id))
+}
+
+// disconnect takes all links away, and the interface from its VLAN.
+func (a *API) disconnect(ctx context.Context, r *http.Request, _ *form, i inventory.Interface) error {
+	if err := a.unlinkAll(ctx, i); err != nil {
+		return err
+	}
+	now, err := a.interfaceOfPath(r)
+	if err != nil {
+		return err
+	}
+	now.VLANID = 0
+	return a.inv.UpdateInterface(ctx, now.Interface)
+}

@@ -1,0 +1,182 @@
+package maasapi
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/gomaas/maas/ipam"
+)
+
+// Range is a range of a subnet, as the API shows it in the subnet.
+type Range struct {
+	ID          int64  `json:"id"`
+	Type        string `json:"type"`
+	StartIP     string `json:"start_ip"`
+	EndIP       string `json:"end_ip"`
+	Comment     string `json:"comment"`
+	ResourceURI string `json:"resource_uri"`
+}
+
+func rangeOf(r ipam.Range) Range {
+	return Range{
+		ID: r.ID, Type: r.Type.String(), StartIP: r.Start.String(), EndIP: r.End.String(), Comment: r.Comment,
+		ResourceURI: fmt.Sprintf("%sipranges/%d/", base, r.ID),
+	}
+}
+
+// RangeWithSubnet is a range by itself.
+type RangeWithSubnet struct {
+	Range
+	User   *User   `json:"user"`
+	Subnet *Subnet `json:"subnet"`
+}
+
+// User is who something belongs to.
+type User struct {
+	Username string `json:"username"`
+}
+
+func userNamed(name string) *User {
+	if name == "" {
+		return nil
+	}
+	return &User{name}
+}
+
+func (a *API) ranges() crud[ipam.Range] {
+	return crud[ipam.Range]{
+		inv: a.inv, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
+		show: func(r *http.Request, ranges []ipam.Range) ([]any, error) {
+			view, err := a.subnetView(r)
+			var out []any
+			for _, rg := range ranges {
+				out = append(out, RangeWithSubnet{rangeOf(rg), userNamed(rg.Owner), view.byID(rg.SubnetID)})
+			}
+			return out, err
+		},
+		fresh:  func(r *http.Request) (ipam.Range, error) { return ipam.Range{Owner: userOf(r)}, nil },
+		read:   a.rangeForm,
+		create: a.inv.CreateRange, update: a.inv.UpdateRange,
+		remove: removing(a.inv.DeleteRange, func(r ipam.Range) int64 { return r.ID }),
+	}
+}
+
+// rangeForm reads a range. Its subnet may be left out: it is that of its first address.
+func (a *API) rangeForm(r *http.Request, f *form, to *ipam.Range) {
+	f.addr("start_ip", &to.Start)
+	f.addr("end_ip", &to.End)
+	f.text("comment", &to.Comment)
+	if to.ID == 0 && !f.has("type") {
+		f.wrong("type", "is needed: dynamic or reserved")
+	}
+	if f.has("type") {
+		kind, err := ipam.ParseRangeType(f.get("type"))
+		if err != nil {
+			f.wrong("type", "%q is neither dynamic nor reserved", f.get("type"))
+		}
+		to.Type = kind
+	}
+	f.ref("subnet", &to.SubnetID, a.subnetRef(r))
+	if f.err == nil && to.SubnetID == 0 && to.Start.IsValid() {
+		s, err := a.inv.SubnetFor(r.Context(), to.Start)
+		if err != nil {
+			f.wrong("start_ip", "%s is in no subnet", to.Start)
+		}
+		to.SubnetID = s.ID
+	}
+}
+
+// StaticRoute is a route as the API shows it.
+type StaticRoute struct {
+	ID          int64   `json:"id"`
+	Source      *Subnet `json:"source"`
+	Destination *Subnet `json:"destination"`
+	GatewayIP   string  `json:"gateway_ip"`
+	Metric      int     `json:"metric"`
+	ResourceURI string  `json:"resource_uri"`
+}
+
+func (a *API) staticRoutes() crud[ipam.StaticRoute] {
+	return crud[ipam.StaticRoute]{
+		inv: a.inv, all: every(a.inv.Routes), find: numbered(a.inv.Route),
+		show: func(r *http.Request, routes []ipam.StaticRoute) ([]any, error) {
+			view, err := a.subnetView(r)
+			var out []any
+			for _, s := range routes {
+				out = append(out, StaticRoute{
+					ID: s.ID, Source: view.byID(s.SourceID), Destination: view.byID(s.DestinationID), GatewayIP: s.Gateway.String(), Metric: s.Metric,
+					ResourceURI: fmt.Sprintf("%sstatic-routes/%d/", base, s.ID),
+				})
+			}
+			return out, err
+		},
+		read: func(r *http.Request, f *form, to *ipam.StaticRoute) {
+			f.ref("source", &to.SourceID, a.subnetRef(r))
+			f.ref("destination", &to.DestinationID, a.subnetRef(r))
+			f.addr("gateway_ip", &to.Gateway)
+			f.number("metric", &to.Metric)
+		},
+		create: a.inv.CreateRoute, update: a.inv.UpdateRoute,
+		remove: removing(a.inv.DeleteRoute, func(s ipam.StaticRoute) int64 { return s.ID }),
+	}
+}
+
+// ReservedIP is a reserved IP as the API shows it.
+type ReservedIP struct {
+	ID          int64   `json:"id"`
+	IP          string  `json:"ip"`
+	MACAddress  string  `json:"mac_address"`
+	Comment     string  `json:"comment"`
+	Subnet      *Subnet `json:"subnet"`
+	ResourceURI string  `json:"resource_uri"`
+}
+
+func (a *API) reservedIPs() crud[ipam.ReservedIP] {
+	return crud[ipam.ReservedIP]{
+		inv: a.inv, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),
+		show: func(r *http.Request, reserved []ipam.ReservedIP) ([]any, error) {
+			view, err := a.subnetView(r)
+			var out []any
+			for _, ip := range reserved {
+				out = append(out, ReservedIP{
+					ID: ip.ID, IP: ip.Addr.String(), MACAddress: ip.MAC.String(), Comment: ip.Comment, Subnet: view.byID(ip.SubnetID),
+					ResourceURI: fmt.Sprintf("%sreservedips/%d/", base, ip.ID),
+				})
+			}
+			return out, err
+		},
+		read:   a.reservedForm,
+		create: a.inv.CreateReservedIP,
+		update: func(ctx context.Context, ip ipam.ReservedIP) error {
+			return a.inv.SetReservedIPComment(ctx, ip.ID, ip.Comment)
+		},
+		remove: removing(a.inv.DeleteReservedIP, func(ip ipam.ReservedIP) int64 { return ip.ID }),
+	}
+}
+
+// reservedForm reads a reserved IP, of which only the comment can be changed later.
+func (a *API) reservedForm(r *http.Request, f *form, to *ipam.ReservedIP) {
+	f.text("comment", &to.Comment)
+	if to.ID != 0 {
+		for _, name := range []string{"ip", "mac_address", "subnet"} {
+			if f.has(name) {
+				f.wrong(name, "cannot be changed; delete the reserved IP and make another one")
+			}
+		}
+		return
+	}
+	f.addr("ip", &to.Addr)
+	mac := []byte(to.MAC)
+	f.mac("mac_address", &mac)
+	to.MAC = net.HardwareAddr(mac)
+	f.ref("subnet", &to.SubnetID, a.subnetRef(r))
+	if f.err == nil && to.SubnetID == 0 && to.Addr.IsValid() {
+		s, err := a.inv.SubnetFor(r.Context(), to.Addr)
+		if err != nil {
+			f.wrong("ip", "%s is in no subnet", to.Addr)
+		}
+		to.SubnetID = s.ID
+	}
+}

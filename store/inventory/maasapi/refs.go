@@ -1,0 +1,158 @@
+package maasapi
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// The functions below find what a field refers to: by number, by name, or by what else MAAS takes.
+
+func (a *API) subnetRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		s, err := a.inv.FindSubnet(r.Context(), text)
+		return s.ID, err
+	}
+}
+
+func (a *API) vlanRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		v, err := a.inv.FindVLAN(r.Context(), text)
+		return v.ID, err
+	}
+}
+
+func (a *API) fabricRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		f, err := a.inv.FindFabric(r.Context(), text)
+		return f.ID, err
+	}
+}
+
+// spaceRef takes "undefined" for no space.
+func (a *API) spaceRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		if text == undefinedSpace {
+			return 0, nil
+		}
+		s, err := a.inv.FindSpace(r.Context(), text)
+		return s.ID, err
+	}
+}
+
+// byName finds the object of a name or number in a list.
+func byName[T any](all []T, err error, text, what string, of func(T) (int64, string)) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	number, nerr := strconv.ParseInt(text, 10, 64)
+	var names []string
+	for _, x := range all {
+		id, name := of(x)
+		if strings.EqualFold(name, text) || nerr == nil && id == number {
+			return id, nil
+		}
+		names = append(names, name)
+	}
+	return 0, fmt.Errorf("there is no %s %q; there are %s", what, text, strings.Join(names, ", "))
+}
+
+func (a *API) zoneRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		all, err := a.inv.Zones(r.Context())
+		return byName(all, err, text, "zone", func(z inventory.AvailabilityZone) (int64, string) { return z.ID, z.Name })
+	}
+}
+
+func (a *API) poolRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		all, err := a.inv.Pools(r.Context())
+		return byName(all, err, text, "pool", func(p inventory.ResourcePool) (int64, string) { return p.ID, p.Name })
+	}
+}
+
+func (a *API) domainRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		all, err := a.inv.Domains(r.Context())
+		return byName(all, err, text, "domain", func(d inventory.Domain) (int64, string) { return d.ID, d.Name })
+	}
+}
+
+// machineRef finds a machine by name or system ID.
+func (a *API) machineRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		m, err := a.inv.MachineByName(r.Context(), text)
+		return m.ID, err
+	}
+}
+
+// described is what the pages of several resources show of an object with a name.
+type described struct {
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	ResourceURI string `json:"resource_uri"`
+}
+
+// undefinedSpace is the space of VLANs without one.
+const undefinedSpace = "undefined"
+
+// spaceNames are the spaces by number.
+func (a *API) spaceNames(r *http.Request) (map[int64]string, error) {
+	all, err := a.inv.Spaces(r.Context())
+	names := map[int64]string{0: undefinedSpace}
+	for _, s := range all {
+		names[s.ID] = s.Name
+	}
+	return names, err
+}
+
+// fabricNames are the fabrics by number.
+func (a *API) fabricNames(r *http.Request) (map[int64]string, error) {
+	all, err := a.inv.Fabrics(r.Context())
+	names := map[int64]string{}
+	for _, f := range all {
+		names[f.ID] = f.Name
+	}
+	return names, err
+}
+
+// rdnsModes are MAAS' numbers of the modes.
+var rdnsModes = []ipam.RDNSMode{ipam.RDNSDisabled, ipam.RDNSEnabled, ipam.RDNSRFC2317}
+
+// defaultDomain is the number of the domain that is made with the site and stays.
+const defaultDomain = 1
+
+func notFound(kind, what string) error { return &inventory.NotFoundError{Kind: kind, What: what} }
+
+// pathID is the number in the path.
+func pathID(r *http.Request) (int64, error) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return 0, &badRequest{"id", fmt.Sprintf("%q is not a number", r.PathValue("id"))}
+	}
+	return id, nil
+}
+
+func texts(addrs []netip.Addr) []string {
+	out := []string{}
+	for _, a := range addrs {
+		out = append(out, a.String())
+	}
+	return out
+}
+
+func sortedByIP(list []IPAddress) []IPAddress {
+	slices.SortFunc(list, func(x, y IPAddress) int {
+		a, _ := netip.ParseAddr(x.IP) // they were made from addresses
+		b, _ := netip.ParseAddr(y.IP)
+		return a.Compare(b)
+	})
+	return list
+}

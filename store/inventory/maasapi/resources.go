@@ -1,0 +1,26 @@
+package maasapi
+
+// resourceRoutes are the endpoints of everything that is listed, made, changed and deleted in the same way.
+func (a *API) resourceRoutes() []map[string]handler {
+	subnet := a.subnets().routes("subnets/", "subnets/{id}/")
+	delete(subnet, "GET "+base+"subnets/{id}/{$}") // it has operations
+	interfaces := a.interfaces().routes("nodes/{node}/interfaces/", "nodes/{node}/interfaces/{id}/")
+	interfaces["POST "+base+"nodes/{node}/interfaces/{$}"] = a.createInterface
+	interfaces["POST "+base+"nodes/{node}/interfaces/{id}/{$}"] = a.actOnInterface
+	return []map[string]handler{
+		subnet, interfaces,
+		a.fabrics().routes("fabrics/", "fabrics/{id}/"),
+		a.vlans().routes("fabrics/{id}/vlans/", "fabrics/{id}/vlans/{vid}/"),
+		a.vlansByNumber().routes("vlans/", "vlans/{id}/"),
+		a.spaces().routes("spaces/", "spaces/{id}/"),
+		a.ranges().routes("ipranges/", "ipranges/{id}/"),
+		a.staticRoutes().routes("static-routes/", "static-routes/{id}/"),
+		a.reservedIPs().routes("reservedips/", "reservedips/{id}/"),
+		a.zones().routes("zones/", "zones/{id}/"),
+		a.pools().routes("resourcepools/", "resourcepool/{id}/"),
+		a.domains().routes("domains/", "domains/{id}/"),
+		a.resources().routes("dnsresources/", "dnsresources/{id}/"),
+		a.records().routes("dnsresourcerecords/", "dnsresourcerecords/{id}/"),
+		a.devices().routes("devices/", "devices/{id}/"),
+	}
+}

@@ -1,0 +1,266 @@
+package maasapi
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"go4.org/netipx"
+
+	"github.com/gomaas/maas/ipam"
+)
+
+// Subnet is a subnet as the API shows it.
+type Subnet struct {
+	ID              int64    `json:"id"`
+	Name            string   `json:"name"`
+	Description     string   `json:"description"`
+	CIDR            string   `json:"cidr"`
+	Space           string   `json:"space"`
+	GatewayIP       *string  `json:"gateway_ip"`
+	DNSServers      []string `json:"dns_servers"`
+	RDNSMode        int      `json:"rdns_mode"`
+	Managed         bool     `json:"managed"`
+	AllowDNS        bool     `json:"allow_dns"`
+	AllowProxy      bool     `json:"allow_proxy"`
+	ActiveDiscovery bool     `json:"active_discovery"`
+	DisabledBoot    []string `json:"disabled_boot_architectures"`
+	VLAN            *VLAN    `json:"vlan"`
+	Ranges          []Range  `json:"ip_ranges"`
+	ResourceURI     string   `json:"resource_uri"`
+}
+
+func (a *API) subnets() crud[ipam.Subnet] {
+	return crud[ipam.Subnet]{
+		inv: a.inv, all: every(a.inv.Subnets), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
+		create: a.inv.CreateSubnet, update: a.inv.UpdateSubnet,
+		remove: func(ctx context.Context, r *http.Request, s ipam.Subnet) error {
+			force, _ := parseBool(r.URL.Query().Get("force"))
+			return a.inv.DeleteSubnet(ctx, s.ID, force)
+		},
+	}
+}
+
+// subnetOfPath takes what MAAS takes: a number, a prefix, a name or another specifier.
+func (a *API) subnetOfPath(r *http.Request) (ipam.Subnet, error) {
+	text := r.PathValue("id")
+	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return a.inv.Subnet(r.Context(), id)
+	}
+	return a.inv.FindSubnet(r.Context(), text)
+}
+
+func (a *API) showSubnets(r *http.Request, subnets []ipam.Subnet) ([]any, error) {
+	view, err := a.subnetView(r)
+	var out []any
+	for _, s := range subnets {
+		out = append(out, view.show(s))
+	}
+	return out, err
+}
+
+// subnetView is what subnets refer to and consist of.
+type subnetView struct {
+	vlanView
+	subnets map[int64]ipam.Subnet
+	ranges  map[int64][]ipam.Range
+}
+
+func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
+	if v.vlanView, err = a.vlanView(r); err != nil {
+		return v, err
+	}
+	subnets, err := a.inv.Subnets(r.Context())
+	if err != nil {
+		return v, err
+	}
+	v.subnets, v.ranges = map[int64]ipam.Subnet{}, map[int64][]ipam.Range{}
+	for _, s := range subnets {
+		v.subnets[s.ID] = s
+	}
+	ranges, err := a.inv.Ranges(r.Context())
+	for _, rg := range ranges {
+		v.ranges[rg.SubnetID] = append(v.ranges[rg.SubnetID], rg)
+	}
+	return v, err
+}
+
+func (v subnetView) show(s ipam.Subnet) Subnet {
+	out := Subnet{
+		ID: s.ID, Name: s.Name, Description: s.Description, CIDR: s.Prefix.String(), DNSServers: texts(s.DNSServers),
+		RDNSMode: slices.Index(rdnsModes, s.RDNS), Managed: !s.Unmanaged, AllowDNS: !s.DenyDNS, AllowProxy: !s.DenyProxy,
+		ActiveDiscovery: s.ActiveDiscovery, DisabledBoot: append([]string{}, s.DisabledBootMethods...), VLAN: v.vlanView.byID(s.VLANID),
+		Ranges: []Range{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
+	}
+	if s.Gateway.IsValid() {
+		text := s.Gateway.String()
+		out.GatewayIP = &text
+	}
+	for _, r := range v.ranges[s.ID] {
+		out.Ranges = append(out.Ranges, rangeOf(r))
+	}
+	return out
+}
+
+// byID shows a subnet, which may be gone.
+func (v subnetView) byID(id int64) *Subnet {
+	s, ok := v.subnets[id]
+	if !ok {
+		return nil
+	}
+	shown := v.show(s)
+	return &shown
+}
+
+// subnetForm reads a subnet. As in MAAS it comes to be on the VLAN that is named, on that of vid in the fabric, or on the
+// default VLAN of the fabric, or of the first one.
+func (a *API) subnetForm(r *http.Request, f *form, s *ipam.Subnet) {
+	f.prefix("cidr", &s.Prefix)
+	f.text("name", &s.Name)
+	f.text("description", &s.Description)
+	f.addr("gateway_ip", &s.Gateway)
+	f.addrs("dns_servers", &s.DNSServers)
+	f.not("managed", &s.Unmanaged)
+	f.not("allow_dns", &s.DenyDNS)
+	f.not("allow_proxy", &s.DenyProxy)
+	f.flag("active_discovery", &s.ActiveDiscovery)
+	if f.has("disabled_boot_architectures") {
+		s.DisabledBootMethods = f.list("disabled_boot_architectures")
+	}
+	mode := slices.Index(rdnsModes, s.RDNS)
+	if f.number("rdns_mode", &mode); mode < 0 || mode >= len(rdnsModes) {
+		f.wrong("rdns_mode", "%d is none of 0 (none), 1 (reverse zone) and 2 (with RFC 2317)", mode)
+		return
+	}
+	s.RDNS = rdnsModes[mode]
+	f.ref("vlan", &s.VLANID, a.vlanRef(r))
+	if f.err == nil && f.get("vlan") == "" && (s.ID == 0 || f.get("fabric") != "" || f.get("vid") != "") {
+		s.VLANID = a.vlanOfForm(r, f)
+	}
+}
+
+func (a *API) vlanOfForm(r *http.Request, f *form) int64 {
+	var fabric int64
+	f.ref("fabric", &fabric, a.fabricRef(r))
+	if fabric == 0 && f.err == nil {
+		fabrics, err := a.inv.Fabrics(r.Context())
+		if err != nil || len(fabrics) == 0 {
+			f.wrong("fabric", "is needed: there is none")
+			return 0
+		}
+		fabric = fabrics[0].ID
+	}
+	vid := 0
+	if f.number("vid", &vid); f.err != nil {
+		return 0
+	}
+	v, err := a.inv.VLANByVID(r.Context(), fabric, vid)
+	if err != nil {
+		f.wrong("vid", "the fabric has no VLAN %d", vid)
+	}
+	return v.ID
+}
+
+// getSubnet shows a subnet, or with op= what MAAS tells besides.
+func (a *API) getSubnet(r *http.Request) (any, error) {
+	s, err := a.subnetOfPath(r)
+	if err != nil {
+		return nil, err
+	}
+	op := r.URL.Query().Get("op")
+	if op == "" {
+		return a.subnets().one(r, s, nil)
+	}
+	if op == "ip_addresses" {
+		return a.subnetAddresses(r, s)
+	}
+	u, err := a.inv.Usage(r.Context(), s.ID)
+	if err != nil {
+		return nil, err
+	}
+	switch op {
+	case "statistics":
+		return statistics(s, u), nil
+	case "reserved_ip_ranges":
+		return reservedRanges(u), nil
+	case "unreserved_ip_ranges":
+		return spans(u.Free()), nil
+	}
+	return nil, &unsupported{"subnet op=" + op}
+}
+
+// Statistics counts the addresses of a subnet. Counts of IPv6 subnets may be larger than clients can hold; they are exact.
+type Statistics struct {
+	Total            *big.Int `json:"total_addresses"`
+	Available        *big.Int `json:"num_available"`
+	Largest          *big.Int `json:"largest_available"`
+	Unavailable      *big.Int `json:"num_unavailable"`
+	Usage            float64  `json:"usage"`
+	UsageString      string   `json:"usage_string"`
+	AvailableString  string   `json:"available_string"`
+	First            string   `json:"first_address"`
+	Last             string   `json:"last_address"`
+	IPVersion        int      `json:"ip_version"`
+	SuggestedGateway string   `json:"suggested_gateway,omitempty"`
+	SuggestedRange   string   `json:"suggested_dynamic_range,omitempty"`
+}
+
+func statistics(s ipam.Subnet, u *ipam.Usage) Statistics {
+	st := u.Statistics()
+	used := 0.0
+	if st.Total.Sign() > 0 {
+		used, _ = new(big.Rat).SetFrac(st.Used, st.Total).Float64()
+	}
+	out := Statistics{
+		Total: st.Total, Available: st.Available, Largest: st.Largest, Unavailable: st.Used, Usage: used,
+		UsageString: fmt.Sprintf("%.0f%%", used*100), AvailableString: fmt.Sprintf("%.0f%%", (1-used)*100),
+		First: st.First.String(), Last: st.Last.String(), IPVersion: 4,
+	}
+	if s.Prefix.Addr().Is6() {
+		out.IPVersion = 6
+	}
+	if a := u.SuggestedGateway(); a.IsValid() {
+		out.SuggestedGateway = a.String()
+	}
+	if r := u.SuggestedDynamicRange(); r.IsValid() {
+		out.SuggestedRange = r.String()
+	}
+	return out
+}
+
+// AddressSpan is a run of addresses.
+type AddressSpan struct {
+	Start   string   `json:"start"`
+	End     string   `json:"end"`
+	Count   *big.Int `json:"num_addresses"`
+	Purpose []string `json:"purpose,omitempty"`
+}
+
+func spanOf(r netipx.IPRange) AddressSpan {
+	count := new(big.Int).Sub(new(big.Int).SetBytes(r.To().AsSlice()), new(big.Int).SetBytes(r.From().AsSlice()))
+	return AddressSpan{Start: r.From().String(), End: r.To().String(), Count: count.Add(count, big.NewInt(1))}
+}
+
+func spans(set *netipx.IPSet) []AddressSpan {
+	out := []AddressSpan{}
+	for _, r := range set.Ranges() {
+		out = append(out, spanOf(r))
+	}
+	return out
+}
+
+func reservedRanges(u *ipam.Usage) []AddressSpan {
+	out := []AddressSpan{}
+	for _, s := range u.Spans() {
+		if s.Purpose == 0 {
+			continue
+		}
+		span := spanOf(s.Range)
+		span.Purpose = s.Purpose.Names()
+		out = append(out, span)
+	}
+	return out
+}
