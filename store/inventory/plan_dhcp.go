@@ -11,7 +11,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 )
 
-// PlanDHCP returns what a rack's DHCP server serves from: the managed IPv4
+// PlanDHCP returns what a rack's DHCP server serves from: the managed
 // subnets of the VLANs that it is a rack of and on which DHCP is on, and of the
 // VLANs relayed to those. A subnet in which the rack has no address, and to
 // which no VLAN of its own is relayed, is left out.
@@ -29,7 +29,7 @@ func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
 	served := make(map[int64]bool)
 	for i := range m.Subnets {
 		s := &m.Subnets[i]
-		if !s.Prefix.Addr().Is4() || s.Unmanaged {
+		if s.Unmanaged {
 			continue
 		}
 		if sub, ok := p.subnet(s); ok {
@@ -38,6 +38,7 @@ func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
 		}
 	}
 	snap.Reservations = p.reservations(served)
+	snap.Advertisements = p.advertisements(snap.Subnets)
 	return snap
 }
 
@@ -62,10 +63,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	}
 	sub := dhcpsrv.Subnet{
 		Name: s.Prefix.String(), Prefix: s.Prefix, Segment: fmt.Sprintf("vlan-%d", v.ID),
-		Domain: p.m.defaultDomain(), Search: p.m.searchList(), NTP: p.ntp(), MTU: v.MTU,
-	}
-	if v.MTU == ipam.DefaultMTU {
-		sub.MTU = 0
+		Domain: p.m.defaultDomain(), Search: p.m.searchList(), NTP: p.ntp(s.Prefix.Addr().Is4()),
 	}
 	serving := v // the VLAN whose racks answer
 	switch target, relayed := p.vlans[v.RelayVLANID]; {
@@ -73,17 +71,23 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 		sub.Link, sub.Server = p.addressIn(p.rack, s.Prefix)
 	case relayed && p.serves(target):
 		serving = target
-		sub.Server = p.addressOn(p.rack, target.ID)
+		sub.Server = p.addressOn(p.rack, target.ID, s.Prefix.Addr().Is4())
 	}
 	if !sub.Server.IsValid() {
 		return sub, false
 	}
-	if s.Gateway.IsValid() {
-		sub.Routers = []netip.Addr{s.Gateway}
-	}
 	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, serving)...))
 	if sub.NotAuthoritative = p.standsBy(serving); !sub.NotAuthoritative {
 		sub.Pools = p.pools(s.ID)
+	}
+	if s.Prefix.Addr().Is6() {
+		return p.subnet6(sub), true
+	}
+	if s.Gateway.IsValid() {
+		sub.Routers = []netip.Addr{s.Gateway}
+	}
+	if v.MTU != ipam.DefaultMTU {
+		sub.MTU = v.MTU
 	}
 	sub.Routes = p.routes(s.ID)
 	return sub, true
@@ -99,7 +103,7 @@ func (p *dhcpPlan) otherRacks(s *ipam.Subnet, v ipam.VLAN) []netip.Addr {
 		}
 		_, a := p.addressIn(r, s.Prefix)
 		if !a.IsValid() {
-			a = p.addressOn(r, v.ID)
+			a = p.addressOn(r, v.ID, s.Prefix.Addr().Is4())
 		}
 		if a.IsValid() {
 			out = append(out, a)
@@ -120,10 +124,10 @@ func (p *dhcpPlan) addressIn(rack Rack, prefix netip.Prefix) (string, netip.Addr
 	return "", netip.Addr{}
 }
 
-// addressOn returns a rack's first IPv4 address on a VLAN.
-func (p *dhcpPlan) addressOn(rack Rack, vlan int64) netip.Addr {
+// addressOn returns a rack's first address of a family on a VLAN.
+func (p *dhcpPlan) addressOn(rack Rack, vlan int64, is4 bool) netip.Addr {
 	for _, s := range p.m.Subnets {
-		if s.VLANID != vlan || !s.Prefix.Addr().Is4() {
+		if s.VLANID != vlan || s.Prefix.Addr().Is4() != is4 {
 			continue
 		}
 		if _, a := p.addressIn(rack, s.Prefix); a.IsValid() {
@@ -144,17 +148,17 @@ func (p *dhcpPlan) dns(s *ipam.Subnet, racks []netip.Addr) []netip.Addr {
 		}
 	}
 	for _, a := range s.DNSServers {
-		if a.Is4() && !slices.Contains(out, a) {
+		if a.Is4() == s.Prefix.Addr().Is4() && !slices.Contains(out, a) {
 			out = append(out, a)
 		}
 	}
 	return out
 }
 
-func (p *dhcpPlan) ntp() []netip.Addr {
+func (p *dhcpPlan) ntp(is4 bool) []netip.Addr {
 	var out []netip.Addr
 	for _, s := range p.m.list(SettingNTPServers) {
-		if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
+		if a, err := netip.ParseAddr(s); err == nil && a.Is4() == is4 {
 			out = append(out, a)
 		}
 	}
@@ -212,11 +216,11 @@ func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 			base := dhcpsrv.Reservation{Name: hostname + "-" + i.Name, MAC: i.MAC, Aliases: members(i, ifaces), Hostname: hostname}
 			fixed := false
 			for _, l := range i.Links {
-				if l.Type != ipam.AllocDiscovered && l.Addr.Is4() && served[l.SubnetID] {
+				if l.Type != ipam.AllocDiscovered && l.Addr.IsValid() && served[l.SubnetID] && p.hostOf(l.SubnetID, l.Addr) {
 					r := base
 					r.Addr = l.Addr
 					add(l.SubnetID, r)
-					fixed = true
+					fixed = fixed || l.Addr.Is4()
 				}
 			}
 			if !fixed && !p.reserved(i.MAC, served) && !isMember(i, ifaces) {
@@ -225,7 +229,7 @@ func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 		}
 	})
 	for _, r := range p.m.Reserved {
-		if served[r.SubnetID] {
+		if served[r.SubnetID] && p.hostOf(r.SubnetID, r.Addr) {
 			add(r.SubnetID, dhcpsrv.Reservation{Name: "reserved-" + r.Addr.String(), MAC: r.MAC, Addr: r.Addr, Hostname: p.m.hostOf(r.MAC)})
 		}
 	}
@@ -237,7 +241,7 @@ func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 
 // reserved tells whether a reserved IP waits for a link address.
 func (p *dhcpPlan) reserved(mac net.HardwareAddr, served map[int64]bool) bool {
-	return slices.ContainsFunc(p.m.Reserved, func(r ipam.ReservedIP) bool { return served[r.SubnetID] && r.For(mac) })
+	return slices.ContainsFunc(p.m.Reserved, func(r ipam.ReservedIP) bool { return served[r.SubnetID] && r.Addr.Is4() && r.For(mac) })
 }
 
 // members are the link addresses of a bond's members that are not its own.

@@ -61,7 +61,7 @@ func (n *names) refresh(leases iter.Seq[dhcpsrv.Lease]) {
 	}
 	// Zones may be new, so everything is said again; what is there already is no change in what clients see.
 	for name := range n.byName {
-		changed = append(changed, n.forward(name))
+		changed = append(changed, n.forward(name)...)
 	}
 	for addr, name := range n.byAddr {
 		changed = append(changed, reverse(addr, name))
@@ -83,7 +83,7 @@ func (n *names) follow(l dhcpsrv.Lease, held bool) []dnssrv.RRset {
 	if have != "" {
 		delete(n.byName[have], l.Addr)
 		delete(n.byAddr, l.Addr)
-		changed = append(changed, n.forward(have), reverse(l.Addr, ""))
+		changed = append(append(changed, n.forward(have)...), reverse(l.Addr, ""))
 	}
 	if want != "" {
 		if n.byName[want] == nil {
@@ -91,7 +91,7 @@ func (n *names) follow(l dhcpsrv.Lease, held bool) []dnssrv.RRset {
 		}
 		n.byName[want][l.Addr] = struct{}{}
 		n.byAddr[l.Addr] = want
-		changed = append(changed, n.forward(want), reverse(l.Addr, want))
+		changed = append(append(changed, n.forward(want)...), reverse(l.Addr, want))
 	}
 	return changed
 }
@@ -109,15 +109,21 @@ func (n *names) fqdn(l dhcpsrv.Lease) string {
 	return strings.ToLower(name + "." + domain)
 }
 
-func (n *names) forward(name string) dnssrv.RRset {
-	set := dnssrv.RRset{Name: name, Type: "A", TTL: nameTTL, Learned: true}
+// forward is the addresses of a name, those of IPv4 and of IPv6.
+func (n *names) forward(name string) []dnssrv.RRset {
+	a := dnssrv.RRset{Name: name, Type: "A", TTL: nameTTL, Learned: true}
+	aaaa := dnssrv.RRset{Name: name, Type: "AAAA", TTL: nameTTL, Learned: true}
 	for _, addr := range slices.SortedFunc(maps.Keys(n.byName[name]), netip.Addr.Compare) {
-		set.Data = append(set.Data, addr.String())
+		if addr.Is4() {
+			a.Data = append(a.Data, addr.String())
+		} else {
+			aaaa.Data = append(aaaa.Data, addr.String())
+		}
 	}
-	if len(set.Data) == 0 {
+	if len(a.Data)+len(aaaa.Data) == 0 {
 		delete(n.byName, name)
 	}
-	return set
+	return []dnssrv.RRset{a, aaaa}
 }
 
 func reverse(addr netip.Addr, name string) dnssrv.RRset {

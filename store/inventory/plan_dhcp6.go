@@ -1,0 +1,80 @@
+package inventory
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/ipam"
+)
+
+// SettingRouterAdvertisements names the subnets on whose links racks send
+// router advertisements, as prefixes, or "all" for every link that they serve
+// DHCP on; empty = none. A rack never offers itself as a router there. It
+// tells of DHCPv6 where there is some; elsewhere it says that there is no
+// router, so that firmware which waits for one goes on at once.
+const SettingRouterAdvertisements = "router_advertisements"
+
+// leaseTime6 is the time of IPv6 leases, as MAAS has it.
+const leaseTime6 = 30 * time.Minute
+
+// subnet6 completes an IPv6 subnet: default routes, other routes and the MTU
+// are not told by DHCPv6, and the pools begin behind the routers' anycast
+// address.
+func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet) dhcpsrv.Subnet {
+	sub.LeaseTime = leaseTime6
+	for i := range sub.Pools {
+		if sub.Pools[i].First == sub.Prefix.Masked().Addr() {
+			sub.Pools[i].First = sub.Pools[i].First.Next()
+		}
+	}
+	sub.Pools = slices.DeleteFunc(sub.Pools, func(r dhcpsrv.Pool) bool { return r.Last.Less(r.First) })
+	return sub
+}
+
+// hostOf tells whether an address can be a client's: of IPv6, the first one of
+// a subnet is every router's, and this rack's are not for others.
+func (p *dhcpPlan) hostOf(subnet int64, a netip.Addr) bool {
+	s := p.m.subnet(subnet)
+	if s == nil || a.Is4() {
+		return s != nil
+	}
+	_, own := p.addressIn(p.rack, s.Prefix)
+	return a != own && (a != s.Prefix.Masked().Addr() || s.Prefix.Bits() >= 127)
+}
+
+// advertisements returns one advertisement for each link with a subnet that
+// the setting names.
+func (p *dhcpPlan) advertisements(subnets []dhcpsrv.Subnet) (out []dhcpsrv.Advertisement) {
+	named := p.m.list(SettingRouterAdvertisements)
+	if len(named) == 0 {
+		return nil
+	}
+	var links []string
+	for _, s := range subnets {
+		if s.Link != "" && !slices.Contains(links, s.Link) && (slices.Contains(named, "all") || slices.Contains(named, s.Name)) {
+			links = append(links, s.Link)
+		}
+	}
+	for _, link := range links {
+		out = append(out, p.advertisement(link, subnets))
+	}
+	return out
+}
+
+func (p *dhcpPlan) advertisement(link string, subnets []dhcpsrv.Subnet) dhcpsrv.Advertisement {
+	a := dhcpsrv.Advertisement{Link: link}
+	for _, s := range subnets {
+		if s.Link != link || !s.Prefix.Addr().Is6() {
+			continue
+		}
+		a.Managed = true
+		a.Prefixes = append(a.Prefixes, s.Prefix)
+		model := slices.IndexFunc(p.m.Subnets, func(m ipam.Subnet) bool { return m.Prefix == s.Prefix })
+		if v := p.vlans[p.m.Subnets[model].VLANID]; v.MTU != ipam.DefaultMTU && v.MTU >= 1280 {
+			a.MTU = v.MTU
+		}
+	}
+	return a
+}
