@@ -36,6 +36,7 @@ const (
 	reservationPrefix = "reservation/"
 	advertPrefix      = "advertisement/"
 	siteKey           = "site"
+	site6Key          = "site6"
 )
 
 // Objects returns the snapshot as keyed objects.
@@ -55,6 +56,11 @@ func Objects(s dhcpsrv.Snapshot) (map[string][]byte, error) {
 	if err := put(siteKey, s.Options); err != nil {
 		return nil, err
 	}
+	if len(s.Options6) > 0 {
+		if err := put(site6Key, s.Options6); err != nil {
+			return nil, err
+		}
+	}
 	for _, subnet := range s.Subnets {
 		if err := put(subnetPrefix+subnet.Name, subnet); err != nil {
 			return nil, err
@@ -67,6 +73,9 @@ func Objects(s dhcpsrv.Snapshot) (map[string][]byte, error) {
 	}
 	for _, r := range s.Reservations {
 		key := fmt.Sprintf("%s%s/%x/%s/%s", reservationPrefix, r.MAC, r.ClientID, r.Subnet, addrText(r.Addr))
+		if len(r.DUID) > 0 {
+			key += fmt.Sprintf("/%x", r.DUID)
+		}
 		if err := put(key, r); err != nil {
 			return nil, err
 		}
@@ -89,6 +98,8 @@ func Snapshot(objects map[string][]byte) (dhcpsrv.Snapshot, error) {
 		switch {
 		case key == siteKey:
 			err = json.Unmarshal(objects[key], &s.Options)
+		case key == site6Key:
+			err = json.Unmarshal(objects[key], &s.Options6)
 		case strings.HasPrefix(key, subnetPrefix):
 			err = appendDecoded(&s.Subnets, objects[key])
 		case strings.HasPrefix(key, advertPrefix):

@@ -22,9 +22,12 @@ var snapshot = dhcpsrv.Snapshot{
 		LeaseTime: 10 * time.Minute,
 	}},
 	Reservations: []dhcpsrv.Reservation{
+		{DUID: []byte{0, 4, 1}, Hostname: "six"}, {DUID: []byte{0, 4, 2}, Hostname: "seven"},
 		{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addr: netip.MustParseAddr("192.0.2.7"), Hostname: "web"},
 		{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, Hostname: "db"},
 	},
+	Options6:       dhcpsrv.Options{{Code: 31, Data: []byte("y")}},
+	Advertisements: []dhcpsrv.Advertisement{{Link: "eth0", Managed: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")}}},
 }
 
 func TestSnapshotSurvivesTheTrip(t *testing.T) {
@@ -32,8 +35,8 @@ func TestSnapshotSurvivesTheTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(objects) != 4 {
-		t.Errorf("%d objects, want one each for site, subnet and both reservations", len(objects))
+	if len(objects) != 8 {
+		t.Errorf("%d objects, want one each for both sites, subnet, advertisement and four reservations", len(objects))
 	}
 	got, err := dhcprpc.Snapshot(objects)
 	if err != nil {
