@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -190,6 +191,9 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 		if err != nil {
 			return err
 		}
+		if err := s.addIPv6(ctx, inv); err != nil {
+			return err
+		}
 		if profile != nil {
 			if err := inv.SetDefaultProfile(ctx, profile); err != nil {
 				return err
@@ -197,6 +201,26 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 		}
 		return errors.Join(s.setResolvers(ctx, inv), s.setProxy(ctx, inv))
 	})
+}
+
+// addIPv6 makes the link's IPv6 addresses the rack's. Which IPv6 subnets there are is the operator's to say.
+func (s *site) addIPv6(ctx context.Context, inv *inventory.Inventory) error {
+	r, err := inv.Rack(ctx, rackName)
+	if err != nil || !s.link.Has6() {
+		return err
+	}
+	for i := range r.Links {
+		if r.Links[i].Name != s.link.Name {
+			continue
+		}
+		for _, p := range s.link.Prefixes {
+			if p.Addr().Is6() && !slices.Contains(r.Links[i].Addrs, p) {
+				r.Links[i].Addrs = append(r.Links[i].Addrs, p)
+			}
+		}
+	}
+	_, err = inv.RegisterRack(ctx, r)
+	return err
 }
 
 // nameDomain gives the default domain its configured name.

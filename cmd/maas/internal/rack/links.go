@@ -9,7 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// A Link is a network interface of the rack with its IPv4 addresses.
+// A Link is a network interface of the rack with its addresses, those of IPv4 first; there is at least one of these.
 type Link struct {
 	Name     string           `json:"name"`
 	MAC      net.HardwareAddr `json:"mac,omitempty"`
@@ -37,6 +37,7 @@ func FindLink(name string) (Link, error) {
 	if len(link.Prefixes) == 0 {
 		return Link{}, fmt.Errorf("interface %s has no IPv4 address; give it one, such as: ip addr add 192.0.2.1/24 dev %s", name, name)
 	}
+	link.Prefixes = append(link.Prefixes, prefixes6(name)...)
 	return link, nil
 }
 

@@ -215,6 +215,12 @@ func (r *Rack) tasks(s Sockets) []task {
 	if s.DHCP != nil {
 		tasks = append(tasks, task{"dhcp", func(ctx context.Context) error { return r.dhcp.Serve(ctx, s.DHCP) }})
 	}
+	if s.DHCP6 != nil {
+		tasks = append(tasks, task{"dhcpv6", func(ctx context.Context) error { return r.dhcp.Serve6(ctx, s.DHCP6) }})
+	}
+	if s.Advertise != nil {
+		tasks = append(tasks, task{"router advertisements", func(ctx context.Context) error { return r.dhcp.ServeAdvertise(ctx, s.Advertise) }})
+	}
 	for _, conn := range s.TFTP {
 		tasks = append(tasks, task{"tftp", func(ctx context.Context) error { return r.boot.ServeTFTP(ctx, conn) }})
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,8 @@ import (
 // Sockets are what a rack serves on. Empty fields are not served. Serve closes them.
 type Sockets struct {
 	DHCP      dhcpsrv.Conn
+	DHCP6     dhcpsrv.Conn
+	Advertise dhcpsrv.AdvertiseConn // router advertisements
 	TFTP      []net.PacketConn
 	HTTP      []net.Listener
 	DNSPacket []net.PacketConn
@@ -30,6 +33,12 @@ func (s *Sockets) Close() error {
 	if s.DHCP != nil {
 		errs = append(errs, s.DHCP.Close())
 	}
+	if s.DHCP6 != nil {
+		errs = append(errs, s.DHCP6.Close())
+	}
+	if s.Advertise != nil {
+		errs = append(errs, s.Advertise.Close())
+	}
 	for _, c := range append(s.TFTP, s.DNSPacket...) {
 		errs = append(errs, c.Close())
 	}
@@ -41,7 +50,8 @@ func (s *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ports says which ports to open. Zero leaves a service out.
+// Ports says which ports to open. Zero leaves a service out. With DHCP go router advertisements and, where a link has an
+// IPv6 address, DHCPv6 on its own port.
 type Ports struct {
 	DHCP, TFTP, HTTP, DNS, Proxy int
 }
@@ -60,6 +70,9 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 		for _, link := range links {
 			names = append(names, link.Name)
 		}
+		if err := s.listen6(links, names); err != nil {
+			return s, err
+		}
 		if s.DHCP, err = dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: names, Port: ports.DHCP}); err != nil {
 			return s, ExplainPort(err, "DHCP", "udp", strconv.Itoa(ports.DHCP))
 		}
@@ -72,6 +85,27 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 		}
 	}
 	return s, nil
+}
+
+// port6 is the port of DHCPv6 servers.
+const port6 = 547
+
+// listen6 opens what serves IPv6. A host without IPv6 has none of it.
+func (s *Sockets) listen6(links []Link, names []string) (err error) {
+	s.Advertise, err = dhcpsrv.ListenAdvertise(dhcpsrv.ListenConfig{Interfaces: names})
+	if errors.Is(err, syscall.EAFNOSUPPORT) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("router advertisements need privileges; run as root, or with CAP_NET_RAW: %w", oneLine(err))
+	}
+	if !slices.ContainsFunc(links, Link.Has6) {
+		return nil
+	}
+	if s.DHCP6, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: names}); err != nil {
+		return ExplainPort(err, "DHCPv6", "udp", strconv.Itoa(port6))
+	}
+	return nil
 }
 
 func (s *Sockets) listenOn(ctx context.Context, addr netip.Addr, ports Ports) error {

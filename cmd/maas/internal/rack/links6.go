@@ -1,0 +1,42 @@
+package rack
+
+import (
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// prefixes6 are the IPv6 addresses of an interface that an operator set: those a host makes for itself from a router's
+// advertisements come and go, and are nothing to serve from. One that is still being checked for duplicates cannot be
+// served from yet.
+func prefixes6(name string) (out []netip.Prefix) {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return nil
+	}
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_V6)
+	if err != nil {
+		return nil
+	}
+	for _, a := range addrs {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		unfit := a.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED|unix.IFA_F_DEPRECATED) != 0
+		if !ok || ip.IsLinkLocalUnicast() || unfit || a.Flags&unix.IFA_F_PERMANENT == 0 {
+			continue
+		}
+		ones, _ := a.Mask.Size()
+		out = append(out, netip.PrefixFrom(ip, ones))
+	}
+	return out
+}
+
+// Has6 reports whether the link has an IPv6 address to serve from.
+func (l Link) Has6() bool {
+	for _, p := range l.Prefixes {
+		if p.Addr().Is6() {
+			return true
+		}
+	}
+	return false
+}
