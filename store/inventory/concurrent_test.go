@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -217,6 +218,25 @@ func TestKill(t *testing.T) {
 		t.Errorf("lost: %v", acknowledged)
 	}
 	checkFeed(t, inv)
+	checkIntegrity(t, strings.TrimPrefix(url, "sqlite://"))
+}
+
+// checkIntegrity has SQLite look at every page, index and reference.
+func checkIntegrity(t *testing.T, path string) {
+	t.Helper()
+	db := must[*sql.DB](t)(sql.Open("sqlite", path))
+	defer db.Close()
+	var verdict string
+	ok(t, db.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict))
+	if verdict != "ok" {
+		t.Errorf("integrity check: %s", verdict)
+	}
+	rows := must[*sql.Rows](t)(db.QueryContext(t.Context(), "PRAGMA foreign_key_check"))
+	defer rows.Close()
+	if rows.Next() {
+		t.Error("a reference leads nowhere")
+	}
+	ok(t, rows.Err())
 }
 
 func runAndKill(t *testing.T, url string, after time.Duration) []string {
