@@ -15,6 +15,8 @@ const (
 	Transitioning State = "transitioning"
 	// Unknown means that the BMC does not say, or that this kind of power control cannot ask.
 	Unknown State = "unknown"
+	// Failing is what is shown of a machine whose BMC fails. No driver returns it: it has an error instead.
+	Failing State = "error"
 )
 
 // A Driver talks to the one BMC that its [Kind] opened it for. Its methods are called one at a time.

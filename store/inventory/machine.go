@@ -335,7 +335,11 @@ func (inv *Inventory) MachineByMAC(ctx context.Context, mac net.HardwareAddr) (M
 // by hostname; a hostname that several domains have is one of the default domain.
 func (inv *Inventory) MachineByName(ctx context.Context, name string) (Machine, error) {
 	name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
-	return inv.machine(ctx, name, "n.hostname || '.' || d.name = ? OR n.hostname = ? OR n.system_id = ?", name, name, name)
+	host, domain, dotted := strings.Cut(name, ".")
+	if dotted {
+		return inv.machine(ctx, name, "n.hostname = ? AND d.name = ?", host, domain)
+	}
+	return inv.machine(ctx, name, "n.hostname = ? OR n.system_id = ?", name, name)
 }
 
 func (inv *Inventory) machine(ctx context.Context, what, where string, args ...any) (m Machine, err error) {
@@ -369,6 +373,9 @@ func (inv *Inventory) Machines(ctx context.Context) (all []Machine, err error) {
 	return all, err
 }
 
+// fewNodes is up to how many nodes their interfaces are asked for by number.
+const fewNodes = 16
+
 // nodesWhere reads nodes of a kind with their interfaces and links. In where,
 // n is the node and d its domain.
 func nodesWhere(ctx context.Context, tx *store.Tx, kind, where string, args ...any) ([]node, error) {
@@ -392,7 +399,15 @@ func nodesWhere(ctx context.Context, tx *store.Tx, kind, where string, args ...a
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	perNode, err := interfacesWhere(ctx, tx, "node_id IN (SELECT n.id"+join+")", args...)
+	which := "node_id IN (SELECT n.id" + join + ")"
+	if len(all) <= fewNodes { // the condition is looked up once only
+		args = args[:0]
+		for i := range all {
+			args = append(args, all[i].ID)
+		}
+		which = "node_id IN (?" + strings.Repeat(", ?", len(all)-1) + ")"
+	}
+	perNode, err := interfacesWhere(ctx, tx, which, args...)
 	for i := range all {
 		all[i].Interfaces = perNode[all[i].ID]
 	}

@@ -10,9 +10,6 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// stateError is what is shown of a machine whose BMC fails.
-const stateError = "error"
-
 // watched are the machines whose power can be asked for.
 func (r *Region) watched(m *inventory.Model) []power.Target {
 	var out []power.Target
@@ -56,10 +53,10 @@ func seen(m inventory.Machine, o power.Observation) (string, inventory.Event) {
 	if o.Err != nil {
 		e.Level = "warning"
 		e.Description = fmt.Sprintf("the BMC does not tell the power state: %v; it is asked again at %s", o.Err, o.Next.Format("15:04:05"))
-		return stateError, e
+		return string(power.Failing), e
 	}
 	e.Description = "power is " + string(o.State)
-	if old := m.Power.State; old != "" && old != stateError {
+	if old := m.Power.State; old != "" && old != string(power.Failing) {
 		e.Description += ", was " + old
 	}
 	return string(o.State), e
