@@ -79,6 +79,9 @@ func (inv *Inventory) linkSubnet(ctx context.Context, reg Registration, address 
 	if !notFound(err) {
 		return s, err
 	}
+	if !prefix.Addr().Is4() { // which IPv6 networks there are is the operator's to say
+		return ipam.Subnet{}, nil
+	}
 	vlan, err := inv.newNetwork(ctx)
 	if err != nil {
 		return s, err

@@ -21,6 +21,8 @@ var Version = "development"
 // commands are all commands with their flags. Every flag is also a MAAS_* variable.
 type commands struct {
 	All       allCmd       `cmd:"" help:"Run a region and a rack on one interface of this host."`
+	Region    regionCmd    `cmd:"" help:"Run a region, or make tokens that let racks in."`
+	Rack      rackCmd      `cmd:"" help:"Run a rack, or look at those of the region on this host."`
 	Try       tryCmd       `cmd:"" help:"Show it: boot simulated machines from real servers, on this host, without root."`
 	Config    configCmd    `cmd:"" help:"Work with configuration files."`
 	Machine   machineCmd   `cmd:"" help:"List, add and switch machines."`

@@ -8,6 +8,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -36,14 +37,22 @@ type Config struct {
 	Log       Log    `yaml:"log"`
 }
 
-// Region is where the region's API listens.
+// Region is where the region listens and keeps its data.
 type Region struct {
-	// Listen is an address and port. Empty means port 5240 on all addresses.
+	// Listen is the API's address and port. Empty means port 5240 on all addresses.
 	Listen string `yaml:"listen"`
+	// Racks is the address and port for racks of other hosts. Empty means port 5250 on all addresses.
+	Racks string `yaml:"racks"`
+	// Addresses are host:port at which racks reach it. None means those of this host.
+	Addresses []string `yaml:"addresses"`
+	// Database is where the data is, such as postgres://maas@db/maas for several regions. Empty means a file in Data.
+	Database string `yaml:"database"`
 }
 
-// Rack is where the rack's HTTP boot server listens.
+// Rack is what the rack is called and where its HTTP boot server listens.
 type Rack struct {
+	// Name is what it is enrolled as. Empty means the name of the host.
+	Name string `yaml:"name"`
 	// Port is the TCP port on the addresses of the interface. Zero means 5248.
 	Port int `yaml:"port"`
 }
@@ -175,6 +184,7 @@ func syntaxMistake(path string, err error) error {
 var keys = []string{
 	"data", "interface", "region", "listen", "rack", "port", "dhcp", "range", "gateway", "force", "disable", "dns", "domain",
 	"forwarders", "boot", "kernel", "initrd", "cmdline", "loaders", "proxy", "parent", "access-log", "log", "level", "format",
+	"racks", "addresses", "database", "name",
 }
 
 // suggestion names the key that was probably meant.
@@ -254,15 +264,32 @@ func (c *Config) Check() error {
 			return &Mistake{Key: key, Text: fmt.Sprintf("%d is not a port; ports go from 1 to 65535", port)}
 		}
 	}
-	if c.Region.Listen != "" {
-		if _, err := netip.ParseAddrPort(c.Region.Listen); err != nil {
-			return &Mistake{Key: "region.listen", Text: fmt.Sprintf("%q is not an address and port like 192.0.2.1:5240", c.Region.Listen)}
-		}
+	if err := c.Region.check(); err != nil {
+		return err
 	}
 	if c.Boot.Kernel == "" && (len(c.Boot.Initrd) > 0 || c.Boot.Cmdline != "") {
 		return &Mistake{Key: "boot", Text: "initrd and cmdline need a kernel"}
 	}
 	return c.Log.check()
+}
+
+func (r *Region) check() error {
+	for _, l := range []struct{ key, listen, example string }{
+		{"region.listen", r.Listen, "192.0.2.1:5240"}, {"region.racks", r.Racks, "192.0.2.1:5250"},
+	} {
+		if l.listen == "" {
+			continue
+		}
+		if _, err := netip.ParseAddrPort(l.listen); err != nil {
+			return &Mistake{Key: l.key, Text: fmt.Sprintf("%q is not an address and port like %s", l.listen, l.example)}
+		}
+	}
+	for i, a := range r.Addresses {
+		if _, _, err := net.SplitHostPort(a); err != nil {
+			return &Mistake{Key: fmt.Sprintf("region.addresses[%d]", i), Text: fmt.Sprintf("%q is not a host and port like maas.example:5250", a)}
+		}
+	}
+	return nil
 }
 
 func (l *Log) check() error {

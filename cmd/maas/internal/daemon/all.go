@@ -97,11 +97,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 		return err
 	}
 	s := &site{cfg: cfg, log: log, link: link}
-	defer func() {
-		for _, c := range s.closers {
-			err = errors.Join(err, c.Close())
-		}
-	}()
+	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	if s.region, err = region.New(ctx, region.Config{Dir: cfg.Data, Beside: rackName, Kinds: Kinds(), Log: log}); err != nil {
 		return err
 	}
@@ -112,7 +108,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	if rackSockets.Proxy, err = s.listenProxy(ctx); err != nil {
 		return err
 	}
-	if err := s.newRack(files, loaders); err != nil {
+	if err := s.newRack(rack.Config{Dial: rpc.Loopback(s.region.RPC(), rackName)}, files, loaders); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.rack.Close()) }()
@@ -122,7 +118,8 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	return s.serve(ctx, regionSockets, rackSockets, ready)
 }
 
-func (s *site) newRack(files, loaders fs.FS) error {
+// newRack composes the rack. base says how it reaches its region.
+func (s *site) newRack(base rack.Config, files, loaders fs.FS) error {
 	access, err := s.openAccessLog(s.cfg.Proxy)
 	if err != nil {
 		return err
@@ -131,12 +128,11 @@ func (s *site) newRack(files, loaders fs.FS) error {
 	if err != nil {
 		return err
 	}
-	s.rack, err = rack.New(rack.Config{
-		Dir: filepath.Join(s.cfg.Data, "rack"), Dial: rpc.Loopback(s.region.RPC(), rackName),
-		Files: files, Loaders: loaders, HTTPPort: portOr(s.cfg.Rack.Port, rackPort), Power: controller, Log: s.log,
-		Prober: &dhcpsrv.ARPProber{}, WatchAll: true,
-		ListenProxy: s.openProxy, AccessLog: access,
-	})
+	base.Dir, base.Log = rackDir(s.cfg.Data), s.log
+	base.Files, base.Loaders, base.HTTPPort = files, loaders, portOr(s.cfg.Rack.Port, rackPort)
+	base.Power, base.Prober, base.WatchAll = controller, &dhcpsrv.ARPProber{}, true
+	base.ListenProxy, base.AccessLog = s.openProxy, access
+	s.rack, err = rack.New(base)
 	return err
 }
 
@@ -179,11 +175,6 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 		}
 	}
 	return inv.Atomically(ctx, func(ctx context.Context) error {
-		if s.cfg.DNS.Domain != "" {
-			if err := nameDomain(ctx, inv, s.cfg.DNS.Domain); err != nil {
-				return err
-			}
-		}
 		_, err := inv.Bootstrap(ctx, inventory.Bootstrap{
 			Rack: rackName, Link: s.link.Name, MAC: s.link.MAC.String(), Address: prefix, Gateway: gateway,
 			DynamicFirst: first, DynamicLast: last, NoDHCP: s.cfg.DHCP.Disable,
@@ -194,12 +185,7 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 		if err := s.addIPv6(ctx, inv); err != nil {
 			return err
 		}
-		if profile != nil {
-			if err := inv.SetDefaultProfile(ctx, profile); err != nil {
-				return err
-			}
-		}
-		return errors.Join(s.setResolvers(ctx, inv), s.setProxy(ctx, inv))
+		return s.settings(ctx, inv, profile)
 	})
 }
 
@@ -280,31 +266,24 @@ func SocketPath(data string) string { return filepath.Join(data, "maas.sock") }
 
 // listen opens all sockets or none.
 func listen(ctx context.Context, cfg config.Config, link rack.Link) (r region.Sockets, k rack.Sockets, err error) {
+	if k, err = rack.Listen(ctx, []rack.Link{link}, rackPorts(cfg)); err != nil {
+		return r, k, err
+	}
+	if r, err = listenRegion(ctx, cfg); err != nil {
+		err = errors.Join(err, k.Close())
+	}
+	return r, k, err
+}
+
+// rackPorts are where the rack's servers listen.
+func rackPorts(cfg config.Config) rack.Ports {
 	ports := rack.Ports{
 		TFTP: 69, DHCP: 67, HTTP: portOr(cfg.Rack.Port, rackPort), DNS: portOr(cfg.DNS.Port, dnsPort),
 	}
 	if cfg.DHCP.Disable {
 		ports.DHCP = 0
 	}
-	if k, err = rack.Listen(ctx, []rack.Link{link}, ports); err != nil {
-		return r, k, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.Close(), k.Close())
-		}
-	}()
-	address := cfg.Region.Listen
-	if address == "" {
-		address = fmt.Sprintf(":%d", regionPort)
-	}
-	api, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return r, k, rack.ExplainPort(err, "API", "tcp", address)
-	}
-	r.API = []net.Listener{api}
-	r.Local, err = ListenLocal(ctx, SocketPath(cfg.Data))
-	return r, k, err
+	return ports
 }
 
 // ListenLocal opens the administrator's socket, which only this user may use. A socket that is there is taken for left over.

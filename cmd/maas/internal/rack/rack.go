@@ -39,6 +39,10 @@ type Config struct {
 	Dir string
 	// Dial connects to the region.
 	Dial func(context.Context) (rpc.Conn, error)
+	// Connected runs beside each session with a region; see rpc.RackConfig. Nil does nothing.
+	Connected func(ctx context.Context, conn rpc.Conn) error
+	// Topics are further state that the rack subscribes to.
+	Topics []rpc.Topic
 	// Files holds kernels and initrds; Loaders the boot loaders, nil for those of Debian's packages.
 	Files, Loaders fs.FS
 	// HTTPPort is where machines reach the HTTP boot server. Zero means 5248.
@@ -143,8 +147,9 @@ func (r *Rack) compose() (err error) {
 	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: r.cfg.AccessLog, Log: r.log.With("component", "proxy")})
 	r.proxying = newProxyServer(r.proxy, r.cfg.ListenProxy, r.log.With("component", "proxy"))
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
-		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: r.methods(), Topics: r.topics(),
-		Log: r.log.With("component", "rpc"),
+		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: r.methods(), Topics: append(r.topics(), r.cfg.Topics...),
+		Connected: r.cfg.Connected,
+		Log:       r.log.With("component", "rpc"),
 	})
 	return err
 }

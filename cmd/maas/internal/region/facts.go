@@ -23,7 +23,11 @@ import (
 // offers the facts again.
 func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) error {
 	err := r.inv.Atomically(ctx, func(ctx context.Context) error {
-		for _, f := range facts {
+		fresh, err := r.onlyNew(ctx, rack, facts)
+		if err != nil {
+			return err
+		}
+		for _, f := range fresh {
 			if err := r.takeFact(ctx, rack, f); isRefusal(err) {
 				r.log.Warn("fact refused", "rack", rack, "kind", f.Kind, "seq", f.Seq, "err", err)
 			} else if err != nil {
@@ -36,6 +40,22 @@ func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) e
 		r.log.Error("facts are not recorded", "rack", rack, "count", len(facts), "err", err)
 	}
 	return err
+}
+
+// onlyNew leaves out the facts that were taken before. A rack offers those again whose acknowledgement it has not seen.
+func (r *Region) onlyNew(ctx context.Context, rack string, facts []rpc.Fact) ([]rpc.Fact, error) {
+	if len(facts) == 0 || facts[0].Outbox == "" {
+		return facts, nil
+	}
+	seqs := make([]uint64, len(facts))
+	for i, f := range facts {
+		seqs[i] = f.Seq
+	}
+	skip, err := r.inv.NewFacts(ctx, rack, facts[0].Outbox, seqs)
+	if skip > 0 {
+		r.log.Debug("facts came again", "rack", rack, "count", skip)
+	}
+	return facts[skip:], err
 }
 
 // isRefusal reports errors that say something about the fact, not about the database.

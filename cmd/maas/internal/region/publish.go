@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
@@ -27,6 +29,10 @@ func (r *Region) publish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("plan of names: %w", err)
 	}
+	regions, err := r.regionObjects(ctx)
+	if err != nil {
+		return fmt.Errorf("list of regions: %w", err)
+	}
 	for _, rack := range model.Racks {
 		topics, err := plan(model, rack, r.beside)
 		if err != nil {
@@ -35,13 +41,26 @@ func (r *Region) publish(ctx context.Context) error {
 		if topics[discoveryrpc.Topic], err = discoveryrpc.Objects(r.discoveryPolicy(model, rack)); err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
-		topics[dnsrpc.Topic] = dns
+		topics[dnsrpc.Topic], topics[register.Topic] = dns, regions
 		state := r.rpc.State(rack.Name)
 		for name, objects := range topics {
 			state.Set(name, objects)
 		}
 	}
 	return nil
+}
+
+// regionObjects is where the regions are; nowhere, while they take no racks of other processes.
+func (r *Region) regionObjects(ctx context.Context) (map[string][]byte, error) {
+	if r.racks == nil {
+		return register.Objects(nil)
+	}
+	addresses, err := r.racks.allAddresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(addresses)
+	return register.Objects(addresses)
 }
 
 // plan is what one rack serves and others do not, by topic.

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,10 @@ type Config struct {
 	// Beside is the name of the rack that runs in this process. The proxies of other racks go through its. Empty means that
 	// none does.
 	Beside string
+	// Advertise are the addresses, host:port, at which racks of other processes reach this region. None lets no such racks in.
+	Advertise []string
+	// RackCertLife is how long a rack's certificate is good. Zero means 90 days.
+	RackCertLife time.Duration
 	// Kinds are the power types there are.
 	Kinds power.Registry
 	// PowerEvery is how often each machine's power is asked for. Zero means 5 minutes.
@@ -55,6 +60,8 @@ type Region struct {
 
 	beside string
 
+	racks   *rackService // nil: no racks of other processes
+	methods rpc.Methods
 	power   *powerService
 	monitor *power.Monitor
 	scans   *scanService
@@ -94,12 +101,18 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 	if r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine}); err != nil {
 		return nil, errors.Join(err, r.db.Close())
 	}
-	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts})
+	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts, Methods: &r.methods})
 	r.power = &powerService{region: r, kinds: cfg.Kinds}
 	r.scans, r.vendors, r.beacons = &scanService{region: r}, newVendors(vendorDir, r.log), beaconKey(key)
 	r.api = maasapi.New(maasapi.Config{
 		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, Log: r.log.With("component", "api"),
 	})
+	if len(cfg.Advertise) > 0 {
+		if r.racks, err = newRackService(ctx, r, cfg); err != nil {
+			return nil, errors.Join(err, r.db.Close())
+		}
+		r.racks.offer(&r.methods)
+	}
 	r.monitor, err = power.NewMonitor(power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen})
 	if err != nil {
 		return nil, errors.Join(err, r.db.Close())
@@ -139,12 +152,14 @@ type Sockets struct {
 	API []net.Listener
 	// Local trusts its clients.
 	Local net.Listener
+	// Racks is for racks of other processes.
+	Racks []net.Listener
 }
 
 // Close closes all of them.
 func (s *Sockets) Close() error {
 	var errs []error
-	for _, ln := range s.API {
+	for _, ln := range append(slices.Clone(s.API), s.Racks...) {
 		errs = append(errs, ln.Close())
 	}
 	if s.Local != nil {
@@ -164,11 +179,17 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	g.Go(func() error { return r.maintain(ctx) })
 	g.Go(func() error { return r.monitor.Run(ctx) })
 	g.Go(func() error { return r.discover(ctx) })
+	if r.racks != nil {
+		g.Go(func() error { return r.racks.run(ctx) })
+		for _, ln := range sockets.Racks {
+			g.Go(func() error { return r.racks.server.Serve(ctx, ln) })
+		}
+	}
 	for _, ln := range sockets.API {
 		g.Go(func() error { return httpserve.Serve(ctx, ln, r.api.Handler()) })
 	}
 	if sockets.Local != nil {
-		g.Go(func() error { return httpserve.Serve(ctx, sockets.Local, r.api.Local()) })
+		g.Go(func() error { return httpserve.Serve(ctx, sockets.Local, r.local()) })
 	}
 	return g.Wait()
 }

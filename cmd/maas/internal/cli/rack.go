@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/daemon"
+	"github.com/gomaas/maas/cmd/maas/internal/region"
+)
+
+type rackCmd struct {
+	Run    rackRunCmd    `cmd:"" default:"withargs" help:"Run a rack whose region is another process."`
+	List   rackListCmd   `cmd:"" help:"List the racks of the region on this host."`
+	Revoke rackRevokeCmd `cmd:"" help:"Shut a rack out at once. It comes back with a new token only."`
+}
+
+// rackRunCmd has a flag for each key of the configuration file that a rack reads.
+type rackRunCmd struct {
+	Enrol     string   `help:"Token to join a site with, from maas region token create. Needed once." placeholder:"TOKEN"`
+	Name      string   `help:"What this rack is called (default the name of the host)."`
+	Config    string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
+	Data      string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
+	Interface string   `help:"Interface to serve; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
+	RackPort  int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
+	DHCPRange string   `name:"dhcp-range" help:"Dynamic range, if the network is new to the site; suggested when left out." placeholder:"FIRST-LAST"`
+	Gateway   string   `help:"Default router of machines, if the network is new to the site; this host's own when left out." placeholder:"ADDR"`
+	DHCPForce bool     `name:"dhcp-force" help:"Serve DHCP although another server answers."`
+	NoDHCP    bool     `name:"no-dhcp" help:"Serve no DHCP."`
+	DNSPort   int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
+	Kernel    string   `help:"The kernel that the region names." type:"path" placeholder:"FILE"`
+	Initrd    []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
+	Loaders   string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
+	ProxyLog  string   `name:"proxy-log" help:"File for the proxy's access log in common format, or log for the daemon's own." placeholder:"FILE"`
+	LogLevel  string   `help:"debug, info, warn or error (default info)."`
+	LogFormat string   `help:"text or json (default text on a terminal, json otherwise)."`
+}
+
+// Run is called by the parser when the command was given.
+func (c *rackRunCmd) Run(ctx context.Context, io stdio) error {
+	cfg, err := join(c.Config, config.Config{
+		Data: c.Data, Interface: c.Interface,
+		Rack:  config.Rack{Name: c.Name, Port: c.RackPort},
+		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP},
+		DNS:   config.DNS{Port: c.DNSPort},
+		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Loaders: c.Loaders},
+		Proxy: config.Proxy{AccessLog: c.ProxyLog},
+		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
+	})
+	if err != nil {
+		return err
+	}
+	return daemon.Rack(ctx, cfg, daemon.RackOptions{Enrol: c.Enrol, Version: Version}, logger(io.err, cfg.Log), nil)
+}
+
+type rackListCmd struct{ remote }
+
+// Run is called by the parser when the command was given.
+func (c rackListCmd) Run(ctx context.Context, io stdio) error {
+	var racks []region.RackInfo
+	if err := c.get(ctx, region.RacksPath, &racks); err != nil {
+		return err
+	}
+	return c.print(io.out, racks, "RACK\tZONE\tSTATE\tADDRESSES\tCERTIFICATE UNTIL", func(row func(...string)) {
+		for _, r := range racks {
+			state := "away"
+			if r.Connected {
+				state = "connected"
+			}
+			row(r.Name, r.Zone, state, strings.Join(r.Addresses, " "), stamp(r.Certificate))
+		}
+	})
+}
+
+type rackRevokeCmd struct {
+	remote
+	Name string `arg:"" help:"Name of the rack."`
+}
+
+// Run is called by the parser when the command was given.
+func (c rackRevokeCmd) Run(ctx context.Context) error {
+	return c.post(ctx, region.RacksPath+"/"+url.PathEscape(c.Name)+"/revoke", nil, nil)
+}

@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/daemon"
+	"github.com/gomaas/maas/cmd/maas/internal/region"
+)
+
+type regionCmd struct {
+	Run   regionRunCmd `cmd:"" default:"withargs" help:"Run a region, without a rack."`
+	Token tokenCmd     `cmd:"" help:"Tokens that let racks in."`
+}
+
+// regionRunCmd has a flag for each key of the configuration file that a region reads.
+type regionRunCmd struct {
+	Config     string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
+	Data       string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
+	Listen     string   `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
+	Racks      string   `help:"Address and port for racks (default :5250)." placeholder:"ADDR:PORT"`
+	Address    []string `help:"Host and port at which racks reach this region; this host's own when left out." placeholder:"HOST:PORT"`
+	Database   string   `help:"Database, such as postgres://maas@db/maas for several regions; a file in the data directory when left out." placeholder:"URL"`
+	Domain     string   `help:"DNS domain of machines (default maas)."`
+	Forwarder  []string `help:"Resolver for other names; those of this host when left out." placeholder:"ADDR"`
+	Kernel     string   `help:"Kernel that machines boot unless told otherwise; racks have the file, too." type:"path" placeholder:"FILE"`
+	Initrd     []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
+	Cmdline    string   `help:"Its command line." placeholder:"TEXT"`
+	ProxyPort  int      `help:"Port of the HTTP proxy of racks (default 8000)." placeholder:"PORT"`
+	NoProxy    bool     `name:"no-http-proxy" help:"Run no HTTP proxy, until enable_http_proxy is set again."`
+	HTTPParent string   `name:"parent-proxy" help:"Proxy to go through." placeholder:"URL"`
+	LogLevel   string   `help:"debug, info, warn or error (default info)."`
+	LogFormat  string   `help:"text or json (default text on a terminal, json otherwise)."`
+}
+
+// Run is called by the parser when the command was given.
+func (c *regionRunCmd) Run(ctx context.Context, io stdio) error {
+	cfg, err := join(c.Config, config.Config{
+		Data:   c.Data,
+		Region: config.Region{Listen: c.Listen, Racks: c.Racks, Addresses: c.Address, Database: c.Database},
+		DNS:    config.DNS{Domain: c.Domain, Forwarders: c.Forwarder},
+		Boot:   config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline},
+		Proxy:  config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy},
+		Log:    config.Log{Level: c.LogLevel, Format: c.LogFormat},
+	})
+	if err != nil {
+		return err
+	}
+	return daemon.Region(ctx, cfg, logger(io.err, cfg.Log), nil)
+}
+
+// join puts flags over the file, if one is named.
+func join(file string, flags config.Config) (config.Config, error) {
+	var base config.Config
+	if file != "" {
+		var err error
+		if base, err = config.Load(file); err != nil {
+			return base, err
+		}
+	}
+	cfg := config.Overlay(base, flags)
+	return cfg, cfg.Check()
+}
+
+type tokenCmd struct {
+	Create tokenCreateCmd `cmd:"" help:"Make a token and print it: one rack joins with it, once."`
+	List   tokenListCmd   `cmd:"" help:"List the tokens, used and expired ones too."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Make a token void. A rack that joined with it stays."`
+}
+
+type tokenCreateCmd struct {
+	remote
+	Zone string        `help:"Availability zone of the rack (default the first one)."`
+	Rack string        `help:"The only name that may join with it; any that is free when left out." placeholder:"NAME"`
+	TTL  time.Duration `name:"ttl" default:"1h" help:"How long it may be used."`
+}
+
+// Run is called by the parser when the command was given.
+func (c tokenCreateCmd) Run(ctx context.Context, io stdio) error {
+	var t region.TokenInfo
+	if err := c.post(ctx, region.TokensPath, url.Values{"zone": {c.Zone}, "rack": {c.Rack}, "ttl": {c.TTL.String()}}, &t); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return c.print(io.out, t, "", nil)
+	}
+	_, err := fmt.Fprintln(io.out, t.Token)
+	return err
+}
+
+type tokenListCmd struct{ remote }
+
+// Run is called by the parser when the command was given.
+func (c tokenListCmd) Run(ctx context.Context, io stdio) error {
+	var tokens []region.TokenInfo
+	if err := c.get(ctx, region.TokensPath, &tokens); err != nil {
+		return err
+	}
+	return c.print(io.out, tokens, "ID\tZONE\tFOR RACK\tEXPIRES\tUSED BY", func(row func(...string)) {
+		for _, t := range tokens {
+			row(fmt.Sprint(t.ID), t.Zone, t.Rack, stamp(t.Expires), t.UsedBy)
+		}
+	})
+}
+
+// stamp shows a time of the past or future; none is empty.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(time.DateTime)
+}
+
+type tokenRevokeCmd struct {
+	remote
+	ID int64 `arg:"" help:"ID of the token, as listed."`
+}
+
+// Run is called by the parser when the command was given.
+func (c tokenRevokeCmd) Run(ctx context.Context) error {
+	return c.call(ctx, "DELETE", fmt.Sprintf("%s/%d", region.TokensPath, c.ID), nil, "", nil)
+}

@@ -1,0 +1,203 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/enrol"
+)
+
+// Names of files in a rack's directory.
+const (
+	identityFile = "identity.pem" // key, certificate and CA
+	joinedFile   = "joined.json"  // how it came in
+)
+
+// lookAgain is how often a rack looks whether its addresses have changed.
+const lookAgain = 30 * time.Second
+
+// membership is a rack's place in a site: who it is, and where the regions are.
+type membership struct {
+	log     *slog.Logger
+	path    string // of the identity
+	link    rack.Link
+	cfg     config.Config
+	version string
+
+	mu        sync.Mutex // guards following
+	identity  *enrol.Identity
+	addresses []string
+}
+
+// joined is how a rack came in: enough to begin with, and to know a token that was used.
+type joined struct {
+	Token   string   `json:"token"` // hash of the secret
+	Regions []string `json:"regions"`
+}
+
+// openMembership loads it, or enrols with a token that was not used for it yet.
+func openMembership(ctx context.Context, dir, name, token string, log *slog.Logger) (*membership, error) {
+	m := &membership{log: log.With("component", "membership"), path: filepath.Join(dir, identityFile)}
+	var was joined
+	text, err := os.ReadFile(filepath.Join(dir, joinedFile))
+	if err == nil {
+		err = json.Unmarshal(text, &was)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, joinedFile), err)
+	}
+	if token != "" {
+		t, err := enrol.ParseToken(token)
+		if err != nil {
+			return nil, err
+		}
+		if enrol.Hash(t.Secret) != was.Token {
+			return m, m.enrol(ctx, dir, name, t)
+		}
+		m.log.Info("this rack is enrolled with that token already")
+	}
+	m.addresses = was.Regions
+	if m.identity, err = enrol.Load(m.path); errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("this rack belongs to no site yet; run `maas region token create` on the region's host, and here: maas rack --enrol TOKEN")
+	}
+	if err == nil && name != "" && name != m.identity.Name() {
+		err = fmt.Errorf("this rack is enrolled as %s; to call it %s, enrol it again with a new token", m.identity.Name(), name)
+	}
+	return m, err
+}
+
+func (m *membership) enrol(ctx context.Context, dir, name string, t enrol.Token) (err error) {
+	if name == "" {
+		if name, err = os.Hostname(); err != nil {
+			return err
+		}
+	}
+	if m.identity, m.addresses, err = enrol.Join(ctx, t, name); err != nil {
+		return err
+	}
+	if err := m.identity.Save(m.path); err != nil {
+		return err
+	}
+	text, err := json.Marshal(joined{enrol.Hash(t.Secret), m.addresses})
+	if err != nil {
+		return err
+	}
+	m.log.Info("enrolled", "rack", name, "regions", m.addresses)
+	return os.WriteFile(filepath.Join(dir, joinedFile), text, 0o600)
+}
+
+func (m *membership) name() string { return m.current().Name() }
+
+func (m *membership) current() *enrol.Identity {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.identity
+}
+
+func (m *membership) tls() (*tls.Config, error) { return m.current().TLS() }
+
+func (m *membership) regions() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.addresses)
+}
+
+// adopt takes the regions that a region told of. An empty list would leave nobody to ask, so the last is kept then.
+func (m *membership) adopt(_ context.Context, objects map[string][]byte) error {
+	addresses, err := register.Addresses(objects)
+	if err != nil || len(addresses) == 0 {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.addresses = addresses
+	return nil
+}
+
+// errRenewed ends a session so that the next one is made with the new certificate.
+var errRenewed = errors.New("the certificate was renewed")
+
+// connected registers the rack in each session, again when its addresses change, and renews its certificate in time.
+func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
+	var told register.Request
+	for {
+		if now := m.request(); !sameRequest(told, now) {
+			if _, err := rpc.Do[register.Answer](ctx, conn, register.Method, now); err != nil && ctx.Err() == nil {
+				m.log.Error("the region does not register this rack, it serves what it has", "err", err)
+			} else {
+				told = now
+			}
+		}
+		if time.Now().After(m.current().RenewAt()) {
+			if err := m.renew(ctx, conn); err == nil {
+				return errRenewed
+			} else if ctx.Err() == nil {
+				m.log.Error("the certificate is not renewed, trying again", "expires", m.current().Cert.NotAfter, "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(min(lookAgain, max(time.Second, time.Until(m.current().RenewAt())))):
+		}
+	}
+}
+
+func (m *membership) renew(ctx context.Context, conn rpc.Conn) error {
+	renewed, err := enrol.Renew(ctx, conn, m.current())
+	if err != nil {
+		return err
+	}
+	if err := renewed.Save(m.path); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.identity = renewed
+	return nil
+}
+
+// request is what this rack is now. An interface that has lost its address is told of as it was at the start, since the
+// sockets are still on it.
+func (m *membership) request() register.Request {
+	link := m.link
+	if now, err := rack.FindLink(link.Name); err == nil {
+		link = now
+	}
+	r := register.Request{
+		Version: m.version, NoDHCP: m.cfg.DHCP.Disable,
+		Links: []register.Link{{Name: link.Name, MAC: link.MAC.String(), Addrs: link.Prefixes, Serve: true}},
+	}
+	r.First, r.Last, _ = m.cfg.DHCP.ParseRange() // checked with the configuration
+	if g, err := netip.ParseAddr(m.cfg.DHCP.Gateway); err == nil {
+		r.Gateways = append(r.Gateways, g)
+		return r
+	}
+	for _, p := range link.Prefixes {
+		if g := rack.Gateway(p.Masked()); g.IsValid() {
+			r.Gateways = append(r.Gateways, g)
+		}
+	}
+	return r
+}
+
+func sameRequest(a, b register.Request) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && string(x) == string(y)
+}

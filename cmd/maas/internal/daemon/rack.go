@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/wire"
+)
+
+// RackOptions are what a rack is told besides its configuration.
+type RackOptions struct {
+	// Enrol is a token to join a site with. It is not needed again once the rack is in.
+	Enrol string
+	// Version is that of the program.
+	Version string
+}
+
+// rackDir is where a rack keeps its data, in the data directory.
+func rackDir(data string) string { return filepath.Join(data, "rack") }
+
+// Rack runs a rack whose region is another process, until ctx ends. It serves what it has on disk at once, whether or not a
+// region can be reached. It calls ready, if that is not nil, when everything serves.
+func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog.Logger, ready func()) (err error) {
+	if cfg.Data == "" {
+		cfg.Data = config.DefaultData
+	}
+	link, err := chooseLink(cfg.Interface)
+	if err != nil {
+		return err
+	}
+	files, _, err := bootFiles(cfg.Boot)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w; choose another with --data", err)
+	}
+	unlock, err := lockData(rackDir(cfg.Data))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	sockets, err := rack.Listen(ctx, []rack.Link{link}, rackPorts(cfg))
+	if err != nil {
+		return err
+	}
+	serving := false
+	defer func() {
+		if !serving {
+			err = errors.Join(err, sockets.Close())
+		}
+	}()
+	if err := lookForOthers(ctx, cfg.DHCP, link.Name); err != nil {
+		return err
+	}
+	m, err := openMembership(ctx, rackDir(cfg.Data), cfg.Rack.Name, options.Enrol, log)
+	if err != nil {
+		return err
+	}
+	m.link, m.cfg, m.version = link, cfg, options.Version
+	s := &site{cfg: cfg, log: log, link: link}
+	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
+	loaders := chooseLoaders(cfg.Boot.Loaders)
+	if err := s.newRack(m.rack(), files, loaders); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.rack.Close()) }()
+	warnLoaders(log, loaders)
+	serving = true
+	log.Info("serving", "rack", m.name(), "interface", link.Name, "address", link.Prefixes[0], "data", cfg.Data)
+	if ready != nil {
+		ready()
+	}
+	return s.rack.Serve(ctx, sockets)
+}
+
+// rack is the part of a rack's configuration that has to do with regions.
+func (m *membership) rack() rack.Config {
+	dialer := &wire.Dialer{Regions: m.regions, TLS: m.tls}
+	return rack.Config{
+		Dial: dialer.Dial, Connected: m.connected,
+		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
+	}
+}

@@ -1,0 +1,226 @@
+package region
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/enrol"
+	"github.com/gomaas/maas/rpc/wire"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+const (
+	// rackCertLife is how long a rack may be away and still come back.
+	rackCertLife = 90 * 24 * time.Hour
+	// beatEvery is how often a region says that it lives, and forgetRegion how long it is listed after the last time.
+	beatEvery    = 30 * time.Second
+	forgetRegion = 24 * time.Hour
+)
+
+// rackService lets racks of other processes in, and only those that are enrolled.
+type rackService struct {
+	region    *Region
+	ca        *enrol.CA
+	server    *wire.Server
+	name      string   // of this region
+	addresses []string // where racks reach it
+	certLife  time.Duration
+}
+
+func newRackService(ctx context.Context, r *Region, cfg Config) (*rackService, error) {
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	cert, key, err := r.inv.SiteCA(ctx, func() (cert, key []byte, err error) {
+		ca, err := enrol.NewCA()
+		if err != nil {
+			return nil, nil, err
+		}
+		return ca.Marshal()
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &rackService{region: r, name: name, addresses: cfg.Advertise, certLife: cfg.RackCertLife}
+	if s.certLife == 0 {
+		s.certLife = rackCertLife
+	}
+	if s.ca, err = enrol.ParseCA(cert, key); err != nil {
+		return nil, err
+	}
+	s.server, err = wire.NewServer(wire.ServerConfig{
+		Region: r.rpc, TLS: s.ca.RegionTLS(), Authorize: s.authorize, Enrol: s.enrol, Log: r.log.With("component", "rpc"),
+	})
+	return s, err
+}
+
+// offer adds what racks may call.
+func (s *rackService) offer(m *rpc.Methods) {
+	rpc.Offer(m, enrol.RenewMethod, s.renew)
+	rpc.Offer(m, register.Method, s.register)
+}
+
+func (s *rackService) authorize(ctx context.Context, cert *x509.Certificate) (string, error) {
+	return s.region.inv.CertifiedRack(ctx, enrol.Serial(cert))
+}
+
+// enrol answers a rack that has a token and no certificate.
+func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error) {
+	var in enrol.Request
+	if err := json.Unmarshal(question, &in); err != nil {
+		return nil, errors.New("malformed request")
+	}
+	answer, err := s.sign(in.CSR, in.Rack, func(c inventory.RackCertificate) error {
+		return s.region.inv.AdmitRack(ctx, enrol.Hash(in.Secret), c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.Regions, err = s.allAddresses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.region.log.Info("rack enrolled", "rack", in.Rack)
+	return json.Marshal(answer)
+}
+
+func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer, error) {
+	rack := rpc.CallingRack(ctx)
+	answer, err := s.sign(in.CSR, rack, func(c inventory.RackCertificate) error { return s.region.inv.RenewRack(ctx, c) })
+	if err == nil {
+		s.region.log.Info("certificate renewed", "rack", rack)
+	}
+	return answer, err
+}
+
+// sign makes a certificate that is not handed out unless record takes it.
+func (s *rackService) sign(csr []byte, rack string, record func(inventory.RackCertificate) error) (enrol.Answer, error) {
+	cert, err := s.ca.SignRack(csr, rack, s.certLife)
+	if err != nil {
+		return enrol.Answer{}, err
+	}
+	err = record(inventory.RackCertificate{Serial: enrol.Serial(cert), Rack: rack, Expires: cert.NotAfter})
+	return enrol.Answer{Cert: cert.Raw}, err
+}
+
+// register takes what a rack tells of itself.
+func (s *rackService) register(ctx context.Context, in register.Request) (register.Answer, error) {
+	reg := inventory.Registration{
+		Rack: rpc.CallingRack(ctx), Gateways: in.Gateways, DynamicFirst: in.First, DynamicLast: in.Last, NoDHCP: in.NoDHCP,
+	}
+	for _, l := range in.Links {
+		reg.Links = append(reg.Links, inventory.RackLink{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs})
+		if l.Serve {
+			reg.Serve = append(reg.Serve, l.Name)
+		}
+	}
+	if err := s.region.inv.RegisterLinks(ctx, reg); err != nil {
+		s.region.log.Warn("registration of a rack refused", "rack", reg.Rack, "err", err)
+		return register.Answer{}, err
+	}
+	return register.Answer{}, nil
+}
+
+// newToken makes a token and records its hash.
+func (s *rackService) newToken(ctx context.Context, t inventory.RackToken) (inventory.RackToken, enrol.Token, error) {
+	addresses, err := s.allAddresses(ctx)
+	if err != nil {
+		return t, enrol.Token{}, err
+	}
+	secret := rand.Text()
+	t.Hash = enrol.Hash(secret)
+	if t, err = s.region.inv.CreateRackToken(ctx, t); err != nil {
+		return t, enrol.Token{}, err
+	}
+	return t, enrol.Token{Regions: addresses, Fingerprint: s.ca.Fingerprint(), Secret: secret, Expires: t.Expires}, nil
+}
+
+// allAddresses are those of all regions, this one's first.
+func (s *rackService) allAddresses(ctx context.Context) ([]string, error) {
+	all, err := s.region.inv.Regions(ctx)
+	out := slices.Clone(s.addresses)
+	for _, r := range all {
+		for _, a := range r.Addresses {
+			if !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out, err
+}
+
+// run keeps this region listed, and ends the sessions of racks that are revoked, at whichever region, until ctx ends.
+func (s *rackService) run(ctx context.Context) error {
+	from, err := s.region.inv.Revision(ctx)
+	if err != nil {
+		return ended(ctx, err)
+	}
+	watching := make(chan struct{})
+	defer func() { <-watching }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer close(watching)
+		s.watchRevocations(ctx, from)
+	}()
+	for {
+		err := s.region.inv.RegisterRegion(ctx, inventory.Region{Name: s.name, Addresses: s.addresses}, forgetRegion)
+		s.region.try(ctx, "say that this region lives", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(beatEvery):
+		}
+	}
+}
+
+func (s *rackService) watchRevocations(ctx context.Context, from int64) {
+	for ctx.Err() == nil {
+		for change, err := range s.region.inv.Watch(ctx, from) {
+			if err != nil {
+				break // too old, or the database is away: all are looked at, and the watch begins anew
+			}
+			from = change.Rev
+			if change.Kind == inventory.KindCertificate {
+				s.cutRevoked(ctx)
+			}
+		}
+		s.cutRevoked(ctx)
+		if last, err := s.region.inv.Revision(ctx); err == nil {
+			from = last
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// cutRevoked ends the sessions of racks none of whose certificates is good.
+func (s *rackService) cutRevoked(ctx context.Context) {
+	all, err := s.region.inv.RackCertificates(ctx)
+	if err != nil {
+		s.region.try(ctx, "look for revoked racks", err)
+		return
+	}
+	good, known := map[string]bool{}, map[string]bool{}
+	for _, c := range all {
+		known[c.Rack] = true
+		good[c.Rack] = good[c.Rack] || c.Revoked.IsZero()
+	}
+	for _, rack := range s.region.rpc.Racks() {
+		if known[rack] && !good[rack] {
+			s.region.log.Info("rack is revoked", "rack", rack)
+			s.server.Disconnect(rack)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package region
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// TokenInfo is a token of a rack, as the command line shows it.
+type TokenInfo struct {
+	ID      int64     `json:"id"`
+	Token   string    `json:"token,omitempty"` // only when it is made
+	Rack    string    `json:"rack,omitempty"`
+	Zone    string    `json:"zone"`
+	Expires time.Time `json:"expires"`
+	Used    time.Time `json:"used,omitzero"`
+	UsedBy  string    `json:"used_by,omitempty"`
+}
+
+// RackInfo is a rack, as the command line shows it.
+type RackInfo struct {
+	Name      string    `json:"name"`
+	Zone      string    `json:"zone"`
+	Connected bool      `json:"connected"`
+	LastSeen  time.Time `json:"last_seen,omitzero"`
+	Addresses []string  `json:"addresses"`
+	// Certificate is when its last one expires; zero when it has none, as a rack in the region's own process.
+	Certificate time.Time `json:"certificate,omitzero"`
+}
+
+// Paths of the command socket. They are not served to the network.
+const (
+	TokensPath = "/api/v1/rack-tokens"
+	RacksPath  = "/api/v1/racks"
+)
+
+// local is the API for the administrator on this host.
+func (r *Region) local() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", r.api.Local())
+	for pattern, serve := range map[string]func(*http.Request) (any, error){
+		"GET " + TokensPath: r.listTokens, "POST " + TokensPath: r.createToken, "DELETE " + TokensPath + "/{id}": r.deleteToken,
+		"GET " + RacksPath: r.listRacks, "POST " + RacksPath + "/{name}/revoke": r.revokeRack,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
+			out, err := serve(req)
+			if err != nil {
+				http.Error(w, err.Error(), statusOf(err))
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
+		})
+	}
+	return mux
+}
+
+func statusOf(err error) int {
+	invalid := (*inventory.InvalidError)(nil)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return http.StatusNotFound
+	case errors.As(err, &invalid), errors.Is(err, errNoRacks):
+		return http.StatusBadRequest
+	}
+	return http.StatusInternalServerError
+}
+
+var errNoRacks = errors.New("this daemon takes no racks of other hosts; run `maas region` for that")
+
+// tokenTime is how long a token is good unless told otherwise, and maxTokenTime how long at most.
+const (
+	tokenTime    = time.Hour
+	maxTokenTime = 30 * 24 * time.Hour
+)
+
+func (r *Region) createToken(req *http.Request) (any, error) {
+	if r.racks == nil {
+		return nil, errNoRacks
+	}
+	ctx, ttl := req.Context(), tokenTime
+	if text := req.FormValue("ttl"); text != "" {
+		var err error
+		if ttl, err = time.ParseDuration(text); err != nil || ttl <= 0 || ttl > maxTokenTime {
+			return nil, &inventory.InvalidError{Kind: inventory.KindToken, Name: text, Field: "ttl", Why: "is a time like 1h, at most 720h"}
+		}
+	}
+	zone, err := r.zoneID(req, req.FormValue("zone"))
+	if err != nil {
+		return nil, err
+	}
+	t, token, err := r.racks.newToken(ctx, inventory.RackToken{Rack: req.FormValue("rack"), ZoneID: zone, Expires: time.Now().Add(ttl)})
+	if err != nil {
+		return nil, err
+	}
+	zones, err := r.zoneNames(req)
+	return TokenInfo{ID: t.ID, Token: token.String(), Rack: t.Rack, Zone: zones[t.ZoneID], Expires: t.Expires}, err
+}
+
+// zoneID finds a zone by name; 0 for none.
+func (r *Region) zoneID(req *http.Request, name string) (int64, error) {
+	zones, err := r.inv.Zones(req.Context())
+	if err != nil || name == "" {
+		return 0, err
+	}
+	var names []string
+	for _, z := range zones {
+		if z.Name == name {
+			return z.ID, nil
+		}
+		names = append(names, z.Name)
+	}
+	return 0, &inventory.InvalidError{Kind: inventory.KindToken, Name: name, Field: "zone", Why: fmt.Sprintf("is one of %q", names)}
+}
+
+func (r *Region) zoneNames(req *http.Request) (map[int64]string, error) {
+	zones, err := r.inv.Zones(req.Context())
+	names := make(map[int64]string)
+	for _, z := range zones {
+		names[z.ID] = z.Name
+	}
+	return names, err
+}
+
+func (r *Region) listTokens(req *http.Request) (any, error) {
+	tokens, err1 := r.inv.RackTokens(req.Context())
+	zones, err2 := r.zoneNames(req)
+	out := []TokenInfo{}
+	for _, t := range tokens {
+		out = append(out, TokenInfo{ID: t.ID, Rack: t.Rack, Zone: zones[t.ZoneID], Expires: t.Expires, Used: t.Used, UsedBy: t.UsedBy})
+	}
+	return out, errors.Join(err1, err2)
+}
+
+func (r *Region) deleteToken(req *http.Request) (any, error) {
+	id, err := strconv.ParseInt(req.PathValue("id"), 10, 64)
+	if err != nil {
+		return nil, &inventory.NotFoundError{Kind: inventory.KindToken, What: req.PathValue("id")}
+	}
+	return struct{}{}, r.inv.DeleteRackToken(req.Context(), id)
+}
+
+func (r *Region) listRacks(req *http.Request) (any, error) {
+	racks, err1 := r.inv.Racks(req.Context())
+	certs, err2 := r.inv.RackCertificates(req.Context())
+	zones, err3 := r.zoneNames(req)
+	connected := r.rpc.Racks()
+	out := []RackInfo{}
+	for _, k := range racks {
+		info := RackInfo{Name: k.Name, Zone: zones[k.ZoneID], Connected: slices.Contains(connected, k.Name), LastSeen: k.LastSeen, Addresses: []string{}}
+		for _, l := range k.Links {
+			for _, a := range l.Addrs {
+				info.Addresses = append(info.Addresses, a.String())
+			}
+		}
+		for _, c := range certs {
+			if c.Rack == k.Name && c.Revoked.IsZero() && c.Expires.After(info.Certificate) {
+				info.Certificate = c.Expires
+			}
+		}
+		out = append(out, info)
+	}
+	return out, errors.Join(err1, err2, err3)
+}
+
+// revokeRack shuts a rack out. Its session ends at once here, and at other regions when they see the change.
+func (r *Region) revokeRack(req *http.Request) (any, error) {
+	name := req.PathValue("name")
+	if err := r.inv.RevokeRack(req.Context(), name); err != nil {
+		return nil, err
+	}
+	if r.racks != nil {
+		r.racks.server.Disconnect(name)
+	}
+	return struct{}{}, nil
+}
