@@ -28,8 +28,12 @@ func (t *table) choose(d *decision, wanted addr4) (ok bool) {
 			d.note("reserved address %v is %s until %s", a.addr(), holder.describe(), until(holder))
 		}
 	}
-	if e, how := t.heldBy(d); e != nil {
+	if e, how := t.heldBy(d); e != nil && (e.live(d.now) || !t.overQuota(d)) {
 		return d.take(e.addr, how)
+	}
+	if t.overQuota(d) {
+		d.reason = DropQuota
+		return false
 	}
 	if wanted != 0 && t.isFree(d, wanted) {
 		return d.take(wanted, byRequest)
@@ -43,6 +47,11 @@ func (t *table) choose(d *decision, wanted addr4) (ok bool) {
 		}
 	}
 	return t.chooseOld(d)
+}
+
+// overQuota reports whether the clients behind the packet's circuit hold all the addresses they may.
+func (t *table) overQuota(d *decision) bool {
+	return d.sub.CircuitQuota > 0 && d.circuit.id != "" && t.circuits[d.circuit] >= d.sub.CircuitQuota
 }
 
 // blocker returns the entry that keeps an address from the client, or nil.

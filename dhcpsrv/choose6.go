@@ -18,9 +18,16 @@ func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 		}
 		d.note("reserved address %v is held by another client", a)
 	}
-	if e, how := t.heldBy(d, ia); e != nil {
+	over := d.sub.CircuitQuota > 0 && d.circuit.id != "" && t.circuits[d.circuit]+d.fresh >= d.sub.CircuitQuota
+	if e, how := t.heldBy(d, ia); e != nil && (e.live(d.now) || !over) {
 		return t.take(ia, e.lease.Addr, how)
 	}
+	if over {
+		d.reason = DropQuota
+		d.note("IA %08x: the quota of the circuit is used up", ia.id)
+		return false
+	}
+	d.fresh++
 	for _, a := range wanted {
 		if t.dynamic(d, a) && t.mayTake(d, a, ia.key) && !d.uses(a) {
 			return t.take(ia, a, byRequest)

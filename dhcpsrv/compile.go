@@ -195,6 +195,9 @@ func (s *subnet) checkFields() error {
 	if s.MTU != 0 && (s.MTU < 68 || s.MTU > 65535) {
 		return fmt.Errorf("MTU %d is not between 68 and 65535", s.MTU)
 	}
+	if s.CircuitQuota < 0 {
+		return fmt.Errorf("negative CircuitQuota %d", s.CircuitQuota)
+	}
 	for name, addrs := range map[string][]netip.Addr{"router": s.Routers, "DNS server": s.DNS, "NTP server": s.NTP} {
 		for _, a := range addrs {
 			if !a.Is4() {

@@ -101,6 +101,8 @@ func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 		return nil, fmt.Errorf("prefix %v has no name", conf.Prefix)
 	case !is6(conf.Server) || conf.Server.IsUnspecified() || conf.Server.Zone() != "":
 		return nil, fmt.Errorf("server address %v is not an IPv6 address", conf.Server)
+	case conf.CircuitQuota < 0:
+		return nil, fmt.Errorf("negative CircuitQuota %d", conf.CircuitQuota)
 	case len(conf.Routers) > 0 || len(conf.Routes) > 0 || conf.MTU != 0:
 		return nil, fmt.Errorf("fields Routers, Routes and MTU are not told by DHCPv6; advertise them (Snapshot.Advertisements)")
 	}

@@ -25,6 +25,8 @@ type Config struct {
 	Prober Prober
 	Log    *slog.Logger // Debug per packet, Info per change of state, Warn for what an operator should look at; nil = none
 
+	ClientRate int // packets of one client (link address, or DUID) handled in a second; 0 = no limit
+
 	OfferHold time.Duration // how long an offered address is kept for its client; 0 = DefaultOfferHold, at least 1 s
 	Workers   int           // goroutines that handle packets, for each Serve; 0 = DefaultWorkers
 	Queue     int           // packets waiting for a worker, for each Serve; beyond it the oldest is dropped; 0 = DefaultQueue

@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -20,6 +21,8 @@ type decision struct {
 	sub *subnet // preferred at first, that of addr once an address is chosen
 	res *Reservation
 	key string
+
+	circuit circuit // where the relay says the client is; only with a quota
 
 	reply  wire.Type // noReply = silence
 	reason Reason    // of silence or NAK
@@ -76,6 +79,9 @@ func (t *table) decide(d *decision, r *request) {
 	if d.trace {
 		d.noteClient()
 	}
+	if d.sub.CircuitQuota > 0 && r.giaddr != 0 {
+		d.circuit = circuit{r.giaddr.addr(), string(wire.SubOption(r.relayAgent, 1))}
+	}
 	switch r.kind {
 	case wire.Discover:
 		t.decideDiscover(d, r)
@@ -126,7 +132,7 @@ func (d *decision) settle(c *serving, r *request) {
 
 func (t *table) decideDiscover(d *decision, r *request) {
 	if !t.choose(d, r.wanted) {
-		d.silent(DropPoolExhausted)
+		d.silent(cmp.Or(d.reason, DropPoolExhausted))
 		return
 	}
 	d.reply, d.act = wire.Offer, actHold
@@ -197,6 +203,10 @@ func (t *table) decideGrant(d *decision, selecting bool) {
 	known := e != nil && e.mine(d.key) || d.res != nil && addr4From(d.res.Addr) == d.addr
 	if !known && !selecting && sub.NotAuthoritative {
 		d.silent(DropUnknownLease)
+		return
+	}
+	if held := e != nil && e.mine(d.key) && e.live(d.now); !held && (d.res == nil || addr4From(d.res.Addr) != d.addr) && t.overQuota(d) {
+		d.silent(DropQuota)
 		return
 	}
 	d.reply, d.act = wire.Ack, actGrant

@@ -2,6 +2,7 @@ package dhcpsrv
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -20,8 +21,12 @@ type decision6 struct {
 	trace bool
 	steps []string
 
-	sub    *subnet6 // preferred
-	res    *Reservation
+	sub *subnet6 // preferred
+	res *Reservation
+
+	circuit circuit // where the relay says the client is; only with a quota
+	fresh   int     // addresses of this packet that count against it and did not before
+
 	reply  wire6.Type // 0 = silence
 	reason Reason     // of silence
 	status uint16     // of the message
@@ -66,6 +71,9 @@ func (t *table6) decide(d *decision6, r *request6) {
 	}
 	if d.res = t.cur.reservation(r, d.sub); d.res != nil {
 		d.note("reservation %s", d.res.label())
+	}
+	if relay := r.relay(); relay != nil && d.sub.CircuitQuota > 0 {
+		d.circuit = circuit{r.linkAddress(), string(clip(relay.Options.Find(wire6.OptInterfaceID), 255))}
 	}
 	d.reply = wire6.Reply
 	if d.unicast(r) {
@@ -139,8 +147,8 @@ func (t *table6) decideSolicit(d *decision6, r *request6) {
 		none, ia.act = false, act
 		d.settle(ia, r)
 	}
-	if none {
-		d.reason = DropPoolExhausted
+	if d.reason = cmp.Or(d.reason, DropPoolExhausted); !none {
+		d.reason = 0
 	}
 }
 
@@ -176,6 +184,9 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 	if !answered && len(d.ias) > 0 {
 		d.silent(DropUnknownLease)
 		return
+	}
+	if a, _ := d.first(); a.IsValid() {
+		d.reason = 0
 	}
 	d.ias = slices.DeleteFunc(d.ias, func(ia ia6) bool { return ia.status == noStatus && !ia.addr.IsValid() })
 }

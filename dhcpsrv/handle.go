@@ -63,6 +63,11 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 	}
 	if j.asked == 0 {
 		s.stats.receive(r.kind)
+		if s.rate.exceeded(r.CHAddr(), time.Now()) {
+			finished = true
+			s.drop(j, DropRate)
+			return false
+		}
 	}
 	d := decision{now: time.Now().UnixNano(), hold: int64(s.cfg.OfferHold)}
 	out, again := s.settle(&d, &r, j)

@@ -42,6 +42,11 @@ func (s *Server) run6(ctx context.Context, j *job) {
 		return
 	}
 	s.stats.received6[r.Type].Add(1)
+	if s.rate.exceeded(r.duid, time.Now()) {
+		finished = true
+		s.drop(j, DropRate)
+		return
+	}
 	d := decision6{now: time.Now(), hold: s.cfg.OfferHold}
 	out := s.settle6(&d, &r, j)
 	if d.reply == 0 {

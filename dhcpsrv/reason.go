@@ -24,6 +24,8 @@ const (
 	DropCommit               // the store failed
 	DropQueueFull            // too many packets wait for a worker
 	DropPanic                // a bug: handling the packet panicked
+	DropQuota                // the clients behind the relay's circuit hold all the addresses they may
+	DropRate                 // the client sends more packets than Config.ClientRate
 	DropNothingToSay         // taken note of; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
@@ -38,7 +40,7 @@ const (
 var reasonNames = [numReasons]string{
 	"none", "malformed", "not-a-request", "too-many-hops", "unknown-type", "no-identity", "unknown-link", "unknown-relay",
 	"pool-exhausted", "other-server", "unknown-lease", "no-reservation", "incomplete", "not-held", "probing",
-	"backlog", "commit-failed", "queue-full", "panic", "nothing-to-say",
+	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "nothing-to-say",
 	"wrong-network", "taken", "reserved", "moved", "no-pool",
 }
 

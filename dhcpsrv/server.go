@@ -18,6 +18,7 @@ type Server struct {
 	log    *slog.Logger
 	stats  stats
 	probes chan struct{} // a place for each probe under way
+	rate   rateLimit
 
 	mu         sync.Mutex
 	table      *table
@@ -49,10 +50,13 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Queue == 0 {
 		cfg.Queue = DefaultQueue
 	}
+	if cfg.ClientRate < 0 {
+		return nil, fmt.Errorf("dhcpsrv: negative client rate %d", cfg.ClientRate)
+	}
 	if cfg.OfferHold < time.Second || cfg.Workers < 0 || cfg.Queue < 0 {
 		return nil, fmt.Errorf("dhcpsrv: offer hold %v under 1 s, or negative workers %d or queue %d", cfg.OfferHold, cfg.Workers, cfg.Queue)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes)}
+	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}}
 	s.progress = sync.NewCond(&s.mu)
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)

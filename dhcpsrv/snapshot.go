@@ -50,6 +50,11 @@ type Subnet struct {
 	Routes  []Route      // option 121; the first router is added as the default route, since clients then ignore option 3
 	MTU     int          // option 26; 0 = not sent, else 68..65535
 
+	// CircuitQuota is how many dynamic addresses the clients behind one circuit of a relay (option 82.1, or 18 of IPv6) may
+	// hold or have on offer at once, so that one of them with ever new identities cannot drain the pools. 0 = no limit. Who
+	// holds an address keeps it, and who has a reserved one gets it. Without a relay that names circuits there is no limit.
+	CircuitQuota int
+
 	LeaseTime      time.Duration // 0 = DefaultLeaseTime; a client may ask for less, never for more
 	BootLeaseTime  time.Duration // for network-boot firmware; 0 = LeaseTime
 	QuarantineTime time.Duration // how long an address found in use is left alone; 0 = DefaultQuarantineTime

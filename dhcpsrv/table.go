@@ -76,10 +76,11 @@ type table struct {
 	byAddr   map[addr4]*entry
 	byClient map[string]*entry // first of the entries of a client
 	due      dueHeap
+	circuits circuits
 }
 
 func newTable() *table {
-	return &table{cur: &serving{}, byAddr: make(map[addr4]*entry), byClient: make(map[string]*entry)}
+	return &table{cur: &serving{}, byAddr: make(map[addr4]*entry), byClient: make(map[string]*entry), circuits: circuits{}}
 }
 
 // insert enters e, whose address must have no entry, into all indexes.
@@ -131,6 +132,9 @@ func (t *table) schedule(e *entry) {
 	if e.state != Ended {
 		t.due.push(e)
 	}
+	if e.charged() {
+		t.circuits.add(e.circuitKey(), 1)
+	}
 	if l := t.listOf(e); l != nil {
 		l.push(e)
 	}
@@ -138,6 +142,9 @@ func (t *table) schedule(e *entry) {
 
 func (t *table) unschedule(e *entry) {
 	t.due.remove(e)
+	if e.charged() {
+		t.circuits.add(e.circuitKey(), -1)
+	}
 	if l := t.listOf(e); l != nil {
 		l.remove(e)
 	}
@@ -178,6 +185,7 @@ func (t *table) replace(c *serving) {
 	t.byAddr = make(map[addr4]*entry, len(entries))
 	t.byClient = make(map[string]*entry, len(entries))
 	t.due = t.due[:0]
+	clear(t.circuits)
 	for a := range c.byAddr {
 		c.find(a).space.take(a)
 	}

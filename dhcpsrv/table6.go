@@ -41,10 +41,12 @@ type table6 struct {
 	byAddr map[netip.Addr]*entry6
 	byKey  map[string][]*entry6
 	due    due6
+
+	circuits circuits
 }
 
 func newTable6() *table6 {
-	return &table6{cur: newServing6(nil), byAddr: make(map[netip.Addr]*entry6), byKey: make(map[string][]*entry6)}
+	return &table6{cur: newServing6(nil), byAddr: make(map[netip.Addr]*entry6), byKey: make(map[string][]*entry6), circuits: circuits{}}
 }
 
 // insert enters e, whose address must have no entry, into all indexes.
@@ -55,6 +57,9 @@ func (t *table6) insert(e *entry6) {
 		t.byKey[e.key] = append(t.byKey[e.key], e)
 	}
 	e.due, e.place = -1, nil
+	if e.charged() {
+		t.circuits.add(e.circuitKey(), 1)
+	}
 	if e.lease.State != Ended {
 		heap.Push(&t.due, e)
 	}
@@ -69,6 +74,9 @@ func (t *table6) insert(e *entry6) {
 // remove takes e out of all indexes.
 func (t *table6) remove(e *entry6) {
 	delete(t.byAddr, e.lease.Addr)
+	if e.charged() {
+		t.circuits.add(e.circuitKey(), -1)
+	}
 	if e.due >= 0 {
 		heap.Remove(&t.due, e.due)
 	}
@@ -127,6 +135,7 @@ func (t *table6) replace(c *serving6) {
 	}
 	sortByEnd6(old)
 	t.cur, t.due = c, nil
+	clear(t.circuits)
 	t.byAddr, t.byKey = make(map[netip.Addr]*entry6, len(old)), make(map[string][]*entry6, len(old))
 	for _, sub := range c.subnets {
 		sub.used = 0

@@ -1,0 +1,113 @@
+package dhcpsrv_test
+
+import (
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
+
+	"github.com/gomaas/maas/dhcpsrv"
+)
+
+// One port of a relay with ever new link addresses gets three addresses, its neighbour still gets one, and when a lease
+// ends the port gets another.
+func TestCircuitQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		snap := office()
+		snap.Subnets[1].CircuitQuota = 3
+		s := newServer(t, dhcpsrv.Config{}, snap)
+		relay := dhcpv4.WithRelay(net.IP{198, 51, 100, 1})
+		at := func(port string, n byte) *client {
+			return newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 0, n}, relay, withRelayAgent(1, []byte(port)))
+		}
+		free := ip("198.51.100.10")
+		for n := range byte(3) {
+			at("port 1", n).dora()
+		}
+		for _, ok := s.Lookup(free); ok; _, ok = s.Lookup(free) {
+			free = free.Next()
+		}
+		for n := byte(3); n < 50; n++ {
+			if offer, _ := at("port 1", n).send(dhcpv4.MessageTypeDiscover); offer != nil {
+				t.Fatalf("client %d got an offer", n)
+			}
+			if ack, _ := at("port 1", n).send(dhcpv4.MessageTypeRequest, withWanted(free.AsSlice())); ack != nil {
+				t.Fatalf("client %d got %v", n, ack)
+			}
+		}
+		if got := s.Stats().Reasons["quota"]; got != 94 {
+			t.Errorf("quota counted %d times", got)
+		}
+		at("port 1", 0).dora() // who has an address keeps it
+		at("port 2", 60).dora()
+		if err := s.Update(snap); err != nil { // nor does a new snapshot forget
+			t.Fatal(err)
+		}
+		if offer, _ := at("port 1", 70).send(dhcpv4.MessageTypeDiscover); offer != nil {
+			t.Error("offer after the update")
+		}
+		time.Sleep(time.Hour)
+		at("port 1", 70).dora()
+	})
+}
+
+func TestCircuitQuota6(t *testing.T) {
+	snap := office6()
+	snap.Subnets[1].CircuitQuota = 3
+	s := newServer(t, dhcpsrv.Config{}, snap)
+	at := func(port string, n byte) *client6 {
+		c := newClient6(t, s, net.HardwareAddr{2, 0, 0, 0, 0, n}.String())
+		c.wrap = func(m *dhcpv6.Message) dhcpv6.DHCPv6 {
+			r, err := dhcpv6.EncapsulateRelay(m, dhcpv6.MessageTypeRelayForward, net.ParseIP("2001:db8:2::1"), net.ParseIP("fe80::5"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.AddOption(dhcpv6.OptInterfaceID([]byte(port)))
+			return r
+		}
+		return c
+	}
+	at("port 1", 1).bind(ia(1))
+	if got := addrs(at("port 1", 2).bind(ia(1), ia(2), ia(3))); len(got) != 2 {
+		t.Errorf("of three IAs with two places left %d got an address", len(got))
+	}
+	if adv := at("port 1", 3).send(dhcpv6.MessageTypeSolicit, ia(1)); len(addrs(adv)) != 0 {
+		t.Errorf("over the quota: %v", addrs(adv))
+	}
+	at("port 1", 1).bind(ia(1))
+	at("port 2", 4).bind(ia(1))
+	if s.Stats().Reasons["quota"] == 0 {
+		t.Error("not counted")
+	}
+}
+
+func TestClientRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, dhcpsrv.Config{ClientRate: 5}, office())
+		answered := func(c *client, n int) (count int) {
+			for range n {
+				if offer, _ := c.send(dhcpv4.MessageTypeDiscover); offer != nil {
+					count++
+				}
+			}
+			return count
+		}
+		loud, quiet := newClient(t, s, mac1), newClient(t, s, net.HardwareAddr{2, 9, 9, 9, 9, 9})
+		if got := answered(loud, 100); got != 5 {
+			t.Errorf("%d of 100 answered", got)
+		}
+		if got := answered(quiet, 1); got != 1 {
+			t.Error("another client was held back")
+		}
+		if got := s.Stats().Reasons["rate"]; got != 95 {
+			t.Errorf("counted %d times", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got := answered(loud, 3); got != 3 {
+			t.Errorf("after a pause %d of 3 answered", got)
+		}
+	})
+}
