@@ -10,14 +10,14 @@
 // Handler takes OAuth 1.0a PLAINTEXT with the three-part key that [API.CreateKey] returns once. Only a hash of the key is
 // kept. Asking for the version needs no key.
 //
-// # Supported so far
+// # What is supported
 //
-// version; users?op=whoami; machines (list, create, read, delete, op=power_on, power_off, power_cycle, query_power_state);
-// fabrics, vlans, subnets and zones (list and read); events (op=query); discovery (list, read, op=by_unknown_mac,
-// by_unknown_ip, by_unknown_ip_and_mac, clear, clear_by_mac_and_ip, scan); and in /api/v1/ discovery/promote, which makes a machine or
-// device of a discovery, discovery/scans, which tells how far a scan is and cancels it, discovery/dhcp-servers and
-// discovery/topology, discovery/settings; boot-profile, the profile of machines
-// that have none of their own. Everything else answers 501 with a body that names it.
+// ENDPOINTS.md lists every endpoint of MAAS with what this API does of it, and a test holds it to that. What is not supported
+// answers 501 with a body that names it. Below /api/v1/ are machines/{id}/power, which tells more than MAAS' operations do;
+// discovery/promote, scans, settings, dhcp-servers and topology; proxy and proxy/purge; and boot-profile, the profile of
+// machines that have none of their own.
+//
+// Writes are transactions: one that is refused leaves nothing behind, and a read after one sees it.
 //
 // # Errors
 //

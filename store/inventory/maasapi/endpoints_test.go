@@ -1,0 +1,38 @@
+package maasapi_test
+
+import (
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The table says of each endpoint what the API does.
+func TestEndpointsAreAsTheTableSays(t *testing.T) {
+	text, err := os.ReadFile("ENDPOINTS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t)
+	s.create(t, node1)
+	query := map[string]string{"events/": "?op=query", "maas/": "?op=get_config&name=http_proxy", "rackcontrollers/": "?op=describe_power_types"}
+	path := regexp.MustCompile("`([^`]*/)`")
+	rows := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || !strings.Contains(cells[1], "`") {
+			continue
+		}
+		for _, found := range path.FindAllStringSubmatch(cells[1], -1) {
+			rows++
+			code, body := s.do("GET", base+found[1]+query[found[1]], nil)
+			if missing := code == http.StatusNotImplemented; missing != (strings.TrimSpace(cells[2]) == "no") {
+				t.Errorf("%s is said to be %q and answers %d %s", found[1], strings.TrimSpace(cells[2]), code, body)
+			}
+		}
+	}
+	if rows < 30 {
+		t.Errorf("only %d rows were understood", rows)
+	}
+}
