@@ -15,7 +15,7 @@ import (
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
-// An operator adds an IPv6 subnet to a site that runs; a machine gets an address of it, and its name answers.
+// An operator adds an IPv6 subnet to a site that runs; a machine gets an address of it, and its name answers. The link is advertised.
 func TestDHCPv6OfARealSite(t *testing.T) {
 	netlab.Require(t, netlab.Root, netlab.Program("dhclient", "isc-dhcp-client"), netlab.Program("dig", "bind9-dnsutils"))
 	lab := netlab.New(t)
@@ -29,6 +29,16 @@ func TestDHCPv6OfARealSite(t *testing.T) {
 	defer s.stop()
 	s.post("subnets/", url.Values{"cidr": {"2001:db8::/64"}, "vlan": {"1"}})
 	s.post("ipranges/", url.Values{"type": {"dynamic"}, "start_ip": {"2001:db8::1:0"}, "end_ip": {"2001:db8::1:ffff"}})
+	s.post("maas/?op=set_config", url.Values{"name": {"router_advertisements"}, "value": {"2001:db8::/64"}})
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		routes, _ := machine.Command(t.Context(), "ip", "-6", "route").CombinedOutput()
+		if strings.Contains(string(routes), "2001:db8::/64") {
+			break // the machine has no address there yet: it knows from the advertisement
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no advertisement was heard: %s", routes)
+		}
+	}
 	dir := t.TempDir()
 	conf, script := filepath.Join(dir, "conf"), filepath.Join(dir, "script")
 	for name, text := range map[string]string{

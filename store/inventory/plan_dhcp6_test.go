@@ -60,7 +60,10 @@ func TestPlanAdvertisements(t *testing.T) {
 	if got := inventory.PlanDHCP(m, m.Racks[0]).Advertisements; got != nil {
 		t.Errorf("advertised without being told to: %+v", got)
 	}
-	ok(t, inv.SetSetting(t.Context(), inventory.SettingRouterAdvertisements, "all"))
+	if err := inv.SetRouterAdvertisements(t.Context(), "eth0"); err == nil || !strings.Contains(err.Error(), "eth0") {
+		t.Errorf("a link is no subnet: %v", err)
+	}
+	ok(t, inv.SetRouterAdvertisements(t.Context(), "all"))
 	m = model(t, inv)
 	if d := cmp.Diff([]dhcpsrv.Advertisement{{Link: "eth0"}}, inventory.PlanDHCP(m, m.Racks[0]).Advertisements); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -52,6 +52,10 @@ func (a *API) discoverySetting(r *http.Request, name string) (string, error) {
 // getSetting is op=get_config.
 func (a *API) getSetting(r *http.Request) (any, error) {
 	name := r.URL.Query().Get("name")
+	if name == inventory.SettingRouterAdvertisements && r.URL.Query().Get("op") == "get_config" {
+		all, err := a.inv.Settings(r.Context())
+		return all[name], err
+	}
 	if !isDiscoverySetting(name) || r.URL.Query().Get("op") != "get_config" {
 		return a.getProxySetting(r)
 	}
@@ -68,6 +72,9 @@ func (a *API) setSetting(r *http.Request) (any, error) {
 		return nil, formError(err)
 	}
 	name := r.PostForm.Get("name")
+	if name == inventory.SettingRouterAdvertisements && r.URL.Query().Get("op") == "set_config" {
+		return "OK", a.inv.SetRouterAdvertisements(r.Context(), r.PostForm.Get("value"))
+	}
 	if !isDiscoverySetting(name) || r.URL.Query().Get("op") != "set_config" {
 		return a.setProxySetting(r)
 	}
