@@ -23,7 +23,7 @@
 // # Connections
 //
 // [Rack.Serve] keeps one connection and makes it again when it is lost. What a connection is, [Conn] says; [Loopback] is
-// the one inside a process. Values are opaque here: what the objects of a topic mean is agreed by the packages that fill
+// the one inside a process, package wire carries them between processes, and rpctest has their contract as a test suite. Values are opaque here: what the objects of a topic mean is agreed by the packages that fill
 // and read them.
 //
 // # What this package does not do

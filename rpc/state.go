@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -161,18 +161,19 @@ func (s *State) update(name string, t *topic, from Position) Update {
 	if u.Whole {
 		since = 0
 	}
-	for _, key := range slices.Sorted(maps.Keys(t.objects)) {
-		if o := t.objects[key]; o.revision > since {
+	for key, o := range t.objects {
+		if o.revision > since {
 			u.Objects = append(u.Objects, Object{Key: key, Value: o.value})
 		}
 	}
 	if !u.Whole {
-		for _, key := range slices.Sorted(maps.Keys(t.gone)) {
-			if t.gone[key] > since {
+		for key, revision := range t.gone {
+			if revision > since {
 				u.Objects = append(u.Objects, Object{Key: key, Deleted: true})
 			}
 		}
-		slices.SortFunc(u.Objects, func(a, b Object) int { return bytes.Compare([]byte(a.Key), []byte(b.Key)) })
 	}
+	// Only what changed is sorted: a small change to a large topic stays small work.
+	slices.SortFunc(u.Objects, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
 	return u
 }

@@ -79,6 +79,7 @@ func (d *Dialer) dial(ctx context.Context, address string) (*conn, error) {
 	if open == nil {
 		open = new(net.Dialer).DialContext
 	}
+	var secured *tls.Conn
 	var protocols http.Protocols
 	protocols.SetHTTP2(true)
 	transport := &http.Transport{
@@ -91,7 +92,7 @@ func (d *Dialer) dial(ctx context.Context, address string) (*conn, error) {
 			if err != nil {
 				return nil, err
 			}
-			secured := tls.Client(raw, cfg)
+			secured = tls.Client(raw, cfg)
 			if err := secured.HandshakeContext(ctx); err != nil {
 				raw.Close()
 				return nil, err
@@ -101,20 +102,22 @@ func (d *Dialer) dial(ctx context.Context, address string) (*conn, error) {
 	}
 	client, err := transport.NewClientConn(ctx, "https", address)
 	if err != nil {
-		return nil, explain(err)
+		return nil, explain(err, secured)
 	}
 	c := &conn{http: client, base: "https://" + address, slots: make(chan struct{}, maxStreams-maxWaits), closed: make(chan struct{})}
 	if err := c.hello(ctx); err != nil {
 		c.Close()
-		return nil, explain(err)
+		return nil, explain(err, secured)
 	}
 	return c, nil
 }
 
-// explain adds what to do about a refusal in the handshake. The alert is all that a rack is told there.
-func explain(err error) error {
-	if alert := (*net.OpError)(nil); errors.As(err, &alert) && alert.Op == "remote error" {
-		return fmt.Errorf("it does not take this rack's certificate (%w); if that has expired or the site was made anew, enrol again", alert.Err)
+// explain adds what to do when a region ends the connection right after the client's part of the handshake: in TLS 1.3 that
+// is how it refuses a certificate. Often the alert that says so is lost with the connection.
+func explain(err error, conn *tls.Conn) error {
+	refused := (*rpc.Error)(nil)
+	if conn == nil || !conn.ConnectionState().HandshakeComplete || errors.As(err, &refused) || errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
-	return err
+	return fmt.Errorf("it ended the connection at once: it is stopping, or does not take this rack's certificate; if that has expired or the site was made anew, enrol again (%w)", err)
 }

@@ -46,7 +46,7 @@ func (l *ledger) count() int {
 }
 
 // startRack runs a rack that keeps the topic "dns" in what it returns.
-func startRack(t testing.TB, dial rpctest.Dial) (content func() map[string]string, outbox *rpc.Outbox, stop func()) {
+func startRack(t testing.TB, dial rpctest.Dial) (content func() map[string][]byte, outbox *rpc.Outbox, stop func()) {
 	t.Helper()
 	replica, err := rpc.OpenReplica(filepath.Join(t.TempDir(), "state"))
 	if err != nil {
@@ -55,16 +55,12 @@ func startRack(t testing.TB, dial rpctest.Dial) (content func() map[string]strin
 	if outbox, err = rpc.OpenOutbox(rpc.OutboxConfig{Path: filepath.Join(t.TempDir(), "outbox")}); err != nil {
 		t.Fatal(err)
 	}
-	var served atomic.Pointer[map[string]string]
-	served.Store(&map[string]string{})
+	var served atomic.Pointer[map[string][]byte]
+	served.Store(&map[string][]byte{})
 	rack, err := rpc.NewRack(rpc.RackConfig{
 		Replica: replica, Outbox: outbox, Dial: dial, MaxPause: 10 * time.Millisecond,
 		Topics: []rpc.Topic{{Name: "dns", Apply: func(_ context.Context, objects map[string][]byte) error {
-			now := map[string]string{}
-			for k, v := range objects {
-				now[k] = string(v)
-			}
-			served.Store(&now)
+			served.Store(&objects)
 			return nil
 		}}},
 	})
@@ -83,7 +79,7 @@ func startRack(t testing.TB, dial rpctest.Dial) (content func() map[string]strin
 		outbox.Close()
 	})
 	t.Cleanup(stop)
-	return func() map[string]string { return *served.Load() }, outbox, stop
+	return func() map[string][]byte { return *served.Load() }, outbox, stop
 }
 
 // Whatever happens to connections, each fact counts once and in order, and the rack ends up with the region's state.
@@ -121,7 +117,7 @@ func TestNothingIsLostOrTakenTwice(t *testing.T) {
 			waitFor(t, "all facts are taken", func() bool { n, _ := outbox.Pending(); return n == 0 && l.count() == facts })
 			waitFor(t, "the state is that of the region", func() bool {
 				now := content()
-				return len(now) == 1 && now[fmt.Sprint("host-", (facts-1)%7)] == fmt.Sprint(facts-1)
+				return len(now) == 1 && string(now[fmt.Sprint("host-", (facts-1)%7)]) == fmt.Sprint(facts-1)
 			})
 			stop()
 			for i, data := range l.data {
@@ -223,7 +219,7 @@ func BenchmarkPropagation(b *testing.B) {
 	for i := range 10_000 {
 		objects[fmt.Sprint("machine-", i)] = bytes.Repeat([]byte("x"), 300)
 	}
-	var racks []func() map[string]string
+	var racks []func() map[string][]byte
 	for i := range 10 {
 		name := fmt.Sprint("rack-", i)
 		region.State(name).Set("dns", objects)
@@ -243,7 +239,7 @@ func BenchmarkPropagation(b *testing.B) {
 			region.State(fmt.Sprint("rack-", i)).Change("dns", map[string][]byte{"machine-7": []byte(value)}, nil)
 		}
 		for _, content := range racks {
-			for content()["machine-7"] != value {
+			for string(content()["machine-7"]) != value {
 				time.Sleep(100 * time.Microsecond)
 			}
 		}
