@@ -1,0 +1,120 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/enrol"
+	"github.com/gomaas/maas/rpc/wire"
+)
+
+// startRegion serves a region for racks on a port of the loopback interface, and its command socket.
+func startRegion(t *testing.T) (*region.Region, client.Client) {
+	t.Helper()
+	dir := t.TempDir()
+	racks, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	local, err := ListenLocal(t.Context(), SocketPath(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := region.New(t.Context(), region.Config{
+		Dir: dir, Kinds: Kinds(), Advertise: []string{racks.Addr().String()}, RackCertLife: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, region.Sockets{Local: local, Racks: []net.Listener{racks}}) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("region: %v", err)
+		}
+		r.Close()
+	})
+	return r, client.Client{Socket: SocketPath(dir)}
+}
+
+func wait(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// A rack whose certificate is about to expire gets another one in its session and goes on with that.
+func TestCertificatesAreRenewed(t *testing.T) {
+	r, admin := startRegion(t)
+	var token region.TokenInfo
+	if err := admin.Post(t.Context(), region.TokensPath, url.Values{"ttl": {"1m"}}, &token); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	log := slog.New(slog.DiscardHandler)
+	m, err := openMembership(t.Context(), dir, "rack-1", token.Token, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.link = rack.Link{Name: "absent0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
+	first := enrol.Serial(m.current().Cert)
+
+	replica, err := rpc.OpenReplica(filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer replica.Close()
+	outbox, err := rpc.OpenOutbox(rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outbox.Close()
+	dialer := &wire.Dialer{Regions: m.regions, TLS: m.tls}
+	protocol, err := rpc.NewRack(rpc.RackConfig{
+		Replica: replica, Outbox: outbox, Dial: dialer.Dial, Connected: m.connected,
+		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- protocol.Serve(ctx) }()
+	wait(t, "the certificate is another", func() bool { return enrol.Serial(m.current().Cert) != first })
+	second := enrol.Serial(m.current().Cert)
+	wait(t, "the rack connects with it", func() bool { return enrol.Serial(m.current().Cert) != second })
+	wait(t, "its links are registered", func() bool {
+		known, err := r.Inventory().Rack(t.Context(), "rack-1")
+		return err == nil && len(known.Links) == 1 && known.Links[0].Name == "absent0"
+	})
+	wait(t, "it knows the regions from the region", func() bool { return replica.Position(register.Topic).Revision > 0 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+
+	again, err := openMembership(t.Context(), dir, "rack-1", token.Token, log)
+	if err != nil || again.name() != "rack-1" || enrol.Serial(again.current().Cert) == first {
+		t.Errorf("after a restart with the same token: %v", err)
+	}
+	if _, err := openMembership(t.Context(), dir, "rack-2", "", log); err == nil || !strings.Contains(err.Error(), "enrolled as rack-1") {
+		t.Errorf("under another name: %v", err)
+	}
+}
