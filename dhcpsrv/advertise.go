@@ -13,7 +13,7 @@ const DefaultAdvertiseInterval = 200 * time.Second
 
 // Advertisement is what the hosts of one link are told by router advertisements (RFC 4861). A link without one hears
 // nothing from this server. The zero value but for Link says "there is no router here, and no IPv6 configuration": hosts
-// that wait for a router, such as iPXE for some 12 s, go on at once.
+// that wait for a router go on at once: with iPXE a machine runs Linux after 6 s, not 21 s.
 type Advertisement struct {
 	Link string // interface; one advertisement for each
 
