@@ -133,7 +133,8 @@ func TestStrangersAreRefused(t *testing.T) {
 
 	mixed := foreign.identity(t, "rack-1")
 	mixed.CA = own.CA
-	if _, err := s.dialer(mixed).Dial(t.Context()); err == nil || !strings.Contains(err.Error(), "does not take this rack's certificate") {
+	// The refusal comes after the handshake (TLS 1.3): the connection may be gone before its alert is read.
+	if _, err := s.dialer(mixed).Dial(t.Context()); !errors.Is(err, rpc.ErrUnavailable) && (err == nil || !strings.Contains(err.Error(), "does not take this rack's certificate")) {
 		t.Errorf("a certificate of another CA: %v", err)
 	}
 	if _, err := foreign.dialer(own).Dial(t.Context()); err == nil || !strings.Contains(err.Error(), "unknown authority") {
