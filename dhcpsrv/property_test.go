@@ -103,6 +103,7 @@ func (w *world) update(reserved []dhcpsrv.Reservation) {
 }
 
 func (w *world) restart(reserved []dhcpsrv.Reservation) {
+	synctest.Wait() // the former server stores what ran out, as it does before it ends
 	s, err := dhcpsrv.New(dhcpsrv.Config{Store: w.store})
 	if err != nil {
 		w.t.Fatal(err)
