@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -154,8 +155,14 @@ func (r *Rack) compose() (err error) {
 	return err
 }
 
+// firstProfiles is how long the first subnets wait for the first boot profiles.
+const firstProfiles = 2 * time.Second
+
+// topics are what the rack serves from. Each comes by itself, but no machine may get an address before there is something to
+// tell it: it would find no boot script, and give up.
 func (r *Rack) topics() []rpc.Topic {
 	applyDHCP, applyDNS := dhcprpc.Apply(r.dhcp), dnsrpc.Apply(r.dns)
+	profiles, told := context.WithCancel(context.Background())
 	return []rpc.Topic{
 		{Name: dnsrpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
 			err := applyDNS(ctx, objects)
@@ -163,6 +170,7 @@ func (r *Rack) topics() []rpc.Topic {
 			return err
 		}},
 		{Name: pxerpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
+			defer told()
 			err := r.table.Apply(ctx, objects)
 			r.names.refresh(r.dhcp.Leases())
 			return err
@@ -175,6 +183,11 @@ func (r *Rack) topics() []rpc.Topic {
 				return err
 			}
 			r.names.domains(s.Subnets)
+			select {
+			case <-profiles.Done():
+			case <-ctx.Done():
+			case <-time.After(firstProfiles):
+			}
 			return applyDHCP(ctx, objects)
 		}},
 	}
