@@ -151,7 +151,7 @@ func parseTerm(text string, depth int) (*Term, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Sub = sub
+		t.Sub, t.Value = sub, sub.String() // its keys in lower case
 	}
 	return t, nil
 }
