@@ -432,11 +432,14 @@ func ownOption(code uint8) bool {
 	return false
 }
 
-func checkOptions(where string, opts Options) error {
+func checkOptions(where string, opts Options) error { return checkLevel(where, "", opts, ownOption) }
+
+// checkLevel checks the options of one level. own are those that the server of the protocol makes itself.
+func checkLevel(where, protocol string, opts Options, own func(code uint8) bool) error {
 	for i, o := range opts {
 		switch {
-		case ownOption(o.Code):
-			return fmt.Errorf("%s: option %d is made by the server itself", where, o.Code)
+		case own(o.Code):
+			return fmt.Errorf("%s: option %d%s is made by the server itself", where, o.Code, protocol)
 		case len(o.Data) > 1024:
 			return fmt.Errorf("%s: option %d has %d bytes, more than 1024", where, o.Code, len(o.Data))
 		case opts[:i].find(o.Code) != nil:

@@ -280,15 +280,5 @@ func ownOption6(code uint8) bool {
 }
 
 func checkOptions6(where string, opts Options) error {
-	for i, o := range opts {
-		switch {
-		case ownOption6(o.Code):
-			return fmt.Errorf("%s: option %d of DHCPv6 is made by the server itself", where, o.Code)
-		case len(o.Data) > 1024:
-			return fmt.Errorf("%s: option %d has %d bytes, more than 1024", where, o.Code, len(o.Data))
-		case opts[:i].find(o.Code) != nil:
-			return fmt.Errorf("%s: option %d is given twice", where, o.Code)
-		}
-	}
-	return nil
+	return checkLevel(where, " of DHCPv6", opts, ownOption6)
 }

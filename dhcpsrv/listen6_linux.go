@@ -1,13 +1,11 @@
 package dhcpsrv
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 
 	"golang.org/x/net/ipv6"
 )
@@ -27,22 +25,12 @@ type linux6Conn struct {
 }
 
 func listen6(cfg ListenConfig) (Conn, error) {
-	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var grown error
-		if err := c.Control(func(fd uintptr) { grown = growBuffer(int(fd)) }); err != nil {
-			return err
-		}
-		return grown
-	}}
-	conn, err := lc.ListenPacket(context.Background(), "udp6", fmt.Sprintf("[::]:%d", cfg.Port))
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, ErrPortBusy
-	}
+	conn, err := listenUDP("udp6", fmt.Sprintf("[::]:%d", cfg.Port))
 	if err != nil {
 		return nil, err
 	}
 	c := &linux6Conn{port: cfg.Port, pc: ipv6.NewPacketConn(conn), done: make(chan struct{})}
-	if err := c.setUp(conn.(*net.UDPConn), cfg); err != nil {
+	if err := c.setUp(conn, cfg); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	c.wg.Go(func() { c.links.follow(c.done) })

@@ -31,7 +31,9 @@ type linuxConn struct {
 	looked  time.Time // when the interfaces were last looked up
 }
 
-func listen(cfg ListenConfig) (Conn, error) {
+// listenUDP opens a socket with a large buffer. Without SO_REUSEADDR, which Go does not set for UDP, the port is refused
+// while anybody else has it: two servers sharing a port would each get some of the packets.
+func listenUDP(network, address string) (*net.UDPConn, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var grown error
 		if err := c.Control(func(fd uintptr) { grown = growBuffer(int(fd)) }); err != nil {
@@ -39,17 +41,26 @@ func listen(cfg ListenConfig) (Conn, error) {
 		}
 		return grown
 	}}
-	// Without SO_REUSEADDR, which Go does not set for UDP, the port is refused while anybody else has it: two servers
-	// sharing a port would each get some of the packets.
-	conn, err := lc.ListenPacket(context.Background(), "udp4", fmt.Sprintf("0.0.0.0:%d", cfg.Port))
+	conn, err := lc.ListenPacket(context.Background(), network, address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%w%s", ErrPortBusy, portOwner(cfg.Port))
+		return nil, ErrPortBusy
+	}
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.UDPConn), nil
+}
+
+func listen(cfg ListenConfig) (Conn, error) {
+	conn, err := listenUDP("udp4", fmt.Sprintf("0.0.0.0:%d", cfg.Port))
+	if errors.Is(err, ErrPortBusy) {
+		return nil, fmt.Errorf("%w%s", err, portOwner(cfg.Port))
 	}
 	if err != nil {
 		return nil, err
 	}
 	c := &linuxConn{port: cfg.Port, links: cfg.Interfaces, pc: ipv4.NewPacketConn(conn), sockets: make(map[string]*frameSocket)}
-	if c.raw, err = conn.(*net.UDPConn).SyscallConn(); err == nil {
+	if c.raw, err = conn.SyscallConn(); err == nil {
 		err = c.setUp()
 	}
 	if err != nil {

@@ -196,27 +196,28 @@ func (a *API) createInterface(r *http.Request) (any, error) {
 	if !ok {
 		return nil, &unsupported{"interfaces op=" + op}
 	}
+	return a.change(r, func(r *http.Request, f *form) (any, error) {
+		n, err := a.nodeOfPath(r)
+		if err != nil {
+			return nil, err
+		}
+		i := inventory.Interface{Interface: ipam.Interface{NodeID: n.id, Kind: kind, Enabled: true}}
+		if a.interfaceForm(r, f, &i); f.err != nil {
+			return nil, f.err
+		}
+		i.Interface, err = a.inv.CreateInterface(r.Context(), i.Interface)
+		return a.interfaces().one(r, i, err)
+	})
+}
+
+// change reads the form and does something with it in one transaction; what it returns is answered.
+func (a *API) change(r *http.Request, do func(*http.Request, *form) (any, error)) (shown any, err error) {
 	f, err := readForm(r)
 	if err != nil {
 		return nil, err
 	}
-	var shown any
-	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
-		r := r.WithContext(ctx)
-		n, err := a.nodeOfPath(r)
-		if err != nil {
-			return err
-		}
-		i := inventory.Interface{Interface: ipam.Interface{NodeID: n.id, Kind: kind, Enabled: true}}
-		if a.interfaceForm(r, f, &i); f.err != nil {
-			return f.err
-		}
-		made, err := a.inv.CreateInterface(ctx, i.Interface)
-		if err != nil {
-			return err
-		}
-		i.Interface = made
-		shown, err = a.interfaces().one(r, i, nil)
+	err = a.inv.Atomically(r.Context(), func(ctx context.Context) (err error) {
+		shown, err = do(r.WithContext(ctx), f)
 		return err
 	})
 	return shown, err
@@ -231,25 +232,17 @@ func (a *API) actOnInterface(r *http.Request) (any, error) {
 	if !ok {
 		return nil, &unsupported{"interface op=" + op}
 	}
-	f, err := readForm(r)
-	if err != nil {
-		return nil, err
-	}
-	var shown any
-	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
-		r := r.WithContext(ctx)
+	return a.change(r, func(r *http.Request, f *form) (any, error) {
 		i, err := a.interfaceOfPath(r)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := do(ctx, r, f, i); err != nil {
-			return err
+		if err := do(r.Context(), r, f, i); err != nil {
+			return nil, err
 		}
 		now, err := a.interfaceOfPath(r)
-		shown, err = a.interfaces().one(r, now, err)
-		return err
+		return a.interfaces().one(r, now, err)
 	})
-	return shown, err
 }
 
 func (a *API) linkSubnet(ctx context.Context, r *http.Request, f *form, i inventory.Interface) error {
