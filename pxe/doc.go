@@ -39,9 +39,11 @@
 //	shimx64.efi, undionly.kpxe ...           boot loaders, in any case
 //	boot/MAC/script.ipxe, grub.cfg ...       a machine's profile
 //	boot/MAC/kernel/FILE, boot/MAC/initrd/FILE   files, attributed to the machine
+//	boot/MAC/onie-installer                  the installer of a switch
 //	boot/MAC/done                            POST: the started system reports
 //	images/FILE                              files
-//	ipxe.cfg, grub/grub.cfg, pxelinux.cfg/NAME   what loaders ask for by themselves
+//	ipxe.cfg, grub/grub.cfg, pxelinux.cfg/NAME, onie-installer-NAME
+//	                                         what loaders ask for by themselves
 //
 // Who asks is taken from the path, else from what iPXE's links tell, else from
 // the address by Config.Identify. A loader that none of these identifies is told

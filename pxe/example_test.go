@@ -79,7 +79,7 @@ func ExampleSelect() {
 	// Output:
 	// uefi-amd64-pxe shimx64.efi
 	// uefi-amd64-http http://192.0.2.1:5248/snponly.efi
-	// ipxe http://192.0.2.1:5248/boot/unknown/script.ipxe?arch=0
+	// ipxe http://192.0.2.1:5248/ipxe.cfg?arch=0
 }
 
 // What a machine's loader would read.

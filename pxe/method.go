@@ -31,6 +31,11 @@ type Method struct {
 	Configs []string
 	// PathPrefix is sent as option 210, for loaders that fetch everything below it.
 	PathPrefix string
+	// IPv4Only says that the firmware cannot boot over IPv6: over DHCPv6 the
+	// method matches nobody.
+	IPv4Only bool
+	// Source says where the behaviour of the firmware was seen or is specified.
+	Source string
 }
 
 // Proto is the protocol of a first fetch.
@@ -62,9 +67,10 @@ type Endpoint struct {
 type Offer struct {
 	Method      Method
 	Arch        Arch       // the architecture that matched
-	File        string     // path or URL: option 67, or DHCPv6 option 59
+	File        string     // path or URL: option 67, or DHCPv6 option 59, where it is always a URL
 	NextServer  netip.Addr // siaddr, and option 66
 	VendorClass string     // to answer as option 60: "HTTPClient", or empty
 	PathPrefix  string     // option 210, or empty
+	DefaultURL  string     // option 114, or empty: where ONIE finds its installer
 	NoProxyWait bool       // send iPXE option 175.176=1: no proxyDHCP will answer
 }

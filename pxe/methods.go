@@ -13,49 +13,84 @@ var (
 	ipxeConfigs     = []string{"boot/{mac}/script.ipxe"}
 	grubConfigs     = []string{"grub/grub.cfg", "grub/grub.cfg-01-{mac}", "grub/grub.cfg-default-{arch}"}
 	pxelinuxConfigs = []string{"pxelinux.cfg/{uuid}", "pxelinux.cfg/01-{mac}", "pxelinux.cfg/{hexip}", "pxelinux.cfg/default"}
+	ubootConfigs    = []string{"boot.scr.uimg", "pxelinux.cfg/{uuid}", "pxelinux.cfg/01-{mac}", "pxelinux.cfg/{hexip}",
+		"pxelinux.cfg/default-arm", "pxelinux.cfg/default"}
+	onieConfigs = []string{"boot/{mac}/onie-installer", "{mac}/onie-installer", "onie-installer-{onie}", "onie-installer-{arch}", "onie-installer"}
+)
+
+// Where what the table says was seen or is specified.
+const (
+	seenIPXE    = "iPXE 1.0.0+git-20190125 as ROM of a card, undionly.kpxe and snponly.efi, captured under QEMU; over IPv6 too"
+	seenOVMF    = "EDK II (OVMF 2022.11), captured under QEMU over IPv4 and IPv6; UEFI 2.10 section 24.3"
+	seenOVMFWeb = "EDK II (OVMF 2022.11), captured under QEMU over IPv4 and IPv6; UEFI 2.10 section 24.7"
+	seenAAVMF   = "EDK II for ARM (AAVMF 2022.11), captured under QEMU; UEFI 2.10 section 24.3"
+	specARMWeb  = "UEFI 2.10 section 24.7; the registry of RFC 5970 has the type"
+	specIA32    = "UEFI 2.10 section 24.3; RFC 4578 section 2.1, where 6 is what IA32 firmware sends"
+	seenUBoot   = "U-Boot 2023.01 for QEMU's ARM boards, captured: it asks for boot.scr.uimg, then for pxelinux.cfg"
+	seenPXE     = "PXE ROMs after PXE 2.1; pxelinux and lpxelinux 6.04, captured under QEMU"
+	docPetit    = "Petitboot's manual of its PXE parser: options 209 and 210, pxelinux.cfg by UUID, MAC and address"
+	docS390     = "QEMU's manual of booting s390x from the network: s390-ccw reads pxelinux.cfg and option 210"
+	docONIE     = "ONIE design specification, image discovery: options 60, 77, 114 and 67, default names, HTTP headers"
 )
 
 // Methods returns a fresh copy of the method table, in the order of matching.
 // Change it to taste: put MethodNamed("bios-pxelinux") in front to serve
 // pxelinux to BIOS machines, or replace a Loader.
 func Methods() []Method {
+	return append(uefiMethods(), otherMethods()...)
+}
+
+// uefiMethods are those that boot over IPv4 and IPv6 alike.
+func uefiMethods() []Method {
 	return []Method{
-		{Name: "ipxe", UserClass: "iPXE", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs},
+		{Name: "ipxe", UserClass: "iPXE", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: seenIPXE},
 		{Name: "uefi-amd64-http", Arch: []Arch{ArchEFI64HTTP, ArchEFI64}, VendorClass: "HTTPClient",
-			Loader: "snponly.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs},
+			Loader: "snponly.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: seenOVMFWeb},
 		{Name: "uefi-arm64-http", Arch: []Arch{ArchARM64HTTP, ArchARM64}, VendorClass: "HTTPClient",
-			Loader: "snponly-arm64.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs},
+			Loader: "snponly-arm64.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: specARMWeb},
 		{Name: "uefi-amd64-pxe", Arch: []Arch{ArchEFI64, ArchEBC}, VendorClass: "PXEClient",
-			Loader: "shimx64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs},
+			Loader: "shimx64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: seenOVMF},
 		{Name: "uefi-arm64-pxe", Arch: []Arch{ArchARM64}, VendorClass: "PXEClient",
-			Loader: "shimaa64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs},
+			Loader: "shimaa64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: seenAAVMF},
 		{Name: "uefi-i386-pxe", Arch: []Arch{ArchEFI32}, VendorClass: "PXEClient",
-			Loader: "shimia32.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs},
-		{Name: "powernv", Arch: []Arch{ArchPowerNV}, Proto: TFTP, Config: PXELINUX,
-			Configs: prefixed("ppc64el/", pxelinuxConfigs), PathPrefix: "ppc64el/"},
-		{Name: "s390x", Arch: []Arch{ArchS390Basic}, Proto: TFTP, Config: PXELINUX,
-			Configs: prefixed("s390x/", pxelinuxConfigs), PathPrefix: "s390x/"},
-		{Name: "arm64-uboot", Arch: []Arch{ArchARM64UBoot}, Proto: TFTP, Config: PXELINUX, Configs: pxelinuxConfigs},
-		{Name: "armhf-uboot", Arch: []Arch{ArchARM32UBoot}, Proto: TFTP, Config: PXELINUX, Configs: pxelinuxConfigs},
-		{Name: "bios-pxe", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
-			Loader: "undionly.kpxe", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs},
-		// The stated default: firmware nobody has heard of is treated as a BIOS.
-		{Name: "default", VendorClass: "PXEClient",
-			Loader: "undionly.kpxe", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs},
+			Loader: "shimia32.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: specIA32},
 	}
 }
 
-// MethodNamed returns a method of Methods or one of the alternatives that are
-// in no default table: "bios-pxelinux", "bios-lpxelinux", "uefi-amd64-ipxe".
+func otherMethods() []Method {
+	return []Method{
+		{Name: "onie", UserClass: "onie_dhcp_user_class", Proto: HTTP, Config: ONIE, Configs: onieConfigs, IPv4Only: true, Source: docONIE},
+		{Name: "powernv", Arch: []Arch{ArchPowerNV}, Proto: TFTP, Config: PXELINUX,
+			Configs: prefixed("ppc64el/", pxelinuxConfigs), PathPrefix: "ppc64el/", IPv4Only: true, Source: docPetit},
+		{Name: "s390x", Arch: []Arch{ArchS390Basic}, Proto: TFTP, Config: PXELINUX,
+			Configs: prefixed("s390x/", pxelinuxConfigs), PathPrefix: "s390x/", IPv4Only: true, Source: docS390},
+		{Name: "arm64-uboot", Arch: []Arch{ArchARM64UBoot}, Proto: TFTP, Config: PXELINUX, Configs: ubootConfigs, IPv4Only: true, Source: seenUBoot},
+		{Name: "armhf-uboot", Arch: []Arch{ArchARM32UBoot}, Proto: TFTP, Config: PXELINUX, Configs: ubootConfigs, IPv4Only: true, Source: seenUBoot},
+		{Name: "bios-pxe", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
+			Loader: "undionly.kpxe", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs, IPv4Only: true, Source: seenPXE},
+		// The stated default: firmware nobody has heard of is treated as a BIOS.
+		{Name: "default", VendorClass: "PXEClient",
+			Loader: "undionly.kpxe", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs, IPv4Only: true,
+			Source: "a choice of this package: what BIOS machines are handed"},
+	}
+}
+
+// Alternatives returns methods that are in no default table, to be put in front
+// of it: "bios-pxelinux", "bios-lpxelinux" and "uefi-amd64-ipxe".
+func Alternatives() []Method {
+	return []Method{
+		{Name: "bios-pxelinux", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
+			Loader: "pxelinux.0", Proto: TFTP, Config: PXELINUX, Configs: pxelinuxConfigs, IPv4Only: true, Source: seenPXE},
+		{Name: "bios-lpxelinux", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
+			Loader: "lpxelinux.0", Proto: TFTP, Config: PXELINUX, Configs: pxelinuxConfigs, IPv4Only: true, Source: seenPXE},
+		{Name: "uefi-amd64-ipxe", Arch: []Arch{ArchEFI64, ArchEBC}, VendorClass: "PXEClient",
+			Loader: "snponly.efi", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs, Source: seenIPXE},
+	}
+}
+
+// MethodNamed returns a method of Methods or of Alternatives.
 func MethodNamed(name string) (Method, bool) {
-	all := append(Methods(),
-		Method{Name: "bios-pxelinux", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
-			Loader: "pxelinux.0", Proto: TFTP, Config: PXELINUX, Configs: pxelinuxConfigs},
-		Method{Name: "bios-lpxelinux", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
-			Loader: "lpxelinux.0", Proto: TFTP, Config: PXELINUX, Configs: pxelinuxConfigs},
-		Method{Name: "uefi-amd64-ipxe", Arch: []Arch{ArchEFI64, ArchEBC}, VendorClass: "PXEClient",
-			Loader: "snponly.efi", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs},
-	)
+	all := append(Methods(), Alternatives()...)
 	i := slices.IndexFunc(all, func(m Method) bool { return m.Name == name })
 	if i < 0 {
 		return Method{}, false
@@ -99,7 +134,7 @@ func (m Method) Matches(c Client) (Arch, bool) {
 // network.
 func Select(methods []Method, c Client, at Endpoint) (Offer, bool) {
 	for _, m := range methods {
-		if arch, ok := m.Matches(c); ok {
+		if arch, ok := m.Matches(c); ok && !(m.IPv4Only && at.isIPv6()) {
 			return newOffer(m, arch, c, at), true
 		}
 	}
@@ -112,8 +147,15 @@ func newOffer(m Method, arch Arch, c Client, at Endpoint) Offer {
 	if m.Loader == "" {
 		o.File = firstConfig(m, arch, c)
 	}
-	if m.Proto == HTTP {
+	switch {
+	case o.File == "":
+	case m.Proto == HTTP:
 		o.File = at.URL() + "/" + o.File
+	case at.isIPv6(): // DHCPv6 knows no next server: RFC 5970 section 3.1 wants a URL
+		o.File = "tftp://[" + at.Addr.WithZone("").String() + "]/" + o.File
+	}
+	if m.Config == ONIE {
+		o.DefaultURL = o.File
 	}
 	if strings.HasPrefix(c.VendorClass, "HTTPClient") {
 		o.VendorClass = "HTTPClient"
@@ -123,21 +165,28 @@ func newOffer(m Method, arch Arch, c Client, at Endpoint) Offer {
 }
 
 // firstConfig is what a client that is a loader already is handed. Pxelinux
-// style loaders find their configuration by themselves.
+// style loaders find their configuration by themselves. A client whose DHCP did
+// not tell its MAC address is asked for it by what it is handed.
 func firstConfig(m Method, arch Arch, c Client) string {
-	if m.Config != IPXE {
+	switch {
+	case m.Config == ONIE && len(c.MAC) == 0:
+		return "onie-installer"
+	case m.Config == ONIE:
+		return "boot/" + FormatMAC(c.MAC) + "/onie-installer"
+	case m.Config != IPXE:
 		return ""
 	}
-	id := unknownID
+	f := "ipxe.cfg"
 	if len(c.MAC) > 0 {
-		id = FormatMAC(c.MAC)
+		f = "boot/" + FormatMAC(c.MAC) + "/script.ipxe"
 	}
-	f := "boot/" + id + "/script.ipxe"
 	if arch != ArchUnknown {
 		f += "?arch=" + strconv.Itoa(int(arch))
 	}
 	return f
 }
+
+func (at Endpoint) isIPv6() bool { return at.Addr.Is6() && !at.Addr.Is4In6() }
 
 // URL returns the base of the HTTP server, without a trailing slash. An invalid
 // Addr gives "", which makes links relative.

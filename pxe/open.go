@@ -48,9 +48,17 @@ func (s *Server) identify(in inbound, res resource) Request {
 	if r.Arch == ArchUnknown {
 		r.Arch = claimedArch(in)
 	}
-	r.Method = s.methodOf(res, r.Arch)
+	if r.Arch != ArchUnknown || res.lang != PXELINUX {
+		r.Method = s.methodOf(res, r.Arch)
+	}
 	if c, ok := s.cfg.Describe(r.MAC); ok {
 		s.complete(&r, c)
+	}
+	if r.Arch == ArchUnknown && res.lang == PXELINUX { // most likely
+		r.Arch = ArchBIOS
+	}
+	if r.Method == "" {
+		r.Method = s.methodOf(res, r.Arch)
 	}
 	return r
 }
@@ -92,7 +100,7 @@ func (s *Server) methodOf(res resource, arch Arch) string {
 		switch {
 		case res.kind == kindLoader && m.Loader != "" && strings.EqualFold(m.Loader, res.file):
 			return m.Name
-		case res.kind == kindConfig && m.Config == res.lang:
+		case res.lang != "" && m.Config == res.lang:
 			if _, ok := m.Matches(Client{Arch: []Arch{arch}, UserClass: m.UserClass, VendorClass: m.VendorClass}); ok {
 				return m.Name
 			}
@@ -132,13 +140,37 @@ func (s *Server) openResource(ctx context.Context, in inbound, res resource, r R
 	switch res.kind {
 	case kindConfig:
 		return s.config(ctx, in, res, r, e)
+	case kindInstaller:
+		return s.installer(ctx, r, e)
 	case kindFile:
-		if s.cfg.Files == nil {
-			return content{}, fmt.Errorf("pxe: file %s: no files are served: %w", res.file, fs.ErrNotExist)
-		}
-		return openFile(s.cfg.Files, res.file)
+		return s.file(res.file)
 	}
 	return s.loader(res.file)
+}
+
+func (s *Server) file(name string) (content, error) {
+	if s.cfg.Files == nil {
+		return content{}, fmt.Errorf("pxe: file %s: no files are served: %w", name, fs.ErrNotExist)
+	}
+	return openFile(s.cfg.Files, name)
+}
+
+// installer opens what a switch with ONIE runs: the file of its Chain profile.
+// ONIE has no way to be sent elsewhere, so a URL is no answer.
+func (s *Server) installer(ctx context.Context, r Request, e *Event) (content, error) {
+	p, err := s.cfg.Resolver.Resolve(ctx, r)
+	if err != nil {
+		return content{}, err
+	}
+	e.Profile = p.Name
+	if err := p.Validate(); err != nil {
+		return content{}, err
+	}
+	if p.kind() != Chain || isURL(p.URL) {
+		return content{}, ErrNoProfile
+	}
+	name, _ := cleanName(p.URL)
+	return s.file(name)
 }
 
 // config renders the profile of a machine. A client that named nobody and is

@@ -15,11 +15,13 @@ const unknownID = "unknown"
 //
 //	boot/ID/script.ipxe, grub.cfg, pxelinux.cfg   the profile of machine ID
 //	boot/ID/kernel/FILE, boot/ID/initrd/FILE      files, attributed to it
+//	boot/ID/onie-installer                        its installer, for ONIE
 //	boot/ID/done                                  its report (POST)
 //	images/FILE                                   files
 //	ipxe.cfg[-MAC | -default-ARCH]                iPXE, MAAS's names
 //	[DIR/]grub.cfg[-01-MAC | -MAC | -default-ARCH] GRUB
 //	[PREFIX/]pxelinux.cfg/NAME                    pxelinux and its imitators
+//	[MAC/]onie-installer[-...]                    ONIE
 //	anything else                                 a boot loader
 //
 // ID is a MAC address with dashes, or "unknown".
@@ -41,6 +43,7 @@ const (
 	kindConfig
 	kindFile
 	kindLoader
+	kindInstaller
 	kindDone
 )
 
@@ -59,6 +62,8 @@ func parsePath(name string) resource {
 	}
 	if dir, base := path.Split(name); path.Base(dir) == "pxelinux.cfg" {
 		return parsePXELinux(base, archOfPrefix(first))
+	} else if strings.HasPrefix(base, onieInstaller) {
+		return parseONIE(path.Base(dir))
 	}
 	return resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageLoader}
 }
@@ -81,6 +86,8 @@ func parseBoot(rest string) resource {
 		res.kind, res.lang, res.stage = kindConfig, GRUB, StageConfig
 	case action == "pxelinux.cfg" && !hasFile:
 		res.kind, res.lang, res.stage = kindConfig, PXELINUX, StageConfig
+	case action == onieInstaller && !hasFile:
+		res.kind, res.lang, res.stage = kindInstaller, ONIE, StageKernel
 	case action == "done" && !hasFile:
 		res.kind, res.stage = kindDone, StageRunning
 	case action == "kernel" && file != "":
@@ -128,8 +135,9 @@ func parseSuffix(lang Language, suffix string) resource {
 func parsePXELinux(base string, arch Arch) resource {
 	res := resource{kind: kindConfig, lang: PXELINUX, arch: arch, named: true, stage: StageConfig}
 	if def, ok := strings.CutPrefix(base, "default"); ok {
-		if a := archNamed(strings.TrimLeft(def, "-.")); a != ArchUnknown {
-			res.arch = a
+		// U-Boot asks for default-arm on 64-bit boards, too.
+		if name := strings.TrimLeft(def, "-."); archNamed(name) != ArchUnknown && name != "arm" {
+			res.arch = archNamed(name)
 		}
 		return res
 	}
@@ -140,6 +148,17 @@ func parsePXELinux(base string, arch Arch) resource {
 	if res.mac, err = ParseMAC(base); err != nil {
 		return resource{}
 	}
+	return res
+}
+
+const onieInstaller = "onie-installer"
+
+// parseONIE reads one of the names under which ONIE looks for an installer. It
+// tries them below its MAC address and other things first; what follows the name
+// says what hardware it is, which the profile of the machine knows better.
+func parseONIE(dir string) resource {
+	res := resource{kind: kindInstaller, lang: ONIE, arch: ArchUnknown, stage: StageKernel}
+	res.mac, _ = ParseMAC(dir)
 	return res
 }
 
@@ -166,9 +185,11 @@ func archNamed(name string) Arch {
 	return ArchUnknown
 }
 
+// archOfPrefix is the firmware that was sent to a directory by option 210; all
+// others look at the top, pxelinux and U-Boot alike.
 func archOfPrefix(dir string) Arch {
 	if dir == "pxelinux.cfg" {
-		return ArchBIOS
+		return ArchUnknown
 	}
 	return archNamed(dir)
 }

@@ -39,8 +39,14 @@ func TestParsePath(t *testing.T) {
 		{"EFI/fedora/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
 		{"grub.cfg-0A4D00BA", kindNone, "", "", 0, false, ""},
 		{"grub/x86_64-efi/command.lst", kindNone, "", "", 0, false, ""},
-		{"pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchBIOS, true, ""},
-		{"pxelinux.cfg/default", kindConfig, PXELINUX, "", ArchBIOS, true, ""},
+		{"pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchUnknown, true, ""},
+		{"pxelinux.cfg/default", kindConfig, PXELINUX, "", ArchUnknown, true, ""},
+		{"pxelinux.cfg/default-arm", kindConfig, PXELINUX, "", ArchUnknown, true, ""},
+		{"boot/" + dashes + "/onie-installer", kindInstaller, ONIE, mac, ArchUnknown, true, ""},
+		{dashes + "/onie-installer-x86_64-acme_s1-r0", kindInstaller, ONIE, mac, ArchUnknown, false, ""},
+		{"0A4D00BA/onie-installer-x86_64", kindInstaller, ONIE, "", ArchUnknown, false, ""},
+		{"onie-installer", kindInstaller, ONIE, "", ArchUnknown, false, ""},
+		{"onie-updater", kindLoader, "", "", ArchUnknown, false, "onie-updater"},
 		{"pxelinux.cfg/default-arm64-generic", kindConfig, PXELINUX, "", ArchARM64, true, ""},
 		{"ppc64el/pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchPowerNV, true, ""},
 		{"s390x/pxelinux.cfg/default", kindConfig, PXELINUX, "", ArchS390Basic, true, ""},
@@ -62,13 +68,13 @@ func TestParsePath(t *testing.T) {
 
 // Every name that the method table says loaders ask for is understood.
 func TestMethodConfigsAreServed(t *testing.T) {
-	for _, m := range Methods() {
+	for _, m := range append(Methods(), Alternatives()...) {
 		for _, c := range m.Configs {
-			name := strings.NewReplacer("{mac}", "52-54-00-77-e1-97", "{uuid}", "00112233-4455-6677-8899-aabbccddeeff", "{arch}", "amd64").Replace(c)
-			if strings.Contains(name, "{hexip}") {
-				continue // deliberately absent
+			name := strings.NewReplacer("{mac}", "52-54-00-77-e1-97", "{uuid}", "00112233-4455-6677-8899-aabbccddeeff", "{arch}", "amd64", "{onie}", "x86_64-acme_s1-r0").Replace(c)
+			if strings.Contains(name, "{hexip}") || optional(name) && parsePath(name).kind == kindLoader {
+				continue // deliberately absent, or the machine's own
 			}
-			if got := parsePath(name); got.kind != kindConfig || got.lang != m.Config {
+			if got := parsePath(name); got.kind != kindConfig && got.kind != kindInstaller || got.lang != m.Config {
 				t.Errorf("%s: %s is %+v", m.Name, name, got)
 			}
 		}

@@ -40,7 +40,7 @@ type Profile struct {
 	// underscores; values may not hold control characters.
 	Vars map[string]string `json:"vars,omitempty"`
 
-	URL string `json:"url,omitempty"` // of Chain: http URL, or a file of Config.Files
+	URL string `json:"url,omitempty"` // of Chain: http URL, or a file of Config.Files, which is what ONIE can fetch
 	// Text of Script by language. A loader whose language is missing is told
 	// that there is no file.
 	Text  map[Language]string `json:"text,omitempty"`

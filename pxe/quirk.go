@@ -43,6 +43,10 @@ func Quirks() []Quirk {
 			"GRUB tries several names of its configuration and uses the first that exists"},
 		{"pxelinux-search", OptionalFile, "", "pxelinux.cfg",
 			"pxelinux 6.04 tries UUID, MAC, the address shortened digit by digit and default"},
+		{"uboot-script", OptionalFile, "", "boot.scr*",
+			"U-Boot 2023.01 asks for boot.scr.uimg before pxelinux.cfg; it may be absent"},
+		{"onie-search", OptionalFile, "", "onie-*",
+			"ONIE tries onie-installer and onie-updater with its hardware in the name, from the longest to the shortest"},
 		{"ovmf-size-probe", SizeProbe, "", "",
 			"EDK II reads each file twice: the first request has tsize and ends in ERROR 8 after the OACK"},
 	}

@@ -26,6 +26,9 @@ const (
 	IPXE     Language = "ipxe"
 	GRUB     Language = "grub"
 	PXELINUX Language = "pxelinux"
+	// ONIE is no language: a switch asks for an installer and runs it. It is
+	// handed the file of a Chain profile, and finds nothing with any other.
+	ONIE Language = "onie"
 )
 
 // Arch is a client system architecture type: DHCPv4 option 93, DHCPv6 option

@@ -80,6 +80,9 @@ func newInbound(r *http.Request) inbound {
 			in.server = ap.Addr().Unmap()
 		}
 	}
+	if mac := r.Header.Get("ONIE-ETH-ADDR"); mac != "" { // its other headers only repeat the file name
+		in.mac, in.platform, in.buildarch = mac, "efi", r.Header.Get("ONIE-ARCH")
+	}
 	if r.URL.RawQuery != "" {
 		q := r.URL.Query()
 		in.mac, in.uuid, in.arch = q.Get("mac"), q.Get("uuid"), q.Get("arch")

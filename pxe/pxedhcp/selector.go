@@ -42,6 +42,7 @@ var _ dhcpsrv.BootSelector = (*Selector)(nil)
 
 // DHCP option codes that the answer may hold.
 const (
+	optDefaultURL = 114 // RFC 3679 lists it; ONIE's installer
 	optPathPrefix = 210 // RFC 5071
 	optIPXE       = 175 // encapsulated options of iPXE
 	ipxeNoProxy   = 176 // inside optIPXE: do not wait for proxyDHCP
@@ -61,6 +62,9 @@ func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.B
 	a := dhcpsrv.BootAnswer{File: o.File, NextServer: o.NextServer, VendorClass: o.VendorClass}
 	if o.NoProxyWait {
 		a.Options = append(a.Options, dhcpsrv.Option{Code: optIPXE, Data: []byte{ipxeNoProxy, 1, 1}})
+	}
+	if o.DefaultURL != "" {
+		a.Options = append(a.Options, dhcpsrv.TextOption(optDefaultURL, o.DefaultURL))
 	}
 	if o.PathPrefix != "" {
 		prefix := dhcpsrv.TextOption(optPathPrefix, o.PathPrefix)

@@ -17,6 +17,7 @@ var mac = net.HardwareAddr{0x52, 0x54, 0, 0x77, 0xe1, 0x97}
 // The queries are what firmware was seen to send.
 func TestSelectBoot(t *testing.T) {
 	server := netip.MustParseAddr("10.77.0.1")
+	onieURL := "http://10.77.0.1:5248/boot/52-54-00-77-e1-97/onie-installer"
 	noWait := dhcpsrv.Options{{Code: 175, Data: []byte{176, 1, 1}}}
 	tests := []struct {
 		name string
@@ -41,6 +42,10 @@ func TestSelectBoot(t *testing.T) {
 			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/snponly-arm64.efi", VendorClass: "HTTPClient"}},
 		{"powernv", dhcpsrv.BootQuery{Arch: []uint16{14}},
 			dhcpsrv.BootAnswer{Options: dhcpsrv.Options{{Code: 210, Data: []byte("ppc64el/"), Always: true}}}},
+		{"s390x", dhcpsrv.BootQuery{Arch: []uint16{31}},
+			dhcpsrv.BootAnswer{Options: dhcpsrv.Options{{Code: 210, Data: []byte("s390x/"), Always: true}}}},
+		{"onie", dhcpsrv.BootQuery{VendorClass: "onie_vendor:x86_64-acme_s1-r0", UserClass: "onie_dhcp_user_class"},
+			dhcpsrv.BootAnswer{File: onieURL, Options: dhcpsrv.Options{{Code: 114, Data: []byte(onieURL)}}}},
 		{"unknown-firmware", dhcpsrv.BootQuery{Arch: []uint16{99}, VendorClass: "PXEClient:Arch:00099"},
 			dhcpsrv.BootAnswer{File: "undionly.kpxe"}},
 		{"unknown-http-firmware", dhcpsrv.BootQuery{Arch: []uint16{99}, VendorClass: "HTTPClient:Arch:00099"}, dhcpsrv.BootAnswer{}},
