@@ -23,7 +23,8 @@ func (f BootSelectorFunc) SelectBoot(ctx context.Context, q BootQuery) (BootAnsw
 	return f(ctx, q)
 }
 
-// BootQuery is what one packet tells about the firmware that sent it. Slices are valid only during the call.
+// BootQuery is what one packet tells about the firmware that sent it, with the options of IPv4 in the comments; DHCPv6 has
+// the arch in option 61 and the classes in 16 and 15. Slices are valid only during the call.
 type BootQuery struct {
 	MAC              net.HardwareAddr // chaddr; empty for clients without a link address
 	Client           netip.Addr       // the address offered or given to the client
@@ -41,8 +42,17 @@ type BootQuery struct {
 
 // BootAnswer is what a client shall load.
 type BootAnswer struct {
-	File        string     // boot file name or URL: header field "file" when it fits, and option 67
-	NextServer  netip.Addr // siaddr and option 66; invalid = the subnet's Server
-	VendorClass string     // option 60 of the reply: UEFI HTTP boot insists on "HTTPClient"; "" = none
-	Options     Options    // further options, such as 43, 175 or 210; they win over those of the snapshot
+	// File is the boot file's name or URL: the header field "file" when it fits, and option 67. Over DHCPv6 it is option 59,
+	// where a bare name becomes a URL of TFTP at NextServer.
+	File string
+	// NextServer is siaddr and option 66; invalid, or of the other family, = the subnet's Server.
+	NextServer netip.Addr
+	// Params are the parameters of the boot file (RFC 5970 section 3.2), option 60 of DHCPv6, sent when asked for: what a
+	// kernel's command line holds. IPv4 has no such option. At most 1,024 bytes in all; those beyond are left out.
+	Params []string
+	// VendorClass is option 60 of the reply, or 16 of DHCPv6 under enterprise 343: UEFI HTTP boot insists on "HTTPClient".
+	// "" = none, but over DHCPv6 a client that says "HTTPClient" and gets an http or https URL hears it back.
+	VendorClass string
+	// Options are further options of IPv4, such as 43, 175 or 210; they win over those of the snapshot.
+	Options Options
 }

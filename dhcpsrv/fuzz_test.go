@@ -13,7 +13,7 @@ import (
 // with a lease is never sent without a commit of just that lease, a DISCOVER never commits a grant, and an explanation says
 // what is then done.
 func FuzzHandle(f *testing.F) {
-	_, packets := firmwarePackets(f)
+	_, packets := firmwarePackets(f, "testdata/firmware.txt")
 	for i, p := range packets {
 		f.Add(joinPackets(p))
 		if i > 0 {

@@ -19,8 +19,8 @@ import (
 var update = flag.Bool("update", false, "write golden files anew")
 
 // firmwarePackets reads what real firmware and clients sent.
-func firmwarePackets(t testing.TB) (names []string, packets [][]byte) {
-	f, err := os.Open("testdata/firmware.txt")
+func firmwarePackets(t testing.TB, path string) (names []string, packets [][]byte) {
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func bootByFirmware(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer,
 // TestFirmware answers the packets and compares the replies with the golden file.
 func TestFirmware(t *testing.T) {
 	s := newServer(t, dhcpsrv.Config{Boot: dhcpsrv.BootSelectorFunc(bootByFirmware)}, lab())
-	names, packets := firmwarePackets(t)
+	names, packets := firmwarePackets(t, "testdata/firmware.txt")
 	var out strings.Builder
 	for i, data := range packets {
 		p := dhcpsrv.Packet{Data: data, Link: "eth0"}
@@ -84,17 +84,21 @@ func TestFirmware(t *testing.T) {
 			t.Errorf("%s: answered %v to %v, explained as %s to %v (%v)", names[i], ok, r.Dst, x.Reply, x.To, x.Reason)
 		}
 	}
-	const golden = "testdata/firmware.golden"
+	compareGolden(t, "testdata/firmware.golden", out.String())
+}
+
+func compareGolden(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(out.String()), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(out.String(), "\n")); diff != "" {
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
 		t.Errorf("replies (-want +got)\n%s", diff)
 	}
 }

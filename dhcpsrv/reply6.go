@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"net"
@@ -156,15 +157,32 @@ func (s *Server) boot6(ctx context.Context, d *decision6, r *request6) (opts Opt
 	if !ok {
 		return nil
 	}
+	url := ""
 	if a.File != "" {
-		opts = append(opts, Option{Code: wire6.OptBootURL, Data: []byte(bootURL(a, q.Server))})
+		url = bootURL(a, q.Server)
+		opts = append(opts, Option{Code: wire6.OptBootURL, Data: []byte(url)})
 	}
-	if a.VendorClass != "" {
-		data := binary.BigEndian.AppendUint32(nil, enterpriseIntel)
-		data = append(binary.BigEndian.AppendUint16(data, uint16(len(a.VendorClass))), a.VendorClass...)
-		opts = append(opts, Option{Code: wire6.OptVendorClass, Data: data, Always: true})
+	if params := wire6.Texts(a.Params, maxBootParams); len(params) > 0 {
+		opts = append(opts, Option{Code: wire6.OptBootParam, Data: params})
+	}
+	if class := cmp.Or(a.VendorClass, httpClass(q.VendorClass, url)); class != "" {
+		data := wire6.Texts([]string{class}, maxBootParams)
+		opts = append(opts, Option{Code: wire6.OptVendorClass, Data: append(binary.BigEndian.AppendUint32(nil, enterpriseIntel), data...), Always: true})
 	}
 	return opts
+}
+
+// maxBootParams bounds the parameters of a boot file, in bytes.
+const maxBootParams = 1024
+
+// httpClass is the vendor class that firmware doing HTTP boot insists on hearing, or "" for all others (UEFI 2.10 section
+// 24.7.2): without it the offer is no HTTP offer to it.
+func httpClass(client, url string) string {
+	const class = "HTTPClient"
+	if strings.HasPrefix(client, class) && (strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://")) {
+		return class
+	}
+	return ""
 }
 
 // bootURL is the file as a URL: DHCPv6 has no field for the server (RFC 5970 section 3.1).

@@ -65,7 +65,7 @@ func (c *client6) packet(kind dhcpv6.MessageType, opts ...dhcpv6.Option) dhcpsrv
 		m.AddOption(dhcpv6.OptClientID(c.duid))
 	}
 	m.AddOption(dhcpv6.OptRequestedOption(dhcpv6.OptionDNSRecursiveNameServer, dhcpv6.OptionDomainSearchList, dhcpv6.OptionNTPServer,
-		dhcpv6.OptionBootfileURL))
+		dhcpv6.OptionBootfileURL, dhcpv6.OptionBootfileParam))
 	for _, o := range opts {
 		m.AddOption(o)
 	}
@@ -377,24 +377,28 @@ func TestBoot6(t *testing.T) {
 		case q.UserClass == "iPXE":
 			return dhcpsrv.BootAnswer{File: "http://[2001:db8:1::1]/boot.ipxe"}, true
 		case slices.Contains(q.Arch, 16):
-			return dhcpsrv.BootAnswer{File: "http://[2001:db8:1::1]/uki.efi", VendorClass: "HTTPClient"}, true
+			return dhcpsrv.BootAnswer{File: "http://[2001:db8:1::1]/uki.efi"}, true
 		case slices.Contains(q.Arch, 7):
-			return dhcpsrv.BootAnswer{File: "shimx64.efi", NextServer: q.Server}, true
+			return dhcpsrv.BootAnswer{File: "shimx64.efi", NextServer: q.Server, Params: []string{"console=ttyS0", "quiet"}}, true
 		}
 		return dhcpsrv.BootAnswer{}, false
 	})
 	s := newServer(t, dhcpsrv.Config{Boot: boot}, office6())
 	c := newClient6(t, s, "02:00:00:00:00:01")
 	arch := func(a iana.Arch) dhcpv6.Option { return dhcpv6.OptClientArchType(a) }
+	class := func(text string) dhcpv6.Option {
+		return &dhcpv6.OptVendorClass{EnterpriseNumber: 343, Data: [][]byte{[]byte(text)}}
+	}
 	bare := &dhcpv6.OptionGeneric{OptionCode: dhcpv6.OptionUserClass, OptionData: []byte("iPXE")} // as iPXE sends it
 	for _, test := range []struct {
 		name, url string
+		params    []string
 		opts      []dhcpv6.Option
 	}{
-		{"UEFI", "tftp://[2001:db8:1::1]/shimx64.efi", []dhcpv6.Option{arch(7), ia(1)}},
-		{"HTTP", "http://[2001:db8:1::1]/uki.efi", []dhcpv6.Option{arch(16), ia(1)}},
-		{"iPXE", "http://[2001:db8:1::1]/boot.ipxe", []dhcpv6.Option{arch(7), bare, ia(1)}},
-		{"system", "", []dhcpv6.Option{ia(1)}},
+		{"UEFI", "tftp://[2001:db8:1::1]/shimx64.efi", []string{"console=ttyS0", "quiet"}, []dhcpv6.Option{arch(7), class("PXEClient:Arch:00007:UNDI:003016"), ia(1)}},
+		{"HTTP", "http://[2001:db8:1::1]/uki.efi", nil, []dhcpv6.Option{arch(16), class("HTTPClient:Arch:00016:UNDI:003001"), ia(1)}},
+		{"iPXE", "http://[2001:db8:1::1]/boot.ipxe", nil, []dhcpv6.Option{arch(7), bare, ia(1)}},
+		{"system", "", nil, []dhcpv6.Option{ia(1)}},
 	} {
 		m := c.send(dhcpv6.MessageTypeSolicit, test.opts...)
 		if got := m.Options.BootFileURL(); got != test.url {
@@ -402,6 +406,9 @@ func TestBoot6(t *testing.T) {
 		}
 		if vc := m.Options.VendorClass(343); (test.name == "HTTP") != (len(vc) == 1 && string(vc[0]) == "HTTPClient") {
 			t.Errorf("%s: vendor class %q", test.name, vc)
+		}
+		if diff := cmp.Diff(test.params, m.Options.BootFileParam()); diff != "" {
+			t.Errorf("%s: parameters (-want +got)\n%s", test.name, diff)
 		}
 	}
 }
@@ -506,6 +513,8 @@ func FuzzHandle6(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(joinPackets(relayed.ToBytes()))
+	_, packets := firmwarePackets(f, "testdata/firmware6.txt")
+	f.Add(joinPackets(packets...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		store := &recordingStore{}
 		snap := office6()

@@ -94,3 +94,14 @@ func Domains(names []string) (b []byte) {
 	}
 	return b
 }
+
+// Texts is the data of an option of texts with their length before them, such as 60 and 16, of at most most bytes: texts
+// that do not fit are left out.
+func Texts(texts []string, most int) (b []byte) {
+	for _, text := range texts {
+		if len(b)+2+len(text) <= most {
+			b = append(binary.BigEndian.AppendUint16(b, uint16(len(text))), text...)
+		}
+	}
+	return b
+}
