@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"sync"
@@ -108,6 +109,68 @@ func TestStateReachesTheRackAndOutlivesTheRegion(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"a": "10"}, s.dns); diff != "" {
 		t.Errorf("from disk (-want +got):\n%s", diff)
 	}
+}
+
+// Small updates go to Change alone; what it refuses, and what is whole, goes to Apply.
+func TestSmallChangesAreAppliedAlone(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		replica, err := rpc.OpenReplica(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer replica.Close()
+		var seen []string
+		topic := rpc.Topic{
+			Name: "dns",
+			Apply: func(_ context.Context, objects map[string][]byte) error {
+				seen = append(seen, fmt.Sprint("apply ", len(objects)))
+				if _, bad := objects["bad"]; bad {
+					return errors.New("bad")
+				}
+				return nil
+			},
+			Change: func(_ context.Context, changed []rpc.Object) error {
+				for _, o := range changed {
+					seen = append(seen, fmt.Sprint("change ", o.Key, " ", string(o.Value), " ", o.Deleted))
+					if o.Key == "bad" {
+						return errors.New("bad")
+					}
+				}
+				return nil
+			},
+		}
+		region := rpc.NewRegion(rpc.RegionConfig{})
+		outbox := openOutbox(t, rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
+		rack, err := rpc.NewRack(rpc.RackConfig{Replica: replica, Outbox: outbox, Topics: []rpc.Topic{topic}, Dial: rpc.Loopback(region, "rack")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- rack.Serve(ctx) }()
+		state := region.State("rack")
+		step := func(upserts map[string][]byte, deletes ...string) {
+			state.Change("dns", upserts, deletes)
+			synctest.Wait()
+		}
+		step(values("a", "1", "b", "2"))
+		step(values("a", "3"), "b")
+		step(values("bad", ""))
+		step(values("a", "4")) // what came before was refused
+		step(nil, "bad")
+		step(values("a", "5"))
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		want := []string{
+			"apply 2", "change a 3 false", "change b  true", "change bad  false", "apply 2", "apply 2", "apply 1", "change a 5 false",
+		}
+		if diff := cmp.Diff(want, seen); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestFactsAreOfferedAgainUntilTaken(t *testing.T) {

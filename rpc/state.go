@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"slices"
@@ -36,8 +37,8 @@ type Update struct {
 	Objects []Object `json:"objects"`
 }
 
-// maxTombstones bounds how many deletions a topic remembers. A rack that is further behind gets the whole topic.
-const maxTombstones = 4096
+// maxRecent bounds how many changes of objects a topic remembers. A rack that is further behind gets the whole topic.
+const maxRecent = 8192
 
 // State is what a region wants one rack to serve: keyed objects in topics, each change numbered. The zero State is not
 // usable; make one with [NewState]. Its methods may be called concurrently.
@@ -49,15 +50,16 @@ type State struct {
 
 type topic struct {
 	revision uint64
-	objects  map[string]stored
-	gone     map[string]uint64 // deleted key → revision of the deletion
-	floor    uint64            // deletions up to here are forgotten
-	changed  chan struct{}     // closed at the next change
+	objects  map[string][]byte
+	recent   []touch       // what changed after floor, in order of revision
+	floor    uint64        // changes up to here are forgotten
+	changed  chan struct{} // closed at the next change
 }
 
-type stored struct {
-	value    []byte
+// touch is one object's change.
+type touch struct {
 	revision uint64
+	key      string
 }
 
 // NewState returns an empty state in a new epoch.
@@ -69,7 +71,7 @@ func NewState() *State {
 func (s *State) topic(name string) *topic {
 	t := s.topics[name]
 	if t == nil {
-		t = &topic{objects: map[string]stored{}, gone: map[string]uint64{}, changed: make(chan struct{})}
+		t = &topic{objects: map[string][]byte{}, changed: make(chan struct{})}
 		s.topics[name] = t
 	}
 	return t
@@ -101,19 +103,21 @@ func (s *State) Change(name string, upserts map[string][]byte, deletes []string)
 func (s *State) change(t *topic, upserts map[string][]byte, deletes []string) Position {
 	next := t.revision + 1
 	changed := t.revision == 0 // a topic that was set, even to nothing, exists for its readers
+	touched := func(key string) {
+		t.recent = append(t.recent, touch{next, key})
+		changed = true
+	}
 	for key, value := range upserts {
-		if old, ok := t.objects[key]; ok && bytes.Equal(old.value, value) {
+		if old, ok := t.objects[key]; ok && bytes.Equal(old, value) {
 			continue
 		}
-		t.objects[key] = stored{value: value, revision: next}
-		delete(t.gone, key)
-		changed = true
+		t.objects[key] = value
+		touched(key)
 	}
 	for _, key := range deletes {
 		if _, ok := t.objects[key]; ok {
 			delete(t.objects, key)
-			t.gone[key] = next
-			changed = true
+			touched(key)
 		}
 	}
 	if changed {
@@ -125,12 +129,17 @@ func (s *State) change(t *topic, upserts map[string][]byte, deletes []string) Po
 	return Position{Epoch: s.epoch, Revision: t.revision}
 }
 
-// forget drops all tombstones once there are too many; readers from before then start over.
+// forget drops the older half of the changes once there are too many; readers from before then start over.
 func (t *topic) forget() {
-	if len(t.gone) > maxTombstones {
-		clear(t.gone)
-		t.floor = t.revision
+	if len(t.recent) <= maxRecent {
+		return
 	}
+	keep := len(t.recent) - maxRecent/2
+	t.floor = t.recent[keep-1].revision
+	for keep < len(t.recent) && t.recent[keep].revision == t.floor {
+		keep++ // half a change would be worse than none
+	}
+	t.recent = append([]touch(nil), t.recent[keep:]...)
 }
 
 // Next waits until the topic is past from and returns the update that leads from there to now. It returns an error only
@@ -157,23 +166,30 @@ func (s *State) Next(ctx context.Context, name string, from Position) (Update, e
 func (s *State) update(name string, t *topic, from Position) Update {
 	u := Update{Topic: name, Position: Position{Epoch: s.epoch, Revision: t.revision}}
 	u.Whole = from.Epoch != s.epoch || from.Revision < t.floor || from.Revision > t.revision
-	since := from.Revision
 	if u.Whole {
-		since = 0
-	}
-	for key, o := range t.objects {
-		if o.revision > since {
-			u.Objects = append(u.Objects, Object{Key: key, Value: o.value})
+		u.Objects = make([]Object, 0, len(t.objects))
+		for key, value := range t.objects {
+			u.Objects = append(u.Objects, Object{Key: key, Value: value})
 		}
+	} else {
+		u.Objects = t.since(from.Revision)
 	}
-	if !u.Whole {
-		for key, revision := range t.gone {
-			if revision > since {
-				u.Objects = append(u.Objects, Object{Key: key, Deleted: true})
-			}
-		}
-	}
-	// Only what changed is sorted: a small change to a large topic stays small work.
 	slices.SortFunc(u.Objects, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
 	return u
+}
+
+// since returns each object that changed after a revision, as it is now: a small change to a large topic is small work.
+func (t *topic) since(revision uint64) []Object {
+	first, _ := slices.BinarySearchFunc(t.recent, revision+1, func(c touch, r uint64) int { return cmp.Compare(c.revision, r) })
+	var out []Object
+	seen := make(map[string]bool, len(t.recent)-first)
+	for _, c := range t.recent[first:] {
+		if seen[c.key] {
+			continue
+		}
+		seen[c.key] = true
+		value, there := t.objects[c.key]
+		out = append(out, Object{Key: c.key, Value: value, Deleted: !there})
+	}
+	return out
 }

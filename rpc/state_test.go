@@ -73,6 +73,24 @@ func TestStateUnchangedKeepsItsRevision(t *testing.T) {
 	}
 }
 
+// A topic forgets old changes; whoever missed some of them gets everything.
+func TestStateForgets(t *testing.T) {
+	s := rpc.NewState()
+	first := s.Set("dns", values("a", "1", "b", "2"))
+	var before rpc.Position
+	for i := range 20_000 {
+		before = s.Change("dns", values("a", fmt.Sprint(i)), nil)
+	}
+	last := s.Change("dns", values("a", "last"), []string{"b"})
+	if u := next(t, s, first); !u.Whole || len(u.Objects) != 1 || u.Position != last {
+		t.Errorf("far behind: %+v", u)
+	}
+	want := []rpc.Object{{Key: "a", Value: []byte("last")}, {Key: "b", Deleted: true}}
+	if u := next(t, s, before); u.Whole || !cmp.Equal(want, u.Objects) {
+		t.Errorf("one behind: %+v", u)
+	}
+}
+
 // A replica that follows through any series of changes, with any gaps between its reads, ends with the same objects.
 func TestFollowerConverges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -120,15 +138,21 @@ func follow(s *rpc.State, at rpc.Position, objects map[string][]byte) rpc.Positi
 	return u.Position
 }
 
+// BenchmarkStateChange is one change of a large topic, and what a rack is sent of it.
 func BenchmarkStateChange(b *testing.B) {
 	s := rpc.NewState()
 	objects := map[string][]byte{}
-	for i := range 10_000 {
+	for i := range 100_000 {
 		objects[fmt.Sprint(i)] = []byte("value")
 	}
-	s.Set("dns", objects)
+	at := s.Set("dns", objects)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		s.Change("dns", map[string][]byte{"0": fmt.Append(nil, i)}, nil)
+		u, err := s.Next(b.Context(), "dns", at)
+		if err != nil || len(u.Objects) != 1 {
+			b.Fatal(u, err)
+		}
+		at = u.Position
 	}
 }
