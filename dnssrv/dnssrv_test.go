@@ -201,6 +201,20 @@ func TestBadChangesAreRefusedWhole(t *testing.T) {
 	}
 }
 
+func TestPTRNames(t *testing.T) {
+	for _, a := range []string{"192.0.2.7", "2001:db8::7"} {
+		addr := netip.MustParseAddr(a)
+		if got, ok := dnssrv.PTRAddr(dnssrv.PTRName(addr)); !ok || got != addr {
+			t.Errorf("%s came back as %s", addr, got)
+		}
+	}
+	for _, name := range []string{"", "2.0.192.in-addr.arpa", "7.64-26.2.0.192.in-addr.arpa", "web.maas"} {
+		if got, ok := dnssrv.PTRAddr(name); ok {
+			t.Errorf("%q is %s", name, got)
+		}
+	}
+}
+
 func TestReverseZones(t *testing.T) {
 	for prefix, want := range map[string][]string{
 		"192.0.2.0/24":    {"2.0.192.in-addr.arpa."},

@@ -16,6 +16,12 @@ func PTRName(addr netip.Addr) string {
 	return reverseName(addr, labels)
 }
 
+// PTRAddr is the address whose PTRName this is, in lower case and with or without the final dot; false when it is none.
+func PTRAddr(name string) (netip.Addr, bool) {
+	p, ok := parseReverse(strings.TrimSuffix(name, ".") + ".")
+	return p.Addr(), ok && p.IsSingleIP()
+}
+
 // ReverseZones returns the names of the zones that together hold the reverse records of a prefix: one at the next octet
 // (IPv4) or nibble (IPv6) boundary inside it, so several when the prefix ends between boundaries. A prefix longer than
 // /24, or /124, gets the zone that encloses it.

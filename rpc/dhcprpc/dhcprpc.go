@@ -3,10 +3,11 @@
 // A [dhcpsrv.Snapshot] becomes one object per subnet, reservation and advertisement, so that a change to one of them costs one object
 // on the wire and on the rack's disk:
 //
-//	objects, err := dhcprpc.Objects(snapshot)                  // region
+//	objects, err := dhcprpc.Objects(snapshot)                                  // region
 //	region.State("rack-1").Set(dhcprpc.Topic, objects)
 //
-//	rpc.Topic{Name: dhcprpc.Topic, Apply: dhcprpc.Apply(server)} // rack
+//	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot) error { return server.Update(s) })
+//	rpc.Topic{Name: dhcprpc.Topic, Apply: follower.Apply, Change: follower.Change} // rack
 //
 // Lease events travel as [Fact] under [FactKind].
 package dhcprpc
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/rpc"
 )
 
 // Topic is the rpc topic of snapshots.
@@ -72,15 +74,36 @@ func Objects(s dhcpsrv.Snapshot) (map[string][]byte, error) {
 		}
 	}
 	for _, r := range s.Reservations {
-		key := fmt.Sprintf("%s%s/%x/%s/%s", reservationPrefix, r.MAC, r.ClientID, r.Subnet, addrText(r.Addr))
-		if len(r.DUID) > 0 {
-			key += fmt.Sprintf("/%x", r.DUID)
-		}
-		if err := put(key, r); err != nil {
+		if err := put(reservationKey(r), r); err != nil {
 			return nil, err
 		}
 	}
 	return objects, nil
+}
+
+func reservationKey(r dhcpsrv.Reservation) string {
+	key := fmt.Sprintf("%s%s/%x/%s/%s", reservationPrefix, r.MAC, r.ClientID, r.Subnet, addrText(r.Addr))
+	if len(r.DUID) > 0 {
+		key += fmt.Sprintf("/%x", r.DUID)
+	}
+	return key
+}
+
+// ReservationObjects is the change of the topic when some reservations become others.
+func ReservationObjects(before, after []dhcpsrv.Reservation) (upserts map[string][]byte, deletes []string, err error) {
+	upserts = make(map[string][]byte, len(after))
+	for _, r := range after {
+		key := reservationKey(r)
+		if upserts[key], err = json.Marshal(r); err != nil {
+			return nil, nil, fmt.Errorf("dhcprpc: %s: %w", key, err)
+		}
+	}
+	for _, r := range before {
+		if key := reservationKey(r); upserts[key] == nil {
+			deletes = append(deletes, key)
+		}
+	}
+	return upserts, deletes, nil
 }
 
 func addrText(a netip.Addr) string {
@@ -92,46 +115,112 @@ func addrText(a netip.Addr) string {
 
 // Snapshot puts the objects together again, in the order of their keys.
 func Snapshot(objects map[string][]byte) (dhcpsrv.Snapshot, error) {
-	var s dhcpsrv.Snapshot
-	for _, key := range slices.Sorted(maps.Keys(objects)) {
-		var err error
-		switch {
-		case key == siteKey:
-			err = json.Unmarshal(objects[key], &s.Options)
-		case key == site6Key:
-			err = json.Unmarshal(objects[key], &s.Options6)
-		case strings.HasPrefix(key, subnetPrefix):
-			err = appendDecoded(&s.Subnets, objects[key])
-		case strings.HasPrefix(key, advertPrefix):
-			err = appendDecoded(&s.Advertisements, objects[key])
-		case strings.HasPrefix(key, reservationPrefix):
-			err = appendDecoded(&s.Reservations, objects[key])
-		}
-		if err != nil {
-			return dhcpsrv.Snapshot{}, fmt.Errorf("dhcprpc: %s: %w", key, err)
-		}
-	}
-	return s, nil
+	var f Follower
+	err := f.decode(objects)
+	return f.snapshot(), err
 }
 
-func appendDecoded[T any](list *[]T, data []byte) error {
-	var value T
-	if err := json.Unmarshal(data, &value); err != nil {
+// A Follower puts snapshots together from the topic, decoding only what changed. It is not for concurrent use.
+type Follower struct {
+	update  func(context.Context, dhcpsrv.Snapshot) error
+	keys    []string       // sorted
+	decoded map[string]any // by key
+}
+
+// Follow returns a follower that hands each snapshot to update, which makes a server serve it.
+func Follow(update func(context.Context, dhcpsrv.Snapshot) error) *Follower {
+	return &Follower{update: update}
+}
+
+// Apply serves the objects, which are the whole topic.
+func (f *Follower) Apply(ctx context.Context, objects map[string][]byte) error {
+	if err := f.decode(objects); err != nil {
 		return err
 	}
-	*list = append(*list, value)
+	return f.update(ctx, f.snapshot())
+}
+
+// Change serves the last snapshot with some objects changed.
+func (f *Follower) Change(ctx context.Context, changed []rpc.Object) error {
+	values := make([]any, len(changed))
+	for i, o := range changed {
+		if o.Deleted {
+			continue
+		}
+		var err error
+		if values[i], err = decode(o.Key, o.Value); err != nil {
+			return err
+		}
+	}
+	for i, o := range changed {
+		at, there := slices.BinarySearch(f.keys, o.Key)
+		switch {
+		case o.Deleted && there:
+			f.keys = slices.Delete(f.keys, at, at+1)
+			delete(f.decoded, o.Key)
+		case !o.Deleted:
+			if !there {
+				f.keys = slices.Insert(f.keys, at, o.Key)
+			}
+			f.decoded[o.Key] = values[i]
+		}
+	}
+	return f.update(ctx, f.snapshot())
+}
+
+func (f *Follower) decode(objects map[string][]byte) error {
+	f.keys, f.decoded = slices.Sorted(maps.Keys(objects)), make(map[string]any, len(objects))
+	for _, key := range f.keys {
+		var err error
+		if f.decoded[key], err = decode(key, objects[key]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// Apply makes the server serve each state of the topic.
-func Apply(server *dhcpsrv.Server) func(context.Context, map[string][]byte) error {
-	return func(_ context.Context, objects map[string][]byte) error {
-		s, err := Snapshot(objects)
-		if err != nil {
-			return err
-		}
-		return server.Update(s)
+// decode reads one object; one of a kind that is not known is nil.
+func decode(key string, data []byte) (any, error) {
+	switch {
+	case key == siteKey, key == site6Key:
+		return decodeAs[dhcpsrv.Options](key, data)
+	case strings.HasPrefix(key, subnetPrefix):
+		return decodeAs[dhcpsrv.Subnet](key, data)
+	case strings.HasPrefix(key, advertPrefix):
+		return decodeAs[dhcpsrv.Advertisement](key, data)
+	case strings.HasPrefix(key, reservationPrefix):
+		return decodeAs[dhcpsrv.Reservation](key, data)
 	}
+	return nil, nil
+}
+
+func decodeAs[T any](key string, data []byte) (any, error) {
+	var value T
+	if err := json.Unmarshal(data, &value); err != nil {
+		return nil, fmt.Errorf("dhcprpc: %s: %w", key, err)
+	}
+	return value, nil
+}
+
+func (f *Follower) snapshot() dhcpsrv.Snapshot {
+	var s dhcpsrv.Snapshot
+	for _, key := range f.keys {
+		switch value := f.decoded[key].(type) {
+		case dhcpsrv.Options:
+			if key == site6Key {
+				s.Options6 = value
+			} else {
+				s.Options = value
+			}
+		case dhcpsrv.Subnet:
+			s.Subnets = append(s.Subnets, value)
+		case dhcpsrv.Advertisement:
+			s.Advertisements = append(s.Advertisements, value)
+		case dhcpsrv.Reservation:
+			s.Reservations = append(s.Reservations, value)
+		}
+	}
+	return s
 }
 
 // A Fact is a lease event on its way to the region.

@@ -1,6 +1,7 @@
 package dhcprpc_test
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 )
 
@@ -56,12 +58,59 @@ func TestApplyServesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := dhcprpc.Apply(server)(t.Context(), objects); err != nil {
+	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot) error { return server.Update(s) })
+	if err := follower.Apply(t.Context(), objects); err != nil {
 		t.Error(err)
 	}
 	objects["subnet/net"] = []byte(`{"Name":"net"}`)
-	if err := dhcprpc.Apply(server)(t.Context(), objects); err == nil {
+	if err := follower.Apply(t.Context(), objects); err == nil {
 		t.Error("a subnet without a prefix was accepted")
+	}
+}
+
+// Following changes one by one leads where the whole does.
+func TestChangeIsApply(t *testing.T) {
+	var got dhcpsrv.Snapshot
+	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot) error { got = s; return nil })
+	objects, err := dhcprpc.Objects(snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := follower.Apply(t.Context(), objects); err != nil {
+		t.Fatal(err)
+	}
+	after := []dhcpsrv.Reservation{
+		{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addr: netip.MustParseAddr("192.0.2.8"), Hostname: "web"},
+		{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, Hostname: "db2"},
+	}
+	upserts, deletes, err := dhcprpc.ReservationObjects(snapshot.Reservations[2:], after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(upserts) != 2 || len(deletes) != 1 {
+		t.Errorf("%d upserts, %d deletes", len(upserts), len(deletes))
+	}
+	var changed []rpc.Object
+	for key, value := range upserts {
+		changed = append(changed, rpc.Object{Key: key, Value: value})
+		objects[key] = value
+	}
+	for _, key := range deletes {
+		changed = append(changed, rpc.Object{Key: key, Deleted: true})
+		delete(objects, key)
+	}
+	if err := follower.Change(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	want, err := dhcprpc.Snapshot(objects)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := follower.Change(t.Context(), []rpc.Object{{Key: "subnet/x", Value: []byte("?")}}); err == nil {
+		t.Error("what is no object was accepted")
 	}
 }
 

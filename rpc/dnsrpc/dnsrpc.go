@@ -1,12 +1,17 @@
 // Package dnsrpc carries zones, records and forwarding rules from a region to the DNS server of a rack.
 //
 //	objects, err := dnsrpc.Objects(dnsrpc.Content{Zones: zones, Sets: sets})   // region
-//	region.State("rack-1").Set(dnsrpc.Topic, objects)
+//	state := region.State("rack-1")
+//	state.Set(dnsrpc.Topic, objects)
+//	upserts, deletes, err := dnsrpc.SetObjects(changed)                        // later
+//	state.Change(dnsrpc.Topic, upserts, deletes)
 //
-//	rpc.Topic{Name: dnsrpc.Topic, Apply: dnsrpc.Apply(server)}                 // rack
+//	follower := dnsrpc.Follow(server)                                          // rack
+//	rpc.Topic{Name: dnsrpc.Topic, Apply: follower.Apply, Change: follower.Change}
 //
-// There is one object per zone and per record set, and sets that were learned are apart from those that were configured. Applying compares with what was applied before, so that a changed record
-// changes one record of the server, under one new serial of its zone.
+// There is one object per zone and per record set, and sets that were learned are apart from those that were configured. A
+// changed record is one object on the way and on disk, and changes one record of the server, under one new serial of its
+// zone, at a cost that does not depend on how many others there are.
 package dnsrpc
 
 import (
@@ -19,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/rpc"
 )
 
 // Topic is the rpc topic.
@@ -73,6 +79,22 @@ func Objects(c Content) (map[string][]byte, error) {
 	return objects, nil
 }
 
+// SetObjects returns sets as keyed objects, and the keys of those that have no data any more.
+func SetObjects(sets []dnssrv.RRset) (upserts map[string][]byte, deletes []string, err error) {
+	upserts = make(map[string][]byte, len(sets))
+	for _, set := range sets {
+		key := setKey(set)
+		if len(set.Data) == 0 {
+			deletes = append(deletes, key)
+			continue
+		}
+		if upserts[key], err = json.Marshal(set); err != nil {
+			return nil, nil, fmt.Errorf("dnsrpc: %s: %w", key, err)
+		}
+	}
+	return upserts, deletes, nil
+}
+
 func zoneKey(z dnssrv.Zone) string { return zonePrefix + fold(z.Name) }
 
 func setKey(s dnssrv.RRset) string {
@@ -85,37 +107,109 @@ func setKey(s dnssrv.RRset) string {
 
 func fold(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// Apply makes the server serve each state of the topic. The function it returns remembers what it applied, so there is one
-// for each server; it is not for concurrent use.
-func Apply(server *dnssrv.Server) func(context.Context, map[string][]byte) error {
-	applied := map[string][]byte{}
-	return func(_ context.Context, objects map[string][]byte) error {
-		change, err := difference(applied, objects)
-		if err != nil {
-			return err
-		}
-		var forwarding dnssrv.Forwarding
-		if data, ok := objects[forwardingKey]; ok {
-			if err := json.Unmarshal(data, &forwarding); err != nil {
-				return fmt.Errorf("dnsrpc: %s: %w", forwardingKey, err)
-			}
-		}
-		var access dnssrv.Access
-		if data, ok := objects[accessKey]; ok {
-			if err := json.Unmarshal(data, &access); err != nil {
-				return fmt.Errorf("dnsrpc: %s: %w", accessKey, err)
-			}
-		}
-		// Access before the change, so that secondaries hear of it.
-		if err := server.SetAccess(access); err != nil {
-			return err
-		}
-		if err := server.Update(change); err != nil {
-			return err
-		}
-		applied = maps.Clone(objects)
-		return server.SetForwarding(forwarding)
+// A Follower makes a server serve the topic. It remembers what it applied, so there is one for each server; it is not for
+// concurrent use.
+type Follower struct {
+	server  *dnssrv.Server
+	applied map[string][]byte
+}
+
+// Follow returns a follower for a server.
+func Follow(server *dnssrv.Server) *Follower {
+	return &Follower{server: server, applied: map[string][]byte{}}
+}
+
+// Apply makes the server serve the objects and nothing else, through what differs from before.
+func (f *Follower) Apply(_ context.Context, objects map[string][]byte) error {
+	change, err := difference(f.applied, objects)
+	if err != nil {
+		return err
 	}
+	if err := f.apply(change, objects[forwardingKey], objects[accessKey]); err != nil {
+		return err
+	}
+	f.applied = maps.Clone(objects)
+	return nil
+}
+
+// Change applies objects that differ from those that were applied last.
+func (f *Follower) Change(_ context.Context, changed []rpc.Object) error {
+	var c dnssrv.Change
+	forwarding, access := f.applied[forwardingKey], f.applied[accessKey]
+	for _, o := range changed {
+		switch {
+		case o.Key == forwardingKey:
+			forwarding = o.Value
+		case o.Key == accessKey:
+			access = o.Value
+		case o.Deleted:
+			remove(&c, o.Key)
+		default:
+			if err := add(&c, o.Key, o.Value); err != nil {
+				return err
+			}
+		}
+	}
+	if err := f.apply(c, forwarding, access); err != nil {
+		return err
+	}
+	for _, o := range changed {
+		if o.Deleted {
+			delete(f.applied, o.Key)
+		} else {
+			f.applied[o.Key] = o.Value
+		}
+	}
+	return nil
+}
+
+// apply hands a change to the server, with what is not part of it if that differs from before.
+func (f *Follower) apply(c dnssrv.Change, forwardingData, accessData []byte) error {
+	var forwarding dnssrv.Forwarding
+	if err := decode(forwardingKey, forwardingData, &forwarding); err != nil {
+		return err
+	}
+	var access dnssrv.Access
+	if err := decode(accessKey, accessData, &access); err != nil {
+		return err
+	}
+	if !bytes.Equal(accessData, f.applied[accessKey]) { // before the change, so that secondaries hear of it
+		if err := f.server.SetAccess(access); err != nil {
+			return err
+		}
+	}
+	if err := f.server.Update(c); err != nil {
+		return err
+	}
+	if bytes.Equal(forwardingData, f.applied[forwardingKey]) {
+		return nil
+	}
+	return f.server.SetForwarding(forwarding)
+}
+
+// decode reads an object that may be missing.
+func decode(key string, data []byte, into any) error {
+	if data == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("dnsrpc: %s: %w", key, err)
+	}
+	return nil
+}
+
+// Names returns the names of the record sets among some objects, and whether there are zones among them.
+func Names(objects []rpc.Object) (names []string, zones bool) {
+	for _, o := range objects {
+		zones = zones || strings.HasPrefix(o.Key, zonePrefix)
+		for _, prefix := range []string{setPrefix, learnedPrefix} {
+			if rest, ok := strings.CutPrefix(o.Key, prefix); ok {
+				name, _, _ := strings.Cut(rest, "/")
+				names = append(names, name)
+			}
+		}
+	}
+	return names, zones
 }
 
 // difference is the change that leads from one state of the topic to another.

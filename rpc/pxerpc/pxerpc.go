@@ -4,7 +4,7 @@
 //	region.State("rack-1").Set(pxerpc.Topic, objects)
 //
 //	var table pxerpc.Table                                                               // rack
-//	rpc.Topic{Name: pxerpc.Topic, Apply: table.Apply}
+//	rpc.Topic{Name: pxerpc.Topic, Apply: table.Apply, Change: table.Change}
 //	pxe.New(pxe.Config{Resolver: &table})
 //
 // A machine that a region deletes is gone from the table with the next state; nothing is cached beside it.
@@ -16,9 +16,10 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync/atomic"
+	"sync"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc"
 )
 
 // Topic is the rpc topic.
@@ -65,68 +66,142 @@ func Objects(c Content) (map[string][]byte, error) {
 		}
 	}
 	for _, m := range c.Machines {
-		if err := put(machinePrefix+pxe.FormatMAC(m.MAC), m); err != nil {
+		if err := put(machineKey(m), m); err != nil {
 			return nil, err
 		}
 	}
 	return objects, nil
 }
 
+// MachineObjects is the change of the topic when what is known of some machines becomes something else.
+func MachineObjects(before, after []Machine) (upserts map[string][]byte, deletes []string, err error) {
+	upserts = make(map[string][]byte, len(after))
+	for _, m := range after {
+		key := machineKey(m)
+		if upserts[key], err = json.Marshal(m); err != nil {
+			return nil, nil, fmt.Errorf("pxerpc: %s: %w", key, err)
+		}
+	}
+	for _, m := range before {
+		if key := machineKey(m); upserts[key] == nil {
+			deletes = append(deletes, key)
+		}
+	}
+	return upserts, deletes, nil
+}
+
+func machineKey(m Machine) string { return machinePrefix + pxe.FormatMAC(m.MAC) }
+
+// Names returns the link addresses among some objects, in the form of net.HardwareAddr's String.
+func Names(objects []rpc.Object) map[string]bool {
+	out := make(map[string]bool, len(objects))
+	for _, o := range objects {
+		if mac, ok := strings.CutPrefix(o.Key, machinePrefix); ok {
+			out[strings.ReplaceAll(mac, "-", ":")] = true
+		}
+	}
+	return out
+}
+
 // A Table is a rack's copy of the content. It is a [pxe.Resolver]. The zero Table knows nobody and has no default. Its
 // methods may be called concurrently.
-type Table struct{ content atomic.Pointer[content] }
-
-type content struct {
+type Table struct {
+	mu       sync.RWMutex // guards following
 	fallback *pxe.Profile
 	machines map[string]Machine // by pxe.FormatMAC
 }
 
 // Apply replaces the content by that of the objects. An error names the object and leaves the old content.
 func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
-	next := &content{machines: map[string]Machine{}}
+	var fallback *pxe.Profile
+	machines := make(map[string]Machine, len(objects))
 	for key, data := range objects {
-		var err error
-		if mac, ok := strings.CutPrefix(key, machinePrefix); ok {
-			var m Machine
-			if err = json.Unmarshal(data, &m); err == nil && m.Profile != nil {
-				err = m.Profile.Validate()
-			}
-			next.machines[mac] = m
-		} else if key == defaultKey {
-			next.fallback = new(pxe.Profile)
-			if err = json.Unmarshal(data, next.fallback); err == nil {
-				err = next.fallback.Validate()
-			}
-		}
+		m, p, err := decode(key, data)
 		if err != nil {
-			return fmt.Errorf("pxerpc: %s: %w", key, err)
+			return err
+		}
+		if mac, ok := strings.CutPrefix(key, machinePrefix); ok {
+			machines[mac] = m
+		} else if key == defaultKey {
+			fallback = p
 		}
 	}
-	t.content.Store(next)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fallback, t.machines = fallback, machines
 	return nil
+}
+
+// Change replaces some of the content. An error names the object and leaves the old content.
+func (t *Table) Change(_ context.Context, changed []rpc.Object) error {
+	machines, profiles := make([]Machine, len(changed)), make([]*pxe.Profile, len(changed))
+	for i, o := range changed {
+		if o.Deleted {
+			continue
+		}
+		var err error
+		if machines[i], profiles[i], err = decode(o.Key, o.Value); err != nil {
+			return err
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.machines == nil {
+		t.machines = map[string]Machine{}
+	}
+	for i, o := range changed {
+		mac, isMachine := strings.CutPrefix(o.Key, machinePrefix)
+		switch {
+		case isMachine && o.Deleted:
+			delete(t.machines, mac)
+		case isMachine:
+			t.machines[mac] = machines[i]
+		case o.Key == defaultKey:
+			t.fallback = profiles[i]
+		}
+	}
+	return nil
+}
+
+// decode reads an object: a machine, or the default profile.
+func decode(key string, data []byte) (m Machine, p *pxe.Profile, err error) {
+	switch {
+	case strings.HasPrefix(key, machinePrefix):
+		err = json.Unmarshal(data, &m)
+		p = m.Profile
+	case key == defaultKey:
+		p = new(pxe.Profile)
+		err = json.Unmarshal(data, p)
+	}
+	if err == nil && p != nil {
+		err = p.Validate()
+	}
+	if err != nil {
+		return m, nil, fmt.Errorf("pxerpc: %s: %w", key, err)
+	}
+	return m, p, nil
 }
 
 // Machine returns what is known of a link address.
 func (t *Table) Machine(mac net.HardwareAddr) (Machine, bool) {
-	c := t.content.Load()
-	if c == nil || len(mac) == 0 {
+	if len(mac) == 0 {
 		return Machine{}, false
 	}
-	m, ok := c.machines[pxe.FormatMAC(mac)]
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	m, ok := t.machines[pxe.FormatMAC(mac)]
 	return m, ok
 }
 
 // Resolve returns the machine's own profile, else the default, else [pxe.ErrNoProfile].
 func (t *Table) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error) {
-	c := t.content.Load()
-	if c == nil {
-		return pxe.Profile{}, pxe.ErrNoProfile
-	}
 	if m, ok := t.Machine(r.MAC); ok && m.Profile != nil {
 		return *m.Profile, nil
 	}
-	if c.fallback != nil {
-		return *c.fallback, nil
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.fallback != nil {
+		return *t.fallback, nil
 	}
 	return pxe.Profile{}, pxe.ErrNoProfile
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 )
 
@@ -51,6 +52,44 @@ func TestTableResolves(t *testing.T) {
 	apply(pxerpc.Content{}) // deleted machines leave nothing behind
 	if got := resolve(known); got != "none" {
 		t.Errorf("after deletion: %s", got)
+	}
+}
+
+// Following changes one by one leads where the whole does.
+func TestChangeReplacesSome(t *testing.T) {
+	one, two := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	var table pxerpc.Table
+	before := []pxerpc.Machine{{MAC: one, Name: "one"}, {MAC: two, Name: "two"}}
+	objects, err := pxerpc.Objects(pxerpc.Content{Machines: before})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Apply(t.Context(), objects); err != nil {
+		t.Fatal(err)
+	}
+	upserts, deletes, err := pxerpc.MachineObjects(before, []pxerpc.Machine{{MAC: two, Name: "second"}})
+	if err != nil || len(upserts) != 1 || len(deletes) != 1 {
+		t.Fatal(upserts, deletes, err)
+	}
+	var changed []rpc.Object
+	for key, value := range upserts {
+		changed = append(changed, rpc.Object{Key: key, Value: value})
+	}
+	changed = append(changed, rpc.Object{Key: deletes[0], Deleted: true}, rpc.Object{Key: "default", Value: []byte(`{"kind":"local"}`)})
+	if err := table.Change(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := table.Machine(one); there {
+		t.Error("the first machine is still there")
+	}
+	if m, _ := table.Machine(two); m.Name != "second" {
+		t.Errorf("the second machine is %q", m.Name)
+	}
+	if _, err := table.Resolve(t.Context(), pxe.Request{MAC: one}); err != nil {
+		t.Errorf("no default: %v", err)
+	}
+	if err := table.Change(t.Context(), []rpc.Object{{Key: "default", Value: []byte(`{"kind":"no such"}`)}}); err == nil {
+		t.Error("a profile of no kind was accepted")
 	}
 }
 

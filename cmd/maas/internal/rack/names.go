@@ -59,14 +59,49 @@ func (n *names) refresh(leases iter.Seq[dhcpsrv.Lease]) {
 	for l := range leases {
 		changed = append(changed, n.follow(l, l.State == dhcpsrv.Bound)...)
 	}
-	// Zones may be new, so everything is said again; what is there already is no change in what clients see.
+	n.publish(changed)
+	n.publish(n.all()) // zones may be new; what is there already is no change in what clients see
+}
+
+// all is every name that there is.
+func (n *names) all() []dnssrv.RRset {
+	var out []dnssrv.RRset
 	for name := range n.byName {
-		changed = append(changed, n.forward(name)...)
+		out = append(out, n.forward(name)...)
 	}
 	for addr, name := range n.byAddr {
-		changed = append(changed, reverse(addr, name))
+		out = append(out, reverse(addr, name))
 	}
-	n.publish(changed)
+	return out
+}
+
+// again says the names of leases again, where the region has said something about them; all of them when zones have changed.
+func (n *names) again(said []string, zones bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if zones {
+		n.publish(n.all())
+		return
+	}
+	for _, name := range said {
+		if _, there := n.byName[name]; there {
+			n.publish(n.forward(name))
+		}
+		if addr, ok := dnssrv.PTRAddr(name); ok && n.byAddr[addr] != "" {
+			n.publish([]dnssrv.RRset{reverse(addr, n.byAddr[addr])})
+		}
+	}
+}
+
+// renamed derives the names of some clients again.
+func (n *names) renamed(leases iter.Seq[dhcpsrv.Lease], macs map[string]bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for l := range leases {
+		if macs[l.MAC.String()] {
+			n.publish(n.follow(l, l.State == dhcpsrv.Bound))
+		}
+	}
 }
 
 // follow brings the maps up to date with one lease and returns the record sets that changed.

@@ -161,15 +161,32 @@ const firstProfiles = 2 * time.Second
 // topics are what the rack serves from. Each comes by itself, but no machine may get an address before there is something to
 // tell it: it would find no boot script, and give up.
 func (r *Rack) topics() []rpc.Topic {
-	applyDHCP, applyDNS := dhcprpc.Apply(r.dhcp), dnsrpc.Apply(r.dns)
 	profiles, told := context.WithCancel(context.Background())
+	dns := dnsrpc.Follow(r.dns)
+	dhcp := dhcprpc.Follow(func(ctx context.Context, s dhcpsrv.Snapshot) error {
+		r.names.domains(s.Subnets)
+		select {
+		case <-profiles.Done():
+		case <-ctx.Done():
+		case <-time.After(firstProfiles):
+		}
+		return r.dhcp.Update(s)
+	})
 	return []rpc.Topic{
-		{Name: dnsrpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
-			err := applyDNS(ctx, objects)
+		{Name: dnsrpc.Topic, Change: func(ctx context.Context, changed []rpc.Object) error {
+			err := dns.Change(ctx, changed)
+			r.names.again(dnsrpc.Names(changed))
+			return err
+		}, Apply: func(ctx context.Context, objects map[string][]byte) error {
+			err := dns.Apply(ctx, objects)
 			r.names.refresh(r.dhcp.Leases())
 			return err
 		}},
-		{Name: pxerpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
+		{Name: pxerpc.Topic, Change: func(ctx context.Context, changed []rpc.Object) error {
+			err := r.table.Change(ctx, changed)
+			r.names.renamed(r.dhcp.Leases(), pxerpc.Names(changed))
+			return err
+		}, Apply: func(ctx context.Context, objects map[string][]byte) error {
 			defer told()
 			err := r.table.Apply(ctx, objects)
 			r.names.refresh(r.dhcp.Leases())
@@ -177,19 +194,7 @@ func (r *Rack) topics() []rpc.Topic {
 		}},
 		{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(r.proxy, r.proxying.move)},
 		{Name: discoveryrpc.Topic, Apply: discoveryrpc.Apply(r.discover.adopt)},
-		{Name: dhcprpc.Topic, Apply: func(ctx context.Context, objects map[string][]byte) error {
-			s, err := dhcprpc.Snapshot(objects)
-			if err != nil {
-				return err
-			}
-			r.names.domains(s.Subnets)
-			select {
-			case <-profiles.Done():
-			case <-ctx.Done():
-			case <-time.After(firstProfiles):
-			}
-			return applyDHCP(ctx, objects)
-		}},
+		{Name: dhcprpc.Topic, Apply: dhcp.Apply, Change: dhcp.Change},
 	}
 }
 
