@@ -108,7 +108,7 @@ func (s *realSite) dig(args ...string) string {
 // machines reads the machines through the API on its TCP port, with a key, as any client of MAAS does.
 func (s *realSite) machines() map[string]maasapi.Machine {
 	s.t.Helper()
-	key := strings.Split(strings.TrimSpace(s.maas("apikey", "--username", "tester")), ":")
+	key := strings.Split(strings.TrimSpace(s.maas("apikey", "--username", "admin")), ":")
 	req, err := http.NewRequestWithContext(s.t.Context(), "GET", "http://"+siteAddr+":5240/MAAS/api/2.0/machines/", nil)
 	if err != nil {
 		s.t.Fatal(err)

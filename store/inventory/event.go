@@ -13,15 +13,16 @@ type Event struct {
 	Time        time.Time // zero = now
 	NodeID      int64     // machine or device it is about; 0 = the site
 	Kind        string    // such as "boot" or "power"
-	Level       string    // "debug", "info", "warning" or "error"; "" = "info"
+	Level       string    // "debug", "info", "warning", "error" or "audit"; "" = "info"
 	Description string
+	User        string // whose doing it was; "" = nobody's in particular
 }
 
 var events = table[Event]{
-	kind: "event", name: "event", cols: []string{"at", "node_id", "kind", "level", "description"},
+	kind: "event", name: "event", cols: []string{"at", "node_id", "kind", "level", "description", "account"},
 	id: func(e *Event) *int64 { return &e.ID },
 	fields: func(e *Event) []any {
-		return []any{asTime{&e.Time}, asRef{&e.NodeID}, &e.Kind, &e.Level, &e.Description}
+		return []any{asTime{&e.Time}, asRef{&e.NodeID}, &e.Kind, &e.Level, &e.Description, &e.User}
 	},
 }
 
@@ -35,7 +36,7 @@ func (inv *Inventory) AddEvents(ctx context.Context, batch ...Event) error {
 			if e.Level == "" {
 				e.Level = "info"
 			}
-			const query = "INSERT INTO event (at, node_id, kind, level, description) VALUES (?, ?, ?, ?, ?)"
+			const query = "INSERT INTO event (at, node_id, kind, level, description, account) VALUES (?, ?, ?, ?, ?, ?)"
 			if _, err := tx.Exec(ctx, query, events.fields(&e)...); err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"crypto/cipher"
 	"fmt"
@@ -11,6 +12,10 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 )
+
+// DefaultUser is the administrator that Open makes when there are no users. It has no password: whoever administers the
+// host makes a key for it, or sets one.
+const DefaultUser = "admin"
 
 // Names of the objects that Open makes and that cannot be deleted.
 const (
@@ -27,6 +32,8 @@ type Config struct {
 	// Quarantine is how long an address that was released is given to nobody
 	// else while others are left; 0 = not at all.
 	Quarantine time.Duration
+	// PasswordCost is how many rounds the hash of a password takes; 0 = 600,000, about a fifth of a second.
+	PasswordCost int
 }
 
 // Inventory is a site's data. It is safe for concurrent use.
@@ -34,6 +41,8 @@ type Inventory struct {
 	db         *store.DB
 	seal       cipher.AEAD // nil = not sealed
 	quarantine time.Duration
+	cost       int           // rounds of a password's hash
+	hashing    chan struct{} // holds who hashes a password now
 
 	mu    sync.Mutex
 	pools map[int64]*subnetPool // by subnet
@@ -43,6 +52,7 @@ type Inventory struct {
 // domain if they are not there. The caller closes db.
 func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
 	inv := &Inventory{db: db, quarantine: cfg.Quarantine, pools: make(map[int64]*subnetPool)}
+	inv.cost, inv.hashing = cmp.Or(cfg.PasswordCost, passwordCost), make(chan struct{}, maxHashing)
 	if len(cfg.Key) > 0 {
 		seal, err := newSeal(cfg.Key)
 		if err != nil {
@@ -66,6 +76,9 @@ func (inv *Inventory) makeDefaults(ctx context.Context) error {
 			return err
 		}
 		if err := ensureFirst(ctx, tx, domains, Domain{Name: DefaultDomain}); err != nil {
+			return err
+		}
+		if err := ensureFirst(ctx, tx, users, User{Name: DefaultUser, Role: RoleAdmin, Created: time.Now()}); err != nil {
 			return err
 		}
 		all, err := fabrics.list(ctx, tx, "")

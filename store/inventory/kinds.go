@@ -23,4 +23,7 @@ const (
 	KindToken       = "rack-token"
 	KindCertificate = "rack-certificate"
 	KindRegion      = "region" // when its addresses change
+	KindUser        = "user"
+	KindAPIKey      = "api-key"
+	KindSSHKey      = "ssh-key"
 )

@@ -95,6 +95,9 @@ func (a *API) actOnAddresses(r *http.Request) (any, error) {
 		if f.err != nil {
 			return nil, f.err
 		}
+		if force && accountOf(r).Role != inventory.RoleAdmin {
+			return nil, &forbidden{"releasing addresses of others with force is for administrators"}
+		}
 		if discovered {
 			return nil, &unsupported{"releasing observed addresses"}
 		}

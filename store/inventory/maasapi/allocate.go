@@ -205,6 +205,9 @@ func (a *API) releaseMany(r *http.Request, f *form) (any, error) {
 			if err != nil {
 				return &badRequest{"machines", fmt.Sprintf("there is no machine %q", name)}
 			}
+			if err := own(r, "machine "+m.FQDN, m.Owner); err != nil {
+				return err
+			}
 			if _, err := a.release(ctx, m); err != nil {
 				return err
 			}

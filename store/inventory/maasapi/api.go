@@ -48,13 +48,15 @@ type API struct {
 	maker   func([]byte) string
 	version string
 	log     *slog.Logger
-	keys    keys
+	nonces  nonces
+	logins  limiter
 }
 
 // New returns an API. It starts nothing.
 func New(cfg Config) *API {
 	a := &API{
 		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, log: cfg.Log,
+		logins: limiter{every: loginEvery, burst: loginBurst},
 	}
 	if a.maker == nil {
 		a.maker = oui.Lookup
@@ -72,7 +74,7 @@ func New(cfg Config) *API {
 const base = "/MAAS/api/2.0/"
 
 // Handler serves clients that have an API key.
-func (a *API) Handler() http.Handler { return a.authenticated(a.mux()) }
+func (a *API) Handler() http.Handler { return limitBody(a.authenticated(a.mux())) }
 
 // Local serves everybody as the administrator: for a socket that only the administrator can open.
 func (a *API) Local() http.Handler { return limitBody(a.mux()) }
@@ -84,7 +86,10 @@ func (a *API) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]handler{
 		"GET " + base + "version/{$}":          a.getVersion,
-		"GET " + base + "users/{$}":            a.whoami,
+		"GET " + base + "users/{$}":            a.listUsers,
+		"POST " + authenticatePath + "{$}":     a.authenticate,
+		"GET " + base + "account/{$}":          a.listTokens,
+		"POST " + base + "account/{$}":         a.actOnAccount,
 		"GET " + base + "machines/{$}":         a.listMachines,
 		"POST " + base + "machines/{$}":        a.createMachine,
 		"GET " + base + "machines/{id}/{$}":    a.getMachine,
@@ -117,11 +122,11 @@ func (a *API) mux() *http.ServeMux {
 		"POST " + base + "maas/{$}":            a.setSetting,
 		"POST /api/v1/keys":                    a.postKey,
 	} {
-		mux.Handle(pattern, a.serve(h))
+		mux.Handle(pattern, a.serve(pattern, h))
 	}
 	for _, routes := range a.resourceRoutes() {
 		for pattern, h := range routes {
-			mux.Handle(pattern, a.serve(h))
+			mux.Handle(pattern, a.serve(pattern, h))
 		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -144,9 +149,13 @@ func limitBody(next http.Handler) http.Handler {
 	})
 }
 
-func (a *API) serve(h handler) http.Handler {
+func (a *API) serve(pattern string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out, err := h(r)
+		err := may(r, pattern)
+		var out any
+		if err == nil {
+			out, err = h(r)
+		}
 		if err != nil {
 			a.fail(w, r, err)
 			return
@@ -170,11 +179,4 @@ func (a *API) getVersion(*http.Request) (any, error) {
 		"version": a.version, "subversion": "",
 		"capabilities": []string{"networks-management", "static-ipaddresses", "devices-management", "network-deployment-ubuntu"},
 	}, nil
-}
-
-func (a *API) whoami(r *http.Request) (any, error) {
-	if r.URL.Query().Get("op") != "whoami" {
-		return nil, &unsupported{"listing users"}
-	}
-	return map[string]any{"username": userOf(r), "is_superuser": true, "is_local": true, "email": ""}, nil
 }

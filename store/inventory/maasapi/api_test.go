@@ -49,7 +49,7 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	inv, err := inventory.Open(t.Context(), db, inventory.Config{})
+	inv, err := inventory.Open(t.Context(), db, inventory.Config{PasswordCost: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,12 +269,12 @@ func TestKeys(t *testing.T) {
 		return resp.StatusCode, string(body)
 	}
 	defer http.DefaultClient.CloseIdleConnections()
-	apiKey, err := s.api.CreateKey(t.Context(), "ada")
+	apiKey, err := s.api.CreateKey(t.Context(), "admin")
 	if err != nil {
 		t.Fatal(err)
 	}
 	good := oauth(apiKey, "n1", time.Now())
-	if code, body := get("users/?op=whoami", good); code != 200 || !strings.Contains(body, `"username":"ada"`) {
+	if code, body := get("users/?op=whoami", good); code != 200 || !strings.Contains(body, `"username":"admin"`) {
 		t.Errorf("good key: %d %s", code, body)
 	}
 	for name, header := range map[string]string{

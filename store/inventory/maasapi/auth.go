@@ -2,101 +2,66 @@ package maasapi
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
-	"io/fs"
-	"maps"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/gomaas/maas/store/inventory"
 )
-
-// settingKeys is where the hashes of API keys are kept.
-const settingKeys = "api_keys"
-
-// A key is what is kept of an API key.
-type key struct {
-	User   string `json:"user"`
-	Token  string `json:"token"`
-	Secret string `json:"secret"` // SHA-256 of the secret in hexadecimal; keys are random, so nothing slower is needed
-}
-
-// keys remembers the nonces of the last minutes, so that a request that was overheard cannot be sent again.
-type keys struct {
-	mu    sync.Mutex // guards following
-	seen  map[string]time.Time
-	swept time.Time
-}
 
 // CreateKey makes an API key for a user and returns it in the form consumer:token:secret. It cannot be read again.
 func (a *API) CreateKey(ctx context.Context, user string) (string, error) {
-	consumer, token, secret := rand.Text(), rand.Text(), rand.Text()
-	err := a.inv.Atomically(ctx, func(ctx context.Context) error {
-		all, err := a.loadKeys(ctx)
-		if err != nil {
-			return err
-		}
-		all[consumer] = key{User: user, Token: token, Secret: hash(secret)}
-		text, err := json.Marshal(all)
-		if err != nil {
-			return err
-		}
-		return a.inv.SetSetting(ctx, settingKeys, string(text))
-	})
-	return consumer + ":" + token + ":" + secret, err
-}
-
-func hash(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
-}
-
-func (a *API) loadKeys(ctx context.Context) (map[string]key, error) {
-	all := map[string]key{}
-	text, err := a.inv.Setting(ctx, settingKeys)
-	if errors.Is(err, fs.ErrNotExist) {
-		return all, nil
-	}
+	u, err := a.inv.UserByName(ctx, user)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return all, json.Unmarshal([]byte(text), &all)
+	_, text, err := a.inv.CreateAPIKey(ctx, u.ID, "")
+	return text, err
 }
 
 func (a *API) postKey(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
 	}
-	user := r.PostForm.Get("username")
+	user := f.get("username")
 	if user == "" {
 		return nil, &badRequest{"username", "a user is needed"}
 	}
 	text, err := a.CreateKey(r.Context(), user)
-	return map[string]string{"key": text}, err
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"key": text}, nil
 }
+
+// localUser is who speaks over the socket that only the administrator can open.
+var localUser = inventory.User{Name: inventory.DefaultUser, Role: inventory.RoleAdmin}
 
 type userKey struct{}
 
-// userOf is who made the request.
-func userOf(r *http.Request) string {
-	if user, ok := r.Context().Value(userKey{}).(string); ok {
+// accountOf is who made the request.
+func accountOf(r *http.Request) inventory.User {
+	if user, ok := r.Context().Value(userKey{}).(inventory.User); ok {
 		return user
 	}
-	return "admin" // over the local socket
+	return localUser
 }
+
+// userOf is the name of who made the request.
+func userOf(r *http.Request) string { return accountOf(r).Name }
+
+// public are the paths that need no key.
+var public = map[string]bool{base + "version/": true, authenticatePath: true}
 
 // authenticated lets requests with a valid key through.
 func (a *API) authenticated(next http.Handler) http.Handler {
-	return limitBody(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == base+"version/" {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if public[r.URL.Path] {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -107,58 +72,44 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, user)))
-	}))
+	})
 }
 
-// maxSkew is how far a request's clock may be off.
+// maxSkew is how far a request's clock may be off, to either side.
 const maxSkew = 5 * time.Minute
 
 // check returns whose key signed the request, or why it was refused.
-func (a *API) check(r *http.Request) (user, why string) {
+func (a *API) check(r *http.Request) (user inventory.User, why string) {
 	p := oauthParams(r.Header.Get("Authorization"))
 	if p == nil {
-		return "", "send an API key with OAuth 1.0a PLAINTEXT; the administrator makes one with: maas apikey --username NAME"
+		return user, "send an API key with OAuth 1.0a PLAINTEXT; the administrator makes one with: maas apikey --username NAME"
 	}
-	all, err := a.loadKeys(r.Context())
-	if err != nil {
-		a.log.Error("cannot read API keys", "err", err)
-		return "", "keys cannot be checked now"
+	if method := p["oauth_signature_method"]; method != "PLAINTEXT" {
+		return user, fmt.Sprintf("the signature method is %q; only PLAINTEXT is known", method)
 	}
-	k, known := all[p["oauth_consumer_key"]]
 	// PLAINTEXT signatures are consumer secret & token secret (RFC 5849 section 3.4.4); MAAS consumers have none.
 	secret := strings.TrimPrefix(p["oauth_signature"], "&")
-	right := subtle.ConstantTimeCompare([]byte(hash(secret)), []byte(k.Secret)) == 1 &&
-		subtle.ConstantTimeCompare([]byte(p["oauth_token"]), []byte(k.Token)) == 1
-	if !known || !right || p["oauth_signature_method"] != "PLAINTEXT" {
-		return "", "the API key is not valid"
+	user, ok, err := a.inv.CheckAPIKey(r.Context(), p["oauth_consumer_key"], p["oauth_token"], secret)
+	if err != nil {
+		a.log.Error("cannot read API keys", "err", err)
+		return user, "keys cannot be checked now"
 	}
-	seconds, err := strconv.ParseInt(p["oauth_timestamp"], 10, 64)
-	if skew := time.Since(time.Unix(seconds, 0)); err != nil || skew.Abs() > maxSkew {
-		return "", "the clocks of client and region differ by more than five minutes"
+	if !ok {
+		return user, "the API key is not valid"
 	}
-	if !a.keys.fresh(p["oauth_consumer_key"] + " " + p["oauth_timestamp"] + " " + p["oauth_nonce"]) {
-		return "", "this request was sent before"
-	}
-	return k.User, ""
-}
-
-// fresh reports whether a nonce is new, and remembers it for as long as its timestamp is accepted.
-func (k *keys) fresh(nonce string) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	now := time.Now()
-	if now.Sub(k.swept) > maxSkew {
-		maps.DeleteFunc(k.seen, func(_ string, at time.Time) bool { return now.Sub(at) > 2*maxSkew })
-		k.swept = now
+	seconds, err := strconv.ParseInt(p["oauth_timestamp"], 10, 64)
+	if err != nil {
+		return user, fmt.Sprintf("oauth_timestamp %q is not a number of seconds since 1970", p["oauth_timestamp"])
 	}
-	if _, seen := k.seen[nonce]; seen {
-		return false
+	if skew := now.Sub(time.Unix(seconds, 0)); skew.Abs() > maxSkew {
+		return user, fmt.Sprintf("the request is signed at %s and here it is %s; the clocks of client and region may differ by %s",
+			time.Unix(seconds, 0).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), maxSkew)
 	}
-	if k.seen == nil {
-		k.seen = map[string]time.Time{}
+	if !a.nonces.fresh(now, seconds, p["oauth_consumer_key"]+" "+p["oauth_nonce"]) {
+		return user, "this request was sent before, or so many came that what is this old is refused; sign each request anew"
 	}
-	k.seen[nonce] = now
-	return true
+	return user, ""
 }
 
 var oauthParam = regexp.MustCompile(`([a-z_]+)="([^"]*)"`)

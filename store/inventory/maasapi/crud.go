@@ -14,6 +14,7 @@ type crud[T any] struct {
 	find   func(r *http.Request) (T, error) // the object of the path
 	show   func(r *http.Request, objects []T) ([]any, error)
 	fresh  func(r *http.Request) (T, error) // what a new one begins as; nil = zero
+	ready  func(r *http.Request, f *form)   // what takes long and has to be done before the transaction; nil = nothing
 	read   func(r *http.Request, f *form, to *T)
 	create func(ctx context.Context, x T) (T, error)
 	update func(ctx context.Context, x T) error
@@ -79,6 +80,11 @@ func (c crud[T]) post(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.ready != nil {
+		if c.ready(r, f); f.err != nil {
+			return nil, f.err
+		}
+	}
 	var x T
 	err = c.inv.Atomically(r.Context(), func(ctx context.Context) error {
 		r := r.WithContext(ctx)
@@ -104,6 +110,11 @@ func (c crud[T]) put(r *http.Request) (any, error) {
 	f, err := readForm(r)
 	if err != nil {
 		return nil, err
+	}
+	if c.ready != nil {
+		if c.ready(r, f); f.err != nil {
+			return nil, f.err
+		}
 	}
 	var shown any
 	err = c.inv.Atomically(r.Context(), func(ctx context.Context) error {

@@ -37,13 +37,22 @@ func (a *API) devices() crud[inventory.Device] {
 		fresh: func(r *http.Request) (inventory.Device, error) {
 			return inventory.Device{Owner: userOf(r)}, nil
 		},
-		read:   a.deviceForm,
+		read: func(r *http.Request, f *form, to *inventory.Device) {
+			if f.err = own(r, "device "+to.FQDN, to.Owner); f.err == nil {
+				a.deviceForm(r, f, to)
+			}
+		},
 		create: a.inv.CreateDevice,
 		update: func(ctx context.Context, d inventory.Device) error {
 			_, err := a.inv.UpdateDevice(ctx, d)
 			return err
 		},
-		remove: removing(a.inv.DeleteDevice, func(d inventory.Device) int64 { return d.ID }),
+		remove: func(ctx context.Context, r *http.Request, d inventory.Device) error {
+			if err := own(r, "device "+d.FQDN, d.Owner); err != nil {
+				return err
+			}
+			return a.inv.DeleteDevice(ctx, d.ID)
+		},
 	}
 }
 

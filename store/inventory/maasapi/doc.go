@@ -7,8 +7,13 @@
 //
 // # Authentication
 //
-// Handler takes OAuth 1.0a PLAINTEXT with the three-part key that [API.CreateKey] returns once. Only a hash of the key is
-// kept. Asking for the version needs no key.
+// Handler takes OAuth 1.0a PLAINTEXT with the three-part key that [API.CreateKey] returns once; only a hash of it is kept.
+// A request's clock may be five minutes off, and a nonce is taken once. /MAAS/accounts/authenticate/ answers a key for a user
+// and a password; of passwords, too, there are only hashes. A user, and an address, may try ten passwords at once and one each
+// six seconds after that. Asking for the version needs no key.
+//
+// Users have roles. Administrators do everything. Operators switch, take and give back machines that are theirs or nobody's,
+// reserve addresses, have devices of their own, and read. Those with read-only read, and manage their own keys.
 //
 // # What is supported
 //
@@ -21,6 +26,6 @@
 //
 // # Errors
 //
-// 400 with a JSON object of fields and what is wrong with them, 401, 404, 409 for what is in use or has changed meanwhile,
+// 400 with a JSON object of fields and what is wrong with them, 401, 403, 404, 409 for what is in use or has changed meanwhile,
 // 503 when a BMC cannot be reached. Answers never hold secrets.
 package maasapi

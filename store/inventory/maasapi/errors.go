@@ -28,6 +28,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	code := status(err)
+	if often := (*tooMany)(nil); errors.As(err, &often) {
+		w.Header().Set("Retry-After", retryAfter(often.wait))
+	}
 	switch {
 	case r.Context().Err() != nil: // the client has gone
 		http.Error(w, "the request was cancelled", http.StatusServiceUnavailable)
@@ -74,10 +77,19 @@ func status(err error) int {
 		full   *ipam.ExhaustedError
 		perr   *power.Error
 		tooBig *http.MaxBytesError
+		denied *forbidden
+		nobody *unauthorized
+		often  *tooMany
 	)
 	switch {
 	case errors.As(err, &no):
 		return http.StatusNotImplemented
+	case errors.As(err, &denied):
+		return http.StatusForbidden
+	case errors.As(err, &nobody):
+		return http.StatusUnauthorized
+	case errors.As(err, &often):
+		return http.StatusTooManyRequests
 	case errors.As(err, &inUse), errors.As(err, &stale), errors.As(err, &none):
 		return http.StatusConflict
 	case errors.As(err, &full):

@@ -27,6 +27,9 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := own(r, "machine "+m.FQDN, m.Owner); err != nil {
+		return nil, err
+	}
 	op := r.URL.Query().Get("op")
 	if op == "release" {
 		if m, err = a.release(r.Context(), m); err != nil {
@@ -77,6 +80,9 @@ func (a *API) postPower(r *http.Request) (any, error) {
 	}
 	m, err := a.find(r)
 	if err != nil {
+		return nil, err
+	}
+	if err := own(r, "machine "+m.FQDN, m.Owner); err != nil {
 		return nil, err
 	}
 	action, err := power.ParseAction(r.PostForm.Get("action"))

@@ -7,8 +7,11 @@ func (a *API) resourceRoutes() []map[string]handler {
 	interfaces := a.interfaces().routes("nodes/{node}/interfaces/", "nodes/{node}/interfaces/{id}/")
 	interfaces["POST "+base+"nodes/{node}/interfaces/{$}"] = a.createInterface
 	interfaces["POST "+base+"nodes/{node}/interfaces/{id}/{$}"] = a.actOnInterface
+	users := a.users().routes("users/", "users/{id}/")
+	delete(users, "GET "+base+"users/{$}") // so have these
 	return []map[string]handler{
-		subnet, interfaces,
+		subnet, interfaces, users,
+		a.sshKeys().routes("account/prefs/sshkeys/", "account/prefs/sshkeys/{id}/"),
 		a.fabrics().routes("fabrics/", "fabrics/{id}/"),
 		a.vlans().routes("fabrics/{id}/vlans/", "fabrics/{id}/vlans/{vid}/"),
 		a.vlansByNumber().routes("vlans/", "vlans/{id}/"),

@@ -31,7 +31,8 @@ type commands struct {
 	Discovery discoveryCmd `cmd:"" help:"Look at what racks have seen on their networks."`
 	Proxy     proxyCmd     `cmd:"" help:"Look at the HTTP proxy for machines, change and purge it."`
 	Events    eventsCmd    `cmd:"" help:"Show what happened lately."`
-	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user."`
+	Admin     adminCmd     `cmd:"" name:"createadmin" help:"Make an administrator, while the daemon runs or not."`
+	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user, while the daemon runs or not."`
 	Backup    backupCmd    `cmd:"" help:"Write all data of the site into a file, while the daemon runs or not."`
 	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of all data, while the daemon runs or not."`
 	Version   versionCmd   `cmd:"" help:"Show the version."`

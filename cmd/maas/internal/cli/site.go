@@ -109,20 +109,3 @@ func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 		}
 	})
 }
-
-type apiKeyCmd struct {
-	remote
-	Username string `required:"" help:"Who the key is for."`
-}
-
-// Run is called by the parser when the command was given.
-func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
-	var answer struct {
-		Key string `json:"key"`
-	}
-	if err := c.post(ctx, "/api/v1/keys", url.Values{"username": {c.Username}}, &answer); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(io.out, answer.Key)
-	return err
-}

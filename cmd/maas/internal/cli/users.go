@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+type adminCmd struct {
+	stored
+	Username     string `required:"" help:"Name of the administrator. One without a password is given one."`
+	Email        string `help:"Address for mail." placeholder:"ADDR"`
+	PasswordFile string `help:"File whose first line is the password; - reads it from standard input. It is asked for when left out." placeholder:"FILE"`
+}
+
+// Run is called by the parser when the command was given.
+func (c adminCmd) Run(ctx context.Context, io stdio) error {
+	password, err := readPassword(ctx, c.PasswordFile, io.err)
+	if err != nil {
+		return err
+	}
+	return c.withUsers(ctx, func(inv *inventory.Inventory) error {
+		hash, err := inv.HashPassword(ctx, password)
+		if err != nil {
+			return err
+		}
+		u, err := inv.UserByName(ctx, c.Username)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			_, err = inv.CreateUser(ctx, inventory.User{Name: c.Username, Email: c.Email, Role: inventory.RoleAdmin, Password: hash})
+		case err == nil && u.Password != "":
+			err = fmt.Errorf("there is already a user %s; choose another name, or change the password of this one over the API", c.Username)
+		case err == nil:
+			u.Role, u.Password = inventory.RoleAdmin, hash
+			if c.Email != "" {
+				u.Email = c.Email
+			}
+			err = inv.UpdateUser(ctx, u)
+		}
+		if err == nil {
+			_, err = fmt.Fprintf(io.out, "%s is an administrator; make a key with: maas apikey --username %s\n", c.Username, c.Username)
+		}
+		return err
+	})
+}
+
+type apiKeyCmd struct {
+	stored
+	Username string `required:"" help:"Who the key is for."`
+	Name     string `help:"What it is for." placeholder:"TEXT"`
+}
+
+// Run is called by the parser when the command was given. Keys that were made before cannot be shown: of their secrets there
+// are only hashes.
+func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
+	return c.withUsers(ctx, func(inv *inventory.Inventory) error {
+		u, err := inv.UserByName(ctx, c.Username)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there is no user %s; make an administrator with: maas createadmin --username %s", c.Username, c.Username)
+		}
+		if err != nil {
+			return err
+		}
+		_, key, err := inv.CreateAPIKey(ctx, u.ID, c.Name)
+		if err == nil {
+			_, err = fmt.Fprintln(io.out, key)
+		}
+		return err
+	})
+}
+
+// withUsers opens the site's database, which is made when there is none yet. A daemon that runs on it sees what changes.
+func (c stored) withUsers(ctx context.Context, do func(*inventory.Inventory) error) (err error) {
+	if c.Database == "" {
+		if err := os.MkdirAll(c.Data, 0o700); err != nil {
+			return fmt.Errorf("data directory: %w; choose another with --data", err)
+		}
+	}
+	url, err := c.url()
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	inv, err := inventory.Open(ctx, db, inventory.Config{})
+	if err != nil {
+		return err
+	}
+	return do(inv)
+}
+
+// readPassword reads the first line of a file or, without one, asks for a password twice.
+func readPassword(ctx context.Context, file string, prompt io.Writer) (string, error) {
+	in := os.Stdin
+	switch {
+	case file == "" && isTerminal(os.Stdin):
+		return askPassword(ctx, prompt)
+	case file == "":
+		return "", errors.New("a password is needed: name a file with --password-file, or - for standard input")
+	case file != "-":
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		in = f
+	}
+	return line(bufio.NewReader(in))
+}
+
+// askPassword asks on the terminal, which shows nothing meanwhile.
+func askPassword(ctx context.Context, prompt io.Writer) (string, error) {
+	fd := int(os.Stdin.Fd())
+	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return "", err
+	}
+	silent := *state
+	silent.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &silent); err != nil {
+		return "", err
+	}
+	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, state) }() // it was settable a moment ago
+	in := bufio.NewReader(os.Stdin)
+	var answers [2]string
+	for i, question := range []string{"Password: ", "Again: "} {
+		fmt.Fprint(prompt, question)
+		done := make(chan error, 1)
+		go func() {
+			var err error
+			answers[i], err = line(in)
+			done <- err
+		}()
+		select {
+		case <-ctx.Done(): // the program ends, and the reading with it
+			return "", ctx.Err()
+		case err := <-done:
+			if err != nil {
+				return "", err
+			}
+		}
+		fmt.Fprintln(prompt)
+	}
+	if answers[0] != answers[1] {
+		return "", errors.New("the two passwords differ; try again")
+	}
+	return answers[0], nil
+}
+
+func line(in *bufio.Reader) (string, error) {
+	text, err := in.ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimRight(text, "\r\n"), nil
+}

@@ -1,0 +1,154 @@
+package inventory
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/store"
+)
+
+// APIKey is what is kept of a key with which a user's programs use the API.
+type APIKey struct {
+	ID       int64
+	UserID   int64
+	Name     string // what it is for, as the user calls it; "" = not said
+	Consumer string // the first of its three parts
+	Token    string // the second
+	hash     string // of the third
+	Created  time.Time
+}
+
+var apiKeys = table[APIKey]{
+	kind: KindAPIKey, name: "api_key", cols: []string{"account_id", "name", "consumer", "token", "secret", "created"},
+	id: func(k *APIKey) *int64 { return &k.ID },
+	fields: func(k *APIKey) []any {
+		return []any{&k.UserID, &k.Name, &k.Consumer, &k.Token, &k.hash, asTime{&k.Created}}
+	},
+}
+
+// maxKeys is how many keys a user has. The oldest goes when another is made.
+const maxKeys = 100
+
+// CreateAPIKey makes a key for a user. Text is consumer:token:secret; the secret cannot be read again. Of a hundred keys the
+// oldest is taken away.
+func (inv *Inventory) CreateAPIKey(ctx context.Context, user int64, name string) (k APIKey, text string, err error) {
+	secret := rand.Text()
+	k = APIKey{UserID: user, Name: name, Consumer: rand.Text(), Token: rand.Text(), hash: hashSecret(secret), Created: time.Now()}
+	if len(name) > maxKeyName {
+		return k, "", invalid(KindAPIKey, name[:maxKeyName], "name", "must have at most 200 bytes")
+	}
+	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if _, err := users.get(ctx, tx, user); err != nil {
+			return err
+		}
+		all, err := apiKeys.list(ctx, tx, "account_id = ?", user)
+		if err != nil {
+			return err
+		}
+		for i := range max(0, len(all)-maxKeys+1) {
+			if err := apiKeys.delete(ctx, tx, all[i].ID); err != nil {
+				return err
+			}
+		}
+		return apiKeys.insert(ctx, tx, &k)
+	})
+	return k, k.Consumer + ":" + k.Token + ":" + secret, err
+}
+
+const maxKeyName = 200
+
+func hashSecret(secret string) string {
+	sum := sha256.Sum256([]byte(secret)) // it is random: nothing slower is needed
+	return hex.EncodeToString(sum[:])
+}
+
+// APIKeys lists a user's keys, the oldest first.
+func (inv *Inventory) APIKeys(ctx context.Context, user int64) ([]APIKey, error) {
+	return listIn(ctx, inv, apiKeys, "account_id = ?", user)
+}
+
+// RenameAPIKey gives the user's key with a token another name.
+func (inv *Inventory) RenameAPIKey(ctx context.Context, user int64, token, name string) error {
+	if len(name) > maxKeyName {
+		return invalid(KindAPIKey, token, "name", "must have at most 200 bytes")
+	}
+	return inv.withAPIKey(ctx, user, token, func(ctx context.Context, tx *store.Tx, k *APIKey) error {
+		k.Name = name
+		return apiKeys.update(ctx, tx, k)
+	})
+}
+
+// DeleteAPIKey makes the user's key with a token void.
+func (inv *Inventory) DeleteAPIKey(ctx context.Context, user int64, token string) error {
+	return inv.withAPIKey(ctx, user, token, func(ctx context.Context, tx *store.Tx, k *APIKey) error {
+		return apiKeys.delete(ctx, tx, k.ID)
+	})
+}
+
+func (inv *Inventory) withAPIKey(ctx context.Context, user int64, token string, do func(context.Context, *store.Tx, *APIKey) error) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		k, err := apiKeys.one(ctx, tx, token, "account_id = ? AND token = ?", user, token)
+		if err != nil {
+			return err
+		}
+		return do(ctx, tx, &k)
+	})
+}
+
+// CheckAPIKey reports whose key it is; false = it is no key, or not any more.
+func (inv *Inventory) CheckAPIKey(ctx context.Context, consumer, token, secret string) (u User, ok bool, err error) {
+	var k APIKey
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		query := "SELECT " + apiKeys.columns("k.") + ", " + users.columns("a.") + " FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.consumer = ?"
+		return tx.Get(ctx, query, []any{consumer}, append(apiKeys.dest(&k), users.dest(&u)...)...)
+	})
+	if err != nil && !notFound(err) {
+		return User{}, false, err
+	}
+	right := subtle.ConstantTimeCompare([]byte(hashSecret(secret)), []byte(k.hash)) == 1 &&
+		subtle.ConstantTimeCompare([]byte(token), []byte(k.Token)) == 1
+	if err != nil || !right {
+		return User{}, false, nil
+	}
+	return u, true, nil
+}
+
+// SSHKey is a user's public key, as a line of an authorized_keys file.
+type SSHKey struct {
+	ID     int64
+	UserID int64
+	Key    string
+}
+
+var sshKeys = table[SSHKey]{
+	kind: KindSSHKey, name: "ssh_key", cols: []string{"account_id", "public_key"},
+	id:     func(k *SSHKey) *int64 { return &k.ID },
+	fields: func(k *SSHKey) []any { return []any{&k.UserID, &k.Key} },
+}
+
+// CreateSSHKey adds a public key of a user.
+func (inv *Inventory) CreateSSHKey(ctx context.Context, k SSHKey) (SSHKey, error) {
+	k.ID, k.Key = 0, strings.Join(strings.Fields(k.Key), " ")
+	if !isPublicKey(k.Key) {
+		return k, invalid(KindSSHKey, "", "key", "is not a public key like ssh-ed25519 AAAA... name")
+	}
+	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return taken(sshKeys.insert(ctx, tx, &k), KindSSHKey, "this text")
+	})
+	return k, err
+}
+
+// SSHKeys lists a user's public keys.
+func (inv *Inventory) SSHKeys(ctx context.Context, user int64) ([]SSHKey, error) {
+	return listIn(ctx, inv, sshKeys, "account_id = ?", user)
+}
+
+// DeleteSSHKey deletes a public key.
+func (inv *Inventory) DeleteSSHKey(ctx context.Context, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return sshKeys.delete(ctx, tx, id) })
+}

@@ -1,0 +1,116 @@
+package maasapi
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// authenticatePath is where clients of MAAS get a key for a user and a password.
+const authenticatePath = "/MAAS/accounts/authenticate/"
+
+// A user, and an address (an IPv6 network of 64 bits), may try loginBurst passwords at once and then one each loginEvery.
+const (
+	loginBurst = 10
+	loginEvery = 6 * time.Second
+)
+
+// maxLoginKeys is how many keys of one name a user gets by logging in. The oldest goes.
+const maxLoginKeys = 10
+
+// tooMany is a client that has tried too often.
+type tooMany struct{ wait time.Duration }
+
+func (e *tooMany) Error() string {
+	return fmt.Sprintf("too many attempts to log in; try again in %s", e.wait.Round(time.Second))
+}
+
+// unauthorized is a client that is not known.
+type unauthorized struct{ why string }
+
+func (e *unauthorized) Error() string { return e.why }
+
+// authenticate makes a key for whoever knows a user's password. The consumer of the form names it.
+func (a *API) authenticate(r *http.Request) (any, error) {
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	name := f.get("username")
+	if name == "" || f.values.Get("password") == "" {
+		return nil, &badRequest{"username", "and password are needed"}
+	}
+	now := time.Now()
+	for _, who := range []string{"user " + name, "address " + network(r.RemoteAddr)} {
+		if wait := a.logins.take(now, who); wait > 0 {
+			return nil, &tooMany{wait}
+		}
+	}
+	u, ok, err := a.inv.CheckPassword(r.Context(), name, f.values.Get("password"))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		a.log.Warn("log-in refused", "user", name, "address", r.RemoteAddr)
+		return nil, &unauthorized{"user and password do not match"}
+	}
+	k, text, err := a.loginKey(r, u, f.get("consumer"))
+	if err != nil {
+		return nil, err
+	}
+	return tokenOf(k, text), nil
+}
+
+// loginKey makes a key and takes away what there is too much of its name.
+func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k inventory.APIKey, text string, err error) {
+	if name == "" {
+		name = "log-in"
+	}
+	r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
+	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		all, err := a.inv.APIKeys(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		same := 0
+		for i := len(all) - 1; i >= 0; i-- {
+			if all[i].Name != name {
+				continue
+			}
+			if same++; same < maxLoginKeys {
+				continue
+			}
+			if err := a.inv.DeleteAPIKey(ctx, u.ID, all[i].Token); err != nil {
+				return err
+			}
+		}
+		k, text, err = a.inv.CreateAPIKey(ctx, u.ID, name)
+		return err
+	})
+	return k, text, err
+}
+
+// network is what counts as one address.
+func network(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return remote
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if addr = addr.Unmap().WithZone(""); addr.Is6() {
+		p, _ := addr.Prefix(64) // 64 is in range
+		return p.String()
+	}
+	return addr.String()
+}
+
+func retryAfter(d time.Duration) string { return strconv.Itoa(int(d.Seconds()) + 1) }

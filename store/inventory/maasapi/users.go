@@ -1,0 +1,193 @@
+package maasapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Account is a user as the API shows it.
+type Account struct {
+	Username    string `json:"username"`
+	Email       string `json:"email"`
+	IsSuperuser bool   `json:"is_superuser"`
+	IsLocal     bool   `json:"is_local"`
+	// Role is "admin", "operator" or "read-only"; MAAS has only IsSuperuser.
+	Role        inventory.Role `json:"role"`
+	ResourceURI string         `json:"resource_uri"`
+}
+
+func showUser(u inventory.User) Account {
+	return Account{
+		Username: u.Name, Email: u.Email, IsSuperuser: u.Role == inventory.RoleAdmin, IsLocal: true, Role: u.Role,
+		ResourceURI: base + "users/" + u.Name + "/",
+	}
+}
+
+func (a *API) users() crud[inventory.User] {
+	return crud[inventory.User]{
+		inv: a.inv, all: every(a.inv.Users),
+		find: func(r *http.Request) (inventory.User, error) {
+			return a.inv.UserByName(r.Context(), r.PathValue("id"))
+		},
+		show: each(func(u inventory.User) any { return showUser(u) }),
+		ready: func(r *http.Request, f *form) {
+			if f.has("password") {
+				hash, err := a.inv.HashPassword(r.Context(), f.values.Get("password"))
+				f.err = err
+				f.values.Set("password", hash)
+			}
+		},
+		read: readUser, create: a.inv.CreateUser, update: a.inv.UpdateUser,
+		remove: removing(a.inv.DeleteUser, func(u inventory.User) int64 { return u.ID }),
+	}
+}
+
+// readUser reads the form of a user, in which the password is a hash already.
+func readUser(_ *http.Request, f *form, to *inventory.User) {
+	f.text("username", &to.Name)
+	f.text("email", &to.Email)
+	f.text("password", &to.Password)
+	super := to.Role == inventory.RoleAdmin
+	f.flag("is_superuser", &super)
+	switch {
+	case f.has("role"):
+		to.Role = inventory.Role(f.get("role"))
+	case super:
+		to.Role = inventory.RoleAdmin
+	case to.Role == inventory.RoleAdmin:
+		to.Role = inventory.RoleOperator
+	}
+}
+
+// listUsers answers all users, or with op=whoami who the client is.
+func (a *API) listUsers(r *http.Request) (any, error) {
+	if r.URL.Query().Get("op") == "whoami" {
+		return showUser(accountOf(r)), nil
+	}
+	return a.users().list(r)
+}
+
+// Token is an API key of the user.
+type Token struct {
+	Name string `json:"name"`
+	// Token is consumer:token, and only when it is made consumer:token:secret.
+	Token       string `json:"token"`
+	ConsumerKey string `json:"consumer_key"`
+	TokenKey    string `json:"token_key"`
+	// TokenSecret is there only when it is made.
+	TokenSecret string `json:"token_secret,omitempty"`
+}
+
+// tokenOf shows a key; text is the whole key when it was just made.
+func tokenOf(k inventory.APIKey, text string) Token {
+	t := Token{Name: k.Name, Token: k.Consumer + ":" + k.Token, ConsumerKey: k.Consumer, TokenKey: k.Token}
+	if text != "" {
+		t.TokenSecret, t.Token = text[len(t.Token)+1:], text
+	}
+	return t
+}
+
+// self is the stored user who made the request.
+func (a *API) self(r *http.Request) (inventory.User, error) {
+	return a.inv.UserByName(r.Context(), userOf(r))
+}
+
+// listTokens is op=list_authorisation_tokens. Secrets cannot be shown: only hashes of them are kept.
+func (a *API) listTokens(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "list_authorisation_tokens" {
+		return nil, &unsupported{"account op=" + op}
+	}
+	u, err := a.self(r)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := a.inv.APIKeys(r.Context(), u.ID)
+	out := []Token{}
+	for _, k := range keys {
+		out = append(out, tokenOf(k, ""))
+	}
+	return out, err
+}
+
+func (a *API) actOnAccount(r *http.Request) (any, error) {
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	u, err := a.self(r)
+	if err != nil {
+		return nil, err
+	}
+	switch op := r.URL.Query().Get("op"); op {
+	case "create_authorisation_token":
+		k, text, err := a.inv.CreateAPIKey(r.Context(), u.ID, f.get("name"))
+		if err != nil {
+			return nil, err
+		}
+		return tokenOf(k, text), nil
+	case "delete_authorisation_token":
+		return nil, a.inv.DeleteAPIKey(r.Context(), u.ID, f.get("token_key"))
+	case "update_token_name":
+		if err := a.inv.RenameAPIKey(r.Context(), u.ID, tokenPart(f.get("token")), f.get("name")); err != nil {
+			return nil, err
+		}
+		return "Accepted", nil
+	default:
+		return nil, &unsupported{"account op=" + op}
+	}
+}
+
+// SSHKey is a public key of the user.
+type SSHKey struct {
+	ID          int64  `json:"id"`
+	Key         string `json:"key"`
+	Keysource   string `json:"keysource"`
+	ResourceURI string `json:"resource_uri"`
+}
+
+func (a *API) sshKeys() crud[inventory.SSHKey] {
+	all := func(r *http.Request) ([]inventory.SSHKey, error) {
+		u, err := a.self(r)
+		if err != nil {
+			return nil, err
+		}
+		return a.inv.SSHKeys(r.Context(), u.ID)
+	}
+	return crud[inventory.SSHKey]{
+		inv: a.inv, all: all,
+		find: func(r *http.Request) (inventory.SSHKey, error) {
+			id, err := pathID(r)
+			if err != nil {
+				return inventory.SSHKey{}, err
+			}
+			keys, err := all(r)
+			for _, k := range keys {
+				if k.ID == id {
+					return k, err
+				}
+			}
+			return inventory.SSHKey{}, notFound("SSH key", r.PathValue("id"))
+		},
+		show: each(func(k inventory.SSHKey) any {
+			return SSHKey{ID: k.ID, Key: k.Key, ResourceURI: fmt.Sprintf("%saccount/prefs/sshkeys/%d/", base, k.ID)}
+		}),
+		fresh: func(r *http.Request) (inventory.SSHKey, error) {
+			u, err := a.self(r)
+			return inventory.SSHKey{UserID: u.ID}, err
+		},
+		read:   func(_ *http.Request, f *form, to *inventory.SSHKey) { f.text("key", &to.Key) },
+		create: a.inv.CreateSSHKey,
+		remove: removing(a.inv.DeleteSSHKey, func(k inventory.SSHKey) int64 { return k.ID }),
+	}
+}
+
+// tokenPart is the token of a key that is given whole, without its secret, or as the token alone.
+func tokenPart(text string) string {
+	if parts := strings.Split(text, ":"); len(parts) > 1 {
+		return parts[1]
+	}
+	return text
+}

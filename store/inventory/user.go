@@ -1,0 +1,139 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/store"
+)
+
+// Role is what a user may do.
+type Role string
+
+// The roles. Each may do what the next one may.
+const (
+	RoleAdmin    Role = "admin"     // everything
+	RoleOperator Role = "operator"  // switch machines, take them and give them back, reserve addresses, have devices
+	RoleReadOnly Role = "read-only" // look
+)
+
+// Roles are all roles, the strongest first.
+var Roles = []Role{RoleAdmin, RoleOperator, RoleReadOnly}
+
+// User is somebody who may use the API.
+type User struct {
+	ID      int64
+	Version int64  // counts changes; an update must carry the one that was read
+	Name    string // unique
+	Email   string // "" = none
+	Role    Role   // "" = RoleOperator
+	// Password is a hash that HashPassword made; "" = cannot log in with a password.
+	Password string
+	Created  time.Time
+}
+
+var users = table[User]{
+	kind: KindUser, name: "account", cols: []string{"name", "email", "role", "password", "created"},
+	id: func(u *User) *int64 { return &u.ID }, version: func(u *User) *int64 { return &u.Version },
+	label:  func(u *User) string { return u.Name },
+	fields: func(u *User) []any { return []any{&u.Name, &u.Email, &u.Role, &u.Password, asTime{&u.Created}} },
+}
+
+var userName = regexp.MustCompile(`^[A-Za-z0-9_.@+-]{1,150}$`)
+
+func (u *User) check() error {
+	if u.Role == "" {
+		u.Role = RoleOperator
+	}
+	switch {
+	case !userName.MatchString(u.Name):
+		return invalid(KindUser, u.Name, "username", "must be 1 to 150 letters, digits and _ . @ + -")
+	case !slices.Contains(Roles, u.Role):
+		return invalid(KindUser, u.Name, "role", fmt.Sprintf("must be one of %q", Roles))
+	case len(u.Email) > 254 || u.Email != "" && !strings.Contains(u.Email, "@"):
+		return invalid(KindUser, u.Name, "email", "is not an address like ada@example.org")
+	case u.Password != "" && !isPasswordHash(u.Password):
+		return invalid(KindUser, u.Name, "password", "must be hashed before it is stored")
+	}
+	return nil
+}
+
+// CreateUser adds a user.
+func (inv *Inventory) CreateUser(ctx context.Context, u User) (User, error) {
+	if err := u.check(); err != nil {
+		return u, err
+	}
+	u.ID, u.Created = 0, time.Now()
+	return createNamed(ctx, inv, users, u, u.Name)
+}
+
+// UpdateUser changes a user. The last administrator stays one.
+func (inv *Inventory) UpdateUser(ctx context.Context, u User) error {
+	if err := u.check(); err != nil {
+		return err
+	}
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if u.Role != RoleAdmin {
+			if err := otherAdmin(ctx, tx, u); err != nil {
+				return err
+			}
+		}
+		return taken(users.update(ctx, tx, &u), KindUser, "name "+u.Name)
+	})
+}
+
+// DeleteUser deletes a user with their keys, unless they are the last administrator, or machines or addresses are theirs.
+func (inv *Inventory) DeleteUser(ctx context.Context, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		u, err := users.get(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := otherAdmin(ctx, tx, u); err != nil {
+			return err
+		}
+		by, err := namesOf(ctx, tx, "machine ", "SELECT hostname FROM node WHERE owner = ? AND kind = 'machine' ORDER BY hostname", u.Name)
+		if err != nil {
+			return err
+		}
+		held, err := namesOf(ctx, tx, "address ", "SELECT ip FROM allocation WHERE owner = ? AND ip IS NOT NULL ORDER BY ip", u.Name)
+		if err != nil {
+			return err
+		}
+		if err := inUse(KindUser, u.Name, "release them first", append(by, held...)); err != nil {
+			return err
+		}
+		if err := apiKeys.deleteWhere(ctx, tx, "account_id = ?", id); err != nil {
+			return err
+		}
+		return users.delete(ctx, tx, id)
+	})
+}
+
+// otherAdmin sees to it that there is an administrator besides u.
+func otherAdmin(ctx context.Context, tx *store.Tx, u User) error {
+	var n int
+	if err := tx.Get(ctx, "SELECT COUNT(*) FROM account WHERE role = ? AND id <> ?", []any{string(RoleAdmin), u.ID}, &n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return &InUseError{Kind: KindUser, Name: u.Name, Remedy: "it is the only administrator; make another one first"}
+	}
+	return nil
+}
+
+// Users lists the users.
+func (inv *Inventory) Users(ctx context.Context) ([]User, error) { return listIn(ctx, inv, users, "") }
+
+// UserByName returns a user.
+func (inv *Inventory) UserByName(ctx context.Context, name string) (u User, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		u, err = users.one(ctx, tx, name, "name = ?", name)
+		return err
+	})
+	return u, err
+}
