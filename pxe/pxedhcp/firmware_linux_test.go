@@ -27,7 +27,11 @@ type rack struct {
 	up     chan pxe.Event // StageRunning
 }
 
-var rackAddr = netip.MustParseAddr("10.77.0.1")
+var (
+	rackAddr  = netip.MustParseAddr("10.77.0.1")
+	rackAddr6 = netip.MustParseAddr("fd77::1")
+	prefix6   = netip.MustParsePrefix("fd77::/64")
+)
 
 func newRack(t *testing.T, methods []pxe.Method) *rack {
 	t.Helper()
@@ -35,6 +39,7 @@ func newRack(t *testing.T, methods []pxe.Method) *rack {
 	r := &rack{ns: netlab.New(t).NS("rack"), up: make(chan pxe.Event, 8)}
 	r.ns.Bridge("br0")
 	r.ns.Addr("br0", "10.77.0.1/24")
+	r.ns.Addr("br0", "fd77::1/64")
 
 	var clients pxe.Clients
 	dhcp, err := dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{
@@ -47,6 +52,9 @@ func newRack(t *testing.T, methods []pxe.Method) *rack {
 	err = dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{{
 		Name: "lab", Prefix: netip.MustParsePrefix("10.77.0.0/24"), Link: "br0", Server: rackAddr,
 		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("10.77.0.100"), Last: netip.MustParseAddr("10.77.0.150")}},
+	}, {
+		Name: "lab6", Prefix: prefix6, Link: "br0", Server: rackAddr6,
+		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("fd77::100"), Last: netip.MustParseAddr("fd77::150")}},
 	}}})
 	if err != nil {
 		t.Fatal(err)
@@ -79,11 +87,14 @@ func newRack(t *testing.T, methods []pxe.Method) *rack {
 
 func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
 	t.Helper()
-	var conn dhcpsrv.Conn
+	var conn, conn6 dhcpsrv.Conn
 	var udp net.PacketConn
 	var web net.Listener
 	err := r.ns.Do(func() (err error) {
 		if conn, err = dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
+			return err
+		}
+		if conn6, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
 			return err
 		}
 		if udp, err = net.ListenPacket("udp", ":69"); err != nil {
@@ -98,6 +109,7 @@ func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var g errgroup.Group
 	g.Go(func() error { return dhcp.Serve(ctx, conn) })
+	g.Go(func() error { return dhcp.Serve6(ctx, conn6) })
 	g.Go(func() error { return boot.ServeTFTP(ctx, udp) })
 	g.Go(func() error { return boot.Serve(ctx, web) })
 	t.Cleanup(func() {
@@ -106,8 +118,8 @@ func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
 			t.Error(err)
 		}
 		for _, e := range r.all() {
-			t.Logf("%-8s %-4s %-60s %8d bytes %8.3fs blk %d win %d retr %d absent %t probe %t mac %s method %s %s", e.Stage, e.Proto, e.Path, e.Bytes,
-				e.Duration.Seconds(), e.BlockSize, e.WindowSize, e.Retransmits, e.Absent, e.Probe, e.MAC, e.Method, e.Err)
+			t.Logf("%-8s %-4s %-60s %8d bytes %8.3fs blk %d win %d retr %d absent %t probe %t %s mac %s method %s %s", e.Stage, e.Proto, e.Path, e.Bytes,
+				e.Duration.Seconds(), e.BlockSize, e.WindowSize, e.Retransmits, e.Absent, e.Probe, e.Addr, e.MAC, e.Method, e.Err)
 		}
 	})
 }
@@ -133,61 +145,86 @@ func TestFirmware(t *testing.T) {
 		t.Skip("boots virtual machines without KVM")
 	}
 	tests := []struct {
-		name     string
-		firmware qemutest.Firmware
-		http     bool     // UEFI boots by HTTP
-		methods  []string // put in front of the table
-		loaders  []string // that are fetched
+		name    string
+		vm      qemutest.VM
+		methods []string // put in front of the table
+		loaders []string // that are fetched
 	}{
-		{"bios-ipxe", qemutest.BIOS, false, nil, nil},
-		{"bios-pxelinux", qemutest.BIOS, false, []string{"bios-pxelinux"}, []string{"pxelinux.0", "ldlinux.c32"}},
-		{"uefi-shim-grub", qemutest.UEFI, false, nil, []string{"shimx64.efi", "grubx64.efi"}},
-		{"uefi-ipxe", qemutest.UEFI, false, []string{"ipxe", "uefi-amd64-ipxe"}, []string{"snponly.efi"}},
-		{"uefi-http-ipxe", qemutest.UEFI, true, nil, []string{"snponly.efi"}},
-		{"secure-boot", qemutest.SecureBoot, false, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		// The longest first, as they run beside each other.
+		{"uefi-v6-shim-grub", qemutest.VM{Firmware: qemutest.UEFI, IPv6: true}, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		{"uefi-v6-http-ipxe", qemutest.VM{Firmware: qemutest.UEFI, IPv6: true, HTTPBoot: true}, []string{"no-v4-http"}, []string{"snponly.efi"}},
+		{"secure-boot", qemutest.VM{Firmware: qemutest.SecureBoot}, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		{"uefi-shim-grub", qemutest.VM{Firmware: qemutest.UEFI}, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		{"uefi-ipxe", qemutest.VM{Firmware: qemutest.UEFI}, []string{"ipxe", "uefi-amd64-ipxe"}, []string{"snponly.efi"}},
+		{"uefi-http-ipxe", qemutest.VM{Firmware: qemutest.UEFI, HTTPBoot: true}, nil, []string{"snponly.efi"}},
+		{"bios-pxelinux", qemutest.VM{}, []string{"bios-pxelinux"}, []string{"pxelinux.0", "ldlinux.c32"}},
+		{"bios-ipxe", qemutest.VM{}, nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			mac, _ := net.ParseMAC("52:54:00:77:e1:97")
-			vm := qemutest.VM{Firmware: tt.firmware, MAC: mac, Tap: "tap0", HTTPBoot: tt.http}
-			netlab.Require(t, append(vm.Needs(), loaderNeeds(tt.loaders)...)...)
+			tt.vm.MAC, _ = net.ParseMAC("52:54:00:77:e1:97")
+			tt.vm.Tap = "tap0"
+			netlab.Require(t, append(tt.vm.Needs(), loaderNeeds(tt.loaders)...)...)
+			t.Parallel()
 			r := newRack(t, tableWith(tt.methods))
-			r.ns.Tap("br0", vm.Tap)
-			qemutest.Advertise(t, r.ns, "br0")
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-			defer cancel()
-			start := time.Now()
-			m := qemutest.Start(t, r.ns, vm)
-			if err := m.WaitSerial(ctx, qemutest.Marker); err != nil {
-				t.Fatal(err)
-			}
-			t.Logf("%.1f s to the marker", time.Since(start).Seconds())
-			select {
-			case e := <-r.up:
-				if e.MAC.String() != mac.String() || !strings.Contains(string(e.Body), "mac="+mac.String()) {
-					t.Errorf("report of %s: %q", e.MAC, e.Body)
-				}
-			case <-ctx.Done():
-				t.Fatal("the guest did not report")
-			}
-			var fetched []string
-			for _, e := range r.all() {
-				if e.Stage == pxe.StageLoader && e.Err == "" && !e.Probe && !e.Absent {
-					fetched = append(fetched, strings.TrimPrefix(e.Path, "/"))
-				}
-			}
-			if !slices.Equal(fetched, tt.loaders) {
+			r.boots(t, tt.vm)
+			if fetched := r.fetched(t, tt.vm.IPv6); !slices.Equal(fetched, tt.loaders) {
 				t.Errorf("loaders fetched: %q, want %q", fetched, tt.loaders)
 			}
 		})
 	}
 }
 
+// boots switches a machine on and waits until its system has reported.
+func (r *rack) boots(t *testing.T, vm qemutest.VM) {
+	t.Helper()
+	r.ns.Tap("br0", vm.Tap)
+	qemutest.Advertise(t, r.ns, "br0", prefix6)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	start := time.Now()
+	m := qemutest.Start(t, r.ns, vm)
+	if err := m.WaitSerial(ctx, qemutest.Marker); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%.1f s to the marker", time.Since(start).Seconds())
+	select {
+	case e := <-r.up:
+		if e.MAC.String() != vm.MAC.String() || !strings.Contains(string(e.Body), "mac="+vm.MAC.String()) {
+			t.Errorf("report of %s: %q", e.MAC, e.Body)
+		}
+	case <-ctx.Done():
+		t.Fatal("the guest did not report")
+	}
+}
+
+// fetched lists the loaders that were read to their end, by the family of addresses.
+func (r *rack) fetched(t *testing.T, six bool) (names []string) {
+	t.Helper()
+	for _, e := range r.all() {
+		if e.Stage != pxe.StageLoader || e.Err != "" || e.Probe || e.Absent {
+			continue
+		}
+		names = append(names, strings.TrimPrefix(e.Path, "/"))
+		if e.Addr.Is6() != six {
+			t.Errorf("%s was fetched by %s", e.Path, e.Addr)
+		}
+	}
+	return names
+}
+
+// noV4HTTP answers HTTP boot over IPv4 at once with something that is not there, without which firmware loses a minute
+// before it tries IPv6.
+var noV4HTTP = pxe.Method{Name: "no-v4-http", VendorClass: "HTTPClient", Loader: "no-http-boot", Proto: pxe.HTTP, IPv4Only: true}
+
 // tableWith is the method table with the named ones in front.
 func tableWith(names []string) []pxe.Method {
 	var front []pxe.Method
 	for _, n := range names {
-		m, _ := pxe.MethodNamed(n)
+		m, ok := pxe.MethodNamed(n)
+		if !ok {
+			m = noV4HTTP
+		}
 		front = append(front, m)
 	}
 	return append(front, pxe.Methods()...)

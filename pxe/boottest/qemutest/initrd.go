@@ -27,6 +27,10 @@ mac=$(cat /sys/class/net/eth0/address)
 echo "%s host=$(hostname) addr=$addr mac=$mac"
 for word in $(cat /proc/cmdline); do
   case $word in maas.done=*)
+    case $word in *//\[*) # over IPv6, which needs an address of its own: a connection begun without one hangs
+      n=0
+      until ip -6 addr show dev eth0 scope global | grep -v tentative | grep -q inet6 || [ $n -ge 50 ]; do sleep 0.1; n=$((n+1)); done;;
+    esac
     wget -q -O - --post-data "host=$(hostname) addr=$addr mac=$mac" "${word#maas.done=}" && echo "guest reported" || echo "guest failed to report";;
   esac
 done
