@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type Tx struct {
 	writes   bool
 	changes  []Change
 	rollback []func()
+	last     func(context.Context, []Change) error
 }
 
 type txKey struct{ db *DB }
@@ -64,6 +66,11 @@ func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (e
 	if err := f(context.WithValue(ctx, txKey{db}, tx), tx); err != nil {
 		return err
 	}
+	if tx.last != nil && len(tx.changes) > 0 {
+		if err := tx.last(context.WithValue(ctx, txKey{db}, tx), slices.Clone(tx.changes)); err != nil {
+			return err
+		}
+	}
 	if err := tx.publish(ctx); err != nil {
 		return err
 	}
@@ -94,6 +101,15 @@ func (db *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) erro
 
 // OnRollback has f called if the transaction does not commit.
 func (tx *Tx) OnRollback(f func()) { tx.rollback = append(tx.rollback, f) }
+
+// BeforeCommit has f called, in the transaction and when all else is done, with
+// what it changed, unless that is nothing. An error of f undoes everything. Of
+// several calls the first counts, so that the outermost has the say.
+func (tx *Tx) BeforeCommit(f func(ctx context.Context, changes []Change) error) {
+	if tx.last == nil {
+		tx.last = f
+	}
+}
 
 // Exec runs a statement, in which ? stands for an argument, and returns how
 // many rows it changed.

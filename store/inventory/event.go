@@ -2,6 +2,8 @@ package inventory
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/store"
@@ -43,6 +45,72 @@ func (inv *Inventory) AddEvents(ctx context.Context, batch ...Event) error {
 		}
 		return nil
 	})
+}
+
+// EventFilter says which events are wanted. The zero value means all but those with the level "audit".
+type EventFilter struct {
+	Nodes []int64 // of these machines and devices; none = of all and of the site
+	// Level is the least level, or "audit" for those alone; "" = all but those.
+	Level  string
+	User   string // of this user; "" = of all
+	After  int64  // with a higher ID; 0 = any
+	Before int64  // with a lower ID; 0 = any
+	Oldest bool   // the first ones instead of the last
+	Limit  int
+}
+
+// EventLevels are the levels from low to high. "audit" stands apart.
+var EventLevels = []string{"debug", "info", "warning", "error", "critical"}
+
+// LevelAudit is the level of events that tell who changed what.
+const LevelAudit = "audit"
+
+func (f EventFilter) where() (string, []any) {
+	where, args := "1 = 1", []any{}
+	add := func(condition string, values ...any) {
+		where, args = where+" AND "+condition, append(args, values...)
+	}
+	anyOf := func(column string, values []any) {
+		add(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", values...)
+	}
+	if len(f.Nodes) > 0 {
+		anyOf("node_id", anys(f.Nodes))
+	}
+	switch i := slices.Index(EventLevels, f.Level); {
+	case f.Level == LevelAudit:
+		add("level = ?", LevelAudit)
+	case i > 0:
+		anyOf("level", anys(EventLevels[i:]))
+	default:
+		add("level <> ?", LevelAudit)
+	}
+	if f.User != "" {
+		add("account = ?", f.User)
+	}
+	if f.After > 0 {
+		add("id > ?", f.After)
+	}
+	if f.Before > 0 {
+		add("id < ?", f.Before)
+	}
+	return where, args
+}
+
+func anys[T any](values []T) (out []any) {
+	for _, v := range values {
+		out = append(out, v)
+	}
+	return out
+}
+
+// FindEvents returns events, oldest first.
+func (inv *Inventory) FindEvents(ctx context.Context, f EventFilter) ([]Event, error) {
+	where, args := f.where()
+	order := " ORDER BY id DESC LIMIT ?"
+	if f.Oldest {
+		order = " ORDER BY id LIMIT ?"
+	}
+	return listIn(ctx, inv, events, "id IN (SELECT id FROM event WHERE "+where+order+")", append(args, f.Limit)...)
 }
 
 // Events returns up to limit events with an ID above after, oldest first, of

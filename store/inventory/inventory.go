@@ -102,7 +102,7 @@ func ensureFirst[T any](ctx context.Context, tx *store.Tx, t table[T], v T) erro
 // it is given happen in one transaction: together, or not at all if f returns
 // an error. f may be run again if the database asks for it.
 func (inv *Inventory) Atomically(ctx context.Context, f func(ctx context.Context) error) error {
-	return inv.db.Update(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
+	return inv.update(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
 }
 
 // Consistently runs f so that all it reads with the ctx it is given is of one
@@ -121,7 +121,14 @@ func (inv *Inventory) Watch(ctx context.Context, from int64) iter.Seq2[store.Cha
 func (inv *Inventory) Revision(ctx context.Context) (int64, error) { return inv.db.Revision(ctx) }
 
 func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
-	return inv.db.Update(ctx, f)
+	a := actorOf(ctx)
+	if a == nil {
+		return inv.db.Update(ctx, f)
+	}
+	return inv.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		tx.BeforeCommit(func(ctx context.Context, changes []store.Change) error { return inv.audit(ctx, tx, a, changes) })
+		return f(ctx, tx)
+	})
 }
 
 func (inv *Inventory) view(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {

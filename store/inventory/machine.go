@@ -308,6 +308,10 @@ func (inv *Inventory) deleteNode(ctx context.Context, kind string, id int64) err
 		if err := inv.releaseWhere(ctx, tx, "interface_id IN (SELECT id FROM interface WHERE node_id = ?)", id); err != nil {
 			return err
 		}
+		// What was done to it stays known; its other events go with it.
+		if _, err := tx.Exec(ctx, "UPDATE event SET node_id = NULL WHERE node_id = ? AND level = ?", id, LevelAudit); err != nil {
+			return err
+		}
 		if err := nodes.delete(ctx, tx, id); err != nil {
 			return err
 		}

@@ -154,7 +154,7 @@ func (a *API) serve(pattern string, h handler) http.Handler {
 		err := may(r, pattern)
 		var out any
 		if err == nil {
-			out, err = h(r)
+			out, err = h(Audited(r))
 		}
 		if err != nil {
 			a.fail(w, r, err)

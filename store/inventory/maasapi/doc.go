@@ -22,7 +22,8 @@
 // discovery/promote, scans, settings, dhcp-servers and topology; proxy and proxy/purge; and boot-profile, the profile of
 // machines that have none of their own.
 //
-// Writes are transactions: one that is refused leaves nothing behind, and a read after one sees it.
+// Writes are transactions: one that is refused leaves nothing behind, and a read after one sees it. Each leaves an event with
+// the level AUDIT, in the same transaction: who asked for what, and what changed by it.
 //
 // # Errors
 //

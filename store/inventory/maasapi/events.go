@@ -1,44 +1,146 @@
 package maasapi
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // eventLimit is how many events one answer holds unless the client asks for fewer.
 const eventLimit = 1000
 
+// Event is an event as the API shows it.
+type Event struct {
+	ID          int64     `json:"id"`
+	Type        string    `json:"type"`
+	Level       string    `json:"level"` // as MAAS has it: "INFO"
+	Created     time.Time `json:"created"`
+	Description string    `json:"description"`
+	Username    string    `json:"username"`
+	Node        string    `json:"node,omitempty"`
+	Hostname    string    `json:"hostname,omitempty"`
+}
+
+// Events is a page of the log.
+type Events struct {
+	Count   int     `json:"count"`
+	Events  []Event `json:"events"`
+	NextURI string  `json:"next_uri"` // of older ones
+	PrevURI string  `json:"prev_uri"` // of newer ones
+}
+
+// listEvents is op=query: the last events, by machine (id, hostname, mac_address), level, owner, before and after.
 func (a *API) listEvents(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	if query.Get("op") != "query" {
 		return nil, &unsupported{"events op=" + query.Get("op")}
 	}
-	limit := 100
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > eventLimit {
-			return nil, &badRequest{"limit", fmt.Sprintf("%q is not a number from 1 to %d", text, eventLimit)}
-		}
-		limit = n
+	filter, some, err := a.eventFilter(r, query)
+	if err != nil || !some {
+		return Events{Events: []Event{}}, err
 	}
-	var node int64
-	if id := query.Get("id"); id != "" {
-		m, err := a.inv.MachineByName(r.Context(), id)
-		if err != nil {
-			return nil, err
-		}
-		node = m.ID
-	}
-	events, err := a.inv.LastEvents(r.Context(), node, limit)
+	events, err := a.inv.FindEvents(r.Context(), filter)
 	if err != nil {
 		return nil, err
 	}
-	list := []map[string]any{}
+	out := Events{Count: len(events), Events: []Event{}}
+	names := map[int64]inventory.Machine{}
 	for _, e := range events {
-		list = append(list, map[string]any{
-			"id": e.ID, "type": e.Kind, "level": e.Level, "created": e.Time, "description": e.Description,
-		})
+		out.Events = append(out.Events, a.eventOf(r, e, names))
 	}
-	return map[string]any{"count": len(list), "events": list}, nil
+	if len(events) > 0 {
+		out.NextURI = eventsURI(query, "before", events[0].ID)
+		out.PrevURI = eventsURI(query, "after", events[len(events)-1].ID)
+	}
+	return out, nil
+}
+
+func eventsURI(query url.Values, way string, id int64) string {
+	query.Del("before")
+	query.Del("after")
+	query.Set(way, strconv.FormatInt(id, 10))
+	return base + "events/?" + query.Encode()
+}
+
+// eventOf shows an event. names remembers machines between calls.
+func (a *API) eventOf(r *http.Request, e inventory.Event, names map[int64]inventory.Machine) Event {
+	out := Event{
+		ID: e.ID, Type: e.Kind, Level: strings.ToUpper(e.Level), Created: e.Time, Description: e.Description, Username: e.User,
+	}
+	if e.NodeID == 0 {
+		return out
+	}
+	m, known := names[e.NodeID]
+	if !known {
+		var err error
+		if m, err = a.inv.Machine(r.Context(), e.NodeID); err != nil { // a device, or gone
+			m = inventory.Machine{}
+		}
+		names[e.NodeID] = m
+	}
+	out.Node, out.Hostname = m.SystemID, m.Hostname
+	return out
+}
+
+// eventFilter reads the query; false = no machine is what it asks for.
+func (a *API) eventFilter(r *http.Request, query url.Values) (f inventory.EventFilter, some bool, err error) {
+	f = inventory.EventFilter{Limit: 100, User: query.Get("owner"), Level: strings.ToLower(query.Get("level"))}
+	if f.Level != "" && f.Level != inventory.LevelAudit && !slices.Contains(inventory.EventLevels, f.Level) {
+		return f, false, &badRequest{"level", fmt.Sprintf("%q is none of AUDIT, DEBUG, INFO, WARNING, ERROR and CRITICAL", query.Get("level"))}
+	}
+	for name, to := range map[string]*int64{"before": &f.Before, "after": &f.After} {
+		if text := query.Get(name); text != "" {
+			if *to, err = strconv.ParseInt(text, 10, 64); err != nil || *to < 0 {
+				return f, false, &badRequest{name, fmt.Sprintf("%q is not the id of an event", text)}
+			}
+		}
+	}
+	f.Oldest = query.Get("after") != "" && query.Get("before") == ""
+	if text := query.Get("limit"); text != "" {
+		if f.Limit, err = strconv.Atoi(text); err != nil || f.Limit < 1 || f.Limit > eventLimit {
+			return f, false, &badRequest{"limit", fmt.Sprintf("%q is not a number from 1 to %d", text, eventLimit)}
+		}
+	}
+	for _, name := range []string{"zone", "agent_name", "domain"} {
+		if query.Get(name) != "" {
+			return f, false, &unsupported{"events by " + name}
+		}
+	}
+	f.Nodes, some, err = a.eventNodes(r, query)
+	return f, some, err
+}
+
+// eventNodes are the machines that a query names; false = it names some that are not there.
+func (a *API) eventNodes(r *http.Request, query url.Values) (ids []int64, some bool, err error) {
+	add := func(m inventory.Machine, err error) error {
+		if err == nil {
+			ids = append(ids, m.ID)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	names := append(query["id"], query["hostname"]...)
+	for _, name := range names {
+		err = cmp.Or(err, add(a.inv.MachineByName(r.Context(), name)))
+	}
+	for _, text := range query["mac_address"] {
+		mac, merr := net.ParseMAC(text)
+		if merr != nil {
+			return nil, false, &badRequest{"mac_address", fmt.Sprintf("%q is not a MAC address", text)}
+		}
+		err = cmp.Or(err, add(a.inv.MachineByMAC(r.Context(), mac)))
+	}
+	asked := len(names)+len(query["mac_address"]) > 0
+	return ids, !asked || len(ids) > 0, err
 }

@@ -72,7 +72,7 @@ func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k invent
 	if name == "" {
 		name = "log-in"
 	}
-	r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
+	r = Audited(r.WithContext(context.WithValue(r.Context(), userKey{}, u)))
 	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
 		all, err := a.inv.APIKeys(ctx, u.ID)
 		if err != nil {

@@ -57,6 +57,9 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 // act switches and records what was seen.
 func (a *API) act(r *http.Request, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
 	result, err := a.power.Power(r.Context(), m, action, transcript)
+	if err := a.auditPower(r, m, action, err); err != nil {
+		return result, err
+	}
 	if err != nil || result.State == power.Unknown && action != power.ActionQuery {
 		return result, err
 	}

@@ -29,7 +29,7 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	return c.withUsers(ctx, func(inv *inventory.Inventory) error {
+	return c.withUsers(ctx, "maas createadmin", func(ctx context.Context, inv *inventory.Inventory) error {
 		hash, err := inv.HashPassword(ctx, password)
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ type apiKeyCmd struct {
 // Run is called by the parser when the command was given. Keys that were made before cannot be shown: of their secrets there
 // are only hashes.
 func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
-	return c.withUsers(ctx, func(inv *inventory.Inventory) error {
+	return c.withUsers(ctx, "maas apikey", func(ctx context.Context, inv *inventory.Inventory) error {
 		u, err := inv.UserByName(ctx, c.Username)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is no user %s; make an administrator with: maas createadmin --username %s", c.Username, c.Username)
@@ -79,8 +79,9 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// withUsers opens the site's database, which is made when there is none yet. A daemon that runs on it sees what changes.
-func (c stored) withUsers(ctx context.Context, do func(*inventory.Inventory) error) (err error) {
+// withUsers opens the site's database, which is made when there is none yet. A daemon that runs on it sees what changes, and the log has it under the number
+// of the host's user.
+func (c stored) withUsers(ctx context.Context, doing string, do func(context.Context, *inventory.Inventory) error) (err error) {
 	if c.Database == "" {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			return fmt.Errorf("data directory: %w; choose another with --data", err)
@@ -99,7 +100,8 @@ func (c stored) withUsers(ctx context.Context, do func(*inventory.Inventory) err
 	if err != nil {
 		return err
 	}
-	return do(inv)
+	who := inventory.Actor{User: fmt.Sprintf("uid %d", os.Getuid()), Doing: func() string { return doing }}
+	return do(inventory.As(ctx, who), inv)
 }
 
 // readPassword reads the first line of a file or, without one, asks for a password twice.

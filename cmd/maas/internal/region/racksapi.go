@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
 // TokenInfo is a token of a rack, as the command line shows it.
@@ -50,7 +51,7 @@ func (r *Region) local() http.Handler {
 		"GET " + RacksPath: r.listRacks, "POST " + RacksPath + "/{name}/revoke": r.revokeRack,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
-			out, err := serve(req)
+			out, err := serve(maasapi.Audited(req))
 			if err != nil {
 				http.Error(w, err.Error(), statusOf(err))
 				return

@@ -1,0 +1,71 @@
+package maasapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Audited makes what a request changes the doing of its user, for handlers beside those of this package.
+func Audited(r *http.Request) *http.Request {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return r
+	}
+	u := userOf(r)
+	var inner *http.Request
+	inner = r.WithContext(inventory.As(r.Context(), inventory.Actor{User: u, Doing: func() string { return doing(inner) }}))
+	return inner
+}
+
+// doing is what a request asks for: the names of its fields, but not their values, which may be secrets.
+func doing(r *http.Request) string {
+	text := r.Method + " " + strings.TrimPrefix(r.URL.Path, base)
+	if op := r.URL.Query().Get("op"); op != "" {
+		text += "?op=" + op
+	}
+	var names []string
+	for name := range r.PostForm {
+		names = append(names, name)
+	}
+	if r.MultipartForm != nil {
+		for name := range r.MultipartForm.Value {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) > 0 {
+		text += " (" + strings.Join(names, ", ") + ")"
+	}
+	return printable(text)
+}
+
+// maxDoing is how long the description of a request may be in bytes.
+const maxDoing = 1000
+
+func printable(text string) string {
+	text = strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, text), "?")
+	if len(text) > maxDoing {
+		text = strings.ToValidUTF8(text[:maxDoing], "") + "..."
+	}
+	return text
+}
+
+// auditPower notes that somebody switched a machine, or tried to.
+func (a *API) auditPower(r *http.Request, m inventory.Machine, action power.Action, failed error) error {
+	if action == power.ActionQuery {
+		return nil
+	}
+	text := "power " + string(action) + " " + m.FQDN
+	if failed != nil {
+		text += " failed"
+	}
+	return a.inv.AddEvents(r.Context(), inventory.Event{NodeID: m.ID, Kind: "power", Level: inventory.LevelAudit, User: userOf(r), Description: text})
+}
