@@ -15,7 +15,8 @@
 //
 // A Resolver of your own answers each machine: it gets a Request (MAC address,
 // UUID, architecture, method, as far as they are known) and returns a Profile:
-// Linux, local disk, another loader, raw script, wait or power off. Nothing is
+// Linux, local disk, another loader, raw script, wait or power off. Rules choose
+// by machine, subnet, tag of the subnet or for the site, as data. Nothing is
 // cached, so what it says holds at once. ErrNoProfile is an answer: the loader
 // is told that there is no file, and tries its next name or boot device.
 //
@@ -50,7 +51,15 @@
 // to ask again under its own MAC address, and a client that cannot do so is
 // resolved without one; no two machines ever share an identity.
 //
-// # Rules
+// # Failover
+//
+// Config.Servers lists the boot servers that a machine can reach. Scripts try
+// each thing some times over at the server they came from, then go on with the
+// others, and tell the kernel the addresses of the one that it came from. GRUB
+// and iPXE know two others, pxelinux one; U-Boot and ONIE are told the list in
+// option 150 by pxedhcp.Config.Servers.
+//
+// # Conditions
 //
 // Nil fields of Config mean the defaults stated there, and only Resolver has
 // none. New opens and starts nothing. Everything may be used from many

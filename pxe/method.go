@@ -61,6 +61,10 @@ type Client struct {
 type Endpoint struct {
 	Addr     netip.Addr // of the server, towards that client
 	HTTPPort int        // 0 means 5248
+	// Others are further servers with the same files on the same ports, in the
+	// order to try them: scripts go on with the next when one fails. The first
+	// two of the family of Addr are used.
+	Others []netip.Addr
 }
 
 // Offer is what to hand a client in DHCP.

@@ -190,6 +190,9 @@ func (s *Server) config(ctx context.Context, in inbound, res resource, r Request
 		return content{}, err
 	}
 	e.Profile = p.Name
+	if s.cfg.Servers != nil {
+		at.Others = s.cfg.Servers(r)
+	}
 	out, err := render(p, r, at, s.linkBase(in))
 	if err != nil {
 		return content{}, err

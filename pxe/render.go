@@ -2,14 +2,16 @@ package pxe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Render writes the profile in the language r.Config for the machine r. Links
 // lead to the HTTP server at at; with its zero value they are relative, for a
-// loader that fetched the text itself by HTTP. A profile that has nothing in
-// this language is ErrNoProfile.
+// loader that fetched the text itself by HTTP. When at has Others, the text goes
+// on with them after some tries. A profile that has nothing in this language is
+// ErrNoProfile.
 func Render(p Profile, r Request, at Endpoint) (string, error) {
 	return render(p, r, at, at.URL()+"/")
 }
@@ -19,7 +21,6 @@ func render(p Profile, r Request, at Endpoint, base string) (string, error) {
 	if err := p.Validate(); err != nil {
 		return "", err
 	}
-	c := page{profile: p, request: r, base: base, id: pathID(r)}
 	if p.kind() == Script {
 		text, ok := p.Text[r.Config]
 		if !ok {
@@ -27,11 +28,19 @@ func render(p Profile, r Request, at Endpoint, base string) (string, error) {
 		}
 		return text, nil
 	}
-	if p.kind() == Linux {
-		var err error
-		if c.args, err = commandLine(p, r, at); err != nil {
-			return "", fmt.Errorf("pxe: profile %q: %w", p.Name, err)
+	c := page{profile: p, request: r, id: pathID(r), web: base == "/"}
+	for i, server := range at.all() {
+		src := source{at: server, base: base}
+		if i > 0 {
+			src.base = server.URL() + "/"
 		}
+		if p.kind() == Linux {
+			var err error
+			if src.args, err = commandLine(p, r, server); err != nil {
+				return "", fmt.Errorf("pxe: profile %q: %w", p.Name, err)
+			}
+		}
+		c.servers = append(c.servers, src)
 	}
 	switch r.Config {
 	case IPXE:
@@ -48,9 +57,34 @@ func render(p Profile, r Request, at Endpoint, base string) (string, error) {
 type page struct {
 	profile Profile
 	request Request
-	base    string   // prefix of links, ends in a slash
 	id      string   // the machine in paths
-	args    []string // expanded kernel arguments
+	web     bool     // the text is fetched by HTTP
+	servers []source // at least one; the first is where the text comes from
+}
+
+// source is one server with the profile's files.
+type source struct {
+	at   Endpoint
+	base string   // prefix of links, ends in a slash
+	args []string // expanded kernel arguments, which name the server
+}
+
+// maxOthers bounds the other servers in a script: each costs a minute or more
+// when it is silent, too.
+const maxOthers = 2
+
+// all returns the endpoint and those of its Others that a client of its can try.
+func (at Endpoint) all() []Endpoint {
+	own := at
+	own.Others = nil
+	all := []Endpoint{own}
+	for _, a := range at.Others {
+		seen := slices.ContainsFunc(all, func(e Endpoint) bool { return e.Addr == a })
+		if !seen && at.Addr.IsValid() && a.Is4() == at.Addr.Unmap().Is4() && len(all) <= maxOthers {
+			all = append(all, Endpoint{Addr: a, HTTPPort: at.HTTPPort})
+		}
+	}
+	return all
 }
 
 func commandLine(p Profile, r Request, at Endpoint) ([]string, error) {
@@ -61,14 +95,22 @@ func commandLine(p Profile, r Request, at Endpoint) ([]string, error) {
 	return arguments(text)
 }
 
-// link returns how a loader reaches a file of the profile; stage is "kernel" or
-// "initrd" and attributes the fetch.
-func (c page) link(stage Stage, file string) string {
+// link returns how a loader reaches a file of the profile below base; stage is
+// "kernel" or "initrd" and attributes the fetch.
+func (c page) link(base string, stage Stage, file string) string {
 	if isURL(file) {
 		return file
 	}
 	name, _ := cleanName(file)
-	return c.base + "boot/" + c.id + "/" + string(stage) + "/" + name
+	return base + "boot/" + c.id + "/" + string(stage) + "/" + name
+}
+
+// each makes the commands of every server.
+func (c page) each(commands func(source) []string) (all [][]string) {
+	for _, s := range c.servers {
+		all = append(all, commands(s))
+	}
+	return all
 }
 
 // title names the profile and the machine on a boot screen, in characters that

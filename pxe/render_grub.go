@@ -8,7 +8,9 @@ import (
 // renderGRUB writes a configuration for GRUB 2. Debian's signed image has no
 // http module, so links stay on the device that GRUB itself came from.
 func renderGRUB(c page) (string, error) {
-	c.base = "/"
+	for i := range c.servers {
+		c.servers[i].base = c.deviceGRUB(i)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "set timeout=0\necho 'maas: %s'\n", c.title())
 	switch c.profile.kind() {
@@ -18,36 +20,57 @@ func renderGRUB(c page) (string, error) {
 				return "", fmt.Errorf("pxe: profile %q: GRUB cannot fetch %s; put the file into Config.Files", c.profile.Name, f)
 			}
 		}
-		linuxGRUB(&b, c)
+		retryGRUB(&b, c.each(c.linuxGRUB))
 	case Chain:
 		if isURL(c.profile.URL) {
 			return "", fmt.Errorf("pxe: profile %q: GRUB cannot fetch %s; put the file into Config.Files", c.profile.Name, c.profile.URL)
 		}
-		retryGRUB(&b, []string{"chainloader '" + c.link(StageKernel, c.profile.URL) + "'"})
+		retryGRUB(&b, c.each(func(s source) []string {
+			return []string{"chainloader '" + c.link(s.base, StageKernel, c.profile.URL) + "'"}
+		}))
 	case Local:
 		localGRUB(&b)
 	case Wait:
-		fmt.Fprintf(&b, "sleep %d\nconfigfile '/boot/%s/grub.cfg'\n", c.delay(), c.id)
+		fmt.Fprintf(&b, "sleep %d\n", c.delay())
+		for _, s := range c.servers { // the next is reached only when this one has no answer
+			fmt.Fprintf(&b, "configfile '%sboot/%s/grub.cfg'\n", s.base, c.id)
+		}
 	case PowerOff:
 		b.WriteString("halt\n")
 	}
 	return b.String(), nil
 }
 
-func linuxGRUB(b *strings.Builder, c page) {
-	line := "linux '" + c.link(StageKernel, c.profile.Kernel) + "'"
-	for _, a := range c.args {
+// deviceGRUB is what files of a server begin with: the root for the one that
+// GRUB came from, else a device of the same protocol.
+func (c page) deviceGRUB(server int) string {
+	if server == 0 {
+		return "/"
+	}
+	at := c.servers[server].at
+	if c.web {
+		return "(http," + strings.TrimPrefix(at.URL(), "http://") + ")/"
+	}
+	if at.isIPv6() {
+		return "(tftp,[" + at.Addr.WithZone("").String() + "])/"
+	}
+	return "(tftp," + at.Addr.String() + ")/"
+}
+
+func (c page) linuxGRUB(s source) []string {
+	line := "linux '" + c.link(s.base, StageKernel, c.profile.Kernel) + "'"
+	for _, a := range s.args {
 		line += " " + quoteGRUB(a)
 	}
 	lines := []string{line}
 	if len(c.profile.Initrd) > 0 {
 		line = "initrd"
 		for _, f := range c.profile.Initrd {
-			line += " '" + c.link(StageInitrd, f) + "'"
+			line += " '" + c.link(s.base, StageInitrd, f) + "'"
 		}
 		lines = append(lines, line)
 	}
-	retryGRUB(b, lines)
+	return lines
 }
 
 // quoteGRUB quotes as a POSIX shell does, which GRUB's scanner follows.
@@ -55,15 +78,34 @@ func quoteGRUB(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// retryGRUB runs the lines and boots, some times over; GRUB has no arithmetic.
-func retryGRUB(b *strings.Builder, lines []string) {
-	b.WriteString("for try in 1 2 3 4 5 6 7 8 9 10; do\n")
-	for _, l := range lines {
-		b.WriteString("  if " + l + "; then\n")
+// retryGRUB runs the lines of the first server and boots, some times over, and
+// then those of the next; GRUB has no arithmetic.
+func retryGRUB(b *strings.Builder, servers [][]string) {
+	tries := triesAlone
+	if len(servers) > 1 {
+		tries = triesEach
+		b.WriteString("for round in" + numbers(rounds) + "; do\n")
 	}
-	b.WriteString("  boot\n" + strings.Repeat("  fi\n", len(lines)) +
-		"  echo \"maas: failed, try $try of 10 in 3 s\"\n  sleep 3\ndone\n" +
-		"echo 'maas: giving up, next boot device'\nsleep 5\nexit 1\n")
+	for _, lines := range servers {
+		b.WriteString("for try in" + numbers(tries) + "; do\n")
+		for _, l := range lines {
+			b.WriteString("  if " + l + "; then\n")
+		}
+		b.WriteString("  boot\n" + strings.Repeat("  fi\n", len(lines)))
+		fmt.Fprintf(b, "  echo \"maas: failed, try $try of %d in 3 s\"\n  sleep 3\ndone\n", tries)
+	}
+	if len(servers) > 1 {
+		b.WriteString("done\n")
+	}
+	b.WriteString("echo 'maas: giving up, next boot device'\nsleep 5\nexit 1\n")
+}
+
+// numbers counts from 1 to n.
+func numbers(n int) (text string) {
+	for i := 1; i <= n; i++ {
+		text += fmt.Sprint(" ", i)
+	}
+	return text
 }
 
 // localGRUB chainloads the first boot loader found on a disk: GRUB's own exit

@@ -45,20 +45,52 @@ func TestRenderGolden(t *testing.T) {
 				t.Errorf("%s %s: %v", p.Name, lang, err)
 				continue
 			}
-			file := filepath.Join("testdata", p.Name+"."+string(lang))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s (-want +got)\n%s", file, diff)
-			}
+			golden(t, p.Name+"."+string(lang), got)
 		}
+	}
+}
+
+// With other servers the texts go on there, those of pxelinux with one.
+func TestRenderFailover(t *testing.T) {
+	at := testAt
+	at.Others = []netip.Addr{testAt.Addr, netip.MustParseAddr("fd77::2"), netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("10.77.0.3"), netip.MustParseAddr("10.77.0.4")}
+	for _, lang := range []pxe.Language{pxe.IPXE, pxe.GRUB, pxe.PXELINUX} {
+		r := pxe.Request{MAC: testMAC, Arch: pxe.ArchBIOS, Config: lang}
+		got, err := pxe.Render(pxe.Profile{Name: "install", Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "done={done}"}, r, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "failover."+string(lang), got)
+		got, err = pxe.Render(pxe.Profile{Name: "wait", Kind: pxe.Wait}, r, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lang != pxe.PXELINUX && strings.Count(got, "10.77.0.3") != 1 {
+			t.Errorf("%s does not ask the others:\n%s", lang, got)
+		}
+	}
+	r := pxe.Request{MAC: testMAC, Config: pxe.GRUB}
+	got, err := pxe.Render(pxe.Profile{Kernel: "k"}, r, pxe.Endpoint{Addr: netip.MustParseAddr("fd77::1"), Others: []netip.Addr{netip.MustParseAddr("fd77::2")}})
+	if err != nil || !strings.Contains(got, "'(tftp,[fd77::2])/boot/") {
+		t.Errorf("%v over IPv6:\n%s", err, got)
+	}
+}
+
+// golden compares with a file of testdata, or writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got)\n%s", file, diff)
 	}
 }
 
@@ -107,12 +139,13 @@ func FuzzRender(f *testing.F) {
 		p := pxe.Profile{Name: name, Kernel: "k", Initrd: []string{"i"}, Cmdline: cmdline, Vars: map[string]string{"host": host}}
 		safe := pxe.Profile{Name: "n", Kernel: "k", Initrd: []string{"i"}, Cmdline: "c", Vars: map[string]string{"host": "h"}}
 		for _, lang := range []pxe.Language{pxe.IPXE, pxe.GRUB, pxe.PXELINUX} {
-			r := pxe.Request{MAC: testMAC, Config: lang}
-			got, err := pxe.Render(p, r, testAt)
+			r := pxe.Request{MAC: testMAC, Arch: pxe.ArchBIOS, Config: lang}
+			at := pxe.Endpoint{Addr: testAt.Addr, Others: []netip.Addr{netip.MustParseAddr("10.77.0.2")}}
+			got, err := pxe.Render(p, r, at)
 			if err != nil {
 				continue
 			}
-			want, err := pxe.Render(safe, r, testAt)
+			want, err := pxe.Render(safe, r, at)
 			if err != nil {
 				t.Fatal(err)
 			}

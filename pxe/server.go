@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/gomaas/maas/pxe/tftp"
@@ -33,6 +34,11 @@ type Config struct {
 	// Events receives every finished request, from many goroutines at once. It
 	// must not block long. Nil drops them.
 	Events func(Event)
+	// Servers lists the boot servers that a machine can reach, in the order to
+	// try them, such as those of both racks of its subnet. Scripts try the one
+	// they came from, then go on with the others, see Endpoint.Others. It must
+	// not block; nil means that there are no others.
+	Servers func(Request) []netip.Addr
 	// HTTPPort is the port clients reach Handler on; 0 means 5248. It is
 	// written into the scripts of clients that came by TFTP.
 	HTTPPort int

@@ -19,6 +19,10 @@ type Config struct {
 	// Server is the boot server's address; the zero value means the DHCP
 	// server's own address towards the client.
 	Server netip.Addr
+	// Servers lists the boot servers that a client can reach, in the order to
+	// try them. It is sent over IPv4 to those who ask for option 150, such as
+	// U-Boot and ONIE. Nil sends none.
+	Servers func(dhcpsrv.BootQuery) []netip.Addr
 	// Skip, when set, leaves clients without boot data: machines that must not
 	// boot from the network.
 	Skip func(pxe.Client) bool
@@ -43,6 +47,7 @@ var _ dhcpsrv.BootSelector = (*Selector)(nil)
 // DHCP option codes that the answer may hold.
 const (
 	optDefaultURL = 114 // RFC 3679 lists it; ONIE's installer
+	optServers    = 150 // RFC 5859: TFTP servers
 	optPathPrefix = 210 // RFC 5071
 	optIPXE       = 175 // encapsulated options of iPXE
 	ipxeNoProxy   = 176 // inside optIPXE: do not wait for proxyDHCP
@@ -71,7 +76,23 @@ func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.B
 		prefix.Always = true // loaders use it without asking for it
 		a.Options = append(a.Options, prefix)
 	}
+	if list := s.servers(q); len(list) > 0 {
+		a.Options = append(a.Options, dhcpsrv.Option{Code: optServers, Data: list})
+	}
 	return a, true
+}
+
+// servers is the value of option 150.
+func (s *Selector) servers(q dhcpsrv.BootQuery) (list []byte) {
+	if s.cfg.Servers == nil {
+		return nil
+	}
+	for _, a := range s.cfg.Servers(q) {
+		if a = a.Unmap(); a.Is4() && len(list) < 4*16 {
+			list = append(list, a.AsSlice()...)
+		}
+	}
+	return list
 }
 
 // Select is SelectBoot in the terms of package pxe, with the method chosen.

@@ -1,6 +1,7 @@
 package pxedhcp_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"net"
 	"net/netip"
@@ -86,6 +87,12 @@ func TestConfig(t *testing.T) {
 	}
 	if len(seen) != 1 || seen[0].UUID != "00112233-4455-6677-8899-aabbccddeeff" {
 		t.Errorf("seen %+v", seen)
+	}
+	two := pxedhcp.New(pxedhcp.Config{Servers: func(dhcpsrv.BootQuery) []netip.Addr {
+		return []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::5"), netip.MustParseAddr("10.0.0.2")}
+	}})
+	if a, _ := two.SelectBoot(t.Context(), q); len(a.Options) != 2 || !bytes.Equal(a.Options[1].Data, []byte{10, 0, 0, 1, 10, 0, 0, 2}) {
+		t.Errorf("two servers: %v", a.Options)
 	}
 	q.MAC = net.HardwareAddr{2, 0, 0, 0, 0, 1}
 	if _, ok := s.SelectBoot(t.Context(), q); ok {
