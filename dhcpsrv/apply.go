@@ -1,6 +1,8 @@
 package dhcpsrv
 
 import (
+	"time"
+
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
@@ -31,6 +33,9 @@ func (t *table) apply(d *decision, r *request) []change {
 		return []change{t.quarantine(t.byAddr[d.addr], Declined, d.now)}
 	case actForget:
 		t.forgetOffers(d)
+		if w := d.seg.watch; w != nil && r.giaddr == 0 {
+			w.overheard(time.Unix(0, d.now))
+		}
 	}
 	return nil
 }

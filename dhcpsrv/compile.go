@@ -34,6 +34,8 @@ type segment struct {
 	name       string
 	subnets    []*subnet
 	byClientID bool // any of the subnets says so
+	mode       Mode
+	watch      *watch // nil unless mode is ModeAuto; belongs to the server
 }
 
 type subnet struct {
@@ -91,6 +93,9 @@ func compile(snap *Snapshot) (*serving, error) {
 		if c.byName[sub.Name] != nil {
 			return nil, fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
 		}
+	}
+	if err := c.checkModes(); err != nil {
+		return nil, err
 	}
 	for i := range snap.Reservations {
 		if err := c.reserveEither(&snap.Reservations[i]); err != nil {

@@ -103,6 +103,8 @@ func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 		return nil, fmt.Errorf("server address %v is not an IPv6 address", conf.Server)
 	case conf.CircuitQuota < 0:
 		return nil, fmt.Errorf("negative CircuitQuota %d", conf.CircuitQuota)
+	case conf.Mode != ModeServe:
+		return nil, fmt.Errorf("mode %v is of IPv4: DHCPv6 has no proxies", conf.Mode)
 	case len(conf.Routers) > 0 || len(conf.Routes) > 0 || conf.MTU != 0:
 		return nil, fmt.Errorf("fields Routers, Routes and MTU are not told by DHCPv6; advertise them (Snapshot.Advertisements)")
 	}

@@ -30,6 +30,7 @@ type Packet struct {
 	Link string         // interface it came in on; "" when it is not known, then only relayed and routed clients are served
 	Src  netip.AddrPort // sender
 	Dst  netip.Addr     // address it was sent to; invalid counts as broadcast
+	Port uint16         // port it was sent to; only [BootServerPort] makes a difference
 }
 
 // Reply is one datagram to send, with the arguments of [Conn] WriteDHCP.

@@ -32,6 +32,13 @@ type decision struct {
 	act    action
 	rapid  bool // ACK to a DISCOVER
 	bootp  bool
+
+	mode     Mode
+	modeBy   string
+	bootOnly bool          // boot data without an address
+	most     time.Duration // lease is not longer; 0 = no limit
+	boot     BootAnswer
+	booting  bool // boot is valid
 }
 
 // action is the change to the table that a decision asks for.
@@ -82,6 +89,31 @@ func (t *table) decide(d *decision, r *request) {
 	if d.sub.CircuitQuota > 0 && r.giaddr != 0 {
 		d.circuit = circuit{r.giaddr.addr(), string(wire.SubOption(r.relayAgent, 1))}
 	}
+	t.decideByMode(d, r)
+	if d.addr != 0 {
+		d.settle(t.cur, r)
+	}
+}
+
+func (t *table) decideByMode(d *decision, r *request) {
+	d.mode, d.modeBy = d.seg.modeNow()
+	if d.trace && d.seg.mode != ModeServe {
+		d.note("mode %v by %s", d.mode, d.modeBy)
+	}
+	switch {
+	case r.pkt.Port == BootServerPort:
+		d.decideBootServer(r)
+	case d.mode == ModeProxy:
+		t.decideProxy(d, r)
+	case d.mode == ModeAuto:
+		t.decideListening(d, r)
+	default:
+		t.decideServing(d, r)
+	}
+}
+
+// decideServing judges a packet where this server gives the addresses.
+func (t *table) decideServing(d *decision, r *request) {
 	switch r.kind {
 	case wire.Discover:
 		t.decideDiscover(d, r)
@@ -95,9 +127,6 @@ func (t *table) decide(d *decision, r *request) {
 		t.decideBOOTP(d)
 	default:
 		d.silent(DropUnknownType)
-	}
-	if d.addr != 0 {
-		d.settle(t.cur, r)
 	}
 }
 
@@ -124,6 +153,9 @@ func (d *decision) settle(c *serving, r *request) {
 	// A client may ask for a shorter lease, but not for one so short that it only makes work.
 	if secs, ok := r.Uint32(wire.OptLeaseTime); ok {
 		d.lease = min(d.lease, max(time.Duration(secs)*time.Second, min(time.Minute, d.lease)))
+	}
+	if d.most > 0 {
+		d.lease = min(d.lease, d.most)
 	}
 	if d.trace && d.by != "" {
 		d.note("address %v by %s", d.addr.addr(), d.by)

@@ -35,6 +35,12 @@
 // and the system of a machine, whose DUIDs differ, get the same address. Default routes, prefixes and MTU are no matter of
 // DHCPv6: what [Snapshot].Advertisements says of a link, [Server.ServeAdvertise] tells by router advertisements.
 //
+// # Beside another DHCP server
+//
+// [Subnet].Mode says who gives the addresses. In [ModeProxy] the server only tells firmware what to load, on port 67 and,
+// with [ListenBoot] and [Server.ServeBoot], on 4011. In [ModeAuto] it serves where no other server answers and goes proxy
+// where one does; [Server.Serve] says when it changes, [Server.Modes] what is in force and why.
+//
 // # Which address a client gets
 //
 // The reserved one; else the one it holds; else the one on offer to it; else its former one; else the one it asks for; else
@@ -55,6 +61,6 @@
 //
 // # What it does not do
 //
-// ProxyDHCP, prefix delegation, probes of IPv6 addresses before they are offered, reconfiguration of clients, failover
+// Prefix delegation, probes of IPv6 addresses before they are offered, reconfiguration of clients, failover
 // between two servers, dynamic DNS updates (subscribe to Events instead), lease queries, authentication (RFC 3118).
 package dhcpsrv

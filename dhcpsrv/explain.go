@@ -19,6 +19,9 @@ type Explanation struct {
 	Pool        string // range that holds Addr; "" = outside the pools
 	Reservation string
 
+	Mode   Mode   // in force where the client is; ModeAuto = the server listens
+	ModeBy string // what decided it, such as "auto: 192.0.2.9 answers"
+
 	Reply    string // OFFER, ACK or NAK; "" = silence
 	Reason   Reason // of silence or NAK
 	Addr     netip.Addr
@@ -47,11 +50,12 @@ func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 	s.table.decide(&d, &r)
 	x.Probe = s.wouldProbe(&d)
 	s.mu.Unlock()
+	s.askBoot(ctx, &d, &r)
 	x.describe(&d)
 	if d.reply == noReply {
 		return x
 	}
-	reply := s.reply(ctx, &d, &r, make([]byte, wire.MaxSize))
+	reply := s.reply(&d, &r, make([]byte, wire.MaxSize))
 	x.To, x.Link, x.HW = reply.Dst, reply.Link, reply.HW
 	x.readReply(reply.Data)
 	return x
@@ -62,6 +66,7 @@ func (x *Explanation) describe(d *decision) {
 	if d.seg != nil {
 		x.Segment, x.Subnet = d.seg.name, d.sub.Name
 	}
+	x.Mode, x.ModeBy = d.mode, d.modeBy
 	if d.res != nil {
 		x.Reservation = d.res.label()
 	}

@@ -23,10 +23,16 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		store := &recordingStore{}
 		s := newServer(t, dhcpsrv.Config{Store: store, Boot: dhcpsrv.BootSelectorFunc(bootByFirmware)}, lab())
+		beside := lab()
+		for i := range beside.Subnets {
+			beside.Subnets[i].Mode = dhcpsrv.ModeProxy
+		}
+		proxy := newServer(t, dhcpsrv.Config{Boot: dhcpsrv.BootSelectorFunc(bootByFirmware)}, beside)
 		for n := 0; len(data) > 2 && n < 8; n++ {
 			size := min(int(binary.BigEndian.Uint16(data)), len(data)-2)
 			p := dhcpsrv.Packet{Data: data[2 : 2+size], Link: "eth0", Src: netip.MustParseAddrPort("10.77.0.9:68")}
 			data = data[2+size:]
+			checkProxy(t, proxy, p)
 			store.batch = nil
 			x := s.Explain(context.Background(), p)
 			r, ok := s.Handle(context.Background(), p)
@@ -74,5 +80,22 @@ func checkReply(t *testing.T, x *dhcpsrv.Explanation, r dhcpsrv.Reply, committed
 	}
 	if x.Message == "DISCOVER" && x.Reply != "OFFER" {
 		t.Fatalf("%s for a DISCOVER", x.Reply)
+	}
+}
+
+// checkProxy gives a packet to a proxy, on both of its ports: it never tells an address nor a lease time.
+func checkProxy(t *testing.T, s *dhcpsrv.Server, p dhcpsrv.Packet) {
+	for _, p.Port = range []uint16{67, dhcpsrv.BootServerPort} {
+		x := s.Explain(context.Background(), p)
+		r, ok := s.Handle(context.Background(), p)
+		if ok != (x.Reply != "") {
+			t.Fatalf("proxy on port %d answered %v, explained as %q because %v", p.Port, ok, x.Reply, x.Reason)
+		}
+		if ok && (string(r.Data[16:20]) != "\x00\x00\x00\x00" || x.Lease != 0 || len(r.Data) > 1472) {
+			t.Fatalf("proxy on port %d: %+v", p.Port, x)
+		}
+	}
+	if st := s.Stats(); st.Panics != 0 || st.Committed != 0 {
+		t.Fatalf("proxy: %+v", st)
 	}
 }

@@ -75,12 +75,13 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 		finished = true
 		return true
 	}
+	s.askBoot(ctx, &d, &r)
 	if d.reply == noReply {
 		finished = true
 		s.silence(j, d.reason, out)
 		return false
 	}
-	reply := s.reply(ctx, &d, &r, make([]byte, wire.MaxSize))
+	reply := s.reply(&d, &r, make([]byte, wire.MaxSize))
 	finished = true
 	s.count(&d)
 	if out == nil {

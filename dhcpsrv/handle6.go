@@ -24,7 +24,9 @@ func (s *Server) Handle6(ctx context.Context, p Packet) (Reply, bool) {
 }
 
 // Serve6 is [Server.Serve] for DHCPv6, on a conn from [Listen6].
-func (s *Server) Serve6(ctx context.Context, conn Conn) error { return s.serve(ctx, conn, true) }
+func (s *Server) Serve6(ctx context.Context, conn Conn) error {
+	return s.serve(ctx, conn, job{v6: true})
+}
 
 // run6 takes a packet from its bytes to its reply; j.send has been called then, or will be once the lease is durable.
 func (s *Server) run6(ctx context.Context, j *job) {

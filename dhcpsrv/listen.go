@@ -32,7 +32,24 @@ func Listen(cfg ListenConfig) (Conn, error) {
 		return nil, fmt.Errorf("dhcpsrv: listen: port %d is not between 1 and 65534", cfg.Port)
 	}
 	cfg.Interfaces = slices.Clone(cfg.Interfaces)
-	c, err := listen(cfg)
+	c, err := listen(cfg, false)
+	if err != nil {
+		return nil, fmt.Errorf("dhcpsrv: listen on port %d: %w", cfg.Port, err)
+	}
+	return c, nil
+}
+
+// ListenBoot opens [BootServerPort], where firmware asks a proxyDHCP server again, on the interfaces of cfg. Port 0 =
+// BootServerPort. A taken port is an error that wraps [ErrPortBusy]. Only Linux is supported.
+func ListenBoot(cfg ListenConfig) (Conn, error) {
+	if cfg.Port == 0 {
+		cfg.Port = BootServerPort
+	}
+	if len(cfg.Interfaces) == 0 {
+		return nil, errors.New("dhcpsrv: listen for boot servers' requests: no interface given")
+	}
+	cfg.Interfaces = slices.Clone(cfg.Interfaces)
+	c, err := listen(cfg, true)
 	if err != nil {
 		return nil, fmt.Errorf("dhcpsrv: listen on port %d: %w", cfg.Port, err)
 	}

@@ -21,6 +21,7 @@ const receiveBuffer = 16 << 20
 // clients that cannot be found by ARP yet.
 type linuxConn struct {
 	port  int
+	boot  bool // the port of boot servers: every reply goes to just where it is sent
 	links []string
 	pc    *ipv4.PacketConn
 	raw   syscall.RawConn
@@ -51,7 +52,7 @@ func listenUDP(network, address string) (*net.UDPConn, error) {
 	return conn.(*net.UDPConn), nil
 }
 
-func listen(cfg ListenConfig) (Conn, error) {
+func listen(cfg ListenConfig, boot bool) (Conn, error) {
 	conn, err := listenUDP("udp4", fmt.Sprintf("0.0.0.0:%d", cfg.Port))
 	if errors.Is(err, ErrPortBusy) {
 		return nil, fmt.Errorf("%w%s", err, portOwner(cfg.Port))
@@ -59,7 +60,7 @@ func listen(cfg ListenConfig) (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &linuxConn{port: cfg.Port, links: cfg.Interfaces, pc: ipv4.NewPacketConn(conn), sockets: make(map[string]*frameSocket)}
+	c := &linuxConn{port: cfg.Port, boot: boot, links: cfg.Interfaces, pc: ipv4.NewPacketConn(conn), sockets: make(map[string]*frameSocket)}
 	if c.raw, err = conn.SyscallConn(); err == nil {
 		err = c.setUp()
 	}
@@ -163,7 +164,7 @@ func (c *linuxConn) frames(name string) (*frameSocket, error) {
 
 // WriteDHCP implements [Conn].
 func (c *linuxConn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error {
-	if c.port != serverPort && (dst.Port() == serverPort || dst.Port() == clientPort) {
+	if c.port != serverPort && !c.boot && (dst.Port() == serverPort || dst.Port() == clientPort) {
 		dst = netip.AddrPortFrom(dst.Addr(), uint16(c.port)+dst.Port()-serverPort)
 	}
 	if hw != nil {

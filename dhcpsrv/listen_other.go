@@ -8,7 +8,7 @@ import (
 	"net/netip"
 )
 
-func listen(ListenConfig) (Conn, error) { return nil, errors.ErrUnsupported }
+func listen(ListenConfig, bool) (Conn, error) { return nil, errors.ErrUnsupported }
 
 func listen6(ListenConfig) (Conn, error) { return nil, errors.ErrUnsupported }
 

@@ -25,7 +25,7 @@ func (f ProberFunc) Probe(ctx context.Context, link string, addr netip.Addr) (bo
 // wouldProbe reports whether the address of a decision is to be probed before it is offered: when the client does not hold
 // it already, and it has not just been probed. The caller holds s.mu.
 func (s *Server) wouldProbe(d *decision) bool {
-	if s.cfg.Prober == nil || d.reply != wire.Offer && !d.rapid {
+	if s.cfg.Prober == nil || d.addr == 0 || d.reply != wire.Offer && !d.rapid {
 		return false
 	}
 	e := s.table.byAddr[d.addr]

@@ -26,6 +26,9 @@ const (
 	DropPanic                // a bug: handling the packet panicked
 	DropQuota                // the clients behind the relay's circuit hold all the addresses they may
 	DropRate                 // the client sends more packets than Config.ClientRate
+	DropProxy                // addresses are another server's business here, and the client asks for nothing else
+	DropNoBoot               // in proxy mode: nothing to load for the client
+	DropListening            // mode auto, not yet known whether another server answers
 	DropNothingToSay         // taken note of; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
@@ -40,7 +43,7 @@ const (
 var reasonNames = [numReasons]string{
 	"none", "malformed", "not-a-request", "too-many-hops", "unknown-type", "no-identity", "unknown-link", "unknown-relay",
 	"pool-exhausted", "other-server", "unknown-lease", "no-reservation", "incomplete", "not-held", "probing",
-	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "nothing-to-say",
+	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "proxy", "no-boot", "listening", "nothing-to-say",
 	"wrong-network", "taken", "reserved", "moved", "no-pool",
 }
 

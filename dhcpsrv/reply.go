@@ -19,7 +19,7 @@ const (
 )
 
 // reply builds the answer that a decision asks for.
-func (s *Server) reply(ctx context.Context, d *decision, r *request, buf []byte) Reply {
+func (s *Server) reply(d *decision, r *request, buf []byte) Reply {
 	var w wire.Writer
 	asked := r.Option(wire.OptParameterList)
 	size, _ := r.Uint16(wire.OptMaxSize)
@@ -42,7 +42,7 @@ func (s *Server) reply(ctx context.Context, d *decision, r *request, buf []byte)
 		}
 		return s.address(d, r, w.Finish(r.relayAgent))
 	}
-	s.body(ctx, &w, d, r, asked)
+	body(&w, d, r, asked)
 	return s.address(d, r, w.Finish(r.relayAgent))
 }
 
@@ -54,8 +54,7 @@ func (d *decision) serverID(r *request) netip.Addr {
 }
 
 // body writes addresses, lease times, boot data and options of an OFFER or ACK.
-func (s *Server) body(ctx context.Context, w *wire.Writer, d *decision, r *request, asked []byte) {
-	boot, ok := s.selectBoot(ctx, d, r)
+func body(w *wire.Writer, d *decision, r *request, asked []byte) {
 	w.SetSIAddr(d.sub.Server)
 	if d.reply == wire.Ack && r.kind != wire.Discover {
 		w.SetCIAddr(r.CIAddr())
@@ -73,8 +72,11 @@ func (s *Server) body(ctx context.Context, w *wire.Writer, d *decision, r *reque
 		w.Option(wire.OptRapidCommit, nil)
 	}
 	var extra Options
-	if ok {
-		extra = bootOptions(w, d, boot, r)
+	if d.booting {
+		extra = bootOptions(w, d, d.boot, r)
+	}
+	if d.bootOnly {
+		extra = proxyOptions(extra, d, r)
 	}
 	writeOptions(w, d, extra, asked)
 }
@@ -168,6 +170,9 @@ func (l *levels) all() iter.Seq[*Option] {
 }
 
 func (d *decision) levels(boot Options) *levels {
+	if d.bootOnly {
+		return &levels{boot}
+	}
 	l := &levels{boot, nil, nil, d.sub.options}
 	if d.res != nil {
 		l[1] = d.res.Options
@@ -205,6 +210,8 @@ func (s *Server) address(d *decision, r *request, b []byte) Reply {
 	reply := Reply{Data: b, Link: r.pkt.Link, Src: d.sub.Server}
 	toClient := func(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, clientPort) }
 	switch {
+	case r.pkt.Port == BootServerPort:
+		return r.bootServerReply(b, d.sub.Server)
 	case r.giaddr != 0:
 		port := uint16(serverPort)
 		if wire.SubOption(r.relayAgent, 19) != nil { // RFC 8357: the relay listens on the port it sent from

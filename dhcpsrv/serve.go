@@ -13,9 +13,15 @@ import (
 
 // Serve answers packets from conn until ctx ends, then closes conn, finishes what it has read and returns nil. It returns
 // an error when conn is closed by somebody else. Several Serve may run at once, each with its own conn.
-func (s *Server) Serve(ctx context.Context, conn Conn) error { return s.serve(ctx, conn, false) }
+//
+// While it runs the links of ModeAuto are watched: by a DISCOVER of its own at the start and then every minute, or ten
+// seconds after a client was heard talking to another server. Before the first result nobody new is answered. One offer by
+// another server makes the mode proxy; there the server asks every 20 seconds, and serves again when nobody has answered for
+// [ForeignQuiet]. In proxy mode the leases it gave are acknowledged until they end, but not made longer.
+func (s *Server) Serve(ctx context.Context, conn Conn) error { return s.serve(ctx, conn, job{}) }
 
-func (s *Server) serve(ctx context.Context, conn Conn, v6 bool) error {
+// serve answers packets; like is what all their jobs have in common.
+func (s *Server) serve(ctx context.Context, conn Conn, like job) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	q := newQueue(s.cfg.Queue)
@@ -26,7 +32,11 @@ func (s *Server) serve(ctx context.Context, conn Conn, v6 bool) error {
 	expiry, done := context.WithCancel(ctx)
 	workers.Go(func() { s.expireEvery(expiry, time.Second) })
 
-	err := s.read(ctx, conn, q, v6)
+	if !like.v6 {
+		workers.Go(func() { s.watchLinks(expiry) })
+	}
+
+	err := s.read(ctx, conn, q, like)
 	q.close()
 	done()
 	workers.Wait()
@@ -40,7 +50,7 @@ func (s *Server) serve(ctx context.Context, conn Conn, v6 bool) error {
 }
 
 // read puts received packets into the queue until conn is closed.
-func (s *Server) read(ctx context.Context, conn Conn, q *queue, v6 bool) error {
+func (s *Server) read(ctx context.Context, conn Conn, q *queue, like job) error {
 	buf := make([]byte, 2048)
 	send := s.sender(conn)
 	var pause time.Duration
@@ -58,7 +68,7 @@ func (s *Server) read(ctx context.Context, conn Conn, q *queue, v6 bool) error {
 			continue
 		}
 		pause = 0
-		j := &job{v6: v6, pkt: Packet{Data: bytes.Clone(buf[:n]), Link: link, Src: src, Dst: dst}, send: send}
+		j := &job{v6: like.v6, pkt: Packet{Data: bytes.Clone(buf[:n]), Link: link, Src: src, Dst: dst, Port: like.pkt.Port}, send: send}
 		if old := q.put(j); old != nil {
 			s.drop(old, DropQueueFull)
 		}

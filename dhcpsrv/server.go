@@ -20,11 +20,14 @@ type Server struct {
 	probes chan struct{} // a place for each probe under way
 	rate   rateLimit
 
+	watching chan struct{} // a place for who watches the links
+
 	mu         sync.Mutex
 	table      *table
 	table6     *table6
-	pending    []change // decided, not yet with the store
-	spare      []change // the former pending, to use again
+	watches    map[string]*watch // by link
+	pending    []change          // decided, not yet with the store
+	spare      []change          // the former pending, to use again
 	committing bool
 	enqueued   uint64     // changes ever put into pending
 	finished   uint64     // of these, stored, reported and answered, or given up
@@ -41,6 +44,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.FindServers == nil {
+		cfg.FindServers = FindServers
+	}
 	if cfg.OfferHold == 0 {
 		cfg.OfferHold = DefaultOfferHold
 	}
@@ -56,7 +62,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.OfferHold < time.Second || cfg.Workers < 0 || cfg.Queue < 0 {
 		return nil, fmt.Errorf("dhcpsrv: offer hold %v under 1 s, or negative workers %d or queue %d", cfg.OfferHold, cfg.Workers, cfg.Queue)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}}
+	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}, watching: make(chan struct{}, 1)}
 	s.progress = sync.NewCond(&s.mu)
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
@@ -97,6 +103,7 @@ func (s *Server) Update(snap Snapshot) error {
 		return fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
 	}
 	s.mu.Lock()
+	s.rewatch(c)
 	s.table.replace(c)
 	s.table6.replace(c.v6)
 	s.mu.Unlock()

@@ -41,6 +41,9 @@ type Subnet struct {
 	// IPv6 the server's DUID is made from that of the segment's first subnet.
 	Server netip.Addr
 
+	// Mode says whether the server gives addresses here; DHCPv6 knows only ModeServe.
+	Mode Mode
+
 	Pools   []Pool       // dynamic ranges; none = only reserved clients are served
 	Routers []netip.Addr // option 3
 	DNS     []netip.Addr // option 6

@@ -68,6 +68,7 @@ const (
 	OptMaxSize        = 57
 	OptT1             = 58
 	OptT2             = 59
+	OptVendorInfo     = 43
 	OptVendorClass    = 60
 	OptClientID       = 61
 	OptTFTPServer     = 66

@@ -1,0 +1,169 @@
+package dhcpsrv
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Times of [ModeAuto].
+const (
+	// ForeignQuiet is how long no other server may have answered before the server takes a link over from it. Each return
+	// to proxy mode within an hour doubles the time, up to an hour: a server that comes and goes is left alone.
+	ForeignQuiet = 2 * time.Minute
+
+	maxForeignQuiet = time.Hour
+	calm            = time.Hour        // serving for so long makes ForeignQuiet count again
+	lookFor         = 3 * time.Second  // how long answers to one probe are awaited
+	lookServing     = time.Minute      // between probes while it serves
+	lookProxy       = 20 * time.Second // between probes in proxy mode
+	lookAgain       = 10 * time.Second // between probes at the least: after an error, and when clients talk to another server
+)
+
+// watch is what is known of the other servers of one link. The lock of the server guards it.
+type watch struct {
+	link    string
+	mode    Mode // ModeAuto = not known yet
+	since   time.Time
+	servers []ForeignServer // that answered last
+	silent  time.Time       // proxy: since when none answers; zero = one does
+	quiet   time.Duration   // how long that must last
+	asked   time.Time       // when the last probe began
+	due     time.Time       // of the next one
+	looking bool            // a probe is under way
+}
+
+// found notes the servers that answered a probe.
+func (w *watch) found(now time.Time, servers []ForeignServer) {
+	w.due = now.Add(lookProxy)
+	if w.mode != ModeProxy {
+		switch {
+		case w.mode != ModeServe || now.Sub(w.since) >= calm:
+			w.quiet = ForeignQuiet
+		default:
+			w.quiet = min(2*w.quiet, maxForeignQuiet)
+		}
+		w.mode, w.since = ModeProxy, now
+	}
+	w.servers, w.silent = servers, time.Time{}
+}
+
+// foundNone notes that a probe was sent and nobody answered.
+func (w *watch) foundNone(now time.Time) {
+	switch {
+	case w.mode == ModeAuto:
+		w.mode, w.since, w.quiet = ModeServe, now, ForeignQuiet/2
+	case w.mode == ModeProxy && w.silent.IsZero():
+		w.silent = now
+	case w.mode == ModeProxy && now.Sub(w.silent) >= w.quiet:
+		w.mode, w.since, w.servers = ModeServe, now, nil
+	}
+	if w.due = now.Add(lookProxy); w.mode == ModeServe {
+		w.due = now.Add(lookServing)
+	}
+}
+
+// failed notes that nothing could be asked: that is no silence.
+func (w *watch) failed(now time.Time) {
+	w.silent, w.due = time.Time{}, now.Add(lookAgain)
+}
+
+// overheard notes that a client of the link talks to another server.
+func (w *watch) overheard(now time.Time) {
+	w.silent = time.Time{}
+	if soon := w.asked.Add(lookAgain); w.mode == ModeServe && soon.Before(w.due) {
+		w.due = soon
+	}
+}
+
+// rewatch gives the automatic segments of a new snapshot the watches of their links. The caller holds s.mu.
+func (s *Server) rewatch(c *serving) {
+	former := s.watches
+	s.watches = make(map[string]*watch)
+	for _, seg := range c.segments {
+		if seg.mode != ModeAuto {
+			continue
+		}
+		link := seg.link()
+		w := former[link]
+		if w == nil {
+			w = &watch{link: link, mode: ModeAuto}
+		}
+		seg.watch, s.watches[link] = w, w
+	}
+}
+
+// watchLinks asks for other servers until ctx ends. Of several Serve one does.
+func (s *Server) watchLinks(ctx context.Context) {
+	select {
+	case s.watching <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-s.watching }()
+	var probes sync.WaitGroup
+	defer probes.Wait()
+	for {
+		for _, w := range s.dueWatches(time.Now()) {
+			probes.Go(func() { s.look(ctx, w) })
+		}
+		if !sleep(ctx, time.Second) {
+			return
+		}
+	}
+}
+
+// dueWatches returns the watches whose time has come and marks them.
+func (s *Server) dueWatches(now time.Time) (due []*watch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.watches {
+		if !w.looking && !now.Before(w.due) {
+			w.looking, w.asked = true, now
+			due = append(due, w)
+		}
+	}
+	return due
+}
+
+// look asks once on one link and draws the conclusion.
+func (s *Server) look(ctx context.Context, w *watch) {
+	servers, err := s.askServers(ctx, w.link)
+	s.mu.Lock()
+	before, now := w.mode, time.Now()
+	servers = slices.DeleteFunc(servers, func(f ForeignServer) bool { return s.table.cur.own(f) || !f.gives() })
+	switch {
+	case err != nil:
+		w.failed(now)
+	case len(servers) > 0:
+		w.found(now, servers)
+	case ctx.Err() == nil: // a probe that was cut short has heard nothing
+		w.foundNone(now)
+	}
+	w.looking = false
+	after := w.mode
+	s.mu.Unlock()
+	if err != nil {
+		s.log.Warn("cannot look for other DHCP servers", "link", w.link, "err", err)
+	}
+	if before != after {
+		s.log.Warn("mode changed", "link", w.link, "from", before, "to", after, "servers", len(servers))
+	}
+}
+
+func (s *Server) askServers(ctx context.Context, link string) (servers []ForeignServer, err error) {
+	err = context.Canceled // of a finder that panics
+	defer s.recovered("finder of servers")
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	return s.cfg.FindServers(ctx, link)
+}
+
+// own reports whether a server that answered is this one.
+func (c *serving) own(f ForeignServer) bool {
+	return slices.ContainsFunc(c.subnets, func(sub *subnet) bool { return sub.Server == f.ID || sub.Server == f.Addr })
+}
+
+// gives reports whether a server offered an address: those that offer only boot data are no reason to stop serving.
+func (f *ForeignServer) gives() bool { return f.Offer.IsValid() && !f.Offer.IsUnspecified() }
