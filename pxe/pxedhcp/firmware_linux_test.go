@@ -2,8 +2,10 @@ package pxedhcp_test
 
 import (
 	"context"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +22,9 @@ import (
 
 // rack is DHCP, TFTP and HTTP on a bridge of a namespace.
 type rack struct {
-	ns *netlab.NS
+	ns      *netlab.NS
+	guest   qemutest.Guest
+	loaders fs.FS // nil means those of this machine
 
 	mu     sync.Mutex
 	events []pxe.Event
@@ -35,8 +39,14 @@ var (
 
 func newRack(t *testing.T, methods []pxe.Method) *rack {
 	t.Helper()
-	guest := qemutest.NewGuest(t)
-	r := &rack{ns: netlab.New(t).NS("rack"), up: make(chan pxe.Event, 8)}
+	r := &rack{guest: qemutest.NewGuest(t)}
+	r.start(t, methods)
+	return r
+}
+
+func (r *rack) start(t *testing.T, methods []pxe.Method) {
+	t.Helper()
+	r.ns, r.up = netlab.New(t).NS("rack"), make(chan pxe.Event, 8)
 	r.ns.Bridge("br0")
 	r.ns.Addr("br0", "10.77.0.1/24")
 	r.ns.Addr("br0", "fd77::1/64")
@@ -61,8 +71,9 @@ func newRack(t *testing.T, methods []pxe.Method) *rack {
 	}
 	boot, err := pxe.New(pxe.Config{
 		Resolver: pxe.Static(pxe.Profile{Name: "busybox", Kernel: "vmlinuz", Initrd: []string{"initrd.gz"},
-			Cmdline: qemutest.Cmdline + " maas.done={done}"}),
-		Files:    pxe.FileMap{"vmlinuz": guest.Kernel, "initrd.gz": guest.Initrd},
+			Cmdline: "console=ttyAMA0 " + qemutest.Cmdline + " maas.done={done}"}),
+		Files:    pxe.FileMap{"vmlinuz": r.guest.Kernel, "initrd.gz": r.guest.Initrd},
+		Loaders:  r.loaders,
 		Methods:  methods,
 		Events:   r.event,
 		Describe: clients.Describe,
@@ -82,7 +93,6 @@ func newRack(t *testing.T, methods []pxe.Method) *rack {
 		t.Fatal(err)
 	}
 	r.serve(t, dhcp, boot)
-	return r
 }
 
 func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
@@ -172,6 +182,27 @@ func TestFirmware(t *testing.T) {
 				t.Errorf("loaders fetched: %q, want %q", fetched, tt.loaders)
 			}
 		})
+	}
+}
+
+// arm64Env names a directory with the packages of the processor arm64 unpacked in it (dpkg -x): shim-signed,
+// grub-efi-arm64-signed, linux-image-cloud-arm64 and busybox-static.
+const arm64Env = "MAAS_TEST_ARM64"
+
+// TestFirmwareARM64 takes a minute, and packages that are not for this processor.
+func TestFirmwareARM64(t *testing.T) {
+	root := os.Getenv(arm64Env)
+	if root == "" {
+		t.Skipf("set %s to a directory of unpacked arm64 packages", arm64Env)
+	}
+	vm := qemutest.VM{Firmware: qemutest.UEFIARM64, Tap: "tap0", MemoryMB: 1024}
+	vm.MAC, _ = net.ParseMAC("52:54:00:77:e1:97")
+	netlab.Require(t, vm.Needs()...)
+	r := &rack{guest: qemutest.GuestFrom(t, root), loaders: pxe.Loaders(root)}
+	r.start(t, pxe.Methods())
+	r.boots(t, vm)
+	if fetched := r.fetched(t, false); !slices.Equal(fetched, []string{"shimaa64.efi", "grubaa64.efi"}) {
+		t.Errorf("loaders fetched: %q", fetched)
 	}
 }
 

@@ -68,6 +68,32 @@ func NewGuest(t testing.TB) Guest {
 	return Guest{}
 }
 
+// GuestFrom makes the guest, in a directory of the test, from unpacked packages
+// (dpkg -x) of any processor: root holds boot/vmlinuz-VERSION, bin/busybox, static,
+// and the modules below lib/modules, as far as they are not in the kernel.
+func GuestFrom(t testing.TB, root string) Guest {
+	t.Helper()
+	kernels, _ := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*"))
+	busybox, err := os.ReadFile(filepath.Join(root, "bin", "busybox"))
+	if err == nil && len(kernels) == 0 {
+		err = fmt.Errorf("qemutest: no kernel in %s", filepath.Join(root, "boot"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, g := t.TempDir(), Guest{Kernel: kernels[0], Initrd: filepath.Join(t.TempDir(), "initrd.gz")}
+	for _, m := range modules {
+		found, _ := filepath.Glob(filepath.Join(root, "lib/modules/*/kernel/*/*", m+".ko"))
+		for _, f := range found {
+			err = errors.Join(err, copyFile(filepath.Join(store, m+".ko"), f))
+		}
+	}
+	if err = errors.Join(err, writeInitrd(g.Initrd, busybox, store)); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 // kernelPackage depends on the current kernel for virtual machines.
 const kernelPackage = "linux-image-cloud-amd64"
 

@@ -4,8 +4,10 @@ package qemutest
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -66,6 +68,9 @@ func writeInitrd(name string, busybox []byte, store string) error {
 	list := ""
 	for _, m := range modules {
 		data, err := os.ReadFile(filepath.Join(store, m+".ko"))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it is in the kernel
+		}
 		if err != nil {
 			return err
 		}

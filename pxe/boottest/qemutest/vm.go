@@ -21,6 +21,7 @@ const (
 	BIOS       Firmware = "bios"        // SeaBIOS with the network card's iPXE ROM
 	UEFI       Firmware = "uefi"        // OVMF's own PXE and HTTP boot
 	SecureBoot Firmware = "secure-boot" // OVMF that only starts signed loaders
+	UEFIARM64  Firmware = "uefi-arm64"  // AAVMF: the same for 64-bit ARM
 )
 
 // VM describes a machine.
@@ -40,26 +41,38 @@ type VM struct {
 // SerialLog is the path of the machine's console output.
 func (vm VM) SerialLog() string { return filepath.Join(vm.Dir, "serial.log") }
 
-const qemu = "qemu-system-x86_64"
+// qemu returns the program and its Debian package.
+func (vm VM) qemu() (program, debianPackage string) {
+	if vm.Firmware == UEFIARM64 {
+		return "qemu-system-aarch64", "qemu-system-arm"
+	}
+	return "qemu-system-x86_64", "qemu-system-x86"
+}
 
 // Needs lists what the machine needs, for netlab.Require.
 func (vm VM) Needs() []netlab.Need {
-	needs := []netlab.Need{netlab.Root, netlab.Program(qemu, "qemu-system-x86"), netlab.Program("busybox", "busybox-static")}
-	code, vars := vm.ovmf()
-	if code == "" {
+	needs := []netlab.Need{netlab.Root, netlab.Program(vm.qemu()), netlab.Program("busybox", "busybox-static")}
+	code, vars := vm.pflash()
+	firmware := "ovmf"
+	switch vm.Firmware {
+	case UEFIARM64:
+		firmware = "qemu-efi-aarch64"
+	case BIOS, "":
 		return append(needs, netlab.File("/usr/lib/ipxe/qemu/pxe-virtio.rom", "ipxe-qemu"))
 	}
-	return append(needs, netlab.File(code, "ovmf"), netlab.File(vars, "ovmf"))
+	return append(needs, netlab.File(code, firmware), netlab.File(vars, firmware))
 }
 
-// ovmf returns the firmware image and its variable store, "" for BIOS.
-func (vm VM) ovmf() (code, vars string) {
+// pflash returns the firmware image and its variable store, "" for BIOS.
+func (vm VM) pflash() (code, vars string) {
 	const dir = "/usr/share/OVMF/"
 	switch vm.Firmware {
 	case UEFI:
 		return dir + "OVMF_CODE_4M.fd", dir + "OVMF_VARS_4M.fd"
 	case SecureBoot:
 		return dir + "OVMF_CODE_4M.ms.fd", dir + "OVMF_VARS_4M.ms.fd"
+	case UEFIARM64:
+		return "/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"
 	}
 	return "", ""
 }
@@ -75,14 +88,15 @@ func (vm VM) CommandLine() ([]string, error) {
 	if memory == 0 {
 		memory = 512
 	}
-	args := []string{qemu, "-accel", "tcg,tb-size=128", "-m", strconv.Itoa(memory), "-smp", "1",
+	program, _ := vm.qemu()
+	args := []string{program, "-accel", "tcg,tb-size=128", "-m", strconv.Itoa(memory), "-smp", "1",
 		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "file:" + vm.SerialLog(),
 		"-netdev", "tap,id=n0,script=no,downscript=no,ifname=" + vm.Tap}
 	card := "virtio-net-pci,netdev=n0,bootindex=1,mac=" + vm.MAC.String()
 	if vm.UUID != "" {
 		args = append(args, "-uuid", vm.UUID)
 	}
-	code, vars := vm.ovmf()
+	code, vars := vm.pflash()
 	if code == "" {
 		return append(args, "-machine", "pc", "-device", card), nil
 	}
@@ -101,12 +115,16 @@ func copyFile(to, from string) error {
 	return os.WriteFile(to, data, 0o600)
 }
 
-// uefiArgs are the arguments for OVMF with its code and its own variables.
+// uefiArgs are the arguments for UEFI firmware with its code and its own variables.
 func (vm VM) uefiArgs(code, vars, card string) (args []string) {
 	machine := "q35"
-	if vm.Firmware == SecureBoot {
+	switch vm.Firmware {
+	case SecureBoot:
 		machine += ",smm=on"
 		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
+	case UEFIARM64:
+		machine = "virt"
+		args = append(args, "-cpu", "cortex-a57")
 	}
 	v4, v6 := "y", "n"
 	switch {
