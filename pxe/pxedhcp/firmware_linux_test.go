@@ -22,6 +22,8 @@ import (
 
 // rack is DHCP, TFTP and HTTP on a bridge of a namespace.
 type rack struct {
+	mode    dhcpsrv.Mode
+	lab     *netlab.Lab
 	ns      *netlab.NS
 	guest   qemutest.Guest
 	loaders fs.FS // nil means those of this machine
@@ -37,16 +39,17 @@ var (
 	prefix6   = netip.MustParsePrefix("fd77::/64")
 )
 
-func newRack(t *testing.T, methods []pxe.Method) *rack {
+func newRack(t *testing.T, mode dhcpsrv.Mode, methods []pxe.Method) *rack {
 	t.Helper()
-	r := &rack{guest: qemutest.NewGuest(t)}
+	r := &rack{guest: qemutest.NewGuest(t), mode: mode}
 	r.start(t, methods)
 	return r
 }
 
 func (r *rack) start(t *testing.T, methods []pxe.Method) {
 	t.Helper()
-	r.ns, r.up = netlab.New(t).NS("rack"), make(chan pxe.Event, 8)
+	r.lab, r.up = netlab.New(t), make(chan pxe.Event, 8)
+	r.ns = r.lab.NS("rack")
 	r.ns.Bridge("br0")
 	r.ns.Addr("br0", "10.77.0.1/24")
 	r.ns.Addr("br0", "fd77::1/64")
@@ -60,7 +63,7 @@ func (r *rack) start(t *testing.T, methods []pxe.Method) {
 		t.Fatal(err)
 	}
 	err = dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{{
-		Name: "lab", Prefix: netip.MustParsePrefix("10.77.0.0/24"), Link: "br0", Server: rackAddr,
+		Name: "lab", Prefix: netip.MustParsePrefix("10.77.0.0/24"), Link: "br0", Server: rackAddr, Mode: r.mode,
 		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("10.77.0.100"), Last: netip.MustParseAddr("10.77.0.150")}},
 	}, {
 		Name: "lab6", Prefix: prefix6, Link: "br0", Server: rackAddr6,
@@ -97,7 +100,7 @@ func (r *rack) start(t *testing.T, methods []pxe.Method) {
 
 func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
 	t.Helper()
-	var conn, conn6 dhcpsrv.Conn
+	var conn, conn6, again dhcpsrv.Conn
 	var udp net.PacketConn
 	var web net.Listener
 	err := r.ns.Do(func() (err error) {
@@ -105,6 +108,9 @@ func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
 			return err
 		}
 		if conn6, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
+			return err
+		}
+		if again, err = dhcpsrv.ListenBoot(dhcpsrv.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
 			return err
 		}
 		if udp, err = net.ListenPacket("udp", ":69"); err != nil {
@@ -120,6 +126,7 @@ func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
 	var g errgroup.Group
 	g.Go(func() error { return dhcp.Serve(ctx, conn) })
 	g.Go(func() error { return dhcp.Serve6(ctx, conn6) })
+	g.Go(func() error { return dhcp.ServeBoot(ctx, again) })
 	g.Go(func() error { return boot.ServeTFTP(ctx, udp) })
 	g.Go(func() error { return boot.Serve(ctx, web) })
 	t.Cleanup(func() {
@@ -154,21 +161,24 @@ func TestFirmware(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots virtual machines without KVM")
 	}
+	const serve = dhcpsrv.ModeServe
 	tests := []struct {
 		name    string
+		mode    dhcpsrv.Mode // proxy puts another DHCP server beside ours
 		vm      qemutest.VM
 		methods []string // put in front of the table
 		loaders []string // that are fetched
 	}{
 		// The longest first, as they run beside each other.
-		{"uefi-v6-shim-grub", qemutest.VM{Firmware: qemutest.UEFI, IPv6: true}, nil, []string{"shimx64.efi", "grubx64.efi"}},
-		{"uefi-v6-http-ipxe", qemutest.VM{Firmware: qemutest.UEFI, IPv6: true, HTTPBoot: true}, []string{"no-v4-http"}, []string{"snponly.efi"}},
-		{"secure-boot", qemutest.VM{Firmware: qemutest.SecureBoot}, nil, []string{"shimx64.efi", "grubx64.efi"}},
-		{"uefi-shim-grub", qemutest.VM{Firmware: qemutest.UEFI}, nil, []string{"shimx64.efi", "grubx64.efi"}},
-		{"uefi-ipxe", qemutest.VM{Firmware: qemutest.UEFI}, []string{"ipxe", "uefi-amd64-ipxe"}, []string{"snponly.efi"}},
-		{"uefi-http-ipxe", qemutest.VM{Firmware: qemutest.UEFI, HTTPBoot: true}, nil, []string{"snponly.efi"}},
-		{"bios-pxelinux", qemutest.VM{}, []string{"bios-pxelinux"}, []string{"pxelinux.0", "ldlinux.c32"}},
-		{"bios-ipxe", qemutest.VM{}, nil, nil},
+		{"uefi-v6-shim-grub", serve, qemutest.VM{Firmware: qemutest.UEFI, IPv6: true}, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		{"uefi-v6-http-ipxe", serve, qemutest.VM{Firmware: qemutest.UEFI, IPv6: true, HTTPBoot: true}, []string{"no-v4-http"}, []string{"snponly.efi"}},
+		{"secure-boot", serve, qemutest.VM{Firmware: qemutest.SecureBoot}, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		{"uefi-shim-grub", serve, qemutest.VM{Firmware: qemutest.UEFI}, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		{"proxy-uefi-ipxe", dhcpsrv.ModeProxy, qemutest.VM{Firmware: qemutest.UEFI}, []string{"ipxe", "uefi-amd64-ipxe"}, []string{"snponly.efi"}},
+		{"uefi-ipxe", serve, qemutest.VM{Firmware: qemutest.UEFI}, []string{"ipxe", "uefi-amd64-ipxe"}, []string{"snponly.efi"}},
+		{"uefi-http-ipxe", serve, qemutest.VM{Firmware: qemutest.UEFI, HTTPBoot: true}, nil, []string{"snponly.efi"}},
+		{"bios-pxelinux", serve, qemutest.VM{}, []string{"bios-pxelinux"}, []string{"pxelinux.0", "ldlinux.c32"}},
+		{"bios-ipxe", serve, qemutest.VM{}, nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -176,7 +186,10 @@ func TestFirmware(t *testing.T) {
 			tt.vm.Tap = "tap0"
 			netlab.Require(t, append(tt.vm.Needs(), loaderNeeds(tt.loaders)...)...)
 			t.Parallel()
-			r := newRack(t, tableWith(tt.methods))
+			r := newRack(t, tt.mode, tableWith(tt.methods))
+			if tt.mode == dhcpsrv.ModeProxy {
+				r.otherDHCP(t)
+			}
 			r.boots(t, tt.vm)
 			if fetched := r.fetched(t, tt.vm.IPv6); !slices.Equal(fetched, tt.loaders) {
 				t.Errorf("loaders fetched: %q, want %q", fetched, tt.loaders)
@@ -204,6 +217,23 @@ func TestFirmwareARM64(t *testing.T) {
 	if fetched := r.fetched(t, false); !slices.Equal(fetched, []string{"shimaa64.efi", "grubaa64.efi"}) {
 		t.Errorf("loaders fetched: %q", fetched)
 	}
+}
+
+// otherDHCP puts dnsmasq on the bridge, which gives addresses and knows nothing about booting.
+func (r *rack) otherDHCP(t *testing.T) {
+	t.Helper()
+	netlab.Require(t, netlab.Program("dnsmasq", "dnsmasq-base"))
+	other := r.lab.NS("other")
+	r.lab.Veth(r.ns, "other0", other, "eth0")
+	r.ns.Port("br0", "other0")
+	other.Addr("eth0", "10.77.0.3/24")
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	cmd := other.Command(ctx, "dnsmasq", "-k", "--conf-file=/dev/null", "--pid-file=", "--port=0", "--interface=eth0", "--bind-interfaces",
+		"--dhcp-range=10.77.0.60,10.77.0.90,1h", "--dhcp-leasefile="+t.TempDir()+"/leases", "--user=root")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
 }
 
 // boots switches a machine on and waits until its system has reported.
