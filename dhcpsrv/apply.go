@@ -17,7 +17,7 @@ type change struct {
 
 	e6, before6 *entry6 // the same for IPv6
 
-	out *outgoing // answered once the record is durable; nil = nobody waits
+	job *job // answered once the record is durable; nil = nobody waits
 }
 
 // apply carries a decision out on the table and returns what has to become durable before the reply leaves, in order.

@@ -3,28 +3,11 @@ package dhcpsrv
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
 	"time"
 )
 
 // maxPending bounds the records that wait for the store. Beyond it clients are left to ask again.
 const maxPending = 32768
-
-// outgoing is a reply that leaves when two things are done, in whatever order: it is built, and its lease is durable.
-type outgoing struct {
-	done   atomic.Int32
-	failed atomic.Bool
-	silent bool // there is no reply, but somebody waits for the commit
-	reply  Reply
-	send   func(Reply, bool)
-}
-
-// step counts one of the two things and sends after the second.
-func (o *outgoing) step() {
-	if o.done.Add(1) == 2 {
-		o.send(o.reply, !o.failed.Load() && !o.silent)
-	}
-}
 
 // enqueue hands changes to the committer in the order in which they were made; the caller holds s.mu. Group commit follows
 // from it: while the store is busy with one batch, the next one gathers.
@@ -106,18 +89,28 @@ func (s *Server) undo(c *change) {
 
 // report tells of a batch: events first, then the replies.
 func (s *Server) report(batch []change, err error) {
+	var box *outbox
 	for i := range batch {
 		c := &batch[i]
 		if err == nil {
 			s.emit(Event{Kind: c.kind, Lease: c.lease, Time: time.Unix(0, c.at)})
 		}
-		if c.out != nil {
-			if err != nil {
-				s.stats.reasons[DropCommit].Add(1)
-				c.out.failed.Store(true)
-			}
-			c.out.step()
+		j := c.job
+		if j == nil {
+			continue
 		}
+		if err != nil {
+			s.stats.reasons[DropCommit].Add(1)
+			j.failed.Store(true)
+		}
+		if j.box != box && box != nil {
+			box.flush()
+		}
+		box = j.box
+		j.step()
+	}
+	if box != nil {
+		box.flush()
 	}
 }
 

@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -13,36 +14,13 @@ const expireChunk = 64
 // Handle answers one packet without a socket: it decides, makes the lease durable and returns the reply. The answer false
 // is silence; [Server.Stats] counts why, [Server.Explain] tells. The reply owns its data.
 func (s *Server) Handle(ctx context.Context, p Packet) (Reply, bool) {
-	var reply Reply
-	var ok bool
-	done := make(chan struct{})
-	j := &job{pkt: p, send: func(r Reply, sent bool) {
-		reply, ok = r, sent
-		close(done)
-	}}
-	for s.run(ctx, j) {
-		s.probe(ctx, j)
-	}
-	select {
-	case <-done:
-		return reply, ok
-	case <-ctx.Done():
-		return Reply{}, false
-	}
-}
-
-// job is one packet on its way through the server.
-type job struct {
-	pkt  Packet
-	v6   bool
-	send func(Reply, bool) // called exactly once, from any goroutine
-
-	asked int    // probes made for it
-	probe *entry // address to probe before the next run
+	r, ok := s.handle(ctx, &job{pkt: p})
+	r.HW = bytes.Clone(r.HW)
+	return r, ok
 }
 
 // run takes a packet from its bytes to its reply. When it returns true, the address in j.probe must be probed and the job
-// run again; otherwise j.send has been called, or will be once the lease is durable.
+// run again; otherwise the job has ended, or will once the lease is durable.
 func (s *Server) run(ctx context.Context, j *job) (again bool) {
 	if j.v6 {
 		s.run6(ctx, j)
@@ -51,6 +29,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 	finished := false
 	defer func() {
 		if !finished {
+			j.lost = true
 			s.drop(j, DropPanic)
 		}
 	}()
@@ -70,7 +49,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 		}
 	}
 	d := decision{now: time.Now().UnixNano(), hold: int64(s.cfg.OfferHold)}
-	out, again := s.settle(&d, &r, j)
+	stored, again := s.settle(&d, &r, j)
 	if again {
 		finished = true
 		return true
@@ -78,60 +57,65 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 	s.askBoot(ctx, &d, &r)
 	if d.reply == noReply {
 		finished = true
-		s.silence(j, d.reason, out)
+		s.silence(j, d.reason, stored)
 		return false
 	}
-	reply := s.reply(&d, &r, make([]byte, wire.MaxSize))
+	var buf [wire.MaxSize]byte
+	j.keep(s.reply(&d, &r, buf[:]))
 	finished = true
 	s.count(&d)
-	if out == nil {
-		j.send(reply, true)
-		return false
+	if stored {
+		j.step()
+	} else {
+		j.end(true)
 	}
-	out.reply = reply
-	out.step()
 	return false
 }
 
-// settle decides and applies under the lock, and queues what must become durable.
-func (s *Server) settle(d *decision, r *request, j *job) (out *outgoing, again bool) {
+// keep takes a reply over into memory of the job.
+func (j *job) keep(r Reply) {
+	j.out = append(j.out[:0], r.Data...)
+	j.reply, j.reply.Data = r, j.out
+}
+
+// settle decides and applies under the lock, and queues what must become durable: whether there is such is stored.
+func (s *Server) settle(d *decision, r *request, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.enqueue(s.table.expire(d.now, expireChunk))
 	if len(s.pending) > maxPending {
 		d.silent(DropBacklog)
-		return nil, false
+		return false, false
 	}
 	s.table.decide(d, r)
 	if s.mustProbe(d, j) {
 		s.table.hold(d, r)
 		j.probe = s.table.byAddr[d.addr]
 		j.probe.probing = true
-		return nil, true
+		return false, true
 	}
 	changes := s.table.apply(d, r)
 	if len(changes) > 0 {
-		out = &outgoing{send: j.send}
-		changes[len(changes)-1].out = out
+		changes[len(changes)-1].job = j
 	}
 	s.enqueue(changes)
-	return out, false
+	return len(changes) > 0, false
 }
 
 func (s *Server) drop(j *job, why Reason) {
 	s.stats.reasons[why].Add(1)
-	j.send(Reply{}, false)
+	j.end(false)
 }
 
 // silence ends a packet without answer, once what it changed (a RELEASE, a DECLINE) is durable.
-func (s *Server) silence(j *job, why Reason, out *outgoing) {
-	if out == nil {
+func (s *Server) silence(j *job, why Reason, stored bool) {
+	if !stored {
 		s.drop(j, why)
 		return
 	}
 	s.stats.reasons[why].Add(1)
-	out.silent = true
-	out.step()
+	j.silent = true
+	j.step()
 }
 
 func (s *Server) count(d *decision) {

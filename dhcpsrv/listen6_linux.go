@@ -18,6 +18,7 @@ var allServers = net.ParseIP("ff02::1:2")
 type linux6Conn struct {
 	port  int
 	pc    *ipv6.PacketConn
+	b     *batcher
 	links linkNames
 	done  chan struct{}
 	once  sync.Once
@@ -30,6 +31,7 @@ func listen6(cfg ListenConfig) (Conn, error) {
 		return nil, err
 	}
 	c := &linux6Conn{port: cfg.Port, pc: ipv6.NewPacketConn(conn), done: make(chan struct{})}
+	c.b = newBatcher(c.pc)
 	if err := c.setUp(conn, cfg); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -70,11 +72,30 @@ func (c *linux6Conn) ReadDHCP(b []byte) (int, string, netip.AddrPort, netip.Addr
 	}
 }
 
+// readBatch implements [batchConn].
+func (c *linux6Conn) readBatch(in []datagram) (int, error) { return c.b.read(in, c.links.name) }
+
+// writeBatch implements [batchConn].
+func (c *linux6Conn) writeBatch(jobs []*job, failed func(*job, error)) {
+	c.b.write(jobs, func(j *job) (netip.AddrPort, []byte, bool) {
+		if j.reply.Link == "" {
+			return c.shift(j.reply.Dst), nil, true
+		}
+		return c.shift(j.reply.Dst), c.b.info(c.links.index(j.reply.Link), j.reply.Src), true
+	}, failed)
+}
+
+// shift returns where a reply goes when the port is not the usual one.
+func (c *linux6Conn) shift(dst netip.AddrPort) netip.AddrPort {
+	if c.port == serverPort6 || dst.Port() != serverPort6 && dst.Port() != clientPort6 {
+		return dst
+	}
+	return netip.AddrPortFrom(dst.Addr(), uint16(c.port)+dst.Port()-serverPort6)
+}
+
 // WriteDHCP implements [Conn].
 func (c *linux6Conn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, _ net.HardwareAddr) error {
-	if c.port != serverPort6 && (dst.Port() == serverPort6 || dst.Port() == clientPort6) {
-		dst = netip.AddrPortFrom(dst.Addr(), uint16(c.port)+dst.Port()-serverPort6)
-	}
+	dst = c.shift(dst)
 	var cm *ipv6.ControlMessage
 	if link != "" {
 		cm = &ipv6.ControlMessage{IfIndex: c.links.index(link)}

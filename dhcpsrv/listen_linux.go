@@ -24,6 +24,7 @@ type linuxConn struct {
 	boot  bool // the port of boot servers: every reply goes to just where it is sent
 	links []string
 	pc    *ipv4.PacketConn
+	b     *batcher
 	raw   syscall.RawConn
 
 	mu      sync.Mutex
@@ -61,6 +62,7 @@ func listen(cfg ListenConfig, boot bool) (Conn, error) {
 		return nil, err
 	}
 	c := &linuxConn{port: cfg.Port, boot: boot, links: cfg.Interfaces, pc: ipv4.NewPacketConn(conn), sockets: make(map[string]*frameSocket)}
+	c.b = newBatcher(c.pc)
 	if c.raw, err = conn.SyscallConn(); err == nil {
 		err = c.setUp()
 	}
@@ -110,6 +112,35 @@ func (c *linuxConn) ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, 
 		src = udp.AddrPort()
 		return n, link, netip.AddrPortFrom(src.Addr().Unmap(), src.Port()), dst.Unmap(), nil
 	}
+}
+
+// readBatch implements [batchConn].
+func (c *linuxConn) readBatch(in []datagram) (int, error) { return c.b.read(in, c.name) }
+
+// writeBatch implements [batchConn].
+func (c *linuxConn) writeBatch(jobs []*job, failed func(*job, error)) {
+	c.b.write(jobs, func(j *job) (netip.AddrPort, []byte, bool) {
+		r := &j.reply
+		dst := c.shift(r.Dst)
+		if r.HW != nil {
+			if err := c.writeFrame(r.Data, r.Link, r.Src, dst, r.HW); err != nil {
+				failed(j, err)
+			}
+			return dst, nil, false
+		}
+		if r.Link == "" {
+			return dst, nil, true
+		}
+		return dst, c.b.info(c.index(r.Link), r.Src), true
+	}, failed)
+}
+
+// shift returns where a reply goes when the port is not the usual one.
+func (c *linuxConn) shift(dst netip.AddrPort) netip.AddrPort {
+	if c.port == serverPort || c.boot || dst.Port() != serverPort && dst.Port() != clientPort {
+		return dst
+	}
+	return netip.AddrPortFrom(dst.Addr(), uint16(c.port)+dst.Port()-serverPort)
 }
 
 // name returns the name of a served interface, or "".
@@ -164,9 +195,7 @@ func (c *linuxConn) frames(name string) (*frameSocket, error) {
 
 // WriteDHCP implements [Conn].
 func (c *linuxConn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error {
-	if c.port != serverPort && !c.boot && (dst.Port() == serverPort || dst.Port() == clientPort) {
-		dst = netip.AddrPortFrom(dst.Addr(), uint16(c.port)+dst.Port()-serverPort)
-	}
+	dst = c.shift(dst)
 	if hw != nil {
 		return c.writeFrame(b, link, src, dst, hw)
 	}

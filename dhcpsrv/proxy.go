@@ -21,7 +21,7 @@ var discoveryControl = Option{Code: wire.OptVendorInfo, Data: []byte{6, 1, 8, wi
 // ServeBoot is [Server.Serve] for [BootServerPort], on a conn from [ListenBoot]. It answers in every mode; only proxy offers
 // send firmware there.
 func (s *Server) ServeBoot(ctx context.Context, conn Conn) error {
-	return s.serve(ctx, conn, job{pkt: Packet{Port: BootServerPort}})
+	return s.serve(ctx, conn, false, BootServerPort)
 }
 
 // isPXE reports whether firmware sent the packet that takes its boot data from a proxy.

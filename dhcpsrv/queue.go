@@ -19,7 +19,7 @@ func newQueue(size int) *queue {
 	return q
 }
 
-// put appends a job and returns the one that had to go, or nil.
+// put appends a job and returns the one that had to go, or nil. Nobody wakes before [queue.wake].
 func (q *queue) put(j *job) (dropped *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -28,28 +28,41 @@ func (q *queue) put(j *job) (dropped *job) {
 	}
 	q.ring[(q.head+q.n)%len(q.ring)] = j
 	q.n++
-	q.more.Signal()
 	return dropped
 }
 
-// get waits for a job; nil means that the queue is closed and empty.
-func (q *queue) get() *job {
+// wake wakes a worker after one put or several.
+func (q *queue) wake() { q.more.Signal() }
+
+// get waits for jobs, puts some into jobs and returns how many; 0 means that the queue is closed and empty.
+func (q *queue) get(jobs []*job) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.n == 0 {
 		if q.closed {
-			return nil
+			return 0
 		}
 		q.more.Wait()
 	}
-	if q.n > len(q.ring)/4 {
-		q.n--
-		i := (q.head + q.n) % len(q.ring)
-		j := q.ring[i]
-		q.ring[i] = nil
-		return j
+	for ; n < len(jobs) && q.n > 0; n++ {
+		if q.n > len(q.ring)/4 {
+			jobs[n] = q.popNewest()
+		} else {
+			jobs[n] = q.popOldest()
+		}
 	}
-	return q.popOldest()
+	if q.n > 0 {
+		q.more.Signal() // for the rest
+	}
+	return n
+}
+
+func (q *queue) popNewest() *job {
+	q.n--
+	i := (q.head + q.n) % len(q.ring)
+	j := q.ring[i]
+	q.ring[i] = nil
+	return j
 }
 
 func (q *queue) popOldest() *job {

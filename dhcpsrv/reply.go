@@ -232,7 +232,7 @@ func (s *Server) address(d *decision, r *request, b []byte) Reply {
 		reply.Dst = toClient(limitedBroadcast)
 	default:
 		reply.Dst = toClient(d.addr.addr())
-		reply.HW = net.HardwareAddr(bytes.Clone(r.CHAddr()))
+		reply.HW = net.HardwareAddr(r.CHAddr())
 	}
 	return reply
 }

@@ -1,7 +1,6 @@
 package dhcpsrv
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,25 +17,26 @@ import (
 // seconds after a client was heard talking to another server. Before the first result nobody new is answered. One offer by
 // another server makes the mode proxy; there the server asks every 20 seconds, and serves again when nobody has answered for
 // [ForeignQuiet]. In proxy mode the leases it gave are acknowledged until they end, but not made longer.
-func (s *Server) Serve(ctx context.Context, conn Conn) error { return s.serve(ctx, conn, job{}) }
+func (s *Server) Serve(ctx context.Context, conn Conn) error { return s.serve(ctx, conn, false, 0) }
 
-// serve answers packets; like is what all their jobs have in common.
-func (s *Server) serve(ctx context.Context, conn Conn, like job) error {
+// serve answers packets that came to a port; 0 is the usual one.
+func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	q := newQueue(s.cfg.Queue)
 	var workers, probes sync.WaitGroup
+	box := newOutbox(s, conn, v6, port)
 	for range s.cfg.Workers {
-		workers.Go(func() { s.work(ctx, conn, q, &probes) })
+		workers.Go(func() { s.work(ctx, box, q, &probes) })
 	}
 	expiry, done := context.WithCancel(ctx)
 	workers.Go(func() { s.expireEvery(expiry, time.Second) })
 
-	if !like.v6 {
+	if !v6 {
 		workers.Go(func() { s.watchLinks(expiry) })
 	}
 
-	err := s.read(ctx, conn, q, like)
+	err := s.read(ctx, box, q)
 	q.close()
 	done()
 	workers.Wait()
@@ -50,12 +50,14 @@ func (s *Server) serve(ctx context.Context, conn Conn, like job) error {
 }
 
 // read puts received packets into the queue until conn is closed.
-func (s *Server) read(ctx context.Context, conn Conn, q *queue, like job) error {
-	buf := make([]byte, 2048)
-	send := s.sender(conn)
+func (s *Server) read(ctx context.Context, box *outbox, q *queue) error {
+	in := make([]datagram, batchSize)
+	for i := range in {
+		in[i].buf = make([]byte, 2048)
+	}
 	var pause time.Duration
 	for {
-		n, link, src, dst, err := conn.ReadDHCP(buf)
+		n, err := box.conn.readBatch(in)
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
 				return fmt.Errorf("dhcpsrv: read: %w", err)
@@ -68,43 +70,41 @@ func (s *Server) read(ctx context.Context, conn Conn, q *queue, like job) error 
 			continue
 		}
 		pause = 0
-		j := &job{v6: like.v6, pkt: Packet{Data: bytes.Clone(buf[:n]), Link: link, Src: src, Dst: dst, Port: like.pkt.Port}, send: send}
-		if old := q.put(j); old != nil {
-			s.drop(old, DropQueueFull)
+		for i := range in[:n] {
+			if old := q.put(box.job(&in[i])); old != nil {
+				s.drop(old, DropQueueFull)
+			}
 		}
+		q.wake()
 	}
 }
 
-// sender returns the function that sends replies to conn.
-func (s *Server) sender(conn Conn) func(Reply, bool) {
-	return func(r Reply, ok bool) {
-		if !ok {
-			return
-		}
-		if err := conn.WriteDHCP(r.Data, r.Link, r.Src, r.Dst, r.HW); err != nil && !errors.Is(err, net.ErrClosed) {
-			s.stats.writeErrors.Add(1)
-			s.log.Warn("reply not sent", "dst", r.Dst, "link", r.Link, "err", err)
-		}
-	}
-}
+// workBatch is how many packets a worker takes at once; their answers go out together.
+const workBatch = 32
 
 // work handles packets until the queue is closed and empty. Probes wait elsewhere; their number is bounded by s.probes.
-func (s *Server) work(ctx context.Context, conn Conn, q *queue, probes *sync.WaitGroup) {
+func (s *Server) work(ctx context.Context, box *outbox, q *queue, probes *sync.WaitGroup) {
+	jobs := make([]*job, workBatch)
 	for {
-		j := q.get()
-		if j == nil {
+		n := q.get(jobs)
+		if n == 0 {
 			return
 		}
-		if s.run(ctx, j) {
-			probes.Go(func() { s.probeAndRun(ctx, j) })
+		for i, j := range jobs[:n] {
+			jobs[i] = nil
+			if s.run(ctx, j) {
+				probes.Go(func() { s.probeAndRun(ctx, box, j) })
+			}
 		}
+		box.flush()
 	}
 }
 
-func (s *Server) probeAndRun(ctx context.Context, j *job) {
+func (s *Server) probeAndRun(ctx context.Context, box *outbox, j *job) {
 	for again := true; again; again = s.run(ctx, j) {
 		s.probe(ctx, j)
 	}
+	box.flush()
 }
 
 // expireEvery ends what has run out, once each period.

@@ -1,0 +1,153 @@
+package dhcpsrv
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"sync"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+// mmsg is what ipv4.PacketConn and ipv6.PacketConn have in common.
+type mmsg interface {
+	ReadBatch([]ipv4.Message, int) (int, error)
+	WriteBatch([]ipv4.Message, int) (int, error)
+}
+
+// batcher moves batches through a UDP socket with memory of its own.
+type batcher struct {
+	pc      mmsg
+	in, out []ipv4.Message // of the one reader and the one writer
+	to      []net.UDPAddr  // of out
+	jobs    []*job         // of out
+
+	mu    sync.Mutex
+	infos map[packetInfo][]byte
+}
+
+// packetInfo says where a datagram shall leave, and from which address.
+type packetInfo struct {
+	index int
+	src   netip.Addr
+}
+
+func newBatcher(pc mmsg) *batcher {
+	b := &batcher{pc: pc, in: make([]ipv4.Message, batchSize), out: make([]ipv4.Message, batchSize), to: make([]net.UDPAddr, batchSize), infos: make(map[packetInfo][]byte)}
+	for i := range batchSize {
+		b.in[i].Buffers, b.in[i].OOB = make([][]byte, 1), make([]byte, 128)
+		b.out[i].Buffers, b.out[i].Addr = make([][]byte, 1), &b.to[i]
+		b.to[i].IP = make(net.IP, 0, net.IPv6len)
+	}
+	return b
+}
+
+// read waits for datagrams; name tells the served interface of an index.
+func (b *batcher) read(in []datagram, name func(int) string) (n int, err error) {
+	for n == 0 {
+		msgs := b.in[:min(len(in), batchSize)]
+		for i := range msgs {
+			msgs[i].Buffers[0] = in[i].buf
+		}
+		got, err := b.pc.ReadBatch(msgs, 0)
+		if err != nil {
+			return 0, err
+		}
+		for i := range msgs[:got] {
+			m, d := &msgs[i], &in[n]
+			from, ok := m.Addr.(*net.UDPAddr)
+			index, dst := destination(m.OOB[:m.NN])
+			if link := name(index); ok && link != "" {
+				in[n].buf, in[i].buf = in[i].buf, in[n].buf
+				src := from.AddrPort()
+				d.n, d.link, d.dst, d.src = m.N, link, dst, netip.AddrPortFrom(src.Addr().Unmap().WithZone(""), src.Port())
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// destination reads from control messages on which interface a datagram came in and which address it was sent to.
+func destination(oob []byte) (index int, dst netip.Addr) {
+	for len(oob) >= unix.SizeofCmsghdr {
+		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		if err != nil {
+			break
+		}
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			return int(binary.NativeEndian.Uint32(data)), netip.AddrFrom4([4]byte(data[8:12]))
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			return int(binary.NativeEndian.Uint32(data[16:])), netip.AddrFrom16([16]byte(data))
+		}
+		oob = rest
+	}
+	return 0, netip.Addr{}
+}
+
+// info returns the control message for a reply, nil when the routes of the host shall decide all.
+func (b *batcher) info(index int, src netip.Addr) []byte {
+	if index == 0 {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := packetInfo{index, src}
+	oob, ok := b.infos[key]
+	if ok {
+		return oob
+	}
+	if src.Is4() || !src.IsValid() {
+		cm := ipv4.ControlMessage{IfIndex: index, Src: src.AsSlice()}
+		oob = cm.Marshal()
+	}
+	if _, is6 := b.pc.(*ipv6.PacketConn); is6 {
+		cm := ipv6.ControlMessage{IfIndex: index, Src: src.AsSlice()}
+		oob = cm.Marshal()
+	}
+	if len(b.infos) > 1<<12 { // interfaces and addresses have come and gone
+		clear(b.infos)
+	}
+	b.infos[key] = oob
+	return oob
+}
+
+// write sends the replies of jobs to the addresses that to tells; those without one are left to the caller.
+func (b *batcher) write(jobs []*job, to func(*job) (dst netip.AddrPort, oob []byte, ok bool), failed func(*job, error)) {
+	b.jobs = b.jobs[:0]
+	for _, j := range jobs {
+		dst, oob, ok := to(j)
+		if !ok {
+			continue
+		}
+		i := len(b.jobs)
+		b.out[i].Buffers[0], b.out[i].OOB = j.reply.Data, oob
+		a16, a4 := dst.Addr().As16(), [4]byte{}
+		if b.to[i].IP = append(b.to[i].IP[:0], a16[:]...); dst.Addr().Is4() {
+			a4 = dst.Addr().As4()
+			b.to[i].IP = append(b.to[i].IP[:0], a4[:]...)
+		}
+		b.to[i].Port = int(dst.Port())
+		if b.jobs = append(b.jobs, j); len(b.jobs) == batchSize {
+			b.send(failed)
+		}
+	}
+	b.send(failed)
+}
+
+// send sends what write has gathered.
+func (b *batcher) send(failed func(*job, error)) {
+	for at := 0; at < len(b.jobs); {
+		n, err := b.pc.WriteBatch(b.out[at:len(b.jobs)], 0)
+		if err != nil {
+			failed(b.jobs[at], err)
+			n = 1
+		}
+		at += max(n, 1)
+	}
+	clear(b.jobs)
+	b.jobs = b.jobs[:0]
+}
