@@ -38,7 +38,8 @@ var nameQueries = map[string]string{
 	KindZone: "SELECT name FROM zone WHERE id = ?", KindPool: "SELECT name FROM resource_pool WHERE id = ?",
 	KindDomain: "SELECT name FROM domain WHERE id = ?", KindRecord: "SELECT name FROM dns_record WHERE id = ?",
 	KindSetting: "SELECT name FROM setting WHERE id = ?", KindUser: "SELECT name FROM account WHERE id = ?",
-	KindRack: "SELECT name FROM rack WHERE id = ?",
+	KindRack: "SELECT name FROM rack WHERE id = ?", KindTag: "SELECT name FROM tag WHERE id = ?",
+	KindSnippet: "SELECT name FROM dhcp_snippet WHERE id = ?",
 }
 
 // audit writes the event of a transaction.

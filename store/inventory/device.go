@@ -10,14 +10,14 @@ import (
 func (d Device) node() node {
 	return node{kind: KindDevice, parentID: d.ParentID, Machine: Machine{
 		ID: d.ID, SystemID: d.SystemID, Version: d.Version, Hostname: d.Hostname, DomainID: d.DomainID, Description: d.Description, Owner: d.Owner,
-		ZoneID: d.ZoneID, Interfaces: d.Interfaces, Created: d.Created, Updated: d.Updated, FQDN: d.FQDN,
+		ZoneID: d.ZoneID, Interfaces: d.Interfaces, Created: d.Created, Updated: d.Updated, FQDN: d.FQDN, Tags: d.Tags,
 	}}
 }
 
 func (n node) device() Device {
 	return Device{
 		ID: n.ID, SystemID: n.SystemID, Version: n.Version, Hostname: n.Hostname, DomainID: n.DomainID, Description: n.Description, Owner: n.Owner,
-		ZoneID: n.ZoneID, ParentID: n.parentID, Interfaces: n.Interfaces, Created: n.Created, Updated: n.Updated, FQDN: n.FQDN,
+		ZoneID: n.ZoneID, ParentID: n.parentID, Interfaces: n.Interfaces, Created: n.Created, Updated: n.Updated, FQDN: n.FQDN, Tags: n.Tags,
 	}
 }
 

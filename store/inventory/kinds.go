@@ -26,4 +26,6 @@ const (
 	KindUser        = "user"
 	KindAPIKey      = "api-key"
 	KindSSHKey      = "ssh-key"
+	KindTag         = "tag"
+	KindSnippet     = "dhcp-snippet"
 )

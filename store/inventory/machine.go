@@ -50,9 +50,18 @@ type Machine struct {
 	// Profile is what it boots; nil = the site's default profile.
 	Profile *pxe.Profile
 
+	// Locked machines are not deleted, given back or switched off.
+	Locked bool
+
 	Interfaces []Interface // in order of ID
 	Created    time.Time
 	Updated    time.Time
+
+	// Tags are the names of its tags in order; see TagNodes. Writes do not change them.
+	Tags []string
+	// Gateway4 and Gateway6 are the IDs of the links through whose subnets' gateways it reaches the rest of the world; 0 = not
+	// chosen. See SetDefaultGateway. Writes do not change them.
+	Gateway4, Gateway6 int64
 
 	// FQDN is filled in by reads: Hostname and the name of the domain.
 	FQDN string
@@ -74,6 +83,7 @@ type Device struct {
 	Created     time.Time
 	Updated     time.Time
 	FQDN        string
+	Tags        []string // names in order; see Machine.Tags
 }
 
 // Interface is a network interface with its links.
@@ -131,12 +141,12 @@ type node struct {
 var nodes = table[node]{
 	kind: "node", name: "node",
 	cols: []string{"kind", "system_id", "hostname", "domain_id", "description", "owner", "zone_id", "pool_id", "parent_id", "status",
-		"architecture", "firmware", "uuid", "power_type", "power_params", "power_state", "profile", "created", "updated"},
+		"architecture", "firmware", "uuid", "power_type", "power_params", "power_state", "profile", "created", "updated", "locked"},
 	id: func(n *node) *int64 { return &n.ID }, version: func(n *node) *int64 { return &n.Version },
 	label: func(n *node) string { return n.Hostname },
 	fields: func(n *node) []any {
 		return []any{&n.kind, &n.SystemID, &n.Hostname, &n.DomainID, &n.Description, &n.Owner, &n.ZoneID, &n.PoolID, asRef{&n.parentID}, &n.Status,
-			&n.Architecture, &n.Firmware, &n.UUID, &n.Power.Type, asJSON{&n.Power.Params}, &n.Power.State, asJSON{&n.Profile}, asTime{&n.Created}, asTime{&n.Updated}}
+			&n.Architecture, &n.Firmware, &n.UUID, &n.Power.Type, asJSON{&n.Power.Params}, &n.Power.State, asJSON{&n.Profile}, asTime{&n.Created}, asTime{&n.Updated}, &n.Locked}
 	},
 }
 
@@ -296,6 +306,9 @@ func (inv *Inventory) deleteNode(ctx context.Context, kind string, id int64) err
 		if err != nil {
 			return err
 		}
+		if n.Locked {
+			return &InUseError{Kind: kind, Name: n.Hostname, Remedy: "it is locked; unlock it first"}
+		}
 		children, err := nodes.list(ctx, tx, "parent_id = ?", id)
 		if err != nil {
 			return err
@@ -415,5 +428,8 @@ func nodesWhere(ctx context.Context, tx *store.Tx, kind, where string, args ...a
 	for i := range all {
 		all[i].Interfaces = perNode[all[i].ID]
 	}
-	return all, err
+	if err != nil {
+		return nil, err
+	}
+	return all, addMarks(ctx, tx, all, which, args)
 }

@@ -27,6 +27,8 @@ type Model struct {
 	Racks    []Rack
 	Machines []Machine
 	Devices  []Device
+	Tags     []Tag
+	Snippets []Snippet // of DHCP
 	// Strays are addresses of no machine or device: reserved by users, held
 	// by racks, or seen in leases of unknown clients.
 	Strays   []Stray
@@ -77,6 +79,8 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 		func() error { return into(ctx, tx, domains, &m.Domains) },
 		func() error { return into(ctx, tx, records, &m.Records) },
 		func() error { return into(ctx, tx, racks, &m.Racks) },
+		func() error { return into(ctx, tx, tags, &m.Tags) },
+		func() error { return into(ctx, tx, snippets, &m.Snippets) },
 		func() error { return into(ctx, tx, settings, &all) },
 	} {
 		if err := read(); err != nil {

@@ -21,11 +21,11 @@ import (
 // what has a fixed address gets that from either, and so boots while the
 // primary rack is away.
 func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
-	p := dhcpPlan{m: m, rack: rack, vlans: make(map[int64]ipam.VLAN)}
+	p := dhcpPlan{m: m, rack: rack, vlans: make(map[int64]ipam.VLAN), options: m.placedOptions()}
 	for _, v := range m.VLANs {
 		p.vlans[v.ID] = v
 	}
-	var snap dhcpsrv.Snapshot
+	snap := dhcpsrv.Snapshot{Options: p.options[place{}].v4, Options6: p.options[place{}].v6}
 	served := make(map[int64]bool)
 	for i := range m.Subnets {
 		s := &m.Subnets[i]
@@ -43,9 +43,10 @@ func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
 }
 
 type dhcpPlan struct {
-	m     *Model
-	rack  Rack
-	vlans map[int64]ipam.VLAN
+	m       *Model
+	rack    Rack
+	vlans   map[int64]ipam.VLAN
+	options map[place]families // that operators set
 }
 
 // serves tells whether the rack answers on a VLAN directly.
@@ -64,6 +65,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	sub := dhcpsrv.Subnet{
 		Name: s.Prefix.String(), Prefix: s.Prefix, Segment: fmt.Sprintf("vlan-%d", v.ID),
 		Domain: p.m.defaultDomain(), Search: p.m.searchList(), NTP: p.ntp(s.Prefix.Addr().Is4()),
+		Options: p.options[place{subnet: s.ID}].of(s.Prefix.Addr().Is6()),
 	}
 	serving := v // the VLAN whose racks answer
 	switch target, relayed := p.vlans[v.RelayVLANID]; {
@@ -169,7 +171,7 @@ func (p *dhcpPlan) pools(subnet int64) []dhcpsrv.Pool {
 	var out []dhcpsrv.Pool
 	for _, r := range p.m.Ranges {
 		if r.SubnetID == subnet && r.Type == ipam.RangeDynamic {
-			out = append(out, dhcpsrv.Pool{First: r.Start, Last: r.End})
+			out = append(out, dhcpsrv.Pool{First: r.Start, Last: r.End, Options: p.options[place{rng: r.ID}].of(r.Start.Is6())})
 		}
 	}
 	return out
@@ -208,7 +210,8 @@ func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 			out = append(out, r)
 		}
 	}
-	p.m.eachNode(func(hostname, _ string, ifaces []Interface) {
+	p.m.eachNodeByID(func(id int64, hostname, _ string, ifaces []Interface) {
+		options := p.options[place{node: id}]
 		for _, i := range ifaces {
 			if len(i.MAC) == 0 || i.Kind == ipam.VLANInterface {
 				continue
@@ -218,19 +221,27 @@ func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 			for _, l := range i.Links {
 				if l.Type != ipam.AllocDiscovered && l.Addr.IsValid() && served[l.SubnetID] && p.hostOf(l.SubnetID, l.Addr) {
 					r := base
-					r.Addr = l.Addr
+					r.Addr, r.Options = l.Addr, options.of(l.Addr.Is6())
 					add(l.SubnetID, r)
 					fixed = fixed || l.Addr.Is4()
 				}
 			}
 			if !fixed && !p.reserved(i.MAC, served) && !isMember(i, ifaces) {
+				base.Options = options.v4
 				add(0, base)
 			}
 		}
 	})
 	for _, r := range p.m.Reserved {
 		if served[r.SubnetID] && p.hostOf(r.SubnetID, r.Addr) {
-			add(r.SubnetID, dhcpsrv.Reservation{Name: "reserved-" + r.Addr.String(), MAC: r.MAC, Addr: r.Addr, Hostname: p.m.hostOf(r.MAC)})
+			node, name := p.m.hostOf(r.MAC)
+			var options families
+			if node != 0 {
+				options = p.options[place{node: node}]
+			}
+			add(r.SubnetID, dhcpsrv.Reservation{
+				Name: "reserved-" + r.Addr.String(), MAC: r.MAC, Addr: r.Addr, Hostname: name, Options: options.of(r.Addr.Is6()),
+			})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b dhcpsrv.Reservation) int {
@@ -266,22 +277,27 @@ func isMember(i Interface, all []Interface) bool {
 
 // eachNode calls f for each machine and device, in order of ID.
 func (m *Model) eachNode(f func(hostname, fqdn string, ifaces []Interface)) {
+	m.eachNodeByID(func(_ int64, hostname, fqdn string, ifaces []Interface) { f(hostname, fqdn, ifaces) })
+}
+
+// eachNodeByID is eachNode for who needs the ID.
+func (m *Model) eachNodeByID(f func(id int64, hostname, fqdn string, ifaces []Interface)) {
 	for i := range m.Machines {
-		f(m.Machines[i].Hostname, m.Machines[i].FQDN, m.Machines[i].Interfaces)
+		f(m.Machines[i].ID, m.Machines[i].Hostname, m.Machines[i].FQDN, m.Machines[i].Interfaces)
 	}
 	for i := range m.Devices {
-		f(m.Devices[i].Hostname, m.Devices[i].FQDN, m.Devices[i].Interfaces)
+		f(m.Devices[i].ID, m.Devices[i].Hostname, m.Devices[i].FQDN, m.Devices[i].Interfaces)
 	}
 }
 
-// hostOf returns the name of the node with a link address; "" if there is none.
-func (m *Model) hostOf(mac net.HardwareAddr) (name string) {
-	m.eachNode(func(hostname, _ string, ifaces []Interface) {
+// hostOf returns the node with a link address; 0 if there is none.
+func (m *Model) hostOf(mac net.HardwareAddr) (node int64, name string) {
+	m.eachNodeByID(func(id int64, hostname, _ string, ifaces []Interface) {
 		for _, i := range ifaces {
 			if i.MAC.String() == mac.String() {
-				name = hostname
+				node, name = id, hostname
 			}
 		}
 	})
-	return name
+	return node, name
 }

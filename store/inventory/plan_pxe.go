@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"strings"
 
 	"github.com/gomaas/maas/pxe"
 )
@@ -15,7 +16,7 @@ type BootPlan struct {
 }
 
 // PlanPXE returns the profiles of all machines: their own, or the site's
-// default. Devices boot from their disks. A default profile that cannot be
+// default, with the kernel options of their tags and of the site. Devices boot from their disks. A default profile that cannot be
 // read is none.
 func PlanPXE(m *Model) BootPlan {
 	def, err := parseProfile(m.Settings[SettingBootProfile])
@@ -25,6 +26,9 @@ func PlanPXE(m *Model) BootPlan {
 	p := BootPlan{Default: def, ByMAC: make(map[string]pxe.Profile)}
 	for i := range m.Machines {
 		own := m.Machines[i].Profile
+		if opts := m.kernelOpts(&m.Machines[i]); opts != "" {
+			own = withOptions(own, def, opts)
+		}
 		if own == nil {
 			continue
 		}
@@ -42,6 +46,19 @@ func PlanPXE(m *Model) BootPlan {
 		}
 	}
 	return p
+}
+
+// withOptions is the profile, or else the default one, with more on its kernel command line.
+func withOptions(own, def *pxe.Profile, opts string) *pxe.Profile {
+	if own == nil {
+		own = def
+	}
+	if own == nil || own.Kernel == "" {
+		return own
+	}
+	longer := *own
+	longer.Cmdline = strings.TrimSpace(own.Cmdline + " " + opts)
+	return &longer
 }
 
 // Resolve implements pxe.Resolver.

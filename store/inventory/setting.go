@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
+	"strconv"
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
@@ -19,7 +21,8 @@ const (
 	SettingDNSNotify     = "dns_notify"        // secondaries, address or address:port, that are told of each change
 	SettingDNSTTL        = "default_dns_ttl"   // seconds; default 30
 	SettingSecondaryNS   = "dns_secondary_ns"  // names of further servers of the site's zones, which transfer them
-	SettingNTPServers    = "ntp_servers"       // told to DHCP clients
+	SettingNTPServers    = "ntp_servers"       // addresses are told to DHCP clients, names to nobody yet
+	SettingKernelOpts    = "kernel_opts"       // at the end of each machine's kernel command line
 )
 
 type setting struct {
@@ -59,6 +62,9 @@ func (inv *Inventory) SetSetting(ctx context.Context, name, value string) error 
 		return err
 	}
 	if err := checkDNSSetting(name, value); err != nil {
+		return err
+	}
+	if err := checkSetting(name, value); err != nil {
 		return err
 	}
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -125,4 +131,26 @@ func (inv *Inventory) SetProfile(ctx context.Context, machine int64, p *pxe.Prof
 		_, err = inv.UpdateMachine(ctx, m)
 		return err
 	})
+}
+
+// checkSetting refuses what those who read other settings could not use.
+func checkSetting(name, value string) error {
+	switch name {
+	case SettingNTPServers:
+		for _, text := range elements(value) {
+			_, err := netip.ParseAddr(text)
+			if _, nerr := domainName(text); err != nil && nerr != nil {
+				return invalid(KindSetting, name, name, fmt.Sprintf("%q is neither an address nor a name", text))
+			}
+		}
+	case SettingExhaustion:
+		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0) {
+			return invalid(KindSetting, name, name, fmt.Sprintf("%q is not a number from 0", value))
+		}
+	case SettingKernelOpts:
+		if err := checkKernelOpts(value); err != nil {
+			return invalid(KindSetting, name, name, err.Error())
+		}
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -101,7 +102,7 @@ func (a *API) constraints(r *http.Request, f *form) inventory.Constraints {
 		c.Arch += "/generic"
 	}
 	for _, name := range []string{
-		"tags", "not_tags", "not_in_pool", "fabrics", "not_fabrics", "fabric_classes", "not_fabric_classes", "not_subnets", "storage", "interfaces",
+		"fabrics", "not_fabrics", "fabric_classes", "not_fabric_classes", "storage", "interfaces",
 		"cpu_count", "mem", "pod", "not_pod", "pod_type", "not_pod_type",
 	} {
 		if f.get(name) != "" && f.get(name) != "0" {
@@ -120,23 +121,19 @@ func (a *API) allocate(r *http.Request, f *form) (any, error) {
 		if f.err != nil {
 			return f.err
 		}
-		subnets := map[int64]bool{}
-		for _, text := range f.list("subnets") {
-			s, err := a.inv.FindSubnet(ctx, text)
-			if err != nil {
-				return &badRequest{"subnets", err.Error()}
-			}
-			subnets[s.ID] = true
-		}
-		all, err := a.inv.Machines(ctx)
+		fits, err := a.further(r, f)
 		if err != nil {
 			return err
 		}
-		all = slices.DeleteFunc(all, func(m inventory.Machine) bool {
+		machines, err := a.inv.Machines(ctx)
+		if err != nil {
+			return err
+		}
+		machines = slices.DeleteFunc(machines, func(m inventory.Machine) bool {
 			named := f.get("name") == "" || strings.EqualFold(f.get("name"), m.Hostname) || strings.EqualFold(f.get("name"), m.FQDN)
-			return !named || f.get("system_id") != "" && f.get("system_id") != m.SystemID || !onSubnets(m, subnets)
+			return !named || f.get("system_id") != "" && f.get("system_id") != m.SystemID || !fits(m)
 		})
-		picked, err := inventory.Spread(all, 1, c)
+		picked, err := inventory.Spread(machines, 1, c)
 		if err != nil {
 			return &noMachine{}
 		}
@@ -151,23 +148,56 @@ func (a *API) allocate(r *http.Request, f *form) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.show(r, m)
+	shown, err := a.shown(r, m)
+	return Allocated{Machine: shown, Constraints: map[string]any{}}, err
 }
 
-// onSubnets reports whether the machine has a link to each of the subnets.
-func onSubnets(m inventory.Machine, want map[int64]bool) bool {
-	have := map[int64]bool{}
-	for _, i := range m.Interfaces {
-		for _, l := range i.Links {
-			have[l.SubnetID] = true
+// Allocated is the answer to op=allocate.
+type Allocated struct {
+	Machine
+	// Constraints is what of the machine met constraints of disks and interfaces, which are not supported: empty.
+	Constraints map[string]any `json:"constraints_by_type"`
+}
+
+// further reads the constraints that the choice of a machine does not know: subnets, tags and pools that it must not be in.
+func (a *API) further(r *http.Request, f *form) (fits func(inventory.Machine) bool, err error) {
+	ids := map[string][]int64{}
+	for field, find := range map[string]func(string) (int64, error){
+		"subnets": a.subnetRef(r), "not_subnets": a.subnetRef(r), "not_in_pool": a.poolRef(r),
+	} {
+		for _, text := range f.list(field) {
+			id, err := find(text)
+			if err != nil {
+				return nil, &badRequest{field, err.Error()}
+			}
+			ids[field] = append(ids[field], id)
 		}
 	}
-	for id := range want {
-		if !have[id] {
-			return false
+	for _, field := range []string{"tags", "not_tags"} {
+		for _, name := range f.list(field) {
+			if _, err := a.inv.TagByName(r.Context(), name); err != nil {
+				return nil, &badRequest{field, err.Error()}
+			}
 		}
 	}
-	return true
+	tags, notTags := f.list("tags"), f.list("not_tags")
+	return func(m inventory.Machine) bool {
+		linked := func(id int64) bool { return onSubnet(m, id) }
+		tagged := func(name string) bool { return slices.Contains(m.Tags, name) }
+		return all(ids["subnets"], linked) && !slices.ContainsFunc(ids["not_subnets"], linked) &&
+			all(tags, tagged) && !slices.ContainsFunc(notTags, tagged) && !slices.Contains(ids["not_in_pool"], m.PoolID)
+	}, nil
+}
+
+func all[T any](list []T, holds func(T) bool) bool {
+	return !slices.ContainsFunc(list, func(x T) bool { return !holds(x) })
+}
+
+// onSubnet reports whether the machine has a link to a subnet.
+func onSubnet(m inventory.Machine, id int64) bool {
+	return slices.ContainsFunc(m.Interfaces, func(i inventory.Interface) bool {
+		return slices.ContainsFunc(i.Links, func(l ipam.Allocation) bool { return l.SubnetID == id })
+	})
 }
 
 // noMachine is the answer of an allocation that nothing fits.
@@ -177,6 +207,9 @@ func (*noMachine) Error() string { return "no machine that is ready and free mee
 
 // release gives a machine back. One that was not allocated stays as it is.
 func (a *API) release(ctx context.Context, m inventory.Machine) (inventory.Machine, error) {
+	if m.Locked {
+		return m, &locked{m.FQDN}
+	}
 	switch m.Status {
 	case inventory.StatusReady, inventory.StatusNew:
 		return m, nil

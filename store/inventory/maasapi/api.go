@@ -85,42 +85,46 @@ type handler func(r *http.Request) (any, error)
 func (a *API) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]handler{
-		"GET " + base + "version/{$}":          a.getVersion,
-		"GET " + base + "users/{$}":            a.listUsers,
-		"POST " + authenticatePath + "{$}":     a.authenticate,
-		"GET " + base + "account/{$}":          a.listTokens,
-		"POST " + base + "account/{$}":         a.actOnAccount,
-		"GET " + base + "machines/{$}":         a.listMachines,
-		"POST " + base + "machines/{$}":        a.createMachine,
-		"GET " + base + "machines/{id}/{$}":    a.getMachine,
-		"POST " + base + "machines/{id}/{$}":   a.actOnMachine,
-		"DELETE " + base + "machines/{id}/{$}": a.deleteMachine,
-		"PUT " + base + "machines/{id}/{$}":    a.updateMachine,
-		"GET " + base + "ipaddresses/{$}":      a.listAddresses,
-		"POST " + base + "ipaddresses/{$}":     a.actOnAddresses,
-		"GET " + base + "subnets/{id}/{$}":     a.getSubnet,
-		"GET " + base + "events/{$}":           a.listEvents,
-		"GET " + base + "discovery/{$}":        a.listDiscoveries,
-		"POST " + base + "discovery/{$}":       a.postDiscoveries,
-		"GET " + base + "discovery/{id}/{$}":   a.getDiscovery,
-		"POST /api/v1/discovery/promote":       a.promote,
-		"GET /api/v1/discovery/scans/{id}":     a.getScan,
-		"DELETE /api/v1/discovery/scans/{id}":  a.cancelScan,
-		"GET /api/v1/discovery/settings":       a.getDiscoverySettings,
-		"POST /api/v1/discovery/settings":      a.postDiscoverySettings,
-		"GET /api/v1/discovery/dhcp-servers":   a.listDHCPServers,
-		"GET /api/v1/discovery/topology":       a.getTopology,
-		"POST /api/v1/discovery/topology":      a.applyTopology,
-		"GET " + base + "rackcontrollers/{$}":  a.listRacks,
-		"POST /api/v1/machines/{id}/power":     a.postPower,
-		"GET /api/v1/boot-profile":             a.getProfile,
-		"PUT /api/v1/boot-profile":             a.putProfile,
-		"DELETE /api/v1/boot-profile":          a.deleteProfile,
-		"GET /api/v1/proxy":                    a.proxyStats,
-		"POST /api/v1/proxy/purge":             a.purgeProxy,
-		"GET " + base + "maas/{$}":             a.getSetting,
-		"POST " + base + "maas/{$}":            a.setSetting,
-		"POST /api/v1/keys":                    a.postKey,
+		"GET " + base + "version/{$}":                a.getVersion,
+		"GET " + base + "users/{$}":                  a.listUsers,
+		"POST " + authenticatePath + "{$}":           a.authenticate,
+		"GET " + base + "account/{$}":                a.listTokens,
+		"POST " + base + "account/{$}":               a.actOnAccount,
+		"GET " + base + "machines/{$}":               a.listMachines,
+		"POST " + base + "machines/{$}":              a.createMachine,
+		"GET " + base + "machines/{id}/{$}":          a.getMachine,
+		"POST " + base + "machines/{id}/{$}":         a.actOnMachine,
+		"DELETE " + base + "machines/{id}/{$}":       a.deleteMachine,
+		"PUT " + base + "machines/{id}/{$}":          a.updateMachine,
+		"GET " + base + "ipaddresses/{$}":            a.listAddresses,
+		"POST " + base + "ipaddresses/{$}":           a.actOnAddresses,
+		"GET " + base + "subnets/{id}/{$}":           a.getSubnet,
+		"GET " + base + "events/{$}":                 a.listEvents,
+		"GET " + base + "discovery/{$}":              a.listDiscoveries,
+		"POST " + base + "discovery/{$}":             a.postDiscoveries,
+		"GET " + base + "discovery/{id}/{$}":         a.getDiscovery,
+		"POST /api/v1/discovery/promote":             a.promote,
+		"GET /api/v1/discovery/scans/{id}":           a.getScan,
+		"DELETE /api/v1/discovery/scans/{id}":        a.cancelScan,
+		"GET /api/v1/discovery/settings":             a.getDiscoverySettings,
+		"POST /api/v1/discovery/settings":            a.postDiscoverySettings,
+		"GET /api/v1/discovery/dhcp-servers":         a.listDHCPServers,
+		"GET /api/v1/discovery/topology":             a.getTopology,
+		"POST /api/v1/discovery/topology":            a.applyTopology,
+		"GET " + base + "rackcontrollers/{$}":        a.listRacks,
+		"GET " + base + "rackcontrollers/{id}/{$}":   a.getRack,
+		"GET " + base + "pools/{$}":                  a.pools().list, // as juju calls them
+		"GET " + base + "regioncontrollers/{$}":      a.listRegions,
+		"GET " + base + "regioncontrollers/{id}/{$}": a.getRegion,
+		"POST /api/v1/machines/{id}/power":           a.postPower,
+		"GET /api/v1/boot-profile":                   a.getProfile,
+		"PUT /api/v1/boot-profile":                   a.putProfile,
+		"DELETE /api/v1/boot-profile":                a.deleteProfile,
+		"GET /api/v1/proxy":                          a.proxyStats,
+		"POST /api/v1/proxy/purge":                   a.purgeProxy,
+		"GET " + base + "maas/{$}":                   a.getSetting,
+		"POST " + base + "maas/{$}":                  a.setSetting,
+		"POST /api/v1/keys":                          a.postKey,
 	} {
 		mux.Handle(pattern, a.serve(pattern, h))
 	}
@@ -164,6 +168,11 @@ func (a *API) serve(pattern string, h handler) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
+		if file, ok := out.(file); ok {
+			w.Header().Set("Content-Type", file.kind)
+			_, _ = w.Write(file.body) // the client is gone
+			return
+		}
 		body, err := json.Marshal(out)
 		if err != nil {
 			a.fail(w, r, err)
@@ -172,6 +181,12 @@ func (a *API) serve(pattern string, h handler) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(body) // the client is gone
 	})
+}
+
+// file is an answer that is not JSON.
+type file struct {
+	kind string
+	body []byte
 }
 
 func (a *API) getVersion(*http.Request) (any, error) {

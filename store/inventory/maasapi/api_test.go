@@ -201,7 +201,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		t.Errorf("refused requests left %d machines", len(machines))
 	}
 	for path, want := range map[string]int{
-		"machines/nobody/": 404, "machines/node1/?op=deploy": 501, "tags/": 501, "fabrics/x/": 400, "fabrics/99/": 404,
+		"machines/nobody/": 404, "machines/node1/?op=deploy": 501, "pods/": 501, "fabrics/x/": 400, "fabrics/99/": 404,
 		"machines/?op=allocate": 501, "events/?op=query&limit=x": 400,
 	} {
 		if code, body := s.do("GET", base+path, nil); code != want {

@@ -19,6 +19,7 @@ type Device struct {
 	Parent       *string           `json:"parent"`
 	Zone         Named             `json:"zone"`
 	Domain       Named             `json:"domain"`
+	Pool         *Named            `json:"pool"` // always nil: devices are in none
 	IPAddresses  []string          `json:"ip_addresses"`
 	Interfaces   []Interface       `json:"interface_set"`
 	TagNames     []string          `json:"tag_names"`
@@ -108,7 +109,7 @@ func (a *API) showDevices(r *http.Request, devices []inventory.Device) ([]any, e
 	for _, d := range devices {
 		shown := Device{
 			SystemID: d.SystemID, Hostname: d.Hostname, FQDN: d.FQDN, Description: d.Description, Owner: d.Owner, OwnerData: map[string]string{},
-			Zone: names.zone(d.ZoneID), Domain: names.domain(d.DomainID), IPAddresses: []string{}, Interfaces: []Interface{}, TagNames: []string{},
+			Zone: names.zone(d.ZoneID), Domain: names.domain(d.DomainID), IPAddresses: []string{}, Interfaces: []Interface{}, TagNames: append([]string{}, d.Tags...),
 			NodeType: nodeDevice, NodeTypeName: "Device", ResourceURI: base + "devices/" + d.SystemID + "/",
 		}
 		if d.ParentID != 0 {

@@ -37,48 +37,12 @@ var discoveryDefaults = map[string]string{
 	inventory.SettingDiscoveryIgnore: "",
 }
 
-func isDiscoverySetting(name string) bool {
-	return slices.Contains(inventory.DiscoverySettings[:], name)
-}
-
 func (a *API) discoverySetting(r *http.Request, name string) (string, error) {
 	all, err := a.inv.Settings(r.Context())
 	if value := all[name]; err != nil || value != "" {
 		return value, err
 	}
 	return discoveryDefaults[name], nil
-}
-
-// getSetting is op=get_config.
-func (a *API) getSetting(r *http.Request) (any, error) {
-	name := r.URL.Query().Get("name")
-	if name == inventory.SettingRouterAdvertisements && r.URL.Query().Get("op") == "get_config" {
-		all, err := a.inv.Settings(r.Context())
-		return all[name], err
-	}
-	if !isDiscoverySetting(name) || r.URL.Query().Get("op") != "get_config" {
-		return a.getProxySetting(r)
-	}
-	value, err := a.discoverySetting(r, name)
-	if n, number := strconv.Atoi(value); number == nil && err == nil {
-		return n, nil // as clients of MAAS expect
-	}
-	return value, err
-}
-
-// setSetting is op=set_config.
-func (a *API) setSetting(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
-	}
-	name := r.PostForm.Get("name")
-	if name == inventory.SettingRouterAdvertisements && r.URL.Query().Get("op") == "set_config" {
-		return "OK", a.inv.SetRouterAdvertisements(r.Context(), r.PostForm.Get("value"))
-	}
-	if !isDiscoverySetting(name) || r.URL.Query().Get("op") != "set_config" {
-		return a.setProxySetting(r)
-	}
-	return "OK", a.inv.SetDiscoverySetting(r.Context(), name, r.PostForm.Get("value"))
 }
 
 func (a *API) getDiscoverySettings(r *http.Request) (any, error) {

@@ -16,7 +16,7 @@ func TestEndpointsAreAsTheTableSays(t *testing.T) {
 	}
 	s := newSite(t)
 	s.create(t, node1)
-	query := map[string]string{"events/": "?op=query", "maas/": "?op=get_config&name=http_proxy", "account/": "?op=list_authorisation_tokens", "rackcontrollers/": "?op=describe_power_types"}
+	query := map[string]string{"events/": "?op=query", "maas/": "?op=get_config&name=http_proxy", "account/": "?op=list_authorisation_tokens"}
 	path := regexp.MustCompile("`([^`]*/)`")
 	rows := 0
 	for line := range strings.Lines(string(text)) {

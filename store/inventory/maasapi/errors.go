@@ -74,6 +74,7 @@ func status(err error) int {
 		inUse  *inventory.InUseError
 		stale  *inventory.StaleError
 		none   *noMachine
+		shut   *locked
 		full   *ipam.ExhaustedError
 		perr   *power.Error
 		tooBig *http.MaxBytesError
@@ -90,7 +91,7 @@ func status(err error) int {
 		return http.StatusUnauthorized
 	case errors.As(err, &often):
 		return http.StatusTooManyRequests
-	case errors.As(err, &inUse), errors.As(err, &stale), errors.As(err, &none):
+	case errors.As(err, &inUse), errors.As(err, &stale), errors.As(err, &none), errors.As(err, &shut):
 		return http.StatusConflict
 	case errors.As(err, &full):
 		return http.StatusServiceUnavailable

@@ -17,6 +17,9 @@ var forms = []string{
 	"POST machines/?op=allocate", "POST machines/?op=release", "POST ipaddresses/?op=reserve", "POST ipaddresses/?op=release",
 	"POST nodes/node1/interfaces/?op=create_physical", "POST nodes/node1/interfaces/?op=create_bond", "PUT nodes/node1/interfaces/1/",
 	"POST nodes/node1/interfaces/1/?op=link_subnet", "POST nodes/node1/interfaces/1/?op=unlink_subnet", "POST maas/?op=set_config", "POST discovery/?op=scan",
+	"POST tags/", "PUT tags/gpu/", "POST tags/gpu/?op=update_nodes", "POST dhcp-snippets/", "PUT dhcp-snippets/1/", "POST users/", "PUT users/admin/",
+	"POST account/?op=create_authorisation_token", "POST account/prefs/sshkeys/", "POST nodes/node1/interfaces/1/?op=set_default_gateway",
+	"POST machines/node1/?op=lock", "POST machines/node1/?op=unlock", "POST machines/node1/?op=release",
 }
 
 // No form makes the region fail, and a form that is refused changes nothing.
@@ -31,12 +34,22 @@ func FuzzForms(f *testing.F) {
 	f.Add(uint8(23), "subnet=192.0.2.0/24&hostname=x&comment=y")
 	f.Add(uint8(18), "mac_addresses=02:00:00:00:00:09&parent=node1")
 	f.Add(uint8(26), "name=bond0&parents=1&bond_mode=802.3ad&vlan=1")
+	f.Add(uint8(35), "name=a&value=option 43 \"x\"; option dhcp6.23 ::1&subnet=1&enabled=no")
+	f.Add(uint8(33), "name=gpu2&kernel_opts=iommu=on {mac}")
+	f.Add(uint8(37), "username=bob&password=12345678&role=operator&is_superuser=1")
 	s := newSite(f) // one for all inputs: making one takes much longer than using it
 	if code, body := s.do("POST", base+"machines/", node1); code != http.StatusOK {
 		f.Fatal(code, body)
 	}
 	if code, body := s.do("POST", base+"subnets/", url.Values{"cidr": {"192.0.2.0/24"}, "managed": {"true"}}); code != http.StatusOK {
 		f.Fatal(code, body)
+	}
+	for path, form := range map[string]url.Values{
+		"tags/": {"name": {"gpu"}}, "dhcp-snippets/": {"name": {"x"}, "value": {"option 42 192.0.2.1"}},
+	} {
+		if code, body := s.do("POST", base+path, form); code != http.StatusOK {
+			f.Fatal(code, body)
+		}
 	}
 	f.Fuzz(func(t *testing.T, which uint8, text string) {
 		form, err := url.ParseQuery(text)

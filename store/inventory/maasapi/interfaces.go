@@ -227,7 +227,7 @@ func (a *API) change(r *http.Request, do func(*http.Request, *form) (any, error)
 func (a *API) actOnInterface(r *http.Request) (any, error) {
 	op := r.URL.Query().Get("op")
 	do, ok := map[string]func(context.Context, *http.Request, *form, inventory.Interface) error{
-		"link_subnet": a.linkSubnet, "unlink_subnet": a.unlinkSubnet, "disconnect": a.disconnect,
+		"link_subnet": a.linkSubnet, "unlink_subnet": a.unlinkSubnet, "disconnect": a.disconnect, "set_default_gateway": a.setGateway,
 	}[op]
 	if !ok {
 		return nil, &unsupported{"interface op=" + op}

@@ -35,9 +35,21 @@ type Machine struct {
 	Domain        Named             `json:"domain"`
 	BootInterface *Interface        `json:"boot_interface"`
 	Interfaces    []Interface       `json:"interface_set"`
+	Locked        bool              `json:"locked"`
+	Gateways      Gateways          `json:"default_gateways"`
 	NodeType      int               `json:"node_type"`
 	NodeTypeName  string            `json:"node_type_name"`
 	ResourceURI   string            `json:"resource_uri"`
+
+	// Clients want these to be there. Nothing runs on machines that could tell, so they are empty.
+	OSystem       string            `json:"osystem"`
+	Series        string            `json:"distro_series"`
+	StatusMessage string            `json:"status_message"`
+	Memory        int               `json:"memory"`
+	CPUs          int               `json:"cpu_count"`
+	Hardware      map[string]string `json:"hardware_info"`
+	Disks         []any             `json:"physicalblockdevice_set"`
+	AllDisks      []any             `json:"blockdevice_set"`
 }
 
 // statusNumbers are MAAS' numbers of the states of a machine.
@@ -46,46 +58,48 @@ var statusNumbers = map[inventory.Status]int{
 	inventory.StatusDeploying: 9, inventory.StatusAllocated: 10, inventory.StatusReleasing: 12,
 }
 
-// Named is a reference to an object.
+// Named is a zone, pool or domain that something belongs to.
 type Named struct {
-	ID   int64  `json:"id"`
-	Name string `json:"name"`
+	ID          int64  `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	ResourceURI string `json:"resource_uri"`
 }
 
-// named are the names of what machines refer to.
-type named struct{ zones, pools, domains map[int64]string }
+// named are what machines refer to, by number.
+type named struct{ zones, pools, domains map[int64]Named }
 
 func (a *API) names(r *http.Request) (n named, err error) {
-	n = named{map[int64]string{}, map[int64]string{}, map[int64]string{}}
+	n = named{map[int64]Named{}, map[int64]Named{}, map[int64]Named{}}
 	zones, err := a.inv.Zones(r.Context())
 	if err != nil {
 		return n, err
 	}
 	for _, z := range zones {
-		n.zones[z.ID] = z.Name
+		n.zones[z.ID] = Named{z.ID, z.Name, z.Description, base + "zones/" + z.Name + "/"}
 	}
 	pools, err := a.inv.Pools(r.Context())
 	if err != nil {
 		return n, err
 	}
 	for _, p := range pools {
-		n.pools[p.ID] = p.Name
+		n.pools[p.ID] = Named{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", base, p.ID)}
 	}
 	domains, err := a.inv.Domains(r.Context())
 	for _, d := range domains {
-		n.domains[d.ID] = d.Name
+		n.domains[d.ID] = Named{ID: d.ID, Name: d.Name, ResourceURI: fmt.Sprintf("%sdomains/%d/", base, d.ID)}
 	}
 	return n, err
 }
 
 func (n named) machine(m inventory.Machine, view subnetView) Machine {
 	out := Machine{
-		Status: statusNumbers[m.Status], OwnerData: map[string]string{}, TagNames: []string{}, NodeType: nodeMachine,
+		Status: statusNumbers[m.Status], OwnerData: map[string]string{}, TagNames: append([]string{}, m.Tags...), NodeType: nodeMachine, Locked: m.Locked,
 		SystemID: m.SystemID, Hostname: m.Hostname, FQDN: m.FQDN, Description: m.Description,
 		Architecture: m.Architecture, HardwareUUID: m.UUID, BootMethod: m.Firmware, StatusName: string(m.Status),
 		Owner: m.Owner, PowerType: m.Power.Type, PowerState: m.Power.State, NodeTypeName: "Machine",
-		Zone: Named{m.ZoneID, n.zones[m.ZoneID]}, Pool: Named{m.PoolID, n.pools[m.PoolID]},
-		Domain: Named{m.DomainID, n.domains[m.DomainID]}, ResourceURI: base + "machines/" + m.SystemID + "/",
+		Zone: n.zones[m.ZoneID], Pool: n.pools[m.PoolID], Domain: n.domains[m.DomainID], Disks: []any{}, AllDisks: []any{}, Hardware: map[string]string{},
+		ResourceURI: base + "machines/" + m.SystemID + "/",
 		IPAddresses: []string{}, Interfaces: []Interface{},
 	}
 	if out.PowerState == "" {
@@ -94,6 +108,7 @@ func (n named) machine(m inventory.Machine, view subnetView) Machine {
 	for _, addr := range m.Addrs() {
 		out.IPAddresses = append(out.IPAddresses, addr.String())
 	}
+	out.Gateways = view.gateways(m)
 	boot, hasBoot := m.BootInterface()
 	for _, i := range m.Interfaces {
 		shown := view.iface(m.SystemID, i, m.Interfaces)
@@ -105,8 +120,20 @@ func (n named) machine(m inventory.Machine, view subnetView) Machine {
 	return out
 }
 
-func (n named) zone(id int64) Named   { return Named{id, n.zones[id]} }
-func (n named) domain(id int64) Named { return Named{id, n.domains[id]} }
+func (a *API) showMachines(r *http.Request, machines []inventory.Machine) (out []any, err error) {
+	names, err := a.names(r)
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.subnetView(r)
+	for _, m := range machines {
+		out = append(out, names.machine(m, view))
+	}
+	return out, err
+}
+
+func (n named) zone(id int64) Named   { return n.zones[id] }
+func (n named) domain(id int64) Named { return n.domains[id] }
 
 func (a *API) listMachines(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
@@ -141,7 +168,8 @@ func matches(query url.Values, m Machine) bool {
 		macs = append(macs, i.MACAddress)
 	}
 	return asked(query, "hostname", m.Hostname, m.FQDN) && asked(query, "mac_address", macs...) && asked(query, "id", m.SystemID) &&
-		asked(query, "zone", m.Zone.Name) && asked(query, "pool", m.Pool.Name) && asked(query, "domain", m.Domain.Name)
+		asked(query, "zone", m.Zone.Name) && asked(query, "pool", m.Pool.Name) && asked(query, "domain", m.Domain.Name) &&
+		asked(query, "tags", m.TagNames...)
 }
 
 // asked reports whether a filter, if it is there, names one of the values.
@@ -157,10 +185,12 @@ func (a *API) find(r *http.Request) (inventory.Machine, error) {
 	return a.inv.MachineByName(r.Context(), r.PathValue("id"))
 }
 
-func (a *API) show(r *http.Request, m inventory.Machine) (any, error) {
+func (a *API) show(r *http.Request, m inventory.Machine) (any, error) { return a.shown(r, m) }
+
+func (a *API) shown(r *http.Request, m inventory.Machine) (Machine, error) {
 	names, err := a.names(r)
 	if err != nil {
-		return nil, err
+		return Machine{}, err
 	}
 	view, err := a.subnetView(r)
 	return names.machine(m, view), err
@@ -177,6 +207,8 @@ func (a *API) getMachine(r *http.Request) (any, error) {
 	case "query_power_state":
 		result, err := a.act(r, m, power.ActionQuery, false)
 		return map[string]power.State{"state": result.State}, err
+	case "details":
+		return noDetails, nil
 	case "power_parameters":
 		return nonNil(m.Power.Params), nil
 	default:

@@ -31,8 +31,13 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 		return nil, err
 	}
 	op := r.URL.Query().Get("op")
-	if op == "release" {
-		if m, err = a.release(r.Context(), m); err != nil {
+	if do, ok := map[string]func(*http.Request, inventory.Machine) error{
+		"release": a.releaseOne, "lock": a.lock, "unlock": a.unlock, "clear_default_gateways": a.clearGateways,
+	}[op]; ok {
+		if err := do(r, m); err != nil {
+			return nil, err
+		}
+		if m, err = a.inv.Machine(r.Context(), m.ID); err != nil {
 			return nil, err
 		}
 		return a.show(r, m)
@@ -56,6 +61,9 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 
 // act switches and records what was seen.
 func (a *API) act(r *http.Request, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
+	if m.Locked && (action == power.ActionOff || action == power.ActionSoftOff || action == power.ActionCycle) {
+		return power.Result{}, &locked{m.FQDN}
+	}
 	result, err := a.power.Power(r.Context(), m, action, transcript)
 	if err := a.auditPower(r, m, action, err); err != nil {
 		return result, err
@@ -100,17 +108,14 @@ func (a *API) postPower(r *http.Request) (any, error) {
 	return PowerAnswer{Result: result}, err
 }
 
-// listRacks answers what kinds of power control there are; op=describe_power_types.
-func (a *API) listRacks(r *http.Request) (any, error) {
-	if op := r.URL.Query().Get("op"); op != "describe_power_types" {
-		return nil, &unsupported{"rackcontrollers op=" + op}
-	}
+// powerTypes are the kinds of power control there are.
+func (a *API) powerTypes() []PowerType {
 	kinds := a.power.Kinds()
 	out := []PowerType{}
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
 		out = append(out, powerType(kinds[name]))
 	}
-	return out, nil
+	return out
 }
 
 // PowerType describes a kind of power control, for forms.

@@ -2,11 +2,7 @@ package maasapi
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"net/http"
-	"slices"
-	"strconv"
 
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/store/inventory"
@@ -61,44 +57,4 @@ var proxyDefaults = map[string]any{
 	inventory.SettingEnableHTTPProxy: true, inventory.SettingHTTPProxy: "", inventory.SettingUsePeerProxy: false,
 	inventory.SettingProxyPort: inventory.DefaultProxyPort, inventory.SettingPreferV4Proxy: false, inventory.SettingNoProxy: "",
 	inventory.SettingProxyRoutes: "", inventory.SettingProxyUplink: 0,
-}
-
-// getProxySetting is op=get_config for the settings of the proxy.
-func (a *API) getProxySetting(r *http.Request) (any, error) {
-	name := r.URL.Query().Get("name")
-	if op := r.URL.Query().Get("op"); op != "get_config" || !slices.Contains(inventory.ProxySettings, name) {
-		return nil, &unsupported{"maas op=" + op + " name=" + name}
-	}
-	fallback := proxyDefaults[name]
-	text, err := a.inv.Setting(r.Context(), name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && text == "" {
-		return fallback, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	switch fallback.(type) {
-	case bool:
-		v, err := strconv.ParseBool(text)
-		return v, err
-	case int:
-		v, err := strconv.Atoi(text)
-		return v, err
-	}
-	return text, nil
-}
-
-// setProxySetting is op=set_config for the settings of the proxy. Racks follow at once.
-func (a *API) setProxySetting(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, &badRequest{"value", err.Error()}
-	}
-	name := r.PostForm.Get("name")
-	if op := r.URL.Query().Get("op"); op != "set_config" || !slices.Contains(inventory.ProxySettings, name) {
-		return nil, &unsupported{"maas op=" + op + " name=" + name}
-	}
-	if err := a.inv.SetSetting(r.Context(), name, r.PostForm.Get("value")); err != nil {
-		return nil, err
-	}
-	return "OK", nil
 }

@@ -9,7 +9,11 @@ func (a *API) resourceRoutes() []map[string]handler {
 	interfaces["POST "+base+"nodes/{node}/interfaces/{id}/{$}"] = a.actOnInterface
 	users := a.users().routes("users/", "users/{id}/")
 	delete(users, "GET "+base+"users/{$}") // so have these
+	tags := a.tags().routes("tags/", "tags/{id}/")
+	tags["GET "+base+"tags/{id}/{$}"] = a.getTag
+	tags["POST "+base+"tags/{id}/{$}"] = a.actOnTag
 	return []map[string]handler{
+		tags, a.snippets().routes("dhcp-snippets/", "dhcp-snippets/{id}/"),
 		subnet, interfaces, users,
 		a.sshKeys().routes("account/prefs/sshkeys/", "account/prefs/sshkeys/{id}/"),
 		a.fabrics().routes("fabrics/", "fabrics/{id}/"),

@@ -6,6 +6,7 @@ go 1.26.0
 require (
 	github.com/canonical/gomaasclient v0.12.0
 	github.com/gomaas/maas v0.0.0
+	github.com/juju/gomaasapi/v2 v2.3.0
 )
 
 require (
@@ -18,7 +19,6 @@ require (
 	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/juju/collections v1.0.4 // indirect
 	github.com/juju/errors v1.0.0 // indirect
-	github.com/juju/gomaasapi/v2 v2.3.0 // indirect
 	github.com/juju/loggo v1.0.0 // indirect
 	github.com/juju/mgo/v2 v2.0.2 // indirect
 	github.com/juju/schema v1.0.1 // indirect

@@ -33,19 +33,25 @@ func (b *bmcs) Power(_ context.Context, _ inventory.Machine, action power.Action
 
 func (b *bmcs) Kinds() power.Registry { return power.NewRegistry(ipmi.Kind(), power.Manual()) }
 
-// open serves a site over HTTP and returns a client with a key of it.
-func open(t *testing.T) (*client.Client, *inventory.Inventory) {
+// newAPI is the API of a site that is empty.
+func newAPI(t *testing.T) (*maasapi.API, *inventory.Inventory) {
 	t.Helper()
 	db, err := store.Open(t.Context(), "memory:")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	inv, err := inventory.Open(t.Context(), db, inventory.Config{Key: make([]byte, 32)})
+	inv, err := inventory.Open(t.Context(), db, inventory.Config{Key: make([]byte, 32), PasswordCost: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := maasapi.New(maasapi.Config{Inventory: inv, Power: &bmcs{power.Off}})
+	return maasapi.New(maasapi.Config{Inventory: inv, Power: &bmcs{power.Off}}), inv
+}
+
+// open serves a site over HTTP and returns a client with a key of it.
+func open(t *testing.T) (*client.Client, *inventory.Inventory) {
+	t.Helper()
+	api, inv := newAPI(t)
 	w := httptest.NewRecorder()
 	request := httptest.NewRequest(http.MethodPost, "/api/v1/keys", strings.NewReader("username=admin"))
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -1,0 +1,158 @@
+package maasapi
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Controller is a rack or a region as the API shows it. Its name is its system ID.
+type Controller struct {
+	SystemID     string     `json:"system_id"`
+	Hostname     string     `json:"hostname"`
+	FQDN         string     `json:"fqdn"`
+	Description  string     `json:"description"`
+	Zone         Named      `json:"zone"`
+	IPAddresses  []string   `json:"ip_addresses"`
+	Interfaces   []RackLink `json:"interface_set"`
+	TagNames     []string   `json:"tag_names"`
+	NodeType     int        `json:"node_type"`
+	NodeTypeName string     `json:"node_type_name"`
+	// LastSeen is when it last spoke to a region; nil = never.
+	LastSeen    *time.Time `json:"last_seen"`
+	ResourceURI string     `json:"resource_uri"`
+}
+
+// RackLink is a network interface of a rack.
+type RackLink struct {
+	Name       string `json:"name"`
+	MACAddress string `json:"mac_address"`
+	Links      []Link `json:"links"`
+}
+
+// MAAS' numbers of controllers.
+const (
+	nodeRack   = 2
+	nodeRegion = 3
+)
+
+func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) {
+	names, err := a.names(r)
+	var out []any
+	for _, k := range racks {
+		shown := Controller{
+			SystemID: k.Name, Hostname: k.Name, FQDN: k.Name, Zone: names.zone(k.ZoneID), IPAddresses: []string{}, Interfaces: []RackLink{},
+			TagNames: []string{}, NodeType: nodeRack, NodeTypeName: "Rack controller", ResourceURI: base + "rackcontrollers/" + k.Name + "/",
+		}
+		if !k.LastSeen.IsZero() {
+			shown.LastSeen = &k.LastSeen
+		}
+		for _, l := range k.Links {
+			link := RackLink{Name: l.Name, MACAddress: l.MAC, Links: []Link{}}
+			for _, p := range l.Addrs {
+				shown.IPAddresses = append(shown.IPAddresses, p.Addr().String())
+				link.Links = append(link.Links, Link{Mode: "static", IPAddress: p.Addr().String()})
+			}
+			shown.Interfaces = append(shown.Interfaces, link)
+		}
+		out = append(out, shown)
+	}
+	return out, err
+}
+
+// listRacks lists the racks, or answers describe_power_types and is_registered.
+func (a *API) listRacks(r *http.Request) (any, error) {
+	query := r.URL.Query()
+	switch op := query.Get("op"); op {
+	case "describe_power_types":
+		return a.powerTypes(), nil
+	case "", "is_registered":
+		racks, err := a.inv.Racks(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		if op == "is_registered" {
+			return isRegistered(racks, query.Get("mac_address"))
+		}
+		racks = slices.DeleteFunc(racks, func(k inventory.Rack) bool {
+			return !asked(query, "id", k.Name) || !asked(query, "hostname", k.Name)
+		})
+		shown, err := a.showRacks(r, racks)
+		return append([]any{}, shown...), err
+	default:
+		return nil, &unsupported{"rackcontrollers op=" + op}
+	}
+}
+
+func isRegistered(racks []inventory.Rack, text string) (bool, error) {
+	mac, err := net.ParseMAC(text)
+	if err != nil {
+		return false, &badRequest{"mac_address", "is not a MAC address"}
+	}
+	return slices.ContainsFunc(racks, func(k inventory.Rack) bool {
+		return slices.ContainsFunc(k.Links, func(l inventory.RackLink) bool { return strings.EqualFold(l.MAC, mac.String()) })
+	}), nil
+}
+
+// getRack is a rack by name.
+func (a *API) getRack(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{"rack controller op=" + op}
+	}
+	k, err := a.inv.Rack(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	shown, err := a.showRacks(r, []inventory.Rack{k})
+	if err != nil {
+		return nil, err
+	}
+	return shown[0], nil
+}
+
+// listRegions tells of the regions that racks can reach.
+func (a *API) listRegions(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{"regioncontrollers op=" + op}
+	}
+	regions, err := a.inv.Regions(r.Context())
+	out := []any{}
+	for _, g := range regions {
+		out = append(out, controllerOf(g))
+	}
+	return out, err
+}
+
+func (a *API) getRegion(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return nil, &unsupported{"region controller op=" + op}
+	}
+	regions, err := a.inv.Regions(r.Context())
+	for _, g := range regions {
+		if g.Name == r.PathValue("id") {
+			return controllerOf(g), nil
+		}
+	}
+	if err == nil {
+		err = notFound("region controller", r.PathValue("id"))
+	}
+	return nil, err
+}
+
+func controllerOf(g inventory.Region) Controller {
+	out := Controller{
+		SystemID: g.Name, Hostname: g.Name, FQDN: g.Name, IPAddresses: []string{}, Interfaces: []RackLink{}, TagNames: []string{},
+		NodeType: nodeRegion, NodeTypeName: "Region controller", LastSeen: &g.LastSeen, ResourceURI: base + "regioncontrollers/" + g.Name + "/",
+	}
+	for _, text := range g.Addresses {
+		if ap, err := netip.ParseAddrPort(text); err == nil {
+			out.IPAddresses = append(out.IPAddresses, ap.Addr().String())
+		}
+	}
+	return out
+}

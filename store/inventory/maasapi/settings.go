@@ -1,0 +1,87 @@
+package maasapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// setting is a setting of the site that get_config and set_config know. What is not here answers 501.
+type setting struct {
+	// fallback is the value until one is set, of the type that clients of MAAS expect: string, int or bool.
+	fallback any
+	set      func(a *API, r *http.Request, value string) error // nil = SetSetting
+}
+
+// settings are those that concern networks.
+func settings() map[string]setting {
+	discovery := func(name string) func(a *API, r *http.Request, value string) error {
+		return func(a *API, r *http.Request, value string) error {
+			return a.inv.SetDiscoverySetting(r.Context(), name, value)
+		}
+	}
+	out := map[string]setting{
+		inventory.SettingUpstreamDNS: {fallback: ""}, inventory.SettingDNSSEC: {fallback: "auto"}, inventory.SettingDNSTrustedACL: {fallback: ""},
+		inventory.SettingDNSTransfer: {fallback: ""}, inventory.SettingDNSNotify: {fallback: ""}, inventory.SettingDNSTTL: {fallback: 30},
+		inventory.SettingSecondaryNS: {fallback: ""}, inventory.SettingNTPServers: {fallback: ""}, inventory.SettingKernelOpts: {fallback: ""},
+		inventory.SettingExhaustion: {fallback: 16},
+		inventory.SettingRouterAdvertisements: {fallback: "", set: func(a *API, r *http.Request, value string) error {
+			return a.inv.SetRouterAdvertisements(r.Context(), value)
+		}},
+	}
+	for name, fallback := range proxyDefaults {
+		out[name] = setting{fallback: fallback}
+	}
+	for name, fallback := range discoveryDefaults {
+		s := setting{fallback: fallback, set: discovery(name)}
+		if n, err := strconv.Atoi(fallback); err == nil {
+			s.fallback = n
+		}
+		out[name] = s
+	}
+	return out
+}
+
+// getSetting is op=get_config.
+func (a *API) getSetting(r *http.Request) (any, error) {
+	name := r.URL.Query().Get("name")
+	s, known := settings()[name]
+	if op := r.URL.Query().Get("op"); op != "get_config" || !known {
+		return nil, &unsupported{"maas op=" + op + " name=" + name}
+	}
+	all, err := a.inv.Settings(r.Context())
+	text := all[name]
+	if err != nil || text == "" {
+		return s.fallback, err
+	}
+	switch s.fallback.(type) {
+	case bool:
+		return strconv.ParseBool(text)
+	case int:
+		return strconv.Atoi(text)
+	}
+	return text, nil
+}
+
+// setSetting is op=set_config. Racks follow at once.
+func (a *API) setSetting(r *http.Request) (any, error) {
+	f, err := readForm(r)
+	if err != nil {
+		return nil, err
+	}
+	name, value := f.get("name"), f.values.Get("value")
+	s, known := settings()[name]
+	if op := r.URL.Query().Get("op"); op != "set_config" || !known {
+		return nil, &unsupported{"maas op=" + op + " name=" + name}
+	}
+	if s.set == nil {
+		err = a.inv.SetSetting(r.Context(), name, value)
+	} else {
+		err = s.set(a, r, value)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return "OK", nil
+}

@@ -1,0 +1,118 @@
+package maasapi
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Snippet is a set of DHCP options as the API shows it.
+type Snippet struct {
+	ID          int64        `json:"id"`
+	Name        string       `json:"name"`
+	Value       string       `json:"value"`
+	Description string       `json:"description"`
+	Enabled     bool         `json:"enabled"`
+	Node        *NodeSummary `json:"node"`
+	Subnet      *Subnet      `json:"subnet"`
+	IPRange     *Range       `json:"iprange"`
+	Global      bool         `json:"global_snippet"`
+	// History is always empty: earlier values are not kept.
+	History     []any  `json:"history"`
+	ResourceURI string `json:"resource_uri"`
+}
+
+func (a *API) snippets() crud[inventory.Snippet] {
+	return crud[inventory.Snippet]{
+		inv: a.inv, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
+		fresh:  func(*http.Request) (inventory.Snippet, error) { return inventory.Snippet{Enabled: true}, nil },
+		read:   a.snippetForm,
+		create: a.inv.CreateSnippet, update: a.inv.UpdateSnippet,
+		remove: removing(a.inv.DeleteSnippet, func(s inventory.Snippet) int64 { return s.ID }),
+	}
+}
+
+// snippetForm reads the form of DHCP options. One place replaces another.
+func (a *API) snippetForm(r *http.Request, f *form, to *inventory.Snippet) {
+	f.text("name", &to.Name)
+	f.text("value", &to.Value)
+	f.text("description", &to.Description)
+	f.flag("enabled", &to.Enabled)
+	var global bool
+	if f.flag("global_snippet", &global); global {
+		to.NodeID, to.SubnetID, to.RangeID = 0, 0, 0
+	}
+	places := []struct {
+		field string
+		to    *int64
+		find  func(string) (int64, error)
+	}{
+		{"node", &to.NodeID, func(text string) (int64, error) { return a.taggable(r.Context(), text) }},
+		{"subnet", &to.SubnetID, a.subnetRef(r)},
+		{"iprange", &to.RangeID, a.rangeRef(r)},
+	}
+	for i, p := range places {
+		if f.get(p.field) == "" {
+			continue
+		}
+		if f.ref(p.field, p.to, p.find); global {
+			f.wrong("global_snippet", "is for options of the whole site, and %s is given", p.field)
+		}
+		for j, other := range places {
+			if i != j && f.get(other.field) == "" {
+				*other.to = 0
+			}
+		}
+	}
+}
+
+func (a *API) rangeRef(r *http.Request) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not the number of a range", text)
+		}
+		rg, err := a.inv.Range(r.Context(), id)
+		return rg.ID, err
+	}
+}
+
+func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any, error) {
+	view, err := a.subnetView(r)
+	if err != nil {
+		return nil, err
+	}
+	var out []any
+	for _, s := range snippets {
+		shown := Snippet{
+			ID: s.ID, Name: s.Name, Value: s.Value, Description: s.Description, Enabled: s.Enabled, Subnet: view.byID(s.SubnetID),
+			Global: s.NodeID == 0 && s.SubnetID == 0 && s.RangeID == 0, History: []any{}, ResourceURI: fmt.Sprintf("%sdhcp-snippets/%d/", base, s.ID),
+		}
+		if s.NodeID != 0 {
+			if shown.Node, err = a.nodeSummary(r, s.NodeID); err != nil {
+				return nil, err
+			}
+		}
+		if s.RangeID != 0 {
+			rg, err := a.inv.Range(r.Context(), s.RangeID)
+			if err != nil {
+				return nil, err
+			}
+			shownRange := rangeOf(rg)
+			shown.IPRange = &shownRange
+		}
+		out = append(out, shown)
+	}
+	return out, nil
+}
+
+func (a *API) nodeSummary(r *http.Request, id int64) (*NodeSummary, error) {
+	m, err := a.inv.Machine(r.Context(), id)
+	if err == nil {
+		return &NodeSummary{SystemID: m.SystemID, FQDN: m.FQDN, Hostname: m.Hostname, NodeType: nodeMachine}, nil
+	}
+	d, err := a.inv.Device(r.Context(), id)
+	return &NodeSummary{SystemID: d.SystemID, FQDN: d.FQDN, Hostname: d.Hostname, NodeType: nodeDevice}, err
+}

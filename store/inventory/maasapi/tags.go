@@ -1,0 +1,126 @@
+package maasapi
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Tag is a tag as the API shows it.
+type Tag struct {
+	Name string `json:"name"`
+	// Definition is always empty: nothing is known of the hardware that it could select by.
+	Definition  string `json:"definition"`
+	Comment     string `json:"comment"`
+	KernelOpts  string `json:"kernel_opts"`
+	ResourceURI string `json:"resource_uri"`
+}
+
+func (a *API) tags() crud[inventory.Tag] {
+	return crud[inventory.Tag]{
+		inv: a.inv, all: every(a.inv.Tags), find: a.tagOfPath,
+		show: each(func(t inventory.Tag) any {
+			return Tag{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts, ResourceURI: base + "tags/" + t.Name + "/"}
+		}),
+		read: func(_ *http.Request, f *form, to *inventory.Tag) {
+			f.text("name", &to.Name)
+			f.text("comment", &to.Comment)
+			f.text("kernel_opts", &to.KernelOpts)
+			if f.err == nil && f.get("definition") != "" {
+				f.err = &unsupported{"a tag with a definition; give it to machines with op=update_nodes"}
+			}
+		},
+		create: a.inv.CreateTag, update: a.inv.UpdateTag,
+		remove: removing(a.inv.DeleteTag, func(t inventory.Tag) int64 { return t.ID }),
+	}
+}
+
+func (a *API) tagOfPath(r *http.Request) (inventory.Tag, error) {
+	return a.inv.TagByName(r.Context(), r.PathValue("id"))
+}
+
+// getTag is a tag, or with op=machines, devices or nodes what has it.
+func (a *API) getTag(r *http.Request) (any, error) {
+	op := r.URL.Query().Get("op")
+	if op == "" {
+		return a.tags().get(r)
+	}
+	t, err := a.tagOfPath(r)
+	if err != nil {
+		return nil, err
+	}
+	var machines, devices []any
+	if op == "machines" || op == "nodes" {
+		if machines, err = a.taggedMachines(r, t.Name); err != nil {
+			return nil, err
+		}
+	}
+	if op == "devices" || op == "nodes" {
+		if devices, err = a.taggedDevices(r, t.Name); err != nil {
+			return nil, err
+		}
+	}
+	switch op {
+	case "machines", "devices", "nodes":
+		return append(append([]any{}, machines...), devices...), nil
+	case "rack_controllers", "region_controllers":
+		return []any{}, nil // they have no tags
+	}
+	return nil, &unsupported{"tag op=" + op}
+}
+
+func (a *API) taggedMachines(r *http.Request, tag string) ([]any, error) {
+	all, err := a.inv.MachinesTagged(r.Context(), tag)
+	if err != nil {
+		return nil, err
+	}
+	return a.showMachines(r, all)
+}
+
+func (a *API) taggedDevices(r *http.Request, tag string) ([]any, error) {
+	all, err := a.inv.DevicesTagged(r.Context(), tag)
+	if err != nil {
+		return nil, err
+	}
+	return a.showDevices(r, all)
+}
+
+// actOnTag is op=update_nodes: add and remove hold system IDs.
+func (a *API) actOnTag(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "update_nodes" {
+		return nil, &unsupported{"tag op=" + op}
+	}
+	return a.change(r, func(r *http.Request, f *form) (any, error) {
+		t, err := a.tagOfPath(r)
+		if err != nil {
+			return nil, err
+		}
+		var ids [2][]int64
+		for i, field := range []string{"add", "remove"} {
+			for _, name := range f.list(field) {
+				id, err := a.taggable(r.Context(), name)
+				if err != nil {
+					return nil, &badRequest{field, err.Error()}
+				}
+				ids[i] = append(ids[i], id)
+			}
+		}
+		added, removed, err := a.inv.TagNodes(r.Context(), t.ID, ids[0], ids[1])
+		return map[string]int64{"added": added, "removed": removed}, err
+	})
+}
+
+// taggable is the number of a machine or device.
+func (a *API) taggable(ctx context.Context, name string) (int64, error) {
+	m, err := a.inv.MachineByName(ctx, name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return m.ID, err
+	}
+	if d, derr := a.inv.DeviceBySystemID(ctx, name); derr == nil {
+		return d.ID, nil
+	}
+	return 0, err
+}

@@ -1,0 +1,163 @@
+package inventory
+
+import (
+	"context"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/store"
+)
+
+// Snippet is a set of DHCP options of the site or, if one of the references is not 0, of a node, a subnet or a dynamic range.
+// The more specific wins: node, range, subnet, site. Of several at one place the newest does.
+type Snippet struct {
+	ID          int64
+	Version     int64 // counts changes; an update must carry the one that was read
+	Name        string
+	Description string
+	Value       string // see ParseDHCPOptions
+	Enabled     bool
+	NodeID      int64 // machine or device
+	SubnetID    int64
+	RangeID     int64
+}
+
+var snippets = table[Snippet]{
+	kind: KindSnippet, name: "dhcp_snippet", cols: []string{"name", "description", "value", "enabled", "node_id", "subnet_id", "range_id"},
+	id: func(s *Snippet) *int64 { return &s.ID }, version: func(s *Snippet) *int64 { return &s.Version },
+	label: func(s *Snippet) string { return s.Name },
+	fields: func(s *Snippet) []any {
+		return []any{&s.Name, &s.Description, &s.Value, &s.Enabled, asRef{&s.NodeID}, asRef{&s.SubnetID}, asRef{&s.RangeID}}
+	},
+}
+
+// maxSnippet is how long the value of a snippet may be in bytes.
+const maxSnippet = 16 << 10
+
+// check sees to it that the options can be read and are of the family of where they belong.
+func (s Snippet) check(ctx context.Context, tx *store.Tx) error {
+	wrong := func(field, why string) error { return invalid(KindSnippet, s.Name, field, why) }
+	places := 0
+	for _, id := range []int64{s.NodeID, s.SubnetID, s.RangeID} {
+		if id != 0 {
+			places++
+		}
+	}
+	if places > 1 {
+		return wrong("__all__", "belongs to one of node, subnet and iprange, or to the site")
+	}
+	if len(s.Value) > maxSnippet {
+		return wrong("value", "is longer than 16384 bytes")
+	}
+	v4, v6, err := ParseDHCPOptions(s.Value)
+	if err != nil {
+		return wrong("value", err.Error())
+	}
+	subnet := s.SubnetID
+	if s.RangeID != 0 {
+		r, err := ranges.get(ctx, tx, s.RangeID)
+		if err != nil {
+			return err
+		}
+		subnet = r.SubnetID
+	}
+	if s.NodeID != 0 {
+		_, err := nodes.get(ctx, tx, s.NodeID)
+		return err
+	}
+	if subnet == 0 {
+		return nil
+	}
+	on, err := subnets.get(ctx, tx, subnet)
+	switch {
+	case err != nil:
+		return err
+	case on.Prefix.Addr().Is4() && len(v6) > 0:
+		return wrong("value", "has options of DHCPv6, and "+on.Prefix.String()+" is a subnet of IPv4")
+	case on.Prefix.Addr().Is6() && len(v4) > 0:
+		return wrong("value", "has options of IPv4, and "+on.Prefix.String()+" is a subnet of IPv6; theirs begin with dhcp6.")
+	}
+	return nil
+}
+
+// CreateSnippet adds DHCP options.
+func (inv *Inventory) CreateSnippet(ctx context.Context, s Snippet) (Snippet, error) {
+	s.ID = 0
+	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if err := s.check(ctx, tx); err != nil {
+			return err
+		}
+		s, err = createNamed(ctx, inv, snippets, s, s.Name)
+		return err
+	})
+	return s, err
+}
+
+// UpdateSnippet changes DHCP options.
+func (inv *Inventory) UpdateSnippet(ctx context.Context, s Snippet) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := s.check(ctx, tx); err != nil {
+			return err
+		}
+		return updateNamed(ctx, inv, snippets, s, s.Name)
+	})
+}
+
+// DeleteSnippet deletes DHCP options.
+func (inv *Inventory) DeleteSnippet(ctx context.Context, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return snippets.delete(ctx, tx, id) })
+}
+
+// Snippets lists the DHCP options.
+func (inv *Inventory) Snippets(ctx context.Context) ([]Snippet, error) {
+	return listIn(ctx, inv, snippets, "")
+}
+
+// Snippet returns DHCP options by ID.
+func (inv *Inventory) Snippet(ctx context.Context, id int64) (Snippet, error) {
+	return getIn(ctx, inv, snippets, id)
+}
+
+// place is where DHCP options belong; the zero value is the site.
+type place struct{ node, subnet, rng int64 }
+
+// families are options of IPv4 and of IPv6.
+type families struct{ v4, v6 dhcpsrv.Options }
+
+// of are the options for an address of a family.
+func (f families) of(is6 bool) dhcpsrv.Options {
+	if is6 {
+		return f.v6
+	}
+	return f.v4
+}
+
+// placedOptions are the enabled options by where they belong. One that cannot be read is none.
+func (m *Model) placedOptions() map[place]families {
+	out := make(map[place]families)
+	for _, s := range m.Snippets {
+		v4, v6, err := ParseDHCPOptions(s.Value)
+		if err != nil || !s.Enabled {
+			continue
+		}
+		at := place{s.NodeID, s.SubnetID, s.RangeID}
+		have := out[at]
+		out[at] = families{override(have.v4, v4), override(have.v6, v6)}
+	}
+	return out
+}
+
+// override joins options; those of over win.
+func override(base, over dhcpsrv.Options) dhcpsrv.Options {
+	for _, o := range over {
+		replaced := false
+		for i := range base {
+			if base[i].Code == o.Code {
+				base[i], replaced = o, true
+			}
+		}
+		if !replaced {
+			base = append(base, o)
+		}
+	}
+	return base
+}

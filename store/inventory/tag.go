@@ -1,0 +1,209 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store"
+)
+
+// Tag marks machines and devices.
+type Tag struct {
+	ID      int64
+	Version int64  // counts changes; an update must carry the one that was read
+	Name    string // unique
+	Comment string
+	// KernelOpts end the kernel command line of machines with the tag; "" = none.
+	KernelOpts string
+}
+
+var tags = table[Tag]{
+	kind: KindTag, name: "tag", cols: []string{"name", "comment", "kernel_opts"},
+	id: func(t *Tag) *int64 { return &t.ID }, version: func(t *Tag) *int64 { return &t.Version },
+	label:  func(t *Tag) string { return t.Name },
+	fields: func(t *Tag) []any { return []any{&t.Name, &t.Comment, &t.KernelOpts} },
+}
+
+var tagName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
+
+func (t Tag) check() error {
+	if !tagName.MatchString(t.Name) {
+		return invalid(KindTag, t.Name, "name", "must be 1 to 256 letters, digits, _ and -")
+	}
+	if err := checkKernelOpts(t.KernelOpts); err != nil {
+		return invalid(KindTag, t.Name, "kernel_opts", err.Error())
+	}
+	return nil
+}
+
+func checkKernelOpts(text string) error {
+	if text == "" {
+		return nil
+	}
+	return pxe.Profile{Name: "options", Kernel: "kernel", Cmdline: text}.Validate()
+}
+
+// CreateTag adds a tag.
+func (inv *Inventory) CreateTag(ctx context.Context, t Tag) (Tag, error) {
+	if err := t.check(); err != nil {
+		return t, err
+	}
+	t.ID = 0
+	return createNamed(ctx, inv, tags, t, t.Name)
+}
+
+// UpdateTag changes a tag.
+func (inv *Inventory) UpdateTag(ctx context.Context, t Tag) error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := updateNamed(ctx, inv, tags, t, t.Name); err != nil {
+			return err
+		}
+		return taggedChanged(ctx, tx, t.ID)
+	})
+}
+
+// DeleteTag deletes a tag, also from machines that have it.
+func (inv *Inventory) DeleteTag(ctx context.Context, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := taggedChanged(ctx, tx, id); err != nil {
+			return err
+		}
+		return tags.delete(ctx, tx, id)
+	})
+}
+
+// taggedChanged tells the change feed of all nodes with a tag.
+func taggedChanged(ctx context.Context, tx *store.Tx, tag int64) error {
+	const query = "SELECT n.id, n.kind FROM node n JOIN node_tag t ON t.node_id = n.id WHERE t.tag_id = ? ORDER BY n.id"
+	return tx.Query(ctx, query, []any{tag}, func(scan func(...any) error) error {
+		var id int64
+		var kind string
+		err := scan(&id, &kind)
+		tx.Changed(kind, id, store.Updated)
+		return err
+	})
+}
+
+// Tags lists the tags.
+func (inv *Inventory) Tags(ctx context.Context) ([]Tag, error) { return listIn(ctx, inv, tags, "") }
+
+// TagByName returns a tag.
+func (inv *Inventory) TagByName(ctx context.Context, name string) (t Tag, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		t, err = tags.one(ctx, tx, name, "name = ?", name)
+		return err
+	})
+	return t, err
+}
+
+// TagNodes gives a tag to machines and devices and takes it from others, by ID. Who has it already, or has it not, stays as
+// it is. It returns how many changed.
+func (inv *Inventory) TagNodes(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
+	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		added, removed = 0, 0
+		if _, err := tags.get(ctx, tx, tag); err != nil {
+			return err
+		}
+		for _, id := range add {
+			n, err := tagNode(ctx, tx, id, "INSERT INTO node_tag (node_id, tag_id) VALUES (?, ?) ON CONFLICT DO NOTHING", tag)
+			if err != nil {
+				return err
+			}
+			added += n
+		}
+		for _, id := range remove {
+			n, err := tagNode(ctx, tx, id, "DELETE FROM node_tag WHERE node_id = ? AND tag_id = ?", tag)
+			if err != nil {
+				return err
+			}
+			removed += n
+		}
+		return nil
+	})
+	return added, removed, err
+}
+
+func tagNode(ctx context.Context, tx *store.Tx, id int64, query string, tag int64) (int64, error) {
+	n, err := nodes.get(ctx, tx, id)
+	if err != nil {
+		return 0, err
+	}
+	changed, err := tx.Exec(ctx, query, id, tag)
+	if changed > 0 {
+		n.changed(tx, store.Updated)
+	}
+	return changed, err
+}
+
+// addMarks reads the tags and default gateways of nodes; which selects them.
+func addMarks(ctx context.Context, tx *store.Tx, all []node, which string, args []any) error {
+	at := make(map[int64]*node, len(all))
+	for i := range all {
+		at[all[i].ID] = &all[i]
+	}
+	const marks = "SELECT node_id, name FROM node_tag m JOIN tag t ON t.id = m.tag_id WHERE %s ORDER BY name"
+	err := tx.Query(ctx, fmt.Sprintf(marks, which), args, func(scan func(...any) error) error {
+		var id int64
+		var name string
+		err := scan(&id, &name)
+		if n := at[id]; n != nil {
+			n.Tags = append(n.Tags, name)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	const gateways = "SELECT node_id, family, allocation_id FROM default_gateway WHERE %s"
+	return tx.Query(ctx, fmt.Sprintf(gateways, which), args, func(scan func(...any) error) error {
+		var id, family, link int64
+		err := scan(&id, &family, &link)
+		switch n := at[id]; {
+		case n == nil:
+		case family == 4:
+			n.Gateway4 = link
+		default:
+			n.Gateway6 = link
+		}
+		return err
+	})
+}
+
+// kernelOpts are what the tags of a machine, and the site, add to its kernel command line.
+func (m *Model) kernelOpts(machine *Machine) string {
+	opts := []string{m.Settings[SettingKernelOpts]}
+	for _, t := range m.Tags {
+		for _, name := range machine.Tags {
+			if name == t.Name {
+				opts = append(opts, t.KernelOpts)
+			}
+		}
+	}
+	return strings.Join(strings.Fields(strings.Join(opts, " ")), " ")
+}
+
+// MachinesTagged lists the machines that have a tag.
+func (inv *Inventory) MachinesTagged(ctx context.Context, name string) (all []Machine, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		rows, err := nodesWhere(ctx, tx, KindMachine, tagged, name)
+		for _, n := range rows {
+			all = append(all, n.Machine)
+		}
+		return err
+	})
+	return all, err
+}
+
+// DevicesTagged lists the devices that have a tag.
+func (inv *Inventory) DevicesTagged(ctx context.Context, name string) ([]Device, error) {
+	return inv.devices(ctx, tagged, name)
+}
+
+// tagged selects the nodes that have a tag.
+const tagged = "n.id IN (SELECT m.node_id FROM node_tag m JOIN tag t ON t.id = m.tag_id WHERE t.name = ?)"
