@@ -17,7 +17,7 @@
 // [Inventory.Model] reads the whole site as one value, and pure functions
 // make of it what the servers run on: [PlanDHCP], [PlanDNS], [PlanPXE] and
 // [PlanProxy]. [Inventory.Watch] tells when to do that again, and
-// [Inventory.ModelSince] reads only what changed.
+// [Inventory.Follow] reads only what changed.
 //
 // # Errors
 //

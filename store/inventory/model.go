@@ -57,7 +57,7 @@ func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
 		if m.Devices, err = inv.Devices(ctx); err != nil {
 			return err
 		}
-		m.Strays, err = strays(ctx, tx)
+		m.Strays, err = straysWhere(ctx, tx, "")
 		return err
 	})
 	return m, err
@@ -99,13 +99,11 @@ func into[T any](ctx context.Context, tx *store.Tx, t table[T], out *[]T) (err e
 	return err
 }
 
-func strays(ctx context.Context, tx *store.Tx) ([]Stray, error) {
-	rows, err := allocations.list(ctx, tx, "ip IS NOT NULL AND (interface_id IS NULL OR interface_id IN (SELECT id FROM interface WHERE node_id IS NULL))")
-	out := make([]Stray, 0, len(rows))
-	for _, r := range rows {
-		out = append(out, Stray{r.Allocation, r.hostname})
-	}
-	return out, err
+// straysWhere reads addresses of no node; and, if not "", begins with AND.
+func straysWhere(ctx context.Context, tx *store.Tx, and string, args ...any) ([]Stray, error) {
+	const stray = "ip IS NOT NULL AND (interface_id IS NULL OR interface_id IN (SELECT id FROM interface WHERE node_id IS NULL))"
+	rows, err := allocations.list(ctx, tx, stray+and, args...)
+	return each(rows, func(r held) Stray { return Stray{r.Allocation, r.hostname} }), err
 }
 
 // subnet returns a subnet by ID; nil if it is not there.

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"net"
@@ -21,25 +22,37 @@ import (
 // what has a fixed address gets that from either, and so boots while the
 // primary rack is away.
 func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
-	p := dhcpPlan{m: m, rack: rack, vlans: make(map[int64]ipam.VLAN), options: m.placedOptions()}
+	p := newDHCPPlan(m, rack)
+	subnets, served := p.served()
+	site := p.options[place{}]
+	return dhcpsrv.Snapshot{
+		Options: site.v4, Options6: site.v6, Subnets: subnets,
+		Reservations: p.reservations(served), Advertisements: p.advertisements(subnets),
+	}
+}
+
+func newDHCPPlan(m *Model, rack Rack) *dhcpPlan {
+	p := &dhcpPlan{m: m, rack: rack, vlans: make(map[int64]ipam.VLAN), options: m.placedOptions()}
 	for _, v := range m.VLANs {
 		p.vlans[v.ID] = v
 	}
-	snap := dhcpsrv.Snapshot{Options: p.options[place{}].v4, Options6: p.options[place{}].v6}
-	served := make(map[int64]bool)
-	for i := range m.Subnets {
-		s := &m.Subnets[i]
+	return p
+}
+
+// served returns the subnets that the rack serves, and their IDs.
+func (p *dhcpPlan) served() (subnets []dhcpsrv.Subnet, ids map[int64]bool) {
+	ids = make(map[int64]bool)
+	for i := range p.m.Subnets {
+		s := &p.m.Subnets[i]
 		if s.Unmanaged {
 			continue
 		}
 		if sub, ok := p.subnet(s); ok {
-			snap.Subnets = append(snap.Subnets, sub)
-			served[s.ID] = true
+			subnets = append(subnets, sub)
+			ids[s.ID] = true
 		}
 	}
-	snap.Reservations = p.reservations(served)
-	snap.Advertisements = p.advertisements(snap.Subnets)
-	return snap
+	return subnets, ids
 }
 
 type dhcpPlan struct {
@@ -202,57 +215,91 @@ func (m *Model) searchList() []string {
 // reservations gives each interface the addresses it holds on the served
 // subnets and, if it holds none, its machine's name.
 func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
-	var out []dhcpsrv.Reservation
-	listed := make(map[string]bool) // by MAC and subnet
-	add := func(subnet int64, r dhcpsrv.Reservation) {
-		if key := fmt.Sprint(subnet, r.MAC); !listed[key] {
-			listed[key] = true
-			out = append(out, r)
-		}
+	l := newReservationList(p, served)
+	for _, n := range p.m.Nodes() {
+		l.node(n)
 	}
-	p.m.eachNodeByID(func(id int64, hostname, _ string, ifaces []Interface) {
-		options := p.options[place{node: id}]
-		for _, i := range ifaces {
-			if len(i.MAC) == 0 || i.Kind == ipam.VLANInterface {
-				continue
-			}
-			base := dhcpsrv.Reservation{Name: hostname + "-" + i.Name, MAC: i.MAC, Aliases: members(i, ifaces), Hostname: hostname}
-			fixed := false
-			for _, l := range i.Links {
-				if l.Type != ipam.AllocDiscovered && l.Addr.IsValid() && served[l.SubnetID] && p.hostOf(l.SubnetID, l.Addr) {
-					r := base
-					r.Addr, r.Options = l.Addr, options.of(l.Addr.Is6())
-					add(l.SubnetID, r)
-					fixed = fixed || l.Addr.Is4()
-				}
-			}
-			if !fixed && !p.reserved(i.MAC, served) && !isMember(i, ifaces) {
-				base.Options = options.v4
-				add(0, base)
-			}
-		}
-	})
 	for _, r := range p.m.Reserved {
-		if served[r.SubnetID] && p.hostOf(r.SubnetID, r.Addr) {
-			node, name := p.m.hostOf(r.MAC)
-			var options families
-			if node != 0 {
-				options = p.options[place{node: node}]
-			}
-			add(r.SubnetID, dhcpsrv.Reservation{
-				Name: "reserved-" + r.Addr.String(), MAC: r.MAC, Addr: r.Addr, Hostname: name, Options: options.of(r.Addr.Is6()),
-			})
-		}
+		l.reserved(r)
 	}
-	slices.SortStableFunc(out, func(a, b dhcpsrv.Reservation) int {
-		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name))
-	})
-	return out
+	return l.sorted()
 }
 
-// reserved tells whether a reserved IP waits for a link address.
-func (p *dhcpPlan) reserved(mac net.HardwareAddr, served map[int64]bool) bool {
-	return slices.ContainsFunc(p.m.Reserved, func(r ipam.ReservedIP) bool { return served[r.SubnetID] && r.Addr.Is4() && r.For(mac) })
+// listed is what no two reservations have in common.
+type listed struct {
+	subnet int64
+	mac    string
+}
+
+type reservationList struct {
+	*dhcpPlan
+	served  map[int64]bool
+	waiting map[string]bool        // link addresses for which a reserved IP waits
+	holders map[string]PlannedNode // by link address
+	listed  map[listed]bool
+	list    []dhcpsrv.Reservation
+}
+
+func newReservationList(p *dhcpPlan, served map[int64]bool) *reservationList {
+	l := &reservationList{dhcpPlan: p, served: served, waiting: make(map[string]bool), holders: make(map[string]PlannedNode), listed: make(map[listed]bool)}
+	for _, r := range p.m.Reserved {
+		if served[r.SubnetID] && r.Addr.Is4() {
+			l.waiting[string(r.MAC)] = true
+		}
+	}
+	return l
+}
+
+func (l *reservationList) add(subnet int64, r dhcpsrv.Reservation) {
+	if key := (listed{subnet, string(r.MAC)}); !l.listed[key] {
+		l.listed[key] = true
+		l.list = append(l.list, r)
+	}
+}
+
+func (l *reservationList) node(n PlannedNode) {
+	options := l.options[place{node: n.id}]
+	for _, i := range n.Interfaces {
+		l.holders[string(i.MAC)] = n
+		if len(i.MAC) == 0 || i.Kind == ipam.VLANInterface {
+			continue
+		}
+		base := dhcpsrv.Reservation{Name: n.Hostname + "-" + i.Name, MAC: i.MAC, Aliases: members(i, n.Interfaces), Hostname: n.Hostname}
+		fixed := false
+		for _, link := range i.Links {
+			if link.Type != ipam.AllocDiscovered && link.Addr.IsValid() && l.served[link.SubnetID] && l.hostOf(link.SubnetID, link.Addr) {
+				r := base
+				r.Addr, r.Options = link.Addr, options.of(link.Addr.Is6())
+				l.add(link.SubnetID, r)
+				fixed = fixed || link.Addr.Is4()
+			}
+		}
+		if !fixed && !l.waiting[string(i.MAC)] && !isMember(i, n.Interfaces) {
+			base.Options = options.v4
+			l.add(0, base)
+		}
+	}
+}
+
+func (l *reservationList) reserved(r ipam.ReservedIP) {
+	if !l.served[r.SubnetID] || !l.hostOf(r.SubnetID, r.Addr) {
+		return
+	}
+	var options families
+	n, known := l.holders[string(r.MAC)]
+	if known {
+		options = l.options[place{node: n.id}]
+	}
+	l.add(r.SubnetID, dhcpsrv.Reservation{
+		Name: "reserved-" + r.Addr.String(), MAC: r.MAC, Addr: r.Addr, Hostname: n.Hostname, Options: options.of(r.Addr.Is6()),
+	})
+}
+
+func (l *reservationList) sorted() []dhcpsrv.Reservation {
+	slices.SortStableFunc(l.list, func(a, b dhcpsrv.Reservation) int {
+		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name), bytes.Compare(a.MAC, b.MAC))
+	})
+	return l.list
 }
 
 // members are the link addresses of a bond's members that are not its own.
@@ -273,31 +320,4 @@ func isMember(i Interface, all []Interface) bool {
 	return slices.ContainsFunc(all, func(o Interface) bool {
 		return (o.Kind == ipam.Bond || o.Kind == ipam.Bridge) && slices.Contains(o.Parents, i.ID)
 	})
-}
-
-// eachNode calls f for each machine and device, in order of ID.
-func (m *Model) eachNode(f func(hostname, fqdn string, ifaces []Interface)) {
-	m.eachNodeByID(func(_ int64, hostname, fqdn string, ifaces []Interface) { f(hostname, fqdn, ifaces) })
-}
-
-// eachNodeByID is eachNode for who needs the ID.
-func (m *Model) eachNodeByID(f func(id int64, hostname, fqdn string, ifaces []Interface)) {
-	for i := range m.Machines {
-		f(m.Machines[i].ID, m.Machines[i].Hostname, m.Machines[i].FQDN, m.Machines[i].Interfaces)
-	}
-	for i := range m.Devices {
-		f(m.Devices[i].ID, m.Devices[i].Hostname, m.Devices[i].FQDN, m.Devices[i].Interfaces)
-	}
-}
-
-// hostOf returns the node with a link address; 0 if there is none.
-func (m *Model) hostOf(mac net.HardwareAddr) (node int64, name string) {
-	m.eachNodeByID(func(id int64, hostname, _ string, ifaces []Interface) {
-		for _, i := range ifaces {
-			if i.MAC.String() == mac.String() {
-				node, name = id, hostname
-			}
-		}
-	})
-	return node, name
 }

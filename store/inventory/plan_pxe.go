@@ -19,33 +19,40 @@ type BootPlan struct {
 // default, with the kernel options of their tags and of the site. Devices boot from their disks. A default profile that cannot be
 // read is none.
 func PlanPXE(m *Model) BootPlan {
-	def, err := parseProfile(m.Settings[SettingBootProfile])
-	if err != nil {
-		def = nil
-	}
-	p := BootPlan{Default: def, ByMAC: make(map[string]pxe.Profile)}
-	for i := range m.Machines {
-		own := m.Machines[i].Profile
-		if opts := m.kernelOpts(&m.Machines[i]); opts != "" {
-			own = withOptions(own, def, opts)
-		}
+	p := BootPlan{Default: m.DefaultProfile(), ByMAC: make(map[string]pxe.Profile)}
+	for _, n := range m.Nodes() {
+		own := m.ProfileOf(n, p.Default)
 		if own == nil {
 			continue
 		}
-		for _, iface := range m.Machines[i].Interfaces {
+		for _, iface := range n.Interfaces {
 			if len(iface.MAC) > 0 {
 				p.ByMAC[iface.MAC.String()] = *own
 			}
 		}
 	}
-	for i := range m.Devices {
-		for _, iface := range m.Devices[i].Interfaces {
-			if len(iface.MAC) > 0 {
-				p.ByMAC[iface.MAC.String()] = pxe.Profile{Name: "device", Kind: pxe.Local}
-			}
-		}
+	return p
+}
+
+// DefaultProfile returns what machines without a profile boot; nil = nothing.
+func (m *Model) DefaultProfile() *pxe.Profile {
+	p, err := parseProfile(m.Settings[SettingBootProfile])
+	if err != nil {
+		return nil
 	}
 	return p
+}
+
+// ProfileOf returns what a machine or device boots where it is not what
+// DefaultProfile returned; nil = it is.
+func (m *Model) ProfileOf(n PlannedNode, fallback *pxe.Profile) *pxe.Profile {
+	if n.Machine == nil {
+		return &pxe.Profile{Name: "device", Kind: pxe.Local}
+	}
+	if opts := m.kernelOpts(n.Machine); opts != "" {
+		return withOptions(n.Machine.Profile, fallback, opts)
+	}
+	return n.Machine.Profile
 }
 
 // withOptions is the profile, or else the default one, with more on its kernel command line.

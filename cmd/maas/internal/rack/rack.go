@@ -263,6 +263,12 @@ func (r *Rack) tasks(s Sockets) []task {
 // DNS is the rack's DNS server, for callers that serve it on further sockets.
 func (r *Rack) DNS() *dnssrv.Server { return r.dns }
 
+// DHCP is the rack's DHCP server, for callers that ask what it would answer.
+func (r *Rack) DHCP() *dhcpsrv.Server { return r.dhcp }
+
+// Profiles is what the rack's machines boot.
+func (r *Rack) Profiles() pxe.Resolver { return &r.table }
+
 // Close closes the files. Serve must have returned.
 func (r *Rack) Close() error {
 	var errs []error

@@ -16,36 +16,97 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// publish plans the whole site and hands each rack what differs from before. It is not called twice at once.
+// published is what racks were sent last.
+type published struct {
+	model inventory.Model
+	names inventory.NamePlanner
+	stale bool // not all of the model is out
+}
+
+// publish hands each rack what differs from before: the changes alone where only machines, devices, addresses and records
+// changed, which takes time proportional to them. It is not called twice at once.
 func (r *Region) publish(ctx context.Context) error {
-	model, err := r.inv.ModelSince(ctx, r.planned)
+	p := &r.published
+	changes, err := r.inv.Follow(ctx, &p.model)
 	if err != nil {
 		return err
 	}
-	r.planned = model
-	r.monitor.Update(r.watched(model))
-	names := inventory.PlanDNS(model) // the same on all racks
-	dns, err := dnsrpc.Objects(dnsrpc.Content{Zones: names.Zones, Sets: names.Sets, Forwarding: names.Forwarding, Access: names.Access})
-	if err != nil {
-		return fmt.Errorf("plan of names: %w", err)
+	whole := changes == nil || p.stale
+	p.stale = true
+	if whole {
+		err = r.publishAll(ctx, &p.model)
+	} else {
+		err = r.publishChanges(&p.model, changes)
 	}
+	if err != nil {
+		return err
+	}
+	p.stale = false
+	if whole || len(changes.Before.Machines)+len(changes.After.Machines) > 0 {
+		r.monitor.Update(r.watched(&p.model))
+	}
+	return nil
+}
+
+// publishAll plans the whole site, what is quick first.
+func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 	regions, err := r.regionObjects(ctx)
 	if err != nil {
 		return fmt.Errorf("list of regions: %w", err)
 	}
-	for _, rack := range model.Racks {
-		topics, err := plan(model, rack, r.beside)
+	for _, rack := range m.Racks {
+		state := r.rpc.State(rack.Name)
+		state.Set(register.Topic, regions)
+		for _, topic := range []struct {
+			name string
+			plan func() (map[string][]byte, error)
+		}{
+			{proxyrpc.Topic, func() (map[string][]byte, error) {
+				return proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, r.beside)))
+			}},
+			{discoveryrpc.Topic, func() (map[string][]byte, error) { return discoveryrpc.Objects(r.discoveryPolicy(m, rack)) }},
+			{dhcprpc.Topic, func() (map[string][]byte, error) { return dhcprpc.Objects(inventory.PlanDHCP(m, rack)) }},
+			{pxerpc.Topic, func() (map[string][]byte, error) { return pxerpc.Objects(bootContent(m, rack)) }},
+		} {
+			objects, err := topic.plan()
+			if err != nil {
+				return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
+			}
+			state.Set(topic.name, objects)
+		}
+	}
+	names := r.published.names.Plan(m) // the same on all racks
+	dns, err := dnsrpc.Objects(dnsrpc.Content(names))
+	if err != nil {
+		return fmt.Errorf("plan of names: %w", err)
+	}
+	for _, rack := range m.Racks {
+		r.rpc.State(rack.Name).Set(dnsrpc.Topic, dns)
+	}
+	return nil
+}
+
+// publishChanges plans what differs in a model by changes.
+func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) error {
+	upserts, deletes, err := dnsrpc.SetObjects(r.published.names.Change(changes))
+	if err != nil {
+		return fmt.Errorf("plan of names: %w", err)
+	}
+	nodes := inventory.NodesChanged(m, changes)
+	for _, rack := range m.Racks {
+		state := r.rpc.State(rack.Name)
+		state.Change(dnsrpc.Topic, upserts, deletes)
+		upserts, deletes, err := dhcprpc.ReservationObjects(nodes.Reservations(rack))
 		if err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
-		if topics[discoveryrpc.Topic], err = discoveryrpc.Objects(r.discoveryPolicy(model, rack)); err != nil {
+		state.Change(dhcprpc.Topic, upserts, deletes)
+		boot := newBootPlan(m, rack)
+		upserts, deletes, err = pxerpc.MachineObjects(boot.machines(nodes.Before), boot.machines(nodes.After))
+		if err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
-		topics[dnsrpc.Topic], topics[register.Topic] = dns, regions
-		state := r.rpc.State(rack.Name)
-		for name, objects := range topics {
-			state.Set(name, objects)
-		}
+		state.Change(pxerpc.Topic, upserts, deletes)
 	}
 	return nil
 }
@@ -61,44 +122,6 @@ func (r *Region) regionObjects(ctx context.Context) (map[string][]byte, error) {
 	}
 	slices.Sort(addresses)
 	return register.Objects(addresses)
-}
-
-// plan is what one rack serves and others do not, by topic.
-func plan(m *inventory.Model, rack inventory.Rack, beside string) (map[string]map[string][]byte, error) {
-	dhcp, err1 := dhcprpc.Objects(inventory.PlanDHCP(m, rack))
-	boot, err2 := pxerpc.Objects(bootContent(m, rack))
-	proxy, err3 := proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, beside)))
-	return map[string]map[string][]byte{
-		dhcprpc.Topic: dhcp, pxerpc.Topic: boot, proxyrpc.Topic: proxy,
-	}, errors.Join(err1, err2, err3)
-}
-
-// bootContent joins the boot plan with the names of machines and their proxies.
-func bootContent(m *inventory.Model, rack inventory.Rack) pxerpc.Content {
-	plan := inventory.PlanPXE(m)
-	anywhere := inventory.ProxyURL(m, rack, 0)
-	content := pxerpc.Content{Default: withProxy(plan.Default, anywhere)}
-	add := func(name string, interfaces []inventory.Interface) {
-		for _, i := range interfaces {
-			if len(i.MAC) == 0 {
-				continue
-			}
-			machine := pxerpc.Machine{MAC: i.MAC, Name: name}
-			if own, ok := plan.ByMAC[i.MAC.String()]; ok {
-				machine.Profile = withProxy(&own, inventory.ProxyURL(m, rack, i.VLANID))
-			} else if url := inventory.ProxyURL(m, rack, i.VLANID); plan.Default != nil && url != anywhere {
-				machine.Profile = withProxy(plan.Default, url)
-			}
-			content.Machines = append(content.Machines, machine)
-		}
-	}
-	for i := range m.Machines {
-		add(m.Machines[i].Hostname, m.Machines[i].Interfaces)
-	}
-	for i := range m.Devices {
-		add(m.Devices[i].Hostname, m.Devices[i].Interfaces)
-	}
-	return content
 }
 
 // followChanges publishes again after each change, several at once when they come faster than they are planned.

@@ -50,13 +50,12 @@ type Config struct {
 
 // A Region is a composed region.
 type Region struct {
-	log *slog.Logger
-	db  *store.DB
-	inv *inventory.Inventory
-	rpc *rpc.Region
-	api *maasapi.API
-	// planned is what was published last; only publish uses it.
-	planned *inventory.Model
+	log       *slog.Logger
+	db        *store.DB
+	inv       *inventory.Inventory
+	rpc       *rpc.Region
+	api       *maasapi.API
+	published published // only publish uses it
 
 	beside string
 

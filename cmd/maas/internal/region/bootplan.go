@@ -1,0 +1,58 @@
+package region
+
+import (
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc/pxerpc"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// bootPlan joins what machines boot with their names and with the proxies of one rack.
+type bootPlan struct {
+	fallback *pxe.Profile
+	model    *inventory.Model
+	rack     inventory.Rack
+	anywhere string           // the proxy for clients of no VLAN in particular
+	proxies  map[int64]string // by VLAN
+}
+
+func newBootPlan(m *inventory.Model, rack inventory.Rack) *bootPlan {
+	return &bootPlan{
+		fallback: m.DefaultProfile(), model: m, rack: rack,
+		anywhere: inventory.ProxyURL(m, rack, 0), proxies: make(map[int64]string),
+	}
+}
+
+// bootContent is what a rack tells machines to boot.
+func bootContent(m *inventory.Model, rack inventory.Rack) pxerpc.Content {
+	p := newBootPlan(m, rack)
+	return pxerpc.Content{Default: withProxy(p.fallback, p.anywhere), Machines: p.machines(m.Nodes())}
+}
+
+func (p *bootPlan) machines(nodes []inventory.PlannedNode) []pxerpc.Machine {
+	out := make([]pxerpc.Machine, 0, len(nodes))
+	for _, n := range nodes {
+		own := p.model.ProfileOf(n, p.fallback)
+		for _, i := range n.Interfaces {
+			if len(i.MAC) == 0 {
+				continue
+			}
+			machine := pxerpc.Machine{MAC: i.MAC, Name: n.Hostname}
+			if proxy := p.proxy(i.VLANID); own != nil {
+				machine.Profile = withProxy(own, proxy)
+			} else if p.fallback != nil && proxy != p.anywhere {
+				machine.Profile = withProxy(p.fallback, proxy)
+			}
+			out = append(out, machine)
+		}
+	}
+	return out
+}
+
+func (p *bootPlan) proxy(vlan int64) string {
+	url, known := p.proxies[vlan]
+	if !known {
+		url = inventory.ProxyURL(p.model, p.rack, vlan)
+		p.proxies[vlan] = url
+	}
+	return url
+}

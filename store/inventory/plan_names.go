@@ -1,0 +1,306 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/ipam"
+)
+
+// NamePlanner names everything that has an address, and follows changes in
+// time proportional to them. A machine's own name leads to the addresses of one
+// interface, its boot interface if that has any; its others are
+// <interface>.<name>. Addresses seen in leases count only where no other was
+// given, and are marked as learned. Reverse records exist for all of them, and
+// a machine's name wins over others. Addresses of dynamic ranges have names
+// such as 10-0-3-7 as long as they have no other.
+//
+// The zero NamePlanner is ready for Plan. It is not for concurrent use.
+type NamePlanner struct {
+	home     string // the default domain
+	server   string // the name of the site's DNS servers
+	subnets  prefixIndex
+	domains  map[int64]Domain
+	names    map[string]*nameClaims
+	pointers map[netip.Addr][]pointer
+	elected  map[netip.Addr]pointer // which of the pointers holds
+}
+
+// nameClaims is what belongs at one name.
+type nameClaims struct {
+	claims []claim
+	nodes  int     // how many machines and devices are called so
+	said   []setID // the sets that the last plan had there
+}
+
+// claim is a record that a part of the site wants.
+type claim struct {
+	from       source
+	kind, data string
+	ttl        uint32
+	learned    bool
+}
+
+// pointer is where a reverse record leads. A smaller rank wins.
+type pointer struct {
+	from    source
+	name    string
+	rank    int
+	learned bool
+}
+
+const (
+	rankNode = iota
+	rankOther
+)
+
+// source is the part of the site that a claim comes from.
+type source struct {
+	class sourceClass
+	id    int64
+}
+
+// sourceClass orders claims: of two equal pointers that of the lower class wins.
+type sourceClass uint8
+
+const (
+	fromNode sourceClass = iota
+	fromRack
+	fromStray
+	fromRecord
+	fromPointer // reverse records
+)
+
+// yields tells whether a name that a machine or device has is not this
+// source's to use.
+func (s source) yields() bool { return s.class == fromRack || s.class == fromStray }
+
+// setID is what tells the record sets of one name apart.
+type setID struct {
+	kind    string
+	learned bool
+}
+
+// touched is what must be looked at again after a change.
+type touched struct {
+	names map[string]bool
+	addrs map[netip.Addr]bool
+}
+
+// Plan returns what DNS servers serve for a site.
+func (p *NamePlanner) Plan(m *Model) DNSPlan {
+	*p = NamePlanner{
+		home: m.defaultDomain(), server: m.nameServer(), subnets: indexSubnets(m.Subnets), domains: make(map[int64]Domain),
+		names: make(map[string]*nameClaims), pointers: make(map[netip.Addr][]pointer), elected: make(map[netip.Addr]pointer),
+	}
+	for _, d := range m.Domains {
+		p.domains[d.ID] = d
+	}
+	t := touched{make(map[string]bool), make(map[netip.Addr]bool)}
+	p.claim(t, false, m.part())
+	for i := range m.Racks {
+		p.rack(t, &m.Racks[i])
+	}
+	return DNSPlan{Zones: m.zones(), Sets: p.settle(t), Forwarding: m.forwarding(), Access: m.dnsAccess()}
+}
+
+// Change returns the record sets that are different from the last plan, those
+// without data being gone, in the order of [DNSPlan]. c is what Follow returned
+// for the model that was planned, and not nil: zones and the rest of the plan
+// are the same then.
+func (p *NamePlanner) Change(c *Changes) []dnssrv.RRset {
+	t := touched{make(map[string]bool), make(map[netip.Addr]bool)}
+	p.claim(t, true, &c.Before)
+	p.claim(t, false, &c.After)
+	return p.settle(t)
+}
+
+// claim makes or takes back the claims of a part of the site.
+func (p *NamePlanner) claim(t touched, back bool, part *Part) {
+	for i := range part.Machines {
+		p.node(t, back, part.Machines[i].ID, part.Machines[i].FQDN, part.Machines[i].Interfaces)
+	}
+	for i := range part.Devices {
+		p.node(t, back, part.Devices[i].ID, part.Devices[i].FQDN, part.Devices[i].Interfaces)
+	}
+	for i := range part.Strays {
+		p.stray(t, back, &part.Strays[i])
+	}
+	for i := range part.Records {
+		p.record(t, back, &part.Records[i])
+	}
+}
+
+// claimant makes the claims of one source, or takes them back.
+type claimant struct {
+	*NamePlanner
+	touched
+	from source
+	back bool
+}
+
+func (p *NamePlanner) at(name string) *nameClaims {
+	n := p.names[name]
+	if n == nil {
+		n = &nameClaims{}
+		p.names[name] = n
+	}
+	return n
+}
+
+func (c claimant) set(name string, v claim) {
+	n := c.at(name)
+	v.from = c.from
+	c.touched.names[name] = true
+	if c.back {
+		n.claims = slices.DeleteFunc(n.claims, func(have claim) bool { return have == v })
+	} else if !slices.Contains(n.claims, v) {
+		n.claims = append(n.claims, v)
+	}
+}
+
+func (c claimant) addr(name string, a netip.Addr, learned bool) {
+	kind := "AAAA"
+	if a.Is4() {
+		kind = "A"
+	}
+	c.set(name, claim{kind: kind, data: a.String(), learned: learned})
+}
+
+func (c claimant) pointer(a netip.Addr, v pointer) {
+	v.from = c.from
+	c.addrs[a] = true
+	if !c.back {
+		c.pointers[a] = append(c.pointers[a], v)
+		return
+	}
+	left := slices.DeleteFunc(c.pointers[a], func(have pointer) bool { return have == v })
+	if c.pointers[a] = left; len(left) == 0 {
+		delete(c.pointers, a)
+	}
+}
+
+// settle elects pointers again and returns the sets of all names that were
+// touched, in order.
+func (p *NamePlanner) settle(t touched) []dnssrv.RRset {
+	for name := range t.names {
+		for _, c := range p.at(name).claims {
+			if c.from.yields() { // a machine may have got the name, or lost it
+				if a, err := netip.ParseAddr(c.data); err == nil {
+					t.addrs[a] = true
+				}
+			}
+		}
+	}
+	for a := range t.addrs {
+		p.elect(a, t)
+	}
+	var out []dnssrv.RRset
+	for _, name := range slices.Sorted(maps.Keys(t.names)) {
+		out = p.appendSets(out, name)
+	}
+	return out
+}
+
+// elect brings an address's reverse record up to date.
+func (p *NamePlanner) elect(a netip.Addr, t touched) {
+	var best *pointer
+	for i := range p.pointers[a] {
+		v := &p.pointers[a][i]
+		if v.from.yields() && p.at(v.name).nodes > 0 {
+			continue
+		}
+		if best == nil || v.before(best) {
+			best = v
+		}
+	}
+	had, was := p.elected[a]
+	if was && best != nil && had == *best {
+		return
+	}
+	if was {
+		p.reverse(t, true, a, had)
+		delete(p.elected, a)
+	}
+	if best != nil {
+		p.reverse(t, false, a, *best)
+		p.elected[a] = *best
+	}
+}
+
+func (v *pointer) before(o *pointer) bool {
+	return cmp.Or(cmp.Compare(v.rank, o.rank), cmp.Compare(v.from.class, o.from.class), cmp.Compare(v.from.id, o.from.id)) < 0
+}
+
+// reverse claims the PTR record of an address whose subnet has reverse zones.
+func (p *NamePlanner) reverse(t touched, back bool, a netip.Addr, to pointer) {
+	s := p.subnets.of(a)
+	if s == nil || s.RDNS == ipam.RDNSDisabled {
+		return
+	}
+	c := claimant{p, t, source{class: fromPointer}, back}
+	name := strings.TrimSuffix(dnssrv.PTRName(a), ".")
+	if zone := classless(*s); zone != "" {
+		own := fmt.Sprintf("%d.%s", a.As4()[3], zone)
+		c.set(name, claim{kind: "CNAME", data: own})
+		name = own
+	}
+	c.set(name, claim{kind: "PTR", data: to.name, learned: to.learned})
+}
+
+// appendSets appends the sets of a name, and without data those that the last
+// plan had there and this one has not.
+func (p *NamePlanner) appendSets(out []dnssrv.RRset, name string) []dnssrv.RRset {
+	n := p.at(name)
+	sets := make(map[setID]*dnssrv.RRset, 2)
+	ttlFrom := make(map[setID]int64)
+	others := false // records besides a CNAME
+	for _, c := range n.claims {
+		if c.from.yields() && n.nodes > 0 {
+			continue
+		}
+		id := setID{c.kind, c.learned}
+		if sets[id] == nil {
+			sets[id] = &dnssrv.RRset{Name: name, Type: c.kind, Learned: c.learned}
+		}
+		sets[id].Data = append(sets[id].Data, c.data)
+		if c.from.class == fromRecord && c.from.id >= ttlFrom[id] {
+			sets[id].TTL, ttlFrom[id] = c.ttl, c.from.id // the last word counts
+		}
+		others = others || c.kind != "CNAME"
+	}
+	if others {
+		delete(sets, setID{kind: "CNAME"}) // it stands alone (RFC 1034 section 3.6.2): a machine took the name since
+	}
+	first := len(out)
+	for _, id := range n.said {
+		if sets[id] == nil {
+			out = append(out, dnssrv.RRset{Name: name, Type: id.kind, Learned: id.learned})
+		}
+	}
+	n.said = n.said[:0]
+	for id, set := range sets {
+		slices.Sort(set.Data)
+		set.Data = slices.Compact(set.Data)
+		out, n.said = append(out, *set), append(n.said, id)
+	}
+	if len(n.claims)+len(n.said)+n.nodes == 0 {
+		delete(p.names, name)
+	}
+	slices.SortFunc(out[first:], func(a, b dnssrv.RRset) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), cmp.Compare(btoi(a.Learned), btoi(b.Learned)))
+	})
+	return out
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,97 @@
+package inventory
+
+import (
+	"slices"
+
+	"github.com/gomaas/maas/dhcpsrv"
+)
+
+// ChangedNodes is what plans need to know when machines and devices changed and
+// nothing else that matters to them: nodes that have, or had, a link address of
+// one that changed, before and after.
+type ChangedNodes struct {
+	Before, After []PlannedNode
+	m             *Model
+	macs          map[string]bool // as bytes
+}
+
+// PlannedNode is a machine or device as plans see it.
+type PlannedNode struct {
+	Hostname   string
+	Interfaces []Interface
+	Machine    *Machine // nil for a device
+	id         int64
+}
+
+// NodesChanged returns in what the nodes of a model differ from what they were
+// by c, which Follow returned for it and which is not nil.
+func NodesChanged(m *Model, c *Changes) *ChangedNodes {
+	n := &ChangedNodes{m: m, macs: make(map[string]bool)}
+	changed := make(map[int64]bool)
+	before, after := c.Before.nodes(everyNode), c.After.nodes(everyNode)
+	for _, node := range append(before, after...) {
+		changed[node.id] = true
+		for _, i := range node.Interfaces {
+			n.macs[string(i.MAC)] = true
+		}
+	}
+	if len(changed) == 0 {
+		return n
+	}
+	n.After = m.part().nodes(func(ifaces []Interface) bool {
+		return slices.ContainsFunc(ifaces, func(i Interface) bool { return n.macs[string(i.MAC)] })
+	})
+	n.Before = before
+	for _, node := range n.After {
+		if !changed[node.id] {
+			n.Before = append(n.Before, node)
+		}
+	}
+	return n
+}
+
+func everyNode([]Interface) bool { return true }
+
+// Nodes returns the machines, then the devices.
+func (m *Model) Nodes() []PlannedNode { return m.part().nodes(everyNode) }
+
+func (m *Model) part() *Part { return &Part{m.Machines, m.Devices, m.Strays, m.Records} }
+
+func (p *Part) nodes(wanted func([]Interface) bool) []PlannedNode {
+	var out []PlannedNode
+	for i := range p.Machines {
+		if n := &p.Machines[i]; wanted(n.Interfaces) {
+			out = append(out, PlannedNode{n.Hostname, n.Interfaces, n, n.ID})
+		}
+	}
+	for i := range p.Devices {
+		if n := &p.Devices[i]; wanted(n.Interfaces) {
+			out = append(out, PlannedNode{n.Hostname, n.Interfaces, nil, n.ID})
+		}
+	}
+	return out
+}
+
+// Reservations returns what those of PlanDHCP for a rack were, and what they
+// are, where they may be different now.
+func (n *ChangedNodes) Reservations(rack Rack) (before, after []dhcpsrv.Reservation) {
+	if len(n.macs) == 0 {
+		return nil, nil
+	}
+	return n.reservations(rack, n.Before), n.reservations(rack, n.After)
+}
+
+func (n *ChangedNodes) reservations(rack Rack, nodes []PlannedNode) []dhcpsrv.Reservation {
+	p := newDHCPPlan(n.m, rack)
+	_, served := p.served()
+	l := newReservationList(p, served)
+	for _, node := range nodes {
+		l.node(node)
+	}
+	for _, r := range n.m.Reserved {
+		if n.macs[string(r.MAC)] {
+			l.reserved(r)
+		}
+	}
+	return l.sorted()
+}
