@@ -95,8 +95,8 @@ func (inv *Inventory) changedSince(ctx context.Context, tx *store.Tx, old *Model
 			parts[kind][id] = true
 		case KindRecord:
 			f.records[id] = true
-		case KindDomain:
-			complete = false // the names of all its machines
+		case KindDomain, KindTag:
+			complete = false // names that many machines have
 		case nodes.kind, KindObservation:
 		default:
 			f.others = true
