@@ -51,6 +51,9 @@ const (
 func parsePath(name string) resource {
 	first, rest, _ := strings.Cut(name, "/")
 	switch {
+	case hasPathPrefix(first, rest):
+		// Who was sent to a directory by option 210 puts it before all names.
+		return parsePath(rest)
 	case first == "boot" && rest != "":
 		return parseBoot(rest)
 	case first == "images" && rest != "":
@@ -66,6 +69,12 @@ func parsePath(name string) resource {
 		return parseONIE(path.Base(dir))
 	}
 	return resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageLoader}
+}
+
+// hasPathPrefix reports whether dir is the path prefix of a method before a name
+// of ours.
+func hasPathPrefix(dir, rest string) bool {
+	return (dir == "ppc64el" || dir == "s390x") && (strings.HasPrefix(rest, "boot/") || strings.HasPrefix(rest, "images/"))
 }
 
 // parseBoot reads what follows boot/.

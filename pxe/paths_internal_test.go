@@ -49,6 +49,9 @@ func TestParsePath(t *testing.T) {
 		{"onie-updater", kindLoader, "", "", ArchUnknown, false, "onie-updater"},
 		{"pxelinux.cfg/default-arm64-generic", kindConfig, PXELINUX, "", ArchARM64, true, ""},
 		{"ppc64el/pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchPowerNV, true, ""},
+		{"ppc64el/boot/" + dashes + "/kernel/a/b", kindFile, "", mac, ArchUnknown, true, "a/b"},
+		{"s390x/images/x", kindFile, "", "", ArchUnknown, false, "x"},
+		{"s390x/x", kindLoader, "", "", ArchUnknown, false, "s390x/x"},
 		{"s390x/pxelinux.cfg/default", kindConfig, PXELINUX, "", ArchS390Basic, true, ""},
 		{"pxelinux.cfg/0A4D00BA", kindNone, "", "", 0, false, ""},
 		{"pxelinux.cfg/0A4D", kindNone, "", "", 0, false, ""},
@@ -63,6 +66,15 @@ func TestParsePath(t *testing.T) {
 	}
 	if got := parsePath("pxelinux.cfg/00112233-4455-6677-8899-AABBCCDDEEFF"); got.uuid != "00112233-4455-6677-8899-aabbccddeeff" {
 		t.Errorf("uuid %+v", got)
+	}
+}
+
+// Every path prefix of the method table is stripped.
+func TestPathPrefixes(t *testing.T) {
+	for _, m := range Methods() {
+		if m.PathPrefix != "" && parsePath(m.PathPrefix+"images/x").kind != kindFile {
+			t.Errorf("%s: below %s nothing is found", m.Name, m.PathPrefix)
+		}
 	}
 }
 

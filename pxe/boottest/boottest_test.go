@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,13 @@ type site struct {
 	mu      sync.Mutex
 }
 
+// heard returns the events so far.
+func (s *site) heard() []pxe.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
+}
+
 func files() fs.FS {
 	return fstest.MapFS{
 		"vmlinuz": {Data: bytes.Repeat([]byte("kernel"), 100_000)},
@@ -48,6 +56,12 @@ func loaders() fs.FS {
 		"grubx64.efi":   {Data: bytes.Repeat([]byte("grub"), 60_000)},
 		"undionly.kpxe": {Data: bytes.Repeat([]byte("undi"), 18_000)},
 		"snponly.efi":   {Data: bytes.Repeat([]byte("snp"), 50_000)},
+
+		"shimaa64.efi": {Data: bytes.Repeat([]byte("shim"), 3_000)}, "grubaa64.efi": {Data: bytes.Repeat([]byte("grub"), 6_000)},
+		"shimia32.efi": {Data: bytes.Repeat([]byte("shim"), 3_000)}, "grubia32.efi": {Data: bytes.Repeat([]byte("grub"), 6_000)},
+		"snponly-arm64.efi": {Data: bytes.Repeat([]byte("snp"), 5_000)},
+		"pxelinux.0":        {Data: bytes.Repeat([]byte("pxe"), 10_000)}, "lpxelinux.0": {Data: bytes.Repeat([]byte("lpxe"), 10_000)},
+		"ldlinux.c32": {Data: bytes.Repeat([]byte("ldl"), 10_000)}, "poweroff.c32": {Data: []byte("off")},
 	}
 }
 
@@ -55,11 +69,63 @@ func profile() pxe.Profile {
 	return pxe.Profile{Name: "test", Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "console=ttyS0 maas.done={done}"}
 }
 
+// network is where a site is, and how it serves. The zero value is IPv4 with the usual table.
+type network struct {
+	six     bool
+	methods []pxe.Method
+	mode    dhcpsrv.Mode
+	wide    bool // for a thousand machines
+	relay   bool // machines are behind a relay, on s.segment; the servers are on another segment
+}
+
+func (n network) prefix() netip.Prefix {
+	if n.six {
+		return netip.MustParsePrefix("2001:db8::/64")
+	}
+	if n.wide {
+		return netip.MustParsePrefix("198.18.0.0/16")
+	}
+	return prefix
+}
+
+// server is the first address of the servers' prefix.
+func (n network) server() netip.Addr {
+	if n.relay {
+		return netip.MustParseAddr("198.51.100.1")
+	}
+	return n.prefix().Addr().Next()
+}
+
+// subnet has room for 3,000 machines when it is of IPv6, or wide.
+func (n network) subnet(link string, prefix netip.Prefix) dhcpsrv.Subnet {
+	s := dhcpsrv.Subnet{Name: "test", Prefix: prefix, Link: link, Server: n.server(), Mode: n.mode}
+	first := prefix.Addr()
+	for range 100 {
+		first = first.Next()
+	}
+	last := first
+	for range min(3000, 1<<min(first.BitLen()-prefix.Bits(), 16)-150) {
+		last = last.Next()
+	}
+	if n.mode != dhcpsrv.ModeProxy {
+		s.Pools = []dhcpsrv.Pool{{First: first, Last: last}}
+	}
+	if n.relay {
+		s.Link = ""
+	}
+	return s
+}
+
 // run serves a site while f runs.
 func run(t testing.TB, change func(*boottest.Segment, *pxe.Config), f func(*site)) {
 	t.Helper()
-	s := &site{segment: boottest.NewSegment(prefix)}
-	cfg := pxe.Config{Resolver: pxe.Static(profile()), Files: files(), Loaders: loaders(), Events: func(e pxe.Event) {
+	runOn(t, network{}, change, f)
+}
+
+func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Config), f func(*site)) {
+	t.Helper()
+	s := &site{segment: boottest.NewSegment(where.prefix())}
+	cfg := pxe.Config{Resolver: pxe.Static(profile()), Files: files(), Loaders: loaders(), Methods: where.methods, Events: func(e pxe.Event) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.events = append(s.events, e)
@@ -67,16 +133,21 @@ func run(t testing.TB, change func(*boottest.Segment, *pxe.Config), f func(*site
 	if change != nil {
 		change(s.segment, &cfg)
 	}
-	node := s.segment.Server(serverAddr)
+	servers := s.segment
+	if where.relay {
+		servers = boottest.NewSegment(netip.MustParsePrefix("198.51.100.0/24"))
+		servers.Delay, servers.Jitter, servers.Loss = s.segment.Delay, s.segment.Jitter, s.segment.Loss
+		s.segment.RelayTo(servers, prefix.Addr().Next(), where.server())
+	}
+	node := servers.Server(where.server())
 	boot, err := pxe.New(cfg)
 	must(t, err)
-	s.dhcp, err = dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{})})
+	s.dhcp, err = dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{Methods: where.methods})})
 	must(t, err)
-	must(t, s.dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{{
-		Name: "test", Prefix: prefix, Link: s.segment.Link, Server: serverAddr,
-		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("192.0.2.100"), Last: netip.MustParseAddr("192.0.2.199")}},
-	}}}))
+	must(t, s.dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{where.subnet(s.segment.Link, where.prefix())}}))
 	dhcp, err := node.DHCP()
+	must(t, err)
+	again, err := node.DHCPBoot()
 	must(t, err)
 	tftp, err := node.ListenPacket("udp", ":69")
 	must(t, err)
@@ -91,7 +162,12 @@ func run(t testing.TB, change func(*boottest.Segment, *pxe.Config), f func(*site
 			}
 		})
 	}
-	serve(func() error { return s.dhcp.Serve(ctx, dhcp) })
+	if where.six {
+		serve(func() error { return s.dhcp.Serve6(ctx, dhcp) })
+	} else {
+		serve(func() error { return s.dhcp.Serve(ctx, dhcp) })
+	}
+	serve(func() error { return s.dhcp.ServeBoot(ctx, again) })
 	serve(func() error { return boot.ServeTFTP(ctx, tftp) })
 	serve(func() error { return boot.Serve(ctx, http) })
 	f(s)
@@ -190,7 +266,7 @@ func TestFirmware(t *testing.T) {
 					if l, ok := s.dhcp.Lookup(m.Node().Addr()); !ok || l.Hostname != "node-7" || l.MAC.String() != mac.String() {
 						t.Errorf("lease %+v", l)
 					}
-					for _, e := range s.events {
+					for _, e := range s.heard() {
 						if e.Err != "" {
 							t.Errorf("event %+v", e)
 						}

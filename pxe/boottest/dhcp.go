@@ -1,6 +1,7 @@
 package boottest
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -39,7 +40,7 @@ const (
 func (c *dhcpClient) acquire(ctx context.Context) (*Lease, error) {
 	start := time.Now()
 	c.progress(Progress{Stage: c.stage, What: "DISCOVER", Total: -1})
-	lease, err := c.exchange(ctx, c.obtain)
+	lease, err := c.obtainAny(ctx)
 	if err == nil {
 		if err = c.node.setAddr(lease.Addr); err != nil {
 			err = fmt.Errorf("address given twice: %w", err)
@@ -55,8 +56,20 @@ func (c *dhcpClient) acquire(ctx context.Context) (*Lease, error) {
 	return lease, nil
 }
 
-// renew extends a lease with the server that gave it.
+// obtainAny speaks the DHCP of the segment.
+func (c *dhcpClient) obtainAny(ctx context.Context) (*Lease, error) {
+	if c.node.local.IsValid() {
+		six := dhcp6Client{dhcpClient: c}
+		return six.exchange(ctx)
+	}
+	return c.exchange(ctx, c.obtain)
+}
+
+// renew extends a lease with the server that gave it. Over IPv6 it asks anew, for the same.
 func (c *dhcpClient) renew(ctx context.Context, lease *Lease) (*Lease, error) {
+	if c.node.local.IsValid() {
+		return c.obtainAny(ctx)
+	}
 	return c.exchange(ctx, func(ctx context.Context) (*Lease, error) {
 		ask := c.message(dhcpv4.MessageTypeRequest)
 		ask.ClientIPAddr = lease.Addr.AsSlice()
@@ -115,11 +128,56 @@ func (c *dhcpClient) obtain(ctx context.Context) (*Lease, error) {
 		}
 		lease, err := c.accept(answers[0])
 		if err == nil && proxy != nil {
-			lease.addBoot(proxy)
+			err = c.proxied(ctx, lease, proxy)
 		}
 		return lease, err
 	}
 	return nil, fmt.Errorf("%d offers in a row were refused (NAK) when they were accepted", maxNAK)
+}
+
+// Ports and options of proxyDHCP (PXE 2.1 section 2.2).
+const (
+	bootServerPort = 4011
+	optVendor      = 43
+)
+
+// proxied adds the boot data of a proxyDHCP server: those of its offer, or those of its answer on port 4011, which firmware
+// asks when the offer names no file or does not say that it will do (option 43, discovery control).
+func (c *dhcpClient) proxied(ctx context.Context, lease *Lease, offer *dhcpv4.DHCPv4) error {
+	if !c.fw.BootServer || bootFile(offer) != "" && useOffer(offer.Options.Get(dhcpv4.GenericOptionCode(optVendor))) {
+		lease.addBoot(offer)
+		return nil
+	}
+	if err := c.node.setAddr(lease.Addr); err != nil {
+		return err
+	}
+	conn, err := c.node.listenUDP(bootServerPort)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	again := *c
+	again.conn = conn
+	ask := again.message(dhcpv4.MessageTypeRequest)
+	ask.ClientIPAddr = lease.Addr.AsSlice()
+	answers, err := again.ask(ctx, ask, netip.AddrPortFrom(addrOf(offer.ServerIdentifier()), bootServerPort), noWait, isAnswer)
+	if err != nil {
+		return fmt.Errorf("boot server on port %d: %w", bootServerPort, err)
+	}
+	lease.addBoot(answers[0])
+	return nil
+}
+
+// useOffer reads bit 3 of PXE_DISCOVERY_CONTROL: take the file of the offer and ask nobody.
+func useOffer(v []byte) bool {
+	for len(v) >= 2 && v[0] != 255 && len(v) >= 2+int(v[1]) {
+		if v[0] == 6 && v[1] == 1 {
+			return v[2]&8 != 0
+		}
+		v = v[2+v[1]:]
+	}
+	return false
 }
 
 // offerWait is how long more offers are waited for after the first one.
@@ -174,6 +232,7 @@ func bootFile(m *dhcpv4.DHCPv4) string {
 
 // ask sends a message until somebody answers, then collects answers for the wait.
 func (c *dhcpClient) ask(ctx context.Context, m *dhcpv4.DHCPv4, to netip.AddrPort, wait func(*dhcpv4.DHCPv4) time.Duration, want func(*dhcpv4.DHCPv4) bool) ([]*dhcpv4.DHCPv4, error) {
+	var proxies []*dhcpv4.DHCPv4
 	for i, silence := range c.fw.Resend {
 		if i > 0 {
 			c.resent++
@@ -181,17 +240,30 @@ func (c *dhcpClient) ask(ctx context.Context, m *dhcpv4.DHCPv4, to netip.AddrPor
 		if err := c.conn.send(m.ToBytes(), netip.Addr{}, to, nil); err != nil {
 			return nil, err
 		}
-		first, err := c.collect(time.Now().Add(silence), 1, want)
+		got, err := c.first(time.Now().Add(silence), want)
 		if err != nil {
 			return nil, err
 		}
-		if len(first) == 0 {
+		if proxies = append(proxies, got...); len(got) == 0 || got[len(got)-1].YourIPAddr.IsUnspecified() && isOffer(got[0]) {
 			continue
 		}
-		more, err := c.collect(time.Now().Add(wait(first[0])), 16, want)
-		return append(first, more...), err
+		more, err := c.collect(time.Now().Add(wait(got[len(got)-1])), 16, want)
+		return append(proxies, more...), err
+	}
+	if len(proxies) > 0 {
+		return proxies, nil
 	}
 	return nil, fmt.Errorf("no answer to %v (%d sent)", m.MessageType(), len(c.fw.Resend))
+}
+
+// first waits for an answer. Offers without an address, of proxyDHCP servers, are none: it waits on for one that has.
+func (c *dhcpClient) first(end time.Time, want func(*dhcpv4.DHCPv4) bool) (got []*dhcpv4.DHCPv4, err error) {
+	for {
+		one, err := c.collect(end, 1, want)
+		if got = append(got, one...); err != nil || len(one) == 0 || !isOffer(one[0]) || !one[0].YourIPAddr.IsUnspecified() {
+			return got, err
+		}
+	}
 }
 
 // collect reads up to n wanted answers until a time.
@@ -204,6 +276,9 @@ func (c *dhcpClient) collect(end time.Time, n int, want func(*dhcpv4.DHCPv4) boo
 		}
 		if err != nil {
 			return nil, err
+		}
+		if len(d.data) < 8 || !bytes.Equal(d.data[4:8], c.xid[:]) {
+			continue // a broadcast for somebody else
 		}
 		m, err := dhcpv4.FromBytes(d.data)
 		if err == nil && m.OpCode == dhcpv4.OpcodeBootReply && m.TransactionID == c.xid && string(m.ClientHWAddr) == string(c.cfg.MAC) && want(m) {

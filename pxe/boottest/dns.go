@@ -19,11 +19,18 @@ const (
 	dnsTimeout = time.Second
 )
 
-// lookupAddr returns the IPv4 addresses of a name, at least one.
+// lookupAddr returns the addresses of a name, of the segment's family, at least one.
 func (b *boot) lookupAddr(ctx context.Context, name string) (addrs []netip.Addr, err error) {
-	err = b.query(ctx, strings.TrimSuffix(name, ".")+".", dnsmessage.TypeA, func(r dnsmessage.ResourceBody) {
-		if a, ok := r.(*dnsmessage.AResource); ok {
+	kind := dnsmessage.TypeA
+	if b.node.local.IsValid() {
+		kind = dnsmessage.TypeAAAA
+	}
+	err = b.query(ctx, strings.TrimSuffix(name, ".")+".", kind, func(r dnsmessage.ResourceBody) {
+		switch a := r.(type) {
+		case *dnsmessage.AResource:
 			addrs = append(addrs, netip.AddrFrom4(a.A))
+		case *dnsmessage.AAAAResource:
+			addrs = append(addrs, netip.AddrFrom16(a.AAAA))
 		}
 	})
 	if err == nil && len(addrs) == 0 {
@@ -32,10 +39,21 @@ func (b *boot) lookupAddr(ctx context.Context, name string) (addrs []netip.Addr,
 	return addrs, err
 }
 
+// reverseName is the name under which an address is looked up.
+func reverseName(a netip.Addr) (name string) {
+	if a.Is4() {
+		v := a.As4()
+		return fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa.", v[3], v[2], v[1], v[0])
+	}
+	for _, v := range a.As16() {
+		name = fmt.Sprintf("%x.%x.", v&15, v>>4) + name
+	}
+	return name + "ip6.arpa."
+}
+
 // lookupName returns the name of an address.
 func (b *boot) lookupName(ctx context.Context, a netip.Addr) (name string, err error) {
-	v := a.As4()
-	reverse := fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa.", v[3], v[2], v[1], v[0])
+	reverse := reverseName(a)
 	err = b.query(ctx, reverse, dnsmessage.TypePTR, func(r dnsmessage.ResourceBody) {
 		if p, ok := r.(*dnsmessage.PTRResource); ok && name == "" {
 			name = strings.TrimSuffix(p.PTR.String(), ".")

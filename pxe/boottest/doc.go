@@ -21,15 +21,18 @@
 //
 // # The parts
 //
-// A [Segment] is the wire: it delivers datagrams and streams between nodes, with delay, loss and a rate when asked to. A
-// [Node] is a host on it, with a DHCP server port ([Node.DHCP] has the shape of dhcpsrv.Conn), packet conns, listeners and a
-// dialer. [Machine.PowerOn], [Machine.PowerOff] and [Machine.Powered] are what a simulated BMC acts on.
+// A [Segment] is the wire, of IPv4 or IPv6: it delivers datagrams and streams between nodes, with delay, reordering, loss
+// and a rate when asked to. [Segment.VLAN] is a tagged network on the same wire, [Segment.RelayTo] a router with a DHCP relay
+// between two. A [Node] is a host, with a DHCP server port ([Node.DHCP] has the shape of dhcpsrv.Conn), that of boot servers
+// ([Node.DHCPBoot]), packet conns, listeners and a dialer. [Machine.PowerOn], [Machine.PowerOff] and [Machine.Powered] are
+// what a simulated BMC acts on, such as power/powertest.Chassis.
 //
 // # How real it is
 //
 // DHCP, TFTP, HTTP and DNS are spoken byte by byte, by clients written for this package and not by those of the servers under
-// test. Options, order of requests and waits follow captures of QEMU's iPXE ROM, OVMF, shim 15.8, GRUB 2.06 and udhcpc. iPXE
-// scripts and GRUB configurations are interpreted, in the part of the languages that boot servers use; a command the
+// test. Options, order of requests and waits follow captures of QEMU's iPXE ROM, OVMF, shim 15.8, GRUB 2.06, pxelinux 6.04,
+// U-Boot 2023.01 and udhcpc; Petitboot, s390-ccw and ONIE are made after their manuals. iPXE scripts and configurations of
+// GRUB and pxelinux are interpreted, in the part of the languages that boot servers use; a command the
 // interpreter does not know fails as it would on a loader without it, and is noted in [Report.Console]. Below UDP and TCP
 // there is no wire: no ARP, no IP fragments, no Ethernet frames. Loaders are not executed: their names tell what they do.
 //

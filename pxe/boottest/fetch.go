@@ -30,6 +30,7 @@ type source struct {
 	head      bool
 	userAgent string // "" = no HTTP
 	redirects int
+	header    http.Header // more than the usual
 }
 
 // own is how the firmware, or the loader that took its place, fetches.
@@ -138,6 +139,9 @@ func (b *boot) http(ctx context.Context, src source, u *url.URL, head bool, w io
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return err
+	}
+	for name, values := range src.header {
+		req.Header[name] = values
 	}
 	req.Header.Set("User-Agent", src.userAgent)
 	client := b.httpClient(src.redirects)

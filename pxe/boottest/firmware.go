@@ -35,8 +35,15 @@ type Firmware struct {
 	// Redirects is how many HTTP redirects it follows.
 	Redirects int
 
-	// Loader says what the firmware itself is able to run: "ipxe" interprets iPXE scripts, "" only runs loaders.
+	// BootServer asks a proxyDHCP server again, on port 4011, unless its offer says that this is not needed.
+	BootServer bool
+
+	// Loader says what the firmware itself is able to run: "ipxe" interprets iPXE scripts, "pxelinux" configurations of
+	// pxelinux, "onie" runs installers, "" only runs loaders.
 	Loader string
+	// Configs are what firmware looks for by itself, below the path prefix of option 210, when DHCP names no boot file:
+	// names with {uuid}, {mac} and {hexip}, which stands for the address in all its lengths.
+	Configs []string
 	// EFI firmware ends in its set-up screen when a loader returns success; others go on with the next boot device.
 	EFI bool
 }
@@ -100,7 +107,7 @@ var (
 		Name: "uefi-pxe", Arch: []uint16{7}, VendorClass: "PXEClient:Arch:00007:UNDI:003000", NIC: []byte{1, 3, 0},
 		Requested: edkRequested, MaxSize: 1472, MaxSizeAck: 65280, Broadcast: true, UUID: true, Resend: edkResend, OfferWait: 3700 * time.Millisecond,
 		TFTP:      TFTPOptions{BlockSize: 1468, WindowSize: 4, AskSize: true, Names: []string{"tsize", "blksize", "windowsize"}},
-		SizeProbe: true, EFI: true,
+		SizeProbe: true, EFI: true, BootServer: true,
 	}
 
 	// UEFIHTTP is UEFI HTTP boot on x64 as OVMF does it.
@@ -110,7 +117,62 @@ var (
 		MaxSize:   1472, Broadcast: true, UUID: true, Resend: edkResend, OfferWait: 3500 * time.Millisecond,
 		UserAgent: "UefiHttpBoot/1.0", HTTPHead: true, EFI: true,
 	}
+
+	// UEFIARM64, UEFIARM64HTTP and UEFIIA32 are the same firmware on other processors (AAVMF; IA32 after RFC 4578).
+	UEFIARM64     = UEFIShimGRUB.as("uefi-arm64-pxe", 11, "PXEClient:Arch:00011:UNDI:003000")
+	UEFIARM64HTTP = UEFIHTTP.as("uefi-arm64-http", 19, "HTTPClient:Arch:00019:UNDI:003000")
+	UEFIIA32      = UEFIShimGRUB.as("uefi-ia32-pxe", 6, "PXEClient:Arch:00006:UNDI:003000")
+	// UnknownPXE is a PXE ROM with a processor nobody has heard of.
+	UnknownPXE = BIOSPXE.as("unknown-pxe", 99, "PXEClient:Arch:00099:UNDI:002001")
+
+	// Petitboot is what OpenPOWER machines boot with, after its manual; S390X is s390-ccw of QEMU, after QEMU's.
+	Petitboot = Firmware{
+		Name: "petitboot", Arch: []uint16{14}, Requested: []byte{1, 3, 6, 12, 15, 66, 67, 209, 210}, MaxSize: 576, ClientID: true, UUID: true,
+		Resend: udhcpc.Resend, Loader: "pxelinux", Configs: pxelinuxConfigs,
+	}
+	S390X = Firmware{
+		Name: "s390x", Arch: []uint16{31}, Requested: []byte{1, 3, 6, 66, 67, 209, 210}, UUID: true, Broadcast: true,
+		Resend: edkResend, TFTP: TFTPOptions{BlockSize: 1428, AskSize: true}, Loader: "pxelinux", Configs: pxelinuxConfigs,
+	}
+
+	// UBootARM64 and UBootARM32 are U-Boot 2023.01 with its usual order of boot methods.
+	UBootARM64 = Firmware{
+		Name: "uboot-arm64", Arch: []uint16{22}, VendorClass: "U-Boot.armv8", NIC: []byte{1, 0, 0}, Requested: []byte{1, 3, 6, 12, 17}, MaxSize: 576,
+		Resend: edkResend, TFTP: TFTPOptions{BlockSize: 1468}, Loader: "pxelinux",
+		Configs: []string{"boot.scr.uimg", "pxelinux.cfg/01-{mac}", "pxelinux.cfg/{hexip}", "pxelinux.cfg/default-arm", "pxelinux.cfg/default"},
+	}
+	UBootARM32 = UBootARM64.as("uboot-armhf", 21, "U-Boot.armv7")
+
+	// ONIE is the installer of bare-metal switches, after its specification.
+	ONIE = Firmware{
+		Name: "onie", VendorClass: "onie_vendor:x86_64-kvm_x86_64-r0", UserClass: "onie_dhcp_user_class",
+		Requested: []byte{1, 3, 6, 7, 12, 15, 42, 54, 66, 67, 72, 114, 125, 150}, MaxSize: 576, ClientID: true, Resend: udhcpc.Resend,
+		UserAgent: "Wget", Loader: "onie",
+		Configs: []string{"onie-installer-x86_64-kvm_x86_64-r0", "onie-installer-x86_64-kvm_x86_64", "onie-installer-kvm_x86_64",
+			"onie-installer-x86_64", "onie-installer"},
+	}
 )
+
+var pxelinuxConfigs = []string{"pxelinux.cfg/{uuid}", "pxelinux.cfg/01-{mac}", "pxelinux.cfg/{hexip}", "pxelinux.cfg/default"}
+
+// as is the firmware on another kind of machine.
+func (f Firmware) as(name string, arch uint16, vendorClass string) Firmware {
+	f.Name, f.Arch, f.VendorClass = name, []uint16{arch}, vendorClass
+	return f
+}
+
+// cpu is what shim and GRUB call the processor: the suffix of files and the name of the platform.
+func (f Firmware) cpu() (suffix, platform string) {
+	if len(f.Arch) > 0 {
+		switch f.Arch[0] {
+		case 11, 19:
+			return "aa64", "arm64"
+		case 6, 15:
+			return "ia32", "i386"
+		}
+	}
+	return "x64", "x86_64"
+}
 
 // udhcpc is the DHCP client of the running system.
 var udhcpc = Firmware{
@@ -120,6 +182,7 @@ var udhcpc = Firmware{
 
 // The TFTP options of shim, which uses its firmware's client, and of GRUB, which has its own.
 var (
-	shimTFTP = TFTPOptions{BlockSize: 512, WindowSize: 4}
-	grubTFTP = TFTPOptions{BlockSize: 1024, AskSize: true, Names: []string{"blksize", "tsize"}}
+	shimTFTP     = TFTPOptions{BlockSize: 512, WindowSize: 4}
+	pxelinuxTFTP = TFTPOptions{BlockSize: 1408, AskSize: true, Names: []string{"tsize", "blksize"}}
+	grubTFTP     = TFTPOptions{BlockSize: 1024, AskSize: true, Names: []string{"blksize", "tsize"}}
 )

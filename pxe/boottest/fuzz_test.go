@@ -47,6 +47,27 @@ func FuzzGRUB(f *testing.F) {
 	})
 }
 
+// FuzzPXELinux parses and runs configurations: they end, without a panic, whatever they say.
+func FuzzPXELinux(f *testing.F) {
+	for _, seed := range []string{
+		"DEFAULT a\nPROMPT 1\nTIMEOUT 9\nONERROR b\nLABEL a\n  KERNEL none://x\n  INITRD a,b\n  APPEND c\n  SYSAPPEND 2\nLABEL b\nLOCALBOOT 0",
+		"default x\nlabel x\nconfig none://y", "DEFAULT p\nLABEL p\nCOM32 none://poweroff.c32", "LABEL\nKERNEL\n::",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p := &pxelinux{boot: newFuzzBoot(), text: parsePXELinux(text)}
+		for name, l := range p.text.labels {
+			if strings.Contains(p.url(l.kernel)+p.url(l.com32)+p.url(l.config), "tftp:") {
+				continue // would wait for an answer
+			}
+			if err := p.label(t.Context(), name); err == nil {
+				t.Errorf("label %q of %q came back without a word", name, text)
+			}
+		}
+	})
+}
+
 // FuzzIPXE runs scripts: they end, without a panic, whatever they say.
 func FuzzIPXE(f *testing.F) {
 	for _, seed := range []string{

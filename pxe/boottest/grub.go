@@ -42,9 +42,7 @@ func (b *boot) grub(ctx context.Context, uri string) error {
 		"grub_cpu": "x86_64", "grub_platform": "efi", "net_default_mac": b.cfg.MAC.String(), "net_efinet0_dhcp_mac": b.cfg.MAC.String(),
 		"net_default_ip": b.lease.Addr.String(), "net_default_server": b.lease.NextServer.String(),
 	}}
-	if len(b.fw.Arch) > 0 && (b.fw.Arch[0] == 11 || b.fw.Arch[0] == 19) {
-		g.vars["grub_cpu"] = "arm64"
-	}
+	_, g.vars["grub_cpu"] = b.fw.cpu()
 	platform := g.vars["grub_cpu"] + "-" + g.vars["grub_platform"]
 	for _, name := range []string{"command.lst", "fs.lst", "crypto.lst", "terminal.lst"} {
 		if _, err := g.read(ctx, StageLoader, "$prefix/"+platform+"/"+name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +80,7 @@ func (g *grub) urlOf(name string) (string, error) {
 		if host == "" {
 			host = g.lease.NextServer.String()
 		}
-		server, err := netip.ParseAddr(host)
+		server, err := netip.ParseAddr(strings.Trim(host, "[]"))
 		if err != nil {
 			return "", err
 		}

@@ -13,7 +13,23 @@ import (
 
 // tftpURL names a file of a TFTP server; a name with a leading slash keeps it.
 func tftpURL(server netip.Addr, name string) string {
-	return (&url.URL{Scheme: "tftp", Host: server.String(), Path: "/" + name}).String()
+	host := server.String()
+	if server.Is6() {
+		host = "[" + host + "]"
+	}
+	return (&url.URL{Scheme: "tftp", Host: host, Path: "/" + name}).String()
+}
+
+// splitTFTP splits a URL of TFTP into the server and the name.
+func splitTFTP(uri string) (server netip.Addr, name string, err error) {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return server, "", err
+	}
+	if server, err = netip.ParseAddr(u.Hostname()); err != nil || u.Scheme != "tftp" {
+		return server, "", fmt.Errorf("%s is not a file of a TFTP server", uri)
+	}
+	return server, tftpName(u), nil
 }
 
 // fileURL turns the boot file of a DHCP answer into a URL.
@@ -61,6 +77,8 @@ func (b *boot) runImage(ctx context.Context, uri string) error {
 		return b.shim(ctx, uri)
 	case kind == "grub":
 		return b.grub(ctx, uri)
+	case kind == "pxelinux":
+		return b.pxelinux(ctx, uri)
 	}
 	return fmt.Errorf("%s cannot run %s: neither a script nor a loader whose name this simulation knows", b.fw.Name, uri)
 }
@@ -75,6 +93,7 @@ func loaderKind(uri string) string {
 	for _, p := range []struct{ pattern, kind string }{
 		{"*.kpxe", "ipxe"}, {"*.kkpxe", "ipxe"}, {"ipxe*.pxe", "ipxe"}, {"ipxe*.efi", "ipxe"}, {"snponly*.efi", "ipxe"},
 		{"shim*.efi", "shim"}, {"boot*.efi", "shim"}, {"grub*.efi", "grub"},
+		{"*pxelinux.0", "pxelinux"},
 	} {
 		if ok, _ := path.Match(p.pattern, base); ok {
 			return p.kind
@@ -88,6 +107,9 @@ func (b *boot) startIPXE(ctx context.Context) error {
 	ipxe := BIOSiPXE
 	if b.fw.EFI {
 		ipxe = UEFIiPXE
+		if suffix, _ := b.fw.cpu(); suffix == "aa64" {
+			ipxe = ipxe.as(ipxe.Name, 11, "PXEClient:Arch:00011:UNDI:003010")
+		}
 	}
 	b.fw = ipxe
 	return b.network(ctx)
@@ -102,11 +124,8 @@ func (b *boot) shim(ctx context.Context, uri string) error {
 			return err
 		}
 	}
-	name := "grubx64.efi"
-	if len(b.fw.Arch) > 0 && (b.fw.Arch[0] == 11 || b.fw.Arch[0] == 19) {
-		name = "grubaa64.efi"
-	}
-	grub := beside(uri, name)
+	suffix, _ := b.fw.cpu()
+	grub := beside(uri, "grub"+suffix+".efi")
 	if _, err := b.binary(ctx, src, StageLoader, grub); err != nil {
 		return err
 	}

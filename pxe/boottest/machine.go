@@ -145,7 +145,12 @@ func (b *boot) network(ctx context.Context) error {
 	if err := b.dhcp(ctx); err != nil {
 		return err
 	}
-	if b.lease.BootFile == "" {
+	switch {
+	case b.fw.Loader == "onie":
+		return b.onie(ctx)
+	case b.lease.BootFile == "" && b.fw.Loader == "pxelinux":
+		return b.netboot(ctx)
+	case b.lease.BootFile == "":
 		return fmt.Errorf("%s: the DHCP answer of %v names no boot file", StageDHCP, b.lease.Server)
 	}
 	return b.load(ctx, b.lease.BootFile)

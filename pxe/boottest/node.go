@@ -16,6 +16,9 @@ type Node struct {
 	seg *Segment
 	mac net.HardwareAddr
 
+	local netip.Addr // the link-local address, on a segment of IPv6
+	relay *relay     // not nil for a router
+
 	mu       sync.Mutex
 	addr     netip.Addr // invalid = none yet
 	udp      map[uint16]*packetConn
@@ -35,6 +38,18 @@ func (n *Node) Addr() netip.Addr {
 	return n.addr
 }
 
+// source returns the address that the node sends from to another.
+func (n *Node) source(dst netip.Addr) netip.Addr {
+	a := n.Addr()
+	switch {
+	case n.local.IsValid() && (!a.IsValid() || dst.IsLinkLocalUnicast() || dst.IsMulticast()):
+		return n.local
+	case !a.IsValid():
+		return netip.IPv4Unspecified()
+	}
+	return a
+}
+
 // setAddr gives the node an address, or none.
 func (n *Node) setAddr(a netip.Addr) error {
 	n.seg.mu.Lock()
@@ -51,16 +66,26 @@ func (n *Node) setAddr(a netip.Addr) error {
 	return nil
 }
 
-// DHCP opens the DHCP server port. Its methods are those of dhcpsrv.Conn.
+// DHCP opens the DHCP server port, 67 or, on a segment of IPv6, 547. Its methods are those of dhcpsrv.Conn.
 func (n *Node) DHCP() (*DHCPConn, error) {
-	c, err := n.listenUDP(67)
+	if n.local.IsValid() {
+		return n.dhcp(547)
+	}
+	return n.dhcp(67)
+}
+
+// DHCPBoot opens port 4011, where firmware asks a proxyDHCP server again.
+func (n *Node) DHCPBoot() (*DHCPConn, error) { return n.dhcp(4011) }
+
+func (n *Node) dhcp(port uint16) (*DHCPConn, error) {
+	c, err := n.listenUDP(port)
 	if err != nil {
 		return nil, err
 	}
 	return &DHCPConn{c}, nil
 }
 
-// ListenPacket opens a UDP port of the node. Network is "udp" or "udp4", address ":port" or "addr:port" with the node's own
+// ListenPacket opens a UDP port of the node. Network is "udp", "udp4" or "udp6", address ":port" or "addr:port" with the node's own
 // address; port 0 takes a free one. The conn's LocalAddr is the node's address, never the wildcard.
 func (n *Node) ListenPacket(network, address string) (net.PacketConn, error) {
 	port, err := n.parseLocal(network, "udp", address)
@@ -74,7 +99,7 @@ func (n *Node) ListenPacket(network, address string) (net.PacketConn, error) {
 	return c, nil
 }
 
-// Listen opens a TCP port of the node. Network is "tcp" or "tcp4"; address is as for ListenPacket.
+// Listen opens a TCP port of the node. Network is "tcp", "tcp4" or "tcp6"; address is as for ListenPacket.
 func (n *Node) Listen(network, address string) (net.Listener, error) {
 	port, err := n.parseLocal(network, "tcp", address)
 	if err != nil {
@@ -101,13 +126,13 @@ func (n *Node) DialContext(ctx context.Context, network, address string) (net.Co
 		return fail(err)
 	}
 	switch network {
-	case "udp", "udp4":
+	case "udp", "udp4", "udp6":
 		c, err := n.listenUDP(0)
 		if err != nil {
 			return fail(err)
 		}
 		return &connected{c, net.UDPAddrFromAddrPort(to)}, nil
-	case "tcp", "tcp4":
+	case "tcp", "tcp4", "tcp6":
 		c, err := n.dialTCP(ctx, to)
 		if err != nil {
 			return fail(err)
@@ -119,7 +144,7 @@ func (n *Node) DialContext(ctx context.Context, network, address string) (net.Co
 
 // parseLocal checks the arguments of a listen call and returns the port.
 func (n *Node) parseLocal(network, kind, address string) (uint16, error) {
-	if network != kind && network != kind+"4" {
+	if network != kind && network != kind+"4" && network != kind+"6" {
 		return 0, net.UnknownNetworkError(network)
 	}
 	host, service, err := net.SplitHostPort(address)

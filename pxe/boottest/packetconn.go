@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,39 +25,88 @@ type packetConn struct {
 	node *Node
 	port uint16
 
-	queue  chan datagram
 	once   sync.Once
 	closed chan struct{}
 	read   deadline
+	wake   chan struct{} // something arrived
 
-	mu   sync.Mutex // held while reading
-	head *datagram  // taken from the queue before its time
+	mu      sync.Mutex
+	waiting []datagram // the earliest first
 }
 
 func newPacketConn(n *Node, port uint16) *packetConn {
-	return &packetConn{node: n, port: port, queue: make(chan datagram, queueLen), closed: make(chan struct{})}
+	return &packetConn{node: n, port: port, wake: make(chan struct{}, 1), closed: make(chan struct{})}
 }
 
 // receive waits for a datagram.
 func (c *packetConn) receive() (datagram, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.head == nil {
+	for {
+		d, due, ok := c.take()
+		if ok {
+			return d, nil
+		}
+		var arrives <-chan time.Time
+		var timer *time.Timer
+		if !due.IsZero() {
+			timer = time.NewTimer(time.Until(due))
+			arrives = timer.C
+		}
+		var err error
 		select {
 		case <-c.closed:
-			return datagram{}, net.ErrClosed
+			err = net.ErrClosed
 		case <-c.read.wait():
-			return datagram{}, os.ErrDeadlineExceeded
-		case d := <-c.queue:
-			c.head = &d
+			err = os.ErrDeadlineExceeded
+		case <-c.wake:
+		case <-arrives:
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+		if err != nil {
+			return datagram{}, err
 		}
 	}
-	if err := until(c.head.due, c.closed, func() error { return net.ErrClosed }, &c.read); err != nil {
-		return datagram{}, err
+}
+
+// take returns a datagram that is there, or when the next one will be.
+func (c *packetConn) take() (d datagram, due time.Time, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case isClosed(c.closed), len(c.waiting) == 0:
+		return d, due, false
+	case time.Until(c.waiting[0].due) > 0:
+		return d, c.waiting[0].due, false
 	}
-	d := *c.head
-	c.head = nil
-	return d, nil
+	d = c.waiting[0]
+	c.waiting = slices.Delete(c.waiting, 0, 1)
+	if len(c.waiting) > 0 { // for another reader
+		c.signal()
+	}
+	return d, due, true
+}
+
+// put queues a datagram by the time it arrives; one that finds the queue full is lost.
+func (c *packetConn) put(d datagram) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.waiting) >= queueLen {
+		return
+	}
+	i := len(c.waiting)
+	for i > 0 && c.waiting[i-1].due.After(d.due) {
+		i--
+	}
+	c.waiting = slices.Insert(c.waiting, i, d)
+	c.signal()
+}
+
+func (c *packetConn) signal() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
 }
 
 // send delivers a datagram, or loses it. With hw it goes to that link address.
@@ -66,26 +116,31 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 		return net.ErrClosed
 	default:
 	}
+	to := netip.AddrPortFrom(dst.Addr().Unmap().WithZone(""), dst.Port())
 	if !src.IsValid() {
-		if src = c.node.Addr(); !src.IsValid() {
-			src = netip.IPv4Unspecified()
-		}
+		src = c.node.source(to.Addr())
 	}
 	seg := c.node.seg
-	for _, n := range seg.receivers(c.node, dst.Addr().Unmap(), hw) {
-		if seg.lost() {
-			continue
-		}
+	var data []byte // one copy for all: nobody changes what was received
+	for _, n := range seg.receivers(c.node, to.Addr(), hw) {
 		n.mu.Lock()
-		to := n.udp[dst.Port()]
+		at := n.udp[to.Port()]
 		n.mu.Unlock()
-		if to == nil {
+		relayed := n.relay != nil && to.Port() == 67
+		if at == nil && !relayed || seg.lost() || n.seg != seg && n.seg.lost() {
 			continue
 		}
-		d := datagram{netip.AddrPortFrom(src, c.port), dst.Addr().Unmap(), bytes.Clone(b), seg.due(n, len(b)+28)}
-		select {
-		case to.queue <- d:
-		default:
+		if data == nil {
+			data = bytes.Clone(b)
+		}
+		d := datagram{netip.AddrPortFrom(src, c.port), to.Addr(), data, seg.due(n, len(b)+28)}
+		if n.seg != seg {
+			d.due = d.due.Add(n.seg.Delay)
+		}
+		if relayed {
+			n.relay.take(d)
+		} else {
+			at.put(d)
 		}
 	}
 	return nil
@@ -131,11 +186,7 @@ func (c *packetConn) Close() error {
 
 // LocalAddr implements net.PacketConn.
 func (c *packetConn) LocalAddr() net.Addr {
-	a := c.node.Addr()
-	if !a.IsValid() {
-		a = netip.IPv4Unspecified()
-	}
-	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, c.port))
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(c.node.source(netip.Addr{}), c.port))
 }
 
 // SetDeadline implements net.PacketConn.

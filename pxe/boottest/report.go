@@ -69,13 +69,13 @@ type Lease struct {
 	Mask       net.IPMask
 	Server     netip.Addr // option 54
 	NextServer netip.Addr // siaddr; invalid = none
-	BootFile   string
+	BootFile   string     // or URL; over IPv6 always one
 	Time       time.Duration
 	Routers    []netip.Addr
 	DNS        []netip.Addr
 	Domain     string
 	Hostname   string           // option 12
-	Options    map[uint8][]byte // all options of the ACK
+	Options    map[uint8][]byte // all options of the ACK; nil over IPv6
 	Offers     int              // how many offers there were to choose from
 	Resent     int
 	Duration   time.Duration
@@ -101,6 +101,7 @@ const (
 	SetupMenu  Outcome = "setup"    // the machine waits in the firmware's set-up screen
 	PoweredOff Outcome = "off"      // the loader switched the machine off
 	Rebooted   Outcome = "rebooted" // the loader asked for a restart
+	Installer  Outcome = "onie"     // a switch started its installer, which is Running.Kernel
 )
 
 // File is something that was loaded into memory.

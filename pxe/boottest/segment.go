@@ -9,13 +9,15 @@ import (
 	"time"
 )
 
-// Segment is one broadcast domain with an IPv4 prefix. Make one with [NewSegment]; change the exported fields before the
-// first node is made.
+// Segment is one broadcast domain with a prefix of IPv4, or of IPv6: there machines speak DHCPv6. Make one with
+// [NewSegment]; change the exported fields before the first node is made.
 type Segment struct {
 	// Link is the name by which DHCP servers know the segment, as they know an interface.
 	Link string
 	// Delay is how long a datagram, or a piece of a stream, is under way.
 	Delay time.Duration
+	// Jitter is up to how much longer than Delay a datagram is under way, at random: they overtake each other.
+	Jitter time.Duration
 	// Loss is the share of datagrams lost, 0 to 1. Streams lose nothing. Which ones are lost is the same in every run.
 	Loss float64
 	// Rate bounds what each node receives, in bytes per second; 0 = no bound.
@@ -27,11 +29,22 @@ type Segment struct {
 	rand  *rand.Rand
 	nodes []*Node
 	byIP  map[netip.Addr]*Node
+	// beyond are the segments that routers lead to.
+	beyond []*Segment
 }
 
 // NewSegment returns an empty segment named "boottest0".
 func NewSegment(prefix netip.Prefix) *Segment {
 	return &Segment{Link: "boottest0", prefix: prefix.Masked(), rand: rand.New(rand.NewPCG(1, 2)), byIP: make(map[netip.Addr]*Node)}
+}
+
+// VLAN returns a tagged network on the same wire, with the name "LINK.tag" and the wire's present delay, jitter, loss and
+// rate. Nothing passes between it and the others.
+func (s *Segment) VLAN(tag int, prefix netip.Prefix) *Segment {
+	v := NewSegment(prefix)
+	v.Link = fmt.Sprintf("%s.%d", s.Link, tag)
+	v.Delay, v.Jitter, v.Loss, v.Rate = s.Delay, s.Jitter, s.Loss, s.Rate
+	return v
 }
 
 // Prefix returns the prefix of the segment.
@@ -59,15 +72,32 @@ func (s *Segment) newNode(mac net.HardwareAddr) *Node {
 		mac = net.HardwareAddr{0x02, 0, 0x5e, 0, byte(n >> 8), byte(n)}
 	}
 	n := &Node{seg: s, mac: mac, udp: make(map[uint16]*packetConn), tcp: make(map[uint16]*listener), nextPort: 32768}
+	if s.prefix.Addr().Is6() {
+		n.local = linkLocal(mac)
+		s.byIP[n.local] = n
+	}
 	s.nodes = append(s.nodes, n)
 	return n
 }
 
-// owner returns the node that has an address.
+// linkLocal makes the address that a card gives itself (RFC 4291 appendix A).
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]})
+}
+
+// owner returns the node that has an address, here or behind a router.
 func (s *Segment) owner(a netip.Addr) *Node {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.byIP[a.Unmap()]
+	n, beyond := s.byIP[a.Unmap()], s.beyond
+	s.mu.Unlock()
+	for _, far := range beyond {
+		if n == nil && far.prefix.Contains(a.Unmap()) {
+			far.mu.Lock()
+			n = far.byIP[a.Unmap()]
+			far.mu.Unlock()
+		}
+	}
+	return n
 }
 
 // broadcast is the address of everybody.
@@ -76,28 +106,28 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // receivers returns the nodes that hear what is sent to an address: everybody else, the owner, or, with hw, the host with
 // that link address, whatever address it has.
 func (s *Segment) receivers(from *Node, dst netip.Addr, hw net.HardwareAddr) (nodes []*Node) {
+	everybody := dst == broadcast || dst == s.last() || dst.IsMulticast()
+	if hw == nil && !everybody {
+		if n := s.owner(dst); n != nil {
+			nodes = append(nodes, n)
+		}
+		return nodes
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, n := range s.nodes {
-		switch {
-		case hw != nil:
-			if string(n.mac) != string(hw) {
-				continue
-			}
-		case dst == broadcast || dst == s.last():
-			if n == from {
-				continue
-			}
-		case s.byIP[dst] != n:
-			continue
+		if hw != nil && string(n.mac) == string(hw) || hw == nil && n != from {
+			nodes = append(nodes, n)
 		}
-		nodes = append(nodes, n)
 	}
 	return nodes
 }
 
-// last returns the broadcast address of the prefix.
+// last returns the broadcast address of the prefix; IPv6 has none.
 func (s *Segment) last() netip.Addr {
+	if s.prefix.Addr().Is6() {
+		return netip.Addr{}
+	}
 	a := s.prefix.Addr().As4()
 	for bit := s.prefix.Bits(); bit < 32; bit++ {
 		a[bit/8] |= 0x80 >> (bit % 8)
@@ -126,6 +156,11 @@ func (s *Segment) due(n *Node, size int) time.Time {
 		n.busy = n.busy.Add(time.Duration(float64(size) / float64(s.Rate) * float64(time.Second)))
 		now = n.busy
 		n.mu.Unlock()
+	}
+	if s.Jitter > 0 {
+		s.mu.Lock()
+		now = now.Add(time.Duration(s.rand.Int64N(int64(s.Jitter))))
+		s.mu.Unlock()
 	}
 	return now.Add(s.Delay)
 }

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/net/nettest"
 
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/pxe/boottest"
 )
 
@@ -147,5 +149,33 @@ func TestDHCPConn(t *testing.T) {
 		if _, _, _, _, err := ca.ReadDHCP(buf); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("closed: %v", err)
 		}
+	})
+}
+
+// TestBMC: a simulated chassis switches the machine.
+func TestBMC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run(t, everybody, func(s *site) {
+			m := s.segment.NewMachine(boottest.MachineConfig{})
+			chassis := &powertest.Chassis{OnPower: func(on bool, _ power.BootDevice) {
+				if on {
+					m.PowerOn()
+				} else {
+					m.PowerOff()
+				}
+			}}
+			chassis.SetPower(true)
+			synctest.Wait()
+			r, err := m.Wait(t.Context())
+			personalities()[0].check(t, r, err)
+			if !m.Powered() {
+				t.Error("the machine is off")
+			}
+			chassis.SetPower(false)
+			synctest.Wait()
+			if m.Powered() {
+				t.Error("the machine is on")
+			}
+		})
 	})
 }

@@ -83,7 +83,8 @@ func (s *ipxeScript) value(ref string) string {
 		return "pcbios"
 	case "buildarch":
 		if s.fw.EFI {
-			return "x86_64"
+			_, cpu := s.fw.cpu()
+			return cpu
 		}
 		return "i386"
 	}

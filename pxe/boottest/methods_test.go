@@ -1,0 +1,303 @@
+package boottest_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/boottest"
+)
+
+// personality is the firmware of a row of the method table, and what it runs on its way to the kernel.
+type personality struct {
+	method   string
+	firmware boottest.Firmware
+	programs []string // files of the stage "loader" that were read to their end
+	config   string   // base name of the last configuration
+}
+
+func personalities() []personality {
+	shim := func(suffix string) []string { return []string{"shim" + suffix + ".efi", "grub" + suffix + ".efi"} }
+	return []personality{
+		{"ipxe", boottest.BIOSiPXE, nil, "script.ipxe"},
+		{"uefi-amd64-http", boottest.UEFIHTTP, []string{"snponly.efi"}, "script.ipxe"},
+		{"uefi-arm64-http", boottest.UEFIARM64HTTP, []string{"snponly-arm64.efi"}, "script.ipxe"},
+		{"uefi-amd64-pxe", boottest.UEFIShimGRUB, shim("x64"), "grub.cfg-01-{mac}"},
+		{"uefi-arm64-pxe", boottest.UEFIARM64, shim("aa64"), "grub.cfg-01-{mac}"},
+		{"uefi-i386-pxe", boottest.UEFIIA32, shim("ia32"), "grub.cfg-01-{mac}"},
+		{"onie", boottest.ONIE, nil, ""},
+		{"powernv", boottest.Petitboot, nil, "{uuid}"},
+		{"s390x", boottest.S390X, nil, "{uuid}"},
+		{"arm64-uboot", boottest.UBootARM64, nil, "01-{dashes}"},
+		{"armhf-uboot", boottest.UBootARM32, nil, "01-{dashes}"},
+		{"bios-pxe", boottest.BIOSPXE, []string{"undionly.kpxe"}, "script.ipxe"},
+		{"default", boottest.UnknownPXE, []string{"undionly.kpxe"}, "script.ipxe"},
+		{"bios-pxelinux", boottest.BIOSPXE, []string{"pxelinux.0", "ldlinux.c32"}, "{uuid}"},
+		{"bios-lpxelinux", boottest.BIOSPXE, []string{"lpxelinux.0", "ldlinux.c32"}, "{uuid}"},
+		{"uefi-amd64-ipxe", boottest.UEFIShimGRUB, []string{"snponly.efi"}, "script.ipxe"},
+	}
+}
+
+// table puts the method in front when it is an alternative. An alternative must not hide iPXE.
+func table(name string) []pxe.Method {
+	all := pxe.Methods()
+	for _, m := range pxe.Alternatives() {
+		if m.Name == name {
+			return slices.Insert(all, 1, m)
+		}
+	}
+	return all
+}
+
+// small has the same files, of some blocks each.
+func small(of fs.FS) fstest.MapFS {
+	out := fstest.MapFS{}
+	for name, f := range of.(fstest.MapFS) {
+		out[name] = &fstest.MapFile{Data: f.Data[:min(len(f.Data), 4000)]}
+	}
+	return out
+}
+
+var smallFiles, smallLoaders = small(files()), small(loaders())
+
+// everybody boots the same kernel, and switches install the initrd; all files are small.
+func everybody(_ *boottest.Segment, c *pxe.Config) {
+	c.Files, c.Loaders = smallFiles, smallLoaders
+	c.Resolver = pxe.ResolverFunc(func(_ context.Context, r pxe.Request) (pxe.Profile, error) {
+		if r.Config == pxe.ONIE {
+			return pxe.Profile{Name: "nos", Kind: pxe.Chain, URL: "initrd"}, nil
+		}
+		return profile(), nil
+	})
+}
+
+// check asserts what a machine ended up running, and that every file it read to the end is what is served.
+func (p personality) check(t *testing.T, r *boottest.Report, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%v\n%s\n%q", err, strings.Join(fetches(r), "\n"), r.Console)
+		return
+	}
+	var programs []string
+	config := ""
+	for _, f := range r.Fetches {
+		if f.Err != "" {
+			if !strings.Contains(f.Err, "error 1") && !strings.Contains(f.Err, "404") {
+				t.Errorf("%s: %s", f.URL, f.Err)
+			}
+			continue
+		}
+		if f.Probe {
+			continue
+		}
+		base := path.Base(f.URL)
+		switch f.Stage {
+		case boottest.StageConfig:
+			config, _, _ = strings.Cut(base, "?")
+			continue
+		case boottest.StageLoader:
+			programs = append(programs, base)
+		}
+		if want := digest(base); want != f.SHA256 {
+			t.Errorf("%s: %d bytes with digest %.8s, served is %.8s", f.URL, f.Bytes, f.SHA256, want)
+		}
+	}
+	if !slices.Equal(programs, p.programs) {
+		t.Errorf("ran %q, want %q", programs, p.programs)
+	}
+	run := r.Running
+	if p.method == "onie" {
+		if run.Kind != boottest.Installer || run.Kernel.SHA256 != digest("initrd") {
+			t.Errorf("running %+v", run)
+		}
+		return
+	}
+	uuid := r.MAC.String()
+	want := strings.NewReplacer("{mac}", r.MAC.String(), "{dashes}", strings.ReplaceAll(uuid, ":", "-")).Replace(p.config)
+	if config != want && !(want == "{uuid}" && len(config) == 36) {
+		t.Errorf("configured by %q, want %q", config, want)
+	}
+	if run.Kind != boottest.Linux || run.Kernel.SHA256 != digest("vmlinuz") || len(run.Initrds) != 1 || run.Initrds[0].SHA256 != digest("initrd") || !run.Done {
+		t.Errorf("running %+v", run)
+	}
+}
+
+// digest is that of a file as it is served.
+func digest(name string) string { return digests[strings.Replace(name, "onie-installer", "initrd", 1)] }
+
+var digests = func() map[string]string {
+	out := map[string]string{}
+	for _, files := range []fstest.MapFS{smallFiles, smallLoaders} {
+		for name, f := range files {
+			sum := sha256.Sum256(f.Data)
+			out[name] = hex.EncodeToString(sum[:])
+		}
+	}
+	return out
+}()
+
+// TestEveryMethod boots a machine by every row of the method table, over IPv6 too where it can.
+func TestEveryMethod(t *testing.T) {
+	var rows []string
+	for _, m := range append(pxe.Methods(), pxe.Alternatives()...) {
+		rows = append(rows, m.Name)
+	}
+	for i, p := range personalities() {
+		if i >= len(rows) || p.method != rows[i] {
+			t.Fatalf("the table has %q, this test %s at %d", rows, p.method, i)
+		}
+		m, _ := pxe.MethodNamed(p.method)
+		for _, six := range []bool{false, true} {
+			if six && m.IPv4Only {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s,ipv6=%t", p.method, six), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					runOn(t, network{six: six, methods: table(p.method)}, everybody, func(s *site) {
+						r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: p.firmware, Hostname: "node"}).Boot(t.Context())
+						p.check(t, r, err)
+						if len(r.Leases) > 0 && r.Lease().Addr.Is6() != six {
+							t.Errorf("lease %+v", r.Lease())
+						}
+					})
+				})
+			})
+		}
+	}
+}
+
+// TestNetworks boots the main kinds of machine over every kind of network.
+func TestNetworks(t *testing.T) {
+	networks := []struct {
+		name   string
+		where  network
+		change func(*boottest.Segment)
+	}{
+		{"relay", network{relay: true}, func(*boottest.Segment) {}},
+		{"relay with loss", network{relay: true}, func(s *boottest.Segment) { s.Loss, s.Delay = 0.01, time.Millisecond }},
+		{"reordering", network{}, func(s *boottest.Segment) { s.Delay, s.Jitter = time.Millisecond, 3*time.Millisecond }},
+		{"reordering with loss", network{}, func(s *boottest.Segment) { s.Jitter, s.Loss = 2*time.Millisecond, 0.01 }},
+		{"IPv6 with loss", network{six: true}, func(s *boottest.Segment) { s.Loss, s.Delay = 0.01, time.Millisecond }},
+		{"slow", network{}, func(s *boottest.Segment) { s.Rate = 4 << 20 }},
+	}
+	for _, n := range networks {
+		for _, p := range personalities()[:4] {
+			t.Run(n.name+"/"+p.method, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					runOn(t, n.where, func(seg *boottest.Segment, c *pxe.Config) { n.change(seg); everybody(seg, c) }, func(s *site) {
+						r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: p.firmware}).Boot(t.Context())
+						p.check(t, r, err)
+						for l := range s.dhcp.Leases() {
+							if n.where.relay && l.Relay != prefix.Addr().Next() {
+								t.Errorf("lease by relay %v: %+v", l.Relay, l)
+							}
+						}
+					})
+				})
+			})
+		}
+	}
+}
+
+// TestProxyDHCP: another server gives the addresses, ours the boot data, on port 4011 to those who ask there.
+func TestProxyDHCP(t *testing.T) {
+	for _, p := range personalities()[:4] {
+		if p.method == "uefi-amd64-http" || p.method == "uefi-arm64-http" {
+			continue // HTTP boot takes no proxy's word
+		}
+		t.Run(p.method, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				runOn(t, network{mode: dhcpsrv.ModeProxy}, everybody, func(s *site) {
+					other := netip.MustParseAddr("192.0.2.9")
+					addresses, err := dhcpsrv.New(dhcpsrv.Config{})
+					must(t, err)
+					subnet := network{}.subnet(s.segment.Link, prefix)
+					subnet.Server = other
+					must(t, addresses.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{subnet}}))
+					conn, err := s.segment.Server(other).DHCP()
+					must(t, err)
+					ctx, cancel := context.WithCancel(context.Background())
+					var wg sync.WaitGroup
+					wg.Go(func() {
+						if err := addresses.Serve(ctx, conn); err != nil {
+							t.Error(err)
+						}
+					})
+					r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: p.firmware}).Boot(t.Context())
+					p.check(t, r, err)
+					if l := r.Lease(); l == nil || l.Server != other {
+						t.Errorf("lease %+v", l)
+					}
+					cancel()
+					wg.Wait()
+				})
+			})
+		})
+	}
+}
+
+// TestVLAN: a machine on a tagged network hears only the servers there.
+func TestVLAN(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		run(t, everybody, func(s *site) {
+			tagged := s.segment.VLAN(5, netip.MustParsePrefix("203.0.113.0/24"))
+			if tagged.Link != s.segment.Link+".5" {
+				t.Errorf("link %q", tagged.Link)
+			}
+			if r, err := tagged.NewMachine(boottest.MachineConfig{}).Boot(t.Context()); err == nil {
+				t.Errorf("booted from another VLAN: %+v", r.Running)
+			}
+			r, err := s.segment.NewMachine(boottest.MachineConfig{}).Boot(t.Context())
+			personalities()[0].check(t, r, err)
+		})
+	})
+}
+
+// TestThousandMachines: machines of all kinds boot at the same time, from one server over IPv4 and one over IPv6.
+func TestThousandMachines(t *testing.T) {
+	const count = 1000
+	for _, six := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			where := network{six: six, wide: true}
+			runOn(t, where, everybody, func(s *site) {
+				var kinds []personality
+				for _, p := range personalities()[:13] {
+					if m, _ := pxe.MethodNamed(p.method); !six || !m.IPv4Only {
+						kinds = append(kinds, p)
+					}
+				}
+				seen := make([]netip.Addr, count/2)
+				var wg sync.WaitGroup
+				for i := range seen {
+					p := kinds[i%len(kinds)]
+					m := s.segment.NewMachine(boottest.MachineConfig{Firmware: p.firmware})
+					wg.Go(func() {
+						r, err := m.Boot(t.Context())
+						p.check(t, r, err)
+						if l := r.Lease(); l != nil {
+							seen[i] = l.Addr
+						}
+					})
+				}
+				wg.Wait()
+				slices.SortFunc(seen, netip.Addr.Compare)
+				if n := len(slices.Compact(seen)); n != count/2 {
+					t.Errorf("%d machines have %d addresses", count/2, n)
+				}
+			})
+		})
+	}
+}
