@@ -13,31 +13,34 @@ type change struct {
 	at     int64
 	e      *entry
 	rev    uint32 // of e after the change
-	before *entry // value of e before it; nil = e is new
+	before entry  // e before it
+	was    bool   // before is valid; otherwise e is new
 
 	e6, before6 *entry6 // the same for IPv6
 
 	job *job // answered once the record is durable; nil = nobody waits
 }
 
-// apply carries a decision out on the table and returns what has to become durable before the reply leaves, in order.
+// apply carries a decision out on the table and returns what has to become durable before the reply leaves, in order. What
+// it returns is valid until the next apply or expire.
 func (t *table) apply(d *decision, r *request) []change {
+	t.changes = t.changes[:0]
 	switch d.act {
 	case actHold:
 		t.hold(d, r)
 	case actGrant:
-		return t.grant(d, r)
+		t.grant(d, r)
 	case actRelease:
-		return []change{t.end(t.byAddr[d.addr], Released, d.now)}
+		t.end(t.byAddr[d.addr], Released, d.now)
 	case actQuarantine:
-		return []change{t.quarantine(t.byAddr[d.addr], Declined, d.now)}
+		t.quarantine(t.byAddr[d.addr], Declined, d.now)
 	case actForget:
 		t.forgetOffers(d)
 		if w := d.seg.watch; w != nil && r.giaddr == 0 {
 			w.overheard(time.Unix(0, d.now))
 		}
 	}
-	return nil
+	return t.changes
 }
 
 // hold keeps an address for an offer, in memory only: a DISCOVER costs no write. A lease of the client stays as it is.
@@ -68,38 +71,52 @@ func (t *table) hold(d *decision, r *request) {
 	t.insert(e)
 }
 
-// describe fills an entry that is in no index with what the packet says about its client.
+// describe fills an entry that is in no index with what the packet says about its client. The texts of an entry share one
+// string, which is made anew only when one of them differs.
 func (t *table) describe(e *entry, d *decision, r *request) {
-	e.key, e.sub, e.subnetName = d.key, d.sub, d.sub.Name
-	e.mac = clone(r.CHAddr())
-	e.clientID = clone(r.Option(wire.OptClientID))
-	e.vendor = clone(clip(r.Option(wire.OptVendorClass), 64))
-	e.circuit = clone(wire.SubOption(r.relayAgent, 1))
+	e.sub, e.subnetName = d.sub, d.sub.Name
 	e.relay, e.link = r.giaddr, r.pkt.Link
-	if name := hostname(&r.Msg); name != "" {
-		e.hostname = name
+	var buf [512]byte
+	mac, clientID, circuit := r.CHAddr(), r.Option(wire.OptClientID), wire.SubOption(r.relayAgent, 1)
+	vendor := clip(r.Option(wire.OptVendorClass), 64)
+	name := hostname(buf[:], &r.Msg)
+	if len(name) == 0 {
+		name = append(name, e.hostname...)
 	}
+	if e.key == string(d.key) && e.mac == string(mac) && e.clientID == string(clientID) && e.vendor == string(vendor) &&
+		e.circuit == string(circuit) && e.hostname == string(name) {
+		return
+	}
+	var all [512]byte
+	b := append(append(append(append(append(append(all[:0], d.key...), mac...), clientID...), vendor...), circuit...), name...)
+	text := string(b)
+	cut := func(n int) (s string) {
+		s, text = text[:n], text[n:]
+		return s
+	}
+	e.key, e.mac, e.clientID = cut(len(d.key)), cut(len(mac)), cut(len(clientID))
+	e.vendor, e.circuit, e.hostname = cut(len(vendor)), cut(len(circuit)), cut(len(name))
 }
 
 // grant binds the address of a decision and ends what else the client has in the segment.
-func (t *table) grant(d *decision, r *request) (changes []change) {
+func (t *table) grant(d *decision, r *request) {
 	for other := range t.own(d.key, d.seg) {
 		switch {
 		case other.addr == d.addr:
 		case other.state == offered:
 			t.lapse(other)
 		case other.state == Bound:
-			changes = append(changes, t.end(other, Released, d.now))
+			t.end(other, Released, d.now)
 		}
 	}
 	e := t.byAddr[d.addr]
-	c := change{kind: Granted, at: d.now, e: e}
+	t.changes = append(t.changes, change{kind: Granted, at: d.now})
+	c := &t.changes[len(t.changes)-1]
 	start := d.now
 	if e == nil {
 		e = &entry{addr: d.addr, due: -1}
-		c.e = e
 	} else {
-		c.before = e.copy()
+		c.before, c.was = e.copy(), true
 		if e.mine(d.key) && e.state == Bound && e.live(d.now) {
 			c.kind, start = Renewed, e.start
 		}
@@ -112,26 +129,25 @@ func (t *table) grant(d *decision, r *request) (changes []change) {
 	e.state, e.start, e.end, e.formerEnd, e.probing = Bound, start, d.now+int64(d.lease), 0, false
 	e.rev++
 	t.insert(e)
-	c.lease, c.rev = e.lease(), e.rev
-	return append(changes, c)
+	c.e, c.lease, c.rev = e, e.lease(), e.rev
 }
 
-// end turns a lease into a remembered one.
-func (t *table) end(e *entry, kind EventKind, now int64) change {
+// end turns a lease into a remembered one and notes the change.
+func (t *table) end(e *entry, kind EventKind, now int64) {
 	before := e.copy()
 	t.turn(e, Ended, min(now, e.end))
-	return change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before}
+	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
 }
 
-// quarantine takes an address from its client and keeps it from everybody.
-func (t *table) quarantine(e *entry, kind EventKind, now int64) change {
+// quarantine takes an address from its client, keeps it from everybody, and notes the change.
+func (t *table) quarantine(e *entry, kind EventKind, now int64) {
 	before := e.copy()
 	t.remove(e)
 	e.state, e.key, e.probing, e.formerEnd = Quarantined, "", false, 0
 	e.start, e.end = now, now+int64(e.sub.QuarantineTime)
 	e.rev++
 	t.insert(e)
-	return change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before}
+	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
 }
 
 // forgetOffers drops what is on offer to a client that took another server's.
@@ -153,19 +169,20 @@ func (t *table) lapse(e *entry) {
 	t.remove(e)
 }
 
-// expire ends up to n entries that have run out and returns the leases among them.
-func (t *table) expire(now int64, n int) (changes []change) {
+// expire ends up to n entries that have run out and returns the leases among them, valid until the next apply or expire.
+func (t *table) expire(now int64, n int) []change {
+	t.changes = t.changes[:0]
 	for ; n > 0 && len(t.due) > 0 && t.due[0].end <= now; n-- {
 		switch e := t.due[0]; e.state {
 		case offered:
 			t.lapse(e)
 		case Bound:
-			changes = append(changes, t.end(e, Expired, now))
+			t.end(e, Expired, now)
 		default:
 			t.remove(e)
 		}
 	}
-	return changes
+	return t.changes
 }
 
 // undo takes a change back that the store did not take, unless the entry has changed since.
@@ -174,18 +191,18 @@ func (t *table) undo(c *change) {
 		return
 	}
 	t.remove(c.e)
-	if c.before == nil {
+	if !c.was {
 		return
 	}
 	rev, sub := c.e.rev+1, c.e.sub
-	*c.e = *c.before
+	*c.e = c.before
 	c.e.rev, c.e.sub = rev, sub
 	t.insert(c.e)
 }
 
 // copy returns the value of an entry without its places in indexes.
-func (e *entry) copy() *entry {
+func (e *entry) copy() entry {
 	c := *e
 	c.sameClient, c.prev, c.next, c.due = nil, nil, nil, -1
-	return &c
+	return c
 }

@@ -7,26 +7,28 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// apply carries a decision out on the table and returns what has to become durable before the reply leaves, in order.
-func (t *table6) apply(d *decision6, r *request6) (changes []change) {
+// apply carries a decision out on the table and returns what has to become durable before the reply leaves, in order;
+// that is valid until the next apply.
+func (t *table6) apply(d *decision6, r *request6) []change {
+	t.changes = t.changes[:0]
 	for i := range d.ias {
 		ia := &d.ias[i]
 		switch ia.act {
 		case actHold:
 			t.hold(d, ia, r)
 		case actGrant:
-			changes = append(changes, t.grant(d, ia, r)...)
+			t.grant(d, ia, r)
 		case actRelease:
 			for _, a := range ia.held {
-				changes = append(changes, t.end(t.byAddr[a], Released, d.now))
+				t.changes = append(t.changes, t.end(t.byAddr[a], Released, d.now))
 			}
 		case actQuarantine:
 			for _, a := range ia.held {
-				changes = append(changes, t.quarantine(t.byAddr[a], Declined, d.now))
+				t.changes = append(t.changes, t.quarantine(t.byAddr[a], Declined, d.now))
 			}
 		}
 	}
-	return changes
+	return t.changes
 }
 
 // hold keeps an address for an ADVERTISE, in memory only. A lease of the client stays as it is.
@@ -42,7 +44,7 @@ func (t *table6) hold(d *decision6, ia *ia6, r *request6) {
 	default:
 		t.remove(e)
 	}
-	fresh := &entry6{key: ia.key, sub: ia.sub, lease: r.lease(ia)}
+	fresh := &entry6{key: string(ia.key), sub: ia.sub, lease: r.lease(ia, nil)}
 	fresh.lease.State, fresh.lease.Start, fresh.lease.End = offered, d.now, d.now.Add(d.hold)
 	if e != nil && e.mine(ia.key) {
 		fresh.former, fresh.lease.Start, fresh.rev = e.lease.End, e.lease.Start, e.rev+1
@@ -50,23 +52,28 @@ func (t *table6) hold(d *decision6, ia *ia6, r *request6) {
 	t.insert(fresh)
 }
 
-// lease is what the packet says about the client of an IA.
-func (r *request6) lease(ia *ia6) Lease {
+// lease is what the packet says about the client of an IA. It shares the memory of before, the lease of the same address,
+// where that says the same; nil = none.
+func (r *request6) lease(ia *ia6, before *Lease) Lease {
 	l := Lease{
-		Addr: ia.addr, Subnet: ia.sub.Name, Link: r.pkt.Link, DUID: bytes.Clone(r.duid), IAID: ia.id,
+		Addr: ia.addr, Subnet: ia.sub.Name, Link: r.pkt.Link, IAID: ia.id, DUID: r.duid,
 		Hostname: hostname6(r.Options), VendorClass: string(clip(vendorClass6(r.Options), 64)),
 	}
 	if len(r.macs) > 0 {
-		l.MAC = bytes.Clone(r.macs[0])
+		l.MAC = r.macs[0]
 	}
 	if relay := r.relay(); relay != nil {
 		if a := r.linkAddress(); a.IsValid() {
 			l.Relay = a
 		}
-		l.CircuitID = bytes.Clone(clip(relay.Options.Find(wire6.OptInterfaceID), 255))
-		l.RemoteID = bytes.Clone(clip(relay.Options.Find(wire6.OptRemoteID), 255))
+		l.CircuitID = clip(relay.Options.Find(wire6.OptInterfaceID), 255)
+		l.RemoteID = clip(relay.Options.Find(wire6.OptRemoteID), 255)
 	}
-	return l
+	if before != nil && bytes.Equal(l.DUID, before.DUID) && bytes.Equal(l.MAC, before.MAC) && bytes.Equal(l.CircuitID, before.CircuitID) && bytes.Equal(l.RemoteID, before.RemoteID) {
+		l.DUID, l.MAC, l.CircuitID, l.RemoteID = before.DUID, before.MAC, before.CircuitID, before.RemoteID
+		return l
+	}
+	return l.clone()
 }
 
 // hostname6 returns the name a client gives itself in option 39 (RFC 4704).
@@ -75,7 +82,7 @@ func hostname6(o wire6.Options) string {
 	if len(v) < 2 {
 		return ""
 	}
-	return cleanHostname(dnsLabels(v[1:]))
+	return string(appendHostname(nil, dnsLabels(v[1:])))
 }
 
 // vendorClass6 returns the first text of option 16, such as "PXEClient:Arch:00007:UNDI:003000".
@@ -88,14 +95,14 @@ func vendorClass6(o wire6.Options) []byte {
 }
 
 // grant binds the address of an IA and ends what else the IA has in the segment.
-func (t *table6) grant(d *decision6, ia *ia6, r *request6) (changes []change) {
-	for _, other := range t.own(ia.key, ia.sub.seg) {
+func (t *table6) grant(d *decision6, ia *ia6, r *request6) {
+	for other := range t.own(ia.key, ia.sub.seg) {
 		switch {
 		case other.lease.Addr == ia.addr:
 		case other.lease.State == offered:
 			t.lapse(other)
 		case other.lease.State == Bound:
-			changes = append(changes, t.end(other, Released, d.now))
+			t.changes = append(t.changes, t.end(other, Released, d.now))
 		}
 	}
 	kind, start, hostname := Granted, d.now, ""
@@ -104,9 +111,9 @@ func (t *table6) grant(d *decision6, ia *ia6, r *request6) (changes []change) {
 	if e == nil {
 		e = &entry6{}
 	} else {
-		was := *e
-		if before = &was; was.lease.State == offered {
-			before = nil // the store never heard of it
+		if e.lease.State != offered { // of offers the store never heard
+			was := *e
+			before = &was
 		}
 		if e.mine(ia.key) {
 			hostname = e.lease.Hostname
@@ -116,12 +123,16 @@ func (t *table6) grant(d *decision6, ia *ia6, r *request6) (changes []change) {
 		}
 		t.remove(e)
 	}
-	e.key, e.sub, e.former, e.lease = ia.key, ia.sub, time.Time{}, r.lease(ia)
+	lease := r.lease(ia, &e.lease)
+	e.sub, e.former, e.lease = ia.sub, time.Time{}, lease
+	if !e.mine(ia.key) {
+		e.key = string(ia.key)
+	}
 	if e.lease.Hostname == "" {
 		e.lease.Hostname = hostname
 	}
 	e.lease.State, e.lease.Start, e.lease.End = Bound, start, d.now.Add(ia.lease)
 	e.rev++
 	t.insert(e)
-	return append(changes, e.change(kind, d.now, before))
+	t.changes = append(t.changes, e.change(kind, d.now, before))
 }

@@ -55,7 +55,7 @@ func (t *table) overQuota(d *decision) bool {
 }
 
 // blocker returns the entry that keeps an address from the client, or nil.
-func (t *table) blocker(a addr4, key string, now int64) *entry {
+func (t *table) blocker(a addr4, key []byte, now int64) *entry {
 	if e := t.byAddr[a]; e != nil && !e.mine(key) && e.live(now) {
 		return e
 	}

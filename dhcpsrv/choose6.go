@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 )
@@ -33,19 +34,21 @@ func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 			return t.take(ia, a, byRequest)
 		}
 	}
-	for _, sub := range d.subnets() {
+	for sub := range d.subnets() {
 		if a := t.pick(d, sub, ia.key); a.IsValid() {
 			return t.take(ia, a, byHash)
 		}
 	}
-	for _, sub := range d.subnets() {
+	for sub := range d.subnets() {
 		if first := sub.ended.Front(); first != nil {
 			if e := first.Value.(*entry6); !d.uses(e.lease.Addr) {
 				return t.take(ia, e.lease.Addr, byAge)
 			}
 		}
 	}
-	d.note("IA %08x: no address is left", ia.id)
+	if d.trace {
+		d.note("IA %08x: no address is left", ia.id)
+	}
 	return false
 }
 
@@ -55,17 +58,18 @@ func (t *table6) take(ia *ia6, a netip.Addr, how string) bool {
 }
 
 // subnets returns the subnets to look in, the preferred one first.
-func (d *decision6) subnets() []*subnet6 {
-	out := []*subnet6{d.sub}
-	for _, sub := range d.sub.seg.subnets {
-		if sub != d.sub {
-			out = append(out, sub)
+func (d *decision6) subnets() iter.Seq[*subnet6] {
+	return func(yield func(*subnet6) bool) {
+		fits := func(sub *subnet6) bool { return d.res == nil || d.res.Subnet == "" || d.res.Subnet == sub.Name }
+		if fits(d.sub) && !yield(d.sub) {
+			return
+		}
+		for _, sub := range d.sub.seg.subnets {
+			if sub != d.sub && fits(sub) && !yield(sub) {
+				return
+			}
 		}
 	}
-	if d.res != nil && d.res.Subnet != "" {
-		out = slices.DeleteFunc(out, func(s *subnet6) bool { return s.Name != d.res.Subnet })
-	}
-	return out
 }
 
 // uses reports whether the packet's answer already holds the address.
@@ -75,7 +79,7 @@ func (d *decision6) uses(a netip.Addr) bool {
 
 // mayTake reports whether nobody else holds an address. A reserved one passes from one stage of a machine to the next:
 // firmware, installer and system, whose DUIDs differ, share the reservation by link address.
-func (t *table6) mayTake(d *decision6, a netip.Addr, key string) bool {
+func (t *table6) mayTake(d *decision6, a netip.Addr, key []byte) bool {
 	e := t.byAddr[a]
 	if e == nil || e.mine(key) || !e.live(d.now) {
 		return true
@@ -100,7 +104,7 @@ func (t *table6) dynamic(d *decision6, a netip.Addr) bool {
 // heldBy returns the IA's own entry of the segment that it may keep: its lease, else its offer, else its former lease.
 func (t *table6) heldBy(d *decision6, ia *ia6) (best *entry6, how string) {
 	rank := 0
-	for _, e := range t.own(ia.key, d.sub.seg) {
+	for e := range t.own(ia.key, d.sub.seg) {
 		if d.uses(e.lease.Addr) || !t.dynamic(d, e.lease.Addr) {
 			continue
 		}
@@ -119,7 +123,7 @@ func (t *table6) heldBy(d *decision6, ia *ia6) (best *entry6, how string) {
 }
 
 // pick returns a never used address of the subnet's pools for a key, the same for the same key as long as it is free.
-func (t *table6) pick(d *decision6, sub *subnet6, key string) netip.Addr {
+func (t *table6) pick(d *decision6, sub *subnet6, key []byte) netip.Addr {
 	if sub.used >= sub.total {
 		return netip.Addr{}
 	}

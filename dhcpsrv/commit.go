@@ -9,6 +9,9 @@ import (
 // maxPending bounds the records that wait for the store. Beyond it clients are left to ask again.
 const maxPending = 32768
 
+// maxSpare is how many records the memory kept for the next batches holds: about 1 MB.
+const maxSpare = 1024
+
 // enqueue hands changes to the committer in the order in which they were made; the caller holds s.mu. Group commit follows
 // from it: while the store is busy with one batch, the next one gathers.
 func (s *Server) enqueue(changes []change) {
@@ -36,7 +39,9 @@ func (s *Server) commit() {
 		s.finished += uint64(len(batch))
 		s.progress.Broadcast()
 		clear(batch)
-		s.spare = batch
+		if s.spare = batch; cap(batch) > maxSpare {
+			s.spare = nil // after a burst
+		}
 	}
 	s.committing = false
 }

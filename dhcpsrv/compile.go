@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
@@ -88,6 +87,9 @@ func compile(snap *Snapshot) (*serving, error) {
 		if before := c.subnets[i]; before.hi >= sub.lo {
 			return nil, fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, before.Prefix, before.Name)
 		}
+	}
+	if err := c.v6.sort(); err != nil {
+		return nil, err
 	}
 	for _, sub := range c.v6.subnets {
 		if c.byName[sub.Name] != nil {
@@ -454,20 +456,25 @@ func checkLevel(where, protocol string, opts Options, own func(code uint8) bool)
 	return nil
 }
 
-// cleanHostname reduces a name that a client claims to what a DNS name may hold; "" when nothing is left.
-func cleanHostname(b []byte) string {
-	if len(b) > 253 {
-		b = b[:253]
-	}
-	return strings.Trim(strings.Map(func(r rune) rune {
+// appendHostname appends what of a name that a client claims a DNS name may hold; nothing may be left.
+func appendHostname(dst, b []byte) []byte {
+	start := len(dst)
+	for _, c := range clip(b, 253) {
 		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		case r == '_', r == ' ':
-			return '-'
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '.':
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_', c == ' ':
+			c = '-'
+		default:
+			continue
 		}
-		return -1
-	}, string(b)), "-.")
+		if len(dst) > start || c != '-' && c != '.' {
+			dst = append(dst, c)
+		}
+	}
+	for len(dst) > start && (dst[len(dst)-1] == '-' || dst[len(dst)-1] == '.') {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
 }

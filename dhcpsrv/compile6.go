@@ -13,6 +13,7 @@ import (
 // serving6 is the IPv6 half of a snapshot, made ready to serve from.
 type serving6 struct {
 	subnets  []*subnet6
+	sorted   []*subnet6 // by prefix
 	byName   map[string]*subnet6
 	byLink   map[string]*segment6
 	byClient map[string][]*Reservation // by key of a DUID or of a link address
@@ -52,11 +53,6 @@ func (c *serving6) add(conf Subnet, bySegment map[string]*segment6) error {
 	if c.byName[sub.Name] != nil {
 		return fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
 	}
-	for _, other := range c.subnets {
-		if other.Prefix.Overlaps(sub.Prefix) {
-			return fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, other.Prefix, other.Name)
-		}
-	}
 	seg := c.byLink[sub.Link]
 	if sub.Segment != "" {
 		named := bySegment[sub.Segment]
@@ -81,6 +77,17 @@ func (c *serving6) add(conf Subnet, bySegment map[string]*segment6) error {
 	seg.subnets = append(seg.subnets, sub)
 	c.subnets = append(c.subnets, sub)
 	c.byName[sub.Name] = sub
+	return nil
+}
+
+// sort makes subnets findable by their addresses, and refuses those that overlap.
+func (c *serving6) sort() error {
+	c.sorted = slices.SortedFunc(slices.Values(c.subnets), func(a, b *subnet6) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	for i, sub := range c.sorted[min(1, len(c.sorted)):] {
+		if before := c.sorted[i]; before.Prefix.Overlaps(sub.Prefix) {
+			return fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, before.Prefix, before.Name)
+		}
+	}
 	return nil
 }
 
@@ -193,10 +200,12 @@ func (s *subnet6) at(n uint64) netip.Addr {
 
 // find returns the subnet that contains the address, or nil.
 func (c *serving6) find(a netip.Addr) *subnet6 {
-	for _, sub := range c.subnets {
-		if sub.Prefix.Contains(a) {
-			return sub
-		}
+	i, found := slices.BinarySearchFunc(c.sorted, a, func(s *subnet6, a netip.Addr) int { return s.Prefix.Addr().Compare(a) })
+	if !found {
+		i-- // the last one that begins before
+	}
+	if i >= 0 && c.sorted[i].Prefix.Contains(a) {
+		return c.sorted[i]
 	}
 	return nil
 }

@@ -20,7 +20,9 @@ type decision struct {
 	seg *segment
 	sub *subnet // preferred at first, that of addr once an address is chosen
 	res *Reservation
-	key string
+	key []byte // in keyBuf when it fits
+
+	keyBuf [64]byte
 
 	circuit circuit // where the relay says the client is; only with a quota
 
@@ -79,7 +81,7 @@ func (t *table) decide(d *decision, r *request) {
 		d.note("subnet %q by %s", d.sub.Name, how)
 	}
 	mac := r.CHAddr()
-	if d.key, d.res = t.cur.identify(d.seg, d.sub, mac, r.Option(wire.OptClientID)); d.key == "" {
+	if d.key, d.res = t.cur.identify(d.keyBuf[:], d.seg, d.sub, mac, r.Option(wire.OptClientID)); len(d.key) == 0 {
 		d.silent(DropNoIdentity)
 		return
 	}

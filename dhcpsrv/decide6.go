@@ -27,6 +27,8 @@ type decision6 struct {
 	circuit circuit // where the relay says the client is; only with a quota
 	fresh   int     // addresses of this packet that count against it and did not before
 
+	keys []byte // memory of the keys of ias
+
 	reply  wire6.Type // 0 = silence
 	reason Reason     // of silence
 	status uint16     // of the message
@@ -37,7 +39,7 @@ type decision6 struct {
 // ia6 is the answer for one identity association.
 type ia6 struct {
 	id     uint32
-	key    string
+	key    []byte
 	status uint16
 	addr   netip.Addr // valid = given
 	by     string     // how addr was chosen
@@ -46,6 +48,11 @@ type ia6 struct {
 	act    action
 	gone   []netip.Addr // told to the client with lifetimes of zero
 	held   []netip.Addr // what it gives back
+}
+
+// reset starts a decision in the memory of another one.
+func (d *decision6) reset(now time.Time, hold time.Duration) {
+	*d = decision6{now: now, hold: hold, ias: d.ias[:0], keys: d.keys[:0]}
 }
 
 func (d *decision6) note(format string, args ...any) {
@@ -64,7 +71,9 @@ func (t *table6) decide(d *decision6, r *request6) {
 		d.note("no subnet by %s", how)
 		return
 	}
-	d.note("subnet %q by %s", d.sub.Name, how)
+	if d.trace {
+		d.note("subnet %q by %s", d.sub.Name, how)
+	}
 	if why := d.check(r); why != 0 {
 		d.silent(why)
 		return
@@ -81,7 +90,9 @@ func (t *table6) decide(d *decision6, r *request6) {
 		return
 	}
 	for _, ia := range r.ias {
-		d.ias = append(d.ias, ia6{id: ia.ID, key: key6(r.duid, ia.ID), status: noStatus})
+		start := len(d.keys)
+		d.keys = appendKey6(d.keys, r.duid, ia.ID)
+		d.ias = append(d.ias, ia6{id: ia.ID, key: d.keys[start:len(d.keys):len(d.keys)], status: noStatus})
 	}
 	switch r.Type {
 	case wire6.Solicit:
@@ -161,7 +172,7 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 			sub := t.cur.find(a)
 			return sub == nil || sub.seg != d.sub.seg
 		})
-		known := len(t.own(ia.key, d.sub.seg)) > 0 || d.reserved().IsValid()
+		known := t.owns(ia.key, d.sub.seg) || d.reserved().IsValid()
 		switch {
 		case foreign && r.Type == wire6.Request:
 			ia.status = wire6.StatusNotOnLink
@@ -172,7 +183,7 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 			ia.status = wire6.StatusNoBinding
 		case t.choose(d, ia, asked):
 			ia.act = actGrant
-			ia.gone = slices.DeleteFunc(slices.Clone(asked), func(a netip.Addr) bool { return a == ia.addr })
+			ia.gone = slices.DeleteFunc(asked, func(a netip.Addr) bool { return a == ia.addr })
 			d.settle(ia, r)
 		case r.Type == wire6.Request:
 			ia.status = wire6.StatusNoAddrsAvail
@@ -197,7 +208,9 @@ func (d *decision6) settle(ia *ia6, r *request6) {
 	if r.isBoot() {
 		ia.lease = ia.sub.BootLeaseTime
 	}
-	d.note("IA %08x: address %v by %s", ia.id, ia.addr, ia.by)
+	if d.trace {
+		d.note("IA %08x: address %v by %s", ia.id, ia.addr, ia.by)
+	}
 }
 
 // isBoot reports whether firmware sent the packet: it says what it is built for.

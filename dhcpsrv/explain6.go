@@ -24,7 +24,7 @@ func (s *Server) Explain6(ctx context.Context, p Packet) (x Explanation) {
 	if d.reply == 0 {
 		return x
 	}
-	reply := s.reply6(ctx, &d, &r)
+	reply := s.reply6(ctx, new(wire6.Writer), &d, &r)
 	x.To, x.Link = reply.Dst, reply.Link
 	x.readReply6(reply.Data)
 	return x

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
 // expireChunk bounds how many entries one packet ends on its way.
@@ -34,7 +35,9 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 		}
 	}()
 	defer s.recovered("packet")
-	var r request
+	w, _ := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(w)
+	r, d := &w.r, &w.d
 	if why := r.parse(j.pkt); why != 0 {
 		finished = true
 		s.drop(j, why)
@@ -48,28 +51,37 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 			return false
 		}
 	}
-	d := decision{now: time.Now().UnixNano(), hold: int64(s.cfg.OfferHold)}
-	stored, again := s.settle(&d, &r, j)
+	*d = decision{now: time.Now().UnixNano(), hold: int64(s.cfg.OfferHold)}
+	stored, again := s.settle(d, r, j)
 	if again {
 		finished = true
 		return true
 	}
-	s.askBoot(ctx, &d, &r)
+	s.askBoot(ctx, d, r)
 	if d.reply == noReply {
 		finished = true
 		s.silence(j, d.reason, stored)
 		return false
 	}
-	var buf [wire.MaxSize]byte
-	j.keep(s.reply(&d, &r, buf[:]))
+	j.keep(s.reply(d, r, w.buf[:]))
 	finished = true
-	s.count(&d)
+	s.count(d)
 	if stored {
 		j.step()
 	} else {
 		j.end(true)
 	}
 	return false
+}
+
+// scratch is memory for the handling of one packet.
+type scratch struct {
+	r   request
+	d   decision
+	r6  request6
+	d6  decision6
+	w6  wire6.Writer
+	buf [wire.MaxSize]byte
 }
 
 // keep takes a reply over into memory of the job.

@@ -26,7 +26,9 @@ func (s *Server) run6(ctx context.Context, j *job) {
 		}
 	}()
 	defer s.recovered("IPv6 packet")
-	var r request6
+	w, _ := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(w)
+	r, d := &w.r6, &w.d6
 	if why := r.parse(j.pkt); why != 0 {
 		finished = true
 		s.drop(j, why)
@@ -38,14 +40,14 @@ func (s *Server) run6(ctx context.Context, j *job) {
 		s.drop(j, DropRate)
 		return
 	}
-	d := decision6{now: time.Now(), hold: s.cfg.OfferHold}
-	stored := s.settle6(&d, &r, j)
+	d.reset(time.Now(), s.cfg.OfferHold)
+	stored := s.settle6(d, r, j)
 	if d.reply == 0 {
 		finished = true
 		s.silence(j, d.reason, stored)
 		return
 	}
-	j.keep(s.reply6(ctx, &d, &r))
+	j.keep(s.reply6(ctx, &w.w6, d, r))
 	finished = true
 	s.stats.sent6[d.reply].Add(1)
 	if d.reason != 0 {

@@ -1,7 +1,7 @@
 package dhcpsrv
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
@@ -11,42 +11,47 @@ import (
 
 func macKey(mac []byte) string          { return "m" + string(mac) }
 func clientIDKey(id []byte) string      { return "i" + string(id) }
-func usableMAC(mac []byte) bool         { return strings.Trim(string(mac), "\x00") != "" }
 func usableID(clientID []byte) bool     { return len(clientID) >= 2 }
-func clone(b []byte) string             { return string(b) }
 func clip(b []byte, n int) []byte       { return b[:min(len(b), n)] }
 func hasPrefix(b []byte, p string) bool { return len(b) >= len(p) && string(b[:len(p)]) == p }
 
-// identify returns the reservation of a client in a segment, if it has one, and the key of its leases there; "" when the
-// client cannot be told from others. All clients of one reservation share a key, so that they share its address.
-func (c *serving) identify(seg *segment, prefer *subnet, mac, clientID []byte) (key string, res *Reservation) {
-	var byID, byMAC string
-	if usableID(clientID) {
-		byID = clientIDKey(clientID)
-		res = c.reservation(seg, prefer, byID)
-	}
-	if usableMAC(mac) {
-		byMAC = macKey(mac)
-		if res == nil {
-			res = c.reservation(seg, prefer, byMAC)
+// usableMAC reports whether a link address is one: not empty, not all zeros.
+func usableMAC(mac []byte) bool {
+	return slices.ContainsFunc(mac, func(b byte) bool { return b != 0 })
+}
+
+// identify returns the reservation of a client in a segment, if it has one, and the key of its leases there, appended to
+// buf[:0]; empty when the client cannot be told from others. All clients of one reservation share a key, so that they share
+// its address.
+func (c *serving) identify(buf []byte, seg *segment, prefer *subnet, mac, clientID []byte) (key []byte, res *Reservation) {
+	byID, byMAC := usableID(clientID), usableMAC(mac)
+	buf = buf[:0]
+	if len(c.byClient) > 0 {
+		if byID {
+			res = c.reservation(seg, prefer, append(append(buf, 'i'), clientID...))
+		}
+		if byMAC && res == nil {
+			res = c.reservation(seg, prefer, append(append(buf, 'm'), mac...))
 		}
 	}
 	switch {
 	case res != nil && len(res.ClientID) > 0:
-		return clientIDKey(res.ClientID), res
+		return append(append(buf, 'i'), res.ClientID...), res
 	case res != nil:
-		return macKey(res.MAC), res
-	case byID != "" && (seg.byClientID || byMAC == ""):
-		return byID, nil
+		return append(append(buf, 'm'), res.MAC...), res
+	case byID && (seg.byClientID || !byMAC):
+		return append(append(buf, 'i'), clientID...), nil
+	case byMAC:
+		return append(append(buf, 'm'), mac...), nil
 	}
-	return byMAC, nil
+	return buf, nil
 }
 
 // reservation returns the client's reservation for a segment: with an address in the preferred subnet, with an address
 // in another one, for the segment or for any subnet, in this order.
-func (c *serving) reservation(seg *segment, prefer *subnet, key string) (best *Reservation) {
+func (c *serving) reservation(seg *segment, prefer *subnet, key []byte) (best *Reservation) {
 	rank := 0
-	for _, r := range c.byClient[key] {
+	for _, r := range c.byClient[string(key)] {
 		scope := c.scope(r)
 		this := 1
 		switch {
@@ -67,15 +72,16 @@ func (c *serving) reservation(seg *segment, prefer *subnet, key string) (best *R
 	return best
 }
 
-// hostname returns the name a client gives itself: option 81 (RFC 4702), else option 12.
-func hostname(m *wire.Msg) string {
-	if v := m.Option(wire.OptFQDN); len(v) > 3 {
-		if v[0]&0x04 == 0 {
-			return cleanHostname(v[3:])
-		}
-		return cleanHostname(dnsLabels(v[3:]))
+// hostname appends the name a client gives itself to buf[:0]: option 81 (RFC 4702), else option 12.
+func hostname(buf []byte, m *wire.Msg) []byte {
+	v := m.Option(wire.OptFQDN)
+	switch {
+	case len(v) <= 3:
+		return appendHostname(buf[:0], m.Option(wire.OptHostname))
+	case v[0]&0x04 == 0:
+		return appendHostname(buf[:0], v[3:])
 	}
-	return cleanHostname(m.Option(wire.OptHostname))
+	return appendHostname(buf[:0], dnsLabels(v[3:]))
 }
 
 // dnsLabels turns a name in DNS wire form, possibly without its end, into text.

@@ -1,7 +1,6 @@
 package dhcpsrv
 
 import (
-	"bytes"
 	"net"
 	"net/netip"
 	"time"
@@ -51,10 +50,20 @@ type Lease struct {
 
 // clone returns a copy that shares no memory with l.
 func (l Lease) clone() Lease {
-	l.MAC = bytes.Clone(l.MAC)
-	l.ClientID = bytes.Clone(l.ClientID)
-	l.CircuitID = bytes.Clone(l.CircuitID)
-	l.DUID = bytes.Clone(l.DUID)
-	l.RemoteID = bytes.Clone(l.RemoteID)
+	n := len(l.MAC) + len(l.ClientID) + len(l.CircuitID) + len(l.DUID) + len(l.RemoteID)
+	if n == 0 {
+		return l
+	}
+	all := make([]byte, 0, n)
+	copied := func(b []byte) []byte {
+		if b == nil {
+			return nil
+		}
+		start := len(all)
+		all = append(all, b...)
+		return all[start:len(all):len(all)]
+	}
+	l.MAC, l.ClientID, l.CircuitID = copied(l.MAC), copied(l.ClientID), copied(l.CircuitID)
+	l.DUID, l.RemoteID = copied(l.DUID), copied(l.RemoteID)
 	return l
 }

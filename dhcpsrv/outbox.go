@@ -93,6 +93,7 @@ type outbox struct {
 	port  uint16 // of the packets
 	jobs  sync.Pool
 	batch []*job // being written
+	fail  func(*job, error)
 
 	mu      sync.Mutex
 	waiting []*job
@@ -104,7 +105,9 @@ func newOutbox(s *Server, conn Conn, v6 bool, port uint16) *outbox {
 	if !ok {
 		b = singly{conn}
 	}
-	return &outbox{s: s, conn: b, v6: v6, port: port}
+	box := &outbox{s: s, conn: b, v6: v6, port: port}
+	box.fail = box.failed // made once
+	return box
 }
 
 // job makes a job of a received packet.
@@ -153,7 +156,7 @@ func (b *outbox) flush() {
 
 func (b *outbox) write() {
 	defer b.s.recovered("conn")
-	b.conn.writeBatch(b.batch, b.failed)
+	b.conn.writeBatch(b.batch, b.fail)
 	for i, j := range b.batch {
 		b.recycle(j)
 		b.batch[i] = nil

@@ -62,7 +62,9 @@ func (s *Server) probe(ctx context.Context, j *job) {
 	e.probing, e.probed = false, !inUse
 	if inUse {
 		s.log.Warn("address in use, not offered", "ip", e.addr.addr(), "subnet", e.subnetName)
-		s.enqueue([]change{s.table.quarantine(e, Conflict, time.Now().UnixNano())})
+		s.table.changes = s.table.changes[:0]
+		s.table.quarantine(e, Conflict, time.Now().UnixNano())
+		s.enqueue(s.table.changes)
 	}
 }
 

@@ -65,7 +65,7 @@ func (l *rateLimit) exceeded(client []byte, now time.Time) bool {
 	if l.counts == nil {
 		l.counts = make(map[uint64]int)
 	}
-	h := hashKey(string(client))
+	h := hashKey(client)
 	if len(l.counts) >= maxCounted && l.counts[h] == 0 {
 		return false
 	}

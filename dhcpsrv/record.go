@@ -24,18 +24,14 @@ var (
 // appendRecord appends the record of a lease.
 func appendRecord(b []byte, l *Lease) []byte {
 	start := len(b)
-	b = append(b, make([]byte, recordHeader)...)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0) // the header
 	b = append(b, byte(l.State))
 	b = binary.AppendVarint(b, l.Start.UnixNano())
 	b = binary.AppendVarint(b, l.End.UnixNano())
-	b = appendText(b, l.Addr.AsSlice())
-	b = appendText(b, l.Relay.AsSlice())
-	for _, text := range [][]byte{l.MAC, l.ClientID, l.CircuitID} {
-		b = appendText(b, text)
-	}
-	for _, text := range []string{l.Hostname, l.Subnet, l.Link, l.VendorClass} {
-		b = appendText(b, text)
-	}
+	b = appendAddr(b, l.Addr)
+	b = appendAddr(b, l.Relay)
+	b = appendText(appendText(appendText(b, []byte(l.MAC)), l.ClientID), l.CircuitID)
+	b = appendText(appendText(appendText(appendText(b, l.Hostname), l.Subnet), l.Link), l.VendorClass)
 	if l.Addr.Is6() {
 		b = binary.AppendUvarint(b, uint64(l.IAID))
 		b = appendText(appendText(b, l.DUID), l.RemoteID)
@@ -51,6 +47,19 @@ func appendRecord(b []byte, l *Lease) []byte {
 func appendText[T string | []byte](b []byte, text T) []byte {
 	text = text[:min(len(text), 4000)]
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+// appendAddr appends an address as a text of 4 or 16 bytes, or of none when it is invalid.
+func appendAddr(b []byte, a netip.Addr) []byte {
+	switch {
+	case a.Is4():
+		v := a.As4()
+		return append(append(b, 4), v[:]...)
+	case a.Is6():
+		v := a.As16()
+		return append(append(b, 16), v[:]...)
+	}
+	return append(b, 0)
 }
 
 func checksum(length, payload []byte) uint32 {

@@ -169,11 +169,11 @@ func (l *levels) all() iter.Seq[*Option] {
 	}
 }
 
-func (d *decision) levels(boot Options) *levels {
+func (d *decision) levels(boot Options) levels {
 	if d.bootOnly {
-		return &levels{boot}
+		return levels{boot}
 	}
-	l := &levels{boot, nil, nil, d.sub.options}
+	l := levels{boot, nil, nil, d.sub.options}
 	if d.res != nil {
 		l[1] = d.res.Options
 	}

@@ -22,8 +22,8 @@ const (
 const enterpriseIntel = 343
 
 // reply6 builds the answer that a decision asks for, in the envelopes of the relays it goes back through.
-func (s *Server) reply6(ctx context.Context, d *decision6, r *request6) Reply {
-	w := &wire6.Writer{B: make([]byte, 0, 512)}
+func (s *Server) reply6(ctx context.Context, w *wire6.Writer, d *decision6, r *request6) Reply {
+	w.Reset()
 	for i := range r.Relays {
 		relay := &r.Relays[i]
 		w.RelayHeader(relay)
@@ -105,20 +105,20 @@ func (ia *ia6) write(w *wire6.Writer) {
 // writeOptions6 writes those sent always and those asked for.
 func (s *Server) writeOptions6(ctx context.Context, w *wire6.Writer, d *decision6, r *request6) {
 	l := d.levels(s.boot6(ctx, d, r))
-	done := make(map[uint8]bool)
+	var done [4]uint64 // by code
 	for o := range l.all() {
 		if o.Always {
 			w.Option(uint16(o.Code), o.Data)
-			done[o.Code] = true
+			done[o.Code>>6] |= 1 << (o.Code & 63)
 		}
 	}
-	for _, code := range r.Requested() {
-		if code > 255 || done[uint8(code)] {
+	for code := range r.Requested() {
+		if code > 255 || done[code>>6]&(1<<(code&63)) != 0 {
 			continue
 		}
 		if o := l.find(uint8(code)); o != nil {
 			w.Option(code, o.Data)
-			done[o.Code] = true
+			done[code>>6] |= 1 << (code & 63)
 		}
 	}
 }
@@ -133,9 +133,9 @@ func (d *decision6) first() (netip.Addr, *subnet6) {
 	return netip.Addr{}, d.sub
 }
 
-func (d *decision6) levels(boot Options) *levels {
+func (d *decision6) levels(boot Options) levels {
 	addr, sub := d.first()
-	l := &levels{boot, nil, nil, sub.options}
+	l := levels{boot, nil, nil, sub.options}
 	if d.reserved().IsValid() {
 		l[1] = d.res.Options
 	}
@@ -208,7 +208,7 @@ func (r *request6) bootQuery(d *decision6) BootQuery {
 	for v := r.Options.Find(wire6.OptClientArch); len(v) >= 2; v = v[2:] {
 		q.Arch = append(q.Arch, binary.BigEndian.Uint16(v))
 	}
-	for _, code := range r.Requested() {
+	for code := range r.Requested() {
 		if code < 256 {
 			q.RequestedOptions = append(q.RequestedOptions, byte(code))
 		}

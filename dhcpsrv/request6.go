@@ -11,6 +11,9 @@ import (
 // maxIAs bounds the identity associations of one message, and the addresses of each; further ones are left out.
 const maxIAs = 16
 
+// maxDUID is how long a DUID may be (RFC 8415 section 11.1).
+const maxDUID = 130
+
 // request6 is one parsed packet with what selection needs of it.
 type request6 struct {
 	wire6.Msg
@@ -18,6 +21,7 @@ type request6 struct {
 	duid     []byte
 	serverID []byte // nil = none
 	macs     []net.HardwareAddr
+	macBuf   [3][6]byte // memory of macs
 	ias      []wire6.IA
 }
 
@@ -35,10 +39,10 @@ func (r *request6) parse(p Packet) Reason {
 		return DropUnknownType
 	}
 	r.duid, r.serverID = r.Options.Find(wire6.OptClientID), r.Options.Find(wire6.OptServerID)
-	if len(r.duid) > 130 || len(r.duid) < 3 && r.duid != nil { // RFC 8415 section 11.1
+	if len(r.duid) > maxDUID || len(r.duid) < 3 && r.duid != nil {
 		return DropMalformed
 	}
-	r.ias = r.IAs(maxIAs)
+	r.ias = r.IAs(r.ias, maxIAs)
 	r.findMACs()
 	return 0
 }
@@ -46,6 +50,7 @@ func (r *request6) parse(p Packet) Reason {
 // findMACs gathers what may be the client's link address, the surest first: the relay's word (RFC 6939), the address it
 // sent from, and its DUID, which may have been made from another interface.
 func (r *request6) findMACs() {
+	r.macs = r.macs[:0]
 	heard := r.pkt.Src.Addr()
 	if relay := r.relay(); relay != nil {
 		heard = relay.Peer
@@ -65,8 +70,8 @@ func (r *request6) addMAC(mac net.HardwareAddr) {
 			return
 		}
 	}
-	if usableMAC(mac) {
-		r.macs = append(r.macs, bytes.Clone(mac))
+	if n := len(r.macs); usableMAC(mac) && n < len(r.macBuf) {
+		r.macs = append(r.macs, r.macBuf[n][:copy(r.macBuf[n][:], mac)])
 	}
 }
 
@@ -104,13 +109,17 @@ func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why R
 
 // reservation returns the client's reservation for a segment, by its DUID or one of its link addresses.
 func (c *serving6) reservation(r *request6, prefer *subnet6) (best *Reservation) {
-	keys := []string{duidKey(r.duid)}
-	for _, mac := range r.macs {
-		keys = append(keys, macKey(mac))
+	if len(c.byClient) == 0 {
+		return nil
 	}
+	var buf [1 + maxDUID]byte
 	rank := 0
-	for _, key := range keys {
-		for _, res := range c.byClient[key] {
+	for i := range 1 + len(r.macs) {
+		key := append(append(buf[:0], 'd'), r.duid...)
+		if i > 0 {
+			key = append(append(buf[:0], 'm'), r.macs[i-1]...)
+		}
+		for _, res := range c.byClient[string(key)] {
 			scope, this := c.scope(res), 1
 			switch {
 			case scope == nil:

@@ -20,6 +20,8 @@ type Server struct {
 	probes chan struct{} // a place for each probe under way
 	rate   rateLimit
 
+	scratch sync.Pool // of *scratch
+
 	watching chan struct{} // a place for who watches the links
 
 	mu         sync.Mutex
@@ -64,6 +66,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}, watching: make(chan struct{}, 1)}
 	s.progress = sync.NewCond(&s.mu)
+	s.scratch.New = func() any { return new(scratch) }
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
 	}

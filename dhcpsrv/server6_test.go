@@ -472,7 +472,7 @@ func TestUpdateRefuses6(t *testing.T) {
 	}{
 		{`subnet "office6": server address`, func(s *dhcpsrv.Snapshot) { s.Subnets[0].Server = ip("192.0.2.1") }},
 		{`Snapshot.Advertisements`, func(s *dhcpsrv.Snapshot) { s.Subnets[0].MTU = 1400 }},
-		{`overlaps 2001:db8:1::/64`, func(s *dhcpsrv.Snapshot) {
+		{`overlaps 2001:db8::/32`, func(s *dhcpsrv.Snapshot) {
 			s.Subnets[1].Prefix, s.Subnets[1].Pools = netip.MustParsePrefix("2001:db8::/32"), nil
 		}},
 		{`leaves the usable addresses`, func(s *dhcpsrv.Snapshot) { s.Subnets[0].Pools[0].Last = ip("2001:db8:9::") }},

@@ -75,7 +75,7 @@ func (s *space) release(a addr4) {
 const hashTries = 8
 
 // pick returns a never used address for a client, the same for the same client as long as it is free.
-func (s *space) pick(key string) (addr4, bool) {
+func (s *space) pick(key []byte) (addr4, bool) {
 	if s.free == 0 {
 		return 0, false
 	}
@@ -105,7 +105,7 @@ func (s *space) nextFree(start int) int {
 }
 
 // hashKey is FNV-1a with a final mix. It must never change: addresses after the loss of a lease store depend on it.
-func hashKey(key string) uint64 {
+func hashKey[T string | []byte](key T) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(key) {
 		h = (h ^ uint64(key[i])) * 1099511628211

@@ -2,7 +2,6 @@ package dhcpsrv
 
 import (
 	"iter"
-	"net"
 	"time"
 )
 
@@ -39,26 +38,26 @@ type entry struct {
 func (e *entry) live(now int64) bool { return e.state != Ended && e.end > now }
 
 // mine reports whether the entry belongs to the client.
-func (e *entry) mine(key string) bool { return e.key != "" && e.key == key }
+func (e *entry) mine(key []byte) bool { return e.key != "" && e.key == string(key) }
 
 // lease returns the entry as the world sees it.
 func (e *entry) lease() Lease {
 	l := Lease{
 		Addr: e.addr.addr(), State: e.state, Hostname: e.hostname, Subnet: e.subnetName, Link: e.link, VendorClass: e.vendor,
-		MAC: net.HardwareAddr(bytesOrNil(e.mac)), ClientID: bytesOrNil(e.clientID), CircuitID: bytesOrNil(e.circuit),
 		Start: time.Unix(0, e.start), End: time.Unix(0, e.end),
 	}
+	text := []byte(e.mac + e.clientID + e.circuit)
+	cut := func(n int) (b []byte) {
+		if n > 0 {
+			b, text = text[:n:n], text[n:]
+		}
+		return b
+	}
+	l.MAC, l.ClientID, l.CircuitID = cut(len(e.mac)), cut(len(e.clientID)), cut(len(e.circuit))
 	if e.relay != 0 {
 		l.Relay = e.relay.addr()
 	}
 	return l
-}
-
-func bytesOrNil(s string) []byte {
-	if s == "" {
-		return nil
-	}
-	return []byte(s)
 }
 
 // newEntry is the inverse of lease.
@@ -77,6 +76,7 @@ type table struct {
 	byClient map[string]*entry // first of the entries of a client
 	due      dueHeap
 	circuits circuits
+	changes  []change // of the decision being carried out
 }
 
 func newTable() *table {
@@ -203,14 +203,15 @@ func (t *table) adopt(e *entry) {
 		return
 	}
 	if e.state != Quarantined {
-		e.key, _ = t.cur.identify(e.sub.seg, e.sub, []byte(e.mac), []byte(e.clientID))
+		key, _ := t.cur.identify(nil, e.sub.seg, e.sub, []byte(e.mac), []byte(e.clientID))
+		e.key = string(key)
 	}
 }
 
 // own returns the entries of a client in a segment.
-func (t *table) own(key string, seg *segment) iter.Seq[*entry] {
+func (t *table) own(key []byte, seg *segment) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
-		for e := t.byClient[key]; e != nil; {
+		for e := t.byClient[string(key)]; e != nil; {
 			next := e.sameClient // e may be removed meanwhile
 			if e.sub != nil && e.sub.seg == seg && !yield(e) {
 				return

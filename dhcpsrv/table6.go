@@ -6,6 +6,7 @@ import (
 	lru "container/list"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"time"
@@ -21,32 +22,35 @@ type entry6 struct {
 	former time.Time // offered: end of the client's own former lease of this address
 	due    int       // place in the heap; -1 when not there
 	place  *lru.Element
+
+	sameKey *entry6 // next entry of the same identity association
 }
 
 // list6 is a list of entries.
 type list6 struct{ lru.List }
 
-// key6 identifies a lease: the client and one of its identity associations.
-func key6(duid []byte, iaid uint32) string {
-	return string(binary.BigEndian.AppendUint32([]byte(duid), iaid))
+// appendKey6 appends what identifies a lease: the client and one of its identity associations.
+func appendKey6(b, duid []byte, iaid uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(b, duid...), iaid)
 }
 
 func (e *entry6) live(now time.Time) bool { return e.lease.State != Ended && e.lease.End.After(now) }
 
-func (e *entry6) mine(key string) bool { return key != "" && e.key == key }
+func (e *entry6) mine(key []byte) bool { return e.key != "" && e.key == string(key) }
 
 // table6 is all entries with their indexes. The server's lock guards it.
 type table6 struct {
 	cur    *serving6
 	byAddr map[netip.Addr]*entry6
-	byKey  map[string][]*entry6
+	byKey  map[string]*entry6 // first of the entries of an identity association
 	due    due6
 
 	circuits circuits
+	changes  []change // of the decision being carried out
 }
 
 func newTable6() *table6 {
-	return &table6{cur: newServing6(nil), byAddr: make(map[netip.Addr]*entry6), byKey: make(map[string][]*entry6), circuits: circuits{}}
+	return &table6{cur: newServing6(nil), byAddr: make(map[netip.Addr]*entry6), byKey: make(map[string]*entry6), circuits: circuits{}}
 }
 
 // insert enters e, whose address must have no entry, into all indexes.
@@ -54,7 +58,8 @@ func (t *table6) insert(e *entry6) {
 	a := e.lease.Addr
 	t.byAddr[a] = e
 	if e.key != "" {
-		t.byKey[e.key] = append(t.byKey[e.key], e)
+		e.sameKey = t.byKey[e.key]
+		t.byKey[e.key] = e
 	}
 	e.due, e.place = -1, nil
 	if e.charged() {
@@ -90,15 +95,24 @@ func (t *table6) remove(e *entry6) {
 	if e.key == "" {
 		return
 	}
-	kept := t.byKey[e.key][:0]
-	for _, o := range t.byKey[e.key] {
-		if o != e {
-			kept = append(kept, o)
+	t.unlink(e)
+}
+
+func (t *table6) unlink(e *entry6) {
+	first := t.byKey[e.key]
+	switch {
+	case first == e && e.sameKey == nil:
+		delete(t.byKey, e.key)
+	case first == e:
+		t.byKey[e.key] = e.sameKey
+	}
+	for ; first != nil; first = first.sameKey {
+		if first.sameKey == e {
+			first.sameKey = e.sameKey
+			break
 		}
 	}
-	if t.byKey[e.key] = kept; len(kept) == 0 {
-		delete(t.byKey, e.key)
-	}
+	e.sameKey = nil
 }
 
 // pooled reports whether an address counts among those of the pools that may be given to anybody.
@@ -121,7 +135,7 @@ func (t *table6) load(l Lease) error {
 	}
 	e := &entry6{lease: l.clone()}
 	if l.State != Quarantined {
-		e.key = key6(l.DUID, l.IAID)
+		e.key = string(appendKey6(nil, l.DUID, l.IAID))
 	}
 	t.insert(e)
 	return nil
@@ -136,7 +150,7 @@ func (t *table6) replace(c *serving6) {
 	sortByEnd6(old)
 	t.cur, t.due = c, nil
 	clear(t.circuits)
-	t.byAddr, t.byKey = make(map[netip.Addr]*entry6, len(old)), make(map[string][]*entry6, len(old))
+	t.byAddr, t.byKey = make(map[netip.Addr]*entry6, len(old)), make(map[string]*entry6, len(old))
 	for _, sub := range c.subnets {
 		sub.used = 0
 		for a := range c.byAddr {
@@ -149,19 +163,30 @@ func (t *table6) replace(c *serving6) {
 		}
 	}
 	for _, e := range old {
-		e.sub = c.find(e.lease.Addr)
+		e.sub, e.sameKey = c.find(e.lease.Addr), nil
 		t.insert(e)
 	}
 }
 
 // own returns the entries of a client's identity association in a segment.
-func (t *table6) own(key string, seg *segment6) (out []*entry6) {
-	for _, e := range t.byKey[key] {
-		if e.sub != nil && e.sub.seg == seg {
-			out = append(out, e)
+func (t *table6) own(key []byte, seg *segment6) iter.Seq[*entry6] {
+	return func(yield func(*entry6) bool) {
+		for e := t.byKey[string(key)]; e != nil; {
+			next := e.sameKey // e may be removed meanwhile
+			if e.sub != nil && e.sub.seg == seg && !yield(e) {
+				return
+			}
+			e = next
 		}
 	}
-	return out
+}
+
+// owns reports whether there is such an entry.
+func (t *table6) owns(key []byte, seg *segment6) bool {
+	for range t.own(key, seg) {
+		return true
+	}
+	return false
 }
 
 // expire ends up to n entries that have run out and returns the leases among them.

@@ -149,9 +149,9 @@ type Msg struct {
 	Relays  []Relay // the outermost first: the last one heard the client
 }
 
-// Parse reads a message and all its envelopes.
+// Parse reads a message and all its envelopes. It uses the memory of m again.
 func (m *Msg) Parse(b []byte) error {
-	*m = Msg{}
+	*m = Msg{Relays: m.Relays[:0]}
 	for range maxDepth + 1 {
 		if len(b) < headerLen {
 			return errMalformed
@@ -185,27 +185,36 @@ type IA struct {
 	Addrs []netip.Addr
 }
 
-// IAs returns the IA_NA options, at most most of them, each with at most most addresses.
-func (m *Msg) IAs(most int) (out []IA) {
+// IAs returns the IA_NA options, at most most of them, each with at most most addresses. It uses the memory of out again.
+func (m *Msg) IAs(out []IA, most int) []IA {
+	out = out[:0]
 	for code, data := range m.Options.All() {
 		if code != OptIANA || len(data) < iaHeader || len(out) == most {
 			continue
 		}
-		ia := IA{ID: binary.BigEndian.Uint32(data)}
+		if len(out) < cap(out) {
+			out = out[:len(out)+1]
+		} else {
+			out = append(out, IA{})
+		}
+		ia := &out[len(out)-1]
+		ia.ID, ia.Addrs = binary.BigEndian.Uint32(data), ia.Addrs[:0]
 		for code, sub := range Options(data[iaHeader:]).All() {
 			if code == OptIAAddr && len(sub) >= iaAddrHeader && len(ia.Addrs) < most {
 				ia.Addrs = append(ia.Addrs, netip.AddrFrom16([16]byte(sub)))
 			}
 		}
-		out = append(out, ia)
 	}
 	return out
 }
 
 // Requested returns the codes of the option request option.
-func (m *Msg) Requested() (codes []uint16) {
-	for v := m.Options.Find(OptRequest); len(v) >= 2; v = v[2:] {
-		codes = append(codes, binary.BigEndian.Uint16(v))
+func (m *Msg) Requested() iter.Seq[uint16] {
+	return func(yield func(uint16) bool) {
+		for v := m.Options.Find(OptRequest); len(v) >= 2; v = v[2:] {
+			if !yield(binary.BigEndian.Uint16(v)) {
+				return
+			}
+		}
 	}
-	return codes
 }

@@ -9,8 +9,15 @@ import (
 // Writer builds a message. Options may be nested: Open and Close come in pairs.
 type Writer struct {
 	B    []byte
-	open []int
+	open [maxOpen]int // where the lengths of open options stand
+	n    int          // how many are open
 }
+
+// maxOpen is how deep options may be nested: the relays of a message, an IA and its address.
+const maxOpen = maxDepth + 4
+
+// Reset starts over with the same memory.
+func (w *Writer) Reset() { w.B, w.n = w.B[:0], 0 }
 
 // Header starts a client's or server's message.
 func (w *Writer) Header(t Type, xid [3]byte) { w.B = append(w.B, byte(t), xid[0], xid[1], xid[2]) }
@@ -31,14 +38,15 @@ func (w *Writer) Option(code uint16, data []byte) {
 // Open starts an option; what is written before Close is its data.
 func (w *Writer) Open(code uint16) {
 	w.B = binary.BigEndian.AppendUint16(w.B, code)
-	w.open = append(w.open, len(w.B))
+	w.open[w.n] = len(w.B)
+	w.n++
 	w.B = append(w.B, 0, 0)
 }
 
 // Close ends the option that was opened last.
 func (w *Writer) Close() {
-	at := w.open[len(w.open)-1]
-	w.open = w.open[:len(w.open)-1]
+	w.n--
+	at := w.open[w.n]
 	binary.BigEndian.PutUint16(w.B[at:], uint16(len(w.B)-at-2))
 }
 
@@ -59,7 +67,8 @@ func (w *Writer) Status(code uint16, text string) {
 // IAAddr appends an address of an open IA.
 func (w *Writer) IAAddr(a netip.Addr, preferred, valid uint32) {
 	w.Open(OptIAAddr)
-	w.B = append(w.B, a.AsSlice()...)
+	v := a.As16()
+	w.B = append(w.B, v[:]...)
 	w.Uint32(preferred)
 	w.Uint32(valid)
 	w.Close()
