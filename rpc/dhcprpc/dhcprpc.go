@@ -123,8 +123,8 @@ func Snapshot(objects map[string][]byte) (dhcpsrv.Snapshot, error) {
 // A Follower puts snapshots together from the topic, decoding only what changed. It is not for concurrent use.
 type Follower struct {
 	update  func(context.Context, dhcpsrv.Snapshot) error
-	keys    []string       // sorted
-	decoded map[string]any // by key
+	keys    []string // sorted
+	decoded []any    // the objects of the keys
 }
 
 // Follow returns a follower that hands each snapshot to update, which makes a server serve it.
@@ -156,23 +156,21 @@ func (f *Follower) Change(ctx context.Context, changed []rpc.Object) error {
 		at, there := slices.BinarySearch(f.keys, o.Key)
 		switch {
 		case o.Deleted && there:
-			f.keys = slices.Delete(f.keys, at, at+1)
-			delete(f.decoded, o.Key)
+			f.keys, f.decoded = slices.Delete(f.keys, at, at+1), slices.Delete(f.decoded, at, at+1)
+		case !o.Deleted && there:
+			f.decoded[at] = values[i]
 		case !o.Deleted:
-			if !there {
-				f.keys = slices.Insert(f.keys, at, o.Key)
-			}
-			f.decoded[o.Key] = values[i]
+			f.keys, f.decoded = slices.Insert(f.keys, at, o.Key), slices.Insert(f.decoded, at, values[i])
 		}
 	}
 	return f.update(ctx, f.snapshot())
 }
 
 func (f *Follower) decode(objects map[string][]byte) error {
-	f.keys, f.decoded = slices.Sorted(maps.Keys(objects)), make(map[string]any, len(objects))
-	for _, key := range f.keys {
+	f.keys, f.decoded = slices.Sorted(maps.Keys(objects)), make([]any, len(objects))
+	for i, key := range f.keys {
 		var err error
-		if f.decoded[key], err = decode(key, objects[key]); err != nil {
+		if f.decoded[i], err = decode(key, objects[key]); err != nil {
 			return err
 		}
 	}
@@ -204,10 +202,11 @@ func decodeAs[T any](key string, data []byte) (any, error) {
 
 func (f *Follower) snapshot() dhcpsrv.Snapshot {
 	var s dhcpsrv.Snapshot
-	for _, key := range f.keys {
-		switch value := f.decoded[key].(type) {
+	s.Reservations = slices.Grow(s.Reservations, len(f.decoded))
+	for i, value := range f.decoded {
+		switch value := value.(type) {
 		case dhcpsrv.Options:
-			if key == site6Key {
+			if f.keys[i] == site6Key {
 				s.Options6 = value
 			} else {
 				s.Options = value

@@ -213,8 +213,11 @@ func (m *Model) searchList() []string {
 }
 
 // reservations gives each interface the addresses it holds on the served
-// subnets and, if it holds none, its machine's name.
+// subnets and, if it holds none, its machine's name. Who serves none needs none.
 func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
+	if len(served) == 0 {
+		return nil
+	}
 	l := newReservationList(p, served)
 	for _, n := range p.m.Nodes() {
 		l.node(n)
