@@ -32,6 +32,9 @@ func (a *API) updateMachine(r *http.Request) (any, error) {
 		if m, err = a.find(r); err != nil {
 			return err
 		}
+		if err := ifMatch(r, m); err != nil {
+			return err
+		}
 		f.text("hostname", &m.Hostname)
 		f.text("description", &m.Description)
 		f.text("architecture", &m.Architecture)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -50,13 +51,14 @@ type API struct {
 	log     *slog.Logger
 	nonces  nonces
 	logins  limiter
+	streams chan struct{} // holds one for each client of the stream
 }
 
 // New returns an API. It starts nothing.
 func New(cfg Config) *API {
 	a := &API{
 		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, log: cfg.Log,
-		logins: limiter{every: loginEvery, burst: loginBurst},
+		logins: limiter{every: loginEvery, burst: loginBurst}, streams: make(chan struct{}, maxStreams),
 	}
 	if a.maker == nil {
 		a.maker = oui.Lookup
@@ -74,17 +76,17 @@ func New(cfg Config) *API {
 const base = "/MAAS/api/2.0/"
 
 // Handler serves clients that have an API key.
-func (a *API) Handler() http.Handler { return limitBody(a.authenticated(a.mux())) }
+func (a *API) Handler() http.Handler { return limitBody(a.authenticated(a.once(a.mux()))) }
 
 // Local serves everybody as the administrator: for a socket that only the administrator can open.
-func (a *API) Local() http.Handler { return limitBody(a.mux()) }
+func (a *API) Local() http.Handler { return limitBody(a.once(a.mux())) }
 
 // handler is an endpoint: what it returns is sent as JSON with status 200, an error as what it means.
 type handler func(r *http.Request) (any, error)
 
-func (a *API) mux() *http.ServeMux {
-	mux := http.NewServeMux()
-	for pattern, h := range map[string]handler{
+// routes are all endpoints that answer with JSON, by method and path.
+func (a *API) routes() map[string]handler {
+	all := map[string]handler{
 		"GET " + base + "version/{$}":                a.getVersion,
 		"GET " + base + "users/{$}":                  a.listUsers,
 		"POST " + authenticatePath + "{$}":           a.authenticate,
@@ -124,15 +126,26 @@ func (a *API) mux() *http.ServeMux {
 		"POST /api/v1/proxy/purge":                   a.purgeProxy,
 		"GET " + base + "maas/{$}":                   a.getSetting,
 		"POST " + base + "maas/{$}":                  a.setSetting,
+		"POST /api/v1/apply":                         a.applySite,
+		"GET /api/v1/export":                         a.exportSite,
 		"POST /api/v1/keys":                          a.postKey,
-	} {
-		mux.Handle(pattern, a.serve(pattern, h))
+		"GET " + openAPIPath:                         a.openAPI,
 	}
 	for _, routes := range a.resourceRoutes() {
-		for pattern, h := range routes {
-			mux.Handle(pattern, a.serve(pattern, h))
-		}
+		maps.Copy(all, routes)
 	}
+	return all
+}
+
+// streamRoute answers with events.
+const streamRoute = "GET /api/v1/stream"
+
+func (a *API) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for pattern, h := range a.routes() {
+		mux.Handle(pattern, a.serve(pattern, h))
+	}
+	mux.HandleFunc(streamRoute, a.stream)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		code := http.StatusNotFound
 		if strings.HasPrefix(r.URL.Path, base) {
@@ -164,6 +177,14 @@ func (a *API) serve(pattern string, h handler) http.Handler {
 			a.fail(w, r, err)
 			return
 		}
+		if v, ok := out.(versioned); ok {
+			out = v.body
+			w.Header().Set("ETag", etag(v.version))
+			if r.Method == http.MethodGet && r.Header.Get("If-None-Match") == etag(v.version) {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+		}
 		if out == nil {
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -171,6 +192,10 @@ func (a *API) serve(pattern string, h handler) http.Handler {
 		if file, ok := out.(file); ok {
 			w.Header().Set("Content-Type", file.kind)
 			_, _ = w.Write(file.body) // the client is gone
+			return
+		}
+		if out, err = page(w, r, out); err != nil {
+			a.fail(w, r, err)
 			return
 		}
 		body, err := json.Marshal(out)

@@ -56,7 +56,7 @@ func accountOf(r *http.Request) inventory.User {
 func userOf(r *http.Request) string { return accountOf(r).Name }
 
 // public are the paths that need no key.
-var public = map[string]bool{base + "version/": true, authenticatePath: true}
+var public = map[string]bool{base + "version/": true, authenticatePath: true, openAPIPath: true}
 
 // authenticated lets requests with a valid key through.
 func (a *API) authenticated(next http.Handler) http.Handler {

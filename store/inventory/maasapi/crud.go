@@ -60,7 +60,7 @@ func (c crud[T]) one(r *http.Request, x T, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return shown[0], nil
+	return tagged(x, shown[0], nil)
 }
 
 func (c crud[T]) get(r *http.Request) (any, error) {
@@ -123,6 +123,9 @@ func (c crud[T]) put(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
+		if err := ifMatch(r, x); err != nil {
+			return err
+		}
 		if c.read(r, f, &x); f.err != nil {
 			return f.err
 		}
@@ -148,6 +151,9 @@ func (c crud[T]) delete(r *http.Request) (any, error) {
 		r := r.WithContext(ctx)
 		x, err := c.find(r)
 		if err != nil {
+			return err
+		}
+		if err := ifMatch(r, x); err != nil {
 			return err
 		}
 		return c.remove(ctx, r, x)

@@ -18,15 +18,29 @@
 // # What is supported
 //
 // ENDPOINTS.md lists every endpoint of MAAS with what this API does of it, and a test holds it to that. What is not supported
-// answers 501 with a body that names it. Below /api/v1/ are machines/{id}/power, which tells more than MAAS' operations do;
-// discovery/promote, scans, settings, dhcp-servers and topology; proxy and proxy/purge; and boot-profile, the profile of
-// machines that have none of their own.
+// answers 501 with a body that names it. Below /api/v1/ is what MAAS has no name for:
+//
+//   - apply and export: the site as one document, see package sitedoc; ?dry_run=true and ?prune=true
+//   - stream: server-sent events of all changes and of the log, resumed with Last-Event-ID
+//   - openapi.json: this API as OpenAPI 3, made from the table that is served
+//   - machines/{id}/power, which tells more than MAAS' operations do
+//   - discovery/promote, scans, settings, dhcp-servers and topology
+//   - proxy and proxy/purge
+//   - boot-profile, the profile of machines that have none of their own
+//   - keys, with which administrators make keys for users
+//
+// # What is the same everywhere
+//
+// A POST with an Idempotency-Key is done once: sent again within a day it is answered as before, with another body 422. Lists
+// take limit and offset, and tell of the pages beside them in Link and of their length in X-Total-Count. An object that counts
+// its changes has an ETag; a PUT or DELETE with If-Match is refused with 412 when it has changed. The ETag of a machine is that
+// of its own fields, not of its interfaces.
 //
 // Writes are transactions: one that is refused leaves nothing behind, and a read after one sees it. Each leaves an event with
 // the level AUDIT, in the same transaction: who asked for what, and what changed by it.
 //
 // # Errors
 //
-// 400 with a JSON object of fields and what is wrong with them, 401, 403, 404, 409 for what is in use or has changed meanwhile,
+// 400 with a JSON object of fields and what is wrong with them, 401, 403, 404, 412, 409 for what is in use or has changed meanwhile,
 // 503 when a BMC cannot be reached. Answers never hold secrets.
 package maasapi

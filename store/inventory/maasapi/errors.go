@@ -79,6 +79,7 @@ func status(err error) int {
 		perr   *power.Error
 		tooBig *http.MaxBytesError
 		denied *forbidden
+		older  *changedSince
 		nobody *unauthorized
 		often  *tooMany
 	)
@@ -87,6 +88,8 @@ func status(err error) int {
 		return http.StatusNotImplemented
 	case errors.As(err, &denied):
 		return http.StatusForbidden
+	case errors.As(err, &older):
+		return http.StatusPreconditionFailed
 	case errors.As(err, &nobody):
 		return http.StatusUnauthorized
 	case errors.As(err, &often):

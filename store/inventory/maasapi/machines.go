@@ -185,7 +185,10 @@ func (a *API) find(r *http.Request) (inventory.Machine, error) {
 	return a.inv.MachineByName(r.Context(), r.PathValue("id"))
 }
 
-func (a *API) show(r *http.Request, m inventory.Machine) (any, error) { return a.shown(r, m) }
+func (a *API) show(r *http.Request, m inventory.Machine) (any, error) {
+	shown, err := a.shown(r, m)
+	return tagged(m, shown, err)
+}
 
 func (a *API) shown(r *http.Request, m inventory.Machine) (Machine, error) {
 	names, err := a.names(r)
@@ -219,6 +222,9 @@ func (a *API) getMachine(r *http.Request) (any, error) {
 func (a *API) deleteMachine(r *http.Request) (any, error) {
 	m, err := a.find(r)
 	if err != nil {
+		return nil, err
+	}
+	if err := ifMatch(r, m); err != nil {
 		return nil, err
 	}
 	return nil, a.inv.DeleteMachine(r.Context(), m.ID)

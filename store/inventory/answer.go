@@ -1,0 +1,79 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gomaas/maas/store"
+)
+
+// Answer is what a request with a key was answered.
+type Answer struct {
+	ID      int64
+	User    string
+	Key     string // the user's, for the request
+	Request string // a hash of all of it
+	Status  int    // of HTTP; 0 = it is being done
+	Type    string // of the body
+	Body    []byte
+	Created time.Time
+}
+
+var answers = table[Answer]{
+	kind: "answer", name: "answer", cols: []string{"account", "name", "request", "status", "kind", "body", "created"},
+	id: func(a *Answer) *int64 { return &a.ID },
+	fields: func(a *Answer) []any {
+		return []any{&a.User, &a.Key, &a.Request, &a.Status, &a.Type, &a.Body, asTime{&a.Created}}
+	},
+}
+
+// How long and how many answers are kept, and after how long one that never came counts as none.
+const (
+	AnswerLife = 24 * time.Hour
+	maxAnswers = 10_000
+	answerTime = 10 * time.Minute
+)
+
+// BeginAnswer notes that a request is being done. If one with that key of that user was there before, that is returned and
+// nothing is noted: false. Answers are not in the change feed.
+func (inv *Inventory) BeginAnswer(ctx context.Context, a Answer) (old Answer, begun bool, err error) {
+	a.Created, a.Body = time.Now(), []byte{}
+	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		begun = false
+		ended := a.Created.Add(-AnswerLife).UnixMicro()
+		stuck := a.Created.Add(-answerTime).UnixMicro()
+		const trim = "DELETE FROM answer WHERE created < ? OR status = 0 AND created < ? OR id <= (SELECT COALESCE(MAX(id), 0) FROM answer) - ?"
+		if _, err := tx.Exec(ctx, trim, ended, stuck, maxAnswers); err != nil {
+			return err
+		}
+		old, err = answers.one(ctx, tx, a.Key, "account = ? AND name = ?", a.User, a.Key)
+		if !notFound(err) {
+			return err
+		}
+		begun = true
+		const add = "INSERT INTO answer (account, name, request, status, kind, body, created) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id"
+		old = a
+		old.ID, err = tx.Insert(ctx, add, answers.fields(&a)...)
+		return err
+	})
+	return old, begun, err
+}
+
+// EndAnswer keeps the answer of a request that BeginAnswer noted or, with status 0, forgets the request.
+func (inv *Inventory) EndAnswer(ctx context.Context, a Answer) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if a.Status == 0 {
+			_, err := tx.Exec(ctx, "DELETE FROM answer WHERE id = ?", a.ID)
+			return err
+		}
+		if a.Body == nil {
+			a.Body = []byte{}
+		}
+		_, err := tx.Exec(ctx, "UPDATE answer SET status = ?, kind = ?, body = ? WHERE id = ?", a.Status, a.Type, a.Body, a.ID)
+		if err != nil {
+			err = fmt.Errorf("inventory: keep an answer: %w", err)
+		}
+		return err
+	})
+}

@@ -1,0 +1,94 @@
+package maasapi
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+)
+
+// versioned is an answer about an object that counts its changes.
+type versioned struct {
+	version int64
+	body    any
+}
+
+// versionOf is how often an object was changed; 0 when that is not counted.
+func versionOf(x any) int64 {
+	v := reflect.ValueOf(x)
+	if v.Kind() != reflect.Struct {
+		return 0
+	}
+	field := v.FieldByName("Version")
+	if !field.IsValid() || field.Kind() != reflect.Int64 {
+		return 0
+	}
+	return field.Int()
+}
+
+// tagged adds the version to an answer.
+func tagged(x, shown any, err error) (any, error) {
+	if v := versionOf(x); err == nil && v > 0 {
+		return versioned{v, shown}, nil
+	}
+	return shown, err
+}
+
+func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }
+
+// changedSince is a write that names an older version than there is.
+type changedSince struct{ have, want string }
+
+func (e *changedSince) Error() string {
+	return fmt.Sprintf("the object is at version %s, and the request wants to change %s; read it again", e.have, e.want)
+}
+
+// ifMatch refuses a write to an object of which the client has another version (RFC 9110 section 13.1.1).
+func ifMatch(r *http.Request, x any) error {
+	want := r.Header.Get("If-Match")
+	if want == "" || strings.TrimSpace(want) == "*" {
+		return nil
+	}
+	have := etag(versionOf(x))
+	for _, tag := range strings.Split(want, ",") {
+		if strings.TrimSpace(tag) == have && versionOf(x) > 0 {
+			return nil
+		}
+	}
+	return &changedSince{have, want}
+}
+
+// page is the part of a list that the query asks for with limit and offset, with links to the parts beside it (RFC 8288).
+// Without them it is the list.
+func page(w http.ResponseWriter, r *http.Request, out any) (any, error) {
+	query := r.URL.Query()
+	list := reflect.ValueOf(out)
+	if r.Method != http.MethodGet || list.Kind() != reflect.Slice || !query.Has("limit") && !query.Has("offset") {
+		return out, nil
+	}
+	f := &form{values: query}
+	limit, offset := list.Len(), 0
+	f.number("limit", &limit)
+	f.number("offset", &offset)
+	if f.err == nil && (limit < 1 || offset < 0) {
+		f.wrong("limit", "is at least 1, and offset at least 0")
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	from := min(offset, list.Len())
+	to := from + min(limit, list.Len()-from)
+	link := func(rel string, offset int) {
+		query.Set("offset", fmt.Sprint(max(offset, 0)))
+		query.Set("limit", fmt.Sprint(limit))
+		w.Header().Add("Link", fmt.Sprintf(`<%s?%s>; rel="%s"`, r.URL.EscapedPath(), query.Encode(), rel))
+	}
+	if to < list.Len() {
+		link("next", to)
+	}
+	if from > 0 {
+		link("prev", from-limit)
+	}
+	w.Header().Set("X-Total-Count", fmt.Sprint(list.Len()))
+	return list.Slice(from, to).Interface(), nil
+}

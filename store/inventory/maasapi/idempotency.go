@@ -1,0 +1,107 @@
+package maasapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// keyHeader is where a client puts a key of its own for a request, so that sending it again does not do it again.
+const keyHeader = "Idempotency-Key"
+
+// maxKey is how long such a key may be in bytes, and maxKept how long an answer that is kept.
+const (
+	maxKey  = 255
+	maxKept = maxBody
+)
+
+// once does a POST that carries a key once: sent again, it is answered as the first time, for a day. The same key with
+// another request is refused with 422, and one that is still being done with 409. Answers to failures of the region, and
+// those longer than a mebibyte, are not kept. Requests that are answered with secrets take no keys.
+func (a *API) once(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key := r.Header.Get(keyHeader)
+		if key == "" || r.Method != http.MethodPost {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if len(key) > maxKey || strings.HasPrefix(r.URL.Path, base+"account/") || r.URL.Path == "/api/v1/keys" || r.URL.Path == authenticatePath {
+			fields(w, keyHeader, fmt.Sprintf("has 1 to %d bytes, and is not for requests that are answered with keys", maxKey))
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s", r.URL.RequestURI(), r.Header.Get("Content-Type"), body))
+		answer, begun, err := a.inv.BeginAnswer(r.Context(), inventory.Answer{User: userOf(r), Key: key, Request: hex.EncodeToString(sum[:])})
+		switch {
+		case err != nil:
+			a.fail(w, r, err)
+		case begun:
+			a.keep(w, r, next, answer)
+		case answer.Request != hex.EncodeToString(sum[:]):
+			http.Error(w, "this key was used for another request; use a new one", http.StatusUnprocessableEntity)
+		case answer.Status == 0:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "the request with this key is still being done", http.StatusConflict)
+		default:
+			w.Header().Set("Idempotent-Replayed", "true")
+			if answer.Type != "" {
+				w.Header().Set("Content-Type", answer.Type)
+			}
+			w.WriteHeader(answer.Status)
+			_, _ = w.Write(answer.Body) // the client is gone
+		}
+	})
+}
+
+// keep answers and remembers the answer. A client that goes before does not keep it from being remembered.
+func (a *API) keep(w http.ResponseWriter, r *http.Request, next http.Handler, answer inventory.Answer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
+	defer cancel()
+	c := &copied{ResponseWriter: w, status: http.StatusOK}
+	defer func() {
+		answer.Status, answer.Type, answer.Body = c.status, w.Header().Get("Content-Type"), c.body.Bytes()
+		if c.status >= http.StatusInternalServerError || c.body.Len() > maxKept || !c.done {
+			answer.Status = 0
+		}
+		if err := a.inv.EndAnswer(ctx, answer); err != nil {
+			a.log.Error("cannot keep the answer to a request with a key", "err", err)
+		}
+	}()
+	next.ServeHTTP(c, r)
+	c.done = true
+}
+
+// copied is a response that is sent and remembered.
+type copied struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+	done   bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *copied) WriteHeader(status int) {
+	c.status = status
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (c *copied) Write(p []byte) (int, error) {
+	if c.body.Len() <= maxKept {
+		c.body.Write(p)
+	}
+	return c.ResponseWriter.Write(p)
+}

@@ -1,0 +1,125 @@
+package maasapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/sitedoc"
+)
+
+// Applied is the answer to apply.
+type Applied struct {
+	DryRun bool `json:"dry_run"`
+	// Changes are what was changed or, in a dry run, would be.
+	Changes []sitedoc.Change `json:"changes"`
+}
+
+// applySite makes the site what a document says; see package sitedoc. Query parameters are dry_run and prune. The document is
+// YAML, or JSON if the content type says so.
+func (a *API) applySite(r *http.Request) (any, error) {
+	opts, err := applyOptions(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	doc, err := readDocument(r)
+	if err != nil {
+		return nil, err
+	}
+	changes, err := sitedoc.Apply(r.Context(), a.inv, doc, opts)
+	if err != nil {
+		return nil, applyError(err)
+	}
+	return Applied{DryRun: opts.DryRun, Changes: changes}, nil
+}
+
+func applyOptions(query url.Values) (opts sitedoc.Options, err error) {
+	for name, to := range map[string]*bool{"dry_run": &opts.DryRun, "prune": &opts.Prune} {
+		if *to, err = parseBool(query.Get(name)); err != nil {
+			return opts, &badRequest{name, "is neither true nor false"}
+		}
+	}
+	return opts, nil
+}
+
+func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return doc, err
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	defer func() {
+		if p := recover(); p != nil { // the YAML library does on some malformed documents
+			doc, err = sitedoc.Document{}, &badRequest{"document", "is not valid YAML"}
+		}
+	}()
+	if kind == "application/json" {
+		err = decodeJSON(data, &doc)
+	} else if err = plainYAML(data); err == nil {
+		err = yaml.UnmarshalWithOptions(data, &doc, yaml.Strict())
+	}
+	if yerr := (yaml.Error)(nil); errors.As(err, &yerr) {
+		err = errors.New(yerr.GetMessage())
+	}
+	if err != nil {
+		return sitedoc.Document{}, &badRequest{"document", err.Error()}
+	}
+	return doc, nil
+}
+
+// maxNesting is how many brackets of a document may be open at once: the YAML library is slow on many.
+const maxNesting = 16
+
+// plainYAML refuses what could make a small document large, or slow to read.
+func plainYAML(data []byte) error {
+	open := 0
+	for _, t := range lexer.Tokenize(string(data)) {
+		switch t.Type {
+		case token.AliasType, token.AnchorType, token.MergeKeyType:
+			return errors.New("has anchors or aliases, which are not understood")
+		case token.SequenceStartType, token.MappingStartType:
+			if open++; open > maxNesting {
+				return errors.New("is nested too deeply")
+			}
+		case token.SequenceEndType, token.MappingEndType:
+			open--
+		}
+	}
+	return nil
+}
+
+// applyError keeps the name of the object in the message.
+func applyError(err error) error {
+	at := (*sitedoc.Error)(nil)
+	inUse, stale := (*inventory.InUseError)(nil), (*inventory.StaleError)(nil)
+	if !errors.As(err, &at) || errors.As(err, &inUse) || errors.As(err, &stale) {
+		return err
+	}
+	return &badRequest{"document", at.Error()}
+}
+
+// exportSite is the site as a document: YAML, or JSON if the client accepts that alone.
+func (a *API) exportSite(r *http.Request) (any, error) {
+	doc, err := sitedoc.Export(r.Context(), a.inv)
+	if err != nil || r.URL.Query().Get("format") == "json" || r.Header.Get("Accept") == "application/json" {
+		return doc, err
+	}
+	text, err := yaml.Marshal(doc)
+	return file{"application/yaml", text}, err
+}
+
+// decodeJSON is strict.
+func decodeJSON(data []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	return dec.Decode(to)
+}

@@ -1,0 +1,129 @@
+package sitedoc
+
+// Document is a site. Nil lists say nothing about their kind of object.
+type Document struct {
+	Zones    []Group      `json:"zones,omitempty" yaml:"zones,omitempty"`
+	Pools    []Group      `json:"pools,omitempty" yaml:"pools,omitempty"`
+	Domains  []Domain     `json:"domains,omitempty" yaml:"domains,omitempty"`
+	Spaces   []Group      `json:"spaces,omitempty" yaml:"spaces,omitempty"`
+	Fabrics  []Fabric     `json:"fabrics,omitempty" yaml:"fabrics,omitempty"`
+	VLANs    []VLAN       `json:"vlans,omitempty" yaml:"vlans,omitempty"`
+	Subnets  []Subnet     `json:"subnets,omitempty" yaml:"subnets,omitempty"`
+	Ranges   []Range      `json:"ranges,omitempty" yaml:"ranges,omitempty"`
+	Routes   []Route      `json:"routes,omitempty" yaml:"routes,omitempty"`
+	Reserved []ReservedIP `json:"reserved_ips,omitempty" yaml:"reserved_ips,omitempty"`
+	Records  []Record     `json:"records,omitempty" yaml:"records,omitempty"`
+	Machines []Machine    `json:"machines,omitempty" yaml:"machines,omitempty"`
+}
+
+// Group is a zone, a pool or a space.
+type Group struct {
+	Name        string `json:"name" yaml:"name"`
+	Description string `json:"description,omitempty" yaml:"description,omitempty"`
+}
+
+// Domain is a DNS domain.
+type Domain struct {
+	Name string `json:"name" yaml:"name"`
+	TTL  int    `json:"ttl,omitempty" yaml:"ttl,omitempty"` // seconds; 0 = the site's default
+	// External domains are served by somebody else, who is asked at Forward, host:port.
+	External bool     `json:"external,omitempty" yaml:"external,omitempty"`
+	Forward  []string `json:"forward,omitempty" yaml:"forward,omitempty"`
+}
+
+// Fabric is a fabric.
+type Fabric struct {
+	Name        string `json:"name" yaml:"name"`
+	Description string `json:"description,omitempty" yaml:"description,omitempty"`
+	ClassType   string `json:"class_type,omitempty" yaml:"class_type,omitempty"`
+}
+
+// VLAN is a VLAN of a fabric. References to it are written fabric/vid.
+type VLAN struct {
+	Fabric      string `json:"fabric" yaml:"fabric"`
+	VID         int    `json:"vid" yaml:"vid"`
+	Name        string `json:"name,omitempty" yaml:"name,omitempty"`
+	Description string `json:"description,omitempty" yaml:"description,omitempty"`
+	MTU         int    `json:"mtu,omitempty" yaml:"mtu,omitempty"` // 0 = 1500
+	Space       string `json:"space,omitempty" yaml:"space,omitempty"`
+	DHCP        bool   `json:"dhcp,omitempty" yaml:"dhcp,omitempty"`
+	Primary     string `json:"primary_rack,omitempty" yaml:"primary_rack,omitempty"`
+	Secondary   string `json:"secondary_rack,omitempty" yaml:"secondary_rack,omitempty"`
+	Relay       string `json:"relay_vlan,omitempty" yaml:"relay_vlan,omitempty"`
+}
+
+// Subnet is a subnet.
+type Subnet struct {
+	CIDR        string   `json:"cidr" yaml:"cidr"`
+	Name        string   `json:"name,omitempty" yaml:"name,omitempty"` // "" = the prefix
+	Description string   `json:"description,omitempty" yaml:"description,omitempty"`
+	VLAN        string   `json:"vlan" yaml:"vlan"`
+	Gateway     string   `json:"gateway_ip,omitempty" yaml:"gateway_ip,omitempty"`
+	DNSServers  []string `json:"dns_servers,omitempty" yaml:"dns_servers,omitempty"`
+	RDNS        string   `json:"rdns,omitempty" yaml:"rdns,omitempty"` // as ipam.RDNSMode writes it; "" = rfc2317
+	Unmanaged   bool     `json:"unmanaged,omitempty" yaml:"unmanaged,omitempty"`
+	DenyDNS     bool     `json:"deny_dns,omitempty" yaml:"deny_dns,omitempty"`
+	DenyProxy   bool     `json:"deny_proxy,omitempty" yaml:"deny_proxy,omitempty"`
+	Scan        bool     `json:"active_discovery,omitempty" yaml:"active_discovery,omitempty"`
+}
+
+// Range is a range of addresses of the subnet that it is in.
+type Range struct {
+	Type    string `json:"type" yaml:"type"` // "dynamic" or "reserved"
+	Start   string `json:"start_ip" yaml:"start_ip"`
+	End     string `json:"end_ip" yaml:"end_ip"`
+	Comment string `json:"comment,omitempty" yaml:"comment,omitempty"`
+}
+
+// Route is a static route between two subnets, by prefix.
+type Route struct {
+	Source      string `json:"source" yaml:"source"`
+	Destination string `json:"destination" yaml:"destination"`
+	Gateway     string `json:"gateway_ip" yaml:"gateway_ip"`
+	Metric      int    `json:"metric,omitempty" yaml:"metric,omitempty"`
+}
+
+// ReservedIP is an address that is kept for a link address.
+type ReservedIP struct {
+	IP      string `json:"ip" yaml:"ip"`
+	MAC     string `json:"mac_address" yaml:"mac_address"`
+	Comment string `json:"comment,omitempty" yaml:"comment,omitempty"`
+}
+
+// Record is a DNS record.
+type Record struct {
+	Domain string `json:"domain" yaml:"domain"`
+	Name   string `json:"name" yaml:"name"` // "@" = the domain itself
+	Type   string `json:"type" yaml:"type"`
+	Data   string `json:"data" yaml:"data"`
+	TTL    int    `json:"ttl,omitempty" yaml:"ttl,omitempty"` // seconds; 0 = that of the domain
+}
+
+// Machine is a machine with its interfaces.
+type Machine struct {
+	Hostname     string      `json:"hostname" yaml:"hostname"`
+	Domain       string      `json:"domain,omitempty" yaml:"domain,omitempty"` // "" = the default one, as for zone and pool
+	Description  string      `json:"description,omitempty" yaml:"description,omitempty"`
+	Zone         string      `json:"zone,omitempty" yaml:"zone,omitempty"`
+	Pool         string      `json:"pool,omitempty" yaml:"pool,omitempty"`
+	Architecture string      `json:"architecture,omitempty" yaml:"architecture,omitempty"`
+	Interfaces   []Interface `json:"interfaces,omitempty" yaml:"interfaces,omitempty"` // nil = left alone
+}
+
+// Interface is a network interface of a machine.
+type Interface struct {
+	Name     string   `json:"name" yaml:"name"`
+	Type     string   `json:"type,omitempty" yaml:"type,omitempty"` // "" = physical
+	MAC      string   `json:"mac_address,omitempty" yaml:"mac_address,omitempty"`
+	VLAN     string   `json:"vlan,omitempty" yaml:"vlan,omitempty"` // "" = not connected
+	Parents  []string `json:"parents,omitempty" yaml:"parents,omitempty"`
+	Disabled bool     `json:"disabled,omitempty" yaml:"disabled,omitempty"`
+	Links    []Link   `json:"links,omitempty" yaml:"links,omitempty"`
+}
+
+// Link joins an interface to a subnet.
+type Link struct {
+	Mode   string `json:"mode" yaml:"mode"` // "auto", "dhcp", "static" or "link_up"
+	Subnet string `json:"subnet,omitempty" yaml:"subnet,omitempty"`
+	IP     string `json:"ip_address,omitempty" yaml:"ip_address,omitempty"` // of static; "" = one is chosen
+}
