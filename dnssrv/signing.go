@@ -3,6 +3,7 @@ package dnssrv
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -31,6 +32,21 @@ func NewSigningKey() SigningKey {
 		panic(err) // of a key just made
 	}
 	return SigningKey(base64.StdEncoding.EncodeToString(raw))
+}
+
+// DeriveSigningKey makes the key of a zone from a secret: always the same from the same two, and no two zones have the same.
+// The secret has at least 32 octets that nobody can guess.
+func DeriveSigningKey(secret []byte, zone string) SigningKey {
+	zone = dns.CanonicalName(zone)
+	for attempt := 0; ; attempt++ {
+		raw, err := hkdf.Key(sha256.New, secret, nil, fmt.Sprintf("zone %s %d", zone, attempt), 32)
+		if err != nil {
+			panic(err) // of a length that is fixed
+		}
+		if _, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), raw); err == nil { // it is a scalar of the curve, as nearly all numbers are
+			return SigningKey(base64.StdEncoding.EncodeToString(raw))
+		}
+	}
 }
 
 // Format shows stars, whatever the verb.

@@ -127,6 +127,21 @@ func TestSignedAnswers(t *testing.T) {
 	}
 }
 
+func TestDerivedKeys(t *testing.T) {
+	secret := make([]byte, 32)
+	one := dnssrv.DeriveSigningKey(secret, "maas")
+	if one != dnssrv.DeriveSigningKey(secret, "MAAS.") {
+		t.Error("the same zone has two keys")
+	}
+	ds, err := one.DS("maas")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err := dnssrv.DeriveSigningKey(secret, "lab").DS("maas"); err != nil || other == ds {
+		t.Errorf("two zones have one key: %v", err)
+	}
+}
+
 func TestSigningKeysDoNotShow(t *testing.T) {
 	z := dnssrv.Zone{Name: "maas", SigningKey: testKey}
 	if text := fmt.Sprintf("%v %+v %#v %s %q", z, z, z, z.SigningKey, z.SigningKey); strings.Contains(text, "cQFv") {

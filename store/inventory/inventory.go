@@ -40,6 +40,7 @@ type Config struct {
 type Inventory struct {
 	db         *store.DB
 	seal       cipher.AEAD // nil = not sealed
+	zoneSecret []byte      // nil = zones cannot be signed
 	quarantine time.Duration
 	cost       int           // rounds of a password's hash
 	hashing    chan struct{} // holds who hashes a password now
@@ -59,6 +60,9 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
 			return nil, fmt.Errorf("inventory: %w", err)
 		}
 		inv.seal = seal
+		if inv.zoneSecret, err = zoneSecretOf(cfg.Key); err != nil {
+			return nil, fmt.Errorf("inventory: %w", err)
+		}
 	}
 	if err := inv.Atomically(ctx, inv.makeDefaults); err != nil {
 		return nil, fmt.Errorf("inventory: make the default objects: %w", err)

@@ -21,6 +21,8 @@ type Domain struct {
 	TTL      int // of its records, in seconds; 0 = the site's default
 	// Forward are the servers that questions about an External domain go to; nil = those of all other names.
 	Forward []netip.AddrPort
+	// Signed domains are answered with DNSSEC signatures; see [Inventory.SigningKey].
+	Signed bool
 }
 
 // DNSRecord is a record that an operator made.
@@ -35,10 +37,10 @@ type DNSRecord struct {
 }
 
 var domains = table[Domain]{
-	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl", "forward"},
+	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl", "forward", "signed"},
 	id: func(d *Domain) *int64 { return &d.ID }, version: func(d *Domain) *int64 { return &d.Version },
 	label:  func(d *Domain) string { return d.Name },
-	fields: func(d *Domain) []any { return []any{&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}} },
+	fields: func(d *Domain) []any { return []any{&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}, &d.Signed} },
 }
 
 var records = table[DNSRecord]{
@@ -78,7 +80,7 @@ func hostName(kind, name string) (string, error) {
 
 // CreateDomain adds a domain.
 func (inv *Inventory) CreateDomain(ctx context.Context, d Domain) (Domain, error) {
-	d, err := d.check()
+	d, err := inv.checkDomain(d)
 	if err != nil {
 		return d, err
 	}
@@ -86,8 +88,8 @@ func (inv *Inventory) CreateDomain(ctx context.Context, d Domain) (Domain, error
 	return createNamed(ctx, inv, domains, d, d.Name)
 }
 
-// check brings the domain into its canonical form.
-func (d Domain) check() (Domain, error) {
+// checkDomain brings the domain into its canonical form.
+func (inv *Inventory) checkDomain(d Domain) (Domain, error) {
 	name, err := domainName(d.Name)
 	if err != nil {
 		return d, err
@@ -95,6 +97,12 @@ func (d Domain) check() (Domain, error) {
 	d.Name = name
 	if d.TTL < 0 {
 		return d, invalid(KindDomain, name, "ttl", "must be 0 or more")
+	}
+	if d.Signed && d.External {
+		return d, invalid(KindDomain, name, "dnssec", "is for domains that are authoritative")
+	}
+	if d.Signed && len(inv.zoneSecret) == 0 {
+		return d, invalid(KindDomain, name, "dnssec", "takes a key of secrets, from which those of zones are made")
 	}
 	if len(d.Forward) > 0 && !d.External {
 		return d, invalid(KindDomain, name, "forward_dns_servers", "are for domains that are not authoritative")
@@ -109,7 +117,7 @@ func (d Domain) check() (Domain, error) {
 
 // UpdateDomain changes a domain. Machines in it change their names with it.
 func (inv *Inventory) UpdateDomain(ctx context.Context, d Domain) error {
-	d, err := d.check()
+	d, err := inv.checkDomain(d)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,10 @@ type Domain struct {
 	ResourceURI   string `json:"resource_uri"`
 	// ForwardServers are who is asked about a domain that is not authoritative.
 	ForwardServers []string `json:"forward_dns_servers"`
+	// DNSSEC says whether answers are signed. MAAS has no such field.
+	DNSSEC bool `json:"dnssec"`
+	// DS is the record that the parent zone needs then.
+	DS string `json:"ds,omitempty"`
 }
 
 func (a *API) domains() crud[inventory.Domain] {
@@ -32,6 +36,7 @@ func (a *API) domains() crud[inventory.Domain] {
 			f.text("name", &to.Name)
 			f.number("ttl", &to.TTL)
 			f.not("authoritative", &to.External)
+			f.flag("dnssec", &to.Signed)
 			if f.has("forward_dns_servers") {
 				to.Forward = f.servers("forward_dns_servers")
 			}
@@ -68,7 +73,12 @@ func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, e
 	for _, d := range domains {
 		shown := Domain{
 			ID: d.ID, Name: d.Name, Authoritative: !d.External, IsDefault: d.ID == defaultDomain, Records: count[d.ID],
-			ResourceURI: fmt.Sprintf("%sdomains/%d/", base, d.ID), ForwardServers: []string{},
+			ResourceURI: fmt.Sprintf("%sdomains/%d/", base, d.ID), ForwardServers: []string{}, DNSSEC: d.Signed,
+		}
+		if d.Signed {
+			if shown.DS, err = a.inv.SigningKey(d).DS(d.Name); err != nil {
+				return nil, err
+			}
 		}
 		if d.TTL > 0 {
 			shown.TTL = &d.TTL

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,4 +205,39 @@ func (f *fleet) changeProfile(i int) time.Duration {
 	_, err = f.inv.UpdateMachine(f.t.Context(), m)
 	ok(f.t, err)
 	return f.until("profile", f.boots(macOf(n), fmt.Sprint("own", i)))
+}
+
+// A domain that is signed is answered with signatures, by the key that the domain's DS record names.
+func TestSignedDomainsAreServedSigned(t *testing.T) {
+	f := newFleet(t, 1, 1, 0)
+	d, err := f.inv.CreateDomain(t.Context(), inventory.Domain{Name: "lab", Signed: true})
+	ok(t, err)
+	_, err = f.inv.CreateRecord(t.Context(), inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", Data: "192.0.2.9"})
+	ok(t, err)
+	ask := func(r *rack.Rack, name string, qtype uint16) []dns.RR {
+		q := new(dns.Msg)
+		q.SetQuestion(name, qtype)
+		q.SetEdns0(1232, true)
+		return r.DNS().Handle(t.Context(), q, netip.MustParseAddr("10.0.0.9")).Answer
+	}
+	f.until("signed answer", func(r *rack.Rack) bool { return len(ask(r, "web.lab.", dns.TypeA)) == 2 })
+	var key *dns.DNSKEY
+	for _, rr := range ask(f.racks[0], "lab.", dns.TypeDNSKEY) {
+		if k, is := rr.(*dns.DNSKEY); is {
+			key = k
+		}
+	}
+	if key == nil {
+		t.Fatal("the zone has no key")
+	}
+	answer := ask(f.racks[0], "web.lab.", dns.TypeA)
+	ok(t, answer[1].(*dns.RRSIG).Verify(key, answer[:1]))
+	want, err := f.inv.SigningKey(d).DS("lab")
+	ok(t, err)
+	if ds := key.ToDS(dns.SHA256); !strings.EqualFold(ds.Digest, want[strings.LastIndex(want, " ")+1:]) {
+		t.Errorf("the zone's key gives %v, the domain says %s", ds, want)
+	}
+	if answer := ask(f.racks[0], "node0.maas.", dns.TypeA); len(answer) != 1 {
+		t.Errorf("a domain that is not signed: %v", answer)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
@@ -76,6 +77,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 		}
 	}
 	names := r.published.names.Plan(m) // the same on all racks
+	r.sign(m, names.Zones)
 	dns, err := dnsrpc.Objects(dnsrpc.Content(names))
 	if err != nil {
 		return fmt.Errorf("plan of names: %w", err)
@@ -84,6 +86,17 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 		r.rpc.State(rack.Name).Set(dnsrpc.Topic, dns)
 	}
 	return nil
+}
+
+// sign gives the zones of signed domains their keys.
+func (r *Region) sign(m *inventory.Model, zones []dnssrv.Zone) {
+	keys := make(map[string]dnssrv.SigningKey)
+	for _, d := range m.Domains {
+		keys[d.Name] = r.inv.SigningKey(d)
+	}
+	for i := range zones {
+		zones[i].SigningKey = keys[zones[i].Name]
+	}
 }
 
 // publishChanges plans what differs in a model by changes.
