@@ -61,6 +61,9 @@
 //
 // # Conditions
 //
+// Files up to 64 KiB that go out by HTTP, and loaders up to 8 MiB by TFTP, are
+// kept in memory, 64 MiB in all, for as long as they do not change.
+//
 // Nil fields of Config mean the defaults stated there, and only Resolver has
 // none. New opens and starts nothing. Everything may be used from many
 // goroutines. Two servers can live in one process. Events, a function called for

@@ -30,7 +30,7 @@ func (f *filing) ReadFrom(r io.Reader) (int64, error) {
 // A plain file reaches the connection as a file.
 func TestSendfileIsKept(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "f"), make([]byte, 5000), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "f"), make([]byte, 500_000), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var got Event
@@ -47,7 +47,7 @@ func TestSendfileIsKept(t *testing.T) {
 	if _, ok := limited.R.(*os.File); !ok {
 		t.Errorf("the connection was given a %T", limited.R)
 	}
-	if got.Bytes != 5000 {
+	if got.Bytes != 500_000 {
 		t.Errorf("event %+v", got)
 	}
 }

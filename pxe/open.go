@@ -29,6 +29,7 @@ type content struct {
 	size    int64
 	modTime time.Time // zero for generated text
 	text    bool
+	data    []byte // all of it, when it is in memory
 }
 
 // identify works out who asks for res.
@@ -141,23 +142,31 @@ func (s *Server) openResource(ctx context.Context, in inbound, res resource, r R
 	case kindConfig:
 		return s.config(ctx, in, res, r, e)
 	case kindInstaller:
-		return s.installer(ctx, r, e)
+		return s.installer(ctx, in, r, e)
 	case kindFile:
-		return s.file(res.file)
+		return s.file(in, res.file)
 	}
-	return s.loader(res.file)
+	return s.loader(in, res.file)
 }
 
-func (s *Server) file(name string) (content, error) {
+// hotLimit is the size up to which files are kept in memory for a protocol.
+func (in inbound) hotLimit() int64 {
+	if in.proto == TFTP {
+		return hotTFTP
+	}
+	return hotWeb
+}
+
+func (s *Server) file(in inbound, name string) (content, error) {
 	if s.cfg.Files == nil {
 		return content{}, fmt.Errorf("pxe: file %s: no files are served: %w", name, fs.ErrNotExist)
 	}
-	return openFile(s.cfg.Files, name)
+	return s.hot.open(s.cfg.Files, hotName{name: name}, in.hotLimit())
 }
 
 // installer opens what a switch with ONIE runs: the file of its Chain profile.
 // ONIE has no way to be sent elsewhere, so a URL is no answer.
-func (s *Server) installer(ctx context.Context, r Request, e *Event) (content, error) {
+func (s *Server) installer(ctx context.Context, in inbound, r Request, e *Event) (content, error) {
 	p, err := s.cfg.Resolver.Resolve(ctx, r)
 	if err != nil {
 		return content{}, err
@@ -170,7 +179,7 @@ func (s *Server) installer(ctx context.Context, r Request, e *Event) (content, e
 		return content{}, ErrNoProfile
 	}
 	name, _ := cleanName(p.URL)
-	return s.file(name)
+	return s.file(in, name)
 }
 
 // config renders the profile of a machine. A client that named nobody and is
@@ -211,14 +220,17 @@ func (s *Server) linkBase(in inbound) string {
 
 // loader opens a boot loader: by its name, else by it in lower case, else by
 // the name that UEFI's removable media path uses for it.
-func (s *Server) loader(name string) (content, error) {
+func (s *Server) loader(in inbound, name string) (content, error) {
 	lower := strings.ToLower(name)
-	c, err := openFile(s.cfg.Loaders, name)
+	open := func(name string) (content, error) {
+		return s.hot.open(s.cfg.Loaders, hotName{loader: true, name: name}, in.hotLimit())
+	}
+	c, err := open(name)
 	for _, alias := range []string{lower, loaderAliases[lower]} {
 		if alias == "" || alias == name || !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		c, err = openFile(s.cfg.Loaders, alias)
+		c, err = open(alias)
 	}
 	return c, err
 }
@@ -247,7 +259,8 @@ func openFile(fsys fs.FS, name string) (content, error) {
 
 // text is generated content.
 func text(s string) content {
-	return content{ReadCloser: textFile{bytes.NewReader([]byte(s))}, size: int64(len(s)), text: true}
+	data := []byte(s)
+	return content{ReadCloser: textFile{bytes.NewReader(data)}, size: int64(len(data)), text: true, data: data}
 }
 
 type textFile struct{ *bytes.Reader }

@@ -1,7 +1,6 @@
 package pxe
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,37 +13,6 @@ import (
 	"strings"
 	"time"
 )
-
-// Serve answers HTTP requests on l until ctx ends, then gives those in service
-// two seconds and returns nil. It closes l. Use Handler to be part of another
-// HTTP server instead.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	srv := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	if s.cfg.HTTPRate > 0 {
-		srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-			if err := pace(c, s.cfg.HTTPRate); err != nil {
-				s.log.Warn("cannot pace a connection", "addr", c.RemoteAddr(), "err", err)
-			}
-			return ctx
-		}
-	}
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(done)
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		if srv.Shutdown(grace) != nil {
-			srv.Close()
-		}
-	})
-	err := srv.Serve(l)
-	if stop() {
-		srv.Close()
-		return fmt.Errorf("pxe: http on %s: %w", l.Addr(), err)
-	}
-	<-done
-	return nil
-}
 
 // Handler serves everything that TFTP serves, by GET and HEAD, and takes
 // reports of started systems by POST to boot/MAC/done. It cleans paths by itself
@@ -97,9 +65,9 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 	e.Probe = r.Method == http.MethodHead
 	rec := &recorder{ResponseWriter: w}
 	if err != nil {
-		status, msg := http.StatusInternalServerError, "the boot server failed, see its log"
+		status, msg := http.StatusInternalServerError, failedText
 		if errors.Is(err, fs.ErrNotExist) {
-			status, msg = http.StatusNotFound, "file not found"
+			status, msg = http.StatusNotFound, absentText
 		}
 		http.Error(rec, msg, status)
 		e.Duration = time.Since(start)
@@ -120,26 +88,47 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 // slowest is the rate below which a client is taken for dead.
 const slowest = 64 << 10 // bytes per second
 
+// What clients are told instead of a file.
+const (
+	failedText = "the boot server failed, see its log"
+	absentText = "file not found"
+)
+
 // extend bounds how long a response may take.
 func extend(w http.ResponseWriter, size int64) {
-	limit := time.Minute + time.Duration(size/slowest)*time.Second
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience(size)))
 }
 
+// patience is how long a client may take for so many bytes.
+func patience(size int64) time.Duration { return time.Minute + time.Duration(size/slowest)*time.Second }
+
 func header(h http.Header, name string, c content) {
-	switch {
-	case c.text:
-		h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Type", contentType(name, c))
+	if c.text {
 		h.Set("Cache-Control", "no-store")
-	case strings.EqualFold(path.Ext(name), ".efi"):
-		// UEFI HTTP boot goes by the type before it goes by the name.
-		h.Set("Content-Type", "application/efi")
-	default:
-		h.Set("Content-Type", "application/octet-stream")
 	}
 	if !c.modTime.IsZero() {
-		h.Set("ETag", fmt.Sprintf(`"%x-%x"`, c.modTime.UnixNano(), c.size))
+		h.Set("ETag", c.etag())
 	}
+}
+
+// etag identifies what a file held at a time.
+func (c content) etag() string {
+	b := append(make([]byte, 0, 40), '"')
+	b = strconv.AppendInt(b, c.modTime.UnixNano(), 16)
+	b = strconv.AppendInt(append(b, '-'), c.size, 16)
+	return string(append(b, '"'))
+}
+
+func contentType(name string, c content) string {
+	switch {
+	case c.text:
+		return "text/plain; charset=utf-8"
+	case strings.EqualFold(path.Ext(name), ".efi"):
+		// UEFI HTTP boot goes by the type before it goes by the name.
+		return "application/efi"
+	}
+	return "application/octet-stream"
 }
 
 // serveContent writes the body, by sendfile when it is a plain file: nothing
@@ -224,5 +213,9 @@ func (r *recorder) failure(req *http.Request) error {
 	if r.err == nil {
 		return nil
 	}
-	return fmt.Errorf("pxe: connection to %s ended after %d bytes: %w", req.RemoteAddr, r.n, r.err)
+	return brokenOff(req.RemoteAddr, r.n, r.err)
+}
+
+func brokenOff(client string, n int64, err error) error {
+	return fmt.Errorf("pxe: connection to %s ended after %d bytes: %w", client, n, err)
 }

@@ -109,6 +109,8 @@ type Server struct {
 	log  *slog.Logger
 	tftp *tftp.Server
 	http chan struct{} // one token per HTTP request in service
+	hot  hot
+	date date
 }
 
 // New checks cfg and makes a server; it opens and starts nothing.
