@@ -79,6 +79,9 @@ func (t *table) describe(e *entry, d *decision, r *request) {
 	var buf [512]byte
 	mac, clientID, circuit := r.CHAddr(), r.Option(wire.OptClientID), wire.SubOption(r.relayAgent, 1)
 	vendor := clip(r.Option(wire.OptVendorClass), 64)
+	if line := r.subscriber(); e.subscriber != string(line) {
+		e.subscriber = string(line)
+	}
 	name := hostname(buf[:], &r.Msg)
 	if len(name) == 0 {
 		name = append(name, e.hostname...)

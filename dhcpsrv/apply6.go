@@ -69,6 +69,7 @@ func (r *request6) lease(ia *ia6, before *Lease) Lease {
 		l.CircuitID = clip(relay.Options.Find(wire6.OptInterfaceID), 255)
 		l.RemoteID = clip(relay.Options.Find(wire6.OptRemoteID), 255)
 	}
+	l.Subscriber = string(r.subscriber())
 	if before != nil && bytes.Equal(l.DUID, before.DUID) && bytes.Equal(l.MAC, before.MAC) && bytes.Equal(l.CircuitID, before.CircuitID) && bytes.Equal(l.RemoteID, before.RemoteID) {
 		l.DUID, l.MAC, l.CircuitID, l.RemoteID = before.DUID, before.MAC, before.CircuitID, before.RemoteID
 		return l

@@ -88,7 +88,7 @@ func (t *table6) mayTake(d *decision6, a netip.Addr, key []byte) bool {
 		return false
 	}
 	return slices.ContainsFunc(d.res.identities6(), func(id string) bool {
-		return id == duidKey(e.lease.DUID) || id == macKey(e.lease.MAC)
+		return id == duidKey(e.lease.DUID) || id == macKey(e.lease.MAC) || e.lease.Subscriber != "" && id == "s"+e.lease.Subscriber
 	})
 }
 

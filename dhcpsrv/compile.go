@@ -326,8 +326,8 @@ func (c *serving) reserve(r *Reservation) error {
 	if err := checkOptions("reservation "+r.label(), r.Options); err != nil {
 		return err
 	}
-	if len(r.MAC) == 0 && len(r.ClientID) == 0 {
-		return fail("names neither a MAC nor a client identifier")
+	if len(r.MAC) == 0 && len(r.ClientID) == 0 && r.Subscriber == "" {
+		return fail("names neither a MAC nor a client identifier nor a subscriber")
 	}
 	if len(r.Hostname) > 255 {
 		return fail("host name is longer than 255 bytes")
@@ -395,6 +395,9 @@ func (r *Reservation) label() string {
 	if len(r.DUID) > 0 {
 		return "client " + hex.EncodeToString(r.DUID)
 	}
+	if len(r.ClientID) == 0 {
+		return fmt.Sprintf("subscriber %q", r.Subscriber)
+	}
 	return "client " + hex.EncodeToString(r.ClientID)
 }
 
@@ -403,6 +406,9 @@ func (r *Reservation) identities() []string {
 	var ids []string
 	if len(r.ClientID) > 0 {
 		ids = append(ids, clientIDKey(r.ClientID))
+	}
+	if r.Subscriber != "" {
+		ids = append(ids, "s"+r.Subscriber)
 	}
 	for _, mac := range append([]net.HardwareAddr{r.MAC}, r.Aliases...) {
 		if len(mac) > 0 && !slices.Contains(ids, macKey(mac)) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
@@ -218,7 +217,7 @@ func (c *serving6) wants(r *Reservation) (wants, only bool) {
 	case r.Subnet != "":
 		return c.byName[r.Subnet] != nil, c.byName[r.Subnet] != nil
 	}
-	return len(c.subnets) > 0 && (len(r.MAC) > 0 || len(r.DUID) > 0), len(r.MAC) == 0 && len(r.ClientID) == 0 && len(r.DUID) > 0
+	return len(c.subnets) > 0 && (len(r.MAC) > 0 || len(r.DUID) > 0 || r.Subscriber != ""), len(r.MAC) == 0 && r.Subscriber == "" && len(r.ClientID) == 0 && len(r.DUID) > 0
 }
 
 // reserve checks a reservation and enters it.
@@ -226,8 +225,8 @@ func (c *serving6) reserve(r *Reservation) error {
 	fail := func(format string, args ...any) error {
 		return fmt.Errorf("reservation %s: %s", r.label(), fmt.Sprintf(format, args...))
 	}
-	if len(r.MAC) == 0 && len(r.DUID) == 0 {
-		return fail("names neither a MAC nor a DUID")
+	if len(r.MAC) == 0 && len(r.DUID) == 0 && r.Subscriber == "" {
+		return fail("names neither a MAC nor a DUID nor a subscriber")
 	}
 	if r.Addr.IsValid() {
 		if err := checkOptions6("reservation "+r.label(), r.Options); err != nil {
@@ -270,7 +269,7 @@ func (r *Reservation) identities6() (ids []string) {
 		ids = append(ids, duidKey(r.DUID))
 	}
 	for _, id := range r.identities() {
-		if strings.HasPrefix(id, "m") {
+		if id[0] == 'm' || id[0] == 's' {
 			ids = append(ids, id)
 		}
 	}

@@ -81,7 +81,7 @@ func (t *table) decide(d *decision, r *request) {
 		d.note("subnet %q by %s", d.sub.Name, how)
 	}
 	mac := r.CHAddr()
-	if d.key, d.res = t.cur.identify(d.keyBuf[:], d.seg, d.sub, mac, r.Option(wire.OptClientID)); len(d.key) == 0 {
+	if d.key, d.res = t.cur.identify(d.keyBuf[:], d.seg, d.sub, mac, r.Option(wire.OptClientID), r.subscriber()); len(d.key) == 0 {
 		d.silent(DropNoIdentity)
 		return
 	}
@@ -133,11 +133,14 @@ func (t *table) decideServing(d *decision, r *request) {
 }
 
 func (d *decision) noteClient() {
-	who := "link address"
-	if d.key[0] == 'i' {
-		who = "client identifier"
+	switch d.key[0] {
+	case 'i':
+		d.note("client by client identifier %x", d.key[1:])
+	case 's':
+		d.note("client by subscriber %q", d.key[1:])
+	default:
+		d.note("client by link address %x", d.key[1:])
 	}
-	d.note("client by %s %x", who, d.key[1:])
 	if d.res != nil {
 		d.note("reservation %s", d.res.label())
 	}

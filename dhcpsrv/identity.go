@@ -23,7 +23,7 @@ func usableMAC(mac []byte) bool {
 // identify returns the reservation of a client in a segment, if it has one, and the key of its leases there, appended to
 // buf[:0]; empty when the client cannot be told from others. All clients of one reservation share a key, so that they share
 // its address.
-func (c *serving) identify(buf []byte, seg *segment, prefer *subnet, mac, clientID []byte) (key []byte, res *Reservation) {
+func (c *serving) identify(buf []byte, seg *segment, prefer *subnet, mac, clientID, subscriber []byte) (key []byte, res *Reservation) {
 	byID, byMAC := usableID(clientID), usableMAC(mac)
 	buf = buf[:0]
 	if len(c.byClient) > 0 {
@@ -33,12 +33,17 @@ func (c *serving) identify(buf []byte, seg *segment, prefer *subnet, mac, client
 		if byMAC && res == nil {
 			res = c.reservation(seg, prefer, append(append(buf, 'm'), mac...))
 		}
+		if len(subscriber) > 0 && res == nil {
+			res = c.reservation(seg, prefer, append(append(buf, 's'), subscriber...))
+		}
 	}
 	switch {
 	case res != nil && len(res.ClientID) > 0:
 		return append(append(buf, 'i'), res.ClientID...), res
-	case res != nil:
+	case res != nil && len(res.MAC) > 0:
 		return append(append(buf, 'm'), res.MAC...), res
+	case res != nil:
+		return append(append(buf, 's'), res.Subscriber...), res
 	case byID && (seg.byClientID || !byMAC):
 		return append(append(buf, 'i'), clientID...), nil
 	case byMAC:

@@ -39,6 +39,7 @@ type Lease struct {
 	Subnet      string           // name of the subnet when the lease was given
 	Link        string           // interface the client was heard on
 	Relay       netip.Addr       // relay agent (giaddr, link address of IPv6); invalid for clients on the link itself
+	Subscriber  string           // option 82.6, or 38 of IPv6, as the relay sent it, at most 255 bytes
 	CircuitID   []byte           // option 82.1, or 18 of IPv6, as the relay sent it
 	VendorClass string           // option 60, at most 64 bytes
 	DUID        []byte           // IPv6: the client, option 1

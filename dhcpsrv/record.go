@@ -36,6 +36,7 @@ func appendRecord(b []byte, l *Lease) []byte {
 		b = binary.AppendUvarint(b, uint64(l.IAID))
 		b = appendText(appendText(b, l.DUID), l.RemoteID)
 	}
+	b = appendText(b, l.Subscriber)
 	head, payload := b[start:start+recordHeader], b[start+recordHeader:]
 	binary.LittleEndian.PutUint16(head, recordMark)
 	binary.LittleEndian.PutUint16(head[2:], uint16(len(payload)))
@@ -91,6 +92,9 @@ func parseRecord(b []byte) (l Lease, err error) {
 	if l.Addr.Is6() && !f.bad {
 		l.IAID = f.uint32()
 		l.DUID, l.RemoteID = f.bytes(), f.bytes()
+	}
+	if len(f.b) > 0 { // records of before have none
+		l.Subscriber = f.text()
 	}
 	if f.bad || !l.Addr.IsValid() {
 		return l, errRecord

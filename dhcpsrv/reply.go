@@ -71,6 +71,7 @@ func body(w *wire.Writer, d *decision, r *request, asked []byte) {
 	if d.rapid {
 		w.Option(wire.OptRapidCommit, nil)
 	}
+	writeFQDN(w, d, r)
 	var extra Options
 	if d.booting {
 		extra = bootOptions(w, d, d.boot, r)

@@ -106,6 +106,9 @@ func (ia *ia6) write(w *wire6.Writer) {
 func (s *Server) writeOptions6(ctx context.Context, w *wire6.Writer, d *decision6, r *request6) {
 	l := d.levels(s.boot6(ctx, d, r))
 	var done [4]uint64 // by code
+	if _, sub := d.first(); l.find(wire6.OptFQDN) == nil {
+		writeFQDN6(w, d, r, sub)
+	}
 	for o := range l.all() {
 		if o.Always {
 			w.Option(uint16(o.Code), o.Data)

@@ -48,6 +48,9 @@ func (r *request) parse(p Packet) Reason {
 	return 0
 }
 
+// subscriber returns whose line the client is on, when its relay tells.
+func (r *request) subscriber() []byte { return wire.SubOption(r.relayAgent, 6) }
+
 // routed reports whether the client sent to this server's own address, so that it has one itself.
 func (r *request) routed() bool {
 	return r.giaddr == 0 && r.ciaddr != 0 && r.pkt.Dst.Is4() && r.pkt.Dst != limitedBroadcast

@@ -83,6 +83,14 @@ func (r *request6) relay() *wire6.Relay {
 	return &r.Relays[len(r.Relays)-1]
 }
 
+// subscriber returns whose line the client is on, when its relay tells.
+func (r *request6) subscriber() []byte {
+	if relay := r.relay(); relay != nil {
+		return clip(relay.Options.Find(wire6.OptSubscriber), 255)
+	}
+	return nil
+}
+
 // linkAddress returns the link address of the innermost relay that tells one: layer-2 relays leave it out (RFC 6221).
 func (r *request6) linkAddress() netip.Addr {
 	for i := len(r.Relays) - 1; i >= 0; i-- {
@@ -114,9 +122,12 @@ func (c *serving6) reservation(r *request6, prefer *subnet6) (best *Reservation)
 	}
 	var buf [1 + maxDUID]byte
 	rank := 0
-	for i := range 1 + len(r.macs) {
+	for i := range 2 + len(r.macs) {
 		key := append(append(buf[:0], 'd'), r.duid...)
-		if i > 0 {
+		switch {
+		case i > len(r.macs):
+			key = append(append(buf[:0], 's'), r.subscriber()...)
+		case i > 0:
 			key = append(append(buf[:0], 'm'), r.macs[i-1]...)
 		}
 		for _, res := range c.byClient[string(key)] {

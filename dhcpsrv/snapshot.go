@@ -95,6 +95,9 @@ type Reservation struct {
 	MAC      net.HardwareAddr
 	ClientID []byte
 	DUID     []byte
+	// Subscriber is whose line the client is on, as its relay says in option 82.6 (RFC 3993), or 38 of IPv6 (RFC 4580): the
+	// last thing to go by, for a client that matches nothing else. Whichever machine on the line asks gets the reservation.
+	Subscriber string
 	// Aliases are further link addresses of the same client, such as the members of a bond: whichever of them asks gets
 	// the reservation, one at a time.
 	Aliases []net.HardwareAddr

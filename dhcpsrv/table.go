@@ -29,6 +29,7 @@ type entry struct {
 	link       string
 	circuit    string
 	vendor     string
+	subscriber string
 
 	sameClient *entry // next entry of the same client
 	prev, next *entry // in a list of the space
@@ -43,7 +44,7 @@ func (e *entry) mine(key []byte) bool { return e.key != "" && e.key == string(ke
 // lease returns the entry as the world sees it.
 func (e *entry) lease() Lease {
 	l := Lease{
-		Addr: e.addr.addr(), State: e.state, Hostname: e.hostname, Subnet: e.subnetName, Link: e.link, VendorClass: e.vendor,
+		Addr: e.addr.addr(), State: e.state, Hostname: e.hostname, Subnet: e.subnetName, Link: e.link, VendorClass: e.vendor, Subscriber: e.subscriber,
 		Start: time.Unix(0, e.start), End: time.Unix(0, e.end),
 	}
 	text := []byte(e.mac + e.clientID + e.circuit)
@@ -65,7 +66,7 @@ func newEntry(l *Lease) *entry {
 	return &entry{
 		addr: addr4From(l.Addr), state: l.State, start: l.Start.UnixNano(), end: l.End.UnixNano(), relay: addr4From(l.Relay),
 		mac: string(l.MAC), clientID: string(l.ClientID), hostname: l.Hostname, subnetName: l.Subnet, link: l.Link,
-		circuit: string(l.CircuitID), vendor: l.VendorClass, due: -1,
+		circuit: string(l.CircuitID), vendor: l.VendorClass, subscriber: l.Subscriber, due: -1,
 	}
 }
 
@@ -203,7 +204,7 @@ func (t *table) adopt(e *entry) {
 		return
 	}
 	if e.state != Quarantined {
-		key, _ := t.cur.identify(nil, e.sub.seg, e.sub, []byte(e.mac), []byte(e.clientID))
+		key, _ := t.cur.identify(nil, e.sub.seg, e.sub, []byte(e.mac), []byte(e.clientID), []byte(e.subscriber))
 		e.key = string(key)
 	}
 }

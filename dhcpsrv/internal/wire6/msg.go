@@ -59,6 +59,7 @@ const (
 	OptDomains        = 24
 	OptIAPD           = 25
 	OptRemoteID       = 37
+	OptSubscriber     = 38
 	OptFQDN           = 39
 	OptNTP            = 56
 	OptBootURL        = 59

@@ -1,0 +1,98 @@
+package dhcpsrv
+
+import (
+	"strings"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire"
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
+)
+
+// Flags of the client's name, option 81 (RFC 4702 section 2.1) and 39 of IPv6 (RFC 4704 section 4.1), where fqdnNone is 4.
+const (
+	fqdnServer   = 0x01 // the server enters the name in DNS
+	fqdnOverride = 0x02 // although the client asked for the contrary
+	fqdnWire     = 0x04 // IPv4: the name is in DNS wire form
+	fqdnNone     = 0x08 // nobody shall enter it
+	fqdnNone6    = 0x04
+	maxFQDN      = 3 + 255
+)
+
+// fqdnFlags answers the flags of a client: names of leases are entered in DNS on the side of the server, unless the client
+// wants no entry at all.
+func fqdnFlags(asked, none byte) byte {
+	switch {
+	case asked&none != 0:
+		return none
+	case asked&fqdnServer != 0:
+		return fqdnServer
+	}
+	return fqdnServer | fqdnOverride
+}
+
+// appendFQDN appends the full name of a client: what is reserved for it, else what it claims, in the domain of the subnet
+// unless it has one.
+func appendFQDN(dst []byte, res *Reservation, claimed []byte, domain string) []byte {
+	if res != nil && res.Hostname != "" {
+		dst = append(dst, res.Hostname...)
+	} else {
+		dst = append(dst, claimed...)
+	}
+	if len(dst) > 0 && domain != "" && !strings.Contains(string(dst), ".") {
+		dst = append(append(dst, '.'), domain...)
+	}
+	return clip(dst, 253)
+}
+
+// appendLabels appends a name in DNS wire form.
+func appendLabels(dst, name []byte) []byte {
+	for len(name) > 0 {
+		n := 0
+		for n < len(name) && name[n] != '.' {
+			n++
+		}
+		if n > 0 && n < 64 {
+			dst = append(append(dst, byte(n)), name[:n]...)
+		}
+		name = name[min(n+1, len(name)):]
+	}
+	return append(dst, 0)
+}
+
+// writeFQDN answers option 81, which is sent only to clients that send it.
+func writeFQDN(w *wire.Writer, d *decision, r *request) {
+	v := r.Option(wire.OptFQDN)
+	if len(v) < 3 || d.bootOnly {
+		return
+	}
+	var claim, full, buf [2 * maxFQDN]byte
+	name := appendFQDN(full[:0], d.res, hostname(claim[:], &r.Msg), d.sub.Domain)
+	// Both result codes are 255: the entry is made after the client has its lease.
+	out := append(buf[:0], fqdnFlags(v[0], fqdnNone)|v[0]&fqdnWire, 255, 255)
+	switch {
+	case v[0]&fqdnWire == 0:
+		out = append(out, name...)
+	case len(name) > 0:
+		out = appendLabels(out, name)
+	}
+	w.Option(wire.OptFQDN, out[:min(len(out), 255)])
+}
+
+// writeFQDN6 answers option 39, which is sent only to clients that send it and ask for it (RFC 4704 section 6).
+func writeFQDN6(w *wire6.Writer, d *decision6, r *request6, sub *subnet6) {
+	v := r.Options.Find(wire6.OptFQDN)
+	if len(v) == 0 {
+		return
+	}
+	for code := range r.Requested() {
+		if code == wire6.OptFQDN {
+			var claim, full, buf [2 * maxFQDN]byte
+			name := appendFQDN(full[:0], d.res, appendHostname(claim[:0], dnsLabels(v[1:])), sub.Domain)
+			out := append(buf[:0], fqdnFlags(v[0], fqdnNone6))
+			if len(name) > 0 {
+				out = appendLabels(out, name)
+			}
+			w.Option(wire6.OptFQDN, out)
+			return
+		}
+	}
+}
