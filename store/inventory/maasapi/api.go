@@ -76,10 +76,12 @@ func New(cfg Config) *API {
 const base = "/MAAS/api/2.0/"
 
 // Handler serves clients that have an API key.
-func (a *API) Handler() http.Handler { return limitBody(a.authenticated(a.once(a.mux()))) }
+func (a *API) Handler() http.Handler {
+	return guarded(http.NewCrossOriginProtection().Handler(a.authenticated(a.once(a.mux()))))
+}
 
 // Local serves everybody as the administrator: for a socket that only the administrator can open.
-func (a *API) Local() http.Handler { return limitBody(a.once(a.mux())) }
+func (a *API) Local() http.Handler { return guarded(a.once(a.mux())) }
 
 // handler is an endpoint: what it returns is sent as JSON with status 200, an error as what it means.
 type handler func(r *http.Request) (any, error)
@@ -154,16 +156,6 @@ func (a *API) mux() *http.ServeMux {
 		http.Error(w, r.Method+" "+r.URL.Path+" is not supported", code)
 	})
 	return mux
-}
-
-// maxBody is the largest request body in bytes.
-const maxBody = 1 << 20
-
-func limitBody(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		next.ServeHTTP(w, r)
-	})
 }
 
 func (a *API) serve(pattern string, h handler) http.Handler {

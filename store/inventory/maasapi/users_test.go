@@ -201,3 +201,34 @@ func TestAccount(t *testing.T) {
 		}
 	}
 }
+
+// Pages of other sites cannot use the API, and answers are of no use to them.
+func TestOtherSitesAreShutOut(t *testing.T) {
+	s := newSite(t)
+	for _, method := range []string{"GET", "POST", "OPTIONS"} {
+		r := httptest.NewRequest(method, "http://maas.example"+base+"machines/", nil)
+		r.Header.Set("Origin", "https://evil.example")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		r.Header.Set("Access-Control-Request-Method", "POST")
+		w := httptest.NewRecorder()
+		s.api.Handler().ServeHTTP(w, r)
+		for name := range w.Header() {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: %s is set", method, name)
+			}
+		}
+		if w.Code < 400 {
+			t.Errorf("%s: %d", method, w.Code)
+		}
+		if w.Header().Get("X-Content-Type-Options") != "nosniff" || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", method, w.Header())
+		}
+	}
+	r := httptest.NewRequest("POST", base+"machines/", strings.NewReader("hostname="+strings.Repeat("x", 2<<20)))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	s.api.Local().ServeHTTP(w, r)
+	if w.Code != http.StatusRequestEntityTooLarge && w.Code != http.StatusBadRequest {
+		t.Errorf("a large body: %d %s", w.Code, w.Body)
+	}
+}

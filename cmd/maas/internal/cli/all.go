@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +16,9 @@ type allCmd struct {
 	Data       string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
 	Interface  string   `help:"Interface to serve; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
 	Listen     string   `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
+	TLS        string   `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
+	TLSCert    string   `name:"tls-cert" help:"PEM file of the API's certificate with its chain." type:"path" placeholder:"FILE"`
+	TLSKey     string   `name:"tls-key" help:"PEM file of its key." type:"path" placeholder:"FILE"`
 	RackPort   int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
 	DHCPRange  string   `name:"dhcp-range" help:"Dynamic range; suggested from what is free when left out." placeholder:"FIRST-LAST"`
 	Gateway    string   `help:"Default router of machines; this host's own when left out." placeholder:"ADDR"`
@@ -49,7 +50,7 @@ func (c *allCmd) config() (config.Config, error) {
 	}
 	cfg := config.Overlay(base, config.Config{
 		Data: c.Data, Interface: c.Interface,
-		Region: config.Region{Listen: c.Listen}, Rack: config.Rack{Port: c.RackPort},
+		Region: config.Region{Listen: c.Listen, TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey}, Rack: config.Rack{Port: c.RackPort},
 		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP},
 		DNS:   config.DNS{Domain: c.Domain, Forwarders: c.Forwarder, Port: c.DNSPort},
 		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Loaders: c.Loaders},
@@ -65,20 +66,7 @@ func (c *allCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	return daemon.All(ctx, cfg, logger(io.err, cfg.Log), nil)
-}
-
-// logger writes to w as the configuration says. The configuration has been checked.
-func logger(w io.Writer, cfg config.Log) *slog.Logger {
-	var level slog.Level
-	if cfg.Level != "" {
-		_ = level.UnmarshalText([]byte(cfg.Level))
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.Format == "text" || cfg.Format == "" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, options))
-	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return daemon.All(ctx, cfg, liveLogger(ctx, io.err, cfg.Log, c.config), nil)
 }
 
 func isTerminal(w any) bool {

@@ -39,7 +39,17 @@ type rackRunCmd struct {
 
 // Run is called by the parser when the command was given.
 func (c *rackRunCmd) Run(ctx context.Context, io stdio) error {
-	cfg, err := join(c.Config, config.Config{
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	log := liveLogger(ctx, io.err, cfg.Log, c.config)
+	return daemon.Rack(ctx, cfg, daemon.RackOptions{Enrol: c.Enrol, Version: Version}, log, nil)
+}
+
+// config joins file and flags.
+func (c *rackRunCmd) config() (config.Config, error) {
+	return join(c.Config, config.Config{
 		Data: c.Data, Interface: c.Interface,
 		Rack:  config.Rack{Name: c.Name, Port: c.RackPort},
 		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP},
@@ -48,10 +58,6 @@ func (c *rackRunCmd) Run(ctx context.Context, io stdio) error {
 		Proxy: config.Proxy{AccessLog: c.ProxyLog},
 		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
 	})
-	if err != nil {
-		return err
-	}
-	return daemon.Rack(ctx, cfg, daemon.RackOptions{Enrol: c.Enrol, Version: Version}, logger(io.err, cfg.Log), nil)
 }
 
 type rackListCmd struct{ remote }

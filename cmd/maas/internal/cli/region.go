@@ -21,6 +21,9 @@ type regionRunCmd struct {
 	Config     string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
 	Data       string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
 	Listen     string   `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
+	TLS        string   `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
+	TLSCert    string   `name:"tls-cert" help:"PEM file of the API's certificate with its chain." type:"path" placeholder:"FILE"`
+	TLSKey     string   `name:"tls-key" help:"PEM file of its key." type:"path" placeholder:"FILE"`
 	Racks      string   `help:"Address and port for racks (default :5250)." placeholder:"ADDR:PORT"`
 	Address    []string `help:"Host and port at which racks reach this region; this host's own when left out." placeholder:"HOST:PORT"`
 	Database   string   `help:"Database, such as postgres://maas@db/maas for several regions; a file in the data directory when left out." placeholder:"URL"`
@@ -38,18 +41,25 @@ type regionRunCmd struct {
 
 // Run is called by the parser when the command was given.
 func (c *regionRunCmd) Run(ctx context.Context, io stdio) error {
-	cfg, err := join(c.Config, config.Config{
-		Data:   c.Data,
-		Region: config.Region{Listen: c.Listen, Racks: c.Racks, Addresses: c.Address, Database: c.Database},
-		DNS:    config.DNS{Domain: c.Domain, Forwarders: c.Forwarder},
-		Boot:   config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline},
-		Proxy:  config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy},
-		Log:    config.Log{Level: c.LogLevel, Format: c.LogFormat},
-	})
+	cfg, err := c.config()
 	if err != nil {
 		return err
 	}
-	return daemon.Region(ctx, cfg, logger(io.err, cfg.Log), nil)
+	return daemon.Region(ctx, cfg, liveLogger(ctx, io.err, cfg.Log, c.config), nil)
+}
+
+// config joins file and flags.
+func (c *regionRunCmd) config() (config.Config, error) {
+	return join(c.Config, config.Config{
+		Data: c.Data,
+		Region: config.Region{
+			Listen: c.Listen, Racks: c.Racks, Addresses: c.Address, Database: c.Database, TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+		},
+		DNS:   config.DNS{Domain: c.Domain, Forwarders: c.Forwarder},
+		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline},
+		Proxy: config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy},
+		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
+	})
 }
 
 // join puts flags over the file, if one is named.

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -47,7 +48,31 @@ type Region struct {
 	Addresses []string `yaml:"addresses"`
 	// Database is where the data is, such as postgres://maas@db/maas for several regions. Empty means a file in Data.
 	Database string `yaml:"database"`
+	// TLS is how the API speaks TLS on Listen: "off", "self-signed" with a certificate that is made in Data, or "files" with
+	// TLSCert and TLSKey. Empty means files when those are named, otherwise off.
+	TLS string `yaml:"tls"`
+	// TLSCert and TLSKey are PEM files of a certificate with its chain and of its key. Changed files are read again.
+	TLSCert string `yaml:"tls-cert"`
+	TLSKey  string `yaml:"tls-key"`
 }
+
+// TLSMode is TLS with what an empty one means.
+func (r *Region) TLSMode() string {
+	switch {
+	case r.TLS != "":
+		return r.TLS
+	case r.TLSCert != "" || r.TLSKey != "":
+		return TLSFiles
+	}
+	return TLSOff
+}
+
+// Values of Region.TLS.
+const (
+	TLSOff        = "off"
+	TLSSelfSigned = "self-signed"
+	TLSFiles      = "files"
+)
 
 // Rack is what the rack is called and where its HTTP boot server listens.
 type Rack struct {
@@ -180,19 +205,30 @@ func syntaxMistake(path string, err error) error {
 	return m
 }
 
-// keys are all keys of the file, for suggestions.
-var keys = []string{
-	"data", "interface", "region", "listen", "rack", "port", "dhcp", "range", "gateway", "force", "disable", "dns", "domain",
-	"forwarders", "boot", "kernel", "initrd", "cmdline", "loaders", "proxy", "parent", "access-log", "log", "level", "format",
-	"racks", "addresses", "database", "name",
+// Keys are all keys of the file, dotted, such as "dhcp.range".
+func Keys() []string { return keysOf("", reflect.TypeFor[Config]()) }
+
+func keysOf(prefix string, t reflect.Type) (keys []string) {
+	for i := range t.NumField() {
+		name := prefix + t.Field(i).Tag.Get("yaml")
+		if t.Field(i).Type.Kind() == reflect.Struct {
+			keys = append(keys, keysOf(name+".", t.Field(i).Type)...)
+			continue
+		}
+		keys = append(keys, name)
+	}
+	return keys
 }
 
 // suggestion names the key that was probably meant.
 func suggestion(key string) string {
-	best, distance := "", 3
-	for _, k := range keys {
-		if d := editDistance(key, k); d < distance {
-			best, distance = k, d
+	best, distance := "", 7 // the fewest changes, and then the nearest in length
+	for _, dotted := range Keys() {
+		for _, k := range strings.Split(dotted, ".") {
+			longer := max(len(k)-len(key), len(key)-len(k))
+			if d := 2*editDistance(key, k) + longer; editDistance(key, k) < 3 && d < distance {
+				best, distance = k, d
+			}
 		}
 	}
 	if best == "" {
@@ -274,6 +310,13 @@ func (c *Config) Check() error {
 }
 
 func (r *Region) check() error {
+	modes := []string{"", TLSOff, TLSSelfSigned, TLSFiles}
+	switch {
+	case !slices.Contains(modes, r.TLS):
+		return &Mistake{Key: "region.tls", Text: fmt.Sprintf("%q is none of off, self-signed, files", r.TLS)}
+	case r.TLSMode() == TLSFiles && (r.TLSCert == "" || r.TLSKey == ""):
+		return &Mistake{Key: "region.tls", Text: "a certificate needs both tls-cert and tls-key"}
+	}
 	for _, l := range []struct{ key, listen, example string }{
 		{"region.listen", r.Listen, "192.0.2.1:5240"}, {"region.racks", r.Racks, "192.0.2.1:5250"},
 	} {

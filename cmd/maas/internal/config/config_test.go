@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
@@ -30,6 +31,8 @@ func TestLoadNamesTheLineAndTheMistake(t *testing.T) {
 		{"rack:\n  port: many\n", ":2: "},
 		{"boot:\n  cmdline: quiet\n", ": boot: initrd and cmdline need a kernel"},
 		{"log: {level: loud}\n", `:1: log.level: "loud" is none of`},
+		{"region: {tls: maybe}\n", `:1: region.tls: "maybe" is none of`},
+		{"region: {tls-cert: /x}\n", "needs both tls-cert and tls-key"},
 		{"a: [\n", ":1"},
 	} {
 		_, err := load(t, c.text)
@@ -68,4 +71,24 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The example has every key, and is right.
+func TestTheExampleHasEveryKey(t *testing.T) {
+	if _, err := config.Load("maas.example.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("maas.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range config.Keys() {
+		path, err := yaml.PathString("$." + key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := path.ReadNode(strings.NewReader(string(text))); err != nil {
+			t.Errorf("%s is not in the example", key)
+		}
+	}
 }

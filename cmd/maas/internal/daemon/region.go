@@ -100,6 +100,9 @@ func listenRegion(ctx context.Context, cfg config.Config) (r region.Sockets, err
 	if err != nil {
 		return r, rack.ExplainPort(err, "API", "tcp", address)
 	}
+	if api, err = withTLS(api, cfg); err != nil {
+		return r, err
+	}
 	local, err := ListenLocal(ctx, SocketPath(cfg.Data))
 	if err != nil {
 		return r, errors.Join(err, api.Close())

@@ -11,11 +11,14 @@ import (
 // grace is how long requests in progress may take when the daemon ends.
 const grace = 2 * time.Second
 
+// maxHeader is how large the header of a request may be in bytes.
+const maxHeader = 64 << 10
+
 // Serve serves until ctx ends, then lets the requests in progress end for a moment and returns nil. The contexts of requests
 // end with ctx. It closes ln.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	done := make(chan struct{})

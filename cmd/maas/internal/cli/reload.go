@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+)
+
+// liveLogger writes to w as the configuration says, which has been checked. On SIGHUP it reads the configuration again and
+// takes the level from it; nothing else of it is changed while a daemon runs. Changed files of certificates need no signal.
+func liveLogger(ctx context.Context, w io.Writer, cfg config.Log, reread func() (config.Config, error)) *slog.Logger {
+	level := new(slog.LevelVar)
+	level.Set(levelOf(cfg))
+	options := &slog.HandlerOptions{Level: level}
+	var log *slog.Logger
+	if cfg.Format == "text" || cfg.Format == "" && isTerminal(w) {
+		log = slog.New(slog.NewTextHandler(w, options))
+	} else {
+		log = slog.New(slog.NewJSONHandler(w, options))
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, unix.SIGHUP)
+	go func() {
+		defer signal.Stop(hup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				again(log, level, reread)
+			}
+		}
+	}()
+	return log
+}
+
+// again takes what may change from the configuration. A mistake in it leaves all as it is.
+func again(log *slog.Logger, level *slog.LevelVar, reread func() (config.Config, error)) {
+	cfg, err := reread()
+	if err != nil {
+		log.Error("the configuration has a mistake and is not taken", "err", err)
+		return
+	}
+	level.Set(levelOf(cfg.Log))
+	log.Info("the configuration was read again; only log.level changes while the daemon runs", "level", level.Level())
+}
+
+func levelOf(cfg config.Log) (level slog.Level) {
+	if cfg.Level != "" {
+		_ = level.UnmarshalText([]byte(cfg.Level)) // it has been checked
+	}
+	return level
+}

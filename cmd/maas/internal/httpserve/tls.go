@@ -1,0 +1,140 @@
+package httpserve
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Names of the files of a self-signed certificate in its directory.
+const (
+	CertFile = "api.crt"
+	KeyFile  = "api.key"
+)
+
+// A certificate that is made here is good for certLife, and made anew when less than certRenew of that is left.
+const (
+	certLife  = 2 * 365 * 24 * time.Hour
+	certRenew = 30 * 24 * time.Hour
+)
+
+// lookEvery is how often files of certificates are looked at for changes, at most.
+const lookEvery = 10 * time.Second
+
+// Files serves TLS 1.2 and newer with a certificate and its key in PEM files. When they change they are read again; while
+// they cannot be read the last ones serve.
+func Files(certFile, keyFile string) (*tls.Config, error) {
+	f := &files{cert: certFile, key: keyFile}
+	if _, err := f.get(nil); err != nil {
+		return nil, err
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: f.get}, nil
+}
+
+// files are a certificate and when it was read.
+type files struct {
+	cert, key string
+
+	mu     sync.Mutex // guards all below
+	last   *tls.Certificate
+	mod    time.Time
+	looked time.Time
+}
+
+func (f *files) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	if f.last != nil && now.Sub(f.looked) < lookEvery {
+		return f.last, nil
+	}
+	f.looked = now
+	st, err := os.Stat(f.cert)
+	if err == nil && f.last != nil && st.ModTime().Equal(f.mod) {
+		return f.last, nil
+	}
+	if err == nil {
+		var pair tls.Certificate
+		if pair, err = tls.LoadX509KeyPair(f.cert, f.key); err == nil {
+			f.last, f.mod = &pair, st.ModTime()
+		}
+	}
+	if f.last == nil {
+		return nil, fmt.Errorf("certificate %s with key %s: %w", f.cert, f.key, err)
+	}
+	return f.last, nil
+}
+
+// SelfSigned serves TLS with a certificate that is made in dir when there is none, or it ends soon. Names are host names and
+// addresses at which clients reach the server.
+func SelfSigned(dir string, names []string) (*tls.Config, error) {
+	certFile, keyFile := filepath.Join(dir, CertFile), filepath.Join(dir, KeyFile)
+	good, err := isGood(certFile, keyFile)
+	if err == nil && !good {
+		err = makeCert(certFile, keyFile, names)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("self-signed certificate: %w", err)
+	}
+	return Files(certFile, keyFile)
+}
+
+// isGood tells whether there is a certificate that does not end soon.
+func isGood(certFile, keyFile string) (bool, error) {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("%w; remove %s and %s to have them made anew", err, certFile, keyFile)
+	}
+	return time.Until(pair.Leaf.NotAfter) > certRenew, nil
+}
+
+func makeCert(certFile, keyFile string, names []string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "maas"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(certLife),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else if name != "" {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+}

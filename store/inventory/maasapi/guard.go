@@ -1,0 +1,46 @@
+package maasapi
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxBody is the largest request body in bytes, and bodyTime how long a client may take to send it.
+const (
+	maxBody  = 1 << 20
+	bodyTime = time.Minute
+)
+
+// guarded bounds requests, and sets the headers that keep browsers from making anything of answers: no page of another site
+// may read them (there are no headers of CORS), show them in a frame, guess their type or store them.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		if r.TLS != nil {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
+		r.Body = &timedBody{http.MaxBytesReader(w, r.Body, maxBody), http.NewResponseController(w), time.Now().Add(bodyTime)}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// timedBody is a body that has to be there until a time. The deadline is off between reads: afterwards it would end requests
+// that take long to be done.
+type timedBody struct {
+	io.ReadCloser
+	conn  *http.ResponseController
+	until time.Time
+}
+
+// Read implements io.Reader.
+func (b *timedBody) Read(p []byte) (int, error) {
+	if b.conn.SetReadDeadline(b.until) == nil {
+		defer func() { _ = b.conn.SetReadDeadline(time.Time{}) }() // the connection is gone
+	}
+	return b.ReadCloser.Read(p)
+}
