@@ -37,6 +37,8 @@ type Config struct {
 	MaxTransfers int
 	// MaxPerClient bounds the transfers at a time of one address; 0 means 32.
 	// A request above a bound is not answered, so that the client asks again.
+	// The last quarter of MaxTransfers is for files up to 1 MiB, so that a
+	// machine's configuration does not wait for the kernels of others.
 	MaxPerClient int
 
 	// SinglePort answers from the port of the request, for firewalls that do

@@ -25,6 +25,9 @@ func TestForeignServers(t *testing.T) {
 			return []string{"dnsmasq", "-k", "--conf-file=/dev/null", "--pid-file=", "--port=0", "--enable-tftp", "--tftp-port-range=40000,50000",
 				"--tftp-root=" + dir, "--user=root", "--interface=eth0", "--bind-interfaces"}
 		}, 1},
+		{"atftpd", netlab.Program("atftpd", "atftpd"), func(port, dir string) []string {
+			return []string{"atftpd", "--daemon", "--no-fork", "--user", "root.root", "--logfile", "/dev/stderr", "--bind-address", "192.0.2.1", "--port", port, dir}
+		}, 16},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -325,6 +325,32 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// Large files leave places to small ones.
+func TestSmallFilesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, tftp.Config{MaxTransfers: 4})
+		defer l.close()
+		l.file("small", 100)
+		l.file("large", 2<<20)
+		l.net.drop = func(_, to netip.AddrPort, p []byte) bool { return to.Port() >= 3000 && p[1] == 3 } // they hear nothing
+		var slow []*memConn
+		for i := range 4 {
+			c := l.net.listen(fmt.Sprintf("192.0.2.%d:3000", 10+i))
+			defer c.Close()
+			slow = append(slow, c)
+			c.WriteTo([]byte("\x00\x01large\x00octet\x00"), l.server.LocalAddr())
+			time.Sleep(time.Millisecond)
+		}
+		if x := <-l.transfers; !errors.Is(x.Err, tftp.ErrBusy) || x.Client.String() != "192.0.2.13:3000" {
+			t.Errorf("the fourth large file: %+v", x)
+		}
+		l.get(tftp.Client{}, "small")
+		slow[0].WriteTo([]byte("\x00\x05\x00\x00bye\x00"), l.server.LocalAddr())
+		<-l.transfers
+		l.get(tftp.Client{BlockSize: 1468, WindowSize: 16}, "large")
+	})
+}
+
 func TestNetASCII(t *testing.T) {
 	for _, text := range []string{"", "plain", "a\nb\n", "cr\rlf\r\n\n\r", strings.Repeat("line\n", 500), "\n\n\n\r"} {
 		synctest.Test(t, func(t *testing.T) {

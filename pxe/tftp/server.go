@@ -13,8 +13,9 @@ import (
 
 // Server serves files by TFTP. Its methods may be used from many goroutines.
 type Server struct {
-	cfg Config
-	log *slog.Logger
+	cfg   Config
+	log   *slog.Logger
+	large chan struct{} // one token for each large file on its way
 
 	// mu guards the following.
 	mu     sync.Mutex
@@ -28,7 +29,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, log: cfg.Log, client: make(map[netip.Addr]int)}, nil
+	large := make(chan struct{}, max(cfg.MaxTransfers-cfg.MaxTransfers/4, 1))
+	return &Server{cfg: cfg, log: cfg.Log, large: large, client: make(map[netip.Addr]int)}, nil
 }
 
 // Serve answers the requests that arrive on conn until ctx ends, then cuts off
@@ -170,6 +172,23 @@ func (s *Server) leave(client netip.Addr) {
 	s.total--
 	if s.client[client]--; s.client[client] == 0 {
 		delete(s.client, client)
+	}
+}
+
+// smallFile is the size up to which a file need not wait for larger ones.
+const smallFile = 1 << 20
+
+// place takes a place among the large files, unless the file is small; it is
+// left by calling leave. ErrBusy says that there is none.
+func (s *Server) place(size int64) (leave func(), err error) {
+	if size >= 0 && size <= smallFile {
+		return func() {}, nil
+	}
+	select {
+	case s.large <- struct{}{}:
+		return func() { <-s.large }, nil
+	default:
+		return nil, ErrBusy
 	}
 }
 

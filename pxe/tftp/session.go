@@ -65,6 +65,11 @@ func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, sta
 	}
 	defer f.Close()
 	stats.Size = f.Size
+	leave, err := s.place(f.Size)
+	if err != nil {
+		return err // without a word, so that the client asks again
+	}
+	defer leave()
 	src := f.Reader
 	if r.Mode == NetASCII {
 		src, stats.Size = newNetASCII(src), -1
