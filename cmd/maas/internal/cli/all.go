@@ -66,7 +66,7 @@ func (c *allCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	return daemon.All(ctx, cfg, liveLogger(ctx, io.err, cfg.Log, c.config), nil)
+	return daemon.All(ctx, cfg, liveLogger(ctx, io.err, cfg.Log, c.config), daemon.Notify(ctx))
 }
 
 func isTerminal(w any) bool {

@@ -45,7 +45,7 @@ func (c *regionRunCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	return daemon.Region(ctx, cfg, liveLogger(ctx, io.err, cfg.Log, c.config), nil)
+	return daemon.Region(ctx, cfg, liveLogger(ctx, io.err, cfg.Log, c.config), daemon.Notify(ctx))
 }
 
 // config joins file and flags.
