@@ -44,7 +44,7 @@ func (c *rackRunCmd) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	log := liveLogger(ctx, io.err, cfg.Log, c.config)
-	return daemon.Rack(ctx, cfg, daemon.RackOptions{Enrol: c.Enrol, Version: Version}, log, nil)
+	return daemon.Rack(ctx, cfg, daemon.RackOptions{Enrol: c.Enrol, Version: Version}, log, daemon.Notify(ctx))
 }
 
 // config joins file and flags.
