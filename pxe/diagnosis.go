@@ -68,7 +68,9 @@ func (a Attempt) stopped(last Step) string {
 	case last.Stage == StageOffer && last.Path != "":
 		return "was offered " + last.Path + " and never asked for it: another DHCP server won, a firewall or relay" +
 			" drops the request, or the firmware waits for a proxyDHCP answer on port 4011"
-	case last.Stage == StageConfig && last.Absent, last.Stage == StageOffer:
+	case last.Stage == StageOffer:
+		return "has an address and asked for no configuration: it does not boot from the network, or a firewall drops what it asks for"
+	case last.Stage == StageConfig && last.Absent:
 		return "found no configuration (last " + last.Path + "): it has no profile, and went on with its next boot device"
 	case last.Absent:
 		return "asked for " + last.Path + ", which there is not, and gave up"
@@ -78,6 +80,8 @@ func (a Attempt) stopped(last Step) string {
 	case last.Stage == StageConfig:
 		return "read its configuration and fetched nothing after it: the profile starts from the disk, waits or switches off," +
 			" or the loader cannot reach the files"
+	case last.Stage == StageKernel && a.Method == "onie":
+		return "fetched its installer and has not reported since: the installer does not report, or it failed; see the console"
 	case last.Stage == StageKernel:
 		return "fetched the kernel and nothing after it: the profile has no initrd and the system does not report," +
 			" or there is not enough memory"

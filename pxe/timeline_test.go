@@ -114,8 +114,13 @@ func TestDiagnosis(t *testing.T) {
 	}{
 		{"nothing", nil, "nothing heard"},
 		{"never asked", []pxe.Event{at(0, pxe.StageOffer, "shimx64.efi")}, "never asked for it: another DHCP server won"},
+		{"an address only", []pxe.Event{at(0, pxe.StageOffer, "")}, "asked for no configuration"},
+		{"gave up without a loader's part", []pxe.Event{at(0, pxe.StageLoader, "mmx64.efi", absent)}, "asked for mmx64.efi, which there is not, and gave up"},
+		{"server's own failure", []pxe.Event{at(0, pxe.StageConfig, "c", func(e *pxe.Event) { e.Err = "database is down" })}, "could not fetch c: database is down"},
+		{"connection cut", []pxe.Event{at(0, pxe.StageKernel, "k", func(e *pxe.Event) { e.Proto, e.Err = "http", "ended after 5 bytes" })}, "could not fetch k: ended after 5 bytes"},
+		{"installer", []pxe.Event{at(0, pxe.StageKernel, "onie-installer", func(e *pxe.Event) { e.Method = "onie" })}, "the installer does not report"},
 		{"stalled at once", []pxe.Event{at(0, pxe.StageLoader, "f", stalled(0))}, "stalled at block 1 of f (blocks of 1000 bytes) after 5 retransmissions: packets of this size"},
-		{"stalled later", []pxe.Event{at(0, pxe.StageKernel, "f", stalled(411_000))}, "stalled at block 412 of f"},
+		{"stalled later", []pxe.Event{at(0, pxe.StageKernel, "f", stalled(411_000))}, "stalled at block 412 of f (blocks of 1000 bytes) after 5 retransmissions: the machine is off or its link is down"},
 		{"missing loader", []pxe.Event{at(0, pxe.StageLoader, "grubx64.efi", absent, func(e *pxe.Event) { e.Absent, e.Err = false, "install grub-efi-amd64-signed" })},
 			"could not fetch grubx64.efi: install grub-efi-amd64-signed"},
 		{"no profile", []pxe.Event{at(0, pxe.StageConfig, "c", absent)}, "it has no profile"},
@@ -131,6 +136,17 @@ func TestDiagnosis(t *testing.T) {
 		}
 		if got := a.Diagnosis(t0.Add(time.Minute)); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	for want, e := range map[string]pxe.Event{
+		"booting: was offered f":                           at(0, pxe.StageOffer, "f"),
+		"booting: has an address and looks for its":        at(0, pxe.StageOffer, ""),
+		"booting: asked for c, which there is not":         at(0, pxe.StageConfig, "c", absent),
+		"running, 1.0 s after power-on was noticed":        at(0, pxe.StageRunning, "done"),
+		"booting: fetched grubx64.efi, 100 bytes in 1.0 s": at(0, pxe.StageLoader, "grubx64.efi"),
+	} {
+		if got := (pxe.Attempt{}).Next(e).Diagnosis(t0.Add(time.Second)); !strings.HasPrefix(got, want) {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 	a := pxe.Attempt{}.Next(at(0, pxe.StageKernel, "k"))

@@ -75,6 +75,7 @@ type network struct {
 	methods []pxe.Method
 	mode    dhcpsrv.Mode
 	wide    bool // for a thousand machines
+	deaf    bool // nothing but DHCP gets through
 	relay   bool // machines are behind a relay, on s.segment; the servers are on another segment
 }
 
@@ -125,11 +126,12 @@ func run(t testing.TB, change func(*boottest.Segment, *pxe.Config), f func(*site
 func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Config), f func(*site)) {
 	t.Helper()
 	s := &site{segment: boottest.NewSegment(where.prefix())}
-	cfg := pxe.Config{Resolver: pxe.Static(profile()), Files: files(), Loaders: loaders(), Methods: where.methods, Events: func(e pxe.Event) {
+	hear := func(e pxe.Event) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.events = append(s.events, e)
-	}}
+	}
+	cfg := pxe.Config{Resolver: pxe.Static(profile()), Files: files(), Loaders: loaders(), Methods: where.methods, Events: hear}
 	if change != nil {
 		change(s.segment, &cfg)
 	}
@@ -142,7 +144,9 @@ func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Conf
 	node := servers.Server(where.server())
 	boot, err := pxe.New(cfg)
 	must(t, err)
-	s.dhcp, err = dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{Methods: where.methods})})
+	s.dhcp, err = dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{
+		Methods: where.methods, Seen: func(c pxe.Client, o pxe.Offer) { hear(o.Event(c, time.Now())) },
+	})})
 	must(t, err)
 	must(t, s.dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{where.subnet(s.segment.Link, where.prefix())}}))
 	dhcp, err := node.DHCP()
@@ -168,8 +172,13 @@ func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Conf
 		serve(func() error { return s.dhcp.Serve(ctx, dhcp) })
 	}
 	serve(func() error { return s.dhcp.ServeBoot(ctx, again) })
-	serve(func() error { return boot.ServeTFTP(ctx, tftp) })
-	serve(func() error { return boot.Serve(ctx, http) })
+	if where.deaf {
+		tftp.Close()
+		http.Close()
+	} else {
+		serve(func() error { return boot.ServeTFTP(ctx, tftp) })
+		serve(func() error { return boot.Serve(ctx, http) })
+	}
 	f(s)
 	cancel()
 	wg.Wait()

@@ -121,6 +121,9 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 		src = c.node.source(to.Addr())
 	}
 	seg := c.node.seg
+	if seg.MTU > 0 && len(b)+28 > seg.MTU {
+		return nil
+	}
 	var data []byte // one copy for all: nobody changes what was received
 	for _, n := range seg.receivers(c.node, to.Addr(), hw) {
 		n.mu.Lock()

@@ -20,6 +20,8 @@ type Segment struct {
 	Jitter time.Duration
 	// Loss is the share of datagrams lost, 0 to 1. Streams lose nothing. Which ones are lost is the same in every run.
 	Loss float64
+	// MTU is the size, headers included, above which datagrams are lost without a word, as in a badly made tunnel; 0 = none is.
+	MTU int
 	// Rate bounds what each node receives, in bytes per second; 0 = no bound.
 	Rate int64
 
@@ -38,12 +40,12 @@ func NewSegment(prefix netip.Prefix) *Segment {
 	return &Segment{Link: "boottest0", prefix: prefix.Masked(), rand: rand.New(rand.NewPCG(1, 2)), byIP: make(map[netip.Addr]*Node)}
 }
 
-// VLAN returns a tagged network on the same wire, with the name "LINK.tag" and the wire's present delay, jitter, loss and
-// rate. Nothing passes between it and the others.
+// VLAN returns a tagged network on the same wire, with the name "LINK.tag" and the wire's present delay, jitter, loss, MTU
+// and rate. Nothing passes between it and the others.
 func (s *Segment) VLAN(tag int, prefix netip.Prefix) *Segment {
 	v := NewSegment(prefix)
 	v.Link = fmt.Sprintf("%s.%d", s.Link, tag)
-	v.Delay, v.Jitter, v.Loss, v.Rate = s.Delay, s.Jitter, s.Loss, s.Rate
+	v.Delay, v.Jitter, v.Loss, v.MTU, v.Rate = s.Delay, s.Jitter, s.Loss, s.MTU, s.Rate
 	return v
 }
 
