@@ -62,7 +62,8 @@
 // # Conditions
 //
 // Files up to 64 KiB that go out by HTTP, and loaders up to 8 MiB by TFTP, are
-// kept in memory, 64 MiB in all, for as long as they do not change.
+// kept in memory, 64 MiB in all, for as long as they do not change; a change is
+// noticed within 100 ms.
 //
 // Nil fields of Config mean the defaults stated there, and only Resolver has
 // none. New opens and starts nothing. Everything may be used from many

@@ -15,9 +15,12 @@ const (
 	hotWeb   = 64 << 10 // of one that goes out by HTTP: larger ones are sent by the kernel
 )
 
+// hotFresh is how long a file in memory is not looked at again on disk.
+const hotFresh = 100 * time.Millisecond
+
 // hot keeps small files in memory once, however many clients read them. What it
-// has is used only while the file has the same size and time of change. The zero
-// value is empty and ready.
+// has is used only while the file has the same size and time of change, or had
+// them less than hotFresh ago. The zero value is empty and ready.
 type hot struct {
 	mu    sync.Mutex
 	files map[hotName]hotFile
@@ -33,6 +36,7 @@ type hotName struct {
 type hotFile struct {
 	data    []byte
 	modTime time.Time
+	seen    time.Time // when the disk was asked
 }
 
 // open opens a file of fsys, from memory when it has no more than limit bytes.
@@ -40,9 +44,15 @@ func (h *hot) open(fsys fs.FS, id hotName, limit int64) (content, error) {
 	h.mu.Lock()
 	f, known := h.files[id]
 	h.mu.Unlock()
+	now := time.Now()
 	if known && int64(len(f.data)) <= limit {
+		if now.Sub(f.seen) < hotFresh {
+			return f.content(), nil
+		}
 		info, err := fs.Stat(fsys, id.name)
 		if err == nil && info.Mode().IsRegular() && info.Size() == int64(len(f.data)) && info.ModTime().Equal(f.modTime) {
+			f.seen = now
+			h.refresh(id, f)
 			return f.content(), nil
 		}
 	}
@@ -57,9 +67,18 @@ func (h *hot) open(fsys fs.FS, id hotName, limit int64) (content, error) {
 	if err != nil {
 		return content{}, &fs.PathError{Op: "read", Path: id.name, Err: err}
 	}
-	f = hotFile{data, c.modTime}
+	f = hotFile{data, c.modTime, now}
 	h.keep(id, f)
 	return f.content(), nil
+}
+
+// refresh notes that a file was looked at, if it is still kept.
+func (h *hot) refresh(id hotName, f hotFile) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if old, ok := h.files[id]; ok && old.modTime.Equal(f.modTime) && len(old.data) == len(f.data) {
+		h.files[id] = f
+	}
 }
 
 // keep takes a file in and drops the oldest until all fit.

@@ -142,7 +142,9 @@ func TestLaneHandsOver(t *testing.T) {
 }
 
 // Memory holds the file as it is now, never more than its bound, and nothing that cannot be told from its successor.
-func TestHot(t *testing.T) {
+func TestHot(t *testing.T) { synctest.Test(t, testHot) }
+
+func testHot(t *testing.T) {
 	var h hot
 	files := fstest.MapFS{"f": {Data: []byte("one"), ModTime: time.Unix(1, 0)}, "timeless": {Data: []byte("x")}}
 	read := func(name string, limit int64) (string, bool) {
@@ -167,13 +169,19 @@ func TestHot(t *testing.T) {
 		t.Errorf("above the limit: %q, kept %t", text, kept)
 	}
 	files["f"] = &fstest.MapFile{Data: []byte("two"), ModTime: time.Unix(2, 0)}
+	time.Sleep(hotFresh)
 	if text, _ := read("f", 100); text != "two" {
 		t.Errorf("changed: %q", text)
 	}
 	if text, kept := read("timeless", 100); text != "x" || kept {
 		t.Errorf("without a time: %q, kept %t", text, kept)
 	}
+	time.Sleep(hotFresh)
+	if text, kept := read("f", 100); text != "two" || !kept {
+		t.Errorf("looked at again: %q, kept %t", text, kept)
+	}
 	delete(files, "f")
+	time.Sleep(hotFresh)
 	if _, err := h.open(files, hotName{name: "f"}, 100); err == nil {
 		t.Error("a deleted file is still served")
 	}
