@@ -125,6 +125,7 @@ func (t *table6) grant(d *decision6, ia *ia6, r *request6) {
 		t.remove(e)
 	}
 	lease := r.lease(ia, &e.lease)
+	e.probing, e.probed = false, false
 	e.sub, e.former, e.lease = ia.sub, time.Time{}, lease
 	if !e.mine(ia.key) {
 		e.key = string(ia.key)

@@ -158,6 +158,13 @@ func (t *table6) decideSolicit(d *decision6, r *request6) {
 		none, ia.act = false, act
 		d.settle(ia, r)
 	}
+	for i := range d.ias {
+		if e := t.byAddr[d.ias[i].addr]; e != nil && e.probing && e.mine(d.ias[i].key) {
+			d.ias = d.ias[:0]
+			d.silent(DropProbing)
+			return
+		}
+	}
 	if d.reason = cmp.Or(d.reason, DropPoolExhausted); !none {
 		d.reason = 0
 	}

@@ -61,6 +61,6 @@
 //
 // # What it does not do
 //
-// Prefix delegation, probes of IPv6 addresses before they are offered, reconfiguration of clients, failover
+// Prefix delegation, reconfiguration of clients, failover
 // between two servers, dynamic DNS updates (subscribe to Events instead), lease queries, authentication (RFC 3118).
 package dhcpsrv

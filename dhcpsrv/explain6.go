@@ -19,6 +19,7 @@ func (s *Server) Explain6(ctx context.Context, p Packet) (x Explanation) {
 	d := decision6{now: time.Now(), hold: s.cfg.OfferHold, trace: true}
 	s.mu.Lock()
 	s.table6.decide(&d, &r)
+	x.Probe = s.wouldProbe6(&d) != nil
 	s.mu.Unlock()
 	x.describe6(&d)
 	if d.reply == 0 {

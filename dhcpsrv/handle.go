@@ -24,8 +24,7 @@ func (s *Server) Handle(ctx context.Context, p Packet) (Reply, bool) {
 // run again; otherwise the job has ended, or will once the lease is durable.
 func (s *Server) run(ctx context.Context, j *job) (again bool) {
 	if j.v6 {
-		s.run6(ctx, j)
-		return false
+		return s.run6(ctx, j)
 	}
 	finished := false
 	defer func() {

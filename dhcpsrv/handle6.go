@@ -16,8 +16,8 @@ func (s *Server) Serve6(ctx context.Context, conn Conn) error {
 	return s.serve(ctx, conn, true, 0)
 }
 
-// run6 takes a packet from its bytes to its reply; the job has ended then, or will once the lease is durable.
-func (s *Server) run6(ctx context.Context, j *job) {
+// run6 is [Server.run] for DHCPv6; the address to probe is in j.probe6.
+func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 	finished := false
 	defer func() {
 		if !finished {
@@ -32,20 +32,26 @@ func (s *Server) run6(ctx context.Context, j *job) {
 	if why := r.parse(j.pkt); why != 0 {
 		finished = true
 		s.drop(j, why)
-		return
+		return false
 	}
-	s.stats.received6[r.Type].Add(1)
-	if s.rate.exceeded(r.duid, time.Now()) {
-		finished = true
-		s.drop(j, DropRate)
-		return
+	if j.asked == 0 {
+		s.stats.received6[r.Type].Add(1)
+		if s.rate.exceeded(r.duid, time.Now()) {
+			finished = true
+			s.drop(j, DropRate)
+			return false
+		}
 	}
 	d.reset(time.Now(), s.cfg.OfferHold)
-	stored := s.settle6(d, r, j)
+	stored, again := s.settle6(d, r, j)
+	if again {
+		finished = true
+		return true
+	}
 	if d.reply == 0 {
 		finished = true
 		s.silence(j, d.reason, stored)
-		return
+		return false
 	}
 	j.keep(s.reply6(ctx, &w.w6, d, r))
 	finished = true
@@ -58,22 +64,29 @@ func (s *Server) run6(ctx context.Context, j *job) {
 	} else {
 		j.end(true)
 	}
+	return false
 }
 
 // settle6 decides and applies under the lock, and queues what must become durable.
-func (s *Server) settle6(d *decision6, r *request6, j *job) (stored bool) {
+func (s *Server) settle6(d *decision6, r *request6, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.enqueue(s.table6.expire(d.now, expireChunk))
 	if len(s.pending) > maxPending {
 		d.silent(DropBacklog)
-		return false
+		return false, false
 	}
 	s.table6.decide(d, r)
+	if ia := s.mustProbe6(d, j); ia != nil {
+		s.table6.hold(d, ia, r)
+		j.probe6 = s.table6.byAddr[ia.addr]
+		j.probe6.probing = true
+		return false, true
+	}
 	changes := s.table6.apply(d, r)
 	if len(changes) > 0 {
 		changes[len(changes)-1].job = j
 	}
 	s.enqueue(changes)
-	return len(changes) > 0
+	return len(changes) > 0, false
 }

@@ -19,3 +19,9 @@ func findServers(context.Context, string, *probePacket) ([]ForeignServer, error)
 }
 
 func arpProbe(context.Context, string, netip.Addr) (bool, error) { return false, errors.ErrUnsupported }
+
+func echoProbe(context.Context, netip.Addr) (bool, error) { return false, errors.ErrUnsupported }
+
+func neighborProbe(context.Context, string, netip.Addr) (bool, error) {
+	return false, errors.ErrUnsupported
+}

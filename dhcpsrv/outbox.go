@@ -57,8 +57,9 @@ type job struct {
 	data  []byte            // memory of pkt.Data
 	out   []byte            // memory of reply.Data
 
-	asked int    // probes made for it
-	probe *entry // address to probe before the next run
+	asked  int     // probes made for it
+	probe  *entry  // address to probe before the next run
+	probe6 *entry6 // the same for IPv6
 
 	steps  atomic.Int32
 	failed atomic.Bool

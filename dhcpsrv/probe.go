@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
 const (
@@ -46,15 +47,58 @@ func (s *Server) mustProbe(d *decision, j *job) bool {
 	}
 }
 
-// probe asks about the address of j.probe and notes the answer. An address in use goes into quarantine, and the next run of
+// wouldProbe6 returns the first IA whose address is to be probed before it is offered, or nil.
+func (s *Server) wouldProbe6(d *decision6) *ia6 {
+	if s.cfg.Prober == nil || d.reply != wire6.Advertise && !d.rapid {
+		return nil
+	}
+	for i := range d.ias {
+		ia := &d.ias[i]
+		e := s.table6.byAddr[ia.addr]
+		if ia.addr.IsValid() && (e == nil || !e.mine(ia.key) || !e.live(d.now) || e.lease.State == offered && !e.probed) {
+			return ia
+		}
+	}
+	return nil
+}
+
+// mustProbe6 is [Server.mustProbe] for DHCPv6. A message with many IAs gets some of its addresses unprobed.
+func (s *Server) mustProbe6(d *decision6, j *job) *ia6 {
+	if j.asked >= probeTries {
+		return nil
+	}
+	ia := s.wouldProbe6(d)
+	if ia == nil {
+		return nil
+	}
+	if e := s.table6.byAddr[ia.addr]; e != nil && e.live(d.now) && !e.mine(ia.key) {
+		return nil // a reserved address that passes from one stage of a machine to the next
+	}
+	select {
+	case s.probes <- struct{}{}:
+		return ia
+	default:
+		s.stats.probesMissed.Add(1)
+		return nil
+	}
+}
+
+// probe asks about the address of a job and notes the answer. An address in use goes into quarantine, and the next run of
 // the job picks another.
 func (s *Server) probe(ctx context.Context, j *job) {
 	defer func() { <-s.probes }()
 	j.asked++
 	s.stats.probes.Add(1)
-	inUse := s.askProber(ctx, j.probe)
+	s.mu.Lock()
+	link, addr := j.probed()
+	s.mu.Unlock()
+	inUse := s.askProber(ctx, link, addr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if j.v6 {
+		s.probed6(j.probe6, inUse)
+		return
+	}
 	e := j.probe
 	if s.table.byAddr[e.addr] != e || !e.probing {
 		return // the offer has lapsed, or the client has already taken it
@@ -68,16 +112,36 @@ func (s *Server) probe(ctx context.Context, j *job) {
 	}
 }
 
-func (s *Server) askProber(ctx context.Context, e *entry) (inUse bool) {
+// probed6 notes the answer to the probe of an IPv6 address.
+func (s *Server) probed6(e *entry6, inUse bool) {
+	if s.table6.byAddr[e.lease.Addr] != e || !e.probing {
+		return
+	}
+	e.probing, e.probed = false, !inUse
+	if inUse && e.sub != nil {
+		s.log.Warn("address in use, not offered", "ip", e.lease.Addr, "subnet", e.lease.Subnet)
+		s.enqueue([]change{s.table6.quarantine(e, Conflict, time.Now())})
+	}
+}
+
+// probed returns the address that a job asks about, and its link. The caller holds s.mu.
+func (j *job) probed() (link string, addr netip.Addr) {
+	if j.v6 {
+		if addr = j.probe6.lease.Addr; j.probe6.sub != nil {
+			link = j.probe6.sub.Link
+		}
+		return link, addr
+	}
+	if addr = j.probe.addr.addr(); j.probe.sub != nil {
+		link = j.probe.sub.Link
+	}
+	return link, addr
+}
+
+func (s *Server) askProber(ctx context.Context, link string, addr netip.Addr) (inUse bool) {
 	defer s.recovered("prober")
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	s.mu.Lock()
-	link, addr := "", e.addr.addr()
-	if e.sub != nil {
-		link = e.sub.Link
-	}
-	s.mu.Unlock()
 	inUse, err := s.cfg.Prober.Probe(ctx, link, addr)
 	if err != nil && ctx.Err() == nil {
 		s.log.Warn("probe failed", "ip", addr, "err", err)

@@ -23,6 +23,9 @@ type entry6 struct {
 	due    int       // place in the heap; -1 when not there
 	place  *lru.Element
 
+	probing bool // offered: a probe is under way
+	probed  bool // offered: a probe found nobody
+
 	sameKey *entry6 // next entry of the same identity association
 }
 
@@ -234,7 +237,7 @@ func (e *entry6) change(kind EventKind, now time.Time, before *entry6) change {
 func (t *table6) quarantine(e *entry6, kind EventKind, now time.Time) change {
 	before := *e
 	t.remove(e)
-	e.key, e.former = "", time.Time{}
+	e.key, e.former, e.probing = "", time.Time{}, false
 	e.lease.State, e.lease.Start, e.lease.End = Quarantined, now, now.Add(e.sub.QuarantineTime)
 	e.rev++
 	t.insert(e)

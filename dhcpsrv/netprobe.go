@@ -1,0 +1,93 @@
+package dhcpsrv
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// Waits of a [NetProber]: machines of the link answer within milliseconds, those behind a relay within a few hops.
+const (
+	DefaultNeighborWait = 300 * time.Millisecond
+	DefaultEchoWait     = 500 * time.Millisecond
+)
+
+// NetProber is a [Prober] that asks in the way that reaches an address: on a link by ARP as [ARPProber] does, or by neighbour
+// solicitation (RFC 4861 section 7.2.2); behind a relay by an ICMP echo request, which a machine may choose not to answer.
+// It needs CAP_NET_RAW, and works on Linux only. The zero value is ready.
+type NetProber struct {
+	Wait time.Duration // for an answer; 0 = DefaultNeighborWait, or DefaultEchoWait behind a relay; the context limits it
+}
+
+// Probe implements [Prober].
+func (p NetProber) Probe(ctx context.Context, link string, addr netip.Addr) (bool, error) {
+	addr = addr.Unmap()
+	wait := p.Wait
+	switch {
+	case wait != 0:
+	case link == "":
+		wait = DefaultEchoWait
+	default:
+		wait = DefaultNeighborWait
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	switch {
+	case link == "":
+		return echoProbe(ctx, addr)
+	case addr.Is4():
+		return arpProbe(ctx, link, addr)
+	}
+	return neighborProbe(ctx, link, addr)
+}
+
+// Types of ICMP messages (RFC 792, 4443, 4861).
+const (
+	icmpEchoReply         = 0
+	icmpEchoRequest       = 8
+	icmp6EchoRequest      = 128
+	icmp6EchoReply        = 129
+	icmp6NeighborSolicit  = 135
+	icmp6NeighborAdvert   = 136
+	icmpEchoBytes         = 16
+	neighborSolicitTarget = 8
+)
+
+// echoRequest makes an echo request with contents of its own, which the answer repeats after its first four bytes. The
+// kernel fills the checksum in for IPv6 only.
+func echoRequest(is6 bool) []byte {
+	b := make([]byte, icmpEchoBytes)
+	rand.Read(b[4:])
+	if b[0] = icmpEchoRequest; is6 {
+		b[0] = icmp6EchoRequest
+		return b
+	}
+	binary.BigEndian.PutUint16(b[2:], ^fold(sum(0, b)))
+	return b
+}
+
+// echoShows reports whether an ICMP message answers an echo request.
+func echoShows(b, request []byte) bool {
+	return len(b) >= icmpEchoBytes && (b[0] == icmpEchoReply || b[0] == icmp6EchoReply) && string(b[4:icmpEchoBytes]) == string(request[4:])
+}
+
+// neighborSolicit asks for the link address of an IPv6 address and tells the asker's.
+func neighborSolicit(mac []byte, addr netip.Addr) []byte {
+	target := addr.As16()
+	b := append([]byte{icmp6NeighborSolicit, 0, 0, 0, 0, 0, 0, 0}, target[:]...)
+	return append(append(b, 1, 1), mac...)
+}
+
+// neighborShows reports whether an ICMP message shows somebody using addr.
+func neighborShows(b []byte, addr netip.Addr) bool {
+	target := addr.As16()
+	return len(b) >= neighborSolicitTarget+16 && b[0] == icmp6NeighborAdvert && [16]byte(b[neighborSolicitTarget:]) == target
+}
+
+// solicitedNode is the group that the owner of an address listens to (RFC 4291 section 2.7.1).
+func solicitedNode(addr netip.Addr) netip.Addr {
+	a := addr.As16()
+	return netip.AddrFrom16([16]byte{0xff, 2, 11: 1, 12: 0xff, 13: a[13], 14: a[14], 15: a[15]})
+}

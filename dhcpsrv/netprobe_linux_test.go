@@ -1,0 +1,57 @@
+package dhcpsrv_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe/boottest/netlab"
+)
+
+// TestNetProber asks a real neighbour by ARP and neighbour solicitation, and a machine behind it by echo requests.
+func TestNetProber(t *testing.T) {
+	netlab.Require(t, netlab.Root)
+	lab := netlab.New(t)
+	asker, owner := lab.NS("asker"), lab.NS("owner")
+	lab.Veth(asker, "eth0", owner, "eth0")
+	asker.Addr("eth0", "192.0.2.1/24")
+	owner.Addr("eth0", "192.0.2.105/24")
+	owner.IP("addr", "add", "2001:db8:1::105/64", "dev", "eth0", "nodad")
+	owner.IP("addr", "add", "198.51.100.5/32", "dev", "lo")
+	owner.IP("addr", "add", "2001:db8:2::5/128", "dev", "lo")
+	asker.IP("addr", "add", "2001:db8:1::1/64", "dev", "eth0", "nodad")
+	asker.IP("route", "add", "198.51.100.0/24", "via", "192.0.2.105")
+	asker.IP("route", "add", "2001:db8:2::/64", "via", "2001:db8:1::105")
+	settled(t, asker)
+	for _, test := range []struct {
+		link, addr string
+		want       bool
+	}{
+		{"eth0", "192.0.2.105", true}, {"eth0", "192.0.2.106", false},
+		{"eth0", "2001:db8:1::105", true}, {"eth0", "2001:db8:1::106", false},
+		{"", "198.51.100.5", true}, {"", "2001:db8:2::5", true}, {"", "203.0.113.1", false},
+	} {
+		err := asker.Do(func() error {
+			prober := dhcpsrv.NetProber{Wait: 200 * time.Millisecond}
+			if test.want { // which is there at once, but for a busy machine
+				prober.Wait = 5 * time.Second
+			}
+			inUse, err := prober.Probe(context.Background(), test.link, ip(test.addr))
+			if inUse != test.want {
+				t.Errorf("%s on %q in use: %v", test.addr, test.link, inUse)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	err := asker.Do(func() error {
+		_, err := dhcpsrv.NetProber{}.Probe(context.Background(), "eth9", ip("2001:db8:1::105"))
+		return err
+	})
+	if err == nil {
+		t.Error("no error for an interface that is not there")
+	}
+}
