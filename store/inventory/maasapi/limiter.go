@@ -41,16 +41,16 @@ func (l *limiter) take(now time.Time, name string) (wait time.Duration) {
 	return 0
 }
 
-// sweep forgets who has the whole burst or, when that is nobody, who is nearest to it.
+// sweep forgets who has the whole burst or, when that is nobody, who is nearer to it than the mean: those who try often stay.
 func (l *limiter) sweep(now time.Time) {
 	maps.DeleteFunc(l.full, func(_ string, at time.Time) bool { return !at.After(now) })
-	for len(l.full) >= maxWatched {
-		first, at := "", time.Time{}
-		for name, t := range l.full {
-			if at.IsZero() || t.Before(at) {
-				first, at = name, t
-			}
-		}
-		delete(l.full, first)
+	if len(l.full) < maxWatched {
+		return
 	}
+	var sum time.Duration
+	for _, at := range l.full {
+		sum += at.Sub(now)
+	}
+	mean := now.Add(sum / time.Duration(len(l.full)))
+	maps.DeleteFunc(l.full, func(_ string, at time.Time) bool { return !at.After(mean) })
 }
