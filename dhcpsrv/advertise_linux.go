@@ -53,6 +53,9 @@ func (c *linuxAdvertiseConn) setUp(conn *net.IPConn, cfg ListenConfig) (err erro
 	); err != nil {
 		return err
 	}
+	if cfg.Absent {
+		return nil
+	}
 	return c.links.require()
 }
 

@@ -11,6 +11,9 @@ type ListenConfig struct {
 	// Interfaces to serve, by name; at least one. They must exist, but may be down and may lose and change addresses; one
 	// that is removed and made again under its name is found again.
 	Interfaces []string
+	// Absent accepts interfaces that are not there yet, such as a tagged one that is about to be made: each is served within
+	// a second of its appearance, and the others go on meanwhile.
+	Absent bool
 	// Port; 0 = 67, which needs CAP_NET_BIND_SERVICE. With another port, clients are expected on the one above it and relay
 	// agents on the same: for tests without root.
 	Port int

@@ -48,6 +48,9 @@ func (c *linux6Conn) setUp(conn *net.UDPConn, cfg ListenConfig) (err error) {
 	if err := c.pc.SetControlMessage(ipv6.FlagInterface|ipv6.FlagDst, true); err != nil {
 		return err
 	}
+	if cfg.Absent {
+		return nil
+	}
 	return c.links.require()
 }
 

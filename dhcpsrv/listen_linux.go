@@ -23,9 +23,11 @@ type linuxConn struct {
 	port  int
 	boot  bool // the port of boot servers: every reply goes to just where it is sent
 	links []string
-	pc    *ipv4.PacketConn
-	b     *batcher
-	raw   syscall.RawConn
+
+	absent bool // links need not be there
+	pc     *ipv4.PacketConn
+	b      *batcher
+	raw    syscall.RawConn
 
 	mu      sync.Mutex
 	byIndex map[int]string
@@ -61,7 +63,7 @@ func listen(cfg ListenConfig, boot bool) (Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &linuxConn{port: cfg.Port, boot: boot, links: cfg.Interfaces, pc: ipv4.NewPacketConn(conn), sockets: make(map[string]*frameSocket)}
+	c := &linuxConn{port: cfg.Port, boot: boot, links: cfg.Interfaces, absent: cfg.Absent, pc: ipv4.NewPacketConn(conn), sockets: make(map[string]*frameSocket)}
 	c.b = newBatcher(c.pc)
 	if c.raw, err = conn.SyscallConn(); err == nil {
 		err = c.setUp()
@@ -78,7 +80,7 @@ func (c *linuxConn) setUp() error {
 		return err
 	}
 	for _, name := range c.links {
-		if _, err := c.frames(name); err != nil {
+		if _, err := c.frames(name); err != nil && !c.absent {
 			return err
 		}
 	}
