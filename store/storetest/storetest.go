@@ -22,6 +22,7 @@ func Run(t *testing.T, fresh func(testing.TB) string) {
 	}{
 		{"CommitAndRollback", commitAndRollback},
 		{"Joining", joining},
+		{"BeforeCommit", beforeCommit},
 		{"Constraints", constraints},
 		{"ViewSeesOneState", viewSeesOneState},
 		{"ViewDoesNotWrite", viewDoesNotWrite},
@@ -336,5 +337,44 @@ func panicRollsBack(t *testing.T, db *store.DB) {
 	}
 	if got := names(t, db); !slices.Equal(got, []string{"after"}) {
 		t.Errorf("rows = %v, want [after]", got)
+	}
+}
+
+func beforeCommit(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	refuse := errors.New("refused")
+	var told []store.Change
+	run := func(name string, answer error) error {
+		return db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+			tx.BeforeCommit(func(ctx context.Context, changes []store.Change) error {
+				told = changes
+				if err := add(ctx, db, name+" too"); err != nil { // it joins
+					return err
+				}
+				return answer
+			})
+			tx.BeforeCommit(func(context.Context, []store.Change) error { return errors.New("the second counted") })
+			if name == "" {
+				return nil
+			}
+			_, err := insert(ctx, tx, name)
+			return err
+		})
+	}
+	if err := run("", refuse); err != nil || told != nil {
+		t.Errorf("nothing changed, and it was called with %v: %v", told, err)
+	}
+	if err := run("a", refuse); !errors.Is(err, refuse) {
+		t.Errorf("refused with %v", err)
+	}
+	if err := run("b", nil); err != nil || len(told) != 1 || told[0].Op != store.Created {
+		t.Errorf("told %v: %v", told, err)
+	}
+	var n int
+	err := db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return tx.Get(ctx, "SELECT COUNT(*) FROM zone WHERE name IN ('a', 'a too', 'b', 'b too')", nil, &n)
+	})
+	if err != nil || n != 2 {
+		t.Errorf("%d zones are there, want b and b too: %v", n, err)
 	}
 }

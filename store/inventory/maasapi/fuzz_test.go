@@ -20,6 +20,9 @@ var forms = []string{
 	"POST tags/", "PUT tags/gpu/", "POST tags/gpu/?op=update_nodes", "POST dhcp-snippets/", "PUT dhcp-snippets/1/", "POST users/", "PUT users/admin/",
 	"POST account/?op=create_authorisation_token", "POST account/prefs/sshkeys/", "POST nodes/node1/interfaces/1/?op=set_default_gateway",
 	"POST machines/node1/?op=lock", "POST machines/node1/?op=unlock", "POST machines/node1/?op=release",
+	"PUT spaces/1/", "PUT ipranges/1/", "PUT static-routes/1/", "PUT reservedips/1/", "PUT dnsresources/1/", "PUT dnsresourcerecords/1/", "PUT vlans/1/",
+	"POST nodes/node1/interfaces/?op=create_bridge", "POST nodes/node1/interfaces/?op=create_vlan", "POST nodes/node1/interfaces/1/?op=disconnect",
+	"POST account/?op=update_token_name", "POST account/?op=delete_authorisation_token",
 }
 
 // No form makes the region fail, and a form that is refused changes nothing.

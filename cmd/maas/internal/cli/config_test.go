@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,7 +42,7 @@ func TestEveryKeyIsAFlagAndAVariable(t *testing.T) {
 			if flag == nil {
 				continue
 			}
-			if env := "MAAS_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")); len(flag.Envs) == 0 || !strings.HasPrefix(flag.Envs[0], "MAAS_") || !strings.HasSuffix(flag.Envs[0], strings.TrimPrefix(env, "MAAS_")) {
+			if env := "MAAS_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")); !slices.Equal(flag.Envs, []string{env}) {
 				t.Errorf("%s: the variable of --%s is %v", key, name, flag.Envs)
 			}
 			value := "--" + name
