@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 
@@ -31,6 +32,7 @@ const FactKind = "boot"
 const (
 	defaultKey    = "default"
 	machinePrefix = "mac/"
+	networkPrefix = "network/"
 )
 
 // Machine is what a rack knows about one link address.
@@ -42,11 +44,19 @@ type Machine struct {
 	Profile *pxe.Profile `json:"profile,omitempty"`
 }
 
+// Network is where machines of a subnet find boot servers.
+type Network struct {
+	Prefix netip.Prefix `json:"prefix"`
+	// Servers are those of all racks that serve the subnet, in the order to try them.
+	Servers []netip.Addr `json:"servers"`
+}
+
 // Content is what all machines boot.
 type Content struct {
 	// Default is for machines without a profile of their own, known or not. Nil means they get none.
 	Default  *pxe.Profile
 	Machines []Machine
+	Networks []Network
 }
 
 // Objects returns the content as keyed objects.
@@ -67,6 +77,11 @@ func Objects(c Content) (map[string][]byte, error) {
 	}
 	for _, m := range c.Machines {
 		if err := put(machineKey(m), m); err != nil {
+			return nil, err
+		}
+	}
+	for _, n := range c.Networks {
+		if err := put(networkPrefix+n.Prefix.String(), n); err != nil {
 			return nil, err
 		}
 	}
@@ -109,77 +124,108 @@ type Table struct {
 	mu       sync.RWMutex // guards following
 	fallback *pxe.Profile
 	machines map[string]Machine // by pxe.FormatMAC
+	networks map[string]Network // by key
 }
 
 // Apply replaces the content by that of the objects. An error names the object and leaves the old content.
 func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
-	var fallback *pxe.Profile
-	machines := make(map[string]Machine, len(objects))
+	next := Table{machines: make(map[string]Machine, len(objects)), networks: map[string]Network{}}
 	for key, data := range objects {
-		m, p, err := decode(key, data)
+		value, err := decode(key, data)
 		if err != nil {
 			return err
 		}
-		if mac, ok := strings.CutPrefix(key, machinePrefix); ok {
-			machines[mac] = m
-		} else if key == defaultKey {
-			fallback = p
-		}
+		next.put(key, value)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fallback, t.machines = fallback, machines
+	t.fallback, t.machines, t.networks = next.fallback, next.machines, next.networks
 	return nil
 }
 
 // Change replaces some of the content. An error names the object and leaves the old content.
 func (t *Table) Change(_ context.Context, changed []rpc.Object) error {
-	machines, profiles := make([]Machine, len(changed)), make([]*pxe.Profile, len(changed))
+	values := make([]any, len(changed))
 	for i, o := range changed {
 		if o.Deleted {
 			continue
 		}
 		var err error
-		if machines[i], profiles[i], err = decode(o.Key, o.Value); err != nil {
+		if values[i], err = decode(o.Key, o.Value); err != nil {
 			return err
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.machines == nil {
-		t.machines = map[string]Machine{}
+		t.machines, t.networks = map[string]Machine{}, map[string]Network{}
 	}
 	for i, o := range changed {
-		mac, isMachine := strings.CutPrefix(o.Key, machinePrefix)
-		switch {
-		case isMachine && o.Deleted:
-			delete(t.machines, mac)
-		case isMachine:
-			t.machines[mac] = machines[i]
-		case o.Key == defaultKey:
-			t.fallback = profiles[i]
+		if o.Deleted {
+			t.remove(o.Key)
+		} else {
+			t.put(o.Key, values[i])
 		}
 	}
 	return nil
 }
 
-// decode reads an object: a machine, or the default profile.
-func decode(key string, data []byte) (m Machine, p *pxe.Profile, err error) {
+func (t *Table) put(key string, value any) {
+	switch value := value.(type) {
+	case Machine:
+		t.machines[strings.TrimPrefix(key, machinePrefix)] = value
+	case Network:
+		t.networks[key] = value
+	case pxe.Profile:
+		t.fallback = &value
+	}
+}
+
+func (t *Table) remove(key string) {
+	delete(t.machines, strings.TrimPrefix(key, machinePrefix))
+	delete(t.networks, key)
+	if key == defaultKey {
+		t.fallback = nil
+	}
+}
+
+// decode reads one object; one of a kind that is not known is nil.
+func decode(key string, data []byte) (value any, err error) {
 	switch {
 	case strings.HasPrefix(key, machinePrefix):
-		err = json.Unmarshal(data, &m)
-		p = m.Profile
+		var m Machine
+		if err = json.Unmarshal(data, &m); err == nil && m.Profile != nil {
+			err = m.Profile.Validate()
+		}
+		value = m
+	case strings.HasPrefix(key, networkPrefix):
+		var n Network
+		err = json.Unmarshal(data, &n)
+		value = n
 	case key == defaultKey:
-		p = new(pxe.Profile)
-		err = json.Unmarshal(data, p)
-	}
-	if err == nil && p != nil {
-		err = p.Validate()
+		var p pxe.Profile
+		if err = json.Unmarshal(data, &p); err == nil {
+			err = p.Validate()
+		}
+		value = p
 	}
 	if err != nil {
-		return m, nil, fmt.Errorf("pxerpc: %s: %w", key, err)
+		return nil, fmt.Errorf("pxerpc: %s: %w", key, err)
 	}
-	return m, p, nil
+	return value, nil
+}
+
+// Servers are the boot servers that a client can reach, in the order to try them; nil when nothing is known of its subnet.
+func (t *Table) Servers(client netip.Addr) []netip.Addr {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	var best Network
+	for _, n := range t.networks {
+		if n.Prefix.Contains(client.Unmap()) && (!best.Prefix.IsValid() || n.Prefix.Bits() > best.Prefix.Bits()) {
+			best = n
+		}
+	}
+	return best.Servers
 }
 
 // Machine returns what is known of a link address.

@@ -3,6 +3,7 @@ package pxerpc_test
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"testing"
 
 	"github.com/gomaas/maas/pxe"
@@ -90,6 +91,35 @@ func TestChangeReplacesSome(t *testing.T) {
 	}
 	if err := table.Change(t.Context(), []rpc.Object{{Key: "default", Value: []byte(`{"kind":"no such"}`)}}); err == nil {
 		t.Error("a profile of no kind was accepted")
+	}
+}
+
+func TestTableKnowsBootServers(t *testing.T) {
+	one, two := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	objects, err := pxerpc.Objects(pxerpc.Content{Networks: []pxerpc.Network{
+		{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Servers: []netip.Addr{one, two}},
+		{Prefix: netip.MustParsePrefix("192.0.2.128/25"), Servers: []netip.Addr{two}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table pxerpc.Table
+	if got := table.Servers(one); got != nil {
+		t.Errorf("an empty table knows %v", got)
+	}
+	if err := table.Apply(t.Context(), objects); err != nil {
+		t.Fatal(err)
+	}
+	for client, want := range map[string]int{"192.0.2.9": 2, "::ffff:192.0.2.9": 2, "192.0.2.200": 1, "198.51.100.1": 0} {
+		if got := table.Servers(netip.MustParseAddr(client)); len(got) != want {
+			t.Errorf("%s: %v", client, got)
+		}
+	}
+	if err := table.Change(t.Context(), []rpc.Object{{Key: "network/192.0.2.0/24", Deleted: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := table.Servers(one); got != nil {
+		t.Errorf("after its removal: %v", got)
 	}
 }
 

@@ -80,13 +80,13 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 		Domain: p.m.defaultDomain(), Search: p.m.searchList(), NTP: p.ntp(s.Prefix.Addr().Is4()),
 		Options: p.options[place{subnet: s.ID}].of(s.Prefix.Addr().Is6()),
 	}
-	serving := v // the VLAN whose racks answer
-	switch target, relayed := p.vlans[v.RelayVLANID]; {
-	case p.serves(v):
+	serving := p.serving(s)
+	switch {
+	case !p.serves(serving):
+	case serving.ID == v.ID:
 		sub.Link, sub.Server = p.addressIn(p.rack, s.Prefix)
-	case relayed && p.serves(target):
-		serving = target
-		sub.Server = p.addressOn(p.rack, target.ID, s.Prefix.Addr().Is4())
+	default:
+		sub.Server = p.addressOn(p.rack, serving.ID, s.Prefix.Addr().Is4())
 	}
 	if !sub.Server.IsValid() {
 		return sub, false
@@ -106,6 +106,15 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	}
 	sub.Routes = p.routes(s.ID)
 	return sub, true
+}
+
+// serving returns the VLAN whose racks answer the clients of a subnet.
+func (p *dhcpPlan) serving(s *ipam.Subnet) ipam.VLAN {
+	v := p.vlans[s.VLANID]
+	if target, relayed := p.vlans[v.RelayVLANID]; relayed && !p.serves(v) && p.serves(target) {
+		return target
+	}
+	return v
 }
 
 // otherRacks returns the addresses at which clients of a subnet reach the

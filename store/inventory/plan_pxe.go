@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 
 	"github.com/gomaas/maas/pxe"
@@ -79,4 +80,27 @@ func (p BootPlan) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error)
 		return pxe.Profile{}, pxe.ErrNoProfile
 	}
 	return *p.Default, nil
+}
+
+// BootNetwork is where the machines of a subnet find boot servers.
+type BootNetwork struct {
+	Prefix  netip.Prefix
+	Servers []netip.Addr // this rack's address first
+}
+
+// PlanBootServers returns the boot servers of the subnets that a rack serves:
+// its own, then those of the other rack of the VLAN.
+func PlanBootServers(m *Model, rack Rack) []BootNetwork {
+	p := newDHCPPlan(m, rack)
+	var out []BootNetwork
+	for i := range m.Subnets {
+		s := &m.Subnets[i]
+		if s.Unmanaged {
+			continue
+		}
+		if sub, ok := p.subnet(s); ok {
+			out = append(out, BootNetwork{s.Prefix, append([]netip.Addr{sub.Server}, p.otherRacks(s, p.serving(s))...)})
+		}
+	}
+	return out
 }

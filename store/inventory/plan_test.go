@@ -144,6 +144,7 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 			}
 		}
 		fmt.Fprintf(&b, "%s: %d fixed addresses\n", rack.Name, fixed)
+		fmt.Fprintf(&b, "%s: boot servers %v\n", rack.Name, inventory.PlanBootServers(m, rack))
 		srv, err := dhcpsrv.New(dhcpsrv.Config{})
 		ok(t, err)
 		ok(t, srv.Update(snap))
@@ -151,9 +152,11 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 	want := `rack1: 10.0.0.0/24 link="eth0" server=10.0.0.2 dns=[10.0.0.2 10.0.0.4 9.9.9.9] pools=1 authoritative=true
 rack1: 10.7.0.0/24 link="" server=10.0.0.2 dns=[] pools=1 authoritative=true
 rack1: 6 fixed addresses
+rack1: boot servers [{10.0.0.0/24 [10.0.0.2 10.0.0.4]} {10.7.0.0/24 [10.0.0.2 10.0.0.4]}]
 rack2: 10.0.0.0/24 link="ens3" server=10.0.0.4 dns=[10.0.0.4 10.0.0.2 9.9.9.9] pools=0 authoritative=false
 rack2: 10.7.0.0/24 link="" server=10.0.0.4 dns=[] pools=0 authoritative=false
 rack2: 6 fixed addresses
+rack2: boot servers [{10.0.0.0/24 [10.0.0.4 10.0.0.2]} {10.7.0.0/24 [10.0.0.4 10.0.0.2]}]
 `
 	if d := cmp.Diff(want, b.String()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

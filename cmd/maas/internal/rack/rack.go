@@ -129,7 +129,10 @@ func (r *Rack) compose() (err error) {
 	r.names = newNames(r.dns, r.nameOf)
 	r.facts = newFacts(r.outbox, r.log)
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
-	selector := pxedhcp.New(pxedhcp.Config{HTTPPort: r.cfg.HTTPPort, Seen: func(c pxe.Client, _ pxe.Offer) { r.clients.Remember(c) }})
+	selector := pxedhcp.New(pxedhcp.Config{
+		HTTPPort: r.cfg.HTTPPort, Seen: func(c pxe.Client, _ pxe.Offer) { r.clients.Remember(c) },
+		Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },
+	})
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
 		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober,
 		Log: r.log.With("component", "dhcp"),
@@ -139,6 +142,7 @@ func (r *Rack) compose() (err error) {
 	}
 	r.boot, err = pxe.New(pxe.Config{
 		Resolver: &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
+		Servers:  func(q pxe.Request) []netip.Addr { return r.table.Servers(q.Addr) },
 		Describe: r.clients.Describe, Events: r.facts.boot, HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
 	})
 	if err != nil {

@@ -25,7 +25,11 @@ func newBootPlan(m *inventory.Model, rack inventory.Rack) *bootPlan {
 // bootContent is what a rack tells machines to boot.
 func bootContent(m *inventory.Model, rack inventory.Rack) pxerpc.Content {
 	p := newBootPlan(m, rack)
-	return pxerpc.Content{Default: withProxy(p.fallback, p.anywhere), Machines: p.machines(m.Nodes())}
+	c := pxerpc.Content{Default: withProxy(p.fallback, p.anywhere), Machines: p.machines(m.Nodes())}
+	for _, n := range inventory.PlanBootServers(m, rack) {
+		c.Networks = append(c.Networks, pxerpc.Network(n))
+	}
+	return c
 }
 
 func (p *bootPlan) machines(nodes []inventory.PlannedNode) []pxerpc.Machine {
