@@ -24,15 +24,28 @@ type VLAN struct {
 	MTU         int   // MinMTU to MaxMTU; 0 = DefaultMTU
 	SpaceID     int64 // 0 = no space
 
-	// DHCP says that racks serve DHCP here. It needs a primary rack and a
-	// dynamic range, and excludes RelayVLANID.
-	DHCP          bool
+	// DHCP says that racks serve DHCP here. It needs a primary rack and, but
+	// with DHCPProxy, a dynamic range, and excludes RelayVLANID.
+	DHCP bool
+	// DHCPMode says who gives addresses where DHCP is on.
+	DHCPMode      DHCPMode
 	PrimaryRack   string // system id of the rack that serves; "" = none
 	SecondaryRack string // system id of the stand-by rack; "" = none
 	// RelayVLANID is the VLAN whose racks answer for this one through a
 	// relay agent in the network; 0 = not relayed.
 	RelayVLANID int64
 }
+
+// DHCPMode says who gives the machines of a VLAN their addresses. IPv6
+// addresses are always given by racks.
+type DHCPMode string
+
+// The modes.
+const (
+	DHCPServe DHCPMode = ""      // racks do
+	DHCPProxy DHCPMode = "proxy" // another server does; racks add what to boot
+	DHCPAuto  DHCPMode = "auto"  // racks do while no other server answers
+)
 
 // Validate checks the VLAN by itself. What depends on other objects (a unique
 // VID, the dynamic range DHCP needs) is checked where those are known.
@@ -47,6 +60,8 @@ func (v VLAN) Validate() error {
 		return invalid("vlan", name, "relay_vlan", "is the VLAN itself; choose the VLAN whose rack answers")
 	case v.RelayVLANID != 0 && v.DHCP:
 		return invalid("vlan", name, "relay_vlan", "excludes DHCP on the VLAN; turn one of them off")
+	case v.DHCPMode != DHCPServe && v.DHCPMode != DHCPProxy && v.DHCPMode != DHCPAuto:
+		return invalid("vlan", name, "dhcp_mode", "must be serve, proxy or auto")
 	case v.DHCP && v.PrimaryRack == "":
 		return invalid("vlan", name, "dhcp_on", "needs a primary rack")
 	case v.SecondaryRack != "" && v.PrimaryRack == "":

@@ -95,9 +95,11 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	if sub.NotAuthoritative = p.standsBy(serving); !sub.NotAuthoritative {
 		sub.Pools = p.pools(s.ID)
 	}
+	sub.CircuitQuota = p.m.number(SettingCircuitQuota, 0)
 	if s.Prefix.Addr().Is6() {
 		return p.subnet6(sub), true
 	}
+	sub.Mode = modeOf(v, serving)
 	if s.Gateway.IsValid() {
 		sub.Routers = []netip.Addr{s.Gateway}
 	}
@@ -106,6 +108,18 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	}
 	sub.Routes = p.routes(s.ID)
 	return sub, true
+}
+
+// modeOf returns how DHCP is served on a VLAN. Behind a relay nobody hears
+// other servers, so what would be found out there is served.
+func modeOf(v, serving ipam.VLAN) dhcpsrv.Mode {
+	switch mode := serving.DHCPMode; {
+	case mode == ipam.DHCPProxy:
+		return dhcpsrv.ModeProxy
+	case mode == ipam.DHCPAuto && v.ID == serving.ID:
+		return dhcpsrv.ModeAuto
+	}
+	return dhcpsrv.ModeServe
 }
 
 // serving returns the VLAN whose racks answer the clients of a subnet.

@@ -163,6 +163,40 @@ rack2: boot servers [{10.0.0.0/24 [10.0.0.4 10.0.0.2]} {10.7.0.0/24 [10.0.0.4 10
 	}
 }
 
+// Another server gives the addresses: the racks only say what to boot, and found out by themselves only where they hear.
+func TestPlanDHCPMode(t *testing.T) {
+	inv, ctx := site(t), t.Context()
+	modes := func() string {
+		m := model(t, inv)
+		snap := inventory.PlanDHCP(m, m.Racks[0])
+		srv, err := dhcpsrv.New(dhcpsrv.Config{})
+		ok(t, err)
+		ok(t, srv.Update(snap))
+		var b strings.Builder
+		for _, s := range snap.Subnets {
+			fmt.Fprintf(&b, "%s %v %d; ", s.Name, s.Mode, s.CircuitQuota)
+		}
+		return b.String()
+	}
+	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
+	v.DHCPMode = "perhaps"
+	if err := inv.UpdateVLAN(ctx, v); err == nil {
+		t.Error("a mode that there is not was accepted")
+	}
+	ok(t, inv.SetSetting(ctx, inventory.SettingCircuitQuota, "8"))
+	for mode, want := range map[ipam.DHCPMode]string{
+		ipam.DHCPServe: "10.0.0.0/24 serve 8; 10.7.0.0/24 serve 8; ", ipam.DHCPProxy: "10.0.0.0/24 proxy 8; 10.7.0.0/24 proxy 8; ",
+		ipam.DHCPAuto: "10.0.0.0/24 auto 8; 10.7.0.0/24 serve 8; ",
+	} {
+		v = must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
+		v.DHCPMode = mode
+		ok(t, inv.UpdateVLAN(ctx, v))
+		if got := modes(); got != want {
+			t.Errorf("%q: %s, want %s", mode, got, want)
+		}
+	}
+}
+
 func TestPlanDNS(t *testing.T) {
 	plan := inventory.PlanDNS(model(t, site(t)))
 	var b strings.Builder

@@ -12,11 +12,11 @@ import (
 
 var vlans = table[ipam.VLAN]{
 	kind: KindVLAN, name: "vlan",
-	cols: []string{"fabric_id", "vid", "name", "description", "mtu", "space_id", "dhcp", "primary_rack", "secondary_rack", "relay_vlan_id"},
+	cols: []string{"fabric_id", "vid", "name", "description", "mtu", "space_id", "dhcp", "primary_rack", "secondary_rack", "relay_vlan_id", "dhcp_mode"},
 	id:   func(v *ipam.VLAN) *int64 { return &v.ID }, version: func(v *ipam.VLAN) *int64 { return &v.Version },
 	label: func(v *ipam.VLAN) string { return v.String() },
 	fields: func(v *ipam.VLAN) []any {
-		return []any{&v.FabricID, &v.VID, &v.Name, &v.Description, &v.MTU, asRef{&v.SpaceID}, &v.DHCP, &v.PrimaryRack, &v.SecondaryRack, asRef{&v.RelayVLANID}}
+		return []any{&v.FabricID, &v.VID, &v.Name, &v.Description, &v.MTU, asRef{&v.SpaceID}, &v.DHCP, &v.PrimaryRack, &v.SecondaryRack, asRef{&v.RelayVLANID}, (*string)(&v.DHCPMode)}
 	},
 }
 
@@ -106,7 +106,7 @@ func checkVLAN(ctx context.Context, tx *store.Tx, v ipam.VLAN) error {
 			return invalid(KindVLAN, v.String(), "relay_vlan", "is itself relayed; name the VLAN whose rack answers")
 		}
 	}
-	if !v.DHCP {
+	if !v.DHCP || v.DHCPMode == ipam.DHCPProxy {
 		return nil
 	}
 	var ranges int

@@ -1,6 +1,7 @@
 package maasapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -29,6 +30,7 @@ type VLAN struct {
 	FabricID      int64  `json:"fabric_id"`
 	Space         string `json:"space"`
 	DHCPOn        bool   `json:"dhcp_on"`
+	DHCPMode      string `json:"dhcp_mode"` // serve, proxy or auto; MAAS has no such field
 	PrimaryRack   string `json:"primary_rack"`
 	SecondaryRack string `json:"secondary_rack"`
 	RelayVLAN     *VLAN  `json:"relay_vlan"`
@@ -120,6 +122,11 @@ func (a *API) vlanForm(r *http.Request, f *form, v *ipam.VLAN) {
 	f.ref("space", &v.SpaceID, a.spaceRef(r))
 	f.ref("fabric", &v.FabricID, a.fabricRef(r))
 	f.flag("dhcp_on", &v.DHCP)
+	if f.has("dhcp_mode") {
+		if v.DHCPMode = ipam.DHCPMode(f.get("dhcp_mode")); v.DHCPMode == "serve" {
+			v.DHCPMode = ipam.DHCPServe
+		}
+	}
 	f.text("primary_rack", &v.PrimaryRack)
 	f.text("secondary_rack", &v.SecondaryRack)
 	f.ref("relay_vlan", &v.RelayVLANID, a.vlanRef(r))
@@ -150,7 +157,7 @@ func (a *API) vlanView(r *http.Request) (v vlanView, err error) {
 func (v vlanView) show(vlan ipam.VLAN) VLAN {
 	out := VLAN{
 		ID: vlan.ID, VID: vlan.VID, Name: vlan.Name, Description: vlan.Description, MTU: vlan.MTU,
-		Fabric: v.fabrics[vlan.FabricID], FabricID: vlan.FabricID, Space: v.spaces[vlan.SpaceID], DHCPOn: vlan.DHCP,
+		Fabric: v.fabrics[vlan.FabricID], FabricID: vlan.FabricID, Space: v.spaces[vlan.SpaceID], DHCPOn: vlan.DHCP, DHCPMode: cmp.Or(string(vlan.DHCPMode), "serve"),
 		PrimaryRack: vlan.PrimaryRack, SecondaryRack: vlan.SecondaryRack, ResourceURI: fmt.Sprintf("%svlans/%d/", base, vlan.ID),
 	}
 	if relay, ok := v.vlans[vlan.RelayVLANID]; ok && relay.RelayVLANID == 0 {
