@@ -20,6 +20,8 @@ type Bootstrap struct {
 	DynamicFirst, DynamicLast netip.Addr
 	// NoDHCP leaves DHCP off.
 	NoDHCP bool
+	// DHCPMode says who gives addresses.
+	DHCPMode ipam.DHCPMode
 }
 
 // Bootstrap makes what serving one network takes, on the default fabric's
@@ -83,13 +85,14 @@ func (inv *Inventory) serve(ctx context.Context, s ipam.Subnet, b Bootstrap, fre
 		r := u.SuggestedDynamicRange()
 		first, last = r.From(), r.To()
 	}
-	if first.IsValid() && !hasDynamic(u) {
+	proxy := b.DHCPMode == ipam.DHCPProxy
+	if first.IsValid() && !hasDynamic(u) && !proxy {
 		if _, err := inv.CreateRange(ctx, ipam.Range{SubnetID: s.ID, Type: ipam.RangeDynamic, Start: first, End: last}); err != nil {
 			return err
 		}
 	}
-	v.PrimaryRack = b.Rack
-	v.DHCP = !b.NoDHCP && (first.IsValid() || hasDynamic(u))
+	v.PrimaryRack, v.DHCPMode = b.Rack, b.DHCPMode
+	v.DHCP = !b.NoDHCP && (proxy || first.IsValid() || hasDynamic(u))
 	return inv.UpdateVLAN(ctx, v)
 }
 

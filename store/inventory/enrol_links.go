@@ -24,6 +24,8 @@ type Registration struct {
 	DynamicFirst, DynamicLast netip.Addr
 	// NoDHCP leaves DHCP off on a network that is new.
 	NoDHCP bool
+	// DHCPMode says who gives addresses on a network that is new.
+	DHCPMode ipam.DHCPMode
 }
 
 // RegisterLinks brings the links of a rack up to date, and makes what serving
@@ -53,7 +55,7 @@ func (inv *Inventory) RegisterLinks(ctx context.Context, reg Registration) error
 			return err
 		}
 		for _, s := range fresh {
-			b := Bootstrap{Rack: reg.Rack, NoDHCP: reg.NoDHCP}
+			b := Bootstrap{Rack: reg.Rack, NoDHCP: reg.NoDHCP, DHCPMode: reg.DHCPMode}
 			if s.Prefix.Contains(reg.DynamicFirst) {
 				b.DynamicFirst, b.DynamicLast = reg.DynamicFirst, reg.DynamicLast
 			}

@@ -24,6 +24,7 @@ type allCmd struct {
 	Gateway    string   `help:"Default router of machines; this host's own when left out." placeholder:"ADDR"`
 	DHCPForce  bool     `name:"dhcp-force" help:"Serve DHCP although another server answers."`
 	NoDHCP     bool     `name:"no-dhcp" help:"Serve no DHCP."`
+	DHCPMode   string   `name:"dhcp-mode" help:"Who gives addresses in networks that are new to the site: serve (this), proxy (another server), auto." placeholder:"MODE"`
 	Domain     string   `help:"DNS domain of machines (default maas)."`
 	Forwarder  []string `help:"Resolver for other names; those of this host when left out." placeholder:"ADDR"`
 	DNSPort    int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
@@ -51,7 +52,7 @@ func (c *allCmd) config() (config.Config, error) {
 	cfg := config.Overlay(base, config.Config{
 		Data: c.Data, Interface: c.Interface,
 		Region: config.Region{Listen: c.Listen, TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey}, Rack: config.Rack{Port: c.RackPort},
-		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP},
+		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP, Mode: c.DHCPMode},
 		DNS:   config.DNS{Domain: c.Domain, Forwarders: c.Forwarder, Port: c.DNSPort},
 		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Loaders: c.Loaders},
 		Proxy: config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy, AccessLog: c.ProxyLog},

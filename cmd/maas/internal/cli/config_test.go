@@ -15,7 +15,7 @@ import (
 
 // flagOf names the flags that are not called as the last part of their key.
 var flagOf = map[string]string{
-	"region.addresses": "address", "rack.port": "rack-port", "dhcp.range": "dhcp-range", "dhcp.force": "dhcp-force", "dhcp.disable": "no-dhcp",
+	"region.addresses": "address", "rack.port": "rack-port", "dhcp.range": "dhcp-range", "dhcp.force": "dhcp-force", "dhcp.disable": "no-dhcp", "dhcp.mode": "dhcp-mode",
 	"dns.forwarders": "forwarder", "dns.port": "dns-port", "proxy.port": "proxy-port", "proxy.parent": "parent-proxy", "proxy.disable": "no-http-proxy",
 	"proxy.access-log": "proxy-log", "log.level": "log-level", "log.format": "log-format",
 }

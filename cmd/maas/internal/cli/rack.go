@@ -28,6 +28,7 @@ type rackRunCmd struct {
 	Gateway   string   `help:"Default router of machines, if the network is new to the site; this host's own when left out." placeholder:"ADDR"`
 	DHCPForce bool     `name:"dhcp-force" help:"Serve DHCP although another server answers."`
 	NoDHCP    bool     `name:"no-dhcp" help:"Serve no DHCP."`
+	DHCPMode  string   `name:"dhcp-mode" help:"Who gives addresses in networks that are new to the site: serve (this), proxy (another server), auto." placeholder:"MODE"`
 	DNSPort   int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
 	Kernel    string   `help:"The kernel that the region names." type:"path" placeholder:"FILE"`
 	Initrd    []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
@@ -52,7 +53,7 @@ func (c *rackRunCmd) config() (config.Config, error) {
 	return join(c.Config, config.Config{
 		Data: c.Data, Interface: c.Interface,
 		Rack:  config.Rack{Name: c.Name, Port: c.RackPort},
-		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP},
+		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP, Mode: c.DHCPMode},
 		DNS:   config.DNS{Port: c.DNSPort},
 		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Loaders: c.Loaders},
 		Proxy: config.Proxy{AccessLog: c.ProxyLog},

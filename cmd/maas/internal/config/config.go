@@ -92,6 +92,9 @@ type DHCP struct {
 	Force bool `yaml:"force"`
 	// Disable serves no DHCP.
 	Disable bool `yaml:"disable"`
+	// Mode says who gives addresses in a network that is new to the site: "serve" or empty means this daemon, "proxy" another
+	// server beside it, "auto" this daemon while no other server answers.
+	Mode string `yaml:"mode"`
 }
 
 // DNS says what names are called and who answers for the rest of the world.
@@ -284,6 +287,9 @@ func lineOf(data []byte, key string) (line int) {
 func (c *Config) Check() error {
 	if _, _, err := c.DHCP.ParseRange(); err != nil {
 		return &Mistake{Key: "dhcp.range", Text: err.Error()}
+	}
+	if !slices.Contains([]string{"", "serve", "proxy", "auto"}, c.DHCP.Mode) {
+		return &Mistake{Key: "dhcp.mode", Text: fmt.Sprintf("%q is not serve, proxy or auto", c.DHCP.Mode)}
 	}
 	if c.DHCP.Gateway != "" {
 		if _, err := netip.ParseAddr(c.DHCP.Gateway); err != nil {

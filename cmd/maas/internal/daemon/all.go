@@ -22,6 +22,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/rack"
 	"github.com/gomaas/maas/cmd/maas/internal/region"
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/apc"
 	"github.com/gomaas/maas/power/ipmi"
@@ -130,7 +131,7 @@ func (s *site) newRack(base rack.Config, files, loaders fs.FS) error {
 	}
 	base.Dir, base.Log = rackDir(s.cfg.Data), s.log
 	base.Files, base.Loaders, base.HTTPPort = files, loaders, portOr(s.cfg.Rack.Port, rackPort)
-	base.Power, base.Prober, base.WatchAll = controller, &dhcpsrv.ARPProber{}, true
+	base.Power, base.Prober, base.WatchAll = controller, dhcpsrv.NetProber{}, true
 	base.ListenProxy, base.AccessLog = s.openProxy, access
 	s.rack, err = rack.New(base)
 	return err
@@ -177,7 +178,7 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 	return inv.Atomically(ctx, func(ctx context.Context) error {
 		_, err := inv.Bootstrap(ctx, inventory.Bootstrap{
 			Rack: rackName, Link: s.link.Name, MAC: s.link.MAC.String(), Address: prefix, Gateway: gateway,
-			DynamicFirst: first, DynamicLast: last, NoDHCP: s.cfg.DHCP.Disable,
+			DynamicFirst: first, DynamicLast: last, NoDHCP: s.cfg.DHCP.Disable, DHCPMode: dhcpMode(s.cfg.DHCP),
 		})
 		if err != nil {
 			return err
@@ -238,20 +239,32 @@ const probeTime = 4500 * time.Millisecond
 
 // lookForOthers refuses to go on where another DHCP server answers.
 func lookForOthers(ctx context.Context, cfg config.DHCP, link string) error {
-	if cfg.Disable || cfg.Force {
+	if cfg.Disable || cfg.Force || dhcpMode(cfg) != ipam.DHCPServe {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
-	servers, err := dhcpsrv.FindServers(ctx, link)
+	servers, err := otherServers(ctx, link)
 	if err != nil {
 		return err
 	}
 	for _, other := range servers {
-		return fmt.Errorf("DHCP: another server, %s (%s), answers on %s; stop it, or start with --no-dhcp beside it, or with --dhcp-force in spite of it",
+		return fmt.Errorf("DHCP: another server, %s (%s), answers on %s; stop it, or start beside it with --dhcp-mode proxy, auto or --no-dhcp, or in spite of it with --dhcp-force",
 			other.Addr, other.MAC, link)
 	}
 	return nil
+}
+
+func otherServers(ctx context.Context, link string) ([]dhcpsrv.ForeignServer, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	return dhcpsrv.FindServers(ctx, link)
+}
+
+// dhcpMode is how DHCP begins in a network that is new to the site. The configuration has been checked.
+func dhcpMode(cfg config.DHCP) ipam.DHCPMode {
+	if cfg.Mode == "serve" {
+		return ipam.DHCPServe
+	}
+	return ipam.DHCPMode(cfg.Mode)
 }
 
 func portOr(port, fallback int) int {

@@ -180,7 +180,7 @@ func (m *membership) request() register.Request {
 		link = now
 	}
 	r := register.Request{
-		Version: m.version, NoDHCP: m.cfg.DHCP.Disable,
+		Version: m.version, NoDHCP: m.cfg.DHCP.Disable, Mode: dhcpMode(m.cfg.DHCP),
 		Links: []register.Link{{Name: link.Name, MAC: link.MAC.String(), Addrs: link.Prefixes, Serve: true}},
 	}
 	r.First, r.Last, _ = m.cfg.DHCP.ParseRange() // checked with the configuration

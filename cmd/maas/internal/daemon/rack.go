@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/internal/rack"
 	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/wire"
 )
@@ -58,7 +59,8 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 			err = errors.Join(err, sockets.Close())
 		}
 	}()
-	if err := lookForOthers(ctx, cfg.DHCP, link.Name); err != nil {
+	noDHCP, err := besideOthers(ctx, cfg.DHCP, link.Name, log)
+	if err != nil {
 		return err
 	}
 	m, err := openMembership(ctx, rackDir(cfg.Data), cfg.Rack.Name, options.Enrol, log)
@@ -66,6 +68,7 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 		return err
 	}
 	m.link, m.cfg, m.version = link, cfg, options.Version
+	m.cfg.DHCP.Disable = noDHCP
 	s := &site{cfg: cfg, log: log, link: link}
 	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	loaders := chooseLoaders(cfg.Boot.Loaders)
@@ -89,4 +92,18 @@ func (m *membership) rack() rack.Config {
 		Dial: dialer.Dial, Connected: m.connected,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
 	}
+}
+
+// besideOthers tells whether DHCP stays off in networks that are new to the site because another server answers. On those
+// that the site knows the region decides, and the other server may be its other rack.
+func besideOthers(ctx context.Context, cfg config.DHCP, link string, log *slog.Logger) (bool, error) {
+	if cfg.Disable || cfg.Force || dhcpMode(cfg) != ipam.DHCPServe {
+		return cfg.Disable, nil
+	}
+	servers, err := otherServers(ctx, link)
+	for _, other := range servers {
+		log.Warn("another DHCP server answers here; if the site does not know this network yet, DHCP stays off in it",
+			"interface", link, "server", other.Addr, "mac", other.MAC)
+	}
+	return len(servers) > 0, err
 }

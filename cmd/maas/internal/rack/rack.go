@@ -134,7 +134,7 @@ func (r *Rack) compose() (err error) {
 		Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },
 	})
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
-		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober,
+		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober, ClientRate: clientRate,
 		Log: r.log.With("component", "dhcp"),
 	})
 	if err != nil {
@@ -158,6 +158,10 @@ func (r *Rack) compose() (err error) {
 	})
 	return err
 }
+
+// clientRate is how many DHCP packets of one client are handled in a second: several times what any firmware sends, and too
+// few for one host to keep the server from the others.
+const clientRate = 50
 
 // firstProfiles is how long the first subnets wait for the first boot profiles.
 const firstProfiles = 2 * time.Second
@@ -241,6 +245,9 @@ func (r *Rack) tasks(s Sockets) []task {
 	tasks := []task{{"rpc", r.protocol.Serve}, {"dns notify", r.dns.SendNotifies}}
 	if s.DHCP != nil {
 		tasks = append(tasks, task{"dhcp", func(ctx context.Context) error { return r.dhcp.Serve(ctx, s.DHCP) }})
+	}
+	if s.DHCPBoot != nil {
+		tasks = append(tasks, task{"dhcp boot server", func(ctx context.Context) error { return r.dhcp.ServeBoot(ctx, s.DHCPBoot) }})
 	}
 	if s.DHCP6 != nil {
 		tasks = append(tasks, task{"dhcpv6", func(ctx context.Context) error { return r.dhcp.Serve6(ctx, s.DHCP6) }})

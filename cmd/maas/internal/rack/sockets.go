@@ -18,6 +18,7 @@ import (
 // Sockets are what a rack serves on. Empty fields are not served. Serve closes them.
 type Sockets struct {
 	DHCP      dhcpsrv.Conn
+	DHCPBoot  dhcpsrv.Conn // port 4011, for firmware that another server gave its address
 	DHCP6     dhcpsrv.Conn
 	Advertise dhcpsrv.AdvertiseConn // router advertisements
 	TFTP      []net.PacketConn
@@ -32,6 +33,9 @@ func (s *Sockets) Close() error {
 	var errs []error
 	if s.DHCP != nil {
 		errs = append(errs, s.DHCP.Close())
+	}
+	if s.DHCPBoot != nil {
+		errs = append(errs, s.DHCPBoot.Close())
 	}
 	if s.DHCP6 != nil {
 		errs = append(errs, s.DHCP6.Close())
@@ -73,8 +77,12 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 		if err := s.listen6(links, names); err != nil {
 			return s, err
 		}
-		if s.DHCP, err = dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: names, Port: ports.DHCP}); err != nil {
+		// Absent: a VLAN's interface may go and come back without the others noticing.
+		if s.DHCP, err = dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: names, Port: ports.DHCP, Absent: true}); err != nil {
 			return s, ExplainPort(err, "DHCP", "udp", strconv.Itoa(ports.DHCP))
+		}
+		if s.DHCPBoot, err = dhcpsrv.ListenBoot(dhcpsrv.ListenConfig{Interfaces: names, Absent: true}); err != nil {
+			return s, ExplainPort(err, "DHCP boot server", "udp", strconv.Itoa(dhcpsrv.BootServerPort))
 		}
 	}
 	for _, link := range links {
@@ -92,7 +100,7 @@ const port6 = 547
 
 // listen6 opens what serves IPv6. A host without IPv6 has none of it.
 func (s *Sockets) listen6(links []Link, names []string) (err error) {
-	s.Advertise, err = dhcpsrv.ListenAdvertise(dhcpsrv.ListenConfig{Interfaces: names})
+	s.Advertise, err = dhcpsrv.ListenAdvertise(dhcpsrv.ListenConfig{Interfaces: names, Absent: true})
 	if errors.Is(err, syscall.EAFNOSUPPORT) {
 		return nil
 	}
@@ -102,7 +110,7 @@ func (s *Sockets) listen6(links []Link, names []string) (err error) {
 	if !slices.ContainsFunc(links, Link.Has6) {
 		return nil
 	}
-	if s.DHCP6, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: names}); err != nil {
+	if s.DHCP6, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: names, Absent: true}); err != nil {
 		return ExplainPort(err, "DHCPv6", "udp", strconv.Itoa(port6))
 	}
 	return nil

@@ -115,7 +115,7 @@ func (s *rackService) sign(csr []byte, rack string, record func(inventory.RackCe
 // register takes what a rack tells of itself.
 func (s *rackService) register(ctx context.Context, in register.Request) (register.Answer, error) {
 	reg := inventory.Registration{
-		Rack: rpc.CallingRack(ctx), Gateways: in.Gateways, DynamicFirst: in.First, DynamicLast: in.Last, NoDHCP: in.NoDHCP,
+		Rack: rpc.CallingRack(ctx), Gateways: in.Gateways, DynamicFirst: in.First, DynamicLast: in.Last, NoDHCP: in.NoDHCP, DHCPMode: in.Mode,
 	}
 	for _, l := range in.Links {
 		reg.Links = append(reg.Links, inventory.RackLink{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs})

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+
+	"github.com/gomaas/maas/ipam"
 )
 
 // Method is the region's method that takes a [Request]. A rack calls it in each session.
@@ -24,6 +26,8 @@ type Request struct {
 	Last  netip.Addr `json:"last,omitzero"`
 	// NoDHCP leaves DHCP off on a network that is new to the site.
 	NoDHCP bool `json:"no_dhcp,omitempty"`
+	// Mode says who gives addresses there.
+	Mode ipam.DHCPMode `json:"mode,omitempty"`
 }
 
 // A Link is a network interface of a rack.
