@@ -1,8 +1,11 @@
-// Package client talks to the API of a running daemon over its command socket.
+// Package client talks to the API of a daemon: that of this host over its command socket, or one of the network with a key.
 package client
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,42 +25,136 @@ const API = "/MAAS/api/2.0/"
 
 // A Client sends each request over a connection of its own. The zero Client has no daemon.
 type Client struct {
-	// Socket is the path of the daemon's command socket.
+	// Socket is the path of the daemon's command socket. It counts only without a URL.
 	Socket string
+	// URL is where the API is in the network, such as https://maas.example:5240. Empty means the command socket.
+	URL string
+	// Key is CONSUMER:TOKEN:SECRET, for a URL. Empty asks without one.
+	Key string
+	// CA are certificates in PEM that the server's is checked against, instead of those of the system. Empty means the latter.
+	CA string
 }
 
-// Do sends one request and decodes the answer into out, unless that is nil or there is none. An answer that is not a
-// success becomes an error with what it says, on one line.
+// Error is an answer that is not a success.
+type Error struct {
+	Status int // of HTTP
+	Text   string
+}
+
+// Error is one line.
+func (e *Error) Error() string { return e.Text }
+
+// Is makes 404 fs.ErrNotExist and 403 fs.ErrPermission.
+func (e *Error) Is(target error) bool {
+	return target == fs.ErrNotExist && e.Status == http.StatusNotFound || target == fs.ErrPermission && e.Status == http.StatusForbidden
+}
+
+// maxAnswer bounds an answer that is kept in memory.
+const maxAnswer = 256 << 20
+
+// Do sends one request and decodes the answer into out, unless that is nil or there is none. A *[]byte takes it as it is. An
+// answer that is not a success becomes an [*Error] with what it says, on one line.
 func (c Client) Do(ctx context.Context, method, path string, body io.Reader, contentType string, out any) error {
-	client := &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", c.Socket)
-		},
-	}}
-	defer client.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, method, "http://maas"+path, body)
+	resp, done, err := c.open(ctx, method, path, body, contentType, nil)
 	if err != nil {
 		return err
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return c.explain(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
+	defer done()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return err
 	}
-	if resp.StatusCode >= 300 {
-		return errors.New(readable(data))
+	if raw, ok := out.(*[]byte); ok {
+		*raw = data
+		return nil
 	}
 	if out == nil || len(data) == 0 {
 		return nil
 	}
-	return json.Unmarshal(data, out)
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%s does not answer as a MAAS API: %w", c, err)
+	}
+	return nil
+}
+
+// String is where the daemon is.
+func (c Client) String() string {
+	if c.URL != "" {
+		return c.URL
+	}
+	return c.Socket
+}
+
+// open sends a request and returns its answer, which is a success. The caller calls done when it has read it.
+func (c Client) open(ctx context.Context, method, path string, body io.Reader, contentType string, header http.Header) (*http.Response, func(), error) {
+	transport, err := c.transport()
+	if err != nil {
+		return nil, nil, err
+	}
+	at := "http://maas"
+	if c.URL != "" {
+		at = strings.TrimSuffix(c.URL, "/")
+	}
+	req, err := http.NewRequestWithContext(ctx, method, at+path, body)
+	if err != nil {
+		return nil, nil, err
+	}
+	maps.Copy(req.Header, header)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	if c.Key != "" {
+		if err := sign(req, c.Key); err != nil {
+			return nil, nil, err
+		}
+	}
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, nil, c.explain(err)
+	}
+	done := func() {
+		resp.Body.Close()
+		client.CloseIdleConnections()
+	}
+	if resp.StatusCode >= 300 {
+		defer done()
+		data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // the status says enough
+		return nil, nil, &Error{resp.StatusCode, c.refusal(resp, data)}
+	}
+	return resp, done, nil
+}
+
+func (c Client) transport() (*http.Transport, error) {
+	if c.URL == "" {
+		return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", c.Socket)
+		}}, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM([]byte(c.CA)) {
+			return nil, errors.New("the saved certificate is not PEM; log in again with --ca")
+		}
+	}
+	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config}, nil
+}
+
+// refusal is what an error says.
+func (c Client) refusal(resp *http.Response, body []byte) string {
+	text := readable(body)
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized && c.Key != "":
+		return text + "; log in again with: maas login " + c.URL
+	case resp.StatusCode == http.StatusBadRequest && resp.TLS == nil && bytes.Contains(body, []byte("HTTPS server")):
+		return c.URL + " speaks TLS; log in with https in the place of http"
+	case resp.StatusCode < 400:
+		return c.URL + " leads elsewhere: " + resp.Header.Get("Location")
+	case text == "":
+		return resp.Status
+	}
+	return text
 }
 
 // Get reads.
@@ -67,18 +164,36 @@ func (c Client) Get(ctx context.Context, path string, out any) error {
 
 // Post sends a form.
 func (c Client) Post(ctx context.Context, path string, form url.Values, out any) error {
-	return c.Do(ctx, http.MethodPost, path, strings.NewReader(form.Encode()), "application/x-www-form-urlencoded", out)
+	return c.Send(ctx, http.MethodPost, path, form, out)
+}
+
+// Send sends a form with any method.
+func (c Client) Send(ctx context.Context, method, path string, form url.Values, out any) error {
+	return c.Do(ctx, method, path, strings.NewReader(form.Encode()), "application/x-www-form-urlencoded", out)
 }
 
 // MachinePath is the path of a machine by name or system ID.
 func MachinePath(name string) string { return API + "machines/" + url.PathEscape(name) + "/" }
 
 func (c Client) explain(err error) error {
+	unknown, name := x509.UnknownAuthorityError{}, x509.HostnameError{}
+	record := tls.RecordHeaderError{}
 	switch {
+	case errors.As(err, &unknown):
+		return fmt.Errorf("the certificate of %s is signed by nobody known here; name it, or its authority, with: maas login --ca FILE %s", c.URL, c.URL)
+	case errors.As(err, &name):
+		return fmt.Errorf("the certificate of %s is for other names: %w", c.URL, name)
+	case errors.As(err, &record):
+		return fmt.Errorf("%s does not speak TLS; log in with http in the place of https", c.URL)
+	case c.URL != "":
+		if cause := (*url.Error)(nil); errors.As(err, &cause) {
+			err = cause.Err
+		}
+		return fmt.Errorf("%s does not answer: %w", c.URL, err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no daemon listens at %s; start one with: maas all, or name its data directory with --data", c.Socket)
+		return fmt.Errorf("no daemon listens at %s; start one with: maas all, name its data directory with --data, or use one of the network after: maas login URL", c.Socket)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may only be used by the user that runs the daemon; try with sudo", c.Socket)
+		return fmt.Errorf("%s may only be used by the user that runs the daemon; try with sudo, or log in with: maas login URL", c.Socket)
 	}
 	return err
 }

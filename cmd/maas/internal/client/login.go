@@ -1,0 +1,118 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A Login is a site that the user has logged in to.
+type Login struct {
+	URL string `json:"url"`
+	Key string `json:"key"`          // CONSUMER:TOKEN:SECRET
+	CA  string `json:"ca,omitempty"` // PEM
+}
+
+// Client talks to the site.
+func (l Login) Client() Client { return Client{URL: l.URL, Key: l.Key, CA: l.CA} }
+
+// Logins are the sites of the user, by the name that the user gave them.
+type Logins struct {
+	// Current is the name of the site that commands talk to unless told otherwise; empty = none.
+	Current string           `json:"current"`
+	Sites   map[string]Login `json:"sites"`
+}
+
+// LoginsPath is where the user's logins are kept.
+func LoginsPath() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("there is no place to keep log-ins: %w", err)
+	}
+	return filepath.Join(dir, "maas", "logins.json"), nil
+}
+
+// LoadLogins reads a file of logins; one that is not there has none.
+func LoadLogins(path string) (l Logins, err error) {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(data, &l)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return Logins{}, fmt.Errorf("log-ins: %s: %w; remove it and log in again", path, err)
+	}
+	if l.Sites == nil {
+		l.Sites = map[string]Login{}
+	}
+	return l, nil
+}
+
+// Save writes the file for the user alone. It is whole at any time.
+func (l Logins) Save(path string) error {
+	data, err := json.MarshalIndent(l, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".logins-") // which has mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
+}
+
+// Base is the URL of a site as people give it: the API's path is cut off, and the scheme may be left out.
+func Base(text string) (string, error) {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("%q is not a URL such as https://maas.example:5240: %w", text, err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return "", fmt.Errorf("%q is not a URL such as https://maas.example:5240", text)
+	}
+	path, _, _ := strings.Cut(u.Path, "/MAAS")
+	if path = strings.TrimSuffix(path, "/"); path != "" {
+		return "", fmt.Errorf("%q has a path; the API of a site is below its root", text)
+	}
+	if u.Port() == "" && u.Scheme == "http" && !strings.Contains(text, "/MAAS") {
+		u.Host += ":5240"
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// Authenticate makes a key for a user and a password. consumer names the key in the user's list of keys.
+func (c Client) Authenticate(ctx context.Context, user, password, consumer string) (key string, err error) {
+	var answer struct {
+		Consumer string `json:"consumer_key"`
+		Token    string `json:"token_key"`
+		Secret   string `json:"token_secret"`
+	}
+	form := url.Values{"username": {user}, "password": {password}, "consumer": {consumer}}
+	if err := c.Post(ctx, "/MAAS/accounts/authenticate/", form, &answer); err != nil {
+		return "", err
+	}
+	if answer.Token == "" {
+		return "", fmt.Errorf("%s does not answer as a MAAS API", c.URL)
+	}
+	return answer.Consumer + ":" + answer.Token + ":" + answer.Secret, nil
+}
