@@ -31,6 +31,7 @@ func (sqliteEngine) snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 
 func (sqliteEngine) dialect() dialect {
 	return dialect{
+		now:         "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 		words:       strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{blob}}", "BLOB"),
 		deferChecks: "PRAGMA defer_foreign_keys = 1",
 		afterLoad:   func([]string) []string { return nil },

@@ -166,6 +166,7 @@ func (tx *Tx) Get(ctx context.Context, query string, args []any, dest ...any) er
 type dialect struct {
 	numbered bool // $1, $2 in the place of ?
 	words    *strings.Replacer
+	now      string // query of the database's clock, in microseconds
 	// deferChecks puts off the check of references until the commit.
 	deferChecks string
 	// afterLoad are the statements to run after rows with IDs were inserted.

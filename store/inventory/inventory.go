@@ -28,6 +28,8 @@ const (
 type Config struct {
 	// Key seals secrets in the database: 32 bytes, kept outside it. Empty
 	// means that they are stored readable to whoever can read the database.
+	// All that open one database have the same: with another, Open returns
+	// ErrOtherKey.
 	Key []byte
 	// Quarantine is how long an address that was released is given to nobody
 	// else while others are left; 0 = not at all.
@@ -62,6 +64,9 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
 		inv.seal = seal
 		if inv.zoneSecret, err = zoneSecretOf(cfg.Key); err != nil {
 			return nil, fmt.Errorf("inventory: %w", err)
+		}
+		if err := inv.checkKey(ctx, cfg.Key); err != nil {
+			return nil, err
 		}
 	}
 	if err := inv.Atomically(ctx, inv.makeDefaults); err != nil {
@@ -126,10 +131,13 @@ func (inv *Inventory) Revision(ctx context.Context) (int64, error) { return inv.
 
 func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
 	a := actorOf(ctx)
-	if a == nil {
-		return inv.db.Update(ctx, f)
-	}
 	return inv.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := fence(ctx, tx); err != nil {
+			return err
+		}
+		if a == nil {
+			return f(ctx, tx)
+		}
 		tx.BeforeCommit(func(ctx context.Context, changes []store.Change) error { return inv.audit(ctx, tx, a, changes) })
 		return f(ctx, tx)
 	})

@@ -1,0 +1,19 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Now is the time by the database's clock, which all processes on one database share. SQLite has that of its host.
+func (tx *Tx) Now(ctx context.Context) (time.Time, error) {
+	var micro int64
+	err := tx.Get(ctx, tx.db.engine.dialect().now, nil, &micro)
+	return time.UnixMicro(micro), err
+}
+
+// Shared reports whether other hosts may use the database too.
+func (db *DB) Shared() bool {
+	_, is := db.engine.(pgEngine)
+	return is
+}

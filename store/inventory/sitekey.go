@@ -1,0 +1,49 @@
+package inventory
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+
+	"github.com/gomaas/maas/store"
+)
+
+// ErrOtherKey is Open's error when the site's secrets are sealed with another key than that of its Config.
+var ErrOtherKey = errors.New("inventory: the site's secrets are sealed with another key")
+
+// KeyMarked reports whether a key was ever used for the secrets in the database: all that open it must have that one.
+func KeyMarked(ctx context.Context, db *store.DB) (marked bool, err error) {
+	err = db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		var n int64
+		err := tx.Get(ctx, "SELECT COUNT(*) FROM site_key", nil, &n)
+		marked = n > 0
+		return err
+	})
+	return marked, err
+}
+
+// markOf follows from the key, and tells nothing about it.
+func markOf(key []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("mark of the site's key"))
+	return h.Sum(nil)
+}
+
+// checkKey compares the key with the one that the site began with. The first one is that.
+func (inv *Inventory) checkKey(ctx context.Context, key []byte) error {
+	return inv.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		var mark []byte
+		err := tx.Get(ctx, "SELECT mark FROM site_key WHERE one = 1", nil, &mark)
+		switch {
+		case notFound(err):
+			_, err = tx.Exec(ctx, "INSERT INTO site_key (one, mark) VALUES (1, ?)", markOf(key))
+			return err
+		case err != nil:
+			return err
+		case !hmac.Equal(mark, markOf(key)):
+			return ErrOtherKey
+		}
+		return nil
+	})
+}
