@@ -121,6 +121,7 @@ func (a *API) routes() map[string]handler {
 		"GET " + base + "regioncontrollers/{$}":      a.listRegions,
 		"GET " + base + "regioncontrollers/{id}/{$}": a.getRegion,
 		"POST /api/v1/machines/{id}/power":           a.postPower,
+		"GET /api/v1/machines/{id}/boots":            a.listBoots,
 		"GET /api/v1/boot-profile":                   a.getProfile,
 		"PUT /api/v1/boot-profile":                   a.putProfile,
 		"DELETE /api/v1/boot-profile":                a.deleteProfile,

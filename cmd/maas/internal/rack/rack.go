@@ -130,7 +130,7 @@ func (r *Rack) compose() (err error) {
 	r.facts = newFacts(r.outbox, r.log)
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
 	selector := pxedhcp.New(pxedhcp.Config{
-		HTTPPort: r.cfg.HTTPPort, Seen: func(c pxe.Client, _ pxe.Offer) { r.clients.Remember(c) },
+		HTTPPort: r.cfg.HTTPPort, Seen: r.offered,
 		Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },
 	})
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
@@ -307,6 +307,12 @@ func (r *Rack) leaseEvent(e dhcpsrv.Event) {
 func (r *Rack) macOf(addr netip.Addr) (net.HardwareAddr, bool) {
 	lease, ok := r.dhcp.Lookup(addr.Unmap())
 	return lease.MAC, ok && len(lease.MAC) > 0
+}
+
+// offered runs when DHCP tells a machine what to load, in the offer and in the acknowledgement.
+func (r *Rack) offered(c pxe.Client, o pxe.Offer) {
+	r.clients.Remember(c)
+	r.facts.boot(o.Event(c, time.Now()))
 }
 
 // nameOf is the host name of a machine, empty for one that the region does not know.

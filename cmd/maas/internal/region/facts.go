@@ -125,8 +125,11 @@ func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
 	} else if m, err := r.inv.MachineByMAC(ctx, e.MAC); err == nil {
 		node = m.ID
 	}
-	if e.Absent {
-		return nil
+	if err := r.inv.RecordBoot(ctx, e); err != nil {
+		return err
+	}
+	if e.Absent || e.Stage == pxe.StageOffer {
+		return nil // of the boot only, not of the log
 	}
 	return r.inv.AddEvents(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)})
 }

@@ -1,0 +1,87 @@
+package inventory
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store"
+)
+
+// keepBoots is how many boots of a link address are remembered.
+const keepBoots = 5
+
+// attempt is a boot in the database.
+type attempt struct {
+	id      int64
+	mac     net.HardwareAddr
+	started time.Time
+	record  pxe.Attempt
+}
+
+var attempts = table[attempt]{
+	kind: "boot", name: "boot_attempt", cols: []string{"mac", "started", "record"},
+	id:     func(a *attempt) *int64 { return &a.id },
+	fields: func(a *attempt) []any { return []any{asMAC{&a.mac}, asTime{&a.started}, asJSON{&a.record}} },
+}
+
+// RecordBoot adds what a machine was offered or fetched to its boots: a step
+// of the last one, or the first of another. Boots are not in the change feed.
+func (inv *Inventory) RecordBoot(ctx context.Context, e pxe.Event) error {
+	if len(e.MAC) == 0 {
+		return nil
+	}
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		all, err := attempts.list(ctx, tx, "mac = ?", e.MAC.String())
+		if err != nil {
+			return err
+		}
+		var last attempt
+		if len(all) > 0 {
+			last = all[len(all)-1]
+		}
+		next := last.record.Next(e)
+		record, err := json.Marshal(next)
+		if err != nil {
+			return err
+		}
+		if last.id != 0 && next.Start.Equal(last.record.Start) {
+			_, err = tx.Exec(ctx, "UPDATE boot_attempt SET record = ? WHERE id = ?", string(record), last.id)
+			return err
+		}
+		const insert = "INSERT INTO boot_attempt (mac, started, record) VALUES (?, ?, ?)"
+		if _, err := tx.Exec(ctx, insert, e.MAC.String(), next.Start.UnixMicro(), string(record)); err != nil {
+			return err
+		}
+		for _, old := range all[:max(0, len(all)-keepBoots+1)] {
+			if _, err := tx.Exec(ctx, "DELETE FROM boot_attempt WHERE id = ?", old.id); err != nil {
+				return fmt.Errorf("inventory: forget a boot: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// Boots returns the last boots of link addresses, the latest first; at most
+// five of each address.
+func (inv *Inventory) Boots(ctx context.Context, macs ...net.HardwareAddr) (out []pxe.Attempt, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		out = nil
+		for _, mac := range macs {
+			all, err := attempts.list(ctx, tx, "mac = ?", mac.String())
+			if err != nil {
+				return err
+			}
+			for _, a := range all {
+				out = append(out, a.record)
+			}
+		}
+		return nil
+	})
+	slices.SortStableFunc(out, func(a, b pxe.Attempt) int { return b.Start.Compare(a.Start) })
+	return out, err
+}
