@@ -15,6 +15,8 @@ type RegionConfig struct {
 	Facts func(ctx context.Context, rack string, facts []Fact) error
 	// Methods is what racks may call. Nil offers nothing.
 	Methods *Methods
+	// MaxCalls is how many calls to one rack may be in progress; further ones wait. Zero means 64.
+	MaxCalls int
 }
 
 // A Region is the side of rpc that owns state. Its methods may be called concurrently.
@@ -22,10 +24,11 @@ type Region struct {
 	cfg    RegionConfig
 	mu     sync.Mutex // guards following
 	states map[string]*State
-	racks  map[string]*attached
+	racks  map[string][]*attached // by name, those that came last at the end
+	limits map[string]chan struct{}
 }
 
-// attached is a connected rack. Its identity, not its name, is what a connection removes when it ends.
+// attached is a connection of a rack. Its identity, not its name, is what it removes when it ends.
 type attached struct{ caller Caller }
 
 // NewRegion returns a region without racks.
@@ -33,7 +36,10 @@ func NewRegion(cfg RegionConfig) *Region {
 	if cfg.Methods == nil {
 		cfg.Methods = &Methods{}
 	}
-	return &Region{cfg: cfg, states: map[string]*State{}, racks: map[string]*attached{}}
+	if cfg.MaxCalls == 0 {
+		cfg.MaxCalls = 64
+	}
+	return &Region{cfg: cfg, states: map[string]*State{}, racks: map[string][]*attached{}, limits: map[string]chan struct{}{}}
 }
 
 // State returns what the named rack is to serve, made empty at first use.
@@ -55,7 +61,8 @@ func (r *Region) Racks() []string {
 	return slices.Sorted(maps.Keys(r.racks))
 }
 
-// Rack returns a caller for the methods of a rack. Its calls fail with [ErrUnavailable] while the rack is not connected.
+// Rack returns a caller for the methods of a rack. Its calls fail with [ErrUnavailable] while the rack is not connected, and
+// wait while too many are in progress.
 func (r *Region) Rack(name string) Caller { return rackCaller{region: r, name: name} }
 
 type rackCaller struct {
@@ -64,26 +71,55 @@ type rackCaller struct {
 }
 
 func (c rackCaller) Call(ctx context.Context, method string, in []byte) ([]byte, error) {
-	c.region.mu.Lock()
-	a := c.region.racks[c.name]
-	c.region.mu.Unlock()
-	if a == nil {
+	if c.region.last(c.name) == nil {
+		return nil, encodeError(method, fmt.Errorf("rack %s is not connected: %w", c.name, ErrUnavailable))
+	}
+	limit := c.region.limit(c.name)
+	select {
+	case limit <- struct{}{}:
+		defer func() { <-limit }()
+	case <-ctx.Done():
+		return nil, encodeError(method, fmt.Errorf("rack %s has %d other calls to answer: %w", c.name, cap(limit), ctx.Err()))
+	}
+	a := c.region.last(c.name)
+	if a == nil { // it left while this call waited
 		return nil, encodeError(method, fmt.Errorf("rack %s is not connected: %w", c.name, ErrUnavailable))
 	}
 	return a.caller.Call(ctx, method, in)
 }
 
-// Attach makes a rack callable through c until the returned function is called. A rack that connects again replaces itself.
-// It is for packages that carry connections; [Loopback] calls it by itself.
+// last is the newest connection of a rack, nil without one.
+func (r *Region) last(name string) *attached {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if all := r.racks[name]; len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return nil
+}
+
+// limit holds one for each call to a rack that is in progress.
+func (r *Region) limit(name string) chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.limits[name] == nil {
+		r.limits[name] = make(chan struct{}, r.cfg.MaxCalls)
+	}
+	return r.limits[name]
+}
+
+// Attach makes a rack callable through c until the returned function is called. Of several connections of a rack the newest
+// is used, and an older one when that has ended. It is for packages that carry connections; [Loopback] calls it by itself.
 func (r *Region) Attach(name string, c Caller) (detach func()) {
 	a := &attached{caller: c}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.racks[name] = a
+	r.racks[name] = append(r.racks[name], a)
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.racks[name] == a {
+		r.racks[name] = slices.DeleteFunc(r.racks[name], func(other *attached) bool { return other == a })
+		if len(r.racks[name]) == 0 {
 			delete(r.racks, name)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 type conn struct {
 	http   *http.ClientConn
 	base   string        // of URLs
+	region string        // its name, "" when it did not say
 	slots  chan struct{} // holds one for each request that ends by itself
 	once   sync.Once
 	closed chan struct{}
@@ -90,8 +91,24 @@ func (c *conn) ask(ctx context.Context, path string, body []byte) ([]byte, error
 }
 
 func (c *conn) hello(ctx context.Context) error {
-	_, err := c.ask(ctx, pathHello, []byte("{}"))
-	return err
+	text, err := c.ask(ctx, pathHello, []byte("{}"))
+	if err != nil {
+		return err
+	}
+	var a helloAnswer
+	if err := json.Unmarshal(text, &a); err != nil {
+		return fmt.Errorf("wire: %w: answer cut off", rpc.ErrUnavailable)
+	}
+	c.region = a.Region
+	return nil
+}
+
+// RegionOf is the name of the region that a connection of a [Dialer] leads to, empty when it did not say.
+func RegionOf(c rpc.Conn) string {
+	if c, is := c.(*conn); is {
+		return c.region
+	}
+	return ""
 }
 
 // Next waits for state.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ import (
 type Dialer struct {
 	// Regions are the addresses to choose from, as host:port. It is asked again for each Dial. Required.
 	Regions func() []string
+	// Ordered says that the first of Regions is the best. Those that failed within the last half minute are tried last.
+	Ordered bool
 	// TLS has the rack's certificate and, as RootCAs and ServerName, who it takes for a region. It is asked again for each
 	// connection, so a renewed certificate is used from the next one on. Required.
 	TLS func() (*tls.Config, error)
@@ -26,37 +29,88 @@ type Dialer struct {
 	// Net opens connections. Nil means TCP.
 	Net func(ctx context.Context, network, address string) (net.Conn, error)
 
-	mu   sync.Mutex // guards following
-	next int        // of the addresses, where the next attempt begins
-	used bool       // next was chosen
+	mu     sync.Mutex           // guards following
+	next   int                  // of the addresses, where the next attempt begins
+	used   bool                 // next was chosen
+	failed map[string]time.Time // when addresses did not answer; with Ordered only
 }
 
-// Dial connects to a region that answers. The first address is chosen at random, so that racks spread; each further Dial
-// begins after the one that was connected last, which has just been lost.
+// shunTime is how long an address that failed comes last.
+const shunTime = 30 * time.Second
+
+// Dial connects to a region that answers. Unless they are Ordered, the first address is chosen at random, so that racks
+// spread; each further Dial begins after the one that was connected last, which has just been lost.
 func (d *Dialer) Dial(ctx context.Context) (rpc.Conn, error) {
-	addresses := d.Regions()
+	addresses := d.order(d.Regions())
 	if len(addresses) == 0 {
 		return nil, errors.New("wire: no region is known; enrol this rack with a token")
 	}
-	d.mu.Lock()
-	if !d.used {
-		d.next, d.used = rand.IntN(len(addresses)), true
-	}
-	start := d.next
-	d.mu.Unlock()
 	var errs []error
-	for i := range addresses {
-		at := (start + i) % len(addresses)
-		c, err := d.dial(ctx, addresses[at])
+	for i, address := range addresses {
+		c, err := d.dial(ctx, address)
 		if err == nil {
-			d.mu.Lock()
-			d.next = at + 1
-			d.mu.Unlock()
+			d.succeeded(address, i)
 			return c, nil
 		}
-		errs = append(errs, fmt.Errorf("region %s: %w", addresses[at], err))
+		d.shun(address)
+		errs = append(errs, fmt.Errorf("region %s: %w", address, err))
 	}
 	return nil, errors.Join(errs...)
+}
+
+// DialAt connects to the region at one address.
+func (d *Dialer) DialAt(ctx context.Context, address string) (rpc.Conn, error) {
+	c, err := d.dial(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("region %s: %w", address, err)
+	}
+	d.succeeded(address, -1)
+	return c, nil
+}
+
+// order is the one in which addresses are tried.
+func (d *Dialer) order(addresses []string) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(addresses) == 0 {
+		return nil
+	}
+	if !d.Ordered {
+		if !d.used {
+			d.next, d.used = rand.IntN(len(addresses)), true
+		}
+		d.next %= len(addresses)
+		return append(slices.Clone(addresses[d.next:]), addresses[:d.next]...)
+	}
+	var good, shunned []string
+	for _, a := range addresses {
+		if at, is := d.failed[a]; is && time.Since(at) < shunTime {
+			shunned = append(shunned, a)
+		} else {
+			good = append(good, a)
+		}
+	}
+	return append(good, shunned...)
+}
+
+// succeeded lets the next Dial begin after the i-th address that was tried.
+func (d *Dialer) succeeded(address string, i int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.failed, address)
+	d.next += i + 1
+}
+
+func (d *Dialer) shun(address string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed == nil {
+		d.failed = map[string]time.Time{}
+	}
+	d.failed[address] = time.Now()
+	if len(d.failed) > 64 { // of a site that was renumbered again and again
+		clear(d.failed)
+	}
 }
 
 func (d *Dialer) timeout() time.Duration {

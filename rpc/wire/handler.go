@@ -29,6 +29,11 @@ const (
 	maxFacts = 16 << 20
 )
 
+// helloAnswer says who the region is.
+type helloAnswer struct {
+	Region string `json:"region,omitempty"`
+}
+
 // nextRequest asks for state.
 type nextRequest struct {
 	Topic string       `json:"topic"`
@@ -72,7 +77,7 @@ func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Log.Info("rack connected", "rack", rack, "from", r.RemoteAddr)
 	}
 	session.begin(rack, s.cfg.Region.Conn(rack), cert.NotAfter)
-	reply(w, struct{}{})
+	reply(w, helloAnswer{s.cfg.Name})
 }
 
 func refuse(w http.ResponseWriter, err error) {

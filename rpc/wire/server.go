@@ -19,6 +19,8 @@ import (
 type ServerConfig struct {
 	// Region is what racks connect to. Required.
 	Region *rpc.Region
+	// Name tells racks which region of the site this is, however they reached it. Empty tells them nothing.
+	Name string
 	// TLS has the region's certificate and, as ClientCAs, the site's CA. Required. Version, protocols and the demand for a
 	// client's certificate are set by the server.
 	TLS *tls.Config

@@ -20,6 +20,7 @@ type regionCmd struct {
 type regionRunCmd struct {
 	Config     string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
 	Data       string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
+	Name       string   `help:"What tells this region from the others of its site (default the name of the host)." placeholder:"NAME"`
 	Listen     string   `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
 	TLS        string   `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
 	TLSCert    string   `name:"tls-cert" help:"PEM file of the API's certificate with its chain." type:"path" placeholder:"FILE"`
@@ -53,7 +54,7 @@ func (c *regionRunCmd) config() (config.Config, error) {
 	return join(c.Config, config.Config{
 		Data: c.Data,
 		Region: config.Region{
-			Listen: c.Listen, Racks: c.Racks, Addresses: c.Address, Database: c.Database, TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
+			Name: c.Name, Listen: c.Listen, Racks: c.Racks, Addresses: c.Address, Database: c.Database, TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
 		},
 		DNS:   config.DNS{Domain: c.Domain, Forwarders: c.Forwarder},
 		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline},

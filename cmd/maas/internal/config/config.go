@@ -40,6 +40,8 @@ type Config struct {
 
 // Region is where the region listens and keeps its data.
 type Region struct {
+	// Name tells it from the other regions of the site. Empty means the name of the host.
+	Name string `yaml:"name"`
 	// Listen is the API's address and port. Empty means port 5240 on all addresses.
 	Listen string `yaml:"listen"`
 	// Racks is the address and port for racks of other hosts. Empty means port 5250 on all addresses.

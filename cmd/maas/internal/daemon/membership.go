@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
+	"github.com/gomaas/maas/rpc/wire"
 )
 
 // Names of files in a rack's directory.
@@ -28,8 +30,8 @@ const (
 	joinedFile   = "joined.json"  // how it came in
 )
 
-// lookAgain is how often a rack looks whether its addresses have changed.
-const lookAgain = 30 * time.Second
+// lookAgain is how often a rack looks whether its addresses or its region have changed.
+const lookAgain = 5 * time.Second
 
 // membership is a rack's place in a site: who it is, and where the regions are.
 type membership struct {
@@ -38,10 +40,14 @@ type membership struct {
 	link    rack.Link
 	cfg     config.Config
 	version string
+	every   time.Duration // how often it is looked at; see lookAgain
 
-	mu        sync.Mutex // guards following
-	identity  *enrol.Identity
-	addresses []string
+	peers *peers // nil in tests of it alone
+
+	mu       sync.Mutex // guards following
+	identity *enrol.Identity
+	regions  []register.Region // the best first
+	home     string            // name of the region it has its session with; "" = none, or not told
 }
 
 // joined is how a rack came in: enough to begin with, and to know a token that was used.
@@ -52,7 +58,7 @@ type joined struct {
 
 // openMembership loads it, or enrols with a token that was not used for it yet.
 func openMembership(ctx context.Context, dir, name, token string, log *slog.Logger) (*membership, error) {
-	m := &membership{log: log.With("component", "membership"), path: filepath.Join(dir, identityFile)}
+	m := &membership{every: lookAgain, log: log.With("component", "membership"), path: filepath.Join(dir, identityFile)}
 	var was joined
 	text, err := os.ReadFile(filepath.Join(dir, joinedFile))
 	if err == nil {
@@ -71,7 +77,7 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 		}
 		m.log.Info("this rack is enrolled with that token already")
 	}
-	m.addresses = was.Regions
+	m.regions = []register.Region{{Addresses: was.Regions}}
 	if m.identity, err = enrol.Load(m.path); errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("this rack belongs to no site yet; run `maas region token create` on the region's host, and here: maas rack --enrol TOKEN")
 	}
@@ -87,17 +93,19 @@ func (m *membership) enrol(ctx context.Context, dir, name string, t enrol.Token)
 			return err
 		}
 	}
-	if m.identity, m.addresses, err = enrol.Join(ctx, t, name); err != nil {
+	var addresses []string
+	if m.identity, addresses, err = enrol.Join(ctx, t, name); err != nil {
 		return err
 	}
+	m.regions = []register.Region{{Addresses: addresses}}
 	if err := m.identity.Save(m.path); err != nil {
 		return err
 	}
-	text, err := json.Marshal(joined{enrol.Hash(t.Secret), m.addresses})
+	text, err := json.Marshal(joined{enrol.Hash(t.Secret), addresses})
 	if err != nil {
 		return err
 	}
-	m.log.Info("enrolled", "rack", name, "regions", m.addresses)
+	m.log.Info("enrolled", "rack", name, "regions", addresses)
 	return os.WriteFile(filepath.Join(dir, joinedFile), text, 0o600)
 }
 
@@ -111,30 +119,61 @@ func (m *membership) current() *enrol.Identity {
 
 func (m *membership) tls() (*tls.Config, error) { return m.current().TLS() }
 
-func (m *membership) regions() []string {
+// allRegions are those that are known, the best first.
+func (m *membership) allRegions() []register.Region {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.addresses)
+	return slices.Clone(m.regions)
+}
+
+// addresses are where to look for a region. While it is not known which address is whose, any of them comes first.
+func (m *membership) addresses() []string {
+	regions := m.allRegions()
+	out := register.Flat(regions)
+	if len(regions) == 1 && regions[0].Name == "" {
+		rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	}
+	return out
 }
 
 // adopt takes the regions that a region told of. An empty list would leave nobody to ask, so the last is kept then.
 func (m *membership) adopt(_ context.Context, objects map[string][]byte) error {
-	addresses, err := register.Addresses(objects)
-	if err != nil || len(addresses) == 0 {
+	regions, err := register.Regions(objects)
+	if err != nil || len(register.Flat(regions)) == 0 {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.addresses = addresses
+	m.regions = regions
 	return nil
+}
+
+// settle says which region it has its session with.
+func (m *membership) settle(region string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.home = region
+}
+
+func (m *membership) atHome() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.home
 }
 
 // errRenewed ends a session so that the next one is made with the new certificate.
 var errRenewed = errors.New("the certificate was renewed")
 
-// connected registers the rack in each session, again when its addresses change, and renews its certificate in time.
+// errMoved ends a session so that the next one is made with the region that this rack was assigned to.
+var errMoved = errors.New("the region of this rack is back")
+
+// connected registers the rack in each session, again when its addresses change, renews its certificate in time, and leaves
+// for the rack's own region when that is back.
 func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 	var told register.Request
+	home := wire.RegionOf(conn)
+	m.settle(home)
+	defer m.settle("")
 	for {
 		if now := m.request(); !sameRequest(told, now) {
 			if _, err := rpc.Do[register.Answer](ctx, conn, register.Method, now); err != nil && ctx.Err() == nil {
@@ -150,10 +189,13 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 				m.log.Error("the certificate is not renewed, trying again", "expires", m.current().Cert.NotAfter, "err", err)
 			}
 		}
+		if m.peers != nil && m.peers.better(home) {
+			return errMoved
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(min(lookAgain, max(time.Second, time.Until(m.current().RenewAt())))):
+		case <-time.After(min(m.every, max(time.Second, time.Until(m.current().RenewAt())))):
 		}
 	}
 }

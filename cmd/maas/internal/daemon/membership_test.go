@@ -86,7 +86,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer outbox.Close()
-	dialer := &wire.Dialer{Regions: m.regions, TLS: m.tls}
+	dialer := &wire.Dialer{Regions: m.addresses, Ordered: true, TLS: m.tls}
 	protocol, err := rpc.NewRack(rpc.RackConfig{
 		Replica: replica, Outbox: outbox, Dial: dialer.Dial, Connected: m.connected,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},

@@ -82,12 +82,15 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if ready != nil {
 		ready()
 	}
+	stop := m.peers.start(ctx, s.rack.Methods())
+	defer stop()
 	return s.rack.Serve(ctx, sockets)
 }
 
 // rack is the part of a rack's configuration that has to do with regions.
 func (m *membership) rack() rack.Config {
-	dialer := &wire.Dialer{Regions: m.regions, TLS: m.tls}
+	dialer := &wire.Dialer{Regions: m.addresses, Ordered: true, TLS: m.tls}
+	m.peers = newPeers(m, dialer)
 	return rack.Config{
 		Dial: dialer.Dial, Connected: m.connected,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},

@@ -57,7 +57,7 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	}
 	s := &site{cfg: cfg, log: log}
 	s.region, err = region.New(ctx, region.Config{
-		Dir: cfg.Data, Database: cfg.Region.Database, Kinds: Kinds(), Advertise: addresses, Log: log,
+		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Kinds: Kinds(), Advertise: addresses, Log: log,
 	})
 	if err != nil {
 		return err

@@ -7,13 +7,14 @@ import (
 	"github.com/gomaas/maas/rpc/proxyrpc"
 )
 
-// methods is what the region may call.
-func (r *Rack) methods() *rpc.Methods {
-	m := new(rpc.Methods)
+// Methods is what regions may call, for callers that connect to further regions.
+func (r *Rack) Methods() *rpc.Methods { return &r.methods }
+
+// offer adds them.
+func (r *Rack) offer(m *rpc.Methods) {
 	if r.cfg.Power != nil {
 		powerrpc.Offer(m, r.cfg.Power)
 	}
 	proxyrpc.Offer(m, r.proxy, r.cache)
 	discoveryrpc.OfferScans(m, r.discover)
-	return m
 }

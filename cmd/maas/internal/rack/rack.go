@@ -86,6 +86,7 @@ type Rack struct {
 	facts    *facts
 	discover *discoverer
 	protocol *rpc.Rack
+	methods  rpc.Methods
 }
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
@@ -151,8 +152,9 @@ func (r *Rack) compose() (err error) {
 	r.openCache()
 	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: r.cfg.AccessLog, Log: r.log.With("component", "proxy")})
 	r.proxying = newProxyServer(r.proxy, r.cfg.ListenProxy, r.log.With("component", "proxy"))
+	r.offer(&r.methods)
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
-		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: r.methods(), Topics: append(r.topics(), r.cfg.Topics...),
+		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: append(r.topics(), r.cfg.Topics...),
 		Connected: r.cfg.Connected,
 		Log:       r.log.With("component", "rpc"),
 	})

@@ -46,6 +46,20 @@ func (r *Region) discover(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+	}
+}
+
+// settleScans asks after this region's scans, whoever has the duty to sweep, until ctx ends.
+func (r *Region) settleScans(ctx context.Context) error {
+	tick := time.NewTicker(discoveryTime)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			r.scans.settle(ctx)
 			r.vendors.refresh()
 		}
 	}
@@ -56,7 +70,6 @@ func (r *Region) freshen(ctx context.Context, now time.Time) error {
 	if _, err := r.inv.ExpireObservations(ctx, now); err != nil {
 		return err
 	}
-	r.scans.settle(ctx)
 	model, err := r.inv.Model(ctx)
 	if err != nil {
 		return err

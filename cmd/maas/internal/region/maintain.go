@@ -37,7 +37,7 @@ func (r *Region) maintain(ctx context.Context) error {
 			if now.Sub(trimmed) >= trimEvery {
 				trimmed = now
 				r.try(ctx, "trim the event log", r.inv.TrimEvents(ctx, keepEvents))
-				r.try(ctx, "trim the change feed", r.db.Compact(ctx, keepChanges))
+				r.try(ctx, "trim the change feed", r.inv.Compact(ctx, keepChanges))
 			}
 		}
 	}

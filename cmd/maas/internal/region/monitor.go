@@ -4,11 +4,49 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 )
+
+// powerWatch runs a monitor while this region has the duty.
+type powerWatch struct {
+	cfg power.MonitorConfig
+
+	mu      sync.Mutex // guards following
+	targets []power.Target
+	monitor *power.Monitor // nil = another region's duty
+}
+
+// update replaces the machines to watch.
+func (w *powerWatch) update(targets []power.Target) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.targets = targets
+	if w.monitor != nil {
+		w.monitor.Update(targets)
+	}
+}
+
+// run watches until ctx ends.
+func (w *powerWatch) run(ctx context.Context) error {
+	monitor, err := power.NewMonitor(w.cfg)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.monitor = monitor
+	monitor.Update(w.targets)
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.monitor = nil
+	}()
+	return monitor.Run(ctx)
+}
 
 // watched are the machines whose power can be asked for.
 func (r *Region) watched(m *inventory.Model) []power.Target {

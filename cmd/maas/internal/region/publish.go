@@ -44,20 +44,24 @@ func (r *Region) publish(ctx context.Context) error {
 	}
 	p.stale = false
 	if whole || len(changes.Before.Machines)+len(changes.After.Machines) > 0 {
-		r.monitor.Update(r.watched(&p.model))
+		r.powers.update(r.watched(&p.model))
 	}
 	return nil
 }
 
 // publishAll plans the whole site, what is quick first.
 func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
-	regions, err := r.regionObjects(ctx)
+	regions, err := r.allRegions(ctx)
 	if err != nil {
 		return fmt.Errorf("list of regions: %w", err)
 	}
 	for _, rack := range m.Racks {
 		state := r.rpc.State(rack.Name)
-		state.Set(register.Topic, regions)
+		where, err := register.Objects(regionsFor(rack, m.Racks, regions))
+		if err != nil {
+			return fmt.Errorf("list of regions: %w", err)
+		}
+		state.Set(register.Topic, where)
 		for _, topic := range []struct {
 			name string
 			plan func() (map[string][]byte, error)
@@ -124,17 +128,34 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 	return nil
 }
 
-// regionObjects is where the regions are; nowhere, while they take no racks of other processes.
-func (r *Region) regionObjects(ctx context.Context) (map[string][]byte, error) {
+// allRegions is where the regions are, by name; nowhere, while they take no racks of other processes.
+func (r *Region) allRegions(ctx context.Context) ([]register.Region, error) {
 	if r.racks == nil {
-		return register.Objects(nil)
+		return nil, nil
 	}
-	addresses, err := r.racks.allAddresses(ctx)
-	if err != nil {
-		return nil, err
+	return r.racks.allRegions(ctx)
+}
+
+// regionsFor orders the regions for a rack: racks are dealt out to them in the order in which they came, and keep the rest
+// for when theirs is away.
+func regionsFor(rack inventory.Rack, racks []inventory.Rack, regions []register.Region) []register.Region {
+	if len(regions) == 0 {
+		return nil
 	}
-	slices.Sort(addresses)
-	return register.Objects(addresses)
+	before := 0
+	for _, other := range racks {
+		if other.ID < rack.ID {
+			before++
+		}
+	}
+	first := before % len(regions)
+	out := []register.Region{regions[first]}
+	rest := slices.Delete(slices.Clone(regions), first, first+1)
+	if len(rest) > 0 { // those of a region that is away go to different ones
+		turn := before / len(regions) % len(rest)
+		out = append(append(out, rest[turn:]...), rest[:turn]...)
+	}
+	return out
 }
 
 // followChanges publishes again after each change, several at once when they come faster than they are planned.

@@ -6,8 +6,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/register"
@@ -36,10 +36,6 @@ type rackService struct {
 }
 
 func newRackService(ctx context.Context, r *Region, cfg Config) (*rackService, error) {
-	name, err := os.Hostname()
-	if err != nil {
-		return nil, err
-	}
 	cert, key, err := r.inv.SiteCA(ctx, func() (cert, key []byte, err error) {
 		ca, err := enrol.NewCA()
 		if err != nil {
@@ -50,7 +46,7 @@ func newRackService(ctx context.Context, r *Region, cfg Config) (*rackService, e
 	if err != nil {
 		return nil, err
 	}
-	s := &rackService{region: r, name: name, addresses: cfg.Advertise, certLife: cfg.RackCertLife}
+	s := &rackService{region: r, name: r.name, addresses: cfg.Advertise, certLife: cfg.RackCertLife}
 	if s.certLife == 0 {
 		s.certLife = rackCertLife
 	}
@@ -58,7 +54,7 @@ func newRackService(ctx context.Context, r *Region, cfg Config) (*rackService, e
 		return nil, err
 	}
 	s.server, err = wire.NewServer(wire.ServerConfig{
-		Region: r.rpc, TLS: s.ca.RegionTLS(), Authorize: s.authorize, Enrol: s.enrol, Log: r.log.With("component", "rpc"),
+		Region: r.rpc, Name: r.name, TLS: s.ca.RegionTLS(), Authorize: s.authorize, Enrol: s.enrol, Log: r.log.With("component", "rpc"),
 	})
 	return s, err
 }
@@ -130,6 +126,15 @@ func (s *rackService) register(ctx context.Context, in register.Request) (regist
 	return register.Answer{}, nil
 }
 
+// NewToken makes a token that lets a rack in, and records it. It needs Config.Advertise.
+func (r *Region) NewToken(ctx context.Context, t inventory.RackToken) (enrol.Token, error) {
+	if r.racks == nil {
+		return enrol.Token{}, errNoRacks
+	}
+	_, token, err := r.racks.newToken(ctx, t)
+	return token, err
+}
+
 // newToken makes a token and records its hash.
 func (s *rackService) newToken(ctx context.Context, t inventory.RackToken) (inventory.RackToken, enrol.Token, error) {
 	addresses, err := s.allAddresses(ctx)
@@ -146,15 +151,21 @@ func (s *rackService) newToken(ctx context.Context, t inventory.RackToken) (inve
 
 // allAddresses are those of all regions, this one's first.
 func (s *rackService) allAddresses(ctx context.Context) ([]string, error) {
+	all, err := s.allRegions(ctx)
+	own := []register.Region{{Name: s.name, Addresses: s.addresses}}
+	return register.Flat(append(own, all...)), err
+}
+
+// allRegions are the regions of the site by name, this one with what it knows of itself.
+func (s *rackService) allRegions(ctx context.Context) ([]register.Region, error) {
 	all, err := s.region.inv.Regions(ctx)
-	out := slices.Clone(s.addresses)
+	out := []register.Region{{Name: s.name, Addresses: s.addresses}}
 	for _, r := range all {
-		for _, a := range r.Addresses {
-			if !slices.Contains(out, a) {
-				out = append(out, a)
-			}
+		if r.Name != s.name {
+			out = append(out, register.Region{Name: r.Name, Addresses: r.Addresses})
 		}
 	}
+	slices.SortFunc(out, func(a, b register.Region) int { return strings.Compare(a.Name, b.Name) })
 	return out, err
 }
 

@@ -6,10 +6,7 @@ package region
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -33,6 +30,8 @@ type Config struct {
 	Dir string
 	// Database is where the data is; see store.Open. Empty means the file maas.db in Dir.
 	Database string
+	// Name tells this region from the others of its site. Empty means the name of the host.
+	Name string
 	// Beside is the name of the rack that runs in this process. The proxies of other racks go through its. Empty means that
 	// none does.
 	Beside string
@@ -51,6 +50,8 @@ type Config struct {
 // A Region is a composed region.
 type Region struct {
 	log       *slog.Logger
+	name      string
+	life      string // of this process
 	db        *store.DB
 	inv       *inventory.Inventory
 	rpc       *rpc.Region
@@ -62,7 +63,7 @@ type Region struct {
 	racks   *rackService // nil: no racks of other processes
 	methods rpc.Methods
 	power   *powerService
-	monitor *power.Monitor
+	powers  powerWatch
 	scans   *scanService
 	vendors *vendors
 	beacons []byte // key of the racks' beacons
@@ -79,10 +80,6 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	key, err := secretKey(filepath.Join(cfg.Dir, KeyFile))
-	if err != nil {
-		return nil, err
-	}
 	if cfg.Database == "" {
 		path, err := filepath.Abs(filepath.Join(cfg.Dir, DatabaseFile))
 		if err != nil {
@@ -90,50 +87,57 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 		}
 		cfg.Database = "sqlite://" + path
 	}
-	r := &Region{log: cfg.Log, beside: cfg.Beside}
+	r := &Region{log: cfg.Log, beside: cfg.Beside, name: cfg.Name, life: newLife()}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	if r.db, err = store.Open(ctx, cfg.Database); err != nil {
+	if err := r.open(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine}); err != nil {
-		return nil, errors.Join(err, r.db.Close())
-	}
-	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts, Methods: &r.methods})
-	r.power = &powerService{region: r, kinds: cfg.Kinds}
-	r.scans, r.vendors, r.beacons = &scanService{region: r}, newVendors(vendorDir, r.log), beaconKey(key)
-	r.api = maasapi.New(maasapi.Config{
-		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, Log: r.log.With("component", "api"),
-	})
-	if len(cfg.Advertise) > 0 {
-		if r.racks, err = newRackService(ctx, r, cfg); err != nil {
-			return nil, errors.Join(err, r.db.Close())
-		}
-		r.racks.offer(&r.methods)
-	}
-	r.monitor, err = power.NewMonitor(power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen})
-	if err != nil {
+	if err := r.compose(ctx, cfg); err != nil {
 		return nil, errors.Join(err, r.db.Close())
 	}
 	return r, nil
 }
 
-// keySize is that of AES-256.
-const keySize = 32
+// open opens the database with the site's key.
+func (r *Region) open(ctx context.Context, cfg Config) (err error) {
+	if r.name == "" {
+		if r.name, err = os.Hostname(); err != nil {
+			return err
+		}
+	}
+	if r.db, err = store.Open(ctx, cfg.Database); err != nil {
+		return err
+	}
+	path := filepath.Join(cfg.Dir, KeyFile)
+	key, err := siteKey(ctx, r.db, path)
+	if err == nil {
+		r.beacons = beaconKey(key)
+		r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine})
+	}
+	if err != nil {
+		return errors.Join(explainKey(err, r.db, path), r.db.Close())
+	}
+	return nil
+}
 
-// secretKey reads the key of the secrets in the database, or makes one.
-func secretKey(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, keySize)
-		rand.Read(key)
-		return key, os.WriteFile(path, key, 0o600)
+// compose puts the parts together.
+func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
+	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts, Methods: &r.methods})
+	r.power = &powerService{region: r, kinds: cfg.Kinds}
+	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
+	r.api = maasapi.New(maasapi.Config{
+		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, Log: r.log.With("component", "api"),
+	})
+	if len(cfg.Advertise) > 0 {
+		if r.racks, err = newRackService(ctx, r, cfg); err != nil {
+			return err
+		}
+		r.racks.offer(&r.methods)
 	}
-	if err == nil && len(key) != keySize {
-		return nil, fmt.Errorf("%s: has %d bytes instead of %d; restore it from a backup, or remove it and enter the power passwords again", path, len(key), keySize)
-	}
-	return key, err
+	r.powers.cfg = power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen}
+	return nil
 }
 
 // RPC is what racks connect to.
@@ -175,9 +179,10 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.followChanges(ctx) })
-	g.Go(func() error { return r.maintain(ctx) })
-	g.Go(func() error { return r.monitor.Run(ctx) })
-	g.Go(func() error { return r.discover(ctx) })
+	g.Go(func() error { return r.settleScans(ctx) })
+	g.Go(func() error { return r.onDuty(ctx, DutyMaintenance, r.maintain) })
+	g.Go(func() error { return r.onDuty(ctx, DutyPower, r.powers.run) })
+	g.Go(func() error { return r.onDuty(ctx, DutyDiscovery, r.discover) })
 	if r.racks != nil {
 		g.Go(func() error { return r.racks.run(ctx) })
 		for _, ln := range sockets.Racks {

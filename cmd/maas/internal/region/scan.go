@@ -236,7 +236,7 @@ func (s *scanService) CancelScan(ctx context.Context, id string) (maasapi.Scan, 
 func (s *scanService) ask(ctx context.Context, id string, call func(context.Context, rpc.Caller, string) (discoveryrpc.ScanStatus, error)) (maasapi.Scan, error) {
 	started, err := s.find(id)
 	if err != nil {
-		return maasapi.Scan{}, err
+		return s.elsewhere(ctx, id, call)
 	}
 	s.mu.Lock()
 	report := started.report
@@ -269,6 +269,33 @@ func (s *scanService) ask(ctx context.Context, id string, call func(context.Cont
 	if ended {
 		s.release(ctx, started.claims)
 	}
+	return report, nil
+}
+
+// elsewhere asks all racks about a scan that another region started.
+func (s *scanService) elsewhere(ctx context.Context, id string, call func(context.Context, rpc.Caller, string) (discoveryrpc.ScanStatus, error)) (maasapi.Scan, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	report := maasapi.Scan{
+		ID: id, Attempted: []string{}, Started: []string{}, Failed: []string{}, NotFound: []string{}, TimedOut: []string{},
+		Racks: []maasapi.RackScan{}, Skipped: map[string]string{},
+	}
+	for _, rack := range s.region.rpc.Racks() {
+		status, err := call(ctx, s.region.rpc.Rack(rack), id)
+		if err != nil {
+			continue // it has no part in the scan, or cannot be asked
+		}
+		report.Attempted, report.Started = append(report.Attempted, rack), append(report.Started, rack)
+		report.Racks = append(report.Racks, maasapi.RackScan{
+			Rack: rack, Subnets: []string{}, Running: status.Running, Error: status.Error, SweepProgress: status.SweepProgress,
+		})
+		report.Running = report.Running || status.Running
+		report.Total, report.Done, report.Found = report.Total+status.Total, report.Done+status.Done, report.Found+status.Found
+	}
+	if len(report.Racks) == 0 {
+		return maasapi.Scan{}, fmt.Errorf("scan %s: %w", id, fs.ErrNotExist)
+	}
+	report.Result = summary(report)
 	return report, nil
 }
 

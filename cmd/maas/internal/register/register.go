@@ -1,11 +1,12 @@
-// Package register is what a rack and its region tell each other beside state and facts: the rack what it is, the region
-// where all regions are.
+// Package register is what a rack and its region tell each other beside state and facts: the rack what it is and how it
+// does, the region where all regions are.
 package register
 
 import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/gomaas/maas/ipam"
 )
@@ -45,22 +46,62 @@ type Answer struct{}
 // Topic is the state that says where the regions are.
 const Topic = "regions"
 
-// addressesKey is the object of the topic that lists addresses.
-const addressesKey = "addresses"
+// Objects of the topic. A rack that knows no names of regions reads addresses alone.
+const (
+	addressesKey = "addresses"
+	regionsKey   = "regions"
+)
 
-// Objects is the content of the topic for these addresses, host:port.
-func Objects(addresses []string) (map[string][]byte, error) {
-	if addresses == nil {
-		addresses = []string{}
-	}
-	text, err := json.Marshal(addresses)
-	return map[string][]byte{addressesKey: text}, err
+// A Region is where racks reach one region of the site.
+type Region struct {
+	// Name is that of the region, empty when it is not known: the addresses may be those of several then.
+	Name string `json:"name"`
+	// Addresses are host:port.
+	Addresses []string `json:"addresses"`
 }
 
-// Addresses is the inverse of Objects.
-func Addresses(objects map[string][]byte) (addresses []string, err error) {
+// Objects is the content of the topic for a rack to which these regions are assigned, the best first.
+func Objects(regions []Region) (map[string][]byte, error) {
+	if regions == nil {
+		regions = []Region{}
+	}
+	named, err := json.Marshal(regions)
+	if err != nil {
+		return nil, err
+	}
+	addresses := Flat(regions)
+	slices.Sort(addresses)
+	flat, err := json.Marshal(addresses)
+	return map[string][]byte{addressesKey: flat, regionsKey: named}, err
+}
+
+// Regions is the inverse of Objects. Of a region that does not name them, all addresses are one Region without a name.
+func Regions(objects map[string][]byte) (regions []Region, err error) {
+	if text, named := objects[regionsKey]; named {
+		if err := json.Unmarshal(text, &regions); err != nil {
+			return nil, fmt.Errorf("regions: %w", err)
+		}
+		return regions, nil
+	}
+	var addresses []string
 	if err := json.Unmarshal(objects[addressesKey], &addresses); err != nil {
 		return nil, fmt.Errorf("regions: %w", err)
 	}
-	return addresses, nil
+	if len(addresses) == 0 {
+		return nil, nil
+	}
+	return []Region{{Addresses: addresses}}, nil
+}
+
+// Flat lists the addresses of regions, each once, in order.
+func Flat(regions []Region) []string {
+	out := []string{}
+	for _, r := range regions {
+		for _, a := range r.Addresses {
+			if !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
 }

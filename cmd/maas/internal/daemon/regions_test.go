@@ -1,0 +1,204 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/storetest"
+)
+
+// served is a region of several on one database.
+type served struct {
+	t        *testing.T
+	name     string
+	dir, url string
+	address  string
+	region   *region.Region
+	stop     func()
+}
+
+func (s *served) start() {
+	s.t.Helper()
+	listen := s.address
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	racks, err := net.Listen("tcp", listen)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.address = racks.Addr().String()
+	s.region, err = region.New(s.t.Context(), region.Config{
+		Dir: s.dir, Database: s.url, Name: s.name, Kinds: Kinds(), Advertise: []string{s.address}, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.region.Serve(ctx, region.Sockets{Racks: []net.Listener{racks}}) }()
+	s.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			s.t.Errorf("region %s: %v", s.name, err)
+		}
+		s.region.Close()
+	})
+}
+
+// twoRegions starts two on one database.
+func twoRegions(t *testing.T) (a, b *served) {
+	t.Helper()
+	url := storetest.StartPostgres(t).NewDatabase(t)
+	a = &served{t: t, name: "a", dir: t.TempDir(), url: url}
+	b = &served{t: t, name: "b", dir: t.TempDir(), url: url}
+	a.start()
+	t.Cleanup(func() { a.stop() })
+	_, err := region.New(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: Kinds(), Log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), "copy the file secret.key") {
+		t.Errorf("without the key: %v", err)
+	}
+	key, err := os.ReadFile(filepath.Join(a.dir, region.KeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := make([]byte, len(key))
+	for _, k := range [][]byte{other, key} {
+		if err := os.WriteFile(filepath.Join(b.dir, region.KeyFile), k, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if k[0] == other[0] {
+			_, err := region.New(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: Kinds(), Log: slog.New(slog.DiscardHandler)})
+			if err == nil || !strings.Contains(err.Error(), "is not the key") {
+				t.Errorf("with another key: %v", err)
+			}
+		}
+	}
+	b.start()
+	t.Cleanup(func() { b.stop() })
+	return a, b
+}
+
+// member is a rack's place in the site, without servers.
+type member struct {
+	*membership
+	replica *rpc.Replica
+}
+
+func (s *served) join(t *testing.T, name string) *member {
+	t.Helper()
+	dir := t.TempDir()
+	token, err := s.region.NewToken(t.Context(), inventory.RackToken{Expires: time.Now().Add(time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := openMembership(t.Context(), dir, name, token.String(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.link.Name = "absent0"
+	cfg := m.rack()
+	m.peers.settle, m.every = time.Second, 200*time.Millisecond
+	k := &member{membership: m}
+	if k.replica, err = rpc.OpenReplica(filepath.Join(dir, "state")); err != nil {
+		t.Fatal(err)
+	}
+	outbox, err := rpc.OpenOutbox(rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var methods rpc.Methods
+	rpc.Offer(&methods, "who", func(context.Context, int) (string, error) { return name, nil })
+	protocol, err := rpc.NewRack(rpc.RackConfig{
+		Replica: k.replica, Outbox: outbox, Dial: cfg.Dial, Connected: cfg.Connected, Methods: &methods, MaxPause: 200 * time.Millisecond,
+		Topics: append(cfg.Topics, rpc.Topic{Name: "dns", Apply: func(context.Context, map[string][]byte) error { return nil }}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- protocol.Serve(ctx) }()
+	stop := m.peers.start(ctx, &methods)
+	t.Cleanup(func() {
+		cancel()
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("rack: %v", err)
+		}
+		k.replica.Close()
+		outbox.Close()
+	})
+	return k
+}
+
+// answers reports whether a region can call a rack.
+func (s *served) answers(rack string) bool {
+	who, err := rpc.Do[string](s.t.Context(), s.region.RPC().Rack(rack), "who", 1)
+	return err == nil && who == rack
+}
+
+// Two regions share the racks; each can call all of them; when one dies its racks move, and come back after it.
+func TestTwoRegionsShareTheirRacks(t *testing.T) {
+	a, b := twoRegions(t)
+	racks := []*member{a.join(t, "rack-1"), a.join(t, "rack-2"), b.join(t, "rack-3")}
+	spread := func() string {
+		var at []string
+		for _, k := range racks {
+			at = append(at, k.atHome())
+		}
+		return strings.Join(at, "")
+	}
+	wait(t, "the racks are dealt out to the regions", func() bool { return spread() == "aba" })
+	everywhere := func() bool {
+		for _, k := range racks {
+			if !a.answers(k.name()) || !b.answers(k.name()) {
+				return false
+			}
+		}
+		return true
+	}
+	wait(t, "both regions can call every rack", everywhere)
+
+	// What is written at one region reaches the racks of the other.
+	before := racks[1].replica.Position("dns").Revision
+	if _, err := a.region.Inventory().CreateRecord(t.Context(), inventory.DNSRecord{Name: "new", Type: "A", Data: "192.0.2.9"}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "a change at one region is served by a rack of the other", func() bool { return racks[1].replica.Position("dns").Revision > before })
+
+	wait(t, "the duties are somebody's", func() bool { return dutyHolder(b, region.DutyPower) != "" })
+	a.stop()
+	wait(t, "the racks move", func() bool { return spread() == "bbb" })
+	for _, duty := range []string{region.DutyMaintenance, region.DutyDiscovery, region.DutyPower} {
+		wait(t, "the duties move", func() bool { return dutyHolder(b, duty) == "b" })
+	}
+	a.start()
+	wait(t, "the racks come back", func() bool { return spread() == "aba" })
+	wait(t, "both regions can call every rack again", everywhere)
+	if regions := racks[0].allRegions(); fmt.Sprint(register.Flat(regions)) != fmt.Sprint([]string{a.address, b.address}) {
+		t.Errorf("rack-1 knows %v", regions)
+	}
+}
+
+// dutyHolder is the name of the region that has a duty, empty when it has been left or never taken.
+func dutyHolder(s *served, name string) string {
+	d, err := s.region.Inventory().DutyOf(s.t.Context(), name)
+	if err != nil || time.Now().After(d.Expires) {
+		return ""
+	}
+	holder, _, _ := strings.Cut(d.Holder, "/")
+	return holder
+}
