@@ -43,17 +43,33 @@ func settings() map[string]setting {
 	return out
 }
 
-// getSetting is op=get_config.
+// getSetting is op=get_config. Without a name it answers all settings, which MAAS does not.
 func (a *API) getSetting(r *http.Request) (any, error) {
 	name := r.URL.Query().Get("name")
 	s, known := settings()[name]
-	if op := r.URL.Query().Get("op"); op != "get_config" || !known {
+	if op := r.URL.Query().Get("op"); op != "get_config" || !known && name != "" {
 		return nil, &unsupported{"maas op=" + op + " name=" + name}
 	}
 	all, err := a.inv.Settings(r.Context())
-	text := all[name]
-	if err != nil || text == "" {
-		return s.fallback, err
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		return s.value(all[name])
+	}
+	out := map[string]any{}
+	for name, s := range settings() {
+		if out[name], err = s.value(all[name]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// value is a stored text as clients expect it.
+func (s setting) value(text string) (any, error) {
+	if text == "" {
+		return s.fallback, nil
 	}
 	switch s.fallback.(type) {
 	case bool:

@@ -25,17 +25,27 @@ type commands struct {
 	Rack      rackCmd      `cmd:"" help:"Run a rack, or look at those of the region on this host."`
 	Try       tryCmd       `cmd:"" help:"Show it: boot simulated machines from real servers, on this host, without root."`
 	Config    configCmd    `cmd:"" help:"Work with configuration files."`
-	Machine   machineCmd   `cmd:"" help:"List, add and switch machines."`
-	Subnet    subnetCmd    `cmd:"" help:"Look at subnets."`
+	Login     loginCmd     `cmd:"" help:"Log in to a site, so that commands go there."`
+	Logout    logoutCmd    `cmd:"" help:"Forget the log-in to a site."`
+	Logins    loginsCmd    `cmd:"" help:"List the sites that are logged in to, or choose the one that commands go to."`
+	Machine   machineCmd   `cmd:"" help:"List, add, change and switch machines."`
+	Subnet    allVerbs     `cmd:"" help:"Subnets, named by CIDR, name or number."`
 	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"What machines boot that have no profile of their own."`
 	Discovery discoveryCmd `cmd:"" help:"Look at what racks have seen on their networks."`
 	Proxy     proxyCmd     `cmd:"" help:"Look at the HTTP proxy for machines, change and purge it."`
-	Events    eventsCmd    `cmd:"" help:"Show what happened lately."`
+	Events    eventsCmd    `cmd:"" help:"Show what happened lately, or what happens."`
+	Apply     applyCmd     `cmd:"" help:"Make the site what a document says: all of it, or nothing."`
+	Export    exportCmd    `cmd:"" help:"Write the site as a document for apply."`
+	Settings  settingsCmd  `cmd:"" help:"List, read and change settings of the site."`
 	Admin     adminCmd     `cmd:"" name:"createadmin" help:"Make an administrator, while the daemon runs or not."`
 	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user, while the daemon runs or not."`
 	Backup    backupCmd    `cmd:"" help:"Write all data of the site into a file, while the daemon runs or not."`
 	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of all data, while the daemon runs or not."`
 	Version   versionCmd   `cmd:"" help:"Show the version."`
+
+	Completion completionCmd `cmd:"" help:"Write a script that lets a shell complete commands."`
+	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Answer a shell that completes."`
+	Man        manCmd        `cmd:"" hidden:"" help:"Write the manual page."`
 }
 
 // stdio is where commands write. Commands get it bound by type.
@@ -43,12 +53,8 @@ type stdio struct{ out, err io.Writer }
 
 // Main runs one command line and returns the exit status: 0 done, 1 failed, 2 not understood.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var c commands
 	status := -1
-	parser, err := kong.New(&c, kong.Name("maas"),
-		kong.Description("Provision bare metal: DHCP, network boot, DNS, power and the rest of the network's side."),
-		kong.Writers(stdout, stderr), kong.Vars(defaultVars()), kong.DefaultEnvars("MAAS"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Exit(func(code int) { status = code }),
+	parser, err := newParser(kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(stdio{stdout, stderr}))
 	if err != nil {
 		fmt.Fprintln(stderr, "maas:", err)
@@ -62,11 +68,18 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "maas: %s; see maas --help\n", oneLine(err))
 		return 2
 	}
-	if err := kctx.Run(); err != nil {
+	if err := kctx.Run(parser.Model); err != nil {
 		fmt.Fprintln(stderr, "maas:", oneLine(err))
 		return 1
 	}
 	return 0
+}
+
+func newParser(more ...kong.Option) (*kong.Kong, error) {
+	options := append(resourceCommands(), kong.Name("maas"),
+		kong.Description("Provision bare metal: DHCP, network boot, DNS, power and the rest of the network's side."),
+		kong.Vars(defaultVars()), kong.DefaultEnvars("MAAS"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	return kong.New(&commands{}, append(options, more...)...)
 }
 
 // oneLine is what a person reads: one line, whatever was joined into the error.

@@ -4,99 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
-	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
 type machineCmd struct {
-	List       machineListCmd    `cmd:"" help:"List the machines."`
-	Show       machineShowCmd    `cmd:"" help:"Show one machine."`
-	Create     machineCreateCmd  `cmd:"" help:"Add a machine."`
-	Delete     machineDeleteCmd  `cmd:"" help:"Remove a machine."`
+	reading
+	Create machineCreateCmd `cmd:"" help:"Add a machine."`
+	changing
+	deleting
+	Lock       opCmd             `cmd:"" help:"Refuse whatever would change or switch it, until it is unlocked."`
+	Unlock     opCmd             `cmd:"" help:"Undo lock."`
 	Power      machinePowerCmd   `cmd:"" help:"Switch a machine, or ask for its power state."`
 	Sensors    machineSensorsCmd `cmd:"" help:"Read what a machine's BMC measures."`
 	PowerTypes powerTypesCmd     `cmd:"" help:"List the kinds of power control, or the parameters of one."`
-}
-
-type machineListCmd struct{ remote }
-
-// Run is called by the parser when the command was given.
-func (c machineListCmd) Run(ctx context.Context, io stdio) error {
-	var machines []maasapi.Machine
-	if err := c.get(ctx, client.API+"machines/", &machines); err != nil {
-		return err
-	}
-	return c.print(io.out, machines, "NAME\tMAC\tADDRESSES\tARCHITECTURE\tFIRMWARE\tSTATUS\tPOWER", func(row func(...string)) {
-		for _, m := range machines {
-			row(m.FQDN, bootMAC(m), strings.Join(m.IPAddresses, ","), m.Architecture, m.BootMethod, m.StatusName, m.PowerState)
-		}
-	})
-}
-
-func bootMAC(m maasapi.Machine) string {
-	if m.BootInterface == nil {
-		return ""
-	}
-	return m.BootInterface.MACAddress
-}
-
-// print writes value as JSON, or as the table that fill makes.
-func (c remote) print(w io.Writer, value any, header string, fill func(row func(cells ...string))) error {
-	if c.Output == "json" {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(value)
-	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if header != "" {
-		fmt.Fprintln(tw, header)
-	}
-	fill(func(cells ...string) {
-		for i := range cells {
-			if cells[i] == "" {
-				cells[i] = "-"
-			}
-		}
-		fmt.Fprintln(tw, strings.Join(cells, "\t"))
-	})
-	return tw.Flush()
-}
-
-type machineShowCmd struct {
-	remote
-	Name string `arg:"" help:"Name or system ID."`
-}
-
-// Run is called by the parser when the command was given.
-func (c machineShowCmd) Run(ctx context.Context, io stdio) error {
-	var m maasapi.Machine
-	if err := c.get(ctx, client.MachinePath(c.Name), &m); err != nil {
-		return err
-	}
-	return c.showMachine(io.out, m)
-}
-
-func (c remote) showMachine(w io.Writer, m maasapi.Machine) error {
-	return c.print(w, m, "", func(row func(...string)) {
-		row("name", m.FQDN)
-		row("system ID", m.SystemID)
-		row("status", m.StatusName)
-		row("MAC", bootMAC(m))
-		row("addresses", strings.Join(m.IPAddresses, ", "))
-		row("architecture", m.Architecture)
-		row("firmware", m.BootMethod)
-		row("UUID", m.HardwareUUID)
-		row("zone", m.Zone.Name)
-		row("pool", m.Pool.Name)
-		row("power", strings.TrimSpace(m.PowerType+" "+m.PowerState))
-	})
 }
 
 type machineCreateCmd struct {
@@ -108,6 +32,7 @@ type machineCreateCmd struct {
 	PowerAddress  string   `help:"Address of its BMC." placeholder:"ADDR"`
 	PowerUser     string   `help:"User of the BMC." placeholder:"USER"`
 	PowerPassFile string   `help:"File with the password of the BMC; - reads it from standard input." placeholder:"FILE"`
+	Set           []string `arg:"" optional:"" name:"name=value" help:"Other fields, such as zone=east; see maas machine update."`
 	PowerParam    []string `help:"Further parameter of the power type, such as tls_verify=no." placeholder:"NAME=VALUE"`
 }
 
@@ -117,15 +42,19 @@ func (c machineCreateCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	var m maasapi.Machine
-	if err := c.post(ctx, client.API+"machines/", form, &m); err != nil {
+	var made json.RawMessage
+	if err := c.post(ctx, client.API+"machines/", form, &made); err != nil {
 		return err
 	}
-	return c.showMachine(io.out, m)
+	return c.showObject(io.out, resourceNamed("machine"), made)
 }
 
 func (c machineCreateCmd) form() (url.Values, error) {
-	form := url.Values{"mac_addresses": c.MAC}
+	form, err := resourceNamed("machine").assignments(c.Set)
+	if err != nil {
+		return nil, err
+	}
+	form["mac_addresses"] = append(form["mac_addresses"], c.MAC...)
 	set := func(key, value string) {
 		if value != "" {
 			form.Set(key, value)
@@ -156,14 +85,4 @@ func (c machineCreateCmd) form() (url.Values, error) {
 	}
 	set("power_parameters_power_pass", strings.TrimRight(string(password), "\r\n"))
 	return form, nil
-}
-
-type machineDeleteCmd struct {
-	remote
-	Name string `arg:"" help:"Name or system ID."`
-}
-
-// Run is called by the parser when the command was given.
-func (c machineDeleteCmd) Run(ctx context.Context) error {
-	return c.call(ctx, http.MethodDelete, client.MachinePath(c.Name), nil, "", nil)
 }

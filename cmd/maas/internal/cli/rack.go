@@ -12,7 +12,8 @@ import (
 
 type rackCmd struct {
 	Run    rackRunCmd    `cmd:"" default:"withargs" help:"Run a rack whose region is another process."`
-	List   rackListCmd   `cmd:"" help:"List the racks of the region on this host."`
+	List   rackListCmd   `cmd:"" help:"List them."`
+	Show   showCmd       `cmd:"" help:"Show one."`
 	Revoke rackRevokeCmd `cmd:"" help:"Shut a rack out at once. It comes back with a new token only."`
 }
 
@@ -65,6 +66,13 @@ type rackListCmd struct{ remote }
 
 // Run is called by the parser when the command was given.
 func (c rackListCmd) Run(ctx context.Context, io stdio) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	if cl.URL != "" { // certificates are told on the region's host alone
+		return listCmd{remote: c.remote}.list(ctx, io.out, target{resource: resourceNamed("rack"), client: cl}, nil)
+	}
 	var racks []region.RackInfo
 	if err := c.get(ctx, region.RacksPath, &racks); err != nil {
 		return err

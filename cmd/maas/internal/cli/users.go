@@ -106,10 +106,19 @@ func (c stored) withUsers(ctx context.Context, doing string, do func(context.Con
 
 // readPassword reads the first line of a file or, without one, asks for a password twice.
 func readPassword(ctx context.Context, file string, prompt io.Writer) (string, error) {
+	return passwordOf(ctx, file, prompt, "Password: ", "Again: ")
+}
+
+// oncePassword is readPassword for a password that there is already: it is asked for once.
+func oncePassword(ctx context.Context, file string, prompt io.Writer) (string, error) {
+	return passwordOf(ctx, file, prompt, "Password: ")
+}
+
+func passwordOf(ctx context.Context, file string, prompt io.Writer, questions ...string) (string, error) {
 	in := os.Stdin
 	switch {
 	case file == "" && isTerminal(os.Stdin):
-		return askPassword(ctx, prompt)
+		return askPassword(ctx, prompt, questions)
 	case file == "":
 		return "", errors.New("a password is needed: name a file with --password-file, or - for standard input")
 	case file != "-":
@@ -124,7 +133,7 @@ func readPassword(ctx context.Context, file string, prompt io.Writer) (string, e
 }
 
 // askPassword asks on the terminal, which shows nothing meanwhile.
-func askPassword(ctx context.Context, prompt io.Writer) (string, error) {
+func askPassword(ctx context.Context, prompt io.Writer, questions []string) (string, error) {
 	fd := int(os.Stdin.Fd())
 	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
@@ -137,8 +146,8 @@ func askPassword(ctx context.Context, prompt io.Writer) (string, error) {
 	}
 	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, state) }() // it was settable a moment ago
 	in := bufio.NewReader(os.Stdin)
-	var answers [2]string
-	for i, question := range []string{"Password: ", "Again: "} {
+	answers := make([]string, len(questions))
+	for i, question := range questions {
 		fmt.Fprint(prompt, question)
 		done := make(chan error, 1)
 		go func() {
@@ -156,7 +165,7 @@ func askPassword(ctx context.Context, prompt io.Writer) (string, error) {
 		}
 		fmt.Fprintln(prompt)
 	}
-	if answers[0] != answers[1] {
+	if answers[0] != answers[len(answers)-1] {
 		return "", errors.New("the two passwords differ; try again")
 	}
 	return answers[0], nil

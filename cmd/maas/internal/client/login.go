@@ -17,6 +17,8 @@ type Login struct {
 	URL string `json:"url"`
 	Key string `json:"key"`          // CONSUMER:TOKEN:SECRET
 	CA  string `json:"ca,omitempty"` // PEM
+	// Own means that logging in made the key, so that logging out takes it back.
+	Own bool `json:"own,omitempty"`
 }
 
 // Client talks to the site.

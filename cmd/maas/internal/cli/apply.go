@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/sitedoc"
+)
+
+type applyCmd struct {
+	remote
+	destructive
+	File   string `short:"f" required:"" help:"The document, YAML or JSON, as maas export writes it; - reads it from standard input." placeholder:"FILE"`
+	DryRun bool   `help:"Tell what would change, and change nothing."`
+	Prune  bool   `help:"Delete what the document's lists do not have. It asks first."`
+}
+
+// Run is called by the parser when the command was given.
+func (c applyCmd) Run(ctx context.Context, io stdio) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	doc, err := readFile(c.File)
+	if err != nil {
+		return err
+	}
+	if c.Prune && !c.DryRun && !c.Yes {
+		would, err := c.send(ctx, cl, doc, true)
+		if err != nil {
+			return err
+		}
+		deleted := slices.DeleteFunc(would.Changes, func(ch sitedoc.Change) bool { return ch.Op != "delete" })
+		if len(deleted) > 0 {
+			writeChanges(io.err, deleted, isTerminal(io.err))
+			if err := c.confirm(io, fmt.Sprintf("Delete %s?", counted(len(deleted), "object"))); err != nil {
+				return err
+			}
+		}
+	}
+	did, err := c.send(ctx, cl, doc, c.DryRun)
+	if err != nil {
+		return err
+	}
+	if c.Output != "table" {
+		return c.print(io.out, did, "", nil)
+	}
+	writeChanges(io.out, did.Changes, isTerminal(io.out))
+	_, err = fmt.Fprintln(io.out, outcome(did))
+	return err
+}
+
+func (c applyCmd) send(ctx context.Context, cl client.Client, doc []byte, dry bool) (did maasapi.Applied, err error) {
+	kind := "application/yaml"
+	if filepath.Ext(c.File) == ".json" {
+		kind = "application/json"
+	}
+	query := url.Values{"dry_run": {fmt.Sprint(dry)}, "prune": {fmt.Sprint(c.Prune)}}
+	err = cl.Do(ctx, http.MethodPost, "/api/v1/apply?"+query.Encode(), bytes.NewReader(doc), kind, &did)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", c.File, err)
+	}
+	return did, err
+}
+
+func readFile(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(name)
+}
+
+// outcome is the last line.
+func outcome(did maasapi.Applied) string {
+	count := map[string]int{}
+	for _, ch := range did.Changes {
+		count[ch.Op]++
+	}
+	if len(did.Changes) == 0 {
+		return "Nothing to change: the site is as the document says."
+	}
+	form := "%d created, %d changed, %d deleted."
+	if did.DryRun {
+		form = "%d would be created, %d changed, %d deleted; nothing was done."
+	}
+	return fmt.Sprintf(form, count["create"], count["update"], count["delete"])
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// changeMarks are how kinds of changes look: a sign, and the color of the terminal.
+var changeMarks = map[string][2]string{"create": {"+", "32"}, "update": {"~", "33"}, "delete": {"-", "31"}}
+
+// writeChanges writes a line for each object, and below those that are changed or made a line for each field that differs.
+func writeChanges(w io.Writer, changes []sitedoc.Change, terminal bool) {
+	for _, ch := range changes {
+		mark := changeMarks[ch.Op]
+		line := fmt.Sprintf("%s %s %s", mark[0], ch.Kind, printable(ch.Name))
+		if terminal && os.Getenv("NO_COLOR") == "" {
+			line = "\x1b[" + mark[1] + "m" + line + "\x1b[0m"
+		}
+		fmt.Fprintln(w, line)
+		if ch.Op != "delete" {
+			for _, d := range differences(ch.Before, ch.After) {
+				fmt.Fprintln(w, "    "+printable(d))
+			}
+		}
+	}
+}
+
+// differences are the fields that differ between two JSON objects, in the order of the second.
+func differences(before, after json.RawMessage) (out []string) {
+	var old, now map[string]json.RawMessage
+	if json.Unmarshal(after, &now) != nil {
+		return nil
+	}
+	_ = json.Unmarshal(before, &old) // there need be none
+	names := fieldOrder(after)
+	for _, name := range fieldOrder(before) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		was, is := compact(old[name]), compact(now[name])
+		switch {
+		case was == is:
+		case was == "":
+			out = append(out, name+": "+is)
+		case is == "":
+			out = append(out, name+": "+was+" -> nothing")
+		default:
+			out = append(out, name+": "+was+" -> "+is)
+		}
+	}
+	return out
+}
+
+// compact is a JSON value on one line, text without quotes.
+func compact(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	var out bytes.Buffer
+	if len(raw) == 0 || json.Compact(&out, raw) != nil {
+		return ""
+	}
+	return strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(out.String())
+}
+
+type exportCmd struct {
+	remote
+	File string `short:"f" help:"File to write; standard output when left out." placeholder:"FILE"`
+}
+
+// Run is called by the parser when the command was given.
+func (c exportCmd) Run(ctx context.Context, io stdio) error {
+	path := "/api/v1/export"
+	if c.Output == "json" {
+		path += "?format=json"
+	}
+	var text []byte
+	if err := c.get(ctx, path, &text); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		var indented bytes.Buffer
+		if err := c.printRaw(&indented, text); err != nil {
+			return err
+		}
+		text = indented.Bytes()
+	}
+	if c.File != "" {
+		return os.WriteFile(c.File, text, 0o600)
+	}
+	_, err := io.out.Write(text)
+	return err
+}

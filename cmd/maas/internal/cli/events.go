@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+type eventsCmd struct {
+	remote
+	Machine string `arg:"" optional:"" help:"Name or system ID; all machines when left out."`
+	Limit   int    `default:"50" help:"How many."`
+	Follow  bool   `short:"f" help:"Go on with those that happen, until interrupted."`
+}
+
+// Run is called by the parser when the command was given.
+func (c eventsCmd) Run(ctx context.Context, io stdio) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	system := ""
+	if c.Machine != "" {
+		found, err := target{resource: resourceNamed("machine"), client: cl}.find(ctx, c.Machine)
+		if err != nil {
+			return err
+		}
+		system = found.id
+	}
+	if !c.Follow {
+		answer, err := c.past(ctx, cl, system)
+		if err != nil {
+			return err
+		}
+		return c.print(io.out, append([]maasapi.Event{}, answer...), "TIME\tLEVEL\tKIND\tWHAT", func(row func(...string)) {
+			for _, e := range answer {
+				row(e.Created.Local().Format(time.DateTime), e.Level, e.Type, e.Description)
+			}
+		})
+	}
+	return c.follow(ctx, io.out, cl, system)
+}
+
+func (c eventsCmd) past(ctx context.Context, cl client.Client, system string) ([]maasapi.Event, error) {
+	query := url.Values{"op": {"query"}, "limit": {fmt.Sprint(c.Limit)}}
+	if system != "" {
+		query.Set("id", system)
+	}
+	var answer maasapi.Events
+	err := cl.Get(ctx, client.API+"events/?"+query.Encode(), &answer)
+	return answer.Events, err
+}
+
+// follow writes one line for each event: the last ones when the stream has begun, so that none is missed, and then those of the
+// stream that are newer.
+func (c eventsCmd) follow(ctx context.Context, w io.Writer, cl client.Client, system string) error {
+	var last int64
+	return cl.Follow(ctx, func(u client.Update) error {
+		var events []maasapi.Event
+		switch {
+		case u.Kind == "event":
+			var e maasapi.Event
+			if err := json.Unmarshal(u.Data, &e); err != nil {
+				return err
+			}
+			events = []maasapi.Event{e}
+		case u.Kind == "open" && last == 0:
+			var err error
+			if events, err = c.past(ctx, cl, system); err != nil {
+				return err
+			}
+		}
+		for _, e := range events {
+			if e.ID <= last || system != "" && e.Node != system {
+				continue
+			}
+			last = e.ID
+			if err := c.writeEvent(w, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (c eventsCmd) writeEvent(w io.Writer, e maasapi.Event) error {
+	if c.Output != "table" {
+		if c.Output == "yaml" {
+			fmt.Fprintln(w, "---")
+		}
+		return c.print(w, e, "", nil)
+	}
+	where := ""
+	if e.Hostname != "" {
+		where = e.Hostname + ": "
+	}
+	_, err := fmt.Fprintf(w, "%s  %-8s  %s%s\n", e.Created.Local().Format(time.DateTime), e.Level, where, printable(e.Description))
+	return err
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+type loginCmd struct {
+	Profile      string `default:"default" help:"Name for the site; several may be logged in to." placeholder:"NAME"`
+	URL          string `arg:"" name:"url" help:"Where its API is, such as https://maas.example:5240."`
+	Username     string `help:"User; asked for when left out." placeholder:"NAME"`
+	PasswordFile string `help:"File whose first line is the password; - reads it from standard input. It is asked for when left out." placeholder:"FILE"`
+	KeyFile      string `help:"File with an API key, from maas apikey, in the place of user and password; - reads it from standard input." placeholder:"FILE"`
+	CA           string `name:"ca" help:"PEM file with the certificate of the site, or of its authority." type:"existingfile" placeholder:"FILE"`
+}
+
+// Run is called by the parser when the command was given.
+func (c loginCmd) Run(ctx context.Context, io stdio) error {
+	if c.Profile == localProfile {
+		return fmt.Errorf("%s is the daemon on this host, which needs no log-in; choose another --profile", localProfile)
+	}
+	base, err := client.Base(c.URL)
+	if err != nil {
+		return err
+	}
+	login := client.Login{URL: base, Own: c.KeyFile == ""}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return err
+		}
+		login.CA = string(pem)
+	}
+	if login.Key, err = c.key(ctx, io, login.Client()); err != nil {
+		return err
+	}
+	var me maasapi.Account
+	if err := login.Client().Get(ctx, client.API+"users/?op=whoami", &me); err != nil {
+		return err
+	}
+	path, err := client.LoginsPath()
+	if err != nil {
+		return err
+	}
+	logins, err := client.LoadLogins(path)
+	if err != nil {
+		return err
+	}
+	logins.Sites[c.Profile], logins.Current = login, c.Profile
+	if err := logins.Save(path); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(io.out, "Logged in to %s as %s (%s); commands go there now. Leave with: maas logout --profile %s\n", base, me.Username, me.Role, c.Profile)
+	return err
+}
+
+// key reads the key, or makes one with user and password.
+func (c loginCmd) key(ctx context.Context, io stdio, cl client.Client) (string, error) {
+	if c.KeyFile != "" {
+		return readPassword(ctx, c.KeyFile, io.err)
+	}
+	user := c.Username
+	if user == "" {
+		if !isTerminal(os.Stdin) {
+			return "", errors.New("a user is needed: name one with --username and --password-file, or a key with --key-file")
+		}
+		fmt.Fprint(io.err, "User: ")
+		var err error
+		if user, err = line(bufio.NewReader(os.Stdin)); err != nil {
+			return "", err
+		}
+	}
+	password, err := oncePassword(ctx, c.PasswordFile, io.err)
+	if err != nil {
+		return "", err
+	}
+	host, _ := os.Hostname() // a key without it is as good
+	return cl.Authenticate(ctx, user, password, strings.TrimSpace("maas login "+host))
+}
+
+type logoutCmd struct {
+	Profile string `help:"Site to leave; the one that commands go to when left out." placeholder:"NAME"`
+}
+
+// Run is called by the parser when the command was given. A key that logging in made is taken back, where the site answers.
+func (c logoutCmd) Run(ctx context.Context, io stdio) error {
+	path, err := client.LoginsPath()
+	if err != nil {
+		return err
+	}
+	logins, err := client.LoadLogins(path)
+	if err != nil {
+		return err
+	}
+	name := cmp.Or(c.Profile, logins.Current)
+	login, ok := logins.Sites[name]
+	if !ok {
+		return fmt.Errorf("there is no log-in %q; there are: %s", name, cmp.Or(strings.Join(siteNames(logins), ", "), "none"))
+	}
+	if parts := strings.Split(login.Key, ":"); login.Own && len(parts) == 3 {
+		form := url.Values{"token_key": {parts[1]}}
+		if err := login.Client().Post(ctx, client.API+"account/?op=delete_authorisation_token", form, nil); err != nil {
+			fmt.Fprintf(io.err, "the key could not be taken back: %s\n", oneLine(err))
+		}
+	}
+	delete(logins.Sites, name)
+	if logins.Current == name {
+		logins.Current = ""
+	}
+	if err := logins.Save(path); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(io.out, "Logged out of %s.\n", login.URL)
+	return err
+}
+
+type loginsCmd struct {
+	Use string `arg:"" optional:"" help:"Name of a site that commands shall go to; local for this host. The sites are listed when left out."`
+}
+
+// Run is called by the parser when the command was given.
+func (c loginsCmd) Run(io stdio) error {
+	path, err := client.LoginsPath()
+	if err != nil {
+		return err
+	}
+	logins, err := client.LoadLogins(path)
+	if err != nil {
+		return err
+	}
+	if c.Use == "" {
+		return remote{Output: "table"}.print(io.out, nil, "NAME\tURL\tCURRENT", func(row func(...string)) {
+			for _, name := range siteNames(logins) {
+				row(name, logins.Sites[name].URL, map[bool]string{true: "yes"}[name == logins.Current])
+			}
+		})
+	}
+	if _, ok := logins.Sites[c.Use]; !ok && c.Use != localProfile {
+		return fmt.Errorf("there is no log-in %q%s", c.Use, didYouMean(c.Use, append(siteNames(logins), localProfile)))
+	}
+	if logins.Current = c.Use; c.Use == localProfile {
+		logins.Current = ""
+	}
+	return logins.Save(path)
+}
+
+func siteNames(l client.Logins) []string { return slices.Sorted(maps.Keys(l.Sites)) }

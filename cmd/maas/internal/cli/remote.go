@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/daemon"
+)
+
+// remote are the flags of commands that talk to a running daemon.
+type remote struct {
+	Data    string `help:"Data directory of the daemon on this host (default ${default_data})." placeholder:"DIR"`
+	Profile string `help:"Site to talk to, by the name given to maas login; local is the daemon on this host. Without it: the site logged in to last, else this host." placeholder:"NAME"`
+	Output  string `short:"o" enum:"table,json,yaml" default:"table" help:"table, json or yaml."`
+}
+
+// localProfile is the name of the daemon on this host among the sites.
+const localProfile = "local"
+
+// client chooses the daemon: the one that a flag names, the site that was logged in to last, or that of this host.
+func (c remote) client() (client.Client, error) {
+	local := client.Client{Socket: daemon.SocketPath(cmp.Or(c.Data, config.DefaultData))}
+	if c.Profile == localProfile || c.Profile == "" && c.Data != "" {
+		return local, nil
+	}
+	path, err := client.LoginsPath()
+	if err != nil {
+		if c.Profile == "" { // a daemon's environment need not have a home
+			return local, nil
+		}
+		return local, err
+	}
+	logins, err := client.LoadLogins(path)
+	if err != nil {
+		return local, err
+	}
+	name := cmp.Or(c.Profile, logins.Current)
+	if name == "" {
+		return local, nil
+	}
+	site, ok := logins.Sites[name]
+	if !ok {
+		return local, fmt.Errorf("there is no log-in %q%s; log in with: maas login --profile %s URL", name, didYouMean(name, siteNames(logins)), name)
+	}
+	return site.Client(), nil
+}
+
+func (c remote) get(ctx context.Context, path string, out any) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	return cl.Get(ctx, path, out)
+}
+
+func (c remote) post(ctx context.Context, path string, form url.Values, out any) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	return cl.Post(ctx, path, form, out)
+}
+
+func (c remote) call(ctx context.Context, method, path string, body io.Reader, contentType string, out any) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	return cl.Do(ctx, method, path, body, contentType, out)
+}
+
+// print writes value as JSON or YAML, or as the table that fill makes.
+func (c remote) print(w io.Writer, value any, header string, fill func(row func(cells ...string))) error {
+	if c.Output != "table" {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		return c.printRaw(w, text)
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if header != "" {
+		fmt.Fprintln(tw, header)
+	}
+	fill(func(cells ...string) {
+		cells = slices.Clone(cells)
+		for i := range cells {
+			cells[i] = cmp.Or(printable(cells[i]), "-")
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
+	})
+	return tw.Flush()
+}
+
+// printRaw writes JSON as it is, indented, or as YAML with its fields in the same order.
+func (c remote) printRaw(w io.Writer, text []byte) error {
+	if c.Output == "yaml" {
+		out, err := yaml.JSONToYAML(text)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(out)
+		return err
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(json.RawMessage(text))
+}
+
+// defaultVars are what help texts and defaults refer to.
+func defaultVars() map[string]string { return map[string]string{"default_data": config.DefaultData} }

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+)
+
+type settingsCmd struct {
+	List settingsListCmd `cmd:"" help:"List them with their values."`
+	Get  settingsGetCmd  `cmd:"" help:"Show the value of one."`
+	Set  settingsSetCmd  `cmd:"" help:"Change one. Racks follow at once."`
+}
+
+const configPath = client.API + "maas/"
+
+// settings are all of them with their values.
+func (c remote) settings(ctx context.Context) (map[string]json.RawMessage, error) {
+	var all map[string]json.RawMessage
+	err := c.get(ctx, configPath+"?op=get_config", &all)
+	return all, err
+}
+
+type settingsListCmd struct{ remote }
+
+// Run is called by the parser when the command was given.
+func (c settingsListCmd) Run(ctx context.Context, io stdio) error {
+	all, err := c.settings(ctx)
+	if err != nil {
+		return err
+	}
+	return c.print(io.out, all, "SETTING\tVALUE", func(row func(...string)) {
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			row(name, compact(all[name]))
+		}
+	})
+}
+
+type settingsGetCmd struct {
+	remote
+	Name string `arg:"" help:"Its name, as listed."`
+}
+
+// Run is called by the parser when the command was given.
+func (c settingsGetCmd) Run(ctx context.Context, io stdio) error {
+	all, err := c.settings(ctx)
+	if err != nil {
+		return err
+	}
+	value, ok := all[c.Name]
+	if !ok {
+		return unknownSetting(c.Name, all)
+	}
+	if c.Output != "table" {
+		return c.printRaw(io.out, value)
+	}
+	_, err = fmt.Fprintln(io.out, printable(compact(value)))
+	return err
+}
+
+func unknownSetting(name string, all map[string]json.RawMessage) error {
+	help := didYouMean(name, slices.Sorted(maps.Keys(all)))
+	if help == "" {
+		help = "; see maas settings list"
+	}
+	return fmt.Errorf("there is no setting %q%s", name, help)
+}
+
+type settingsSetCmd struct {
+	remote
+	Name  string `arg:"" help:"Its name, as listed."`
+	Value string `arg:"" help:"Its value."`
+}
+
+// Run is called by the parser when the command was given.
+func (c settingsSetCmd) Run(ctx context.Context) error {
+	all, err := c.settings(ctx)
+	if err != nil {
+		return err
+	}
+	if _, ok := all[c.Name]; !ok {
+		return unknownSetting(c.Name, all)
+	}
+	return c.post(ctx, configPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {c.Value}}, nil)
+}

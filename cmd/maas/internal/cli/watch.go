@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+)
+
+// settle is how long a watching command waits for further changes before it looks.
+const settle = 100 * time.Millisecond
+
+// watched writes what show writes: once or, when watching, again after each change of the site until ctx ends. Only what
+// differs from the last time is written.
+func (c remote) watched(ctx context.Context, io stdio, watch bool, cl client.Client, show func(writer) error) error {
+	if !watch {
+		return show(io.out)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	changed, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() {
+		ended <- cl.Follow(ctx, func(u client.Update) error {
+			if u.Kind != "event" {
+				select {
+				case changed <- struct{}{}:
+				default:
+				}
+			}
+			return nil
+		})
+	}()
+	var last []byte
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-changed:
+		}
+		var now bytes.Buffer
+		if err := show(&now); err != nil {
+			stop()
+			<-ended
+			return err
+		}
+		if !bytes.Equal(now.Bytes(), last) {
+			c.again(io, last != nil, now.Bytes())
+			last = now.Bytes()
+		}
+		time.Sleep(settle)
+	}
+}
+
+// again writes over what is on a terminal, and behind it elsewhere.
+func (c remote) again(io stdio, before bool, text []byte) {
+	switch {
+	case isTerminal(io.out):
+		fmt.Fprint(io.out, "\x1b[H\x1b[2J")
+	case before && c.Output == "yaml":
+		fmt.Fprintln(io.out, "---")
+	case before && c.Output == "table":
+		fmt.Fprintln(io.out)
+	}
+	_, _ = io.out.Write(text) // as with all output, a reader that is gone ends the program by a signal
+}
