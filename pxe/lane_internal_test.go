@@ -248,3 +248,33 @@ func BenchmarkSmallFile(b *testing.B) {
 		}
 	}
 }
+
+// A resolver that panics costs its client the connection, and nobody else anything.
+func TestLanesOutliveAPanic(t *testing.T) {
+	s, err := New(Config{Resolver: ResolverFunc(func(context.Context, Request) (Profile, error) { panic("broken") }), Files: fstest.MapFS{"a": {Data: []byte("a")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ln) }()
+	if r, err := http.Get("http://" + ln.Addr().String() + "/boot/52-54-00-00-00-01/script.ipxe"); err == nil {
+		r.Body.Close()
+		t.Errorf("answered %s", r.Status)
+	}
+	r, err := http.Get("http://" + ln.Addr().String() + "/images/a")
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Errorf("the next request: %v, %v", r, err)
+	}
+	if err == nil {
+		r.Body.Close()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -83,16 +84,22 @@ func (ls *lanes) accept(ctx context.Context, l net.Listener, wg *sync.WaitGroup)
 	}
 }
 
-// serve runs a connection's lane.
+// serve runs a connection's lane. A resolver that panics costs its client the connection, as in net/http.
 func (ls *lanes) serve(ctx context.Context, conn net.Conn) {
-	lane := ls.server.newLane(conn)
-	handOver := lane.run(ctx)
-	ls.mu.Lock()
-	delete(ls.open, conn)
-	ls.mu.Unlock()
-	if !handOver || !ls.rest.push(&readAgain{Conn: conn, first: lane.buf}) {
-		conn.Close()
-	}
+	lane, handOver := ls.server.newLane(conn), false
+	defer func() {
+		if broken := recover(); broken != nil {
+			ls.server.log.Error("a request panicked", "addr", conn.RemoteAddr(), "panic", broken, "stack", string(debug.Stack()))
+			handOver = false
+		}
+		ls.mu.Lock()
+		delete(ls.open, conn)
+		ls.mu.Unlock()
+		if !handOver || !ls.rest.push(&readAgain{Conn: conn, first: lane.buf}) {
+			conn.Close()
+		}
+	}()
+	handOver = lane.run(ctx)
 }
 
 // interrupt ends what waits for a request.
