@@ -1,6 +1,7 @@
 package rack
 
 import (
+	"github.com/gomaas/maas/cmd/maas/internal/explain"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
@@ -15,6 +16,7 @@ func (r *Rack) offer(m *rpc.Methods) {
 	if r.cfg.Power != nil {
 		powerrpc.Offer(m, r.cfg.Power)
 	}
+	explain.Offer(m, r.Explain)
 	proxyrpc.Offer(m, r.proxy, r.cache)
 	discoveryrpc.OfferScans(m, r.discover)
 }

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,6 +82,7 @@ type Rack struct {
 	proxying *proxyServer
 	cache    *proxy.Cache // nil when the disk refuses it
 	table    pxerpc.Table
+	snapshot atomic.Pointer[dhcpsrv.Snapshot] // what dhcp serves from
 	clients  pxe.Clients
 	names    *names
 	facts    *facts
@@ -130,10 +132,12 @@ func (r *Rack) compose() (err error) {
 	r.names = newNames(r.dns, r.nameOf)
 	r.facts = newFacts(r.outbox, r.log)
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
-	selector := pxedhcp.New(pxedhcp.Config{
-		HTTPPort: r.cfg.HTTPPort, Seen: r.offered,
-		Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },
-	})
+	selecting := pxedhcp.Config{
+		HTTPPort: r.cfg.HTTPPort, Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },
+	}
+	selector := boots{silent: pxedhcp.New(selecting)}
+	selecting.Seen = r.offered
+	selector.heard = pxedhcp.New(selecting)
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
 		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober, ClientRate: clientRate,
 		Log: r.log.With("component", "dhcp"),
@@ -180,6 +184,7 @@ func (r *Rack) topics() []rpc.Topic {
 		case <-ctx.Done():
 		case <-time.After(firstProfiles):
 		}
+		r.snapshot.Store(&s)
 		return r.dhcp.Update(s)
 	})
 	return []rpc.Topic{

@@ -1,0 +1,37 @@
+package explain
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/pxe"
+)
+
+// archs are the names that people have for firmware.
+var archs = []struct {
+	name string
+	arch pxe.Arch
+}{
+	{"bios", pxe.ArchBIOS}, {"uefi", pxe.ArchEFI64}, {"uefi-http", pxe.ArchEFI64HTTP}, {"uefi32", pxe.ArchEFI32}, {"arm64", pxe.ArchARM64},
+	{"arm64-http", pxe.ArchARM64HTTP}, {"riscv64", pxe.ArchRISCV64}, {"ppc64el", pxe.ArchPowerNV}, {"s390x", pxe.ArchS390Ext},
+}
+
+// ParseArch reads a name of firmware, or the number of its architecture type. "none", and nothing, is an operating system: nil.
+func ParseArch(text string) (*pxe.Arch, error) {
+	if text == "" || text == "none" {
+		return nil, nil
+	}
+	names := []string{"none"}
+	for _, a := range archs {
+		if a.name == text {
+			return &a.arch, nil
+		}
+		names = append(names, a.name)
+	}
+	if n, err := strconv.ParseUint(text, 0, 16); err == nil {
+		arch := pxe.Arch(n)
+		return &arch, nil
+	}
+	return nil, fmt.Errorf("arch %q is none of %s, and no number of an architecture type", text, strings.Join(names, ", "))
+}

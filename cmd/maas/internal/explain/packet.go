@@ -1,0 +1,105 @@
+package explain
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe"
+)
+
+// xid of the messages; nobody answers to it but Explain.
+const xid = 0x65786c70
+
+// Discover is the DISCOVER of a machine as its firmware sends it (RFC 2131, 4578), or an operating system without arch. relay
+// is the relay it comes through; invalid = none.
+func Discover(mac net.HardwareAddr, arch *pxe.Arch, relay netip.Addr) []byte {
+	b := make([]byte, 240, 400)
+	b[0], b[1], b[2] = 1, 1, byte(len(mac))
+	binary.BigEndian.PutUint32(b[4:], xid)
+	binary.BigEndian.PutUint16(b[10:], 0x8000) // broadcast: it cannot yet be reached
+	if relay.Is4() {
+		b[3] = 1
+		copy(b[24:], relay.AsSlice())
+	}
+	copy(b[28:44], mac)
+	copy(b[236:], []byte{99, 130, 83, 99})
+	add := func(code byte, data ...byte) { b = append(append(b, code, byte(len(data))), data...) }
+	add(53, 1)
+	add(55, 1, 2, 3, 6, 12, 15, 17, 26, 28, 42, 43, 51, 54, 58, 59, 60, 66, 67, 97, 114, 119, 121, 128, 129, 150, 175, 209, 210)
+	add(57, 1472>>8, 1472&0xff)
+	if arch != nil {
+		add(60, []byte(VendorClass(*arch))...)
+		add(93, byte(*arch>>8), byte(*arch))
+		add(94, 1, 3, 16)
+		add(97, make([]byte, 17)...)
+	}
+	return append(b, 255)
+}
+
+// VendorClass is what firmware of an architecture calls itself.
+func VendorClass(arch pxe.Arch) string {
+	client := "PXEClient"
+	switch arch {
+	case pxe.ArchEFI32HTTP, pxe.ArchEFI64HTTP, pxe.ArchARM32HTTP, pxe.ArchARM64HTTP, pxe.ArchRISCV64HTTP:
+		client = "HTTPClient"
+	}
+	return fmt.Sprintf("%s:Arch:%05d:UNDI:003016", client, arch)
+}
+
+// Solicit is the SOLICIT of a machine (RFC 8415, 5970).
+func Solicit(mac net.HardwareAddr, arch *pxe.Arch) []byte {
+	b := []byte{1, xid >> 16 & 0xff, xid >> 8 & 0xff, xid & 0xff}
+	add := func(code uint16, data ...byte) {
+		b = binary.BigEndian.AppendUint16(b, code)
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(data))), data...)
+	}
+	add(1, append([]byte{0, 3, 0, 1}, mac...)...)             // DUID-LL
+	add(3, append([]byte{0, 0, 0, 1}, make([]byte, 8)...)...) // IA_NA
+	add(6, 0, 23, 0, 24, 0, 56, 0, 59, 0, 60)                 // what it asks for
+	add(8, 0, 0)                                              // elapsed time
+	if arch == nil {
+		return b
+	}
+	class := VendorClass(*arch)
+	add(61, byte(*arch>>8), byte(*arch))
+	add(16, append([]byte{0, 0, 1, 0x57, byte(len(class) >> 8), byte(len(class))}, class...)...) // enterprise 343, as EDK II
+	return b
+}
+
+// Packet is a message of a machine on a link or, with IPv4, behind a relay.
+func Packet(q Query, mac net.HardwareAddr, subnet dhcpsrv.Subnet) dhcpsrv.Packet {
+	if q.IPv6 {
+		return dhcpsrv.Packet{
+			Data: Solicit(mac, q.Arch), Link: subnet.Link, Src: netip.AddrPortFrom(linkLocal(mac), 546), Dst: netip.MustParseAddr("ff02::1:2"),
+		}
+	}
+	if subnet.Link != "" {
+		return dhcpsrv.Packet{Data: Discover(mac, q.Arch, netip.Addr{}), Link: subnet.Link, Src: netip.AddrPortFrom(netip.IPv4Unspecified(), 68)}
+	}
+	relay := relayOf(subnet)
+	return dhcpsrv.Packet{Data: Discover(mac, q.Arch, relay), Src: netip.AddrPortFrom(relay, 67), Dst: subnet.Server}
+}
+
+// relayOf is where a relay of the subnet is: its router, or else its first address.
+func relayOf(subnet dhcpsrv.Subnet) netip.Addr {
+	for _, r := range subnet.Routers {
+		if subnet.Prefix.Contains(r) {
+			return r
+		}
+	}
+	return subnet.Prefix.Masked().Addr().Next()
+}
+
+// linkLocal is the address that a machine makes of its MAC (RFC 4291 appendix A).
+func linkLocal(mac net.HardwareAddr) netip.Addr {
+	a := [16]byte{0xfe, 0x80, 11: 0xff, 12: 0xfe}
+	if len(mac) >= 6 {
+		copy(a[8:11], mac[:3])
+		copy(a[13:], mac[3:6])
+		a[8] ^= 2
+	}
+	return netip.AddrFrom16(a)
+}
