@@ -18,6 +18,11 @@ type change struct {
 
 	e6, before6 *entry6 // the same for IPv6
 
+	from *partner // who made the change; nil = this server
+	in   *inbound // message it came in
+	with *partner // who has to hear of it; nil = nobody
+	seq  uint64   // its number there
+
 	job *job // answered once the record is durable; nil = nobody waits
 }
 
@@ -36,7 +41,7 @@ func (t *table) apply(d *decision, r *request) []change {
 		t.quarantine(t.byAddr[d.addr], Declined, d.now)
 	case actForget:
 		t.forgetOffers(d)
-		if w := d.seg.watch; w != nil && r.giaddr == 0 {
+		if w := d.seg.watch; w != nil && r.giaddr == 0 && !d.seg.hasPartner(r.serverID) {
 			w.overheard(time.Unix(0, d.now))
 		}
 	}
@@ -61,7 +66,7 @@ func (t *table) hold(d *decision, r *request) {
 		}
 		t.remove(e)
 		start := e.start
-		*e = entry{addr: d.addr, due: -1, rev: e.rev + 1, formerEnd: former}
+		*e = entry{addr: d.addr, due: -1, rev: e.rev + 1, formerEnd: former, changed: e.changed, shared: e.shared}
 		if former != 0 {
 			e.start = start
 		}
@@ -125,11 +130,12 @@ func (t *table) grant(d *decision, r *request) {
 		}
 		t.remove(e)
 		if !e.mine(d.key) {
-			*e = entry{addr: d.addr, due: -1, rev: e.rev}
+			*e = entry{addr: d.addr, due: -1, rev: e.rev, changed: e.changed}
 		}
 	}
 	t.describe(e, d, r)
 	e.state, e.start, e.end, e.formerEnd, e.probing = Bound, start, d.now+int64(d.lease), 0, false
+	e.changed = max(d.now, e.changed+1)
 	e.rev++
 	t.insert(e)
 	c.e, c.lease, c.rev = e, e.lease(), e.rev
@@ -138,6 +144,9 @@ func (t *table) grant(d *decision, r *request) {
 // end turns a lease into a remembered one and notes the change.
 func (t *table) end(e *entry, kind EventKind, now int64) {
 	before := e.copy()
+	if kind != Expired {
+		e.changed = max(now, e.changed+1)
+	}
 	t.turn(e, Ended, min(now, e.end))
 	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
 }
@@ -147,7 +156,7 @@ func (t *table) quarantine(e *entry, kind EventKind, now int64) {
 	before := e.copy()
 	t.remove(e)
 	e.state, e.key, e.probing, e.formerEnd = Quarantined, "", false, 0
-	e.start, e.end = now, now+int64(e.sub.QuarantineTime)
+	e.start, e.end, e.changed = now, now+int64(e.sub.QuarantineTime), max(now, e.changed+1)
 	e.rev++
 	t.insert(e)
 	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
@@ -182,7 +191,7 @@ func (t *table) expire(now int64, n int) []change {
 		case Bound:
 			t.end(e, Expired, now)
 		default:
-			t.remove(e)
+			t.freeQuarantined(e, now)
 		}
 	}
 	return t.changes
@@ -200,6 +209,7 @@ func (t *table) undo(c *change) {
 	rev, sub := c.e.rev+1, c.e.sub
 	*c.e = c.before
 	c.e.rev, c.e.sub = rev, sub
+	c.e.confirmed = false
 	t.insert(c.e)
 }
 

@@ -49,6 +49,9 @@ func (t *table6) hold(d *decision6, ia *ia6, r *request6) {
 	if e != nil && e.mine(ia.key) {
 		fresh.former, fresh.lease.Start, fresh.rev = e.lease.End, e.lease.Start, e.rev+1
 	}
+	if e != nil {
+		fresh.lease.Changed, fresh.shared = e.lease.Changed, e.shared
+	}
 	t.insert(fresh)
 }
 
@@ -125,6 +128,7 @@ func (t *table6) grant(d *decision6, ia *ia6, r *request6) {
 		t.remove(e)
 	}
 	lease := r.lease(ia, &e.lease)
+	lease.Changed = laterThan(e.lease.Changed, d.now)
 	e.probing, e.probed = false, false
 	e.sub, e.former, e.lease = ia.sub, time.Time{}, lease
 	if !e.mine(ia.key) {

@@ -22,8 +22,10 @@ const stealAfter = int64(6 * time.Second)
 func (t *table) choose(d *decision, wanted addr4) (ok bool) {
 	if d.res != nil && d.res.Addr.IsValid() {
 		a := addr4From(d.res.Addr)
-		if holder := t.blocker(a, d.key, d.now); holder == nil {
+		if holder := t.blocker(a, d.key, d.now); holder == nil && t.mayGive(d, a) {
 			return d.take(a, byReservation)
+		} else if d.trace && holder == nil {
+			d.note("reserved address %v: the partner has not confirmed that the former lease is over", a.addr())
 		} else if d.trace {
 			d.note("reserved address %v is %s until %s", a.addr(), holder.describe(), until(holder))
 		}
@@ -66,7 +68,7 @@ func (t *table) blocker(a addr4, key []byte, now int64) *entry {
 func (t *table) heldBy(d *decision) (best *entry, how string) {
 	rank := 0
 	for e := range t.own(d.key, d.seg) {
-		if !t.dynamic(d, e.addr) {
+		if !t.dynamic(d, e.addr) || !t.mayGive(d, e.addr) {
 			continue
 		}
 		this, by := 1, byFormer
@@ -101,14 +103,14 @@ func (t *table) dynamic(d *decision, a addr4) bool {
 }
 
 func (t *table) isFree(d *decision, a addr4) bool {
-	return t.dynamic(d, a) && t.blocker(a, d.key, d.now) == nil
+	return t.dynamic(d, a) && t.blocker(a, d.key, d.now) == nil && t.mayGive(d, a)
 }
 
 func (t *table) chooseFrom(d *decision, sub *subnet) bool {
 	if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
 		return false
 	}
-	a, ok := sub.space.pick(d.key)
+	a, ok := sub.pick(d.key, d.now)
 	return ok && d.take(a, byHash)
 }
 
@@ -119,10 +121,10 @@ func (t *table) chooseOld(d *decision) bool {
 		if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
 			continue
 		}
-		if e := sub.space.ended.first; e != nil && (ended == nil || e.end < ended.end) {
+		if e := sub.oldest(d.now); e != nil && (ended == nil || e.end < ended.end) {
 			ended = e
 		}
-		if e := sub.space.offers.first; e != nil && (offer == nil || e.end < offer.end) {
+		if e := sub.space.offers.first; e != nil && t.mayGive(d, e.addr) && (offer == nil || e.end < offer.end) {
 			offer = e
 		}
 	}

@@ -14,7 +14,7 @@ const maxScan = 1 << 16
 // an address asked for, the place the key hashes to, the least recently used one.
 func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 	if a := d.reserved(); a.IsValid() && !d.uses(a) {
-		if t.mayTake(d, a, ia.key) {
+		if t.mayTake(d, a, ia.key) && t.mayGive(d, ia, a) {
 			return t.take(ia, a, byReservation)
 		}
 		d.note("reserved address %v is held by another client", a)
@@ -30,7 +30,7 @@ func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 	}
 	d.fresh++
 	for _, a := range wanted {
-		if t.dynamic(d, a) && t.mayTake(d, a, ia.key) && !d.uses(a) {
+		if t.dynamic(d, a) && t.mayTake(d, a, ia.key) && t.mayGive(d, ia, a) && !d.uses(a) {
 			return t.take(ia, a, byRequest)
 		}
 	}
@@ -40,10 +40,8 @@ func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 		}
 	}
 	for sub := range d.subnets() {
-		if first := sub.ended.Front(); first != nil {
-			if e := first.Value.(*entry6); !d.uses(e.lease.Addr) {
-				return t.take(ia, e.lease.Addr, byAge)
-			}
+		if e := t.oldest(d, ia, sub); e != nil {
+			return t.take(ia, e.lease.Addr, byAge)
 		}
 	}
 	if d.trace {
@@ -84,9 +82,11 @@ func (t *table6) mayTake(d *decision6, a netip.Addr, key []byte) bool {
 	if e == nil || e.mine(key) || !e.live(d.now) {
 		return true
 	}
-	if e.lease.State == Quarantined || a != d.reserved() {
-		return false
-	}
+	return e.lease.State != Quarantined && a == d.reserved() && t.sameMachine(d, e)
+}
+
+// sameMachine reports whether an entry is that of a machine whose reservation the client has.
+func (t *table6) sameMachine(d *decision6, e *entry6) bool {
 	return slices.ContainsFunc(d.res.identities6(), func(id string) bool {
 		return id == duidKey(e.lease.DUID) || id == macKey(e.lease.MAC) || e.lease.Subscriber != "" && id == "s"+e.lease.Subscriber
 	})
@@ -105,7 +105,7 @@ func (t *table6) dynamic(d *decision6, a netip.Addr) bool {
 func (t *table6) heldBy(d *decision6, ia *ia6) (best *entry6, how string) {
 	rank := 0
 	for e := range t.own(ia.key, d.sub.seg) {
-		if d.uses(e.lease.Addr) || !t.dynamic(d, e.lease.Addr) {
+		if d.uses(e.lease.Addr) || !t.dynamic(d, e.lease.Addr) || !t.mayGive(d, ia, e.lease.Addr) {
 			continue
 		}
 		this, by := 1, byFormer
@@ -124,10 +124,13 @@ func (t *table6) heldBy(d *decision6, ia *ia6) (best *entry6, how string) {
 
 // pick returns a never used address of the subnet's pools for a key, the same for the same key as long as it is free.
 func (t *table6) pick(d *decision6, sub *subnet6, key []byte) netip.Addr {
-	if sub.used >= sub.total {
+	now := d.now.UnixNano()
+	if sub.full(now) {
 		return netip.Addr{}
 	}
-	free := func(a netip.Addr) bool { return t.byAddr[a] == nil && t.dynamic(d, a) && !d.uses(a) }
+	free := func(a netip.Addr) bool {
+		return sub.mayPick(a, now) && t.byAddr[a] == nil && t.dynamic(d, a) && !d.uses(a)
+	}
 	h := hashKey(key)
 	start := h % sub.total
 	for range hashTries {

@@ -18,6 +18,9 @@ func (s *Server) enqueue(changes []change) {
 	if len(changes) == 0 {
 		return
 	}
+	for i := range changes {
+		s.share(&changes[i])
+	}
 	s.pending = append(s.pending, changes...)
 	s.enqueued += uint64(len(changes))
 	if !s.committing {
@@ -94,29 +97,39 @@ func (s *Server) undo(c *change) {
 
 // report tells of a batch: events first, then the replies.
 func (s *Server) report(batch []change, err error) {
-	var box *outbox
+	s.jobs = s.jobs[:0]
+	shared := false
 	for i := range batch {
 		c := &batch[i]
+		shared = shared || c.with != nil || c.in != nil
 		if err == nil {
-			s.emit(Event{Kind: c.kind, Lease: c.lease, Time: time.Unix(0, c.at)})
+			s.emit(c.event())
+		} else if c.in != nil {
+			c.in.x.cut("the lease store failed")
 		}
-		j := c.job
-		if j == nil {
+		if c.job == nil {
 			continue
 		}
 		if err != nil {
 			s.stats.reasons[DropCommit].Add(1)
-			j.failed.Store(true)
+			c.job.failed.Store(true)
 		}
-		if j.box != box && box != nil {
-			box.flush()
-		}
-		box = j.box
-		j.step()
+		s.jobs = append(s.jobs, c.job)
 	}
-	if box != nil {
-		box.flush()
+	if shared && err == nil {
+		s.jobs = s.withPartner(batch, s.jobs[:0])
 	}
+	answer(s.jobs)
+	clear(s.jobs)
+}
+
+// event is what subscribers are told of a change.
+func (c *change) event() Event {
+	e := Event{Kind: c.kind, Lease: c.lease, Time: time.Unix(0, c.at)}
+	if c.from != nil {
+		e.Partner = c.from.Name
+	}
+	return e
 }
 
 // emit calls the subscriber; a panic in it must not stop the commits.

@@ -25,6 +25,7 @@ type serving struct {
 	byAddr   map[addr4]*Reservation
 	site     Options
 	ads      map[string]*Advertisement // by link
+	partners map[string]Partner
 	v6       *serving6
 }
 
@@ -40,6 +41,7 @@ type segment struct {
 type subnet struct {
 	Subnet
 	seg      *segment
+	partner  *partner // nil = none; belongs to the server
 	lo, hi   addr4
 	options  Options // site < fields < subnet options, without those of pools and hosts
 	space    *space
@@ -97,6 +99,9 @@ func compile(snap *Snapshot) (*serving, error) {
 		}
 	}
 	if err := c.checkModes(); err != nil {
+		return nil, err
+	}
+	if err := c.checkPartners(snap); err != nil {
 		return nil, err
 	}
 	for i := range snap.Reservations {

@@ -30,11 +30,13 @@ type segment6 struct {
 type subnet6 struct {
 	Subnet
 	seg     *segment6
-	options Options // site < fields < subnet options
+	partner *partner // nil = none; belongs to the server
+	options Options  // site < fields < subnet options
 	sizes   []uint64
-	total   uint64 // addresses in the pools
-	used    uint64 // of these, those that have an entry or are kept; belongs to the table
-	ended   list6  // ended leases, least recently used first; belongs to the table
+	total   uint64    // addresses in the pools
+	halves  [2]uint64 // of these, even and odd ones
+	used    [2]uint64 // of these, those that have an entry or are kept; belongs to the table
+	ended   [2]list6  // ended leases, least recently used first; with a partner by half; belongs to the table
 }
 
 func newServing6(site Options) *serving6 {
@@ -172,6 +174,8 @@ func (s *subnet6) setPools() error {
 		n := span6(p.First, p.Last)
 		s.sizes = append(s.sizes, n)
 		s.total = min(s.total+n, 1<<62)
+		s.halves[bit6(p.First)] += (n + 1) / 2
+		s.halves[bit6(p.First)^1] += n / 2
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ type decision struct {
 	most     time.Duration // lease is not longer; 0 = no limit
 	boot     BootAnswer
 	booting  bool // boot is valid
+
+	undirected bool // the packet is for whichever server answers
+	inVain     bool // it has been sent in vain for some time
 }
 
 // action is the change to the table that a decision asks for.
@@ -116,6 +119,15 @@ func (t *table) decideByMode(d *decision, r *request) {
 
 // decideServing judges a packet where this server gives the addresses.
 func (t *table) decideServing(d *decision, r *request) {
+	if why := t.leaveToPartner(d, r); why != 0 {
+		d.silent(why)
+		return
+	}
+	t.decideKind(d, r)
+	t.holdBack(d)
+}
+
+func (t *table) decideKind(d *decision, r *request) {
 	switch r.kind {
 	case wire.Discover:
 		t.decideDiscover(d, r)
@@ -262,13 +274,15 @@ func (t *table) decideGrant(d *decision, selecting bool) {
 func (t *table) refusal(d *decision) Reason {
 	if d.res != nil && d.res.Addr.IsValid() {
 		a := addr4From(d.res.Addr)
-		if a != d.addr && t.blocker(a, d.key, d.now) == nil {
+		if a != d.addr && t.blocker(a, d.key, d.now) == nil && t.mayGive(d, a) {
 			return NakMoved // it starts over and gets its own address
 		}
 	}
 	switch {
 	case t.blocker(d.addr, d.key, d.now) != nil:
 		return NakTaken
+	case !t.mayGive(d, d.addr):
+		return NakPartner
 	case d.res != nil && addr4From(d.res.Addr) == d.addr:
 		return 0
 	case t.cur.byAddr[d.addr] != nil:
@@ -304,7 +318,7 @@ func (t *table) decideBOOTP(d *decision) {
 		return
 	}
 	a := addr4From(d.res.Addr)
-	if t.blocker(a, d.key, d.now) != nil {
+	if t.blocker(a, d.key, d.now) != nil || !t.mayGive(d, a) {
 		d.silent(DropPoolExhausted)
 		return
 	}

@@ -34,6 +34,9 @@ type decision6 struct {
 	status uint16     // of the message
 	rapid  bool       // REPLY to a SOLICIT
 	ias    []ia6
+
+	undirected bool // the packet is for whichever server answers
+	inVain     bool // it has been sent in vain for some time
 }
 
 // ia6 is the answer for one identity association.
@@ -85,6 +88,10 @@ func (t *table6) decide(d *decision6, r *request6) {
 		d.circuit = circuit{r.linkAddress(), string(clip(relay.Options.Find(wire6.OptInterfaceID), 255))}
 	}
 	d.reply = wire6.Reply
+	if why := t.leaveToPartner(d, r); why != 0 {
+		d.silent(why)
+		return
+	}
 	if d.unicast(r) {
 		d.status = wire6.StatusUseMulticast
 		return
@@ -183,7 +190,7 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 		switch {
 		case foreign && r.Type == wire6.Request:
 			ia.status = wire6.StatusNotOnLink
-		case !known && r.Type == wire6.Rebind && d.sub.NotAuthoritative:
+		case !known && r.Type == wire6.Rebind && (d.sub.NotAuthoritative || d.leavesUnknown()):
 			d.note("IA %08x is not known, and another server may know it", ia.id)
 			continue
 		case !known && r.Type == wire6.Renew && d.sub.NotAuthoritative:
@@ -207,6 +214,12 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 		d.reason = 0
 	}
 	d.ias = slices.DeleteFunc(d.ias, func(ia ia6) bool { return ia.status == noStatus && !ia.addr.IsValid() })
+}
+
+// leavesUnknown reports whether a lease that is not known here may be one of a partner that is not heard.
+func (d *decision6) leavesUnknown() bool {
+	p := d.sub.partner
+	return p != nil && !d.inVain && p.state(d.now.UnixNano()) != Normal
 }
 
 // settle completes an IA once its address is known.

@@ -33,4 +33,6 @@ type Event struct {
 	Kind  EventKind
 	Lease Lease
 	Time  time.Time
+	// Partner is who made the change, and reports it; "" = this server.
+	Partner string
 }

@@ -93,7 +93,9 @@ func (j *job) keep(r Reply) {
 func (s *Server) settle(d *decision, r *request, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.enqueue(s.table.expire(d.now, expireChunk))
+	if !s.recovering(d.now) {
+		s.enqueue(s.table.expire(d.now, expireChunk))
+	}
 	if len(s.pending) > maxPending {
 		d.silent(DropBacklog)
 		return false, false

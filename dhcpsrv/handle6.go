@@ -71,7 +71,9 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 func (s *Server) settle6(d *decision6, r *request6, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.enqueue(s.table6.expire(d.now, expireChunk))
+	if !s.recovering(d.now.UnixNano()) {
+		s.enqueue(s.table6.expire(d.now, expireChunk))
+	}
 	if len(s.pending) > maxPending {
 		d.silent(DropBacklog)
 		return false, false

@@ -24,7 +24,8 @@ const compactAt = 1 << 20
 // written anew in the background when more than half of it is out of date.
 //
 // After a crash a torn record at the end is cut off: it belongs to a commit that never returned. A damaged record inside
-// is skipped, and what follows is kept. Other files next to path have its name with ".new" appended.
+// is skipped, and what follows is kept. Other files next to path have its name with ".new" or, for what is
+// remembered of partners, ".partners" appended.
 //
 // A journal belongs to one process: a second one is refused. Its methods are safe for concurrent use.
 type Journal struct {
@@ -226,6 +227,19 @@ func (j *Journal) append(batch []Lease) error {
 		j.note(batch[i].Addr, j.places[i])
 	}
 	return nil
+}
+
+// LoadPartners implements [PartnerStore].
+func (j *Journal) LoadPartners(context.Context) ([]byte, error) {
+	return os.ReadFile(j.path + ".partners")
+}
+
+// SavePartners implements [PartnerStore].
+func (j *Journal) SavePartners(_ context.Context, data []byte) error {
+	if err := os.WriteFile(j.path+".partners.new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(j.path+".partners.new", j.path+".partners")
 }
 
 // Close waits for a compaction under way and closes the file. The journal cannot be used afterwards.

@@ -46,6 +46,7 @@ type Lease struct {
 	IAID        uint32           // IPv6: which of its identity associations
 	RemoteID    []byte           // IPv6: option 37 as the relay sent it
 	Start       time.Time        // when this client first got this address without a gap
+	Changed     time.Time        // when the client, or a probe, last changed the lease: of two versions the later one counts
 	End         time.Time        // when the lease, or the quarantine, ends; for Ended: when it did
 }
 

@@ -29,6 +29,8 @@ const (
 	DropProxy                // addresses are another server's business here, and the client asks for nothing else
 	DropNoBoot               // in proxy mode: nothing to load for the client
 	DropListening            // mode auto, not yet known whether another server answers
+	DropPartner              // the client is the partner's to answer
+	DropRecovering           // just started, and the partner's leases are not here yet
 	DropNothingToSay         // taken note of; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
@@ -37,14 +39,16 @@ const (
 	NakReserved     // the address is reserved for another client
 	NakMoved        // another address is reserved for the client
 	NakNoPool       // the address is in no pool
+	NakPartner      // the address is the partner's to give
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"none", "malformed", "not-a-request", "too-many-hops", "unknown-type", "no-identity", "unknown-link", "unknown-relay",
 	"pool-exhausted", "other-server", "unknown-lease", "no-reservation", "incomplete", "not-held", "probing",
-	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "proxy", "no-boot", "listening", "nothing-to-say",
-	"wrong-network", "taken", "reserved", "moved", "no-pool",
+	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "proxy", "no-boot", "listening", "partner", "recovering",
+	"nothing-to-say",
+	"wrong-network", "taken", "reserved", "moved", "no-pool", "partner-half",
 }
 
 // String returns a short name with dashes, fit for the label of a metric.

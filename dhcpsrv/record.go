@@ -37,6 +37,11 @@ func appendRecord(b []byte, l *Lease) []byte {
 		b = appendText(appendText(b, l.DUID), l.RemoteID)
 	}
 	b = appendText(b, l.Subscriber)
+	changed := int64(0)
+	if !l.Changed.IsZero() {
+		changed = l.Changed.UnixNano()
+	}
+	b = binary.AppendVarint(b, changed)
 	head, payload := b[start:start+recordHeader], b[start+recordHeader:]
 	binary.LittleEndian.PutUint16(head, recordMark)
 	binary.LittleEndian.PutUint16(head[2:], uint16(len(payload)))
@@ -95,6 +100,11 @@ func parseRecord(b []byte) (l Lease, err error) {
 	}
 	if len(f.b) > 0 { // records of before have none
 		l.Subscriber = f.text()
+	}
+	if len(f.b) > 0 {
+		if changed := f.varint(); changed != 0 {
+			l.Changed = time.Unix(0, changed)
+		}
 	}
 	if f.bad || !l.Addr.IsValid() {
 		return l, errRecord

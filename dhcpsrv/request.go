@@ -3,6 +3,7 @@ package dhcpsrv
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
@@ -50,6 +51,9 @@ func (r *request) parse(p Packet) Reason {
 
 // subscriber returns whose line the client is on, when its relay tells.
 func (r *request) subscriber() []byte { return wire.SubOption(r.relayAgent, 6) }
+
+// waited is how long the client says it has asked (secs). Some count in the wrong byte order: they seem to wait for long.
+func (r *request) waited() time.Duration { return time.Duration(r.Secs()) * time.Second }
 
 // routed reports whether the client sent to this server's own address, so that it has one itself.
 func (r *request) routed() bool {

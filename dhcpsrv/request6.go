@@ -2,8 +2,10 @@ package dhcpsrv
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
@@ -73,6 +75,14 @@ func (r *request6) addMAC(mac net.HardwareAddr) {
 	if n := len(r.macs); usableMAC(mac) && n < len(r.macBuf) {
 		r.macs = append(r.macs, r.macBuf[n][:copy(r.macBuf[n][:], mac)])
 	}
+}
+
+// waited is how long the client says it has asked (option 8, in hundredths of a second).
+func (r *request6) waited() time.Duration {
+	if v := r.Options.Find(wire6.OptElapsed); len(v) == 2 {
+		return time.Duration(binary.BigEndian.Uint16(v)) * 10 * time.Millisecond
+	}
+	return 0
 }
 
 // relay returns the envelope of the relay that heard the client, or nil.

@@ -110,6 +110,7 @@ func (s *Server) probeAndRun(ctx context.Context, box *outbox, j *job) {
 // expireEvery ends what has run out, once each period.
 func (s *Server) expireEvery(ctx context.Context, period time.Duration) {
 	for sleep(ctx, period) {
+		s.remember(ctx)
 		for s.expireSome(time.Now().UnixNano()) && ctx.Err() == nil {
 		}
 	}
@@ -119,6 +120,9 @@ func (s *Server) expireEvery(ctx context.Context, period time.Duration) {
 func (s *Server) expireSome(now int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.recovering(now) {
+		return false
+	}
 	s.enqueue(s.table.expire(now, 16*expireChunk))
 	s.enqueue(s.table6.expire(time.Unix(0, now), 16*expireChunk))
 	more := len(s.table.due) > 0 && s.table.due[0].end <= now || len(s.table6.due) > 0 && s.table6.due[0].lease.End.UnixNano() <= now
@@ -129,7 +133,7 @@ func (s *Server) expireSome(now int64) bool {
 func (s *Server) waitCommitted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for target := s.enqueued; s.finished < target; {
+	for target := s.enqueued; s.finished < target || len(s.waiting) > 0 && s.waiting[0].upto <= target; {
 		s.progress.Wait()
 	}
 }

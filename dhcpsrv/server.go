@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -24,7 +25,14 @@ type Server struct {
 
 	watching chan struct{} // a place for who watches the links
 
+	saving sync.Mutex // held while what memory holds is saved
+
 	mu         sync.Mutex
+	partners   map[string]*partner
+	memory     memory
+	saved      bool // memory, by this process
+	served     bool // a snapshot with subnets
+	waiting    []*answers
 	table      *table
 	table6     *table6
 	watches    map[string]*watch // by link
@@ -35,7 +43,10 @@ type Server struct {
 	finished   uint64     // of these, stored, reported and answered, or given up
 	progress   *sync.Cond // finished grew
 
+	incarnation uint64 // of this process, for partners
+
 	leases []Lease // of the batch being stored; belongs to the committer
+	jobs   []*job  // of the batch being reported; belongs to the committer
 }
 
 // New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and opens nothing.
@@ -67,6 +78,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}, watching: make(chan struct{}, 1)}
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
+	s.table6.heard = s.table.heard
+	s.incarnation = rand.Uint64()
+	s.loadMemory(context.Background())
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
 	}
@@ -107,6 +121,7 @@ func (s *Server) Update(snap Snapshot) error {
 	}
 	s.mu.Lock()
 	s.rewatch(c)
+	s.repartner(c, time.Now().UnixNano())
 	s.table.replace(c)
 	s.table6.replace(c.v6)
 	s.mu.Unlock()

@@ -17,6 +17,8 @@ type Snapshot struct {
 	Options6 Options
 	// Advertisements say which links hear router advertisements; none = no link does.
 	Advertisements []Advertisement
+	// Partners are the other servers that subnets name.
+	Partners []Partner
 }
 
 // Defaults for zero fields of a [Subnet].
@@ -40,6 +42,13 @@ type Subnet struct {
 	// Server is this server's address towards the subnet: option 54, and siaddr unless the boot answer names another. For
 	// IPv6 the server's DUID is made from that of the segment's first subnet.
 	Server netip.Addr
+
+	// Partner names the server that serves the subnet as well, of those in Snapshot.Partners; "" = none.
+	Partner string
+	// Secondary says which of the two this one is: each answers half of the clients, and all while the other is away.
+	Secondary bool
+	// PartnerServer is what Server is to the partner; invalid = not known. It is not taken for a foreign one.
+	PartnerServer netip.Addr
 
 	// Mode says whether the server gives addresses here; DHCPv6 knows only ModeServe.
 	Mode Mode

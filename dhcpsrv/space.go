@@ -18,7 +18,8 @@ type space struct {
 	size   int
 	taken  []uint64 // bit per address: reserved, or some entry has it
 	free   int      // clear bits
-	ended  list     // entries of ended leases, least recently used first
+	halves [2]int   // of these, those of even and of odd addresses
+	ended  [2]list  // entries of ended leases, least recently used first; with a partner by half, else all in the first
 	offers list     // entries held for an offer, oldest first
 }
 
@@ -32,6 +33,11 @@ func newSpace(ranges []addrRange) (*space, error) {
 	}
 	s.taken = make([]uint64, (s.size+63)/64)
 	s.free = s.size
+	for _, r := range ranges {
+		n := int(r.hi-r.lo) + 1
+		s.halves[r.lo&1] += (n + 1) / 2
+		s.halves[^r.lo&1] += n / 2
+	}
 	return s, nil
 }
 
@@ -60,6 +66,7 @@ func (s *space) take(a addr4) {
 	if i, _, ok := s.index(a); ok && !s.isTaken(i) {
 		s.taken[i/64] |= 1 << (i % 64)
 		s.free--
+		s.halves[a&1]--
 	}
 }
 
@@ -67,6 +74,7 @@ func (s *space) release(a addr4) {
 	if i, _, ok := s.index(a); ok && s.isTaken(i) {
 		s.taken[i/64] &^= 1 << (i % 64)
 		s.free++
+		s.halves[a&1]++
 	}
 }
 

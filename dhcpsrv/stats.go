@@ -26,6 +26,10 @@ type Stats struct {
 	ProbesMissed uint64 // offers made without a probe because too many were under way
 	Panics       uint64
 	Advertised   uint64 // router advertisements sent
+
+	PartnerSent     uint64 // lease versions sent to partners
+	PartnerReceived uint64 // lease versions received from them
+	PartnerLate     uint64 // answers that left before a connected partner had their leases
 }
 
 // stats is the counters themselves; each may be counted from any goroutine.
@@ -40,6 +44,8 @@ type stats struct {
 	readErrors, writeErrors atomic.Uint64
 	probes, probesMissed    atomic.Uint64
 	panics, advertised      atomic.Uint64
+
+	partnerSent, partnerReceived, partnerLate atomic.Uint64
 }
 
 func (s *stats) receive(t wire.Type) { s.received[min(int(t), len(s.received)-1)].Add(1) }
@@ -52,7 +58,8 @@ func (s *Server) Stats() Stats {
 		Commits: c.commits.Load(), Committed: c.committed.Load(), CommitTime: time.Duration(c.commitTime.Load()),
 		CommitErrors: c.commitErrors.Load(), WriteErrors: c.writeErrors.Load(), ReadErrors: c.readErrors.Load(),
 		Probes: c.probes.Load(), ProbesMissed: c.probesMissed.Load(), Panics: c.panics.Load(),
-		Advertised: c.advertised.Load(),
+		Advertised: c.advertised.Load(), PartnerSent: c.partnerSent.Load(), PartnerReceived: c.partnerReceived.Load(),
+		PartnerLate: c.partnerLate.Load(),
 	}
 	for t := range c.received {
 		addCount(out.Received, wire.Type(t).String(), c.received[t].Load())

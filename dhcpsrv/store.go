@@ -1,7 +1,9 @@
 package dhcpsrv
 
 import (
+	"bytes"
 	"context"
+	"io/fs"
 	"iter"
 	"maps"
 	"net/netip"
@@ -26,6 +28,26 @@ type LeaseStore interface {
 type MemStore struct {
 	mu     sync.Mutex
 	leases map[netip.Addr]Lease
+
+	partners []byte
+}
+
+// LoadPartners implements [PartnerStore].
+func (m *MemStore) LoadPartners(context.Context) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.partners == nil {
+		return nil, fs.ErrNotExist
+	}
+	return m.partners, nil
+}
+
+// SavePartners implements [PartnerStore].
+func (m *MemStore) SavePartners(_ context.Context, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.partners = bytes.Clone(data)
+	return nil
 }
 
 // Load implements [LeaseStore].

@@ -18,6 +18,8 @@ type entry struct {
 	rev        uint32 // counts changes, to know whether a failed commit can be taken back
 	due        int    // place in the table's heap; -1 when not there
 	start, end int64  // Unix nanoseconds
+	changed    int64  // when the client, or a probe, last changed it
+	shared            // with the partner
 	formerEnd  int64  // offered: end of the client's own former lease of this address; 0 = none
 	relay      addr4
 	sub        *subnet // nil when the address is in no subnet any more
@@ -45,7 +47,7 @@ func (e *entry) mine(key []byte) bool { return e.key != "" && e.key == string(ke
 func (e *entry) lease() Lease {
 	l := Lease{
 		Addr: e.addr.addr(), State: e.state, Hostname: e.hostname, Subnet: e.subnetName, Link: e.link, VendorClass: e.vendor, Subscriber: e.subscriber,
-		Start: time.Unix(0, e.start), End: time.Unix(0, e.end),
+		Start: time.Unix(0, e.start), Changed: time.Unix(0, e.changed), End: time.Unix(0, e.end),
 	}
 	text := []byte(e.mac + e.clientID + e.circuit)
 	cut := func(n int) (b []byte) {
@@ -63,8 +65,12 @@ func (e *entry) lease() Lease {
 
 // newEntry is the inverse of lease.
 func newEntry(l *Lease) *entry {
+	changed := l.Changed
+	if changed.IsZero() { // of a record from before
+		changed = l.Start
+	}
 	return &entry{
-		addr: addr4From(l.Addr), state: l.State, start: l.Start.UnixNano(), end: l.End.UnixNano(), relay: addr4From(l.Relay),
+		changed: changed.UnixNano(), addr: addr4From(l.Addr), state: l.State, start: l.Start.UnixNano(), end: l.End.UnixNano(), relay: addr4From(l.Relay),
 		mac: string(l.MAC), clientID: string(l.ClientID), hostname: l.Hostname, subnetName: l.Subnet, link: l.Link,
 		circuit: string(l.CircuitID), vendor: l.VendorClass, subscriber: l.Subscriber, due: -1,
 	}
@@ -77,11 +83,12 @@ type table struct {
 	byClient map[string]*entry // first of the entries of a client
 	due      dueHeap
 	circuits circuits
+	heard    heard    // shared with the table of IPv6
 	changes  []change // of the decision being carried out
 }
 
 func newTable() *table {
-	return &table{cur: &serving{}, byAddr: make(map[addr4]*entry), byClient: make(map[string]*entry), circuits: circuits{}}
+	return &table{cur: &serving{}, byAddr: make(map[addr4]*entry), byClient: make(map[string]*entry), circuits: circuits{}, heard: heard{}}
 }
 
 // insert enters e, whose address must have no entry, into all indexes.
@@ -160,7 +167,7 @@ func (t *table) listOf(e *entry) *list {
 	}
 	switch e.state {
 	case Ended:
-		return &e.sub.space.ended
+		return &e.sub.space.ended[e.sub.half(e.addr)]
 	case offered:
 		return &e.sub.space.offers
 	}

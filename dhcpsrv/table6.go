@@ -23,6 +23,8 @@ type entry6 struct {
 	due    int       // place in the heap; -1 when not there
 	place  *lru.Element
 
+	shared // with the partner
+
 	probing bool // offered: a probe is under way
 	probed  bool // offered: a probe found nobody
 
@@ -49,6 +51,7 @@ type table6 struct {
 	due    due6
 
 	circuits circuits
+	heard    heard    // shared with the table of IPv4
 	changes  []change // of the decision being carried out
 }
 
@@ -72,9 +75,9 @@ func (t *table6) insert(e *entry6) {
 		heap.Push(&t.due, e)
 	}
 	if t.pooled(e.sub, a) {
-		e.sub.used++
+		e.sub.use(a, 1)
 		if e.lease.State == Ended {
-			e.place = e.sub.ended.PushBack(e)
+			e.place = e.sub.ended[e.sub.half(a)].PushBack(e)
 		}
 	}
 }
@@ -89,10 +92,10 @@ func (t *table6) remove(e *entry6) {
 		heap.Remove(&t.due, e.due)
 	}
 	if t.pooled(e.sub, e.lease.Addr) {
-		e.sub.used--
+		e.sub.use(e.lease.Addr, -1)
 	}
 	if e.place != nil {
-		e.sub.ended.Remove(e.place)
+		e.sub.ended[e.sub.half(e.lease.Addr)].Remove(e.place)
 		e.place = nil
 	}
 	if e.key == "" {
@@ -155,14 +158,14 @@ func (t *table6) replace(c *serving6) {
 	clear(t.circuits)
 	t.byAddr, t.byKey = make(map[netip.Addr]*entry6, len(old)), make(map[string]*entry6, len(old))
 	for _, sub := range c.subnets {
-		sub.used = 0
+		sub.used = [2]uint64{}
 		for a := range c.byAddr {
 			if sub.pool(a) >= 0 {
-				sub.used++
+				sub.use(a, 1)
 			}
 		}
 		if sub.pool(sub.Server) >= 0 {
-			sub.used++
+			sub.use(sub.Server, 1)
 		}
 	}
 	for _, e := range old {
@@ -201,7 +204,7 @@ func (t *table6) expire(now time.Time, n int) (changes []change) {
 		case Bound:
 			changes = append(changes, t.end(e, Expired, now))
 		default:
-			t.remove(e)
+			t.freeQuarantined(e, now)
 		}
 	}
 	return changes
@@ -221,7 +224,9 @@ func (t *table6) lapse(e *entry6) {
 func (t *table6) end(e *entry6, kind EventKind, now time.Time) change {
 	before := *e
 	t.set(e, func(l *Lease) {
-		l.State = Ended
+		if l.State = Ended; kind != Expired {
+			l.Changed = laterThan(l.Changed, now)
+		}
 		if l.End.After(now) {
 			l.End = now
 		}
@@ -239,6 +244,7 @@ func (t *table6) quarantine(e *entry6, kind EventKind, now time.Time) change {
 	t.remove(e)
 	e.key, e.former, e.probing = "", time.Time{}, false
 	e.lease.State, e.lease.Start, e.lease.End = Quarantined, now, now.Add(e.sub.QuarantineTime)
+	e.lease.Changed = laterThan(e.lease.Changed, now)
 	e.rev++
 	t.insert(e)
 	return e.change(kind, now, &before)
@@ -256,8 +262,25 @@ func (t *table6) undo(c *change) {
 	}
 	rev, sub := e.rev+1, e.sub
 	*e = *c.before6
-	e.rev, e.sub = rev, sub
+	e.rev, e.sub, e.confirmed = rev, sub, false
 	t.insert(e)
+}
+
+// laterThan returns now, or the next moment after before when that is later: changes of one address are in order.
+func laterThan(before, now time.Time) time.Time {
+	if now.After(before) {
+		return now
+	}
+	return before.Add(1)
+}
+
+// freeQuarantined is [table.freeQuarantined] for IPv6.
+func (t *table6) freeQuarantined(e *entry6, now time.Time) {
+	if e.sub != nil && e.sub.partner != nil && !e.confirmed && !e.sub.partner.takesOver(now.UnixNano()) {
+		t.set(e, func(l *Lease) { l.State = Ended })
+		return
+	}
+	t.remove(e)
 }
 
 // due6 is a heap of entries by the time they run out.

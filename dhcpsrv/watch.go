@@ -160,9 +160,11 @@ func (s *Server) askServers(ctx context.Context, link string) (servers []Foreign
 	return s.cfg.FindServers(ctx, link)
 }
 
-// own reports whether a server that answered is this one.
+// own reports whether a server that answered is this one, or its partner: two racks are no reason for each other to stop.
 func (c *serving) own(f ForeignServer) bool {
-	return slices.ContainsFunc(c.subnets, func(sub *subnet) bool { return sub.Server == f.ID || sub.Server == f.Addr })
+	return slices.ContainsFunc(c.subnets, func(sub *subnet) bool {
+		return sub.Server == f.ID || sub.Server == f.Addr || sub.PartnerServer.IsValid() && (sub.PartnerServer == f.ID || sub.PartnerServer == f.Addr)
+	})
 }
 
 // gives reports whether a server offered an address: those that offer only boot data are no reason to stop serving.

@@ -234,6 +234,9 @@ func (m *Msg) Hops() byte { return m.raw[3] }
 // XID returns the transaction ID.
 func (m *Msg) XID() uint32 { return binary.BigEndian.Uint32(m.raw[4:]) }
 
+// Secs returns the seconds since the client began to ask.
+func (m *Msg) Secs() uint16 { return binary.BigEndian.Uint16(m.raw[8:]) }
+
 // Broadcast reports whether the client asks for a broadcast reply.
 func (m *Msg) Broadcast() bool { return m.raw[10]&0x80 != 0 }
 

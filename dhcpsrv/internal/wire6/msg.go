@@ -49,6 +49,7 @@ const (
 	OptPreference     = 7
 	OptRelayMessage   = 9
 	OptUnicast        = 12
+	OptElapsed        = 8
 	OptStatus         = 13
 	OptRapidCommit    = 14
 	OptUserClass      = 15

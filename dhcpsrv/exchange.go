@@ -1,0 +1,413 @@
+package dhcpsrv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// PartnerConn carries messages between two servers that are partners. A message arrives whole or not at all, as long as
+// the connection lasts; messages may overtake each other and come twice.
+type PartnerConn interface {
+	// Send hands a message over, and may wait until there is room for it. It does not keep b. Called by one goroutine.
+	Send(b []byte) error
+	// Receive waits for the next message, which is valid until the next call. Called by one goroutine.
+	Receive() ([]byte, error)
+	// Close ends the connection, and the calls that wait. It may be called more than once and at any time.
+	Close() error
+}
+
+// Bounds of the exchange. A partner that is not heard for deadAfter counts as away.
+const (
+	beatEvery   = time.Second
+	deadAfter   = 5 * time.Second
+	maxEarly    = 64      // messages kept that came before the hello
+	maxUnacked  = 32      // updates on their way
+	maxRecords  = 256     // in one update
+	maxUpdate   = 1 << 17 // bytes of an update before the last record is added
+	minCompact  = 1 << 16
+	clockWarn   = 5 * time.Second
+	partnerWait = 20 * time.Millisecond // how long an answer waits for the partner
+)
+
+// logged is a change that the partner has to hear of: the current version of the address is sent, unless a later change of
+// it is in the log as well.
+type logged struct {
+	seq  uint64
+	addr netip.Addr
+}
+
+// exchange is one connection to a partner. The server's lock guards it.
+type exchange struct {
+	s    *Server
+	p    *partner
+	conn PartnerConn
+	wake chan struct{} // holds one when there may be something to send
+	buf  []byte        // belongs to the writer
+
+	helloSent, helloIn bool
+	heardAt            time.Time
+	spokeAt            time.Time
+
+	at       int    // in the log: what is before has been sent
+	number   uint64 // of the last update sent
+	sentSeq  uint64 // of the last change sent
+	unacked  []sentUpdate
+	initial  uint64 // number of the last change from before the connection
+	endSent  bool
+	readySet bool
+
+	acks    [][]byte        // to send
+	stored  uint64          // all updates up to this one are on disk here
+	early   map[uint64]bool // further ones that are
+	arrived map[uint64]bool // updates being stored
+	end     uint64          // how many updates hold all from before
+	endIn   bool
+
+	closing sync.Once
+	reason  error
+}
+
+type sentUpdate struct {
+	number uint64
+	items  []logged
+}
+
+// inbound is an update of the partner on its way to the store.
+type inbound struct {
+	x      *exchange
+	number uint64
+	ack    []byte
+	left   int // records not stored yet
+}
+
+// ServePartner exchanges leases with the partner of that name over conn until ctx or the connection ends; then it closes
+// conn and returns nil or what ended it. The caller has made sure who the other side is. A new connection to a partner takes
+// the place of the one before. When the snapshot names no such partner, conn is closed at once.
+func (s *Server) ServePartner(ctx context.Context, name string, conn PartnerConn) error {
+	defer conn.Close()
+	s.mu.Lock()
+	p := s.partners[name]
+	s.mu.Unlock()
+	if p == nil {
+		return fmt.Errorf("dhcpsrv: partner %q: the snapshot names no such partner", name)
+	}
+	x := &exchange{
+		s: s, p: p, conn: conn, wake: make(chan struct{}, 1), heardAt: time.Now(), spokeAt: time.Now(),
+		early: make(map[uint64]bool), arrived: make(map[uint64]bool),
+	}
+	stop := context.AfterFunc(ctx, func() { x.finish(nil) })
+	defer stop()
+	var writer sync.WaitGroup
+	done := make(chan struct{})
+	writer.Go(func() { x.finish(x.write(done)) })
+	x.finish(x.read())
+	close(done)
+	writer.Wait()
+	x.gone()
+	if x.reason == nil || ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("dhcpsrv: partner %q: %w", name, x.reason)
+}
+
+// finish closes the connection; the first reason counts.
+func (x *exchange) finish(why error) {
+	x.closing.Do(func() {
+		x.reason = why
+		x.conn.Close()
+	})
+}
+
+// cut ends the exchange from elsewhere, also under the lock.
+func (x *exchange) cut(why string) { x.finish(errors.New(why)) }
+
+// gone notes that the connection has ended.
+func (x *exchange) gone() {
+	s, p := x.s, x.p
+	s.mu.Lock()
+	if p.link == x {
+		p.lost(x.heardAt.UnixNano())
+		s.log.Warn("partner is not heard any more", "partner", p.Name, "err", x.reason)
+	}
+	s.progress.Broadcast()
+	released := s.releaseLocked()
+	s.mu.Unlock()
+	answer(released)
+}
+
+func (x *exchange) poke() {
+	select {
+	case x.wake <- struct{}{}:
+	default:
+	}
+}
+
+// read handles messages until the connection ends.
+func (x *exchange) read() error {
+	var early [][]byte
+	for {
+		b, err := x.conn.Receive()
+		if err != nil {
+			return err
+		}
+		m, err := parseMessage(b)
+		if err != nil {
+			return err
+		}
+		x.s.mu.Lock()
+		x.heardAt = time.Now()
+		ready := x.helloIn
+		x.s.mu.Unlock()
+		switch {
+		case !ready && m.kind != messageHello:
+			if len(early) >= maxEarly {
+				return errors.New("no hello")
+			}
+			early = append(early, slices.Clone(b))
+			continue
+		case !ready:
+			if err := x.hello(&m); err != nil {
+				return err
+			}
+			for _, b := range early {
+				if m, err := parseMessage(b); err == nil {
+					x.handle(&m)
+				}
+			}
+			early = nil
+		default:
+			x.handle(&m)
+		}
+	}
+}
+
+// hello begins the exchange: from now on the partner is there, and what it takes for its own is its own.
+func (x *exchange) hello(m *message) error {
+	s, p := x.s, x.p
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.partners[p.Name] != p:
+		return errors.New("no partner any more")
+	case m.name != p.Name || m.self != p.Self:
+		return fmt.Errorf("it calls itself %q and this server %q, not %q and %q", m.name, m.self, p.Name, p.Self)
+	}
+	if p.link != nil {
+		p.link.cut("another connection has taken its place")
+	}
+	now := time.Now()
+	p.link, p.synced, p.ready, p.skew = x, false, false, m.clock.Sub(now)
+	if p.skew.Abs() > clockWarn {
+		s.log.Warn("clocks differ; set them by NTP, or leases may end early", "partner", p.Name, "ahead", p.skew)
+	}
+	if p.incarnation != m.incarnation {
+		p.incarnation, p.acked = m.incarnation, 0
+	}
+	s.fillLog(p)
+	x.helloIn, x.initial, x.sentSeq = true, p.seq, p.acked
+	s.log.Info("partner is there", "partner", p.Name, "changes", len(p.log))
+	x.poke()
+	return nil
+}
+
+func (x *exchange) handle(m *message) {
+	switch m.kind {
+	case messageUpdate:
+		x.update(m)
+	case messageAck:
+		x.acked(m)
+	case messageSyncEnd:
+		x.s.mu.Lock()
+		x.end, x.endIn = m.number, true
+		x.checkSynced()
+		x.s.mu.Unlock()
+	case messageReady:
+		x.s.mu.Lock()
+		if x.p.link == x && !x.p.ready {
+			x.p.ready = true
+			x.s.log.Info("partner has all leases", "partner", x.p.Name)
+		}
+		x.s.mu.Unlock()
+	}
+}
+
+// update merges what the partner sent. It is acknowledged once it is on disk.
+func (x *exchange) update(m *message) {
+	s := x.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.pending) > maxPending/2 && x.p.link == x {
+		s.progress.Wait()
+	}
+	if x.p.link != x || x.arrived[m.number] || x.early[m.number] || m.number <= x.stored {
+		return
+	}
+	x.arrived[m.number] = true
+	in := &inbound{x: x, number: m.number, ack: appendNumbered(nil, messageAck, m.number)}
+	bits := make([]byte, (len(m.leases)+7)/8)
+	now := time.Now()
+	var changes []change
+	for i := range m.leases {
+		c, stored, over := s.mergeOne(&m.leases[i], x.p, now)
+		if over {
+			bits[i/8] |= 1 << (i % 8)
+		}
+		if stored {
+			c.in = in
+			changes = append(changes, c)
+		}
+	}
+	s.stats.partnerReceived.Add(uint64(len(m.leases)))
+	in.ack = append(in.ack, bits...)
+	if in.left = len(changes); in.left == 0 {
+		x.onDisk(in)
+	}
+	s.enqueue(changes)
+}
+
+// onDisk notes that an update is stored. The caller holds s.mu.
+func (x *exchange) onDisk(in *inbound) {
+	delete(x.arrived, in.number)
+	x.early[in.number] = true
+	for x.early[x.stored+1] {
+		x.stored++
+		delete(x.early, x.stored)
+	}
+	x.acks = append(x.acks, in.ack)
+	x.checkSynced()
+	x.poke()
+}
+
+// checkSynced notes that all of the partner's leases are here. The caller holds s.mu.
+func (x *exchange) checkSynced() {
+	p := x.p
+	if p.link != x || p.synced || !x.endIn || x.stored < x.end {
+		return
+	}
+	p.synced, p.met, p.ownFrom, p.waiting = true, true, 0, 0
+	x.s.log.Info("the partner's leases are here", "partner", p.Name)
+	x.poke()
+}
+
+// acked notes what the partner has on disk, and lets answers go that waited for it.
+func (x *exchange) acked(m *message) {
+	s, p := x.s, x.p
+	s.mu.Lock()
+	i := slices.IndexFunc(x.unacked, func(u sentUpdate) bool { return u.number == m.number })
+	if i < 0 || p.link != x {
+		s.mu.Unlock()
+		return
+	}
+	for n, item := range x.unacked[i].items {
+		if sh, state, ok := s.sharedOf(item.addr); ok && sh.seq == item.seq && state != Bound && m.isOver(n) {
+			sh.confirmed = true
+		}
+	}
+	x.unacked = slices.Delete(x.unacked, i, i+1)
+	if p.acked = x.sentSeq; len(x.unacked) > 0 {
+		p.acked = x.unacked[0].items[0].seq - 1
+	}
+	released := s.releaseLocked()
+	s.mu.Unlock()
+	x.poke()
+	answer(released)
+}
+
+// write sends what there is to send until the connection ends.
+func (x *exchange) write(done <-chan struct{}) error {
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	for {
+		for b := x.next(); b != nil; b = x.next() {
+			if err := x.conn.Send(b); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-x.wake:
+		case <-beat.C:
+			x.s.remember(context.Background())
+			if x.silent(time.Now()) {
+				return fmt.Errorf("nothing heard for %v", deadAfter)
+			}
+		case <-done:
+			return nil
+		}
+	}
+}
+
+func (x *exchange) silent(now time.Time) bool {
+	x.s.mu.Lock()
+	defer x.s.mu.Unlock()
+	return now.Sub(x.heardAt) >= deadAfter
+}
+
+// next returns the next message to send, valid until the next call, or nil.
+func (x *exchange) next() []byte {
+	s, p, b := x.s, x.p, x.buf[:0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	switch {
+	case !x.helloSent:
+		x.helloSent = true
+		b = appendHello(b, p.Self, p.Name, s.incarnation, now)
+	case len(x.acks) > 0:
+		b = append(b, x.acks[0]...)
+		x.acks = x.acks[1:]
+	case p.link == x && len(x.unacked) < maxUnacked && x.at < len(p.log):
+		b = x.appendUpdate(b)
+	}
+	switch {
+	case len(b) > 0 || p.link != x:
+	case !x.endSent && (x.at == len(p.log) || p.log[x.at].seq > x.initial):
+		x.endSent = true
+		b = appendNumbered(b, messageSyncEnd, x.number)
+	case p.synced && !x.readySet:
+		x.readySet = true
+		b = append(b, messageReady)
+	case now.Sub(x.spokeAt) >= beatEvery:
+		b = append(b, messageBeat)
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	x.buf, x.spokeAt = b, now
+	return b
+}
+
+// appendUpdate appends an update with the next changes of the log, or nothing when all of them have been overtaken.
+func (x *exchange) appendUpdate(b []byte) []byte {
+	s, p, start := x.s, x.p, len(b)
+	u := sentUpdate{number: x.number + 1}
+	b = appendNumbered(b, messageUpdate, u.number)
+	for ; x.at < len(p.log) && len(u.items) < maxRecords && len(b) < maxUpdate; x.at++ {
+		item := p.log[x.at]
+		if item.seq > x.initial && !x.endSent {
+			break // the end of the sync comes first
+		}
+		x.sentSeq = item.seq
+		if sh, _, ok := s.sharedOf(item.addr); !ok || sh.seq != item.seq {
+			continue
+		}
+		l := s.version(item.addr)
+		b = appendRecord(b, &l)
+		u.items = append(u.items, item)
+	}
+	p.trimLog(x)
+	if len(u.items) == 0 {
+		if len(x.unacked) == 0 {
+			p.acked = x.sentSeq
+		}
+		return b[:start]
+	}
+	x.number++
+	x.unacked = append(x.unacked, u)
+	s.stats.partnerSent.Add(uint64(len(u.items)))
+	return b
+}

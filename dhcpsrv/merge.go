@@ -1,0 +1,203 @@
+package dhcpsrv
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// Of two versions of the lease of one address the one that was changed later counts. Both servers must come to the same
+// result whatever reaches them first, so ties are decided as well: by the client, then the more final state, then the end.
+
+// finality is how final a state is: a lease that has run out is a later version of itself.
+func finality(s LeaseState) int {
+	switch s {
+	case Ended:
+		return 2
+	case Quarantined:
+		return 1
+	}
+	return 0
+}
+
+// client is the bytes that tell the client of a lease from others.
+func (l *Lease) client() []byte {
+	b := append(append(append([]byte(nil), l.MAC...), l.ClientID...), l.DUID...)
+	return binary.BigEndian.AppendUint32(b, l.IAID)
+}
+
+// newerThan compares two versions of the lease of one address: positive = l counts.
+func (l *Lease) newerThan(have *Lease) int {
+	if n := l.Changed.Compare(have.Changed); n != 0 {
+		return n
+	}
+	return cmp.Or(bytes.Compare(l.client(), have.client()), finality(l.State)-finality(have.State), l.End.Compare(have.End))
+}
+
+// verdict is what becomes of a version that the partner sent.
+type verdict uint8
+
+const (
+	discarded verdict = iota // what is here counts
+	known                    // it is here already
+	taken
+)
+
+// judge compares a version from the partner with what is here. An end that by this server's clock has not come yet is not
+// taken: the clocks differ, and the client still uses the address.
+func judge(l, have *Lease, now time.Time) verdict {
+	n := l.newerThan(have)
+	switch {
+	case n == 0:
+		return known
+	case n < 0, l.State == Ended && have.State == Bound && l.Changed.Equal(have.Changed) && have.End.After(now):
+		return discarded
+	}
+	return taken
+}
+
+// kindOf tells what a version from the partner did to the one that was here; nil = there was none.
+func kindOf(l, have *Lease) EventKind {
+	switch {
+	case l.State == Quarantined:
+		return Declined
+	case l.State == Ended && (have == nil || have.Changed.Equal(l.Changed)):
+		return Expired
+	case l.State == Ended:
+		return Released
+	case have != nil && have.State == Bound && bytes.Equal(have.client(), l.client()):
+		return Renewed
+	}
+	return Granted
+}
+
+// merge takes the partner's version of a lease over when it counts; c is what has to be stored then. over reports that no
+// lease of the address runs as far as this server knows.
+func (t *table) merge(l *Lease, p *partner, now time.Time) (c change, stored, over bool) {
+	a := addr4From(l.Addr)
+	sub := t.cur.find(a)
+	if sub == nil || sub.partner != p {
+		return c, false, false
+	}
+	e := t.byAddr[a]
+	if e != nil && e.state == offered && (l.State == Ended || !l.End.After(now)) {
+		return c, false, true
+	}
+	v, have := taken, (*Lease)(nil)
+	if e != nil && e.state != offered {
+		was := e.lease()
+		have, v = &was, judge(l, &was, now)
+	}
+	if v == taken {
+		c = change{kind: kindOf(l, have), at: now.UnixNano(), from: p}
+		if e == nil {
+			e = new(entry)
+		} else {
+			c.before, c.was = e.copy(), true
+			t.remove(e)
+		}
+		rev := e.rev
+		*e = *newEntry(l)
+		e.rev = rev + 1
+		t.adopt(e)
+		t.insert(e)
+		if t.heard.served([]byte(e.key)); e.state == Bound {
+			t.forgetOther(e)
+		}
+		c.e, c.rev, c.lease, stored = e, e.rev, *l, true
+	}
+	if v != discarded && e.state != Bound {
+		e.confirmed = true
+	}
+	return c, stored, e.state != Bound
+}
+
+// forgetOther drops what is on offer to a client that took an address from the partner.
+func (t *table) forgetOther(e *entry) {
+	for other := range t.own([]byte(e.key), e.sub.seg) {
+		if other.state == offered {
+			t.lapse(other)
+		}
+	}
+}
+
+// merge is [table.merge] for IPv6.
+func (t *table6) merge(l *Lease, p *partner, now time.Time) (c change, stored, over bool) {
+	sub := t.cur.find(l.Addr)
+	if sub == nil || sub.partner != p {
+		return c, false, false
+	}
+	e := t.byAddr[l.Addr]
+	if e != nil && e.lease.State == offered && (l.State == Ended || !l.End.After(now)) {
+		return c, false, true
+	}
+	v, have := taken, (*Lease)(nil)
+	if e != nil && e.lease.State != offered {
+		was := e.lease
+		have, v = &was, judge(l, &was, now)
+	}
+	if v == taken {
+		var before *entry6
+		rev := uint32(0)
+		if e != nil {
+			if rev = e.rev; have != nil {
+				was := *e
+				before = &was
+			}
+			t.remove(e)
+		}
+		e = &entry6{lease: *l, sub: sub, rev: rev + 1}
+		if l.State != Quarantined {
+			e.key = string(appendKey6(nil, l.DUID, l.IAID))
+		}
+		t.insert(e)
+		t.heard.served(l.DUID)
+		c = e.change(kindOf(l, have), now, before)
+		c.from, stored = p, true
+	}
+	if v != discarded && e.lease.State != Bound {
+		e.confirmed = true
+	}
+	return c, stored, e.lease.State != Bound
+}
+
+// mergeOne takes over the partner's version of one lease. The caller holds s.mu.
+func (s *Server) mergeOne(l *Lease, p *partner, now time.Time) (c change, stored, over bool) {
+	if l.State < Bound || l.State > Quarantined {
+		return c, false, false
+	}
+	if l.Addr.Is4() {
+		return s.table.merge(l, p, now)
+	}
+	if is6(l.Addr) {
+		return s.table6.merge(l, p, now)
+	}
+	return c, false, false
+}
+
+// sharedOf returns what the entry of an address has to do with its partner, and its lease; ok is false when there is none
+// to tell of. The caller holds s.mu.
+func (s *Server) sharedOf(a netip.Addr) (sh *shared, state LeaseState, ok bool) {
+	if a.Is4() {
+		e := s.table.byAddr[addr4From(a)]
+		if e == nil || e.state == offered {
+			return nil, 0, false
+		}
+		return &e.shared, e.state, true
+	}
+	e := s.table6.byAddr[a]
+	if e == nil || e.lease.State == offered {
+		return nil, 0, false
+	}
+	return &e.shared, e.lease.State, true
+}
+
+// version returns the lease of an address as it is now. The caller holds s.mu.
+func (s *Server) version(a netip.Addr) Lease {
+	if a.Is4() {
+		return s.table.byAddr[addr4From(a)].lease()
+	}
+	return s.table6.byAddr[a].lease
+}

@@ -1,0 +1,276 @@
+package dhcpsrv
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// DefaultTakeover is the default of Partner.TakeoverAfter.
+const DefaultTakeover = time.Hour
+
+// recoverWait is how long a server that has just started says nothing in shared subnets while its partner cannot be reached.
+const recoverWait = 10 * time.Second
+
+// Partner is another server that serves some of the same subnets: those that name it. See the package's "Two servers".
+type Partner struct {
+	Name string // of the other server; unique in the snapshot
+	Self string // what the other server calls this one; the two names also decide which half of the addresses is whose
+	// Addrs are where it is reached, the best one first. They are for who calls [Server.ServePartner].
+	Addrs []netip.Addr
+	// TakeoverAfter is how long it must be away before this server takes its half of the addresses, too; 0 =
+	// DefaultTakeover, at least a minute. The longest lease time passes before the first of them is given out.
+	TakeoverAfter time.Duration
+}
+
+// PartnerState is how a server stands to a partner.
+type PartnerState uint8
+
+// The states of a partner. In all but Recovering, leases of both servers are renewed and reservations answered.
+const (
+	Recovering  PartnerState = iota // just started: silent until the partner's leases are here, or ten seconds have passed
+	Interrupted                     // the partner is not heard: everybody is answered, new addresses come from the own half
+	PartnerDown                     // it has been away for long: its half is used as well, once its last leases are over
+	Normal                          // each answers its half of the clients
+)
+
+var partnerStateNames = [...]string{"recovering", "interrupted", "partner-down", "normal"}
+
+// String returns the state in lower case, such as "partner-down".
+func (s PartnerState) String() string {
+	if int(s) < len(partnerStateNames) {
+		return partnerStateNames[s]
+	}
+	return "unknown"
+}
+
+// MarshalText returns the state as String does.
+func (s PartnerState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// PartnerStatus is how a server stands to one partner now.
+type PartnerStatus struct {
+	Name      string
+	State     PartnerState
+	Connected bool
+	Contact   time.Time     // when it was last heard; zero = never
+	Waiting   int           // lease changes that it has not confirmed; counted only while connected
+	Skew      time.Duration // how far its clock was ahead of this one's when it connected, the way there included
+	Takeover  time.Time     // when its half will be, or was, taken over; zero while it is connected
+}
+
+// Partners tells of each partner, in the order of their names.
+func (s *Server) Partners() (all []PartnerStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now().UnixNano()
+	for _, p := range s.partners {
+		st := PartnerStatus{Name: p.Name, State: p.state(now), Connected: p.link != nil, Skew: p.skew}
+		if p.contact != 0 && p.met {
+			st.Contact = time.Unix(0, p.contact)
+		}
+		if p.link == nil {
+			st.Takeover = time.Unix(0, p.takeover())
+		} else {
+			st.Contact = time.Unix(0, now)
+			st.Waiting = int(p.seq - p.acked)
+		}
+		all = append(all, st)
+	}
+	slices.SortFunc(all, func(a, b PartnerStatus) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// partner is what a server knows of a partner. The server's lock guards it.
+type partner struct {
+	Partner
+	bit      byte          // lowest bit of the addresses of this server's half
+	maxLease time.Duration // longest lease of the shared subnets
+	subnets  []string      // their names and prefixes, to notice a change
+
+	met     bool  // it was connected, ever
+	contact int64 // when it was last heard, or when this server began to wait for it
+	waiting int64 // recovering until then; 0 = not
+	ownFrom int64 // nothing new from the own half before; 0 = no limit
+	skew    time.Duration
+
+	link   *exchange // nil = not connected
+	synced bool      // all its leases from before this connection are here
+	ready  bool      // it says the same of this server's
+
+	incarnation  uint64 // of the partner's process, as its last hello said
+	seq          uint64 // of the last change
+	acked        uint64 // it has all changes up to this one
+	log          []logged
+	compactAbove int
+}
+
+func newPartner(conf Partner) *partner {
+	p := &partner{Partner: conf, compactAbove: minCompact}
+	p.configure(conf)
+	return p
+}
+
+func (p *partner) configure(conf Partner) {
+	p.Partner = conf
+	if p.TakeoverAfter == 0 {
+		p.TakeoverAfter = DefaultTakeover
+	}
+	p.bit = 0
+	if p.Name < p.Self {
+		p.bit = 1
+	}
+}
+
+func (p *partner) state(now int64) PartnerState {
+	switch {
+	case p.link != nil && p.synced && p.ready:
+		return Normal
+	case now < p.waiting && !p.synced:
+		return Recovering
+	case p.link == nil && now-p.contact >= int64(p.TakeoverAfter):
+		return PartnerDown
+	}
+	return Interrupted
+}
+
+// takeover is when the partner's half may be given out: its last lease was given before the time to take over had passed.
+func (p *partner) takeover() int64 { return p.contact + int64(p.TakeoverAfter) + int64(p.maxLease) }
+
+// takesOver reports whether all addresses that this server knows no running lease of may be given out.
+func (p *partner) takesOver(now int64) bool { return p.link == nil && now >= p.takeover() }
+
+// owns reports whether this server may give out an address of a half to somebody new.
+func (p *partner) owns(bit byte, now int64) bool { return bit == p.bit && now >= p.ownFrom }
+
+// lost notes that the connection has ended.
+func (p *partner) lost(now int64) {
+	p.link, p.synced, p.ready, p.contact = nil, false, false, now
+	p.log = nil
+}
+
+// checkPartners refuses partners and subnets that do not fit each other.
+func (c *serving) checkPartners(snap *Snapshot) error {
+	c.partners = make(map[string]Partner, len(snap.Partners))
+	for _, p := range snap.Partners {
+		_, twice := c.partners[p.Name]
+		switch {
+		case p.Name == "" || p.Self == "" || p.Name == p.Self:
+			return fmt.Errorf("partner %q: the names %q and %q must be two", p.Name, p.Name, p.Self)
+		case twice:
+			return fmt.Errorf("partner %q: two partners have this name", p.Name)
+		case p.TakeoverAfter != 0 && p.TakeoverAfter < time.Minute:
+			return fmt.Errorf("partner %q: TakeoverAfter %v is under a minute", p.Name, p.TakeoverAfter)
+		}
+		c.partners[p.Name] = p
+	}
+	for i := range snap.Subnets {
+		sub := &snap.Subnets[i]
+		if _, known := c.partners[sub.Partner]; sub.Partner != "" && !known {
+			return fmt.Errorf("subnet %q: there is no partner %q", sub.Name, sub.Partner)
+		}
+		if sub.PartnerServer.IsValid() && sub.PartnerServer == sub.Server {
+			return fmt.Errorf("subnet %q: %v is the address of this server, and cannot be that of partner %q", sub.Name, sub.Server, sub.Partner)
+		}
+	}
+	return nil
+}
+
+// shared calls do for each subnet that has a partner.
+func (c *serving) shared(do func(conf *Subnet, set func(*partner))) {
+	for _, sub := range c.subnets {
+		if sub.Partner != "" {
+			do(&sub.Subnet, func(p *partner) { sub.partner = p })
+		}
+	}
+	for _, sub := range c.v6.subnets {
+		if sub.Partner != "" {
+			do(&sub.Subnet, func(p *partner) { sub.partner = p })
+		}
+	}
+}
+
+// repartner gives the shared subnets of a new snapshot their partners. The caller holds s.mu.
+func (s *Server) repartner(c *serving, now int64) {
+	former := s.partners
+	s.partners = make(map[string]*partner, len(c.partners))
+	before := make(map[string][]string)
+	for name, conf := range c.partners {
+		p := former[name]
+		if p == nil {
+			p = newPartner(conf)
+		} else {
+			p.configure(conf)
+		}
+		before[name], p.subnets, p.maxLease = p.subnets, nil, 0
+		s.partners[name] = p
+	}
+	secondary := make(map[string]bool)
+	c.shared(func(conf *Subnet, set func(*partner)) {
+		p := s.partners[conf.Partner]
+		set(p)
+		what := conf.Name + " " + conf.Prefix.String()
+		secondary[p.Name] = secondary[p.Name] || conf.Secondary && !slices.Contains(before[p.Name], what)
+		p.subnets = append(p.subnets, what)
+		p.maxLease = max(p.maxLease, conf.LeaseTime, conf.BootLeaseTime)
+	})
+	for name, p := range s.partners {
+		slices.Sort(p.subnets)
+		switch {
+		case former[name] == nil:
+			s.meet(p, secondary[name], now)
+		case !slices.Equal(before[name], p.subnets):
+			p.share(secondary[name], now)
+		}
+	}
+	for name, p := range former {
+		if s.partners[name] == nil && p.link != nil {
+			p.link.cut("no partner any more")
+		}
+	}
+	s.served = s.served || len(c.subnets)+len(c.v6.subnets) > 0
+}
+
+// share makes both servers tell each other everything again, since they share other subnets than before. What the partner
+// served alone until now must be known before this server, as the secondary, gives out anything new.
+func (p *partner) share(secondary bool, now int64) {
+	p.incarnation, p.synced = 0, false
+	if secondary {
+		p.ownFrom = now + int64(p.TakeoverAfter+p.maxLease)
+	}
+	if p.link != nil {
+		p.link.cut("other subnets are shared")
+	}
+}
+
+// meet prepares for a new partner. A server that was away for longer than a lease lasts may have been taken for dead, so it
+// gives out nothing new until it has the partner's leases, or the last of them has ended.
+func (s *Server) meet(p *partner, secondary bool, now int64) {
+	p.contact = now
+	known, met := s.memory.Contacts[p.Name]
+	if secondary && (s.served || !met) {
+		p.ownFrom = now + int64(p.TakeoverAfter+p.maxLease)
+	}
+	if s.served {
+		return // and a primary has served the subnet alone until now
+	}
+	p.waiting, p.met = now+int64(recoverWait), met
+	switch away := now - s.memory.Alive.UnixNano(); {
+	case p.ownFrom != 0:
+	case s.memory.Alive.IsZero() || away >= int64(p.maxLease):
+		p.ownFrom = now + int64(p.maxLease)
+	case met:
+		p.contact = known.UnixNano()
+	}
+}
+
+// recovering reports whether leases must not be ended, since the partner's may be newer. The caller holds s.mu.
+func (s *Server) recovering(now int64) bool {
+	for _, p := range s.partners {
+		if p.state(now) == Recovering {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,183 @@
+package dhcpsrv
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// share notes a change that the partner of its subnet has to hear of. The caller holds s.mu.
+func (s *Server) share(c *change) {
+	var p *partner
+	var sh *shared
+	var a netip.Addr
+	switch {
+	case c.from != nil:
+		return
+	case c.e6 != nil && c.e6.sub != nil:
+		p, sh, a = c.e6.sub.partner, &c.e6.shared, c.e6.lease.Addr
+	case c.e != nil && c.e.sub != nil:
+		p, sh, a = c.e.sub.partner, &c.e.shared, c.lease.Addr
+	}
+	if p == nil {
+		return
+	}
+	p.seq++
+	sh.seq, sh.confirmed = p.seq, false
+	c.with, c.seq = p, p.seq
+	if p.link == nil || !p.link.helloIn {
+		return
+	}
+	p.log = append(p.log, logged{p.seq, a})
+	if len(p.log) > p.compactAbove {
+		s.compactLog(p)
+	}
+	p.link.poke()
+}
+
+// fillLog puts into the log what the partner has not acknowledged, in order. The caller holds s.mu.
+func (s *Server) fillLog(p *partner) {
+	p.log = p.log[:0]
+	all := p.acked == 0
+	add := func(sh *shared, a netip.Addr) {
+		if all && sh.seq == 0 {
+			p.seq++
+			sh.seq = p.seq
+		}
+		if sh.seq > p.acked {
+			p.log = append(p.log, logged{sh.seq, a})
+		}
+	}
+	for a, e := range s.table.byAddr {
+		if e.sub != nil && e.sub.partner == p && e.state != offered {
+			add(&e.shared, a.addr())
+		}
+	}
+	for a, e := range s.table6.byAddr {
+		if e.sub != nil && e.sub.partner == p && e.lease.State != offered {
+			add(&e.shared, a)
+		}
+	}
+	slices.SortFunc(p.log, func(a, b logged) int { return cmp.Compare(a.seq, b.seq) })
+}
+
+// trimLog forgets what has been sent, now and then.
+func (p *partner) trimLog(x *exchange) {
+	if x.at == len(p.log) {
+		p.log, x.at = p.log[:0], 0
+	} else if x.at > len(p.log)/2 {
+		p.log, x.at = slices.Delete(p.log, 0, x.at), 0
+	}
+}
+
+// compactLog forgets changes that later ones have overtaken, so that a slow partner costs no more memory than the leases.
+func (s *Server) compactLog(p *partner) {
+	p.log = slices.Delete(p.log, 0, p.link.at)
+	p.link.at = 0
+	p.log = slices.DeleteFunc(p.log, func(item logged) bool {
+		sh, _, ok := s.sharedOf(item.addr)
+		return !ok || sh.seq != item.seq
+	})
+	p.compactAbove = max(minCompact, 2*len(p.log))
+}
+
+// answers is the answers of a batch that wait for the partner to have their leases as well.
+type answers struct {
+	jobs []*job
+	with *partner
+	seq  uint64
+	upto uint64 // changes finished when they are
+	gone bool
+}
+
+// hasAll reports whether there is nothing to wait for.
+func (a *answers) hasAll() bool {
+	p := a.with
+	return p.link == nil || !p.synced || !p.ready || p.acked >= a.seq
+}
+
+// withPartner keeps the answers of a stored batch back whose leases the partner does not have yet, and tells that updates of
+// the partner are on disk. It returns the jobs to answer now.
+func (s *Server) withPartner(batch []change, now []*job) []*job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var wait []*answers
+	for i := range batch {
+		c := &batch[i]
+		if in := c.in; in != nil {
+			if in.left--; in.left == 0 {
+				in.x.onDisk(in)
+			}
+		}
+		if c.job == nil {
+			continue
+		}
+		if c.with == nil || (&answers{with: c.with, seq: c.seq}).hasAll() {
+			now = append(now, c.job)
+			continue
+		}
+		at := slices.IndexFunc(wait, func(a *answers) bool { return a.with == c.with })
+		if at < 0 {
+			at = len(wait)
+			wait = append(wait, &answers{with: c.with})
+		}
+		wait[at].jobs, wait[at].seq = append(wait[at].jobs, c.job), c.seq
+	}
+	for _, a := range wait {
+		a.upto = s.finished + uint64(len(batch))
+		s.waiting = append(s.waiting, a)
+		time.AfterFunc(partnerWait, func() { s.waitedEnough(a) })
+	}
+	return now
+}
+
+// waitedEnough lets answers go that the partner has not confirmed in time.
+func (s *Server) waitedEnough(a *answers) {
+	s.mu.Lock()
+	late := !a.gone
+	if late {
+		s.stats.partnerLate.Add(uint64(len(a.jobs)))
+		s.waiting = slices.DeleteFunc(s.waiting, func(o *answers) bool { return o == a })
+	}
+	a.gone = true
+	s.mu.Unlock()
+	if late {
+		answer(a.jobs)
+		s.mu.Lock()
+		s.progress.Broadcast()
+		s.mu.Unlock()
+	}
+}
+
+// releaseLocked takes out the answers that have nothing to wait for any more. The caller holds s.mu.
+func (s *Server) releaseLocked() (jobs []*job) {
+	s.waiting = slices.DeleteFunc(s.waiting, func(a *answers) bool {
+		if !a.hasAll() {
+			return false
+		}
+		a.gone = true
+		jobs = append(jobs, a.jobs...)
+		return true
+	})
+	if len(jobs) > 0 {
+		s.progress.Broadcast()
+	}
+	return jobs
+}
+
+// answer lets jobs go whose leases are durable.
+func answer(jobs []*job) {
+	var box *outbox
+	for _, j := range jobs {
+		next := j.box // the job belongs to others after the step
+		if next != box && box != nil {
+			box.flush()
+		}
+		box = next
+		j.step()
+	}
+	if box != nil {
+		box.flush()
+	}
+}
