@@ -3,43 +3,58 @@ package dhcpsrv
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"time"
 )
 
 // rewrite is a journal file being written anew. It keeps what its source holds up to a point; what is appended there
 // meanwhile is copied at the end.
 type rewrite struct {
+	src   *os.File
+	from  int64 // how much of src is in it
 	f     *os.File
 	w     *bufio.Writer
 	size  int64
-	moved map[int64]int64 // places in the source of the records kept -> places here
-	buf   []byte
+	index map[netip.Addr]place
+	live  int64
 }
 
-// compact writes the journal anew while commits go on; only the last step, which copies what they appended, holds them up.
+// Bounds of what compaction does at a time, so that commits on the same processor hardly notice it.
+const (
+	rewriteBatch = 128       // records between two looks at the index
+	smallTail    = 64 << 10  // bytes that may be copied while commits wait
+	tailRounds   = 4         // tries to get there
+	rewriteWrite = 256 << 10 // bytes written at once
+)
+
+// compact writes the journal anew while commits go on; only the last step, which copies the last few records that they
+// appended, holds them up.
 func (j *Journal) compact() {
 	j.mu.Lock()
-	from, places, src := j.size, j.sortedPlaces(), j.f
+	w := &rewrite{src: j.f, from: j.size}
 	j.mu.Unlock()
-	w, err := j.rewrite(src, places)
+	err := w.run(j.path+".new", func(batch []kept) []kept {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.current(batch)
+	})
+	for range tailRounds {
+		j.mu.Lock()
+		end := j.size
+		j.mu.Unlock()
+		if err != nil || end-w.from < smallTail {
+			break
+		}
+		err = w.copyTail(end)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.compacting = false
-	if err == nil && j.broken == nil {
-		err = j.swap(w, from)
-	}
-	if w != nil && j.f != w.f {
-		w.f.Close()
-	}
-	if err != nil {
-		os.Remove(j.path + ".new") // the old file goes on; the next commit tries again
-	}
+	j.finish(w, err)
+	j.compacting, j.changed = false, nil
 }
 
 // repair replaces a file that cannot be trusted by a new one with all that had been committed. The caller holds j.mu.
@@ -47,68 +62,71 @@ func (j *Journal) repair() error {
 	if j.compacting {
 		return errors.New("being written anew")
 	}
-	w, err := j.rewrite(j.f, j.sortedPlaces())
+	w := &rewrite{src: j.f, from: j.size}
+	err := j.finish(w, w.run(j.path+".new", j.current))
 	if err == nil {
-		err = j.swap(w, j.size)
+		j.broken = nil
 	}
-	if err != nil {
-		if w != nil {
-			w.f.Close()
+	return err
+}
+
+// kept is a record that may go into the new file.
+type kept struct {
+	addr netip.Addr
+	at   place
+	raw  []byte
+}
+
+// current leaves those that are the latest of their address. The caller holds j.mu.
+func (j *Journal) current(batch []kept) []kept {
+	out := batch[:0]
+	for _, k := range batch {
+		if j.index[k.addr] == k.at {
+			out = append(out, k)
 		}
+	}
+	return out
+}
+
+// run writes the records of the source that current leaves.
+func (w *rewrite) run(path string, current func([]kept) []kept) (err error) {
+	if w.f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 		return err
 	}
-	j.broken = nil
-	return nil
-}
-
-func (j *Journal) sortedPlaces() []place {
-	places := make([]place, 0, len(j.index))
-	for _, p := range j.index {
-		places = append(places, p)
-	}
-	slices.SortFunc(places, func(a, b place) int { return int(a.off - b.off) })
-	return places
-}
-
-// rewrite copies the records at places into a new file.
-func (j *Journal) rewrite(src io.ReaderAt, places []place) (*rewrite, error) {
-	f, err := os.OpenFile(j.path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	w := &rewrite{f: f, w: bufio.NewWriterSize(f, 1<<18), moved: make(map[int64]int64, len(places))}
-	if err := w.fill(src, places); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return w, nil
-}
-
-func (w *rewrite) fill(src io.ReaderAt, places []place) error {
 	if err := lockFile(w.f); err != nil {
 		return err
 	}
+	w.w, w.index = bufio.NewWriterSize(w.f, rewriteWrite), make(map[netip.Addr]place)
 	w.write([]byte(journalHeader))
 	now := time.Now()
-	for _, p := range places {
-		w.buf = slices.Grow(w.buf[:0], int(p.len))[:p.len]
-		if _, err := src.ReadAt(w.buf, p.off); err != nil {
-			return err
+	batch, raw := make([]kept, 0, rewriteBatch), make([]byte, 0, 64<<10)
+	put := func() {
+		for _, k := range current(batch) {
+			w.index[k.addr] = place{w.size, k.at.len}
+			w.live += int64(k.at.len)
+			w.write(k.raw)
 		}
-		l, err := parseRecord(w.buf)
-		if err != nil {
-			return fmt.Errorf("record at %d: %w", p.off, err)
-		}
-		if outdated(&l, now) {
-			continue
-		}
-		w.moved[p.off] = w.size
-		w.write(w.buf)
+		batch, raw = batch[:0], raw[:0]
+		runtime.Gosched()
 	}
-	if err := w.w.Flush(); err != nil { // reports the first error of all writes
-		return err
+	_, _, err = scanJournal(w.src, w.from, func(l *Lease, b []byte, p place) bool {
+		if !outdated(l, now) {
+			raw = append(raw, b...)
+			batch = append(batch, kept{l.Addr, p, raw[len(raw)-len(b):]})
+		}
+		if len(batch) == cap(batch) {
+			put()
+		}
+		return true
+	})
+	put()
+	if err == nil {
+		err = w.w.Flush() // reports the first error of all writes
 	}
-	return w.f.Sync()
+	if err == nil {
+		err = w.f.Sync()
+	}
+	return err
 }
 
 func (w *rewrite) write(b []byte) {
@@ -116,35 +134,45 @@ func (w *rewrite) write(b []byte) {
 	w.size += int64(len(b))
 }
 
-// swap copies what the journal holds from the offset on and puts the new file in its place. The caller holds j.mu.
-func (j *Journal) swap(w *rewrite, from int64) error {
-	tail := w.size
-	n, err := io.Copy(io.NewOffsetWriter(w.f, tail), io.NewSectionReader(j.f, from, j.size-from))
-	if err == nil && n != j.size-from {
+// copyTail copies what was appended to the source up to end.
+func (w *rewrite) copyTail(end int64) error {
+	n, err := io.Copy(io.NewOffsetWriter(w.f, w.size), io.NewSectionReader(w.src, w.from, end-w.from))
+	if err == nil && n != end-w.from {
 		err = io.ErrUnexpectedEOF
 	}
+	if err != nil {
+		return err
+	}
+	w.size, w.from = w.size+n, end
+	return w.f.Sync()
+}
+
+// finish puts the new file in the place of the journal's, or removes it when there was an error: the old one goes on then,
+// and the next commit tries again. The caller holds j.mu.
+func (j *Journal) finish(w *rewrite, err error) error {
+	if err == nil && j.compacting && j.broken != nil {
+		err = j.broken
+	}
 	if err == nil {
-		err = w.f.Sync()
+		err = w.copyTail(j.size)
 	}
 	if err == nil {
 		err = os.Rename(j.path+".new", j.path)
 	}
 	if err != nil {
+		if w.f != nil {
+			w.f.Close()
+			os.Remove(j.path + ".new")
+		}
 		return err
 	}
-	index := make(map[netip.Addr]place, len(j.index))
-	j.live = 0
-	for a, p := range j.index {
-		off, kept := w.moved[p.off]
-		if p.off >= from {
-			off, kept = p.off-from+tail, true
-		}
-		if kept {
-			index[a] = place{off, p.len}
-			j.live += int64(p.len)
-		}
+	moved := w.size - j.size // of the records that were appended meanwhile
+	for _, a := range j.changed {
+		p := j.index[a]
+		w.live += int64(p.len) - int64(w.index[a].len)
+		w.index[a] = place{p.off + moved, p.len}
 	}
 	j.f.Close()
-	j.f, j.size, j.index = w.f, tail+n, index
+	j.f, j.size, j.index, j.live = w.f, w.size, w.index, w.live
 	return syncDir(filepath.Dir(j.path))
 }

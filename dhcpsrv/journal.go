@@ -41,7 +41,8 @@ type Journal struct {
 	buf        []byte
 	places     []place // of the batch in buf
 	compacting bool
-	broken     error // the file cannot be trusted any more, because a write or sync failed
+	changed    []netip.Addr // since the compaction under way began
+	broken     error        // the file cannot be trusted any more, because a write or sync failed
 	closed     bool
 }
 
@@ -84,7 +85,7 @@ func (j *Journal) open() error {
 	if info.Size() < int64(len(journalHeader)) {
 		return j.create(info.Size())
 	}
-	j.size, err = j.scan(func(l *Lease, p place) bool {
+	j.size, j.recovered.Skipped, err = scanJournal(j.f, 1<<62, func(l *Lease, _ []byte, p place) bool {
 		j.note(l.Addr, p)
 		return true
 	})
@@ -119,18 +120,19 @@ func (j *Journal) note(a netip.Addr, p place) {
 	j.index[a] = p
 }
 
-// scan calls yield for every sound record in the order of the file and returns the end of the last one.
-func (j *Journal) scan(yield func(*Lease, place) bool) (end int64, err error) {
-	r := bufio.NewReaderSize(io.NewSectionReader(j.f, 0, 1<<62), 1<<18)
+// scanJournal calls yield for every sound record before limit, in the order of the file, and returns the end of the last one
+// and how many damaged bytes there were between. What yield is given is good until it returns.
+func scanJournal(f io.ReaderAt, limit int64, yield func(l *Lease, raw []byte, p place) bool) (end, skipped int64, err error) {
+	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, limit), 1<<18)
 	header := make([]byte, len(journalHeader))
 	if _, err := io.ReadFull(r, header); err != nil || string(header) != journalHeader {
-		return 0, errors.Join(err, errors.New("not a lease journal, or of a version this program does not know"))
+		return 0, 0, errors.Join(err, errors.New("not a lease journal, or of a version this program does not know"))
 	}
 	end = int64(len(header))
 	for off, bad := end, int64(0); ; {
 		head, err := r.Peek(recordHeader)
 		if len(head) == 0 {
-			return end, ignoreEOF(err)
+			return end, skipped, ignoreEOF(err)
 		}
 		n := recordLen(head)
 		b, _ := r.Peek(max(n, 1))
@@ -142,12 +144,12 @@ func (j *Journal) scan(yield func(*Lease, place) bool) (end int64, err error) {
 			bad++
 			continue
 		}
-		j.recovered.Skipped += bad
+		skipped += bad
 		bad = 0
-		r.Discard(n)
-		if !yield(&l, place{off, int32(n)}) {
-			return end, nil
+		if !yield(&l, b[:n], place{off, int32(n)}) {
+			return end, skipped, nil
 		}
+		r.Discard(n)
 		off += int64(n)
 		end = off
 	}
@@ -172,11 +174,9 @@ func (j *Journal) Load(ctx context.Context) iter.Seq2[Lease, error] {
 			yield(Lease{}, os.ErrClosed)
 			return
 		}
-		repaired := j.recovered
-		_, err := j.scan(func(l *Lease, p place) bool {
+		_, _, err := scanJournal(j.f, 1<<62, func(l *Lease, _ []byte, p place) bool {
 			return j.index[l.Addr] != p || ctx.Err() == nil && yield(*l, nil)
 		})
-		j.recovered = repaired
 		if err = errors.Join(err, ctx.Err()); err != nil {
 			yield(Lease{}, err)
 		}
@@ -203,7 +203,7 @@ func (j *Journal) Commit(ctx context.Context, batch []Lease) error {
 		return fmt.Errorf("dhcpsrv: lease journal %s: %w", j.path, err)
 	}
 	if j.size > compactAt && j.size > 2*j.live && !j.compacting {
-		j.compacting = true
+		j.compacting, j.changed = true, nil
 		j.compactor.Go(j.compact)
 	}
 	return nil
@@ -225,6 +225,9 @@ func (j *Journal) append(batch []Lease) error {
 	j.size += int64(len(j.buf))
 	for i := range batch {
 		j.note(batch[i].Addr, j.places[i])
+		if j.compacting {
+			j.changed = append(j.changed, batch[i].Addr)
+		}
 	}
 	return nil
 }
