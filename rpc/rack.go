@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -63,6 +64,9 @@ type Rack struct {
 	cfg RackConfig
 	// applied are the topics whose last state is served; each is used by its own goroutine only.
 	applied []bool
+
+	mu     sync.Mutex // guards following
+	status []TopicStatus
 }
 
 // NewRack checks the configuration. It starts nothing.
@@ -84,7 +88,7 @@ func NewRack(cfg RackConfig) (*Rack, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Rack{cfg: cfg, applied: make([]bool, len(cfg.Topics))}, nil
+	return &Rack{cfg: cfg, applied: make([]bool, len(cfg.Topics)), status: make([]TopicStatus, len(cfg.Topics))}, nil
 }
 
 // Restore applies every topic that is on disk, so that the rack serves before any region answers. The first topic that
@@ -94,7 +98,9 @@ func (r *Rack) Restore(ctx context.Context) error {
 		if r.cfg.Replica.Position(t.Name) == (Position{}) {
 			continue
 		}
-		if err := t.Apply(ctx, r.cfg.Replica.Objects(t.Name)); err != nil {
+		err := t.Apply(ctx, r.cfg.Replica.Objects(t.Name))
+		r.served(i, r.cfg.Replica.Position(t.Name), err)
+		if err != nil {
 			return fmt.Errorf("rpc: restore %s: %w", t.Name, err)
 		}
 		r.applied[i] = true
@@ -157,7 +163,9 @@ func (r *Rack) follow(ctx context.Context, conn Conn, topic int) error {
 		if err := r.cfg.Replica.Apply(u); err != nil {
 			return err
 		}
-		if err := r.serve(ctx, topic, u); err != nil {
+		err = r.serve(ctx, topic, u)
+		r.served(topic, u.Position, err)
+		if err != nil {
 			r.cfg.Log.Error("state refused, still serving the last", "topic", name, "revision", u.Position.Revision, "err", err)
 		}
 	}

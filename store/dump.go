@@ -15,7 +15,7 @@ var dumped = []string{
 	"reserved_ip", "node", "node_secret", "interface", "allocation", "dns_record", "observation", "dhcp_server", "link_peer", "scan", "event",
 	"fact", "site_ca", "rack_token", "rack_certificate", "region", "account", "api_key", "ssh_key",
 	"tag", "node_tag", "dhcp_snippet", "default_gateway", "answer",
-	"site_key", "duty", "boot_attempt",
+	"site_key", "duty", "rack_health", "boot_attempt",
 }
 
 // A dump is lines of JSON: a head, for each table its columns and then its

@@ -26,6 +26,28 @@ type Controller struct {
 	// LastSeen is when it last spoke to a region; nil = never.
 	LastSeen    *time.Time `json:"last_seen"`
 	ResourceURI string     `json:"resource_uri"`
+	// Version is that of its program, as it said last; "" = never.
+	Version  string       `json:"version"`
+	Services []RackServer `json:"service_set"`
+}
+
+// RackServer is one of a controller's services.
+type RackServer struct {
+	Name       string `json:"name"`
+	Status     string `json:"status"` // "running", "degraded", "dead", "off" or, of a rack that is away, "unknown"
+	StatusInfo string `json:"status_info"`
+}
+
+// serve adds what a rack told of its services.
+func (c *Controller) serve(h inventory.RackHealth) {
+	c.Version = h.Report.Version
+	for _, s := range h.Report.Services {
+		out := RackServer{Name: s.Name, Status: s.Status, StatusInfo: s.Info}
+		if !h.Away.IsZero() {
+			out.Status, out.StatusInfo = "unknown", "the rack was not heard of since "+h.Heard.Format(time.DateTime)
+		}
+		c.Services = append(c.Services, out)
+	}
 }
 
 // RackLink is a network interface of a rack.
@@ -43,12 +65,18 @@ const (
 
 func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) {
 	names, err := a.names(r)
+	if err != nil {
+		return nil, err
+	}
+	health, err := a.inv.RackHealths(r.Context())
 	var out []any
 	for _, k := range racks {
 		shown := Controller{
 			SystemID: k.Name, Hostname: k.Name, FQDN: k.Name, Zone: names.zone(k.ZoneID), IPAddresses: []string{}, Interfaces: []RackLink{},
 			TagNames: []string{}, NodeType: nodeRack, NodeTypeName: "Rack controller", ResourceURI: base + "rackcontrollers/" + k.Name + "/",
+			Services: []RackServer{},
 		}
+		shown.serve(health[k.Name])
 		if !k.LastSeen.IsZero() {
 			shown.LastSeen = &k.LastSeen
 		}
@@ -148,6 +176,7 @@ func controllerOf(g inventory.Region) Controller {
 	out := Controller{
 		SystemID: g.Name, Hostname: g.Name, FQDN: g.Name, IPAddresses: []string{}, Interfaces: []RackLink{}, TagNames: []string{},
 		NodeType: nodeRegion, NodeTypeName: "Region controller", LastSeen: &g.LastSeen, ResourceURI: base + "regioncontrollers/" + g.Name + "/",
+		Services: []RackServer{},
 	}
 	for _, text := range g.Addresses {
 		if ap, err := netip.ParseAddrPort(text); err == nil {

@@ -14,11 +14,13 @@ import (
 type allCmd struct {
 	Config     string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
 	Data       string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
-	Interface  string   `help:"Interface to serve; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
+	Interface  string   `help:"Interface to serve, several with commas, or all; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
 	Listen     string   `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
 	TLS        string   `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
 	TLSCert    string   `name:"tls-cert" help:"PEM file of the API's certificate with its chain." type:"path" placeholder:"FILE"`
 	TLSKey     string   `name:"tls-key" help:"PEM file of its key." type:"path" placeholder:"FILE"`
+	Racks      string   `help:"Address and port for racks of other hosts, such as :5250 (default: no such racks)." placeholder:"ADDR:PORT"`
+	Address    []string `help:"Host and port at which they reach this daemon; this host's own when left out." placeholder:"HOST:PORT"`
 	RackPort   int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
 	DHCPRange  string   `name:"dhcp-range" help:"Dynamic range; suggested from what is free when left out." placeholder:"FIRST-LAST"`
 	Gateway    string   `help:"Default router of machines; this host's own when left out." placeholder:"ADDR"`
@@ -51,7 +53,7 @@ func (c *allCmd) config() (config.Config, error) {
 	}
 	cfg := config.Overlay(base, config.Config{
 		Data: c.Data, Interface: c.Interface,
-		Region: config.Region{Listen: c.Listen, TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey}, Rack: config.Rack{Port: c.RackPort},
+		Region: config.Region{Listen: c.Listen, Racks: c.Racks, Addresses: c.Address, TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey}, Rack: config.Rack{Port: c.RackPort},
 		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP, Mode: c.DHCPMode},
 		DNS:   config.DNS{Domain: c.Domain, Forwarders: c.Forwarder, Port: c.DNSPort},
 		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Loaders: c.Loaders},

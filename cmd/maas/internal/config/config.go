@@ -27,7 +27,8 @@ const DefaultData = "/var/lib/maas"
 type Config struct {
 	// Data is the directory of everything that outlives a restart. Empty means [DefaultData].
 	Data string `yaml:"data"`
-	// Interface is the network interface to serve.
+	// Interface is the network interface to serve, several with commas between, or "all" for those that have an IPv4 address.
+	// Empty means the only one that has.
 	Interface string `yaml:"interface"`
 	Region    Region `yaml:"region"`
 	Rack      Rack   `yaml:"rack"`
@@ -44,7 +45,8 @@ type Region struct {
 	Name string `yaml:"name"`
 	// Listen is the API's address and port. Empty means port 5240 on all addresses.
 	Listen string `yaml:"listen"`
-	// Racks is the address and port for racks of other hosts. Empty means port 5250 on all addresses.
+	// Racks is the address and port for racks of other hosts. Empty means port 5250 on all addresses of a region, and that
+	// a daemon with both roles takes none.
 	Racks string `yaml:"racks"`
 	// Addresses are host:port at which racks reach it. None means those of this host.
 	Addresses []string `yaml:"addresses"`

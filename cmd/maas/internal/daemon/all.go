@@ -14,13 +14,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/internal/rack"
 	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
@@ -57,7 +57,7 @@ func Kinds() power.Registry {
 type site struct {
 	cfg    config.Config
 	log    *slog.Logger
-	link   rack.Link
+	links  []rack.Link // the first is where the site begins
 	region *region.Region
 	rack   *rack.Rack
 	// closers are closed at the end.
@@ -70,7 +70,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	if cfg.Data == "" {
 		cfg.Data = config.DefaultData
 	}
-	link, err := chooseLink(cfg.Interface)
+	links, err := chooseLinks(cfg.Interface)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 		return err
 	}
 	defer unlock()
-	regionSockets, rackSockets, err := listen(ctx, cfg, link)
+	regionSockets, rackSockets, err := listen(ctx, cfg, links)
 	if err != nil {
 		return err
 	}
@@ -94,29 +94,69 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 			err = errors.Join(err, regionSockets.Close(), rackSockets.Close())
 		}
 	}()
-	if err := lookForOthers(ctx, cfg.DHCP, link.Name); err != nil {
+	for _, link := range links {
+		if err := lookForOthers(ctx, cfg.DHCP, link.Name); err != nil {
+			return err
+		}
+	}
+	s := &site{cfg: cfg, log: log, links: links}
+	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
+	addresses, err := listenForRacks(ctx, cfg, &regionSockets)
+	if err != nil {
 		return err
 	}
-	s := &site{cfg: cfg, log: log, link: link}
-	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
-	if s.region, err = region.New(ctx, region.Config{Dir: cfg.Data, Beside: rackName, Kinds: Kinds(), Log: log}); err != nil {
+	if s.region, err = region.New(ctx, region.Config{
+		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Beside: rackName, Kinds: Kinds(), Advertise: addresses, Log: log,
+	}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.region.Close()) }()
 	if err := s.bootstrap(ctx, profile); err != nil {
 		return err
 	}
+	if err := s.addLinks(ctx, s.region.Inventory()); err != nil {
+		log.Error("the interfaces of this host are not registered, what is known of them is served", "err", err)
+	}
 	if rackSockets.Proxy, err = s.listenProxy(ctx); err != nil {
 		return err
 	}
-	if err := s.newRack(rack.Config{Dial: rpc.Loopback(s.region.RPC(), rackName)}, files, loaders); err != nil {
+	if err := s.newRack(rack.Config{Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell}, files, loaders); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.rack.Close()) }()
 	warnLoaders(log, loaders)
 	serving = true
-	log.Info("serving", "interface", link.Name, "address", link.Prefixes[0], "data", cfg.Data)
+	log.Info("serving", "interfaces", linkNames(links), "address", links[0].Prefixes[0], "data", cfg.Data)
 	return s.serve(ctx, regionSockets, rackSockets, ready)
+}
+
+// listenForRacks opens the socket for racks of other hosts, if the configuration names one, and says where they reach it.
+func listenForRacks(ctx context.Context, cfg config.Config, sockets *region.Sockets) (addresses []string, err error) {
+	if cfg.Region.Racks == "" {
+		return nil, nil
+	}
+	racks, err := listenRacks(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	sockets.Racks = []net.Listener{racks}
+	if len(cfg.Region.Addresses) > 0 {
+		return cfg.Region.Addresses, nil
+	}
+	return ownAddresses(racks.Addr())
+}
+
+// tell reports how the rack in this process does, in each session.
+func (s *site) tell(ctx context.Context, conn rpc.Conn) error {
+	var told reporting
+	for ctx.Err() == nil {
+		told.report(ctx, conn, s.rack.Report(), s.log)
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookAgain):
+		}
+	}
+	return nil
 }
 
 // newRack composes the rack. base says how it reaches its region.
@@ -164,7 +204,8 @@ func (s *site) serve(ctx context.Context, regionSockets region.Sockets, rackSock
 // bootstrap makes what the first start needs and brings the rest up to date with the configuration.
 func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 	inv := s.region.Inventory()
-	prefix := s.link.Prefixes[0]
+	link := s.links[0]
+	prefix := link.Prefixes[0]
 	first, last, err := s.cfg.DHCP.ParseRange()
 	if err != nil {
 		return err
@@ -177,37 +218,20 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 	}
 	return inv.Atomically(ctx, func(ctx context.Context) error {
 		_, err := inv.Bootstrap(ctx, inventory.Bootstrap{
-			Rack: rackName, Link: s.link.Name, MAC: s.link.MAC.String(), Address: prefix, Gateway: gateway,
+			Rack: rackName, Link: link.Name, MAC: link.MAC.String(), Address: prefix, Gateway: gateway,
 			DynamicFirst: first, DynamicLast: last, NoDHCP: s.cfg.DHCP.Disable, DHCPMode: dhcpMode(s.cfg.DHCP),
 		})
 		if err != nil {
-			return err
-		}
-		if err := s.addIPv6(ctx, inv); err != nil {
 			return err
 		}
 		return s.settings(ctx, inv, profile)
 	})
 }
 
-// addIPv6 makes the link's IPv6 addresses the rack's. Which IPv6 subnets there are is the operator's to say.
-func (s *site) addIPv6(ctx context.Context, inv *inventory.Inventory) error {
-	r, err := inv.Rack(ctx, rackName)
-	if err != nil || !s.link.Has6() {
-		return err
-	}
-	for i := range r.Links {
-		if r.Links[i].Name != s.link.Name {
-			continue
-		}
-		for _, p := range s.link.Prefixes {
-			if p.Addr().Is6() && !slices.Contains(r.Links[i].Addrs, p) {
-				r.Links[i].Addrs = append(r.Links[i].Addrs, p)
-			}
-		}
-	}
-	_, err = inv.RegisterRack(ctx, r)
-	return err
+// addLinks registers all links with all their addresses. Which IPv6 subnets there are is the operator's to say.
+func (s *site) addLinks(ctx context.Context, inv *inventory.Inventory) error {
+	m := membership{links: s.links, cfg: s.cfg}
+	return inv.RegisterLinks(ctx, register.Registration(rackName, m.request()))
 }
 
 // nameDomain gives the default domain its configured name.
@@ -228,7 +252,7 @@ func (s *site) setResolvers(ctx context.Context, inv *inventory.Inventory) error
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		servers = hostResolvers("/etc/resolv.conf", s.link)
+		servers = hostResolvers("/etc/resolv.conf", s.links)
 	}
 	return inv.SetSetting(ctx, inventory.SettingUpstreamDNS, strings.Join(servers, " "))
 }
@@ -278,8 +302,8 @@ func portOr(port, fallback int) int {
 func SocketPath(data string) string { return filepath.Join(data, "maas.sock") }
 
 // listen opens all sockets or none.
-func listen(ctx context.Context, cfg config.Config, link rack.Link) (r region.Sockets, k rack.Sockets, err error) {
-	if k, err = rack.Listen(ctx, []rack.Link{link}, rackPorts(cfg)); err != nil {
+func listen(ctx context.Context, cfg config.Config, links []rack.Link) (r region.Sockets, k rack.Sockets, err error) {
+	if k, err = rack.Listen(ctx, links, rackPorts(cfg)); err != nil {
 		return r, k, err
 	}
 	if r, err = listenRegion(ctx, cfg); err != nil {

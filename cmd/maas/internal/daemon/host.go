@@ -21,32 +21,53 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// chooseLink looks at the named interface or, without a name, at the only one that has an IPv4 address.
-func chooseLink(name string) (rack.Link, error) {
-	if name != "" {
-		return rack.FindLink(name)
+// allLinks in the place of names means every interface that suits.
+const allLinks = "all"
+
+// chooseLinks looks at the named interfaces, separated by commas, at all that have an IPv4 address or, without names, at the
+// only one that has.
+func chooseLinks(names string) ([]rack.Link, error) {
+	if names != "" && names != allLinks {
+		var out []rack.Link
+		for _, name := range strings.Split(names, ",") {
+			link, err := rack.FindLink(strings.TrimSpace(name))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, link)
+		}
+		return out, nil
 	}
 	all, err := net.Interfaces()
 	if err != nil {
-		return rack.Link{}, err
+		return nil, err
 	}
 	var found []rack.Link
-	var names []string
+	var suit []string
 	for _, ifi := range all {
 		if ifi.Flags&net.FlagLoopback != 0 || ifi.Flags&net.FlagUp == 0 {
 			continue
 		}
 		if link, err := rack.FindLink(ifi.Name); err == nil {
-			found, names = append(found, link), append(names, ifi.Name)
+			found, suit = append(found, link), append(suit, ifi.Name)
 		}
 	}
-	switch len(found) {
-	case 1:
-		return found[0], nil
-	case 0:
-		return rack.Link{}, errors.New("no interface has an IPv4 address; name one with --interface after giving it an address")
+	switch {
+	case len(found) == 0:
+		return nil, errors.New("no interface has an IPv4 address; name one with --interface after giving it an address")
+	case len(found) > 1 && names != allLinks:
+		return nil, fmt.Errorf("several interfaces have an IPv4 address; choose of %s with --interface, or all", strings.Join(suit, ","))
 	}
-	return rack.Link{}, fmt.Errorf("several interfaces have an IPv4 address; choose one of %s with --interface", strings.Join(names, ", "))
+	return found, nil
+}
+
+// linkNames lists names of interfaces.
+func linkNames(links []rack.Link) []string {
+	var out []string
+	for _, l := range links {
+		out = append(out, l.Name)
+	}
+	return out
 }
 
 // lockData makes the data directory and keeps other daemons out of it until unlock.
@@ -109,7 +130,7 @@ func warnLoaders(log *slog.Logger, loaders fs.FS) {
 }
 
 // hostResolvers reads the resolvers of the host, without those that are this daemon or would be asked for ever in a circle.
-func hostResolvers(file string, link rack.Link) []string {
+func hostResolvers(file string, links []rack.Link) []string {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil
@@ -122,7 +143,9 @@ func hostResolvers(file string, link rack.Link) []string {
 			continue
 		}
 		addr, err := netip.ParseAddr(words[1])
-		own := slices.ContainsFunc(link.Prefixes, func(p netip.Prefix) bool { return p.Addr() == addr })
+		own := slices.ContainsFunc(links, func(l rack.Link) bool {
+			return slices.ContainsFunc(l.Prefixes, func(p netip.Prefix) bool { return p.Addr() == addr })
+		})
 		if err == nil && !own {
 			servers = append(servers, addr.String())
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // Names of files in a rack's directory.
@@ -37,12 +38,13 @@ const lookAgain = 5 * time.Second
 type membership struct {
 	log     *slog.Logger
 	path    string // of the identity
-	link    rack.Link
+	links   []rack.Link
 	cfg     config.Config
 	version string
 	every   time.Duration // how often it is looked at; see lookAgain
 
-	peers *peers // nil in tests of it alone
+	peers  *peers                      // nil in tests of it alone
+	report func() inventory.RackReport // nil tells nothing
 
 	mu       sync.Mutex // guards following
 	identity *enrol.Identity
@@ -171,6 +173,7 @@ var errMoved = errors.New("the region of this rack is back")
 // for the rack's own region when that is back.
 func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 	var told register.Request
+	var health reporting
 	home := wire.RegionOf(conn)
 	m.settle(home)
 	defer m.settle("")
@@ -188,6 +191,11 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 			} else if ctx.Err() == nil {
 				m.log.Error("the certificate is not renewed, trying again", "expires", m.current().Cert.NotAfter, "err", err)
 			}
+		}
+		if m.report != nil {
+			report := m.report()
+			report.Version = m.version
+			health.report(ctx, conn, report, m.log)
 		}
 		if m.peers != nil && m.peers.better(home) {
 			return errMoved
@@ -214,25 +222,28 @@ func (m *membership) renew(ctx context.Context, conn rpc.Conn) error {
 	return nil
 }
 
-// request is what this rack is now. An interface that has lost its address is told of as it was at the start, since the
-// sockets are still on it.
+// request is what this rack is now. Interfaces that have lost their addresses are told of as they were at the start, since
+// the sockets are still on them.
 func (m *membership) request() register.Request {
-	link := m.link
-	if now, err := rack.FindLink(link.Name); err == nil {
-		link = now
-	}
 	r := register.Request{
 		Version: m.version, NoDHCP: m.cfg.DHCP.Disable, Mode: dhcpMode(m.cfg.DHCP),
-		Links: []register.Link{{Name: link.Name, MAC: link.MAC.String(), Addrs: link.Prefixes, Serve: true}},
+	}
+	for _, link := range m.links {
+		if now, err := rack.FindLink(link.Name); err == nil {
+			link = now
+		}
+		r.Links = append(r.Links, register.Link{Name: link.Name, MAC: link.MAC.String(), Addrs: link.Prefixes, Serve: true})
 	}
 	r.First, r.Last, _ = m.cfg.DHCP.ParseRange() // checked with the configuration
 	if g, err := netip.ParseAddr(m.cfg.DHCP.Gateway); err == nil {
 		r.Gateways = append(r.Gateways, g)
 		return r
 	}
-	for _, p := range link.Prefixes {
-		if g := rack.Gateway(p.Masked()); g.IsValid() {
-			r.Gateways = append(r.Gateways, g)
+	for _, link := range r.Links {
+		for _, p := range link.Addrs {
+			if g := rack.Gateway(p.Masked()); g.IsValid() {
+				r.Gateways = append(r.Gateways, g)
+			}
 		}
 	}
 	return r

@@ -73,7 +73,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.link = rack.Link{Name: "absent0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
+	m.links = []rack.Link{{Name: "absent0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}
 	first := enrol.Serial(m.current().Cert)
 
 	replica, err := rpc.OpenReplica(filepath.Join(dir, "state"))

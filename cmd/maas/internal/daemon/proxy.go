@@ -46,7 +46,7 @@ func (s *site) listenProxy(ctx context.Context) ([]net.Listener, error) {
 
 // openProxy opens the proxy's sockets; none for port 0.
 func (s *site) openProxy(ctx context.Context, port int) ([]net.Listener, error) {
-	sockets, err := rack.Listen(ctx, []rack.Link{s.link}, rack.Ports{Proxy: port})
+	sockets, err := rack.Listen(ctx, s.links, rack.Ports{Proxy: port})
 	return sockets.Proxy, err
 }
 

@@ -33,7 +33,7 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if cfg.Data == "" {
 		cfg.Data = config.DefaultData
 	}
-	link, err := chooseLink(cfg.Interface)
+	links, err := chooseLinks(cfg.Interface)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 		return err
 	}
 	defer unlock()
-	sockets, err := rack.Listen(ctx, []rack.Link{link}, rackPorts(cfg))
+	sockets, err := rack.Listen(ctx, links, rackPorts(cfg))
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 			err = errors.Join(err, sockets.Close())
 		}
 	}()
-	noDHCP, err := besideOthers(ctx, cfg.DHCP, link.Name, log)
+	noDHCP, err := besideOthers(ctx, cfg.DHCP, links, log)
 	if err != nil {
 		return err
 	}
@@ -67,9 +67,9 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if err != nil {
 		return err
 	}
-	m.link, m.cfg, m.version = link, cfg, options.Version
+	m.links, m.cfg, m.version = links, cfg, options.Version
 	m.cfg.DHCP.Disable = noDHCP
-	s := &site{cfg: cfg, log: log, link: link}
+	s := &site{cfg: cfg, log: log, links: links}
 	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	loaders := chooseLoaders(cfg.Boot.Loaders)
 	if err := s.newRack(m.rack(), files, loaders); err != nil {
@@ -78,10 +78,11 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	defer func() { err = errors.Join(err, s.rack.Close()) }()
 	warnLoaders(log, loaders)
 	serving = true
-	log.Info("serving", "rack", m.name(), "interface", link.Name, "address", link.Prefixes[0], "data", cfg.Data)
+	log.Info("serving", "rack", m.name(), "interfaces", linkNames(links), "address", links[0].Prefixes[0], "data", cfg.Data)
 	if ready != nil {
 		ready()
 	}
+	m.report = s.rack.Report
 	stop := m.peers.start(ctx, s.rack.Methods())
 	defer stop()
 	return s.rack.Serve(ctx, sockets)
@@ -99,14 +100,20 @@ func (m *membership) rack() rack.Config {
 
 // besideOthers tells whether DHCP stays off in networks that are new to the site because another server answers. On those
 // that the site knows the region decides, and the other server may be its other rack.
-func besideOthers(ctx context.Context, cfg config.DHCP, link string, log *slog.Logger) (bool, error) {
+func besideOthers(ctx context.Context, cfg config.DHCP, links []rack.Link, log *slog.Logger) (found bool, err error) {
 	if cfg.Disable || cfg.Force || dhcpMode(cfg) != ipam.DHCPServe {
 		return cfg.Disable, nil
 	}
-	servers, err := otherServers(ctx, link)
-	for _, other := range servers {
-		log.Warn("another DHCP server answers here; if the site does not know this network yet, DHCP stays off in it",
-			"interface", link, "server", other.Addr, "mac", other.MAC)
+	for _, link := range links {
+		servers, err := otherServers(ctx, link.Name)
+		if err != nil {
+			return false, err
+		}
+		for _, other := range servers {
+			found = true
+			log.Warn("another DHCP server answers here; if the site does not know this network yet, DHCP stays off in it",
+				"interface", link.Name, "server", other.Addr, "mac", other.MAC)
+		}
 	}
-	return len(servers) > 0, err
+	return found, nil
 }

@@ -44,16 +44,12 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	if sockets, err = listenRegion(ctx, cfg); err != nil {
 		return err
 	}
-	racks, err := listenRacks(ctx, cfg)
+	if cfg.Region.Racks == "" {
+		cfg.Region.Racks = fmt.Sprintf(":%d", racksPort)
+	}
+	addresses, err := listenForRacks(ctx, cfg, &sockets)
 	if err != nil {
 		return err
-	}
-	sockets.Racks = []net.Listener{racks}
-	addresses := cfg.Region.Addresses
-	if len(addresses) == 0 {
-		if addresses, err = ownAddresses(racks.Addr()); err != nil {
-			return err
-		}
 	}
 	s := &site{cfg: cfg, log: log}
 	s.region, err = region.New(ctx, region.Config{
@@ -111,13 +107,9 @@ func listenRegion(ctx context.Context, cfg config.Config) (r region.Sockets, err
 }
 
 func listenRacks(ctx context.Context, cfg config.Config) (net.Listener, error) {
-	address := cfg.Region.Racks
-	if address == "" {
-		address = fmt.Sprintf(":%d", racksPort)
-	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Region.Racks)
 	if err != nil {
-		return nil, rack.ExplainPort(err, "racks", "tcp", address)
+		return nil, rack.ExplainPort(err, "racks", "tcp", cfg.Region.Racks)
 	}
 	return ln, nil
 }

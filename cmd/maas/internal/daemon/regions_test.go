@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/internal/rack"
 	"github.com/gomaas/maas/cmd/maas/internal/region"
 	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/rpc"
@@ -108,7 +109,11 @@ func (s *served) join(t *testing.T, name string) *member {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.link.Name = "absent0"
+	m.links = []rack.Link{{Name: "absent0"}}
+	m.version = "1.2"
+	m.report = func() inventory.RackReport {
+		return inventory.RackReport{Services: []inventory.RackService{{Name: "dhcp", Status: "running"}}}
+	}
 	cfg := m.rack()
 	m.peers.settle, m.every = time.Second, 200*time.Millisecond
 	k := &member{membership: m}
@@ -179,6 +184,10 @@ func TestTwoRegionsShareTheirRacks(t *testing.T) {
 	}
 	wait(t, "a change at one region is served by a rack of the other", func() bool { return racks[1].replica.Position("dns").Revision > before })
 
+	wait(t, "the racks tell how they do", func() bool {
+		all, err := b.region.Inventory().RackHealths(t.Context())
+		return err == nil && len(all) == 3 && all["rack-1"].Region == "a" && all["rack-2"].Region == "b" && all["rack-3"].Report.Version == "1.2"
+	})
 	wait(t, "the duties are somebody's", func() bool { return dutyHolder(b, region.DutyPower) != "" })
 	a.stop()
 	wait(t, "the racks move", func() bool { return spread() == "bbb" })

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gomaas/maas/proxy"
@@ -34,6 +35,7 @@ type proxyServer struct {
 	listen  func(ctx context.Context, port int) ([]net.Listener, error) // nil: it stays where it is
 	moves   chan int                                                    // the port to be on, the latest only
 
+	opened  atomic.Bool
 	port    int // where it is, 0 = nowhere
 	serving []*http.Server
 	running sync.WaitGroup
@@ -42,6 +44,9 @@ type proxyServer struct {
 func newProxyServer(handler http.Handler, listen func(context.Context, int) ([]net.Listener, error), log *slog.Logger) *proxyServer {
 	return &proxyServer{log: log, handler: handler, listen: listen, moves: make(chan int, 1)}
 }
+
+// open reports whether it serves anywhere.
+func (s *proxyServer) open() bool { return s.opened.Load() }
 
 // move says which port to be on, 0 for none. It is called by one goroutine at a time.
 func (s *proxyServer) move(port int) {
@@ -113,6 +118,7 @@ const (
 )
 
 func (s *proxyServer) serve(ctx context.Context, listeners []net.Listener) {
+	s.opened.Store(len(listeners) > 0)
 	for _, ln := range listeners {
 		srv := &http.Server{
 			Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
@@ -129,6 +135,7 @@ func (s *proxyServer) serve(ctx context.Context, listeners []net.Listener) {
 
 // leave takes no more connections. Those there are end by themselves, or shortly after ctx.
 func (s *proxyServer) leave(ctx context.Context) {
+	s.opened.Store(false)
 	for _, srv := range s.serving {
 		s.running.Go(func() {
 			end, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -89,6 +89,7 @@ type Rack struct {
 	discover *discoverer
 	protocol *rpc.Rack
 	methods  rpc.Methods
+	health   health
 }
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
@@ -230,7 +231,10 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 	g, serveCtx := errgroup.WithContext(ctx)
 	for _, task := range r.tasks(sockets) {
 		g.Go(func() error {
-			if err := task.run(serveCtx); err != nil {
+			end := r.health.begin(task.name)
+			err := task.run(serveCtx)
+			end(err)
+			if err != nil {
 				return fmt.Errorf("%s: %w", task.name, err)
 			}
 			return nil

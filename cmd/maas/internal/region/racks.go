@@ -110,15 +110,7 @@ func (s *rackService) sign(csr []byte, rack string, record func(inventory.RackCe
 
 // register takes what a rack tells of itself.
 func (s *rackService) register(ctx context.Context, in register.Request) (register.Answer, error) {
-	reg := inventory.Registration{
-		Rack: rpc.CallingRack(ctx), Gateways: in.Gateways, DynamicFirst: in.First, DynamicLast: in.Last, NoDHCP: in.NoDHCP, DHCPMode: in.Mode,
-	}
-	for _, l := range in.Links {
-		reg.Links = append(reg.Links, inventory.RackLink{Name: l.Name, MAC: l.MAC, Addrs: l.Addrs})
-		if l.Serve {
-			reg.Serve = append(reg.Serve, l.Name)
-		}
-	}
+	reg := register.Registration(rpc.CallingRack(ctx), in)
 	if err := s.region.inv.RegisterLinks(ctx, reg); err != nil {
 		s.region.log.Warn("registration of a rack refused", "rack", reg.Rack, "err", err)
 		return register.Answer{}, err

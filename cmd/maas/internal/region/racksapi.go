@@ -34,6 +34,12 @@ type RackInfo struct {
 	Addresses []string  `json:"addresses"`
 	// Certificate is when its last one expires; zero when it has none, as a rack in the region's own process.
 	Certificate time.Time `json:"certificate,omitzero"`
+	// Region is the one that it reported to last, Heard when, and Away since when it counts as away; zero when it does not.
+	Region string    `json:"region,omitempty"`
+	Heard  time.Time `json:"heard,omitzero"`
+	Away   time.Time `json:"away,omitzero"`
+	// Report is how it did then.
+	Report inventory.RackReport `json:"report"`
 }
 
 // Paths of the command socket. They are not served to the network.
@@ -152,10 +158,13 @@ func (r *Region) listRacks(req *http.Request) (any, error) {
 	racks, err1 := r.inv.Racks(req.Context())
 	certs, err2 := r.inv.RackCertificates(req.Context())
 	zones, err3 := r.zoneNames(req)
+	health, err4 := r.inv.RackHealths(req.Context())
 	connected := r.rpc.Racks()
 	out := []RackInfo{}
 	for _, k := range racks {
 		info := RackInfo{Name: k.Name, Zone: zones[k.ZoneID], Connected: slices.Contains(connected, k.Name), LastSeen: k.LastSeen, Addresses: []string{}}
+		h := health[k.Name]
+		info.Region, info.Heard, info.Away, info.Report = h.Region, h.Heard, h.Away, h.Report
 		for _, l := range k.Links {
 			for _, a := range l.Addrs {
 				info.Addresses = append(info.Addresses, a.String())
@@ -168,7 +177,7 @@ func (r *Region) listRacks(req *http.Request) (any, error) {
 		}
 		out = append(out, info)
 	}
-	return out, errors.Join(err1, err2, err3)
+	return out, errors.Join(err1, err2, err3, err4)
 }
 
 // revokeRack shuts a rack out. Its session ends at once here, and at other regions when they see the change.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
+	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store"
@@ -136,6 +137,7 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 		}
 		r.racks.offer(&r.methods)
 	}
+	rpc.Offer(&r.methods, register.HealthMethod, r.takeReport)
 	r.powers.cfg = power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen}
 	return nil
 }
@@ -181,6 +183,7 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	g.Go(func() error { return r.followChanges(ctx) })
 	g.Go(func() error { return r.settleScans(ctx) })
 	g.Go(func() error { return r.onDuty(ctx, DutyMaintenance, r.maintain) })
+	g.Go(func() error { return r.onDuty(ctx, DutyHealth, r.watchRacks) })
 	g.Go(func() error { return r.onDuty(ctx, DutyPower, r.powers.run) })
 	g.Go(func() error { return r.onDuty(ctx, DutyDiscovery, r.discover) })
 	if r.racks != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/gomaas/maas/ipam"
 )
@@ -39,6 +40,13 @@ type Link struct {
 	// Serve says that machines are served there.
 	Serve bool `json:"serve,omitempty"`
 }
+
+// HealthMethod is the region's method that takes an inventory.RackReport. A rack calls it in its session with one region, and
+// when something about its servers changes. A region that does not know it is not asked again in that session.
+const HealthMethod = "rack.health"
+
+// ReportEvery is how often a rack says how it does.
+const ReportEvery = 20 * time.Second
 
 // Answer is what the region says to a Request.
 type Answer struct{}

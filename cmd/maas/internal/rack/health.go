@@ -1,0 +1,82 @@
+package rack
+
+import (
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/dnsrpc"
+	"github.com/gomaas/maas/rpc/proxyrpc"
+	"github.com/gomaas/maas/rpc/pxerpc"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// health is what the rack's servers do.
+type health struct {
+	mu      sync.Mutex // guards following
+	started time.Time
+	running map[string]int
+	failed  map[string]string
+}
+
+// services are the servers that are told of, with the state each serves from.
+var services = [...]struct{ task, name, topic string }{
+	{"dhcp", "dhcp", dhcprpc.Topic}, {"dhcpv6", "dhcp6", dhcprpc.Topic}, {"tftp", "tftp", pxerpc.Topic}, {"http", "http", pxerpc.Topic},
+	{"dns", "dns", dnsrpc.Topic}, {"proxy", "proxy", proxyrpc.Topic},
+}
+
+// begin notes that a server runs, until end is called with what came of it.
+func (h *health) begin(task string) (end func(error)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.running == nil {
+		h.started, h.running, h.failed = time.Now(), map[string]int{}, map[string]string{}
+	}
+	h.running[task]++
+	delete(h.failed, task)
+	return func(err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.running[task]--
+		if err != nil {
+			h.failed[task] = err.Error()
+		}
+	}
+}
+
+// Report is how the rack does now.
+func (r *Rack) Report() inventory.RackReport {
+	waiting, dropped := r.outbox.Pending()
+	topics := r.protocol.Status()
+	refused := map[string]string{}
+	r.health.mu.Lock()
+	defer r.health.mu.Unlock()
+	report := inventory.RackReport{Started: r.health.started, Waiting: waiting, Dropped: dropped, Services: []inventory.RackService{}}
+	for _, t := range topics {
+		refused[t.Name] = t.Refused
+		report.Topics = append(report.Topics, reportOf(t))
+	}
+	for _, s := range services {
+		status, info := "off", ""
+		switch {
+		case r.health.failed[s.task] != "":
+			status, info = "dead", r.health.failed[s.task]
+		case s.task == "proxy" && !r.proxying.open():
+		case r.health.running[s.task] > 0 && refused[s.topic] != "":
+			status, info = "degraded", "serves older state: "+refused[s.topic]
+		case r.health.running[s.task] > 0:
+			status = "running"
+		}
+		report.Services = append(report.Services, inventory.RackService{Name: s.name, Status: status, Info: info})
+	}
+	return report
+}
+
+func reportOf(t rpc.TopicStatus) inventory.RackTopic {
+	out := inventory.RackTopic{Name: t.Name, Revision: t.Position.Revision, Refused: t.Refused}
+	if t.Served.Epoch == t.Position.Epoch {
+		out.Served = t.Served.Revision
+	}
+	return out
+}

@@ -1,0 +1,183 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/store"
+)
+
+// RackReport is what a rack tells of how it does.
+type RackReport struct {
+	// Version is that of its program.
+	Version string `json:"version,omitempty"`
+	// Started is when its process began to serve.
+	Started  time.Time     `json:"started,omitzero"`
+	Services []RackService `json:"services"`
+	Topics   []RackTopic   `json:"topics,omitempty"`
+	// Waiting is how many facts it has on disk for a region, and Dropped how many observations gave way since its start.
+	Waiting int    `json:"waiting"`
+	Dropped uint64 `json:"dropped,omitempty"`
+}
+
+// RackService is one of a rack's servers.
+type RackService struct {
+	Name string `json:"name"` // "dhcp", "dhcp6", "tftp", "http", "dns", "proxy" or one of a newer rack
+	// Status is "running", "degraded" (it serves older state than it was sent), "dead" or "off".
+	Status string `json:"status"`
+	Info   string `json:"info,omitempty"` // why it is not running; "" = nothing to say
+}
+
+// RackTopic is how far a rack is with a kind of state.
+type RackTopic struct {
+	Name     string `json:"name"`
+	Revision uint64 `json:"revision"` // on its disk
+	Served   uint64 `json:"served"`
+	Refused  string `json:"refused,omitempty"` // why the revision is not served
+}
+
+// RackHealth is the last report of a rack.
+type RackHealth struct {
+	ID     int64
+	Rack   string
+	Region string // that took the report
+	Heard  time.Time
+	Report RackReport
+	Away   time.Time // since when it counts as away; zero = it does not
+}
+
+var rackHealths = table[RackHealth]{
+	kind: "rack-health", name: "rack_health", cols: []string{"rack", "region", "heard", "report", "away"},
+	id: func(h *RackHealth) *int64 { return &h.ID },
+	fields: func(h *RackHealth) []any {
+		return []any{&h.Rack, &h.Region, asTime{&h.Heard}, asJSON{&h.Report}, asTime{&h.Away}}
+	},
+}
+
+// ReportRack records what a rack told a region. It is not in the change feed: nothing is planned from it. A rack that counted
+// as away is back.
+func (inv *Inventory) ReportRack(ctx context.Context, rack, region string, report RackReport) error {
+	now := time.Now()
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		n, err := tx.Exec(ctx, "UPDATE rack SET last_seen = ? WHERE name = ?", asTime{&now}, rack)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return &NotFoundError{KindRack, rack}
+		}
+		old, err := rackHealths.one(ctx, tx, rack, "rack = ?", rack)
+		if err != nil && !notFound(err) {
+			return err
+		}
+		const query = `INSERT INTO rack_health (rack, region, heard, report, away) VALUES (?, ?, ?, ?, 0)
+			ON CONFLICT (rack) DO UPDATE SET region = excluded.region, heard = excluded.heard, report = excluded.report, away = 0`
+		if _, err := tx.Exec(ctx, query, rack, region, asTime{&now}, asJSON{&report}); err != nil || old.Away.IsZero() {
+			return err
+		}
+		text := fmt.Sprintf("rack %s is back, it was last heard of at %s", rack, old.Heard.Format(time.DateTime))
+		return inv.AddEvents(ctx, Event{Kind: KindRack, Description: text})
+	})
+}
+
+// RackHealths returns the last report of each rack that made one.
+func (inv *Inventory) RackHealths(ctx context.Context) (map[string]RackHealth, error) {
+	all, err := listIn(ctx, inv, rackHealths, "")
+	out := make(map[string]RackHealth, len(all))
+	for _, h := range all {
+		out[h.Rack] = h
+	}
+	return out, err
+}
+
+// NoticeAway marks the racks that were heard of once, but not since a time, writes that into the log, and says so of zones
+// all of whose racks are away. It returns the racks that were not marked before.
+func (inv *Inventory) NoticeAway(ctx context.Context, since time.Time) (away []string, err error) {
+	quiet, err := listIn(ctx, inv, rackHealths, "away = 0 AND heard < ?", asTime{&since})
+	if err != nil || len(quiet) == 0 {
+		return nil, err
+	}
+	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		away = nil
+		quiet, err := rackHealths.list(ctx, tx, "away = 0 AND heard < ?", asTime{&since})
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		for _, h := range quiet {
+			if _, err := tx.Exec(ctx, "UPDATE rack_health SET away = ? WHERE id = ?", asTime{&now}, h.ID); err != nil {
+				return err
+			}
+			away = append(away, h.Rack)
+			text := fmt.Sprintf("rack %s was not heard of since %s; its machines are served while its network has another rack", h.Rack, h.Heard.Format(time.DateTime))
+			if err := inv.AddEvents(ctx, Event{Kind: KindRack, Level: "warning", Description: text}); err != nil {
+				return err
+			}
+		}
+		return inv.noticeZones(ctx, away)
+	})
+	return away, err
+}
+
+// noticeZones tells of zones that have lost their last rack with those that are newly away.
+func (inv *Inventory) noticeZones(ctx context.Context, fresh []string) error {
+	zones, err := inv.ZonesWithoutRacks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, z := range zones {
+		if !slices.ContainsFunc(z.Racks, func(name string) bool { return slices.Contains(fresh, name) }) {
+			continue
+		}
+		text := fmt.Sprintf("zone %s is without racks: %s not heard of; BMCs that only they reach cannot be asked", z.Zone.Name, strings.Join(z.Racks, ", "))
+		if err := inv.AddEvents(ctx, Event{Kind: KindZone, Level: "error", Description: text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LostZone is a zone none of whose racks is there.
+type LostZone struct {
+	Zone  AvailabilityZone
+	Racks []string
+}
+
+// ZonesWithoutRacks returns the zones that have racks, all of which count as away.
+func (inv *Inventory) ZonesWithoutRacks(ctx context.Context) (lost []LostZone, err error) {
+	err = inv.Consistently(ctx, func(ctx context.Context) error {
+		lost = nil
+		zones, err := inv.Zones(ctx)
+		if err != nil {
+			return err
+		}
+		racks, err := inv.Racks(ctx)
+		if err != nil {
+			return err
+		}
+		health, err := inv.RackHealths(ctx)
+		if err != nil {
+			return err
+		}
+		for _, z := range zones {
+			l := LostZone{Zone: z}
+			there := false
+			for _, k := range racks {
+				if k.ZoneID != z.ID {
+					continue
+				}
+				l.Racks = append(l.Racks, k.Name)
+				h, reported := health[k.Name]
+				there = there || !reported || h.Away.IsZero()
+			}
+			if len(l.Racks) > 0 && !there {
+				lost = append(lost, l)
+			}
+		}
+		return nil
+	})
+	return lost, err
+}

@@ -1,0 +1,61 @@
+package inventory_test
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory"
+)
+
+func TestRacksThatAreAwayAreNoticedOnce(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := t.Context()
+		west := must[inventory.AvailabilityZone](t)(inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "west"}))
+		for _, name := range []string{"w1", "w2"} {
+			must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: name, ZoneID: west.ID}))
+		}
+		must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "e1"}))
+		report := inventory.RackReport{Version: "1.2", Services: []inventory.RackService{{Name: "dhcp", Status: "running"}}, Waiting: 7}
+		for _, name := range []string{"w1", "w2", "e1"} {
+			ok(t, inv.ReportRack(ctx, name, "region-a", report))
+		}
+		if err := inv.ReportRack(ctx, "nobody", "region-a", report); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a rack that is not there: %v", err)
+		}
+		h := must[map[string]inventory.RackHealth](t)(inv.RackHealths(ctx))["w1"]
+		if h.Region != "region-a" || h.Report.Version != "1.2" || h.Report.Waiting != 7 || len(h.Report.Services) != 1 {
+			t.Errorf("health %+v", h)
+		}
+		if away := must[[]string](t)(inv.NoticeAway(ctx, time.Now().Add(-time.Minute))); len(away) != 0 {
+			t.Errorf("away: %v", away)
+		}
+		time.Sleep(5 * time.Millisecond)
+		since := time.Now()
+		ok(t, inv.ReportRack(ctx, "e1", "region-a", report))
+		if away := must[[]string](t)(inv.NoticeAway(ctx, since)); strings.Join(away, " ") != "w1 w2" {
+			t.Errorf("away: %v", away)
+		}
+		if away := must[[]string](t)(inv.NoticeAway(ctx, since)); len(away) != 0 {
+			t.Errorf("noticed again: %v", away)
+		}
+		lost := must[[]inventory.LostZone](t)(inv.ZonesWithoutRacks(ctx))
+		if len(lost) != 1 || lost[0].Zone.Name != "west" {
+			t.Errorf("lost zones %+v", lost)
+		}
+		ok(t, inv.ReportRack(ctx, "w2", "region-b", report))
+		if lost := must[[]inventory.LostZone](t)(inv.ZonesWithoutRacks(ctx)); len(lost) != 0 {
+			t.Errorf("lost zones %+v", lost)
+		}
+		var log []string
+		for _, e := range must[[]inventory.Event](t)(inv.Events(ctx, 0, 0, 10)) {
+			log = append(log, e.Level+" "+strings.Join(strings.Fields(e.Description)[:4], " "))
+		}
+		want := "warning rack w1 was not; warning rack w2 was not; error zone west is without; info rack w2 is back,"
+		if got := strings.Join(log, "; "); got != want {
+			t.Errorf("events\n%s, want\n%s", got, want)
+		}
+	})
+}
