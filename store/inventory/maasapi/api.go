@@ -36,6 +36,8 @@ type Config struct {
 	Vendor func(mac []byte) string
 	// Version is what the version endpoint says. Empty means "3.8.0", the version of MAAS whose API this follows.
 	Version string
+	// More are further endpoints below /api/v1/, by method and path as for http.ServeMux. Nil has none.
+	More map[string]Endpoint
 	// Log receives failures that are not the client's. Nil discards.
 	Log *slog.Logger
 }
@@ -48,6 +50,7 @@ type API struct {
 	scanner Scanner
 	maker   func([]byte) string
 	version string
+	more    map[string]Endpoint
 	log     *slog.Logger
 	nonces  nonces
 	logins  limiter
@@ -57,7 +60,7 @@ type API struct {
 // New returns an API. It starts nothing.
 func New(cfg Config) *API {
 	a := &API{
-		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, log: cfg.Log,
+		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, more: cfg.More, log: cfg.Log,
 		logins: limiter{every: loginEvery, burst: loginBurst}, streams: make(chan struct{}, maxStreams),
 	}
 	if a.maker == nil {
@@ -136,6 +139,9 @@ func (a *API) routes() map[string]handler {
 	}
 	for _, routes := range a.resourceRoutes() {
 		maps.Copy(all, routes)
+	}
+	for pattern, answer := range a.more {
+		all[pattern] = handler(answer)
 	}
 	return all
 }

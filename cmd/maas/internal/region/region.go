@@ -129,7 +129,7 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.power = &powerService{region: r, kinds: cfg.Kinds}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
 	r.api = maasapi.New(maasapi.Config{
-		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, Log: r.log.With("component", "api"),
+		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Log: r.log.With("component", "api"),
 	})
 	if len(cfg.Advertise) > 0 {
 		if r.racks, err = newRackService(ctx, r, cfg); err != nil {

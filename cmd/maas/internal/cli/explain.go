@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/explain"
+	"github.com/gomaas/maas/cmd/maas/internal/region"
+)
+
+type explainCmd struct {
+	DHCP explainDHCPCmd `cmd:"" name:"dhcp" help:"What racks would answer a machine that asks for an address, and why."`
+	IP   explainIPCmd   `cmd:"" name:"ip" help:"All that is known of an address."`
+	Boot explainBootCmd `cmd:"" help:"What a machine would boot, and why."`
+}
+
+const explainPath = "/api/v1/explain/"
+
+type explainDHCPCmd struct {
+	remote
+	MAC    string `required:"" help:"Link address of the machine." placeholder:"MAC"`
+	Arch   string `help:"Its firmware: bios, uefi, uefi-http, arm64, ... or a number of DHCP option 93; none for an operating system. That which the machine was seen with, or uefi, when left out." placeholder:"NAME"`
+	Subnet string `help:"Where it is; each network of the racks when left out." placeholder:"SUBNET"`
+	VLAN   string `name:"vlan" help:"Where it is, as FABRIC/TAG or by name." placeholder:"VLAN"`
+	IPv6   bool   `name:"ipv6" short:"6" help:"Ask by DHCPv6."`
+}
+
+// Run is called by the parser when the command was given.
+func (c explainDHCPCmd) Run(ctx context.Context, io stdio) error {
+	query := url.Values{"mac": {c.MAC}, "arch": {c.Arch}, "subnet": {c.Subnet}, "vlan": {c.VLAN}, "ipv6": {fmt.Sprint(c.IPv6)}}
+	var answer region.DHCPExplanation
+	if err := c.get(ctx, explainPath+"dhcp?"+query.Encode(), &answer); err != nil {
+		return err
+	}
+	if c.Output != "table" {
+		return c.print(io.out, answer, "", nil)
+	}
+	who := answer.MAC
+	if answer.Machine != "" {
+		who += ", which is machine " + answer.Machine
+	}
+	fmt.Fprintf(io.out, "%s\n", who)
+	return eachRack(io.out, answer.Racks, func(a region.RackAnswer) error {
+		if len(a.DHCP) == 0 {
+			fmt.Fprintf(io.out, "\nrack %s serves no such network\n", a.Rack)
+		}
+		for _, x := range a.DHCP {
+			if err := c.writeDHCP(io.out, a.Rack, x); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// eachRack shows what each rack says. Racks that could not be asked are an error, after the others.
+func eachRack(w io.Writer, racks []region.RackAnswer, show func(region.RackAnswer) error) error {
+	if len(racks) == 0 {
+		return errors.New("the site has no racks; see maas rack list")
+	}
+	var errs []error
+	for _, a := range racks {
+		if a.Error != "" {
+			errs = append(errs, fmt.Errorf("rack %s: %s", a.Rack, a.Error))
+		} else if err := show(a); err != nil {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c explainDHCPCmd) writeDHCP(w io.Writer, rack string, x explain.DHCP) error {
+	place := "on " + x.Link
+	if x.Relay != "" {
+		place = "through the relay " + x.Relay
+	}
+	fmt.Fprintf(w, "\nrack %s, %s, heard %s:\n", rack, place, x.Message)
+	for _, step := range x.Steps {
+		fmt.Fprintf(w, "  - %s\n", printable(step))
+	}
+	if x.Reply == "" {
+		_, err := fmt.Fprintf(w, "  => no answer: %s\n", cmp.Or(x.Reason, "nothing to say"))
+		return err
+	}
+	fmt.Fprintf(w, "  => %s", x.Reply)
+	if x.Addr.IsValid() {
+		fmt.Fprintf(w, " %s for %v", x.Addr, x.Lease)
+	}
+	fmt.Fprintln(w)
+	rows := [][2]string{
+		{"chosen", x.AddrBy}, {"subnet", x.Subnet}, {"range", x.Pool}, {"reservation", x.Reservation}, {"mode", strings.TrimSpace(x.Mode + " " + x.ModeBy)},
+		{"refused for", x.Reason}, {"next server", addrText(x.NextServer)}, {"boot file", x.BootFile},
+	}
+	for _, row := range rows {
+		if row[1] != "" {
+			fmt.Fprintf(w, "     %-12s %s\n", row[0], printable(row[1]))
+		}
+	}
+	for _, o := range x.Options {
+		fmt.Fprintf(w, "     option %-5d %s\n", o.Code, printable(o.Value))
+	}
+	return nil
+}
+
+type validAddr interface {
+	IsValid() bool
+	String() string
+}
+
+func addrText(a validAddr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+type explainIPCmd struct {
+	remote
+	Addr string `arg:"" help:"The address."`
+}
+
+// Run is called by the parser when the command was given.
+func (c explainIPCmd) Run(ctx context.Context, io stdio) error {
+	var answer region.AddressExplanation
+	if err := c.get(ctx, explainPath+"ip/"+url.PathEscape(c.Addr), &answer); err != nil {
+		return err
+	}
+	if c.Output != "table" {
+		return c.print(io.out, answer, "", nil)
+	}
+	where := "in no subnet of this site"
+	if answer.Subnet != "" {
+		where = fmt.Sprintf("in %s, VLAN %s", answer.Subnet, answer.VLAN)
+	}
+	fmt.Fprintf(io.out, "%s is %s\n", answer.IP, where)
+	for _, f := range answer.Facts {
+		fmt.Fprintf(io.out, "  %-11s  %s%s\n", f.Kind, printable(f.Text), span(f.Since, f.Until))
+	}
+	var errs []error
+	leases := 0
+	for _, a := range answer.Racks {
+		if a.Error != "" {
+			errs = append(errs, fmt.Errorf("rack %s: %s", a.Rack, a.Error))
+			continue
+		}
+		leases++
+		l := a.Lease
+		fmt.Fprintf(io.out, "  %-11s  %s at rack %s for %s%s\n", "lease", l.State, a.Rack, printable(strings.TrimSpace(l.MAC+" "+l.Hostname)), span(l.Start, l.End))
+	}
+	if len(answer.Facts)+leases == 0 {
+		fmt.Fprintln(io.out, "  nothing else is known of it")
+	}
+	return errors.Join(errs...)
+}
+
+// span is the time in which something holds.
+func span(since, until time.Time) string {
+	out := ""
+	if !since.IsZero() {
+		out = ", since " + stamp(since)
+	}
+	if !until.IsZero() {
+		out += ", until " + stamp(until)
+	}
+	return out
+}
+
+type explainBootCmd struct {
+	remote
+	Name string `arg:"" help:"Machine, by name or system ID, or any MAC."`
+	Arch string `help:"Its firmware, as for explain dhcp; that which the machine was seen with when left out." placeholder:"NAME"`
+}
+
+// Run is called by the parser when the command was given.
+func (c explainBootCmd) Run(ctx context.Context, io stdio) error {
+	var answer region.BootExplanation
+	if err := c.get(ctx, explainPath+"boot/"+url.PathEscape(c.Name)+"?"+url.Values{"arch": {c.Arch}}.Encode(), &answer); err != nil {
+		return err
+	}
+	if c.Output != "table" {
+		return c.print(io.out, answer, "", nil)
+	}
+	fmt.Fprintf(io.out, "%s: %s\n", strings.TrimSpace(answer.Machine+" "+answer.MAC), answer.Why)
+	return eachRack(io.out, answer.Racks, func(a region.RackAnswer) error {
+		writeBoot(io.out, a)
+		return nil
+	})
+}
+
+func writeBoot(w io.Writer, a region.RackAnswer) {
+	b := a.Boot
+	if b == nil {
+		return
+	}
+	fmt.Fprintf(w, "\nrack %s:\n", a.Rack)
+	known := map[bool]string{true: "known", false: "not known"}[b.Known]
+	rows := [][2]string{{"machine", known}, {"method", b.Method}, {"fetches", b.Loader}}
+	if p := b.Profile; p != nil {
+		rows = append(rows, [2]string{"profile", cmp.Or(p.Name, "without a name") + " (" + cmp.Or(string(p.Kind), "linux") + ")"},
+			[2]string{"kernel", p.Kernel}, [2]string{"initrd", strings.Join(p.Initrd, ", ")}, [2]string{"cmdline", p.Cmdline}, [2]string{"url", p.URL})
+	}
+	rows = append(rows, [2]string{"but", b.Error})
+	for _, row := range rows {
+		if row[1] != "" {
+			fmt.Fprintf(w, "  %-8s %s\n", row[0], printable(row[1]))
+		}
+	}
+	if b.Script == "" {
+		return
+	}
+	fmt.Fprintf(w, "  script   %s:\n", b.Language)
+	for line := range strings.Lines(b.Script) {
+		fmt.Fprintf(w, "    | %s\n", printable(strings.TrimRight(line, "\n")))
+	}
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+type timelineCmd struct {
+	remote
+	Machine string `arg:"" help:"Name or system ID."`
+	Watch   bool   `short:"w" help:"Show it again while it boots, until interrupted."`
+	All     bool   `help:"All boots that are remembered, instead of the last one."`
+}
+
+// timelineEvery is how often a timeline that is watched is looked at: steps of boots are not among the changes of the stream.
+const timelineEvery = time.Second
+
+// Run is called by the parser when the command was given.
+func (c timelineCmd) Run(ctx context.Context, io stdio) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	found, err := target{resource: resourceNamed("machine"), client: cl}.find(ctx, c.Machine)
+	if err != nil {
+		return err
+	}
+	last := ""
+	for {
+		boots := []maasapi.Boot{}
+		if err := cl.Get(ctx, "/api/v1/machines/"+url.PathEscape(found.id)+"/boots", &boots); err != nil {
+			return err
+		}
+		if !c.All && len(boots) > 1 {
+			boots = boots[:1]
+		}
+		if text := fmt.Sprint(boots); text != last {
+			if last != "" && isTerminal(io.out) {
+				fmt.Fprint(io.out, "\x1b[H\x1b[2J")
+			}
+			last = text
+			if err := c.show(io.out, found.name, boots); err != nil {
+				return err
+			}
+		}
+		if !c.Watch {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(timelineEvery):
+		}
+	}
+}
+
+func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error {
+	if c.Output != "table" {
+		return c.print(w, boots, "", nil)
+	}
+	if len(boots) == 0 {
+		_, err := fmt.Fprintf(w, "%s was not yet seen booting; switch it on with: maas machine power on %s\n", name, name)
+		return err
+	}
+	for i, b := range boots {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "%s, boot of %s from %s", name, b.Start.Local().Format(time.DateTime), b.MAC)
+		if b.Method != "" {
+			fmt.Fprintf(w, " as %s", b.Method)
+		}
+		fmt.Fprintln(w)
+		err := c.print(w, nil, "  AT\tSTAGE\tWHAT\tBY\tTOOK\tSIZE\tNOTES", func(row func(...string)) {
+			for _, s := range b.Steps {
+				row("  "+seconds(s.Start.Sub(b.Start)), string(s.Stage), cmp.Or(s.Path, "an address"), s.Proto, seconds(s.Duration), size(s.Bytes), stepNotes(s))
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "  => %s\n", printable(b.Diagnosis)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+// stepNotes are what is unusual of a step.
+func stepNotes(s pxe.Step) string {
+	var out string
+	note := func(format string, args ...any) {
+		if out != "" {
+			out += ", "
+		}
+		out += fmt.Sprintf(format, args...)
+	}
+	if s.Absent {
+		note("there is none")
+	}
+	if s.Tries > 1 {
+		note("%d times", s.Tries)
+	}
+	if s.BlockSize > 0 {
+		note("blocks of %d, window %d", s.BlockSize, max(s.WindowSize, 1))
+	}
+	if s.Retransmits > 0 {
+		note("%d retransmissions", s.Retransmits)
+	}
+	if s.Err != "" {
+		note("%s", s.Err)
+	}
+	return out
+}

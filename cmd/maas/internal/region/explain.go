@@ -1,0 +1,359 @@
+package region
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/explain"
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+// explainTime is how long racks have for an answer.
+const explainTime = 10 * time.Second
+
+// explainRoutes are the endpoints that tell why.
+func (r *Region) explainRoutes() map[string]maasapi.Endpoint {
+	return map[string]maasapi.Endpoint{
+		"GET /api/v1/explain/dhcp":        r.getDHCPExplanation,
+		"GET /api/v1/explain/boot/{name}": r.getBootExplanation,
+		"GET /api/v1/explain/ip/{ip}":     r.getAddressExplanation,
+	}
+}
+
+// RackAnswer is what one rack says. A rack that could not be asked has an error.
+type RackAnswer struct {
+	Rack  string `json:"rack"`
+	Error string `json:"error,omitempty"`
+	explain.Answer
+}
+
+// askRacks asks all racks of the site.
+func (r *Region) askRacks(ctx context.Context, q explain.Query) ([]RackAnswer, error) {
+	racks, err := r.inv.Racks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainTime)
+	defer cancel()
+	out := make([]RackAnswer, len(racks))
+	done := make(chan struct{})
+	for i, rack := range racks {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			out[i].Rack = rack.Name
+			answer, err := explain.Ask(ctx, r.rpc.Rack(rack.Name), q)
+			if err != nil {
+				out[i].Error = err.Error()
+			}
+			out[i].Answer = answer
+		}()
+	}
+	for range racks {
+		<-done
+	}
+	return out, nil
+}
+
+// DHCPExplanation is what a machine would be answered by the site's racks.
+type DHCPExplanation struct {
+	MAC     string       `json:"mac"`
+	Machine string       `json:"machine,omitempty"` // that it belongs to
+	Racks   []RackAnswer `json:"racks"`
+}
+
+// getDHCPExplanation answers for mac, arch (such as uefi or bios, none for an operating system; that of the machine when left out), subnet or vlan, and ipv6=true.
+func (r *Region) getDHCPExplanation(req *http.Request) (any, error) {
+	query := req.URL.Query()
+	mac, err := pxe.ParseMAC(query.Get("mac"))
+	if err != nil {
+		return nil, maasapi.BadField("mac", "is needed, such as 02:00:00:00:00:01")
+	}
+	q := explain.Query{MAC: mac.String(), IPv6: query.Get("ipv6") == "true"}
+	m, err := r.inv.MachineByMAC(req.Context(), mac)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if q.Arch, err = archOf(query.Get("arch"), m); err != nil {
+		return nil, err
+	}
+	if q.Subnets, err = r.subnetsOf(req.Context(), query.Get("subnet"), query.Get("vlan")); err != nil {
+		return nil, err
+	}
+	out := DHCPExplanation{MAC: q.MAC, Machine: m.FQDN}
+	out.Racks, err = r.askRacks(req.Context(), q)
+	return out, err
+}
+
+// subnetsOf are the prefixes that are meant; none = all.
+func (r *Region) subnetsOf(ctx context.Context, subnet, vlan string) (out []netip.Prefix, err error) {
+	if subnet != "" {
+		s, err := r.inv.FindSubnet(ctx, subnet)
+		return []netip.Prefix{s.Prefix}, err
+	}
+	if vlan == "" {
+		return nil, nil
+	}
+	v, err := r.findVLAN(ctx, vlan)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.inv.Subnets(ctx)
+	for _, s := range all {
+		if s.VLANID == v.ID {
+			out = append(out, s.Prefix)
+		}
+	}
+	if err == nil && len(out) == 0 {
+		return nil, maasapi.BadField("vlan", "has no subnets")
+	}
+	return out, err
+}
+
+// findVLAN takes FABRIC/TAG besides the specifiers of VLANs.
+func (r *Region) findVLAN(ctx context.Context, text string) (ipam.VLAN, error) {
+	fabric, tag, both := strings.Cut(text, "/")
+	vid, err := strconv.Atoi(tag)
+	if !both || err != nil {
+		return r.inv.FindVLAN(ctx, text)
+	}
+	f, err := r.inv.FindFabric(ctx, fabric)
+	if err != nil {
+		return ipam.VLAN{}, err
+	}
+	return r.inv.VLANByVID(ctx, f.ID, vid)
+}
+
+// BootExplanation is what a machine would boot, and why.
+type BootExplanation struct {
+	Machine string       `json:"machine,omitempty"`
+	MAC     string       `json:"mac"`
+	Why     string       `json:"why"`
+	Racks   []RackAnswer `json:"racks"`
+}
+
+// getBootExplanation answers for a machine by name or MAC, with arch as for DHCP. Only racks that serve it know all.
+func (r *Region) getBootExplanation(req *http.Request) (any, error) {
+	m, mac, err := r.machineNamed(req.Context(), req.PathValue("name"))
+	if err != nil {
+		return nil, err
+	}
+	q := explain.Query{MAC: mac.String(), Boot: true}
+	if q.Arch, err = archOf(req.URL.Query().Get("arch"), m); err != nil {
+		return nil, err
+	}
+	out := BootExplanation{Machine: m.FQDN, MAC: q.MAC}
+	model, err := r.inv.Model(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	out.Why = whyProfile(model, m)
+	out.Racks, err = r.askRacks(req.Context(), q)
+	return out, err
+}
+
+// machineNamed finds a machine by name, system ID or MAC. A MAC need not be known.
+func (r *Region) machineNamed(ctx context.Context, name string) (inventory.Machine, net.HardwareAddr, error) {
+	if mac, err := pxe.ParseMAC(name); err == nil {
+		m, err := r.inv.MachineByMAC(ctx, mac)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return m, mac, err
+	}
+	m, err := r.inv.MachineByName(ctx, name)
+	if err != nil {
+		return m, nil, err
+	}
+	i, ok := m.BootInterface()
+	if !ok || len(i.MAC) == 0 {
+		return m, nil, maasapi.BadField("name", m.FQDN+" has no interface to boot from")
+	}
+	return m, i.MAC, nil
+}
+
+// archOf reads the firmware of a query. Without one it is that which the machine was last seen with, or else what most have.
+func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
+	if text != "" {
+		arch, err := explain.ParseArch(text)
+		if err != nil {
+			err = maasapi.BadField("arch", err.Error())
+		}
+		return arch, err
+	}
+	for _, method := range pxe.Methods() {
+		if method.Name == m.Firmware && len(method.Arch) > 0 {
+			return &method.Arch[0], nil
+		}
+	}
+	usual := pxe.ArchEFI64
+	if strings.HasPrefix(m.Architecture, "arm64") {
+		usual = pxe.ArchARM64
+	}
+	return &usual, nil
+}
+
+// whyProfile says where the profile comes from.
+func whyProfile(model *inventory.Model, m inventory.Machine) string {
+	fallback := model.DefaultProfile()
+	own := ""
+	if len(m.Tags) > 0 {
+		own = "; kernel options of its tags (" + strings.Join(m.Tags, ", ") + ") and of the site are added"
+	}
+	switch {
+	case m.Profile != nil:
+		return "the machine has a profile of its own" + own
+	case fallback == nil:
+		return "the machine has no profile of its own, and the site has no default one: it finds nothing and goes on with its next boot device"
+	case m.ID == 0:
+		return "no machine has this MAC: it gets the site's default profile, and is enlisted"
+	}
+	return "the machine has no profile of its own: it gets the site's default profile" + own
+}
+
+// AddressExplanation is everything that is known of an address.
+type AddressExplanation struct {
+	IP     netip.Addr `json:"ip"`
+	Subnet string     `json:"subnet,omitempty"`
+	VLAN   string     `json:"vlan,omitempty"` // fabric and tag
+	// Facts are what is known, the most certain first.
+	Facts []AddressFact `json:"facts"`
+	Racks []RackAnswer  `json:"racks"` // leases
+}
+
+// AddressFact is one thing that is known of an address.
+type AddressFact struct {
+	Kind  string    `json:"kind"` // gateway, range, allocation, reservation, rack, discovery, dns
+	Text  string    `json:"text"`
+	Who   string    `json:"who,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+func (r *Region) getAddressExplanation(req *http.Request) (any, error) {
+	ip, err := netip.ParseAddr(req.PathValue("ip"))
+	if err != nil {
+		return nil, maasapi.BadField("ip", fmt.Sprintf("%q is not an IP address", req.PathValue("ip")))
+	}
+	ip = ip.Unmap()
+	out := AddressExplanation{IP: ip, Facts: []AddressFact{}}
+	err = r.inv.Consistently(req.Context(), func(ctx context.Context) error {
+		model, err := r.inv.Model(ctx)
+		if err != nil {
+			return err
+		}
+		out.Facts = out.Facts[:0]
+		return r.explainAddress(ctx, model, &out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Racks, err = r.askRacks(req.Context(), explain.Query{Addr: ip})
+	out.Racks = slices.DeleteFunc(out.Racks, func(a RackAnswer) bool { return a.Lease == nil && a.Error == "" })
+	return out, err
+}
+
+func (r *Region) explainAddress(ctx context.Context, model *inventory.Model, out *AddressExplanation) error {
+	add := func(f AddressFact) { out.Facts = append(out.Facts, f) }
+	subnet, err := r.inv.SubnetFor(ctx, out.IP)
+	switch {
+	case err == nil:
+		if err := r.explainSubnet(ctx, subnet, out); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	reserved, err := r.inv.ReservedIPs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, x := range reserved {
+		if x.Addr == out.IP {
+			add(AddressFact{Kind: "reservation", Text: strings.TrimSuffix("reserved for "+x.MAC.String()+": "+x.Comment, ": "), Who: x.MAC.String()})
+		}
+	}
+	seen, err := r.inv.Discoveries(ctx, inventory.AllDiscoveries)
+	if err != nil {
+		return err
+	}
+	for _, d := range seen {
+		if d.Addr == out.IP {
+			text := fmt.Sprintf("seen by rack %s on %s from %s", d.Rack, d.Link, d.MAC)
+			if d.Hostname != "" {
+				text += ", which calls itself " + d.Hostname
+			}
+			add(AddressFact{Kind: "discovery", Text: text, Who: d.MAC.String(), Since: d.FirstSeen, Until: d.LastSeen})
+		}
+	}
+	r.explainNames(model, out)
+	return nil
+}
+
+// explainSubnet tells what the address is in its subnet, and who holds it.
+func (r *Region) explainSubnet(ctx context.Context, subnet ipam.Subnet, out *AddressExplanation) error {
+	add := func(f AddressFact) { out.Facts = append(out.Facts, f) }
+	out.Subnet = subnet.Prefix.String()
+	vlan, err := r.inv.VLAN(ctx, subnet.VLANID)
+	if err != nil {
+		return err
+	}
+	fabric, err := r.inv.Fabric(ctx, vlan.FabricID)
+	if err != nil {
+		return err
+	}
+	out.VLAN = fmt.Sprintf("%s/%d", fabric.Name, vlan.VID)
+	if subnet.Gateway == out.IP {
+		add(AddressFact{Kind: "gateway", Text: "the gateway of " + out.Subnet})
+	}
+	ranges, err := r.inv.Ranges(ctx)
+	if err != nil {
+		return err
+	}
+	for _, x := range ranges {
+		if x.Start.Compare(out.IP) <= 0 && out.IP.Compare(x.End) <= 0 {
+			text := fmt.Sprintf("in the %s range %s-%s", x.Type, x.Start, x.End)
+			add(AddressFact{Kind: "range", Text: strings.TrimSuffix(text+": "+x.Comment, ": "), Who: x.Owner})
+		}
+	}
+	held, err := r.inv.Allocations(ctx, subnet.ID)
+	for _, x := range held {
+		if x.Addr != out.IP {
+			continue
+		}
+		who := x.Holder
+		if who == "" {
+			who = x.Owner
+		}
+		text := strings.TrimSuffix(fmt.Sprintf("%s address of %s: %s", x.Type, who, x.Comment), ": ")
+		add(AddressFact{Kind: "allocation", Text: text, Who: who, Since: x.Created, Until: x.Expires})
+	}
+	return err
+}
+
+// explainNames tells the names in DNS, and the racks that have the address.
+func (r *Region) explainNames(model *inventory.Model, out *AddressExplanation) {
+	for _, k := range model.Racks {
+		for _, l := range k.Links {
+			if slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Addr() == out.IP }) {
+				out.Facts = append(out.Facts, AddressFact{Kind: "rack", Text: "rack " + k.Name + " has it on " + l.Name, Who: k.Name})
+			}
+		}
+	}
+	for _, set := range inventory.PlanDNS(model).Sets {
+		if slices.Contains(set.Data, out.IP.String()) {
+			out.Facts = append(out.Facts, AddressFact{Kind: "dns", Text: strings.TrimSuffix(set.Name, ".") + " leads to it", Who: strings.TrimSuffix(set.Name, ".")})
+		}
+	}
+}
