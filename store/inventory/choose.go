@@ -3,6 +3,8 @@ package inventory
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"slices"
 )
 
@@ -59,17 +61,42 @@ func Spread(machines []Machine, n int, c Constraints) ([]Machine, error) {
 }
 
 // RacksFor orders racks by how well they suit a machine: those in its zone
-// first, then by when they were last seen.
+// first, of these those in the network of its BMC, then by when they were last
+// seen.
 func RacksFor(m *Machine, racks []Rack) []Rack {
+	bmc := bmcOf(m)
+	first := func(a, b bool) int {
+		switch {
+		case a == b:
+			return 0
+		case a:
+			return -1
+		}
+		return 1
+	}
 	out := slices.Clone(racks)
 	slices.SortStableFunc(out, func(a, b Rack) int {
-		if near := (a.ZoneID == m.ZoneID); near != (b.ZoneID == m.ZoneID) {
-			if near {
-				return -1
-			}
-			return 1
-		}
-		return b.LastSeen.Compare(a.LastSeen)
+		return cmp.Or(first(a.ZoneID == m.ZoneID, b.ZoneID == m.ZoneID), first(a.reaches(bmc), b.reaches(bmc)), b.LastSeen.Compare(a.LastSeen))
 	})
 	return out
+}
+
+// bmcOf is the address of a machine's BMC, invalid when it has none or a name.
+func bmcOf(m *Machine) netip.Addr {
+	text := m.Power.Params["power_address"]
+	if u, err := url.Parse(text); err == nil && u.Host != "" {
+		text = u.Hostname()
+	}
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr()
+	}
+	addr, _ := netip.ParseAddr(text)
+	return addr
+}
+
+// reaches reports whether an address is in one of the rack's networks.
+func (r Rack) reaches(a netip.Addr) bool {
+	return a.IsValid() && slices.ContainsFunc(r.Links, func(l RackLink) bool {
+		return slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Masked().Contains(a) })
+	})
 }

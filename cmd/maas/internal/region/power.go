@@ -67,8 +67,11 @@ func (p *powerService) Query(ctx context.Context, t power.Target) (power.State, 
 	return result.State, err
 }
 
-// through asks the racks that suit the machine best first. The next one is asked only when a rack could not be reached:
-// what a BMC refused, it refuses from everywhere.
+// maxRacks bounds how many racks try to reach one BMC for one request.
+const maxRacks = 3
+
+// through asks the racks that suit the machine best first. The next one is asked when a rack could not be reached, or could
+// not reach the BMC and trying again does no harm. What a BMC refused, it refuses from everywhere.
 func (p *powerService) through(ctx context.Context, m inventory.Machine, request powerrpc.Request) (power.Result, error) {
 	none := power.Result{State: power.Unknown}
 	if m.Power.Type == "" {
@@ -86,12 +89,18 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 	connected := p.region.rpc.Racks()
 	result := none
 	err = power.Errorf(power.Connection, string(request.Action), "no rack is connected: %w", rpc.ErrUnavailable)
+	tried := 0
 	for _, rack := range inventory.RacksFor(&m, racks) {
 		if !slices.Contains(connected, rack.Name) {
 			continue
 		}
 		result, err = powerrpc.Do(ctx, p.region.rpc.Rack(rack.Name), request)
-		if !errors.Is(err, rpc.ErrUnavailable) {
+		if errors.Is(err, rpc.ErrUnavailable) && ctx.Err() == nil {
+			continue
+		}
+		tried++
+		again := err != nil && power.ClassOf(err) == power.Connection && request.Action != power.ActionCycle && request.Action != power.ActionReset
+		if !again || ctx.Err() != nil || tried == maxRacks {
 			break
 		}
 	}
