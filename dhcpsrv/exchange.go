@@ -131,13 +131,16 @@ func (x *exchange) gone() {
 	s, p := x.s, x.p
 	s.mu.Lock()
 	if p.link == x {
-		p.lost(x.heardAt.UnixNano())
+		p.lost(max(x.heardAt.UnixNano(), p.contact))
 		s.log.Warn("partner is not heard any more", "partner", p.Name, "err", x.reason)
 	}
 	s.progress.Broadcast()
 	released := s.releaseLocked()
 	s.mu.Unlock()
 	answer(released)
+	if err := s.memorize(context.Background(), true); err != nil {
+		s.log.Warn("cannot note when the partner was last heard", "partner", p.Name, "err", err)
+	}
 }
 
 func (x *exchange) poke() {
@@ -171,6 +174,9 @@ func (x *exchange) read() error {
 			early = append(early, slices.Clone(b))
 			continue
 		case !ready:
+			if err := x.greet(); err != nil {
+				return err
+			}
 			if err := x.hello(&m); err != nil {
 				return err
 			}
@@ -184,6 +190,14 @@ func (x *exchange) read() error {
 			x.handle(&m)
 		}
 	}
+}
+
+// greet notes on disk that the partner is there, so that after a restart it is not taken for longer away than it was.
+func (x *exchange) greet() error {
+	x.s.mu.Lock()
+	x.p.greeted = true
+	x.s.mu.Unlock()
+	return x.s.memorize(context.Background(), true)
 }
 
 // hello begins the exchange: from now on the partner is there, and what it takes for its own is its own.

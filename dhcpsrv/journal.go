@@ -239,10 +239,22 @@ func (j *Journal) LoadPartners(context.Context) ([]byte, error) {
 
 // SavePartners implements [PartnerStore].
 func (j *Journal) SavePartners(_ context.Context, data []byte) error {
-	if err := os.WriteFile(j.path+".partners.new", data, 0o600); err != nil {
+	path := j.path + ".partners"
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(j.path+".partners.new", j.path+".partners")
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 // Close waits for a compaction under way and closes the file. The journal cannot be used afterwards.

@@ -8,23 +8,29 @@ import (
 	"time"
 )
 
-// rememberEvery is how often a server with partners notes that it is alive.
-const rememberEvery = 5 * time.Second
-
 // PartnerStore is what a [LeaseStore] may have besides, so that a server with partners knows after a restart how long it was
-// away. Without it, it waits after each start until it has its partner's leases, or until the last of them must be over.
+// away, and how long its partners. Without it, it waits after each start until it has its partner's leases, or until the
+// last of them must be over.
 type PartnerStore interface {
 	// LoadPartners returns what was saved last. The error is fs.ErrNotExist when nothing was.
 	LoadPartners(ctx context.Context) ([]byte, error)
-	// SavePartners replaces it, whole or not at all. It need not survive a power failure: older is safe. Never called
-	// concurrently.
+	// SavePartners replaces it, whole or not at all, and returns once that would survive a power failure. Called every few
+	// seconds, never concurrently.
 	SavePartners(ctx context.Context, data []byte) error
 }
 
 // memory is what a server remembers of itself and its partners.
 type memory struct {
-	Alive    time.Time            `json:"alive"`
-	Contacts map[string]time.Time `json:"contacts"` // when each was last heard
+	Alive    time.Time          `json:"alive"` // never later than when it was
+	Partners map[string]contact `json:"partners"`
+}
+
+// contact is what is remembered of a partner. Taking it for longer away than it was would be wrong, so a connection is noted
+// before it is used.
+type contact struct {
+	Connected bool      `json:"connected,omitempty"`
+	Met       bool      `json:"met,omitempty"` // its leases were here, ever
+	Last      time.Time `json:"last"`          // when it was last heard, unless connected
 }
 
 func (s *Server) loadMemory(ctx context.Context) {
@@ -44,41 +50,42 @@ func (s *Server) loadMemory(ctx context.Context) {
 
 // remember notes that the server is alive, when it is time to.
 func (s *Server) remember(ctx context.Context) {
-	store, ok := s.cfg.Store.(PartnerStore)
-	if !ok {
-		return
-	}
-	s.saving.Lock()
-	defer s.saving.Unlock()
-	data := s.memorize(time.Now())
-	if data == nil {
-		return
-	}
-	if err := store.SavePartners(ctx, data); err != nil {
+	if err := s.memorize(ctx, false); err != nil {
 		s.log.Warn("cannot note that this server is alive; after a restart it will wait for its partner", "err", err)
 	}
 }
 
-// memorize returns what to save now, or nil.
-func (s *Server) memorize(now time.Time) []byte {
+// memorize saves what there is to remember, now or when it is time to.
+func (s *Server) memorize(ctx context.Context, now bool) error {
+	store, ok := s.cfg.Store.(PartnerStore)
+	if !ok {
+		return nil
+	}
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	data, err := s.memories(time.Now(), now)
+	if data == nil || err != nil {
+		return err
+	}
+	return store.SavePartners(ctx, data)
+}
+
+// memories returns what to save, or nil when it is not yet time to.
+func (s *Server) memories(now time.Time, must bool) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.partners) == 0 || now.Sub(s.memory.Alive) < rememberEvery && now.After(s.memory.Alive) && s.saved {
-		return nil
+	every := 15 * time.Second
+	for _, p := range s.partners {
+		every = min(every, p.maxLease/20)
+	}
+	since := now.Sub(s.memory.Alive)
+	if len(s.partners) == 0 || !must && s.saved && since >= 0 && since < every {
+		return nil, nil
 	}
 	s.saved = true
-	s.memory = memory{Alive: now, Contacts: make(map[string]time.Time, len(s.partners))}
+	s.memory = memory{Alive: now, Partners: make(map[string]contact, len(s.partners))}
 	for name, p := range s.partners {
-		switch {
-		case p.link != nil && p.synced:
-			s.memory.Contacts[name] = now
-		case p.met:
-			s.memory.Contacts[name] = time.Unix(0, p.contact)
-		}
+		s.memory.Partners[name] = contact{Connected: p.greeted, Met: p.met, Last: time.Unix(0, p.contact)}
 	}
-	data, err := json.Marshal(s.memory)
-	if err != nil {
-		return nil
-	}
-	return data
+	return json.Marshal(s.memory)
 }

@@ -67,7 +67,7 @@ func (s *Server) Partners() (all []PartnerStatus) {
 	now := time.Now().UnixNano()
 	for _, p := range s.partners {
 		st := PartnerStatus{Name: p.Name, State: p.state(now), Connected: p.link != nil, Skew: p.skew}
-		if p.contact != 0 && p.met {
+		if p.met {
 			st.Contact = time.Unix(0, p.contact)
 		}
 		if p.link == nil {
@@ -95,9 +95,10 @@ type partner struct {
 	ownFrom int64 // nothing new from the own half before; 0 = no limit
 	skew    time.Duration
 
-	link   *exchange // nil = not connected
-	synced bool      // all its leases from before this connection are here
-	ready  bool      // it says the same of this server's
+	link    *exchange // nil = not connected
+	greeted bool      // it is, or is about to be: what is remembered says so
+	synced  bool      // all its leases from before this connection are here
+	ready   bool      // it says the same of this server's
 
 	incarnation  uint64 // of the partner's process, as its last hello said
 	seq          uint64 // of the last change
@@ -146,7 +147,7 @@ func (p *partner) owns(bit byte, now int64) bool { return bit == p.bit && now >=
 
 // lost notes that the connection has ended.
 func (p *partner) lost(now int64) {
-	p.link, p.synced, p.ready, p.contact = nil, false, false, now
+	p.link, p.greeted, p.synced, p.ready, p.contact = nil, false, false, false, now
 	p.log = nil
 }
 
@@ -248,20 +249,20 @@ func (p *partner) share(secondary bool, now int64) {
 // gives out nothing new until it has the partner's leases, or the last of them has ended.
 func (s *Server) meet(p *partner, secondary bool, now int64) {
 	p.contact = now
-	known, met := s.memory.Contacts[p.Name]
-	if secondary && (s.served || !met) {
+	known := s.memory.Partners[p.Name]
+	if secondary && (s.served || !known.Met) {
 		p.ownFrom = now + int64(p.TakeoverAfter+p.maxLease)
 	}
 	if s.served {
 		return // and a primary has served the subnet alone until now
 	}
-	p.waiting, p.met = now+int64(recoverWait), met
+	p.waiting, p.met = now+int64(recoverWait), known.Met
 	switch away := now - s.memory.Alive.UnixNano(); {
 	case p.ownFrom != 0:
 	case s.memory.Alive.IsZero() || away >= int64(p.maxLease):
 		p.ownFrom = now + int64(p.maxLease)
-	case met:
-		p.contact = known.UnixNano()
+	case known.Met && !known.Connected:
+		p.contact = known.Last.UnixNano()
 	}
 }
 
