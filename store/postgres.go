@@ -25,10 +25,15 @@ const (
 // channel is what commits are announced on.
 const channel = "maas_change"
 
+// stuckAfter is when the server ends a write transaction whose process says
+// nothing, be it stopped or cut off, so that the others can write again.
+const stuckAfter = "10s"
+
 // begin makes write transactions run one after the other, as on SQLite: what
 // the transaction reads cannot change before it commits.
 func (pgEngine) begin(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockWriter))
+	const query = "SELECT set_config('idle_in_transaction_session_timeout', $2, true), pg_advisory_xact_lock($1)"
+	_, err := tx.ExecContext(ctx, query, int64(lockWriter), stuckAfter)
 	return err
 }
 
