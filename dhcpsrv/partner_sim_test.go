@@ -342,17 +342,14 @@ func (p *pair) fault() {
 			p.restart(n)
 		}
 	case 3:
-		if !p.apart {
-			silently := p.rng.IntN(2) == 0
+		if silently := p.rng.IntN(2) == 0; !p.setApart(true) {
 			p.logf("the racks do not hear each other; silently %v", silently)
-			p.setApart(true)
 			p.unplug(silently)
 		}
 	case 4, 5:
-		if p.apart {
+		if p.setApart(false) {
 			p.logf("the racks hear each other again")
 		}
-		p.setApart(false)
 	case 6:
 		if !r.deaf {
 			p.logf("%s does not hear clients", simNames[n])
@@ -370,10 +367,11 @@ func (p *pair) fault() {
 	}
 }
 
-func (p *pair) setApart(apart bool) {
+func (p *pair) setApart(apart bool) (was bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.apart = apart
+	was, p.apart = p.apart, apart
+	return was
 }
 
 func (p *pair) restart(n int) {
