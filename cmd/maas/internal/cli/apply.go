@@ -43,7 +43,7 @@ func (c applyCmd) Run(ctx context.Context, io stdio) error {
 		}
 		deleted := slices.DeleteFunc(would.Changes, func(ch sitedoc.Change) bool { return ch.Op != "delete" })
 		if len(deleted) > 0 {
-			writeChanges(io.err, deleted, isTerminal(io.err))
+			writeChanges(io.err, deleted)
 			if err := c.confirm(io, fmt.Sprintf("Delete %s?", counted(len(deleted), "object"))); err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ func (c applyCmd) Run(ctx context.Context, io stdio) error {
 	if c.Output != "table" {
 		return c.print(io.out, did, "", nil)
 	}
-	writeChanges(io.out, did.Changes, isTerminal(io.out))
+	writeChanges(io.out, did.Changes)
 	_, err = fmt.Fprintln(io.out, outcome(did))
 	return err
 }
@@ -107,12 +107,15 @@ func counted(n int, what string) string {
 // changeMarks are how kinds of changes look: a sign, and the color of the terminal.
 var changeMarks = map[string][2]string{"create": {"+", "32"}, "update": {"~", "33"}, "delete": {"-", "31"}}
 
+// colored reports whether colors are wanted; see no-color.org.
+func colored(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
+
 // writeChanges writes a line for each object, and below those that are changed or made a line for each field that differs.
-func writeChanges(w io.Writer, changes []sitedoc.Change, terminal bool) {
+func writeChanges(w io.Writer, changes []sitedoc.Change) {
 	for _, ch := range changes {
 		mark := changeMarks[ch.Op]
 		line := fmt.Sprintf("%s %s %s", mark[0], ch.Kind, printable(ch.Name))
-		if terminal && os.Getenv("NO_COLOR") == "" {
+		if colored(w) {
 			line = "\x1b[" + mark[1] + "m" + line + "\x1b[0m"
 		}
 		fmt.Fprintln(w, line)

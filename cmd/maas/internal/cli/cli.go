@@ -34,6 +34,7 @@ type commands struct {
 	Discovery discoveryCmd `cmd:"" help:"Look at what racks have seen on their networks."`
 	Proxy     proxyCmd     `cmd:"" help:"Look at the HTTP proxy for machines, change and purge it."`
 	Events    eventsCmd    `cmd:"" help:"Show what happened lately, or what happens."`
+	Doctor    doctorCmd    `cmd:"" help:"Look for what keeps this host from serving machines, and say how to cure it."`
 	Explain   explainCmd   `cmd:"" help:"Tell what machines would get, and why."`
 	Timeline  timelineCmd  `cmd:"" help:"Show a machine's boot step by step, and how it stands."`
 	Apply     applyCmd     `cmd:"" help:"Make the site what a document says: all of it, or nothing."`

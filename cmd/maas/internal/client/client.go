@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // API is the path of the MAAS API.
@@ -155,6 +156,16 @@ func (c Client) refusal(resp *http.Response, body []byte) string {
 		return resp.Status
 	}
 	return text
+}
+
+// Date is the daemon's time, to the second.
+func (c Client) Date(ctx context.Context) (time.Time, error) {
+	resp, done, err := c.open(ctx, http.MethodGet, API+"version/", nil, "", nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer done()
+	return http.ParseTime(resp.Header.Get("Date"))
 }
 
 // Get reads.

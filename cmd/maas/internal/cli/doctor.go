@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/doctor"
+	"github.com/gomaas/maas/pxe"
+)
+
+type doctorCmd struct {
+	remote
+	Interface []string `help:"Interface that machines are served on; all that have an address when left out." placeholder:"IFACE"`
+	RackPort  int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
+	DNSPort   int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
+	Loaders   string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
+	Quick     bool     `help:"Do not look for other DHCP servers, which takes some seconds."`
+	Quiet     bool     `short:"q" help:"Leave out what is fine."`
+}
+
+// findingMarks are how severities look.
+var findingMarks = map[doctor.Severity][2]string{doctor.Fine: {"ok", "32"}, doctor.Warning: {"warning", "33"}, doctor.Bad: {"ERROR", "31"}}
+
+// Run is called by the parser when the command was given. It fails when something is bad; warnings alone are no failure.
+func (c doctorCmd) Run(ctx context.Context, io stdio) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	cfg := doctor.Config{
+		Data: cmp.Or(c.Data, config.DefaultData), Client: cl, Interfaces: c.Interface, HTTPPort: c.RackPort, DNSPort: c.DNSPort, Quick: c.Quick,
+	}
+	if c.Loaders != "" {
+		cfg.Loaders = pxe.Loaders(c.Loaders)
+	}
+	all := doctor.Check(doctor.Gather(ctx, cfg))
+	shown, bad := []doctor.Finding{}, 0
+	for _, f := range all {
+		if !c.Quiet || f.Severity != doctor.Fine {
+			shown = append(shown, f)
+		}
+		if f.Severity == doctor.Bad {
+			bad++
+		}
+	}
+	if c.Output != "table" {
+		err = c.print(io.out, shown, "", nil)
+	} else {
+		for _, f := range shown {
+			mark := findingMarks[f.Severity]
+			word := fmt.Sprintf("%-7s", mark[0])
+			if colored(io.out) {
+				word = "\x1b[" + mark[1] + "m" + word + "\x1b[0m"
+			}
+			fmt.Fprintf(io.out, "%s  %-12s  %s\n", word, f.Check, printable(f.Text))
+			if f.Cure != "" {
+				fmt.Fprintf(io.out, "%23s  -> %s\n", "", f.Cure)
+			}
+		}
+	}
+	if err == nil && bad > 0 {
+		err = errors.New(counted(bad, "thing") + " to cure")
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+// Package doctor looks for what keeps a region or a rack on this host from working, and says how to cure it.
+//
+//	facts := doctor.Gather(ctx, doctor.Config{Data: "/var/lib/maas"})
+//	for _, f := range doctor.Check(facts) {
+//		fmt.Println(f.Severity, f.Text, f.Cure)
+//	}
+//
+// Gather asks the host, the network and a daemon that runs; Check decides, and is pure. Nothing is changed: a probe takes no
+// lease.
+package doctor
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Facts are what there is to judge. What could not be found out has its error, and is a finding as well.
+type Facts struct {
+	// Daemon is whether one runs on the data directory.
+	Daemon bool
+	// Rack is whether machines are served from this host: there is a rack's data, or no daemon's at all.
+	Rack bool
+	// MissingCapabilities are what this process, or the daemon, may not do, such as CAP_NET_RAW.
+	MissingCapabilities []string
+	Ports               []Port
+	Links               []Link
+	Servers             []Server
+	ServersErr          error
+	Loaders             []Loader
+	Data                Dir
+	Clock               Clock
+	Region              Region
+	Certificate         Certificate
+	VLANs               []VLAN
+	RoundTrips          []RoundTrip
+}
+
+// Port is one that the daemon serves on.
+type Port struct {
+	What string // such as "TFTP"
+	Net  string // udp or tcp
+	Port int
+	// By are the programs that have it, on addresses that are in the way.
+	By []string
+	// Ours is whether one of them is this program.
+	Ours bool
+}
+
+// Link is a network interface that may serve machines.
+type Link struct {
+	Name   string
+	MTU    int
+	Up     bool
+	Addrs  []netip.Prefix
+	RPMode int // rp_filter in force: 0 off, 1 strict, 2 loose
+}
+
+// Server is a DHCP server that answered.
+type Server struct {
+	Link string
+	Addr netip.Addr
+	MAC  string
+	Ours bool
+}
+
+// Loader is a boot loader.
+type Loader struct {
+	Name   string
+	Err    error // why it cannot be read; nil = it can
+	Secure bool  // it has to be signed for Secure Boot
+	Signed bool
+}
+
+// Dir is the data directory.
+type Dir struct {
+	Path   string
+	Absent bool
+	Err    error  // why it cannot be written
+	Free   uint64 // bytes
+}
+
+// Clock is how far this host's clock is ahead of the region's.
+type Clock struct {
+	Known bool
+	Ahead time.Duration
+}
+
+// Region is whether this host's rack reaches it.
+type Region struct {
+	Known bool // there is one to reach
+	Tried []string
+	Err   error
+}
+
+// Certificate is the rack's.
+type Certificate struct {
+	Known   bool
+	Expires time.Time
+	Now     time.Time
+	Err     error
+}
+
+// VLAN is one of the site with DHCP switched on.
+type VLAN struct {
+	Name    string // fabric and tag
+	Subnets []string
+	Ranges  bool     // there is a dynamic range
+	Racks   []string // that are told to serve it
+	Near    bool     // a rack has an address in it
+	Relay   string   // VLAN that it is relayed to; empty = none
+	MTU     int
+}
+
+// RoundTrip is a question that the daemon was asked in the way of machines.
+type RoundTrip struct {
+	What string // such as "TFTP"
+	At   string // address
+	Err  error
+	Took time.Duration
+}
+
+// Severity says how bad a finding is.
+type Severity string
+
+// The severities.
+const (
+	Fine    Severity = "fine"
+	Warning Severity = "warning" // something does not work for some machines, or soon will not
+	Bad     Severity = "error"   // something does not work
+)
+
+// Finding is what a check came to.
+type Finding struct {
+	Check    string   `json:"check"`
+	Severity Severity `json:"severity"`
+	Text     string   `json:"text"`
+	Cure     string   `json:"cure,omitempty"` // what to do; empty when it is fine
+}

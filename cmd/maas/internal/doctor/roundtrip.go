@@ -1,0 +1,116 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/cmd/maas/internal/explain"
+	"github.com/gomaas/maas/pxe/tftp"
+)
+
+// roundTrips ask the rack's servers at each address in the way of machines.
+func roundTrips(ctx context.Context, cfg Config, f Facts) (out []RoundTrip) {
+	name := "undionly.kpxe"
+	for _, l := range f.Loaders {
+		if l.Err == nil {
+			name = l.Name
+			break
+		}
+	}
+	for _, l := range f.Links {
+		for _, p := range l.Addrs {
+			host := p.Addr().String()
+			out = append(out,
+				ask(ctx, "TFTP", host, func(ctx context.Context) error { return askTFTP(ctx, host, name) }),
+				ask(ctx, "HTTP boot", host, func(ctx context.Context) error { return askHTTP(ctx, host, cfg.HTTPPort, name) }),
+				ask(ctx, "DNS", host, func(ctx context.Context) error { return askDNS(ctx, host, cfg.DNSPort) }))
+		}
+	}
+	return append(out, askDHCP(ctx, cfg.Client)...)
+}
+
+// meant are reasons of silence that somebody has chosen.
+var meant = []string{"proxy", "listening", "no-boot", "partner"}
+
+// askDHCP lets the daemon answer a DISCOVER of a machine that nobody knows, on each of its networks. The message does not pass
+// the network: this host does not hear its own. A region that does not answer tells nothing.
+func askDHCP(ctx context.Context, c client.Client) (out []RoundTrip) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	var answer struct {
+		Racks []struct {
+			Rack string         `json:"rack"`
+			DHCP []explain.DHCP `json:"dhcp"`
+		} `json:"racks"`
+	}
+	start := time.Now()
+	if c.Get(ctx, "/api/v1/explain/dhcp?mac=02:00:5e:00:53:01&arch=none", &answer) != nil {
+		return nil
+	}
+	took := time.Since(start)
+	for _, r := range answer.Racks {
+		for _, x := range r.DHCP {
+			t := RoundTrip{What: "DHCP", At: r.Rack + " " + cmp.Or(x.Link, x.Relay), Took: took}
+			if x.Reply == "" && !slices.Contains(meant, x.Reason) {
+				t.Err = fmt.Errorf("a DISCOVER is left unanswered: %s; see maas explain dhcp --mac 02:00:5e:00:53:01 --arch none", x.Reason)
+			}
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func ask(ctx context.Context, what, at string, question func(context.Context) error) RoundTrip {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	start := time.Now()
+	err := question(ctx)
+	return RoundTrip{What: what, At: at, Err: err, Took: time.Since(start)}
+}
+
+// askTFTP fetches a loader. That there is none is an answer, too.
+func askTFTP(ctx context.Context, host, name string) error {
+	_, err := tftp.Client{}.Get(ctx, net.JoinHostPort(host, "69"), name, io.Discard)
+	told := (*tftp.Error)(nil)
+	if errors.As(err, &told) && told.Remote {
+		return nil
+	}
+	return err
+}
+
+func askHTTP(ctx context.Context, host string, port int, name string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, fmt.Sprintf("http://%s/%s", net.JoinHostPort(host, strconv.Itoa(port)), name), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode >= 500 {
+		return errors.New(resp.Status)
+	}
+	return nil
+}
+
+// askDNS looks a name up. That there is no such name is an answer, too.
+func askDNS(ctx context.Context, host string, port int) error {
+	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(host, strconv.Itoa(port)))
+	}}
+	_, err := r.LookupHost(ctx, "maas-doctor.maas.")
+	if e := (*net.DNSError)(nil); errors.As(err, &e) && e.IsNotFound {
+		return nil
+	}
+	return err
+}
