@@ -1,0 +1,249 @@
+package peer
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gomaas/maas/rpc/enrol"
+)
+
+// DefaultPort is where racks listen for each other.
+const DefaultPort = 5251
+
+const (
+	dialEvery     = time.Second
+	dialTime      = 3 * time.Second
+	handshakeTime = 5 * time.Second
+	maxHandshakes = 16 // at once
+)
+
+// Partner is a rack to be connected with.
+type Partner struct {
+	Name  string       // in its certificate
+	Addrs []netip.Addr // where it is reached, the best one first
+}
+
+// Config is what a Peer is made of.
+type Config struct {
+	// Identity is who this rack is; it is asked for each connection, so a renewed certificate is used from the next one on.
+	// Required.
+	Identity func() *enrol.Identity
+	// Partners tells who the partners are now. It is asked often and concurrently. Required.
+	Partners func() []Partner
+	// Exchange does what the connection is for. The other side is the partner of that name. It returns when ctx or the
+	// connection ends, having closed conn. One that comes while another runs is there to take its place. Required.
+	Exchange func(ctx context.Context, partner string, conn *Conn) error
+	// Port is where partners listen. Zero means DefaultPort.
+	Port int
+	// Log hears of connections and refusals. Nil discards.
+	Log *slog.Logger
+}
+
+// A Peer keeps the connections of a rack to its partners.
+type Peer struct {
+	cfg Config
+
+	mu   sync.Mutex
+	busy map[string]int // exchanges that run, by partner
+	said map[string]string
+}
+
+// New checks the configuration. It starts nothing.
+func New(cfg Config) (*Peer, error) {
+	if cfg.Identity == nil || cfg.Partners == nil || cfg.Exchange == nil {
+		return nil, errors.New("peer: Identity, Partners and Exchange are required")
+	}
+	if cfg.Port == 0 {
+		cfg.Port = DefaultPort
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Peer{cfg: cfg, busy: make(map[string]int), said: make(map[string]string)}, nil
+}
+
+// Serve keeps a connection to each partner until ctx ends, and returns nil then. It closes the listeners, on which those
+// partners come in that dial; there may be several, one for each address of the rack.
+func (p *Peer) Serve(ctx context.Context, listeners ...net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var running sync.WaitGroup
+	defer running.Wait()
+	stop := context.AfterFunc(ctx, func() {
+		for _, ln := range listeners {
+			ln.Close()
+		}
+	})
+	defer stop()
+	failed := make(chan error, len(listeners))
+	places := make(chan struct{}, maxHandshakes)
+	for _, ln := range listeners {
+		running.Go(func() { failed <- p.accept(ctx, ln, places, &running) })
+	}
+	tick := time.NewTicker(dialEvery)
+	defer tick.Stop()
+	for {
+		for _, partner := range p.toDial() {
+			running.Go(func() { p.dial(ctx, partner) })
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			if ctx.Err() == nil {
+				cancel()
+				return fmt.Errorf("peer: listen: %w", err)
+			}
+		}
+	}
+}
+
+// toDial returns the partners to connect to, and marks them as being dealt with.
+func (p *Peer) toDial() (out []Partner) {
+	self := p.cfg.Identity().Name()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, partner := range p.cfg.Partners() {
+		if self < partner.Name && p.busy[partner.Name] == 0 {
+			p.busy[partner.Name]++
+			out = append(out, partner)
+		}
+	}
+	return out
+}
+
+func (p *Peer) done(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[name]--; p.busy[name] == 0 {
+		delete(p.busy, name)
+	}
+}
+
+// dial connects to a partner at the first of its addresses that answers, and exchanges.
+func (p *Peer) dial(ctx context.Context, partner Partner) {
+	defer p.done(partner.Name)
+	var errs []error
+	for _, a := range partner.Addrs {
+		conn, err := p.connect(ctx, partner.Name, net.JoinHostPort(a.String(), strconv.Itoa(p.cfg.Port)))
+		if err == nil {
+			p.exchange(ctx, partner.Name, conn)
+			return
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+		p.say(partner.Name, err)
+	}
+}
+
+// say logs a failure when it is another one than before: the next try is a second away.
+func (p *Peer) say(name string, err error) {
+	p.mu.Lock()
+	again := p.said[name] == err.Error()
+	p.said[name] = err.Error()
+	p.mu.Unlock()
+	if !again {
+		p.cfg.Log.Warn("partner cannot be reached", "partner", name, "err", err)
+	}
+}
+
+func (p *Peer) connect(ctx context.Context, name, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	conn := tls.Client(raw, tlsConfig(p.cfg.Identity(), func(cn string) error {
+		if cn != name {
+			return fmt.Errorf("peer: rack %q answers at %s, not %q", cn, address, name)
+		}
+		return nil
+	}))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("%s: %w", address, err)
+	}
+	return conn, nil
+}
+
+// accept takes connections until the listener is closed.
+func (p *Peer) accept(ctx context.Context, ln net.Listener, places chan struct{}, running *sync.WaitGroup) error {
+	for {
+		raw, err := ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if err != nil { // too many files open, and the like: that passes
+			select {
+			case <-time.After(100 * time.Millisecond):
+				continue
+			case <-ctx.Done():
+				return err
+			}
+		}
+		select {
+		case places <- struct{}{}:
+			running.Go(func() { p.welcome(ctx, raw, places) })
+		default:
+			raw.Close()
+		}
+	}
+}
+
+// welcome lets a partner in, or nobody.
+func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) {
+	conn := tls.Server(raw, tlsConfig(p.cfg.Identity(), p.allowed))
+	err := func() error {
+		defer func() { <-places }()
+		ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+		defer cancel()
+		return conn.HandshakeContext(ctx)
+	}()
+	if err != nil {
+		raw.Close()
+		p.cfg.Log.Warn("connection refused", "from", raw.RemoteAddr(), "err", err)
+		return
+	}
+	name := conn.ConnectionState().PeerCertificates[0].Subject.CommonName
+	p.mu.Lock()
+	many := p.busy[name] >= 2 // one that runs, and one that takes its place
+	p.busy[name]++
+	p.mu.Unlock()
+	defer p.done(name)
+	if many {
+		raw.Close()
+		return
+	}
+	p.exchange(ctx, name, conn)
+}
+
+func (p *Peer) allowed(name string) error {
+	for _, partner := range p.cfg.Partners() {
+		if partner.Name == name {
+			return nil
+		}
+	}
+	return fmt.Errorf("peer: rack %q is no partner of this one", name)
+}
+
+func (p *Peer) exchange(ctx context.Context, name string, conn net.Conn) {
+	p.mu.Lock()
+	delete(p.said, name)
+	p.mu.Unlock()
+	p.cfg.Log.Info("connected to partner", "partner", name, "address", conn.RemoteAddr())
+	if err := p.cfg.Exchange(ctx, name, newConn(conn)); err != nil && ctx.Err() == nil {
+		p.cfg.Log.Warn("connection to partner ended", "partner", name, "err", err)
+	}
+	conn.Close()
+}

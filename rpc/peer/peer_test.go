@@ -1,0 +1,164 @@
+package peer_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/gomaas/maas/rpc/enrol"
+	"github.com/gomaas/maas/rpc/peer"
+)
+
+func identity(t *testing.T, ca *enrol.CA, name string) *enrol.Identity {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ca.SignRack(csr, name, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := x509.ParseCertificate(ca.Certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &enrol.Identity{Key: key, Cert: cert, CA: root}
+}
+
+func newCA(t *testing.T) *enrol.CA {
+	t.Helper()
+	ca, err := enrol.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
+}
+
+// serve runs a rack's peer on loopback; what it exchanges comes out of the channel.
+func serve(t *testing.T, id *enrol.Identity, ln net.Listener, port int, partners ...string) <-chan *peer.Conn {
+	t.Helper()
+	conns := make(chan *peer.Conn, 4)
+	var all []peer.Partner
+	for _, name := range partners {
+		all = append(all, peer.Partner{Name: name, Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
+	}
+	p, err := peer.New(peer.Config{
+		Identity: func() *enrol.Identity { return id }, Partners: func() []peer.Partner { return all }, Port: port,
+		Exchange: func(ctx context.Context, _ string, c *peer.Conn) error {
+			conns <- c
+			<-ctx.Done()
+			return c.Close()
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	var listeners []net.Listener
+	if ln != nil {
+		listeners = append(listeners, ln)
+	}
+	go func() { done <- p.Serve(ctx, listeners...) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return conns
+}
+
+func listen(t *testing.T) (net.Listener, int) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln, ln.Addr().(*net.TCPAddr).Port
+}
+
+func TestExchange(t *testing.T) {
+	ca := newCA(t)
+	ln, port := listen(t)
+	bs := serve(t, identity(t, ca, "b"), ln, 1, "a")
+	as := serve(t, identity(t, ca, "a"), nil, port, "b")
+	a, b := <-as, <-bs
+	for _, text := range []string{"hello", "", string(make([]byte, 300_000))} {
+		sent := make(chan error)
+		go func() { sent <- a.Send([]byte(text)) }()
+		if got, err := b.Receive(); err != nil || string(got) != text {
+			t.Fatalf("received %d bytes, %v; want %d", len(got), err, len(text))
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Send(make([]byte, 1<<20+1)); err == nil {
+		t.Error("a message over the limit was sent")
+	}
+}
+
+// TestStrangers lets nobody in who is not a partner with a certificate of the site.
+func TestStrangers(t *testing.T) {
+	ca := newCA(t)
+	for _, tt := range []struct {
+		name string
+		id   *enrol.Identity
+		want bool
+	}{
+		{"partner", identity(t, ca, "a"), true},
+		{"another rack of the site", identity(t, ca, "aa"), false},
+		{"same name, another site", identity(t, newCA(t), "a"), false},
+		{"nobody", nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ln, _ := listen(t)
+			in := serve(t, identity(t, ca, "b"), ln, 1, "a")
+			cfg := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"maas-peer/1"}}
+			if tt.id != nil {
+				cfg.Certificates = []tls.Certificate{{Certificate: [][]byte{tt.id.Cert.Raw}, PrivateKey: tt.id.Key}}
+			}
+			conn, err := tls.Dial("tcp", ln.Addr().String(), cfg)
+			if err == nil {
+				defer conn.Close()
+			}
+			select {
+			case <-in:
+				if !tt.want {
+					t.Error("let in")
+				}
+			case <-time.After(300 * time.Millisecond):
+				if tt.want {
+					t.Errorf("not let in: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// TestImpostor dials an address at which another rack answers.
+func TestImpostor(t *testing.T) {
+	ca := newCA(t)
+	ln, port := listen(t)
+	in := serve(t, identity(t, ca, "c"), ln, 1, "a")
+	out := serve(t, identity(t, ca, "a"), nil, port, "b")
+	select {
+	case <-out:
+		t.Error("took rack c for rack b")
+	case <-in: // the listener may have believed it before the dialler hung up
+	case <-time.After(300 * time.Millisecond):
+	}
+}
