@@ -99,7 +99,7 @@ func (t *table) dynamic(d *decision, a addr4) bool {
 		return false
 	}
 	_, _, ok := sub.space.index(a)
-	return ok && a != addr4From(sub.Server)
+	return ok && a != addr4From(sub.Server) && a != addr4From(sub.PartnerServer)
 }
 
 func (t *table) isFree(d *decision, a addr4) bool {

@@ -95,7 +95,7 @@ func (t *table6) sameMachine(d *decision6, e *entry6) bool {
 // dynamic reports whether the client may get the address without holding it.
 func (t *table6) dynamic(d *decision6, a netip.Addr) bool {
 	sub := t.cur.find(a)
-	if sub == nil || sub.seg != d.sub.seg || sub.pool(a) < 0 || a == sub.Server || t.cur.byAddr[a] != nil {
+	if sub == nil || sub.seg != d.sub.seg || sub.pool(a) < 0 || a == sub.Server || a == sub.PartnerServer || t.cur.byAddr[a] != nil {
 		return false
 	}
 	return d.res == nil || d.res.Subnet == "" || d.res.Subnet == sub.Name

@@ -1,6 +1,6 @@
 // Package dhcprpc carries what a DHCP server serves from a region to a rack, and what it leased back.
 //
-// A [dhcpsrv.Snapshot] becomes one object per subnet, reservation and advertisement, so that a change to one of them costs one object
+// A [dhcpsrv.Snapshot] becomes one object per subnet, reservation, advertisement and partner, so that a change to one of them costs one object
 // on the wire and on the rack's disk:
 //
 //	objects, err := dhcprpc.Objects(snapshot)                                  // region
@@ -37,6 +37,7 @@ const (
 	subnetPrefix      = "subnet/"
 	reservationPrefix = "reservation/"
 	advertPrefix      = "advertisement/"
+	partnerPrefix     = "partner/"
 	siteKey           = "site"
 	site6Key          = "site6"
 )
@@ -70,6 +71,11 @@ func Objects(s dhcpsrv.Snapshot) (map[string][]byte, error) {
 	}
 	for _, a := range s.Advertisements {
 		if err := put(advertPrefix+a.Link, a); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range s.Partners {
+		if err := put(partnerPrefix+p.Name, p); err != nil {
 			return nil, err
 		}
 	}
@@ -186,6 +192,8 @@ func decode(key string, data []byte) (any, error) {
 		return decodeAs[dhcpsrv.Subnet](key, data)
 	case strings.HasPrefix(key, advertPrefix):
 		return decodeAs[dhcpsrv.Advertisement](key, data)
+	case strings.HasPrefix(key, partnerPrefix):
+		return decodeAs[dhcpsrv.Partner](key, data)
 	case strings.HasPrefix(key, reservationPrefix):
 		return decodeAs[dhcpsrv.Reservation](key, data)
 	}
@@ -215,6 +223,8 @@ func (f *Follower) snapshot() dhcpsrv.Snapshot {
 			s.Subnets = append(s.Subnets, value)
 		case dhcpsrv.Advertisement:
 			s.Advertisements = append(s.Advertisements, value)
+		case dhcpsrv.Partner:
+			s.Partners = append(s.Partners, value)
 		case dhcpsrv.Reservation:
 			s.Reservations = append(s.Reservations, value)
 		}

@@ -30,6 +30,7 @@ var snapshot = dhcpsrv.Snapshot{
 	},
 	Options6:       dhcpsrv.Options{{Code: 31, Data: []byte("y")}},
 	Advertisements: []dhcpsrv.Advertisement{{Link: "eth0", Managed: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")}}},
+	Partners:       []dhcpsrv.Partner{{Name: "rack2", Self: "rack1", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
 }
 
 func TestSnapshotSurvivesTheTrip(t *testing.T) {
@@ -37,8 +38,8 @@ func TestSnapshotSurvivesTheTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(objects) != 8 {
-		t.Errorf("%d objects, want one each for both sites, subnet, advertisement and four reservations", len(objects))
+	if len(objects) != 9 {
+		t.Errorf("%d objects, want one each for both sites, subnet, advertisement, partner and four reservations", len(objects))
 	}
 	got, err := dhcprpc.Snapshot(objects)
 	if err != nil {

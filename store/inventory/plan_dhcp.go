@@ -17,17 +17,16 @@ import (
 // VLANs relayed to those. A subnet in which the rack has no address, and to
 // which no VLAN of its own is relayed, is left out.
 //
-// The primary rack gives out the dynamic ranges. The secondary one has no
-// share in the leases, so it has no ranges and leaves unknown leases alone;
-// what has a fixed address gets that from either, and so boots while the
-// primary rack is away.
+// Primary and secondary rack of a VLAN both have its dynamic ranges and its
+// fixed addresses: they are partners, of which each answers half of the
+// clients, and all while the other one is away.
 func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
 	p := newDHCPPlan(m, rack)
 	subnets, served := p.served()
 	site := p.options[place{}]
 	return dhcpsrv.Snapshot{
 		Options: site.v4, Options6: site.v6, Subnets: subnets,
-		Reservations: p.reservations(served), Advertisements: p.advertisements(subnets),
+		Reservations: p.reservations(served), Advertisements: p.advertisements(subnets), Partners: p.partners(subnets),
 	}
 }
 
@@ -67,9 +66,6 @@ func (p *dhcpPlan) serves(v ipam.VLAN) bool {
 	return v.DHCP && p.rack.Name != "" && (v.PrimaryRack == p.rack.Name || v.SecondaryRack == p.rack.Name)
 }
 
-// standsBy tells whether the rack is not the one that has a VLAN's leases.
-func (p *dhcpPlan) standsBy(v ipam.VLAN) bool { return v.PrimaryRack != p.rack.Name }
-
 func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 	v, ok := p.vlans[s.VLANID]
 	if !ok {
@@ -92,9 +88,8 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 		return sub, false
 	}
 	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, serving)...))
-	if sub.NotAuthoritative = p.standsBy(serving); !sub.NotAuthoritative {
-		sub.Pools = p.pools(s.ID)
-	}
+	sub.Pools = p.pools(s.ID)
+	p.share(&sub, s, serving)
 	sub.CircuitQuota = p.m.number(SettingCircuitQuota, 0)
 	if s.Prefix.Addr().Is6() {
 		return p.subnet6(sub), true

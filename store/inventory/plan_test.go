@@ -122,8 +122,8 @@ printer-eth0 52:54:00:00:00:09 aliases=[] 10.0.0.95 printer
 	}
 }
 
-// The secondary rack answers those whose address is fixed, and leaves the
-// ranges to the primary one; clients are told both racks' DNS.
+// Both racks of a VLAN serve all of it, as partners; clients are told both
+// racks' DNS.
 func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 	inv, ctx := site(t), t.Context()
 	must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "rack2", Links: []inventory.RackLink{{Name: "ens3", Addrs: []netip.Prefix{prefix("10.0.0.4/24")}}}}))
@@ -135,8 +135,9 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 	for _, rack := range m.Racks {
 		snap := inventory.PlanDHCP(m, rack)
 		for _, s := range snap.Subnets {
-			fmt.Fprintf(&b, "%s: %s link=%q server=%s dns=%v pools=%d authoritative=%v\n", rack.Name, s.Name, s.Link, s.Server, s.DNS, len(s.Pools), !s.NotAuthoritative)
+			fmt.Fprintf(&b, "%s: %s link=%q server=%s dns=%v pools=%d partner=%s %v secondary=%v\n", rack.Name, s.Name, s.Link, s.Server, s.DNS, len(s.Pools), s.Partner, s.PartnerServer, s.Secondary)
 		}
+		fmt.Fprintf(&b, "%s: partners %v\n", rack.Name, snap.Partners)
 		fixed := 0
 		for _, r := range snap.Reservations {
 			if r.Addr.IsValid() {
@@ -149,12 +150,14 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 		ok(t, err)
 		ok(t, srv.Update(snap))
 	}
-	want := `rack1: 10.0.0.0/24 link="eth0" server=10.0.0.2 dns=[10.0.0.2 10.0.0.4 9.9.9.9] pools=1 authoritative=true
-rack1: 10.7.0.0/24 link="" server=10.0.0.2 dns=[] pools=1 authoritative=true
+	want := `rack1: 10.0.0.0/24 link="eth0" server=10.0.0.2 dns=[10.0.0.2 10.0.0.4 9.9.9.9] pools=1 partner=rack2 10.0.0.4 secondary=false
+rack1: 10.7.0.0/24 link="" server=10.0.0.2 dns=[] pools=1 partner=rack2 10.0.0.4 secondary=false
+rack1: partners [{rack2 rack1 [10.0.0.4] 0s}]
 rack1: 6 fixed addresses
 rack1: boot servers [{10.0.0.0/24 [10.0.0.2 10.0.0.4]} {10.7.0.0/24 [10.0.0.2 10.0.0.4]}]
-rack2: 10.0.0.0/24 link="ens3" server=10.0.0.4 dns=[10.0.0.4 10.0.0.2 9.9.9.9] pools=0 authoritative=false
-rack2: 10.7.0.0/24 link="" server=10.0.0.4 dns=[] pools=0 authoritative=false
+rack2: 10.0.0.0/24 link="ens3" server=10.0.0.4 dns=[10.0.0.4 10.0.0.2 9.9.9.9] pools=1 partner=rack1 10.0.0.2 secondary=true
+rack2: 10.7.0.0/24 link="" server=10.0.0.4 dns=[] pools=1 partner=rack1 10.0.0.2 secondary=true
+rack2: partners [{rack1 rack2 [10.0.0.2] 0s}]
 rack2: 6 fixed addresses
 rack2: boot servers [{10.0.0.0/24 [10.0.0.4 10.0.0.2]} {10.7.0.0/24 [10.0.0.4 10.0.0.2]}]
 `

@@ -31,6 +31,8 @@ import (
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
+	"github.com/gomaas/maas/rpc/enrol"
+	"github.com/gomaas/maas/rpc/peer"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 )
@@ -56,6 +58,10 @@ type Config struct {
 	// Links and OpenLink are for networks in memory, whose interfaces Watch names. Nil means those of this host.
 	Links    func() ([]discovery.Link, error)
 	OpenLink func(name string, sources discovery.Source) (discovery.Conn, error)
+	// Identity is who this rack is to the other rack of a VLAN, see [peer.Config]. Nil works without the other one.
+	Identity func() *enrol.Identity
+	// PartnerPort is where racks listen for each other. Zero means [peer.DefaultPort].
+	PartnerPort int
 	// Prober asks whether an address is in use before it is offered. Nil does not ask.
 	Prober dhcpsrv.Prober
 	// ListenProxy opens the proxy's sockets when the region moves it to another port. Nil leaves it on those that Serve got.
@@ -76,6 +82,7 @@ type Rack struct {
 	replica  *rpc.Replica
 	outbox   *rpc.Outbox
 	dhcp     *dhcpsrv.Server
+	peer     *peer.Peer // nil without an identity
 	boot     *pxe.Server
 	dns      *dnssrv.Server
 	proxy    *proxy.Proxy
@@ -144,6 +151,9 @@ func (r *Rack) compose() (err error) {
 		Log: r.log.With("component", "dhcp"),
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.newPeer(); err != nil {
 		return err
 	}
 	r.boot, err = pxe.New(pxe.Config{
@@ -226,7 +236,7 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 	factsCtx, stopFacts := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(factsDone)
-		r.facts.run(factsCtx, r.dhcp.Leases)
+		r.facts.run(factsCtx, r.merged)
 	}()
 	g, serveCtx := errgroup.WithContext(ctx)
 	for _, task := range r.tasks(sockets) {
@@ -257,6 +267,7 @@ func (r *Rack) tasks(s Sockets) []task {
 	if s.DHCP != nil {
 		tasks = append(tasks, task{"dhcp", func(ctx context.Context) error { return r.dhcp.Serve(ctx, s.DHCP) }})
 	}
+	tasks = append(tasks, r.servePartners(s.Partner)...)
 	if s.DHCPBoot != nil {
 		tasks = append(tasks, task{"dhcp boot server", func(ctx context.Context) error { return r.dhcp.ServeBoot(ctx, s.DHCPBoot) }})
 	}
@@ -312,7 +323,9 @@ func (r *Rack) Close() error {
 // leaseEvent runs for each lease change, before the client hears of it: the name answers first.
 func (r *Rack) leaseEvent(e dhcpsrv.Event) {
 	r.names.event(e)
-	r.facts.lease(e)
+	if e.Partner == "" { // the other rack reports its own
+		r.facts.lease(e)
+	}
 }
 
 func (r *Rack) macOf(addr netip.Addr) (net.HardwareAddr, bool) {

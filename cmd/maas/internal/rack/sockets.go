@@ -26,6 +26,7 @@ type Sockets struct {
 	DNSPacket []net.PacketConn
 	DNSStream []net.Listener
 	Proxy     []net.Listener
+	Partner   []net.Listener // for the other racks of the VLANs
 }
 
 // Close closes all of them.
@@ -46,7 +47,7 @@ func (s *Sockets) Close() error {
 	for _, c := range append(s.TFTP, s.DNSPacket...) {
 		errs = append(errs, c.Close())
 	}
-	for _, group := range [][]net.Listener{s.HTTP, s.DNSStream, s.Proxy} {
+	for _, group := range [][]net.Listener{s.HTTP, s.DNSStream, s.Proxy, s.Partner} {
 		for _, l := range group {
 			errs = append(errs, l.Close())
 		}
@@ -57,7 +58,7 @@ func (s *Sockets) Close() error {
 // Ports says which ports to open. Zero leaves a service out. With DHCP go router advertisements and, where a link has an
 // IPv6 address, DHCPv6 on its own port.
 type Ports struct {
-	DHCP, TFTP, HTTP, DNS, Proxy int
+	DHCP, TFTP, HTTP, DNS, Proxy, Partner int
 }
 
 // Listen opens the sockets on the addresses of the links: all of them or, with an error that names the port and the cure,
@@ -145,6 +146,7 @@ func (s *Sockets) listenOn(ctx context.Context, addr netip.Addr, ports Ports) er
 		stream(&s.DNSStream, "DNS", ports.DNS),
 		stream(&s.HTTP, "HTTP boot", ports.HTTP),
 		stream(&s.Proxy, "proxy", ports.Proxy),
+		stream(&s.Partner, "partner rack", ports.Partner),
 	)
 }
 

@@ -1,0 +1,58 @@
+package inventory
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/ipam"
+)
+
+// share makes the other rack of a VLAN the partner in a subnet, when that rack
+// serves it as well: it must have an address there.
+func (p *dhcpPlan) share(sub *dhcpsrv.Subnet, s *ipam.Subnet, serving ipam.VLAN) {
+	other := serving.SecondaryRack
+	if other == p.rack.Name {
+		other = serving.PrimaryRack
+	}
+	servers := p.otherRacks(s, serving)
+	if other == "" || len(servers) == 0 || servers[0] == sub.Server {
+		return
+	}
+	sub.Partner, sub.PartnerServer, sub.Secondary = other, servers[0], serving.SecondaryRack == p.rack.Name
+}
+
+// partners are the racks that the subnets name, each with all its addresses:
+// first those in the shared subnets, where nothing is in between.
+func (p *dhcpPlan) partners(subnets []dhcpsrv.Subnet) (out []dhcpsrv.Partner) {
+	for _, s := range subnets {
+		if s.Partner == "" {
+			continue
+		}
+		at := slices.IndexFunc(out, func(o dhcpsrv.Partner) bool { return o.Name == s.Partner })
+		if at < 0 {
+			at = len(out)
+			out = append(out, dhcpsrv.Partner{Name: s.Partner, Self: p.rack.Name})
+		}
+		out[at].Addrs = appendNew(out[at].Addrs, s.PartnerServer)
+	}
+	for i := range out {
+		for _, r := range p.m.Racks {
+			for _, l := range r.Links {
+				for _, a := range l.Addrs {
+					if r.Name == out[i].Name && !a.Addr().IsLoopback() && !a.Addr().IsLinkLocalUnicast() {
+						out[i].Addrs = appendNew(out[i].Addrs, a.Addr())
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+func appendNew(addrs []netip.Addr, a netip.Addr) []netip.Addr {
+	if slices.Contains(addrs, a) {
+		return addrs
+	}
+	return append(addrs, a)
+}
