@@ -1,6 +1,7 @@
 package dnssrv
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"log/slog"
@@ -35,6 +36,7 @@ type Server struct {
 	forwarding atomic.Pointer[forwarder]
 	panics     atomic.Uint64
 	dropped    atomic.Uint64
+	answers    [24]atomic.Uint64 // by response code; what is beyond counts as the last
 	limiter    *limiter
 	serials    *Serials
 	roots      *x509.CertPool
@@ -81,6 +83,7 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 	}
 	m := new(dns.Msg)
 	m.SetReply(q)
+	defer func() { s.answers[min(m.Rcode, len(s.answers)-1)].Add(1) }()
 	m.RecursionAvailable = s.forwarding.Load().allows(client)
 	opt := q.IsEdns0()
 	if opt != nil {
@@ -137,7 +140,17 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 type Stats struct {
 	Dropped uint64 // questions dropped because too many of their socket were waiting for upstreams
 	Panics  uint64 // questions whose handling failed by a fault of this package; the log has them
+	// Answers are those to questions other than transfers, by response code such as "NXDOMAIN". Codes without answers are left out.
+	Answers map[string]uint64
 }
 
 // Stats returns the counters as they are.
-func (s *Server) Stats() Stats { return Stats{Dropped: s.dropped.Load(), Panics: s.panics.Load()} }
+func (s *Server) Stats() Stats {
+	out := Stats{Dropped: s.dropped.Load(), Panics: s.panics.Load(), Answers: map[string]uint64{}}
+	for code := range s.answers {
+		if n := s.answers[code].Load(); n > 0 {
+			out.Answers[cmp.Or(dns.RcodeToString[code], "other")] += n
+		}
+	}
+	return out
+}

@@ -68,7 +68,7 @@ func (l *lane) run(ctx context.Context) (handOver bool) {
 			continue
 		}
 		path, ok := plainGET(l.buf[:end+2])
-		if !ok {
+		if !ok || l.server.cfg.Also[path] != nil {
 			return true
 		}
 		l.buf = l.buf[:copy(l.buf, l.buf[end+4:])]

@@ -29,6 +29,10 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
+		if also := s.cfg.Also[r.URL.Path]; also != nil {
+			also.ServeHTTP(w, r)
+			return
+		}
 		s.get(w, r)
 	case http.MethodPost, http.MethodPut:
 		s.report(w, r)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -39,6 +40,9 @@ type Config struct {
 	// they came from, then go on with the others, see Endpoint.Others. It must
 	// not block; nil means that there are no others.
 	Servers func(Request) []netip.Addr
+	// Also are answers to GETs of paths that are no boot files, by exact path
+	// such as "/metrics". They come before files of that name. Nil has none.
+	Also map[string]http.Handler
 	// HTTPPort is the port clients reach Handler on; 0 means 5248. It is
 	// written into the scripts of clients that came by TFTP.
 	HTTPPort int

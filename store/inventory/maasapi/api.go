@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gomaas/maas/discovery/oui"
 	"github.com/gomaas/maas/power"
@@ -38,6 +39,9 @@ type Config struct {
 	Version string
 	// More are further endpoints below /api/v1/, by method and path as for http.ServeMux. Nil has none.
 	More map[string]Endpoint
+	// Observe hears of each request to an endpoint: its method and pattern, the status, and how long it took. It is called
+	// concurrently. Nil is not called.
+	Observe func(route string, status int, took time.Duration)
 	// Log receives failures that are not the client's. Nil discards.
 	Log *slog.Logger
 }
@@ -51,6 +55,7 @@ type API struct {
 	maker   func([]byte) string
 	version string
 	more    map[string]Endpoint
+	observe func(string, int, time.Duration)
 	log     *slog.Logger
 	nonces  nonces
 	logins  limiter
@@ -60,7 +65,7 @@ type API struct {
 // New returns an API. It starts nothing.
 func New(cfg Config) *API {
 	a := &API{
-		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, more: cfg.More, log: cfg.Log,
+		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, more: cfg.More, observe: cfg.Observe, log: cfg.Log,
 		logins: limiter{every: loginEvery, burst: loginBurst}, streams: make(chan struct{}, maxStreams),
 	}
 	if a.maker == nil {
@@ -152,7 +157,7 @@ const streamRoute = "GET /api/v1/stream"
 func (a *API) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, h := range a.routes() {
-		mux.Handle(pattern, a.serve(pattern, h))
+		mux.Handle(pattern, a.observed(pattern, a.serve(pattern, h)))
 	}
 	mux.HandleFunc(streamRoute, a.stream)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

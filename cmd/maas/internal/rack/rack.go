@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
@@ -97,6 +98,10 @@ type Rack struct {
 	protocol *rpc.Rack
 	methods  rpc.Methods
 	health   health
+
+	transfers   metrics.Counters[transfer]
+	retransmits atomic.Uint64 // of TFTP
+	sessions    atomic.Int64  // with regions
 }
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
@@ -159,7 +164,7 @@ func (r *Rack) compose() (err error) {
 	r.boot, err = pxe.New(pxe.Config{
 		Resolver: &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
 		Servers:  func(q pxe.Request) []netip.Addr { return r.table.Servers(q.Addr) },
-		Describe: r.clients.Describe, Events: r.facts.boot, HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
+		Describe: r.clients.Describe, Events: r.booted, Also: r.pages(), HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
 	})
 	if err != nil {
 		return err
@@ -170,7 +175,7 @@ func (r *Rack) compose() (err error) {
 	r.offer(&r.methods)
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
 		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: append(r.topics(), r.cfg.Topics...),
-		Connected: r.cfg.Connected,
+		Connected: r.connected,
 		Log:       r.log.With("component", "rpc"),
 	})
 	return err

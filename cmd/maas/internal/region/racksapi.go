@@ -52,6 +52,7 @@ const (
 func (r *Region) local() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", r.api.Local())
+	profiles(mux)
 	for pattern, serve := range map[string]func(*http.Request) (any, error){
 		"GET " + TokensPath: r.listTokens, "POST " + TokensPath: r.createToken, "DELETE " + TokensPath + "/{id}": r.deleteToken,
 		"GET " + RacksPath: r.listRacks, "POST " + RacksPath + "/{name}/revoke": r.revokeRack,

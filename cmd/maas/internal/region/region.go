@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
+	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
@@ -68,6 +69,7 @@ type Region struct {
 	scans   *scanService
 	vendors *vendors
 	beacons []byte // key of the racks' beacons
+	calls   metrics.Counters[apiCall]
 }
 
 // Names of files in Config.Dir.
@@ -129,7 +131,7 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.power = &powerService{region: r, kinds: cfg.Kinds}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
 	r.api = maasapi.New(maasapi.Config{
-		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Log: r.log.With("component", "api"),
+		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Log: r.log.With("component", "api"),
 	})
 	if len(cfg.Advertise) > 0 {
 		if r.racks, err = newRackService(ctx, r, cfg); err != nil {
@@ -193,10 +195,10 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 		}
 	}
 	for _, ln := range sockets.API {
-		g.Go(func() error { return httpserve.Serve(ctx, ln, r.api.Handler()) })
+		g.Go(func() error { return httpserve.Serve(ctx, ln, r.pages(r.api.Handler())) })
 	}
 	if sockets.Local != nil {
-		g.Go(func() error { return httpserve.Serve(ctx, sockets.Local, r.local()) })
+		g.Go(func() error { return httpserve.Serve(ctx, sockets.Local, r.pages(r.local())) })
 	}
 	return g.Wait()
 }

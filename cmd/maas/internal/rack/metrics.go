@@ -1,0 +1,185 @@
+package rack
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/cmd/maas/internal/metrics"
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc"
+)
+
+// transfer is what boot transfers are counted by.
+type transfer struct{ proto, stage, result string }
+
+func (t transfer) compare(o transfer) int {
+	return cmp.Or(strings.Compare(t.proto, o.proto), strings.Compare(t.stage, o.stage), strings.Compare(t.result, o.result))
+}
+
+// booted counts a transfer and tells the region of it.
+func (r *Rack) booted(e pxe.Event) {
+	result := "ok"
+	switch {
+	case e.Err != "":
+		result = "failed"
+	case e.Absent:
+		result = "absent"
+	case e.Probe:
+		result = "size"
+	}
+	c := r.transfers.At(transfer{e.Proto, string(e.Stage), result})
+	c.Count.Add(1)
+	c.Bytes.Add(e.Bytes)
+	c.Took.Observe(e.Duration)
+	r.retransmits.Add(uint64(e.Retransmits))
+	r.facts.boot(e)
+}
+
+// connected counts sessions with regions.
+func (r *Rack) connected(ctx context.Context, conn rpc.Conn) error {
+	r.sessions.Add(1)
+	defer r.sessions.Add(-1)
+	if r.cfg.Connected != nil {
+		return r.cfg.Connected(ctx, conn)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// pages are what the HTTP boot server answers besides boot files.
+func (r *Rack) pages() map[string]http.Handler {
+	return map[string]http.Handler{
+		"/metrics": metrics.Handler(r.Metrics),
+		"/healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }),
+		"/readyz":  http.HandlerFunc(r.ready),
+	}
+}
+
+// ready answers 503 while the rack does not know what to serve, or a server of it is dead.
+func (r *Rack) ready(w http.ResponseWriter, _ *http.Request) {
+	why := ""
+	if r.snapshot.Load() == nil {
+		why = "the rack was not yet told what to serve"
+	}
+	for _, s := range r.Report().Services {
+		if s.Status == "dead" {
+			why = s.Name + ": " + s.Info
+		}
+	}
+	if why != "" {
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// Metrics writes what the rack counts.
+func (r *Rack) Metrics(w *metrics.Writer) {
+	r.dhcpMetrics(w)
+	r.bootMetrics(w)
+	dns := r.dns.Stats()
+	byKey(w.Counter("maas_dns_answers_total", "DNS answers by response code."), "rcode", dns.Answers)
+	w.Counter("maas_dns_dropped_total", "DNS questions dropped because too many waited for upstreams.").Add(float64(dns.Dropped))
+	w.Counter("maas_dns_panics_total", "DNS questions whose handling failed by a fault.").Add(float64(dns.Panics))
+	r.proxyMetrics(w)
+	r.rpcMetrics(w)
+}
+
+func byKey(f metrics.Family, label string, counts map[string]uint64) {
+	for _, key := range slices.Sorted(maps.Keys(counts)) {
+		f.Add(float64(counts[key]), label, key)
+	}
+}
+
+func (r *Rack) dhcpMetrics(w *metrics.Writer) {
+	s := r.dhcp.Stats()
+	byKey(w.Counter("maas_dhcp_received_total", "DHCP messages received by type; those of DHCPv6 end with 6."), "message", s.Received)
+	byKey(w.Counter("maas_dhcp_sent_total", "DHCP messages sent by type."), "message", s.Sent)
+	byKey(w.Counter("maas_dhcp_unanswered_total", "DHCP messages dropped or refused by reason."), "reason", s.Reasons)
+	byKey(w.Counter("maas_dhcp_lease_events_total", "Changes of leases by kind."), "kind", s.Events)
+	w.Counter("maas_dhcp_journal_syncs_total", "Writes of the lease journal, each with one fsync.").Add(float64(s.Commits))
+	w.Counter("maas_dhcp_journal_records_total", "Lease versions written to the journal.").Add(float64(s.Committed))
+	w.Counter("maas_dhcp_journal_sync_seconds_total", "Time spent in writes of the lease journal.").Add(s.CommitTime.Seconds())
+	w.Counter("maas_dhcp_journal_errors_total", "Writes of the lease journal that failed.").Add(float64(s.CommitErrors))
+	errs := w.Counter("maas_dhcp_socket_errors_total", "Errors of DHCP sockets.")
+	errs.Add(float64(s.ReadErrors), "direction", "read")
+	errs.Add(float64(s.WriteErrors), "direction", "write")
+	w.Counter("maas_dhcp_probes_total", "Addresses asked for before they were offered.").Add(float64(s.Probes))
+	w.Counter("maas_dhcp_probes_missed_total", "Offers without a probe because too many were under way.").Add(float64(s.ProbesMissed))
+	w.Counter("maas_dhcp_panics_total", "DHCP messages whose handling failed by a fault.").Add(float64(s.Panics))
+	w.Counter("maas_dhcp_router_advertisements_total", "Router advertisements sent.").Add(float64(s.Advertised))
+	leases := map[[2]string]float64{}
+	if snapshot := r.snapshot.Load(); snapshot != nil {
+		for _, subnet := range snapshot.Subnets {
+			leases[[2]string{subnet.Name, dhcpsrv.Bound.String()}] = 0
+		}
+	}
+	for l := range r.dhcp.Leases() {
+		leases[[2]string{l.Subnet, l.State.String()}]++
+	}
+	f := w.Gauge("maas_dhcp_leases", "Leases that are kept, by subnet and state.")
+	for _, k := range slices.SortedFunc(maps.Keys(leases), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		f.Add(leases[k], "subnet", k[0], "state", k[1])
+	}
+}
+
+func (r *Rack) bootMetrics(w *metrics.Writer) {
+	write := func(f metrics.Family, add func(metrics.Family, *metrics.Entry, []string)) {
+		r.transfers.Sorted(transfer.compare, func(t transfer, e *metrics.Entry) {
+			add(f, e, []string{"proto", t.proto, "stage", t.stage, "result", t.result})
+		})
+	}
+	write(w.Counter("maas_boot_transfers_total", "Requests for boot files by protocol, stage and result."),
+		func(f metrics.Family, e *metrics.Entry, labels []string) { f.Add(float64(e.Count.Load()), labels...) })
+	write(w.Counter("maas_boot_transferred_bytes_total", "Bytes of boot files sent."),
+		func(f metrics.Family, e *metrics.Entry, labels []string) { f.Add(float64(e.Bytes.Load()), labels...) })
+	write(w.HistogramFamily("maas_boot_transfer_duration_seconds", "How long requests for boot files took."),
+		func(f metrics.Family, e *metrics.Entry, labels []string) { f.Histogram(&e.Took, labels...) })
+	w.Counter("maas_boot_tftp_retransmits_total", "TFTP packets sent again.").Add(float64(r.retransmits.Load()))
+}
+
+func (r *Rack) proxyMetrics(w *metrics.Writer) {
+	s := r.proxy.Stats()
+	w.Counter("maas_proxy_requests_total", "Requests to the proxy.").Add(float64(s.Requests))
+	w.Counter("maas_proxy_refused_total", "Requests that the proxy's policy does not allow.").Add(float64(s.Refused))
+	w.Counter("maas_proxy_failed_total", "Requests whose origin did not answer well.").Add(float64(s.Failed))
+	w.Counter("maas_proxy_tunnels_total", "Tunnels through the proxy.").Add(float64(s.Tunnels))
+	w.Counter("maas_proxy_sent_bytes_total", "Bytes sent to clients of the proxy.").Add(float64(s.Bytes))
+	c := s.Cache
+	if c == nil {
+		return
+	}
+	f := w.Counter("maas_proxy_cache_answers_total", "Answers of the proxy by what the cache did.")
+	for _, x := range []struct {
+		result string
+		n      uint64
+	}{{"collapsed", c.Collapsed}, {"hit", c.Hits}, {"miss", c.Misses}, {"partial", c.Partial}, {"passed", c.Passed}, {"stale", c.Stale}, {"validated", c.Validated}} {
+		f.Add(float64(x.n), "result", x.result)
+	}
+	w.Counter("maas_proxy_cache_served_bytes_total", "Bytes of kept responses sent to clients.").Add(float64(c.ServedBytes))
+	w.Counter("maas_proxy_cache_fetched_bytes_total", "Bytes of kept responses fetched from origins.").Add(float64(c.FetchedBytes))
+	w.Gauge("maas_proxy_cache_objects", "Responses in the cache.").Add(float64(c.Objects))
+	w.Gauge("maas_proxy_cache_bytes", "Size of the cache.").Add(float64(c.Bytes))
+	w.Gauge("maas_proxy_cache_limit_bytes", "Size that the cache may have.").Add(float64(c.Limit))
+}
+
+func (r *Rack) rpcMetrics(w *metrics.Writer) {
+	waiting, dropped := r.outbox.Pending()
+	w.Gauge("maas_rpc_sessions", "Sessions with regions.").Add(float64(r.sessions.Load()))
+	w.Gauge("maas_rpc_outbox_facts", "Facts that no region has taken yet.").Add(float64(waiting))
+	w.Counter("maas_rpc_outbox_dropped_total", "Facts dropped because too many waited.").Add(float64(dropped))
+	topics := r.protocol.Status()
+	f := w.Gauge("maas_rpc_topic_revision", "Revision of the state on disk by topic.")
+	for _, t := range topics {
+		f.Add(float64(t.Position.Revision), "topic", t.Name)
+	}
+	f = w.Gauge("maas_rpc_topic_refused", "1 where the state on disk is not served because it has a mistake.")
+	for _, t := range topics {
+		f.Add(map[bool]float64{true: 1}[t.Refused != ""], "topic", t.Name)
+	}
+}
