@@ -48,6 +48,39 @@
 // least recently used one. A client is known by its link address, or with Subnet.ByClientID by option 61; it has one lease
 // in each segment. A reservation that is made while its client holds another address wins at the next renewal.
 //
+// # Two servers
+//
+// Two servers may share subnets of both families. A [Partner] in the snapshot says with whom, Subnet.Partner where, and
+// [Server.ServePartner] exchanges leases over a connection that the caller opens and has made safe. Each address belongs to
+// the half of one server, by its lowest bit, whatever the pools are; only that one gives it to a new client. Leases that run
+// are renewed, and reservations answered, by either.
+//
+// [Server.Partners] tells the state. Normal: each answers the clients of its hash buckets (RFC 3074), and those of the
+// other's that have asked for three seconds in vain, by their own word or as heard; what names a server is for that one.
+// Interrupted, while the other is not heard: everybody is answered. An address whose former lease has ended goes to another
+// client only when the other server is known to have it as ended, too, since it may have renewed it. PartnerDown, when that
+// has lasted for Partner.TakeoverAfter: once the longest lease time has passed as well, the other's half and whatever it has
+// not confirmed are given out, as far as no lease known here runs, after a probe. When the other is back, that ends with its
+// first message, and it gives out nothing before it has all leases. Recovering, after a start: silence until the partner's
+// leases are here, for ten seconds at the most. A server that was away for as long as a lease lasts gives out no new address
+// before it has its partner's leases, or that time has passed again; a secondary that never met its primary, not before the
+// primary would have been taken over. What a server knows of such times is kept by a [PartnerStore].
+//
+// Changes are sent while the own disk syncs, in batches; an answer waits for the partner to have its lease on disk for at
+// most 20 ms and then leaves without, which Stats.PartnerLate counts. After a cut only what has changed is sent again; after
+// a restart of either, all. Of two versions of a lease the one that its client, or a probe, changed later counts, on both
+// servers alike; who held the address by the other is refused at the next renewal.
+//
+// What follows: as long as the two do not both live for longer than TakeoverAfter without hearing each other, no address is
+// held by two clients, whichever of them crashes, and whatever clients they hear. An acknowledged lease is on the disk of
+// the server that gave it, and nearly always on both. One that left late and whose server dies before it could tell is not
+// known to the other: its client is refused when it renews there, after three seconds, and gets another address, while its
+// former one stays out of use until the server is back or its half is taken over. When both live and do not hear each other
+// for longer than TakeoverAfter and a lease time, each takes the other for dead: then the probe is all that keeps one address
+// from two clients, and after healing the later lease counts. The same holds for an address whose reservation passes to
+// another client while they do not hear each other. Their clocks should agree to within seconds; what is more is logged,
+// and shows in [PartnerStatus].
+//
 // # Durability
 //
 // An ACK leaves after its lease is in the store, and not at all when the store fails. While the store syncs one batch the
@@ -62,5 +95,5 @@
 // # What it does not do
 //
 // Prefix delegation, reconfiguration of clients, failover
-// between two servers, dynamic DNS updates (subscribe to Events instead), lease queries, authentication (RFC 3118).
+// among more than two servers, dynamic DNS updates (subscribe to Events instead), lease queries, authentication (RFC 3118).
 package dhcpsrv

@@ -112,8 +112,10 @@ func (i *inbox) put(l *partnerLink, b []byte) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.messages = append(i.messages, b)
-	i.more.Signal()
+	if !i.closed {
+		i.messages = append(i.messages, b)
+		i.more.Signal()
+	}
 }
 
 // Receive waits for a message.
@@ -123,7 +125,7 @@ func (e *PartnerEnd) Receive() ([]byte, error) {
 	for len(e.in.messages) == 0 && !e.in.closed {
 		e.in.more.Wait()
 	}
-	if e.in.closed {
+	if len(e.in.messages) == 0 {
 		return nil, io.EOF
 	}
 	b := e.in.messages[0]
@@ -133,12 +135,12 @@ func (e *PartnerEnd) Receive() ([]byte, error) {
 
 // Close ends the connection for both ends, unless it is lost: then the other end hears nothing of it.
 func (e *PartnerEnd) Close() error {
-	e.in.close()
+	e.in.close(true)
 	e.link.mu.Lock()
 	lost := e.link.lost
 	e.link.mu.Unlock()
 	if !lost {
-		e.out.close()
+		e.out.close(false)
 	}
 	return nil
 }
@@ -150,9 +152,12 @@ func (e *PartnerEnd) Lose() {
 	e.link.lost = true
 }
 
-func (i *inbox) close() {
+// close ends the stream of messages; those that are here can still be read unless it is the reader who closes.
+func (i *inbox) close(reader bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.closed = true
+	if i.closed = true; reader {
+		i.messages = nil
+	}
 	i.more.Broadcast()
 }
