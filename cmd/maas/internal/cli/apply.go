@@ -121,6 +121,9 @@ func writeChanges(w io.Writer, changes []sitedoc.Change) {
 		fmt.Fprintln(w, line)
 		if ch.Op != "delete" {
 			for _, d := range differences(ch.Before, ch.After) {
+				if ch.Op == "create" && strings.HasSuffix(d, ": "+ch.Name) { // the line above says so
+					continue
+				}
 				fmt.Fprintln(w, "    "+printable(d))
 			}
 		}

@@ -81,7 +81,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newParser(more ...kong.Option) (*kong.Kong, error) {
 	options := append(resourceCommands(), kong.Name("maas"),
 		kong.Description("Provision bare metal: DHCP, network boot, DNS, power and the rest of the network's side."),
-		kong.Vars(defaultVars()), kong.DefaultEnvars("MAAS"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Vars(defaultVars()), kong.DefaultEnvars("MAAS"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	return kong.New(&commands{}, append(options, more...)...)
 }
 

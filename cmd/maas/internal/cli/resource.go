@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A resource is a kind of object that the API lists, shows, makes, changes and deletes in the same way. The commands for all
@@ -80,6 +81,11 @@ func summary(value any) string {
 		return ""
 	case bool:
 		return map[bool]string{true: "yes", false: "no"}[v]
+	case string:
+		if t, err := time.Parse(time.RFC3339Nano, v); err == nil {
+			return stamp(t)
+		}
+		return v
 	case []any:
 		var parts []string
 		for _, x := range v {

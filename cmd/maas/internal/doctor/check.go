@@ -162,7 +162,7 @@ func checkServers(r *report, f Facts) {
 		others++
 		r.add("dhcp", Warning, "stop it, or let the VLAN be served beside it: maas vlan update VLAN dhcp_mode=proxy", "another DHCP server, %s (%s), answers on %s", s.Addr, s.MAC, s.Link)
 	}
-	if others == 0 && f.Rack {
+	if others == 0 && f.Searched {
 		r.fine("dhcp", "no other DHCP server answers")
 	}
 }

@@ -24,6 +24,7 @@ type Facts struct {
 	MissingCapabilities []string
 	Ports               []Port
 	Links               []Link
+	Searched            bool // for other DHCP servers
 	Servers             []Server
 	ServersErr          error
 	Loaders             []Loader

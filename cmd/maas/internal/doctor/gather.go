@@ -66,7 +66,7 @@ func Gather(ctx context.Context, cfg Config) Facts {
 		}
 	}
 	var work sync.WaitGroup
-	if f.Rack && !cfg.Quick {
+	if f.Searched = f.Rack && !cfg.Quick; f.Searched {
 		work.Go(func() { f.Servers, f.ServersErr = lookForServers(ctx, f.Links, own) })
 	}
 	work.Go(func() { f.Certificate, f.Region = lookAtIdentity(ctx, identity, cfg.Data) })
