@@ -285,3 +285,51 @@ func FuzzPartnerMessage(f *testing.F) {
 }
 
 func newRand(n byte) *rand.Rand { return rand.New(rand.NewPCG(uint64(n), 0)) }
+
+// TestPartnerRestarted starts a server again whose partner is not there: after a short while it serves on, after a long one,
+// in which the partner may have given its addresses away, it waits.
+func TestPartnerRestarted(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		away time.Duration
+		want bool
+	}{{"soon", simLease / 2, true}, {"late", 2 * simLease, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := new(dhcpsrv.MemStore)
+				p := &pair{pool: 20, begun: time.Now()}
+				life := func(run func(d *duo)) {
+					d := &duo{t: t, s: [2]*dhcpsrv.Server{newServer(t, dhcpsrv.Config{Store: store}, p.snapshot(0))}}
+					ctx, stop := context.WithCancel(context.Background())
+					done := make(chan error)
+					go func() { done <- d.s[0].Serve(ctx, quiet{make(chan struct{})}) }()
+					run(d)
+					stop()
+					<-done
+				}
+				life(func(d *duo) {
+					time.Sleep(recoverTime)
+					if d.lease(0, d.client(1)) {
+						t.Error("a server without memory gives out addresses at once")
+					}
+					time.Sleep(simLease)
+					if !d.lease(0, d.client(1)) {
+						t.Error("no lease after waiting")
+					}
+				})
+				time.Sleep(tt.away)
+				life(func(d *duo) {
+					if d.lease(0, d.client(2)) {
+						t.Error("answers while it recovers")
+					}
+					time.Sleep(recoverTime)
+					if got := d.lease(0, d.client(2)); got != tt.want {
+						t.Errorf("gives out a new address: %v, want %v", got, tt.want)
+					}
+				})
+			})
+		})
+	}
+}
+
+const recoverTime = 12 * time.Second
