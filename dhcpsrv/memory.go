@@ -50,6 +50,7 @@ func (s *Server) loadMemory(ctx context.Context) {
 
 // remember notes that the server is alive, when it is time to.
 func (s *Server) remember(ctx context.Context) {
+	s.mindClock(time.Now().UnixNano(), time.Since(s.made))
 	if err := s.memorize(ctx, false); err != nil {
 		s.log.Warn("cannot note that this server is alive; after a restart it will wait for its partner", "err", err)
 	}

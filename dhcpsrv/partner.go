@@ -275,3 +275,27 @@ func (s *Server) recovering(now int64) bool {
 	}
 	return false
 }
+
+// mindClock moves the times of partners when the clock has been set, so that a partner is not taken for long away because a
+// server learned the time. It compares the wall clock with the time that has passed since the server was made.
+func (s *Server) mindClock(wall int64, passed time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set := wall - int64(passed) - s.clock
+	if time.Duration(set).Abs() < time.Second {
+		return
+	}
+	s.clock += set
+	for _, p := range s.partners {
+		p.contact += set
+		if p.waiting != 0 {
+			p.waiting += set
+		}
+		if p.ownFrom != 0 {
+			p.ownFrom += set
+		}
+	}
+	if len(s.partners) > 0 {
+		s.log.Warn("the clock has been set", "by", time.Duration(set))
+	}
+}

@@ -43,7 +43,9 @@ type Server struct {
 	finished   uint64     // of these, stored, reported and answered, or given up
 	progress   *sync.Cond // finished grew
 
-	incarnation uint64 // of this process, for partners
+	incarnation uint64    // of this process, for partners
+	made        time.Time // when the server was
+	clock       int64     // what the wall clock showed at made, as far as it has not been set since
 
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
@@ -79,7 +81,8 @@ func New(cfg Config) (*Server, error) {
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
 	s.table6.heard = s.table.heard
-	s.incarnation = rand.Uint64()
+	s.incarnation, s.made = rand.Uint64(), time.Now()
+	s.clock = s.made.UnixNano()
 	s.loadMemory(context.Background())
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
