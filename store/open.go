@@ -13,8 +13,9 @@ import (
 type DB struct {
 	name   string // without secrets, for messages
 	engine engine
-	write  *sql.DB // one connection on SQLite
-	read   *sql.DB // may be write
+	write  *sql.DB       // one connection on SQLite
+	read   *sql.DB       // may be write
+	turn   chan struct{} // holds one for the write transaction that runs
 
 	mu      sync.Mutex
 	wake    chan struct{} // closed and replaced at every commit
@@ -73,7 +74,7 @@ func openAt(ctx context.Context, url string, version int64) (*DB, error) {
 }
 
 func newDB(name string, e engine, write, read *sql.DB) *DB {
-	return &DB{name: name, engine: e, write: write, read: read, wake: make(chan struct{}), closed: make(chan struct{})}
+	return &DB{name: name, engine: e, write: write, read: read, turn: make(chan struct{}, 1), wake: make(chan struct{}), closed: make(chan struct{})}
 }
 
 // Name names the database for people, without its password.

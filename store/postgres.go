@@ -26,8 +26,9 @@ const (
 const channel = "maas_change"
 
 // stuckAfter is when the server ends a write transaction whose process says
-// nothing, be it stopped or cut off, so that the others can write again.
-const stuckAfter = "10s"
+// nothing, be it stopped or cut off, so that the others can write again. Since
+// a process has one write transaction at a time, they wait for no more than one.
+const stuckAfter = "5s"
 
 // begin makes write transactions run one after the other, as on SQLite: what
 // the transaction reads cannot change before it commits.

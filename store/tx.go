@@ -46,6 +46,12 @@ func (db *DB) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) er
 }
 
 func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (err error) {
+	select {
+	case db.turn <- struct{}{}:
+		defer func() { <-db.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("store: %s: begin: %w", db.name, ctx.Err())
+	}
 	inner, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("store: %s: begin: %w", db.name, err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,8 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/enrol"
+	"github.com/gomaas/maas/rpc/wire"
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -31,6 +34,7 @@ type fleet struct {
 	racks    []*rack.Rack
 	machines []inventory.Machine
 	subnet   ipam.Subnet
+	traffic  atomic.Int64 // bytes between racks and region over TLS
 }
 
 func macOf(n int) net.HardwareAddr {
@@ -45,8 +49,17 @@ func rackName(n int) string {
 }
 
 func newFleet(t *testing.T, racks, machines, records int) *fleet {
-	r := running(t, region.Config{Dir: t.TempDir()})
-	f := &fleet{t: t, inv: r.Inventory()}
+	f := &fleet{t: t}
+	cfg := region.Config{Dir: t.TempDir()}
+	var sockets region.Sockets
+	overTLS := os.Getenv("MAAS_PROPAGATION_TLS") != ""
+	if overTLS {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ok(t, err)
+		cfg.Advertise, sockets.Racks = []string{ln.Addr().String()}, []net.Listener{ln}
+	}
+	r := runningOn(t, cfg, sockets)
+	f.inv = r.Inventory()
 	ctx := t.Context()
 	var err error
 	f.subnet, err = f.inv.CreateSubnet(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/14")})
@@ -62,7 +75,11 @@ func newFleet(t *testing.T, racks, machines, records int) *fleet {
 	ok(t, f.inv.UpdateVLAN(ctx, vlan))
 	ok(t, f.inv.Atomically(ctx, func(ctx context.Context) error { return f.fill(ctx, machines, records) }))
 	for i := range racks {
-		f.racks = append(f.racks, f.serve(t, rpc.Loopback(r.RPC(), rackName(i))))
+		dial := rpc.Loopback(r.RPC(), rackName(i))
+		if overTLS {
+			dial = f.enrolled(t, r, rackName(i))
+		}
+		f.racks = append(f.racks, f.serve(t, dial))
 	}
 	return f
 }
@@ -87,6 +104,39 @@ func (f *fleet) fill(ctx context.Context, machines, records int) error {
 		}
 	}
 	return nil
+}
+
+// enrolled lets a rack in, and connects it over TLS. What goes over the wire is counted.
+func (f *fleet) enrolled(t *testing.T, r *region.Region, name string) func(context.Context) (rpc.Conn, error) {
+	token, err := r.NewToken(t.Context(), inventory.RackToken{Expires: time.Now().Add(time.Hour)})
+	ok(t, err)
+	id, addresses, err := enrol.Join(t.Context(), token, name)
+	ok(t, err)
+	d := &wire.Dialer{Regions: func() []string { return addresses }, TLS: id.TLS, Timeout: time.Minute}
+	d.Net = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return countedConn{conn, &f.traffic}, err
+	}
+	return d.Dial
+}
+
+// countedConn adds up what goes over it, both ways.
+type countedConn struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+// Read counts what it reads.
+func (c countedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// Write counts what it writes.
+func (c countedConn) Write(b []byte) (int, error) {
+	c.bytes.Add(int64(len(b)))
+	return c.Conn.Write(b)
 }
 
 // serve runs a rack without sockets until the test ends.
@@ -155,7 +205,8 @@ func (f *fleet) boots(mac net.HardwareAddr, want string) func(*rack.Rack) bool {
 
 // TestPropagation makes changes and waits until each is served by every rack: a name, a reservation, a boot profile. With
 // MAAS_PROPAGATION="racks machines records rounds" it is a measurement, and with MAAS_PROPAGATION_DNS=127.0.0.1:5353 the
-// first rack's names can be asked for meanwhile.
+// first rack's names can be asked for meanwhile. MAAS_PROPAGATION_TLS=1 has the racks connect over TLS, and
+// MAAS_PROPAGATION_IDLE=30s counts for that time what then still goes over the wire.
 func TestPropagation(t *testing.T) {
 	racks, machines, records, rounds := 2, 50, 20, 5
 	if size := os.Getenv("MAAS_PROPAGATION"); size != "" {
@@ -175,6 +226,11 @@ func TestPropagation(t *testing.T) {
 	for kind, all := range took {
 		slices.Sort(all)
 		t.Logf("%s: median %v, p99 %v", kind, all[len(all)/2], all[len(all)*99/100])
+	}
+	if idle, err := time.ParseDuration(os.Getenv("MAAS_PROPAGATION_IDLE")); err == nil {
+		before := f.traffic.Load()
+		time.Sleep(idle)
+		t.Logf("idle: %.0f bytes/s per rack", float64(f.traffic.Load()-before)/idle.Seconds()/float64(racks))
 	}
 }
 

@@ -30,6 +30,12 @@ func ok(t testing.TB, err error) {
 // running serves a region with one subnet until the test ends.
 func running(t *testing.T, cfg region.Config) *region.Region {
 	t.Helper()
+	return runningOn(t, cfg, region.Sockets{})
+}
+
+// runningOn is running with sockets.
+func runningOn(t *testing.T, cfg region.Config, sockets region.Sockets) *region.Region {
+	t.Helper()
 	cfg.Kinds = power.NewRegistry(power.Manual())
 	r, err := region.New(t.Context(), cfg)
 	ok(t, err)
@@ -37,7 +43,7 @@ func running(t *testing.T, cfg region.Config) *region.Region {
 	ok(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- r.Serve(ctx, region.Sockets{}) }()
+	go func() { done <- r.Serve(ctx, sockets) }()
 	t.Cleanup(func() {
 		stop()
 		ok(t, <-done)
