@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
 	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 type rackCmd struct {
@@ -23,7 +25,7 @@ type rackRunCmd struct {
 	Name      string   `help:"What this rack is called (default the name of the host)."`
 	Config    string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
 	Data      string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
-	Interface string   `help:"Interface to serve; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
+	Interface string   `help:"Interface to serve, several with commas, or all; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
 	RackPort  int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
 	DHCPRange string   `name:"dhcp-range" help:"Dynamic range, if the network is new to the site; suggested when left out." placeholder:"FIRST-LAST"`
 	Gateway   string   `help:"Default router of machines, if the network is new to the site; this host's own when left out." placeholder:"ADDR"`
@@ -77,15 +79,31 @@ func (c rackListCmd) Run(ctx context.Context, io stdio) error {
 	if err := c.get(ctx, region.RacksPath, &racks); err != nil {
 		return err
 	}
-	return c.print(io.out, racks, "RACK\tZONE\tSTATE\tADDRESSES\tCERTIFICATE UNTIL", func(row func(...string)) {
+	return c.print(io.out, racks, "RACK\tZONE\tSTATE\tVERSION\tREGION\tSERVICES\tWAITING\tHEARD\tADDRESSES\tCERTIFICATE UNTIL", func(row func(...string)) {
 		for _, r := range racks {
 			state := "away"
 			if r.Connected {
 				state = "connected"
 			}
-			row(r.Name, r.Zone, state, strings.Join(r.Addresses, " "), stamp(r.Certificate))
+			row(r.Name, r.Zone, state, r.Report.Version, r.Region, servicesOf(r.Report), fmt.Sprint(r.Report.Waiting), stamp(r.Heard),
+				strings.Join(r.Addresses, " "), stamp(r.Certificate))
 		}
 	})
+}
+
+// servicesOf names a rack's servers, with what is wrong with those that do not simply run. Those that are off are left out.
+func servicesOf(r inventory.RackReport) string {
+	var out []string
+	for _, s := range r.Services {
+		switch s.Status {
+		case "running":
+			out = append(out, s.Name)
+		case "off":
+		default:
+			out = append(out, s.Name+":"+s.Status)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 type rackRevokeCmd struct {
