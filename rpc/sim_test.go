@@ -447,7 +447,7 @@ func (s *sim) check() {
 // database that is away, in virtual time. Once that ends every rack serves what the database says, and every fact counted
 // once. MAAS_SIM is how many seeds to try, from MAAS_SIM_SEED on.
 func TestSimulation(t *testing.T) {
-	seeds, first := 30, uint64(1)
+	seeds, first := 20, uint64(1)
 	if text := os.Getenv("MAAS_SIM"); text != "" {
 		seeds, _ = strconv.Atoi(text)
 	}

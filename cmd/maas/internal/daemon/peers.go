@@ -29,14 +29,15 @@ type peers struct {
 	m       *membership
 	dialer  *wire.Dialer
 	methods *rpc.Methods
-	settle  time.Duration
+	settle  time.Duration // see settleTime
+	pause   time.Duration // see peerPause
 
 	mu sync.Mutex           // guards following
 	up map[string]time.Time // since when a region is connected, by name
 }
 
 func newPeers(m *membership, dialer *wire.Dialer) *peers {
-	return &peers{m: m, dialer: dialer, settle: settleTime, up: map[string]time.Time{}}
+	return &peers{m: m, dialer: dialer, settle: settleTime, pause: peerPause, up: map[string]time.Time{}}
 }
 
 // start connects until stop returns.
@@ -93,10 +94,10 @@ func (p *peers) keep(ctx context.Context, name string) {
 			return
 		}
 		p.m.log.Debug("no connection for the calls of a region", "region", name, "err", err)
-		if time.Since(started) > peerPause {
+		if time.Since(started) > p.pause {
 			pause = 100 * time.Millisecond
 		}
-		pause = min(2*pause, peerPause)
+		pause = min(2*pause, p.pause)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause/2 + rand.N(pause/2)):

@@ -115,7 +115,7 @@ func (s *served) join(t *testing.T, name string) *member {
 		return inventory.RackReport{Services: []inventory.RackService{{Name: "dhcp", Status: "running"}}}
 	}
 	cfg := m.rack()
-	m.peers.settle, m.every = time.Second, 200*time.Millisecond
+	m.peers.settle, m.peers.pause, m.every = 500*time.Millisecond, 300*time.Millisecond, 200*time.Millisecond
 	k := &member{membership: m}
 	if k.replica, err = rpc.OpenReplica(filepath.Join(dir, "state")); err != nil {
 		t.Fatal(err)
