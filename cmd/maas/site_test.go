@@ -14,6 +14,7 @@ import (
 
 // TestSite runs the command line against a region that the script starts; see testdata/site.
 func TestSite(t *testing.T) {
+	binary := build(t) // it starts faster than the test, and starts a hundred times
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/site",
 		Setup: func(env *testscript.Env) error {
@@ -25,6 +26,7 @@ func TestSite(t *testing.T) {
 				env.Setenv(name, ln.Addr().String())
 				ln.Close()
 			}
+			env.Setenv("PATH", filepath.Dir(binary)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			return nil
