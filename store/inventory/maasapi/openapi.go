@@ -3,6 +3,7 @@ package maasapi
 import (
 	"maps"
 	"net/http"
+	"path"
 	"reflect"
 	"regexp"
 	"slices"
@@ -55,14 +56,14 @@ type object = map[string]any
 func (a *API) openAPI(*http.Request) (any, error) {
 	schemas := &schemas{defs: object{}, names: map[reflect.Type]string{}}
 	paths := map[string]object{}
-	routes := slices.Collect(maps.Keys(a.routes()))
+	routes := slices.Sorted(maps.Keys(a.routes()))
 	for _, pattern := range append(routes, streamRoute) {
-		method, path, _ := strings.Cut(pattern, " ")
-		path = strings.TrimSuffix(path, "{$}")
-		if paths[path] == nil {
-			paths[path] = object{}
+		method, at, _ := strings.Cut(pattern, " ")
+		at = strings.TrimSuffix(at, "{$}")
+		if paths[at] == nil {
+			paths[at] = object{}
 		}
-		paths[path][strings.ToLower(method)] = operation(pattern, method, path, schemas)
+		paths[at][strings.ToLower(method)] = operation(pattern, method, at, schemas)
 	}
 	return object{
 		"openapi": "3.0.3",
@@ -184,15 +185,21 @@ func (s *schemas) of(t reflect.Type) object {
 func (s *schemas) object(t reflect.Type) object {
 	name, known := s.names[t]
 	if !known {
-		if name = t.Name(); s.defs[name] != nil {
-			name += "2"
-		}
+		name = schemaName(t)
 		s.names[t], s.defs[name] = name, object{}
 		properties := object{}
 		s.fields(t, properties)
 		s.defs[name] = object{"type": "object", "properties": properties}
 	}
 	return object{"$ref": "#/components/schemas/" + name}
+}
+
+// schemaName is the name of a type, with that of its package in front when it is another: SitedocMachine.
+func schemaName(t reflect.Type) string {
+	if pkg := path.Base(t.PkgPath()); pkg != path.Base(reflect.TypeFor[API]().PkgPath()) {
+		return strings.ToUpper(pkg[:1]) + pkg[1:] + t.Name()
+	}
+	return t.Name()
 }
 
 func (s *schemas) fields(t reflect.Type, into object) {
