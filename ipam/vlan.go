@@ -30,7 +30,7 @@ type VLAN struct {
 	// DHCPMode says who gives addresses where DHCP is on.
 	DHCPMode      DHCPMode
 	PrimaryRack   string // system id of the rack that serves; "" = none
-	SecondaryRack string // system id of the stand-by rack; "" = none
+	SecondaryRack string // system id of the rack that shares its work; "" = none
 	// RelayVLANID is the VLAN whose racks answer for this one through a
 	// relay agent in the network; 0 = not relayed.
 	RelayVLANID int64

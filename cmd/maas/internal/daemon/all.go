@@ -34,6 +34,7 @@ import (
 	"github.com/gomaas/maas/power/wol"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/peer"
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -120,7 +121,12 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	if rackSockets.Proxy, err = s.listenProxy(ctx); err != nil {
 		return err
 	}
-	if err := s.newRack(rack.Config{Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell}, files, loaders); err != nil {
+	identity, err := s.region.BesideIdentity()
+	if err != nil {
+		return err
+	}
+	base := rack.Config{Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell, Identity: identity}
+	if err := s.newRack(base, files, loaders); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.rack.Close()) }()
@@ -303,7 +309,11 @@ func SocketPath(data string) string { return filepath.Join(data, "maas.sock") }
 
 // listen opens all sockets or none.
 func listen(ctx context.Context, cfg config.Config, links []rack.Link) (r region.Sockets, k rack.Sockets, err error) {
-	if k, err = rack.Listen(ctx, links, rackPorts(cfg)); err != nil {
+	ports := rackPorts(cfg)
+	if cfg.Region.Racks != "" {
+		ports.Partner = peer.DefaultPort
+	}
+	if k, err = rack.Listen(ctx, links, ports); err != nil {
 		return r, k, err
 	}
 	if r, err = listenRegion(ctx, cfg); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/peer"
 	"github.com/gomaas/maas/rpc/wire"
 )
 
@@ -49,7 +50,9 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 		return err
 	}
 	defer unlock()
-	sockets, err := rack.Listen(ctx, links, rackPorts(cfg))
+	ports := rackPorts(cfg)
+	ports.Partner = peer.DefaultPort
+	sockets, err := rack.Listen(ctx, links, ports)
 	if err != nil {
 		return err
 	}
@@ -93,7 +96,7 @@ func (m *membership) rack() rack.Config {
 	dialer := &wire.Dialer{Regions: m.addresses, Ordered: true, TLS: m.tls}
 	m.peers = newPeers(m, dialer)
 	return rack.Config{
-		Dial: dialer.Dial, Connected: m.connected,
+		Dial: dialer.Dial, Connected: m.connected, Identity: m.current,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
 	}
 }
