@@ -40,35 +40,50 @@ type part struct {
 	ns   *netlab.NS
 
 	mu    sync.Mutex // guards following
-	since time.Time  // when it last became whole; zero = it is not
+	since time.Time  // when it last became whole, or will be; zero = it is not
 	heal  func()     // ends its fault; nil = it has none
 	until time.Time
+	quiet time.Duration // how long it may say nothing once it serves: without its partner, a rack waits for that
 }
 
 // whole reports since when a part serves without a fault.
 func (p *part) whole() (time.Time, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.since, !p.since.IsZero()
+	return p.since, !p.since.IsZero() && time.Now().After(p.since)
 }
 
 func (p *part) mark(whole bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.since = (time.Time{}); whole {
-		p.since = time.Now()
+		p.since = time.Now().Add(p.quiet)
 	}
 }
 
-// chaosNet is the network of one rack, with machines in one namespace.
+// wholeAll are the parts that serve without a fault, and since when.
+func wholeAll(parts []*part) map[*part]time.Time {
+	out := map[*part]time.Time{}
+	for _, p := range parts {
+		if since, whole := p.whole(); whole {
+			out[p] = since
+		}
+	}
+	return out
+}
+
+// chaosNet is the network of one rack or two, with machines in one namespace.
 type chaosNet struct {
-	t      *testing.T
-	rack   *part
-	conn   net.PacketConn
-	http   *http.Client
-	server string
-	known  map[string]string // address by MAC
-	macs   []net.HardwareAddr
+	t       *testing.T
+	racks   []*part
+	number  byte // 10.number.0.0/16
+	vlan    int64
+	servers []string
+	relayed bool
+	conn    net.PacketConn
+	http    *http.Client
+	known   map[string]string // address by MAC
+	macs    []net.HardwareAddr
 
 	mu      sync.Mutex        // guards following
 	dynamic map[string]string // MAC by address
@@ -76,11 +91,12 @@ type chaosNet struct {
 	checks  int
 }
 
-// chaosSite is two regions on one database, three racks and their networks.
+// chaosSite is two regions on one database and three racks, two of which share a network and serve another through a relay.
 type chaosSite struct {
 	t       *testing.T
 	url     string
 	regions []*part
+	lan     *netlab.NS // the switch of the first network
 	racks   []*part
 	nets    []*chaosNet
 	db      *store.DB
@@ -113,20 +129,85 @@ func newChaosSite(t *testing.T) *chaosSite {
 		s.regions = append(s.regions, &part{process: p, name: "region " + name, ns: ns})
 	}
 	s.startRegions(base)
-	for i := range 3 {
-		name := fmt.Sprint("rack", i+1)
-		ns, machines := join(name, fmt.Sprintf("172.30.0.%d/24", i+11)), lab.NS(fmt.Sprint("m", i+1))
-		lab.Veth(ns, "eth0", machines, "eth0")
-		network := fmt.Sprintf("10.%d.", i+1)
-		ns.Addr("eth0", network+"0.1/16")
-		machines.Addr("eth0", network+"0.250/16")
-		p := newProcess(t, ns, "rack", "--data", filepath.Join(base, name), "--interface", "eth0", "--name", name, "--dhcp-force",
-			"--dhcp-range", network+"128.0-"+network+"254.254")
-		rack := &part{process: p, name: name, ns: ns}
-		s.racks = append(s.racks, rack)
-		s.nets = append(s.nets, newChaosMachines(t, rack, machines, network+"0.1"))
+	for i, racks := range [][]string{{"rack1", "rack2"}, {"rack3"}} {
+		n := &chaosNet{t: t, number: byte(i + 1), known: map[string]string{}, dynamic: map[string]string{}, scripts: map[string]int{}}
+		lan, machines := lab.NS(fmt.Sprint("lan", i+1)), lab.NS(fmt.Sprint("m", i+1))
+		lan.Bridge("br0")
+		plug := func(ns *netlab.NS, name, address string) {
+			lab.Veth(ns, "eth0", lan, "p-"+name)
+			lan.Port("br0", "p-"+name)
+			ns.Addr("eth0", address+"/16")
+		}
+		if i == 0 {
+			s.lan = lan
+		}
+		plug(machines, "machines", n.address(0, 250))
+		for k, name := range racks {
+			ns, address := join(name, fmt.Sprintf("172.30.0.%d/24", 11+len(s.racks))), n.address(0, byte(k+1))
+			plug(ns, name, address)
+			p := newProcess(t, ns, "rack", "--data", filepath.Join(base, name), "--interface", "eth0", "--name", name, "--dhcp-force",
+				"--dhcp-range", n.address(128, 0)+"-"+n.address(254, 254))
+			rack := &part{process: p, name: name, ns: ns}
+			if len(racks) > 1 {
+				rack.quiet = 11 * time.Second
+			}
+			n.racks, n.servers = append(n.racks, rack), append(n.servers, address)
+			s.racks = append(s.racks, rack)
+		}
+		n.open(machines)
+		s.nets = append(s.nets, n)
 	}
+	s.relayed(lab)
 	return s
+}
+
+// relayed adds a network whose machines reach the racks of the first one through a relay agent.
+func (s *chaosSite) relayed(lab *netlab.Lab) {
+	lan := s.nets[0]
+	n := &chaosNet{
+		t: s.t, racks: lan.racks, servers: lan.servers, number: 9, relayed: true,
+		known: map[string]string{}, dynamic: map[string]string{}, scripts: map[string]int{},
+	}
+	relay, machines := lab.NS("relay"), lab.NS("m9")
+	lab.Veth(relay, "eth0", s.lan, "p-relay")
+	s.lan.Port("br0", "p-relay")
+	lab.Veth(relay, "eth1", machines, "eth0")
+	relay.Addr("eth0", lan.address(0, 200)+"/16")
+	relay.Addr("eth1", n.address(0, 1)+"/16")
+	machines.Addr("eth0", n.address(0, 250)+"/16")
+	machines.IP("route", "add", "default", "via", n.address(0, 1))
+	for _, rack := range lan.racks {
+		rack.ns.IP("route", "add", n.address(0, 0)+"/16", "via", lan.address(0, 200))
+	}
+	chaosOK(s.t, relay.Command(s.t.Context(), "sysctl", "-qw", "net.ipv4.ip_forward=1").Run())
+	agent := relay.Command(context.WithoutCancel(s.t.Context()), "dhcrelay", append([]string{"-4", "-d", "--no-pid", "-id", "eth1", "-iu", "eth0"}, lan.servers...)...)
+	chaosOK(s.t, agent.Start())
+	s.t.Cleanup(func() {
+		agent.Process.Kill()
+		agent.Wait()
+	})
+	n.open(machines)
+	s.nets = append(s.nets, n)
+}
+
+// relay makes the subnet of a relayed network.
+func (s *chaosSite) relay(n *chaosNet, to int64) {
+	ctx := s.t.Context()
+	target, err := s.inv.VLAN(ctx, to)
+	chaosOK(s.t, err)
+	vlan, err := s.inv.CreateVLAN(ctx, ipam.VLAN{FabricID: target.FabricID, VID: int(n.number), RelayVLANID: to})
+	chaosOK(s.t, err)
+	subnet, err := s.inv.CreateSubnet(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix(n.address(0, 0) + "/16"), VLANID: vlan.ID})
+	chaosOK(s.t, err)
+	_, err = s.inv.CreateRange(ctx, ipam.Range{
+		SubnetID: subnet.ID, Type: ipam.RangeDynamic, Start: netip.MustParseAddr(n.address(128, 0)), End: netip.MustParseAddr(n.address(254, 254)),
+	})
+	chaosOK(s.t, err)
+}
+
+// address is 10.number.high.low.
+func (n *chaosNet) address(high, low byte) string {
+	return netip.AddrFrom4([4]byte{10, n.number, high, low}).String()
 }
 
 // startRegions starts the first, gives the second its key, and starts that.
@@ -168,9 +249,9 @@ func (s *chaosSite) answers(i int) bool {
 	return s.admin(i).Get(ctx, region.RacksPath, &[]region.RackInfo{}) == nil
 }
 
-// newChaosMachines opens what the machines of a network share.
-func newChaosMachines(t *testing.T, rack *part, ns *netlab.NS, server string) *chaosNet {
-	n := &chaosNet{t: t, rack: rack, server: server, known: map[string]string{}, dynamic: map[string]string{}, scripts: map[string]int{}}
+// open opens what the machines of a network share.
+func (n *chaosNet) open(ns *netlab.NS) {
+	t := n.t
 	chaosOK(t, ns.Do(func() (err error) {
 		lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 			cerr := c.Control(func(fd uintptr) {
@@ -189,7 +270,6 @@ func newChaosMachines(t *testing.T, rack *part, ns *netlab.NS, server string) *c
 		})
 		return conn, err
 	}}}
-	return n
 }
 
 // enrol lets the racks in and makes machines that are known on each network.
@@ -201,13 +281,19 @@ func (s *chaosSite) enrol(machines int) {
 		rack.start("--enrol", token.Token)
 	}
 	for i, n := range s.nets {
-		at := netip.MustParseAddr(n.server)
+		at := netip.MustParseAddr(n.address(1, 1))
 		var subnet ipam.Subnet
-		eventually(s.t, "the network of "+n.rack.name+" is known", func() (is bool) {
+		if n.relayed {
+			s.relay(n, s.nets[0].vlan)
+		}
+		eventually(s.t, "the network of "+n.racks[0].name+" is known", func() (is bool) {
 			var err error
 			subnet, err = s.inv.SubnetFor(ctx, at)
 			return err == nil
 		})
+		if n.vlan = subnet.VLANID; len(n.racks) > 1 && !n.relayed {
+			s.share(subnet.VLANID, n.racks)
+		}
 		for m := range machines {
 			mac := net.HardwareAddr{2, 0xca, 0, byte(i), 0, byte(m)}
 			machine, _, err := s.inv.Enlist(ctx, inventory.Enlistment{MAC: mac, Hostname: fmt.Sprintf("known-%d-%d", i, m)})
@@ -215,16 +301,34 @@ func (s *chaosSite) enrol(machines int) {
 			machine.Profile = &pxe.Profile{Name: "own", Kind: pxe.Local}
 			machine, err = s.inv.UpdateMachine(ctx, machine)
 			chaosOK(s.t, err)
-			address := netip.AddrFrom4([4]byte{10, byte(i + 1), 1, byte(m + 1)})
-			_, err = s.inv.LinkInterface(ctx, machine.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, SubnetID: subnet.ID, Addr: address})
+			address := n.address(1, byte(m+1))
+			_, err = s.inv.LinkInterface(ctx, machine.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, SubnetID: subnet.ID, Addr: netip.MustParseAddr(address)})
 			chaosOK(s.t, err)
-			n.known[mac.String()] = address.String()
+			n.known[mac.String()] = address
 			n.macs = append(n.macs, mac)
 		}
 	}
 	for _, n := range s.nets {
-		eventually(s.t, "machines of "+n.rack.name+" boot", func() bool { return n.boots(n.macs[len(n.macs)-1]) == nil })
-		n.rack.mark(true)
+		eventually(s.t, "machines of "+n.racks[0].name+" boot", func() bool { return n.boots(n.macs[len(n.macs)-1]) == nil })
+		for _, rack := range n.racks {
+			rack.mark(true)
+		}
+	}
+}
+
+// share makes two racks the racks of a VLAN, and waits until they know each other's leases.
+func (s *chaosSite) share(vlan int64, racks []*part) {
+	ctx := s.t.Context()
+	eventually(s.t, "both racks are there", func() bool {
+		v, err := s.inv.VLAN(ctx, vlan)
+		if err != nil || v.PrimaryRack == "" {
+			return false
+		}
+		v.PrimaryRack, v.SecondaryRack = racks[0].name, racks[1].name
+		return s.inv.UpdateVLAN(ctx, v) == nil
+	})
+	for _, rack := range racks {
+		eventually(s.t, rack.name+" has a partner", func() bool { return strings.Contains(rack.logged(), "the partner's leases are here") })
 	}
 }
 
@@ -237,10 +341,21 @@ func (n *chaosNet) boots(mac net.HardwareAddr) error {
 	if want := n.known[mac.String()]; got != want {
 		return fmt.Errorf("%s got %s instead of %s", mac, got, want)
 	}
+	var last error
+	for _, server := range n.servers { // as scripts name them
+		if last = n.script(server, mac); last == nil {
+			return nil
+		}
+	}
+	return last
+}
+
+// script gets a machine its script from one of the servers.
+func (n *chaosNet) script(server string, mac net.HardwareAddr) error {
 	n.mu.Lock()
 	n.scripts[mac.String()]++
 	n.mu.Unlock()
-	resp, err := n.http.Get("http://" + n.server + ":5248/boot/" + pxe.FormatMAC(mac) + "/script.ipxe")
+	resp, err := n.http.Get("http://" + server + ":5248/boot/" + pxe.FormatMAC(mac) + "/script.ipxe")
 	if err != nil {
 		return err
 	}
@@ -295,21 +410,23 @@ func (n *chaosNet) ask(p *dhcpv4.DHCPv4, want dhcpv4.MessageType) (*dhcpv4.DHCPv
 	return nil, fmt.Errorf("no %s for %s", want, p.ClientHWAddr)
 }
 
-// use lets machines boot until ctx ends. Each must, if the rack was whole all the time.
+// use lets machines boot until ctx ends. Each must, if one of the racks was whole all the time.
 func (n *chaosNet) use(ctx context.Context, seed uint64) {
-	rng := rand.New(rand.NewPCG(seed, uint64(n.server[3])))
+	rng := rand.New(rand.NewPCG(seed, uint64(n.number)))
 	for round := uint32(0); ctx.Err() == nil; round++ {
-		since, whole := n.rack.whole()
+		before := wholeAll(n.racks)
 		mac := n.macs[rng.IntN(len(n.macs))]
 		err := n.boots(mac)
-		if now, still := n.rack.whole(); err != nil && whole && still && now.Equal(since) && ctx.Err() == nil {
-			n.t.Errorf("%s lives since %s, and a known machine does not boot: %v", n.rack.name, since.Format("05.000"), err)
+		for rack, since := range wholeAll(n.racks) {
+			if was, whole := before[rack]; err != nil && whole && was.Equal(since) && ctx.Err() == nil {
+				n.t.Errorf("%s lives since %s, and a known machine does not boot: %v", rack.name, since.Format("05.000"), err)
+			}
 		}
 		n.mu.Lock()
 		n.checks++
 		n.mu.Unlock()
 		if round%4 == 0 {
-			fresh := net.HardwareAddr{2, 0xdd, n.server[3], 0, 0, 0}
+			fresh := net.HardwareAddr{2, 0xdd, n.number, 0, 0, 0}
 			binary.BigEndian.PutUint16(fresh[4:], uint16(round/4))
 			if got, err := n.lease(fresh); err == nil {
 				n.hold(fresh.String(), got)
@@ -386,7 +503,7 @@ func (s *chaosSite) served(p *part) func() bool {
 // rack lives; no address is given twice; what the API acknowledged is there; what racks saw arrives, and once. A seed, printed,
 // makes the same faults again: MAAS_CHAOS_SEED; MAAS_CHAOS=10m goes on for that time.
 func TestChaos(t *testing.T) {
-	netlab.Require(t, netlab.Root)
+	netlab.Require(t, netlab.Root, netlab.Program("dhcrelay", "isc-dhcp-relay"))
 	length := 5 * time.Second
 	if text := os.Getenv("MAAS_CHAOS"); text != "" {
 		var err error
@@ -501,7 +618,7 @@ func (s *chaosSite) allocations(address string) (n int) {
 func (s *chaosSite) judgeNet(n *chaosNet) {
 	ctx := s.t.Context()
 	missing := ""
-	eventually(s.t, "all leases of "+n.rack.name+" are known", func() bool {
+	eventually(s.t, "all leases of "+n.racks[0].name+" are known", func() bool {
 		for address := range n.dynamic {
 			if missing = address; s.allocations(address) != 1 {
 				return false
