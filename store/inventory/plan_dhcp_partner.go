@@ -3,6 +3,7 @@ package inventory
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
@@ -32,7 +33,7 @@ func (p *dhcpPlan) partners(subnets []dhcpsrv.Subnet) (out []dhcpsrv.Partner) {
 		at := slices.IndexFunc(out, func(o dhcpsrv.Partner) bool { return o.Name == s.Partner })
 		if at < 0 {
 			at = len(out)
-			out = append(out, dhcpsrv.Partner{Name: s.Partner, Self: p.rack.Name})
+			out = append(out, dhcpsrv.Partner{Name: s.Partner, Self: p.rack.Name, TakeoverAfter: p.takeover()})
 		}
 		out[at].Addrs = appendNew(out[at].Addrs, s.PartnerServer)
 	}
@@ -55,4 +56,9 @@ func appendNew(addrs []netip.Addr, a netip.Addr) []netip.Addr {
 		return addrs
 	}
 	return append(addrs, a)
+}
+
+// takeover is how long a rack is away until the other one uses its addresses.
+func (p *dhcpPlan) takeover() time.Duration {
+	return time.Duration(p.m.number(SettingTakeover, int(dhcpsrv.DefaultTakeover/time.Second))) * time.Second
 }

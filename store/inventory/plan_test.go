@@ -130,6 +130,10 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
 	v.SecondaryRack = "rack2"
 	ok(t, inv.UpdateVLAN(ctx, v))
+	if err := inv.SetSetting(ctx, inventory.SettingTakeover, "5"); err == nil {
+		t.Error("a takeover after 5 seconds was accepted")
+	}
+	ok(t, inv.SetSetting(ctx, inventory.SettingTakeover, "90"))
 	m := model(t, inv)
 	var b strings.Builder
 	for _, rack := range m.Racks {
@@ -152,12 +156,12 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 	}
 	want := `rack1: 10.0.0.0/24 link="eth0" server=10.0.0.2 dns=[10.0.0.2 10.0.0.4 9.9.9.9] pools=1 partner=rack2 10.0.0.4 secondary=false
 rack1: 10.7.0.0/24 link="" server=10.0.0.2 dns=[] pools=1 partner=rack2 10.0.0.4 secondary=false
-rack1: partners [{rack2 rack1 [10.0.0.4] 0s}]
+rack1: partners [{rack2 rack1 [10.0.0.4] 1m30s}]
 rack1: 6 fixed addresses
 rack1: boot servers [{10.0.0.0/24 [10.0.0.2 10.0.0.4]} {10.7.0.0/24 [10.0.0.2 10.0.0.4]}]
 rack2: 10.0.0.0/24 link="ens3" server=10.0.0.4 dns=[10.0.0.4 10.0.0.2 9.9.9.9] pools=1 partner=rack1 10.0.0.2 secondary=true
 rack2: 10.7.0.0/24 link="" server=10.0.0.4 dns=[] pools=1 partner=rack1 10.0.0.2 secondary=true
-rack2: partners [{rack1 rack2 [10.0.0.2] 0s}]
+rack2: partners [{rack1 rack2 [10.0.0.2] 1m30s}]
 rack2: 6 fixed addresses
 rack2: boot servers [{10.0.0.0/24 [10.0.0.4 10.0.0.2]} {10.7.0.0/24 [10.0.0.4 10.0.0.2]}]
 `

@@ -22,9 +22,13 @@ const (
 	SettingDNSTTL        = "default_dns_ttl"    // seconds; default 30
 	SettingSecondaryNS   = "dns_secondary_ns"   // names of further servers of the site's zones, which transfer them
 	SettingNTPServers    = "ntp_servers"        // addresses are told to DHCP clients, names to nobody yet
+	SettingTakeover      = "dhcp_takeover"      // seconds a rack is away until the other one uses its half of the addresses, from 60; default 3600
 	SettingCircuitQuota  = "dhcp_circuit_quota" // dynamic addresses behind one circuit of a relay agent; default 0, no limit
 	SettingKernelOpts    = "kernel_opts"        // at the end of each machine's kernel command line
 )
+
+// minTakeover is how many seconds a rack is at least away until its addresses are another's: a restart takes less.
+const minTakeover = 60
 
 type setting struct {
 	id          int64
@@ -143,6 +147,10 @@ func checkSetting(name, value string) error {
 			if _, nerr := domainName(text); err != nil && nerr != nil {
 				return invalid(KindSetting, name, name, fmt.Sprintf("%q is neither an address nor a name", text))
 			}
+		}
+	case SettingTakeover:
+		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < minTakeover) {
+			return invalid(KindSetting, name, name, fmt.Sprintf("%q is not a number of seconds from %d", value, minTakeover))
 		}
 	case SettingExhaustion, SettingCircuitQuota:
 		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0) {
