@@ -72,6 +72,14 @@ func wholeAll(parts []*part) map[*part]time.Time {
 	return out
 }
 
+// held says who was given an address, and when. The lease ends after leaseTime, and the regions forget it.
+type held struct {
+	mac string
+	at  time.Time
+}
+
+const leaseTime = 10 * time.Minute // what racks give unless told otherwise
+
 // chaosNet is the network of one rack or two, with machines in one namespace.
 type chaosNet struct {
 	t       *testing.T
@@ -85,9 +93,9 @@ type chaosNet struct {
 	known   map[string]string // address by MAC
 	macs    []net.HardwareAddr
 
-	mu      sync.Mutex        // guards following
-	dynamic map[string]string // MAC by address
-	scripts map[string]int    // requests by MAC
+	mu      sync.Mutex      // guards following
+	dynamic map[string]held // by address
+	scripts map[string]int  // requests by MAC
 	checks  int
 }
 
@@ -130,7 +138,7 @@ func newChaosSite(t *testing.T) *chaosSite {
 	}
 	s.startRegions(base)
 	for i, racks := range [][]string{{"rack1", "rack2"}, {"rack3"}} {
-		n := &chaosNet{t: t, number: byte(i + 1), known: map[string]string{}, dynamic: map[string]string{}, scripts: map[string]int{}}
+		n := &chaosNet{t: t, number: byte(i + 1), known: map[string]string{}, dynamic: map[string]held{}, scripts: map[string]int{}}
 		lan, machines := lab.NS(fmt.Sprint("lan", i+1)), lab.NS(fmt.Sprint("m", i+1))
 		lan.Bridge("br0")
 		plug := func(ns *netlab.NS, name, address string) {
@@ -166,7 +174,7 @@ func (s *chaosSite) relayed(lab *netlab.Lab) {
 	lan := s.nets[0]
 	n := &chaosNet{
 		t: s.t, racks: lan.racks, servers: lan.servers, number: 9, relayed: true,
-		known: map[string]string{}, dynamic: map[string]string{}, scripts: map[string]int{},
+		known: map[string]string{}, dynamic: map[string]held{}, scripts: map[string]int{},
 	}
 	relay, machines := lab.NS("relay"), lab.NS("m9")
 	lab.Veth(relay, "eth0", s.lan, "p-relay")
@@ -440,10 +448,10 @@ func (n *chaosNet) use(ctx context.Context, seed uint64) {
 func (n *chaosNet) hold(mac, address string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if other := n.dynamic[address]; other != "" && other != mac {
-		n.t.Errorf("%s was given to %s and to %s", address, other, mac)
+	if other := n.dynamic[address]; other.mac != "" && other.mac != mac && time.Since(other.at) < leaseTime {
+		n.t.Errorf("%s was given to %s and to %s", address, other.mac, mac)
 	}
-	n.dynamic[address] = mac
+	n.dynamic[address] = held{mac, time.Now()}
 }
 
 // write changes the site through the API of any region until ctx ends.
@@ -619,8 +627,8 @@ func (s *chaosSite) judgeNet(n *chaosNet) {
 	ctx := s.t.Context()
 	missing := ""
 	eventually(s.t, "all leases of "+n.racks[0].name+" are known", func() bool {
-		for address := range n.dynamic {
-			if missing = address; s.allocations(address) != 1 {
+		for address, h := range n.dynamic {
+			if missing = address; time.Since(h.at) < leaseTime-time.Minute && s.allocations(address) != 1 {
 				return false
 			}
 		}
