@@ -269,18 +269,20 @@ func FuzzPartnerMessage(f *testing.F) {
 	f.Add([]byte{4, 0}, []byte{5})
 	snap := (&pair{pool: 20}).snapshot(0)
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		s := newServer(t, dhcpsrv.Config{}, snap)
-		a, b := dhcptest.PartnerPipe(dhcptest.Faults{})
-		done := make(chan error)
-		go func() { done <- s.ServePartner(t.Context(), "beta", a) }()
-		b.Send(first)
-		b.Send(second)
-		b.Send(second)
-		b.Close()
-		<-done
-		if s.Stats().Panics != 0 {
-			t.Error("panic")
-		}
+		synctest.Test(t, func(t *testing.T) { // some messages make it wait for others
+			s := newServer(t, dhcpsrv.Config{}, snap)
+			a, b := dhcptest.PartnerPipe(dhcptest.Faults{})
+			done := make(chan error)
+			go func() { done <- s.ServePartner(t.Context(), "beta", a) }()
+			b.Send(first)
+			b.Send(second)
+			b.Send(second)
+			b.Close()
+			<-done
+			if s.Stats().Panics != 0 {
+				t.Error("panic")
+			}
+		})
 	})
 }
 
