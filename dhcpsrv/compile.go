@@ -68,35 +68,8 @@ func compile(snap *Snapshot) (*serving, error) {
 	if err := checkOptions6("site", snap.Options6); err != nil {
 		return nil, err
 	}
-	bySegment, bySegment6 := make(map[string]*segment), make(map[string]*segment6)
-	for i := range snap.Subnets {
-		if conf := &snap.Subnets[i]; conf.Prefix.Addr().Is6() {
-			if err := c.v6.add(*conf, bySegment6); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		sub, err := c.newSubnet(snap.Subnets[i])
-		if err != nil {
-			return nil, err
-		}
-		if err := c.join(sub, bySegment); err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(c.subnets, func(a, b *subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
-	for i, sub := range c.subnets[min(1, len(c.subnets)):] {
-		if before := c.subnets[i]; before.hi >= sub.lo {
-			return nil, fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, before.Prefix, before.Name)
-		}
-	}
-	if err := c.v6.sort(); err != nil {
+	if err := c.addSubnets(snap.Subnets); err != nil {
 		return nil, err
-	}
-	for _, sub := range c.v6.subnets {
-		if c.byName[sub.Name] != nil {
-			return nil, fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
-		}
 	}
 	if err := c.checkModes(); err != nil {
 		return nil, err
@@ -110,6 +83,41 @@ func compile(snap *Snapshot) (*serving, error) {
 		}
 	}
 	return c, nil
+}
+
+// addSubnets takes the subnets of both families in, and refuses those that overlap or share a name.
+func (c *serving) addSubnets(subnets []Subnet) error {
+	bySegment, bySegment6 := make(map[string]*segment), make(map[string]*segment6)
+	for i := range subnets {
+		if conf := &subnets[i]; conf.Prefix.Addr().Is6() {
+			if err := c.v6.add(*conf, bySegment6); err != nil {
+				return err
+			}
+			continue
+		}
+		sub, err := c.newSubnet(subnets[i])
+		if err != nil {
+			return err
+		}
+		if err := c.join(sub, bySegment); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(c.subnets, func(a, b *subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	for i, sub := range c.subnets[min(1, len(c.subnets)):] {
+		if before := c.subnets[i]; before.hi >= sub.lo {
+			return fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, before.Prefix, before.Name)
+		}
+	}
+	if err := c.v6.sort(); err != nil {
+		return err
+	}
+	for _, sub := range c.v6.subnets {
+		if c.byName[sub.Name] != nil {
+			return fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
+		}
+	}
+	return nil
 }
 
 // join puts a subnet into its segment and into the indexes.

@@ -3,6 +3,8 @@ package cli
 import (
 	"slices"
 	"strings"
+
+	"github.com/gomaas/maas/cmd/maas/internal/spelling"
 )
 
 // nearest are up to three of the names that are most like a word, the best first. Names that have little in common with it
@@ -15,7 +17,7 @@ func nearest(word string, names []string) []string {
 	var found []match
 	word = strings.ToLower(word)
 	for _, name := range names {
-		far := distance(word, strings.ToLower(name))
+		far := spelling.Distance(word, strings.ToLower(name))
 		if strings.HasPrefix(strings.ToLower(name), word) {
 			far = min(far, 1)
 		}
@@ -39,25 +41,4 @@ func didYouMean(word string, names []string) string {
 		return "; did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return ""
-}
-
-// distance is how many characters have to be changed, added or removed.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/gomaas/maas/cmd/maas/internal/spelling"
 )
 
 // DefaultData is where a daemon keeps its data unless told otherwise.
@@ -233,7 +235,7 @@ func suggestion(key string) string {
 	for _, dotted := range Keys() {
 		for _, k := range strings.Split(dotted, ".") {
 			longer := max(len(k)-len(key), len(key)-len(k))
-			if d := 2*editDistance(key, k) + longer; editDistance(key, k) < 3 && d < distance {
+			if d := 2*spelling.Distance(key, k) + longer; spelling.Distance(key, k) < 3 && d < distance {
 				best, distance = k, d
 			}
 		}
@@ -242,27 +244,6 @@ func suggestion(key string) string {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// editDistance is the number of letters to add, drop or change to turn a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // lineOf finds the line of a dotted key, zero when it is not in the file.

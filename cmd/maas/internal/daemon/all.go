@@ -121,12 +121,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	if rackSockets.Proxy, err = s.listenProxy(ctx); err != nil {
 		return err
 	}
-	identity, err := s.region.BesideIdentity()
-	if err != nil {
-		return err
-	}
-	base := rack.Config{Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell, Identity: identity}
-	if err := s.newRack(base, files, loaders); err != nil {
+	if err := s.newRackBeside(files, loaders); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.rack.Close()) }()
@@ -163,6 +158,15 @@ func (s *site) tell(ctx context.Context, conn rpc.Conn) error {
 		}
 	}
 	return nil
+}
+
+// newRackBeside composes the rack of the region's own process.
+func (s *site) newRackBeside(files, loaders fs.FS) error {
+	identity, err := s.region.BesideIdentity()
+	if err != nil {
+		return err
+	}
+	return s.newRack(rack.Config{Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell, Identity: identity}, files, loaders)
 }
 
 // newRack composes the rack. base says how it reaches its region.
