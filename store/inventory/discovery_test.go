@@ -233,6 +233,22 @@ func TestClearDiscoveries(t *testing.T) {
 	})
 }
 
+// A rack that has not heard of a rule yet still reports what it sees.
+func TestIgnoredDevicesAreNotRecorded(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		watched(t, inv, "192.0.2.0/24")
+		seven, eight := seenEvent(discovery.New, 7, "192.0.2.7", discovery.Info{}), seenEvent(discovery.New, 8, "192.0.2.8", discovery.Info{})
+		record(t, inv, "rack-1", seven)
+		if err := inv.SetDiscoverySetting(t.Context(), inventory.SettingDiscoveryIgnore, "192.0.2.7"); err != nil {
+			t.Fatal(err)
+		}
+		record(t, inv, "rack-1", seven, eight)
+		if got, want := shown(t, inv, 0), []string{`192.0.2.8 02:00:00:00:00:08 ""`}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 func TestPromote(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		subnet := watched(t, inv, "192.0.2.0/24")[0]

@@ -31,6 +31,11 @@ func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discov
 		case !o.Addr.IsValid():
 			return invalid(KindObservation, o.MAC.String(), "ip", "is needed")
 		}
+		if e.Kind != discovery.Expired {
+			if ignored, err := inv.ignores(ctx, o.MAC, o.Addr); err != nil || ignored {
+				return err
+			}
+		}
 		if o.DHCPServer && e.Kind != discovery.Expired {
 			if err := inv.recordDHCPServer(ctx, tx, rack, o); err != nil {
 				return err
@@ -44,6 +49,23 @@ func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discov
 		}
 		return inv.recordDevice(ctx, tx, rack, e)
 	})
+}
+
+// ignores reports whether a rule ignores a device now. Racks obey the rules too, but one that has not heard of a new rule yet
+// still reports what it sees.
+func (inv *Inventory) ignores(ctx context.Context, mac discovery.MAC, a netip.Addr) (bool, error) {
+	text, err := inv.Setting(ctx, SettingDiscoveryIgnore)
+	if err != nil {
+		if notFound(err) {
+			err = nil
+		}
+		return false, err
+	}
+	rules, err := discovery.ParseIgnore(elements(text))
+	if err != nil {
+		return false, nil // no rule that SetDiscoverySetting takes; to refuse the report would hold up all that follow
+	}
+	return rules.Match(mac, a), nil
 }
 
 func (inv *Inventory) recordDevice(ctx context.Context, tx *store.Tx, rack string, e discovery.Event) error {
