@@ -48,9 +48,9 @@
 // # Other servers
 //
 // [Server.Follow] makes the server a secondary of a zone elsewhere. [Server.SetAccess] lets secondaries fetch zones by AXFR
-// and IXFR and tells them of changes while [Server.SendNotifies]
-// runs, and lets the holders of TSIG keys change records (RFC 2136). [ParseZone] and [Server.WriteZone] read and write zone
-// files.
+// and IXFR and tells them of changes while [Server.SendNotifies] runs, and lets the holders of TSIG keys change records
+// (RFC 2136). Such changes are in memory only, unless [Config].Updates keeps the records. [ParseZone] and
+// [Server.WriteZone] read and write zone files.
 //
 // # How it is fast
 //

@@ -1,34 +1,153 @@
 package dnssrv
 
 import (
+	"context"
 	"net/netip"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 )
 
-// dynamicUpdate carries out a dynamic update (RFC 2136) and returns the code to answer. Records set this way count as
-// configured ones, so a later Change replaces them.
-func (s *Server) dynamicUpdate(q *dns.Msg, key string, client netip.Addr) int {
-	zone := dns.CanonicalName(q.Question[0].Name)
-	if q.Question[0].Qtype != dns.TypeSOA || q.Question[0].Qclass != dns.ClassINET {
-		return dns.RcodeFormatError
+// An Updater keeps the records that dynamic updates change.
+type Updater interface {
+	// Update makes the changes of an update (RFC 2136 section 2) in wire form, for the holder of a key, and returns the code
+	// to answer when they are kept for good. The server has checked the signature, the policy and the prerequisites against
+	// what it serves; who keeps the records checks them again, because those may have changed since. It may block until ctx
+	// ends, which is after a few seconds, and is called concurrently. An error is logged and answered with SERVFAIL.
+	Update(ctx context.Context, key string, message []byte) (rcode int, err error)
+}
+
+// How long an update takes at most, and how long its client then waits for the server to answer with what it changed.
+const (
+	updateTimeout = 3 * time.Second
+	updateShown   = 500 * time.Millisecond
+)
+
+// dynamicUpdate carries out a dynamic update (RFC 2136) and returns the code to answer.
+func (s *Server) dynamicUpdate(ctx context.Context, q *dns.Msg, in []byte, key string, client netip.Addr) int {
+	rcode, err := 0, error(nil)
+	if s.updates == nil {
+		rcode = s.updateHere(q, key)
+	} else {
+		rcode, err = s.updateThere(ctx, q, in, key)
 	}
+	log := s.log.With("zone", zoneOfUpdate(q), "client", client, "key", key, "result", dns.RcodeToString[rcode], "records", len(q.Ns))
+	if err != nil {
+		log.Warn("dynamic update failed", "err", err)
+	} else {
+		log.Info("dynamic update")
+	}
+	return rcode
+}
+
+func zoneOfUpdate(q *dns.Msg) string { return dns.CanonicalName(q.Question[0].Name) }
+
+// updateHere changes the records in memory.
+func (s *Server) updateHere(q *dns.Msg, key string) int {
 	s.mu.Lock()
-	z := s.data.zones[zone]
-	if z == nil || z.primary != nil {
-		s.mu.Unlock()
-		return dns.RcodeNotAuth
-	}
-	e := &edit{d: &s.data, z: z, sets: map[setID][]dns.RR{}}
-	rcode := e.run(q, s.policy.Load(), key)
+	e, rcode := s.data.edit(q, s.policy.Load(), key)
 	var changed map[string]uint32
 	if rcode == dns.RcodeSuccess {
 		changed = s.apply(plan{sets: e.result()})
 	}
 	s.mu.Unlock()
 	s.notify(changed)
-	s.log.Info("dynamic update", "zone", zone, "client", client, "key", key, "result", dns.RcodeToString[rcode], "records", len(q.Ns))
 	return rcode
+}
+
+// updateThere has the records changed where they come from, and waits a moment for them to come.
+func (s *Server) updateThere(ctx context.Context, q *dns.Msg, in []byte, key string) (int, error) {
+	sets, rcode := s.preview(q, key)
+	if rcode != dns.RcodeSuccess {
+		return rcode, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
+	defer cancel()
+	rcode, err := s.updates.Update(ctx, key, in)
+	if err != nil {
+		return dns.RcodeServerFailure, err
+	}
+	for end := time.Now().Add(updateShown); rcode == dns.RcodeSuccess && !s.shows(sets) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	return rcode, nil
+}
+
+// Preview returns what a dynamic update (RFC 2136) in wire form would make of the sets it changes, those without data being
+// removed, for the holder of a key, and the code to answer. It changes nothing and checks no signature. Data is as
+// [RRset.Normal] writes it.
+func (s *Server) Preview(key string, message []byte) (sets []RRset, rcode int) {
+	q := new(dns.Msg)
+	if q.Unpack(message) != nil || q.Opcode != dns.OpcodeUpdate || len(q.Question) != 1 {
+		return nil, dns.RcodeFormatError
+	}
+	parsed, rcode := s.preview(q, dns.CanonicalName(key))
+	for i := range parsed {
+		if !parsed[i].learned {
+			sets = append(sets, parsed[i].set())
+		}
+	}
+	return sets, rcode
+}
+
+// UpdatedNames returns the zone of a dynamic update in wire form, and the names of it whose records decide what becomes of it,
+// all in lower case and without a final dot; no zone when it is not one.
+func UpdatedNames(message []byte) (zone string, names []string) {
+	q := new(dns.Msg)
+	if q.Unpack(message) != nil || q.Opcode != dns.OpcodeUpdate || len(q.Question) != 1 {
+		return "", nil
+	}
+	for _, rr := range append(q.Answer, q.Ns...) {
+		names = append(names, strings.TrimSuffix(dns.CanonicalName(rr.Header().Name), "."))
+	}
+	slices.Sort(names)
+	return strings.TrimSuffix(zoneOfUpdate(q), "."), slices.Compact(names)
+}
+
+func (s *Server) preview(q *dns.Msg, key string) ([]parsed, int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e, rcode := s.data.edit(q, s.policy.Load(), key)
+	if rcode != dns.RcodeSuccess {
+		return nil, rcode
+	}
+	return e.result(), rcode
+}
+
+// shows reports whether the server answers with the sets.
+func (s *Server) shows(sets []parsed) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i := range sets {
+		p := &sets[i]
+		z := s.data.zoneOf(p.name)
+		if z == nil {
+			return true // gone meanwhile
+		}
+		have := z.nodes[p.name].get(p.qtype)
+		if have == nil && len(p.records) == 0 || p.learned {
+			continue
+		}
+		if have == nil || len(have.records) != len(p.records) || len(without(have.records, p.records)) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// edit finds out what an update leads to.
+func (d *data) edit(q *dns.Msg, p *policy, key string) (*edit, int) {
+	if q.Question[0].Qtype != dns.TypeSOA || q.Question[0].Qclass != dns.ClassINET {
+		return nil, dns.RcodeFormatError
+	}
+	z := d.zones[zoneOfUpdate(q)]
+	if z == nil || z.primary != nil {
+		return nil, dns.RcodeNotAuth
+	}
+	e := &edit{d: d, z: z, sets: map[setID][]dns.RR{}}
+	return e, e.run(q, p, key)
 }
 
 type setID struct {

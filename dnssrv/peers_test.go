@@ -27,6 +27,8 @@ const (
 	secret  = "c2VjcmV0LW9mLXRoaXMtdGVzdC1vbmx5LWFiY2RlZg=="
 )
 
+var testKeys = []dnssrv.Key{{Name: keyName, Secret: secret}}
+
 // freePort is a port that was free on loopback a moment ago, for UDP and TCP.
 func freePort(t testing.TB) int {
 	t.Helper()
@@ -117,10 +119,10 @@ key %q { algorithm hmac-sha256; secret %q; };
 
 // primary is the example with everything that a secondary and an updater need.
 func primary(t testing.TB) *dnssrv.Server {
-	s := dnssrv.New(dnssrv.Config{Keys: map[string]string{keyName: secret}})
+	s := dnssrv.New(dnssrv.Config{})
 	fillExample(t, s)
 	if err := s.SetAccess(dnssrv.Access{
-		TransferKeys: []string{keyName}, Update: []dnssrv.UpdateRule{{Key: keyName, Below: "maas"}},
+		Keys: testKeys, TransferKeys: []string{keyName}, Update: []dnssrv.UpdateRule{{Key: keyName, Below: "maas"}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +296,7 @@ func questions(t testing.TB, s *dnssrv.Server) []*dns.Msg {
 func keepsUp(t *testing.T, s *dnssrv.Server, secondary string) {
 	t.Helper()
 	if err := s.SetAccess(dnssrv.Access{
-		TransferKeys: []string{keyName}, Notify: []netip.AddrPort{netip.MustParseAddrPort(secondary)},
+		Keys: testKeys, TransferKeys: []string{keyName}, Notify: []netip.AddrPort{netip.MustParseAddrPort(secondary)},
 	}); err != nil {
 		t.Fatal(err)
 	}

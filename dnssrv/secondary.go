@@ -20,7 +20,7 @@ type Secondary struct {
 	Zone string
 	// Primaries are asked in order. At least one is needed. NOTIFY is taken from their addresses, whatever the port.
 	Primaries []netip.AddrPort
-	// Key is the name of the key in [Config].Keys that signs the transfers with HMAC-SHA-256. Empty means none.
+	// Key is the name of the key in [Access].Keys that signs the transfers. Empty means none.
 	Key string
 	// File keeps the zone, so that a restart does not need a primary. Empty keeps it in memory only.
 	File string
@@ -125,7 +125,7 @@ func (s *Server) follow(conf Secondary) (*following, error) {
 			return nil, fmt.Errorf("dnssrv: secondary of %s: primary %q needs an address and a port", conf.Zone, p)
 		}
 	}
-	if conf.Key != "" && s.keys[dns.CanonicalName(conf.Key)] == "" {
+	if _, known := s.policy.Load().keys[dns.CanonicalName(conf.Key)]; conf.Key != "" && !known {
 		return nil, fmt.Errorf("dnssrv: secondary of %s: key %q is not among the server's keys", conf.Zone, conf.Key)
 	}
 	s.followed.mu.Lock()
@@ -251,9 +251,13 @@ func (s *Server) exchangeZone(ctx context.Context, f *following, primary netip.A
 	defer stop()
 	t := &dns.Transfer{Conn: conn, ReadTimeout: transferTimeout}
 	if f.conf.Key != "" {
-		key := dns.CanonicalName(f.conf.Key)
-		t.TsigSecret = map[string]string{key: s.keys[key]}
-		q.SetTsig(key, dns.HmacSHA256, tsigFudge, time.Now().Unix())
+		name := dns.CanonicalName(f.conf.Key)
+		key, known := s.policy.Load().keys[name]
+		if !known {
+			return nil, fmt.Errorf("dnssrv: key %s is not among the server's keys any more", f.conf.Key)
+		}
+		t.TsigSecret = map[string]string{name: string(key.Secret)}
+		q.SetTsig(name, key.algorithm()+".", tsigFudge, time.Now().Unix())
 	}
 	envelopes, err := t.In(q, primary.String())
 	if err != nil {

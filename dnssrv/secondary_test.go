@@ -53,12 +53,14 @@ func zoneText(t *testing.T, s *dnssrv.Server, zone string) string {
 // Three servers in a row: a change at the first is at the last, by NOTIFY and IXFR, and a restart needs nobody.
 func TestChainOfServers(t *testing.T) {
 	first := primary(t)
-	keys := map[string]string{keyName: secret}
-	second, third := dnssrv.New(dnssrv.Config{Keys: keys}), dnssrv.New(dnssrv.Config{Keys: keys})
+	second, third := dnssrv.New(dnssrv.Config{}), dnssrv.New(dnssrv.Config{})
+	if err := third.SetAccess(dnssrv.Access{Keys: testKeys}); err != nil {
+		t.Fatal(err)
+	}
 	addr1, addr2, addr3 := serve(t, first), serve(t, second), serve(t, third)
 	file := filepath.Join(t.TempDir(), "maas.zone")
 	for s, next := range map[*dnssrv.Server]string{first: addr2, second: addr3} {
-		access := dnssrv.Access{TransferKeys: []string{keyName}, Notify: []netip.AddrPort{netip.MustParseAddrPort(next)}}
+		access := dnssrv.Access{Keys: testKeys, TransferKeys: []string{keyName}, Notify: []netip.AddrPort{netip.MustParseAddrPort(next)}}
 		if err := s.SetAccess(access); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +128,10 @@ func TestFollowsBIND(t *testing.T) {
 	}
 	primary := bind(t, map[string]string{"other": fmt.Sprintf(
 		"type primary; file %q; allow-transfer { key %q; }; allow-update { key %q; }; serial-update-method increment;", file, keyName, keyName)})
-	s := dnssrv.New(dnssrv.Config{Keys: map[string]string{keyName: secret}})
+	s := dnssrv.New(dnssrv.Config{})
+	if err := s.SetAccess(dnssrv.Access{Keys: testKeys}); err != nil {
+		t.Fatal(err)
+	}
 	own := serve(t, s)
 	follow(t, s, dnssrv.Secondary{Zone: "other", Primaries: []netip.AddrPort{netip.MustParseAddrPort(primary)}, Key: keyName})
 	eventually(t, "the zone is here", func() bool { _, ok := s.Serial("other"); return ok })

@@ -142,7 +142,7 @@ func (s *Server) answerWire(ctx context.Context, in []byte, client netip.Addr, d
 		return nil
 	}
 	if q.IsTsig() != nil || q.Opcode == dns.OpcodeUpdate || len(q.Question) == 1 && isTransfer(q.Question[0].Qtype) {
-		return s.privileged(q, in, client, datagram)
+		return s.privileged(ctx, q, in, client, datagram)
 	}
 	m := s.Handle(ctx, q, client)
 	if m == nil {

@@ -21,8 +21,9 @@ type Config struct {
 	// datagrams before they are truncated or dropped. Zero sets no limit, which is right for a server that strangers
 	// cannot reach.
 	ResponseRate int
-	// Keys are the TSIG secrets (RFC 8945) by key name: base64, for HMAC-SHA-256 or -512.
-	Keys map[string]string
+	// Updates takes dynamic updates that the policy allows. Nil changes the server's records in memory; a later [Server.Update]
+	// of the same sets replaces them then.
+	Updates Updater
 	// Serials keeps the serials of zones from going back across restarts; secondaries need that. Nil starts at the clock.
 	Serials *Serials
 	// Roots are trusted to sign the certificates of upstreams that are asked over TLS. Nil means those of the system.
@@ -42,7 +43,7 @@ type Server struct {
 	roots      *x509.CertPool
 	followed   followed
 	cookies    cookieSecret
-	keys       map[string]string // by canonical name
+	updates    Updater
 	policy     atomic.Pointer[policy]
 	notices    notices
 
@@ -50,25 +51,17 @@ type Server struct {
 	data data
 }
 
-// notices are the zones that secondaries have not been told of.
-type notices struct {
-	wake chan struct{}
-
-	mu      sync.Mutex // guards following
-	pending map[string]bool
-}
-
 // New returns a server without zones. It starts nothing and cannot fail.
 func New(cfg Config) *Server {
-	s := &Server{log: cfg.Log, data: newData(), limiter: newLimiter(cfg.ResponseRate), cookies: newCookieSecret(), keys: canonicalKeys(cfg.Keys)}
-	s.serials, s.roots = cfg.Serials, cfg.Roots
+	s := &Server{log: cfg.Log, data: newData(), limiter: newLimiter(cfg.ResponseRate), cookies: newCookieSecret()}
+	s.serials, s.roots, s.updates = cfg.Serials, cfg.Roots, cfg.Updates
 	s.followed.zones = map[string]*following{}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.forwarding.Store(&forwarder{})
 	s.policy.Store(&policy{})
-	s.notices = notices{wake: make(chan struct{}, 1), pending: map[string]bool{}}
+	s.notices = notices{wake: make(chan struct{}, 1), pending: map[netip.AddrPort]map[string]bool{}, busy: map[netip.AddrPort]bool{}}
 	return s
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // privileged answers what may take a signature: transfers, updates, and all that is signed.
-func (s *Server) privileged(q *dns.Msg, in []byte, client netip.Addr, datagram bool) [][]byte {
+func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client netip.Addr, datagram bool) [][]byte {
 	sign, tsigError := s.verify(q, in)
 	var messages []*dns.Msg
 	switch {
@@ -20,11 +20,11 @@ func (s *Server) privileged(q *dns.Msg, in []byte, client netip.Addr, datagram b
 	case len(q.Question) != 1:
 		messages = []*dns.Msg{new(dns.Msg).SetRcode(q, dns.RcodeFormatError)}
 	case q.Opcode == dns.OpcodeUpdate:
-		messages = []*dns.Msg{new(dns.Msg).SetRcode(q, s.dynamicUpdate(q, sign.key, client))}
+		messages = []*dns.Msg{new(dns.Msg).SetRcode(q, s.dynamicUpdate(ctx, q, in, sign.key, client))}
 	case q.Opcode == dns.OpcodeQuery && isTransfer(q.Question[0].Qtype):
 		messages = s.transfer(q, client, sign.key, datagram)
 	default:
-		messages = []*dns.Msg{s.Handle(context.Background(), q, client)}
+		messages = []*dns.Msg{s.Handle(ctx, q, client)}
 	}
 	var out [][]byte
 	for _, m := range messages {
@@ -67,12 +67,13 @@ func (s *Server) transfer(q *dns.Msg, client netip.Addr, key string, datagram bo
 	question := q.Question[0]
 	incremental := question.Qtype == dns.TypeIXFR
 	refused := []*dns.Msg{new(dns.Msg).SetRcode(q, dns.RcodeRefused)}
-	if !s.policy.Load().mayTransfer(client, key) || datagram && !incremental {
+	zone := dns.CanonicalName(question.Name)
+	if !s.policy.Load().mayTransfer(zone, client, key) || datagram && !incremental {
 		return refused
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	z := s.data.zones[dns.CanonicalName(question.Name)]
+	z := s.data.zones[zone]
 	if z == nil {
 		return []*dns.Msg{new(dns.Msg).SetRcode(q, dns.RcodeNotAuth)}
 	}
@@ -210,64 +211,6 @@ func split(q *dns.Msg, records []dns.RR) []*dns.Msg {
 		out, records = append(out, m), records[n:]
 	}
 	return out
-}
-
-// notify remembers which zones secondaries are to be told of.
-func (s *Server) notify(changed map[string]uint32) {
-	if len(changed) == 0 || len(s.policy.Load().notify) == 0 {
-		return
-	}
-	s.notices.mu.Lock()
-	for zone := range changed {
-		s.notices.pending[zone] = true
-	}
-	s.notices.mu.Unlock()
-	select {
-	case s.notices.wake <- struct{}{}:
-	default:
-	}
-}
-
-// SendNotifies tells the secondaries of [Access] about each zone that changes until ctx ends, and then returns nil. Several
-// changes that come while one is being told are told as one.
-func (s *Server) SendNotifies(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.notices.wake:
-		}
-		s.notices.mu.Lock()
-		zones := s.notices.pending
-		s.notices.pending = map[string]bool{}
-		s.notices.mu.Unlock()
-		for zone := range zones {
-			for _, target := range s.policy.Load().notify {
-				if err := s.tell(ctx, zone, target); err != nil && ctx.Err() == nil {
-					s.log.Warn("secondary does not take the news", "zone", zone, "secondary", target, "err", err)
-				}
-			}
-		}
-	}
-}
-
-// tell sends one NOTIFY, a few times if need be.
-func (s *Server) tell(ctx context.Context, zone string, target netip.AddrPort) error {
-	s.mu.RLock()
-	z := s.data.zones[zone]
-	s.mu.RUnlock()
-	if z == nil {
-		return nil
-	}
-	m := new(dns.Msg).SetNotify(zone)
-	m.Answer = []dns.RR{z.soa}
-	var err error
-	for wait := time.Second; wait <= 4*time.Second && ctx.Err() == nil; wait *= 2 {
-		if _, _, err = (&dns.Client{Timeout: wait}).ExchangeContext(ctx, m, target.String()); err == nil {
-			return nil
-		}
-	}
-	return err
 }
 
 // byName orders records for reading.

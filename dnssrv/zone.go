@@ -107,6 +107,25 @@ func (s RRset) parse() (parsed, error) {
 	return p, nil
 }
 
+// Normal checks a set and returns it as the server writes it: the name in lower case with a final dot, the type in upper
+// case, names and numbers in the data in one form. The error is that of [Server.Update].
+func (s RRset) Normal() (RRset, error) {
+	p, err := s.parse()
+	if err != nil {
+		return s, err
+	}
+	return p.set(), nil
+}
+
+// set is the RRset that parse was given, in one form.
+func (p *parsed) set() RRset {
+	out := RRset{Name: p.name, Type: dns.Type(p.qtype).String(), TTL: p.ttl, Learned: p.learned}
+	for _, rr := range p.records {
+		out.Data = append(out.Data, dataOf(rr))
+	}
+	return out
+}
+
 func parseRecord(name string, qtype uint16, ttl uint32, data string) (dns.RR, error) {
 	typeName := dns.TypeToString[qtype]
 	// Addresses are nearly all of the data, and netip is stricter and much faster than the zone file parser.

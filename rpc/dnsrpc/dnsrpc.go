@@ -9,6 +9,8 @@
 //	follower := dnsrpc.Follow(server)                                          // rack
 //	rpc.Topic{Name: dnsrpc.Topic, Apply: follower.Apply, Change: follower.Change}
 //
+// Dynamic updates go the other way, by [Updater] and [OfferUpdates]: what a region has committed comes back as state.
+//
 // There is one object per zone and per record set, and sets that were learned are apart from those that were configured. A
 // changed record is one object on the way and on disk, and changes one record of the server, under one new serial of its
 // zone, at a cost that does not depend on how many others there are.
@@ -38,7 +40,7 @@ const (
 	accessKey     = "access"
 )
 
-// Content is everything that a DNS server serves by configuration.
+// Content is everything that a DNS server serves by configuration. It holds secrets: the keys of zones and of [dnssrv.Access].
 type Content struct {
 	Zones      []dnssrv.Zone
 	Sets       []dnssrv.RRset

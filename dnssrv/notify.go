@@ -1,0 +1,136 @@
+package dnssrv
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// notices are what secondaries have not been told of.
+type notices struct {
+	wake chan struct{}
+
+	mu      sync.Mutex // guards following
+	pending map[netip.AddrPort]map[string]bool
+	busy    map[netip.AddrPort]bool
+}
+
+// notify remembers which zones secondaries are to be told of.
+func (s *Server) notify(changed map[string]uint32) {
+	p := s.policy.Load()
+	for zone := range changed {
+		for _, target := range p.notify(zone) {
+			s.notices.add(zone, target)
+		}
+	}
+}
+
+// greet remembers to tell secondaries that are new of the zones: they may have asked before they were allowed to.
+func (s *Server) greet(old, p *policy) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for zone := range s.data.zones {
+		had := old.notify(zone)
+		for _, target := range p.notify(zone) {
+			if !slices.Contains(had, target) {
+				s.notices.add(zone, target)
+			}
+		}
+	}
+}
+
+func (n *notices) add(zone string, target netip.AddrPort) {
+	n.mu.Lock()
+	if n.pending[target] == nil {
+		n.pending[target] = map[string]bool{}
+	}
+	n.pending[target][zone] = true
+	n.mu.Unlock()
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// begin returns the targets that nobody tells at the moment; the caller does then.
+func (n *notices) begin() (targets []netip.AddrPort) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for target := range n.pending {
+		if !n.busy[target] {
+			n.busy[target] = true
+			targets = append(targets, target)
+		}
+	}
+	return targets
+}
+
+// next takes what a target is to be told, nil when that is nothing and nobody tells it any more.
+func (n *notices) next(target netip.AddrPort) map[string]bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	zones := n.pending[target]
+	delete(n.pending, target)
+	if zones == nil {
+		delete(n.busy, target)
+	}
+	return zones
+}
+
+// SendNotifies tells the secondaries of [Access] about each zone that changes until ctx ends, and then returns nil. Several
+// changes that come while one is being told are told as one. Secondaries do not wait for each other.
+func (s *Server) SendNotifies(ctx context.Context) error {
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.notices.wake:
+		}
+		for _, target := range s.notices.begin() {
+			telling.Go(func() { s.tellAll(ctx, target) })
+		}
+	}
+}
+
+// tellAll tells one secondary all that there is. One that does not answer is spared the rest: it will ask by itself.
+func (s *Server) tellAll(ctx context.Context, target netip.AddrPort) {
+	for zones := s.notices.next(target); zones != nil; zones = s.notices.next(target) {
+		for zone := range zones {
+			if err := s.tell(ctx, zone, target); err != nil {
+				if ctx.Err() == nil {
+					s.log.Warn("secondary does not take the news", "zone", zone, "secondary", target, "err", err)
+				}
+				break
+			}
+		}
+	}
+}
+
+// tell sends one NOTIFY, a few times if need be.
+func (s *Server) tell(ctx context.Context, zone string, target netip.AddrPort) error {
+	s.mu.RLock()
+	z := s.data.zones[zone]
+	var soa *dns.SOA
+	if z != nil {
+		soa = z.soa
+	}
+	s.mu.RUnlock()
+	if soa == nil {
+		return nil
+	}
+	m := new(dns.Msg).SetNotify(zone)
+	m.Answer = []dns.RR{soa}
+	var err error
+	for wait := time.Second; wait <= 4*time.Second && ctx.Err() == nil; wait *= 2 {
+		if _, _, err = (&dns.Client{Timeout: wait}).ExchangeContext(ctx, m, target.String()); err == nil {
+			return nil
+		}
+	}
+	return err
+}
