@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/gomaas/maas/discovery"
 )
@@ -66,6 +67,11 @@ type Policy struct {
 	BeaconKey []byte `json:"beacon_key,omitempty"`
 	// Subnets are all that may be swept.
 	Subnets []netip.Prefix `json:"subnets,omitempty"`
+}
+
+// Covers reports whether all of a prefix may be swept.
+func (p *Policy) Covers(prefix netip.Prefix) bool {
+	return slices.ContainsFunc(p.Subnets, func(s netip.Prefix) bool { return s.Bits() <= prefix.Bits() && s.Contains(prefix.Addr()) })
 }
 
 // Objects returns the policy as the topic's one object.

@@ -55,6 +55,7 @@ func Example() {
 	}
 	// Output:
 	// 10.0.0.0/24 10.0.0.191
+	// 10-0-0-0--24.maas-internal A [10.0.0.2]
 	// 2.0.0.10.in-addr.arpa PTR [rack1.maas]
 	// 200.0.0.10.in-addr.arpa PTR [node1.maas]
 	// node1.maas A [10.0.0.200]

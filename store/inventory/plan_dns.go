@@ -33,6 +33,9 @@ func (m *Model) zones() []dnssrv.Zone {
 			names[d.Name] = cmp.Or(uint32(d.TTL), ttl)
 		}
 	}
+	if internal := m.internalDomain(); internal != "" {
+		names[internal] = cmp.Or(names[internal], internalTTL)
+	}
 	for _, s := range m.Subnets {
 		if s.RDNS == ipam.RDNSDisabled {
 			continue

@@ -106,6 +106,7 @@ func (p *NamePlanner) Plan(m *Model) DNSPlan {
 	for i := range m.Racks {
 		p.rack(t, &m.Racks[i])
 	}
+	p.internal(t, m)
 	return DNSPlan{Zones: m.zones(), Sets: p.settle(t), Forwarding: m.forwarding(), Access: m.dnsAccess()}
 }
 

@@ -1,9 +1,12 @@
 package inventory
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/proxy"
@@ -46,7 +49,7 @@ func PlanProxy(m *Model, rack, beside string) ProxyPlan {
 		}
 		if rack != beside && r.Name == beside {
 			for _, host := range own {
-				p.Policy.Parents = append(p.Policy.Parents, proxyURL(host.Addr(), p.Port))
+				p.Policy.Parents = append(p.Policy.Parents, proxyURL(host.Addr().String(), p.Port))
 			}
 		}
 	}
@@ -78,36 +81,56 @@ func (r *Rack) hosts() (own []netip.Prefix) {
 	return own
 }
 
-// ProxyURL returns the proxy that a machine on a VLAN uses whom a rack serves:
-// that of the rack at its address there, the site's external one, or "" = none.
-// VLAN 0 stands for any.
-func ProxyURL(m *Model, rack Rack, vlan int64) string {
-	if !m.flag(SettingEnableHTTPProxy, true) {
-		return ""
-	}
-	port := m.proxyPort()
-	if port == 0 {
-		return m.Settings[SettingHTTPProxy]
-	}
-	var fallback netip.Addr
-	for _, host := range rack.hosts() {
-		s := m.subnetOf(host.Addr())
-		switch {
-		case s == nil || s.DenyProxy:
-		case s.VLANID == vlan:
-			return proxyURL(host.Addr(), port)
-		case !fallback.IsValid():
-			fallback = host.Addr()
-		}
-	}
-	if !fallback.IsValid() {
-		return ""
-	}
-	return proxyURL(fallback, port)
+// ProxyURLs are the proxies that machines use whom one rack serves.
+type ProxyURLs struct {
+	byVLAN   map[int64]string
+	anywhere string
 }
 
-func proxyURL(host netip.Addr, port int) string {
-	return fmt.Sprintf("http://%s/", netip.AddrPortFrom(host, uint16(port)))
+// Of returns the proxy of the machines of a VLAN; 0 stands for any. "" = none.
+func (u ProxyURLs) Of(vlan int64) string {
+	if url, known := u.byVLAN[vlan]; known {
+		return url
+	}
+	return u.anywhere
+}
+
+// PlanProxyURLs returns the site's external proxy for all, or the rack's own:
+// on each VLAN by its address there or, where another rack serves too, by the
+// name that leads to both, so that one is enough.
+func PlanProxyURLs(m *Model, rack Rack) ProxyURLs {
+	port := m.proxyPort()
+	switch {
+	case !m.flag(SettingEnableHTTPProxy, true):
+		return ProxyURLs{}
+	case port == 0:
+		return ProxyURLs{anywhere: m.Settings[SettingHTTPProxy]}
+	}
+	u := ProxyURLs{byVLAN: make(map[int64]string)}
+	for _, host := range rack.hosts() {
+		s := m.subnetOf(host.Addr())
+		if s == nil || s.DenyProxy {
+			continue
+		}
+		url := proxyURL(host.Addr().String(), port)
+		u.anywhere = cmp.Or(u.anywhere, url)
+		u.byVLAN[s.VLANID] = cmp.Or(u.byVLAN[s.VLANID], url)
+	}
+	p, named := newDHCPPlan(m, rack), make(map[int64]bool)
+	for i := range m.Subnets {
+		s := &m.Subnets[i]
+		if s.DenyProxy || named[s.VLANID] {
+			continue
+		}
+		if name := p.sharedName(s); name != "" {
+			u.byVLAN[s.VLANID], named[s.VLANID] = proxyURL(name, port), true
+		}
+	}
+	return u
+}
+
+func proxyURL(host string, port int) string {
+	return fmt.Sprintf("http://%s/", net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
 // subnetOf returns the subnet that an address is in; nil = none.

@@ -65,7 +65,7 @@ func TestProxySettings(t *testing.T) {
 			}
 		}
 		m := model(t, inv)
-		plan, url := inventory.PlanProxy(m, "rack1", "rack1"), inventory.ProxyURL(m, m.Racks[0], 0)
+		plan, url := inventory.PlanProxy(m, "rack1", "rack1"), inventory.PlanProxyURLs(m, m.Racks[0]).Of(0)
 		if plan.Port != c.port || url != c.url || !slices.Equal(plan.Policy.Parents, c.parents) {
 			t.Errorf("%s: port %d, parents %v, machines get %q", name, plan.Port, plan.Policy.Parents, url)
 		}
@@ -89,12 +89,12 @@ func TestMachinesGetTheProxyOfTheirNetwork(t *testing.T) {
 		}
 	}
 	for vlan, want := range map[int64]string{relayed.ID: "http://10.7.0.2:8000/", 0: "http://10.0.0.3:8000/", 12345: "http://10.0.0.3:8000/"} {
-		if got := inventory.ProxyURL(m, far, vlan); got != want {
+		if got := inventory.PlanProxyURLs(m, far).Of(vlan); got != want {
 			t.Errorf("VLAN %d: %q, want %q", vlan, got, want)
 		}
 	}
 	denied := inventory.Rack{Links: []inventory.RackLink{{Addrs: []netip.Prefix{prefix("192.0.2.66/26")}}}}
-	if got := inventory.ProxyURL(m, denied, 0); got != "" {
+	if got := inventory.PlanProxyURLs(m, denied).Of(0); got != "" {
 		t.Errorf("machines of a network without proxy get %q", got)
 	}
 }
@@ -113,5 +113,62 @@ func TestProxySettingsThatCannotBe(t *testing.T) {
 		if err := inv.SetSetting(t.Context(), c[0], ""); err != nil {
 			t.Errorf("%s cannot be taken back: %v", c[0], err)
 		}
+	}
+}
+
+// Where two racks serve, machines are told a name that leads to both.
+func TestMachinesFindBothProxies(t *testing.T) {
+	inv, ctx := openInventory(t, "memory:"), t.Context()
+	s := must[ipam.Subnet](t)(inv.Bootstrap(ctx, inventory.Bootstrap{Rack: "rack1", Link: "eth0", Address: prefix("10.0.0.2/24")}))
+	must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("fd00::/64"), VLANID: s.VLANID}))
+	for _, r := range []inventory.Rack{
+		{Name: "rack1", Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("10.0.0.2/24"), prefix("fd00::2/64")}}}},
+		{Name: "rack2", Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("10.0.0.3/24"), prefix("fd00::3/64")}}}},
+	} {
+		must[inventory.Rack](t)(inv.RegisterRack(ctx, r))
+	}
+	v := must[ipam.VLAN](t)(inv.VLAN(ctx, s.VLANID))
+	v.DHCP, v.PrimaryRack, v.SecondaryRack = true, "rack1", "rack2"
+	ok(t, inv.UpdateVLAN(ctx, v))
+	told := func() string {
+		m := model(t, inv)
+		return inventory.PlanProxyURLs(m, m.Racks[0]).Of(s.VLANID)
+	}
+	answers := func(name string) (found []string) {
+		for _, set := range inventory.PlanDNS(model(t, inv)).Sets {
+			if set.Name == name {
+				found = append(found, set.Data...)
+			}
+		}
+		return found
+	}
+	if got := told(); got != "http://10-0-0-0--24.maas-internal:8000/" {
+		t.Errorf("machines are told %q", got)
+	}
+	if got := answers("10-0-0-0--24.maas-internal"); !slices.Equal(got, []string{"10.0.0.2", "10.0.0.3"}) {
+		t.Errorf("the name leads to %v", got)
+	}
+	if got := answers("fd00-0000-0000-0000-0000-0000-0000-0000--64.maas-internal"); !slices.Equal(got, []string{"fd00::2", "fd00::3"}) {
+		t.Errorf("the name of the other subnet leads to %v", got)
+	}
+	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, "racks.example"))
+	if got := told(); got != "http://10-0-0-0--24.racks.example:8000/" || len(answers("10-0-0-0--24.racks.example")) != 2 {
+		t.Errorf("in another domain machines are told %q", got)
+	}
+	var bad *inventory.InvalidError
+	if err := inv.SetSetting(ctx, inventory.SettingInternalDomain, "a..b"); !errors.As(err, &bad) {
+		t.Errorf("a domain that cannot be: %v", err)
+	}
+	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, ""))
+	s.DNSServers = []netip.Addr{addr("9.9.9.9")} // whom the name says nothing
+	ok(t, inv.UpdateSubnet(ctx, s))
+	if got, want := told(), "http://fd00-0000-0000-0000-0000-0000-0000-0000--64.maas-internal:8000/"; got != want {
+		t.Errorf("clients of other DNS servers are told %q, want that of IPv6", got)
+	}
+	v = must[ipam.VLAN](t)(inv.VLAN(ctx, s.VLANID))
+	v.DHCPMode = ipam.DHCPProxy
+	ok(t, inv.UpdateVLAN(ctx, v))
+	if got := told(); got != "http://10.0.0.2:8000/" {
+		t.Errorf("clients of another DHCP server are told %q", got)
 	}
 }

@@ -231,8 +231,11 @@ zone lab.example 60 [ns.maas ns2.example]
 zone maas 30 [ns.maas ns2.example]
   names of 10.0.0.191-10.0.0.254 in ""
   names of 10.7.0.100-10.7.0.199 in ""
+zone maas-internal 15 [ns.maas ns2.example]
 0.0.0.0.0.0.0.0.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa 0 PTR node1.maas
+10-0-0-0--24.maas-internal 0 A 10.0.0.2
 10-0-0-91.maas 0 A 10.0.0.91
+10-7-0-0--24.maas-internal 0 A 10.0.0.2
 2.0.0.10.in-addr.arpa 0 PTR rack1.maas
 200.0.0.10.in-addr.arpa 0 PTR leased.maas learned
 201.0.0.10.in-addr.arpa 0 PTR laptop.maas learned

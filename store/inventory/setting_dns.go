@@ -31,6 +31,10 @@ func checkDNSSetting(name, value string) error {
 				why = fmt.Sprintf("%q is neither a network like 192.0.2.0/24 nor an address", text)
 			}
 		}
+	case SettingInternalDomain:
+		if name, err := domainName(value); value != "" && (err != nil || name != value) {
+			why = fmt.Sprintf("%q is not the name of a domain in lower case", value)
+		}
 	case SettingDNSTTL:
 		if n, err := strconv.ParseUint(value, 10, 31); value != "" && (err != nil || n == 0) {
 			why = fmt.Sprintf("%q is not a number of seconds from 1 to 2147483647", value)

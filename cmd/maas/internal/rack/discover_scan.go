@@ -46,7 +46,10 @@ type leg struct {
 }
 
 // Start begins a scan, unless another one runs.
-func (d *discoverer) Start(_ context.Context, r discoveryrpc.ScanRequest) (discoveryrpc.ScanStatus, error) {
+func (d *discoverer) Start(ctx context.Context, r discoveryrpc.ScanRequest) (discoveryrpc.ScanStatus, error) {
+	if err := d.awaitPolicy(ctx, r.Prefixes); err != nil {
+		return discoveryrpc.ScanStatus{}, err
+	}
 	legs, err := d.legs(r.Prefixes)
 	if err != nil {
 		return discoveryrpc.ScanStatus{}, err
@@ -60,7 +63,7 @@ func (d *discoverer) Start(_ context.Context, r discoveryrpc.ScanRequest) (disco
 	if n := len(d.scans); n > 0 && d.scans[n-1].get().Running {
 		return discoveryrpc.ScanStatus{}, fmt.Errorf("a scan is in progress: %w", fs.ErrExist)
 	}
-	ctx, cancel := context.WithCancel(life)
+	life, cancel := context.WithCancel(life)
 	s := &scan{cancel: cancel, done: make(chan struct{}), status: discoveryrpc.ScanStatus{ID: r.ID, Running: true}}
 	d.scans = append(d.scans, s)
 	if len(d.scans) > keptScans {
@@ -69,23 +72,40 @@ func (d *discoverer) Start(_ context.Context, r discoveryrpc.ScanRequest) (disco
 	go func() {
 		defer close(s.done)
 		defer cancel()
-		d.sweep(ctx, s, legs, r.Slow)
+		d.sweep(life, s, legs, r.Slow)
 	}()
 	return s.get(), nil
 }
 
-// legs finds the links that lead to the subnets. What is not the policy's, or not on a link, is refused.
+// policyTime is how long a scan waits for a policy that allows it: a call may overtake the state that was published before.
+const policyTime = 2 * time.Second
+
+// awaitPolicy refuses subnets that are not the policy's.
+func (d *discoverer) awaitPolicy(ctx context.Context, prefixes []netip.Prefix) error {
+	ctx, cancel := context.WithTimeout(ctx, policyTime)
+	defer cancel()
+	for {
+		policy, changed := d.current()
+		i := slices.IndexFunc(prefixes, func(p netip.Prefix) bool { return !policy.Covers(p) })
+		if i < 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %s is in no subnet that this rack is linked to", rpc.ErrInvalid, prefixes[i])
+		}
+	}
+}
+
+// legs finds the links that lead to the subnets. What is not on a link is refused.
 func (d *discoverer) legs(prefixes []netip.Prefix) ([]leg, error) {
-	policy, _ := d.current()
 	links, err := d.links()
 	if err != nil {
 		return nil, err
 	}
 	var legs []leg
 	for _, p := range prefixes {
-		if !slices.ContainsFunc(policy.Subnets, func(s netip.Prefix) bool { return s.Bits() <= p.Bits() && s.Contains(p.Addr()) }) {
-			return nil, fmt.Errorf("%w: %s is in no subnet that this rack is linked to", rpc.ErrInvalid, p)
-		}
 		i := slices.IndexFunc(links, func(l discovery.Link) bool {
 			return l.Up && l.Ethernet && slices.ContainsFunc(l.Addrs, func(a netip.Prefix) bool { return a.Bits() <= p.Bits() && a.Masked().Contains(p.Addr()) })
 		})

@@ -24,8 +24,8 @@ func (r *Rack) openCache() {
 	r.cache = cache
 }
 
-// ProxyStats is what the rack's proxy did since the rack was made.
-func (r *Rack) ProxyStats() proxy.Stats { return r.proxy.Stats() }
+// Proxy is the rack's proxy.
+func (r *Rack) Proxy() *proxy.Proxy { return r.proxy }
 
 // proxyServer serves the proxy on the port that the region says, and moves when that changes. What is in progress on the old
 // port goes on.

@@ -10,22 +10,17 @@ import (
 type bootPlan struct {
 	fallback *pxe.Profile
 	model    *inventory.Model
-	rack     inventory.Rack
-	anywhere string           // the proxy for clients of no VLAN in particular
-	proxies  map[int64]string // by VLAN
+	proxies  inventory.ProxyURLs
 }
 
-func newBootPlan(m *inventory.Model, rack inventory.Rack) *bootPlan {
-	return &bootPlan{
-		fallback: m.DefaultProfile(), model: m, rack: rack,
-		anywhere: inventory.ProxyURL(m, rack, 0), proxies: make(map[int64]string),
-	}
+func newBootPlan(m *inventory.Model, proxies inventory.ProxyURLs) *bootPlan {
+	return &bootPlan{fallback: m.DefaultProfile(), model: m, proxies: proxies}
 }
 
 // bootContent is what a rack tells machines to boot.
-func bootContent(m *inventory.Model, rack inventory.Rack) pxerpc.Content {
-	p := newBootPlan(m, rack)
-	c := pxerpc.Content{Default: withProxy(p.fallback, p.anywhere), Machines: p.machines(m.Nodes())}
+func bootContent(m *inventory.Model, rack inventory.Rack, proxies inventory.ProxyURLs) pxerpc.Content {
+	p := newBootPlan(m, proxies)
+	c := pxerpc.Content{Default: withProxy(p.fallback, p.proxies.Of(0)), Machines: p.machines(m.Nodes())}
 	for _, n := range inventory.PlanBootServers(m, rack) {
 		c.Networks = append(c.Networks, pxerpc.Network(n))
 	}
@@ -41,22 +36,13 @@ func (p *bootPlan) machines(nodes []inventory.PlannedNode) []pxerpc.Machine {
 				continue
 			}
 			machine := pxerpc.Machine{MAC: i.MAC, Name: n.Hostname}
-			if proxy := p.proxy(i.VLANID); own != nil {
+			if proxy := p.proxies.Of(i.VLANID); own != nil {
 				machine.Profile = withProxy(own, proxy)
-			} else if p.fallback != nil && proxy != p.anywhere {
+			} else if p.fallback != nil && proxy != p.proxies.Of(0) {
 				machine.Profile = withProxy(p.fallback, proxy)
 			}
 			out = append(out, machine)
 		}
 	}
 	return out
-}
-
-func (p *bootPlan) proxy(vlan int64) string {
-	url, known := p.proxies[vlan]
-	if !known {
-		url = inventory.ProxyURL(p.model, p.rack, vlan)
-		p.proxies[vlan] = url
-	}
-	return url
 }

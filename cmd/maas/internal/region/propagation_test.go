@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"slices"
@@ -203,7 +205,8 @@ func (f *fleet) boots(mac net.HardwareAddr, want string) func(*rack.Rack) bool {
 	}
 }
 
-// TestPropagation makes changes and waits until each is served by every rack: a name, a reservation, a boot profile. With
+// TestPropagation makes changes and waits until each is served by every rack: a name, a reservation, a boot profile, whom the
+// proxy serves. With
 // MAAS_PROPAGATION="racks machines records rounds" it is a measurement, and with MAAS_PROPAGATION_DNS=127.0.0.1:5353 the
 // first rack's names can be asked for meanwhile. MAAS_PROPAGATION_TLS=1 has the racks connect over TLS, and
 // MAAS_PROPAGATION_IDLE=30s counts for that time what then still goes over the wire.
@@ -219,7 +222,7 @@ func TestPropagation(t *testing.T) {
 	t.Logf("%d racks, %d machines, %d records: all served after %v", racks, machines, records, first)
 	took := map[string][]time.Duration{}
 	for i := range rounds {
-		for kind, change := range map[string]func(int) time.Duration{"record": f.changeRecord, "reservation": f.changeAddress, "profile": f.changeProfile} {
+		for kind, change := range map[string]func(int) time.Duration{"record": f.changeRecord, "reservation": f.changeAddress, "profile": f.changeProfile, "proxy": f.changeProxy} {
 			took[kind] = append(took[kind], change(i))
 		}
 	}
@@ -261,6 +264,22 @@ func (f *fleet) changeProfile(i int) time.Duration {
 	_, err = f.inv.UpdateMachine(f.t.Context(), m)
 	ok(f.t, err)
 	return f.until("profile", f.boots(macOf(n), fmt.Sprint("own", i)))
+}
+
+// changeProxy lets a subnet use the proxy, or takes that back.
+func (f *fleet) changeProxy(i int) time.Duration {
+	s, err := f.inv.Subnet(f.t.Context(), f.subnet.ID)
+	ok(f.t, err)
+	s.DenyProxy = i%2 == 0
+	ok(f.t, f.inv.UpdateSubnet(f.t.Context(), s))
+	ask := httptest.NewRequest("GET", "/not-a-proxy-request", nil)
+	ask.RemoteAddr = "10.0.0.9:1024"
+	want := map[bool]int{true: http.StatusForbidden, false: http.StatusBadRequest}[s.DenyProxy]
+	return f.until("proxy", func(r *rack.Rack) bool {
+		w := httptest.NewRecorder()
+		r.Proxy().ServeHTTP(w, ask)
+		return w.Code == want
+	})
 }
 
 // A domain that is signed is answered with signatures, by the key that the domain's DS record names.

@@ -19,9 +19,10 @@ import (
 
 // published is what racks were sent last.
 type published struct {
-	model inventory.Model
-	names inventory.NamePlanner
-	stale bool // not all of the model is out
+	model   inventory.Model
+	names   inventory.NamePlanner
+	proxies map[string]inventory.ProxyURLs // by rack
+	stale   bool                           // not all of the model is out
 }
 
 // publish hands each rack what differs from before: the changes alone where only machines, devices, addresses and records
@@ -49,35 +50,42 @@ func (r *Region) publish(ctx context.Context) error {
 	return nil
 }
 
-// publishAll plans the whole site, what is quick first.
+// publishAll plans the whole site: for all racks what is quick first, then what takes time with thousands of machines.
 func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 	regions, err := r.allRegions(ctx)
 	if err != nil {
 		return fmt.Errorf("list of regions: %w", err)
 	}
+	r.published.proxies = make(map[string]inventory.ProxyURLs, len(m.Racks))
 	for _, rack := range m.Racks {
-		state := r.rpc.State(rack.Name)
-		where, err := register.Objects(regionsFor(rack, m.Racks, regions))
-		if err != nil {
-			return fmt.Errorf("list of regions: %w", err)
-		}
-		state.Set(register.Topic, where)
-		for _, topic := range []struct {
-			name string
-			plan func() (map[string][]byte, error)
-		}{
-			{proxyrpc.Topic, func() (map[string][]byte, error) {
-				return proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, r.beside)))
-			}},
-			{discoveryrpc.Topic, func() (map[string][]byte, error) { return discoveryrpc.Objects(r.discoveryPolicy(m, rack)) }},
-			{dhcprpc.Topic, func() (map[string][]byte, error) { return dhcprpc.Objects(inventory.PlanDHCP(m, rack)) }},
-			{pxerpc.Topic, func() (map[string][]byte, error) { return pxerpc.Objects(bootContent(m, rack)) }},
-		} {
-			objects, err := topic.plan()
+		r.published.proxies[rack.Name] = inventory.PlanProxyURLs(m, rack)
+	}
+	for _, topic := range []struct {
+		name string
+		plan func(inventory.Rack) (map[string][]byte, error)
+	}{
+		{proxyrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
+			return proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, r.beside)))
+		}},
+		{register.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
+			return register.Objects(regionsFor(rack, m.Racks, regions))
+		}},
+		{discoveryrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
+			return discoveryrpc.Objects(r.discoveryPolicy(m, rack))
+		}},
+		{dhcprpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
+			return dhcprpc.Objects(inventory.PlanDHCP(m, rack))
+		}},
+		{pxerpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
+			return pxerpc.Objects(bootContent(m, rack, r.published.proxies[rack.Name]))
+		}},
+	} {
+		for _, rack := range m.Racks {
+			objects, err := topic.plan(rack)
 			if err != nil {
-				return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
+				return fmt.Errorf("plan %s for rack %s: %w", topic.name, rack.Name, err)
 			}
-			state.Set(topic.name, objects)
+			r.rpc.State(rack.Name).Set(topic.name, objects)
 		}
 	}
 	names := r.published.names.Plan(m) // the same on all racks
@@ -118,7 +126,7 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
 		state.Change(dhcprpc.Topic, upserts, deletes)
-		boot := newBootPlan(m, rack)
+		boot := newBootPlan(m, r.published.proxies[rack.Name])
 		upserts, deletes, err = pxerpc.MachineObjects(boot.machines(nodes.Before), boot.machines(nodes.After))
 		if err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)

@@ -1,0 +1,64 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+)
+
+// DefaultInternalDomain is what SettingInternalDomain is as long as nobody set
+// it.
+const DefaultInternalDomain = "maas-internal"
+
+// internalTTL is short: machines are to find the racks that serve them now.
+const internalTTL = 15
+
+// internalDomain is the domain of names for the racks of each subnet: what is
+// to be reached whichever of two racks lives is told to machines by such a
+// name. "" if the site leaves the domain to other servers.
+func (m *Model) internalDomain() string {
+	name := cmp.Or(m.Settings[SettingInternalDomain], DefaultInternalDomain)
+	if slices.ContainsFunc(m.Domains, func(d Domain) bool { return d.Name == name && d.External }) {
+		return ""
+	}
+	return name
+}
+
+// internalName is the name of a subnet's racks, such as
+// "10-0-0-0--24.maas-internal". IPv6 addresses are written out: a label does
+// not begin with a hyphen.
+func internalName(subnet netip.Prefix, domain string) string {
+	host := strings.NewReplacer(".", "-", ":", "-").Replace(subnet.Addr().StringExpanded())
+	return fmt.Sprintf("%s--%d.%s", host, subnet.Bits(), domain)
+}
+
+// internal names the racks of each subnet whose clients may ask them for names.
+func (p *NamePlanner) internal(t touched, m *Model) {
+	domain := m.internalDomain()
+	if domain == "" {
+		return
+	}
+	c := claimant{p, t, source{fromRecord, 0}, false}
+	for _, r := range m.Racks {
+		for _, n := range PlanBootServers(m, r) {
+			if !p.subnets.byPrefix[n.Prefix].DenyDNS {
+				c.addr(internalName(n.Prefix, domain), n.Servers[0], false)
+			}
+		}
+	}
+}
+
+// sharedName is the name by which clients of a subnet find both racks of its
+// VLAN; "" if the rack is alone there, or if clients ask others for names.
+func (p *dhcpPlan) sharedName(s *ipam.Subnet) string {
+	serving, domain := p.serving(s), p.m.internalDomain()
+	asked := !s.Unmanaged && !s.DenyDNS && len(s.DNSServers) == 0 && serving.DHCPMode == ipam.DHCPServe
+	if !asked || domain == "" || !p.serves(serving) || len(p.otherRacks(s, serving)) == 0 {
+		return ""
+	}
+	return internalName(s.Prefix, domain)
+}
