@@ -14,7 +14,14 @@ import (
 // shows waits until a command's output has all of the words.
 func (s *realSite) shows(words []string, args ...string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	s.showsAfter(func() {}, words, args...)
+}
+
+// showsAfter does something again and again until a command's output has all of the words.
+func (s *realSite) showsAfter(do func(), words []string, args ...string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		do()
 		out, missing := s.maas(args...), ""
 		for _, w := range words {
 			if !strings.Contains(out, w) {
@@ -44,14 +51,13 @@ func TestDevicesAreDiscoveredScannedAndPromoted(t *testing.T) {
 	s.start()
 	defer s.stop()
 
-	// Nothing is sent by the host but one announcement: the rack listens.
+	// Nothing is sent by the host but announcements: the rack listens.
 	announce := func() {
 		if out, err := host.Command(t.Context(), "arping", "-i", "eth0", "-c", "1", "-S", "192.0.2.7", "192.0.2.1").CombinedOutput(); err != nil {
 			t.Logf("arping: %v: %s", err, out)
 		}
 	}
-	announce()
-	s.shows([]string{"192.0.2.7", "b8:27:eb:00:00:07", "Raspberry Pi", "rack br0"}, "discovery", "list", "--unknown", "both")
+	s.showsAfter(announce, []string{"192.0.2.7", "b8:27:eb:00:00:07", "Raspberry Pi", "rack br0"}, "discovery", "list", "--unknown", "both")
 
 	// A sweep finds the quiet addresses, and says so; nothing is asked outside.
 	if out := s.maas("discovery", "scan", "192.0.2.0/28"); !strings.Contains(out, "done") || !strings.Contains(out, " 3 ") {
