@@ -10,6 +10,9 @@ import (
 	"github.com/gomaas/maas/ipam"
 )
 
+// SettingInternalDomain is the domain with a name for the racks of each subnet.
+const SettingInternalDomain = "maas_internal_domain"
+
 // DefaultInternalDomain is what SettingInternalDomain is as long as nobody set
 // it.
 const DefaultInternalDomain = "maas-internal"

@@ -13,19 +13,18 @@ import (
 
 // Settings that this package reads itself. Lists are separated by spaces or commas.
 const (
-	SettingBootProfile    = "boot_profile"         // JSON of pxe.Profile; see SetDefaultProfile
-	SettingUpstreamDNS    = "upstream_dns"         // servers that DNS asks for other names
-	SettingDNSTrustedACL  = "dns_trusted_acl"      // prefixes that may use DNS besides the site's subnets
-	SettingDNSSEC         = "dnssec_validation"    // "auto", "yes" or "no"; see dnssrv.Validation; default auto
-	SettingDNSTransfer    = "dns_transfer_acl"     // prefixes of secondaries that may transfer zones
-	SettingDNSNotify      = "dns_notify"           // secondaries, address or address:port, that are told of each change
-	SettingDNSTTL         = "default_dns_ttl"      // seconds; default 30
-	SettingSecondaryNS    = "dns_secondary_ns"     // names of further servers of the site's zones, which transfer them
-	SettingInternalDomain = "maas_internal_domain" // where names of the racks of each subnet are; default maas-internal
-	SettingNTPServers     = "ntp_servers"          // addresses are told to DHCP clients, names to nobody yet
-	SettingTakeover       = "dhcp_takeover"        // seconds a rack is away until the other one uses its half of the addresses, from 60; default 3600
-	SettingCircuitQuota   = "dhcp_circuit_quota"   // dynamic addresses behind one circuit of a relay agent; default 0, no limit
-	SettingKernelOpts     = "kernel_opts"          // at the end of each machine's kernel command line
+	SettingBootProfile   = "boot_profile"       // JSON of pxe.Profile; see SetDefaultProfile
+	SettingUpstreamDNS   = "upstream_dns"       // servers that DNS asks for other names
+	SettingDNSTrustedACL = "dns_trusted_acl"    // prefixes that may use DNS besides the site's subnets
+	SettingDNSSEC        = "dnssec_validation"  // "auto", "yes" or "no"; see dnssrv.Validation; default auto
+	SettingDNSTransfer   = "dns_transfer_acl"   // prefixes of secondaries that may transfer zones
+	SettingDNSNotify     = "dns_notify"         // secondaries, address or address:port, that are told of each change
+	SettingDNSTTL        = "default_dns_ttl"    // seconds; default 30
+	SettingSecondaryNS   = "dns_secondary_ns"   // names of further servers of the site's zones, which transfer them
+	SettingNTPServers    = "ntp_servers"        // addresses are told to DHCP clients, names to nobody yet
+	SettingTakeover      = "dhcp_takeover"      // seconds a rack is away until the other one uses its half of the addresses, from 60; default 3600
+	SettingCircuitQuota  = "dhcp_circuit_quota" // dynamic addresses behind one circuit of a relay agent; default 0, no limit
+	SettingKernelOpts    = "kernel_opts"        // at the end of each machine's kernel command line
 )
 
 // minTakeover is how many seconds a rack is at least away until its addresses are another's: a restart takes less.
