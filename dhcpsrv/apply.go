@@ -1,10 +1,6 @@
 package dhcpsrv
 
-import (
-	"time"
-
-	"github.com/gomaas/maas/dhcpsrv/internal/wire"
-)
+import "github.com/gomaas/maas/dhcpsrv/internal/wire"
 
 // change is one record on its way to the store.
 type change struct {
@@ -22,6 +18,8 @@ type change struct {
 	in   *inbound // message it came in
 	with *partner // who has to hear of it; nil = nobody
 	seq  uint64   // its number there
+
+	shifted int64 // by how much the clock had been set when it was made
 
 	job *job // answered once the record is durable; nil = nobody waits
 }
@@ -42,7 +40,7 @@ func (t *table) apply(d *decision, r *request) []change {
 	case actForget:
 		t.forgetOffers(d)
 		if w := d.seg.watch; w != nil && r.giaddr == 0 && !d.seg.hasPartner(r.serverID) {
-			w.overheard(time.Unix(0, d.now))
+			w.overheard()
 		}
 	}
 	return t.changes

@@ -20,9 +20,15 @@ func (s *Server) enqueue(changes []change) {
 	}
 	for i := range changes {
 		s.share(&changes[i])
+		changes[i].shifted = s.shifted
 	}
 	s.pending = append(s.pending, changes...)
 	s.enqueued += uint64(len(changes))
+	s.wakeCommitter()
+}
+
+// wakeCommitter makes sure that what waits for the store gets there. The caller holds s.mu.
+func (s *Server) wakeCommitter() {
 	if !s.committing {
 		s.committing = true
 		go s.commit()
@@ -33,11 +39,16 @@ func (s *Server) enqueue(changes []change) {
 func (s *Server) commit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.pending) > 0 {
-		batch := s.pending
-		s.pending = s.spare[:0]
+	for err := error(nil); len(s.pending) > 0 || s.moved != 0 && err == nil; {
+		batch, by := s.pending, s.moved
+		s.pending, s.moved = s.spare[:0], 0
+		if by != 0 {
+			for i := range batch {
+				s.catchUp(&batch[i])
+			}
+		}
 		s.mu.Unlock()
-		s.commitBatch(batch)
+		err = s.commitBatch(batch, by)
 		s.mu.Lock()
 		s.finished += uint64(len(batch))
 		s.progress.Broadcast()
@@ -49,19 +60,31 @@ func (s *Server) commit() {
 	s.committing = false
 }
 
-// commitBatch stores a batch, takes it back when that fails, and tells everybody.
-func (s *Server) commitBatch(batch []change) {
-	err := s.store(batch)
+// commitBatch stores a batch, takes it back when that fails, and tells everybody. The clock was set by so much since the
+// last one.
+func (s *Server) commitBatch(batch []change, by int64) error {
+	err := s.shiftStore(by)
+	if err == nil {
+		err = s.store(batch)
+	}
+	if err != nil {
+		s.stats.commitErrors.Add(1)
+		s.log.Error("leases not stored, clients left without answer", "count", len(batch), "err", err)
+	}
 	if err != nil {
 		s.mu.Lock()
 		s.takeBack(batch)
 		s.mu.Unlock()
 	}
 	s.report(batch, err)
+	return err
 }
 
 // store makes a batch durable. Commits are not cut short when a server stops: a lease in hand is a lease kept.
 func (s *Server) store(batch []change) error {
+	if len(batch) == 0 {
+		return nil
+	}
 	s.leases = s.leases[:0]
 	for i := range batch {
 		s.leases = append(s.leases, batch[i].lease)
@@ -71,10 +94,6 @@ func (s *Server) store(batch []change) error {
 	s.stats.commits.Add(1)
 	s.stats.committed.Add(uint64(len(batch)))
 	s.stats.commitTime.Add(int64(time.Since(start)))
-	if err != nil {
-		s.stats.commitErrors.Add(1)
-		s.log.Error("leases not stored, clients left without answer", "count", len(batch), "err", err)
-	}
 	return err
 }
 
@@ -88,6 +107,7 @@ func (s *Server) takeBack(batch []change) {
 }
 
 func (s *Server) undo(c *change) {
+	s.catchUp(c)
 	if c.e6 != nil {
 		s.table6.undo(c)
 		return

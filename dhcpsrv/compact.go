@@ -2,7 +2,9 @@ package dhcpsrv
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -37,7 +39,7 @@ func (j *Journal) compact() {
 	j.mu.Lock()
 	w := &rewrite{src: j.f, from: j.size}
 	j.mu.Unlock()
-	err := w.run(j.path+".new", func(batch []kept) []kept {
+	err := w.run(j.path+".new", 0, func(batch []kept) []kept {
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		return j.current(batch)
@@ -57,13 +59,36 @@ func (j *Journal) compact() {
 	j.compacting, j.changed = false, nil
 }
 
+// Shift implements [ShiftStore], by a new file.
+func (j *Journal) Shift(ctx context.Context, by time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j.compactor.Wait() // no other begins before the next commit
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	err := os.ErrClosed
+	if !j.closed {
+		err = j.rewriteAll(by)
+	}
+	if err != nil {
+		return fmt.Errorf("dhcpsrv: lease journal %s: move all times by %v: %w", j.path, by, err)
+	}
+	return nil
+}
+
 // repair replaces a file that cannot be trusted by a new one with all that had been committed. The caller holds j.mu.
 func (j *Journal) repair() error {
 	if j.compacting {
 		return errors.New("being written anew")
 	}
+	return j.rewriteAll(0)
+}
+
+// rewriteAll writes a new file while nothing else happens, and moves the times in it. The caller holds j.mu.
+func (j *Journal) rewriteAll(by time.Duration) error {
 	w := &rewrite{src: j.f, from: j.size}
-	err := j.finish(w, w.run(j.path+".new", j.current))
+	err := j.finish(w, w.run(j.path+".new", by, j.current))
 	if err == nil {
 		j.broken = nil
 	}
@@ -88,8 +113,8 @@ func (j *Journal) current(batch []kept) []kept {
 	return out
 }
 
-// run writes the records of the source that current leaves.
-func (w *rewrite) run(path string, current func([]kept) []kept) (err error) {
+// run writes the records of the source that current leaves, with their times moved.
+func (w *rewrite) run(path string, by time.Duration, current func([]kept) []kept) (err error) {
 	if w.f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 		return err
 	}
@@ -102,8 +127,8 @@ func (w *rewrite) run(path string, current func([]kept) []kept) (err error) {
 	batch, raw := make([]kept, 0, rewriteBatch), make([]byte, 0, 64<<10)
 	put := func() {
 		for _, k := range current(batch) {
-			w.index[k.addr] = place{w.size, k.at.len}
-			w.live += int64(k.at.len)
+			w.index[k.addr] = place{w.size, int32(len(k.raw))}
+			w.live += int64(len(k.raw))
 			w.write(k.raw)
 		}
 		batch, raw = batch[:0], raw[:0]
@@ -111,8 +136,14 @@ func (w *rewrite) run(path string, current func([]kept) []kept) (err error) {
 	}
 	_, _, err = scanJournal(w.src, w.from, func(l *Lease, b []byte, p place) bool {
 		if !outdated(l, now) {
-			raw = append(raw, b...)
-			batch = append(batch, kept{l.Addr, p, raw[len(raw)-len(b):]})
+			start := len(raw)
+			if by == 0 {
+				raw = append(raw, b...)
+			} else {
+				l.shift(by)
+				raw = appendRecord(raw, l)
+			}
+			batch = append(batch, kept{l.Addr, p, raw[start:]})
 		}
 		if len(batch) == cap(batch) {
 			put()

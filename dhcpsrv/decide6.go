@@ -54,8 +54,8 @@ type ia6 struct {
 }
 
 // reset starts a decision in the memory of another one.
-func (d *decision6) reset(now time.Time, hold time.Duration) {
-	*d = decision6{now: now, hold: hold, ias: d.ias[:0], keys: d.keys[:0]}
+func (d *decision6) reset(hold time.Duration) {
+	*d = decision6{hold: hold, ias: d.ias[:0], keys: d.keys[:0]}
 }
 
 func (d *decision6) note(format string, args ...any) {

@@ -78,13 +78,28 @@
 // former one stays out of use until the server is back or its half is taken over. When both live and do not hear each other
 // for longer than TakeoverAfter and a lease time, each takes the other for dead: then the probe is all that keeps one address
 // from two clients, and after healing the later lease counts. The same holds for an address whose reservation passes to
-// another client while they do not hear each other. Their clocks should agree to within seconds; what is more is logged,
-// and shows in [PartnerStatus].
+// another client while they do not hear each other. Their clocks should agree; when they differ by more than five seconds
+// that is logged, shows in [PartnerStatus], and each puts the ends of the other's leases into its own time. Which of two
+// versions is the later one is then decided by the clock that is ahead.
 //
 // # Durability
 //
 // An ACK leaves after its lease is in the store, and not at all when the store fails. While the store syncs one batch the
 // next one gathers, so that many clients share a sync. A DISCOVER writes nothing.
+//
+// # Clocks
+//
+// Leases keep the time that they have left when the wall clock is set, forwards or backwards: a running server goes by a
+// clock that cannot be set, compares it with the wall clock every second, and when that has moved by a second or more it
+// moves all its leases, the stored ones too ([ShiftStore]). [Stats].ClockSet counts that, and it is logged. Less than a
+// second stays as it is. With a partner the connection begins anew, for each to know how much the clocks differ; after
+// hours that the clock skipped, which the server may have slept through, it gives out no new address until it has heard its
+// partner or a lease time has passed.
+//
+// A server that starts while the wall clock shows less than when it was last there, which it notes every minute
+// ([PartnerStore]), goes on from what it noted: the time that it was away does not count, and leases live too long rather
+// than too short. When the clock is then set right they move along. What happens to the clock otherwise while the server is
+// not there looks like time that has passed.
 //
 // # Concurrency, errors
 //

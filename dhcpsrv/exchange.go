@@ -131,7 +131,7 @@ func (x *exchange) gone() {
 	s, p := x.s, x.p
 	s.mu.Lock()
 	if p.link == x {
-		p.lost(max(x.heardAt.UnixNano(), p.contact))
+		p.lost(max(s.now()-int64(time.Since(x.heardAt)), p.contact))
 		s.log.Warn("partner is not heard any more", "partner", p.Name, "err", x.reason)
 	}
 	s.progress.Broadcast()
@@ -214,10 +214,9 @@ func (x *exchange) hello(m *message) error {
 	if p.link != nil {
 		p.link.cut("another connection has taken its place")
 	}
-	now := time.Now()
-	p.link, p.synced, p.ready, p.skew = x, false, false, m.clock.Sub(now)
+	p.link, p.synced, p.ready, p.skew = x, false, false, m.clock.Sub(time.Unix(0, s.now()))
 	if p.skew.Abs() > clockWarn {
-		s.log.Warn("clocks differ; set them by NTP, or leases may end early", "partner", p.Name, "ahead", p.skew)
+		s.log.Warn("clocks differ; set them by NTP", "partner", p.Name, "ahead", p.skew)
 	}
 	if p.incarnation != m.incarnation {
 		p.incarnation, p.acked = m.incarnation, 0
@@ -264,9 +263,12 @@ func (x *exchange) update(m *message) {
 	x.arrived[m.number] = true
 	in := &inbound{x: x, number: m.number, ack: appendNumbered(nil, messageAck, m.number)}
 	bits := make([]byte, (len(m.leases)+7)/8)
-	now := time.Now()
+	now := time.Unix(0, s.now())
 	var changes []change
 	for i := range m.leases {
+		if p := x.p; p.skew.Abs() > clockWarn {
+			m.leases[i].shift(-p.skew)
+		}
 		c, stored, over := s.mergeOne(&m.leases[i], x.p, now)
 		if over {
 			bits[i/8] |= 1 << (i % 8)
@@ -345,7 +347,7 @@ func (x *exchange) write(done <-chan struct{}) error {
 		select {
 		case <-x.wake:
 		case <-beat.C:
-			x.s.remember(context.Background())
+			x.s.remember(context.Background(), false)
 			if x.silent(time.Now()) {
 				return fmt.Errorf("nothing heard for %v", deadAfter)
 			}
@@ -370,7 +372,7 @@ func (x *exchange) next() []byte {
 	switch {
 	case !x.helloSent:
 		x.helloSent = true
-		b = appendHello(b, p.Self, p.Name, s.incarnation, now)
+		b = appendHello(b, p.Self, p.Name, s.incarnation, time.Unix(0, s.now()))
 	case len(x.acks) > 0:
 		b = append(b, x.acks[0]...)
 		x.acks = x.acks[1:]

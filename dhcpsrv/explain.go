@@ -45,8 +45,9 @@ func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 		return x
 	}
 	x.Message = r.kind.String()
-	d := decision{now: time.Now().UnixNano(), hold: int64(s.cfg.OfferHold), trace: true}
+	d := decision{hold: int64(s.cfg.OfferHold), trace: true}
 	s.mu.Lock()
+	d.now = s.now()
 	s.table.decide(&d, &r)
 	x.Probe = s.wouldProbe(&d)
 	s.mu.Unlock()

@@ -16,8 +16,9 @@ func (s *Server) Explain6(ctx context.Context, p Packet) (x Explanation) {
 		return x
 	}
 	x.Message = r.Type.String()
-	d := decision6{now: time.Now(), hold: s.cfg.OfferHold, trace: true}
+	d := decision6{hold: s.cfg.OfferHold, trace: true}
 	s.mu.Lock()
+	d.now = time.Unix(0, s.now())
 	s.table6.decide(&d, &r)
 	x.Probe = s.wouldProbe6(&d) != nil
 	s.mu.Unlock()

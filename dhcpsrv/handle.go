@@ -50,7 +50,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 			return false
 		}
 	}
-	*d = decision{now: time.Now().UnixNano(), hold: int64(s.cfg.OfferHold)}
+	*d = decision{hold: int64(s.cfg.OfferHold)}
 	stored, again := s.settle(d, r, j)
 	if again {
 		finished = true
@@ -93,6 +93,7 @@ func (j *job) keep(r Reply) {
 func (s *Server) settle(d *decision, r *request, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	d.now = s.now()
 	if !s.recovering(d.now) {
 		s.enqueue(s.table.expire(d.now, expireChunk))
 	}

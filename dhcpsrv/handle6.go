@@ -42,7 +42,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 			return false
 		}
 	}
-	d.reset(time.Now(), s.cfg.OfferHold)
+	d.reset(s.cfg.OfferHold)
 	stored, again := s.settle6(d, r, j)
 	if again {
 		finished = true
@@ -71,6 +71,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 func (s *Server) settle6(d *decision6, r *request6, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	d.now = time.Unix(0, s.now())
 	if !s.recovering(d.now.UnixNano()) {
 		s.enqueue(s.table6.expire(d.now, expireChunk))
 	}

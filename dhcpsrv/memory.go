@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// PartnerStore is what a [LeaseStore] may have besides, so that a server with partners knows after a restart how long it was
-// away, and how long its partners. Without it, it waits after each start until it has its partner's leases, or until the
-// last of them must be over.
+// PartnerStore is what a [LeaseStore] may have besides, so that a server knows after a restart how long it was away, and how
+// long its partners, and whether the wall clock has lost the time. Without it, a server with partners waits after each
+// start until it has its partner's leases, or until the last of them must be over.
 type PartnerStore interface {
 	// LoadPartners returns what was saved last. The error is fs.ErrNotExist when nothing was.
 	LoadPartners(ctx context.Context) ([]byte, error)
 	// SavePartners replaces it, whole or not at all, and returns once that would survive a power failure. Called every few
-	// seconds, never concurrently.
+	// seconds, or without partners every minute, never concurrently.
 	SavePartners(ctx context.Context, data []byte) error
 }
 
@@ -48,10 +48,9 @@ func (s *Server) loadMemory(ctx context.Context) {
 	}
 }
 
-// remember notes that the server is alive, when it is time to.
-func (s *Server) remember(ctx context.Context) {
-	s.mindClock(time.Now().UnixNano(), time.Since(s.made))
-	if err := s.memorize(ctx, false); err != nil {
+// remember notes that the server is alive, now or when it is time to.
+func (s *Server) remember(ctx context.Context, now bool) {
+	if err := s.memorize(ctx, now); err != nil {
 		s.log.Warn("cannot note that this server is alive; after a restart it will wait for its partner", "err", err)
 	}
 }
@@ -64,7 +63,7 @@ func (s *Server) memorize(ctx context.Context, now bool) error {
 	}
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	data, err := s.memories(time.Now(), now)
+	data, err := s.memories(now)
 	if data == nil || err != nil {
 		return err
 	}
@@ -72,15 +71,15 @@ func (s *Server) memorize(ctx context.Context, now bool) error {
 }
 
 // memories returns what to save, or nil when it is not yet time to.
-func (s *Server) memories(now time.Time, must bool) ([]byte, error) {
+func (s *Server) memories(must bool) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	every := 15 * time.Second
+	now, every := time.Unix(0, s.now()), time.Minute
 	for _, p := range s.partners {
-		every = min(every, p.maxLease/20)
+		every = min(every, 15*time.Second, p.maxLease/20)
 	}
 	since := now.Sub(s.memory.Alive)
-	if len(s.partners) == 0 || !must && s.saved && since >= 0 && since < every {
+	if !must && s.saved && since >= 0 && since < every {
 		return nil, nil
 	}
 	s.saved = true

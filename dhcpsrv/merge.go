@@ -9,7 +9,7 @@ import (
 )
 
 // Of two versions of the lease of one address the one that was changed later counts. Both servers must come to the same
-// result whatever reaches them first, so ties are decided as well: by the client, then the more final state, then the end.
+// result whatever reaches them first, so ties are decided as well: by the client, then the more final state.
 
 // finality is how final a state is: a lease that has run out is a later version of itself.
 func finality(s LeaseState) int {
@@ -28,12 +28,13 @@ func (l *Lease) client() []byte {
 	return binary.BigEndian.AppendUint32(b, l.IAID)
 }
 
-// newerThan compares two versions of the lease of one address: positive = l counts.
+// newerThan compares two versions of the lease of one address: positive = l counts. When they end does not tell them apart,
+// since servers whose clocks differ do not agree on that.
 func (l *Lease) newerThan(have *Lease) int {
 	if n := l.Changed.Compare(have.Changed); n != 0 {
 		return n
 	}
-	return cmp.Or(bytes.Compare(l.client(), have.client()), finality(l.State)-finality(have.State), l.End.Compare(have.End))
+	return cmp.Or(bytes.Compare(l.client(), have.client()), finality(l.State)-finality(have.State))
 }
 
 // verdict is what becomes of a version that the partner sent.

@@ -64,7 +64,7 @@ type PartnerStatus struct {
 func (s *Server) Partners() (all []PartnerStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now().UnixNano()
+	now := s.now()
 	for _, p := range s.partners {
 		st := PartnerStatus{Name: p.Name, State: p.state(now), Connected: p.link != nil, Skew: p.skew}
 		if p.met {
@@ -259,7 +259,7 @@ func (s *Server) meet(p *partner, secondary bool, now int64) {
 	p.waiting, p.met = now+int64(recoverWait), known.Met
 	switch away := now - s.memory.Alive.UnixNano(); {
 	case p.ownFrom != 0:
-	case s.memory.Alive.IsZero() || away >= int64(p.maxLease):
+	case s.memory.Alive.IsZero() || s.behind || away >= int64(p.maxLease):
 		p.ownFrom = now + int64(p.maxLease)
 	case known.Met && !known.Connected:
 		p.contact = known.Last.UnixNano()
@@ -274,28 +274,4 @@ func (s *Server) recovering(now int64) bool {
 		}
 	}
 	return false
-}
-
-// mindClock moves the times of partners when the clock has been set, so that a partner is not taken for long away because a
-// server learned the time. It compares the wall clock with the time that has passed since the server was made.
-func (s *Server) mindClock(wall int64, passed time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	set := wall - int64(passed) - s.clock
-	if time.Duration(set).Abs() < time.Second {
-		return
-	}
-	s.clock += set
-	for _, p := range s.partners {
-		p.contact += set
-		if p.waiting != 0 {
-			p.waiting += set
-		}
-		if p.ownFrom != 0 {
-			p.ownFrom += set
-		}
-	}
-	if len(s.partners) > 0 {
-		s.log.Warn("the clock has been set", "by", time.Duration(set))
-	}
 }

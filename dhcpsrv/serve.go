@@ -110,16 +110,18 @@ func (s *Server) probeAndRun(ctx context.Context, box *outbox, j *job) {
 // expireEvery ends what has run out, once each period.
 func (s *Server) expireEvery(ctx context.Context, period time.Duration) {
 	for sleep(ctx, period) {
-		s.remember(ctx)
-		for s.expireSome(time.Now().UnixNano()) && ctx.Err() == nil {
+		s.mindClock()
+		s.remember(ctx, false)
+		for s.expireSome() && ctx.Err() == nil {
 		}
 	}
 }
 
 // expireSome ends a bounded number of entries, so that packets get their turn, and reports whether there may be more.
-func (s *Server) expireSome(now int64) bool {
+func (s *Server) expireSome() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now()
 	if s.recovering(now) {
 		return false
 	}

@@ -43,9 +43,15 @@ type Server struct {
 	finished   uint64     // of these, stored, reported and answered, or given up
 	progress   *sync.Cond // finished grew
 
-	incarnation uint64    // of this process, for partners
-	made        time.Time // when the server was
-	clock       int64     // what the wall clock showed at made, as far as it has not been set since
+	incarnation uint64 // of this process, for partners
+
+	made     time.Time    // when the server was
+	base     int64        // its time then, see now
+	wall     int64        // what the wall clock would have shown then, as it is set now
+	readWall func() int64 // tests set the clock by it
+	behind   bool         // it showed less than the server remembered
+	shifted  int64        // sum of all times by which the clock has been set since
+	moved    int64        // of that, what the store does not know yet
 
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
@@ -81,9 +87,10 @@ func New(cfg Config) (*Server, error) {
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
 	s.table6.heard = s.table.heard
-	s.incarnation, s.made = rand.Uint64(), time.Now()
-	s.clock = s.made.UnixNano()
+	s.incarnation = rand.Uint64()
 	s.loadMemory(context.Background())
+	s.readWall = func() int64 { return time.Now().UnixNano() }
+	s.startClock(s.readWall())
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
 	}
@@ -124,7 +131,7 @@ func (s *Server) Update(snap Snapshot) error {
 	}
 	s.mu.Lock()
 	s.rewatch(c)
-	s.repartner(c, time.Now().UnixNano())
+	s.repartner(c, s.now())
 	s.table.replace(c)
 	s.table6.replace(c.v6)
 	s.mu.Unlock()
@@ -178,5 +185,8 @@ func (s *Server) Lookup(addr netip.Addr) (Lease, bool) {
 	if addr = addr.Unmap(); addr.Is4() {
 		l, ok = s.lease(addr4From(addr))
 	}
-	return l, ok && l.State == Bound && l.End.After(time.Now())
+	s.mu.Lock()
+	now := s.now()
+	s.mu.Unlock()
+	return l, ok && l.State == Bound && l.End.UnixNano() > now
 }

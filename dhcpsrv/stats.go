@@ -26,6 +26,7 @@ type Stats struct {
 	ProbesMissed uint64 // offers made without a probe because too many were under way
 	Panics       uint64
 	Advertised   uint64 // router advertisements sent
+	ClockSet     uint64 // times that the wall clock was found set
 
 	PartnerSent     uint64 // lease versions sent to partners
 	PartnerReceived uint64 // lease versions received from them
@@ -44,6 +45,7 @@ type stats struct {
 	readErrors, writeErrors atomic.Uint64
 	probes, probesMissed    atomic.Uint64
 	panics, advertised      atomic.Uint64
+	clockSet                atomic.Uint64
 
 	partnerSent, partnerReceived, partnerLate atomic.Uint64
 }
@@ -59,7 +61,7 @@ func (s *Server) Stats() Stats {
 		CommitErrors: c.commitErrors.Load(), WriteErrors: c.writeErrors.Load(), ReadErrors: c.readErrors.Load(),
 		Probes: c.probes.Load(), ProbesMissed: c.probesMissed.Load(), Panics: c.panics.Load(),
 		Advertised: c.advertised.Load(), PartnerSent: c.partnerSent.Load(), PartnerReceived: c.partnerReceived.Load(),
-		PartnerLate: c.partnerLate.Load(),
+		PartnerLate: c.partnerLate.Load(), ClockSet: c.clockSet.Load(),
 	}
 	for t := range c.received {
 		addCount(out.Received, wire.Type(t).String(), c.received[t].Load())

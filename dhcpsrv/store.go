@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // LeaseStore keeps leases over restarts. The server holds all leases in memory and reads the store only once, in [New].
@@ -47,6 +48,17 @@ func (m *MemStore) SavePartners(_ context.Context, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.partners = bytes.Clone(data)
+	return nil
+}
+
+// Shift implements [ShiftStore].
+func (m *MemStore) Shift(_ context.Context, by time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for a, l := range m.leases {
+		l.shift(by)
+		m.leases[a] = l
+	}
 	return nil
 }
 

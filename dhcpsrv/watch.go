@@ -70,7 +70,7 @@ func (w *watch) failed(now time.Time) {
 }
 
 // overheard notes that a client of the link talks to another server.
-func (w *watch) overheard(now time.Time) {
+func (w *watch) overheard() {
 	w.silent = time.Time{}
 	if soon := w.asked.Add(lookAgain); w.mode == ModeServe && soon.Before(w.due) {
 		w.due = soon

@@ -40,6 +40,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"StopLoading", testStopLoading},
 		{"LargeBatches", testLarge},
 		{"Durable", testDurable},
+		{"Shift", testShift},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, make(t)) })
@@ -217,6 +218,32 @@ func testLarge(t *testing.T, h Harness) {
 	commit(t, h.Store, leases(0, 5000)...)
 	commit(t, h.Store, leases(2500, 5000)...)
 	check(t, h.Store, leases(0, 7500)...)
+}
+
+// testShift is for stores that can move all times at once.
+func testShift(t *testing.T, h Harness) {
+	store, ok := h.Store.(dhcpsrv.ShiftStore)
+	if !ok {
+		t.Skip("the store cannot move times")
+	}
+	var want []dhcpsrv.Lease
+	for i, by := range []time.Duration{56 * 365 * 24 * time.Hour, -time.Hour} {
+		more := leases(i*100, 150) // fifty of them again in the next round
+		commit(t, h.Store, more...)
+		want = append(want[:min(len(want), i*100)], more...)
+		if err := store.Shift(context.Background(), by); err != nil {
+			t.Fatalf("Shift: %v", err)
+		}
+		for i := range want {
+			want[i].Start, want[i].End = want[i].Start.Add(by), want[i].End.Add(by)
+		}
+		check(t, h.Store, want...)
+		if h.Reopen != nil {
+			h.Store = h.Reopen()
+			store = h.Store.(dhcpsrv.ShiftStore)
+			check(t, h.Store, want...)
+		}
+	}
 }
 
 func testDurable(t *testing.T, h Harness) {

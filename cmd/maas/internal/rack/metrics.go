@@ -112,6 +112,7 @@ func (r *Rack) dhcpMetrics(w *metrics.Writer) {
 	w.Counter("maas_dhcp_probes_total", "Addresses asked for before they were offered.").Add(float64(s.Probes))
 	w.Counter("maas_dhcp_probes_missed_total", "Offers without a probe because too many were under way.").Add(float64(s.ProbesMissed))
 	w.Counter("maas_dhcp_panics_total", "DHCP messages whose handling failed by a fault.").Add(float64(s.Panics))
+	w.Counter("maas_dhcp_clock_set_total", "Times that the wall clock was found set; leases keep the time they have left.").Add(float64(s.ClockSet))
 	w.Counter("maas_dhcp_router_advertisements_total", "Router advertisements sent.").Add(float64(s.Advertised))
 	leases := map[[2]string]float64{}
 	if snapshot := r.snapshot.Load(); snapshot != nil {

@@ -1,0 +1,288 @@
+package dhcpsrv_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/gomaas/maas/dhcpsrv"
+)
+
+const years = 20 * 365 * 24 * time.Hour
+
+// clockTest is a server that serves from a store, with a client of each family.
+type clockTest struct {
+	t     *testing.T
+	store dhcpsrv.LeaseStore
+	s     *dhcpsrv.Server
+	ahead time.Duration // of the wall clock
+	stop  func()
+	addrs []netip.Addr
+	ends  []time.Time // of the leases, by the time of the test
+}
+
+func withClock(t *testing.T, store dhcpsrv.LeaseStore, run func(c *clockTest)) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &clockTest{t: t, store: store}
+		c.start()
+		run(c)
+		c.stop()
+	})
+}
+
+// start serves, as after a restart.
+func (c *clockTest) start() {
+	snap := (&pair{pool: 20}).snapshot(0)
+	snap.Partners = nil
+	for i := range snap.Subnets {
+		snap.Subnets[i].Partner, snap.Subnets[i].PartnerServer, snap.Subnets[i].LeaseTime = "", netip.Addr{}, time.Hour
+	}
+	c.s = newServer(c.t, dhcpsrv.Config{Store: c.store}, snap)
+	c.ahead = 0
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		c.s.Serve(ctx, quiet{make(chan struct{})})
+		close(done)
+	}()
+	c.stop = func() { cancel(); <-done }
+}
+
+func (c *clockTest) set(ahead time.Duration) {
+	c.ahead = ahead
+	c.s.SetClock(ahead)
+	time.Sleep(2 * time.Second)
+}
+
+// bind gives a lease to a client of each family, which may have it already.
+func (c *clockTest) bind() {
+	c.t.Helper()
+	for i, kind := range []simKind{simNear, simSix} {
+		d := &duo{t: c.t, s: [2]*dhcpsrv.Server{c.s}}
+		client := d.client(byte(i))
+		if client.kind = kind; !client.take([]simReply{d.any(client, client.discover(0))}) {
+			if !client.take([]simReply{d.any(client, client.request(d.any(client, client.discover(0))))}) {
+				c.t.Fatal("no lease")
+			}
+		}
+		if !slices.Contains(c.addrs, client.holds) {
+			c.addrs, c.ends = append(c.addrs, client.holds), append(c.ends, time.Time{})
+		}
+		c.ends[slices.Index(c.addrs, client.holds)] = time.Now().Add(time.Hour)
+	}
+}
+
+func (d *duo) any(c *simClient, data []byte) simReply {
+	p := c.packet(data, 0, false)
+	if c.kind == simSix {
+		r, _ := d.s[0].Handle6(context.Background(), p)
+		return c.read(r.Data)
+	}
+	r, _ := d.s[0].Handle(context.Background(), p)
+	return c.read(r.Data)
+}
+
+// check fails unless all leases end when they should, by the wall clock as it is set.
+func (c *clockTest) check(what string) {
+	c.t.Helper()
+	for i, a := range c.addrs {
+		l, ok := c.s.Lookup(a)
+		if !ok {
+			c.t.Errorf("%s: the lease of %v has ended %v too early", what, a, time.Until(c.ends[i]))
+		} else if d := l.End.Sub(c.ends[i].Add(c.ahead)); d.Abs() > 2*time.Second {
+			c.t.Errorf("%s: the lease of %v ends %v too late", what, a, d)
+		}
+	}
+}
+
+func (c *clockTest) checkExpiry() {
+	c.t.Helper()
+	time.Sleep(time.Until(c.ends[len(c.ends)-1]) + 2*time.Second)
+	for _, a := range c.addrs {
+		if _, ok := c.s.Lookup(a); ok {
+			c.t.Errorf("the lease of %v does not end", a)
+		}
+	}
+	if st := c.s.Stats(); st.Events["expired"] != uint64(len(c.addrs)) {
+		c.t.Errorf("%d leases have expired", st.Events["expired"])
+	}
+}
+
+// However a clock is set, leases keep the time that they have left.
+func TestClockSet(t *testing.T) {
+	withClock(t, new(dhcpsrv.MemStore), func(c *clockTest) {
+		c.bind()
+		for _, ahead := range []time.Duration{years, 0, -years, time.Hour, 500 * time.Millisecond} {
+			c.set(ahead)
+			if c.check("set to " + ahead.String()); ahead == time.Second/2 {
+				c.ahead = 0 // too little to follow
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := c.s.Stats().ClockSet; n != 5 {
+			t.Errorf("found the clock set %d times", n)
+		}
+		c.checkExpiry()
+	})
+}
+
+// A server starts with a dead clock, gives leases, learns the time and starts again.
+func TestClockSetThenRestart(t *testing.T) {
+	journal, err := dhcpsrv.OpenJournal(t.TempDir() + "/leases")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.Close()
+	withClock(t, journal, func(c *clockTest) {
+		c.set(-years)
+		c.bind()
+		time.Sleep(10 * time.Minute)
+		c.set(0)
+		c.bind()
+		c.check("set")
+		c.stop()
+		c.start()
+		c.check("after the restart")
+		c.checkExpiry()
+	})
+}
+
+// A server starts with a clock that has lost the time.
+func TestClockBehind(t *testing.T) {
+	withClock(t, new(dhcpsrv.MemStore), func(c *clockTest) {
+		c.set(years)
+		c.bind()
+		time.Sleep(10 * time.Minute)
+		c.stop()
+		c.start() // twenty years earlier
+		time.Sleep(time.Minute)
+		c.ahead = years
+		for i := range c.ends {
+			c.ends[i] = c.ends[i].Add(time.Minute / 2) // what it remembers may be a minute old
+		}
+		for _, a := range c.addrs {
+			if l, ok := c.s.Lookup(a); !ok || time.Until(l.End) < years {
+				t.Errorf("lease of %v: %v until %v", a, ok, l.End)
+			}
+		}
+		c.bind()
+		for range 2 {
+			c.set(years + time.Hour) // it learns how long it was away
+			for _, a := range c.addrs {
+				if l, ok := c.s.Lookup(a); !ok || l.End.Sub(time.Now().Add(c.ahead)) > time.Hour {
+					t.Errorf("set: lease of %v: %v until %v", a, ok, l.End)
+				}
+			}
+		}
+		time.Sleep(time.Hour)
+		if n := c.s.Stats().Events["expired"]; n != uint64(len(c.addrs)) {
+			t.Errorf("%d leases have expired", n)
+		}
+	})
+}
+
+// slowStore takes five seconds for a batch and then fails, when told to.
+type slowStore struct {
+	dhcpsrv.MemStore
+	fail atomic.Bool
+}
+
+func (s *slowStore) Commit(ctx context.Context, batch []dhcpsrv.Lease) error {
+	if s.fail.Load() {
+		time.Sleep(5 * time.Second)
+		return errors.New("full")
+	}
+	return s.MemStore.Commit(ctx, batch)
+}
+
+// A renewal is taken back after the clock was set: the former lease runs as it did.
+func TestClockSetDuringCommit(t *testing.T) {
+	store := new(slowStore)
+	withClock(t, store, func(c *clockTest) {
+		c.bind()
+		for i, addr := range c.addrs {
+			if addr.Is6() {
+				continue
+			}
+			store.fail.Store(true)
+			time.Sleep(10 * time.Minute)
+			go newClient(t, c.s, (&simClient{n: byte(i)}).mac()).send(dhcpv4.MessageTypeRequest, withWanted(addr.AsSlice()))
+			time.Sleep(time.Second)
+			c.set(years)
+			time.Sleep(10 * time.Second)
+			store.fail.Store(false)
+		}
+		if c.s.Stats().CommitErrors == 0 {
+			t.Fatal("nothing was renewed")
+		}
+		c.check("taken back")
+		c.checkExpiry()
+	})
+}
+
+// A clock that is set by years makes no partner long away, and leases that are exchanged keep the time that they have left,
+// whatever the clocks say.
+func TestPartnerClockSet(t *testing.T) {
+	withDuo(t, 40, true, func(d *duo) {
+		for i, ahead := range []time.Duration{years, 0, -years, time.Hour} {
+			d.s[0].SetClock(ahead)
+			time.Sleep(2 * time.Second)
+			if st := d.s[0].Partners()[0]; st.State != dhcpsrv.Interrupted || st.Connected {
+				t.Fatalf("set to %v: %+v", ahead, st)
+			}
+			d.cut()
+			d.connect()
+			time.Sleep(2 * time.Second)
+			for n, s := range d.s {
+				if st := s.Partners()[0]; st.State != dhcpsrv.Normal || st.Skew.Abs().Round(time.Minute) != ahead.Abs() {
+					t.Fatalf("set to %v: %s: %+v", ahead, simNames[n], st)
+				}
+			}
+			d.leaseOfBoth(i, ahead)
+		}
+		d.cut()
+		d.s[0].SetClock(0)
+		time.Sleep(simTakeover / 2)
+		if st := d.s[0].Partners()[0]; st.State != dhcpsrv.Interrupted {
+			t.Errorf("%+v", st)
+		}
+		time.Sleep(simTakeover)
+		if st := d.s[0].Partners()[0]; st.State != dhcpsrv.PartnerDown {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// leaseOfBoth gives leases by both servers, renews them by the other one, and fails when they disagree on when those end.
+func (d *duo) leaseOfBoth(round int, ahead time.Duration) {
+	d.t.Helper()
+	for n := range d.s {
+		c := d.client(byte(2*round + n))
+		if !d.lease(n, c) {
+			d.t.Fatalf("no lease from %s", simNames[n])
+		}
+		for _, by := range []int{n, 1 - n} {
+			time.Sleep(10 * time.Second)
+			if ack := d.send(by, c, c.extend(by == n), by == n); !ack.ack && by == n {
+				d.t.Fatalf("no renewal by %s", simNames[by])
+			}
+			time.Sleep(time.Second)
+			for k, s := range d.s {
+				wall := time.Now()
+				if k == 0 {
+					wall = wall.Add(ahead)
+				}
+				if l, ok := s.Lookup(c.holds); !ok || (l.End.Sub(wall)-simLease).Abs() > 15*time.Second {
+					d.t.Errorf("clock ahead by %v: %s has %v for %v: %v", ahead, simNames[k], c.holds, l.End.Sub(wall), ok)
+				}
+			}
+		}
+	}
+}
