@@ -28,7 +28,9 @@ chroot "$1"/root /bin/sh -ec '
 	stat -c "%A %U %G %n" /usr/bin/maas /etc/maas/maas.yaml /var/lib/maas
 	maas config check /etc/maas/maas.yaml
 	gzip -t /usr/share/man/man1/maas.1.gz
-	for unit in maas maas-region maas-rack; do systemd-analyze verify --man=no /usr/lib/systemd/system/$unit.service; done
+	for unit in maas.service maas-region.service maas-region.socket maas-rack.service; do
+		systemd-analyze verify --man=no /usr/lib/systemd/system/$unit
+	done
 	touch /var/lib/maas/maas.db
 	dpkg --remove maas
 	echo "--- removed"

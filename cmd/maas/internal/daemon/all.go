@@ -136,7 +136,7 @@ func listenForRacks(ctx context.Context, cfg config.Config, sockets *region.Sock
 	if cfg.Region.Racks == "" {
 		return nil, nil
 	}
-	racks, err := listenRacks(ctx, cfg)
+	racks, err := listenTCP(ctx, "racks", cfg.Region.Racks)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"strconv"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
 	"github.com/gomaas/maas/cmd/maas/internal/region"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
@@ -92,9 +91,9 @@ func listenRegion(ctx context.Context, cfg config.Config) (r region.Sockets, err
 	if address == "" {
 		address = fmt.Sprintf(":%d", regionPort)
 	}
-	api, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	api, err := listenTCP(ctx, "API", address)
 	if err != nil {
-		return r, rack.ExplainPort(err, "API", "tcp", address)
+		return r, err
 	}
 	if api, err = withTLS(api, cfg); err != nil {
 		return r, err
@@ -104,14 +103,6 @@ func listenRegion(ctx context.Context, cfg config.Config) (r region.Sockets, err
 		return r, errors.Join(err, api.Close())
 	}
 	return region.Sockets{API: []net.Listener{api}, Local: local}, nil
-}
-
-func listenRacks(ctx context.Context, cfg config.Config) (net.Listener, error) {
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Region.Racks)
-	if err != nil {
-		return nil, rack.ExplainPort(err, "racks", "tcp", cfg.Region.Racks)
-	}
-	return ln, nil
 }
 
 // ownAddresses is where a listener is reached from other hosts: at its address or, if that is none, at each of this host's.
