@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net"
 	"net/netip"
@@ -138,10 +139,25 @@ func (b *batcher) write(jobs []*job, to func(*job) (dst netip.AddrPort, oob []by
 	b.send(failed)
 }
 
+// dropSource leaves the source address of a datagram to the system, unless that has been done: an address that the interface
+// has lost must not cost the client its answer.
+func (b *batcher) dropSource(m *ipv4.Message) bool {
+	index, _ := destination(m.OOB)
+	oob := b.info(index, netip.Addr{})
+	if bytes.Equal(m.OOB, oob) {
+		return false
+	}
+	m.OOB = oob
+	return true
+}
+
 // send sends what write has gathered.
 func (b *batcher) send(failed func(*job, error)) {
 	for at := 0; at < len(b.jobs); {
 		n, err := b.pc.WriteBatch(b.out[at:len(b.jobs)], 0)
+		if err != nil && b.dropSource(&b.out[at]) {
+			continue
+		}
 		if err != nil {
 			failed(b.jobs[at], err)
 			n = 1

@@ -46,6 +46,7 @@ type subnet struct {
 	options  Options // site < fields < subnet options, without those of pools and hosts
 	space    *space
 	poolOpts []Options // by index of space.ranges
+	formerly formerly
 }
 
 // compile checks a snapshot and builds what is served from.

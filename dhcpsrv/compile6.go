@@ -37,6 +37,8 @@ type subnet6 struct {
 	halves  [2]uint64 // of these, even and odd ones
 	used    [2]uint64 // of these, those that have an entry or are kept; belongs to the table
 	ended   [2]list6  // ended leases, least recently used first; with a partner by half; belongs to the table
+
+	formerly formerly
 }
 
 func newServing6(site Options) *serving6 {

@@ -200,7 +200,7 @@ func (t *table) decideRequest(d *decision, r *request) {
 	switch {
 	case r.serverID.IsValid():
 		state = "selecting"
-		if !d.seg.hasServer(r) {
+		if !d.seg.hasServer(r, d.now) {
 			d.silent(DropOtherServer)
 			d.act = actForget
 			return
@@ -225,12 +225,12 @@ func (t *table) decideRequest(d *decision, r *request) {
 }
 
 // hasServer reports whether the server identifier of a request means this server.
-func (seg *segment) hasServer(r *request) bool {
+func (seg *segment) hasServer(r *request, now int64) bool {
 	if r.override.IsValid() && r.serverID == r.override {
 		return true
 	}
 	for _, sub := range seg.subnets {
-		if sub.Server == r.serverID {
+		if sub.Server == r.serverID || sub.formerly.is(r.serverID, now) {
 			return true
 		}
 	}
@@ -300,7 +300,7 @@ func (t *table) decideGiveBack(d *decision, r *request) {
 	if r.kind == wire.Decline {
 		d.act, d.addr = actQuarantine, r.wanted
 	}
-	if r.serverID.IsValid() && !d.seg.hasServer(r) {
+	if r.serverID.IsValid() && !d.seg.hasServer(r, d.now) {
 		d.silent(DropOtherServer)
 		d.act = actNone
 		return

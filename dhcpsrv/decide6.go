@@ -135,7 +135,7 @@ func (d *decision6) check(r *request6) Reason {
 		return DropNoIdentity
 	case mustNot && r.serverID != nil, needsServer && r.serverID == nil:
 		return DropMalformed
-	case r.serverID != nil && !bytes.Equal(r.serverID, d.sub.seg.duid):
+	case r.serverID != nil && !bytes.Equal(r.serverID, d.sub.seg.duid) && !d.sub.formerly.isDUID(r.serverID, d.now.UnixNano()):
 		return DropOtherServer
 	}
 	return 0

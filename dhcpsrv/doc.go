@@ -101,6 +101,12 @@
 // than too short. When the clock is then set right they move along. What happens to the clock otherwise while the server is
 // not there looks like time that has passed.
 //
+// # A server whose address changes
+//
+// The sockets are not bound to addresses, so that an interface may lose and get them. Until a snapshot says what Server is
+// now, answers go out from whatever address the interface has. Afterwards clients hear the new one; requests that still name
+// the former one are answered for as long as an offer holds.
+//
 // # Concurrency, errors
 //
 // All methods of Server are safe for concurrent use, and several Serve may run on one Server. Handlers do not panic; what an

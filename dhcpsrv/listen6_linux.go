@@ -107,6 +107,10 @@ func (c *linux6Conn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.
 		}
 	}
 	_, err := c.pc.WriteTo(b, cm, net.UDPAddrFromAddrPort(dst))
+	if err != nil && cm != nil && cm.Src != nil { // as in dropSource
+		cm.Src = nil
+		_, err = c.pc.WriteTo(b, cm, net.UDPAddrFromAddrPort(dst))
+	}
 	return err
 }
 

@@ -209,6 +209,10 @@ func (c *linuxConn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.A
 		}
 	}
 	_, err := c.pc.WriteTo(b, cm, net.UDPAddrFromAddrPort(dst))
+	if err != nil && cm != nil && cm.Src != nil { // as in dropSource
+		cm.Src = nil
+		_, err = c.pc.WriteTo(b, cm, net.UDPAddrFromAddrPort(dst))
+	}
 	return err
 }
 

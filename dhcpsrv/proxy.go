@@ -35,7 +35,7 @@ func (d *decision) decideBootServer(r *request) {
 	switch {
 	case r.kind != wire.Request && r.kind != wire.Inform:
 		d.silent(DropUnknownType)
-	case r.serverID.IsValid() && !d.seg.hasServer(r):
+	case r.serverID.IsValid() && !d.seg.hasServer(r, d.now):
 		d.silent(DropOtherServer)
 	default:
 		d.answerBoot(r, wire.Ack)
@@ -84,7 +84,7 @@ func (t *table) decideListening(d *decision, r *request) {
 // not made longer, so that its client goes over to the other server when it ends; a NAK would send it there at once, but
 // would cut its connections, and whoever makes a DHCP server appear for a moment could cut everybody's.
 func (t *table) decideOldLease(d *decision, r *request) {
-	if r.serverID.IsValid() && !d.seg.hasServer(r) {
+	if r.serverID.IsValid() && !d.seg.hasServer(r, d.now) {
 		d.silent(DropOtherServer)
 		d.act = actForget
 		return

@@ -130,6 +130,7 @@ func (s *Server) Update(snap Snapshot) error {
 		return fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
 	}
 	s.mu.Lock()
+	c.inherit(s.table.cur, s.table6.cur, s.now()+int64(s.cfg.OfferHold))
 	s.rewatch(c)
 	s.repartner(c, s.now())
 	s.table.replace(c)
