@@ -54,6 +54,15 @@ func (p Profile) kind() Kind {
 	return p.Kind
 }
 
+// WithOptions returns the profile with more at the end of its kernel command
+// line; one that loads no kernel is returned as it is.
+func (p Profile) WithOptions(options string) Profile {
+	if options != "" && p.kind() == Linux {
+		p.Cmdline = strings.TrimSpace(p.Cmdline + " " + options)
+	}
+	return p
+}
+
 // Validate reports the first mistake in the profile, naming the field. The
 // server validates what its Resolver returns, so that a bad profile is an error
 // in the log instead of a machine at a loader prompt.

@@ -40,20 +40,24 @@ type Machine struct {
 	MAC net.HardwareAddr `json:"mac"`
 	// Name is the machine's host name, without a domain.
 	Name string `json:"name"`
-	// Profile is what it boots. Nil means the default.
+	// Profile is what it boots wherever it is. Nil means what its network says.
 	Profile *pxe.Profile `json:"profile,omitempty"`
+	// Options end its kernel command line, whichever profile it boots.
+	Options string `json:"options,omitempty"`
 }
 
-// Network is where machines of a subnet find boot servers.
+// Network is what holds for the machines of a subnet.
 type Network struct {
 	Prefix netip.Prefix `json:"prefix"`
-	// Servers are those of all racks that serve the subnet, in the order to try them.
+	// Servers are the boot servers of all racks that serve the subnet, in the order to try them. None is not known.
 	Servers []netip.Addr `json:"servers"`
+	// Profile is what machines boot here that have none of their own. Nil means the default.
+	Profile *pxe.Profile `json:"profile,omitempty"`
 }
 
 // Content is what all machines boot.
 type Content struct {
-	// Default is for machines without a profile of their own, known or not. Nil means they get none.
+	// Default is for machines, known or not, for which neither they nor their networks have a profile. Nil means they get none.
 	Default  *pxe.Profile
 	Machines []Machine
 	Networks []Network
@@ -200,7 +204,9 @@ func decode(key string, data []byte) (value any, err error) {
 		value = m
 	case strings.HasPrefix(key, networkPrefix):
 		var n Network
-		err = json.Unmarshal(data, &n)
+		if err = json.Unmarshal(data, &n); err == nil && n.Profile != nil {
+			err = n.Profile.Validate()
+		}
 		value = n
 	case key == defaultKey:
 		var p pxe.Profile
@@ -219,13 +225,18 @@ func decode(key string, data []byte) (value any, err error) {
 func (t *Table) Servers(client netip.Addr) []netip.Addr {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var best Network
+	return t.network(client).Servers
+}
+
+// network is the smallest that an address lies in; zero when none is known.
+func (t *Table) network(client netip.Addr) (best Network) {
+	client = client.Unmap().WithZone("")
 	for _, n := range t.networks {
-		if n.Prefix.Contains(client.Unmap()) && (!best.Prefix.IsValid() || n.Prefix.Bits() > best.Prefix.Bits()) {
+		if n.Prefix.Contains(client) && (!best.Prefix.IsValid() || n.Prefix.Bits() > best.Prefix.Bits()) {
 			best = n
 		}
 	}
-	return best.Servers
+	return best
 }
 
 // Machine returns what is known of a link address.
@@ -239,15 +250,21 @@ func (t *Table) Machine(mac net.HardwareAddr) (Machine, bool) {
 	return m, ok
 }
 
-// Resolve returns the machine's own profile, else the default, else [pxe.ErrNoProfile].
+// Resolve returns the machine's own profile, else that of the network where it is, else the default, with the machine's
+// options; or else [pxe.ErrNoProfile].
 func (t *Table) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error) {
-	if m, ok := t.Machine(r.MAC); ok && m.Profile != nil {
-		return *m.Profile, nil
-	}
+	m, _ := t.Machine(r.MAC)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if t.fallback != nil {
-		return *t.fallback, nil
+	p := m.Profile
+	if p == nil {
+		p = t.network(r.Addr).Profile
 	}
-	return pxe.Profile{}, pxe.ErrNoProfile
+	if p == nil {
+		p = t.fallback
+	}
+	if p == nil {
+		return pxe.Profile{}, pxe.ErrNoProfile
+	}
+	return p.WithOptions(m.Options), nil
 }

@@ -123,14 +123,50 @@ func TestTableKnowsBootServers(t *testing.T) {
 	}
 }
 
+// What the machine has goes before what its network has, and its options go to the end of either.
+func TestTableResolvesByNetwork(t *testing.T) {
+	own, plain := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	linux := func(name string) *pxe.Profile { return &pxe.Profile{Name: name, Kernel: "vmlinuz", Cmdline: "quiet"} }
+	objects, err := pxerpc.Objects(pxerpc.Content{
+		Default:  linux("site"),
+		Machines: []pxerpc.Machine{{MAC: own, Profile: linux("own"), Options: "debug"}, {MAC: plain, Options: "debug"}},
+		Networks: []pxerpc.Network{{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Profile: linux("network")}, {Prefix: netip.MustParsePrefix("198.51.100.0/24")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table pxerpc.Table
+	if err := table.Apply(t.Context(), objects); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		mac           net.HardwareAddr
+		addr          string
+		name, cmdline string
+	}{
+		{own, "192.0.2.9", "own", "quiet debug"}, {plain, "::ffff:192.0.2.9", "network", "quiet debug"}, {nil, "192.0.2.9", "network", "quiet"},
+		{plain, "198.51.100.1", "site", "quiet debug"}, {nil, "203.0.113.1", "site", "quiet"},
+	} {
+		p, err := table.Resolve(t.Context(), pxe.Request{MAC: c.mac, Addr: netip.MustParseAddr(c.addr)})
+		if err != nil || p.Name != c.name || p.Cmdline != c.cmdline {
+			t.Errorf("%v at %s: %q %q, %v", c.mac, c.addr, p.Name, p.Cmdline, err)
+		}
+	}
+	bad := rpc.Object{Key: "network/192.0.2.0/24", Value: []byte(`{"prefix":"192.0.2.0/24","profile":{"kind":"no such"}}`)}
+	if err := table.Change(t.Context(), []rpc.Object{bad}); err == nil {
+		t.Error("a network's profile of no kind was accepted")
+	}
+}
+
 func FuzzApply(f *testing.F) {
 	f.Add("default", []byte(`{"kernel":"vmlinuz"}`))
+	f.Add("network/192.0.2.0/24", []byte(`{"prefix":"192.0.2.0/24","servers":["192.0.2.1"],"profile":{"kind":"wait"}}`))
 	f.Add("mac/02-00-00-00-00-01", []byte(`{"name":"a","profile":{"kind":"local"}}`))
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
 		var table pxerpc.Table
 		if table.Apply(t.Context(), map[string][]byte{key: value}) != nil {
 			return
 		}
-		_, _ = table.Resolve(t.Context(), pxe.Request{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}})
+		_, _ = table.Resolve(t.Context(), pxe.Request{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addr: netip.MustParseAddr("192.0.2.9")})
 	})
 }

@@ -40,6 +40,8 @@ var nameQueries = map[string]string{
 	KindSetting: "SELECT name FROM setting WHERE id = ?", KindUser: "SELECT name FROM account WHERE id = ?",
 	KindRack: "SELECT name FROM rack WHERE id = ?", KindTag: "SELECT name FROM tag WHERE id = ?",
 	KindSnippet: "SELECT name FROM dhcp_snippet WHERE id = ?",
+	KindBootProfile: "SELECT COALESCE(s.prefix, t.name) FROM boot_profile p LEFT JOIN subnet s ON s.id = p.subnet_id " +
+		"LEFT JOIN tag t ON t.id = p.tag_id WHERE p.id = ?",
 }
 
 // audit writes the event of a transaction.

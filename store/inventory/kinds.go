@@ -18,7 +18,8 @@ const (
 	KindPool        = "pool"
 	KindDomain      = "domain"
 	KindRecord      = "record"
-	KindSetting     = "setting" // the default boot profile too
+	KindSetting     = "setting"      // the default boot profile too
+	KindBootProfile = "boot-profile" // of a tag or subnet
 	KindObservation = "observation"
 	KindToken       = "rack-token"
 	KindCertificate = "rack-certificate"

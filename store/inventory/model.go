@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 )
 
@@ -33,6 +34,10 @@ type Model struct {
 	// by racks, or seen in leases of unknown clients.
 	Strays   []Stray
 	Settings map[string]string
+	// Profiles are what machines with a tag, or in a subnet, boot that have none of their own.
+	Profiles map[BootTarget]pxe.Profile
+	// SubnetTags are the names of the tags of subnets, by ID of the subnet.
+	SubnetTags map[int64][]string
 }
 
 // Stray is an address that belongs to no machine or device.
@@ -66,6 +71,7 @@ func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
 // readNetworks reads all but machines, devices and strays.
 func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 	var all []setting
+	var rules []bootRule
 	for _, read := range []func() error{
 		func() error { return into(ctx, tx, fabrics, &m.Fabrics) },
 		func() error { return into(ctx, tx, vlans, &m.VLANs) },
@@ -82,6 +88,8 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 		func() error { return into(ctx, tx, tags, &m.Tags) },
 		func() error { return into(ctx, tx, snippets, &m.Snippets) },
 		func() error { return into(ctx, tx, settings, &all) },
+		func() error { return into(ctx, tx, bootRules, &rules) },
+		func() (err error) { m.SubnetTags, err = subnetTags(ctx, tx); return err },
 	} {
 		if err := read(); err != nil {
 			return err
@@ -90,6 +98,10 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 	m.Settings = make(map[string]string, len(all))
 	for _, s := range all {
 		m.Settings[s.name] = s.value
+	}
+	m.Profiles = make(map[BootTarget]pxe.Profile, len(rules))
+	for _, r := range rules {
+		m.Profiles[r.For] = r.Profile
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func (w *walker) step() {
 // rare changes what is seldom changed.
 func (w *walker) rare() {
 	ctx, inv := w.t.Context(), w.inv
-	switch w.r.IntN(6) {
+	switch w.r.IntN(7) {
 	case 0:
 		_, _ = inv.CreateZone(ctx, inventory.AvailabilityZone{Name: fmt.Sprint("z", w.n)})
 	case 1:
@@ -138,6 +138,8 @@ func (w *walker) rare() {
 		_, _ = inv.RegisterRack(ctx, inventory.Rack{Name: "rack2", Links: []inventory.RackLink{{Name: fmt.Sprint("eth", w.n)}}})
 	case 5:
 		_, _ = inv.CreateRecord(ctx, inventory.DNSRecord{Name: fmt.Sprint("r", w.n), Type: "A", Data: "10.0.0.9"})
+	case 6:
+		_ = inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: w.subnet().ID}, disk(fmt.Sprint("p", w.n)))
 	}
 }
 

@@ -3,39 +3,50 @@ package inventory
 import (
 	"context"
 	"net/netip"
-	"strings"
 
 	"github.com/gomaas/maas/pxe"
 )
 
 // BootPlan says what machines boot. It is a pxe.Resolver.
 type BootPlan struct {
-	// Default is for clients without an entry; nil = they find nothing.
+	// Default is for clients of which nothing else is said; nil = they find nothing.
 	Default *pxe.Profile `json:"default,omitempty"`
-	// ByMAC has the profile of each link address that has one of its own.
-	ByMAC map[string]pxe.Profile `json:"byMAC,omitempty"`
+	// ByMAC has what is known of link addresses.
+	ByMAC map[string]NodeBoot `json:"byMAC,omitempty"`
+	// Subnets are those that have a profile, their own or that of a tag.
+	Subnets []pxe.SubnetRule `json:"subnets,omitempty"`
 }
 
-// PlanPXE returns the profiles of all machines: their own, or the site's
-// default, with the kernel options of their tags and of the site. Devices boot from their disks. A default profile that cannot be
-// read is none.
+// NodeBoot is what is said of the boots of one machine or device.
+type NodeBoot struct {
+	// Profile is what it boots wherever it is; nil = what its subnet says.
+	Profile *pxe.Profile `json:"profile,omitempty"`
+	// Options end the kernel command line, whichever profile it is.
+	Options string `json:"options,omitempty"`
+}
+
+// PlanPXE returns the profiles of all machines and subnets, and the kernel
+// options of the machines' tags and of the site. Devices boot from their
+// disks. A default profile that cannot be read is none.
 func PlanPXE(m *Model) BootPlan {
-	p := BootPlan{Default: m.DefaultProfile(), ByMAC: make(map[string]pxe.Profile)}
+	p := BootPlan{Default: m.DefaultProfile(), ByMAC: make(map[string]NodeBoot)}
 	for _, n := range m.Nodes() {
-		own := m.ProfileOf(n, p.Default)
-		if own == nil {
-			continue
-		}
+		boot := m.BootOf(n)
 		for _, iface := range n.Interfaces {
-			if len(iface.MAC) > 0 {
-				p.ByMAC[iface.MAC.String()] = *own
+			if len(iface.MAC) > 0 && boot != (NodeBoot{}) {
+				p.ByMAC[iface.MAC.String()] = boot
 			}
+		}
+	}
+	for i := range m.Subnets {
+		if own := m.SubnetProfile(&m.Subnets[i]); own != nil {
+			p.Subnets = append(p.Subnets, pxe.SubnetRule{Prefix: m.Subnets[i].Prefix, Profile: own})
 		}
 	}
 	return p
 }
 
-// DefaultProfile returns what machines without a profile boot; nil = nothing.
+// DefaultProfile returns what machines boot of which nothing else is said; nil = nothing.
 func (m *Model) DefaultProfile() *pxe.Profile {
 	p, err := parseProfile(m.Settings[SettingBootProfile])
 	if err != nil {
@@ -44,42 +55,29 @@ func (m *Model) DefaultProfile() *pxe.Profile {
 	return p
 }
 
-// ProfileOf returns what a machine or device boots where it is not what
-// DefaultProfile returned; nil = it is.
-func (m *Model) ProfileOf(n PlannedNode, fallback *pxe.Profile) *pxe.Profile {
+// BootOf returns what is said of the boots of a machine or device.
+func (m *Model) BootOf(n PlannedNode) NodeBoot {
 	if n.Machine == nil {
-		return &pxe.Profile{Name: "device", Kind: pxe.Local}
+		return NodeBoot{Profile: &pxe.Profile{Name: "device", Kind: pxe.Local}}
 	}
-	if opts := m.kernelOpts(n.Machine); opts != "" {
-		return withOptions(n.Machine.Profile, fallback, opts)
-	}
-	return n.Machine.Profile
-}
-
-// withOptions is the profile, or else the default one, with more on its kernel command line.
-func withOptions(own, def *pxe.Profile, opts string) *pxe.Profile {
-	if own == nil {
-		own = def
-	}
-	if own == nil || own.Kernel == "" {
-		return own
-	}
-	longer := *own
-	longer.Cmdline = strings.TrimSpace(own.Cmdline + " " + opts)
-	return &longer
+	p, _ := m.machineProfile(n.Machine)
+	return NodeBoot{Profile: p, Options: m.kernelOpts(n.Machine)}
 }
 
 // Resolve implements pxe.Resolver.
-func (p BootPlan) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error) {
+func (p BootPlan) Resolve(ctx context.Context, r pxe.Request) (pxe.Profile, error) {
+	var own NodeBoot
 	if len(r.MAC) > 0 {
-		if own, ok := p.ByMAC[r.MAC.String()]; ok {
-			return own, nil
-		}
+		own = p.ByMAC[r.MAC.String()]
 	}
-	if p.Default == nil {
-		return pxe.Profile{}, pxe.ErrNoProfile
+	if own.Profile != nil {
+		return own.Profile.WithOptions(own.Options), nil
 	}
-	return *p.Default, nil
+	found, err := pxe.Rules{Subnets: p.Subnets, Default: p.Default}.Resolve(ctx, r)
+	if err != nil {
+		return found, err
+	}
+	return found.WithOptions(own.Options), nil
 }
 
 // BootNetwork is where the machines of a subnet find boot servers.

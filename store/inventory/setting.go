@@ -125,19 +125,6 @@ func parseProfile(text string) (*pxe.Profile, error) {
 	return p, nil
 }
 
-// SetProfile sets what a machine boots; nil = the site's default.
-func (inv *Inventory) SetProfile(ctx context.Context, machine int64, p *pxe.Profile) error {
-	return inv.Atomically(ctx, func(ctx context.Context) error {
-		m, err := inv.Machine(ctx, machine)
-		if err != nil {
-			return err
-		}
-		m.Profile = p
-		_, err = inv.UpdateMachine(ctx, m)
-		return err
-	})
-}
-
 // checkSetting refuses what those who read other settings could not use.
 func checkSetting(name, value string) error {
 	switch name {

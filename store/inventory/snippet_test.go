@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -144,8 +145,8 @@ func TestTagsAndGateways(t *testing.T) {
 		}
 		refused(t, inv.DeleteMachine(ctx, m.ID), "it is locked")
 		plan := inventory.PlanPXE(must[*inventory.Model](t)(inv.Model(ctx)))
-		if got := plan.ByMAC[mac(1).String()].Cmdline; got != "quiet iommu=on" {
-			t.Errorf("command line %q", got)
+		if p, err := plan.Resolve(ctx, pxe.Request{MAC: mac(1)}); err != nil || p.Cmdline != "quiet iommu=on" {
+			t.Errorf("command line %q, %v", p.Cmdline, err)
 		}
 		refused(t, inv.SetDefaultGateway(ctx, m.ID, link.ID+99), "no allocation")
 		ok(t, inv.Unlink(ctx, link.ID))

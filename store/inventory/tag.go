@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Tag marks machines and devices.
+// Tag marks machines, devices and subnets.
 type Tag struct {
 	ID      int64
 	Version int64  // counts changes; an update must carry the one that was read
@@ -105,40 +105,51 @@ func (inv *Inventory) TagByName(ctx context.Context, name string) (t Tag, err er
 // TagNodes gives a tag to machines and devices and takes it from others, by ID. Who has it already, or has it not, stays as
 // it is. It returns how many changed.
 func (inv *Inventory) TagNodes(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
+	return inv.retag(ctx, tag, "node", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
+		n, err := nodes.get(ctx, tx, id)
+		return func() { n.changed(tx, store.Updated) }, err
+	})
+}
+
+// TagSubnets gives a tag to subnets and takes it from others, as TagNodes does with machines. What boots there boots by the
+// tag's profile, see BootProfile.
+func (inv *Inventory) TagSubnets(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
+	return inv.retag(ctx, tag, "subnet", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
+		_, err = subnets.get(ctx, tx, id)
+		return func() { tx.Changed(KindSubnet, id, store.Updated) }, err
+	})
+}
+
+// retag gives a tag to objects of a kind and takes it from others. Find sees to it that one is there; what it returns tells
+// the change feed.
+func (inv *Inventory) retag(ctx context.Context, tag int64, kind string, add, remove []int64, find func(context.Context, *store.Tx, int64) (func(), error)) (added, removed int64, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		added, removed = 0, 0
 		if _, err := tags.get(ctx, tx, tag); err != nil {
 			return err
 		}
-		for _, id := range add {
-			n, err := tagNode(ctx, tx, id, "INSERT INTO node_tag (node_id, tag_id) VALUES (?, ?) ON CONFLICT DO NOTHING", tag)
-			if err != nil {
-				return err
+		run := func(ids []int64, query string, count *int64) error {
+			for _, id := range ids {
+				changed, err := find(ctx, tx, id)
+				if err != nil {
+					return err
+				}
+				n, err := tx.Exec(ctx, query, id, tag)
+				if err != nil {
+					return err
+				}
+				if *count += n; n > 0 {
+					changed()
+				}
 			}
-			added += n
+			return nil
 		}
-		for _, id := range remove {
-			n, err := tagNode(ctx, tx, id, "DELETE FROM node_tag WHERE node_id = ? AND tag_id = ?", tag)
-			if err != nil {
-				return err
-			}
-			removed += n
+		if err := run(add, fmt.Sprintf("INSERT INTO %[1]s_tag (%[1]s_id, tag_id) VALUES (?, ?) ON CONFLICT DO NOTHING", kind), &added); err != nil {
+			return err
 		}
-		return nil
+		return run(remove, fmt.Sprintf("DELETE FROM %[1]s_tag WHERE %[1]s_id = ? AND tag_id = ?", kind), &removed)
 	})
 	return added, removed, err
-}
-
-func tagNode(ctx context.Context, tx *store.Tx, id int64, query string, tag int64) (int64, error) {
-	n, err := nodes.get(ctx, tx, id)
-	if err != nil {
-		return 0, err
-	}
-	changed, err := tx.Exec(ctx, query, id, tag)
-	if changed > 0 {
-		n.changed(tx, store.Updated)
-	}
-	return changed, err
 }
 
 // addMarks reads the tags and default gateways of nodes; which selects them.
@@ -207,3 +218,24 @@ func (inv *Inventory) DevicesTagged(ctx context.Context, name string) ([]Device,
 
 // tagged selects the nodes that have a tag.
 const tagged = "n.id IN (SELECT m.node_id FROM node_tag m JOIN tag t ON t.id = m.tag_id WHERE t.name = ?)"
+
+// SubnetTags returns the names of the tags of subnets, the one that was made first before the others, by ID of the subnet.
+func (inv *Inventory) SubnetTags(ctx context.Context) (all map[int64][]string, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		all, err = subnetTags(ctx, tx)
+		return err
+	})
+	return all, err
+}
+
+func subnetTags(ctx context.Context, tx *store.Tx) (map[int64][]string, error) {
+	all := make(map[int64][]string)
+	const query = "SELECT m.subnet_id, t.name FROM subnet_tag m JOIN tag t ON t.id = m.tag_id ORDER BY t.id"
+	return all, tx.Query(ctx, query, nil, func(scan func(...any) error) error {
+		var subnet int64
+		var tag string
+		err := scan(&subnet, &tag)
+		all[subnet] = append(all[subnet], tag)
+		return err
+	})
+}

@@ -133,6 +133,7 @@ func (a *API) routes() map[string]handler {
 		"GET /api/v1/boot-profile":                   a.getProfile,
 		"PUT /api/v1/boot-profile":                   a.putProfile,
 		"DELETE /api/v1/boot-profile":                a.deleteProfile,
+		"GET /api/v1/boot-profiles":                  a.listProfiles,
 		"GET /api/v1/proxy":                          a.proxyStats,
 		"POST /api/v1/proxy/purge":                   a.purgeProxy,
 		"GET " + base + "maas/{$}":                   a.getSetting,

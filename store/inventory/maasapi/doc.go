@@ -26,7 +26,8 @@
 //   - machines/{id}/power, which tells more than MAAS' operations do
 //   - discovery/promote, scans, settings, dhcp-servers and topology
 //   - proxy and proxy/purge
-//   - boot-profile, the profile of machines that have none of their own
+//   - boot-profile?machine=, ?tag= or ?subnet=, what they boot, or without these what the rest of the site does; and
+//     boot-profiles, all of them. The first counts of: the machine's, its tags', its subnet's, that subnet's tags', the site's
 //   - keys, with which administrators make keys for users
 //
 // # What is the same everywhere

@@ -45,6 +45,15 @@ var answersOf = map[string]any{
 	"ipranges/": RangeWithSubnet{}, "domains/": Domain{}, "dnsresources/": Resource{}, "dnsresourcerecords/": Record{}, "ipaddresses/": IPAddress{},
 	"tags/": Tag{}, "dhcp-snippets/": Snippet{}, "users/": Account{}, "account/prefs/sshkeys/": SSHKey{}, "nodes/{node}/interfaces/": Interface{},
 	"rackcontrollers/": Controller{}, "regioncontrollers/": Controller{}, "events/": Event{},
+	"/api/v1/boot-profiles": BootProfile{},
+}
+
+// targets are the query parameters of the endpoints of one boot profile.
+var targets = []string{"machine", "tag", "subnet"}
+
+// queries are further query parameters of endpoints.
+var queries = map[string][]string{
+	"GET /api/v1/boot-profile": targets, "PUT /api/v1/boot-profile": targets, "DELETE /api/v1/boot-profile": targets,
 }
 
 // documents are the types of JSON bodies of endpoints that take no form.
@@ -92,6 +101,9 @@ func operation(pattern, method, path string, schemas *schemas) object {
 	}
 	if ops := operations[pattern]; len(ops) > 0 {
 		add("op", "query", false, object{"type": "string", "enum": ops})
+	}
+	for _, name := range queries[pattern] {
+		add(name, "query", false, text)
 	}
 	answer, many := answerOf(path)
 	if method == http.MethodGet && many {

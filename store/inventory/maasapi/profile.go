@@ -1,20 +1,79 @@
 package maasapi
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
 )
 
+// BootProfile is what some machines boot: one, those with a tag (or in a subnet with it), those in a subnet, or, when none of
+// these is set, all others of the site.
+type BootProfile struct {
+	Machine string      `json:"machine,omitempty"` // fully qualified
+	Tag     string      `json:"tag,omitempty"`
+	Subnet  string      `json:"subnet,omitempty"` // CIDR
+	Profile pxe.Profile `json:"profile"`
+}
+
+// profileTarget is whom a request is about: ?machine=, ?tag= or ?subnet=, none of them for the site.
+func (a *API) profileTarget(r *http.Request) (of inventory.BootTarget, err error) {
+	ctx, query := r.Context(), r.URL.Query()
+	for _, p := range []struct {
+		param string
+		find  func(name string) error
+	}{
+		{"machine", func(name string) error {
+			m, err := a.inv.MachineByName(ctx, name)
+			of.MachineID = m.ID
+			return err
+		}},
+		{"tag", func(name string) error {
+			t, err := a.inv.TagByName(ctx, name)
+			of.TagID = t.ID
+			return err
+		}},
+		{"subnet", func(name string) error {
+			s, err := a.inv.FindSubnet(ctx, name)
+			of.SubnetID = s.ID
+			return err
+		}},
+	} {
+		if name := query.Get(p.param); name == "" {
+			continue
+		} else if err := p.find(name); err != nil {
+			return of, err
+		}
+	}
+	return of, nil
+}
+
+// describeTarget is a target as people call it, for answers that there is none.
+func describeTarget(query url.Values) string {
+	for _, param := range []string{"machine", "tag", "subnet"} {
+		if name := query.Get(param); name != "" {
+			return param + " " + name
+		}
+	}
+	return "the site"
+}
+
 func (a *API) getProfile(r *http.Request) (any, error) {
-	p, err := a.inv.DefaultProfile(r.Context())
+	of, err := a.profileTarget(r)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.inv.BootProfile(r.Context(), of)
 	if err != nil {
 		return nil, err
 	}
 	if p == nil {
-		return nil, fs.ErrNotExist
+		return nil, fmt.Errorf("%s has no boot profile: %w", describeTarget(r.URL.Query()), fs.ErrNotExist)
 	}
 	return p, nil
 }
@@ -26,12 +85,36 @@ func (a *API) putProfile(r *http.Request) (any, error) {
 	if err := dec.Decode(&p); err != nil {
 		return nil, &badRequest{"profile", err.Error()}
 	}
-	if err := p.Validate(); err != nil {
-		return nil, &badRequest{"profile", err.Error()}
-	}
-	return p, a.inv.SetDefaultProfile(r.Context(), &p)
+	return p, a.setProfile(r, &p)
 }
 
-func (a *API) deleteProfile(r *http.Request) (any, error) {
-	return nil, a.inv.SetDefaultProfile(r.Context(), nil)
+func (a *API) deleteProfile(r *http.Request) (any, error) { return nil, a.setProfile(r, nil) }
+
+func (a *API) setProfile(r *http.Request, p *pxe.Profile) error {
+	return a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		of, err := a.profileTarget(r.WithContext(ctx))
+		if err != nil {
+			return err
+		}
+		return a.inv.SetBootProfile(ctx, of, p)
+	})
+}
+
+// listProfiles are all profiles of the site.
+func (a *API) listProfiles(r *http.Request) (any, error) {
+	all, err := a.inv.BootProfiles(r.Context())
+	out := make([]BootProfile, 0, len(all))
+	for _, p := range all {
+		shown := BootProfile{Profile: p.Profile}
+		switch {
+		case p.For.MachineID != 0:
+			shown.Machine = p.Name
+		case p.For.TagID != 0:
+			shown.Tag = p.Name
+		case p.For.SubnetID != 0:
+			shown.Subnet = p.Name
+		}
+		out = append(out, shown)
+	}
+	return out, err
 }

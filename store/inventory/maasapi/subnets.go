@@ -28,6 +28,7 @@ type Subnet struct {
 	AllowProxy      bool     `json:"allow_proxy"`
 	ActiveDiscovery bool     `json:"active_discovery"`
 	DisabledBoot    []string `json:"disabled_boot_architectures"`
+	TagNames        []string `json:"tag_names"` // which MAAS does not have
 	VLAN            *VLAN    `json:"vlan"`
 	Ranges          []Range  `json:"ip_ranges"`
 	ResourceURI     string   `json:"resource_uri"`
@@ -67,6 +68,7 @@ type subnetView struct {
 	vlanView
 	subnets map[int64]ipam.Subnet
 	ranges  map[int64][]ipam.Range
+	tags    map[int64][]string // names
 }
 
 func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
@@ -85,6 +87,10 @@ func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
 	for _, rg := range ranges {
 		v.ranges[rg.SubnetID] = append(v.ranges[rg.SubnetID], rg)
 	}
+	if err != nil {
+		return v, err
+	}
+	v.tags, err = a.inv.SubnetTags(r.Context())
 	return v, err
 }
 
@@ -93,7 +99,7 @@ func (v subnetView) show(s ipam.Subnet) Subnet {
 		ID: s.ID, Name: s.Name, Description: s.Description, CIDR: s.Prefix.String(), DNSServers: texts(s.DNSServers),
 		RDNSMode: slices.Index(rdnsModes, s.RDNS), Managed: !s.Unmanaged, AllowDNS: !s.DenyDNS, AllowProxy: !s.DenyProxy,
 		ActiveDiscovery: s.ActiveDiscovery, DisabledBoot: append([]string{}, s.DisabledBootMethods...), VLAN: v.vlanView.byID(s.VLANID),
-		Ranges: []Range{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
+		TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []Range{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
 	}
 	if s.Gateway.IsValid() {
 		text := s.Gateway.String()

@@ -88,7 +88,8 @@ func (a *API) taggedDevices(r *http.Request, tag string) ([]any, error) {
 	return a.showDevices(r, all)
 }
 
-// actOnTag is op=update_nodes: add and remove hold system IDs.
+// actOnTag is op=update_nodes: add and remove hold system IDs or names of machines, system IDs of devices, and subnets, which
+// MAAS does not tag.
 func (a *API) actOnTag(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "update_nodes" {
 		return nil, &unsupported{"tag op=" + op}
@@ -98,18 +99,27 @@ func (a *API) actOnTag(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		var ids [2][]int64
+		var nodes, subnets [2][]int64
 		for i, field := range []string{"add", "remove"} {
 			for _, name := range f.list(field) {
 				id, err := a.taggable(r.Context(), name)
-				if err != nil {
+				if err == nil {
+					nodes[i] = append(nodes[i], id)
+					continue
+				}
+				s, none := a.inv.FindSubnet(r.Context(), name)
+				if none != nil {
 					return nil, &badRequest{field, err.Error()}
 				}
-				ids[i] = append(ids[i], id)
+				subnets[i] = append(subnets[i], s.ID)
 			}
 		}
-		added, removed, err := a.inv.TagNodes(r.Context(), t.ID, ids[0], ids[1])
-		return map[string]int64{"added": added, "removed": removed}, err
+		added, removed, err := a.inv.TagNodes(r.Context(), t.ID, nodes[0], nodes[1])
+		if err != nil {
+			return nil, err
+		}
+		more, less, err := a.inv.TagSubnets(r.Context(), t.ID, subnets[0], subnets[1])
+		return map[string]int64{"added": added + more, "removed": removed + less}, err
 	})
 }
 

@@ -1,6 +1,7 @@
 package maasapi_test
 
 import (
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -85,4 +86,41 @@ func TestGatewaysSnippetsAndSettings(t *testing.T) {
 		{"GET rackcontrollers/r1/?op=list_boot_images", nil, 501, `list_boot_images`},
 		{"GET regioncontrollers/", nil, 200, `[]`},
 	})
+}
+
+func TestBootProfilesOfMachinesTagsAndSubnets(t *testing.T) {
+	s := newSite(t)
+	s.create(t, node1)
+	s.steps(t, []step{
+		{"POST subnets/", url.Values{"cidr": {"192.0.2.0/24"}, "name": {"office"}}, 200, `"tag_names":[]`},
+		{"POST tags/", url.Values{"name": {"lab"}}, 200, ""},
+		{"POST tags/lab/?op=update_nodes", url.Values{"add": {"node1,192.0.2.0/24"}}, 200, `{"added":2,"removed":0}`},
+		{"GET subnets/office/", nil, 200, `"tag_names":["lab"]`},
+		{"POST tags/lab/?op=update_nodes", url.Values{"remove": {"office"}}, 200, `{"added":0,"removed":1}`},
+		{"POST tags/lab/?op=update_nodes", url.Values{"add": {"198.51.100.0/24"}}, 400, "198.51.100.0"},
+	})
+	for _, c := range []struct {
+		do, body string
+		code     int
+		want     string
+	}{
+		{"PUT ?machine=node1", `{"kind":"local"}`, 200, ""},
+		{"PUT ?tag=lab", `{"name":"inspect","kernel":"vmlinuz"}`, 200, `"inspect"`},
+		{"PUT ?subnet=office", `{"kind":"poweroff"}`, 200, ""},
+		{"PUT ?subnet=office&tag=lab", `{"kind":"poweroff"}`, 400, "for one of machine, tag and subnet"},
+		{"PUT ?subnet=office", `{"kernel":"../x"}`, 400, "cannot be booted: pxe: profile"},
+		{"PUT ?tag=none", `{"kind":"local"}`, 404, "no tag none"},
+		{"GET ?tag=lab", "", 200, `"inspect"`},
+		{"GET s", "", 200, `{"tag":"lab","profile":{"name":"inspect","kernel":"vmlinuz"}},{"subnet":"192.0.2.0/24","profile":{"kind":"poweroff"}},{"machine":"node1.maas"`},
+		{"DELETE ?tag=lab", "", 204, ""},
+		{"GET ?tag=lab", "", 404, "tag lab has no boot profile"},
+		{"GET ", "", 404, "the site has no boot profile"},
+	} {
+		method, query, _ := strings.Cut(c.do, " ")
+		w := httptest.NewRecorder()
+		s.api.Local().ServeHTTP(w, httptest.NewRequest(method, "/api/v1/boot-profile"+query, strings.NewReader(c.body)))
+		if w.Code != c.code || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s %s: %d %s\nwant %d with %s", c.do, c.body, w.Code, w.Body, c.code, c.want)
+		}
+	}
 }

@@ -57,6 +57,12 @@ machines:
       - {name: eth0, mac_address: "02:00:00:00:00:01", vlan: leaf/0}
       - {name: eth1, mac_address: "02:00:00:00:00:02", vlan: leaf/0}
       - {name: bond0, type: bond, mac_address: "02:00:00:00:00:01", parents: [eth0, eth1], vlan: leaf/0, links: [{mode: static, subnet: 10.0.0.0/24, ip_address: 10.0.0.50}]}
+tags: [{name: rescue, kernel_opts: console=ttyS0, machines: [node1.lab.example, node1.lab.example], subnets: [10.0.20.0/24, 10.0.0.0/24]}]
+boot_profiles:
+  - {profile: {name: site, kernel: vmlinuz, initrd: [initrd], cmdline: quiet}}
+  - {tag: rescue, profile: {kind: local}}
+  - {subnet: 10.0.0.0/24, profile: {kind: poweroff}}
+  - {machine: node1.lab.example, profile: {kind: wait, delay: 20s}}
 `
 
 func parse(t testing.TB, text string) (doc sitedoc.Document) {
@@ -107,8 +113,11 @@ func TestApply(t *testing.T) {
 	}
 	doc.Subnets[0].Gateway, doc.VLANs[2].Relay, doc.Machines[0].Zone = "", "", "default"
 	doc.Ranges, doc.Machines[0].Interfaces = doc.Ranges[:1], doc.Machines[0].Interfaces[:2]
+	doc.Tags[0].Subnets, doc.BootProfiles = []string{"10.0.20.0/24"}, doc.BootProfiles[1:]
+	doc.BootProfiles[1].Profile.Kind = "local"
 	changed, err := sitedoc.Apply(ctx, inv, doc, sitedoc.Options{Prune: true})
-	want := "update vlan leaf/20, update subnet 10.0.0.0/24, update machine node1.lab.example, delete interface node1.lab.example/bond0, delete range 10.0.0.2-10.0.0.9"
+	want := "update vlan leaf/20, update subnet 10.0.0.0/24, update machine node1.lab.example, delete interface node1.lab.example/bond0, " +
+		"update tag rescue, update boot profile of subnet 10.0.0.0/24, delete boot profile of the site, delete range 10.0.0.2-10.0.0.9"
 	if err != nil || names(changed) != want {
 		t.Errorf("changed %s, %v\nwant %s", names(changed), err, want)
 	}
@@ -134,6 +143,9 @@ func isFixed(t interface {
 	if err := yaml.UnmarshalWithOptions(text, &read, yaml.Strict()); err != nil {
 		t.Errorf("%v", err)
 	}
+	if text, err := yaml.Marshal(doc); err != nil || yaml.UnmarshalWithOptions(text, &read, yaml.Strict()) != nil {
+		t.Errorf("as YAML: %v\n%s", err, text)
+	}
 	changes, err := sitedoc.Apply(ctx, inv, read, sitedoc.Options{Prune: true})
 	if err != nil || len(changes) > 0 {
 		t.Errorf("applying the export: %s %v\n%s", names(changes), err, text)
@@ -156,6 +168,8 @@ func TestPruneRefuses(t *testing.T) {
 		{"subnets: [{cidr: 10.0.0.0/24, vlan: nowhere/0}]", "there is no fabric nowhere"},
 		{"subnets: [{cidr: 10.9.0.0/24, vlan: leaf/0}, {cidr: 10.9.0.1/24, vlan: leaf/0}]", "twice"},
 		{"machines: [{hostname: node2, zone: moon}]", `there is no zone "moon"`},
+		{"boot_profiles: [{tag: none, profile: {kind: local}}]", "no tag none"},
+		{"boot_profiles: [{subnet: 10.0.0.0/24, profile: {kernel: ../x}}]", `"../x" is not a path inside the files served`},
 	} {
 		before, _ := inv.Revision(ctx)
 		_, err := sitedoc.Apply(ctx, inv, parse(t, c.doc), sitedoc.Options{Prune: true})

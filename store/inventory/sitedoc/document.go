@@ -1,5 +1,7 @@
 package sitedoc
 
+import "github.com/gomaas/maas/pxe"
+
 // Document is a site. Nil lists say nothing about their kind of object.
 type Document struct {
 	Zones    []Group      `json:"zones,omitempty" yaml:"zones,omitempty"`
@@ -14,6 +16,9 @@ type Document struct {
 	Reserved []ReservedIP `json:"reserved_ips,omitempty" yaml:"reserved_ips,omitempty"`
 	Records  []Record     `json:"records,omitempty" yaml:"records,omitempty"`
 	Machines []Machine    `json:"machines,omitempty" yaml:"machines,omitempty"`
+	Tags     []Tag        `json:"tags,omitempty" yaml:"tags,omitempty"`
+	// BootProfiles are what machines boot, the site's default one among them.
+	BootProfiles []BootProfile `json:"boot_profiles,omitempty" yaml:"boot_profiles,omitempty"`
 }
 
 // Group is a zone, a pool or a space.
@@ -126,4 +131,27 @@ type Link struct {
 	Mode   string `json:"mode" yaml:"mode"` // "auto", "dhcp", "static" or "link_up"
 	Subnet string `json:"subnet,omitempty" yaml:"subnet,omitempty"`
 	IP     string `json:"ip_address,omitempty" yaml:"ip_address,omitempty"` // of static; "" = one is chosen
+}
+
+// Tag is a tag with the machines, by full name, and the subnets, by prefix, that have it; nil = they are left alone.
+type Tag struct {
+	Name       string   `json:"name" yaml:"name"`
+	Comment    string   `json:"comment,omitempty" yaml:"comment,omitempty"`
+	KernelOpts string   `json:"kernel_opts,omitempty" yaml:"kernel_opts,omitempty"`
+	Machines   []string `json:"machines,omitempty" yaml:"machines,omitempty"`
+	Subnets    []string `json:"subnets,omitempty" yaml:"subnets,omitempty"`
+}
+
+// BootProfile is what those of a machine, a tag or a subnet boot or, when it names none of them, everybody else.
+type BootProfile struct {
+	Machine string  `json:"machine,omitempty" yaml:"machine,omitempty"`
+	Tag     string  `json:"tag,omitempty" yaml:"tag,omitempty"`
+	Subnet  string  `json:"subnet,omitempty" yaml:"subnet,omitempty"`
+	Profile Profile `json:"profile" yaml:"profile"`
+}
+
+// Profile is a boot profile, its delay as people write it.
+type Profile struct {
+	pxe.Profile `yaml:",inline"`
+	Delay       string `json:"delay,omitempty" yaml:"delay,omitempty"` // such as "10s"; in place of that of pxe.Profile
 }

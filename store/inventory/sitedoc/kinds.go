@@ -20,6 +20,7 @@ func (a *applier) steps(doc *Document) []step {
 		a.zones(&doc.Zones), a.pools(&doc.Pools), a.domains(&doc.Domains), a.spaces(&doc.Spaces), a.fabrics(&doc.Fabrics),
 		early{a.vlans(&doc.VLANs, true)}, a.subnets(&doc.Subnets), a.ranges(&doc.Ranges), a.vlans(&doc.VLANs, false),
 		a.routes(&doc.Routes), a.reserved(&doc.Reserved), a.records(&doc.Records), a.machines(&doc.Machines),
+		a.tags(&doc.Tags), a.profiles(&doc.BootProfiles),
 	}
 }
 

@@ -30,7 +30,7 @@ type commands struct {
 	Logins    loginsCmd    `cmd:"" help:"List the sites that are logged in to, or choose the one that commands go to."`
 	Machine   machineCmd   `cmd:"" help:"List, add, change and switch machines."`
 	Subnet    allVerbs     `cmd:"" help:"Subnets, named by CIDR, name or number."`
-	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"What machines boot that have no profile of their own."`
+	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"What machines boot: one, those with a tag, those in a subnet, all others."`
 	Discovery discoveryCmd `cmd:"" help:"Look at what racks have seen on their networks."`
 	Proxy     proxyCmd     `cmd:"" help:"Look at the HTTP proxy for machines, change and purge it."`
 	Events    eventsCmd    `cmd:"" help:"Show what happened lately, or what happens."`

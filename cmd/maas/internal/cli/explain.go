@@ -200,7 +200,7 @@ func writeBoot(w io.Writer, a region.RackAnswer) {
 	}
 	fmt.Fprintf(w, "\nrack %s:\n", a.Rack)
 	known := map[bool]string{true: "known", false: "not known"}[b.Known]
-	rows := [][2]string{{"machine", known}, {"method", b.Method}, {"fetches", b.Loader}}
+	rows := [][2]string{{"machine", known}, {"method", b.Method}, {"fetches", b.Loader}, {"rule", b.Rule}}
 	if p := b.Profile; p != nil {
 		rows = append(rows, [2]string{"profile", cmp.Or(p.Name, "without a name") + " (" + cmp.Or(string(p.Kind), "linux") + ")"},
 			[2]string{"kernel", p.Kernel}, [2]string{"initrd", strings.Join(p.Initrd, ", ")}, [2]string{"cmdline", p.Cmdline}, [2]string{"url", p.URL})

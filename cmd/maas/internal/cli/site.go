@@ -2,26 +2,74 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net/http"
-	"os"
+	"net/url"
+	"strings"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
 type profileCmd struct {
-	Show profileShowCmd `cmd:"" help:"Show it."`
-	Set  profileSetCmd  `cmd:"" help:"Set it from a JSON file."`
+	List   profileListCmd   `cmd:"" help:"List all of them: the site's, those of tags, subnets and machines."`
+	Show   profileShowCmd   `cmd:"" help:"Show one as JSON."`
+	Set    profileSetCmd    `cmd:"" help:"Set one from a JSON file. Racks follow at once."`
+	Delete profileDeleteCmd `cmd:"" help:"Take one back."`
 }
 
-const profilePath = "/api/v1/boot-profile"
+// profileTarget is whom a profile is for. A machine boots the first that there is of these.
+type profileTarget struct {
+	Machine string `help:"That of a machine, by name or system ID." placeholder:"NAME" xor:"target"`
+	Tag     string `help:"That of the machines with a tag, or in subnets with it." placeholder:"NAME" xor:"target"`
+	Subnet  string `help:"That of the machines in a subnet. Without any of these: that of everybody else." placeholder:"SUBNET" xor:"target"`
+}
 
-type profileShowCmd struct{ remote }
+// path is where the profile is.
+func (t profileTarget) path() string {
+	query := url.Values{}
+	for name, value := range map[string]string{"machine": t.Machine, "tag": t.Tag, "subnet": t.Subnet} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return "/api/v1/boot-profile?" + query.Encode()
+}
+
+type profileListCmd struct{ remote }
+
+// Run is called by the parser when the command was given.
+func (c profileListCmd) Run(ctx context.Context, io stdio) error {
+	var all []maasapi.BootProfile
+	if err := c.get(ctx, "/api/v1/boot-profiles", &all); err != nil {
+		return err
+	}
+	return c.print(io.out, all, "FOR\tPROFILE\tKIND\tKERNEL\tINITRD\tCMDLINE", func(row func(...string)) {
+		for _, p := range all {
+			whom := "everybody else"
+			switch {
+			case p.Machine != "":
+				whom = "machine " + p.Machine
+			case p.Tag != "":
+				whom = "tag " + p.Tag
+			case p.Subnet != "":
+				whom = "subnet " + p.Subnet
+			}
+			row(whom, p.Profile.Name, string(cmp.Or(p.Profile.Kind, pxe.Linux)), cmp.Or(p.Profile.Kernel, p.Profile.URL), strings.Join(p.Profile.Initrd, ", "), p.Profile.Cmdline)
+		}
+	})
+}
+
+type profileShowCmd struct {
+	remote
+	profileTarget
+}
 
 // Run is called by the parser when the command was given.
 func (c profileShowCmd) Run(ctx context.Context, io stdio) error {
 	var p pxe.Profile
-	if err := c.get(ctx, profilePath, &p); err != nil {
+	if err := c.get(ctx, c.path(), &p); err != nil {
 		return err
 	}
 	c.Output = "json" // a profile has no table
@@ -30,14 +78,25 @@ func (c profileShowCmd) Run(ctx context.Context, io stdio) error {
 
 type profileSetCmd struct {
 	remote
-	File string `arg:"" help:"JSON file with kernel, initrd and cmdline; files are named as the daemon serves them." type:"existingfile"`
+	profileTarget
+	File string `arg:"" help:"JSON file with kernel, initrd and cmdline; files are named as the daemon serves them. - is standard input."`
 }
 
 // Run is called by the parser when the command was given.
 func (c profileSetCmd) Run(ctx context.Context) error {
-	data, err := os.ReadFile(c.File)
+	data, err := readFile(c.File)
 	if err != nil {
 		return err
 	}
-	return c.call(ctx, http.MethodPut, profilePath, bytes.NewReader(data), "application/json", nil)
+	return c.call(ctx, http.MethodPut, c.path(), bytes.NewReader(data), "application/json", nil)
+}
+
+type profileDeleteCmd struct {
+	remote
+	profileTarget
+}
+
+// Run is called by the parser when the command was given.
+func (c profileDeleteCmd) Run(ctx context.Context) error {
+	return c.call(ctx, http.MethodDelete, c.path(), nil, "", nil)
 }

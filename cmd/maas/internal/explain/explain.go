@@ -72,8 +72,10 @@ type Option struct {
 
 // Boot is what a machine would boot.
 type Boot struct {
-	Known    bool         `json:"known"` // by its MAC
-	Own      bool         `json:"own"`   // the profile is not the default one
+	Known    bool         `json:"known"`          // by its MAC
+	Own      bool         `json:"own"`            // the profile is its own, or that of its tags
+	Addr     netip.Addr   `json:"addr,omitzero"`  // the address that it would boot with
+	Rule     string       `json:"rule,omitempty"` // which of the site's profiles it is, such as "tag lab"; the region says so
 	Profile  *pxe.Profile `json:"profile,omitempty"`
 	Method   string       `json:"method,omitempty"` // how its firmware boots
 	Loader   string       `json:"loader,omitempty"` // what it is told to fetch first

@@ -104,7 +104,7 @@ func (r *Rack) explainBoot(ctx context.Context, q explain.Query, mac net.Hardwar
 			break
 		}
 	}
-	request.Server, at.Others = at.Addr, r.table.Servers(request.Addr)
+	b.Addr, request.Server, at.Others = request.Addr, at.Addr, r.table.Servers(request.Addr)
 	if q.Arch != nil {
 		request.Arch = *q.Arch
 		if offer, ok := pxe.Select(pxe.Methods(), pxe.Client{MAC: mac, Arch: []pxe.Arch{*q.Arch}, VendorClass: explain.VendorClass(*q.Arch)}, at); ok {

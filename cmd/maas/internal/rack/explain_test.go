@@ -67,7 +67,7 @@ func TestExplainSaysWhatIsAnswered(t *testing.T) {
 		get("boot/known?arch=bios", &b)
 		return len(b.Racks) == 1 && b.Racks[0].Boot != nil && b.Racks[0].Boot.Known
 	})
-	if script := b.Racks[0].Boot.Script; !strings.Contains(b.Why, "default profile") || !strings.HasPrefix(script, "#!ipxe") || !strings.Contains(script, "vmlinuz") {
+	if script := b.Racks[0].Boot.Script; b.Racks[0].Boot.Rule != "the site's default" || !strings.HasPrefix(script, "#!ipxe") || !strings.Contains(script, "vmlinuz") {
 		t.Errorf("%s: %s", b.Why, script)
 	}
 	var ip region.AddressExplanation

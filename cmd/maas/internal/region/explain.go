@@ -1,6 +1,7 @@
 package region
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,6 +161,11 @@ func (r *Region) getBootExplanation(req *http.Request) (any, error) {
 	}
 	out.Why = whyProfile(model, m)
 	out.Racks, err = r.askRacks(req.Context(), q)
+	for _, a := range out.Racks {
+		if a.Boot != nil {
+			a.Boot.Rule = bootRule(model, m, a.Boot.Addr)
+		}
+	}
 	return out, err
 }
 
@@ -204,22 +210,36 @@ func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
 	return &usual, nil
 }
 
-// whyProfile says where the profile comes from.
+// whyProfile says where the profile comes from, as far as that does not depend on the rack.
 func whyProfile(model *inventory.Model, m inventory.Machine) string {
-	fallback := model.DefaultProfile()
-	own := ""
+	if m.ID == 0 {
+		return "no machine has this MAC: it gets the profile of the subnet where it boots, or the site's default, and is enlisted"
+	}
+	why := "neither the machine nor its tags have a profile: it gets that of the subnet where it boots, or the site's default"
+	if by := model.BootRule(&m, nil); m.Profile != nil {
+		why = "the machine has a profile of its own"
+	} else if strings.HasPrefix(by, "tag ") {
+		why = "the machine has the profile of its " + by
+	}
 	if len(m.Tags) > 0 {
-		own = "; kernel options of its tags (" + strings.Join(m.Tags, ", ") + ") and of the site are added"
+		why += "; kernel options of its tags (" + strings.Join(m.Tags, ", ") + ") and of the site are added"
 	}
-	switch {
-	case m.Profile != nil:
-		return "the machine has a profile of its own" + own
-	case fallback == nil:
-		return "the machine has no profile of its own, and the site has no default one: it finds nothing and goes on with its next boot device"
-	case m.ID == 0:
-		return "no machine has this MAC: it gets the site's default profile, and is enlisted"
+	return why
+}
+
+// bootRule says which profile decides for a machine at an address.
+func bootRule(model *inventory.Model, m inventory.Machine, a netip.Addr) string {
+	machine := &m
+	if m.ID == 0 {
+		machine = nil
 	}
-	return "the machine has no profile of its own: it gets the site's default profile" + own
+	var at *ipam.Subnet
+	for i := range model.Subnets {
+		if s := &model.Subnets[i]; s.Prefix.Contains(a) {
+			at = s
+		}
+	}
+	return cmp.Or(model.BootRule(machine, at), "none: it finds nothing and goes on with its next boot device")
 }
 
 // AddressExplanation is everything that is known of an address.

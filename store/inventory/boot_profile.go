@@ -1,0 +1,226 @@
+package inventory
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store"
+)
+
+// BootTarget is whom a boot profile is for: one machine, the machines or subnets with a tag, a subnet, or, when it is zero,
+// everybody else. At most one of the IDs is set.
+type BootTarget struct {
+	MachineID, TagID, SubnetID int64
+}
+
+// BootProfile is what those of a target boot. A machine boots its own profile, else that of its tags, else that of the subnet
+// where it boots, else that of the subnet's tags, else the site's. Of several tags the one that was made first counts.
+type BootProfile struct {
+	For     BootTarget
+	Name    string // of the machine with its domain, of the tag, or the prefix of the subnet; "" = the site. Filled in by reads
+	Profile pxe.Profile
+}
+
+// bootRule is the profile of a tag or of a subnet. Those of machines are with them, and that of the site is a setting.
+type bootRule struct {
+	id int64
+	BootProfile
+}
+
+var bootRules = table[bootRule]{
+	kind: KindBootProfile, name: "boot_profile", cols: []string{"subnet_id", "tag_id", "profile"},
+	id:     func(r *bootRule) *int64 { return &r.id },
+	fields: func(r *bootRule) []any { return []any{asRef{&r.For.SubnetID}, asRef{&r.For.TagID}, asJSON{&r.Profile}} },
+}
+
+// BootProfile returns the profile of exactly this target; nil = it has none, and what is less particular counts.
+func (inv *Inventory) BootProfile(ctx context.Context, of BootTarget) (p *pxe.Profile, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if _, err := of.name(ctx, tx); err != nil {
+			return err
+		}
+		switch {
+		case of == BootTarget{}:
+			p, err = inv.DefaultProfile(ctx)
+			return err
+		case of.MachineID != 0:
+			m, err := inv.Machine(ctx, of.MachineID)
+			p = m.Profile
+			return err
+		}
+		r, err := of.rule(ctx, tx)
+		if r.id != 0 {
+			p = &r.Profile
+		}
+		return err
+	})
+	return p, err
+}
+
+// SetBootProfile sets the profile of a target; nil takes it back. Racks follow at once. A profile that cannot be booted is an
+// *InvalidError that names the target.
+func (inv *Inventory) SetBootProfile(ctx context.Context, of BootTarget, p *pxe.Profile) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		name, err := of.name(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			if err := p.Validate(); err != nil {
+				return invalid(KindBootProfile, name, "profile", "cannot be booted: "+err.Error())
+			}
+		}
+		switch {
+		case of == BootTarget{}:
+			return inv.SetDefaultProfile(ctx, p)
+		case of.MachineID != 0:
+			return inv.setMachineProfile(ctx, of.MachineID, p)
+		}
+		return of.setRule(ctx, tx, p)
+	})
+}
+
+func (inv *Inventory) setMachineProfile(ctx context.Context, id int64, p *pxe.Profile) error {
+	m, err := inv.Machine(ctx, id)
+	if err != nil {
+		return err
+	}
+	m.Profile = p
+	_, err = inv.UpdateMachine(ctx, m)
+	return err
+}
+
+// name is how people call the target, which has to be there.
+func (of BootTarget) name(ctx context.Context, tx *store.Tx) (string, error) {
+	switch of {
+	case BootTarget{}:
+		return "site", nil
+	case BootTarget{MachineID: of.MachineID}:
+		m, err := nodeOf(ctx, tx, KindMachine, of.MachineID)
+		return "machine " + m.Hostname, err
+	case BootTarget{TagID: of.TagID}:
+		t, err := tags.get(ctx, tx, of.TagID)
+		return "tag " + t.Name, err
+	case BootTarget{SubnetID: of.SubnetID}:
+		s, err := subnets.get(ctx, tx, of.SubnetID)
+		return "subnet " + s.Prefix.String(), err
+	}
+	return "", invalid(KindBootProfile, "", "__all__", "is for one of machine, tag and subnet, or for the site")
+}
+
+// rule reads the profile of a tag or subnet; one without an ID if there is none.
+func (of BootTarget) rule(ctx context.Context, tx *store.Tx) (bootRule, error) {
+	column, id := "subnet_id", of.SubnetID
+	if of.TagID != 0 {
+		column, id = "tag_id", of.TagID
+	}
+	r, err := bootRules.one(ctx, tx, strconv.FormatInt(id, 10), column+" = ?", id)
+	if notFound(err) {
+		return bootRule{BootProfile: BootProfile{For: of}}, nil
+	}
+	return r, err
+}
+
+func (of BootTarget) setRule(ctx context.Context, tx *store.Tx, p *pxe.Profile) error {
+	r, err := of.rule(ctx, tx)
+	switch {
+	case err != nil:
+		return err
+	case p == nil && r.id == 0:
+		return nil
+	case p == nil:
+		return bootRules.delete(ctx, tx, r.id)
+	}
+	r.Profile = *p
+	if r.id == 0 {
+		return bootRules.insert(ctx, tx, &r)
+	}
+	return bootRules.update(ctx, tx, &r)
+}
+
+// BootProfiles lists all profiles of the site: its default one, those of tags and subnets, and those of machines.
+func (inv *Inventory) BootProfiles(ctx context.Context) (all []BootProfile, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		all = nil
+		site, err := inv.DefaultProfile(ctx)
+		if err != nil {
+			return err
+		}
+		if site != nil {
+			all = append(all, BootProfile{Profile: *site})
+		}
+		rules, err := bootRules.list(ctx, tx, "")
+		if err != nil {
+			return err
+		}
+		for _, r := range rules {
+			name, err := r.For.name(ctx, tx)
+			if err != nil {
+				return err
+			}
+			_, r.Name, _ = strings.Cut(name, " ")
+			all = append(all, r.BootProfile)
+		}
+		machines, err := nodesWhere(ctx, tx, KindMachine, "n.profile <> 'null'")
+		for _, n := range machines {
+			all = append(all, BootProfile{For: BootTarget{MachineID: n.ID}, Name: n.FQDN, Profile: *n.Profile})
+		}
+		return err
+	})
+	return all, err
+}
+
+// machineProfile is what a machine boots wherever it is, and what says so; nil = that depends on the subnet.
+func (m *Model) machineProfile(x *Machine) (p *pxe.Profile, by string) {
+	if x.Profile != nil {
+		return x.Profile, "the machine's own"
+	}
+	return m.tagProfile(x.Tags)
+}
+
+// SubnetProfile returns what machines boot in a subnet that have none of their own or of their tags; nil = the default.
+func (m *Model) SubnetProfile(s *ipam.Subnet) *pxe.Profile {
+	p, _ := m.subnetProfile(s)
+	return p
+}
+
+func (m *Model) subnetProfile(s *ipam.Subnet) (p *pxe.Profile, by string) {
+	if own, ok := m.Profiles[BootTarget{SubnetID: s.ID}]; ok {
+		return &own, "subnet " + s.Prefix.String()
+	}
+	p, by = m.tagProfile(m.SubnetTags[s.ID])
+	return p, by + " of subnet " + s.Prefix.String()
+}
+
+// tagProfile is the profile of the first of the site's tags that has one and is among the names.
+func (m *Model) tagProfile(names []string) (p *pxe.Profile, by string) {
+	for _, t := range m.Tags {
+		if of, ok := m.Profiles[BootTarget{TagID: t.ID}]; ok && slices.Contains(names, t.Name) {
+			return &of, "tag " + t.Name
+		}
+	}
+	return nil, ""
+}
+
+// BootRule says what decides over the profile of a machine that boots from an address of a subnet: such as "tag lab", "subnet
+// 10.0.0.0/24" or "the site's default"; "" = it has none. A nil machine is one that is not known, a nil subnet likewise.
+func (m *Model) BootRule(x *Machine, s *ipam.Subnet) string {
+	if x != nil {
+		if p, by := m.machineProfile(x); p != nil {
+			return by
+		}
+	}
+	if s != nil {
+		if p, by := m.subnetProfile(s); p != nil {
+			return by
+		}
+	}
+	if m.DefaultProfile() != nil {
+		return "the site's default"
+	}
+	return ""
+}

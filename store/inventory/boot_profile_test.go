@@ -1,0 +1,77 @@
+package inventory_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+func disk(name string) *pxe.Profile { return &pxe.Profile{Name: name, Kind: pxe.Local} }
+
+// The most particular profile that there is counts; each that is taken back uncovers the next.
+func TestBootProfilesOfTagsAndSubnets(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := t.Context()
+		s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
+		m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1)}}))
+		first := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "zebra"}))
+		second := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "ant"}))
+		place := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "room"}))
+		for _, tag := range []inventory.Tag{first, second} {
+			_, _, err := inv.TagNodes(ctx, tag.ID, []int64{m.ID}, nil)
+			ok(t, err)
+		}
+		added, _, err := inv.TagSubnets(ctx, place.ID, []int64{s.ID, s.ID}, nil)
+		if err != nil || added != 1 {
+			t.Errorf("%d subnets were tagged, %v", added, err)
+		}
+		targets := []inventory.BootTarget{{MachineID: m.ID}, {TagID: first.ID}, {TagID: second.ID}, {SubnetID: s.ID}, {TagID: place.ID}, {}}
+		rules := []string{"the machine's own", "tag zebra", "tag ant", "subnet 10.0.0.0/24", "tag room of subnet 10.0.0.0/24", "the site's default", ""}
+		for i, of := range targets {
+			ok(t, inv.SetBootProfile(ctx, of, disk("old")))
+			ok(t, inv.SetBootProfile(ctx, of, disk(fmt.Sprint("profile", i))))
+		}
+		if all := must[[]inventory.BootProfile](t)(inv.BootProfiles(ctx)); len(all) != 6 || all[0].Name != "" || all[1].Name != "zebra" || all[5].Name != "node1.maas" {
+			t.Errorf("listed %+v", all)
+		}
+		for i, rule := range rules {
+			known := model(t, inv)
+			got, err := inventory.PlanPXE(known).Resolve(ctx, pxe.Request{MAC: mac(1), Addr: addr("10.0.0.9")})
+			if want := fmt.Sprint("profile", i); rule != "" && (err != nil || got.Name != want) {
+				t.Errorf("boots %q, %v; want %q", got.Name, err, want)
+			}
+			if why := known.BootRule(&known.Machines[0], &known.Subnets[0]); why != rule {
+				t.Errorf("decided by %q, want %q", why, rule)
+			}
+			if rule != "" {
+				ok(t, inv.SetBootProfile(ctx, targets[i], nil))
+				ok(t, inv.SetBootProfile(ctx, targets[i], nil))
+				if p := must[*pxe.Profile](t)(inv.BootProfile(ctx, targets[i])); p != nil {
+					t.Errorf("%+v still has %+v", targets[i], p)
+				}
+			}
+		}
+	})
+}
+
+// Profiles go with what they are of.
+func TestBootProfilesGoWithTheirTargets(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := inventory.As(t.Context(), inventory.Actor{User: "ada", Doing: func() string { return "test" }})
+		s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
+		tag := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "lab"}))
+		ok(t, inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: s.ID}, disk("a")))
+		ok(t, inv.SetBootProfile(ctx, inventory.BootTarget{TagID: tag.ID}, disk("b")))
+		_, _, err := inv.TagSubnets(ctx, tag.ID, []int64{s.ID}, nil)
+		ok(t, err)
+		ok(t, inv.DeleteSubnet(ctx, s.ID, false))
+		ok(t, inv.DeleteTag(ctx, tag.ID))
+		m := model(t, inv)
+		if len(m.Profiles)+len(m.SubnetTags) > 0 {
+			t.Errorf("left %v, %v", m.Profiles, m.SubnetTags)
+		}
+	})
+}

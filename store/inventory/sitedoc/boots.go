@@ -1,0 +1,218 @@
+package sitedoc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// tagged is a tag with what has it.
+type tagged struct {
+	inventory.Tag
+	machines []inventory.Machine
+	subnets  []ipam.Subnet
+}
+
+func (a *applier) tags(docs *[]Tag) step {
+	inv := a.inv
+	return kind[Tag, tagged]{
+		applier: a, name: "tag", docs: docs, list: a.listTags, id: func(t tagged) int64 { return t.ID },
+		doc: func(t tagged) (Tag, error) {
+			out := Tag{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts}
+			for _, m := range t.machines {
+				out.Machines = append(out.Machines, m.FQDN)
+			}
+			for _, s := range t.subnets {
+				out.Subnets = append(out.Subnets, s.Prefix.String())
+			}
+			return out, nil
+		},
+		key: func(d Tag) string { return d.Name }, fill: a.fillTag,
+		create: func(ctx context.Context, t tagged) (made tagged, err error) {
+			made = t
+			if made.Tag, err = inv.CreateTag(ctx, t.Tag); err != nil {
+				return made, err
+			}
+			return made, a.fitTag(ctx, made)
+		},
+		update: func(ctx context.Context, t tagged) error {
+			if err := inv.UpdateTag(ctx, t.Tag); err != nil {
+				return err
+			}
+			return a.fitTag(ctx, t)
+		},
+		remove: func(ctx context.Context, t tagged) error { return inv.DeleteTag(ctx, t.ID) },
+	}
+}
+
+func (a *applier) listTags(ctx context.Context) ([]tagged, error) {
+	all, err1 := a.inv.Tags(ctx)
+	subnets, err2 := a.inv.Subnets(ctx)
+	of, err3 := a.inv.SubnetTags(ctx)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	out := make([]tagged, 0, len(all))
+	for _, t := range all {
+		x := tagged{Tag: t}
+		var err error
+		if x.machines, err = a.inv.MachinesTagged(ctx, t.Name); err != nil {
+			return nil, err
+		}
+		for _, s := range subnets {
+			if slices.Contains(of[s.ID], t.Name) {
+				x.subnets = append(x.subnets, s)
+			}
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+func (a *applier) fillTag(d Tag, t *tagged) (err error) {
+	t.Name, t.Comment, t.KernelOpts = d.Name, d.Comment, d.KernelOpts
+	if d.Machines != nil {
+		t.machines, err = found(d.Machines, func(name string) (inventory.Machine, error) { return a.inv.MachineByName(a.ctx, name) },
+			func(m inventory.Machine) [2]int64 { return [2]int64{m.DomainID, m.ID} })
+	}
+	if d.Subnets != nil && err == nil {
+		t.subnets, err = found(d.Subnets, a.subnetByCIDR, func(s ipam.Subnet) [2]int64 { return [2]int64{s.ID} })
+	}
+	return err
+}
+
+// found are the objects of names, each once, in the order in which they are listed, which is that of the key.
+func found[T any](names []string, find func(string) (T, error), key func(T) [2]int64) ([]T, error) {
+	out := make([]T, 0, len(names))
+	for _, name := range names {
+		x, err := find(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, x)
+	}
+	slices.SortFunc(out, func(x, y T) int {
+		a, b := key(x), key(y)
+		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]))
+	})
+	return slices.CompactFunc(out, func(x, y T) bool { return key(x) == key(y) }), nil
+}
+
+// fitTag gives the tag to those that are to have it, and takes it from the others.
+func (a *applier) fitTag(ctx context.Context, want tagged) error {
+	all, err := a.listTags(ctx)
+	if err != nil {
+		return err
+	}
+	have := all[slices.IndexFunc(all, func(t tagged) bool { return t.ID == want.ID })]
+	machine, subnet := func(m inventory.Machine) int64 { return m.ID }, func(s ipam.Subnet) int64 { return s.ID }
+	if _, _, err := a.inv.TagNodes(ctx, want.ID, ids(want.machines, machine), missing(have.machines, want.machines, machine)); err != nil {
+		return err
+	}
+	_, _, err = a.inv.TagSubnets(ctx, want.ID, ids(want.subnets, subnet), missing(have.subnets, want.subnets, subnet))
+	return err
+}
+
+func ids[T any](all []T, id func(T) int64) []int64 {
+	out := make([]int64, 0, len(all))
+	for _, x := range all {
+		out = append(out, id(x))
+	}
+	return out
+}
+
+// missing are the IDs of all that are not in of.
+func missing[T any](all, of []T, id func(T) int64) []int64 {
+	there := ids(of, id)
+	return slices.DeleteFunc(ids(all, id), func(x int64) bool { return slices.Contains(there, x) })
+}
+
+func (a *applier) profiles(docs *[]BootProfile) step {
+	inv := a.inv
+	set := func(ctx context.Context, p inventory.BootProfile) error {
+		return inv.SetBootProfile(ctx, p.For, &p.Profile)
+	}
+	return kind[BootProfile, inventory.BootProfile]{
+		applier: a, name: "boot profile", docs: docs, list: inv.BootProfiles, id: func(inventory.BootProfile) int64 { return 0 },
+		doc: func(p inventory.BootProfile) (BootProfile, error) {
+			out := BootProfile{Profile: profileDoc(p.Profile)}
+			switch {
+			case p.For.MachineID != 0:
+				out.Machine = p.Name
+			case p.For.TagID != 0:
+				out.Tag = p.Name
+			case p.For.SubnetID != 0:
+				out.Subnet = p.Name
+			}
+			return out, nil
+		},
+		key: a.profileName, fill: a.fillProfile,
+		create: func(ctx context.Context, p inventory.BootProfile) (inventory.BootProfile, error) {
+			return p, set(ctx, p)
+		},
+		update: set,
+		remove: func(ctx context.Context, p inventory.BootProfile) error { return inv.SetBootProfile(ctx, p.For, nil) },
+	}
+}
+
+// profileName is whom a profile is for.
+func (a *applier) profileName(d BootProfile) string {
+	switch {
+	case d.Machine != "":
+		host, domain, _ := strings.Cut(d.Machine, ".")
+		return "of machine " + a.machineKey(Machine{Hostname: host, Domain: domain})
+	case d.Tag != "":
+		return "of tag " + d.Tag
+	case d.Subnet != "":
+		return "of subnet " + canonical(d.Subnet)
+	}
+	return "of the site"
+}
+
+func (a *applier) fillProfile(d BootProfile, p *inventory.BootProfile) error {
+	p.Profile, p.For = d.Profile.Profile, inventory.BootTarget{}
+	if d.Profile.Delay != "" {
+		var err error
+		if p.Profile.Delay, err = time.ParseDuration(d.Profile.Delay); err != nil {
+			return fmt.Errorf("delay: %q is not a time like 10s", d.Profile.Delay)
+		}
+	}
+	if d.Machine != "" {
+		m, err := a.inv.MachineByName(a.ctx, d.Machine)
+		if err != nil {
+			return err
+		}
+		p.For.MachineID, p.Name = m.ID, m.FQDN
+	}
+	if d.Tag != "" {
+		t, err := a.inv.TagByName(a.ctx, d.Tag)
+		if err != nil {
+			return err
+		}
+		p.For.TagID, p.Name = t.ID, t.Name
+	}
+	if d.Subnet != "" {
+		s, err := a.subnetByCIDR(d.Subnet)
+		if err != nil {
+			return err
+		}
+		p.For.SubnetID, p.Name = s.ID, s.Prefix.String()
+	}
+	return nil
+}
+
+func profileDoc(p pxe.Profile) Profile {
+	out := Profile{Profile: p}
+	if out.Profile.Delay = 0; p.Delay != 0 {
+		out.Delay = p.Delay.String()
+	}
+	return out
+}
