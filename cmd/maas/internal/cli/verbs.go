@@ -50,7 +50,7 @@ type (
 	}
 	tagVerbs struct {
 		allVerbs
-		Assign opCmd `cmd:"" help:"Give it to machines with add=NAME, take it away with remove=NAME."`
+		Assign opCmd `cmd:"" help:"Give it to machines, devices or subnets with add=NAME, take it away with remove=NAME."`
 	}
 )
 
