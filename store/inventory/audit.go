@@ -39,7 +39,7 @@ var nameQueries = map[string]string{
 	KindDomain: "SELECT name FROM domain WHERE id = ?", KindRecord: "SELECT name FROM dns_record WHERE id = ?",
 	KindSetting: "SELECT name FROM setting WHERE id = ?", KindUser: "SELECT name FROM account WHERE id = ?",
 	KindRack: "SELECT name FROM rack WHERE id = ?", KindTag: "SELECT name FROM tag WHERE id = ?",
-	KindSnippet: "SELECT name FROM dhcp_snippet WHERE id = ?",
+	KindSnippet: "SELECT name FROM dhcp_snippet WHERE id = ?", KindTSIGKey: "SELECT name FROM tsig_key WHERE id = ?",
 	KindBootProfile: "SELECT COALESCE(s.prefix, t.name) FROM boot_profile p LEFT JOIN subnet s ON s.id = p.subnet_id " +
 		"LEFT JOIN tag t ON t.id = p.tag_id WHERE p.id = ?",
 }

@@ -16,7 +16,8 @@ var ownerName = regexp.MustCompile(`^(@|\*|(\*\.)?[a-z0-9_]([-a-z0-9_]*[a-z0-9_]
 
 // checkRecord brings a record into its canonical form and checks it.
 func checkRecord(ctx context.Context, tx *store.Tx, r DNSRecord) (DNSRecord, error) {
-	if _, err := domains.get(ctx, tx, r.DomainID); err != nil {
+	d, err := domains.get(ctx, tx, r.DomainID)
+	if err != nil {
 		return r, err
 	}
 	r.Name = strings.ToLower(strings.TrimSpace(r.Name))
@@ -29,6 +30,9 @@ func checkRecord(ctx context.Context, tx *store.Tx, r DNSRecord) (DNSRecord, err
 	}
 	if why := badData(r.Type, r.Data); why != "" {
 		return r, invalid(KindRecord, r.Name, "rrdata", why)
+	}
+	if _, err := normal(r, d.Name); err != nil { // DNS servers would refuse it, and all that changed with it
+		return r, invalid(KindRecord, r.Name, "rrdata", "is not valid data of "+r.Type+": "+strings.TrimPrefix(err.Error(), "dnssrv: "))
 	}
 	same, err := records.list(ctx, tx, "domain_id = ? AND name = ? AND id <> ?", r.DomainID, r.Name, r.ID)
 	if err != nil {
@@ -53,6 +57,9 @@ func checkBeside(r DNSRecord, same []DNSRecord) error {
 	return nil
 }
 
+// recordTypes are those that a record may be of. DHCID is what DHCP servers mark the names with that they update (RFC 4701).
+var recordTypes = []string{"A", "AAAA", "CNAME", "MX", "NS", "PTR", "SRV", "SSHFP", "TXT", "CAA", "TLSA", "HTTPS", "SVCB", "DHCID"}
+
 // badData says what is wrong with the data of a record; "" = nothing.
 func badData(kind, data string) string {
 	f := strings.Fields(data)
@@ -65,7 +72,7 @@ func badData(kind, data string) string {
 		if a, err := netip.ParseAddr(data); err != nil || !a.Is6() || a.Zone() != "" {
 			return "must be an IPv6 address"
 		}
-	case "CNAME", "NS":
+	case "CNAME", "NS", "PTR":
 		if len(f) != 1 {
 			return "must be the name of a server"
 		}
@@ -81,12 +88,12 @@ func badData(kind, data string) string {
 		if len(f) != 3 || !isUint16(f[0]) || !isUint16(f[1]) || strings.Trim(strings.ToLower(f[2]), "0123456789abcdef") != "" {
 			return "must be <algorithm> <fingerprint type> <fingerprint in hexadecimal>"
 		}
-	case "TXT", "CAA", "TLSA", "HTTPS", "SVCB":
+	case "TXT", "CAA", "TLSA", "HTTPS", "SVCB", "DHCID":
 		if data == "" {
 			return "is missing"
 		}
 	default:
-		return "is of type " + strconv.Quote(kind) + ", which is not one of A, AAAA, CNAME, MX, NS, SRV, SSHFP, TXT, CAA, TLSA, HTTPS, SVCB"
+		return "is of type " + strconv.Quote(kind) + ", which is not one of " + strings.Join(recordTypes, ", ")
 	}
 	return ""
 }

@@ -18,7 +18,7 @@ func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte
 		if err != nil {
 			return err
 		}
-		key, err = inv.unseal(sealed, 0)
+		key, err = inv.unseal(sealed, "0")
 		return err
 	}
 	err = inv.view(ctx, read)
@@ -33,7 +33,7 @@ func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte
 		if cert, key, err = newCA(); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO site_ca (one, cert, sealed) VALUES (1, ?, ?)", cert, inv.sealed(key, 0))
+		_, err = tx.Exec(ctx, "INSERT INTO site_ca (one, cert, sealed) VALUES (1, ?, ?)", cert, inv.sealed(key, "0"))
 		return err
 	})
 	return cert, key, err

@@ -29,4 +29,5 @@ const (
 	KindSSHKey      = "ssh-key"
 	KindTag         = "tag"
 	KindSnippet     = "dhcp-snippet"
+	KindTSIGKey     = "tsig-key"
 )

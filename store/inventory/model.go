@@ -30,6 +30,7 @@ type Model struct {
 	Devices  []Device
 	Tags     []Tag
 	Snippets []Snippet // of DHCP
+	TSIGKeys []TSIGKey // their secrets: see DNSKeys
 	// Strays are addresses of no machine or device: reserved by users, held
 	// by racks, or seen in leases of unknown clients.
 	Strays   []Stray
@@ -87,6 +88,7 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 		func() error { return into(ctx, tx, racks, &m.Racks) },
 		func() error { return into(ctx, tx, tags, &m.Tags) },
 		func() error { return into(ctx, tx, snippets, &m.Snippets) },
+		func() error { return into(ctx, tx, tsigKeys, &m.TSIGKeys) },
 		func() error { return into(ctx, tx, settings, &all) },
 		func() error { return into(ctx, tx, bootRules, &rules) },
 		func() (err error) { m.SubnetTags, err = subnetTags(ctx, tx); return err },

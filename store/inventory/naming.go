@@ -21,6 +21,12 @@ type Domain struct {
 	TTL      int // of its records, in seconds; 0 = the site's default
 	// Forward are the servers that questions about an External domain go to; nil = those of all other names.
 	Forward []netip.AddrPort
+	// AllowTransfer are networks and names of TSIG keys from and with which the zone may be fetched, besides those of SettingDNSTransfer.
+	AllowTransfer []string
+	// Notify are secondaries that are told of each change of the zone, besides those of SettingDNSNotify.
+	Notify []netip.AddrPort
+	// AllowUpdate are who may change the domain's records by dynamic updates.
+	AllowUpdate []UpdateGrant
 	// Signed domains are answered with DNSSEC signatures; see [Inventory.SigningKey].
 	Signed bool
 }
@@ -37,10 +43,14 @@ type DNSRecord struct {
 }
 
 var domains = table[Domain]{
-	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl", "forward", "signed"},
+	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl", "forward", "signed", "allow_transfer", "notify", "allow_update"},
 	id: func(d *Domain) *int64 { return &d.ID }, version: func(d *Domain) *int64 { return &d.Version },
-	label:  func(d *Domain) string { return d.Name },
-	fields: func(d *Domain) []any { return []any{&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}, &d.Signed} },
+	label: func(d *Domain) string { return d.Name },
+	fields: func(d *Domain) []any {
+		return []any{
+			&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}, &d.Signed, asJSON{&d.AllowTransfer}, asJSON{&d.Notify}, asJSON{&d.AllowUpdate},
+		}
+	},
 }
 
 var records = table[DNSRecord]{
@@ -85,7 +95,14 @@ func (inv *Inventory) CreateDomain(ctx context.Context, d Domain) (Domain, error
 		return d, err
 	}
 	d.ID = 0
-	return createNamed(ctx, inv, domains, d, d.Name)
+	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if err := checkAccess(ctx, tx, &d); err != nil {
+			return err
+		}
+		d, err = createNamed(ctx, inv, domains, d, d.Name)
+		return err
+	})
+	return d, err
 }
 
 // checkDomain brings the domain into its canonical form.
@@ -121,7 +138,12 @@ func (inv *Inventory) UpdateDomain(ctx context.Context, d Domain) error {
 	if err != nil {
 		return err
 	}
-	return updateNamed(ctx, inv, domains, d, d.Name)
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := checkAccess(ctx, tx, &d); err != nil {
+			return err
+		}
+		return updateNamed(ctx, inv, domains, d, d.Name)
+	})
 }
 
 // Domains lists the domains. The first is the default one.

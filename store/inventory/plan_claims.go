@@ -92,10 +92,7 @@ func (p *NamePlanner) record(t touched, back bool, r *DNSRecord) {
 		return
 	}
 	c := claimant{p, t, source{fromRecord, r.ID}, back}
-	name := d.Name
-	if r.Name != "@" {
-		name = r.Name + "." + d.Name
-	}
+	name := absolute(r.Name, d.Name)
 	c.set(name, claim{kind: r.Type, data: qualified(*r, d.Name), ttl: uint32(r.TTL)})
 	if a, err := netip.ParseAddr(r.Data); err == nil && (r.Type == "A" || r.Type == "AAAA") {
 		c.pointer(a, pointer{name: name, rank: rankOther})
@@ -105,7 +102,7 @@ func (p *NamePlanner) record(t touched, back bool, r *DNSRecord) {
 // qualified completes a server name of one label with its domain.
 func qualified(r DNSRecord, domain string) string {
 	switch r.Type {
-	case "CNAME", "NS", "MX", "SRV":
+	case "CNAME", "NS", "PTR", "MX", "SRV":
 		if f := strings.Fields(r.Data); len(f) > 0 && !strings.Contains(f[len(f)-1], ".") {
 			return strings.Join(f, " ") + "." + domain
 		}

@@ -124,8 +124,3 @@ func (m *Model) forwarding() dnssrv.Forwarding {
 	f.Allow = slices.Compact(f.Allow)
 	return f
 }
-
-// dnsAccess is what secondaries elsewhere may do.
-func (m *Model) dnsAccess() dnssrv.Access {
-	return dnssrv.Access{Transfer: m.networks(SettingDNSTransfer), Notify: m.servers(SettingDNSNotify)}
-}

@@ -76,7 +76,7 @@ func newSeal(key []byte) (cipher.AEAD, error) {
 // A sealed value begins with how it is sealed.
 const (
 	sealedOpen = 'o' // not at all
-	sealedGCM  = 'g' // AES-256-GCM: nonce, then ciphertext bound to the node's ID
+	sealedGCM  = 'g' // AES-256-GCM: nonce, then ciphertext bound to whose it is
 )
 
 func (inv *Inventory) putSecrets(ctx context.Context, tx *store.Tx, node int64, s Secrets) error {
@@ -85,18 +85,18 @@ func (inv *Inventory) putSecrets(ctx context.Context, tx *store.Tx, node int64, 
 		return err
 	}
 	const query = "INSERT INTO node_secret (node_id, sealed) VALUES (?, ?) ON CONFLICT (node_id) DO UPDATE SET sealed = excluded.sealed"
-	_, err = tx.Exec(ctx, query, node, inv.sealed(text, node))
+	_, err = tx.Exec(ctx, query, node, inv.sealed(text, strconv.FormatInt(node, 10)))
 	return err
 }
 
-// sealed seals text so that it opens for this node only; 0 stands for the site.
-func (inv *Inventory) sealed(text []byte, node int64) []byte {
+// sealed seals text so that it opens for this owner only: the ID of a node, "0" for the site, or as keyOwner.
+func (inv *Inventory) sealed(text []byte, owner string) []byte {
 	if inv.seal == nil {
 		return append([]byte{sealedOpen}, text...)
 	}
 	nonce := make([]byte, inv.seal.NonceSize())
 	_, _ = rand.Read(nonce) // never fails
-	return inv.seal.Seal(append([]byte{sealedGCM}, nonce...), nonce, text, []byte(strconv.FormatInt(node, 10)))
+	return inv.seal.Seal(append([]byte{sealedGCM}, nonce...), nonce, text, []byte(owner))
 }
 
 func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) (Secrets, error) {
@@ -108,7 +108,7 @@ func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) 
 	if err != nil {
 		return nil, err
 	}
-	text, err := inv.unseal(sealed, node)
+	text, err := inv.unseal(sealed, strconv.FormatInt(node, 10))
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) 
 	return s, err
 }
 
-func (inv *Inventory) unseal(sealed []byte, node int64) ([]byte, error) {
+func (inv *Inventory) unseal(sealed []byte, owner string) ([]byte, error) {
 	if len(sealed) == 0 {
 		return nil, errors.New("inventory: the stored secrets are empty")
 	}
@@ -134,7 +134,7 @@ func (inv *Inventory) unseal(sealed []byte, node int64) ([]byte, error) {
 	if len(rest) < n {
 		return nil, errors.New("inventory: the stored secrets are cut short")
 	}
-	text, err := inv.seal.Open(nil, rest[:n], rest[n:], []byte(strconv.FormatInt(node, 10)))
+	text, err := inv.seal.Open(nil, rest[:n], rest[n:], []byte(owner))
 	if err != nil {
 		return nil, errors.New("inventory: the stored secrets do not open with this key; start with the key file they were sealed with")
 	}

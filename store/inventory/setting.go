@@ -17,7 +17,7 @@ const (
 	SettingUpstreamDNS   = "upstream_dns"       // servers that DNS asks for other names
 	SettingDNSTrustedACL = "dns_trusted_acl"    // prefixes that may use DNS besides the site's subnets
 	SettingDNSSEC        = "dnssec_validation"  // "auto", "yes" or "no"; see dnssrv.Validation; default auto
-	SettingDNSTransfer   = "dns_transfer_acl"   // prefixes of secondaries that may transfer zones
+	SettingDNSTransfer   = "dns_transfer_acl"   // prefixes and TSIG keys of secondaries that may transfer zones
 	SettingDNSNotify     = "dns_notify"         // secondaries, address or address:port, that are told of each change
 	SettingDNSTTL        = "default_dns_ttl"    // seconds; default 30
 	SettingSecondaryNS   = "dns_secondary_ns"   // names of further servers of the site's zones, which transfer them
@@ -73,6 +73,12 @@ func (inv *Inventory) SetSetting(ctx context.Context, name, value string) error 
 		return err
 	}
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if name == SettingDNSTransfer {
+			_, keys := transferers(elements(value))
+			if err := checkKeys(ctx, tx, KindSetting, name, name, keys); err != nil {
+				return err
+			}
+		}
 		s, err := settings.one(ctx, tx, name, "name = ?", name)
 		switch {
 		case notFound(err):

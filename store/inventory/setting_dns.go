@@ -25,7 +25,7 @@ func checkDNSSetting(name, value string) error {
 				why = fmt.Sprintf("%q is neither an address nor an address and a port", text)
 			}
 		}
-	case SettingDNSTrustedACL, SettingDNSTransfer:
+	case SettingDNSTrustedACL:
 		for _, text := range elements(value) {
 			if _, ok := parseNetwork(text); !ok {
 				why = fmt.Sprintf("%q is neither a network like 192.0.2.0/24 nor an address", text)

@@ -23,6 +23,12 @@ type Domain struct {
 	ResourceURI   string `json:"resource_uri"`
 	// ForwardServers are who is asked about a domain that is not authoritative.
 	ForwardServers []string `json:"forward_dns_servers"`
+	// AllowTransfer are the networks and TSIG keys from and with which the zone may be fetched, Notify the secondaries that are
+	// told of changes, and AllowUpdate the keys that may change records, as KEY, KEY:NAME or KEY:NAME:TYPE+TYPE. MAAS has none
+	// of these fields.
+	AllowTransfer []string `json:"allow_transfer"`
+	Notify        []string `json:"notify"`
+	AllowUpdate   []string `json:"allow_update"`
 	// DNSSEC says whether answers are signed. MAAS has no such field.
 	DNSSEC bool `json:"dnssec"`
 	// DS is the record that the parent zone needs then.
@@ -40,6 +46,7 @@ func (a *API) domains() crud[inventory.Domain] {
 			if f.has("forward_dns_servers") {
 				to.Forward = f.servers("forward_dns_servers")
 			}
+			f.access(to)
 		},
 		create: a.inv.CreateDomain, update: a.inv.UpdateDomain,
 		remove: removing(a.inv.DeleteDomain, func(d inventory.Domain) int64 { return d.ID }),
@@ -73,7 +80,8 @@ func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, e
 	for _, d := range domains {
 		shown := Domain{
 			ID: d.ID, Name: d.Name, Authoritative: !d.External, IsDefault: d.ID == defaultDomain, Records: count[d.ID],
-			ResourceURI: fmt.Sprintf("%sdomains/%d/", base, d.ID), ForwardServers: []string{}, DNSSEC: d.Signed,
+			ResourceURI: fmt.Sprintf("%sdomains/%d/", base, d.ID), ForwardServers: texts(d.Forward), DNSSEC: d.Signed,
+			AllowTransfer: texts(d.AllowTransfer), Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
 		}
 		if d.Signed {
 			if shown.DS, err = a.inv.SigningKey(d).DS(d.Name); err != nil {
@@ -82,9 +90,6 @@ func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, e
 		}
 		if d.TTL > 0 {
 			shown.TTL = &d.TTL
-		}
-		for _, s := range d.Forward {
-			shown.ForwardServers = append(shown.ForwardServers, s.String())
 		}
 		out = append(out, shown)
 	}

@@ -33,7 +33,7 @@ func (a *API) once(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if len(key) > maxKey || strings.HasPrefix(r.URL.Path, base+"account/") || r.URL.Path == "/api/v1/keys" || r.URL.Path == authenticatePath {
+		if len(key) > maxKey || strings.HasPrefix(r.URL.Path, base+"account/") || r.URL.Path == "/api/v1/keys" || r.URL.Path == base+"tsigkeys/" || r.URL.Path == authenticatePath {
 			fields(w, keyHeader, fmt.Sprintf("has 1 to %d bytes, and is not for requests that are answered with keys", maxKey))
 			return
 		}

@@ -42,7 +42,7 @@ var operations = map[string][]string{
 // answersOf are the types of the answers, by path of the collection without base.
 var answersOf = map[string]any{
 	"machines/": Machine{}, "devices/": Device{}, "fabrics/": Fabric{}, "vlans/": VLAN{}, "fabrics/{id}/vlans/": VLAN{}, "subnets/": Subnet{},
-	"ipranges/": RangeWithSubnet{}, "domains/": Domain{}, "dnsresources/": Resource{}, "dnsresourcerecords/": Record{}, "ipaddresses/": IPAddress{},
+	"ipranges/": RangeWithSubnet{}, "domains/": Domain{}, "tsigkeys/": TSIGKey{}, "dnsresources/": Resource{}, "dnsresourcerecords/": Record{}, "ipaddresses/": IPAddress{},
 	"tags/": Tag{}, "dhcp-snippets/": Snippet{}, "users/": Account{}, "account/prefs/sshkeys/": SSHKey{}, "nodes/{node}/interfaces/": Interface{},
 	"rackcontrollers/": Controller{}, "regioncontrollers/": Controller{}, "events/": Event{},
 	"/api/v1/boot-profiles": BootProfile{},

@@ -140,10 +140,11 @@ func pathID(r *http.Request) (int64, error) {
 	return id, nil
 }
 
-func texts(addrs []netip.Addr) []string {
-	out := []string{}
-	for _, a := range addrs {
-		out = append(out, a.String())
+// texts are values as texts, none as an empty list.
+func texts[T any](values []T) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = fmt.Sprint(v)
 	}
 	return out
 }

@@ -26,6 +26,7 @@ func (a *API) resourceRoutes() []map[string]handler {
 		a.zones().routes("zones/", "zones/{id}/"),
 		a.pools().routes("resourcepools/", "resourcepool/{id}/"),
 		a.domains().routes("domains/", "domains/{id}/"),
+		a.tsigKeys().routes("tsigkeys/", "tsigkeys/{id}/"),
 		a.resources().routes("dnsresources/", "dnsresources/{id}/"),
 		a.records().routes("dnsresourcerecords/", "dnsresourcerecords/{id}/"),
 		a.devices().routes("devices/", "devices/{id}/"),

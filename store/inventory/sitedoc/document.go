@@ -34,6 +34,12 @@ type Domain struct {
 	// External domains are served by somebody else, who is asked at Forward, host:port.
 	External bool     `json:"external,omitempty" yaml:"external,omitempty"`
 	Forward  []string `json:"forward,omitempty" yaml:"forward,omitempty"`
+	DNSSEC   bool     `json:"dnssec,omitempty" yaml:"dnssec,omitempty"`
+	// AllowTransfer are networks and TSIG keys, Notify addresses host:port, AllowUpdate as inventory.UpdateGrant writes it. The keys
+	// are no part of a document, as no secrets are: they must be there.
+	AllowTransfer []string `json:"allow_transfer,omitempty" yaml:"allow_transfer,omitempty"`
+	Notify        []string `json:"notify,omitempty" yaml:"notify,omitempty"`
+	AllowUpdate   []string `json:"allow_update,omitempty" yaml:"allow_update,omitempty"`
 }
 
 // Fabric is a fabric.

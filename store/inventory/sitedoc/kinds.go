@@ -95,24 +95,13 @@ func (a *applier) domains(docs *[]Domain) step {
 	return kind[Domain, inventory.Domain]{
 		applier: a, name: "domain", docs: docs, list: inv.Domains, id: func(d inventory.Domain) int64 { return d.ID },
 		doc: func(d inventory.Domain) (Domain, error) {
-			out := Domain{Name: d.Name, TTL: d.TTL, External: d.External}
-			for _, f := range d.Forward {
-				out.Forward = append(out.Forward, f.String())
-			}
-			return out, nil
+			return Domain{
+				Name: d.Name, TTL: d.TTL, External: d.External, Forward: texts(d.Forward), DNSSEC: d.Signed,
+				AllowTransfer: d.AllowTransfer, Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
+			}, nil
 		},
-		key: func(d Domain) string { return strings.ToLower(strings.TrimSuffix(d.Name, ".")) },
-		fill: func(d Domain, to *inventory.Domain) error {
-			to.Name, to.TTL, to.External, to.Forward = strings.ToLower(strings.TrimSuffix(d.Name, ".")), d.TTL, d.External, nil
-			for _, text := range d.Forward {
-				ap, err := netip.ParseAddrPort(text)
-				if err != nil {
-					return fmt.Errorf("forward: %q is not an address and port like 192.0.2.1:53", text)
-				}
-				to.Forward = append(to.Forward, ap)
-			}
-			return nil
-		},
+		key:    func(d Domain) string { return strings.ToLower(strings.TrimSuffix(d.Name, ".")) },
+		fill:   fillDomain,
 		create: inv.CreateDomain, update: inv.UpdateDomain,
 		remove: func(ctx context.Context, d inventory.Domain) error { return inv.DeleteDomain(ctx, d.ID) },
 		stays:  func(d inventory.Domain) bool { return d.ID == 1 },

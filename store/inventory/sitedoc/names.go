@@ -3,6 +3,7 @@ package sitedoc
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/gomaas/maas/store/inventory"
@@ -19,6 +20,46 @@ func (a *applier) domainByName(name string) (inventory.Domain, error) {
 		}
 	}
 	return inventory.Domain{}, fmt.Errorf("there is no domain %q", name)
+}
+
+// fillDomain sets a domain's fields.
+func fillDomain(d Domain, to *inventory.Domain) (err error) {
+	to.Name, to.TTL, to.External, to.Signed = strings.ToLower(strings.TrimSuffix(d.Name, ".")), d.TTL, d.External, d.DNSSEC
+	if to.Forward, err = servers("forward", d.Forward); err != nil {
+		return err
+	}
+	if to.Notify, err = servers("notify", d.Notify); err != nil {
+		return err
+	}
+	to.AllowTransfer, to.AllowUpdate = d.AllowTransfer, nil
+	for _, text := range d.AllowUpdate {
+		var g inventory.UpdateGrant
+		if err := g.UnmarshalText([]byte(text)); err != nil {
+			return fmt.Errorf("allow_update: %w", err)
+		}
+		to.AllowUpdate = append(to.AllowUpdate, g)
+	}
+	return nil
+}
+
+// servers reads addresses with ports.
+func servers(field string, list []string) (out []netip.AddrPort, err error) {
+	for _, text := range list {
+		ap, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q is not an address and port like 192.0.2.1:53", field, text)
+		}
+		out = append(out, ap)
+	}
+	return out, nil
+}
+
+// texts are values as texts.
+func texts[T fmt.Stringer](values []T) (out []string) {
+	for _, v := range values {
+		out = append(out, v.String())
+	}
+	return out
 }
 
 func (a *applier) records(docs *[]Record) step {

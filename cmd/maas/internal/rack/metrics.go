@@ -44,6 +44,7 @@ func (r *Rack) booted(e pxe.Event) {
 func (r *Rack) connected(ctx context.Context, conn rpc.Conn) error {
 	r.sessions.Add(1)
 	defer r.sessions.Add(-1)
+	defer r.region.use(conn)()
 	if r.cfg.Connected != nil {
 		return r.cfg.Connected(ctx, conn)
 	}

@@ -102,6 +102,7 @@ type Rack struct {
 	transfers   metrics.Counters[transfer]
 	retransmits atomic.Uint64 // of TFTP
 	sessions    atomic.Int64  // with regions
+	region      regionLink
 }
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
@@ -141,7 +142,7 @@ func (r *Rack) compose() (err error) {
 	if err != nil {
 		return err
 	}
-	r.dns = dnssrv.New(dnssrv.Config{Serials: serials, Log: r.log.With("component", "dns")})
+	r.dns = dnssrv.New(dnssrv.Config{Serials: serials, Updates: dnsrpc.Updater{Region: &r.region}, Log: r.log.With("component", "dns")})
 	r.names = newNames(r.dns, r.nameOf)
 	r.facts = newFacts(r.outbox, r.log)
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))

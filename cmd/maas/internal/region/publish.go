@@ -90,6 +90,9 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 	}
 	names := r.published.names.Plan(m) // the same on all racks
 	r.sign(m, names.Zones)
+	if names.Access.Keys, err = r.inv.DNSKeys(m); err != nil {
+		return fmt.Errorf("plan of names: %w", err)
+	}
 	dns, err := dnsrpc.Objects(dnsrpc.Content(names))
 	if err != nil {
 		return fmt.Errorf("plan of names: %w", err)

@@ -21,6 +21,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/dnsrpc"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
@@ -140,6 +141,7 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 		r.racks.offer(&r.methods)
 	}
 	rpc.Offer(&r.methods, register.HealthMethod, r.takeReport)
+	dnsrpc.OfferUpdates(&r.methods, r.dynamicUpdate)
 	r.powers.cfg = power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen}
 	return nil
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomaas/maas/pxe/boottest/netlab"
+)
+
+// What the API says about a domain lets BIND be a secondary of a rack, with a key, and nsupdate change records, which are the
+// region's when it hears that they are made.
+func TestSecondaryAndUpdatesOfARealSite(t *testing.T) {
+	netlab.Require(t, netlab.Root, netlab.Program("named", "bind9"), netlab.Program("nsupdate", "bind9-dnsutils"), netlab.Program("dig", "bind9-dnsutils"))
+	n := newRackNet(t)
+	n.startRegion()
+	n.rack.start("--enrol", n.token())
+	eventually(t, "the rack is connected", n.connected)
+	secondary, client := n.clients[0], n.clients[1]
+	secondary.Addr("eth0", "192.0.2.9/24")
+	client.Addr("eth0", "192.0.2.10/24")
+	var key struct{ Name, Algorithm, Secret string }
+	n.fill(&key, "tsigkey", "create", "xfer")
+	n.set("domain", "update", "maas", "allow_transfer=xfer", "notify=192.0.2.9", "allow_update=xfer:dyn,xfer:acme:TXT")
+	n.set("dnsrecord", "create", "www.maas", "rrtype=A", "rrdata=192.0.2.60")
+	n.bind(secondary, key.Secret)
+	dig := func(server, name, kind string) string {
+		out, err := client.Command(t.Context(), "dig", "+short", "+time=1", "+tries=1", "@"+server, name, kind).CombinedOutput()
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(out))
+	}
+	eventually(t, "the secondary has the zone", func() bool { return dig("192.0.2.9", "www.maas", "A") == "192.0.2.60" })
+	update := func(secret, text string) string {
+		cmd := client.Command(t.Context(), "nsupdate", "-t", "5", "-u", "5", "-y", "hmac-sha256:xfer:"+secret)
+		cmd.Stdin = strings.NewReader("server 192.0.2.1\n" + text + "\nsend\n")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return strings.TrimSpace(string(out))
+		}
+		return ""
+	}
+	for _, c := range []struct{ text, want string }{
+		{"zone maas\nupdate add h1.dyn.maas 60 A 192.0.2.70", ""},
+		{"zone maas\nprereq nxdomain h1.dyn.maas\nupdate add h1.dyn.maas 60 A 192.0.2.71", "update failed: YXDOMAIN"},
+		{"zone maas\nupdate add acme.maas 60 A 192.0.2.70", "update failed: REFUSED"},
+		{"zone elsewhere.example\nupdate add a.elsewhere.example 60 A 192.0.2.70", "update failed: NOTAUTH"},
+	} {
+		if got := update(key.Secret, c.text); got != c.want {
+			t.Errorf("%s: %q, want %q", c.text, got, c.want)
+		}
+	}
+	if got := dig("192.0.2.1", "h1.dyn.maas", "A"); got != "192.0.2.70" {
+		t.Errorf("right after it was acknowledged, the rack answers %q", got)
+	}
+	if out, err := maas(t, "dnsrecord", "list", "--data", n.data); err != nil || !strings.Contains(out, "h1.dyn.maas") {
+		t.Errorf("the region has %s, %v", out, err)
+	}
+	eventually(t, "the secondary has the change", func() bool { return dig("192.0.2.9", "h1.dyn.maas", "A") == "192.0.2.70" })
+	if got := update("d3JvbmctYnV0LWxvbmctZW5vdWdoLXNlY3JldA==", "zone maas\nupdate add h2.dyn.maas 60 A 192.0.2.70"); !strings.Contains(got, "NOTAUTH(BADSIG)") && !strings.Contains(got, "tsig") {
+		t.Errorf("with a wrong secret: %q", got)
+	}
+	n.region.kill()
+	if got := update(key.Secret, "zone maas\nupdate add h3.dyn.maas 60 A 192.0.2.70"); got != "update failed: SERVFAIL" {
+		t.Errorf("without a region: %q", got)
+	}
+	if got := dig("192.0.2.1", "h3.dyn.maas", "A"); got != "" {
+		t.Errorf("what was refused is answered with %s", got)
+	}
+	n.keeps(key.Secret)
+}
+
+// set runs a command that must succeed against the region.
+func (n *rackNet) set(args ...string) string {
+	n.t.Helper()
+	out, err := maas(n.t, append(args, "--data", n.data)...)
+	if err != nil {
+		n.t.Fatalf("%v: %s", args, out)
+	}
+	return out
+}
+
+// fill reads what a command of the region shows.
+func (n *rackNet) fill(to any, args ...string) {
+	n.t.Helper()
+	out := n.set(append(args, "-o", "json")...)
+	if err := json.Unmarshal([]byte(out), to); err != nil {
+		n.t.Fatalf("%v: %v: %s", args, err, out)
+	}
+}
+
+// keeps sees to it that nobody logged a secret.
+func (n *rackNet) keeps(secret string) {
+	n.t.Helper()
+	for _, p := range []*process{n.region, n.rack} {
+		if log := p.logged(); log == "" || strings.Contains(log, secret) {
+			n.t.Errorf("the log of %s is empty, or has the secret", p.args[0])
+		}
+	}
+}
+
+// bind runs BIND as a secondary of the rack in a namespace until the test ends.
+func (n *rackNet) bind(ns *netlab.NS, secret string) {
+	n.t.Helper()
+	dir := n.t.TempDir()
+	conf := filepath.Join(dir, "named.conf")
+	text := fmt.Sprintf(`options { directory %q; pid-file none; session-keyfile %q; listen-on { 192.0.2.9; }; listen-on-v6 { none; };
+	recursion no; allow-query { any; }; notify no; };
+controls { };
+key "xfer" { algorithm hmac-sha256; secret %q; };
+zone "maas" { type secondary; masterfile-format text; file "maas.zone"; request-ixfr yes; primaries { 192.0.2.1 key "xfer"; }; };
+`, dir, filepath.Join(dir, "session.key"), secret)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	cmd := ns.Command(n.t.Context(), "named", "-g", "-n", "1", "-c", conf)
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+}

@@ -1,0 +1,232 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/store"
+)
+
+// Codes that an update is answered with (RFC 2136 section 2.2).
+const (
+	rcodeSuccess = 0
+	rcodeFailed  = 2
+	rcodeRefused = 5
+)
+
+// DynamicUpdate makes the changes of a dynamic update (RFC 2136) in wire form for the holder of a TSIG key, who was
+// authenticated: all of them, in one transaction, or none. Prerequisites hold for all that the site serves; what changes are
+// the records that operators made, and an update that would take away a machine's name or a lease's is refused. It returns
+// the code to answer and, if that is not success, mostly why.
+func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []byte) (rcode int, err error) {
+	zone, names := dnssrv.UpdatedNames(message)
+	ctx = As(ctx, Actor{User: "key " + canonicalKey(key), Doing: func() string { return "DNS update of " + zone }})
+	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		m, domain, err := inv.modelOfNames(ctx, tx, zone, names)
+		if err != nil {
+			return err
+		}
+		plan, err := inv.planOfNames(m, zone, names)
+		if err != nil {
+			return err
+		}
+		var sets []dnssrv.RRset
+		if sets, rcode, err = plan.preview(key, message); err != nil || rcode != rcodeSuccess {
+			return err
+		}
+		return inv.setRecords(ctx, tx, domain, recordChange{sets, plan.Sets, m.Records})
+	})
+	refused := (*InvalidError)(nil)
+	switch {
+	case errors.As(err, &refused):
+		return rcodeRefused, err
+	case err != nil:
+		return rcodeFailed, err
+	}
+	return rcode, nil
+}
+
+// modelOfNames reads as much of the site as decides about names of a zone, and the zone's domain; that is zero if it is none's.
+// Addresses that are reserved without a name are not looked for by the name that is made up for them.
+func (inv *Inventory) modelOfNames(ctx context.Context, tx *store.Tx, zone string, names []string) (m *Model, domain Domain, err error) {
+	m = new(Model)
+	var all []setting
+	err = errors.Join(into(ctx, tx, domains, &m.Domains), into(ctx, tx, subnets, &m.Subnets), into(ctx, tx, racks, &m.Racks),
+		into(ctx, tx, tsigKeys, &m.TSIGKeys), into(ctx, tx, settings, &all))
+	if err != nil {
+		return nil, domain, err
+	}
+	m.Settings = make(map[string]string, len(all))
+	for _, s := range all {
+		m.Settings[s.name] = s.value
+	}
+	if i := slices.IndexFunc(m.Domains, func(d Domain) bool { return d.Name == zone }); i >= 0 {
+		domain = m.Domains[i]
+	}
+	relative, hosts := make(map[string]bool), make(map[string]bool)
+	for _, name := range names {
+		if name == zone {
+			relative["@"] = true
+		}
+		relative[strings.TrimSuffix(name, "."+zone)] = true
+		labels := strings.SplitN(name, ".", 3) // of a machine, or of one of its interfaces
+		hosts[labels[0]] = true
+		if len(labels) > 1 {
+			hosts[labels[1]] = true
+		}
+	}
+	if len(names) == 0 {
+		return m, domain, nil
+	}
+	return m, domain, m.readNames(ctx, tx, domain.ID, relative, hosts)
+}
+
+// readNames reads the records of names of a domain, and whoever has one of some host names.
+func (m *Model) readNames(ctx context.Context, tx *store.Tx, domain int64, names, hosts map[string]bool) (err error) {
+	list, args := inStrings(names)
+	if m.Records, err = records.list(ctx, tx, "domain_id = ? AND name IN "+list, append([]any{domain}, args...)...); err != nil {
+		return err
+	}
+	list, args = inStrings(hosts)
+	machines, err := nodesWhere(ctx, tx, KindMachine, "n.hostname IN "+list, args...)
+	if err != nil {
+		return err
+	}
+	devices, err := nodesWhere(ctx, tx, KindDevice, "n.hostname IN "+list, args...)
+	if err != nil {
+		return err
+	}
+	m.Machines, m.Devices = each(machines, func(n node) Machine { return n.Machine }), each(devices, node.device)
+	m.Strays, err = straysWhere(ctx, tx, " AND hostname IN "+list, args...)
+	return err
+}
+
+func inStrings(set map[string]bool) (string, []any) {
+	args := make([]any, 0, len(set))
+	for s := range set {
+		args = append(args, s)
+	}
+	return "(?" + strings.Repeat(", ?", len(args)-1) + ")", args
+}
+
+// planOfNames plans a model, and keeps of it the zone, those around and below it, and the sets of the names.
+func (inv *Inventory) planOfNames(m *Model, zone string, names []string) (plan DNSPlan, err error) {
+	plan = PlanDNS(m)
+	if plan.Access.Keys, err = inv.DNSKeys(m); err != nil {
+		return plan, err
+	}
+	plan.Zones = slices.DeleteFunc(plan.Zones, func(z dnssrv.Zone) bool {
+		return z.Name != zone && !strings.HasSuffix(z.Name, "."+zone) && !strings.HasSuffix(zone, "."+z.Name)
+	})
+	within := func(name string) bool {
+		return slices.ContainsFunc(plan.Zones, func(z dnssrv.Zone) bool { return name == z.Name || strings.HasSuffix(name, "."+z.Name) })
+	}
+	plan.Sets = slices.DeleteFunc(plan.Sets, func(s dnssrv.RRset) bool { return !slices.Contains(names, s.Name) || !within(s.Name) })
+	return plan, nil
+}
+
+// preview is what a DNS server that serves the plan would make of an update.
+func (p DNSPlan) preview(key string, message []byte) ([]dnssrv.RRset, int, error) {
+	server := dnssrv.New(dnssrv.Config{})
+	if err := server.SetAccess(p.Access); err != nil {
+		return nil, rcodeFailed, err
+	}
+	if err := server.Update(dnssrv.Change{Zones: p.Zones, Set: p.Sets}); err != nil {
+		return nil, rcodeFailed, err
+	}
+	sets, rcode := server.Preview(key, message)
+	return sets, rcode, nil
+}
+
+// recordChange is what sets are to be, what they are, and the records among that.
+type recordChange struct {
+	want, have []dnssrv.RRset
+	records    []DNSRecord
+}
+
+// setRecords makes a domain's records so that the sets are what is wanted. What takes place away goes first.
+func (inv *Inventory) setRecords(ctx context.Context, tx *store.Tx, d Domain, c recordChange) error {
+	var fresh []DNSRecord
+	for _, want := range c.want {
+		rows, others, err := c.partsOf(want, d.Name)
+		if err != nil {
+			return err
+		}
+		for _, data := range others {
+			if !slices.Contains(want.Data, data) {
+				return invalid(KindRecord, want.Name, "rrdata", want.Type+" "+data+" belongs to a machine, a device, a rack or a lease")
+			}
+		}
+		for data, row := range rows {
+			switch {
+			case !slices.Contains(want.Data, data):
+				err = records.delete(ctx, tx, row.ID)
+			case row.TTL != int(want.TTL):
+				row.TTL = int(want.TTL)
+				err = records.update(ctx, tx, &row)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for _, data := range want.Data {
+			if _, there := rows[data]; !there && !slices.Contains(others, data) {
+				fresh = append(fresh, DNSRecord{DomainID: d.ID, Name: relativeTo(want.Name, d.Name), Type: want.Type, TTL: int(want.TTL), Data: data})
+			}
+		}
+	}
+	for _, r := range fresh {
+		if _, err := inv.CreateRecord(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relativeTo is the name of a record in a domain.
+func relativeTo(name, domain string) string {
+	name = strings.TrimSuffix(name, ".")
+	if name == domain {
+		return "@"
+	}
+	return strings.TrimSuffix(name, "."+domain)
+}
+
+// partsOf are the records of a set by their data as DNS servers write it, and the data that is from elsewhere.
+func (c recordChange) partsOf(set dnssrv.RRset, domain string) (rows map[string]DNSRecord, others []string, err error) {
+	rows = make(map[string]DNSRecord)
+	for _, r := range c.records {
+		if absolute(r.Name, domain)+"." != set.Name || r.Type != set.Type {
+			continue
+		}
+		n, err := normal(r, domain)
+		if err != nil {
+			return nil, nil, err
+		}
+		rows[n.Data[0]] = r
+	}
+	for _, s := range c.have {
+		n, err := s.Normal()
+		if err != nil {
+			return nil, nil, fmt.Errorf("inventory: %w", err)
+		}
+		if n.Name != set.Name || n.Type != set.Type {
+			continue
+		}
+		for _, data := range n.Data {
+			if _, ours := rows[data]; !ours {
+				others = append(others, data)
+			}
+		}
+	}
+	return rows, others, nil
+}
+
+// normal is a record as DNS servers write it.
+func normal(r DNSRecord, domain string) (dnssrv.RRset, error) {
+	return dnssrv.RRset{Name: absolute(r.Name, domain), Type: r.Type, Data: []string{qualified(r, domain)}}.Normal()
+}

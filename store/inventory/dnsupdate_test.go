@@ -1,0 +1,227 @@
+package inventory_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+func TestTSIGKeys(t *testing.T) {
+	inv, ctx := openInventory(t, "memory:"), t.Context()
+	k := must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "Xfer."}))
+	if k.Name != "xfer" || k.Algorithm != "hmac-sha256" || len(k.Secret) != 44 {
+		t.Errorf("made %+v of %d", k, len(k.Secret))
+	}
+	for want, bad := range map[string]inventory.TSIGKey{
+		"already":         {Name: "xfer"},
+		"not be an addre": {Name: "192.0.2.1"},
+		"like that of":    {Name: "a..b"},
+		"16 octets":       {Name: "short", Secret: "c2hvcnQ="},
+		"none of hmac":    {Name: "md5", Algorithm: "hmac-md5"},
+	} {
+		_, err := inv.CreateTSIGKey(ctx, bad)
+		refused(t, err, want)
+	}
+	d := must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{
+		Name: "lab.example", AllowTransfer: []string{"192.0.2.7", "XFER."}, Notify: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:53")},
+		AllowUpdate: []inventory.UpdateGrant{{Key: "xfer", Name: "_acme-challenge.www", Types: []string{"TXT"}}},
+	}))
+	d = must[inventory.Domain](t)(inv.Domain(ctx, d.ID))
+	if diff := cmp.Diff([]string{"xfer", "192.0.2.7/32"}, d.AllowTransfer); diff != "" {
+		t.Error(diff)
+	}
+	refused(t, inv.DeleteTSIGKey(ctx, k.ID), "in the way are domain lab.example")
+	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, "10.0.0.0/8 xfer"))
+	refused(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, "other"), "neither a network nor a TSIG key")
+	m := must[*inventory.Model](t)(inv.Model(ctx))
+	keys := must[[]dnssrv.Key](t)(inv.DNSKeys(m))
+	if len(keys) != 1 || keys[0].Secret != k.Secret {
+		t.Error("the secret is not read back")
+	}
+	want := dnssrv.Access{
+		Transfer: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, TransferKeys: []string{"xfer"},
+		Zones: []dnssrv.ZoneAccess{{
+			Zone: "lab.example", Transfer: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")}, TransferKeys: []string{"xfer"}, Notify: d.Notify,
+		}},
+		Update: []dnssrv.UpdateRule{{Key: "xfer", Below: "_acme-challenge.www.lab.example", Types: []string{"TXT"}}},
+	}
+	if diff := cmp.Diff(fmt.Sprint(want), fmt.Sprint(inventory.PlanDNS(m).Access)); diff != "" {
+		t.Error(diff)
+	}
+	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, ""))
+	d.AllowTransfer, d.AllowUpdate = nil, nil
+	ok(t, inv.UpdateDomain(ctx, d))
+	ok(t, inv.DeleteTSIGKey(ctx, k.ID))
+	if _, err := inv.TSIGKey(ctx, k.ID); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	for want, bad := range map[string]inventory.Domain{
+		"neither a network nor": {AllowTransfer: []string{"nobody"}},
+		"address and port":      {Notify: []netip.AddrPort{{}}},
+		`names "k"`:             {AllowUpdate: []inventory.UpdateGrant{{Key: "k", Name: "@"}}},
+		"authoritative":         {External: true, AllowTransfer: []string{"192.0.2.0/24"}},
+	} {
+		bad.Name = "bad.example"
+		_, err := inv.CreateDomain(ctx, bad)
+		refused(t, err, want)
+	}
+}
+
+// The secrets of keys are sealed in the database.
+func TestTSIGSecretsAreSealed(t *testing.T) {
+	url, ctx := "sqlite://"+filepath.Join(t.TempDir(), "maas.db"), t.Context()
+	db := must[*store.DB](t)(store.Open(ctx, url))
+	defer db.Close()
+	inv := must[*inventory.Inventory](t)(inventory.Open(ctx, db, inventory.Config{Key: []byte(strings.Repeat("k", 32))}))
+	k := must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "xfer"}))
+	if text := fmt.Sprintf("%v %+v %#v", k, k, k); strings.Contains(text, string([]byte(k.Secret))) {
+		t.Errorf("the secret shows: %s", text)
+	}
+	unsealed := must[*inventory.Inventory](t)(inventory.Open(ctx, db, inventory.Config{}))
+	_, err := unsealed.DNSKeys(must[*inventory.Model](t)(unsealed.Model(ctx)))
+	refused(t, err, "TSIG key xfer: inventory: the stored secrets are sealed, and there is no key")
+}
+
+func TestUpdateGrantText(t *testing.T) {
+	for text, want := range map[string]string{
+		"k": "k", "K.:": "k", "k:@": "k", "k:www": "k:www", "k:WWW.:a+txt": "k:www:A+TXT", "k::A": "k:@:A",
+	} {
+		var g inventory.UpdateGrant
+		ok(t, g.UnmarshalText([]byte(text)))
+		if g.String() != want {
+			t.Errorf("%s is %s, want %s", text, g, want)
+		}
+	}
+}
+
+func TestDynamicUpdate(t *testing.T) { onEngines(t, testDynamicUpdate) }
+
+func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
+	ctx := t.Context()
+	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "k"}))
+	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "acme"}))
+	d := must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "lab.example", AllowUpdate: []inventory.UpdateGrant{
+		{Key: "k", Name: "@"}, {Key: "acme", Name: "_acme-challenge", Types: []string{"TXT"}},
+	}}))
+	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "sub.lab.example"}))
+	must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", DomainID: d.ID}))
+	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "www", Type: "CNAME", Data: "web"}))
+	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", TTL: 60, Data: "192.0.2.1"}))
+	rr := func(text string) []dns.RR { return []dns.RR{must[dns.RR](t)(dns.NewRR(text))} }
+	for _, c := range []struct {
+		name, zone, key string
+		build           func(*dns.Msg)
+		rcode           int
+		want            string // records after it
+	}{
+		{"add", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("a.lab.example. 60 A 192.0.2.9")) }, dns.RcodeSuccess, "a A 60 192.0.2.9"},
+		{"again", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("A.LAB.example. 60 A 192.0.2.9")) }, dns.RcodeSuccess, "a A 60 192.0.2.9"},
+		{"one TTL for all", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("a.lab.example. 90 A 192.0.2.10")) }, dns.RcodeSuccess, "a A 90 192.0.2.10, a A 90 192.0.2.9"},
+		{"must not exist", "lab.example.", "k", func(m *dns.Msg) {
+			m.NameNotUsed(rr("a.lab.example. A 192.0.2.1"))
+			m.Insert(rr("a.lab.example. 60 TXT no"))
+		}, dns.RcodeYXDomain, "a A 90 192.0.2.10, a A 90 192.0.2.9"},
+		{"remove one", "lab.example.", "k", func(m *dns.Msg) { m.Remove(rr("a.lab.example. A 192.0.2.9")) }, dns.RcodeSuccess, "a A 90 192.0.2.10"},
+		{"remove name", "lab.example.", "k", func(m *dns.Msg) { m.RemoveName(rr("a.lab.example. A 192.0.2.9")) }, dns.RcodeSuccess, ""},
+		{"replace a CNAME", "lab.example.", "k", func(m *dns.Msg) {
+			m.RemoveRRset(rr("www.lab.example. CNAME x."))
+			m.Insert(rr("www.lab.example. 5 A 192.0.2.3"))
+		}, dns.RcodeSuccess, "www A 5 192.0.2.3"},
+		{"DHCID", "lab.example.", "k", func(m *dns.Msg) {
+			m.Insert(rr("dh.lab.example. 60 DHCID AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA="))
+		}, dns.RcodeSuccess, "dh DHCID 60 AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA="},
+		{"another name", "lab.example.", "acme", func(m *dns.Msg) { m.Insert(rr("b.lab.example. 60 TXT b")) }, dns.RcodeRefused, ""},
+		{"its name", "lab.example.", "acme", func(m *dns.Msg) { m.Insert(rr("_acme-challenge.lab.example. 60 TXT b")) }, dns.RcodeSuccess, `_acme-challenge TXT 60 "b"`},
+		{"no key", "lab.example.", "other", func(m *dns.Msg) { m.Insert(rr("b.lab.example. 60 TXT b")) }, dns.RcodeRefused, ""},
+		{"another domain", "maas.", "k", func(m *dns.Msg) { m.Insert(rr("b.maas. 60 TXT b")) }, dns.RcodeRefused, ""},
+		{"no zone", "example.", "k", func(m *dns.Msg) { m.Insert(rr("b.example. 60 TXT b")) }, dns.RcodeNotAuth, ""},
+		{"out of zone", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.sub.lab.example. 60 TXT b")) }, dns.RcodeNotZone, ""},
+		{"a type that is not kept", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.lab.example. 60 LOC 1 N 1 E 1m")) }, dns.RcodeRefused, ""},
+		{"half of it is refused", "lab.example.", "k", func(m *dns.Msg) {
+			m.Insert(rr("c.lab.example. 60 TXT c"))
+			m.Insert(rr("b.lab.example. 60 LOC 1 N 1 E 1m"))
+		}, dns.RcodeRefused, ""},
+	} {
+		m := new(dns.Msg)
+		m.SetUpdate(c.zone)
+		c.build(m)
+		wire := must[[]byte](t)(m.Pack())
+		rcode, err := inv.DynamicUpdate(ctx, c.key+".", wire)
+		if rcode != c.rcode || rcode == dns.RcodeSuccess && err != nil {
+			t.Errorf("%s: %s, %v, want %s", c.name, dns.RcodeToString[rcode], err, dns.RcodeToString[c.rcode])
+		}
+		name, _, _ := strings.Cut(strings.ToLower(m.Ns[0].Header().Name), ".")
+		if got := recordsAt(t, inv, d.ID, name); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+	if got := recordsAt(t, inv, d.ID, "c"); got != "" {
+		t.Errorf("half of an update was made: %s", got)
+	}
+}
+
+func recordsAt(t *testing.T, inv *inventory.Inventory, domain int64, name string) string {
+	t.Helper()
+	var out []string
+	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(t.Context())) {
+		if r.DomainID == domain && r.Name == name {
+			out = append(out, fmt.Sprintf("%s %s %d %s", r.Name, r.Type, r.TTL, r.Data))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// Names of machines are the site's: seen by prerequisites, added to, and not taken away.
+func TestDynamicUpdateBesideMachines(t *testing.T) {
+	inv, ctx := site(t), t.Context()
+	node := must[inventory.Machine](t)(inv.MachineByName(ctx, "node1"))
+	d := must[inventory.Domain](t)(inv.Domain(ctx, node.DomainID))
+	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "k"}))
+	d.AllowUpdate = []inventory.UpdateGrant{{Key: "k", Name: "@"}}
+	ok(t, inv.UpdateDomain(ctx, d))
+	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(ctx)) {
+		if r.Name == "node1" {
+			ok(t, inv.DeleteRecord(ctx, r.ID))
+		}
+	}
+	name := node.FQDN + ". "
+	rr := func(text string) []dns.RR { return []dns.RR{must[dns.RR](t)(dns.NewRR(name + text))} }
+	for _, c := range []struct {
+		name  string
+		build func(*dns.Msg)
+		rcode int
+		want  string
+	}{
+		{"taken", func(m *dns.Msg) { m.NameNotUsed(rr("A 192.0.2.1")); m.Insert(rr("60 TXT t")) }, dns.RcodeYXDomain, ""},
+		{"beside", func(m *dns.Msg) { m.RRsetUsed(rr("A 192.0.2.1")); m.Insert(rr("60 TXT t")) }, dns.RcodeSuccess, `node1 TXT 60 "t"`},
+		{"one more address", func(m *dns.Msg) { m.Insert(rr("60 A 192.0.2.1")) }, dns.RcodeSuccess, `node1 A 60 192.0.2.1, node1 TXT 60 "t"`},
+		{"all addresses", func(m *dns.Msg) { m.RemoveRRset(rr("A 192.0.2.1")) }, dns.RcodeRefused, `node1 A 60 192.0.2.1, node1 TXT 60 "t"`},
+		{"that address", func(m *dns.Msg) { m.Remove(rr("A 192.0.2.1")) }, dns.RcodeSuccess, `node1 TXT 60 "t"`},
+		{"the machine's", func(m *dns.Msg) { m.Remove(rr("A 10.0.0.50")) }, dns.RcodeRefused, `node1 TXT 60 "t"`},
+		{"a CNAME in its place is ignored", func(m *dns.Msg) { m.Insert(rr("60 CNAME x.example.")) }, dns.RcodeSuccess, `node1 TXT 60 "t"`},
+	} {
+		m := new(dns.Msg)
+		m.SetUpdate(d.Name + ".")
+		c.build(m)
+		rcode, err := inv.DynamicUpdate(ctx, "k.", must[[]byte](t)(m.Pack()))
+		if rcode != c.rcode {
+			t.Errorf("%s: %s, %v, want %s", c.name, dns.RcodeToString[rcode], err, dns.RcodeToString[c.rcode])
+		}
+		if got := recordsAt(t, inv, d.ID, "node1"); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
