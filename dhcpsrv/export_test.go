@@ -1,10 +1,74 @@
 package dhcpsrv
 
-import "time"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
 
 // SetClock sets the wall clock as a running server sees it: so far ahead of the time of the test.
 func (s *Server) SetClock(ahead time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readWall = func() int64 { return time.Now().Add(ahead).UnixNano() }
+}
+
+// Indexes tells what the server has entered about its leases, for comparison.
+func (s *Server) Indexes() (lines []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, e := range s.table.byClient {
+		for ; e != nil; e = e.sameClient {
+			lines = append(lines, fmt.Sprintf("%x has %v", key, e.addr.addr()))
+		}
+	}
+	for _, sub := range s.table.cur.subnets {
+		lines = append(lines, fmt.Sprintf("%s: taken %x, free %d, halves %d", sub.Name, sub.space.taken, sub.space.free, sub.space.halves))
+		for e := sub.space.ended[0].first; e != nil; e = e.next {
+			lines = append(lines, fmt.Sprintf("ended %v", e.addr.addr()))
+		}
+		for e := sub.space.offers.first; e != nil; e = e.next {
+			lines = append(lines, fmt.Sprintf("offered %v", e.addr.addr()))
+		}
+	}
+	for _, sub := range s.table6.cur.subnets {
+		lines = append(lines, fmt.Sprintf("%s: used %d, ended %d", sub.Name, sub.used, sub.ended[0].Len()))
+	}
+	lines = append(lines, fmt.Sprintf("due %d and %d, circuits %v", len(s.table.due), len(s.table6.due), s.table.circuits))
+	slices.Sort(lines)
+	return lines
+}
+
+// UpdateWhole is Update that enters every lease anew.
+func (s *Server) UpdateWhole(snap Snapshot) error {
+	c, err := compile(&snap)
+	if err != nil {
+		return err
+	}
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all4, all6 := slices.Collect(maps.Values(s.table.byAddr)), slices.Collect(maps.Values(s.table6.byAddr))
+	for _, e := range all4 {
+		s.table.remove(e)
+	}
+	for _, e := range all6 {
+		s.table6.remove(e)
+	}
+	s.prepare(c)
+	s.table.replace(c, nil)
+	s.table6.replace(c.v6)
+	sortByEnd(all4)
+	for _, e := range all4 {
+		s.table.adopt(e)
+		s.table.insert(e)
+	}
+	sortByEnd6(all6)
+	for _, e := range all6 {
+		e.sub = c.v6.find(e.lease.Addr)
+		s.table6.insert(e)
+	}
+	return nil
 }

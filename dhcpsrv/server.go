@@ -25,7 +25,8 @@ type Server struct {
 
 	watching chan struct{} // a place for who watches the links
 
-	saving sync.Mutex // held while what memory holds is saved
+	saving   sync.Mutex // held while what memory holds is saved
+	updating sync.Mutex // held by Update
 
 	mu         sync.Mutex
 	partners   map[string]*partner
@@ -118,25 +119,6 @@ func (s *Server) load(ctx context.Context) error {
 		}
 		s.table.insert(e)
 	}
-	return nil
-}
-
-// Update checks snap as a whole and, when it is sound, serves from it at once; exchanges under way finish. An unsound one
-// is refused with an error that names the object, and the former snapshot stays. Leases are kept: one whose address is no
-// longer served runs out, and its client is told to start over when it renews.
-func (s *Server) Update(snap Snapshot) error {
-	c, err := compile(&snap)
-	if err != nil {
-		return fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
-	}
-	s.mu.Lock()
-	c.inherit(s.table.cur, s.table6.cur, s.now()+int64(s.cfg.OfferHold))
-	s.rewatch(c)
-	s.repartner(c, s.now())
-	s.table.replace(c)
-	s.table6.replace(c.v6)
-	s.mu.Unlock()
-	s.log.Info("snapshot in use", "subnets", len(snap.Subnets), "reservations", len(snap.Reservations))
 	return nil
 }
 

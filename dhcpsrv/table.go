@@ -85,6 +85,9 @@ type table struct {
 	circuits circuits
 	heard    heard    // shared with the table of IPv6
 	changes  []change // of the decision being carried out
+
+	noting bool
+	noted  []*entry // inserted while noting
 }
 
 func newTable() *table {
@@ -94,10 +97,10 @@ func newTable() *table {
 // insert enters e, whose address must have no entry, into all indexes.
 func (t *table) insert(e *entry) {
 	t.byAddr[e.addr] = e
-	if e.key != "" {
-		e.sameClient = t.byClient[e.key]
-		t.byClient[e.key] = e
+	if t.noting {
+		t.noted = append(t.noted, e)
 	}
+	t.link(e)
 	if e.sub != nil {
 		e.sub.space.take(e.addr)
 	}
@@ -113,6 +116,13 @@ func (t *table) remove(e *entry) {
 	}
 	if e.sub != nil && t.cur.byAddr[e.addr] == nil {
 		e.sub.space.release(e.addr)
+	}
+}
+
+func (t *table) link(e *entry) {
+	if e.key != "" {
+		e.sameClient = t.byClient[e.key]
+		t.byClient[e.key] = e
 	}
 }
 
@@ -182,38 +192,62 @@ func (t *table) turn(e *entry, state LeaseState, end int64) {
 	t.schedule(e)
 }
 
-// replace makes the server serve from c: every entry is entered anew, since identities, reservations and pools may differ.
-func (t *table) replace(c *serving) {
-	entries := make([]*entry, 0, len(t.byAddr))
-	for _, e := range t.byAddr {
-		entries = append(entries, e)
+// replace makes the table serve from c, whose subnets differ. Of the entries, all change their place in the pools, and those
+// of renamed, at least, the key of their client.
+func (t *table) replace(c *serving, renamed []*entry) {
+	for _, e := range renamed {
+		if t.byAddr[e.addr] == e && e.key != "" {
+			t.unlink(e)
+			e.key = ""
+		}
 	}
-	sortByEnd(entries)
 	t.cur = c
-	t.byAddr = make(map[addr4]*entry, len(entries))
-	t.byClient = make(map[string]*entry, len(entries))
-	t.due = t.due[:0]
 	clear(t.circuits)
 	for a := range c.byAddr {
 		c.find(a).space.take(a)
 	}
-	for _, e := range entries {
-		e.prev, e.next, e.sameClient, e.due = nil, nil, nil, -1
-		t.adopt(e)
-		t.insert(e)
+	var listed []*entry
+	for _, e := range t.byAddr {
+		e.prev, e.next, e.sub = nil, nil, c.find(e.addr)
+		if e.sub != nil {
+			e.sub.space.take(e.addr)
+		}
+		if e.charged() {
+			t.circuits.add(e.circuitKey(), 1)
+		}
+		if t.listOf(e) != nil {
+			listed = append(listed, e)
+		}
+	}
+	sortByEnd(listed)
+	for _, e := range listed {
+		t.listOf(e).push(e)
+	}
+	for _, e := range renamed {
+		if t.byAddr[e.addr] == e && e.key == "" {
+			t.adopt(e)
+			t.link(e)
+		}
 	}
 }
 
 // adopt sets what of an entry depends on the snapshot.
 func (t *table) adopt(e *entry) {
-	e.key = ""
-	if e.sub = t.cur.find(e.addr); e.sub == nil {
-		return
-	}
-	if e.state != Quarantined {
-		key, _ := t.cur.identify(nil, e.sub.seg, e.sub, []byte(e.mac), []byte(e.clientID), []byte(e.subscriber))
+	e.sub = t.cur.find(e.addr)
+	var buf [128]byte
+	if key := t.cur.keyOf(e, buf[:]); string(key) != e.key {
 		e.key = string(key)
 	}
+}
+
+// keyOf returns the key that the client of an entry has by c, in buf when it fits.
+func (c *serving) keyOf(e *entry, buf []byte) []byte {
+	sub := c.find(e.addr)
+	if sub == nil || e.state == Quarantined {
+		return nil
+	}
+	key, _ := c.identify(buf, sub.seg, sub, []byte(e.mac), []byte(e.clientID), []byte(e.subscriber))
+	return key
 }
 
 // own returns the entries of a client in a segment.

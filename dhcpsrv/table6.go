@@ -147,30 +147,36 @@ func (t *table6) load(l Lease) error {
 	return nil
 }
 
-// replace makes the server serve from c: every entry is entered anew.
+// replace makes the table serve from c: every entry changes its place in the pools.
 func (t *table6) replace(c *serving6) {
-	old := make([]*entry6, 0, len(t.byAddr))
-	for _, e := range t.byAddr {
-		old = append(old, e)
-	}
-	sortByEnd6(old)
-	t.cur, t.due = c, nil
+	t.cur = c
 	clear(t.circuits)
-	t.byAddr, t.byKey = make(map[netip.Addr]*entry6, len(old)), make(map[string]*entry6, len(old))
-	for _, sub := range c.subnets {
-		sub.used = [2]uint64{}
-		for a := range c.byAddr {
-			if sub.pool(a) >= 0 {
-				sub.use(a, 1)
-			}
+	for a := range c.byAddr {
+		if sub := c.find(a); sub.pool(a) >= 0 {
+			sub.use(a, 1)
 		}
+	}
+	for _, sub := range c.subnets {
 		if sub.pool(sub.Server) >= 0 {
 			sub.use(sub.Server, 1)
 		}
 	}
-	for _, e := range old {
-		e.sub, e.sameKey = c.find(e.lease.Addr), nil
-		t.insert(e)
+	var listed []*entry6
+	for a, e := range t.byAddr {
+		e.sub, e.place = c.find(a), nil
+		if e.charged() {
+			t.circuits.add(e.circuitKey(), 1)
+		}
+		if !t.pooled(e.sub, a) {
+			continue
+		}
+		if e.sub.use(a, 1); e.lease.State == Ended {
+			listed = append(listed, e)
+		}
+	}
+	sortByEnd6(listed)
+	for _, e := range listed {
+		e.place = e.sub.ended[e.sub.half(e.lease.Addr)].PushBack(e)
 	}
 }
 

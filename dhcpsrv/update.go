@@ -1,0 +1,175 @@
+package dhcpsrv
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"runtime"
+)
+
+// updateChunk is how many leases an update looks at before packets get their turn.
+const updateChunk = 256
+
+// Update checks snap as a whole and, when it is sound, serves from it at once; exchanges under way finish. An unsound one
+// is refused with an error that names the object, and the former snapshot stays. Leases are kept: one whose address is no
+// longer served runs out, and its client is told to start over when it renews.
+//
+// When only reservations differ from the former snapshot, packets wait for what differs and not for the rest; otherwise
+// they wait for up to a fifth of a microsecond a lease.
+func (s *Server) Update(snap Snapshot) error {
+	s.updating.Lock()
+	defer s.updating.Unlock()
+	c, err := compile(&snap)
+	if err != nil {
+		return fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
+	}
+	if c.takeSubnets(s.table.cur) {
+		s.replaceReservations(c)
+	} else {
+		s.replaceAll(c)
+	}
+	s.log.Info("snapshot in use", "subnets", len(snap.Subnets), "reservations", len(snap.Reservations))
+	return nil
+}
+
+// replaceAll makes the server serve from c.
+func (s *Server) replaceAll(c *serving) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	renamed := s.renamed(c)
+	s.prepare(c)
+	s.table.replace(c, renamed)
+	s.table6.replace(c.v6)
+}
+
+// prepare gives a new snapshot what outlives the former one. The caller holds s.mu.
+func (s *Server) prepare(c *serving) {
+	now := s.now()
+	c.inherit(s.table.cur, s.table6.cur, now+int64(s.cfg.OfferHold))
+	s.rewatch(c)
+	s.repartner(c, now)
+}
+
+// takeSubnets takes the subnets of the former snapshot over, with the state that they hold, when they are the same.
+func (c *serving) takeSubnets(was *serving) bool {
+	if was.v6 == nil || len(c.subnets) != len(was.subnets) || len(c.v6.subnets) != len(was.v6.subnets) ||
+		!reflect.DeepEqual(c.site, was.site) || !reflect.DeepEqual(c.v6.site, was.v6.site) {
+		return false
+	}
+	for i, sub := range c.subnets {
+		if !reflect.DeepEqual(sub.Subnet, was.subnets[i].Subnet) {
+			return false
+		}
+	}
+	for i, sub := range c.v6.subnets {
+		if !reflect.DeepEqual(sub.Subnet, was.v6.subnets[i].Subnet) {
+			return false
+		}
+	}
+	c.subnets, c.byName, c.byLink, c.segments = was.subnets, was.byName, was.byLink, was.segments
+	c.v6.subnets, c.v6.sorted, c.v6.byName, c.v6.byLink = was.v6.subnets, was.v6.sorted, was.v6.byName, was.v6.byLink
+	return true
+}
+
+// replaceReservations makes the server serve from c, which has the subnets of the former snapshot.
+func (s *Server) replaceReservations(c *serving) {
+	addrs, addrs6 := differ(s.table.cur.byAddr, c.byAddr), differ(s.table6.cur.byAddr, c.v6.byAddr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	renamed := s.renamed(c)
+	s.prepare(c)
+	s.table.reserve(c, addrs, renamed)
+	s.table6.reserve(c.v6, addrs6)
+}
+
+// differ returns the addresses that are reserved in one of two snapshots.
+func differ[A comparable](was, is map[A]*Reservation) (addrs []A) {
+	for a := range was {
+		if is[a] == nil {
+			addrs = append(addrs, a)
+		}
+	}
+	for a := range is {
+		if was[a] == nil {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}
+
+// renamed returns the entries whose clients are known by another key in c, and may return others. It begins and ends with
+// s.mu held, and lets packets in between: the table notes what they change.
+func (s *Server) renamed(c *serving) []*entry {
+	t, n := s.table, 0
+	var out []*entry
+	var buf [128]byte
+	t.noting = true
+	for _, e := range t.byAddr {
+		if n%updateChunk == 0 {
+			s.mu.Unlock()
+			runtime.Gosched()
+			s.mu.Lock()
+		}
+		if n++; string(c.keyOf(e, buf[:])) != e.key {
+			out = append(out, e)
+		}
+	}
+	out = append(out, t.noted...)
+	t.noting, t.noted = false, nil
+	return out
+}
+
+// reserve makes the table serve from c, which has the same subnets. The entries of addrs, whose reservation has come or
+// gone, and those of clients that are known by another key are entered anew.
+func (t *table) reserve(c *serving, addrs []addr4, renamed []*entry) {
+	for _, a := range addrs {
+		if e := t.byAddr[a]; e != nil {
+			renamed = append(renamed, e)
+		}
+	}
+	again := renamed[:0]
+	for _, e := range renamed {
+		if t.byAddr[e.addr] == e { // not twice, and not gone
+			t.remove(e)
+			again = append(again, e)
+		}
+	}
+	for _, a := range addrs {
+		if sub := c.find(a); c.byAddr[a] != nil {
+			sub.space.take(a)
+		} else {
+			sub.space.release(a)
+		}
+	}
+	t.cur = c
+	sortByEnd(again)
+	for _, e := range again {
+		t.adopt(e)
+		t.insert(e)
+	}
+}
+
+// reserve is [table.reserve] for IPv6, where keys do not depend on reservations.
+func (t *table6) reserve(c *serving6, addrs []netip.Addr) {
+	var again []*entry6
+	for _, a := range addrs {
+		if e := t.byAddr[a]; e != nil {
+			t.remove(e)
+			again = append(again, e)
+		}
+	}
+	t.cur = c
+	for _, a := range addrs {
+		switch sub := c.find(a); {
+		case sub.pool(a) < 0:
+		case c.byAddr[a] != nil:
+			sub.use(a, 1)
+		default:
+			sub.use(a, -1)
+		}
+	}
+	sortByEnd6(again)
+	for _, e := range again {
+		t.insert(e)
+	}
+}
