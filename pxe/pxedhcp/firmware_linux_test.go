@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -39,9 +38,15 @@ var (
 	prefix6   = netip.MustParsePrefix("fd77::/64")
 )
 
-func newRack(t *testing.T, mode dhcpsrv.Mode, methods []pxe.Method) *rack {
+func newRack(t *testing.T, firmware qemutest.Firmware, mode dhcpsrv.Mode, methods []pxe.Method) *rack {
 	t.Helper()
-	r := &rack{guest: qemutest.NewGuest(t), mode: mode}
+	r := &rack{mode: mode}
+	if firmware == qemutest.UEFIARM64 {
+		root := qemutest.Unpacked(t, "arm64", "shim-signed", "grub-efi-arm64-signed", "linux-image-cloud-arm64", "busybox-static")
+		r.guest, r.loaders = qemutest.GuestFrom(t, root), pxe.Loaders(root)
+	} else {
+		r.guest = qemutest.NewGuest(t)
+	}
 	r.start(t, methods)
 	return r
 }
@@ -170,6 +175,7 @@ func TestFirmware(t *testing.T) {
 		loaders []string // that are fetched
 	}{
 		// The longest first, as they run beside each other.
+		{"uefi-arm64", serve, qemutest.VM{Firmware: qemutest.UEFIARM64, MemoryMB: 768}, nil, []string{"shimaa64.efi", "grubaa64.efi"}},
 		{"uefi-v6-shim-grub", serve, qemutest.VM{Firmware: qemutest.UEFI, IPv6: true}, nil, []string{"shimx64.efi", "grubx64.efi"}},
 		{"uefi-v6-http-ipxe", serve, qemutest.VM{Firmware: qemutest.UEFI, IPv6: true, HTTPBoot: true}, []string{"no-v4-http"}, []string{"snponly.efi"}},
 		{"secure-boot", serve, qemutest.VM{Firmware: qemutest.SecureBoot}, nil, []string{"shimx64.efi", "grubx64.efi"}},
@@ -184,9 +190,12 @@ func TestFirmware(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.vm.MAC, _ = net.ParseMAC("52:54:00:77:e1:97")
 			tt.vm.Tap = "tap0"
-			netlab.Require(t, append(tt.vm.Needs(), loaderNeeds(tt.loaders)...)...)
+			netlab.Require(t, tt.vm.Needs()...)
+			if tt.vm.Firmware != qemutest.UEFIARM64 { // whose loaders are downloaded
+				netlab.Require(t, loaderNeeds(tt.loaders)...)
+			}
 			t.Parallel()
-			r := newRack(t, tt.mode, tableWith(tt.methods))
+			r := newRack(t, tt.vm.Firmware, tt.mode, tableWith(tt.methods))
 			if tt.mode == dhcpsrv.ModeProxy {
 				r.otherDHCP(t)
 			}
@@ -195,27 +204,6 @@ func TestFirmware(t *testing.T) {
 				t.Errorf("loaders fetched: %q, want %q", fetched, tt.loaders)
 			}
 		})
-	}
-}
-
-// arm64Env names a directory with the packages of the processor arm64 unpacked in it (dpkg -x): shim-signed,
-// grub-efi-arm64-signed, linux-image-cloud-arm64 and busybox-static.
-const arm64Env = "MAAS_TEST_ARM64"
-
-// TestFirmwareARM64 takes a minute, and packages that are not for this processor.
-func TestFirmwareARM64(t *testing.T) {
-	root := os.Getenv(arm64Env)
-	if root == "" {
-		t.Skipf("set %s to a directory of unpacked arm64 packages", arm64Env)
-	}
-	vm := qemutest.VM{Firmware: qemutest.UEFIARM64, Tap: "tap0", MemoryMB: 1024}
-	vm.MAC, _ = net.ParseMAC("52:54:00:77:e1:97")
-	netlab.Require(t, vm.Needs()...)
-	r := &rack{guest: qemutest.GuestFrom(t, root), loaders: pxe.Loaders(root)}
-	r.start(t, pxe.Methods())
-	r.boots(t, vm)
-	if fetched := r.fetched(t, false); !slices.Equal(fetched, []string{"shimaa64.efi", "grubaa64.efi"}) {
-		t.Errorf("loaders fetched: %q", fetched)
 	}
 }
 

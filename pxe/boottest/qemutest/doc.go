@@ -15,7 +15,8 @@
 // BMC simulator switches it on. The machines run without KVM, so a boot takes
 // 10 to 40 seconds; Needs lists what Require should check first.
 //
-// Machines of 64-bit ARM take their guest from unpacked packages, see GuestFrom.
+// Machines of 64-bit ARM take their guest from packages of their own, see Unpacked
+// and GuestFrom.
 //
 // The kernel is downloaded with apt-get once and kept in CacheDir.
 package qemutest
