@@ -37,8 +37,8 @@ func (s *ipxeScript) setting(command string, args []string) error {
 }
 
 const (
-	maxReferences = 100      // to settings in one line
-	maxValue      = 64 << 10 // bytes of one value, so that a script cannot double it for ever
+	maxReferences = 100     // to settings in one line
+	maxValue      = 4 << 10 // bytes of one value, so that a script cannot double it for ever
 )
 
 func clip(value string) string { return clipTo(value, maxValue) }
