@@ -89,10 +89,18 @@ func (n network) prefix() netip.Prefix {
 	return prefix
 }
 
+// upstream is where the servers are that a relay leads to.
+func (n network) upstream() netip.Prefix {
+	if n.six {
+		return netip.MustParsePrefix("2001:db8:1::/64")
+	}
+	return netip.MustParsePrefix("198.51.100.0/24")
+}
+
 // server is the first address of the servers' prefix.
 func (n network) server() netip.Addr {
 	if n.relay {
-		return netip.MustParseAddr("198.51.100.1")
+		return n.upstream().Addr().Next()
 	}
 	return n.prefix().Addr().Next()
 }
@@ -137,9 +145,9 @@ func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Conf
 	}
 	servers := s.segment
 	if where.relay {
-		servers = boottest.NewSegment(netip.MustParsePrefix("198.51.100.0/24"))
+		servers = boottest.NewSegment(where.upstream())
 		servers.Delay, servers.Jitter, servers.Loss = s.segment.Delay, s.segment.Jitter, s.segment.Loss
-		s.segment.RelayTo(servers, prefix.Addr().Next(), where.server())
+		s.segment.RelayTo(servers, where.prefix().Addr().Next(), where.server())
 	}
 	node := servers.Server(where.server())
 	boot, err := pxe.New(cfg)

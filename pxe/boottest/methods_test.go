@@ -188,6 +188,8 @@ func TestNetworks(t *testing.T) {
 	}{
 		{"relay", network{relay: true}, func(*boottest.Segment) {}},
 		{"relay with loss", network{relay: true}, func(s *boottest.Segment) { s.Loss, s.Delay = 0.01, time.Millisecond }},
+		{"IPv6 relay", network{relay: true, six: true}, func(*boottest.Segment) {}},
+		{"IPv6 relay with loss", network{relay: true, six: true}, func(s *boottest.Segment) { s.Loss, s.Delay = 0.01, time.Millisecond }},
 		{"reordering", network{}, func(s *boottest.Segment) { s.Delay, s.Jitter = time.Millisecond, 3*time.Millisecond }},
 		{"reordering with loss", network{}, func(s *boottest.Segment) { s.Jitter, s.Loss = 2*time.Millisecond, 0.01 }},
 		{"IPv6 with loss", network{six: true}, func(s *boottest.Segment) { s.Loss, s.Delay = 0.01, time.Millisecond }},
@@ -201,8 +203,8 @@ func TestNetworks(t *testing.T) {
 						r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: p.firmware}).Boot(t.Context())
 						p.check(t, r, err)
 						for l := range s.dhcp.Leases() {
-							if n.where.relay && l.Relay != prefix.Addr().Next() {
-								t.Errorf("lease by relay %v: %+v", l.Relay, l)
+							if n.where.relay && (l.Relay != n.where.prefix().Addr().Next() || string(l.CircuitID) != s.segment.Link) {
+								t.Errorf("lease by relay %v of %q: %+v", l.Relay, l.CircuitID, l)
 							}
 						}
 					})

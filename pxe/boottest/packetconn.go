@@ -129,7 +129,7 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 		n.mu.Lock()
 		at := n.udp[to.Port()]
 		n.mu.Unlock()
-		relayed := n.relay != nil && to.Port() == 67
+		relayed := n.relay != nil && to.Port() == n.relay.port
 		if at == nil && !relayed || seg.lost() || n.seg != seg && n.seg.lost() {
 			continue
 		}
