@@ -37,6 +37,8 @@ func loaders() []loader {
 		{"ipxe.efi", "ipxe", []string{"usr/lib/ipxe/ipxe.efi", "boot/ipxe.efi"}},
 		{"snponly.efi", "ipxe", []string{"usr/lib/ipxe/snponly.efi"}},
 		{"snponly-arm64.efi", noPackage, []string{"usr/lib/ipxe/snponly-arm64.efi", "usr/lib/ipxe/ipxe-arm64.efi"}},
+		{"snponly-riscv64.efi", noPackage, []string{"usr/lib/ipxe/snponly-riscv64.efi", "usr/lib/ipxe/ipxe-riscv64.efi"}},
+		{"grubriscv64.efi", noPackage, []string{"usr/lib/grub/riscv64-efi/grubnetriscv64.efi"}}, // made by grub-mkimage
 		{"pxelinux.0", "pxelinux", []string{"usr/lib/PXELINUX/pxelinux.0"}},
 		{"lpxelinux.0", "pxelinux", []string{"usr/lib/PXELINUX/lpxelinux.0"}},
 	}

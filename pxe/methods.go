@@ -24,7 +24,8 @@ const (
 	seenOVMF    = "EDK II (OVMF 2022.11), captured under QEMU over IPv4 and IPv6; UEFI 2.10 section 24.3"
 	seenOVMFWeb = "EDK II (OVMF 2022.11), captured under QEMU over IPv4 and IPv6; UEFI 2.10 section 24.7"
 	seenAAVMF   = "EDK II for ARM (AAVMF 2022.11), captured under QEMU; UEFI 2.10 section 24.3"
-	specARMWeb  = "UEFI 2.10 section 24.7; the registry of RFC 5970 has the type"
+	specWeb     = "UEFI 2.10 section 24.7; the registry of RFC 5970 has the type"
+	specRISCV   = "UEFI 2.10 section 24.3; the registry of RFC 5970 has the type"
 	specIA32    = "UEFI 2.10 section 24.3; RFC 4578 section 2.1, where 6 is what IA32 firmware sends"
 	seenUBoot   = "U-Boot 2023.01 for QEMU's ARM boards, captured: it asks for boot.scr.uimg, then for pxelinux.cfg"
 	seenPXE     = "PXE ROMs after PXE 2.1; pxelinux and lpxelinux 6.04, captured under QEMU"
@@ -47,13 +48,17 @@ func uefiMethods() []Method {
 		{Name: "uefi-amd64-http", Arch: []Arch{ArchEFI64HTTP, ArchEFI64}, VendorClass: "HTTPClient",
 			Loader: "snponly.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: seenOVMFWeb},
 		{Name: "uefi-arm64-http", Arch: []Arch{ArchARM64HTTP, ArchARM64}, VendorClass: "HTTPClient",
-			Loader: "snponly-arm64.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: specARMWeb},
+			Loader: "snponly-arm64.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: specWeb},
 		{Name: "uefi-amd64-pxe", Arch: []Arch{ArchEFI64, ArchEBC}, VendorClass: "PXEClient",
 			Loader: "shimx64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: seenOVMF},
 		{Name: "uefi-arm64-pxe", Arch: []Arch{ArchARM64}, VendorClass: "PXEClient",
 			Loader: "shimaa64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: seenAAVMF},
 		{Name: "uefi-i386-pxe", Arch: []Arch{ArchEFI32}, VendorClass: "PXEClient",
 			Loader: "shimia32.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: specIA32},
+		{Name: "uefi-riscv64-http", Arch: []Arch{ArchRISCV64HTTP, ArchRISCV64}, VendorClass: "HTTPClient",
+			Loader: "snponly-riscv64.efi", Proto: HTTP, Config: IPXE, Configs: ipxeConfigs, Source: specWeb},
+		{Name: "uefi-riscv64-pxe", Arch: []Arch{ArchRISCV64}, VendorClass: "PXEClient", // there is no shim
+			Loader: "grubriscv64.efi", Proto: TFTP, Config: GRUB, Configs: grubConfigs, Source: specRISCV},
 	}
 }
 

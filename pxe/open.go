@@ -236,9 +236,10 @@ func (s *Server) loader(in inbound, name string) (content, error) {
 }
 
 var loaderAliases = map[string]string{
-	"bootx64.efi":  "shimx64.efi",
-	"bootaa64.efi": "shimaa64.efi",
-	"bootia32.efi": "shimia32.efi",
+	"bootx64.efi":     "shimx64.efi",
+	"bootaa64.efi":    "shimaa64.efi",
+	"bootia32.efi":    "shimia32.efi",
+	"bootriscv64.efi": "grubriscv64.efi",
 }
 
 func openFile(fsys fs.FS, name string) (content, error) {

@@ -111,7 +111,7 @@ func numbers(n int) (text string) {
 // localGRUB chainloads the first boot loader found on a disk: GRUB's own exit
 // would end in the firmware's set-up screen.
 func localGRUB(b *strings.Builder) {
-	b.WriteString("if [ \"$grub_cpu\" = arm64 ]; then set suffix=aa64; else set suffix=x64; fi\n")
+	b.WriteString("if [ \"$grub_cpu\" = arm64 ]; then set suffix=aa64; elif [ \"$grub_cpu\" = riscv64 ]; then set suffix=riscv64; else set suffix=x64; fi\n")
 	b.WriteString("for file in /efi/debian/shim$suffix.efi /efi/ubuntu/shim$suffix.efi /efi/fedora/shim$suffix.efi" +
 		" /efi/redhat/shim$suffix.efi /efi/rocky/shim$suffix.efi /efi/opensuse/shim.efi /efi/boot/boot$suffix.efi" +
 		" /efi/microsoft/boot/bootmgfw.efi; do\n" +

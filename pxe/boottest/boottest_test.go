@@ -59,6 +59,7 @@ func loaders() fs.FS {
 
 		"shimaa64.efi": {Data: bytes.Repeat([]byte("shim"), 3_000)}, "grubaa64.efi": {Data: bytes.Repeat([]byte("grub"), 6_000)},
 		"shimia32.efi": {Data: bytes.Repeat([]byte("shim"), 3_000)}, "grubia32.efi": {Data: bytes.Repeat([]byte("grub"), 6_000)},
+		"snponly-riscv64.efi": {Data: bytes.Repeat([]byte("snp"), 6_000)}, "grubriscv64.efi": {Data: bytes.Repeat([]byte("grub"), 7_000)},
 		"snponly-arm64.efi": {Data: bytes.Repeat([]byte("snp"), 5_000)},
 		"pxelinux.0":        {Data: bytes.Repeat([]byte("pxe"), 10_000)}, "lpxelinux.0": {Data: bytes.Repeat([]byte("lpxe"), 10_000)},
 		"ldlinux.c32": {Data: bytes.Repeat([]byte("ldl"), 10_000)}, "poweroff.c32": {Data: []byte("off")},

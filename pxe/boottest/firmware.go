@@ -118,10 +118,13 @@ var (
 		UserAgent: "UefiHttpBoot/1.0", HTTPHead: true, EFI: true,
 	}
 
-	// UEFIARM64, UEFIARM64HTTP and UEFIIA32 are the same firmware on other processors (AAVMF; IA32 after RFC 4578).
-	UEFIARM64     = UEFIShimGRUB.as("uefi-arm64-pxe", 11, "PXEClient:Arch:00011:UNDI:003000")
-	UEFIARM64HTTP = UEFIHTTP.as("uefi-arm64-http", 19, "HTTPClient:Arch:00019:UNDI:003000")
-	UEFIIA32      = UEFIShimGRUB.as("uefi-ia32-pxe", 6, "PXEClient:Arch:00006:UNDI:003000")
+	// UEFIARM64, UEFIARM64HTTP, UEFIIA32, UEFIRISCV64 and UEFIRISCV64HTTP are the same firmware on other processors (AAVMF; IA32
+	// after RFC 4578, RISC-V after the registry of RFC 5970).
+	UEFIARM64       = UEFIShimGRUB.as("uefi-arm64-pxe", 11, "PXEClient:Arch:00011:UNDI:003000")
+	UEFIARM64HTTP   = UEFIHTTP.as("uefi-arm64-http", 19, "HTTPClient:Arch:00019:UNDI:003000")
+	UEFIIA32        = UEFIShimGRUB.as("uefi-ia32-pxe", 6, "PXEClient:Arch:00006:UNDI:003000")
+	UEFIRISCV64     = UEFIShimGRUB.as("uefi-riscv64-pxe", 27, "PXEClient:Arch:00027:UNDI:003000")
+	UEFIRISCV64HTTP = UEFIHTTP.as("uefi-riscv64-http", 28, "HTTPClient:Arch:00028:UNDI:003000")
 	// UnknownPXE is a PXE ROM with a processor nobody has heard of.
 	UnknownPXE = BIOSPXE.as("unknown-pxe", 99, "PXEClient:Arch:00099:UNDI:002001")
 
@@ -169,6 +172,8 @@ func (f Firmware) cpu() (suffix, platform string) {
 			return "aa64", "arm64"
 		case 6, 15:
 			return "ia32", "i386"
+		case 27, 28:
+			return "riscv64", "riscv64"
 		}
 	}
 	return "x64", "x86_64"

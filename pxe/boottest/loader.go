@@ -107,8 +107,11 @@ func (b *boot) startIPXE(ctx context.Context) error {
 	ipxe := BIOSiPXE
 	if b.fw.EFI {
 		ipxe = UEFIiPXE
-		if suffix, _ := b.fw.cpu(); suffix == "aa64" {
+		switch suffix, _ := b.fw.cpu(); suffix {
+		case "aa64":
 			ipxe = ipxe.as(ipxe.Name, 11, "PXEClient:Arch:00011:UNDI:003010")
+		case "riscv64":
+			ipxe = ipxe.as(ipxe.Name, 27, "PXEClient:Arch:00027:UNDI:003010")
 		}
 	}
 	b.fw = ipxe

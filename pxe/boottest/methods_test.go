@@ -38,6 +38,8 @@ func personalities() []personality {
 		{"uefi-amd64-pxe", boottest.UEFIShimGRUB, shim("x64"), "grub.cfg-01-{mac}"},
 		{"uefi-arm64-pxe", boottest.UEFIARM64, shim("aa64"), "grub.cfg-01-{mac}"},
 		{"uefi-i386-pxe", boottest.UEFIIA32, shim("ia32"), "grub.cfg-01-{mac}"},
+		{"uefi-riscv64-http", boottest.UEFIRISCV64HTTP, []string{"snponly-riscv64.efi"}, "script.ipxe"},
+		{"uefi-riscv64-pxe", boottest.UEFIRISCV64, []string{"grubriscv64.efi"}, "grub.cfg-01-{mac}"},
 		{"onie", boottest.ONIE, nil, ""},
 		{"powernv", boottest.Petitboot, nil, "{uuid}"},
 		{"s390x", boottest.S390X, nil, "{uuid}"},
@@ -276,7 +278,7 @@ func TestThousandMachines(t *testing.T) {
 			where := network{six: six, wide: true}
 			runOn(t, where, everybody, func(s *site) {
 				var kinds []personality
-				for _, p := range personalities()[:13] {
+				for _, p := range personalities()[:15] {
 					if m, _ := pxe.MethodNamed(p.method); !six || !m.IPv4Only {
 						kinds = append(kinds, p)
 					}
