@@ -83,13 +83,17 @@ func (s *State) Set(name string, objects map[string][]byte) Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.topic(name)
-	var deletes []string
-	for key := range t.objects {
-		if _, keep := objects[key]; !keep {
-			deletes = append(deletes, key)
+	return s.change(t, objects, func() (deletes []string) {
+		if len(t.objects) == len(objects) {
+			return nil // the upserts are in by now, so nothing else is
 		}
-	}
-	return s.change(t, objects, deletes)
+		for key := range t.objects {
+			if _, keep := objects[key]; !keep {
+				deletes = append(deletes, key)
+			}
+		}
+		return deletes
+	})
 }
 
 // Change puts the upserts and removes the deletes as one change, in time proportional to them alone. Upserts that equal
@@ -97,10 +101,11 @@ func (s *State) Set(name string, objects map[string][]byte) Position {
 func (s *State) Change(name string, upserts map[string][]byte, deletes []string) Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.change(s.topic(name), upserts, deletes)
+	return s.change(s.topic(name), upserts, func() []string { return deletes })
 }
 
-func (s *State) change(t *topic, upserts map[string][]byte, deletes []string) Position {
+// change calls deletes after the upserts.
+func (s *State) change(t *topic, upserts map[string][]byte, deletes func() []string) Position {
 	next := t.revision + 1
 	changed := t.revision == 0 // a topic that was set, even to nothing, exists for its readers
 	touched := func(key string) {
@@ -114,7 +119,7 @@ func (s *State) change(t *topic, upserts map[string][]byte, deletes []string) Po
 		t.objects[key] = value
 		touched(key)
 	}
-	for _, key := range deletes {
+	for _, key := range deletes() {
 		if _, ok := t.objects[key]; ok {
 			delete(t.objects, key)
 			touched(key)

@@ -11,9 +11,11 @@
 package pxerpc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -31,6 +33,7 @@ const FactKind = "boot"
 
 const (
 	defaultKey    = "default"
+	varsKey       = "vars"
 	machinePrefix = "mac/"
 	networkPrefix = "network/"
 )
@@ -53,12 +56,16 @@ type Network struct {
 	Servers []netip.Addr `json:"servers"`
 	// Profile is what machines boot here that have none of their own. Nil means the default.
 	Profile *pxe.Profile `json:"profile,omitempty"`
+	// Vars are variables that profiles can use here, in place of those of Content.
+	Vars map[string]string `json:"vars,omitempty"`
 }
 
 // Content is what all machines boot.
 type Content struct {
 	// Default is for machines, known or not, for which neither they nor their networks have a profile. Nil means they get none.
-	Default  *pxe.Profile
+	Default *pxe.Profile
+	// Vars are variables that profiles can use. Those of the network where a machine is, and those of a profile, go first.
+	Vars     map[string]string
 	Machines []Machine
 	Networks []Network
 }
@@ -76,6 +83,11 @@ func Objects(c Content) (map[string][]byte, error) {
 	}
 	if c.Default != nil {
 		if err := put(defaultKey, c.Default); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.Vars) > 0 {
+		if err := put(varsKey, c.Vars); err != nil {
 			return nil, err
 		}
 	}
@@ -127,6 +139,7 @@ func Names(objects []rpc.Object) map[string]bool {
 type Table struct {
 	mu       sync.RWMutex // guards following
 	fallback *pxe.Profile
+	vars     map[string]string
 	machines map[string]Machine // by pxe.FormatMAC
 	networks map[string]Network // by key
 }
@@ -143,7 +156,7 @@ func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fallback, t.machines, t.networks = next.fallback, next.machines, next.networks
+	t.fallback, t.vars, t.machines, t.networks = next.fallback, next.vars, next.machines, next.networks
 	return nil
 }
 
@@ -182,14 +195,19 @@ func (t *Table) put(key string, value any) {
 		t.networks[key] = value
 	case pxe.Profile:
 		t.fallback = &value
+	case map[string]string:
+		t.vars = value
 	}
 }
 
 func (t *Table) remove(key string) {
 	delete(t.machines, strings.TrimPrefix(key, machinePrefix))
 	delete(t.networks, key)
-	if key == defaultKey {
+	switch key {
+	case defaultKey:
 		t.fallback = nil
+	case varsKey:
+		t.vars = nil
 	}
 }
 
@@ -214,6 +232,10 @@ func decode(key string, data []byte) (value any, err error) {
 			err = p.Validate()
 		}
 		value = p
+	case key == varsKey:
+		var vars map[string]string
+		err = json.Unmarshal(data, &vars)
+		value = vars
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pxerpc: %s: %w", key, err)
@@ -251,20 +273,26 @@ func (t *Table) Machine(mac net.HardwareAddr) (Machine, bool) {
 }
 
 // Resolve returns the machine's own profile, else that of the network where it is, else the default, with the machine's
-// options; or else [pxe.ErrNoProfile].
+// options and the network's variables; or else [pxe.ErrNoProfile].
 func (t *Table) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error) {
 	m, _ := t.Machine(r.MAC)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	p := m.Profile
-	if p == nil {
-		p = t.network(r.Addr).Profile
-	}
-	if p == nil {
-		p = t.fallback
-	}
+	network := t.network(r.Addr)
+	p := cmp.Or(m.Profile, network.Profile, t.fallback)
 	if p == nil {
 		return pxe.Profile{}, pxe.ErrNoProfile
 	}
-	return p.WithOptions(m.Options), nil
+	boot := p.WithOptions(m.Options)
+	boot.Vars = joinVars(t.vars, network.Vars, boot.Vars)
+	return boot, nil
+}
+
+// joinVars is one map of several, of which the later ones go first.
+func joinVars(all ...map[string]string) map[string]string {
+	out := make(map[string]string)
+	for _, vars := range all {
+		maps.Copy(out, vars)
+	}
+	return out
 }

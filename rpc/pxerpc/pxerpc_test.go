@@ -1,6 +1,7 @@
 package pxerpc_test
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -150,6 +151,26 @@ func TestTableResolvesByNetwork(t *testing.T) {
 		p, err := table.Resolve(t.Context(), pxe.Request{MAC: c.mac, Addr: netip.MustParseAddr(c.addr)})
 		if err != nil || p.Name != c.name || p.Cmdline != c.cmdline {
 			t.Errorf("%v at %s: %q %q, %v", c.mac, c.addr, p.Name, p.Cmdline, err)
+		}
+	}
+	// Variables: those of the network go before those of all, and a profile's before both.
+	vars := func(proxy string) map[string]string { return map[string]string{"http_proxy": proxy} }
+	mine := linux("own")
+	mine.Vars = vars("")
+	objects, err = pxerpc.Objects(pxerpc.Content{
+		Default: linux("site"), Vars: vars("all"), Machines: []pxerpc.Machine{{MAC: own, Profile: mine}},
+		Networks: []pxerpc.Network{{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Vars: vars("here")}},
+	})
+	if err := cmp.Or(err, table.Apply(t.Context(), objects)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		mac        net.HardwareAddr
+		addr, want string
+	}{{plain, "192.0.2.9", "here"}, {plain, "198.51.100.1", "all"}, {own, "192.0.2.9", ""}} {
+		p, err := table.Resolve(t.Context(), pxe.Request{MAC: c.mac, Addr: netip.MustParseAddr(c.addr)})
+		if got, set := p.Vars["http_proxy"]; err != nil || !set || got != c.want {
+			t.Errorf("%v at %s: the proxy is %q, %v, want %q", c.mac, c.addr, got, err, c.want)
 		}
 	}
 	bad := rpc.Object{Key: "network/192.0.2.0/24", Value: []byte(`{"prefix":"192.0.2.0/24","profile":{"kind":"no such"}}`)}

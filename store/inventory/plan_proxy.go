@@ -81,49 +81,49 @@ func (r *Rack) hosts() (own []netip.Prefix) {
 	return own
 }
 
-// ProxyURLs are the proxies that machines use whom one rack serves.
+// ProxyURLs are the proxies that machines use whom one rack serves; "" = none.
 type ProxyURLs struct {
-	byVLAN   map[int64]string
-	anywhere string
-}
-
-// Of returns the proxy of the machines of a VLAN; 0 stands for any. "" = none.
-func (u ProxyURLs) Of(vlan int64) string {
-	if url, known := u.byVLAN[vlan]; known {
-		return url
-	}
-	return u.anywhere
+	Subnets  map[netip.Prefix]string
+	Anywhere string // for machines in none of them
 }
 
 // PlanProxyURLs returns the site's external proxy for all, or the rack's own:
-// on each VLAN by its address there or, where another rack serves too, by the
-// name that leads to both, so that one is enough.
+// in each subnet by its address nearest to it or, where another rack serves
+// too, by the name that leads to both, so that one is enough.
 func PlanProxyURLs(m *Model, rack Rack) ProxyURLs {
 	port := m.proxyPort()
 	switch {
 	case !m.flag(SettingEnableHTTPProxy, true):
 		return ProxyURLs{}
 	case port == 0:
-		return ProxyURLs{anywhere: m.Settings[SettingHTTPProxy]}
+		return ProxyURLs{Anywhere: m.Settings[SettingHTTPProxy]}
 	}
-	u := ProxyURLs{byVLAN: make(map[int64]string)}
+	type side struct {
+		vlan int64
+		is4  bool
+	}
+	near, on := make(map[netip.Prefix]string), make(map[side]string)
+	u := ProxyURLs{Subnets: make(map[netip.Prefix]string, len(m.Subnets))}
 	for _, host := range rack.hosts() {
-		s := m.subnetOf(host.Addr())
-		if s == nil || s.DenyProxy {
-			continue
+		if s := m.subnetOf(host.Addr()); s != nil {
+			url, at := proxyURL(host.Addr().String(), port), side{s.VLANID, host.Addr().Is4()}
+			near[s.Prefix], on[at] = cmp.Or(near[s.Prefix], url), cmp.Or(on[at], url)
+			if !s.DenyProxy {
+				u.Anywhere = cmp.Or(u.Anywhere, url)
+			}
 		}
-		url := proxyURL(host.Addr().String(), port)
-		u.anywhere = cmp.Or(u.anywhere, url)
-		u.byVLAN[s.VLANID] = cmp.Or(u.byVLAN[s.VLANID], url)
 	}
-	p, named := newDHCPPlan(m, rack), make(map[int64]bool)
+	p := newDHCPPlan(m, rack)
 	for i := range m.Subnets {
 		s := &m.Subnets[i]
-		if s.DenyProxy || named[s.VLANID] {
-			continue
-		}
-		if name := p.sharedName(s); name != "" {
-			u.byVLAN[s.VLANID], named[s.VLANID] = proxyURL(name, port), true
+		name := p.sharedName(s)
+		switch {
+		case s.DenyProxy:
+			u.Subnets[s.Prefix] = ""
+		case name != "":
+			u.Subnets[s.Prefix] = proxyURL(name, port)
+		default:
+			u.Subnets[s.Prefix] = cmp.Or(near[s.Prefix], on[side{p.serving(s).ID, s.Prefix.Addr().Is4()}], u.Anywhere)
 		}
 	}
 	return u

@@ -65,7 +65,7 @@ func TestProxySettings(t *testing.T) {
 			}
 		}
 		m := model(t, inv)
-		plan, url := inventory.PlanProxy(m, "rack1", "rack1"), inventory.PlanProxyURLs(m, m.Racks[0]).Of(0)
+		plan, url := inventory.PlanProxy(m, "rack1", "rack1"), inventory.PlanProxyURLs(m, m.Racks[0]).Anywhere
 		if plan.Port != c.port || url != c.url || !slices.Equal(plan.Policy.Parents, c.parents) {
 			t.Errorf("%s: port %d, parents %v, machines get %q", name, plan.Port, plan.Policy.Parents, url)
 		}
@@ -79,22 +79,23 @@ func TestProxySettings(t *testing.T) {
 }
 
 func TestMachinesGetTheProxyOfTheirNetwork(t *testing.T) {
-	inv := site(t)
-	m := model(t, inv)
-	far := inventory.Rack{Links: []inventory.RackLink{{Addrs: []netip.Prefix{prefix("192.0.2.66/26"), prefix("10.0.0.3/24"), prefix("10.7.0.2/24")}}}}
-	var relayed ipam.VLAN
-	for _, v := range m.VLANs {
-		if v.VID == 7 {
-			relayed = v
-		}
+	m := model(t, site(t))
+	rack := m.Racks[0]
+	rack.Links = []inventory.RackLink{{Addrs: []netip.Prefix{prefix("192.0.2.66/26"), prefix("10.0.0.3/24"), prefix("fd00::3/64")}}}
+	got := inventory.PlanProxyURLs(m, rack)
+	want := inventory.ProxyURLs{
+		Anywhere: "http://10.0.0.3:8000/",
+		Subnets: map[netip.Prefix]string{
+			prefix("10.0.0.0/24"): "http://10.0.0.3:8000/", prefix("fd00::/64"): "http://[fd00::3]:8000/", prefix("192.0.2.64/26"): "", // denied
+			prefix("10.7.0.0/24"): "http://192.0.2.66:8000/", // the VLAN is relayed to the first of those where the rack is
+			prefix("10.8.0.0/24"): "http://192.0.2.66:8000/",
+		},
 	}
-	for vlan, want := range map[int64]string{relayed.ID: "http://10.7.0.2:8000/", 0: "http://10.0.0.3:8000/", 12345: "http://10.0.0.3:8000/"} {
-		if got := inventory.PlanProxyURLs(m, far).Of(vlan); got != want {
-			t.Errorf("VLAN %d: %q, want %q", vlan, got, want)
-		}
+	if d := cmp.Diff(want, got, samePrefix); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 	denied := inventory.Rack{Links: []inventory.RackLink{{Addrs: []netip.Prefix{prefix("192.0.2.66/26")}}}}
-	if got := inventory.PlanProxyURLs(m, denied).Of(0); got != "" {
+	if got := inventory.PlanProxyURLs(m, denied).Anywhere; got != "" {
 		t.Errorf("machines of a network without proxy get %q", got)
 	}
 }
@@ -130,9 +131,9 @@ func TestMachinesFindBothProxies(t *testing.T) {
 	v := must[ipam.VLAN](t)(inv.VLAN(ctx, s.VLANID))
 	v.DHCP, v.PrimaryRack, v.SecondaryRack = true, "rack1", "rack2"
 	ok(t, inv.UpdateVLAN(ctx, v))
-	told := func() string {
+	told := func(in string) string {
 		m := model(t, inv)
-		return inventory.PlanProxyURLs(m, m.Racks[0]).Of(s.VLANID)
+		return inventory.PlanProxyURLs(m, m.Racks[0]).Subnets[prefix(in)]
 	}
 	answers := func(name string) (found []string) {
 		for _, set := range inventory.PlanDNS(model(t, inv)).Sets {
@@ -142,7 +143,7 @@ func TestMachinesFindBothProxies(t *testing.T) {
 		}
 		return found
 	}
-	if got := told(); got != "http://10-0-0-0--24.maas-internal:8000/" {
+	if got := told("10.0.0.0/24"); got != "http://10-0-0-0--24.maas-internal:8000/" {
 		t.Errorf("machines are told %q", got)
 	}
 	if got := answers("10-0-0-0--24.maas-internal"); !slices.Equal(got, []string{"10.0.0.2", "10.0.0.3"}) {
@@ -152,7 +153,7 @@ func TestMachinesFindBothProxies(t *testing.T) {
 		t.Errorf("the name of the other subnet leads to %v", got)
 	}
 	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, "racks.example"))
-	if got := told(); got != "http://10-0-0-0--24.racks.example:8000/" || len(answers("10-0-0-0--24.racks.example")) != 2 {
+	if got := told("10.0.0.0/24"); got != "http://10-0-0-0--24.racks.example:8000/" || len(answers("10-0-0-0--24.racks.example")) != 2 {
 		t.Errorf("in another domain machines are told %q", got)
 	}
 	var bad *inventory.InvalidError
@@ -162,13 +163,16 @@ func TestMachinesFindBothProxies(t *testing.T) {
 	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, ""))
 	s.DNSServers = []netip.Addr{addr("9.9.9.9")} // whom the name says nothing
 	ok(t, inv.UpdateSubnet(ctx, s))
-	if got, want := told(), "http://fd00-0000-0000-0000-0000-0000-0000-0000--64.maas-internal:8000/"; got != want {
-		t.Errorf("clients of other DNS servers are told %q, want that of IPv6", got)
+	if got := told("10.0.0.0/24"); got != "http://10.0.0.2:8000/" {
+		t.Errorf("clients of other DNS servers are told %q", got)
+	}
+	if got, want := told("fd00::/64"), "http://fd00-0000-0000-0000-0000-0000-0000-0000--64.maas-internal:8000/"; got != want {
+		t.Errorf("clients of the other subnet are told %q", got)
 	}
 	v = must[ipam.VLAN](t)(inv.VLAN(ctx, s.VLANID))
 	v.DHCPMode = ipam.DHCPProxy
 	ok(t, inv.UpdateVLAN(ctx, v))
-	if got := told(); got != "http://10.0.0.2:8000/" {
+	if got := told("10.0.0.0/24"); got != "http://10.0.0.2:8000/" {
 		t.Errorf("clients of another DHCP server are told %q", got)
 	}
 }

@@ -1,32 +1,42 @@
 package region
 
 import (
+	"maps"
 	"net/netip"
 
-	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// bootPlan joins what machines boot with their names and with the proxies of one rack.
-type bootPlan struct {
-	model   *inventory.Model
-	proxies inventory.ProxyURLs
+// proxyVariable is the name by which command lines of boot profiles take the machine's proxy.
+const proxyVariable = "http_proxy"
+
+// bootPlanner plans what machines boot. What concerns machines is the same for all racks; where they are, is not.
+type bootPlanner struct {
+	model    *inventory.Model
+	machines map[string][]byte // objects of all machines; nil before the first rack
 }
 
-func newBootPlan(m *inventory.Model, proxies inventory.ProxyURLs) *bootPlan {
-	return &bootPlan{model: m, proxies: proxies}
+// objects are what one rack tells machines to boot.
+func (p *bootPlanner) objects(rack inventory.Rack) (_ map[string][]byte, err error) {
+	if p.machines == nil {
+		if p.machines, err = pxerpc.Objects(pxerpc.Content{Machines: bootMachines(p.model, p.model.Nodes())}); err != nil {
+			return nil, err
+		}
+	}
+	proxies := inventory.PlanProxyURLs(p.model, rack)
+	objects, err := pxerpc.Objects(pxerpc.Content{
+		Default: p.model.DefaultProfile(), Vars: map[string]string{proxyVariable: proxies.Anywhere}, Networks: p.networks(rack, proxies),
+	})
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(objects, p.machines)
+	return objects, nil
 }
 
-// bootContent is what a rack tells machines to boot.
-func bootContent(m *inventory.Model, rack inventory.Rack, proxies inventory.ProxyURLs) pxerpc.Content {
-	p := newBootPlan(m, proxies)
-	fallback := m.DefaultProfile()
-	return pxerpc.Content{Default: withProxy(fallback, p.proxies.Of(0)), Machines: p.machines(m.Nodes()), Networks: p.networks(rack, fallback)}
-}
-
-// networks are those of which there is something to say: boot servers, or a profile that is not the default one.
-func (p *bootPlan) networks(rack inventory.Rack, fallback *pxe.Profile) []pxerpc.Network {
+// networks are those of which there is something to say: boot servers, a profile that is not the default one, another proxy.
+func (p *bootPlanner) networks(rack inventory.Rack, proxies inventory.ProxyURLs) []pxerpc.Network {
 	servers := make(map[netip.Prefix][]netip.Addr)
 	for _, n := range inventory.PlanBootServers(p.model, rack) {
 		servers[n.Prefix] = n.Servers
@@ -34,28 +44,25 @@ func (p *bootPlan) networks(rack inventory.Rack, fallback *pxe.Profile) []pxerpc
 	var out []pxerpc.Network
 	for i := range p.model.Subnets {
 		s := &p.model.Subnets[i]
-		n := pxerpc.Network{Prefix: s.Prefix, Servers: servers[s.Prefix]}
-		proxy := p.proxies.Of(s.VLANID)
-		if own := p.model.SubnetProfile(s); own != nil {
-			n.Profile = withProxy(own, proxy)
-		} else if proxy != p.proxies.Of(0) {
-			n.Profile = withProxy(fallback, proxy)
+		n := pxerpc.Network{Prefix: s.Prefix, Servers: servers[s.Prefix], Profile: p.model.SubnetProfile(s)}
+		if url, known := proxies.Subnets[s.Prefix]; known && url != proxies.Anywhere {
+			n.Vars = map[string]string{proxyVariable: url}
 		}
-		if n.Servers != nil || n.Profile != nil {
+		if n.Servers != nil || n.Profile != nil || n.Vars != nil {
 			out = append(out, n)
 		}
 	}
 	return out
 }
 
-func (p *bootPlan) machines(nodes []inventory.PlannedNode) []pxerpc.Machine {
+// bootMachines are what racks know about the link addresses of nodes.
+func bootMachines(m *inventory.Model, nodes []inventory.PlannedNode) []pxerpc.Machine {
 	out := make([]pxerpc.Machine, 0, len(nodes))
 	for _, n := range nodes {
-		boot := p.model.BootOf(n)
+		boot := m.BootOf(n)
 		for _, i := range n.Interfaces {
 			if len(i.MAC) > 0 {
-				own := withProxy(boot.Profile, p.proxies.Of(i.VLANID))
-				out = append(out, pxerpc.Machine{MAC: i.MAC, Name: n.Hostname, Profile: own, Options: boot.Options})
+				out = append(out, pxerpc.Machine{MAC: i.MAC, Name: n.Hostname, Profile: boot.Profile, Options: boot.Options})
 			}
 		}
 	}

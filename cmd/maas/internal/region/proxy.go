@@ -2,29 +2,11 @@ package region
 
 import (
 	"context"
-	"maps"
 
-	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
-
-// proxyVariable is the name by which command lines of boot profiles take the machine's proxy.
-const proxyVariable = "http_proxy"
-
-// withProxy gives a profile the proxy of the machines that boot it.
-func withProxy(p *pxe.Profile, url string) *pxe.Profile {
-	if p == nil || p.Vars[proxyVariable] != "" {
-		return p
-	}
-	own := *p
-	if own.Vars = maps.Clone(p.Vars); own.Vars == nil {
-		own.Vars = make(map[string]string, 1)
-	}
-	own.Vars[proxyVariable] = url
-	return &own
-}
 
 // proxyService looks at the racks' proxies for the API.
 type proxyService struct{ region *Region }

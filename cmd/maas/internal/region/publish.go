@@ -19,10 +19,9 @@ import (
 
 // published is what racks were sent last.
 type published struct {
-	model   inventory.Model
-	names   inventory.NamePlanner
-	proxies map[string]inventory.ProxyURLs // by rack
-	stale   bool                           // not all of the model is out
+	model inventory.Model
+	names inventory.NamePlanner
+	stale bool // not all of the model is out
 }
 
 // publish hands each rack what differs from before: the changes alone where only machines, devices, addresses and records
@@ -56,10 +55,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 	if err != nil {
 		return fmt.Errorf("list of regions: %w", err)
 	}
-	r.published.proxies = make(map[string]inventory.ProxyURLs, len(m.Racks))
-	for _, rack := range m.Racks {
-		r.published.proxies[rack.Name] = inventory.PlanProxyURLs(m, rack)
-	}
+	boot := bootPlanner{model: m}
 	for _, topic := range []struct {
 		name string
 		plan func(inventory.Rack) (map[string][]byte, error)
@@ -76,9 +72,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 		{dhcprpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
 			return dhcprpc.Objects(inventory.PlanDHCP(m, rack))
 		}},
-		{pxerpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
-			return pxerpc.Objects(bootContent(m, rack, r.published.proxies[rack.Name]))
-		}},
+		{pxerpc.Topic, boot.objects},
 	} {
 		for _, rack := range m.Racks {
 			objects, err := topic.plan(rack)
@@ -121,6 +115,10 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 		return fmt.Errorf("plan of names: %w", err)
 	}
 	nodes := inventory.NodesChanged(m, changes)
+	boots, forgotten, err := pxerpc.MachineObjects(bootMachines(m, nodes.Before), bootMachines(m, nodes.After))
+	if err != nil {
+		return fmt.Errorf("plan of what machines boot: %w", err)
+	}
 	for _, rack := range m.Racks {
 		state := r.rpc.State(rack.Name)
 		state.Change(dnsrpc.Topic, upserts, deletes)
@@ -129,12 +127,7 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
 		state.Change(dhcprpc.Topic, upserts, deletes)
-		boot := newBootPlan(m, r.published.proxies[rack.Name])
-		upserts, deletes, err = pxerpc.MachineObjects(boot.machines(nodes.Before), boot.machines(nodes.After))
-		if err != nil {
-			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
-		}
-		state.Change(pxerpc.Topic, upserts, deletes)
+		state.Change(pxerpc.Topic, boots, forgotten)
 	}
 	return nil
 }
