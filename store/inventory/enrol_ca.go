@@ -8,6 +8,9 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
+// siteOwner is what secrets of the site itself are sealed for.
+const siteOwner = "0"
+
 // SiteCA returns the certificate and the key of the site's certificate
 // authority. The first call for a site calls newCA and keeps what that
 // returns, the key sealed; all regions get the same.
@@ -18,7 +21,7 @@ func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte
 		if err != nil {
 			return err
 		}
-		key, err = inv.unseal(sealed, "0")
+		key, err = inv.unseal(sealed, siteOwner)
 		return err
 	}
 	err = inv.view(ctx, read)
@@ -33,7 +36,7 @@ func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte
 		if cert, key, err = newCA(); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO site_ca (one, cert, sealed) VALUES (1, ?, ?)", cert, inv.sealed(key, "0"))
+		_, err = tx.Exec(ctx, "INSERT INTO site_ca (one, cert, sealed) VALUES (1, ?, ?)", cert, inv.sealed(key, siteOwner))
 		return err
 	})
 	return cert, key, err

@@ -89,7 +89,8 @@ func (inv *Inventory) putSecrets(ctx context.Context, tx *store.Tx, node int64, 
 	return err
 }
 
-// sealed seals text so that it opens for this owner only: the ID of a node, "0" for the site, or as keyOwner.
+// sealed seals text so that it opens for this owner only: the ID of a node, siteOwner, or as
+// keyOwner.
 func (inv *Inventory) sealed(text []byte, owner string) []byte {
 	if inv.seal == nil {
 		return append([]byte{sealedOpen}, text...)

@@ -30,6 +30,20 @@ func markOf(key []byte) []byte {
 	return h.Sum(nil)
 }
 
+// FitsKey reports whether the secrets in a database are sealed with a key.
+func FitsKey(ctx context.Context, db *store.DB, key []byte) (fits bool, err error) {
+	err = db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		var mark []byte
+		err := tx.Get(ctx, "SELECT mark FROM site_key WHERE one = 1", nil, &mark)
+		fits = err == nil && hmac.Equal(mark, markOf(key))
+		if notFound(err) {
+			return nil
+		}
+		return err
+	})
+	return fits, err
+}
+
 // checkKey compares the key with the one that the site began with. The first one is that.
 func (inv *Inventory) checkKey(ctx context.Context, key []byte) error {
 	return inv.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {

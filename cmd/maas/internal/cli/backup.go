@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
@@ -31,6 +32,27 @@ func (c stored) url() (string, error) {
 }
 
 func (c stored) keyFile() string { return filepath.Join(c.Data, region.KeyFile) }
+
+// hand gives a file to whom the data directory belongs: the daemon need not run as the user who calls.
+func (c stored) hand(path string) error {
+	st, err := os.Stat(c.Data)
+	if err != nil {
+		return err
+	}
+	owner, known := st.Sys().(*syscall.Stat_t)
+	if !known || os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
+}
+
+// handDatabase is hand for the database, if it is a file of the data directory.
+func (c stored) handDatabase() error {
+	if c.Database != "" {
+		return nil
+	}
+	return c.hand(filepath.Join(c.Data, region.DatabaseFile))
+}
 
 // served reports whether a daemon runs on the data directory.
 func (c stored) served(ctx context.Context) bool {

@@ -44,6 +44,7 @@ type commands struct {
 	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user, while the daemon runs or not."`
 	Backup    backupCmd    `cmd:"" help:"Write all data of the site into a file, while the daemon runs or not."`
 	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of all data, while the daemon runs or not."`
+	Rekey     rekeyCmd     `cmd:"" help:"Seal the secrets of the site with a new key, while no region runs; also when the old key is lost."`
 	Version   versionCmd   `cmd:"" help:"Show the version."`
 
 	Completion completionCmd `cmd:"" help:"Write a script that lets a shell complete commands."`

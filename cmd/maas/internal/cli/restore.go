@@ -60,7 +60,7 @@ func (c restoreCmd) restore(ctx context.Context, b *backupFile) (name string, er
 	if err != nil {
 		return "", err
 	}
-	err = errors.Join(db.Restore(ctx, b.Site), db.Close())
+	err = errors.Join(c.handDatabase(), db.Restore(ctx, b.Site), db.Close())
 	if err != nil {
 		return "", errors.Join(err, undo())
 	}
@@ -95,7 +95,7 @@ func (c restoreCmd) placeKey(key []byte, served bool) (keep, undo func() error, 
 		return nil, nil, errors.New("the backup is of another site: its power passwords are sealed with another key, which a running daemon cannot take up; stop the daemon, restore, and start it again")
 	}
 	fresh := c.keyFile() + ".restored"
-	if err := os.WriteFile(fresh, key, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(fresh, key, 0o600), c.hand(fresh)); err != nil {
 		return nil, nil, err
 	}
 	keep = func() error {

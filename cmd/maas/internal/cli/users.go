@@ -96,6 +96,9 @@ func (c stored) withUsers(ctx context.Context, doing string, do func(context.Con
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := c.handDatabase(); err != nil {
+		return err
+	}
 	inv, err := inventory.Open(ctx, db, inventory.Config{})
 	if err != nil {
 		return err

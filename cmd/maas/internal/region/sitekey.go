@@ -12,15 +12,15 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// keySize is that of AES-256.
-const keySize = 32
+// KeySize is how many bytes a key of secrets has: that of AES-256.
+const KeySize = 32
 
 // siteKey reads the key of the secrets in the database. The first region of a site makes it; all have the same.
 func siteKey(ctx context.Context, db *store.DB, path string) ([]byte, error) {
 	key, err := os.ReadFile(path)
 	switch {
-	case err == nil && len(key) != keySize:
-		return nil, fmt.Errorf("%s: has %d bytes instead of %d; restore it from a backup, or copy that of another region", path, len(key), keySize)
+	case err == nil && len(key) != KeySize:
+		return nil, fmt.Errorf("%s: has %d bytes instead of %d; restore it from a backup, or copy that of another region", path, len(key), KeySize)
 	case !errors.Is(err, fs.ErrNotExist):
 		return key, err
 	}
@@ -31,12 +31,12 @@ func siteKey(ctx context.Context, db *store.DB, path string) ([]byte, error) {
 	if marked {
 		return nil, fmt.Errorf("%s: is missing, and the secrets in %s are sealed with it; %s", path, db.Name(), keyCure)
 	}
-	key = make([]byte, keySize)
+	key = make([]byte, KeySize)
 	rand.Read(key)
 	return key, os.WriteFile(path, key, 0o600)
 }
 
-const keyCure = "copy the file " + KeyFile + " of the data directory of another region, or of a backup, to that place, readable for the daemon alone"
+const keyCure = "copy the file " + KeyFile + " of the data directory of another region, or of a backup, to that place, readable for the daemon alone; if there is none, maas rekey --lost gives up what is sealed"
 
 // explainKey says what to do about another key.
 func explainKey(err error, db *store.DB, path string) error {

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+type rekeyCmd struct {
+	stored
+	destructive
+	Lost bool `help:"The old key is lost: give up what is sealed with it."`
+}
+
+// regionGone is how long a region is silent before it counts as stopped.
+const regionGone = time.Minute
+
+// Run is called by the parser when the command was given.
+func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
+	if c.served(ctx) {
+		return errors.New("a daemon runs on this data; stop it first: it would seal with the old key")
+	}
+	url, err := c.url()
+	if err != nil {
+		return err
+	}
+	db, err := store.OpenExisting(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if done, err := c.finish(ctx, db); err != nil || done {
+		return err
+	}
+	old, err := c.oldKey(ctx, db)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(url, "sqlite://") { // a file has one region, which does not run
+		if err := othersStopped(ctx, db); err != nil {
+			return err
+		}
+	}
+	question := "Seal the secrets of " + db.Name() + " with a new key?"
+	if c.Lost {
+		question = "Give up all power passwords, TSIG keys and certificates of racks in " + db.Name() + "?"
+	}
+	if err := c.confirm(io, question); err != nil {
+		return err
+	}
+	fresh := make([]byte, region.KeySize)
+	rand.Read(fresh)
+	if err := writeSynced(c.freshKeyFile(), fresh); err != nil {
+		return fmt.Errorf("rekey: %w", err)
+	}
+	r, err := inventory.ReplaceKey(ctx, db, old, fresh)
+	if err != nil {
+		return fmt.Errorf("rekey %s: %w", db.Name(), errors.Join(err, os.Remove(c.freshKeyFile())))
+	}
+	c.tell(io, r)
+	if err := c.place(); err != nil {
+		return fmt.Errorf("rekey: the new key is in %s and not in its place; say maas rekey again: %w", c.freshKeyFile(), err)
+	}
+	return nil
+}
+
+// place puts the new key in its place.
+func (c rekeyCmd) place() error {
+	return errors.Join(c.hand(c.freshKeyFile()), os.Rename(c.freshKeyFile(), c.keyFile()))
+}
+
+func (c rekeyCmd) freshKeyFile() string { return c.keyFile() + ".new" }
+
+// finish puts a key in its place that an earlier run, interrupted, left beside it.
+func (c rekeyCmd) finish(ctx context.Context, db *store.DB) (done bool, err error) {
+	key, err := readKey(c.freshKeyFile())
+	if err != nil || key == nil {
+		return false, err
+	}
+	if fits, err := inventory.FitsKey(ctx, db, key); err != nil || !fits {
+		return false, err
+	}
+	return true, c.place()
+}
+
+// oldKey is the key that the secrets are sealed with; nil when it is lost, or when nothing was sealed yet.
+func (c rekeyCmd) oldKey(ctx context.Context, db *store.DB) ([]byte, error) {
+	if marked, err := inventory.KeyMarked(ctx, db); err != nil || !marked {
+		return nil, err
+	}
+	key, err := readKey(c.keyFile())
+	if err != nil {
+		return nil, err
+	}
+	fits, err := inventory.FitsKey(ctx, db, key)
+	switch {
+	case err != nil:
+		return nil, err
+	case fits && c.Lost:
+		return nil, fmt.Errorf("%s is the right key; leave --lost away, and nothing is lost", c.keyFile())
+	case fits || c.Lost:
+		if !fits {
+			key = nil
+		}
+		return key, nil
+	}
+	return nil, fmt.Errorf("%s is missing, or not the key of %s; copy that of another region or of a backup, or give up what is sealed with it with --lost", c.keyFile(), db.Name())
+}
+
+// othersStopped refuses while another region of the site lives: it has the old key, and goes on to seal with it.
+func othersStopped(ctx context.Context, db *store.DB) error {
+	inv, err := inventory.Open(ctx, db, inventory.Config{})
+	if err != nil {
+		return err
+	}
+	regions, err := inv.Regions(ctx)
+	if err != nil {
+		return err
+	}
+	var live []string
+	for _, r := range regions {
+		if time.Since(r.LastSeen) < regionGone {
+			live = append(live, r.Name)
+		}
+	}
+	if live != nil {
+		return fmt.Errorf("regions were alive within the last minute: %s; stop them, or copy the key from there", strings.Join(live, ", "))
+	}
+	return nil
+}
+
+// tell says what is to be done now.
+func (c rekeyCmd) tell(io stdio, r inventory.Rekeyed) {
+	fmt.Fprintf(io.out, "%d secrets are sealed with the new key in %s; copy it to the site's other regions\n", r.Kept, c.keyFile())
+	for _, lost := range []struct {
+		names []string
+		cure  string
+	}{
+		{r.LostPower, "machines without the secrets of their power drivers; set power_parameters again"},
+		{r.LostTSIG, "TSIG keys with a secret that nobody knows; replace them"},
+		{r.Signed, "signed domains with new keys; give their new DS records to the parents"},
+	} {
+		if len(lost.names) > 0 {
+			fmt.Fprintf(io.out, "%s: %s\n", lost.cure, strings.Join(lost.names, " "))
+		}
+	}
+	if r.LostCA {
+		fmt.Fprintln(io.out, "racks on other hosts are not let in; make each a token with maas region token create, and join again with maas rack run --enrol TOKEN")
+	}
+}
+
+// writeSynced writes a file that only its owner reads, on the disk when it returns.
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}

@@ -1,0 +1,127 @@
+package inventory
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"strconv"
+
+	"github.com/gomaas/maas/store"
+)
+
+// Rekeyed is what became of a site's secrets. What is lost is gone from the
+// database, too.
+type Rekeyed struct {
+	Kept int // how many are sealed with the new key
+	// LostPower are machines without the secrets of their power drivers now.
+	LostPower []string
+	// LostTSIG are keys of zone transfers and updates whose secret is one now
+	// that nobody knows: what uses them is refused.
+	LostTSIG []string
+	// LostCA: racks of other hosts are not let in any more, until each joins
+	// again with a token.
+	LostCA bool
+	// Signed are domains whose keys follow from the site's, so that their
+	// parents need new DS records.
+	Signed []string
+}
+
+// ReplaceKey seals a site's secrets with another key, all or none. Those that
+// old does not open are lost; nil opens none. No region may run on the
+// database.
+func ReplaceKey(ctx context.Context, db *store.DB, old, fresh []byte) (r Rekeyed, err error) {
+	from, to := &Inventory{db: db}, &Inventory{db: db}
+	if old != nil {
+		if from.seal, err = newSeal(old); err != nil {
+			return r, err
+		}
+	}
+	if to.seal, err = newSeal(fresh); err != nil {
+		return r, err
+	}
+	err = to.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		r = Rekeyed{}
+		all, err := sealedSecrets(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			if err := s.move(ctx, tx, from, to, &r); err != nil {
+				return err
+			}
+		}
+		signed, err := domains.list(ctx, tx, "")
+		for _, d := range signed {
+			if d.Signed {
+				r.Signed = append(r.Signed, d.Name)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM site_key"); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "INSERT INTO site_key (one, mark) VALUES (1, ?)", markOf(fresh))
+		return err
+	})
+	return r, err
+}
+
+// sealedSecret is one secret, wherever in the database it is.
+type sealedSecret struct {
+	table, column string // the row that has it
+	id            int64
+	owner         string // what it is sealed for
+	name          string // what people call that
+	sealed        []byte
+	lose          func(r *Rekeyed, name string) (instead []byte)
+}
+
+// move seals a secret with another key. When it does not open, it is lost: what comes instead is sealed, or it is deleted.
+func (s sealedSecret) move(ctx context.Context, tx *store.Tx, from, to *Inventory, r *Rekeyed) error {
+	text, err := from.unseal(s.sealed, s.owner)
+	if err == nil {
+		r.Kept++
+	} else if text = s.lose(r, s.name); text == nil {
+		_, err := tx.Exec(ctx, "DELETE FROM "+s.table+" WHERE "+s.column+" = ?", s.id)
+		return err
+	}
+	_, err = tx.Exec(ctx, "UPDATE "+s.table+" SET sealed = ? WHERE "+s.column+" = ?", to.sealed(text, s.owner), s.id)
+	return err
+}
+
+// sealedSecrets are all there are.
+func sealedSecrets(ctx context.Context, tx *store.Tx) (all []sealedSecret, err error) {
+	add := func(kind sealedSecret, query string, owner func(sealedSecret) string) {
+		if err != nil {
+			return
+		}
+		err = tx.Query(ctx, query, nil, func(scan func(...any) error) error {
+			s := kind
+			err := scan(&s.id, &s.name, &s.sealed)
+			s.owner = owner(s)
+			all = append(all, s)
+			return err
+		})
+	}
+	power := func(r *Rekeyed, name string) []byte {
+		r.LostPower = append(r.LostPower, name)
+		return nil
+	}
+	add(sealedSecret{table: "node_secret", column: "node_id", lose: power},
+		"SELECT s.node_id, n.hostname, s.sealed FROM node_secret s JOIN node n ON n.id = s.node_id ORDER BY n.hostname",
+		func(s sealedSecret) string { return strconv.FormatInt(s.id, 10) })
+	tsig := func(r *Rekeyed, name string) []byte {
+		r.LostTSIG = append(r.LostTSIG, name)
+		return []byte(base64.StdEncoding.EncodeToString([]byte(rand.Text())))
+	}
+	add(sealedSecret{table: "tsig_key", column: "id", lose: tsig},
+		"SELECT id, name, sealed FROM tsig_key ORDER BY name", func(s sealedSecret) string { return keyOwner(s.name) })
+	authority := func(r *Rekeyed, _ string) []byte {
+		r.LostCA = true
+		return nil
+	}
+	add(sealedSecret{table: "site_ca", column: "one", lose: authority}, "SELECT one, '', sealed FROM site_ca", func(sealedSecret) string { return siteOwner })
+	return all, err
+}
