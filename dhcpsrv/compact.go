@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 )
 
@@ -23,21 +22,25 @@ type rewrite struct {
 	size  int64
 	index map[netip.Addr]place
 	live  int64
+
+	pause func(worked time.Duration) // called after each piece of work; nil = none
+	old   *os.File                   // to close, once f has taken its place
 }
 
 // Bounds of what compaction does at a time, so that commits on the same processor hardly notice it.
 const (
-	rewriteBatch = 128       // records between two looks at the index
+	rewriteBatch = 512       // records between two looks at the index
 	smallTail    = 64 << 10  // bytes that may be copied while commits wait
 	tailRounds   = 4         // tries to get there
 	rewriteWrite = 256 << 10 // bytes written at once
+	rewriteShare = 4         // one part of so many of the time is worked
 )
 
 // compact writes the journal anew while commits go on; only the last step, which copies the last few records that they
 // appended, holds them up.
 func (j *Journal) compact() {
 	j.mu.Lock()
-	w := &rewrite{src: j.f, from: j.size}
+	w := &rewrite{src: j.f, from: j.size, pause: j.pause}
 	j.mu.Unlock()
 	err := w.run(j.path+".new", 0, func(batch []kept) []kept {
 		j.mu.Lock()
@@ -54,9 +57,22 @@ func (j *Journal) compact() {
 		err = w.copyTail(end)
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.finish(w, err)
 	j.compacting, j.changed = false, nil
+	j.mu.Unlock()
+	if w.old != nil {
+		w.old.Close() // which takes a while: its space is given back
+	}
+}
+
+// pause leaves the processor to packets, unless the journal is being closed.
+func (j *Journal) pause(worked time.Duration) {
+	j.mu.Lock()
+	closed := j.closed
+	j.mu.Unlock()
+	if !closed {
+		time.Sleep((rewriteShare - 1) * worked)
+	}
 }
 
 // Shift implements [ShiftStore], by a new file.
@@ -89,10 +105,11 @@ func (j *Journal) repair() error {
 func (j *Journal) rewriteAll(by time.Duration) error {
 	w := &rewrite{src: j.f, from: j.size}
 	err := j.finish(w, w.run(j.path+".new", by, j.current))
-	if err == nil {
-		j.broken = nil
+	if err != nil {
+		return err
 	}
-	return err
+	j.broken = nil
+	return w.old.Close()
 }
 
 // kept is a record that may go into the new file.
@@ -123,7 +140,7 @@ func (w *rewrite) run(path string, by time.Duration, current func([]kept) []kept
 	}
 	w.w, w.index = bufio.NewWriterSize(w.f, rewriteWrite), make(map[netip.Addr]place)
 	w.write([]byte(journalHeader))
-	now := time.Now()
+	now, began := time.Now(), time.Now()
 	batch, raw := make([]kept, 0, rewriteBatch), make([]byte, 0, 64<<10)
 	put := func() {
 		for _, k := range current(batch) {
@@ -131,10 +148,16 @@ func (w *rewrite) run(path string, by time.Duration, current func([]kept) []kept
 			w.live += int64(len(k.raw))
 			w.write(k.raw)
 		}
-		batch, raw = batch[:0], raw[:0]
-		runtime.Gosched()
+		if batch, raw = batch[:0], raw[:0]; w.pause != nil {
+			w.pause(time.Since(began))
+			began = time.Now()
+		}
 	}
-	_, _, err = scanJournal(w.src, w.from, func(l *Lease, b []byte, p place) bool {
+	parse := parseHead
+	if by != 0 {
+		parse = parseRecord
+	}
+	_, _, err = scanJournal(w.src, w.from, parse, func(l *Lease, b []byte, p place) bool {
 		if !outdated(l, now) {
 			start := len(raw)
 			if by == 0 {
@@ -203,7 +226,9 @@ func (j *Journal) finish(w *rewrite, err error) error {
 		w.live += int64(p.len) - int64(w.index[a].len)
 		w.index[a] = place{p.off + moved, p.len}
 	}
-	j.f.Close()
-	j.f, j.size, j.index, j.live = w.f, w.size, w.index, w.live
-	return syncDir(filepath.Dir(j.path))
+	w.old, j.f, j.size, j.index, j.live = j.f, w.f, w.size, w.index, w.live
+	if j.broken = syncDir(filepath.Dir(j.path)); j.broken != nil {
+		return j.broken
+	}
+	return nil
 }

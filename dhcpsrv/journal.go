@@ -85,7 +85,7 @@ func (j *Journal) open() error {
 	if info.Size() < int64(len(journalHeader)) {
 		return j.create(info.Size())
 	}
-	j.size, j.recovered.Skipped, err = scanJournal(j.f, 1<<62, func(l *Lease, _ []byte, p place) bool {
+	j.size, j.recovered.Skipped, err = scanJournal(j.f, 1<<62, parseHead, func(l *Lease, _ []byte, p place) bool {
 		j.note(l.Addr, p)
 		return true
 	})
@@ -120,15 +120,16 @@ func (j *Journal) note(a netip.Addr, p place) {
 	j.index[a] = p
 }
 
-// scanJournal calls yield for every sound record before limit, in the order of the file, and returns the end of the last one
-// and how many damaged bytes there were between. What yield is given is good until it returns.
-func scanJournal(f io.ReaderAt, limit int64, yield func(l *Lease, raw []byte, p place) bool) (end, skipped int64, err error) {
+// scanJournal calls yield for every record before limit that parse takes, in the order of the file, and returns the end of
+// the last one and how many damaged bytes there were between. What yield is given is good until it returns.
+func scanJournal(f io.ReaderAt, limit int64, parse func([]byte) (Lease, error), yield func(l *Lease, raw []byte, p place) bool) (end, skipped int64, err error) {
 	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, limit), 1<<18)
 	header := make([]byte, len(journalHeader))
 	if _, err := io.ReadFull(r, header); err != nil || string(header) != journalHeader {
 		return 0, 0, errors.Join(err, errors.New("not a lease journal, or of a version this program does not know"))
 	}
 	end = int64(len(header))
+	var l Lease // of all records, since yield makes it escape
 	for off, bad := end, int64(0); ; {
 		head, err := r.Peek(recordHeader)
 		if len(head) == 0 {
@@ -136,8 +137,7 @@ func scanJournal(f io.ReaderAt, limit int64, yield func(l *Lease, raw []byte, p 
 		}
 		n := recordLen(head)
 		b, _ := r.Peek(max(n, 1))
-		l, err := parseRecord(b)
-		if err != nil {
+		if l, err = parse(b); err != nil {
 			// Look for the next record byte by byte. If there is none, this was a torn tail.
 			r.Discard(1)
 			off++
@@ -174,7 +174,7 @@ func (j *Journal) Load(ctx context.Context) iter.Seq2[Lease, error] {
 			yield(Lease{}, os.ErrClosed)
 			return
 		}
-		_, _, err := scanJournal(j.f, 1<<62, func(l *Lease, _ []byte, p place) bool {
+		_, _, err := scanJournal(j.f, 1<<62, parseRecord, func(l *Lease, _ []byte, p place) bool {
 			return j.index[l.Addr] != p || ctx.Err() == nil && yield(*l, nil)
 		})
 		if err = errors.Join(err, ctx.Err()); err != nil {

@@ -80,17 +80,33 @@ func recordLen(head []byte) int {
 	return recordHeader + int(binary.LittleEndian.Uint16(head[2:]))
 }
 
-// parseRecord reads a whole record.
-func parseRecord(b []byte) (l Lease, err error) {
+// parseHead checks a record and reads what a journal itself goes by: address, state and times. It allocates nothing.
+func parseHead(b []byte) (l Lease, err error) {
+	l, _, err = parseStart(b)
+	return l, err
+}
+
+func parseStart(b []byte) (l Lease, rest fields, err error) {
 	n := recordLen(b)
 	if n == 0 || n > len(b) || checksum(b[2:4], b[recordHeader:n]) != binary.LittleEndian.Uint32(b[4:]) {
-		return l, errRecord
+		return l, rest, errRecord
 	}
 	f := fields{b: b[recordHeader:n]}
 	l.State = LeaseState(f.byte())
 	l.Start = time.Unix(0, f.varint())
 	l.End = time.Unix(0, f.varint())
-	l.Addr = f.addr()
+	if l.Addr = f.addr(); f.bad || !l.Addr.IsValid() {
+		return l, f, errRecord
+	}
+	return l, f, nil
+}
+
+// parseRecord reads a whole record.
+func parseRecord(b []byte) (Lease, error) {
+	l, f, err := parseStart(b)
+	if err != nil {
+		return l, err
+	}
 	l.Relay = f.addr()
 	l.MAC, l.ClientID, l.CircuitID = f.bytes(), f.bytes(), f.bytes()
 	l.Hostname, l.Subnet, l.Link, l.VendorClass = f.text(), f.text(), f.text(), f.text()
@@ -106,7 +122,7 @@ func parseRecord(b []byte) (l Lease, err error) {
 			l.Changed = time.Unix(0, changed)
 		}
 	}
-	if f.bad || !l.Addr.IsValid() {
+	if f.bad {
 		return l, errRecord
 	}
 	return l, nil
