@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -279,17 +278,4 @@ func (g *getter) ack(block uint64) error {
 	g.unacked = 0
 	g.last = appendHeader(g.last[:0], opACK, uint16(block))
 	return g.write(g.last)
-}
-
-// SplitURL splits tftp://host[:port]/path into an address for Get and a name.
-func SplitURL(url string) (address, name string, err error) {
-	rest, ok := strings.CutPrefix(url, "tftp://")
-	host, name, ok2 := strings.Cut(rest, "/")
-	if !ok || !ok2 || host == "" || name == "" {
-		return "", "", fmt.Errorf("tftp: %.80q is not a tftp://host/file URL", url)
-	}
-	if _, _, err := net.SplitHostPort(host); err != nil {
-		host = net.JoinHostPort(strings.Trim(host, "[]"), "69")
-	}
-	return host, name, nil
 }

@@ -61,9 +61,6 @@ func (m *Machine) Stop() {
 	<-m.exited
 }
 
-// Exited is closed when the machine is off.
-func (m *Machine) Exited() <-chan struct{} { return m.exited }
-
 // Serial returns the console output so far.
 func (m *Machine) Serial() string {
 	data, _ := os.ReadFile(m.SerialLog())
