@@ -95,6 +95,7 @@ func (l *batchLoop) run() error {
 			return err
 		}
 		l.write(l.answer(l.in[:n]))
+		l.s.count(&l.plain.tally)
 	}
 }
 

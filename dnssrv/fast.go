@@ -26,7 +26,8 @@ func (s *Server) fast(p *plain, q, out []byte, client netip.Addr) int {
 	s.mu.RLock()
 	out, found := s.data.fast(p, out)
 	s.mu.RUnlock()
-	if found == elsewhere && recursion && q[2]&0x01 != 0 {
+	cached := found == elsewhere && recursion && q[2]&0x01 != 0
+	if cached {
 		out, found = f.cache.fast(p, q, out)
 	}
 	if found != answered {
@@ -34,7 +35,11 @@ func (s *Server) fast(p *plain, q, out []byte, client netip.Addr) int {
 	}
 	size := p.finish(out)
 	if size > 0 && s.limiter != nil {
-		return s.limiter.limit(out[:size], p.end, client)
+		size = s.limiter.limit(out[:size], p.end, client)
+	}
+	p.refresh = p.refresh && size != 0 // what does not fit is for the general handler, which does not only fetch it
+	if size > 0 {
+		p.tally.add(out[3], cached, p.refresh)
 	}
 	return size
 }

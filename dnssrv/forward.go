@@ -82,10 +82,11 @@ type forwarder struct {
 	domains map[string]group
 	allow   networks
 	cache   *cache
+	counts  *cacheCounts
 }
 
 func newForwarder(f Forwarding, old *forwarder, roots *x509.CertPool) (*forwarder, error) {
-	next := &forwarder{conf: f, domains: map[string]group{}}
+	next := &forwarder{conf: f, domains: map[string]group{}, counts: old.counts}
 	known := old.upstreams()
 	var err error
 	if next.servers, err = newGroup(f.Servers, f.TLSName, roots, known); err != nil {
@@ -159,15 +160,19 @@ func (f *forwarder) groupOf(name string) (g group, own bool) {
 func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
 	k := newKey(q)
 	have := f.cache.get(k.bytes())
-	e := have
+	e, err := have, error(nil)
+	counted := &f.counts.hits
 	if e == nil || !e.fresh() {
-		var err error
-		if e, err = f.fetch(ctx, k); err != nil {
-			if e = have; e == nil {
-				e = f.cache.failure(k)
-			}
-		}
+		e, err = f.fetch(ctx, k)
+		counted = &f.counts.misses
 	}
+	switch {
+	case err != nil && have != nil:
+		e, counted = have, &f.counts.stale
+	case err != nil:
+		e, counted = f.cache.failure(k), &f.counts.failed
+	}
+	counted.Add(1)
 	if e.reply(m) != nil {
 		m.Rcode = dns.RcodeServerFailure
 	}

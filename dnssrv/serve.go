@@ -48,7 +48,9 @@ func (s *Server) serveSingly(conn net.PacketConn, l *later) error {
 			return err
 		}
 		client := addrOf(from)
-		if size := s.tryFast(&p, in[:n], out, client); size != 0 {
+		size := s.tryFast(&p, in[:n], out, client)
+		s.count(&p.tally)
+		if size != 0 {
 			if size > 0 {
 				_, _ = conn.WriteTo(out[:size], from) // the client asks again
 			}

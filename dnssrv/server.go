@@ -1,7 +1,6 @@
 package dnssrv
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
 	"log/slog"
@@ -38,6 +37,7 @@ type Server struct {
 	panics     atomic.Uint64
 	dropped    atomic.Uint64
 	answers    [24]atomic.Uint64 // by response code; what is beyond counts as the last
+	cached     cacheCounts
 	limiter    *limiter
 	serials    *Serials
 	roots      *x509.CertPool
@@ -59,7 +59,7 @@ func New(cfg Config) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.forwarding.Store(&forwarder{})
+	s.forwarding.Store(&forwarder{counts: &s.cached})
 	s.policy.Store(&policy{})
 	s.notices = notices{wake: make(chan struct{}, 1), pending: map[netip.AddrPort]map[string]bool{}, busy: map[netip.AddrPort]bool{}}
 	return s
@@ -127,23 +127,4 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 		return
 	}
 	s.forwarding.Load().forward(ctx, q, m)
-}
-
-// Stats counts since the server was made.
-type Stats struct {
-	Dropped uint64 // questions dropped because too many of their socket were waiting for upstreams
-	Panics  uint64 // questions whose handling failed by a fault of this package; the log has them
-	// Answers are those to questions other than transfers, by response code such as "NXDOMAIN". Codes without answers are left out.
-	Answers map[string]uint64
-}
-
-// Stats returns the counters as they are.
-func (s *Server) Stats() Stats {
-	out := Stats{Dropped: s.dropped.Load(), Panics: s.panics.Load(), Answers: map[string]uint64{}}
-	for code := range s.answers {
-		if n := s.answers[code].Load(); n > 0 {
-			out.Answers[cmp.Or(dns.RcodeToString[code], "other")] += n
-		}
-	}
-	return out
 }

@@ -36,7 +36,9 @@ type upstream struct {
 	mu       sync.Mutex    // guards following
 	delay    time.Duration // smoothed time to answer, zero when never asked
 	failures int           // in a row
-	rest     time.Time     // others are preferred until then
+	asked    uint64
+	failed   uint64
+	rest     time.Time // others are preferred until then
 	// proven is whether it validates, as far as is known until provenUntil.
 	proven      bool
 	provenUntil time.Time
@@ -129,6 +131,9 @@ func (u *upstream) ask(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	switch {
 	case err != nil:
 	case answer.Rcode == dns.RcodeServerFailure || answer.Rcode == dns.RcodeRefused || answer.Rcode == dns.RcodeNotImplemented:
+		u.mu.Lock()
+		u.asked, u.failed = u.asked+1, u.failed+1
+		u.mu.Unlock()
 		return nil, errUseless // says nothing about the server's health: it may be about this name only
 	case len(answer.Question) != 1 || answer.Question[0].Qtype != q.Question[0].Qtype ||
 		!strings.EqualFold(answer.Question[0].Name, q.Question[0].Name):
@@ -152,8 +157,10 @@ func (u *upstream) patience() time.Duration {
 func (u *upstream) note(err error, took time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.asked++
 	switch {
 	case err != nil:
+		u.failed++
 		u.failures = min(u.failures+1, 6)
 		u.rest = time.Now().Add(min(time.Second<<(u.failures-1), longestRest))
 		return

@@ -75,6 +75,7 @@ type plain struct {
 	edns    bool
 	do      bool
 	refresh bool // set when the answer comes from the cache, which should be asked for it again
+	tally
 }
 
 // parse reads a message. It returns false for everything that is not plain, which the general handler then judges.

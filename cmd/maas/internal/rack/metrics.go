@@ -83,10 +83,7 @@ func (r *Rack) ready(w http.ResponseWriter, _ *http.Request) {
 func (r *Rack) Metrics(w *metrics.Writer) {
 	r.dhcpMetrics(w)
 	r.bootMetrics(w)
-	dns := r.dns.Stats()
-	byKey(w.Counter("maas_dns_answers_total", "DNS answers by response code."), "rcode", dns.Answers)
-	w.Counter("maas_dns_dropped_total", "DNS questions dropped because too many waited for upstreams.").Add(float64(dns.Dropped))
-	w.Counter("maas_dns_panics_total", "DNS questions whose handling failed by a fault.").Add(float64(dns.Panics))
+	dnsMetrics(w, r.dns.Stats())
 	r.proxyMetrics(w)
 	r.rpcMetrics(w)
 }
