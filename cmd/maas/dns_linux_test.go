@@ -64,6 +64,15 @@ func TestSecondaryAndUpdatesOfARealSite(t *testing.T) {
 	if got := update("d3JvbmctYnV0LWxvbmctZW5vdWdoLXNlY3JldA==", "zone maas\nupdate add h2.dyn.maas 60 A 192.0.2.70"); !strings.Contains(got, "NOTAUTH(BADSIG)") && !strings.Contains(got, "tsig") {
 		t.Errorf("with a wrong secret: %q", got)
 	}
+	n.rackNS.Addr("br0", "203.0.113.1/24")
+	client.Addr("eth0", "203.0.113.2/24")
+	eventually(t, "an address that is new is served", func() bool { return dig("203.0.113.1", "h1.dyn.maas", "A") == "192.0.2.70" })
+	if out, err := n.rackNS.Command(t.Context(), "ip", "addr", "del", "203.0.113.1/24", "dev", "br0").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	eventually(t, "an address that is gone is not served", func() bool {
+		return strings.Contains(n.rack.logged(), `msg="address is gone" component=dns address=203.0.113.1`)
+	})
 	n.region.kill()
 	if got := update(key.Secret, "zone maas\nupdate add h3.dyn.maas 60 A 192.0.2.70"); got != "update failed: SERVFAIL" {
 		t.Errorf("without a region: %q", got)

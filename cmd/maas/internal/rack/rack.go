@@ -52,6 +52,10 @@ type Config struct {
 	Files, Loaders fs.FS
 	// HTTPPort is where machines reach the HTTP boot server. Zero means 5248.
 	HTTPPort int
+	// Interfaces are those whose addresses DNS is served on, at DNSPort, as they come and go, besides the sockets that Serve
+	// gets. None follows no addresses.
+	Interfaces []string
+	DNSPort    int
 	// Watch lists interfaces on which devices are discovered by listening. It takes CAP_NET_RAW. None discovers nothing.
 	Watch []string
 	// WatchAll discovers on all interfaces that suit, instead, as they come and go.
@@ -294,6 +298,9 @@ func (r *Rack) tasks(s Sockets) []task {
 	}
 	for _, ln := range s.DNSStream {
 		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) }})
+	}
+	if len(r.cfg.Interfaces) > 0 {
+		tasks = append(tasks, task{"dns on new addresses", func(ctx context.Context) error { return r.followDNS(ctx, s.DNSPacket) }})
 	}
 	tasks = append(tasks, task{"discovery", r.discover.run})
 	return append(tasks, task{"proxy", func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }})
