@@ -14,7 +14,7 @@ var dumped = []string{
 	"revision", "change", "setting", "zone", "resource_pool", "domain", "space", "fabric", "rack", "vlan", "subnet", "ip_range", "static_route",
 	"reserved_ip", "node", "node_secret", "interface", "allocation", "dns_record", "observation", "dhcp_server", "link_peer", "scan", "event",
 	"fact", "site_ca", "rack_token", "rack_certificate", "region", "account", "api_key", "ssh_key",
-	"tag", "node_tag", "subnet_tag", "boot_profile", "dhcp_snippet", "default_gateway", "answer",
+	"tag", "node_tag", "subnet_tag", "boot_profile", "tsig_key", "dhcp_snippet", "default_gateway", "answer",
 	"site_key", "duty", "rack_health", "boot_attempt",
 }
 

@@ -121,7 +121,7 @@ func TestRestoreOfOlderSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := dump(t, open(t, url))
-	if !strings.Contains(text, `[1,"maas",false,30,"[]",1,false]`) || strings.Contains(text, `"schema":1}`) {
+	if !strings.Contains(text, `[1,"maas",false,30,"[]",1,false,`) || strings.Contains(text, `"schema":1}`) {
 		t.Errorf("restored:\n%s", text)
 	}
 }

@@ -129,7 +129,7 @@ func TestRestoreOlderWhileRunning(t *testing.T) {
 		db := open(t, url)
 		seed(t, db)
 		ok(t, db.Restore(t.Context(), strings.NewReader(old)))
-		if text := dump(t, db); !strings.Contains(text, `[5,"old.example",false,30,"[]",1,false]`) || strings.Contains(text, `[1,"d"`) {
+		if text := dump(t, db); !strings.Contains(text, `[5,"old.example",false,30,"[]",1,false,`) || strings.Contains(text, `[1,"d"`) {
 			t.Errorf("restored:\n%s", text)
 		}
 		if err := db.Restore(t.Context(), strings.NewReader(strings.Replace(old, `"rows":2`, `"rows":3`, 1))); err == nil {

@@ -21,16 +21,18 @@ type attempt struct {
 	mac     net.HardwareAddr
 	started time.Time
 	record  pxe.Attempt
+	step    int64
 }
 
 var attempts = table[attempt]{
-	kind: "boot", name: "boot_attempt", cols: []string{"mac", "started", "record"},
+	kind: "boot", name: "boot_attempt", cols: []string{"mac", "started", "record", "step"},
 	id:     func(a *attempt) *int64 { return &a.id },
-	fields: func(a *attempt) []any { return []any{asMAC{&a.mac}, asTime{&a.started}, asJSON{&a.record}} },
+	fields: func(a *attempt) []any { return []any{asMAC{&a.mac}, asTime{&a.started}, asJSON{&a.record}, &a.step} },
 }
 
 // RecordBoot adds what a machine was offered or fetched to its boots: a step
-// of the last one, or the first of another. Boots are not in the change feed.
+// of the last one, or the first of another. Boots are not in the change feed;
+// BootsSince follows them.
 func (inv *Inventory) RecordBoot(ctx context.Context, e pxe.Event) error {
 	if len(e.MAC) == 0 {
 		return nil
@@ -49,12 +51,16 @@ func (inv *Inventory) RecordBoot(ctx context.Context, e pxe.Event) error {
 		if err != nil {
 			return err
 		}
-		if last.id != 0 && next.Start.Equal(last.record.Start) {
-			_, err = tx.Exec(ctx, "UPDATE boot_attempt SET record = ? WHERE id = ?", string(record), last.id)
+		step, err := lastStep(ctx, tx)
+		if err != nil {
 			return err
 		}
-		const insert = "INSERT INTO boot_attempt (mac, started, record) VALUES (?, ?, ?)"
-		if _, err := tx.Exec(ctx, insert, e.MAC.String(), next.Start.UnixMicro(), string(record)); err != nil {
+		if last.id != 0 && next.Start.Equal(last.record.Start) {
+			_, err = tx.Exec(ctx, "UPDATE boot_attempt SET record = ?, step = ? WHERE id = ?", string(record), step+1, last.id)
+			return err
+		}
+		const insert = "INSERT INTO boot_attempt (mac, started, record, step) VALUES (?, ?, ?, ?)"
+		if _, err := tx.Exec(ctx, insert, e.MAC.String(), next.Start.UnixMicro(), string(record), step+1); err != nil {
 			return err
 		}
 		for _, old := range all[:max(0, len(all)-keepBoots+1)] {
@@ -84,4 +90,35 @@ func (inv *Inventory) Boots(ctx context.Context, macs ...net.HardwareAddr) (out 
 	})
 	slices.SortStableFunc(out, func(a, b pxe.Attempt) int { return b.Start.Compare(a.Start) })
 	return out, err
+}
+
+// lastStep is the count of the last step of any boot.
+func lastStep(ctx context.Context, tx *store.Tx) (step int64, err error) {
+	err = tx.Get(ctx, "SELECT COALESCE(MAX(step), 0) FROM boot_attempt", nil, &step)
+	return step, err
+}
+
+// LastBootStep is where BootsSince begins for who wants what comes from now on.
+func (inv *Inventory) LastBootStep(ctx context.Context) (step int64, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		step, err = lastStep(ctx, tx)
+		return err
+	})
+	return step, err
+}
+
+// BootsSince returns up to limit boots that had a step since, in the order of
+// their last steps, and where to go on.
+func (inv *Inventory) BootsSince(ctx context.Context, step int64, limit int) (out []pxe.Attempt, next int64, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		out, next = nil, step
+		const query = "SELECT record, step FROM boot_attempt WHERE step > ? ORDER BY step LIMIT ?"
+		return tx.Query(ctx, query, []any{step, limit}, func(scan func(...any) error) error {
+			var a pxe.Attempt
+			err := scan(asJSON{&a}, &next)
+			out = append(out, a)
+			return err
+		})
+	})
+	return out, next, err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
@@ -173,7 +175,16 @@ func TestStream(t *testing.T) {
 	resumed := follow(place)
 	await(resumed, "POST spaces/") // the audit event was after that place
 	await(resumed, "kernel loaded")
-	for _, bad := range []string{"x", "1", "-1-2"} {
+	mac, _ := net.ParseMAC("02:00:00:00:00:77")
+	for _, e := range []pxe.Event{{Stage: pxe.StageLoader, Path: "first.efi"}, {Stage: pxe.StageKernel, Path: "vmlinuz"}} {
+		e.MAC, e.Time = mac, time.Now()
+		if err := s.inv.RecordBoot(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	place = await(lines, "vmlinuz")
+	await(follow(strings.TrimSuffix(place, "2")+"0"), `"path":"first.efi"`)
+	for _, bad := range []string{"x", "1", "1-2", "1-2-x", "-1-2-3", "1-2-3-4"} {
 		if w := s.call("GET", "/api/v1/stream", "", "Last-Event-ID", bad); w.Code != 400 {
 			t.Errorf("%q: %d", bad, w.Code)
 		}

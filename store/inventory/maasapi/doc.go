@@ -21,7 +21,7 @@
 // answers 501 with a body that names it. Below /api/v1/ is what MAAS has no name for:
 //
 //   - apply and export: the site as one document, see package sitedoc; ?dry_run=true and ?prune=true
-//   - stream: server-sent events of all changes and of the log, resumed with Last-Event-ID
+//   - stream: server-sent events of all changes, of the log and of boots, resumed with Last-Event-ID
 //   - openapi.json: this API as OpenAPI 3, made from the table that is served
 //   - machines/{id}/power, which tells more than MAAS' operations do
 //   - discovery/promote, scans, settings, dhcp-servers and topology

@@ -31,25 +31,36 @@ type StreamChange struct {
 	Time time.Time `json:"time"`
 }
 
-// streamPlace is where a client is: what it has of the changes and of the log. It is the ID of each event, "CHANGES-LOG".
-type streamPlace struct{ rev, log int64 }
+// StreamBoot is what the stream tells of a boot that came a step further: all of it.
+type StreamBoot struct {
+	Node     string `json:"node"` // system ID; "" if no machine is known by the address
+	Hostname string `json:"hostname"`
+	Boot
+}
 
-func (p streamPlace) String() string { return fmt.Sprintf("%d-%d", p.rev, p.log) }
+// streamPlace is where a client is: what it has of the changes, of the log and of the boots. It is the ID of each event,
+// "CHANGES-LOG-BOOTS".
+type streamPlace struct{ rev, log, boot int64 }
+
+func (p streamPlace) String() string { return fmt.Sprintf("%d-%d-%d", p.rev, p.log, p.boot) }
 
 func parsePlace(text string) (p streamPlace, err error) {
-	rev, log, ok := strings.Cut(text, "-")
-	var err1, err2 error
-	p.rev, err1 = strconv.ParseInt(rev, 10, 64)
-	p.log, err2 = strconv.ParseInt(log, 10, 64)
-	if !ok || err1 != nil || err2 != nil || p.rev < 0 || p.log < 0 {
+	parts := strings.Split(text, "-")
+	to := []*int64{&p.rev, &p.log, &p.boot}
+	ok := len(parts) == len(to)
+	for i := 0; ok && i < len(to); i++ {
+		*to[i], err = strconv.ParseInt(parts[i], 10, 64)
+		ok = err == nil && *to[i] >= 0
+	}
+	if !ok {
 		return p, &badRequest{"Last-Event-ID", fmt.Sprintf("%q is not the id of an event of this stream", text)}
 	}
 	return p, nil
 }
 
 // stream sends server-sent events until the client goes: "change" for each changed object, "event" for each entry of the log,
-// which has the steps of machines' boots. It begins now or, with the header Last-Event-ID, after that event; "lost" says that
-// what was between is no longer kept, and that the client has to read anew.
+// "boot" for each boot that came further, several steps at once when they are quick. It begins now or, with the header
+// Last-Event-ID, after that event; "lost" says that what was between is no longer kept, and that the client has to read anew.
 func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	if err := may(r, "GET /api/v1/stream"); err != nil {
 		a.fail(w, r, err)
@@ -84,6 +95,9 @@ func (a *API) streamStart(r *http.Request) (at streamPlace, err error) {
 	}
 	err = a.inv.Consistently(r.Context(), func(ctx context.Context) error {
 		if at.rev, err = a.inv.Revision(ctx); err != nil {
+			return err
+		}
+		if at.boot, err = a.inv.LastBootStep(ctx); err != nil {
 			return err
 		}
 		last, err := a.inv.LastEvents(ctx, 0, 1)
@@ -149,7 +163,9 @@ func (a *API) follow(r *http.Request, s *sender) error {
 			s.at.rev = c.rev
 			err = s.send(c.name, c.what)
 		case <-look.C:
-			err = a.sendLog(r, s, names)
+			if err = a.sendLog(r, s, names); err == nil {
+				err = a.sendBoots(r, s)
+			}
 		case <-beat.C:
 			err = s.write(": nothing new\n\n")
 		}
@@ -207,6 +223,26 @@ func (a *API) sendLog(r *http.Request, s *sender, names map[int64]inventory.Mach
 		}
 		if len(page) < streamPage {
 			return nil
+		}
+	}
+}
+
+// sendBoots sends the boots that came further.
+func (a *API) sendBoots(r *http.Request, s *sender) error {
+	for {
+		page, next, err := a.inv.BootsSince(r.Context(), s.at.boot, streamPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		s.at.boot = next
+		for _, attempt := range page {
+			what := StreamBoot{Boot: Boot{attempt, attempt.Diagnosis(time.Now())}}
+			if m, err := a.inv.MachineByMAC(r.Context(), attempt.MAC); err == nil { // nobody knows it, or it is a device's
+				what.Node, what.Hostname = m.SystemID, m.Hostname
+			}
+			if err := s.send("boot", what); err != nil {
+				return err
+			}
 		}
 	}
 }

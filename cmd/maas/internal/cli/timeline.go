@@ -3,11 +3,13 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
@@ -19,9 +21,6 @@ type timelineCmd struct {
 	All     bool   `help:"All boots that are remembered, instead of the last one."`
 }
 
-// timelineEvery is how often a timeline that is watched is looked at: steps of boots are not among the changes of the stream.
-const timelineEvery = time.Second
-
 // Run is called by the parser when the command was given.
 func (c timelineCmd) Run(ctx context.Context, io stdio) error {
 	cl, err := c.client()
@@ -32,33 +31,43 @@ func (c timelineCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	last := ""
-	for {
-		boots := []maasapi.Boot{}
-		if err := cl.Get(ctx, "/api/v1/machines/"+url.PathEscape(found.id)+"/boots", &boots); err != nil {
+	if !c.Watch {
+		boots, err := c.boots(ctx, cl, found.id)
+		if err != nil {
 			return err
 		}
-		if !c.All && len(boots) > 1 {
-			boots = boots[:1]
-		}
-		if text := fmt.Sprint(boots); text != last {
-			if last != "" && isTerminal(io.out) {
-				fmt.Fprint(io.out, "\x1b[H\x1b[2J")
-			}
-			last = text
-			if err := c.show(io.out, found.name, boots); err != nil {
+		return c.show(io.out, found.name, boots)
+	}
+	return cl.Follow(ctx, func(u client.Update) error {
+		var step maasapi.StreamBoot
+		switch u.Kind {
+		case "boot":
+			if err := json.Unmarshal(u.Data, &step); err != nil || step.Node != found.id {
 				return err
 			}
-		}
-		if !c.Watch {
+		case "open":
+		default:
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(timelineEvery):
+		boots, err := c.boots(ctx, cl, found.id)
+		if err != nil {
+			return err
 		}
+		if isTerminal(io.out) {
+			fmt.Fprint(io.out, "\x1b[H\x1b[2J")
+		}
+		return c.show(io.out, found.name, boots)
+	})
+}
+
+// boots are those of a machine that are to be shown.
+func (c timelineCmd) boots(ctx context.Context, cl client.Client, machine string) ([]maasapi.Boot, error) {
+	boots := []maasapi.Boot{}
+	err := cl.Get(ctx, "/api/v1/machines/"+url.PathEscape(machine)+"/boots", &boots)
+	if !c.All && len(boots) > 1 {
+		boots = boots[:1]
 	}
+	return boots, err
 }
 
 func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error {
