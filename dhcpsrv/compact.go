@@ -140,32 +140,38 @@ func (w *rewrite) run(path string, by time.Duration, current func([]kept) []kept
 	}
 	w.w, w.index = bufio.NewWriterSize(w.f, rewriteWrite), make(map[netip.Addr]place)
 	w.write([]byte(journalHeader))
+	if err := w.copyRecords(by, current); err != nil {
+		return err
+	}
+	if err := w.w.Flush(); err != nil { // the first error of all writes
+		return err
+	}
+	return w.f.Sync()
+}
+
+func (w *rewrite) copyRecords(by time.Duration, current func([]kept) []kept) error {
+	parse := parseHead
+	if by != 0 {
+		parse = parseRecord
+	}
 	now, began := time.Now(), time.Now()
 	batch, raw := make([]kept, 0, rewriteBatch), make([]byte, 0, 64<<10)
 	put := func() {
-		for _, k := range current(batch) {
-			w.index[k.addr] = place{w.size, int32(len(k.raw))}
-			w.live += int64(len(k.raw))
-			w.write(k.raw)
-		}
+		w.put(current(batch))
 		if batch, raw = batch[:0], raw[:0]; w.pause != nil {
 			w.pause(time.Since(began))
 			began = time.Now()
 		}
 	}
-	parse := parseHead
-	if by != 0 {
-		parse = parseRecord
-	}
-	_, _, err = scanJournal(w.src, w.from, parse, func(l *Lease, b []byte, p place) bool {
+	_, _, err := scanJournal(w.src, w.from, parse, func(l *Lease, b []byte, p place) bool {
+		start := len(raw)
+		if by == 0 {
+			raw = append(raw, b...)
+		} else {
+			l.shift(by)
+			raw = appendRecord(raw, l)
+		}
 		if !outdated(l, now) {
-			start := len(raw)
-			if by == 0 {
-				raw = append(raw, b...)
-			} else {
-				l.shift(by)
-				raw = appendRecord(raw, l)
-			}
 			batch = append(batch, kept{l.Addr, p, raw[start:]})
 		}
 		if len(batch) == cap(batch) {
@@ -174,13 +180,16 @@ func (w *rewrite) run(path string, by time.Duration, current func([]kept) []kept
 		return true
 	})
 	put()
-	if err == nil {
-		err = w.w.Flush() // reports the first error of all writes
-	}
-	if err == nil {
-		err = w.f.Sync()
-	}
 	return err
+}
+
+// put writes records and notes where they are.
+func (w *rewrite) put(batch []kept) {
+	for _, k := range batch {
+		w.index[k.addr] = place{w.size, int32(len(k.raw))}
+		w.live += int64(len(k.raw))
+		w.write(k.raw)
+	}
 }
 
 func (w *rewrite) write(b []byte) {
