@@ -141,6 +141,11 @@ func (p *policy) notify(zone string) []netip.AddrPort {
 	return append(slices.Clone(p.all.notify), p.zones[zone].notify...)
 }
 
+// updates reports whether the key's holder may change anything.
+func (p *policy) updates(key string) bool {
+	return key != "" && slices.ContainsFunc(p.update, func(r updateRule) bool { return r.key == key })
+}
+
 // mayUpdate reports whether the key's holder may change a type at a name. TypeANY stands for all types.
 func (p *policy) mayUpdate(key, name string, qtype uint16) bool {
 	return key != "" && slices.ContainsFunc(p.update, func(r updateRule) bool {

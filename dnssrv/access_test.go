@@ -165,6 +165,37 @@ func TestUpdatesAreKeptElsewhere(t *testing.T) {
 	}
 }
 
+// Who may change nothing learns nothing by an update that changes nothing, and an update that changes nothing is nobody's work.
+func TestUpdatesOfNothing(t *testing.T) {
+	k := &keeper{err: errors.New("asked")}
+	k.s = dnssrv.New(dnssrv.Config{Updates: k})
+	fillExample(t, k.s)
+	server := serve(t, k.s)
+	ask := func(signed bool) string {
+		m := new(dns.Msg).SetUpdate("maas.")
+		m.NameUsed([]dns.RR{&dns.ANY{Hdr: dns.RR_Header{Name: "web.maas."}}})
+		c := &dns.Client{TsigSecret: map[string]string{keyName: secret}}
+		if signed {
+			m.SetTsig(keyName, dns.HmacSHA256, 300, time.Now().Unix())
+		}
+		answer, _, err := c.Exchange(m, server)
+		if err != nil {
+			return err.Error()
+		}
+		return dns.RcodeToString[answer.Rcode]
+	}
+	allow(t, k.s, dnssrv.Access{})
+	for _, signed := range []bool{false, true} {
+		if got := ask(signed); got != "REFUSED" {
+			t.Errorf("signed %v: %s", signed, got)
+		}
+	}
+	allow(t, k.s, dnssrv.Access{Update: []dnssrv.UpdateRule{{Key: keyName, Below: "maas"}}})
+	if got := ask(true); got != "NOERROR" {
+		t.Error(got)
+	}
+}
+
 func TestNormal(t *testing.T) {
 	got, err := dnssrv.RRset{Name: "A.Example", Type: "srv", Data: []string{"00 5 8080 Web.Example"}}.Normal()
 	want := dnssrv.RRset{Name: "a.example.", Type: "SRV", Data: []string{"0 5 8080 Web.Example."}}

@@ -34,9 +34,12 @@ func (s *Server) dynamicUpdate(ctx context.Context, q *dns.Msg, in []byte, key s
 		rcode, err = s.updateThere(ctx, q, in, key)
 	}
 	log := s.log.With("zone", zoneOfUpdate(q), "client", client, "key", key, "result", dns.RcodeToString[rcode], "records", len(q.Ns))
-	if err != nil {
+	switch {
+	case err != nil:
 		log.Warn("dynamic update failed", "err", err)
-	} else {
+	case key == "":
+		log.Debug("dynamic update without a key") // anybody can send many
+	default:
 		log.Info("dynamic update")
 	}
 	return rcode
@@ -60,7 +63,7 @@ func (s *Server) updateHere(q *dns.Msg, key string) int {
 // updateThere has the records changed where they come from, and waits a moment for them to come.
 func (s *Server) updateThere(ctx context.Context, q *dns.Msg, in []byte, key string) (int, error) {
 	sets, rcode := s.preview(q, key)
-	if rcode != dns.RcodeSuccess {
+	if rcode != dns.RcodeSuccess || len(sets) == 0 {
 		return rcode, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, updateTimeout)
@@ -145,6 +148,9 @@ func (d *data) edit(q *dns.Msg, p *policy, key string) (*edit, int) {
 	z := d.zones[zoneOfUpdate(q)]
 	if z == nil || z.primary != nil {
 		return nil, dns.RcodeNotAuth
+	}
+	if !p.updates(key) { // not even questions about what there is, in the form of prerequisites
+		return nil, dns.RcodeRefused
 	}
 	e := &edit{d: d, z: z, sets: map[setID][]dns.RR{}}
 	return e, e.run(q, p, key)

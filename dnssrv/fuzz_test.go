@@ -2,6 +2,8 @@ package dnssrv_test
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -50,5 +52,44 @@ func FuzzUpdate(f *testing.F) {
 			return
 		}
 		ask(t, s, name, qtype)
+	})
+}
+
+// Whatever a dynamic update would make of the records can be set.
+func FuzzPreview(f *testing.F) {
+	s := example(f)
+	if err := s.SetAccess(dnssrv.Access{Keys: testKeys, Update: []dnssrv.UpdateRule{{Key: keyName, Below: "maas"}}}); err != nil {
+		f.Fatal(err)
+	}
+	for _, text := range []string{"new.maas. 60 A 192.0.2.1", "web.maas. 60 TXT a b", "web.maas. 0 CNAME x.", `*.maas. 60 HTTPS 1 . alpn=h2`} {
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, add := range []func(*dns.Msg, []dns.RR){(*dns.Msg).Insert, (*dns.Msg).Remove, (*dns.Msg).RemoveName, (*dns.Msg).NameUsed} {
+			m := new(dns.Msg).SetUpdate("maas.")
+			add(m, []dns.RR{rr})
+			wire, _ := m.Pack()
+			f.Add(wire)
+		}
+	}
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		zone, names := dnssrv.UpdatedNames(wire)
+		sets, rcode := s.Preview(keyName, wire)
+		if rcode != dns.RcodeSuccess {
+			return
+		}
+		fresh := example(t)
+		for _, set := range sets {
+			if !slices.Contains(names, strings.TrimSuffix(set.Name, ".")) {
+				t.Errorf("%s is changed, and is not among %v of %s", set.Name, names, zone)
+			}
+			if _, err := set.Normal(); err != nil {
+				t.Skip(err) // of a type that is not kept
+			}
+		}
+		if err := fresh.Update(dnssrv.Change{Set: sets}); err != nil {
+			t.Errorf("%v cannot be set: %v", sets, err)
+		}
 	})
 }

@@ -11,7 +11,7 @@
 // have, unless Options.Prune asks for their removal. Interfaces and links of a machine are part of it: those that are left out
 // are removed when the list is there.
 //
-// Power settings, their secrets, users and settings of the site are not in it, but for the site's boot profile.
+// Power settings, their secrets, TSIG keys, users and settings of the site are not in it, but for the site's boot profile.
 //
 // # Removal
 //
