@@ -82,6 +82,7 @@ func compile(snap *Snapshot) (*serving, error) {
 		if err := c.reserveEither(&snap.Reservations[i]); err != nil {
 			return nil, err
 		}
+		rest(i)
 	}
 	return c, nil
 }

@@ -4,11 +4,22 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
-	"runtime"
+	"time"
 )
 
-// updateChunk is how many leases an update looks at before packets get their turn.
-const updateChunk = 256
+// An update lets go of the lock each time that it has looked at updateChunk leases, and of the processor after
+// updateRest leases or reservations: a goroutine that computes for long keeps the only processor for 10 ms otherwise.
+const (
+	updateChunk = 256
+	updateRest  = 2048
+)
+
+// rest leaves the processor to packets, now and then.
+func rest(n int) {
+	if n%updateRest == updateRest-1 {
+		time.Sleep(50 * time.Microsecond) // runtime.Gosched would not let the sockets be looked at
+	}
+}
 
 // Update checks snap as a whole and, when it is sound, serves from it at once; exchanges under way finish. An unsound one
 // is refused with an error that names the object, and the former snapshot stays. Leases are kept: one whose address is no
@@ -107,7 +118,7 @@ func (s *Server) renamed(c *serving) []*entry {
 	for _, e := range t.byAddr {
 		if n%updateChunk == 0 {
 			s.mu.Unlock()
-			runtime.Gosched()
+			rest(n + updateChunk - 1)
 			s.mu.Lock()
 		}
 		if n++; string(c.keyOf(e, buf[:])) != e.key {
