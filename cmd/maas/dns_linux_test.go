@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,7 +16,7 @@ import (
 // What the API says about a domain lets BIND be a secondary of a rack, with a key, and nsupdate change records, which are the
 // region's when it hears that they are made.
 func TestSecondaryAndUpdatesOfARealSite(t *testing.T) {
-	netlab.Require(t, netlab.Root, netlab.Program("named", "bind9"), netlab.Program("nsupdate", "bind9-dnsutils"), netlab.Program("dig", "bind9-dnsutils"))
+	netlab.Require(t, netlab.Root, netlab.Program("named", "bind9"), netlab.Program("nsupdate", "bind9-dnsutils"), netlab.Program("dig", "bind9-dnsutils"), netlab.Program("curl", "curl"))
 	n := newRackNet(t)
 	n.startRegion()
 	n.rack.start("--enrol", n.token())
@@ -67,11 +69,23 @@ func TestSecondaryAndUpdatesOfARealSite(t *testing.T) {
 	n.rackNS.Addr("br0", "203.0.113.1/24")
 	client.Addr("eth0", "203.0.113.2/24")
 	eventually(t, "an address that is new is served", func() bool { return dig("203.0.113.1", "h1.dyn.maas", "A") == "192.0.2.70" })
+	for what, args := range map[string][]string{
+		"HTTP boot": {"http://203.0.113.1:5248/healthz"}, "TFTP": {"tftp://203.0.113.1/none"},
+		"the proxy": {"--proxy", "http://203.0.113.1:8000", "http://203.0.113.9/"},
+	} {
+		out, err := client.Command(t.Context(), "curl", append([]string{"--silent", "--show-error", "--max-time", "5"}, args...)...).CombinedOutput()
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 68 {
+			err = nil // TFTP says that there is no such file: it answers
+		}
+		if text := string(out); err != nil || what == "the proxy" && !strings.Contains(text, "may not use the proxy") {
+			t.Errorf("%s on the new address: %v: %s", what, err, text)
+		}
+	}
 	if out, err := n.rackNS.Command(t.Context(), "ip", "addr", "del", "203.0.113.1/24", "dev", "br0").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	eventually(t, "an address that is gone is not served", func() bool {
-		return strings.Contains(n.rack.logged(), `msg="address is gone" component=dns address=203.0.113.1`)
+		return strings.Contains(n.rack.logged(), `msg="address is gone" component=addresses address=203.0.113.1`)
 	})
 	n.region.kill()
 	if got := update(key.Secret, "zone maas\nupdate add h3.dyn.maas 60 A 192.0.2.70"); got != "update failed: SERVFAIL" {

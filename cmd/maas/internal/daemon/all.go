@@ -183,7 +183,7 @@ func (s *site) newRack(base rack.Config, files, loaders fs.FS) error {
 	base.Files, base.Loaders, base.HTTPPort = files, loaders, portOr(s.cfg.Rack.Port, rackPort)
 	base.Power, base.Prober, base.WatchAll = controller, dhcpsrv.NetProber{}, true
 	base.ListenProxy, base.AccessLog = s.openProxy, access
-	base.Interfaces, base.DNSPort = linkNames(s.links), rackPorts(s.cfg).DNS
+	base.Interfaces, base.Ports = linkNames(s.links), rackPorts(s.cfg)
 	s.rack, err = rack.New(base)
 	return err
 }

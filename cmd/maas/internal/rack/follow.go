@@ -2,14 +2,14 @@ package rack
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 )
 
 // lookAtAddresses is how often addresses are looked at even if the kernel told of no change: a message may be lost.
@@ -102,40 +102,21 @@ func (f *follower) keep(ctx context.Context, a netip.Addr) {
 	}
 }
 
-// followDNS serves DNS on addresses that come while the rack runs.
-func (r *Rack) followDNS(ctx context.Context, packets []net.PacketConn) error {
-	var known []netip.Addr
-	for _, conn := range packets {
-		if ap, err := netip.ParseAddrPort(conn.LocalAddr().String()); err == nil {
-			known = append(known, ap.Addr())
-		}
-	}
-	return FollowAddresses(ctx, r.cfg.Interfaces, known, r.serveDNS, r.log.With("component", "dns"))
+// follow serves on addresses that come while the rack runs what it serves on those that it has sockets for.
+func (r *Rack) follow(ctx context.Context, s *Sockets) error {
+	return FollowAddresses(ctx, r.cfg.Interfaces, s.addresses(), r.serveAddress, r.log.With("component", "addresses"))
 }
 
-// serveDNS serves DNS on one address until ctx ends.
-func (r *Rack) serveDNS(ctx context.Context, a netip.Addr) error {
-	at := net.JoinHostPort(a.String(), strconv.Itoa(r.cfg.DNSPort))
-	conn, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", at)
-	if err != nil {
-		return err
+// serveAddress serves on one address until ctx ends.
+func (r *Rack) serveAddress(ctx context.Context, a netip.Addr) error {
+	var s Sockets
+	if err := s.listenOn(ctx, a, r.cfg.Ports); err != nil {
+		return errors.Join(err, s.Close())
 	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at)
-	if err != nil {
-		conn.Close()
-		return err
+	g, ctx := errgroup.WithContext(ctx)
+	for _, task := range r.addressTasks(s) {
+		g.Go(func() error { return task.run(ctx) })
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream := make(chan error, 1)
-	go func() {
-		defer cancel()
-		stream <- r.dns.ServeStream(ctx, ln)
-	}()
-	err = r.dns.ServePacket(ctx, conn)
-	cancel()
-	if serr := <-stream; err == nil {
-		err = serr
-	}
-	return err
+	g.Go(func() error { return r.proxying.at(ctx, a) })
+	return g.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -36,13 +37,16 @@ type proxyServer struct {
 	moves   chan int                                                    // the port to be on, the latest only
 
 	opened  atomic.Bool
-	port    int // where it is, 0 = nowhere
 	serving []*http.Server
 	running sync.WaitGroup
+
+	mu    sync.Mutex // guards following
+	port  int        // where it is, 0 = nowhere
+	moved chan struct{}
 }
 
 func newProxyServer(handler http.Handler, listen func(context.Context, int) ([]net.Listener, error), log *slog.Logger) *proxyServer {
-	return &proxyServer{log: log, handler: handler, listen: listen, moves: make(chan int, 1)}
+	return &proxyServer{log: log, handler: handler, listen: listen, moves: make(chan int, 1), moved: make(chan struct{})}
 }
 
 // open reports whether it serves anywhere.
@@ -67,12 +71,12 @@ const listenAgain = 5 * time.Second
 func (s *proxyServer) run(ctx context.Context, first []net.Listener) error {
 	if len(first) > 0 {
 		if tcp, ok := first[0].Addr().(*net.TCPAddr); ok {
-			s.port = tcp.Port
+			s.setPort(tcp.Port)
 		}
 		s.serve(ctx, first)
 	}
 	var again <-chan time.Time
-	wanted := s.port
+	wanted, _ := s.where()
 	for {
 		select {
 		case <-ctx.Done():
@@ -90,22 +94,71 @@ func (s *proxyServer) run(ctx context.Context, first []net.Listener) error {
 
 // follow goes to a port. Where that cannot be had it stays, says so, and reports false.
 func (s *proxyServer) follow(ctx context.Context, port int) bool {
-	if port == s.port {
+	from, _ := s.where()
+	if port == from {
 		return true
 	}
 	var listeners []net.Listener
 	if port != 0 {
 		var err error
 		if listeners, err = s.listen(ctx, port); err != nil {
-			s.log.Error("the proxy cannot move and is tried again", "port", port, "stays", s.port, "err", err)
+			s.log.Error("the proxy cannot move and is tried again", "port", port, "stays", from, "err", err)
 			return false
 		}
 	}
-	s.log.Info("the proxy moves", "from", s.port, "to", port)
+	s.log.Info("the proxy moves", "from", from, "to", port)
 	s.leave(ctx)
-	s.port = port
+	s.setPort(port)
 	s.serve(ctx, listeners)
 	return true
+}
+
+// where is the port, and a channel that is closed when it changes.
+func (s *proxyServer) where() (port int, moved <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.port, s.moved
+}
+
+func (s *proxyServer) setPort(port int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.port = port
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// at serves on one address more, on the port of the moment, until ctx ends.
+func (s *proxyServer) at(ctx context.Context, a netip.Addr) error {
+	for ctx.Err() == nil {
+		port, moved := s.where()
+		if err := s.atPort(ctx, netip.AddrPortFrom(a, uint16(port)), moved); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atPort serves on one address until ctx ends or the proxy moves.
+func (s *proxyServer) atPort(ctx context.Context, at netip.AddrPort, moved <-chan struct{}) error {
+	if at.Port() != 0 {
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at.String())
+		if err != nil {
+			return ExplainPort(err, "proxy", "tcp", at.String())
+		}
+		srv := s.server(ctx)
+		done := make(chan error, 1)
+		go func() { done <- srv.Serve(proxy.LimitClients(ln, 0)) }()
+		defer func() {
+			s.shutDown(ctx, srv)
+			<-done
+		}()
+	}
+	select {
+	case <-ctx.Done():
+	case <-moved:
+	}
+	return nil
 }
 
 const (
@@ -120,10 +173,7 @@ const (
 func (s *proxyServer) serve(ctx context.Context, listeners []net.Listener) {
 	s.opened.Store(len(listeners) > 0)
 	for _, ln := range listeners {
-		srv := &http.Server{
-			Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-			BaseContext: func(net.Listener) context.Context { return ctx },
-		}
+		srv := s.server(ctx)
 		s.serving = append(s.serving, srv)
 		s.running.Go(func() {
 			if err := srv.Serve(proxy.LimitClients(ln, 0)); err != nil && err != http.ErrServerClosed {
@@ -133,18 +183,28 @@ func (s *proxyServer) serve(ctx context.Context, listeners []net.Listener) {
 	}
 }
 
+func (s *proxyServer) server(ctx context.Context) *http.Server {
+	return &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+}
+
 // leave takes no more connections. Those there are end by themselves, or shortly after ctx.
 func (s *proxyServer) leave(ctx context.Context) {
 	s.opened.Store(false)
 	for _, srv := range s.serving {
-		s.running.Go(func() {
-			end, cancel := context.WithCancel(context.WithoutCancel(ctx))
-			defer cancel()
-			defer context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, cancel) })()
-			if srv.Shutdown(end) != nil {
-				srv.Close()
-			}
-		})
+		s.running.Go(func() { s.shutDown(ctx, srv) })
 	}
 	s.serving = nil
+}
+
+// shutDown lets requests in progress end.
+func (s *proxyServer) shutDown(ctx context.Context, srv *http.Server) {
+	end, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, cancel) })()
+	if srv.Shutdown(end) != nil {
+		srv.Close()
+	}
 }

@@ -52,10 +52,10 @@ type Config struct {
 	Files, Loaders fs.FS
 	// HTTPPort is where machines reach the HTTP boot server. Zero means 5248.
 	HTTPPort int
-	// Interfaces are those whose addresses DNS is served on, at DNSPort, as they come and go, besides the sockets that Serve
-	// gets. None follows no addresses.
+	// Interfaces are those whose addresses are served on, as they come and go, besides the sockets that Serve gets; at these
+	// ports, and the proxy at its own. None follows no addresses.
 	Interfaces []string
-	DNSPort    int
+	Ports      Ports
 	// Watch lists interfaces on which devices are discovered by listening. It takes CAP_NET_RAW. None discovers nothing.
 	Watch []string
 	// WatchAll discovers on all interfaces that suit, instead, as they come and go.
@@ -287,6 +287,16 @@ func (r *Rack) tasks(s Sockets) []task {
 	if s.Advertise != nil {
 		tasks = append(tasks, task{"router advertisements", func(ctx context.Context) error { return r.dhcp.ServeAdvertise(ctx, s.Advertise) }})
 	}
+	tasks = append(tasks, r.addressTasks(s)...)
+	if len(r.cfg.Interfaces) > 0 {
+		tasks = append(tasks, task{"new addresses", func(ctx context.Context) error { return r.follow(ctx, &s) }})
+	}
+	tasks = append(tasks, task{"discovery", r.discover.run})
+	return append(tasks, task{"proxy", func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }})
+}
+
+// addressTasks serve what has a socket for each address.
+func (r *Rack) addressTasks(s Sockets) (tasks []task) {
 	for _, conn := range s.TFTP {
 		tasks = append(tasks, task{"tftp", func(ctx context.Context) error { return r.boot.ServeTFTP(ctx, conn) }})
 	}
@@ -299,11 +309,7 @@ func (r *Rack) tasks(s Sockets) []task {
 	for _, ln := range s.DNSStream {
 		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) }})
 	}
-	if len(r.cfg.Interfaces) > 0 {
-		tasks = append(tasks, task{"dns on new addresses", func(ctx context.Context) error { return r.followDNS(ctx, s.DNSPacket) }})
-	}
-	tasks = append(tasks, task{"discovery", r.discover.run})
-	return append(tasks, task{"proxy", func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }})
+	return tasks
 }
 
 // DNS is the rack's DNS server, for callers that serve it on further sockets.

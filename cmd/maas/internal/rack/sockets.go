@@ -55,6 +55,22 @@ func (s *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
+// addresses are those that have sockets of their own.
+func (s *Sockets) addresses() (out []netip.Addr) {
+	add := func(local net.Addr) {
+		if ap, err := netip.ParseAddrPort(local.String()); err == nil {
+			out = append(out, ap.Addr())
+		}
+	}
+	for _, conn := range append(slices.Clone(s.TFTP), s.DNSPacket...) {
+		add(conn.LocalAddr())
+	}
+	for _, ln := range append(slices.Clone(s.HTTP), s.DNSStream...) {
+		add(ln.Addr())
+	}
+	return out
+}
+
 // Ports says which ports to open. Zero leaves a service out. With DHCP go router advertisements and, where a link has an
 // IPv6 address, DHCPv6 on its own port.
 type Ports struct {
