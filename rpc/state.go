@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -102,6 +104,24 @@ func (s *State) Change(name string, upserts map[string][]byte, deletes []string)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.change(s.topic(name), upserts, func() []string { return deletes })
+}
+
+// Difference returns what [State.Change] is to be called with when some objects become others: all of after as JSON, and the
+// keys that only before has.
+func Difference[T any](before, after []T, key func(T) string) (upserts map[string][]byte, deletes []string, err error) {
+	upserts = make(map[string][]byte, len(after))
+	for _, x := range after {
+		k := key(x)
+		if upserts[k], err = json.Marshal(x); err != nil {
+			return nil, nil, fmt.Errorf("rpc: %s: %w", k, err)
+		}
+	}
+	for _, x := range before {
+		if k := key(x); upserts[k] == nil {
+			deletes = append(deletes, k)
+		}
+	}
+	return upserts, deletes, nil
 }
 
 // change calls deletes after the upserts.

@@ -97,19 +97,7 @@ func reservationKey(r dhcpsrv.Reservation) string {
 
 // ReservationObjects is the change of the topic when some reservations become others.
 func ReservationObjects(before, after []dhcpsrv.Reservation) (upserts map[string][]byte, deletes []string, err error) {
-	upserts = make(map[string][]byte, len(after))
-	for _, r := range after {
-		key := reservationKey(r)
-		if upserts[key], err = json.Marshal(r); err != nil {
-			return nil, nil, fmt.Errorf("dhcprpc: %s: %w", key, err)
-		}
-	}
-	for _, r := range before {
-		if key := reservationKey(r); upserts[key] == nil {
-			deletes = append(deletes, key)
-		}
-	}
-	return upserts, deletes, nil
+	return rpc.Difference(before, after, reservationKey)
 }
 
 func addrText(a netip.Addr) string {

@@ -106,19 +106,7 @@ func Objects(c Content) (map[string][]byte, error) {
 
 // MachineObjects is the change of the topic when what is known of some machines becomes something else.
 func MachineObjects(before, after []Machine) (upserts map[string][]byte, deletes []string, err error) {
-	upserts = make(map[string][]byte, len(after))
-	for _, m := range after {
-		key := machineKey(m)
-		if upserts[key], err = json.Marshal(m); err != nil {
-			return nil, nil, fmt.Errorf("pxerpc: %s: %w", key, err)
-		}
-	}
-	for _, m := range before {
-		if key := machineKey(m); upserts[key] == nil {
-			deletes = append(deletes, key)
-		}
-	}
-	return upserts, deletes, nil
+	return rpc.Difference(before, after, machineKey)
 }
 
 func machineKey(m Machine) string { return machinePrefix + pxe.FormatMAC(m.MAC) }

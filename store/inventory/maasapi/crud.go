@@ -71,19 +71,24 @@ func (c crud[T]) get(r *http.Request) (any, error) {
 	return c.one(r, x, err)
 }
 
-// post makes an object. Looking up what the form refers to and making it are one transaction.
-func (c crud[T]) post(r *http.Request) (any, error) {
+// form reads the form of a request that makes or changes an object.
+func (c crud[T]) form(r *http.Request) (*form, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{r.URL.Path + "?op=" + op}
 	}
 	f, err := readForm(r)
+	if err == nil && c.ready != nil {
+		c.ready(r, f)
+		err = f.err
+	}
+	return f, err
+}
+
+// post makes an object. Looking up what the form refers to and making it are one transaction.
+func (c crud[T]) post(r *http.Request) (any, error) {
+	f, err := c.form(r)
 	if err != nil {
 		return nil, err
-	}
-	if c.ready != nil {
-		if c.ready(r, f); f.err != nil {
-			return nil, f.err
-		}
 	}
 	var x T
 	err = c.inv.Atomically(r.Context(), func(ctx context.Context) error {
@@ -104,17 +109,9 @@ func (c crud[T]) post(r *http.Request) (any, error) {
 
 // put changes the fields of the form and no others.
 func (c crud[T]) put(r *http.Request) (any, error) {
-	if op := r.URL.Query().Get("op"); op != "" {
-		return nil, &unsupported{r.URL.Path + "?op=" + op}
-	}
-	f, err := readForm(r)
+	f, err := c.form(r)
 	if err != nil {
 		return nil, err
-	}
-	if c.ready != nil {
-		if c.ready(r, f); f.err != nil {
-			return nil, f.err
-		}
 	}
 	var shown any
 	err = c.inv.Atomically(r.Context(), func(ctx context.Context) error {
