@@ -32,8 +32,20 @@ func Do[Out, In any](ctx context.Context, c Caller, method string, in In) (Out, 
 
 // Methods is what one side offers to be called. The zero value offers nothing. Its methods may be called concurrently.
 type Methods struct {
-	mu    sync.RWMutex // guards following
-	table map[string]func(context.Context, []byte) ([]byte, error)
+	mu     sync.RWMutex // guards following
+	table  map[string]func(context.Context, []byte) ([]byte, error)
+	around Around
+}
+
+// Around runs a call of an offered method, which is what next does, and returns what comes of it: to watch calls. It calls next
+// at most once, with a context of that which it got. It is called concurrently.
+type Around func(ctx context.Context, method string, next func(context.Context) ([]byte, error)) ([]byte, error)
+
+// Watch makes f run all calls of offered methods from now on, in the place of what did so before. Nil runs them as they are.
+func (m *Methods) Watch(f Around) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.around = f
 }
 
 // Offer adds a method. A name that is offered twice answers as the later one says.
@@ -59,7 +71,7 @@ func Offer[In, Out any](m *Methods, method string, handle func(context.Context, 
 // Call runs an offered method in the caller's goroutine. A panic in it becomes an error.
 func (m *Methods) Call(ctx context.Context, method string, in []byte) (out []byte, err error) {
 	m.mu.RLock()
-	handle := m.table[method]
+	handle, around := m.table[method], m.around
 	m.mu.RUnlock()
 	if handle == nil {
 		return nil, encodeError(method, ErrUnknownMethod)
@@ -69,7 +81,11 @@ func (m *Methods) Call(ctx context.Context, method string, in []byte) (out []byt
 			out, err = nil, encodeError(method, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	out, err = handle(ctx, in)
+	if around == nil {
+		out, err = handle(ctx, in)
+	} else {
+		out, err = around(ctx, method, func(ctx context.Context) ([]byte, error) { return handle(ctx, in) })
+	}
 	if err != nil {
 		return nil, encodeError(method, err)
 	}

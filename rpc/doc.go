@@ -20,6 +20,9 @@
 //	rpc.Offer(&methods, "power.query", func(ctx context.Context, in PowerQuery) (PowerState, error) { ... })
 //	state, err := rpc.Do[PowerState](ctx, region.Rack("rack-1"), "power.query", PowerQuery{Machine: 7})
 //
+// What describes a call or a change without being part of it, such as trace context, travels along: see [WithMetadata] and
+// [State.Carry].
+//
 // # Connections
 //
 // [Rack.Serve] keeps one connection and makes it again when it is lost. What a connection is, [Conn] says; [Loopback] is

@@ -98,8 +98,9 @@ func (r *Rack) Restore(ctx context.Context) error {
 		if r.cfg.Replica.Position(t.Name) == (Position{}) {
 			continue
 		}
-		err := t.Apply(ctx, r.cfg.Replica.Objects(t.Name))
-		r.served(i, r.cfg.Replica.Position(t.Name), err)
+		position := r.cfg.Replica.Position(t.Name)
+		err := t.Apply(context.WithValue(ctx, servingKey{}, position), r.cfg.Replica.Objects(t.Name))
+		r.served(i, position, err)
 		if err != nil {
 			return fmt.Errorf("rpc: restore %s: %w", t.Name, err)
 		}
@@ -160,10 +161,12 @@ func (r *Rack) follow(ctx context.Context, conn Conn, topic int) error {
 		if err != nil {
 			return err
 		}
+		about := WithMetadata(context.WithValue(ctx, servingKey{}, u.Position), u.Metadata)
+		u.Metadata = nil // tells of the change, not of what is kept
 		if err := r.cfg.Replica.Apply(u); err != nil {
 			return err
 		}
-		err = r.serve(ctx, topic, u)
+		err = r.serve(about, topic, u)
 		r.served(topic, u.Position, err)
 		if err != nil {
 			r.cfg.Log.Error("state refused, still serving the last", "topic", name, "revision", u.Position.Revision, "err", err)

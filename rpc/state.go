@@ -35,6 +35,8 @@ type Update struct {
 	Position Position `json:"position"`
 	// Whole means that Objects is everything: keys that are not named are gone.
 	Whole bool `json:"whole,omitempty"`
+	// Metadata came along with the last of the changes, see [State.Carry].
+	Metadata map[string]string `json:"metadata,omitempty"`
 	// Objects are sorted by key, each key once.
 	Objects []Object `json:"objects"`
 }
@@ -45,17 +47,19 @@ const maxRecent = 8192
 // State is what a region wants one rack to serve: keyed objects in topics, each change numbered. The zero State is not
 // usable; make one with [NewState]. Its methods may be called concurrently.
 type State struct {
-	epoch  string
-	mu     sync.Mutex // guards following
-	topics map[string]*topic
+	epoch   string
+	mu      sync.Mutex // guards following
+	topics  map[string]*topic
+	carried map[string]string // with what changes now
 }
 
 type topic struct {
 	revision uint64
 	objects  map[string][]byte
-	recent   []touch       // what changed after floor, in order of revision
-	floor    uint64        // changes up to here are forgotten
-	changed  chan struct{} // closed at the next change
+	recent   []touch           // what changed after floor, in order of revision
+	floor    uint64            // changes up to here are forgotten
+	changed  chan struct{}     // closed at the next change
+	metadata map[string]string // of the last change
 }
 
 // touch is one object's change.
@@ -146,7 +150,7 @@ func (s *State) change(t *topic, upserts map[string][]byte, deletes func() []str
 		}
 	}
 	if changed {
-		t.revision = next
+		t.revision, t.metadata = next, s.carried
 		t.forget()
 		close(t.changed)
 		t.changed = make(chan struct{})
@@ -189,7 +193,7 @@ func (s *State) Next(ctx context.Context, name string, from Position) (Update, e
 }
 
 func (s *State) update(name string, t *topic, from Position) Update {
-	u := Update{Topic: name, Position: Position{Epoch: s.epoch, Revision: t.revision}}
+	u := Update{Topic: name, Position: Position{Epoch: s.epoch, Revision: t.revision}, Metadata: t.metadata}
 	u.Whole = from.Epoch != s.epoch || from.Revision < t.floor || from.Revision > t.revision
 	if u.Whole {
 		u.Objects = make([]Object, 0, len(t.objects))

@@ -62,6 +62,7 @@ func (tx *Tx) publish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("store: %s: next revision: %w", tx.db.name, err)
 	}
+	tx.revision = last
 	now := time.Now()
 	for i, c := range tx.changes {
 		rev := last - n + int64(i) + 1

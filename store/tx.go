@@ -20,6 +20,7 @@ type Tx struct {
 	changes  []Change
 	rollback []func()
 	last     func(context.Context, []Change) error
+	revision int64 // of the last change, once it is published
 }
 
 type txKey struct{ db *DB }
@@ -85,9 +86,20 @@ func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (e
 	}
 	done = true
 	if len(tx.changes) > 0 {
+		if committed, ok := ctx.Value(committedKey{}).(func(int64)); ok {
+			committed(tx.revision)
+		}
 		db.broadcast()
 	}
 	return nil
+}
+
+type committedKey struct{}
+
+// OnCommit has f called after each Update with the context it returns that changed anything, with the revision of the last
+// change, as a rule before Watch of this process tells of it. It must return soon.
+func OnCommit(ctx context.Context, f func(revision int64)) context.Context {
+	return context.WithValue(ctx, committedKey{}, f)
 }
 
 // View runs f in a transaction that sees one state of the database and may

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -37,7 +38,7 @@ type env struct {
 // Run tests that connections keep the contract of rpc.Conn.
 func Run(t *testing.T, connect Connect) {
 	for name, test := range map[string]func(*testing.T, *env){
-		"state": testState, "large state": testLargeState, "facts": testFacts, "calls up": testCallsUp, "calls down": testCallsDown,
+		"state": testState, "large state": testLargeState, "metadata": testMetadata, "facts": testFacts, "calls up": testCallsUp, "calls down": testCallsDown,
 		"deadlines": testDeadlines, "many at once": testConcurrency, "close": testClose,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +62,7 @@ func Run(t *testing.T, connect Connect) {
 func offer(m *rpc.Methods) {
 	rpc.Offer(m, "double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
 	rpc.Offer(m, "who", func(ctx context.Context, _ int) (string, error) { return rpc.CallingRack(ctx), nil })
+	rpc.Offer(m, "about", func(ctx context.Context, _ int) (map[string]string, error) { return rpc.Metadata(ctx), nil })
 	rpc.Offer(m, "find", func(context.Context, string) (string, error) { return "", fmt.Errorf("the name: %w", fs.ErrNotExist) })
 	rpc.Offer(m, "echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
 	rpc.Offer(m, "panic", func(context.Context, int) (int, error) { panic("broken") })
@@ -134,6 +136,36 @@ func testLargeState(t *testing.T, e *env) {
 	for _, o := range u.Objects {
 		if !bytes.Equal(o.Value, objects[o.Key]) {
 			t.Fatalf("object %s differs", o.Key)
+		}
+	}
+}
+
+// testMetadata tries text that no header holds as it is.
+func testMetadata(t *testing.T, e *env) {
+	defer e.accept(t)()
+	want := map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "text": "a=b&c\r\n\x7fü;"}
+	for name, c := range map[string]rpc.Caller{"up": e.conn, "down": e.region.Rack(Rack)} {
+		got, err := rpc.Do[map[string]string](rpc.WithMetadata(within(t), want), c, "about", 0)
+		if err != nil || !maps.Equal(got, want) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		if got, err := rpc.Do[map[string]string](within(t), c, "about", 0); err != nil || len(got) != 0 {
+			t.Errorf("%s, without: %q, %v", name, got, err)
+		}
+		large := map[string]string{"large": string(bytes.Repeat([]byte("x"), 2000))}
+		if got, err := rpc.Do[map[string]string](rpc.WithMetadata(within(t), large), c, "about", 0); err != nil || len(got) != 0 {
+			t.Errorf("%s, too large: %d, %v", name, len(got), err)
+		}
+	}
+	s := e.region.State(Rack)
+	s.Set("told", map[string][]byte{"a": {}})
+	s.Carry(want)
+	s.Set("dns", map[string][]byte{"a": {}})
+	s.Carry(nil)
+	for topic, carried := range map[string]map[string]string{"told": nil, "dns": want} {
+		u, err := e.conn.Next(within(t), topic, rpc.Position{})
+		if err != nil || !maps.Equal(u.Metadata, carried) {
+			t.Errorf("%s: %q, %v", topic, u.Metadata, err)
 		}
 	}
 }

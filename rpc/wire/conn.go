@@ -52,6 +52,9 @@ func (c *conn) post(ctx context.Context, path string, body []byte) (*http.Respon
 	if deadline, ok := ctx.Deadline(); ok {
 		request.Header.Set(timeoutHeader, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()), 10))
 	}
+	if m := rpc.Metadata(ctx); len(m) > 0 {
+		request.Header.Set(metadataHeader, encodeMetadata(m))
+	}
 	response, err := c.http.RoundTrip(request)
 	if err != nil {
 		return nil, lost(ctx, err)
@@ -231,7 +234,7 @@ func (a *acceptor) start(ctx context.Context, call announcement, args []byte) {
 	if timeout <= 0 {
 		timeout = longestCall
 	}
-	callCtx, cancel := context.WithTimeout(ctx, timeout)
+	callCtx, cancel := context.WithTimeout(rpc.WithMetadata(ctx, call.Metadata), timeout)
 	a.mu.Lock()
 	a.running[call.ID] = cancel
 	a.mu.Unlock()

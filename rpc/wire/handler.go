@@ -25,6 +25,8 @@ const (
 const (
 	// timeoutHeader says how long the caller waits, in milliseconds.
 	timeoutHeader = "Rpc-Timeout"
+	// metadataHeader is what comes along with a call, as the query of a URL is written.
+	metadataHeader = "Rpc-Metadata"
 	// maxFacts bounds a batch of facts, in bytes. One fact alone may not be larger.
 	maxFacts = 16 << 20
 )
@@ -131,7 +133,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, _ *session, conn r
 		http.Error(w, http.StatusText(http.StatusRequestEntityTooLarge), http.StatusRequestEntityTooLarge)
 		return
 	}
-	ctx := r.Context()
+	ctx := rpc.WithMetadata(r.Context(), decodeMetadata(r.Header.Get(metadataHeader)))
 	if ms, err := strconv.ParseInt(r.Header.Get(timeoutHeader), 10, 64); err == nil && ms > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)

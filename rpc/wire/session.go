@@ -38,6 +38,8 @@ type announcement struct {
 	Method string `json:"method,omitempty"`
 	// Timeout is how long the caller waits, in milliseconds; 0 = not known.
 	Timeout int64 `json:"timeout,omitempty"`
+	// Metadata comes along with the call, see rpc.WithMetadata.
+	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
 // answer is what comes of a call.
@@ -111,6 +113,7 @@ func (c caller) Call(ctx context.Context, method string, in []byte) ([]byte, err
 	}
 	call, answered := c.expect(method)
 	defer c.forget(call.ID)
+	call.Metadata = rpc.Metadata(ctx)
 	if deadline, ok := ctx.Deadline(); ok {
 		call.Timeout = max(1, time.Until(deadline).Milliseconds())
 	}

@@ -29,6 +29,7 @@ func Run(t *testing.T, fresh func(testing.TB) string) {
 		{"WritersTakeTurns", writersTakeTurns},
 		{"FeedInOrder", feedInOrder},
 		{"FeedMerges", feedMerges},
+		{"OnCommit", onCommit},
 		{"FeedCompaction", feedCompaction},
 		{"Cancellation", cancellation},
 		{"PanicRollsBack", panicRollsBack},
@@ -285,6 +286,23 @@ func feedMerges(t *testing.T, db *store.DB) {
 	}
 	if want := []string{"1 a 1 create", "2 a 3 delete"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// onCommit tells what changed something and was committed, once for joined updates.
+func onCommit(t *testing.T, db *store.DB) {
+	var told []int64
+	ctx := store.OnCommit(t.Context(), func(revision int64) { told = append(told, revision) })
+	err := db.Update(ctx, func(ctx context.Context, _ *store.Tx) error {
+		return errors.Join(add(ctx, db, "a"), add(ctx, db, "b"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Update(ctx, func(context.Context, *store.Tx) error { return nil })
+	refused := db.Update(ctx, func(ctx context.Context, _ *store.Tx) error { return errors.Join(add(ctx, db, "c"), errors.New("no")) })
+	if refused == nil || !slices.Equal(told, []int64{2}) {
+		t.Errorf("told of %v, want 2 alone; %v", told, refused)
 	}
 }
 
