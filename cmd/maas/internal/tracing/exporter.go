@@ -1,0 +1,97 @@
+package tracing
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+// exporter sends spans to a collector.
+type exporter struct {
+	to     settings
+	client *http.Client
+	log    *slog.Logger
+	trouble
+
+	stopped context.Context // ends when nothing is to be sent any more
+	stop    context.CancelFunc
+}
+
+func newExporter(to settings, log *slog.Logger) *exporter {
+	e := &exporter{to: to, log: log}
+	e.stopped, e.stop = context.WithCancel(context.Background())
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1}
+	e.client = &http.Client{Transport: transport, Timeout: to.timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // headers with keys go nowhere else
+	}}
+	return e
+}
+
+// ExportSpans sends one batch. It tells no error: the SDK would write each into the standard error.
+func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	if e.stopped.Err() != nil {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(e.stopped, cancel)()
+	key, err := e.send(ctx, encode(spans))
+	if e.stopped.Err() == nil {
+		e.note(e.log, key, err)
+	}
+	return nil
+}
+
+// errStatus is what a collector says that does not take spans.
+var errStatus = errors.New("the collector answers")
+
+// send returns, with an error, what kind of trouble it is.
+func (e *exporter) send(ctx context.Context, body []byte) (kind string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.to.url, bytes.NewReader(body))
+	if err != nil {
+		return "request", err
+	}
+	for name, values := range e.to.headers {
+		req.Header[name] = values
+	}
+	req.Header.Set("Content-Type", "application/x-protobuf")
+	req.Header.Set("User-Agent", "gomaas")
+	resp, err := e.client.Do(req)
+	if err != nil {
+		return "connection", err
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection is used again
+	if resp.StatusCode/100 != 2 {
+		return resp.Status, fmt.Errorf("%w %s", errStatus, resp.Status)
+	}
+	return "", nil
+}
+
+// Shutdown ends what is under way. It is the SDK's last call.
+func (e *exporter) Shutdown(context.Context) error {
+	e.stop()
+	e.client.CloseIdleConnections()
+	return nil
+}
+
+// trouble is what was last wrong, so that it is told once. Batches go one after the other.
+type trouble struct{ kind string }
+
+func (t *trouble) note(log *slog.Logger, kind string, err error) {
+	switch {
+	case kind == t.kind:
+		return
+	case kind == "":
+		log.Info("the collector takes traces again")
+	default:
+		log.Warn("traces are lost until the collector takes them", "err", err)
+	}
+	t.kind = kind
+}

@@ -1,0 +1,90 @@
+package tracing
+
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	oteltrace "go.opentelemetry.io/otel/trace"
+)
+
+// A Span is one thing that takes time. The zero Span records nothing.
+type Span struct{ span oteltrace.Span }
+
+// Recording reports whether what is told of the span arrives anywhere.
+func (s Span) Recording() bool { return s.span != nil && s.span.IsRecording() }
+
+// Text tells something of the span. An empty text is left out.
+func (s Span) Text(name, value string) {
+	if s.span != nil && value != "" {
+		s.span.SetAttributes(attribute.String(name, value))
+	}
+}
+
+// Int tells a number.
+func (s Span) Int(name string, n int64) {
+	if s.span != nil {
+		s.span.SetAttributes(attribute.Int64(name, n))
+	}
+}
+
+// Bool tells what holds or not.
+func (s Span) Bool(name string, is bool) {
+	if s.span != nil {
+		s.span.SetAttributes(attribute.Bool(name, is))
+	}
+}
+
+// Event tells what happened in it, at a time; zero means now.
+func (s Span) Event(name string, at time.Time) {
+	if s.span != nil {
+		s.event(name, at)
+	}
+}
+
+func (s Span) event(name string, at time.Time, about ...attribute.KeyValue) {
+	options := []oteltrace.EventOption{oteltrace.WithAttributes(about...)}
+	if !at.IsZero() {
+		options = append(options, oteltrace.WithTimestamp(at))
+	}
+	s.span.AddEvent(name, options...)
+}
+
+// Counted tells what happened in it, and how often or to how many.
+func (s Span) Counted(name, unit string, n int) {
+	if s.span != nil {
+		s.event(name, time.Time{}, attribute.Int(unit, n))
+	}
+}
+
+// Fail says why it failed. Nil is no failure. The text must not tell secrets.
+func (s Span) Fail(err error) {
+	if s.span != nil && err != nil {
+		s.FailText(err.Error())
+	}
+}
+
+// FailText is Fail for what is a text only; empty is no failure.
+func (s Span) FailText(why string) {
+	if s.span == nil || why == "" {
+		return
+	}
+	if len(why) > longestText {
+		why = why[:longestText]
+	}
+	s.span.SetStatus(codes.Error, why)
+}
+
+// End ends it now.
+func (s Span) End() {
+	if s.span != nil {
+		s.span.End()
+	}
+}
+
+// EndAt ends it at a time.
+func (s Span) EndAt(at time.Time) {
+	if s.span != nil {
+		s.span.End(oteltrace.WithTimestamp(at))
+	}
+}
