@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -54,7 +55,7 @@ func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
 		if m.Revision, err = inv.Revision(ctx); err != nil {
 			return err
 		}
-		if err = m.readNetworks(ctx, tx); err != nil {
+		if err = errors.Join(m.readNetworks(ctx, tx), into(ctx, tx, records, &m.Records)); err != nil {
 			return err
 		}
 		if m.Machines, err = inv.Machines(ctx); err != nil {
@@ -69,7 +70,7 @@ func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
 	return m, err
 }
 
-// readNetworks reads all but machines, devices and strays.
+// readNetworks reads all but machines, devices, strays and records.
 func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 	var all []setting
 	var rules []bootRule
@@ -84,7 +85,6 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 		func() error { return into(ctx, tx, zones, &m.Zones) },
 		func() error { return into(ctx, tx, resourcePools, &m.Pools) },
 		func() error { return into(ctx, tx, domains, &m.Domains) },
-		func() error { return into(ctx, tx, records, &m.Records) },
 		func() error { return into(ctx, tx, racks, &m.Racks) },
 		func() error { return into(ctx, tx, tags, &m.Tags) },
 		func() error { return into(ctx, tx, snippets, &m.Snippets) },

@@ -16,6 +16,8 @@ const maxSince = 500
 // different, and what is there instead. Nil means that anything may differ.
 type Changes struct {
 	Before, After Part
+	// Networks: anything else that is in no Part may differ, too.
+	Networks bool
 }
 
 // Part is a part of a model.
@@ -58,10 +60,7 @@ func (inv *Inventory) Follow(ctx context.Context, m *Model) (c *Changes, err err
 			return err
 		}
 		*m = next // and nothing fails from here
-		before := m.replace(f, after)
-		if !f.others {
-			c = &Changes{before, after}
-		}
+		c = &Changes{m.replace(f, after), after, f.others}
 		return nil
 	})
 	return c, err
@@ -222,9 +221,7 @@ func (m *Model) replace(f followed, after Part) (before Part) {
 	before.Machines = replace(&m.Machines, after.Machines, f.nodes, func(v *Machine) [2]int64 { return [2]int64{v.DomainID, v.ID} })
 	before.Devices = replace(&m.Devices, after.Devices, f.nodes, func(v *Device) [2]int64 { return [2]int64{v.DomainID, v.ID} })
 	before.Strays = replace(&m.Strays, after.Strays, f.strays, func(v *Stray) [2]int64 { return [2]int64{0, v.ID} })
-	if !f.others { // else they were read
-		before.Records = replace(&m.Records, after.Records, f.records, func(v *DNSRecord) [2]int64 { return [2]int64{0, v.ID} })
-	}
+	before.Records = replace(&m.Records, after.Records, f.records, func(v *DNSRecord) [2]int64 { return [2]int64{0, v.ID} })
 	return before
 }
 

@@ -29,6 +29,7 @@ type NamePlanner struct {
 	names    map[string]*nameClaims
 	pointers map[netip.Addr][]pointer
 	elected  map[netip.Addr]pointer // which of the pointers holds
+	basis    *namesBasis            // of the last plan
 }
 
 // nameClaims is what belongs at one name.
@@ -94,6 +95,12 @@ type touched struct {
 
 // Plan returns what DNS servers serve for a site.
 func (p *NamePlanner) Plan(m *Model) DNSPlan {
+	plan := p.plan(m)
+	p.basis = basisOf(m)
+	return plan
+}
+
+func (p *NamePlanner) plan(m *Model) DNSPlan {
 	*p = NamePlanner{
 		home: m.defaultDomain(), server: m.nameServer(), subnets: indexSubnets(m.Subnets), domains: make(map[int64]Domain),
 		names: make(map[string]*nameClaims), pointers: make(map[netip.Addr][]pointer), elected: make(map[netip.Addr]pointer),
@@ -112,8 +119,8 @@ func (p *NamePlanner) Plan(m *Model) DNSPlan {
 
 // Change returns the record sets that are different from the last plan, those
 // without data being gone, in the order of [DNSPlan]. c is what Follow returned
-// for the model that was planned, and not nil: zones and the rest of the plan
-// are the same then.
+// for the model that was planned, and not nil. If Networks changed, the model
+// has to fit: zones and the rest of the plan are the same then.
 func (p *NamePlanner) Change(c *Changes) []dnssrv.RRset {
 	t := touched{make(map[string]bool), make(map[netip.Addr]bool)}
 	p.claim(t, true, &c.Before)

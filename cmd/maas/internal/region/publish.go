@@ -32,10 +32,13 @@ func (r *Region) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	whole := changes == nil || p.stale
+	if p.stale {
+		changes = nil
+	}
+	whole := changes == nil || changes.Networks
 	p.stale = true
 	if whole {
-		err = r.publishAll(ctx, &p.model)
+		err = r.publishAll(ctx, &p.model, changes)
 	} else {
 		err = r.publishChanges(&p.model, changes)
 	}
@@ -50,7 +53,7 @@ func (r *Region) publish(ctx context.Context) error {
 }
 
 // publishAll plans the whole site: for all racks what is quick first, then what takes time with thousands of machines.
-func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
+func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *inventory.Changes) error {
 	regions, err := r.allRegions(ctx)
 	if err != nil {
 		return fmt.Errorf("list of regions: %w", err)
@@ -82,7 +85,15 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 			r.rpc.State(rack.Name).Set(topic.name, objects)
 		}
 	}
-	names := r.published.names.Plan(m) // the same on all racks
+	if changes != nil && r.published.names.Fits(m) {
+		return r.publishNames(m, changes)
+	}
+	return r.publishAllNames(m)
+}
+
+// publishAllNames plans what DNS servers serve, the same on all racks.
+func (r *Region) publishAllNames(m *inventory.Model) (err error) {
+	names := r.published.names.Plan(m)
 	r.sign(m, names.Zones)
 	if names.Access.Keys, err = r.inv.DNSKeys(m); err != nil {
 		return fmt.Errorf("plan of names: %w", err)
@@ -93,6 +104,18 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model) error {
 	}
 	for _, rack := range m.Racks {
 		r.rpc.State(rack.Name).Set(dnsrpc.Topic, dns)
+	}
+	return nil
+}
+
+// publishNames plans the names that changes change.
+func (r *Region) publishNames(m *inventory.Model, changes *inventory.Changes) error {
+	upserts, deletes, err := dnsrpc.SetObjects(r.published.names.Change(changes))
+	if err != nil {
+		return fmt.Errorf("plan of names: %w", err)
+	}
+	for _, rack := range m.Racks {
+		r.rpc.State(rack.Name).Change(dnsrpc.Topic, upserts, deletes)
 	}
 	return nil
 }
@@ -110,9 +133,8 @@ func (r *Region) sign(m *inventory.Model, zones []dnssrv.Zone) {
 
 // publishChanges plans what differs in a model by changes.
 func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) error {
-	upserts, deletes, err := dnsrpc.SetObjects(r.published.names.Change(changes))
-	if err != nil {
-		return fmt.Errorf("plan of names: %w", err)
+	if err := r.publishNames(m, changes); err != nil {
+		return err
 	}
 	nodes := inventory.NodesChanged(m, changes)
 	boots, forgotten, err := pxerpc.MachineObjects(bootMachines(m, nodes.Before), bootMachines(m, nodes.After))
@@ -121,7 +143,6 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 	}
 	for _, rack := range m.Racks {
 		state := r.rpc.State(rack.Name)
-		state.Change(dnsrpc.Topic, upserts, deletes)
 		upserts, deletes, err := dhcprpc.ReservationObjects(nodes.Reservations(rack))
 		if err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)

@@ -1,0 +1,44 @@
+package inventory
+
+import (
+	"net/netip"
+	"reflect"
+
+	"github.com/gomaas/maas/ipam"
+)
+
+// namesBasis is all that the names of a site follow from besides machines,
+// devices, addresses and records.
+type namesBasis struct {
+	rest    DNSPlan // of a site without those
+	domains []Domain
+	keys    []TSIGKey
+	racks   []string
+	reverse []reverseBasis
+}
+
+// reverseBasis is what reverse records of a subnet's addresses follow from.
+type reverseBasis struct {
+	prefix netip.Prefix
+	mode   ipam.RDNSMode
+}
+
+func basisOf(m *Model) *namesBasis {
+	site := *m
+	site.Machines, site.Devices, site.Strays, site.Records = nil, nil, nil, nil
+	b := &namesBasis{rest: new(NamePlanner).plan(&site), domains: m.Domains, keys: m.TSIGKeys}
+	for _, r := range m.Racks {
+		b.racks = append(b.racks, r.Name)
+	}
+	for _, s := range m.Subnets {
+		b.reverse = append(b.reverse, reverseBasis{s.Prefix, s.RDNS})
+	}
+	return b
+}
+
+// Fits reports whether the names of machines and all else in a model are as
+// the last plan has them, but for what Change is told of. Most changes of
+// networks are no change of names.
+func (p *NamePlanner) Fits(m *Model) bool {
+	return p.basis != nil && reflect.DeepEqual(p.basis, basisOf(m))
+}
