@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,9 +12,10 @@ import (
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
-// Two racks serve one VLAN. Whichever is killed, clients keep their addresses, and a new one gets an address of its own.
+// Two racks serve one VLAN. Whichever is killed, clients keep their addresses, a new one gets an address of its own, and the
+// name of the proxy leads to one that lives.
 func TestTwoRacksOfAVLAN(t *testing.T) {
-	netlab.Require(t, netlab.Root, netlab.Program("udhcpc", "udhcpc"))
+	netlab.Require(t, netlab.Root, netlab.Program("udhcpc", "udhcpc"), netlab.Program("dig", "bind9-dnsutils"), netlab.Program("curl", "curl"))
 	lab := netlab.New(t)
 	lan, site := lab.NS("lan"), lab.NS("region")
 	lan.Bridge("br0")
@@ -65,14 +67,34 @@ func TestTwoRacksOfAVLAN(t *testing.T) {
 	for _, name := range []string{"one", "two", "three"} {
 		take(join(name))
 	}
+	machine := join("machine")
+	machine.Addr("eth0", "192.0.2.250/24")
+	proxied := func(when, server string) {
+		t.Helper()
+		const name = "192-0-2-0--24.maas-internal"
+		out, err := machine.Command(t.Context(), "dig", "+short", "@"+server, name).Output()
+		addrs := strings.Fields(string(out))
+		if slices.Sort(addrs); err != nil || !slices.Equal(addrs, []string{"192.0.2.1", "192.0.2.2"}) {
+			t.Errorf("%s %s says that %s is %v, %v", when, server, name, addrs, err)
+		}
+		// The machine asks for what nobody serves: that the proxy says so is enough.
+		out, err = machine.Command(t.Context(), "curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--max-time", "10",
+			"--resolve", name+":8000:192.0.2.1,192.0.2.2", "--proxy", "http://"+name+":8000", "http://192.0.2.250:9999/").Output()
+		if string(out) != "502" {
+			t.Errorf("%s the proxy answers %q, %v", when, out, err)
+		}
+	}
+	proxied("with both", "192.0.2.1")
 	racks["a"].kill()
 	keep("without a")
+	proxied("without a", "192.0.2.2")
 	take(join("four"))
 	racks["a"].start()
 	merged := func() bool { return strings.Count(racks["a"].logged(), "the partner's leases are here") == 2 }
 	eventually(t, "the rack that was away has the other's leases", merged)
 	racks["b"].kill()
 	keep("without b")
+	proxied("without b", "192.0.2.1")
 	take(join("five"))
 }
 
