@@ -13,6 +13,7 @@ import (
 	"maps"
 	"strconv"
 
+	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store"
 )
 
@@ -24,6 +25,24 @@ type Power struct {
 	// Inventory.PowerParams. In a write, nil keeps what is stored.
 	Secrets Secrets
 	State   string // "on", "off", "unknown" or "error", as last seen; "" = never asked
+}
+
+// NewPower checks the settings of a kind of power control, fills in its
+// defaults, and parts those that are secret from the others. Secrets are never
+// nil, so that a write replaces all that are stored. An error is that of
+// [power.Kind.Check].
+func NewPower(kind power.Kind, params power.Params) (Power, error) {
+	full, err := kind.Check(params)
+	if err != nil {
+		return Power{}, err
+	}
+	p := Power{Type: kind.Name, Params: kind.Public(full), Secrets: Secrets{}}
+	for name, value := range full {
+		if _, public := p.Params[name]; !public {
+			p.Secrets[name] = value
+		}
+	}
+	return p, nil
 }
 
 // Secrets are settings that must not be shown. However it is printed, logged

@@ -247,6 +247,7 @@ func FuzzApply(f *testing.F) {
 	f.Add("fabrics: [{name: leaf}]\nvlans: [{fabric: leaf, vid: 5}]\nsubnets: [{cidr: 192.0.2.0/24, vlan: leaf/5}]", true)
 	f.Add("machines: [{hostname: n1, interfaces: [{name: eth0, mac_address: '02:00:00:00:00:01', links: [{mode: auto, subnet: 192.0.2.0/24}]}]}]", false)
 	f.Add("zones: []\nrecords: [{domain: maas, name: www, type: A, data: 192.0.2.1}]", true)
+	f.Add("machines: [{hostname: n1, power: {type: ipmi, parameters: {power_address: 192.0.2.9, power_pass: 0123, power_driver: LAN}}}]", false)
 	s := newSite(f)
 	f.Fuzz(func(t *testing.T, text string, prune bool) {
 		if len(text) > 4096 {

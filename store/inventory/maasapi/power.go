@@ -195,15 +195,8 @@ func (a *API) powerOf(form url.Values) (inventory.Power, error) {
 	if err != nil {
 		return p, &badRequest{"power_type", err.Error()}
 	}
-	full, err := kind.Check(params)
-	if err != nil {
+	if p, err = inventory.NewPower(kind, params); err != nil {
 		return p, &badRequest{"power_parameters", err.Error()}
-	}
-	p.Params, p.Secrets = kind.Public(full), inventory.Secrets{}
-	for name, value := range full {
-		if _, public := p.Params[name]; !public {
-			p.Secrets[name] = value
-		}
 	}
 	return p, nil
 }

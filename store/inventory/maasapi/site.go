@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/lexer"
@@ -31,6 +33,7 @@ func (a *API) applySite(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts.Kinds = a.power.Kinds()
 	doc, err := readDocument(r)
 	if err != nil {
 		return nil, err
@@ -68,12 +71,26 @@ func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 		err = yaml.UnmarshalWithOptions(data, &doc, yaml.Strict())
 	}
 	if yerr := (yaml.Error)(nil); errors.As(err, &yerr) {
-		err = errors.New(yerr.GetMessage())
+		err = yamlError(yerr)
 	}
 	if err != nil {
 		return sitedoc.Document{}, &badRequest{"document", err.Error()}
 	}
 	return doc, nil
+}
+
+// yamlError says what is wrong and where, without the text around it: that may be a secret. The library quotes from malformed
+// documents, of which only the names of keys are kept.
+func yamlError(err yaml.Error) error {
+	text := err.GetMessage()
+	if syntax := (*yaml.SyntaxError)(nil); errors.As(err, &syntax) && !strings.HasPrefix(text, "mapping key ") {
+		text, _, _ = strings.Cut(text, `"`)
+		text = strings.TrimRight(text, ": ")
+	}
+	if at := err.GetToken(); at != nil && at.Position != nil {
+		text += fmt.Sprintf(" in line %d", at.Position.Line)
+	}
+	return errors.New(text)
 }
 
 // maxNesting is how many brackets of a document may be open at once: the YAML library is slow on many.

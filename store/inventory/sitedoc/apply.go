@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -15,6 +16,8 @@ import (
 type Options struct {
 	DryRun bool // tell what would change, and change nothing
 	Prune  bool // remove objects that the document's lists do not have
+	// Kinds are the kinds of power control that machines may have. They say which parameters are secret. Nil = there are none.
+	Kinds power.Registry
 }
 
 // Change is what becomes of one object.

@@ -11,7 +11,20 @@
 // have, unless Options.Prune asks for their removal. Interfaces and links of a machine are part of it: those that are left out
 // are removed when the list is there.
 //
-// Power settings, their secrets, TSIG keys, users and settings of the site are not in it, but for the site's boot profile.
+// TSIG keys, users and settings of the site are not in it, but for the site's boot profile.
+//
+// # Power
+//
+// A machine says how it is switched, if the document does; without it, that is left alone:
+//
+//	machines:
+//	- hostname: node1
+//	  power: {type: ipmi, parameters: {power_address: 192.0.2.9, power_user: admin, power_pass: "0123"}}
+//
+// Parameters that are left out have their defaults, but for secret ones, which keep what is stored as long as the type stays;
+// given empty, they are removed. A type that is empty removes all settings. Secrets are written and never read: no exported
+// document, change or error has them. Changes tell the names of those that are set with [Hidden] in the place of a value, and
+// of those that are removed with none.
 //
 // # Removal
 //

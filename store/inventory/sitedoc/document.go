@@ -118,7 +118,15 @@ type Machine struct {
 	Zone         string      `json:"zone,omitempty" yaml:"zone,omitempty"`
 	Pool         string      `json:"pool,omitempty" yaml:"pool,omitempty"`
 	Architecture string      `json:"architecture,omitempty" yaml:"architecture,omitempty"`
+	Power        *Power      `json:"power,omitempty" yaml:"power,omitempty"`           // nil = left alone
 	Interfaces   []Interface `json:"interfaces,omitempty" yaml:"interfaces,omitempty"` // nil = left alone
+}
+
+// Power is how a machine is switched on and off.
+type Power struct {
+	Type string `json:"type" yaml:"type"` // name of a kind of power control, such as "ipmi"; "" = not known
+	// Parameters are the settings of that kind. Those that are secret may be given, and are never exported.
+	Parameters Parameters `json:"parameters,omitempty" yaml:"parameters,omitempty"`
 }
 
 // Interface is a network interface of a machine.

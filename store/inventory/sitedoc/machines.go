@@ -16,15 +16,16 @@ import (
 
 func (a *applier) machines(docs *[]Machine) step {
 	inv := a.inv
-	return kind[Machine, inventory.Machine]{
-		applier: a, name: "machine", docs: docs, list: inv.Machines, id: func(m inventory.Machine) int64 { return m.ID },
+	return kind[Machine, powered]{
+		applier: a, name: "machine", docs: docs, list: a.listMachines, id: func(m powered) int64 { return m.ID },
 		doc: a.machineDoc, key: a.machineKey, fill: a.fillMachine,
-		create: func(ctx context.Context, m inventory.Machine) (inventory.Machine, error) {
-			m.Status = inventory.StatusReady
-			return inv.CreateMachine(ctx, m)
+		create: func(ctx context.Context, m powered) (made powered, err error) {
+			m.Status, made.secrets = inventory.StatusReady, m.secrets
+			made.Machine, err = inv.CreateMachine(ctx, m.Machine)
+			return made, err
 		},
-		update: func(ctx context.Context, m inventory.Machine) error {
-			_, err := inv.UpdateMachine(ctx, m)
+		update: func(ctx context.Context, m powered) error {
+			_, err := inv.UpdateMachine(ctx, m.Machine)
 			return err
 		},
 		remove: a.removeMachine, after: a.fitInterfaces,
@@ -41,7 +42,7 @@ func (a *applier) machineKey(d Machine) string {
 	return strings.ToLower(d.Hostname + "." + domain)
 }
 
-func (a *applier) machineDoc(m inventory.Machine) (Machine, error) {
+func (a *applier) machineDoc(m powered) (Machine, error) {
 	domain, err1 := a.inv.Domain(a.ctx, m.DomainID)
 	zone, err2 := a.inv.Zone(a.ctx, m.ZoneID)
 	pool, err3 := a.inv.Pool(a.ctx, m.PoolID)
@@ -50,6 +51,7 @@ func (a *applier) machineDoc(m inventory.Machine) (Machine, error) {
 	}
 	out := Machine{
 		Hostname: m.Hostname, Domain: domain.Name, Description: m.Description, Zone: zone.Name, Pool: pool.Name, Architecture: m.Architecture,
+		Power: powerDoc(m),
 	}
 	for _, i := range m.Interfaces {
 		d, err := a.interfaceDoc(i, m.Interfaces)
@@ -102,7 +104,7 @@ func (a *applier) linkDoc(x ipam.Allocation) (Link, error) {
 	return l, err
 }
 
-func (a *applier) fillMachine(d Machine, m *inventory.Machine) error {
+func (a *applier) fillMachine(d Machine, m *powered) error {
 	domain, err := a.domainByName(d.Domain)
 	if err != nil {
 		return err
@@ -119,11 +121,11 @@ func (a *applier) fillMachine(d Machine, m *inventory.Machine) error {
 	}
 	m.Hostname, m.Description, m.Architecture = strings.ToLower(d.Hostname), d.Description, d.Architecture
 	m.DomainID, m.ZoneID, m.PoolID = domain.ID, zones[zone].ID, pools[pool].ID
-	return nil
+	return a.fillPower(d.Power, m)
 }
 
 // removeMachine removes what nobody has.
-func (a *applier) removeMachine(ctx context.Context, m inventory.Machine) error {
+func (a *applier) removeMachine(ctx context.Context, m powered) error {
 	why := ""
 	switch {
 	case m.Owner != "":

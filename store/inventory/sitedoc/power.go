@@ -1,0 +1,129 @@
+package sitedoc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// Hidden stands for a secret in changes.
+const Hidden = "***"
+
+// powered is a machine with the secrets of its power control that a document changes: [Hidden] for those that are set, and ""
+// for those that are removed.
+type powered struct {
+	inventory.Machine
+	secrets map[string]string
+}
+
+func (a *applier) listMachines(ctx context.Context) ([]powered, error) {
+	all, err := a.inv.Machines(ctx)
+	out := make([]powered, 0, len(all))
+	for _, m := range all {
+		out = append(out, powered{Machine: m})
+	}
+	return out, err
+}
+
+func powerDoc(m powered) *Power {
+	if m.Power.Type == "" {
+		return nil
+	}
+	out := &Power{Type: m.Power.Type, Parameters: Parameters{}}
+	maps.Copy(out.Parameters, m.Power.Params)
+	maps.Copy(out.Parameters, m.secrets)
+	return out
+}
+
+func (a *applier) fillPower(d *Power, m *powered) error {
+	switch {
+	case d == nil, d.Type == m.Power.Type && maps.Equal(d.Parameters, m.Power.Params):
+		return nil // also when its kind is not known any longer, or has other parameters now
+	case d.Type == "" && len(d.Parameters) > 0:
+		return errors.New("power: parameters need a type, such as ipmi")
+	case d.Type == "":
+		m.Power = inventory.Power{Secrets: inventory.Secrets{}, State: m.Power.State}
+		return nil
+	}
+	k, err := a.opts.Kinds.Kind(d.Type)
+	if err != nil {
+		return err
+	}
+	stored, err := a.storedSecrets(k, m)
+	if err != nil {
+		return err
+	}
+	params := power.Params(maps.Clone(stored))
+	maps.Copy(params, d.Parameters)
+	if err := notHidden(k, params); err != nil {
+		return err
+	}
+	p, err := inventory.NewPower(k, params)
+	if err != nil {
+		return fmt.Errorf("%w; its parameters are %s", err, parameterNames(k))
+	}
+	if m.secrets = changedSecrets(stored, p.Secrets); len(m.secrets) == 0 && d.Type == m.Power.Type {
+		p.Secrets = nil // as they are stored
+	}
+	p.State = m.Power.State
+	m.Power = p
+	return nil
+}
+
+// storedSecrets are those that a machine keeps: none if it is new or switched in another way from now on.
+func (a *applier) storedSecrets(k power.Kind, m *powered) (map[string]string, error) {
+	out := map[string]string{}
+	if m.ID == 0 || m.Power.Type != k.Name {
+		return out, nil
+	}
+	all, err := a.inv.PowerParams(a.ctx, m.ID)
+	for _, p := range k.Params {
+		if value, ok := all[p.Name]; ok && p.Secret {
+			out[p.Name] = value
+		}
+	}
+	return out, err
+}
+
+// notHidden refuses what somebody took from a list of changes.
+func notHidden(k power.Kind, params power.Params) error {
+	for _, p := range k.Params {
+		if p.Secret && params[p.Name] == Hidden {
+			return fmt.Errorf("power: %s is %s, which stands for a secret; leave it out to keep what is stored", p.Name, Hidden)
+		}
+	}
+	return nil
+}
+
+// parameterNames are what a kind has, for errors.
+func parameterNames(k power.Kind) string {
+	var out []string
+	for _, p := range k.Params {
+		name := p.Name
+		if p.Secret {
+			name += " (secret: never exported)"
+		}
+		out = append(out, name)
+	}
+	return strings.Join(out, ", ")
+}
+
+func changedSecrets(stored map[string]string, now inventory.Secrets) map[string]string {
+	out := map[string]string{}
+	for name, value := range now {
+		if old, ok := stored[name]; !ok || old != value {
+			out[name] = Hidden
+		}
+	}
+	for name := range stored {
+		if _, stays := now[name]; !stays {
+			out[name] = ""
+		}
+	}
+	return out
+}
