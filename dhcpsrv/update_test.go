@@ -63,6 +63,46 @@ func TestUpdateOfReservations(t *testing.T) {
 	}
 }
 
+// Clients that come while an update looks at the leases are known by what the new reservations know them by, too.
+func TestUpdateMeetsNewClients(t *testing.T) {
+	store := new(dhcpsrv.MemStore)
+	store.Commit(t.Context(), manyLeases(50_000))
+	s := newServer(t, dhcpsrv.Config{Store: store}, campus())
+	line := func(i int) string { return fmt.Sprint("line ", i) }
+	snap := campus()
+	for i := range 3000 {
+		snap.Reservations = append(snap.Reservations, dhcpsrv.Reservation{Name: fmt.Sprint(i), Subscriber: line(i), Addr: netip.AddrFrom4([4]byte{10, 40, byte(i >> 8), byte(i)})})
+	}
+	updated, came := make(chan error), 0
+	go func() { updated <- s.Update(snap) }()
+	var err error
+	for done := false; !done && came < len(snap.Reservations); came++ {
+		agent := dhcpv4.OptRelayAgentInfo(dhcpv4.OptGeneric(dhcpv4.SubscriberIDSubOption, []byte(line(came))))
+		c := newClient(t, s, macOf(1_000_000+uint32(came)), dhcpv4.WithOption(agent), dhcpv4.WithRelay(net.IP{10, 0, 0, 1}))
+		if offer, _ := c.send(dhcpv4.MessageTypeDiscover); offer != nil {
+			c.send(dhcpv4.MessageTypeRequest, withServer(offer.ServerIdentifier()), withWanted(offer.YourIPAddr))
+		}
+		select {
+		case err = <-updated:
+			done = true
+		default:
+		}
+	}
+	if came == len(snap.Reservations) {
+		err = <-updated
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.Indexes()
+	if err := s.UpdateWhole(snap); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s.Indexes(), got); diff != "" {
+		t.Errorf("after %d clients (-want +got)\n%s", came, diff)
+	}
+}
+
 // someReservation is for client n, known by one thing or another.
 func someReservation(rng *rand.Rand, n int) dhcpsrv.Reservation {
 	r := dhcpsrv.Reservation{Name: fmt.Sprint(n), Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(98 + n)})}
