@@ -42,6 +42,10 @@ type Config struct {
 	// Observe hears of each request to an endpoint: its method and pattern, the status, and how long it took. It is called
 	// concurrently. Nil is not called.
 	Observe func(route string, status int, took time.Duration)
+	// Begin hears of each request to an endpoint before that: its method and pattern, and the name of its user, empty where
+	// none is needed. The request goes on with the context that it returns, and end hears of the status. It is called
+	// concurrently. Nil is not called.
+	Begin func(r *http.Request, route, user string) (ctx context.Context, end func(status int))
 	// Log receives failures that are not the client's. Nil discards.
 	Log *slog.Logger
 }
@@ -56,6 +60,7 @@ type API struct {
 	version string
 	more    map[string]Endpoint
 	observe func(string, int, time.Duration)
+	begin   func(*http.Request, string, string) (context.Context, func(int))
 	log     *slog.Logger
 	nonces  nonces
 	logins  limiter
@@ -65,7 +70,7 @@ type API struct {
 // New returns an API. It starts nothing.
 func New(cfg Config) *API {
 	a := &API{
-		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, more: cfg.More, observe: cfg.Observe, log: cfg.Log,
+		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
 		logins: limiter{every: loginEvery, burst: loginBurst}, streams: make(chan struct{}, maxStreams),
 	}
 	if a.maker == nil {

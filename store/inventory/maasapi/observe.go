@@ -5,14 +5,25 @@ import (
 	"time"
 )
 
-// observed tells Config.Observe of each request to an endpoint.
+// observed tells Config.Observe and Config.Begin of each request to an endpoint.
 func (a *API) observed(pattern string, h http.Handler) http.Handler {
-	if a.observe == nil {
+	if a.observe == nil && a.begin == nil {
 		return h
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start, s := time.Now(), &statusWriter{ResponseWriter: w, code: http.StatusOK}
-		defer func() { a.observe(pattern, s.code, time.Since(start)) }()
+		if a.observe != nil {
+			defer func() { a.observe(pattern, s.code, time.Since(start)) }()
+		}
+		if a.begin != nil {
+			user := ""
+			if !public[r.URL.Path] {
+				user = userOf(r)
+			}
+			ctx, end := a.begin(r, pattern, user)
+			defer func() { end(s.code) }()
+			r = r.WithContext(ctx)
+		}
 		h.ServeHTTP(s, r)
 	})
 }

@@ -40,6 +40,7 @@ type allCmd struct {
 	HTTPParent string   `name:"parent-proxy" help:"Proxy to go through." placeholder:"URL"`
 	LogLevel   string   `help:"debug, info, warn or error (default info)."`
 	LogFormat  string   `help:"text or json (default text on a terminal, json otherwise)."`
+	Trace      string   `name:"trace-endpoint" help:"Collector of OpenTelemetry traces, by OTLP over HTTP, such as http://collector.example:4318 (default none, unless OTEL_EXPORTER_OTLP_ENDPOINT names one)." placeholder:"URL"`
 }
 
 // config joins file and flags.
@@ -59,6 +60,7 @@ func (c *allCmd) config() (config.Config, error) {
 		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Loaders: c.Loaders},
 		Proxy: config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy, AccessLog: c.ProxyLog},
 		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
+		Trace: config.Trace{Endpoint: c.Trace},
 	})
 	return cfg, cfg.Check()
 }

@@ -18,6 +18,7 @@ var flagOf = map[string]string{
 	"region.addresses": "address", "rack.port": "rack-port", "dhcp.range": "dhcp-range", "dhcp.force": "dhcp-force", "dhcp.disable": "no-dhcp", "dhcp.mode": "dhcp-mode",
 	"dns.forwarders": "forwarder", "dns.port": "dns-port", "proxy.port": "proxy-port", "proxy.parent": "parent-proxy", "proxy.disable": "no-http-proxy",
 	"proxy.access-log": "proxy-log", "log.level": "log-level", "log.format": "log-format",
+	"trace.endpoint": "trace-endpoint",
 }
 
 // Every key of the file is a flag and a variable of one of the commands that run daemons, and does what the key does.

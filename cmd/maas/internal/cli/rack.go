@@ -39,6 +39,7 @@ type rackRunCmd struct {
 	ProxyLog  string   `name:"proxy-log" help:"File for the proxy's access log in common format, or log for the daemon's own." placeholder:"FILE"`
 	LogLevel  string   `help:"debug, info, warn or error (default info)."`
 	LogFormat string   `help:"text or json (default text on a terminal, json otherwise)."`
+	Trace     string   `name:"trace-endpoint" help:"Collector of OpenTelemetry traces, by OTLP over HTTP, such as http://collector.example:4318 (default none, unless OTEL_EXPORTER_OTLP_ENDPOINT names one)." placeholder:"URL"`
 }
 
 // Run is called by the parser when the command was given.
@@ -61,6 +62,7 @@ func (c *rackRunCmd) config() (config.Config, error) {
 		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Loaders: c.Loaders},
 		Proxy: config.Proxy{AccessLog: c.ProxyLog},
 		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
+		Trace: config.Trace{Endpoint: c.Trace},
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -39,6 +40,7 @@ type Config struct {
 	Boot      Boot   `yaml:"boot"`
 	Proxy     Proxy  `yaml:"proxy"`
 	Log       Log    `yaml:"log"`
+	Trace     Trace  `yaml:"trace"`
 }
 
 // Region is where the region listens and keeps its data.
@@ -143,6 +145,13 @@ type Log struct {
 	Level string `yaml:"level"`
 	// Format is text or json. Empty means text on a terminal and json otherwise.
 	Format string `yaml:"format"`
+}
+
+// Trace says where OpenTelemetry traces go.
+type Trace struct {
+	// Endpoint is the URL of a collector that speaks OTLP over HTTP, such as http://collector.example:4318. Empty leaves it to
+	// OTEL_EXPORTER_OTLP_ENDPOINT; without that, too, there are no traces.
+	Endpoint string `yaml:"endpoint"`
 }
 
 // A Mistake is something wrong in a configuration, at a line of the file where that is known.
@@ -297,7 +306,18 @@ func (c *Config) Check() error {
 	if c.Boot.Kernel == "" && (len(c.Boot.Initrd) > 0 || c.Boot.Cmdline != "") {
 		return &Mistake{Key: "boot", Text: "initrd and cmdline need a kernel"}
 	}
+	if err := c.Trace.check(); err != nil {
+		return err
+	}
 	return c.Log.check()
+}
+
+func (t *Trace) check() error {
+	u, err := url.Parse(t.Endpoint)
+	if t.Endpoint == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
+		return nil
+	}
+	return &Mistake{Key: "trace.endpoint", Text: fmt.Sprintf("%q is not a URL like http://collector.example:4318", t.Endpoint)}
 }
 
 func (r *Region) check() error {

@@ -31,6 +31,7 @@ func TestLoadNamesTheLineAndTheMistake(t *testing.T) {
 		{"rack:\n  port: many\n", ":2: "},
 		{"boot:\n  cmdline: quiet\n", ": boot: initrd and cmdline need a kernel"},
 		{"log: {level: loud}\n", `:1: log.level: "loud" is none of`},
+		{"trace:\n  endpoint: collector:4318\n", `:2: trace.endpoint: "collector:4318" is not a URL like`},
 		{"region: {tls: maybe}\n", `:1: region.tls: "maybe" is none of`},
 		{"region: {tls-cert: /x}\n", "needs both tls-cert and tls-key"},
 		{"a: [\n", ":1"},

@@ -21,6 +21,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/rack"
 	"github.com/gomaas/maas/cmd/maas/internal/region"
 	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
@@ -63,6 +64,12 @@ type site struct {
 	rack   *rack.Rack
 	// closers are closed at the end.
 	closers []io.Closer
+	trace   *tracing.Tracer // nil: none
+}
+
+// openTrace begins traces, where the configuration or the environment names a collector. An empty instance is the host's name.
+func openTrace(cfg config.Config, instance string, log *slog.Logger) *tracing.Tracer {
+	return tracing.Open(tracing.Config{Endpoint: cfg.Trace.Endpoint, Instance: instance, Log: log.With("component", "trace")})
 }
 
 // All runs region and rack on the configured interface until ctx ends. It calls ready, if that is not nil, when everything
@@ -100,14 +107,16 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 			return err
 		}
 	}
-	s := &site{cfg: cfg, log: log, links: links}
+	s := &site{cfg: cfg, log: log, links: links, trace: openTrace(cfg, cfg.Region.Name, log)}
+	defer s.trace.Close()
 	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	addresses, err := listenForRacks(ctx, cfg, &regionSockets)
 	if err != nil {
 		return err
 	}
 	if s.region, err = region.New(ctx, region.Config{
-		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Beside: rackName, Kinds: Kinds(), Advertise: addresses, Log: log,
+		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Beside: rackName, Kinds: Kinds(), Advertise: addresses,
+		Trace: s.trace, Log: log,
 	}); err != nil {
 		return err
 	}
@@ -166,7 +175,7 @@ func (s *site) newRackBeside(files, loaders fs.FS) error {
 	if err != nil {
 		return err
 	}
-	return s.newRack(rack.Config{Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell, Identity: identity}, files, loaders)
+	return s.newRack(rack.Config{Name: rackName, Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell, Identity: identity}, files, loaders)
 }
 
 // newRack composes the rack. base says how it reaches its region.
@@ -179,7 +188,7 @@ func (s *site) newRack(base rack.Config, files, loaders fs.FS) error {
 	if err != nil {
 		return err
 	}
-	base.Dir, base.Log = rackDir(s.cfg.Data), s.log
+	base.Dir, base.Log, base.Trace = rackDir(s.cfg.Data), s.log, s.trace
 	base.Files, base.Loaders, base.HTTPPort = files, loaders, portOr(s.cfg.Rack.Port, rackPort)
 	base.Power, base.Prober, base.WatchAll = controller, dhcpsrv.NetProber{}, true
 	base.ListenProxy, base.AccessLog = s.openProxy, access

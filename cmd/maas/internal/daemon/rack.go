@@ -72,7 +72,8 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	}
 	m.links, m.cfg, m.version = links, cfg, options.Version
 	m.cfg.DHCP.Disable = noDHCP
-	s := &site{cfg: cfg, log: log, links: links}
+	s := &site{cfg: cfg, log: log, links: links, trace: openTrace(cfg, m.name(), log)}
+	defer s.trace.Close()
 	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	loaders := chooseLoaders(cfg.Boot.Loaders)
 	if err := s.newRack(m.rack(), files, loaders); err != nil {
@@ -96,7 +97,7 @@ func (m *membership) rack() rack.Config {
 	dialer := &wire.Dialer{Regions: m.addresses, Ordered: true, TLS: m.tls}
 	m.peers = newPeers(m, dialer)
 	return rack.Config{
-		Dial: dialer.Dial, Connected: m.connected, Identity: m.current,
+		Name: m.name(), Dial: dialer.Dial, Connected: m.connected, Identity: m.current,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
 	}
 }

@@ -50,9 +50,11 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	if err != nil {
 		return err
 	}
-	s := &site{cfg: cfg, log: log}
+	s := &site{cfg: cfg, log: log, trace: openTrace(cfg, cfg.Region.Name, log)}
+	defer s.trace.Close()
 	s.region, err = region.New(ctx, region.Config{
-		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Kinds: Kinds(), Advertise: addresses, Log: log,
+		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Kinds: Kinds(), Advertise: addresses,
+		Trace: s.trace, Log: log,
 	})
 	if err != nil {
 		return err

@@ -38,6 +38,7 @@ func (r *Rack) booted(e pxe.Event) {
 	c.Took.Observe(e.Duration)
 	r.retransmits.Add(uint64(e.Retransmits))
 	r.facts.boot(e)
+	r.boots.add(e)
 }
 
 // connected counts sessions with regions.

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
+	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
@@ -75,6 +76,10 @@ type Config struct {
 	AccessLog func(proxy.Access)
 	// Power drives BMCs for the region. Nil offers no power calls.
 	Power *power.Controller
+	// Trace makes traces of what the rack does. Nil makes none.
+	Trace *tracing.Tracer
+	// Name is the rack's, for traces. Empty leaves it out.
+	Name string
 	// Log receives what operators should see.
 	Log *slog.Logger
 }
@@ -107,6 +112,7 @@ type Rack struct {
 	retransmits atomic.Uint64 // of TFTP
 	sessions    atomic.Int64  // with regions
 	region      regionLink
+	boots       *bootTraces // nil: none
 }
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
@@ -174,12 +180,14 @@ func (r *Rack) compose() (err error) {
 	if err != nil {
 		return err
 	}
+	r.boots = newBootTraces(r.cfg.Trace, r.cfg.Name, r.nameOf)
 	r.openCache()
-	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: r.cfg.AccessLog, Log: r.log.With("component", "proxy")})
+	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: tracedAccess(r.cfg), Log: r.log.With("component", "proxy")})
 	r.proxying = newProxyServer(r.proxy, r.cfg.ListenProxy, r.log.With("component", "proxy"))
 	r.offer(&r.methods)
+	r.cfg.Trace.Watch(&r.methods, r.cfg.Name)
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
-		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: append(r.topics(), r.cfg.Topics...),
+		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: tracedTopics(r.cfg, append(r.topics(), r.cfg.Topics...)),
 		Connected: r.connected,
 		Log:       r.log.With("component", "rpc"),
 	})
@@ -291,6 +299,9 @@ func (r *Rack) tasks(s Sockets) []task {
 	if len(r.cfg.Interfaces) > 0 {
 		tasks = append(tasks, task{"new addresses", func(ctx context.Context) error { return r.follow(ctx, &s) }})
 	}
+	if r.boots != nil {
+		tasks = append(tasks, task{"traces of boots", r.boots.run})
+	}
 	tasks = append(tasks, task{"discovery", r.discover.run})
 	return append(tasks, task{"proxy", func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }})
 }
@@ -355,7 +366,9 @@ func (r *Rack) macOf(addr netip.Addr) (net.HardwareAddr, bool) {
 // offered runs when DHCP tells a machine what to load, in the offer and in the acknowledgement.
 func (r *Rack) offered(c pxe.Client, o pxe.Offer) {
 	r.clients.Remember(c)
-	r.facts.boot(o.Event(c, time.Now()))
+	e := o.Event(c, time.Now())
+	r.facts.boot(e)
+	r.boots.add(e)
 }
 
 // nameOf is the host name of a machine, empty for one that the region does not know.

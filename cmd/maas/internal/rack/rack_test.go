@@ -33,7 +33,12 @@ var (
 // openRegion opens a region on dir that knows one rack on the segment.
 func openRegion(t *testing.T, dir string) *region.Region {
 	t.Helper()
-	r, err := region.New(t.Context(), region.Config{Dir: dir, Kinds: power.NewRegistry(power.Manual())})
+	return openRegionWith(t, region.Config{Dir: dir, Kinds: power.NewRegistry(power.Manual())})
+}
+
+func openRegionWith(t *testing.T, cfg region.Config) *region.Region {
+	t.Helper()
+	r, err := region.New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +57,13 @@ func openRegion(t *testing.T, dir string) *region.Region {
 // serve runs a rack on a segment of its own until stop.
 func serve(t *testing.T, dir string, dial func(context.Context) (rpc.Conn, error)) (segment *boottest.Segment, stop func()) {
 	t.Helper()
-	r, err := rack.New(rack.Config{Dir: dir, Dial: dial, Files: files, Loaders: loaders, Log: slog.New(slog.DiscardHandler)})
+	return serveWith(t, rack.Config{Dir: dir, Dial: dial})
+}
+
+func serveWith(t *testing.T, cfg rack.Config) (segment *boottest.Segment, stop func()) {
+	t.Helper()
+	cfg.Files, cfg.Loaders, cfg.Log = files, loaders, slog.New(slog.DiscardHandler)
+	r, err := rack.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

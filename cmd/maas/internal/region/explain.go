@@ -54,7 +54,7 @@ func (r *Region) askRacks(ctx context.Context, q explain.Query) ([]RackAnswer, e
 		go func() {
 			defer func() { done <- struct{}{} }()
 			out[i].Rack = rack.Name
-			answer, err := explain.Ask(ctx, r.rpc.Rack(rack.Name), q)
+			answer, err := explain.Ask(ctx, r.rack(rack.Name), q)
 			if err != nil {
 				out[i].Error = err.Error()
 			}

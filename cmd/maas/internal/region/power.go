@@ -27,7 +27,9 @@ func (p *powerService) Kinds() power.Registry { return p.kinds }
 
 // Power does what the action says and writes into the log what came of it.
 func (p *powerService) Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
+	ctx, span := p.region.trace.Start(ctx, "power "+string(action))
 	result, err := p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript})
+	tellPower(span, m, result, err)
 	if action == power.ActionQuery || action == power.ActionSensors {
 		return result, err
 	}
@@ -94,7 +96,7 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 		if !slices.Contains(connected, rack.Name) {
 			continue
 		}
-		result, err = powerrpc.Do(ctx, p.region.rpc.Rack(rack.Name), request)
+		result, err = powerrpc.Do(ctx, p.region.rack(rack.Name), request)
 		if errors.Is(err, rpc.ErrUnavailable) && ctx.Err() == nil {
 			continue
 		}

@@ -24,7 +24,7 @@ func (p *proxyService) each(ctx context.Context, f func(rack inventory.Rack) maa
 // ProxyStats implements maasapi.Proxy.
 func (p *proxyService) ProxyStats(ctx context.Context) ([]maasapi.RackProxy, error) {
 	return p.each(ctx, func(rack inventory.Rack) maasapi.RackProxy {
-		stats, err := proxyrpc.Stats(ctx, p.region.rpc.Rack(rack.Name))
+		stats, err := proxyrpc.Stats(ctx, p.region.rack(rack.Name))
 		if err != nil {
 			return maasapi.RackProxy{Rack: rack.Name, Error: err.Error()}
 		}
@@ -35,7 +35,7 @@ func (p *proxyService) ProxyStats(ctx context.Context) ([]maasapi.RackProxy, err
 // PurgeProxy implements maasapi.Proxy.
 func (p *proxyService) PurgeProxy(ctx context.Context, url string, prefix bool) ([]maasapi.RackProxy, error) {
 	return p.each(ctx, func(rack inventory.Rack) maasapi.RackProxy {
-		n, err := proxyrpc.Purge(ctx, p.region.rpc.Rack(rack.Name), proxyrpc.Purging{URL: url, Prefix: prefix})
+		n, err := proxyrpc.Purge(ctx, p.region.rack(rack.Name), proxyrpc.Purging{URL: url, Prefix: prefix})
 		if err != nil {
 			return maasapi.RackProxy{Rack: rack.Name, Error: err.Error()}
 		}

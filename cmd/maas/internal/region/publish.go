@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/dnssrv"
@@ -22,12 +23,13 @@ type published struct {
 	model inventory.Model
 	names inventory.NamePlanner
 	stale bool // not all of the model is out
+	sent  sentState
 }
 
 // publish hands each rack what differs from before: the changes alone where only machines, devices, addresses and records
 // changed, which takes time proportional to them. It is not called twice at once.
-func (r *Region) publish(ctx context.Context) error {
-	p := &r.published
+func (r *Region) publish(ctx context.Context) (err error) {
+	p, began, before := &r.published, time.Now(), r.published.model.Revision
 	changes, err := r.inv.Follow(ctx, &p.model)
 	if err != nil {
 		return err
@@ -36,6 +38,10 @@ func (r *Region) publish(ctx context.Context) error {
 		changes = nil
 	}
 	whole := changes == nil || changes.Networks
+	if whole || p.model.Revision != before {
+		told := r.tracePublication(ctx, began, whole, changes)
+		defer func() { told(err) }()
+	}
 	p.stale = true
 	if whole {
 		err = r.publishAll(ctx, &p.model, changes)
@@ -82,7 +88,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 			if err != nil {
 				return fmt.Errorf("plan %s for rack %s: %w", topic.name, rack.Name, err)
 			}
-			r.rpc.State(rack.Name).Set(topic.name, objects)
+			r.sent(rack.Name, topic.name, len(objects), r.rpc.State(rack.Name).Set(topic.name, objects))
 		}
 	}
 	if changes != nil && r.published.names.Fits(m) {
@@ -103,7 +109,7 @@ func (r *Region) publishAllNames(m *inventory.Model) (err error) {
 		return fmt.Errorf("plan of names: %w", err)
 	}
 	for _, rack := range m.Racks {
-		r.rpc.State(rack.Name).Set(dnsrpc.Topic, dns)
+		r.sent(rack.Name, dnsrpc.Topic, len(dns), r.rpc.State(rack.Name).Set(dnsrpc.Topic, dns))
 	}
 	return nil
 }
@@ -115,7 +121,7 @@ func (r *Region) publishNames(m *inventory.Model, changes *inventory.Changes) er
 		return fmt.Errorf("plan of names: %w", err)
 	}
 	for _, rack := range m.Racks {
-		r.rpc.State(rack.Name).Change(dnsrpc.Topic, upserts, deletes)
+		r.sent(rack.Name, dnsrpc.Topic, len(upserts)+len(deletes), r.rpc.State(rack.Name).Change(dnsrpc.Topic, upserts, deletes))
 	}
 	return nil
 }
@@ -147,8 +153,8 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 		if err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
-		state.Change(dhcprpc.Topic, upserts, deletes)
-		state.Change(pxerpc.Topic, boots, forgotten)
+		r.sent(rack.Name, dhcprpc.Topic, len(upserts)+len(deletes), state.Change(dhcprpc.Topic, upserts, deletes))
+		r.sent(rack.Name, pxerpc.Topic, len(boots)+len(forgotten), state.Change(pxerpc.Topic, boots, forgotten))
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
@@ -46,6 +47,8 @@ type Config struct {
 	Kinds power.Registry
 	// PowerEvery is how often each machine's power is asked for. Zero means 5 minutes.
 	PowerEvery time.Duration
+	// Trace makes traces of what the region does. Nil makes none.
+	Trace *tracing.Tracer
 	// Log receives what operators should see.
 	Log *slog.Logger
 }
@@ -71,6 +74,8 @@ type Region struct {
 	vendors *vendors
 	beacons []byte // key of the racks' beacons
 	calls   metrics.Counters[apiCall]
+	trace   *tracing.Tracer // nil: none
+	commits tracing.Commits // to be published
 }
 
 // Names of files in Config.Dir.
@@ -91,7 +96,7 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 		}
 		cfg.Database = "sqlite://" + path
 	}
-	r := &Region{log: cfg.Log, beside: cfg.Beside, name: cfg.Name, life: newLife()}
+	r := &Region{log: cfg.Log, beside: cfg.Beside, name: cfg.Name, life: newLife(), trace: cfg.Trace}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -132,7 +137,7 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.power = &powerService{region: r, kinds: cfg.Kinds}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
 	r.api = maasapi.New(maasapi.Config{
-		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Log: r.log.With("component", "api"),
+		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
 	})
 	if len(cfg.Advertise) > 0 {
 		if r.racks, err = newRackService(ctx, r, cfg); err != nil {

@@ -147,7 +147,7 @@ func (s *scanService) startOn(ctx context.Context, id string, plan inventory.Sca
 	report.Attempted = append(report.Attempted, plan.Rack)
 	callCtx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	_, err := discoveryrpc.StartScan(callCtx, s.region.rpc.Rack(plan.Rack), request)
+	_, err := discoveryrpc.StartScan(callCtx, s.region.rack(plan.Rack), request)
 	switch {
 	case err == nil:
 		report.Started = append(report.Started, plan.Rack)
@@ -252,7 +252,7 @@ func (s *scanService) ask(ctx context.Context, id string, call func(context.Cont
 	for i := range report.Racks {
 		part := &report.Racks[i]
 		if part.Running {
-			status, err := call(ctx, s.region.rpc.Rack(part.Rack), id)
+			status, err := call(ctx, s.region.rack(part.Rack), id)
 			if err != nil {
 				part.Running, part.Error = errors.Is(err, context.DeadlineExceeded), err.Error()
 			} else {
@@ -281,7 +281,7 @@ func (s *scanService) elsewhere(ctx context.Context, id string, call func(contex
 		Racks: []maasapi.RackScan{}, Skipped: map[string]string{},
 	}
 	for _, rack := range s.region.rpc.Racks() {
-		status, err := call(ctx, s.region.rpc.Rack(rack), id)
+		status, err := call(ctx, s.region.rack(rack), id)
 		if err != nil {
 			continue // it has no part in the scan, or cannot be asked
 		}

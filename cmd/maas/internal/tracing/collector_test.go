@@ -172,7 +172,7 @@ func TestTroubleIsToldOnce(t *testing.T) {
 	tracer.Close()
 	text := log.String()
 	if strings.Count(text, "\n") != 4 || !strings.Contains(text, "503") || !strings.Contains(text, "401") || !strings.Contains(text, "again") ||
-		!strings.Contains(text, "connect") || strings.Contains(text, "sesame") {
+		!strings.Contains(text, "/v1/traces") || strings.Contains(text, "sesame") {
 		t.Errorf("log:\n%s", text)
 	}
 }

@@ -30,7 +30,7 @@ func (c *Commits) Note(ctx context.Context, s Span) context.Context {
 		return ctx
 	}
 	return store.OnCommit(ctx, func(revision int64) {
-		s.Counted("commit", "maas.store.revision", int(revision))
+		s.Counted("commit", map[string]int{"maas.store.revision": int(revision)})
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.all = append(c.all, commit{revision, s.span.SpanContext()}); len(c.all) > maxCommits {

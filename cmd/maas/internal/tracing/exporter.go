@@ -62,6 +62,7 @@ func (e *exporter) send(ctx context.Context, body []byte) (kind string, err erro
 	}
 	req.Header.Set("Content-Type", "application/x-protobuf")
 	req.Header.Set("User-Agent", "gomaas")
+	req.Header["Idempotency-Key"] = nil // net/http sends again what met a connection that the collector had closed
 	resp, err := e.client.Do(req)
 	if err != nil {
 		return "connection", err

@@ -34,15 +34,15 @@ func settingsOf(endpoint string, env func(string) string) (s settings, err error
 	}
 	switch {
 	case endpoint != "":
-		s.url = strings.TrimSuffix(endpoint, "/") + tracesPath
+		s.url = withPath(endpoint)
 	case env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "":
 		s.url = env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 	case env("OTEL_EXPORTER_OTLP_ENDPOINT") != "":
-		s.url = strings.TrimSuffix(env("OTEL_EXPORTER_OTLP_ENDPOINT"), "/") + tracesPath
+		s.url = withPath(env("OTEL_EXPORTER_OTLP_ENDPOINT"))
 	default:
 		return settings{}, nil
 	}
-	if err := CheckEndpoint(s.url); err != nil {
+	if err := checkEndpoint(s.url); err != nil {
 		return settings{}, err
 	}
 	if protocol := of("PROTOCOL"); endpoint == "" && protocol != "" && protocol != "http/protobuf" {
@@ -62,8 +62,13 @@ func settingsOf(endpoint string, env func(string) string) (s settings, err error
 	return s, nil
 }
 
-// CheckEndpoint tells what is wrong with the URL of a collector.
-func CheckEndpoint(endpoint string) error {
+// withPath adds what is missing.
+func withPath(base string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(base, "/"), tracesPath) + tracesPath
+}
+
+// checkEndpoint tells what is wrong with the URL of a collector.
+func checkEndpoint(endpoint string) error {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return fmt.Errorf("%q is not a URL like http://collector.example:4318", endpoint)

@@ -16,6 +16,7 @@ func TestSettings(t *testing.T) {
 	}{
 		{name: "nothing"},
 		{name: "configured", endpoint: base + "/", url: base + "/v1/traces"},
+		{name: "with path", endpoint: base + "/v1/traces", url: base + "/v1/traces"},
 		{name: "standard", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": base}, url: base + "/v1/traces"},
 		{name: "for traces", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": base, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": base + "/x"}, url: base + "/x"},
 		{name: "configured wins", endpoint: base, env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://other"}, url: base + "/v1/traces"},

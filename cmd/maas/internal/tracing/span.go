@@ -1,6 +1,8 @@
 package tracing
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -50,11 +52,16 @@ func (s Span) event(name string, at time.Time, about ...attribute.KeyValue) {
 	s.span.AddEvent(name, options...)
 }
 
-// Counted tells what happened in it, and how often or to how many.
-func (s Span) Counted(name, unit string, n int) {
-	if s.span != nil {
-		s.event(name, time.Time{}, attribute.Int(unit, n))
+// Counted tells what happened in it, and how much of what. It is not for where traces may be off: a map costs.
+func (s Span) Counted(name string, counts map[string]int) {
+	if s.span == nil {
+		return
 	}
+	var about []attribute.KeyValue
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		about = append(about, attribute.Int(what, counts[what]))
+	}
+	s.event(name, time.Time{}, about...)
 }
 
 // Fail says why it failed. Nil is no failure. The text must not tell secrets.

@@ -1,0 +1,4 @@
+package rack
+
+// TracedAccess is for tests.
+var TracedAccess = tracedAccess
