@@ -1,0 +1,2 @@
+// Package otlp tries the messages of OpenTelemetry, as its own code reads them, on what the daemons send. It has tests only.
+package otlp
