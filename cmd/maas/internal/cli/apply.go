@@ -107,18 +107,11 @@ func counted(n int, what string) string {
 // changeMarks are how kinds of changes look: a sign, and the color of the terminal.
 var changeMarks = map[string][2]string{"create": {"+", "32"}, "update": {"~", "33"}, "delete": {"-", "31"}}
 
-// colored reports whether colors are wanted; see no-color.org.
-func colored(w io.Writer) bool { return isTerminal(w) && os.Getenv("NO_COLOR") == "" }
-
 // writeChanges writes a line for each object, and below those that are changed or made a line for each field that differs.
 func writeChanges(w io.Writer, changes []sitedoc.Change) {
 	for _, ch := range changes {
 		mark := changeMarks[ch.Op]
-		line := fmt.Sprintf("%s %s %s", mark[0], ch.Kind, printable(ch.Name))
-		if colored(w) {
-			line = "\x1b[" + mark[1] + "m" + line + "\x1b[0m"
-		}
-		fmt.Fprintln(w, line)
+		fmt.Fprintln(w, painted(w, mark[1], fmt.Sprintf("%s %s %s", mark[0], ch.Kind, printable(ch.Name))))
 		if ch.Op != "delete" {
 			for _, d := range differences(ch.Before, ch.After) {
 				if ch.Op == "create" && strings.HasSuffix(d, ": "+ch.Name) { // the line above says so

@@ -31,6 +31,14 @@ func (c stored) url() (string, error) {
 	return "sqlite://" + path, err
 }
 
+// open opens the database, which has to be there, and tells its URL.
+func (c stored) open(ctx context.Context) (db *store.DB, url string, err error) {
+	if url, err = c.url(); err == nil {
+		db, err = store.OpenExisting(ctx, url)
+	}
+	return db, url, err
+}
+
 func (c stored) keyFile() string { return filepath.Join(c.Data, region.KeyFile) }
 
 // hand gives a file to whom the data directory belongs: the daemon need not run as the user who calls.
@@ -73,11 +81,7 @@ type backupCmd struct {
 
 // Run is called by the parser when the command was given. The daemon may run on: the backup is of one moment.
 func (c backupCmd) Run(ctx context.Context, io stdio) error {
-	url, err := c.url()
-	if err != nil {
-		return err
-	}
-	db, err := store.OpenExisting(ctx, url)
+	db, _, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/store/inventory/maasapi"
@@ -42,7 +41,7 @@ func (c discoveryListCmd) Run(ctx context.Context, io stdio) error {
 	return c.print(io.out, seen, "ADDRESS\tMAC\tVENDOR\tNAME\tVLAN\tSEEN BY\tLAST SEEN\tNOTES", func(row func(...string)) {
 		for _, d := range seen {
 			row(d.IP, d.MACAddress, d.MACOrganization, d.Hostname, tag(d.VID), d.Observer.Hostname+" "+d.Observer.InterfaceName,
-				d.LastSeen.Local().Format(time.DateTime), notes(d))
+				stamp(d.LastSeen), notes(d))
 		}
 	})
 }
@@ -118,8 +117,8 @@ func (c discoveryShowCmd) Run(ctx context.Context, io stdio) error {
 		row("VLAN tag", tag(d.VID))
 		row("DHCP class", d.VendorClass)
 		row("DHCP options", d.Fingerprint)
-		row("first seen", d.FirstSeen.Local().Format(time.DateTime))
-		row("last seen", d.LastSeen.Local().Format(time.DateTime))
+		row("first seen", stamp(d.FirstSeen))
+		row("last seen", stamp(d.LastSeen))
 		row("seen by", d.Sources.String())
 		for _, o := range d.Observers {
 			row("seen on", o.Hostname+" "+o.InterfaceName)
@@ -195,7 +194,7 @@ func (c discoveryServersCmd) Run(ctx context.Context, io stdio) error {
 	}
 	return c.print(io.out, servers, "ADDRESS\tMAC\tVLAN\tSEEN BY\tLAST SEEN", func(row func(...string)) {
 		for _, s := range servers {
-			row(s.IP, s.MACAddress, fmt.Sprint(s.VID), s.Observer.Hostname+" "+s.Observer.InterfaceName, s.LastSeen.Local().Format(time.DateTime))
+			row(s.IP, s.MACAddress, fmt.Sprint(s.VID), s.Observer.Hostname+" "+s.Observer.InterfaceName, stamp(s.LastSeen))
 		}
 	})
 }
@@ -218,7 +217,7 @@ func (c discoveryTopologyCmd) Run(ctx context.Context, io stdio) error {
 	if err := c.get(ctx, path, &t); err != nil {
 		return err
 	}
-	if c.Output == "json" {
+	if c.Output != "table" {
 		return c.print(io.out, t, "", nil)
 	}
 	err := c.print(io.out, t, "RACK\tLINK\tVLAN\tLEADS TO\tITS PORT\tLAST SEEN", func(row func(...string)) {
@@ -227,7 +226,7 @@ func (c discoveryTopologyCmd) Run(ctx context.Context, io stdio) error {
 			if l.Switch != nil {
 				name = cmp.Or(l.Switch.System, l.Peer)
 			}
-			row(l.Rack, l.Link, fmt.Sprint(l.VID), l.Kind+" "+name, l.PeerLink, l.LastSeen.Local().Format(time.DateTime))
+			row(l.Rack, l.Link, fmt.Sprint(l.VID), l.Kind+" "+name, l.PeerLink, stamp(l.LastSeen))
 		}
 	})
 	if err != nil || len(t.Proposals) == 0 {

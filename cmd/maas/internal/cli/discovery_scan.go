@@ -36,7 +36,7 @@ func (c discoveryScanCmd) Run(ctx context.Context, io stdio) error {
 	if err := c.post(ctx, discoveryPath+"?op=scan", form, &scan); err != nil {
 		return err
 	}
-	for _, subnet := range sortedKeys(scan.Skipped) {
+	for _, subnet := range slices.Sorted(maps.Keys(scan.Skipped)) {
 		fmt.Fprintf(io.err, "%s is left out: %s\n", subnet, scan.Skipped[subnet])
 	}
 	if scan.ID == "" {
@@ -128,5 +128,3 @@ func (p progress) end() {
 		fmt.Fprintln(p.w)
 	}
 }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

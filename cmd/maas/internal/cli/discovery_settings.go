@@ -38,7 +38,7 @@ func (c discoverySettingsCmd) Run(ctx context.Context, io stdio) error {
 		row("ignore", s.Ignore)
 		row("unknown VLANs", s.VLANs)
 	})
-	if err != nil || c.Output == "json" {
+	if err != nil || c.Output != "table" {
 		return err
 	}
 	fmt.Fprintln(io.out)
@@ -49,7 +49,7 @@ func (c discoverySettingsCmd) Run(ctx context.Context, io stdio) error {
 				scanned = "regularly"
 			}
 			if sub.Last != nil {
-				last = sub.Last.Local().Format(time.DateTime)
+				last = stamp(*sub.Last)
 			}
 			row(sub.CIDR, scanned, last, sub.Rack)
 		}

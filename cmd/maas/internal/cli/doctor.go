@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/internal/doctor"
@@ -49,20 +50,20 @@ func (c doctorCmd) Run(ctx context.Context, io stdio) error {
 	if c.Output != "table" {
 		err = c.print(io.out, shown, "", nil)
 	} else {
-		for _, f := range shown {
-			mark := findingMarks[f.Severity]
-			word := fmt.Sprintf("%-7s", mark[0])
-			if colored(io.out) {
-				word = "\x1b[" + mark[1] + "m" + word + "\x1b[0m"
-			}
-			fmt.Fprintf(io.out, "%s  %-12s  %s\n", word, f.Check, printable(f.Text))
-			if f.Cure != "" {
-				fmt.Fprintf(io.out, "%23s  -> %s\n", "", f.Cure)
-			}
-		}
+		writeFindings(io.out, shown)
 	}
 	if err == nil && bad > 0 {
 		err = errors.New(counted(bad, "thing") + " to cure")
 	}
 	return err
+}
+
+func writeFindings(w io.Writer, findings []doctor.Finding) {
+	for _, f := range findings {
+		mark := findingMarks[f.Severity]
+		fmt.Fprintf(w, "%s  %-12s  %s\n", painted(w, mark[1], fmt.Sprintf("%-7s", mark[0])), f.Check, printable(f.Text))
+		if f.Cure != "" {
+			fmt.Fprintf(w, "%23s  -> %s\n", "", f.Cure)
+		}
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/store/inventory/maasapi"
@@ -40,7 +39,7 @@ func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 		}
 		return c.print(io.out, append([]maasapi.Event{}, answer...), "TIME\tLEVEL\tKIND\tWHAT", func(row func(...string)) {
 			for _, e := range answer {
-				row(e.Created.Local().Format(time.DateTime), e.Level, e.Type, e.Description)
+				row(stamp(e.Created), e.Level, e.Type, e.Description)
 			}
 		})
 	}
@@ -91,15 +90,12 @@ func (c eventsCmd) follow(ctx context.Context, w io.Writer, cl client.Client, sy
 
 func (c eventsCmd) writeEvent(w io.Writer, e maasapi.Event) error {
 	if c.Output != "table" {
-		if c.Output == "yaml" {
-			fmt.Fprintln(w, "---")
-		}
-		return c.print(w, e, "", nil)
+		return c.printNext(w, e)
 	}
 	where := ""
 	if e.Hostname != "" {
 		where = e.Hostname + ": "
 	}
-	_, err := fmt.Fprintf(w, "%s  %-8s  %s%s\n", e.Created.Local().Format(time.DateTime), e.Level, where, printable(e.Description))
+	_, err := fmt.Fprintf(w, "%s  %-8s  %s%s\n", stamp(e.Created), e.Level, where, printable(e.Description))
 	return err
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,11 +54,7 @@ func (t target) path(of string) string {
 }
 
 func (t target) itemPath(id string) string {
-	of := t.item
-	if of == "" {
-		of = t.collection
-	}
-	return t.path(of) + url.PathEscape(id) + "/"
+	return t.path(cmp.Or(t.item, t.collection)) + url.PathEscape(id) + "/"
 }
 
 // list reads all objects that a query asks for, each as it came.

@@ -49,11 +49,7 @@ func (c loginCmd) Run(ctx context.Context, io stdio) error {
 	if err := login.Client().Get(ctx, client.API+"users/?op=whoami", &me); err != nil {
 		return err
 	}
-	path, err := client.LoginsPath()
-	if err != nil {
-		return err
-	}
-	logins, err := client.LoadLogins(path)
+	logins, path, err := loadLogins()
 	if err != nil {
 		return err
 	}
@@ -95,11 +91,7 @@ type logoutCmd struct {
 
 // Run is called by the parser when the command was given. A key that logging in made is taken back, where the site answers.
 func (c logoutCmd) Run(ctx context.Context, io stdio) error {
-	path, err := client.LoginsPath()
-	if err != nil {
-		return err
-	}
-	logins, err := client.LoadLogins(path)
+	logins, path, err := loadLogins()
 	if err != nil {
 		return err
 	}
@@ -131,11 +123,7 @@ type loginsCmd struct {
 
 // Run is called by the parser when the command was given.
 func (c loginsCmd) Run(io stdio) error {
-	path, err := client.LoginsPath()
-	if err != nil {
-		return err
-	}
-	logins, err := client.LoadLogins(path)
+	logins, path, err := loadLogins()
 	if err != nil {
 		return err
 	}
@@ -153,6 +141,14 @@ func (c loginsCmd) Run(io stdio) error {
 		logins.Current = ""
 	}
 	return logins.Save(path)
+}
+
+// loadLogins reads the sites that are logged in to, and tells the file that they are in.
+func loadLogins() (logins client.Logins, path string, err error) {
+	if path, err = client.LoginsPath(); err == nil {
+		logins, err = client.LoadLogins(path)
+	}
+	return logins, path, err
 }
 
 func siteNames(l client.Logins) []string { return slices.Sorted(maps.Keys(l.Sites)) }

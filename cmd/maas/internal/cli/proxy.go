@@ -115,17 +115,16 @@ func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
 	var last []maasapi.RackProxy
 	for {
 		var now []maasapi.RackProxy
-		if err := c.get(ctx, proxyPath, &now); err != nil {
-			return err
+		err := c.get(ctx, proxyPath, &now)
+		switch {
+		case err != nil:
+		case c.Output == "table":
+			err = c.show(io.out, last, now)
+		default:
+			err = c.printNext(io.out, now)
 		}
-		if c.Output == "json" {
-			if err := c.print(io.out, now, "", nil); err != nil || c.Once {
-				return err
-			}
-		} else {
-			if err := c.show(io.out, last, now); err != nil || c.Once {
-				return err
-			}
+		if err != nil || c.Once {
+			return err
 		}
 		last = now
 		select {
@@ -140,7 +139,7 @@ func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
 func (c proxyTopCmd) show(out io.Writer, last, now []maasapi.RackProxy) error {
 	var b strings.Builder
 	if !c.Once {
-		b.WriteString("\x1b[H\x1b[2J")
+		b.WriteString(clearScreen)
 	}
 	writeTop(&b, difference(last, now, c.Every), now, c.Lines)
 	_, err := io.WriteString(out, b.String())

@@ -28,11 +28,7 @@ func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
 	if c.served(ctx) {
 		return errors.New("a daemon runs on this data; stop it first: it would seal with the old key")
 	}
-	url, err := c.url()
-	if err != nil {
-		return err
-	}
-	db, err := store.OpenExisting(ctx, url)
+	db, url, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -56,6 +52,11 @@ func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
 	if err := c.confirm(io, question); err != nil {
 		return err
 	}
+	return c.replace(ctx, io, db, old)
+}
+
+// replace makes a key, seals the secrets with it, and puts it in its place.
+func (c rekeyCmd) replace(ctx context.Context, io stdio, db *store.DB, old []byte) error {
 	fresh := make([]byte, region.KeySize)
 	rand.Read(fresh)
 	if err := writeSynced(c.freshKeyFile(), fresh); err != nil {

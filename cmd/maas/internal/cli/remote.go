@@ -103,6 +103,14 @@ func (c remote) print(w io.Writer, value any, header string, fill func(row func(
 	return tw.Flush()
 }
 
+// printNext prints one of several values, as JSON or YAML.
+func (c remote) printNext(w io.Writer, value any) error {
+	if c.Output == "yaml" {
+		fmt.Fprintln(w, "---")
+	}
+	return c.print(w, value, "", nil)
+}
+
 // printRaw writes JSON as it is, indented, or as YAML with its fields in the same order.
 func (c remote) printRaw(w io.Writer, text []byte) error {
 	if c.Output == "yaml" {

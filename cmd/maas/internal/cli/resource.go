@@ -10,7 +10,7 @@ import (
 )
 
 // A resource is a kind of object that the API lists, shows, makes, changes and deletes in the same way. The commands for all
-// of them are the same code over the table in resources.go.
+// of them are the same code over the table in resources.go and its neighbours.
 type resource struct {
 	name string // of the command, such as static-route
 	what string // in sentences; empty = name with spaces

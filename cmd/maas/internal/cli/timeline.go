@@ -54,7 +54,7 @@ func (c timelineCmd) Run(ctx context.Context, io stdio) error {
 			return err
 		}
 		if isTerminal(io.out) {
-			fmt.Fprint(io.out, "\x1b[H\x1b[2J")
+			fmt.Fprint(io.out, clearScreen)
 		}
 		return c.show(io.out, found.name, boots)
 	})
@@ -82,7 +82,7 @@ func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error 
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "%s, boot of %s from %s", name, b.Start.Local().Format(time.DateTime), b.MAC)
+		fmt.Fprintf(w, "%s, boot of %s from %s", name, stamp(b.Start), b.MAC)
 		if b.Method != "" {
 			fmt.Fprintf(w, " as %s", b.Method)
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -98,6 +99,7 @@ func (c listCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	return c.watched(ctx, io, c.Watch, t.client, func(w writer) error { return c.list(ctx, w, t, query) })
 }
 
+// writer is for where stdio is called io.
 type writer = io.Writer
 
 func (c listCmd) list(ctx context.Context, w writer, t target, query url.Values) error {
@@ -210,10 +212,7 @@ func (c createCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 func (t target) makePath(ctx context.Context, form url.Values) (string, error) {
 	switch {
 	case t.name == "interface":
-		kind := form.Get("type")
-		if kind == "" {
-			kind = "physical"
-		}
+		kind := cmp.Or(form.Get("type"), "physical")
 		form.Del("type")
 		return t.path(t.collection) + "?op=create_" + url.QueryEscape(kind), nil
 	case t.make == "":

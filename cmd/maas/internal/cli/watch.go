@@ -57,7 +57,7 @@ func (c remote) watched(ctx context.Context, io stdio, watch bool, cl client.Cli
 func (c remote) again(io stdio, before bool, text []byte) {
 	switch {
 	case isTerminal(io.out):
-		fmt.Fprint(io.out, "\x1b[H\x1b[2J")
+		fmt.Fprint(io.out, clearScreen)
 	case before && c.Output == "yaml":
 		fmt.Fprintln(io.out, "---")
 	case before && c.Output == "table":
