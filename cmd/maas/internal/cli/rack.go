@@ -21,25 +21,20 @@ type rackCmd struct {
 
 // rackRunCmd has a flag for each key of the configuration file that a rack reads.
 type rackRunCmd struct {
-	Enrol     string   `help:"Token to join a site with, from maas region token create. Needed once." placeholder:"TOKEN"`
-	Name      string   `help:"What this rack is called (default the name of the host)."`
-	Config    string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
-	Data      string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
-	Interface string   `help:"Interface to serve, several with commas, or all; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
-	RackPort  int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
-	DHCPRange string   `name:"dhcp-range" help:"Dynamic range, if the network is new to the site; suggested when left out." placeholder:"FIRST-LAST"`
-	Gateway   string   `help:"Default router of machines, if the network is new to the site; this host's own when left out." placeholder:"ADDR"`
-	DHCPForce bool     `name:"dhcp-force" help:"Serve DHCP although another server answers."`
-	NoDHCP    bool     `name:"no-dhcp" help:"Serve no DHCP."`
-	DHCPMode  string   `name:"dhcp-mode" help:"Who gives addresses in networks that are new to the site: serve (this), proxy (another server), auto." placeholder:"MODE"`
-	DNSPort   int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
-	Kernel    string   `help:"The kernel that the region names." type:"path" placeholder:"FILE"`
-	Initrd    []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
-	Loaders   string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
-	ProxyLog  string   `name:"proxy-log" help:"File for the proxy's access log in common format, or log for the daemon's own." placeholder:"FILE"`
-	LogLevel  string   `help:"debug, info, warn or error (default info)."`
-	LogFormat string   `help:"text or json (default text on a terminal, json otherwise)."`
-	Trace     string   `name:"trace-endpoint" help:"Collector of OpenTelemetry traces, by OTLP over HTTP, such as http://collector.example:4318 (default none, unless OTEL_EXPORTER_OTLP_ENDPOINT names one)." placeholder:"URL"`
+	Enrol string `help:"Token to join a site with, from maas region token create. Needed once." placeholder:"TOKEN"`
+	Name  string `help:"What this rack is called (default the name of the host)."`
+	fileFlags
+	Interface string `help:"Interface to serve, several with commas, or all; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
+	RackPort  int    `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
+	DHCPRange string `name:"dhcp-range" help:"Dynamic range, if the network is new to the site; suggested when left out." placeholder:"FIRST-LAST"`
+	Gateway   string `help:"Default router of machines, if the network is new to the site; this host's own when left out." placeholder:"ADDR"`
+	dhcpFlags
+	DNSPort  int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
+	Kernel   string   `help:"The kernel that the region names." type:"path" placeholder:"FILE"`
+	Initrd   []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
+	Loaders  string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
+	ProxyLog string   `name:"proxy-log" help:"File for the proxy's access log in common format, or log for the daemon's own." placeholder:"FILE"`
+	logFlags
 }
 
 // Run is called by the parser when the command was given.
@@ -54,16 +49,17 @@ func (c *rackRunCmd) Run(ctx context.Context, io stdio) error {
 
 // config joins file and flags.
 func (c *rackRunCmd) config() (config.Config, error) {
-	return join(c.Config, config.Config{
-		Data: c.Data, Interface: c.Interface,
-		Rack:  config.Rack{Name: c.Name, Port: c.RackPort},
-		DHCP:  config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway, Force: c.DHCPForce, Disable: c.NoDHCP, Mode: c.DHCPMode},
-		DNS:   config.DNS{Port: c.DNSPort},
-		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Loaders: c.Loaders},
-		Proxy: config.Proxy{AccessLog: c.ProxyLog},
-		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
-		Trace: config.Trace{Endpoint: c.Trace},
-	})
+	cfg := config.Config{
+		Interface: c.Interface,
+		Rack:      config.Rack{Name: c.Name, Port: c.RackPort},
+		DHCP:      config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway},
+		DNS:       config.DNS{Port: c.DNSPort},
+		Boot:      config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Loaders: c.Loaders},
+		Proxy:     config.Proxy{AccessLog: c.ProxyLog},
+	}
+	c.dhcpFlags.into(&cfg)
+	c.logFlags.into(&cfg)
+	return c.join(cfg)
 }
 
 type rackListCmd struct{ remote }

@@ -18,27 +18,20 @@ type regionCmd struct {
 
 // regionRunCmd has a flag for each key of the configuration file that a region reads.
 type regionRunCmd struct {
-	Config     string   `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
-	Data       string   `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
-	Name       string   `help:"What tells this region from the others of its site (default the name of the host)." placeholder:"NAME"`
-	Listen     string   `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
-	TLS        string   `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
-	TLSCert    string   `name:"tls-cert" help:"PEM file of the API's certificate with its chain." type:"path" placeholder:"FILE"`
-	TLSKey     string   `name:"tls-key" help:"PEM file of its key." type:"path" placeholder:"FILE"`
-	Racks      string   `help:"Address and port for racks (default :5250)." placeholder:"ADDR:PORT"`
-	Address    []string `help:"Host and port at which racks reach this region; this host's own when left out." placeholder:"HOST:PORT"`
-	Database   string   `help:"Database, such as postgres://maas@db/maas for several regions; a file in the data directory when left out." placeholder:"URL"`
-	Domain     string   `help:"DNS domain of machines (default maas)."`
-	Forwarder  []string `help:"Resolver for other names; those of this host when left out." placeholder:"ADDR"`
+	fileFlags
+	Name string `help:"What tells this region from the others of its site (default the name of the host)." placeholder:"NAME"`
+	apiFlags
+	Racks    string   `help:"Address and port for racks (default :5250)." placeholder:"ADDR:PORT"`
+	Address  []string `help:"Host and port at which racks reach this region; this host's own when left out." placeholder:"HOST:PORT"`
+	Database string   `help:"Database, such as postgres://maas@db/maas for several regions; a file in the data directory when left out." placeholder:"URL"`
+	nameFlags
 	Kernel     string   `help:"Kernel that machines boot unless told otherwise; racks have the file, too." type:"path" placeholder:"FILE"`
 	Initrd     []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
 	Cmdline    string   `help:"Its command line." placeholder:"TEXT"`
 	ProxyPort  int      `help:"Port of the HTTP proxy of racks (default 8000)." placeholder:"PORT"`
 	NoProxy    bool     `name:"no-http-proxy" help:"Run no HTTP proxy, until enable_http_proxy is set again."`
 	HTTPParent string   `name:"parent-proxy" help:"Proxy to go through." placeholder:"URL"`
-	LogLevel   string   `help:"debug, info, warn or error (default info)."`
-	LogFormat  string   `help:"text or json (default text on a terminal, json otherwise)."`
-	Trace      string   `name:"trace-endpoint" help:"Collector of OpenTelemetry traces, by OTLP over HTTP, such as http://collector.example:4318 (default none, unless OTEL_EXPORTER_OTLP_ENDPOINT names one)." placeholder:"URL"`
+	logFlags
 }
 
 // Run is called by the parser when the command was given.
@@ -52,30 +45,15 @@ func (c *regionRunCmd) Run(ctx context.Context, io stdio) error {
 
 // config joins file and flags.
 func (c *regionRunCmd) config() (config.Config, error) {
-	return join(c.Config, config.Config{
-		Data: c.Data,
-		Region: config.Region{
-			Name: c.Name, Listen: c.Listen, Racks: c.Racks, Addresses: c.Address, Database: c.Database, TLS: c.TLS, TLSCert: c.TLSCert, TLSKey: c.TLSKey,
-		},
-		DNS:   config.DNS{Domain: c.Domain, Forwarders: c.Forwarder},
-		Boot:  config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline},
-		Proxy: config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy},
-		Log:   config.Log{Level: c.LogLevel, Format: c.LogFormat},
-		Trace: config.Trace{Endpoint: c.Trace},
-	})
-}
-
-// join puts flags over the file, if one is named.
-func join(file string, flags config.Config) (config.Config, error) {
-	var base config.Config
-	if file != "" {
-		var err error
-		if base, err = config.Load(file); err != nil {
-			return base, err
-		}
+	cfg := config.Config{
+		Region: config.Region{Name: c.Name, Racks: c.Racks, Addresses: c.Address, Database: c.Database},
+		Boot:   config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline},
+		Proxy:  config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy},
 	}
-	cfg := config.Overlay(base, flags)
-	return cfg, cfg.Check()
+	c.apiFlags.into(&cfg)
+	c.nameFlags.into(&cfg)
+	c.logFlags.into(&cfg)
+	return c.join(cfg)
 }
 
 type tokenCmd struct {
@@ -97,7 +75,7 @@ func (c tokenCreateCmd) Run(ctx context.Context, io stdio) error {
 	if err := c.post(ctx, region.TokensPath, url.Values{"zone": {c.Zone}, "rack": {c.Rack}, "ttl": {c.TTL.String()}}, &t); err != nil {
 		return err
 	}
-	if c.Output == "json" {
+	if c.Output != "table" {
 		return c.print(io.out, t, "", nil)
 	}
 	_, err := fmt.Fprintln(io.out, t.Token)

@@ -1,0 +1,67 @@
+package cli
+
+import "github.com/gomaas/maas/cmd/maas/internal/config"
+
+// fileFlags say where a daemon's configuration and data are.
+type fileFlags struct {
+	Config string `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
+	Data   string `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
+}
+
+// join puts flags over the file, if one is named.
+func (f fileFlags) join(flags config.Config) (config.Config, error) {
+	flags.Data = f.Data
+	var base config.Config
+	if f.Config != "" {
+		var err error
+		if base, err = config.Load(f.Config); err != nil {
+			return base, err
+		}
+	}
+	cfg := config.Overlay(base, flags)
+	return cfg, cfg.Check()
+}
+
+// apiFlags say how a region's API is served.
+type apiFlags struct {
+	Listen  string `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
+	TLS     string `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
+	TLSCert string `name:"tls-cert" help:"PEM file of the API's certificate with its chain." type:"path" placeholder:"FILE"`
+	TLSKey  string `name:"tls-key" help:"PEM file of its key." type:"path" placeholder:"FILE"`
+}
+
+func (f apiFlags) into(cfg *config.Config) {
+	cfg.Region.Listen, cfg.Region.TLS, cfg.Region.TLSCert, cfg.Region.TLSKey = f.Listen, f.TLS, f.TLSCert, f.TLSKey
+}
+
+// dhcpFlags say whether a rack serves DHCP.
+type dhcpFlags struct {
+	DHCPForce bool   `name:"dhcp-force" help:"Serve DHCP although another server answers."`
+	NoDHCP    bool   `name:"no-dhcp" help:"Serve no DHCP."`
+	DHCPMode  string `name:"dhcp-mode" help:"Who gives addresses in networks that are new to the site: serve (this), proxy (another server), auto." placeholder:"MODE"`
+}
+
+func (f dhcpFlags) into(cfg *config.Config) {
+	cfg.DHCP.Force, cfg.DHCP.Disable, cfg.DHCP.Mode = f.DHCPForce, f.NoDHCP, f.DHCPMode
+}
+
+// nameFlags say what a region knows of DNS.
+type nameFlags struct {
+	Domain    string   `help:"DNS domain of machines (default maas)."`
+	Forwarder []string `help:"Resolver for other names; those of this host when left out." placeholder:"ADDR"`
+}
+
+func (f nameFlags) into(cfg *config.Config) {
+	cfg.DNS.Domain, cfg.DNS.Forwarders = f.Domain, f.Forwarder
+}
+
+// logFlags say what a daemon tells of itself, and where.
+type logFlags struct {
+	LogLevel  string `help:"debug, info, warn or error (default info)."`
+	LogFormat string `help:"text or json (default text on a terminal, json otherwise)."`
+	Trace     string `name:"trace-endpoint" help:"Collector of OpenTelemetry traces, by OTLP over HTTP, such as http://collector.example:4318 (default none, unless OTEL_EXPORTER_OTLP_ENDPOINT names one)." placeholder:"URL"`
+}
+
+func (f logFlags) into(cfg *config.Config) {
+	cfg.Log, cfg.Trace = config.Log{Level: f.LogLevel, Format: f.LogFormat}, config.Trace{Endpoint: f.Trace}
+}
