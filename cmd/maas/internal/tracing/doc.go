@@ -8,6 +8,19 @@
 //	defer span.End()
 //	span.Int("racks", len(racks))
 //
+// # The spans
+//
+//	POST /MAAS/api/2.0/machines/   a request to the API by its route, with the user, maas.op, the status and an event for each commit
+//	publish                        of a region, below the request that committed first and linked to others, with an event for each topic
+//	serve dns                      a rack makes its server follow an update of a topic, below publish
+//	power on                       a request to a BMC, with an event for each step; and what calls it takes
+//	call explain, answer explain   a call that belongs to a trace, on the region and on the rack
+//	boot                           a boot on one rack, once the system reports or after ten minutes of silence; offer, loader, config,
+//	                               kernel, initrd, file and running are below it
+//	proxy GET                      what a rack's proxy did not have and fetched
+//
+// What is done regularly, such as asking for the power of all machines, belongs to no trace. OTEL_TRACES_SAMPLER thins out the rest.
+//
 // # Between processes
 //
 // The context of a trace is that of W3C: requests to the API may bring a traceparent, calls of a region to its racks and the state
