@@ -165,9 +165,12 @@ func TestPruneRefuses(t *testing.T) {
 		{"subnets: []", "address 10.0.0.50"},
 		{"vlans: []", "subnet 10.0.20.0/24"},
 		{"zones: []", "machine node1.lab.example"},
-		{"subnets: [{cidr: 10.0.0.0/24, vlan: nowhere/0}]", "there is no fabric nowhere"},
+		{"subnets: [{cidr: 10.0.0.0/24, vlan: nowhere/0}]", `there is no fabric "nowhere"`},
 		{"subnets: [{cidr: 10.9.0.0/24, vlan: leaf/0}, {cidr: 10.9.0.1/24, vlan: leaf/0}]", "twice"},
 		{"machines: [{hostname: node2, zone: moon}]", `there is no zone "moon"`},
+		{"machines: [{hostname: node2, pool: deep}]", `there is no resource pool "deep"`},
+		{"vlans: [{fabric: leaf, vid: 30, space: deep}]", `there is no space "deep"`},
+		{"spaces: [{description: deep}]", "space : name is missing"},
 		{"boot_profiles: [{tag: none, profile: {kind: local}}]", "no tag none"},
 		{"boot_profiles: [{subnet: 10.0.0.0/24, profile: {kernel: ../x}}]", `"../x" is not a path inside the files served`},
 	} {

@@ -9,6 +9,24 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
+func (a *applier) domains(docs *[]Domain) step {
+	inv := a.inv
+	return kind[Domain, inventory.Domain]{
+		applier: a, name: "domain", docs: docs, list: inv.Domains, id: func(d inventory.Domain) int64 { return d.ID },
+		doc: func(d inventory.Domain) (Domain, error) {
+			return Domain{
+				Name: d.Name, TTL: d.TTL, External: d.External, Forward: texts(d.Forward), DNSSEC: d.Signed,
+				AllowTransfer: d.AllowTransfer, Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
+			}, nil
+		},
+		key:    func(d Domain) string { return strings.ToLower(strings.TrimSuffix(d.Name, ".")) },
+		fill:   fillDomain,
+		create: inv.CreateDomain, update: inv.UpdateDomain,
+		remove: func(ctx context.Context, d inventory.Domain) error { return inv.DeleteDomain(ctx, d.ID) },
+		stays:  func(d inventory.Domain) bool { return d.ID == 1 },
+	}
+}
+
 func (a *applier) domainByName(name string) (inventory.Domain, error) {
 	all, err := a.inv.Domains(a.ctx)
 	if err != nil {

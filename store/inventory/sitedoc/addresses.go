@@ -1,0 +1,92 @@
+package sitedoc
+
+import (
+	"context"
+
+	"github.com/gomaas/maas/ipam"
+)
+
+func (a *applier) ranges(docs *[]Range) step {
+	inv := a.inv
+	return kind[Range, ipam.Range]{
+		applier: a, name: "range", docs: docs, list: inv.Ranges, id: func(r ipam.Range) int64 { return r.ID },
+		doc: func(r ipam.Range) (Range, error) {
+			return Range{r.Type.String(), r.Start.String(), r.End.String(), r.Comment}, nil
+		},
+		key: func(d Range) string { return d.Start + "-" + d.End },
+		fill: func(d Range, r *ipam.Range) (err error) {
+			if r.Type, err = ipam.ParseRangeType(d.Type); err != nil {
+				return err
+			}
+			if r.Start, err = addrOf("start_ip", d.Start); err != nil {
+				return err
+			}
+			r.Comment = d.Comment
+			r.End, err = addrOf("end_ip", d.End)
+			return err
+		},
+		create: inv.CreateRange, update: inv.UpdateRange,
+		remove: func(ctx context.Context, r ipam.Range) error { return inv.DeleteRange(ctx, r.ID) },
+	}
+}
+
+func (a *applier) routes(docs *[]Route) step {
+	inv := a.inv
+	return kind[Route, ipam.StaticRoute]{
+		applier: a, name: "route", docs: docs, list: inv.Routes, id: func(r ipam.StaticRoute) int64 { return r.ID },
+		doc: func(r ipam.StaticRoute) (Route, error) {
+			from, err := inv.Subnet(a.ctx, r.SourceID)
+			if err != nil {
+				return Route{}, err
+			}
+			to, err := inv.Subnet(a.ctx, r.DestinationID)
+			return Route{from.Prefix.String(), to.Prefix.String(), r.Gateway.String(), r.Metric}, err
+		},
+		key: func(d Route) string {
+			return canonical(d.Source) + " to " + canonical(d.Destination) + " via " + d.Gateway
+		},
+		fill: func(d Route, r *ipam.StaticRoute) error {
+			from, err := a.subnetByCIDR(d.Source)
+			if err != nil {
+				return err
+			}
+			to, err := a.subnetByCIDR(d.Destination)
+			if err != nil {
+				return err
+			}
+			r.SourceID, r.DestinationID, r.Metric = from.ID, to.ID, d.Metric
+			r.Gateway, err = addrOf("gateway_ip", d.Gateway)
+			return err
+		},
+		create: inv.CreateRoute, update: inv.UpdateRoute,
+		remove: func(ctx context.Context, r ipam.StaticRoute) error { return inv.DeleteRoute(ctx, r.ID) },
+	}
+}
+
+func (a *applier) reserved(docs *[]ReservedIP) step {
+	inv := a.inv
+	return kind[ReservedIP, ipam.ReservedIP]{
+		applier: a, name: "reserved IP", docs: docs, list: inv.ReservedIPs, id: func(r ipam.ReservedIP) int64 { return r.ID },
+		doc: func(r ipam.ReservedIP) (ReservedIP, error) {
+			return ReservedIP{r.Addr.String(), r.MAC.String(), r.Comment}, nil
+		},
+		key: func(d ReservedIP) string { return d.IP },
+		fill: func(d ReservedIP, r *ipam.ReservedIP) (err error) {
+			if r.Addr, err = addrOf("ip", d.IP); err != nil {
+				return err
+			}
+			r.Comment = d.Comment
+			r.MAC, err = macOf(d.MAC)
+			return err
+		},
+		create: inv.CreateReservedIP,
+		update: func(ctx context.Context, r ipam.ReservedIP) error { // the address may be for another MAC now
+			if err := inv.DeleteReservedIP(ctx, r.ID); err != nil {
+				return err
+			}
+			_, err := inv.CreateReservedIP(ctx, r)
+			return err
+		},
+		remove: func(ctx context.Context, r ipam.ReservedIP) error { return inv.DeleteReservedIP(ctx, r.ID) },
+	}
+}

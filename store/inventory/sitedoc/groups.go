@@ -1,0 +1,81 @@
+package sitedoc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// group begins what is done about objects that have a name and a description and nothing else.
+func group[T any](a *applier, name string, docs *[]Group, fields func(*T) (id int64, name, description *string)) kind[Group, T] {
+	return kind[Group, T]{
+		applier: a, name: name, docs: docs,
+		id: func(x T) int64 {
+			id, _, _ := fields(&x)
+			return id
+		},
+		doc: func(x T) (Group, error) {
+			_, name, description := fields(&x)
+			return Group{*name, *description}, nil
+		},
+		key: func(d Group) string { return d.Name },
+		fill: func(d Group, x *T) error {
+			_, name, description := fields(x)
+			*name, *description = d.Name, d.Description
+			return named(d.Name)
+		},
+	}
+}
+
+func (a *applier) zones(docs *[]Group) step {
+	k := group(a, "zone", docs, func(z *inventory.AvailabilityZone) (int64, *string, *string) { return z.ID, &z.Name, &z.Description })
+	k.list, k.create, k.update, k.remove = a.inv.Zones, a.inv.CreateZone, a.inv.UpdateZone, a.removeZone
+	k.stays = func(z inventory.AvailabilityZone) bool { return z.Name == inventory.DefaultZone }
+	return k
+}
+
+// removeZone refuses while machines are in the zone: deleting it would move them elsewhere.
+func (a *applier) removeZone(ctx context.Context, z inventory.AvailabilityZone) error {
+	machines, err := a.inv.Machines(ctx)
+	for _, m := range machines {
+		if m.ZoneID == z.ID {
+			return &inventory.InUseError{Kind: inventory.KindZone, Name: z.Name, By: []string{"machine " + m.FQDN}, Remedy: "move it to another zone first"}
+		}
+	}
+	return errors.Join(err, a.inv.DeleteZone(ctx, z.ID))
+}
+
+func (a *applier) pools(docs *[]Group) step {
+	k := group(a, "pool", docs, func(p *inventory.ResourcePool) (int64, *string, *string) { return p.ID, &p.Name, &p.Description })
+	k.list, k.create, k.update = a.inv.Pools, a.inv.CreatePool, a.inv.UpdatePool
+	k.remove = func(ctx context.Context, p inventory.ResourcePool) error { return a.inv.DeletePool(ctx, p.ID) }
+	k.stays = func(p inventory.ResourcePool) bool { return p.Name == inventory.DefaultPool }
+	return k
+}
+
+func (a *applier) spaces(docs *[]Group) step {
+	k := group(a, "space", docs, func(s *ipam.Space) (int64, *string, *string) { return s.ID, &s.Name, &s.Description })
+	k.list, k.create, k.update = a.inv.Spaces, a.inv.CreateSpace, a.inv.UpdateSpace
+	k.remove = func(ctx context.Context, s ipam.Space) error { return a.inv.DeleteSpace(ctx, s.ID) }
+	return k
+}
+
+func named(name string) error {
+	if name == "" {
+		return errors.New("name is missing")
+	}
+	return nil
+}
+
+// byName finds an object by its name.
+func byName[T any](what, name string, all []T, of func(T) string) (found T, err error) {
+	for _, x := range all {
+		if of(x) == name {
+			return x, nil
+		}
+	}
+	return found, fmt.Errorf("there is no %s %q", what, name)
+}

@@ -1,0 +1,149 @@
+package sitedoc
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// fitInterfaces makes the interfaces of a machine those of the document, if it has any.
+func (a *applier) fitInterfaces(d Machine, id int64) error {
+	if d.Interfaces == nil {
+		return nil
+	}
+	name := a.machineKey(d)
+	m, err := a.inv.Machine(a.ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, i := range slices.Backward(m.Interfaces) { // what rests on others is newer
+		if !slices.ContainsFunc(d.Interfaces, func(want Interface) bool { return want.Name == i.Name }) {
+			before, err := a.interfaceText(i, m.Interfaces)
+			if err != nil {
+				return err
+			}
+			if err := a.inv.DeleteInterface(a.ctx, i.ID); err != nil {
+				return err
+			}
+			a.note("delete", "interface", name+"/"+i.Name, before, nil)
+		}
+	}
+	for n, want := range d.Interfaces {
+		if slices.ContainsFunc(d.Interfaces[:n], func(o Interface) bool { return o.Name == want.Name }) {
+			return fmt.Errorf("interface %s is there twice", want.Name)
+		}
+		if err := a.fitInterface(id, name, want); err != nil {
+			return fmt.Errorf("interface %s: %w", want.Name, err)
+		}
+	}
+	return nil
+}
+
+func (a *applier) interfaceDoc(i inventory.Interface, all []inventory.Interface) (Interface, error) {
+	vlan, err := a.vlanRef(i.VLANID)
+	out := Interface{Name: i.Name, Type: i.Kind.String(), MAC: i.MAC.String(), VLAN: vlan, Disabled: !i.Enabled}
+	for _, id := range i.Parents {
+		for _, p := range all {
+			if p.ID == id {
+				out.Parents = append(out.Parents, p.Name)
+			}
+		}
+	}
+	for _, x := range i.Links {
+		if x.Type == ipam.AllocDiscovered {
+			continue
+		}
+		l, err := a.linkDoc(x)
+		if err != nil {
+			return out, err
+		}
+		out.Links = append(out.Links, l)
+	}
+	return out, err
+}
+
+func (a *applier) interfaceText(i inventory.Interface, all []inventory.Interface) ([]byte, error) {
+	d, err := a.interfaceDoc(i, all)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(d)
+}
+
+func (a *applier) fitInterface(machine int64, name string, want Interface) error {
+	m, err := a.inv.Machine(a.ctx, machine)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(m.Interfaces, func(i inventory.Interface) bool { return i.Name == want.Name })
+	i, op, before := inventory.Interface{Interface: ipam.Interface{NodeID: machine}}, "create", []byte(nil)
+	if at >= 0 {
+		i, op = m.Interfaces[at], "update"
+		if before, err = a.interfaceText(i, m.Interfaces); err != nil {
+			return err
+		}
+	}
+	if err := a.fillInterface(want, &i.Interface, m.Interfaces); err != nil {
+		return err
+	}
+	after, err := a.interfaceText(i, m.Interfaces)
+	if err != nil {
+		return err
+	}
+	switch {
+	case at < 0:
+		i.Interface, err = a.inv.CreateInterface(a.ctx, i.Interface)
+	case string(before) != string(after):
+		err = a.inv.UpdateInterface(a.ctx, i.Interface)
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.fitLinks(i.ID, want.Links); err != nil {
+		return err
+	}
+	now, err := a.inv.Interface(a.ctx, i.ID)
+	if err != nil {
+		return err
+	}
+	if after, err = a.interfaceText(now, m.Interfaces); err == nil && string(before) != string(after) {
+		a.note(op, "interface", name+"/"+want.Name, before, after)
+	}
+	return err
+}
+
+func (a *applier) fillInterface(d Interface, i *ipam.Interface, all []inventory.Interface) (err error) {
+	if d.Name == "" {
+		return errors.New("name is missing")
+	}
+	i.Name, i.Kind, i.Enabled, i.VLANID, i.Parents = d.Name, ipam.Physical, !d.Disabled, 0, nil
+	if d.Type != "" {
+		if i.Kind, err = ipam.ParseInterfaceKind(d.Type); err != nil {
+			return err
+		}
+	}
+	if d.MAC != "" {
+		if i.MAC, err = macOf(d.MAC); err != nil {
+			return err
+		}
+	}
+	if d.VLAN != "" {
+		v, err := a.vlanOf(d.VLAN)
+		if err != nil {
+			return err
+		}
+		i.VLANID = v.ID
+	}
+	for _, name := range d.Parents {
+		at := slices.IndexFunc(all, func(p inventory.Interface) bool { return p.Name == name })
+		if at < 0 {
+			return fmt.Errorf("there is no interface %s for a parent; parents stand before those that rest on them", name)
+		}
+		i.Parents = append(i.Parents, all[at].ID)
+	}
+	return nil
+}

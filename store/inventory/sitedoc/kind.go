@@ -1,0 +1,175 @@
+package sitedoc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+)
+
+// steps are all kinds in the order in which they are made. VLANs come twice: DHCP needs ranges, and a relay other VLANs.
+func (a *applier) steps(doc *Document) []step {
+	return []step{
+		a.zones(&doc.Zones), a.pools(&doc.Pools), a.domains(&doc.Domains), a.spaces(&doc.Spaces), a.fabrics(&doc.Fabrics),
+		early{a.vlans(&doc.VLANs, true)}, a.subnets(&doc.Subnets), a.ranges(&doc.Ranges), a.vlans(&doc.VLANs, false),
+		a.routes(&doc.Routes), a.reserved(&doc.Reserved), a.records(&doc.Records), a.machines(&doc.Machines),
+		a.tags(&doc.Tags), a.profiles(&doc.BootProfiles),
+	}
+}
+
+// maxInTheWay is how many objects an error names that are in the way of a removal.
+const maxInTheWay = 12
+
+// early is a first pass, of which nothing is exported. It is the one that removes: subnets are gone then.
+type early struct{ step }
+
+func (early) export() error { return nil }
+
+// step is what is done about one kind of object.
+type step interface {
+	apply() error
+	prune() error
+	export() error
+}
+
+// kind joins a type of the document (D) to one of the inventory (T).
+type kind[D, T any] struct {
+	*applier
+	name   string
+	docs   *[]D
+	list   func(context.Context) ([]T, error)
+	id     func(T) int64
+	doc    func(T) (D, error)
+	key    func(D) string
+	fill   func(D, *T) error // checks references
+	create func(context.Context, T) (T, error)
+	update func(context.Context, T) error
+	remove func(context.Context, T) error
+	stays  func(T) bool         // it is not pruned
+	after  func(D, int64) error // the object is there; nil = nothing
+}
+
+func (k kind[D, T]) current() (map[string]T, []string, error) {
+	all, err := k.list(k.ctx)
+	out, order := make(map[string]T, len(all)), []string(nil)
+	for _, x := range all {
+		d, err := k.doc(x)
+		if err != nil {
+			return nil, nil, err
+		}
+		out[k.key(d)], order = x, append(order, k.key(d))
+	}
+	return out, order, err
+}
+
+func (k kind[D, T]) apply() error {
+	if *k.docs == nil {
+		return nil
+	}
+	have, _, err := k.current()
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, d := range *k.docs {
+		name := k.key(d)
+		if seen[name] {
+			return &Error{k.name, name, errors.New("is in the document twice")}
+		}
+		seen[name] = true
+		if err := k.one(d, name, have); err != nil {
+			return &Error{k.name, name, err}
+		}
+	}
+	return nil
+}
+
+func (k kind[D, T]) one(d D, name string, have map[string]T) error {
+	old, there := have[name]
+	x := old
+	if err := k.fill(d, &x); err != nil {
+		return err
+	}
+	if !there {
+		made, err := k.create(k.ctx, x)
+		if err != nil {
+			return err
+		}
+		after, err := k.text(made)
+		if err != nil {
+			return err
+		}
+		k.note("create", k.name, name, nil, after)
+		return k.then(d, k.id(made))
+	}
+	before, err := k.text(old)
+	if err != nil {
+		return err
+	}
+	after, err := k.text(x)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(before, after) {
+		if err := k.update(k.ctx, x); err != nil {
+			return err
+		}
+		k.note("update", k.name, name, before, after)
+	}
+	return k.then(d, k.id(old))
+}
+
+func (k kind[D, T]) then(d D, id int64) error {
+	if k.after == nil {
+		return nil
+	}
+	return k.after(d, id)
+}
+
+func (k kind[D, T]) text(x T) ([]byte, error) {
+	d, err := k.doc(x)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(d)
+}
+
+func (k kind[D, T]) prune() error {
+	if *k.docs == nil || k.remove == nil {
+		return nil
+	}
+	have, order, err := k.current()
+	if err != nil {
+		return err
+	}
+	for _, d := range *k.docs {
+		delete(have, k.key(d))
+	}
+	for _, name := range order {
+		x, extra := have[name]
+		if !extra || k.stays != nil && k.stays(x) {
+			continue
+		}
+		before, err := k.text(x)
+		if err != nil {
+			return err
+		}
+		if err := k.remove(k.ctx, x); err != nil {
+			return &Error{k.name, name, err}
+		}
+		k.note("delete", k.name, name, before, nil)
+	}
+	return nil
+}
+
+func (k kind[D, T]) export() error {
+	all, err := k.list(k.ctx)
+	for _, x := range all {
+		d, err := k.doc(x)
+		if err != nil {
+			return err
+		}
+		*k.docs = append(*k.docs, d)
+	}
+	return err
+}

@@ -1,0 +1,172 @@
+package sitedoc
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+func (a *applier) fabrics(docs *[]Fabric) step {
+	inv := a.inv
+	return kind[Fabric, ipam.Fabric]{
+		applier: a, name: "fabric", docs: docs, list: inv.Fabrics, id: func(f ipam.Fabric) int64 { return f.ID },
+		doc: func(f ipam.Fabric) (Fabric, error) { return Fabric{f.Name, f.Description, f.ClassType}, nil },
+		key: func(d Fabric) string { return d.Name },
+		fill: func(d Fabric, f *ipam.Fabric) error {
+			f.Name, f.Description, f.ClassType = d.Name, d.Description, d.ClassType
+			return named(d.Name)
+		},
+		create: inv.CreateFabric, update: inv.UpdateFabric,
+		remove: func(ctx context.Context, f ipam.Fabric) error { return inv.DeleteFabric(ctx, f.ID) },
+		stays:  func(f ipam.Fabric) bool { return f.ID == 1 },
+	}
+}
+
+func (a *applier) fabricByName(name string) (ipam.Fabric, error) {
+	all, err := a.inv.Fabrics(a.ctx)
+	if err != nil {
+		return ipam.Fabric{}, err
+	}
+	return byName("fabric", name, all, func(f ipam.Fabric) string { return f.Name })
+}
+
+// vlanOf finds fabric/vid.
+func (a *applier) vlanOf(ref string) (ipam.VLAN, error) {
+	i := strings.LastIndex(ref, "/")
+	vid, err := strconv.Atoi(ref[i+1:])
+	if i < 0 || err != nil {
+		return ipam.VLAN{}, fmt.Errorf("vlan %q is not written as fabric/vid, such as fabric-1/0", ref)
+	}
+	f, err := a.fabricByName(ref[:i])
+	if err != nil {
+		return ipam.VLAN{}, fmt.Errorf("vlan %q: %w", ref, err)
+	}
+	return a.inv.VLANByVID(a.ctx, f.ID, vid)
+}
+
+// vlanRef is how a VLAN is referred to; "" = none.
+func (a *applier) vlanRef(id int64) (string, error) {
+	if id == 0 {
+		return "", nil
+	}
+	v, err := a.inv.VLAN(a.ctx, id)
+	if err != nil {
+		return "", err
+	}
+	f, err := a.inv.Fabric(a.ctx, v.FabricID)
+	return fmt.Sprintf("%s/%d", f.Name, v.VID), err
+}
+
+func (a *applier) vlans(docs *[]VLAN, first bool) step {
+	inv := a.inv
+	k := kind[VLAN, ipam.VLAN]{
+		applier: a, name: "vlan", docs: docs, list: inv.VLANs, id: func(v ipam.VLAN) int64 { return v.ID },
+		doc: a.vlanDoc, key: func(d VLAN) string { return fmt.Sprintf("%s/%d", d.Fabric, d.VID) },
+		fill:   func(d VLAN, v *ipam.VLAN) error { return a.fillVLAN(d, v, first) },
+		create: inv.CreateVLAN, update: inv.UpdateVLAN, remove: a.removeVLAN,
+		stays: func(v ipam.VLAN) bool { return v.VID == 0 && v.Name == ipam.UntaggedName },
+	}
+	if !first {
+		k.remove = nil
+	}
+	return k
+}
+
+func (a *applier) vlanDoc(v ipam.VLAN) (VLAN, error) {
+	f, err := a.inv.Fabric(a.ctx, v.FabricID)
+	if err != nil {
+		return VLAN{}, err
+	}
+	out := VLAN{
+		Fabric: f.Name, VID: v.VID, Name: v.Name, Description: v.Description, MTU: v.MTU, DHCP: v.DHCP, Primary: v.PrimaryRack, Secondary: v.SecondaryRack,
+	}
+	if v.SpaceID != 0 {
+		s, err := a.inv.Space(a.ctx, v.SpaceID)
+		if err != nil {
+			return out, err
+		}
+		out.Space = s.Name
+	}
+	out.Relay, err = a.vlanRef(v.RelayVLANID)
+	return out, err
+}
+
+// fillVLAN sets a VLAN's fields. The first pass turns DHCP and relays off, but not on.
+func (a *applier) fillVLAN(d VLAN, v *ipam.VLAN, first bool) error {
+	f, err := a.fabricByName(d.Fabric)
+	if err != nil {
+		return err
+	}
+	v.FabricID, v.VID, v.Name, v.Description, v.MTU = f.ID, d.VID, d.Name, d.Description, d.MTU
+	if v.MTU == 0 {
+		v.MTU = ipam.DefaultMTU
+	}
+	if v.Name == "" && v.VID == 0 {
+		v.Name = ipam.UntaggedName
+	}
+	if v.SpaceID, err = a.spaceID(d.Space); err != nil {
+		return err
+	}
+	if first {
+		v.DHCP = v.DHCP && d.DHCP
+		if d.Relay == "" {
+			v.RelayVLANID = 0
+		}
+		return nil
+	}
+	v.DHCP, v.PrimaryRack, v.SecondaryRack, v.RelayVLANID = d.DHCP, d.Primary, d.Secondary, 0
+	if d.Relay != "" {
+		target, err := a.vlanOf(d.Relay)
+		if err != nil {
+			return err
+		}
+		v.RelayVLANID = target.ID
+	}
+	return nil
+}
+
+// spaceID is the number of a space; 0 = none.
+func (a *applier) spaceID(name string) (int64, error) {
+	if name == "" {
+		return 0, nil
+	}
+	all, err := a.inv.Spaces(a.ctx)
+	if err != nil {
+		return 0, err
+	}
+	s, err := byName("space", name, all, func(s ipam.Space) string { return s.Name })
+	return s.ID, err
+}
+
+// removeVLAN refuses while something is on the VLAN: deleting it would move that elsewhere.
+func (a *applier) removeVLAN(ctx context.Context, v ipam.VLAN) error {
+	var by []string
+	subnets, err := a.inv.Subnets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range subnets {
+		if s.VLANID == v.ID {
+			by = append(by, "subnet "+s.Prefix.String())
+		}
+	}
+	machines, err := a.inv.Machines(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range machines {
+		for _, i := range m.Interfaces {
+			if i.VLANID == v.ID && len(by) < maxInTheWay {
+				by = append(by, "interface "+i.Name+" of "+m.FQDN)
+			}
+		}
+	}
+	if len(by) > 0 {
+		return &inventory.InUseError{Kind: inventory.KindVLAN, Name: v.String(), By: by, Remedy: "move them to another VLAN first"}
+	}
+	return a.inv.DeleteVLAN(ctx, v.ID)
+}
