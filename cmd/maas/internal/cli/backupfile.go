@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -96,18 +97,8 @@ func openArchive(f *os.File) (*backupFile, error) {
 		return nil, fmt.Errorf("the archive is damaged: %w", err)
 	}
 	b := new(backupFile)
-	for _, entry := range z.File {
-		if entry.Name != keyEntry {
-			continue
-		}
-		r, err := entry.Open()
-		if err != nil {
-			return nil, fmt.Errorf("the archive is damaged: %s: %w", keyEntry, err)
-		}
-		if b.Key, err = io.ReadAll(io.LimitReader(r, maxKey)); err != nil {
-			return nil, fmt.Errorf("the archive is damaged: %s: %w", keyEntry, err)
-		}
-		r.Close()
+	if b.Key, err = archivedKey(z); err != nil {
+		return nil, fmt.Errorf("the archive is damaged: %s: %w", keyEntry, err)
 	}
 	site, err := z.Open(siteEntry)
 	if err != nil {
@@ -115,6 +106,19 @@ func openArchive(f *os.File) (*backupFile, error) {
 	}
 	b.Site, b.Close = site, func() error { return errors.Join(site.Close(), f.Close()) }
 	return b, nil
+}
+
+// archivedKey is the key in an archive; nil = it has none.
+func archivedKey(z *zip.Reader) (key []byte, err error) {
+	r, err := z.Open(keyEntry)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return io.ReadAll(io.LimitReader(r, maxKey))
 }
 
 // openCopy dumps a copy of a database, which stays as it is: it is copied again, brought up to date there, and read.

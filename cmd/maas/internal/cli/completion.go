@@ -168,10 +168,10 @@ func positional(ctx context.Context, site remote, n *kong.Node, args []string) (
 			return choices
 		}
 	}
-	r := resourceNamed(n.Parent.Name)
 	if n.Name == "events" || n.Name == "timeline" || n.Name == "power" || n.Name == "sensors" {
 		return siteNamesOf(ctx, site, resourceNamed("machine"), nil)
 	}
+	r := resourceNamed(n.Parent.Name)
 	if r == nil || n.Name == "list" {
 		return nil
 	}

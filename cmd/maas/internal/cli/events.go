@@ -26,7 +26,7 @@ func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 	}
 	system := ""
 	if c.Machine != "" {
-		found, err := target{resource: resourceNamed("machine"), client: cl}.find(ctx, c.Machine)
+		found, err := findMachine(ctx, cl, c.Machine)
 		if err != nil {
 			return err
 		}

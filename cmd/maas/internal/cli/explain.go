@@ -97,15 +97,20 @@ func (c explainDHCPCmd) writeDHCP(w io.Writer, rack string, x explain.DHCP) erro
 		{"chosen", x.AddrBy}, {"subnet", x.Subnet}, {"range", x.Pool}, {"reservation", x.Reservation}, {"mode", strings.TrimSpace(x.Mode + " " + x.ModeBy)},
 		{"refused for", x.Reason}, {"next server", addrText(x.NextServer)}, {"boot file", x.BootFile},
 	}
-	for _, row := range rows {
-		if row[1] != "" {
-			fmt.Fprintf(w, "     %-12s %s\n", row[0], printable(row[1]))
-		}
-	}
+	writeRows(w, "     %-12s %s\n", rows)
 	for _, o := range x.Options {
 		fmt.Fprintf(w, "     option %-5d %s\n", o.Code, printable(o.Value))
 	}
 	return nil
+}
+
+// writeRows leaves out what is not known.
+func writeRows(w io.Writer, format string, rows [][2]string) {
+	for _, row := range rows {
+		if row[1] != "" {
+			fmt.Fprintf(w, format, row[0], printable(row[1]))
+		}
+	}
 }
 
 type validAddr interface {
@@ -206,11 +211,7 @@ func writeBoot(w io.Writer, a region.RackAnswer) {
 			[2]string{"kernel", p.Kernel}, [2]string{"initrd", strings.Join(p.Initrd, ", ")}, [2]string{"cmdline", p.Cmdline}, [2]string{"url", p.URL})
 	}
 	rows = append(rows, [2]string{"but", b.Error})
-	for _, row := range rows {
-		if row[1] != "" {
-			fmt.Fprintf(w, "  %-8s %s\n", row[0], printable(row[1]))
-		}
-	}
+	writeRows(w, "  %-8s %s\n", rows)
 	if b.Script == "" {
 		return
 	}

@@ -91,6 +91,7 @@ func (t target) list(ctx context.Context, query url.Values) ([]json.RawMessage, 
 // match is an object that was found.
 type match struct {
 	id, name string
+	names    []string // all that it may be called, name first
 	raw      json.RawMessage
 }
 
@@ -123,11 +124,8 @@ func (t target) find(ctx context.Context, text string) (match, error) {
 		if err != nil {
 			return match{}, err
 		}
-		var o object
-		_ = decode(raw, &o) // matched did
-		mine := t.namesOf(o)
-		names = append(names, mine[:min(len(mine), 2)]...)
-		rank := slices.IndexFunc(mine, func(n string) bool { return strings.EqualFold(n, text) })
+		names = append(names, m.names[:min(len(m.names), 2)]...)
+		rank := slices.IndexFunc(m.names, func(n string) bool { return strings.EqualFold(n, text) })
 		switch {
 		case rank < 0:
 		case best < 0 || rank < best:
@@ -139,15 +137,19 @@ func (t target) find(ctx context.Context, text string) (match, error) {
 	return t.chosen(text, found, names)
 }
 
+func findMachine(ctx context.Context, cl client.Client, name string) (match, error) {
+	return target{resource: resourceNamed("machine"), client: cl}.find(ctx, name)
+}
+
 func (t target) matched(raw json.RawMessage) (match, error) {
 	var o object
 	if err := decode(raw, &o); err != nil {
 		return match{}, fmt.Errorf("%s does not answer as a MAAS API: %w", t.client, err)
 	}
-	m := match{id: summary(o[t.id]), raw: raw}
+	m := match{id: summary(o[t.id]), names: t.namesOf(o), raw: raw}
 	m.name = m.id
-	if names := t.namesOf(o); len(names) > 0 {
-		m.name = names[0]
+	if len(m.names) > 0 {
+		m.name = m.names[0]
 	}
 	return m, nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
@@ -75,11 +74,7 @@ func (c machineCreateCmd) form() (url.Values, error) {
 	if c.PowerPassFile == "" {
 		return form, nil
 	}
-	file := c.PowerPassFile
-	if file == "-" {
-		file = "/dev/stdin"
-	}
-	password, err := os.ReadFile(file)
+	password, err := readFile(c.PowerPassFile)
 	if err != nil {
 		return nil, fmt.Errorf("--power-pass-file: %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
@@ -21,10 +20,7 @@ type proxyCmd struct {
 	Set   proxySetCmd   `cmd:"" help:"Change a setting of the proxy. Racks follow at once."`
 }
 
-const (
-	proxyPath    = "/api/v1/proxy"
-	settingsPath = client.API + "maas/"
-)
+const proxyPath = "/api/v1/proxy"
 
 type proxyPurgeCmd struct {
 	remote
@@ -68,7 +64,7 @@ func (c proxyShowCmd) Run(ctx context.Context, io stdio) error {
 	values := make(map[string]any, len(inventory.ProxySettings))
 	for _, name := range inventory.ProxySettings {
 		var v any
-		if err := c.get(ctx, settingsPath+"?op=get_config&name="+name, &v); err != nil {
+		if err := c.get(ctx, configPath+"?op=get_config&name="+name, &v); err != nil {
 			return err
 		}
 		if text, ok := v.(string); ok {
@@ -100,7 +96,7 @@ type proxySetCmd struct {
 
 // Run is called by the parser when the command was given.
 func (c proxySetCmd) Run(ctx context.Context) error {
-	return c.post(ctx, settingsPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {c.Value}}, nil)
+	return c.post(ctx, configPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {c.Value}}, nil)
 }
 
 type proxyTopCmd struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
@@ -27,7 +28,7 @@ func (c timelineCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	found, err := target{resource: resourceNamed("machine"), client: cl}.find(ctx, c.Machine)
+	found, err := findMachine(ctx, cl, c.Machine)
 	if err != nil {
 		return err
 	}
@@ -106,13 +107,8 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds())
 
 // stepNotes are what is unusual of a step.
 func stepNotes(s pxe.Step) string {
-	var out string
-	note := func(format string, args ...any) {
-		if out != "" {
-			out += ", "
-		}
-		out += fmt.Sprintf(format, args...)
-	}
+	var out []string
+	note := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if s.Absent {
 		note("there is none")
 	}
@@ -128,5 +124,5 @@ func stepNotes(s pxe.Step) string {
 	if s.Err != "" {
 		note("%s", s.Err)
 	}
-	return out
+	return strings.Join(out, ", ")
 }

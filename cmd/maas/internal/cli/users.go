@@ -79,8 +79,8 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// withUsers opens the site's database, which is made when there is none yet. A daemon that runs on it sees what changes, and the log has it under the number
-// of the host's user.
+// withUsers opens the site's database, which is made when there is none yet. A daemon that runs on it sees what changes, and the
+// log has it under the number of the host's user.
 func (c stored) withUsers(ctx context.Context, doing string, do func(context.Context, *inventory.Inventory) error) (err error) {
 	if c.Database == "" {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
