@@ -122,3 +122,12 @@ func TestApplyNamesTheLine(t *testing.T) {
 		}
 	}
 }
+
+// The description of the API has what documents say of power.
+func TestPowerIsDescribed(t *testing.T) {
+	s := newSite(t)
+	const want = `"SitedocPower":{"properties":{"parameters":{"additionalProperties":{"type":"string"},"type":"object"},"type":{"type":"string"}}`
+	if w := s.call("GET", "/api/v1/openapi.json", ""); !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%d: there is no %s", w.Code, want)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
 	"github.com/gomaas/maas/power/redfish"
+	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/sitedoc"
 )
@@ -174,4 +175,22 @@ func TestParameters(t *testing.T) {
 	if err := yaml.UnmarshalWithOptions([]byte(machineDoc("parameters: [hunter2]")), &doc, yaml.Strict()); err == nil || strings.Contains(err.Error(), secret) {
 		t.Errorf("a list: %v", err)
 	}
+}
+
+func ExampleApply_power() {
+	db, _ := store.Open(testingContext, "memory:")
+	defer db.Close()
+	inv, _ := inventory.Open(testingContext, db, inventory.Config{})
+	doc := sitedoc.Document{Machines: []sitedoc.Machine{{
+		Hostname: "node1",
+		Power:    &sitedoc.Power{Type: "redfish", Parameters: sitedoc.Parameters{"power_address": "192.0.2.9", "power_user": "root", "power_pass": "hunter2"}},
+	}}}
+	changes, _ := sitedoc.Apply(testingContext, inv, doc, sitedoc.Options{Kinds: power.NewRegistry(redfish.Kind())})
+	fmt.Println(strings.Contains(string(changes[0].After), `"power_pass":"***"`))
+	exported, _ := sitedoc.Export(testingContext, inv)
+	p := exported.Machines[0].Power
+	fmt.Printf("%s %q %q\n", p.Type, p.Parameters["power_user"], p.Parameters["power_pass"])
+	// Output:
+	// true
+	// redfish "root" ""
 }
