@@ -77,12 +77,11 @@ func (p *Peer) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer cancel()
 	var running sync.WaitGroup
 	defer running.Wait()
-	stop := context.AfterFunc(ctx, func() {
+	defer func() { // so that accept ends, too
 		for _, ln := range listeners {
 			ln.Close()
 		}
-	})
-	defer stop()
+	}()
 	failed := make(chan error, len(listeners))
 	places := make(chan struct{}, maxHandshakes)
 	for _, ln := range listeners {

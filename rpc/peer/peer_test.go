@@ -162,3 +162,31 @@ func TestImpostor(t *testing.T) {
 	case <-time.After(300 * time.Millisecond):
 	}
 }
+
+// Serve ends with ctx whatever it is at just then.
+func TestServeEnds(t *testing.T) {
+	id := identity(t, newCA(t), "rack-1")
+	p, err := peer.New(peer.Config{
+		Identity: func() *enrol.Identity { return id }, Partners: func() []peer.Partner { return nil },
+		Exchange: func(context.Context, string, *peer.Conn) error { return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 300 {
+		ln, _ := listen(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Serve(ctx, ln) }()
+		time.Sleep(time.Duration(i) * time.Microsecond)
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("it goes on")
+		}
+	}
+}
