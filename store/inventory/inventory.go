@@ -43,6 +43,7 @@ type Inventory struct {
 	db         *store.DB
 	seal       cipher.AEAD // nil = not sealed
 	zoneSecret []byte      // nil = zones cannot be signed
+	digestKey  []byte      // nil = none
 	quarantine time.Duration
 	cost       int           // rounds of a password's hash
 	hashing    chan struct{} // holds who hashes a password now
@@ -62,7 +63,10 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
 			return nil, fmt.Errorf("inventory: %w", err)
 		}
 		inv.seal = seal
-		if inv.zoneSecret, err = zoneSecretOf(cfg.Key); err != nil {
+		if inv.zoneSecret, err = derived(cfg.Key, "gomaas DNSSEC zones"); err != nil {
+			return nil, fmt.Errorf("inventory: %w", err)
+		}
+		if inv.digestKey, err = derived(cfg.Key, "gomaas digests"); err != nil {
 			return nil, fmt.Errorf("inventory: %w", err)
 		}
 		if err := inv.checkKey(ctx, cfg.Key); err != nil {

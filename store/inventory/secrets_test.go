@@ -65,3 +65,16 @@ func TestSecretsAreSealed(t *testing.T) {
 		t.Error("a short key was accepted")
 	}
 }
+
+func TestDigestTakesTheKey(t *testing.T) {
+	digest := func(key, text string) string {
+		db, err := store.Open(t.Context(), "memory:")
+		ok(t, err)
+		defer db.Close()
+		return must[*inventory.Inventory](t)(inventory.Open(t.Context(), db, inventory.Config{Key: []byte(key)})).Digest([]byte(text))
+	}
+	one, two := strings.Repeat("1", 32), strings.Repeat("2", 32)
+	if digest(one, "x") != digest(one, "x") || digest(one, "x") == digest(one, "y") || digest(one, "x") == digest(two, "x") || digest("", "x") == digest(one, "x") {
+		t.Error("the digest follows from something else than key and data")
+	}
+}

@@ -2,8 +2,10 @@ package inventory
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 
 	"github.com/gomaas/maas/store"
@@ -28,6 +30,20 @@ func markOf(key []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("mark of the site's key"))
 	return h.Sum(nil)
+}
+
+// derived is a secret for one purpose. It follows from the site's key, and tells nothing about it.
+func derived(key []byte, purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, key, nil, purpose, sha256.Size)
+}
+
+// Digest is the same for the same data, and different for other data. Whoever
+// has it but not the site's key cannot try out what the data was, so it may be
+// kept of data with secrets.
+func (inv *Inventory) Digest(data []byte) string {
+	h := hmac.New(sha256.New, inv.digestKey)
+	h.Write(data)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // FitsKey reports whether the secrets in a database are sealed with a key.

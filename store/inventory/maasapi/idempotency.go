@@ -3,8 +3,6 @@ package maasapi
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,14 +41,14 @@ func (a *API) once(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%s", r.URL.RequestURI(), r.Header.Get("Content-Type"), body))
-		answer, begun, err := a.inv.BeginAnswer(r.Context(), inventory.Answer{User: userOf(r), Key: key, Request: hex.EncodeToString(sum[:])})
+		sum := a.inv.Digest(fmt.Appendf(nil, "%s\n%s\n%s", r.URL.RequestURI(), r.Header.Get("Content-Type"), body)) // it may have passwords
+		answer, begun, err := a.inv.BeginAnswer(r.Context(), inventory.Answer{User: userOf(r), Key: key, Request: sum})
 		switch {
 		case err != nil:
 			a.fail(w, r, err)
 		case begun:
 			a.keep(w, r, next, answer)
-		case answer.Request != hex.EncodeToString(sum[:]):
+		case answer.Request != sum:
 			http.Error(w, "this key was used for another request; use a new one", http.StatusUnprocessableEntity)
 		case answer.Status == 0:
 			w.Header().Set("Retry-After", "1")
