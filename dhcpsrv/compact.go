@@ -98,18 +98,21 @@ func (j *Journal) repair() error {
 	if j.compacting {
 		return errors.New("being written anew")
 	}
-	return j.rewriteAll(0)
+	if err := j.rewriteAll(0); err != nil {
+		return err
+	}
+	return j.broken
 }
 
-// rewriteAll writes a new file while nothing else happens, and moves the times in it. The caller holds j.mu.
+// rewriteAll writes a new file while nothing else happens, and moves the times in it. An error means that the old one goes
+// on; when the new one is in its place but may not survive a power failure, j.broken says so. The caller holds j.mu.
 func (j *Journal) rewriteAll(by time.Duration) error {
 	w := &rewrite{src: j.f, from: j.size}
 	err := j.finish(w, w.run(j.path+".new", by, j.current))
-	if err != nil {
-		return err
+	if w.old != nil {
+		w.old.Close() // nobody reads it any more
 	}
-	j.broken = nil
-	return w.old.Close()
+	return err
 }
 
 // kept is a record that may go into the new file.
@@ -236,8 +239,6 @@ func (j *Journal) finish(w *rewrite, err error) error {
 		w.index[a] = place{p.off + moved, p.len}
 	}
 	w.old, j.f, j.size, j.index, j.live = j.f, w.f, w.size, w.index, w.live
-	if j.broken = syncDir(filepath.Dir(j.path)); j.broken != nil {
-		return j.broken
-	}
+	j.broken = j.syncDir(filepath.Dir(j.path)) // the next commit repairs it
 	return nil
 }

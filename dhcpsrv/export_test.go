@@ -14,6 +14,15 @@ func (s *Server) SetClock(ahead time.Duration) {
 	s.readWall = func() int64 { return time.Now().Add(ahead).UnixNano() }
 }
 
+// FailSyncDir lets the sync of the journal's directory fail, or not.
+func (j *Journal) FailSyncDir(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.syncDir = syncDir; err != nil {
+		j.syncDir = func(string) error { return err }
+	}
+}
+
 // Indexes tells what the server has entered about its leases, for comparison.
 func (s *Server) Indexes() (lines []string) {
 	s.mu.Lock()

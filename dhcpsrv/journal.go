@@ -44,6 +44,8 @@ type Journal struct {
 	changed    []netip.Addr // since the compaction under way began
 	broken     error        // the file cannot be trusted any more, because a write or sync failed
 	closed     bool
+
+	syncDir func(path string) error // tests let it fail
 }
 
 // place is where a record is.
@@ -65,7 +67,7 @@ func OpenJournal(path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dhcpsrv: open lease journal: %w", err)
 	}
-	j := &Journal{path: path, f: f, index: make(map[netip.Addr]place)}
+	j := &Journal{path: path, f: f, index: make(map[netip.Addr]place), syncDir: syncDir}
 	if err := j.open(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("dhcpsrv: open lease journal %s: %w", path, err)

@@ -180,6 +180,33 @@ func TestJournalCompaction(t *testing.T) {
 	}
 }
 
+// A journal that has its new file in place has moved the times, and says so, even when the directory cannot be synced;
+// commits fail until it can.
+func TestJournalShiftedButNotSynced(t *testing.T) {
+	ctx := context.Background()
+	j := openJournal(t, filepath.Join(t.TempDir(), "leases"))
+	l := journalLease(1, time.Unix(1e9, 0))
+	if err := j.Commit(ctx, []dhcpsrv.Lease{l}); err != nil {
+		t.Fatal(err)
+	}
+	j.FailSyncDir(errors.New("no sync"))
+	if err := j.Shift(ctx, time.Hour); err != nil {
+		t.Errorf("moved, and yet: %v", err)
+	}
+	for l, err := range j.Load(ctx) {
+		if err != nil || l.End.Unix() != 1e9+3600 {
+			t.Errorf("%v %+v", err, l)
+		}
+	}
+	if err := j.Commit(ctx, []dhcpsrv.Lease{l}); err == nil {
+		t.Error("committed to a file that a power failure may take away")
+	}
+	j.FailSyncDir(nil)
+	if err := j.Commit(ctx, []dhcpsrv.Lease{l}); err != nil || count(t, j) != 1 {
+		t.Error(err)
+	}
+}
+
 func TestJournalRefused(t *testing.T) {
 	dir := t.TempDir()
 	open := openJournal(t, filepath.Join(dir, "leases"))
