@@ -37,7 +37,8 @@ func (s *Server) mindClock() {
 	defer s.mu.Unlock()
 	wall := s.readWall()
 	if s.moved != 0 {
-		s.wakeCommitter() // the store would not take it
+		s.toMove = true // the store would not take it
+		s.wakeCommitter()
 	}
 	set := wall - int64(time.Since(s.made)) - s.wall
 	if time.Duration(set).Abs() < clockStep {
@@ -55,7 +56,7 @@ func (s *Server) mindClock() {
 func (s *Server) shift(by int64) {
 	s.base += by
 	s.shifted += by
-	s.moved += by
+	s.moved, s.toMove = s.moved+by, true
 	s.table.shift(by)
 	s.table6.shift(time.Duration(by))
 	for client := range s.table.heard {
@@ -128,24 +129,36 @@ func (s *Server) catchUp(c *change) {
 	}
 }
 
-// shiftStore moves the times in the store. When the process ends in between, leases live too long rather than too short.
-func (s *Server) shiftStore(by int64) error {
-	store, ok := s.cfg.Store.(ShiftStore)
-	if !ok || by == 0 {
-		return nil
+// shiftStore moves the times in the store, and reports whether it took that. When the process ends in between, leases live
+// too long rather than too short.
+func (s *Server) shiftStore(by int64) bool {
+	if store, ok := s.cfg.Store.(ShiftStore); ok && by != 0 {
+		ctx := context.Background()
+		if by < 0 {
+			s.remember(ctx, true)
+		}
+		err := store.Shift(ctx, time.Duration(by))
+		if s.logMove(by, err); err != nil {
+			return false
+		}
+		if by > 0 {
+			s.remember(ctx, true)
+		}
 	}
-	ctx := context.Background()
-	if by < 0 {
-		s.remember(ctx, true)
+	s.mu.Lock()
+	s.moved -= by
+	s.mu.Unlock()
+	return true
+}
+
+// logMove tells why the store would not move its times, once for each reason, and when it has.
+func (s *Server) logMove(by int64, err error) {
+	switch {
+	case err == nil && s.moveErr != "":
+		s.moveErr = ""
+		s.log.Info("the stored leases have moved with the clock", "by", time.Duration(by))
+	case err != nil && s.moveErr != err.Error():
+		s.moveErr = err.Error()
+		s.log.Error("the stored leases cannot move with the clock; new ones are stored by its former time meanwhile", "by", time.Duration(by), "err", err)
 	}
-	if err := store.Shift(ctx, time.Duration(by)); err != nil {
-		s.mu.Lock()
-		s.moved += by
-		s.mu.Unlock()
-		return err
-	}
-	if by > 0 {
-		s.remember(ctx, true)
-	}
-	return nil
 }

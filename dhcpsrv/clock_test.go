@@ -1,10 +1,13 @@
 package dhcpsrv_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -21,6 +24,7 @@ const years = 20 * 365 * 24 * time.Hour
 type clockTest struct {
 	t     *testing.T
 	store dhcpsrv.LeaseStore
+	log   *slog.Logger
 	s     *dhcpsrv.Server
 	ahead time.Duration // of the wall clock
 	stop  func()
@@ -44,7 +48,7 @@ func (c *clockTest) start() {
 	for i := range snap.Subnets {
 		snap.Subnets[i].Partner, snap.Subnets[i].PartnerServer, snap.Subnets[i].LeaseTime = "", netip.Addr{}, time.Hour
 	}
-	c.s = newServer(c.t, dhcpsrv.Config{Store: c.store}, snap)
+	c.s = newServer(c.t, dhcpsrv.Config{Store: c.store, Log: c.log}, snap)
 	c.ahead = 0
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -185,6 +189,51 @@ func TestClockBehind(t *testing.T) {
 		if n := c.s.Stats().Events["expired"]; n != uint64(len(c.addrs)) {
 			t.Errorf("%d leases have expired", n)
 		}
+	})
+}
+
+// stuckStore does not move its times when told so.
+type stuckStore struct {
+	dhcpsrv.MemStore
+	stuck atomic.Bool
+}
+
+func (s *stuckStore) Shift(ctx context.Context, by time.Duration) error {
+	if s.stuck.Load() {
+		return errors.New("no space for a copy")
+	}
+	return s.MemStore.Shift(ctx, by)
+}
+
+// While the stored leases cannot move with the clock, leases are given and renewed; once they can, all are right.
+func TestClockSetWithoutSpace(t *testing.T) {
+	store := new(stuckStore)
+	withClock(t, store, func(c *clockTest) {
+		var log bytes.Buffer
+		c.stop()
+		c.log = slog.New(slog.NewTextHandler(&log, nil))
+		c.start()
+		c.set(-years)
+		c.bind()
+		store.stuck.Store(true)
+		c.set(-time.Hour)
+		c.bind()
+		c.set(0)
+		c.bind()
+		c.check("stuck")
+		if n := c.s.Stats().CommitErrors; n != 0 {
+			t.Errorf("%d batches not stored", n)
+		}
+		time.Sleep(10 * time.Minute)
+		store.stuck.Store(false)
+		time.Sleep(2 * time.Second)
+		if n := strings.Count(log.String(), "cannot move"); n != 1 {
+			t.Errorf("said so %d times:\n%s", n, log.String())
+		}
+		c.stop()
+		c.start()
+		c.check("after the restart")
+		c.checkExpiry()
 	})
 }
 

@@ -39,16 +39,19 @@ func (s *Server) wakeCommitter() {
 func (s *Server) commit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for err := error(nil); len(s.pending) > 0 || s.moved != 0 && err == nil; {
-		batch, by := s.pending, s.moved
-		s.pending, s.moved = s.spare[:0], 0
+	for len(s.pending) > 0 || s.toMove {
+		batch, by, try := s.pending, s.moved, s.toMove
+		s.pending, s.toMove = s.spare[:0], false
 		if by != 0 {
 			for i := range batch {
 				s.catchUp(&batch[i])
 			}
 		}
 		s.mu.Unlock()
-		err = s.commitBatch(batch, by)
+		if try && s.shiftStore(by) {
+			by = 0
+		}
+		s.commitBatch(batch, by)
 		s.mu.Lock()
 		s.finished += uint64(len(batch))
 		s.progress.Broadcast()
@@ -61,12 +64,9 @@ func (s *Server) commit() {
 }
 
 // commitBatch stores a batch, takes it back when that fails, and tells everybody. The clock was set by so much since the
-// last one.
-func (s *Server) commitBatch(batch []change, by int64) error {
-	err := s.shiftStore(by)
-	if err == nil {
-		err = s.store(batch)
-	}
+// time that the store goes by.
+func (s *Server) commitBatch(batch []change, by int64) {
+	err := s.store(batch, by)
 	if err != nil {
 		s.stats.commitErrors.Add(1)
 		s.log.Error("leases not stored, clients left without answer", "count", len(batch), "err", err)
@@ -77,17 +77,18 @@ func (s *Server) commitBatch(batch []change, by int64) error {
 		s.mu.Unlock()
 	}
 	s.report(batch, err)
-	return err
 }
 
-// store makes a batch durable. Commits are not cut short when a server stops: a lease in hand is a lease kept.
-func (s *Server) store(batch []change) error {
+// store makes a batch durable, by the time that the store goes by, so that one move will set right all it holds. Commits are
+// not cut short when a server stops: a lease in hand is a lease kept.
+func (s *Server) store(batch []change, by int64) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	s.leases = s.leases[:0]
 	for i := range batch {
 		s.leases = append(s.leases, batch[i].lease)
+		s.leases[i].shift(-time.Duration(by))
 	}
 	start := time.Now()
 	err := s.cfg.Store.Commit(context.Background(), s.leases)

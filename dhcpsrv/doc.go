@@ -91,8 +91,9 @@
 //
 // Leases keep the time that they have left when the wall clock is set, forwards or backwards: a running server goes by a
 // clock that cannot be set, compares it with the wall clock every second, and when that has moved by a second or more it
-// moves all its leases, the stored ones too ([ShiftStore]). [Stats].ClockSet counts that, and it is logged. Less than a
-// second stays as it is. With a partner the connection begins anew, for each to know how much the clocks differ; after
+// moves all its leases, the stored ones too ([ShiftStore]). [Stats].ClockSet counts that, and it is logged. A store
+// that cannot move them, for want of space, is asked again each second, and stores new leases by its former time meanwhile.
+// Less than a second stays as it is. With a partner the connection begins anew, for each to know how much the clocks differ; after
 // hours that the clock skipped, which the server may have slept through, it gives out no new address until it has heard its
 // partner or a lease time has passed.
 //

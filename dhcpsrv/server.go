@@ -53,9 +53,12 @@ type Server struct {
 	behind   bool         // it showed less than the server remembered
 	shifted  int64        // sum of all times by which the clock has been set since
 	moved    int64        // of that, what the store does not know yet
+	toMove   bool         // the committer is to try again to tell it
 
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
+
+	moveErr string // why the store does not know of moved, as logged; "" = nothing logged; belongs to the committer
 }
 
 // New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and opens nothing.
