@@ -2,6 +2,7 @@ package dnssrv
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -273,6 +274,8 @@ func (e *edit) check(rr dns.RR) int {
 		return dns.RcodeFormatError
 	case h.Class == dns.ClassINET && h.Rdlength == 0:
 		return dns.RcodeFormatError
+	case h.Class == dns.ClassINET && !readable(rr):
+		return dns.RcodeFormatError
 	case h.Class == dns.ClassANY && (h.Ttl != 0 || h.Rdlength != 0):
 		return dns.RcodeFormatError
 	case h.Class == dns.ClassNONE && (h.Ttl != 0 || h.Rrtype == dns.TypeANY):
@@ -281,6 +284,17 @@ func (e *edit) check(rr dns.RR) int {
 		return dns.RcodeFormatError
 	}
 	return dns.RcodeSuccess
+}
+
+// readable reports whether what is written of a record can be read again, which that of one that ends early cannot. Types that
+// have no name are not written.
+func readable(rr dns.RR) bool {
+	h := rr.Header()
+	if dns.TypeToString[h.Rrtype] == "" {
+		return true
+	}
+	_, err := parseRecord(dns.CanonicalName(h.Name), h.Rrtype, 0, dataOf(rr))
+	return err == nil
 }
 
 // change makes one change (RFC 2136 section 3.4.2). The serial and the last server of the zone stay the server's matter.
@@ -347,10 +361,15 @@ func (e *edit) result() []parsed {
 	return out
 }
 
-// inZone is a record of an update as the zone would hold it.
+// inZone is a record of an update as the zone would hold it. A TTL that has its highest bit set counts as zero (RFC 2181
+// section 8), which is the zone's.
 func inZone(rr dns.RR) dns.RR {
 	rr = dns.Copy(rr)
-	rr.Header().Name, rr.Header().Class = dns.CanonicalName(rr.Header().Name), dns.ClassINET
+	h := rr.Header()
+	h.Name, h.Class = dns.CanonicalName(h.Name), dns.ClassINET
+	if h.Ttl > math.MaxInt32 {
+		h.Ttl = 0
+	}
 	return rr
 }
 

@@ -20,6 +20,18 @@ func checkRecord(ctx context.Context, tx *store.Tx, r DNSRecord) (DNSRecord, err
 	if err != nil {
 		return r, err
 	}
+	if r, err = checkAlone(r, d); err != nil {
+		return r, err
+	}
+	same, err := records.list(ctx, tx, "domain_id = ? AND name = ? AND id <> ?", r.DomainID, r.Name, r.ID)
+	if err != nil {
+		return r, err
+	}
+	return r, checkBeside(r, same)
+}
+
+// checkAlone is checkRecord without regard to the other records of the domain.
+func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
 	r.Name = strings.ToLower(strings.TrimSpace(r.Name))
 	r.Type, r.Data = strings.ToUpper(strings.TrimSpace(r.Type)), strings.TrimSpace(r.Data)
 	if !ownerName.MatchString(r.Name) || len(r.Name) > 253 {
@@ -34,11 +46,7 @@ func checkRecord(ctx context.Context, tx *store.Tx, r DNSRecord) (DNSRecord, err
 	if _, err := normal(r, d.Name); err != nil { // DNS servers would refuse it, and all that changed with it
 		return r, invalid(KindRecord, r.Name, "rrdata", "is not valid data of "+r.Type+": "+strings.TrimPrefix(err.Error(), "dnssrv: "))
 	}
-	same, err := records.list(ctx, tx, "domain_id = ? AND name = ? AND id <> ?", r.DomainID, r.Name, r.ID)
-	if err != nil {
-		return r, err
-	}
-	return r, checkBeside(r, same)
+	return r, nil
 }
 
 // checkBeside checks a record against the others of its name (RFC 1034

@@ -167,7 +167,9 @@ func (inv *Inventory) setRecords(ctx context.Context, tx *store.Tx, d Domain, c 
 				err = records.delete(ctx, tx, row.ID)
 			case row.TTL != int(want.TTL):
 				row.TTL = int(want.TTL)
-				err = records.update(ctx, tx, &row)
+				if row, err = checkAlone(row, d); err == nil { // those beside it change with it
+					err = records.update(ctx, tx, &row)
+				}
 			}
 			if err != nil {
 				return err

@@ -120,6 +120,8 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "www", Type: "CNAME", Data: "web"}))
 	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", TTL: 60, Data: "192.0.2.1"}))
 	rr := func(text string) []dns.RR { return []dns.RR{must[dns.RR](t)(dns.NewRR(text))} }
+	long := rr("a.lab.example. A 192.0.2.10")
+	long[0].Header().Ttl = 1 << 31
 	for _, c := range []struct {
 		name, zone, key string
 		build           func(*dns.Msg)
@@ -129,6 +131,8 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		{"add", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("a.lab.example. 60 A 192.0.2.9")) }, dns.RcodeSuccess, "a A 60 192.0.2.9"},
 		{"again", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("A.LAB.example. 60 A 192.0.2.9")) }, dns.RcodeSuccess, "a A 60 192.0.2.9"},
 		{"one TTL for all", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("a.lab.example. 90 A 192.0.2.10")) }, dns.RcodeSuccess, "a A 90 192.0.2.10, a A 90 192.0.2.9"},
+		{"a TTL above the limit", "lab.example.", "k", func(m *dns.Msg) { m.Insert(long) }, dns.RcodeSuccess, "a A 0 192.0.2.10, a A 0 192.0.2.9"},
+		{"and back", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("a.lab.example. 90 A 192.0.2.10")) }, dns.RcodeSuccess, "a A 90 192.0.2.10, a A 90 192.0.2.9"},
 		{"must not exist", "lab.example.", "k", func(m *dns.Msg) {
 			m.NameNotUsed(rr("a.lab.example. A 192.0.2.1"))
 			m.Insert(rr("a.lab.example. 60 TXT no"))
