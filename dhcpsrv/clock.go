@@ -21,13 +21,15 @@ type ShiftStore interface {
 // s.mu.
 func (s *Server) now() int64 { return s.base + int64(time.Since(s.made)) }
 
-// startClock starts the time of the server: by the wall clock, unless that shows less than the server has already lived. Then
-// it has lost its battery, and how long the server was away is not known.
+// startClock starts the time of the server, after its leases are loaded: by the wall clock. When that shows less than the
+// server has already lived, it has lost its battery, or was ahead before, and how long the server was away is not known: then
+// it has been set by the difference.
 func (s *Server) startClock(wall int64) {
 	s.made, s.base, s.wall = time.Now(), wall, wall
 	if alive := s.memory.Alive; alive.UnixNano() > wall && !alive.IsZero() {
 		s.base, s.behind = alive.UnixNano(), true
 		s.log.Warn("the clock is behind; leases go on from when this server was last there", "by", time.Duration(s.base-wall))
+		s.shift(wall - s.base)
 	}
 }
 
@@ -47,12 +49,13 @@ func (s *Server) mindClock() {
 	s.wall += set
 	if by := wall - s.now(); time.Duration(by).Abs() >= clockStep {
 		s.shift(by)
+		s.wakeCommitter()
 	}
 	s.stats.clockSet.Add(1)
 	s.log.Warn("the clock has been set; leases keep the time they have left", "by", time.Duration(set))
 }
 
-// shift moves all times. What is on its way to the store follows when it gets there.
+// shift moves all times. What is on its way to the store follows when it gets there; what is in it, when the committer runs.
 func (s *Server) shift(by int64) {
 	s.base += by
 	s.shifted += by
@@ -65,7 +68,6 @@ func (s *Server) shift(by int64) {
 	for _, p := range s.partners {
 		p.shift(by, s.now())
 	}
-	s.wakeCommitter()
 }
 
 func (t *table) shift(by int64) {
@@ -111,6 +113,7 @@ func (p *partner) shift(by, now int64) {
 		p.ownFrom = max(p.ownFrom, now+int64(p.maxLease))
 	}
 	if p.link != nil {
+		p.skew -= time.Duration(by)          // of what has arrived already
 		p.link.cut("the clock has been set") // each must know by how much the clocks differ
 	}
 }

@@ -167,12 +167,8 @@ func TestClockBehind(t *testing.T) {
 		c.stop()
 		c.start() // twenty years earlier
 		time.Sleep(time.Minute)
-		c.ahead = years
-		for i := range c.ends {
-			c.ends[i] = c.ends[i].Add(time.Minute / 2) // what it remembers may be a minute old
-		}
 		for _, a := range c.addrs {
-			if l, ok := c.s.Lookup(a); !ok || time.Until(l.End) < years {
+			if l, ok := c.s.Lookup(a); !ok || (time.Until(l.End)-49*time.Minute).Abs() > time.Minute {
 				t.Errorf("lease of %v: %v until %v", a, ok, l.End)
 			}
 		}
@@ -189,6 +185,34 @@ func TestClockBehind(t *testing.T) {
 		if n := c.s.Stats().Events["expired"]; n != uint64(len(c.addrs)) {
 			t.Errorf("%d leases have expired", n)
 		}
+	})
+}
+
+// A clock is years ahead, and set right while the server is not there: from then on it goes by that, in its store, too.
+func TestClockWasAhead(t *testing.T) {
+	journal := openJournal(t, t.TempDir()+"/leases")
+	withClock(t, journal, func(c *clockTest) {
+		c.set(years)
+		c.bind()
+		time.Sleep(10 * time.Minute)
+		c.stop()
+		for _, what := range []string{"set right", "started again"} {
+			c.start()
+			for i := range c.ends {
+				c.ends[i] = c.ends[i].Add(30 * time.Second) // what it remembers may be a minute old
+			}
+			for i, a := range c.addrs {
+				if l, ok := c.s.Lookup(a); !ok || l.End.Sub(c.ends[i]).Abs() > time.Minute {
+					t.Errorf("%s: lease of %v: %v until %v, not %v", what, a, ok, l.End, c.ends[i])
+				}
+			}
+			time.Sleep(2 * time.Second)
+			c.stop()
+		}
+		c.start()
+		c.bind()
+		c.check("in the end")
+		c.checkExpiry()
 	})
 }
 
@@ -305,6 +329,63 @@ func TestPartnerClockSet(t *testing.T) {
 		time.Sleep(simTakeover)
 		if st := d.s[0].Partners()[0]; st.State != dhcpsrv.PartnerDown {
 			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// Two clocks are an hour behind, and one is set right. What has arrived from the partner by then keeps the time it has left.
+func TestPartnerUpdateWhileClockSet(t *testing.T) {
+	withDuo(t, 40, false, func(d *duo) {
+		for _, s := range d.s {
+			s.SetClock(-time.Hour)
+		}
+		time.Sleep(2 * time.Second)
+		d.late = 10 * time.Second
+		d.connect()
+		time.Sleep(time.Second)
+		d.s[0].SetClock(0)
+		time.Sleep(2 * time.Second)
+		c := d.client(1)
+		if !d.lease(1, c) {
+			t.Fatal("no lease")
+		}
+		time.Sleep(time.Second)
+		if st := d.s[0].Partners()[0]; !st.Connected {
+			t.Fatalf("the connection is gone already: %+v", st)
+		}
+		for range 2 {
+			if l, ok := d.s[0].Lookup(c.holds); !ok || (time.Until(l.End)-simLease).Abs() > 20*time.Second {
+				t.Errorf("%v %v: %+v", ok, time.Until(l.End), l)
+			}
+			d.cut()
+			d.late = 0
+			d.connect()
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// A clock is set between this server's hello and the partner's: they greet each other again.
+func TestPartnerHelloWhileClockSet(t *testing.T) {
+	withDuo(t, 40, false, func(d *duo) {
+		d.delay = 2 * time.Second
+		d.connect()
+		time.Sleep(time.Millisecond)
+		d.s[0].SetClock(time.Hour)
+		time.Sleep(4 * time.Second)
+		for n, s := range d.s {
+			if st := s.Partners()[0]; st.Connected && st.Skew.Abs().Round(time.Minute) != time.Hour {
+				t.Errorf("%s: %+v", simNames[n], st)
+			}
+		}
+		d.delay = time.Millisecond
+		d.cut()
+		d.connect()
+		time.Sleep(2 * time.Second)
+		for n, s := range d.s {
+			if st := s.Partners()[0]; st.State != dhcpsrv.Normal || st.Skew.Abs().Round(time.Minute) != time.Hour {
+				t.Errorf("%s: %+v", simNames[n], st)
+			}
 		}
 	})
 }

@@ -98,9 +98,10 @@
 // partner or a lease time has passed.
 //
 // A server that starts while the wall clock shows less than when it was last there, which it notes every minute
-// ([PartnerStore]), goes on from what it noted: the time that it was away does not count, and leases live too long rather
-// than too short. When the clock is then set right they move along. What happens to the clock otherwise while the server is
-// not there looks like time that has passed.
+// ([PartnerStore]), takes the difference for a step of the clock, whether that was ahead before or is behind now: leases keep
+// what they had left when it made its note. The time that it was away does not count, and leases live too long rather than
+// too short. When the clock is then set right they move along. What happens to the clock otherwise while the server is not
+// there looks like time that has passed.
 //
 // # A server whose address changes
 //

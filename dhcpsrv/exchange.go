@@ -50,6 +50,7 @@ type exchange struct {
 	buf  []byte        // belongs to the writer
 
 	helloSent, helloIn bool
+	shifted            int64 // s.shifted when the hello was sent
 	heardAt            time.Time
 	spokeAt            time.Time
 
@@ -210,6 +211,8 @@ func (x *exchange) hello(m *message) error {
 		return errors.New("no partner any more")
 	case m.name != p.Name || m.self != p.Self:
 		return fmt.Errorf("it calls itself %q and this server %q, not %q and %q", m.name, m.self, p.Name, p.Self)
+	case x.helloSent && x.shifted != s.shifted:
+		return errors.New("the clock has been set since this server said hello")
 	}
 	if p.link != nil {
 		p.link.cut("another connection has taken its place")
@@ -371,7 +374,7 @@ func (x *exchange) next() []byte {
 	now := time.Now()
 	switch {
 	case !x.helloSent:
-		x.helloSent = true
+		x.helloSent, x.shifted = true, s.shifted
 		b = appendHello(b, p.Self, p.Name, s.incarnation, time.Unix(0, s.now()))
 	case len(x.acks) > 0:
 		b = append(b, x.acks[0]...)

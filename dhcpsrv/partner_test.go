@@ -21,12 +21,29 @@ type duo struct {
 	stop context.CancelFunc
 	ends int
 	gone chan struct{}
+
+	delay time.Duration // of messages
+	late  time.Duration // a connection that is closed still gives what it has, for so long
+}
+
+// lateClose is a connection whose last messages are already with the server when it is closed.
+type lateClose struct {
+	*dhcptest.PartnerEnd
+	after time.Duration
+}
+
+func (c lateClose) Close() error {
+	if c.after == 0 {
+		return c.PartnerEnd.Close()
+	}
+	time.AfterFunc(c.after, func() { c.PartnerEnd.Close() })
+	return nil
 }
 
 // withDuo runs with both servers connected, or no longer.
 func withDuo(t *testing.T, pool int, connected bool, run func(d *duo)) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &duo{t: t, gone: make(chan struct{}, 8)}
+		d := &duo{t: t, gone: make(chan struct{}, 8), delay: time.Millisecond}
 		p := &pair{pool: pool, begun: time.Now()}
 		ctx, stop := context.WithCancel(context.Background())
 		for n := range d.s {
@@ -50,12 +67,12 @@ func withDuo(t *testing.T, pool int, connected bool, run func(d *duo)) {
 }
 
 func (d *duo) connect() {
-	a, b := dhcptest.PartnerPipe(dhcptest.Faults{Delay: time.Millisecond})
+	a, b := dhcptest.PartnerPipe(dhcptest.Faults{Delay: d.delay})
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	for n, end := range []*dhcptest.PartnerEnd{a, b} {
 		go func() {
-			d.s[n].ServePartner(ctx, simNames[1-n], end)
+			d.s[n].ServePartner(ctx, simNames[1-n], lateClose{end, d.late})
 			d.gone <- struct{}{}
 		}()
 	}

@@ -94,10 +94,10 @@ func New(cfg Config) (*Server, error) {
 	s.incarnation = rand.Uint64()
 	s.loadMemory(context.Background())
 	s.readWall = func() int64 { return time.Now().UnixNano() }
-	s.startClock(s.readWall())
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
 	}
+	s.startClock(s.readWall())
 	return s, nil
 }
 
