@@ -1,6 +1,7 @@
 package dnssrv
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -37,6 +38,8 @@ type ZoneAccess struct {
 type UpdateRule struct {
 	// Key is the name of a key in [Access].Keys.
 	Key string `json:"key"`
+	// Zone is the zone that may be changed; those below it are others. Empty means the one that is named Below.
+	Zone string `json:"zone,omitempty"`
 	// Below is the name at and below which records may be changed.
 	Below string `json:"below"`
 	// Types are the types that may be changed, such as "A". None means all.
@@ -58,8 +61,8 @@ type zonePolicy struct {
 }
 
 type updateRule struct {
-	key, below string
-	types      map[uint16]bool // empty means all
+	key, zone, below string
+	types            map[uint16]bool // empty means all
 }
 
 // SetAccess replaces what [Server.SetAccess] allowed before. An error names what is not usable and changes nothing.
@@ -121,6 +124,9 @@ func (p *policy) rule(r UpdateRule) (updateRule, error) {
 	if out.below, err = canonical(r.Below); err != nil {
 		return out, err
 	}
+	if out.zone, err = canonical(cmp.Or(r.Zone, r.Below)); err != nil {
+		return out, err
+	}
 	for _, name := range r.Types {
 		qtype, ok := dns.StringToType[name]
 		if !ok {
@@ -141,14 +147,14 @@ func (p *policy) notify(zone string) []netip.AddrPort {
 	return append(slices.Clone(p.all.notify), p.zones[zone].notify...)
 }
 
-// updates reports whether the key's holder may change anything.
-func (p *policy) updates(key string) bool {
-	return key != "" && slices.ContainsFunc(p.update, func(r updateRule) bool { return r.key == key })
+// updates reports whether the key's holder may change anything in a zone.
+func (p *policy) updates(key, zone string) bool {
+	return key != "" && slices.ContainsFunc(p.update, func(r updateRule) bool { return r.key == key && r.zone == zone })
 }
 
-// mayUpdate reports whether the key's holder may change a type at a name. TypeANY stands for all types.
-func (p *policy) mayUpdate(key, name string, qtype uint16) bool {
+// mayUpdate reports whether the key's holder may change a type at a name of a zone. TypeANY stands for all types.
+func (p *policy) mayUpdate(key, zone, name string, qtype uint16) bool {
 	return key != "" && slices.ContainsFunc(p.update, func(r updateRule) bool {
-		return r.key == key && dns.IsSubDomain(r.below, name) && (len(r.types) == 0 || r.types[qtype])
+		return r.key == key && r.zone == zone && dns.IsSubDomain(r.below, name) && (len(r.types) == 0 || r.types[qtype])
 	})
 }

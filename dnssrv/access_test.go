@@ -86,6 +86,7 @@ func TestAccessIsChecked(t *testing.T) {
 		`transfer key "x"`:  {Zones: []dnssrv.ZoneAccess{{Zone: "maas", TransferKeys: []string{"x"}}}},
 		`update key "x"`:    {Update: []dnssrv.UpdateRule{{Key: "x", Below: "maas"}}},
 		"address and a por": {Zones: []dnssrv.ZoneAccess{{Zone: "maas", Notify: []netip.AddrPort{{}}}}},
+		`"a..b" is not`:     {Keys: testKeys, Update: []dnssrv.UpdateRule{{Key: keyName, Zone: "a..b", Below: "maas"}}},
 		`no type "B"`:       {Keys: testKeys, Update: []dnssrv.UpdateRule{{Key: keyName, Below: "maas", Types: []string{"B"}}}},
 	} {
 		if err := s.SetAccess(a); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), string(short.Secret)) {
@@ -126,7 +127,7 @@ func TestUpdatesAreKeptElsewhere(t *testing.T) {
 	k.s = dnssrv.New(dnssrv.Config{Updates: k})
 	fillExample(t, k.s)
 	server := serve(t, k.s)
-	allow(t, k.s, dnssrv.Access{Update: []dnssrv.UpdateRule{{Key: keyName, Below: "dyn.maas", Types: []string{"A", "TXT"}}}})
+	allow(t, k.s, dnssrv.Access{Update: []dnssrv.UpdateRule{{Key: keyName, Zone: "MAAS.", Below: "dyn.maas", Types: []string{"A", "TXT"}}}})
 	send := func(text string) string {
 		m := new(dns.Msg)
 		m.SetUpdate("maas.")

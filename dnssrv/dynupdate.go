@@ -150,7 +150,7 @@ func (d *data) edit(q *dns.Msg, p *policy, key string) (*edit, int) {
 	if z == nil || z.primary != nil {
 		return nil, dns.RcodeNotAuth
 	}
-	if !p.updates(key) { // not even questions about what there is, in the form of prerequisites
+	if !p.updates(key, z.name) { // not even questions about what there is, in the form of prerequisites
 		return nil, dns.RcodeRefused
 	}
 	e := &edit{d: d, z: z, sets: map[setID][]dns.RR{}}
@@ -171,7 +171,7 @@ type edit struct {
 
 func (e *edit) run(q *dns.Msg, p *policy, key string) int {
 	for _, rr := range q.Ns {
-		if !p.mayUpdate(key, dns.CanonicalName(rr.Header().Name), rr.Header().Rrtype) {
+		if !p.mayUpdate(key, e.z.name, dns.CanonicalName(rr.Header().Name), rr.Header().Rrtype) {
 			return dns.RcodeRefused
 		}
 	}

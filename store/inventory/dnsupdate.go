@@ -20,12 +20,15 @@ const (
 
 // DynamicUpdate makes the changes of a dynamic update (RFC 2136) in wire form for the holder of a TSIG key, who was
 // authenticated: all of them, in one transaction, or none. Prerequisites hold for all that the site serves; what changes are
-// the records that operators made, and an update that would take away a machine's name or a lease's is refused. It returns
-// the code to answer and, if that is not success, mostly why.
+// the records that operators made, and an update that would take away a machine's name or a lease's is refused, as is one of
+// reverse names or of a zone that is no domain's. It returns the code to answer and, if that is not success, mostly why.
 func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []byte) (rcode int, err error) {
 	zone, names := dnssrv.UpdatedNames(message)
 	ctx = As(ctx, Actor{User: "key " + canonicalKey(key), Doing: func() string { return "DNS update of " + zone }})
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if slices.ContainsFunc(append(names, zone), isReverse) { // holders of addresses are not looked for
+			return invalid(KindDomain, zone, "allow_update", "does not reach reverse names: they are those of machines, devices and leases")
+		}
 		m, domain, err := inv.modelOfNames(ctx, tx, zone, names)
 		if err != nil {
 			return err
@@ -38,6 +41,9 @@ func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []b
 		if sets, rcode, err = plan.preview(key, message); err != nil || rcode != rcodeSuccess {
 			return err
 		}
+		if domain.ID == 0 {
+			return invalid(KindDomain, zone, "allow_update", "does not reach the zone: it is no domain's")
+		}
 		return inv.setRecords(ctx, tx, domain, recordChange{sets, plan.Sets, m.Records})
 	})
 	refused := (*InvalidError)(nil)
@@ -48,6 +54,11 @@ func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []b
 		return rcodeFailed, err
 	}
 	return rcode, nil
+}
+
+// isReverse reports whether a name is among those of addresses.
+func isReverse(name string) bool {
+	return name == "in-addr.arpa" || name == "ip6.arpa" || strings.HasSuffix(name, ".in-addr.arpa") || strings.HasSuffix(name, ".ip6.arpa")
 }
 
 // modelOfNames reads as much of the site as decides about names of a zone, and the zone's domain; that is zero if it is none's.

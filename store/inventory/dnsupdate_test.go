@@ -55,7 +55,7 @@ func TestTSIGKeys(t *testing.T) {
 		Zones: []dnssrv.ZoneAccess{{
 			Zone: "lab.example", Transfer: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32")}, TransferKeys: []string{"xfer"}, Notify: d.Notify,
 		}},
-		Update: []dnssrv.UpdateRule{{Key: "xfer", Below: "_acme-challenge.www.lab.example", Types: []string{"TXT"}}},
+		Update: []dnssrv.UpdateRule{{Key: "xfer", Zone: "lab.example", Below: "_acme-challenge.www.lab.example", Types: []string{"TXT"}}},
 	}
 	if diff := cmp.Diff(fmt.Sprint(want), fmt.Sprint(inventory.PlanDNS(m).Access)); diff != "" {
 		t.Error(diff)
@@ -116,6 +116,8 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		{Key: "k", Name: "@"}, {Key: "acme", Name: "_acme-challenge", Types: []string{"TXT"}},
 	}}))
 	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "sub.lab.example"}))
+	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "10.in-addr.arpa", AllowUpdate: []inventory.UpdateGrant{{Key: "k", Name: "@"}}}))
+	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, "int.lab.example"))
 	must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", DomainID: d.ID}))
 	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "www", Type: "CNAME", Data: "web"}))
 	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", TTL: 60, Data: "192.0.2.1"}))
@@ -150,6 +152,10 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		{"its name", "lab.example.", "acme", func(m *dns.Msg) { m.Insert(rr("_acme-challenge.lab.example. 60 TXT b")) }, dns.RcodeSuccess, `_acme-challenge TXT 60 "b"`},
 		{"no key", "lab.example.", "other", func(m *dns.Msg) { m.Insert(rr("b.lab.example. 60 TXT b")) }, dns.RcodeRefused, ""},
 		{"another domain", "maas.", "k", func(m *dns.Msg) { m.Insert(rr("b.maas. 60 TXT b")) }, dns.RcodeRefused, ""},
+		{"a domain below", "sub.lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.sub.lab.example. 60 TXT b")) }, dns.RcodeRefused, ""},
+		{"a question about it", "sub.lab.example.", "k", func(m *dns.Msg) { m.NameUsed(rr("b.sub.lab.example. A 192.0.2.1")) }, dns.RcodeRefused, ""},
+		{"no domain's zone", "int.lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.int.lab.example. 60 TXT b")) }, dns.RcodeRefused, ""},
+		{"reverse names", "10.in-addr.arpa.", "k", func(m *dns.Msg) { m.Insert(rr("1.0.0.10.in-addr.arpa. 60 PTR b.")) }, dns.RcodeRefused, ""},
 		{"no zone", "example.", "k", func(m *dns.Msg) { m.Insert(rr("b.example. 60 TXT b")) }, dns.RcodeNotAuth, ""},
 		{"out of zone", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.sub.lab.example. 60 TXT b")) }, dns.RcodeNotZone, ""},
 		{"a type that is not kept", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.lab.example. 60 LOC 1 N 1 E 1m")) }, dns.RcodeRefused, ""},
@@ -166,13 +172,18 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		if rcode != c.rcode || rcode == dns.RcodeSuccess && err != nil {
 			t.Errorf("%s: %s, %v, want %s", c.name, dns.RcodeToString[rcode], err, dns.RcodeToString[c.rcode])
 		}
-		name, _, _ := strings.Cut(strings.ToLower(m.Ns[0].Header().Name), ".")
+		name, _, _ := strings.Cut(strings.ToLower(append(m.Ns, m.Answer...)[0].Header().Name), ".")
 		if got := recordsAt(t, inv, d.ID, name); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
 	if got := recordsAt(t, inv, d.ID, "c"); got != "" {
 		t.Errorf("half of an update was made: %s", got)
+	}
+	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(ctx)) {
+		if r.DomainID != d.ID {
+			t.Errorf("%s was made in another domain", r.Name)
+		}
 	}
 }
 

@@ -117,7 +117,7 @@ func (m *Model) dnsAccess() dnssrv.Access {
 			out.Zones = append(out.Zones, z)
 		}
 		for _, g := range d.AllowUpdate {
-			out.Update = append(out.Update, dnssrv.UpdateRule{Key: g.Key, Below: absolute(g.Name, d.Name), Types: g.Types})
+			out.Update = append(out.Update, dnssrv.UpdateRule{Key: g.Key, Zone: d.Name, Below: absolute(g.Name, d.Name), Types: g.Types})
 		}
 	}
 	return out

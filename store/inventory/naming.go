@@ -25,7 +25,7 @@ type Domain struct {
 	AllowTransfer []string
 	// Notify are secondaries that are told of each change of the zone, besides those of SettingDNSNotify.
 	Notify []netip.AddrPort
-	// AllowUpdate are who may change the domain's records by dynamic updates.
+	// AllowUpdate are who may change the domain's records by dynamic updates. Those of domains of reverse names are refused.
 	AllowUpdate []UpdateGrant
 	// Signed domains are answered with DNSSEC signatures; see [Inventory.SigningKey].
 	Signed bool
