@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 )
 
@@ -71,6 +72,9 @@ func (c *serving) takeSubnets(was *serving) bool {
 		if !reflect.DeepEqual(sub.Subnet, was.subnets[i].Subnet) {
 			return false
 		}
+		if sub.seg.subnets[0] == sub && !sub.seg.sameOrder(was.subnets[i].seg) {
+			return false
+		}
 	}
 	for i, sub := range c.v6.subnets {
 		if !reflect.DeepEqual(sub.Subnet, was.v6.subnets[i].Subnet) {
@@ -80,6 +84,11 @@ func (c *serving) takeSubnets(was *serving) bool {
 	c.subnets, c.byName, c.byLink, c.segments = was.subnets, was.byName, was.byLink, was.segments
 	c.v6.subnets, c.v6.sorted, c.v6.byName, c.v6.byLink = was.v6.subnets, was.v6.sorted, was.v6.byName, was.v6.byLink
 	return true
+}
+
+// sameOrder reports whether two segments have the same subnets, by name, in the same order: the first one serves first.
+func (seg *segment) sameOrder(was *segment) bool {
+	return slices.EqualFunc(seg.subnets, was.subnets, func(a, b *subnet) bool { return a.Name == b.Name })
 }
 
 // replaceReservations makes the server serve from c, which has the subnets of the former snapshot.

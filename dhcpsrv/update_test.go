@@ -103,6 +103,26 @@ func TestUpdateMeetsNewClients(t *testing.T) {
 	}
 }
 
+// A snapshot that has the same subnets in another order changes which one of a segment serves first.
+func TestUpdateOfOrder(t *testing.T) {
+	snap := office()
+	for i := range snap.Subnets {
+		snap.Subnets[i].Segment = "floor"
+	}
+	s := newServer(t, dhcpsrv.Config{}, snap)
+	for n := range 4 {
+		c := newClient(t, s, macOf(uint32(n)))
+		offer, _ := c.send(dhcpv4.MessageTypeDiscover)
+		if want := snap.Subnets[0]; offer == nil || want.Prefix.Addr().AsSlice()[0] != offer.YourIPAddr.To4()[0] {
+			t.Errorf("round %d: subnet %s is first, and the offer is %v", n, want.Name, offer)
+		}
+		slices.Reverse(snap.Subnets)
+		if err := s.Update(snap); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // someReservation is for client n, known by one thing or another.
 func someReservation(rng *rand.Rand, n int) dhcpsrv.Reservation {
 	r := dhcpsrv.Reservation{Name: fmt.Sprint(n), Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(98 + n)})}
