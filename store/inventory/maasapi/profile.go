@@ -24,6 +24,11 @@ type BootProfile struct {
 // profileTarget is whom a request is about: ?machine=, ?tag= or ?subnet=, none of them for the site.
 func (a *API) profileTarget(r *http.Request) (of inventory.BootTarget, err error) {
 	ctx, query := r.Context(), r.URL.Query()
+	for name, values := range query { // what is not understood must not mean the whole site
+		if name != "machine" && name != "tag" && name != "subnet" || len(values) != 1 || values[0] == "" {
+			return of, &badRequest{name, "only machine, tag and subnet say whom the profile is for, each once and with a name"}
+		}
+	}
 	for _, p := range []struct {
 		param string
 		find  func(name string) error

@@ -40,14 +40,17 @@ type StreamBoot struct {
 
 // streamPlace is where a client is: what it has of the changes, of the log and of the boots. It is the ID of each event,
 // "CHANGES-LOG-BOOTS".
-type streamPlace struct{ rev, log, boot int64 }
+type streamPlace struct{ rev, log, boot int64 } // boot -1 is now
 
 func (p streamPlace) String() string { return fmt.Sprintf("%d-%d-%d", p.rev, p.log, p.boot) }
 
 func parsePlace(text string) (p streamPlace, err error) {
 	parts := strings.Split(text, "-")
 	to := []*int64{&p.rev, &p.log, &p.boot}
-	ok := len(parts) == len(to)
+	ok := len(parts) == len(to) || len(parts) == len(to)-1 // the form from before boots were events
+	if p.boot = -1; ok {
+		to = to[:len(parts)]
+	}
 	for i := 0; ok && i < len(to); i++ {
 		*to[i], err = strconv.ParseInt(parts[i], 10, 64)
 		ok = err == nil && *to[i] >= 0
@@ -91,8 +94,16 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 // streamStart is where the client wants to begin.
 func (a *API) streamStart(r *http.Request) (at streamPlace, err error) {
 	if text := r.Header.Get("Last-Event-ID"); text != "" {
-		return parsePlace(text)
+		if at, err = parsePlace(text); err == nil && at.boot < 0 {
+			at.boot, err = a.inv.LastBootStep(r.Context())
+		}
+		return at, err
 	}
+	return a.streamNow(r)
+}
+
+// streamNow is behind all that there is.
+func (a *API) streamNow(r *http.Request) (at streamPlace, err error) {
 	err = a.inv.Consistently(r.Context(), func(ctx context.Context) error {
 		if at.rev, err = a.inv.Revision(ctx); err != nil {
 			return err
@@ -161,6 +172,11 @@ func (a *API) follow(r *http.Request, s *sender) error {
 			return nil
 		case c := <-changes:
 			s.at.rev = c.rev
+			if c.name == "lost" { // after a restore the others may count from less, too
+				if s.at, err = a.streamNow(r); err != nil {
+					return err
+				}
+			}
 			err = s.send(c.name, c.what)
 		case <-look.C:
 			if err = a.sendLog(r, s, names); err == nil {

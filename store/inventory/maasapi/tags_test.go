@@ -124,3 +124,22 @@ func TestBootProfilesOfMachinesTagsAndSubnets(t *testing.T) {
 		}
 	}
 }
+
+// A target that is misspelt or empty does not mean the site.
+func TestBootProfileNeedsItsTarget(t *testing.T) {
+	s := newSite(t)
+	const path = "/api/v1/boot-profile"
+	if w := s.call("PUT", path, `{"kind":"local"}`, "Content-Type", "application/json"); w.Code != 200 {
+		t.Fatal(w.Code, w.Body)
+	}
+	for _, bad := range []string{"?machine=", "?machines=node1", "?tag=a&tag=b"} {
+		for _, method := range []string{"GET", "PUT", "DELETE"} {
+			if w := s.call(method, path+bad, `{"kind":"poweroff"}`, "Content-Type", "application/json"); w.Code != 400 {
+				t.Errorf("%s %s: %d %s", method, bad, w.Code, w.Body)
+			}
+		}
+	}
+	if w := s.call("GET", path, ""); !strings.Contains(w.Body.String(), "local") {
+		t.Errorf("the site's profile is %s", w.Body)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -240,4 +241,37 @@ func ExampleApply() {
 	// Output:
 	// create fabric leaf, create subnet 192.0.2.0/24 <nil>
 	//  <nil>
+}
+
+// What a document does not say about a domain's zone stays, and what it says in another form than it is stored is no change.
+func TestDomainsStayAsTheyAre(t *testing.T) {
+	inv, ctx := newSite(t), t.Context()
+	if _, err := inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "sec"}); err != nil {
+		t.Fatal(err)
+	}
+	apply := func(text string) string {
+		t.Helper()
+		changes, err := sitedoc.Apply(ctx, inv, parse(t, text), sitedoc.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names(changes)
+	}
+	const whole = `domains: [{name: lab.example, allow_transfer: [192.0.2.1, SEC.], notify: ["192.0.2.1:53"], allow_update: ["SEC:dyn"]}]`
+	apply(whole)
+	for _, same := range []string{whole, `domains: [{name: lab.example}]`} {
+		if got := apply(same); got != "" {
+			t.Errorf("%s changes %s", same, got)
+		}
+	}
+	if got := apply(`domains: [{name: lab.example, notify: [], allow_update: []}]`); got != "update domain lab.example" {
+		t.Errorf("emptied: %s", got)
+	}
+	all, err := inv.Domains(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := all[len(all)-1]; len(d.Notify)+len(d.AllowUpdate) != 0 || !slices.Equal(d.AllowTransfer, []string{"sec", "192.0.2.1/32"}) {
+		t.Errorf("got %+v", d)
+	}
 }

@@ -34,7 +34,8 @@ type Domain struct {
 	// External domains are served by somebody else, who is asked at Forward, host:port.
 	External bool     `json:"external,omitempty" yaml:"external,omitempty"`
 	Forward  []string `json:"forward,omitempty" yaml:"forward,omitempty"`
-	DNSSEC   bool     `json:"dnssec,omitempty" yaml:"dnssec,omitempty"`
+	// Of what follows, what is left out is left alone.
+	DNSSEC *bool `json:"dnssec,omitempty" yaml:"dnssec,omitempty"`
 	// AllowTransfer are networks and TSIG keys, Notify addresses host:port, AllowUpdate as inventory.UpdateGrant writes it. The keys
 	// are no part of a document, as no secrets are: they must be there.
 	AllowTransfer []string `json:"allow_transfer,omitempty" yaml:"allow_transfer,omitempty"`

@@ -14,10 +14,14 @@ func (a *applier) domains(docs *[]Domain) step {
 	return kind[Domain, inventory.Domain]{
 		applier: a, name: "domain", docs: docs, list: inv.Domains, id: func(d inventory.Domain) int64 { return d.ID },
 		doc: func(d inventory.Domain) (Domain, error) {
-			return Domain{
-				Name: d.Name, TTL: d.TTL, External: d.External, Forward: texts(d.Forward), DNSSEC: d.Signed,
+			out := Domain{
+				Name: d.Name, TTL: d.TTL, External: d.External, Forward: texts(d.Forward),
 				AllowTransfer: d.AllowTransfer, Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
-			}, nil
+			}
+			if d.Signed {
+				out.DNSSEC = &d.Signed
+			}
+			return out, nil
 		},
 		key:    func(d Domain) string { return strings.ToLower(strings.TrimSuffix(d.Name, ".")) },
 		fill:   fillDomain,
@@ -42,14 +46,24 @@ func (a *applier) domainByName(name string) (inventory.Domain, error) {
 
 // fillDomain sets a domain's fields.
 func fillDomain(d Domain, to *inventory.Domain) (err error) {
-	to.Name, to.TTL, to.External, to.Signed = strings.ToLower(strings.TrimSuffix(d.Name, ".")), d.TTL, d.External, d.DNSSEC
+	to.Name, to.TTL, to.External = strings.ToLower(strings.TrimSuffix(d.Name, ".")), d.TTL, d.External
+	if d.DNSSEC != nil {
+		to.Signed = *d.DNSSEC
+	}
 	if to.Forward, err = servers("forward", d.Forward); err != nil {
 		return err
 	}
-	if to.Notify, err = servers("notify", d.Notify); err != nil {
-		return err
+	if d.Notify != nil {
+		if to.Notify, err = servers("notify", d.Notify); err != nil {
+			return err
+		}
 	}
-	to.AllowTransfer, to.AllowUpdate = d.AllowTransfer, nil
+	if d.AllowTransfer != nil {
+		to.AllowTransfer = inventory.CanonicalTransfer(d.AllowTransfer)
+	}
+	if d.AllowUpdate != nil {
+		to.AllowUpdate = nil
+	}
 	for _, text := range d.AllowUpdate {
 		var g inventory.UpdateGrant
 		if err := g.UnmarshalText([]byte(text)); err != nil {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/internal/daemon"
 	"github.com/gomaas/maas/cmd/maas/internal/region"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
@@ -25,14 +27,19 @@ const regionGone = time.Minute
 
 // Run is called by the parser when the command was given.
 func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
-	if c.served(ctx) {
-		return errors.New("a daemon runs on this data; stop it first: it would seal with the old key")
-	}
 	db, url, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	unlock, err := daemon.LockData(c.Data) // or a daemon would go on with the old key
+	if err != nil {
+		return fmt.Errorf("rekey: %w", err)
+	}
+	defer unlock()
+	if err := c.hand(filepath.Join(c.Data, daemon.LockFile)); err != nil {
+		return err
+	}
 	if done, err := c.finish(ctx, db); err != nil || done {
 		return err
 	}
@@ -63,8 +70,8 @@ func (c rekeyCmd) replace(ctx context.Context, io stdio, db *store.DB, old []byt
 		return fmt.Errorf("rekey: %w", err)
 	}
 	r, err := inventory.ReplaceKey(ctx, db, old, fresh)
-	if err != nil {
-		return fmt.Errorf("rekey %s: %w", db.Name(), errors.Join(err, os.Remove(c.freshKeyFile())))
+	if err != nil { // it may be done all the same, as when a connection breaks
+		return fmt.Errorf("rekey %s: %w; say maas rekey again, which sees whether the key in %s is in use", db.Name(), err, c.freshKeyFile())
 	}
 	c.tell(io, r)
 	if err := c.place(); err != nil {
@@ -94,12 +101,12 @@ func (c rekeyCmd) finish(ctx context.Context, db *store.DB) (done bool, err erro
 
 // oldKey is the key that the secrets are sealed with; nil when it is lost, or when nothing was sealed yet.
 func (c rekeyCmd) oldKey(ctx context.Context, db *store.DB) ([]byte, error) {
-	if marked, err := inventory.KeyMarked(ctx, db); err != nil || !marked {
-		return nil, err
-	}
 	key, err := readKey(c.keyFile())
 	if err != nil {
 		return nil, err
+	}
+	if marked, err := inventory.KeyMarked(ctx, db); err != nil || !marked {
+		return key, err
 	}
 	fits, err := inventory.FitsKey(ctx, db, key)
 	switch {

@@ -21,17 +21,17 @@ type profileCmd struct {
 
 // profileTarget is whom a profile is for. A machine boots the first that there is of these.
 type profileTarget struct {
-	Machine string `help:"That of a machine, by name or system ID." placeholder:"NAME" xor:"target"`
-	Tag     string `help:"That of the machines with a tag, or in subnets with it." placeholder:"NAME" xor:"target"`
-	Subnet  string `help:"That of the machines in a subnet. Without any of these: that of everybody else." placeholder:"SUBNET" xor:"target"`
+	Machine *string `help:"That of a machine, by name or system ID." placeholder:"NAME" xor:"target"`
+	Tag     *string `help:"That of the machines with a tag, or in subnets with it." placeholder:"NAME" xor:"target"`
+	Subnet  *string `help:"That of the machines in a subnet. Without any of these: that of everybody else." placeholder:"SUBNET" xor:"target"`
 }
 
 // path is where the profile is.
 func (t profileTarget) path() string {
 	query := url.Values{}
-	for name, value := range map[string]string{"machine": t.Machine, "tag": t.Tag, "subnet": t.Subnet} {
-		if value != "" {
-			query.Set(name, value)
+	for name, value := range map[string]*string{"machine": t.Machine, "tag": t.Tag, "subnet": t.Subnet} {
+		if value != nil {
+			query.Set(name, *value)
 		}
 	}
 	return "/api/v1/boot-profile?" + query.Encode()

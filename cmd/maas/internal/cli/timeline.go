@@ -46,7 +46,7 @@ func (c timelineCmd) Run(ctx context.Context, io stdio) error {
 			if err := json.Unmarshal(u.Data, &step); err != nil || step.Node != found.id {
 				return err
 			}
-		case "open":
+		case "open", "lost":
 		default:
 			return nil
 		}

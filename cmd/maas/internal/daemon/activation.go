@@ -26,6 +26,9 @@ func listenTCP(ctx context.Context, what, address string) (net.Listener, error) 
 		return nil, rack.ExplainPort(err, what, "tcp", address)
 	}
 	for _, ln := range all {
+		if ln == nil {
+			continue // of another kind
+		}
 		if have, is := ln.Addr().(*net.TCPAddr); is && sameSocket(have.AddrPort(), want.AddrPort()) {
 			return ln, nil
 		}

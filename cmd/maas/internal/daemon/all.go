@@ -87,7 +87,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 		return err
 	}
 	loaders := chooseLoaders(cfg.Boot.Loaders)
-	unlock, err := lockData(cfg.Data)
+	unlock, err := LockData(cfg.Data)
 	if err != nil {
 		return err
 	}

@@ -70,12 +70,15 @@ func linkNames(links []rack.Link) []string {
 	return out
 }
 
-// lockData makes the data directory and keeps other daemons out of it until unlock.
-func lockData(dir string) (unlock func(), err error) {
+// LockFile is what a daemon locks in its data directory.
+const LockFile = "lock"
+
+// LockData makes the data directory and keeps daemons out of it until unlock.
+func LockData(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w; choose another with --data", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w; it must be writable for the daemon, or choose another with --data", dir, err)
 	}

@@ -45,7 +45,7 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("data directory: %w; choose another with --data", err)
 	}
-	unlock, err := lockData(rackDir(cfg.Data))
+	unlock, err := LockData(rackDir(cfg.Data))
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	if err != nil {
 		return err
 	}
-	unlock, err := lockData(cfg.Data)
+	unlock, err := LockData(cfg.Data)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -60,11 +61,12 @@ type follower struct {
 func (f *follower) adopt(ctx context.Context, interfaces []string) {
 	have := map[netip.Addr]bool{}
 	for _, name := range interfaces {
-		link, err := FindLink(name)
+		ifi, err := net.InterfaceByName(name)
 		if err != nil {
-			continue // it is away, or has no address: that is for now what it is
+			continue // it is away for now
 		}
-		for _, p := range link.Prefixes {
+		prefixes, _ := prefixes4(ifi) // none when it goes just now
+		for _, p := range append(prefixes, prefixes6(name)...) {
 			have[p.Addr()] = true
 		}
 	}

@@ -23,22 +23,26 @@ func FindLink(name string) (Link, error) {
 	if err != nil {
 		return Link{}, fmt.Errorf("interface %s: there is none of that name; this host has %s", name, interfaceNames())
 	}
-	addrs, err := ifi.Addrs()
-	if err != nil {
-		return Link{}, fmt.Errorf("interface %s: %w", name, err)
-	}
 	link := Link{Name: name, MAC: ifi.HardwareAddr, MTU: ifi.MTU}
-	for _, a := range addrs {
-		prefix, err := netip.ParsePrefix(a.String())
-		if err == nil && prefix.Addr().Is4() && !prefix.Addr().IsLinkLocalUnicast() {
-			link.Prefixes = append(link.Prefixes, prefix)
-		}
+	if link.Prefixes, err = prefixes4(ifi); err != nil {
+		return Link{}, fmt.Errorf("interface %s: %w", name, err)
 	}
 	if len(link.Prefixes) == 0 {
 		return Link{}, fmt.Errorf("interface %s has no IPv4 address; give it one, such as: ip addr add 192.0.2.1/24 dev %s", name, name)
 	}
 	link.Prefixes = append(link.Prefixes, prefixes6(name)...)
 	return link, nil
+}
+
+func prefixes4(ifi *net.Interface) (out []netip.Prefix, err error) {
+	addrs, err := ifi.Addrs()
+	for _, a := range addrs {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err == nil && prefix.Addr().Is4() && !prefix.Addr().IsLinkLocalUnicast() {
+			out = append(out, prefix)
+		}
+	}
+	return out, err
 }
 
 func interfaceNames() string {

@@ -130,33 +130,35 @@ func (s *proxyServer) setPort(port int) {
 
 // at serves on one address more, on the port of the moment, until ctx ends.
 func (s *proxyServer) at(ctx context.Context, a netip.Addr) error {
+	var ending sync.WaitGroup // what is in progress on former ports
+	defer ending.Wait()
 	for ctx.Err() == nil {
 		port, moved := s.where()
-		if err := s.atPort(ctx, netip.AddrPortFrom(a, uint16(port)), moved); err != nil {
+		if err := s.atPort(ctx, netip.AddrPortFrom(a, uint16(port)), moved, &ending); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// atPort serves on one address until ctx ends or the proxy moves.
-func (s *proxyServer) atPort(ctx context.Context, at netip.AddrPort, moved <-chan struct{}) error {
+// atPort serves on one address until ctx ends or the proxy moves. Requests in progress may go on then.
+func (s *proxyServer) atPort(ctx context.Context, at netip.AddrPort, moved <-chan struct{}, ending *sync.WaitGroup) error {
+	failed := make(chan error, 1)
 	if at.Port() != 0 {
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at.String())
 		if err != nil {
 			return ExplainPort(err, "proxy", "tcp", at.String())
 		}
 		srv := s.server(ctx)
-		done := make(chan error, 1)
-		go func() { done <- srv.Serve(proxy.LimitClients(ln, 0)) }()
-		defer func() {
-			s.shutDown(ctx, srv)
-			<-done
-		}()
+		ending.Go(func() { failed <- srv.Serve(proxy.LimitClients(ln, 0)) })
+		defer ending.Go(func() { s.shutDown(ctx, srv) })
+		defer ln.Close()
 	}
 	select {
 	case <-ctx.Done():
 	case <-moved:
+	case err := <-failed:
+		return err
 	}
 	return nil
 }

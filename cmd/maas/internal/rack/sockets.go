@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
@@ -149,7 +151,7 @@ func (s *Sockets) listenOn(ctx context.Context, addr netip.Addr, ports Ports) er
 		if port == 0 {
 			return nil
 		}
-		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", netip.AddrPortFrom(addr, uint16(port)).String())
+		ln, err := (&net.ListenConfig{Control: awayToo}).Listen(ctx, "tcp", netip.AddrPortFrom(addr, uint16(port)).String())
 		if err != nil {
 			return ExplainPort(err, what, "tcp", strconv.Itoa(port))
 		}
@@ -164,6 +166,13 @@ func (s *Sockets) listenOn(ctx context.Context, addr netip.Addr, ports Ports) er
 		stream(&s.Proxy, "proxy", ports.Proxy),
 		stream(&s.Partner, "partner rack", ports.Partner),
 	)
+}
+
+// awayToo lets a socket be opened for an address that the host does not have just now: it serves when that is back, as the
+// other sockets do that were opened when it was there.
+func awayToo(_, _ string, raw syscall.RawConn) (err error) {
+	control := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) })
+	return cmp.Or(control, err)
 }
 
 // ExplainPort turns the kernel's refusal of a socket into what to do about it, on one line. where is a port, or an address

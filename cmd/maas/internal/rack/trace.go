@@ -64,7 +64,8 @@ func tracedAccess(cfg Config) func(proxy.Access) {
 		if strings.HasPrefix(a.Cache, "hit") {
 			return
 		}
-		_, span := cfg.Trace.StartAt(context.Background(), "proxy "+a.Method, a.Time)
+		_, span := cfg.Trace.StartAt(context.Background(), "proxy", a.Time)
+		span.Text("http.request.method", a.Method[:min(len(a.Method), 32)]) // the client's words
 		span.Text("maas.rack", cfg.Name)
 		span.Text("client.address", a.Client.String())
 		if u, err := url.Parse(a.URL); err == nil {
