@@ -216,14 +216,15 @@ func TestClockWasAhead(t *testing.T) {
 	})
 }
 
-// stuckStore does not move its times when told so.
+// stuckStore does not move its times when told so, or slowly.
 type stuckStore struct {
 	dhcpsrv.MemStore
 	stuck atomic.Bool
+	slow  time.Duration
 }
 
 func (s *stuckStore) Shift(ctx context.Context, by time.Duration) error {
-	if s.stuck.Load() {
+	if time.Sleep(s.slow); s.stuck.Load() {
 		return errors.New("no space for a copy")
 	}
 	return s.MemStore.Shift(ctx, by)
@@ -254,6 +255,20 @@ func TestClockSetWithoutSpace(t *testing.T) {
 		if n := strings.Count(log.String(), "cannot move"); n != 1 {
 			t.Errorf("said so %d times:\n%s", n, log.String())
 		}
+		c.stop()
+		c.start()
+		c.check("after the restart")
+		c.checkExpiry()
+	})
+}
+
+// A clock is set right and the server stopped at once: it ends when the stored leases have moved.
+func TestClockSetThenStop(t *testing.T) {
+	withClock(t, &stuckStore{slow: 5 * time.Second}, func(c *clockTest) {
+		c.set(-years)
+		time.Sleep(10 * time.Second)
+		c.bind()
+		c.s.SetClock(0)
 		c.stop()
 		c.start()
 		c.check("after the restart")

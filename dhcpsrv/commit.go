@@ -41,7 +41,7 @@ func (s *Server) commit() {
 	defer s.mu.Unlock()
 	for len(s.pending) > 0 || s.toMove {
 		batch, by, try := s.pending, s.moved, s.toMove
-		s.pending, s.toMove = s.spare[:0], false
+		s.pending, s.toMove, s.moving = s.spare[:0], false, try
 		if by != 0 {
 			for i := range batch {
 				s.catchUp(&batch[i])
@@ -53,7 +53,7 @@ func (s *Server) commit() {
 		}
 		s.commitBatch(batch, by)
 		s.mu.Lock()
-		s.finished += uint64(len(batch))
+		s.finished, s.moving = s.finished+uint64(len(batch)), false
 		s.progress.Broadcast()
 		clear(batch)
 		if s.spare = batch; cap(batch) > maxSpare {

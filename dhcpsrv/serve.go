@@ -41,6 +41,7 @@ func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) err
 	done()
 	workers.Wait()
 	probes.Wait()
+	s.mindClock()
 	s.waitCommitted()
 	conn.Close()
 	if ctx.Err() != nil {
@@ -131,11 +132,12 @@ func (s *Server) expireSome() bool {
 	return more && len(s.pending) < maxPending
 }
 
-// waitCommitted waits until all that is pending now is stored and reported.
+// waitCommitted waits until all that is pending now is stored and reported, and the store has been told by how much the clock
+// was set.
 func (s *Server) waitCommitted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for target := s.enqueued; s.finished < target || len(s.waiting) > 0 && s.waiting[0].upto <= target; {
+	for target := s.enqueued; s.finished < target || len(s.waiting) > 0 && s.waiting[0].upto <= target || s.toMove || s.moving; {
 		s.progress.Wait()
 	}
 }

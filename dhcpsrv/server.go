@@ -54,6 +54,7 @@ type Server struct {
 	shifted  int64        // sum of all times by which the clock has been set since
 	moved    int64        // of that, what the store does not know yet
 	toMove   bool         // the committer is to try again to tell it
+	moving   bool         // it does
 
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
