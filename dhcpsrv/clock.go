@@ -65,6 +65,12 @@ func (s *Server) shift(by int64) {
 	for client := range s.table.heard {
 		s.table.heard[client] += by
 	}
+	for _, sub := range s.table.cur.subnets {
+		sub.formerly.until += by
+	}
+	for _, sub := range s.table6.cur.subnets {
+		sub.formerly.until += by
+	}
 	for _, p := range s.partners {
 		p.shift(by, s.now())
 	}

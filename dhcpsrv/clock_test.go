@@ -43,12 +43,7 @@ func withClock(t *testing.T, store dhcpsrv.LeaseStore, run func(c *clockTest)) {
 
 // start serves, as after a restart.
 func (c *clockTest) start() {
-	snap := (&pair{pool: 20}).snapshot(0)
-	snap.Partners = nil
-	for i := range snap.Subnets {
-		snap.Subnets[i].Partner, snap.Subnets[i].PartnerServer, snap.Subnets[i].LeaseTime = "", netip.Addr{}, time.Hour
-	}
-	c.s = newServer(c.t, dhcpsrv.Config{Store: c.store, Log: c.log}, snap)
+	c.s = newServer(c.t, dhcpsrv.Config{Store: c.store, Log: c.log}, c.snapshot())
 	c.ahead = 0
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -57,6 +52,15 @@ func (c *clockTest) start() {
 		close(done)
 	}()
 	c.stop = func() { cancel(); <-done }
+}
+
+func (c *clockTest) snapshot() dhcpsrv.Snapshot {
+	snap := (&pair{pool: 20}).snapshot(0)
+	snap.Partners = nil
+	for i := range snap.Subnets {
+		snap.Subnets[i].Partner, snap.Subnets[i].PartnerServer, snap.Subnets[i].LeaseTime = "", netip.Addr{}, time.Hour
+	}
+	return snap
 }
 
 func (c *clockTest) set(ahead time.Duration) {
@@ -273,6 +277,34 @@ func TestClockSetThenStop(t *testing.T) {
 		c.start()
 		c.check("after the restart")
 		c.checkExpiry()
+	})
+}
+
+// Who was offered an address before the server's own one changed is answered, also when the clock is set in between.
+func TestClockSetAfterReaddress(t *testing.T) {
+	withClock(t, new(dhcpsrv.MemStore), func(c *clockTest) {
+		d := &duo{t: t, s: [2]*dhcpsrv.Server{c.s}}
+		var clients []*simClient
+		var requests [][]byte
+		for i, kind := range []simKind{simNear, simSix} {
+			client := d.client(byte(i))
+			client.kind = kind
+			clients = append(clients, client)
+			requests = append(requests, client.request(d.any(client, client.discover(0))))
+		}
+		snap := c.snapshot()
+		for i := range snap.Subnets {
+			snap.Subnets[i].Server = simAddr(simKind(i), 5)
+		}
+		if err := c.s.Update(snap); err != nil {
+			t.Fatal(err)
+		}
+		c.set(years)
+		for i, client := range clients {
+			if !client.take([]simReply{d.any(client, requests[i])}) {
+				t.Errorf("%s: no lease", client.kind.name())
+			}
+		}
 	})
 }
 
