@@ -324,9 +324,13 @@ func (e *edit) change(rr dns.RR) {
 	}
 }
 
-// add adds a record. A CNAME stands alone; what would not let it is ignored, as the RFC has it.
+// add adds a record. A CNAME stands alone; what would not let it is ignored, as the RFC has it, and so is one at the apex, which
+// has a SOA record and servers.
 func (e *edit) add(id setID, rr dns.RR) {
 	isCNAME := id.qtype == dns.TypeCNAME
+	if isCNAME && id.name == e.z.name {
+		return
+	}
 	for _, qtype := range e.types(id.name) {
 		if (qtype == dns.TypeCNAME) != isCNAME {
 			return

@@ -37,6 +37,9 @@ func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
 	if !ownerName.MatchString(r.Name) || len(r.Name) > 253 {
 		return r, invalid(KindRecord, r.Name, "name", "must be a name relative to its domain, or @")
 	}
+	if r.Type == "CNAME" && r.Name == "@" {
+		return r, invalid(KindRecord, r.Name, "rrtype", "cannot be CNAME at the domain itself, which has SOA and NS records; use A and AAAA")
+	}
 	if r.TTL < 0 || r.TTL > 1<<31-1 {
 		return r, invalid(KindRecord, r.Name, "ttl", "must be 0 to 2147483647 seconds")
 	}

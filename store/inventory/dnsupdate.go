@@ -172,18 +172,20 @@ func (inv *Inventory) setRecords(ctx context.Context, tx *store.Tx, d Domain, c 
 				return invalid(KindRecord, want.Name, "rrdata", want.Type+" "+data+" belongs to a machine, a device, a rack or a lease")
 			}
 		}
-		for data, row := range rows {
-			switch {
-			case !slices.Contains(want.Data, data):
-				err = records.delete(ctx, tx, row.ID)
-			case row.TTL != int(want.TTL):
-				row.TTL = int(want.TTL)
-				if row, err = checkAlone(row, d); err == nil { // those beside it change with it
-					err = records.update(ctx, tx, &row)
+		for data, same := range rows {
+			for _, row := range same {
+				switch {
+				case !slices.Contains(want.Data, data):
+					err = records.delete(ctx, tx, row.ID)
+				case row.TTL != int(want.TTL):
+					row.TTL = int(want.TTL)
+					if row, err = checkAlone(row, d); err == nil { // those beside it change with it
+						err = records.update(ctx, tx, &row)
+					}
 				}
-			}
-			if err != nil {
-				return err
+				if err != nil {
+					return err
+				}
 			}
 		}
 		for _, data := range want.Data {
@@ -209,9 +211,10 @@ func relativeTo(name, domain string) string {
 	return strings.TrimSuffix(name, "."+domain)
 }
 
-// partsOf are the records of a set by their data as DNS servers write it, and the data that is from elsewhere.
-func (c recordChange) partsOf(set dnssrv.RRset, domain string) (rows map[string]DNSRecord, others []string, err error) {
-	rows = make(map[string]DNSRecord)
+// partsOf are the records of a set by their data as DNS servers write it, which is that of several when operators wrote it in
+// several ways, and the data that is from elsewhere.
+func (c recordChange) partsOf(set dnssrv.RRset, domain string) (rows map[string][]DNSRecord, others []string, err error) {
+	rows = make(map[string][]DNSRecord)
 	for _, r := range c.records {
 		if absolute(r.Name, domain)+"." != set.Name || r.Type != set.Type {
 			continue
@@ -220,7 +223,7 @@ func (c recordChange) partsOf(set dnssrv.RRset, domain string) (rows map[string]
 		if err != nil {
 			return nil, nil, err
 		}
-		rows[n.Data[0]] = r
+		rows[n.Data[0]] = append(rows[n.Data[0]], r)
 	}
 	for _, s := range c.have {
 		n, err := s.Normal()

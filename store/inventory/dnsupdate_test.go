@@ -121,6 +121,9 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 	must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", DomainID: d.ID}))
 	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "www", Type: "CNAME", Data: "web"}))
 	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", TTL: 60, Data: "192.0.2.1"}))
+	for _, data := range []string{"10 web", "010 web", "10 web.lab.example."} {
+		must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "two", Type: "MX", Data: data}))
+	}
 	rr := func(text string) []dns.RR { return []dns.RR{must[dns.RR](t)(dns.NewRR(text))} }
 	long := rr("a.lab.example. A 192.0.2.10")
 	long[0].Header().Ttl = 1 << 31
@@ -145,6 +148,7 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 			m.RemoveRRset(rr("www.lab.example. CNAME x."))
 			m.Insert(rr("www.lab.example. 5 A 192.0.2.3"))
 		}, dns.RcodeSuccess, "www A 5 192.0.2.3"},
+		{"written in two ways", "lab.example.", "k", func(m *dns.Msg) { m.RemoveRRset(rr("two.lab.example. MX 1 x.")) }, dns.RcodeSuccess, ""},
 		{"DHCID", "lab.example.", "k", func(m *dns.Msg) {
 			m.Insert(rr("dh.lab.example. 60 DHCID AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA="))
 		}, dns.RcodeSuccess, "dh DHCID 60 AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA="},
@@ -154,6 +158,7 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		{"another domain", "maas.", "k", func(m *dns.Msg) { m.Insert(rr("b.maas. 60 TXT b")) }, dns.RcodeRefused, ""},
 		{"a domain below", "sub.lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.sub.lab.example. 60 TXT b")) }, dns.RcodeRefused, ""},
 		{"a question about it", "sub.lab.example.", "k", func(m *dns.Msg) { m.NameUsed(rr("b.sub.lab.example. A 192.0.2.1")) }, dns.RcodeRefused, ""},
+		{"a CNAME at the apex is ignored", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("lab.example. 60 CNAME web.lab.example.")) }, dns.RcodeSuccess, ""},
 		{"no domain's zone", "int.lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.int.lab.example. 60 TXT b")) }, dns.RcodeRefused, ""},
 		{"reverse names", "10.in-addr.arpa.", "k", func(m *dns.Msg) { m.Insert(rr("1.0.0.10.in-addr.arpa. 60 PTR b.")) }, dns.RcodeRefused, ""},
 		{"no zone", "example.", "k", func(m *dns.Msg) { m.Insert(rr("b.example. 60 TXT b")) }, dns.RcodeNotAuth, ""},
@@ -173,6 +178,9 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 			t.Errorf("%s: %s, %v, want %s", c.name, dns.RcodeToString[rcode], err, dns.RcodeToString[c.rcode])
 		}
 		name, _, _ := strings.Cut(strings.ToLower(append(m.Ns, m.Answer...)[0].Header().Name), ".")
+		if name == "lab" {
+			name = "@"
+		}
 		if got := recordsAt(t, inv, d.ID, name); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
@@ -180,6 +188,8 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 	if got := recordsAt(t, inv, d.ID, "c"); got != "" {
 		t.Errorf("half of an update was made: %s", got)
 	}
+	_, err := inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "@", Type: "CNAME", Data: "web"})
+	refused(t, err, "rrtype cannot be CNAME at the domain itself")
 	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(ctx)) {
 		if r.DomainID != d.ID {
 			t.Errorf("%s was made in another domain", r.Name)
