@@ -50,4 +50,6 @@ func TestAllServesNetworksAndTakesRacks(t *testing.T) {
 		}
 		return serving == 2
 	})
+	site.Addr("eth0", "192.0.2.200/24")
+	n.run("an address that came later", func(out string) bool { return strings.Contains(out, "192.0.2.200/24") }, "rack", "list", "-o", "json")
 }

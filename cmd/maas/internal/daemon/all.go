@@ -63,8 +63,9 @@ type site struct {
 	region *region.Region
 	rack   *rack.Rack
 	// closers are closed at the end.
-	closers []io.Closer
-	trace   *tracing.Tracer // nil: none
+	closers    []io.Closer
+	trace      *tracing.Tracer  // nil: none
+	registered register.Request // of the rack in this process, as the region has it
 }
 
 // openTrace begins traces, where the configuration or the environment names a collector. An empty instance is the host's name.
@@ -156,11 +157,14 @@ func listenForRacks(ctx context.Context, cfg config.Config, sockets *region.Sock
 	return ownAddresses(racks.Addr())
 }
 
-// tell reports how the rack in this process does, in each session.
+// tell reports how the rack in this process does, in each session, and registers the addresses that its links have by then.
 func (s *site) tell(ctx context.Context, conn rpc.Conn) error {
 	var told reporting
 	for ctx.Err() == nil {
 		told.report(ctx, conn, s.rack.Report(), s.log)
+		if err := s.addLinks(ctx, s.region.Inventory()); err != nil && ctx.Err() == nil {
+			s.log.Error("new addresses are not registered, trying again", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(lookAgain):
@@ -251,7 +255,15 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 // addLinks registers all links with all their addresses. Which IPv6 subnets there are is the operator's to say.
 func (s *site) addLinks(ctx context.Context, inv *inventory.Inventory) error {
 	m := membership{links: s.links, cfg: s.cfg}
-	return inv.RegisterLinks(ctx, register.Registration(rackName, m.request()))
+	now := m.request()
+	if sameRequest(s.registered, now) {
+		return nil
+	}
+	if err := inv.RegisterLinks(ctx, register.Registration(rackName, now)); err != nil {
+		return err
+	}
+	s.registered = now
+	return nil
 }
 
 // nameDomain gives the default domain its configured name.
