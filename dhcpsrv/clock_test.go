@@ -256,10 +256,10 @@ func TestClockSetWithoutSpace(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		store.stuck.Store(false)
 		time.Sleep(2 * time.Second)
+		c.stop()
 		if n := strings.Count(log.String(), "cannot move"); n != 1 {
 			t.Errorf("said so %d times:\n%s", n, log.String())
 		}
-		c.stop()
 		c.start()
 		c.check("after the restart")
 		c.checkExpiry()
