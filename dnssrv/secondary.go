@@ -37,7 +37,7 @@ const (
 
 // followed are the zones of other primaries.
 type followed struct {
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards following; locked after Server.mu
 	zones map[string]*following
 }
 
@@ -128,12 +128,11 @@ func (s *Server) follow(conf Secondary) (*following, error) {
 	if _, known := s.policy.Load().keys[dns.CanonicalName(conf.Key)]; conf.Key != "" && !known {
 		return nil, fmt.Errorf("dnssrv: secondary of %s: key %q is not among the server's keys", conf.Zone, conf.Key)
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	s.followed.mu.Lock()
 	defer s.followed.mu.Unlock()
-	s.mu.RLock()
-	taken := s.data.zones[name] != nil
-	s.mu.RUnlock()
-	if taken || s.followed.zones[name] != nil {
+	if s.data.zones[name] != nil || s.followed.zones[name] != nil {
 		return nil, fmt.Errorf("dnssrv: zone %s is served already; remove it first", conf.Zone)
 	}
 	conf.Primaries = slices.Clone(conf.Primaries)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -104,6 +105,36 @@ func TestSecondariesAreChecked(t *testing.T) {
 	} {
 		if err := s.Follow(t.Context(), conf); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", conf, err, want)
+		}
+	}
+}
+
+// Following and changing do not wait for each other.
+func TestFollowBesideUpdates(t *testing.T) {
+	const times = 20_000
+	s := example(t)
+	done := make(chan struct{}, 2)
+	go func() {
+		for range times {
+			if s.Follow(t.Context(), dnssrv.Secondary{Zone: "maas", Primaries: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")}}) == nil {
+				t.Error("a zone of this server's is followed")
+			}
+		}
+		done <- struct{}{}
+	}()
+	go func() {
+		for range times {
+			if err := s.Update(dnssrv.Change{Zones: []dnssrv.Zone{{Name: "third"}}}); err != nil {
+				t.Error(err)
+			}
+		}
+		done <- struct{}{}
+	}()
+	for range 2 {
+		select {
+		case <-done:
+		case <-time.After(time.Minute):
+			t.Fatal("both wait")
 		}
 	}
 }
