@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -205,5 +207,72 @@ func TestNormal(t *testing.T) {
 	}
 	if _, err := (dnssrv.RRset{Name: "a.example", Type: "CAA", Data: []string{"issue"}}).Normal(); err == nil {
 		t.Error("accepted")
+	}
+}
+
+// askSigned asks by UDP, signed at a time, and returns the answer and what is wrong with its signature.
+func askSigned(t *testing.T, server string, q *dns.Msg, at time.Time) (*dns.Msg, error) {
+	t.Helper()
+	q.SetTsig(keyName, dns.HmacSHA256, 300, at.Unix())
+	wire, mac, err := dns.TsigGenerate(q, secret, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("udp", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(wire); err != nil {
+		t.Fatal(err)
+	}
+	in := make([]byte, dns.MaxMsgSize)
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	n, err := conn.Read(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(in[:n]); err != nil {
+		t.Fatal(err)
+	}
+	sig := m.IsTsig()
+	if sig == nil {
+		t.Fatalf("not signed: %v", m)
+	}
+	if _, want, err := dns.TsigGenerate(m.Copy(), secret, mac, false); err != nil || sig.MAC != want { // the library's check wants no error
+		return m, fmt.Errorf("the signature is %s, not %s: %v", sig.MAC, want, err)
+	}
+	return m, nil
+}
+
+// An answer that does not fit into a datagram is signed once it has been cut.
+func TestSignatureOfTruncatedAnswer(t *testing.T) {
+	s := example(t)
+	var big []string
+	for i := range 10 {
+		big = append(big, fmt.Sprint(i, strings.Repeat("x", 200)))
+	}
+	update(t, s, dnssrv.Change{Set: []dnssrv.RRset{set("big.maas", "TXT", big...)}})
+	allow(t, s, dnssrv.Access{})
+	m, err := askSigned(t, serve(t, s), new(dns.Msg).SetQuestion("big.maas.", dns.TypeTXT), time.Now())
+	if err != nil || !m.Truncated || len(m.Answer) != 0 {
+		t.Errorf("%v: %v", err, m)
+	}
+}
+
+// Who has the wrong time is told the right one, by an answer that it can verify (RFC 8945 section 5.2.3).
+func TestSignatureOfAnotherTime(t *testing.T) {
+	s := example(t)
+	allow(t, s, dnssrv.Access{})
+	at := time.Now().Add(-time.Hour)
+	m, err := askSigned(t, serve(t, s), new(dns.Msg).SetQuestion("web.maas.", dns.TypeA), at)
+	sig := m.IsTsig()
+	if m.Rcode != dns.RcodeNotAuth || len(m.Answer) != 0 || err != nil {
+		t.Fatalf("%v: %v", err, m)
+	}
+	now, err := strconv.ParseInt(sig.OtherData, 16, 64)
+	if sig.Error != dns.RcodeBadTime || sig.TimeSigned != uint64(at.Unix()) || sig.OtherLen != 6 || err != nil || time.Since(time.Unix(now, 0)).Abs() > time.Minute {
+		t.Errorf("%v: %v", err, sig)
 	}
 }

@@ -2,6 +2,7 @@ package dnssrv
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 	var messages []*dns.Msg
 	switch {
 	case tsigError != 0:
-		return s.badSignature(q, tsigError)
+		return s.badSignature(q, tsigError, sign)
 	case len(q.Question) != 1:
 		messages = []*dns.Msg{new(dns.Msg).SetRcode(q, dns.RcodeFormatError)}
 	case q.Opcode == dns.OpcodeUpdate:
@@ -31,6 +32,7 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 		if m == nil {
 			return nil
 		}
+		again := sign // as if this were not signed yet
 		wire, err := sign.pack(m, time.Now().Unix())
 		if err != nil {
 			s.log.Error("cannot encode answer", "question", q.Question, "err", err)
@@ -38,7 +40,7 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 		}
 		if datagram && len(wire) > maxUDP {
 			m.Answer, m.Ns, m.Extra, m.Truncated = nil, nil, nil, true
-			if wire, err = sign.pack(m, time.Now().Unix()); err != nil {
+			if wire, err = again.pack(m, time.Now().Unix()); err != nil {
 				return nil
 			}
 		}
@@ -47,15 +49,24 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 	return out
 }
 
-// badSignature tells the client what is wrong with its signature (RFC 8945 section 5.2).
-func (s *Server) badSignature(q *dns.Msg, tsigError uint16) [][]byte {
-	t := q.IsTsig()
+// badSignature tells the client what is wrong with its signature (RFC 8945 section 5.2). If that is the time, it is told the
+// server's, signed as of its own.
+func (s *Server) badSignature(q *dns.Msg, tsigError uint16, sign signer) [][]byte {
+	t, now := q.IsTsig(), uint64(time.Now().Unix())
 	m := new(dns.Msg).SetRcode(q, dns.RcodeNotAuth)
-	m.Extra = []dns.RR{&dns.TSIG{
+	answer := &dns.TSIG{
 		Hdr:       dns.RR_Header{Name: t.Hdr.Name, Rrtype: dns.TypeTSIG, Class: dns.ClassANY},
-		Algorithm: t.Algorithm, TimeSigned: uint64(time.Now().Unix()), Fudge: tsigFudge, OrigId: q.Id, Error: tsigError,
-	}}
-	out, err := m.Pack()
+		Algorithm: t.Algorithm, TimeSigned: now, Fudge: tsigFudge, OrigId: q.Id, Error: tsigError,
+	}
+	m.Extra = []dns.RR{answer}
+	var out []byte
+	var err error
+	if tsigError == dns.RcodeBadTime {
+		answer.TimeSigned, answer.OtherLen, answer.OtherData = t.TimeSigned, 6, fmt.Sprintf("%012x", now)
+		out, _, err = dns.TsigGenerate(m, sign.secret, sign.mac, false)
+	} else {
+		out, err = m.Pack()
+	}
 	if err != nil {
 		return nil
 	}

@@ -81,7 +81,8 @@ type signer struct {
 	more                   bool // than the first message
 }
 
-// verify checks the signature of a question, if there is one.
+// verify checks the signature of a question, if there is one. It returns how to sign the answer also when only the time of
+// the question is wrong.
 func (s *Server) verify(q *dns.Msg, in []byte) (sign signer, tsigError uint16) {
 	t := q.IsTsig()
 	if t == nil {
@@ -92,13 +93,14 @@ func (s *Server) verify(q *dns.Msg, in []byte) (sign signer, tsigError uint16) {
 	if !known || dns.CanonicalName(t.Algorithm) != key.algorithm()+"." {
 		return signer{}, dns.RcodeBadKey
 	}
+	sign = signer{key: name, secret: string(key.Secret), algorithm: t.Algorithm, mac: t.MAC}
 	switch err := dns.TsigVerify(in, string(key.Secret), "", false); {
 	case errors.Is(err, dns.ErrTime):
-		return signer{}, dns.RcodeBadTime
+		return sign, dns.RcodeBadTime
 	case err != nil:
 		return signer{}, dns.RcodeBadSig
 	}
-	return signer{key: name, secret: string(key.Secret), algorithm: t.Algorithm, mac: t.MAC}, 0
+	return sign, 0
 }
 
 // pack encodes and signs one message.
