@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -112,8 +113,8 @@ func (inv *Inventory) checkDomain(d Domain) (Domain, error) {
 		return d, err
 	}
 	d.Name = name
-	if d.TTL < 0 {
-		return d, invalid(KindDomain, name, "ttl", "must be 0 or more")
+	if d.TTL < 0 || d.TTL > math.MaxInt32 {
+		return d, invalid(KindDomain, name, "ttl", "must be from 0 to 2147483647 seconds")
 	}
 	if d.Signed && d.External {
 		return d, invalid(KindDomain, name, "dnssec", "is for domains that are authoritative")
