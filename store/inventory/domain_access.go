@@ -59,6 +59,16 @@ func transferers(list []string) (networks []netip.Prefix, keys []string) {
 	return networks, keys
 }
 
+// CanonicalTransfer is a list of who may transfer a domain in the form in which it is stored: first the names of keys, then the
+// networks.
+func CanonicalTransfer(list []string) []string {
+	networks, out := transferers(list)
+	for _, p := range networks {
+		out = append(out, p.String())
+	}
+	return out
+}
+
 // keys are the names of keys that a domain's lists have.
 func (d *Domain) keys() []string {
 	_, keys := transferers(d.AllowTransfer)
@@ -73,14 +83,11 @@ func checkAccess(ctx context.Context, tx *store.Tx, d *Domain) error {
 	if d.External && len(d.AllowTransfer)+len(d.Notify)+len(d.AllowUpdate) > 0 {
 		return invalid(KindDomain, d.Name, "allow_transfer", "is for domains that are authoritative, as are notify and allow_update")
 	}
-	networks, keys := transferers(d.AllowTransfer)
+	_, keys := transferers(d.AllowTransfer)
 	if err := checkKeys(ctx, tx, KindDomain, d.Name, "allow_transfer", keys); err != nil {
 		return err
 	}
-	d.AllowTransfer = keys
-	for _, p := range networks {
-		d.AllowTransfer = append(d.AllowTransfer, p.String())
-	}
+	d.AllowTransfer = CanonicalTransfer(d.AllowTransfer)
 	for _, s := range d.Notify {
 		if !s.IsValid() || s.Port() == 0 || s.Addr().IsUnspecified() {
 			return invalid(KindDomain, d.Name, "notify", s.String()+" is not the address and port of a server")

@@ -103,10 +103,8 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 			err = errors.Join(err, regionSockets.Close(), rackSockets.Close())
 		}
 	}()
-	for _, link := range links {
-		if err := lookForOthers(ctx, cfg.DHCP, link.Name); err != nil {
-			return err
-		}
+	if err := lookForOthers(ctx, cfg.DHCP, links); err != nil {
+		return err
 	}
 	s := &site{cfg: cfg, log: log, links: links, trace: openTrace(cfg, cfg.Region.Name, log)}
 	defer s.trace.Close()
@@ -115,18 +113,12 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	if err != nil {
 		return err
 	}
-	if s.region, err = region.New(ctx, region.Config{
-		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Beside: rackName, Kinds: Kinds(), Advertise: addresses,
-		Trace: s.trace, Log: log,
-	}); err != nil {
+	if err := s.openRegion(ctx, addresses); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.region.Close()) }()
-	if err := s.bootstrap(ctx, profile); err != nil {
+	if err := s.begin(ctx, profile); err != nil {
 		return err
-	}
-	if err := s.addLinks(ctx, s.region.Inventory()); err != nil {
-		log.Error("the interfaces of this host are not registered, what is known of them is served", "err", err)
 	}
 	if rackSockets.Proxy, err = s.listenProxy(ctx); err != nil {
 		return err
@@ -139,6 +131,26 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	serving = true
 	log.Info("serving", "interfaces", linkNames(links), "address", links[0].Prefixes[0], "data", cfg.Data)
 	return s.serve(ctx, regionSockets, rackSockets, ready)
+}
+
+// openRegion opens the region of this process.
+func (s *site) openRegion(ctx context.Context, addresses []string) (err error) {
+	s.region, err = region.New(ctx, region.Config{
+		Dir: s.cfg.Data, Name: s.cfg.Region.Name, Database: s.cfg.Region.Database, Beside: rackName, Kinds: Kinds(), Advertise: addresses,
+		Trace: s.trace, Log: s.log,
+	})
+	return err
+}
+
+// begin brings the region's data up to date with this host.
+func (s *site) begin(ctx context.Context, profile *pxe.Profile) error {
+	if err := s.bootstrap(ctx, profile); err != nil {
+		return err
+	}
+	if err := s.addLinks(ctx, s.region.Inventory()); err != nil {
+		s.log.Error("the interfaces of this host are not registered, what is known of them is served", "err", err)
+	}
+	return nil
 }
 
 // listenForRacks opens the socket for racks of other hosts, if the configuration names one, and says where they reach it.
@@ -294,17 +306,19 @@ func (s *site) setResolvers(ctx context.Context, inv *inventory.Inventory) error
 const probeTime = 4500 * time.Millisecond
 
 // lookForOthers refuses to go on where another DHCP server answers.
-func lookForOthers(ctx context.Context, cfg config.DHCP, link string) error {
+func lookForOthers(ctx context.Context, cfg config.DHCP, links []rack.Link) error {
 	if cfg.Disable || cfg.Force || dhcpMode(cfg) != ipam.DHCPServe {
 		return nil
 	}
-	servers, err := otherServers(ctx, link)
-	if err != nil {
-		return err
-	}
-	for _, other := range servers {
-		return fmt.Errorf("DHCP: another server, %s (%s), answers on %s; stop it, or start beside it with --dhcp-mode proxy, auto or --no-dhcp, or in spite of it with --dhcp-force",
-			other.Addr, other.MAC, link)
+	for _, link := range links {
+		servers, err := otherServers(ctx, link.Name)
+		if err != nil {
+			return err
+		}
+		for _, other := range servers {
+			return fmt.Errorf("DHCP: another server, %s (%s), answers on %s; stop it, or start beside it with --dhcp-mode proxy, auto or --no-dhcp, or in spite of it with --dhcp-force",
+				other.Addr, other.MAC, link.Name)
+		}
 	}
 	return nil
 }

@@ -1,0 +1,122 @@
+package dhcpsrv
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"slices"
+)
+
+// reserveEither enters a reservation for the families that it can be of use to.
+func (c *serving) reserveEither(r *Reservation) error {
+	wants, only := c.v6.wants(r)
+	if wants {
+		if err := c.v6.reserve(r); err != nil {
+			return err
+		}
+	}
+	if only {
+		return nil
+	}
+	return c.reserve(r)
+}
+
+// reserve checks a reservation and enters it.
+func (c *serving) reserve(r *Reservation) error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("reservation %s: %s", r.label(), fmt.Sprintf(format, args...))
+	}
+	if err := checkOptions("reservation "+r.label(), r.Options); err != nil {
+		return err
+	}
+	if len(r.MAC) == 0 && len(r.ClientID) == 0 && r.Subscriber == "" {
+		return fail("names neither a MAC nor a client identifier nor a subscriber")
+	}
+	if len(r.Hostname) > 255 {
+		return fail("host name is longer than 255 bytes")
+	}
+	if r.Subnet != "" && c.byName[r.Subnet] == nil {
+		return fail("there is no subnet %q", r.Subnet)
+	}
+	if r.Addr.IsValid() {
+		if err := c.reserveAddr(r); err != nil {
+			return fail("%v", err)
+		}
+	}
+	for _, id := range r.identities() {
+		for _, other := range c.byClient[id] {
+			if c.sameScope(r, other) {
+				return fail("the same client already has reservation %s there", other.label())
+			}
+		}
+		c.byClient[id] = append(c.byClient[id], r)
+	}
+	return nil
+}
+
+func (c *serving) reserveAddr(r *Reservation) error {
+	if !r.Addr.Is4() {
+		return fmt.Errorf("%v is not an IPv4 address", r.Addr)
+	}
+	a := addr4From(r.Addr)
+	sub := c.find(a)
+	switch {
+	case sub == nil:
+		return fmt.Errorf("%v is in no subnet", r.Addr)
+	case !sub.usable(a):
+		return fmt.Errorf("%v is the network or broadcast address of subnet %q", r.Addr, sub.Name)
+	case r.Addr == sub.Server:
+		return fmt.Errorf("%v is the address of this server in subnet %q", r.Addr, sub.Name)
+	case r.Subnet != "" && r.Subnet != sub.Name:
+		return fmt.Errorf("%v is in subnet %q, not in %q", r.Addr, sub.Name, r.Subnet)
+	}
+	if other := c.byAddr[a]; other != nil {
+		return fmt.Errorf("%v is already reserved for %s", r.Addr, other.label())
+	}
+	c.byAddr[a] = r
+	return nil
+}
+
+// scope returns the subnet a reservation is for; nil = any.
+func (c *serving) scope(r *Reservation) *subnet {
+	if r.Addr.IsValid() {
+		return c.find(addr4From(r.Addr))
+	}
+	return c.byName[r.Subnet]
+}
+
+func (c *serving) sameScope(a, b *Reservation) bool { return c.scope(a) == c.scope(b) }
+
+// label names a reservation in messages.
+func (r *Reservation) label() string {
+	switch {
+	case r.Name != "":
+		return fmt.Sprintf("%q", r.Name)
+	case len(r.MAC) > 0:
+		return r.MAC.String()
+	}
+	if len(r.DUID) > 0 {
+		return "client " + hex.EncodeToString(r.DUID)
+	}
+	if len(r.ClientID) == 0 {
+		return fmt.Sprintf("subscriber %q", r.Subscriber)
+	}
+	return "client " + hex.EncodeToString(r.ClientID)
+}
+
+// identities returns the keys under which the client of a reservation may come.
+func (r *Reservation) identities() []string {
+	var ids []string
+	if len(r.ClientID) > 0 {
+		ids = append(ids, clientIDKey(r.ClientID))
+	}
+	if r.Subscriber != "" {
+		ids = append(ids, "s"+r.Subscriber)
+	}
+	for _, mac := range append([]net.HardwareAddr{r.MAC}, r.Aliases...) {
+		if len(mac) > 0 && !slices.Contains(ids, macKey(mac)) {
+			ids = append(ids, macKey(mac))
+		}
+	}
+	return ids
+}
