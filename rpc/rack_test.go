@@ -244,3 +244,30 @@ func TestCallsKeepTheMeaningOfErrors(t *testing.T) {
 		}
 	})
 }
+
+func TestAwaitReturnsWithTheFirstOfTheRacks(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, dir)
+		brief, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.region.Await(brief, "rack"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("without a rack: %v", err)
+		}
+		arrived := make(chan error, 1)
+		go func() { arrived <- s.region.Await(t.Context(), "other", "rack") }()
+		defer s.region.Attach("stranger", nil)()
+		synctest.Wait()
+		if len(arrived) > 0 {
+			t.Fatal("a rack that nobody waits for was enough")
+		}
+		stop := s.serve(t)
+		defer stop()
+		if err := <-arrived; err != nil {
+			t.Error(err)
+		}
+		if err := s.region.Await(t.Context(), "rack"); err != nil {
+			t.Errorf("with a rack: %v", err)
+		}
+	})
+}

@@ -26,6 +26,7 @@ type Region struct {
 	states map[string]*State
 	racks  map[string][]*attached // by name, those that came last at the end
 	limits map[string]chan struct{}
+	came   chan struct{} // closed, and made anew, when a rack connects
 }
 
 // attached is a connection of a rack. Its identity, not its name, is what it removes when it ends.
@@ -39,7 +40,7 @@ func NewRegion(cfg RegionConfig) *Region {
 	if cfg.MaxCalls == 0 {
 		cfg.MaxCalls = 64
 	}
-	return &Region{cfg: cfg, states: map[string]*State{}, racks: map[string][]*attached{}, limits: map[string]chan struct{}{}}
+	return &Region{cfg: cfg, states: map[string]*State{}, racks: map[string][]*attached{}, limits: map[string]chan struct{}{}, came: make(chan struct{})}
 }
 
 // State returns what the named rack is to serve, made empty at first use.
@@ -59,6 +60,25 @@ func (r *Region) Racks() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Sorted(maps.Keys(r.racks))
+}
+
+// Await waits until one of the named racks is connected, or returns the error of ctx. Those of a region that has just started
+// are on their way: who gives up at once would fail for a second.
+func (r *Region) Await(ctx context.Context, racks ...string) error {
+	for {
+		r.mu.Lock()
+		came := r.came
+		there := slices.ContainsFunc(racks, func(name string) bool { return len(r.racks[name]) > 0 })
+		r.mu.Unlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-came:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Rack returns a caller for the methods of a rack. Its calls fail with [ErrUnavailable] while the rack is not connected, and
@@ -115,6 +135,8 @@ func (r *Region) Attach(name string, c Caller) (detach func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.racks[name] = append(r.racks[name], a)
+	close(r.came)
+	r.came = make(chan struct{})
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -2,11 +2,13 @@ package region_test
 
 import (
 	"context"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/cmd/maas/internal/region"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
@@ -20,49 +22,76 @@ import (
 // serve runs a region, and a rack that does nothing but drive BMCs, until the test ends.
 func serve(t *testing.T, every time.Duration) *region.Region {
 	t.Helper()
-	kinds := power.NewRegistry(ipmi.Kind())
-	r, err := region.New(t.Context(), region.Config{Dir: t.TempDir(), Kinds: kinds, PowerEvery: every})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.Inventory().RegisterRack(t.Context(), inventory.Rack{Name: "rack"}); err != nil {
-		t.Fatal(err)
-	}
+	r := runningOn(t, region.Config{Dir: t.TempDir(), Kinds: power.NewRegistry(ipmi.Kind()), PowerEvery: every}, region.Sockets{})
+	driveBMCs(t, r)
+	return r
+}
+
+// driveBMCs runs the rack of [runningOn] with nothing but power until the test ends.
+func driveBMCs(t *testing.T, r *region.Region) {
+	t.Helper()
 	dir := t.TempDir()
 	replica, err := rpc.OpenReplica(filepath.Join(dir, "state"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
 	outbox, err := rpc.OpenOutbox(rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	controller, err := power.NewController(power.Config{Registry: kinds, Poll: 10 * time.Millisecond, Timeout: 5 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ok(t, err)
+	controller, err := power.NewController(power.Config{
+		Registry: power.NewRegistry(ipmi.Kind()), Poll: 10 * time.Millisecond, Timeout: 5 * time.Second,
+	})
+	ok(t, err)
 	methods := new(rpc.Methods)
 	powerrpc.Offer(methods, controller)
 	rack, err := rpc.NewRack(rpc.RackConfig{Replica: replica, Outbox: outbox, Methods: methods, Dial: rpc.Loopback(r.RPC(), "rack")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 2)
-	go func() { done <- r.Serve(ctx, region.Sockets{}) }()
+	ok(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
 	go func() { done <- rack.Serve(ctx) }()
 	t.Cleanup(func() {
-		cancel()
-		for range 2 {
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-		replica.Close()
-		outbox.Close()
-		r.Close()
+		stop()
+		ok(t, <-done)
+		ok(t, replica.Close())
+		ok(t, outbox.Close())
 	})
-	return r
+}
+
+// machineOf creates a machine whose BMC this is.
+func machineOf(t *testing.T, r *region.Region, bmc *powertest.BMC, name, password string, last byte) inventory.Machine {
+	t.Helper()
+	m, err := r.Inventory().CreateMachine(t.Context(), inventory.Machine{
+		Hostname:   name,
+		Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: []byte{2, 0, 0, 0, 0, last}, Kind: ipam.Physical}}},
+		Power: inventory.Power{Type: "ipmi", Params: map[string]string{"power_address": bmc.Address, "power_user": "admin"},
+			Secrets: inventory.Secrets{"power_pass": password}},
+	})
+	ok(t, err)
+	return m
+}
+
+// Who asks before the racks of a region that has just started are back waits for them.
+func TestPowerWaitsForTheFirstRack(t *testing.T) {
+	chassis := &powertest.Chassis{}
+	bmc, err := powertest.ServeIPMI(chassis, "admin", "secret")
+	ok(t, err)
+	defer bmc.Close()
+	socket := filepath.Join(t.TempDir(), "maas.sock")
+	local, err := net.Listen("unix", socket)
+	ok(t, err)
+	r := runningOn(t, region.Config{Dir: t.TempDir(), Kinds: power.NewRegistry(ipmi.Kind())}, region.Sockets{Local: local})
+	m := machineOf(t, r, bmc, "node", "secret", 1)
+	answer := make(chan error, 1)
+	go func() {
+		answer <- client.Client{Socket: socket}.Post(t.Context(), client.API+"machines/"+m.SystemID+"/?op=power_on", nil, nil)
+	}()
+	select {
+	case err := <-answer:
+		t.Fatalf("answered without a rack: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	driveBMCs(t, r)
+	ok(t, <-answer)
+	if !chassis.On() {
+		t.Error("the machine is not on")
+	}
 }
 
 // The state that somebody changed at the machine itself arrives, and a BMC that fails is shown as such.
@@ -75,19 +104,7 @@ func TestPowerIsWatched(t *testing.T) {
 	}
 	defer bmc.Close()
 	inv := r.Inventory()
-	create := func(name, password string, last byte) inventory.Machine {
-		m, err := inv.CreateMachine(t.Context(), inventory.Machine{
-			Hostname:   name,
-			Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: []byte{2, 0, 0, 0, 0, last}, Kind: ipam.Physical}}},
-			Power: inventory.Power{Type: "ipmi", Params: map[string]string{"power_address": bmc.Address, "power_user": "admin"},
-				Secrets: inventory.Secrets{"power_pass": password}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return m
-	}
-	good, bad := create("good", "secret", 1), create("bad", "wrong", 2)
+	good, bad := machineOf(t, r, bmc, "good", "secret", 1), machineOf(t, r, bmc, "bad", "wrong", 2)
 	await := func(m inventory.Machine, want string) {
 		t.Helper()
 		var state string

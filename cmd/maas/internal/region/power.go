@@ -14,6 +14,9 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
+// comeTime is how long a request waits for a first rack. Those of a region that has just started come within a second or two.
+const comeTime = 5 * time.Second
+
 // softTime is how long a system may take to shut down by itself before its power is taken.
 const softTime = 2 * time.Minute
 
@@ -28,6 +31,7 @@ func (p *powerService) Kinds() power.Registry { return p.kinds }
 // Power does what the action says and writes into the log what came of it.
 func (p *powerService) Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
 	ctx, span := p.region.trace.Start(ctx, "power "+string(action))
+	p.await(ctx)
 	result, err := p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript})
 	tellPower(span, m, result, err)
 	if action == power.ActionQuery || action == power.ActionSensors {
@@ -38,6 +42,21 @@ func (p *powerService) Power(ctx context.Context, m inventory.Machine, action po
 		p.region.log.Error("power event is not recorded", "machine", m.FQDN, "err", lerr)
 	}
 	return result, err
+}
+
+// await waits a while for a rack when none is connected.
+func (p *powerService) await(ctx context.Context) {
+	racks, err := p.region.inv.Racks(ctx)
+	if err != nil || len(racks) == 0 {
+		return // what asks next says so
+	}
+	ctx, cancel := context.WithTimeout(ctx, comeTime)
+	defer cancel()
+	names := make([]string, len(racks))
+	for i := range racks {
+		names[i] = racks[i].Name
+	}
+	_ = p.region.rpc.Await(ctx, names...) // without one, the request says so
 }
 
 // powerEvent is one line about a request.

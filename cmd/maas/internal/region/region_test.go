@@ -36,7 +36,9 @@ func running(t *testing.T, cfg region.Config) *region.Region {
 // runningOn is running with sockets.
 func runningOn(t *testing.T, cfg region.Config, sockets region.Sockets) *region.Region {
 	t.Helper()
-	cfg.Kinds = power.NewRegistry(power.Manual())
+	if cfg.Kinds == nil {
+		cfg.Kinds = power.NewRegistry(power.Manual())
+	}
 	r, err := region.New(t.Context(), cfg)
 	ok(t, err)
 	_, err = r.Inventory().Bootstrap(t.Context(), inventory.Bootstrap{Rack: "rack", Link: "eth0", Address: netip.MustParsePrefix("192.0.2.1/24")})
