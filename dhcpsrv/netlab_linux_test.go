@@ -244,7 +244,7 @@ func TestBurst(t *testing.T) {
 	}
 	acks := 0
 	buf := make([]byte, 1500)
-	for pc.SetReadDeadline(time.Now().Add(5 * time.Second)); acks < clients; {
+	for pc.SetReadDeadline(time.Now().Add(20 * time.Second)); acks < clients; {
 		size, _, err := pc.ReadFrom(buf)
 		if err != nil {
 			t.Fatalf("%d of %d bound: %v; %+v", acks, clients, err, n.s.Stats())

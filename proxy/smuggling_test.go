@@ -78,7 +78,7 @@ func raw(t *testing.T, address, request string) (status int, more bool) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := io.WriteString(conn, request); err != nil {
 		return 400, false
 	}

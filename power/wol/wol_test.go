@@ -38,7 +38,7 @@ func TestPacketArrives(t *testing.T) {
 	want := append(append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(mac, 16)...), 1, 2, 3, 4, 5, 6)
 	for range 3 {
 		b := make([]byte, 200)
-		_ = listener.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = listener.SetReadDeadline(time.Now().Add(20 * time.Second))
 		n, _, err := listener.ReadFrom(b)
 		if err != nil || !bytes.Equal(b[:n], want) {
 			t.Fatalf("% x, %v", b[:n], err)
