@@ -211,7 +211,7 @@ func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) 
 	}()
 	if err != nil {
 		raw.Close()
-		p.cfg.Log.Warn("connection refused", "from", raw.RemoteAddr(), "err", err)
+		p.cfg.Log.Warn("connection refused", "from", raw.RemoteAddr().String(), "err", err)
 		return
 	}
 	name := conn.ConnectionState().PeerCertificates[0].Subject.CommonName
@@ -240,7 +240,7 @@ func (p *Peer) exchange(ctx context.Context, name string, conn net.Conn) {
 	p.mu.Lock()
 	delete(p.said, name)
 	p.mu.Unlock()
-	p.cfg.Log.Info("connected to partner", "partner", name, "address", conn.RemoteAddr())
+	p.cfg.Log.Info("connected to partner", "partner", name, "address", conn.RemoteAddr().String())
 	if err := p.cfg.Exchange(ctx, name, newConn(conn)); err != nil && ctx.Err() == nil {
 		p.cfg.Log.Warn("connection to partner ended", "partner", name, "err", err)
 	}

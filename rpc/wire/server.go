@@ -25,7 +25,7 @@ type ServerConfig struct {
 	// client's certificate are set by the server.
 	TLS *tls.Config
 	// Authorize says which rack a certificate of the CA belongs to, or why it is refused, in words that the rack is told.
-	// It is called once a connection, concurrently. Required.
+	// It is called twice a connection, concurrently. Required.
 	Authorize func(ctx context.Context, cert *x509.Certificate) (rack string, err error)
 	// Enrol answers the question of a client without a certificate, see [Ask]. The error's text is told to the client. It
 	// may be called concurrently. Nil lets none in.
@@ -143,16 +143,19 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// Disconnect ends all sessions of a rack at once, as when its certificate is revoked. Calls in progress fail with
-// [rpc.ErrUnavailable].
-func (s *Server) Disconnect(rack string) {
+// Disconnect ends all sessions of a rack at once, as when its certificate is revoked, whatever the rack does in them, and
+// reports whether there was one. Calls in progress fail with [rpc.ErrUnavailable]. A rack that Authorize refuses by the time
+// of the call has no session afterwards, even if it was just coming.
+func (s *Server) Disconnect(rack string) (any bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for session := range s.sessions {
 		if name, _ := session.identity(); name == rack {
 			session.cut()
+			any = true
 		}
 	}
+	return any
 }
 
 // limit closes connections at once that are more than most at a time.

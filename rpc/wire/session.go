@@ -20,6 +20,7 @@ type session struct {
 	mu      sync.Mutex // guards following
 	rack    string     // empty before hello
 	expiry  *time.Timer
+	ended   bool
 	region  rpc.Conn
 	lastID  uint64
 	waiting map[uint64]chan answer
@@ -87,7 +88,7 @@ func (s *session) begin(rack string, region rpc.Conn, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rack, s.region = rack, region
-	if s.expiry == nil {
+	if s.expiry == nil && !s.ended {
 		s.expiry = time.AfterFunc(time.Until(until), s.cut)
 	}
 }
@@ -95,6 +96,7 @@ func (s *session) begin(rack string, region rpc.Conn, until time.Time) {
 func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ended = true
 	if s.expiry != nil {
 		s.expiry.Stop()
 	}

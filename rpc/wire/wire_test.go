@@ -31,8 +31,9 @@ type site struct {
 	stop    func()
 	logged  *logs
 
-	mu      sync.Mutex // guards following
-	revoked bool
+	mu         sync.Mutex // guards following
+	revoked    bool
+	authorized func() // runs once, after a certificate was found good
 }
 
 // logs keeps what was logged.
@@ -86,11 +87,22 @@ func newSite(t testing.TB, region *rpc.Region) *site {
 
 func (s *site) authorize(_ context.Context, cert *x509.Certificate) (string, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.revoked {
+	revoked, then := s.revoked, s.authorized
+	s.authorized = nil
+	s.mu.Unlock()
+	if revoked {
 		return "", errors.New("the certificate is revoked")
 	}
+	if then != nil {
+		then()
+	}
 	return cert.Subject.CommonName, nil
+}
+
+func (s *site) revoke() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revoked = true
 }
 
 func (s *site) enrol(_ context.Context, question []byte) ([]byte, error) {
@@ -191,10 +203,10 @@ func TestRevocationEndsTheSession(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- conn.Accept(t.Context(), new(rpc.Methods)) }()
-	s.mu.Lock()
-	s.revoked = true
-	s.mu.Unlock()
-	s.server.Disconnect("rack-2") // not this one
+	s.revoke()
+	if s.server.Disconnect("rack-2") { // not this one
+		t.Error("another rack was disconnected")
+	}
 	select {
 	case err := <-ended:
 		t.Fatalf("another rack's revocation ended the session: %v", err)
@@ -206,6 +218,21 @@ func TestRevocationEndsTheSession(t *testing.T) {
 	}
 	if _, err := d.Dial(t.Context()); err == nil || !strings.Contains(err.Error(), "the certificate is revoked") {
 		t.Errorf("Dial: %v", err)
+	}
+}
+
+// A rack that is revoked while it connects has no session, although there was none yet to end.
+func TestRevocationMeetsARackThatComes(t *testing.T) {
+	s := newSite(t, rpc.NewRegion(rpc.RegionConfig{}))
+	s.authorized = func() {
+		s.revoke()
+		s.server.Disconnect("rack-1")
+	}
+	if _, err := s.dialer(s.identity(t, "rack-1")).Dial(t.Context()); err == nil {
+		t.Error("a revoked rack is connected")
+	}
+	if log := s.logged.String(); !strings.Contains(log, "the certificate is revoked") {
+		t.Errorf("log:\n%s", log)
 	}
 }
 

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -20,8 +21,8 @@ import (
 	"github.com/gomaas/maas/rpc/wire"
 )
 
-// startRegion serves a region for racks on a port of the loopback interface, and its command socket.
-func startRegion(t *testing.T) (*region.Region, client.Client) {
+// startRegion serves a region for racks on a port of the loopback interface, and its command socket. Certificates of racks last certLife; 0 means as long as usual.
+func startRegion(t *testing.T, certLife time.Duration) (*region.Region, client.Client) {
 	t.Helper()
 	dir := t.TempDir()
 	racks, err := net.Listen("tcp", "127.0.0.1:0")
@@ -33,7 +34,7 @@ func startRegion(t *testing.T) (*region.Region, client.Client) {
 		t.Fatal(err)
 	}
 	r, err := region.New(t.Context(), region.Config{
-		Dir: dir, Kinds: Kinds(), Advertise: []string{racks.Addr().String()}, RackCertLife: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Kinds: Kinds(), Advertise: []string{racks.Addr().String()}, RackCertLife: certLife, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -60,9 +61,48 @@ func wait(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// A revoked rack is shut out also when it takes no calls and so is not one that the region could call.
+func TestARevokedRackThatDoesNotListenIsShutOut(t *testing.T) {
+	r, admin := startRegion(t, 0)
+	var token region.TokenInfo
+	if err := admin.Post(t.Context(), region.TokensPath, url.Values{"ttl": {"1m"}}, &token); err != nil {
+		t.Fatal(err)
+	}
+	m, err := openMembership(t.Context(), t.TempDir(), "rack-1", token.Token, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := (&wire.Dialer{Regions: m.addresses, TLS: m.tls}).Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		for at := (rpc.Position{}); ; {
+			u, err := conn.Next(t.Context(), register.Topic, at)
+			if err != nil {
+				ended <- err
+				return
+			}
+			at = u.Position
+		}
+	}()
+	if err := r.Inventory().RevokeRack(t.Context(), "rack-1"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, rpc.ErrUnavailable) {
+			t.Errorf("Next: %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the session goes on")
+	}
+}
+
 // A rack whose certificate is about to expire gets another one in its session and goes on with that.
 func TestCertificatesAreRenewed(t *testing.T) {
-	r, admin := startRegion(t)
+	r, admin := startRegion(t, 2*time.Second)
 	var token region.TokenInfo
 	if err := admin.Post(t.Context(), region.TokensPath, url.Values{"ttl": {"1m"}}, &token); err != nil {
 		t.Fatal(err)

@@ -62,11 +62,11 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 			err = errors.Join(err, sockets.Close())
 		}
 	}()
-	noDHCP, err := besideOthers(ctx, cfg.DHCP, links, log)
+	m, err := openMembership(ctx, rackDir(cfg.Data), cfg.Rack.Name, options.Enrol, log)
 	if err != nil {
 		return err
 	}
-	m, err := openMembership(ctx, rackDir(cfg.Data), cfg.Rack.Name, options.Enrol, log)
+	noDHCP, err := besideOthers(ctx, cfg.DHCP, links, log) // it takes seconds: a token that is no good is told first
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func besideOthers(ctx context.Context, cfg config.DHCP, links []rack.Link, log *
 		for _, other := range servers {
 			found = true
 			log.Warn("another DHCP server answers here; if the site does not know this network yet, DHCP stays off in it",
-				"interface", link.Name, "server", other.Addr, "mac", other.MAC)
+				"interface", link.Name, "server", other.Addr, "mac", other.MAC.String())
 		}
 	}
 	return found, nil

@@ -179,7 +179,7 @@ func (s *proxyServer) serve(ctx context.Context, listeners []net.Listener) {
 		s.serving = append(s.serving, srv)
 		s.running.Go(func() {
 			if err := srv.Serve(proxy.LimitClients(ln, 0)); err != nil && err != http.ErrServerClosed {
-				s.log.Error("the proxy's listener failed", "address", ln.Addr(), "err", err)
+				s.log.Error("the proxy's listener failed", "address", ln.Addr().String(), "err", err)
 			}
 		})
 	}

@@ -220,10 +220,9 @@ func (s *rackService) cutRevoked(ctx context.Context) {
 		known[c.Rack] = true
 		good[c.Rack] = good[c.Rack] || c.Revoked.IsZero()
 	}
-	for _, rack := range s.region.rpc.Racks() {
-		if known[rack] && !good[rack] {
+	for rack := range known { // not only those that can be called: a hostile one need not listen
+		if !good[rack] && s.server.Disconnect(rack) {
 			s.region.log.Info("rack is revoked", "rack", rack)
-			s.server.Disconnect(rack)
 		}
 	}
 }
