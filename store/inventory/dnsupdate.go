@@ -21,14 +21,12 @@ const (
 // DynamicUpdate makes the changes of a dynamic update (RFC 2136) in wire form for the holder of a TSIG key, who was
 // authenticated: all of them, in one transaction, or none. Prerequisites hold for all that the site serves; what changes are
 // the records that operators made, and an update that would take away a machine's name or a lease's is refused, as is one of
-// reverse names or of a zone that is no domain's. It returns the code to answer and, if that is not success, mostly why.
+// a zone that is no domain's. Reverse names change likewise where the reverse zone of a subnet is a domain, too. It returns the
+// code to answer and, if that is not success, mostly why.
 func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []byte) (rcode int, err error) {
 	zone, names := dnssrv.UpdatedNames(message)
 	ctx = As(ctx, Actor{User: "key " + canonicalKey(key), Doing: func() string { return "DNS update of " + zone }})
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if slices.ContainsFunc(append(names, zone), isReverse) { // holders of addresses are not looked for
-			return invalid(KindDomain, zone, "allow_update", "does not reach reverse names: they are those of machines, devices and leases")
-		}
 		m, domain, err := inv.modelOfNames(ctx, tx, zone, names)
 		if err != nil {
 			return err
@@ -44,7 +42,8 @@ func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []b
 		if domain.ID == 0 {
 			return invalid(KindDomain, zone, "allow_update", "does not reach the zone: it is no domain's")
 		}
-		return inv.setRecords(ctx, tx, domain, recordChange{sets, plan.Sets, m.Records})
+		ours := slices.DeleteFunc(m.Records, func(r DNSRecord) bool { return r.DomainID != domain.ID })
+		return inv.setRecords(ctx, tx, domain, recordChange{sets, plan.Sets, ours})
 	})
 	refused := (*InvalidError)(nil)
 	switch {
@@ -54,11 +53,6 @@ func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []b
 		return rcodeFailed, err
 	}
 	return rcode, nil
-}
-
-// isReverse reports whether a name is among those of addresses.
-func isReverse(name string) bool {
-	return name == "in-addr.arpa" || name == "ip6.arpa" || strings.HasSuffix(name, ".in-addr.arpa") || strings.HasSuffix(name, ".ip6.arpa")
 }
 
 // modelOfNames reads as much of the site as decides about names of a zone, and the zone's domain; that is zero if it is none's.
@@ -78,48 +72,78 @@ func (inv *Inventory) modelOfNames(ctx context.Context, tx *store.Tx, zone strin
 	if i := slices.IndexFunc(m.Domains, func(d Domain) bool { return d.Name == zone }); i >= 0 {
 		domain = m.Domains[i]
 	}
-	relative, hosts := make(map[string]bool), make(map[string]bool)
+	if len(names) == 0 {
+		return m, domain, nil
+	}
+	return m, domain, m.readNames(ctx, tx, domain, names)
+}
+
+// readNames reads the records of names of a domain, and whoever has one of them or the address of one.
+func (m *Model) readNames(ctx context.Context, tx *store.Tx, d Domain, names []string) error {
+	relative, hosts, addrs := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for _, name := range names {
-		if name == zone {
-			relative["@"] = true
-		}
-		relative[strings.TrimSuffix(name, "."+zone)] = true
+		relative[relativeTo(name, d.Name)] = true
 		labels := strings.SplitN(name, ".", 3) // of a machine, or of one of its interfaces
 		hosts[labels[0]] = true
 		if len(labels) > 1 {
 			hosts[labels[1]] = true
 		}
+		if addr, ok := addrOfReverse(name); ok {
+			addrs[addr.String()] = true
+		}
 	}
-	if len(names) == 0 {
-		return m, domain, nil
+	list, args := inStrings(relative)
+	where, args := "domain_id = ? AND name IN "+list, append([]any{d.ID}, args...)
+	if len(addrs) > 0 { // a reverse record may follow from them
+		list, more := inStrings(addrs)
+		where, args = where+" OR type IN ('A', 'AAAA') AND lower(data) IN "+list, append(args, more...)
 	}
-	return m, domain, m.readNames(ctx, tx, domain.ID, relative, hosts)
-}
-
-// readNames reads the records of names of a domain, and whoever has one of some host names.
-func (m *Model) readNames(ctx context.Context, tx *store.Tx, domain int64, names, hosts map[string]bool) (err error) {
-	list, args := inStrings(names)
-	if m.Records, err = records.list(ctx, tx, "domain_id = ? AND name IN "+list, append([]any{domain}, args...)...); err != nil {
+	var err error
+	if m.Records, err = records.list(ctx, tx, where, args...); err != nil {
 		return err
 	}
-	list, args = inStrings(hosts)
-	machines, err := nodesWhere(ctx, tx, KindMachine, "n.hostname IN "+list, args...)
+	return m.readHolders(ctx, tx, hosts, addrs)
+}
+
+// readHolders reads whoever has one of some host names or addresses, and what has the names of those: a machine's counts first.
+func (m *Model) readHolders(ctx context.Context, tx *store.Tx, hosts, addrs map[string]bool) (err error) {
+	inAddrs, atAddrs := inStrings(addrs)
+	strays, err := straysWhere(ctx, tx, " AND ip IN "+inAddrs, atAddrs...)
 	if err != nil {
 		return err
 	}
-	devices, err := nodesWhere(ctx, tx, KindDevice, "n.hostname IN "+list, args...)
+	for _, s := range strays {
+		if s.Hostname != "" {
+			hosts[s.Hostname] = true
+		}
+	}
+	for _, r := range m.Racks {
+		hosts[strings.ToLower(r.Name)] = true
+	}
+	inHosts, args := inStrings(hosts)
+	args = append(args, atAddrs...)
+	where := "n.hostname IN " + inHosts + " OR n.id IN (SELECT i.node_id FROM interface i JOIN allocation a ON a.interface_id = i.id WHERE a.ip IN " + inAddrs + ")"
+	machines, err := nodesWhere(ctx, tx, KindMachine, where, args...)
+	if err != nil {
+		return err
+	}
+	devices, err := nodesWhere(ctx, tx, KindDevice, where, args...)
 	if err != nil {
 		return err
 	}
 	m.Machines, m.Devices = each(machines, func(n node) Machine { return n.Machine }), each(devices, node.device)
-	m.Strays, err = straysWhere(ctx, tx, " AND hostname IN "+list, args...)
+	m.Strays, err = straysWhere(ctx, tx, " AND (hostname IN "+inHosts+" OR ip IN "+inAddrs+")", args...)
 	return err
 }
 
+// inStrings is a set for IN of SQL.
 func inStrings(set map[string]bool) (string, []any) {
 	args := make([]any, 0, len(set))
 	for s := range set {
 		args = append(args, s)
+	}
+	if len(args) == 0 {
+		return "(NULL)", nil
 	}
 	return "(?" + strings.Repeat(", ?", len(args)-1) + ")", args
 }

@@ -116,7 +116,6 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		{Key: "k", Name: "@"}, {Key: "acme", Name: "_acme-challenge", Types: []string{"TXT"}},
 	}}))
 	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "sub.lab.example"}))
-	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "10.in-addr.arpa", AllowUpdate: []inventory.UpdateGrant{{Key: "k", Name: "@"}}}))
 	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, "int.lab.example"))
 	must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", DomainID: d.ID}))
 	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "www", Type: "CNAME", Data: "web"}))
@@ -160,7 +159,6 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		{"a question about it", "sub.lab.example.", "k", func(m *dns.Msg) { m.NameUsed(rr("b.sub.lab.example. A 192.0.2.1")) }, dns.RcodeRefused, ""},
 		{"a CNAME at the apex is ignored", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("lab.example. 60 CNAME web.lab.example.")) }, dns.RcodeSuccess, ""},
 		{"no domain's zone", "int.lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.int.lab.example. 60 TXT b")) }, dns.RcodeRefused, ""},
-		{"reverse names", "10.in-addr.arpa.", "k", func(m *dns.Msg) { m.Insert(rr("1.0.0.10.in-addr.arpa. 60 PTR b.")) }, dns.RcodeRefused, ""},
 		{"no zone", "example.", "k", func(m *dns.Msg) { m.Insert(rr("b.example. 60 TXT b")) }, dns.RcodeNotAuth, ""},
 		{"out of zone", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.sub.lab.example. 60 TXT b")) }, dns.RcodeNotZone, ""},
 		{"a type that is not kept", "lab.example.", "k", func(m *dns.Msg) { m.Insert(rr("b.lab.example. 60 LOC 1 N 1 E 1m")) }, dns.RcodeRefused, ""},
@@ -248,5 +246,78 @@ func TestDynamicUpdateBesideMachines(t *testing.T) {
 		if got := recordsAt(t, inv, d.ID, "node1"); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
+	}
+}
+
+// Reverse names are changed where the zone of a subnet is a domain, too: those of machines, leases and records stay.
+func TestDynamicUpdateOfReverseNames(t *testing.T) {
+	inv, ctx := site(t), t.Context()
+	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "k"}))
+	grant := []inventory.UpdateGrant{{Key: "k", Name: "@"}}
+	zones := make(map[string]int64)
+	for _, zone := range []string{"0.0.10.in-addr.arpa", "64-26.2.0.192.in-addr.arpa", "0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa"} {
+		zones[zone+"."] = must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: zone, AllowUpdate: grant})).ID
+	}
+	const dhcid = " 60 DHCID AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA="
+	v6, v4, small := "0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.", "0.0.10.in-addr.arpa.", "64-26.2.0.192.in-addr.arpa."
+	far := "9." + strings.Repeat("0.", 15) + v6
+	rr := func(text string) []dns.RR { return []dns.RR{must[dns.RR](t)(dns.NewRR(text))} }
+	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "*", Type: "A", Data: "10.0.0.190"}))
+	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "six", Type: "AAAA", Data: "FD00::9"}))
+	for _, c := range []struct {
+		name, zone, at string
+		build          func(at string, m *dns.Msg)
+		rcode          int
+		want           string // records after it, without their name
+	}{
+		{"as a DHCP server does", v4, "191." + v4, func(at string, m *dns.Msg) {
+			m.RemoveRRset(rr(at + " PTR x."))
+			m.RemoveRRset(rr(at + " DHCID AA=="))
+			m.Insert(append(rr(at+" 60 PTR new.lab.example."), rr(at+dhcid)...))
+		}, dns.RcodeSuccess, "DHCID, PTR new.lab.example."},
+		{"and takes it away", v4, "191." + v4, func(at string, m *dns.Msg) {
+			m.Used(rr(at + dhcid))
+			m.RemoveName(rr(at + " PTR x."))
+		}, dns.RcodeSuccess, ""},
+		{"a machine's", v4, "50." + v4, func(at string, m *dns.Msg) { m.RemoveRRset(rr(at + " PTR x.")) }, dns.RcodeRefused, ""},
+		{"beside a machine's", v4, "50." + v4, func(at string, m *dns.Msg) {
+			m.Used(rr(at + " 0 PTR node1.maas."))
+			m.Insert(rr(at + " 60 PTR alias.maas."))
+		}, dns.RcodeSuccess, "PTR alias.maas."},
+		{"of its second interface", v4, "51." + v4, func(at string, m *dns.Msg) { m.Used(rr(at + " 0 PTR eth1.node1.maas.")) }, dns.RcodeSuccess, ""},
+		{"a rack's", v4, "2." + v4, func(at string, m *dns.Msg) { m.Remove(rr(at + " PTR rack1.maas.")) }, dns.RcodeRefused, ""},
+		{"of an A record", v4, "80." + v4, func(at string, m *dns.Msg) { m.Remove(rr(at + " PTR web.maas.")) }, dns.RcodeRefused, ""},
+		{"of a wildcard there is none", v4, "190." + v4, func(at string, m *dns.Msg) {
+			m.NameNotUsed(rr(at + " PTR x."))
+			m.Insert(rr(at + " 60 PTR own.maas."))
+		}, dns.RcodeSuccess, "PTR own.maas."},
+		{"in a zone of RFC 2317", small, "66." + small, func(at string, m *dns.Msg) { m.Insert(rr(at + " 60 PTR x.maas.")) }, dns.RcodeSuccess, "PTR x.maas."},
+		{"IPv6", v6, "8." + far[2:], func(at string, m *dns.Msg) {
+			m.NameNotUsed(rr(at + " PTR x."))
+			m.Insert(rr(at + " 60 PTR eight.maas."))
+		}, dns.RcodeSuccess, "PTR eight.maas."},
+		{"of an AAAA record", v6, far, func(at string, m *dns.Msg) { m.Remove(rr(at + " PTR six.maas.")) }, dns.RcodeRefused, ""},
+	} {
+		m := new(dns.Msg)
+		m.SetUpdate(c.zone)
+		c.build(c.at, m)
+		rcode, err := inv.DynamicUpdate(ctx, "k.", must[[]byte](t)(m.Pack()))
+		if rcode != c.rcode || rcode == dns.RcodeSuccess && err != nil {
+			t.Errorf("%s: %s, %v, want %s", c.name, dns.RcodeToString[rcode], err, dns.RcodeToString[c.rcode])
+		}
+		name := strings.TrimSuffix(c.at, "."+c.zone)
+		var got []string
+		for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(ctx)) {
+			if r.DomainID == zones[c.zone] && r.Name == name {
+				got = append(got, strings.TrimSuffix(r.Type+" "+r.Data, dhcid[9:]))
+			}
+		}
+		slices.Sort(got)
+		if got := strings.Join(got, ", "); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+	if got := must[[]inventory.DNSRecord](t)(inv.Records(ctx)); slices.ContainsFunc(got, func(r inventory.DNSRecord) bool { return r.Data == "alias.maas." && r.DomainID == 1 }) {
+		t.Error("made in another domain")
 	}
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // UpdateGrant lets the holder of a TSIG key change records of a domain by dynamic updates. Its text is KEY, KEY:NAME or
-// KEY:NAME:TYPE+TYPE.
+// KEY:NAME:TYPE+TYPE. For reverse records the domain is one with the name of a subnet's reverse zone, such as
+// "2.0.192.in-addr.arpa".
 type UpdateGrant struct {
 	Key   string
 	Name  string   // relative to the domain, at and below which records may be changed; "@" = the domain itself

@@ -94,7 +94,8 @@ func (p *NamePlanner) record(t touched, back bool, r *DNSRecord) {
 	c := claimant{p, t, source{fromRecord, r.ID}, back}
 	name := absolute(r.Name, d.Name)
 	c.set(name, claim{kind: r.Type, data: qualified(*r, d.Name), ttl: uint32(r.TTL)})
-	if a, err := netip.ParseAddr(r.Data); err == nil && (r.Type == "A" || r.Type == "AAAA") {
+	wildcard := strings.HasPrefix(r.Name, "*") // that is no host's name
+	if a, err := netip.ParseAddr(r.Data); err == nil && !wildcard && (r.Type == "A" || r.Type == "AAAA") {
 		c.pointer(a, pointer{name: name, rank: rankOther})
 	}
 }
