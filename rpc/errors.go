@@ -42,8 +42,13 @@ type Error struct {
 	Message string `json:"message"`
 }
 
-// Error returns the method and the message.
-func (e *Error) Error() string { return fmt.Sprintf("rpc: %s: %s", e.Method, e.Message) }
+// Error returns the method, if there is one, and the message.
+func (e *Error) Error() string {
+	if e.Method == "" {
+		return "rpc: " + e.Message
+	}
+	return fmt.Sprintf("rpc: %s: %s", e.Method, e.Message)
+}
 
 // Is reports whether target is the cause that the code stands for.
 func (e *Error) Is(target error) bool {

@@ -206,6 +206,15 @@ func TestFactsAreOfferedAgainUntilTaken(t *testing.T) {
 	})
 }
 
+func TestErrorText(t *testing.T) {
+	if got := rpc.AsError("", errors.New("it is refused")).Error(); got != "rpc: it is refused" {
+		t.Errorf("without a method: %q", got)
+	}
+	if got := rpc.AsError("double", errors.New("it is refused")).Error(); got != "rpc: double: it is refused" {
+		t.Errorf("with a method: %q", got)
+	}
+}
+
 func TestCallsKeepTheMeaningOfErrors(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

@@ -97,7 +97,7 @@ func checkPorts(r *report, f Facts) {
 		}
 	}
 	if busy == 0 && len(f.Ports) > 0 {
-		r.fine("ports", "all %d are %s", len(f.Ports), map[bool]string{true: "the daemon's", false: "free"}[f.Daemon])
+		r.fine("ports", "%d looked at, %s", len(f.Ports), map[bool]string{true: "the daemon's own", false: "free"}[f.Daemon])
 	}
 }
 
