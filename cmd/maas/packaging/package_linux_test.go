@@ -32,6 +32,12 @@ chroot "$1"/root /bin/sh -ec '
 		systemd-analyze verify --man=no /usr/lib/systemd/system/$unit
 	done
 	touch /var/lib/maas/maas.db
+	echo "--- upgraded"
+	mkdir -p /run/systemd/system
+	printf "#!/bin/sh\necho systemctl \$*\n" >/usr/local/bin/systemctl
+	chmod 755 /usr/local/bin/systemctl
+	dpkg --install /maas.deb | grep ^systemctl
+	rm -rf /run/systemd/system /usr/local/bin/systemctl
 	dpkg --remove maas
 	echo "--- removed"
 	ls /usr/bin/maas 2>/dev/null || true
@@ -79,6 +85,10 @@ drwx------ maas maas /var/lib/maas
 `
 	if !strings.Contains(out, want) {
 		t.Errorf("installed:\n%s\nwant\n%s", out, want)
+	}
+	_, upgraded, _ := strings.Cut(out, "--- upgraded\n")
+	if want := "systemctl daemon-reload\nsystemctl try-restart maas.service maas-region.service maas-rack.service\n"; !strings.Contains(upgraded, want) {
+		t.Errorf("upgraded:\n%s\nwant\n%s", upgraded, want)
 	}
 	_, removed, _ := strings.Cut(out, "--- removed\n")
 	removed, purged, _ := strings.Cut(removed, "--- purged\n")
