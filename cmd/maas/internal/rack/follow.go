@@ -84,23 +84,11 @@ func (f *follower) adopt(ctx context.Context, interfaces []string) {
 		f.log.Info("address is new", "address", a)
 		here, end := context.WithCancel(ctx)
 		f.ends[a] = end
-		f.running.Go(func() { f.keep(here, a) })
-	}
-}
-
-// keep serves until ctx ends.
-func (f *follower) keep(ctx context.Context, a netip.Addr) {
-	for pause := 200 * time.Millisecond; ; pause = min(2*pause, time.Minute) {
-		err := f.serve(ctx, a)
-		if ctx.Err() != nil {
-			return
-		}
-		f.log.Warn("cannot serve on an address, trying again", "address", a, "again in", pause, "err", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
+		f.running.Go(func() {
+			insist(here, func(ctx context.Context) error { return f.serve(ctx, a) }, func(err error, pause time.Duration) {
+				f.log.Warn("cannot serve on an address, trying again", "address", a, "again in", pause, "err", err)
+			})
+		})
 	}
 }
 
@@ -111,6 +99,9 @@ func (r *Rack) follow(ctx context.Context, s *Sockets) error {
 
 // serveAddress serves on one address until ctx ends.
 func (r *Rack) serveAddress(ctx context.Context, a netip.Addr) error {
+	if a.Is6() {
+		r.first6()
+	}
 	var s Sockets
 	if err := s.listenOn(ctx, a, r.cfg.Ports); err != nil {
 		return errors.Join(err, s.Close())

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +55,8 @@ type Config struct {
 	// HTTPPort is where machines reach the HTTP boot server. Zero means 5248.
 	HTTPPort int
 	// Interfaces are those whose addresses are served on, as they come and go, besides the sockets that Serve gets; at these
-	// ports, and the proxy at its own. None follows no addresses.
+	// ports, and the proxy at its own. With Ports.DHCP goes DHCPv6 from the first IPv6 address on, if Serve got no socket for
+	// it. None follows no addresses.
 	Interfaces []string
 	Ports      Ports
 	// Watch lists interfaces on which devices are discovered by listening. It takes CAP_NET_RAW. None discovers nothing.
@@ -113,11 +115,15 @@ type Rack struct {
 	sessions    atomic.Int64  // with regions
 	region      regionLink
 	boots       *bootTraces // nil: none
+
+	came6  chan struct{} // closed by first6
+	first6 func()        // called for each IPv6 address that comes
 }
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
 func New(cfg Config) (*Rack, error) {
-	r := &Rack{cfg: cfg, log: cfg.Log}
+	r := &Rack{cfg: cfg, log: cfg.Log, came6: make(chan struct{})}
+	r.first6 = sync.OnceFunc(func() { close(r.came6) })
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -289,9 +295,7 @@ func (r *Rack) tasks(s Sockets) []task {
 	if s.DHCPBoot != nil {
 		tasks = append(tasks, task{"dhcp boot server", func(ctx context.Context) error { return r.dhcp.ServeBoot(ctx, s.DHCPBoot) }})
 	}
-	if s.DHCP6 != nil {
-		tasks = append(tasks, task{"dhcpv6", func(ctx context.Context) error { return r.dhcp.Serve6(ctx, s.DHCP6) }})
-	}
+	tasks = append(tasks, r.dhcp6Tasks(s)...)
 	if s.Advertise != nil {
 		tasks = append(tasks, task{"router advertisements", func(ctx context.Context) error { return r.dhcp.ServeAdvertise(ctx, s.Advertise) }})
 	}

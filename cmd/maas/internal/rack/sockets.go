@@ -115,7 +115,7 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 }
 
 // port6 is the port of DHCPv6 servers.
-const port6 = 547
+const port6 = "547"
 
 // listen6 opens what serves IPv6. A host without IPv6 has none of it.
 func (s *Sockets) listen6(links []Link, names []string) (err error) {
@@ -129,10 +129,8 @@ func (s *Sockets) listen6(links []Link, names []string) (err error) {
 	if !slices.ContainsFunc(links, Link.Has6) {
 		return nil
 	}
-	if s.DHCP6, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: names, Absent: true}); err != nil {
-		return ExplainPort(err, "DHCPv6", "udp", strconv.Itoa(port6))
-	}
-	return nil
+	s.DHCP6, err = listenDHCP6(names)
+	return err
 }
 
 func (s *Sockets) listenOn(ctx context.Context, addr netip.Addr, ports Ports) error {

@@ -1,0 +1,66 @@
+package rack
+
+import (
+	"context"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv"
+)
+
+// dhcp6Tasks serve DHCPv6: at once if there is a socket, else from the first IPv6 address on that the rack gets.
+func (r *Rack) dhcp6Tasks(s Sockets) []task {
+	switch {
+	case s.DHCP6 != nil:
+		return []task{{"dhcpv6", func(ctx context.Context) error { return r.dhcp.Serve6(ctx, s.DHCP6) }}}
+	case r.cfg.Ports.DHCP != 0 && len(r.cfg.Interfaces) > 0:
+		return []task{{"dhcpv6 to come", r.serve6Later}}
+	}
+	return nil
+}
+
+// serve6Later waits for the first IPv6 address and serves DHCPv6 until ctx ends. A port that is taken may come free.
+func (r *Rack) serve6Later(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-r.came6:
+	}
+	insist(ctx, func(ctx context.Context) error {
+		conn, err := listenDHCP6(r.cfg.Interfaces)
+		if err != nil {
+			return err
+		}
+		end := r.health.begin("dhcpv6")
+		err = r.dhcp.Serve6(ctx, conn)
+		end(err)
+		return err
+	}, func(err error, pause time.Duration) {
+		r.log.Warn("cannot serve DHCPv6, trying again", "again in", pause, "err", err)
+	})
+	return nil
+}
+
+// listenDHCP6 opens the socket of DHCPv6 on the interfaces, which may go and come back.
+func listenDHCP6(interfaces []string) (dhcpsrv.Conn, error) {
+	conn, err := dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: interfaces, Absent: true})
+	if err != nil {
+		return nil, ExplainPort(err, "DHCPv6", "udp", port6)
+	}
+	return conn, nil
+}
+
+// insist calls serve until ctx ends, after an error once more in a while, and tells failed of the error and the time to wait.
+func insist(ctx context.Context, serve func(context.Context) error, failed func(err error, pause time.Duration)) {
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, time.Minute) {
+		err := serve(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		failed(err, pause)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
