@@ -109,18 +109,32 @@ func (r *Rack) Restore(ctx context.Context) error {
 	return nil
 }
 
+// sayAgain is how often it is said that there is still no connection, for the same reason.
+const sayAgain = 5 * time.Minute
+
 // Serve keeps the rack connected until ctx ends, then returns nil.
 func (r *Rack) Serve(ctx context.Context) error {
 	pause := time.Duration(0)
+	var told struct {
+		text string
+		at   time.Time
+	}
 	for ctx.Err() == nil {
 		started := time.Now()
-		err := r.session(ctx)
+		connected, err := r.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		r.cfg.Log.Warn("connection to the region ended", "err", err)
-		if time.Since(started) > r.cfg.MaxPause {
+		now := time.Now()
+		if now.Sub(started) > r.cfg.MaxPause {
 			pause = 0
+			if connected {
+				told.text = ""
+			}
+		}
+		if err.Error() != told.text || now.Sub(told.at) > sayAgain {
+			r.cfg.Log.Warn("connection to the region ended, trying again and again", "err", err)
+			told.text, told.at = err.Error(), now
 		}
 		pause = min(max(2*pause, 100*time.Millisecond), r.cfg.MaxPause)
 		select {
@@ -132,10 +146,10 @@ func (r *Rack) Serve(ctx context.Context) error {
 }
 
 // session runs one connection until anything about it fails.
-func (r *Rack) session(ctx context.Context) error {
+func (r *Rack) session(ctx context.Context) (connected bool, err error) {
 	conn, err := r.cfg.Dial(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if c, ok := conn.(io.Closer); ok {
 		defer c.Close()
@@ -150,7 +164,7 @@ func (r *Rack) session(ctx context.Context) error {
 	if r.cfg.Connected != nil {
 		g.Go(func() error { return r.cfg.Connected(ctx, conn) })
 	}
-	return g.Wait()
+	return true, g.Wait()
 }
 
 // follow brings one topic up to date again and again: disk first, then the server.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -277,6 +279,40 @@ func TestAwaitReturnsWithTheFirstOfTheRacks(t *testing.T) {
 		}
 		if err := s.region.Await(t.Context(), "rack"); err != nil {
 			t.Errorf("with a rack: %v", err)
+		}
+	})
+}
+
+// A region that is away for a week does not fill the log.
+func TestARegionThatIsAwayIsSaidNowAndThen(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		replica, err := rpc.OpenReplica(filepath.Join(dir, "state"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer replica.Close()
+		outbox, err := rpc.OpenOutbox(rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer outbox.Close()
+		var text strings.Builder
+		dials := 0
+		rack, err := rpc.NewRack(rpc.RackConfig{
+			Replica: replica, Outbox: outbox, Log: slog.New(slog.NewTextHandler(&text, nil)),
+			Dial: func(context.Context) (rpc.Conn, error) { dials++; return nil, errors.New("nobody is there") },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := rack.Serve(ctx); err != nil {
+			t.Error(err)
+		}
+		if n := strings.Count(text.String(), "nobody is there"); n < 11 || n > 12 || dials < 700 {
+			t.Errorf("%d lines about %d attempts in an hour", n, dials)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,13 +33,14 @@ type ServerConfig struct {
 	Enrol func(ctx context.Context, question []byte) (answer []byte, err error)
 	// MaxConns bounds how many connections there may be. Zero means 2,048. One more is closed at once.
 	MaxConns int
-	// Log receives sessions and refusals. Nil discards.
+	// Log receives sessions and refusals; of many refusals it receives some, and how many there were more. Nil discards.
 	Log *slog.Logger
 }
 
 // A Server is the region's end of connections. Its methods may be called concurrently.
 type Server struct {
-	cfg ServerConfig
+	cfg        ServerConfig
+	complaints *complaints
 
 	mu       sync.Mutex // guards following
 	sessions map[*session]struct{}
@@ -67,7 +69,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, sessions: map[*session]struct{}{}}, nil
+	return &Server{cfg: cfg, complaints: newComplaints(cfg.Log), sessions: map[*session]struct{}{}}, nil
 }
 
 // tlsConfig demands a certificate from everyone who does not come to enrol, and gives those nothing else.
@@ -104,7 +106,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: s.connContext,
 		ConnState:   s.connState,
-		ErrorLog:    slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
+		ErrorLog:    log.New(s.complaints, "", 0),
 	}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
