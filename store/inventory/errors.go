@@ -25,7 +25,15 @@ type ExistsError struct {
 }
 
 func (e *ExistsError) Error() string {
-	return fmt.Sprintf("inventory: there is already a %s with %s", e.Kind, e.What)
+	return fmt.Sprintf("inventory: there is already %s with %s", oneOf(e.Kind), e.What)
+}
+
+// oneOf is a kind with its article.
+func oneOf(kind string) string {
+	if strings.ContainsAny(kind[:min(1, len(kind))], "aeio") { // not "u": a user
+		return "an " + kind
+	}
+	return "a " + kind
 }
 
 // Is makes errors.Is(err, fs.ErrExist) true.

@@ -84,14 +84,14 @@ func insertInterface(ctx context.Context, tx *store.Tx, i *ipam.Interface) error
 			return err
 		}
 	}
-	return macTaken(ctx, tx, i, interfaces.insert(ctx, tx, i))
+	if err := macFree(ctx, tx, *i); err != nil {
+		return err
+	}
+	return nameTaken(i, interfaces.insert(ctx, tx, i))
 }
 
-// macTaken names the holder of a link address, or the name, that is in the way.
-func macTaken(ctx context.Context, tx *store.Tx, i *ipam.Interface, err error) error {
-	if err == nil {
-		return nil
-	}
+// nameTaken is err, or says that the name is in the way: link addresses were looked for before.
+func nameTaken(i *ipam.Interface, err error) error {
 	return taken(err, KindInterface, fmt.Sprintf("name %s on its machine, or MAC %s", i.Name, i.MAC))
 }
 
@@ -130,9 +130,6 @@ func (inv *Inventory) CreateInterface(ctx context.Context, i ipam.Interface) (ip
 	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n, err := nodes.get(ctx, tx, i.NodeID)
 		if err != nil {
-			return err
-		}
-		if err := macFree(ctx, tx, i); err != nil {
 			return err
 		}
 		if err := insertInterface(ctx, tx, &i); err != nil {
@@ -174,7 +171,7 @@ func (inv *Inventory) UpdateInterface(ctx context.Context, i ipam.Interface) err
 		if err := macFree(ctx, tx, i); err != nil {
 			return err
 		}
-		if err := macTaken(ctx, tx, &i, interfaces.update(ctx, tx, &i)); err != nil {
+		if err := nameTaken(&i, interfaces.update(ctx, tx, &i)); err != nil {
 			return err
 		}
 		return touchNode(ctx, tx, i.NodeID)

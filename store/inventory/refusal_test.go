@@ -303,7 +303,7 @@ func nameAttempts() []attempt {
 			i.MAC = mac(1)
 			i.Version = must2(inv.Interface(ctx, i.ID)).Version
 			return inv.UpdateInterface(ctx, i)
-		}, "there is already a interface with MAC 52:54:00:00:00:01 (of node1)"},
+		}, "there is already an interface with MAC 52:54:00:00:00:01 (of node1)"},
 		{"bridge of bridges", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			return second(inv.CreateInterface(ctx, ipam.Interface{NodeID: w.node2.ID, Name: "br0", Kind: ipam.Bridge, Parents: []int64{w.bond.ID}}))
 		}, `interface "br0": parents bond0 belongs to another machine`},

@@ -30,11 +30,6 @@ func doing(r *http.Request) string {
 	for name := range r.PostForm {
 		names = append(names, name)
 	}
-	if r.MultipartForm != nil {
-		for name := range r.MultipartForm.Value {
-			names = append(names, name)
-		}
-	}
 	slices.Sort(names)
 	if names = slices.Compact(names); len(names) > 0 {
 		text += " (" + strings.Join(names, ", ") + ")"

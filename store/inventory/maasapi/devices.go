@@ -92,7 +92,7 @@ func (a *API) deviceForm(r *http.Request, f *form, to *inventory.Device) {
 			f.err = one.err
 			return
 		}
-		to.Interfaces = append(to.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical}})
+		to.Interfaces = append(to.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical, Enabled: true}})
 	}
 }
 

@@ -102,8 +102,8 @@ func (a *API) getDiscovery(r *http.Request) (any, error) {
 }
 
 func (a *API) postDiscoveries(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
+	if _, err := readForm(r); err != nil {
+		return nil, err
 	}
 	switch op := r.URL.Query().Get("op"); op {
 	case "clear":
@@ -196,8 +196,8 @@ type Promoted struct {
 
 // promote reads ip, mac, kind (machine or device), hostname, domain, description and no_address.
 func (a *API) promote(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
+	if _, err := readForm(r); err != nil {
+		return nil, err
 	}
 	addr, mac, err := pairOf(r.PostForm)
 	if err != nil {

@@ -76,8 +76,8 @@ func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 // postDiscoverySettings takes any of the settings by name, and active and passive with the CIDRs of subnets that are swept
 // regularly or no more: all of it or nothing.
 func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
+	if _, err := readForm(r); err != nil {
+		return nil, err
 	}
 	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
 		for _, name := range inventory.DiscoverySettings {

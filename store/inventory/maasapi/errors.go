@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
@@ -60,11 +61,24 @@ func mistake(err error) (field, why string, ok bool) {
 	case errors.As(err, &rule):
 		return rule.Field, rule.Why, true
 	case errors.As(err, &refused):
-		return "ip_address", err.Error(), true
+		return refusedField(refused), strings.TrimPrefix(err.Error(), "ipam: "), true
 	case errors.As(err, &spec), errors.As(err, &many), errors.Is(err, fs.ErrExist):
 		return "__all__", err.Error(), true
 	}
 	return "", "", false
+}
+
+// refusedField is the form field that a refusal is about.
+func refusedField(e *ipam.RefusedError) string {
+	for _, f := range [][2]string{
+		{"subnet ", "cidr"}, {"gateway ", "gateway_ip"}, {"start ", "start_ip"}, {"end ", "end_ip"},
+		{"dynamic range", "start_ip"}, {"reserved range", "start_ip"}, {"reserved IP", "ip"},
+	} {
+		if strings.HasPrefix(e.Subject, f[0]) {
+			return f[1]
+		}
+	}
+	return "ip_address"
 }
 
 // status is the code of an error that is about no field.
@@ -82,12 +96,15 @@ func status(err error) int {
 		older  *changedSince
 		nobody *unauthorized
 		often  *tooMany
+		unread *mediaType
 	)
 	switch {
 	case errors.As(err, &no):
 		return http.StatusNotImplemented
 	case errors.As(err, &denied):
 		return http.StatusForbidden
+	case errors.As(err, &unread):
+		return http.StatusUnsupportedMediaType
 	case errors.As(err, &older):
 		return http.StatusPreconditionFailed
 	case errors.As(err, &nobody):

@@ -1,8 +1,11 @@
 package maasapi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -10,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // form reads the fields of a request. A field that is not there leaves its value as it is, so that one function serves for
@@ -19,23 +23,78 @@ type form struct {
 	err    error
 }
 
-// readForm reads a form in the URL encoding or as multipart, as clients of MAAS send it.
+// readForm reads a form in the URL encoding, as multipart, or as a JSON object, which MAAS takes too. Its values are those of
+// the request's PostForm from then on.
 func readForm(r *http.Request) (*form, error) {
-	err := r.ParseMultipartForm(maxBody)
-	if errors.Is(err, http.ErrNotMultipart) {
-		err = nil
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	var err error
+	switch kind {
+	case "application/json":
+		err = parseJSONForm(r)
+	case "multipart/form-data":
+		err = r.ParseMultipartForm(maxBody)
+	case "application/x-www-form-urlencoded":
+		err = r.ParseForm()
+	default:
+		err = unknownBody(r, kind)
 	}
 	if err != nil {
 		return nil, formError(err)
 	}
-	values := r.PostForm
-	if r.MultipartForm != nil {
-		values = r.MultipartForm.Value
+	if r.PostForm == nil {
+		r.PostForm = url.Values{}
 	}
-	if values == nil {
-		values = url.Values{}
+	return &form{values: r.PostForm}, nil
+}
+
+// unknownBody refuses a body that would be overlooked.
+func unknownBody(r *http.Request, kind string) error {
+	switch _, err := io.ReadFull(r.Body, make([]byte, 1)); {
+	case errors.Is(err, io.EOF): // there is none
+		return nil
+	case err != nil:
+		return err
 	}
-	return &form{values: values}, nil
+	return &mediaType{kind}
+}
+
+// mediaType is that of a body that cannot be read.
+type mediaType struct{ kind string }
+
+func (e *mediaType) Error() string {
+	return fmt.Sprintf("a body of type %q is not read; send the fields as application/x-www-form-urlencoded, multipart/form-data or application/json", e.kind)
+}
+
+// parseJSONForm reads the fields of a JSON object: lists have several values, objects stay JSON, and null is empty.
+func parseJSONForm(r *http.Request) error {
+	var fields map[string]json.RawMessage
+	dec := json.NewDecoder(r.Body)
+	if err := dec.Decode(&fields); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if dec.More() {
+		return errors.New("something follows the JSON object")
+	}
+	r.PostForm = url.Values{}
+	for name, raw := range fields {
+		var list []json.RawMessage
+		if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+			list = []json.RawMessage{raw}
+		}
+		for _, one := range list {
+			r.PostForm.Add(name, formValue(one))
+		}
+	}
+	return nil
+}
+
+// formValue is a JSON value as a form has it.
+func formValue(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) != nil { // null becomes ""
+		return string(raw)
+	}
+	return text
 }
 
 // has reports whether the field is there, and nothing is wrong yet.
@@ -176,6 +235,10 @@ func (f *form) ref(name string, to *int64, find func(text string) (int64, error)
 		return
 	}
 	id, err := find(f.get(name))
+	if none := (*inventory.NotFoundError)(nil); errors.As(err, &none) {
+		f.wrong(name, "there is no %s %q", none.Kind, f.get(name))
+		return
+	}
 	if err != nil {
 		f.wrong(name, "%s", strings.TrimPrefix(err.Error(), "inventory: "))
 		return

@@ -164,15 +164,9 @@ func (a *API) interfaceForm(r *http.Request, f *form, i *inventory.Interface) {
 	i.MAC = net.HardwareAddr(mac)
 	f.ref("vlan", &i.VLANID, a.vlanRef(r))
 	f.flag("enabled", &i.Enabled)
-	if f.has("parents") {
-		i.Parents = nil
-		for _, text := range f.list("parents") {
-			id, err := strconv.ParseInt(text, 10, 64)
-			if err != nil {
-				f.wrong("parents", "%q is not the number of an interface", text)
-				return
-			}
-			i.Parents = append(i.Parents, id)
+	for _, field := range []string{"parents", "parent"} { // MAAS has the second for VLANs and bridges
+		if f.has(field) {
+			i.Parents = a.parentsOf(r, f, field)
 		}
 	}
 	for _, name := range interfaceParams {
@@ -183,6 +177,23 @@ func (a *API) interfaceForm(r *http.Request, f *form, i *inventory.Interface) {
 			i.Params[name] = f.get(name)
 		}
 	}
+}
+
+// parentsOf are the interfaces of the node that a field names, or has the numbers of.
+func (a *API) parentsOf(r *http.Request, f *form, field string) (out []int64) {
+	n, err := a.nodeOfPath(r)
+	if err != nil {
+		f.wrong(field, "%v", err)
+	}
+	for _, text := range f.list(field) {
+		found := slices.IndexFunc(n.interfaces, func(i inventory.Interface) bool { return i.Name == text || strconv.FormatInt(i.ID, 10) == text })
+		if found < 0 {
+			f.wrong(field, "the machine or device has no interface %q", text)
+			return nil
+		}
+		out = append(out, n.interfaces[found].ID)
+	}
+	return out
 }
 
 // interfaceKinds are the operations that make an interface.

@@ -1,6 +1,7 @@
 package maasapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -257,7 +258,14 @@ func (a *API) createMachine(r *http.Request) (any, error) {
 	return a.show(r, m)
 }
 
-func formError(err error) error { return &badRequest{"__all__", err.Error()} }
+// formError is why a form cannot be read.
+func formError(err error) error {
+	tooBig, unread := (*http.MaxBytesError)(nil), (*mediaType)(nil)
+	if errors.As(err, &tooBig) || errors.As(err, &unread) {
+		return err
+	}
+	return &badRequest{"__all__", "the form cannot be read: " + err.Error()}
+}
 
 // machineOf reads the form of a new machine.
 func (a *API) machineOf(form url.Values) (inventory.Machine, error) {
@@ -274,7 +282,7 @@ func (a *API) machineOf(form url.Values) (inventory.Machine, error) {
 		if err != nil {
 			return m, &badRequest{"mac_addresses", fmt.Sprintf("%q is not a MAC address like 02:00:00:00:00:01", text)}
 		}
-		m.Interfaces = append(m.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical}})
+		m.Interfaces = append(m.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical, Enabled: true}})
 	}
 	var err error
 	m.Power, err = a.powerOf(form)

@@ -20,8 +20,8 @@ var actions = map[string]power.Action{
 }
 
 func (a *API) actOnMachine(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
+	if _, err := readForm(r); err != nil {
+		return nil, err
 	}
 	m, err := a.find(r)
 	if err != nil {
@@ -86,8 +86,8 @@ type PowerAnswer struct {
 
 // postPower does what the forms of MAAS have no operation for, and tells more of it.
 func (a *API) postPower(r *http.Request) (any, error) {
-	if err := r.ParseForm(); err != nil {
-		return nil, formError(err)
+	if _, err := readForm(r); err != nil {
+		return nil, err
 	}
 	m, err := a.find(r)
 	if err != nil {

@@ -39,8 +39,8 @@ func (a *API) purgeProxy(r *http.Request) (any, error) {
 	if a.proxy == nil {
 		return nil, &unsupported{"purging the racks' proxies"}
 	}
-	if err := r.ParseForm(); err != nil {
-		return nil, &badRequest{"url", err.Error()}
+	if _, err := readForm(r); err != nil {
+		return nil, err
 	}
 	url, prefix := r.PostForm.Get("url"), r.PostForm.Get("prefix")
 	switch {

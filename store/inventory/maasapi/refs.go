@@ -23,9 +23,22 @@ func (a *API) subnetRef(r *http.Request) func(string) (int64, error) {
 
 func (a *API) vlanRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
-		v, err := a.inv.FindVLAN(r.Context(), text)
+		v, err := a.inv.FindVLAN(r.Context(), vlanSpecifier(text))
 		return v.ID, err
 	}
+}
+
+// vlanSpecifier takes FABRIC/TAG and FABRIC/NAME, as VLANs are listed, besides what specifiers are.
+func vlanSpecifier(text string) string {
+	i := strings.LastIndexByte(text, '/')
+	if i < 1 || i == len(text)-1 {
+		return text
+	}
+	key := "name:"
+	if _, err := strconv.ParseUint(text[i+1:], 0, 12); err == nil || text[i+1:] == "untagged" {
+		key = "vid:"
+	}
+	return "fabric:" + text[:i] + ",&" + key + text[i+1:]
 }
 
 func (a *API) fabricRef(r *http.Request) func(string) (int64, error) {

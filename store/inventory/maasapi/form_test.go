@@ -1,0 +1,104 @@
+package maasapi_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime/multipart"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+func multipartOf(t *testing.T, fields ...string) (body, kind string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for i := 0; i < len(fields); i += 2 {
+		if err := w.WriteField(fields[i], fields[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String(), w.FormDataContentType()
+}
+
+// What clients of MAAS send is read, in whichever of the encodings, and what cannot be read is refused, not overlooked.
+func TestFormEncodings(t *testing.T) {
+	s := newSite(t)
+	parts, kind := multipartOf(t, "cidr", "10.1.0.0/24", "name", "by parts", "dns_servers", "10.1.0.1", "dns_servers", "10.1.0.2")
+	for _, c := range []struct {
+		method, path, kind, body string
+		code                     int
+		want                     string
+	}{
+		{"POST", "subnets/", kind, parts, 200, `"dns_servers":["10.1.0.1","10.1.0.2"]`},
+		{"POST", "subnets/", "application/json; charset=utf-8", `{"cidr": "10.2.0.0/24", "rdns_mode": 1, "managed": false, "dns_servers": ["10.2.0.1", "10.2.0.2"]}`, 200, `"managed":false`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"name": "by JSON", "gateway_ip": null}`, 200, `"dns_servers":["10.2.0.1","10.2.0.2"]`},
+		{"PUT", "subnets/10.2.0.0%2F24", "application/json", `{"name": "no slash"}`, http.StatusTemporaryRedirect, ""},
+		{"POST", "machines/", "application/json", `{"mac_addresses": ["02:00:00:00:00:21", "02:00:00:00:00:22"], "hostname": "json", "power_type": "ipmi", "power_parameters": {"power_address": "192.0.2.9"}}`, 200, `"power_type":"ipmi"`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `["name"]`, 400, `"__all__":["the form cannot be read: json`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"name": "a"} {"name": "b"}`, 400, "something follows"},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"name": `, 400, "__all__"},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", ``, 200, `"name":"by JSON"`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "text/plain", `name=text`, http.StatusUnsupportedMediaType, `"text/plain" is not read; send`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "text/plain", ``, 200, `"name":"by JSON"`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "", `name=none`, http.StatusUnsupportedMediaType, `type "" is not read`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/x-www-form-urlencoded", "name=" + strings.Repeat("x", 2<<20), http.StatusRequestEntityTooLarge, "too large"},
+		{"GET", "subnets/", "", "", 200, `"name":"by parts"`},
+		{"GET", "nothing/", "", "", 501, "/nothing/ is not supported"},
+		{"PATCH", "subnets/10.2.0.0%2F24/", "application/json", "{}", 501, "PATCH"},
+	} {
+		w := s.call(c.method, base+c.path, c.body, "Content-Type", c.kind)
+		if w.Code != c.code || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s %s %s: %d %.300s, want %d with %s", c.method, c.path, c.kind, w.Code, w.Body, c.code, c.want)
+		}
+	}
+	off, kind := multipartOf(t, "stop_mode", "soft")
+	if w := s.call("POST", base+"machines/json/?op=power_off", off, "Content-Type", kind); w.Code != 200 || s.power.asked[len(s.power.asked)-1] != "json soft-off" {
+		t.Errorf("parts with power_off: %d, did %q", w.Code, s.power.asked)
+	}
+}
+
+// Refusals of addresses tell the field that they are about.
+func TestRefusalsNameTheField(t *testing.T) {
+	s := newSite(t)
+	s.call("POST", base+"fabrics/", "name=leaf")
+	s.call("POST", base+"fabrics/2/vlans/", "vid=20&name=storage")
+	for _, c := range []struct{ path, body, field, why string }{
+		{"subnets/", "cidr=10.5.0.0/24&vlan=leaf/20", "", ""},
+		{"subnets/", "cidr=10.6.0.0/24&vlan=leaf/storage", "", ""},
+		{"subnets/", "cidr=10.7.0.0/24&vlan=leaf/21", "vlan", `there is no vlan "leaf/21"`},
+		{"subnets/", "cidr=10.5.0.0/25", "cidr", "subnet 10.5.0.0/25: overlaps"},
+		{"subnets/", "cidr=10.8.0.0/24&gateway_ip=10.9.0.1", "gateway_ip", "gateway 10.9.0.1: is not in"},
+		{"ipranges/", "type=dynamic&start_ip=10.5.0.10&end_ip=10.5.0.20", "", ""},
+		{"ipranges/", "type=dynamic&start_ip=10.5.0.15&end_ip=10.5.0.30", "start_ip", "overlaps"},
+		{"ipranges/", "type=reserved&start_ip=10.5.0.50&end_ip=10.6.0.30", "end_ip", "is not in subnet"},
+		{"reservedips/", "ip=10.5.0.15&mac_address=02:00:00:00:00:31", "ip", "dynamic range"},
+		{"machines/", "hostname=m1&mac_addresses=02:00:00:00:00:31", "", ""},
+		{"machines/", "hostname=m2&mac_addresses=02:00:00:00:00:31", "__all__", "already an interface with MAC 02:00:00:00:00:31 (of m1)"},
+		{"nodes/m1/interfaces/?op=create_vlan", "parent=eth0&vlan=leaf/20", "", ""},
+		{"nodes/m1/interfaces/?op=create_bridge", "name=br0&parents=eth7", "parents", `no interface "eth7"`},
+	} {
+		w := s.call("POST", base+c.path, c.body)
+		code, body := w.Code, w.Body.String()
+		if c.field == "" {
+			if code != 200 {
+				t.Errorf("%s: %d %s", c.body, code, body)
+			}
+			continue
+		}
+		var fields map[string][]string
+		if err := json.Unmarshal([]byte(body), &fields); code != 400 || err != nil || len(fields[c.field]) != 1 || !strings.Contains(fields[c.field][0], c.why) {
+			t.Errorf("%s: %d %s, want %s: %s", c.body, code, body, c.field, c.why)
+		}
+	}
+	code, body := s.do("GET", base+"nodes/m1/interfaces/", nil)
+	var got []maasapi.Interface
+	if err := json.Unmarshal([]byte(body), &got); err != nil || code != 200 || len(got) != 2 || !got[0].Enabled || got[1].Name != "eth0.20" {
+		t.Errorf("the interfaces are %s", body)
+	}
+}
