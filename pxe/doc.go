@@ -65,6 +65,11 @@
 // kept in memory, 64 MiB in all, for as long as they do not change; a change is
 // noticed within 100 ms.
 //
+// One address has at most 32 HTTP requests and 32 TFTP transfers in service; a
+// connection whose client has taken nothing for two minutes is ended. Symbolic
+// links of the file systems given are followed: os.OpenRoot(dir) and its FS
+// method make one that none leads out of, os.DirFS does not.
+//
 // Nil fields of Config mean the defaults stated there, and only Resolver has
 // none. New opens and starts nothing. Everything may be used from many
 // goroutines. Two servers can live in one process. Events, a function called for

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -82,6 +84,27 @@ func TestPacing(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// The log shows MAC addresses as people write them.
+func TestLogOfMAC(t *testing.T) {
+	var log strings.Builder
+	s, err := New(Config{Resolver: Static(Profile{Kernel: "k"}), Files: fstest.MapFS{},
+		Log: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/boot/52-54-00-77-e1-97/script.ipxe", "/boot/52-54-00-77-e1-97/kernel/k"} {
+		c, e, err := s.open(t.Context(), inbound{proto: HTTP, path: path})
+		s.finish(e, err)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, c)
+			c.Close()
+		}
+	}
+	if got := strings.Count(log.String(), `"mac":"52:54:00:77:e1:97"`); got != 2 {
+		t.Errorf("log:\n%s", log.String())
 	}
 }
 

@@ -121,12 +121,10 @@ func plainGET(head []byte) (path string, ok bool) {
 // serve answers one request. It reports whether the connection can go on.
 func (l *lane) serve(ctx context.Context, path string) bool {
 	s := l.server
-	select {
-	case s.http <- struct{}{}:
-		defer func() { <-s.http }()
-	case <-ctx.Done():
+	if !s.http.enter(ctx, l.in.addr) {
 		return false
 	}
+	defer s.http.leave(l.in.addr)
 	start := time.Now()
 	in := l.in
 	in.path = path

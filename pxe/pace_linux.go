@@ -4,12 +4,23 @@ import (
 	"errors"
 	"net"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // pace has the kernel spread what is sent on a connection over time.
 func pace(c net.Conn, bytesPerSecond int) error {
+	return setOption(c, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, bytesPerSecond)
+}
+
+// giveUp has the kernel end a connection whose client takes nothing for so long:
+// that of a machine that was switched off would stand for a quarter of an hour.
+func giveUp(c net.Conn, after time.Duration) error {
+	return setOption(c, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(after.Milliseconds()))
+}
+
+func setOption(c net.Conn, level, name, value int) error {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return errors.ErrUnsupported
@@ -20,7 +31,7 @@ func pace(c net.Conn, bytesPerSecond int) error {
 	}
 	var inner error
 	err = raw.Control(func(fd uintptr) {
-		inner = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, bytesPerSecond)
+		inner = unix.SetsockoptInt(int(fd), level, name, value)
 	})
 	return errors.Join(err, inner)
 }

@@ -21,12 +21,11 @@ import (
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.http <- struct{}{}:
-		defer func() { <-s.http }()
-	case <-r.Context().Done():
+	client := clientOf(r)
+	if !s.http.enter(r.Context(), client) {
 		return
 	}
+	defer s.http.leave(client)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		if also := s.cfg.Also[r.URL.Path]; also != nil {
@@ -43,10 +42,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func newInbound(r *http.Request) inbound {
-	in := inbound{proto: HTTP, path: r.URL.Path}
-	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		in.addr = ap.Addr().Unmap()
-	}
+	in := inbound{proto: HTTP, path: r.URL.Path, addr: clientOf(r)}
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
 			in.server = ap.Addr().Unmap()
@@ -61,6 +57,15 @@ func newInbound(r *http.Request) inbound {
 		in.platform, in.buildarch = q.Get("platform"), q.Get("buildarch")
 	}
 	return in
+}
+
+// clientOf is who a request comes from; invalid when that is no IP address.
+func clientOf(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
 }
 
 func (s *Server) get(w http.ResponseWriter, r *http.Request) {

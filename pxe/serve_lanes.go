@@ -72,6 +72,7 @@ func (ls *lanes) accept(ctx context.Context, l net.Listener, wg *sync.WaitGroup)
 		default:
 			return err
 		}
+		_ = giveUp(conn, idleTimeout) // without it, deadlines do the same later
 		if rate := ls.server.cfg.HTTPRate; rate > 0 {
 			if err := pace(conn, rate); err != nil {
 				ls.server.log.Warn("cannot pace a connection", "addr", conn.RemoteAddr(), "err", err)

@@ -1,6 +1,7 @@
 package pxe
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -58,6 +59,9 @@ type Config struct {
 	// MaxHTTP bounds the HTTP requests served at a time; further ones wait in
 	// order. 0 means 512.
 	MaxHTTP int
+	// MaxHTTPPerClient bounds those of one address, so that clients whose
+	// connections stand still do not keep all places; 0 means 32.
+	MaxHTTPPerClient int
 	// HTTPRate paces each connection of Serve, in bytes per second; 0 does not.
 	// Some network cards lose packets that iPXE's drivers never recover from
 	// when they come at line speed. Linux only, by the kernel, at no cost.
@@ -77,6 +81,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxHTTP == 0 {
 		c.MaxHTTP = 512
 	}
+	if c.MaxHTTPPerClient == 0 {
+		c.MaxHTTPPerClient = 32
+	}
 	if c.HTTPPort < 0 || c.HTTPPort > 65535 {
 		return c, fmt.Errorf("pxe: Config.HTTPPort is %d, want 1 to 65535", c.HTTPPort)
 	}
@@ -85,6 +92,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxHTTP < 0 {
 		return c, fmt.Errorf("pxe: Config.MaxHTTP is %d, want 1 or more", c.MaxHTTP)
+	}
+	if c.MaxHTTPPerClient < 0 {
+		return c, fmt.Errorf("pxe: Config.MaxHTTPPerClient is %d, want 1 or more", c.MaxHTTPPerClient)
 	}
 	if c.Methods == nil {
 		c.Methods = Methods()
@@ -112,7 +122,7 @@ type Server struct {
 	cfg  Config
 	log  *slog.Logger
 	tftp *tftp.Server
-	http chan struct{} // one token per HTTP request in service
+	http *queue
 	hot  hot
 	date date
 }
@@ -123,7 +133,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, http: make(chan struct{}, cfg.MaxHTTP)}
+	s := &Server{cfg: cfg, log: cfg.Log, http: newQueue(cfg.MaxHTTP, cfg.MaxHTTPPerClient)}
 	s.tftp, err = tftp.New(tftp.Config{
 		Handler:     tftp.HandlerFunc(s.openTFTP),
 		BlockSize:   cfg.TFTPBlockSize,
@@ -145,9 +155,9 @@ func (s *Server) finish(e *Event, err error) {
 	e.Time = time.Now()
 	if err != nil && !e.Absent {
 		e.Err = err.Error()
-		s.log.Warn("boot request failed", "mac", e.MAC, "addr", e.Addr, "proto", e.Proto, "path", e.Path, "err", err)
-	} else {
-		s.log.Debug("boot request", "mac", e.MAC, "addr", e.Addr, "proto", e.Proto, "path", e.Path,
+		s.log.Warn("boot request failed", "mac", e.MAC.String(), "addr", e.Addr, "proto", e.Proto, "path", e.Path, "err", err)
+	} else if s.log.Enabled(context.Background(), slog.LevelDebug) {
+		s.log.Debug("boot request", "mac", e.MAC.String(), "addr", e.Addr, "proto", e.Proto, "path", e.Path,
 			"bytes", e.Bytes, "duration", e.Duration, "absent", e.Absent)
 	}
 	s.cfg.Events(*e)
