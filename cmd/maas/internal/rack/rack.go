@@ -109,6 +109,7 @@ type Rack struct {
 	protocol *rpc.Rack
 	methods  rpc.Methods
 	health   health
+	first    first
 
 	transfers   metrics.Counters[transfer]
 	retransmits atomic.Uint64 // of TFTP
@@ -192,8 +193,10 @@ func (r *Rack) compose() (err error) {
 	r.proxying = newProxyServer(r.proxy, r.cfg.ListenProxy, r.log.With("component", "proxy"))
 	r.offer(&r.methods)
 	r.cfg.Trace.Watch(&r.methods, r.cfg.Name)
+	r.first = first{}
+	topics := append(r.first.watch(r.topics()), r.cfg.Topics...)
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
-		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: tracedTopics(r.cfg, append(r.topics(), r.cfg.Topics...)),
+		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: tracedTopics(r.cfg, topics),
 		Connected: r.connected,
 		Log:       r.log.With("component", "rpc"),
 	})
@@ -210,12 +213,11 @@ const firstProfiles = 2 * time.Second
 // topics are what the rack serves from. Each comes by itself, but no machine may get an address before there is something to
 // tell it: it would find no boot script, and give up.
 func (r *Rack) topics() []rpc.Topic {
-	profiles, told := context.WithCancel(context.Background())
 	dns := dnsrpc.Follow(r.dns)
 	dhcp := dhcprpc.Follow(func(ctx context.Context, s dhcpsrv.Snapshot) error {
 		r.names.domains(s.Subnets)
 		select {
-		case <-profiles.Done():
+		case <-r.first[pxerpc.Topic]:
 		case <-ctx.Done():
 		case <-time.After(firstProfiles):
 		}
@@ -237,7 +239,6 @@ func (r *Rack) topics() []rpc.Topic {
 			r.names.renamed(r.dhcp.Leases(), pxerpc.Names(changed))
 			return err
 		}, Apply: func(ctx context.Context, objects map[string][]byte) error {
-			defer told()
 			err := r.table.Apply(ctx, objects)
 			r.names.refresh(r.dhcp.Leases())
 			return err
@@ -307,7 +308,8 @@ func (r *Rack) tasks(s Sockets) []task {
 		tasks = append(tasks, task{"traces of boots", r.boots.run})
 	}
 	tasks = append(tasks, task{"discovery", r.discover.run})
-	return append(tasks, task{"proxy", func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }})
+	proxying := func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }
+	return append(tasks, task{"proxy", r.first.then(proxyrpc.Topic, proxying)})
 }
 
 // addressTasks serve what has a socket for each address.
@@ -319,10 +321,10 @@ func (r *Rack) addressTasks(s Sockets) (tasks []task) {
 		tasks = append(tasks, task{"http", func(ctx context.Context) error { return r.boot.Serve(ctx, ln) }})
 	}
 	for _, conn := range s.DNSPacket {
-		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServePacket(ctx, conn) }})
+		tasks = append(tasks, task{"dns", r.first.then(dnsrpc.Topic, func(ctx context.Context) error { return r.dns.ServePacket(ctx, conn) })})
 	}
 	for _, ln := range s.DNSStream {
-		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) }})
+		tasks = append(tasks, task{"dns", r.first.then(dnsrpc.Topic, func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) })})
 	}
 	return tasks
 }
