@@ -91,6 +91,7 @@ type bootTraces struct {
 // tracedBoot is a boot that is followed. What comes after a system reported that it runs belongs to it and is not told of.
 type tracedBoot struct {
 	pxe.Attempt
+	ran  time.Time // when that was heard, zero before
 	told bool
 }
 
@@ -98,9 +99,12 @@ const (
 	// bootQueue is how many events may wait, and maxBoots how many boots are followed at a time; more are not told of.
 	bootQueue = 1024
 	maxBoots  = 10_000
-	// bootOver is the silence after which a boot counts as over, and lookForOver how often that is looked for.
-	bootOver    = 10 * time.Minute
-	lookForOver = 30 * time.Second
+	// bootOver is the silence after which a boot counts as over.
+	bootOver = 10 * time.Minute
+	// settleTime is how long after its system reported a boot is told of: the servers may tell later how the last file went.
+	settleTime = 2 * time.Second
+	// lookForOver is how often that is looked for.
+	lookForOver = time.Second
 )
 
 // newBootTraces returns nil, which takes events and does nothing, without a tracer.
@@ -131,6 +135,7 @@ func (b *bootTraces) run(ctx context.Context) error {
 		case e := <-b.events:
 			b.follow(e)
 		case now := <-ticker.C:
+			b.settle(now)
 			b.end(func(a tracedBoot) bool { return now.Sub(a.Last) > bootOver })
 		case <-ctx.Done():
 			for len(b.events) > 0 {
@@ -145,17 +150,27 @@ func (b *bootTraces) run(ctx context.Context) error {
 func (b *bootTraces) follow(e pxe.Event) {
 	key := string(e.MAC)
 	last, known := b.boots[key]
-	next := tracedBoot{Attempt: last.Next(e), told: last.told}
+	next := tracedBoot{Attempt: last.Next(e), ran: last.ran, told: last.told}
 	if known && !next.Start.Equal(last.Start) {
 		b.tell(last)
-		next.told = false
+		next.ran, next.told = time.Time{}, false
 	}
-	if next.Running {
-		b.tell(next)
-		next.told = true
+	if next.Running && next.ran.IsZero() {
+		next.ran = time.Now()
 	}
 	if known || len(b.boots) < maxBoots {
 		b.boots[key] = next
+	}
+}
+
+// settle tells of the boots whose systems reported a while ago.
+func (b *bootTraces) settle(now time.Time) {
+	for key, a := range b.boots {
+		if a.Running && !a.told && now.Sub(a.ran) >= settleTime {
+			b.tell(a)
+			a.told = true
+			b.boots[key] = a
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,6 +44,7 @@ func TestWhenBootsAreOver(t *testing.T) {
 		for _, step := range []func(){
 			func() { event(1, pxe.StageOffer, "ipxe"); event(1, pxe.StageKernel, "vmlinuz") },
 			func() { event(1, pxe.StageRunning, "done") },
+			func() { event(1, pxe.StageInitrd, "initrd"); time.Sleep(settleTime) }, // what the server tells late
 			func() { event(1, pxe.StageFile, "more"); event(1, pxe.StageRunning, "done") },
 			func() { event(1, pxe.StageOffer, "ipxe"); event(1, pxe.StageConfig, "script") },
 			func() { event(1, pxe.StageOffer, "ipxe") }, // power went and came
@@ -53,8 +55,11 @@ func TestWhenBootsAreOver(t *testing.T) {
 			step()
 			got = append(got, told())
 		}
-		if diff := cmp.Diff([]int{0, 1, 1, 1, 2, 2, 4, 5}, got); diff != "" {
+		if diff := cmp.Diff([]int{0, 0, 1, 1, 1, 2, 2, 4, 5}, got); diff != "" {
 			t.Errorf("boots told of (-want +got):\n%s", diff)
+		}
+		if first := spans.GetSpans(); !slices.ContainsFunc(first[:4], func(x tracetest.SpanStub) bool { return x.Name == "initrd" }) {
+			t.Error("the initrd is not in the boot that it was of")
 		}
 		if len(b.boots) > 1 {
 			t.Errorf("%d boots are kept", len(b.boots))
