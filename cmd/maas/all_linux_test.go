@@ -15,10 +15,11 @@ import (
 // refused runs `maas all` expecting that it ends with one line of reason, and returns that line.
 func refused(t *testing.T, ns *netlab.NS, args ...string) string {
 	t.Helper()
+	binary := build(t) // which may take longer than the command
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var stderr strings.Builder
-	cmd := ns.Command(ctx, build(t), append([]string{"all", "--data", filepath.Join(t.TempDir(), "data")}, args...)...)
+	cmd := ns.Command(ctx, binary, append([]string{"all", "--data", filepath.Join(t.TempDir(), "data")}, args...)...)
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err == nil {
 		t.Errorf("maas all %v: was not refused", args)
