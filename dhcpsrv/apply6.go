@@ -69,7 +69,7 @@ func (r *request6) lease(ia *ia6, before *Lease) Lease {
 		if a := r.linkAddress(); a.IsValid() {
 			l.Relay = a
 		}
-		l.CircuitID = clip(relay.Options.Find(wire6.OptInterfaceID), 255)
+		l.CircuitID = r.circuitID()
 		l.RemoteID = clip(relay.Options.Find(wire6.OptRemoteID), 255)
 	}
 	l.Subscriber = string(r.subscriber())

@@ -51,9 +51,9 @@ func (t *table) choose(d *decision, wanted addr4) (ok bool) {
 	return t.chooseOld(d)
 }
 
-// overQuota reports whether the clients behind the packet's circuit hold all the addresses they may.
+// overQuota reports whether the clients at the packet's place hold all the addresses they may.
 func (t *table) overQuota(d *decision) bool {
-	return d.sub.CircuitQuota > 0 && d.circuit.id != "" && t.circuits[d.circuit] >= d.sub.CircuitQuota
+	return d.quota > 0 && t.circuits[d.circuit] >= d.quota
 }
 
 // blocker returns the entry that keeps an address from the client, or nil.

@@ -19,13 +19,13 @@ func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 		}
 		d.note("reserved address %v is held by another client", a)
 	}
-	over := d.sub.CircuitQuota > 0 && d.circuit.id != "" && t.circuits[d.circuit]+d.fresh >= d.sub.CircuitQuota
+	over := d.quota > 0 && t.circuits[d.circuit]+d.fresh >= d.quota
 	if e, how := t.heldBy(d, ia); e != nil && (e.live(d.now) || !over) {
 		return t.take(ia, e.lease.Addr, how)
 	}
 	if over {
 		d.reason = DropQuota
-		d.note("IA %08x: the quota of the circuit is used up", ia.id)
+		d.note("IA %08x: the quota of where the client is, is used up", ia.id)
 		return false
 	}
 	d.fresh++

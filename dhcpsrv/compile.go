@@ -169,6 +169,9 @@ func (c *serving) newSubnet(conf Subnet) (*subnet, error) {
 	if !conf.Prefix.IsValid() || !conf.Prefix.Addr().Is4() || conf.Prefix.Bits() < 1 {
 		return fail("prefix %v is not an IPv4 prefix", conf.Prefix)
 	}
+	if !conf.Server.IsValid() {
+		return fail("has no server address: clients could not renew")
+	}
 	if conf.Prefix = conf.Prefix.Masked(); !conf.Server.Is4() || conf.Server.IsUnspecified() {
 		return fail("server address %v is not an IPv4 address: clients could not renew", conf.Server)
 	}
@@ -216,8 +219,8 @@ func (s *subnet) checkFields() error {
 	if s.MTU != 0 && (s.MTU < 68 || s.MTU > 65535) {
 		return fmt.Errorf("MTU %d is not between 68 and 65535", s.MTU)
 	}
-	if s.CircuitQuota < 0 {
-		return fmt.Errorf("negative CircuitQuota %d", s.CircuitQuota)
+	if err := s.checkQuota(); err != nil {
+		return err
 	}
 	for name, addrs := range map[string][]netip.Addr{"router": s.Routers, "DNS server": s.DNS, "NTP server": s.NTP} {
 		for _, a := range addrs {

@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
@@ -109,10 +110,10 @@ func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 	switch {
 	case conf.Name == "":
 		return nil, fmt.Errorf("prefix %v has no name", conf.Prefix)
+	case !conf.Server.IsValid():
+		return nil, fmt.Errorf("has no server address")
 	case !is6(conf.Server) || conf.Server.IsUnspecified() || conf.Server.Zone() != "":
 		return nil, fmt.Errorf("server address %v is not an IPv6 address", conf.Server)
-	case conf.CircuitQuota < 0:
-		return nil, fmt.Errorf("negative CircuitQuota %d", conf.CircuitQuota)
 	case conf.Mode != ModeServe:
 		return nil, fmt.Errorf("mode %v is of IPv4: DHCPv6 has no proxies", conf.Mode)
 	case len(conf.Routers) > 0 || len(conf.Routes) > 0 || conf.MTU != 0:
@@ -129,7 +130,7 @@ func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 		}
 	}
 	times := subnet{Subnet: conf}
-	if err := times.setTimes(); err != nil {
+	if err := cmp.Or(times.setTimes(), conf.checkQuota()); err != nil {
 		return nil, err
 	}
 	sub := &subnet6{Subnet: times.Subnet}

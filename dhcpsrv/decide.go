@@ -24,7 +24,8 @@ type decision struct {
 
 	keyBuf [64]byte
 
-	circuit circuit // where the relay says the client is; only with a quota
+	circuit circuit // where the client is; only with a quota
+	quota   int     // of addresses there; 0 = no limit
 
 	reply  wire.Type // noReply = silence
 	reason Reason    // of silence or NAK
@@ -91,8 +92,8 @@ func (t *table) decide(d *decision, r *request) {
 	if d.trace {
 		d.noteClient()
 	}
-	if d.sub.CircuitQuota > 0 && r.giaddr != 0 {
-		d.circuit = circuit{r.giaddr.addr(), string(wire.SubOption(r.relayAgent, 1))}
+	if d.sub.hasQuota() {
+		d.circuit, d.quota = d.sub.place(r.giaddr, string(wire.SubOption(r.relayAgent, 1)))
 	}
 	t.decideByMode(d, r)
 	if d.addr != 0 {

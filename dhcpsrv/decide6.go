@@ -24,7 +24,8 @@ type decision6 struct {
 	sub *subnet6 // preferred
 	res *Reservation
 
-	circuit circuit // where the relay says the client is; only with a quota
+	circuit circuit // where the client is; only with a quota
+	quota   int     // of addresses there; 0 = no limit
 	fresh   int     // addresses of this packet that count against it and did not before
 
 	keys []byte // memory of the keys of ias
@@ -84,8 +85,8 @@ func (t *table6) decide(d *decision6, r *request6) {
 	if d.res = t.cur.reservation(r, d.sub); d.res != nil {
 		d.note("reservation %s", d.res.label())
 	}
-	if relay := r.relay(); relay != nil && d.sub.CircuitQuota > 0 {
-		d.circuit = circuit{r.linkAddress(), string(clip(relay.Options.Find(wire6.OptInterfaceID), 255))}
+	if d.sub.hasQuota() {
+		d.circuit, d.quota = d.sub.whereabouts(r.linkAddress(), string(r.circuitID()), d.sub.seg.name)
 	}
 	d.reply = wire6.Reply
 	if why := t.leaveToPartner(d, r); why != 0 {

@@ -1,18 +1,45 @@
 package dhcpsrv
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
 )
 
-// circuit names a port of an access network: who relayed, and what it says where the client is.
+// circuit names a place that clients are at: a port of an access network, by who relayed and what it says where the client
+// is; else the relay; else the segment that they were heard on.
 type circuit struct {
-	relay netip.Addr
-	id    string
+	relay   netip.Addr
+	id      string
+	segment string
 }
 
-// circuits counts the addresses that are leased to, or held for, the clients of each circuit. It belongs to a table.
+// whereabouts returns the place of a client in the subnet, and how many addresses may be had there; 0 = no limit.
+func (s *Subnet) whereabouts(relay netip.Addr, id, segment string) (circuit, int) {
+	switch {
+	case id != "":
+		return circuit{relay: relay, id: id}, s.CircuitQuota
+	case relay.IsValid():
+		return circuit{relay: relay}, s.LinkQuota
+	}
+	return circuit{segment: segment}, s.LinkQuota
+}
+
+// hasQuota reports whether places matter.
+func (s *Subnet) hasQuota() bool { return s.CircuitQuota > 0 || s.LinkQuota > 0 }
+
+func (s *Subnet) checkQuota() error {
+	if s.CircuitQuota < 0 {
+		return fmt.Errorf("negative CircuitQuota %d", s.CircuitQuota)
+	}
+	if s.LinkQuota < 0 {
+		return fmt.Errorf("negative LinkQuota %d", s.LinkQuota)
+	}
+	return nil
+}
+
+// circuits counts the addresses that are leased to, or held for, the clients of each place. It belongs to a table.
 type circuits map[circuit]int
 
 func (c circuits) add(k circuit, n int) {
@@ -21,19 +48,33 @@ func (c circuits) add(k circuit, n int) {
 	}
 }
 
-// charged reports whether an entry counts against its circuit: leases and offers of subnets that have a quota.
-func (e *entry) charged() bool {
-	return e.circuit != "" && e.sub != nil && e.sub.CircuitQuota > 0 && (e.state == Bound || e.state == offered)
+// charge counts an entry at its place: leases and offers of subnets that have a quota.
+func (t *table) charge(e *entry, n int) {
+	if e.sub == nil || !e.sub.hasQuota() || e.state != Bound && e.state != offered {
+		return
+	}
+	if k, quota := e.sub.place(e.relay, e.circuit); quota > 0 {
+		t.circuits.add(k, n)
+	}
 }
 
-func (e *entry) circuitKey() circuit { return circuit{e.relay.addr(), e.circuit} }
+// place is [Subnet.whereabouts] for clients of IPv4. On the link itself what says where a client is may be its own invention.
+func (s *subnet) place(relay addr4, id string) (circuit, int) {
+	if relay == 0 {
+		return s.whereabouts(netip.Addr{}, "", s.seg.name)
+	}
+	return s.whereabouts(relay.addr(), id, "")
+}
 
-func (e *entry6) charged() bool {
+func (t *table6) charge(e *entry6, n int) {
 	l := &e.lease
-	return len(l.CircuitID) > 0 && e.sub != nil && e.sub.CircuitQuota > 0 && (l.State == Bound || l.State == offered)
+	if e.sub == nil || !e.sub.hasQuota() || l.State != Bound && l.State != offered {
+		return
+	}
+	if k, quota := e.sub.whereabouts(l.Relay, string(l.CircuitID), e.sub.seg.name); quota > 0 {
+		t.circuits.add(k, n)
+	}
 }
-
-func (e *entry6) circuitKey() circuit { return circuit{e.lease.Relay, string(e.lease.CircuitID)} }
 
 // rateWindow is the time in which a client's packets are counted, and maxCounted how many clients are: beyond them nobody
 // is held back, since a flood of made-up clients is not one client's.

@@ -2,6 +2,7 @@ package dhcpsrv_test
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +82,58 @@ func TestCircuitQuota6(t *testing.T) {
 	at("port 2", 4).bind(ia(1))
 	if s.Stats().Reasons["quota"] == 0 {
 		t.Error("not counted")
+	}
+}
+
+// A host on the link with ever new link addresses gets as many addresses as the link may have, whatever circuits it makes up;
+// so does one behind a relay that names no circuit, and neither takes from the other.
+func TestLinkQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		snap := office()
+		for i := range snap.Subnets {
+			snap.Subnets[i].LinkQuota = 2
+		}
+		snap.Reservations = append(snap.Reservations, dhcpsrv.Reservation{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 99}, Addr: ip("192.0.2.77")})
+		s := newServer(t, dhcpsrv.Config{}, snap)
+		relay := dhcpv4.WithRelay(net.IP{198, 51, 100, 1})
+		for name, with := range map[string][]dhcpv4.Modifier{"link": nil, "relay": {relay}} {
+			got := 0
+			for n := range byte(20) {
+				c := newClient(t, s, net.HardwareAddr{2, 0, 0, 0, byte(len(name)), n}, with...)
+				circuit := withRelayAgent(1, []byte{'p', n})
+				if name == "relay" {
+					circuit = func(*dhcpv4.DHCPv4) {}
+				}
+				if offer, _ := c.send(dhcpv4.MessageTypeDiscover, circuit); offer != nil {
+					got++
+				}
+			}
+			if got != 2 {
+				t.Errorf("%s: %d of 20 got an address", name, got)
+			}
+		}
+		newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 0, 1}, relay, withRelayAgent(1, []byte("port 1"))).dora()
+		newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 0, 99}).dora()
+		if got := s.Stats().Reasons["quota"]; got != 36 {
+			t.Errorf("quota counted %d times", got)
+		}
+	})
+}
+
+func TestLinkQuota6(t *testing.T) {
+	snap := office6()
+	snap.Subnets[0].LinkQuota = 2
+	s := newServer(t, dhcpsrv.Config{}, snap)
+	got := 0
+	for n := range byte(20) {
+		got += len(addrs(newClient6(t, s, net.HardwareAddr{2, 0, 0, 0, 0, n}.String()).send(dhcpv6.MessageTypeSolicit, ia(1))))
+	}
+	if got != 2 {
+		t.Errorf("%d of 20 got an address", got)
+	}
+	snap.Subnets[0].LinkQuota = -1
+	if err := s.Update(snap); err == nil || !strings.Contains(err.Error(), "negative LinkQuota -1") {
+		t.Errorf("negative: %v", err)
 	}
 }
 

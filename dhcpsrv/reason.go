@@ -24,7 +24,7 @@ const (
 	DropCommit               // the store failed
 	DropQueueFull            // too many packets wait for a worker
 	DropPanic                // a bug: handling the packet panicked
-	DropQuota                // the clients behind the relay's circuit hold all the addresses they may
+	DropQuota                // the clients on the circuit, or the link, hold all the addresses they may
 	DropRate                 // the client sends more packets than Config.ClientRate
 	DropProxy                // addresses are another server's business here, and the client asks for nothing else
 	DropNoBoot               // in proxy mode: nothing to load for the client

@@ -111,6 +111,15 @@ func (r *request6) linkAddress() netip.Addr {
 	return netip.Addr{}
 }
 
+// circuitID returns where the relay says the client is, nil when there is none.
+func (r *request6) circuitID() []byte {
+	relay := r.relay()
+	if relay == nil {
+		return nil
+	}
+	return clip(relay.Options.Find(wire6.OptInterfaceID), 255)
+}
+
 // selectSubnet finds the segment of the client and, in it, the subnet to prefer.
 func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why Reason) {
 	if a := r.linkAddress(); a.IsValid() {

@@ -64,8 +64,11 @@ type Subnet struct {
 
 	// CircuitQuota is how many dynamic addresses the clients behind one circuit of a relay (option 82.1, or 18 of IPv6) may
 	// hold or have on offer at once, so that one of them with ever new identities cannot drain the pools. 0 = no limit. Who
-	// holds an address keeps it, and who has a reserved one gets it. Without a relay that names circuits there is no limit.
+	// holds an address keeps it, and who has a reserved one gets it.
 	CircuitQuota int
+	// LinkQuota is the same for the clients that no relay names a circuit of: those heard on the link itself, in all, and
+	// those of each relay. A link address is cheap to make up, so this is how much of the pools one host there can take.
+	LinkQuota int
 
 	LeaseTime      time.Duration // 0 = DefaultLeaseTime; a client may ask for less, never for more
 	BootLeaseTime  time.Duration // for network-boot firmware; 0 = LeaseTime

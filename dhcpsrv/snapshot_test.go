@@ -25,7 +25,7 @@ func TestUpdateRefuses(t *testing.T) {
 		{`subnet "far": two subnets`, sub(func(s *dhcpsrv.Subnet) { s.Name = "far" })},
 		{`subnet "office": server address 192.0.2.1 is not an IPv6`, sub(func(s *dhcpsrv.Subnet) { s.Prefix = netip.MustParsePrefix("2001:db8::/64") })},
 		{`subnet "far": prefix 198.51.100.0/24 overlaps 198.0.0.0/8 of subnet "office"`, sub(func(s *dhcpsrv.Subnet) { s.Prefix, s.Pools = netip.MustParsePrefix("198.0.0.0/8"), nil })},
-		{`subnet "office": server address invalid IP`, sub(func(s *dhcpsrv.Subnet) { s.Server = netip.Addr{} })},
+		{`subnet "office": has no server address`, sub(func(s *dhcpsrv.Subnet) { s.Server = netip.Addr{} })},
 		{`subnet "office": pool 192.0.2.100-192.0.2.255 leaves`, sub(func(s *dhcpsrv.Subnet) { s.Pools[0].Last = ip("192.0.2.255") })},
 		{`subnet "office": pool 192.0.2.9-192.0.2.1 is not a range`, sub(func(s *dhcpsrv.Subnet) { s.Pools[0].First, s.Pools[0].Last = ip("192.0.2.9"), ip("192.0.2.1") })},
 		{`subnet "office": pool 192.0.2.109-192.0.2.120 overlaps pool 192.0.2.100-192.0.2.109`, sub(func(s *dhcpsrv.Subnet) {

@@ -150,9 +150,7 @@ func (t *table) schedule(e *entry) {
 	if e.state != Ended {
 		t.due.push(e)
 	}
-	if e.charged() {
-		t.circuits.add(e.circuitKey(), 1)
-	}
+	t.charge(e, 1)
 	if l := t.listOf(e); l != nil {
 		l.push(e)
 	}
@@ -160,9 +158,7 @@ func (t *table) schedule(e *entry) {
 
 func (t *table) unschedule(e *entry) {
 	t.due.remove(e)
-	if e.charged() {
-		t.circuits.add(e.circuitKey(), -1)
-	}
+	t.charge(e, -1)
 	if l := t.listOf(e); l != nil {
 		l.remove(e)
 	}
@@ -212,9 +208,7 @@ func (t *table) replace(c *serving, renamed []*entry) {
 		if e.sub != nil {
 			e.sub.space.take(e.addr)
 		}
-		if e.charged() {
-			t.circuits.add(e.circuitKey(), 1)
-		}
+		t.charge(e, 1)
 		if t.listOf(e) != nil {
 			listed = append(listed, e)
 		}

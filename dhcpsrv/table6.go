@@ -68,9 +68,7 @@ func (t *table6) insert(e *entry6) {
 		t.byKey[e.key] = e
 	}
 	e.due, e.place = -1, nil
-	if e.charged() {
-		t.circuits.add(e.circuitKey(), 1)
-	}
+	t.charge(e, 1)
 	if e.lease.State != Ended {
 		heap.Push(&t.due, e)
 	}
@@ -85,9 +83,7 @@ func (t *table6) insert(e *entry6) {
 // remove takes e out of all indexes.
 func (t *table6) remove(e *entry6) {
 	delete(t.byAddr, e.lease.Addr)
-	if e.charged() {
-		t.circuits.add(e.circuitKey(), -1)
-	}
+	t.charge(e, -1)
 	if e.due >= 0 {
 		heap.Remove(&t.due, e.due)
 	}
@@ -164,9 +160,7 @@ func (t *table6) replace(c *serving6) {
 	var listed []*entry6
 	for a, e := range t.byAddr {
 		e.sub, e.place = c.find(a), nil
-		if e.charged() {
-			t.circuits.add(e.circuitKey(), 1)
-		}
+		t.charge(e, 1)
 		if !t.pooled(e.sub, a) {
 			continue
 		}
