@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -68,10 +69,25 @@ func (a *API) act(r *http.Request, m inventory.Machine, action power.Action, tra
 	if err := a.auditPower(r, m, action, err); err != nil {
 		return result, err
 	}
-	if err != nil || result.State == power.Unknown && action != power.ActionQuery {
-		return result, err
+	if err != nil {
+		return result, fmt.Errorf("%s: %w", controlOf(m), err)
+	}
+	if result.State == power.Unknown && action != power.ActionQuery {
+		return result, nil
 	}
 	return result, a.inv.SetPowerState(r.Context(), m.ID, string(result.State))
+}
+
+// controlOf is a machine and where its power is switched.
+func controlOf(m inventory.Machine) string {
+	text := "machine " + m.FQDN
+	if m.Power.Type != "" {
+		text += ", " + m.Power.Type
+	}
+	if addr := m.Power.Params["power_address"]; addr != "" {
+		text += " at " + addr
+	}
+	return text
 }
 
 // PowerAnswer is what /api/v1/machines/{id}/power answers. A failure of the BMC is part of it, so that the steps and the
@@ -103,7 +119,7 @@ func (a *API) postPower(r *http.Request) (any, error) {
 	result, err := a.act(r, m, action, r.PostForm.Get("transcript") == "true")
 	var perr *power.Error
 	if errors.As(err, &perr) {
-		return PowerAnswer{result, perr.Class, perr.Error()}, nil
+		return PowerAnswer{result, perr.Class, err.Error()}, nil
 	}
 	return PowerAnswer{Result: result}, err
 }

@@ -21,13 +21,13 @@ func (r *resource) assignments(args []string) (url.Values, error) {
 			}
 			continue
 		case !ok:
-			return nil, fmt.Errorf("%q is not NAME=VALUE; a %s has %s", arg, r.sentence(), strings.Join(r.fields, ", "))
+			return nil, fmt.Errorf("%q is not NAME=VALUE; %s has %s", arg, r.articled(), strings.Join(r.fields, ", "))
 		}
 		if !r.hasField(name) {
 			name = strings.ReplaceAll(name, "-", "_")
 		}
 		if !r.hasField(name) {
-			return nil, fmt.Errorf("a %s has %s, and not %q%s", r.sentence(), strings.Join(r.fields, ", "), name, didYouMean(name, r.fields))
+			return nil, fmt.Errorf("%s has %s, and not %q%s", r.articled(), strings.Join(r.fields, ", "), name, didYouMean(name, r.fields))
 		}
 		text, err := contents(value)
 		if err != nil {

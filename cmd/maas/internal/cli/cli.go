@@ -69,7 +69,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return status
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "maas: %s; see maas --help\n", oneLine(err))
+		fmt.Fprintf(stderr, "maas: %s\n", misread(err))
 		return 2
 	}
 	if err := kctx.Run(parser.Model); err != nil {
@@ -83,7 +83,48 @@ func newParser(more ...kong.Option) (*kong.Kong, error) {
 	options := append(resourceCommands(), kong.Name("maas"),
 		kong.Description("Provision bare metal: DHCP, network boot, DNS, power and the rest of the network's side."),
 		kong.Vars(defaultVars()), kong.DefaultEnvars("MAAS"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
-	return kong.New(&commands{}, append(options, more...)...)
+	parser, err := kong.New(&commands{}, append(options, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range resources() {
+		tellFields(parser.Model.Node, r)
+	}
+	return parser, nil
+}
+
+// tellFields puts the fields of a resource into the help of the commands that set them.
+func tellFields(root *kong.Node, r *resource) {
+	n := child(root, r.name)
+	for _, verb := range []string{"create", "update"} {
+		if n == nil || child(n, verb) == nil || len(r.fields) == 0 {
+			continue
+		}
+		child(n, verb).Detail = "Names of values: " + strings.Join(r.fields, ", ") + "."
+	}
+}
+
+// misread says what is wrong with a command line, and whose help tells more.
+func misread(err error) string {
+	text, command := oneLine(err), "maas"
+	if bad := (*kong.ParseError)(nil); errors.As(err, &bad) && bad.Context != nil {
+		if n := bad.Context.Selected(); n != nil {
+			command = n.FullPath()
+		} else if n := deepest(bad.Context); n != nil {
+			command = n.FullPath()
+		}
+	}
+	return text + "; see " + command + " --help"
+}
+
+// deepest is the last command that was understood; nil = none.
+func deepest(k *kong.Context) (n *kong.Node) {
+	for _, p := range k.Path {
+		if p.Command != nil {
+			n = p.Command
+		}
+	}
+	return n
 }
 
 // oneLine is what a person reads: one line, whatever was joined into the error.

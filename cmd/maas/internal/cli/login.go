@@ -118,7 +118,8 @@ func (c logoutCmd) Run(ctx context.Context, io stdio) error {
 }
 
 type loginsCmd struct {
-	Use string `arg:"" optional:"" help:"Name of a site that commands shall go to; local for this host. The sites are listed when left out."`
+	Output string `short:"o" enum:"table,json,yaml" default:"table" help:"table, json or yaml."`
+	Use    string `arg:"" optional:"" help:"Name of a site that commands shall go to; local for this host. The sites are listed when left out."`
 }
 
 // Run is called by the parser when the command was given.
@@ -128,11 +129,7 @@ func (c loginsCmd) Run(io stdio) error {
 		return err
 	}
 	if c.Use == "" {
-		return remote{Output: "table"}.print(io.out, nil, "NAME\tURL\tCURRENT", func(row func(...string)) {
-			for _, name := range siteNames(logins) {
-				row(name, logins.Sites[name].URL, map[bool]string{true: "yes"}[name == logins.Current])
-			}
-		})
+		return c.list(io, logins)
 	}
 	if _, ok := logins.Sites[c.Use]; !ok && c.Use != localProfile {
 		return fmt.Errorf("there is no log-in %q%s", c.Use, didYouMean(c.Use, append(siteNames(logins), localProfile)))
@@ -141,6 +138,24 @@ func (c loginsCmd) Run(io stdio) error {
 		logins.Current = ""
 	}
 	return logins.Save(path)
+}
+
+// list shows where commands can go, without the keys.
+func (c loginsCmd) list(io stdio, logins client.Logins) error {
+	type site struct {
+		Name    string `json:"name"`
+		URL     string `json:"url"`
+		Current bool   `json:"current"`
+	}
+	all := []site{}
+	for _, name := range siteNames(logins) {
+		all = append(all, site{name, logins.Sites[name].URL, name == logins.Current})
+	}
+	return remote{Output: c.Output}.print(io.out, all, "NAME\tURL\tCURRENT", func(row func(...string)) {
+		for _, s := range all {
+			row(s.Name, s.URL, map[bool]string{true: "yes"}[s.Current])
+		}
+	})
 }
 
 // loadLogins reads the sites that are logged in to, and tells the file that they are in.

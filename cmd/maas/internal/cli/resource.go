@@ -117,6 +117,15 @@ func pairs(o object) string {
 
 func (r *resource) sentence() string { return cmp.Or(r.what, strings.ReplaceAll(r.name, "-", " ")) }
 
+// articled is sentence with its article.
+func (r *resource) articled() string {
+	s := r.sentence()
+	if strings.ContainsAny(s[:1], "aeio") || strings.HasPrefix(s, "SSH") { // a user
+		return "an " + s
+	}
+	return "a " + s
+}
+
 // owned reports whether the objects belong to a machine or device.
 func (r *resource) owned() bool { return strings.Contains(r.collection, "{node}") }
 

@@ -13,7 +13,7 @@ func nodeResources() []*resource {
 		machineResource(),
 		{
 			name: "interface", help: "Network interfaces of a machine or device, which is named first.", collection: "nodes/{node}/interfaces/", id: "id", names: []string{"{name}", "{mac_address}"}, bare: "name",
-			fields: strings.Fields("name type mac_address vlan enabled parents mtu accept_ra bond_* bridge_* mode subnet ip_address id link_id force"),
+			fields: strings.Fields("name type mac_address vlan enabled parents parent mtu accept_ra bond_* bridge_* mode subnet ip_address id link_id force"),
 			columns: []column{
 				col("INTERFACE", "name"), col("ID", "id"), col("TYPE", "type"), col("MAC", "mac_address"), col("FABRIC", "vlan.fabric"), col("TAG", "vlan.vid"),
 				col("MODE", "links.mode"), col("ADDRESSES", "links.ip_address"), col("LINK IDS", "links.id"), col("PARENTS", "parents"),

@@ -191,7 +191,7 @@ func (c createCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 		return err
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("say what it is to be, with NAME=VALUE; a %s has %s", t.sentence(), strings.Join(t.fields, ", "))
+		return fmt.Errorf("say what it is to be, with NAME=VALUE; %s has %s", t.articled(), strings.Join(t.fields, ", "))
 	}
 	form, err := t.assignments(args)
 	if err != nil {
@@ -233,7 +233,16 @@ func (t target) makePath(ctx context.Context, form url.Values) (string, error) {
 // hint adds the next command to a refusal.
 func (t target) hint(err error) error {
 	bad := (*client.Error)(nil)
-	if errors.As(err, &bad) && bad.Status == http.StatusBadRequest && strings.Contains(bad.Text, "vlan") && t.name != "vlan" {
+	if !errors.As(err, &bad) || bad.Status != http.StatusBadRequest {
+		return err
+	}
+	if _, rest, ok := strings.Cut(bad.Text, "there is no "); ok && !strings.Contains(rest, ";") {
+		kind, _, _ := strings.Cut(rest, " ")
+		if r := resourceNamed(kind); r != nil && !r.owned() {
+			return fmt.Errorf("%w; see maas %s list", err, r.name)
+		}
+	}
+	if strings.Contains(bad.Text, "vlan") && t.name != "vlan" {
 		return fmt.Errorf("%w; see maas vlan list", err)
 	}
 	return err
