@@ -2,20 +2,18 @@ package proxy_test
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/gomaas/maas/proxy"
 )
 
-// A client that opens connection after connection, and sends a header byte by byte, gets so many and no more, and loses them
-// when its time is over. Others are served meanwhile.
-func TestSlowlorisIsBounded(t *testing.T) {
+// limitedProxy serves a proxy whose clients have 20 connections each, and returns where.
+func limitedProxy(t *testing.T, headerTime time.Duration) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -24,42 +22,58 @@ func TestSlowlorisIsBounded(t *testing.T) {
 	if err := p.Update(open); err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: p, ReadHeaderTimeout: 300 * time.Millisecond}
-	defer srv.Close()
+	srv := &http.Server{Handler: p, ReadHeaderTimeout: headerTime}
+	t.Cleanup(func() { srv.Close() })
 	go srv.Serve(proxy.LimitClients(ln, 20))
-	alive := 0
-	for range 100 {
-		conn, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		fmt.Fprint(conn, "GET http://x/ HTTP/1.1\r\nX: ")
-		conn.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
-		if _, err := conn.Read(make([]byte, 1)); os.IsTimeout(err) {
-			alive++
-		}
-	}
-	if alive > 20 || alive == 0 {
-		t.Errorf("%d connections of one client", alive)
-	}
-	other := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-	conn, err := other.Dial("tcp", ln.Addr().String())
+	return ln.Addr().String()
+}
+
+// connect opens a connection from an address of this host and begins a request.
+func connect(t *testing.T, from net.IP, to, text string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).Dial("tcp", to)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	t.Cleanup(func() { conn.Close() })
+	_, _ = io.WriteString(conn, text) // it may be closed by now
+	return conn
+}
+
+const slowHeader = "GET http://x/ HTTP/1.1\r\nX: "
+
+// A client that opens connection after connection, and is slow on each, gets so many and no more. Others are served meanwhile.
+func TestSlowlorisIsBounded(t *testing.T) {
+	at := limitedProxy(t, 0)
+	ended := make(chan bool, 100)
+	for range 100 {
+		conn := connect(t, net.IPv4(127, 0, 0, 1), at, slowHeader)
+		go func() {
+			_, _ = conn.Read(make([]byte, 1))
+			ended <- true
+		}()
+	}
+	for range 80 {
+		<-ended
+	}
+	conn := connect(t, net.IPv4(127, 0, 0, 2), at, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || resp.StatusCode != 400 {
 		t.Errorf("another client: %v", err)
 	}
-	for range 200 { // until the slow ones have lost theirs
-		conn, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		_, err = http.ReadResponse(bufio.NewReader(conn), nil)
+	if n := len(ended); n > 0 {
+		t.Errorf("%d connections more were closed", n)
+	}
+}
+
+// Who sends its header too slowly loses its connections, and is served again.
+func TestSlowConnectionsEnd(t *testing.T) {
+	at := limitedProxy(t, 100*time.Millisecond)
+	for range 20 {
+		connect(t, net.IPv4(127, 0, 0, 1), at, slowHeader)
+	}
+	for range 1000 {
+		conn := connect(t, net.IPv4(127, 0, 0, 1), at, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		conn.Close()
 		if err == nil {
 			return
