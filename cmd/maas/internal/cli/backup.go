@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,10 +34,24 @@ func (c stored) url() (string, error) {
 
 // open opens the database, which has to be there, and tells its URL.
 func (c stored) open(ctx context.Context) (db *store.DB, url string, err error) {
-	if url, err = c.url(); err == nil {
-		db, err = store.OpenExisting(ctx, url)
+	if url, err = c.url(); err != nil {
+		return nil, "", err
 	}
+	if path, there := databaseFile(url); path != "" && !there {
+		return nil, url, fmt.Errorf("there is no site in %s: it has no %s; name the data directory of one with --data", filepath.Dir(path), filepath.Base(path))
+	}
+	db, err = store.OpenExisting(ctx, url)
 	return db, url, err
+}
+
+// databaseFile is the file behind a URL of store, and whether it is there; an empty path is that of a database without one.
+func databaseFile(url string) (path string, there bool) {
+	path, ok := strings.CutPrefix(url, "sqlite://")
+	if !ok {
+		return "", true
+	}
+	_, err := os.Stat(path)
+	return path, !errors.Is(err, fs.ErrNotExist)
 }
 
 func (c stored) keyFile() string { return filepath.Join(c.Data, region.KeyFile) }

@@ -2,17 +2,18 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/gomaas/maas/store"
 )
 
 type restoreCmd struct {
 	stored
+	destructive
 	File string `arg:"" help:"What maas backup wrote: an archive, or a copy of a database." type:"existingfile"`
 }
 
@@ -23,12 +24,21 @@ func (c restoreCmd) Run(ctx context.Context, io stdio) (err error) {
 		return fmt.Errorf("restore: %w", err)
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
+	url, err := c.url()
+	if err != nil {
+		return err
+	}
+	if path, there := databaseFile(url); there {
+		if err := c.confirm(io, fmt.Sprintf("Replace all data of %s with what is in %s?", cmp.Or(path, "the database"), c.File)); err != nil {
+			return err
+		}
+	}
 	served := c.served(ctx)
 	keepKey, undoKey, err := c.placeKey(b.Key, served)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	name, err := c.restore(ctx, b)
+	name, err := c.restore(ctx, b, url)
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", c.File, errors.Join(err, undoKey()))
 	}
@@ -43,18 +53,13 @@ func (c restoreCmd) Run(ctx context.Context, io stdio) (err error) {
 }
 
 // restore replaces the data, or makes the database when there is none.
-func (c restoreCmd) restore(ctx context.Context, b *backupFile) (name string, err error) {
-	url, err := c.url()
-	if err != nil {
-		return "", err
-	}
+func (c restoreCmd) restore(ctx context.Context, b *backupFile, url string) (name string, err error) {
 	open, undo := store.OpenExisting, func() error { return nil }
-	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
-		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-			open, undo = store.Open, func() error { return errors.Join(os.Remove(path), removeLeftovers(path)) }
-		}
-	} else {
-		open = store.Open // an empty database has no schema yet
+	switch path, there := databaseFile(url); {
+	case path == "": // an empty database has no schema yet
+		open = store.Open
+	case !there:
+		open, undo = store.Open, func() error { return errors.Join(os.Remove(path), removeLeftovers(path)) }
 	}
 	db, err := open(ctx, url)
 	if err != nil {

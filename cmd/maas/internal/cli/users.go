@@ -29,7 +29,11 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	return c.withUsers(ctx, "maas createadmin", func(ctx context.Context, inv *inventory.Inventory) error {
+	db, err := c.openOrMake(ctx)
+	if err != nil {
+		return err
+	}
+	return c.withUsers(ctx, db, "maas createadmin", func(ctx context.Context, inv *inventory.Inventory) error {
 		hash, err := inv.HashPassword(ctx, password)
 		if err != nil {
 			return err
@@ -39,7 +43,7 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 		case errors.Is(err, fs.ErrNotExist):
 			_, err = inv.CreateUser(ctx, inventory.User{Name: c.Username, Email: c.Email, Role: inventory.RoleAdmin, Password: hash})
 		case err == nil && u.Password != "":
-			err = fmt.Errorf("there is already a user %s; choose another name, or change the password of this one over the API", c.Username)
+			err = fmt.Errorf("there is already a user %s; choose another name, or change the password of this one with: maas user update %s password=@FILE", c.Username, c.Username)
 		case err == nil:
 			u.Role, u.Password = inventory.RoleAdmin, hash
 			if c.Email != "" {
@@ -63,7 +67,11 @@ type apiKeyCmd struct {
 // Run is called by the parser when the command was given. Keys that were made before cannot be shown: of their secrets there
 // are only hashes.
 func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
-	return c.withUsers(ctx, "maas apikey", func(ctx context.Context, inv *inventory.Inventory) error {
+	db, _, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	return c.withUsers(ctx, db, "maas apikey", func(ctx context.Context, inv *inventory.Inventory) error {
 		u, err := inv.UserByName(ctx, c.Username)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is no user %s; make an administrator with: maas createadmin --username %s", c.Username, c.Username)
@@ -79,22 +87,23 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// withUsers opens the site's database, which is made when there is none yet. A daemon that runs on it sees what changes, and the
-// log has it under the number of the host's user.
-func (c stored) withUsers(ctx context.Context, doing string, do func(context.Context, *inventory.Inventory) error) (err error) {
+// openOrMake opens the site's database, which is made when there is none yet.
+func (c stored) openOrMake(ctx context.Context) (*store.DB, error) {
 	if c.Database == "" {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
-			return fmt.Errorf("data directory: %w; choose another with --data", err)
+			return nil, fmt.Errorf("data directory: %w; choose another with --data", err)
 		}
 	}
 	url, err := c.url()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	db, err := store.Open(ctx, url)
-	if err != nil {
-		return err
-	}
+	return store.Open(ctx, url)
+}
+
+// withUsers does something with the site's users, and closes its database. A daemon that runs on it sees what changes, and the
+// log has it under the number of the host's user.
+func (c stored) withUsers(ctx context.Context, db *store.DB, doing string, do func(context.Context, *inventory.Inventory) error) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := c.handDatabase(); err != nil {
 		return err
