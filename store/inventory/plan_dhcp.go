@@ -21,12 +21,21 @@ import (
 // fixed addresses: they are partners, of which each answers half of the
 // clients, and all while the other one is away.
 func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
+	snap := PlanDHCPNetworks(m, rack)
 	p := newDHCPPlan(m, rack)
-	subnets, served := p.served()
+	snap.Reservations = p.reservations(p.served())
+	return snap
+}
+
+// PlanDHCPNetworks is PlanDHCP without the reservations, in time that does not
+// depend on how many machines there are.
+func PlanDHCPNetworks(m *Model, rack Rack) dhcpsrv.Snapshot {
+	p := newDHCPPlan(m, rack)
+	subnets := p.subnets()
 	site := p.options[place{}]
 	return dhcpsrv.Snapshot{
 		Options: site.v4, Options6: site.v6, Subnets: subnets,
-		Reservations: p.reservations(served), Advertisements: p.advertisements(subnets), Partners: p.partners(subnets),
+		Advertisements: p.advertisements(subnets), Partners: p.partners(subnets),
 	}
 }
 
@@ -38,20 +47,25 @@ func newDHCPPlan(m *Model, rack Rack) *dhcpPlan {
 	return p
 }
 
-// served returns the subnets that the rack serves, and their IDs.
-func (p *dhcpPlan) served() (subnets []dhcpsrv.Subnet, ids map[int64]bool) {
-	ids = make(map[int64]bool)
+// subnets returns those that the rack serves.
+func (p *dhcpPlan) subnets() (out []dhcpsrv.Subnet) {
 	for i := range p.m.Subnets {
-		s := &p.m.Subnets[i]
-		if s.Unmanaged {
-			continue
-		}
-		if sub, ok := p.subnet(s); ok {
-			subnets = append(subnets, sub)
-			ids[s.ID] = true
+		if at := p.at(&p.m.Subnets[i]); at.server.IsValid() {
+			out = append(out, p.subnet(&p.m.Subnets[i], at))
 		}
 	}
-	return subnets, ids
+	return out
+}
+
+// served returns the IDs of the subnets that the rack serves.
+func (p *dhcpPlan) served() map[int64]bool {
+	ids := make(map[int64]bool)
+	for i := range p.m.Subnets {
+		if p.at(&p.m.Subnets[i]).server.IsValid() {
+			ids[p.m.Subnets[i].ID] = true
+		}
+	}
+	return ids
 }
 
 type dhcpPlan struct {
@@ -66,35 +80,44 @@ func (p *dhcpPlan) serves(v ipam.VLAN) bool {
 	return v.DHCP && p.rack.Name != "" && (v.PrimaryRack == p.rack.Name || v.SecondaryRack == p.rack.Name)
 }
 
-func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
+// servedAt is how a rack serves a subnet.
+type servedAt struct {
+	link    string     // empty: behind a relay
+	server  netip.Addr // the rack's; not valid = it does not serve it
+	serving ipam.VLAN  // whose racks answer
+}
+
+func (p *dhcpPlan) at(s *ipam.Subnet) (at servedAt) {
 	v, ok := p.vlans[s.VLANID]
-	if !ok {
-		return dhcpsrv.Subnet{}, false
+	if !ok || s.Unmanaged {
+		return servedAt{}
 	}
+	at.serving = p.serving(s)
+	switch {
+	case !p.serves(at.serving):
+	case at.serving.ID == v.ID:
+		at.link, at.server = p.addressIn(p.rack, s.Prefix)
+	default:
+		at.server = p.addressOn(p.rack, at.serving.ID, s.Prefix.Addr().Is4())
+	}
+	return at
+}
+
+func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
+	v := p.vlans[s.VLANID]
 	sub := dhcpsrv.Subnet{
-		Name: s.Prefix.String(), Prefix: s.Prefix, Segment: fmt.Sprintf("vlan-%d", v.ID),
+		Name: s.Prefix.String(), Prefix: s.Prefix, Segment: fmt.Sprintf("vlan-%d", v.ID), Link: at.link, Server: at.server,
 		Domain: p.m.defaultDomain(), Search: p.m.searchList(), NTP: p.ntp(s.Prefix.Addr().Is4()),
 		Options: p.options[place{subnet: s.ID}].of(s.Prefix.Addr().Is6()),
 	}
-	serving := p.serving(s)
-	switch {
-	case !p.serves(serving):
-	case serving.ID == v.ID:
-		sub.Link, sub.Server = p.addressIn(p.rack, s.Prefix)
-	default:
-		sub.Server = p.addressOn(p.rack, serving.ID, s.Prefix.Addr().Is4())
-	}
-	if !sub.Server.IsValid() {
-		return sub, false
-	}
-	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, serving)...))
+	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, at.serving)...))
 	sub.Pools = p.pools(s.ID)
-	p.share(&sub, s, serving)
+	p.share(&sub, s, at.serving)
 	sub.CircuitQuota = p.m.number(SettingCircuitQuota, 0)
 	if s.Prefix.Addr().Is6() {
-		return p.subnet6(sub), true
+		return p.subnet6(sub)
 	}
-	sub.Mode = modeOf(v, serving)
+	sub.Mode = modeOf(v, at.serving)
 	if s.Gateway.IsValid() {
 		sub.Routers = []netip.Addr{s.Gateway}
 	}
@@ -102,7 +125,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet) (dhcpsrv.Subnet, bool) {
 		sub.MTU = v.MTU
 	}
 	sub.Routes = p.routes(s.ID)
-	return sub, true
+	return sub
 }
 
 // modeOf returns how DHCP is served on a VLAN. Behind a relay nobody hears

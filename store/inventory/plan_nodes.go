@@ -83,7 +83,7 @@ func (n *ChangedNodes) Reservations(rack Rack) (before, after []dhcpsrv.Reservat
 
 func (n *ChangedNodes) reservations(rack Rack, nodes []PlannedNode) []dhcpsrv.Reservation {
 	p := newDHCPPlan(n.m, rack)
-	_, served := p.served()
+	served := p.served()
 	if len(served) == 0 {
 		return nil
 	}

@@ -93,11 +93,8 @@ func PlanBootServers(m *Model, rack Rack) []BootNetwork {
 	var out []BootNetwork
 	for i := range m.Subnets {
 		s := &m.Subnets[i]
-		if s.Unmanaged {
-			continue
-		}
-		if sub, ok := p.subnet(s); ok {
-			out = append(out, BootNetwork{s.Prefix, append([]netip.Addr{sub.Server}, p.otherRacks(s, p.serving(s))...)})
+		if at := p.at(s); at.server.IsValid() {
+			out = append(out, BootNetwork{s.Prefix, append([]netip.Addr{at.server}, p.otherRacks(s, at.serving)...)})
 		}
 	}
 	return out

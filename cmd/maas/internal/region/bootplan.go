@@ -1,7 +1,7 @@
 package region
 
 import (
-	"maps"
+	"fmt"
 	"net/netip"
 
 	"github.com/gomaas/maas/rpc/pxerpc"
@@ -14,25 +14,32 @@ const proxyVariable = "http_proxy"
 // bootPlanner plans what machines boot. What concerns machines is the same for all racks; where they are, is not.
 type bootPlanner struct {
 	model    *inventory.Model
-	machines map[string][]byte // objects of all machines; nil before the first rack
+	machines map[string][]byte // objects of all machines; nil before they are asked for
 }
 
-// objects are what one rack tells machines to boot.
-func (p *bootPlanner) objects(rack inventory.Rack) (_ map[string][]byte, err error) {
+// all are the objects of all machines, not to be modified.
+func (p *bootPlanner) all() (_ map[string][]byte, err error) {
 	if p.machines == nil {
-		if p.machines, err = pxerpc.Objects(pxerpc.Content{Machines: bootMachines(p.model, p.model.Nodes())}); err != nil {
-			return nil, err
-		}
+		p.machines, err = pxerpc.Objects(pxerpc.Content{Machines: bootMachines(p.model, p.model.Nodes())})
 	}
+	return p.machines, err
+}
+
+// change is what becomes different when machines and devices change.
+func (p *bootPlanner) change(nodes *inventory.ChangedNodes) (c objectsChange, err error) {
+	c.upserts, c.deletes, err = pxerpc.MachineObjects(bootMachines(p.model, nodes.Before), bootMachines(p.model, nodes.After))
+	if err != nil {
+		err = fmt.Errorf("plan of what machines boot: %w", err)
+	}
+	return c, err
+}
+
+// objects are what one rack tells machines to boot wherever nothing else is known of them.
+func (p *bootPlanner) objects(rack inventory.Rack) (map[string][]byte, error) {
 	proxies := inventory.PlanProxyURLs(p.model, rack)
-	objects, err := pxerpc.Objects(pxerpc.Content{
+	return pxerpc.Objects(pxerpc.Content{
 		Default: p.model.DefaultProfile(), Vars: map[string]string{proxyVariable: proxies.Anywhere}, Networks: p.networks(rack, proxies),
 	})
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(objects, p.machines)
-	return objects, nil
 }
 
 // networks are those of which there is something to say: boot servers, a profile that is not the default one, another proxy.

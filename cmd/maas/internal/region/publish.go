@@ -22,6 +22,7 @@ import (
 type published struct {
 	model inventory.Model
 	names inventory.NamePlanner
+	nodes nodesSent
 	stale bool // not all of the model is out
 	sent  sentState
 }
@@ -64,7 +65,6 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 	if err != nil {
 		return fmt.Errorf("list of regions: %w", err)
 	}
-	boot := bootPlanner{model: m}
 	for _, topic := range []struct {
 		name string
 		plan func(inventory.Rack) (map[string][]byte, error)
@@ -78,10 +78,6 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 		{discoveryrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
 			return discoveryrpc.Objects(r.discoveryPolicy(m, rack))
 		}},
-		{dhcprpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
-			return dhcprpc.Objects(inventory.PlanDHCP(m, rack))
-		}},
-		{pxerpc.Topic, boot.objects},
 	} {
 		for _, rack := range m.Racks {
 			objects, err := topic.plan(rack)
@@ -90,6 +86,9 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 			}
 			r.sent(rack.Name, topic.name, len(objects), r.rpc.State(rack.Name).Set(topic.name, objects))
 		}
+	}
+	if err := r.publishNodes(m, changes); err != nil {
+		return err
 	}
 	if changes != nil && r.published.names.Fits(m) {
 		return r.publishNames(m, changes)
@@ -143,9 +142,9 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 		return err
 	}
 	nodes := inventory.NodesChanged(m, changes)
-	boots, forgotten, err := pxerpc.MachineObjects(bootMachines(m, nodes.Before), bootMachines(m, nodes.After))
+	boots, err := (&bootPlanner{model: m}).change(nodes)
 	if err != nil {
-		return fmt.Errorf("plan of what machines boot: %w", err)
+		return err
 	}
 	for _, rack := range m.Racks {
 		state := r.rpc.State(rack.Name)
@@ -154,7 +153,7 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
 		r.sent(rack.Name, dhcprpc.Topic, len(upserts)+len(deletes), state.Change(dhcprpc.Topic, upserts, deletes))
-		r.sent(rack.Name, pxerpc.Topic, len(boots)+len(forgotten), state.Change(pxerpc.Topic, boots, forgotten))
+		r.sent(rack.Name, pxerpc.Topic, len(boots.upserts)+len(boots.deletes), state.Change(pxerpc.Topic, boots.upserts, boots.deletes))
 	}
 	return nil
 }
