@@ -89,6 +89,9 @@ func (a *API) check(r *http.Request) (user inventory.User, why string) {
 	}
 	// PLAINTEXT signatures are consumer secret & token secret (RFC 5849 section 3.4.4); MAAS consumers have none.
 	secret := strings.TrimPrefix(p["oauth_signature"], "&")
+	if unfit(p["oauth_consumer_key"]) || unfit(p["oauth_token"]) {
+		return user, "the API key is not valid"
+	}
 	user, ok, err := a.inv.CheckAPIKey(r.Context(), p["oauth_consumer_key"], p["oauth_token"], secret)
 	if err != nil {
 		a.log.Error("cannot read API keys", "err", err)

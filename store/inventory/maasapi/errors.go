@@ -39,8 +39,17 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		a.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 		http.Error(w, "the region failed to do this; its log has the reason", code)
 	default:
-		http.Error(w, err.Error(), code)
+		http.Error(w, plain(err), code)
 	}
+}
+
+// plain is an error without the name of the package that it comes from.
+func plain(err error) string {
+	text := err.Error()
+	for _, prefix := range []string{"inventory: ", "ipam: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return text
 }
 
 // mistake tells what is wrong with which field of the request, for errors that are the client's.
@@ -52,6 +61,7 @@ func mistake(err error) (field, why string, ok bool) {
 		refused *ipam.RefusedError
 		spec    *ipam.SpecifierError
 		many    *inventory.AmbiguousError
+		none    *inventory.NotFoundError
 	)
 	switch {
 	case errors.As(err, &bad):
@@ -61,9 +71,11 @@ func mistake(err error) (field, why string, ok bool) {
 	case errors.As(err, &rule):
 		return rule.Field, rule.Why, true
 	case errors.As(err, &refused):
-		return refusedField(refused), strings.TrimPrefix(err.Error(), "ipam: "), true
+		return refusedField(refused), plain(err), true
 	case errors.As(err, &spec), errors.As(err, &many), errors.Is(err, fs.ErrExist):
-		return "__all__", err.Error(), true
+		return "__all__", plain(err), true
+	case errors.As(err, &none) && none.Kind == inventory.KindSubnet && strings.HasPrefix(none.What, "for "):
+		return "__all__", strings.TrimPrefix(none.What, "for ") + " is in no subnet of this site", true
 	}
 	return "", "", false
 }

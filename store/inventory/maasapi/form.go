@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +29,9 @@ type form struct {
 // the request's PostForm from then on.
 func readForm(r *http.Request) (*form, error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if packed := r.Header.Get("Content-Encoding"); packed != "" && packed != "identity" {
+		return nil, &mediaType{kind + " in " + packed}
+	}
 	var err error
 	switch kind {
 	case "application/json":
@@ -43,6 +48,11 @@ func readForm(r *http.Request) (*form, error) {
 	}
 	if r.PostForm == nil {
 		r.PostForm = url.Values{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.PostForm)) {
+		if unfit(name) || slices.ContainsFunc(r.PostForm[name], unfit) {
+			return nil, &badRequest{name, unfitMessage}
+		}
 	}
 	return &form{values: r.PostForm}, nil
 }

@@ -49,12 +49,26 @@ func TestFormEncodings(t *testing.T) {
 		{"PUT", "subnets/10.2.0.0%2F24/", "", `name=none`, http.StatusUnsupportedMediaType, `type "" is not read`},
 		{"PUT", "subnets/10.2.0.0%2F24/", "application/x-www-form-urlencoded", "name=" + strings.Repeat("x", 2<<20), http.StatusRequestEntityTooLarge, "too large"},
 		{"GET", "subnets/", "", "", 200, `"name":"by parts"`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/x-www-form-urlencoded", "description=%00", 400, `{"description":["is no text`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"description": "a\u0000b"}`, 400, `{"description":["is no text`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/x-www-form-urlencoded", "description=%ff", 400, `{"description":["is no text`},
+		{"GET", "subnets/%00/", "", "", 400, "is no text"},
+		{"GET", "machines/?hostname=%ff", "", "", 400, "is no text"},
+		{"POST", "ipaddresses/?op=reserve", "application/x-www-form-urlencoded", "ip=203.0.113.9", 400, "203.0.113.9 is in no subnet"},
 		{"GET", "nothing/", "", "", 501, "/nothing/ is not supported"},
 		{"PATCH", "subnets/10.2.0.0%2F24/", "application/json", "{}", 501, "PATCH"},
 	} {
 		w := s.call(c.method, base+c.path, c.body, "Content-Type", c.kind)
 		if w.Code != c.code || !strings.Contains(w.Body.String(), c.want) {
 			t.Errorf("%s %s %s: %d %.300s, want %d with %s", c.method, c.path, c.kind, w.Code, w.Body, c.code, c.want)
+		}
+	}
+	if w := s.call("PUT", base+"subnets/10.2.0.0%2F24/", "name=packed", "Content-Encoding", "gzip"); w.Code != http.StatusUnsupportedMediaType {
+		t.Errorf("a packed body: %d %s", w.Code, w.Body)
+	}
+	for _, doc := range []string{"zones: [{name: a, description: \"x\\0\"}]", "zones: [{name: \"a\xff\"}]"} {
+		if w := s.call("POST", "/api/v1/apply", doc, "Content-Type", "application/yaml"); w.Code != 400 || !strings.Contains(w.Body.String(), `"document"`) {
+			t.Errorf("apply %q: %d %s", doc, w.Code, w.Body)
 		}
 	}
 	off, kind := multipartOf(t, "stop_mode", "soft")

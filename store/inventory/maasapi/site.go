@@ -9,7 +9,9 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/lexer"
@@ -75,6 +77,9 @@ func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 	}
 	if err != nil {
 		return sitedoc.Document{}, &badRequest{"document", err.Error()}
+	}
+	if !utf8.Valid(data) || unfitIn(reflect.ValueOf(doc)) {
+		return sitedoc.Document{}, &badRequest{"document", "has a text that " + unfitMessage}
 	}
 	return doc, nil
 }
