@@ -161,6 +161,7 @@ func TestTroubleIsToldOnce(t *testing.T) {
 	c := newFakeCollector(t)
 	var log bytes.Buffer
 	tracer := opened(c.URL, map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "x-key=sesame"}, &log)
+	tracer.exporter.hurry() // no attempt is waited for
 	for _, status := range []int{200, 503, 503, 503, 401, 401, 200, 200} {
 		c.answer(status)
 		exported(t, tracer)

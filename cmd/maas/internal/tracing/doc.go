@@ -34,6 +34,8 @@
 //
 // Spans go out in batches from one goroutine, which [Tracer.Close] ends, as OTLP over HTTP (protobuf). The exporter is of this
 // package: that of OpenTelemetry brings gRPC, protobuf and their gateway along, nine modules more and four more megabytes of program, to fill in a dozen
-// fields. A collector that does not answer holds nothing up: what does not fit into the queue, or cannot be sent, is lost, and the
-// log has one line when that begins and one when it ends.
+// fields. A batch that meets a lost connection or the status 429, 502, 503 or 504 is sent again, each time after twice the pause
+// and not before Retry-After, within OTEL_EXPORTER_OTLP_TIMEOUT (10 seconds); OTEL_EXPORTER_OTLP_COMPRESSION=gzip compresses it,
+// OTEL_EXPORTER_OTLP_HEADERS are sent along. A collector that does not answer holds nothing up: what does not fit into the queue,
+// or cannot be sent, is lost, and the log has one line when that begins and one when it ends.
 package tracing

@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,8 @@ type exporter struct {
 	log    *slog.Logger
 	trouble
 
+	hurried context.Context // ends when nothing is tried a second time any more
+	hurry   context.CancelFunc
 	stopped context.Context // ends when nothing is to be sent any more
 	stop    context.CancelFunc
 }
@@ -26,8 +29,9 @@ type exporter struct {
 func newExporter(to settings, log *slog.Logger) *exporter {
 	e := &exporter{to: to, log: log}
 	e.stopped, e.stop = context.WithCancel(context.Background())
+	e.hurried, e.hurry = context.WithCancel(e.stopped)
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1}
-	e.client = &http.Client{Transport: transport, Timeout: to.timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+	e.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // headers with keys go nowhere else
 	}}
 	return e
@@ -38,41 +42,61 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 	if e.stopped.Err() != nil {
 		return nil
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, e.to.timeout)
 	defer cancel()
 	defer context.AfterFunc(e.stopped, cancel)()
-	key, err := e.send(ctx, encode(spans))
+	body := encode(spans)
+	if e.to.gzip {
+		body = zipped(body)
+	}
+	came := e.insist(ctx, body)
 	if e.stopped.Err() == nil {
-		e.note(e.log, key, err)
+		e.note(e.log, came.trouble, came.err)
 	}
 	return nil
+}
+
+func zipped(body []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, err := w.Write(body)
+	if err := errors.Join(err, w.Close()); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return out.Bytes()
 }
 
 // errStatus is what a collector says that does not take spans.
 var errStatus = errors.New("the collector answers")
 
-// send returns, with an error, what kind of trouble it is.
-func (e *exporter) send(ctx context.Context, body []byte) (kind string, err error) {
+// send makes one attempt.
+func (e *exporter) send(ctx context.Context, body []byte) outcome {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.to.url, bytes.NewReader(body))
 	if err != nil {
-		return "request", err
+		return outcome{trouble: "request", err: err}
 	}
 	for name, values := range e.to.headers {
 		req.Header[name] = values
 	}
 	req.Header.Set("Content-Type", "application/x-protobuf")
+	if e.to.gzip {
+		req.Header.Set("Content-Encoding", "gzip")
+	}
 	req.Header.Set("User-Agent", "gomaas")
 	req.Header["Idempotency-Key"] = nil // net/http sends again what met a connection that the collector had closed
 	resp, err := e.client.Do(req)
 	if err != nil {
-		return "connection", err
+		return outcome{trouble: "connection", err: err, passes: true}
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection is used again
 	if resp.StatusCode/100 != 2 {
-		return resp.Status, fmt.Errorf("%w %s", errStatus, resp.Status)
+		return outcome{
+			trouble: resp.Status, err: fmt.Errorf("%w %s", errStatus, resp.Status), passes: passing(resp.StatusCode),
+			after: retryAfter(resp.Header.Get("Retry-After")),
+		}
 	}
-	return "", nil
+	return outcome{}
 }
 
 // Shutdown ends what is under way. It is the SDK's last call.

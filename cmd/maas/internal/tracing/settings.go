@@ -14,13 +14,14 @@ import (
 type settings struct {
 	url     string // empty: nowhere
 	headers http.Header
-	timeout time.Duration // for one batch
+	timeout time.Duration // for one batch with all attempts
+	gzip    bool          // compress batches
 }
 
 // tracesPath is what OTLP adds to a collector's URL.
 const tracesPath = "/v1/traces"
 
-// sendTime is how long a collector has for one batch unless the environment says otherwise.
+// sendTime is how long a collector has to take one batch unless the environment says otherwise.
 const sendTime = 10 * time.Second
 
 // settingsOf joins the configured endpoint with the variables of OpenTelemetry. What they say that this package cannot do is an
@@ -58,6 +59,13 @@ func settingsOf(endpoint string, env func(string) string) (s settings, err error
 			return settings{}, fmt.Errorf("OTEL_EXPORTER_OTLP_TIMEOUT is %q, not a number of milliseconds", text)
 		}
 		s.timeout = time.Duration(ms) * time.Millisecond
+	}
+	switch how := of("COMPRESSION"); how {
+	case "", "none":
+	case "gzip":
+		s.gzip = true
+	default:
+		return settings{}, fmt.Errorf("OTEL_EXPORTER_OTLP_COMPRESSION is %q, neither gzip nor none", how)
 	}
 	return s, nil
 }

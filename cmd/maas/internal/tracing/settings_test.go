@@ -26,6 +26,8 @@ func TestSettings(t *testing.T) {
 		{name: "no URL", env: map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "c.example:4318"}, wrong: "is not a URL like"},
 		{name: "headers", endpoint: base, env: map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "secret"}, wrong: "is not a list"},
 		{name: "timeout", endpoint: base, env: map[string]string{"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"}, wrong: "milliseconds"},
+		{name: "compression", endpoint: base, env: map[string]string{"OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"}, wrong: `"zstd"`},
+		{name: "no compression", endpoint: base, env: map[string]string{"OTEL_EXPORTER_OTLP_COMPRESSION": "none"}, url: base + "/v1/traces"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := settingsOf(c.endpoint, func(name string) string { return c.env[name] })
@@ -37,9 +39,9 @@ func TestSettings(t *testing.T) {
 			}
 		})
 	}
-	env := map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b, Authorization=Basic%20eA==", "OTEL_EXPORTER_OTLP_TIMEOUT": "500"}
+	env := map[string]string{"OTEL_EXPORTER_OTLP_HEADERS": "x-key=a%20b, Authorization=Basic%20eA==", "OTEL_EXPORTER_OTLP_TIMEOUT": "500", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "gzip"}
 	got, err := settingsOf(base, func(name string) string { return env[name] })
-	if err != nil || got.headers.Get("X-Key") != "a b" || got.headers.Get("Authorization") != "Basic eA==" || got.timeout != 500*time.Millisecond {
+	if err != nil || got.headers.Get("X-Key") != "a b" || got.headers.Get("Authorization") != "Basic eA==" || got.timeout != 500*time.Millisecond || !got.gzip {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

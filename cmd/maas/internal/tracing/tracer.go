@@ -97,6 +97,7 @@ func (t *Tracer) Close() {
 		return
 	}
 	if t.exporter != nil {
+		t.exporter.hurry()
 		defer time.AfterFunc(lastWords, t.exporter.stop).Stop()
 	}
 	// It ends soon after the exporter sends nothing any more, and tells nothing that the exporter has not logged.
