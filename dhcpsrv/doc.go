@@ -66,13 +66,14 @@
 // before it has its partner's leases, or that time has passed again; a secondary that never met its primary, not before the
 // primary would have been taken over. What a server knows of such times is kept by a [PartnerStore].
 //
-// Changes are sent while the own disk syncs, in batches; an answer waits for the partner to have its lease on disk for at
-// most 20 ms and then leaves without, which Stats.PartnerLate counts. After a cut only what has changed is sent again; after
-// a restart of either, all. What the partner has confirmed is in memory alone, so after a restart nothing is: an address that
+// Changes are sent while the own disk syncs, in batches; an answer waits for the partner to have its lease on disk for at most
+// 20 ms and then leaves without, which Stats.PartnerLate counts. After a cut only what has changed is sent again; after a
+// restart of either, all. What the partner has confirmed is in memory alone, so after a restart nothing is: an address that
 // somebody had, as ended as its lease may be, goes to no other client before the two have told each other everything, or the
 // partner's half is taken over. That costs addresses that are out of use while the partner is away, and never gives one to two
-// clients. The leases themselves, and when the partner was last heard, are on disk. Of two versions of a lease the one that its client, or a probe, changed later counts, on both
-// servers alike; who held the address by the other is refused at the next renewal.
+// clients. The leases themselves, and when the partner was last heard, are on disk. Of two versions of a lease the one that its
+// client, or a probe, changed later counts, on both servers alike; who held the address by the other is refused at the next
+// renewal.
 //
 // What follows: as long as the two do not both live for longer than TakeoverAfter without hearing each other, no address is
 // held by two clients, whichever of them crashes, and whatever clients they hear. An acknowledged lease is on the disk of
