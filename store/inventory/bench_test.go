@@ -43,7 +43,9 @@ func BenchmarkModelAndPlans(b *testing.B) {
 				m := model(b, inv)
 				inventory.PlanDHCP(m, m.Racks[0])
 				inventory.PlanDNS(m)
-				inventory.PlanPXE(m)
+				for _, n := range m.Nodes() {
+					m.BootOf(n)
+				}
 			}
 		})
 	}

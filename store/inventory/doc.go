@@ -15,8 +15,8 @@
 // # The parts
 //
 // [Inventory.Model] reads the whole site as one value, and pure functions
-// make of it what the servers run on: [PlanDHCP], [PlanDNS], [PlanPXE] and
-// [PlanProxy]. [Inventory.Watch] tells when to do that again, and
+// make of it what the servers run on: [PlanDHCP], [PlanDNS] and
+// [PlanProxy]; [Model.BootOf] says what a machine boots. [Inventory.Watch] tells when to do that again, and
 // [Inventory.Follow] reads only what changed.
 //
 // # Errors

@@ -1,7 +1,6 @@
 package inventory_test
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -273,20 +272,17 @@ www.maas 0 CNAME node1.maas
 	ok(t, srv.SetForwarding(plan.Forwarding))
 }
 
-func TestPlanPXE(t *testing.T) {
-	plan := inventory.PlanPXE(model(t, site(t)))
+func TestWhatMachinesBoot(t *testing.T) {
+	plan := bootsOf(t, model(t, site(t)))
 	for _, tt := range []struct {
 		mac  int
 		kind pxe.Kind
 		file string
 	}{{1, pxe.Local, ""}, {2, pxe.Local, ""}, {9, pxe.Local, ""}, {5, "", "vmlinuz"}, {99, "", "vmlinuz"}} {
-		p, err := plan.Resolve(context.Background(), pxe.Request{MAC: mac(tt.mac)})
+		p, err := plan.Resolve(t.Context(), pxe.Request{MAC: mac(tt.mac)})
 		if err != nil || p.Kind != tt.kind || p.Kernel != tt.file {
 			t.Errorf("%s: %+v, %v", mac(tt.mac), p, err)
 		}
-	}
-	if _, err := (inventory.BootPlan{}).Resolve(context.Background(), pxe.Request{}); err != pxe.ErrNoProfile {
-		t.Errorf("no default profile: %v, want ErrNoProfile", err)
 	}
 }
 

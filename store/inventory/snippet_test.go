@@ -144,8 +144,7 @@ func TestTagsAndGateways(t *testing.T) {
 			t.Errorf("read %+v", m)
 		}
 		refused(t, inv.DeleteMachine(ctx, m.ID), "it is locked")
-		plan := inventory.PlanPXE(must[*inventory.Model](t)(inv.Model(ctx)))
-		if p, err := plan.Resolve(ctx, pxe.Request{MAC: mac(1)}); err != nil || p.Cmdline != "quiet iommu=on" {
+		if p, err := bootsOf(t, model(t, inv)).Resolve(ctx, pxe.Request{MAC: mac(1)}); err != nil || p.Cmdline != "quiet iommu=on" {
 			t.Errorf("command line %q, %v", p.Cmdline, err)
 		}
 		refused(t, inv.SetDefaultGateway(ctx, m.ID, link.ID+99), "no allocation")
