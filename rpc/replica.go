@@ -86,20 +86,6 @@ func (r *Replica) topic(name string) (*replicaTopic, error) {
 	return t, nil
 }
 
-// Topics returns the names of the topics that have a position, sorted.
-func (r *Replica) Topics() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var names []string
-	for name, t := range r.topics {
-		if t.position != (Position{}) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // Position says how much of the topic is here.
 func (r *Replica) Position(name string) Position {
 	r.mu.Lock()

@@ -18,17 +18,6 @@ func Check(f Facts) []Finding {
 	return r.findings
 }
 
-// Worst is the worst severity of findings.
-func Worst(findings []Finding) Severity {
-	worst := Fine
-	for _, f := range findings {
-		if f.Severity == Bad || f.Severity == Warning && worst == Fine {
-			worst = f.Severity
-		}
-	}
-	return worst
-}
-
 type report struct{ findings []Finding }
 
 func (r *report) fine(check, format string, args ...any) {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -30,8 +31,8 @@ func healthy() Facts {
 
 func TestNothingToFind(t *testing.T) {
 	findings := Check(healthy())
-	if Worst(findings) != Fine || len(findings) != 10 {
-		t.Errorf("%s of %d: %+v", Worst(findings), len(findings), findings)
+	if len(findings) != 10 || slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity != Fine }) {
+		t.Errorf("%d findings: %+v", len(findings), findings)
 	}
 }
 
