@@ -7,7 +7,7 @@ import (
 )
 
 // maxChain bounds how many CNAMEs one answer follows, so that a loop among them ends.
-const maxChain = 8
+const maxChain = 16
 
 // answer fills m with what the zones say about its question (RFC 1034 section 4.3.2). It returns false when the question
 // is not about any zone of ours. The records it puts into m are shared and must not be modified.
@@ -27,7 +27,7 @@ func (d *data) answer(m *dns.Msg) bool {
 		if inChain(m.Answer, target) {
 			break // it goes in circles: all of it is in the answer
 		}
-		// Outside of our zones the client goes on by itself.
+		// Outside of our zones a server goes on that may be asked, or the client.
 		if name, z = target, d.zoneFor(target, q.Qtype); z == nil {
 			break
 		}

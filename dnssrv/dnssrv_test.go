@@ -1,6 +1,7 @@
 package dnssrv_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -125,6 +126,19 @@ func TestAnswers(t *testing.T) {
 func TestCNAMELoopEnds(t *testing.T) {
 	if m := ask(t, example(t), "loop.maas", "A"); len(m.Answer) > 16 {
 		t.Errorf("%d records", len(m.Answer))
+	}
+}
+
+// A chain of CNAMEs is followed as far as resolvers follow one.
+func TestCNAMEChain(t *testing.T) {
+	s := dnssrv.New(dnssrv.Config{})
+	c := dnssrv.Change{Zones: []dnssrv.Zone{{Name: "maas", TTL: 60}}, Set: []dnssrv.RRset{set("c12.maas", "A", "192.0.2.1")}}
+	for i := range 12 {
+		c.Set = append(c.Set, set(fmt.Sprintf("c%d.maas", i), "CNAME", fmt.Sprintf("c%d.maas", i+1)))
+	}
+	update(t, s, c)
+	if m := ask(t, s, "c0.maas", "A"); len(m.Answer) != 13 || m.Answer[12].Header().Rrtype != dns.TypeA {
+		t.Errorf("%v", m.Answer)
 	}
 }
 

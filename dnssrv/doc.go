@@ -36,7 +36,8 @@
 // # Forwarding
 //
 // [Server.SetForwarding] lets the clients of some networks ask about everything else. Without it questions outside of the
-// zones are refused: a server is never an open resolver by accident. Answers are cached, denials included (RFC 2308); one
+// zones are refused: a server is never an open resolver by accident. For those clients an alias of a zone that leads out of it
+// is followed to its end. Answers are cached, denials included (RFC 2308); one
 // that is asked for shortly before it ends is fetched again, and one that ended within a day is used when no upstream
 // answers (RFC 8767). Equal questions are asked once. The fastest upstream that works is asked first, and domains may have
 // upstreams of their own.

@@ -179,6 +179,20 @@ func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
 	m.AuthenticatedData = m.AuthenticatedData && (k.do || q.AuthenticatedData)
 }
 
+// finish adds to an answer whose CNAMEs lead out of the zones what is at their end: stub resolvers do not go on by themselves
+// (RFC 1034 section 5.3.1). Where nobody can be asked, the answer stays as it is.
+func (f *forwarder) finish(ctx context.Context, q, m *dns.Msg, end string) {
+	if who, _ := f.groupOf(end); len(who) == 0 {
+		return
+	}
+	further := q.Copy()
+	further.Question[0].Name = end
+	rest := new(dns.Msg).SetReply(further)
+	f.forward(ctx, further, rest)
+	m.Answer = slices.Concat(m.Answer, rest.Answer)
+	m.Ns, m.Rcode = slices.Concat(m.Ns, rest.Ns), rest.Rcode
+}
+
 // errNoServer is why nobody was asked.
 var errNoServer = errors.New("dnssrv: no server to forward to")
 

@@ -114,17 +114,24 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 	if opt := q.IsEdns0(); ours && opt != nil && opt.Do() {
 		err = s.data.secure(m, time.Now())
 	}
+	beyond := ""
+	if ours {
+		if end, z := s.data.end(m); z == nil {
+			beyond = end
+		}
+	}
 	s.mu.RUnlock()
 	if err != nil {
 		s.log.Error("cannot sign answer", "question", q.Question, "err", err)
 		m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure
 	}
-	if ours {
-		return
-	}
-	if !m.RecursionAvailable || !q.RecursionDesired {
+	recursive := m.RecursionAvailable && q.RecursionDesired
+	switch {
+	case !ours && recursive:
+		s.forwarding.Load().forward(ctx, q, m)
+	case !ours:
 		m.Rcode = dns.RcodeRefused
-		return
+	case beyond != "" && recursive:
+		s.forwarding.Load().finish(ctx, q, m, beyond)
 	}
-	s.forwarding.Load().forward(ctx, q, m)
 }

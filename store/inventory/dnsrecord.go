@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/gomaas/maas/store"
 )
@@ -34,8 +36,8 @@ func checkRecord(ctx context.Context, tx *store.Tx, r DNSRecord) (DNSRecord, err
 func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
 	r.Name = strings.ToLower(strings.TrimSpace(r.Name))
 	r.Type, r.Data = strings.ToUpper(strings.TrimSpace(r.Type)), strings.TrimSpace(r.Data)
-	if !ownerName.MatchString(r.Name) || len(r.Name) > 253 {
-		return r, invalid(KindRecord, r.Name, "name", "must be a name relative to its domain, or @")
+	if why := badOwner(r.Name, d.Name); why != "" {
+		return r, invalid(KindRecord, r.Name, "name", why)
 	}
 	if r.Type == "CNAME" && r.Name == "@" {
 		return r, invalid(KindRecord, r.Name, "rrtype", "cannot be CNAME at the domain itself, which has SOA and NS records; use A and AAAA")
@@ -50,6 +52,22 @@ func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
 		return r, invalid(KindRecord, r.Name, "rrdata", "is not valid data of "+r.Type+": "+strings.TrimPrefix(err.Error(), "dnssrv: "))
 	}
 	return r, nil
+}
+
+// badOwner says what is wrong with the name of a record in a domain; "" = nothing.
+func badOwner(name, domain string) string {
+	long := func(label string) bool { return len(label) > 63 }
+	switch {
+	case strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }):
+		return "must be in ASCII: write the labels that are not as IDNA does, such as xn--mnchen-3ya for münchen"
+	case !ownerName.MatchString(name):
+		return "must be a name relative to its domain, or @"
+	case slices.ContainsFunc(strings.Split(name, "."), long):
+		return "has a label that is longer than 63 characters"
+	case len(absolute(name, domain)) > 253:
+		return "is longer than 253 characters, together with its domain"
+	}
+	return ""
 }
 
 // checkBeside checks a record against the others of its name (RFC 1034
