@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync/atomic"
 	"time"
 )
 
@@ -45,6 +44,9 @@ func (c Client) Get(ctx context.Context, address, name string, w io.Writer) (Tra
 	}
 	defer conn.Close()
 	_ = conn.SetReadBuffer(receiveBuffer)
+	if c.WindowSize > 1 {
+		_ = joinDatagrams(conn) // else they come one by one
+	}
 	return c.GetFrom(ctx, conn, server, name, w)
 }
 
@@ -58,7 +60,7 @@ func (c Client) GetFrom(ctx context.Context, conn net.PacketConn, server net.Add
 		n := &netASCIIWriter{w: w}
 		g.out, flush = n, n.flush
 	}
-	stop := context.AfterFunc(ctx, g.interrupt)
+	stop := context.AfterFunc(ctx, g.in.interrupt)
 	defer stop()
 	err := g.run(ctx)
 	if err == nil && flush != nil {
@@ -76,7 +78,7 @@ func (c Client) Size(ctx context.Context, conn net.PacketConn, server net.Addr, 
 	c.AskSize = true
 	g := c.newGetter(conn, server, name)
 	g.out, g.probe = io.Discard, true
-	stop := context.AfterFunc(ctx, g.interrupt)
+	stop := context.AfterFunc(ctx, g.in.interrupt)
 	defer stop()
 	err := g.run(ctx)
 	if errors.Is(err, ErrAborted) {
@@ -99,9 +101,8 @@ func (c Client) newGetter(conn net.PacketConn, server net.Addr, name string) *ge
 		c.Mode = Octet
 	}
 	asked := Options{BlockSize: c.BlockSize, WindowSize: c.WindowSize, Timeout: c.Timeout, AskSize: c.AskSize}
-	udp, _ := conn.(*net.UDPConn)
 	return &getter{
-		Client: c, conn: conn, udp: udp, peer: addrPortOf(server), send: server,
+		Client: c, in: newReceiver(conn), peer: addrPortOf(server), send: server,
 		last: appendRequest(nil, name, c.Mode, asked),
 		stats: Transfer{Name: name, Mode: c.Mode, Client: addrPortOf(conn.LocalAddr()), Local: addrOf(server), Asked: asked,
 			Granted: Options{BlockSize: defaultBlockSize, WindowSize: 1}, Start: time.Now(), Size: -1},
@@ -111,8 +112,7 @@ func (c Client) newGetter(conn net.PacketConn, server net.Addr, name string) *ge
 // getter is one transfer of a Client.
 type getter struct {
 	Client
-	conn  net.PacketConn
-	udp   *net.UDPConn   // conn, when it is one
+	in    *receiver
 	peer  netip.AddrPort // the server, then whoever answers from its address
 	send  net.Addr       // the same
 	fixed bool           // the answer has come
@@ -125,22 +125,15 @@ type getter struct {
 	unacked int    // blocks since the last acknowledgement
 	gapped  bool   // the gap before the next block was reported
 	done    bool
-	stopped atomic.Bool
-}
-
-func (g *getter) interrupt() {
-	g.stopped.Store(true)
-	_ = g.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
 func (g *getter) run(ctx context.Context) error {
 	g.next = 1
-	b := make([]byte, maxBlockSize+headerSize+1)
 	if err := g.write(g.last); err != nil {
 		return err
 	}
 	for tries := 0; !g.done; {
-		n, err := g.read(b)
+		p, err := g.read()
 		switch {
 		case ctx.Err() != nil:
 			_ = g.write(appendError(nil, &Error{Message: "cancelled"}))
@@ -152,9 +145,9 @@ func (g *getter) run(ctx context.Context) error {
 			g.stats.Timeouts++
 			g.gapped = false
 			err = g.write(g.last)
-		case err == nil && n > 0:
+		case err == nil && len(p) > 0:
 			tries = 0
-			err = g.handle(b[:n])
+			err = g.handle(p)
 		}
 		if err != nil {
 			return err
@@ -163,42 +156,26 @@ func (g *getter) run(ctx context.Context) error {
 	return nil
 }
 
-// read returns the next packet of the server, or 0 bytes for one of somebody else.
-func (g *getter) read(b []byte) (int, error) {
-	if err := g.conn.SetReadDeadline(time.Now().Add(g.Resend)); err != nil {
-		return 0, err
-	}
-	if g.stopped.Load() {
-		return 0, net.ErrClosed
-	}
-	n, from, err := g.receive(b)
+// read returns the next packet of the server, or an empty one for that of somebody else.
+func (g *getter) read() ([]byte, error) {
+	p, from, err := g.in.next(time.Now().Add(g.Resend))
 	switch {
 	case err != nil:
-		return 0, err
+		return nil, err
 	case g.fixed && from != g.peer, !g.fixed && from.Addr() != g.peer.Addr():
-		return 0, nil
+		return nil, nil
 	case !g.fixed:
 		g.peer, g.send, g.fixed = from, net.UDPAddrFromAddrPort(from), true
 	}
-	return n, nil
-}
-
-// receive reads without allocating where that is possible.
-func (g *getter) receive(b []byte) (int, netip.AddrPort, error) {
-	if g.udp != nil {
-		n, from, err := g.udp.ReadFromUDPAddrPort(b)
-		return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
-	}
-	n, from, err := g.conn.ReadFrom(b)
-	return n, addrPortOf(from), err
+	return p, nil
 }
 
 func (g *getter) write(p []byte) error {
 	var err error
-	if g.udp != nil {
-		_, err = g.udp.WriteToUDPAddrPort(p, g.peer)
+	if g.in.udp != nil {
+		_, err = g.in.udp.WriteToUDPAddrPort(p, g.peer)
 	} else {
-		_, err = g.conn.WriteTo(p, g.send)
+		_, err = g.in.conn.WriteTo(p, g.send)
 	}
 	return lasting(err)
 }

@@ -1,6 +1,7 @@
 package tftp
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 
@@ -12,6 +13,30 @@ func setSegment(conn *net.UDPConn, size int) error {
 	return control(conn, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT, size)
 	})
+}
+
+// joinDatagrams makes the kernel hand over those that came in a row, and are as
+// long as each other, with one read.
+func joinDatagrams(conn *net.UDPConn) error {
+	return control(conn, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+	})
+}
+
+// joinedSize returns how long each of the joined datagrams is that came with a
+// control message; 0 when they were not joined.
+func joinedSize(oob []byte) int {
+	for len(oob) >= unix.SizeofCmsghdr {
+		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		if err != nil {
+			return 0
+		}
+		if h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4 {
+			return int(binary.NativeEndian.Uint32(data))
+		}
+		oob = rest
+	}
+	return 0
 }
 
 // pathMTU returns what the kernel knows of the path of a connected socket, 0

@@ -10,6 +10,10 @@ import (
 
 func setSegment(*net.UDPConn, int) error { return errors.ErrUnsupported }
 
+func joinDatagrams(*net.UDPConn) error { return errors.ErrUnsupported }
+
+func joinedSize([]byte) int { return 0 }
+
 // pathMTU assumes Ethernet.
 func pathMTU(*net.UDPConn, netip.Addr) int { return 1500 }
 
