@@ -188,6 +188,11 @@ func newEntry(k key, answer *dns.Msg) (*entry, error) {
 	m := &dns.Msg{Compress: true, Question: []dns.Question{{Name: k.name, Qtype: k.qtype, Qclass: dns.ClassINET}}}
 	m.Answer, m.Ns = answer.Answer, answer.Ns
 	m.Extra = slices.DeleteFunc(slices.Clone(answer.Extra), func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT })
+	for _, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
+		for _, rr := range section { // RFC 8767 section 4
+			rr.Header().Ttl = min(rr.Header().Ttl, uint32(maxTTL/time.Second))
+		}
+	}
 	wire, err := m.Pack()
 	if err != nil {
 		return nil, err

@@ -222,3 +222,15 @@ func TestFastestHealthyServerComesFirst(t *testing.T) {
 		}
 	})
 }
+
+// No record is passed on with a longer life than what is kept of it.
+func TestLongTTLs(t *testing.T) {
+	e, err := newEntry(key{name: "a.example.", qtype: dns.TypeA}, reply(t, 0, "a.example. 4294967295 IN A 192.0.2.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("a.example.", dns.TypeA))
+	if err := e.reply(m); err != nil || len(m.Answer) != 1 || m.Answer[0].Header().Ttl > uint32(maxTTL/time.Second) {
+		t.Errorf("%v, %v", m, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -21,6 +22,8 @@ const (
 	mostWait    = 2 * time.Second
 	allTries    = 5 * time.Second
 	longestRest = 30 * time.Second // of a server that fails
+	rounds      = 4                // of asking all, each with twice the patience
+	deadAfter   = 6                // failures in a row
 )
 
 type upstreamKey struct {
@@ -65,23 +68,35 @@ func newGroup(servers []netip.AddrPort, tlsName string, roots *x509.CertPool, kn
 	return g, nil
 }
 
-// ask tries the servers, the fastest that works first, until one gives an answer that is worth passing on.
+// ask tries the servers, the fastest that works first, until one gives an answer that is worth passing on. All are asked
+// twice; while none says anything, which is also what a resolver does that has to look for long, with more patience again,
+// as long as one of them may be alive.
 func (g group) ask(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, allTries)
 	defer cancel()
 	err := errNoServer
-	for range 2 {
+	for round := range rounds {
+		said, hope := false, false
 		for _, u := range g.ordered() {
 			if ctx.Err() != nil {
 				return nil, err
 			}
 			var answer *dns.Msg
-			if answer, err = u.ask(ctx, q); err == nil {
+			if answer, err = u.ask(ctx, q, u.patience()<<round); err == nil {
 				return answer, nil
 			}
+			said, hope = said || !timedOut(err), hope || !u.dead()
+		}
+		if round > 0 && (said || !hope) {
+			break
 		}
 	}
 	return nil, err
+}
+
+func timedOut(err error) bool {
+	var slow net.Error
+	return errors.As(err, &slow) && slow.Timeout()
 }
 
 // ordered is the order in which to try. Servers that are passed over seem a little faster each time, so that each is tried
@@ -122,10 +137,10 @@ func (g group) ordered() group {
 
 var errUseless = errors.New("dnssrv: the server failed or refused")
 
-// ask asks this server once.
-func (u *upstream) ask(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+// ask asks this server once, and waits so long.
+func (u *upstream) ask(ctx context.Context, q *dns.Msg, wait time.Duration) (*dns.Msg, error) {
 	asked := time.Now()
-	tryCtx, cancel := context.WithTimeout(ctx, u.patience())
+	tryCtx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	answer, err := u.exchange(tryCtx, q)
 	switch {
@@ -154,6 +169,13 @@ func (u *upstream) patience() time.Duration {
 	return min(max(4*u.delay, leastWait), mostWait)
 }
 
+// dead reports whether it has not answered for long.
+func (u *upstream) dead() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.failures == deadAfter
+}
+
 func (u *upstream) note(err error, took time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -161,7 +183,7 @@ func (u *upstream) note(err error, took time.Duration) {
 	switch {
 	case err != nil:
 		u.failed++
-		u.failures = min(u.failures+1, 6)
+		u.failures = min(u.failures+1, deadAfter)
 		u.rest = time.Now().Add(min(time.Second<<(u.failures-1), longestRest))
 		return
 	case u.delay == 0:

@@ -19,6 +19,7 @@ import (
 // resolver is an upstream that says of everything what it is told to.
 type resolver struct {
 	validates bool
+	dropped   atomic.Int32 // questions that are yet to be left without an answer
 	sawCD     atomic.Bool
 	asked     atomic.Int32
 }
@@ -26,6 +27,9 @@ type resolver struct {
 // ServeDNS implements dns.Handler.
 func (r *resolver) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	r.asked.Add(1)
+	if r.dropped.Add(-1) >= 0 {
+		return
+	}
 	m := new(dns.Msg).SetReply(q)
 	m.RecursionAvailable = true
 	m.AuthenticatedData = r.validates && !q.CheckingDisabled
@@ -215,5 +219,23 @@ func TestCNAMEOutOfTheZones(t *testing.T) {
 	q := new(dns.Msg).SetQuestion("out.maas.", dns.TypeA)
 	if m := s.Handle(t.Context(), q, local); m.Rcode != dns.RcodeServerFailure {
 		t.Errorf("with a dead upstream: %v", m)
+	}
+}
+
+// A resolver that has to look for a name for longer than for others is waited for.
+func TestSlowUpstream(t *testing.T) {
+	up := &resolver{}
+	s := dnssrv.New(dnssrv.Config{})
+	err := s.SetForwarding(dnssrv.Forwarding{Servers: []netip.AddrPort{up.start(t, nil)}, Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(name string) *dns.Msg {
+		return s.Handle(t.Context(), new(dns.Msg).SetQuestion(name, dns.TypeA), netip.MustParseAddr("192.0.2.9"))
+	}
+	ask("quick.example.")
+	up.dropped.Store(2) // the first two tries come to nothing
+	if m := ask("slow.example."); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
+		t.Errorf("%v", m)
 	}
 }

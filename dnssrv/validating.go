@@ -33,7 +33,7 @@ func (u *upstream) validates(ctx context.Context) bool {
 	q.SetQuestion(".", dns.TypeSOA)
 	q.AuthenticatedData = true
 	q.SetEdns0(maxUDP, true)
-	answer, err := u.ask(ctx, q)
+	answer, err := u.ask(ctx, q, u.patience())
 	if err != nil {
 		return false
 	}
