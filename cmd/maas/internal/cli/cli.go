@@ -41,7 +41,7 @@ type commands struct {
 	Export    exportCmd    `cmd:"" help:"Write the site as a document for apply."`
 	Settings  settingsCmd  `cmd:"" help:"List, read and change settings of the site."`
 	Admin     adminCmd     `cmd:"" name:"createadmin" help:"Make an administrator, while the daemon runs or not."`
-	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user, while the daemon runs or not."`
+	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user, list or take back keys, while the daemon runs or not."`
 	Backup    backupCmd    `cmd:"" help:"Write all data of the site into a file, while the daemon runs or not."`
 	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of all data, while the daemon runs or not."`
 	Rekey     rekeyCmd     `cmd:"" help:"Seal the secrets of the site with a new key, while no region runs; also when the old key is lost."`

@@ -7,7 +7,7 @@ func networkResources() []*resource {
 	return []*resource{
 		{
 			name: "fabric", help: "Sets of VLANs that are connected.", collection: "fabrics/", id: "id", names: []string{"{name}"}, bare: "name",
-			fields: append([]string{"class_type"}, described...), columns: []column{col("FABRIC", "name"), col("ID", "id"), col("VLANS", "vlans.vid"), col("DESCRIPTION", "description")},
+			fields: append([]string{"class_type"}, described...), columns: []column{col("FABRIC", "name"), col("ID", "id"), col("VLAN TAGS", "vlans.vid"), col("DESCRIPTION", "description")},
 		},
 		{
 			name: "vlan", what: "VLAN", help: "VLANs of fabrics, named FABRIC/TAG.", collection: "fabrics/", within: "vlans", item: "vlans/", make: "fabrics/{fabric}/vlans/", id: "id",

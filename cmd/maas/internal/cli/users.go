@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -62,6 +63,9 @@ type apiKeyCmd struct {
 	stored
 	Username string `required:"" help:"Who the key is for."`
 	Name     string `help:"What it is for." placeholder:"TEXT"`
+	List     bool   `help:"List the user's keys, without their secrets, and make none." xor:"what"`
+	Delete   string `help:"Take a key back: the key, or the part between its colons, which the list shows." placeholder:"KEY" xor:"what"`
+	Output   string `short:"o" enum:"table,json,yaml" default:"table" help:"Of the list: table, json or yaml."`
 }
 
 // Run is called by the parser when the command was given. Keys that were made before cannot be shown: of their secrets there
@@ -79,12 +83,54 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 		if err != nil {
 			return err
 		}
+		switch {
+		case c.List:
+			return c.list(ctx, io, inv, u)
+		case c.Delete != "":
+			return c.delete(ctx, io, inv, u)
+		}
 		_, key, err := inv.CreateAPIKey(ctx, u.ID, c.Name)
 		if err == nil {
 			_, err = fmt.Fprintln(io.out, key)
 		}
 		return err
 	})
+}
+
+func (c apiKeyCmd) list(ctx context.Context, io stdio, inv *inventory.Inventory, u inventory.User) error {
+	type key struct {
+		Token   string    `json:"token"`
+		Name    string    `json:"name"`
+		Created time.Time `json:"created"`
+	}
+	keys, err := inv.APIKeys(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	all := []key{}
+	for _, k := range keys {
+		all = append(all, key{k.Token, k.Name, k.Created})
+	}
+	return remote{Output: c.Output}.print(io.out, all, "KEY\tFOR\tMADE", func(row func(...string)) {
+		for _, k := range all {
+			row(k.Token, k.Name, stamp(k.Created))
+		}
+	})
+}
+
+func (c apiKeyCmd) delete(ctx context.Context, io stdio, inv *inventory.Inventory, u inventory.User) error {
+	token := c.Delete
+	if parts := strings.Split(token, ":"); len(parts) == 3 {
+		token = parts[1]
+	}
+	err := inv.DeleteAPIKey(ctx, u.ID, token)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s has no key %s; see maas apikey --username %s --list", u.Name, token, u.Name)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(io.out, "key %s of %s is taken back\n", token, u.Name)
+	}
+	return err
 }
 
 // openOrMake opens the site's database, which is made when there is none yet.

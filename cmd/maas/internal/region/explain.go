@@ -79,7 +79,7 @@ func (r *Region) getDHCPExplanation(req *http.Request) (any, error) {
 	query := req.URL.Query()
 	mac, err := pxe.ParseMAC(query.Get("mac"))
 	if err != nil {
-		return nil, maasapi.BadField("mac", "is needed, such as 02:00:00:00:00:01")
+		return nil, maasapi.BadField("mac", "is needed, and is a MAC address such as 02:00:00:00:00:01")
 	}
 	q := explain.Query{MAC: mac.String(), IPv6: query.Get("ipv6") == "true"}
 	m, err := r.inv.MachineByMAC(req.Context(), mac)
