@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,9 @@ type Config struct {
 	Identity func() *enrol.Identity
 	// Partners tells who the partners are now. It is asked often and concurrently. Required.
 	Partners func() []Partner
+	// Refuse says why a certificate of the site's CA is no good, such as a revoked one. It is asked often, concurrently, also
+	// of connections that are there; those end then. Nil refuses none.
+	Refuse func(*x509.Certificate) error
 	// Exchange does what the connection is for. The other side is the partner of that name. It returns when ctx or the
 	// connection ends, having closed conn. One that comes while another runs is there to take its place. Required.
 	Exchange func(ctx context.Context, partner string, conn *Conn) error
@@ -54,12 +58,20 @@ type Peer struct {
 	mu   sync.Mutex
 	busy map[string]int // exchanges that run, by partner
 	said map[string]string
+
+	refusal struct { // logged last
+		text string
+		at   time.Time
+	}
 }
 
 // New checks the configuration. It starts nothing.
 func New(cfg Config) (*Peer, error) {
 	if cfg.Identity == nil || cfg.Partners == nil || cfg.Exchange == nil {
 		return nil, errors.New("peer: Identity, Partners and Exchange are required")
+	}
+	if cfg.Refuse == nil {
+		cfg.Refuse = func(*x509.Certificate) error { return nil }
 	}
 	if cfg.Port == 0 {
 		cfg.Port = DefaultPort
@@ -156,14 +168,14 @@ func (p *Peer) say(name string, err error) {
 	}
 }
 
-func (p *Peer) connect(ctx context.Context, name, address string) (net.Conn, error) {
+func (p *Peer) connect(ctx context.Context, name, address string) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	conn := tls.Client(raw, tlsConfig(p.cfg.Identity(), func(cn string) error {
+	conn := tls.Client(raw, tlsConfig(p.cfg.Identity(), p.cfg.Refuse, func(cn string) error {
 		if cn != name {
 			return fmt.Errorf("peer: rack %q answers at %s, not %q", cn, address, name)
 		}
@@ -202,7 +214,7 @@ func (p *Peer) accept(ctx context.Context, ln net.Listener, places chan struct{}
 
 // welcome lets a partner in, or nobody.
 func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) {
-	conn := tls.Server(raw, tlsConfig(p.cfg.Identity(), p.allowed))
+	conn := tls.Server(raw, tlsConfig(p.cfg.Identity(), p.cfg.Refuse, p.allowed))
 	err := func() error {
 		defer func() { <-places }()
 		ctx, cancel := context.WithTimeout(ctx, handshakeTime)
@@ -211,7 +223,7 @@ func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) 
 	}()
 	if err != nil {
 		raw.Close()
-		p.cfg.Log.Warn("connection refused", "from", raw.RemoteAddr().String(), "err", err)
+		p.refused(raw.RemoteAddr(), err)
 		return
 	}
 	name := conn.ConnectionState().PeerCertificates[0].Subject.CommonName
@@ -227,6 +239,23 @@ func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) 
 	p.exchange(ctx, name, conn)
 }
 
+// refusedAgain is how often a refusal is logged that comes again and again for the same reason.
+const refusedAgain = 5 * time.Minute
+
+// refused logs a refusal, if it is not the same as the last one: a rack that is shut out comes each second.
+func (p *Peer) refused(from net.Addr, err error) {
+	now := time.Now()
+	p.mu.Lock()
+	again := p.refusal.text == err.Error() && now.Sub(p.refusal.at) < refusedAgain
+	if !again {
+		p.refusal.text, p.refusal.at = err.Error(), now
+	}
+	p.mu.Unlock()
+	if !again {
+		p.cfg.Log.Warn("connection refused", "from", from.String(), "err", err)
+	}
+}
+
 func (p *Peer) allowed(name string) error {
 	for _, partner := range p.cfg.Partners() {
 		if partner.Name == name {
@@ -236,7 +265,15 @@ func (p *Peer) allowed(name string) error {
 	return fmt.Errorf("peer: rack %q is no partner of this one", name)
 }
 
-func (p *Peer) exchange(ctx context.Context, name string, conn net.Conn) {
+func (p *Peer) exchange(ctx context.Context, name string, conn *tls.Conn) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() {
+		defer cancel()
+		p.watch(ctx, name, conn.ConnectionState().PeerCertificates[0])
+	})
 	p.mu.Lock()
 	delete(p.said, name)
 	p.mu.Unlock()
@@ -245,4 +282,21 @@ func (p *Peer) exchange(ctx context.Context, name string, conn net.Conn) {
 		p.cfg.Log.Warn("connection to partner ended", "partner", name, "err", err)
 	}
 	conn.Close()
+}
+
+// watch returns when ctx ends or the certificate is refused.
+func (p *Peer) watch(ctx context.Context, name string, cert *x509.Certificate) {
+	tick := time.NewTicker(dialEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := p.cfg.Refuse(cert); err != nil {
+			p.cfg.Log.Warn("the partner is shut out", "partner", name, "err", err)
+			return
+		}
+	}
 }

@@ -7,8 +7,10 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,6 +149,73 @@ func TestStrangers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A partner whose certificate is refused is cut off, and does not come in again; with another certificate it does.
+func TestRefusedCertificate(t *testing.T) {
+	ca := newCA(t)
+	ln, port := listen(t)
+	old, b := identity(t, ca, "a"), identity(t, ca, "b")
+	var refused atomic.Bool
+	var refusals atomic.Int64
+	in, ended := make(chan struct{}, 4), make(chan struct{}, 4)
+	run := func(cfg peer.Config, listeners ...net.Listener) {
+		p, err := peer.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Serve(ctx, listeners...) }()
+		t.Cleanup(func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	run(peer.Config{
+		Identity: func() *enrol.Identity { return b }, Partners: func() []peer.Partner { return []peer.Partner{{Name: "a"}} },
+		Refuse: func(cert *x509.Certificate) error {
+			if refused.Load() && cert.Equal(old.Cert) {
+				refusals.Add(1)
+				return errors.New("revoked")
+			}
+			return nil
+		},
+		Exchange: func(ctx context.Context, _ string, c *peer.Conn) error {
+			in <- struct{}{}
+			<-ctx.Done()
+			ended <- struct{}{}
+			return c.Close()
+		},
+	}, ln)
+	var now atomic.Pointer[enrol.Identity]
+	now.Store(old)
+	run(peer.Config{
+		Identity: now.Load, Port: port,
+		Partners: func() []peer.Partner {
+			return []peer.Partner{{Name: "b", Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}}
+		},
+		Exchange: func(_ context.Context, _ string, c *peer.Conn) error {
+			defer c.Close()
+			_, err := c.Receive() // until the other side ends it
+			return err
+		},
+	})
+	<-in
+	refused.Store(true)
+	<-ended
+	for end := time.Now().Add(20 * time.Second); refusals.Load() < 3; time.Sleep(10 * time.Millisecond) { // it tries each second
+		if time.Now().After(end) {
+			t.Fatal("it does not try again")
+		}
+	}
+	if len(in) > 0 {
+		t.Error("the refused certificate is let in again")
+	}
+	now.Store(identity(t, ca, "a"))
+	<-in
 }
 
 // TestImpostor dials an address at which another rack answers.

@@ -191,7 +191,11 @@ func (s *site) newRackBeside(files, loaders fs.FS) error {
 	if err != nil {
 		return err
 	}
-	return s.newRack(rack.Config{Name: rackName, Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell, Identity: identity}, files, loaders)
+	revoked := new(revocations)
+	return s.newRack(rack.Config{
+		Name: rackName, Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell, Identity: identity, Revoked: revoked.refuse,
+		Topics: []rpc.Topic{{Name: register.Topic, Apply: revoked.adopt}},
+	}, files, loaders)
 }
 
 // newRack composes the rack. base says how it reaches its region.

@@ -42,9 +42,12 @@ type membership struct {
 	cfg     config.Config
 	version string
 	every   time.Duration // how often it is looked at; see lookAgain
+	renewAt func(*enrol.Identity) time.Time
 
 	peers  *peers                      // nil in tests of it alone
 	report func() inventory.RackReport // nil tells nothing
+
+	revoked revocations
 
 	mu       sync.Mutex // guards following
 	identity *enrol.Identity
@@ -60,7 +63,7 @@ type joined struct {
 
 // openMembership loads it, or enrols with a token that was not used for it yet.
 func openMembership(ctx context.Context, dir, name, token string, log *slog.Logger) (*membership, error) {
-	m := &membership{every: lookAgain, log: log.With("component", "membership"), path: filepath.Join(dir, identityFile)}
+	m := &membership{every: lookAgain, renewAt: (*enrol.Identity).RenewAt, log: log.With("component", "membership"), path: filepath.Join(dir, identityFile)}
 	var was joined
 	text, err := os.ReadFile(filepath.Join(dir, joinedFile))
 	if err == nil {
@@ -138,8 +141,12 @@ func (m *membership) addresses() []string {
 	return out
 }
 
-// adopt takes the regions that a region told of. An empty list would leave nobody to ask, so the last is kept then.
-func (m *membership) adopt(_ context.Context, objects map[string][]byte) error {
+// adopt takes what a region told of the regions and of revoked certificates. An empty list of regions would leave nobody to
+// ask, so the last is kept then.
+func (m *membership) adopt(ctx context.Context, objects map[string][]byte) error {
+	if err := m.revoked.adopt(ctx, objects); err != nil {
+		return err
+	}
 	regions, err := register.Regions(objects)
 	if err != nil || len(register.Flat(regions)) == 0 {
 		return err
@@ -185,7 +192,7 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 				told = now
 			}
 		}
-		if time.Now().After(m.current().RenewAt()) {
+		if time.Now().After(m.renewAt(m.current())) {
 			if err := m.renew(ctx, conn); err == nil {
 				return errRenewed
 			} else if ctx.Err() == nil {
@@ -203,7 +210,7 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(min(m.every, max(time.Second, time.Until(m.current().RenewAt())))):
+		case <-time.After(min(m.every, max(time.Second, time.Until(m.renewAt(m.current()))))):
 		}
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,10 +21,11 @@ import (
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"
+	"github.com/gomaas/maas/store/inventory"
 )
 
-// startRegion serves a region for racks on a port of the loopback interface, and its command socket. Certificates of racks last certLife; 0 means as long as usual.
-func startRegion(t *testing.T, certLife time.Duration) (*region.Region, client.Client) {
+// startRegion serves a region for racks on a port of the loopback interface, and its command socket.
+func startRegion(t *testing.T) (*region.Region, client.Client) {
 	t.Helper()
 	dir := t.TempDir()
 	racks, err := net.Listen("tcp", "127.0.0.1:0")
@@ -34,7 +37,7 @@ func startRegion(t *testing.T, certLife time.Duration) (*region.Region, client.C
 		t.Fatal(err)
 	}
 	r, err := region.New(t.Context(), region.Config{
-		Dir: dir, Kinds: Kinds(), Advertise: []string{racks.Addr().String()}, RackCertLife: certLife, Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Kinds: Kinds(), Advertise: []string{racks.Addr().String()}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -61,9 +64,10 @@ func wait(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// A revoked rack is shut out also when it takes no calls and so is not one that the region could call.
+// A revoked rack is shut out also when it takes no calls and so is not one that the region could call; the other racks are
+// told to refuse its certificate.
 func TestARevokedRackThatDoesNotListenIsShutOut(t *testing.T) {
-	r, admin := startRegion(t, 0)
+	r, admin := startRegion(t)
 	var token region.TokenInfo
 	if err := admin.Post(t.Context(), region.TokensPath, url.Values{"ttl": {"1m"}}, &token); err != nil {
 		t.Fatal(err)
@@ -98,11 +102,29 @@ func TestARevokedRackThatDoesNotListenIsShutOut(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Error("the session goes on")
 	}
+	if _, err := r.Inventory().RegisterRack(t.Context(), inventory.Rack{Name: "rack-2"}); err != nil {
+		t.Fatal(err)
+	}
+	var other revocations
+	wait(t, "the other racks are told", func() bool {
+		u, err := r.RPC().State("rack-2").Next(t.Context(), register.Topic, rpc.Position{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects := map[string][]byte{}
+		for _, o := range u.Objects {
+			objects[o.Key] = o.Value
+		}
+		if err := other.adopt(t.Context(), objects); err != nil {
+			t.Fatal(err)
+		}
+		return other.refuse(m.current().Cert) != nil
+	})
 }
 
 // A rack whose certificate is about to expire gets another one in its session and goes on with that.
 func TestCertificatesAreRenewed(t *testing.T) {
-	r, admin := startRegion(t, 2*time.Second)
+	r, admin := startRegion(t)
 	var token region.TokenInfo
 	if err := admin.Post(t.Context(), region.TokensPath, url.Values{"ttl": {"1m"}}, &token); err != nil {
 		t.Fatal(err)
@@ -115,6 +137,18 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	}
 	m.links = []rack.Link{{Name: "absent0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}
 	first := enrol.Serial(m.current().Cert)
+	var renewed atomic.Int64
+	var had []string // certificates; one session uses them after the other
+	m.renewAt = func(id *enrol.Identity) time.Time {
+		if !slices.Contains(had, enrol.Serial(id.Cert)) {
+			had = append(had, enrol.Serial(id.Cert))
+			renewed.Store(int64(len(had) - 1))
+		}
+		if len(had) <= 2 {
+			return time.Time{} // long past
+		}
+		return id.RenewAt()
+	}
 
 	replica, err := rpc.OpenReplica(filepath.Join(dir, "state"))
 	if err != nil {
@@ -138,8 +172,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- protocol.Serve(ctx) }()
 	wait(t, "the certificate is another", func() bool { return enrol.Serial(m.current().Cert) != first })
-	second := enrol.Serial(m.current().Cert)
-	wait(t, "the rack connects with it", func() bool { return enrol.Serial(m.current().Cert) != second })
+	wait(t, "the rack connects with it, and renews it", func() bool { return renewed.Load() == 2 })
 	wait(t, "its links are registered", func() bool {
 		known, err := r.Inventory().Rack(t.Context(), "rack-1")
 		return err == nil && len(known.Links) == 1 && known.Links[0].Name == "absent0"

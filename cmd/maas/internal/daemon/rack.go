@@ -97,7 +97,7 @@ func (m *membership) rack() rack.Config {
 	dialer := &wire.Dialer{Regions: m.addresses, Ordered: true, TLS: m.tls}
 	m.peers = newPeers(m, dialer)
 	return rack.Config{
-		Name: m.name(), Dial: dialer.Dial, Connected: m.connected, Identity: m.current,
+		Name: m.name(), Dial: dialer.Dial, Connected: m.connected, Identity: m.current, Revoked: m.revoked.refuse,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
 	}
 }

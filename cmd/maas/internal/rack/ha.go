@@ -19,7 +19,7 @@ func (r *Rack) newPeer() (err error) {
 		return nil
 	}
 	r.peer, err = peer.New(peer.Config{
-		Identity: r.cfg.Identity, Partners: r.partners, Port: r.cfg.PartnerPort, Log: r.log.With("component", "partner"),
+		Identity: r.cfg.Identity, Refuse: r.cfg.Revoked, Partners: r.partners, Port: r.cfg.PartnerPort, Log: r.log.With("component", "partner"),
 		Exchange: func(ctx context.Context, name string, conn *peer.Conn) error {
 			return r.dhcp.ServePartner(ctx, name, conn)
 		},

@@ -7,6 +7,7 @@ package rack
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,6 +69,8 @@ type Config struct {
 	OpenLink func(name string, sources discovery.Source) (discovery.Conn, error)
 	// Identity is who this rack is to the other rack of a VLAN, see [peer.Config]. Nil works without the other one.
 	Identity func() *enrol.Identity
+	// Revoked says why a certificate of the other rack is no good any more. Nil takes all of the site's.
+	Revoked func(*x509.Certificate) error
 	// PartnerPort is where racks listen for each other. Zero means [peer.DefaultPort].
 	PartnerPort int
 	// Prober asks whether an address is in use before it is offered. Nil does not ask.

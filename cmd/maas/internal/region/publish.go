@@ -65,6 +65,10 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 	if err != nil {
 		return fmt.Errorf("list of regions: %w", err)
 	}
+	revoked, err := r.revoked(ctx)
+	if err != nil {
+		return fmt.Errorf("list of revoked certificates: %w", err)
+	}
 	for _, topic := range []struct {
 		name string
 		plan func(inventory.Rack) (map[string][]byte, error)
@@ -73,7 +77,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 			return proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, r.beside)))
 		}},
 		{register.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
-			return register.Objects(regionsFor(rack, m.Racks, regions))
+			return register.Objects(regionsFor(rack, m.Racks, regions), revoked)
 		}},
 		{discoveryrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
 			return discoveryrpc.Objects(r.discoveryPolicy(m, rack))
@@ -164,6 +168,21 @@ func (r *Region) allRegions(ctx context.Context) ([]register.Region, error) {
 		return nil, nil
 	}
 	return r.racks.allRegions(ctx)
+}
+
+// revoked are the serial numbers of the certificates that racks are to refuse each other, sorted.
+func (r *Region) revoked(ctx context.Context) (serials []string, err error) {
+	if r.racks == nil {
+		return nil, nil
+	}
+	all, err := r.inv.RackCertificates(ctx)
+	for _, c := range all {
+		if !c.Revoked.IsZero() && time.Now().Before(c.Expires) {
+			serials = append(serials, c.Serial)
+		}
+	}
+	slices.Sort(serials)
+	return serials, err
 }
 
 // regionsFor orders the regions for a rack: racks are dealt out to them in the order in which they came, and keep the rest

@@ -58,6 +58,7 @@ const Topic = "regions"
 const (
 	addressesKey = "addresses"
 	regionsKey   = "regions"
+	revokedKey   = "revoked"
 )
 
 // A Region is where racks reach one region of the site.
@@ -68,8 +69,9 @@ type Region struct {
 	Addresses []string `json:"addresses"`
 }
 
-// Objects is the content of the topic for a rack to which these regions are assigned, the best first.
-func Objects(regions []Region) (map[string][]byte, error) {
+// Objects is the content of the topic for a rack to which these regions are assigned, the best first, with the serial numbers
+// of certificates that no rack may use any more, though their time has not come.
+func Objects(regions []Region, revoked []string) (map[string][]byte, error) {
 	if regions == nil {
 		regions = []Region{}
 	}
@@ -80,7 +82,24 @@ func Objects(regions []Region) (map[string][]byte, error) {
 	addresses := Flat(regions)
 	slices.Sort(addresses)
 	flat, err := json.Marshal(addresses)
-	return map[string][]byte{addressesKey: flat, regionsKey: named}, err
+	if err != nil {
+		return nil, err
+	}
+	objects := map[string][]byte{addressesKey: flat, regionsKey: named}
+	if len(revoked) > 0 {
+		objects[revokedKey], err = json.Marshal(revoked)
+	}
+	return objects, err
+}
+
+// Revoked are the serial numbers among the objects; none of a region that tells none.
+func Revoked(objects map[string][]byte) (serials []string, err error) {
+	if text, there := objects[revokedKey]; there {
+		if err := json.Unmarshal(text, &serials); err != nil {
+			return nil, fmt.Errorf("revoked certificates: %w", err)
+		}
+	}
+	return serials, nil
 }
 
 // Regions is the inverse of Objects. Of a region that does not name them, all addresses are one Region without a name.
