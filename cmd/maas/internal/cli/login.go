@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -46,7 +47,11 @@ func (c loginCmd) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	var me maasapi.Account
-	if err := login.Client().Get(ctx, client.API+"users/?op=whoami", &me); err != nil {
+	err = login.Client().Get(ctx, client.API+"users/?op=whoami", &me)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s answers, but is not the API of a site; that is at port 5240 unless the site says otherwise", base)
+	}
+	if err != nil {
 		return err
 	}
 	logins, path, err := loadLogins()

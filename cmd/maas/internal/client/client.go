@@ -194,7 +194,7 @@ func (c Client) explain(err error) error {
 		return fmt.Errorf("the certificate of %s is signed by nobody known here; name it, or its authority, with: maas login --ca FILE %s", c.URL, c.URL)
 	case errors.As(err, &name):
 		return fmt.Errorf("the certificate of %s is for other names: %w", c.URL, name)
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("%s does not speak TLS; log in with http in the place of https", c.URL)
 	case c.URL != "":
 		if cause := (*url.Error)(nil); errors.As(err, &cause) {

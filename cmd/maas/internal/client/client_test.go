@@ -40,6 +40,7 @@ func TestBase(t *testing.T) {
 	for in, want := range map[string]string{
 		"maas.example": "http://maas.example:5240", "http://192.0.2.1:5240/MAAS/": "http://192.0.2.1:5240", "https://maas.example": "https://maas.example",
 		"https://maas.example/MAAS/api/2.0/": "https://maas.example", "http://[2001:db8::1]:80": "http://[2001:db8::1]:80",
+		"2001:db8::1": "http://[2001:db8::1]:5240", "[2001:db8::1]:81": "http://[2001:db8::1]:81",
 		"ftp://x": "", "http://": "", "http://user@x": "", "http://x/path": "",
 	} {
 		if got, err := Base(in); got != want || (err == nil) != (want != "") {

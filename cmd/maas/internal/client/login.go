@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -82,6 +83,9 @@ func (l Logins) Save(path string) error {
 
 // Base is the URL of a site as people give it: the API's path is cut off, and the scheme may be left out.
 func Base(text string) (string, error) {
+	if a, err := netip.ParseAddr(text); err == nil && a.Is6() {
+		text = "[" + text + "]"
+	}
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
 	}
