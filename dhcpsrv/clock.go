@@ -21,16 +21,33 @@ type ShiftStore interface {
 // s.mu.
 func (s *Server) now() int64 { return s.base + int64(time.Since(s.made)) }
 
-// startClock starts the time of the server, after its leases are loaded: by the wall clock. When that shows less than the
-// server has already lived, it has lost its battery, or was ahead before, and how long the server was away is not known: then
-// it has been set by the difference.
+// startClock starts the time of the server, after its leases are loaded: by the wall clock. If the machine has not been
+// started anew since the server was last there, it tells how much time has passed, and what the wall clock shows beyond that
+// is by how much it was set, then or before the stored leases could move. Else, when the wall clock shows less than the server
+// has already lived, it has lost its battery, or was ahead before, and how long the server was away is not known: then it has
+// been set by the difference.
 func (s *Server) startClock(wall int64) {
 	s.made, s.base, s.wall = time.Now(), wall, wall
-	if alive := s.memory.Alive; alive.UnixNano() > wall && !alive.IsZero() {
-		s.base, s.behind = alive.UnixNano(), true
-		s.log.Warn("the clock is behind; leases go on from when this server was last there", "by", time.Duration(s.base-wall))
-		s.shift(wall - s.base)
+	if s.memory.Alive.IsZero() {
+		return
 	}
+	then := s.memory.Alive.UnixNano()
+	if boot, up := s.uptime(wall); boot != "" && boot == s.memory.Boot && up >= s.memory.Up {
+		then += int64(up - s.memory.Up)
+		by := time.Duration(wall - then)
+		if by.Abs() < clockStep {
+			return
+		}
+		s.log.Warn("the clock is not what the stored leases go by; they keep the time they have left", "by", by)
+		s.memory.shift(by)
+	} else if then > wall {
+		s.log.Warn("the clock is behind; leases go on from when this server was last there", "by", time.Duration(then-wall))
+		s.behind = true
+	} else {
+		return
+	}
+	s.base = then
+	s.shift(wall - then)
 }
 
 // mindClock looks whether the wall clock has been set, and moves all times with it, so that leases keep what they have left.
@@ -139,25 +156,36 @@ func (s *Server) catchUp(c *change) {
 }
 
 // shiftStore moves the times in the store, and reports whether it took that. When the process ends in between, leases live
-// too long rather than too short.
+// too long rather than too short: what is noted of the store's time is the earlier one.
 func (s *Server) shiftStore(by int64) bool {
-	if store, ok := s.cfg.Store.(ShiftStore); ok && by != 0 {
-		ctx := context.Background()
-		if by < 0 {
-			s.remember(ctx, true)
-		}
-		err := store.Shift(ctx, time.Duration(by))
-		if s.logMove(by, err); err != nil {
-			return false
-		}
-		if by > 0 {
-			s.remember(ctx, true)
-		}
+	store, ok := s.cfg.Store.(ShiftStore)
+	if !ok || by == 0 {
+		s.hasMoved(by)
+		return true
 	}
+	ctx := context.Background()
+	if by < 0 {
+		s.hasMoved(by)
+		s.remember(ctx, true)
+	}
+	err := store.Shift(ctx, time.Duration(by))
+	s.logMove(by, err)
+	switch {
+	case by > 0 && err == nil:
+		s.hasMoved(by)
+		s.remember(ctx, true)
+	case by < 0 && err != nil:
+		s.hasMoved(-by) // it has not, after all
+		s.remember(ctx, true)
+	}
+	return err == nil
+}
+
+// hasMoved takes down by how much the store's time has moved.
+func (s *Server) hasMoved(by int64) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.moved -= by
-	s.mu.Unlock()
-	return true
 }
 
 // logMove tells why the store would not move its times, once for each reason, and when it has.

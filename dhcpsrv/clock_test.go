@@ -28,6 +28,7 @@ type clockTest struct {
 	s     *dhcpsrv.Server
 	ahead time.Duration // of the wall clock
 	stop  func()
+	boot  string // since which the machine runs; "" = it does not tell
 	addrs []netip.Addr
 	ends  []time.Time // of the leases, by the time of the test
 }
@@ -43,7 +44,17 @@ func withClock(t *testing.T, store dhcpsrv.LeaseStore, run func(c *clockTest)) {
 
 // start serves, as after a restart.
 func (c *clockTest) start() {
-	c.s = newServer(c.t, dhcpsrv.Config{Store: c.store, Log: c.log}, c.snapshot())
+	boot := c.boot
+	s, err := dhcpsrv.NewOn(dhcpsrv.Config{Store: c.store, Log: c.log}, func() (string, time.Duration) {
+		return boot, time.Since(time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)) // a day before the test
+	})
+	if err == nil {
+		err = s.Update(c.snapshot())
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.s = s
 	c.ahead = 0
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -104,8 +104,12 @@
 // A server that starts while the wall clock shows less than when it was last there, which it notes every minute
 // ([PartnerStore]), takes the difference for a step of the clock, whether that was ahead before or is behind now: leases keep
 // what they had left when it made its note. The time that it was away does not count, and leases live too long rather than
-// too short. When the clock is then set right they move along. What happens to the clock otherwise while the server is not
-// there looks like time that has passed.
+// too short. When the clock is then set right they move along.
+//
+// On Linux a server that starts on a machine that has run all the time since such a note knows how long it was away. Then it
+// finds every step of the clock, forwards too, also one that its store could not follow before the end, and leases end when
+// they should. After a start of the machine, a step forwards looks like time that has passed: leases look ended, and before
+// such an address is offered to another client it is probed ([Prober]).
 //
 // # A server whose address changes
 //

@@ -14,6 +14,11 @@ func (s *Server) SetClock(ahead time.Duration) {
 	s.readWall = func() int64 { return time.Now().Add(ahead).UnixNano() }
 }
 
+// NewOn is New on a machine that says how long it has run, and since which start.
+func NewOn(cfg Config, uptime func() (boot string, up time.Duration)) (*Server, error) {
+	return newServer(cfg, func(int64) (string, time.Duration) { return uptime() })
+}
+
 // FailSyncDir lets the sync of the journal's directory fail, or not.
 func (j *Journal) FailSyncDir(err error) {
 	j.mu.Lock()

@@ -19,10 +19,21 @@ type PartnerStore interface {
 	SavePartners(ctx context.Context, data []byte) error
 }
 
-// memory is what a server remembers of itself and its partners.
+// memory is what a server remembers of itself and its partners, by the time that the stored leases go by.
 type memory struct {
 	Alive    time.Time          `json:"alive"` // never later than when it was
+	Boot     string             `json:"boot,omitempty"`
+	Up       time.Duration      `json:"up,omitempty"` // of the machine when the server was alive, since its start named Boot
 	Partners map[string]contact `json:"partners"`
+}
+
+// shift moves the times.
+func (m *memory) shift(by time.Duration) {
+	m.Alive = m.Alive.Add(by)
+	for name, c := range m.Partners {
+		c.Last = c.Last.Add(by)
+		m.Partners[name] = c
+	}
 }
 
 // contact is what is remembered of a partner. Taking it for longer away than it was would be wrong, so a connection is noted
@@ -74,7 +85,7 @@ func (s *Server) memorize(ctx context.Context, now bool) error {
 func (s *Server) memories(must bool) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, every := time.Unix(0, s.now()), time.Minute
+	now, every := time.Unix(0, s.now()-s.moved), time.Minute
 	for _, p := range s.partners {
 		every = min(every, 15*time.Second, p.maxLease/20)
 	}
@@ -84,8 +95,9 @@ func (s *Server) memories(must bool) ([]byte, error) {
 	}
 	s.saved = true
 	s.memory = memory{Alive: now, Partners: make(map[string]contact, len(s.partners))}
+	s.memory.Boot, s.memory.Up = s.uptime(s.readWall())
 	for name, p := range s.partners {
-		s.memory.Partners[name] = contact{Connected: p.greeted, Met: p.met, Last: time.Unix(0, p.contact)}
+		s.memory.Partners[name] = contact{Connected: p.greeted, Met: p.met, Last: time.Unix(0, p.contact-s.moved)}
 	}
 	return json.Marshal(s.memory)
 }

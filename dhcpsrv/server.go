@@ -50,11 +50,12 @@ type Server struct {
 	base     int64        // its time then, see now
 	wall     int64        // what the wall clock would have shown then, as it is set now
 	readWall func() int64 // tests set the clock by it
-	behind   bool         // it showed less than the server remembered
-	shifted  int64        // sum of all times by which the clock has been set since
-	moved    int64        // of that, what the store does not know yet
-	toMove   bool         // the committer is to try again to tell it
-	moving   bool         // it does
+	uptime   func(wall int64) (boot string, up time.Duration)
+	behind   bool  // it showed less than the server remembered
+	shifted  int64 // sum of all times by which the clock has been set since
+	moved    int64 // of that, what the store does not know yet
+	toMove   bool  // the committer is to try again to tell it
+	moving   bool  // it does
 
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
@@ -63,7 +64,9 @@ type Server struct {
 }
 
 // New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and opens nothing.
-func New(cfg Config) (*Server, error) {
+func New(cfg Config) (*Server, error) { return newServer(cfg, machineUptime) }
+
+func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Server, error) {
 	if cfg.Store == nil {
 		cfg.Store = new(MemStore)
 	}
@@ -94,7 +97,7 @@ func New(cfg Config) (*Server, error) {
 	s.table6.heard = s.table.heard
 	s.incarnation = rand.Uint64()
 	s.loadMemory(context.Background())
-	s.readWall = func() int64 { return time.Now().UnixNano() }
+	s.readWall, s.uptime = func() int64 { return time.Now().UnixNano() }, uptime
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
 	}
