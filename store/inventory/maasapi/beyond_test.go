@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -51,6 +52,9 @@ func TestApplyAndExport(t *testing.T) {
 		if w := s.call("POST", "/api/v1/apply"+c.query, c.body, "Content-Type", c.kind); w.Code != c.code || !strings.Contains(w.Body.String(), c.want) {
 			t.Errorf("%s: %d %s, want %d with %s", c.body, w.Code, w.Body, c.code, c.want)
 		}
+	}
+	for i, text := range []string{"yes", "1e3", "a: b # c", "cr\rx", "two\nlines", " lead", "\u2028"} {
+		s.call("POST", base+"zones/", url.Values{"name": {fmt.Sprint("odd", i)}, "description": {text}}.Encode())
 	}
 	exported := s.call("GET", "/api/v1/export", "")
 	if w := s.call("POST", "/api/v1/apply?prune=true", exported.Body.String(), "Content-Type", exported.Header().Get("Content-Type")); !strings.Contains(w.Body.String(), `"changes":[]`) {

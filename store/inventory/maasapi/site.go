@@ -135,7 +135,10 @@ func (a *API) exportSite(r *http.Request) (any, error) {
 	if err != nil || r.URL.Query().Get("format") == "json" || r.Header.Get("Accept") == "application/json" {
 		return doc, err
 	}
-	text, err := yaml.Marshal(doc)
+	text, err := json.Marshal(doc)
+	if err == nil {
+		text, err = YAML(text)
+	}
 	return file{"application/yaml", text}, err
 }
 

@@ -11,11 +11,10 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/goccy/go-yaml"
-
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
+	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
 // remote are the flags of commands that talk to a running daemon.
@@ -114,7 +113,7 @@ func (c remote) printNext(w io.Writer, value any) error {
 // printRaw writes JSON as it is, indented, or as YAML with its fields in the same order.
 func (c remote) printRaw(w io.Writer, text []byte) error {
 	if c.Output == "yaml" {
-		out, err := yaml.JSONToYAML(text)
+		out, err := maasapi.YAML(text)
 		if err != nil {
 			return err
 		}
