@@ -55,9 +55,10 @@ type Config struct {
 type Peer struct {
 	cfg Config
 
-	mu   sync.Mutex
-	busy map[string]int // exchanges that run, by partner
-	said map[string]string
+	mu    sync.Mutex
+	busy  map[string]int // exchanges that run, by partner
+	said  map[string]string
+	brief map[string]bool // whether the last connection was, by partner
 
 	refusal struct { // logged last
 		text string
@@ -79,7 +80,7 @@ func New(cfg Config) (*Peer, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Peer{cfg: cfg, busy: make(map[string]int), said: make(map[string]string)}, nil
+	return &Peer{cfg: cfg, busy: make(map[string]int), said: make(map[string]string), brief: make(map[string]bool)}, nil
 }
 
 // Serve keeps a connection to each partner until ctx ends, and returns nil then. It closes the listeners, on which those
@@ -274,14 +275,37 @@ func (p *Peer) exchange(ctx context.Context, name string, conn *tls.Conn) {
 		defer cancel()
 		p.watch(ctx, name, conn.ConnectionState().PeerCertificates[0])
 	})
-	p.mu.Lock()
-	delete(p.said, name)
-	p.mu.Unlock()
-	p.cfg.Log.Info("connected to partner", "partner", name, "address", conn.RemoteAddr().String())
-	if err := p.cfg.Exchange(ctx, name, newConn(conn)); err != nil && ctx.Err() == nil {
+	again, began := p.reached(name), time.Now()
+	if !again {
+		p.cfg.Log.Info("connected to partner", "partner", name, "address", conn.RemoteAddr().String())
+	}
+	err := p.cfg.Exchange(ctx, name, newConn(conn))
+	short := time.Since(began) < brief
+	p.ended(name, err != nil && short)
+	if err != nil && ctx.Err() == nil && !(again && short) {
 		p.cfg.Log.Warn("connection to partner ended", "partner", name, "err", err)
 	}
 	conn.Close()
+}
+
+// brief is up to how long a connection was none: with TLS 1.3 who is refused hears of it only afterwards. That comes each
+// second, and is logged once.
+const brief = 2 * dialEvery
+
+// reached notes that a partner was reached, and reports whether the last connection was brief.
+func (p *Peer) reached(name string) (again bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.said, name)
+	return p.brief[name]
+}
+
+func (p *Peer) ended(name string, wasBrief bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if delete(p.brief, name); wasBrief {
+		p.brief[name] = true
+	}
 }
 
 // watch returns when ctx ends or the certificate is refused.

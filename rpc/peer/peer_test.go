@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -191,9 +192,10 @@ func TestRefusedCertificate(t *testing.T) {
 		},
 	}, ln)
 	var now atomic.Pointer[enrol.Identity]
+	var lines logged
 	now.Store(old)
 	run(peer.Config{
-		Identity: now.Load, Port: port,
+		Identity: now.Load, Port: port, Log: slog.New(slog.NewTextHandler(&lines, nil)),
 		Partners: func() []peer.Partner {
 			return []peer.Partner{{Name: "b", Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}}
 		},
@@ -206,16 +208,28 @@ func TestRefusedCertificate(t *testing.T) {
 	<-in
 	refused.Store(true)
 	<-ended
-	for end := time.Now().Add(20 * time.Second); refusals.Load() < 3; time.Sleep(10 * time.Millisecond) { // it tries each second
+	for end := time.Now().Add(20 * time.Second); refusals.Load() < 5; time.Sleep(10 * time.Millisecond) { // it tries each second
 		if time.Now().After(end) {
 			t.Fatal("it does not try again")
 		}
+	}
+	if n := lines.Load(); n > 6 {
+		t.Errorf("%d lines about %d attempts", n, refusals.Load())
 	}
 	if len(in) > 0 {
 		t.Error("the refused certificate is let in again")
 	}
 	now.Store(identity(t, ca, "a"))
 	<-in
+}
+
+// logged counts lines.
+type logged struct{ atomic.Int64 }
+
+// Write takes a line.
+func (l *logged) Write(b []byte) (int, error) {
+	l.Add(1)
+	return len(b), nil
 }
 
 // TestImpostor dials an address at which another rack answers.
