@@ -2,8 +2,10 @@ package pxe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -105,6 +107,20 @@ func TestLogOfMAC(t *testing.T) {
 	}
 	if got := strings.Count(log.String(), `"mac":"52:54:00:77:e1:97"`); got != 2 {
 		t.Errorf("log:\n%s", log.String())
+	}
+}
+
+// A path without end names nothing, and does not fill logs and records.
+func TestLongPath(t *testing.T) {
+	s, err := New(Config{Resolver: Static(Profile{Kernel: "k"}), Files: fstest.MapFS{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, proto := range []Proto{HTTP, TFTP} {
+		_, e, err := s.open(t.Context(), inbound{proto: proto, path: "/images/" + strings.Repeat("a", 100_000)})
+		if !errors.Is(err, fs.ErrNotExist) || len(e.Path) != maxPath || len(err.Error()) > 200 {
+			t.Errorf("%s: path of %d bytes, error of %d: %.200v", proto, len(e.Path), len(err.Error()), err)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (s *Server) newLane(conn net.Conn) *lane {
 func (l *lane) run(ctx context.Context) (handOver bool) {
 	for ctx.Err() == nil {
 		end := bytes.Index(l.buf, []byte("\r\n\r\n"))
-		if end < 0 && len(l.buf) == cap(l.buf) {
+		if end < 0 && (len(l.buf) == cap(l.buf) || bareLF(l.buf)) {
 			return true
 		}
 		if end < 0 {
@@ -78,6 +78,9 @@ func (l *lane) run(ctx context.Context) (handOver bool) {
 	}
 	return false
 }
+
+// bareLF reports whether a line ends without CR, as those of simple clients do.
+func bareLF(b []byte) bool { return bytes.Count(b, []byte("\n")) != bytes.Count(b, []byte("\r\n")) }
 
 // plainGET reads the head of a request, up to the end of its last line. It
 // accepts what boot loaders send and nothing that could mean more than "give me

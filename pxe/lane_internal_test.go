@@ -228,6 +228,24 @@ func TestLaneIdles(t *testing.T) {
 	})
 }
 
+// Lines may end without CR (RFC 9112 section 2.2): net/http reads those.
+func TestLaneWithoutCR(t *testing.T) {
+	s, err := New(Config{Resolver: Static(Profile{Kernel: "f"}), Files: fstest.MapFS{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, request := range []string{"GET /f HTTP/1.0\n\n", "GET /f HTTP/1.1\r\nHost: h\n\n", "\nGET /f HTTP/1.1\n"} {
+		client, server := net.Pipe()
+		go func() { _, _ = io.WriteString(client, request) }()
+		l := s.newLane(server)
+		if !l.run(t.Context()) || string(l.buf) != request {
+			t.Errorf("%q is not handed over", request)
+		}
+		client.Close()
+		server.Close()
+	}
+}
+
 func BenchmarkSmallFile(b *testing.B) {
 	dir := b.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "f"), make([]byte, 1024), 0o644); err != nil {

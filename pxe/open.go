@@ -32,6 +32,12 @@ type content struct {
 	data    []byte // all of it, when it is in memory
 }
 
+// maxPath is the length from which on a path names nothing, in bytes; more of it
+// is not logged nor reported.
+const maxPath = 1024
+
+func (in inbound) shownPath() string { return in.path[:min(len(in.path), maxPath)] }
+
 // identify works out who asks for res.
 func (s *Server) identify(in inbound, res resource) Request {
 	r := Request{MAC: res.mac, UUID: res.uuid, Addr: in.addr, Server: in.server, Arch: res.arch, Config: res.lang}
@@ -115,9 +121,9 @@ func (s *Server) methodOf(res resource, arch Arch) string {
 // fs.ErrNotExist are to be told as such.
 func (s *Server) open(ctx context.Context, in inbound) (content, *Event, error) {
 	e := &Event{Stage: StageFile, Addr: in.addr, Server: in.server, Arch: ArchUnknown,
-		Path: in.path, Proto: string(in.proto), Size: -1}
+		Path: in.shownPath(), Proto: string(in.proto), Size: -1}
 	name, ok := cleanName(in.path)
-	if !ok {
+	if !ok || len(in.path) > maxPath {
 		return content{}, e, fmt.Errorf("pxe: %.80q is not a path: %w", in.path, fs.ErrNotExist)
 	}
 	res := parsePath(name)

@@ -174,7 +174,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	q := s.identify(in, res)
 	w.WriteHeader(http.StatusNoContent)
 	s.finish(&Event{Stage: StageRunning, MAC: q.MAC, UUID: q.UUID, Addr: in.addr, Server: in.server, Arch: q.Arch,
-		Path: in.path, Proto: string(HTTP), Size: int64(len(body)), Bytes: int64(len(body)),
+		Path: in.shownPath(), Proto: string(HTTP), Size: int64(len(body)), Bytes: int64(len(body)),
 		Duration: time.Since(start), Body: body}, nil)
 }
 
