@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"sync"
@@ -46,13 +47,21 @@ func listenUDP(network, address string) (*net.UDPConn, error) {
 		return grown
 	}}
 	conn, err := lc.ListenPacket(context.Background(), network, address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, ErrPortBusy
-	}
 	if err != nil {
-		return nil, err
+		return nil, listenError(err)
 	}
 	return conn.(*net.UDPConn), nil
+}
+
+// listenError says what to do about an error.
+func listenError(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return ErrPortBusy
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w (needs root, or CAP_NET_BIND_SERVICE and CAP_NET_RAW)", err)
+	}
+	return err
 }
 
 func listen(cfg ListenConfig, boot bool) (Conn, error) {

@@ -1,0 +1,20 @@
+package dhcpsrv
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Who may not open the port is told what that takes.
+func TestListenError(t *testing.T) {
+	if err := listenError(os.NewSyscallError("bind", syscall.EACCES)); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "CAP_NET_BIND_SERVICE") {
+		t.Error(err)
+	}
+	if err := listenError(os.NewSyscallError("bind", syscall.EADDRINUSE)); err != ErrPortBusy {
+		t.Error(err)
+	}
+}
