@@ -113,7 +113,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, at.serving)...))
 	sub.Pools = p.pools(s.ID)
 	p.share(&sub, s, at.serving)
-	sub.CircuitQuota = p.m.number(SettingCircuitQuota, 0)
+	sub.CircuitQuota, sub.LinkQuota = p.m.number(SettingCircuitQuota, 0), p.m.number(SettingLinkQuota, 0)
 	if s.Prefix.Addr().Is6() {
 		return p.subnet6(sub)
 	}

@@ -180,7 +180,7 @@ func TestPlanDHCPMode(t *testing.T) {
 		ok(t, srv.Update(snap))
 		var b strings.Builder
 		for _, s := range snap.Subnets {
-			fmt.Fprintf(&b, "%s %v %d; ", s.Name, s.Mode, s.CircuitQuota)
+			fmt.Fprintf(&b, "%s %v %d %d; ", s.Name, s.Mode, s.CircuitQuota, s.LinkQuota)
 		}
 		return b.String()
 	}
@@ -190,9 +190,10 @@ func TestPlanDHCPMode(t *testing.T) {
 		t.Error("a mode that there is not was accepted")
 	}
 	ok(t, inv.SetSetting(ctx, inventory.SettingCircuitQuota, "8"))
+	ok(t, inv.SetSetting(ctx, inventory.SettingLinkQuota, "9"))
 	for mode, want := range map[ipam.DHCPMode]string{
-		ipam.DHCPServe: "10.0.0.0/24 serve 8; 10.7.0.0/24 serve 8; ", ipam.DHCPProxy: "10.0.0.0/24 proxy 8; 10.7.0.0/24 proxy 8; ",
-		ipam.DHCPAuto: "10.0.0.0/24 auto 8; 10.7.0.0/24 serve 8; ",
+		ipam.DHCPServe: "10.0.0.0/24 serve 8 9; 10.7.0.0/24 serve 8 9; ", ipam.DHCPProxy: "10.0.0.0/24 proxy 8 9; 10.7.0.0/24 proxy 8 9; ",
+		ipam.DHCPAuto: "10.0.0.0/24 auto 8 9; 10.7.0.0/24 serve 8 9; ",
 	} {
 		v = must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
 		v.DHCPMode = mode

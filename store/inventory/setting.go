@@ -24,6 +24,7 @@ const (
 	SettingNTPServers    = "ntp_servers"        // addresses are told to DHCP clients, names to nobody yet
 	SettingTakeover      = "dhcp_takeover"      // seconds a rack is away until the other one uses its half of the addresses, from 60; default 3600
 	SettingCircuitQuota  = "dhcp_circuit_quota" // dynamic addresses behind one circuit of a relay agent; default 0, no limit
+	SettingLinkQuota     = "dhcp_link_quota"    // the same for clients of which no relay tells a circuit: those on a link itself, those of a relay
 	SettingKernelOpts    = "kernel_opts"        // at the end of each machine's kernel command line
 )
 
@@ -145,7 +146,7 @@ func checkSetting(name, value string) error {
 		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < minTakeover) {
 			return invalid(KindSetting, name, name, fmt.Sprintf("%q is not a number of seconds from %d", value, minTakeover))
 		}
-	case SettingExhaustion, SettingCircuitQuota:
+	case SettingExhaustion, SettingCircuitQuota, SettingLinkQuota:
 		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0) {
 			return invalid(KindSetting, name, name, fmt.Sprintf("%q is not a number from 0", value))
 		}

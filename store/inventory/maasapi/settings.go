@@ -25,7 +25,7 @@ func settings() map[string]setting {
 		inventory.SettingUpstreamDNS: {fallback: ""}, inventory.SettingDNSSEC: {fallback: "auto"}, inventory.SettingDNSTrustedACL: {fallback: ""},
 		inventory.SettingDNSTransfer: {fallback: ""}, inventory.SettingDNSNotify: {fallback: ""}, inventory.SettingDNSTTL: {fallback: 30},
 		inventory.SettingSecondaryNS: {fallback: ""}, inventory.SettingInternalDomain: {fallback: inventory.DefaultInternalDomain}, inventory.SettingNTPServers: {fallback: ""}, inventory.SettingKernelOpts: {fallback: ""},
-		inventory.SettingExhaustion: {fallback: 16}, inventory.SettingCircuitQuota: {fallback: 0}, inventory.SettingTakeover: {fallback: 3600},
+		inventory.SettingExhaustion: {fallback: 16}, inventory.SettingCircuitQuota: {fallback: 0}, inventory.SettingLinkQuota: {fallback: 0}, inventory.SettingTakeover: {fallback: 3600},
 		inventory.SettingRouterAdvertisements: {fallback: "", set: func(a *API, r *http.Request, value string) error {
 			return a.inv.SetRouterAdvertisements(r.Context(), value)
 		}},
