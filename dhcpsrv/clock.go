@@ -25,7 +25,7 @@ func (s *Server) now() int64 { return s.base + int64(time.Since(s.made)) }
 // started anew since the server was last there, it tells how much time has passed, and what the wall clock shows beyond that
 // is by how much it was set, then or before the stored leases could move. Else, when the wall clock shows less than the server
 // has already lived, it has lost its battery, or was ahead before, and how long the server was away is not known: then it has
-// been set by the difference.
+// been set by the difference. A virtual machine that was paused does not count that either; only partners have to know.
 func (s *Server) startClock(wall int64) {
 	s.made, s.base, s.wall = time.Now(), wall, wall
 	if s.memory.Alive.IsZero() {
@@ -39,7 +39,7 @@ func (s *Server) startClock(wall int64) {
 			return
 		}
 		s.log.Warn("the clock is not what the stored leases go by; they keep the time they have left", "by", by)
-		s.memory.shift(by)
+		s.skipped = max(by, 0)
 	} else if then > wall {
 		s.log.Warn("the clock is behind; leases go on from when this server was last there", "by", time.Duration(then-wall))
 		s.behind = true
@@ -47,6 +47,7 @@ func (s *Server) startClock(wall int64) {
 		return
 	}
 	s.base = then
+	s.memory.shift(time.Duration(wall - then))
 	s.shift(wall - then)
 }
 

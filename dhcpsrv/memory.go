@@ -32,6 +32,9 @@ func (m *memory) shift(by time.Duration) {
 	m.Alive = m.Alive.Add(by)
 	for name, c := range m.Partners {
 		c.Last = c.Last.Add(by)
+		if !c.OwnFrom.IsZero() {
+			c.OwnFrom = c.OwnFrom.Add(by)
+		}
 		m.Partners[name] = c
 	}
 }
@@ -42,6 +45,8 @@ type contact struct {
 	Connected bool      `json:"connected,omitempty"`
 	Met       bool      `json:"met,omitempty"` // its leases were here, ever
 	Last      time.Time `json:"last"`          // when it was last heard, unless connected
+	// OwnFrom is until when nothing new is given out, since the partner may have taken over; zero = no such time.
+	OwnFrom time.Time `json:"ownFrom,omitzero"`
 }
 
 func (s *Server) loadMemory(ctx context.Context) {
@@ -81,6 +86,15 @@ func (s *Server) memorize(ctx context.Context, now bool) error {
 	return store.SavePartners(ctx, data)
 }
 
+// remembered is what to save of a partner, by the time of the store, which this server's is ahead of by so much.
+func (p *partner) remembered(moved int64) contact {
+	c := contact{Connected: p.greeted, Met: p.met, Last: time.Unix(0, p.contact-moved)}
+	if p.ownFrom != 0 {
+		c.OwnFrom = time.Unix(0, p.ownFrom-moved)
+	}
+	return c
+}
+
 // memories returns what to save, or nil when it is not yet time to.
 func (s *Server) memories(must bool) ([]byte, error) {
 	s.mu.Lock()
@@ -97,7 +111,7 @@ func (s *Server) memories(must bool) ([]byte, error) {
 	s.memory = memory{Alive: now, Partners: make(map[string]contact, len(s.partners))}
 	s.memory.Boot, s.memory.Up = s.uptime(s.readWall())
 	for name, p := range s.partners {
-		s.memory.Partners[name] = contact{Connected: p.greeted, Met: p.met, Last: time.Unix(0, p.contact-s.moved)}
+		s.memory.Partners[name] = p.remembered(s.moved)
 	}
 	return json.Marshal(s.memory)
 }

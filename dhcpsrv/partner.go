@@ -246,7 +246,7 @@ func (p *partner) share(secondary bool, now int64) {
 }
 
 // meet prepares for a new partner. A server that was away for longer than a lease lasts may have been taken for dead, so it
-// gives out nothing new until it has the partner's leases, or the last of them has ended.
+// gives out nothing new until it has the partner's leases, or the last of them has ended. Another start does not end that.
 func (s *Server) meet(p *partner, secondary bool, now int64) {
 	p.contact = now
 	known := s.memory.Partners[p.Name]
@@ -257,12 +257,15 @@ func (s *Server) meet(p *partner, secondary bool, now int64) {
 		return // and a primary has served the subnet alone until now
 	}
 	p.waiting, p.met = now+int64(recoverWait), known.Met
-	switch away := now - s.memory.Alive.UnixNano(); {
+	switch away := now - s.memory.Alive.UnixNano() + int64(s.skipped); {
 	case p.ownFrom != 0:
 	case s.memory.Alive.IsZero() || s.behind || away >= int64(p.maxLease):
 		p.ownFrom = now + int64(p.maxLease)
 	case known.Met && !known.Connected:
 		p.contact = known.Last.UnixNano()
+	}
+	if !known.OwnFrom.IsZero() {
+		p.ownFrom = max(p.ownFrom, known.OwnFrom.UnixNano())
 	}
 }
 

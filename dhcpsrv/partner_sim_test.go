@@ -73,6 +73,7 @@ type pair struct {
 	clients []*simClient
 	begun   time.Time
 	pool    int // addresses in each subnet's pool
+	uptime  func() (string, time.Duration)
 
 	mu     sync.Mutex // guards following
 	steps  []string
@@ -191,9 +192,13 @@ func (p *pair) start(n int) {
 	r := p.racks[n]
 	run := &process{store: r.store, slow: time.Duration(p.rng.IntN(8)) * time.Millisecond}
 	run.ctx, run.stop = context.WithCancel(context.Background())
-	s, err := dhcpsrv.New(dhcpsrv.Config{Store: run, Events: func(e dhcpsrv.Event) {
+	uptime := p.uptime
+	if uptime == nil {
+		uptime = func() (string, time.Duration) { return "", 0 }
+	}
+	s, err := dhcpsrv.NewOn(dhcpsrv.Config{Store: run, Events: func(e dhcpsrv.Event) {
 		p.logf("%s: %v %v %v until %v, by partner %q", simNames[n], e.Lease.Addr, e.Kind, e.Lease.MAC, e.Lease.End.Sub(p.begun), e.Partner)
-	}})
+	}}, uptime)
 	if err == nil {
 		err = s.Update(p.snapshot(n))
 	}

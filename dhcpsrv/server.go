@@ -51,11 +51,12 @@ type Server struct {
 	wall     int64        // what the wall clock would have shown then, as it is set now
 	readWall func() int64 // tests set the clock by it
 	uptime   func(wall int64) (boot string, up time.Duration)
-	behind   bool  // it showed less than the server remembered
-	shifted  int64 // sum of all times by which the clock has been set since
-	moved    int64 // of that, what the store does not know yet
-	toMove   bool  // the committer is to try again to tell it
-	moving   bool  // it does
+	behind   bool          // it showed less than the server remembered
+	skipped  time.Duration // it showed so much more than has passed as far as the machine knows, which may have been paused
+	shifted  int64         // sum of all times by which the clock has been set since
+	moved    int64         // of that, what the store does not know yet
+	toMove   bool          // the committer is to try again to tell it
+	moving   bool          // it does
 
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
