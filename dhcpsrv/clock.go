@@ -157,7 +157,8 @@ func (s *Server) catchUp(c *change) {
 }
 
 // shiftStore moves the times in the store, and reports whether it took that. When the process ends in between, leases live
-// too long rather than too short: what is noted of the store's time is the earlier one.
+// too long rather than too short: what is noted of the store's time is the earlier one. So the store goes back only after
+// that is noted: else the next start would take its times back a second time.
 func (s *Server) shiftStore(by int64) bool {
 	store, ok := s.cfg.Store.(ShiftStore)
 	if !ok || by == 0 {
@@ -165,11 +166,14 @@ func (s *Server) shiftStore(by int64) bool {
 		return true
 	}
 	ctx := context.Background()
+	var err error
 	if by < 0 {
 		s.hasMoved(by)
-		s.remember(ctx, true)
+		err = s.memorize(ctx, true)
 	}
-	err := store.Shift(ctx, time.Duration(by))
+	if err == nil {
+		err = store.Shift(ctx, time.Duration(by))
+	}
 	s.logMove(by, err)
 	switch {
 	case by > 0 && err == nil:

@@ -139,9 +139,7 @@ func (x *exchange) gone() {
 	released := s.releaseLocked()
 	s.mu.Unlock()
 	answer(released)
-	if err := s.memorize(context.Background(), true); err != nil {
-		s.log.Warn("cannot note when the partner was last heard", "partner", p.Name, "err", err)
-	}
+	s.remember(context.Background(), true)
 }
 
 func (x *exchange) poke() {

@@ -64,14 +64,10 @@ func (s *Server) loadMemory(ctx context.Context) {
 	}
 }
 
-// remember notes that the server is alive, now or when it is time to.
-func (s *Server) remember(ctx context.Context, now bool) {
-	if err := s.memorize(ctx, now); err != nil {
-		s.log.Warn("cannot note that this server is alive; after a restart it will wait for its partner", "err", err)
-	}
-}
+// remember is memorize for who can do nothing about an error.
+func (s *Server) remember(ctx context.Context, now bool) { _ = s.memorize(ctx, now) }
 
-// memorize saves what there is to remember, now or when it is time to.
+// memorize saves what there is to remember, now or when it is time to: soon again when it fails.
 func (s *Server) memorize(ctx context.Context, now bool) error {
 	store, ok := s.cfg.Store.(PartnerStore)
 	if !ok {
@@ -83,7 +79,24 @@ func (s *Server) memorize(ctx context.Context, now bool) error {
 	if data == nil || err != nil {
 		return err
 	}
-	return store.SavePartners(ctx, data)
+	err = store.SavePartners(ctx, data)
+	s.mu.Lock()
+	s.saved = err == nil
+	s.mu.Unlock()
+	s.logMemory(err)
+	return err
+}
+
+// logMemory tells why nothing can be noted, once for each reason, and when it can again. The caller holds s.saving.
+func (s *Server) logMemory(err error) {
+	switch {
+	case err == nil && s.memoryErr != "":
+		s.memoryErr = ""
+		s.log.Info("it is noted again that this server is alive")
+	case err != nil && s.memoryErr != err.Error():
+		s.memoryErr = err.Error()
+		s.log.Warn("cannot note that this server is alive; after a restart it will wait for its partner", "err", err)
+	}
 }
 
 // remembered is what to save of a partner, by the time of the store, which this server's is ahead of by so much.

@@ -31,7 +31,7 @@ type Server struct {
 	mu         sync.Mutex
 	partners   map[string]*partner
 	memory     memory
-	saved      bool // memory, by this process
+	saved      bool // memory, by this process; not when the last try failed
 	served     bool // a snapshot with subnets
 	waiting    []*answers
 	table      *table
@@ -61,7 +61,8 @@ type Server struct {
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
 
-	moveErr string // why the store does not know of moved, as logged; "" = nothing logged; belongs to the committer
+	memoryErr string // why memory was not saved, as logged; "" = nothing logged; guarded by saving
+	moveErr   string // why the store does not know of moved, as logged; "" = nothing logged; belongs to the committer
 }
 
 // New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and opens nothing.

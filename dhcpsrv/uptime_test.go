@@ -1,8 +1,11 @@
 package dhcpsrv_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -104,6 +107,38 @@ func TestClockHalfMoved(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A clock is set back and the server cannot note it: then its store does not move, and the next server moves it once.
+func TestClockSetBackUnnoted(t *testing.T) {
+	store := new(frailStore)
+	withClock(t, store, func(c *clockTest) {
+		var log bytes.Buffer
+		c.stop()
+		c.boot, c.log = "one", slog.New(slog.NewTextHandler(&log, nil))
+		c.start()
+		c.set(3 * time.Hour)
+		c.bind()
+		time.Sleep(2 * time.Minute)
+		store.mute.Store(true)
+		c.set(0)
+		time.Sleep(5 * time.Second)
+		c.bind()
+		c.check("set back")
+		c.stop()
+		c.start()
+		c.check("after the restart")
+		time.Sleep(10 * time.Second)
+		store.mute.Store(false)
+		time.Sleep(2 * time.Second)
+		c.stop()
+		if n := strings.Count(log.String(), "cannot note"); n != 2 {
+			t.Errorf("two servers said %d times that they cannot note:\n%s", n, log.String())
+		}
+		c.start()
+		c.check("after the next one")
+		c.checkExpiry()
+	})
 }
 
 // After another start of the machine its uptime says nothing.
