@@ -120,6 +120,16 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 type sessionKey struct{}
 
+// CallingCertificate is what the rack showed in whose session a region's method runs. It is nil in any other context, as in a
+// call by a rack of the region's own process.
+func CallingCertificate(ctx context.Context) *x509.Certificate {
+	session, ok := ctx.Value(sessionKey{}).(*session)
+	if !ok {
+		return nil
+	}
+	return session.certificate()
+}
+
 func (s *Server) connContext(ctx context.Context, conn net.Conn) context.Context {
 	session := newSession(conn)
 	s.mu.Lock()
@@ -145,19 +155,23 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// Disconnect ends all sessions of a rack at once, as when its certificate is revoked, whatever the rack does in them, and
-// reports whether there was one. Calls in progress fail with [rpc.ErrUnavailable]. A rack that Authorize refuses by the time
-// of the call has no session afterwards, even if it was just coming.
-func (s *Server) Disconnect(rack string) (any bool) {
+// Disconnect ends at once the sessions whose certificates the function says, as when they are revoked, whatever the racks do
+// in them, and returns the names of these racks, one for each session. Calls in progress fail with [rpc.ErrUnavailable]. A
+// certificate that Authorize refuses by the time of the call has no session afterwards, even if it was just coming.
+//
+// It asks about certificates since a name is not enough: another certificate of that name may be good.
+func (s *Server) Disconnect(revoked func(cert *x509.Certificate) bool) (racks []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for session := range s.sessions {
-		if name, _ := session.identity(); name == rack {
+		if cert := session.certificate(); cert != nil && revoked(cert) {
 			session.cut()
-			any = true
+			rack, _ := session.identity()
+			racks = append(racks, rack)
 		}
 	}
-	return any
+	slices.Sort(racks)
+	return racks
 }
 
 // limit closes connections at once that are more than most at a time.

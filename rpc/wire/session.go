@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -17,8 +18,9 @@ type session struct {
 	conn net.Conn
 	out  chan outgoing // what the open announcement stream is to write
 
-	mu      sync.Mutex // guards following
-	rack    string     // empty before hello
+	mu      sync.Mutex        // guards following
+	rack    string            // empty before hello
+	cert    *x509.Certificate // what it showed; nil before hello
 	expiry  *time.Timer
 	ended   bool
 	region  rpc.Conn
@@ -83,13 +85,20 @@ func (s *session) identity() (string, rpc.Conn) {
 	return s.rack, s.region
 }
 
-// begin makes it the session of a rack until its certificate ends.
-func (s *session) begin(rack string, region rpc.Conn, until time.Time) {
+// certificate is what the rack showed; nil before hello.
+func (s *session) certificate() *x509.Certificate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rack, s.region = rack, region
+	return s.cert
+}
+
+// begin makes it the session of a rack until its certificate ends.
+func (s *session) begin(rack string, region rpc.Conn, cert *x509.Certificate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rack, s.region, s.cert = rack, region, cert
 	if s.expiry == nil && !s.ended {
-		s.expiry = time.AfterFunc(time.Until(until), s.cut)
+		s.expiry = time.AfterFunc(time.Until(cert.NotAfter), s.cut)
 	}
 }
 

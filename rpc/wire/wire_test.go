@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -196,7 +197,8 @@ func TestAskIsBounded(t *testing.T) {
 func TestRevocationEndsTheSession(t *testing.T) {
 	region := rpc.NewRegion(rpc.RegionConfig{})
 	s := newSite(t, region)
-	d := s.dialer(s.identity(t, "rack-1"))
+	stolen, replacement := s.identity(t, "rack-1"), s.identity(t, "rack-1")
+	d := s.dialer(stolen)
 	conn, err := d.Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -204,15 +206,17 @@ func TestRevocationEndsTheSession(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- conn.Accept(t.Context(), new(rpc.Methods)) }()
 	s.revoke()
-	if s.server.Disconnect("rack-2") { // not this one
-		t.Error("another rack was disconnected")
+	if cut := s.server.Disconnect(only(replacement)); cut != nil {
+		t.Errorf("sessions of %v with another certificate of that name were ended", cut)
 	}
 	select {
 	case err := <-ended:
-		t.Fatalf("another rack's revocation ended the session: %v", err)
+		t.Fatalf("the revocation of another certificate ended the session: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
-	s.server.Disconnect("rack-1")
+	if cut := s.server.Disconnect(only(stolen)); !slices.Equal(cut, []string{"rack-1"}) {
+		t.Errorf("sessions of %v were ended", cut)
+	}
 	if err := <-ended; !errors.Is(err, rpc.ErrUnavailable) {
 		t.Errorf("Accept: %v", err)
 	}
@@ -221,14 +225,41 @@ func TestRevocationEndsTheSession(t *testing.T) {
 	}
 }
 
+// only says yes to the certificate of an identity.
+func only(id *enrol.Identity) func(*x509.Certificate) bool { return id.Cert.Equal }
+
+// A method is told which certificate its caller showed; nobody showed one to a call in the region's own process.
+func TestMethodsKnowTheCertificate(t *testing.T) {
+	methods := new(rpc.Methods)
+	rpc.Offer(methods, "serial", func(ctx context.Context, _ int) (string, error) {
+		if cert := wire.CallingCertificate(ctx); cert != nil {
+			return enrol.Serial(cert), nil
+		}
+		return "none", nil
+	})
+	region := rpc.NewRegion(rpc.RegionConfig{Methods: methods})
+	s := newSite(t, region)
+	id := s.identity(t, "rack-1")
+	remote, err := s.dialer(id).Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, conn := range map[string]rpc.Conn{enrol.Serial(id.Cert): remote, "none": region.Conn("rack")} {
+		if got, err := rpc.Do[string](t.Context(), conn, "serial", 1); got != want || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+}
+
 // A rack that is revoked while it connects has no session, although there was none yet to end.
 func TestRevocationMeetsARackThatComes(t *testing.T) {
 	s := newSite(t, rpc.NewRegion(rpc.RegionConfig{}))
+	id := s.identity(t, "rack-1")
 	s.authorized = func() {
 		s.revoke()
-		s.server.Disconnect("rack-1")
+		s.server.Disconnect(only(id))
 	}
-	if _, err := s.dialer(s.identity(t, "rack-1")).Dial(t.Context()); err == nil {
+	if _, err := s.dialer(id).Dial(t.Context()); err == nil {
 		t.Error("a revoked rack is connected")
 	}
 	if log := s.logged.String(); !strings.Contains(log, "the certificate is revoked") {

@@ -163,16 +163,19 @@ func (inv *Inventory) addCertifiedRack(ctx context.Context, tx *store.Tx, c Rack
 	return racks.update(ctx, tx, &r)
 }
 
-// RenewRack records a further certificate of an enrolled rack.
-func (inv *Inventory) RenewRack(ctx context.Context, c RackCertificate) error {
+// RenewRack records a further certificate for the rack that shows the one with
+// that serial number, which must be recorded for the same rack and not be
+// revoked, else the error is a *RefusedRackError: whoever was shut out does not
+// come back by the good certificate of another host that has its name now.
+func (inv *Inventory) RenewRack(ctx context.Context, serial string, c RackCertificate) error {
 	c.Created, c.Revoked = time.Now(), time.Time{}
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		held, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0", c.Rack)
+		held, err := rackCertificates.list(ctx, tx, "serial = ? AND rack = ? AND revoked = 0", serial, c.Rack)
 		if err != nil {
 			return err
 		}
 		if len(held) == 0 {
-			return &RefusedRackError{c.Rack, "its certificate is revoked", "enrol it again"}
+			return &RefusedRackError{c.Rack, "its certificate is revoked", "enrol it again with a new token"}
 		}
 		if err := rackCertificates.deleteWhere(ctx, tx, "expires < ?", c.Created.Add(-keepEnrolled).UnixMicro()); err != nil {
 			return err

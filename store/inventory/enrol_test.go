@@ -58,7 +58,7 @@ func TestRevokedRacksStayOut(t *testing.T) {
 		ctx := t.Context()
 		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h1", Expires: time.Now().Add(time.Hour)}))
 		ok(t, inv.AdmitRack(ctx, "h1", certificate("1", "rack-1")))
-		ok(t, inv.RenewRack(ctx, certificate("2", "rack-1")))
+		ok(t, inv.RenewRack(ctx, "1", certificate("2", "rack-1")))
 		for _, serial := range []string{"1", "2"} {
 			if name, err := inv.CertifiedRack(ctx, serial); name != "rack-1" || err != nil {
 				t.Errorf("%s: %q, %v", serial, name, err)
@@ -69,10 +69,17 @@ func TestRevokedRacksStayOut(t *testing.T) {
 		ok(t, inv.RevokeRack(ctx, "rack-1"))
 		_, err = inv.CertifiedRack(ctx, "2")
 		refused(t, err, "rack rack-1 is refused: its certificate was revoked at")
-		refused(t, inv.RenewRack(ctx, certificate("4", "rack-1")), "its certificate is revoked")
+		refused(t, inv.RenewRack(ctx, "2", certificate("4", "rack-1")), "its certificate is revoked")
 		if err := inv.RevokeRack(ctx, "rack-1"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("again: %v", err)
 		}
+
+		// Another host takes the name: its certificate is no use to the one that was shut out.
+		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h2", Expires: time.Now().Add(time.Hour)}))
+		ok(t, inv.AdmitRack(ctx, "h2", certificate("5", "rack-1")))
+		refused(t, inv.RenewRack(ctx, "2", certificate("6", "rack-1")), "its certificate is revoked")
+		refused(t, inv.RenewRack(ctx, "5", certificate("6", "rack-2")), "its certificate is revoked")
+		ok(t, inv.RenewRack(ctx, "5", certificate("6", "rack-1")))
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ const (
 	// beatEvery is how often a region says that it lives, and forgetRegion how long it is listed after the last time.
 	beatEvery    = 30 * time.Second
 	forgetRegion = 24 * time.Hour
+	// lookAgain is the pause after a failure to read what is revoked.
+	lookAgain = time.Second
 )
 
 // rackService lets racks of other processes in, and only those that are enrolled.
@@ -90,8 +93,13 @@ func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error
 }
 
 func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer, error) {
-	rack := rpc.CallingRack(ctx)
-	answer, err := s.sign(in.CSR, rack, func(c inventory.RackCertificate) error { return s.region.inv.RenewRack(ctx, c) })
+	rack, shown := rpc.CallingRack(ctx), wire.CallingCertificate(ctx)
+	if shown == nil {
+		return enrol.Answer{}, fmt.Errorf("rack %s has no certificate to renew; one in the region's process needs none", rack)
+	}
+	answer, err := s.sign(in.CSR, rack, func(c inventory.RackCertificate) error {
+		return s.region.inv.RenewRack(ctx, enrol.Serial(shown), c)
+	})
 	if err == nil {
 		s.region.log.Info("certificate renewed", "rack", rack)
 	}
@@ -163,17 +171,13 @@ func (s *rackService) allRegions(ctx context.Context) ([]register.Region, error)
 
 // run keeps this region listed, and ends the sessions of racks that are revoked, at whichever region, until ctx ends.
 func (s *rackService) run(ctx context.Context) error {
-	from, err := s.region.inv.Revision(ctx)
-	if err != nil {
-		return ended(ctx, err)
-	}
 	watching := make(chan struct{})
 	defer func() { <-watching }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		defer close(watching)
-		s.watchRevocations(ctx, from)
+		s.watchRevocations(ctx)
 	}()
 	for {
 		err := s.region.inv.RegisterRegion(ctx, inventory.Region{Name: s.name, Addresses: s.addresses}, forgetRegion)
@@ -186,43 +190,52 @@ func (s *rackService) run(ctx context.Context) error {
 	}
 }
 
-func (s *rackService) watchRevocations(ctx context.Context, from int64) {
-	for ctx.Err() == nil {
-		for change, err := range s.region.inv.Watch(ctx, from) {
-			if err != nil {
-				break // too old, or the database is away: all are looked at, and the watch begins anew
-			}
-			from = change.Rev
-			if change.Kind == inventory.KindCertificate {
-				s.cutRevoked(ctx)
-			}
-		}
-		s.cutRevoked(ctx)
-		if last, err := s.region.inv.Revision(ctx); err == nil {
-			from = last
-		}
+// watchRevocations cuts sessions until ctx ends. After a failure it begins anew: nothing that was revoked meanwhile is missed.
+func (s *rackService) watchRevocations(ctx context.Context) {
+	for {
+		s.region.try(ctx, "look for revoked racks", s.cutAsRevoked(ctx))
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Second):
+			return
+		case <-time.After(lookAgain):
 		}
 	}
 }
 
-// cutRevoked ends the sessions of racks none of whose certificates is good.
-func (s *rackService) cutRevoked(ctx context.Context) {
-	all, err := s.region.inv.RackCertificates(ctx)
+// cutAsRevoked cuts the sessions of what is revoked already, then of what comes to be, until something fails, as when the
+// database is away.
+func (s *rackService) cutAsRevoked(ctx context.Context) error {
+	from, err := s.region.inv.Revision(ctx) // before the first look: what is revoked during it comes once more
 	if err != nil {
-		s.region.try(ctx, "look for revoked racks", err)
-		return
+		return err
 	}
-	good, known := map[string]bool{}, map[string]bool{}
-	for _, c := range all {
-		known[c.Rack] = true
-		good[c.Rack] = good[c.Rack] || c.Revoked.IsZero()
+	if err := s.cutRevoked(ctx); err != nil {
+		return err
 	}
-	for rack := range known { // not only those that can be called: a hostile one need not listen
-		if !good[rack] && s.server.Disconnect(rack) {
-			s.region.log.Info("rack is revoked", "rack", rack)
+	for change, err := range s.region.inv.Watch(ctx, from) {
+		if err == nil && change.Kind == inventory.KindCertificate {
+			err = s.cutRevoked(ctx)
+		}
+		if err != nil {
+			return err
 		}
 	}
+	return ctx.Err()
+}
+
+// cutRevoked ends the sessions of certificates that are revoked, also of racks that cannot be called: a hostile one need not
+// listen.
+func (s *rackService) cutRevoked(ctx context.Context) error {
+	all, err := s.region.inv.RackCertificates(ctx)
+	if err != nil {
+		return err
+	}
+	revoked := map[string]bool{}
+	for _, c := range all {
+		revoked[c.Serial] = !c.Revoked.IsZero()
+	}
+	for _, rack := range s.server.Disconnect(func(cert *x509.Certificate) bool { return revoked[enrol.Serial(cert)] }) {
+		s.region.log.Info("rack is revoked", "rack", rack)
+	}
+	return nil
 }

@@ -188,7 +188,7 @@ func (r *Region) revokeRack(req *http.Request) (any, error) {
 		return nil, err
 	}
 	if r.racks != nil {
-		r.racks.server.Disconnect(name)
+		return struct{}{}, r.racks.cutRevoked(req.Context())
 	}
 	return struct{}{}, nil
 }
