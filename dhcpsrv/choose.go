@@ -51,11 +51,6 @@ func (t *table) choose(d *decision, wanted addr4) (ok bool) {
 	return t.chooseOld(d)
 }
 
-// overQuota reports whether the clients at the packet's place hold all the addresses they may.
-func (t *table) overQuota(d *decision) bool {
-	return d.quota > 0 && t.circuits[d.circuit] >= d.quota
-}
-
 // blocker returns the entry that keeps an address from the client, or nil.
 func (t *table) blocker(a addr4, key []byte, now int64) *entry {
 	if e := t.byAddr[a]; e != nil && !e.mine(key) && e.live(now) {

@@ -19,16 +19,18 @@ func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 		}
 		d.note("reserved address %v is held by another client", a)
 	}
-	over := d.quota > 0 && t.circuits[d.circuit]+d.fresh >= d.quota
-	if e, how := t.heldBy(d, ia); e != nil && (e.live(d.now) || !over) {
-		return t.take(ia, e.lease.Addr, how)
+	held, how := t.heldBy(d, ia)
+	if held != nil && held.live(d.now) {
+		return t.take(ia, held.lease.Addr, how)
 	}
-	if over {
+	if !t.spend(d, ia) {
 		d.reason = DropQuota
 		d.note("IA %08x: the quota of where the client is, is used up", ia.id)
 		return false
 	}
-	d.fresh++
+	if held != nil {
+		return t.take(ia, held.lease.Addr, how)
+	}
 	for _, a := range wanted {
 		if t.dynamic(d, a) && t.mayTake(d, a, ia.key) && t.mayGive(d, ia, a) && !d.uses(a) {
 			return t.take(ia, a, byRequest)

@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -8,22 +9,23 @@ import (
 )
 
 // circuit names a place that clients are at: a port of an access network, by who relayed and what it says where the client
-// is; else the relay; else the segment that they were heard on.
+// is; else the segment, behind one relay or as heard on the link itself. A relay may serve many segments from one address.
 type circuit struct {
 	relay   netip.Addr
 	id      string
 	segment string
 }
 
-// whereabouts returns the place of a client in the subnet, and how many addresses may be had there; 0 = no limit.
+// whereabouts returns the place of a client in the subnet, and how many addresses may be had there; 0 = no limit. A segment
+// without a name has no other subnet.
 func (s *Subnet) whereabouts(relay netip.Addr, id, segment string) (circuit, int) {
 	switch {
 	case id != "":
 		return circuit{relay: relay, id: id}, s.CircuitQuota
 	case relay.IsValid():
-		return circuit{relay: relay}, s.LinkQuota
+		return circuit{relay: relay, segment: cmp.Or(segment, s.Name)}, s.LinkQuota
 	}
-	return circuit{segment: segment}, s.LinkQuota
+	return circuit{segment: cmp.Or(segment, s.Name)}, s.LinkQuota
 }
 
 // hasQuota reports whether places matter.
@@ -48,14 +50,35 @@ func (c circuits) add(k circuit, n int) {
 	}
 }
 
-// charge counts an entry at its place: leases and offers of subnets that have a quota.
+// charge counts an entry at its place.
 func (t *table) charge(e *entry, n int) {
-	if e.sub == nil || !e.sub.hasQuota() || e.state != Bound && e.state != offered {
-		return
-	}
-	if k, quota := e.sub.place(e.relay, e.circuit); quota > 0 {
+	if k, counts := t.chargedTo(e); counts {
 		t.circuits.add(k, n)
 	}
+}
+
+// chargedTo returns the place that an entry counts at: a lease, or an offer, of a dynamic address where there is a quota.
+func (t *table) chargedTo(e *entry) (k circuit, counts bool) {
+	if e.sub == nil || !e.sub.hasQuota() || e.state != Bound && e.state != offered || t.cur.byAddr[e.addr] != nil {
+		return circuit{}, false
+	}
+	k, quota := e.sub.place(e.relay, e.circuit)
+	return k, quota > 0
+}
+
+// overQuota reports whether other clients hold all the addresses that may be had at the packet's place. What the client has
+// there itself ends when it gets another: it may be one that it cannot keep, such as one whose pool is gone.
+func (t *table) overQuota(d *decision) bool {
+	if d.quota == 0 || t.circuits[d.circuit] < d.quota {
+		return false
+	}
+	others := t.circuits[d.circuit]
+	for e := range t.own(d.key, d.seg) {
+		if k, counts := t.chargedTo(e); counts && k == d.circuit {
+			others--
+		}
+	}
+	return others >= d.quota
 }
 
 // place is [Subnet.whereabouts] for clients of IPv4. On the link itself what says where a client is may be its own invention.
@@ -63,17 +86,41 @@ func (s *subnet) place(relay addr4, id string) (circuit, int) {
 	if relay == 0 {
 		return s.whereabouts(netip.Addr{}, "", s.seg.name)
 	}
-	return s.whereabouts(relay.addr(), id, "")
+	return s.whereabouts(relay.addr(), id, s.seg.name)
 }
 
 func (t *table6) charge(e *entry6, n int) {
-	l := &e.lease
-	if e.sub == nil || !e.sub.hasQuota() || l.State != Bound && l.State != offered {
-		return
-	}
-	if k, quota := e.sub.whereabouts(l.Relay, string(l.CircuitID), e.sub.seg.name); quota > 0 {
+	if k, counts := t.chargedTo(e); counts {
 		t.circuits.add(k, n)
 	}
+}
+
+func (t *table6) chargedTo(e *entry6) (k circuit, counts bool) {
+	l := &e.lease
+	if e.sub == nil || !e.sub.hasQuota() || l.State != Bound && l.State != offered || t.cur.byAddr[l.Addr] != nil {
+		return circuit{}, false
+	}
+	k, quota := e.sub.whereabouts(l.Relay, string(l.CircuitID), e.sub.seg.name)
+	return k, quota > 0
+}
+
+// spend takes one of the addresses that may be had at the packet's place for an IA, which ends what else the IA has there,
+// and reports whether one was left.
+func (t *table6) spend(d *decision6, ia *ia6) bool {
+	if d.quota == 0 {
+		return true
+	}
+	fresh := d.fresh + 1
+	for e := range t.own(ia.key, d.sub.seg) {
+		if k, counts := t.chargedTo(e); counts && k == d.circuit {
+			fresh--
+		}
+	}
+	if t.circuits[d.circuit]+fresh > d.quota {
+		return false
+	}
+	d.fresh = fresh
+	return true
 }
 
 // rateWindow is the time in which a client's packets are counted, and maxCounted how many clients are: beyond them nobody

@@ -2,6 +2,7 @@ package dhcpsrv_test
 
 import (
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -134,6 +135,128 @@ func TestLinkQuota6(t *testing.T) {
 	snap.Subnets[0].LinkQuota = -1
 	if err := s.Update(snap); err == nil || !strings.Contains(err.Error(), "negative LinkQuota -1") {
 		t.Errorf("negative: %v", err)
+	}
+}
+
+// Reserved addresses do not count, from when they are reserved until they are not any more.
+func TestQuotaWithoutReserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		snap := office()
+		snap.Subnets[0].LinkQuota = 2
+		known := func(n byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, 90 + n} }
+		s := newServer(t, dhcpsrv.Config{}, snap)
+		offered := func(n byte) bool {
+			offer, _ := newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 0, n}).send(dhcpv4.MessageTypeDiscover)
+			return offer != nil
+		}
+		reserved := snap
+		for n := range byte(2) {
+			a := newClient(t, s, known(n)).dora()
+			reserved.Reservations = append(reserved.Reservations, dhcpsrv.Reservation{MAC: known(n), Addr: a})
+		}
+		if offered(1) {
+			t.Error("offer beyond the quota")
+		}
+		if err := s.Update(reserved); err != nil {
+			t.Fatal(err)
+		}
+		newClient(t, s, known(0)).dora()
+		if !offered(1) || !offered(2) || offered(3) {
+			t.Error("leases of reserved addresses count")
+		}
+		time.Sleep(time.Minute) // the offers lapse
+		if err := s.Update(snap); err != nil {
+			t.Fatal(err)
+		}
+		if offered(4) {
+			t.Error("leases of addresses that are not reserved any more do not count")
+		}
+	})
+}
+
+func TestQuotaWithoutReserved6(t *testing.T) {
+	snap := office6()
+	snap.Subnets[0].LinkQuota = 1
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 90}
+	snap.Reservations = append(snap.Reservations, dhcpsrv.Reservation{MAC: mac, Addr: ip("2001:db8:1::77")})
+	s := newServer(t, dhcpsrv.Config{}, snap)
+	newClient6(t, s, mac.String()).bind(ia(1))
+	for n, want := range []int{1, 0} {
+		adv := newClient6(t, s, net.HardwareAddr{2, 0, 0, 0, 0, byte(n)}.String()).send(dhcpv6.MessageTypeSolicit, ia(1))
+		if len(addrs(adv)) != want {
+			t.Errorf("client %d got %v", n, addrs(adv))
+		}
+	}
+}
+
+// One address of a relay serves two segments, by link selection: what is leased in one does not count in the other.
+func TestLinkQuotaOfSelectedLinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		snap := office()
+		snap.Subnets[0].LinkQuota = 5
+		snap.Subnets[1].LinkQuota = 2
+		far := snap.Subnets[1]
+		far.Name, far.Prefix, far.Server = "farther", netip.MustParsePrefix("203.0.113.0/24"), ip("203.0.113.2")
+		far.Routers, far.Pools = nil, []dhcpsrv.Pool{{First: ip("203.0.113.10"), Last: ip("203.0.113.19")}}
+		snap.Subnets = append(snap.Subnets, far)
+		s := newServer(t, dhcpsrv.Config{}, snap)
+		for i, sub := range snap.Subnets {
+			net4, got := sub.Prefix.Addr().As4(), 0
+			for n := range byte(7) {
+				c := newClient(t, s, net.HardwareAddr{2, 0, 0, 0, byte(i), n}, dhcpv4.WithRelay(net.IP{10, 9, 9, 9}), withRelayAgent(5, net4[:]))
+				if offer, _ := c.send(dhcpv4.MessageTypeDiscover); offer != nil {
+					got++
+				}
+			}
+			if got != sub.LinkQuota {
+				t.Errorf("subnet %q: %d of 7 got an address, not %d", sub.Name, got, sub.LinkQuota)
+			}
+		}
+	})
+}
+
+// A client whose pool is gone gets another address for its lease; so it does for each, and nobody gets a further one.
+func TestQuotaAfterPoolIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		snap := office()
+		snap.Subnets[0].LinkQuota = 1
+		s := newServer(t, dhcpsrv.Config{}, snap)
+		c := newClient(t, s, mac1)
+		former := c.dora()
+		snap = office()
+		snap.Subnets[0].LinkQuota = 1
+		snap.Subnets[0].Pools = []dhcpsrv.Pool{{First: ip("192.0.2.200"), Last: ip("192.0.2.209")}}
+		if err := s.Update(snap); err != nil {
+			t.Fatal(err)
+		}
+		if a := c.dora(); a == former {
+			t.Errorf("still %v", a)
+		}
+		if _, runs := s.Lookup(former); runs {
+			t.Error("the former lease goes on")
+		}
+		if offer, _ := newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 0, 9}).send(dhcpv4.MessageTypeDiscover); offer != nil {
+			t.Error("another client got an address beyond the quota")
+		}
+	})
+}
+
+func TestQuotaAfterPoolIsGone6(t *testing.T) {
+	snap := office6()
+	snap.Subnets[0].LinkQuota = 2
+	s := newServer(t, dhcpsrv.Config{}, snap)
+	c := newClient6(t, s, mac1.String())
+	if got := addrs(c.bind(ia(1), ia(2))); len(got) != 2 {
+		t.Fatalf("got %v", got)
+	}
+	snap = office6()
+	snap.Subnets[0].LinkQuota = 2
+	snap.Subnets[0].Pools = []dhcpsrv.Pool{{First: ip("2001:db8:1::a000"), Last: ip("2001:db8:1::a00f")}}
+	if err := s.Update(snap); err != nil {
+		t.Fatal(err)
+	}
+	if got := addrs(c.bind(ia(1), ia(2), ia(3))); len(got) != 2 {
+		t.Errorf("in their stead: %v", got)
 	}
 }
 

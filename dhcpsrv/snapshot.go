@@ -67,7 +67,8 @@ type Subnet struct {
 	// holds an address keeps it, and who has a reserved one gets it.
 	CircuitQuota int
 	// LinkQuota is the same for the clients that no relay names a circuit of: those heard on the link itself, in all, and
-	// those of each relay. A link address is cheap to make up, so this is how much of the pools one host there can take.
+	// those of each relay in the subnet's segment. A link address is cheap to make up, so this is how much of the pools one
+	// host there can take.
 	LinkQuota int
 
 	LeaseTime      time.Duration // 0 = DefaultLeaseTime; a client may ask for less, never for more
