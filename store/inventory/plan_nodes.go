@@ -7,8 +7,8 @@ import (
 )
 
 // ChangedNodes is what plans need to know when machines and devices changed and
-// nothing else that matters to them: nodes that have, or had, a link address of
-// one that changed, before and after.
+// nothing else that matters to them: the nodes that changed, before and after,
+// and those that share link addresses with them, directly or through others.
 type ChangedNodes struct {
 	Before, After []PlannedNode
 	m             *Model
@@ -24,23 +24,29 @@ type PlannedNode struct {
 }
 
 // NodesChanged returns in what the nodes of a model differ from what they were
-// by c, which Follow returned for it and which is not nil.
+// by c, which Follow returned for it and which is not nil. It looks at all
+// nodes once, and once more at most for each that shares link addresses.
 func NodesChanged(m *Model, c *Changes) *ChangedNodes {
 	n := &ChangedNodes{m: m, macs: make(map[string]bool)}
 	changed := make(map[int64]bool)
 	before, after := c.Before.nodes(everyNode), c.After.nodes(everyNode)
 	for _, node := range append(before, after...) {
 		changed[node.id] = true
-		for _, i := range node.Interfaces {
-			n.macs[string(i.MAC)] = true
-		}
+		n.add(node)
 	}
 	if len(changed) == 0 {
 		return n
 	}
-	n.After = m.part().nodes(func(ifaces []Interface) bool {
-		return slices.ContainsFunc(ifaces, func(i Interface) bool { return n.macs[string(i.MAC)] })
-	})
+	// One link address, which bridges may share, has one reservation in a subnet.
+	// Who shares one with a changed node may so get what that had, also for its
+	// further addresses, which it may share with yet others.
+	for known := 0; known < len(n.macs); {
+		known = len(n.macs)
+		n.After = m.part().nodes(n.has)
+		for _, node := range n.After {
+			n.add(node)
+		}
+	}
 	n.Before = before
 	for _, node := range n.After {
 		if !changed[node.id] {
@@ -48,6 +54,16 @@ func NodesChanged(m *Model, c *Changes) *ChangedNodes {
 		}
 	}
 	return n
+}
+
+func (n *ChangedNodes) add(node PlannedNode) {
+	for _, i := range node.Interfaces {
+		n.macs[string(i.MAC)] = true
+	}
+}
+
+func (n *ChangedNodes) has(interfaces []Interface) bool {
+	return slices.ContainsFunc(interfaces, func(i Interface) bool { return n.macs[string(i.MAC)] })
 }
 
 func everyNode([]Interface) bool { return true }
