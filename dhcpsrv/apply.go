@@ -77,13 +77,18 @@ func (t *table) hold(d *decision, r *request) {
 // describe fills an entry that is in no index with what the packet says about its client. The texts of an entry share one
 // string, which is made anew only when one of them differs.
 func (t *table) describe(e *entry, d *decision, r *request) {
-	e.sub, e.subnetName = d.sub, d.sub.Name
-	e.relay, e.link = r.giaddr, r.pkt.Link
+	e.sub, e.subnetName, e.link = d.sub, d.sub.Name, r.pkt.Link
 	var buf [512]byte
+	var at [255]byte
 	mac, clientID, circuit := r.CHAddr(), r.Option(wire.OptClientID), wire.SubOption(r.relayAgent, 1)
 	vendor := clip(r.Option(wire.OptVendorClass), 64)
-	if line := r.subscriber(); e.subscriber != string(line) {
-		e.subscriber = string(line)
+	if r.routed() { // past the relay, which alone can say where the client is: it is where it was
+		circuit = append(at[:0], e.circuit...)
+	} else {
+		e.relay = r.giaddr
+		if line := r.subscriber(); e.subscriber != string(line) {
+			e.subscriber = string(line)
+		}
 	}
 	name := hostname(buf[:], &r.Msg)
 	if len(name) == 0 {

@@ -56,6 +56,39 @@ func TestCircuitQuota(t *testing.T) {
 	})
 }
 
+// A renewal goes past the relay, which alone can say where the client is: the lease stays at that place, and takes none of
+// another. Once the relay names another port, the lease is there.
+func TestCircuitQuotaAfterRenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		snap := office()
+		snap.Subnets[1].CircuitQuota, snap.Subnets[1].LinkQuota = 3, 1
+		s := newServer(t, dhcpsrv.Config{}, snap)
+		relay := dhcpv4.WithRelay(net.IP{198, 51, 100, 1})
+		at := func(port string, n byte) *client {
+			line := dhcpv4.OptRelayAgentInfo(dhcpv4.OptGeneric(dhcpv4.AgentCircuitIDSubOption, []byte(port)), dhcpv4.OptGeneric(dhcpv4.SubscriberIDSubOption, []byte("line of "+port)))
+			return newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 0, n}, relay, dhcpv4.WithOption(line))
+		}
+		for n := range byte(3) {
+			a := at("port 1", n).dora()
+			direct := newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 0, n}).packet(dhcpv4.MessageTypeRequest, withCIAddr(a))
+			if _, ok := s.Handle(t.Context(), dhcpsrv.Packet{Data: direct.ToBytes(), Link: "eth0", Dst: server}); !ok {
+				t.Fatalf("client %d: not renewed", n)
+			}
+			if l, _ := s.Lookup(a); string(l.CircuitID) != "port 1" || l.Relay != ip("198.51.100.1") || l.Subscriber != "line of port 1" {
+				t.Errorf("renewed: %+v", l)
+			}
+		}
+		if offer, _ := at("port 1", 9).send(dhcpv4.MessageTypeDiscover); offer != nil {
+			t.Error("offer beyond the quota of the port")
+		}
+		newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 1, 1}, relay).dora() // of no port
+		if l, _ := s.Lookup(at("port 2", 0).dora()); string(l.CircuitID) != "port 2" {
+			t.Errorf("moved: %+v", l)
+		}
+		at("port 1", 9).dora()
+	})
+}
+
 func TestCircuitQuota6(t *testing.T) {
 	snap := office6()
 	snap.Subnets[1].CircuitQuota = 3
