@@ -22,5 +22,11 @@ func machineUptime(wall int64) (boot string, up time.Duration) {
 	if err != nil {
 		return "", 0
 	}
-	return strings.TrimSpace(string(name)), time.Duration(since.Nano())
+	offsets, _ := os.ReadFile("/proc/self/timens_offsets") // older kernels have none
+	return bootName(name, offsets), time.Duration(since.Nano())
+}
+
+// bootName names a start of the machine as seen from one time namespace: each may have an uptime of its own.
+func bootName(id, offsets []byte) string {
+	return strings.Join(strings.Fields(string(id)+" "+string(offsets)), " ")
 }
