@@ -63,8 +63,9 @@
 // not confirmed are given out, as far as no lease known here runs, after a probe. When the other is back, that ends with its
 // first message, and it gives out nothing before it has all leases. Recovering, after a start: silence until the partner's
 // leases are here, for ten seconds at the most. A server that was away for as long as a lease lasts gives out no new address
-// before it has its partner's leases, or that time has passed again; a secondary that never met its primary, not before the
-// primary would have been taken over. What a server knows of such times is kept by a [PartnerStore].
+// before it has its partner's leases, or that time has passed again, however often it starts meanwhile; a secondary that never
+// met its primary, not before the primary would have been taken over. What a server knows of such times is kept by a
+// [PartnerStore].
 //
 // Changes are sent while the own disk syncs, in batches; an answer waits for the partner to have its lease on disk for at most
 // 20 ms and then leaves without, which Stats.PartnerLate counts. After a cut only what has changed is sent again; after a
@@ -108,8 +109,12 @@
 //
 // On Linux a server that starts on a machine that has run all the time since such a note knows how long it was away. Then it
 // finds every step of the clock, forwards too, also one that its store could not follow before the end, and leases end when
-// they should. After a start of the machine, a step forwards looks like time that has passed: leases look ended, and before
-// such an address is offered to another client it is probed ([Prober]).
+// they should. A virtual machine that was paused does not count that time: leases keep what they had left before, and live
+// too long rather than too short. With a partner, what the clock has gone forward beyond the uptime counts as time that the
+// server was away, since it may have been; a pause that the clock does not show either cannot be known.
+//
+// After a start of the machine, a step forwards looks like time that has passed: leases look ended. With [Config].Prober
+// such an address is probed before it is offered to another client; without, that one may get it while it is in use.
 //
 // # A server whose address changes
 //
