@@ -61,16 +61,19 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 
 type apiKeyCmd struct {
 	stored
-	Username string `required:"" help:"Who the key is for."`
-	Name     string `help:"What it is for." placeholder:"TEXT"`
-	List     bool   `help:"List the user's keys, without their secrets, and make none." xor:"what"`
-	Delete   string `help:"Take a key back: the key, or the part between its colons, which the list shows." placeholder:"KEY" xor:"what"`
-	Output   string `short:"o" enum:"table,json,yaml" default:"table" help:"Of the list: table, json or yaml."`
+	Username string  `required:"" help:"Who the key is for."`
+	Name     string  `help:"What it is for." placeholder:"TEXT"`
+	List     bool    `help:"List the user's keys, without their secrets, and make none." xor:"what"`
+	Delete   *string `help:"Take a key back: the key, or the part between its colons, which the list shows." placeholder:"KEY" xor:"what"`
+	Output   string  `short:"o" enum:"table,json,yaml" default:"table" help:"Of the list: table, json or yaml."`
 }
 
 // Run is called by the parser when the command was given. Keys that were made before cannot be shown: of their secrets there
 // are only hashes.
 func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
+	if c.Delete != nil && *c.Delete == "" { // such as a variable of a script that is not set
+		return fmt.Errorf("--delete is empty; it needs a key, of those that this lists: maas apikey --username %s --list", c.Username)
+	}
 	db, _, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -86,7 +89,7 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 		switch {
 		case c.List:
 			return c.list(ctx, io, inv, u)
-		case c.Delete != "":
+		case c.Delete != nil:
 			return c.delete(ctx, io, inv, u)
 		}
 		_, key, err := inv.CreateAPIKey(ctx, u.ID, c.Name)
@@ -119,7 +122,7 @@ func (c apiKeyCmd) list(ctx context.Context, io stdio, inv *inventory.Inventory,
 }
 
 func (c apiKeyCmd) delete(ctx context.Context, io stdio, inv *inventory.Inventory, u inventory.User) error {
-	token := c.Delete
+	token := *c.Delete
 	if parts := strings.Split(token, ":"); len(parts) == 3 {
 		token = parts[1]
 	}
