@@ -11,9 +11,9 @@ import (
 func (r *Rack) dhcp6Tasks(s Sockets) []task {
 	switch {
 	case s.DHCP6 != nil:
-		return []task{{"dhcpv6", func(ctx context.Context) error { return r.dhcp.Serve6(ctx, s.DHCP6) }}}
+		return []task{{name: "dhcpv6", run: func(ctx context.Context) error { return r.dhcp.Serve6(ctx, s.DHCP6) }}}
 	case r.cfg.Ports.DHCP != 0 && len(r.cfg.Interfaces) > 0:
-		return []task{{"dhcpv6 to come", r.serve6Later}}
+		return []task{{name: "dhcpv6 to come", run: r.serve6Later}}
 	}
 	return nil
 }
@@ -28,6 +28,7 @@ func (r *Rack) serve6Later(ctx context.Context) error {
 	insist(ctx, func(ctx context.Context) error {
 		conn, err := listenDHCP6(r.cfg.Interfaces)
 		if err != nil {
+			r.health.fail("dhcpv6", err)
 			return err
 		}
 		end := r.health.begin("dhcpv6")

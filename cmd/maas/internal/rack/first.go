@@ -7,8 +7,8 @@ import (
 	"github.com/gomaas/maas/rpc"
 )
 
-// first has a channel for each topic that is closed when the topic has been applied for the first time, from disk or by the
-// region.
+// first has a channel for each topic that is closed after the first attempt to apply the topic, from disk or by the region.
+// An attempt that failed counts, too: waiting on would keep all who ask from what the rest can answer.
 type first map[string]chan struct{}
 
 // watch has the topics tell when they come for the first time.
@@ -18,24 +18,21 @@ func (f first) watch(topics []rpc.Topic) []rpc.Topic {
 		f[t.Name] = came
 		var once sync.Once
 		topics[i].Apply = func(ctx context.Context, objects map[string][]byte) error {
-			err := t.Apply(ctx, objects)
-			if err == nil {
-				once.Do(func() { close(came) })
-			}
-			return err
+			defer once.Do(func() { close(came) })
+			return t.Apply(ctx, objects)
 		}
 	}
 	return topics
 }
 
-// then runs what serves from a topic once that has come, or ctx has ended. On a rack that is new it would refuse what it
-// knows a moment later; who asks before that waits in the queue of the socket.
-func (f first) then(topic string, run func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		select {
-		case <-f[topic]:
-		case <-ctx.Done():
-		}
-		return run(ctx)
+// wait returns when a topic has come, or ctx has ended. What serves from it would refuse on a new rack what it knows a moment
+// later; who asks before that waits in the queue of the socket. There is no waiting for an empty name.
+func (f first) wait(ctx context.Context, topic string) {
+	if topic == "" {
+		return
+	}
+	select {
+	case <-f[topic]:
+	case <-ctx.Done():
 	}
 }

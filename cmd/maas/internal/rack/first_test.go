@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,55 +18,88 @@ import (
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
+	"github.com/gomaas/maas/store/inventory"
 )
+
+// nameserver serves a rack until the test ends.
+func nameserver(t *testing.T, reg *rpc.Region, requests ...net.Listener) (r *rack.Rack, packets net.PacketConn) {
+	t.Helper()
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err = rack.New(rack.Config{Dir: t.TempDir(), Dial: rpc.Loopback(reg, "rack")}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Serve(ctx, rack.Sockets{DNSPacket: []net.PacketConn{packets}, Proxy: requests}) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		r.Close()
+	})
+	return r, packets
+}
+
+// ask asks for a name once. Nil comes when nobody answers.
+func ask(server net.PacketConn) <-chan *dns.Msg {
+	answer := make(chan *dns.Msg, 1)
+	go func() {
+		client := dns.Client{Timeout: 30 * time.Second}
+		msg, _, _ := client.Exchange(new(dns.Msg).SetQuestion("node.maas.", dns.TypeA), server.LocalAddr().String())
+		answer <- msg
+	}()
+	return answer
+}
+
+// service is what a rack reports of one of its servers.
+func service(r *rack.Rack, name string) inventory.RackService {
+	for _, s := range r.Report().Services {
+		if s.Name == name {
+			return s
+		}
+	}
+	return inventory.RackService{}
+}
+
+// When the first state is one that a rack cannot serve, it says so, and who asks is refused instead of waiting.
+func TestANewRackAnswersWhateverItHears(t *testing.T) {
+	reg := rpc.NewRegion(rpc.RegionConfig{})
+	r, packets := nameserver(t, reg)
+	reg.State("rack").Set(dnsrpc.Topic, map[string][]byte{"zone/maas": []byte("no JSON")})
+	if answer := <-ask(packets); answer == nil || answer.Rcode != dns.RcodeRefused {
+		t.Errorf("answers %v", answer)
+	}
+	eventually(t, "reported", func() bool {
+		got := service(r, "dns")
+		return got.Status == "degraded" && strings.HasPrefix(got.Info, "serves nothing yet: ")
+	})
+}
 
 // A rack that is new refuses nobody before it has heard whom to serve: who asks too early gets the answer as soon as it is
 // known.
 func TestANewRackRefusesNobodyBeforeItKnows(t *testing.T) {
 	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer origin.Close()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	requests := loopback(t)
-	reg := rpc.NewRegion(rpc.RegionConfig{})
-	r, err := rack.New(rack.Config{Dir: t.TempDir(), Dial: rpc.Loopback(reg, "rack")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- r.Serve(ctx, rack.Sockets{DNSPacket: []net.PacketConn{packets}, Proxy: []net.Listener{requests}})
-	}()
-	defer func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		r.Close()
-	}()
-	name, page := make(chan int, 1), make(chan int, 1)
-	go func() {
-		client := dns.Client{Timeout: 20 * time.Second}
-		answer, _, err := client.Exchange(new(dns.Msg).SetQuestion("node.maas.", dns.TypeA), packets.LocalAddr().String())
-		if err != nil {
-			name <- -1
-			return
-		}
-		name <- len(answer.Answer)
-	}()
+	reg, requests := rpc.NewRegion(rpc.RegionConfig{}), loopback(t)
+	r, packets := nameserver(t, reg, requests)
+	name, page := ask(packets), make(chan int, 1)
 	go func() {
 		status, _, _ := through(t, requests.Addr().String(), origin.URL)
 		page <- status
 	}()
 	select {
-	case n := <-name:
-		t.Fatalf("%d records before there are any", n)
+	case answer := <-name:
+		t.Fatalf("%v before there are names", answer)
 	case status := <-page:
 		t.Fatalf("status %d before there is a policy", status)
 	case <-time.After(200 * time.Millisecond):
+	}
+	if got := service(r, "dns"); got.Status != "off" {
+		t.Errorf("while it waits it is %+v", got)
 	}
 	names, err := dnsrpc.Objects(dnsrpc.Content{
 		Zones: []dnssrv.Zone{{Name: "maas"}},
@@ -81,8 +115,11 @@ func TestANewRackRefusesNobodyBeforeItKnows(t *testing.T) {
 	}
 	reg.State("rack").Set(dnsrpc.Topic, names)
 	reg.State("rack").Set(proxyrpc.Topic, policy)
-	if n := <-name; n != 1 {
-		t.Errorf("%d records", n)
+	if answer := <-name; answer == nil || len(answer.Answer) != 1 {
+		t.Errorf("answers %v", answer)
+	}
+	if got := service(r, "dns"); got.Status != "running" {
+		t.Errorf("when it answers it is %+v", got)
 	}
 	if status := <-page; status != http.StatusOK {
 		t.Errorf("status %d", status)

@@ -108,7 +108,10 @@ func (r *Rack) serveAddress(ctx context.Context, a netip.Addr) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, task := range r.addressTasks(s) {
-		g.Go(func() error { return task.run(ctx) })
+		g.Go(func() error {
+			r.first.wait(ctx, task.after)
+			return task.run(ctx)
+		})
 	}
 	g.Go(func() error { return r.proxying.at(ctx, a) })
 	return g.Wait()

@@ -44,7 +44,7 @@ func (r *Rack) servePartners(listeners []net.Listener) []task {
 	if r.peer == nil {
 		return nil
 	}
-	return []task{{"partner", func(ctx context.Context) error { return r.peer.Serve(ctx, listeners...) }}}
+	return []task{{name: "partner", run: func(ctx context.Context) error { return r.peer.Serve(ctx, listeners...) }}}
 }
 
 // mergeTime is how long the first report of all leases waits for the partner's: what this rack remembers from before it

@@ -30,9 +30,7 @@ var services = [...]struct{ task, name, topic string }{
 func (h *health) begin(task string) (end func(error)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.running == nil {
-		h.started, h.running, h.failed = time.Now(), map[string]int{}, map[string]string{}
-	}
+	h.start()
 	h.running[task]++
 	delete(h.failed, task)
 	return func(err error) {
@@ -45,6 +43,21 @@ func (h *health) begin(task string) (end func(error)) {
 	}
 }
 
+// fail notes why a server does not begin, until it does.
+func (h *health) fail(task string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.start()
+	h.failed[task] = err.Error()
+}
+
+// start is called with mu held.
+func (h *health) start() {
+	if h.running == nil {
+		h.started, h.running, h.failed = time.Now(), map[string]int{}, map[string]string{}
+	}
+}
+
 // Report is how the rack does now.
 func (r *Rack) Report() inventory.RackReport {
 	waiting, dropped := r.outbox.Pending()
@@ -54,7 +67,9 @@ func (r *Rack) Report() inventory.RackReport {
 	defer r.health.mu.Unlock()
 	report := inventory.RackReport{Started: r.health.started, Waiting: waiting, Dropped: dropped, Services: []inventory.RackService{}}
 	for _, t := range topics {
-		refused[t.Name] = t.Refused
+		if refused[t.Name] = t.Refused; t.Refused != "" {
+			refused[t.Name] = served(t) + t.Refused
+		}
 		report.Topics = append(report.Topics, reportOf(t))
 	}
 	for _, s := range services {
@@ -64,13 +79,21 @@ func (r *Rack) Report() inventory.RackReport {
 			status, info = "dead", r.health.failed[s.task]
 		case s.task == "proxy" && !r.proxying.open():
 		case r.health.running[s.task] > 0 && refused[s.topic] != "":
-			status, info = "degraded", "serves older state: "+refused[s.topic]
+			status, info = "degraded", refused[s.topic]
 		case r.health.running[s.task] > 0:
 			status = "running"
 		}
 		report.Services = append(report.Services, inventory.RackService{Name: s.name, Status: status, Info: info})
 	}
 	return report
+}
+
+// served says what is served in place of state that was refused.
+func served(t rpc.TopicStatus) string {
+	if t.Served == (rpc.Position{}) {
+		return "serves nothing yet: "
+	}
+	return "serves older state: "
 }
 
 func reportOf(t rpc.TopicStatus) inventory.RackTopic {

@@ -66,7 +66,7 @@ func freePort(t *testing.T) int {
 func through(t *testing.T, proxyAt string, target string) (status int, body, cache string) {
 	t.Helper()
 	tr := &http.Transport{Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: proxyAt}), DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: tr, Timeout: 5 * time.Second}).Get(target)
+	resp, err := (&http.Client{Transport: tr, Timeout: 30 * time.Second}).Get(target)
 	if err != nil {
 		return 0, err.Error(), ""
 	}

@@ -269,6 +269,7 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 	g, serveCtx := errgroup.WithContext(ctx)
 	for _, task := range r.tasks(sockets) {
 		g.Go(func() error {
+			r.first.wait(serveCtx, task.after)
 			end := r.health.begin(task.name)
 			err := task.run(serveCtx)
 			end(err)
@@ -286,48 +287,49 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 
 // task is one long-running part.
 type task struct {
-	name string
-	run  func(context.Context) error
+	name  string
+	run   func(context.Context) error
+	after string // the topic it serves from and waits for; empty: it begins at once
 }
 
 func (r *Rack) tasks(s Sockets) []task {
-	tasks := []task{{"rpc", r.protocol.Serve}, {"dns notify", r.dns.SendNotifies}}
+	tasks := []task{{name: "rpc", run: r.protocol.Serve}, {name: "dns notify", run: r.dns.SendNotifies}}
 	if s.DHCP != nil {
-		tasks = append(tasks, task{"dhcp", func(ctx context.Context) error { return r.dhcp.Serve(ctx, s.DHCP) }})
+		tasks = append(tasks, task{name: "dhcp", run: func(ctx context.Context) error { return r.dhcp.Serve(ctx, s.DHCP) }})
 	}
 	tasks = append(tasks, r.servePartners(s.Partner)...)
 	if s.DHCPBoot != nil {
-		tasks = append(tasks, task{"dhcp boot server", func(ctx context.Context) error { return r.dhcp.ServeBoot(ctx, s.DHCPBoot) }})
+		tasks = append(tasks, task{name: "dhcp boot server", run: func(ctx context.Context) error { return r.dhcp.ServeBoot(ctx, s.DHCPBoot) }})
 	}
 	tasks = append(tasks, r.dhcp6Tasks(s)...)
 	if s.Advertise != nil {
-		tasks = append(tasks, task{"router advertisements", func(ctx context.Context) error { return r.dhcp.ServeAdvertise(ctx, s.Advertise) }})
+		tasks = append(tasks, task{name: "router advertisements", run: func(ctx context.Context) error { return r.dhcp.ServeAdvertise(ctx, s.Advertise) }})
 	}
 	tasks = append(tasks, r.addressTasks(s)...)
 	if len(r.cfg.Interfaces) > 0 {
-		tasks = append(tasks, task{"new addresses", func(ctx context.Context) error { return r.follow(ctx, &s) }})
+		tasks = append(tasks, task{name: "new addresses", run: func(ctx context.Context) error { return r.follow(ctx, &s) }})
 	}
 	if r.boots != nil {
-		tasks = append(tasks, task{"traces of boots", r.boots.run})
+		tasks = append(tasks, task{name: "traces of boots", run: r.boots.run})
 	}
-	tasks = append(tasks, task{"discovery", r.discover.run})
+	tasks = append(tasks, task{name: "discovery", run: r.discover.run})
 	proxying := func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }
-	return append(tasks, task{"proxy", r.first.then(proxyrpc.Topic, proxying)})
+	return append(tasks, task{name: "proxy", run: proxying, after: proxyrpc.Topic})
 }
 
 // addressTasks serve what has a socket for each address.
 func (r *Rack) addressTasks(s Sockets) (tasks []task) {
 	for _, conn := range s.TFTP {
-		tasks = append(tasks, task{"tftp", func(ctx context.Context) error { return r.boot.ServeTFTP(ctx, conn) }})
+		tasks = append(tasks, task{name: "tftp", run: func(ctx context.Context) error { return r.boot.ServeTFTP(ctx, conn) }})
 	}
 	for _, ln := range s.HTTP {
-		tasks = append(tasks, task{"http", func(ctx context.Context) error { return r.boot.Serve(ctx, ln) }})
+		tasks = append(tasks, task{name: "http", run: func(ctx context.Context) error { return r.boot.Serve(ctx, ln) }})
 	}
 	for _, conn := range s.DNSPacket {
-		tasks = append(tasks, task{"dns", r.first.then(dnsrpc.Topic, func(ctx context.Context) error { return r.dns.ServePacket(ctx, conn) })})
+		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServePacket(ctx, conn) }, dnsrpc.Topic})
 	}
 	for _, ln := range s.DNSStream {
-		tasks = append(tasks, task{"dns", r.first.then(dnsrpc.Topic, func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) })})
+		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) }, dnsrpc.Topic})
 	}
 	return tasks
 }
