@@ -2,6 +2,7 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -47,9 +48,11 @@ func passing(status int) bool {
 	return false
 }
 
-// retryAfter reads the header of that name, in seconds or as a date (RFC 9110, section 10.2.3); 0 = it says nothing.
+// retryAfter reads the header of that name, in seconds or as a date (RFC 9110, section 10.2.3); 0 = it says nothing. Numbers
+// without end are decades, which no batch lasts.
 func retryAfter(text string) time.Duration {
-	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+	seconds, err := strconv.ParseUint(text, 10, 31)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // of which seconds is the largest then
 		return time.Duration(seconds) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
