@@ -126,7 +126,7 @@ func (inv *Inventory) AdmitRack(ctx context.Context, hash string, c RackCertific
 		case t.Rack != "" && t.Rack != c.Rack:
 			return refused("its token is for rack "+t.Rack, "use that name, or "+cure)
 		}
-		if err := nameIsFree(ctx, tx, c); err != nil {
+		if err := nameIsFree(ctx, tx, c, t.Rack != ""); err != nil {
 			return err
 		}
 		t.Used, t.UsedBy = c.Created, c.Rack
@@ -137,14 +137,31 @@ func (inv *Inventory) AdmitRack(ctx context.Context, hash string, c RackCertific
 	})
 }
 
-// nameIsFree refuses a name that another host may be using.
-func nameIsFree(ctx context.Context, tx *store.Tx, c RackCertificate) error {
-	held, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0 AND expires > ?", c.Rack, c.Created.UnixMicro())
-	if err != nil || len(held) == 0 {
+// nameIsFree refuses a name that another host may be using. That of a rack
+// without any certificate, as one in the process of its region, can be had only
+// if meant: a host that happens to be called so must not get its networks.
+func nameIsFree(ctx context.Context, tx *store.Tx, c RackCertificate, meant bool) error {
+	certs, err := rackCertificates.list(ctx, tx, "rack = ?", c.Rack)
+	if err != nil {
 		return err
 	}
-	return &RefusedRackError{c.Rack, "a rack of that name is enrolled already",
-		fmt.Sprintf("choose another with --name or, if this one takes its place, first: maas rack revoke %s", c.Rack)}
+	for _, held := range certs {
+		if held.Revoked.IsZero() && held.Expires.After(c.Created) {
+			return &RefusedRackError{c.Rack, "a rack of that name is enrolled already",
+				fmt.Sprintf("choose another with --name or, if this one takes its place, first: maas rack revoke %s", c.Rack)}
+		}
+	}
+	if meant || len(certs) > 0 {
+		return nil
+	}
+	if _, err = racks.one(ctx, tx, c.Rack, "name = ?", c.Rack); err == nil {
+		return &RefusedRackError{c.Rack, "there is a rack of that name that did not enrol, as one in the process of its region",
+			fmt.Sprintf("choose another with --name or, if this one takes its place, use a token of: maas region token create --rack %s", c.Rack)}
+	}
+	if notFound(err) {
+		err = nil
+	}
+	return err
 }
 
 // addCertifiedRack records the certificate, and the rack if it is new.

@@ -46,8 +46,13 @@ func TestATokenLetsOneRackIn(t *testing.T) {
 		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h5", Expires: soon}))
 		refused(t, inv.AdmitRack(ctx, "h5", certificate("3", "rack-1")), "enrolled already; choose another with --name or, if this one takes its place, first: maas rack revoke rack-1")
 
+		must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "beside"}))
+		refused(t, inv.AdmitRack(ctx, "h5", certificate("3", "beside")), "did not enrol, as one in the process of its region; choose another with --name")
+		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h6", Rack: "beside", Expires: soon}))
+		ok(t, inv.AdmitRack(ctx, "h6", certificate("3", "beside")))
+
 		ok(t, inv.DeleteRackToken(ctx, token.ID))
-		if all := must[[]inventory.RackToken](t)(inv.RackTokens(ctx)); len(all) != 3 || all[0].UsedBy != "rack-2" {
+		if all := must[[]inventory.RackToken](t)(inv.RackTokens(ctx)); len(all) != 4 || all[0].UsedBy != "rack-2" {
 			t.Errorf("tokens: %+v", all)
 		}
 	})

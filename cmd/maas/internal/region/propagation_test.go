@@ -110,7 +110,7 @@ func (f *fleet) fill(ctx context.Context, machines, records int) error {
 
 // enrolled lets a rack in, and connects it over TLS. What goes over the wire is counted.
 func (f *fleet) enrolled(t *testing.T, r *region.Region, name string) func(context.Context) (rpc.Conn, error) {
-	token, err := r.NewToken(t.Context(), inventory.RackToken{Expires: time.Now().Add(time.Hour)})
+	token, err := r.NewToken(t.Context(), inventory.RackToken{Rack: name, Expires: time.Now().Add(time.Hour)})
 	ok(t, err)
 	id, addresses, err := enrol.Join(t.Context(), token, name)
 	ok(t, err)
