@@ -207,6 +207,13 @@ func regionsFor(rack inventory.Rack, racks []inventory.Rack, regions []register.
 	return out
 }
 
+// After a failure state is published again, also without a further change: first after publishAgain, then after twice the pause
+// each time, up to publishAgainMost, since a large site takes seconds to plan.
+const (
+	publishAgain     = time.Second
+	publishAgainMost = 30 * time.Second
+)
+
 // followChanges publishes again after each change, several at once when they come faster than they are planned.
 func (r *Region) followChanges(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
@@ -220,15 +227,24 @@ func (r *Region) followChanges(ctx context.Context) error {
 	// What changed between the first publication and this revision is published by the first round.
 	changed <- struct{}{}
 	go func() { watching <- r.watch(ctx, from, changed) }()
+	var again <-chan time.Time // nil: the last publication succeeded
+	pause := publishAgain
 	for {
 		select {
 		case <-changed:
-			if err := r.publish(ctx); err != nil && ctx.Err() == nil {
-				r.log.Error("state is not published, racks serve the last", "err", err)
-			}
+		case <-again:
 		case err := <-watching:
 			return ended(ctx, err)
 		}
+		err := r.publish(ctx)
+		if err == nil {
+			again, pause = nil, publishAgain
+			continue
+		}
+		if ctx.Err() == nil {
+			r.log.Error("state is not published, racks serve the last; trying again", "in", pause, "err", err)
+		}
+		again, pause = time.After(pause), min(2*pause, publishAgainMost)
 	}
 }
 
