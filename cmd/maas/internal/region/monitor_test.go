@@ -36,7 +36,7 @@ func driveBMCs(t *testing.T, r *region.Region) {
 	outbox, err := rpc.OpenOutbox(rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
 	ok(t, err)
 	controller, err := power.NewController(power.Config{
-		Registry: power.NewRegistry(ipmi.Kind()), Poll: 10 * time.Millisecond, Timeout: 5 * time.Second,
+		Registry: power.NewRegistry(ipmi.Kind()), Poll: 10 * time.Millisecond, Timeout: 30 * time.Second,
 	})
 	ok(t, err)
 	methods := new(rpc.Methods)
@@ -76,7 +76,15 @@ func TestPowerWaitsForTheFirstRack(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "maas.sock")
 	local, err := net.Listen("unix", socket)
 	ok(t, err)
-	r := runningOn(t, region.Config{Dir: t.TempDir(), Kinds: power.NewRegistry(ipmi.Kind())}, region.Sockets{Local: local})
+	r := runningOn(t, region.Config{Dir: t.TempDir(), Kinds: power.NewRegistry(ipmi.Kind()), RackWait: time.Minute}, region.Sockets{Local: local})
+	bare, err := r.Inventory().CreateMachine(t.Context(), inventory.Machine{Hostname: "bare"})
+	ok(t, err)
+	soon, cancel := context.WithTimeout(t.Context(), 30*time.Second) // less than it waits for a rack
+	defer cancel()
+	err = client.Client{Socket: socket}.Post(soon, client.API+"machines/"+bare.SystemID+"/?op=power_on", nil, nil)
+	if err == nil || !strings.Contains(err.Error(), "has no power type") {
+		t.Errorf("a machine without a power type: %v", err)
+	}
 	m := machineOf(t, r, bmc, "node", "secret", 1)
 	answer := make(chan error, 1)
 	go func() {

@@ -14,16 +14,17 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// comeTime is how long a request waits for a first rack. Those of a region that has just started come within a second or two.
-const comeTime = 5 * time.Second
+// rackWait is the default of Config.RackWait.
+const rackWait = 5 * time.Second
 
 // softTime is how long a system may take to shut down by itself before its power is taken.
 const softTime = 2 * time.Minute
 
 // powerService switches machines through their racks: it is the API's Power, and who the monitor asks.
 type powerService struct {
-	region *Region
-	kinds  power.Registry
+	region   *Region
+	kinds    power.Registry
+	rackWait time.Duration
 }
 
 func (p *powerService) Kinds() power.Registry { return p.kinds }
@@ -31,8 +32,7 @@ func (p *powerService) Kinds() power.Registry { return p.kinds }
 // Power does what the action says and writes into the log what came of it.
 func (p *powerService) Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
 	ctx, span := p.region.trace.Start(ctx, "power "+string(action))
-	p.await(ctx)
-	result, err := p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript})
+	result, err := p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript}, p.rackWait)
 	tellPower(span, m, result, err)
 	if action == power.ActionQuery || action == power.ActionSensors {
 		return result, err
@@ -44,19 +44,19 @@ func (p *powerService) Power(ctx context.Context, m inventory.Machine, action po
 	return result, err
 }
 
-// await waits a while for a rack when none is connected.
-func (p *powerService) await(ctx context.Context) {
-	racks, err := p.region.inv.Racks(ctx)
-	if err != nil || len(racks) == 0 {
-		return // what asks next says so
-	}
-	ctx, cancel := context.WithTimeout(ctx, comeTime)
+// await waits a while for one of the racks when none of them is connected, and returns those that are.
+func (p *powerService) await(ctx context.Context, racks []inventory.Rack, wait time.Duration) (connected []inventory.Rack) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	names := make([]string, len(racks))
 	for i := range racks {
 		names[i] = racks[i].Name
 	}
-	_ = p.region.rpc.Await(ctx, names...) // without one, the request says so
+	if len(names) > 0 {
+		_ = p.region.rpc.Await(ctx, names...) // without one, the request says so
+	}
+	there := p.region.rpc.Racks()
+	return slices.DeleteFunc(racks, func(r inventory.Rack) bool { return !slices.Contains(there, r.Name) })
 }
 
 // powerEvent is one line about a request.
@@ -84,7 +84,7 @@ func (p *powerService) Query(ctx context.Context, t power.Target) (power.State, 
 	if err != nil {
 		return power.Unknown, err
 	}
-	result, err := p.through(ctx, m, powerrpc.Request{Action: power.ActionQuery})
+	result, err := p.through(ctx, m, powerrpc.Request{Action: power.ActionQuery}, 0) // the monitor asks again
 	return result.State, err
 }
 
@@ -92,8 +92,9 @@ func (p *powerService) Query(ctx context.Context, t power.Target) (power.State, 
 const maxRacks = 3
 
 // through asks the racks that suit the machine best first. The next one is asked when a rack could not be reached, or could
-// not reach the BMC and trying again does no harm. What a BMC refused, it refuses from everywhere.
-func (p *powerService) through(ctx context.Context, m inventory.Machine, request powerrpc.Request) (power.Result, error) {
+// not reach the BMC and trying again does no harm. What a BMC refused, it refuses from everywhere. When none of them is
+// connected it waits that long for the first.
+func (p *powerService) through(ctx context.Context, m inventory.Machine, request powerrpc.Request, wait time.Duration) (power.Result, error) {
 	none := power.Result{State: power.Unknown}
 	if m.Power.Type == "" {
 		return none, power.Errorf(power.Settings, string(request.Action), "machine %s has no power type; set power_type and its parameters", m.FQDN)
@@ -107,14 +108,10 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 		return none, err
 	}
 	request.Target = power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN}
-	connected := p.region.rpc.Racks()
 	result := none
 	err = power.Errorf(power.Connection, string(request.Action), "no rack is connected: %w", rpc.ErrUnavailable)
 	tried := 0
-	for _, rack := range inventory.RacksFor(&m, racks) {
-		if !slices.Contains(connected, rack.Name) {
-			continue
-		}
+	for _, rack := range p.await(ctx, inventory.RacksFor(&m, racks), wait) {
 		result, err = powerrpc.Do(ctx, p.region.rack(rack.Name), request)
 		if errors.Is(err, rpc.ErrUnavailable) && ctx.Err() == nil {
 			continue

@@ -5,6 +5,7 @@
 package region
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -47,6 +48,9 @@ type Config struct {
 	Kinds power.Registry
 	// PowerEvery is how often each machine's power is asked for. Zero means 5 minutes.
 	PowerEvery time.Duration
+	// RackWait is how long a request to a machine's power waits for a first rack when none is connected. Those of a region that
+	// has just started come within a second or two. Zero means 5 seconds.
+	RackWait time.Duration
 	// Trace makes traces of what the region does. Nil makes none.
 	Trace *tracing.Tracer
 	// Log receives what operators should see.
@@ -134,7 +138,7 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 // compose puts the parts together.
 func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts, Methods: &r.methods})
-	r.power = &powerService{region: r, kinds: cfg.Kinds}
+	r.power = &powerService{region: r, kinds: cfg.Kinds, rackWait: cmp.Or(cfg.RackWait, rackWait)}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
 	r.api = maasapi.New(maasapi.Config{
 		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
