@@ -2,6 +2,7 @@ package dhcpsrv_test
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,9 +32,9 @@ func TestPartnerTookOver(t *testing.T) {
 
 func (c awayCase) run(t *testing.T) {
 	p := &pair{t: t, rng: newRand(1), begun: time.Now(), pool: 2}
-	paused := time.Duration(0)
+	var paused atomic.Int64
 	if c.paused {
-		p.uptime = func() (string, time.Duration) { return "one", time.Hour + time.Since(p.begun) - paused }
+		p.uptime = func() (string, time.Duration) { return "one", time.Hour + time.Since(p.begun) - time.Duration(paused.Load()) }
 	}
 	for n := range p.racks {
 		p.racks[n] = &simRack{n: n, store: new(dhcpsrv.MemStore)}
@@ -44,8 +45,9 @@ func (c awayCase) run(t *testing.T) {
 	time.Sleep(time.Minute)
 	p.crash(0)
 	p.apartNow()
-	paused = simTakeover + simLease + time.Minute
-	time.Sleep(paused)
+	away := simTakeover + simLease + time.Minute
+	paused.Store(int64(away))
+	time.Sleep(away)
 	d := &duo{t: t, s: [2]*dhcpsrv.Server{nil, p.racks[1].run.s}}
 	held := make(map[netip.Addr]bool)
 	for i := range byte(2) {
