@@ -65,8 +65,9 @@
 // kept in memory, 64 MiB in all, for as long as they do not change; a change is
 // noticed within 100 ms.
 //
-// One address has at most 32 HTTP requests and 32 TFTP transfers in service; a
-// connection whose client has taken nothing for two minutes is ended. Symbolic
+// One address has at most 32 HTTP requests and 32 TFTP transfers in service; four
+// times as many HTTP requests may wait, a minute each. On Linux, Serve ends a
+// connection whose client has taken nothing for two minutes. Symbolic
 // links of the file systems given are followed: os.OpenRoot(dir) and its FS
 // method make one that none leads out of, os.DirFS does not.
 //

@@ -125,6 +125,7 @@ func plainGET(head []byte) (path string, ok bool) {
 func (l *lane) serve(ctx context.Context, path string) bool {
 	s := l.server
 	if !s.http.enter(ctx, l.in.addr) {
+		_, _ = l.conn.Write(l.refusal(errBusy))
 		return false
 	}
 	defer s.http.leave(l.in.addr)
@@ -219,11 +220,17 @@ func (l *lane) head(status int, text string, size int64) []byte {
 	return append(b, "\r\n"...)
 }
 
+// errBusy is why a request is not served.
+var errBusy = errors.New("pxe: too many requests wait")
+
 // refusal is what a client is told instead of a file: never why.
 func (l *lane) refusal(err error) []byte {
 	status, text := http.StatusInternalServerError, failedText
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		status, text = http.StatusNotFound, absentText
+	case err == errBusy:
+		status, text = http.StatusServiceUnavailable, busyText
 	}
 	l.extend(0)
 	b := l.head(status, http.StatusText(status), int64(len(text))+1)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -224,6 +225,71 @@ func TestLaneIdles(t *testing.T) {
 		synctest.Wait()
 		if len(ls.open) != 0 || time.Since(start) != 0 {
 			t.Errorf("%d connections open after %v", len(ls.open), time.Since(start))
+		}
+	})
+}
+
+// handingOver serves one connection in a bubble, by a lane and by net/http, and returns the client's end.
+func handingOver(t *testing.T, s *Server) net.Conn {
+	client, server := net.Pipe()
+	rest := newHandover(nil)
+	ls := lanes{server: s, rest: rest, open: map[net.Conn]bool{}}
+	srv := &http.Server{Handler: s.Handler()}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = srv.Serve(rest) })
+	wg.Go(func() { ls.serve(t.Context(), server) })
+	t.Cleanup(func() {
+		client.Close()
+		rest.Close()
+		srv.Close()
+		wg.Wait()
+	})
+	return client
+}
+
+// The time that an answer may take is not counted to the next one.
+func TestNextAnswerHasItsOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Resolver: Static(Profile{Kernel: "f"}), Files: fstest.MapFS{}, Also: map[string]http.Handler{
+			"/also": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }),
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := handingOver(t, s)
+		answers := bufio.NewReader(conn)
+		for _, want := range []struct {
+			path   string
+			status int
+		}{{"/images/none", http.StatusNotFound}, {"/also", http.StatusAccepted}} {
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", want.path)
+			resp, err := http.ReadResponse(answers, nil)
+			if err != nil || resp.StatusCode != want.status {
+				t.Fatalf("%s: %+v, %v", want.path, resp, err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			time.Sleep(2*patience(0) + time.Second)
+		}
+	})
+}
+
+// A report whose text never comes does not keep its place.
+func TestReportThatDoesNotCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(Config{Resolver: Static(Profile{Kernel: "f"}), Files: fstest.MapFS{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := handingOver(t, s)
+		fmt.Fprint(conn, "POST /boot/52-54-00-77-e1-97/done HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
+		synctest.Wait()
+		if len(s.http.all) != 1 {
+			t.Error("the report is not waited for")
+		}
+		go func() { _, _ = io.Copy(io.Discard, conn) }()
+		time.Sleep(patience(0) + time.Second)
+		if n := len(s.http.all); n != 0 {
+			t.Errorf("%d places are kept", n)
 		}
 	})
 }

@@ -5,11 +5,13 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 )
 
 // queue bounds the HTTP requests in service, in all and of each client, so that
 // a client whose connections stand still does not keep the places of the others.
-// Who finds no place waits, in order.
+// Who finds no place waits, in order. A client without an IP address, such as
+// all those of a UNIX socket together, has no bound of its own.
 type queue struct {
 	all  chan struct{} // a token for each request in service
 	each int           // requests of one address, at most
@@ -19,14 +21,32 @@ type queue struct {
 	waiting map[netip.Addr][]chan struct{} // of those that have none; closed when they get one
 }
 
+// A waiting request holds a connection, whose client may have gone: so they are
+// bounded, to so many times those in service of their client, and in time.
+const (
+	maxWaiting = 4
+	waitTime   = time.Minute
+)
+
 func newQueue(all, each int) *queue {
 	return &queue{all: make(chan struct{}, all), each: each,
 		clients: make(map[netip.Addr]int), waiting: make(map[netip.Addr][]chan struct{})}
 }
 
-// enter waits for a place. It reports false when ctx ends before.
+// enter waits for a place. It reports false when too many wait already, when
+// the wait takes too long, or when ctx ends.
 func (q *queue) enter(ctx context.Context, client netip.Addr) bool {
-	if !q.enterOwn(ctx, client) {
+	own := q.enterOwn(client)
+	if own {
+		select {
+		case q.all <- struct{}{}:
+			return true
+		default:
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, waitTime)
+	defer cancel()
+	if !own && !q.awaitOwn(ctx, client) {
 		return false
 	}
 	select {
@@ -44,13 +64,32 @@ func (q *queue) leave(client netip.Addr) {
 	q.leaveOwn(client)
 }
 
-// enterOwn waits for a place among the client's own.
-func (q *queue) enterOwn(ctx context.Context, client netip.Addr) bool {
+// enterOwn takes a place among the client's own if one is free.
+func (q *queue) enterOwn(client netip.Addr) bool {
 	q.mu.Lock()
-	if q.clients[client] < q.each {
-		q.clients[client]++
+	defer q.mu.Unlock()
+	return q.takeOwn(client)
+}
+
+// takeOwn is called with the lock held.
+func (q *queue) takeOwn(client netip.Addr) bool {
+	if client.IsValid() && q.clients[client] >= q.each {
+		return false
+	}
+	q.clients[client]++
+	return true
+}
+
+// awaitOwn waits for a place among the client's own.
+func (q *queue) awaitOwn(ctx context.Context, client netip.Addr) bool {
+	q.mu.Lock()
+	if q.takeOwn(client) {
 		q.mu.Unlock()
 		return true
+	}
+	if len(q.waiting[client]) >= maxWaiting*q.each {
+		q.mu.Unlock()
+		return false
 	}
 	turn := make(chan struct{})
 	q.waiting[client] = append(q.waiting[client], turn)

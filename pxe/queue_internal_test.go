@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Requests of one address that do not end leave room for others, and those that wait have their turn in order.
@@ -65,15 +66,17 @@ func TestOneClientLeavesRoom(t *testing.T) {
 
 // Many requests that come, wait, give up and end leave nothing behind, and never more than allowed are in service.
 func TestQueueKeepsCount(t *testing.T) {
-	q := newQueue(5, 2)
+	q := newQueue(5, 2) // too few for all that come: some are refused
 	clients := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::1"), {}}
 	var mu sync.Mutex
 	inside := map[netip.Addr]int{}
+	total := 0
 	count := func(c netip.Addr, n int) {
 		mu.Lock()
 		defer mu.Unlock()
-		if inside[c] += n; inside[c] > 2 {
-			t.Errorf("%d requests of %v at once", inside[c], c)
+		inside[c] += n
+		if total += n; total > 5 || c.IsValid() && inside[c] > 2 {
+			t.Errorf("%d requests, %d of them of %v, at once", total, inside[c], c)
 		}
 	}
 	var wg sync.WaitGroup
@@ -89,6 +92,7 @@ func TestQueueKeepsCount(t *testing.T) {
 				return
 			}
 			count(c, 1)
+			time.Sleep(time.Microsecond) // so that others come
 			count(c, -1)
 			q.leave(c)
 		})
@@ -97,4 +101,38 @@ func TestQueueKeepsCount(t *testing.T) {
 	if len(q.all)+len(q.clients)+len(q.waiting) != 0 {
 		t.Errorf("left behind: %d, %v, %v", len(q.all), q.clients, q.waiting)
 	}
+}
+
+// Who waits holds a connection: too many of one client are refused, and none waits for ever.
+func TestWaitingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, client := newQueue(2, 1), netip.MustParseAddr("192.0.2.1")
+		if !q.enter(t.Context(), client) {
+			t.Fatal("the first has no place")
+		}
+		start, waited := time.Now(), make(chan time.Duration, 10)
+		for range 5 {
+			go func() {
+				if q.enter(t.Context(), client) {
+					t.Error("a second has a place")
+				}
+				waited <- time.Since(start)
+			}()
+		}
+		synctest.Wait()
+		if len(waited) != 1 || <-waited != 0 {
+			t.Error("more than four wait")
+		}
+		for range 4 {
+			if took := <-waited; took != waitTime {
+				t.Errorf("waited %v", took)
+			}
+		}
+		q.leave(client)
+		for range 2 {
+			if !q.enter(t.Context(), netip.Addr{}) {
+				t.Error("who has no address has a bound of its own")
+			}
+		}
+	})
 }

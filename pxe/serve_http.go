@@ -23,6 +23,9 @@ func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	client := clientOf(r)
 	if !s.http.enter(r.Context(), client) {
+		if r.Context().Err() == nil {
+			http.Error(w, busyText, http.StatusServiceUnavailable)
+		}
 		return
 	}
 	defer s.http.leave(client)
@@ -101,6 +104,7 @@ const slowest = 64 << 10 // bytes per second
 const (
 	failedText = "the boot server failed, see its log"
 	absentText = "file not found"
+	busyText   = "the boot server has too many requests of this address, try again"
 )
 
 // extend bounds how long a response may take.
@@ -166,6 +170,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "nothing can be written here", http.StatusMethodNotAllowed)
 		return
 	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience(0))) // a body that does not come would keep its place
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
 	if err != nil {
 		http.Error(w, "the report is longer than 64 KiB or was cut off", http.StatusRequestEntityTooLarge)

@@ -96,6 +96,9 @@ func (ls *lanes) serve(ctx context.Context, conn net.Conn) {
 		ls.mu.Lock()
 		delete(ls.open, conn)
 		ls.mu.Unlock()
+		if handOver {
+			_ = conn.SetWriteDeadline(time.Time{}) // that of the last answer
+		}
 		if !handOver || !ls.rest.push(&readAgain{Conn: conn, first: lane.buf}) {
 			conn.Close()
 		}

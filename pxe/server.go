@@ -57,10 +57,11 @@ type Config struct {
 	DialUDP func(network string, laddr, raddr *net.UDPAddr) (*net.UDPConn, error)
 
 	// MaxHTTP bounds the HTTP requests served at a time; further ones wait in
-	// order. 0 means 512.
+	// order, a minute at most. 0 means 512.
 	MaxHTTP int
 	// MaxHTTPPerClient bounds those of one address, so that clients whose
-	// connections stand still do not keep all places; 0 means 32.
+	// connections stand still do not keep all places; 0 means 32. Machines behind
+	// one address, as of a proxy, share them.
 	MaxHTTPPerClient int
 	// HTTPRate paces each connection of Serve, in bytes per second; 0 does not.
 	// Some network cards lose packets that iPXE's drivers never recover from
