@@ -65,17 +65,11 @@ func TestAddressReplaced6(t *testing.T) {
 	snap := room6("2001:db8::1")
 	s := newServer(t, dhcpsrv.Config{Store: openJournal(t, filepath.Join(t.TempDir(), "leases"))}, snap)
 	serve6(t, ns, s)
-	answers := uint64(0)
 	exchange := func() {
 		t.Helper()
 		release := dhclient6(t, client)
 		oneBound(t, s)
 		release()
-		for answers += 2; s.Stats().Sent["REPLY6"] < answers; time.Sleep(time.Millisecond) { // the client may be gone before it is told
-			if s.Stats().WriteErrors > 0 {
-				t.Fatalf("%+v", s.Stats())
-			}
-		}
 	}
 	for i, now := range []string{"2001:db8::1", "2001:db8::5"} {
 		if i > 0 {
@@ -89,7 +83,8 @@ func TestAddressReplaced6(t *testing.T) {
 		}
 		exchange()
 	}
-	if st := s.Stats(); st.WriteErrors > 0 || st.ReadErrors > 0 || st.Received["SOLICIT6"] != 3 {
+	// Nothing was asked twice. The answer to a release may have met an interface without address: nobody waits for it.
+	if st := s.Stats(); st.ReadErrors > 0 || st.Received["SOLICIT6"] != 3 || st.Received["REQUEST6"] != 3 {
 		t.Errorf("%+v", st)
 	}
 }
