@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -43,12 +42,11 @@ func (c loginCmd) Run(ctx context.Context, io stdio) error {
 		}
 		login.CA = string(pem)
 	}
-	if login.Key, err = c.key(ctx, io, login.Client()); err != nil {
-		return err
-	}
 	var me maasapi.Account
-	err = login.Client().Get(ctx, client.API+"users/?op=whoami", &me)
-	if errors.Is(err, fs.ErrNotExist) {
+	if login.Key, err = c.key(ctx, io, login.Client()); err == nil {
+		err = login.Client().Get(ctx, client.API+"users/?op=whoami", &me)
+	}
+	if client.Foreign(err) || err == nil && me.Username == "" {
 		return fmt.Errorf("%s answers, but is not the API of a site; that is at port 5240 unless the site says otherwise", base)
 	}
 	if err != nil {

@@ -36,10 +36,12 @@ type Client struct {
 	CA string
 }
 
-// Error is an answer that is not a success.
+// Error is an answer that is not a success, or none of the API.
 type Error struct {
 	Status int // of HTTP
 	Text   string
+	// strange means that the API answers nothing like it: a web page, or no JSON.
+	strange bool
 }
 
 // Error is one line.
@@ -48,6 +50,13 @@ func (e *Error) Error() string { return e.Text }
 // Is makes 404 fs.ErrNotExist and 403 fs.ErrPermission.
 func (e *Error) Is(target error) bool {
 	return target == fs.ErrNotExist && e.Status == http.StatusNotFound || target == fs.ErrPermission && e.Status == http.StatusForbidden
+}
+
+// Foreign reports whether an error means that no API of a site answers. It is for paths that every site has, such as that of
+// logging in.
+func Foreign(err error) bool {
+	e := (*Error)(nil)
+	return errors.As(err, &e) && (e.strange || slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, e.Status))
 }
 
 // maxAnswer bounds an answer that is kept in memory.
@@ -73,7 +82,7 @@ func (c Client) Do(ctx context.Context, method, path string, body io.Reader, con
 		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%s does not answer as a MAAS API: %w", c, err)
+		return &Error{Status: resp.StatusCode, Text: fmt.Sprintf("%s does not answer as a MAAS API: %s", c, err), strange: true}
 	}
 	return nil
 }
@@ -121,7 +130,7 @@ func (c Client) open(ctx context.Context, method, path string, body io.Reader, c
 	if resp.StatusCode >= 300 {
 		defer done()
 		data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // the status says enough
-		return nil, nil, &Error{resp.StatusCode, c.refusal(resp, data)}
+		return nil, nil, &Error{resp.StatusCode, c.refusal(resp, data), isPage(resp, data)}
 	}
 	return resp, done, nil
 }
@@ -145,6 +154,9 @@ func (c Client) transport() (*http.Transport, error) {
 // refusal is what an error says.
 func (c Client) refusal(resp *http.Response, body []byte) string {
 	text := readable(body)
+	if text == "" || isPage(resp, body) { // nobody reads a page in a terminal
+		text = resp.Status
+	}
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized && c.Key != "":
 		return text + "; log in again with: maas login " + c.URL
@@ -152,10 +164,13 @@ func (c Client) refusal(resp *http.Response, body []byte) string {
 		return c.URL + " speaks TLS; log in with https in the place of http"
 	case resp.StatusCode < 400:
 		return c.URL + " leads elsewhere: " + resp.Header.Get("Location")
-	case text == "":
-		return resp.Status
 	}
 	return text
+}
+
+// isPage reports whether an answer is a web page, which the API never sends.
+func isPage(resp *http.Response, body []byte) bool {
+	return strings.Contains(resp.Header.Get("Content-Type"), "html") || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
 }
 
 // Date is the daemon's time, to the second.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,11 +42,40 @@ func TestBase(t *testing.T) {
 		"maas.example": "http://maas.example:5240", "http://192.0.2.1:5240/MAAS/": "http://192.0.2.1:5240", "https://maas.example": "https://maas.example",
 		"https://maas.example/MAAS/api/2.0/": "https://maas.example", "http://[2001:db8::1]:80": "http://[2001:db8::1]:80",
 		"2001:db8::1": "http://[2001:db8::1]:5240", "[2001:db8::1]:81": "http://[2001:db8::1]:81",
+		"fe80::1%eth0": "http://[fe80::1%25eth0]:5240", "https://[fe80::1%25eth0]:81": "https://[fe80::1%25eth0]:81",
 		"ftp://x": "", "http://": "", "http://user@x": "", "http://x/path": "",
 	} {
 		if got, err := Base(in); got != want || (err == nil) != (want != "") {
 			t.Errorf("Base(%q) = %q, %v; want %q", in, got, err, want)
 		}
+		if _, err := url.Parse(want); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Another web server is told from a site, whatever it answers, and its pages are not shown.
+func TestForeignServers(t *testing.T) {
+	for _, c := range []struct {
+		status     int
+		kind, body string
+		foreign    bool
+	}{
+		{404, "text/plain", "404 page not found", true}, {405, "text/plain", "no", true}, {501, "", "", true},
+		{200, "text/html", "<!DOCTYPE html><p>Welcome", true}, {200, "application/json", `{"hello":"world"}`, true}, {200, "application/json", "", true},
+		{401, "text/html; charset=utf-8", "Welcome", true}, {500, "", "\n<html>Welcome", true},
+		{401, "text/plain", "user and password do not match", false}, {400, "application/json", `{"username":["and password are needed"]}`, false},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", c.kind)
+			w.WriteHeader(c.status)
+			w.Write([]byte(c.body))
+		}))
+		_, err := Client{URL: srv.URL}.Authenticate(t.Context(), "ada", "secret", "test")
+		if err == nil || err.Error() == "" || strings.Contains(err.Error(), "Welcome") || Foreign(err) != c.foreign {
+			t.Errorf("%d %s: Foreign(%v) is not %v", c.status, c.kind, err, c.foreign)
+		}
+		srv.Close()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -84,7 +85,7 @@ func (l Logins) Save(path string) error {
 // Base is the URL of a site as people give it: the API's path is cut off, and the scheme may be left out.
 func Base(text string) (string, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Is6() {
-		text = "[" + text + "]"
+		text = "[" + strings.ReplaceAll(text, "%", "%25") + "]" // the zone, by RFC 6874
 	}
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
@@ -103,10 +104,11 @@ func Base(text string) (string, error) {
 	if u.Port() == "" && u.Scheme == "http" && !strings.Contains(text, "/MAAS") {
 		u.Host += ":5240"
 	}
-	return u.Scheme + "://" + u.Host, nil
+	return u.Scheme + "://" + strings.ReplaceAll(u.Host, "%", "%25"), nil
 }
 
-// Authenticate makes a key for a user and a password. consumer names the key in the user's list of keys.
+// Authenticate makes a key for a user and a password. consumer names the key in the user's list of keys. [Foreign] tells of its
+// error whether no site is there.
 func (c Client) Authenticate(ctx context.Context, user, password, consumer string) (key string, err error) {
 	var answer struct {
 		Consumer string `json:"consumer_key"`
@@ -118,7 +120,7 @@ func (c Client) Authenticate(ctx context.Context, user, password, consumer strin
 		return "", err
 	}
 	if answer.Token == "" {
-		return "", fmt.Errorf("%s does not answer as a MAAS API", c.URL)
+		return "", &Error{Status: http.StatusOK, Text: c.URL + " does not answer as a MAAS API", strange: true}
 	}
 	return answer.Consumer + ":" + answer.Token + ":" + answer.Secret, nil
 }
