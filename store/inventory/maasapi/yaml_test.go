@@ -2,6 +2,7 @@ package maasapi
 
 import (
 	"encoding/json"
+	"strconv"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -62,6 +63,24 @@ func TestYAMLReadsBack(t *testing.T) {
 		var got map[string][]string
 		if rerr := yaml.Unmarshal(wrote, &got); err != nil || rerr != nil || len(got[text]) != 1 || got[text][0] != text {
 			t.Errorf("%q: wrote %q, read %q: %v, %v", text, wrote, got, err, rerr)
+		}
+	}
+}
+
+// What only readers of YAML 1.1 take for flags, numbers, times and merges is quoted; the reader of these tests would not mind.
+func TestYAMLQuotesForOldReaders(t *testing.T) {
+	for _, text := range []string{
+		"y", "Y", "n", "N", "yes", "Yes", "YES", "no", "No", "on", "On", "ON", "off", "OFF", "TRUE", "False", "~", "null", "Null", ".inf", "-.INF", ".nan",
+		"1_000", "0b1_0", "0x1_F", "0755", "0o17", "01:02", "190:20:30", "20:30.15", "1e3", "6.8_5e+1", "+1", "-0", "1.", ".5", "685_230.15",
+		"2020-01-01", "2001-12-14t21:59:43.10-05:00", "2001-12-14 21:59:43", "<<", "=", "",
+	} {
+		object, err := json.Marshal(map[string]string{text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		quoted := strconv.Quote(text)
+		if got, err := YAML(object); err != nil || string(got) != quoted+": "+quoted+"\n" {
+			t.Errorf("%q is written as %s, %v; want it in quotes", text, got, err)
 		}
 	}
 }
