@@ -34,7 +34,9 @@ func (c awayCase) run(t *testing.T) {
 	p := &pair{t: t, rng: newRand(1), begun: time.Now(), pool: 2}
 	var paused atomic.Int64
 	if c.paused {
-		p.uptime = func() (string, time.Duration) { return "one", time.Hour + time.Since(p.begun) - time.Duration(paused.Load()) }
+		p.uptime = func() (string, time.Duration) {
+			return "one", time.Hour + time.Since(p.begun) - time.Duration(paused.Load())
+		}
 	}
 	for n := range p.racks {
 		p.racks[n] = &simRack{n: n, store: new(dhcpsrv.MemStore)}
