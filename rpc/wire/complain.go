@@ -3,8 +3,9 @@ package wire
 import (
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/gomaas/maas/rpc/internal/complain"
 )
 
 // Strangers cannot fill the log: of what they do, this many lines are written at once, and then one in so much time.
@@ -13,42 +14,30 @@ const (
 	complaintEvery   = 5 * time.Second
 )
 
-// complaints writes warnings about those who are not let in, and only counts what is too much.
+// complaints tells of those who are not let in.
 type complaints struct {
-	log *slog.Logger
-
-	mu     sync.Mutex // guards following
-	free   int        // lines that may be written now
-	since  time.Time  // when free was true
-	unsaid int
+	log     *slog.Logger
+	bounded *complain.Log
 }
 
 func newComplaints(log *slog.Logger) *complaints {
-	return &complaints{log: log, free: complaintsAtOnce, since: time.Now()}
+	return &complaints{log, complain.New(log, complaintsAtOnce, complaintEvery)}
 }
 
 // warn writes a line, or counts it.
-func (c *complaints) warn(msg string, args ...any) {
-	c.mu.Lock()
-	more := int(time.Since(c.since) / complaintEvery)
-	c.since = c.since.Add(time.Duration(more) * complaintEvery)
-	c.free = min(c.free+more, complaintsAtOnce)
-	if c.free == 0 {
-		c.unsaid++
-		c.mu.Unlock()
-		return
-	}
-	c.free--
-	if c.unsaid > 0 {
-		args = append(args, "and more", c.unsaid)
-		c.unsaid = 0
-	}
-	c.mu.Unlock()
-	c.log.Warn(msg, args...)
-}
+func (c *complaints) warn(msg string, args ...any) { c.bounded.Warn(msg, args...) }
 
-// Write takes what net/http has to say, which is about handshakes that fail.
+// Write takes what net/http has to say. Most of it is about what others do on their connections, but a handler that panics
+// and a listener that fails must not be lost among that.
 func (c *complaints) Write(line []byte) (int, error) {
-	c.warn("connection refused", "err", strings.TrimSpace(string(line)))
+	text := strings.TrimSpace(string(line))
+	switch {
+	case strings.HasPrefix(text, "http: TLS handshake error"):
+		c.warn("connection refused", "err", text)
+	case strings.HasPrefix(text, "http: "), strings.HasPrefix(text, "http2: panic serving"):
+		c.log.Error("the server for racks is in trouble", "err", text)
+	default: // of HTTP/2, which anybody may speak wrongly
+		c.warn("connection fails", "err", text)
+	}
 	return len(line), nil
 }
