@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/rpc/enrol"
+	"github.com/gomaas/maas/rpc/internal/complain"
 )
 
 // DefaultPort is where racks listen for each other.
@@ -56,14 +57,11 @@ type Peer struct {
 	cfg Config
 
 	mu    sync.Mutex
-	busy  map[string]int // exchanges that run, by partner
-	said  map[string]string
-	brief map[string]bool // whether the last connection was, by partner
+	busy  map[string]int       // exchanges that run, by partner
+	said  map[string]time.Time // when it was logged that a partner cannot be reached
+	brief map[string]bool      // whether the last connection was, by partner
 
-	refusal struct { // logged last
-		text string
-		at   time.Time
-	}
+	refusals *complain.Log
 }
 
 // New checks the configuration. It starts nothing.
@@ -80,7 +78,10 @@ func New(cfg Config) (*Peer, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Peer{cfg: cfg, busy: make(map[string]int), said: make(map[string]string), brief: make(map[string]bool)}, nil
+	return &Peer{
+		cfg: cfg, busy: make(map[string]int), said: make(map[string]time.Time), brief: make(map[string]bool),
+		refusals: complain.New(cfg.Log, refusedAtOnce, refusedEvery),
+	}, nil
 }
 
 // Serve keeps a connection to each partner until ctx ends, and returns nil then. It closes the listeners, on which those
@@ -158,11 +159,19 @@ func (p *Peer) dial(ctx context.Context, partner Partner) {
 	}
 }
 
-// say logs a failure when it is another one than before: the next try is a second away.
+// sayAgain is how often it is logged that a partner still cannot be reached.
+const sayAgain = 5 * time.Minute
+
+// say logs a failure, and those that follow now and then only: the next try is a second away, and its error may name another
+// port.
 func (p *Peer) say(name string, err error) {
+	now := time.Now()
 	p.mu.Lock()
-	again := p.said[name] == err.Error()
-	p.said[name] = err.Error()
+	last, said := p.said[name]
+	again := said && now.Sub(last) < sayAgain
+	if !again {
+		p.said[name] = now
+	}
 	p.mu.Unlock()
 	if !again {
 		p.cfg.Log.Warn("partner cannot be reached", "partner", name, "err", err)
@@ -224,7 +233,7 @@ func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) 
 	}()
 	if err != nil {
 		raw.Close()
-		p.refused(raw.RemoteAddr(), err)
+		p.refusals.Warn("connection refused", "from", raw.RemoteAddr().String(), "err", err)
 		return
 	}
 	name := conn.ConnectionState().PeerCertificates[0].Subject.CommonName
@@ -240,22 +249,12 @@ func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) 
 	p.exchange(ctx, name, conn)
 }
 
-// refusedAgain is how often a refusal is logged that comes again and again for the same reason.
-const refusedAgain = 5 * time.Minute
-
-// refused logs a refusal, if it is not the same as the last one: a rack that is shut out comes each second.
-func (p *Peer) refused(from net.Addr, err error) {
-	now := time.Now()
-	p.mu.Lock()
-	again := p.refusal.text == err.Error() && now.Sub(p.refusal.at) < refusedAgain
-	if !again {
-		p.refusal.text, p.refusal.at = err.Error(), now
-	}
-	p.mu.Unlock()
-	if !again {
-		p.cfg.Log.Warn("connection refused", "from", from.String(), "err", err)
-	}
-}
+// A rack that is shut out comes each second, a stranger more often. This many refusals are logged at once, and then one in so
+// much time.
+const (
+	refusedAtOnce = 5
+	refusedEvery  = time.Minute
+)
 
 func (p *Peer) allowed(name string) error {
 	for _, partner := range p.cfg.Partners() {
@@ -268,29 +267,45 @@ func (p *Peer) allowed(name string) error {
 
 func (p *Peer) exchange(ctx context.Context, name string, conn *tls.Conn) {
 	ctx, cancel := context.WithCancel(ctx)
-	var watching sync.WaitGroup
-	defer watching.Wait()
 	defer cancel()
+	var watching sync.WaitGroup
 	watching.Go(func() {
 		defer cancel()
 		p.watch(ctx, name, conn.ConnectionState().PeerCertificates[0])
 	})
-	again, began := p.reached(name), time.Now()
-	if !again {
+	began, told := time.Now(), false
+	tell := func() {
 		p.cfg.Log.Info("connected to partner", "partner", name, "address", conn.RemoteAddr().String())
+		told = true
+	}
+	if p.reached(name) {
+		watching.Go(func() { outlives(ctx, brief, tell) })
+	} else {
+		tell()
 	}
 	err := p.cfg.Exchange(ctx, name, newConn(conn))
-	short := time.Since(began) < brief
-	p.ended(name, err != nil && short)
-	if err != nil && ctx.Err() == nil && !(again && short) {
+	p.ended(name, err != nil && time.Since(began) < brief)
+	expected := ctx.Err() != nil
+	cancel()
+	watching.Wait()
+	if err != nil && !expected && told {
 		p.cfg.Log.Warn("connection to partner ended", "partner", name, "err", err)
 	}
 	conn.Close()
 }
 
 // brief is up to how long a connection was none: with TLS 1.3 who is refused hears of it only afterwards. That comes each
-// second, and is logged once.
+// second, and is logged once; a connection after it is logged when it has lasted longer.
 const brief = 2 * dialEvery
+
+// outlives calls f if ctx lasts that long.
+func outlives(ctx context.Context, least time.Duration, f func()) {
+	select {
+	case <-time.After(least):
+		f()
+	case <-ctx.Done():
+	}
+}
 
 // reached notes that a partner was reached, and reports whether the last connection was brief.
 func (p *Peer) reached(name string) (again bool) {

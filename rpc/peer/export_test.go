@@ -1,0 +1,13 @@
+package peer
+
+import (
+	"context"
+	"net"
+)
+
+// Welcome takes one connection as a listener would, until it ends.
+func (p *Peer) Welcome(ctx context.Context, raw net.Conn) {
+	places := make(chan struct{}, 1)
+	places <- struct{}{}
+	p.welcome(ctx, raw, places)
+}
