@@ -109,16 +109,14 @@ func (r *Rack) Restore(ctx context.Context) error {
 	return nil
 }
 
-// sayAgain is how often it is said that there is still no connection, for the same reason.
+// sayAgain is how often it is said that there is still no connection, for whatever reason: one that names several regions, or
+// a port, is put differently each time.
 const sayAgain = 5 * time.Minute
 
 // Serve keeps the rack connected until ctx ends, then returns nil.
 func (r *Rack) Serve(ctx context.Context) error {
 	pause := time.Duration(0)
-	var told struct {
-		text string
-		at   time.Time
-	}
+	var told time.Time // zero: not since the last good connection
 	for ctx.Err() == nil {
 		started := time.Now()
 		connected, err := r.session(ctx)
@@ -129,12 +127,12 @@ func (r *Rack) Serve(ctx context.Context) error {
 		if now.Sub(started) > r.cfg.MaxPause {
 			pause = 0
 			if connected {
-				told.text = ""
+				told = time.Time{}
 			}
 		}
-		if err.Error() != told.text || now.Sub(told.at) > sayAgain {
+		if told.IsZero() || now.Sub(told) > sayAgain {
 			r.cfg.Log.Warn("connection to the region ended, trying again and again", "err", err)
-			told.text, told.at = err.Error(), now
+			told = now
 		}
 		pause = min(max(2*pause, 100*time.Millisecond), r.cfg.MaxPause)
 		select {

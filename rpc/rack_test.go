@@ -301,7 +301,10 @@ func TestARegionThatIsAwayIsSaidNowAndThen(t *testing.T) {
 		dials := 0
 		rack, err := rpc.NewRack(rpc.RackConfig{
 			Replica: replica, Outbox: outbox, Log: slog.New(slog.NewTextHandler(&text, nil)),
-			Dial: func(context.Context) (rpc.Conn, error) { dials++; return nil, errors.New("nobody is there") },
+			Dial: func(context.Context) (rpc.Conn, error) {
+				dials++
+				return nil, fmt.Errorf("nobody is there, asked from port %d", dials)
+			},
 		})
 		if err != nil {
 			t.Fatal(err)
