@@ -76,10 +76,11 @@ func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 // postDiscoverySettings takes any of the settings by name, and active and passive with the CIDRs of subnets that are swept
 // regularly or no more: all of it or nothing.
 func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
-	if _, err := readForm(r); err != nil {
+	f, err := readForm(r)
+	if err != nil {
 		return nil, err
 	}
-	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
 		for _, name := range inventory.DiscoverySettings {
 			if r.PostForm.Has(name) {
 				if err := a.inv.SetDiscoverySetting(ctx, name, r.PostForm.Get(name)); err != nil {
@@ -88,7 +89,7 @@ func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
 			}
 		}
 		for _, field := range []string{"active", "passive"} {
-			for _, text := range r.PostForm[field] {
+			for _, text := range f.list(field) {
 				p, err := netip.ParsePrefix(text)
 				if err != nil {
 					return &badRequest{field, "is not a prefix like 192.0.2.0/24"}

@@ -1,6 +1,7 @@
 package maasapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
@@ -75,36 +77,47 @@ func (e *mediaType) Error() string {
 	return fmt.Sprintf("a body of type %q is not read; send the fields as application/x-www-form-urlencoded, multipart/form-data or application/json", e.kind)
 }
 
-// parseJSONForm reads the fields of a JSON object: lists have several values, objects stay JSON, and null is empty.
+// parseJSONForm reads the fields of a JSON object: lists have several values, objects stay JSON, and null is a field that is not
+// there.
 func parseJSONForm(r *http.Request) error {
-	var fields map[string]json.RawMessage
-	dec := json.NewDecoder(r.Body)
-	if err := dec.Decode(&fields); err != nil && !errors.Is(err, io.EOF) {
+	body, err := io.ReadAll(r.Body) // of maxBody at most
+	if err != nil {
 		return err
 	}
-	if dec.More() {
-		return errors.New("something follows the JSON object")
+	if !utf8.Valid(body) { // the decoder would put other characters in
+		return errors.New("the JSON " + unfitMessage)
+	}
+	var fields map[string]json.RawMessage
+	if len(bytes.TrimSpace(body)) > 0 {
+		if err := json.Unmarshal(body, &fields); err != nil {
+			return err
+		}
 	}
 	r.PostForm = url.Values{}
 	for name, raw := range fields {
-		var list []json.RawMessage
-		if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
-			list = []json.RawMessage{raw}
-		}
-		for _, one := range list {
-			r.PostForm.Add(name, formValue(one))
+		if string(raw) != "null" {
+			r.PostForm[name] = formValues(raw)
 		}
 	}
 	return nil
 }
 
-// formValue is a JSON value as a form has it.
-func formValue(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) != nil { // null becomes ""
-		return string(raw)
+// formValues is a JSON value as a form has it. An empty list becomes an empty text, with which forms empty a list.
+func formValues(raw json.RawMessage) []string {
+	var list []json.RawMessage
+	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+		list = []json.RawMessage{raw}
 	}
-	return text
+	if len(list) == 0 {
+		return []string{""}
+	}
+	values := make([]string, len(list))
+	for i, one := range list {
+		if json.Unmarshal(one, &values[i]) != nil { // numbers, flags and objects
+			values[i] = string(one)
+		}
+	}
+	return values
 }
 
 // has reports whether the field is there, and nothing is wrong yet.

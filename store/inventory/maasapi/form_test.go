@@ -3,8 +3,10 @@ package maasapi_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -41,7 +43,15 @@ func TestFormEncodings(t *testing.T) {
 		{"PUT", "subnets/10.2.0.0%2F24", "application/json", `{"name": "no slash"}`, http.StatusTemporaryRedirect, ""},
 		{"POST", "machines/", "application/json", `{"mac_addresses": ["02:00:00:00:00:21", "02:00:00:00:00:22"], "hostname": "json", "power_type": "ipmi", "power_parameters": {"power_address": "192.0.2.9"}}`, 200, `"power_type":"ipmi"`},
 		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `["name"]`, 400, `"__all__":["the form cannot be read: json`},
-		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"name": "a"} {"name": "b"}`, 400, "something follows"},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"name": "a"} {"name": "b"}`, 400, "after top-level value"},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"name": "a"}} {"name": "b"}`, 400, "after top-level value"},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"name": "a"}]`, 400, "after top-level value"},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", "{\"description\": \"a\xff\"}", 400, "is no text"},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"managed": true}`, 200, `"managed":true`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"managed": null, "dns_servers": null}`, 200, `"managed":true`},
+		{"GET", "subnets/10.2.0.0%2F24/", "", "", 200, `"dns_servers":["10.2.0.1","10.2.0.2"]`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"dns_servers": []}`, 200, `"dns_servers":[]`},
+		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `null`, 200, `"name":"by JSON"`},
 		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", `{"name": `, 400, "__all__"},
 		{"PUT", "subnets/10.2.0.0%2F24/", "application/json", ``, 200, `"name":"by JSON"`},
 		{"PUT", "subnets/10.2.0.0%2F24/", "text/plain", `name=text`, http.StatusUnsupportedMediaType, `"text/plain" is not read; send`},
@@ -54,6 +64,9 @@ func TestFormEncodings(t *testing.T) {
 		{"PUT", "subnets/10.2.0.0%2F24/", "application/x-www-form-urlencoded", "description=%ff", 400, `{"description":["is no text`},
 		{"GET", "subnets/%00/", "", "", 400, "is no text"},
 		{"GET", "machines/?hostname=%ff", "", "", 400, "is no text"},
+		{"GET", "machines/?%00=x", "", "", 400, "is no text"},
+		{"GET", "machines/?hostname=%00&x=%zz", "", "", 400, "cannot be read"},
+		{"GET", "machines/?hostname=a;b", "", "", 400, "cannot be read"},
 		{"POST", "ipaddresses/?op=reserve", "application/x-www-form-urlencoded", "ip=203.0.113.9", 400, "203.0.113.9 is in no subnet"},
 		{"GET", "nothing/", "", "", 501, "/nothing/ is not supported"},
 		{"PATCH", "subnets/10.2.0.0%2F24/", "application/json", "{}", 501, "PATCH"},
@@ -71,9 +84,36 @@ func TestFormEncodings(t *testing.T) {
 			t.Errorf("apply %q: %d %s", doc, w.Code, w.Body)
 		}
 	}
+	if w := s.call("POST", "/api/v1/discovery/settings", `{"active": [], "passive": []}`, "Content-Type", "application/json"); w.Code != 200 {
+		t.Errorf("no subnets for discovery: %d %s", w.Code, w.Body)
+	}
 	off, kind := multipartOf(t, "stop_mode", "soft")
 	if w := s.call("POST", base+"machines/json/?op=power_off", off, "Content-Type", kind); w.Code != 200 || s.power.asked[len(s.power.asked)-1] != "json soft-off" {
 		t.Errorf("parts with power_off: %d, did %q", w.Code, s.power.asked)
+	}
+}
+
+// A VLAN is found as FABRIC/TAG and FABRIC/NAME, and as whatever else it was found before those were.
+func TestVLANReferences(t *testing.T) {
+	s := newSite(t)
+	for _, c := range [][2]string{
+		{"fabrics/", "name=leaf"}, {"fabrics/", "name=row/1"},
+		{"fabrics/2/vlans/", "vid=20&name=storage"}, {"fabrics/2/vlans/", "vid=21&name=0755"}, {"fabrics/2/vlans/", "vid=22&name=a/b"},
+		{"fabrics/2/vlans/", "vid=23&name=4095"}, {"fabrics/2/vlans/", "vid=493&name=other"}, {"subnets/", "cidr=10.2.0.0/24&vlan=leaf/20"},
+	} {
+		if w := s.call("POST", base+c[0], c[1]); w.Code != 200 {
+			t.Fatalf("%s %s: %d %s", c[0], c[1], w.Code, w.Body)
+		}
+	}
+	for i, c := range []struct{ vlan, want string }{
+		{"leaf/20", `"vid":20`}, {"leaf/storage", `"vid":20`}, {"leaf/untagged", `"id":2,"vid":0`}, {"leaf/0755", `"vid":21`},
+		{"leaf/4095", `"vid":23`}, {"a/b", `"vid":22`}, {"name:a/b", `"vid":22`}, {"leaf/a/b", `there is no vlan`}, {"row/1/0", `"fabric":"row/1"`},
+		{"fabric:row/1,&vid:0", `"fabric":"row/1"`}, {"subnet:10.2.0.0/24", `"vid":20`}, {"leaf/24", "there is no vlan"}, {"/20", "there is no vlan"},
+	} {
+		form := url.Values{"cidr": {fmt.Sprintf("10.3.%d.0/24", i)}, "vlan": {c.vlan}}
+		if w := s.call("POST", base+"subnets/", form.Encode()); !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("vlan=%s: %d %s, want %s", c.vlan, w.Code, w.Body, c.want)
+		}
 	}
 }
 

@@ -14,11 +14,15 @@ func unfit(text string) bool { return !utf8.ValidString(text) || strings.Contain
 // unfitMessage is why a text is refused.
 const unfitMessage = "is no text in UTF-8, or has a NUL in it"
 
-// textual refuses requests whose path or query is no text.
+// textual refuses requests whose path or query is no text, or whose query cannot be read, of which pairs would be overlooked.
 func textual(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := url.QueryUnescape(r.URL.RawQuery)
-		if unfit(r.URL.Path) || err == nil && unfit(query) || unfit(r.Header.Get(keyHeader)) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			fields(w, "", "the query of the request cannot be read: "+err.Error())
+			return
+		}
+		if unfit(r.URL.Path) || unfitIn(reflect.ValueOf(query)) || unfit(r.Header.Get(keyHeader)) {
 			fields(w, "", "the address of the request, or its "+keyHeader+", "+unfitMessage)
 			return
 		}
