@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -155,6 +156,9 @@ func (f *forwarder) groupOf(name string) (g group, own bool) {
 	return f.servers, false
 }
 
+// staleWait is how long an answer is waited for while there is an old one: clients give up soon after (RFC 8767 section 5).
+const staleWait = 1800 * time.Millisecond
+
 // forward answers into m from the cache or a server; when none answers, with what the cache had until lately, and else with
 // SERVFAIL.
 func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
@@ -163,6 +167,11 @@ func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
 	e, err := have, error(nil)
 	counted := &f.counts.hits
 	if e == nil || !e.fresh() {
+		if have != nil {
+			var enough context.CancelFunc
+			ctx, enough = context.WithTimeout(ctx, staleWait)
+			defer enough()
+		}
 		e, err = f.fetch(ctx, k)
 		counted = &f.counts.misses
 	}
@@ -177,20 +186,6 @@ func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
 		m.Rcode = dns.RcodeServerFailure
 	}
 	m.AuthenticatedData = m.AuthenticatedData && (k.do || q.AuthenticatedData)
-}
-
-// finish adds to an answer whose CNAMEs lead out of the zones what is at their end: stub resolvers do not go on by themselves
-// (RFC 1034 section 5.3.1). Where nobody can be asked, the answer stays as it is.
-func (f *forwarder) finish(ctx context.Context, q, m *dns.Msg, end string) {
-	if who, _ := f.groupOf(end); len(who) == 0 {
-		return
-	}
-	further := q.Copy()
-	further.Question[0].Name = end
-	rest := new(dns.Msg).SetReply(further)
-	f.forward(ctx, further, rest)
-	m.Answer = slices.Concat(m.Answer, rest.Answer)
-	m.Ns, m.Rcode = slices.Concat(m.Ns, rest.Ns), rest.Rcode
 }
 
 // errNoServer is why nobody was asked.

@@ -124,6 +124,7 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 	if err != nil {
 		s.log.Error("cannot sign answer", "question", q.Question, "err", err)
 		m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure
+		return
 	}
 	recursive := m.RecursionAvailable && q.RecursionDesired
 	switch {
@@ -132,6 +133,6 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 	case !ours:
 		m.Rcode = dns.RcodeRefused
 	case beyond != "" && recursive:
-		s.forwarding.Load().finish(ctx, q, m, beyond)
+		s.beyond(ctx, q, m, beyond)
 	}
 }

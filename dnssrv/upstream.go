@@ -201,9 +201,9 @@ func (u *upstream) exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	if u.key.tlsName != "" {
 		return u.secure.exchange(ctx, q)
 	}
-	answer, _, err := (&dns.Client{Net: "udp", UDPSize: maxUDP}).ExchangeContext(ctx, q, u.key.addr.String())
+	answer, _, err := (&dns.Client{Net: "udp", UDPSize: maxUDP, Timeout: allTries}).ExchangeContext(ctx, q, u.key.addr.String())
 	if err == nil && answer.Truncated {
-		answer, _, err = (&dns.Client{Net: "tcp"}).ExchangeContext(ctx, q, u.key.addr.String())
+		answer, _, err = (&dns.Client{Net: "tcp", Timeout: allTries}).ExchangeContext(ctx, q, u.key.addr.String())
 	}
 	return answer, err
 }
