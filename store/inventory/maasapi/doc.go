@@ -37,6 +37,8 @@
 // its changes has an ETag; a PUT or DELETE with If-Match is refused with 412 when it has changed. The ETag of a machine is that
 // of its own fields, not of its interfaces.
 //
+// A form may be a JSON object: a field that is null or not there leaves its value as it is, and an empty list empties it.
+//
 // Writes are transactions: one that is refused leaves nothing behind, and a read after one sees it. Each leaves an event with
 // the level AUDIT, in the same transaction: who asked for what, and what changed by it.
 //
