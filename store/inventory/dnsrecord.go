@@ -48,10 +48,21 @@ func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
 	if why := badData(r.Type, r.Data); why != "" {
 		return r, invalid(KindRecord, r.Name, "rrdata", why)
 	}
+	r.Data = CanonicalData(r.Type, r.Data)
 	if _, err := normal(r, d.Name); err != nil { // DNS servers would refuse it, and all that changed with it
 		return r, invalid(KindRecord, r.Name, "rrdata", "is not valid data of "+r.Type+": "+strings.TrimPrefix(err.Error(), "dnssrv: "))
 	}
 	return r, nil
+}
+
+// CanonicalData is how the data of a record is kept: an address in its shortest form (RFC 5952), by which it is found, anything
+// else without the space around it.
+func CanonicalData(rrtype, data string) string {
+	data = strings.TrimSpace(data)
+	if addr, err := netip.ParseAddr(data); err == nil && (rrtype == "A" || rrtype == "AAAA") {
+		return addr.String()
+	}
+	return data
 }
 
 // badOwner says what is wrong with the name of a record in a domain; "" = nothing.

@@ -26,3 +26,15 @@ func TestRecordNames(t *testing.T) {
 		refused(t, err, want)
 	}
 }
+
+// However an address is written, it is kept as others write it, and found by it.
+func TestRecordsOfAddresses(t *testing.T) {
+	inv, ctx := openInventory(t, "memory:"), t.Context()
+	for data, want := range map[string]string{"2001:DB8:0:0::9": "2001:db8::9", "2001:db8::a": "2001:db8::a"} {
+		if r := must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "six", Type: "AAAA", Data: data})); r.Data != want {
+			t.Errorf("%s is kept as %s, want %s", data, r.Data, want)
+		}
+	}
+	_, err := inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "six", Type: "AAAA", Data: "2001:db8:0::a"})
+	refused(t, err, "already")
+}

@@ -263,7 +263,7 @@ func TestDynamicUpdateOfReverseNames(t *testing.T) {
 	far := "9." + strings.Repeat("0.", 15) + v6
 	rr := func(text string) []dns.RR { return []dns.RR{must[dns.RR](t)(dns.NewRR(text))} }
 	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "*", Type: "A", Data: "10.0.0.190"}))
-	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "six", Type: "AAAA", Data: "FD00::9"}))
+	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "six", Type: "AAAA", Data: "FD00:0:0::9"}))
 	for _, c := range []struct {
 		name, zone, at string
 		build          func(at string, m *dns.Msg)

@@ -49,7 +49,7 @@ subnets:
 ranges: [{type: dynamic, start_ip: 10.0.0.100, end_ip: 10.0.0.199}, {type: reserved, start_ip: 10.0.0.2, end_ip: 10.0.0.9, comment: switches}]
 routes: [{source: 10.0.0.0/24, destination: 10.0.20.0/24, gateway_ip: 10.0.0.1}]
 reserved_ips: [{ip: 10.0.0.30, mac_address: "02:00:00:00:00:30"}]
-records: [{domain: lab.example, name: www, type: A, data: 10.0.0.40}]
+records: [{domain: lab.example, name: www, type: A, data: 10.0.0.40}, {domain: lab.example, name: www, type: aaaa, data: "2001:DB8:0::40"}]
 machines:
   - hostname: node1
     domain: lab.example

@@ -103,7 +103,8 @@ func (a *applier) records(docs *[]Record) step {
 			return Record{d.Name, r.Name, r.Type, r.Data, r.TTL}, err
 		},
 		key: func(d Record) string {
-			return strings.ToLower(d.Name+" "+d.Domain) + " " + strings.ToUpper(d.Type) + " " + d.Data
+			kind := strings.ToUpper(d.Type)
+			return strings.ToLower(d.Name+" "+d.Domain) + " " + kind + " " + inventory.CanonicalData(kind, d.Data)
 		},
 		fill: func(d Record, r *inventory.DNSRecord) error {
 			domain, err := a.domainByName(d.Domain)
