@@ -26,7 +26,7 @@ type RackReport struct {
 // RackService is one of a rack's servers.
 type RackService struct {
 	Name string `json:"name"` // "dhcp", "dhcp6", "tftp", "http", "dns", "proxy" or one of a newer rack
-	// Status is "running", "degraded" (it serves older state than it was sent), "dead" or "off".
+	// Status is "running", "degraded" (it serves older state than it was sent, or none yet), "dead" or "off".
 	Status string `json:"status"`
 	Info   string `json:"info,omitempty"` // why it is not running; "" = nothing to say
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"strconv"
+	"time"
 
 	"github.com/gomaas/maas/store"
 )
@@ -47,6 +48,11 @@ func ReplaceKey(ctx context.Context, db *store.DB, old, fresh []byte) (r Rekeyed
 		}
 		for _, s := range all {
 			if err := s.move(ctx, tx, from, to, &r); err != nil {
+				return err
+			}
+		}
+		if r.LostCA { // whoever joins again must not be taken for a second host of its name
+			if _, err := tx.Exec(ctx, "UPDATE rack_certificate SET revoked = ? WHERE revoked = 0", time.Now().UnixMicro()); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/store"
@@ -31,6 +32,11 @@ func TestReplaceKey(t *testing.T) {
 			return string(key)
 		}
 		authority(inv)
+		enrol := func(inv *inventory.Inventory, serial string) error {
+			must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: serial, Expires: time.Now().Add(time.Hour)}))
+			return inv.AdmitRack(ctx, serial, certificate(serial, "far"))
+		}
+		ok(t, enrol(inv, "1"))
 
 		r := must[inventory.Rekeyed](t)(inventory.ReplaceKey(ctx, db, first, second))
 		if r.Kept != 3 || r.LostPower != nil || r.LostTSIG != nil || r.LostCA || !slices.Equal(r.Signed, []string{"lab.example"}) {
@@ -43,6 +49,7 @@ func TestReplaceKey(t *testing.T) {
 			t.Error("the new key does not fit")
 		}
 		inv = open(second)
+		refused(t, enrol(inv, "x"), "is enrolled already")
 		if got := must[map[string]string](t)(inv.PowerParams(ctx, m.ID)); got["power_pass"] != "hush" {
 			t.Errorf("power: %v", got)
 		}
@@ -61,6 +68,7 @@ func TestReplaceKey(t *testing.T) {
 		if got := must[[]dnssrv.Key](t)(inv.DNSKeys(model(t, inv))); len(got) != 1 || got[0].Secret == "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0" || got[0].Check() != nil {
 			t.Errorf("TSIG: %d keys, or one that is known or of no use", len(got))
 		}
+		ok(t, enrol(inv, "2")) // the same rack again, and nobody had to revoke the first certificate
 		if got := authority(inv); got != "new" {
 			t.Errorf("the authority's key is %q", got)
 		}
