@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
@@ -37,9 +38,33 @@ func (inv *Inventory) FindVLANs(ctx context.Context, spec string) ([]ipam.VLAN, 
 	return findBy(ctx, inv, spec, (*ipam.Networks).FindVLANs)
 }
 
-// FindVLAN returns the one VLAN that a specifier means; see FindSubnet.
+// FindVLAN returns the one VLAN that a specifier means, see FindSubnet, or that
+// FABRIC/TAG or FABRIC/NAME does, as VLANs are listed. A name may have a slash
+// in it, and goes first.
 func (inv *Inventory) FindVLAN(ctx context.Context, spec string) (ipam.VLAN, error) {
-	return oneBy(ctx, inv, spec, (*ipam.Networks).FindVLANs, vlans)
+	v, err := oneBy(ctx, inv, spec, (*ipam.Networks).FindVLANs, vlans)
+	if listed, ok := vlanOfFabric(spec); ok && notFound(err) {
+		if v, err := oneBy(ctx, inv, listed, (*ipam.Networks).FindVLANs, vlans); !notFound(err) {
+			return v, err
+		}
+	}
+	return v, err
+}
+
+// vlanOfFabric is the specifier for FABRIC/TAG and FABRIC/NAME, as VLANs are listed; false when the text is none of them. What
+// has a colon or a comma in it is a specifier already.
+func vlanOfFabric(text string) (spec string, ok bool) {
+	i := strings.LastIndexByte(text, '/')
+	if i < 1 || i == len(text)-1 || strings.ContainsAny(text, ":,") {
+		return "", false
+	}
+	fabric, vlan := text[:i], text[i+1:]
+	key := "name:"
+	vid, err := strconv.ParseUint(vlan, 10, 12)
+	if err == nil && vid <= ipam.MaxVID && vlan == strconv.FormatUint(vid, 10) || vlan == ipam.UntaggedName { // "0755" is a name
+		key = "vid:"
+	}
+	return "fabric:" + fabric + ",&" + key + vlan, true
 }
 
 // FindFabrics returns the fabrics that a specifier means.

@@ -1,7 +1,6 @@
 package maasapi
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -25,28 +24,8 @@ func (a *API) subnetRef(r *http.Request) func(string) (int64, error) {
 func (a *API) vlanRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
 		v, err := a.inv.FindVLAN(r.Context(), text)
-		none := (*inventory.NotFoundError)(nil)
-		if spec, ok := vlanOfFabric(text); ok && errors.As(err, &none) { // a name may have a slash in it, and goes first
-			v, err = a.inv.FindVLAN(r.Context(), spec)
-		}
 		return v.ID, err
 	}
-}
-
-// vlanOfFabric is the specifier for FABRIC/TAG and FABRIC/NAME, as VLANs are listed; false when the text is none of them. What
-// has a colon or a comma in it is a specifier already.
-func vlanOfFabric(text string) (spec string, ok bool) {
-	i := strings.LastIndexByte(text, '/')
-	if i < 1 || i == len(text)-1 || strings.ContainsAny(text, ":,") {
-		return "", false
-	}
-	fabric, vlan := text[:i], text[i+1:]
-	key := "name:"
-	vid, err := strconv.ParseUint(vlan, 10, 12)
-	if err == nil && vid <= ipam.MaxVID && vlan == strconv.FormatUint(vid, 10) || vlan == ipam.UntaggedName { // "0755" is a name
-		key = "vid:"
-	}
-	return "fabric:" + fabric + ",&" + key + vlan, true
 }
 
 func (a *API) fabricRef(r *http.Request) func(string) (int64, error) {

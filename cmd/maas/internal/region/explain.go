@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -106,7 +105,7 @@ func (r *Region) subnetsOf(ctx context.Context, subnet, vlan string) (out []neti
 	if vlan == "" {
 		return nil, nil
 	}
-	v, err := r.findVLAN(ctx, vlan)
+	v, err := r.inv.FindVLAN(ctx, vlan)
 	if err != nil {
 		return nil, err
 	}
@@ -120,20 +119,6 @@ func (r *Region) subnetsOf(ctx context.Context, subnet, vlan string) (out []neti
 		return nil, maasapi.BadField("vlan", "has no subnets")
 	}
 	return out, err
-}
-
-// findVLAN takes FABRIC/TAG besides the specifiers of VLANs.
-func (r *Region) findVLAN(ctx context.Context, text string) (ipam.VLAN, error) {
-	fabric, tag, both := strings.Cut(text, "/")
-	vid, err := strconv.Atoi(tag)
-	if !both || err != nil {
-		return r.inv.FindVLAN(ctx, text)
-	}
-	f, err := r.inv.FindFabric(ctx, fabric)
-	if err != nil {
-		return ipam.VLAN{}, err
-	}
-	return r.inv.VLANByVID(ctx, f.ID, vid)
 }
 
 // BootExplanation is what a machine would boot, and why.
