@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/gomaas/maas/rpc/internal/complain"
 )
 
 // A Conn is a rack's open connection to one region. Its methods may be called concurrently; each ends when its context
@@ -109,30 +111,26 @@ func (r *Rack) Restore(ctx context.Context) error {
 	return nil
 }
 
-// sayAgain is how often it is said that there is still no connection, for whatever reason: one that names several regions, or
-// a port, is put differently each time.
-const sayAgain = 5 * time.Minute
+// What ends connections is told at once sayAtOnce times, since the first reason is often not the one that lasts, and then every
+// sayAgain.
+const (
+	sayAtOnce = 5
+	sayAgain  = 5 * time.Minute
+)
 
 // Serve keeps the rack connected until ctx ends, then returns nil.
 func (r *Rack) Serve(ctx context.Context) error {
 	pause := time.Duration(0)
-	var told time.Time // zero: not since the last good connection
+	ends := complain.New(r.cfg.Log, sayAtOnce, sayAgain)
 	for ctx.Err() == nil {
 		started := time.Now()
-		connected, err := r.session(ctx)
+		err := r.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		now := time.Now()
-		if now.Sub(started) > r.cfg.MaxPause {
+		ends.Warn("connection to the region ended, trying again and again", "err", err)
+		if time.Since(started) > r.cfg.MaxPause {
 			pause = 0
-			if connected {
-				told = time.Time{}
-			}
-		}
-		if told.IsZero() || now.Sub(told) > sayAgain {
-			r.cfg.Log.Warn("connection to the region ended, trying again and again", "err", err)
-			told = now
 		}
 		pause = min(max(2*pause, 100*time.Millisecond), r.cfg.MaxPause)
 		select {
@@ -144,10 +142,10 @@ func (r *Rack) Serve(ctx context.Context) error {
 }
 
 // session runs one connection until anything about it fails.
-func (r *Rack) session(ctx context.Context) (connected bool, err error) {
+func (r *Rack) session(ctx context.Context) error {
 	conn, err := r.cfg.Dial(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if c, ok := conn.(io.Closer); ok {
 		defer c.Close()
@@ -162,7 +160,7 @@ func (r *Rack) session(ctx context.Context) (connected bool, err error) {
 	if r.cfg.Connected != nil {
 		g.Go(func() error { return r.cfg.Connected(ctx, conn) })
 	}
-	return true, g.Wait()
+	return g.Wait()
 }
 
 // follow brings one topic up to date again and again: disk first, then the server.

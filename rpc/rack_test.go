@@ -314,7 +314,7 @@ func TestARegionThatIsAwayIsSaidNowAndThen(t *testing.T) {
 		if err := rack.Serve(ctx); err != nil {
 			t.Error(err)
 		}
-		if n := strings.Count(text.String(), "nobody is there"); n < 11 || n > 12 || dials < 700 {
+		if n := strings.Count(text.String(), "nobody is there"); n < 16 || n > 17 || dials < 700 || !strings.Contains(text.String(), "from port 5") {
 			t.Errorf("%d lines about %d attempts in an hour", n, dials)
 		}
 	})
