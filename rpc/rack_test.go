@@ -292,11 +292,7 @@ func TestARegionThatIsAwayIsSaidNowAndThen(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer replica.Close()
-		outbox, err := rpc.OpenOutbox(rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer outbox.Close()
+		outbox := openOutbox(t, rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
 		var text strings.Builder
 		dials := 0
 		rack, err := rpc.NewRack(rpc.RackConfig{

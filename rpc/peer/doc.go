@@ -11,7 +11,8 @@
 // Of two partners the one whose name sorts first dials, again every second until it gets through; the other one listens.
 // Both show their certificate of the site's CA, and each must name the partner that it is taken for: nobody else gets as
 // far as a message. A certificate that Config.Refuse says no to, such as one that the region has revoked, gets nobody in, and
-// ends the connection that it is used on within a second. A rack's certificate is one for clients, which is what both sides check, since a rack is no region.
+// ends the connection that it is used on within a second. A rack's certificate is one for clients, which is what both sides
+// check, since a rack is no region.
 //
 // A message is its length, four bytes, big endian, and at most 1 MiB, and then itself. What is in it is not this package's
 // business: a [Conn] carries messages whole and in order.

@@ -32,6 +32,7 @@
 // # Who is trusted
 //
 // Nothing is read before the handshake is done. A client whose certificate is not signed by the site's CA ends there. A
-// rack that Authorize refuses is told why and cut off. [Server.Disconnect] ends the sessions of revoked certificates at once. A client that
-// offers only the application protocol of enrolment may ask one bounded question, see [Ask], and nothing else.
+// rack that Authorize refuses is told why and cut off. [Server.Disconnect] ends the sessions of revoked certificates at
+// once. A client that offers only the application protocol of enrolment may ask one bounded question, see [Ask], and
+// nothing else.
 package wire
