@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
@@ -42,6 +44,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		http.Error(w, plain(err), code)
 	}
 }
+
+func retryAfter(d time.Duration) string { return strconv.Itoa(int(d.Seconds()) + 1) }
 
 // plain is an error without the name of the package that it comes from.
 func plain(err error) string {

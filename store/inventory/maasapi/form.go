@@ -70,6 +70,15 @@ func unknownBody(r *http.Request, kind string) error {
 	return &mediaType{kind}
 }
 
+// formError is why a form cannot be read.
+func formError(err error) error {
+	tooBig, unread := (*http.MaxBytesError)(nil), (*mediaType)(nil)
+	if errors.As(err, &tooBig) || errors.As(err, &unread) {
+		return err
+	}
+	return &badRequest{"__all__", "the form cannot be read: " + err.Error()}
+}
+
 // mediaType is that of a body that cannot be read.
 type mediaType struct{ kind string }
 

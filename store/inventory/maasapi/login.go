@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
@@ -112,5 +111,3 @@ func network(remote string) string {
 	}
 	return addr.String()
 }
-
-func retryAfter(d time.Duration) string { return strconv.Itoa(int(d.Seconds()) + 1) }

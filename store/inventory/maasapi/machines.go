@@ -1,7 +1,6 @@
 package maasapi
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -256,15 +255,6 @@ func (a *API) createMachine(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return a.show(r, m)
-}
-
-// formError is why a form cannot be read.
-func formError(err error) error {
-	tooBig, unread := (*http.MaxBytesError)(nil), (*mediaType)(nil)
-	if errors.As(err, &tooBig) || errors.As(err, &unread) {
-		return err
-	}
-	return &badRequest{"__all__", "the form cannot be read: " + err.Error()}
 }
 
 // machineOf reads the form of a new machine.

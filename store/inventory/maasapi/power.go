@@ -2,6 +2,7 @@ package maasapi
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,15 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory"
 )
+
+// Power switches machines. It is called once per request and may take until ctx ends.
+type Power interface {
+	// Power does what the action says to the machine, with a transcript if one is wanted. An error may be a [*power.Error];
+	// the result is valid with it.
+	Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error)
+	// Kinds are the power types there are, for checking what is stored.
+	Kinds() power.Registry
+}
 
 // actions are the operations on a machine that are about its power.
 var actions = map[string]power.Action{
