@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/store"
 )
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/internal/explain"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/rack/explain"
+	"github.com/gomaas/maas/cmd/maas/region"
 )
 
 type explainCmd struct {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 )

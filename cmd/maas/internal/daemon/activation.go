@@ -8,7 +8,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/rack"
 )
 
 // passed are the listening sockets that the service manager opened for this process, as sd_listen_fds(3) has it: clients

@@ -18,10 +18,10 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
-	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
+	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/region"
+	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"

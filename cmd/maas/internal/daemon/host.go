@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/pxe"
 )
 

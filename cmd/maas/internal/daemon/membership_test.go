@@ -15,9 +15,9 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
-	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/region"
+	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"

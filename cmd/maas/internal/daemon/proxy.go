@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/store/inventory"
 )

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
-	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/peer"

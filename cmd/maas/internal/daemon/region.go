@@ -11,7 +11,7 @@ import (
 	"strconv"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
 )

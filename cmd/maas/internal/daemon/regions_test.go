@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
-	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/region"
+	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/storetest"

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/internal/register"
+	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 )

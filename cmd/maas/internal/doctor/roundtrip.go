@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
-	"github.com/gomaas/maas/cmd/maas/internal/explain"
+	"github.com/gomaas/maas/cmd/maas/rack/explain"
 	"github.com/gomaas/maas/pxe/tftp"
 )
 

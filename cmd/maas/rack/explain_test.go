@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe/boottest"
 	"github.com/gomaas/maas/rpc"

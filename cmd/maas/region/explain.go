@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/internal/explain"
+	"github.com/gomaas/maas/cmd/maas/rack/explain"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"

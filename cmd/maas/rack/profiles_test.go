@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/pxe/boottest"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/pxerpc"

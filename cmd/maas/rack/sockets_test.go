@@ -4,7 +4,7 @@ import (
 	"net"
 	"testing"
 
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/rack"
 )
 
 // The proxy can move while an address is away.

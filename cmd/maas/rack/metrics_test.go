@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics/metricstest"
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/rpc"
 )
 

@@ -1,7 +1,7 @@
 package rack
 
 import (
-	"github.com/gomaas/maas/cmd/maas/internal/explain"
+	"github.com/gomaas/maas/cmd/maas/rack/explain"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/powerrpc"

@@ -12,7 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/rpc"

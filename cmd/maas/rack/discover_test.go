@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
-	"github.com/gomaas/maas/cmd/maas/internal/region"
+	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/discovery/discoverytest"
 	"github.com/gomaas/maas/ipam"

@@ -19,8 +19,8 @@ import (
 
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
-	"github.com/gomaas/maas/cmd/maas/internal/register"
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
+	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/gomaas/maas/cmd/maas/internal/rack"
+	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/rpc"
 )
