@@ -23,7 +23,7 @@ type batcher struct {
 	pc      mmsg
 	in, out []ipv4.Message // of the one reader and the one writer
 	to      []net.UDPAddr  // of out
-	jobs    []*job         // of out
+	index   []int          // of out: which reply it is
 
 	mu    sync.Mutex
 	infos map[packetInfo][]byte
@@ -46,24 +46,24 @@ func newBatcher(pc mmsg) *batcher {
 }
 
 // read waits for datagrams; name tells the served interface of an index.
-func (b *batcher) read(in []datagram, name func(int) string) (n int, err error) {
+func (b *batcher) read(in []Packet, name func(int) string) (n int, err error) {
 	for n == 0 {
 		msgs := b.in[:min(len(in), batchSize)]
 		for i := range msgs {
-			msgs[i].Buffers[0] = in[i].buf
+			msgs[i].Buffers[0] = in[i].Data[:cap(in[i].Data)]
 		}
 		got, err := b.pc.ReadBatch(msgs, 0)
 		if err != nil {
 			return 0, err
 		}
 		for i := range msgs[:got] {
-			m, d := &msgs[i], &in[n]
+			m, p := &msgs[i], &in[n]
 			from, ok := m.Addr.(*net.UDPAddr)
 			index, dst := destination(m.OOB[:m.NN])
 			if link := name(index); ok && link != "" {
-				in[n].buf, in[i].buf = in[i].buf, in[n].buf
+				in[n].Data, in[i].Data = in[i].Data, in[n].Data
 				src := from.AddrPort()
-				d.n, d.link, d.dst, d.src = m.N, link, dst, netip.AddrPortFrom(src.Addr().Unmap().WithZone(""), src.Port())
+				p.Data, p.Link, p.Dst, p.Src = p.Data[:m.N], link, dst, netip.AddrPortFrom(src.Addr().Unmap().WithZone(""), src.Port())
 				n++
 			}
 		}
@@ -116,23 +116,23 @@ func (b *batcher) info(index int, src netip.Addr) []byte {
 	return oob
 }
 
-// write sends the replies of jobs to the addresses that to tells; those without one are left to the caller.
-func (b *batcher) write(jobs []*job, to func(*job) (dst netip.AddrPort, oob []byte, ok bool), failed func(*job, error)) {
-	b.jobs = b.jobs[:0]
-	for _, j := range jobs {
-		dst, oob, ok := to(j)
+// write sends the replies to the addresses that to returns; those without one are left to the caller.
+func (b *batcher) write(replies []Reply, to func(i int) (dst netip.AddrPort, oob []byte, ok bool), failed func(int, error)) {
+	b.index = b.index[:0]
+	for i := range replies {
+		dst, oob, ok := to(i)
 		if !ok {
 			continue
 		}
-		i := len(b.jobs)
-		b.out[i].Buffers[0], b.out[i].OOB = j.reply.Data, oob
+		at := len(b.index)
+		b.out[at].Buffers[0], b.out[at].OOB = replies[i].Data, oob
 		a16, a4 := dst.Addr().As16(), [4]byte{}
-		if b.to[i].IP = append(b.to[i].IP[:0], a16[:]...); dst.Addr().Is4() {
+		if b.to[at].IP = append(b.to[at].IP[:0], a16[:]...); dst.Addr().Is4() {
 			a4 = dst.Addr().As4()
-			b.to[i].IP = append(b.to[i].IP[:0], a4[:]...)
+			b.to[at].IP = append(b.to[at].IP[:0], a4[:]...)
 		}
-		b.to[i].Port = int(dst.Port())
-		if b.jobs = append(b.jobs, j); len(b.jobs) == batchSize {
+		b.to[at].Port = int(dst.Port())
+		if b.index = append(b.index, i); len(b.index) == batchSize {
 			b.send(failed)
 		}
 	}
@@ -152,18 +152,17 @@ func (b *batcher) dropSource(m *ipv4.Message) bool {
 }
 
 // send sends what write has gathered.
-func (b *batcher) send(failed func(*job, error)) {
-	for at := 0; at < len(b.jobs); {
-		n, err := b.pc.WriteBatch(b.out[at:len(b.jobs)], 0)
+func (b *batcher) send(failed func(int, error)) {
+	for at := 0; at < len(b.index); {
+		n, err := b.pc.WriteBatch(b.out[at:len(b.index)], 0)
 		if err != nil && b.dropSource(&b.out[at]) {
 			continue
 		}
 		if err != nil {
-			failed(b.jobs[at], err)
+			failed(b.index[at], err)
 			n = 1
 		}
 		at += max(n, 1)
 	}
-	clear(b.jobs)
-	b.jobs = b.jobs[:0]
+	b.index = b.index[:0]
 }

@@ -21,7 +21,21 @@ type Conn interface {
 	// client is about to own dst but cannot answer for it yet (RFC 2131 section 4.1).
 	WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error
 
+	// Close is called once by the Serve that was given the Conn.
 	Close() error
+}
+
+// BatchConn is what a [Conn] may have besides: it moves several datagrams with one system call. ReadBatch then takes the
+// place of ReadDHCP, and WriteBatch of WriteDHCP. Each is called by one goroutine at a time.
+type BatchConn interface {
+	Conn
+
+	// ReadBatch waits for at least one datagram and fills in[:n]. The payload goes into the memory that Data has up to its
+	// capacity, and Data is cut to its length; the Conn may swap the memory of two elements. Port is left alone.
+	ReadBatch(in []Packet) (n int, err error)
+
+	// WriteBatch sends the replies and calls failed with the index of each that it cannot send.
+	WriteBatch(out []Reply, failed func(i int, err error))
 }
 
 // Packet is one received datagram, as a [Conn] reports it.

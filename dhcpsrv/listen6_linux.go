@@ -75,16 +75,17 @@ func (c *linux6Conn) ReadDHCP(b []byte) (int, string, netip.AddrPort, netip.Addr
 	}
 }
 
-// readBatch implements [batchConn].
-func (c *linux6Conn) readBatch(in []datagram) (int, error) { return c.b.read(in, c.links.name) }
+// ReadBatch implements [BatchConn].
+func (c *linux6Conn) ReadBatch(in []Packet) (int, error) { return c.b.read(in, c.links.name) }
 
-// writeBatch implements [batchConn].
-func (c *linux6Conn) writeBatch(jobs []*job, failed func(*job, error)) {
-	c.b.write(jobs, func(j *job) (netip.AddrPort, []byte, bool) {
-		if j.reply.Link == "" {
-			return c.shift(j.reply.Dst), nil, true
+// WriteBatch implements [BatchConn].
+func (c *linux6Conn) WriteBatch(out []Reply, failed func(int, error)) {
+	c.b.write(out, func(i int) (netip.AddrPort, []byte, bool) {
+		r := &out[i]
+		if r.Link == "" {
+			return c.shift(r.Dst), nil, true
 		}
-		return c.shift(j.reply.Dst), c.b.info(c.links.index(j.reply.Link), j.reply.Src), true
+		return c.shift(r.Dst), c.b.info(c.links.index(r.Link), r.Src), true
 	}, failed)
 }
 

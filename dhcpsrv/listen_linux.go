@@ -125,17 +125,17 @@ func (c *linuxConn) ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, 
 	}
 }
 
-// readBatch implements [batchConn].
-func (c *linuxConn) readBatch(in []datagram) (int, error) { return c.b.read(in, c.name) }
+// ReadBatch implements [BatchConn].
+func (c *linuxConn) ReadBatch(in []Packet) (int, error) { return c.b.read(in, c.name) }
 
-// writeBatch implements [batchConn].
-func (c *linuxConn) writeBatch(jobs []*job, failed func(*job, error)) {
-	c.b.write(jobs, func(j *job) (netip.AddrPort, []byte, bool) {
-		r := &j.reply
+// WriteBatch implements [BatchConn].
+func (c *linuxConn) WriteBatch(out []Reply, failed func(int, error)) {
+	c.b.write(out, func(i int) (netip.AddrPort, []byte, bool) {
+		r := &out[i]
 		dst := c.shift(r.Dst)
 		if r.HW != nil {
 			if err := c.writeFrame(r.Data, r.Link, r.Src, dst, r.HW); err != nil {
-				failed(j, err)
+				failed(i, err)
 			}
 			return dst, nil, false
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 )
@@ -12,36 +11,22 @@ import (
 // batchSize is how many datagrams go through the system in one call at the most.
 const batchSize = 64
 
-// datagram is one received packet in memory of its reader.
-type datagram struct {
-	buf  []byte
-	n    int
-	link string // "" = of an interface that is not served
-	src  netip.AddrPort
-	dst  netip.Addr
-}
-
-// batchConn is a [Conn] that moves several datagrams with one system call. Each method is called by one goroutine at a time.
-type batchConn interface {
-	// readBatch waits for at least one datagram.
-	readBatch(in []datagram) (n int, err error)
-	// writeBatch sends the replies of jobs and calls failed for those that it cannot send.
-	writeBatch(jobs []*job, failed func(*job, error))
-}
-
-// singly reads a Conn that knows no batches.
+// singly moves one datagram at a time through a Conn that knows no batches.
 type singly struct{ Conn }
 
-func (c singly) readBatch(in []datagram) (n int, err error) {
-	d := &in[0]
-	d.n, d.link, d.src, d.dst, err = c.ReadDHCP(d.buf)
+func (c singly) ReadBatch(in []Packet) (n int, err error) {
+	p := &in[0]
+	b := p.Data[:cap(p.Data)]
+	n, p.Link, p.Src, p.Dst, err = c.ReadDHCP(b)
+	p.Data = b[:max(n, 0)]
 	return 1, err
 }
 
-func (c singly) writeBatch(jobs []*job, failed func(*job, error)) {
-	for _, j := range jobs {
-		if err := c.WriteDHCP(j.reply.Data, j.reply.Link, j.reply.Src, j.reply.Dst, j.reply.HW); err != nil {
-			failed(j, err)
+func (c singly) WriteBatch(out []Reply, failed func(int, error)) {
+	for i := range out {
+		r := &out[i]
+		if err := c.WriteDHCP(r.Data, r.Link, r.Src, r.Dst, r.HW); err != nil {
+			failed(i, err)
 		}
 	}
 }
@@ -89,12 +74,13 @@ func (j *job) end(send bool) {
 // outbox gathers the replies of one Serve, so that many go out with one system call, and keeps used jobs for others.
 type outbox struct {
 	s     *Server
-	conn  batchConn
+	conn  BatchConn
 	v6    bool
 	port  uint16 // of the packets
 	jobs  sync.Pool
-	batch []*job // being written
-	fail  func(*job, error)
+	batch []*job  // being written
+	out   []Reply // of batch
+	fail  func(int, error)
 
 	mu      sync.Mutex
 	waiting []*job
@@ -102,7 +88,7 @@ type outbox struct {
 }
 
 func newOutbox(s *Server, conn Conn, v6 bool, port uint16) *outbox {
-	b, ok := conn.(batchConn)
+	b, ok := conn.(BatchConn)
 	if !ok {
 		b = singly{conn}
 	}
@@ -112,14 +98,14 @@ func newOutbox(s *Server, conn Conn, v6 bool, port uint16) *outbox {
 }
 
 // job makes a job of a received packet.
-func (b *outbox) job(d *datagram) *job {
+func (b *outbox) job(p *Packet) *job {
 	j, ok := b.jobs.Get().(*job)
 	if !ok {
 		j = new(job)
 	}
-	j.data = append(j.data[:0], d.buf[:d.n]...)
+	j.data = append(j.data[:0], p.Data...)
 	j.box, j.v6 = b, b.v6
-	j.pkt = Packet{Data: j.data, Link: d.link, Src: d.src, Dst: d.dst, Port: b.port}
+	j.pkt = Packet{Data: j.data, Link: p.Link, Src: p.Src, Dst: p.Dst, Port: b.port}
 	return j
 }
 
@@ -157,19 +143,23 @@ func (b *outbox) flush() {
 
 func (b *outbox) write() {
 	defer b.s.recovered("conn")
-	b.conn.writeBatch(b.batch, b.fail)
+	b.out = b.out[:0]
+	for _, j := range b.batch {
+		b.out = append(b.out, j.reply)
+	}
+	b.conn.WriteBatch(b.out, b.fail)
 	for i, j := range b.batch {
 		b.recycle(j)
 		b.batch[i] = nil
 	}
 }
 
-func (b *outbox) failed(j *job, err error) {
+func (b *outbox) failed(i int, err error) {
 	if errors.Is(err, net.ErrClosed) {
 		return
 	}
 	b.s.stats.writeErrors.Add(1)
-	b.s.log.Warn("reply not sent", "dst", j.reply.Dst, "link", j.reply.Link, "err", err)
+	b.s.log.Warn("reply not sent", "dst", b.out[i].Dst, "link", b.out[i].Link, "err", err)
 }
 
 // handle runs a job of its own for one packet, for those who have no socket.

@@ -21,7 +21,8 @@ func (s *Server) Serve(ctx context.Context, conn Conn) error { return s.serve(ct
 
 // serve answers packets that came to a port; 0 is the usual one.
 func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) error {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	closeConn := sync.OnceFunc(func() { conn.Close() }) // a Conn need not bear a second Close
+	stop := context.AfterFunc(ctx, closeConn)
 	defer stop()
 	q := newQueue(s.cfg.Queue)
 	var workers, probes sync.WaitGroup
@@ -43,7 +44,7 @@ func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) err
 	probes.Wait()
 	s.mindClock()
 	s.waitCommitted()
-	conn.Close()
+	closeConn()
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -52,13 +53,13 @@ func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) err
 
 // read puts received packets into the queue until conn is closed.
 func (s *Server) read(ctx context.Context, box *outbox, q *queue) error {
-	in := make([]datagram, batchSize)
+	in := make([]Packet, batchSize)
 	for i := range in {
-		in[i].buf = make([]byte, 2048)
+		in[i].Data = make([]byte, 2048)
 	}
 	var pause time.Duration
 	for {
-		n, err := box.conn.readBatch(in)
+		n, err := box.conn.ReadBatch(in)
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
 				return fmt.Errorf("dhcpsrv: read: %w", err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,43 @@ func serve(t *testing.T, cfg dhcpsrv.Config, snap dhcpsrv.Snapshot, f func(*dhcp
 			t.Errorf("Serve: %v", err)
 		}
 	})
+}
+
+// closeCounter counts the calls of Close.
+type closeCounter struct {
+	*pipe
+	closed atomic.Int32
+}
+
+func (c *closeCounter) Close() error {
+	c.closed.Add(1)
+	return c.pipe.Close()
+}
+
+// Serve closes its Conn once, whether its context ends or its Conn.
+func TestConnClosedOnce(t *testing.T) {
+	for name, end := range map[string]func(cancel func(), p *pipe){
+		"context": func(cancel func(), _ *pipe) { cancel() },
+		"conn":    func(_ func(), p *pipe) { p.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, dhcpsrv.Config{}, office())
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				conn := &closeCounter{pipe: newPipe()}
+				done := make(chan error)
+				go func() { done <- s.Serve(ctx, conn) }()
+				synctest.Wait()
+				end(cancel, conn.pipe)
+				<-done
+				synctest.Wait()
+				if n := conn.closed.Load(); n != 1 {
+					t.Errorf("closed %d times", n)
+				}
+			})
+		})
+	}
 }
 
 func TestServeExpiry(t *testing.T) {

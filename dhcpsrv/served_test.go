@@ -9,11 +9,11 @@ import (
 
 // sink is a conn that counts what is sent.
 type sink struct {
-	batchConn
+	BatchConn
 	sent chan int
 }
 
-func (s sink) writeBatch(jobs []*job, _ func(*job, error)) { s.sent <- len(jobs) }
+func (s sink) WriteBatch(out []Reply, _ func(int, error)) { s.sent <- len(out) }
 
 // noStore keeps nothing, so that only the server's own work is measured.
 type noStore struct{ MemStore }
@@ -48,7 +48,7 @@ func BenchmarkServed(b *testing.B) {
 			out := sink{sent: make(chan int, 1)}
 			box := newOutbox(s, nil, name == "6", 0)
 			box.conn = out
-			d := datagram{buf: packet, n: len(packet), link: "eth0", src: netip.MustParseAddrPort("[fe80::1]:546"), dst: ip("ff02::1:2")}
+			p := Packet{Data: packet, Link: "eth0", Src: netip.MustParseAddrPort("[fe80::1]:546"), Dst: ip("ff02::1:2")}
 			b.ReportAllocs()
 			for n := uint32(0); b.Loop(); n = (n + 1) % 1000 {
 				if name == "6" {
@@ -57,7 +57,7 @@ func BenchmarkServed(b *testing.B) {
 					binary.BigEndian.PutUint32(packet[30:], n+1)
 					binary.BigEndian.PutUint16(packet[253:], uint16(n))
 				}
-				s.run(b.Context(), box.job(&d))
+				s.run(b.Context(), box.job(&p))
 				box.flush()
 				<-out.sent
 			}
