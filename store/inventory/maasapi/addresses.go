@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // IPAddress is an address that somebody holds, as the API shows it.
@@ -42,14 +43,14 @@ func (a *API) listAddresses(r *http.Request) (any, error) {
 	if op := q.Get("op"); op != "" {
 		return nil, &unsupported{"ipaddresses op=" + op}
 	}
-	f := &form{values: q}
+	f := &form.Form{Values: q}
 	var all bool
 	var owner, ip string
-	f.flag("all", &all)
-	f.text("owner", &owner)
-	f.text("ip", &ip)
-	if f.err != nil {
-		return nil, f.err
+	f.Flag("all", &all)
+	f.Text("owner", &owner)
+	f.Text("ip", &ip)
+	if f.Err != nil {
+		return nil, f.Err
 	}
 	if owner == "" {
 		owner = userOf(r)
@@ -76,7 +77,7 @@ func (a *API) listAddresses(r *http.Request) (any, error) {
 
 // actOnAddresses reserves or releases.
 func (a *API) actOnAddresses(r *http.Request) (any, error) {
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -86,14 +87,14 @@ func (a *API) actOnAddresses(r *http.Request) (any, error) {
 	case "release":
 		var x ipam.Allocation
 		var force, discovered bool
-		f.addr("ip", &x.Addr)
-		f.flag("force", &force)
-		f.flag("discovered", &discovered)
-		if f.err == nil && !x.Addr.IsValid() {
-			f.wrong("ip", "is needed")
+		f.Addr("ip", &x.Addr)
+		f.Flag("force", &force)
+		f.Flag("discovered", &discovered)
+		if f.Err == nil && !x.Addr.IsValid() {
+			f.Wrong("ip", "is needed")
 		}
-		if f.err != nil {
-			return nil, f.err
+		if f.Err != nil {
+			return nil, f.Err
 		}
 		if force && accountOf(r).Role != inventory.RoleAdmin {
 			return nil, &forbidden{"releasing addresses of others with force is for administrators"}
@@ -107,20 +108,20 @@ func (a *API) actOnAddresses(r *http.Request) (any, error) {
 	}
 }
 
-func (a *API) reserveAddress(r *http.Request, f *form) (any, error) {
+func (a *API) reserveAddress(r *http.Request, f *form.Form) (any, error) {
 	want := inventory.Reservation{Owner: userOf(r)}
-	f.ref("subnet", &want.SubnetID, a.subnetRef(r))
-	f.addr("ip", &want.Addr)
-	f.addr("ip_address", &want.Addr)
-	f.text("hostname", &want.Hostname)
-	f.text("comment", &want.Comment)
-	if f.err == nil && want.SubnetID == 0 && !want.Addr.IsValid() {
-		f.wrong("ip", "or subnet is needed")
+	readRef(f, "subnet", &want.SubnetID, a.subnetRef(r))
+	f.Addr("ip", &want.Addr)
+	f.Addr("ip_address", &want.Addr)
+	f.Text("hostname", &want.Hostname)
+	f.Text("comment", &want.Comment)
+	if f.Err == nil && want.SubnetID == 0 && !want.Addr.IsValid() {
+		f.Wrong("ip", "or subnet is needed")
 	}
-	if f.err != nil {
-		return nil, f.err
+	if f.Err != nil {
+		return nil, f.Err
 	}
-	if f.has("mac") {
+	if f.Has("mac") {
 		return nil, &unsupported{"reserving for a MAC address; reservedips does that"}
 	}
 	x, err := a.inv.ReserveAddress(r.Context(), want)

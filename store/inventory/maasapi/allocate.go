@@ -10,19 +10,20 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // placeForm reads where a machine belongs.
-func (a *API) placeForm(r *http.Request, f *form, m *inventory.Machine) {
-	f.ref("zone", &m.ZoneID, a.zoneRef(r))
-	f.ref("pool", &m.PoolID, a.poolRef(r))
-	f.ref("domain", &m.DomainID, a.domainRef(r))
+func (a *API) placeForm(r *http.Request, f *form.Form, m *inventory.Machine) {
+	readRef(f, "zone", &m.ZoneID, a.zoneRef(r))
+	readRef(f, "pool", &m.PoolID, a.poolRef(r))
+	readRef(f, "domain", &m.DomainID, a.domainRef(r))
 }
 
 // updateMachine changes the fields of the form. Power parameters that the form does not have stay as they are, unless the
 // power type changes.
 func (a *API) updateMachine(r *http.Request) (any, error) {
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -35,11 +36,11 @@ func (a *API) updateMachine(r *http.Request) (any, error) {
 		if err := ifMatch(r, m); err != nil {
 			return err
 		}
-		f.text("hostname", &m.Hostname)
-		f.text("description", &m.Description)
-		f.text("architecture", &m.Architecture)
-		if a.placeForm(r, f, &m); f.err != nil {
-			return f.err
+		f.Text("hostname", &m.Hostname)
+		f.Text("description", &m.Description)
+		f.Text("architecture", &m.Architecture)
+		if a.placeForm(r, f, &m); f.Err != nil {
+			return f.Err
 		}
 		if err := a.powerForm(ctx, f, &m); err != nil {
 			return err
@@ -53,16 +54,16 @@ func (a *API) updateMachine(r *http.Request) (any, error) {
 	return a.show(r, m)
 }
 
-func (a *API) powerForm(ctx context.Context, f *form, m *inventory.Machine) error {
-	touched := f.has("power_type") || f.has("power_parameters")
-	for name := range f.values {
+func (a *API) powerForm(ctx context.Context, f *form.Form, m *inventory.Machine) error {
+	touched := f.Has("power_type") || f.Has("power_parameters")
+	for name := range f.Values {
 		touched = touched || strings.HasPrefix(name, powerPrefix)
 	}
 	if !touched {
 		return nil
 	}
 	values := map[string][]string{}
-	if kind := cmp.Or(f.get("power_type"), m.Power.Type); kind == m.Power.Type {
+	if kind := cmp.Or(f.Get("power_type"), m.Power.Type); kind == m.Power.Type {
 		stored, err := a.inv.PowerParams(ctx, m.ID)
 		if err != nil {
 			return err
@@ -72,7 +73,7 @@ func (a *API) powerForm(ctx context.Context, f *form, m *inventory.Machine) erro
 		}
 		values["power_type"] = []string{kind}
 	}
-	for name, value := range f.values {
+	for name, value := range f.Values {
 		values[name] = value
 	}
 	p, err := a.powerOf(values)
@@ -86,13 +87,13 @@ func (a *API) powerForm(ctx context.Context, f *form, m *inventory.Machine) erro
 
 // constraints are the fields of op=allocate that there is something to compare with. Others that narrow the choice are
 // refused: a machine that does not meet them would be a wrong answer.
-func (a *API) constraints(r *http.Request, f *form) inventory.Constraints {
+func (a *API) constraints(r *http.Request, f *form.Form) inventory.Constraints {
 	c := inventory.Constraints{Status: []inventory.Status{inventory.StatusReady}, Free: true}
 	refs := func(name string, to *[]int64, find func(string) (int64, error)) {
-		for _, text := range f.list(name) {
+		for _, text := range f.List(name) {
 			id, err := find(text)
 			if err != nil {
-				f.wrong(name, "%v", err)
+				f.Wrong(name, "%v", err)
 				return
 			}
 			*to = append(*to, id)
@@ -101,28 +102,28 @@ func (a *API) constraints(r *http.Request, f *form) inventory.Constraints {
 	refs("zone", &c.Zones, a.zoneRef(r))
 	refs("not_in_zone", &c.NotZones, a.zoneRef(r))
 	refs("pool", &c.Pools, a.poolRef(r))
-	if f.text("arch", &c.Arch); c.Arch != "" && !strings.Contains(c.Arch, "/") {
+	if f.Text("arch", &c.Arch); c.Arch != "" && !strings.Contains(c.Arch, "/") {
 		c.Arch += "/generic"
 	}
 	for _, name := range []string{
 		"fabrics", "not_fabrics", "fabric_classes", "not_fabric_classes", "storage", "interfaces",
 		"cpu_count", "mem", "pod", "not_pod", "pod_type", "not_pod_type",
 	} {
-		if f.get(name) != "" && f.get(name) != "0" {
-			f.err = &unsupported{"allocating by " + name}
+		if f.Get(name) != "" && f.Get(name) != "0" {
+			f.Err = &unsupported{"allocating by " + name}
 		}
 	}
 	return c
 }
 
 // allocate gives the user one machine that meets the constraints, from the zone that has most left.
-func (a *API) allocate(r *http.Request, f *form) (any, error) {
+func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 	var m inventory.Machine
 	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
 		r := r.WithContext(ctx)
 		c := a.constraints(r, f)
-		if f.err != nil {
-			return f.err
+		if f.Err != nil {
+			return f.Err
 		}
 		fits, err := a.further(r, f)
 		if err != nil {
@@ -133,15 +134,15 @@ func (a *API) allocate(r *http.Request, f *form) (any, error) {
 			return err
 		}
 		machines = slices.DeleteFunc(machines, func(m inventory.Machine) bool {
-			named := f.get("name") == "" || strings.EqualFold(f.get("name"), m.Hostname) || strings.EqualFold(f.get("name"), m.FQDN)
-			return !named || f.get("system_id") != "" && f.get("system_id") != m.SystemID || !fits(m)
+			named := f.Get("name") == "" || strings.EqualFold(f.Get("name"), m.Hostname) || strings.EqualFold(f.Get("name"), m.FQDN)
+			return !named || f.Get("system_id") != "" && f.Get("system_id") != m.SystemID || !fits(m)
 		})
 		picked, err := inventory.Spread(machines, 1, c)
 		if err != nil {
 			return &noMachine{}
 		}
 		m = picked[0]
-		if dry, _ := parseBool(f.get("dry_run")); dry {
+		if dry, _ := form.ParseBool(f.Get("dry_run")); dry {
 			return nil
 		}
 		m.Owner, m.Status = userOf(r), inventory.StatusAllocated
@@ -163,27 +164,27 @@ type Allocated struct {
 }
 
 // further reads the constraints that the choice of a machine does not know: subnets, tags and pools that it must not be in.
-func (a *API) further(r *http.Request, f *form) (fits func(inventory.Machine) bool, err error) {
+func (a *API) further(r *http.Request, f *form.Form) (fits func(inventory.Machine) bool, err error) {
 	ids := map[string][]int64{}
 	for field, find := range map[string]func(string) (int64, error){
 		"subnets": a.subnetRef(r), "not_subnets": a.subnetRef(r), "not_in_pool": a.poolRef(r),
 	} {
-		for _, text := range f.list(field) {
+		for _, text := range f.List(field) {
 			id, err := find(text)
 			if err != nil {
-				return nil, &badRequest{field, err.Error()}
+				return nil, form.Invalid(field, err.Error())
 			}
 			ids[field] = append(ids[field], id)
 		}
 	}
 	for _, field := range []string{"tags", "not_tags"} {
-		for _, name := range f.list(field) {
+		for _, name := range f.List(field) {
 			if _, err := a.inv.TagByName(r.Context(), name); err != nil {
-				return nil, &badRequest{field, err.Error()}
+				return nil, form.Invalid(field, err.Error())
 			}
 		}
 	}
-	tags, notTags := f.list("tags"), f.list("not_tags")
+	tags, notTags := f.List("tags"), f.List("not_tags")
 	return func(m inventory.Machine) bool {
 		linked := func(id int64) bool { return onSubnet(m, id) }
 		tagged := func(name string) bool { return slices.Contains(m.Tags, name) }
@@ -218,7 +219,7 @@ func (a *API) release(ctx context.Context, m inventory.Machine) (inventory.Machi
 		return m, nil
 	case inventory.StatusAllocated, inventory.StatusDeployed, inventory.StatusDeploying, inventory.StatusReleasing, inventory.StatusBroken:
 	default:
-		return m, &badRequest{"status", "machine " + m.FQDN + " is " + string(m.Status) + ", and cannot be released now"}
+		return m, form.Invalid("status", "machine "+m.FQDN+" is "+string(m.Status)+", and cannot be released now")
 	}
 	if err := a.inv.ReleaseAuto(ctx, m.ID); err != nil {
 		return m, err
@@ -232,14 +233,14 @@ func (a *API) release(ctx context.Context, m inventory.Machine) (inventory.Machi
 }
 
 // releaseMany releases the machines of the form, all or none, and answers with their names.
-func (a *API) releaseMany(r *http.Request, f *form) (any, error) {
+func (a *API) releaseMany(r *http.Request, f *form.Form) (any, error) {
 	released := []string{}
 	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
 		released = released[:0]
-		for _, name := range f.list("machines") {
+		for _, name := range f.List("machines") {
 			m, err := a.inv.MachineByName(ctx, name)
 			if err != nil {
-				return &badRequest{"machines", fmt.Sprintf("there is no machine %q", name)}
+				return form.Invalid("machines", fmt.Sprintf("there is no machine %q", name))
 			}
 			if err := own(r, "machine "+m.FQDN, m.Owner); err != nil {
 				return err

@@ -80,11 +80,11 @@ const base = "/MAAS/api/2.0/"
 
 // Handler serves clients that have an API key.
 func (a *API) Handler() http.Handler {
-	return guarded(textual(http.NewCrossOriginProtection().Handler(a.authenticated(a.once(a.mux())))))
+	return guarded(requireUTF8(http.NewCrossOriginProtection().Handler(a.authenticated(a.once(a.mux())))))
 }
 
 // Local serves everybody as the administrator: for a socket that only the administrator can open.
-func (a *API) Local() http.Handler { return guarded(textual(a.once(a.mux()))) }
+func (a *API) Local() http.Handler { return guarded(requireUTF8(a.once(a.mux()))) }
 
 // handler is an endpoint: what it returns is sent as JSON with status 200, an error as what it means.
 type handler func(r *http.Request) (any, error)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // CreateKey makes an API key for a user and returns it in the form consumer:token:secret. It cannot be read again.
@@ -24,13 +25,13 @@ func (a *API) CreateKey(ctx context.Context, user string) (string, error) {
 }
 
 func (a *API) postKey(r *http.Request) (any, error) {
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
-	user := f.get("username")
+	user := f.Get("username")
 	if user == "" {
-		return nil, &badRequest{"username", "a user is needed"}
+		return nil, form.Invalid("username", "a user is needed")
 	}
 	text, err := a.CreateKey(r.Context(), user)
 	if err != nil {
@@ -89,7 +90,7 @@ func (a *API) check(r *http.Request) (user inventory.User, why string) {
 	}
 	// PLAINTEXT signatures are consumer secret & token secret (RFC 5849 section 3.4.4); MAAS consumers have none.
 	secret := strings.TrimPrefix(p["oauth_signature"], "&")
-	if unfit(p["oauth_consumer_key"]) || unfit(p["oauth_token"]) {
+	if form.Unfit(p["oauth_consumer_key"]) || form.Unfit(p["oauth_token"]) {
 		return user, "the API key is not valid"
 	}
 	user, ok, err := a.inv.CheckAPIKey(r.Context(), p["oauth_consumer_key"], p["oauth_token"], secret)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // crud is a resource: how its objects are found, shown, read from a form and stored. What is nil is not supported.
@@ -13,9 +14,9 @@ type crud[T any] struct {
 	all    func(r *http.Request) ([]T, error)
 	find   func(r *http.Request) (T, error) // the object of the path
 	show   func(r *http.Request, objects []T) ([]any, error)
-	fresh  func(r *http.Request) (T, error) // what a new one begins as; nil = zero
-	ready  func(r *http.Request, f *form)   // what takes long and has to be done before the transaction; nil = nothing
-	read   func(r *http.Request, f *form, to *T)
+	fresh  func(r *http.Request) (T, error)    // what a new one begins as; nil = zero
+	ready  func(r *http.Request, f *form.Form) // what takes long and has to be done before the transaction; nil = nothing
+	read   func(r *http.Request, f *form.Form, to *T)
 	create func(ctx context.Context, x T) (T, error)
 	update func(ctx context.Context, x T) error
 	remove func(ctx context.Context, r *http.Request, x T) error
@@ -72,14 +73,14 @@ func (c crud[T]) get(r *http.Request) (any, error) {
 }
 
 // form reads the form of a request that makes or changes an object.
-func (c crud[T]) form(r *http.Request) (*form, error) {
+func (c crud[T]) form(r *http.Request) (*form.Form, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{r.URL.Path + "?op=" + op}
 	}
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err == nil && c.ready != nil {
 		c.ready(r, f)
-		err = f.err
+		err = f.Err
 	}
 	return f, err
 }
@@ -98,8 +99,8 @@ func (c crud[T]) post(r *http.Request) (any, error) {
 				return err
 			}
 		}
-		if c.read(r, f, &x); f.err != nil {
-			return f.err
+		if c.read(r, f, &x); f.Err != nil {
+			return f.Err
 		}
 		x, err = c.create(ctx, x)
 		return err
@@ -123,8 +124,8 @@ func (c crud[T]) put(r *http.Request) (any, error) {
 		if err := ifMatch(r, x); err != nil {
 			return err
 		}
-		if c.read(r, f, &x); f.err != nil {
-			return f.err
+		if c.read(r, f, &x); f.Err != nil {
+			return f.Err
 		}
 		if err := c.update(ctx, x); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // noDetails is what op=details answers: the BSON document {"lldp": null, "lshw": null}. Nothing runs on machines that could
@@ -65,10 +66,10 @@ func (v subnetView) gateways(m inventory.Machine) (out Gateways) {
 
 // setGateway makes the gateway of a link of the interface the machine's; without link_id there must be one link with a gateway
 // for each family at most.
-func (a *API) setGateway(ctx context.Context, r *http.Request, f *form, i inventory.Interface) error {
+func (a *API) setGateway(ctx context.Context, r *http.Request, f *form.Form, i inventory.Interface) error {
 	var id int
-	if f.number("link_id", &id); f.err != nil {
-		return f.err
+	if f.Number("link_id", &id); f.Err != nil {
+		return f.Err
 	}
 	view, err := a.subnetView(r)
 	if err != nil {
@@ -82,12 +83,12 @@ func (a *API) setGateway(ctx context.Context, r *http.Request, f *form, i invent
 		}
 		is4 := l.Addr.Is4()
 		if families[is4] != 0 {
-			return &badRequest{"link_id", "is needed: the interface has several links to subnets with a gateway"}
+			return form.Invalid("link_id", "is needed: the interface has several links to subnets with a gateway")
 		}
 		families[is4] = l.ID
 	}
 	if len(families) == 0 {
-		return &badRequest{"link_id", "is not a link of the interface to a subnet with a gateway"}
+		return form.Invalid("link_id", "is not a link of the interface to a subnet with a gateway")
 	}
 	for _, is4 := range []bool{true, false} {
 		if link := families[is4]; link != 0 {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Device is a device as the API shows it.
@@ -38,8 +39,8 @@ func (a *API) devices() crud[inventory.Device] {
 		fresh: func(r *http.Request) (inventory.Device, error) {
 			return inventory.Device{Owner: userOf(r)}, nil
 		},
-		read: func(r *http.Request, f *form, to *inventory.Device) {
-			if f.err = own(r, "device "+to.FQDN, to.Owner); f.err == nil {
+		read: func(r *http.Request, f *form.Form, to *inventory.Device) {
+			if f.Err = own(r, "device "+to.FQDN, to.Owner); f.Err == nil {
 				a.deviceForm(r, f, to)
 			}
 		},
@@ -73,23 +74,23 @@ func (a *API) filteredDevices(r *http.Request) ([]inventory.Device, error) {
 	return out, err
 }
 
-func (a *API) deviceForm(r *http.Request, f *form, to *inventory.Device) {
-	f.text("hostname", &to.Hostname)
-	f.text("description", &to.Description)
-	f.ref("domain", &to.DomainID, a.domainRef(r))
-	f.ref("zone", &to.ZoneID, a.zoneRef(r))
-	f.ref("parent", &to.ParentID, a.machineRef(r))
+func (a *API) deviceForm(r *http.Request, f *form.Form, to *inventory.Device) {
+	f.Text("hostname", &to.Hostname)
+	f.Text("description", &to.Description)
+	readRef(f, "domain", &to.DomainID, a.domainRef(r))
+	readRef(f, "zone", &to.ZoneID, a.zoneRef(r))
+	readRef(f, "parent", &to.ParentID, a.machineRef(r))
 	if to.ID != 0 {
 		return
 	}
-	if len(f.list("mac_addresses")) == 0 {
-		f.wrong("mac_addresses", "at least one is needed")
+	if len(f.List("mac_addresses")) == 0 {
+		f.Wrong("mac_addresses", "at least one is needed")
 	}
-	for _, text := range f.list("mac_addresses") {
-		one := &form{values: map[string][]string{"mac_addresses": {text}}}
+	for _, text := range f.List("mac_addresses") {
+		one := &form.Form{Values: map[string][]string{"mac_addresses": {text}}}
 		var mac []byte
-		if one.mac("mac_addresses", &mac); one.err != nil {
-			f.err = one.err
+		if one.MAC("mac_addresses", &mac); one.Err != nil {
+			f.Err = one.Err
 			return
 		}
 		to.Interfaces = append(to.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical, Enabled: true}})

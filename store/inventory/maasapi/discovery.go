@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Discovery is a device that racks have seen. What stands below the observer is not in MAAS's API.
@@ -102,48 +103,31 @@ func (a *API) getDiscovery(r *http.Request) (any, error) {
 }
 
 func (a *API) postDiscoveries(r *http.Request) (any, error) {
-	if _, err := readForm(r); err != nil {
+	f, err := form.Read(r)
+	if err != nil {
 		return nil, err
 	}
 	switch op := r.URL.Query().Get("op"); op {
 	case "clear":
-		return nil, a.clearDiscoveries(r)
+		return nil, a.clearDiscoveries(r, f)
 	case "clear_by_mac_and_ip":
-		return nil, a.clearDiscovery(r)
+		return nil, a.clearDiscovery(r, f)
 	case "scan":
-		return a.startScan(r)
+		return a.startScan(r, f)
 	default:
 		return nil, &unsupported{"discovery op=" + op}
 	}
 }
 
-// truth reads a flag of a form, in the spellings that MAAS takes.
-func truth(form url.Values, field string) (bool, error) {
-	switch text := form.Get(field); text {
-	case "":
-		return false, nil
-	case "on", "yes", "y", "On", "Yes":
-		return true, nil
-	case "off", "no", "n", "Off", "No":
-		return false, nil
-	default:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return false, &badRequest{field, "is neither true nor false"}
-		}
-		return b, nil
-	}
-}
-
-func (a *API) clearDiscoveries(r *http.Request) error {
+func (a *API) clearDiscoveries(r *http.Request, f *form.Form) error {
 	done := false
 	for _, c := range []struct {
 		field string
 		what  inventory.ClearWhat
 	}{{"all", inventory.ClearAll}, {"mdns", inventory.ClearMDNS}, {"neighbours", inventory.ClearNeighbours}} {
-		chosen, err := truth(r.PostForm, c.field)
-		if err != nil {
-			return err
+		var chosen bool
+		if f.Flag(c.field, &chosen); f.Err != nil {
+			return f.Err
 		}
 		if chosen {
 			if err := a.inv.ClearDiscoveries(r.Context(), c.what); err != nil || c.what == inventory.ClearAll {
@@ -153,28 +137,28 @@ func (a *API) clearDiscoveries(r *http.Request) error {
 		}
 	}
 	if !done {
-		return &badRequest{"__all__", "say what to clear: all=true, mdns=true or neighbours=true"}
+		return form.Invalid("__all__", "say what to clear: all=true, mdns=true or neighbours=true")
 	}
 	return nil
 }
 
 // pairOf reads the address and the MAC that name a discovery.
-func pairOf(form url.Values) (addr netip.Addr, mac net.HardwareAddr, err error) {
-	if addr, err = netip.ParseAddr(form.Get("ip")); err != nil {
-		return addr, nil, &badRequest{"ip", "is not an IP address"}
+func pairOf(values url.Values) (addr netip.Addr, mac net.HardwareAddr, err error) {
+	if addr, err = netip.ParseAddr(values.Get("ip")); err != nil {
+		return addr, nil, form.Invalid("ip", "is not an IP address")
 	}
 	field := "mac"
-	if !form.Has(field) {
+	if !values.Has(field) {
 		field = "mac_address"
 	}
-	if mac, err = pxe.ParseMAC(form.Get(field)); err != nil {
-		return addr, nil, &badRequest{field, "is not a MAC address like 02:00:00:00:00:01"}
+	if mac, err = pxe.ParseMAC(values.Get(field)); err != nil {
+		return addr, nil, form.Invalid(field, "is not a MAC address like 02:00:00:00:00:01")
 	}
 	return addr, mac, nil
 }
 
-func (a *API) clearDiscovery(r *http.Request) error {
-	addr, mac, err := pairOf(r.PostForm)
+func (a *API) clearDiscovery(r *http.Request, f *form.Form) error {
+	addr, mac, err := pairOf(f.Values)
 	if err != nil {
 		return err
 	}
@@ -196,25 +180,26 @@ type Promoted struct {
 
 // promote reads ip, mac, kind (machine or device), hostname, domain, description and no_address.
 func (a *API) promote(r *http.Request) (any, error) {
-	if _, err := readForm(r); err != nil {
-		return nil, err
-	}
-	addr, mac, err := pairOf(r.PostForm)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
-	p := inventory.Promotion{Addr: addr, MAC: mac, Hostname: r.PostForm.Get("hostname"), Description: r.PostForm.Get("description")}
-	switch kind := r.PostForm.Get("kind"); kind {
+	addr, mac, err := pairOf(f.Values)
+	if err != nil {
+		return nil, err
+	}
+	p := inventory.Promotion{Addr: addr, MAC: mac, Hostname: f.Values.Get("hostname"), Description: f.Values.Get("description")}
+	switch kind := f.Values.Get("kind"); kind {
 	case "device", "":
 		p.Device = true
 	case "machine":
 	default:
-		return nil, &badRequest{"kind", "is machine or device"}
+		return nil, form.Invalid("kind", "is machine or device")
 	}
-	if p.NoAddress, err = truth(r.PostForm, "no_address"); err != nil {
-		return nil, err
+	if f.Flag("no_address", &p.NoAddress); f.Err != nil {
+		return nil, f.Err
 	}
-	if name := r.PostForm.Get("domain"); name != "" {
+	if name := f.Values.Get("domain"); name != "" {
 		if p.DomainID, err = a.domainID(r, name); err != nil {
 			return nil, err
 		}
@@ -245,7 +230,7 @@ func (a *API) domainID(r *http.Request, name string) (int64, error) {
 			return d.ID, nil
 		}
 	}
-	return 0, &badRequest{"domain", "there is none of that name"}
+	return 0, form.Invalid("domain", "there is none of that name")
 }
 
 // DHCPServer is a DHCP server that is none of the site's.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/discovery"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Scanner has racks sweep subnets. Its methods may be called concurrently and do not wait for a sweep to end.
@@ -47,28 +48,25 @@ type RackScan struct {
 
 // startScan reads cidr, force and slow. threads and always_use_ping are accepted for the sake of clients that send them: ARP
 // and neighbour solicitation find what pings find, and need no threads.
-func (a *API) startScan(r *http.Request) (any, error) {
+func (a *API) startScan(r *http.Request, f *form.Form) (any, error) {
 	if a.scanner == nil {
 		return nil, &unsupported{"discovery op=scan"}
 	}
 	var prefixes []netip.Prefix
-	for _, text := range r.PostForm["cidr"] {
+	for _, text := range f.Values["cidr"] {
 		p, err := netip.ParsePrefix(strings.TrimSpace(text))
 		if err != nil {
-			return nil, &badRequest{"cidr", "is not a prefix like 192.0.2.0/24"}
+			return nil, form.Invalid("cidr", "is not a prefix like 192.0.2.0/24")
 		}
 		prefixes = append(prefixes, p.Masked())
 	}
-	force, err := truth(r.PostForm, "force")
-	if err != nil {
-		return nil, err
-	}
-	slow, err := truth(r.PostForm, "slow")
-	if err != nil {
-		return nil, err
+	var force, slow bool
+	f.Flag("force", &force)
+	if f.Flag("slow", &slow); f.Err != nil {
+		return nil, f.Err
 	}
 	if len(prefixes) == 0 && !force {
-		return nil, &badRequest{"force", "is needed to scan all subnets; or name some with cidr"}
+		return nil, form.Invalid("force", "is needed to scan all subnets; or name some with cidr")
 	}
 	if err := a.checkPrefixes(r, prefixes); err != nil {
 		return nil, err
@@ -88,7 +86,7 @@ func (a *API) checkPrefixes(r *http.Request, prefixes []netip.Prefix) error {
 			inside = inside || s.Prefix.Bits() <= p.Bits() && s.Prefix.Contains(p.Addr())
 		}
 		if !inside {
-			return &badRequest{"cidr", p.String() + " is not in any subnet of this site; add the subnet first"}
+			return form.Invalid("cidr", p.String()+" is not in any subnet of this site; add the subnet first")
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // DiscoverySettings are what racks do about discovery.
@@ -76,7 +77,7 @@ func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 // postDiscoverySettings takes any of the settings by name, and active and passive with the CIDRs of subnets that are swept
 // regularly or no more: all of it or nothing.
 func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +90,10 @@ func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
 			}
 		}
 		for _, field := range []string{"active", "passive"} {
-			for _, text := range f.list(field) {
+			for _, text := range f.List(field) {
 				p, err := netip.ParsePrefix(text)
 				if err != nil {
-					return &badRequest{field, "is not a prefix like 192.0.2.0/24"}
+					return form.Invalid(field, "is not a prefix like 192.0.2.0/24")
 				}
 				if err := a.inv.SetActiveDiscovery(ctx, p, field == "active"); err != nil {
 					return err

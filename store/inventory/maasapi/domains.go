@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Domain is a domain as the API shows it.
@@ -38,37 +39,21 @@ type Domain struct {
 func (a *API) domains() crud[inventory.Domain] {
 	return crud[inventory.Domain]{
 		inv: a.inv, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
-		read: func(_ *http.Request, f *form, to *inventory.Domain) {
-			f.text("name", &to.Name)
-			f.number("ttl", &to.TTL)
-			f.not("authoritative", &to.External)
-			f.flag("dnssec", &to.Signed)
-			if f.has("forward_dns_servers") {
-				to.Forward = f.servers("forward_dns_servers")
-			}
-			f.access(to)
+		read: func(_ *http.Request, f *form.Form, to *inventory.Domain) {
+			f.Text("name", &to.Name)
+			f.Number("ttl", &to.TTL)
+			f.Not("authoritative", &to.External)
+			f.Flag("dnssec", &to.Signed)
+			f.Servers("forward_dns_servers", dnsPort, &to.Forward)
+			readAccess(f, to)
 		},
 		create: a.inv.CreateDomain, update: a.inv.UpdateDomain,
 		remove: removing(a.inv.DeleteDomain, func(d inventory.Domain) int64 { return d.ID }),
 	}
 }
 
-// servers reads addresses with or without ports.
-func (f *form) servers(name string) (out []netip.AddrPort) {
-	for _, text := range f.list(name) {
-		ap, err := netip.ParseAddrPort(text)
-		if err != nil {
-			addr, aerr := netip.ParseAddr(text)
-			if aerr != nil {
-				f.wrong(name, "%q is not an IP address", text)
-				return nil
-			}
-			ap = netip.AddrPortFrom(addr, 53)
-		}
-		out = append(out, ap)
-	}
-	return out
-}
+// dnsPort is the port of servers that are given without one.
+const dnsPort = 53
 
 func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, error) {
 	records, err := a.inv.Records(r.Context())
@@ -118,11 +103,11 @@ func (a *API) records() crud[inventory.DNSRecord] {
 			}
 			return out, err
 		},
-		read: func(r *http.Request, f *form, to *inventory.DNSRecord) {
+		read: func(r *http.Request, f *form.Form, to *inventory.DNSRecord) {
 			a.ownerForm(r, f, &to.Name, &to.DomainID)
-			f.text("rrtype", &to.Type)
-			f.text("rrdata", &to.Data)
-			f.number("ttl", &to.TTL)
+			f.Text("rrtype", &to.Type)
+			f.Text("rrdata", &to.Data)
+			f.Number("ttl", &to.TTL)
 		},
 		create: a.inv.CreateRecord, update: a.inv.UpdateRecord,
 		remove: removing(a.inv.DeleteRecord, func(rec inventory.DNSRecord) int64 { return rec.ID }),
@@ -157,19 +142,19 @@ func (a *API) domainNames(r *http.Request) (map[int64]string, error) {
 }
 
 // ownerForm reads the name that a record is of: fqdn, or name and domain.
-func (a *API) ownerForm(r *http.Request, f *form, name *string, domain *int64) {
-	f.text("name", name)
-	f.ref("domain", domain, a.domainRef(r))
-	full := strings.TrimSuffix(strings.ToLower(f.get("fqdn")), ".")
-	if f.err != nil || full == "" {
-		if f.err == nil && *domain == 0 {
+func (a *API) ownerForm(r *http.Request, f *form.Form, name *string, domain *int64) {
+	f.Text("name", name)
+	readRef(f, "domain", domain, a.domainRef(r))
+	full := strings.TrimSuffix(strings.ToLower(f.Get("fqdn")), ".")
+	if f.Err != nil || full == "" {
+		if f.Err == nil && *domain == 0 {
 			*domain = defaultDomain
 		}
 		return
 	}
 	domains, err := a.inv.Domains(r.Context())
 	if err != nil {
-		f.wrong("fqdn", "%v", err)
+		f.Wrong("fqdn", "%v", err)
 		return
 	}
 	longest := ""
@@ -179,7 +164,7 @@ func (a *API) ownerForm(r *http.Request, f *form, name *string, domain *int64) {
 		}
 	}
 	if longest == "" {
-		f.wrong("fqdn", "%q is in none of the domains", full)
+		f.Wrong("fqdn", "%q is in none of the domains", full)
 		return
 	}
 	if *name = strings.TrimSuffix(strings.TrimSuffix(full, longest), "."); *name == "" {
@@ -251,14 +236,14 @@ func (a *API) resources() crud[resource] {
 			records, err := a.filteredRecords(r)
 			return resourcesOf(records), err
 		},
-		read: func(r *http.Request, f *form, to *resource) {
+		read: func(r *http.Request, f *form.Form, to *resource) {
 			a.ownerForm(r, f, &to.name, &to.domain)
-			f.number("address_ttl", &to.ttl)
-			f.addrs("ip_addresses", &to.addrs)
+			f.Number("address_ttl", &to.ttl)
+			f.Addrs("ip_addresses", &to.addrs)
 		},
 		create: func(ctx context.Context, x resource) (resource, error) {
 			if len(x.addrs) == 0 {
-				return x, &badRequest{"ip_addresses", "at least one is needed; other records are made as dnsresourcerecords"}
+				return x, form.Invalid("ip_addresses", "at least one is needed; other records are made as dnsresourcerecords")
 			}
 			return a.storeResource(ctx, x)
 		},

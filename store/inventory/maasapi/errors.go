@@ -12,12 +12,8 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
-
-// badRequest is a mistake of the client's that no type of the inventory describes.
-type badRequest struct{ field, why string }
-
-func (e *badRequest) Error() string { return e.field + ": " + e.why }
 
 // unsupported is an operation that MAAS has and this API has not.
 type unsupported struct{ what string }
@@ -59,7 +55,7 @@ func plain(err error) string {
 // mistake tells what is wrong with which field of the request, for errors that are the client's.
 func mistake(err error) (field, why string, ok bool) {
 	var (
-		bad     *badRequest
+		bad     *form.InvalidError
 		invalid *inventory.InvalidError
 		rule    *ipam.InvalidError
 		refused *ipam.RefusedError
@@ -69,7 +65,7 @@ func mistake(err error) (field, why string, ok bool) {
 	)
 	switch {
 	case errors.As(err, &bad):
-		return bad.field, bad.why, true
+		return bad.Field, bad.Why, true
 	case errors.As(err, &invalid):
 		return invalid.Field, invalid.Why, true
 	case errors.As(err, &rule):
@@ -112,7 +108,7 @@ func status(err error) int {
 		older  *changedSince
 		nobody *unauthorized
 		often  *tooMany
-		unread *mediaType
+		unread *form.MediaTypeError
 	)
 	switch {
 	case errors.As(err, &no):

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // versioned is an answer about an object that counts its changes.
@@ -66,15 +68,15 @@ func page(w http.ResponseWriter, r *http.Request, out any) (any, error) {
 	if r.Method != http.MethodGet || list.Kind() != reflect.Slice || !query.Has("limit") && !query.Has("offset") {
 		return out, nil
 	}
-	f := &form{values: query}
+	f := &form.Form{Values: query}
 	limit, offset := list.Len(), 0
-	f.number("limit", &limit)
-	f.number("offset", &offset)
-	if f.err == nil && (limit < 1 || offset < 0) {
-		f.wrong("limit", "is at least 1, and offset at least 0")
+	f.Number("limit", &limit)
+	f.Number("offset", &offset)
+	if f.Err == nil && (limit < 1 || offset < 0) {
+		f.Wrong("limit", "is at least 1, and offset at least 0")
 	}
-	if f.err != nil {
-		return nil, f.err
+	if f.Err != nil {
+		return nil, f.Err
 	}
 	from := min(offset, list.Len())
 	to := from + min(limit, list.Len()-from)

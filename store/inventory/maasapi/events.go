@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // eventLimit is how many events one answer holds unless the client asks for fewer.
@@ -96,19 +97,19 @@ func (a *API) eventOf(r *http.Request, e inventory.Event, names map[int64]invent
 func (a *API) eventFilter(r *http.Request, query url.Values) (f inventory.EventFilter, some bool, err error) {
 	f = inventory.EventFilter{Limit: 100, User: query.Get("owner"), Level: strings.ToLower(query.Get("level"))}
 	if f.Level != "" && f.Level != inventory.LevelAudit && !slices.Contains(inventory.EventLevels, f.Level) {
-		return f, false, &badRequest{"level", fmt.Sprintf("%q is none of AUDIT, DEBUG, INFO, WARNING, ERROR and CRITICAL", query.Get("level"))}
+		return f, false, form.Invalid("level", fmt.Sprintf("%q is none of AUDIT, DEBUG, INFO, WARNING, ERROR and CRITICAL", query.Get("level")))
 	}
 	for name, to := range map[string]*int64{"before": &f.Before, "after": &f.After} {
 		if text := query.Get(name); text != "" {
 			if *to, err = strconv.ParseInt(text, 10, 64); err != nil || *to < 0 {
-				return f, false, &badRequest{name, fmt.Sprintf("%q is not the id of an event", text)}
+				return f, false, form.Invalid(name, fmt.Sprintf("%q is not the id of an event", text))
 			}
 		}
 	}
 	f.Oldest = query.Get("after") != "" && query.Get("before") == ""
 	if text := query.Get("limit"); text != "" {
 		if f.Limit, err = strconv.Atoi(text); err != nil || f.Limit < 1 || f.Limit > eventLimit {
-			return f, false, &badRequest{"limit", fmt.Sprintf("%q is not a number from 1 to %d", text, eventLimit)}
+			return f, false, form.Invalid("limit", fmt.Sprintf("%q is not a number from 1 to %d", text, eventLimit))
 		}
 	}
 	for _, name := range []string{"zone", "agent_name", "domain"} {
@@ -137,7 +138,7 @@ func (a *API) eventNodes(r *http.Request, query url.Values) (ids []int64, some b
 	for _, text := range query["mac_address"] {
 		mac, merr := net.ParseMAC(text)
 		if merr != nil {
-			return nil, false, &badRequest{"mac_address", fmt.Sprintf("%q is not a MAC address", text)}
+			return nil, false, form.Invalid("mac_address", fmt.Sprintf("%q is not a MAC address", text))
 		}
 		err = cmp.Or(err, add(a.inv.MachineByMAC(r.Context(), mac)))
 	}

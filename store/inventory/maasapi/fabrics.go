@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Fabric is a fabric as the API shows it.
@@ -48,10 +49,10 @@ func (a *API) fabrics() crud[ipam.Fabric] {
 			}
 			return out, err
 		},
-		read: func(_ *http.Request, f *form, to *ipam.Fabric) {
-			f.text("name", &to.Name)
-			f.text("description", &to.Description)
-			f.text("class_type", &to.ClassType)
+		read: func(_ *http.Request, f *form.Form, to *ipam.Fabric) {
+			f.Text("name", &to.Name)
+			f.Text("description", &to.Description)
+			f.Text("class_type", &to.ClassType)
 		},
 		create: a.inv.CreateFabric, update: a.inv.UpdateFabric,
 		remove: removing(a.inv.DeleteFabric, func(f ipam.Fabric) int64 { return f.ID }),
@@ -82,7 +83,7 @@ func (a *API) vlans() crud[ipam.VLAN] {
 		}
 		vid, err := strconv.Atoi(r.PathValue("vid"))
 		if err != nil {
-			return ipam.VLAN{}, &badRequest{"vid", fmt.Sprintf("%q is not a number", r.PathValue("vid"))}
+			return ipam.VLAN{}, form.Invalid("vid", fmt.Sprintf("%q is not a number", r.PathValue("vid")))
 		}
 		return a.inv.VLANByVID(r.Context(), f.ID, vid)
 	}
@@ -111,25 +112,25 @@ func (a *API) vlansByNumber() crud[ipam.VLAN] {
 	}
 }
 
-func (a *API) vlanForm(r *http.Request, f *form, v *ipam.VLAN) {
-	if v.ID == 0 && !f.has("vid") {
-		f.wrong("vid", "is needed, from 0 to %d", ipam.MaxVID)
+func (a *API) vlanForm(r *http.Request, f *form.Form, v *ipam.VLAN) {
+	if v.ID == 0 && !f.Has("vid") {
+		f.Wrong("vid", "is needed, from 0 to %d", ipam.MaxVID)
 	}
-	f.number("vid", &v.VID)
-	f.text("name", &v.Name)
-	f.text("description", &v.Description)
-	f.number("mtu", &v.MTU)
-	f.ref("space", &v.SpaceID, a.spaceRef(r))
-	f.ref("fabric", &v.FabricID, a.fabricRef(r))
-	f.flag("dhcp_on", &v.DHCP)
-	if f.has("dhcp_mode") {
-		if v.DHCPMode = ipam.DHCPMode(f.get("dhcp_mode")); v.DHCPMode == "serve" {
+	f.Number("vid", &v.VID)
+	f.Text("name", &v.Name)
+	f.Text("description", &v.Description)
+	f.Number("mtu", &v.MTU)
+	readRef(f, "space", &v.SpaceID, a.spaceRef(r))
+	readRef(f, "fabric", &v.FabricID, a.fabricRef(r))
+	f.Flag("dhcp_on", &v.DHCP)
+	if f.Has("dhcp_mode") {
+		if v.DHCPMode = ipam.DHCPMode(f.Get("dhcp_mode")); v.DHCPMode == "serve" {
 			v.DHCPMode = ipam.DHCPServe
 		}
 	}
-	f.text("primary_rack", &v.PrimaryRack)
-	f.text("secondary_rack", &v.SecondaryRack)
-	f.ref("relay_vlan", &v.RelayVLANID, a.vlanRef(r))
+	f.Text("primary_rack", &v.PrimaryRack)
+	f.Text("secondary_rack", &v.SecondaryRack)
+	readRef(f, "relay_vlan", &v.RelayVLANID, a.vlanRef(r))
 }
 
 // vlanView is what VLANs refer to, for showing many.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Space is a space as the API shows it.
@@ -27,9 +28,9 @@ func (a *API) spaces() crud[ipam.Space] {
 			}
 			return out, err
 		},
-		read: func(_ *http.Request, f *form, to *ipam.Space) {
-			f.text("name", &to.Name)
-			f.text("description", &to.Description)
+		read: func(_ *http.Request, f *form.Form, to *ipam.Space) {
+			f.Text("name", &to.Name)
+			f.Text("description", &to.Description)
 		},
 		create: a.inv.CreateSpace, update: a.inv.UpdateSpace,
 		remove: removing(a.inv.DeleteSpace, func(s ipam.Space) int64 { return s.ID }),
@@ -67,9 +68,9 @@ func (a *API) zones() crud[inventory.AvailabilityZone] {
 		show: each(func(z zone) any {
 			return described{z.ID, z.Name, z.Description, base + "zones/" + url.PathEscape(z.Name) + "/"}
 		}),
-		read: func(_ *http.Request, f *form, to *zone) {
-			f.text("name", &to.Name)
-			f.text("description", &to.Description)
+		read: func(_ *http.Request, f *form.Form, to *zone) {
+			f.Text("name", &to.Name)
+			f.Text("description", &to.Description)
 		},
 		create: a.inv.CreateZone, update: a.inv.UpdateZone,
 		remove: removing(a.inv.DeleteZone, func(z zone) int64 { return z.ID }),
@@ -91,9 +92,9 @@ func (a *API) pools() crud[inventory.ResourcePool] {
 		show: each(func(p pool) any {
 			return described{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", base, p.ID)}
 		}),
-		read: func(_ *http.Request, f *form, to *pool) {
-			f.text("name", &to.Name)
-			f.text("description", &to.Description)
+		read: func(_ *http.Request, f *form.Form, to *pool) {
+			f.Text("name", &to.Name)
+			f.Text("description", &to.Description)
 		},
 		create: a.inv.CreatePool, update: a.inv.UpdatePool,
 		remove: removing(a.inv.DeletePool, func(p pool) int64 { return p.ID }),

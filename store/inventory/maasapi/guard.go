@@ -3,14 +3,15 @@ package maasapi
 import (
 	"io"
 	"net/http"
+	"net/url"
+	"reflect"
 	"time"
+
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// maxBody is the largest request body in bytes, and bodyTime how long a client may take to send it.
-const (
-	maxBody  = 1 << 20
-	bodyTime = time.Minute
-)
+// bodyTime is how long a client may take to send a body.
+const bodyTime = time.Minute
 
 // guarded bounds requests, and sets the headers that keep browsers from making anything of answers: no page of another site
 // may read them (there are no headers of CORS), show them in a frame, guess their type or store them.
@@ -24,7 +25,7 @@ func guarded(next http.Handler) http.Handler {
 		if r.TLS != nil {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		r.Body = &timedBody{http.MaxBytesReader(w, r.Body, maxBody), http.NewResponseController(w), time.Now().Add(bodyTime)}
+		r.Body = &timedBody{http.MaxBytesReader(w, r.Body, form.MaxBody), http.NewResponseController(w), time.Now().Add(bodyTime)}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -43,4 +44,21 @@ func (b *timedBody) Read(p []byte) (int, error) {
 		defer func() { _ = b.conn.SetReadDeadline(time.Time{}) }() // the connection is gone
 	}
 	return b.ReadCloser.Read(p)
+}
+
+// requireUTF8 refuses requests whose path or query is no text, or whose query cannot be parsed: net/url would overlook the pairs
+// that it does not understand.
+func requireUTF8(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			fields(w, "", "the query of the request cannot be read: "+err.Error())
+			return
+		}
+		if form.Unfit(r.URL.Path) || form.UnfitIn(reflect.ValueOf(query)) || form.Unfit(r.Header.Get(keyHeader)) {
+			fields(w, "", "the address of the request, or its "+keyHeader+", "+form.UnfitMessage)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

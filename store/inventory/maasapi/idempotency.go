@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // keyHeader is where a client puts a key of its own for a request, so that sending it again does not do it again.
@@ -18,7 +19,7 @@ const keyHeader = "Idempotency-Key"
 // maxKey is how long such a key may be in bytes, and maxKept how long an answer that is kept.
 const (
 	maxKey  = 255
-	maxKept = maxBody
+	maxKept = form.MaxBody
 )
 
 // once does a POST that carries a key once: sent again, it is answered as the first time, for a day. The same key with

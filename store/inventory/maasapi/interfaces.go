@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Interface is a network interface as the API shows it.
@@ -155,40 +156,40 @@ var interfaceParams = []string{
 	"bridge_type", "bridge_stp", "bridge_fd",
 }
 
-func (a *API) interfaceForm(r *http.Request, f *form, i *inventory.Interface) {
-	f.text("name", &i.Name)
+func (a *API) interfaceForm(r *http.Request, f *form.Form, i *inventory.Interface) {
+	f.Text("name", &i.Name)
 	mac := []byte(i.MAC)
-	if f.get("mac_address") != "" {
-		f.mac("mac_address", &mac)
+	if f.Get("mac_address") != "" {
+		f.MAC("mac_address", &mac)
 	}
 	i.MAC = net.HardwareAddr(mac)
-	f.ref("vlan", &i.VLANID, a.vlanRef(r))
-	f.flag("enabled", &i.Enabled)
+	readRef(f, "vlan", &i.VLANID, a.vlanRef(r))
+	f.Flag("enabled", &i.Enabled)
 	for _, field := range []string{"parents", "parent"} { // MAAS has the second for VLANs and bridges
-		if f.has(field) {
+		if f.Has(field) {
 			i.Parents = a.parentsOf(r, f, field)
 		}
 	}
 	for _, name := range interfaceParams {
-		if f.has(name) {
+		if f.Has(name) {
 			if i.Params == nil {
 				i.Params = map[string]string{}
 			}
-			i.Params[name] = f.get(name)
+			i.Params[name] = f.Get(name)
 		}
 	}
 }
 
 // parentsOf are the interfaces of the node that a field names, or has the numbers of.
-func (a *API) parentsOf(r *http.Request, f *form, field string) (out []int64) {
+func (a *API) parentsOf(r *http.Request, f *form.Form, field string) (out []int64) {
 	n, err := a.nodeOfPath(r)
 	if err != nil {
-		f.wrong(field, "%v", err)
+		f.Wrong(field, "%v", err)
 	}
-	for _, text := range f.list(field) {
+	for _, text := range f.List(field) {
 		found := slices.IndexFunc(n.interfaces, func(i inventory.Interface) bool { return i.Name == text || strconv.FormatInt(i.ID, 10) == text })
 		if found < 0 {
-			f.wrong(field, "the machine or device has no interface %q", text)
+			f.Wrong(field, "the machine or device has no interface %q", text)
 			return nil
 		}
 		out = append(out, n.interfaces[found].ID)
@@ -207,14 +208,14 @@ func (a *API) createInterface(r *http.Request) (any, error) {
 	if !ok {
 		return nil, &unsupported{"interfaces op=" + op}
 	}
-	return a.change(r, func(r *http.Request, f *form) (any, error) {
+	return a.change(r, func(r *http.Request, f *form.Form) (any, error) {
 		n, err := a.nodeOfPath(r)
 		if err != nil {
 			return nil, err
 		}
 		i := inventory.Interface{Interface: ipam.Interface{NodeID: n.id, Kind: kind, Enabled: true}}
-		if a.interfaceForm(r, f, &i); f.err != nil {
-			return nil, f.err
+		if a.interfaceForm(r, f, &i); f.Err != nil {
+			return nil, f.Err
 		}
 		i.Interface, err = a.inv.CreateInterface(r.Context(), i.Interface)
 		return a.interfaces().one(r, i, err)
@@ -222,8 +223,8 @@ func (a *API) createInterface(r *http.Request) (any, error) {
 }
 
 // change reads the form and does something with it in one transaction; what it returns is answered.
-func (a *API) change(r *http.Request, do func(*http.Request, *form) (any, error)) (shown any, err error) {
-	f, err := readForm(r)
+func (a *API) change(r *http.Request, do func(*http.Request, *form.Form) (any, error)) (shown any, err error) {
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -237,13 +238,13 @@ func (a *API) change(r *http.Request, do func(*http.Request, *form) (any, error)
 // actOnInterface links an interface to subnets and takes links away.
 func (a *API) actOnInterface(r *http.Request) (any, error) {
 	op := r.URL.Query().Get("op")
-	do, ok := map[string]func(context.Context, *http.Request, *form, inventory.Interface) error{
+	do, ok := map[string]func(context.Context, *http.Request, *form.Form, inventory.Interface) error{
 		"link_subnet": a.linkSubnet, "unlink_subnet": a.unlinkSubnet, "disconnect": a.disconnect, "set_default_gateway": a.setGateway,
 	}[op]
 	if !ok {
 		return nil, &unsupported{"interface op=" + op}
 	}
-	return a.change(r, func(r *http.Request, f *form) (any, error) {
+	return a.change(r, func(r *http.Request, f *form.Form) (any, error) {
 		i, err := a.interfaceOfPath(r)
 		if err != nil {
 			return nil, err
@@ -256,20 +257,20 @@ func (a *API) actOnInterface(r *http.Request) (any, error) {
 	})
 }
 
-func (a *API) linkSubnet(ctx context.Context, r *http.Request, f *form, i inventory.Interface) error {
-	mode, err := ipam.ParseLinkMode(strings.ToLower(f.get("mode")))
+func (a *API) linkSubnet(ctx context.Context, r *http.Request, f *form.Form, i inventory.Interface) error {
+	mode, err := ipam.ParseLinkMode(strings.ToLower(f.Get("mode")))
 	if err != nil {
-		return &badRequest{"mode", fmt.Sprintf("%q is none of AUTO, DHCP, STATIC and LINK_UP", f.get("mode"))}
+		return form.Invalid("mode", fmt.Sprintf("%q is none of AUTO, DHCP, STATIC and LINK_UP", f.Get("mode")))
 	}
 	want := inventory.LinkRequest{Mode: mode}
-	f.ref("subnet", &want.SubnetID, a.subnetRef(r))
+	readRef(f, "subnet", &want.SubnetID, a.subnetRef(r))
 	if mode == ipam.LinkStatic {
-		f.addr("ip_address", &want.Addr)
+		f.Addr("ip_address", &want.Addr)
 	}
 	var force bool
-	f.flag("force", &force)
-	if f.err != nil {
-		return f.err
+	f.Flag("force", &force)
+	if f.Err != nil {
+		return f.Err
 	}
 	if force {
 		if err := a.unlinkAll(ctx, i); err != nil {
@@ -291,19 +292,19 @@ func (a *API) unlinkAll(ctx context.Context, i inventory.Interface) error {
 	return nil
 }
 
-func (a *API) unlinkSubnet(ctx context.Context, _ *http.Request, f *form, i inventory.Interface) error {
+func (a *API) unlinkSubnet(ctx context.Context, _ *http.Request, f *form.Form, i inventory.Interface) error {
 	var id int
-	if f.number("id", &id); f.err != nil {
-		return f.err
+	if f.Number("id", &id); f.Err != nil {
+		return f.Err
 	}
 	if !slices.ContainsFunc(i.Links, func(x ipam.Allocation) bool { return x.ID == int64(id) }) {
-		return &badRequest{"id", fmt.Sprintf("interface %s has no link %d", i.Name, id)}
+		return form.Invalid("id", fmt.Sprintf("interface %s has no link %d", i.Name, id))
 	}
 	return a.inv.Unlink(ctx, int64(id))
 }
 
 // disconnect takes all links away, and the interface from its VLAN.
-func (a *API) disconnect(ctx context.Context, r *http.Request, _ *form, i inventory.Interface) error {
+func (a *API) disconnect(ctx context.Context, r *http.Request, _ *form.Form, i inventory.Interface) error {
 	if err := a.unlinkAll(ctx, i); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // authenticatePath is where clients of MAAS get a key for a user and a password.
@@ -37,13 +38,13 @@ func (e *unauthorized) Error() string { return e.why }
 
 // authenticate makes a key for whoever knows a user's password. The consumer of the form names it.
 func (a *API) authenticate(r *http.Request) (any, error) {
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
-	name := f.get("username")
-	if name == "" || f.values.Get("password") == "" {
-		return nil, &badRequest{"username", "and password are needed"}
+	name := f.Get("username")
+	if name == "" || f.Values.Get("password") == "" {
+		return nil, form.Invalid("username", "and password are needed")
 	}
 	now := time.Now()
 	for _, who := range []string{"user " + name, "address " + network(r.RemoteAddr)} {
@@ -51,7 +52,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 			return nil, &tooMany{wait}
 		}
 	}
-	u, ok, err := a.inv.CheckPassword(r.Context(), name, f.values.Get("password"))
+	u, ok, err := a.inv.CheckPassword(r.Context(), name, f.Values.Get("password"))
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 		a.log.Warn("log-in refused", "user", name, "address", r.RemoteAddr)
 		return nil, &unauthorized{"user and password do not match"}
 	}
-	k, text, err := a.loginKey(r, u, f.get("consumer"))
+	k, text, err := a.loginKey(r, u, f.Get("consumer"))
 	if err != nil {
 		return nil, err
 	}

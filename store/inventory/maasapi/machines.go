@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Machine is a machine as the API shows it. Fields are those of MAAS, as far as there is something to say.
@@ -231,7 +232,7 @@ func (a *API) deleteMachine(r *http.Request) (any, error) {
 }
 
 func (a *API) createMachine(r *http.Request) (any, error) {
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -244,12 +245,12 @@ func (a *API) createMachine(r *http.Request) (any, error) {
 	default:
 		return nil, &unsupported{"machines op=" + op}
 	}
-	m, err := a.machineOf(f.values)
+	m, err := a.machineOf(f.Values)
 	if err != nil {
 		return nil, err
 	}
-	if a.placeForm(r, f, &m); f.err != nil {
-		return nil, f.err
+	if a.placeForm(r, f, &m); f.Err != nil {
+		return nil, f.Err
 	}
 	if m, err = a.inv.CreateMachine(r.Context(), m); err != nil {
 		return nil, err
@@ -258,23 +259,23 @@ func (a *API) createMachine(r *http.Request) (any, error) {
 }
 
 // machineOf reads the form of a new machine.
-func (a *API) machineOf(form url.Values) (inventory.Machine, error) {
+func (a *API) machineOf(values url.Values) (inventory.Machine, error) {
 	m := inventory.Machine{
-		Hostname: form.Get("hostname"), Architecture: form.Get("architecture"), Description: form.Get("description"),
+		Hostname: values.Get("hostname"), Architecture: values.Get("architecture"), Description: values.Get("description"),
 		Status: inventory.StatusReady,
 	}
-	macs := form["mac_addresses"]
+	macs := values["mac_addresses"]
 	if len(macs) == 0 {
-		return m, &badRequest{"mac_addresses", "at least one is needed"}
+		return m, form.Invalid("mac_addresses", "at least one is needed")
 	}
 	for _, text := range macs {
 		mac, err := pxe.ParseMAC(text)
 		if err != nil {
-			return m, &badRequest{"mac_addresses", fmt.Sprintf("%q is not a MAC address like 02:00:00:00:00:01", text)}
+			return m, form.Invalid("mac_addresses", fmt.Sprintf("%q is not a MAC address like 02:00:00:00:00:01", text))
 		}
 		m.Interfaces = append(m.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical, Enabled: true}})
 	}
 	var err error
-	m.Power, err = a.powerOf(form)
+	m.Power, err = a.powerOf(values)
 	return m, err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Power switches machines. It is called once per request and may take until ctx ends.
@@ -31,7 +32,7 @@ var actions = map[string]power.Action{
 }
 
 func (a *API) actOnMachine(r *http.Request) (any, error) {
-	if _, err := readForm(r); err != nil {
+	if _, err := form.Read(r); err != nil {
 		return nil, err
 	}
 	m, err := a.find(r)
@@ -112,7 +113,7 @@ type PowerAnswer struct {
 
 // postPower does what the forms of MAAS have no operation for, and tells more of it.
 func (a *API) postPower(r *http.Request) (any, error) {
-	if _, err := readForm(r); err != nil {
+	if _, err := form.Read(r); err != nil {
 		return nil, err
 	}
 	m, err := a.find(r)
@@ -124,7 +125,7 @@ func (a *API) postPower(r *http.Request) (any, error) {
 	}
 	action, err := power.ParseAction(r.PostForm.Get("action"))
 	if err != nil {
-		return nil, &badRequest{"action", err.Error()}
+		return nil, form.Invalid("action", err.Error())
 	}
 	result, err := a.act(r, m, action, r.PostForm.Get("transcript") == "true")
 	var perr *power.Error
@@ -198,31 +199,31 @@ func nonNil(m map[string]string) map[string]string {
 const powerPrefix = "power_parameters_"
 
 // powerOf reads and checks power type and parameters, which come as one JSON object or as a field each.
-func (a *API) powerOf(form url.Values) (inventory.Power, error) {
+func (a *API) powerOf(values url.Values) (inventory.Power, error) {
 	params := power.Params{}
-	if text := form.Get("power_parameters"); text != "" {
+	if text := values.Get("power_parameters"); text != "" {
 		if err := json.Unmarshal([]byte(text), &params); err != nil {
-			return inventory.Power{}, &badRequest{"power_parameters", "not a JSON object of strings"}
+			return inventory.Power{}, form.Invalid("power_parameters", "not a JSON object of strings")
 		}
 	}
-	for key, values := range form {
+	for key, texts := range values {
 		if name, ok := strings.CutPrefix(key, powerPrefix); ok {
-			params[name] = values[0]
+			params[name] = texts[0]
 		}
 	}
-	p := inventory.Power{Type: form.Get("power_type")}
+	p := inventory.Power{Type: values.Get("power_type")}
 	if p.Type == "" {
 		if len(params) > 0 {
-			return p, &badRequest{"power_type", "power parameters need a power type"}
+			return p, form.Invalid("power_type", "power parameters need a power type")
 		}
 		return p, nil
 	}
 	kind, err := a.power.Kinds().Kind(p.Type)
 	if err != nil {
-		return p, &badRequest{"power_type", err.Error()}
+		return p, form.Invalid("power_type", err.Error())
 	}
 	if p, err = inventory.NewPower(kind, params); err != nil {
-		return p, &badRequest{"power_parameters", err.Error()}
+		return p, form.Invalid("power_parameters", err.Error())
 	}
 	return p, nil
 }

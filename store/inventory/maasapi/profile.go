@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // BootProfile is what some machines boot: one, those with a tag (or in a subnet with it), those in a subnet, or, when none of
@@ -26,7 +27,7 @@ func (a *API) profileTarget(r *http.Request) (of inventory.BootTarget, err error
 	ctx, query := r.Context(), r.URL.Query()
 	for name, values := range query { // what is not understood must not mean the whole site
 		if name != "machine" && name != "tag" && name != "subnet" || len(values) != 1 || values[0] == "" {
-			return of, &badRequest{name, "only machine, tag and subnet say whom the profile is for, each once and with a name"}
+			return of, form.Invalid(name, "only machine, tag and subnet say whom the profile is for, each once and with a name")
 		}
 	}
 	for _, p := range []struct {
@@ -88,7 +89,7 @@ func (a *API) putProfile(r *http.Request) (any, error) {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&p); err != nil {
-		return nil, &badRequest{"profile", err.Error()}
+		return nil, form.Invalid("profile", err.Error())
 	}
 	return p, a.setProfile(r, &p)
 }

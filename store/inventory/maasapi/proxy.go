@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Proxy reaches the proxies of all racks. Its methods may be called concurrently and take until ctx ends at most.
@@ -39,13 +40,13 @@ func (a *API) purgeProxy(r *http.Request) (any, error) {
 	if a.proxy == nil {
 		return nil, &unsupported{"purging the racks' proxies"}
 	}
-	if _, err := readForm(r); err != nil {
+	if _, err := form.Read(r); err != nil {
 		return nil, err
 	}
 	url, prefix := r.PostForm.Get("url"), r.PostForm.Get("prefix")
 	switch {
 	case (url == "") == (prefix == ""):
-		return nil, &badRequest{"url", "give either url, or prefix for all that begin so"}
+		return nil, form.Invalid("url", "give either url, or prefix for all that begin so")
 	case prefix != "":
 		return a.proxy.PurgeProxy(r.Context(), prefix, true)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Controller is a rack or a region as the API shows it. Its name is its system ID.
@@ -120,7 +121,7 @@ func (a *API) listRacks(r *http.Request) (any, error) {
 func isRegistered(racks []inventory.Rack, text string) (bool, error) {
 	mac, err := net.ParseMAC(text)
 	if err != nil {
-		return false, &badRequest{"mac_address", "is not a MAC address"}
+		return false, form.Invalid("mac_address", "is not a MAC address")
 	}
 	return slices.ContainsFunc(racks, func(k inventory.Rack) bool {
 		return slices.ContainsFunc(k.Links, func(l inventory.RackLink) bool { return strings.EqualFold(l.MAC, mac.String()) })

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Range is a range of a subnet, as the API shows it in the subnet.
@@ -64,25 +65,25 @@ func (a *API) ranges() crud[ipam.Range] {
 }
 
 // rangeForm reads a range. Its subnet may be left out: it is that of its first address.
-func (a *API) rangeForm(r *http.Request, f *form, to *ipam.Range) {
-	f.addr("start_ip", &to.Start)
-	f.addr("end_ip", &to.End)
-	f.text("comment", &to.Comment)
-	if to.ID == 0 && !f.has("type") {
-		f.wrong("type", "is needed: dynamic or reserved")
+func (a *API) rangeForm(r *http.Request, f *form.Form, to *ipam.Range) {
+	f.Addr("start_ip", &to.Start)
+	f.Addr("end_ip", &to.End)
+	f.Text("comment", &to.Comment)
+	if to.ID == 0 && !f.Has("type") {
+		f.Wrong("type", "is needed: dynamic or reserved")
 	}
-	if f.has("type") {
-		kind, err := ipam.ParseRangeType(f.get("type"))
+	if f.Has("type") {
+		kind, err := ipam.ParseRangeType(f.Get("type"))
 		if err != nil {
-			f.wrong("type", "%q is neither dynamic nor reserved", f.get("type"))
+			f.Wrong("type", "%q is neither dynamic nor reserved", f.Get("type"))
 		}
 		to.Type = kind
 	}
-	f.ref("subnet", &to.SubnetID, a.subnetRef(r))
-	if f.err == nil && to.SubnetID == 0 && to.Start.IsValid() {
+	readRef(f, "subnet", &to.SubnetID, a.subnetRef(r))
+	if f.Err == nil && to.SubnetID == 0 && to.Start.IsValid() {
 		s, err := a.inv.SubnetFor(r.Context(), to.Start)
 		if err != nil {
-			f.wrong("start_ip", "%s is in no subnet", to.Start)
+			f.Wrong("start_ip", "%s is in no subnet", to.Start)
 		}
 		to.SubnetID = s.ID
 	}
@@ -112,11 +113,11 @@ func (a *API) staticRoutes() crud[ipam.StaticRoute] {
 			}
 			return out, err
 		},
-		read: func(r *http.Request, f *form, to *ipam.StaticRoute) {
-			f.ref("source", &to.SourceID, a.subnetRef(r))
-			f.ref("destination", &to.DestinationID, a.subnetRef(r))
-			f.addr("gateway_ip", &to.Gateway)
-			f.number("metric", &to.Metric)
+		read: func(r *http.Request, f *form.Form, to *ipam.StaticRoute) {
+			readRef(f, "source", &to.SourceID, a.subnetRef(r))
+			readRef(f, "destination", &to.DestinationID, a.subnetRef(r))
+			f.Addr("gateway_ip", &to.Gateway)
+			f.Number("metric", &to.Metric)
 		},
 		create: a.inv.CreateRoute, update: a.inv.UpdateRoute,
 		remove: removing(a.inv.DeleteRoute, func(s ipam.StaticRoute) int64 { return s.ID }),
@@ -157,25 +158,25 @@ func (a *API) reservedIPs() crud[ipam.ReservedIP] {
 }
 
 // reservedForm reads a reserved IP, of which only the comment can be changed later.
-func (a *API) reservedForm(r *http.Request, f *form, to *ipam.ReservedIP) {
-	f.text("comment", &to.Comment)
+func (a *API) reservedForm(r *http.Request, f *form.Form, to *ipam.ReservedIP) {
+	f.Text("comment", &to.Comment)
 	if to.ID != 0 {
 		for _, name := range []string{"ip", "mac_address", "subnet"} {
-			if f.has(name) {
-				f.wrong(name, "cannot be changed; delete the reserved IP and make another one")
+			if f.Has(name) {
+				f.Wrong(name, "cannot be changed; delete the reserved IP and make another one")
 			}
 		}
 		return
 	}
-	f.addr("ip", &to.Addr)
+	f.Addr("ip", &to.Addr)
 	mac := []byte(to.MAC)
-	f.mac("mac_address", &mac)
+	f.MAC("mac_address", &mac)
 	to.MAC = net.HardwareAddr(mac)
-	f.ref("subnet", &to.SubnetID, a.subnetRef(r))
-	if f.err == nil && to.SubnetID == 0 && to.Addr.IsValid() {
+	readRef(f, "subnet", &to.SubnetID, a.subnetRef(r))
+	if f.Err == nil && to.SubnetID == 0 && to.Addr.IsValid() {
 		s, err := a.inv.SubnetFor(r.Context(), to.Addr)
 		if err != nil {
-			f.wrong("ip", "%s is in no subnet", to.Addr)
+			f.Wrong("ip", "%s is in no subnet", to.Addr)
 		}
 		to.SubnetID = s.ID
 	}

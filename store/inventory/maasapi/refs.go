@@ -1,6 +1,7 @@
 package maasapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -10,7 +11,30 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
+
+// readRef reads a reference to another object: find returns the number of the object that the text means. An empty text refers to
+// no object.
+func readRef(f *form.Form, name string, to *int64, find func(text string) (int64, error)) {
+	if !f.Has(name) {
+		return
+	}
+	if f.Get(name) == "" {
+		*to = 0
+		return
+	}
+	id, err := find(f.Get(name))
+	if none := (*inventory.NotFoundError)(nil); errors.As(err, &none) {
+		f.Wrong(name, "there is no %s %q", none.Kind, f.Get(name))
+		return
+	}
+	if err != nil {
+		f.Wrong(name, "%s", strings.TrimPrefix(err.Error(), "inventory: "))
+		return
+	}
+	*to = id
+}
 
 // The functions below find what a field refers to: by number, by name, or by what else MAAS takes.
 
@@ -135,7 +159,7 @@ func notFound(kind, what string) error { return &inventory.NotFoundError{Kind: k
 func pathID(r *http.Request) (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
-		return 0, &badRequest{"id", fmt.Sprintf("%q is not a number", r.PathValue("id"))}
+		return 0, form.Invalid("id", fmt.Sprintf("%q is not a number", r.PathValue("id")))
 	}
 	return id, nil
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // setting is a setting of the site that get_config and set_config know. What is not here answers 501.
@@ -82,11 +83,11 @@ func (s setting) value(text string) (any, error) {
 
 // setSetting is op=set_config. Racks follow at once.
 func (a *API) setSetting(r *http.Request) (any, error) {
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
-	name, value := f.get("name"), f.values.Get("value")
+	name, value := f.Get("name"), f.Values.Get("value")
 	s, known := settings()[name]
 	if op := r.URL.Query().Get("op"); op != "set_config" || !known {
 		return nil, &unsupported{"maas op=" + op + " name=" + name}

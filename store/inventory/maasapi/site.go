@@ -18,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 	"github.com/gomaas/maas/store/inventory/sitedoc"
 )
 
@@ -49,8 +50,8 @@ func (a *API) applySite(r *http.Request) (any, error) {
 
 func applyOptions(query url.Values) (opts sitedoc.Options, err error) {
 	for name, to := range map[string]*bool{"dry_run": &opts.DryRun, "prune": &opts.Prune} {
-		if *to, err = parseBool(query.Get(name)); err != nil {
-			return opts, &badRequest{name, "is neither true nor false"}
+		if *to, err = form.ParseBool(query.Get(name)); err != nil {
+			return opts, form.Invalid(name, "is neither true nor false")
 		}
 	}
 	return opts, nil
@@ -64,7 +65,7 @@ func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	defer func() {
 		if p := recover(); p != nil { // the YAML library does on some malformed documents
-			doc, err = sitedoc.Document{}, &badRequest{"document", "is not valid YAML"}
+			doc, err = sitedoc.Document{}, form.Invalid("document", "is not valid YAML")
 		}
 	}()
 	if kind == "application/json" {
@@ -76,10 +77,10 @@ func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 		err = yamlError(yerr)
 	}
 	if err != nil {
-		return sitedoc.Document{}, &badRequest{"document", err.Error()}
+		return sitedoc.Document{}, form.Invalid("document", err.Error())
 	}
-	if !utf8.Valid(data) || unfitIn(reflect.ValueOf(doc)) {
-		return sitedoc.Document{}, &badRequest{"document", "has a text that " + unfitMessage}
+	if !utf8.Valid(data) || form.UnfitIn(reflect.ValueOf(doc)) {
+		return sitedoc.Document{}, form.Invalid("document", "has a text that "+form.UnfitMessage)
 	}
 	return doc, nil
 }
@@ -126,7 +127,7 @@ func applyError(err error) error {
 	if !errors.As(err, &at) || errors.As(err, &inUse) || errors.As(err, &stale) {
 		return err
 	}
-	return &badRequest{"document", at.Error()}
+	return form.Invalid("document", at.Error())
 }
 
 // exportSite is the site as a document: YAML, or JSON if the client accepts that alone.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Snippet is a set of DHCP options as the API shows it.
@@ -35,13 +36,13 @@ func (a *API) snippets() crud[inventory.Snippet] {
 }
 
 // snippetForm reads the form of DHCP options. One place replaces another.
-func (a *API) snippetForm(r *http.Request, f *form, to *inventory.Snippet) {
-	f.text("name", &to.Name)
-	f.text("value", &to.Value)
-	f.text("description", &to.Description)
-	f.flag("enabled", &to.Enabled)
+func (a *API) snippetForm(r *http.Request, f *form.Form, to *inventory.Snippet) {
+	f.Text("name", &to.Name)
+	f.Text("value", &to.Value)
+	f.Text("description", &to.Description)
+	f.Flag("enabled", &to.Enabled)
 	var global bool
-	if f.flag("global_snippet", &global); global {
+	if f.Flag("global_snippet", &global); global {
 		to.NodeID, to.SubnetID, to.RangeID = 0, 0, 0
 	}
 	places := []struct {
@@ -54,14 +55,14 @@ func (a *API) snippetForm(r *http.Request, f *form, to *inventory.Snippet) {
 		{"iprange", &to.RangeID, a.rangeRef(r)},
 	}
 	for i, p := range places {
-		if f.get(p.field) == "" {
+		if f.Get(p.field) == "" {
 			continue
 		}
-		if f.ref(p.field, p.to, p.find); global {
-			f.wrong("global_snippet", "is for options of the whole site, and %s is given", p.field)
+		if readRef(f, p.field, p.to, p.find); global {
+			f.Wrong("global_snippet", "is for options of the whole site, and %s is given", p.field)
 		}
 		for j, other := range places {
-			if i != j && f.get(other.field) == "" {
+			if i != j && f.Get(other.field) == "" {
 				*other.to = 0
 			}
 		}

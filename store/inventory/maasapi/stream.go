@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Bounds of /api/v1/stream.
@@ -56,7 +57,7 @@ func parsePlace(text string) (p streamPlace, err error) {
 		ok = err == nil && *to[i] >= 0
 	}
 	if !ok {
-		return p, &badRequest{"Last-Event-ID", fmt.Sprintf("%q is not the id of an event of this stream", text)}
+		return p, form.Invalid("Last-Event-ID", fmt.Sprintf("%q is not the id of an event of this stream", text))
 	}
 	return p, nil
 }

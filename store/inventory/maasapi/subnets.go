@@ -11,6 +11,7 @@ import (
 	"go4.org/netipx"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Subnet is a subnet as the API shows it.
@@ -39,7 +40,7 @@ func (a *API) subnets() crud[ipam.Subnet] {
 		inv: a.inv, all: every(a.inv.Subnets), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
 		create: a.inv.CreateSubnet, update: a.inv.UpdateSubnet,
 		remove: func(ctx context.Context, r *http.Request, s ipam.Subnet) error {
-			force, _ := parseBool(r.URL.Query().Get("force"))
+			force, _ := form.ParseBool(r.URL.Query().Get("force"))
 			return a.inv.DeleteSubnet(ctx, s.ID, force)
 		},
 	}
@@ -123,49 +124,49 @@ func (v subnetView) byID(id int64) *Subnet {
 
 // subnetForm reads a subnet. As in MAAS it comes to be on the VLAN that is named, on that of vid in the fabric, or on the
 // default VLAN of the fabric, or of the first one.
-func (a *API) subnetForm(r *http.Request, f *form, s *ipam.Subnet) {
-	f.prefix("cidr", &s.Prefix)
-	f.text("name", &s.Name)
-	f.text("description", &s.Description)
-	f.addr("gateway_ip", &s.Gateway)
-	f.addrs("dns_servers", &s.DNSServers)
-	f.not("managed", &s.Unmanaged)
-	f.not("allow_dns", &s.DenyDNS)
-	f.not("allow_proxy", &s.DenyProxy)
-	f.flag("active_discovery", &s.ActiveDiscovery)
-	if f.has("disabled_boot_architectures") {
-		s.DisabledBootMethods = f.list("disabled_boot_architectures")
+func (a *API) subnetForm(r *http.Request, f *form.Form, s *ipam.Subnet) {
+	f.Prefix("cidr", &s.Prefix)
+	f.Text("name", &s.Name)
+	f.Text("description", &s.Description)
+	f.Addr("gateway_ip", &s.Gateway)
+	f.Addrs("dns_servers", &s.DNSServers)
+	f.Not("managed", &s.Unmanaged)
+	f.Not("allow_dns", &s.DenyDNS)
+	f.Not("allow_proxy", &s.DenyProxy)
+	f.Flag("active_discovery", &s.ActiveDiscovery)
+	if f.Has("disabled_boot_architectures") {
+		s.DisabledBootMethods = f.List("disabled_boot_architectures")
 	}
 	mode := slices.Index(rdnsModes, s.RDNS)
-	if f.number("rdns_mode", &mode); mode < 0 || mode >= len(rdnsModes) {
-		f.wrong("rdns_mode", "%d is none of 0 (none), 1 (reverse zone) and 2 (with RFC 2317)", mode)
+	if f.Number("rdns_mode", &mode); mode < 0 || mode >= len(rdnsModes) {
+		f.Wrong("rdns_mode", "%d is none of 0 (none), 1 (reverse zone) and 2 (with RFC 2317)", mode)
 		return
 	}
 	s.RDNS = rdnsModes[mode]
-	f.ref("vlan", &s.VLANID, a.vlanRef(r))
-	if f.err == nil && f.get("vlan") == "" && (s.ID == 0 || f.get("fabric") != "" || f.get("vid") != "") {
+	readRef(f, "vlan", &s.VLANID, a.vlanRef(r))
+	if f.Err == nil && f.Get("vlan") == "" && (s.ID == 0 || f.Get("fabric") != "" || f.Get("vid") != "") {
 		s.VLANID = a.vlanOfForm(r, f)
 	}
 }
 
-func (a *API) vlanOfForm(r *http.Request, f *form) int64 {
+func (a *API) vlanOfForm(r *http.Request, f *form.Form) int64 {
 	var fabric int64
-	f.ref("fabric", &fabric, a.fabricRef(r))
-	if fabric == 0 && f.err == nil {
+	readRef(f, "fabric", &fabric, a.fabricRef(r))
+	if fabric == 0 && f.Err == nil {
 		fabrics, err := a.inv.Fabrics(r.Context())
 		if err != nil || len(fabrics) == 0 {
-			f.wrong("fabric", "is needed: there is none")
+			f.Wrong("fabric", "is needed: there is none")
 			return 0
 		}
 		fabric = fabrics[0].ID
 	}
 	vid := 0
-	if f.number("vid", &vid); f.err != nil {
+	if f.Number("vid", &vid); f.Err != nil {
 		return 0
 	}
 	v, err := a.inv.VLANByVID(r.Context(), fabric, vid)
 	if err != nil {
-		f.wrong("vid", "the fabric has no VLAN %d", vid)
+		f.Wrong("vid", "the fabric has no VLAN %d", vid)
 	}
 	return v.ID
 }

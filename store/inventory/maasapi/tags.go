@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Tag is a tag as the API shows it.
@@ -25,12 +26,12 @@ func (a *API) tags() crud[inventory.Tag] {
 		show: each(func(t inventory.Tag) any {
 			return Tag{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts, ResourceURI: base + "tags/" + t.Name + "/"}
 		}),
-		read: func(_ *http.Request, f *form, to *inventory.Tag) {
-			f.text("name", &to.Name)
-			f.text("comment", &to.Comment)
-			f.text("kernel_opts", &to.KernelOpts)
-			if f.err == nil && f.get("definition") != "" {
-				f.err = &unsupported{"a tag with a definition; give it to machines with op=update_nodes"}
+		read: func(_ *http.Request, f *form.Form, to *inventory.Tag) {
+			f.Text("name", &to.Name)
+			f.Text("comment", &to.Comment)
+			f.Text("kernel_opts", &to.KernelOpts)
+			if f.Err == nil && f.Get("definition") != "" {
+				f.Err = &unsupported{"a tag with a definition; give it to machines with op=update_nodes"}
 			}
 		},
 		create: a.inv.CreateTag, update: a.inv.UpdateTag,
@@ -94,14 +95,14 @@ func (a *API) actOnTag(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "update_nodes" {
 		return nil, &unsupported{"tag op=" + op}
 	}
-	return a.change(r, func(r *http.Request, f *form) (any, error) {
+	return a.change(r, func(r *http.Request, f *form.Form) (any, error) {
 		t, err := a.tagOfPath(r)
 		if err != nil {
 			return nil, err
 		}
 		var nodes, subnets [2][]int64
 		for i, field := range []string{"add", "remove"} {
-			for _, name := range f.list(field) {
+			for _, name := range f.List(field) {
 				id, err := a.taggable(r.Context(), name)
 				if err == nil {
 					nodes[i] = append(nodes[i], id)
@@ -109,7 +110,7 @@ func (a *API) actOnTag(r *http.Request) (any, error) {
 				}
 				s, none := a.inv.FindSubnet(r.Context(), name)
 				if none != nil {
-					return nil, &badRequest{field, err.Error()}
+					return nil, form.Invalid(field, err.Error())
 				}
 				subnets[i] = append(subnets[i], s.ID)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // TSIGKey is a key for transfers and updates of zones as the API shows it. MAAS has no such thing.
@@ -23,11 +24,11 @@ type TSIGKey struct {
 func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 	return crud[inventory.TSIGKey]{
 		inv: a.inv, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(showTSIGKey),
-		read: func(_ *http.Request, f *form, to *inventory.TSIGKey) {
-			f.text("name", &to.Name)
-			f.text("algorithm", &to.Algorithm)
-			if f.has("secret") {
-				to.Secret = dnssrv.KeySecret(f.get("secret"))
+		read: func(_ *http.Request, f *form.Form, to *inventory.TSIGKey) {
+			f.Text("name", &to.Name)
+			f.Text("algorithm", &to.Algorithm)
+			if f.Has("secret") {
+				to.Secret = dnssrv.KeySecret(f.Get("secret"))
 			}
 		},
 		create: a.inv.CreateTSIGKey,
@@ -42,22 +43,20 @@ func showTSIGKey(k inventory.TSIGKey) any {
 	}
 }
 
-// access reads who may do what with a domain's zone.
-func (f *form) access(to *inventory.Domain) {
-	if f.has("allow_transfer") {
-		to.AllowTransfer = f.list("allow_transfer")
+// readAccess reads who may do what with a domain's zone.
+func readAccess(f *form.Form, to *inventory.Domain) {
+	if f.Has("allow_transfer") {
+		to.AllowTransfer = f.List("allow_transfer")
 	}
-	if f.has("notify") {
-		to.Notify = f.servers("notify")
-	}
-	if !f.has("allow_update") {
+	f.Servers("notify", dnsPort, &to.Notify)
+	if !f.Has("allow_update") {
 		return
 	}
 	to.AllowUpdate = nil
-	for _, text := range f.list("allow_update") {
+	for _, text := range f.List("allow_update") {
 		var g inventory.UpdateGrant
 		if err := g.UnmarshalText([]byte(text)); err != nil {
-			f.wrong("allow_update", "%v", err)
+			f.Wrong("allow_update", "%v", err)
 		}
 		to.AllowUpdate = append(to.AllowUpdate, g)
 	}

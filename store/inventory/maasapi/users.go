@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // Account is a user as the API shows it.
@@ -33,11 +34,11 @@ func (a *API) users() crud[inventory.User] {
 			return a.inv.UserByName(r.Context(), r.PathValue("id"))
 		},
 		show: each(func(u inventory.User) any { return showUser(u) }),
-		ready: func(r *http.Request, f *form) {
-			if f.has("password") {
-				hash, err := a.inv.HashPassword(r.Context(), f.values.Get("password"))
-				f.err = err
-				f.values.Set("password", hash)
+		ready: func(r *http.Request, f *form.Form) {
+			if f.Has("password") {
+				hash, err := a.inv.HashPassword(r.Context(), f.Values.Get("password"))
+				f.Err = err
+				f.Values.Set("password", hash)
 			}
 		},
 		read: readUser, create: a.inv.CreateUser, update: a.inv.UpdateUser,
@@ -46,15 +47,15 @@ func (a *API) users() crud[inventory.User] {
 }
 
 // readUser reads the form of a user, in which the password is a hash already.
-func readUser(_ *http.Request, f *form, to *inventory.User) {
-	f.text("username", &to.Name)
-	f.text("email", &to.Email)
-	f.text("password", &to.Password)
+func readUser(_ *http.Request, f *form.Form, to *inventory.User) {
+	f.Text("username", &to.Name)
+	f.Text("email", &to.Email)
+	f.Text("password", &to.Password)
 	super := to.Role == inventory.RoleAdmin
-	f.flag("is_superuser", &super)
+	f.Flag("is_superuser", &super)
 	switch {
-	case f.has("role"):
-		to.Role = inventory.Role(f.get("role"))
+	case f.Has("role"):
+		to.Role = inventory.Role(f.Get("role"))
 	case super:
 		to.Role = inventory.RoleAdmin
 	case to.Role == inventory.RoleAdmin:
@@ -113,7 +114,7 @@ func (a *API) listTokens(r *http.Request) (any, error) {
 }
 
 func (a *API) actOnAccount(r *http.Request) (any, error) {
-	f, err := readForm(r)
+	f, err := form.Read(r)
 	if err != nil {
 		return nil, err
 	}
@@ -123,15 +124,15 @@ func (a *API) actOnAccount(r *http.Request) (any, error) {
 	}
 	switch op := r.URL.Query().Get("op"); op {
 	case "create_authorisation_token":
-		k, text, err := a.inv.CreateAPIKey(r.Context(), u.ID, f.get("name"))
+		k, text, err := a.inv.CreateAPIKey(r.Context(), u.ID, f.Get("name"))
 		if err != nil {
 			return nil, err
 		}
 		return tokenOf(k, text), nil
 	case "delete_authorisation_token":
-		return nil, a.inv.DeleteAPIKey(r.Context(), u.ID, f.get("token_key"))
+		return nil, a.inv.DeleteAPIKey(r.Context(), u.ID, f.Get("token_key"))
 	case "update_token_name":
-		if err := a.inv.RenameAPIKey(r.Context(), u.ID, tokenPart(f.get("token")), f.get("name")); err != nil {
+		if err := a.inv.RenameAPIKey(r.Context(), u.ID, tokenPart(f.Get("token")), f.Get("name")); err != nil {
 			return nil, err
 		}
 		return "Accepted", nil
@@ -178,7 +179,7 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 			u, err := a.self(r)
 			return inventory.SSHKey{UserID: u.ID}, err
 		},
-		read:   func(_ *http.Request, f *form, to *inventory.SSHKey) { f.text("key", &to.Key) },
+		read:   func(_ *http.Request, f *form.Form, to *inventory.SSHKey) { f.Text("key", &to.Key) },
 		create: a.inv.CreateSSHKey,
 		remove: removing(a.inv.DeleteSSHKey, func(k inventory.SSHKey) int64 { return k.ID }),
 	}
