@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
@@ -19,7 +20,7 @@ func TestAdvertiseKernel(t *testing.T) {
 	s := newServer(t, dhcpsrv.Config{}, routed())
 	var conn dhcpsrv.AdvertiseConn
 	if err := server.Do(func() (err error) {
-		conn, err = dhcpsrv.ListenAdvertise(dhcpsrv.ListenConfig{Interfaces: []string{"eth0"}})
+		conn, err = dhcplink.ListenAdvertise(dhcplink.ListenConfig{Interfaces: []string{"eth0"}})
 		return err
 	}); err != nil {
 		t.Fatal(err)

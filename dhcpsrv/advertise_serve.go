@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// AdvertiseConn carries ICMPv6 messages between a [Server] and its links. [ListenAdvertise] opens one on Linux; a test gives
+// AdvertiseConn carries ICMPv6 messages between a [Server] and its links. dhcplink.ListenAdvertise opens one on Linux; a test gives
 // any type with these methods. ReadICMP and WriteICMP are each called by one goroutine. Close ends a blocked ReadICMP with
 // an error that satisfies errors.Is(err, net.ErrClosed).
 type AdvertiseConn interface {

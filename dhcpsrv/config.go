@@ -23,10 +23,10 @@ type Config struct {
 	Events func(Event)
 	// Prober is asked before an address is offered to a client that does not hold it. nil = no probes.
 	Prober Prober
-	// FindServers looks for the other DHCP servers of a link, for [ModeAuto]; see [FindServers], which nil stands for. A
-	// site with several servers that share a link wraps it to leave out its own. Servers that it reports as this one's are
-	// passed over anyway.
-	FindServers func(ctx context.Context, link string) ([]ForeignServer, error)
+	// FindServers returns the other DHCP servers of a link, for [ModeAuto]; dhcplink.FindServers asks by a DISCOVER. A site with
+	// several servers on one link wraps it to leave out its own. This server and its partner are left out anyway. If nil,
+	// [Server.Update] refuses a subnet with ModeAuto.
+	FindServers func(ctx context.Context, link string) ([]RogueServer, error)
 	Log         *slog.Logger // Debug per packet, Info per change of state, Warn for what an operator should look at; nil = none
 
 	ClientRate int // packets of one client (link address, or DUID) handled in a second; 0 = no limit

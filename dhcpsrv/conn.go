@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Conn carries DHCPv4 datagrams between a [Server] and its links. [Listen] opens one on Linux; a test gives any type with
+// Conn carries DHCPv4 datagrams between a [Server] and its links. dhcplink.Listen opens one on Linux; a test gives any type with
 // these methods.
 //
 // ReadDHCP is called by one goroutine, WriteDHCP by several at once. Close ends a blocked ReadDHCP with an error that

@@ -11,7 +11,7 @@
 //		Name: "lab", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth1", Server: netip.MustParseAddr("192.0.2.1"),
 //		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("192.0.2.100"), Last: netip.MustParseAddr("192.0.2.199")}},
 //	}}})
-//	conn, err := dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"eth1"}})
+//	conn, err := dhcplink.Listen(dhcplink.ListenConfig{Interfaces: []string{"eth1"}})
 //	err = server.Serve(ctx, conn)
 //
 // # The struct
@@ -24,12 +24,12 @@
 // # The parts
 //
 // [Server.Handle] answers a packet without a socket, [Server.Explain] tells why it would be answered so, by the same code.
-// [Conn] is the socket: [Listen] opens the real one on Linux, a test or a simulation gives its own. [Journal] is a lease
-// store of its own; [FindServers] looks for other DHCP servers on a link.
+// [Conn] is the socket: dhcplink.Listen opens the real one on Linux, a test or a simulation gives its own. [Journal] is a lease
+// store of its own; dhcplink.FindServers looks for other DHCP servers on a link.
 //
 // # IPv6
 //
-// A [Subnet] whose prefix is of IPv6 is served by DHCPv6: [Listen6] and [Server.Serve6] beside the others, [Server.Handle6]
+// A [Subnet] whose prefix is of IPv6 is served by DHCPv6: dhcplink.Listen6 and [Server.Serve6] beside the others, [Server.Handle6]
 // and [Server.Explain6] without a socket. Snapshot, leases, store, events and boot selector are the same. A lease is a
 // client's DUID with one of its identity associations; a reservation goes by DUID or by link address, so that the firmware
 // and the system of a machine, whose DUIDs differ, get the same address. Default routes, prefixes and MTU are no matter of
@@ -126,7 +126,7 @@
 //
 // All methods of Server are safe for concurrent use, and several Serve may run on one Server. Handlers do not panic; what an
 // embedder's code does is caught, counted and logged. Work per packet, memory and goroutines are bounded; what is dropped is
-// counted by [Reason]. Errors name the object, and those of [Listen] wrap the cause.
+// counted by [Reason]. Errors name the object, and those of dhcplink.Listen wrap the cause.
 //
 // # What it does not do
 //

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
@@ -22,8 +23,8 @@ func TestLinksComeAndGo(t *testing.T) {
 	snap := office()
 	snap.Subnets[1].Link, snap.Subnets[1].Server = "eth1", ip("198.51.100.1")
 	s := newServer(t, dhcpsrv.Config{Store: openJournal(t, filepath.Join(t.TempDir(), "leases"))}, snap)
-	listen(t, ns, s.Serve, func(cfg dhcpsrv.ListenConfig) (dhcpsrv.Conn, error) {
-		return dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"eth0", "eth1"}, Absent: true})
+	listen(t, ns, s.Serve, func(cfg dhcplink.ListenConfig) (dhcpsrv.Conn, error) {
+		return dhcplink.Listen(dhcplink.ListenConfig{Interfaces: []string{"eth0", "eth1"}, Absent: true})
 	})
 	lease := func(link, prefix string) {
 		t.Helper()

@@ -51,12 +51,12 @@ func (m *Mode) UnmarshalText(text []byte) error {
 // LinkMode is what the server does on one segment of IPv4 now.
 type LinkMode struct {
 	Segment string
-	Link    string          // interface of the segment; "" = behind relays only
-	Set     Mode            // of the snapshot
-	Mode    Mode            // in force; ModeAuto = not known yet: the server listens, and answers nobody that is new
-	By      string          // what decided, such as "auto: 192.0.2.9 answers"
-	Since   time.Time       // of Mode; zero unless ModeAuto is set
-	Servers []ForeignServer // that answered last, with ModeAuto
+	Link    string        // interface of the segment; "" = behind relays only
+	Set     Mode          // of the snapshot
+	Mode    Mode          // in force; ModeAuto = not known yet: the server listens, and answers nobody that is new
+	By      string        // what decided, such as "auto: 192.0.2.9 answers"
+	Since   time.Time     // of Mode; zero unless ModeAuto is set
+	Servers []RogueServer // that answered last, with ModeAuto
 }
 
 // Modes tells the mode of each segment of IPv4, in the order of the snapshot.
@@ -67,7 +67,7 @@ func (s *Server) Modes() (modes []LinkMode) {
 		m := LinkMode{Segment: seg.name, Link: seg.link(), Set: seg.mode}
 		m.Mode, m.By = seg.modeNow()
 		if w := seg.watch; w != nil {
-			m.Since, m.Servers = w.since, append([]ForeignServer(nil), w.servers...)
+			m.Since, m.Servers = w.since, append([]RogueServer(nil), w.servers...)
 		}
 		modes = append(modes, m)
 	}
@@ -122,7 +122,7 @@ func (c *serving) checkModes() error {
 }
 
 // name is how messages call a server.
-func (f *ForeignServer) name() netip.Addr {
+func (f *RogueServer) name() netip.Addr {
 	if f.ID.IsValid() {
 		return f.ID
 	}

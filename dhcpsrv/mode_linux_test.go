@@ -11,6 +11,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
@@ -42,11 +43,11 @@ func TestBesideDnsmasq(t *testing.T) {
 			t.Log(log.String())
 		}
 	}()
-	find := func(ctx context.Context, link string) (found []dhcpsrv.ForeignServer, err error) {
+	find := func(ctx context.Context, link string) (found []dhcpsrv.RogueServer, err error) {
 		err = ours.Do(func() (err error) {
 			ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 			defer cancel()
-			found, err = dhcpsrv.FindServers(ctx, link)
+			found, err = dhcplink.FindServers(ctx, link)
 			return err
 		})
 		return found, err
@@ -61,8 +62,8 @@ func TestBesideDnsmasq(t *testing.T) {
 		}
 	}
 	s := newServer(t, dhcpsrv.Config{Boot: dhcpsrv.BootSelectorFunc(bootFile), FindServers: find}, inMode(dhcpsrv.ModeAuto))
-	listen(t, ours, s.Serve, dhcpsrv.Listen)
-	listen(t, ours, s.ServeBoot, dhcpsrv.ListenBoot)
+	listen(t, ours, s.Serve, dhcplink.Listen)
+	listen(t, ours, s.ServeBoot, dhcplink.ListenBoot)
 	for deadline := time.Now().Add(20 * time.Second); s.Modes()[0].Mode != dhcpsrv.ModeProxy; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("dnsmasq not found: %+v", s.Modes())
@@ -111,11 +112,11 @@ func TestBesideDnsmasq(t *testing.T) {
 }
 
 // listen runs one of a server's Serve in a namespace until the test ends.
-func listen(t *testing.T, ns *netlab.NS, serve func(context.Context, dhcpsrv.Conn) error, open func(dhcpsrv.ListenConfig) (dhcpsrv.Conn, error)) {
+func listen(t *testing.T, ns *netlab.NS, serve func(context.Context, dhcpsrv.Conn) error, open func(dhcplink.ListenConfig) (dhcpsrv.Conn, error)) {
 	t.Helper()
 	var conn dhcpsrv.Conn
 	if err := ns.Do(func() (err error) {
-		conn, err = open(dhcpsrv.ListenConfig{Interfaces: []string{"eth0"}})
+		conn, err = open(dhcplink.ListenConfig{Interfaces: []string{"eth0"}})
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -22,16 +22,16 @@ type neighbour struct {
 	asked      atomic.Int64
 }
 
-func (n *neighbour) find(ctx context.Context, link string) ([]dhcpsrv.ForeignServer, error) {
+func (n *neighbour) find(ctx context.Context, link string) ([]dhcpsrv.RogueServer, error) {
 	n.asked.Add(1)
 	if n.broken.Load() {
 		return nil, errors.New("link is down")
 	}
 	<-ctx.Done()
 	// The server itself and a proxy answer as well; neither counts.
-	found := []dhcpsrv.ForeignServer{{ID: server, Addr: server, Offer: ip("192.0.2.101")}, {ID: ip("192.0.2.8"), Offer: ip("0.0.0.0")}}
+	found := []dhcpsrv.RogueServer{{ID: server, Addr: server, Offer: ip("192.0.2.101")}, {ID: ip("192.0.2.8"), Offer: ip("0.0.0.0")}}
 	if n.on.Load() {
-		found = append(found, dhcpsrv.ForeignServer{ID: ip("192.0.2.9"), Addr: ip("192.0.2.9"), Offer: ip("192.0.2.55")})
+		found = append(found, dhcpsrv.RogueServer{ID: ip("192.0.2.9"), Addr: ip("192.0.2.9"), Offer: ip("192.0.2.55")})
 	}
 	return found, nil
 }

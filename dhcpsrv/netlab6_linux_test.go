@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
@@ -16,7 +17,7 @@ import (
 func serve6(t *testing.T, ns *netlab.NS, s *dhcpsrv.Server) {
 	var conn dhcpsrv.Conn
 	if err := ns.Do(func() (err error) {
-		conn, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: []string{"eth0"}})
+		conn, err = dhcplink.Listen6(dhcplink.ListenConfig{Interfaces: []string{"eth0"}})
 		return err
 	}); err != nil {
 		t.Fatal(err)

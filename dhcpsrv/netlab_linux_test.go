@@ -2,7 +2,6 @@ package dhcpsrv_test
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
@@ -35,7 +35,7 @@ func newNetwork(t *testing.T, snap dhcpsrv.Snapshot) *network {
 func (n *network) serve(t *testing.T) {
 	var conn dhcpsrv.Conn
 	err := n.server.Do(func() (err error) {
-		conn, err = dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"eth0"}})
+		conn, err = dhcplink.Listen(dhcplink.ListenConfig{Interfaces: []string{"eth0"}})
 		return err
 	})
 	if err != nil {
@@ -164,56 +164,6 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-func TestFindServers(t *testing.T) {
-	netlab.Require(t, netlab.Root)
-	n := newNetwork(t, office())
-	n.client.Addr("eth0", "192.0.2.2/24")
-	var found []dhcpsrv.ForeignServer
-	err := n.client.Do(func() (err error) {
-		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-		defer cancel()
-		found, err = dhcpsrv.FindServers(ctx, "eth0")
-		return err
-	})
-	if err != nil || len(found) != 1 || found[0].ID != server || found[0].Addr != server || len(found[0].MAC) != 6 || !found[0].Offer.IsValid() {
-		t.Fatalf("%v %+v", err, found)
-	}
-	if st := n.s.Stats(); st.Commits != 0 {
-		t.Errorf("the probe took a lease: %+v", st)
-	}
-	err = n.client.Do(func() error {
-		_, err := dhcpsrv.FindServers(context.Background(), "eth9")
-		return err
-	})
-	if err == nil || !strings.Contains(err.Error(), `"eth9"`) {
-		t.Errorf("unknown interface: %v", err)
-	}
-}
-
-func TestListenRefused(t *testing.T) {
-	netlab.Require(t, netlab.Root)
-	n := newNetwork(t, office())
-	listen := func(iface string) error {
-		return n.server.Do(func() error {
-			c, err := dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{iface}})
-			if err == nil {
-				c.Close()
-			}
-			return err
-		})
-	}
-	if err := listen("eth0"); !errors.Is(err, dhcpsrv.ErrPortBusy) || !strings.Contains(err.Error(), "dhcpsrv.test (pid") {
-		t.Errorf("second server on the port: %v", err)
-	}
-	err := n.client.Do(func() error {
-		_, err := dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"eth7"}})
-		return err
-	})
-	if err == nil || !strings.Contains(err.Error(), `"eth7"`) {
-		t.Errorf("unknown interface: %v", err)
-	}
-}
-
 // TestBurst is what a power restore does: many clients at once, over real sockets. Nobody has to ask twice.
 func TestBurst(t *testing.T) {
 	netlab.Require(t, netlab.Root)
@@ -260,22 +210,4 @@ func TestBurst(t *testing.T) {
 		}
 	}
 	t.Logf("%d clients bound in %v", clients, time.Since(start).Round(time.Millisecond))
-}
-
-func TestARPProber(t *testing.T) {
-	netlab.Require(t, netlab.Root)
-	n := newNetwork(t, office())
-	n.client.Addr("eth0", "192.0.2.105/24")
-	for a, want := range map[netip.Addr]bool{ip("192.0.2.105"): true, ip("192.0.2.106"): false} {
-		err := n.server.Do(func() error {
-			inUse, err := dhcpsrv.ARPProber{}.Probe(context.Background(), "eth0", a)
-			if inUse != want {
-				t.Errorf("%v in use: %v", a, inUse)
-			}
-			return err
-		})
-		if err != nil {
-			t.Error(err)
-		}
-	}
 }

@@ -243,8 +243,8 @@ func TestPartnerIsNotForeign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		snap := (&pair{pool: 20}).snapshot(0)
 		snap.Subnets[0].Mode = dhcpsrv.ModeAuto
-		s := newServer(t, dhcpsrv.Config{FindServers: func(context.Context, string) ([]dhcpsrv.ForeignServer, error) {
-			return []dhcpsrv.ForeignServer{{ID: simAddr(simNear, 2), Addr: simAddr(simNear, 2), Offer: simAddr(simNear, 11)}}, nil
+		s := newServer(t, dhcpsrv.Config{FindServers: func(context.Context, string) ([]dhcpsrv.RogueServer, error) {
+			return []dhcpsrv.RogueServer{{ID: simAddr(simNear, 2), Addr: simAddr(simNear, 2), Offer: simAddr(simNear, 11)}}, nil
 		}}, snap)
 		ctx, stop := context.WithCancel(context.Background())
 		done := make(chan error)

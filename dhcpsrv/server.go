@@ -75,9 +75,6 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.FindServers == nil {
-		cfg.FindServers = FindServers
-	}
 	if cfg.OfferHold == 0 {
 		cfg.OfferHold = DefaultOfferHold
 	}

@@ -32,6 +32,9 @@ func (s *Server) Update(snap Snapshot) error {
 	s.updating.Lock()
 	defer s.updating.Unlock()
 	c, err := compile(&snap)
+	if err == nil {
+		err = s.checkModes(c)
+	}
 	if err != nil {
 		return fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
 	}
@@ -41,6 +44,16 @@ func (s *Server) Update(snap Snapshot) error {
 		s.replaceAll(c)
 	}
 	s.log.Info("snapshot in use", "subnets", len(snap.Subnets), "reservations", len(snap.Reservations))
+	return nil
+}
+
+// checkModes refuses ModeAuto when there is no means to look for other servers: serving unasked could harm the link.
+func (s *Server) checkModes(c *serving) error {
+	for _, sub := range c.subnets {
+		if sub.Mode == ModeAuto && s.cfg.FindServers == nil {
+			return fmt.Errorf("subnet %q: mode auto needs Config.FindServers (dhcplink.FindServers is one)", sub.Name)
+		}
+	}
 	return nil
 }
 

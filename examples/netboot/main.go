@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/pxedhcp"
 )
@@ -43,7 +44,7 @@ func main() {
 		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr(*first), Last: netip.MustParseAddr(*last)}},
 	}}}))
 
-	leases, err := dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{*link}})
+	leases, err := dhcplink.Listen(dhcplink.ListenConfig{Interfaces: []string{*link}})
 	check(err)
 	tftp, err := net.ListenPacket("udp", net.JoinHostPort(prefix.Addr().String(), "69"))
 	check(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 	"github.com/gomaas/maas/pxe/boottest/qemutest"
@@ -109,13 +110,13 @@ func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
 	var udp net.PacketConn
 	var web net.Listener
 	err := r.ns.Do(func() (err error) {
-		if conn, err = dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
+		if conn, err = dhcplink.Listen(dhcplink.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
 			return err
 		}
-		if conn6, err = dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
+		if conn6, err = dhcplink.Listen6(dhcplink.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
 			return err
 		}
-		if again, err = dhcpsrv.ListenBoot(dhcpsrv.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
+		if again, err = dhcplink.ListenBoot(dhcplink.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
 			return err
 		}
 		if udp, err = net.ListenPacket("udp", ":69"); err != nil {

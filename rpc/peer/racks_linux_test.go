@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/peer"
@@ -81,7 +82,7 @@ func runRack(n int, dir string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: []string{"eth0"}})
+	conn, err := dhcplink.Listen(dhcplink.ListenConfig{Interfaces: []string{"eth0"}})
 	if err != nil {
 		return err
 	}

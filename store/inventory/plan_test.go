@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
@@ -175,7 +176,7 @@ func TestPlanDHCPMode(t *testing.T) {
 	modes := func() string {
 		m := model(t, inv)
 		snap := inventory.PlanDHCP(m, m.Racks[0])
-		srv, err := dhcpsrv.New(dhcpsrv.Config{})
+		srv, err := dhcpsrv.New(dhcpsrv.Config{FindServers: dhcplink.FindServers})
 		ok(t, err)
 		ok(t, srv.Update(snap))
 		var b strings.Builder

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 )
 
 // dhcp6Tasks serve DHCPv6: at once if there is a socket, else from the first IPv6 address on that the rack gets.
@@ -43,7 +44,7 @@ func (r *Rack) serve6Later(ctx context.Context) error {
 
 // listenDHCP6 opens the socket of DHCPv6 on the interfaces, which may go and come back.
 func listenDHCP6(interfaces []string) (dhcpsrv.Conn, error) {
-	conn, err := dhcpsrv.Listen6(dhcpsrv.ListenConfig{Interfaces: interfaces, Absent: true})
+	conn, err := dhcplink.Listen6(dhcplink.ListenConfig{Interfaces: interfaces, Absent: true})
 	if err != nil {
 		return nil, ExplainPort(err, "DHCPv6", "udp", port6)
 	}

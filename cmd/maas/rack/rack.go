@@ -25,6 +25,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/power"
@@ -174,7 +175,8 @@ func (r *Rack) compose() (err error) {
 	selector.heard = pxedhcp.New(selecting)
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
 		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober, ClientRate: clientRate,
-		Log: r.log.With("component", "dhcp"),
+		FindServers: dhcplink.FindServers,
+		Log:         r.log.With("component", "dhcp"),
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 )
 
 // Sockets are what a rack serves on. Empty fields are not served. Serve closes them.
@@ -97,10 +98,10 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 			return s, err
 		}
 		// Absent: a VLAN's interface may go and come back without the others noticing.
-		if s.DHCP, err = dhcpsrv.Listen(dhcpsrv.ListenConfig{Interfaces: names, Port: ports.DHCP, Absent: true}); err != nil {
+		if s.DHCP, err = dhcplink.Listen(dhcplink.ListenConfig{Interfaces: names, Port: ports.DHCP, Absent: true}); err != nil {
 			return s, ExplainPort(err, "DHCP", "udp", strconv.Itoa(ports.DHCP))
 		}
-		if s.DHCPBoot, err = dhcpsrv.ListenBoot(dhcpsrv.ListenConfig{Interfaces: names, Absent: true}); err != nil {
+		if s.DHCPBoot, err = dhcplink.ListenBoot(dhcplink.ListenConfig{Interfaces: names, Absent: true}); err != nil {
 			return s, ExplainPort(err, "DHCP boot server", "udp", strconv.Itoa(dhcpsrv.BootServerPort))
 		}
 	}
@@ -119,7 +120,7 @@ const port6 = "547"
 
 // listen6 opens what serves IPv6. A host without IPv6 has none of it.
 func (s *Sockets) listen6(links []Link, names []string) (err error) {
-	s.Advertise, err = dhcpsrv.ListenAdvertise(dhcpsrv.ListenConfig{Interfaces: names, Absent: true})
+	s.Advertise, err = dhcplink.ListenAdvertise(dhcplink.ListenConfig{Interfaces: names, Absent: true})
 	if errors.Is(err, syscall.EAFNOSUPPORT) {
 		return nil
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/apc"
@@ -210,7 +211,7 @@ func (s *site) newRack(base rack.Config, files, loaders fs.FS) error {
 	}
 	base.Dir, base.Log, base.Trace = rackDir(s.cfg.Data), s.log, s.trace
 	base.Files, base.Loaders, base.HTTPPort = files, loaders, portOr(s.cfg.Rack.Port, rackPort)
-	base.Power, base.Prober, base.WatchAll = controller, dhcpsrv.NetProber{}, true
+	base.Power, base.Prober, base.WatchAll = controller, dhcplink.Prober{}, true
 	base.ListenProxy, base.AccessLog = s.openProxy, access
 	base.Interfaces, base.Ports = linkNames(s.links), rackPorts(s.cfg)
 	s.rack, err = rack.New(base)
@@ -327,10 +328,10 @@ func lookForOthers(ctx context.Context, cfg config.DHCP, links []rack.Link) erro
 	return nil
 }
 
-func otherServers(ctx context.Context, link string) ([]dhcpsrv.ForeignServer, error) {
+func otherServers(ctx context.Context, link string) ([]dhcpsrv.RogueServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	return dhcpsrv.FindServers(ctx, link)
+	return dhcplink.FindServers(ctx, link)
 }
 
 // dhcpMode is how DHCP begins in a network that is new to the site. The configuration has been checked.

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
-	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 )
 
 // prefix is short for the checks.
@@ -190,7 +190,7 @@ func lookForServers(ctx context.Context, links []Link, own map[netip.Addr]bool) 
 	var work sync.WaitGroup
 	for _, l := range links {
 		work.Go(func() {
-			found, ferr := dhcpsrv.FindServers(ctx, l.Name)
+			found, ferr := dhcplink.FindServers(ctx, l.Name)
 			mu.Lock()
 			defer mu.Unlock()
 			if ferr != nil {

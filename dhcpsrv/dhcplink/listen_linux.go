@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"github.com/gomaas/maas/dhcpsrv"
 )
 
 // receiveBuffer holds about 20,000 small packets: all machines of a site that power on at once.
@@ -64,7 +66,7 @@ func listenError(err error) error {
 	return err
 }
 
-func listen(cfg ListenConfig, boot bool) (Conn, error) {
+func listen(cfg ListenConfig, boot bool) (dhcpsrv.Conn, error) {
 	conn, err := listenUDP("udp4", fmt.Sprintf("0.0.0.0:%d", cfg.Port))
 	if errors.Is(err, ErrPortBusy) {
 		return nil, fmt.Errorf("%w%s", err, portOwner(cfg.Port))
@@ -105,7 +107,7 @@ func growBuffer(fd int) error {
 	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 }
 
-// ReadDHCP implements [Conn].
+// ReadDHCP implements [dhcpsrv.Conn].
 func (c *linuxConn) ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, dst netip.Addr, err error) {
 	for {
 		n, cm, from, err := c.pc.ReadFrom(b)
@@ -125,11 +127,11 @@ func (c *linuxConn) ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, 
 	}
 }
 
-// ReadBatch implements [BatchConn].
-func (c *linuxConn) ReadBatch(in []Packet) (int, error) { return c.b.read(in, c.name) }
+// ReadBatch implements [dhcpsrv.BatchConn].
+func (c *linuxConn) ReadBatch(in []dhcpsrv.Packet) (int, error) { return c.b.read(in, c.name) }
 
-// WriteBatch implements [BatchConn].
-func (c *linuxConn) WriteBatch(out []Reply, failed func(int, error)) {
+// WriteBatch implements [dhcpsrv.BatchConn].
+func (c *linuxConn) WriteBatch(out []dhcpsrv.Reply, failed func(int, error)) {
 	c.b.write(out, func(i int) (netip.AddrPort, []byte, bool) {
 		r := &out[i]
 		dst := c.shift(r.Dst)
@@ -204,7 +206,7 @@ func (c *linuxConn) frames(name string) (*frameSocket, error) {
 	return s, nil
 }
 
-// WriteDHCP implements [Conn].
+// WriteDHCP implements [dhcpsrv.Conn].
 func (c *linuxConn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error {
 	dst = c.shift(dst)
 	if hw != nil {
@@ -253,7 +255,7 @@ func (c *linuxConn) index(link string) int {
 	return 0
 }
 
-// Close implements [Conn].
+// Close implements [dhcpsrv.Conn].
 func (c *linuxConn) Close() error {
 	err := c.pc.Close()
 	c.mu.Lock()

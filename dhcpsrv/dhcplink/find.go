@@ -1,31 +1,24 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
-)
 
-// ForeignServer is a DHCP server that answered a probe.
-type ForeignServer struct {
-	ID    netip.Addr       // server identifier, option 54; invalid when the server sent none
-	Addr  netip.Addr       // source address of its offer: the server, or the relay agent in front of it
-	MAC   net.HardwareAddr // source of the frame
-	Offer netip.Addr       // the address it offered
-}
+	"github.com/gomaas/maas/dhcpsrv"
+)
 
 // FindServers sends a DISCOVER from a random, locally administered link address on the interface named link, twice, and
 // returns every server that makes an offer before ctx ends; three seconds are usually enough. The probe takes no lease, and
 // servers of this process answer it as well. It needs CAP_NET_RAW; only Linux is supported.
-func FindServers(ctx context.Context, link string) ([]ForeignServer, error) {
+func FindServers(ctx context.Context, link string) ([]dhcpsrv.RogueServer, error) {
 	p := newProbePacket()
 	servers, err := findServers(ctx, link, p)
 	if err != nil {
-		return nil, fmt.Errorf("dhcpsrv: look for DHCP servers on %q: %w", link, err)
+		return nil, fmt.Errorf("dhcplink: look for DHCP servers on %q: %w", link, err)
 	}
 	return servers, nil
 }
@@ -53,10 +46,10 @@ func newProbePacket() *probePacket {
 }
 
 // match reads a payload as an answer to the probe.
-func (p *probePacket) match(payload []byte, from netip.Addr) (ForeignServer, bool) {
+func (p *probePacket) match(payload []byte, from netip.Addr) (dhcpsrv.RogueServer, bool) {
 	var m wire.Msg
 	if m.Parse(payload) != nil || m.Op() != wire.OpReply || m.XID() != p.xid || m.Type() != wire.Offer {
-		return ForeignServer{}, false
+		return dhcpsrv.RogueServer{}, false
 	}
-	return ForeignServer{ID: m.Addr(wire.OptServerID), Addr: from, Offer: m.YIAddr()}, true
+	return dhcpsrv.RogueServer{ID: m.Addr(wire.OptServerID), Addr: from, Offer: m.YIAddr()}, true
 }

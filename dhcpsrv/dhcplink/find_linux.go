@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"context"
@@ -10,13 +10,15 @@ import (
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
+
+	"github.com/gomaas/maas/dhcpsrv"
 )
 
 var etherBroadcast = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
 // findServers works on a packet socket, so that it needs neither an address nor the client port, which a DHCP client of
 // this host may have.
-func findServers(ctx context.Context, link string, p *probePacket) (found []ForeignServer, err error) {
+func findServers(ctx context.Context, link string, p *probePacket) (found []dhcpsrv.RogueServer, err error) {
 	ifi, err := net.InterfaceByName(link)
 	if err != nil {
 		return nil, err
@@ -27,7 +29,7 @@ func findServers(ctx context.Context, link string, p *probePacket) (found []Fore
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })()
-	frame := appendDatagram(nil, p.data, netip.AddrPortFrom(netip.IPv4Unspecified(), clientPort), netip.AddrPortFrom(limitedBroadcast, serverPort))
+	frame := appendDatagram(nil, p.data, netip.AddrPortFrom(netip.IPv4Unspecified(), clientPort), netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), serverPort))
 	send := func() error {
 		_, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: etherBroadcast})
 		return err
@@ -46,7 +48,7 @@ func findServers(ctx context.Context, link string, p *probePacket) (found []Fore
 		if err != nil {
 			return found, err
 		}
-		if s, ok := p.readFrame(buf[:n]); ok && !slices.ContainsFunc(found, func(f ForeignServer) bool { return f.ID == s.ID && f.Addr == s.Addr }) {
+		if s, ok := p.readFrame(buf[:n]); ok && !slices.ContainsFunc(found, func(f dhcpsrv.RogueServer) bool { return f.ID == s.ID && f.Addr == s.Addr }) {
 			if a, ok := from.(*packet.Addr); ok {
 				s.MAC = slices.Clone(a.HardwareAddr)
 			}
@@ -56,13 +58,13 @@ func findServers(ctx context.Context, link string, p *probePacket) (found []Fore
 }
 
 // readFrame reads an IPv4 packet as an answer to the probe.
-func (p *probePacket) readFrame(b []byte) (ForeignServer, bool) {
+func (p *probePacket) readFrame(b []byte) (dhcpsrv.RogueServer, bool) {
 	if len(b) < 20 || b[0]>>4 != 4 || b[9] != unix.IPPROTO_UDP {
-		return ForeignServer{}, false
+		return dhcpsrv.RogueServer{}, false
 	}
 	head := int(b[0]&15) * 4
 	if len(b) < head+8 || binary.BigEndian.Uint16(b[head+2:]) != clientPort {
-		return ForeignServer{}, false
+		return dhcpsrv.RogueServer{}, false
 	}
 	return p.match(b[head+8:], netip.AddrFrom4([4]byte(b[12:16])))
 }

@@ -1,16 +1,30 @@
-package dhcpsrv_test
+package dhcplink_test
 
 import (
 	"context"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
-// TestNetProber asks a real neighbour by ARP and neighbour solicitation, and a machine behind it by echo requests.
-func TestNetProber(t *testing.T) {
+// settled waits until the link-local address of eth0 may be used.
+func settled(t *testing.T, ns *netlab.NS) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		out, _ := ns.Command(t.Context(), "ip", "-6", "addr", "show", "dev", "eth0").CombinedOutput()
+		if strings.Contains(string(out), "fe80") && !strings.Contains(string(out), "tentative") {
+			return
+		}
+	}
+	t.Fatal("eth0 has no link-local address")
+}
+
+// TestProber asks a real neighbour by ARP and neighbour solicitation, and a machine behind it by echo requests.
+func TestProber(t *testing.T) {
 	netlab.Require(t, netlab.Root)
 	lab := netlab.New(t)
 	asker, owner := lab.NS("asker"), lab.NS("owner")
@@ -33,11 +47,11 @@ func TestNetProber(t *testing.T) {
 		{"", "198.51.100.5", true}, {"", "2001:db8:2::5", true}, {"", "203.0.113.1", false},
 	} {
 		err := asker.Do(func() error {
-			prober := dhcpsrv.NetProber{Wait: 200 * time.Millisecond}
+			prober := dhcplink.Prober{Wait: 200 * time.Millisecond}
 			if test.want { // which is there at once, but for a busy machine
 				prober.Wait = 5 * time.Second
 			}
-			inUse, err := prober.Probe(context.Background(), test.link, ip(test.addr))
+			inUse, err := prober.Probe(context.Background(), test.link, netip.MustParseAddr(test.addr))
 			if inUse != test.want {
 				t.Errorf("%s on %q in use: %v", test.addr, test.link, inUse)
 			}
@@ -48,7 +62,7 @@ func TestNetProber(t *testing.T) {
 		}
 	}
 	err := asker.Do(func() error {
-		_, err := dhcpsrv.NetProber{}.Probe(context.Background(), "eth9", ip("2001:db8:1::105"))
+		_, err := dhcplink.Prober{}.Probe(context.Background(), "eth9", netip.MustParseAddr("2001:db8:1::105"))
 		return err
 	})
 	if err == nil {

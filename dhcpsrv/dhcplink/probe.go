@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"context"
@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// Waits of a [NetProber]: machines of the link answer within milliseconds, those behind a relay within a few hops.
+// Waits of a [Prober]: machines of the link answer within milliseconds, those behind a relay within a few hops.
 const (
 	DefaultNeighborWait = 300 * time.Millisecond
 	DefaultEchoWait     = 500 * time.Millisecond
 )
 
-// NetProber is a [Prober] that asks in the way that reaches an address: on a link by ARP as [ARPProber] does, or by neighbour
-// solicitation (RFC 4861 section 7.2.2); behind a relay by an ICMP echo request, which a machine may choose not to answer.
+// Prober is a [dhcpsrv.Prober] that asks in the way that reaches an address: on a link by ARP, without claiming an address itself
+// (RFC 5227 section 2.1.1), or by neighbor solicitation (RFC 4861 section 7.2.2); behind a relay by an ICMP echo request, which a machine may choose not to answer.
 // It needs CAP_NET_RAW, and works on Linux only. The zero value is ready.
-type NetProber struct {
+type Prober struct {
 	Wait time.Duration // for an answer; 0 = DefaultNeighborWait, or DefaultEchoWait behind a relay; the context limits it
 }
 
-// Probe implements [Prober].
-func (p NetProber) Probe(ctx context.Context, link string, addr netip.Addr) (bool, error) {
+// Probe implements [dhcpsrv.Prober].
+func (p Prober) Probe(ctx context.Context, link string, addr netip.Addr) (bool, error) {
 	addr = addr.Unmap()
 	wait := p.Wait
 	switch {

@@ -2,10 +2,20 @@ package dhcpsrv
 
 import (
 	"context"
+	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 )
+
+// RogueServer is another DHCP server that answers on a link.
+type RogueServer struct {
+	ID    netip.Addr       // server identifier, option 54; invalid when the server sent none
+	Addr  netip.Addr       // source address of its offer: the server, or the relay agent in front of it
+	MAC   net.HardwareAddr // source of the frame
+	Offer netip.Addr       // the address it offered
+}
 
 // Times of [ModeAuto].
 const (
@@ -26,16 +36,16 @@ type watch struct {
 	link    string
 	mode    Mode // ModeAuto = not known yet
 	since   time.Time
-	servers []ForeignServer // that answered last
-	silent  time.Time       // proxy: since when none answers; zero = one does
-	quiet   time.Duration   // how long that must last
-	asked   time.Time       // when the last probe began
-	due     time.Time       // of the next one
-	looking bool            // a probe is under way
+	servers []RogueServer // that answered last
+	silent  time.Time     // proxy: since when none answers; zero = one does
+	quiet   time.Duration // how long that must last
+	asked   time.Time     // when the last probe began
+	due     time.Time     // of the next one
+	looking bool          // a probe is under way
 }
 
 // found notes the servers that answered a probe.
-func (w *watch) found(now time.Time, servers []ForeignServer) {
+func (w *watch) found(now time.Time, servers []RogueServer) {
 	w.due = now.Add(lookProxy)
 	if w.mode != ModeProxy {
 		switch {
@@ -132,7 +142,7 @@ func (s *Server) look(ctx context.Context, w *watch) {
 	servers, err := s.askServers(ctx, w.link)
 	s.mu.Lock()
 	before, now := w.mode, time.Now()
-	servers = slices.DeleteFunc(servers, func(f ForeignServer) bool { return s.table.cur.own(f) || !f.gives() })
+	servers = slices.DeleteFunc(servers, func(f RogueServer) bool { return s.table.cur.own(f) || !f.gives() })
 	switch {
 	case err != nil:
 		w.failed(now)
@@ -152,7 +162,7 @@ func (s *Server) look(ctx context.Context, w *watch) {
 	}
 }
 
-func (s *Server) askServers(ctx context.Context, link string) (servers []ForeignServer, err error) {
+func (s *Server) askServers(ctx context.Context, link string) (servers []RogueServer, err error) {
 	err = context.Canceled // of a finder that panics
 	defer s.recovered("finder of servers")
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
@@ -161,11 +171,11 @@ func (s *Server) askServers(ctx context.Context, link string) (servers []Foreign
 }
 
 // own reports whether a server that answered is this one, or its partner: two racks are no reason for each other to stop.
-func (c *serving) own(f ForeignServer) bool {
+func (c *serving) own(f RogueServer) bool {
 	return slices.ContainsFunc(c.subnets, func(sub *subnet) bool {
 		return sub.Server == f.ID || sub.Server == f.Addr || sub.PartnerServer.IsValid() && (sub.PartnerServer == f.ID || sub.PartnerServer == f.Addr)
 	})
 }
 
 // gives reports whether a server offered an address: those that offer only boot data are no reason to stop serving.
-func (f *ForeignServer) gives() bool { return f.Offer.IsValid() && !f.Offer.IsUnspecified() }
+func (f *RogueServer) gives() bool { return f.Offer.IsValid() && !f.Offer.IsUnspecified() }

@@ -1,9 +1,19 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/gomaas/maas/dhcpsrv"
+)
+
+// Ports of DHCP (RFC 2131 section 4.1, RFC 8415 section 7.2).
+const (
+	serverPort  = 67
+	clientPort  = 68
+	serverPort6 = 547
+	clientPort6 = 546
 )
 
 // ListenConfig says where to listen.
@@ -24,37 +34,37 @@ var ErrPortBusy = errors.New("port is taken by another program on this host (ano
 
 // Listen opens the DHCP server port on the interfaces of cfg: one UDP socket, and a packet socket for each interface, which
 // needs CAP_NET_RAW. A taken port is an error that wraps [ErrPortBusy]. Only Linux is supported.
-func Listen(cfg ListenConfig) (Conn, error) {
+func Listen(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	if cfg.Port == 0 {
 		cfg.Port = serverPort
 	}
 	if len(cfg.Interfaces) == 0 {
-		return nil, errors.New("dhcpsrv: listen: no interface given")
+		return nil, errors.New("dhcplink: listen: no interface given")
 	}
 	if cfg.Port < 1 || cfg.Port > 65534 {
-		return nil, fmt.Errorf("dhcpsrv: listen: port %d is not between 1 and 65534", cfg.Port)
+		return nil, fmt.Errorf("dhcplink: listen: port %d is not between 1 and 65534", cfg.Port)
 	}
 	cfg.Interfaces = slices.Clone(cfg.Interfaces)
 	c, err := listen(cfg, false)
 	if err != nil {
-		return nil, fmt.Errorf("dhcpsrv: listen on port %d: %w", cfg.Port, err)
+		return nil, fmt.Errorf("dhcplink: listen on port %d: %w", cfg.Port, err)
 	}
 	return c, nil
 }
 
-// ListenBoot opens [BootServerPort], where firmware asks a proxyDHCP server again, on the interfaces of cfg. Port 0 =
-// BootServerPort. A taken port is an error that wraps [ErrPortBusy]. Only Linux is supported.
-func ListenBoot(cfg ListenConfig) (Conn, error) {
+// ListenBoot opens [dhcpsrv.BootServerPort], where firmware asks a proxyDHCP server again, on the interfaces of cfg. Port 0 =
+// dhcpsrv.BootServerPort. A taken port is an error that wraps [ErrPortBusy]. Only Linux is supported.
+func ListenBoot(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	if cfg.Port == 0 {
-		cfg.Port = BootServerPort
+		cfg.Port = dhcpsrv.BootServerPort
 	}
 	if len(cfg.Interfaces) == 0 {
-		return nil, errors.New("dhcpsrv: listen for boot servers' requests: no interface given")
+		return nil, errors.New("dhcplink: listen for boot servers' requests: no interface given")
 	}
 	cfg.Interfaces = slices.Clone(cfg.Interfaces)
 	c, err := listen(cfg, true)
 	if err != nil {
-		return nil, fmt.Errorf("dhcpsrv: listen on port %d: %w", cfg.Port, err)
+		return nil, fmt.Errorf("dhcplink: listen on port %d: %w", cfg.Port, err)
 	}
 	return c, nil
 }
@@ -62,34 +72,34 @@ func ListenBoot(cfg ListenConfig) (Conn, error) {
 // Listen6 opens the DHCPv6 server port on the interfaces of cfg and joins the group of servers there. Port 0 = 547; with
 // another one, clients are expected on the one below it. An interface that is made anew is joined within a second. A taken
 // port is an error that wraps [ErrPortBusy]. Only Linux is supported.
-func Listen6(cfg ListenConfig) (Conn, error) {
+func Listen6(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	if cfg.Port == 0 {
 		cfg.Port = serverPort6
 	}
 	if len(cfg.Interfaces) == 0 {
-		return nil, errors.New("dhcpsrv: listen for DHCPv6: no interface given")
+		return nil, errors.New("dhcplink: listen for DHCPv6: no interface given")
 	}
 	if cfg.Port < 2 || cfg.Port > 65535 {
-		return nil, fmt.Errorf("dhcpsrv: listen for DHCPv6: port %d is not between 2 and 65535", cfg.Port)
+		return nil, fmt.Errorf("dhcplink: listen for DHCPv6: port %d is not between 2 and 65535", cfg.Port)
 	}
 	cfg.Interfaces = slices.Clone(cfg.Interfaces)
 	c, err := listen6(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("dhcpsrv: listen for DHCPv6 on port %d: %w", cfg.Port, err)
+		return nil, fmt.Errorf("dhcplink: listen for DHCPv6 on port %d: %w", cfg.Port, err)
 	}
 	return c, nil
 }
 
 // ListenAdvertise opens a raw socket for router advertisements on the interfaces of cfg, which needs CAP_NET_RAW; the port
 // does not count. Only Linux is supported.
-func ListenAdvertise(cfg ListenConfig) (AdvertiseConn, error) {
+func ListenAdvertise(cfg ListenConfig) (dhcpsrv.AdvertiseConn, error) {
 	if len(cfg.Interfaces) == 0 {
-		return nil, errors.New("dhcpsrv: listen for router solicitations: no interface given")
+		return nil, errors.New("dhcplink: listen for router solicitations: no interface given")
 	}
 	cfg.Interfaces = slices.Clone(cfg.Interfaces)
 	c, err := listenAdvertise(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("dhcpsrv: listen for router solicitations: %w", err)
+		return nil, fmt.Errorf("dhcplink: listen for router solicitations: %w", err)
 	}
 	return c, nil
 }

@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/net/ipv6"
+
+	"github.com/gomaas/maas/dhcpsrv"
 )
 
 // onLinkHops is the hop limit of neighbour discovery: no router passes a packet on with it.
@@ -25,7 +27,7 @@ type linuxAdvertiseConn struct {
 	wg    sync.WaitGroup
 }
 
-func listenAdvertise(cfg ListenConfig) (AdvertiseConn, error) {
+func listenAdvertise(cfg ListenConfig) (dhcpsrv.AdvertiseConn, error) {
 	conn, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "ip6:ipv6-icmp", "::")
 	if err != nil {
 		return nil, err
@@ -69,7 +71,7 @@ func (l *linkNames) require() error {
 	return nil
 }
 
-// ReadICMP implements [AdvertiseConn].
+// ReadICMP implements [dhcpsrv.AdvertiseConn].
 func (c *linuxAdvertiseConn) ReadICMP(b []byte) (int, string, netip.Addr, error) {
 	for {
 		n, cm, from, err := c.pc.ReadFrom(b)
@@ -87,7 +89,7 @@ func (c *linuxAdvertiseConn) ReadICMP(b []byte) (int, string, netip.Addr, error)
 	}
 }
 
-// WriteICMP implements [AdvertiseConn].
+// WriteICMP implements [dhcpsrv.AdvertiseConn].
 func (c *linuxAdvertiseConn) WriteICMP(b []byte, link string, dst netip.Addr) error {
 	index := c.links.index(link)
 	if index == 0 {
@@ -97,7 +99,7 @@ func (c *linuxAdvertiseConn) WriteICMP(b []byte, link string, dst netip.Addr) er
 	return err
 }
 
-// Close implements [AdvertiseConn].
+// Close implements [dhcpsrv.AdvertiseConn].
 func (c *linuxAdvertiseConn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {

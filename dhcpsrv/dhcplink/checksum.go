@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 // sum adds up 16-bit words (RFC 1071).
 func sum(acc uint32, b []byte) uint32 {

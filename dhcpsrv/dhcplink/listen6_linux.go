@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/net/ipv6"
+
+	"github.com/gomaas/maas/dhcpsrv"
 )
 
 // allServers is All_DHCP_Relay_Agents_and_Servers (RFC 8415 section 7.1).
@@ -25,7 +27,7 @@ type linux6Conn struct {
 	wg    sync.WaitGroup
 }
 
-func listen6(cfg ListenConfig) (Conn, error) {
+func listen6(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	conn, err := listenUDP("udp6", fmt.Sprintf("[::]:%d", cfg.Port))
 	if err != nil {
 		return nil, err
@@ -54,7 +56,7 @@ func (c *linux6Conn) setUp(conn *net.UDPConn, cfg ListenConfig) (err error) {
 	return c.links.require()
 }
 
-// ReadDHCP implements [Conn].
+// ReadDHCP implements [dhcpsrv.Conn].
 func (c *linux6Conn) ReadDHCP(b []byte) (int, string, netip.AddrPort, netip.Addr, error) {
 	for {
 		n, cm, from, err := c.pc.ReadFrom(b)
@@ -75,11 +77,11 @@ func (c *linux6Conn) ReadDHCP(b []byte) (int, string, netip.AddrPort, netip.Addr
 	}
 }
 
-// ReadBatch implements [BatchConn].
-func (c *linux6Conn) ReadBatch(in []Packet) (int, error) { return c.b.read(in, c.links.name) }
+// ReadBatch implements [dhcpsrv.BatchConn].
+func (c *linux6Conn) ReadBatch(in []dhcpsrv.Packet) (int, error) { return c.b.read(in, c.links.name) }
 
-// WriteBatch implements [BatchConn].
-func (c *linux6Conn) WriteBatch(out []Reply, failed func(int, error)) {
+// WriteBatch implements [dhcpsrv.BatchConn].
+func (c *linux6Conn) WriteBatch(out []dhcpsrv.Reply, failed func(int, error)) {
 	c.b.write(out, func(i int) (netip.AddrPort, []byte, bool) {
 		r := &out[i]
 		if r.Link == "" {
@@ -97,7 +99,7 @@ func (c *linux6Conn) shift(dst netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(dst.Addr(), uint16(c.port)+dst.Port()-serverPort6)
 }
 
-// WriteDHCP implements [Conn].
+// WriteDHCP implements [dhcpsrv.Conn].
 func (c *linux6Conn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, _ net.HardwareAddr) error {
 	dst = c.shift(dst)
 	var cm *ipv6.ControlMessage
@@ -115,7 +117,7 @@ func (c *linux6Conn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.
 	return err
 }
 
-// Close implements [Conn].
+// Close implements [dhcpsrv.Conn].
 func (c *linux6Conn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {

@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"bytes"
@@ -10,7 +10,12 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
+
+	"github.com/gomaas/maas/dhcpsrv"
 )
+
+// batchSize is how many datagrams go through the system in one call at the most.
+const batchSize = 64
 
 // mmsg is what ipv4.PacketConn and ipv6.PacketConn have in common.
 type mmsg interface {
@@ -46,7 +51,7 @@ func newBatcher(pc mmsg) *batcher {
 }
 
 // read waits for datagrams; name tells the served interface of an index.
-func (b *batcher) read(in []Packet, name func(int) string) (n int, err error) {
+func (b *batcher) read(in []dhcpsrv.Packet, name func(int) string) (n int, err error) {
 	for n == 0 {
 		msgs := b.in[:min(len(in), batchSize)]
 		for i := range msgs {
@@ -117,7 +122,7 @@ func (b *batcher) info(index int, src netip.Addr) []byte {
 }
 
 // write sends the replies to the addresses that to returns; those without one are left to the caller.
-func (b *batcher) write(replies []Reply, to func(i int) (dst netip.AddrPort, oob []byte, ok bool), failed func(int, error)) {
+func (b *batcher) write(replies []dhcpsrv.Reply, to func(i int) (dst netip.AddrPort, oob []byte, ok bool), failed func(int, error)) {
 	b.index = b.index[:0]
 	for i := range replies {
 		dst, oob, ok := to(i)

@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"sync"

@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func echoProbe(ctx context.Context, addr netip.Addr) (inUse bool, err error) {
 	}
 	conn, err := net.ListenPacket(network, local)
 	if err != nil {
-		return false, fmt.Errorf("dhcpsrv: probe %v: %w", addr, err)
+		return false, fmt.Errorf("dhcplink: probe %v: %w", addr, err)
 	}
 	defer conn.Close()
 	request := echoRequest(addr.Is6())
@@ -28,14 +28,14 @@ func echoProbe(ctx context.Context, addr netip.Addr) (inUse bool, err error) {
 		if errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) {
 			return false, nil
 		}
-		return false, fmt.Errorf("dhcpsrv: probe %v: %w", addr, err)
+		return false, fmt.Errorf("dhcplink: probe %v: %w", addr, err)
 	}
 	return hear(ctx, conn, addr, func(b []byte) bool { return echoShows(b, request) })
 }
 
 func neighborProbe(ctx context.Context, link string, addr netip.Addr) (inUse bool, err error) {
 	fail := func(err error) (bool, error) {
-		return false, fmt.Errorf("dhcpsrv: probe %v on %q: %w", addr, link, err)
+		return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 	}
 	ifi, err := net.InterfaceByName(link)
 	if err != nil {
@@ -73,7 +73,7 @@ func hear(ctx context.Context, conn net.PacketConn, addr netip.Addr, shows func(
 		case ctx.Err() != nil:
 			return false, nil
 		case err != nil:
-			return false, fmt.Errorf("dhcpsrv: probe %v: %w", addr, err)
+			return false, fmt.Errorf("dhcplink: probe %v: %w", addr, err)
 		case shows(buf[:n]):
 			return true, nil
 		}

@@ -1,4 +1,4 @@
-package dhcpsrv
+package dhcplink
 
 import (
 	"context"
@@ -14,19 +14,19 @@ import (
 func arpProbe(ctx context.Context, link string, addr netip.Addr) (inUse bool, err error) {
 	ifi, err := net.InterfaceByName(link)
 	if err != nil {
-		return false, fmt.Errorf("dhcpsrv: probe %v on %q: %w", addr, link, err)
+		return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 	}
 	if len(ifi.HardwareAddr) != 6 {
 		return false, nil // no ARP there
 	}
 	conn, err := packet.Listen(ifi, packet.Datagram, unix.ETH_P_ARP, nil)
 	if err != nil {
-		return false, fmt.Errorf("dhcpsrv: probe %v on %q: %w", addr, link, err)
+		return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })()
 	if _, err := conn.WriteTo(arpRequest(ifi.HardwareAddr, addr), &packet.Addr{HardwareAddr: etherBroadcast}); err != nil {
-		return false, fmt.Errorf("dhcpsrv: probe %v on %q: %w", addr, link, err)
+		return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 	}
 	buf := make([]byte, 128)
 	for {
@@ -35,7 +35,7 @@ func arpProbe(ctx context.Context, link string, addr netip.Addr) (inUse bool, er
 			return false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("dhcpsrv: probe %v on %q: %w", addr, link, err)
+			return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 		}
 		if arpShows(buf[:n], addr) {
 			return true, nil
