@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"strings"
 	"time"
 
 	"github.com/gomaas/maas/store"
@@ -116,39 +115,4 @@ func (inv *Inventory) CheckAPIKey(ctx context.Context, consumer, token, secret s
 		return User{}, false, nil
 	}
 	return u, true, nil
-}
-
-// SSHKey is a user's public key, as a line of an authorized_keys file.
-type SSHKey struct {
-	ID     int64
-	UserID int64
-	Key    string
-}
-
-var sshKeys = table[SSHKey]{
-	kind: KindSSHKey, name: "ssh_key", cols: []string{"account_id", "public_key"},
-	id:     func(k *SSHKey) *int64 { return &k.ID },
-	fields: func(k *SSHKey) []any { return []any{&k.UserID, &k.Key} },
-}
-
-// CreateSSHKey adds a public key of a user.
-func (inv *Inventory) CreateSSHKey(ctx context.Context, k SSHKey) (SSHKey, error) {
-	k.ID, k.Key = 0, strings.Join(strings.Fields(k.Key), " ")
-	if !isPublicKey(k.Key) {
-		return k, invalid(KindSSHKey, "", "key", "is not a public key like ssh-ed25519 AAAA... name")
-	}
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return taken(sshKeys.insert(ctx, tx, &k), KindSSHKey, "this text")
-	})
-	return k, err
-}
-
-// SSHKeys lists a user's public keys.
-func (inv *Inventory) SSHKeys(ctx context.Context, user int64) ([]SSHKey, error) {
-	return listIn(ctx, inv, sshKeys, "account_id = ?", user)
-}
-
-// DeleteSSHKey deletes a public key.
-func (inv *Inventory) DeleteSSHKey(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return sshKeys.delete(ctx, tx, id) })
 }

@@ -2,6 +2,8 @@ package inventory
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -223,4 +225,44 @@ func (m *Model) BootRule(x *Machine, s *ipam.Subnet) string {
 		return "the site's default"
 	}
 	return ""
+}
+
+// SetDefaultProfile sets what a machine without a profile of its own boots;
+// nil takes it back, and such machines find nothing to boot.
+func (inv *Inventory) SetDefaultProfile(ctx context.Context, p *pxe.Profile) error {
+	if p == nil {
+		return inv.SetSetting(ctx, SettingBootProfile, "")
+	}
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return inv.SetSetting(ctx, SettingBootProfile, string(text))
+}
+
+// DefaultProfile returns what a machine without a profile of its own boots;
+// nil = nothing.
+func (inv *Inventory) DefaultProfile(ctx context.Context) (*pxe.Profile, error) {
+	text, err := inv.Setting(ctx, SettingBootProfile)
+	if notFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseProfile(text)
+}
+
+func parseProfile(text string) (*pxe.Profile, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p := new(pxe.Profile)
+	if err := json.Unmarshal([]byte(text), p); err != nil {
+		return nil, fmt.Errorf("inventory: setting %s: %w", SettingBootProfile, err)
+	}
+	return p, nil
 }

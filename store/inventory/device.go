@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/gomaas/maas/store"
 )
@@ -86,4 +87,23 @@ func (inv *Inventory) devices(ctx context.Context, where string, args ...any) (a
 		return err
 	})
 	return all, err
+}
+
+// Device is something with interfaces and addresses that is not managed: a
+// printer, a switch, a container of a machine.
+type Device struct {
+	ID          int64
+	SystemID    string
+	Version     int64
+	Hostname    string
+	DomainID    int64
+	Description string
+	Owner       string
+	ZoneID      int64
+	ParentID    int64 // machine it is part of and goes with; 0 = none
+	Interfaces  []Interface
+	Created     time.Time
+	Updated     time.Time
+	FQDN        string
+	Tags        []string // names in order; see Machine.Tags
 }

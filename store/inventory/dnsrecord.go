@@ -142,3 +142,65 @@ func isUint16(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 16)
 	return err == nil
 }
+
+// DNSRecord is a record that an operator made.
+type DNSRecord struct {
+	ID       int64
+	Version  int64 // counts changes; an update must carry the one that was read
+	DomainID int64
+	Name     string // relative to the domain; "@" = the domain itself
+	Type     string // A, AAAA, CNAME, MX, NS, SRV, SSHFP, TXT, CAA ...
+	TTL      int    // in seconds; 0 = that of the domain
+	Data     string // in the text form of RFC 1035
+}
+
+var records = table[DNSRecord]{
+	kind: KindRecord, name: "dns_record", cols: []string{"domain_id", "name", "type", "ttl", "data"},
+	id: func(r *DNSRecord) *int64 { return &r.ID }, version: func(r *DNSRecord) *int64 { return &r.Version },
+	label: func(r *DNSRecord) string { return r.Name + " " + r.Type },
+	fields: func(r *DNSRecord) []any {
+		return []any{&r.DomainID, &r.Name, &r.Type, &r.TTL, &r.Data}
+	},
+}
+
+// CreateRecord adds a DNS record to a domain (0 = the default one).
+func (inv *Inventory) CreateRecord(ctx context.Context, r DNSRecord) (DNSRecord, error) {
+	r.ID = 0
+	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if r.DomainID == 0 {
+			if r.DomainID, err = firstID(ctx, tx, "domain"); err != nil {
+				return err
+			}
+		}
+		if r, err = checkRecord(ctx, tx, r); err != nil {
+			return err
+		}
+		return taken(records.insert(ctx, tx, &r), KindRecord, fmt.Sprintf("%s %s %s", r.Name, r.Type, r.Data))
+	})
+	return r, err
+}
+
+// UpdateRecord changes a DNS record.
+func (inv *Inventory) UpdateRecord(ctx context.Context, r DNSRecord) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		if r, err = checkRecord(ctx, tx, r); err != nil {
+			return err
+		}
+		return taken(records.update(ctx, tx, &r), KindRecord, fmt.Sprintf("%s %s %s", r.Name, r.Type, r.Data))
+	})
+}
+
+// DeleteRecord deletes a DNS record.
+func (inv *Inventory) DeleteRecord(ctx context.Context, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return records.delete(ctx, tx, id) })
+}
+
+// Records lists the DNS records that operators made.
+func (inv *Inventory) Records(ctx context.Context) ([]DNSRecord, error) {
+	return listIn(ctx, inv, records, "")
+}
+
+// Record returns a DNS record.
+func (inv *Inventory) Record(ctx context.Context, id int64) (DNSRecord, error) {
+	return getIn(ctx, inv, records, id)
+}

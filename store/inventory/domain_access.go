@@ -1,13 +1,10 @@
 package inventory
 
 import (
-	"context"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/gomaas/maas/dnssrv"
-	"github.com/gomaas/maas/store"
 )
 
 // UpdateGrant lets the holder of a TSIG key change records of a domain by dynamic updates. Its text is KEY, KEY:NAME or
@@ -68,47 +65,6 @@ func CanonicalTransfer(list []string) []string {
 		out = append(out, p.String())
 	}
 	return out
-}
-
-// keys are the names of keys that a domain's lists have.
-func (d *Domain) keys() []string {
-	_, keys := transferers(d.AllowTransfer)
-	for _, g := range d.AllowUpdate {
-		keys = append(keys, g.Key)
-	}
-	return keys
-}
-
-// checkAccess brings who may do what with a domain's zone into its canonical form, and checks it.
-func checkAccess(ctx context.Context, tx *store.Tx, d *Domain) error {
-	if d.External && len(d.AllowTransfer)+len(d.Notify)+len(d.AllowUpdate) > 0 {
-		return invalid(KindDomain, d.Name, "allow_transfer", "is for domains that are authoritative, as are notify and allow_update")
-	}
-	_, keys := transferers(d.AllowTransfer)
-	if err := checkKeys(ctx, tx, KindDomain, d.Name, "allow_transfer", keys); err != nil {
-		return err
-	}
-	d.AllowTransfer = CanonicalTransfer(d.AllowTransfer)
-	for _, s := range d.Notify {
-		if !s.IsValid() || s.Port() == 0 || s.Addr().IsUnspecified() {
-			return invalid(KindDomain, d.Name, "notify", s.String()+" is not the address and port of a server")
-		}
-	}
-	for i := range d.AllowUpdate {
-		g := &d.AllowUpdate[i]
-		if err := checkKeys(ctx, tx, KindDomain, d.Name, "allow_update", []string{g.Key}); err != nil {
-			return err
-		}
-		if !ownerName.MatchString(g.Name) {
-			return invalid(KindDomain, d.Name, "allow_update", g.String()+": "+g.Name+" is not a name relative to the domain")
-		}
-		for _, t := range g.Types {
-			if !slices.Contains(recordTypes, t) {
-				return invalid(KindDomain, d.Name, "allow_update", g.String()+": "+t+" is not one of "+strings.Join(recordTypes, ", "))
-			}
-		}
-	}
-	return nil
 }
 
 // dnsAccess is what other servers, and holders of keys, may do. The keys are added by DNSKeys.

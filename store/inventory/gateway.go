@@ -58,16 +58,3 @@ func gatewayFamily(ctx context.Context, tx *store.Tx, n node, a ipam.Allocation)
 	}
 	return 4, nil
 }
-
-// LockMachine locks or unlocks a machine. A locked one is not deleted, given back or switched off.
-func (inv *Inventory) LockMachine(ctx context.Context, id int64, locked bool) error {
-	return inv.Atomically(ctx, func(ctx context.Context) error {
-		m, err := inv.Machine(ctx, id)
-		if err != nil || m.Locked == locked {
-			return err
-		}
-		m.Locked = locked
-		_, err = inv.UpdateMachine(ctx, m)
-		return err
-	})
-}

@@ -261,3 +261,9 @@ func interfaceIDs(ctx context.Context, tx *store.Tx, mac net.HardwareAddr) (map[
 	}
 	return ids, err
 }
+
+// Interface is a network interface with its links.
+type Interface struct {
+	ipam.Interface
+	Links []ipam.Allocation // addresses and links, observed ones included
+}

@@ -150,3 +150,8 @@ func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx
 func (inv *Inventory) view(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
 	return inv.db.View(ctx, f)
 }
+
+// Compact forgets all but the last changes; see store.DB.Compact.
+func (inv *Inventory) Compact(ctx context.Context, keep int64) error {
+	return inv.Atomically(ctx, func(ctx context.Context) error { return inv.db.Compact(ctx, keep) })
+}

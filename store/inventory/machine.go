@@ -67,31 +67,6 @@ type Machine struct {
 	FQDN string
 }
 
-// Device is something with interfaces and addresses that is not managed: a
-// printer, a switch, a container of a machine.
-type Device struct {
-	ID          int64
-	SystemID    string
-	Version     int64
-	Hostname    string
-	DomainID    int64
-	Description string
-	Owner       string
-	ZoneID      int64
-	ParentID    int64 // machine it is part of and goes with; 0 = none
-	Interfaces  []Interface
-	Created     time.Time
-	Updated     time.Time
-	FQDN        string
-	Tags        []string // names in order; see Machine.Tags
-}
-
-// Interface is a network interface with its links.
-type Interface struct {
-	ipam.Interface
-	Links []ipam.Allocation // addresses and links, observed ones included
-}
-
 // BootInterface returns the interface the machine boots from: the one marked
 // so, else the first physical one.
 func (m *Machine) BootInterface() (Interface, bool) {
@@ -216,16 +191,6 @@ func fillDefaults(ctx context.Context, tx *store.Tx, n *node) error {
 		return nil
 	}
 	_, err := nodeOf(ctx, tx, KindMachine, n.parentID)
-	return err
-}
-
-// orFirst checks a reference, or makes it one to the default object.
-func orFirst[T any](ctx context.Context, tx *store.Tx, t table[T], id *int64) (err error) {
-	if *id == 0 {
-		*id, err = firstID(ctx, tx, t.name)
-		return err
-	}
-	_, err = t.get(ctx, tx, *id)
 	return err
 }
 
@@ -432,4 +397,17 @@ func nodesWhere(ctx context.Context, tx *store.Tx, kind, where string, args ...a
 		return nil, err
 	}
 	return all, addMarks(ctx, tx, all, which, args)
+}
+
+// LockMachine locks or unlocks a machine. A locked one is not deleted, given back or switched off.
+func (inv *Inventory) LockMachine(ctx context.Context, id int64, locked bool) error {
+	return inv.Atomically(ctx, func(ctx context.Context) error {
+		m, err := inv.Machine(ctx, id)
+		if err != nil || m.Locked == locked {
+			return err
+		}
+		m.Locked = locked
+		_, err = inv.UpdateMachine(ctx, m)
+		return err
+	})
 }

@@ -1,9 +1,7 @@
 package inventory
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -229,10 +227,4 @@ func (inv *Inventory) recordVLAN(ctx context.Context, tx *store.Tx, rack string,
 		return err
 	}
 	return inv.note(ctx, "info", "VLAN %d was seen on %s of rack %s and added to fabric %d", v.VID, o.Interface, rack, v.FabricID)
-}
-
-func sameJSON(a, b any) bool {
-	x, err1 := json.Marshal(a)
-	y, err2 := json.Marshal(b)
-	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }

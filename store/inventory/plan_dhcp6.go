@@ -1,8 +1,6 @@
 package inventory
 
 import (
-	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -17,17 +15,6 @@ import (
 // tells of DHCPv6 where there is some; elsewhere it says that there is no
 // router, so that firmware which waits for one goes on at once.
 const SettingRouterAdvertisements = "router_advertisements"
-
-// SetRouterAdvertisements sets SettingRouterAdvertisements. A value that it
-// cannot have is an *InvalidError.
-func (inv *Inventory) SetRouterAdvertisements(ctx context.Context, value string) error {
-	for _, text := range elements(value) {
-		if p, err := netip.ParsePrefix(text); text != "all" && (err != nil || p != p.Masked()) {
-			return invalid(KindSetting, SettingRouterAdvertisements, "value", fmt.Sprintf("%q is neither the prefix of a subnet, like 2001:db8::/64, nor all", text))
-		}
-	}
-	return inv.SetSetting(ctx, SettingRouterAdvertisements, value)
-}
 
 // leaseTime6 is the time of IPv6 leases, as MAAS has it.
 const leaseTime6 = 30 * time.Minute

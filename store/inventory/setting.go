@@ -2,12 +2,10 @@ package inventory
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strconv"
 
-	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 )
 
@@ -92,46 +90,6 @@ func (inv *Inventory) SetSetting(ctx context.Context, name, value string) error 
 	})
 }
 
-// SetDefaultProfile sets what a machine without a profile of its own boots;
-// nil takes it back, and such machines find nothing to boot.
-func (inv *Inventory) SetDefaultProfile(ctx context.Context, p *pxe.Profile) error {
-	if p == nil {
-		return inv.SetSetting(ctx, SettingBootProfile, "")
-	}
-	if err := p.Validate(); err != nil {
-		return err
-	}
-	text, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return inv.SetSetting(ctx, SettingBootProfile, string(text))
-}
-
-// DefaultProfile returns what a machine without a profile of its own boots;
-// nil = nothing.
-func (inv *Inventory) DefaultProfile(ctx context.Context) (*pxe.Profile, error) {
-	text, err := inv.Setting(ctx, SettingBootProfile)
-	if notFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return parseProfile(text)
-}
-
-func parseProfile(text string) (*pxe.Profile, error) {
-	if text == "" {
-		return nil, nil
-	}
-	p := new(pxe.Profile)
-	if err := json.Unmarshal([]byte(text), p); err != nil {
-		return nil, fmt.Errorf("inventory: setting %s: %w", SettingBootProfile, err)
-	}
-	return p, nil
-}
-
 // checkSetting refuses what those who read other settings could not use.
 func checkSetting(name, value string) error {
 	switch name {
@@ -156,4 +114,15 @@ func checkSetting(name, value string) error {
 		}
 	}
 	return nil
+}
+
+// SetRouterAdvertisements sets SettingRouterAdvertisements. A value that it
+// cannot have is an *InvalidError.
+func (inv *Inventory) SetRouterAdvertisements(ctx context.Context, value string) error {
+	for _, text := range elements(value) {
+		if p, err := netip.ParsePrefix(text); text != "all" && (err != nil || p != p.Masked()) {
+			return invalid(KindSetting, SettingRouterAdvertisements, "value", fmt.Sprintf("%q is neither the prefix of a subnet, like 2001:db8::/64, nor all", text))
+		}
+	}
+	return inv.SetSetting(ctx, SettingRouterAdvertisements, value)
 }

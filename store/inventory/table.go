@@ -179,3 +179,68 @@ func listIn[T any](ctx context.Context, inv *Inventory, t table[T], where string
 	})
 	return all, err
 }
+
+// insertNamed inserts v; if *name is "" it becomes <kind>-<id>.
+func insertNamed[T any](ctx context.Context, tx *store.Tx, t table[T], v *T, name *string) error {
+	generated := strings.TrimSpace(*name) == ""
+	if generated {
+		*name = "new " + t.kind // until the ID is known
+	}
+	if err := t.insert(ctx, tx, v); err != nil {
+		return taken(err, t.kind, "name "+*name)
+	}
+	if !generated {
+		return nil
+	}
+	*name = fmt.Sprintf("%s-%d", t.kind, *t.id(v))
+	return t.update(ctx, tx, v)
+}
+
+// orFirst checks a reference, or makes it one to the default object.
+func orFirst[T any](ctx context.Context, tx *store.Tx, t table[T], id *int64) (err error) {
+	if *id == 0 {
+		*id, err = firstID(ctx, tx, t.name)
+		return err
+	}
+	_, err = t.get(ctx, tx, *id)
+	return err
+}
+
+func createNamed[T any](ctx context.Context, inv *Inventory, t table[T], v T, name string) (T, error) {
+	if strings.TrimSpace(name) == "" {
+		return v, invalid(t.kind, name, "name", "is missing")
+	}
+	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return taken(t.insert(ctx, tx, &v), t.kind, "name "+name)
+	})
+	return v, err
+}
+
+func updateNamed[T any](ctx context.Context, inv *Inventory, t table[T], v T, name string) error {
+	if strings.TrimSpace(name) == "" {
+		return invalid(t.kind, name, "name", "is missing")
+	}
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return taken(t.update(ctx, tx, &v), t.kind, "name "+name)
+	})
+}
+
+// firstID returns the ID of a table's default object, its oldest.
+func firstID(ctx context.Context, tx *store.Tx, table string) (id int64, err error) {
+	err = tx.Get(ctx, "SELECT id FROM "+table+" ORDER BY id LIMIT 1", nil, &id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, &NotFoundError{table, "at all"}
+	}
+	return id, err
+}
+
+// namesOf reads a column of names, each with a word before it.
+func namesOf(ctx context.Context, tx *store.Tx, word, query string, args ...any) (names []string, err error) {
+	err = tx.Query(ctx, query, args, func(scan func(...any) error) error {
+		var name string
+		err := scan(&name)
+		names = append(names, word+name)
+		return err
+	})
+	return names, err
+}

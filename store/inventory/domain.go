@@ -3,10 +3,9 @@ package inventory
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"net/netip"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/gomaas/maas/store"
@@ -32,17 +31,6 @@ type Domain struct {
 	Signed bool
 }
 
-// DNSRecord is a record that an operator made.
-type DNSRecord struct {
-	ID       int64
-	Version  int64 // counts changes; an update must carry the one that was read
-	DomainID int64
-	Name     string // relative to the domain; "@" = the domain itself
-	Type     string // A, AAAA, CNAME, MX, NS, SRV, SSHFP, TXT, CAA ...
-	TTL      int    // in seconds; 0 = that of the domain
-	Data     string // in the text form of RFC 1035
-}
-
 var domains = table[Domain]{
 	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl", "forward", "signed", "allow_transfer", "notify", "allow_update"},
 	id: func(d *Domain) *int64 { return &d.ID }, version: func(d *Domain) *int64 { return &d.Version },
@@ -52,41 +40,6 @@ var domains = table[Domain]{
 			&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}, &d.Signed, asJSON{&d.AllowTransfer}, asJSON{&d.Notify}, asJSON{&d.AllowUpdate},
 		}
 	},
-}
-
-var records = table[DNSRecord]{
-	kind: KindRecord, name: "dns_record", cols: []string{"domain_id", "name", "type", "ttl", "data"},
-	id: func(r *DNSRecord) *int64 { return &r.ID }, version: func(r *DNSRecord) *int64 { return &r.Version },
-	label: func(r *DNSRecord) string { return r.Name + " " + r.Type },
-	fields: func(r *DNSRecord) []any {
-		return []any{&r.DomainID, &r.Name, &r.Type, &r.TTL, &r.Data}
-	},
-}
-
-var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-
-// domainName brings a name into its canonical form and checks it.
-func domainName(name string) (string, error) {
-	name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
-	if name == "" || len(name) > 253 {
-		return "", invalid(KindDomain, name, "name", "must be 1 to 253 characters")
-	}
-	for _, l := range strings.Split(name, ".") {
-		if !label.MatchString(l) {
-			return "", invalid(KindDomain, name, "name", fmt.Sprintf("has the label %q: a label is 1 to 63 letters, digits and inner hyphens", l))
-		}
-	}
-	return name, nil
-}
-
-// hostName brings the name of a machine into its canonical form and checks
-// it: one label (RFC 1123 section 2.1).
-func hostName(kind, name string) (string, error) {
-	name = strings.ToLower(strings.TrimSpace(name))
-	if !label.MatchString(name) {
-		return "", invalid(kind, name, "hostname", "must be 1 to 63 letters, digits and inner hyphens")
-	}
-	return name, nil
 }
 
 // CreateDomain adds a domain.
@@ -183,44 +136,43 @@ func (inv *Inventory) DeleteDomain(ctx context.Context, id int64) error {
 	})
 }
 
-// CreateRecord adds a DNS record to a domain (0 = the default one).
-func (inv *Inventory) CreateRecord(ctx context.Context, r DNSRecord) (DNSRecord, error) {
-	r.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		if r.DomainID == 0 {
-			if r.DomainID, err = firstID(ctx, tx, "domain"); err != nil {
-				return err
+// keys are the names of keys that a domain's lists have.
+func (d *Domain) keys() []string {
+	_, keys := transferers(d.AllowTransfer)
+	for _, g := range d.AllowUpdate {
+		keys = append(keys, g.Key)
+	}
+	return keys
+}
+
+// checkAccess brings who may do what with a domain's zone into its canonical form, and checks it.
+func checkAccess(ctx context.Context, tx *store.Tx, d *Domain) error {
+	if d.External && len(d.AllowTransfer)+len(d.Notify)+len(d.AllowUpdate) > 0 {
+		return invalid(KindDomain, d.Name, "allow_transfer", "is for domains that are authoritative, as are notify and allow_update")
+	}
+	_, keys := transferers(d.AllowTransfer)
+	if err := checkKeys(ctx, tx, KindDomain, d.Name, "allow_transfer", keys); err != nil {
+		return err
+	}
+	d.AllowTransfer = CanonicalTransfer(d.AllowTransfer)
+	for _, s := range d.Notify {
+		if !s.IsValid() || s.Port() == 0 || s.Addr().IsUnspecified() {
+			return invalid(KindDomain, d.Name, "notify", s.String()+" is not the address and port of a server")
+		}
+	}
+	for i := range d.AllowUpdate {
+		g := &d.AllowUpdate[i]
+		if err := checkKeys(ctx, tx, KindDomain, d.Name, "allow_update", []string{g.Key}); err != nil {
+			return err
+		}
+		if !ownerName.MatchString(g.Name) {
+			return invalid(KindDomain, d.Name, "allow_update", g.String()+": "+g.Name+" is not a name relative to the domain")
+		}
+		for _, t := range g.Types {
+			if !slices.Contains(recordTypes, t) {
+				return invalid(KindDomain, d.Name, "allow_update", g.String()+": "+t+" is not one of "+strings.Join(recordTypes, ", "))
 			}
 		}
-		if r, err = checkRecord(ctx, tx, r); err != nil {
-			return err
-		}
-		return taken(records.insert(ctx, tx, &r), KindRecord, fmt.Sprintf("%s %s %s", r.Name, r.Type, r.Data))
-	})
-	return r, err
-}
-
-// UpdateRecord changes a DNS record.
-func (inv *Inventory) UpdateRecord(ctx context.Context, r DNSRecord) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		if r, err = checkRecord(ctx, tx, r); err != nil {
-			return err
-		}
-		return taken(records.update(ctx, tx, &r), KindRecord, fmt.Sprintf("%s %s %s", r.Name, r.Type, r.Data))
-	})
-}
-
-// DeleteRecord deletes a DNS record.
-func (inv *Inventory) DeleteRecord(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return records.delete(ctx, tx, id) })
-}
-
-// Records lists the DNS records that operators made.
-func (inv *Inventory) Records(ctx context.Context) ([]DNSRecord, error) {
-	return listIn(ctx, inv, records, "")
-}
-
-// Record returns a DNS record.
-func (inv *Inventory) Record(ctx context.Context, id int64) (DNSRecord, error) {
-	return getIn(ctx, inv, records, id)
+	}
+	return nil
 }

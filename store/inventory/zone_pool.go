@@ -2,9 +2,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"strings"
 
 	"github.com/gomaas/maas/store"
 )
@@ -152,43 +149,4 @@ func (inv *Inventory) DeletePool(ctx context.Context, id int64) error {
 		}
 		return resourcePools.delete(ctx, tx, id)
 	})
-}
-
-func createNamed[T any](ctx context.Context, inv *Inventory, t table[T], v T, name string) (T, error) {
-	if strings.TrimSpace(name) == "" {
-		return v, invalid(t.kind, name, "name", "is missing")
-	}
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return taken(t.insert(ctx, tx, &v), t.kind, "name "+name)
-	})
-	return v, err
-}
-
-func updateNamed[T any](ctx context.Context, inv *Inventory, t table[T], v T, name string) error {
-	if strings.TrimSpace(name) == "" {
-		return invalid(t.kind, name, "name", "is missing")
-	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return taken(t.update(ctx, tx, &v), t.kind, "name "+name)
-	})
-}
-
-// firstID returns the ID of a table's default object, its oldest.
-func firstID(ctx context.Context, tx *store.Tx, table string) (id int64, err error) {
-	err = tx.Get(ctx, "SELECT id FROM "+table+" ORDER BY id LIMIT 1", nil, &id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, &NotFoundError{table, "at all"}
-	}
-	return id, err
-}
-
-// namesOf reads a column of names, each with a word before it.
-func namesOf(ctx context.Context, tx *store.Tx, word, query string, args ...any) (names []string, err error) {
-	err = tx.Query(ctx, query, args, func(scan func(...any) error) error {
-		var name string
-		err := scan(&name)
-		names = append(names, word+name)
-		return err
-	})
-	return names, err
 }

@@ -133,8 +133,3 @@ func fence(ctx context.Context, tx *store.Tx) error {
 	}
 	return nil
 }
-
-// Compact forgets all but the last changes; see store.DB.Compact.
-func (inv *Inventory) Compact(ctx context.Context, keep int64) error {
-	return inv.Atomically(ctx, func(ctx context.Context) error { return inv.db.Compact(ctx, keep) })
-}

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"encoding"
 	"encoding/json"
@@ -126,4 +127,10 @@ func bytesOf(src any) []byte {
 		return s
 	}
 	return nil
+}
+
+func sameJSON(a, b any) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
