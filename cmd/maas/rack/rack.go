@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
@@ -82,8 +83,8 @@ type Config struct {
 	AccessLog func(proxy.Access)
 	// Power drives BMCs for the region. Nil offers no power calls.
 	Power *power.Controller
-	// Trace makes traces of what the rack does. Nil makes none.
-	Trace *tracing.Tracer
+	// Tracer receives spans of what the rack does. If nil, none are made.
+	Tracer oteltrace.TracerProvider
 	// Name is the rack's, for traces. Empty leaves it out.
 	Name string
 	// Log receives what operators should see.
@@ -119,7 +120,8 @@ type Rack struct {
 	retransmits atomic.Uint64 // of TFTP
 	sessions    atomic.Int64  // with regions
 	region      regionLink
-	boots       *bootTraces // nil: none
+	trace       *tracing.Tracer // nil: none
+	boots       *bootTraces     // nil: none
 
 	came6  chan struct{} // closed by first6
 	first6 func()        // called for each IPv6 address that comes
@@ -127,7 +129,7 @@ type Rack struct {
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
 func New(cfg Config) (*Rack, error) {
-	r := &Rack{cfg: cfg, log: cfg.Log, came6: make(chan struct{})}
+	r := &Rack{cfg: cfg, log: cfg.Log, trace: tracing.New(cfg.Tracer), came6: make(chan struct{})}
 	r.first6 = sync.OnceFunc(func() { close(r.came6) })
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -192,16 +194,16 @@ func (r *Rack) compose() (err error) {
 	if err != nil {
 		return err
 	}
-	r.boots = newBootTraces(r.cfg.Trace, r.cfg.Name, r.nameOf)
+	r.boots = newBootTraces(r.trace, r.cfg.Name, r.nameOf)
 	r.openCache()
-	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: tracedAccess(r.cfg), Log: r.log.With("component", "proxy")})
+	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: tracedAccess(r.cfg, r.trace), Log: r.log.With("component", "proxy")})
 	r.proxying = newProxyServer(r.proxy, r.cfg.ListenProxy, r.log.With("component", "proxy"))
 	r.offer(&r.methods)
-	r.cfg.Trace.Watch(&r.methods, r.cfg.Name)
+	r.trace.Watch(&r.methods, r.cfg.Name)
 	r.first = first{}
 	topics := append(r.first.watch(r.topics()), r.cfg.Topics...)
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
-		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: tracedTopics(r.cfg, topics),
+		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: tracedTopics(r.cfg.Name, r.trace, topics),
 		Connected: r.connected,
 		Log:       r.log.With("component", "rpc"),
 	})

@@ -14,15 +14,15 @@ import (
 )
 
 // tracedTopics makes what is done with each update a span, in the trace of the change where that came along.
-func tracedTopics(cfg Config, topics []rpc.Topic) []rpc.Topic {
-	if cfg.Trace == nil {
+func tracedTopics(rack string, trace *tracing.Tracer, topics []rpc.Topic) []rpc.Topic {
+	if trace == nil {
 		return topics
 	}
 	for i, t := range topics {
 		start := func(ctx context.Context, objects int, whole bool) (context.Context, tracing.Span) {
-			ctx, span := cfg.Trace.StartServing(ctx, "serve "+t.Name)
+			ctx, span := trace.StartServing(ctx, "serve "+t.Name)
 			at := rpc.Serving(ctx)
-			span.Text("maas.rack", cfg.Name)
+			span.Text("maas.rack", rack)
 			span.Text("maas.topic", t.Name)
 			span.Text("maas.state.epoch", at.Epoch)
 			span.Int("maas.state.revision", int64(at.Revision))
@@ -53,8 +53,8 @@ func tracedTopics(cfg Config, topics []rpc.Topic) []rpc.Topic {
 
 // tracedAccess makes what the proxy fetched from elsewhere spans. Answers of the cache alone are none, nor is what a URL asks for
 // behind its path told.
-func tracedAccess(cfg Config) func(proxy.Access) {
-	if cfg.Trace == nil {
+func tracedAccess(cfg Config, trace *tracing.Tracer) func(proxy.Access) {
+	if trace == nil {
 		return cfg.AccessLog
 	}
 	return func(a proxy.Access) {
@@ -64,7 +64,7 @@ func tracedAccess(cfg Config) func(proxy.Access) {
 		if strings.HasPrefix(a.Cache, "hit") {
 			return
 		}
-		_, span := cfg.Trace.StartAt(context.Background(), "proxy", a.Time)
+		_, span := trace.StartAt(context.Background(), "proxy", a.Time)
 		span.Text("http.request.method", a.Method[:min(len(a.Method), 32)]) // the client's words
 		span.Text("maas.rack", cfg.Name)
 		span.Text("client.address", a.Client.String())

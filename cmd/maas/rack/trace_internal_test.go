@@ -21,9 +21,8 @@ import (
 func TestWhenBootsAreOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		spans := tracetest.NewInMemoryExporter()
-		tracer := tracing.To(sdktrace.NewSimpleSpanProcessor(spans), "host-1")
-		defer tracer.Close()
-		b := newBootTraces(tracer, "rack", func(net.HardwareAddr) string { return "" })
+		tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+		b := newBootTraces(tracing.New(tracer), "rack", func(net.HardwareAddr) string { return "" })
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- b.run(ctx) }()
@@ -68,9 +67,8 @@ func TestWhenBootsAreOver(t *testing.T) {
 }
 
 func TestBootsThatAreFollowedAreBounded(t *testing.T) {
-	tracer := tracing.To(sdktrace.NewSimpleSpanProcessor(tracetest.NewNoopExporter()), "host-1")
-	defer tracer.Close()
-	b := newBootTraces(tracer, "rack", func(net.HardwareAddr) string { return "" })
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(tracetest.NewNoopExporter()))
+	b := newBootTraces(tracing.New(tracer), "rack", func(net.HardwareAddr) string { return "" })
 	for i := range 2 * maxBoots {
 		b.follow(pxe.Event{Time: time.Now(), MAC: net.HardwareAddr(fmt.Sprintf("%06d", i)), Stage: pxe.StageOffer})
 	}

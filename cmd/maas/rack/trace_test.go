@@ -39,9 +39,9 @@ type tracedSite struct {
 func newTracedSite(t *testing.T) *tracedSite {
 	t.Helper()
 	s := &tracedSite{t: t, spans: tracetest.NewInMemoryExporter()}
-	tracer := tracing.To(sdktrace.NewSimpleSpanProcessor(s.spans), "host-1")
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(s.spans))
 	kinds := power.NewRegistry(webhook.Kind())
-	s.region = openRegionWith(t, region.Config{Dir: t.TempDir(), Kinds: kinds, Trace: tracer})
+	s.region = openRegionWith(t, region.Config{Dir: t.TempDir(), Kinds: kinds, Tracer: tracer})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.region.Serve(ctx, region.Sockets{}) }()
@@ -50,7 +50,7 @@ func newTracedSite(t *testing.T) *tracedSite {
 		t.Fatal(err)
 	}
 	segment, stopRack := serveWith(t, rack.Config{
-		Dir: t.TempDir(), Name: "rack", Dial: rpc.Loopback(s.region.RPC(), "rack"), Trace: tracer, Power: controller,
+		Dir: t.TempDir(), Name: "rack", Dial: rpc.Loopback(s.region.RPC(), "rack"), Tracer: tracer, Power: controller,
 	})
 	s.segment = segment
 	s.stop = func() {
@@ -62,7 +62,6 @@ func newTracedSite(t *testing.T) *tracedSite {
 		}
 		s.region.Close()
 	}
-	t.Cleanup(tracer.Close) // which forgets the spans
 	return s
 }
 
@@ -195,10 +194,9 @@ func TestBootsAreTraced(t *testing.T) {
 // What comes from elsewhere is told of without what clients put into URLs.
 func TestFetchesOfTheProxyAreTraced(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
-	tracer := tracing.To(sdktrace.NewSimpleSpanProcessor(spans), "host-1")
-	defer tracer.Close()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	logged := 0
-	told := rack.TracedAccess(rack.Config{Name: "rack", Trace: tracer, AccessLog: func(proxy.Access) { logged++ }})
+	told := rack.TracedAccess(rack.Config{Name: "rack", AccessLog: func(proxy.Access) { logged++ }}, tracing.New(tracer))
 	for _, cache := range []string{"hit", "fwd=miss; stored", ""} {
 		told(proxy.Access{
 			Time: time.Now(), Client: netip.MustParseAddr("192.0.2.9"), Method: "GET", URL: "http://archive.example/pool/a.deb?token=sesame",

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
@@ -51,8 +52,8 @@ type Config struct {
 	// RackWait is how long a request to a machine's power waits for a first rack when none is connected. Those of a region that
 	// has just started come within a second or two. Zero means 5 seconds.
 	RackWait time.Duration
-	// Trace makes traces of what the region does. Nil makes none.
-	Trace *tracing.Tracer
+	// Tracer receives spans of what the region does. If nil, none are made.
+	Tracer oteltrace.TracerProvider
 	// Log receives what operators should see.
 	Log *slog.Logger
 }
@@ -100,7 +101,7 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 		}
 		cfg.Database = "sqlite://" + path
 	}
-	r := &Region{log: cfg.Log, beside: cfg.Beside, name: cfg.Name, life: newLife(), trace: cfg.Trace}
+	r := &Region{log: cfg.Log, beside: cfg.Beside, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer)}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -17,8 +17,10 @@ import (
 	"strings"
 	"time"
 
+	oteltrace "go.opentelemetry.io/otel/trace"
+
 	"github.com/gomaas/maas/cmd/maas/internal/config"
-	"github.com/gomaas/maas/cmd/maas/internal/tracing"
+	"github.com/gomaas/maas/cmd/maas/internal/traceexport"
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/cmd/maas/region/register"
@@ -65,13 +67,14 @@ type site struct {
 	rack   *rack.Rack
 	// closers are closed at the end.
 	closers    []io.Closer
-	trace      *tracing.Tracer  // nil: none
-	registered register.Request // of the rack in this process, as the region has it
+	tracer     oteltrace.TracerProvider // nil: none
+	registered register.Request         // of the rack in this process, as the region has it
 }
 
-// openTrace begins traces, where the configuration or the environment names a collector. An empty instance is the host's name.
-func openTrace(cfg config.Config, instance string, log *slog.Logger) *tracing.Tracer {
-	return tracing.Open(tracing.Config{Endpoint: cfg.Trace.Endpoint, Instance: instance, Log: log.With("component", "trace")})
+// openTracer begins traces, where the configuration or the environment names a collector, and
+// returns what ends them. An empty instance is the host's name.
+func openTracer(ctx context.Context, cfg config.Config, instance string, log *slog.Logger) (oteltrace.TracerProvider, func()) {
+	return traceexport.Open(ctx, traceexport.Config{Endpoint: cfg.Trace.Endpoint, Instance: instance, Log: log.With("component", "trace")})
 }
 
 // All runs region and rack on the configured interface until ctx ends. It calls ready, if that is not nil, when everything
@@ -107,8 +110,9 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	if err := lookForOthers(ctx, cfg.DHCP, links); err != nil {
 		return err
 	}
-	s := &site{cfg: cfg, log: log, links: links, trace: openTrace(cfg, cfg.Region.Name, log)}
-	defer s.trace.Close()
+	tracer, stopTracer := openTracer(ctx, cfg, cfg.Region.Name, log)
+	defer stopTracer()
+	s := &site{cfg: cfg, log: log, links: links, tracer: tracer}
 	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	addresses, err := listenForRacks(ctx, cfg, &regionSockets)
 	if err != nil {
@@ -138,7 +142,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 func (s *site) openRegion(ctx context.Context, addresses []string) (err error) {
 	s.region, err = region.New(ctx, region.Config{
 		Dir: s.cfg.Data, Name: s.cfg.Region.Name, Database: s.cfg.Region.Database, Beside: rackName, Kinds: Kinds(), Advertise: addresses,
-		Trace: s.trace, Log: s.log,
+		Tracer: s.tracer, Log: s.log,
 	})
 	return err
 }
@@ -209,7 +213,7 @@ func (s *site) newRack(base rack.Config, files, loaders fs.FS) error {
 	if err != nil {
 		return err
 	}
-	base.Dir, base.Log, base.Trace = rackDir(s.cfg.Data), s.log, s.trace
+	base.Dir, base.Log, base.Tracer = rackDir(s.cfg.Data), s.log, s.tracer
 	base.Files, base.Loaders, base.HTTPPort = files, loaders, portOr(s.cfg.Rack.Port, rackPort)
 	base.Power, base.Prober, base.WatchAll = controller, dhcplink.Prober{}, true
 	base.ListenProxy, base.AccessLog = s.openProxy, access

@@ -72,8 +72,9 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	}
 	m.links, m.cfg, m.version = links, cfg, options.Version
 	m.cfg.DHCP.Disable = noDHCP
-	s := &site{cfg: cfg, log: log, links: links, trace: openTrace(cfg, m.name(), log)}
-	defer s.trace.Close()
+	tracer, stopTracer := openTracer(ctx, cfg, m.name(), log)
+	defer stopTracer()
+	s := &site{cfg: cfg, log: log, links: links, tracer: tracer}
 	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	loaders := chooseLoaders(cfg.Boot.Loaders)
 	if err := s.newRack(m.rack(), files, loaders); err != nil {

@@ -50,11 +50,12 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	if err != nil {
 		return err
 	}
-	s := &site{cfg: cfg, log: log, trace: openTrace(cfg, cfg.Region.Name, log)}
-	defer s.trace.Close()
+	tracer, stopTracer := openTracer(ctx, cfg, cfg.Region.Name, log)
+	defer stopTracer()
+	s := &site{cfg: cfg, log: log, tracer: tracer}
 	s.region, err = region.New(ctx, region.Config{
 		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Kinds: Kinds(), Advertise: addresses,
-		Trace: s.trace, Log: log,
+		Tracer: s.tracer, Log: log,
 	})
 	if err != nil {
 		return err

@@ -15,9 +15,7 @@ import (
 func inMemory(t *testing.T) (*Tracer, *tracetest.InMemoryExporter) {
 	t.Helper()
 	spans := tracetest.NewInMemoryExporter()
-	tracer := To(sdktrace.NewSimpleSpanProcessor(spans), "host-1")
-	t.Cleanup(tracer.Close)
-	return tracer, spans
+	return New(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))), spans
 }
 
 // wired carries calls as between processes: nothing of the caller's context but its metadata arrives.

@@ -3,6 +3,7 @@ package tracing
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -19,7 +20,7 @@ func (s Span) Recording() bool { return s.span != nil && s.span.IsRecording() }
 // Text tells something of the span. An empty text is left out.
 func (s Span) Text(name, value string) {
 	if s.span != nil && value != "" {
-		s.span.SetAttributes(attribute.String(name, value))
+		s.span.SetAttributes(attribute.String(name, valid(value)))
 	}
 }
 
@@ -76,11 +77,12 @@ func (s Span) FailText(why string) {
 	if s.span == nil || why == "" {
 		return
 	}
-	if len(why) > longestText {
-		why = why[:longestText]
-	}
-	s.span.SetStatus(codes.Error, why)
+	s.span.SetStatus(codes.Error, valid(why[:min(len(why), longestText)]))
 }
+
+// valid replaces bytes that are not UTF-8: the exporter loses the whole batch for one of them, and
+// clients choose some of the texts.
+func valid(text string) string { return strings.ToValidUTF8(text, "?") }
 
 // End ends it now.
 func (s Span) End() {
