@@ -141,9 +141,12 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts, Methods: &r.methods})
 	r.power = &powerService{region: r, kinds: cfg.Kinds, rackWait: cmp.Or(cfg.RackWait, rackWait)}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
-	r.api = maasapi.New(maasapi.Config{
+	r.api, err = maasapi.New(maasapi.Config{
 		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
 	})
+	if err != nil {
+		return err
+	}
 	if len(cfg.Advertise) > 0 {
 		if r.racks, err = newRackService(ctx, r, cfg); err != nil {
 			return err

@@ -29,7 +29,7 @@ var allocNames = map[ipam.AllocType]string{
 func addressOf(x ipam.Allocation, view subnetView) IPAddress {
 	out := IPAddress{
 		IP: x.Addr.String(), AllocType: int(x.Type), AllocTypeName: allocNames[x.Type], Owner: userNamed(x.Owner), Subnet: view.byID(x.SubnetID),
-		InterfaceSet: []Interface{}, ResourceURI: base + "ipaddresses/",
+		InterfaceSet: []Interface{}, ResourceURI: view.base + "ipaddresses/",
 	}
 	if !x.Created.IsZero() {
 		out.Created = &x.Created

@@ -1,11 +1,15 @@
 package maasapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,199 +17,201 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// Config is what an API is made of.
+// Config configures an [API].
 type Config struct {
 	// Inventory is required.
 	Inventory *inventory.Inventory
 	// Power is required.
 	Power Power
-	// Proxy is for the racks' proxies. Nil answers that this is not supported.
+	// Base is the path below which the whole API is mounted, such as "/maas/site1": MAAS' paths are then below
+	// /maas/site1/api/2.0/, and this API's own below /maas/site1/api/v1/. Requests arrive with the whole path, so the API is mounted
+	// without http.StripPrefix. If empty, the layout is that of MAAS: /MAAS/api/2.0/, and /api/v1/ beside it.
+	Base string
+	// Proxy reaches the racks' proxies. If nil, requests about them answer that this is not supported.
 	Proxy Proxy
-	// Scanner sweeps subnets. Nil answers that this is not supported.
+	// Scanner sweeps subnets. If nil, requests for scans answer that this is not supported.
 	Scanner Scanner
-	// Vendor names who made a network card. Nil means oui.Lookup. It is called concurrently.
+	// Vendor returns the maker of a network card. If nil, oui.Lookup is used. It is called concurrently.
 	Vendor func(mac []byte) string
-	// Version is what the version endpoint says. Empty means "3.8.0", the version of MAAS whose API this follows.
+	// Version is returned by the version endpoint. Empty means "3.8.0", the version of MAAS whose API this follows.
 	Version string
-	// More are further endpoints below /api/v1/, by method and path as for http.ServeMux. Nil has none.
+	// More are further endpoints, by method and path below /api/v1/ as for http.ServeMux, without Base. May be nil.
 	More map[string]Endpoint
-	// Observe hears of each request to an endpoint: its method and pattern, the status, and how long it took. It is called
-	// concurrently. Nil is not called.
+	// Observe is called after each request to an endpoint with its method and pattern, the status, and how long it took. It is
+	// called concurrently. May be nil.
 	Observe func(route string, status int, took time.Duration)
-	// Begin hears of each request to an endpoint before that: its method and pattern, and the name of its user, empty where
-	// none is needed. The request goes on with the context that it returns, and end hears of the status. It is called
-	// concurrently. Nil is not called.
+	// Begin is called before each request to an endpoint with its method and pattern, and the name of its user, empty where none is
+	// needed. The request goes on with the context that it returns, and end is called with the status. It is called concurrently.
+	// May be nil.
 	Begin func(r *http.Request, route, user string) (ctx context.Context, end func(status int))
-	// Log receives failures that are not the client's. Nil discards.
+	// Log receives failures that are not the client's. If nil, they are discarded.
 	Log *slog.Logger
 }
 
-// An API serves requests. Its methods may be called concurrently.
+// API serves requests. Its methods may be called concurrently.
 type API struct {
 	inv     *inventory.Inventory
 	power   Power
 	proxy   Proxy
 	scanner Scanner
-	maker   func([]byte) string
+	vendor  func([]byte) string
 	version string
 	more    map[string]Endpoint
 	observe func(string, int, time.Duration)
 	begin   func(*http.Request, string, string) (context.Context, func(int))
 	log     *slog.Logger
+
+	root string // the path that everything is below, without a slash at the end
+	maas string // the path where MAAS is mounted
+	base string // maas + apiPath
+
+	table          []route
+	public, secret map[string]bool // the paths of routes that need no key, and of routes that answer with secrets
+
 	nonces  nonces
 	logins  limiter
 	streams chan struct{} // holds one for each client of the stream
 }
 
-// New returns an API. It starts nothing.
-func New(cfg Config) *API {
+// New returns an API. It starts nothing. An error names the field of cfg that is missing or wrong.
+func New(cfg Config) (*API, error) {
+	switch {
+	case cfg.Inventory == nil:
+		return nil, errors.New("maasapi: Config.Inventory is nil; it is required")
+	case cfg.Power == nil:
+		return nil, errors.New("maasapi: Config.Power is nil; it is required")
+	}
 	a := &API{
-		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, maker: cfg.Vendor, version: cfg.Version, more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
+		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, vendor: cfg.Vendor,
+		version: cmp.Or(cfg.Version, "3.8.0"), more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
 		logins: limiter{every: loginEvery, burst: loginBurst}, streams: make(chan struct{}, maxStreams),
 	}
-	if a.maker == nil {
-		a.maker = oui.Lookup
-	}
-	if a.version == "" {
-		a.version = "3.8.0"
+	if a.vendor == nil {
+		a.vendor = oui.Lookup
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
-	return a
+	if err := a.mount(cfg.Base); err != nil {
+		return nil, err
+	}
+	for pattern := range cfg.More {
+		if method, path, _ := strings.Cut(pattern, " "); method == "" || !strings.HasPrefix(path, "/api/v1/") {
+			return nil, fmt.Errorf("maasapi: Config.More has the key %q; write a method and a path, as GET /api/v1/name", pattern)
+		}
+	}
+	a.table = a.routes()
+	a.public, a.secret = map[string]bool{}, map[string]bool{}
+	for _, x := range a.table {
+		a.public[a.at(x.path)] = a.public[a.at(x.path)] || x.public
+		a.secret[a.at(x.path)] = a.secret[a.at(x.path)] || x.secret
+	}
+	return a, nil
 }
 
-// base is the path of the MAAS API.
-const base = "/MAAS/api/2.0/"
+// mount sets the paths of the API.
+func (a *API) mount(base string) error {
+	trimmed := strings.TrimSuffix(base, "/")
+	switch {
+	case base == "":
+		a.maas = "/MAAS"
+	case base != "/" && path.Clean(trimmed) != trimmed || !strings.HasPrefix(base, "/") || strings.ContainsAny(base, "{}?#% "):
+		return fmt.Errorf("maasapi: Config.Base is %q; write a path such as /maas/site1", base)
+	default:
+		a.root, a.maas = trimmed, trimmed
+	}
+	a.base = a.maas + apiPath
+	return nil
+}
 
-// Handler serves clients that have an API key.
+// Handler returns the handler for clients that have an API key.
 func (a *API) Handler() http.Handler {
-	return guarded(requireUTF8(http.NewCrossOriginProtection().Handler(a.authenticated(a.once(a.mux())))))
+	return chain(a.mux(), []func(http.Handler) http.Handler{
+		securityHeaders, limitBody, requireUTF8, refuseCrossOrigin, a.requireKey, a.idempotency,
+	})
 }
 
-// Local serves everybody as the administrator: for a socket that only the administrator can open.
-func (a *API) Local() http.Handler { return guarded(requireUTF8(a.once(a.mux()))) }
+// Local returns a handler that serves every client as the administrator: for a socket that only the administrator can open.
+func (a *API) Local() http.Handler {
+	return chain(a.mux(), []func(http.Handler) http.Handler{securityHeaders, limitBody, requireUTF8, a.idempotency})
+}
 
-// handler is an endpoint: what it returns is sent as JSON with status 200, an error as what it means.
+// chain puts middlewares before a handler. The first one sees the request first.
+func chain(h http.Handler, middlewares []func(http.Handler) http.Handler) http.Handler {
+	for _, m := range slices.Backward(middlewares) {
+		h = m(h)
+	}
+	return h
+}
+
+// handler is an endpoint. What it returns is sent as JSON with status 200, an error as the status that it stands for.
 type handler func(r *http.Request) (any, error)
-
-// routes are all endpoints that answer with JSON, by method and path.
-func (a *API) routes() map[string]handler {
-	all := map[string]handler{
-		"GET " + base + "version/{$}":                a.getVersion,
-		"GET " + base + "users/{$}":                  a.listUsers,
-		"POST " + authenticatePath + "{$}":           a.authenticate,
-		"GET " + base + "account/{$}":                a.listTokens,
-		"POST " + base + "account/{$}":               a.actOnAccount,
-		"GET " + base + "machines/{$}":               a.listMachines,
-		"POST " + base + "machines/{$}":              a.createMachine,
-		"GET " + base + "machines/{id}/{$}":          a.getMachine,
-		"POST " + base + "machines/{id}/{$}":         a.actOnMachine,
-		"DELETE " + base + "machines/{id}/{$}":       a.deleteMachine,
-		"PUT " + base + "machines/{id}/{$}":          a.updateMachine,
-		"GET " + base + "ipaddresses/{$}":            a.listAddresses,
-		"POST " + base + "ipaddresses/{$}":           a.actOnAddresses,
-		"GET " + base + "subnets/{id}/{$}":           a.getSubnet,
-		"GET " + base + "events/{$}":                 a.listEvents,
-		"GET " + base + "discovery/{$}":              a.listDiscoveries,
-		"POST " + base + "discovery/{$}":             a.postDiscoveries,
-		"GET " + base + "discovery/{id}/{$}":         a.getDiscovery,
-		"POST /api/v1/discovery/promote":             a.promote,
-		"GET /api/v1/discovery/scans/{id}":           a.getScan,
-		"DELETE /api/v1/discovery/scans/{id}":        a.cancelScan,
-		"GET /api/v1/discovery/settings":             a.getDiscoverySettings,
-		"POST /api/v1/discovery/settings":            a.postDiscoverySettings,
-		"GET /api/v1/discovery/dhcp-servers":         a.listDHCPServers,
-		"GET /api/v1/discovery/topology":             a.getTopology,
-		"POST /api/v1/discovery/topology":            a.applyTopology,
-		"GET " + base + "rackcontrollers/{$}":        a.listRacks,
-		"GET " + base + "rackcontrollers/{id}/{$}":   a.getRack,
-		"GET " + base + "pools/{$}":                  a.pools().list, // as juju calls them
-		"GET " + base + "regioncontrollers/{$}":      a.listRegions,
-		"GET " + base + "regioncontrollers/{id}/{$}": a.getRegion,
-		"POST /api/v1/machines/{id}/power":           a.postPower,
-		"GET /api/v1/machines/{id}/boots":            a.listBoots,
-		"GET /api/v1/boot-profile":                   a.getProfile,
-		"PUT /api/v1/boot-profile":                   a.putProfile,
-		"DELETE /api/v1/boot-profile":                a.deleteProfile,
-		"GET /api/v1/boot-profiles":                  a.listProfiles,
-		"GET /api/v1/proxy":                          a.proxyStats,
-		"POST /api/v1/proxy/purge":                   a.purgeProxy,
-		"GET " + base + "maas/{$}":                   a.getSetting,
-		"POST " + base + "maas/{$}":                  a.setSetting,
-		"POST /api/v1/apply":                         a.applySite,
-		"GET /api/v1/export":                         a.exportSite,
-		"POST /api/v1/keys":                          a.postKey,
-		"GET " + openAPIPath:                         a.openAPI,
-	}
-	for _, routes := range a.resourceRoutes() {
-		maps.Copy(all, routes)
-	}
-	for pattern, answer := range a.more {
-		all[pattern] = handler(answer)
-	}
-	return all
-}
-
-// streamRoute answers with events.
-const streamRoute = "GET /api/v1/stream"
 
 func (a *API) mux() *http.ServeMux {
 	mux := http.NewServeMux()
-	for pattern, h := range a.routes() {
-		mux.Handle(pattern, a.observed(pattern, a.serve(pattern, h)))
+	for _, x := range a.table {
+		if x.stream != nil {
+			mux.HandleFunc(a.pattern(x), x.stream) // it is not observed: it lasts as long as its client
+			continue
+		}
+		mux.Handle(a.pattern(x), a.observed(x, a.serve(x)))
 	}
-	mux.HandleFunc(streamRoute, a.stream)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		code := http.StatusNotFound
-		if strings.HasPrefix(r.URL.Path, base) {
-			code = http.StatusNotImplemented
+		if strings.HasPrefix(r.URL.Path, a.base) {
+			code = http.StatusNotImplemented // MAAS has more endpoints than this API
 		}
 		http.Error(w, r.Method+" "+r.URL.Path+" is not supported", code)
 	})
 	return mux
 }
 
-func (a *API) serve(pattern string, h handler) http.Handler {
+// serve returns the HTTP handler of a route.
+func (a *API) serve(x route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := may(r, pattern)
+		err := x.may(r)
 		var out any
 		if err == nil {
-			out, err = h(Audited(r))
+			out, err = x.handle(Audited(r))
+		}
+		if err == nil {
+			err = a.answer(w, r, out)
 		}
 		if err != nil {
 			a.fail(w, r, err)
-			return
 		}
-		if v, ok := out.(versioned); ok {
-			out = v.body
-			w.Header().Set("ETag", etag(v.version))
-			if r.Method == http.MethodGet && r.Header.Get("If-None-Match") == etag(v.version) {
-				w.WriteHeader(http.StatusNotModified)
-				return
-			}
-		}
-		if out == nil {
-			w.WriteHeader(http.StatusNoContent)
-			return
-		}
-		if file, ok := out.(file); ok {
-			w.Header().Set("Content-Type", file.kind)
-			_, _ = w.Write(file.body) // the client is gone
-			return
-		}
-		if out, err = page(w, r, out); err != nil {
-			a.fail(w, r, err)
-			return
-		}
-		body, err := json.Marshal(out)
-		if err != nil {
-			a.fail(w, r, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(body) // the client is gone
 	})
+}
+
+// answer sends what an endpoint returned. With an error nothing was sent.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, out any) (err error) {
+	if v, ok := out.(versioned); ok {
+		out = v.body
+		w.Header().Set("ETag", etag(v.version))
+		if r.Method == http.MethodGet && r.Header.Get("If-None-Match") == etag(v.version) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	if out == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if file, ok := out.(file); ok {
+		w.Header().Set("Content-Type", file.kind)
+		_, _ = w.Write(file.body) // an error means that the client has gone
+		return nil
+	}
+	if out, err = page(w, r, out); err != nil {
+		return err
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body) // an error means that the client has gone
+	return nil
 }
 
 // file is an answer that is not JSON.

@@ -54,8 +54,19 @@ func newSite(t testing.TB) *site {
 		t.Fatal(err)
 	}
 	s := &site{inv: inv, power: &fakePower{state: power.On}}
-	s.api = maasapi.New(maasapi.Config{Inventory: inv, Power: s.power})
+	s.serve(t, maasapi.Config{})
 	return s
+}
+
+// serve makes the site's API anew with a configuration.
+func (s *site) serve(t testing.TB, cfg maasapi.Config) {
+	t.Helper()
+	cfg.Inventory, cfg.Power = s.inv, s.power
+	api, err := maasapi.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.api = api
 }
 
 const base = "/MAAS/api/2.0/"

@@ -22,7 +22,10 @@ func Audited(r *http.Request) *http.Request {
 
 // doing is what a request asks for: the names of its fields, but not their values, which may be secrets.
 func doing(r *http.Request) string {
-	text := r.Method + " " + strings.TrimPrefix(r.URL.Path, base)
+	text := r.Method + " " + r.URL.Path
+	if _, path, ok := strings.Cut(r.URL.Path, apiPath); ok { // whatever the API is mounted below
+		text = r.Method + " " + path
+	}
 	if op := r.URL.Query().Get("op"); op != "" {
 		text += "?op=" + op
 	}

@@ -56,13 +56,10 @@ func accountOf(r *http.Request) inventory.User {
 // userOf is the name of who made the request.
 func userOf(r *http.Request) string { return accountOf(r).Name }
 
-// public are the paths that need no key.
-var public = map[string]bool{base + "version/": true, authenticatePath: true, openAPIPath: true}
-
-// authenticated lets requests with a valid key through.
-func (a *API) authenticated(next http.Handler) http.Handler {
+// requireKey lets requests with a valid key through, and requests to paths that need none.
+func (a *API) requireKey(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if public[r.URL.Path] {
+		if a.public[r.URL.Path] {
 			next.ServeHTTP(w, r)
 			return
 		}

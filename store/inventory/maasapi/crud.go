@@ -13,6 +13,7 @@ type crud[T any] struct {
 	inv    *inventory.Inventory
 	all    func(r *http.Request) ([]T, error)
 	find   func(r *http.Request) (T, error) // the object of the path
+	shown  any                              // a value of the type that show returns, for the description of the API
 	show   func(r *http.Request, objects []T) ([]any, error)
 	fresh  func(r *http.Request) (T, error)    // what a new one begins as; nil = zero
 	ready  func(r *http.Request, f *form.Form) // what takes long and has to be done before the transaction; nil = nothing
@@ -22,19 +23,19 @@ type crud[T any] struct {
 	remove func(ctx context.Context, r *http.Request, x T) error
 }
 
-// routes are the endpoints below two paths: that of all objects and that of one.
-func (c crud[T]) routes(collection, item string) map[string]handler {
-	out := map[string]handler{}
-	add := func(supported bool, pattern string, h handler) {
+// routes returns the endpoints below two paths: the path of the collection and the path of one object.
+func (c crud[T]) routes(collection, item string) []route {
+	var out []route
+	add := func(supported bool, x route) {
 		if supported {
-			out[pattern] = h
+			out = append(out, x)
 		}
 	}
-	add(c.all != nil, "GET "+base+collection+"{$}", c.list)
-	add(c.create != nil, "POST "+base+collection+"{$}", c.post)
-	add(c.find != nil, "GET "+base+item+"{$}", c.get)
-	add(c.update != nil, "PUT "+base+item+"{$}", c.put)
-	add(c.remove != nil, "DELETE "+base+item+"{$}", c.delete)
+	add(c.all != nil, route{method: "GET", path: collection, handle: c.list, answer: c.shown, list: true})
+	add(c.create != nil, route{method: "POST", path: collection, handle: c.post, answer: c.shown})
+	add(c.find != nil, route{method: "GET", path: item, handle: c.get, answer: c.shown})
+	add(c.update != nil, route{method: "PUT", path: item, handle: c.put, answer: c.shown})
+	add(c.remove != nil, route{method: "DELETE", path: item, handle: c.delete})
 	return out
 }
 

@@ -32,7 +32,7 @@ type Device struct {
 
 func (a *API) devices() crud[inventory.Device] {
 	return crud[inventory.Device]{
-		inv: a.inv, all: a.filteredDevices, show: a.showDevices,
+		shown: Device{}, inv: a.inv, all: a.filteredDevices, show: a.showDevices,
 		find: func(r *http.Request) (inventory.Device, error) {
 			return a.inv.DeviceBySystemID(r.Context(), r.PathValue("id"))
 		},
@@ -111,7 +111,7 @@ func (a *API) showDevices(r *http.Request, devices []inventory.Device) ([]any, e
 		shown := Device{
 			SystemID: d.SystemID, Hostname: d.Hostname, FQDN: d.FQDN, Description: d.Description, Owner: d.Owner, OwnerData: map[string]string{},
 			Zone: names.zone(d.ZoneID), Domain: names.domain(d.DomainID), IPAddresses: []string{}, Interfaces: []Interface{}, TagNames: append([]string{}, d.Tags...),
-			NodeType: nodeDevice, NodeTypeName: "Device", ResourceURI: base + "devices/" + d.SystemID + "/",
+			NodeType: nodeDevice, NodeTypeName: "Device", ResourceURI: a.base + "devices/" + d.SystemID + "/",
 		}
 		if d.ParentID != 0 {
 			if m, err := a.inv.Machine(r.Context(), d.ParentID); err == nil {

@@ -55,10 +55,10 @@ func observerOf(o inventory.Observation) Observer {
 
 func (a *API) discoveryOf(d inventory.Discovery) Discovery {
 	out := Discovery{
-		DiscoveryID: d.Key(), IP: d.Addr.String(), MACAddress: d.MAC.String(), MACOrganization: a.maker(d.MAC), Hostname: d.Hostname,
+		DiscoveryID: d.Key(), IP: d.Addr.String(), MACAddress: d.MAC.String(), MACOrganization: a.vendor(d.MAC), Hostname: d.Hostname,
 		LastSeen: d.LastSeen, FirstSeen: d.FirstSeen, FabricName: d.Fabric.Name, Observer: observerOf(d.Observation), IsExternalDHCP: d.ExternalDHCP,
 		Sources: d.Sources, Names: d.Info.Names, Services: d.Info.Services, VendorClass: d.Info.VendorClass, Fingerprint: d.Info.Fingerprint,
-		Router: d.Info.Router, Rival: d.Rival.String(), ResourceURI: base + "discovery/" + url.PathEscape(d.Key()) + "/",
+		Router: d.Info.Router, Rival: d.Rival.String(), ResourceURI: a.base + "discovery/" + url.PathEscape(d.Key()) + "/",
 	}
 	if d.VID != 0 {
 		out.VID = &d.VID

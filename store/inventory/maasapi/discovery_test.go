@@ -44,7 +44,7 @@ func (f *fakeScanner) CancelScan(ctx context.Context, id string) (maasapi.Scan, 
 
 func newDiscoverySite(t *testing.T) (*site, *fakeScanner) {
 	s, scanner := newSite(t), new(fakeScanner)
-	s.api = maasapi.New(maasapi.Config{Inventory: s.inv, Power: s.power, Scanner: scanner})
+	s.serve(t, maasapi.Config{Scanner: scanner})
 	prefix := netip.MustParsePrefix("192.0.2.0/24")
 	if _, err := s.inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: prefix}); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,7 @@
 // Package maasapi is a region's HTTP API over an inventory: the MAAS API 2.0 (paths, op= parameters, form-encoded writes,
 // JSON answers with the field names that clients of MAAS know) and, below /api/v1/, what MAAS has no name for.
 //
-//	api := maasapi.New(maasapi.Config{Inventory: inv, Power: power})
+//	api, err := maasapi.New(maasapi.Config{Inventory: inv, Power: power})
 //	http.Serve(tcp, api.Handler())   // asks for an API key
 //	http.Serve(unix, api.Local())    // trusts whoever may open the socket
 //

@@ -38,7 +38,7 @@ type Domain struct {
 
 func (a *API) domains() crud[inventory.Domain] {
 	return crud[inventory.Domain]{
-		inv: a.inv, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
+		shown: Domain{}, inv: a.inv, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
 		read: func(_ *http.Request, f *form.Form, to *inventory.Domain) {
 			f.Text("name", &to.Name)
 			f.Number("ttl", &to.TTL)
@@ -65,7 +65,7 @@ func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, e
 	for _, d := range domains {
 		shown := Domain{
 			ID: d.ID, Name: d.Name, Authoritative: !d.External, IsDefault: d.ID == defaultDomain, Records: count[d.ID],
-			ResourceURI: fmt.Sprintf("%sdomains/%d/", base, d.ID), ForwardServers: texts(d.Forward), DNSSEC: d.Signed,
+			ResourceURI: fmt.Sprintf("%sdomains/%d/", a.base, d.ID), ForwardServers: texts(d.Forward), DNSSEC: d.Signed,
 			AllowTransfer: texts(d.AllowTransfer), Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
 		}
 		if d.Signed {
@@ -93,13 +93,13 @@ type Record struct {
 
 func (a *API) records() crud[inventory.DNSRecord] {
 	return crud[inventory.DNSRecord]{
-		inv: a.inv, find: numbered(a.inv.Record),
+		shown: Record{}, inv: a.inv, find: numbered(a.inv.Record),
 		all: func(r *http.Request) ([]inventory.DNSRecord, error) { return a.filteredRecords(r) },
 		show: func(r *http.Request, records []inventory.DNSRecord) ([]any, error) {
 			names, err := a.domainNames(r)
 			var out []any
 			for _, rec := range records {
-				out = append(out, recordOf(rec, names))
+				out = append(out, a.recordOf(rec, names))
 			}
 			return out, err
 		},
@@ -114,10 +114,10 @@ func (a *API) records() crud[inventory.DNSRecord] {
 	}
 }
 
-func recordOf(rec inventory.DNSRecord, domains map[int64]string) Record {
+func (a *API) recordOf(rec inventory.DNSRecord, domains map[int64]string) Record {
 	out := Record{
 		ID: rec.ID, FQDN: fqdn(rec.Name, domains[rec.DomainID]), Type: rec.Type, Data: rec.Data,
-		ResourceURI: fmt.Sprintf("%sdnsresourcerecords/%d/", base, rec.ID),
+		ResourceURI: fmt.Sprintf("%sdnsresourcerecords/%d/", a.base, rec.ID),
 	}
 	if rec.TTL > 0 {
 		out.TTL = &rec.TTL
@@ -231,7 +231,7 @@ func resourcesOf(records []inventory.DNSRecord) []resource {
 
 func (a *API) resources() crud[resource] {
 	return crud[resource]{
-		inv: a.inv, show: a.showResources, find: a.resourceOfPath,
+		shown: Resource{}, inv: a.inv, show: a.showResources, find: a.resourceOfPath,
 		all: func(r *http.Request) ([]resource, error) {
 			records, err := a.filteredRecords(r)
 			return resourcesOf(records), err
@@ -283,7 +283,7 @@ func (a *API) showResources(r *http.Request, resources []resource) ([]any, error
 	for _, res := range resources {
 		shown := Resource{
 			ID: res.id(), FQDN: fqdn(res.name, names[res.domain]), IPAddresses: []IPAddress{}, Records: []Record{},
-			ResourceURI: fmt.Sprintf("%sdnsresources/%d/", base, res.id()),
+			ResourceURI: fmt.Sprintf("%sdnsresources/%d/", a.base, res.id()),
 		}
 		if res.ttl > 0 {
 			shown.AddressTTL = &res.ttl
@@ -293,7 +293,7 @@ func (a *API) showResources(r *http.Request, resources []resource) ([]any, error
 		}
 		for _, rec := range res.records {
 			if !isAddress(rec) {
-				shown.Records = append(shown.Records, recordOf(rec, names))
+				shown.Records = append(shown.Records, a.recordOf(rec, names))
 			}
 		}
 		out = append(out, shown)

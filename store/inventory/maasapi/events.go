@@ -60,17 +60,17 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 		out.Events = append(out.Events, a.eventOf(r, e, names))
 	}
 	if len(events) > 0 {
-		out.NextURI = eventsURI(query, "before", events[0].ID)
-		out.PrevURI = eventsURI(query, "after", events[len(events)-1].ID)
+		out.NextURI = a.eventsURI(query, "before", events[0].ID)
+		out.PrevURI = a.eventsURI(query, "after", events[len(events)-1].ID)
 	}
 	return out, nil
 }
 
-func eventsURI(query url.Values, way string, id int64) string {
+func (a *API) eventsURI(query url.Values, way string, id int64) string {
 	query.Del("before")
 	query.Del("after")
 	query.Set(way, strconv.FormatInt(id, 10))
-	return base + "events/?" + query.Encode()
+	return a.base + "events/?" + query.Encode()
 }
 
 // eventOf shows an event. names remembers machines between calls.

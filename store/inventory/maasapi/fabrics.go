@@ -40,7 +40,7 @@ type VLAN struct {
 
 func (a *API) fabrics() crud[ipam.Fabric] {
 	return crud[ipam.Fabric]{
-		inv: a.inv, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
+		shown: Fabric{}, inv: a.inv, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
 		show: func(r *http.Request, fabrics []ipam.Fabric) ([]any, error) {
 			view, err := a.vlanView(r)
 			var out []any
@@ -98,7 +98,7 @@ func (a *API) vlans() crud[ipam.VLAN] {
 // vlansByNumber are VLANs by their own number.
 func (a *API) vlansByNumber() crud[ipam.VLAN] {
 	return crud[ipam.VLAN]{
-		inv: a.inv, find: numbered(a.inv.VLAN),
+		shown: VLAN{}, inv: a.inv, find: numbered(a.inv.VLAN),
 		show: func(r *http.Request, vlans []ipam.VLAN) ([]any, error) {
 			view, err := a.vlanView(r)
 			var out []any
@@ -135,12 +135,14 @@ func (a *API) vlanForm(r *http.Request, f *form.Form, v *ipam.VLAN) {
 
 // vlanView is what VLANs refer to, for showing many.
 type vlanView struct {
+	base            string // of the URIs
 	fabrics, spaces map[int64]string
 	vlans           map[int64]ipam.VLAN
 	all             []ipam.VLAN
 }
 
 func (a *API) vlanView(r *http.Request) (v vlanView, err error) {
+	v.base = a.base
 	if v.fabrics, err = a.fabricNames(r); err != nil {
 		return v, err
 	}
@@ -159,7 +161,7 @@ func (v vlanView) show(vlan ipam.VLAN) VLAN {
 	out := VLAN{
 		ID: vlan.ID, VID: vlan.VID, Name: vlan.Name, Description: vlan.Description, MTU: vlan.MTU,
 		Fabric: v.fabrics[vlan.FabricID], FabricID: vlan.FabricID, Space: v.spaces[vlan.SpaceID], DHCPOn: vlan.DHCP, DHCPMode: cmp.Or(string(vlan.DHCPMode), "serve"),
-		PrimaryRack: vlan.PrimaryRack, SecondaryRack: vlan.SecondaryRack, ResourceURI: fmt.Sprintf("%svlans/%d/", base, vlan.ID),
+		PrimaryRack: vlan.PrimaryRack, SecondaryRack: vlan.SecondaryRack, ResourceURI: fmt.Sprintf("%svlans/%d/", v.base, vlan.ID),
 	}
 	if relay, ok := v.vlans[vlan.RelayVLANID]; ok && relay.RelayVLANID == 0 {
 		shown := v.show(relay)
@@ -181,7 +183,7 @@ func (v vlanView) byID(id int64) *VLAN {
 func (v vlanView) fabric(f ipam.Fabric) Fabric {
 	out := Fabric{
 		ID: f.ID, Name: f.Name, Description: f.Description, ClassType: f.ClassType, VLANs: []VLAN{},
-		ResourceURI: fmt.Sprintf("%sfabrics/%d/", base, f.ID),
+		ResourceURI: fmt.Sprintf("%sfabrics/%d/", v.base, f.ID),
 	}
 	for _, vlan := range v.all {
 		if vlan.FabricID == f.ID {

@@ -13,9 +13,9 @@ import (
 // bodyTime is how long a client may take to send a body.
 const bodyTime = time.Minute
 
-// guarded bounds requests, and sets the headers that keep browsers from making anything of answers: no page of another site
-// may read them (there are no headers of CORS), show them in a frame, guess their type or store them.
-func guarded(next http.Handler) http.Handler {
+// securityHeaders sets the headers that keep browsers from making anything of answers: no page of another site may read them
+// (there are no headers of CORS), show them in a frame, guess their type or store them.
+func securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -25,9 +25,21 @@ func guarded(next http.Handler) http.Handler {
 		if r.TLS != nil {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limitBody bounds the size of a request's body and the time that the client has to send it.
+func limitBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = &timedBody{http.MaxBytesReader(w, r.Body, form.MaxBody), http.NewResponseController(w), time.Now().Add(bodyTime)}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// refuseCrossOrigin refuses writes from pages of other sites.
+func refuseCrossOrigin(next http.Handler) http.Handler {
+	return http.NewCrossOriginProtection().Handler(next)
 }
 
 // timedBody is a body that has to be there until a time. The deadline is off between reads: afterwards it would end requests

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
@@ -22,17 +21,17 @@ const (
 	maxKept = form.MaxBody
 )
 
-// once does a POST that carries a key once: sent again, it is answered as the first time, for a day. The same key with
+// idempotency does a POST that carries a key once: sent again, it is answered as the first time, for a day. The same key with
 // another request is refused with 422, and one that is still being done with 409. Answers to failures of the region, and
 // those longer than a mebibyte, are not kept. Requests that are answered with secrets take no keys.
-func (a *API) once(next http.Handler) http.Handler {
+func (a *API) idempotency(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get(keyHeader)
 		if key == "" || r.Method != http.MethodPost {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if len(key) > maxKey || strings.HasPrefix(r.URL.Path, base+"account/") || r.URL.Path == "/api/v1/keys" || r.URL.Path == base+"tsigkeys/" || r.URL.Path == authenticatePath {
+		if len(key) > maxKey || a.secret[r.URL.Path] {
 			fields(w, keyHeader, fmt.Sprintf("has 1 to %d bytes, and is not for requests that are answered with keys", maxKey))
 			return
 		}

@@ -59,7 +59,7 @@ func (v subnetView) iface(systemID string, i inventory.Interface, all []inventor
 	out := Interface{
 		ID: i.ID, SystemID: systemID, Name: i.Name, Type: i.Kind.String(), MACAddress: i.MAC.String(), VLAN: v.vlanView.byID(i.VLANID),
 		Links: []Link{}, Discovered: []Link{}, Parents: []string{}, Children: []string{}, Tags: []string{}, Params: nonNil(i.Params), Enabled: i.Enabled,
-		EffectiveMTU: ipam.DefaultMTU, ResourceURI: fmt.Sprintf("%snodes/%s/interfaces/%d/", base, systemID, i.ID),
+		EffectiveMTU: ipam.DefaultMTU, ResourceURI: fmt.Sprintf("%snodes/%s/interfaces/%d/", v.base, systemID, i.ID),
 	}
 	if out.VLAN != nil && out.VLAN.MTU > 0 {
 		out.EffectiveMTU = out.VLAN.MTU
@@ -109,7 +109,7 @@ func (a *API) nodeOfPath(r *http.Request) (node, error) {
 
 func (a *API) interfaces() crud[inventory.Interface] {
 	return crud[inventory.Interface]{
-		inv: a.inv,
+		shown: Interface{}, inv: a.inv,
 		all: func(r *http.Request) ([]inventory.Interface, error) {
 			n, err := a.nodeOfPath(r)
 			return n.interfaces, err

@@ -35,7 +35,7 @@ func large(t *testing.T, n int) *site {
 		t.Fatal(err)
 	}
 	s := &site{inv: inv, power: &fakePower{}}
-	s.api = maasapi.New(maasapi.Config{Inventory: inv, Power: s.power})
+	s.serve(t, maasapi.Config{})
 	if code, body := s.do("POST", base+"subnets/", url.Values{"cidr": {"10.0.0.0/16"}, "gateway_ip": {"10.0.0.1"}}); code != 200 {
 		t.Fatal(code, body)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// authenticatePath is where clients of MAAS get a key for a user and a password.
-const authenticatePath = "/MAAS/accounts/authenticate/"
+// authenticatePath is where clients of MAAS get a key for a user and a password, below the place where MAAS is mounted.
+const authenticatePath = "/accounts/authenticate/"
 
 // A user, and an address (an IPv6 network of 64 bits), may try loginBurst passwords at once and then one each loginEvery.
 const (

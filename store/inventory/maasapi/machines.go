@@ -68,27 +68,30 @@ type Named struct {
 }
 
 // named are what machines refer to, by number.
-type named struct{ zones, pools, domains map[int64]Named }
+type named struct {
+	base                  string
+	zones, pools, domains map[int64]Named
+}
 
 func (a *API) names(r *http.Request) (n named, err error) {
-	n = named{map[int64]Named{}, map[int64]Named{}, map[int64]Named{}}
+	n = named{a.base, map[int64]Named{}, map[int64]Named{}, map[int64]Named{}}
 	zones, err := a.inv.Zones(r.Context())
 	if err != nil {
 		return n, err
 	}
 	for _, z := range zones {
-		n.zones[z.ID] = Named{z.ID, z.Name, z.Description, base + "zones/" + z.Name + "/"}
+		n.zones[z.ID] = Named{z.ID, z.Name, z.Description, a.base + "zones/" + z.Name + "/"}
 	}
 	pools, err := a.inv.Pools(r.Context())
 	if err != nil {
 		return n, err
 	}
 	for _, p := range pools {
-		n.pools[p.ID] = Named{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", base, p.ID)}
+		n.pools[p.ID] = Named{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", a.base, p.ID)}
 	}
 	domains, err := a.inv.Domains(r.Context())
 	for _, d := range domains {
-		n.domains[d.ID] = Named{ID: d.ID, Name: d.Name, ResourceURI: fmt.Sprintf("%sdomains/%d/", base, d.ID)}
+		n.domains[d.ID] = Named{ID: d.ID, Name: d.Name, ResourceURI: fmt.Sprintf("%sdomains/%d/", a.base, d.ID)}
 	}
 	return n, err
 }
@@ -100,7 +103,7 @@ func (n named) machine(m inventory.Machine, view subnetView) Machine {
 		Architecture: m.Architecture, HardwareUUID: m.UUID, BootMethod: m.Firmware, StatusName: string(m.Status),
 		Owner: m.Owner, PowerType: m.Power.Type, PowerState: m.Power.State, NodeTypeName: "Machine",
 		Zone: n.zones[m.ZoneID], Pool: n.pools[m.PoolID], Domain: n.domains[m.DomainID], Disks: []any{}, AllDisks: []any{}, Hardware: map[string]string{},
-		ResourceURI: base + "machines/" + m.SystemID + "/",
+		ResourceURI: n.base + "machines/" + m.SystemID + "/",
 		IPAddresses: []string{}, Interfaces: []Interface{},
 	}
 	if out.PowerState == "" {

@@ -6,10 +6,11 @@ import (
 )
 
 // observed tells Config.Observe and Config.Begin of each request to an endpoint.
-func (a *API) observed(pattern string, h http.Handler) http.Handler {
+func (a *API) observed(x route, h http.Handler) http.Handler {
 	if a.observe == nil && a.begin == nil {
 		return h
 	}
+	pattern := a.pattern(x)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start, s := time.Now(), &statusWriter{ResponseWriter: w, code: http.StatusOK}
 		if a.observe != nil {
@@ -17,7 +18,7 @@ func (a *API) observed(pattern string, h http.Handler) http.Handler {
 		}
 		if a.begin != nil {
 			user := ""
-			if !public[r.URL.Path] {
+			if !x.public {
 				user = userOf(r)
 			}
 			ctx, end := a.begin(r, pattern, user)

@@ -30,7 +30,7 @@ func TestProxyStatsAndPurge(t *testing.T) {
 	if code, _ := s.do("GET", "/api/v1/proxy", nil); code != http.StatusNotImplemented {
 		t.Errorf("without racks: %d", code)
 	}
-	s.api = maasapi.New(maasapi.Config{Inventory: s.inv, Power: s.power, Proxy: racks})
+	s.serve(t, maasapi.Config{Proxy: racks})
 	var got []maasapi.RackProxy
 	code, body := s.do("GET", "/api/v1/proxy", nil)
 	if err := json.Unmarshal([]byte(body), &got); err != nil || code != 200 || got[0].Stats.Requests != 7 || got[1].Error == "" {

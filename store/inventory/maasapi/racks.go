@@ -74,7 +74,7 @@ func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) 
 	for _, k := range racks {
 		shown := Controller{
 			SystemID: k.Name, Hostname: k.Name, FQDN: k.Name, Zone: names.zone(k.ZoneID), IPAddresses: []string{}, Interfaces: []RackLink{},
-			TagNames: []string{}, NodeType: nodeRack, NodeTypeName: "Rack controller", ResourceURI: base + "rackcontrollers/" + k.Name + "/",
+			TagNames: []string{}, NodeType: nodeRack, NodeTypeName: "Rack controller", ResourceURI: a.base + "rackcontrollers/" + k.Name + "/",
 			Services: []RackServer{},
 		}
 		shown.serve(health[k.Name])
@@ -152,7 +152,7 @@ func (a *API) listRegions(r *http.Request) (any, error) {
 	regions, err := a.inv.Regions(r.Context())
 	out := []any{}
 	for _, g := range regions {
-		out = append(out, controllerOf(g))
+		out = append(out, a.controllerOf(g))
 	}
 	return out, err
 }
@@ -164,7 +164,7 @@ func (a *API) getRegion(r *http.Request) (any, error) {
 	regions, err := a.inv.Regions(r.Context())
 	for _, g := range regions {
 		if g.Name == r.PathValue("id") {
-			return controllerOf(g), nil
+			return a.controllerOf(g), nil
 		}
 	}
 	if err == nil {
@@ -173,10 +173,10 @@ func (a *API) getRegion(r *http.Request) (any, error) {
 	return nil, err
 }
 
-func controllerOf(g inventory.Region) Controller {
+func (a *API) controllerOf(g inventory.Region) Controller {
 	out := Controller{
 		SystemID: g.Name, Hostname: g.Name, FQDN: g.Name, IPAddresses: []string{}, Interfaces: []RackLink{}, TagNames: []string{},
-		NodeType: nodeRegion, NodeTypeName: "Region controller", LastSeen: &g.LastSeen, ResourceURI: base + "regioncontrollers/" + g.Name + "/",
+		NodeType: nodeRegion, NodeTypeName: "Region controller", LastSeen: &g.LastSeen, ResourceURI: a.base + "regioncontrollers/" + g.Name + "/",
 		Services: []RackServer{},
 	}
 	for _, text := range g.Addresses {

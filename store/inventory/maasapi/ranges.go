@@ -20,10 +20,10 @@ type Range struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
-func rangeOf(r ipam.Range) Range {
+func (v vlanView) rangeOf(r ipam.Range) Range {
 	return Range{
 		ID: r.ID, Type: r.Type.String(), StartIP: r.Start.String(), EndIP: r.End.String(), Comment: r.Comment,
-		ResourceURI: fmt.Sprintf("%sipranges/%d/", base, r.ID),
+		ResourceURI: fmt.Sprintf("%sipranges/%d/", v.base, r.ID),
 	}
 }
 
@@ -48,12 +48,12 @@ func userNamed(name string) *User {
 
 func (a *API) ranges() crud[ipam.Range] {
 	return crud[ipam.Range]{
-		inv: a.inv, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
+		shown: RangeWithSubnet{}, inv: a.inv, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
 		show: func(r *http.Request, ranges []ipam.Range) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
 			for _, rg := range ranges {
-				out = append(out, RangeWithSubnet{rangeOf(rg), userNamed(rg.Owner), view.byID(rg.SubnetID)})
+				out = append(out, RangeWithSubnet{view.rangeOf(rg), userNamed(rg.Owner), view.byID(rg.SubnetID)})
 			}
 			return out, err
 		},
@@ -101,14 +101,14 @@ type StaticRoute struct {
 
 func (a *API) staticRoutes() crud[ipam.StaticRoute] {
 	return crud[ipam.StaticRoute]{
-		inv: a.inv, all: every(a.inv.Routes), find: numbered(a.inv.Route),
+		shown: StaticRoute{}, inv: a.inv, all: every(a.inv.Routes), find: numbered(a.inv.Route),
 		show: func(r *http.Request, routes []ipam.StaticRoute) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
 			for _, s := range routes {
 				out = append(out, StaticRoute{
 					ID: s.ID, Source: view.byID(s.SourceID), Destination: view.byID(s.DestinationID), GatewayIP: s.Gateway.String(), Metric: s.Metric,
-					ResourceURI: fmt.Sprintf("%sstatic-routes/%d/", base, s.ID),
+					ResourceURI: fmt.Sprintf("%sstatic-routes/%d/", a.base, s.ID),
 				})
 			}
 			return out, err
@@ -136,14 +136,14 @@ type ReservedIP struct {
 
 func (a *API) reservedIPs() crud[ipam.ReservedIP] {
 	return crud[ipam.ReservedIP]{
-		inv: a.inv, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),
+		shown: ReservedIP{}, inv: a.inv, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),
 		show: func(r *http.Request, reserved []ipam.ReservedIP) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
 			for _, ip := range reserved {
 				out = append(out, ReservedIP{
 					ID: ip.ID, IP: ip.Addr.String(), MACAddress: ip.MAC.String(), Comment: ip.Comment, Subnet: view.byID(ip.SubnetID),
-					ResourceURI: fmt.Sprintf("%sreservedips/%d/", base, ip.ID),
+					ResourceURI: fmt.Sprintf("%sreservedips/%d/", a.base, ip.ID),
 				})
 			}
 			return out, err

@@ -32,7 +32,7 @@ func newSealedSite(t *testing.T) (s *site, dir string, log *bytes.Buffer) {
 	}
 	s = &site{inv: inv, power: &fakePower{state: power.On}}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.api = maasapi.New(maasapi.Config{Inventory: inv, Power: s.power, Log: logger})
+	s.serve(t, maasapi.Config{Log: logger})
 	return s, dir, log
 }
 

@@ -27,7 +27,7 @@ type Snippet struct {
 
 func (a *API) snippets() crud[inventory.Snippet] {
 	return crud[inventory.Snippet]{
-		inv: a.inv, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
+		shown: Snippet{}, inv: a.inv, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
 		fresh:  func(*http.Request) (inventory.Snippet, error) { return inventory.Snippet{Enabled: true}, nil },
 		read:   a.snippetForm,
 		create: a.inv.CreateSnippet, update: a.inv.UpdateSnippet,
@@ -89,7 +89,7 @@ func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any
 	for _, s := range snippets {
 		shown := Snippet{
 			ID: s.ID, Name: s.Name, Value: s.Value, Description: s.Description, Enabled: s.Enabled, Subnet: view.byID(s.SubnetID),
-			Global: s.NodeID == 0 && s.SubnetID == 0 && s.RangeID == 0, History: []any{}, ResourceURI: fmt.Sprintf("%sdhcp-snippets/%d/", base, s.ID),
+			Global: s.NodeID == 0 && s.SubnetID == 0 && s.RangeID == 0, History: []any{}, ResourceURI: fmt.Sprintf("%sdhcp-snippets/%d/", a.base, s.ID),
 		}
 		if s.NodeID != 0 {
 			if shown.Node, err = a.nodeSummary(r, s.NodeID); err != nil {
@@ -101,7 +101,7 @@ func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any
 			if err != nil {
 				return nil, err
 			}
-			shownRange := rangeOf(rg)
+			shownRange := view.rangeOf(rg)
 			shown.IPRange = &shownRange
 		}
 		out = append(out, shown)

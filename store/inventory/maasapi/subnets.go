@@ -37,7 +37,7 @@ type Subnet struct {
 
 func (a *API) subnets() crud[ipam.Subnet] {
 	return crud[ipam.Subnet]{
-		inv: a.inv, all: every(a.inv.Subnets), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
+		shown: Subnet{}, inv: a.inv, all: every(a.inv.Subnets), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
 		create: a.inv.CreateSubnet, update: a.inv.UpdateSubnet,
 		remove: func(ctx context.Context, r *http.Request, s ipam.Subnet) error {
 			force, _ := form.ParseBool(r.URL.Query().Get("force"))
@@ -100,14 +100,14 @@ func (v subnetView) show(s ipam.Subnet) Subnet {
 		ID: s.ID, Name: s.Name, Description: s.Description, CIDR: s.Prefix.String(), DNSServers: texts(s.DNSServers),
 		RDNSMode: slices.Index(rdnsModes, s.RDNS), Managed: !s.Unmanaged, AllowDNS: !s.DenyDNS, AllowProxy: !s.DenyProxy,
 		ActiveDiscovery: s.ActiveDiscovery, DisabledBoot: append([]string{}, s.DisabledBootMethods...), VLAN: v.vlanView.byID(s.VLANID),
-		TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []Range{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
+		TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []Range{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", v.base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
 	}
 	if s.Gateway.IsValid() {
 		text := s.Gateway.String()
 		out.GatewayIP = &text
 	}
 	for _, r := range v.ranges[s.ID] {
-		out.Ranges = append(out.Ranges, rangeOf(r))
+		out.Ranges = append(out.Ranges, v.rangeOf(r))
 	}
 	return out
 }

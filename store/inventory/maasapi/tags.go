@@ -22,9 +22,9 @@ type Tag struct {
 
 func (a *API) tags() crud[inventory.Tag] {
 	return crud[inventory.Tag]{
-		inv: a.inv, all: every(a.inv.Tags), find: a.tagOfPath,
+		shown: Tag{}, inv: a.inv, all: every(a.inv.Tags), find: a.tagOfPath,
 		show: each(func(t inventory.Tag) any {
-			return Tag{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts, ResourceURI: base + "tags/" + t.Name + "/"}
+			return Tag{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts, ResourceURI: a.base + "tags/" + t.Name + "/"}
 		}),
 		read: func(_ *http.Request, f *form.Form, to *inventory.Tag) {
 			f.Text("name", &to.Name)

@@ -23,7 +23,7 @@ type TSIGKey struct {
 
 func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 	return crud[inventory.TSIGKey]{
-		inv: a.inv, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(showTSIGKey),
+		shown: TSIGKey{}, inv: a.inv, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(a.showTSIGKey),
 		read: func(_ *http.Request, f *form.Form, to *inventory.TSIGKey) {
 			f.Text("name", &to.Name)
 			f.Text("algorithm", &to.Algorithm)
@@ -36,10 +36,10 @@ func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 	}
 }
 
-func showTSIGKey(k inventory.TSIGKey) any {
+func (a *API) showTSIGKey(k inventory.TSIGKey) any {
 	return TSIGKey{
 		ID: k.ID, Name: k.Name, Algorithm: k.Algorithm, Created: k.Created, Secret: string(k.Secret),
-		ResourceURI: fmt.Sprintf("%stsigkeys/%d/", base, k.ID),
+		ResourceURI: fmt.Sprintf("%stsigkeys/%d/", a.base, k.ID),
 	}
 }
 

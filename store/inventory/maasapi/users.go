@@ -20,20 +20,20 @@ type Account struct {
 	ResourceURI string         `json:"resource_uri"`
 }
 
-func showUser(u inventory.User) Account {
+func (a *API) showUser(u inventory.User) Account {
 	return Account{
 		Username: u.Name, Email: u.Email, IsSuperuser: u.Role == inventory.RoleAdmin, IsLocal: true, Role: u.Role,
-		ResourceURI: base + "users/" + u.Name + "/",
+		ResourceURI: a.base + "users/" + u.Name + "/",
 	}
 }
 
 func (a *API) users() crud[inventory.User] {
 	return crud[inventory.User]{
-		inv: a.inv, all: every(a.inv.Users),
+		shown: Account{}, inv: a.inv, all: every(a.inv.Users),
 		find: func(r *http.Request) (inventory.User, error) {
 			return a.inv.UserByName(r.Context(), r.PathValue("id"))
 		},
-		show: each(func(u inventory.User) any { return showUser(u) }),
+		show: each(func(u inventory.User) any { return a.showUser(u) }),
 		ready: func(r *http.Request, f *form.Form) {
 			if f.Has("password") {
 				hash, err := a.inv.HashPassword(r.Context(), f.Values.Get("password"))
@@ -66,7 +66,7 @@ func readUser(_ *http.Request, f *form.Form, to *inventory.User) {
 // listUsers answers all users, or with op=whoami who the client is.
 func (a *API) listUsers(r *http.Request) (any, error) {
 	if r.URL.Query().Get("op") == "whoami" {
-		return showUser(accountOf(r)), nil
+		return a.showUser(accountOf(r)), nil
 	}
 	return a.users().list(r)
 }
@@ -158,7 +158,7 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 		return a.inv.SSHKeys(r.Context(), u.ID)
 	}
 	return crud[inventory.SSHKey]{
-		inv: a.inv, all: all,
+		shown: SSHKey{}, inv: a.inv, all: all,
 		find: func(r *http.Request) (inventory.SSHKey, error) {
 			id, err := pathID(r)
 			if err != nil {
@@ -173,7 +173,7 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 			return inventory.SSHKey{}, notFound("SSH key", r.PathValue("id"))
 		},
 		show: each(func(k inventory.SSHKey) any {
-			return SSHKey{ID: k.ID, Key: k.Key, ResourceURI: fmt.Sprintf("%saccount/prefs/sshkeys/%d/", base, k.ID)}
+			return SSHKey{ID: k.ID, Key: k.Key, ResourceURI: fmt.Sprintf("%saccount/prefs/sshkeys/%d/", a.base, k.ID)}
 		}),
 		fresh: func(r *http.Request) (inventory.SSHKey, error) {
 			u, err := a.self(r)

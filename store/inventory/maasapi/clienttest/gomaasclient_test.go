@@ -45,7 +45,11 @@ func newAPI(t *testing.T) (*maasapi.API, *inventory.Inventory) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return maasapi.New(maasapi.Config{Inventory: inv, Power: &bmcs{power.Off}}), inv
+	api, err := maasapi.New(maasapi.Config{Inventory: inv, Power: &bmcs{power.Off}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api, inv
 }
 
 // open serves a site over HTTP and returns a client with a key of it.

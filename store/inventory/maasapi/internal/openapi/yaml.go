@@ -1,4 +1,4 @@
-package maasapi
+package openapi
 
 import (
 	"bytes"

@@ -1,0 +1,39 @@
+package maasapi
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// RouteTable returns the routes as rows of ENDPOINTS.md, in the layout of MAAS.
+func (a *API) RouteTable() string {
+	var b strings.Builder
+	b.WriteString("| method | path | op= and query | writes |\n|---|---|---|---|\n")
+	for _, x := range a.table {
+		var params []string
+		for _, op := range x.ops {
+			params = append(params, "`"+op+"`")
+		}
+		for _, name := range x.query {
+			params = append(params, "`?"+name+"=`")
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s |\n", x.method, a.at(x.path), strings.Join(params, ", "), x.writers())
+	}
+	return b.String()
+}
+
+// writers names the roles that may use a route that changes something.
+func (x route) writers() string {
+	switch {
+	case x.method == "GET":
+		return ""
+	case x.everyone:
+		return "everyone"
+	case slices.Contains(x.operators, "") || len(x.operators) > 0 && len(x.operators) == len(x.ops):
+		return "operators"
+	case len(x.operators) > 0:
+		return "operators: " + strings.Join(x.operators, ", ")
+	}
+	return "administrators"
+}
