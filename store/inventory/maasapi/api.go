@@ -15,6 +15,7 @@ import (
 
 	"github.com/gomaas/maas/discovery/oui"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/oauth"
 )
 
 // Config configures an [API].
@@ -68,8 +69,8 @@ type API struct {
 	table          []route
 	public, secret map[string]bool // the paths of routes that need no key, and of routes that answer with secrets
 
-	nonces  nonces
-	logins  limiter
+	keys    oauth.Verifier[inventory.User]
+	logins  oauth.Limiter
 	streams chan struct{} // holds one for each client of the stream
 }
 
@@ -84,7 +85,8 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, vendor: cfg.Vendor,
 		version: cmp.Or(cfg.Version, "3.8.0"), more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
-		logins: limiter{every: loginEvery, burst: loginBurst}, streams: make(chan struct{}, maxStreams),
+		keys:   oauth.Verifier[inventory.User]{Check: cfg.Inventory.CheckAPIKey},
+		logins: oauth.Limiter{Every: loginEvery, Burst: loginBurst}, streams: make(chan struct{}, maxStreams),
 	}
 	if a.vendor == nil {
 		a.vendor = oui.Lookup

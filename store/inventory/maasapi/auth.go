@@ -2,16 +2,12 @@ package maasapi
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
-	"net/url"
-	"regexp"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/oauth"
 )
 
 // CreateKey makes an API key for a user and returns it in the form consumer:token:secret. It cannot be read again.
@@ -63,69 +59,16 @@ func (a *API) requireKey(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		user, why := a.check(r)
-		if why != "" {
+		user, err := a.keys.Verify(r)
+		if errors.Is(err, oauth.ErrUnchecked) {
+			a.log.Error("API keys not readable", "err", err)
+			err = oauth.ErrUnchecked // the cause is nothing for strangers
+		}
+		if err != nil {
 			w.Header().Set("WWW-Authenticate", `OAuth realm="MAAS API"`)
-			http.Error(w, why, http.StatusUnauthorized)
+			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, user)))
 	})
-}
-
-// maxSkew is how far a request's clock may be off, to either side.
-const maxSkew = 5 * time.Minute
-
-// check returns whose key signed the request, or why it was refused.
-func (a *API) check(r *http.Request) (user inventory.User, why string) {
-	p := oauthParams(r.Header.Get("Authorization"))
-	if p == nil {
-		return user, "send an API key with OAuth 1.0a PLAINTEXT; the administrator makes one with: maas apikey --username NAME"
-	}
-	if method := p["oauth_signature_method"]; method != "PLAINTEXT" {
-		return user, fmt.Sprintf("the signature method is %q; only PLAINTEXT is known", method)
-	}
-	// PLAINTEXT signatures are consumer secret & token secret (RFC 5849 section 3.4.4); MAAS consumers have none.
-	secret := strings.TrimPrefix(p["oauth_signature"], "&")
-	if form.Unfit(p["oauth_consumer_key"]) || form.Unfit(p["oauth_token"]) {
-		return user, "the API key is not valid"
-	}
-	user, ok, err := a.inv.CheckAPIKey(r.Context(), p["oauth_consumer_key"], p["oauth_token"], secret)
-	if err != nil {
-		a.log.Error("cannot read API keys", "err", err)
-		return user, "keys cannot be checked now"
-	}
-	if !ok {
-		return user, "the API key is not valid"
-	}
-	now := time.Now()
-	seconds, err := strconv.ParseInt(p["oauth_timestamp"], 10, 64)
-	if err != nil {
-		return user, fmt.Sprintf("oauth_timestamp %q is not a number of seconds since 1970", p["oauth_timestamp"])
-	}
-	if skew := now.Sub(time.Unix(seconds, 0)); skew.Abs() > maxSkew {
-		return user, fmt.Sprintf("the request is signed at %s and here it is %s; the clocks of client and region may differ by %s",
-			time.Unix(seconds, 0).UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), maxSkew)
-	}
-	if !a.nonces.fresh(now, seconds, p["oauth_consumer_key"]+" "+p["oauth_nonce"]) {
-		return user, "this request was sent before, or so many came that what is this old is refused; sign each request anew"
-	}
-	return user, ""
-}
-
-var oauthParam = regexp.MustCompile(`([a-z_]+)="([^"]*)"`)
-
-// oauthParams reads an Authorization header; nil when it is not OAuth.
-func oauthParams(header string) map[string]string {
-	rest, ok := strings.CutPrefix(header, "OAuth ")
-	if !ok {
-		return nil
-	}
-	p := map[string]string{}
-	for _, m := range oauthParam.FindAllStringSubmatch(rest, 32) {
-		if value, err := url.QueryUnescape(m[2]); err == nil {
-			p[m[1]] = value
-		}
-	}
-	return p
 }

@@ -3,13 +3,12 @@ package maasapi
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/oauth"
 )
 
 // authenticatePath is where clients of MAAS get a key for a user and a password, below the place where MAAS is mounted.
@@ -47,8 +46,8 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 		return nil, form.Invalid("username", "and password are needed")
 	}
 	now := time.Now()
-	for _, who := range []string{"user " + name, "address " + network(r.RemoteAddr)} {
-		if wait := a.logins.take(now, who); wait > 0 {
+	for _, who := range []string{"user " + name, "address " + oauth.Network(r.RemoteAddr)} {
+		if wait := a.logins.Take(now, who); wait > 0 {
 			return nil, &tooMany{wait}
 		}
 	}
@@ -94,21 +93,4 @@ func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k invent
 		return err
 	})
 	return k, text, err
-}
-
-// network is what counts as one address.
-func network(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return host
-	}
-	if addr = addr.Unmap().WithZone(""); addr.Is6() {
-		p, _ := addr.Prefix(64) // 64 is in range
-		return p.String()
-	}
-	return addr.String()
 }

@@ -1,4 +1,4 @@
-package maasapi
+package oauth
 
 import (
 	"crypto/sha256"
@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// maxNonces bounds what is remembered: about 40 MB, or 1,700 requests each second over the whole window.
+// maxNonces bounds the memory of nonces: about 40 MB, or 1,700 requests a second over the whole window.
 const maxNonces = 1 << 20
 
-// nonces remembers which requests of the last minutes were seen, so that one that was overheard cannot be sent again. When
-// there are more than most, the oldest are forgotten, and requests signed that long ago are refused from then on. The zero
-// value keeps maxNonces. It is safe for concurrent use.
+// nonces remembers the requests of the last minutes, so that a recorded request cannot be sent again. When there are more than most,
+// the oldest are forgotten, and requests signed that long ago are refused from then on: forgetting must not make a replay possible.
+// The zero value keeps maxNonces. It is safe for concurrent use.
 type nonces struct {
 	most int // 0 = maxNonces
 
 	mu    sync.Mutex                  // guards all below
-	seen  map[int64]map[[16]byte]bool // by timestamp in seconds since 1970
+	seen  map[int64]map[[16]byte]bool // by timestamp in seconds since 1970; half a SHA-256 of the nonce
 	count int
-	floor int64 // what is signed at or before it is refused
+	floor int64 // requests signed at or before it are refused
 }
 
-// fresh reports whether a nonce is new with its timestamp, which is at most maxSkew from now, and remembers it.
+// fresh reports whether a nonce is new with its timestamp, which is at most MaxSkew from now, and remembers it.
 func (n *nonces) fresh(now time.Time, at int64, nonce string) bool {
 	sum := sha256.Sum256([]byte(nonce))
 	key := [16]byte(sum[:16])
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.forget(now.Add(-maxSkew).Unix() - 1)
+	n.forget(now.Add(-MaxSkew).Unix() - 1)
 	if at <= n.floor || n.seen[at][key] {
 		return false
 	}
@@ -50,7 +50,7 @@ func (n *nonces) fresh(now time.Time, at int64, nonce string) bool {
 	return true
 }
 
-// forget drops what was signed at or before a time.
+// forget drops the nonces of requests signed at or before a time.
 func (n *nonces) forget(until int64) {
 	if until <= n.floor {
 		return

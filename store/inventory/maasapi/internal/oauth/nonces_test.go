@@ -1,4 +1,4 @@
-package maasapi
+package oauth
 
 import (
 	"fmt"
@@ -27,21 +27,5 @@ func TestNoncesAreBounded(t *testing.T) {
 	later := now.Add(20 * time.Minute)
 	if !n.fresh(later, later.Unix(), "x") || n.count != 1 {
 		t.Errorf("after 20 minutes %d are remembered", n.count)
-	}
-}
-
-func TestLimiterIsBounded(t *testing.T) {
-	l := limiter{every: time.Second, burst: 2}
-	now := time.Unix(1_800_000_000, 0)
-	for i := range 3 * maxWatched {
-		l.take(now, fmt.Sprint(i))
-	}
-	if len(l.full) > maxWatched {
-		t.Errorf("%d names are remembered", len(l.full))
-	}
-	for i, want := range []time.Duration{0, 0, time.Second} {
-		if got := l.take(now, "me"); got != want {
-			t.Errorf("try %d: %s, want %s", i, got, want)
-		}
 	}
 }
