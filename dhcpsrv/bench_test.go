@@ -13,6 +13,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/journal"
 )
 
 // campus is a subnet with room for a million.
@@ -102,7 +103,7 @@ func BenchmarkDORA(b *testing.B) {
 // BenchmarkRestart measures from opening a journal of 100,000 leases to a server that can answer.
 func BenchmarkRestart(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "leases")
-	j, err := dhcpsrv.OpenJournal(path)
+	j, err := journal.Open(path)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -127,7 +128,7 @@ func BenchmarkRestart(b *testing.B) {
 	}
 	j.Close()
 	for b.Loop() {
-		j, err := dhcpsrv.OpenJournal(path)
+		j, err := journal.Open(path)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/journal"
 )
 
 const years = 20 * 365 * 24 * time.Hour
@@ -154,7 +155,7 @@ func TestClockSet(t *testing.T) {
 
 // A server starts with a dead clock, gives leases, learns the time and starts again.
 func TestClockSetThenRestart(t *testing.T) {
-	journal, err := dhcpsrv.OpenJournal(t.TempDir() + "/leases")
+	journal, err := journal.Open(t.TempDir() + "/leases")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@
 //
 // A server for the machines on one interface, with leases in a file:
 //
-//	journal, err := dhcpsrv.OpenJournal("/var/lib/site/leases")
+//	journal, err := journal.Open("/var/lib/site/leases")
 //	server, err := dhcpsrv.New(dhcpsrv.Config{Store: journal})
 //	err = server.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{{
 //		Name: "lab", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth1", Server: netip.MustParseAddr("192.0.2.1"),
@@ -24,7 +24,7 @@
 // # The parts
 //
 // [Server.Handle] answers a packet without a socket, [Server.Explain] tells why it would be answered so, by the same code.
-// [Conn] is the socket: dhcplink.Listen opens the real one on Linux, a test or a simulation gives its own. [Journal] is a lease
+// [Conn] is the socket: dhcplink.Listen opens the real one on Linux, a test or a simulation gives its own. Package journal is a lease
 // store of its own; dhcplink.FindServers looks for other DHCP servers on a link.
 //
 // # IPv6

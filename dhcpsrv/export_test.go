@@ -19,15 +19,6 @@ func NewOn(cfg Config, uptime func() (boot string, up time.Duration)) (*Server, 
 	return newServer(cfg, func(int64) (string, time.Duration) { return uptime() })
 }
 
-// FailSyncDir lets the sync of the journal's directory fail, or not.
-func (j *Journal) FailSyncDir(err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.syncDir = syncDir; err != nil {
-		j.syncDir = func(string) error { return err }
-	}
-}
-
 // Indexes tells what the server has entered about its leases, for comparison.
 func (s *Server) Indexes() (lines []string) {
 	s.mu.Lock()

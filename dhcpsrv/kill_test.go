@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/journal"
 	"github.com/insomniacslk/dhcp/dhcpv6"
 )
 
@@ -64,7 +65,7 @@ func TestMain(m *testing.M) {
 }
 
 func beKilled(path, peer4, peer6 string) error {
-	journal, err := dhcpsrv.OpenJournal(path)
+	journal, err := journal.Open(path)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/record"
 )
 
 // Messages between partners: a kind, then fields in a fixed order. Later versions may append fields or add kinds; a reader
@@ -38,7 +40,7 @@ func (m *message) isOver(i int) bool { return i/8 < len(m.over) && m.over[i/8]&(
 
 func appendHello(b []byte, name, self string, incarnation uint64, now time.Time) []byte {
 	b = append(b, messageHello, partnerVersion)
-	b = appendText(appendText(b, name), self)
+	b = record.AppendText(record.AppendText(b, name), self)
 	b = binary.BigEndian.AppendUint64(b, incarnation)
 	return binary.AppendVarint(b, now.UnixNano())
 }
@@ -49,26 +51,26 @@ func appendNumbered(b []byte, kind byte, number uint64) []byte {
 
 // parseMessage decodes a message; it shares no memory with b.
 func parseMessage(b []byte) (m message, err error) {
-	f := fields{b: b}
-	m.kind = f.byte()
+	f := record.Fields{B: b}
+	m.kind = f.Byte()
 	switch m.kind {
 	case messageHello:
-		m.version = f.byte()
-		m.name, m.self = f.text(), f.text()
-		if v := f.take(8); v != nil {
+		m.version = f.Byte()
+		m.name, m.self = f.Text(), f.Text()
+		if v := f.Take(8); v != nil {
 			m.incarnation = binary.BigEndian.Uint64(v)
 		}
-		m.clock = time.Unix(0, f.varint())
+		m.clock = time.Unix(0, f.Varint())
 	case messageUpdate:
-		m.number = f.uvarint()
-		m.leases, err = parseRecords(f.b)
+		m.number = f.Uvarint()
+		m.leases, err = parseRecords(f.B)
 	case messageAck:
-		m.number = f.uvarint()
-		m.over = append(m.over, f.b...)
+		m.number = f.Uvarint()
+		m.over = append(m.over, f.B...)
 	case messageSyncEnd:
-		m.number = f.uvarint()
+		m.number = f.Uvarint()
 	}
-	if f.bad || len(b) == 0 {
+	if f.Bad || len(b) == 0 {
 		err = errMessage
 	}
 	return m, err
@@ -81,16 +83,7 @@ func parseRecords(b []byte) (leases []Lease, err error) {
 			return nil, errMessage
 		}
 		leases = append(leases, l)
-		b = b[recordLen(b):]
+		b = b[record.Len(b):]
 	}
 	return leases, nil
-}
-
-func (f *fields) uvarint() uint64 {
-	v, n := binary.Uvarint(f.b)
-	if n <= 0 {
-		n = -1
-	}
-	f.take(n)
-	return v
 }

@@ -13,7 +13,7 @@ import (
 
 // LeaseStore keeps leases over restarts. The server holds all leases in memory and reads the store only once, in [New].
 //
-// Package dhcptest holds the conformance tests for implementations; [Journal] and [MemStore] pass them.
+// Package dhcptest holds the conformance tests for implementations; package journal and [MemStore] pass them.
 type LeaseStore interface {
 	// Load returns every stored lease, the latest record of each address, in any order. An error ends the sequence.
 	Load(ctx context.Context) iter.Seq2[Lease, error]

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
+	"github.com/gomaas/maas/dhcpsrv/journal"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/peer"
@@ -48,7 +49,7 @@ func runRack(n int, dir string) error {
 	if err != nil {
 		return err
 	}
-	journal, err := dhcpsrv.OpenJournal(filepath.Join(dir, "leases"))
+	journal, err := journal.Open(filepath.Join(dir, "leases"))
 	if err != nil {
 		return err
 	}

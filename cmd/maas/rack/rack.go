@@ -27,6 +27,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
+	"github.com/gomaas/maas/dhcpsrv/journal"
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/power"
@@ -95,7 +96,7 @@ type Config struct {
 type Rack struct {
 	cfg      Config
 	log      *slog.Logger
-	journal  *dhcpsrv.Journal
+	journal  *journal.Journal
 	replica  *rpc.Replica
 	outbox   *rpc.Outbox
 	dhcp     *dhcpsrv.Server
@@ -148,8 +149,11 @@ func (r *Rack) open() (err error) {
 	if err := os.MkdirAll(r.cfg.Dir, 0o700); err != nil {
 		return err
 	}
-	if r.journal, err = dhcpsrv.OpenJournal(filepath.Join(r.cfg.Dir, "leases")); err != nil {
+	if r.journal, err = journal.Open(filepath.Join(r.cfg.Dir, "leases")); err != nil {
 		return err
+	}
+	if repaired := r.journal.Recovered(); repaired != (journal.Recovery{}) {
+		r.log.Warn("lease journal repaired", "torn", repaired.Torn, "skipped", repaired.Skipped)
 	}
 	if r.replica, err = rpc.OpenReplica(filepath.Join(r.cfg.Dir, "state")); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package dhcpsrv
+package journal
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package dhcpsrv
+package journal
 
 import "os"
 

@@ -1,4 +1,4 @@
-package dhcpsrv
+package journal
 
 import (
 	"bufio"
@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/internal/record"
 )
 
 // rewrite is a journal file being written anew. It keeps what its source holds up to a point; what is appended there
@@ -75,7 +78,7 @@ func (j *Journal) pause(worked time.Duration) {
 	}
 }
 
-// Shift implements [ShiftStore], by a new file.
+// Shift implements [dhcpsrv.ShiftStore], by a new file.
 func (j *Journal) Shift(ctx context.Context, by time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -88,7 +91,7 @@ func (j *Journal) Shift(ctx context.Context, by time.Duration) error {
 		err = j.rewriteAll(by)
 	}
 	if err != nil {
-		return fmt.Errorf("dhcpsrv: lease journal %s: move all times by %v: %w", j.path, by, err)
+		return fmt.Errorf("journal: %s: move all times by %v: %w", j.path, by, err)
 	}
 	return nil
 }
@@ -142,7 +145,7 @@ func (w *rewrite) run(path string, by time.Duration, current func([]kept) []kept
 		return err
 	}
 	w.w, w.index = bufio.NewWriterSize(w.f, rewriteWrite), make(map[netip.Addr]place)
-	w.write([]byte(journalHeader))
+	w.write([]byte(fileHeader))
 	if err := w.copyRecords(by, current); err != nil {
 		return err
 	}
@@ -153,10 +156,6 @@ func (w *rewrite) run(path string, by time.Duration, current func([]kept) []kept
 }
 
 func (w *rewrite) copyRecords(by time.Duration, current func([]kept) []kept) error {
-	parse := parseHead
-	if by != 0 {
-		parse = parseRecord
-	}
 	now, began := time.Now(), time.Now()
 	batch, raw := make([]kept, 0, rewriteBatch), make([]byte, 0, 64<<10)
 	put := func() {
@@ -166,16 +165,20 @@ func (w *rewrite) copyRecords(by time.Duration, current func([]kept) []kept) err
 			began = time.Now()
 		}
 	}
-	_, _, err := scanJournal(w.src, w.from, parse, func(l *Lease, b []byte, p place) bool {
+	_, _, err := scan(w.src, w.from, func(h *record.Head, b []byte, p place) bool {
 		start := len(raw)
 		if by == 0 {
 			raw = append(raw, b...)
 		} else {
-			l.shift(by)
-			raw = appendRecord(raw, l)
+			var l dhcpsrv.Lease
+			if l.UnmarshalBinary(b) != nil {
+				return true // as Load does
+			}
+			l.Start, l.End, h.End = l.Start.Add(by), l.End.Add(by), h.End+int64(by)
+			raw, _ = l.AppendBinary(raw)
 		}
-		if !outdated(l, now) {
-			batch = append(batch, kept{l.Addr, p, raw[start:]})
+		if !outdated(h, now) {
+			batch = append(batch, kept{h.Addr, p, raw[start:]})
 		}
 		if len(batch) == cap(batch) {
 			put()

@@ -1,8 +1,9 @@
-package dhcpsrv_test
+package journal_test
 
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,20 +12,17 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcptest"
+	"github.com/gomaas/maas/dhcpsrv/journal"
 )
 
-func openJournal(t testing.TB, path string) *dhcpsrv.Journal {
+func openJournal(t testing.TB, path string) *journal.Journal {
 	t.Helper()
-	j, err := dhcpsrv.OpenJournal(path)
+	j, err := journal.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
 	return j
-}
-
-func TestMemStore(t *testing.T) {
-	dhcptest.Run(t, func(*testing.T) dhcptest.Harness { return dhcptest.Harness{Store: new(dhcpsrv.MemStore)} })
 }
 
 func TestJournal(t *testing.T) {
@@ -52,7 +50,7 @@ func journalHarness(t testing.TB) dhcptest.Harness {
 }
 
 func journalLease(i byte, end time.Time) dhcpsrv.Lease {
-	return dhcpsrv.Lease{Addr: ip("192.0.2.100").Next(), State: dhcpsrv.Bound, MAC: []byte{2, 0, 0, 0, 0, i}, Subnet: "office", Start: end, End: end}
+	return dhcpsrv.Lease{Addr: netip.MustParseAddr("192.0.2.100").Next(), State: dhcpsrv.Bound, MAC: []byte{2, 0, 0, 0, 0, i}, Subnet: "office", Start: end, End: end}
 }
 
 // TestJournalTornTail cuts the file at every length: what was committed before the cut record is there, and the journal
@@ -62,7 +60,7 @@ func TestJournalTornTail(t *testing.T) {
 	path := filepath.Join(dir, "leases")
 	j := openJournal(t, path)
 	var ends []int64 // of the file after each commit
-	a := ip("192.0.2.1")
+	a := netip.MustParseAddr("192.0.2.1")
 	for i := range 4 {
 		l := journalLease(byte(i), time.Unix(1e9, 0))
 		l.Addr = a
@@ -79,7 +77,7 @@ func TestJournalTornTail(t *testing.T) {
 		if err := os.WriteFile(cut, whole[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := dhcpsrv.OpenJournal(cut)
+		j, err := journal.Open(cut)
 		if err != nil {
 			t.Fatalf("cut at %d: %v", n, err)
 		}
@@ -93,7 +91,7 @@ func TestJournalTornTail(t *testing.T) {
 			t.Errorf("cut at %d: %d leases, want %d", n, got, want)
 		}
 		l := journalLease(9, time.Unix(1e9, 0))
-		l.Addr = ip("192.0.2.99")
+		l.Addr = netip.MustParseAddr("192.0.2.99")
 		if err := j.Commit(context.Background(), []dhcpsrv.Lease{l}); err != nil || count(t, j) != want+1 {
 			t.Errorf("cut at %d: commit afterwards: %v", n, err)
 		}
@@ -118,7 +116,7 @@ func TestJournalDamage(t *testing.T) {
 	path := filepath.Join(dir, "leases")
 	j := openJournal(t, path)
 	header, _ := os.Stat(path)
-	a := ip("192.0.2.1")
+	a := netip.MustParseAddr("192.0.2.1")
 	for i := range 4 {
 		l := journalLease(byte(i), time.Unix(1e9, 0))
 		l.Addr = a
@@ -135,7 +133,7 @@ func TestJournalDamage(t *testing.T) {
 		if err := os.WriteFile(bad, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := dhcpsrv.OpenJournal(bad)
+		j, err := journal.Open(bad)
 		if err != nil {
 			t.Fatalf("byte %d: %v", i, err)
 		}
@@ -152,7 +150,7 @@ func TestJournalCompaction(t *testing.T) {
 	ctx := context.Background()
 	batch := make([]dhcpsrv.Lease, 200)
 	for round := range 200 {
-		a := ip("10.0.0.1")
+		a := netip.MustParseAddr("10.0.0.1")
 		for i := range batch {
 			batch[i] = journalLease(byte(round), time.Unix(int64(round), 0))
 			batch[i].Addr = a
@@ -175,7 +173,7 @@ func TestJournalCompaction(t *testing.T) {
 		}
 		n++
 	}
-	if n != 200 || j.Recovered() != (dhcpsrv.Recovery{}) {
+	if n != 200 || j.Recovered() != (journal.Recovery{}) {
 		t.Errorf("%d leases, %+v", n, j.Recovered())
 	}
 }
@@ -210,16 +208,16 @@ func TestJournalShiftedButNotSynced(t *testing.T) {
 func TestJournalRefused(t *testing.T) {
 	dir := t.TempDir()
 	open := openJournal(t, filepath.Join(dir, "leases"))
-	if _, err := dhcpsrv.OpenJournal(filepath.Join(dir, "leases")); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := journal.Open(filepath.Join(dir, "leases")); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("opened twice: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "text"), []byte("no leases in here, but a long text"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dhcpsrv.OpenJournal(filepath.Join(dir, "text")); err == nil || !strings.Contains(err.Error(), "not a lease journal") {
+	if _, err := journal.Open(filepath.Join(dir, "text")); err == nil || !strings.Contains(err.Error(), "not a lease journal") {
 		t.Errorf("opened a text: %v", err)
 	}
-	if _, err := dhcpsrv.OpenJournal(filepath.Join(dir, "none", "leases")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := journal.Open(filepath.Join(dir, "none", "leases")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("directory missing: %v", err)
 	}
 	open.Close()

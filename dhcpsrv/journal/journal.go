@@ -1,4 +1,4 @@
-package dhcpsrv
+package journal
 
 import (
 	"bufio"
@@ -12,15 +12,20 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/internal/record"
 )
 
-// journalHeader begins the file.
-const journalHeader = "gomaas leases 1\n"
+// fileHeader begins the file.
+const fileHeader = "gomaas leases 1\n"
 
 // compactAt is the size under which a journal is left alone.
 const compactAt = 1 << 20
 
-// Journal is a [LeaseStore] in one file: records are appended and synced, one sync for a whole batch, and the file is
+// Journal is a [dhcpsrv.LeaseStore] in one file: records are appended and synced, one sync for a whole batch, and the file is
 // written anew in the background when more than half of it is out of date.
 //
 // After a crash a torn record at the end is cut off: it belongs to a commit that never returned. A damaged record inside
@@ -60,17 +65,17 @@ type Recovery struct {
 	Skipped int64 // damaged bytes inside
 }
 
-// OpenJournal opens the journal at path, or makes an empty one. The directory must exist. The error wraps that of the file
+// Open opens the journal at path, or makes an empty one. The directory must exist. The error wraps that of the file
 // system; when another process has the journal open it says so.
-func OpenJournal(path string) (*Journal, error) {
+func Open(path string) (*Journal, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("dhcpsrv: open lease journal: %w", err)
+		return nil, fmt.Errorf("journal: open: %w", err)
 	}
 	j := &Journal{path: path, f: f, index: make(map[netip.Addr]place), syncDir: syncDir}
 	if err := j.open(); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("dhcpsrv: open lease journal %s: %w", path, err)
+		return nil, fmt.Errorf("journal: open %s: %w", path, err)
 	}
 	return j, nil
 }
@@ -84,11 +89,11 @@ func (j *Journal) open() error {
 	if err != nil {
 		return err
 	}
-	if info.Size() < int64(len(journalHeader)) {
+	if info.Size() < int64(len(fileHeader)) {
 		return j.create(info.Size())
 	}
-	j.size, j.recovered.Skipped, err = scanJournal(j.f, 1<<62, parseHead, func(l *Lease, _ []byte, p place) bool {
-		j.note(l.Addr, p)
+	j.size, j.recovered.Skipped, err = scan(j.f, 1<<62, func(h *record.Head, _ []byte, p place) bool {
+		j.note(h.Addr, p)
 		return true
 	})
 	if err != nil {
@@ -106,13 +111,13 @@ func (j *Journal) create(size int64) error {
 	if _, err := j.f.ReadAt(have, 0); err != nil && err != io.EOF {
 		return err
 	}
-	if string(have) != journalHeader[:size] {
+	if string(have) != fileHeader[:size] {
 		return errors.New("not a lease journal")
 	}
-	if _, err := j.f.WriteAt([]byte(journalHeader), 0); err != nil {
+	if _, err := j.f.WriteAt([]byte(fileHeader), 0); err != nil {
 		return err
 	}
-	j.size = int64(len(journalHeader))
+	j.size = int64(len(fileHeader))
 	return errors.Join(j.f.Sync(), syncDir(filepath.Dir(j.path)))
 }
 
@@ -122,24 +127,24 @@ func (j *Journal) note(a netip.Addr, p place) {
 	j.index[a] = p
 }
 
-// scanJournal calls yield for every record before limit that parse takes, in the order of the file, and returns the end of
-// the last one and how many damaged bytes there were between. What yield is given is good until it returns.
-func scanJournal(f io.ReaderAt, limit int64, parse func([]byte) (Lease, error), yield func(l *Lease, raw []byte, p place) bool) (end, skipped int64, err error) {
+// scan calls yield for every record before limit, in the order of the file, and returns the end of the last one and how many
+// damaged bytes there were between. Both arguments of yield are valid until it returns.
+func scan(f io.ReaderAt, limit int64, yield func(h *record.Head, raw []byte, p place) bool) (end, skipped int64, err error) {
 	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, limit), 1<<18)
-	header := make([]byte, len(journalHeader))
-	if _, err := io.ReadFull(r, header); err != nil || string(header) != journalHeader {
+	header := make([]byte, len(fileHeader))
+	if _, err := io.ReadFull(r, header); err != nil || string(header) != fileHeader {
 		return 0, 0, errors.Join(err, errors.New("not a lease journal, or of a version this program does not know"))
 	}
 	end = int64(len(header))
-	var l Lease // of all records, since yield makes it escape
+	var h record.Head // of all records, since yield makes it escape
 	for off, bad := end, int64(0); ; {
-		head, err := r.Peek(recordHeader)
+		head, err := r.Peek(record.HeaderLen)
 		if len(head) == 0 {
 			return end, skipped, ignoreEOF(err)
 		}
-		n := recordLen(head)
+		n := record.Len(head)
 		b, _ := r.Peek(max(n, 1))
-		if l, err = parse(b); err != nil {
+		if h, _, err = record.Parse(b); err != nil {
 			// Look for the next record byte by byte. If there is none, this was a torn tail.
 			r.Discard(1)
 			off++
@@ -148,7 +153,7 @@ func scanJournal(f io.ReaderAt, limit int64, parse func([]byte) (Lease, error), 
 		}
 		skipped += bad
 		bad = 0
-		if !yield(&l, b[:n], place{off, int32(n)}) {
+		if !yield(&h, b[:n], place{off, int32(n)}) {
 			return end, skipped, nil
 		}
 		r.Discard(n)
@@ -167,42 +172,49 @@ func ignoreEOF(err error) error {
 // Recovered tells what had to be repaired when the journal was opened.
 func (j *Journal) Recovered() Recovery { return j.recovered }
 
-// Load implements [LeaseStore].
-func (j *Journal) Load(ctx context.Context) iter.Seq2[Lease, error] {
-	return func(yield func(Lease, error) bool) {
+// Load implements [dhcpsrv.LeaseStore].
+func (j *Journal) Load(ctx context.Context) iter.Seq2[dhcpsrv.Lease, error] {
+	return func(yield func(dhcpsrv.Lease, error) bool) {
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		if j.closed {
-			yield(Lease{}, os.ErrClosed)
+			yield(dhcpsrv.Lease{}, os.ErrClosed)
 			return
 		}
-		_, _, err := scanJournal(j.f, 1<<62, parseRecord, func(l *Lease, _ []byte, p place) bool {
-			return j.index[l.Addr] != p || ctx.Err() == nil && yield(*l, nil)
+		_, _, err := scan(j.f, 1<<62, func(h *record.Head, raw []byte, p place) bool {
+			if j.index[h.Addr] != p {
+				return true
+			}
+			var l dhcpsrv.Lease
+			if l.UnmarshalBinary(raw) != nil {
+				return true // its checksum is right, but its fields are not: lost as a damaged one is
+			}
+			return ctx.Err() == nil && yield(l, nil)
 		})
 		if err = errors.Join(err, ctx.Err()); err != nil {
-			yield(Lease{}, err)
+			yield(dhcpsrv.Lease{}, err)
 		}
 	}
 }
 
-// Commit implements [LeaseStore]: one write and one sync for the batch.
-func (j *Journal) Commit(ctx context.Context, batch []Lease) error {
+// Commit implements [dhcpsrv.LeaseStore]: one write and one sync for the batch.
+func (j *Journal) Commit(ctx context.Context, batch []dhcpsrv.Lease) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
-		return fmt.Errorf("dhcpsrv: lease journal %s: %w", j.path, os.ErrClosed)
+		return fmt.Errorf("journal: %s: %w", j.path, os.ErrClosed)
 	}
 	if j.broken != nil {
 		if err := j.repair(); err != nil {
-			return fmt.Errorf("dhcpsrv: lease journal %s: %w (after: %v)", j.path, err, j.broken)
+			return fmt.Errorf("journal: %s: %w (after: %v)", j.path, err, j.broken)
 		}
 	}
 	if err := j.append(batch); err != nil {
 		j.broken = err
-		return fmt.Errorf("dhcpsrv: lease journal %s: %w", j.path, err)
+		return fmt.Errorf("journal: %s: %w", j.path, err)
 	}
 	if j.size > compactAt && j.size > 2*j.live && !j.compacting {
 		j.compacting, j.changed = true, nil
@@ -211,11 +223,11 @@ func (j *Journal) Commit(ctx context.Context, batch []Lease) error {
 	return nil
 }
 
-func (j *Journal) append(batch []Lease) error {
+func (j *Journal) append(batch []dhcpsrv.Lease) error {
 	j.buf, j.places = j.buf[:0], j.places[:0]
 	for i := range batch {
 		start := len(j.buf)
-		j.buf = appendRecord(j.buf, &batch[i])
+		j.buf, _ = batch[i].AppendBinary(j.buf) // never fails
 		j.places = append(j.places, place{j.size + int64(start), int32(len(j.buf) - start)})
 	}
 	if _, err := j.f.WriteAt(j.buf, j.size); err != nil {
@@ -234,29 +246,18 @@ func (j *Journal) append(batch []Lease) error {
 	return nil
 }
 
-// LoadPartners implements [PartnerStore].
+// LoadPartners implements [dhcpsrv.PartnerStore].
 func (j *Journal) LoadPartners(context.Context) ([]byte, error) {
 	return os.ReadFile(j.path + ".partners")
 }
 
-// SavePartners implements [PartnerStore].
+// SavePartners implements [dhcpsrv.PartnerStore].
 func (j *Journal) SavePartners(_ context.Context, data []byte) error {
 	path := j.path + ".partners"
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := renameio.WriteFile(path, data, 0o600); err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return syncDir(filepath.Dir(path)) // renameio syncs the file, but not its name
 }
 
 // Close waits for a compaction under way and closes the file. The journal cannot be used afterwards.
@@ -272,5 +273,7 @@ func (j *Journal) Close() error {
 	return j.f.Close()
 }
 
-// outdated reports whether a record is not worth keeping: a quarantine that is over.
-func outdated(l *Lease, now time.Time) bool { return l.State == Quarantined && l.End.Before(now) }
+// outdated reports whether a record is not worth keeping: the time of a declined address that is over.
+func outdated(h *record.Head, now time.Time) bool {
+	return dhcpsrv.LeaseState(h.State) == dhcpsrv.Quarantined && h.End < now.UnixNano()
+}
