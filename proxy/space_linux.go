@@ -11,7 +11,7 @@ func spaceFor(dir string) int64 {
 	for {
 		var fs syscall.Statfs_t
 		if err := syscall.Statfs(dir, &fs); err == nil {
-			return int64(fs.Bavail) * fs.Bsize
+			return int64(fs.Bavail) * int64(fs.Bsize)
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {

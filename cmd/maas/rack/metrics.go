@@ -1,12 +1,12 @@
 package rack
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/dhcpsrv"
@@ -14,11 +14,18 @@ import (
 	"github.com/gomaas/maas/rpc"
 )
 
-// transfer is what boot transfers are counted by.
-type transfer struct{ proto, stage, result string }
+// transfers counts boot transfers by protocol, stage and result.
+type transfers struct {
+	count, bytes *prometheus.CounterVec
+	took         *prometheus.HistogramVec
+}
 
-func (t transfer) compare(o transfer) int {
-	return cmp.Or(strings.Compare(t.proto, o.proto), strings.Compare(t.stage, o.stage), strings.Compare(t.result, o.result))
+func newTransfers() transfers {
+	return transfers{
+		metrics.Counts("maas_boot_transfers_total", "Requests for boot files by protocol, stage and result.", "proto", "stage", "result"),
+		metrics.Counts("maas_boot_transferred_bytes_total", "Bytes of boot files sent.", "proto", "stage", "result"),
+		metrics.Durations("maas_boot_transfer_duration_seconds", "How long requests for boot files took.", "proto", "stage", "result"),
+	}
 }
 
 // booted counts a transfer and tells the region of it.
@@ -32,10 +39,10 @@ func (r *Rack) booted(e pxe.Event) {
 	case e.Probe:
 		result = "size"
 	}
-	c := r.transfers.At(transfer{e.Proto, string(e.Stage), result})
-	c.Count.Add(1)
-	c.Bytes.Add(e.Bytes)
-	c.Took.Observe(e.Duration)
+	by := []string{e.Proto, string(e.Stage), result}
+	r.transfers.count.WithLabelValues(by...).Inc()
+	r.transfers.bytes.WithLabelValues(by...).Add(float64(e.Bytes))
+	r.transfers.took.WithLabelValues(by...).Observe(e.Duration.Seconds())
 	r.retransmits.Add(uint64(e.Retransmits))
 	r.facts.boot(e)
 	r.boots.add(e)
@@ -56,7 +63,7 @@ func (r *Rack) connected(ctx context.Context, conn rpc.Conn) error {
 // pages are what the HTTP boot server answers besides boot files.
 func (r *Rack) pages() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/metrics": metrics.Handler(r.Metrics),
+		"/metrics": metrics.Handler(r),
 		"/healthz": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }),
 		"/readyz":  http.HandlerFunc(r.ready),
 	}
@@ -80,13 +87,17 @@ func (r *Rack) ready(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// Metrics writes what the rack counts.
-func (r *Rack) Metrics(w *metrics.Writer) {
-	r.dhcpMetrics(w)
-	r.bootMetrics(w)
-	dnsMetrics(w, r.dns.Stats())
-	r.proxyMetrics(w)
-	r.rpcMetrics(w)
+// Describe implements prometheus.Collector. It names nothing: labels depend on the site.
+func (r *Rack) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector: it emits the rack's counters.
+func (r *Rack) Collect(ch chan<- prometheus.Metric) {
+	m := metrics.Sink(ch)
+	r.dhcpMetrics(m)
+	r.bootMetrics(m)
+	dnsMetrics(m, r.dns.Stats())
+	r.proxyMetrics(m)
+	r.rpcMetrics(m)
 }
 
 func byKey(f metrics.Family, label string, counts map[string]uint64) {
@@ -95,7 +106,7 @@ func byKey(f metrics.Family, label string, counts map[string]uint64) {
 	}
 }
 
-func (r *Rack) dhcpMetrics(w *metrics.Writer) {
+func (r *Rack) dhcpMetrics(w metrics.Sink) {
 	s := r.dhcp.Stats()
 	byKey(w.Counter("maas_dhcp_received_total", "DHCP messages received by type; those of DHCPv6 end with 6."), "message", s.Received)
 	byKey(w.Counter("maas_dhcp_sent_total", "DHCP messages sent by type."), "message", s.Sent)
@@ -128,22 +139,14 @@ func (r *Rack) dhcpMetrics(w *metrics.Writer) {
 	}
 }
 
-func (r *Rack) bootMetrics(w *metrics.Writer) {
-	write := func(f metrics.Family, add func(metrics.Family, *metrics.Entry, []string)) {
-		r.transfers.Sorted(transfer.compare, func(t transfer, e *metrics.Entry) {
-			add(f, e, []string{"proto", t.proto, "stage", t.stage, "result", t.result})
-		})
+func (r *Rack) bootMetrics(w metrics.Sink) {
+	for _, c := range []prometheus.Collector{r.transfers.count, r.transfers.bytes, r.transfers.took} {
+		c.Collect(w)
 	}
-	write(w.Counter("maas_boot_transfers_total", "Requests for boot files by protocol, stage and result."),
-		func(f metrics.Family, e *metrics.Entry, labels []string) { f.Add(float64(e.Count.Load()), labels...) })
-	write(w.Counter("maas_boot_transferred_bytes_total", "Bytes of boot files sent."),
-		func(f metrics.Family, e *metrics.Entry, labels []string) { f.Add(float64(e.Bytes.Load()), labels...) })
-	write(w.HistogramFamily("maas_boot_transfer_duration_seconds", "How long requests for boot files took."),
-		func(f metrics.Family, e *metrics.Entry, labels []string) { f.Histogram(&e.Took, labels...) })
 	w.Counter("maas_boot_tftp_retransmits_total", "TFTP packets sent again.").Add(float64(r.retransmits.Load()))
 }
 
-func (r *Rack) proxyMetrics(w *metrics.Writer) {
+func (r *Rack) proxyMetrics(w metrics.Sink) {
 	s := r.proxy.Stats()
 	w.Counter("maas_proxy_requests_total", "Requests to the proxy.").Add(float64(s.Requests))
 	w.Counter("maas_proxy_refused_total", "Requests that the proxy's policy does not allow.").Add(float64(s.Refused))
@@ -168,7 +171,7 @@ func (r *Rack) proxyMetrics(w *metrics.Writer) {
 	w.Gauge("maas_proxy_cache_limit_bytes", "Size that the cache may have.").Add(float64(c.Limit))
 }
 
-func (r *Rack) rpcMetrics(w *metrics.Writer) {
+func (r *Rack) rpcMetrics(w metrics.Sink) {
 	waiting, dropped := r.outbox.Pending()
 	w.Gauge("maas_rpc_sessions", "Sessions with regions.").Add(float64(r.sessions.Load()))
 	w.Gauge("maas_rpc_outbox_facts", "Facts that no region has taken yet.").Add(float64(waiting))

@@ -5,7 +5,7 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 )
 
-func dnsMetrics(w *metrics.Writer, s dnssrv.Stats) {
+func dnsMetrics(w metrics.Sink, s dnssrv.Stats) {
 	byKey(w.Counter("maas_dns_answers_total", "DNS answers by response code."), "rcode", s.Answers)
 	w.Counter("maas_dns_dropped_total", "DNS questions dropped because too many waited for upstreams.").Add(float64(s.Dropped))
 	w.Counter("maas_dns_panics_total", "DNS questions whose handling failed by a fault.").Add(float64(s.Panics))
@@ -19,8 +19,7 @@ func dnsMetrics(w *metrics.Writer, s dnssrv.Stats) {
 	upstreamMetrics(w, s.Upstreams)
 }
 
-// upstreamMetrics are families only when there are upstreams: one without samples is not.
-func upstreamMetrics(w *metrics.Writer, upstreams []dnssrv.UpstreamStats) {
+func upstreamMetrics(w metrics.Sink, upstreams []dnssrv.UpstreamStats) {
 	for _, m := range []struct {
 		family func(name, help string) metrics.Family
 		name   string
@@ -34,9 +33,6 @@ func upstreamMetrics(w *metrics.Writer, upstreams []dnssrv.UpstreamStats) {
 			return map[bool]float64{false: 1}[u.Resting]
 		}},
 	} {
-		if len(upstreams) == 0 {
-			return
-		}
 		f := m.family(m.name, m.help)
 		for _, u := range upstreams {
 			f.Add(m.of(u), "server", u.Server.String(), "tls_name", u.TLSName)

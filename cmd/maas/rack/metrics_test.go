@@ -9,7 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomaas/maas/cmd/maas/internal/metrics/metricstest"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/rpc"
@@ -73,10 +74,10 @@ func TestMetricsAndHealth(t *testing.T) {
 		want []string
 	}{
 		{boot, []string{
-			`maas_boot_transfers_total{proto="http",stage="loader",result="ok"} 1`, `maas_dhcp_leases{subnet="192.0.2.0/24",state="bound"} 0`,
+			`maas_boot_transfers_total{proto="http",result="ok",stage="loader"} 1`, `maas_dhcp_leases{state="bound",subnet="192.0.2.0/24"} 0`,
 			"maas_rpc_sessions 1", "maas_dhcp_journal_syncs_total 0", "maas_rpc_topic_refused{topic=\"dhcp\"} 0",
 		}},
-		{api, []string{`maas_api_requests_total{method="GET",route="/MAAS/api/2.0/version/",code="200"} 1`, "maas_rpc_racks_connected 1", "maas_racks 1"}},
+		{api, []string{`maas_api_requests_total{code="200",method="GET",route="/MAAS/api/2.0/version/"} 1`, "maas_rpc_racks_connected 1", "maas_racks 1"}},
 	} {
 		_, text := get(c.ln, "/metrics")
 		for _, want := range c.want {
@@ -84,8 +85,8 @@ func TestMetricsAndHealth(t *testing.T) {
 				t.Errorf("no %s in\n%s", want, text)
 			}
 		}
-		if wrong := metricstest.Lint(text); wrong != nil {
-			t.Error(strings.Join(wrong, "\n"))
+		if problems, err := promlint.New(strings.NewReader(text)).Lint(); err != nil || len(problems) > 0 {
+			t.Errorf("%v, %v", problems, err)
 		}
 	}
 	cancel()

@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	oteltrace "go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
@@ -86,6 +87,9 @@ type Config struct {
 	Power *power.Controller
 	// Tracer receives spans of what the rack does. If nil, none are made.
 	Tracer oteltrace.TracerProvider
+	// Meter receives the rack as a collector, from New until Close. If nil, only the page /metrics of
+	// the HTTP boot server has its numbers.
+	Meter prometheus.Registerer
 	// Name is the rack's, for traces. Empty leaves it out.
 	Name string
 	// Log receives what operators should see.
@@ -117,7 +121,8 @@ type Rack struct {
 	health   health
 	first    first
 
-	transfers   metrics.Counters[transfer]
+	transfers   transfers
+	unregister  func()        // from the meter
 	retransmits atomic.Uint64 // of TFTP
 	sessions    atomic.Int64  // with regions
 	region      regionLink
@@ -130,7 +135,7 @@ type Rack struct {
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
 func New(cfg Config) (*Rack, error) {
-	r := &Rack{cfg: cfg, log: cfg.Log, trace: tracing.New(cfg.Tracer), came6: make(chan struct{})}
+	r := &Rack{cfg: cfg, log: cfg.Log, trace: tracing.New(cfg.Tracer), transfers: newTransfers(), unregister: func() {}, came6: make(chan struct{})}
 	r.first6 = sync.OnceFunc(func() { close(r.came6) })
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -141,6 +146,11 @@ func New(cfg Config) (*Rack, error) {
 	if err := r.compose(); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	remove, err := metrics.Register(cfg.Meter, r)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	r.unregister = remove
 	return r, nil
 }
 
@@ -353,6 +363,7 @@ func (r *Rack) Profiles() pxe.Resolver { return &r.table }
 
 // Close closes the files. Serve must have returned.
 func (r *Rack) Close() error {
+	r.unregister()
 	var errs []error
 	if r.cache != nil {
 		errs = append(errs, r.cache.Close())

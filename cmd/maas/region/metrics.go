@@ -1,7 +1,6 @@
 package region
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"net/http/pprof"
@@ -9,29 +8,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 )
 
-// apiCall is what requests to the API are counted by.
-type apiCall struct {
-	route string // method and pattern
-	code  int
+// calls counts requests to the API by method, route and status.
+type calls struct {
+	count *prometheus.CounterVec
+	took  *prometheus.HistogramVec
 }
 
-func (c apiCall) compare(o apiCall) int {
-	return cmp.Or(strings.Compare(c.route, o.route), cmp.Compare(c.code, o.code))
+func newCalls() calls {
+	return calls{
+		metrics.Counts("maas_api_requests_total", "Requests to the API by method, route and status.", "method", "route", "code"),
+		metrics.Durations("maas_api_request_duration_seconds", "How long requests to the API took.", "method", "route", "code"),
+	}
 }
 
 // called counts a request to the API.
 func (r *Region) called(route string, code int, took time.Duration) {
-	e := r.calls.At(apiCall{strings.TrimSuffix(route, "{$}"), code})
-	e.Count.Add(1)
-	e.Took.Observe(took)
+	method, path, _ := strings.Cut(strings.TrimSuffix(route, "{$}"), " ")
+	by := []string{method, path, strconv.Itoa(code)}
+	r.calls.count.WithLabelValues(by...).Inc()
+	r.calls.took.WithLabelValues(by...).Observe(took.Seconds())
 }
 
 // pages adds what watches a region to what serves it.
 func (r *Region) pages(api http.Handler) http.Handler {
-	counts := metrics.Handler(func(w *metrics.Writer) { r.Metrics(context.Background(), w) })
+	counts := metrics.Handler(r)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch req.URL.Path {
 		case "/metrics":
@@ -70,23 +75,22 @@ func (r *Region) ready(w http.ResponseWriter, req *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// Metrics writes what the region counts. Of a database that does not answer there is nothing.
-func (r *Region) Metrics(ctx context.Context, w *metrics.Writer) {
-	ctx, cancel := context.WithTimeout(ctx, readyTime)
+// Describe implements prometheus.Collector. It names nothing: labels depend on the site.
+func (r *Region) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector: it emits the region's counters. What only the database
+// knows is left out while the database does not answer.
+func (r *Region) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), readyTime)
 	defer cancel()
-	labels := func(c apiCall) []string {
-		method, path, _ := strings.Cut(c.route, " ")
-		return []string{"method", method, "route", path, "code", strconv.Itoa(c.code)}
-	}
-	f := w.Counter("maas_api_requests_total", "Requests to the API by method, route and status.")
-	r.calls.Sorted(apiCall.compare, func(c apiCall, e *metrics.Entry) { f.Add(float64(e.Count.Load()), labels(c)...) })
-	f = w.HistogramFamily("maas_api_request_duration_seconds", "How long requests to the API took.")
-	r.calls.Sorted(apiCall.compare, func(c apiCall, e *metrics.Entry) { f.Histogram(&e.Took, labels(c)...) })
-	w.Gauge("maas_rpc_racks_connected", "Racks with a session with this region.").Add(float64(len(r.rpc.Racks())))
+	r.calls.count.Collect(ch)
+	r.calls.took.Collect(ch)
+	m := metrics.Sink(ch)
+	m.Gauge("maas_rpc_racks_connected", "Racks with a session with this region.").Add(float64(len(r.rpc.Racks())))
 	if rev, err := r.inv.Revision(ctx); err == nil {
-		w.Gauge("maas_store_revision", "Revision of the change feed.").Add(float64(rev))
+		m.Gauge("maas_store_revision", "Revision of the change feed.").Add(float64(rev))
 	}
 	if racks, err := r.inv.Racks(ctx); err == nil {
-		w.Gauge("maas_racks", "Racks of the site.").Add(float64(len(racks)))
+		m.Gauge("maas_racks", "Racks of the site.").Add(float64(len(racks)))
 	}
 }

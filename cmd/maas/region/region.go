@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	oteltrace "go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
@@ -54,6 +55,9 @@ type Config struct {
 	RackWait time.Duration
 	// Tracer receives spans of what the region does. If nil, none are made.
 	Tracer oteltrace.TracerProvider
+	// Meter receives the region as a collector, from New until Close. If nil, only the page /metrics
+	// has its numbers.
+	Meter prometheus.Registerer
 	// Log receives what operators should see.
 	Log *slog.Logger
 }
@@ -71,16 +75,17 @@ type Region struct {
 
 	beside string
 
-	racks   *rackService // nil: no racks of other processes
-	methods rpc.Methods
-	power   *powerService
-	powers  powerWatch
-	scans   *scanService
-	vendors *vendors
-	beacons []byte // key of the racks' beacons
-	calls   metrics.Counters[apiCall]
-	trace   *tracing.Tracer // nil: none
-	commits tracing.Commits // to be published
+	racks      *rackService // nil: no racks of other processes
+	methods    rpc.Methods
+	power      *powerService
+	powers     powerWatch
+	scans      *scanService
+	vendors    *vendors
+	beacons    []byte // key of the racks' beacons
+	calls      calls
+	unregister func()          // from the meter
+	trace      *tracing.Tracer // nil: none
+	commits    tracing.Commits // to be published
 }
 
 // Names of files in Config.Dir.
@@ -101,7 +106,7 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 		}
 		cfg.Database = "sqlite://" + path
 	}
-	r := &Region{log: cfg.Log, beside: cfg.Beside, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer)}
+	r := &Region{log: cfg.Log, beside: cfg.Beside, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer), calls: newCalls(), unregister: func() {}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -111,6 +116,11 @@ func New(ctx context.Context, cfg Config) (*Region, error) {
 	if err := r.compose(ctx, cfg); err != nil {
 		return nil, errors.Join(err, r.db.Close())
 	}
+	remove, err := metrics.Register(cfg.Meter, r)
+	if err != nil {
+		return nil, errors.Join(err, r.db.Close())
+	}
+	r.unregister = remove
 	return r, nil
 }
 
@@ -219,4 +229,7 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 }
 
 // Close closes the database. Serve must have returned.
-func (r *Region) Close() error { return r.db.Close() }
+func (r *Region) Close() error {
+	r.unregister()
+	return r.db.Close()
+}

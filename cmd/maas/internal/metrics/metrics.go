@@ -1,101 +1,82 @@
-// Package metrics writes counters, gauges and histograms in the text format of Prometheus (version 0.0.4).
+// Package metrics joins numbers that a package counts by itself to the collectors of Prometheus.
 //
-//	w := metrics.NewWriter(out)
-//	w.Counter("maas_dhcp_panics_total", "Messages whose handling failed by a fault.").Add(float64(n))
-//	w.Gauge("maas_dhcp_leases", "Leases in force.").Add(7, "subnet", "192.0.2.0/24")
-//	err := w.Err()
-//
-// There is no registry: whoever is asked writes what it counts by itself. The samples of one name have to follow each other.
+//	func (r *Rack) Collect(ch chan<- prometheus.Metric) {
+//		m := metrics.Sink(ch)
+//		m.Gauge("maas_dhcp_leases", "Leases in force.").Add(7, "subnet", "192.0.2.0/24")
+//	}
 package metrics
 
 import (
-	"bufio"
-	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// ContentType is that of the format.
-const ContentType = "text/plain; version=0.0.4; charset=utf-8"
-
-// A Writer writes families of samples. It is for one goroutine.
-type Writer struct {
-	out *bufio.Writer
-	err error
-}
-
-// NewWriter returns a writer. What it writes is complete after Err.
-func NewWriter(w io.Writer) *Writer { return &Writer{out: bufio.NewWriter(w)} }
-
-// Err writes what is left, and returns the first error.
-func (w *Writer) Err() error {
-	if err := w.out.Flush(); w.err == nil {
-		w.err = err
-	}
-	return w.err
-}
+// Sink receives the samples of one collection.
+type Sink chan<- prometheus.Metric
 
 // Family is the samples of one name.
 type Family struct {
-	w    *Writer
-	name string
+	to         Sink
+	name, help string
+	kind       prometheus.ValueType
 }
 
 // Counter begins a family of numbers that only grow. The name ends with _total.
-func (w *Writer) Counter(name, help string) Family { return w.family(name, help, "counter") }
-
-// Gauge begins a family of numbers that go up and down.
-func (w *Writer) Gauge(name, help string) Family { return w.family(name, help, "gauge") }
-
-// HistogramFamily begins a family of histograms.
-func (w *Writer) HistogramFamily(name, help string) Family { return w.family(name, help, "histogram") }
-
-var helpText = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
-
-func (w *Writer) family(name, help, kind string) Family {
-	w.printf("# HELP %s %s\n# TYPE %s %s\n", name, helpText.Replace(help), name, kind)
-	return Family{w, name}
+func (s Sink) Counter(name, help string) Family {
+	return Family{s, name, help, prometheus.CounterValue}
 }
 
-func (w *Writer) printf(format string, args ...any) {
-	if _, err := fmt.Fprintf(w.out, format, args...); err != nil && w.err == nil {
-		w.err = err
-	}
+// Gauge begins a family of numbers that rise and fall.
+func (s Sink) Gauge(name, help string) Family {
+	return Family{s, name, help, prometheus.GaugeValue}
 }
 
-// Add writes one sample. Labels are names and values by turns.
-func (f Family) Add(value float64, labels ...string) { f.sample("", value, labels) }
-
-func (f Family) sample(suffix string, value float64, labels []string) {
-	f.w.printf("%s%s%s %s\n", f.name, suffix, labelText(labels), strconv.FormatFloat(value, 'g', -1, 64))
-}
-
-var labelValue = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
-
-func labelText(labels []string) string {
-	if len(labels) < 2 {
-		return ""
-	}
-	var b strings.Builder
-	b.WriteByte('{')
+// Add emits one sample. Labels are names and values by turns.
+func (f Family) Add(value float64, labels ...string) {
+	var names, values []string
 	for i := 0; i+1 < len(labels); i += 2 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(labels[i] + `="` + labelValue.Replace(strings.ToValidUTF8(labels[i+1], "?")) + `"`)
+		names = append(names, labels[i])
+		values = append(values, strings.ToValidUTF8(labels[i+1], "?")) // others fail the collection
 	}
-	b.WriteByte('}')
-	return b.String()
+	f.to <- prometheus.MustNewConstMetric(prometheus.NewDesc(f.name, f.help, names, nil), f.kind, value, values...)
 }
 
-// Handler answers with what write writes.
-func Handler(write func(*Writer)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", ContentType)
-		out := NewWriter(w)
-		write(out)
-		_ = out.Err() // the client is gone
-	})
+// bounds are the upper ends of buckets, in seconds: from an answer out of memory to the time after
+// which a client gives up.
+var bounds = []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60}
+
+// Durations returns histograms of durations, by labels.
+func Durations(name, help string, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: bounds}, labels)
+}
+
+// Counts returns numbers that only grow, by labels. The name ends with _total.
+func Counts(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+// Register adds a collector to an embedder's registry, if that is not nil, and returns the function
+// that removes it.
+func Register(to prometheus.Registerer, c prometheus.Collector) (remove func(), err error) {
+	if to == nil {
+		return func() {}, nil
+	}
+	if err := to.Register(c); err != nil {
+		return nil, err
+	}
+	return func() { to.Unregister(c) }, nil
+}
+
+// collectTime is the time after which a collection fails.
+const collectTime = 10 * time.Second
+
+// Handler answers with the samples of one collector.
+func Handler(c prometheus.Collector) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, Timeout: collectTime})
 }

@@ -1,89 +1,87 @@
 package metrics_test
 
 import (
-	"errors"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
-	"github.com/gomaas/maas/cmd/maas/internal/metrics/metricstest"
 )
 
-func Example() {
-	w := metrics.NewWriter(os.Stdout)
-	w.Gauge("maas_dhcp_leases", "Leases in force.").Add(7, "subnet", "192.0.2.0/24")
-	_ = w.Err()
-	// Output:
-	// # HELP maas_dhcp_leases Leases in force.
-	// # TYPE maas_dhcp_leases gauge
-	// maas_dhcp_leases{subnet="192.0.2.0/24"} 7
+// shop is a collector with samples of each kind.
+type shop struct {
+	sold *prometheus.CounterVec
+	took *prometheus.HistogramVec
 }
 
-func TestHistogram(t *testing.T) {
-	var h metrics.Histogram
-	for _, d := range []time.Duration{0, time.Millisecond, 3 * time.Millisecond, time.Hour} {
-		h.Observe(d)
-	}
-	r := httptest.NewRecorder()
-	metrics.Handler(func(w *metrics.Writer) {
-		w.HistogramFamily("maas_request_duration_seconds", "How long.").Histogram(&h, "route", `a"b\c`+"\n")
-	}).ServeHTTP(r, httptest.NewRequest("GET", "/metrics", nil))
-	text := r.Body.String()
-	for _, want := range []string{`le="0.001"} 2`, `le="0.005"} 3`, `le="60"} 3`, `le="+Inf"} 4`, `_sum{route="a\"b\\c\n"} 3600.004`, `_count{route="a\"b\\c\n"} 4`} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %s in\n%s", want, text)
-		}
-	}
-	if wrong := metricstest.Lint(text); wrong != nil {
-		t.Error(wrong)
-	}
+// Describe implements prometheus.Collector.
+func (s shop) Describe(ch chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(s, ch)
 }
 
-func TestCounters(t *testing.T) {
-	var c metrics.Counters[string]
-	c.At("b").Count.Add(2)
-	c.At("a").Count.Add(1)
-	c.At("b").Count.Add(1)
+// Collect implements prometheus.Collector.
+func (s shop) Collect(ch chan<- prometheus.Metric) {
+	s.sold.Collect(ch)
+	s.took.Collect(ch)
+	m := metrics.Sink(ch)
+	m.Gauge("maas_open", "1 while open.").Add(1)
+	f := m.Counter("maas_doors_total", "Doors by name.")
+	f.Add(2, "door", "back\xe9")
+	f.Add(3, "door", "front")
+}
+
+func newShop() shop {
+	s := shop{
+		metrics.Counts("maas_sold_total", "Things sold.", "what"),
+		metrics.Durations("maas_sale_duration_seconds", "Time of sales.", "what"),
+	}
+	s.sold.WithLabelValues("tea").Add(2)
+	s.took.WithLabelValues("tea").Observe((30 * time.Millisecond).Seconds())
+	return s
+}
+
+func TestHandler(t *testing.T) {
+	w := httptest.NewRecorder()
+	metrics.Handler(newShop()).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	var got []string
-	c.Sorted(strings.Compare, func(k string, e *metrics.Entry) { got = append(got, k+strings.Repeat("+", int(e.Count.Load()))) })
-	if diff := cmp.Diff([]string{"a+", "b+++"}, got); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestLintFinds(t *testing.T) {
-	for _, text := range []string{
-		"# HELP maas_x X.\n# TYPE maas_x counter\nmaas_x 1\n", "# HELP maas_x_total X.\n# TYPE maas_x_total gauge\nmaas_x_total 1\n",
-		"# HELP maas_x_ms X.\n# TYPE maas_x_ms gauge\nmaas_x_ms 1\n", "# HELP maasX X.\n# TYPE maasX gauge\n", "# HELP maas_x \n# TYPE maas_x gauge\n",
-		"# HELP maas_x X.\n# TYPE maas_x gauge\nmaas_x{a=\"1\"} 1\nmaas_x{a=\"1\"} 2\n", "# HELP maas_x X.\n# TYPE maas_x gauge\nmaas_y 1\n",
-	} {
-		if metricstest.Lint(text) == nil {
-			t.Errorf("nothing found in %q", text)
+	for line := range strings.Lines(w.Body.String()) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.Contains(line, "_bucket") {
+			got = append(got, line)
 		}
 	}
-}
-
-type broken struct{}
-
-func (broken) Write([]byte) (int, error) { return 0, errors.New("gone") }
-
-func TestErrorIsKept(t *testing.T) {
-	w := metrics.NewWriter(broken{})
-	w.Counter("maas_x_total", "X.").Add(1)
-	if w.Err() == nil {
-		t.Error("no error")
+	want := []string{
+		`maas_doors_total{door="back?"} 2`, `maas_doors_total{door="front"} 3`, `maas_open 1`,
+		`maas_sale_duration_seconds_sum{what="tea"} 0.03`, `maas_sale_duration_seconds_count{what="tea"} 1`, `maas_sold_total{what="tea"} 2`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	if !strings.Contains(w.Body.String(), `maas_sale_duration_seconds_bucket{what="tea",le="0.05"} 1`) {
+		t.Errorf("buckets: %s", w.Body.String())
 	}
 }
 
-func BenchmarkObserve(b *testing.B) {
-	b.ReportAllocs()
-	var c metrics.Counters[[2]string]
-	for b.Loop() {
-		c.At([2]string{"tftp", "loader"}).Took.Observe(time.Millisecond)
+func TestRegister(t *testing.T) {
+	if remove, err := metrics.Register(nil, newShop()); err != nil {
+		t.Error(err)
+	} else {
+		remove()
+	}
+	s := newShop()
+	registry := prometheus.NewRegistry()
+	remove, err := metrics.Register(registry, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := metrics.Register(registry, s); err == nil {
+		t.Error("a second registration is no error")
+	}
+	remove()
+	if families, err := registry.Gather(); err != nil || len(families) != 0 {
+		t.Errorf("after the removal: %v, %v", families, err)
 	}
 }
