@@ -39,7 +39,7 @@ func TestEndlessHeaders(t *testing.T) {
 				_, _ = conn.Read(make([]byte, 4096))
 				io.WriteString(conn, "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n")
 				line := "X-Line: " + strings.Repeat("x", 8000) + "\r\n"
-				for total := 0; total < 10<<30; total += len(line) {
+				for total := int64(0); total < 10<<30; total += int64(len(line)) {
 					n, err := io.WriteString(conn, line)
 					if sent.Add(int64(n)); err != nil {
 						return
