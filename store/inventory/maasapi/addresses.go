@@ -9,16 +9,16 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// IPAddress is an address that somebody holds, as the API shows it.
-type IPAddress struct {
-	IP            string      `json:"ip"`
-	AllocType     int         `json:"alloc_type"`
-	AllocTypeName string      `json:"alloc_type_name"`
-	Created       *time.Time  `json:"created"`
-	Owner         *User       `json:"owner"`
-	Subnet        *Subnet     `json:"subnet"`
-	InterfaceSet  []Interface `json:"interface_set"`
-	ResourceURI   string      `json:"resource_uri"`
+// ipAddressJSON is an address that somebody holds, as the API shows it.
+type ipAddressJSON struct {
+	IP            string          `json:"ip"`
+	AllocType     int             `json:"alloc_type"`
+	AllocTypeName string          `json:"alloc_type_name"`
+	Created       *time.Time      `json:"created"`
+	Owner         *userJSON       `json:"owner"`
+	Subnet        *Subnet         `json:"subnet"`
+	InterfaceSet  []interfaceJSON `json:"interface_set"`
+	ResourceURI   string          `json:"resource_uri"`
 }
 
 // allocNames are MAAS' names of allocation types.
@@ -26,10 +26,10 @@ var allocNames = map[ipam.AllocType]string{
 	ipam.AllocAuto: "Automatic", ipam.AllocSticky: "Sticky", ipam.AllocUserReserved: "User reserved", ipam.AllocDHCP: "DHCP", ipam.AllocDiscovered: "Observed",
 }
 
-func addressOf(x ipam.Allocation, view subnetView) IPAddress {
-	out := IPAddress{
+func addressOf(x ipam.Allocation, view subnetView) ipAddressJSON {
+	out := ipAddressJSON{
 		IP: x.Addr.String(), AllocType: int(x.Type), AllocTypeName: allocNames[x.Type], Owner: userNamed(x.Owner), Subnet: view.byID(x.SubnetID),
-		InterfaceSet: []Interface{}, ResourceURI: view.base + "ipaddresses/",
+		InterfaceSet: []interfaceJSON{}, ResourceURI: view.base + "ipaddresses/",
 	}
 	if !x.Created.IsZero() {
 		out.Created = &x.Created
@@ -59,7 +59,7 @@ func (a *API) listAddresses(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []IPAddress{}
+	out := []ipAddressJSON{}
 	for id := range view.subnets {
 		held, err := a.inv.Allocations(r.Context(), id)
 		if err != nil {
@@ -132,17 +132,17 @@ func (a *API) reserveAddress(r *http.Request, f *form.Form) (any, error) {
 	return addressOf(x, view), err
 }
 
-// SubnetAddress is an address in use in a subnet.
-type SubnetAddress struct {
-	IP        string       `json:"ip"`
-	AllocType int          `json:"alloc_type"`
-	Created   *time.Time   `json:"created"`
-	User      string       `json:"user,omitempty"`
-	Node      *NodeSummary `json:"node_summary,omitempty"`
+// subnetAddressJSON is an address in use in a subnet.
+type subnetAddressJSON struct {
+	IP        string           `json:"ip"`
+	AllocType int              `json:"alloc_type"`
+	Created   *time.Time       `json:"created"`
+	User      string           `json:"user,omitempty"`
+	Node      *nodeSummaryJSON `json:"node_summary,omitempty"`
 }
 
-// NodeSummary is who uses an address.
-type NodeSummary struct {
+// nodeSummaryJSON is who uses an address.
+type nodeSummaryJSON struct {
 	SystemID string `json:"system_id"`
 	FQDN     string `json:"fqdn"`
 	Hostname string `json:"hostname"`
@@ -162,12 +162,12 @@ func (a *API) subnetAddresses(r *http.Request, s ipam.Subnet) (any, error) {
 		return nil, err
 	}
 	nodes, err := a.nodesByInterface(r)
-	out := []SubnetAddress{}
+	out := []subnetAddressJSON{}
 	for _, x := range held {
 		if !x.Addr.IsValid() {
 			continue
 		}
-		shown := SubnetAddress{IP: x.Addr.String(), AllocType: int(x.Type), User: x.Owner, Node: nodes[x.InterfaceID]}
+		shown := subnetAddressJSON{IP: x.Addr.String(), AllocType: int(x.Type), User: x.Owner, Node: nodes[x.InterfaceID]}
 		if !x.Created.IsZero() {
 			shown.Created = &x.Created
 		}
@@ -176,16 +176,16 @@ func (a *API) subnetAddresses(r *http.Request, s ipam.Subnet) (any, error) {
 	return out, err
 }
 
-func (a *API) nodesByInterface(r *http.Request) (map[int64]*NodeSummary, error) {
+func (a *API) nodesByInterface(r *http.Request) (map[int64]*nodeSummaryJSON, error) {
 	machines, err := a.inv.Machines(r.Context())
 	if err != nil {
 		return nil, err
 	}
 	devices, err := a.inv.Devices(r.Context())
-	out := map[int64]*NodeSummary{}
+	out := map[int64]*nodeSummaryJSON{}
 	add := func(id, fqdn, host string, kind int, interfaces []inventory.Interface) {
 		for _, i := range interfaces {
-			out[i.ID] = &NodeSummary{id, fqdn, host, kind, i.Name}
+			out[i.ID] = &nodeSummaryJSON{id, fqdn, host, kind, i.Name}
 		}
 	}
 	for _, m := range machines {

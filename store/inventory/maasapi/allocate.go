@@ -153,11 +153,11 @@ func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 		return nil, err
 	}
 	shown, err := a.shown(r, m)
-	return Allocated{Machine: shown, Constraints: map[string]any{}}, err
+	return allocatedJSON{Machine: shown, Constraints: map[string]any{}}, err
 }
 
-// Allocated is the answer to op=allocate.
-type Allocated struct {
+// allocatedJSON is the answer to op=allocate.
+type allocatedJSON struct {
 	Machine
 	// Constraints is what of the machine met constraints of disks and interfaces, which are not supported: empty.
 	Constraints map[string]any `json:"constraints_by_type"`

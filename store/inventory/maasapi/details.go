@@ -35,19 +35,19 @@ func (a *API) clearGateways(r *http.Request, m inventory.Machine) error {
 	return a.inv.SetDefaultGateway(r.Context(), m.ID, 0)
 }
 
-// Gateways are the chosen gateways of a machine. They are kept for whoever sets its system up; DHCP tells each subnet's own.
-type Gateways struct {
-	IPv4 Gateway `json:"ipv4"`
-	IPv6 Gateway `json:"ipv6"`
+// gatewaysJSON are the chosen gateways of a machine. They are kept for whoever sets its system up; DHCP tells each subnet's own.
+type gatewaysJSON struct {
+	IPv4 gatewayJSON `json:"ipv4"`
+	IPv6 gatewayJSON `json:"ipv6"`
 }
 
-// Gateway is one of them; nil = not chosen.
-type Gateway struct {
+// gatewayJSON is one of them; nil = not chosen.
+type gatewayJSON struct {
 	Address *string `json:"gateway_ip"`
 	Link    *int64  `json:"link_id"`
 }
 
-func (v subnetView) gateways(m inventory.Machine) (out Gateways) {
+func (v subnetView) gateways(m inventory.Machine) (out gatewaysJSON) {
 	for _, i := range m.Interfaces {
 		for _, l := range i.Links {
 			s := v.byID(l.SubnetID)
@@ -55,9 +55,9 @@ func (v subnetView) gateways(m inventory.Machine) (out Gateways) {
 				continue
 			}
 			if l.ID == m.Gateway4 {
-				out.IPv4 = Gateway{s.GatewayIP, &l.ID}
+				out.IPv4 = gatewayJSON{s.GatewayIP, &l.ID}
 			} else {
-				out.IPv6 = Gateway{s.GatewayIP, &l.ID}
+				out.IPv6 = gatewayJSON{s.GatewayIP, &l.ID}
 			}
 		}
 	}

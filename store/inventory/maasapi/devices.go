@@ -9,8 +9,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Device is a device as the API shows it.
-type Device struct {
+// deviceJSON is a device as the API shows it.
+type deviceJSON struct {
 	SystemID     string            `json:"system_id"`
 	Hostname     string            `json:"hostname"`
 	FQDN         string            `json:"fqdn"`
@@ -18,11 +18,11 @@ type Device struct {
 	Owner        string            `json:"owner"`
 	OwnerData    map[string]string `json:"owner_data"`
 	Parent       *string           `json:"parent"`
-	Zone         Named             `json:"zone"`
-	Domain       Named             `json:"domain"`
-	Pool         *Named            `json:"pool"` // always nil: devices are in none
+	Zone         namedJSON         `json:"zone"`
+	Domain       namedJSON         `json:"domain"`
+	Pool         *namedJSON        `json:"pool"` // always nil: devices are in none
 	IPAddresses  []string          `json:"ip_addresses"`
-	Interfaces   []Interface       `json:"interface_set"`
+	Interfaces   []interfaceJSON   `json:"interface_set"`
 	TagNames     []string          `json:"tag_names"`
 	NodeType     int               `json:"node_type"`
 	NodeTypeName string            `json:"node_type_name"`
@@ -32,7 +32,7 @@ type Device struct {
 
 func (a *API) devices() crud[inventory.Device] {
 	return crud[inventory.Device]{
-		shown: Device{}, inv: a.inv, all: a.filteredDevices, show: a.showDevices,
+		shown: deviceJSON{}, inv: a.inv, all: a.filteredDevices, show: a.showDevices,
 		find: func(r *http.Request) (inventory.Device, error) {
 			return a.inv.DeviceBySystemID(r.Context(), r.PathValue("id"))
 		},
@@ -108,9 +108,9 @@ func (a *API) showDevices(r *http.Request, devices []inventory.Device) ([]any, e
 	}
 	var out []any
 	for _, d := range devices {
-		shown := Device{
+		shown := deviceJSON{
 			SystemID: d.SystemID, Hostname: d.Hostname, FQDN: d.FQDN, Description: d.Description, Owner: d.Owner, OwnerData: map[string]string{},
-			Zone: names.zone(d.ZoneID), Domain: names.domain(d.DomainID), IPAddresses: []string{}, Interfaces: []Interface{}, TagNames: append([]string{}, d.Tags...),
+			Zone: names.zone(d.ZoneID), Domain: names.domain(d.DomainID), IPAddresses: []string{}, Interfaces: []interfaceJSON{}, TagNames: append([]string{}, d.Tags...),
 			NodeType: nodeDevice, NodeTypeName: "Device", ResourceURI: a.base + "devices/" + d.SystemID + "/",
 		}
 		if d.ParentID != 0 {

@@ -16,16 +16,16 @@ import (
 
 // Discovery is a device that racks have seen. What stands below the observer is not in MAAS's API.
 type Discovery struct {
-	DiscoveryID     string    `json:"discovery_id"`
-	IP              string    `json:"ip"`
-	MACAddress      string    `json:"mac_address"`
-	MACOrganization string    `json:"mac_organization"`
-	Hostname        string    `json:"hostname"`
-	LastSeen        time.Time `json:"last_seen"`
-	FabricName      string    `json:"fabric_name"`
-	VID             *int      `json:"vid"` // nil = without a tag
-	Observer        Observer  `json:"observer"`
-	ResourceURI     string    `json:"resource_uri"`
+	DiscoveryID     string       `json:"discovery_id"`
+	IP              string       `json:"ip"`
+	MACAddress      string       `json:"mac_address"`
+	MACOrganization string       `json:"mac_organization"`
+	Hostname        string       `json:"hostname"`
+	LastSeen        time.Time    `json:"last_seen"`
+	FabricName      string       `json:"fabric_name"`
+	VID             *int         `json:"vid"` // nil = without a tag
+	Observer        observerJSON `json:"observer"`
+	ResourceURI     string       `json:"resource_uri"`
 
 	FirstSeen      time.Time           `json:"first_seen"`
 	IsExternalDHCP bool                `json:"is_external_dhcp"`
@@ -37,20 +37,20 @@ type Discovery struct {
 	Fingerprint    string              `json:"fingerprint,omitempty"`
 	Router         *discovery.Router   `json:"router,omitempty"`
 	// Rival is another MAC that uses the address by turns.
-	Rival     string     `json:"rival,omitempty"`
-	Observers []Observer `json:"observers"`
+	Rival     string         `json:"rival,omitempty"`
+	Observers []observerJSON `json:"observers"`
 }
 
-// Observer is the interface of the rack that saw it.
-type Observer struct {
+// observerJSON is the interface of the rack that saw it.
+type observerJSON struct {
 	SystemID      string `json:"system_id"`
 	Hostname      string `json:"hostname"`
 	InterfaceID   *int64 `json:"interface_id"` // always nil: interfaces of racks have names only
 	InterfaceName string `json:"interface_name"`
 }
 
-func observerOf(o inventory.Observation) Observer {
-	return Observer{SystemID: o.Rack, Hostname: o.Rack, InterfaceName: o.Link}
+func observerOf(o inventory.Observation) observerJSON {
+	return observerJSON{SystemID: o.Rack, Hostname: o.Rack, InterfaceName: o.Link}
 }
 
 func (a *API) discoveryOf(d inventory.Discovery) Discovery {
@@ -235,11 +235,11 @@ func (a *API) domainID(r *http.Request, name string) (int64, error) {
 
 // DHCPServer is a DHCP server that is none of the site's.
 type DHCPServer struct {
-	IP         string    `json:"ip"`
-	MACAddress string    `json:"mac_address,omitempty"`
-	VID        int       `json:"vid"`
-	LastSeen   time.Time `json:"last_seen"`
-	Observer   Observer  `json:"observer"`
+	IP         string       `json:"ip"`
+	MACAddress string       `json:"mac_address,omitempty"`
+	VID        int          `json:"vid"`
+	LastSeen   time.Time    `json:"last_seen"`
+	Observer   observerJSON `json:"observer"`
 }
 
 func (a *API) listDHCPServers(r *http.Request) (any, error) {
@@ -248,7 +248,7 @@ func (a *API) listDHCPServers(r *http.Request) (any, error) {
 	for _, s := range all {
 		out = append(out, DHCPServer{
 			IP: s.Addr.String(), MACAddress: s.MAC.String(), VID: s.VID, LastSeen: s.LastSeen,
-			Observer: Observer{SystemID: s.Rack, Hostname: s.Rack, InterfaceName: s.Link},
+			Observer: observerJSON{SystemID: s.Rack, Hostname: s.Rack, InterfaceName: s.Link},
 		})
 	}
 	return out, err
@@ -256,12 +256,12 @@ func (a *API) listDHCPServers(r *http.Request) (any, error) {
 
 // Topology is what racks' links lead to, and which subnets belong to another fabric by it.
 type Topology struct {
-	Links     []TopologyLink     `json:"links"`
-	Proposals []TopologyProposal `json:"proposals"`
+	Links     []topologyLinkJSON     `json:"links"`
+	Proposals []topologyProposalJSON `json:"proposals"`
 }
 
-// TopologyLink is one link of a rack and what is at its other end.
-type TopologyLink struct {
+// topologyLinkJSON is one link of a rack and what is at its other end.
+type topologyLinkJSON struct {
 	Rack     string            `json:"rack"`
 	Link     string            `json:"link"`
 	VID      int               `json:"vid"`
@@ -272,8 +272,8 @@ type TopologyLink struct {
 	Switch   *discovery.Switch `json:"switch,omitempty"`
 }
 
-// TopologyProposal moves a subnet to another VLAN.
-type TopologyProposal struct {
+// topologyProposalJSON moves a subnet to another VLAN.
+type topologyProposalJSON struct {
 	Subnet     string `json:"subnet"`
 	FromVLAN   int64  `json:"from_vlan"`
 	FromFabric int64  `json:"from_fabric"`
@@ -288,9 +288,9 @@ func (a *API) getTopology(r *http.Request) (any, error) {
 		return nil, err
 	}
 	proposals, err := a.inv.FabricProposals(r.Context())
-	out := Topology{Links: []TopologyLink{}, Proposals: proposalsOf(proposals)}
+	out := Topology{Links: []topologyLinkJSON{}, Proposals: proposalsOf(proposals)}
 	for _, p := range peers {
-		out.Links = append(out.Links, TopologyLink{
+		out.Links = append(out.Links, topologyLinkJSON{
 			Rack: p.Rack, Link: p.Link, VID: p.VID, Kind: p.Kind, Peer: p.Peer, PeerLink: p.PeerLink, LastSeen: p.LastSeen, Switch: p.Switch(),
 		})
 	}
@@ -303,10 +303,10 @@ func (a *API) applyTopology(r *http.Request) (any, error) {
 	return proposalsOf(done), err
 }
 
-func proposalsOf(all []inventory.FabricProposal) []TopologyProposal {
-	out := []TopologyProposal{}
+func proposalsOf(all []inventory.FabricProposal) []topologyProposalJSON {
+	out := []topologyProposalJSON{}
 	for _, p := range all {
-		out = append(out, TopologyProposal{
+		out = append(out, topologyProposalJSON{
 			Subnet: p.Subnet.Prefix.String(), Why: p.Why, FromVLAN: p.From.ID, FromFabric: p.From.FabricID, ToVLAN: p.To.ID, ToFabric: p.To.FabricID,
 		})
 	}

@@ -20,12 +20,12 @@ type DiscoverySettings struct {
 	Interval int    `json:"active_discovery_interval"`
 	Ignore   string `json:"discovery_ignore"`
 	// VLANs is "create" or "propose".
-	VLANs   string            `json:"discovery_vlans"`
-	Subnets []DiscoverySubnet `json:"subnets"`
+	VLANs   string                `json:"discovery_vlans"`
+	Subnets []discoverySubnetJSON `json:"subnets"`
 }
 
-// DiscoverySubnet tells about sweeps of a subnet.
-type DiscoverySubnet struct {
+// discoverySubnetJSON tells about sweeps of a subnet.
+type discoverySubnetJSON struct {
 	CIDR   string     `json:"cidr"`
 	Active bool       `json:"active_discovery"` // it is swept regularly
 	Last   *time.Time `json:"last_scan"`        // nil = never
@@ -47,7 +47,7 @@ func (a *API) discoverySetting(r *http.Request, name string) (string, error) {
 }
 
 func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
-	out := DiscoverySettings{Subnets: []DiscoverySubnet{}}
+	out := DiscoverySettings{Subnets: []discoverySubnetJSON{}}
 	var interval string
 	for name, to := range map[string]*string{
 		inventory.SettingNetworkDiscovery: &out.Listening, inventory.SettingActiveDiscoveryInterval: &interval,
@@ -65,7 +65,7 @@ func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 	}
 	scans, err := a.inv.Scans(r.Context())
 	for _, s := range subnets {
-		d := DiscoverySubnet{CIDR: s.Prefix.String(), Active: s.ActiveDiscovery}
+		d := discoverySubnetJSON{CIDR: s.Prefix.String(), Active: s.ActiveDiscovery}
 		if i := slices.IndexFunc(scans, func(r inventory.ScanRecord) bool { return r.SubnetID == s.ID }); i >= 0 {
 			d.Last, d.Rack = &scans[i].Started, scans[i].Rack
 		}

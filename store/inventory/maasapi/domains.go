@@ -13,8 +13,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Domain is a domain as the API shows it.
-type Domain struct {
+// domainJSON is a domain as the API shows it.
+type domainJSON struct {
 	ID            int64  `json:"id"`
 	Name          string `json:"name"`
 	TTL           *int   `json:"ttl"`
@@ -38,7 +38,7 @@ type Domain struct {
 
 func (a *API) domains() crud[inventory.Domain] {
 	return crud[inventory.Domain]{
-		shown: Domain{}, inv: a.inv, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
+		shown: domainJSON{}, inv: a.inv, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
 		read: func(_ *http.Request, f *form.Form, to *inventory.Domain) {
 			f.Text("name", &to.Name)
 			f.Number("ttl", &to.TTL)
@@ -63,7 +63,7 @@ func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, e
 	}
 	var out []any
 	for _, d := range domains {
-		shown := Domain{
+		shown := domainJSON{
 			ID: d.ID, Name: d.Name, Authoritative: !d.External, IsDefault: d.ID == defaultDomain, Records: count[d.ID],
 			ResourceURI: fmt.Sprintf("%sdomains/%d/", a.base, d.ID), ForwardServers: texts(d.Forward), DNSSEC: d.Signed,
 			AllowTransfer: texts(d.AllowTransfer), Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
@@ -81,8 +81,8 @@ func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, e
 	return out, err
 }
 
-// Record is a DNS record as the API shows it.
-type Record struct {
+// recordJSON is a DNS record as the API shows it.
+type recordJSON struct {
 	ID          int64  `json:"id"`
 	FQDN        string `json:"fqdn"`
 	Type        string `json:"rrtype"`
@@ -93,7 +93,7 @@ type Record struct {
 
 func (a *API) records() crud[inventory.DNSRecord] {
 	return crud[inventory.DNSRecord]{
-		shown: Record{}, inv: a.inv, find: numbered(a.inv.Record),
+		shown: recordJSON{}, inv: a.inv, find: numbered(a.inv.Record),
 		all: func(r *http.Request) ([]inventory.DNSRecord, error) { return a.filteredRecords(r) },
 		show: func(r *http.Request, records []inventory.DNSRecord) ([]any, error) {
 			names, err := a.domainNames(r)
@@ -114,8 +114,8 @@ func (a *API) records() crud[inventory.DNSRecord] {
 	}
 }
 
-func (a *API) recordOf(rec inventory.DNSRecord, domains map[int64]string) Record {
-	out := Record{
+func (a *API) recordOf(rec inventory.DNSRecord, domains map[int64]string) recordJSON {
+	out := recordJSON{
 		ID: rec.ID, FQDN: fqdn(rec.Name, domains[rec.DomainID]), Type: rec.Type, Data: rec.Data,
 		ResourceURI: fmt.Sprintf("%sdnsresourcerecords/%d/", a.base, rec.ID),
 	}
@@ -187,14 +187,14 @@ func (a *API) filteredRecords(r *http.Request) ([]inventory.DNSRecord, error) {
 	}), err
 }
 
-// Resource is all records of a name, as the API shows it. Its number is that of one of them.
-type Resource struct {
-	ID          int64       `json:"id"`
-	FQDN        string      `json:"fqdn"`
-	AddressTTL  *int        `json:"address_ttl"`
-	IPAddresses []IPAddress `json:"ip_addresses"`
-	Records     []Record    `json:"resource_records"`
-	ResourceURI string      `json:"resource_uri"`
+// resourceJSON is all records of a name, as the API shows it. Its number is that of one of them.
+type resourceJSON struct {
+	ID          int64           `json:"id"`
+	FQDN        string          `json:"fqdn"`
+	AddressTTL  *int            `json:"address_ttl"`
+	IPAddresses []ipAddressJSON `json:"ip_addresses"`
+	Records     []recordJSON    `json:"resource_records"`
+	ResourceURI string          `json:"resource_uri"`
 }
 
 // resource is a name with its records.
@@ -231,7 +231,7 @@ func resourcesOf(records []inventory.DNSRecord) []resource {
 
 func (a *API) resources() crud[resource] {
 	return crud[resource]{
-		shown: Resource{}, inv: a.inv, show: a.showResources, find: a.resourceOfPath,
+		shown: resourceJSON{}, inv: a.inv, show: a.showResources, find: a.resourceOfPath,
 		all: func(r *http.Request) ([]resource, error) {
 			records, err := a.filteredRecords(r)
 			return resourcesOf(records), err
@@ -281,15 +281,15 @@ func (a *API) showResources(r *http.Request, resources []resource) ([]any, error
 	names, err := a.domainNames(r)
 	var out []any
 	for _, res := range resources {
-		shown := Resource{
-			ID: res.id(), FQDN: fqdn(res.name, names[res.domain]), IPAddresses: []IPAddress{}, Records: []Record{},
+		shown := resourceJSON{
+			ID: res.id(), FQDN: fqdn(res.name, names[res.domain]), IPAddresses: []ipAddressJSON{}, Records: []recordJSON{},
 			ResourceURI: fmt.Sprintf("%sdnsresources/%d/", a.base, res.id()),
 		}
 		if res.ttl > 0 {
 			shown.AddressTTL = &res.ttl
 		}
 		for _, addr := range res.addrs {
-			shown.IPAddresses = append(shown.IPAddresses, IPAddress{IP: addr.String()})
+			shown.IPAddresses = append(shown.IPAddresses, ipAddressJSON{IP: addr.String()})
 		}
 		for _, rec := range res.records {
 			if !isAddress(rec) {

@@ -37,3 +37,15 @@ func (x route) writers() string {
 	}
 	return "administrators"
 }
+
+// PowerField lets tests decode an answer.
+type PowerField = powerFieldJSON
+
+// Interface lets tests decode an answer.
+type Interface = interfaceJSON
+
+// TSIGKey lets tests decode an answer.
+type TSIGKey = tsigKeyJSON
+
+// Token lets tests decode an answer.
+type Token = tokenJSON

@@ -10,37 +10,37 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Fabric is a fabric as the API shows it.
-type Fabric struct {
-	ID          int64  `json:"id"`
-	Name        string `json:"name"`
-	Description string `json:"description"`
-	ClassType   string `json:"class_type"`
-	VLANs       []VLAN `json:"vlans"`
-	ResourceURI string `json:"resource_uri"`
+// fabricJSON is a fabric as the API shows it.
+type fabricJSON struct {
+	ID          int64      `json:"id"`
+	Name        string     `json:"name"`
+	Description string     `json:"description"`
+	ClassType   string     `json:"class_type"`
+	VLANs       []vlanJSON `json:"vlans"`
+	ResourceURI string     `json:"resource_uri"`
 }
 
-// VLAN is a VLAN as the API shows it.
-type VLAN struct {
-	ID            int64  `json:"id"`
-	VID           int    `json:"vid"`
-	Name          string `json:"name"`
-	Description   string `json:"description"`
-	MTU           int    `json:"mtu"`
-	Fabric        string `json:"fabric"`
-	FabricID      int64  `json:"fabric_id"`
-	Space         string `json:"space"`
-	DHCPOn        bool   `json:"dhcp_on"`
-	DHCPMode      string `json:"dhcp_mode"` // serve, proxy or auto; MAAS has no such field
-	PrimaryRack   string `json:"primary_rack"`
-	SecondaryRack string `json:"secondary_rack"`
-	RelayVLAN     *VLAN  `json:"relay_vlan"`
-	ResourceURI   string `json:"resource_uri"`
+// vlanJSON is a VLAN as the API shows it.
+type vlanJSON struct {
+	ID            int64     `json:"id"`
+	VID           int       `json:"vid"`
+	Name          string    `json:"name"`
+	Description   string    `json:"description"`
+	MTU           int       `json:"mtu"`
+	Fabric        string    `json:"fabric"`
+	FabricID      int64     `json:"fabric_id"`
+	Space         string    `json:"space"`
+	DHCPOn        bool      `json:"dhcp_on"`
+	DHCPMode      string    `json:"dhcp_mode"` // serve, proxy or auto; MAAS has no such field
+	PrimaryRack   string    `json:"primary_rack"`
+	SecondaryRack string    `json:"secondary_rack"`
+	RelayVLAN     *vlanJSON `json:"relay_vlan"`
+	ResourceURI   string    `json:"resource_uri"`
 }
 
 func (a *API) fabrics() crud[ipam.Fabric] {
 	return crud[ipam.Fabric]{
-		shown: Fabric{}, inv: a.inv, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
+		shown: fabricJSON{}, inv: a.inv, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
 		show: func(r *http.Request, fabrics []ipam.Fabric) ([]any, error) {
 			view, err := a.vlanView(r)
 			var out []any
@@ -98,7 +98,7 @@ func (a *API) vlans() crud[ipam.VLAN] {
 // vlansByNumber are VLANs by their own number.
 func (a *API) vlansByNumber() crud[ipam.VLAN] {
 	return crud[ipam.VLAN]{
-		shown: VLAN{}, inv: a.inv, find: numbered(a.inv.VLAN),
+		shown: vlanJSON{}, inv: a.inv, find: numbered(a.inv.VLAN),
 		show: func(r *http.Request, vlans []ipam.VLAN) ([]any, error) {
 			view, err := a.vlanView(r)
 			var out []any
@@ -157,8 +157,8 @@ func (a *API) vlanView(r *http.Request) (v vlanView, err error) {
 	return v, err
 }
 
-func (v vlanView) show(vlan ipam.VLAN) VLAN {
-	out := VLAN{
+func (v vlanView) show(vlan ipam.VLAN) vlanJSON {
+	out := vlanJSON{
 		ID: vlan.ID, VID: vlan.VID, Name: vlan.Name, Description: vlan.Description, MTU: vlan.MTU,
 		Fabric: v.fabrics[vlan.FabricID], FabricID: vlan.FabricID, Space: v.spaces[vlan.SpaceID], DHCPOn: vlan.DHCP, DHCPMode: cmp.Or(string(vlan.DHCPMode), "serve"),
 		PrimaryRack: vlan.PrimaryRack, SecondaryRack: vlan.SecondaryRack, ResourceURI: fmt.Sprintf("%svlans/%d/", v.base, vlan.ID),
@@ -171,7 +171,7 @@ func (v vlanView) show(vlan ipam.VLAN) VLAN {
 }
 
 // byID shows a VLAN, which may be gone.
-func (v vlanView) byID(id int64) *VLAN {
+func (v vlanView) byID(id int64) *vlanJSON {
 	vlan, ok := v.vlans[id]
 	if !ok {
 		return nil
@@ -180,9 +180,9 @@ func (v vlanView) byID(id int64) *VLAN {
 	return &shown
 }
 
-func (v vlanView) fabric(f ipam.Fabric) Fabric {
-	out := Fabric{
-		ID: f.ID, Name: f.Name, Description: f.Description, ClassType: f.ClassType, VLANs: []VLAN{},
+func (v vlanView) fabric(f ipam.Fabric) fabricJSON {
+	out := fabricJSON{
+		ID: f.ID, Name: f.Name, Description: f.Description, ClassType: f.ClassType, VLANs: []vlanJSON{},
 		ResourceURI: fmt.Sprintf("%sfabrics/%d/", v.base, f.ID),
 	}
 	for _, vlan := range v.all {

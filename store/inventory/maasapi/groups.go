@@ -10,16 +10,16 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Space is a space as the API shows it.
-type Space struct {
-	described
-	VLANs   []VLAN   `json:"vlans"`
-	Subnets []Subnet `json:"subnets"`
+// spaceJSON is a space as the API shows it.
+type spaceJSON struct {
+	describedJSON
+	VLANs   []vlanJSON `json:"vlans"`
+	Subnets []Subnet   `json:"subnets"`
 }
 
 func (a *API) spaces() crud[ipam.Space] {
 	return crud[ipam.Space]{
-		shown: Space{}, inv: a.inv, all: every(a.inv.Spaces), find: numbered(a.inv.Space),
+		shown: spaceJSON{}, inv: a.inv, all: every(a.inv.Spaces), find: numbered(a.inv.Space),
 		show: func(r *http.Request, spaces []ipam.Space) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
@@ -37,8 +37,8 @@ func (a *API) spaces() crud[ipam.Space] {
 	}
 }
 
-func (v subnetView) space(s ipam.Space) Space {
-	out := Space{described{s.ID, s.Name, s.Description, fmt.Sprintf("%sspaces/%d/", v.base, s.ID)}, []VLAN{}, []Subnet{}}
+func (v subnetView) space(s ipam.Space) spaceJSON {
+	out := spaceJSON{describedJSON{s.ID, s.Name, s.Description, fmt.Sprintf("%sspaces/%d/", v.base, s.ID)}, []vlanJSON{}, []Subnet{}}
 	for _, vlan := range v.all {
 		if vlan.SpaceID != s.ID {
 			continue
@@ -57,7 +57,7 @@ func (v subnetView) space(s ipam.Space) Space {
 func (a *API) zones() crud[inventory.AvailabilityZone] {
 	type zone = inventory.AvailabilityZone
 	return crud[zone]{
-		shown: described{}, inv: a.inv, all: every(a.inv.Zones),
+		shown: describedJSON{}, inv: a.inv, all: every(a.inv.Zones),
 		find: func(r *http.Request) (z zone, err error) {
 			id, err := a.zoneRef(r)(r.PathValue("id"))
 			if err != nil {
@@ -66,7 +66,7 @@ func (a *API) zones() crud[inventory.AvailabilityZone] {
 			return a.inv.Zone(r.Context(), id)
 		},
 		show: each(func(z zone) any {
-			return described{z.ID, z.Name, z.Description, a.base + "zones/" + url.PathEscape(z.Name) + "/"}
+			return describedJSON{z.ID, z.Name, z.Description, a.base + "zones/" + url.PathEscape(z.Name) + "/"}
 		}),
 		read: func(_ *http.Request, f *form.Form, to *zone) {
 			f.Text("name", &to.Name)
@@ -81,7 +81,7 @@ func (a *API) zones() crud[inventory.AvailabilityZone] {
 func (a *API) pools() crud[inventory.ResourcePool] {
 	type pool = inventory.ResourcePool
 	return crud[pool]{
-		shown: described{}, inv: a.inv, all: every(a.inv.Pools),
+		shown: describedJSON{}, inv: a.inv, all: every(a.inv.Pools),
 		find: func(r *http.Request) (p pool, err error) {
 			id, err := a.poolRef(r)(r.PathValue("id"))
 			if err != nil {
@@ -90,7 +90,7 @@ func (a *API) pools() crud[inventory.ResourcePool] {
 			return a.inv.Pool(r.Context(), id)
 		},
 		show: each(func(p pool) any {
-			return described{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", a.base, p.ID)}
+			return describedJSON{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", a.base, p.ID)}
 		}),
 		read: func(_ *http.Request, f *form.Form, to *pool) {
 			f.Text("name", &to.Name)

@@ -14,16 +14,16 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Interface is a network interface as the API shows it.
-type Interface struct {
+// interfaceJSON is a network interface as the API shows it.
+type interfaceJSON struct {
 	ID           int64             `json:"id"`
 	SystemID     string            `json:"system_id"`
 	Name         string            `json:"name"`
 	Type         string            `json:"type"`
 	MACAddress   string            `json:"mac_address"`
-	VLAN         *VLAN             `json:"vlan"`
-	Links        []Link            `json:"links"`
-	Discovered   []Link            `json:"discovered"`
+	VLAN         *vlanJSON         `json:"vlan"`
+	Links        []linkJSON        `json:"links"`
+	Discovered   []linkJSON        `json:"discovered"`
 	Parents      []string          `json:"parents"`
 	Children     []string          `json:"children"`
 	Tags         []string          `json:"tags"`
@@ -33,8 +33,8 @@ type Interface struct {
 	ResourceURI  string            `json:"resource_uri"`
 }
 
-// Link is an address of an interface.
-type Link struct {
+// linkJSON is an address of an interface.
+type linkJSON struct {
 	ID        int64   `json:"id,omitempty"`
 	Mode      string  `json:"mode,omitempty"`
 	IPAddress string  `json:"ip_address,omitempty"`
@@ -55,22 +55,22 @@ func modeOf(x ipam.Allocation) string {
 }
 
 // iface shows an interface among all of its node.
-func (v subnetView) iface(systemID string, i inventory.Interface, all []inventory.Interface) Interface {
-	out := Interface{
+func (v subnetView) iface(systemID string, i inventory.Interface, all []inventory.Interface) interfaceJSON {
+	out := interfaceJSON{
 		ID: i.ID, SystemID: systemID, Name: i.Name, Type: i.Kind.String(), MACAddress: i.MAC.String(), VLAN: v.vlanView.byID(i.VLANID),
-		Links: []Link{}, Discovered: []Link{}, Parents: []string{}, Children: []string{}, Tags: []string{}, Params: nonNil(i.Params), Enabled: i.Enabled,
+		Links: []linkJSON{}, Discovered: []linkJSON{}, Parents: []string{}, Children: []string{}, Tags: []string{}, Params: nonNil(i.Params), Enabled: i.Enabled,
 		EffectiveMTU: ipam.DefaultMTU, ResourceURI: fmt.Sprintf("%snodes/%s/interfaces/%d/", v.base, systemID, i.ID),
 	}
 	if out.VLAN != nil && out.VLAN.MTU > 0 {
 		out.EffectiveMTU = out.VLAN.MTU
 	}
 	for _, x := range i.Links {
-		link := Link{ID: x.ID, Mode: modeOf(x), Subnet: v.byID(x.SubnetID)}
+		link := linkJSON{ID: x.ID, Mode: modeOf(x), Subnet: v.byID(x.SubnetID)}
 		if x.Addr.IsValid() {
 			link.IPAddress = x.Addr.String()
 		}
 		if x.Type == ipam.AllocDiscovered {
-			out.Discovered = append(out.Discovered, Link{IPAddress: link.IPAddress, Subnet: link.Subnet})
+			out.Discovered = append(out.Discovered, linkJSON{IPAddress: link.IPAddress, Subnet: link.Subnet})
 			continue
 		}
 		out.Links = append(out.Links, link)
@@ -109,7 +109,7 @@ func (a *API) nodeOfPath(r *http.Request) (node, error) {
 
 func (a *API) interfaces() crud[inventory.Interface] {
 	return crud[inventory.Interface]{
-		shown: Interface{}, inv: a.inv,
+		shown: interfaceJSON{}, inv: a.inv,
 		all: func(r *http.Request) ([]inventory.Interface, error) {
 			n, err := a.nodeOfPath(r)
 			return n.interfaces, err

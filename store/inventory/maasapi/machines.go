@@ -31,13 +31,13 @@ type Machine struct {
 	PowerState    string            `json:"power_state"`
 	IPAddresses   []string          `json:"ip_addresses"`
 	TagNames      []string          `json:"tag_names"`
-	Zone          Named             `json:"zone"`
-	Pool          Named             `json:"pool"`
-	Domain        Named             `json:"domain"`
-	BootInterface *Interface        `json:"boot_interface"`
-	Interfaces    []Interface       `json:"interface_set"`
+	Zone          namedJSON         `json:"zone"`
+	Pool          namedJSON         `json:"pool"`
+	Domain        namedJSON         `json:"domain"`
+	BootInterface *interfaceJSON    `json:"boot_interface"`
+	Interfaces    []interfaceJSON   `json:"interface_set"`
 	Locked        bool              `json:"locked"`
-	Gateways      Gateways          `json:"default_gateways"`
+	Gateways      gatewaysJSON      `json:"default_gateways"`
 	NodeType      int               `json:"node_type"`
 	NodeTypeName  string            `json:"node_type_name"`
 	ResourceURI   string            `json:"resource_uri"`
@@ -59,8 +59,8 @@ var statusNumbers = map[inventory.Status]int{
 	inventory.StatusDeploying: 9, inventory.StatusAllocated: 10, inventory.StatusReleasing: 12,
 }
 
-// Named is a zone, pool or domain that something belongs to.
-type Named struct {
+// namedJSON is a zone, pool or domain that something belongs to.
+type namedJSON struct {
 	ID          int64  `json:"id"`
 	Name        string `json:"name"`
 	Description string `json:"description"`
@@ -70,28 +70,28 @@ type Named struct {
 // named are what machines refer to, by number.
 type named struct {
 	base                  string
-	zones, pools, domains map[int64]Named
+	zones, pools, domains map[int64]namedJSON
 }
 
 func (a *API) names(r *http.Request) (n named, err error) {
-	n = named{a.base, map[int64]Named{}, map[int64]Named{}, map[int64]Named{}}
+	n = named{a.base, map[int64]namedJSON{}, map[int64]namedJSON{}, map[int64]namedJSON{}}
 	zones, err := a.inv.Zones(r.Context())
 	if err != nil {
 		return n, err
 	}
 	for _, z := range zones {
-		n.zones[z.ID] = Named{z.ID, z.Name, z.Description, a.base + "zones/" + z.Name + "/"}
+		n.zones[z.ID] = namedJSON{z.ID, z.Name, z.Description, a.base + "zones/" + z.Name + "/"}
 	}
 	pools, err := a.inv.Pools(r.Context())
 	if err != nil {
 		return n, err
 	}
 	for _, p := range pools {
-		n.pools[p.ID] = Named{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", a.base, p.ID)}
+		n.pools[p.ID] = namedJSON{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", a.base, p.ID)}
 	}
 	domains, err := a.inv.Domains(r.Context())
 	for _, d := range domains {
-		n.domains[d.ID] = Named{ID: d.ID, Name: d.Name, ResourceURI: fmt.Sprintf("%sdomains/%d/", a.base, d.ID)}
+		n.domains[d.ID] = namedJSON{ID: d.ID, Name: d.Name, ResourceURI: fmt.Sprintf("%sdomains/%d/", a.base, d.ID)}
 	}
 	return n, err
 }
@@ -104,7 +104,7 @@ func (n named) machine(m inventory.Machine, view subnetView) Machine {
 		Owner: m.Owner, PowerType: m.Power.Type, PowerState: m.Power.State, NodeTypeName: "Machine",
 		Zone: n.zones[m.ZoneID], Pool: n.pools[m.PoolID], Domain: n.domains[m.DomainID], Disks: []any{}, AllDisks: []any{}, Hardware: map[string]string{},
 		ResourceURI: n.base + "machines/" + m.SystemID + "/",
-		IPAddresses: []string{}, Interfaces: []Interface{},
+		IPAddresses: []string{}, Interfaces: []interfaceJSON{},
 	}
 	if out.PowerState == "" {
 		out.PowerState = string(power.Unknown)
@@ -136,8 +136,8 @@ func (a *API) showMachines(r *http.Request, machines []inventory.Machine) (out [
 	return out, err
 }
 
-func (n named) zone(id int64) Named   { return n.zones[id] }
-func (n named) domain(id int64) Named { return n.domains[id] }
+func (n named) zone(id int64) namedJSON   { return n.zones[id] }
+func (n named) domain(id int64) namedJSON { return n.domains[id] }
 
 func (a *API) listMachines(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {

@@ -147,16 +147,16 @@ func (a *API) powerTypes() []PowerType {
 
 // PowerType describes a kind of power control, for forms.
 type PowerType struct {
-	Name            string       `json:"name"`
-	DriverType      string       `json:"driver_type"`
-	Description     string       `json:"description"`
-	Fields          []PowerField `json:"fields"`
-	MissingPackages []string     `json:"missing_packages"`
-	Queryable       bool         `json:"queryable"`
+	Name            string           `json:"name"`
+	DriverType      string           `json:"driver_type"`
+	Description     string           `json:"description"`
+	Fields          []powerFieldJSON `json:"fields"`
+	MissingPackages []string         `json:"missing_packages"`
+	Queryable       bool             `json:"queryable"`
 }
 
-// PowerField is one parameter of a kind of power control.
-type PowerField struct {
+// powerFieldJSON is one parameter of a kind of power control.
+type powerFieldJSON struct {
 	Name     string      `json:"name"`
 	Label    string      `json:"label"`
 	Required bool        `json:"required"`
@@ -169,11 +169,11 @@ type PowerField struct {
 
 func powerType(k power.Kind) PowerType {
 	out := PowerType{
-		Name: k.Name, DriverType: "power", Description: k.Title, Fields: []PowerField{}, MissingPackages: []string{},
+		Name: k.Name, DriverType: "power", Description: k.Title, Fields: []powerFieldJSON{}, MissingPackages: []string{},
 		Queryable: k.Name != "manual" && k.Name != "wol",
 	}
 	for _, p := range k.Params {
-		f := PowerField{
+		f := powerFieldJSON{
 			Name: p.Name, Label: p.Label, Required: p.Required, Type: "string", Choices: [][2]string{}, Default: p.Default,
 			Scope: cmp.Or(p.Scope, power.ScopeBMC), Secret: p.Secret,
 		}

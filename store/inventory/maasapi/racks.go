@@ -14,26 +14,26 @@ import (
 
 // Controller is a rack or a region as the API shows it. Its name is its system ID.
 type Controller struct {
-	SystemID     string     `json:"system_id"`
-	Hostname     string     `json:"hostname"`
-	FQDN         string     `json:"fqdn"`
-	Description  string     `json:"description"`
-	Zone         Named      `json:"zone"`
-	IPAddresses  []string   `json:"ip_addresses"`
-	Interfaces   []RackLink `json:"interface_set"`
-	TagNames     []string   `json:"tag_names"`
-	NodeType     int        `json:"node_type"`
-	NodeTypeName string     `json:"node_type_name"`
+	SystemID     string         `json:"system_id"`
+	Hostname     string         `json:"hostname"`
+	FQDN         string         `json:"fqdn"`
+	Description  string         `json:"description"`
+	Zone         namedJSON      `json:"zone"`
+	IPAddresses  []string       `json:"ip_addresses"`
+	Interfaces   []rackLinkJSON `json:"interface_set"`
+	TagNames     []string       `json:"tag_names"`
+	NodeType     int            `json:"node_type"`
+	NodeTypeName string         `json:"node_type_name"`
 	// LastSeen is when it last spoke to a region; nil = never.
 	LastSeen    *time.Time `json:"last_seen"`
 	ResourceURI string     `json:"resource_uri"`
 	// Version is that of its program, as it said last; "" = never.
-	Version  string       `json:"version"`
-	Services []RackServer `json:"service_set"`
+	Version  string           `json:"version"`
+	Services []rackServerJSON `json:"service_set"`
 }
 
-// RackServer is one of a controller's services.
-type RackServer struct {
+// rackServerJSON is one of a controller's services.
+type rackServerJSON struct {
 	Name       string `json:"name"`
 	Status     string `json:"status"` // "running", "degraded", "dead", "off" or, of a rack that is away, "unknown"
 	StatusInfo string `json:"status_info"`
@@ -43,7 +43,7 @@ type RackServer struct {
 func (c *Controller) serve(h inventory.RackHealth) {
 	c.Version = h.Report.Version
 	for _, s := range h.Report.Services {
-		out := RackServer{Name: s.Name, Status: s.Status, StatusInfo: s.Info}
+		out := rackServerJSON{Name: s.Name, Status: s.Status, StatusInfo: s.Info}
 		if !h.Away.IsZero() {
 			out.Status, out.StatusInfo = "unknown", "the rack was not heard of since "+h.Heard.Format(time.DateTime)
 		}
@@ -51,11 +51,11 @@ func (c *Controller) serve(h inventory.RackHealth) {
 	}
 }
 
-// RackLink is a network interface of a rack.
-type RackLink struct {
-	Name       string `json:"name"`
-	MACAddress string `json:"mac_address"`
-	Links      []Link `json:"links"`
+// rackLinkJSON is a network interface of a rack.
+type rackLinkJSON struct {
+	Name       string     `json:"name"`
+	MACAddress string     `json:"mac_address"`
+	Links      []linkJSON `json:"links"`
 }
 
 // MAAS' numbers of controllers.
@@ -73,19 +73,19 @@ func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) 
 	var out []any
 	for _, k := range racks {
 		shown := Controller{
-			SystemID: k.Name, Hostname: k.Name, FQDN: k.Name, Zone: names.zone(k.ZoneID), IPAddresses: []string{}, Interfaces: []RackLink{},
+			SystemID: k.Name, Hostname: k.Name, FQDN: k.Name, Zone: names.zone(k.ZoneID), IPAddresses: []string{}, Interfaces: []rackLinkJSON{},
 			TagNames: []string{}, NodeType: nodeRack, NodeTypeName: "Rack controller", ResourceURI: a.base + "rackcontrollers/" + k.Name + "/",
-			Services: []RackServer{},
+			Services: []rackServerJSON{},
 		}
 		shown.serve(health[k.Name])
 		if !k.LastSeen.IsZero() {
 			shown.LastSeen = &k.LastSeen
 		}
 		for _, l := range k.Links {
-			link := RackLink{Name: l.Name, MACAddress: l.MAC, Links: []Link{}}
+			link := rackLinkJSON{Name: l.Name, MACAddress: l.MAC, Links: []linkJSON{}}
 			for _, p := range l.Addrs {
 				shown.IPAddresses = append(shown.IPAddresses, p.Addr().String())
-				link.Links = append(link.Links, Link{Mode: "static", IPAddress: p.Addr().String()})
+				link.Links = append(link.Links, linkJSON{Mode: "static", IPAddress: p.Addr().String()})
 			}
 			shown.Interfaces = append(shown.Interfaces, link)
 		}
@@ -175,9 +175,9 @@ func (a *API) getRegion(r *http.Request) (any, error) {
 
 func (a *API) controllerOf(g inventory.Region) Controller {
 	out := Controller{
-		SystemID: g.Name, Hostname: g.Name, FQDN: g.Name, IPAddresses: []string{}, Interfaces: []RackLink{}, TagNames: []string{},
+		SystemID: g.Name, Hostname: g.Name, FQDN: g.Name, IPAddresses: []string{}, Interfaces: []rackLinkJSON{}, TagNames: []string{},
 		NodeType: nodeRegion, NodeTypeName: "Region controller", LastSeen: &g.LastSeen, ResourceURI: a.base + "regioncontrollers/" + g.Name + "/",
-		Services: []RackServer{},
+		Services: []rackServerJSON{},
 	}
 	for _, text := range g.Addresses {
 		if ap, err := netip.ParseAddrPort(text); err == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Range is a range of a subnet, as the API shows it in the subnet.
-type Range struct {
+// rangeJSON is a range of a subnet, as the API shows it in the subnet.
+type rangeJSON struct {
 	ID          int64  `json:"id"`
 	Type        string `json:"type"`
 	StartIP     string `json:"start_ip"`
@@ -20,40 +20,40 @@ type Range struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
-func (v vlanView) rangeOf(r ipam.Range) Range {
-	return Range{
+func (v vlanView) rangeOf(r ipam.Range) rangeJSON {
+	return rangeJSON{
 		ID: r.ID, Type: r.Type.String(), StartIP: r.Start.String(), EndIP: r.End.String(), Comment: r.Comment,
 		ResourceURI: fmt.Sprintf("%sipranges/%d/", v.base, r.ID),
 	}
 }
 
-// RangeWithSubnet is a range by itself.
-type RangeWithSubnet struct {
-	Range
-	User   *User   `json:"user"`
-	Subnet *Subnet `json:"subnet"`
+// rangeWithSubnetJSON is a range by itself.
+type rangeWithSubnetJSON struct {
+	rangeJSON
+	User   *userJSON `json:"user"`
+	Subnet *Subnet   `json:"subnet"`
 }
 
-// User is who something belongs to.
-type User struct {
+// userJSON is who something belongs to.
+type userJSON struct {
 	Username string `json:"username"`
 }
 
-func userNamed(name string) *User {
+func userNamed(name string) *userJSON {
 	if name == "" {
 		return nil
 	}
-	return &User{name}
+	return &userJSON{name}
 }
 
 func (a *API) ranges() crud[ipam.Range] {
 	return crud[ipam.Range]{
-		shown: RangeWithSubnet{}, inv: a.inv, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
+		shown: rangeWithSubnetJSON{}, inv: a.inv, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
 		show: func(r *http.Request, ranges []ipam.Range) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
 			for _, rg := range ranges {
-				out = append(out, RangeWithSubnet{view.rangeOf(rg), userNamed(rg.Owner), view.byID(rg.SubnetID)})
+				out = append(out, rangeWithSubnetJSON{view.rangeOf(rg), userNamed(rg.Owner), view.byID(rg.SubnetID)})
 			}
 			return out, err
 		},
@@ -89,8 +89,8 @@ func (a *API) rangeForm(r *http.Request, f *form.Form, to *ipam.Range) {
 	}
 }
 
-// StaticRoute is a route as the API shows it.
-type StaticRoute struct {
+// staticRouteJSON is a route as the API shows it.
+type staticRouteJSON struct {
 	ID          int64   `json:"id"`
 	Source      *Subnet `json:"source"`
 	Destination *Subnet `json:"destination"`
@@ -101,12 +101,12 @@ type StaticRoute struct {
 
 func (a *API) staticRoutes() crud[ipam.StaticRoute] {
 	return crud[ipam.StaticRoute]{
-		shown: StaticRoute{}, inv: a.inv, all: every(a.inv.Routes), find: numbered(a.inv.Route),
+		shown: staticRouteJSON{}, inv: a.inv, all: every(a.inv.Routes), find: numbered(a.inv.Route),
 		show: func(r *http.Request, routes []ipam.StaticRoute) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
 			for _, s := range routes {
-				out = append(out, StaticRoute{
+				out = append(out, staticRouteJSON{
 					ID: s.ID, Source: view.byID(s.SourceID), Destination: view.byID(s.DestinationID), GatewayIP: s.Gateway.String(), Metric: s.Metric,
 					ResourceURI: fmt.Sprintf("%sstatic-routes/%d/", a.base, s.ID),
 				})
@@ -124,8 +124,8 @@ func (a *API) staticRoutes() crud[ipam.StaticRoute] {
 	}
 }
 
-// ReservedIP is a reserved IP as the API shows it.
-type ReservedIP struct {
+// reservedIPJSON is a reserved IP as the API shows it.
+type reservedIPJSON struct {
 	ID          int64   `json:"id"`
 	IP          string  `json:"ip"`
 	MACAddress  string  `json:"mac_address"`
@@ -136,12 +136,12 @@ type ReservedIP struct {
 
 func (a *API) reservedIPs() crud[ipam.ReservedIP] {
 	return crud[ipam.ReservedIP]{
-		shown: ReservedIP{}, inv: a.inv, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),
+		shown: reservedIPJSON{}, inv: a.inv, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),
 		show: func(r *http.Request, reserved []ipam.ReservedIP) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
 			for _, ip := range reserved {
-				out = append(out, ReservedIP{
+				out = append(out, reservedIPJSON{
 					ID: ip.ID, IP: ip.Addr.String(), MACAddress: ip.MAC.String(), Comment: ip.Comment, Subnet: view.byID(ip.SubnetID),
 					ResourceURI: fmt.Sprintf("%sreservedips/%d/", a.base, ip.ID),
 				})

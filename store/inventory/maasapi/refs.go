@@ -116,8 +116,8 @@ func (a *API) machineRef(r *http.Request) func(string) (int64, error) {
 	}
 }
 
-// described is what the pages of several resources show of an object with a name.
-type described struct {
+// describedJSON is what the pages of several resources show of an object with a name.
+type describedJSON struct {
 	ID          int64  `json:"id"`
 	Name        string `json:"name"`
 	Description string `json:"description"`
@@ -173,8 +173,8 @@ func texts[T any](values []T) []string {
 	return out
 }
 
-func sortedByIP(list []IPAddress) []IPAddress {
-	slices.SortFunc(list, func(x, y IPAddress) int {
+func sortedByIP(list []ipAddressJSON) []ipAddressJSON {
+	slices.SortFunc(list, func(x, y ipAddressJSON) int {
 		a, _ := netip.ParseAddr(x.IP) // they were made from addresses
 		b, _ := netip.ParseAddr(y.IP)
 		return a.Compare(b)

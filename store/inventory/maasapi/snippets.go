@@ -9,17 +9,17 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Snippet is a set of DHCP options as the API shows it.
-type Snippet struct {
-	ID          int64        `json:"id"`
-	Name        string       `json:"name"`
-	Value       string       `json:"value"`
-	Description string       `json:"description"`
-	Enabled     bool         `json:"enabled"`
-	Node        *NodeSummary `json:"node"`
-	Subnet      *Subnet      `json:"subnet"`
-	IPRange     *Range       `json:"iprange"`
-	Global      bool         `json:"global_snippet"`
+// snippetJSON is a set of DHCP options as the API shows it.
+type snippetJSON struct {
+	ID          int64            `json:"id"`
+	Name        string           `json:"name"`
+	Value       string           `json:"value"`
+	Description string           `json:"description"`
+	Enabled     bool             `json:"enabled"`
+	Node        *nodeSummaryJSON `json:"node"`
+	Subnet      *Subnet          `json:"subnet"`
+	IPRange     *rangeJSON       `json:"iprange"`
+	Global      bool             `json:"global_snippet"`
 	// History is always empty: earlier values are not kept.
 	History     []any  `json:"history"`
 	ResourceURI string `json:"resource_uri"`
@@ -27,7 +27,7 @@ type Snippet struct {
 
 func (a *API) snippets() crud[inventory.Snippet] {
 	return crud[inventory.Snippet]{
-		shown: Snippet{}, inv: a.inv, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
+		shown: snippetJSON{}, inv: a.inv, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
 		fresh:  func(*http.Request) (inventory.Snippet, error) { return inventory.Snippet{Enabled: true}, nil },
 		read:   a.snippetForm,
 		create: a.inv.CreateSnippet, update: a.inv.UpdateSnippet,
@@ -87,7 +87,7 @@ func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any
 	}
 	var out []any
 	for _, s := range snippets {
-		shown := Snippet{
+		shown := snippetJSON{
 			ID: s.ID, Name: s.Name, Value: s.Value, Description: s.Description, Enabled: s.Enabled, Subnet: view.byID(s.SubnetID),
 			Global: s.NodeID == 0 && s.SubnetID == 0 && s.RangeID == 0, History: []any{}, ResourceURI: fmt.Sprintf("%sdhcp-snippets/%d/", a.base, s.ID),
 		}
@@ -109,11 +109,11 @@ func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any
 	return out, nil
 }
 
-func (a *API) nodeSummary(r *http.Request, id int64) (*NodeSummary, error) {
+func (a *API) nodeSummary(r *http.Request, id int64) (*nodeSummaryJSON, error) {
 	m, err := a.inv.Machine(r.Context(), id)
 	if err == nil {
-		return &NodeSummary{SystemID: m.SystemID, FQDN: m.FQDN, Hostname: m.Hostname, NodeType: nodeMachine}, nil
+		return &nodeSummaryJSON{SystemID: m.SystemID, FQDN: m.FQDN, Hostname: m.Hostname, NodeType: nodeMachine}, nil
 	}
 	d, err := a.inv.Device(r.Context(), id)
-	return &NodeSummary{SystemID: d.SystemID, FQDN: d.FQDN, Hostname: d.Hostname, NodeType: nodeDevice}, err
+	return &nodeSummaryJSON{SystemID: d.SystemID, FQDN: d.FQDN, Hostname: d.Hostname, NodeType: nodeDevice}, err
 }

@@ -24,8 +24,8 @@ const (
 	streamEvery = time.Second      // how often the log is looked at
 )
 
-// StreamChange is what the stream tells of a change.
-type StreamChange struct {
+// streamChangeJSON is what the stream tells of a change.
+type streamChangeJSON struct {
 	Kind string    `json:"kind"`
 	ID   int64     `json:"id"`
 	Op   store.Op  `json:"op"`
@@ -199,7 +199,7 @@ func (a *API) watchChanges(ctx context.Context, from int64, out chan<- change) {
 	for {
 		lost := false
 		for c, err := range a.inv.Watch(ctx, from) {
-			next := change{c.Rev, "change", StreamChange{c.Kind, c.ID, c.Op, c.Time}}
+			next := change{c.Rev, "change", streamChangeJSON{c.Kind, c.ID, c.Op, c.Time}}
 			if errors.Is(err, store.ErrCompacted) {
 				if from, err = a.inv.Revision(ctx); err != nil {
 					return

@@ -16,23 +16,23 @@ import (
 
 // Subnet is a subnet as the API shows it.
 type Subnet struct {
-	ID              int64    `json:"id"`
-	Name            string   `json:"name"`
-	Description     string   `json:"description"`
-	CIDR            string   `json:"cidr"`
-	Space           string   `json:"space"`
-	GatewayIP       *string  `json:"gateway_ip"`
-	DNSServers      []string `json:"dns_servers"`
-	RDNSMode        int      `json:"rdns_mode"`
-	Managed         bool     `json:"managed"`
-	AllowDNS        bool     `json:"allow_dns"`
-	AllowProxy      bool     `json:"allow_proxy"`
-	ActiveDiscovery bool     `json:"active_discovery"`
-	DisabledBoot    []string `json:"disabled_boot_architectures"`
-	TagNames        []string `json:"tag_names"` // which MAAS does not have
-	VLAN            *VLAN    `json:"vlan"`
-	Ranges          []Range  `json:"ip_ranges"`
-	ResourceURI     string   `json:"resource_uri"`
+	ID              int64       `json:"id"`
+	Name            string      `json:"name"`
+	Description     string      `json:"description"`
+	CIDR            string      `json:"cidr"`
+	Space           string      `json:"space"`
+	GatewayIP       *string     `json:"gateway_ip"`
+	DNSServers      []string    `json:"dns_servers"`
+	RDNSMode        int         `json:"rdns_mode"`
+	Managed         bool        `json:"managed"`
+	AllowDNS        bool        `json:"allow_dns"`
+	AllowProxy      bool        `json:"allow_proxy"`
+	ActiveDiscovery bool        `json:"active_discovery"`
+	DisabledBoot    []string    `json:"disabled_boot_architectures"`
+	TagNames        []string    `json:"tag_names"` // which MAAS does not have
+	VLAN            *vlanJSON   `json:"vlan"`
+	Ranges          []rangeJSON `json:"ip_ranges"`
+	ResourceURI     string      `json:"resource_uri"`
 }
 
 func (a *API) subnets() crud[ipam.Subnet] {
@@ -100,7 +100,7 @@ func (v subnetView) show(s ipam.Subnet) Subnet {
 		ID: s.ID, Name: s.Name, Description: s.Description, CIDR: s.Prefix.String(), DNSServers: texts(s.DNSServers),
 		RDNSMode: slices.Index(rdnsModes, s.RDNS), Managed: !s.Unmanaged, AllowDNS: !s.DenyDNS, AllowProxy: !s.DenyProxy,
 		ActiveDiscovery: s.ActiveDiscovery, DisabledBoot: append([]string{}, s.DisabledBootMethods...), VLAN: v.vlanView.byID(s.VLANID),
-		TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []Range{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", v.base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
+		TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []rangeJSON{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", v.base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
 	}
 	if s.Gateway.IsValid() {
 		text := s.Gateway.String()
@@ -199,8 +199,8 @@ func (a *API) getSubnet(r *http.Request) (any, error) {
 	return nil, &unsupported{"subnet op=" + op}
 }
 
-// Statistics counts the addresses of a subnet. Counts of IPv6 subnets may be larger than clients can hold; they are exact.
-type Statistics struct {
+// statisticsJSON counts the addresses of a subnet. Counts of IPv6 subnets may be larger than clients can hold; they are exact.
+type statisticsJSON struct {
 	Total            *big.Int `json:"total_addresses"`
 	Available        *big.Int `json:"num_available"`
 	Largest          *big.Int `json:"largest_available"`
@@ -215,13 +215,13 @@ type Statistics struct {
 	SuggestedRange   string   `json:"suggested_dynamic_range,omitempty"`
 }
 
-func statistics(s ipam.Subnet, u *ipam.Usage) Statistics {
+func statistics(s ipam.Subnet, u *ipam.Usage) statisticsJSON {
 	st := u.Statistics()
 	used := 0.0
 	if st.Total.Sign() > 0 {
 		used, _ = new(big.Rat).SetFrac(st.Used, st.Total).Float64()
 	}
-	out := Statistics{
+	out := statisticsJSON{
 		Total: st.Total, Available: st.Available, Largest: st.Largest, Unavailable: st.Used, Usage: used,
 		UsageString: fmt.Sprintf("%.0f%%", used*100), AvailableString: fmt.Sprintf("%.0f%%", (1-used)*100),
 		First: st.First.String(), Last: st.Last.String(), IPVersion: 4,
@@ -238,29 +238,29 @@ func statistics(s ipam.Subnet, u *ipam.Usage) Statistics {
 	return out
 }
 
-// AddressSpan is a run of addresses.
-type AddressSpan struct {
+// addressSpanJSON is a run of addresses.
+type addressSpanJSON struct {
 	Start   string   `json:"start"`
 	End     string   `json:"end"`
 	Count   *big.Int `json:"num_addresses"`
 	Purpose []string `json:"purpose,omitempty"`
 }
 
-func spanOf(r netipx.IPRange) AddressSpan {
+func spanOf(r netipx.IPRange) addressSpanJSON {
 	count := new(big.Int).Sub(new(big.Int).SetBytes(r.To().AsSlice()), new(big.Int).SetBytes(r.From().AsSlice()))
-	return AddressSpan{Start: r.From().String(), End: r.To().String(), Count: count.Add(count, big.NewInt(1))}
+	return addressSpanJSON{Start: r.From().String(), End: r.To().String(), Count: count.Add(count, big.NewInt(1))}
 }
 
-func spans(set *netipx.IPSet) []AddressSpan {
-	out := []AddressSpan{}
+func spans(set *netipx.IPSet) []addressSpanJSON {
+	out := []addressSpanJSON{}
 	for _, r := range set.Ranges() {
 		out = append(out, spanOf(r))
 	}
 	return out
 }
 
-func reservedRanges(u *ipam.Usage) []AddressSpan {
-	out := []AddressSpan{}
+func reservedRanges(u *ipam.Usage) []addressSpanJSON {
+	out := []addressSpanJSON{}
 	for _, s := range u.Spans() {
 		if s.Purpose == 0 {
 			continue

@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Tag is a tag as the API shows it.
-type Tag struct {
+// tagJSON is a tag as the API shows it.
+type tagJSON struct {
 	Name string `json:"name"`
 	// Definition is always empty: nothing is known of the hardware that it could select by.
 	Definition  string `json:"definition"`
@@ -22,9 +22,9 @@ type Tag struct {
 
 func (a *API) tags() crud[inventory.Tag] {
 	return crud[inventory.Tag]{
-		shown: Tag{}, inv: a.inv, all: every(a.inv.Tags), find: a.tagOfPath,
+		shown: tagJSON{}, inv: a.inv, all: every(a.inv.Tags), find: a.tagOfPath,
 		show: each(func(t inventory.Tag) any {
-			return Tag{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts, ResourceURI: a.base + "tags/" + t.Name + "/"}
+			return tagJSON{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts, ResourceURI: a.base + "tags/" + t.Name + "/"}
 		}),
 		read: func(_ *http.Request, f *form.Form, to *inventory.Tag) {
 			f.Text("name", &to.Name)

@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// TSIGKey is a key for transfers and updates of zones as the API shows it. MAAS has no such thing.
-type TSIGKey struct {
+// tsigKeyJSON is a key for transfers and updates of zones as the API shows it. MAAS has no such thing.
+type tsigKeyJSON struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
 	Algorithm string    `json:"algorithm"`
@@ -23,7 +23,7 @@ type TSIGKey struct {
 
 func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 	return crud[inventory.TSIGKey]{
-		shown: TSIGKey{}, inv: a.inv, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(a.showTSIGKey),
+		shown: tsigKeyJSON{}, inv: a.inv, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(a.showTSIGKey),
 		read: func(_ *http.Request, f *form.Form, to *inventory.TSIGKey) {
 			f.Text("name", &to.Name)
 			f.Text("algorithm", &to.Algorithm)
@@ -37,7 +37,7 @@ func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 }
 
 func (a *API) showTSIGKey(k inventory.TSIGKey) any {
-	return TSIGKey{
+	return tsigKeyJSON{
 		ID: k.ID, Name: k.Name, Algorithm: k.Algorithm, Created: k.Created, Secret: string(k.Secret),
 		ResourceURI: fmt.Sprintf("%stsigkeys/%d/", a.base, k.ID),
 	}

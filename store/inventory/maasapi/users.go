@@ -71,8 +71,8 @@ func (a *API) listUsers(r *http.Request) (any, error) {
 	return a.users().list(r)
 }
 
-// Token is an API key of the user.
-type Token struct {
+// tokenJSON is an API key of the user.
+type tokenJSON struct {
 	Name string `json:"name"`
 	// Token is consumer:token, and only when it is made consumer:token:secret.
 	Token       string `json:"token"`
@@ -83,8 +83,8 @@ type Token struct {
 }
 
 // tokenOf shows a key; text is the whole key when it was just made.
-func tokenOf(k inventory.APIKey, text string) Token {
-	t := Token{Name: k.Name, Token: k.Consumer + ":" + k.Token, ConsumerKey: k.Consumer, TokenKey: k.Token}
+func tokenOf(k inventory.APIKey, text string) tokenJSON {
+	t := tokenJSON{Name: k.Name, Token: k.Consumer + ":" + k.Token, ConsumerKey: k.Consumer, TokenKey: k.Token}
 	if text != "" {
 		t.TokenSecret, t.Token = text[len(t.Token)+1:], text
 	}
@@ -106,7 +106,7 @@ func (a *API) listTokens(r *http.Request) (any, error) {
 		return nil, err
 	}
 	keys, err := a.inv.APIKeys(r.Context(), u.ID)
-	out := []Token{}
+	out := []tokenJSON{}
 	for _, k := range keys {
 		out = append(out, tokenOf(k, ""))
 	}
@@ -141,8 +141,8 @@ func (a *API) actOnAccount(r *http.Request) (any, error) {
 	}
 }
 
-// SSHKey is a public key of the user.
-type SSHKey struct {
+// sshKeyJSON is a public key of the user.
+type sshKeyJSON struct {
 	ID          int64  `json:"id"`
 	Key         string `json:"key"`
 	Keysource   string `json:"keysource"`
@@ -158,7 +158,7 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 		return a.inv.SSHKeys(r.Context(), u.ID)
 	}
 	return crud[inventory.SSHKey]{
-		shown: SSHKey{}, inv: a.inv, all: all,
+		shown: sshKeyJSON{}, inv: a.inv, all: all,
 		find: func(r *http.Request) (inventory.SSHKey, error) {
 			id, err := pathID(r)
 			if err != nil {
@@ -173,7 +173,7 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 			return inventory.SSHKey{}, notFound("SSH key", r.PathValue("id"))
 		},
 		show: each(func(k inventory.SSHKey) any {
-			return SSHKey{ID: k.ID, Key: k.Key, ResourceURI: fmt.Sprintf("%saccount/prefs/sshkeys/%d/", a.base, k.ID)}
+			return sshKeyJSON{ID: k.ID, Key: k.Key, ResourceURI: fmt.Sprintf("%saccount/prefs/sshkeys/%d/", a.base, k.ID)}
 		}),
 		fresh: func(r *http.Request) (inventory.SSHKey, error) {
 			u, err := a.self(r)

@@ -183,10 +183,18 @@ func (s *schemas) object(t reflect.Type) object {
 	return object{"$ref": "#/components/schemas/" + name}
 }
 
-// name returns the name of a type's schema: Machine, or SitedocMachine for a type of another package.
+// initialism matches the beginnings of unexported names that are written in capitals.
+var initialism = regexp.MustCompile(`^(dhcp|ip|ssh|tsig|vlan)([A-Z]|$)`)
+
+// name returns the name of a type's schema: Machine, or SitedocMachine for a type of another package. Unexported types of answers
+// are named as vlanJSON, whose schema is VLAN.
 func (s *schemas) name(t reflect.Type) string {
 	name := strings.TrimSuffix(t.Name(), "JSON")
-	name = strings.ToUpper(name[:1]) + name[1:]
+	first := initialism.FindString(name)
+	if first == "" {
+		first = name[:1]
+	}
+	name = strings.ToUpper(first) + name[len(first):]
 	if t.PkgPath() != s.pkg {
 		pkg := path.Base(t.PkgPath())
 		name = strings.ToUpper(pkg[:1]) + pkg[1:] + name
