@@ -13,11 +13,12 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/store"
-	"github.com/gomaas/maas/store/storetest"
+	"github.com/gomaas/maas/store/internal/storetest"
+	"github.com/gomaas/maas/store/pgtest"
 )
 
 // server is PostgreSQL for the tests of this package.
-var server storetest.Shared
+var server pgtest.Shared
 
 const childEnv = "STORE_TEST_CHILD"
 
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 				fmt.Println("setuid", err)
 			}
 		}
-		db, err := store.Open(context.Background(), url)
+		db, err := store.Open(context.Background(), url, storetest.Schema())
 		fmt.Println(err)
 		if err == nil {
 			db.Close()
@@ -53,7 +54,7 @@ func TestMain(m *testing.M) {
 // fill writes rows until it fails, printing how many were acknowledged.
 func fill(url string) {
 	ctx := context.Background()
-	db, err := store.Open(ctx, url)
+	db, err := store.Open(ctx, url, storetest.Schema())
 	if err != nil {
 		fmt.Println("open", err)
 		return

@@ -3,10 +3,10 @@
 //
 // # One call
 //
-//	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db")
+//	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db", os.DirFS("migrations"))
 //
-// opens the database (making it if it is not there), brings its schema up to
-// date and returns a [DB]. "postgres://user@host/name" opens a PostgreSQL
+// opens the database (making it if it does not exist), brings its schema up to date and returns a
+// [DB]. The schema is the caller's: this package knows no table but those of its change feed. "postgres://user@host/name" opens a PostgreSQL
 // database that several regions may share, and "memory:" one that is gone
 // when it is closed. Package store/inventory gives the rows their meaning.
 //
@@ -31,8 +31,8 @@
 //
 // # Backup
 //
-// [DB.Dump] writes all data of one moment in a form that either engine takes
-// back; [DB.Restore] puts it in the place of all data in one transaction, while
+// [DB.Dump] writes all data of one moment, an embedder's own tables included, in a form that either
+// engine takes back; [DB.Restore] puts it in the place of all data in one transaction, while
 // others use the database, whose Watches end with [ErrCompacted] then.
 // [DB.CopyTo] copies an SQLite file that is in use.
 //

@@ -9,22 +9,13 @@ import (
 	"io"
 )
 
-// dumped are the tables, each after those it refers to.
-var dumped = []string{
-	"revision", "change", "setting", "zone", "resource_pool", "domain", "space", "fabric", "rack", "vlan", "subnet", "ip_range", "static_route",
-	"reserved_ip", "node", "node_secret", "interface", "allocation", "dns_record", "observation", "dhcp_server", "link_peer", "scan", "event",
-	"fact", "site_ca", "rack_token", "rack_certificate", "region", "account", "api_key", "ssh_key",
-	"tag", "node_tag", "subnet_tag", "boot_profile", "tsig_key", "dhcp_snippet", "default_gateway", "answer",
-	"site_key", "duty", "rack_health", "boot_attempt",
-}
-
 // A dump is lines of JSON: a head, for each table its columns and then its
 // rows, and a foot. Values are null, numbers, strings, truth values, or
 // {"b": base64} for bytes.
 type (
 	dumpHead struct {
 		Dump   string `json:"maas_dump"` // dumpFormat
-		Schema int64  `json:"schema"`
+		Schema *int64 `json:"schema"`    // version; nil in a damaged dump
 	}
 	dumpTable struct {
 		Table   string   `json:"table"`
@@ -38,10 +29,11 @@ type (
 	}
 )
 
-const dumpFormat = "1"
+const dumpFormat = "2"
 
-// Dump writes all data, as of one moment, in a form that Restore reads into
-// either engine. Others may write meanwhile.
+// Dump writes all data, as of one moment, in a form that Restore reads into either engine. Others may
+// write meanwhile. It has all tables of the database, including those that an embedder made beside
+// the schema, whose columns hold numbers, texts, truth values and bytes.
 func (db *DB) Dump(ctx context.Context, w io.Writer) error {
 	version, err := db.version(ctx)
 	if err != nil {
@@ -50,11 +42,15 @@ func (db *DB) Dump(ctx context.Context, w io.Writer) error {
 	out := bufio.NewWriter(w)
 	enc := json.NewEncoder(out)
 	err = db.View(ctx, func(ctx context.Context, tx *Tx) error {
-		if err := enc.Encode(dumpHead{dumpFormat, version}); err != nil {
+		if err := enc.Encode(dumpHead{dumpFormat, &version}); err != nil {
+			return err
+		}
+		tables, err := tx.tables(ctx)
+		if err != nil {
 			return err
 		}
 		var rows int64
-		for _, table := range dumped {
+		for _, table := range tables {
 			n, err := tx.dumpTable(ctx, enc, table)
 			if err != nil {
 				return fmt.Errorf("table %s: %w", table, err)
@@ -73,7 +69,7 @@ func (db *DB) Dump(ctx context.Context, w io.Writer) error {
 }
 
 func (tx *Tx) dumpTable(ctx context.Context, enc *json.Encoder, table string) (n int64, err error) {
-	rows, err := tx.tx.QueryContext(ctx, "SELECT * FROM "+table+" ORDER BY 1")
+	rows, err := tx.tx.QueryContext(ctx, "SELECT * FROM "+quoted(table)+" ORDER BY 1")
 	if err != nil {
 		return 0, err
 	}

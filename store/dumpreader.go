@@ -68,21 +68,22 @@ func (d *dumpReader) line() (table *dumpTable, values []any, done bool, err erro
 	return &either.dumpTable, nil, false, nil
 }
 
-func rowOf(b []byte) ([]any, error) {
+func rowOf(b []byte) (values []any, err error) {
 	dec := json.NewDecoder(strings.NewReader(string(b)))
 	dec.UseNumber()
-	var values []any
 	if err := dec.Decode(&values); err != nil {
 		return nil, err
 	}
 	for i, v := range values {
 		switch v := v.(type) {
 		case json.Number:
-			n, err := v.Int64()
+			values[i], err = v.Int64()
+			if err != nil { // a fraction
+				values[i], err = v.Float64()
+			}
 			if err != nil {
 				return nil, err
 			}
-			values[i] = n
 		case map[string]any:
 			text, _ := v["b"].(string)
 			raw, err := base64.StdEncoding.DecodeString(text)

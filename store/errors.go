@@ -65,6 +65,10 @@ var ErrNewerSchema = errors.New("the database was changed by a newer version")
 // schema has yet to be brought up to date.
 var ErrOlderSchema = errors.New("the database was not yet changed by this version")
 
+// ErrFormerSchema is wrapped by the error of opening a database that a build from before the first
+// release made.
+var ErrFormerSchema = errors.New("the database has the schema of an unreleased build")
+
 // ErrReadOnly is the error of a write inside View.
 var ErrReadOnly = errors.New("store: write inside a read-only transaction")
 

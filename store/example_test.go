@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"testing/fstest"
 
 	"github.com/gomaas/maas/store"
 )
@@ -11,7 +12,9 @@ import (
 // A transaction notes what it changed, and whoever watches hears of it.
 func Example() {
 	ctx := context.Background()
-	db, err := store.Open(ctx, "memory:") // or "sqlite:///var/lib/maas/maas.db"
+	schema := fstest.MapFS{"0001_zone.sql": {Data: []byte(`-- +goose Up
+		CREATE TABLE zone (id {{id}}, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL);`)}}
+	db, err := store.Open(ctx, "memory:", schema) // or "sqlite:///var/lib/maas/maas.db"
 	if err != nil {
 		log.Fatal(err)
 	}

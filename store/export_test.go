@@ -1,13 +1,13 @@
 package store
 
-import "context"
-
-// Dumped are the tables that a dump has.
-var Dumped = dumped
+import (
+	"context"
+	"io/fs"
+)
 
 // OpenVersion makes a database at a version of the schema.
-func OpenVersion(ctx context.Context, url string, version int64) error {
-	db, err := openAt(ctx, url, version)
+func OpenVersion(ctx context.Context, url string, schema fs.FS, version int64) error {
+	db, err := openAt(ctx, url, schema, version)
 	if err != nil {
 		return err
 	}

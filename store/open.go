@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 )
@@ -12,6 +13,7 @@ import (
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	name   string // without secrets, for messages
+	schema fs.FS  // nil = none
 	engine engine
 	write  *sql.DB       // one connection on SQLite
 	read   *sql.DB       // may be write
@@ -37,44 +39,60 @@ type engine interface {
 	dialect() dialect
 }
 
-// Open opens the database that url names and migrates it:
+// Open opens the database that url names and brings its schema up to date:
 //
-//	sqlite:///path/to/file   a file, made if it is not there
+//	sqlite:///path/to/file   a file, made if it does not exist
 //	postgres://...           as PostgreSQL's own tools write it
 //	memory:                  in memory, for tests and trials
 //
-// The schema is only ever changed forward. If a newer version has changed it,
-// Open refuses with ErrNewerSchema and leaves it alone.
-func Open(ctx context.Context, url string) (*DB, error) { return openAt(ctx, url, 0) }
+// The files NUMBER_NAME.sql at the root of schema are migrations as goose takes them ("-- +goose Up"
+// before the statements); {{id}} in them stands for the engine's spelling of a growing primary key
+// and {{blob}} for its type of bytes. If schema is nil, the database has the tables of the change
+// feed and those that its user makes.
+//
+// The schema is only ever changed forward. If a newer version has changed it, Open refuses with
+// ErrNewerSchema and leaves it alone.
+func Open(ctx context.Context, url string, schema fs.FS) (*DB, error) {
+	return openAt(ctx, url, schema, 0)
+}
 
-// OpenExisting opens a database that is there, as it is: it makes nothing and
-// changes no schema, so that a tool may look at the database of a program that
-// runs. It refuses a schema that is not the one this program knows.
-func OpenExisting(ctx context.Context, url string) (*DB, error) { return openAt(ctx, url, asItIs) }
+// OpenExisting opens a database that exists, as it is: it makes nothing and changes no schema, so
+// that a tool may look at the database of a program that runs. It refuses a schema other than the one
+// this program knows.
+func OpenExisting(ctx context.Context, url string, schema fs.FS) (*DB, error) {
+	return openAt(ctx, url, schema, asItIs)
+}
 
 // asItIs in the place of a version means not to migrate.
 const asItIs = -1
 
 // openAt opens a database and migrates it no further than to a version; 0 =
 // the newest.
-func openAt(ctx context.Context, url string, version int64) (*DB, error) {
+func openAt(ctx context.Context, url string, schema fs.FS, version int64) (*DB, error) {
 	scheme, rest, ok := strings.Cut(url, ":")
 	if !ok {
 		return nil, fmt.Errorf("store: %q is not a database; write sqlite:///path or postgres://user@host/name", url)
 	}
 	switch scheme {
 	case "sqlite":
-		return openSQLite(ctx, strings.TrimPrefix(rest, "//"), version)
+		if path := strings.TrimPrefix(rest, "//"); path != inMemory {
+			return openSQLite(ctx, path, schema, version)
+		}
+		return openMemory(ctx, schema, version)
 	case "memory":
-		return openMemory(ctx, version)
+		return openMemory(ctx, schema, version)
 	case "postgres", "postgresql":
-		return openPostgres(ctx, url, version)
+		return openPostgres(ctx, url, schema, version)
 	}
 	return nil, fmt.Errorf("store: scheme %q is not known; write sqlite:///path or postgres://user@host/name", scheme)
 }
 
-func newDB(name string, e engine, write, read *sql.DB) *DB {
-	return &DB{name: name, engine: e, write: write, read: read, turn: make(chan struct{}, 1), wake: make(chan struct{}), closed: make(chan struct{})}
+// inMemory is SQLite's own name of a database in memory. Taken as a path it would be a file that is
+// called so.
+const inMemory = ":memory:"
+
+func newDB(name string, schema fs.FS, e engine, write, read *sql.DB) *DB {
+	return &DB{name: name, schema: schema, engine: e, write: write, read: read, turn: make(chan struct{}, 1), wake: make(chan struct{}), closed: make(chan struct{})}
 }
 
 // Name names the database for people, without its password.

@@ -5,25 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// Restore fills the empty database that url names with what Dump wrote, all
-// or nothing, and brings it up to date if the dump is of an older schema.
-// Revisions go on where the dump ends.
-func Restore(ctx context.Context, url string, r io.Reader) error {
-	in, schema, err := openDump(r)
-	if err != nil {
-		return err
-	}
-	return restoreInto(ctx, url, in, schema)
-}
-
-func restoreInto(ctx context.Context, url string, in *dumpReader, schema int64) error {
-	db, err := openAt(ctx, url, schema)
+// restoreInto fills the empty database that url names with a dump, all or nothing, and brings it up to
+// date if the dump is of an older schema.
+func restoreInto(ctx context.Context, url string, schema fs.FS, in *dumpReader, version int64) error {
+	db, err := openAt(ctx, url, schema, version)
 	if err != nil {
 		return err
 	}
@@ -74,10 +66,10 @@ func (db *DB) restoreOlder(ctx context.Context, in *dumpReader, schema int64) (e
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	url := "sqlite://" + filepath.Join(dir, "maas.db")
-	if err := restoreInto(ctx, url, in, schema); err != nil {
+	if err := restoreInto(ctx, url, db.schema, in, schema); err != nil {
 		return err
 	}
-	staged, err := Open(ctx, url)
+	staged, err := Open(ctx, url, db.schema)
 	if err != nil {
 		return err
 	}
@@ -102,14 +94,26 @@ func openDump(r io.Reader) (in *dumpReader, schema int64, err error) {
 	if err := in.next(&head); err != nil || head.Dump == "" {
 		return nil, 0, errors.New("store: restore: this is not a dump; name a file that a backup wrote")
 	}
-	if head.Dump != dumpFormat {
-		return nil, 0, fmt.Errorf("store: restore: the dump is in format %s, this program knows %s; use a newer one", head.Dump, dumpFormat)
-	}
-	if head.Schema < 1 {
+	if head.Schema == nil || *head.Schema < 0 {
 		return nil, 0, errors.New("store: restore: the dump does not tell its schema; it is damaged")
 	}
-	return in, head.Schema, nil
+	switch {
+	case head.Dump == dumpFormat:
+		return in, *head.Schema, nil
+	case head.Dump == formerFormat && *head.Schema == formerSchema:
+		return in, 1, nil
+	case head.Dump == formerFormat:
+		return nil, 0, fmt.Errorf("store: restore: the dump has schema version %d of the builds before the first release; restore it with the last of those, at version %d, and back it up again", *head.Schema, formerSchema)
+	}
+	return nil, 0, fmt.Errorf("store: restore: the dump is in format %s, this program knows %s; use a newer one", head.Dump, dumpFormat)
 }
+
+// Dumps of builds from before the first release have this format. The last of their schema versions
+// has the tables of version 1 of today's.
+const (
+	formerFormat = "1"
+	formerSchema = 17
+)
 
 // restoreEmpty loads a dump into a database that nothing was ever put into.
 func (tx *Tx) restoreEmpty(ctx context.Context, in *dumpReader) error {
@@ -137,8 +141,12 @@ func (tx *Tx) restoreOver(ctx context.Context, in *dumpReader) error {
 	if _, err := tx.Exec(ctx, tx.db.engine.dialect().deferChecks); err != nil {
 		return err
 	}
-	for _, table := range slices.Backward(dumped) {
-		if _, err := tx.Exec(ctx, "DELETE FROM "+table); err != nil {
+	tables, err := tx.tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, table := range slices.Backward(tables) {
+		if _, err := tx.Exec(ctx, "DELETE FROM "+quoted(table)); err != nil {
 			return err
 		}
 	}
@@ -170,15 +178,37 @@ func (tx *Tx) load(ctx context.Context, in *dumpReader) (revision int64, err err
 	if err := tx.Get(ctx, "SELECT last FROM revision WHERE one = 1", nil, &revision); err != nil {
 		return 0, errors.New("the dump is damaged: it has no revision")
 	}
-	for _, statement := range tx.db.engine.dialect().afterLoad(dumped) {
-		if _, err := tx.Exec(ctx, statement); err != nil {
-			return 0, err
+	return revision, tx.raiseSequences(ctx)
+}
+
+// raiseSequences makes new IDs begin above those that were inserted.
+func (tx *Tx) raiseSequences(ctx context.Context) error {
+	query := tx.db.engine.dialect().sequences
+	if query == "" {
+		return nil
+	}
+	var statements []string
+	err := tx.Query(ctx, query, nil, func(scan func(...any) error) error {
+		var table, column string
+		err := scan(&table, &column)
+		t, c := quoted(table), quoted(column)
+		statements = append(statements, fmt.Sprintf("SELECT setval(pg_get_serial_sequence('%s', '%s'), GREATEST((SELECT MAX(%s) FROM %s), 1))",
+			strings.ReplaceAll(t, "'", "''"), strings.ReplaceAll(column, "'", "''"), c, t))
+		return err
+	})
+	for _, statement := range statements {
+		if err == nil {
+			_, err = tx.Exec(ctx, statement)
 		}
 	}
-	return revision, nil
+	return err
 }
 
 func (tx *Tx) restoreTables(ctx context.Context, in *dumpReader) (rows int64, err error) {
+	tables, err := tx.tables(ctx)
+	if err != nil {
+		return 0, err
+	}
 	insert := ""
 	for {
 		table, values, done, err := in.line()
@@ -188,7 +218,7 @@ func (tx *Tx) restoreTables(ctx context.Context, in *dumpReader) (rows int64, er
 		case done:
 			return rows, nil
 		case table != nil:
-			if insert, err = insertInto(*table); err != nil {
+			if insert, err = insertInto(*table, tables); err != nil {
 				return rows, fmt.Errorf("line %d: %w", in.lines, err)
 			}
 		case insert == "":
@@ -202,16 +232,18 @@ func (tx *Tx) restoreTables(ctx context.Context, in *dumpReader) (rows int64, er
 	}
 }
 
-// insertInto makes the statement for a table's rows. Names come from the
-// dump, so nothing but known tables and plain column names is accepted.
-func insertInto(t dumpTable) (string, error) {
-	if !slices.Contains(dumped, t.Table) || len(t.Columns) == 0 {
+// insertInto makes the statement for a table's rows. Names come from the dump: the table has to be one
+// of the database's, and all names are quoted.
+func insertInto(t dumpTable, tables []string) (string, error) {
+	if !slices.Contains(tables, t.Table) || len(t.Columns) == 0 {
 		return "", fmt.Errorf("table %q is not known", t.Table)
 	}
+	var columns []string
 	for _, c := range t.Columns {
-		if c == "" || strings.Trim(c, "abcdefghijklmnopqrstuvwxyz_") != "" {
+		if strings.Contains(c, "?") { // it would be taken for an argument
 			return "", fmt.Errorf("column %q is not known", c)
 		}
+		columns = append(columns, quoted(c))
 	}
-	return "INSERT INTO " + t.Table + " (" + strings.Join(t.Columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(t.Columns)-1) + ")", nil
+	return "INSERT INTO " + quoted(t.Table) + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ")", nil
 }

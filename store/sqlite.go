@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -34,7 +35,9 @@ func (sqliteEngine) dialect() dialect {
 		now:         "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 		words:       strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{blob}}", "BLOB"),
 		deferChecks: "PRAGMA defer_foreign_keys = 1",
-		afterLoad:   func([]string) []string { return nil },
+		hasTable:    "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)",
+		tables:      `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`,
+		references:  `SELECT m.name, f."table" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`,
 	}
 }
 
@@ -42,7 +45,7 @@ func (sqliteEngine) dialect() dialect {
 // let readers and the one writer not wait for each other.
 const pragmas = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 
-func openSQLite(ctx context.Context, path string, version int64) (*DB, error) {
+func openSQLite(ctx context.Context, path string, schema fs.FS, version int64) (*DB, error) {
 	if path == "" {
 		return nil, fmt.Errorf("store: sqlite: no file named; write sqlite:///path")
 	}
@@ -64,20 +67,20 @@ func openSQLite(ctx context.Context, path string, version int64) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("store: %s: %w", path, err), write.Close())
 	}
 	read.SetMaxOpenConns(max(2, runtime.GOMAXPROCS(0)))
-	db := newDB(path, sqliteEngine{}, write, read)
+	db := newDB(path, schema, sqliteEngine{}, write, read)
 	if err := db.prepareSQLite(ctx, version); err != nil {
 		return nil, errors.Join(explain(path, err), db.Close())
 	}
 	return db, nil
 }
 
-func openMemory(ctx context.Context, version int64) (*DB, error) {
+func openMemory(ctx context.Context, schema fs.FS, version int64) (*DB, error) {
 	conn, err := sql.Open("sqlite", "file::memory:?_pragma=foreign_keys(1)")
 	if err != nil {
 		return nil, fmt.Errorf("store: memory: %w", err)
 	}
 	conn.SetMaxOpenConns(1) // each connection would be a database of its own
-	db := newDB("memory", sqliteEngine{}, conn, conn)
+	db := newDB("memory", schema, sqliteEngine{}, conn, conn)
 	if err := db.migrate(ctx, version); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -90,8 +93,8 @@ func (db *DB) prepareSQLite(ctx context.Context, version int64) error {
 	if err := db.write.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return fmt.Errorf("store: %s: check: %w", db.name, err)
 	}
-	if verdict != "ok" {
-		return &OpenError{db.name, "the database is damaged (" + verdict + ")", cureDamage, nil}
+	if verdict != "ok" { // one line for each thing that is wrong
+		return &OpenError{db.name, "the database is damaged (" + strings.Join(strings.Fields(verdict), " ") + ")", cureDamage, nil}
 	}
 	return db.migrate(ctx, version)
 }

@@ -10,11 +10,25 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store"
-	"github.com/gomaas/maas/store/storetest"
+	"github.com/gomaas/maas/store/internal/storetest"
+	"github.com/gomaas/maas/store/pgtest"
 )
 
 func TestMemory(t *testing.T) {
 	storetest.Run(t, func(t testing.TB) string { return "memory:" })
+}
+
+// SQLite's own name of a database in memory makes no file.
+func TestMemoryBySQLitesName(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, url := range []string{"sqlite::memory:", "sqlite://:memory:"} {
+		if name := open(t, url).Name(); name != "memory" {
+			t.Errorf("%s opened %s", url, name)
+		}
+	}
+	if _, err := os.Stat(":memory:"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there is a file :memory: (%v)", err)
+	}
 }
 
 func TestSQLite(t *testing.T) {
@@ -22,13 +36,13 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgres(t *testing.T) {
-	server := storetest.StartPostgres(t)
+	server := pgtest.Start(t)
 	storetest.Run(t, server.NewDatabase)
 }
 
 func open(t testing.TB, url string) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), url)
+	db, err := store.Open(t.Context(), url, storetest.Schema())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +71,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"damaged", "sqlite://" + path("damaged.db"), "store: " + path("damaged.db") + ": the database is damaged"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			db, err := store.Open(t.Context(), tt.url)
+			db, err := store.Open(t.Context(), tt.url, storetest.Schema())
 			if err == nil {
 				db.Close()
 				t.Fatal("opened")
@@ -72,7 +86,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 // damage writes a database and spoils the middle of it.
 func damage(t *testing.T, path string) {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite://"+path)
+	db, err := store.Open(t.Context(), "sqlite://"+path, storetest.Schema())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,14 +109,14 @@ func TestOpenRefusesNewerSchema(t *testing.T) {
 	url := "sqlite://" + filepath.Join(t.TempDir(), "maas.db")
 	db := open(t, url)
 	err := db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)")
+		_, err := tx.Exec(ctx, "INSERT INTO schema_version (version_id, is_applied) VALUES (99999, 1)")
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	db.Close()
-	_, err = store.Open(t.Context(), url)
+	_, err = store.Open(t.Context(), url, storetest.Schema())
 	if !errors.Is(err, store.ErrNewerSchema) || !strings.Contains(err.Error(), "its schema is version 99999") {
 		t.Errorf("err = %v, want ErrNewerSchema", err)
 	}
@@ -151,7 +165,7 @@ func TestClosedDatabase(t *testing.T) {
 
 // A Watch whose connection the server cuts hears of everything all the same.
 func TestWatchSurvivesLostConnections(t *testing.T) {
-	url := storetest.StartPostgres(t).NewDatabase(t)
+	url := pgtest.Start(t).NewDatabase(t)
 	watcher, writer := open(t, url), open(t, url)
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()

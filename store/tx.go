@@ -187,8 +187,12 @@ type dialect struct {
 	now      string // query of the database's clock, in microseconds
 	// deferChecks puts off the check of references until the commit.
 	deferChecks string
-	// afterLoad are the statements to run after rows with IDs were inserted.
-	afterLoad func(tables []string) []string
+	hasTable    string // query with the name of a table: whether it exists
+	tables      string // query of the names of all tables
+	references  string // query of pairs of tables, of which the first refers to the second
+	// sequences is the query of tables and columns whose next value has to be raised after a load; "" =
+	// the engine does so itself.
+	sequences string
 }
 
 func (d dialect) bind(query string) string {

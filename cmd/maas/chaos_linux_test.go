@@ -30,7 +30,8 @@ import (
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
-	"github.com/gomaas/maas/store/storetest"
+	"github.com/gomaas/maas/store/inventory/schema"
+	"github.com/gomaas/maas/store/pgtest"
 )
 
 // part is a process of the site that has faults.
@@ -121,7 +122,7 @@ func newChaosSite(t *testing.T) *chaosSite {
 	lab := netlab.New(t)
 	core := lab.NS("core")
 	core.Bridge("br0")
-	s := &chaosSite{t: t, url: storetest.StartPostgres(t).NewDatabase(t)}
+	s := &chaosSite{t: t, url: pgtest.Start(t).NewDatabase(t)}
 	join := func(name, address string) *netlab.NS {
 		ns := lab.NS(name)
 		lab.Veth(ns, "up0", core, "p-"+name)
@@ -231,7 +232,7 @@ func (s *chaosSite) startRegions(base string) {
 		eventually(s.t, p.name+" answers", func() bool { return s.answers(i) })
 		p.mark(true)
 	}
-	db, err := store.OpenExisting(s.t.Context(), s.url)
+	db, err := store.OpenExisting(s.t.Context(), s.url, schema.FS)
 	chaosOK(s.t, err)
 	s.t.Cleanup(func() { db.Close() })
 	s.db = db

@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // process is a maas process in a namespace.
@@ -160,7 +161,7 @@ func (n *rackNet) connected() bool {
 // leases counts the rows of each leased address in the region's database.
 func (n *rackNet) leases() map[string]int {
 	n.t.Helper()
-	db, err := store.OpenExisting(n.t.Context(), "sqlite://"+filepath.Join(n.data, "maas.db"))
+	db, err := store.OpenExisting(n.t.Context(), "sqlite://"+filepath.Join(n.data, "maas.db"), schema.FS)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
-	"github.com/gomaas/maas/store/storetest"
+	"github.com/gomaas/maas/store/inventory/schema"
+	"github.com/gomaas/maas/store/pgtest"
 )
 
 // Many at once ask a nearly full subnet: no address goes out twice, and
@@ -104,7 +105,7 @@ func TestMain(m *testing.M) {
 }
 
 // server is PostgreSQL for the tests of this package.
-var server storetest.Shared
+var server pgtest.Shared
 
 // reserve takes addresses from many goroutines until there are none, and prints them.
 func reserve(url string) {
@@ -323,7 +324,7 @@ func TestSeveralInventories(t *testing.T) {
 
 func background(url string) (context.Context, *store.DB, *inventory.Inventory) {
 	ctx := context.Background()
-	db, err := store.Open(ctx, url)
+	db, err := store.Open(ctx, url, schema.FS)
 	if err == nil {
 		var inv *inventory.Inventory
 		if inv, err = inventory.Open(ctx, db, inventory.Config{}); err == nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 func TestTSIGKeys(t *testing.T) {
@@ -82,7 +83,7 @@ func TestTSIGKeys(t *testing.T) {
 // The secrets of keys are sealed in the database.
 func TestTSIGSecretsAreSealed(t *testing.T) {
 	url, ctx := "sqlite://"+filepath.Join(t.TempDir(), "maas.db"), t.Context()
-	db := must[*store.DB](t)(store.Open(ctx, url))
+	db := must[*store.DB](t)(store.Open(ctx, url, schema.FS))
 	defer db.Close()
 	inv := must[*inventory.Inventory](t)(inventory.Open(ctx, db, inventory.Config{Key: []byte(strings.Repeat("k", 32))}))
 	k := must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "xfer"}))

@@ -3,7 +3,7 @@
 //
 // # One call
 //
-//	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db")
+//	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db", schema.FS)
 //	inv, err := inventory.Open(ctx, db, inventory.Config{})
 //	machine, created, err := inv.Enlist(ctx, inventory.Enlistment{MAC: mac, Firmware: "uefi"})
 //

@@ -12,12 +12,13 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // A site with one network: a machine boots, gets a lease, and has a name.
 func Example() {
 	ctx := context.Background()
-	db, err := store.Open(ctx, "memory:")
+	db, err := store.Open(ctx, "memory:", schema.FS)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func Example() {
 // Several calls in one transaction happen together or not at all.
 func ExampleInventory_Atomically() {
 	ctx := context.Background()
-	db, err := store.Open(ctx, "memory:")
+	db, err := store.Open(ctx, "memory:", schema.FS)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // onEngines runs a test on SQLite and on PostgreSQL.
@@ -45,7 +46,7 @@ func openInventory(t testing.TB, url string) *inventory.Inventory {
 
 func openBoth(t testing.TB, url string) (*store.DB, *inventory.Inventory) {
 	t.Helper()
-	db, err := store.Open(t.Context(), url)
+	db, err := store.Open(t.Context(), url, schema.FS)
 	if err != nil {
 		t.Fatal(err)
 	}

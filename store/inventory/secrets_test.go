@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 const password = "hunter2"
@@ -37,7 +38,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 func TestSecretsAreSealed(t *testing.T) {
 	url, ctx := "sqlite://"+filepath.Join(t.TempDir(), "maas.db"), t.Context()
 	open := func(key string) *inventory.Inventory {
-		db, err := store.Open(ctx, url)
+		db, err := store.Open(ctx, url, schema.FS)
 		ok(t, err)
 		t.Cleanup(func() { db.Close() })
 		inv, err := inventory.Open(ctx, db, inventory.Config{Key: []byte(key)})
@@ -52,7 +53,7 @@ func TestSecretsAreSealed(t *testing.T) {
 	}
 	_, err := open("").PowerParams(ctx, m.ID)
 	refused(t, err, "are sealed, and there is no key")
-	db, err := store.Open(ctx, url)
+	db, err := store.Open(ctx, url, schema.FS)
 	ok(t, err)
 	defer db.Close()
 	if _, err := inventory.Open(ctx, db, inventory.Config{Key: []byte(strings.Repeat("x", 32))}); !errors.Is(err, inventory.ErrOtherKey) {
@@ -68,7 +69,7 @@ func TestSecretsAreSealed(t *testing.T) {
 
 func TestDigestTakesTheKey(t *testing.T) {
 	digest := func(key, text string) string {
-		db, err := store.Open(t.Context(), "memory:")
+		db, err := store.Open(t.Context(), "memory:", schema.FS)
 		ok(t, err)
 		defer db.Close()
 		return must[*inventory.Inventory](t)(inventory.Open(t.Context(), db, inventory.Config{Key: []byte(key)})).Digest([]byte(text))

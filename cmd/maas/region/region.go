@@ -29,6 +29,7 @@ import (
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // Config is what a region is made of.
@@ -131,7 +132,7 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 	}
-	if r.db, err = store.Open(ctx, cfg.Database); err != nil {
+	if r.db, err = store.Open(ctx, cfg.Database, schema.FS); err != nil {
 		return err
 	}
 	path := filepath.Join(cfg.Dir, KeyFile)

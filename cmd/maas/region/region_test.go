@@ -18,6 +18,7 @@ import (
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 func ok(t testing.TB, err error) {
@@ -62,7 +63,7 @@ func TestRestoreReachesTheDaemon(t *testing.T) {
 	snap := watchDHCP(t, r)
 	waitFor(t, snap, func(s dhcpsrv.Snapshot) bool { return len(s.Subnets) == 1 })
 
-	tool, err := store.OpenExisting(t.Context(), "sqlite://"+filepath.Join(dir, region.DatabaseFile))
+	tool, err := store.OpenExisting(t.Context(), "sqlite://"+filepath.Join(dir, region.DatabaseFile), schema.FS)
 	ok(t, err)
 	defer tool.Close()
 	var backup bytes.Buffer

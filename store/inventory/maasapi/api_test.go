@@ -18,6 +18,7 @@ import (
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // fakePower remembers what it was asked.
@@ -44,7 +45,7 @@ type site struct {
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	db, err := store.Open(t.Context(), "memory:")
+	db, err := store.Open(t.Context(), "memory:", schema.FS)
 	if err != nil {
 		t.Fatal(err)
 	}

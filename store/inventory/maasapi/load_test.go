@@ -20,12 +20,13 @@ import (
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // large is a site with n machines in SQLite on disk.
 func large(t *testing.T, n int) *site {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "maas.db"))
+	db, err := store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "maas.db"), schema.FS)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,13 +15,14 @@ import (
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // newSealedSite is a site that seals secrets, with its file and what it logs.
 func newSealedSite(t *testing.T) (s *site, dir string, log *bytes.Buffer) {
 	t.Helper()
 	dir, log = t.TempDir(), &bytes.Buffer{}
-	db, err := store.Open(t.Context(), "sqlite://"+filepath.Join(dir, "maas.db"))
+	db, err := store.Open(t.Context(), "sqlite://"+filepath.Join(dir, "maas.db"), schema.FS)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,12 +15,13 @@ import (
 
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/schema"
 	"github.com/gomaas/maas/store/inventory/sitedoc"
 )
 
 func newSite(t testing.TB) *inventory.Inventory {
 	t.Helper()
-	db, err := store.Open(t.Context(), "memory:")
+	db, err := store.Open(t.Context(), "memory:", schema.FS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +228,7 @@ func TestExportIsAFixedPoint(t *testing.T) {
 }
 
 func ExampleApply() {
-	db, _ := store.Open(testingContext, "memory:")
+	db, _ := store.Open(testingContext, "memory:", schema.FS)
 	defer db.Close()
 	inv, _ := inventory.Open(testingContext, db, inventory.Config{})
 	doc := sitedoc.Document{

@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/power/redfish"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/schema"
 	"github.com/gomaas/maas/store/inventory/sitedoc"
 )
 
@@ -178,7 +179,7 @@ func TestParameters(t *testing.T) {
 }
 
 func ExampleApply_power() {
-	db, _ := store.Open(testingContext, "memory:")
+	db, _ := store.Open(testingContext, "memory:", schema.FS)
 	defer db.Close()
 	inv, _ := inventory.Open(testingContext, db, inventory.Config{})
 	doc := sitedoc.Document{Machines: []sitedoc.Machine{{

@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // stored are the flags of commands that work on a site's database, whether or not a daemon runs on it.
@@ -40,7 +41,7 @@ func (c stored) open(ctx context.Context) (db *store.DB, url string, err error) 
 	if path, there := databaseFile(url); path != "" && !there {
 		return nil, url, fmt.Errorf("there is no site in %s: it has no %s; name the data directory of one with --data", filepath.Dir(path), filepath.Base(path))
 	}
-	db, err = store.OpenExisting(ctx, url)
+	db, err = store.OpenExisting(ctx, url, schema.FS)
 	return db, url, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // An archive is a ZIP file with these entries.
@@ -146,7 +147,7 @@ func dumpCopy(ctx context.Context, f *os.File, path string) (_ *os.File, err err
 	if err := own.Close(); err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, "sqlite://"+path)
+	db, err := store.Open(ctx, "sqlite://"+path, schema.FS)
 	if err != nil {
 		return nil, err
 	}

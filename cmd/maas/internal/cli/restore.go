@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 type restoreCmd struct {
@@ -61,7 +62,7 @@ func (c restoreCmd) restore(ctx context.Context, b *backupFile, url string) (nam
 	case !there:
 		open, undo = store.Open, func() error { return errors.Join(os.Remove(path), removeLeftovers(path)) }
 	}
-	db, err := open(ctx, url)
+	db, err := open(ctx, url, schema.FS)
 	if err != nil {
 		return "", err
 	}

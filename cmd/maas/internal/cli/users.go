@@ -15,6 +15,7 @@ import (
 
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 type adminCmd struct {
@@ -147,7 +148,7 @@ func (c stored) openOrMake(ctx context.Context) (*store.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, url)
+	return store.Open(ctx, url, schema.FS)
 }
 
 // withUsers does something with the site's users, and closes its database. A daemon that runs on it sees what changes, and the

@@ -17,7 +17,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
-	"github.com/gomaas/maas/store/storetest"
+	"github.com/gomaas/maas/store/pgtest"
 )
 
 // served is a region of several on one database.
@@ -62,7 +62,7 @@ func (s *served) start() {
 // twoRegions starts two on one database.
 func twoRegions(t *testing.T) (a, b *served) {
 	t.Helper()
-	url := storetest.StartPostgres(t).NewDatabase(t)
+	url := pgtest.Start(t).NewDatabase(t)
 	a = &served{t: t, name: "a", dir: t.TempDir(), url: url}
 	b = &served{t: t, name: "b", dir: t.TempDir(), url: url}
 	a.start()

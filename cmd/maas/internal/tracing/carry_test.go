@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 func inMemory(t *testing.T) (*Tracer, *tracetest.InMemoryExporter) {
@@ -60,7 +61,7 @@ func TestATraceGoesOnInAnotherProcess(t *testing.T) {
 
 func TestPublicationsKnowTheirCommits(t *testing.T) {
 	tracer, spans := inMemory(t)
-	db, err := store.Open(t.Context(), "sqlite://"+t.TempDir()+"/db")
+	db, err := store.Open(t.Context(), "sqlite://"+t.TempDir()+"/db", schema.FS)
 	if err != nil {
 		t.Fatal(err)
 	}

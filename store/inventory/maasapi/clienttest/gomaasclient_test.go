@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // bmcs does as it is told.
@@ -36,7 +37,7 @@ func (b *bmcs) Kinds() power.Registry { return power.NewRegistry(ipmi.Kind(), po
 // newAPI is the API of a site that is empty.
 func newAPI(t *testing.T) (*maasapi.API, *inventory.Inventory) {
 	t.Helper()
-	db, err := store.Open(t.Context(), "memory:")
+	db, err := store.Open(t.Context(), "memory:", schema.FS)
 	if err != nil {
 		t.Fatal(err)
 	}

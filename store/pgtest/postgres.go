@@ -1,4 +1,8 @@
-package storetest
+// Package pgtest starts PostgreSQL servers for tests:
+//
+//	server := pgtest.Start(t)
+//	db, err := store.Open(t.Context(), server.NewDatabase(t), schema.FS)
+package pgtest
 
 import (
 	"database/sql"
@@ -18,19 +22,19 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 )
 
-// Postgres is a PostgreSQL server that runs for a test or for several. It
+// Server is a PostgreSQL server that runs for a test or for several. It
 // listens on a Unix socket in a directory of its own.
-type Postgres struct {
+type Server struct {
 	socket string
 	user   string
 	made   atomic.Int64
 }
 
-// StartPostgres starts a server of Debian's package postgresql and stops it
+// Start starts a server of Debian's package postgresql and stops it
 // when the test ends. Without the programs the test is skipped, or fails if
 // MAAS_TEST_REQUIRE is "all". Run by root, the server runs as user postgres,
 // since it refuses to run as root.
-func StartPostgres(t testing.TB) *Postgres {
+func Start(t testing.TB) *Server {
 	t.Helper()
 	p, stop := start(t)
 	t.Cleanup(stop)
@@ -41,12 +45,12 @@ func StartPostgres(t testing.TB) *Postgres {
 // needs it: starting takes seconds, making a database in it none. Its zero
 // value is ready, for one goroutine.
 type Shared struct {
-	server *Postgres
+	server *Server
 	stop   func()
 }
 
-// Postgres returns the server; see StartPostgres.
-func (s *Shared) Postgres(t testing.TB) *Postgres {
+// Postgres returns the server; see Start.
+func (s *Shared) Postgres(t testing.TB) *Server {
 	t.Helper()
 	if s.server == nil {
 		s.server, s.stop = start(t)
@@ -61,7 +65,7 @@ func (s *Shared) Stop() {
 	}
 }
 
-func start(t testing.TB) (p *Postgres, stop func()) {
+func start(t testing.TB) (p *Server, stop func()) {
 	t.Helper()
 	initdb, server := find("initdb"), find("postgres")
 	if initdb == "" || server == "" {
@@ -71,7 +75,7 @@ func start(t testing.TB) (p *Postgres, stop func()) {
 		}
 		t.Skip(why)
 	}
-	dir, err := os.MkdirTemp("", "storetest") // t.TempDir makes paths too long for a socket
+	dir, err := os.MkdirTemp("", "pgtest") // t.TempDir makes paths too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +88,7 @@ func start(t testing.TB) (p *Postgres, stop func()) {
 	}()
 	as := account(t, dir)
 	data := filepath.Join(dir, "data")
-	p = &Postgres{socket: dir, user: "maas"}
+	p = &Server{socket: dir, user: "maas"}
 	run(t, as, initdb, "--pgdata", data, "--username", p.user, "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--locale", "C")
 	cmd := exec.Command(server, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "max_connections=200")
 	cmd.Dir, cmd.SysProcAttr = dir, as
@@ -140,12 +144,12 @@ func run(t testing.TB, as *syscall.SysProcAttr, name string, args ...string) {
 	}
 }
 
-func (p *Postgres) url(database string) string {
+func (p *Server) url(database string) string {
 	q := url.Values{"host": {p.socket}, "user": {p.user}, "sslmode": {"disable"}}
 	return "postgres:///" + database + "?" + q.Encode()
 }
 
-func (p *Postgres) await(t testing.TB) {
+func (p *Server) await(t testing.TB) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		err := p.exec("SELECT 1")
@@ -158,7 +162,7 @@ func (p *Postgres) await(t testing.TB) {
 	}
 }
 
-func (p *Postgres) exec(query string) error {
+func (p *Server) exec(query string) error {
 	db, err := sql.Open("pgx", p.url("postgres"))
 	if err != nil {
 		return err
@@ -169,7 +173,7 @@ func (p *Postgres) exec(query string) error {
 }
 
 // NewDatabase makes an empty database and returns its URL for store.Open.
-func (p *Postgres) NewDatabase(t testing.TB) string {
+func (p *Server) NewDatabase(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("maas%d", p.made.Add(1))
 	if err := p.exec("CREATE DATABASE " + name); err != nil && !strings.Contains(err.Error(), "exists") {

@@ -35,7 +35,7 @@ func Run(t *testing.T, fresh func(testing.TB) string) {
 		{"PanicRollsBack", panicRollsBack},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			db, err := store.Open(t.Context(), fresh(t))
+			db, err := store.Open(t.Context(), fresh(t), Schema())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,7 +138,7 @@ func constraints(t *testing.T, db *store.DB) {
 		t.Errorf("empty name: %v, want Check", err)
 	}
 	err = db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, "INSERT INTO rack (name, zone_id, links, last_seen) VALUES ('r', 77, '', 0)")
+		_, err := tx.Exec(ctx, "INSERT INTO node (zone_id, external, updated) VALUES (77, false, 0)")
 		return err
 	})
 	if !errors.As(err, &broken) || broken.Kind != store.ForeignKey {

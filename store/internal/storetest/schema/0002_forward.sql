@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE zone ADD COLUMN forward TEXT NOT NULL DEFAULT '[]';
