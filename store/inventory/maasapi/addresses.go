@@ -9,7 +9,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// ipAddressJSON is an address that somebody holds, as the API shows it.
+// ipAddressJSON is an allocated address.
 type ipAddressJSON struct {
 	IP            string          `json:"ip"`
 	AllocType     int             `json:"alloc_type"`
@@ -21,7 +21,7 @@ type ipAddressJSON struct {
 	ResourceURI   string          `json:"resource_uri"`
 }
 
-// allocNames are MAAS' names of allocation types.
+// allocNames are MAAS' names of allocation types. Clients compare with them.
 var allocNames = map[ipam.AllocType]string{
 	ipam.AllocAuto: "Automatic", ipam.AllocSticky: "Sticky", ipam.AllocUserReserved: "User reserved", ipam.AllocDHCP: "DHCP", ipam.AllocDiscovered: "Observed",
 }
@@ -37,7 +37,7 @@ func addressOf(x ipam.Allocation, view subnetView) ipAddressJSON {
 	return out
 }
 
-// listAddresses lists what the user reserved; with all=true, what anybody holds.
+// listAddresses lists the addresses that the user reserved; with all=true, all allocated addresses.
 func (a *API) listAddresses(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	if op := q.Get("op"); op != "" {
@@ -75,7 +75,7 @@ func (a *API) listAddresses(r *http.Request) (any, error) {
 	return sortedByIP(out), nil
 }
 
-// actOnAddresses reserves or releases.
+// actOnAddresses reserves or releases an address.
 func (a *API) actOnAddresses(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -141,7 +141,7 @@ type subnetAddressJSON struct {
 	Node      *nodeSummaryJSON `json:"node_summary,omitempty"`
 }
 
-// nodeSummaryJSON is who uses an address.
+// nodeSummaryJSON names the node that uses an address.
 type nodeSummaryJSON struct {
 	SystemID string `json:"system_id"`
 	FQDN     string `json:"fqdn"`

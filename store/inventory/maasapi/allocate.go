@@ -13,15 +13,15 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// placeForm reads where a machine belongs.
+// placeForm reads the zone, pool and domain of a machine.
 func (a *API) placeForm(r *http.Request, f *form.Form, m *inventory.Machine) {
 	readRef(f, "zone", &m.ZoneID, a.zoneRef(r))
 	readRef(f, "pool", &m.PoolID, a.poolRef(r))
 	readRef(f, "domain", &m.DomainID, a.domainRef(r))
 }
 
-// updateMachine changes the fields of the form. Power parameters that the form does not have stay as they are, unless the
-// power type changes.
+// updateMachine changes the fields of the form. Power parameters that the form does not have stay
+// as they are, unless the power type changes: another type has other parameters.
 func (a *API) updateMachine(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -85,8 +85,8 @@ func (a *API) powerForm(ctx context.Context, f *form.Form, m *inventory.Machine)
 	return nil
 }
 
-// constraints are the fields of op=allocate that there is something to compare with. Others that narrow the choice are
-// refused: a machine that does not meet them would be a wrong answer.
+// constraints reads the fields of op=allocate that the inventory has data for. Other fields that
+// narrow the choice are refused: a machine that does not meet them would be a wrong answer.
 func (a *API) constraints(r *http.Request, f *form.Form) inventory.Constraints {
 	c := inventory.Constraints{Status: []inventory.Status{inventory.StatusReady}, Free: true}
 	refs := func(name string, to *[]int64, find func(string) (int64, error)) {
@@ -116,7 +116,8 @@ func (a *API) constraints(r *http.Request, f *form.Form) inventory.Constraints {
 	return c
 }
 
-// allocate gives the user one machine that meets the constraints, from the zone that has most left.
+// allocate gives the user one machine that meets the constraints, from the zone that has the most
+// of them left.
 func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 	var m inventory.Machine
 	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
@@ -159,11 +160,13 @@ func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 // allocatedJSON is the answer to op=allocate.
 type allocatedJSON struct {
 	Machine
-	// Constraints is what of the machine met constraints of disks and interfaces, which are not supported: empty.
+	// Constraints would name the disks and interfaces that met a constraint. Such constraints are
+	// not supported, so it is empty.
 	Constraints map[string]any `json:"constraints_by_type"`
 }
 
-// further reads the constraints that the choice of a machine does not know: subnets, tags and pools that it must not be in.
+// further reads the constraints that inventory.Spread does not have: tags, and subnets and pools to
+// avoid.
 func (a *API) further(r *http.Request, f *form.Form) (fits func(inventory.Machine) bool, err error) {
 	ids := map[string][]int64{}
 	for field, find := range map[string]func(string) (int64, error){

@@ -24,26 +24,31 @@ type Config struct {
 	Inventory *inventory.Inventory
 	// Power is required.
 	Power Power
-	// Base is the path below which the whole API is mounted, such as "/maas/site1": MAAS' paths are then below
-	// /maas/site1/api/2.0/, and this API's own below /maas/site1/api/v1/. Requests arrive with the whole path, so the API is mounted
-	// without http.StripPrefix. If empty, the layout is that of MAAS: /MAAS/api/2.0/, and /api/v1/ beside it.
+	// Base is the path below which the whole API is mounted, such as "/maas/site1": MAAS' paths are
+	// then below /maas/site1/api/2.0/, and this API's own below /maas/site1/api/v1/. Requests
+	// arrive with the whole path, so the API is mounted without http.StripPrefix. If empty, the
+	// layout is MAAS' own: /MAAS/api/2.0/, and /api/v1/ beside it.
 	Base string
-	// Proxy reaches the racks' proxies. If nil, requests about them answer that this is not supported.
+	// Proxy reaches the racks' proxies. If nil, requests about them answer that this is not
+	// supported.
 	Proxy Proxy
 	// Scanner sweeps subnets. If nil, requests for scans answer that this is not supported.
 	Scanner Scanner
-	// Vendor returns the maker of a network card. If nil, oui.Lookup is used. It is called concurrently.
+	// Vendor returns the maker of a network card. If nil, oui.Lookup is used. It is called
+	// concurrently.
 	Vendor func(mac []byte) string
-	// Version is returned by the version endpoint. Empty means "3.8.0", the version of MAAS whose API this follows.
+	// Version is returned by the version endpoint. Empty means "3.8.0", the version of MAAS whose
+	// API this follows.
 	Version string
-	// More are further endpoints, by method and path below /api/v1/ as for http.ServeMux, without Base. May be nil.
+	// More are further endpoints, by method and path below /api/v1/ as for http.ServeMux, without
+	// Base. May be nil.
 	More map[string]Endpoint
-	// Observe is called after each request to an endpoint with its method and pattern, the status, and how long it took. It is
-	// called concurrently. May be nil.
+	// Observe is called after each request to an endpoint with its method and pattern, the status,
+	// and how long it took. It is called concurrently. May be nil.
 	Observe func(route string, status int, took time.Duration)
-	// Begin is called before each request to an endpoint with its method and pattern, and the name of its user, empty where none is
-	// needed. The request goes on with the context that it returns, and end is called with the status. It is called concurrently.
-	// May be nil.
+	// Begin is called before each request to an endpoint with its method and pattern, and the name
+	// of its user, empty where none is needed. The request goes on with the context that it
+	// returns, and end is called with the status. It is called concurrently. May be nil.
 	Begin func(r *http.Request, route, user string) (ctx context.Context, end func(status int))
 	// Log receives failures that are not the client's. If nil, they are discarded.
 	Log *slog.Logger
@@ -67,11 +72,11 @@ type API struct {
 	base string // maas + apiPath
 
 	table          []route
-	public, secret map[string]bool // the paths of routes that need no key, and of routes that answer with secrets
+	public, secret map[string]bool // by path: routes that need no key, and routes that answer with secrets
 
 	keys    oauth.Verifier[inventory.User]
 	logins  oauth.Limiter
-	streams chan struct{} // holds one for each client of the stream
+	streams chan struct{} // one element for each client of the stream
 }
 
 // New returns an API. It starts nothing. An error names the field of cfg that is missing or wrong.
@@ -133,7 +138,8 @@ func (a *API) Handler() http.Handler {
 	})
 }
 
-// Local returns a handler that serves every client as the administrator: for a socket that only the administrator can open.
+// Local returns a handler that serves every client as the administrator: for a socket that only the
+// administrator can open.
 func (a *API) Local() http.Handler {
 	return chain(a.mux(), []func(http.Handler) http.Handler{securityHeaders, limitBody, requireUTF8, a.idempotency})
 }
@@ -146,14 +152,15 @@ func chain(h http.Handler, middlewares []func(http.Handler) http.Handler) http.H
 	return h
 }
 
-// handler is an endpoint. What it returns is sent as JSON with status 200, an error as the status that it stands for.
+// handler serves an endpoint. The value that it returns is sent as JSON with status 200; an error
+// is sent with the status that status returns for it.
 type handler func(r *http.Request) (any, error)
 
 func (a *API) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, x := range a.table {
 		if x.stream != nil {
-			mux.HandleFunc(a.pattern(x), x.stream) // it is not observed: it lasts as long as its client
+			mux.HandleFunc(a.pattern(x), x.stream) // not observed: a request lasts as long as its client
 			continue
 		}
 		mux.Handle(a.pattern(x), a.observed(x, a.serve(x)))

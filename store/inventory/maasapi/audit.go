@@ -9,7 +9,9 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// Audited makes what a request changes the doing of its user, for handlers beside those of this package.
+// Audited returns a request whose changes to the inventory are recorded as its user's in the audit
+// log. The handlers of this package use it themselves; handlers beside them, on the same inventory,
+// call it first. Reads are returned as they are.
 func Audited(r *http.Request) *http.Request {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return r
@@ -20,10 +22,11 @@ func Audited(r *http.Request) *http.Request {
 	return inner
 }
 
-// doing is what a request asks for: the names of its fields, but not their values, which may be secrets.
+// doing describes a request by its path and the names of its fields. Their values may be secrets
+// and stay out of the log.
 func doing(r *http.Request) string {
 	text := r.Method + " " + r.URL.Path
-	if _, path, ok := strings.Cut(r.URL.Path, apiPath); ok { // whatever the API is mounted below
+	if _, path, ok := strings.Cut(r.URL.Path, apiPath); ok { // the log reads the same wherever the API is mounted
 		text = r.Method + " " + path
 	}
 	if op := r.URL.Query().Get("op"); op != "" {
@@ -40,7 +43,7 @@ func doing(r *http.Request) string {
 	return printable(text)
 }
 
-// maxDoing is how long the description of a request may be in bytes.
+// maxDoing is the largest description of a request in bytes.
 const maxDoing = 1000
 
 func printable(text string) string {
@@ -56,7 +59,8 @@ func printable(text string) string {
 	return text
 }
 
-// auditPower notes that somebody switched a machine, or tried to.
+// auditPower logs an attempt to switch a machine. Switching changes nothing in the inventory, so no
+// change would record it.
 func (a *API) auditPower(r *http.Request, m inventory.Machine, action power.Action, failed error) error {
 	if action == power.ActionQuery {
 		return nil

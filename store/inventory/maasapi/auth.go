@@ -10,7 +10,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/oauth"
 )
 
-// CreateKey makes an API key for a user and returns it in the form consumer:token:secret. It cannot be read again.
+// CreateKey creates an API key for a user and returns it in the form consumer:token:secret. It
+// cannot be read again: the inventory keeps a hash of it.
 func (a *API) CreateKey(ctx context.Context, user string) (string, error) {
 	u, err := a.inv.UserByName(ctx, user)
 	if err != nil {
@@ -36,12 +37,12 @@ func (a *API) postKey(r *http.Request) (any, error) {
 	return map[string]string{"key": text}, nil
 }
 
-// localUser is who speaks over the socket that only the administrator can open.
+// localUser makes the requests of the socket that only the administrator can open.
 var localUser = inventory.User{Name: inventory.DefaultUser, Role: inventory.RoleAdmin}
 
 type userKey struct{}
 
-// accountOf is who made the request.
+// accountOf returns the user who made a request.
 func accountOf(r *http.Request) inventory.User {
 	if user, ok := r.Context().Value(userKey{}).(inventory.User); ok {
 		return user
@@ -49,7 +50,7 @@ func accountOf(r *http.Request) inventory.User {
 	return localUser
 }
 
-// userOf is the name of who made the request.
+// userOf returns the name of the user who made a request.
 func userOf(r *http.Request) string { return accountOf(r).Name }
 
 // requireKey lets requests with a valid key through, and requests to paths that need none.
@@ -62,7 +63,7 @@ func (a *API) requireKey(next http.Handler) http.Handler {
 		user, err := a.keys.Verify(r)
 		if errors.Is(err, oauth.ErrUnchecked) {
 			a.log.Error("API keys not readable", "err", err)
-			err = oauth.ErrUnchecked // the cause is nothing for strangers
+			err = oauth.ErrUnchecked // the cause would tell a stranger about the database
 		}
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `OAuth realm="MAAS API"`)

@@ -8,13 +8,13 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// Boot is one boot of a machine: what it was offered and fetched, and how it stands.
+// Boot is one boot of a machine: what it was offered, what it fetched, and how far it came.
 type Boot struct {
 	pxe.Attempt
 	Diagnosis string `json:"diagnosis"` // in words
 }
 
-// listBoots are the last boots of a machine, the latest first.
+// listBoots returns the last boots of a machine, the latest first.
 func (a *API) listBoots(r *http.Request) (any, error) {
 	m, err := a.inv.MachineBySystemID(r.Context(), r.PathValue("id"))
 	if err != nil {

@@ -8,22 +8,26 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// crud is a resource: how its objects are found, shown, read from a form and stored. What is nil is not supported.
+// crud serves one kind of object: it finds them, shows them, reads them from a form and stores
+// them. Operations whose function is nil are not served.
 type crud[T any] struct {
-	inv    *inventory.Inventory
-	all    func(r *http.Request) ([]T, error)
-	find   func(r *http.Request) (T, error) // the object of the path
-	shown  any                              // a value of the type that show returns, for the description of the API
-	show   func(r *http.Request, objects []T) ([]any, error)
-	fresh  func(r *http.Request) (T, error)    // what a new one begins as; nil = zero
-	ready  func(r *http.Request, f *form.Form) // what takes long and has to be done before the transaction; nil = nothing
+	inv   *inventory.Inventory
+	all   func(r *http.Request) ([]T, error)
+	find  func(r *http.Request) (T, error) // the object of the path
+	shown any                              // a value of the type that show returns, for the description of the API
+	show  func(r *http.Request, objects []T) ([]any, error)
+	fresh func(r *http.Request) (T, error) // a new object before the form is read; nil = the zero value
+	// slow work on the form, done before the transaction begins, since SQLite has one writer; nil =
+	// none
+	ready  func(r *http.Request, f *form.Form)
 	read   func(r *http.Request, f *form.Form, to *T)
 	create func(ctx context.Context, x T) (T, error)
 	update func(ctx context.Context, x T) error
 	remove func(ctx context.Context, r *http.Request, x T) error
 }
 
-// routes returns the endpoints below two paths: the path of the collection and the path of one object.
+// routes returns the endpoints below two paths: the path of the collection and the path of one
+// object.
 func (c crud[T]) routes(collection, item string) []route {
 	var out []route
 	add := func(supported bool, x route) {
@@ -73,7 +77,7 @@ func (c crud[T]) get(r *http.Request) (any, error) {
 	return c.one(r, x, err)
 }
 
-// form reads the form of a request that makes or changes an object.
+// form reads the form of a request that creates or changes an object.
 func (c crud[T]) form(r *http.Request) (*form.Form, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{r.URL.Path + "?op=" + op}
@@ -86,7 +90,8 @@ func (c crud[T]) form(r *http.Request) (*form.Form, error) {
 	return f, err
 }
 
-// post makes an object. Looking up what the form refers to and making it are one transaction.
+// post creates an object. The form's references are resolved in the same transaction, so that none
+// of them is deleted in between.
 func (c crud[T]) post(r *http.Request) (any, error) {
 	f, err := c.form(r)
 	if err != nil {
@@ -109,7 +114,7 @@ func (c crud[T]) post(r *http.Request) (any, error) {
 	return c.one(r, x, err)
 }
 
-// put changes the fields of the form and no others.
+// put changes the fields that the form has and no others.
 func (c crud[T]) put(r *http.Request) (any, error) {
 	f, err := c.form(r)
 	if err != nil {
@@ -137,7 +142,8 @@ func (c crud[T]) put(r *http.Request) (any, error) {
 	return shown, err
 }
 
-// again shows an object as it is stored now. The path may have named it by what has changed.
+// again shows an object as it is stored now. If the change renamed it, the path no longer finds it,
+// and the object is shown as it was written.
 func (c crud[T]) again(r *http.Request, x T) (any, error) {
 	if now, err := c.find(r); err == nil {
 		x = now
@@ -159,7 +165,7 @@ func (c crud[T]) delete(r *http.Request) (any, error) {
 	})
 }
 
-// each shows objects one by one.
+// each returns a function that shows objects one by one.
 func each[T any](show func(T) any) func(*http.Request, []T) ([]any, error) {
 	return func(_ *http.Request, objects []T) ([]any, error) {
 		out := []any{}
@@ -170,12 +176,12 @@ func each[T any](show func(T) any) func(*http.Request, []T) ([]any, error) {
 	}
 }
 
-// every reads a list that does not depend on the request.
+// every returns a function that reads a list, whatever the request is.
 func every[T any](list func(context.Context) ([]T, error)) func(*http.Request) ([]T, error) {
 	return func(r *http.Request) ([]T, error) { return list(r.Context()) }
 }
 
-// numbered finds the object whose number is in the path.
+// numbered returns a function that finds the object whose number is in the path.
 func numbered[T any](get func(context.Context, int64) (T, error)) func(*http.Request) (T, error) {
 	return func(r *http.Request) (T, error) {
 		id, err := pathID(r)
@@ -187,7 +193,7 @@ func numbered[T any](get func(context.Context, int64) (T, error)) func(*http.Req
 	}
 }
 
-// removing removes by number.
+// removing returns a function that deletes an object by number.
 func removing[T any](remove func(context.Context, int64) error, id func(T) int64) func(context.Context, *http.Request, T) error {
 	return func(ctx context.Context, _ *http.Request, x T) error { return remove(ctx, id(x)) }
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// noDetails is what op=details answers: the BSON document {"lldp": null, "lshw": null}. Nothing runs on machines that could
-// collect them.
+// noDetails answers op=details: the BSON document {"lldp": null, "lshw": null}. No agent runs on
+// machines that could collect the two.
 var noDetails = file{"application/bson", []byte("\x11\x00\x00\x00\nlldp\x00\nlshw\x00\x00")}
 
-// locked is a machine of which something is asked that its lock forbids.
+// locked reports that a machine's lock forbids a request.
 type locked struct{ name string }
 
 func (e *locked) Error() string { return "machine " + e.name + " is locked; unlock it first" }
@@ -35,13 +35,14 @@ func (a *API) clearGateways(r *http.Request, m inventory.Machine) error {
 	return a.inv.SetDefaultGateway(r.Context(), m.ID, 0)
 }
 
-// gatewaysJSON are the chosen gateways of a machine. They are kept for whoever sets its system up; DHCP tells each subnet's own.
+// gatewaysJSON are the chosen default gateways of a machine, for the tool that configures its
+// system. DHCP gives each subnet's own gateway, whatever is chosen here.
 type gatewaysJSON struct {
 	IPv4 gatewayJSON `json:"ipv4"`
 	IPv6 gatewayJSON `json:"ipv6"`
 }
 
-// gatewayJSON is one of them; nil = not chosen.
+// gatewayJSON is a chosen gateway; its fields are nil if none is chosen.
 type gatewayJSON struct {
 	Address *string `json:"gateway_ip"`
 	Link    *int64  `json:"link_id"`
@@ -64,8 +65,9 @@ func (v subnetView) gateways(m inventory.Machine) (out gatewaysJSON) {
 	return out
 }
 
-// setGateway makes the gateway of a link of the interface the machine's; without link_id there must be one link with a gateway
-// for each family at most.
+// setGateway makes the gateway of one of the interface's links the machine's default gateway.
+// Without link_id the interface may have at most one link with a gateway in each address family,
+// since the choice would be a guess.
 func (a *API) setGateway(ctx context.Context, r *http.Request, f *form.Form, i inventory.Interface) error {
 	var id int
 	if f.Number("link_id", &id); f.Err != nil {

@@ -20,7 +20,7 @@ type deviceJSON struct {
 	Parent       *string           `json:"parent"`
 	Zone         namedJSON         `json:"zone"`
 	Domain       namedJSON         `json:"domain"`
-	Pool         *namedJSON        `json:"pool"` // always nil: devices are in none
+	Pool         *namedJSON        `json:"pool"` // always nil: devices are in no pool
 	IPAddresses  []string          `json:"ip_addresses"`
 	Interfaces   []interfaceJSON   `json:"interface_set"`
 	TagNames     []string          `json:"tag_names"`

@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Discovery is a device that racks have seen. What stands below the observer is not in MAAS's API.
+// Discovery is a device that racks have seen. MAAS' API lacks the fields below the observer.
 type Discovery struct {
 	DiscoveryID     string       `json:"discovery_id"`
 	IP              string       `json:"ip"`
@@ -23,7 +23,7 @@ type Discovery struct {
 	Hostname        string       `json:"hostname"`
 	LastSeen        time.Time    `json:"last_seen"`
 	FabricName      string       `json:"fabric_name"`
-	VID             *int         `json:"vid"` // nil = without a tag
+	VID             *int         `json:"vid"` // nil = untagged
 	Observer        observerJSON `json:"observer"`
 	ResourceURI     string       `json:"resource_uri"`
 
@@ -36,12 +36,12 @@ type Discovery struct {
 	VendorClass    string              `json:"vendor_class,omitempty"`
 	Fingerprint    string              `json:"fingerprint,omitempty"`
 	Router         *discovery.Router   `json:"router,omitempty"`
-	// Rival is another MAC that uses the address by turns.
+	// Rival is another MAC address that uses the same IP address, alternately: an address conflict.
 	Rival     string         `json:"rival,omitempty"`
 	Observers []observerJSON `json:"observers"`
 }
 
-// observerJSON is the interface of the rack that saw it.
+// observerJSON is the interface of the rack that saw a device.
 type observerJSON struct {
 	SystemID      string `json:"system_id"`
 	Hostname      string `json:"hostname"`
@@ -142,7 +142,7 @@ func (a *API) clearDiscoveries(r *http.Request, f *form.Form) error {
 	return nil
 }
 
-// pairOf reads the address and the MAC that name a discovery.
+// pairOf reads the IP and MAC address that identify a discovery.
 func pairOf(values url.Values) (addr netip.Addr, mac net.HardwareAddr, err error) {
 	if addr, err = netip.ParseAddr(values.Get("ip")); err != nil {
 		return addr, nil, form.Invalid("ip", "is not an IP address")
@@ -169,13 +169,13 @@ func (a *API) clearDiscovery(r *http.Request, f *form.Form) error {
 	return err
 }
 
-// Promoted is a machine or device that was made of a discovery.
+// Promoted is the machine or device that was created from a discovery.
 type Promoted struct {
 	Kind       string `json:"kind"` // "machine" or "device"
 	SystemID   string `json:"system_id"`
 	FQDN       string `json:"fqdn"`
 	MACAddress string `json:"mac_address"`
-	IP         string `json:"ip,omitempty"` // that it keeps
+	IP         string `json:"ip,omitempty"` // the address that it keeps
 }
 
 // promote reads ip, mac, kind (machine or device), hostname, domain, description and no_address.
@@ -233,7 +233,7 @@ func (a *API) domainID(r *http.Request, name string) (int64, error) {
 	return 0, form.Invalid("domain", "there is none of that name")
 }
 
-// DHCPServer is a DHCP server that is none of the site's.
+// DHCPServer is a rogue DHCP server: one that racks have seen and that does not belong to the site.
 type DHCPServer struct {
 	IP         string       `json:"ip"`
 	MACAddress string       `json:"mac_address,omitempty"`
@@ -254,13 +254,14 @@ func (a *API) listDHCPServers(r *http.Request) (any, error) {
 	return out, err
 }
 
-// Topology is what racks' links lead to, and which subnets belong to another fabric by it.
+// Topology shows where the racks' interfaces lead, and which subnets are in the wrong fabric
+// according to that.
 type Topology struct {
 	Links     []topologyLinkJSON     `json:"links"`
 	Proposals []topologyProposalJSON `json:"proposals"`
 }
 
-// topologyLinkJSON is one link of a rack and what is at its other end.
+// topologyLinkJSON is one interface of a rack and its neighbor.
 type topologyLinkJSON struct {
 	Rack     string            `json:"rack"`
 	Link     string            `json:"link"`
@@ -272,7 +273,7 @@ type topologyLinkJSON struct {
 	Switch   *discovery.Switch `json:"switch,omitempty"`
 }
 
-// topologyProposalJSON moves a subnet to another VLAN.
+// topologyProposalJSON proposes to move a subnet to another VLAN.
 type topologyProposalJSON struct {
 	Subnet     string `json:"subnet"`
 	FromVLAN   int64  `json:"from_vlan"`

@@ -10,17 +10,19 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Scanner has racks sweep subnets. Its methods may be called concurrently and do not wait for a sweep to end.
+// Scanner has racks sweep subnets. Its methods may be called concurrently and do not wait for a
+// sweep to end.
 type Scanner interface {
 	// Scan starts sweeping. The prefixes are subnets of the site; none means all of them.
 	Scan(ctx context.Context, prefixes []netip.Prefix, slow bool) (Scan, error)
-	// ScanStatus tells about a scan, also for a while after it has ended. An unknown one is fs.ErrNotExist.
+	// ScanStatus returns a scan, also for a while after it has ended. The error for an unknown scan
+	// wraps fs.ErrNotExist.
 	ScanStatus(ctx context.Context, id string) (Scan, error)
-	// CancelScan ends it.
+	// CancelScan ends a scan.
 	CancelScan(ctx context.Context, id string) (Scan, error)
 }
 
-// Scan is a sweep by one or more racks. The first fields are those of MAAS's answer.
+// Scan is a sweep by one or more racks. The first fields are the fields of MAAS' answer.
 type Scan struct {
 	Result    string   `json:"result"`
 	Attempted []string `json:"scan_attempted_on"`
@@ -33,11 +35,11 @@ type Scan struct {
 	Running bool       `json:"running"`
 	Racks   []RackScan `json:"racks"`
 	discovery.SweepProgress
-	// Skipped are subnets that nobody swept, with why.
+	// Skipped are the subnets that no rack sweeps, with the reasons.
 	Skipped map[string]string `json:"skipped,omitempty"`
 }
 
-// RackScan is the part of one rack.
+// RackScan is one rack's part of a scan.
 type RackScan struct {
 	Rack    string   `json:"rack"`
 	Subnets []string `json:"subnets"`
@@ -46,8 +48,8 @@ type RackScan struct {
 	discovery.SweepProgress
 }
 
-// startScan reads cidr, force and slow. threads and always_use_ping are accepted for the sake of clients that send them: ARP
-// and neighbour solicitation find what pings find, and need no threads.
+// startScan reads cidr, force and slow. threads and always_use_ping are ignored, because clients of
+// MAAS send them: ARP and neighbor solicitation find what pings find, and need no threads.
 func (a *API) startScan(r *http.Request, f *form.Form) (any, error) {
 	if a.scanner == nil {
 		return nil, &unsupported{"discovery op=scan"}
@@ -74,7 +76,8 @@ func (a *API) startScan(r *http.Request, f *form.Form) (any, error) {
 	return a.scanner.Scan(r.Context(), prefixes, slow)
 }
 
-// checkPrefixes keeps scans inside of what is the site's.
+// checkPrefixes refuses prefixes outside of the site's subnets, so that the API cannot be used to
+// scan other networks.
 func (a *API) checkPrefixes(r *http.Request, prefixes []netip.Prefix) error {
 	subnets, err := a.inv.Subnets(r.Context())
 	if err != nil {

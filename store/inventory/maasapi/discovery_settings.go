@@ -12,11 +12,11 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// DiscoverySettings are what racks do about discovery.
+// DiscoverySettings control what racks do about discovery.
 type DiscoverySettings struct {
 	// Listening is "enabled" or "disabled".
 	Listening string `json:"network_discovery"`
-	// Interval is how often subnets are swept, in seconds; 0 = never.
+	// Interval is the time between sweeps of a subnet in seconds; 0 = no sweeps.
 	Interval int    `json:"active_discovery_interval"`
 	Ignore   string `json:"discovery_ignore"`
 	// VLANs is "create" or "propose".
@@ -24,15 +24,15 @@ type DiscoverySettings struct {
 	Subnets []discoverySubnetJSON `json:"subnets"`
 }
 
-// discoverySubnetJSON tells about sweeps of a subnet.
+// discoverySubnetJSON describes the sweeps of a subnet.
 type discoverySubnetJSON struct {
 	CIDR   string     `json:"cidr"`
 	Active bool       `json:"active_discovery"` // it is swept regularly
 	Last   *time.Time `json:"last_scan"`        // nil = never
-	Rack   string     `json:"rack,omitempty"`   // that swept it last
+	Rack   string     `json:"rack,omitempty"`   // the rack that swept it last
 }
 
-// discoveryDefaults are the settings as they come.
+// discoveryDefaults are the values of settings that are not stored.
 var discoveryDefaults = map[string]string{
 	inventory.SettingNetworkDiscovery: "enabled", inventory.SettingActiveDiscoveryInterval: "10800", inventory.SettingDiscoveryVLANs: "create",
 	inventory.SettingDiscoveryIgnore: "",
@@ -74,8 +74,8 @@ func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 	return out, err
 }
 
-// postDiscoverySettings takes any of the settings by name, and active and passive with the CIDRs of subnets that are swept
-// regularly or no more: all of it or nothing.
+// postDiscoverySettings takes any of the settings by name, and active and passive with the CIDRs of
+// subnets to sweep regularly, or no longer. All of it is stored, or nothing.
 func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {

@@ -22,17 +22,17 @@ type domainJSON struct {
 	IsDefault     bool   `json:"is_default"`
 	Records       int    `json:"resource_record_count"`
 	ResourceURI   string `json:"resource_uri"`
-	// ForwardServers are who is asked about a domain that is not authoritative.
+	// ForwardServers answer for a domain that is not authoritative.
 	ForwardServers []string `json:"forward_dns_servers"`
-	// AllowTransfer are the networks and TSIG keys from and with which the zone may be fetched, Notify the secondaries that are
-	// told of changes, and AllowUpdate the keys that may change records, as KEY, KEY:NAME or KEY:NAME:TYPE+TYPE. MAAS has none
-	// of these fields.
+	// AllowTransfer are the networks and TSIG keys that may transfer the zone. Notify are the
+	// secondaries that get a NOTIFY after changes. AllowUpdate are the keys that may change
+	// records, as KEY, KEY:NAME or KEY:NAME:TYPE+TYPE. MAAS has none of these fields.
 	AllowTransfer []string `json:"allow_transfer"`
 	Notify        []string `json:"notify"`
 	AllowUpdate   []string `json:"allow_update"`
 	// DNSSEC says whether answers are signed. MAAS has no such field.
 	DNSSEC bool `json:"dnssec"`
-	// DS is the record that the parent zone needs then.
+	// DS is the record that the parent zone needs if answers are signed.
 	DS string `json:"ds,omitempty"`
 }
 
@@ -52,7 +52,7 @@ func (a *API) domains() crud[inventory.Domain] {
 	}
 }
 
-// dnsPort is the port of servers that are given without one.
+// dnsPort is the port of servers in forms that name none.
 const dnsPort = 53
 
 func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, error) {
@@ -141,7 +141,7 @@ func (a *API) domainNames(r *http.Request) (map[int64]string, error) {
 	return names, err
 }
 
-// ownerForm reads the name that a record is of: fqdn, or name and domain.
+// ownerForm reads the owner name of a record: fqdn, or name and domain.
 func (a *API) ownerForm(r *http.Request, f *form.Form, name *string, domain *int64) {
 	f.Text("name", name)
 	readRef(f, "domain", domain, a.domainRef(r))
@@ -172,7 +172,7 @@ func (a *API) ownerForm(r *http.Request, f *form.Form, name *string, domain *int
 	}
 }
 
-// filteredRecords are the records that a query asks for: by domain, fqdn, name and rrtype.
+// filteredRecords returns the records that the query selects by domain, fqdn, name and rrtype.
 func (a *API) filteredRecords(r *http.Request) ([]inventory.DNSRecord, error) {
 	all, err := a.inv.Records(r.Context())
 	if err != nil {
@@ -187,7 +187,8 @@ func (a *API) filteredRecords(r *http.Request) ([]inventory.DNSRecord, error) {
 	}), err
 }
 
-// resourceJSON is all records of a name, as the API shows it. Its number is that of one of them.
+// resourceJSON is a name with all its records. Its ID is the ID of one of them, because names are
+// not stored by themselves.
 type resourceJSON struct {
 	ID          int64           `json:"id"`
 	FQDN        string          `json:"fqdn"`
@@ -203,7 +204,7 @@ type resource struct {
 	name    string
 	records []inventory.DNSRecord // in order of number
 	addrs   []netip.Addr
-	ttl     int // of the addresses
+	ttl     int // TTL of the addresses
 }
 
 func (res resource) id() int64 { return res.records[0].ID }
@@ -262,7 +263,7 @@ func (a *API) resources() crud[resource] {
 	}
 }
 
-// resourceOfPath is the name that the record of the path is of.
+// resourceOfPath returns the name that owns the record of the path.
 func (a *API) resourceOfPath(r *http.Request) (resource, error) {
 	rec, err := numbered(a.inv.Record)(r)
 	if err != nil {
@@ -301,8 +302,9 @@ func (a *API) showResources(r *http.Request, resources []resource) ([]any, error
 	return out, err
 }
 
-// storeResource makes the name's address records those that are wanted. One of them is changed and not made anew, so that
-// the resource keeps its number; the others go first, because all have one TTL.
+// storeResource makes the name's address records equal to the wanted ones. One of the old records
+// is changed instead of replaced, so that the resource keeps its ID. The others are deleted first,
+// because all records of a name and type have one TTL.
 func (a *API) storeResource(ctx context.Context, x resource) (resource, error) {
 	wanted := slices.Clone(x.addrs)
 	var anchor *inventory.DNSRecord

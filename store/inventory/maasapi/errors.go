@@ -15,12 +15,12 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// unsupported is an operation that MAAS has and this API has not.
+// unsupported is an operation that MAAS has and this API does not have.
 type unsupported struct{ what string }
 
 func (e *unsupported) Error() string { return e.what + " is not supported" }
 
-// fail sends an error as what it means to a client.
+// fail sends an error to the client. Failures of the region are logged, and their text is not sent.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if field, why, ok := mistake(err); ok {
 		fields(w, field, why)
@@ -43,7 +43,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func retryAfter(d time.Duration) string { return strconv.Itoa(int(d.Seconds()) + 1) }
 
-// plain is an error without the name of the package that it comes from.
+// plain returns the text of an error without the name of the package that it is from.
 func plain(err error) string {
 	text := err.Error()
 	for _, prefix := range []string{"inventory: ", "ipam: "} {
@@ -52,7 +52,8 @@ func plain(err error) string {
 	return text
 }
 
-// mistake tells what is wrong with which field of the request, for errors that are the client's.
+// mistake returns the field of the request that an error is about and what is wrong with it. ok is
+// false if the error is not about a field.
 func mistake(err error) (field, why string, ok bool) {
 	var (
 		bad     *form.InvalidError
@@ -80,7 +81,7 @@ func mistake(err error) (field, why string, ok bool) {
 	return "", "", false
 }
 
-// refusedField is the form field that a refusal is about.
+// refusedField returns the form field that a refusal is about.
 func refusedField(e *ipam.RefusedError) string {
 	for _, f := range [][2]string{
 		{"subnet ", "cidr"}, {"gateway ", "gateway_ip"}, {"start ", "start_ip"}, {"end ", "end_ip"},
@@ -93,7 +94,7 @@ func refusedField(e *ipam.RefusedError) string {
 	return "ip_address"
 }
 
-// status is the code of an error that is about no field.
+// status returns the HTTP status of an error that is about no field.
 func status(err error) int {
 	var (
 		no     *unsupported
@@ -145,7 +146,7 @@ func powerStatus(e *power.Error) int {
 	return http.StatusServiceUnavailable
 }
 
-// fields sends what is wrong with one field, in the form that clients of MAAS read.
+// fields sends what is wrong with one field, as clients of MAAS read it.
 func fields(w http.ResponseWriter, field, why string) {
 	if field == "" {
 		field = "__all__"

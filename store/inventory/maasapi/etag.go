@@ -15,7 +15,7 @@ type versioned struct {
 	body    any
 }
 
-// versionOf is how often an object was changed; 0 when that is not counted.
+// versionOf returns how often an object was changed; 0 if its type does not count that.
 func versionOf(x any) int64 {
 	v := reflect.ValueOf(x)
 	if v.Kind() != reflect.Struct {
@@ -28,7 +28,7 @@ func versionOf(x any) int64 {
 	return field.Int()
 }
 
-// tagged adds the version to an answer.
+// tagged adds the object's version to an answer.
 func tagged(x, shown any, err error) (any, error) {
 	if v := versionOf(x); err == nil && v > 0 {
 		return versioned{v, shown}, nil
@@ -38,14 +38,15 @@ func tagged(x, shown any, err error) (any, error) {
 
 func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }
 
-// changedSince is a write that names an older version than there is.
+// changedSince reports a write to an older version of an object than the stored one.
 type changedSince struct{ have, want string }
 
 func (e *changedSince) Error() string {
 	return fmt.Sprintf("the object is at version %s, and the request wants to change %s; read it again", e.have, e.want)
 }
 
-// ifMatch refuses a write to an object of which the client has another version (RFC 9110 section 13.1.1).
+// ifMatch refuses a write if the client has another version of the object (RFC 9110 section
+// 13.1.1).
 func ifMatch(r *http.Request, x any) error {
 	want := r.Header.Get("If-Match")
 	if want == "" || strings.TrimSpace(want) == "*" {
@@ -60,8 +61,8 @@ func ifMatch(r *http.Request, x any) error {
 	return &changedSince{have, want}
 }
 
-// page is the part of a list that the query asks for with limit and offset, with links to the parts beside it (RFC 8288).
-// Without them it is the list.
+// page returns the part of a list that limit and offset select, and links to its neighbors in the
+// header (RFC 8288). Without the two it returns the whole list, since clients of MAAS expect that.
 func page(w http.ResponseWriter, r *http.Request, out any) (any, error) {
 	query := r.URL.Query()
 	list := reflect.ValueOf(out)

@@ -17,14 +17,14 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// eventLimit is how many events one answer holds unless the client asks for fewer.
+// eventLimit bounds the events of one answer.
 const eventLimit = 1000
 
 // Event is an event as the API shows it.
 type Event struct {
 	ID          int64     `json:"id"`
 	Type        string    `json:"type"`
-	Level       string    `json:"level"` // as MAAS has it: "INFO"
+	Level       string    `json:"level"` // in MAAS' spelling: "INFO"
 	Created     time.Time `json:"created"`
 	Description string    `json:"description"`
 	Username    string    `json:"username"`
@@ -36,11 +36,12 @@ type Event struct {
 type Events struct {
 	Count   int     `json:"count"`
 	Events  []Event `json:"events"`
-	NextURI string  `json:"next_uri"` // of older ones
-	PrevURI string  `json:"prev_uri"` // of newer ones
+	NextURI string  `json:"next_uri"` // older events
+	PrevURI string  `json:"prev_uri"` // newer events
 }
 
-// listEvents is op=query: the last events, by machine (id, hostname, mac_address), level, owner, before and after.
+// listEvents serves op=query: the last events, by machine (id, hostname, mac_address), level,
+// owner, before and after.
 func (a *API) listEvents(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	if query.Get("op") != "query" {
@@ -73,7 +74,8 @@ func (a *API) eventsURI(query url.Values, way string, id int64) string {
 	return a.base + "events/?" + query.Encode()
 }
 
-// eventOf shows an event. names remembers machines between calls.
+// eventOf shows an event. names remembers machines between calls, because the events of a page are
+// often about the same few.
 func (a *API) eventOf(r *http.Request, e inventory.Event, names map[int64]inventory.Machine) Event {
 	out := Event{
 		ID: e.ID, Type: e.Kind, Level: strings.ToUpper(e.Level), Created: e.Time, Description: e.Description, Username: e.User,
@@ -84,7 +86,7 @@ func (a *API) eventOf(r *http.Request, e inventory.Event, names map[int64]invent
 	m, known := names[e.NodeID]
 	if !known {
 		var err error
-		if m, err = a.inv.Machine(r.Context(), e.NodeID); err != nil { // a device, or gone
+		if m, err = a.inv.Machine(r.Context(), e.NodeID); err != nil { // the event is about a device, or the machine was deleted
 			m = inventory.Machine{}
 		}
 		names[e.NodeID] = m
@@ -93,7 +95,7 @@ func (a *API) eventOf(r *http.Request, e inventory.Event, names map[int64]invent
 	return out
 }
 
-// eventFilter reads the query; false = no machine is what it asks for.
+// eventFilter reads the query. some is false if it names machines and none of them exists.
 func (a *API) eventFilter(r *http.Request, query url.Values) (f inventory.EventFilter, some bool, err error) {
 	f = inventory.EventFilter{Limit: 100, User: query.Get("owner"), Level: strings.ToLower(query.Get("level"))}
 	if f.Level != "" && f.Level != inventory.LevelAudit && !slices.Contains(inventory.EventLevels, f.Level) {
@@ -121,7 +123,8 @@ func (a *API) eventFilter(r *http.Request, query url.Values) (f inventory.EventF
 	return f, some, err
 }
 
-// eventNodes are the machines that a query names; false = it names some that are not there.
+// eventNodes returns the machines that a query names. some is false if none of them exists: an
+// empty filter would return the events of all machines.
 func (a *API) eventNodes(r *http.Request, query url.Values) (ids []int64, some bool, err error) {
 	add := func(m inventory.Machine, err error) error {
 		if err == nil {

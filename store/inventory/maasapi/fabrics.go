@@ -59,7 +59,7 @@ func (a *API) fabrics() crud[ipam.Fabric] {
 	}
 }
 
-// vlans are those of the fabric in the path.
+// vlans serves the VLANs of the fabric in the path, by VID.
 func (a *API) vlans() crud[ipam.VLAN] {
 	c := a.vlansByNumber()
 	c.all = func(r *http.Request) ([]ipam.VLAN, error) {
@@ -95,7 +95,7 @@ func (a *API) vlans() crud[ipam.VLAN] {
 	return c
 }
 
-// vlansByNumber are VLANs by their own number.
+// vlansByNumber serves VLANs by ID.
 func (a *API) vlansByNumber() crud[ipam.VLAN] {
 	return crud[ipam.VLAN]{
 		shown: vlanJSON{}, inv: a.inv, find: numbered(a.inv.VLAN),
@@ -133,7 +133,8 @@ func (a *API) vlanForm(r *http.Request, f *form.Form, v *ipam.VLAN) {
 	readRef(f, "relay_vlan", &v.RelayVLANID, a.vlanRef(r))
 }
 
-// vlanView is what VLANs refer to, for showing many.
+// vlanView holds the objects that VLANs refer to, so that many VLANs are shown with one read of
+// each kind.
 type vlanView struct {
 	base            string // of the URIs
 	fabrics, spaces map[int64]string
@@ -170,7 +171,7 @@ func (v vlanView) show(vlan ipam.VLAN) vlanJSON {
 	return out
 }
 
-// byID shows a VLAN, which may be gone.
+// byID shows a VLAN; nil if it was deleted since the reference to it was read.
 func (v vlanView) byID(id int64) *vlanJSON {
 	vlan, ok := v.vlans[id]
 	if !ok {

@@ -53,7 +53,7 @@ func (v subnetView) space(s ipam.Space) spaceJSON {
 	return out
 }
 
-// zones are availability zones; their pages are by name.
+// zones serves availability zones, by name.
 func (a *API) zones() crud[inventory.AvailabilityZone] {
 	type zone = inventory.AvailabilityZone
 	return crud[zone]{
@@ -77,7 +77,8 @@ func (a *API) zones() crud[inventory.AvailabilityZone] {
 	}
 }
 
-// pools are resource pools. The page of one is below another path than the list, by number or name.
+// pools serves resource pools. MAAS has one pool below another path than the list: resourcepool/
+// and resourcepools/.
 func (a *API) pools() crud[inventory.ResourcePool] {
 	type pool = inventory.ResourcePool
 	return crud[pool]{

@@ -10,11 +10,12 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// bodyTime is how long a client may take to send a body.
+// bodyTime bounds the time in which a client sends a body, against clients that keep connections
+// busy by sending slowly.
 const bodyTime = time.Minute
 
-// securityHeaders sets the headers that keep browsers from making anything of answers: no page of another site may read them
-// (there are no headers of CORS), show them in a frame, guess their type or store them.
+// securityHeaders keeps browsers from using answers: no page of another site may read them (there
+// are no headers of CORS), show them in a frame, guess their type or store them.
 func securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -42,8 +43,8 @@ func refuseCrossOrigin(next http.Handler) http.Handler {
 	return http.NewCrossOriginProtection().Handler(next)
 }
 
-// timedBody is a body that has to be there until a time. The deadline is off between reads: afterwards it would end requests
-// that take long to be done.
+// timedBody fails reads after a time. The deadline of the connection is set only during reads:
+// otherwise it would end requests that take long to serve, such as switching a machine.
 type timedBody struct {
 	io.ReadCloser
 	conn  *http.ResponseController
@@ -53,13 +54,13 @@ type timedBody struct {
 // Read implements io.Reader.
 func (b *timedBody) Read(p []byte) (int, error) {
 	if b.conn.SetReadDeadline(b.until) == nil {
-		defer func() { _ = b.conn.SetReadDeadline(time.Time{}) }() // the connection is gone
+		defer func() { _ = b.conn.SetReadDeadline(time.Time{}) }() // fails only if the connection has ended
 	}
 	return b.ReadCloser.Read(p)
 }
 
-// requireUTF8 refuses requests whose path or query is no text, or whose query cannot be parsed: net/url would overlook the pairs
-// that it does not understand.
+// requireUTF8 refuses requests whose path or query is no text, or whose query cannot be parsed:
+// net/url would overlook the pairs that it does not understand.
 func requireUTF8(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, err := url.ParseQuery(r.URL.RawQuery)

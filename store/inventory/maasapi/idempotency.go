@@ -12,18 +12,21 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// keyHeader is where a client puts a key of its own for a request, so that sending it again does not do it again.
+// keyHeader carries a key that the client chose for a request, so that it can safely send the
+// request again.
 const keyHeader = "Idempotency-Key"
 
-// maxKey is how long such a key may be in bytes, and maxKept how long an answer that is kept.
+// maxKey is the largest key in bytes, and maxKept the largest answer that is kept.
 const (
 	maxKey  = 255
 	maxKept = form.MaxBody
 )
 
-// idempotency does a POST that carries a key once: sent again, it is answered as the first time, for a day. The same key with
-// another request is refused with 422, and one that is still being done with 409. Answers to failures of the region, and
-// those longer than a mebibyte, are not kept. Requests that are answered with secrets take no keys.
+// idempotency executes a POST that carries a key once. Within a day, the same request with the same
+// key gets the kept answer; another request with that key gets 422, and a request whose first copy
+// is still in progress 409. Failures of the region are not kept, so that a retry can succeed, and
+// neither are answers over a mebibyte. Requests that are answered with secrets take no keys: their
+// answers would be stored.
 func (a *API) idempotency(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get(keyHeader)
@@ -41,7 +44,8 @@ func (a *API) idempotency(next http.Handler) http.Handler {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		sum := a.inv.Digest(fmt.Appendf(nil, "%s\n%s\n%s", r.URL.RequestURI(), r.Header.Get("Content-Type"), body)) // it may have passwords
+		// a keyed digest, because the body may contain passwords
+		sum := a.inv.Digest(fmt.Appendf(nil, "%s\n%s\n%s", r.URL.RequestURI(), r.Header.Get("Content-Type"), body))
 		answer, begun, err := a.inv.BeginAnswer(r.Context(), inventory.Answer{User: userOf(r), Key: key, Request: sum})
 		switch {
 		case err != nil:
@@ -59,12 +63,13 @@ func (a *API) idempotency(next http.Handler) http.Handler {
 				w.Header().Set("Content-Type", answer.Type)
 			}
 			w.WriteHeader(answer.Status)
-			_, _ = w.Write(answer.Body) // the client is gone
+			_, _ = w.Write(answer.Body) // an error means that the client has gone
 		}
 	})
 }
 
-// keep answers and remembers the answer. A client that goes before does not keep it from being remembered.
+// keep serves the request and stores the answer. It does so even if the client disconnects first:
+// that is when it will retry.
 func (a *API) keep(w http.ResponseWriter, r *http.Request, next http.Handler, answer inventory.Answer) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 10*time.Second)
 	defer cancel()
@@ -75,14 +80,14 @@ func (a *API) keep(w http.ResponseWriter, r *http.Request, next http.Handler, an
 			answer.Status = 0
 		}
 		if err := a.inv.EndAnswer(ctx, answer); err != nil {
-			a.log.Error("cannot keep the answer to a request with a key", "err", err)
+			a.log.Error("answer to a request with a key not kept", "err", err)
 		}
 	}()
 	next.ServeHTTP(c, r)
 	c.done = true
 }
 
-// copied is a response that is sent and remembered.
+// copied is a response that is sent and copied.
 type copied struct {
 	http.ResponseWriter
 	status int

@@ -33,7 +33,7 @@ type interfaceJSON struct {
 	ResourceURI  string            `json:"resource_uri"`
 }
 
-// linkJSON is an address of an interface.
+// linkJSON is an address of an interface, as MAAS uses the word.
 type linkJSON struct {
 	ID        int64   `json:"id,omitempty"`
 	Mode      string  `json:"mode,omitempty"`
@@ -41,7 +41,7 @@ type linkJSON struct {
 	Subnet    *Subnet `json:"subnet,omitempty"`
 }
 
-// modeOf is how a held address shows as a link.
+// modeOf returns the link mode that an allocation is shown with.
 func modeOf(x ipam.Allocation) string {
 	switch {
 	case x.Type == ipam.AllocAuto:
@@ -54,7 +54,8 @@ func modeOf(x ipam.Allocation) string {
 	return ipam.LinkUp.String()
 }
 
-// iface shows an interface among all of its node.
+// iface shows an interface. all are the interfaces of its node, among them its parents and
+// children.
 func (v subnetView) iface(systemID string, i inventory.Interface, all []inventory.Interface) interfaceJSON {
 	out := interfaceJSON{
 		ID: i.ID, SystemID: systemID, Name: i.Name, Type: i.Kind.String(), MACAddress: i.MAC.String(), VLAN: v.vlanView.byID(i.VLANID),
@@ -86,7 +87,7 @@ func (v subnetView) iface(systemID string, i inventory.Interface, all []inventor
 	return out
 }
 
-// node is a machine or device whose interfaces are meant.
+// node is the machine or device in the path of a request.
 type node struct {
 	id         int64
 	systemID   string
@@ -150,7 +151,8 @@ func (a *API) interfaceOfPath(r *http.Request) (inventory.Interface, error) {
 	return inventory.Interface{}, notFound("interface", text)
 }
 
-// interfaceParams are the settings of bonds, bridges and all interfaces that are kept as they are.
+// interfaceParams are the settings of interfaces that are stored and returned without being
+// interpreted.
 var interfaceParams = []string{
 	"mtu", "accept_ra", "bond_mode", "bond_miimon", "bond_downdelay", "bond_updelay", "bond_lacp_rate", "bond_xmit_hash_policy", "bond_num_grat_arp",
 	"bridge_type", "bridge_stp", "bridge_fd",
@@ -165,7 +167,7 @@ func (a *API) interfaceForm(r *http.Request, f *form.Form, i *inventory.Interfac
 	i.MAC = net.HardwareAddr(mac)
 	readRef(f, "vlan", &i.VLANID, a.vlanRef(r))
 	f.Flag("enabled", &i.Enabled)
-	for _, field := range []string{"parents", "parent"} { // MAAS has the second for VLANs and bridges
+	for _, field := range []string{"parents", "parent"} { // MAAS names the field "parent" for VLANs and bridges
 		if f.Has(field) {
 			i.Parents = a.parentsOf(r, f, field)
 		}
@@ -180,7 +182,7 @@ func (a *API) interfaceForm(r *http.Request, f *form.Form, i *inventory.Interfac
 	}
 }
 
-// parentsOf are the interfaces of the node that a field names, or has the numbers of.
+// parentsOf returns the interfaces of the node that a field names, or has the numbers of.
 func (a *API) parentsOf(r *http.Request, f *form.Form, field string) (out []int64) {
 	n, err := a.nodeOfPath(r)
 	if err != nil {
@@ -197,7 +199,7 @@ func (a *API) parentsOf(r *http.Request, f *form.Form, field string) (out []int6
 	return out
 }
 
-// interfaceKinds are the operations that make an interface.
+// interfaceKinds are the operations that create an interface, with the kind that each creates.
 var interfaceKinds = map[string]ipam.InterfaceKind{
 	"create_physical": ipam.Physical, "create_bond": ipam.Bond, "create_bridge": ipam.Bridge, "create_vlan": ipam.VLANInterface,
 }
@@ -222,7 +224,8 @@ func (a *API) createInterface(r *http.Request) (any, error) {
 	})
 }
 
-// change reads the form and does something with it in one transaction; what it returns is answered.
+// change reads the form of a request and executes do in a transaction. The result of do is the
+// answer.
 func (a *API) change(r *http.Request, do func(*http.Request, *form.Form) (any, error)) (shown any, err error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -235,7 +238,7 @@ func (a *API) change(r *http.Request, do func(*http.Request, *form.Form) (any, e
 	return shown, err
 }
 
-// actOnInterface links an interface to subnets and takes links away.
+// actOnInterface links an interface to subnets and removes links.
 func (a *API) actOnInterface(r *http.Request) (any, error) {
 	op := r.URL.Query().Get("op")
 	do, ok := map[string]func(context.Context, *http.Request, *form.Form, inventory.Interface) error{
@@ -303,7 +306,7 @@ func (a *API) unlinkSubnet(ctx context.Context, _ *http.Request, f *form.Form, i
 	return a.inv.Unlink(ctx, int64(id))
 }
 
-// disconnect takes all links away, and the interface from its VLAN.
+// disconnect removes all links of the interface and takes it off its VLAN.
 func (a *API) disconnect(ctx context.Context, r *http.Request, _ *form.Form, i inventory.Interface) error {
 	if err := a.unlinkAll(ctx, i); err != nil {
 		return err

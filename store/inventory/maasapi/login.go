@@ -11,31 +11,34 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/oauth"
 )
 
-// authenticatePath is where clients of MAAS get a key for a user and a password, below the place where MAAS is mounted.
+// authenticatePath exchanges a user and a password for a key, below the path where MAAS is mounted.
 const authenticatePath = "/accounts/authenticate/"
 
-// A user, and an address (an IPv6 network of 64 bits), may try loginBurst passwords at once and then one each loginEvery.
+// A user, and an address (an IPv6 network of 64 bits), may try loginBurst passwords at once and
+// then one each loginEvery. Users are limited too, because an attacker may have many addresses.
 const (
 	loginBurst = 10
 	loginEvery = 6 * time.Second
 )
 
-// maxLoginKeys is how many keys of one name a user gets by logging in. The oldest goes.
+// maxLoginKeys bounds the keys of one name that a user gets by logging in. The oldest is removed,
+// because clients log in again without deleting their old keys.
 const maxLoginKeys = 10
 
-// tooMany is a client that has tried too often.
+// tooMany reports that a client has tried to log in too often.
 type tooMany struct{ wait time.Duration }
 
 func (e *tooMany) Error() string {
 	return fmt.Sprintf("too many attempts to log in; try again in %s", e.wait.Round(time.Second))
 }
 
-// unauthorized is a client that is not known.
+// unauthorized reports that a client did not prove which user it acts for.
 type unauthorized struct{ why string }
 
 func (e *unauthorized) Error() string { return e.why }
 
-// authenticate makes a key for whoever knows a user's password. The consumer of the form names it.
+// authenticate creates a key for a client that sends a user's password. The field consumer is the
+// key's name.
 func (a *API) authenticate(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -56,7 +59,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if !ok {
-		a.log.Warn("log-in refused", "user", name, "address", r.RemoteAddr)
+		a.log.Warn("log-in refused", "user", name, "client", r.RemoteAddr)
 		return nil, &unauthorized{"user and password do not match"}
 	}
 	k, text, err := a.loginKey(r, u, f.Get("consumer"))
@@ -66,7 +69,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 	return tokenOf(k, text), nil
 }
 
-// loginKey makes a key and takes away what there is too much of its name.
+// loginKey creates a key and removes the oldest keys of the same name.
 func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k inventory.APIKey, text string, err error) {
 	if name == "" {
 		name = "log-in"

@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Machine is a machine as the API shows it. Fields are those of MAAS, as far as there is something to say.
+// Machine is a machine, with MAAS' fields as far as the inventory has data for them.
 type Machine struct {
 	SystemID      string            `json:"system_id"`
 	Hostname      string            `json:"hostname"`
@@ -42,7 +42,8 @@ type Machine struct {
 	NodeTypeName  string            `json:"node_type_name"`
 	ResourceURI   string            `json:"resource_uri"`
 
-	// Clients want these to be there. Nothing runs on machines that could tell, so they are empty.
+	// Clients of MAAS fail without these fields. No agent runs on machines that could fill them, so
+	// they are empty.
 	OSystem       string            `json:"osystem"`
 	Series        string            `json:"distro_series"`
 	StatusMessage string            `json:"status_message"`
@@ -53,13 +54,14 @@ type Machine struct {
 	AllDisks      []any             `json:"blockdevice_set"`
 }
 
-// statusNumbers are MAAS' numbers of the states of a machine.
+// statusNumbers are MAAS' numbers of the states of a machine. Clients compare with the numbers, not
+// the names.
 var statusNumbers = map[inventory.Status]int{
 	inventory.StatusNew: 0, inventory.StatusCommissioning: 1, inventory.StatusReady: 4, inventory.StatusDeployed: 6, inventory.StatusBroken: 8,
 	inventory.StatusDeploying: 9, inventory.StatusAllocated: 10, inventory.StatusReleasing: 12,
 }
 
-// namedJSON is a zone, pool or domain that something belongs to.
+// namedJSON is a zone, pool or domain that an object belongs to.
 type namedJSON struct {
 	ID          int64  `json:"id"`
 	Name        string `json:"name"`
@@ -67,7 +69,8 @@ type namedJSON struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
-// named are what machines refer to, by number.
+// named holds the zones, pools and domains by ID, so that many machines are shown with one read of
+// each.
 type named struct {
 	base                  string
 	zones, pools, domains map[int64]namedJSON
@@ -165,7 +168,7 @@ func (a *API) listMachines(r *http.Request) (any, error) {
 	return out, nil
 }
 
-// matches applies the filters that MAAS has for lists of machines.
+// matches applies MAAS' filters for lists of machines.
 func matches(query url.Values, m Machine) bool {
 	var macs []string
 	for _, i := range m.Interfaces {
@@ -176,7 +179,7 @@ func matches(query url.Values, m Machine) bool {
 		asked(query, "tags", m.TagNames...)
 }
 
-// asked reports whether a filter, if it is there, names one of the values.
+// asked reports whether a filter is absent from the query or names one of the values.
 func asked(query url.Values, key string, values ...string) bool {
 	wanted, there := query[key]
 	return !there || slices.ContainsFunc(wanted, func(w string) bool {
@@ -184,7 +187,7 @@ func asked(query url.Values, key string, values ...string) bool {
 	})
 }
 
-// find is the machine of the path: by system ID, or by name as a convenience that MAAS does not have.
+// find returns the machine of the path, by system ID or by name, which MAAS does not accept.
 func (a *API) find(r *http.Request) (inventory.Machine, error) {
 	return a.inv.MachineByName(r.Context(), r.PathValue("id"))
 }

@@ -6,9 +6,10 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Endpoint answers requests with a value that is sent as JSON; its errors are sent as what they mean. It may be called
-// concurrently.
+// Endpoint answers a request with a value that is sent as JSON. Its errors get the same statuses as
+// the errors of this package's own endpoints. It may be called concurrently.
 type Endpoint func(r *http.Request) (any, error)
 
-// BadField is an [Endpoint]'s error about a parameter of the request.
+// BadField returns an error of an [Endpoint] about a parameter of the request. The client gets
+// status 400.
 func BadField(field, why string) error { return form.Invalid(field, why) }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// observed tells Config.Observe and Config.Begin of each request to an endpoint.
+// observed calls Config.Observe and Config.Begin for each request to an endpoint.
 func (a *API) observed(x route, h http.Handler) http.Handler {
 	if a.observe == nil && a.begin == nil {
 		return h
@@ -29,17 +29,17 @@ func (a *API) observed(x route, h http.Handler) http.Handler {
 	})
 }
 
-// statusWriter notes the status.
+// statusWriter remembers the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	code int
 }
 
-// WriteHeader notes the first status.
+// WriteHeader remembers the status.
 func (s *statusWriter) WriteHeader(code int) {
 	s.code = code
 	s.ResponseWriter.WriteHeader(code)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap lets http.ResponseController reach the connection.
 func (s *statusWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }

@@ -31,6 +31,6 @@ func (a *API) openAPI(*http.Request) (any, error) {
 	}, operations), nil
 }
 
-// YAML writes JSON as YAML in blocks, fields in their order. Texts are quoted wherever a reader of YAML 1.1 or 1.2 would take them
-// for something else.
+// YAML writes JSON as YAML in blocks, fields in their order. Texts are quoted wherever a reader of
+// YAML 1.1 or 1.2 would take them for something else.
 func YAML(text []byte) ([]byte, error) { return openapi.YAML(text) }

@@ -17,16 +17,17 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Power switches machines. It is called once per request and may take until ctx ends.
+// Power switches machines. Its methods may be called concurrently; Power is called once per request
+// and may block until ctx ends.
 type Power interface {
-	// Power does what the action says to the machine, with a transcript if one is wanted. An error may be a [*power.Error];
-	// the result is valid with it.
+	// Power executes the action on a machine, with a transcript if one is wanted. An error may be a
+	// [*power.Error]; the result is valid with it.
 	Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error)
-	// Kinds are the power types there are, for checking what is stored.
+	// Kinds returns the supported power types, which forms are checked against.
 	Kinds() power.Registry
 }
 
-// actions are the operations on a machine that are about its power.
+// actions are the operations on a machine that switch it.
 var actions = map[string]power.Action{
 	"power_on": power.ActionOn, "power_off": power.ActionOff, "power_cycle": power.ActionCycle,
 }
@@ -71,7 +72,7 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 	return a.show(r, m)
 }
 
-// act switches and records what was seen.
+// act switches a machine and stores the power state that was seen.
 func (a *API) act(r *http.Request, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
 	if m.Locked && (action == power.ActionOff || action == power.ActionSoftOff || action == power.ActionCycle) {
 		return power.Result{}, &locked{m.FQDN}
@@ -89,7 +90,7 @@ func (a *API) act(r *http.Request, m inventory.Machine, action power.Action, tra
 	return result, a.inv.SetPowerState(r.Context(), m.ID, string(result.State))
 }
 
-// controlOf is a machine and where its power is switched.
+// controlOf describes a machine and the BMC that switches it, for errors.
 func controlOf(m inventory.Machine) string {
 	text := "machine " + m.FQDN
 	if m.Power.Type != "" {
@@ -101,17 +102,17 @@ func controlOf(m inventory.Machine) string {
 	return text
 }
 
-// PowerAnswer is what /api/v1/machines/{id}/power answers. A failure of the BMC is part of it, so that the steps and the
-// transcript arrive.
+// PowerAnswer is the answer of /api/v1/machines/{id}/power. It contains a failure of the BMC
+// instead of an error status, so that the steps and the transcript arrive with it.
 type PowerAnswer struct {
 	power.Result
-	// Class is that of Error; empty when it succeeded.
+	// Class is the class of Error; empty on success.
 	Class power.Class `json:"class,omitempty"`
-	// Error is what went wrong.
+	// Error describes a failure.
 	Error string `json:"error,omitempty"`
 }
 
-// postPower does what the forms of MAAS have no operation for, and tells more of it.
+// postPower serves all actions, some of which MAAS has no operation for, and returns the steps.
 func (a *API) postPower(r *http.Request) (any, error) {
 	if _, err := form.Read(r); err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (a *API) postPower(r *http.Request) (any, error) {
 	return PowerAnswer{Result: result}, err
 }
 
-// powerTypes are the kinds of power control there are.
+// powerTypes returns the supported kinds of power control.
 func (a *API) powerTypes() []PowerType {
 	kinds := a.power.Kinds()
 	out := []PowerType{}
@@ -195,10 +196,11 @@ func nonNil(m map[string]string) map[string]string {
 	return m
 }
 
-// powerPrefix begins the name of a form field that is one power parameter.
+// powerPrefix starts the name of a form field for one power parameter.
 const powerPrefix = "power_parameters_"
 
-// powerOf reads and checks power type and parameters, which come as one JSON object or as a field each.
+// powerOf reads and checks the power type and its parameters. Parameters are one JSON object, or
+// one field each.
 func (a *API) powerOf(values url.Values) (inventory.Power, error) {
 	params := power.Params{}
 	if text := values.Get("power_parameters"); text != "" {

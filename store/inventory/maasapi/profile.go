@@ -13,8 +13,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// BootProfile is what some machines boot: one, those with a tag (or in a subnet with it), those in a subnet, or, when none of
-// these is set, all others of the site.
+// BootProfile is a profile and the machines that boot it: one machine, machines with a tag or in a
+// subnet with it, or machines in a subnet. If none of these is set, it is the profile of the site.
 type BootProfile struct {
 	Machine string      `json:"machine,omitempty"` // fully qualified
 	Tag     string      `json:"tag,omitempty"`
@@ -22,10 +22,11 @@ type BootProfile struct {
 	Profile pxe.Profile `json:"profile"`
 }
 
-// profileTarget is whom a request is about: ?machine=, ?tag= or ?subnet=, none of them for the site.
+// profileTarget returns the target that ?machine=, ?tag= or ?subnet= names. Without them it is the
+// site.
 func (a *API) profileTarget(r *http.Request) (of inventory.BootTarget, err error) {
 	ctx, query := r.Context(), r.URL.Query()
-	for name, values := range query { // what is not understood must not mean the whole site
+	for name, values := range query { // a misspelled parameter must not change the profile of the whole site
 		if name != "machine" && name != "tag" && name != "subnet" || len(values) != 1 || values[0] == "" {
 			return of, form.Invalid(name, "only machine, tag and subnet say whom the profile is for, each once and with a name")
 		}
@@ -59,7 +60,7 @@ func (a *API) profileTarget(r *http.Request) (of inventory.BootTarget, err error
 	return of, nil
 }
 
-// describeTarget is a target as people call it, for answers that there is none.
+// describeTarget names the target of a request, for errors.
 func describeTarget(query url.Values) string {
 	for _, param := range []string{"machine", "tag", "subnet"} {
 		if name := query.Get(param); name != "" {
@@ -106,7 +107,7 @@ func (a *API) setProfile(r *http.Request, p *pxe.Profile) error {
 	})
 }
 
-// listProfiles are all profiles of the site.
+// listProfiles returns all profiles of the site.
 func (a *API) listProfiles(r *http.Request) (any, error) {
 	all, err := a.inv.BootProfiles(r.Context())
 	out := make([]BootProfile, 0, len(all))

@@ -9,22 +9,24 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Proxy reaches the proxies of all racks. Its methods may be called concurrently and take until ctx ends at most.
+// Proxy reaches the proxies of all racks. Its methods may be called concurrently and may block
+// until ctx ends.
 type Proxy interface {
-	// ProxyStats asks each rack what its proxy did.
+	// ProxyStats returns what each rack's proxy has counted. A rack that cannot be reached has an
+	// Error.
 	ProxyStats(ctx context.Context) ([]RackProxy, error)
-	// PurgeProxy makes the caches forget a URL, or all that begin so.
+	// PurgeProxy removes a URL from the caches, or all URLs with a prefix.
 	PurgeProxy(ctx context.Context, url string, prefix bool) ([]RackProxy, error)
 }
 
 // RackProxy is the answer of one rack about its proxy.
 type RackProxy struct {
 	Rack string `json:"rack"`
-	// Error is why the rack did not answer.
+	// Error describes why the rack did not answer.
 	Error string `json:"error,omitempty"`
-	// Stats is nil when they were not asked for.
+	// Stats is nil in answers to a purge.
 	Stats *proxy.Stats `json:"stats,omitempty"`
-	// Purged is how many responses were forgotten.
+	// Purged counts the removed responses.
 	Purged int `json:"purged"`
 }
 
@@ -53,7 +55,8 @@ func (a *API) purgeProxy(r *http.Request) (any, error) {
 	return a.proxy.PurgeProxy(r.Context(), url, false)
 }
 
-// proxyDefaults are the settings of the proxy as they come. The values are of the types that clients of MAAS expect.
+// proxyDefaults are the values of settings that are not stored, in the types that clients of MAAS
+// expect.
 var proxyDefaults = map[string]any{
 	inventory.SettingEnableHTTPProxy: true, inventory.SettingHTTPProxy: "", inventory.SettingUsePeerProxy: false,
 	inventory.SettingProxyPort: inventory.DefaultProxyPort, inventory.SettingPreferV4Proxy: false, inventory.SettingNoProxy: "",

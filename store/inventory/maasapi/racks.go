@@ -12,7 +12,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Controller is a rack or a region as the API shows it. Its name is its system ID.
+// Controller is a rack or a region. Its name is its system ID.
 type Controller struct {
 	SystemID     string         `json:"system_id"`
 	Hostname     string         `json:"hostname"`
@@ -24,10 +24,10 @@ type Controller struct {
 	TagNames     []string       `json:"tag_names"`
 	NodeType     int            `json:"node_type"`
 	NodeTypeName string         `json:"node_type_name"`
-	// LastSeen is when it last spoke to a region; nil = never.
+	// LastSeen is the time of its last contact with a region; nil = none.
 	LastSeen    *time.Time `json:"last_seen"`
 	ResourceURI string     `json:"resource_uri"`
-	// Version is that of its program, as it said last; "" = never.
+	// Version is the version of its program in its last report; empty = no report.
 	Version  string           `json:"version"`
 	Services []rackServerJSON `json:"service_set"`
 }
@@ -35,11 +35,12 @@ type Controller struct {
 // rackServerJSON is one of a controller's services.
 type rackServerJSON struct {
 	Name       string `json:"name"`
-	Status     string `json:"status"` // "running", "degraded", "dead", "off" or, of a rack that is away, "unknown"
+	Status     string `json:"status"` // "running", "degraded", "dead", "off" or, if the rack is away, "unknown"
 	StatusInfo string `json:"status_info"`
 }
 
-// serve adds what a rack told of its services.
+// serve adds the services of a rack's last report. The report of a rack that is away says nothing
+// about now.
 func (c *Controller) serve(h inventory.RackHealth) {
 	c.Version = h.Report.Version
 	for _, s := range h.Report.Services {
@@ -128,7 +129,7 @@ func isRegistered(racks []inventory.Rack, text string) (bool, error) {
 	}), nil
 }
 
-// getRack is a rack by name.
+// getRack returns a rack by name.
 func (a *API) getRack(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"rack controller op=" + op}
@@ -144,7 +145,7 @@ func (a *API) getRack(r *http.Request) (any, error) {
 	return shown[0], nil
 }
 
-// listRegions tells of the regions that racks can reach.
+// listRegions lists the regions that racks can reach.
 func (a *API) listRegions(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"regioncontrollers op=" + op}

@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// rangeJSON is a range of a subnet, as the API shows it in the subnet.
+// rangeJSON is a range as part of its subnet.
 type rangeJSON struct {
 	ID          int64  `json:"id"`
 	Type        string `json:"type"`
@@ -34,7 +34,7 @@ type rangeWithSubnetJSON struct {
 	Subnet *Subnet   `json:"subnet"`
 }
 
-// userJSON is who something belongs to.
+// userJSON is the owner of an object.
 type userJSON struct {
 	Username string `json:"username"`
 }
@@ -64,7 +64,8 @@ func (a *API) ranges() crud[ipam.Range] {
 	}
 }
 
-// rangeForm reads a range. Its subnet may be left out: it is that of its first address.
+// rangeForm reads a range. If the form has no subnet, it is the subnet of the range's first
+// address.
 func (a *API) rangeForm(r *http.Request, f *form.Form, to *ipam.Range) {
 	f.Addr("start_ip", &to.Start)
 	f.Addr("end_ip", &to.End)
@@ -157,7 +158,7 @@ func (a *API) reservedIPs() crud[ipam.ReservedIP] {
 	}
 }
 
-// reservedForm reads a reserved IP, of which only the comment can be changed later.
+// reservedForm reads a reserved IP. Of an existing one only the comment can be changed.
 func (a *API) reservedForm(r *http.Request, f *form.Form, to *ipam.ReservedIP) {
 	f.Text("comment", &to.Comment)
 	if to.ID != 0 {

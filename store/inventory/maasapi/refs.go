@@ -14,8 +14,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// readRef reads a reference to another object: find returns the number of the object that the text means. An empty text refers to
-// no object.
+// readRef reads a reference to another object: find returns the number of the object that the text
+// means. An empty text refers to no object.
 func readRef(f *form.Form, name string, to *int64, find func(text string) (int64, error)) {
 	if !f.Has(name) {
 		return
@@ -36,7 +36,8 @@ func readRef(f *form.Form, name string, to *int64, find func(text string) (int64
 	*to = id
 }
 
-// The functions below find what a field refers to: by number, by name, or by what else MAAS takes.
+// The functions below resolve a reference in a form: a number, a name, or another form that MAAS
+// takes.
 
 func (a *API) subnetRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
@@ -59,7 +60,7 @@ func (a *API) fabricRef(r *http.Request) func(string) (int64, error) {
 	}
 }
 
-// spaceRef takes "undefined" for no space.
+// spaceRef resolves "undefined" to no space, as MAAS shows VLANs without one.
 func (a *API) spaceRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
 		if text == undefinedSpace {
@@ -70,7 +71,7 @@ func (a *API) spaceRef(r *http.Request) func(string) (int64, error) {
 	}
 }
 
-// byName finds the object of a name or number in a list.
+// byName returns the ID of the object in a list that has a name or number.
 func byName[T any](all []T, err error, text, what string, of func(T) (int64, string)) (int64, error) {
 	if err != nil {
 		return 0, err
@@ -116,7 +117,7 @@ func (a *API) machineRef(r *http.Request) func(string) (int64, error) {
 	}
 }
 
-// describedJSON is what the pages of several resources show of an object with a name.
+// describedJSON is an object with a name and a description.
 type describedJSON struct {
 	ID          int64  `json:"id"`
 	Name        string `json:"name"`
@@ -124,10 +125,10 @@ type describedJSON struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
-// undefinedSpace is the space of VLANs without one.
+// undefinedSpace is shown as the space of VLANs without one.
 const undefinedSpace = "undefined"
 
-// spaceNames are the spaces by number.
+// spaceNames returns the names of spaces by ID.
 func (a *API) spaceNames(r *http.Request) (map[int64]string, error) {
 	all, err := a.inv.Spaces(r.Context())
 	names := map[int64]string{0: undefinedSpace}
@@ -137,7 +138,7 @@ func (a *API) spaceNames(r *http.Request) (map[int64]string, error) {
 	return names, err
 }
 
-// fabricNames are the fabrics by number.
+// fabricNames returns the names of fabrics by ID.
 func (a *API) fabricNames(r *http.Request) (map[int64]string, error) {
 	all, err := a.inv.Fabrics(r.Context())
 	names := map[int64]string{}
@@ -147,15 +148,15 @@ func (a *API) fabricNames(r *http.Request) (map[int64]string, error) {
 	return names, err
 }
 
-// rdnsModes are MAAS' numbers of the modes.
+// rdnsModes are the modes by MAAS' numbers.
 var rdnsModes = []ipam.RDNSMode{ipam.RDNSDisabled, ipam.RDNSEnabled, ipam.RDNSRFC2317}
 
-// defaultDomain is the number of the domain that is made with the site and stays.
+// defaultDomain is the ID of the domain that the inventory is created with. It cannot be deleted.
 const defaultDomain = 1
 
 func notFound(kind, what string) error { return &inventory.NotFoundError{Kind: kind, What: what} }
 
-// pathID is the number in the path.
+// pathID returns the number in the path.
 func pathID(r *http.Request) (int64, error) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
@@ -164,7 +165,8 @@ func pathID(r *http.Request) (int64, error) {
 	return id, nil
 }
 
-// texts are values as texts, none as an empty list.
+// texts returns values as texts. It never returns nil, which would be encoded as null instead of an
+// empty list.
 func texts[T any](values []T) []string {
 	out := make([]string, len(values))
 	for i, v := range values {
@@ -175,7 +177,7 @@ func texts[T any](values []T) []string {
 
 func sortedByIP(list []ipAddressJSON) []ipAddressJSON {
 	slices.SortFunc(list, func(x, y ipAddressJSON) int {
-		a, _ := netip.ParseAddr(x.IP) // they were made from addresses
+		a, _ := netip.ParseAddr(x.IP) // always parses: it was made from an address
 		b, _ := netip.ParseAddr(y.IP)
 		return a.Compare(b)
 	})

@@ -12,14 +12,15 @@ import (
 	"github.com/gomaas/maas/store/inventory/sitedoc"
 )
 
-// route is one endpoint. Routing, access, the OpenAPI document and the table in ENDPOINTS.md are all made from routes, so an
-// endpoint that is served is described, and one that is described is served.
+// route is one endpoint. Routing, access, the OpenAPI document and the table in ENDPOINTS.md are
+// all made from routes, so an endpoint that is served is described, and one that is described is
+// served.
 type route struct {
 	method string
-	// path is below the MAAS API, as "machines/{id}/", or, with a leading slash, below the root of the API.
+	// path is below the MAAS API, as "machines/{id}/", or, with a leading slash, below the root.
 	path   string
 	handle handler
-	stream http.HandlerFunc // instead of handle: it answers with events
+	stream http.HandlerFunc // used instead of handle for the stream of events
 
 	ops    []string // values of op=; others are refused by handle
 	query  []string // further query parameters
@@ -33,8 +34,8 @@ type route struct {
 	secret    bool     // its answer may hold a secret, so it is not kept to answer a repeated request
 }
 
-// pattern returns the route's pattern for http.ServeMux. A path that ends with a slash is that path alone, since whatever is
-// below it is another endpoint or answers 501.
+// pattern returns the route's pattern for http.ServeMux. A path that ends with a slash is that path
+// alone, since whatever is below it is another endpoint or answers 501.
 func (a *API) pattern(x route) string {
 	path := a.at(x.path)
 	if strings.HasSuffix(path, "/") {
@@ -57,8 +58,8 @@ func (a *API) at(path string) string {
 // apiPath is the path of the MAAS API below the place where MAAS is mounted.
 const apiPath = "/api/2.0/"
 
-// routes returns all endpoints. Of two with the same method and path the later one counts: it replaces an endpoint of a resource
-// by one that has operations, too.
+// routes returns all endpoints. Of two with the same method and path the later one counts: it
+// replaces an endpoint of a resource by one that has operations, too.
 func (a *API) routes() []route {
 	all := slices.Concat(a.resourceRoutes(), a.nodeRoutes(), a.siteRoutes(), a.ownRoutes())
 	for _, pattern := range slices.Sorted(maps.Keys(a.more)) {
@@ -74,7 +75,8 @@ func (a *API) routes() []route {
 	})
 }
 
-// resourceRoutes returns the endpoints of everything that is listed, created, read, updated and deleted in the same way.
+// resourceRoutes returns the endpoints of everything that is listed, created, read, updated and
+// deleted in the same way.
 func (a *API) resourceRoutes() []route {
 	sshKeys := a.sshKeys().routes("account/prefs/sshkeys/", "account/prefs/sshkeys/{id}/")
 	for i := range sshKeys {
@@ -82,7 +84,7 @@ func (a *API) resourceRoutes() []route {
 	}
 	devices := a.devices().routes("devices/", "devices/{id}/")
 	for i := range devices {
-		devices[i].operators = []string{""} // their own; see deviceForm
+		devices[i].operators = []string{""} // of their own devices only; see deviceForm
 	}
 	tsigKeys := a.tsigKeys().routes("tsigkeys/", "tsigkeys/{id}/")
 	for i := range tsigKeys {
@@ -112,7 +114,7 @@ func (a *API) resourceRoutes() []route {
 	)
 }
 
-// nodeRoutes returns the endpoints of machines, interfaces, racks and regions that are not those of every resource.
+// nodeRoutes returns the further endpoints of machines, interfaces, racks and regions.
 func (a *API) nodeRoutes() []route {
 	return []route{
 		{method: "GET", path: "machines/", handle: a.listMachines, answer: Machine{}, list: true},
@@ -164,7 +166,7 @@ func (a *API) siteRoutes() []route {
 
 // ownRoutes returns the endpoints that MAAS does not have.
 func (a *API) ownRoutes() []route {
-	targets := []string{"machine", "tag", "subnet"} // of boot profiles
+	targets := []string{"machine", "tag", "subnet"} // the targets of boot profiles
 	return []route{
 		{method: "POST", path: "/api/v1/discovery/promote", handle: a.promote, answer: Promoted{}},
 		{method: "GET", path: "/api/v1/discovery/scans/{id}", handle: a.getScan, answer: Scan{}},

@@ -8,14 +8,16 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// setting is a setting of the site that get_config and set_config know. What is not here answers 501.
+// setting is a setting of the site that get_config and set_config know. Other settings of MAAS
+// answer 501.
 type setting struct {
-	// fallback is the value until one is set, of the type that clients of MAAS expect: string, int or bool.
+	// fallback is the value if none is stored, of the type that clients of MAAS expect: string, int
+	// or bool.
 	fallback any
-	set      func(a *API, r *http.Request, value string) error // nil = SetSetting
+	set      func(a *API, r *http.Request, value string) error // stores it; nil = Inventory.SetSetting
 }
 
-// settings are those that concern networks.
+// settings returns the settings that concern networks.
 func settings() map[string]setting {
 	discovery := func(name string) func(a *API, r *http.Request, value string) error {
 		return func(a *API, r *http.Request, value string) error {
@@ -44,7 +46,7 @@ func settings() map[string]setting {
 	return out
 }
 
-// getSetting is op=get_config. Without a name it answers all settings, which MAAS does not.
+// getSetting serves op=get_config. Without a name it returns all settings, which MAAS does not.
 func (a *API) getSetting(r *http.Request) (any, error) {
 	name := r.URL.Query().Get("name")
 	s, known := settings()[name]
@@ -67,7 +69,7 @@ func (a *API) getSetting(r *http.Request) (any, error) {
 	return out, nil
 }
 
-// value is a stored text as clients expect it.
+// value converts a stored text to the type that clients expect.
 func (s setting) value(text string) (any, error) {
 	if text == "" {
 		return s.fallback, nil
@@ -81,7 +83,7 @@ func (s setting) value(text string) (any, error) {
 	return text, nil
 }
 
-// setSetting is op=set_config. Racks follow at once.
+// setSetting serves op=set_config. Racks follow the change feed, so they apply the setting at once.
 func (a *API) setSetting(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {

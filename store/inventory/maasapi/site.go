@@ -25,12 +25,12 @@ import (
 // Applied is the answer to apply.
 type Applied struct {
 	DryRun bool `json:"dry_run"`
-	// Changes are what was changed or, in a dry run, would be.
+	// Changes were made or, in a dry run, would be.
 	Changes []sitedoc.Change `json:"changes"`
 }
 
-// applySite makes the site what a document says; see package sitedoc. Query parameters are dry_run and prune. The document is
-// YAML, or JSON if the content type says so.
+// applySite makes the site equal to a document; see package sitedoc. Query parameters are dry_run
+// and prune. The document is YAML, or JSON if the content type says so.
 func (a *API) applySite(r *http.Request) (any, error) {
 	opts, err := applyOptions(r.URL.Query())
 	if err != nil {
@@ -64,7 +64,7 @@ func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 	}
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	defer func() {
-		if p := recover(); p != nil { // the YAML library does on some malformed documents
+		if p := recover(); p != nil { // the YAML library panics on some malformed documents
 			doc, err = sitedoc.Document{}, form.Invalid("document", "is not valid YAML")
 		}
 	}()
@@ -85,8 +85,9 @@ func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 	return doc, nil
 }
 
-// yamlError says what is wrong and where, without the text around it: that may be a secret. The library quotes from malformed
-// documents, of which only the names of keys are kept.
+// yamlError returns what is wrong and the line, without the text around it, which may be a secret.
+// The library quotes malformed documents in its messages, and only names of keys are kept from
+// them.
 func yamlError(err yaml.Error) error {
 	text := err.GetMessage()
 	if syntax := (*yaml.SyntaxError)(nil); errors.As(err, &syntax) && !strings.HasPrefix(text, "mapping key ") {
@@ -99,10 +100,12 @@ func yamlError(err yaml.Error) error {
 	return errors.New(text)
 }
 
-// maxNesting is how many brackets of a document may be open at once: the YAML library is slow on many.
+// maxNesting bounds the open brackets of a document: the YAML library takes quadratic time for
+// many.
 const maxNesting = 16
 
-// plainYAML refuses what could make a small document large, or slow to read.
+// plainYAML refuses the features that make a small document large, such as aliases of aliases, or
+// slow to read.
 func plainYAML(data []byte) error {
 	open := 0
 	for _, t := range lexer.Tokenize(string(data)) {
@@ -120,7 +123,7 @@ func plainYAML(data []byte) error {
 	return nil
 }
 
-// applyError keeps the name of the object in the message.
+// applyError keeps the name of the object in the message of an error.
 func applyError(err error) error {
 	at := (*sitedoc.Error)(nil)
 	inUse, stale := (*inventory.InUseError)(nil), (*inventory.StaleError)(nil)
@@ -130,7 +133,7 @@ func applyError(err error) error {
 	return form.Invalid("document", at.Error())
 }
 
-// exportSite is the site as a document: YAML, or JSON if the client accepts that alone.
+// exportSite returns the site as a document: YAML, or JSON if the client accepts nothing else.
 func (a *API) exportSite(r *http.Request) (any, error) {
 	doc, err := sitedoc.Export(r.Context(), a.inv)
 	if err != nil || r.URL.Query().Get("format") == "json" || r.Header.Get("Accept") == "application/json" {
@@ -143,7 +146,7 @@ func (a *API) exportSite(r *http.Request) (any, error) {
 	return file{"application/yaml", text}, err
 }
 
-// decodeJSON is strict.
+// decodeJSON decodes JSON and refuses unknown fields, in which a typing error would be overlooked.
 func decodeJSON(data []byte, to any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()

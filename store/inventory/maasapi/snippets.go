@@ -9,7 +9,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// snippetJSON is a set of DHCP options as the API shows it.
+// snippetJSON is a set of DHCP options.
 type snippetJSON struct {
 	ID          int64            `json:"id"`
 	Name        string           `json:"name"`
@@ -35,7 +35,8 @@ func (a *API) snippets() crud[inventory.Snippet] {
 	}
 }
 
-// snippetForm reads the form of DHCP options. One place replaces another.
+// snippetForm reads a set of DHCP options. It applies to one of the site, a node, a subnet and a
+// range, so naming one unsets the others.
 func (a *API) snippetForm(r *http.Request, f *form.Form, to *inventory.Snippet) {
 	f.Text("name", &to.Name)
 	f.Text("value", &to.Value)

@@ -15,16 +15,17 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Bounds of /api/v1/stream.
+// Bounds of /api/v1/stream. Each client costs a goroutine and regular queries.
 const (
-	maxStreams  = 64               // clients at a time
-	streamBeat  = 15 * time.Second // a comment is sent when nothing else was
-	streamSlow  = 10 * time.Second // a client that takes longer for one write is dropped
-	streamPage  = 256              // events read at once
-	streamEvery = time.Second      // how often the log is looked at
+	maxStreams = 64 // clients at a time
+	// a comment is sent after this time without events, so that proxies keep the connection open
+	streamBeat  = 15 * time.Second
+	streamSlow  = 10 * time.Second // a client whose write takes longer is dropped
+	streamPage  = 256              // events read at a time
+	streamEvery = time.Second      // interval between reads of the log and of boots, which have no feed of their own
 )
 
-// streamChangeJSON is what the stream tells of a change.
+// streamChangeJSON is the data of a change event.
 type streamChangeJSON struct {
 	Kind string    `json:"kind"`
 	ID   int64     `json:"id"`
@@ -32,23 +33,24 @@ type streamChangeJSON struct {
 	Time time.Time `json:"time"`
 }
 
-// StreamBoot is what the stream tells of a boot that came a step further: all of it.
+// StreamBoot is the data of a boot event: the whole boot, which has progressed.
 type StreamBoot struct {
-	Node     string `json:"node"` // system ID; "" if no machine is known by the address
+	Node     string `json:"node"` // system ID; empty if no machine has the address
 	Hostname string `json:"hostname"`
 	Boot
 }
 
-// streamPlace is where a client is: what it has of the changes, of the log and of the boots. It is the ID of each event,
-// "CHANGES-LOG-BOOTS".
-type streamPlace struct{ rev, log, boot int64 } // boot -1 is now
+// streamPlace is a client's position in the changes, the log and the boots. It is sent as the ID of
+// each event, in the form "CHANGES-LOG-BOOTS".
+type streamPlace struct{ rev, log, boot int64 } // boot -1 = the end
 
 func (p streamPlace) String() string { return fmt.Sprintf("%d-%d-%d", p.rev, p.log, p.boot) }
 
 func parsePlace(text string) (p streamPlace, err error) {
 	parts := strings.Split(text, "-")
 	to := []*int64{&p.rev, &p.log, &p.boot}
-	ok := len(parts) == len(to) || len(parts) == len(to)-1 // the form from before boots were events
+	// clients may still hold an ID of two numbers, from before boots were events
+	ok := len(parts) == len(to) || len(parts) == len(to)-1
 	if p.boot = -1; ok {
 		to = to[:len(parts)]
 	}
@@ -62,9 +64,10 @@ func parsePlace(text string) (p streamPlace, err error) {
 	return p, nil
 }
 
-// stream sends server-sent events until the client goes: "change" for each changed object, "event" for each entry of the log,
-// "boot" for each boot that came further, several steps at once when they are quick. It begins now or, with the header
-// Last-Event-ID, after that event; "lost" says that what was between is no longer kept, and that the client has to read anew.
+// stream sends server-sent events until the client disconnects: "change" for each changed object,
+// "event" for each entry of the log, "boot" for each boot that progressed, at most once a second.
+// It begins at the end or, with the header Last-Event-ID, after that event. "lost" reports that
+// earlier changes are no longer kept, so that the client has to read everything again.
 func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	select {
 	case a.streams <- struct{}{}:
@@ -84,11 +87,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	if err := a.follow(r, s); err != nil && r.Context().Err() == nil {
-		a.log.Info("stream ended", "client", r.RemoteAddr, "why", err)
+		a.log.Info("stream ended", "client", r.RemoteAddr, "err", err)
 	}
 }
 
-// streamStart is where the client wants to begin.
+// streamStart returns the position at which the client wants to begin.
 func (a *API) streamStart(r *http.Request) (at streamPlace, err error) {
 	if text := r.Header.Get("Last-Event-ID"); text != "" {
 		if at, err = parsePlace(text); err == nil && at.boot < 0 {
@@ -99,7 +102,8 @@ func (a *API) streamStart(r *http.Request) (at streamPlace, err error) {
 	return a.streamNow(r)
 }
 
-// streamNow is behind all that there is.
+// streamNow returns the position after all that exists. The three numbers are read in one
+// transaction, so that nothing falls between them.
 func (a *API) streamNow(r *http.Request) (at streamPlace, err error) {
 	err = a.inv.Consistently(r.Context(), func(ctx context.Context) error {
 		if at.rev, err = a.inv.Revision(ctx); err != nil {
@@ -117,7 +121,8 @@ func (a *API) streamNow(r *http.Request) (at streamPlace, err error) {
 	return at, err
 }
 
-// sender writes to one client, and fails when it is too slow.
+// sender writes to one client. It fails if the client is too slow, since a blocked write would hold
+// the client's place in a.streams.
 type sender struct {
 	w   http.ResponseWriter
 	out *http.ResponseController
@@ -145,7 +150,7 @@ func (s *sender) send(name string, data any) error {
 	return s.write(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", s.at, name, text))
 }
 
-// follow sends what is new, without holding more than a page of it.
+// follow sends new events. It holds at most a page of them, however many there are.
 func (a *API) follow(r *http.Request, s *sender) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	changes := make(chan change)
@@ -169,7 +174,7 @@ func (a *API) follow(r *http.Request, s *sender) error {
 			return nil
 		case c := <-changes:
 			s.at.rev = c.rev
-			if c.name == "lost" { // after a restore the others may count from less, too
+			if c.name == "lost" { // after a restore the log and the boots may count from lower numbers
 				if s.at, err = a.streamNow(r); err != nil {
 					return err
 				}
@@ -188,7 +193,7 @@ func (a *API) follow(r *http.Request, s *sender) error {
 	}
 }
 
-// change is one of the change feed, or that some of it is lost.
+// change is a change of the feed, or the report that changes are lost.
 type change struct {
 	rev  int64
 	name string
@@ -206,7 +211,7 @@ func (a *API) watchChanges(ctx context.Context, from int64, out chan<- change) {
 				}
 				lost, next = true, change{from, "lost", map[string]string{"why": "changes that old are no longer kept; read all anew"}}
 			} else if err != nil {
-				continue // Watch looks again
+				continue // Watch retries by itself
 			}
 			select {
 			case out <- next:
@@ -220,7 +225,7 @@ func (a *API) watchChanges(ctx context.Context, from int64, out chan<- change) {
 	}
 }
 
-// sendLog sends the entries of the log that are new.
+// sendLog sends the new entries of the log.
 func (a *API) sendLog(r *http.Request, s *sender, names map[int64]inventory.Machine) error {
 	clear(names)
 	for {
@@ -240,7 +245,7 @@ func (a *API) sendLog(r *http.Request, s *sender, names map[int64]inventory.Mach
 	}
 }
 
-// sendBoots sends the boots that came further.
+// sendBoots sends the boots that have progressed.
 func (a *API) sendBoots(r *http.Request, s *sender) error {
 	for {
 		page, next, err := a.inv.BootsSince(r.Context(), s.at.boot, streamPage)
@@ -250,7 +255,7 @@ func (a *API) sendBoots(r *http.Request, s *sender) error {
 		s.at.boot = next
 		for _, attempt := range page {
 			what := StreamBoot{Boot: Boot{attempt, attempt.Diagnosis(time.Now())}}
-			if m, err := a.inv.MachineByMAC(r.Context(), attempt.MAC); err == nil { // nobody knows it, or it is a device's
+			if m, err := a.inv.MachineByMAC(r.Context(), attempt.MAC); err == nil { // otherwise it is unknown, or the address of a device
 				what.Node, what.Hostname = m.SystemID, m.Hostname
 			}
 			if err := s.send("boot", what); err != nil {

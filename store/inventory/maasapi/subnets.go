@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Subnet is a subnet as the API shows it.
+// Subnet is a subnet, with MAAS' fields.
 type Subnet struct {
 	ID              int64       `json:"id"`
 	Name            string      `json:"name"`
@@ -29,7 +29,7 @@ type Subnet struct {
 	AllowProxy      bool        `json:"allow_proxy"`
 	ActiveDiscovery bool        `json:"active_discovery"`
 	DisabledBoot    []string    `json:"disabled_boot_architectures"`
-	TagNames        []string    `json:"tag_names"` // which MAAS does not have
+	TagNames        []string    `json:"tag_names"` // MAAS does not tag subnets
 	VLAN            *vlanJSON   `json:"vlan"`
 	Ranges          []rangeJSON `json:"ip_ranges"`
 	ResourceURI     string      `json:"resource_uri"`
@@ -46,7 +46,8 @@ func (a *API) subnets() crud[ipam.Subnet] {
 	}
 }
 
-// subnetOfPath takes what MAAS takes: a number, a prefix, a name or another specifier.
+// subnetOfPath returns the subnet of the path: a number, a prefix, a name or another specifier of
+// MAAS.
 func (a *API) subnetOfPath(r *http.Request) (ipam.Subnet, error) {
 	text := r.PathValue("id")
 	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
@@ -64,7 +65,8 @@ func (a *API) showSubnets(r *http.Request, subnets []ipam.Subnet) ([]any, error)
 	return out, err
 }
 
-// subnetView is what subnets refer to and consist of.
+// subnetView holds the objects that subnets refer to and consist of, so that many subnets are shown
+// with one read of each kind.
 type subnetView struct {
 	vlanView
 	subnets map[int64]ipam.Subnet
@@ -112,7 +114,7 @@ func (v subnetView) show(s ipam.Subnet) Subnet {
 	return out
 }
 
-// byID shows a subnet, which may be gone.
+// byID shows a subnet; nil if it was deleted since the reference to it was read.
 func (v subnetView) byID(id int64) *Subnet {
 	s, ok := v.subnets[id]
 	if !ok {
@@ -122,8 +124,9 @@ func (v subnetView) byID(id int64) *Subnet {
 	return &shown
 }
 
-// subnetForm reads a subnet. As in MAAS it comes to be on the VLAN that is named, on that of vid in the fabric, or on the
-// default VLAN of the fabric, or of the first one.
+// subnetForm reads a subnet. As in MAAS, a new subnet is put on the named VLAN, else on the VLAN
+// with the given vid of the given fabric; the default fabric and its untagged VLAN are used for
+// what is not given.
 func (a *API) subnetForm(r *http.Request, f *form.Form, s *ipam.Subnet) {
 	f.Prefix("cidr", &s.Prefix)
 	f.Text("name", &s.Name)
@@ -171,7 +174,7 @@ func (a *API) vlanOfForm(r *http.Request, f *form.Form) int64 {
 	return v.ID
 }
 
-// getSubnet shows a subnet, or with op= what MAAS tells besides.
+// getSubnet returns a subnet, or with op= the use of its addresses.
 func (a *API) getSubnet(r *http.Request) (any, error) {
 	s, err := a.subnetOfPath(r)
 	if err != nil {
@@ -199,7 +202,8 @@ func (a *API) getSubnet(r *http.Request) (any, error) {
 	return nil, &unsupported{"subnet op=" + op}
 }
 
-// statisticsJSON counts the addresses of a subnet. Counts of IPv6 subnets may be larger than clients can hold; they are exact.
+// statisticsJSON counts the addresses of a subnet. The counts of an IPv6 subnet exceed 64 bits;
+// they are exact.
 type statisticsJSON struct {
 	Total            *big.Int `json:"total_addresses"`
 	Available        *big.Int `json:"num_available"`
@@ -238,7 +242,7 @@ func statistics(s ipam.Subnet, u *ipam.Usage) statisticsJSON {
 	return out
 }
 
-// addressSpanJSON is a run of addresses.
+// addressSpanJSON is a run of consecutive addresses.
 type addressSpanJSON struct {
 	Start   string   `json:"start"`
 	End     string   `json:"end"`

@@ -10,10 +10,11 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// tagJSON is a tag as the API shows it.
+// tagJSON is a tag.
 type tagJSON struct {
 	Name string `json:"name"`
-	// Definition is always empty: nothing is known of the hardware that it could select by.
+	// Definition is always empty: it selects machines by their hardware, which the inventory does
+	// not know.
 	Definition  string `json:"definition"`
 	Comment     string `json:"comment"`
 	KernelOpts  string `json:"kernel_opts"`
@@ -43,7 +44,7 @@ func (a *API) tagOfPath(r *http.Request) (inventory.Tag, error) {
 	return a.inv.TagByName(r.Context(), r.PathValue("id"))
 }
 
-// getTag is a tag, or with op=machines, devices or nodes what has it.
+// getTag returns a tag, or with op=machines, devices or nodes the objects that have it.
 func (a *API) getTag(r *http.Request) (any, error) {
 	op := r.URL.Query().Get("op")
 	if op == "" {
@@ -68,7 +69,7 @@ func (a *API) getTag(r *http.Request) (any, error) {
 	case "machines", "devices", "nodes":
 		return append(append([]any{}, machines...), devices...), nil
 	case "rack_controllers", "region_controllers":
-		return []any{}, nil // they have no tags
+		return []any{}, nil // controllers cannot be tagged
 	}
 	return nil, &unsupported{"tag op=" + op}
 }
@@ -89,8 +90,8 @@ func (a *API) taggedDevices(r *http.Request, tag string) ([]any, error) {
 	return a.showDevices(r, all)
 }
 
-// actOnTag is op=update_nodes: add and remove hold system IDs or names of machines, system IDs of devices, and subnets, which
-// MAAS does not tag.
+// actOnTag serves op=update_nodes: add and remove name machines by system ID or name, devices by
+// system ID, and subnets, which MAAS does not tag.
 func (a *API) actOnTag(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "update_nodes" {
 		return nil, &unsupported{"tag op=" + op}
@@ -124,7 +125,7 @@ func (a *API) actOnTag(r *http.Request) (any, error) {
 	})
 }
 
-// taggable is the number of a machine or device.
+// taggable returns the ID of a machine or device.
 func (a *API) taggable(ctx context.Context, name string) (int64, error) {
 	m, err := a.inv.MachineByName(ctx, name)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -10,13 +10,13 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// tsigKeyJSON is a key for transfers and updates of zones as the API shows it. MAAS has no such thing.
+// tsigKeyJSON is a TSIG key for transfers and updates of zones. MAAS has no such resource.
 type tsigKeyJSON struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
 	Algorithm string    `json:"algorithm"`
 	Created   time.Time `json:"created"`
-	// Secret is there only when the key is made.
+	// Secret is set only in the answer that creates the key.
 	Secret      string `json:"secret,omitempty"`
 	ResourceURI string `json:"resource_uri"`
 }
@@ -43,7 +43,7 @@ func (a *API) showTSIGKey(k inventory.TSIGKey) any {
 	}
 }
 
-// readAccess reads who may do what with a domain's zone.
+// readAccess reads the fields that control access to a domain's zone.
 func readAccess(f *form.Form, to *inventory.Domain) {
 	if f.Has("allow_transfer") {
 		to.AllowTransfer = f.List("allow_transfer")

@@ -9,7 +9,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Account is a user as the API shows it.
+// Account is a user.
 type Account struct {
 	Username    string `json:"username"`
 	Email       string `json:"email"`
@@ -46,7 +46,8 @@ func (a *API) users() crud[inventory.User] {
 	}
 }
 
-// readUser reads the form of a user, in which the password is a hash already.
+// readUser reads a user. The password in the form is a hash already: hashing takes long and is done
+// before the transaction.
 func readUser(_ *http.Request, f *form.Form, to *inventory.User) {
 	f.Text("username", &to.Name)
 	f.Text("email", &to.Email)
@@ -63,7 +64,7 @@ func readUser(_ *http.Request, f *form.Form, to *inventory.User) {
 	}
 }
 
-// listUsers answers all users, or with op=whoami who the client is.
+// listUsers returns all users, or with op=whoami the user of the request.
 func (a *API) listUsers(r *http.Request) (any, error) {
 	if r.URL.Query().Get("op") == "whoami" {
 		return a.showUser(accountOf(r)), nil
@@ -74,15 +75,15 @@ func (a *API) listUsers(r *http.Request) (any, error) {
 // tokenJSON is an API key of the user.
 type tokenJSON struct {
 	Name string `json:"name"`
-	// Token is consumer:token, and only when it is made consumer:token:secret.
+	// Token is consumer:token and, in the answer that creates the key, consumer:token:secret.
 	Token       string `json:"token"`
 	ConsumerKey string `json:"consumer_key"`
 	TokenKey    string `json:"token_key"`
-	// TokenSecret is there only when it is made.
+	// TokenSecret is set only in the answer that creates the key.
 	TokenSecret string `json:"token_secret,omitempty"`
 }
 
-// tokenOf shows a key; text is the whole key when it was just made.
+// tokenOf shows a key. text is the whole key if it was just created, else empty.
 func tokenOf(k inventory.APIKey, text string) tokenJSON {
 	t := tokenJSON{Name: k.Name, Token: k.Consumer + ":" + k.Token, ConsumerKey: k.Consumer, TokenKey: k.Token}
 	if text != "" {
@@ -91,12 +92,13 @@ func tokenOf(k inventory.APIKey, text string) tokenJSON {
 	return t
 }
 
-// self is the stored user who made the request.
+// self returns the stored user who made a request.
 func (a *API) self(r *http.Request) (inventory.User, error) {
 	return a.inv.UserByName(r.Context(), userOf(r))
 }
 
-// listTokens is op=list_authorisation_tokens. Secrets cannot be shown: only hashes of them are kept.
+// listTokens serves op=list_authorisation_tokens. Secrets cannot be shown: only their hashes are
+// kept.
 func (a *API) listTokens(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "list_authorisation_tokens" {
 		return nil, &unsupported{"account op=" + op}
@@ -185,7 +187,8 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 	}
 }
 
-// tokenPart is the token of a key that is given whole, without its secret, or as the token alone.
+// tokenPart returns the token of a key that is given whole, without its secret, or as the token
+// alone.
 func tokenPart(text string) string {
 	if parts := strings.Split(text, ":"); len(parts) > 1 {
 		return parts[1]

@@ -5,8 +5,8 @@
 //	f.Prefix("cidr", &subnet.Prefix)
 //	if f.Err != nil { ... } // an *InvalidError that names the first wrong field
 //
-// A field that the request does not have leaves its value as it is, so one function reads a form for creating an object and
-// for changing it.
+// A field that the request does not have leaves its value as it is, so one function reads a form
+// for creating an object and for changing it.
 package form
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// Form holds the fields of a request. The first mistake is kept in Err and ends the reading: clients of MAAS show one message,
-// and mistakes after the first are often consequences of it.
+// Form holds the fields of a request. The first mistake is kept in Err and ends the reading:
+// clients of MAAS show one message, and mistakes after the first are often consequences of it.
 type Form struct {
 	Values url.Values
 	Err    error
@@ -91,7 +91,8 @@ func (f *Form) Not(name string, to *bool) {
 	*to = !on
 }
 
-// ParseBool parses a truth value in the spellings of Go, Python, JavaScript and HTML forms. An empty text is false.
+// ParseBool parses a truth value in the spellings of Go, Python, JavaScript and HTML forms. An
+// empty text is false.
 func ParseBool(text string) (bool, error) {
 	text = strings.ToLower(text)
 	switch text {

@@ -14,11 +14,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxBody is the largest request body in bytes that [Read] takes. The caller bounds the body, since other bodies are read too.
+// MaxBody is the largest request body in bytes that [Read] takes. The caller bounds the body, since
+// other bodies are read too.
 const MaxBody = 1 << 20
 
-// Read reads the form of a request: URL-encoded, multipart, or a JSON object, which MAAS takes too. It sets r.PostForm to the
-// fields, whatever the encoding.
+// Read reads the form of a request: URL-encoded, multipart, or a JSON object, which MAAS takes too.
+// It sets r.PostForm to the fields, whatever the encoding.
 func Read(r *http.Request) (*Form, error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if packed := r.Header.Get("Content-Encoding"); packed != "" && packed != "identity" {
@@ -50,7 +51,8 @@ func Read(r *http.Request) (*Form, error) {
 	return &Form{Values: r.PostForm}, nil
 }
 
-// refuseBody refuses a body of an unknown type. Without it the fields would be overlooked and the request would succeed.
+// refuseBody refuses a body of an unknown type. Without it the fields would be overlooked and the
+// request would succeed.
 func refuseBody(r *http.Request, kind string) error {
 	switch _, err := io.ReadFull(r.Body, make([]byte, 1)); {
 	case errors.Is(err, io.EOF): // no body
@@ -61,7 +63,8 @@ func refuseBody(r *http.Request, kind string) error {
 	return &MediaTypeError{kind}
 }
 
-// readError describes why a form cannot be read. Errors with a status of their own stay as they are.
+// readError describes why a form cannot be read. Errors with a status of their own stay as they
+// are.
 func readError(err error) error {
 	tooBig, unread := (*http.MaxBytesError)(nil), (*MediaTypeError)(nil)
 	if errors.As(err, &tooBig) || errors.As(err, &unread) {
@@ -77,8 +80,8 @@ func (e *MediaTypeError) Error() string {
 	return fmt.Sprintf("a body of type %q is not read; send the fields as application/x-www-form-urlencoded, multipart/form-data or application/json", e.Type)
 }
 
-// parseJSON reads the fields of a JSON object: a list is a field with several values, an object stays JSON, and null is an
-// absent field.
+// parseJSON reads the fields of a JSON object: a list is a field with several values, an object
+// stays JSON, and null is an absent field.
 func parseJSON(r *http.Request) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -102,7 +105,8 @@ func parseJSON(r *http.Request) error {
 	return nil
 }
 
-// values returns a JSON value as a form has it. An empty list becomes one empty text, since that is how a form empties a list.
+// values returns a JSON value as a form has it. An empty list becomes one empty text, since that is
+// how a form empties a list.
 func values(raw json.RawMessage) []string {
 	var list []json.RawMessage
 	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {

@@ -13,8 +13,9 @@ import (
 // maxNames bounds the names that a limiter remembers, since strangers choose them.
 const maxNames = 4096
 
-// Limiter lets each name do something Burst times at once and then once each Every. Refused attempts cost nothing, so a client that
-// tries too often is let through as soon as one that waits. It is safe for concurrent use.
+// Limiter lets each name do something Burst times at once and then once each Every. Refused
+// attempts cost nothing, so a client that tries too often is let through as soon as one that waits.
+// It is safe for concurrent use.
 type Limiter struct {
 	Every time.Duration
 	Burst int
@@ -45,8 +46,8 @@ func (l *Limiter) Take(now time.Time, name string) (wait time.Duration) {
 	return wait
 }
 
-// sweep forgets the names that have their whole burst again. If there are none, it forgets those that have more of it than the mean:
-// the names that try most often stay limited.
+// sweep forgets the names that have their whole burst again. If there are none, it forgets those
+// that have more of it than the mean: the names that try most often stay limited.
 func (l *Limiter) sweep(now time.Time) {
 	maps.DeleteFunc(l.names, func(_ string, b *rate.Limiter) bool { return b.TokensAt(now) >= float64(l.Burst) })
 	if len(l.names) < maxNames {
@@ -60,8 +61,8 @@ func (l *Limiter) sweep(now time.Time) {
 	maps.DeleteFunc(l.names, func(_ string, b *rate.Limiter) bool { return b.TokensAt(now) >= mean })
 }
 
-// Network returns what a limiter counts as one address of a client: an IPv4 address, or an IPv6 network of 64 bits, in which one
-// host chooses its addresses freely.
+// Network returns what a limiter counts as one address of a client: an IPv4 address, or an IPv6
+// network of 64 bits, in which one host chooses its addresses freely.
 func Network(remote string) string {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {

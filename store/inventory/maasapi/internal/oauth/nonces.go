@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
-// maxNonces bounds the memory of nonces: about 40 MB, or 1,700 requests a second over the whole window.
+// maxNonces bounds the memory of nonces: about 40 MB, or 1,700 requests a second over the whole
+// window.
 const maxNonces = 1 << 20
 
-// nonces remembers the requests of the last minutes, so that a recorded request cannot be sent again. When there are more than most,
-// the oldest are forgotten, and requests signed that long ago are refused from then on: forgetting must not make a replay possible.
-// The zero value keeps maxNonces. It is safe for concurrent use.
+// nonces remembers the requests of the last minutes, so that a recorded request cannot be sent
+// again. When there are more than most, the oldest are forgotten, and requests signed that long ago
+// are refused from then on: forgetting must not make a replay possible. The zero value keeps
+// maxNonces. It is safe for concurrent use.
 type nonces struct {
 	most int // 0 = maxNonces
 
@@ -22,7 +24,8 @@ type nonces struct {
 	floor int64 // requests signed at or before it are refused
 }
 
-// fresh reports whether a nonce is new with its timestamp, which is at most MaxSkew from now, and remembers it.
+// fresh reports whether a nonce is new with its timestamp, which is at most MaxSkew from now, and
+// remembers it.
 func (n *nonces) fresh(now time.Time, at int64, nonce string) bool {
 	sum := sha256.Sum256([]byte(nonce))
 	key := [16]byte(sum[:16])

@@ -1,11 +1,11 @@
-// Package oauth checks requests that are signed with OAuth 1.0a PLAINTEXT (RFC 5849), as clients of MAAS sign them, and limits
-// attempts to log in.
+// Package oauth checks requests that are signed with OAuth 1.0a PLAINTEXT (RFC 5849), as clients of
+// MAAS sign them, and limits attempts to log in.
 //
 //	v := oauth.Verifier[User]{Check: keys.Check}
 //	user, err := v.Verify(r)
 //
-// PLAINTEXT sends the secret itself, so the signature does not protect the request; TLS does. The timestamp and the nonce only keep
-// a request that was recorded from being sent again.
+// PLAINTEXT sends the secret itself, so the signature does not protect the request; TLS does. The
+// timestamp and the nonce only keep a request that was recorded from being sent again.
 package oauth
 
 import (
@@ -22,21 +22,24 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// MaxSkew is how far a request's clock may be off, to either side.
+// MaxSkew bounds the difference between the clocks of a client and the region, in both directions.
 const MaxSkew = 5 * time.Minute
 
 // Verifier finds the user who signed a request. It is safe for concurrent use.
 type Verifier[User any] struct {
-	// Check returns the user of an API key, false if the key is not valid. It is called concurrently.
+	// Check returns the user of an API key, false if the key is not valid. It is called
+	// concurrently.
 	Check func(ctx context.Context, consumer, token, secret string) (user User, ok bool, err error)
 
 	nonces nonces
 }
 
-// ErrUnchecked wraps errors of Verifier.Check. Other errors describe what is wrong with the request.
+// ErrUnchecked wraps errors of Verifier.Check. Other errors describe what is wrong with the
+// request.
 var ErrUnchecked = errors.New("keys cannot be checked now")
 
-// Verify returns the user whose key signed the request. The error says why a request is refused, for its sender.
+// Verify returns the user whose key signed the request. The error says why a request is refused,
+// for its sender.
 func (v *Verifier[User]) Verify(r *http.Request) (user User, err error) {
 	p := params(r.Header.Get("Authorization"))
 	if p == nil {
@@ -49,7 +52,8 @@ func (v *Verifier[User]) Verify(r *http.Request) (user User, err error) {
 	if form.Unfit(p["oauth_consumer_key"]) || form.Unfit(p["oauth_token"]) {
 		return user, invalid
 	}
-	// PLAINTEXT signatures are consumer secret & token secret (RFC 5849 section 3.4.4); consumers of MAAS have no secret.
+	// PLAINTEXT signatures are consumer secret & token secret (RFC 5849 section 3.4.4); consumers
+	// of MAAS have no secret.
 	secret := strings.TrimPrefix(p["oauth_signature"], "&")
 	user, ok, err := v.Check(r.Context(), p["oauth_consumer_key"], p["oauth_token"], secret)
 	if err != nil {

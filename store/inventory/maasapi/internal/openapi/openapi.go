@@ -4,7 +4,8 @@
 //		{Method: "GET", Path: "/machines/{id}/", Name: "machines/{id}/", Answer: Machine{}},
 //	})
 //
-// The schemas of answers and bodies are made by reflection from the types that are encoded, so they cannot disagree with them.
+// The schemas of answers and bodies are made by reflection from the types that are encoded, so they
+// cannot disagree with them.
 package openapi
 
 import (
@@ -23,18 +24,20 @@ type Info struct {
 	Title, Version, Description string
 	// Server is the path that the paths of operations are below.
 	Server string
-	// Package is the import path of the API's own types. The schemas of other packages' types have the name of the package in front.
+	// Package is the import path of the API's own types. The schemas of other packages' types have
+	// the name of the package in front.
 	Package string
 }
 
 // Operation is one method of one path.
 type Operation struct {
 	Method, Path string
-	// Name is what the operation's ID is made from.
+	// Name is made into the operation's ID.
 	Name  string
 	Ops   []string // values of the query parameter op
 	Query []string // further query parameters
-	// Answer and Body are values of the types of the answer and of a JSON body. If Body is nil, a form is read.
+	// Answer and Body are values of the types of the answer and of a JSON body. If Body is nil, a
+	// form is read.
 	Answer, Body any
 	// List says that the operation answers with a list of Answer, of which clients can read a part.
 	List bool
@@ -169,8 +172,8 @@ func (s *schemas) of(t reflect.Type) object {
 	return object{}
 }
 
-// object returns a reference to the schema of a struct and defines the schema the first time. The name is registered before the
-// fields are read, because types refer to themselves.
+// object returns a reference to the schema of a struct and defines the schema the first time. The
+// name is registered before the fields are read, because types refer to themselves.
 func (s *schemas) object(t reflect.Type) object {
 	name, known := s.names[t]
 	if !known {
@@ -186,8 +189,8 @@ func (s *schemas) object(t reflect.Type) object {
 // initialism matches the beginnings of unexported names that are written in capitals.
 var initialism = regexp.MustCompile(`^(dhcp|ip|ssh|tsig|vlan)([A-Z]|$)`)
 
-// name returns the name of a type's schema: Machine, or SitedocMachine for a type of another package. Unexported types of answers
-// are named as vlanJSON, whose schema is VLAN.
+// name returns the name of a type's schema: Machine, or SitedocMachine for a type of another
+// package. Unexported types of answers are named as vlanJSON, whose schema is VLAN.
 func (s *schemas) name(t reflect.Type) string {
 	name := strings.TrimSuffix(t.Name(), "JSON")
 	first := initialism.FindString(name)

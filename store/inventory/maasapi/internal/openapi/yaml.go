@@ -9,12 +9,13 @@ import (
 	"strings"
 )
 
-// YAML writes JSON as YAML in blocks, fields in their order. Texts are written without quotes only where every reader of YAML, 1.1 or
-// 1.2, takes them for texts. An error says that the text is no JSON.
+// YAML writes JSON as YAML in blocks, fields in their order. Texts are written without quotes only
+// where every reader of YAML, 1.1 or 1.2, takes them for texts. An error says that the text is no
+// JSON.
 //
-// JSONToYAML of goccy/go-yaml 1.19 was tried instead. It writes .inf, <<, MAC addresses and keys with line breaks without quotes, so
-// that readers of YAML 1.1 take them for numbers or merges and it does not read them back itself, and 1.50 as 1.5; the tests hold
-// both.
+// JSONToYAML of goccy/go-yaml 1.19 was tried instead. It writes .inf, <<, MAC addresses and keys
+// with line breaks without quotes, so that readers of YAML 1.1 take them for numbers or merges and
+// it does not read them back itself, and 1.50 as 1.5; the tests hold both.
 func YAML(text []byte) ([]byte, error) {
 	w := yamlWriter{dec: json.NewDecoder(bytes.NewReader(text))}
 	w.dec.UseNumber()
@@ -24,7 +25,7 @@ func YAML(text []byte) ([]byte, error) {
 	return w.out.Bytes(), nil
 }
 
-// place is where a value stands.
+// place is the position of a value in its line.
 type place int
 
 const (
