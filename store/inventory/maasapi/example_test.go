@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/schema"
 )
 
 // manual switches nothing; a machine's state is unknown.
@@ -29,7 +30,7 @@ func (manual) Kinds() power.Registry { return power.NewRegistry(power.Manual()) 
 // An inventory in memory, served over HTTP, and a client that creates a subnet.
 func Example() {
 	ctx := context.Background()
-	db, err := store.Open(ctx, "memory:")
+	db, err := store.Open(ctx, "memory:", schema.FS)
 	if err != nil {
 		log.Fatal(err)
 	}
