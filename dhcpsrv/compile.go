@@ -23,7 +23,6 @@ type serving struct {
 	byClient map[string][]*Reservation // by identity: key of a link address or of a client identifier
 	byAddr   map[addr4]*Reservation
 	site     Options
-	ads      map[string]*Advertisement // by link
 	partners map[string]Partner
 	v6       *serving6
 }
@@ -59,10 +58,6 @@ func compile(snap *Snapshot) (*serving, error) {
 		v6:       newServing6(snap.Options6),
 	}
 	if err := checkOptions("site", snap.Options); err != nil {
-		return nil, err
-	}
-	var err error
-	if c.ads, err = checkAdvertisements(snap.Advertisements); err != nil {
 		return nil, err
 	}
 	if err := checkOptions6("site", snap.Options6); err != nil {

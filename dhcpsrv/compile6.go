@@ -117,7 +117,7 @@ func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 	case conf.Mode != ModeServe:
 		return nil, fmt.Errorf("mode %v is of IPv4: DHCPv6 has no proxies", conf.Mode)
 	case len(conf.Routers) > 0 || len(conf.Routes) > 0 || conf.MTU != 0:
-		return nil, fmt.Errorf("fields Routers, Routes and MTU are not told by DHCPv6; advertise them (Snapshot.Advertisements)")
+		return nil, fmt.Errorf("fields Routers, Routes and MTU are not carried by DHCPv6; advertise them (package radv)")
 	}
 	for _, group := range [][]netip.Addr{conf.DNS, conf.NTP} {
 		for _, a := range group {

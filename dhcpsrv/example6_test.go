@@ -5,10 +5,11 @@ import (
 	"net/netip"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 )
 
-// A link with both families: DHCPv6 gives the addresses, and the advertisement tells hosts to ask for them, which prefix is
-// on the link, and its MTU. What a family cannot tell is refused with the place to say it.
+// On an IPv6 link DHCPv6 gives the addresses. The router advertisement makes hosts ask for them, and carries the prefix and the
+// MTU. A field that DHCPv6 cannot carry is refused, and the error names the package that can.
 func ExampleServer_Update_ipv6() {
 	server, err := dhcpsrv.New(dhcpsrv.Config{})
 	if err != nil {
@@ -18,14 +19,16 @@ func ExampleServer_Update_ipv6() {
 		Name: "lab6", Prefix: netip.MustParsePrefix("2001:db8::/64"), Link: "eth1", Server: netip.MustParseAddr("2001:db8::1"),
 		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("2001:db8::1:0"), Last: netip.MustParseAddr("2001:db8::1:ffff")}},
 	}
-	snapshot := dhcpsrv.Snapshot{
-		Subnets:        []dhcpsrv.Subnet{subnet},
-		Advertisements: []dhcpsrv.Advertisement{{Link: "eth1", Managed: true, MTU: 9000, Prefixes: []netip.Prefix{subnet.Prefix}}},
+	fmt.Println(server.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{subnet}}))
+	routers, err := radv.New(radv.Config{})
+	if err != nil {
+		panic(err)
 	}
-	fmt.Println(server.Update(snapshot))
+	fmt.Println(routers.Update([]radv.Advertisement{{Link: "eth1", Managed: true, MTU: 9000, Prefixes: []netip.Prefix{subnet.Prefix}}}))
 	subnet.MTU = 9000
 	fmt.Println(server.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{subnet}}))
 	// Output:
 	// <nil>
-	// dhcpsrv: snapshot refused: subnet "lab6": fields Routers, Routes and MTU are not told by DHCPv6; advertise them (Snapshot.Advertisements)
+	// <nil>
+	// dhcpsrv: snapshot refused: subnet "lab6": fields Routers, Routes and MTU are not carried by DHCPv6; advertise them (package radv)
 }

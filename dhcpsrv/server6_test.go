@@ -471,7 +471,7 @@ func TestUpdateRefuses6(t *testing.T) {
 		change func(*dhcpsrv.Snapshot)
 	}{
 		{`subnet "office6": server address`, func(s *dhcpsrv.Snapshot) { s.Subnets[0].Server = ip("192.0.2.1") }},
-		{`Snapshot.Advertisements`, func(s *dhcpsrv.Snapshot) { s.Subnets[0].MTU = 1400 }},
+		{`package radv`, func(s *dhcpsrv.Snapshot) { s.Subnets[0].MTU = 1400 }},
 		{`overlaps 2001:db8::/32`, func(s *dhcpsrv.Snapshot) {
 			s.Subnets[1].Prefix, s.Subnets[1].Pools = netip.MustParsePrefix("2001:db8::/32"), nil
 		}},

@@ -15,8 +15,6 @@ type Snapshot struct {
 	// Options6 is the site level of DHCPv6; its codes are another family's. Options of subnets and pools are of the family
 	// of the subnet, those of a reservation of its address's, without an address of IPv4.
 	Options6 Options
-	// Advertisements say which links hear router advertisements; none = no link does.
-	Advertisements []Advertisement
 	// Partners are the other servers that subnets name.
 	Partners []Partner
 }
@@ -29,7 +27,7 @@ const (
 
 // Subnet is one IPv4 or IPv6 subnet with what its clients are told. The options named below are those of IPv4; in an IPv6
 // subnet DNS is option 23, Domain with Search 24, and NTP 56. Routers, Routes and MTU must be empty there, since DHCPv6
-// tells none of them ([Advertisement] does), and ByClientID does not count: clients go by DUID and IAID.
+// carries none of them (router advertisements do, see package radv), and ByClientID does not count: clients go by DUID and IAID.
 type Subnet struct {
 	Name   string       // unique in the snapshot; named in errors, leases and explanations
 	Prefix netip.Prefix // must not overlap another subnet's

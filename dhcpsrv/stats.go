@@ -25,7 +25,6 @@ type Stats struct {
 	Probes       uint64 // probes made
 	ProbesMissed uint64 // offers made without a probe because too many were under way
 	Panics       uint64
-	Advertised   uint64 // router advertisements sent
 	ClockSet     uint64 // times that the wall clock was found set
 
 	PartnerSent     uint64 // lease versions sent to partners
@@ -44,7 +43,7 @@ type stats struct {
 	commitErrors            atomic.Uint64
 	readErrors, writeErrors atomic.Uint64
 	probes, probesMissed    atomic.Uint64
-	panics, advertised      atomic.Uint64
+	panics                  atomic.Uint64
 	clockSet                atomic.Uint64
 
 	partnerSent, partnerReceived, partnerLate atomic.Uint64
@@ -60,7 +59,7 @@ func (s *Server) Stats() Stats {
 		Commits: c.commits.Load(), Committed: c.committed.Load(), CommitTime: time.Duration(c.commitTime.Load()),
 		CommitErrors: c.commitErrors.Load(), WriteErrors: c.writeErrors.Load(), ReadErrors: c.readErrors.Load(),
 		Probes: c.probes.Load(), ProbesMissed: c.probesMissed.Load(), Panics: c.panics.Load(),
-		Advertised: c.advertised.Load(), PartnerSent: c.partnerSent.Load(), PartnerReceived: c.partnerReceived.Load(),
+		PartnerSent: c.partnerSent.Load(), PartnerReceived: c.partnerReceived.Load(),
 		PartnerLate: c.partnerLate.Load(), ClockSet: c.clockSet.Load(),
 	}
 	for t := range c.received {

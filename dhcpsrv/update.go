@@ -33,7 +33,7 @@ func (s *Server) Update(snap Snapshot) error {
 	defer s.updating.Unlock()
 	c, err := compile(&snap)
 	if err == nil {
-		err = s.checkModes(c)
+		err = s.checkWatchable(c)
 	}
 	if err != nil {
 		return fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
@@ -47,8 +47,8 @@ func (s *Server) Update(snap Snapshot) error {
 	return nil
 }
 
-// checkModes refuses ModeAuto when there is no means to look for other servers: serving unasked could harm the link.
-func (s *Server) checkModes(c *serving) error {
+// checkWatchable refuses ModeAuto when there is no means to look for other servers: serving unasked could harm the link.
+func (s *Server) checkWatchable(c *serving) error {
 	for _, sub := range c.subnets {
 		if sub.Mode == ModeAuto && s.cfg.FindServers == nil {
 			return fmt.Errorf("subnet %q: mode auto needs Config.FindServers (dhcplink.FindServers is one)", sub.Name)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/net/ipv6"
 
-	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 )
 
 // onLinkHops is the hop limit of neighbour discovery: no router passes a packet on with it.
@@ -18,8 +18,8 @@ const onLinkHops = 255
 
 var allRouters = net.ParseIP("ff02::2")
 
-// linuxAdvertiseConn is a raw ICMPv6 socket that hears router solicitations only.
-type linuxAdvertiseConn struct {
+// icmpConn is a raw ICMPv6 socket that hears router solicitations only.
+type icmpConn struct {
 	pc    *ipv6.PacketConn
 	links linkNames
 	done  chan struct{}
@@ -27,12 +27,12 @@ type linuxAdvertiseConn struct {
 	wg    sync.WaitGroup
 }
 
-func listenAdvertise(cfg ListenConfig) (dhcpsrv.AdvertiseConn, error) {
+func listenAdvertise(cfg ListenConfig) (radv.Conn, error) {
 	conn, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "ip6:ipv6-icmp", "::")
 	if err != nil {
 		return nil, err
 	}
-	c := &linuxAdvertiseConn{pc: ipv6.NewPacketConn(conn), done: make(chan struct{})}
+	c := &icmpConn{pc: ipv6.NewPacketConn(conn), done: make(chan struct{})}
 	if err := c.setUp(conn.(*net.IPConn), cfg); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
@@ -40,7 +40,7 @@ func listenAdvertise(cfg ListenConfig) (dhcpsrv.AdvertiseConn, error) {
 	return c, nil
 }
 
-func (c *linuxAdvertiseConn) setUp(conn *net.IPConn, cfg ListenConfig) (err error) {
+func (c *icmpConn) setUp(conn *net.IPConn, cfg ListenConfig) (err error) {
 	var filter ipv6.ICMPFilter
 	filter.SetAll(true)
 	filter.Accept(ipv6.ICMPTypeRouterSolicitation)
@@ -71,8 +71,8 @@ func (l *linkNames) require() error {
 	return nil
 }
 
-// ReadICMP implements [dhcpsrv.AdvertiseConn].
-func (c *linuxAdvertiseConn) ReadICMP(b []byte) (int, string, netip.Addr, error) {
+// ReadICMP implements [radv.Conn].
+func (c *icmpConn) ReadICMP(b []byte) (int, string, netip.Addr, error) {
 	for {
 		n, cm, from, err := c.pc.ReadFrom(b)
 		if err != nil {
@@ -89,8 +89,8 @@ func (c *linuxAdvertiseConn) ReadICMP(b []byte) (int, string, netip.Addr, error)
 	}
 }
 
-// WriteICMP implements [dhcpsrv.AdvertiseConn].
-func (c *linuxAdvertiseConn) WriteICMP(b []byte, link string, dst netip.Addr) error {
+// WriteICMP implements [radv.Conn].
+func (c *icmpConn) WriteICMP(b []byte, link string, dst netip.Addr) error {
 	index := c.links.index(link)
 	if index == 0 {
 		return fmt.Errorf("interface %q is not there", link)
@@ -99,8 +99,8 @@ func (c *linuxAdvertiseConn) WriteICMP(b []byte, link string, dst netip.Addr) er
 	return err
 }
 
-// Close implements [dhcpsrv.AdvertiseConn].
-func (c *linuxAdvertiseConn) Close() error {
+// Close implements [radv.Conn].
+func (c *icmpConn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
 		close(c.done)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 )
 
 // Ports of DHCP (RFC 2131 section 4.1, RFC 8415 section 7.2).
@@ -92,7 +93,7 @@ func Listen6(cfg ListenConfig) (dhcpsrv.Conn, error) {
 
 // ListenAdvertise opens a raw socket for router advertisements on the interfaces of cfg, which needs CAP_NET_RAW; the port
 // does not count. Only Linux is supported.
-func ListenAdvertise(cfg ListenConfig) (dhcpsrv.AdvertiseConn, error) {
+func ListenAdvertise(cfg ListenConfig) (radv.Conn, error) {
 	if len(cfg.Interfaces) == 0 {
 		return nil, errors.New("dhcplink: listen for router solicitations: no interface given")
 	}

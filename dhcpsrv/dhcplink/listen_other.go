@@ -8,13 +8,14 @@ import (
 	"net/netip"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 )
 
 func listen(ListenConfig, bool) (dhcpsrv.Conn, error) { return nil, errors.ErrUnsupported }
 
 func listen6(ListenConfig) (dhcpsrv.Conn, error) { return nil, errors.ErrUnsupported }
 
-func listenAdvertise(ListenConfig) (dhcpsrv.AdvertiseConn, error) { return nil, errors.ErrUnsupported }
+func listenAdvertise(ListenConfig) (radv.Conn, error) { return nil, errors.ErrUnsupported }
 
 func findServers(context.Context, string, *probePacket) ([]dhcpsrv.RogueServer, error) {
 	return nil, errors.ErrUnsupported

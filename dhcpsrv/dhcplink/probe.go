@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"time"
+
+	"github.com/mdlayher/ndp"
 )
 
 // Waits of a [Prober]: machines of the link answer within milliseconds, those behind a relay within a few hops.
@@ -49,7 +52,6 @@ const (
 	icmpEchoRequest       = 8
 	icmp6EchoRequest      = 128
 	icmp6EchoReply        = 129
-	icmp6NeighborSolicit  = 135
 	icmp6NeighborAdvert   = 136
 	icmpEchoBytes         = 16
 	neighborSolicitTarget = 8
@@ -73,21 +75,13 @@ func echoShows(b, request []byte) bool {
 	return len(b) >= icmpEchoBytes && (b[0] == icmpEchoReply || b[0] == icmp6EchoReply) && string(b[4:icmpEchoBytes]) == string(request[4:])
 }
 
-// neighborSolicit asks for the link address of an IPv6 address and tells the asker's.
-func neighborSolicit(mac []byte, addr netip.Addr) []byte {
-	target := addr.As16()
-	b := append([]byte{icmp6NeighborSolicit, 0, 0, 0, 0, 0, 0, 0}, target[:]...)
-	return append(append(b, 1, 1), mac...)
+// neighborSolicit returns a message that asks for the link address of an IPv6 address and carries the sender's own.
+func neighborSolicit(mac net.HardwareAddr, addr netip.Addr) ([]byte, error) {
+	return ndp.MarshalMessage(&ndp.NeighborSolicitation{TargetAddress: addr, Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: mac}}})
 }
 
 // neighborShows reports whether an ICMP message shows somebody using addr.
 func neighborShows(b []byte, addr netip.Addr) bool {
 	target := addr.As16()
 	return len(b) >= neighborSolicitTarget+16 && b[0] == icmp6NeighborAdvert && [16]byte(b[neighborSolicitTarget:]) == target
-}
-
-// solicitedNode is the group that the owner of an address listens to (RFC 4291 section 2.7.1).
-func solicitedNode(addr netip.Addr) netip.Addr {
-	a := addr.As16()
-	return netip.AddrFrom16([16]byte{0xff, 2, 11: 1, 12: 0xff, 13: a[13], 14: a[14], 15: a[15]})
 }

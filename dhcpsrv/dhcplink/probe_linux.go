@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mdlayher/ndp"
 	"golang.org/x/net/ipv6"
 )
 
@@ -56,8 +57,16 @@ func neighborProbe(ctx context.Context, link string, addr netip.Addr) (inUse boo
 	if err := errors.Join(pc.SetICMPFilter(&filter), pc.SetMulticastHopLimit(onLinkHops)); err != nil {
 		return fail(err)
 	}
-	to := &net.IPAddr{IP: solicitedNode(addr).AsSlice()} // no zone: names of zones are remembered for longer than interfaces
-	if _, err := pc.WriteTo(neighborSolicit(ifi.HardwareAddr, addr), &ipv6.ControlMessage{IfIndex: ifi.Index, HopLimit: onLinkHops}, to); err != nil {
+	group, err := ndp.SolicitedNodeMulticast(addr)
+	if err != nil {
+		return fail(err)
+	}
+	solicit, err := neighborSolicit(ifi.HardwareAddr, addr)
+	if err != nil {
+		return fail(err)
+	}
+	to := &net.IPAddr{IP: group.AsSlice()} // without a zone: the net package remembers names of zones for longer than interfaces last
+	if _, err := pc.WriteTo(solicit, &ipv6.ControlMessage{IfIndex: ifi.Index, HopLimit: onLinkHops}, to); err != nil {
 		return fail(err)
 	}
 	return hear(ctx, conn, addr, func(b []byte) bool { return neighborShows(b, addr) })

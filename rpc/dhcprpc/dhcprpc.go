@@ -3,10 +3,12 @@
 // A [dhcpsrv.Snapshot] becomes one object per subnet, reservation, advertisement and partner, so that a change to one of them costs one object
 // on the wire and on the rack's disk:
 //
-//	objects, err := dhcprpc.Objects(snapshot)                                  // region
+//	objects, err := dhcprpc.Objects(snapshot, advertisements)                  // region
 //	region.State("rack-1").Set(dhcprpc.Topic, objects)
 //
-//	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot) error { return server.Update(s) })
+//	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot, ads []radv.Advertisement) error {
+//		return errors.Join(server.Update(s), advertiser.Update(ads))
+//	})
 //	rpc.Topic{Name: dhcprpc.Topic, Apply: follower.Apply, Change: follower.Change} // rack
 //
 // Lease events travel as [Fact] under [FactKind].
@@ -24,6 +26,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/rpc"
 )
 
@@ -42,8 +45,8 @@ const (
 	site6Key          = "site6"
 )
 
-// Objects returns the snapshot as keyed objects.
-func Objects(s dhcpsrv.Snapshot) (map[string][]byte, error) {
+// Objects returns the snapshot and the router advertisements as keyed objects.
+func Objects(s dhcpsrv.Snapshot, ads []radv.Advertisement) (map[string][]byte, error) {
 	objects := map[string][]byte{}
 	put := func(key string, value any) error {
 		if _, twice := objects[key]; twice {
@@ -69,7 +72,7 @@ func Objects(s dhcpsrv.Snapshot) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
-	for _, a := range s.Advertisements {
+	for _, a := range ads {
 		if err := put(advertPrefix+a.Link, a); err != nil {
 			return nil, err
 		}
@@ -108,21 +111,22 @@ func addrText(a netip.Addr) string {
 }
 
 // Snapshot puts the objects together again, in the order of their keys.
-func Snapshot(objects map[string][]byte) (dhcpsrv.Snapshot, error) {
+func Snapshot(objects map[string][]byte) (dhcpsrv.Snapshot, []radv.Advertisement, error) {
 	var f Follower
 	err := f.decode(objects)
-	return f.snapshot(), err
+	s, ads := f.snapshot()
+	return s, ads, err
 }
 
 // A Follower puts snapshots together from the topic, decoding only what changed. It is not for concurrent use.
 type Follower struct {
-	update  func(context.Context, dhcpsrv.Snapshot) error
+	update  func(context.Context, dhcpsrv.Snapshot, []radv.Advertisement) error
 	keys    []string // sorted
 	decoded []any    // the objects of the keys
 }
 
 // Follow returns a follower that hands each snapshot to update, which makes a server serve it.
-func Follow(update func(context.Context, dhcpsrv.Snapshot) error) *Follower {
+func Follow(update func(context.Context, dhcpsrv.Snapshot, []radv.Advertisement) error) *Follower {
 	return &Follower{update: update}
 }
 
@@ -131,7 +135,8 @@ func (f *Follower) Apply(ctx context.Context, objects map[string][]byte) error {
 	if err := f.decode(objects); err != nil {
 		return err
 	}
-	return f.update(ctx, f.snapshot())
+	s, ads := f.snapshot()
+	return f.update(ctx, s, ads)
 }
 
 // Change serves the last snapshot with some objects changed.
@@ -157,7 +162,8 @@ func (f *Follower) Change(ctx context.Context, changed []rpc.Object) error {
 			f.keys, f.decoded = slices.Insert(f.keys, at, o.Key), slices.Insert(f.decoded, at, values[i])
 		}
 	}
-	return f.update(ctx, f.snapshot())
+	s, ads := f.snapshot()
+	return f.update(ctx, s, ads)
 }
 
 func (f *Follower) decode(objects map[string][]byte) error {
@@ -179,7 +185,7 @@ func decode(key string, data []byte) (any, error) {
 	case strings.HasPrefix(key, subnetPrefix):
 		return decodeAs[dhcpsrv.Subnet](key, data)
 	case strings.HasPrefix(key, advertPrefix):
-		return decodeAs[dhcpsrv.Advertisement](key, data)
+		return decodeAs[radv.Advertisement](key, data)
 	case strings.HasPrefix(key, partnerPrefix):
 		return decodeAs[dhcpsrv.Partner](key, data)
 	case strings.HasPrefix(key, reservationPrefix):
@@ -196,8 +202,7 @@ func decodeAs[T any](key string, data []byte) (any, error) {
 	return value, nil
 }
 
-func (f *Follower) snapshot() dhcpsrv.Snapshot {
-	var s dhcpsrv.Snapshot
+func (f *Follower) snapshot() (s dhcpsrv.Snapshot, ads []radv.Advertisement) {
 	s.Reservations = slices.Grow(s.Reservations, len(f.decoded))
 	for i, value := range f.decoded {
 		switch value := value.(type) {
@@ -209,15 +214,15 @@ func (f *Follower) snapshot() dhcpsrv.Snapshot {
 			}
 		case dhcpsrv.Subnet:
 			s.Subnets = append(s.Subnets, value)
-		case dhcpsrv.Advertisement:
-			s.Advertisements = append(s.Advertisements, value)
+		case radv.Advertisement:
+			ads = append(ads, value)
 		case dhcpsrv.Partner:
 			s.Partners = append(s.Partners, value)
 		case dhcpsrv.Reservation:
 			s.Reservations = append(s.Reservations, value)
 		}
 	}
-	return s
+	return s, ads
 }
 
 // A Fact is a lease event on its way to the region.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 )
@@ -28,22 +29,26 @@ var snapshot = dhcpsrv.Snapshot{
 		{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addr: netip.MustParseAddr("192.0.2.7"), Hostname: "web"},
 		{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, Hostname: "db"},
 	},
-	Options6:       dhcpsrv.Options{{Code: 31, Data: []byte("y")}},
-	Advertisements: []dhcpsrv.Advertisement{{Link: "eth0", Managed: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")}}},
-	Partners:       []dhcpsrv.Partner{{Name: "rack2", Self: "rack1", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
+	Options6: dhcpsrv.Options{{Code: 31, Data: []byte("y")}},
+	Partners: []dhcpsrv.Partner{{Name: "rack2", Self: "rack1", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
 }
 
+var advertisements = []radv.Advertisement{{Link: "eth0", Managed: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")}}}
+
 func TestSnapshotSurvivesTheTrip(t *testing.T) {
-	objects, err := dhcprpc.Objects(snapshot)
+	objects, err := dhcprpc.Objects(snapshot, advertisements)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(objects) != 9 {
 		t.Errorf("%d objects, want one each for both sites, subnet, advertisement, partner and four reservations", len(objects))
 	}
-	got, err := dhcprpc.Snapshot(objects)
+	got, ads, err := dhcprpc.Snapshot(objects)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff(advertisements, ads, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+		t.Errorf("advertisements (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(snapshot, got, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -55,11 +60,11 @@ func TestApplyServesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := dhcprpc.Objects(snapshot)
+	objects, err := dhcprpc.Objects(snapshot, advertisements)
 	if err != nil {
 		t.Fatal(err)
 	}
-	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot) error { return server.Update(s) })
+	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot, _ []radv.Advertisement) error { return server.Update(s) })
 	if err := follower.Apply(t.Context(), objects); err != nil {
 		t.Error(err)
 	}
@@ -72,8 +77,8 @@ func TestApplyServesIt(t *testing.T) {
 // Following changes one by one leads where the whole does.
 func TestChangeIsApply(t *testing.T) {
 	var got dhcpsrv.Snapshot
-	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot) error { got = s; return nil })
-	objects, err := dhcprpc.Objects(snapshot)
+	follower := dhcprpc.Follow(func(_ context.Context, s dhcpsrv.Snapshot, _ []radv.Advertisement) error { got = s; return nil })
+	objects, err := dhcprpc.Objects(snapshot, advertisements)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +108,7 @@ func TestChangeIsApply(t *testing.T) {
 	if err := follower.Change(t.Context(), changed); err != nil {
 		t.Fatal(err)
 	}
-	want, err := dhcprpc.Snapshot(objects)
+	want, _, err := dhcprpc.Snapshot(objects)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,11 +125,11 @@ func FuzzSnapshot(f *testing.F) {
 	f.Add("reservation/1", []byte(`{"MAC":"AgAAAAAB"}`))
 	f.Add("site", []byte(`[{"Code":1}]`))
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
-		s, err := dhcprpc.Snapshot(map[string][]byte{key: value})
+		s, ads, err := dhcprpc.Snapshot(map[string][]byte{key: value})
 		if err != nil {
 			return
 		}
-		if _, err := dhcprpc.Objects(s); err != nil {
+		if _, err := dhcprpc.Objects(s, ads); err != nil {
 			t.Errorf("decoded but cannot be encoded: %v", err)
 		}
 	})

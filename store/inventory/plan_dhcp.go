@@ -35,7 +35,7 @@ func PlanDHCPNetworks(m *Model, rack Rack) dhcpsrv.Snapshot {
 	site := p.options[place{}]
 	return dhcpsrv.Snapshot{
 		Options: site.v4, Options6: site.v6, Subnets: subnets,
-		Advertisements: p.advertisements(subnets), Partners: p.partners(subnets),
+		Partners: p.partners(subnets),
 	}
 }
 

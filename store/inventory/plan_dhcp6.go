@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/ipam"
 )
 
@@ -44,9 +45,15 @@ func (p *dhcpPlan) hostOf(subnet int64, a netip.Addr) bool {
 	return a != own && (a != s.Prefix.Masked().Addr() || s.Prefix.Bits() >= 127)
 }
 
+// PlanAdvertisements returns the router advertisements that a rack sends.
+func PlanAdvertisements(m *Model, rack Rack) []radv.Advertisement {
+	p := newDHCPPlan(m, rack)
+	return p.advertisements(p.subnets())
+}
+
 // advertisements returns one advertisement for each link with a subnet that
 // the setting names.
-func (p *dhcpPlan) advertisements(subnets []dhcpsrv.Subnet) (out []dhcpsrv.Advertisement) {
+func (p *dhcpPlan) advertisements(subnets []dhcpsrv.Subnet) (out []radv.Advertisement) {
 	named := p.m.list(SettingRouterAdvertisements)
 	if len(named) == 0 {
 		return nil
@@ -63,8 +70,8 @@ func (p *dhcpPlan) advertisements(subnets []dhcpsrv.Subnet) (out []dhcpsrv.Adver
 	return out
 }
 
-func (p *dhcpPlan) advertisement(link string, subnets []dhcpsrv.Subnet) dhcpsrv.Advertisement {
-	a := dhcpsrv.Advertisement{Link: link}
+func (p *dhcpPlan) advertisement(link string, subnets []dhcpsrv.Subnet) radv.Advertisement {
+	a := radv.Advertisement{Link: link}
 	for _, s := range subnets {
 		if s.Link != link || !s.Prefix.Addr().Is6() {
 			continue

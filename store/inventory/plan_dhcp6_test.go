@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -36,7 +37,7 @@ func TestPlanDHCP6(t *testing.T) {
 			fmt.Fprintf(&b, "%s %s %s\n", r.Name, r.MAC, r.Addr)
 		}
 	}
-	for _, a := range snap.Advertisements {
+	for _, a := range inventory.PlanAdvertisements(m, m.Racks[0]) {
 		fmt.Fprintf(&b, "advertise %s managed=%v router=%v %v\n", a.Link, a.Managed, a.RouterLifetime, a.Prefixes)
 	}
 	want := `subnet 2001:db8::/64 link="eth0" segment=vlan-1 server=2001:db8::2 routers=[] dns=[2001:db8::2] domain=maas lease=30m0s pools=[{2001:db8::1:0 2001:db8::1:ffff []}]
@@ -57,7 +58,7 @@ advertise eth0 managed=true router=0s [2001:db8::/64]
 func TestPlanAdvertisements(t *testing.T) {
 	inv := site(t)
 	m := model(t, inv)
-	if got := inventory.PlanDHCP(m, m.Racks[0]).Advertisements; got != nil {
+	if got := inventory.PlanAdvertisements(m, m.Racks[0]); got != nil {
 		t.Errorf("advertised without being told to: %+v", got)
 	}
 	if err := inv.SetRouterAdvertisements(t.Context(), "eth0"); err == nil || !strings.Contains(err.Error(), "eth0") {
@@ -65,7 +66,7 @@ func TestPlanAdvertisements(t *testing.T) {
 	}
 	ok(t, inv.SetRouterAdvertisements(t.Context(), "all"))
 	m = model(t, inv)
-	if d := cmp.Diff([]dhcpsrv.Advertisement{{Link: "eth0"}}, inventory.PlanDHCP(m, m.Racks[0]).Advertisements); d != "" {
+	if d := cmp.Diff([]radv.Advertisement{{Link: "eth0"}}, inventory.PlanAdvertisements(m, m.Racks[0])); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }

@@ -107,7 +107,7 @@ func byKey(f metrics.Family, label string, counts map[string]uint64) {
 }
 
 func (r *Rack) dhcpMetrics(w metrics.Sink) {
-	s := r.dhcp.Stats()
+	s, ads := r.dhcp.Stats(), r.radv.Stats()
 	byKey(w.Counter("maas_dhcp_received_total", "DHCP messages received by type; those of DHCPv6 end with 6."), "message", s.Received)
 	byKey(w.Counter("maas_dhcp_sent_total", "DHCP messages sent by type."), "message", s.Sent)
 	byKey(w.Counter("maas_dhcp_unanswered_total", "DHCP messages dropped or refused by reason."), "reason", s.Reasons)
@@ -117,13 +117,13 @@ func (r *Rack) dhcpMetrics(w metrics.Sink) {
 	w.Counter("maas_dhcp_journal_sync_seconds_total", "Time spent in writes of the lease journal.").Add(s.CommitTime.Seconds())
 	w.Counter("maas_dhcp_journal_errors_total", "Writes of the lease journal that failed.").Add(float64(s.CommitErrors))
 	errs := w.Counter("maas_dhcp_socket_errors_total", "Errors of DHCP sockets.")
-	errs.Add(float64(s.ReadErrors), "direction", "read")
-	errs.Add(float64(s.WriteErrors), "direction", "write")
+	errs.Add(float64(s.ReadErrors+ads.ReadErrors), "direction", "read")
+	errs.Add(float64(s.WriteErrors+ads.WriteErrors), "direction", "write")
 	w.Counter("maas_dhcp_probes_total", "Addresses asked for before they were offered.").Add(float64(s.Probes))
 	w.Counter("maas_dhcp_probes_missed_total", "Offers without a probe because too many were under way.").Add(float64(s.ProbesMissed))
 	w.Counter("maas_dhcp_panics_total", "DHCP messages whose handling failed by a fault.").Add(float64(s.Panics))
 	w.Counter("maas_dhcp_clock_set_total", "Times that the wall clock was found set; leases keep the time they have left.").Add(float64(s.ClockSet))
-	w.Counter("maas_dhcp_router_advertisements_total", "Router advertisements sent.").Add(float64(s.Advertised))
+	w.Counter("maas_dhcp_router_advertisements_total", "Router advertisements sent.").Add(float64(ads.Sent))
 	leases := map[[2]string]float64{}
 	if snapshot := r.snapshot.Load(); snapshot != nil {
 		for _, subnet := range snapshot.Subnets {

@@ -29,6 +29,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/dhcpsrv/journal"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/power"
@@ -104,6 +105,7 @@ type Rack struct {
 	replica  *rpc.Replica
 	outbox   *rpc.Outbox
 	dhcp     *dhcpsrv.Server
+	radv     *radv.Server
 	peer     *peer.Peer // nil without an identity
 	boot     *pxe.Server
 	dns      *dnssrv.Server
@@ -197,6 +199,9 @@ func (r *Rack) compose() (err error) {
 	if err != nil {
 		return err
 	}
+	if r.radv, err = radv.New(radv.Config{Log: r.log.With("component", "radv")}); err != nil {
+		return err
+	}
 	if err := r.newPeer(); err != nil {
 		return err
 	}
@@ -235,7 +240,7 @@ const firstProfiles = 2 * time.Second
 // tell it: it would find no boot script, and give up.
 func (r *Rack) topics() []rpc.Topic {
 	dns := dnsrpc.Follow(r.dns)
-	dhcp := dhcprpc.Follow(func(ctx context.Context, s dhcpsrv.Snapshot) error {
+	dhcp := dhcprpc.Follow(func(ctx context.Context, s dhcpsrv.Snapshot, ads []radv.Advertisement) error {
 		r.names.domains(s.Subnets)
 		select {
 		case <-r.first[pxerpc.Topic]:
@@ -243,7 +248,7 @@ func (r *Rack) topics() []rpc.Topic {
 		case <-time.After(firstProfiles):
 		}
 		r.snapshot.Store(&s)
-		return r.dhcp.Update(s)
+		return errors.Join(r.dhcp.Update(s), r.radv.Update(ads))
 	})
 	return []rpc.Topic{
 		{Name: dnsrpc.Topic, Change: func(ctx context.Context, changed []rpc.Object) error {
@@ -321,7 +326,7 @@ func (r *Rack) tasks(s Sockets) []task {
 	}
 	tasks = append(tasks, r.dhcp6Tasks(s)...)
 	if s.Advertise != nil {
-		tasks = append(tasks, task{name: "router advertisements", run: func(ctx context.Context) error { return r.dhcp.ServeAdvertise(ctx, s.Advertise) }})
+		tasks = append(tasks, task{name: "router advertisements", run: func(ctx context.Context) error { return r.radv.Serve(ctx, s.Advertise) }})
 	}
 	tasks = append(tasks, r.addressTasks(s)...)
 	if len(r.cfg.Interfaces) > 0 {

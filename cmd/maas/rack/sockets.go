@@ -16,6 +16,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 )
 
 // Sockets are what a rack serves on. Empty fields are not served. Serve closes them.
@@ -23,7 +24,7 @@ type Sockets struct {
 	DHCP      dhcpsrv.Conn
 	DHCPBoot  dhcpsrv.Conn // port 4011, for firmware that another server gave its address
 	DHCP6     dhcpsrv.Conn
-	Advertise dhcpsrv.AdvertiseConn // router advertisements
+	Advertise radv.Conn // router advertisements
 	TFTP      []net.PacketConn
 	HTTP      []net.Listener
 	DNSPacket []net.PacketConn

@@ -59,7 +59,8 @@ func (r *Region) publishNodes(m *inventory.Model, changes *inventory.Changes) (e
 }
 
 func (p *nodesPlan) dhcp(rack inventory.Rack) error {
-	networks, err := dhcprpc.Objects(inventory.PlanDHCPNetworks(p.model, rack))
+	ads := inventory.PlanAdvertisements(p.model, rack)
+	networks, err := dhcprpc.Objects(inventory.PlanDHCPNetworks(p.model, rack), ads)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (p *nodesPlan) dhcp(rack inventory.Rack) error {
 		c.upserts, c.deletes, err = dhcprpc.ReservationObjects(p.changed.Reservations(rack))
 		return c, err
 	}, func() (map[string][]byte, error) {
-		return dhcprpc.Objects(inventory.PlanDHCP(p.model, rack))
+		return dhcprpc.Objects(inventory.PlanDHCP(p.model, rack), ads)
 	})
 }
 

@@ -153,7 +153,7 @@ func watchDHCP(t *testing.T, r *region.Region) <-chan dhcpsrv.Snapshot {
 				t.Error(err)
 				return
 			}
-			snap, err := dhcprpc.Snapshot(replica.Objects(dhcprpc.Topic))
+			snap, _, err := dhcprpc.Snapshot(replica.Objects(dhcprpc.Topic))
 			if err != nil {
 				t.Error(err)
 				return

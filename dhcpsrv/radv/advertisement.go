@@ -1,19 +1,19 @@
-package dhcpsrv
+package radv
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"net/netip"
 	"time"
+
+	"github.com/mdlayher/ndp"
 )
 
-// DefaultAdvertiseInterval is the default of Advertisement.Interval.
-const DefaultAdvertiseInterval = 200 * time.Second
+// DefaultInterval is the default of Advertisement.Interval.
+const DefaultInterval = 200 * time.Second
 
-// Advertisement is what the hosts of one link are told by router advertisements (RFC 4861). A link without one hears
-// nothing from this server. The zero value but for Link says "there is no router here, and no IPv6 configuration": hosts
-// that wait for a router go on at once: with iPXE a machine runs Linux after 6 s, not 21 s.
+// Advertisement holds what router advertisements carry on one link. A link without one gets none. With all fields but Link zero
+// it announces that there is neither a router nor any IPv6 configuration: hosts that wait for a router go on at once. With iPXE a
+// machine runs Linux after 6 s instead of 21 s.
 type Advertisement struct {
 	Link string // interface; one advertisement for each
 
@@ -26,13 +26,13 @@ type Advertisement struct {
 	// Prefixes are on the link. The autonomous flag stays clear: hosts make no addresses of their own from them.
 	Prefixes []netip.Prefix
 	MTU      int           // 0 = not sent, else 1280..65535
-	Interval time.Duration // the longest time between two advertisements, 4 s to 1,800 s; 0 = DefaultAdvertiseInterval
+	Interval time.Duration // the longest time between two advertisements, 4 s to 1,800 s; 0 = DefaultInterval
 }
 
 // check fills defaults and refuses what hosts would refuse.
 func (a *Advertisement) check() error {
 	if a.Interval == 0 {
-		a.Interval = DefaultAdvertiseInterval
+		a.Interval = DefaultInterval
 	}
 	switch {
 	case a.Link == "":
@@ -54,56 +54,38 @@ func (a *Advertisement) check() error {
 	return nil
 }
 
-func checkAdvertisements(ads []Advertisement) (map[string]*Advertisement, error) {
-	byLink := make(map[string]*Advertisement, len(ads))
+// byLink checks the advertisements and returns them by link.
+func byLink(ads []Advertisement) (map[string]*Advertisement, error) {
+	links := make(map[string]*Advertisement, len(ads))
 	for _, a := range ads {
 		if err := a.check(); err != nil {
 			return nil, fmt.Errorf("advertisement on %q: %w", a.Link, err)
 		}
-		if byLink[a.Link] != nil {
+		if links[a.Link] != nil {
 			return nil, fmt.Errorf("advertisement on %q: there is another one", a.Link)
 		}
-		byLink[a.Link] = &a
+		links[a.Link] = &a
 	}
-	return byLink, nil
+	return links, nil
 }
 
-// ICMPv6 types and options of RFC 4861.
-const (
-	icmpSolicit    = 133
-	icmpAdvertise  = 134
-	ndPrefix       = 3
-	ndMTU          = 5
-	flagManaged    = 0x80
-	flagOther      = 0x40
-	flagOnLink     = 0x80
-	hopLimit       = 64
-	solicitHeader  = 8
-	prefixLifetime = math.MaxUint32 // for ever: what is on a link does not lapse because this server is away
-)
+// hopLimit is what hosts use for their own packets.
+const hopLimit = 64
 
 // message returns the advertisement as an ICMPv6 message without its checksum, which the kernel fills in.
-func (a *Advertisement) message(lifetime time.Duration) []byte {
-	flags := byte(0)
-	if a.Managed {
-		flags = flagManaged
+func (a *Advertisement) message(lifetime time.Duration) ([]byte, error) {
+	// Reachable time and retransmission timer stay zero: hosts have their own.
+	m := &ndp.RouterAdvertisement{
+		CurrentHopLimit: hopLimit, ManagedConfiguration: a.Managed, OtherConfiguration: a.Other || a.Managed, RouterLifetime: lifetime,
 	}
-	if a.Other || a.Managed {
-		flags |= flagOther
-	}
-	b := []byte{icmpAdvertise, 0, 0, 0, hopLimit, flags}
-	b = binary.BigEndian.AppendUint16(b, uint16(lifetime/time.Second))
-	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0) // reachable time and retransmission: the hosts' own
 	if a.MTU != 0 {
-		b = append(b, ndMTU, 1, 0, 0)
-		b = binary.BigEndian.AppendUint32(b, uint32(a.MTU))
+		m.Options = append(m.Options, &ndp.MTU{MTU: uint32(a.MTU)})
 	}
 	for _, p := range a.Prefixes {
-		b = append(b, ndPrefix, 4, byte(p.Bits()), flagOnLink)
-		b = binary.BigEndian.AppendUint32(b, prefixLifetime)
-		b = binary.BigEndian.AppendUint32(b, prefixLifetime)
-		b = append(b, 0, 0, 0, 0)
-		b = append(b, p.Masked().Addr().AsSlice()...)
+		m.Options = append(m.Options, &ndp.PrefixInformation{
+			PrefixLength: uint8(p.Bits()), OnLink: true, Prefix: p.Masked().Addr(),
+			ValidLifetime: ndp.Infinity, PreferredLifetime: ndp.Infinity, // a prefix does not leave the link because this server is away
+		})
 	}
-	return b
+	return ndp.MarshalMessage(m)
 }

@@ -1,4 +1,4 @@
-package dhcpsrv_test
+package radv_test
 
 import (
 	"context"
@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
@@ -17,8 +17,8 @@ func TestAdvertiseKernel(t *testing.T) {
 	lab := netlab.New(t)
 	server, client := lab.NS("server"), lab.NS("client")
 	lab.Veth(server, "eth0", client, "eth0")
-	s := newServer(t, dhcpsrv.Config{}, routed())
-	var conn dhcpsrv.AdvertiseConn
+	s := newServer(t, routed())
+	var conn radv.Conn
 	if err := server.Do(func() (err error) {
 		conn, err = dhcplink.ListenAdvertise(dhcplink.ListenConfig{Interfaces: []string{"eth0"}})
 		return err
@@ -27,7 +27,7 @@ func TestAdvertiseKernel(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	go func() { done <- s.ServeAdvertise(ctx, conn) }()
+	go func() { done <- s.Serve(ctx, conn) }()
 	show := func(args ...string) string {
 		out, err := client.Command(context.Background(), "ip", args...).CombinedOutput()
 		if err != nil {
@@ -53,7 +53,7 @@ func TestAdvertiseKernel(t *testing.T) {
 	}
 	cancel()
 	if err := <-done; err != nil {
-		t.Errorf("ServeAdvertise: %v", err)
+		t.Errorf("Serve: %v", err)
 	}
 	until("default route not taken back", func() bool { return !hasDefault() })
 }

@@ -1,4 +1,4 @@
-package dhcpsrv_test
+package radv_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/radv"
 )
 
 // icmpLink is a link in memory.
@@ -48,11 +48,7 @@ func (l *icmpLink) WriteICMP(b []byte, link string, dst netip.Addr) error {
 }
 
 func (l *icmpLink) Close() error {
-	select {
-	case <-l.closed:
-	default:
-		close(l.closed)
-	}
+	close(l.closed) // panics when closed twice
 	return nil
 }
 
@@ -65,28 +61,40 @@ func (l *icmpLink) take() (out []advertised) {
 	return out
 }
 
-func serveICMP(t *testing.T, snap dhcpsrv.Snapshot) (*dhcpsrv.Server, *icmpLink, func()) {
-	s, l := newServer(t, dhcpsrv.Config{}, snap), newICMPLink()
+func serve(t *testing.T, ads ...radv.Advertisement) (*radv.Server, *icmpLink, func()) {
+	s, l := newServer(t, ads...), newICMPLink()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	go func() { done <- s.ServeAdvertise(ctx, l) }()
+	go func() { done <- s.Serve(ctx, l) }()
 	return s, l, func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("ServeAdvertise: %v", err)
+			t.Errorf("Serve: %v", err)
 		}
 	}
 }
 
-func routed() dhcpsrv.Snapshot {
-	return dhcpsrv.Snapshot{Advertisements: []dhcpsrv.Advertisement{{
+func newServer(t *testing.T, ads ...radv.Advertisement) *radv.Server {
+	t.Helper()
+	s, err := radv.New(radv.Config{})
+	if err == nil {
+		err = s.Update(ads)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func routed() radv.Advertisement {
+	return radv.Advertisement{
 		Link: "eth0", Managed: true, RouterLifetime: 30 * time.Minute, MTU: 1400, Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8:0:1::/64")},
-	}}}
+	}
 }
 
 func TestAdvertiseMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, l, stop := serveICMP(t, routed())
+		_, l, stop := serve(t, routed())
 		sent := l.take()
 		want := "\x86\x00\x00\x00\x40\xc0\x07\x08" + strings.Repeat("\x00", 8) + "\x05\x01\x00\x00\x00\x00\x05\x78" +
 			"\x03\x04\x40\x80\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00\x20\x01\x0d\xb8\x00\x00\x00\x01" + strings.Repeat("\x00", 8)
@@ -105,7 +113,7 @@ func TestAdvertiseMessage(t *testing.T) {
 
 func TestAdvertiseNoRouter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, l, stop := serveICMP(t, dhcpsrv.Snapshot{Advertisements: []dhcpsrv.Advertisement{{Link: "eth0"}}})
+		_, l, stop := serve(t, radv.Advertisement{Link: "eth0"})
 		sent := l.take()
 		if want := "\x86\x00\x00\x00\x40" + strings.Repeat("\x00", 11); len(sent) != 1 || string(sent[0].data) != want {
 			t.Errorf("sent %v, want %x", sent, want)
@@ -120,7 +128,7 @@ func TestAdvertiseNoRouter(t *testing.T) {
 // Three at short intervals, then one in 150 to 200 s.
 func TestAdvertisePeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, l, stop := serveICMP(t, routed())
+		_, l, stop := serve(t, routed())
 		defer stop()
 		time.Sleep(time.Hour)
 		sent := l.take()
@@ -142,11 +150,11 @@ func TestAdvertisePeriod(t *testing.T) {
 
 func TestAdvertiseAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, l, stop := serveICMP(t, routed())
+		_, l, stop := serve(t, routed())
 		defer stop()
 		time.Sleep(time.Minute)
 		l.take()
-		l.in <- ip("fe80::7")
+		l.in <- netip.MustParseAddr("fe80::7")
 		time.Sleep(time.Second)
 		if sent := l.take(); len(sent) != 1 || sent[0].dst != "fe80::7" {
 			t.Errorf("answered %v", sent)
@@ -161,16 +169,16 @@ func TestAdvertiseAnswers(t *testing.T) {
 	})
 }
 
-func TestAdvertiseFollowsSnapshot(t *testing.T) {
+func TestAdvertiseFollowsUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, l, stop := serveICMP(t, dhcpsrv.Snapshot{})
+		s, l, stop := serve(t)
 		defer stop()
 		time.Sleep(time.Hour)
-		l.in <- ip("fe80::7")
+		l.in <- netip.MustParseAddr("fe80::7")
 		if sent := l.take(); len(sent) != 0 {
 			t.Errorf("off, but sent %v", sent)
 		}
-		if err := s.Update(routed()); err != nil {
+		if err := s.Update([]radv.Advertisement{routed()}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(1100 * time.Millisecond)
@@ -178,13 +186,13 @@ func TestAdvertiseFollowsSnapshot(t *testing.T) {
 			t.Errorf("after the update: %v", sent)
 		}
 		for range 10 { // the same again is no news
-			s.Update(routed())
+			s.Update([]radv.Advertisement{routed()})
 			time.Sleep(2 * time.Second)
 		}
 		if sent := l.take(); len(sent) > 2 {
 			t.Errorf("after updates without change: %d", len(sent))
 		}
-		if err := s.Update(dhcpsrv.Snapshot{}); err != nil {
+		if err := s.Update(nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
@@ -195,14 +203,14 @@ func TestAdvertiseFollowsSnapshot(t *testing.T) {
 }
 
 func TestAdvertiseRefused(t *testing.T) {
-	for want, a := range map[string]dhcpsrv.Advertisement{
+	for want, a := range map[string]radv.Advertisement{
 		"names no link":   {},
 		"interval":        {Link: "eth0", Interval: time.Second},
 		"router lifetime": {Link: "eth0", RouterLifetime: time.Second},
 		"MTU":             {Link: "eth0", MTU: 576},
 		"prefix":          {Link: "eth0", Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}},
 	} {
-		err := newServer(t, dhcpsrv.Config{}, dhcpsrv.Snapshot{}).Update(dhcpsrv.Snapshot{Advertisements: []dhcpsrv.Advertisement{a}})
+		err := newServer(t).Update([]radv.Advertisement{a})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v does not name the %s", a, err, want)
 		}

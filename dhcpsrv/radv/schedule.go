@@ -1,0 +1,155 @@
+package radv
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"reflect"
+	"time"
+)
+
+// Times of RFC 4861 section 10, and bounds of our own.
+const (
+	maxInitialInterval = 16 * time.Second
+	initialCount       = 3
+	maxSolicitDelay    = 500 * time.Millisecond
+	minMulticastGap    = 3 * time.Second
+	maxSolicitors      = 16 // answered one by one; with more of them a multicast answers all
+)
+
+// idle is how long to sleep when no link has an advertisement; a change or a solicitation ends it.
+const idle = time.Hour
+
+var allNodes = netip.IPv6LinkLocalAllNodes()
+
+// advertiser knows when each link is due.
+type advertiser struct {
+	s     *Server
+	conn  Conn
+	links map[string]*advertisedLink
+}
+
+type advertisedLink struct {
+	ad        *Advertisement
+	sent      int          // multicasts of this advertisement
+	last      time.Time    // of the last multicast
+	next      time.Time    // when the next multicast is due
+	answer    time.Time    // when those that asked get their answer; zero = nobody asked
+	asked     []netip.Addr // those that asked and have an address
+	multicast bool         // somebody asked who has none, or too many did
+}
+
+// solicited notes who asked. The answer waits a random moment, so that several routers do not all speak at once.
+func (a *advertiser) solicited(q solicitation, now time.Time) {
+	l := a.links[q.link]
+	if l == nil {
+		return
+	}
+	if l.answer.IsZero() {
+		l.answer = now.Add(rand.N(maxSolicitDelay))
+	}
+	if !q.src.Is6() || q.src.IsUnspecified() || len(l.asked) == maxSolicitors {
+		l.multicast = true
+		return
+	}
+	l.asked = append(l.asked, q.src)
+}
+
+// step sends what is due and returns when to look again.
+func (a *advertiser) step(now time.Time) time.Duration {
+	wait := idle
+	for _, l := range a.links {
+		if !l.answer.IsZero() && !now.Before(l.answer) {
+			a.reply(l, now)
+		}
+		if !now.Before(l.next) {
+			a.announce(l, now)
+		}
+		for _, t := range []time.Time{l.next, l.answer} {
+			if !t.IsZero() {
+				wait = min(wait, max(t.Sub(now), 0))
+			}
+		}
+	}
+	return wait
+}
+
+// follow compares with the current advertisements: new and changed ones are due at once, removed ones are withdrawn.
+func (a *advertiser) follow(current map[string]*Advertisement, now time.Time) {
+	for name, l := range a.links {
+		if current[name] == nil {
+			a.retract(l)
+			delete(a.links, name)
+		}
+	}
+	for name, ad := range current {
+		l := a.links[name]
+		if l != nil && reflect.DeepEqual(l.ad, ad) {
+			continue
+		}
+		next := &advertisedLink{ad: ad, next: now}
+		if l != nil { // frequent updates must not flood the link
+			next.last, next.next = l.last, later(now, l.last.Add(minMulticastGap))
+		}
+		a.links[name] = next
+	}
+}
+
+func (a *advertiser) announce(l *advertisedLink, now time.Time) {
+	a.send(l, l.ad.RouterLifetime, allNodes)
+	l.last, l.sent = now, l.sent+1
+	gap := l.ad.Interval*3/4 + rand.N(l.ad.Interval/4)
+	if l.sent < initialCount {
+		gap = min(gap, maxInitialInterval)
+	}
+	l.next = now.Add(gap)
+}
+
+func (a *advertiser) reply(l *advertisedLink, now time.Time) {
+	for _, dst := range l.asked {
+		a.send(l, l.ad.RouterLifetime, dst)
+	}
+	if l.multicast { // not sooner than 3 s after the last one: a flood of questions makes no flood of answers
+		l.next = earlier(l.next, later(now, l.last.Add(minMulticastGap)))
+	}
+	l.asked, l.multicast, l.answer = l.asked[:0], false, time.Time{}
+}
+
+// withdraw says of every link that this host is no default router any more (RFC 4861 section 6.2.5).
+func (a *advertiser) withdraw() {
+	for _, l := range a.links {
+		a.retract(l)
+	}
+}
+
+func (a *advertiser) retract(l *advertisedLink) {
+	if l.ad.RouterLifetime > 0 && l.sent > 0 {
+		a.send(l, 0, allNodes)
+	}
+}
+
+func (a *advertiser) send(l *advertisedLink, lifetime time.Duration, dst netip.Addr) {
+	b, err := l.ad.message(lifetime)
+	if err == nil {
+		err = a.conn.WriteICMP(b, l.ad.Link, dst)
+	}
+	if err != nil {
+		a.s.stats.writeErrors.Add(1)
+		a.s.log.Warn("router advertisement not sent", "interface", l.ad.Link, "ip", dst, "err", err)
+		return
+	}
+	a.s.stats.sent.Add(1)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
