@@ -110,6 +110,7 @@ func status(err error) int {
 		nobody *unauthorized
 		often  *tooMany
 		unread *form.MediaTypeError
+		atWork *connected
 	)
 	switch {
 	case errors.As(err, &no):
@@ -124,7 +125,7 @@ func status(err error) int {
 		return http.StatusUnauthorized
 	case errors.As(err, &often):
 		return http.StatusTooManyRequests
-	case errors.As(err, &inUse), errors.As(err, &stale), errors.As(err, &none), errors.As(err, &shut):
+	case errors.As(err, &inUse), errors.As(err, &stale), errors.As(err, &none), errors.As(err, &shut), errors.As(err, &atWork):
 		return http.StatusConflict
 	case errors.As(err, &full):
 		return http.StatusServiceUnavailable

@@ -1,6 +1,7 @@
 package maasapi
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/netip"
@@ -143,6 +144,80 @@ func (a *API) getRack(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return shown[0], nil
+}
+
+// rackOf returns the rack of the path. Writes to it have no operations.
+func (a *API) rackOf(r *http.Request) (inventory.Rack, error) {
+	if op := r.URL.Query().Get("op"); op != "" {
+		return inventory.Rack{}, &unsupported{"rack controller op=" + op}
+	}
+	return a.inv.Rack(r.Context(), r.PathValue("id"))
+}
+
+// updateRack moves a rack to another zone. Of MAAS' other fields none applies: a rack registers its
+// own name and interfaces, and is not switched.
+func (a *API) updateRack(r *http.Request) (any, error) {
+	return a.change(r, func(r *http.Request, f *form.Form) (any, error) {
+		k, err := a.rackOf(r)
+		if err != nil {
+			return nil, err
+		}
+		if err := ifMatch(r, k); err != nil {
+			return nil, err
+		}
+		f.Text("hostname", &k.Name) // refused by the inventory if it differs
+		readRef(f, "zone", &k.ZoneID, a.zoneRef(r))
+		if f.Err != nil {
+			return nil, f.Err
+		}
+		if err := a.inv.UpdateRack(r.Context(), k); err != nil {
+			return nil, err
+		}
+		return a.getRack(r)
+	})
+}
+
+// connected reports that a rack cannot be deleted because it is at work.
+type connected struct{ rack string }
+
+func (e *connected) Error() string {
+	return "rack " + e.rack + " is connected, and would register again; stop it, or shut it out with: maas rack revoke " + e.rack
+}
+
+// deleteRack deletes a rack that is away or revoked, and revokes its certificates: one that is
+// started again would otherwise register itself at once.
+func (a *API) deleteRack(r *http.Request) (any, error) {
+	return nil, a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+		k, err := a.rackOf(r.WithContext(ctx))
+		if err != nil {
+			return err
+		}
+		if err := ifMatch(r, k); err != nil {
+			return err
+		}
+		health, err := a.inv.RackHealths(ctx)
+		if err != nil {
+			return err
+		}
+		certificates, err := a.inv.RackCertificates(ctx)
+		if err != nil {
+			return err
+		}
+		revoked, valid := false, false
+		for _, c := range certificates {
+			revoked = revoked || c.Rack == k.Name && !c.Revoked.IsZero()
+			valid = valid || c.Rack == k.Name && c.Revoked.IsZero()
+		}
+		if h := health[k.Name]; !h.Heard.IsZero() && h.Away.IsZero() && (valid || !revoked) {
+			return &connected{k.Name}
+		}
+		if valid {
+			if err := a.inv.RevokeRack(ctx, k.Name); err != nil {
+				return err
+			}
+		}
+		return a.inv.DeleteRack(ctx, k.Name)
+	})
 }
 
 // listRegions lists the regions that racks can reach.

@@ -16,6 +16,8 @@ type rackCmd struct {
 	Run    rackRunCmd    `cmd:"" default:"withargs" help:"Run a rack whose region is another process."`
 	List   rackListCmd   `cmd:"" help:"List them."`
 	Show   showCmd       `cmd:"" help:"Show one."`
+	Update updateCmd     `cmd:"" help:"Move one to another zone."`
+	Delete deleteCmd     `cmd:"" help:"Delete some that are stopped or revoked."`
 	Revoke rackRevokeCmd `cmd:"" help:"Shut a rack out at once. It comes back with a new token only."`
 }
 

@@ -31,7 +31,7 @@ func siteResources() []*resource {
 			columns: []column{col("ID", "id"), col("KEY", "key")},
 		},
 		{
-			name: "rack", help: "Racks.", collection: "rackcontrollers/", id: "system_id", direct: true,
+			name: "rack", help: "Racks.", collection: "rackcontrollers/", id: "system_id", direct: true, fields: []string{"zone"},
 			columns: []column{col("RACK", "hostname"), col("ZONE", "zone"), col("ADDRESSES", "ip_addresses"), col("LAST SEEN", "last_seen")},
 		},
 	}
