@@ -2,6 +2,7 @@ package rack
 
 import (
 	"github.com/gomaas/maas/cmd/maas/rack/explain"
+	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
@@ -12,11 +13,20 @@ import (
 func (r *Rack) Methods() *rpc.Methods { return &r.methods }
 
 // offer adds them.
-func (r *Rack) offer(m *rpc.Methods) {
-	if r.cfg.Power != nil {
-		powerrpc.Offer(m, r.cfg.Power)
+func (r *Rack) offer(m *rpc.Methods) error {
+	if r.cfg.Power.Registry != nil {
+		cfg := r.cfg.Power
+		if cfg.Log == nil {
+			cfg.Log = r.log.With("component", "power")
+		}
+		controller, err := power.NewController(cfg)
+		if err != nil {
+			return err
+		}
+		powerrpc.Offer(m, controller)
 	}
 	explain.Offer(m, r.Explain)
 	proxyrpc.Offer(m, r.proxy, r.cache)
 	discoveryrpc.OfferScans(m, r.discover)
+	return nil
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/cmd/maas/region"
-	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"

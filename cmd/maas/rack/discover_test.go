@@ -79,7 +79,7 @@ func (s *discoverySite) api(method, path string, form url.Values, out any) int {
 	r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
-	s.region.API().Local().ServeHTTP(w, r.WithContext(s.t.Context()))
+	s.region.Local().ServeHTTP(w, r.WithContext(s.t.Context()))
 	if w.Code == 200 {
 		if err := json.Unmarshal(w.Body.Bytes(), out); err != nil {
 			s.t.Fatalf("%s: %v", w.Body, err)

@@ -30,7 +30,7 @@ func TestExplainSaysWhatIsAnswered(t *testing.T) {
 	get := func(path string, into any) string {
 		t.Helper()
 		w := httptest.NewRecorder()
-		reg.API().Local().ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/explain/"+path, nil))
+		reg.Local().ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/explain/"+path, nil))
 		if into != nil {
 			if err := json.Unmarshal(w.Body.Bytes(), into); err != nil {
 				t.Fatalf("%s: %d %s", path, w.Code, w.Body)

@@ -65,7 +65,7 @@ func (r *Rack) Report() inventory.RackReport {
 	refused := map[string]string{}
 	r.health.mu.Lock()
 	defer r.health.mu.Unlock()
-	report := inventory.RackReport{Started: r.health.started, Waiting: waiting, Dropped: dropped, Services: []inventory.RackService{}}
+	report := inventory.RackReport{Version: r.cfg.Version, Started: r.health.started, Waiting: waiting, Dropped: dropped, Services: []inventory.RackService{}}
 	for _, t := range topics {
 		if refused[t.Name] = t.Refused; t.Refused != "" {
 			refused[t.Name] = served(t) + t.Refused

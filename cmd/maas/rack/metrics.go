@@ -1,7 +1,6 @@
 package rack
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/pxe"
-	"github.com/gomaas/maas/rpc"
 )
 
 // transfers counts boot transfers by protocol, stage and result.
@@ -46,18 +44,6 @@ func (r *Rack) booted(e pxe.Event) {
 	r.retransmits.Add(uint64(e.Retransmits))
 	r.facts.boot(e)
 	r.boots.add(e)
-}
-
-// connected counts sessions with regions.
-func (r *Rack) connected(ctx context.Context, conn rpc.Conn) error {
-	r.sessions.Add(1)
-	defer r.sessions.Add(-1)
-	defer r.region.use(conn)()
-	if r.cfg.Connected != nil {
-		return r.cfg.Connected(ctx, conn)
-	}
-	<-ctx.Done()
-	return nil
 }
 
 // pages are what the HTTP boot server answers besides boot files.

@@ -31,7 +31,7 @@ func (s profiled) do(method, path, body string) string {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	w := httptest.NewRecorder()
-	s.reg.API().Local().ServeHTTP(w, r)
+	s.reg.Local().ServeHTTP(w, r)
 	if w.Code >= 300 {
 		s.t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
 	}

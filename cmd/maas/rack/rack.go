@@ -60,11 +60,13 @@ type Config struct {
 	Files, Loaders fs.FS
 	// HTTPPort is where machines reach the HTTP boot server. Zero means 5248.
 	HTTPPort int
-	// Interfaces are those whose addresses are served on, as they come and go, besides the sockets that Serve gets; at these
-	// ports, and the proxy at its own. With Ports.DHCP goes DHCPv6 from the first IPv6 address on, if Serve got no socket for
-	// it. None follows no addresses.
+	// Interfaces are the names of interfaces whose addresses are served at Ports, as they appear and
+	// disappear, besides the sockets that Serve gets; the proxy has ports of its own. Serve opens the
+	// sockets when it gets none. Ports.DHCP includes DHCPv6 from the first IPv6 address on, if Serve
+	// got no socket for it. If empty, no addresses are followed.
 	Interfaces []string
-	Ports      Ports
+	// Ports are the ports of Interfaces. The zero value means [DefaultPorts].
+	Ports Ports
 	// Watch lists interfaces on which devices are discovered by listening. It takes CAP_NET_RAW. None discovers nothing.
 	Watch []string
 	// WatchAll discovers on all interfaces that suit, instead, as they come and go.
@@ -84,15 +86,18 @@ type Config struct {
 	ListenProxy func(ctx context.Context, port int) ([]net.Listener, error)
 	// AccessLog hears of each request to the proxy. Nil hears nothing.
 	AccessLog func(proxy.Access)
-	// Power drives BMCs for the region. Nil offers no power calls.
-	Power *power.Controller
+	// Power says which kinds of BMC the rack drives for the region (Registry), and how. With a nil
+	// Registry it offers no power calls; a nil Log means the rack's.
+	Power power.Config
 	// Tracer receives spans of what the rack does. If nil, none are made.
 	Tracer oteltrace.TracerProvider
 	// Meter receives the rack as a collector, from New until Close. If nil, only the page /metrics of
 	// the HTTP boot server has its numbers.
 	Meter prometheus.Registerer
-	// Name is the rack's, for traces. Empty leaves it out.
+	// Name is the rack's name, for traces. If empty, they do not name it.
 	Name string
+	// Version is the version of the program, for the region's list of racks. May be empty.
+	Version string
 	// Log receives what operators should see.
 	Log *slog.Logger
 }
@@ -137,6 +142,9 @@ type Rack struct {
 
 // New composes a rack and loads its disk; it opens no socket and starts nothing.
 func New(cfg Config) (*Rack, error) {
+	if cfg.Ports == (Ports{}) && len(cfg.Interfaces) > 0 {
+		cfg.Ports = DefaultPorts()
+	}
 	r := &Rack{cfg: cfg, log: cfg.Log, trace: tracing.New(cfg.Tracer), transfers: newTransfers(), unregister: func() {}, came6: make(chan struct{})}
 	r.first6 = sync.OnceFunc(func() { close(r.came6) })
 	if r.log == nil {
@@ -217,7 +225,9 @@ func (r *Rack) compose() (err error) {
 	r.openCache()
 	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: tracedAccess(r.cfg, r.trace), Log: r.log.With("component", "proxy")})
 	r.proxying = newProxyServer(r.proxy, r.cfg.ListenProxy, r.log.With("component", "proxy"))
-	r.offer(&r.methods)
+	if err := r.offer(&r.methods); err != nil {
+		return err
+	}
 	r.trace.Watch(&r.methods, r.cfg.Name)
 	r.first = first{}
 	topics := append(r.first.watch(r.topics()), r.cfg.Topics...)
@@ -278,6 +288,12 @@ func (r *Rack) topics() []rpc.Topic {
 // Serve serves what is on disk at once, and then whatever the region sends, until ctx ends. It returns nil then, after the
 // sockets are closed, the requests in progress have ended and the facts are on disk.
 func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
+	if sockets.empty() && len(r.cfg.Interfaces) > 0 {
+		var err error
+		if sockets, err = r.listen(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.protocol.Restore(ctx); err != nil {
 		sockets.Close()
 		return err

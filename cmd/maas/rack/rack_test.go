@@ -38,7 +38,7 @@ func openRegion(t *testing.T, dir string) *region.Region {
 
 func openRegionWith(t *testing.T, cfg region.Config) *region.Region {
 	t.Helper()
-	r, err := region.New(t.Context(), cfg)
+	r, err := region.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

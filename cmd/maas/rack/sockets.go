@@ -81,6 +81,30 @@ type Ports struct {
 	DHCP, TFTP, HTTP, DNS, Proxy, Partner int
 }
 
+// DefaultPorts returns the ports of a site as MAAS has them.
+func DefaultPorts() Ports {
+	return Ports{DHCP: 67, TFTP: 69, HTTP: 5248, DNS: 53, Proxy: 8000}
+}
+
+// empty reports whether there is no socket at all.
+func (s *Sockets) empty() bool {
+	return s.DHCP == nil && s.DHCPBoot == nil && s.DHCP6 == nil && s.Advertise == nil && len(s.TFTP) == 0 && len(s.HTTP) == 0 &&
+		len(s.DNSPacket) == 0 && len(s.DNSStream) == 0 && len(s.Proxy) == 0 && len(s.Partner) == 0
+}
+
+// listen opens the sockets of the configured interfaces.
+func (r *Rack) listen(ctx context.Context) (Sockets, error) {
+	var links []Link
+	for _, name := range r.cfg.Interfaces {
+		link, err := FindLink(name)
+		if err != nil {
+			return Sockets{}, err
+		}
+		links = append(links, link)
+	}
+	return Listen(ctx, links, r.cfg.Ports)
+}
+
 // Listen opens the sockets on the addresses of the links: all of them or, with an error that names the port and the cure,
 // none.
 func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err error) {

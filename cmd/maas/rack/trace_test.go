@@ -45,12 +45,8 @@ func newTracedSite(t *testing.T) *tracedSite {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.region.Serve(ctx, region.Sockets{}) }()
-	controller, err := power.NewController(power.Config{Registry: kinds, Poll: 10 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
 	segment, stopRack := serveWith(t, rack.Config{
-		Dir: t.TempDir(), Name: "rack", Dial: rpc.Loopback(s.region.RPC(), "rack"), Tracer: tracer, Power: controller,
+		Dir: t.TempDir(), Name: "rack", Dial: rpc.Loopback(s.region.RPC(), "rack"), Tracer: tracer, Power: power.Config{Registry: kinds, Poll: 10 * time.Millisecond},
 	})
 	s.segment = segment
 	s.stop = func() {
@@ -75,7 +71,7 @@ func (s *tracedSite) request(method, path string, form url.Values, traceparent s
 		r.Header.Set("Traceparent", traceparent)
 	}
 	w := httptest.NewRecorder()
-	s.region.API().Local().ServeHTTP(w, r.WithContext(s.t.Context()))
+	s.region.Local().ServeHTTP(w, r.WithContext(s.t.Context()))
 	return w.Body.String()
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 )

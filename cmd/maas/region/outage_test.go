@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
@@ -61,7 +61,7 @@ func servingRacks(t *testing.T, log *logText) *Region {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	ok(t, err)
-	r, err := New(t.Context(), Config{
+	r, err := Open(t.Context(), Config{
 		Dir: t.TempDir(), Beside: "rack", Advertise: []string{ln.Addr().String()}, Kinds: power.NewRegistry(power.Manual()),
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	})

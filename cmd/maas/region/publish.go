@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"

@@ -15,7 +15,7 @@ import (
 // BenchmarkNetworkChange publishes a change of a subnet for ten racks and 10,000 machines.
 func BenchmarkNetworkChange(b *testing.B) {
 	ctx := b.Context()
-	r, err := New(ctx, Config{Dir: b.TempDir(), Kinds: power.NewRegistry(power.Manual())})
+	r, err := Open(ctx, Config{Dir: b.TempDir(), Kinds: power.NewRegistry(power.Manual())})
 	if err != nil {
 		b.Fatal(err)
 	}

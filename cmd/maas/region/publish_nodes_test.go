@@ -113,7 +113,7 @@ func publishedTo(t *testing.T, r *Region, rack string) map[string]string {
 func TestChangesOfNetworksArePublishedWhole(t *testing.T) {
 	dir := t.TempDir()
 	open := func() *Region {
-		r, err := New(t.Context(), Config{Dir: dir, Kinds: power.NewRegistry(power.Manual())})
+		r, err := Open(t.Context(), Config{Dir: dir, Kinds: power.NewRegistry(power.Manual())})
 		if err != nil {
 			t.Fatal(err)
 		}

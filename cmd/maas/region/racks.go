@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"

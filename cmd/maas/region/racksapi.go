@@ -49,7 +49,7 @@ const (
 )
 
 // local is the API for the administrator on this host.
-func (r *Region) local() http.Handler {
+func (r *Region) Local() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", r.api.Local())
 	profiles(mux)

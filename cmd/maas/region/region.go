@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
@@ -40,6 +41,9 @@ type Config struct {
 	Database string
 	// Name tells this region from the others of its site. Empty means the name of the host.
 	Name string
+	// Base is the path below which the whole API is mounted, such as "/maas/site1": MAAS' paths are
+	// then below /maas/site1/api/2.0/. Empty means MAAS' own, /MAAS/api/2.0/.
+	Base string
 	// Beside is the name of the rack that runs in this process. The proxies of other racks go through its. Empty means that
 	// none does.
 	Beside string
@@ -56,7 +60,7 @@ type Config struct {
 	RackWait time.Duration
 	// Tracer receives spans of what the region does. If nil, none are made.
 	Tracer oteltrace.TracerProvider
-	// Meter receives the region as a collector, from New until Close. If nil, only the page /metrics
+	// Meter receives the region as a collector, from Open until Close. If nil, only the page /metrics
 	// has its numbers.
 	Meter prometheus.Registerer
 	// Log receives what operators should see.
@@ -95,8 +99,8 @@ const (
 	KeyFile      = "secret.key" // seals the secrets in the database
 )
 
-// New opens the database, which is made when missing. It starts nothing.
-func New(ctx context.Context, cfg Config) (*Region, error) {
+// Open opens the database, which is made when missing. It starts nothing.
+func Open(ctx context.Context, cfg Config) (*Region, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -153,7 +157,7 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.power = &powerService{region: r, kinds: cfg.Kinds, rackWait: cmp.Or(cfg.RackWait, rackWait)}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
 	r.api, err = maasapi.New(maasapi.Config{
-		Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
+		Base: cfg.Base, Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
 	})
 	if err != nil {
 		return err
@@ -176,8 +180,14 @@ func (r *Region) RPC() *rpc.Region { return r.rpc }
 // Inventory is the region's data.
 func (r *Region) Inventory() *inventory.Inventory { return r.inv }
 
-// API is the region's API, for callers that serve it themselves.
-func (r *Region) API() *maasapi.API { return r.api }
+// Handler returns the API for clients with a key, below Config.Base, and the pages /metrics, /healthz
+// and /readyz. It is for callers that serve it themselves; it answers only while Serve runs.
+func (r *Region) Handler() http.Handler { return r.pages(r.api.Handler()) }
+
+// Dial returns what connects a rack of this process to the region, for rack.Config.Dial.
+func (r *Region) Dial(rack string) func(context.Context) (rpc.Conn, error) {
+	return rpc.Loopback(r.rpc, rack)
+}
 
 // Sockets are what a region serves on. Empty fields are not served. Serve closes them.
 type Sockets struct {
@@ -221,10 +231,10 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 		}
 	}
 	for _, ln := range sockets.API {
-		g.Go(func() error { return httpserve.Serve(ctx, ln, r.pages(r.api.Handler())) })
+		g.Go(func() error { return httpserve.Serve(ctx, ln, r.Handler()) })
 	}
 	if sockets.Local != nil {
-		g.Go(func() error { return httpserve.Serve(ctx, sockets.Local, r.pages(r.local())) })
+		g.Go(func() error { return httpserve.Serve(ctx, sockets.Local, r.pages(r.Local())) })
 	}
 	return g.Wait()
 }

@@ -40,7 +40,7 @@ func runningOn(t *testing.T, cfg region.Config, sockets region.Sockets) *region.
 	if cfg.Kinds == nil {
 		cfg.Kinds = power.NewRegistry(power.Manual())
 	}
-	r, err := region.New(t.Context(), cfg)
+	r, err := region.Open(t.Context(), cfg)
 	ok(t, err)
 	_, err = r.Inventory().Bootstrap(t.Context(), inventory.Bootstrap{Rack: "rack", Link: "eth0", Address: netip.MustParsePrefix("192.0.2.1/24")})
 	ok(t, err)

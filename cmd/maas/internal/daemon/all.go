@@ -22,8 +22,8 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/internal/traceexport"
 	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/cmd/maas/region"
-	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/ipam"
@@ -140,7 +140,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 
 // openRegion opens the region of this process.
 func (s *site) openRegion(ctx context.Context, addresses []string) (err error) {
-	s.region, err = region.New(ctx, region.Config{
+	s.region, err = region.Open(ctx, region.Config{
 		Dir: s.cfg.Data, Name: s.cfg.Region.Name, Database: s.cfg.Region.Database, Beside: rackName, Kinds: Kinds(), Advertise: addresses,
 		Tracer: s.tracer, Log: s.log,
 	})
@@ -174,11 +174,9 @@ func listenForRacks(ctx context.Context, cfg config.Config, sockets *region.Sock
 	return ownAddresses(racks.Addr())
 }
 
-// tell reports how the rack in this process does, in each session, and registers the addresses that its links have by then.
-func (s *site) tell(ctx context.Context, conn rpc.Conn) error {
-	var told reporting
+// keepLinks registers the addresses that the interfaces of this host have, as they change.
+func (s *site) keepLinks(ctx context.Context, _ rpc.Conn) error {
 	for ctx.Err() == nil {
-		told.report(ctx, conn, s.rack.Report(), s.log)
 		if err := s.addLinks(ctx, s.region.Inventory()); err != nil && ctx.Err() == nil {
 			s.log.Error("new addresses are not registered, trying again", "err", err)
 		}
@@ -198,7 +196,7 @@ func (s *site) newRackBeside(files, loaders fs.FS) error {
 	}
 	revoked := new(revocations)
 	return s.newRack(rack.Config{
-		Name: rackName, Dial: rpc.Loopback(s.region.RPC(), rackName), Connected: s.tell, Identity: identity, Revoked: revoked.refuse,
+		Name: rackName, Dial: s.region.Dial(rackName), Connected: s.keepLinks, Identity: identity, Revoked: revoked.refuse,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: revoked.adopt}},
 	}, files, loaders)
 }
@@ -209,13 +207,9 @@ func (s *site) newRack(base rack.Config, files, loaders fs.FS) error {
 	if err != nil {
 		return err
 	}
-	controller, err := power.NewController(power.Config{Registry: Kinds(), Log: s.log.With("component", "power")})
-	if err != nil {
-		return err
-	}
 	base.Dir, base.Log, base.Tracer = rackDir(s.cfg.Data), s.log, s.tracer
 	base.Files, base.Loaders, base.HTTPPort = files, loaders, portOr(s.cfg.Rack.Port, rackPort)
-	base.Power, base.Prober, base.WatchAll = controller, dhcplink.Prober{}, true
+	base.Power, base.Prober, base.WatchAll = power.Config{Registry: Kinds()}, dhcplink.Prober{}, true
 	base.ListenProxy, base.AccessLog = s.openProxy, access
 	base.Interfaces, base.Ports = linkNames(s.links), rackPorts(s.cfg)
 	s.rack, err = rack.New(base)

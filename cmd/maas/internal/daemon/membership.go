@@ -18,11 +18,10 @@ import (
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/rack"
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"
-	"github.com/gomaas/maas/store/inventory"
 )
 
 // Names of files in a rack's directory.
@@ -44,8 +43,7 @@ type membership struct {
 	every   time.Duration // how often it is looked at; see lookAgain
 	renewAt func(*enrol.Identity) time.Time
 
-	peers  *peers                      // nil in tests of it alone
-	report func() inventory.RackReport // nil tells nothing
+	peers *peers // nil in tests of it alone
 
 	revoked revocations
 
@@ -180,7 +178,6 @@ var errMoved = errors.New("the region of this rack is back")
 // for the rack's own region when that is back.
 func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 	var told register.Request
-	var health reporting
 	home := wire.RegionOf(conn)
 	m.settle(home)
 	defer m.settle("")
@@ -198,11 +195,6 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 			} else if ctx.Err() == nil {
 				m.log.Error("the certificate is not renewed, trying again", "expires", m.current().Cert.NotAfter, "err", err)
 			}
-		}
-		if m.report != nil {
-			report := m.report()
-			report.Version = m.version
-			health.report(ctx, conn, report, m.log)
 		}
 		if m.peers != nil && m.peers.better(home) {
 			return errMoved

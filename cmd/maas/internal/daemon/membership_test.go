@@ -16,8 +16,8 @@ import (
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/cmd/maas/region"
-	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"
@@ -36,7 +36,7 @@ func startRegion(t *testing.T) (*region.Region, client.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := region.New(t.Context(), region.Config{
+	r, err := region.Open(t.Context(), region.Config{
 		Dir: dir, Kinds: Kinds(), Advertise: []string{racks.Addr().String()}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/wire"
 )

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/rack"
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/peer"
@@ -87,7 +87,6 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if ready != nil {
 		ready()
 	}
-	m.report = s.rack.Report
 	stop := m.peers.start(ctx, s.rack.Methods())
 	defer stop()
 	return s.rack.Serve(ctx, sockets)
@@ -98,7 +97,7 @@ func (m *membership) rack() rack.Config {
 	dialer := &wire.Dialer{Regions: m.addresses, Ordered: true, TLS: m.tls}
 	m.peers = newPeers(m, dialer)
 	return rack.Config{
-		Name: m.name(), Dial: dialer.Dial, Connected: m.connected, Identity: m.current, Revoked: m.revoked.refuse,
+		Name: m.name(), Version: m.version, Dial: dialer.Dial, Connected: m.connected, Identity: m.current, Revoked: m.revoked.refuse,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
 	}
 }

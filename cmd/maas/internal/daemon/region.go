@@ -53,7 +53,7 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	tracer, stopTracer := openTracer(ctx, cfg, cfg.Region.Name, log)
 	defer stopTracer()
 	s := &site{cfg: cfg, log: log, tracer: tracer}
-	s.region, err = region.New(ctx, region.Config{
+	s.region, err = region.Open(ctx, region.Config{
 		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Kinds: Kinds(), Advertise: addresses,
 		Tracer: s.tracer, Log: log,
 	})

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/cmd/maas/region"
-	"github.com/gomaas/maas/cmd/maas/region/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/pgtest"
@@ -41,7 +41,7 @@ func (s *served) start() {
 		s.t.Fatal(err)
 	}
 	s.address = racks.Addr().String()
-	s.region, err = region.New(s.t.Context(), region.Config{
+	s.region, err = region.Open(s.t.Context(), region.Config{
 		Dir: s.dir, Database: s.url, Name: s.name, Kinds: Kinds(), Advertise: []string{s.address}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -67,7 +67,7 @@ func twoRegions(t *testing.T) (a, b *served) {
 	b = &served{t: t, name: "b", dir: t.TempDir(), url: url}
 	a.start()
 	t.Cleanup(func() { a.stop() })
-	_, err := region.New(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: Kinds(), Log: slog.New(slog.DiscardHandler)})
+	_, err := region.Open(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: Kinds(), Log: slog.New(slog.DiscardHandler)})
 	if err == nil || !strings.Contains(err.Error(), "copy the file secret.key") {
 		t.Errorf("without the key: %v", err)
 	}
@@ -81,7 +81,7 @@ func twoRegions(t *testing.T) (a, b *served) {
 			t.Fatal(err)
 		}
 		if k[0] == other[0] {
-			_, err := region.New(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: Kinds(), Log: slog.New(slog.DiscardHandler)})
+			_, err := region.Open(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: Kinds(), Log: slog.New(slog.DiscardHandler)})
 			if err == nil || !strings.Contains(err.Error(), "is not the key") {
 				t.Errorf("with another key: %v", err)
 			}
@@ -111,10 +111,14 @@ func (s *served) join(t *testing.T, name string) *member {
 	}
 	m.links = []rack.Link{{Name: "absent0"}}
 	m.version = "1.2"
-	m.report = func() inventory.RackReport {
-		return inventory.RackReport{Services: []inventory.RackService{{Name: "dhcp", Status: "running"}}}
-	}
 	cfg := m.rack()
+	connected := func(ctx context.Context, conn rpc.Conn) error {
+		report := inventory.RackReport{Version: m.version, Services: []inventory.RackService{{Name: "dhcp", Status: "running"}}}
+		if _, err := rpc.Do[register.Answer](ctx, conn, register.HealthMethod, report); err != nil && ctx.Err() == nil {
+			t.Errorf("health: %v", err)
+		}
+		return cfg.Connected(ctx, conn)
+	}
 	m.peers.settle, m.peers.pause, m.every = 500*time.Millisecond, 300*time.Millisecond, 200*time.Millisecond
 	k := &member{membership: m}
 	if k.replica, err = rpc.OpenReplica(filepath.Join(dir, "state")); err != nil {
@@ -127,7 +131,7 @@ func (s *served) join(t *testing.T, name string) *member {
 	var methods rpc.Methods
 	rpc.Offer(&methods, "who", func(context.Context, int) (string, error) { return name, nil })
 	protocol, err := rpc.NewRack(rpc.RackConfig{
-		Replica: k.replica, Outbox: outbox, Dial: cfg.Dial, Connected: cfg.Connected, Methods: &methods, MaxPause: 200 * time.Millisecond,
+		Replica: k.replica, Outbox: outbox, Dial: cfg.Dial, Connected: connected, Methods: &methods, MaxPause: 200 * time.Millisecond,
 		Topics: append(cfg.Topics, rpc.Topic{Name: "dns", Apply: func(context.Context, map[string][]byte) error { return nil }}),
 	})
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/rpc/enrol"
 )
 

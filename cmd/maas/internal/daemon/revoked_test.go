@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/cmd/maas/region/register"
+	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"

@@ -22,7 +22,6 @@ import (
 	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest"
-	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -55,19 +54,15 @@ func newLab(ctx context.Context, dir string, log *slog.Logger) (*lab, error) {
 		return nil, err
 	}
 	l := &lab{dir: dir, segment: boottest.NewSegment(network)}
-	if l.region, err = region.New(ctx, region.Config{Dir: dir, Kinds: daemon.Kinds(), Log: log}); err != nil {
+	if l.region, err = region.Open(ctx, region.Config{Dir: dir, Kinds: daemon.Kinds(), Log: log}); err != nil {
 		return nil, err
 	}
 	if err := l.bootstrap(ctx); err != nil {
 		return nil, errors.Join(err, l.region.Close())
 	}
-	controller, err := power.NewController(power.Config{Registry: daemon.Kinds(), Poll: 50 * time.Millisecond, Log: log})
-	if err != nil {
-		return nil, errors.Join(err, l.region.Close())
-	}
 	l.rack, err = rack.New(rack.Config{
-		Dir: filepath.Join(dir, "rack"), Dial: rpc.Loopback(l.region.RPC(), rackName), Files: images, Loaders: loaders,
-		HTTPPort: rackHTTP, Power: controller, Log: log,
+		Dir: filepath.Join(dir, "rack"), Dial: l.region.Dial(rackName), Files: images, Loaders: loaders,
+		HTTPPort: rackHTTP, Power: power.Config{Registry: daemon.Kinds(), Poll: 50 * time.Millisecond}, Log: log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, l.region.Close())
