@@ -28,7 +28,7 @@ func (a *API) updateMachine(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var m inventory.Machine
-	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	err = a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		r := r.WithContext(ctx)
 		if m, err = a.find(r); err != nil {
 			return err
@@ -120,7 +120,7 @@ func (a *API) constraints(r *http.Request, f *form.Form) inventory.Constraints {
 // of them left.
 func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 	var m inventory.Machine
-	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	err := a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		r := r.WithContext(ctx)
 		c := a.constraints(r, f)
 		if f.Err != nil {
@@ -238,7 +238,7 @@ func (a *API) release(ctx context.Context, m inventory.Machine) (inventory.Machi
 // releaseMany releases the machines of the form, all or none, and answers with their names.
 func (a *API) releaseMany(r *http.Request, f *form.Form) (any, error) {
 	released := []string{}
-	err := a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	err := a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		released = released[:0]
 		for _, name := range f.List("machines") {
 			m, err := a.inv.MachineByName(ctx, name)

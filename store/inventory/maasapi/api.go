@@ -56,7 +56,9 @@ type Config struct {
 
 // API serves requests. Its methods may be called concurrently.
 type API struct {
-	inv     *inventory.Inventory
+	inv *inventory.Inventory
+	stores
+
 	power   Power
 	proxy   Proxy
 	scanner Scanner
@@ -88,7 +90,7 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("maasapi: Config.Power is nil; it is required")
 	}
 	a := &API{
-		inv: cfg.Inventory, power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, vendor: cfg.Vendor,
+		inv: cfg.Inventory, stores: storesOf(cfg.Inventory), power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, vendor: cfg.Vendor,
 		version: cmp.Or(cfg.Version, "3.8.0"), more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
 		keys:   oauth.Verifier[inventory.User]{Check: cfg.Inventory.CheckAPIKey},
 		logins: oauth.Limiter{Every: loginEvery, Burst: loginBurst}, streams: make(chan struct{}, maxStreams),

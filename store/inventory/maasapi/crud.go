@@ -4,14 +4,13 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
 // crud serves one kind of object: it finds them, shows them, reads them from a form and stores
 // them. Operations whose function is nil are not served.
 type crud[T any] struct {
-	inv   *inventory.Inventory
+	tx    transactor
 	all   func(r *http.Request) ([]T, error)
 	find  func(r *http.Request) (T, error) // the object of the path
 	shown any                              // a value of the type that show returns, for the description of the API
@@ -98,7 +97,7 @@ func (c crud[T]) post(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var x T
-	err = c.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	err = c.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		r := r.WithContext(ctx)
 		if c.fresh != nil {
 			if x, err = c.fresh(r); err != nil {
@@ -121,7 +120,7 @@ func (c crud[T]) put(r *http.Request) (any, error) {
 		return nil, err
 	}
 	var shown any
-	err = c.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	err = c.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		r := r.WithContext(ctx)
 		x, err := c.find(r)
 		if err != nil {
@@ -152,7 +151,7 @@ func (c crud[T]) again(r *http.Request, x T) (any, error) {
 }
 
 func (c crud[T]) delete(r *http.Request) (any, error) {
-	return nil, c.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	return nil, c.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		r := r.WithContext(ctx)
 		x, err := c.find(r)
 		if err != nil {

@@ -32,7 +32,7 @@ type deviceJSON struct {
 
 func (a *API) devices() crud[inventory.Device] {
 	return crud[inventory.Device]{
-		shown: deviceJSON{}, inv: a.inv, all: a.filteredDevices, show: a.showDevices,
+		shown: deviceJSON{}, tx: a.tx, all: a.filteredDevices, show: a.showDevices,
 		find: func(r *http.Request) (inventory.Device, error) {
 			return a.inv.DeviceBySystemID(r.Context(), r.PathValue("id"))
 		},

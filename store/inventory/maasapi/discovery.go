@@ -83,7 +83,7 @@ func (a *API) listDiscoveries(r *http.Request) (any, error) {
 	if !ok {
 		return nil, &unsupported{"discovery op=" + op}
 	}
-	seen, err := a.inv.Discoveries(r.Context(), view)
+	seen, err := a.discoveries.Discoveries(r.Context(), view)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (a *API) listDiscoveries(r *http.Request) (any, error) {
 }
 
 func (a *API) getDiscovery(r *http.Request) (any, error) {
-	d, err := a.inv.Discovery(r.Context(), r.PathValue("id"))
+	d, err := a.discoveries.Discovery(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (a *API) clearDiscoveries(r *http.Request, f *form.Form) error {
 			return f.Err
 		}
 		if chosen {
-			if err := a.inv.ClearDiscoveries(r.Context(), c.what); err != nil || c.what == inventory.ClearAll {
+			if err := a.discoveries.ClearDiscoveries(r.Context(), c.what); err != nil || c.what == inventory.ClearAll {
 				return err
 			}
 			done = true
@@ -162,7 +162,7 @@ func (a *API) clearDiscovery(r *http.Request, f *form.Form) error {
 	if err != nil {
 		return err
 	}
-	n, err := a.inv.ClearDiscovery(r.Context(), addr, mac)
+	n, err := a.discoveries.ClearDiscovery(r.Context(), addr, mac)
 	if err == nil && n == 0 {
 		return &inventory.NotFoundError{Kind: "discovery", What: "of " + mac.String() + " at " + addr.String()}
 	}
@@ -204,7 +204,7 @@ func (a *API) promote(r *http.Request) (any, error) {
 			return nil, err
 		}
 	}
-	made, err := a.inv.Promote(r.Context(), p)
+	made, err := a.discoveries.Promote(r.Context(), p)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ type DHCPServer struct {
 }
 
 func (a *API) listDHCPServers(r *http.Request) (any, error) {
-	all, err := a.inv.ForeignDHCPServers(r.Context())
+	all, err := a.discoveries.ForeignDHCPServers(r.Context())
 	out := []DHCPServer{}
 	for _, s := range all {
 		out = append(out, DHCPServer{
@@ -284,11 +284,11 @@ type topologyProposalJSON struct {
 }
 
 func (a *API) getTopology(r *http.Request) (any, error) {
-	peers, err := a.inv.LinkPeers(r.Context())
+	peers, err := a.topology.LinkPeers(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	proposals, err := a.inv.FabricProposals(r.Context())
+	proposals, err := a.topology.FabricProposals(r.Context())
 	out := Topology{Links: []topologyLinkJSON{}, Proposals: proposalsOf(proposals)}
 	for _, p := range peers {
 		out.Links = append(out.Links, topologyLinkJSON{
@@ -300,7 +300,7 @@ func (a *API) getTopology(r *http.Request) (any, error) {
 
 // applyTopology moves the subnets as proposed and returns what it did.
 func (a *API) applyTopology(r *http.Request) (any, error) {
-	done, err := a.inv.ApplyFabricProposals(r.Context())
+	done, err := a.topology.ApplyFabricProposals(r.Context())
 	return proposalsOf(done), err
 }
 

@@ -81,7 +81,7 @@ func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	err = a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		for _, name := range inventory.DiscoverySettings {
 			if r.PostForm.Has(name) {
 				if err := a.inv.SetDiscoverySetting(ctx, name, r.PostForm.Get(name)); err != nil {

@@ -38,7 +38,7 @@ type domainJSON struct {
 
 func (a *API) domains() crud[inventory.Domain] {
 	return crud[inventory.Domain]{
-		shown: domainJSON{}, inv: a.inv, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
+		shown: domainJSON{}, tx: a.tx, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
 		read: func(_ *http.Request, f *form.Form, to *inventory.Domain) {
 			f.Text("name", &to.Name)
 			f.Number("ttl", &to.TTL)
@@ -93,7 +93,7 @@ type recordJSON struct {
 
 func (a *API) records() crud[inventory.DNSRecord] {
 	return crud[inventory.DNSRecord]{
-		shown: recordJSON{}, inv: a.inv, find: numbered(a.inv.Record),
+		shown: recordJSON{}, tx: a.tx, find: numbered(a.inv.Record),
 		all: func(r *http.Request) ([]inventory.DNSRecord, error) { return a.filteredRecords(r) },
 		show: func(r *http.Request, records []inventory.DNSRecord) ([]any, error) {
 			names, err := a.domainNames(r)
@@ -232,7 +232,7 @@ func resourcesOf(records []inventory.DNSRecord) []resource {
 
 func (a *API) resources() crud[resource] {
 	return crud[resource]{
-		shown: resourceJSON{}, inv: a.inv, show: a.showResources, find: a.resourceOfPath,
+		shown: resourceJSON{}, tx: a.tx, show: a.showResources, find: a.resourceOfPath,
 		all: func(r *http.Request) ([]resource, error) {
 			records, err := a.filteredRecords(r)
 			return resourcesOf(records), err

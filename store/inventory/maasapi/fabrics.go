@@ -40,7 +40,7 @@ type vlanJSON struct {
 
 func (a *API) fabrics() crud[ipam.Fabric] {
 	return crud[ipam.Fabric]{
-		shown: fabricJSON{}, inv: a.inv, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
+		shown: fabricJSON{}, tx: a.tx, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
 		show: func(r *http.Request, fabrics []ipam.Fabric) ([]any, error) {
 			view, err := a.vlanView(r)
 			var out []any
@@ -98,7 +98,7 @@ func (a *API) vlans() crud[ipam.VLAN] {
 // vlansByNumber serves VLANs by ID.
 func (a *API) vlansByNumber() crud[ipam.VLAN] {
 	return crud[ipam.VLAN]{
-		shown: vlanJSON{}, inv: a.inv, find: numbered(a.inv.VLAN),
+		shown: vlanJSON{}, tx: a.tx, find: numbered(a.inv.VLAN),
 		show: func(r *http.Request, vlans []ipam.VLAN) ([]any, error) {
 			view, err := a.vlanView(r)
 			var out []any

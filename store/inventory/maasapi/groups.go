@@ -19,7 +19,7 @@ type spaceJSON struct {
 
 func (a *API) spaces() crud[ipam.Space] {
 	return crud[ipam.Space]{
-		shown: spaceJSON{}, inv: a.inv, all: every(a.inv.Spaces), find: numbered(a.inv.Space),
+		shown: spaceJSON{}, tx: a.tx, all: every(a.inv.Spaces), find: numbered(a.inv.Space),
 		show: func(r *http.Request, spaces []ipam.Space) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
@@ -57,7 +57,7 @@ func (v subnetView) space(s ipam.Space) spaceJSON {
 func (a *API) zones() crud[inventory.AvailabilityZone] {
 	type zone = inventory.AvailabilityZone
 	return crud[zone]{
-		shown: describedJSON{}, inv: a.inv, all: every(a.inv.Zones),
+		shown: describedJSON{}, tx: a.tx, all: every(a.inv.Zones),
 		find: func(r *http.Request) (z zone, err error) {
 			id, err := a.zoneRef(r)(r.PathValue("id"))
 			if err != nil {
@@ -82,7 +82,7 @@ func (a *API) zones() crud[inventory.AvailabilityZone] {
 func (a *API) pools() crud[inventory.ResourcePool] {
 	type pool = inventory.ResourcePool
 	return crud[pool]{
-		shown: describedJSON{}, inv: a.inv, all: every(a.inv.Pools),
+		shown: describedJSON{}, tx: a.tx, all: every(a.inv.Pools),
 		find: func(r *http.Request) (p pool, err error) {
 			id, err := a.poolRef(r)(r.PathValue("id"))
 			if err != nil {

@@ -110,7 +110,7 @@ func (a *API) nodeOfPath(r *http.Request) (node, error) {
 
 func (a *API) interfaces() crud[inventory.Interface] {
 	return crud[inventory.Interface]{
-		shown: interfaceJSON{}, inv: a.inv,
+		shown: interfaceJSON{}, tx: a.tx,
 		all: func(r *http.Request) ([]inventory.Interface, error) {
 			n, err := a.nodeOfPath(r)
 			return n.interfaces, err
@@ -231,7 +231,7 @@ func (a *API) change(r *http.Request, do func(*http.Request, *form.Form) (any, e
 	if err != nil {
 		return nil, err
 	}
-	err = a.inv.Atomically(r.Context(), func(ctx context.Context) (err error) {
+	err = a.tx.Atomically(r.Context(), func(ctx context.Context) (err error) {
 		shown, err = do(r.WithContext(ctx), f)
 		return err
 	})

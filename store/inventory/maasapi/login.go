@@ -54,7 +54,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 			return nil, &tooMany{wait}
 		}
 	}
-	u, ok, err := a.inv.CheckPassword(r.Context(), name, f.Values.Get("password"))
+	u, ok, err := a.passwords.CheckPassword(r.Context(), name, f.Values.Get("password"))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k invent
 		name = "log-in"
 	}
 	r = Audited(r.WithContext(context.WithValue(r.Context(), userKey{}, u)))
-	err = a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	err = a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		all, err := a.inv.APIKeys(ctx, u.ID)
 		if err != nil {
 			return err

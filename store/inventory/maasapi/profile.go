@@ -75,7 +75,7 @@ func (a *API) getProfile(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.inv.BootProfile(r.Context(), of)
+	p, err := a.profiles.BootProfile(r.Context(), of)
 	if err != nil {
 		return nil, err
 	}
@@ -98,18 +98,18 @@ func (a *API) putProfile(r *http.Request) (any, error) {
 func (a *API) deleteProfile(r *http.Request) (any, error) { return nil, a.setProfile(r, nil) }
 
 func (a *API) setProfile(r *http.Request, p *pxe.Profile) error {
-	return a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	return a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		of, err := a.profileTarget(r.WithContext(ctx))
 		if err != nil {
 			return err
 		}
-		return a.inv.SetBootProfile(ctx, of, p)
+		return a.profiles.SetBootProfile(ctx, of, p)
 	})
 }
 
 // listProfiles returns all profiles of the site.
 func (a *API) listProfiles(r *http.Request) (any, error) {
-	all, err := a.inv.BootProfiles(r.Context())
+	all, err := a.profiles.BootProfiles(r.Context())
 	out := make([]BootProfile, 0, len(all))
 	for _, p := range all {
 		shown := BootProfile{Profile: p.Profile}

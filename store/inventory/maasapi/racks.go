@@ -71,7 +71,7 @@ func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) 
 	if err != nil {
 		return nil, err
 	}
-	health, err := a.inv.RackHealths(r.Context())
+	health, err := a.racks.RackHealths(r.Context())
 	var out []any
 	for _, k := range racks {
 		shown := Controller{
@@ -103,7 +103,7 @@ func (a *API) listRacks(r *http.Request) (any, error) {
 	case "describe_power_types":
 		return a.powerTypes(), nil
 	case "", "is_registered":
-		racks, err := a.inv.Racks(r.Context())
+		racks, err := a.racks.Racks(r.Context())
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +135,7 @@ func (a *API) getRack(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"rack controller op=" + op}
 	}
-	k, err := a.inv.Rack(r.Context(), r.PathValue("id"))
+	k, err := a.racks.Rack(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (a *API) rackOf(r *http.Request) (inventory.Rack, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return inventory.Rack{}, &unsupported{"rack controller op=" + op}
 	}
-	return a.inv.Rack(r.Context(), r.PathValue("id"))
+	return a.racks.Rack(r.Context(), r.PathValue("id"))
 }
 
 // updateRack moves a rack to another zone. Of MAAS' other fields none applies: a rack registers its
@@ -170,7 +170,7 @@ func (a *API) updateRack(r *http.Request) (any, error) {
 		if f.Err != nil {
 			return nil, f.Err
 		}
-		if err := a.inv.UpdateRack(r.Context(), k); err != nil {
+		if err := a.rackWrites.UpdateRack(r.Context(), k); err != nil {
 			return nil, err
 		}
 		return a.getRack(r)
@@ -187,7 +187,7 @@ func (e *connected) Error() string {
 // deleteRack deletes a rack that is away or revoked, and revokes its certificates: one that is
 // started again would otherwise register itself at once.
 func (a *API) deleteRack(r *http.Request) (any, error) {
-	return nil, a.inv.Atomically(r.Context(), func(ctx context.Context) error {
+	return nil, a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		k, err := a.rackOf(r.WithContext(ctx))
 		if err != nil {
 			return err
@@ -195,11 +195,11 @@ func (a *API) deleteRack(r *http.Request) (any, error) {
 		if err := ifMatch(r, k); err != nil {
 			return err
 		}
-		health, err := a.inv.RackHealths(ctx)
+		health, err := a.racks.RackHealths(ctx)
 		if err != nil {
 			return err
 		}
-		certificates, err := a.inv.RackCertificates(ctx)
+		certificates, err := a.rackWrites.RackCertificates(ctx)
 		if err != nil {
 			return err
 		}
@@ -212,11 +212,11 @@ func (a *API) deleteRack(r *http.Request) (any, error) {
 			return &connected{k.Name}
 		}
 		if valid {
-			if err := a.inv.RevokeRack(ctx, k.Name); err != nil {
+			if err := a.rackWrites.RevokeRack(ctx, k.Name); err != nil {
 				return err
 			}
 		}
-		return a.inv.DeleteRack(ctx, k.Name)
+		return a.rackWrites.DeleteRack(ctx, k.Name)
 	})
 }
 
@@ -225,7 +225,7 @@ func (a *API) listRegions(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"regioncontrollers op=" + op}
 	}
-	regions, err := a.inv.Regions(r.Context())
+	regions, err := a.regions.Regions(r.Context())
 	out := []any{}
 	for _, g := range regions {
 		out = append(out, a.controllerOf(g))
@@ -237,7 +237,7 @@ func (a *API) getRegion(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"region controller op=" + op}
 	}
-	regions, err := a.inv.Regions(r.Context())
+	regions, err := a.regions.Regions(r.Context())
 	for _, g := range regions {
 		if g.Name == r.PathValue("id") {
 			return a.controllerOf(g), nil

@@ -48,7 +48,7 @@ func userNamed(name string) *userJSON {
 
 func (a *API) ranges() crud[ipam.Range] {
 	return crud[ipam.Range]{
-		shown: rangeWithSubnetJSON{}, inv: a.inv, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
+		shown: rangeWithSubnetJSON{}, tx: a.tx, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
 		show: func(r *http.Request, ranges []ipam.Range) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
@@ -102,7 +102,7 @@ type staticRouteJSON struct {
 
 func (a *API) staticRoutes() crud[ipam.StaticRoute] {
 	return crud[ipam.StaticRoute]{
-		shown: staticRouteJSON{}, inv: a.inv, all: every(a.inv.Routes), find: numbered(a.inv.Route),
+		shown: staticRouteJSON{}, tx: a.tx, all: every(a.inv.Routes), find: numbered(a.inv.Route),
 		show: func(r *http.Request, routes []ipam.StaticRoute) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
@@ -137,7 +137,7 @@ type reservedIPJSON struct {
 
 func (a *API) reservedIPs() crud[ipam.ReservedIP] {
 	return crud[ipam.ReservedIP]{
-		shown: reservedIPJSON{}, inv: a.inv, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),
+		shown: reservedIPJSON{}, tx: a.tx, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),
 		show: func(r *http.Request, reserved []ipam.ReservedIP) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any

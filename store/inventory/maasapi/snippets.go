@@ -27,7 +27,7 @@ type snippetJSON struct {
 
 func (a *API) snippets() crud[inventory.Snippet] {
 	return crud[inventory.Snippet]{
-		shown: snippetJSON{}, inv: a.inv, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
+		shown: snippetJSON{}, tx: a.tx, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
 		fresh:  func(*http.Request) (inventory.Snippet, error) { return inventory.Snippet{Enabled: true}, nil },
 		read:   a.snippetForm,
 		create: a.inv.CreateSnippet, update: a.inv.UpdateSnippet,

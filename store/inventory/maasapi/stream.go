@@ -95,7 +95,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 func (a *API) streamStart(r *http.Request) (at streamPlace, err error) {
 	if text := r.Header.Get("Last-Event-ID"); text != "" {
 		if at, err = parsePlace(text); err == nil && at.boot < 0 {
-			at.boot, err = a.inv.LastBootStep(r.Context())
+			at.boot, err = a.boots.LastBootStep(r.Context())
 		}
 		return at, err
 	}
@@ -105,14 +105,14 @@ func (a *API) streamStart(r *http.Request) (at streamPlace, err error) {
 // streamNow returns the position after all that exists. The three numbers are read in one
 // transaction, so that nothing falls between them.
 func (a *API) streamNow(r *http.Request) (at streamPlace, err error) {
-	err = a.inv.Consistently(r.Context(), func(ctx context.Context) error {
-		if at.rev, err = a.inv.Revision(ctx); err != nil {
+	err = a.feed.Consistently(r.Context(), func(ctx context.Context) error {
+		if at.rev, err = a.feed.Revision(ctx); err != nil {
 			return err
 		}
-		if at.boot, err = a.inv.LastBootStep(ctx); err != nil {
+		if at.boot, err = a.boots.LastBootStep(ctx); err != nil {
 			return err
 		}
-		last, err := a.inv.LastEvents(ctx, 0, 1)
+		last, err := a.events.LastEvents(ctx, 0, 1)
 		if len(last) > 0 {
 			at.log = last[0].ID
 		}
@@ -203,10 +203,10 @@ type change struct {
 func (a *API) watchChanges(ctx context.Context, from int64, out chan<- change) {
 	for {
 		lost := false
-		for c, err := range a.inv.Watch(ctx, from) {
+		for c, err := range a.feed.Watch(ctx, from) {
 			next := change{c.Rev, "change", streamChangeJSON{c.Kind, c.ID, c.Op, c.Time}}
 			if errors.Is(err, store.ErrCompacted) {
-				if from, err = a.inv.Revision(ctx); err != nil {
+				if from, err = a.feed.Revision(ctx); err != nil {
 					return
 				}
 				lost, next = true, change{from, "lost", map[string]string{"why": "changes that old are no longer kept; read all anew"}}
@@ -229,7 +229,7 @@ func (a *API) watchChanges(ctx context.Context, from int64, out chan<- change) {
 func (a *API) sendLog(r *http.Request, s *sender, names map[int64]inventory.Machine) error {
 	clear(names)
 	for {
-		page, err := a.inv.Events(r.Context(), 0, s.at.log, streamPage)
+		page, err := a.events.Events(r.Context(), 0, s.at.log, streamPage)
 		if err != nil {
 			return err
 		}
@@ -248,7 +248,7 @@ func (a *API) sendLog(r *http.Request, s *sender, names map[int64]inventory.Mach
 // sendBoots sends the boots that have progressed.
 func (a *API) sendBoots(r *http.Request, s *sender) error {
 	for {
-		page, next, err := a.inv.BootsSince(r.Context(), s.at.boot, streamPage)
+		page, next, err := a.boots.BootsSince(r.Context(), s.at.boot, streamPage)
 		if err != nil || len(page) == 0 {
 			return err
 		}

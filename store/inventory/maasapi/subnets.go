@@ -37,7 +37,7 @@ type Subnet struct {
 
 func (a *API) subnets() crud[ipam.Subnet] {
 	return crud[ipam.Subnet]{
-		shown: Subnet{}, inv: a.inv, all: every(a.inv.Subnets), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
+		shown: Subnet{}, tx: a.tx, all: every(a.inv.Subnets), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
 		create: a.inv.CreateSubnet, update: a.inv.UpdateSubnet,
 		remove: func(ctx context.Context, r *http.Request, s ipam.Subnet) error {
 			force, _ := form.ParseBool(r.URL.Query().Get("force"))
@@ -57,7 +57,7 @@ func (a *API) subnetOfPath(r *http.Request) (ipam.Subnet, error) {
 }
 
 func (a *API) showSubnets(r *http.Request, subnets []ipam.Subnet) ([]any, error) {
-	view, err := a.subnetView(r)
+	view, err := a.subnetViewOf(r, subnets)
 	var out []any
 	for _, s := range subnets {
 		out = append(out, view.show(s))
@@ -94,6 +94,41 @@ func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
 		return v, err
 	}
 	v.tags, err = a.inv.SubnetTags(r.Context())
+	return v, err
+}
+
+// subnetViewOf returns the objects that the subnets refer to. For one subnet it reads these alone, so
+// that a client that asks for a subnet every second does not make the region read the whole site.
+func (a *API) subnetViewOf(r *http.Request, subnets []ipam.Subnet) (v subnetView, err error) {
+	if len(subnets) != 1 {
+		return a.subnetView(r)
+	}
+	ctx, s := r.Context(), subnets[0]
+	v.vlanView = vlanView{base: a.base, fabrics: map[int64]string{}, spaces: map[int64]string{0: undefinedSpace}, vlans: map[int64]ipam.VLAN{}}
+	for id := s.VLANID; id != 0 && v.vlans[id].ID == 0; id = v.vlans[id].RelayVLANID { // the VLAN, and the one it relays to
+		vlan, err := a.subnetParts.VLAN(ctx, id)
+		if err != nil {
+			return v, err
+		}
+		fabric, err := a.subnetParts.Fabric(ctx, vlan.FabricID)
+		if err != nil {
+			return v, err
+		}
+		v.vlans[id], v.fabrics[fabric.ID] = vlan, fabric.Name
+		if vlan.SpaceID != 0 {
+			space, err := a.subnetParts.Space(ctx, vlan.SpaceID)
+			if err != nil {
+				return v, err
+			}
+			v.spaces[space.ID] = space.Name
+		}
+	}
+	ranges, err := a.subnetParts.RangesOf(ctx, s.ID)
+	if err != nil {
+		return v, err
+	}
+	tags, err := a.subnetParts.TagsOf(ctx, s.ID)
+	v.ranges, v.tags = map[int64][]ipam.Range{s.ID: ranges}, map[int64][]string{s.ID: tags}
 	return v, err
 }
 

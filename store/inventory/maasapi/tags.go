@@ -23,7 +23,7 @@ type tagJSON struct {
 
 func (a *API) tags() crud[inventory.Tag] {
 	return crud[inventory.Tag]{
-		shown: tagJSON{}, inv: a.inv, all: every(a.inv.Tags), find: a.tagOfPath,
+		shown: tagJSON{}, tx: a.tx, all: every(a.inv.Tags), find: a.tagOfPath,
 		show: each(func(t inventory.Tag) any {
 			return tagJSON{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts, ResourceURI: a.base + "tags/" + t.Name + "/"}
 		}),

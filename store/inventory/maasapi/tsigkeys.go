@@ -23,7 +23,7 @@ type tsigKeyJSON struct {
 
 func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 	return crud[inventory.TSIGKey]{
-		shown: tsigKeyJSON{}, inv: a.inv, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(a.showTSIGKey),
+		shown: tsigKeyJSON{}, tx: a.tx, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(a.showTSIGKey),
 		read: func(_ *http.Request, f *form.Form, to *inventory.TSIGKey) {
 			f.Text("name", &to.Name)
 			f.Text("algorithm", &to.Algorithm)

@@ -29,7 +29,7 @@ func (a *API) showUser(u inventory.User) Account {
 
 func (a *API) users() crud[inventory.User] {
 	return crud[inventory.User]{
-		shown: Account{}, inv: a.inv, all: every(a.inv.Users),
+		shown: Account{}, tx: a.tx, all: every(a.inv.Users),
 		find: func(r *http.Request) (inventory.User, error) {
 			return a.inv.UserByName(r.Context(), r.PathValue("id"))
 		},
@@ -160,7 +160,7 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 		return a.inv.SSHKeys(r.Context(), u.ID)
 	}
 	return crud[inventory.SSHKey]{
-		shown: sshKeyJSON{}, inv: a.inv, all: all,
+		shown: sshKeyJSON{}, tx: a.tx, all: all,
 		find: func(r *http.Request) (inventory.SSHKey, error) {
 			id, err := pathID(r)
 			if err != nil {

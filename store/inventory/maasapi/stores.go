@@ -1,0 +1,134 @@
+package maasapi
+
+import (
+	"context"
+	"iter"
+	"net"
+	"net/netip"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// stores are the parts of the inventory that handlers reach through an interface, so that a test
+// gives a handler a fake in memory. The inventory is all of them.
+type stores struct {
+	tx          transactor
+	answers     answerStore
+	feed        changeFeed
+	events      eventLog
+	boots       bootLog
+	discoveries discoveryStore
+	topology    topology
+	profiles    profileStore
+	racks       rackLister
+	rackWrites  rackWriter
+	regions     regionLister
+	passwords   passwordChecker
+	subnetParts subnetParts
+}
+
+func storesOf(inv *inventory.Inventory) stores {
+	return stores{inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv}
+}
+
+// transactor runs f in a transaction: calls with its context join it, and an error undoes them.
+type transactor interface {
+	Atomically(ctx context.Context, f func(ctx context.Context) error) error
+}
+
+// answerStore keeps answers to requests with keys.
+type answerStore interface {
+	// Digest returns a keyed digest of a request.
+	Digest(data []byte) string
+	// BeginAnswer reserves the key of an answer; if it is taken, it returns the answer of its first
+	// request.
+	BeginAnswer(ctx context.Context, a inventory.Answer) (old inventory.Answer, begun bool, err error)
+	// EndAnswer stores the answer, or frees the key if its status is 0.
+	EndAnswer(ctx context.Context, a inventory.Answer) error
+}
+
+// changeFeed reports changes of objects.
+type changeFeed interface {
+	Revision(ctx context.Context) (int64, error)
+	// Watch yields the changes after a revision until ctx ends; store.ErrCompacted if they are no
+	// longer kept.
+	Watch(ctx context.Context, from int64) iter.Seq2[store.Change, error]
+	// Consistently runs f so that all its reads see the same state.
+	Consistently(ctx context.Context, f func(ctx context.Context) error) error
+}
+
+// eventLog reads the log.
+type eventLog interface {
+	Events(ctx context.Context, node, after int64, limit int) ([]inventory.Event, error)
+	LastEvents(ctx context.Context, node int64, limit int) ([]inventory.Event, error)
+	FindEvents(ctx context.Context, f inventory.EventFilter) ([]inventory.Event, error)
+}
+
+// bootLog reads the boots of machines.
+type bootLog interface {
+	Boots(ctx context.Context, macs ...net.HardwareAddr) ([]pxe.Attempt, error)
+	BootsSince(ctx context.Context, step int64, limit int) (boots []pxe.Attempt, next int64, err error)
+	LastBootStep(ctx context.Context) (int64, error)
+}
+
+// discoveryStore holds the devices that racks have seen.
+type discoveryStore interface {
+	Discoveries(ctx context.Context, view inventory.DiscoveryView) ([]inventory.Discovery, error)
+	Discovery(ctx context.Context, key string) (inventory.Discovery, error)
+	ClearDiscoveries(ctx context.Context, what inventory.ClearWhat) error
+	ClearDiscovery(ctx context.Context, addr netip.Addr, mac net.HardwareAddr) (n int, err error)
+	Promote(ctx context.Context, p inventory.Promotion) (inventory.Promoted, error)
+	ForeignDHCPServers(ctx context.Context) ([]inventory.DHCPServer, error)
+}
+
+// topology holds the neighbors of racks and what follows from them.
+type topology interface {
+	LinkPeers(ctx context.Context) ([]inventory.LinkPeer, error)
+	FabricProposals(ctx context.Context) ([]inventory.FabricProposal, error)
+	ApplyFabricProposals(ctx context.Context) (done []inventory.FabricProposal, err error)
+}
+
+// profileStore holds boot profiles. BootProfile returns nil if the target has none.
+type profileStore interface {
+	BootProfile(ctx context.Context, of inventory.BootTarget) (*pxe.Profile, error)
+	BootProfiles(ctx context.Context) ([]inventory.BootProfile, error)
+	SetBootProfile(ctx context.Context, of inventory.BootTarget, p *pxe.Profile) error
+}
+
+// rackLister reads racks.
+type rackLister interface {
+	Racks(ctx context.Context) ([]inventory.Rack, error)
+	Rack(ctx context.Context, name string) (inventory.Rack, error)
+	RackHealths(ctx context.Context) (map[string]inventory.RackHealth, error)
+}
+
+// rackWriter changes racks.
+type rackWriter interface {
+	UpdateRack(ctx context.Context, k inventory.Rack) error
+	DeleteRack(ctx context.Context, name string) error
+	RevokeRack(ctx context.Context, name string) error
+	RackCertificates(ctx context.Context) ([]inventory.RackCertificate, error)
+}
+
+// regionLister reads the regions that racks can reach.
+type regionLister interface {
+	Regions(ctx context.Context) ([]inventory.Region, error)
+}
+
+// passwordChecker reports whether a password is a user's.
+type passwordChecker interface {
+	CheckPassword(ctx context.Context, name, password string) (inventory.User, bool, error)
+}
+
+// subnetParts reads the objects that a subnet refers to and consists of.
+type subnetParts interface {
+	VLAN(ctx context.Context, id int64) (ipam.VLAN, error)
+	Fabric(ctx context.Context, id int64) (ipam.Fabric, error)
+	Space(ctx context.Context, id int64) (ipam.Space, error)
+	RangesOf(ctx context.Context, subnet int64) ([]ipam.Range, error)
+	// TagsOf returns the names of the subnet's tags.
+	TagsOf(ctx context.Context, subnet int64) ([]string, error)
+}
