@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// clockStep is by how much the wall clock must have been set for the server to follow it.
-const clockStep = time.Second
-
 // ShiftStore is what a [LeaseStore] may have besides, so that leases keep the time that they have left when the clock is
 // set. Without it, leases end too early or too late after a restart, unless their clients have renewed them since.
 type ShiftStore interface {
@@ -16,68 +13,48 @@ type ShiftStore interface {
 	Shift(ctx context.Context, by time.Duration) error
 }
 
-// now is the time by which this server's leases run, in Unix nanoseconds. It is the wall clock's, but between two looks at
-// that it goes on by itself, so that no packet is handled by a clock that has been set under the leases. The caller holds
-// s.mu.
-func (s *Server) now() int64 { return s.base + int64(time.Since(s.made)) }
+// now returns the time by which leases run, in Unix nanoseconds. The caller holds s.mu.
+func (s *Server) now() int64 { return s.clock.now() }
 
-// startClock starts the time of the server, after its leases are loaded: by the wall clock. If the machine has not been
-// started anew since the server was last there, it tells how much time has passed, and what the wall clock shows beyond that
-// is by how much it was set, then or before the stored leases could move. Else, when the wall clock shows less than the server
-// has already lived, it has lost its battery, or was ahead before, and how long the server was away is not known: then it has
-// been set by the difference. A virtual machine that was paused does not count that either; only partners have to know.
-func (s *Server) startClock(wall int64) {
-	s.made, s.base, s.wall = time.Now(), wall, wall
-	if s.memory.Alive.IsZero() {
+// startClock starts the time of the server, after its leases are loaded.
+func (s *Server) startClock() {
+	m := &s.failover.memory
+	by, counted := s.clock.start(m.Alive, m.Boot, m.Up)
+	switch {
+	case by == 0:
 		return
+	case counted:
+		s.log.Warn("clock differs from the time of the stored leases; leases keep the time they have left", "by", by)
+	default:
+		s.log.Warn("clock behind; leases go on from when this server was last alive", "by", -by)
 	}
-	then := s.memory.Alive.UnixNano()
-	if boot, up := s.uptime(wall); boot != "" && boot == s.memory.Boot && up >= s.memory.Up {
-		then += int64(up - s.memory.Up)
-		by := time.Duration(wall - then)
-		if by.Abs() < clockStep {
-			return
-		}
-		s.log.Warn("the clock is not what the stored leases go by; they keep the time they have left", "by", by)
-		s.skipped = max(by, 0)
-	} else if then > wall {
-		s.log.Warn("the clock is behind; leases go on from when this server was last there", "by", time.Duration(then-wall))
-		s.behind = true
-	} else {
-		return
-	}
-	s.base = then
-	s.memory.shift(time.Duration(wall - then))
-	s.shift(wall - then)
+	m.shift(by)
+	s.shift(int64(by))
 }
 
 // mindClock looks whether the wall clock has been set, and moves all times with it, so that leases keep what they have left.
 func (s *Server) mindClock() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wall := s.readWall()
-	if s.moved != 0 {
-		s.toMove = true // the store would not take it
+	if s.clock.moved != 0 {
+		s.clock.toMove = true // the store refused it before
 		s.wakeCommitter()
 	}
-	set := wall - int64(time.Since(s.made)) - s.wall
-	if time.Duration(set).Abs() < clockStep {
+	set, by := s.clock.step()
+	if set == 0 {
 		return
 	}
-	s.wall += set
-	if by := wall - s.now(); time.Duration(by).Abs() >= clockStep {
-		s.shift(by)
+	if by != 0 {
+		s.shift(int64(by))
 		s.wakeCommitter()
 	}
 	s.stats.clockSet.Add(1)
-	s.log.Warn("the clock has been set; leases keep the time they have left", "by", time.Duration(set))
+	s.log.Warn("clock set; leases keep the time they have left", "by", set)
 }
 
 // shift moves all times. What is on its way to the store follows when it gets there; what is in it, when the committer runs.
 func (s *Server) shift(by int64) {
-	s.base += by
-	s.shifted += by
-	s.moved, s.toMove = s.moved+by, true
+	s.clock.shift(by)
 	s.table.shift(by)
 	s.table6.shift(time.Duration(by))
 	for client := range s.table.heard {
@@ -89,7 +66,7 @@ func (s *Server) shift(by int64) {
 	for _, sub := range s.table6.cur.subnets {
 		sub.formerly.until += by
 	}
-	for _, p := range s.partners {
+	for _, p := range s.failover.partners {
 		p.shift(by, s.now())
 	}
 }
@@ -144,11 +121,11 @@ func (p *partner) shift(by, now int64) {
 
 // catchUp moves the times of a change that was made before the clock was set. The caller holds s.mu.
 func (s *Server) catchUp(c *change) {
-	by := s.shifted - c.shifted
+	by := s.clock.shifted - c.shifted
 	if by == 0 {
 		return
 	}
-	c.shifted = s.shifted
+	c.shifted = s.clock.shifted
 	c.lease.shift(time.Duration(by))
 	c.before.shift(by)
 	if c.before6 != nil {
@@ -186,21 +163,21 @@ func (s *Server) shiftStore(by int64) bool {
 	return err == nil
 }
 
-// hasMoved takes down by how much the store's time has moved.
+// hasMoved notes by how much the store's time has moved.
 func (s *Server) hasMoved(by int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.moved -= by
+	s.clock.moved -= by
 }
 
 // logMove tells why the store would not move its times, once for each reason, and when it has.
 func (s *Server) logMove(by int64, err error) {
 	switch {
-	case err == nil && s.moveErr != "":
-		s.moveErr = ""
+	case err == nil && s.clock.moveErr != "":
+		s.clock.moveErr = ""
 		s.log.Info("the stored leases have moved with the clock", "by", time.Duration(by))
-	case err != nil && s.moveErr != err.Error():
-		s.moveErr = err.Error()
+	case err != nil && s.clock.moveErr != err.Error():
+		s.clock.moveErr = err.Error()
 		s.log.Error("the stored leases cannot move with the clock; new ones are stored by its former time meanwhile", "by", time.Duration(by), "err", err)
 	}
 }

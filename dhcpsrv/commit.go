@@ -20,7 +20,7 @@ func (s *Server) enqueue(changes []change) {
 	}
 	for i := range changes {
 		s.share(&changes[i])
-		changes[i].shifted = s.shifted
+		changes[i].shifted = s.clock.shifted
 	}
 	s.pending = append(s.pending, changes...)
 	s.enqueued += uint64(len(changes))
@@ -39,9 +39,10 @@ func (s *Server) wakeCommitter() {
 func (s *Server) commit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.pending) > 0 || s.toMove {
-		batch, by, try := s.pending, s.moved, s.toMove
-		s.pending, s.toMove, s.moving = s.spare[:0], false, try
+	for len(s.pending) > 0 || s.clock.toMove {
+		batch := s.pending
+		s.pending = s.spare[:0]
+		by, try := s.clock.beginMove()
 		if by != 0 {
 			for i := range batch {
 				s.catchUp(&batch[i])
@@ -53,7 +54,7 @@ func (s *Server) commit() {
 		}
 		s.commitBatch(batch, by)
 		s.mu.Lock()
-		s.finished, s.moving = s.finished+uint64(len(batch)), false
+		s.finished, s.clock.moving = s.finished+uint64(len(batch)), false
 		s.progress.Broadcast()
 		clear(batch)
 		if s.spare = batch; cap(batch) > maxSpare {

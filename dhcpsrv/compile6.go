@@ -30,14 +30,14 @@ type segment6 struct {
 
 type subnet6 struct {
 	Subnet
-	seg     *segment6
-	partner *partner // nil = none; belongs to the server
-	options Options  // site < fields < subnet options
-	sizes   []uint64
-	total   uint64    // addresses in the pools
-	halves  [2]uint64 // of these, even and odd ones
-	used    [2]uint64 // of these, those that have an entry or are kept; belongs to the table
-	ended   [2]list6  // ended leases, least recently used first; with a partner by half; belongs to the table
+	seg      *segment6
+	partner  *partner // nil = none; belongs to the server
+	options  Options  // site < fields < subnet options
+	sizes    []uint64
+	total    uint64    // addresses in the pools
+	parities [2]uint64 // of these, even and odd ones
+	used     [2]uint64 // of these, those that have an entry or are kept; belongs to the table
+	ended    [2]list6  // ended leases, least recently used first; with a partner by half; belongs to the table
 
 	formerly formerly
 }
@@ -177,8 +177,8 @@ func (s *subnet6) setPools() error {
 		n := span6(p.First, p.Last)
 		s.sizes = append(s.sizes, n)
 		s.total = min(s.total+n, 1<<62)
-		s.halves[bit6(p.First)] += (n + 1) / 2
-		s.halves[bit6(p.First)^1] += n / 2
+		s.parities[bit6(p.First)] += (n + 1) / 2
+		s.parities[bit6(p.First)^1] += n / 2
 	}
 	return nil
 }

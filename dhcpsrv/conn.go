@@ -55,3 +55,23 @@ type Reply struct {
 	Dst  netip.AddrPort
 	HW   net.HardwareAddr // not nil: unicast frame to this link address
 }
+
+// singly moves one datagram at a time through a Conn that knows no batches.
+type singly struct{ Conn }
+
+func (c singly) ReadBatch(in []Packet) (n int, err error) {
+	p := &in[0]
+	b := p.Data[:cap(p.Data)]
+	n, p.Link, p.Src, p.Dst, err = c.ReadDHCP(b)
+	p.Data = b[:max(n, 0)]
+	return 1, err
+}
+
+func (c singly) WriteBatch(out []Reply, failed func(int, error)) {
+	for i := range out {
+		r := &out[i]
+		if err := c.WriteDHCP(r.Data, r.Link, r.Src, r.Dst, r.HW); err != nil {
+			failed(i, err)
+		}
+	}
+}

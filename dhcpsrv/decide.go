@@ -97,7 +97,7 @@ func (t *table) decide(d *decision, r *request) {
 	}
 	t.decideByMode(d, r)
 	if d.addr != 0 {
-		d.settle(t.cur, r)
+		d.setLease(t.cur, r)
 	}
 }
 
@@ -120,7 +120,7 @@ func (t *table) decideByMode(d *decision, r *request) {
 
 // decideServing judges a packet where this server gives the addresses.
 func (t *table) decideServing(d *decision, r *request) {
-	if why := t.leaveToPartner(d, r); why != 0 {
+	if why := t.mayAnswer(d, r); why != 0 {
 		d.silent(why)
 		return
 	}
@@ -159,8 +159,8 @@ func (d *decision) noteClient() {
 	}
 }
 
-// settle completes a decision once the address is known.
-func (d *decision) settle(c *serving, r *request) {
+// setLease completes a decision once the address is known.
+func (d *decision) setLease(c *serving, r *request) {
 	if sub := c.find(d.addr); sub != nil && d.reply != wire.Nak {
 		d.sub = sub
 	}

@@ -89,7 +89,7 @@ func (t *table6) decide(d *decision6, r *request6) {
 		d.circuit, d.quota = d.sub.whereabouts(r.linkAddress(), string(r.circuitID()), d.sub.seg.name)
 	}
 	d.reply = wire6.Reply
-	if why := t.leaveToPartner(d, r); why != 0 {
+	if why := t.mayAnswer(d, r); why != 0 {
 		d.silent(why)
 		return
 	}
@@ -164,7 +164,7 @@ func (t *table6) decideSolicit(d *decision6, r *request6) {
 			continue
 		}
 		none, ia.act = false, act
-		d.settle(ia, r)
+		d.setLease(ia, r)
 	}
 	for i := range d.ias {
 		if e := t.byAddr[d.ias[i].addr]; e != nil && e.probing && e.mine(d.ias[i].key) {
@@ -199,7 +199,7 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 		case t.choose(d, ia, asked):
 			ia.act = actGrant
 			ia.gone = slices.DeleteFunc(asked, func(a netip.Addr) bool { return a == ia.addr })
-			d.settle(ia, r)
+			d.setLease(ia, r)
 		case r.Type == wire6.Request:
 			ia.status = wire6.StatusNoAddrsAvail
 		default:
@@ -223,8 +223,8 @@ func (d *decision6) leavesUnknown() bool {
 	return p != nil && !d.inVain && p.state(d.now.UnixNano()) != Normal
 }
 
-// settle completes an IA once its address is known.
-func (d *decision6) settle(ia *ia6, r *request6) {
+// setLease completes an IA once its address is known.
+func (d *decision6) setLease(ia *ia6, r *request6) {
 	ia.lease = ia.sub.LeaseTime
 	if r.isBoot() {
 		ia.lease = ia.sub.BootLeaseTime

@@ -11,7 +11,7 @@ import (
 func (s *Server) SetClock(ahead time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.readWall = func() int64 { return time.Now().Add(ahead).UnixNano() }
+	s.clock.readWall = func() int64 { return time.Now().Add(ahead).UnixNano() }
 }
 
 // NewOn is New on a machine that says how long it has run, and since which start.
@@ -29,7 +29,7 @@ func (s *Server) Indexes() (lines []string) {
 		}
 	}
 	for _, sub := range s.table.cur.subnets {
-		lines = append(lines, fmt.Sprintf("%s: taken %x, free %d, halves %d", sub.Name, sub.space.taken, sub.space.free, sub.space.halves))
+		lines = append(lines, fmt.Sprintf("%s: taken %x, free %d, halves %d", sub.Name, sub.space.taken, sub.space.free, sub.space.parities))
 		for e := sub.space.ended[0].first; e != nil; e = e.next {
 			lines = append(lines, fmt.Sprintf("ended %v", e.addr.addr()))
 		}

@@ -20,6 +20,24 @@ func (s *Server) Handle(ctx context.Context, p Packet) (Reply, bool) {
 	return r, ok
 }
 
+// handle runs a job of its own for one packet, for those who have no socket.
+func (s *Server) handle(ctx context.Context, j *job) (reply Reply, ok bool) {
+	done := make(chan struct{})
+	j.done = func(r Reply, sent bool) {
+		reply, ok = r, sent
+		close(done)
+	}
+	for s.run(ctx, j) {
+		s.probe(ctx, j)
+	}
+	select {
+	case <-done:
+		return reply, ok
+	case <-ctx.Done():
+		return Reply{}, false
+	}
+}
+
 // run takes a packet from its bytes to its reply. When it returns true, the address in j.probe must be probed and the job
 // run again; otherwise the job has ended, or will once the lease is durable.
 func (s *Server) run(ctx context.Context, j *job) (again bool) {
@@ -51,7 +69,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 		}
 	}
 	*d = decision{hold: int64(s.cfg.OfferHold)}
-	stored, again := s.settle(d, r, j)
+	stored, again := s.decide(d, r, j)
 	if again {
 		finished = true
 		return true
@@ -89,8 +107,8 @@ func (j *job) keep(r Reply) {
 	j.reply, j.reply.Data = r, j.out
 }
 
-// settle decides and applies under the lock, and queues what must become durable: whether there is such is stored.
-func (s *Server) settle(d *decision, r *request, j *job) (stored, again bool) {
+// decide decides and applies under the lock, and queues what must become durable: whether there is such is stored.
+func (s *Server) decide(d *decision, r *request, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.now = s.now()

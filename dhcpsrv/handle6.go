@@ -43,7 +43,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 		}
 	}
 	d.reset(s.cfg.OfferHold)
-	stored, again := s.settle6(d, r, j)
+	stored, again := s.decide6(d, r, j)
 	if again {
 		finished = true
 		return true
@@ -67,8 +67,8 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 	return false
 }
 
-// settle6 decides and applies under the lock, and queues what must become durable.
-func (s *Server) settle6(d *decision6, r *request6, j *job) (stored, again bool) {
+// decide6 decides and applies under the lock, and queues what must become durable.
+func (s *Server) decide6(d *decision6, r *request6, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.now = time.Unix(0, s.now())

@@ -1,75 +1,13 @@
 package dhcpsrv
 
 import (
-	"context"
 	"errors"
 	"net"
 	"sync"
-	"sync/atomic"
 )
 
 // batchSize is how many datagrams go through the system in one call at the most.
 const batchSize = 64
-
-// singly moves one datagram at a time through a Conn that knows no batches.
-type singly struct{ Conn }
-
-func (c singly) ReadBatch(in []Packet) (n int, err error) {
-	p := &in[0]
-	b := p.Data[:cap(p.Data)]
-	n, p.Link, p.Src, p.Dst, err = c.ReadDHCP(b)
-	p.Data = b[:max(n, 0)]
-	return 1, err
-}
-
-func (c singly) WriteBatch(out []Reply, failed func(int, error)) {
-	for i := range out {
-		r := &out[i]
-		if err := c.WriteDHCP(r.Data, r.Link, r.Src, r.Dst, r.HW); err != nil {
-			failed(i, err)
-		}
-	}
-}
-
-// job is one packet on its way through the server. Its answer leaves when two things are done, in whatever order: it is
-// built, and its lease is durable.
-type job struct {
-	pkt   Packet
-	v6    bool
-	box   *outbox           // where the answer goes; nil = to done
-	done  func(Reply, bool) // called once, from any goroutine
-	reply Reply             // what to send
-	data  []byte            // memory of pkt.Data
-	out   []byte            // memory of reply.Data
-
-	asked  int     // probes made for it
-	probe  *entry  // address to probe before the next run
-	probe6 *entry6 // the same for IPv6
-
-	steps  atomic.Int32
-	failed atomic.Bool
-	silent bool // there is no reply, but somebody waits for the commit
-	lost   bool // handling it panicked, and somebody may still refer to it
-}
-
-// step counts one of the two things and ends the job after the second.
-func (j *job) step() {
-	if j.steps.Add(1) == 2 {
-		j.end(!j.failed.Load() && !j.silent)
-	}
-}
-
-// end sends the reply, or nothing. The job must not be used afterwards.
-func (j *job) end(send bool) {
-	switch {
-	case j.box == nil:
-		j.done(j.reply, send)
-	case send:
-		j.box.put(j)
-	default:
-		j.box.recycle(j)
-	}
-}
 
 // outbox gathers the replies of one Serve, so that many go out with one system call, and keeps used jobs for others.
 type outbox struct {
@@ -160,22 +98,4 @@ func (b *outbox) failed(i int, err error) {
 	}
 	b.s.stats.writeErrors.Add(1)
 	b.s.log.Warn("reply not sent", "dst", b.out[i].Dst, "link", b.out[i].Link, "err", err)
-}
-
-// handle runs a job of its own for one packet, for those who have no socket.
-func (s *Server) handle(ctx context.Context, j *job) (reply Reply, ok bool) {
-	done := make(chan struct{})
-	j.done = func(r Reply, sent bool) {
-		reply, ok = r, sent
-		close(done)
-	}
-	for s.run(ctx, j) {
-		s.probe(ctx, j)
-	}
-	select {
-	case <-done:
-		return reply, ok
-	case <-ctx.Done():
-		return Reply{}, false
-	}
 }

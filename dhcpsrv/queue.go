@@ -1,6 +1,49 @@
 package dhcpsrv
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// job is one packet on its way through the server. Its answer leaves when two things are done, in whatever order: it is
+// built, and its lease is durable.
+type job struct {
+	pkt   Packet
+	v6    bool
+	box   *outbox           // where the answer goes; nil = to done
+	done  func(Reply, bool) // called once, from any goroutine
+	reply Reply             // what to send
+	data  []byte            // memory of pkt.Data
+	out   []byte            // memory of reply.Data
+
+	asked  int     // probes made for it
+	probe  *entry  // address to probe before the next run
+	probe6 *entry6 // the same for IPv6
+
+	steps  atomic.Int32
+	failed atomic.Bool
+	silent bool // there is no reply, but somebody waits for the commit
+	lost   bool // handling it panicked, and somebody may still refer to it
+}
+
+// step counts one of the two things and ends the job after the second.
+func (j *job) step() {
+	if j.steps.Add(1) == 2 {
+		j.end(!j.failed.Load() && !j.silent)
+	}
+}
+
+// end sends the reply, or nothing. The job must not be used afterwards.
+func (j *job) end(send bool) {
+	switch {
+	case j.box == nil:
+		j.done(j.reply, send)
+	case send:
+		j.box.put(j)
+	default:
+		j.box.recycle(j)
+	}
+}
 
 // queue holds received packets until a worker takes them. It is bounded: when it is full the oldest packet goes, since its
 // client is the first to ask again; and when it is long the newest is taken first, since its client is still waiting.

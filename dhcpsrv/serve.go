@@ -138,7 +138,7 @@ func (s *Server) expireSome() bool {
 func (s *Server) waitCommitted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for target := s.enqueued; s.finished < target || len(s.waiting) > 0 && s.waiting[0].upto <= target || s.toMove || s.moving; {
+	for target := s.enqueued; s.finished < target || len(s.failover.waiting) > 0 && s.failover.waiting[0].upto <= target || s.clock.storeBehind(); {
 		s.progress.Wait()
 	}
 }

@@ -18,51 +18,29 @@ type Server struct {
 	cfg    Config
 	log    *slog.Logger
 	stats  stats
-	probes chan struct{} // a place for each probe under way
+	probes chan struct{} // holds one for each probe in progress
 	rate   rateLimit
 
-	scratch sync.Pool // of *scratch
+	scratch  sync.Pool     // of *scratch
+	watching chan struct{} // held by the goroutine that watches the links
+	updating sync.Mutex    // held by Update
 
-	watching chan struct{} // a place for who watches the links
+	mu       sync.Mutex
+	table    *table
+	table6   *table6
+	watches  map[string]*watch // by link
+	clock    reckoning
+	failover failover
 
-	saving   sync.Mutex // held while what memory holds is saved
-	updating sync.Mutex // held by Update
-
-	mu         sync.Mutex
-	partners   map[string]*partner
-	memory     memory
-	saved      bool // memory, by this process; not when the last try failed
-	served     bool // a snapshot with subnets
-	waiting    []*answers
-	table      *table
-	table6     *table6
-	watches    map[string]*watch // by link
-	pending    []change          // decided, not yet with the store
-	spare      []change          // the former pending, to use again
+	pending    []change // decided, not yet with the store
+	spare      []change // the former pending, to use again
 	committing bool
 	enqueued   uint64     // changes ever put into pending
 	finished   uint64     // of these, stored, reported and answered, or given up
 	progress   *sync.Cond // finished grew
 
-	incarnation uint64 // of this process, for partners
-
-	made     time.Time    // when the server was
-	base     int64        // its time then, see now
-	wall     int64        // what the wall clock would have shown then, as it is set now
-	readWall func() int64 // tests set the clock by it
-	uptime   func(wall int64) (boot string, up time.Duration)
-	behind   bool          // it showed less than the server remembered
-	skipped  time.Duration // it showed so much more than has passed as far as the machine knows, which may have been paused
-	shifted  int64         // sum of all times by which the clock has been set since
-	moved    int64         // of that, what the store does not know yet
-	toMove   bool          // the committer is to try again to tell it
-	moving   bool          // it does
-
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
-
-	memoryErr string // why memory was not saved, as logged; "" = nothing logged; guarded by saving
-	moveErr   string // why the store does not know of moved, as logged; "" = nothing logged; belongs to the committer
 }
 
 // New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and opens nothing.
@@ -94,13 +72,13 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
 	s.table6.heard = s.table.heard
-	s.incarnation = rand.Uint64()
+	s.failover.incarnation = rand.Uint64()
 	s.loadMemory(context.Background())
-	s.readWall, s.uptime = func() int64 { return time.Now().UnixNano() }, uptime
+	s.clock = reckoning{readWall: func() int64 { return time.Now().UnixNano() }, uptime: uptime}
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
 	}
-	s.startClock(s.readWall())
+	s.startClock()
 	return s, nil
 }
 

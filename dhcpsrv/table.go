@@ -173,7 +173,7 @@ func (t *table) listOf(e *entry) *list {
 	}
 	switch e.state {
 	case Ended:
-		return &e.sub.space.ended[e.sub.half(e.addr)]
+		return &e.sub.space.ended[e.sub.parity(e.addr)]
 	case offered:
 		return &e.sub.space.offers
 	}

@@ -75,7 +75,7 @@ func (t *table6) insert(e *entry6) {
 	if t.pooled(e.sub, a) {
 		e.sub.use(a, 1)
 		if e.lease.State == Ended {
-			e.place = e.sub.ended[e.sub.half(a)].PushBack(e)
+			e.place = e.sub.ended[e.sub.parity(a)].PushBack(e)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func (t *table6) remove(e *entry6) {
 		e.sub.use(e.lease.Addr, -1)
 	}
 	if e.place != nil {
-		e.sub.ended[e.sub.half(e.lease.Addr)].Remove(e.place)
+		e.sub.ended[e.sub.parity(e.lease.Addr)].Remove(e.place)
 		e.place = nil
 	}
 	if e.key == "" {
@@ -170,7 +170,7 @@ func (t *table6) replace(c *serving6) {
 	}
 	sortByEnd6(listed)
 	for _, e := range listed {
-		e.place = e.sub.ended[e.sub.half(e.lease.Addr)].PushBack(e)
+		e.place = e.sub.ended[e.sub.parity(e.lease.Addr)].PushBack(e)
 	}
 }
 

@@ -85,14 +85,14 @@ func (c *linux6Conn) WriteBatch(out []dhcpsrv.Reply, failed func(int, error)) {
 	c.b.write(out, func(i int) (netip.AddrPort, []byte, bool) {
 		r := &out[i]
 		if r.Link == "" {
-			return c.shift(r.Dst), nil, true
+			return c.toPort(r.Dst), nil, true
 		}
-		return c.shift(r.Dst), c.b.info(c.links.index(r.Link), r.Src), true
+		return c.toPort(r.Dst), c.b.info(c.links.index(r.Link), r.Src), true
 	}, failed)
 }
 
-// shift returns where a reply goes when the port is not the usual one.
-func (c *linux6Conn) shift(dst netip.AddrPort) netip.AddrPort {
+// toPort returns where a reply goes when the port is not the usual one.
+func (c *linux6Conn) toPort(dst netip.AddrPort) netip.AddrPort {
 	if c.port == serverPort6 || dst.Port() != serverPort6 && dst.Port() != clientPort6 {
 		return dst
 	}
@@ -101,7 +101,7 @@ func (c *linux6Conn) shift(dst netip.AddrPort) netip.AddrPort {
 
 // WriteDHCP implements [dhcpsrv.Conn].
 func (c *linux6Conn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, _ net.HardwareAddr) error {
-	dst = c.shift(dst)
+	dst = c.toPort(dst)
 	var cm *ipv6.ControlMessage
 	if link != "" {
 		cm = &ipv6.ControlMessage{IfIndex: c.links.index(link)}

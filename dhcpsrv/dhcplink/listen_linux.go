@@ -134,7 +134,7 @@ func (c *linuxConn) ReadBatch(in []dhcpsrv.Packet) (int, error) { return c.b.rea
 func (c *linuxConn) WriteBatch(out []dhcpsrv.Reply, failed func(int, error)) {
 	c.b.write(out, func(i int) (netip.AddrPort, []byte, bool) {
 		r := &out[i]
-		dst := c.shift(r.Dst)
+		dst := c.toPort(r.Dst)
 		if r.HW != nil {
 			if err := c.writeFrame(r.Data, r.Link, r.Src, dst, r.HW); err != nil {
 				failed(i, err)
@@ -148,8 +148,8 @@ func (c *linuxConn) WriteBatch(out []dhcpsrv.Reply, failed func(int, error)) {
 	}, failed)
 }
 
-// shift returns where a reply goes when the port is not the usual one.
-func (c *linuxConn) shift(dst netip.AddrPort) netip.AddrPort {
+// toPort returns where a reply goes when the port is not the usual one.
+func (c *linuxConn) toPort(dst netip.AddrPort) netip.AddrPort {
 	if c.port == serverPort || c.boot || dst.Port() != serverPort && dst.Port() != clientPort {
 		return dst
 	}
@@ -208,7 +208,7 @@ func (c *linuxConn) frames(name string) (*frameSocket, error) {
 
 // WriteDHCP implements [dhcpsrv.Conn].
 func (c *linuxConn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error {
-	dst = c.shift(dst)
+	dst = c.toPort(dst)
 	if hw != nil {
 		return c.writeFrame(b, link, src, dst, hw)
 	}

@@ -41,8 +41,8 @@ type logged struct {
 	addr netip.Addr
 }
 
-// exchange is one connection to a partner. The server's lock guards it.
-type exchange struct {
+// failoverLink is one connection to a partner. The server's lock guards it.
+type failoverLink struct {
 	s    *Server
 	p    *partner
 	conn PartnerConn
@@ -50,7 +50,7 @@ type exchange struct {
 	buf  []byte        // belongs to the writer
 
 	helloSent, helloIn bool
-	shifted            int64 // s.shifted when the hello was sent
+	shifted            int64 // s.clock.shifted when the hello was sent
 	heardAt            time.Time
 	spokeAt            time.Time
 
@@ -80,7 +80,7 @@ type sentUpdate struct {
 
 // inbound is an update of the partner on its way to the store.
 type inbound struct {
-	x      *exchange
+	x      *failoverLink
 	number uint64
 	ack    []byte
 	left   int // records not stored yet
@@ -92,12 +92,12 @@ type inbound struct {
 func (s *Server) ServePartner(ctx context.Context, name string, conn PartnerConn) error {
 	defer conn.Close()
 	s.mu.Lock()
-	p := s.partners[name]
+	p := s.failover.partners[name]
 	s.mu.Unlock()
 	if p == nil {
 		return fmt.Errorf("dhcpsrv: partner %q: the snapshot names no such partner", name)
 	}
-	x := &exchange{
+	x := &failoverLink{
 		s: s, p: p, conn: conn, wake: make(chan struct{}, 1), heardAt: time.Now(), spokeAt: time.Now(),
 		early: make(map[uint64]bool), arrived: make(map[uint64]bool),
 	}
@@ -117,18 +117,18 @@ func (s *Server) ServePartner(ctx context.Context, name string, conn PartnerConn
 }
 
 // finish closes the connection; the first reason counts.
-func (x *exchange) finish(why error) {
+func (x *failoverLink) finish(why error) {
 	x.closing.Do(func() {
 		x.reason = why
 		x.conn.Close()
 	})
 }
 
-// cut ends the exchange from elsewhere, also under the lock.
-func (x *exchange) cut(why string) { x.finish(errors.New(why)) }
+// cut ends the failoverLink from elsewhere, also under the lock.
+func (x *failoverLink) cut(why string) { x.finish(errors.New(why)) }
 
 // gone notes that the connection has ended.
-func (x *exchange) gone() {
+func (x *failoverLink) gone() {
 	s, p := x.s, x.p
 	s.mu.Lock()
 	if p.link == x {
@@ -142,7 +142,7 @@ func (x *exchange) gone() {
 	s.remember(context.Background(), true)
 }
 
-func (x *exchange) poke() {
+func (x *failoverLink) poke() {
 	select {
 	case x.wake <- struct{}{}:
 	default:
@@ -150,7 +150,7 @@ func (x *exchange) poke() {
 }
 
 // read handles messages until the connection ends.
-func (x *exchange) read() error {
+func (x *failoverLink) read() error {
 	var early [][]byte
 	for {
 		b, err := x.conn.Receive()
@@ -192,7 +192,7 @@ func (x *exchange) read() error {
 }
 
 // greet notes on disk that the partner is there, so that after a restart it is not taken for longer away than it was.
-func (x *exchange) greet() error {
+func (x *failoverLink) greet() error {
 	x.s.mu.Lock()
 	x.p.greeted = true
 	x.s.mu.Unlock()
@@ -200,16 +200,16 @@ func (x *exchange) greet() error {
 }
 
 // hello begins the exchange: from now on the partner is there, and what it takes for its own is its own.
-func (x *exchange) hello(m *message) error {
+func (x *failoverLink) hello(m *message) error {
 	s, p := x.s, x.p
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.partners[p.Name] != p:
+	case s.failover.partners[p.Name] != p:
 		return errors.New("no partner any more")
 	case m.name != p.Name || m.self != p.Self:
 		return fmt.Errorf("it calls itself %q and this server %q, not %q and %q", m.name, m.self, p.Name, p.Self)
-	case x.helloSent && x.shifted != s.shifted:
+	case x.helloSent && x.shifted != s.clock.shifted:
 		return errors.New("the clock has been set since this server said hello")
 	}
 	if p.link != nil {
@@ -229,7 +229,7 @@ func (x *exchange) hello(m *message) error {
 	return nil
 }
 
-func (x *exchange) handle(m *message) {
+func (x *failoverLink) handle(m *message) {
 	switch m.kind {
 	case messageUpdate:
 		x.update(m)
@@ -251,7 +251,7 @@ func (x *exchange) handle(m *message) {
 }
 
 // update merges what the partner sent. It is acknowledged once it is on disk.
-func (x *exchange) update(m *message) {
+func (x *failoverLink) update(m *message) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,7 +288,7 @@ func (x *exchange) update(m *message) {
 }
 
 // onDisk notes that an update is stored. The caller holds s.mu.
-func (x *exchange) onDisk(in *inbound) {
+func (x *failoverLink) onDisk(in *inbound) {
 	delete(x.arrived, in.number)
 	x.early[in.number] = true
 	for x.early[x.stored+1] {
@@ -301,7 +301,7 @@ func (x *exchange) onDisk(in *inbound) {
 }
 
 // checkSynced notes that all of the partner's leases are here. The caller holds s.mu.
-func (x *exchange) checkSynced() {
+func (x *failoverLink) checkSynced() {
 	p := x.p
 	if p.link != x || p.synced || !x.endIn || x.stored < x.end {
 		return
@@ -312,7 +312,7 @@ func (x *exchange) checkSynced() {
 }
 
 // acked notes what the partner has on disk, and lets answers go that waited for it.
-func (x *exchange) acked(m *message) {
+func (x *failoverLink) acked(m *message) {
 	s, p := x.s, x.p
 	s.mu.Lock()
 	i := slices.IndexFunc(x.unacked, func(u sentUpdate) bool { return u.number == m.number })
@@ -336,7 +336,7 @@ func (x *exchange) acked(m *message) {
 }
 
 // write sends what there is to send until the connection ends.
-func (x *exchange) write(done <-chan struct{}) error {
+func (x *failoverLink) write(done <-chan struct{}) error {
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	for {
@@ -358,22 +358,22 @@ func (x *exchange) write(done <-chan struct{}) error {
 	}
 }
 
-func (x *exchange) silent(now time.Time) bool {
+func (x *failoverLink) silent(now time.Time) bool {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
 	return now.Sub(x.heardAt) >= deadAfter
 }
 
 // next returns the next message to send, valid until the next call, or nil.
-func (x *exchange) next() []byte {
+func (x *failoverLink) next() []byte {
 	s, p, b := x.s, x.p, x.buf[:0]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	switch {
 	case !x.helloSent:
-		x.helloSent, x.shifted = true, s.shifted
-		b = appendHello(b, p.Self, p.Name, s.incarnation, time.Unix(0, s.now()))
+		x.helloSent, x.shifted = true, s.clock.shifted
+		b = appendHello(b, p.Self, p.Name, s.failover.incarnation, time.Unix(0, s.now()))
 	case len(x.acks) > 0:
 		b = append(b, x.acks[0]...)
 		x.acks = x.acks[1:]
@@ -399,7 +399,7 @@ func (x *exchange) next() []byte {
 }
 
 // appendUpdate appends an update with the next changes of the log, or nothing when all of them have been overtaken.
-func (x *exchange) appendUpdate(b []byte) []byte {
+func (x *failoverLink) appendUpdate(b []byte) []byte {
 	s, p, start := x.s, x.p, len(b)
 	u := sentUpdate{number: x.number + 1}
 	b = appendNumbered(b, messageUpdate, u.number)

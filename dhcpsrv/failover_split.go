@@ -19,7 +19,7 @@ type shared struct {
 }
 
 // half is the half of an address with a partner, and 0 without.
-func (s *subnet) half(a addr4) int {
+func (s *subnet) parity(a addr4) int {
 	if s.partner == nil {
 		return 0
 	}
@@ -52,12 +52,12 @@ func (s *subnet) pick(key []byte, now int64) (addr4, bool) {
 		return s.space.pick(key)
 	}
 	if p.owns(p.bit, now) {
-		if a, ok := s.space.pickHalf(key, addr4(p.bit)); ok {
+		if a, ok := s.space.pickParity(key, addr4(p.bit)); ok {
 			return a, true
 		}
 	}
 	if p.takesOver(now) {
-		return s.space.pickHalf(key, addr4(p.bit^1))
+		return s.space.pickParity(key, addr4(p.bit^1))
 	}
 	return 0, false
 }
@@ -96,9 +96,9 @@ func (t *table) freeQuarantined(e *entry, now int64) {
 	t.remove(e)
 }
 
-// pickHalf is [space.pick] among even or odd addresses.
-func (s *space) pickHalf(key []byte, bit addr4) (addr4, bool) {
-	if s.halves[bit] == 0 {
+// pickParity is [space.pick] among even or odd addresses.
+func (s *space) pickParity(key []byte, bit addr4) (addr4, bool) {
+	if s.parities[bit] == 0 {
 		return 0, false
 	}
 	h := hashKey(key)
@@ -113,7 +113,7 @@ func (s *space) pickHalf(key []byte, bit addr4) (addr4, bool) {
 		h = mix(h)
 	}
 	for n, w := 0, start/64; n <= len(s.taken); n, w = n+1, (w+1)%len(s.taken) {
-		word := s.taken[w] | ^s.maskHalf(w, bit)
+		word := s.taken[w] | ^s.maskParity(w, bit)
 		if n == 0 {
 			word |= 1<<(start%64) - 1
 		}
@@ -124,8 +124,8 @@ func (s *space) pickHalf(key []byte, bit addr4) (addr4, bool) {
 	return 0, false
 }
 
-// maskHalf returns which places of a word of the bitmap are addresses with the lowest bit.
-func (s *space) maskHalf(w int, bit addr4) (mask uint64) {
+// maskParity returns which places of a word of the bitmap are addresses with the lowest bit.
+func (s *space) maskParity(w int, bit addr4) (mask uint64) {
 	for _, r := range s.ranges {
 		from, to := max(r.base, w*64), min(r.base+int(r.hi-r.lo)+1, (w+1)*64)
 		if from >= to {
@@ -140,8 +140,8 @@ func (s *space) maskHalf(w int, bit addr4) (mask uint64) {
 	return mask
 }
 
-// leaveToPartner tells why a packet is not this server's to answer, or returns 0.
-func (t *table) leaveToPartner(d *decision, r *request) Reason {
+// mayAnswer tells why a packet is not this server's to answer, or returns 0.
+func (t *table) mayAnswer(d *decision, r *request) Reason {
 	p := d.sub.partner
 	if p == nil {
 		return 0
@@ -196,7 +196,7 @@ func (seg *segment) hasPartner(a netip.Addr) bool {
 
 func bit6(a netip.Addr) byte { return a.As16()[15] & 1 }
 
-func (s *subnet6) half(a netip.Addr) byte {
+func (s *subnet6) parity(a netip.Addr) byte {
 	if s.partner == nil {
 		return 0
 	}
@@ -239,7 +239,7 @@ func (s *subnet6) full(now int64) bool {
 	if p == nil || p.takesOver(now) {
 		return s.used[0]+s.used[1] >= s.total
 	}
-	return !p.owns(p.bit, now) || s.used[p.bit] >= s.halves[p.bit]
+	return !p.owns(p.bit, now) || s.used[p.bit] >= s.parities[p.bit]
 }
 
 // oldest returns the least recently used entry of an ended lease that the packet's client may have, or nil.
@@ -257,8 +257,8 @@ func (t *table6) oldest(d *decision6, ia *ia6, sub *subnet6) *entry6 {
 	return nil
 }
 
-// leaveToPartner is [table.leaveToPartner] for DHCPv6.
-func (t *table6) leaveToPartner(d *decision6, r *request6) Reason {
+// mayAnswer is [table.mayAnswer] for DHCPv6.
+func (t *table6) mayAnswer(d *decision6, r *request6) Reason {
 	p, now := d.sub.partner, d.now.UnixNano()
 	if p == nil {
 		return 0

@@ -14,13 +14,13 @@ type addrRange struct {
 // space is the dynamic addresses of one subnet: which are taken, and in which order the others were last used. It belongs
 // to the table and is guarded by its lock.
 type space struct {
-	ranges []addrRange
-	size   int
-	taken  []uint64 // bit per address: reserved, or some entry has it
-	free   int      // clear bits
-	halves [2]int   // of these, those of even and of odd addresses
-	ended  [2]list  // entries of ended leases, least recently used first; with a partner by half, else all in the first
-	offers list     // entries held for an offer, oldest first
+	ranges   []addrRange
+	size     int
+	taken    []uint64 // bit per address: reserved, or some entry has it
+	free     int      // clear bits
+	parities [2]int   // of these, those of even and of odd addresses
+	ended    [2]list  // entries of ended leases, least recently used first; with a partner by half, else all in the first
+	offers   list     // entries held for an offer, oldest first
 }
 
 func newSpace(ranges []addrRange) (*space, error) {
@@ -35,8 +35,8 @@ func newSpace(ranges []addrRange) (*space, error) {
 	s.free = s.size
 	for _, r := range ranges {
 		n := int(r.hi-r.lo) + 1
-		s.halves[r.lo&1] += (n + 1) / 2
-		s.halves[^r.lo&1] += n / 2
+		s.parities[r.lo&1] += (n + 1) / 2
+		s.parities[^r.lo&1] += n / 2
 	}
 	return s, nil
 }
@@ -66,7 +66,7 @@ func (s *space) take(a addr4) {
 	if i, _, ok := s.index(a); ok && !s.isTaken(i) {
 		s.taken[i/64] |= 1 << (i % 64)
 		s.free--
-		s.halves[a&1]--
+		s.parities[a&1]--
 	}
 }
 
@@ -74,7 +74,7 @@ func (s *space) release(a addr4) {
 	if i, _, ok := s.index(a); ok && s.isTaken(i) {
 		s.taken[i/64] &^= 1 << (i % 64)
 		s.free++
-		s.halves[a&1]++
+		s.parities[a&1]++
 	}
 }
 

@@ -63,7 +63,7 @@ func (s *Server) fillLog(p *partner) {
 }
 
 // trimLog forgets what has been sent, now and then.
-func (p *partner) trimLog(x *exchange) {
+func (p *partner) trimLog(x *failoverLink) {
 	if x.at == len(p.log) {
 		p.log, x.at = p.log[:0], 0
 	} else if x.at > len(p.log)/2 {
@@ -82,8 +82,8 @@ func (s *Server) compactLog(p *partner) {
 	p.compactAbove = max(minCompact, 2*len(p.log))
 }
 
-// answers is the answers of a batch that wait for the partner to have their leases as well.
-type answers struct {
+// heldReplies are the replies of one batch, held until the partner has acknowledged its leases.
+type heldReplies struct {
 	jobs []*job
 	with *partner
 	seq  uint64
@@ -92,7 +92,7 @@ type answers struct {
 }
 
 // hasAll reports whether there is nothing to wait for.
-func (a *answers) hasAll() bool {
+func (a *heldReplies) hasAll() bool {
 	p := a.with
 	return p.link == nil || !p.synced || !p.ready || p.acked >= a.seq
 }
@@ -102,7 +102,7 @@ func (a *answers) hasAll() bool {
 func (s *Server) withPartner(batch []change, now []*job) []*job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var wait []*answers
+	var wait []*heldReplies
 	for i := range batch {
 		c := &batch[i]
 		if in := c.in; in != nil {
@@ -113,32 +113,32 @@ func (s *Server) withPartner(batch []change, now []*job) []*job {
 		if c.job == nil {
 			continue
 		}
-		if c.with == nil || (&answers{with: c.with, seq: c.seq}).hasAll() {
+		if c.with == nil || (&heldReplies{with: c.with, seq: c.seq}).hasAll() {
 			now = append(now, c.job)
 			continue
 		}
-		at := slices.IndexFunc(wait, func(a *answers) bool { return a.with == c.with })
+		at := slices.IndexFunc(wait, func(a *heldReplies) bool { return a.with == c.with })
 		if at < 0 {
 			at = len(wait)
-			wait = append(wait, &answers{with: c.with})
+			wait = append(wait, &heldReplies{with: c.with})
 		}
 		wait[at].jobs, wait[at].seq = append(wait[at].jobs, c.job), c.seq
 	}
 	for _, a := range wait {
 		a.upto = s.finished + uint64(len(batch))
-		s.waiting = append(s.waiting, a)
+		s.failover.waiting = append(s.failover.waiting, a)
 		time.AfterFunc(partnerWait, func() { s.waitedEnough(a) })
 	}
 	return now
 }
 
 // waitedEnough lets answers go that the partner has not confirmed in time.
-func (s *Server) waitedEnough(a *answers) {
+func (s *Server) waitedEnough(a *heldReplies) {
 	s.mu.Lock()
 	late := !a.gone
 	if late {
 		s.stats.partnerLate.Add(uint64(len(a.jobs)))
-		s.waiting = slices.DeleteFunc(s.waiting, func(o *answers) bool { return o == a })
+		s.failover.waiting = slices.DeleteFunc(s.failover.waiting, func(o *heldReplies) bool { return o == a })
 	}
 	a.gone = true
 	s.mu.Unlock()
@@ -152,7 +152,7 @@ func (s *Server) waitedEnough(a *answers) {
 
 // releaseLocked takes out the answers that have nothing to wait for any more. The caller holds s.mu.
 func (s *Server) releaseLocked() (jobs []*job) {
-	s.waiting = slices.DeleteFunc(s.waiting, func(a *answers) bool {
+	s.failover.waiting = slices.DeleteFunc(s.failover.waiting, func(a *heldReplies) bool {
 		if !a.hasAll() {
 			return false
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"sync"
 	"time"
 )
 
@@ -17,6 +18,20 @@ type PartnerStore interface {
 	// SavePartners replaces it, whole or not at all, and returns once that would survive a power failure. Called every few
 	// seconds, or without partners every minute, never concurrently.
 	SavePartners(ctx context.Context, data []byte) error
+}
+
+// failover holds what a server knows of its partners and of its own past. The lock of the server guards all but saving and
+// memoryErr.
+type failover struct {
+	partners    map[string]*partner
+	incarnation uint64 // of this process, for partners
+	waiting     []*heldReplies
+	memory      memory
+	saved       bool // memory, by this process; false when the last attempt failed
+	served      bool // a snapshot with subnets was in use
+
+	saving    sync.Mutex // held while memory is saved
+	memoryErr string     // why memory was not saved, as logged; "" = nothing logged; guarded by saving
 }
 
 // memory is what a server remembers of itself and its partners, by the time that the stored leases go by.
@@ -56,10 +71,10 @@ func (s *Server) loadMemory(ctx context.Context) {
 	}
 	data, err := store.LoadPartners(ctx)
 	if err == nil {
-		err = json.Unmarshal(data, &s.memory)
+		err = json.Unmarshal(data, &s.failover.memory)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.memory = memory{} // as if it had never been there: slower, not wrong
+		s.failover.memory = memory{} // as if it had never been there: slower, not wrong
 		s.log.Warn("it is not known how long this server was away", "err", err)
 	}
 }
@@ -73,28 +88,28 @@ func (s *Server) memorize(ctx context.Context, now bool) error {
 	if !ok {
 		return nil
 	}
-	s.saving.Lock()
-	defer s.saving.Unlock()
+	s.failover.saving.Lock()
+	defer s.failover.saving.Unlock()
 	data, err := s.memories(now)
 	if data == nil || err != nil {
 		return err
 	}
 	err = store.SavePartners(ctx, data)
 	s.mu.Lock()
-	s.saved = err == nil
+	s.failover.saved = err == nil
 	s.mu.Unlock()
 	s.logMemory(err)
 	return err
 }
 
-// logMemory tells why nothing can be noted, once for each reason, and when it can again. The caller holds s.saving.
+// logMemory tells why nothing can be noted, once for each reason, and when it can again. The caller holds s.failover.saving.
 func (s *Server) logMemory(err error) {
 	switch {
-	case err == nil && s.memoryErr != "":
-		s.memoryErr = ""
+	case err == nil && s.failover.memoryErr != "":
+		s.failover.memoryErr = ""
 		s.log.Info("it is noted again that this server is alive")
-	case err != nil && s.memoryErr != err.Error():
-		s.memoryErr = err.Error()
+	case err != nil && s.failover.memoryErr != err.Error():
+		s.failover.memoryErr = err.Error()
 		s.log.Warn("cannot note that this server is alive; after a restart it will wait for its partner", "err", err)
 	}
 }
@@ -112,19 +127,19 @@ func (p *partner) remembered(moved int64) contact {
 func (s *Server) memories(must bool) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now, every := time.Unix(0, s.now()-s.moved), time.Minute
-	for _, p := range s.partners {
+	now, every := time.Unix(0, s.now()-s.clock.moved), time.Minute
+	for _, p := range s.failover.partners {
 		every = min(every, 15*time.Second, p.maxLease/20)
 	}
-	since := now.Sub(s.memory.Alive)
-	if !must && s.saved && since >= 0 && since < every {
+	since := now.Sub(s.failover.memory.Alive)
+	if !must && s.failover.saved && since >= 0 && since < every {
 		return nil, nil
 	}
-	s.saved = true
-	s.memory = memory{Alive: now, Partners: make(map[string]contact, len(s.partners))}
-	s.memory.Boot, s.memory.Up = s.uptime(s.readWall())
-	for name, p := range s.partners {
-		s.memory.Partners[name] = p.remembered(s.moved)
+	s.failover.saved = true
+	s.failover.memory = memory{Alive: now, Partners: make(map[string]contact, len(s.failover.partners))}
+	s.failover.memory.Boot, s.failover.memory.Up = s.clock.uptime(s.clock.readWall())
+	for name, p := range s.failover.partners {
+		s.failover.memory.Partners[name] = p.remembered(s.clock.moved)
 	}
-	return json.Marshal(s.memory)
+	return json.Marshal(s.failover.memory)
 }

@@ -65,7 +65,7 @@ func (s *Server) Partners() (all []PartnerStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	for _, p := range s.partners {
+	for _, p := range s.failover.partners {
 		st := PartnerStatus{Name: p.Name, State: p.state(now), Connected: p.link != nil, Skew: p.skew}
 		if p.met {
 			st.Contact = time.Unix(0, p.contact)
@@ -95,10 +95,10 @@ type partner struct {
 	ownFrom int64 // nothing new from the own half before; 0 = no limit
 	skew    time.Duration
 
-	link    *exchange // nil = not connected
-	greeted bool      // it is, or is about to be: what is remembered says so
-	synced  bool      // all its leases from before this connection are here
-	ready   bool      // it says the same of this server's
+	link    *failoverLink // nil = not connected
+	greeted bool          // it is, or is about to be: what is remembered says so
+	synced  bool          // all its leases from before this connection are here
+	ready   bool          // it says the same of this server's
 
 	incarnation  uint64 // of the partner's process, as its last hello said
 	seq          uint64 // of the last change
@@ -194,8 +194,8 @@ func (c *serving) shared(do func(conf *Subnet, set func(*partner))) {
 
 // repartner gives the shared subnets of a new snapshot their partners. The caller holds s.mu.
 func (s *Server) repartner(c *serving, now int64) {
-	former := s.partners
-	s.partners = make(map[string]*partner, len(c.partners))
+	former := s.failover.partners
+	s.failover.partners = make(map[string]*partner, len(c.partners))
 	before := make(map[string][]string)
 	for name, conf := range c.partners {
 		p := former[name]
@@ -205,18 +205,18 @@ func (s *Server) repartner(c *serving, now int64) {
 			p.configure(conf)
 		}
 		before[name], p.subnets, p.maxLease = p.subnets, nil, 0
-		s.partners[name] = p
+		s.failover.partners[name] = p
 	}
 	secondary := make(map[string]bool)
 	c.shared(func(conf *Subnet, set func(*partner)) {
-		p := s.partners[conf.Partner]
+		p := s.failover.partners[conf.Partner]
 		set(p)
 		what := conf.Name + " " + conf.Prefix.String()
 		secondary[p.Name] = secondary[p.Name] || conf.Secondary && !slices.Contains(before[p.Name], what)
 		p.subnets = append(p.subnets, what)
 		p.maxLease = max(p.maxLease, conf.LeaseTime, conf.BootLeaseTime)
 	})
-	for name, p := range s.partners {
+	for name, p := range s.failover.partners {
 		slices.Sort(p.subnets)
 		switch {
 		case former[name] == nil:
@@ -226,11 +226,11 @@ func (s *Server) repartner(c *serving, now int64) {
 		}
 	}
 	for name, p := range former {
-		if s.partners[name] == nil && p.link != nil {
+		if s.failover.partners[name] == nil && p.link != nil {
 			p.link.cut("no partner any more")
 		}
 	}
-	s.served = s.served || len(c.subnets)+len(c.v6.subnets) > 0
+	s.failover.served = s.failover.served || len(c.subnets)+len(c.v6.subnets) > 0
 }
 
 // share makes both servers tell each other everything again, since they share other subnets than before. What the partner
@@ -249,17 +249,17 @@ func (p *partner) share(secondary bool, now int64) {
 // gives out nothing new until it has the partner's leases, or the last of them has ended. Another start does not end that.
 func (s *Server) meet(p *partner, secondary bool, now int64) {
 	p.contact = now
-	known := s.memory.Partners[p.Name]
-	if secondary && (s.served || !known.Met) {
+	known := s.failover.memory.Partners[p.Name]
+	if secondary && (s.failover.served || !known.Met) {
 		p.ownFrom = now + int64(p.TakeoverAfter+p.maxLease)
 	}
-	if s.served {
+	if s.failover.served {
 		return // and a primary has served the subnet alone until now
 	}
 	p.waiting, p.met = now+int64(recoverWait), known.Met
-	switch away := now - s.memory.Alive.UnixNano() + int64(s.skipped); {
+	switch away := now - s.failover.memory.Alive.UnixNano() + int64(s.clock.skipped); {
 	case p.ownFrom != 0:
-	case s.memory.Alive.IsZero() || s.behind || away >= int64(p.maxLease):
+	case s.failover.memory.Alive.IsZero() || s.clock.behind || away >= int64(p.maxLease):
 		p.ownFrom = now + int64(p.maxLease)
 	case known.Met && !known.Connected:
 		p.contact = known.Last.UnixNano()
@@ -271,7 +271,7 @@ func (s *Server) meet(p *partner, secondary bool, now int64) {
 
 // recovering reports whether leases must not be ended, since the partner's may be newer. The caller holds s.mu.
 func (s *Server) recovering(now int64) bool {
-	for _, p := range s.partners {
+	for _, p := range s.failover.partners {
 		if p.state(now) == Recovering {
 			return true
 		}
