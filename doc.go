@@ -26,6 +26,7 @@
 //
 // pxe/boottest simulates machines on a virtual network segment, down to the packets their firmware sends, so that a unit
 // test boots a machine and asserts what it ended up running. pxe/boottest/netlab builds real networks from namespaces, and
-// pxe/boottest/qemutest runs real firmware in them. power/powertest and dhcpsrv/dhcptest are conformance
+// pxe/boottest/qemutest runs real firmware in them. power/powersim has simulated BMCs;
+// power/powertest and dhcpsrv/dhcptest are conformance
 // suites for implementations of those packages' interfaces.
 package maas

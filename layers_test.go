@@ -51,10 +51,12 @@ func concern(importPath string) string {
 	return first
 }
 
-// isBridge reports whether a package joins its concern to another one. Its name says so: pxe/pxedhcp, rpc/pxerpc.
+// isBridge reports whether a package joins its concern to another one. Its name says so: pxe/pxedhcp, rpc/pxerpc. Simulated
+// peers (powersim) and suites (powertest) have such names without being bridges.
 func isBridge(importPath string) bool {
 	own, base := concern(importPath), path.Base(importPath)
-	return base != own && (strings.HasPrefix(base, own) || strings.HasSuffix(base, own)) && !strings.HasSuffix(base, "test")
+	return base != own && (strings.HasPrefix(base, own) || strings.HasSuffix(base, own)) && !strings.HasSuffix(base, "test") &&
+		!strings.HasSuffix(base, "sim")
 }
 
 // Arrows go down only: concerns do not know each other, a bridge knows exactly one other concern, the inventory knows
@@ -114,6 +116,27 @@ func TestDependencyBudget(t *testing.T) {
 		modules = slices.DeleteFunc(slices.Compact(modules), func(m string) bool { return m == module })
 		if len(modules) > most {
 			t.Errorf("%s draws in %d modules, its budget is %d: %v", name, len(modules), most, modules)
+		}
+	}
+}
+
+// What ships holds no test kit: no package of this module in the closure of the command imports testing
+// or a package below it. (gofish's schemas import testing themselves, by a helper that is not named
+// as a test.)
+func TestTheCommandLinksNoTestKit(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./cmd/maas").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		if words[0] != module && !strings.HasPrefix(words[0], module+"/") {
+			continue
+		}
+		for _, imp := range words[1:] {
+			if imp == "testing" || strings.HasPrefix(imp, "testing/") {
+				t.Errorf("%s imports %s and is linked by cmd/maas", words[0], imp)
+			}
 		}
 	}
 }

@@ -15,7 +15,7 @@
 // A [Driver] reads and sets the power state. What else it can do it says by further methods: [Cycler], [Resetter],
 // [SoftOffer], [Booter], [AlwaysBooter], [Identifier], [SensorReader], [Closer]. Drivers live in packages of their own, each with a function Kind that declares its
 // parameters; a [Registry] is an ordinary value that the program puts together. Writing one takes two methods and a [Kind];
-// package powertest has the conformance suite and simulated BMCs to try it on.
+// package powertest has the conformance suite, package powersim simulated BMCs to try it on.
 //
 // The kinds there are: ipmi, redfish, webhook, virsh, qmp ("qemu"), openbmc, apc, wol, each in the package of its name, and
 // [Manual]. openbmc and apc were tested against simulations of public documents only.

@@ -8,16 +8,16 @@ import (
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
-	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/redfish"
 )
 
 // A machine behind a simulated BMC is switched on and boots from the network, once.
 func Example() {
-	chassis := &powertest.Chassis{OnPower: func(on bool, boot power.BootDevice) {
+	chassis := &powersim.Chassis{OnPower: func(on bool, boot power.BootDevice) {
 		fmt.Println("power:", on, "boot from:", boot)
 	}}
-	bmc, err := powertest.ServeIPMI(chassis, "admin", "secret")
+	bmc, err := powersim.ServeIPMI(chassis, "admin", "secret")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/apc"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/powertest"
 )
 
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // unit is a simulated PDU whose outlet 7 feeds a chassis; outlet 8 is another supply of it.
 type unit struct {
 	conn    net.PacketConn
-	chassis *powertest.Chassis
+	chassis *powersim.Chassis
 
 	mu    sync.Mutex
 	eight int
@@ -28,7 +29,7 @@ type unit struct {
 
 const outlets = ".1.3.6.1.4.1.318.1.1.12.3.3.1.1.4."
 
-func serve(t *testing.T, chassis *powertest.Chassis) string {
+func serve(t *testing.T, chassis *powersim.Chassis) string {
 	t.Helper()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -90,7 +91,7 @@ func (u *unit) answer(p *gosnmp.SnmpPacket) {
 
 func TestAPC(t *testing.T) {
 	powertest.Run(t, func(t *testing.T) powertest.Harness {
-		chassis := &powertest.Chassis{}
+		chassis := &powersim.Chassis{}
 		return powertest.Harness{
 			Kind: apc.Kind(), Chassis: chassis, WrongPassword: power.Connection,
 			Target: power.Target{Kind: apc.Name, Params: power.Params{
@@ -101,7 +102,7 @@ func TestAPC(t *testing.T) {
 }
 
 func TestOutlets(t *testing.T) {
-	address := serve(t, &powertest.Chassis{})
+	address := serve(t, &powersim.Chassis{})
 	c, err := power.NewController(power.Config{Registry: power.NewRegistry(apc.Kind()), Poll: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

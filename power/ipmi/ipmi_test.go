@@ -15,6 +15,7 @@ import (
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
@@ -24,8 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func open(driver string) func(*testing.T) powertest.Harness {
 	return func(t *testing.T) powertest.Harness {
 		t.Helper()
-		chassis := &powertest.Chassis{}
-		bmc, err := powertest.ServeIPMI(chassis, "admin", "secret")
+		chassis := &powersim.Chassis{}
+		bmc, err := powersim.ServeIPMI(chassis, "admin", "secret")
 		if err != nil {
 			t.Fatal(err)
 		}

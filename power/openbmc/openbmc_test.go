@@ -6,6 +6,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gomaas/maas/power/openbmc"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/powertest"
 )
 
@@ -13,8 +14,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestOpenBMC(t *testing.T) {
 	powertest.Run(t, func(t *testing.T) powertest.Harness {
-		chassis := &powertest.Chassis{}
-		bmc, err := powertest.ServeOpenBMC(chassis, "root", "0penBmc")
+		chassis := &powersim.Chassis{}
+		bmc, err := powersim.ServeOpenBMC(chassis, "root", "0penBmc")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/powersim"
 )
 
 // A Harness is what [Run] tries a kind of power control on.
@@ -18,7 +19,7 @@ type Harness struct {
 	// Target leads to a BMC that works.
 	Target power.Target
 	// Chassis is behind that BMC.
-	Chassis *Chassis
+	Chassis *powersim.Chassis
 	// Sessions counts the BMC's open sessions. Nil skips the test for leaks.
 	Sessions func() int
 	// Stall makes the BMC stop answering. Nil skips that test.
@@ -113,7 +114,7 @@ func testAlreadyThere(t *testing.T, h Harness, c *power.Controller) {
 
 func testCycle(t *testing.T, h Harness, c *power.Controller) {
 	offs := 0
-	h.Chassis.Configure(func(c *Chassis) {
+	h.Chassis.Configure(func(c *powersim.Chassis) {
 		c.OnPower = func(on bool, _ power.BootDevice) {
 			if !on {
 				offs++
@@ -140,7 +141,7 @@ func testCycleWhenOff(t *testing.T, h Harness, c *power.Controller) {
 
 func testBootOnce(t *testing.T, h Harness, c *power.Controller) {
 	var boots []power.BootDevice
-	h.Chassis.Configure(func(c *Chassis) {
+	h.Chassis.Configure(func(c *powersim.Chassis) {
 		c.OnPower = func(on bool, boot power.BootDevice) {
 			if on {
 				boots = append(boots, boot)
@@ -163,7 +164,7 @@ func testBootOnce(t *testing.T, h Harness, c *power.Controller) {
 
 func testBootAlways(t *testing.T, h Harness, c *power.Controller) {
 	var boots []power.BootDevice
-	h.Chassis.Configure(func(c *Chassis) {
+	h.Chassis.Configure(func(c *powersim.Chassis) {
 		c.OnPower = func(on bool, boot power.BootDevice) {
 			if on {
 				boots = append(boots, boot)
@@ -202,7 +203,7 @@ func testIdentify(t *testing.T, h Harness, c *power.Controller) {
 
 func testSlowBMC(t *testing.T, h Harness, c *power.Controller) {
 	changes := 0
-	h.Chassis.Configure(func(c *Chassis) {
+	h.Chassis.Configure(func(c *powersim.Chassis) {
 		c.Delay = 300 * time.Millisecond
 		c.OnPower = func(bool, power.BootDevice) { changes++ }
 	})
@@ -213,7 +214,7 @@ func testSlowBMC(t *testing.T, h Harness, c *power.Controller) {
 }
 
 func testLyingBMC(t *testing.T, h Harness, _ *power.Controller) {
-	h.Chassis.Configure(func(c *Chassis) { c.Ignore = 1 })
+	h.Chassis.Configure(func(c *powersim.Chassis) { c.Ignore = 1 })
 	c, err := power.NewController(power.Config{
 		Registry: power.NewRegistry(h.Kind), Poll: 20 * time.Millisecond, Timeout: 2 * time.Second,
 	})
@@ -251,7 +252,7 @@ func testUnreachable(t *testing.T, h Harness, c *power.Controller) {
 }
 
 func testCancellation(t *testing.T, h Harness, c *power.Controller) {
-	h.Chassis.Configure(func(c *Chassis) { c.Ignore = 1 })
+	h.Chassis.Configure(func(c *powersim.Chassis) { c.Ignore = 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(200*time.Millisecond, cancel)
 	began := time.Now()
@@ -289,7 +290,7 @@ func testEndedSession(t *testing.T, h Harness, c *power.Controller) {
 		t.Skip("this harness cannot end sessions")
 	}
 	changes := 0
-	h.Chassis.Configure(func(c *Chassis) {
+	h.Chassis.Configure(func(c *powersim.Chassis) {
 		c.Delay = 500 * time.Millisecond
 		c.OnPower = func(bool, power.BootDevice) { changes++ }
 	})

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/power/qmp"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
@@ -23,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // monitor plays a QEMU in front of a chassis, with events between the answers.
-func monitor(t *testing.T, chassis *powertest.Chassis) string {
+func monitor(t *testing.T, chassis *powersim.Chassis) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "qmp")
 	if err != nil {
@@ -49,7 +50,7 @@ func monitor(t *testing.T, chassis *powertest.Chassis) string {
 	return path
 }
 
-func serve(conn net.Conn, chassis *powertest.Chassis) {
+func serve(conn net.Conn, chassis *powersim.Chassis) {
 	defer conn.Close()
 	fmt.Fprintln(conn, `{"QMP": {"version": {"qemu": {"major": 8}}, "capabilities": []}}`)
 	for in := bufio.NewScanner(conn); in.Scan(); {
@@ -79,7 +80,7 @@ func serve(conn net.Conn, chassis *powertest.Chassis) {
 
 func TestQMP(t *testing.T) {
 	powertest.Run(t, func(t *testing.T) powertest.Harness {
-		chassis := &powertest.Chassis{}
+		chassis := &powersim.Chassis{}
 		return powertest.Harness{
 			Kind: qmp.Kind(), Chassis: chassis, Unreachable: filepath.Join(t.TempDir(), "none"),
 			Target: power.Target{Kind: qmp.Name, Params: power.Params{"power_address": monitor(t, chassis)}},

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/power/redfish"
 )
@@ -17,8 +18,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T) powertest.Harness {
 	t.Helper()
-	chassis := &powertest.Chassis{}
-	bmc, err := powertest.ServeRedfish(chassis, "admin", "secret")
+	chassis := &powersim.Chassis{}
+	bmc, err := powersim.ServeRedfish(chassis, "admin", "secret")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,16 +38,16 @@ var sensors = []power.Sensor{
 
 // Makes of BMCs differ; what they have in common is not enough to rely on.
 func TestShapes(t *testing.T) {
-	for _, shape := range powertest.Shapes()[1:] {
+	for _, shape := range powersim.Shapes()[1:] {
 		t.Run(shape.Name, func(t *testing.T) {
-			chassis := &powertest.Chassis{Delay: 50 * time.Millisecond, Sensors: sensors}
+			chassis := &powersim.Chassis{Delay: 50 * time.Millisecond, Sensors: sensors}
 			bmc, err := shape.Serve(chassis, "admin", "secret")
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer bmc.Close()
 			var boots []power.BootDevice
-			chassis.Configure(func(c *powertest.Chassis) {
+			chassis.Configure(func(c *powersim.Chassis) {
 				c.OnPower = func(on bool, boot power.BootDevice) {
 					if on {
 						boots = append(boots, boot)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/power/webhook"
 )
@@ -17,7 +18,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // service is a web service in front of a chassis, with URIs that end in a slash.
-func service(t *testing.T, chassis *powertest.Chassis) power.Params {
+func service(t *testing.T, chassis *powersim.Chassis) power.Params {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /7/on/{$}", func(http.ResponseWriter, *http.Request) { chassis.SetPower(true) })
@@ -45,7 +46,7 @@ func service(t *testing.T, chassis *powertest.Chassis) power.Params {
 
 func TestWebhook(t *testing.T) {
 	powertest.Run(t, func(t *testing.T) powertest.Harness {
-		chassis := &powertest.Chassis{}
+		chassis := &powersim.Chassis{}
 		return powertest.Harness{
 			Kind: webhook.Kind(), Chassis: chassis, Target: power.Target{Kind: webhook.Name, Params: service(t, chassis)},
 			PasswordParam: "power_token", AddressParams: []string{"power_on_uri", "power_off_uri", "power_query_uri"}, Unreachable: "http://127.0.0.1:1/",
@@ -63,7 +64,7 @@ func query(t *testing.T, p power.Params) (power.State, error) {
 }
 
 func TestAnswerOfNeitherKindIsUnknown(t *testing.T) {
-	p := service(t, &powertest.Chassis{})
+	p := service(t, &powersim.Chassis{})
 	p["power_off_regex"] = "^nothing$"
 	if state, err := query(t, p); err != nil || state != power.Unknown {
 		t.Errorf("%s, %v; want unknown", state, err)
@@ -72,7 +73,7 @@ func TestAnswerOfNeitherKindIsUnknown(t *testing.T) {
 
 func TestSettingsAreChecked(t *testing.T) {
 	for name, change := range map[string]string{"power_on_uri": "lab.example/on", "power_off_regex": "(", "power_query_uri": "ftp://lab.example/"} {
-		p := service(t, &powertest.Chassis{})
+		p := service(t, &powersim.Chassis{})
 		p[name] = change
 		if _, err := query(t, p); power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
@@ -87,7 +88,7 @@ func TestTokenStaysHome(t *testing.T) {
 	defer thief.Close()
 	srv := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
 	defer srv.Close()
-	p := service(t, &powertest.Chassis{})
+	p := service(t, &powersim.Chassis{})
 	p["power_query_uri"] = srv.URL + "/?key=hunter2"
 	if _, err := query(t, p); err == nil || got != nil {
 		t.Errorf("err %v, the other host saw %v", err, got)

@@ -25,7 +25,7 @@
 // and a rate when asked to. [Segment.VLAN] is a tagged network on the same wire, [Segment.RelayTo] a router with a DHCP relay
 // between two. A [Node] is a host, with a DHCP server port ([Node.DHCP] has the shape of dhcpsrv.Conn), that of boot servers
 // ([Node.DHCPBoot]), packet conns, listeners and a dialer. [Machine.PowerOn], [Machine.PowerOff] and [Machine.Powered] are
-// what a simulated BMC acts on, such as power/powertest.Chassis.
+// what a simulated BMC acts on, such as power/powersim.Chassis.
 //
 // # How real it is
 //

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/nettest"
 
 	"github.com/gomaas/maas/power"
-	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/pxe/boottest"
 )
 
@@ -157,7 +157,7 @@ func TestBMC(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run(t, everybody, func(s *site) {
 			m := s.segment.NewMachine(boottest.MachineConfig{})
-			chassis := &powertest.Chassis{OnPower: func(on bool, _ power.BootDevice) {
+			chassis := &powersim.Chassis{OnPower: func(on bool, _ power.BootDevice) {
 				if on {
 					m.PowerOn()
 				} else {

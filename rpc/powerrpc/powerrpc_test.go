@@ -8,14 +8,14 @@ import (
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
-	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
 )
 
 func TestActionsReachTheBMCAndFailuresKeepTheirClass(t *testing.T) {
-	chassis := &powertest.Chassis{}
-	bmc, err := powertest.ServeIPMI(chassis, "admin", "secret")
+	chassis := &powersim.Chassis{}
+	bmc, err := powersim.ServeIPMI(chassis, "admin", "secret")
 	if err != nil {
 		t.Fatal(err)
 	}

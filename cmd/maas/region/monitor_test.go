@@ -13,7 +13,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
-	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
 	"github.com/gomaas/maas/store/inventory"
@@ -55,7 +55,7 @@ func driveBMCs(t *testing.T, r *region.Region) {
 }
 
 // machineOf creates a machine whose BMC this is.
-func machineOf(t *testing.T, r *region.Region, bmc *powertest.BMC, name, password string, last byte) inventory.Machine {
+func machineOf(t *testing.T, r *region.Region, bmc *powersim.BMC, name, password string, last byte) inventory.Machine {
 	t.Helper()
 	m, err := r.Inventory().CreateMachine(t.Context(), inventory.Machine{
 		Hostname:   name,
@@ -69,8 +69,8 @@ func machineOf(t *testing.T, r *region.Region, bmc *powertest.BMC, name, passwor
 
 // Who asks before the racks of a region that has just started are back waits for them.
 func TestPowerWaitsForTheFirstRack(t *testing.T) {
-	chassis := &powertest.Chassis{}
-	bmc, err := powertest.ServeIPMI(chassis, "admin", "secret")
+	chassis := &powersim.Chassis{}
+	bmc, err := powersim.ServeIPMI(chassis, "admin", "secret")
 	ok(t, err)
 	defer bmc.Close()
 	socket := filepath.Join(t.TempDir(), "maas.sock")
@@ -105,8 +105,8 @@ func TestPowerWaitsForTheFirstRack(t *testing.T) {
 // The state that somebody changed at the machine itself arrives, and a BMC that fails is shown as such.
 func TestPowerIsWatched(t *testing.T) {
 	r := serve(t, 100*time.Millisecond)
-	chassis := &powertest.Chassis{}
-	bmc, err := powertest.ServeIPMI(chassis, "admin", "secret")
+	chassis := &powersim.Chassis{}
+	bmc, err := powersim.ServeIPMI(chassis, "admin", "secret")
 	if err != nil {
 		t.Fatal(err)
 	}

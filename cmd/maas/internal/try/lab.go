@@ -19,7 +19,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/power"
-	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest"
 	"github.com/gomaas/maas/store/inventory"
@@ -41,7 +41,7 @@ type lab struct {
 	rack     *rack.Rack
 	client   client.Client
 	dns, api string // loopback addresses, for looking around
-	bmcs     []*powertest.BMC
+	bmcs     []*powersim.BMC
 	machines []*boottest.Machine
 	stop     func() error
 }

@@ -19,7 +19,7 @@ import (
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/power"
-	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/pxe/boottest"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
@@ -61,7 +61,7 @@ func (l *lab) addMachines(ctx context.Context, count int, show *show) ([]*machin
 
 // addBMC puts a BMC in front of the machine, every other one with Redfish, and creates the machine through the API.
 func (l *lab) addBMC(ctx context.Context, m *machine, i int) error {
-	chassis := &powertest.Chassis{OnPower: func(on bool, _ power.BootDevice) {
+	chassis := &powersim.Chassis{OnPower: func(on bool, _ power.BootDevice) {
 		if on {
 			m.sim.PowerOn()
 		} else {
@@ -69,9 +69,9 @@ func (l *lab) addBMC(ctx context.Context, m *machine, i int) error {
 		}
 	}}
 	const user, password = "admin", "simulated"
-	serve := powertest.ServeIPMI
+	serve := powersim.ServeIPMI
 	if i%2 == 1 {
-		serve = powertest.ServeRedfish
+		serve = powersim.ServeRedfish
 	}
 	bmc, err := serve(chassis, user, password)
 	if err != nil {

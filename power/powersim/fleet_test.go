@@ -1,4 +1,4 @@
-package powertest_test
+package powersim_test
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
-	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/redfish"
 )
 
 // machine is one BMC of a fleet and what is expected of it.
 type machine struct {
-	chassis *powertest.Chassis
+	chassis *powersim.Chassis
 	target  power.Target
 	want    power.Class // "" = it is switched on
 }
@@ -23,10 +23,10 @@ type machine struct {
 // fleet starts n BMCs, half of them IPMI and half Redfish, of which every 20th has a fault.
 func fleet(t *testing.T, n int) []machine {
 	t.Helper()
-	serve := []func(*powertest.Chassis, string, string) (*powertest.BMC, error){powertest.ServeIPMI, powertest.ServeRedfish}
+	serve := []func(*powersim.Chassis, string, string) (*powersim.BMC, error){powersim.ServeIPMI, powersim.ServeRedfish}
 	var out []machine
 	for i := range n {
-		m := machine{chassis: &powertest.Chassis{Delay: 500 * time.Millisecond}}
+		m := machine{chassis: &powersim.Chassis{Delay: 500 * time.Millisecond}}
 		bmc, err := serve[i%2](m.chassis, "admin", "secret")
 		if err != nil {
 			t.Fatal(err)
@@ -43,7 +43,7 @@ func fleet(t *testing.T, n int) []machine {
 				bmc.Stall(true)
 			case 2:
 				m.want = power.ActionFailed
-				m.chassis.Configure(func(c *powertest.Chassis) { c.Ignore = 99 })
+				m.chassis.Configure(func(c *powersim.Chassis) { c.Ignore = 99 })
 			}
 		}
 		out = append(out, m)

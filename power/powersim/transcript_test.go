@@ -1,4 +1,4 @@
-package powertest_test
+package powersim_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
 	"github.com/gomaas/maas/power/openbmc"
-	"github.com/gomaas/maas/power/powertest"
+	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/power/redfish"
 )
 
@@ -17,11 +17,11 @@ import (
 func TestTranscripts(t *testing.T) {
 	const secret = `pa"ss/wörd+1`
 	kinds := power.NewRegistry(ipmi.Kind(), redfish.Kind(), openbmc.Kind())
-	for name, serve := range map[string]func(*powertest.Chassis, string, string) (*powertest.BMC, error){
-		"ipmi": powertest.ServeIPMI, "redfish": powertest.ServeRedfish, "openbmc": powertest.ServeOpenBMC,
+	for name, serve := range map[string]func(*powersim.Chassis, string, string) (*powersim.BMC, error){
+		"ipmi": powersim.ServeIPMI, "redfish": powersim.ServeRedfish, "openbmc": powersim.ServeOpenBMC,
 	} {
 		t.Run(name, func(t *testing.T) {
-			bmc, err := serve(&powertest.Chassis{}, "admin", secret)
+			bmc, err := serve(&powersim.Chassis{}, "admin", secret)
 			if err != nil {
 				t.Fatal(err)
 			}

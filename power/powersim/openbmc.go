@@ -1,4 +1,4 @@
-package powertest
+package powersim
 
 import (
 	"crypto/rand"

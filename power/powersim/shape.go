@@ -1,4 +1,4 @@
-package powertest
+package powersim
 
 // A Shape is how a make of BMC lays out its Redfish service: the differences that clients trip over. The zero Shape is a
 // plain one after the standard.
