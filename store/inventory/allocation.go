@@ -252,7 +252,7 @@ type Reservation struct {
 func (inv *Inventory) ReserveAddress(ctx context.Context, r Reservation) (a ipam.Allocation, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if r.Hostname != "" {
-			if r.Hostname, err = hostName("reserved address", r.Hostname); err != nil {
+			if r.Hostname, err = HostName("reserved address", r.Hostname); err != nil {
 				return err
 			}
 		}

@@ -3,12 +3,10 @@ package inventory
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
 	"time"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
 // APIKey is what is kept of a key with which a user's programs use the API.
@@ -36,8 +34,8 @@ const maxKeys = 100
 // CreateAPIKey makes a key for a user. Text is consumer:token:secret; the secret cannot be read again. Of a hundred keys the
 // oldest is taken away.
 func (inv *Inventory) CreateAPIKey(ctx context.Context, user int64, name string) (k APIKey, text string, err error) {
-	secret := rand.Text()
-	k = APIKey{UserID: user, Name: name, Consumer: rand.Text(), Token: rand.Text(), hash: hashSecret(secret), Created: time.Now()}
+	part := rand.Text()
+	k = APIKey{UserID: user, Name: name, Consumer: rand.Text(), Token: rand.Text(), hash: secret.HashToken(part), Created: time.Now()}
 	if len(name) > maxKeyName {
 		return k, "", invalid(KindAPIKey, name[:maxKeyName], "name", "must have at most 200 bytes")
 	}
@@ -56,15 +54,10 @@ func (inv *Inventory) CreateAPIKey(ctx context.Context, user int64, name string)
 		}
 		return apiKeys.insert(ctx, tx, &k)
 	})
-	return k, k.Consumer + ":" + k.Token + ":" + secret, err
+	return k, k.Consumer + ":" + k.Token + ":" + part, err
 }
 
 const maxKeyName = 200
-
-func hashSecret(secret string) string {
-	sum := sha256.Sum256([]byte(secret)) // it is random: nothing slower is needed
-	return hex.EncodeToString(sum[:])
-}
 
 // APIKeys lists a user's keys, the oldest first.
 func (inv *Inventory) APIKeys(ctx context.Context, user int64) ([]APIKey, error) {
@@ -100,7 +93,7 @@ func (inv *Inventory) withAPIKey(ctx context.Context, user int64, token string, 
 }
 
 // CheckAPIKey reports whose key it is; false = it is no key, or not any more.
-func (inv *Inventory) CheckAPIKey(ctx context.Context, consumer, token, secret string) (u User, ok bool, err error) {
+func (inv *Inventory) CheckAPIKey(ctx context.Context, consumer, token, last string) (u User, ok bool, err error) {
 	var k APIKey
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		query := "SELECT " + apiKeys.columns("k.") + ", " + users.columns("a.") + " FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.consumer = ?"
@@ -109,8 +102,7 @@ func (inv *Inventory) CheckAPIKey(ctx context.Context, consumer, token, secret s
 	if err != nil && !notFound(err) {
 		return User{}, false, err
 	}
-	right := subtle.ConstantTimeCompare([]byte(hashSecret(secret)), []byte(k.hash)) == 1 &&
-		subtle.ConstantTimeCompare([]byte(token), []byte(k.Token)) == 1
+	right := secret.Equal(secret.HashToken(last), k.hash) && secret.Equal(token, k.Token)
 	if err != nil || !right {
 		return User{}, false, nil
 	}

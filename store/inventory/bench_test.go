@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // fleet makes an inventory in a file with n machines that hold leases.
@@ -41,10 +42,10 @@ func BenchmarkModelAndPlans(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				m := model(b, inv)
-				inventory.PlanDHCP(m, m.Racks[0])
-				inventory.PlanDNS(m)
-				for _, n := range m.Nodes() {
-					m.BootOf(n)
+				plan.DHCP(m, m.Racks[0])
+				plan.DNS(m)
+				for _, n := range plan.Nodes(m) {
+					plan.BootOf(m, n)
 				}
 			}
 		})

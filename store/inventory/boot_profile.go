@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 )
@@ -174,57 +172,6 @@ func (inv *Inventory) BootProfiles(ctx context.Context) (all []BootProfile, err 
 		return err
 	})
 	return all, err
-}
-
-// machineProfile is what a machine boots wherever it is, and what says so; nil = that depends on the subnet.
-func (m *Model) machineProfile(x *Machine) (p *pxe.Profile, by string) {
-	if x.Profile != nil {
-		return x.Profile, "the machine's own"
-	}
-	return m.tagProfile(x.Tags)
-}
-
-// SubnetProfile returns what machines boot in a subnet that have none of their own or of their tags; nil = the default.
-func (m *Model) SubnetProfile(s *ipam.Subnet) *pxe.Profile {
-	p, _ := m.subnetProfile(s)
-	return p
-}
-
-func (m *Model) subnetProfile(s *ipam.Subnet) (p *pxe.Profile, by string) {
-	if own, ok := m.Profiles[BootTarget{SubnetID: s.ID}]; ok {
-		return &own, "subnet " + s.Prefix.String()
-	}
-	p, by = m.tagProfile(m.SubnetTags[s.ID])
-	return p, by + " of subnet " + s.Prefix.String()
-}
-
-// tagProfile is the profile of the first of the site's tags that has one and is among the names.
-func (m *Model) tagProfile(names []string) (p *pxe.Profile, by string) {
-	for _, t := range m.Tags {
-		if of, ok := m.Profiles[BootTarget{TagID: t.ID}]; ok && slices.Contains(names, t.Name) {
-			return &of, "tag " + t.Name
-		}
-	}
-	return nil, ""
-}
-
-// BootRule says what decides over the profile of a machine that boots from an address of a subnet: such as "tag lab", "subnet
-// 10.0.0.0/24" or "the site's default"; "" = it has none. A nil machine is one that is not known, a nil subnet likewise.
-func (m *Model) BootRule(x *Machine, s *ipam.Subnet) string {
-	if x != nil {
-		if p, by := m.machineProfile(x); p != nil {
-			return by
-		}
-	}
-	if s != nil {
-		if p, by := m.subnetProfile(s); p != nil {
-			return by
-		}
-	}
-	if m.DefaultProfile() != nil {
-		return "the site's default"
-	}
-	return ""
 }
 
 // SetDefaultProfile sets what a machine without a profile of its own boots;

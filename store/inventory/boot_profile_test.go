@@ -6,27 +6,10 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
-	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/internal/sitetest"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
-
-// bootsOf is what a rack that knows the model tells machines to boot.
-func bootsOf(t *testing.T, m *inventory.Model) *pxerpc.Table {
-	t.Helper()
-	content := pxerpc.Content{Default: m.DefaultProfile()}
-	for _, n := range m.Nodes() {
-		boot := m.BootOf(n)
-		for _, i := range n.Interfaces {
-			content.Machines = append(content.Machines, pxerpc.Machine{MAC: i.MAC, Name: n.Hostname, Profile: boot.Profile, Options: boot.Options})
-		}
-	}
-	for i := range m.Subnets {
-		content.Networks = append(content.Networks, pxerpc.Network{Prefix: m.Subnets[i].Prefix, Profile: m.SubnetProfile(&m.Subnets[i])})
-	}
-	table := new(pxerpc.Table)
-	ok(t, table.Apply(t.Context(), must[map[string][]byte](t)(pxerpc.Objects(content))))
-	return table
-}
 
 func disk(name string) *pxe.Profile { return &pxe.Profile{Name: name, Kind: pxe.Local} }
 
@@ -58,11 +41,11 @@ func TestBootProfilesOfTagsAndSubnets(t *testing.T) {
 		}
 		for i, rule := range rules {
 			known := model(t, inv)
-			got, err := bootsOf(t, known).Resolve(ctx, pxe.Request{MAC: mac(1), Addr: addr("10.0.0.9")})
+			got, err := sitetest.BootsOf(t, known).Resolve(ctx, pxe.Request{MAC: mac(1), Addr: addr("10.0.0.9")})
 			if want := fmt.Sprint("profile", i); rule != "" && (err != nil || got.Name != want) {
 				t.Errorf("boots %q, %v; want %q", got.Name, err, want)
 			}
-			if why := known.BootRule(&known.Machines[0], &known.Subnets[0]); why != rule {
+			if why := plan.BootRule(known, &known.Machines[0], &known.Subnets[0]); why != rule {
 				t.Errorf("decided by %q, want %q", why, rule)
 			}
 			if rule != "" {

@@ -234,7 +234,7 @@ func optionAddrs(value string, is6 bool) (data []byte, err error) {
 func optionDomains(value string) ([]byte, error) {
 	var names []string
 	for _, text := range strings.Split(value, ",") {
-		name, err := domainName(strings.Trim(strings.TrimSpace(text), `"`))
+		name, err := DomainName(strings.Trim(strings.TrimSpace(text), `"`))
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a domain", clipped(text))
 		}

@@ -136,14 +136,15 @@ func PlanScan(m *Model, connected []string, wanted func(ipam.Subnet) bool) (plan
 // racksOn are the racks of a list that have an address in a subnet.
 func racksOn(m *Model, s ipam.Subnet, connected []string) (able []string) {
 	for _, r := range m.Racks {
-		if slices.Contains(connected, r.Name) && r.linkedTo(s) {
+		if slices.Contains(connected, r.Name) && r.LinkedTo(s) {
 			able = append(able, r.Name)
 		}
 	}
 	return able
 }
 
-func (r Rack) linkedTo(s ipam.Subnet) bool {
+// LinkedTo reports whether the rack has an address in the subnet.
+func (r Rack) LinkedTo(s ipam.Subnet) bool {
 	return slices.ContainsFunc(r.Links, func(l RackLink) bool {
 		return slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return s.Prefix.Contains(p.Addr()) })
 	})

@@ -38,7 +38,7 @@ func (inv *Inventory) SetDiscoverySetting(ctx context.Context, name, value strin
 		}
 	case SettingDiscoveryIgnore:
 		m := &Model{Settings: map[string]string{name: value}}
-		rules, err := discovery.ParseIgnore(m.list(name))
+		rules, err := discovery.ParseIgnore(m.SettingList(name))
 		if err != nil {
 			return bad(fmt.Sprintf("has a part that is not a rule: %v", err))
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 var discoveryTime = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -308,7 +309,7 @@ func TestPromote(t *testing.T) {
 
 func inDNS(t *testing.T, inv *inventory.Inventory, name, addr string) bool {
 	t.Helper()
-	for _, set := range inventory.PlanDNS(fine(inv.Model(t.Context()))(t)).Sets {
+	for _, set := range plan.DNS(fine(inv.Model(t.Context()))(t)).Sets {
 		if strings.TrimSuffix(set.Name, ".") == name && set.Type == "A" && slices.Contains(set.Data, addr) {
 			return true
 		}
@@ -362,12 +363,12 @@ func TestPlanScan(t *testing.T) {
 		t.Errorf("%+v, %+v", plans, left)
 	}
 	m.Settings = map[string]string{inventory.SettingUpstreamDNS: "192.0.2.53 2001:db8::53", inventory.SettingDiscoveryIgnore: "02:00:00"}
-	p := inventory.PlanDiscovery(m, m.Racks[1])
+	p := plan.Discovery(m, m.Racks[1])
 	if !p.Listen || len(p.Subnets) != 2 || len(p.Resolvers) != 2 || p.Resolvers[0].String() != "192.0.2.53:53" || len(p.Ignore) != 1 || m.ScanInterval() != 3*time.Hour {
 		t.Errorf("%+v", p)
 	}
 	m.Settings[inventory.SettingNetworkDiscovery] = "disabled"
-	if inventory.PlanDiscovery(m, m.Racks[1]).Listen || m.ScanInterval() != 0 {
+	if plan.Discovery(m, m.Racks[1]).Listen || m.ScanInterval() != 0 {
 		t.Error("disabled, but listens")
 	}
 }

@@ -33,7 +33,7 @@ var tsigKeys = table[TSIGKey]{
 
 // CreateTSIGKey adds a key, with a secret of random if it has none, and returns it with its secret, which cannot be read again.
 func (inv *Inventory) CreateTSIGKey(ctx context.Context, k TSIGKey) (TSIGKey, error) {
-	name, err := domainName(k.Name)
+	name, err := DomainName(k.Name)
 	if err != nil {
 		return k, invalid(KindTSIGKey, k.Name, "name", "must be a name like that of a domain")
 	}
@@ -51,7 +51,7 @@ func (inv *Inventory) CreateTSIGKey(ctx context.Context, k TSIGKey) (TSIGKey, er
 	if err != nil {
 		return k, invalid(KindTSIGKey, name, "secret", strings.TrimPrefix(err.Error(), "dnssrv: key "+name+": "))
 	}
-	k.Secret, k.sealed = key.Secret, inv.sealed([]byte(key.Secret), keyOwner(name))
+	k.Secret, k.sealed = key.Secret, inv.seal.Close([]byte(key.Secret), keyOwner(name))
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		return taken(tsigKeys.insert(ctx, tx, &k), KindTSIGKey, "name "+name)
 	})
@@ -104,7 +104,7 @@ func usersOfKey(ctx context.Context, tx *store.Tx, name string) (by []string, er
 	if notFound(err) {
 		return by, nil
 	}
-	if _, keys := transferers(elements(s.value)); slices.Contains(keys, name) {
+	if _, keys := SplitTransfer(elements(s.value)); slices.Contains(keys, name) {
 		by = append(by, "setting "+SettingDNSTransfer)
 	}
 	return by, err
@@ -128,7 +128,7 @@ func checkKeys(ctx context.Context, tx *store.Tx, kind, of, field string, names 
 func (inv *Inventory) DNSKeys(m *Model) ([]dnssrv.Key, error) {
 	var out []dnssrv.Key
 	for _, k := range m.TSIGKeys {
-		secret, err := inv.unseal(k.sealed, keyOwner(k.Name))
+		secret, err := inv.seal.Open(k.sealed, keyOwner(k.Name))
 		if err != nil {
 			return nil, fmt.Errorf("TSIG key %s: %w", k.Name, err)
 		}

@@ -75,7 +75,7 @@ func badOwner(name, domain string) string {
 		return "must be a name relative to its domain, or @"
 	case slices.ContainsFunc(strings.Split(name, "."), long):
 		return "has a label that is longer than 63 characters"
-	case len(absolute(name, domain)) > 253:
+	case len(AbsoluteName(name, domain)) > 253:
 		return "is longer than 253 characters, together with its domain"
 	}
 	return ""
@@ -203,4 +203,15 @@ func (inv *Inventory) Records(ctx context.Context) ([]DNSRecord, error) {
 // Record returns a DNS record.
 func (inv *Inventory) Record(ctx context.Context, id int64) (DNSRecord, error) {
 	return getIn(ctx, inv, records, id)
+}
+
+// QualifiedData completes a server name of one label with its domain.
+func QualifiedData(r DNSRecord, domain string) string {
+	switch r.Type {
+	case "CNAME", "NS", "PTR", "MX", "SRV":
+		if f := strings.Fields(r.Data); len(f) > 0 && !strings.Contains(f[len(f)-1], ".") {
+			return strings.Join(f, " ") + "." + domain
+		}
+	}
+	return r.Data
 }

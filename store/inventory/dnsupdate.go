@@ -22,8 +22,9 @@ const (
 // authenticated: all of them, in one transaction, or none. Prerequisites hold for all that the site serves; what changes are
 // the records that operators made, and an update that would take away a machine's name or a lease's is refused, as is one of
 // a zone that is no domain's. Reverse names change likewise where the reverse zone of a subnet is a domain, too. It returns the
-// code to answer and, if that is not success, mostly why.
-func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []byte) (rcode int, err error) {
+// code to answer and, if that is not success, mostly why. Plan returns what DNS servers serve of a model, which is plan.DNS: this
+// package does not import its plans.
+func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []byte, plan func(*Model) DNSPlan) (rcode int, err error) {
 	zone, names := dnssrv.UpdatedNames(message)
 	ctx = As(ctx, Actor{User: "key " + canonicalKey(key), Doing: func() string { return "DNS update of " + zone }})
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -31,19 +32,19 @@ func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []b
 		if err != nil {
 			return err
 		}
-		plan, err := inv.planOfNames(m, zone, names)
+		served, err := inv.planOfNames(plan(m), m, zone, names)
 		if err != nil {
 			return err
 		}
 		var sets []dnssrv.RRset
-		if sets, rcode, err = plan.preview(key, message); err != nil || rcode != rcodeSuccess {
+		if sets, rcode, err = served.preview(key, message); err != nil || rcode != rcodeSuccess {
 			return err
 		}
 		if domain.ID == 0 {
 			return invalid(KindDomain, zone, "allow_update", "does not reach the zone: it is no domain's")
 		}
 		ours := slices.DeleteFunc(m.Records, func(r DNSRecord) bool { return r.DomainID != domain.ID })
-		return inv.setRecords(ctx, tx, domain, recordChange{sets, plan.Sets, ours})
+		return inv.setRecords(ctx, tx, domain, recordChange{sets, served.Sets, ours})
 	})
 	refused := (*InvalidError)(nil)
 	switch {
@@ -108,11 +109,11 @@ func (m *Model) readNames(ctx context.Context, tx *store.Tx, d Domain, names []s
 // readHolders reads whoever has one of some host names or addresses, and what has the names of those: a machine's counts first.
 func (m *Model) readHolders(ctx context.Context, tx *store.Tx, hosts, addrs map[string]bool) (err error) {
 	inAddrs, atAddrs := inStrings(addrs)
-	strays, err := straysWhere(ctx, tx, " AND ip IN "+inAddrs, atAddrs...)
+	orphans, err := orphansWhere(ctx, tx, " AND ip IN "+inAddrs, atAddrs...)
 	if err != nil {
 		return err
 	}
-	for _, s := range strays {
+	for _, s := range orphans {
 		if s.Hostname != "" {
 			hosts[s.Hostname] = true
 		}
@@ -132,7 +133,7 @@ func (m *Model) readHolders(ctx context.Context, tx *store.Tx, hosts, addrs map[
 		return err
 	}
 	m.Machines, m.Devices = each(machines, func(n node) Machine { return n.Machine }), each(devices, node.device)
-	m.Strays, err = straysWhere(ctx, tx, " AND (hostname IN "+inHosts+" OR ip IN "+inAddrs+")", args...)
+	m.Orphans, err = orphansWhere(ctx, tx, " AND (hostname IN "+inHosts+" OR ip IN "+inAddrs+")", args...)
 	return err
 }
 
@@ -148,9 +149,9 @@ func inStrings(set map[string]bool) (string, []any) {
 	return "(?" + strings.Repeat(", ?", len(args)-1) + ")", args
 }
 
-// planOfNames plans a model, and keeps of it the zone, those around and below it, and the sets of the names.
-func (inv *Inventory) planOfNames(m *Model, zone string, names []string) (plan DNSPlan, err error) {
-	plan = PlanDNS(m)
+// planOfNames keeps of a plan the zone, the zones around and below it, and the sets of the names, and adds the keys.
+func (inv *Inventory) planOfNames(plan DNSPlan, m *Model, zone string, names []string) (DNSPlan, error) {
+	var err error
 	if plan.Access.Keys, err = inv.DNSKeys(m); err != nil {
 		return plan, err
 	}
@@ -240,7 +241,7 @@ func relativeTo(name, domain string) string {
 func (c recordChange) partsOf(set dnssrv.RRset, domain string) (rows map[string][]DNSRecord, others []string, err error) {
 	rows = make(map[string][]DNSRecord)
 	for _, r := range c.records {
-		if absolute(r.Name, domain)+"." != set.Name || r.Type != set.Type {
+		if AbsoluteName(r.Name, domain)+"." != set.Name || r.Type != set.Type {
 			continue
 		}
 		n, err := normal(r, domain)
@@ -268,5 +269,13 @@ func (c recordChange) partsOf(set dnssrv.RRset, domain string) (rows map[string]
 
 // normal is a record as DNS servers write it.
 func normal(r DNSRecord, domain string) (dnssrv.RRset, error) {
-	return dnssrv.RRset{Name: absolute(r.Name, domain), Type: r.Type, Data: []string{qualified(r, domain)}}.Normal()
+	return dnssrv.RRset{Name: AbsoluteName(r.Name, domain), Type: r.Type, Data: []string{QualifiedData(r, domain)}}.Normal()
+}
+
+// DNSPlan is what DNS servers serve.
+type DNSPlan struct {
+	Zones      []dnssrv.Zone  // in order of name
+	Sets       []dnssrv.RRset // in order of name, type and Learned; data sorted
+	Forwarding dnssrv.Forwarding
+	Access     dnssrv.Access
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/internal/sitetest"
+	"github.com/gomaas/maas/store/inventory/plan"
 	"github.com/gomaas/maas/store/inventory/schema"
 )
 
@@ -58,7 +60,7 @@ func TestTSIGKeys(t *testing.T) {
 		}},
 		Update: []dnssrv.UpdateRule{{Key: "xfer", Zone: "lab.example", Below: "_acme-challenge.www.lab.example", Types: []string{"TXT"}}},
 	}
-	if diff := cmp.Diff(fmt.Sprint(want), fmt.Sprint(inventory.PlanDNS(m).Access)); diff != "" {
+	if diff := cmp.Diff(fmt.Sprint(want), fmt.Sprint(plan.DNS(m).Access)); diff != "" {
 		t.Error(diff)
 	}
 	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, ""))
@@ -172,7 +174,7 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		m.SetUpdate(c.zone)
 		c.build(m)
 		wire := must[[]byte](t)(m.Pack())
-		rcode, err := inv.DynamicUpdate(ctx, c.key+".", wire)
+		rcode, err := inv.DynamicUpdate(ctx, c.key+".", wire, plan.DNS)
 		if rcode != c.rcode || rcode == dns.RcodeSuccess && err != nil {
 			t.Errorf("%s: %s, %v, want %s", c.name, dns.RcodeToString[rcode], err, dns.RcodeToString[c.rcode])
 		}
@@ -210,7 +212,7 @@ func recordsAt(t *testing.T, inv *inventory.Inventory, domain int64, name string
 
 // Names of machines are the site's: seen by prerequisites, added to, and not taken away.
 func TestDynamicUpdateBesideMachines(t *testing.T) {
-	inv, ctx := site(t), t.Context()
+	inv, ctx := sitetest.Site(t), t.Context()
 	node := must[inventory.Machine](t)(inv.MachineByName(ctx, "node1"))
 	d := must[inventory.Domain](t)(inv.Domain(ctx, node.DomainID))
 	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "k"}))
@@ -240,7 +242,7 @@ func TestDynamicUpdateBesideMachines(t *testing.T) {
 		m := new(dns.Msg)
 		m.SetUpdate(d.Name + ".")
 		c.build(m)
-		rcode, err := inv.DynamicUpdate(ctx, "k.", must[[]byte](t)(m.Pack()))
+		rcode, err := inv.DynamicUpdate(ctx, "k.", must[[]byte](t)(m.Pack()), plan.DNS)
 		if rcode != c.rcode {
 			t.Errorf("%s: %s, %v, want %s", c.name, dns.RcodeToString[rcode], err, dns.RcodeToString[c.rcode])
 		}
@@ -252,7 +254,7 @@ func TestDynamicUpdateBesideMachines(t *testing.T) {
 
 // Reverse names are changed where the zone of a subnet is a domain, too: those of machines, leases and records stay.
 func TestDynamicUpdateOfReverseNames(t *testing.T) {
-	inv, ctx := site(t), t.Context()
+	inv, ctx := sitetest.Site(t), t.Context()
 	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "k"}))
 	grant := []inventory.UpdateGrant{{Key: "k", Name: "@"}}
 	zones := make(map[string]int64)
@@ -302,7 +304,7 @@ func TestDynamicUpdateOfReverseNames(t *testing.T) {
 		m := new(dns.Msg)
 		m.SetUpdate(c.zone)
 		c.build(c.at, m)
-		rcode, err := inv.DynamicUpdate(ctx, "k.", must[[]byte](t)(m.Pack()))
+		rcode, err := inv.DynamicUpdate(ctx, "k.", must[[]byte](t)(m.Pack()), plan.DNS)
 		if rcode != c.rcode || rcode == dns.RcodeSuccess && err != nil {
 			t.Errorf("%s: %s, %v, want %s", c.name, dns.RcodeToString[rcode], err, dns.RcodeToString[c.rcode])
 		}

@@ -61,7 +61,7 @@ func (inv *Inventory) CreateDomain(ctx context.Context, d Domain) (Domain, error
 
 // checkDomain brings the domain into its canonical form.
 func (inv *Inventory) checkDomain(d Domain) (Domain, error) {
-	name, err := domainName(d.Name)
+	name, err := DomainName(d.Name)
 	if err != nil {
 		return d, err
 	}
@@ -138,7 +138,7 @@ func (inv *Inventory) DeleteDomain(ctx context.Context, id int64) error {
 
 // keys are the names of keys that a domain's lists have.
 func (d *Domain) keys() []string {
-	_, keys := transferers(d.AllowTransfer)
+	_, keys := SplitTransfer(d.AllowTransfer)
 	for _, g := range d.AllowUpdate {
 		keys = append(keys, g.Key)
 	}
@@ -150,7 +150,7 @@ func checkAccess(ctx context.Context, tx *store.Tx, d *Domain) error {
 	if d.External && len(d.AllowTransfer)+len(d.Notify)+len(d.AllowUpdate) > 0 {
 		return invalid(KindDomain, d.Name, "allow_transfer", "is for domains that are authoritative, as are notify and allow_update")
 	}
-	_, keys := transferers(d.AllowTransfer)
+	_, keys := SplitTransfer(d.AllowTransfer)
 	if err := checkKeys(ctx, tx, KindDomain, d.Name, "allow_transfer", keys); err != nil {
 		return err
 	}

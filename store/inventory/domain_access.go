@@ -3,8 +3,6 @@ package inventory
 import (
 	"net/netip"
 	"strings"
-
-	"github.com/gomaas/maas/dnssrv"
 )
 
 // UpdateGrant lets the holder of a TSIG key change records of a domain by dynamic updates. Its text is KEY, KEY:NAME or
@@ -45,8 +43,8 @@ func (g *UpdateGrant) UnmarshalText(text []byte) error {
 
 func canonicalKey(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// transferers are the networks and the names of keys of a list that has both.
-func transferers(list []string) (networks []netip.Prefix, keys []string) {
+// SplitTransfer are the networks and the names of keys of a list that has both.
+func SplitTransfer(list []string) (networks []netip.Prefix, keys []string) {
 	for _, text := range list {
 		if p, ok := parseNetwork(text); ok {
 			networks = append(networks, p)
@@ -60,35 +58,15 @@ func transferers(list []string) (networks []netip.Prefix, keys []string) {
 // CanonicalTransfer is a list of who may transfer a domain in the form in which it is stored: first the names of keys, then the
 // networks.
 func CanonicalTransfer(list []string) []string {
-	networks, out := transferers(list)
+	networks, out := SplitTransfer(list)
 	for _, p := range networks {
 		out = append(out, p.String())
 	}
 	return out
 }
 
-// dnsAccess is what other servers, and holders of keys, may do. The keys are added by DNSKeys.
-func (m *Model) dnsAccess() dnssrv.Access {
-	out := dnssrv.Access{Notify: m.servers(SettingDNSNotify)}
-	out.Transfer, out.TransferKeys = transferers(m.list(SettingDNSTransfer))
-	for _, d := range m.Domains {
-		if d.External {
-			continue
-		}
-		if len(d.AllowTransfer)+len(d.Notify) > 0 {
-			z := dnssrv.ZoneAccess{Zone: d.Name, Notify: d.Notify}
-			z.Transfer, z.TransferKeys = transferers(d.AllowTransfer)
-			out.Zones = append(out.Zones, z)
-		}
-		for _, g := range d.AllowUpdate {
-			out.Update = append(out.Update, dnssrv.UpdateRule{Key: g.Key, Zone: d.Name, Below: absolute(g.Name, d.Name), Types: g.Types})
-		}
-	}
-	return out
-}
-
-// absolute is a name relative to a domain with that behind it.
-func absolute(name, domain string) string {
+// AbsoluteName is a name relative to a domain with that behind it.
+func AbsoluteName(name, domain string) string {
 	if name == "@" {
 		return domain
 	}

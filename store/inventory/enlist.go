@@ -48,7 +48,7 @@ func (inv *Inventory) createEnlisted(ctx context.Context, tx *store.Tx, e Enlist
 	if err != nil {
 		return Machine{}, err
 	}
-	name, err := hostName(KindMachine, e.Hostname)
+	name, err := HostName(KindMachine, e.Hostname)
 	if err != nil {
 		name = "" // what a client calls itself may be anything
 	} else {

@@ -21,7 +21,7 @@ func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte
 		if err != nil {
 			return err
 		}
-		key, err = inv.unseal(sealed, siteOwner)
+		key, err = inv.seal.Open(sealed, siteOwner)
 		return err
 	}
 	err = inv.view(ctx, read)
@@ -36,7 +36,7 @@ func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte
 		if cert, key, err = newCA(); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO site_ca (one, cert, sealed) VALUES (1, ?, ?)", cert, inv.sealed(key, siteOwner))
+		_, err = tx.Exec(ctx, "INSERT INTO site_ca (one, cert, sealed) VALUES (1, ?, ?)", cert, inv.seal.Close(key, siteOwner))
 		return err
 	})
 	return cert, key, err

@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 	"github.com/gomaas/maas/store/inventory/schema"
 )
 
@@ -50,8 +51,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(subnet, inventory.PlanDHCP(model, model.Racks[0]).Subnets[0].Pools[0].First)
-	for _, set := range inventory.PlanDNS(model).Sets {
+	fmt.Println(subnet, plan.DHCP(model, model.Racks[0]).Subnets[0].Pools[0].First)
+	for _, set := range plan.DNS(model).Sets {
 		fmt.Println(set.Name, set.Type, set.Data)
 	}
 	// Output:

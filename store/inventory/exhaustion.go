@@ -67,7 +67,7 @@ func (inv *Inventory) exhaustionThreshold(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	m := Model{Settings: map[string]string{SettingExhaustion: strings.TrimSpace(text)}}
-	return m.number(SettingExhaustion, defaultExhaustion), nil
+	return m.SettingNumber(SettingExhaustion, defaultExhaustion), nil
 }
 
 // nearlyFull spares large subnets the exact count: what its settings leave

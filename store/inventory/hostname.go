@@ -8,8 +8,8 @@ import (
 
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
-// domainName brings a name into its canonical form and checks it.
-func domainName(name string) (string, error) {
+// DomainName brings a name into its canonical form and checks it.
+func DomainName(name string) (string, error) {
 	name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
 	if name == "" || len(name) > 253 {
 		return "", invalid(KindDomain, name, "name", "must be 1 to 253 characters")
@@ -22,9 +22,9 @@ func domainName(name string) (string, error) {
 	return name, nil
 }
 
-// hostName brings the name of a machine into its canonical form and checks
+// HostName brings the name of a machine into its canonical form and checks
 // it: one label (RFC 1123 section 2.1).
-func hostName(kind, name string) (string, error) {
+func HostName(kind, name string) (string, error) {
 	name = strings.ToLower(strings.TrimSpace(name))
 	if !label.MatchString(name) {
 		return "", invalid(kind, name, "hostname", "must be 1 to 63 letters, digits and inner hyphens")

@@ -1,9 +1,7 @@
 package inventory
 
 import (
-	"cmp"
 	"context"
-	"crypto/cipher"
 	"fmt"
 	"iter"
 	"sync"
@@ -11,6 +9,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
 // DefaultUser is the administrator that Open makes when there are no users. It has no password: whoever administers the
@@ -41,12 +40,11 @@ type Config struct {
 // Inventory is a site's data. It is safe for concurrent use.
 type Inventory struct {
 	db         *store.DB
-	seal       cipher.AEAD // nil = not sealed
-	zoneSecret []byte      // nil = zones cannot be signed
-	digestKey  []byte      // nil = none
+	seal       *secret.Seal // nil = secrets are stored in the open
+	zoneSecret []byte       // nil = zones cannot be signed
+	digestKey  []byte       // nil = none
 	quarantine time.Duration
-	cost       int           // rounds of a password's hash
-	hashing    chan struct{} // holds who hashes a password now
+	passwords  *secret.Passwords
 
 	mu    sync.Mutex
 	pools map[int64]*subnetPool // by subnet
@@ -56,17 +54,17 @@ type Inventory struct {
 // domain if they are not there. The caller closes db.
 func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
 	inv := &Inventory{db: db, quarantine: cfg.Quarantine, pools: make(map[int64]*subnetPool)}
-	inv.cost, inv.hashing = cmp.Or(cfg.PasswordCost, passwordCost), make(chan struct{}, maxHashing)
+	inv.passwords = secret.NewPasswords(cfg.PasswordCost)
 	if len(cfg.Key) > 0 {
-		seal, err := newSeal(cfg.Key)
+		seal, err := secret.NewSeal(cfg.Key)
 		if err != nil {
 			return nil, fmt.Errorf("inventory: %w", err)
 		}
 		inv.seal = seal
-		if inv.zoneSecret, err = derived(cfg.Key, "gomaas DNSSEC zones"); err != nil {
+		if inv.zoneSecret, err = secret.Derive(cfg.Key, "gomaas DNSSEC zones"); err != nil {
 			return nil, fmt.Errorf("inventory: %w", err)
 		}
-		if inv.digestKey, err = derived(cfg.Key, "gomaas digests"); err != nil {
+		if inv.digestKey, err = secret.Derive(cfg.Key, "gomaas digests"); err != nil {
 			return nil, fmt.Errorf("inventory: %w", err)
 		}
 		if err := inv.checkKey(ctx, cfg.Key); err != nil {

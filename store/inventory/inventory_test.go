@@ -209,3 +209,8 @@ func TestAtomically(t *testing.T) {
 		}
 	})
 }
+
+func model(t testing.TB, inv *inventory.Inventory) *inventory.Model {
+	t.Helper()
+	return must[*inventory.Model](t)(inv.Model(t.Context()))
+}

@@ -80,7 +80,7 @@ func beginLease(ctx context.Context, tx *store.Tx, s ipam.Subnet, f LeaseFact) e
 	if err != nil {
 		return err
 	}
-	name, err := hostName("lease", f.Hostname)
+	name, err := HostName("lease", f.Hostname)
 	if err != nil {
 		name = "" // "(none)", or not a name
 	}

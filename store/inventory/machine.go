@@ -204,7 +204,7 @@ func nodeOf(ctx context.Context, tx *store.Tx, kind string, id int64) (node, err
 }
 
 func (n *node) check() (err error) {
-	if n.Hostname, err = hostName(n.kind, n.Hostname); err != nil {
+	if n.Hostname, err = HostName(n.kind, n.Hostname); err != nil {
 		return err
 	}
 	n.UUID = strings.ToLower(n.UUID)

@@ -3,7 +3,6 @@ package inventory
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
@@ -32,9 +31,9 @@ type Model struct {
 	Tags     []Tag
 	Snippets []Snippet // of DHCP
 	TSIGKeys []TSIGKey // their secrets: see DNSKeys
-	// Strays are addresses of no machine or device: reserved by users, held
+	// Orphans are addresses of no machine or device: reserved by users, held
 	// by racks, or seen in leases of unknown clients.
-	Strays   []Stray
+	Orphans  []Orphan
 	Settings map[string]string
 	// Profiles are what machines with a tag, or in a subnet, boot that have none of their own.
 	Profiles map[BootTarget]pxe.Profile
@@ -42,8 +41,8 @@ type Model struct {
 	SubnetTags map[int64][]string
 }
 
-// Stray is an address that belongs to no machine or device.
-type Stray struct {
+// Orphan is an address that belongs to no machine or device.
+type Orphan struct {
 	ipam.Allocation
 	Hostname string // that the user or the client gave; "" = none
 }
@@ -64,13 +63,13 @@ func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
 		if m.Devices, err = inv.Devices(ctx); err != nil {
 			return err
 		}
-		m.Strays, err = straysWhere(ctx, tx, "")
+		m.Orphans, err = orphansWhere(ctx, tx, "")
 		return err
 	})
 	return m, err
 }
 
-// readNetworks reads all but machines, devices, strays and records.
+// readNetworks reads all but machines, devices, orphans and records.
 func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 	var all []setting
 	var rules []bootRule
@@ -113,43 +112,23 @@ func into[T any](ctx context.Context, tx *store.Tx, t table[T], out *[]T) (err e
 	return err
 }
 
-// straysWhere reads addresses of no node; and, if not "", begins with AND.
-func straysWhere(ctx context.Context, tx *store.Tx, and string, args ...any) ([]Stray, error) {
-	const stray = "ip IS NOT NULL AND (interface_id IS NULL OR interface_id IN (SELECT id FROM interface WHERE node_id IS NULL))"
-	rows, err := allocations.list(ctx, tx, stray+and, args...)
-	return each(rows, func(r held) Stray { return Stray{r.Allocation, r.hostname} }), err
+// orphansWhere reads addresses of no node; and, if not "", begins with AND.
+func orphansWhere(ctx context.Context, tx *store.Tx, and string, args ...any) ([]Orphan, error) {
+	const orphan = "ip IS NOT NULL AND (interface_id IS NULL OR interface_id IN (SELECT id FROM interface WHERE node_id IS NULL))"
+	rows, err := allocations.list(ctx, tx, orphan+and, args...)
+	return each(rows, func(r held) Orphan { return Orphan{r.Allocation, r.hostname} }), err
 }
-
-// subnet returns a subnet by ID; nil if it is not there.
-func (m *Model) subnet(id int64) *ipam.Subnet {
-	for i := range m.Subnets {
-		if m.Subnets[i].ID == id {
-			return &m.Subnets[i]
-		}
-	}
-	return nil
-}
-
-// defaultDomain returns the name of the default domain.
-func (m *Model) defaultDomain() string {
-	if len(m.Domains) == 0 {
-		return DefaultDomain
-	}
-	return m.Domains[0].Name
-}
-
-// list reads a setting that holds several values.
-func (m *Model) list(setting string) []string { return elements(m.Settings[setting]) }
 
 // elements are the values of a setting that holds several.
 func elements(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
 }
 
-// number reads a setting that holds a number; fallback if it holds none.
-func (m *Model) number(setting string, fallback int) int {
-	if n, err := strconv.Atoi(strings.TrimSpace(m.Settings[setting])); err == nil {
-		return n
+// DefaultProfile returns what machines boot of which nothing else is said; nil = nothing.
+func (m *Model) DefaultProfile() *pxe.Profile {
+	p, err := parseProfile(m.Settings[SettingBootProfile])
+	if err != nil {
+		return nil
 	}
-	return fallback
+	return p
 }

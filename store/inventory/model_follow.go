@@ -24,7 +24,7 @@ type Changes struct {
 type Part struct {
 	Machines []Machine
 	Devices  []Device
-	Strays   []Stray
+	Orphans  []Orphan
 	Records  []DNSRecord
 }
 
@@ -39,7 +39,7 @@ func (inv *Inventory) Follow(ctx context.Context, m *Model) (c *Changes, err err
 		if err != nil {
 			return err
 		}
-		if m.Revision == 0 || !complete || len(f.nodes)+len(f.strays)+len(f.records) > maxSince {
+		if m.Revision == 0 || !complete || len(f.nodes)+len(f.orphans)+len(f.records) > maxSince {
 			whole, err := inv.Model(ctx)
 			if err == nil {
 				*m = *whole
@@ -68,15 +68,15 @@ func (inv *Inventory) Follow(ctx context.Context, m *Model) (c *Changes, err err
 
 // followed is what the change feed tells.
 type followed struct {
-	nodes, strays, records map[int64]bool // IDs, also of what is gone
-	others                 bool           // anything else changed
+	nodes, orphans, records map[int64]bool // IDs, also of what is gone
+	others                  bool           // anything else changed
 }
 
 // changedSince reads the change feed; false = it does not reach back that far,
 // or names of all nodes may have changed.
 func (inv *Inventory) changedSince(ctx context.Context, tx *store.Tx, old *Model) (f followed, complete bool, err error) {
-	f = followed{nodes: make(map[int64]bool), strays: make(map[int64]bool), records: make(map[int64]bool)}
-	parts := map[string]map[int64]bool{KindAllocation: f.strays, KindInterface: {}}
+	f = followed{nodes: make(map[int64]bool), orphans: make(map[int64]bool), records: make(map[int64]bool)}
+	parts := map[string]map[int64]bool{KindAllocation: f.orphans, KindInterface: {}}
 	complete = true
 	count := 0
 	const query = "SELECT kind, object FROM change WHERE rev > ? ORDER BY rev LIMIT ?"
@@ -113,17 +113,17 @@ func (inv *Inventory) changedSince(ctx context.Context, tx *store.Tx, old *Model
 	if err := nodesOf(ctx, tx, parts, f.nodes); err != nil {
 		return f, false, err
 	}
-	return f, true, old.straysOf(ctx, tx, parts[KindInterface], f.strays)
+	return f, true, old.orphansOf(ctx, tx, parts[KindInterface], f.orphans)
 }
 
-// straysOf adds the addresses that the interfaces had, and have now.
-func (m *Model) straysOf(ctx context.Context, tx *store.Tx, interfaces, into map[int64]bool) error {
+// orphansOf adds the addresses that the interfaces had, and have now.
+func (m *Model) orphansOf(ctx context.Context, tx *store.Tx, interfaces, into map[int64]bool) error {
 	if len(interfaces) == 0 {
 		return nil
 	}
-	for i := range m.Strays {
-		if interfaces[m.Strays[i].InterfaceID] {
-			into[m.Strays[i].ID] = true
+	for i := range m.Orphans {
+		if interfaces[m.Orphans[i].InterfaceID] {
+			into[m.Orphans[i].ID] = true
 		}
 	}
 	list, args := inList(interfaces)
@@ -205,8 +205,8 @@ func (f *followed) read(ctx context.Context, tx *store.Tx) (p Part, err error) {
 		}
 		p.Machines, p.Devices = each(machines, func(n node) Machine { return n.Machine }), each(devices, node.device)
 	}
-	if list, args := inList(f.strays); len(args) > 0 {
-		if p.Strays, err = straysWhere(ctx, tx, " AND id IN "+list, args...); err != nil {
+	if list, args := inList(f.orphans); len(args) > 0 {
+		if p.Orphans, err = orphansWhere(ctx, tx, " AND id IN "+list, args...); err != nil {
 			return p, err
 		}
 	}
@@ -220,7 +220,7 @@ func (f *followed) read(ctx context.Context, tx *store.Tx) (p Part, err error) {
 func (m *Model) replace(f followed, after Part) (before Part) {
 	before.Machines = replace(&m.Machines, after.Machines, f.nodes, func(v *Machine) [2]int64 { return [2]int64{v.DomainID, v.ID} })
 	before.Devices = replace(&m.Devices, after.Devices, f.nodes, func(v *Device) [2]int64 { return [2]int64{v.DomainID, v.ID} })
-	before.Strays = replace(&m.Strays, after.Strays, f.strays, func(v *Stray) [2]int64 { return [2]int64{0, v.ID} })
+	before.Orphans = replace(&m.Orphans, after.Orphans, f.orphans, func(v *Orphan) [2]int64 { return [2]int64{0, v.ID} })
 	before.Records = replace(&m.Records, after.Records, f.records, func(v *DNSRecord) [2]int64 { return [2]int64{0, v.ID} })
 	return before
 }

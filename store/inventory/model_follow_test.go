@@ -1,20 +1,18 @@
 package inventory_test
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/dhcpsrv"
-	"github.com/gomaas/maas/dnssrv"
-	"github.com/gomaas/maas/ipam"
-	"github.com/gomaas/maas/store/inventory"
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/internal/sitetest"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // walker makes random changes of every kind to a site. What is refused is fine.
@@ -150,69 +148,6 @@ func (w *walker) rare() {
 	}
 }
 
-// follower keeps a model and what is planned from it by changes.
-type follower struct {
-	model *inventory.Model
-	names inventory.NamePlanner
-	rest  inventory.DNSPlan // all but the sets is of now
-	sets  map[string]dnssrv.RRset
-	dhcp  map[string]dhcpsrv.Reservation
-	small int // rounds that were not planned whole
-}
-
-func newFollower() *follower { return &follower{model: new(inventory.Model)} }
-
-func (f *follower) follow(t *testing.T, inv *inventory.Inventory) {
-	changes, err := inv.Follow(t.Context(), f.model)
-	ok(t, err)
-	if changes == nil || !f.names.Fits(f.model) {
-		f.sets = map[string]dnssrv.RRset{}
-		f.rest = f.names.Plan(f.model)
-		f.put(f.rest.Sets)
-	} else {
-		f.put(f.names.Change(changes))
-	}
-	if changes == nil || changes.Networks {
-		f.dhcp = map[string]dhcpsrv.Reservation{}
-		f.reserve(nil, inventory.PlanDHCP(f.model, f.model.Racks[0]).Reservations)
-		return
-	}
-	f.small++
-	f.reserve(inventory.NodesChanged(f.model, changes).Reservations(f.model.Racks[0]))
-}
-
-func (f *follower) put(sets []dnssrv.RRset) {
-	for _, s := range sets {
-		key := fmt.Sprint(s.Name, " ", s.Type, " ", s.Learned)
-		if f.sets[key] = s; len(s.Data) == 0 {
-			delete(f.sets, key)
-		}
-	}
-}
-
-func (f *follower) reserve(before, after []dhcpsrv.Reservation) {
-	key := func(r dhcpsrv.Reservation) string { return fmt.Sprint(r.MAC, r.Addr) }
-	for _, r := range before {
-		delete(f.dhcp, key(r))
-	}
-	for _, r := range after {
-		f.dhcp[key(r)] = r
-	}
-}
-
-func (f *follower) sorted() []dnssrv.RRset {
-	return slices.SortedFunc(maps.Values(f.sets), func(a, b dnssrv.RRset) int {
-		learned := func(s dnssrv.RRset) string { return fmt.Sprint(s.Learned) }
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type), cmp.Compare(learned(a), learned(b)))
-	})
-}
-
-func (f *follower) reservations() []dhcpsrv.Reservation {
-	return slices.SortedFunc(maps.Values(f.dhcp), func(a, b dhcpsrv.Reservation) int {
-		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name), cmp.Compare(a.MAC.String(), b.MAC.String()))
-	})
-}
-
 // However the site changes, a model that follows the changes is the one that
 // is read whole, and so are the plans made of it.
 func TestFollowedIsTheModel(t *testing.T) {
@@ -224,26 +159,26 @@ func TestFollowedIsTheModel(t *testing.T) {
 		inv := openInventory(t, "memory:")
 		must[ipam.Subnet](t)(inv.Bootstrap(t.Context(), inventory.Bootstrap{Rack: "rack1", Link: "eth0", Address: prefix("10.0.0.2/24")}))
 		w := &walker{t: t, inv: inv, r: rand.New(rand.NewPCG(seed, 7))}
-		f := newFollower()
+		f := sitetest.NewFollower()
 		for range 80 {
 			for range 1 + w.r.IntN(3) {
 				w.step()
 			}
-			f.follow(t, inv)
+			f.Follow(t, inv)
 			whole := model(t, inv)
-			if d := gocmp.Diff(whole, f.model, ignore); d != "" {
+			if d := gocmp.Diff(whole, f.Model, ignore); d != "" {
 				t.Fatalf("seed %d, after %d changes (-whole +followed):\n%s", seed, w.n, d)
 			}
-			want := inventory.PlanDNS(whole)
-			f.rest.Sets = f.sorted()
-			if d := gocmp.Diff(want, f.rest, ignore); d != "" {
+			want := plan.DNS(whole)
+			f.Rest.Sets = f.Sets()
+			if d := gocmp.Diff(want, f.Rest, ignore); d != "" {
 				t.Fatalf("seed %d, after %d changes, names (-whole +followed):\n%s", seed, w.n, d)
 			}
-			if d := gocmp.Diff(inventory.PlanDHCP(whole, whole.Racks[0]).Reservations, f.reservations(), ignore); d != "" {
+			if d := gocmp.Diff(plan.DHCP(whole, whole.Racks[0]).Reservations, f.Reservations(), ignore); d != "" {
 				t.Fatalf("seed %d, after %d changes, reservations (-whole +followed):\n%s", seed, w.n, d)
 			}
 		}
-		t.Logf("seed %d: %d of 80 rounds were small", seed, f.small)
+		t.Logf("seed %d: %d of 80 rounds were small", seed, f.Small)
 	}
 }
 

@@ -2,9 +2,6 @@ package inventory
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -81,42 +78,14 @@ func (p Power) check(kind, name string) error {
 	return nil
 }
 
-func newSeal(key []byte) (cipher.AEAD, error) {
-	if len(key) != 32 {
-		return nil, fmt.Errorf("the key for secrets has %d bytes, not 32", len(key))
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
-}
-
-// A sealed value begins with how it is sealed.
-const (
-	sealedOpen = 'o' // not at all
-	sealedGCM  = 'g' // AES-256-GCM: nonce, then ciphertext bound to whose it is
-)
-
 func (inv *Inventory) putSecrets(ctx context.Context, tx *store.Tx, node int64, s Secrets) error {
 	text, err := json.Marshal(map[string]string(s))
 	if err != nil {
 		return err
 	}
 	const query = "INSERT INTO node_secret (node_id, sealed) VALUES (?, ?) ON CONFLICT (node_id) DO UPDATE SET sealed = excluded.sealed"
-	_, err = tx.Exec(ctx, query, node, inv.sealed(text, strconv.FormatInt(node, 10)))
+	_, err = tx.Exec(ctx, query, node, inv.seal.Close(text, strconv.FormatInt(node, 10)))
 	return err
-}
-
-// sealed seals text so that it opens for this owner only: the ID of a node, siteOwner, or as
-// keyOwner.
-func (inv *Inventory) sealed(text []byte, owner string) []byte {
-	if inv.seal == nil {
-		return append([]byte{sealedOpen}, text...)
-	}
-	nonce := make([]byte, inv.seal.NonceSize())
-	_, _ = rand.Read(nonce) // never fails
-	return inv.seal.Seal(append([]byte{sealedGCM}, nonce...), nonce, text, []byte(owner))
 }
 
 func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) (Secrets, error) {
@@ -128,37 +97,13 @@ func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) 
 	if err != nil {
 		return nil, err
 	}
-	text, err := inv.unseal(sealed, strconv.FormatInt(node, 10))
+	text, err := inv.seal.Open(sealed, strconv.FormatInt(node, 10))
 	if err != nil {
 		return nil, err
 	}
 	var s map[string]string
 	err = json.Unmarshal(text, &s)
 	return s, err
-}
-
-func (inv *Inventory) unseal(sealed []byte, owner string) ([]byte, error) {
-	if len(sealed) == 0 {
-		return nil, errors.New("inventory: the stored secrets are empty")
-	}
-	how, rest := sealed[0], sealed[1:]
-	switch {
-	case how == sealedOpen:
-		return rest, nil
-	case how != sealedGCM:
-		return nil, fmt.Errorf("inventory: the stored secrets are sealed in a way (%q) that this version does not know", how)
-	case inv.seal == nil:
-		return nil, errors.New("inventory: the stored secrets are sealed, and there is no key; start with the key file they were sealed with")
-	}
-	n := inv.seal.NonceSize()
-	if len(rest) < n {
-		return nil, errors.New("inventory: the stored secrets are cut short")
-	}
-	text, err := inv.seal.Open(nil, rest[:n], rest[n:], []byte(owner))
-	if err != nil {
-		return nil, errors.New("inventory: the stored secrets do not open with this key; start with the key file they were sealed with")
-	}
-	return text, nil
 }
 
 // PowerParams returns all settings of a machine's power driver, secret ones

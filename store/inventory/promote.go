@@ -121,7 +121,7 @@ func (inv *Inventory) reread(ctx context.Context, d Discovery, node int64, out *
 
 // freeOrNone returns a name that was seen if it is one and is free, else "".
 func freeOrNone(ctx context.Context, tx *store.Tx, seen string, domain int64) (string, error) {
-	name, err := hostName(KindMachine, seen)
+	name, err := HostName(KindMachine, seen)
 	if err != nil || name == "" {
 		return "", nil
 	}

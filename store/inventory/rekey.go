@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
 // Rekeyed is what became of a site's secrets. What is lost is gone from the
@@ -31,16 +32,16 @@ type Rekeyed struct {
 // old does not open are lost; nil opens none. No region may run on the
 // database.
 func ReplaceKey(ctx context.Context, db *store.DB, old, fresh []byte) (r Rekeyed, err error) {
-	from, to := &Inventory{db: db}, &Inventory{db: db}
+	var from, to *secret.Seal
 	if old != nil {
-		if from.seal, err = newSeal(old); err != nil {
+		if from, err = secret.NewSeal(old); err != nil {
 			return r, err
 		}
 	}
-	if to.seal, err = newSeal(fresh); err != nil {
+	if to, err = secret.NewSeal(fresh); err != nil {
 		return r, err
 	}
-	err = to.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = (&Inventory{db: db}).update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		r = Rekeyed{}
 		all, err := sealedSecrets(ctx, tx)
 		if err != nil {
@@ -68,7 +69,7 @@ func ReplaceKey(ctx context.Context, db *store.DB, old, fresh []byte) (r Rekeyed
 		if _, err := tx.Exec(ctx, "DELETE FROM site_key"); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO site_key (one, mark) VALUES (1, ?)", markOf(fresh))
+		_, err = tx.Exec(ctx, "INSERT INTO site_key (one, mark) VALUES (1, ?)", secret.Mark(fresh))
 		return err
 	})
 	return r, err
@@ -85,15 +86,15 @@ type sealedSecret struct {
 }
 
 // move seals a secret with another key. When it does not open, it is lost: what comes instead is sealed, or it is deleted.
-func (s sealedSecret) move(ctx context.Context, tx *store.Tx, from, to *Inventory, r *Rekeyed) error {
-	text, err := from.unseal(s.sealed, s.owner)
+func (s sealedSecret) move(ctx context.Context, tx *store.Tx, from, to *secret.Seal, r *Rekeyed) error {
+	text, err := from.Open(s.sealed, s.owner)
 	if err == nil {
 		r.Kept++
 	} else if text = s.lose(r, s.name); text == nil {
 		_, err := tx.Exec(ctx, "DELETE FROM "+s.table+" WHERE "+s.column+" = ?", s.id)
 		return err
 	}
-	_, err = tx.Exec(ctx, "UPDATE "+s.table+" SET sealed = ? WHERE "+s.column+" = ?", to.sealed(text, s.owner), s.id)
+	_, err = tx.Exec(ctx, "UPDATE "+s.table+" SET sealed = ? WHERE "+s.column+" = ?", to.Close(text, s.owner), s.id)
 	return err
 }
 

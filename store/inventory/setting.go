@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/gomaas/maas/store"
 )
@@ -73,7 +74,7 @@ func (inv *Inventory) SetSetting(ctx context.Context, name, value string) error 
 	}
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if name == SettingDNSTransfer {
-			_, keys := transferers(elements(value))
+			_, keys := SplitTransfer(elements(value))
 			if err := checkKeys(ctx, tx, KindSetting, name, name, keys); err != nil {
 				return err
 			}
@@ -96,7 +97,7 @@ func checkSetting(name, value string) error {
 	case SettingNTPServers:
 		for _, text := range elements(value) {
 			_, err := netip.ParseAddr(text)
-			if _, nerr := domainName(text); err != nil && nerr != nil {
+			if _, nerr := DomainName(text); err != nil && nerr != nil {
 				return invalid(KindSetting, name, name, fmt.Sprintf("%q is neither an address nor a name", text))
 			}
 		}
@@ -126,3 +127,29 @@ func (inv *Inventory) SetRouterAdvertisements(ctx context.Context, value string)
 	}
 	return inv.SetSetting(ctx, SettingRouterAdvertisements, value)
 }
+
+// SettingList reads a setting that holds several values.
+func (m *Model) SettingList(setting string) []string { return elements(m.Settings[setting]) }
+
+// SettingNumber reads a setting that holds a number; fallback if it holds none.
+func (m *Model) SettingNumber(setting string, fallback int) int {
+	if n, err := strconv.Atoi(strings.TrimSpace(m.Settings[setting])); err == nil {
+		return n
+	}
+	return fallback
+}
+
+// SettingFlag reads a setting that is true or false; fallback if it is neither.
+func (m *Model) SettingFlag(setting string, fallback bool) bool {
+	if v, err := strconv.ParseBool(strings.TrimSpace(m.Settings[setting])); err == nil {
+		return v
+	}
+	return fallback
+}
+
+// SettingRouterAdvertisements names the subnets on whose links racks send
+// router advertisements, as prefixes, or "all" for every link that they serve
+// DHCP on; empty = none. A rack never offers itself as a router there. It
+// tells of DHCPv6 where there is some; elsewhere it says that there is no
+// router, so that firmware which waits for one goes on at once.
+const SettingRouterAdvertisements = "router_advertisements"

@@ -32,7 +32,7 @@ func checkDNSSetting(name, value string) error {
 			}
 		}
 	case SettingInternalDomain:
-		if name, err := domainName(value); value != "" && (err != nil || name != value) {
+		if name, err := DomainName(value); value != "" && (err != nil || name != value) {
 			why = fmt.Sprintf("%q is not the name of a domain in lower case", value)
 		}
 	case SettingDNSTTL:
@@ -64,9 +64,16 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 	return netip.PrefixFrom(a, a.BitLen()), err == nil && a.Zone() == ""
 }
 
-// servers are the DNS servers of a setting.
-func (m *Model) servers(name string) (out []netip.AddrPort) {
-	for _, text := range m.list(name) {
+// SettingInternalDomain is the domain with a name for the racks of each subnet.
+const SettingInternalDomain = "maas_internal_domain"
+
+// DefaultInternalDomain is what SettingInternalDomain is as long as nobody set
+// it.
+const DefaultInternalDomain = "maas-internal"
+
+// SettingServers are the DNS servers of a setting.
+func (m *Model) SettingServers(name string) (out []netip.AddrPort) {
+	for _, text := range m.SettingList(name) {
 		if ap, ok := parseServer(text); ok {
 			out = append(out, ap)
 		}
@@ -74,9 +81,9 @@ func (m *Model) servers(name string) (out []netip.AddrPort) {
 	return out
 }
 
-// networks are the prefixes of a setting.
-func (m *Model) networks(name string) (out []netip.Prefix) {
-	for _, text := range m.list(name) {
+// SettingNetworks are the prefixes of a setting.
+func (m *Model) SettingNetworks(name string) (out []netip.Prefix) {
+	for _, text := range m.SettingList(name) {
 		if p, ok := parseNetwork(text); ok {
 			out = append(out, p)
 		}

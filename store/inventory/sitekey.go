@@ -2,13 +2,10 @@ package inventory
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
 // ErrOtherKey is Open's error when the site's secrets are sealed with another key than that of its Config.
@@ -25,25 +22,11 @@ func KeyMarked(ctx context.Context, db *store.DB) (marked bool, err error) {
 	return marked, err
 }
 
-// markOf follows from the key, and tells nothing about it.
-func markOf(key []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte("mark of the site's key"))
-	return h.Sum(nil)
-}
-
-// derived is a secret for one purpose. It follows from the site's key, and tells nothing about it.
-func derived(key []byte, purpose string) ([]byte, error) {
-	return hkdf.Key(sha256.New, key, nil, purpose, sha256.Size)
-}
-
 // Digest is the same for the same data, and different for other data. Whoever
 // has it but not the site's key cannot try out what the data was, so it may be
 // kept of data with secrets.
 func (inv *Inventory) Digest(data []byte) string {
-	h := hmac.New(sha256.New, inv.digestKey)
-	h.Write(data)
-	return hex.EncodeToString(h.Sum(nil))
+	return secret.Digest(inv.digestKey, data)
 }
 
 // FitsKey reports whether the secrets in a database are sealed with a key.
@@ -51,7 +34,7 @@ func FitsKey(ctx context.Context, db *store.DB, key []byte) (fits bool, err erro
 	err = db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var mark []byte
 		err := tx.Get(ctx, "SELECT mark FROM site_key WHERE one = 1", nil, &mark)
-		fits = err == nil && hmac.Equal(mark, markOf(key))
+		fits = err == nil && secret.Marked(mark, key)
 		if notFound(err) {
 			return nil
 		}
@@ -67,11 +50,11 @@ func (inv *Inventory) checkKey(ctx context.Context, key []byte) error {
 		err := tx.Get(ctx, "SELECT mark FROM site_key WHERE one = 1", nil, &mark)
 		switch {
 		case notFound(err):
-			_, err = tx.Exec(ctx, "INSERT INTO site_key (one, mark) VALUES (1, ?)", markOf(key))
+			_, err = tx.Exec(ctx, "INSERT INTO site_key (one, mark) VALUES (1, ?)", secret.Mark(key))
 			return err
 		case err != nil:
 			return err
-		case !hmac.Equal(mark, markOf(key)):
+		case !secret.Marked(mark, key):
 			return ErrOtherKey
 		}
 		return nil

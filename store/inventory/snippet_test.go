@@ -9,6 +9,8 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/internal/sitetest"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 func TestParseDHCPOptions(t *testing.T) {
@@ -99,7 +101,7 @@ func TestSnippetsArePlanned(t *testing.T) {
 		off := set("option 43 03", inventory.Snippet{NodeID: m.ID})
 		plan := func() string {
 			model := must[*inventory.Model](t)(inv.Model(ctx))
-			snap := inventory.PlanDHCP(model, model.Racks[0])
+			snap := plan.DHCP(model, model.Racks[0])
 			out := show("site", snap.Options) + show(" subnet", snap.Subnets[0].Options) + show(" pool", snap.Subnets[0].Pools[0].Options)
 			for _, r := range snap.Reservations {
 				out += show(" "+r.Name, r.Options)
@@ -144,7 +146,7 @@ func TestTagsAndGateways(t *testing.T) {
 			t.Errorf("read %+v", m)
 		}
 		refused(t, inv.DeleteMachine(ctx, m.ID), "it is locked")
-		if p, err := bootsOf(t, model(t, inv)).Resolve(ctx, pxe.Request{MAC: mac(1)}); err != nil || p.Cmdline != "quiet iommu=on" {
+		if p, err := sitetest.BootsOf(t, model(t, inv)).Resolve(ctx, pxe.Request{MAC: mac(1)}); err != nil || p.Cmdline != "quiet iommu=on" {
 			t.Errorf("command line %q, %v", p.Cmdline, err)
 		}
 		refused(t, inv.SetDefaultGateway(ctx, m.ID, link.ID+99), "no allocation")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
@@ -184,19 +183,6 @@ func addMarks(ctx context.Context, tx *store.Tx, all []node, which string, args 
 		}
 		return err
 	})
-}
-
-// kernelOpts are what the tags of a machine, and the site, add to its kernel command line.
-func (m *Model) kernelOpts(machine *Machine) string {
-	opts := []string{m.Settings[SettingKernelOpts]}
-	for _, t := range m.Tags {
-		for _, name := range machine.Tags {
-			if name == t.Name {
-				opts = append(opts, t.KernelOpts)
-			}
-		}
-	}
-	return strings.Join(strings.Fields(strings.Join(opts, " ")), " ")
 }
 
 // MachinesTagged lists the machines that have a tag.

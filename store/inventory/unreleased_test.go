@@ -13,6 +13,7 @@ import (
 
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // unreleased returns the dump and the key in testdata/unreleased.zip, which "maas backup" of the last
@@ -112,7 +113,7 @@ func checkUnreleasedSite(t *testing.T, inv *inventory.Inventory) {
 		t.Errorf("rack of the certificate: %q, %v", name, err)
 	}
 	var names []string
-	for _, set := range inventory.PlanDNS(model).Sets {
+	for _, set := range plan.DNS(model).Sets {
 		names = append(names, set.Name)
 	}
 	all := strings.Join(names, "\n")

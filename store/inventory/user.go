@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
 // Role is what a user may do.
@@ -56,7 +57,7 @@ func (u *User) check() error {
 		return invalid(KindUser, u.Name, "role", fmt.Sprintf("must be one of %q", Roles))
 	case len(u.Email) > 254 || u.Email != "" && !strings.Contains(u.Email, "@"):
 		return invalid(KindUser, u.Name, "email", "is not an address like ada@example.org")
-	case u.Password != "" && !isPasswordHash(u.Password):
+	case u.Password != "" && !secret.IsHash(u.Password):
 		return invalid(KindUser, u.Name, "password", "must be hashed before it is stored")
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // proxyVariable is the name by which command lines of boot profiles take the machine's proxy.
@@ -20,13 +21,13 @@ type bootPlanner struct {
 // all are the objects of all machines, not to be modified.
 func (p *bootPlanner) all() (_ map[string][]byte, err error) {
 	if p.machines == nil {
-		p.machines, err = pxerpc.Objects(pxerpc.Content{Machines: bootMachines(p.model, p.model.Nodes())})
+		p.machines, err = pxerpc.Objects(pxerpc.Content{Machines: bootMachines(p.model, plan.Nodes(p.model))})
 	}
 	return p.machines, err
 }
 
 // change is what becomes different when machines and devices change.
-func (p *bootPlanner) change(nodes *inventory.ChangedNodes) (c objectsChange, err error) {
+func (p *bootPlanner) change(nodes *plan.ChangedNodes) (c objectsChange, err error) {
 	c.upserts, c.deletes, err = pxerpc.MachineObjects(bootMachines(p.model, nodes.Before), bootMachines(p.model, nodes.After))
 	if err != nil {
 		err = fmt.Errorf("plan of what machines boot: %w", err)
@@ -36,22 +37,22 @@ func (p *bootPlanner) change(nodes *inventory.ChangedNodes) (c objectsChange, er
 
 // objects are what one rack tells machines to boot wherever nothing else is known of them.
 func (p *bootPlanner) objects(rack inventory.Rack) (map[string][]byte, error) {
-	proxies := inventory.PlanProxyURLs(p.model, rack)
+	proxies := plan.ProxyURLsOf(p.model, rack)
 	return pxerpc.Objects(pxerpc.Content{
 		Default: p.model.DefaultProfile(), Vars: map[string]string{proxyVariable: proxies.Anywhere}, Networks: p.networks(rack, proxies),
 	})
 }
 
 // networks are those of which there is something to say: boot servers, a profile that is not the default one, another proxy.
-func (p *bootPlanner) networks(rack inventory.Rack, proxies inventory.ProxyURLs) []pxerpc.Network {
+func (p *bootPlanner) networks(rack inventory.Rack, proxies plan.ProxyURLs) []pxerpc.Network {
 	servers := make(map[netip.Prefix][]netip.Addr)
-	for _, n := range inventory.PlanBootServers(p.model, rack) {
+	for _, n := range plan.BootServers(p.model, rack) {
 		servers[n.Prefix] = n.Servers
 	}
 	var out []pxerpc.Network
 	for i := range p.model.Subnets {
 		s := &p.model.Subnets[i]
-		n := pxerpc.Network{Prefix: s.Prefix, Servers: servers[s.Prefix], Profile: p.model.SubnetProfile(s)}
+		n := pxerpc.Network{Prefix: s.Prefix, Servers: servers[s.Prefix], Profile: plan.SubnetProfile(p.model, s)}
 		if url, known := proxies.Subnets[s.Prefix]; known && url != proxies.Anywhere {
 			n.Vars = map[string]string{proxyVariable: url}
 		}
@@ -63,10 +64,10 @@ func (p *bootPlanner) networks(rack inventory.Rack, proxies inventory.ProxyURLs)
 }
 
 // bootMachines are what racks know about the link addresses of nodes.
-func bootMachines(m *inventory.Model, nodes []inventory.PlannedNode) []pxerpc.Machine {
+func bootMachines(m *inventory.Model, nodes []plan.PlannedNode) []pxerpc.Machine {
 	out := make([]pxerpc.Machine, 0, len(nodes))
 	for _, n := range nodes {
-		boot := m.BootOf(n)
+		boot := plan.BootOf(m, n)
 		for _, i := range n.Interfaces {
 			if len(i.MAC) > 0 {
 				out = append(out, pxerpc.Machine{MAC: i.MAC, Name: n.Hostname, Profile: boot.Profile, Options: boot.Options})

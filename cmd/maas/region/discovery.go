@@ -9,6 +9,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // takeObservation records what a rack saw.
@@ -25,7 +26,7 @@ func beaconKey(secret []byte) []byte {
 
 // discoveryPolicy is what a rack does about discovery.
 func (r *Region) discoveryPolicy(m *inventory.Model, rack inventory.Rack) discoveryrpc.Policy {
-	plan := inventory.PlanDiscovery(m, rack)
+	plan := plan.Discovery(m, rack)
 	return discoveryrpc.Policy{
 		Rack: rack.Name, Passive: plan.Listen, Ignore: plan.Ignore, Resolvers: plan.Resolvers, BeaconKey: r.beacons, Subnets: plan.Subnets,
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // explainTime is how long racks have for an answer.
@@ -201,7 +202,7 @@ func whyProfile(model *inventory.Model, m inventory.Machine) string {
 		return "no machine has this MAC: it gets the profile of the subnet where it boots, or the site's default, and is enlisted"
 	}
 	why := "neither the machine nor its tags have a profile: it gets that of the subnet where it boots, or the site's default"
-	if by := model.BootRule(&m, nil); m.Profile != nil {
+	if by := plan.BootRule(model, &m, nil); m.Profile != nil {
 		why = "the machine has a profile of its own"
 	} else if strings.HasPrefix(by, "tag ") {
 		why = "the machine has the profile of its " + by
@@ -224,7 +225,7 @@ func bootRule(model *inventory.Model, m inventory.Machine, a netip.Addr) string 
 			at = s
 		}
 	}
-	return cmp.Or(model.BootRule(machine, at), "none: it finds nothing and goes on with its next boot device")
+	return cmp.Or(plan.BootRule(model, machine, at), "none: it finds nothing and goes on with its next boot device")
 }
 
 // AddressExplanation is everything that is known of an address.
@@ -356,7 +357,7 @@ func (r *Region) explainNames(model *inventory.Model, out *AddressExplanation) {
 			}
 		}
 	}
-	for _, set := range inventory.PlanDNS(model).Sets {
+	for _, set := range plan.DNS(model).Sets {
 		if slices.Contains(set.Data, out.IP.String()) {
 			out.Facts = append(out.Facts, AddressFact{Kind: "dns", Text: strings.TrimSuffix(set.Name, ".") + " leads to it", Who: strings.TrimSuffix(set.Name, ".")})
 		}

@@ -16,12 +16,13 @@ import (
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // published is what racks were sent last.
 type published struct {
 	model inventory.Model
-	names inventory.NamePlanner
+	names plan.NamePlanner
 	nodes nodesSent
 	stale bool // not all of the model is out
 	sent  sentState
@@ -74,7 +75,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 		plan func(inventory.Rack) (map[string][]byte, error)
 	}{
 		{proxyrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
-			return proxyrpc.Objects(proxyrpc.Content(inventory.PlanProxy(m, rack.Name, r.beside)))
+			return proxyrpc.Objects(proxyrpc.Content(plan.Proxy(m, rack.Name, r.beside)))
 		}},
 		{register.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
 			return register.Objects(regionsFor(rack, m.Racks, regions), revoked)
@@ -145,7 +146,7 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 	if err := r.publishNames(m, changes); err != nil {
 		return err
 	}
-	nodes := inventory.NodesChanged(m, changes)
+	nodes := plan.NodesChanged(m, changes)
 	boots, err := (&bootPlanner{model: m}).change(nodes)
 	if err != nil {
 		return err

@@ -8,11 +8,12 @@ import (
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // nodesSent tells, when networks have changed, what is different for machines and devices.
 type nodesSent struct {
-	basis    *inventory.NodesBasis           // of the last plan of networks; nil before the first
+	basis    *plan.NodesBasis                // of the last plan of networks; nil before the first
 	networks map[rackTopic]map[string][]byte // the objects that are of no machine or device
 }
 
@@ -25,8 +26,8 @@ type nodesPlan struct {
 	model     *inventory.Model
 	last, now nodesSent
 	boot      bootPlanner
-	changed   *inventory.ChangedNodes // nil: any machine may get something else
-	boots     objectsChange           // of changed
+	changed   *plan.ChangedNodes // nil: any machine may get something else
+	boots     objectsChange      // of changed
 }
 
 // objectsChange is what State.Change takes.
@@ -38,11 +39,11 @@ type objectsChange struct {
 // publishNodes plans for the racks, all of which were sent the last plan if changes is not nil.
 func (r *Region) publishNodes(m *inventory.Model, changes *inventory.Changes) (err error) {
 	p := &nodesPlan{
-		region: r, model: m, last: r.published.nodes, now: nodesSent{inventory.NodesBasisOf(m), make(map[rackTopic]map[string][]byte)},
+		region: r, model: m, last: r.published.nodes, now: nodesSent{plan.NodesBasisOf(m), make(map[rackTopic]map[string][]byte)},
 		boot: bootPlanner{model: m},
 	}
 	if changes != nil && p.now.basis.Equal(p.last.basis) {
-		p.changed = inventory.NodesChanged(m, changes)
+		p.changed = plan.NodesChanged(m, changes)
 		if p.boots, err = p.boot.change(p.changed); err != nil {
 			return err
 		}
@@ -59,8 +60,8 @@ func (r *Region) publishNodes(m *inventory.Model, changes *inventory.Changes) (e
 }
 
 func (p *nodesPlan) dhcp(rack inventory.Rack) error {
-	ads := inventory.PlanAdvertisements(p.model, rack)
-	networks, err := dhcprpc.Objects(inventory.PlanDHCPNetworks(p.model, rack), ads)
+	ads := plan.Advertisements(p.model, rack)
+	networks, err := dhcprpc.Objects(plan.DHCPNetworks(p.model, rack), ads)
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func (p *nodesPlan) dhcp(rack inventory.Rack) error {
 		c.upserts, c.deletes, err = dhcprpc.ReservationObjects(p.changed.Reservations(rack))
 		return c, err
 	}, func() (map[string][]byte, error) {
-		return dhcprpc.Objects(inventory.PlanDHCP(p.model, rack), ads)
+		return dhcprpc.Objects(plan.DHCP(p.model, rack), ads)
 	})
 }
 

@@ -94,7 +94,7 @@ func (r *Region) tracePublication(ctx context.Context, began time.Time, whole bo
 	if changes != nil {
 		for name, n := range map[string]int{
 			"machines": max(len(changes.Before.Machines), len(changes.After.Machines)), "devices": max(len(changes.Before.Devices), len(changes.After.Devices)),
-			"addresses": max(len(changes.Before.Strays), len(changes.After.Strays)), "records": max(len(changes.Before.Records), len(changes.After.Records)),
+			"addresses": max(len(changes.Before.Orphans), len(changes.After.Orphans)), "records": max(len(changes.Before.Records), len(changes.After.Records)),
 		} {
 			if n > 0 {
 				span.Int("maas.changed."+name, int64(n))

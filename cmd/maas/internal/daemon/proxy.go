@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // setProxy makes settings of what the configuration says about the proxy, and leaves the others.
@@ -40,7 +41,7 @@ func (s *site) listenProxy(ctx context.Context) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := inventory.PlanProxy(model, rackName, rackName)
+	plan := plan.Proxy(model, rackName, rackName)
 	return s.openProxy(ctx, plan.Port)
 }
 

@@ -1,9 +1,10 @@
-package inventory
+package plan
 
 import (
 	"slices"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // ChangedNodes is what plans need to know when machines and devices changed and
@@ -11,25 +12,25 @@ import (
 // and those that share link addresses with them, directly or through others.
 type ChangedNodes struct {
 	Before, After []PlannedNode
-	m             *Model
+	m             *inventory.Model
 	macs          map[string]bool // as bytes
 }
 
 // PlannedNode is a machine or device as plans see it.
 type PlannedNode struct {
 	Hostname   string
-	Interfaces []Interface
-	Machine    *Machine // nil for a device
+	Interfaces []inventory.Interface
+	Machine    *inventory.Machine // nil for a device
 	id         int64
 }
 
 // NodesChanged returns in what the nodes of a model differ from what they were
 // by c, which Follow returned for it and which is not nil. It looks at all
 // nodes once, and once more at most for each that shares link addresses.
-func NodesChanged(m *Model, c *Changes) *ChangedNodes {
+func NodesChanged(m *inventory.Model, c *inventory.Changes) *ChangedNodes {
 	n := &ChangedNodes{m: m, macs: make(map[string]bool)}
 	changed := make(map[int64]bool)
-	before, after := c.Before.nodes(everyNode), c.After.nodes(everyNode)
+	before, after := plannedNodes(&c.Before, everyNode), plannedNodes(&c.After, everyNode)
 	for _, node := range append(before, after...) {
 		changed[node.id] = true
 		n.add(node)
@@ -42,7 +43,7 @@ func NodesChanged(m *Model, c *Changes) *ChangedNodes {
 	// further addresses, which it may share with yet others.
 	for known := 0; known < len(n.macs); {
 		known = len(n.macs)
-		n.After = m.part().nodes(n.has)
+		n.After = plannedNodes(part(m), n.has)
 		for _, node := range n.After {
 			n.add(node)
 		}
@@ -62,18 +63,20 @@ func (n *ChangedNodes) add(node PlannedNode) {
 	}
 }
 
-func (n *ChangedNodes) has(interfaces []Interface) bool {
-	return slices.ContainsFunc(interfaces, func(i Interface) bool { return n.macs[string(i.MAC)] })
+func (n *ChangedNodes) has(interfaces []inventory.Interface) bool {
+	return slices.ContainsFunc(interfaces, func(i inventory.Interface) bool { return n.macs[string(i.MAC)] })
 }
 
-func everyNode([]Interface) bool { return true }
+func everyNode([]inventory.Interface) bool { return true }
 
 // Nodes returns the machines, then the devices.
-func (m *Model) Nodes() []PlannedNode { return m.part().nodes(everyNode) }
+func Nodes(m *inventory.Model) []PlannedNode { return plannedNodes(part(m), everyNode) }
 
-func (m *Model) part() *Part { return &Part{m.Machines, m.Devices, m.Strays, m.Records} }
+func part(m *inventory.Model) *inventory.Part {
+	return &inventory.Part{Machines: m.Machines, Devices: m.Devices, Orphans: m.Orphans, Records: m.Records}
+}
 
-func (p *Part) nodes(wanted func([]Interface) bool) []PlannedNode {
+func plannedNodes(p *inventory.Part, wanted func([]inventory.Interface) bool) []PlannedNode {
 	var out []PlannedNode
 	for i := range p.Machines {
 		if n := &p.Machines[i]; wanted(n.Interfaces) {
@@ -88,16 +91,16 @@ func (p *Part) nodes(wanted func([]Interface) bool) []PlannedNode {
 	return out
 }
 
-// Reservations returns what those of PlanDHCP for a rack were, and what they
+// Reservations returns what those of DHCP for a rack were, and what they
 // are, where they may be different now.
-func (n *ChangedNodes) Reservations(rack Rack) (before, after []dhcpsrv.Reservation) {
+func (n *ChangedNodes) Reservations(rack inventory.Rack) (before, after []dhcpsrv.Reservation) {
 	if len(n.macs) == 0 {
 		return nil, nil
 	}
 	return n.reservations(rack, n.Before), n.reservations(rack, n.After)
 }
 
-func (n *ChangedNodes) reservations(rack Rack, nodes []PlannedNode) []dhcpsrv.Reservation {
+func (n *ChangedNodes) reservations(rack inventory.Rack, nodes []PlannedNode) []dhcpsrv.Reservation {
 	p := newDHCPPlan(n.m, rack)
 	served := p.served()
 	if len(served) == 0 {

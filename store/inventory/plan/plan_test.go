@@ -1,11 +1,12 @@
-package inventory_test
+package plan_test
 
 import (
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
@@ -13,79 +14,13 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
-	"github.com/google/go-cmp/cmp"
+	"github.com/gomaas/maas/store/inventory/internal/sitetest"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// site makes a site with one of everything that plans depend on.
-func site(t testing.TB) *inventory.Inventory {
-	t.Helper()
-	inv, ctx := openInventory(t, "memory:"), t.Context()
-	s := must[ipam.Subnet](t)(inv.Bootstrap(ctx, inventory.Bootstrap{
-		Rack: "rack1", Link: "eth0", Address: prefix("10.0.0.2/24"), Gateway: addr("10.0.0.1"), DNS: []netip.Addr{addr("9.9.9.9"), addr("fd00::53")},
-	}))
-	small := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("192.0.2.64/26"), DenyProxy: true}))
-	v6 := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("fd00::/64"), DenyDNS: true}))
-	relayed := must[ipam.VLAN](t)(inv.CreateVLAN(ctx, ipam.VLAN{VID: 7, MTU: 9000, RelayVLANID: s.VLANID}))
-	far := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.7.0.0/24"), VLANID: relayed.ID, RDNS: ipam.RDNSDisabled}))
-	must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.8.0.0/24"), Unmanaged: true}))
-	must[ipam.Range](t)(inv.CreateRange(ctx, ipam.Range{SubnetID: far.ID, Type: ipam.RangeDynamic, Start: addr("10.7.0.100"), End: addr("10.7.0.199")}))
-	must[ipam.StaticRoute](t)(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: s.ID, DestinationID: far.ID, Gateway: addr("10.0.0.3")}))
-	lab := must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "lab.example", TTL: 60}))
-	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "corp.example", External: true, Forward: []netip.AddrPort{netip.MustParseAddrPort("10.9.9.9:53")}}))
-	for _, r := range []inventory.DNSRecord{
-		{Name: "@", Type: "mx", Data: "10 mail"}, {Name: "www", Type: "CNAME", Data: "node1"}, {Name: "web", Type: "A", Data: "10.0.0.80"},
-		{Name: "_sip._tcp", Type: "SRV", Data: "0 5 5060 node1.maas", TTL: 5}, {Name: "node1", Type: "TXT", Data: `"a b"`},
-	} {
-		must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, r))
-	}
-	fill(t, inv, s, small, v6, lab)
-	return inv
-}
-
-// fill adds machines, devices, leases and reservations.
-func fill(t testing.TB, inv *inventory.Inventory, s, small, v6 ipam.Subnet, lab inventory.Domain) {
-	t.Helper()
-	ctx := t.Context()
-	node1 := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1), nic(2)}, Profile: &pxe.Profile{Kind: pxe.Local}}))
-	for _, r := range []inventory.LinkRequest{
-		{Mode: ipam.LinkStatic, Addr: addr("10.0.0.50")}, {Mode: ipam.LinkStatic, SubnetID: small.ID}, {Mode: ipam.LinkStatic, SubnetID: v6.ID},
-	} {
-		must[ipam.Allocation](t)(inv.LinkInterface(ctx, node1.Interfaces[0].ID, r))
-	}
-	must[ipam.Allocation](t)(inv.LinkInterface(ctx, node1.Interfaces[1].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.0.0.51")}))
-	bonded := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "bonded", DomainID: lab.ID, Interfaces: []inventory.Interface{nic(3), nic(4)}}))
-	bond := must[ipam.Interface](t)(inv.CreateInterface(ctx, ipam.Interface{
-		NodeID: bonded.ID, Name: "bond0", Kind: ipam.Bond, Parents: []int64{bonded.Interfaces[0].ID, bonded.Interfaces[1].ID}, Enabled: true,
-	}))
-	must[ipam.Allocation](t)(inv.LinkInterface(ctx, bond.ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.0.0.60")}))
-	_, _, err := inv.Enlist(ctx, inventory.Enlistment{MAC: mac(5), Hostname: "leased"})
-	ok(t, err)
-	ok(t, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(5), Addr: addr("10.0.0.200"), Hostname: "ignored", Expires: time.Now().Add(time.Hour)}))
-	ok(t, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(6), Addr: addr("10.0.0.201"), Hostname: "Laptop", Expires: time.Now().Add(time.Hour)}))
-	ok(t, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(7), Addr: addr("10.0.0.202"), Hostname: "node1", Expires: time.Now().Add(time.Hour)}))
-	must[ipam.ReservedIP](t)(inv.CreateReservedIP(ctx, ipam.ReservedIP{Addr: addr("10.0.0.70"), MAC: mac(5)}))
-	must[ipam.ReservedIP](t)(inv.CreateReservedIP(ctx, ipam.ReservedIP{Addr: addr("10.0.0.71"), MAC: mac(8)}))
-	must[ipam.Allocation](t)(inv.ReserveAddress(ctx, inventory.Reservation{Addr: addr("10.0.0.90"), Owner: "ada", Hostname: "db"}))
-	must[ipam.Allocation](t)(inv.ReserveAddress(ctx, inventory.Reservation{Addr: addr("10.0.0.91"), Owner: "ada"}))
-	printer := must[inventory.Device](t)(inv.CreateDevice(ctx, inventory.Device{Hostname: "printer", Interfaces: []inventory.Interface{nic(9)}}))
-	must[ipam.Allocation](t)(inv.LinkInterface(ctx, printer.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.0.0.95")}))
-	ok(t, inv.SetDefaultProfile(ctx, &pxe.Profile{Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "quiet"}))
-	ok(t, inv.SetSetting(ctx, inventory.SettingUpstreamDNS, "1.1.1.1, 8.8.8.8:5353"))
-	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTrustedACL, "172.16.0.0/12"))
-	ok(t, inv.SetSetting(ctx, inventory.SettingSecondaryNS, "NS2.example. bad_name"))
-	ok(t, inv.SetSetting(ctx, inventory.SettingNTPServers, "10.0.0.123 ntp.example"))
-}
-
-func model(t testing.TB, inv *inventory.Inventory) *inventory.Model {
-	t.Helper()
-	m, err := inv.Model(t.Context())
-	ok(t, err)
-	return m
-}
-
 func TestPlanDHCP(t *testing.T) {
-	m := model(t, site(t))
-	snap := inventory.PlanDHCP(m, m.Racks[0])
+	m := model(t, sitetest.Site(t))
+	snap := plan.DHCP(m, m.Racks[0])
 	var b strings.Builder
 	for _, s := range snap.Subnets {
 		fmt.Fprintf(&b, "subnet %s link=%q segment=%s server=%s routers=%v dns=%v ntp=%v mtu=%d domain=%s search=%v\n", s.Name, s.Link, s.Segment, s.Server, s.Routers, s.DNS, s.NTP, s.MTU, s.Domain, s.Search)
@@ -117,7 +52,7 @@ printer-eth0 52:54:00:00:00:09 aliases=[] 10.0.0.95 printer
 	srv, err := dhcpsrv.New(dhcpsrv.Config{})
 	ok(t, err)
 	ok(t, srv.Update(snap))
-	if other := inventory.PlanDHCP(m, inventory.Rack{Name: "rack2"}); len(other.Subnets) != 0 {
+	if other := plan.DHCP(m, inventory.Rack{Name: "rack2"}); len(other.Subnets) != 0 {
 		t.Errorf("a rack of no VLAN serves %+v", other.Subnets)
 	}
 }
@@ -125,7 +60,7 @@ printer-eth0 52:54:00:00:00:09 aliases=[] 10.0.0.95 printer
 // Both racks of a VLAN serve all of it, as partners; clients are told both
 // racks' DNS.
 func TestPlanDHCPOfSecondaryRack(t *testing.T) {
-	inv, ctx := site(t), t.Context()
+	inv, ctx := sitetest.Site(t), t.Context()
 	must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "rack2", Links: []inventory.RackLink{{Name: "ens3", Addrs: []netip.Prefix{prefix("10.0.0.4/24")}}}}))
 	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
 	v.SecondaryRack = "rack2"
@@ -137,7 +72,7 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 	m := model(t, inv)
 	var b strings.Builder
 	for _, rack := range m.Racks {
-		snap := inventory.PlanDHCP(m, rack)
+		snap := plan.DHCP(m, rack)
 		for _, s := range snap.Subnets {
 			fmt.Fprintf(&b, "%s: %s link=%q server=%s dns=%v pools=%d partner=%s %v secondary=%v\n", rack.Name, s.Name, s.Link, s.Server, s.DNS, len(s.Pools), s.Partner, s.PartnerServer, s.Secondary)
 		}
@@ -149,7 +84,7 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 			}
 		}
 		fmt.Fprintf(&b, "%s: %d fixed addresses\n", rack.Name, fixed)
-		fmt.Fprintf(&b, "%s: boot servers %v\n", rack.Name, inventory.PlanBootServers(m, rack))
+		fmt.Fprintf(&b, "%s: boot servers %v\n", rack.Name, plan.BootServers(m, rack))
 		srv, err := dhcpsrv.New(dhcpsrv.Config{})
 		ok(t, err)
 		ok(t, srv.Update(snap))
@@ -172,10 +107,10 @@ rack2: boot servers [{10.0.0.0/24 [10.0.0.4 10.0.0.2]} {10.7.0.0/24 [10.0.0.4 10
 
 // Another server gives the addresses: the racks only say what to boot, and found out by themselves only where they hear.
 func TestPlanDHCPMode(t *testing.T) {
-	inv, ctx := site(t), t.Context()
+	inv, ctx := sitetest.Site(t), t.Context()
 	modes := func() string {
 		m := model(t, inv)
-		snap := inventory.PlanDHCP(m, m.Racks[0])
+		snap := plan.DHCP(m, m.Racks[0])
 		srv, err := dhcpsrv.New(dhcpsrv.Config{FindServers: dhcplink.FindServers})
 		ok(t, err)
 		ok(t, srv.Update(snap))
@@ -206,7 +141,7 @@ func TestPlanDHCPMode(t *testing.T) {
 }
 
 func TestPlanDNS(t *testing.T) {
-	plan := inventory.PlanDNS(model(t, site(t)))
+	plan := plan.DNS(model(t, sitetest.Site(t)))
 	var b strings.Builder
 	for _, z := range plan.Zones {
 		fmt.Fprintf(&b, "zone %s %d %v\n", z.Name, z.TTL, z.NS)
@@ -275,7 +210,7 @@ www.maas 0 CNAME node1.maas
 }
 
 func TestWhatMachinesBoot(t *testing.T) {
-	plan := bootsOf(t, model(t, site(t)))
+	plan := sitetest.BootsOf(t, model(t, sitetest.Site(t)))
 	for _, tt := range []struct {
 		mac  int
 		kind pxe.Kind
@@ -290,12 +225,12 @@ func TestWhatMachinesBoot(t *testing.T) {
 
 // A plan is the same for the same model, so that nothing is sent when nothing changed.
 func TestPlansAreStable(t *testing.T) {
-	inv := site(t)
+	inv := sitetest.Site(t)
 	m, again := model(t, inv), model(t, inv)
-	if d := cmp.Diff(fmt.Sprintf("%+v", inventory.PlanDNS(m)), fmt.Sprintf("%+v", inventory.PlanDNS(again))); d != "" {
+	if d := cmp.Diff(fmt.Sprintf("%+v", plan.DNS(m)), fmt.Sprintf("%+v", plan.DNS(again))); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(fmt.Sprintf("%+v", inventory.PlanDHCP(m, m.Racks[0])), fmt.Sprintf("%+v", inventory.PlanDHCP(again, again.Racks[0]))); d != "" {
+	if d := cmp.Diff(fmt.Sprintf("%+v", plan.DHCP(m, m.Racks[0])), fmt.Sprintf("%+v", plan.DHCP(again, again.Racks[0]))); d != "" {
 		t.Error(d)
 	}
 }

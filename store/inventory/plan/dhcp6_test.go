@@ -1,4 +1,4 @@
-package inventory_test
+package plan_test
 
 import (
 	"fmt"
@@ -11,10 +11,12 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/internal/sitetest"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 func TestPlanDHCP6(t *testing.T) {
-	inv, ctx := site(t), t.Context()
+	inv, ctx := sitetest.Site(t), t.Context()
 	rack := model(t, inv).Racks[0]
 	rack.Links[0].Addrs = append(rack.Links[0].Addrs, prefix("2001:db8::2/64"))
 	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
@@ -25,7 +27,7 @@ func TestPlanDHCP6(t *testing.T) {
 	must[ipam.Allocation](t)(inv.LinkInterface(ctx, m.Machines[0].Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("2001:db8::50")}))
 	ok(t, inv.SetSetting(ctx, inventory.SettingRouterAdvertisements, "2001:db8::/64"))
 	m = model(t, inv)
-	snap := inventory.PlanDHCP(m, m.Racks[0])
+	snap := plan.DHCP(m, m.Racks[0])
 	var b strings.Builder
 	for _, s := range snap.Subnets {
 		if s.Prefix.Addr().Is6() {
@@ -37,7 +39,7 @@ func TestPlanDHCP6(t *testing.T) {
 			fmt.Fprintf(&b, "%s %s %s\n", r.Name, r.MAC, r.Addr)
 		}
 	}
-	for _, a := range inventory.PlanAdvertisements(m, m.Racks[0]) {
+	for _, a := range plan.Advertisements(m, m.Racks[0]) {
 		fmt.Fprintf(&b, "advertise %s managed=%v router=%v %v\n", a.Link, a.Managed, a.RouterLifetime, a.Prefixes)
 	}
 	want := `subnet 2001:db8::/64 link="eth0" segment=vlan-1 server=2001:db8::2 routers=[] dns=[2001:db8::2] domain=maas lease=30m0s pools=[{2001:db8::1:0 2001:db8::1:ffff []}]
@@ -56,9 +58,9 @@ advertise eth0 managed=true router=0s [2001:db8::/64]
 
 // A link without IPv6 is told that there is no router, and only where the setting says so.
 func TestPlanAdvertisements(t *testing.T) {
-	inv := site(t)
+	inv := sitetest.Site(t)
 	m := model(t, inv)
-	if got := inventory.PlanAdvertisements(m, m.Racks[0]); got != nil {
+	if got := plan.Advertisements(m, m.Racks[0]); got != nil {
 		t.Errorf("advertised without being told to: %+v", got)
 	}
 	if err := inv.SetRouterAdvertisements(t.Context(), "eth0"); err == nil || !strings.Contains(err.Error(), "eth0") {
@@ -66,7 +68,7 @@ func TestPlanAdvertisements(t *testing.T) {
 	}
 	ok(t, inv.SetRouterAdvertisements(t.Context(), "all"))
 	m = model(t, inv)
-	if d := cmp.Diff([]radv.Advertisement{{Link: "eth0"}}, inventory.PlanAdvertisements(m, m.Racks[0])); d != "" {
+	if d := cmp.Diff([]radv.Advertisement{{Link: "eth0"}}, plan.Advertisements(m, m.Racks[0])); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }

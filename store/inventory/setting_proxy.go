@@ -50,7 +50,7 @@ func checkProxySetting(name, value string) error {
 	case SettingProxyPort:
 		why = badProxyPort(value)
 	case SettingProxyRoutes:
-		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{Routes: proxyRoutes(elements(value))}); err != nil {
+		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{Routes: ProxyRoutes(elements(value))}); err != nil {
 			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
 		}
 	case SettingProxyUplink:
@@ -64,9 +64,9 @@ func checkProxySetting(name, value string) error {
 	return invalid(KindSetting, name, name, why)
 }
 
-// proxyRoutes reads PREFIX=ORIGIN of each element. What is not of that form has
+// ProxyRoutes reads PREFIX=ORIGIN of each element. What is not of that form has
 // no origin.
-func proxyRoutes(list []string) (routes []proxy.Route) {
+func ProxyRoutes(list []string) (routes []proxy.Route) {
 	for _, text := range list {
 		prefix, origin, _ := strings.Cut(text, "=")
 		routes = append(routes, proxy.Route{Prefix: prefix, Origin: origin})
@@ -89,12 +89,4 @@ func badProxyPort(value string) string {
 		return fmt.Sprintf("port %d is one of 5239 to 5284, which regions and racks use themselves; take another", port)
 	}
 	return ""
-}
-
-// flag reads a setting that is true or false; fallback if it is neither.
-func (m *Model) flag(setting string, fallback bool) bool {
-	if v, err := strconv.ParseBool(strings.TrimSpace(m.Settings[setting])); err == nil {
-		return v
-	}
-	return fallback
 }

@@ -1,18 +1,19 @@
-package inventory
+package plan
 
 import (
 	"net/netip"
 	"reflect"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // namesBasis is all that the names of a site follow from besides machines,
 // devices, addresses and records.
 type namesBasis struct {
-	rest    DNSPlan // of a site without those
-	domains []Domain
-	keys    []TSIGKey
+	rest    inventory.DNSPlan // of a site without those
+	domains []inventory.Domain
+	keys    []inventory.TSIGKey
 	racks   []string
 	reverse []reverseBasis
 }
@@ -23,9 +24,9 @@ type reverseBasis struct {
 	mode   ipam.RDNSMode
 }
 
-func basisOf(m *Model) *namesBasis {
+func basisOf(m *inventory.Model) *namesBasis {
 	site := *m
-	site.Machines, site.Devices, site.Strays, site.Records = nil, nil, nil, nil
+	site.Machines, site.Devices, site.Orphans, site.Records = nil, nil, nil, nil
 	b := &namesBasis{rest: new(NamePlanner).plan(&site), domains: m.Domains, keys: m.TSIGKeys}
 	for _, r := range m.Racks {
 		b.racks = append(b.racks, r.Name)
@@ -39,6 +40,6 @@ func basisOf(m *Model) *namesBasis {
 // Fits reports whether the names of machines and all else in a model are as
 // the last plan has them, but for what Change is told of. Most changes of
 // networks are no change of names.
-func (p *NamePlanner) Fits(m *Model) bool {
+func (p *NamePlanner) Fits(m *inventory.Model) bool {
 	return p.basis != nil && reflect.DeepEqual(p.basis, basisOf(m))
 }

@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"net/netip"
@@ -8,14 +8,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
 )
-
-// SettingRouterAdvertisements names the subnets on whose links racks send
-// router advertisements, as prefixes, or "all" for every link that they serve
-// DHCP on; empty = none. A rack never offers itself as a router there. It
-// tells of DHCPv6 where there is some; elsewhere it says that there is no
-// router, so that firmware which waits for one goes on at once.
-const SettingRouterAdvertisements = "router_advertisements"
 
 // leaseTime6 is the time of IPv6 leases, as MAAS has it.
 const leaseTime6 = 30 * time.Minute
@@ -37,7 +31,7 @@ func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet) dhcpsrv.Subnet {
 // hostOf tells whether an address can be a client's: of IPv6, the first one of
 // a subnet is every router's, and this rack's are not for others.
 func (p *dhcpPlan) hostOf(subnet int64, a netip.Addr) bool {
-	s := p.m.subnet(subnet)
+	s := subnetByID(p.m, subnet)
 	if s == nil || a.Is4() {
 		return s != nil
 	}
@@ -45,8 +39,8 @@ func (p *dhcpPlan) hostOf(subnet int64, a netip.Addr) bool {
 	return a != own && (a != s.Prefix.Masked().Addr() || s.Prefix.Bits() >= 127)
 }
 
-// PlanAdvertisements returns the router advertisements that a rack sends.
-func PlanAdvertisements(m *Model, rack Rack) []radv.Advertisement {
+// Advertisements returns the router advertisements that a rack sends.
+func Advertisements(m *inventory.Model, rack inventory.Rack) []radv.Advertisement {
 	p := newDHCPPlan(m, rack)
 	return p.advertisements(p.subnets())
 }
@@ -54,7 +48,7 @@ func PlanAdvertisements(m *Model, rack Rack) []radv.Advertisement {
 // advertisements returns one advertisement for each link with a subnet that
 // the setting names.
 func (p *dhcpPlan) advertisements(subnets []dhcpsrv.Subnet) (out []radv.Advertisement) {
-	named := p.m.list(SettingRouterAdvertisements)
+	named := p.m.SettingList(inventory.SettingRouterAdvertisements)
 	if len(named) == 0 {
 		return nil
 	}

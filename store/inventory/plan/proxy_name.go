@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"cmp"
@@ -8,14 +8,8 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
 )
-
-// SettingInternalDomain is the domain with a name for the racks of each subnet.
-const SettingInternalDomain = "maas_internal_domain"
-
-// DefaultInternalDomain is what SettingInternalDomain is as long as nobody set
-// it.
-const DefaultInternalDomain = "maas-internal"
 
 // internalTTL is short: machines are to find the racks that serve them now.
 const internalTTL = 15
@@ -23,9 +17,9 @@ const internalTTL = 15
 // internalDomain is the domain of names for the racks of each subnet: what is
 // to be reached whichever of two racks lives is told to machines by such a
 // name. "" if the site leaves the domain to other servers.
-func (m *Model) internalDomain() string {
-	name := cmp.Or(m.Settings[SettingInternalDomain], DefaultInternalDomain)
-	if slices.ContainsFunc(m.Domains, func(d Domain) bool { return d.Name == name && d.External }) {
+func internalDomain(m *inventory.Model) string {
+	name := cmp.Or(m.Settings[inventory.SettingInternalDomain], inventory.DefaultInternalDomain)
+	if slices.ContainsFunc(m.Domains, func(d inventory.Domain) bool { return d.Name == name && d.External }) {
 		return ""
 	}
 	return name
@@ -40,14 +34,14 @@ func internalName(subnet netip.Prefix, domain string) string {
 }
 
 // internal names the racks of each subnet whose clients may ask them for names.
-func (p *NamePlanner) internal(t touched, m *Model) {
-	domain := m.internalDomain()
+func (p *NamePlanner) internal(t touched, m *inventory.Model) {
+	domain := internalDomain(m)
 	if domain == "" {
 		return
 	}
 	c := claimant{p, t, source{fromRecord, 0}, false}
 	for _, r := range m.Racks {
-		for _, n := range PlanBootServers(m, r) {
+		for _, n := range BootServers(m, r) {
 			if !p.subnets.byPrefix[n.Prefix].DenyDNS {
 				c.addr(internalName(n.Prefix, domain), n.Servers[0], false)
 			}
@@ -58,7 +52,7 @@ func (p *NamePlanner) internal(t touched, m *Model) {
 // sharedName is the name by which clients of a subnet find both racks of its
 // VLAN; "" if the rack is alone there, or if clients ask others for names.
 func (p *dhcpPlan) sharedName(s *ipam.Subnet) string {
-	serving, domain := p.serving(s), p.m.internalDomain()
+	serving, domain := p.serving(s), internalDomain(p.m)
 	asked := !s.Unmanaged && !s.DenyDNS && len(s.DNSServers) == 0 && serving.DHCPMode == ipam.DHCPServe
 	if !asked || domain == "" || !p.serves(serving) || len(p.otherRacks(s, serving)) == 0 {
 		return ""

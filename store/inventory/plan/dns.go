@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"cmp"
@@ -9,31 +9,24 @@ import (
 
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
 )
 
-// DNSPlan is what DNS servers serve.
-type DNSPlan struct {
-	Zones      []dnssrv.Zone  // in order of name
-	Sets       []dnssrv.RRset // in order of name, type and Learned; data sorted
-	Forwarding dnssrv.Forwarding
-	Access     dnssrv.Access
-}
-
-// PlanDNS returns what DNS servers serve for a site; see [NamePlanner] for
+// DNS returns what DNS servers serve for a site; see [NamePlanner] for
 // the names.
-func PlanDNS(m *Model) DNSPlan { return new(NamePlanner).Plan(m) }
+func DNS(m *inventory.Model) inventory.DNSPlan { return new(NamePlanner).Plan(m) }
 
 // zones returns the zones of the site's domains and of the reverse records of
 // its subnets.
-func (m *Model) zones() []dnssrv.Zone {
-	ttl := uint32(m.number(SettingDNSTTL, dnssrv.DefaultTTL))
+func dnsZones(m *inventory.Model) []dnssrv.Zone {
+	ttl := uint32(m.SettingNumber(inventory.SettingDNSTTL, dnssrv.DefaultTTL))
 	names := make(map[string]uint32)
 	for _, d := range m.Domains {
 		if !d.External {
 			names[d.Name] = cmp.Or(uint32(d.TTL), ttl)
 		}
 	}
-	if internal := m.internalDomain(); internal != "" {
+	if internal := internalDomain(m); internal != "" {
 		names[internal] = cmp.Or(names[internal], internalTTL)
 	}
 	for _, s := range m.Subnets {
@@ -47,7 +40,7 @@ func (m *Model) zones() []dnssrv.Zone {
 			names[z] = ttl
 		}
 	}
-	made, servers := m.madeUp(), m.nameServers()
+	made, servers := madeUp(m), nameServers(m)
 	zones := make([]dnssrv.Zone, 0, len(names))
 	for name, ttl := range names {
 		zones = append(zones, dnssrv.Zone{Name: name, TTL: ttl, NS: servers, Ranges: made[name]})
@@ -57,14 +50,14 @@ func (m *Model) zones() []dnssrv.Zone {
 }
 
 // nameServer is the name of the site's DNS servers.
-func (m *Model) nameServer() string { return "ns." + m.defaultDomain() }
+func nameServer(m *inventory.Model) string { return "ns." + defaultDomain(m) }
 
 // nameServers are the names of the servers of every zone: the site's own, then
 // those that the operator says have copies.
-func (m *Model) nameServers() []string {
-	servers := []string{m.nameServer()}
-	for _, s := range m.list(SettingSecondaryNS) {
-		if name, err := domainName(s); err == nil && !slices.Contains(servers, name) {
+func nameServers(m *inventory.Model) []string {
+	servers := []string{nameServer(m)}
+	for _, s := range m.SettingList(inventory.SettingSecondaryNS) {
+		if name, err := inventory.DomainName(s); err == nil && !slices.Contains(servers, name) {
 			servers = append(servers, name)
 		}
 	}
@@ -73,14 +66,14 @@ func (m *Model) nameServers() []string {
 
 // madeUp gives every address of a dynamic range a name in the default domain,
 // and the way back to it in the subnet's reverse zones, without a record each.
-func (m *Model) madeUp() map[string][]dnssrv.Range {
+func madeUp(m *inventory.Model) map[string][]dnssrv.Range {
 	out := make(map[string][]dnssrv.Range)
 	for _, r := range m.Ranges {
-		s := m.subnet(r.SubnetID)
+		s := subnetByID(m, r.SubnetID)
 		if r.Type != ipam.RangeDynamic || s == nil || s.Unmanaged {
 			continue
 		}
-		home := m.defaultDomain()
+		home := defaultDomain(m)
 		out[home] = append(out[home], dnssrv.Range{From: r.Start, To: r.End})
 		if s.RDNS == ipam.RDNSDisabled {
 			continue
@@ -107,14 +100,14 @@ func classless(s ipam.Subnet) string {
 }
 
 // forwarding lets the clients of subnets that may use DNS ask for other names.
-func (m *Model) forwarding() dnssrv.Forwarding {
-	f := dnssrv.Forwarding{Servers: m.servers(SettingUpstreamDNS), Validation: dnssrv.Validation(m.Settings[SettingDNSSEC])}
+func forwarding(m *inventory.Model) dnssrv.Forwarding {
+	f := dnssrv.Forwarding{Servers: m.SettingServers(inventory.SettingUpstreamDNS), Validation: dnssrv.Validation(m.Settings[inventory.SettingDNSSEC])}
 	for _, s := range m.Subnets {
 		if !s.DenyDNS {
 			f.Allow = append(f.Allow, s.Prefix)
 		}
 	}
-	f.Allow = append(f.Allow, m.networks(SettingDNSTrustedACL)...)
+	f.Allow = append(f.Allow, m.SettingNetworks(inventory.SettingDNSTrustedACL)...)
 	for _, d := range m.Domains {
 		if d.External && len(d.Forward) > 0 {
 			f.Domains = append(f.Domains, dnssrv.DomainForwarding{Name: d.Name, Servers: d.Forward})
@@ -123,4 +116,24 @@ func (m *Model) forwarding() dnssrv.Forwarding {
 	slices.SortFunc(f.Allow, netip.Prefix.Compare)
 	f.Allow = slices.Compact(f.Allow)
 	return f
+}
+
+// dnsAccess is what other servers, and holders of keys, may do. The keys are added by DNSKeys.
+func dnsAccess(m *inventory.Model) dnssrv.Access {
+	out := dnssrv.Access{Notify: m.SettingServers(inventory.SettingDNSNotify)}
+	out.Transfer, out.TransferKeys = inventory.SplitTransfer(m.SettingList(inventory.SettingDNSTransfer))
+	for _, d := range m.Domains {
+		if d.External {
+			continue
+		}
+		if len(d.AllowTransfer)+len(d.Notify) > 0 {
+			z := dnssrv.ZoneAccess{Zone: d.Name, Notify: d.Notify}
+			z.Transfer, z.TransferKeys = inventory.SplitTransfer(d.AllowTransfer)
+			out.Zones = append(out.Zones, z)
+		}
+		for _, g := range d.AllowUpdate {
+			out.Update = append(out.Update, dnssrv.UpdateRule{Key: g.Key, Zone: d.Name, Below: inventory.AbsoluteName(g.Name, d.Name), Types: g.Types})
+		}
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // NamePlanner names everything that has an address, and follows changes in
@@ -25,7 +26,7 @@ type NamePlanner struct {
 	home     string // the default domain
 	server   string // the name of the site's DNS servers
 	subnets  prefixIndex
-	domains  map[int64]Domain
+	domains  map[int64]inventory.Domain
 	names    map[string]*nameClaims
 	pointers map[netip.Addr][]pointer
 	elected  map[netip.Addr]pointer // which of the pointers holds
@@ -72,14 +73,14 @@ type sourceClass uint8
 const (
 	fromNode sourceClass = iota
 	fromRack
-	fromStray
+	fromOrphan
 	fromRecord
 	fromPointer // reverse records
 )
 
 // yields tells whether a name that a machine or device has is not this
 // source's to use.
-func (s source) yields() bool { return s.class == fromRack || s.class == fromStray }
+func (s source) yields() bool { return s.class == fromRack || s.class == fromOrphan }
 
 // setID is what tells the record sets of one name apart.
 type setID struct {
@@ -94,34 +95,34 @@ type touched struct {
 }
 
 // Plan returns what DNS servers serve for a site.
-func (p *NamePlanner) Plan(m *Model) DNSPlan {
+func (p *NamePlanner) Plan(m *inventory.Model) inventory.DNSPlan {
 	plan := p.plan(m)
 	p.basis = basisOf(m)
 	return plan
 }
 
-func (p *NamePlanner) plan(m *Model) DNSPlan {
+func (p *NamePlanner) plan(m *inventory.Model) inventory.DNSPlan {
 	*p = NamePlanner{
-		home: m.defaultDomain(), server: m.nameServer(), subnets: indexSubnets(m.Subnets), domains: make(map[int64]Domain),
+		home: defaultDomain(m), server: nameServer(m), subnets: indexSubnets(m.Subnets), domains: make(map[int64]inventory.Domain),
 		names: make(map[string]*nameClaims), pointers: make(map[netip.Addr][]pointer), elected: make(map[netip.Addr]pointer),
 	}
 	for _, d := range m.Domains {
 		p.domains[d.ID] = d
 	}
 	t := touched{make(map[string]bool), make(map[netip.Addr]bool)}
-	p.claim(t, false, m.part())
+	p.claim(t, false, part(m))
 	for i := range m.Racks {
 		p.rack(t, &m.Racks[i])
 	}
 	p.internal(t, m)
-	return DNSPlan{Zones: m.zones(), Sets: p.settle(t), Forwarding: m.forwarding(), Access: m.dnsAccess()}
+	return inventory.DNSPlan{Zones: dnsZones(m), Sets: p.settle(t), Forwarding: forwarding(m), Access: dnsAccess(m)}
 }
 
 // Change returns the record sets that are different from the last plan, those
 // without data being gone, in the order of [DNSPlan]. c is what Follow returned
 // for the model that was planned, and not nil. If Networks changed, the model
 // has to fit: zones and the rest of the plan are the same then.
-func (p *NamePlanner) Change(c *Changes) []dnssrv.RRset {
+func (p *NamePlanner) Change(c *inventory.Changes) []dnssrv.RRset {
 	t := touched{make(map[string]bool), make(map[netip.Addr]bool)}
 	p.claim(t, true, &c.Before)
 	p.claim(t, false, &c.After)
@@ -129,15 +130,15 @@ func (p *NamePlanner) Change(c *Changes) []dnssrv.RRset {
 }
 
 // claim makes or takes back the claims of a part of the site.
-func (p *NamePlanner) claim(t touched, back bool, part *Part) {
+func (p *NamePlanner) claim(t touched, back bool, part *inventory.Part) {
 	for i := range part.Machines {
 		p.node(t, back, part.Machines[i].ID, part.Machines[i].FQDN, part.Machines[i].Interfaces)
 	}
 	for i := range part.Devices {
 		p.node(t, back, part.Devices[i].ID, part.Devices[i].FQDN, part.Devices[i].Interfaces)
 	}
-	for i := range part.Strays {
-		p.stray(t, back, &part.Strays[i])
+	for i := range part.Orphans {
+		p.orphan(t, back, &part.Orphans[i])
 	}
 	for i := range part.Records {
 		p.record(t, back, &part.Records[i])

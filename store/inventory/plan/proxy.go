@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/proxy"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // ProxyPlan is what the proxy of one rack does.
@@ -20,29 +21,29 @@ type ProxyPlan struct {
 	Port int
 }
 
-// PlanProxy lets the clients of all subnets but those that deny it use a
+// Proxy lets the clients of all subnets but those that deny it use a
 // rack's proxy, for everything but the racks' own addresses: what listens
 // there is for administrators, and machines reach what is for them directly.
 //
 // The proxy of the rack that runs beside the region, "" = none does, is also
 // the parent of those of the other racks; and it alone goes through the site's
 // external proxy, if that is to be a parent.
-func PlanProxy(m *Model, rack, beside string) ProxyPlan {
-	p := ProxyPlan{Port: m.proxyPort()}
+func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
+	p := ProxyPlan{Port: proxyPort(m)}
 	if p.Port == 0 {
 		return p
 	}
-	p.Policy.PreferIPv4 = m.flag(SettingPreferV4Proxy, false)
-	p.Policy.Direct = m.list(SettingNoProxy)
-	p.Policy.Routes = proxyRoutes(m.list(SettingProxyRoutes))
-	p.Policy.Uplink = int64(m.number(SettingProxyUplink, 0))
+	p.Policy.PreferIPv4 = m.SettingFlag(inventory.SettingPreferV4Proxy, false)
+	p.Policy.Direct = m.SettingList(inventory.SettingNoProxy)
+	p.Policy.Routes = inventory.ProxyRoutes(m.SettingList(inventory.SettingProxyRoutes))
+	p.Policy.Uplink = int64(m.SettingNumber(inventory.SettingProxyUplink, 0))
 	for _, s := range m.Subnets {
 		if !s.DenyProxy {
 			p.Policy.Allow = append(p.Policy.Allow, s.Prefix)
 		}
 	}
 	for _, r := range m.Racks {
-		own := r.hosts()
+		own := hostsOf(&r)
 		p.Policy.Deny = append(p.Policy.Deny, own...)
 		if rack == beside && r.Name != rack {
 			p.Policy.Allow = append(p.Policy.Allow, own...)
@@ -53,7 +54,7 @@ func PlanProxy(m *Model, rack, beside string) ProxyPlan {
 			}
 		}
 	}
-	if external := m.Settings[SettingHTTPProxy]; external != "" && len(p.Policy.Parents) == 0 {
+	if external := m.Settings[inventory.SettingHTTPProxy]; external != "" && len(p.Policy.Parents) == 0 {
 		p.Policy.Parents = []string{external}
 	}
 	slices.SortFunc(p.Policy.Allow, netip.Prefix.Compare)
@@ -63,16 +64,16 @@ func PlanProxy(m *Model, rack, beside string) ProxyPlan {
 }
 
 // proxyPort returns the port of the racks' proxies; 0 = they serve none.
-func (m *Model) proxyPort() int {
-	external := m.Settings[SettingHTTPProxy] != "" && !m.flag(SettingUsePeerProxy, false)
-	if external || !m.flag(SettingEnableHTTPProxy, true) {
+func proxyPort(m *inventory.Model) int {
+	external := m.Settings[inventory.SettingHTTPProxy] != "" && !m.SettingFlag(inventory.SettingUsePeerProxy, false)
+	if external || !m.SettingFlag(inventory.SettingEnableHTTPProxy, true) {
 		return 0
 	}
-	return m.number(SettingProxyPort, DefaultProxyPort)
+	return m.SettingNumber(inventory.SettingProxyPort, inventory.DefaultProxyPort)
 }
 
 // hosts returns the rack's addresses, each as a network of its own, in order.
-func (r *Rack) hosts() (own []netip.Prefix) {
+func hostsOf(r *inventory.Rack) (own []netip.Prefix) {
 	for _, l := range r.Links {
 		for _, a := range l.Addrs {
 			own = append(own, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
@@ -87,16 +88,16 @@ type ProxyURLs struct {
 	Anywhere string // for machines in none of them
 }
 
-// PlanProxyURLs returns the site's external proxy for all, or the rack's own:
+// ProxyURLsOf returns the site's external proxy for all, or the rack's own:
 // in each subnet by its address nearest to it or, where another rack serves
 // too, by the name that leads to both, so that one is enough.
-func PlanProxyURLs(m *Model, rack Rack) ProxyURLs {
-	port := m.proxyPort()
+func ProxyURLsOf(m *inventory.Model, rack inventory.Rack) ProxyURLs {
+	port := proxyPort(m)
 	switch {
-	case !m.flag(SettingEnableHTTPProxy, true):
+	case !m.SettingFlag(inventory.SettingEnableHTTPProxy, true):
 		return ProxyURLs{}
 	case port == 0:
-		return ProxyURLs{Anywhere: m.Settings[SettingHTTPProxy]}
+		return ProxyURLs{Anywhere: m.Settings[inventory.SettingHTTPProxy]}
 	}
 	type side struct {
 		vlan int64
@@ -104,8 +105,8 @@ func PlanProxyURLs(m *Model, rack Rack) ProxyURLs {
 	}
 	near, on := make(map[netip.Prefix]string), make(map[side]string)
 	u := ProxyURLs{Subnets: make(map[netip.Prefix]string, len(m.Subnets))}
-	for _, host := range rack.hosts() {
-		if s := m.subnetOf(host.Addr()); s != nil {
+	for _, host := range hostsOf(&rack) {
+		if s := subnetOf(m, host.Addr()); s != nil {
 			url, at := proxyURL(host.Addr().String(), port), side{s.VLANID, host.Addr().Is4()}
 			near[s.Prefix], on[at] = cmp.Or(near[s.Prefix], url), cmp.Or(on[at], url)
 			if !s.DenyProxy {
@@ -134,7 +135,7 @@ func proxyURL(host string, port int) string {
 }
 
 // subnetOf returns the subnet that an address is in; nil = none.
-func (m *Model) subnetOf(a netip.Addr) *ipam.Subnet {
+func subnetOf(m *inventory.Model, a netip.Addr) *ipam.Subnet {
 	for i := range m.Subnets {
 		if m.Subnets[i].Prefix.Contains(a) {
 			return &m.Subnets[i]

@@ -1,4 +1,4 @@
-package inventory_test
+package plan_test
 
 import (
 	"errors"
@@ -6,22 +6,25 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
-	"github.com/google/go-cmp/cmp"
+	"github.com/gomaas/maas/store/inventory/internal/sitetest"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 var samePrefix = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 func TestPlanProxy(t *testing.T) {
-	inv := site(t)
+	inv := sitetest.Site(t)
 	must[inventory.Rack](t)(inv.RegisterRack(t.Context(), inventory.Rack{
 		Name: "far", Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("10.7.0.2/24"), prefix("192.0.2.66/26")}}},
 	}))
 	m := model(t, inv)
 	subnets := []netip.Prefix{prefix("10.0.0.0/24"), prefix("10.7.0.0/24"), prefix("10.8.0.0/24"), prefix("fd00::/64")}
 	racks := []netip.Prefix{prefix("10.0.0.2/32"), prefix("10.7.0.2/32"), prefix("192.0.2.66/32")}
-	near, far := inventory.PlanProxy(m, "rack1", "rack1"), inventory.PlanProxy(m, "far", "rack1")
+	near, far := plan.Proxy(m, "rack1", "rack1"), plan.Proxy(m, "far", "rack1")
 	if d := cmp.Diff(append(slices.Clone(subnets), racks[1:]...), near.Policy.Allow, cmp.Transformer("sorted", func(p []netip.Prefix) []netip.Prefix {
 		p = slices.Clone(p)
 		slices.SortFunc(p, netip.Prefix.Compare)
@@ -58,14 +61,14 @@ func TestProxySettings(t *testing.T) {
 		"a peer of nobody":   {[]string{"use_peer_proxy", "true"}, "http://10.0.0.2:8000/", 8000, nil},
 		"IPv4, and directly": {[]string{"prefer_v4_proxy", "true", "no_proxy", ".lab.example, 10.0.0.0/8", "proxy_routes", "/a/=http://a.example/ /b/=https://b.example/x/", "proxy_uplink", "5000"}, "http://10.0.0.2:8000/", 8000, nil},
 	} {
-		inv := site(t)
+		inv := sitetest.Site(t)
 		for i := 0; i < len(c.settings); i += 2 {
 			if err := inv.SetSetting(t.Context(), c.settings[i], c.settings[i+1]); err != nil {
 				t.Fatal(err)
 			}
 		}
 		m := model(t, inv)
-		plan, url := inventory.PlanProxy(m, "rack1", "rack1"), inventory.PlanProxyURLs(m, m.Racks[0]).Anywhere
+		plan, url := plan.Proxy(m, "rack1", "rack1"), plan.ProxyURLsOf(m, m.Racks[0]).Anywhere
 		if plan.Port != c.port || url != c.url || !slices.Equal(plan.Policy.Parents, c.parents) {
 			t.Errorf("%s: port %d, parents %v, machines get %q", name, plan.Port, plan.Policy.Parents, url)
 		}
@@ -79,11 +82,11 @@ func TestProxySettings(t *testing.T) {
 }
 
 func TestMachinesGetTheProxyOfTheirNetwork(t *testing.T) {
-	m := model(t, site(t))
+	m := model(t, sitetest.Site(t))
 	rack := m.Racks[0]
 	rack.Links = []inventory.RackLink{{Addrs: []netip.Prefix{prefix("192.0.2.66/26"), prefix("10.0.0.3/24"), prefix("fd00::3/64")}}}
-	got := inventory.PlanProxyURLs(m, rack)
-	want := inventory.ProxyURLs{
+	got := plan.ProxyURLsOf(m, rack)
+	want := plan.ProxyURLs{
 		Anywhere: "http://10.0.0.3:8000/",
 		Subnets: map[netip.Prefix]string{
 			prefix("10.0.0.0/24"): "http://10.0.0.3:8000/", prefix("fd00::/64"): "http://[fd00::3]:8000/", prefix("192.0.2.64/26"): "", // denied
@@ -95,7 +98,7 @@ func TestMachinesGetTheProxyOfTheirNetwork(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	denied := inventory.Rack{Links: []inventory.RackLink{{Addrs: []netip.Prefix{prefix("192.0.2.66/26")}}}}
-	if got := inventory.PlanProxyURLs(m, denied).Anywhere; got != "" {
+	if got := plan.ProxyURLsOf(m, denied).Anywhere; got != "" {
 		t.Errorf("machines of a network without proxy get %q", got)
 	}
 }
@@ -133,10 +136,10 @@ func TestMachinesFindBothProxies(t *testing.T) {
 	ok(t, inv.UpdateVLAN(ctx, v))
 	told := func(in string) string {
 		m := model(t, inv)
-		return inventory.PlanProxyURLs(m, m.Racks[0]).Subnets[prefix(in)]
+		return plan.ProxyURLsOf(m, m.Racks[0]).Subnets[prefix(in)]
 	}
 	answers := func(name string) (found []string) {
-		for _, set := range inventory.PlanDNS(model(t, inv)).Sets {
+		for _, set := range plan.DNS(model(t, inv)).Sets {
 			if set.Name == name {
 				found = append(found, set.Data...)
 			}

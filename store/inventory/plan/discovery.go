@@ -1,8 +1,10 @@
-package inventory
+package plan
 
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // DiscoveryPlan is what one rack does about discovery.
@@ -15,10 +17,10 @@ type DiscoveryPlan struct {
 
 const dnsPort = 53
 
-// PlanDiscovery makes the plan of a rack.
-func PlanDiscovery(m *Model, rack Rack) DiscoveryPlan {
-	p := DiscoveryPlan{Listen: m.DiscoveryEnabled(), Ignore: m.list(SettingDiscoveryIgnore)}
-	for _, text := range m.list(SettingUpstreamDNS) {
+// Discovery makes the plan of a rack.
+func Discovery(m *inventory.Model, rack inventory.Rack) DiscoveryPlan {
+	p := DiscoveryPlan{Listen: m.DiscoveryEnabled(), Ignore: m.SettingList(inventory.SettingDiscoveryIgnore)}
+	for _, text := range m.SettingList(inventory.SettingUpstreamDNS) {
 		if a, err := netip.ParseAddr(text); err == nil {
 			p.Resolvers = append(p.Resolvers, netip.AddrPortFrom(a, dnsPort))
 		} else if ap, err := netip.ParseAddrPort(text); err == nil {
@@ -26,7 +28,7 @@ func PlanDiscovery(m *Model, rack Rack) DiscoveryPlan {
 		}
 	}
 	for _, s := range m.Subnets {
-		if rack.linkedTo(s) {
+		if rack.LinkedTo(s) {
 			p.Subnets = append(p.Subnets, s.Prefix)
 		}
 	}

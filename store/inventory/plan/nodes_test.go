@@ -1,4 +1,4 @@
-package inventory_test
+package plan_test
 
 import (
 	"testing"
@@ -8,6 +8,8 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/internal/sitetest"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // A machine that changes and others share link addresses in a row, so that who
@@ -31,19 +33,19 @@ func TestReservationsOfSharedLinkAddresses(t *testing.T) {
 	machine("cc", 5, 160, 170)
 	machine("bb", 3, 150, 160)
 	first := machine("aa", 1, 150) // the oldest machine with an address has it
-	f := newFollower()
-	f.follow(t, inv)
+	f := sitetest.NewFollower()
+	f.Follow(t, inv)
 	for _, name := range []string{"zz", "aa", "cd", "bc"} {
 		first.Hostname = name
 		first = must[inventory.Machine](t)(inv.UpdateMachine(ctx, first))
-		f.follow(t, inv)
+		f.Follow(t, inv)
 		whole := model(t, inv)
-		want := inventory.PlanDHCP(whole, whole.Racks[0]).Reservations
-		if d := cmp.Diff(want, f.reservations(), cmpopts.EquateEmpty(), cmpopts.EquateComparable(addr("::"))); d != "" {
+		want := plan.DHCP(whole, whole.Racks[0]).Reservations
+		if d := cmp.Diff(want, f.Reservations(), cmpopts.EquateEmpty(), cmpopts.EquateComparable(addr("::"))); d != "" {
 			t.Errorf("first machine is %s (-whole +followed):\n%s", name, d)
 		}
 	}
-	if f.small == 0 {
+	if f.Small == 0 {
 		t.Error("all was planned whole")
 	}
 }

@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"net/netip"
@@ -6,10 +6,11 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // NodesBasis is all that the plans of machines and devices, their reservations
-// in PlanDHCP and their BootOf, follow from besides these themselves. Most
+// in DHCP and their BootOf, follow from besides these themselves. Most
 // changes of networks leave it as it is: then nothing but what NodesChanged
 // tells of has to be planned anew.
 type NodesBasis struct {
@@ -20,9 +21,9 @@ type NodesBasis struct {
 // siteBasis is what is the same for all racks.
 type siteBasis struct {
 	reserved   []ipam.ReservedIP
-	snippets   []Snippet
-	tags       []Tag
-	profiles   map[BootTarget]pxe.Profile
+	snippets   []inventory.Snippet
+	tags       []inventory.Tag
+	profiles   map[inventory.BootTarget]pxe.Profile
 	kernelOpts string
 }
 
@@ -34,9 +35,9 @@ type servedBasis struct {
 }
 
 // NodesBasisOf returns that of a model.
-func NodesBasisOf(m *Model) *NodesBasis {
+func NodesBasisOf(m *inventory.Model) *NodesBasis {
 	b := &NodesBasis{
-		site:  siteBasis{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[SettingKernelOpts]},
+		site:  siteBasis{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[inventory.SettingKernelOpts]},
 		racks: make(map[string][]servedBasis, len(m.Racks)),
 	}
 	for _, rack := range m.Racks {

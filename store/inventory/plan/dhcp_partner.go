@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"net/netip"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // share makes the other rack of a VLAN the partner in a subnet, when that rack
@@ -60,5 +61,5 @@ func appendNew(addrs []netip.Addr, a netip.Addr) []netip.Addr {
 
 // takeover is how long a rack is away until the other one uses its addresses.
 func (p *dhcpPlan) takeover() time.Duration {
-	return time.Duration(p.m.number(SettingTakeover, int(dhcpsrv.DefaultTakeover/time.Second))) * time.Second
+	return time.Duration(p.m.SettingNumber(inventory.SettingTakeover, int(dhcpsrv.DefaultTakeover/time.Second))) * time.Second
 }

@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"cmp"
@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // The names that each part of a site wants.
 
 // node names the addresses of one machine or device, family by family.
-func (p *NamePlanner) node(t touched, back bool, id int64, fqdn string, ifaces []Interface) {
+func (p *NamePlanner) node(t touched, back bool, id int64, fqdn string, ifaces []inventory.Interface) {
 	c := claimant{p, t, source{fromNode, id}, back}
 	t.names[fqdn] = true
 	if back {
@@ -43,10 +44,10 @@ func (p *NamePlanner) node(t touched, back bool, id int64, fqdn string, ifaces [
 
 // rack names a rack, and gives the servers' name its addresses on subnets whose
 // clients may use them.
-func (p *NamePlanner) rack(t touched, r *Rack) {
+func (p *NamePlanner) rack(t touched, r *inventory.Rack) {
 	own := claimant{p, t, source{fromRack, r.ID}, false}
 	service := claimant{p, t, source{fromRecord, 0}, false} // yields to nobody
-	host, err := hostName(KindRack, r.Name)
+	host, err := inventory.HostName(inventory.KindRack, r.Name)
 	name := host + "." + p.home
 	for _, l := range r.Links {
 		for _, a := range l.Addrs {
@@ -65,8 +66,8 @@ func (p *NamePlanner) rack(t touched, r *Rack) {
 	}
 }
 
-// stray names a reserved address, or a client that is no machine.
-func (p *NamePlanner) stray(t touched, back bool, s *Stray) {
+// orphan names a reserved address, or a client that is no machine.
+func (p *NamePlanner) orphan(t touched, back bool, s *inventory.Orphan) {
 	host := s.Hostname
 	if host == "" {
 		if s.Type != ipam.AllocUserReserved {
@@ -74,7 +75,7 @@ func (p *NamePlanner) stray(t touched, back bool, s *Stray) {
 		}
 		host = numbered(s.Addr)
 	}
-	c := claimant{p, t, source{fromStray, s.ID}, back}
+	c := claimant{p, t, source{fromOrphan, s.ID}, back}
 	name, learned := host+"."+p.home, s.Type == ipam.AllocDiscovered
 	c.addr(name, s.Addr, learned)
 	c.pointer(s.Addr, pointer{name: name, rank: rankOther, learned: learned})
@@ -86,33 +87,22 @@ var dashes = strings.NewReplacer(".", "-", ":", "-")
 func numbered(a netip.Addr) string { return strings.Trim(dashes.Replace(a.StringExpanded()), "-") }
 
 // record adds what an operator wrote.
-func (p *NamePlanner) record(t touched, back bool, r *DNSRecord) {
+func (p *NamePlanner) record(t touched, back bool, r *inventory.DNSRecord) {
 	d := p.domains[r.DomainID]
 	if d.External || d.Name == "" {
 		return
 	}
 	c := claimant{p, t, source{fromRecord, r.ID}, back}
-	name := absolute(r.Name, d.Name)
-	c.set(name, claim{kind: r.Type, data: qualified(*r, d.Name), ttl: uint32(r.TTL)})
+	name := inventory.AbsoluteName(r.Name, d.Name)
+	c.set(name, claim{kind: r.Type, data: inventory.QualifiedData(*r, d.Name), ttl: uint32(r.TTL)})
 	wildcard := strings.HasPrefix(r.Name, "*") // that is no host's name
 	if a, err := netip.ParseAddr(r.Data); err == nil && !wildcard && (r.Type == "A" || r.Type == "AAAA") {
 		c.pointer(a, pointer{name: name, rank: rankOther})
 	}
 }
 
-// qualified completes a server name of one label with its domain.
-func qualified(r DNSRecord, domain string) string {
-	switch r.Type {
-	case "CNAME", "NS", "PTR", "MX", "SRV":
-		if f := strings.Fields(r.Data); len(f) > 0 && !strings.Contains(f[len(f)-1], ".") {
-			return strings.Join(f, " ") + "." + domain
-		}
-	}
-	return r.Data
-}
-
 // addrsOf returns the addresses of an interface: those given, or those seen.
-func addrsOf(i Interface, is4, seen bool) []netip.Addr {
+func addrsOf(i inventory.Interface, is4, seen bool) []netip.Addr {
 	var out []netip.Addr
 	for _, l := range i.Links {
 		if l.Addr.IsValid() && l.Addr.Is4() == is4 && (l.Type == ipam.AllocDiscovered) == seen {
@@ -124,9 +114,9 @@ func addrsOf(i Interface, is4, seen bool) []netip.Addr {
 
 // byPreference orders interfaces by how well they stand for their node: the
 // boot interface, physical ones, then those made of others.
-func byPreference(ifaces []Interface) []Interface {
+func byPreference(ifaces []inventory.Interface) []inventory.Interface {
 	out := slices.Clone(ifaces)
-	rank := func(i Interface) int {
+	rank := func(i inventory.Interface) int {
 		switch {
 		case i.Boot:
 			return 0
@@ -135,7 +125,7 @@ func byPreference(ifaces []Interface) []Interface {
 		}
 		return 2
 	}
-	slices.SortStableFunc(out, func(a, b Interface) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(out, func(a, b inventory.Interface) int { return cmp.Compare(rank(a), rank(b)) })
 	return out
 }
 

@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"bytes"
@@ -10,9 +10,10 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory"
 )
 
-// PlanDHCP returns what a rack's DHCP server serves from: the managed
+// DHCP returns what a rack's DHCP server serves from: the managed
 // subnets of the VLANs that it is a rack of and on which DHCP is on, and of the
 // VLANs relayed to those. A subnet in which the rack has no address, and to
 // which no VLAN of its own is relayed, is left out.
@@ -20,16 +21,16 @@ import (
 // Primary and secondary rack of a VLAN both have its dynamic ranges and its
 // fixed addresses: they are partners, of which each answers half of the
 // clients, and all while the other one is away.
-func PlanDHCP(m *Model, rack Rack) dhcpsrv.Snapshot {
-	snap := PlanDHCPNetworks(m, rack)
+func DHCP(m *inventory.Model, rack inventory.Rack) dhcpsrv.Snapshot {
+	snap := DHCPNetworks(m, rack)
 	p := newDHCPPlan(m, rack)
 	snap.Reservations = p.reservations(p.served())
 	return snap
 }
 
-// PlanDHCPNetworks is PlanDHCP without the reservations, in time that does not
+// DHCPNetworks is DHCP without the reservations, in time that does not
 // depend on how many machines there are.
-func PlanDHCPNetworks(m *Model, rack Rack) dhcpsrv.Snapshot {
+func DHCPNetworks(m *inventory.Model, rack inventory.Rack) dhcpsrv.Snapshot {
 	p := newDHCPPlan(m, rack)
 	subnets := p.subnets()
 	site := p.options[place{}]
@@ -39,8 +40,8 @@ func PlanDHCPNetworks(m *Model, rack Rack) dhcpsrv.Snapshot {
 	}
 }
 
-func newDHCPPlan(m *Model, rack Rack) *dhcpPlan {
-	p := &dhcpPlan{m: m, rack: rack, vlans: make(map[int64]ipam.VLAN), options: m.placedOptions()}
+func newDHCPPlan(m *inventory.Model, rack inventory.Rack) *dhcpPlan {
+	p := &dhcpPlan{m: m, rack: rack, vlans: make(map[int64]ipam.VLAN), options: placedOptions(m)}
 	for _, v := range m.VLANs {
 		p.vlans[v.ID] = v
 	}
@@ -69,8 +70,8 @@ func (p *dhcpPlan) served() map[int64]bool {
 }
 
 type dhcpPlan struct {
-	m       *Model
-	rack    Rack
+	m       *inventory.Model
+	rack    inventory.Rack
 	vlans   map[int64]ipam.VLAN
 	options map[place]families // that operators set
 }
@@ -107,13 +108,13 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	v := p.vlans[s.VLANID]
 	sub := dhcpsrv.Subnet{
 		Name: s.Prefix.String(), Prefix: s.Prefix, Segment: fmt.Sprintf("vlan-%d", v.ID), Link: at.link, Server: at.server,
-		Domain: p.m.defaultDomain(), Search: p.m.searchList(), NTP: p.ntp(s.Prefix.Addr().Is4()),
+		Domain: defaultDomain(p.m), Search: searchList(p.m), NTP: p.ntp(s.Prefix.Addr().Is4()),
 		Options: p.options[place{subnet: s.ID}].of(s.Prefix.Addr().Is6()),
 	}
 	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, at.serving)...))
 	sub.Pools = p.pools(s.ID)
 	p.share(&sub, s, at.serving)
-	sub.CircuitQuota, sub.LinkQuota = p.m.number(SettingCircuitQuota, 0), p.m.number(SettingLinkQuota, 0)
+	sub.CircuitQuota, sub.LinkQuota = p.m.SettingNumber(inventory.SettingCircuitQuota, 0), p.m.SettingNumber(inventory.SettingLinkQuota, 0)
 	if s.Prefix.Addr().Is6() {
 		return p.subnet6(sub)
 	}
@@ -169,7 +170,7 @@ func (p *dhcpPlan) otherRacks(s *ipam.Subnet, v ipam.VLAN) []netip.Addr {
 }
 
 // addressIn returns a rack's link to a prefix and its address there.
-func (p *dhcpPlan) addressIn(rack Rack, prefix netip.Prefix) (string, netip.Addr) {
+func (p *dhcpPlan) addressIn(rack inventory.Rack, prefix netip.Prefix) (string, netip.Addr) {
 	for _, l := range rack.Links {
 		for _, a := range l.Addrs {
 			if prefix.Contains(a.Addr()) {
@@ -181,7 +182,7 @@ func (p *dhcpPlan) addressIn(rack Rack, prefix netip.Prefix) (string, netip.Addr
 }
 
 // addressOn returns a rack's first address of a family on a VLAN.
-func (p *dhcpPlan) addressOn(rack Rack, vlan int64, is4 bool) netip.Addr {
+func (p *dhcpPlan) addressOn(rack inventory.Rack, vlan int64, is4 bool) netip.Addr {
 	for _, s := range p.m.Subnets {
 		if s.VLANID != vlan || s.Prefix.Addr().Is4() != is4 {
 			continue
@@ -213,7 +214,7 @@ func (p *dhcpPlan) dns(s *ipam.Subnet, racks []netip.Addr) []netip.Addr {
 
 func (p *dhcpPlan) ntp(is4 bool) []netip.Addr {
 	var out []netip.Addr
-	for _, s := range p.m.list(SettingNTPServers) {
+	for _, s := range p.m.SettingList(inventory.SettingNTPServers) {
 		if a, err := netip.ParseAddr(s); err == nil && a.Is4() == is4 {
 			out = append(out, a)
 		}
@@ -234,7 +235,7 @@ func (p *dhcpPlan) pools(subnet int64) []dhcpsrv.Pool {
 func (p *dhcpPlan) routes(subnet int64) []dhcpsrv.Route {
 	var out []dhcpsrv.Route
 	for _, r := range p.m.Routes {
-		if to := p.m.subnet(r.DestinationID); r.SourceID == subnet && to != nil {
+		if to := subnetByID(p.m, r.DestinationID); r.SourceID == subnet && to != nil {
 			out = append(out, dhcpsrv.Route{Dest: to.Prefix, Via: r.Gateway})
 		}
 	}
@@ -242,7 +243,7 @@ func (p *dhcpPlan) routes(subnet int64) []dhcpsrv.Route {
 }
 
 // searchList is the default domain, then the others in order of name.
-func (m *Model) searchList() []string {
+func searchList(m *inventory.Model) []string {
 	var rest []string
 	for _, d := range m.Domains[min(1, len(m.Domains)):] {
 		if !d.External {
@@ -250,7 +251,7 @@ func (m *Model) searchList() []string {
 		}
 	}
 	slices.Sort(rest)
-	return append([]string{m.defaultDomain()}, rest...)
+	return append([]string{defaultDomain(m)}, rest...)
 }
 
 // reservations gives each interface the addresses it holds on the served
@@ -260,7 +261,7 @@ func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 		return nil
 	}
 	l := newReservationList(p, served)
-	for _, n := range p.m.Nodes() {
+	for _, n := range Nodes(p.m) {
 		l.node(n)
 	}
 	for _, r := range p.m.Reserved {
@@ -347,7 +348,7 @@ func (l *reservationList) sorted() []dhcpsrv.Reservation {
 }
 
 // members are the link addresses of a bond's members that are not its own.
-func members(i Interface, all []Interface) []net.HardwareAddr {
+func members(i inventory.Interface, all []inventory.Interface) []net.HardwareAddr {
 	if i.Kind != ipam.Bond {
 		return nil
 	}
@@ -360,8 +361,8 @@ func members(i Interface, all []Interface) []net.HardwareAddr {
 	return out
 }
 
-func isMember(i Interface, all []Interface) bool {
-	return slices.ContainsFunc(all, func(o Interface) bool {
+func isMember(i inventory.Interface, all []inventory.Interface) bool {
+	return slices.ContainsFunc(all, func(o inventory.Interface) bool {
 		return (o.Kind == ipam.Bond || o.Kind == ipam.Bridge) && slices.Contains(o.Parents, i.ID)
 	})
 }

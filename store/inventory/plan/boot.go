@@ -1,0 +1,112 @@
+package plan
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// NodeBoot is what is said of the boots of one machine or device.
+type NodeBoot struct {
+	// Profile is what it boots wherever it is; nil = what its subnet says.
+	Profile *pxe.Profile
+	// Options end the kernel command line, whichever profile it is.
+	Options string
+}
+
+// BootOf returns what is said of the boots of a machine or device.
+func BootOf(m *inventory.Model, n PlannedNode) NodeBoot {
+	if n.Machine == nil {
+		return NodeBoot{Profile: &pxe.Profile{Name: "device", Kind: pxe.Local}}
+	}
+	p, _ := machineProfile(m, n.Machine)
+	return NodeBoot{Profile: p, Options: kernelOpts(m, n.Machine)}
+}
+
+// BootNetwork is where the machines of a subnet find boot servers.
+type BootNetwork struct {
+	Prefix  netip.Prefix
+	Servers []netip.Addr // this rack's address first
+}
+
+// BootServers returns the boot servers of the subnets that a rack serves:
+// its own, then those of the other rack of the VLAN.
+func BootServers(m *inventory.Model, rack inventory.Rack) []BootNetwork {
+	p := newDHCPPlan(m, rack)
+	var out []BootNetwork
+	for i := range m.Subnets {
+		s := &m.Subnets[i]
+		if at := p.at(s); at.server.IsValid() {
+			out = append(out, BootNetwork{s.Prefix, append([]netip.Addr{at.server}, p.otherRacks(s, at.serving)...)})
+		}
+	}
+	return out
+}
+
+// machineProfile is what a machine boots wherever it is, and what says so; nil = that depends on the subnet.
+func machineProfile(m *inventory.Model, x *inventory.Machine) (p *pxe.Profile, by string) {
+	if x.Profile != nil {
+		return x.Profile, "the machine's own"
+	}
+	return tagProfile(m, x.Tags)
+}
+
+// SubnetProfile returns what machines boot in a subnet that have none of their own or of their tags; nil = the default.
+func SubnetProfile(m *inventory.Model, s *ipam.Subnet) *pxe.Profile {
+	p, _ := subnetProfile(m, s)
+	return p
+}
+
+func subnetProfile(m *inventory.Model, s *ipam.Subnet) (p *pxe.Profile, by string) {
+	if own, ok := m.Profiles[inventory.BootTarget{SubnetID: s.ID}]; ok {
+		return &own, "subnet " + s.Prefix.String()
+	}
+	p, by = tagProfile(m, m.SubnetTags[s.ID])
+	return p, by + " of subnet " + s.Prefix.String()
+}
+
+// tagProfile is the profile of the first of the site's tags that has one and is among the names.
+func tagProfile(m *inventory.Model, names []string) (p *pxe.Profile, by string) {
+	for _, t := range m.Tags {
+		if of, ok := m.Profiles[inventory.BootTarget{TagID: t.ID}]; ok && slices.Contains(names, t.Name) {
+			return &of, "tag " + t.Name
+		}
+	}
+	return nil, ""
+}
+
+// BootRule says what decides over the profile of a machine that boots from an address of a subnet: such as "tag lab", "subnet
+// 10.0.0.0/24" or "the site's default"; "" = it has none. A nil machine is one that is not known, a nil subnet likewise.
+func BootRule(m *inventory.Model, x *inventory.Machine, s *ipam.Subnet) string {
+	if x != nil {
+		if p, by := machineProfile(m, x); p != nil {
+			return by
+		}
+	}
+	if s != nil {
+		if p, by := subnetProfile(m, s); p != nil {
+			return by
+		}
+	}
+	if m.DefaultProfile() != nil {
+		return "the site's default"
+	}
+	return ""
+}
+
+// kernelOpts are what the tags of a machine, and the site, add to its kernel command line.
+func kernelOpts(m *inventory.Model, machine *inventory.Machine) string {
+	opts := []string{m.Settings[inventory.SettingKernelOpts]}
+	for _, t := range m.Tags {
+		for _, name := range machine.Tags {
+			if name == t.Name {
+				opts = append(opts, t.KernelOpts)
+			}
+		}
+	}
+	return strings.Join(strings.Fields(strings.Join(opts, " ")), " ")
+}

@@ -1,0 +1,51 @@
+package plan
+
+import (
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/store/inventory"
+)
+
+// place is where DHCP options belong; the zero value is the site.
+type place struct{ node, subnet, rng int64 }
+
+// families are options of IPv4 and of IPv6.
+type families struct{ v4, v6 dhcpsrv.Options }
+
+// of are the options for an address of a family.
+func (f families) of(is6 bool) dhcpsrv.Options {
+	if is6 {
+		return f.v6
+	}
+	return f.v4
+}
+
+// placedOptions are the enabled options by where they belong. One that cannot be read is none.
+func placedOptions(m *inventory.Model) map[place]families {
+	out := make(map[place]families)
+	for _, s := range m.Snippets {
+		v4, v6, err := inventory.ParseDHCPOptions(s.Value)
+		if err != nil || !s.Enabled {
+			continue
+		}
+		at := place{s.NodeID, s.SubnetID, s.RangeID}
+		have := out[at]
+		out[at] = families{override(have.v4, v4), override(have.v6, v6)}
+	}
+	return out
+}
+
+// override joins options; those of over win.
+func override(base, over dhcpsrv.Options) dhcpsrv.Options {
+	for _, o := range over {
+		replaced := false
+		for i := range base {
+			if base[i].Code == o.Code {
+				base[i], replaced = o, true
+			}
+		}
+		if !replaced {
+			base = append(base, o)
+		}
+	}
+	return base
+}
