@@ -143,7 +143,7 @@ func (a *API) eventNodes(r *http.Request, query url.Values) (ids []int64, some b
 		if merr != nil {
 			return nil, false, form.Invalid("mac_address", fmt.Sprintf("%q is not a MAC address", text))
 		}
-		err = cmp.Or(err, add(a.inv.MachineByMAC(r.Context(), mac)))
+		err = cmp.Or(err, add(a.nodes.MachineByMAC(r.Context(), mac)))
 	}
 	asked := len(names)+len(query["mac_address"]) > 0
 	return ids, !asked || len(ids) > 0, err

@@ -28,10 +28,11 @@ type stores struct {
 	regions     regionLister
 	passwords   passwordChecker
 	subnetParts subnetParts
+	nodes       nodeFinder
 }
 
 func storesOf(inv *inventory.Inventory) stores {
-	return stores{inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv}
+	return stores{inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv}
 }
 
 // transactor runs f in a transaction: calls with its context join it, and an error undoes them.
@@ -131,4 +132,10 @@ type subnetParts interface {
 	RangesOf(ctx context.Context, subnet int64) ([]ipam.Range, error)
 	// TagsOf returns the names of the subnet's tags.
 	TagsOf(ctx context.Context, subnet int64) ([]string, error)
+}
+
+// nodeFinder finds the machine that has a network card. The error for an unknown one wraps
+// fs.ErrNotExist.
+type nodeFinder interface {
+	MachineByMAC(ctx context.Context, mac net.HardwareAddr) (inventory.Machine, error)
 }

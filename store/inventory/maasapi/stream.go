@@ -255,7 +255,7 @@ func (a *API) sendBoots(r *http.Request, s *sender) error {
 		s.at.boot = next
 		for _, attempt := range page {
 			what := StreamBoot{Boot: Boot{attempt, attempt.Diagnosis(time.Now())}}
-			if m, err := a.inv.MachineByMAC(r.Context(), attempt.MAC); err == nil { // otherwise it is unknown, or the address of a device
+			if m, err := a.nodes.MachineByMAC(r.Context(), attempt.MAC); err == nil { // otherwise it is unknown, or the address of a device
 				what.Node, what.Hostname = m.SystemID, m.Hostname
 			}
 			if err := s.send("boot", what); err != nil {
