@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gomaas/maas/rpc/internal/complain"
+	"github.com/gomaas/maas/rpc/internal/ratelog"
 )
 
 // A Conn is a rack's open connection to one region. Its methods may be called concurrently; each ends when its context
@@ -121,7 +121,7 @@ const (
 // Serve keeps the rack connected until ctx ends, then returns nil.
 func (r *Rack) Serve(ctx context.Context) error {
 	pause := time.Duration(0)
-	ends := complain.New(r.cfg.Log, sayAtOnce, sayAgain)
+	ends := ratelog.New(r.cfg.Log, sayAtOnce, sayAgain)
 	for ctx.Err() == nil {
 		started := time.Now()
 		err := r.session(ctx)

@@ -62,7 +62,7 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 		log.Reset()
 		time.Sleep(time.Minute)
 		come(2)
-		if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), `"and more"=995`) {
+		if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), `suppressed=995`) {
 			t.Errorf("after a minute:\n%s", log)
 		}
 	})

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/rpc/enrol"
-	"github.com/gomaas/maas/rpc/internal/complain"
+	"github.com/gomaas/maas/rpc/internal/ratelog"
 )
 
 // DefaultPort is where racks listen for each other.
@@ -61,7 +61,7 @@ type Peer struct {
 	said  map[string]time.Time // when it was logged that a partner cannot be reached
 	brief map[string]bool      // whether the last connection was, by partner
 
-	refusals *complain.Log
+	refusals *ratelog.Log
 }
 
 // New checks the configuration. It starts nothing.
@@ -80,7 +80,7 @@ func New(cfg Config) (*Peer, error) {
 	}
 	return &Peer{
 		cfg: cfg, busy: make(map[string]int), said: make(map[string]time.Time), brief: make(map[string]bool),
-		refusals: complain.New(cfg.Log, refusedAtOnce, refusedEvery),
+		refusals: ratelog.New(cfg.Log, refusedAtOnce, refusedEvery),
 	}, nil
 }
 

@@ -39,8 +39,8 @@ type ServerConfig struct {
 
 // A Server is the region's end of connections. Its methods may be called concurrently.
 type Server struct {
-	cfg        ServerConfig
-	complaints *complaints
+	cfg      ServerConfig
+	refusals *refusals
 
 	mu       sync.Mutex // guards following
 	sessions map[*session]struct{}
@@ -69,7 +69,7 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{cfg: cfg, complaints: newComplaints(cfg.Log), sessions: map[*session]struct{}{}}, nil
+	return &Server{cfg: cfg, refusals: newRefusals(cfg.Log), sessions: map[*session]struct{}{}}, nil
 }
 
 // tlsConfig demands a certificate from everyone who does not come to enrol, and gives those nothing else.
@@ -106,7 +106,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: s.connContext,
 		ConnState:   s.connState,
-		ErrorLog:    log.New(s.complaints, "", 0),
+		ErrorLog:    log.New(s.refusals, "", 0),
 	}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()

@@ -10,7 +10,7 @@ import (
 // A flood of strangers leaves few lines, and hides no trouble of the server's own.
 func TestComplaintsAreBounded(t *testing.T) {
 	var text strings.Builder
-	c := newComplaints(slog.New(slog.NewTextHandler(&text, nil)))
+	c := newRefusals(slog.New(slog.NewTextHandler(&text, nil)))
 	own := []string{
 		"http: panic serving 192.0.2.7:99: oh\ngoroutine 1\n", "http2: panic serving 192.0.2.7:99: oh\ngoroutine 1\n",
 		"http: Accept error: accept tcp [::]:5250: too many open files; retrying in 1s\n",
@@ -20,8 +20,8 @@ func TestComplaintsAreBounded(t *testing.T) {
 		fmt.Fprintf(c, "http2: server: error reading preface from client 192.0.2.7:%d: bogus greeting\n", port)
 		c.warn("rack refused", "from", port)
 	}
-	if n := strings.Count(text.String(), "\n"); n < complaintsAtOnce || n > complaintsAtOnce+20 { // a few more in minutes
-		t.Errorf("%d lines, want %d", n, complaintsAtOnce)
+	if n := strings.Count(text.String(), "\n"); n < refusalsAtOnce || n > refusalsAtOnce+20 { // a few more in minutes
+		t.Errorf("%d lines, want %d", n, refusalsAtOnce)
 	}
 	text.Reset()
 	for _, line := range own {

@@ -1,4 +1,4 @@
-package complain_test
+package ratelog_test
 
 import (
 	"log/slog"
@@ -7,14 +7,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gomaas/maas/rpc/internal/complain"
+	"github.com/gomaas/maas/rpc/internal/ratelog"
 )
 
-// A flood leaves few lines, and the next one says how many there are not.
+// A flood leaves few lines, and the next one has the number of suppressed lines.
 func TestLinesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text strings.Builder
-		l := complain.New(slog.New(slog.NewTextHandler(&text, nil)), 20, 5*time.Second)
+		l := ratelog.New(slog.New(slog.NewTextHandler(&text, nil)), 20, 5*time.Second)
 		flood := func(when string) {
 			t.Helper()
 			text.Reset()
@@ -30,7 +30,7 @@ func TestLinesAreBounded(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		l.Warn("refused")
 		l.Warn("refused")
-		if got := text.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"and more"=980`) {
+		if got := text.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `suppressed=980`) {
 			t.Errorf("after a while: %s", got)
 		}
 		time.Sleep(24 * time.Hour)
