@@ -107,5 +107,5 @@ func (h *hot) keep(id hotName, f hotFile) {
 const hotCost = 512
 
 func (f hotFile) content() content {
-	return content{ReadCloser: textFile{bytes.NewReader(f.data)}, size: int64(len(f.data)), modTime: f.modTime, data: f.data}
+	return content{ReadCloser: textFile{bytes.NewReader(f.data)}, size: int64(len(f.data)), modTime: f.modTime}
 }

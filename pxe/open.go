@@ -29,7 +29,6 @@ type content struct {
 	size    int64
 	modTime time.Time // zero for generated text
 	text    bool
-	data    []byte // all of it, when it is in memory
 }
 
 // maxPath is the length from which on a path names nothing, in bytes; more of it
@@ -267,7 +266,7 @@ func openFile(fsys fs.FS, name string) (content, error) {
 // text is generated content.
 func text(s string) content {
 	data := []byte(s)
-	return content{ReadCloser: textFile{bytes.NewReader(data)}, size: int64(len(data)), text: true, data: data}
+	return content{ReadCloser: textFile{bytes.NewReader(data)}, size: int64(len(data)), text: true}
 }
 
 type textFile struct{ *bytes.Reader }

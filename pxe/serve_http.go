@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,9 @@ import (
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	// The deadline of the last answer on this connection is not this one's.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+	defer s.recovered(r)
 	client := clientOf(r)
 	if !s.http.enter(r.Context(), client) {
 		if r.Context().Err() == nil {
@@ -41,6 +45,17 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+	}
+}
+
+// recovered ends the connection of a request that panicked, as net/http does, and logs the panic as an
+// error, which net/http does not tell from lesser ones.
+func (s *Server) recovered(r *http.Request) {
+	if cause := recover(); cause != nil {
+		if cause != http.ErrAbortHandler {
+			s.log.Error("request panicked", "client", r.RemoteAddr, "panic", cause, "stack", string(debug.Stack()))
+		}
+		panic(http.ErrAbortHandler)
 	}
 }
 

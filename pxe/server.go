@@ -125,7 +125,6 @@ type Server struct {
 	tftp *tftp.Server
 	http *queue
 	hot  hot
-	date date
 }
 
 // New checks cfg and makes a server; it opens and starts nothing.

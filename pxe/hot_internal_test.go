@@ -1,0 +1,64 @@
+package pxe
+
+import (
+	"fmt"
+	"io"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+)
+
+// Memory holds the file as it is now, never more than its bound, and nothing that cannot be told from its successor.
+func TestHot(t *testing.T) { synctest.Test(t, testHot) }
+
+func testHot(t *testing.T) {
+	var h hot
+	files := fstest.MapFS{"f": {Data: []byte("one"), ModTime: time.Unix(1, 0)}, "timeless": {Data: []byte("x")}}
+	read := func(name string, limit int64) (string, bool) {
+		t.Helper()
+		c, err := h.open(files, hotName{name: name}, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		text, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, inMemory := c.ReadCloser.(textFile)
+		return string(text), inMemory
+	}
+	for range 2 {
+		if text, kept := read("f", 100); text != "one" || !kept {
+			t.Errorf("%q, kept %t", text, kept)
+		}
+	}
+	if text, kept := read("f", 2); text != "one" || kept {
+		t.Errorf("above the limit: %q, kept %t", text, kept)
+	}
+	files["f"] = &fstest.MapFile{Data: []byte("two"), ModTime: time.Unix(2, 0)}
+	time.Sleep(hotFresh)
+	if text, _ := read("f", 100); text != "two" {
+		t.Errorf("changed: %q", text)
+	}
+	if text, kept := read("timeless", 100); text != "x" || kept {
+		t.Errorf("without a time: %q, kept %t", text, kept)
+	}
+	time.Sleep(hotFresh)
+	if text, kept := read("f", 100); text != "two" || !kept {
+		t.Errorf("looked at again: %q, kept %t", text, kept)
+	}
+	delete(files, "f")
+	time.Sleep(hotFresh)
+	if _, err := h.open(files, hotName{name: "f"}, 100); err == nil {
+		t.Error("a deleted file is still served")
+	}
+	for i := range 20 {
+		files[fmt.Sprint(i)] = &fstest.MapFile{Data: make([]byte, hotTFTP), ModTime: time.Unix(1, 0)}
+		read(fmt.Sprint(i), hotTFTP)
+		if h.bytes > hotTotal || len(h.files) != len(h.order) {
+			t.Fatalf("%d bytes in %d files, %d in order", h.bytes, len(h.files), len(h.order))
+		}
+	}
+}
