@@ -72,11 +72,6 @@ func (d *decision6) subnets() iter.Seq[*subnet6] {
 	}
 }
 
-// uses reports whether the packet's answer already holds the address.
-func (d *decision6) uses(a netip.Addr) bool {
-	return slices.ContainsFunc(d.ias, func(ia ia6) bool { return ia.addr == a })
-}
-
 // mayTake reports whether nobody else holds an address. A reserved one passes from one stage of a machine to the next:
 // firmware, installer and system, whose DUIDs differ, share the reservation by link address.
 func (t *table6) mayTake(d *decision6, a netip.Addr, key []byte) bool {

@@ -13,9 +13,6 @@ type ShiftStore interface {
 	Shift(ctx context.Context, by time.Duration) error
 }
 
-// now returns the time by which leases run, in Unix nanoseconds. The caller holds s.mu.
-func (s *Server) now() int64 { return s.clock.now() }
-
 // startClock starts the time of the server, after its leases are loaded.
 func (s *Server) startClock() {
 	m := &s.failover.memory
@@ -96,9 +93,6 @@ func (e *entry6) shift(by time.Duration) {
 		e.former = e.former.Add(by)
 	}
 }
-
-// shift leaves Changed alone, by which two servers tell versions of a lease apart.
-func (l *Lease) shift(by time.Duration) { l.Start, l.End = l.Start.Add(by), l.End.Add(by) }
 
 // shift moves the times of a partner, so that it is not taken for long away because this server learned the time. A clock
 // that jumps by hours may also mean that this server slept, and the partner has taken it for dead.

@@ -14,39 +14,6 @@ import (
 // maxPool bounds the dynamic addresses of one subnet: a /8, 2 MiB of bitmap.
 const maxPool = 1 << 24
 
-// serving is a snapshot made ready to serve from. It is immutable but for the spaces, which belong to the table.
-type serving struct {
-	subnets  []*subnet // by prefix
-	byName   map[string]*subnet
-	byLink   map[string]*segment
-	segments []*segment
-	byClient map[string][]*Reservation // by identity: key of a link address or of a client identifier
-	byAddr   map[addr4]*Reservation
-	site     Options
-	partners map[string]Partner
-	v6       *serving6
-}
-
-// segment is a broadcast domain with its subnets in the order of the snapshot.
-type segment struct {
-	name       string
-	subnets    []*subnet
-	byClientID bool // any of the subnets says so
-	mode       Mode
-	watch      *watch // nil unless mode is ModeAuto; belongs to the server
-}
-
-type subnet struct {
-	Subnet
-	seg      *segment
-	partner  *partner // nil = none; belongs to the server
-	lo, hi   addr4
-	options  Options // site < fields < subnet options, without those of pools and hosts
-	space    *space
-	poolOpts []Options // by index of space.ranges
-	formerly formerly
-}
-
 // compile checks a snapshot and builds what is served from.
 func compile(snap *Snapshot) (*serving, error) {
 	c := &serving{
@@ -289,52 +256,9 @@ func (s *subnet) setPools() error {
 	return err
 }
 
-// usable reports whether a host of the subnet can have the address.
-func (s *subnet) usable(a addr4) bool {
-	if s.Prefix.Bits() >= 31 {
-		return a >= s.lo && a <= s.hi
+// rest leaves the processor to packets, now and then.
+func rest(n int) {
+	if n%updateRest == updateRest-1 {
+		time.Sleep(50 * time.Microsecond) // runtime.Gosched would not let the sockets be looked at
 	}
-	return a > s.lo && a < s.hi
-}
-
-func (s *subnet) contains(a addr4) bool { return a >= s.lo && a <= s.hi }
-
-// find returns the subnet that contains the address, or nil.
-func (c *serving) find(a addr4) *subnet {
-	i, found := slices.BinarySearchFunc(c.subnets, a, func(s *subnet, a addr4) int {
-		switch {
-		case s.hi < a:
-			return -1
-		case s.lo > a:
-			return 1
-		}
-		return 0
-	})
-	if !found {
-		return nil
-	}
-	return c.subnets[i]
-}
-
-// appendHostname appends what of a name that a client claims a DNS name may hold; nothing may be left.
-func appendHostname(dst, b []byte) []byte {
-	start := len(dst)
-	for _, c := range clip(b, 253) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '.':
-		case c >= 'A' && c <= 'Z':
-			c += 'a' - 'A'
-		case c == '_', c == ' ':
-			c = '-'
-		default:
-			continue
-		}
-		if len(dst) > start || c != '-' && c != '.' {
-			dst = append(dst, c)
-		}
-	}
-	for len(dst) > start && (dst[len(dst)-1] == '-' || dst[len(dst)-1] == '.') {
-		dst = dst[:len(dst)-1]
-	}
-	return dst
 }

@@ -10,45 +10,6 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// serving6 is the IPv6 half of a snapshot, made ready to serve from.
-type serving6 struct {
-	subnets  []*subnet6
-	sorted   []*subnet6 // by prefix
-	byName   map[string]*subnet6
-	byLink   map[string]*segment6
-	byClient map[string][]*Reservation // by key of a DUID or of a link address
-	byAddr   map[netip.Addr]*Reservation
-	site     Options
-}
-
-// segment6 is a broadcast domain with its IPv6 subnets in the order of the snapshot.
-type segment6 struct {
-	name    string
-	subnets []*subnet6
-	duid    []byte // this server's, towards the segment
-}
-
-type subnet6 struct {
-	Subnet
-	seg      *segment6
-	partner  *partner // nil = none; belongs to the server
-	options  Options  // site < fields < subnet options
-	sizes    []uint64
-	total    uint64    // addresses in the pools
-	parities [2]uint64 // of these, even and odd ones
-	used     [2]uint64 // of these, those that have an entry or are kept; belongs to the table
-	ended    [2]list6  // ended leases, least recently used first; with a partner by half; belongs to the table
-
-	formerly formerly
-}
-
-func newServing6(site Options) *serving6 {
-	return &serving6{
-		byName: make(map[string]*subnet6), byLink: make(map[string]*segment6), byClient: make(map[string][]*Reservation),
-		byAddr: make(map[netip.Addr]*Reservation), site: site,
-	}
-}
-
 func (c *serving6) add(conf Subnet, bySegment map[string]*segment6) error {
 	sub, err := c.newSubnet(conf)
 	if err != nil {
@@ -183,39 +144,6 @@ func (s *subnet6) setPools() error {
 	return nil
 }
 
-// usable reports whether a host of the subnet can have the address: the first one is every router's (RFC 4291 2.6.1).
-func (s *subnet6) usable(a netip.Addr) bool {
-	return s.Prefix.Contains(a) && (a != s.Prefix.Addr() || s.Prefix.Bits() >= 127)
-}
-
-// pool returns the number of the pool that holds an address, or -1.
-func (s *subnet6) pool(a netip.Addr) int {
-	return slices.IndexFunc(s.Pools, func(p Pool) bool { return !a.Less(p.First) && !p.Last.Less(a) })
-}
-
-// at returns the address at a place in the pools.
-func (s *subnet6) at(n uint64) netip.Addr {
-	for i, size := range s.sizes {
-		if n < size {
-			return add6(s.Pools[i].First, n)
-		}
-		n -= size
-	}
-	return netip.Addr{}
-}
-
-// find returns the subnet that contains the address, or nil.
-func (c *serving6) find(a netip.Addr) *subnet6 {
-	i, found := slices.BinarySearchFunc(c.sorted, a, func(s *subnet6, a netip.Addr) int { return s.Prefix.Addr().Compare(a) })
-	if !found {
-		i-- // the last one that begins before
-	}
-	if i >= 0 && c.sorted[i].Prefix.Contains(a) {
-		return c.sorted[i]
-	}
-	return nil
-}
-
 // wants reports whether a reservation can be of use to clients of DHCPv6, and is for them alone.
 func (c *serving6) wants(r *Reservation) (wants, only bool) {
 	switch {
@@ -262,28 +190,6 @@ func (c *serving6) reserve(r *Reservation) error {
 	}
 	return nil
 }
-
-// scope returns the subnet a reservation is for; nil = any.
-func (c *serving6) scope(r *Reservation) *subnet6 {
-	if r.Addr.IsValid() {
-		return c.find(r.Addr)
-	}
-	return c.byName[r.Subnet]
-}
-
-func (r *Reservation) identities6() (ids []string) {
-	if len(r.DUID) > 0 {
-		ids = append(ids, duidKey(r.DUID))
-	}
-	for _, id := range r.identities() {
-		if id[0] == 'm' || id[0] == 's' {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-func duidKey(duid []byte) string { return "d" + string(duid) }
 
 // ownOption6 reports whether the server makes the option itself.
 func ownOption6(code uint8) bool {

@@ -1,10 +1,7 @@
 package dhcpsrv
 
 import (
-	"encoding/hex"
 	"fmt"
-	"net"
-	"slices"
 )
 
 // reserveEither enters a reservation for the families that it can be of use to.
@@ -75,48 +72,4 @@ func (c *serving) reserveAddr(r *Reservation) error {
 	}
 	c.byAddr[a] = r
 	return nil
-}
-
-// scope returns the subnet a reservation is for; nil = any.
-func (c *serving) scope(r *Reservation) *subnet {
-	if r.Addr.IsValid() {
-		return c.find(addr4From(r.Addr))
-	}
-	return c.byName[r.Subnet]
-}
-
-func (c *serving) sameScope(a, b *Reservation) bool { return c.scope(a) == c.scope(b) }
-
-// label names a reservation in messages.
-func (r *Reservation) label() string {
-	switch {
-	case r.Name != "":
-		return fmt.Sprintf("%q", r.Name)
-	case len(r.MAC) > 0:
-		return r.MAC.String()
-	}
-	if len(r.DUID) > 0 {
-		return "client " + hex.EncodeToString(r.DUID)
-	}
-	if len(r.ClientID) == 0 {
-		return fmt.Sprintf("subscriber %q", r.Subscriber)
-	}
-	return "client " + hex.EncodeToString(r.ClientID)
-}
-
-// identities returns the keys under which the client of a reservation may come.
-func (r *Reservation) identities() []string {
-	var ids []string
-	if len(r.ClientID) > 0 {
-		ids = append(ids, clientIDKey(r.ClientID))
-	}
-	if r.Subscriber != "" {
-		ids = append(ids, "s"+r.Subscriber)
-	}
-	for _, mac := range append([]net.HardwareAddr{r.MAC}, r.Aliases...) {
-		if len(mac) > 0 && !slices.Contains(ids, macKey(mac)) {
-			ids = append(ids, macKey(mac))
-		}
-	}
-	return ids
 }

@@ -2,75 +2,10 @@ package dhcpsrv
 
 import (
 	"cmp"
-	"fmt"
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
-
-// noReply is the reply type of a decision for silence.
-const noReply = wire.BOOTP
-
-// decision is what shall happen with one packet. Making it changes nothing; [table.apply] carries it out.
-type decision struct {
-	now, hold int64
-	trace     bool
-	steps     []string
-
-	seg *segment
-	sub *subnet // preferred at first, that of addr once an address is chosen
-	res *Reservation
-	key []byte // in keyBuf when it fits
-
-	keyBuf [64]byte
-
-	circuit circuit // where the client is; only with a quota
-	quota   int     // of addresses there; 0 = no limit
-
-	reply  wire.Type // noReply = silence
-	reason Reason    // of silence or NAK
-	addr   addr4     // the address the packet is about; 0 = none
-	by     string    // how addr was chosen
-	lease  time.Duration
-	act    action
-	rapid  bool // ACK to a DISCOVER
-	bootp  bool
-
-	mode     Mode
-	modeBy   string
-	bootOnly bool          // boot data without an address
-	most     time.Duration // lease is not longer; 0 = no limit
-	boot     BootAnswer
-	booting  bool // boot is valid
-
-	undirected bool // the packet is for whichever server answers
-	inVain     bool // it has been sent in vain for some time
-}
-
-// action is the change to the table that a decision asks for.
-type action uint8
-
-const (
-	actNone       action = iota
-	actHold              // keep addr for the client until the offer lapses
-	actGrant             // bind addr, end the client's other leases of the segment
-	actRelease           // end the lease of addr
-	actQuarantine        // keep addr from everybody
-	actForget            // drop the offers made to the client
-)
-
-func (d *decision) note(format string, args ...any) {
-	d.steps = append(d.steps, fmt.Sprintf(format, args...))
-}
-
-func (d *decision) take(a addr4, how string) bool {
-	d.addr, d.by = a, how
-	return true
-}
-
-func (d *decision) silent(why Reason) { d.reply, d.reason = noReply, why }
-
-func (d *decision) nak(why Reason) { d.reply, d.reason = wire.Nak, why }
 
 // decide fills d for a packet: the one place where packets are judged.
 func (t *table) decide(d *decision, r *request) {

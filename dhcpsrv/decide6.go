@@ -3,69 +3,11 @@ package dhcpsrv
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
-
-// noStatus marks an IA, or a message, without a status code.
-const noStatus = 0xffff
-
-// decision6 is what shall happen with one packet. Making it changes nothing; [table6.apply] carries it out.
-type decision6 struct {
-	now   time.Time
-	hold  time.Duration
-	trace bool
-	steps []string
-
-	sub *subnet6 // preferred
-	res *Reservation
-
-	circuit circuit // where the client is; only with a quota
-	quota   int     // of addresses there; 0 = no limit
-	fresh   int     // addresses of this packet that count against it and did not before
-
-	keys []byte // memory of the keys of ias
-
-	reply  wire6.Type // 0 = silence
-	reason Reason     // of silence
-	status uint16     // of the message
-	rapid  bool       // REPLY to a SOLICIT
-	ias    []ia6
-
-	undirected bool // the packet is for whichever server answers
-	inVain     bool // it has been sent in vain for some time
-}
-
-// ia6 is the answer for one identity association.
-type ia6 struct {
-	id     uint32
-	key    []byte
-	status uint16
-	addr   netip.Addr // valid = given
-	by     string     // how addr was chosen
-	sub    *subnet6   // of addr
-	lease  time.Duration
-	act    action
-	gone   []netip.Addr // told to the client with lifetimes of zero
-	held   []netip.Addr // what it gives back
-}
-
-// reset starts a decision in the memory of another one.
-func (d *decision6) reset(hold time.Duration) {
-	*d = decision6{hold: hold, ias: d.ias[:0], keys: d.keys[:0]}
-}
-
-func (d *decision6) note(format string, args ...any) {
-	if d.trace {
-		d.steps = append(d.steps, fmt.Sprintf(format, args...))
-	}
-}
-
-func (d *decision6) silent(why Reason) { d.reply, d.reason = 0, why }
 
 // decide fills d for a packet: the one place where IPv6 packets are judged.
 func (t *table6) decide(d *decision6, r *request6) {
@@ -277,12 +219,4 @@ func (t *table6) decideGiveBack(d *decision6, r *request6) {
 		kept = append(kept, ia)
 	}
 	d.ias = kept
-}
-
-// reserved returns the client's reserved address, or an invalid one.
-func (d *decision6) reserved() netip.Addr {
-	if d.res == nil {
-		return netip.Addr{}
-	}
-	return d.res.Addr
 }

@@ -11,11 +11,6 @@ func (s *Server) Handle6(ctx context.Context, p Packet) (Reply, bool) {
 	return s.handle(ctx, &job{pkt: p, v6: true})
 }
 
-// Serve6 is [Server.Serve] for DHCPv6, on a conn from [Listen6].
-func (s *Server) Serve6(ctx context.Context, conn Conn) error {
-	return s.serve(ctx, conn, true, 0)
-}
-
 // run6 is [Server.run] for DHCPv6; the address to probe is in j.probe6.
 func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 	finished := false

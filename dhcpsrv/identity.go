@@ -1,19 +1,18 @@
 package dhcpsrv
 
 import (
+	"encoding/hex"
+	"fmt"
+	"net"
 	"slices"
-
-	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
 // Keys of clients: a letter for the kind, then the bytes. Link addresses of different types are not told apart: firmware
 // and systems of one machine do not agree on the type.
 
-func macKey(mac []byte) string          { return "m" + string(mac) }
-func clientIDKey(id []byte) string      { return "i" + string(id) }
-func usableID(clientID []byte) bool     { return len(clientID) >= 2 }
-func clip(b []byte, n int) []byte       { return b[:min(len(b), n)] }
-func hasPrefix(b []byte, p string) bool { return len(b) >= len(p) && string(b[:len(p)]) == p }
+func macKey(mac []byte) string      { return "m" + string(mac) }
+func clientIDKey(id []byte) string  { return "i" + string(id) }
+func usableID(clientID []byte) bool { return len(clientID) >= 2 }
 
 // usableMAC reports whether a link address is one: not empty, not all zeros.
 func usableMAC(mac []byte) bool {
@@ -77,26 +76,50 @@ func (c *serving) reservation(seg *segment, prefer *subnet, key []byte) (best *R
 	return best
 }
 
-// hostname appends the name a client gives itself to buf[:0]: option 81 (RFC 4702), else option 12.
-func hostname(buf []byte, m *wire.Msg) []byte {
-	v := m.Option(wire.OptFQDN)
+// label names a reservation in messages.
+func (r *Reservation) label() string {
 	switch {
-	case len(v) <= 3:
-		return appendHostname(buf[:0], m.Option(wire.OptHostname))
-	case v[0]&0x04 == 0:
-		return appendHostname(buf[:0], v[3:])
+	case r.Name != "":
+		return fmt.Sprintf("%q", r.Name)
+	case len(r.MAC) > 0:
+		return r.MAC.String()
 	}
-	return appendHostname(buf[:0], dnsLabels(v[3:]))
+	if len(r.DUID) > 0 {
+		return "client " + hex.EncodeToString(r.DUID)
+	}
+	if len(r.ClientID) == 0 {
+		return fmt.Sprintf("subscriber %q", r.Subscriber)
+	}
+	return "client " + hex.EncodeToString(r.ClientID)
 }
 
-// dnsLabels turns a name in DNS wire form, possibly without its end, into text.
-func dnsLabels(v []byte) (name []byte) {
-	for len(v) > 0 && v[0] > 0 && int(v[0]) < len(v) {
-		if len(name) > 0 {
-			name = append(name, '.')
-		}
-		name = append(name, v[1:1+v[0]]...)
-		v = v[1+v[0]:]
+// identities returns the keys under which the client of a reservation may come.
+func (r *Reservation) identities() []string {
+	var ids []string
+	if len(r.ClientID) > 0 {
+		ids = append(ids, clientIDKey(r.ClientID))
 	}
-	return name
+	if r.Subscriber != "" {
+		ids = append(ids, "s"+r.Subscriber)
+	}
+	for _, mac := range append([]net.HardwareAddr{r.MAC}, r.Aliases...) {
+		if len(mac) > 0 && !slices.Contains(ids, macKey(mac)) {
+			ids = append(ids, macKey(mac))
+		}
+	}
+	return ids
 }
+
+func (r *Reservation) identities6() (ids []string) {
+	if len(r.DUID) > 0 {
+		ids = append(ids, duidKey(r.DUID))
+	}
+	for _, id := range r.identities() {
+		if id[0] == 'm' || id[0] == 's' {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func duidKey(duid []byte) string { return "d" + string(duid) }

@@ -81,3 +81,7 @@ func (o Options) find(code uint8) *Option {
 	}
 	return nil
 }
+
+func clip(b []byte, n int) []byte { return b[:min(len(b), n)] }
+
+func hasPrefix(b []byte, p string) bool { return len(b) >= len(p) && string(b[:len(p)]) == p }

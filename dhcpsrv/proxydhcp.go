@@ -18,12 +18,6 @@ const lastRenewal = int64(time.Minute)
 // section 2.4.4, tag 6 with bit 3).
 var discoveryControl = Option{Code: wire.OptVendorInfo, Data: []byte{6, 1, 8, wire.OptEnd}, Always: true}
 
-// ServeBoot is [Server.Serve] for [BootServerPort], on a conn from [ListenBoot]. It answers in every mode; only proxy offers
-// send firmware there.
-func (s *Server) ServeBoot(ctx context.Context, conn Conn) error {
-	return s.serve(ctx, conn, false, BootServerPort)
-}
-
 // isPXE reports whether firmware sent the packet that takes its boot data from a proxy.
 func (r *request) isPXE() bool {
 	class := r.Option(wire.OptVendorClass)

@@ -86,3 +86,6 @@ func (r *reckoning) beginMove() (by int64, try bool) {
 
 // storeBehind reports whether the committer still has to move the store, or is doing so.
 func (r *reckoning) storeBehind() bool { return r.toMove || r.moving }
+
+// now returns the time by which leases run, in Unix nanoseconds. The caller holds s.mu.
+func (s *Server) now() int64 { return s.clock.now() }

@@ -126,16 +126,6 @@ func (s *Server) writeOptions6(ctx context.Context, w *wire6.Writer, d *decision
 	}
 }
 
-// first returns the first address given, and its subnet.
-func (d *decision6) first() (netip.Addr, *subnet6) {
-	for i := range d.ias {
-		if d.ias[i].addr.IsValid() {
-			return d.ias[i].addr, d.ias[i].sub
-		}
-	}
-	return netip.Addr{}, d.sub
-}
-
 func (d *decision6) levels(boot Options) levels {
 	addr, sub := d.first()
 	l := levels{boot, nil, nil, sub.options}

@@ -143,14 +143,13 @@ func (s *Server) waitCommitted() {
 	}
 }
 
-// sleep waits and reports whether ctx is still on.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// ServeBoot is [Server.Serve] for [BootServerPort], on a conn from [ListenBoot]. It answers in every mode; only proxy offers
+// send firmware there.
+func (s *Server) ServeBoot(ctx context.Context, conn Conn) error {
+	return s.serve(ctx, conn, false, BootServerPort)
+}
+
+// Serve6 is [Server.Serve] for DHCPv6, on a conn from [Listen6].
+func (s *Server) Serve6(ctx context.Context, conn Conn) error {
+	return s.serve(ctx, conn, true, 0)
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"time"
 )
 
 // An update lets go of the lock each time that it has looked at updateChunk leases, and of the processor after
@@ -14,13 +13,6 @@ const (
 	updateChunk = 256
 	updateRest  = 2048
 )
-
-// rest leaves the processor to packets, now and then.
-func rest(n int) {
-	if n%updateRest == updateRest-1 {
-		time.Sleep(50 * time.Microsecond) // runtime.Gosched would not let the sockets be looked at
-	}
-}
 
 // Update checks snap as a whole and, when it is sound, serves from it at once; exchanges under way finish. An unsound one
 // is refused with an error that names the object, and the former snapshot stays. Leases are kept: one whose address is no

@@ -96,3 +96,50 @@ func writeFQDN6(w *wire6.Writer, d *decision6, r *request6, sub *subnet6) {
 		}
 	}
 }
+
+// appendHostname appends what of a name that a client claims a DNS name may hold; nothing may be left.
+func appendHostname(dst, b []byte) []byte {
+	start := len(dst)
+	for _, c := range clip(b, 253) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '.':
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		case c == '_', c == ' ':
+			c = '-'
+		default:
+			continue
+		}
+		if len(dst) > start || c != '-' && c != '.' {
+			dst = append(dst, c)
+		}
+	}
+	for len(dst) > start && (dst[len(dst)-1] == '-' || dst[len(dst)-1] == '.') {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}
+
+// hostname appends the name a client gives itself to buf[:0]: option 81 (RFC 4702), else option 12.
+func hostname(buf []byte, m *wire.Msg) []byte {
+	v := m.Option(wire.OptFQDN)
+	switch {
+	case len(v) <= 3:
+		return appendHostname(buf[:0], m.Option(wire.OptHostname))
+	case v[0]&0x04 == 0:
+		return appendHostname(buf[:0], v[3:])
+	}
+	return appendHostname(buf[:0], dnsLabels(v[3:]))
+}
+
+// dnsLabels turns a name in DNS wire form, possibly without its end, into text.
+func dnsLabels(v []byte) (name []byte) {
+	for len(v) > 0 && v[0] > 0 && int(v[0]) < len(v) {
+		if len(name) > 0 {
+			name = append(name, '.')
+		}
+		name = append(name, v[1:1+v[0]]...)
+		v = v[1+v[0]:]
+	}
+	return name
+}
