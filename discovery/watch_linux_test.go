@@ -26,7 +26,7 @@ type wire struct {
 // newWire starts a watch of the rack's eth0, which has 192.0.2.1/24 and 2001:db8::1/64.
 func newWire(t *testing.T, cfg discovery.Config) *wire {
 	t.Helper()
-	netlab.Require(t, netlab.Root)
+	netlab.Require(t, netlab.Root, netlab.Program("sysctl", "procps"))
 	lab := netlab.New(t)
 	w := &wire{t: t, lab: lab, sw: lab.NS("switch"), rack: lab.NS("rack"), events: make(chan discovery.Event, 1<<17)}
 	w.sw.Bridge("br0")
@@ -131,7 +131,7 @@ func at(addr string) func(discovery.Event) bool {
 }
 
 func TestWatchSeesPingers(t *testing.T) {
-	netlab.Require(t, netlab.Root, netlab.Program("arping", "arping"))
+	netlab.Require(t, netlab.Root, netlab.Program("arping", "arping"), netlab.Program("ping", "iputils-ping"))
 	w := newWire(t, discovery.Config{})
 	host := w.host("host")
 	host.Addr("eth0", "192.0.2.7/24")
