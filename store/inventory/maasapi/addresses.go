@@ -26,6 +26,8 @@ var allocNames = map[ipam.AllocType]string{
 	ipam.AllocAuto: "Automatic", ipam.AllocSticky: "Sticky", ipam.AllocUserReserved: "User reserved", ipam.AllocDHCP: "DHCP", ipam.AllocDiscovered: "Observed",
 }
 
+// addressOf shows an allocation. MAAS has one URI for all addresses, since an address is released
+// by its IP and not by an ID.
 func addressOf(x ipam.Allocation, view subnetView) ipAddressJSON {
 	out := ipAddressJSON{
 		IP: x.Addr.String(), AllocType: int(x.Type), AllocTypeName: allocNames[x.Type], Owner: userNamed(x.Owner), Subnet: view.byID(x.SubnetID),
@@ -108,6 +110,8 @@ func (a *API) actOnAddresses(r *http.Request) (any, error) {
 	}
 }
 
+// reserveAddress reserves the given address, or the next free one of a subnet, for the user.
+// Clients of MAAS send the address as ip or as ip_address.
 func (a *API) reserveAddress(r *http.Request, f *form.Form) (any, error) {
 	want := inventory.Reservation{Owner: userOf(r)}
 	readRef(f, "subnet", &want.SubnetID, a.subnetRef(r))
@@ -156,6 +160,8 @@ const (
 	nodeDevice  = 1
 )
 
+// subnetAddresses serves op=ip_addresses: the allocated addresses of a subnet and their nodes.
+// Allocations without an address, such as links to a subnet by DHCP, are left out.
 func (a *API) subnetAddresses(r *http.Request, s ipam.Subnet) (any, error) {
 	held, err := a.inv.Allocations(r.Context(), s.ID)
 	if err != nil {
@@ -176,6 +182,8 @@ func (a *API) subnetAddresses(r *http.Request, s ipam.Subnet) (any, error) {
 	return out, err
 }
 
+// nodesByInterface returns the nodes by the IDs of their interfaces, which is how allocations refer
+// to them.
 func (a *API) nodesByInterface(r *http.Request) (map[int64]*nodeSummaryJSON, error) {
 	machines, err := a.inv.Machines(r.Context())
 	if err != nil {

@@ -54,6 +54,8 @@ func (a *API) updateMachine(r *http.Request) (any, error) {
 	return a.show(r, m)
 }
 
+// powerForm reads power type and parameters. The stored parameters come first and the form's over
+// them, so that a client that cannot read the password back can still change the address.
 func (a *API) powerForm(ctx context.Context, f *form.Form, m *inventory.Machine) error {
 	touched := f.Has("power_type") || f.Has("power_parameters")
 	for name := range f.Values {
@@ -196,6 +198,7 @@ func (a *API) further(r *http.Request, f *form.Form) (fits func(inventory.Machin
 	}, nil
 }
 
+// all reports whether a condition holds for each element of a list.
 func all[T any](list []T, holds func(T) bool) bool {
 	return !slices.ContainsFunc(list, func(x T) bool { return !holds(x) })
 }

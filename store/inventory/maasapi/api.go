@@ -158,6 +158,8 @@ func chain(h http.Handler, middlewares []func(http.Handler) http.Handler) http.H
 // is sent with the status that status returns for it.
 type handler func(r *http.Request) (any, error)
 
+// mux returns the router of all routes. Paths that no route has answer 404, or 501 below the MAAS
+// API.
 func (a *API) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, x := range a.table {
@@ -231,6 +233,8 @@ type file struct {
 	body []byte
 }
 
+// getVersion returns the version of MAAS that clients adapt to, and the capabilities that they look
+// for before they use a part of the API.
 func (a *API) getVersion(*http.Request) (any, error) {
 	return map[string]any{
 		"version": a.version, "subversion": "",

@@ -46,6 +46,8 @@ func doing(r *http.Request) string {
 // maxDoing is the largest description of a request in bytes.
 const maxDoing = 1000
 
+// printable makes a path fit for one line of the log: clients choose it, and could forge lines with
+// line breaks.
 func printable(text string) string {
 	text = strings.ToValidUTF8(strings.Map(func(r rune) rune {
 		if r < ' ' {

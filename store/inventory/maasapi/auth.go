@@ -21,6 +21,7 @@ func (a *API) CreateKey(ctx context.Context, user string) (string, error) {
 	return text, err
 }
 
+// postKey creates a key for a user, for administrators. MAAS has that as a command only.
 func (a *API) postKey(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -40,6 +41,7 @@ func (a *API) postKey(r *http.Request) (any, error) {
 // localUser makes the requests of the socket that only the administrator can open.
 var localUser = inventory.User{Name: inventory.DefaultUser, Role: inventory.RoleAdmin}
 
+// userKey is the key of the request's user in its context.
 type userKey struct{}
 
 // accountOf returns the user who made a request.

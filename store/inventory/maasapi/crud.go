@@ -42,6 +42,8 @@ func (c crud[T]) routes(collection, item string) []route {
 	return out
 }
 
+// list returns all objects. It returns an empty list instead of null, which clients would not
+// accept.
 func (c crud[T]) list(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{r.URL.Path + "?op=" + op}
@@ -57,6 +59,7 @@ func (c crud[T]) list(r *http.Request) (any, error) {
 	return shown, err
 }
 
+// one shows one object with its version, unless err says that it was not found.
 func (c crud[T]) one(r *http.Request, x T, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -68,6 +71,7 @@ func (c crud[T]) one(r *http.Request, x T, err error) (any, error) {
 	return tagged(x, shown[0], nil)
 }
 
+// get returns the object of the path.
 func (c crud[T]) get(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{r.URL.Path + "?op=" + op}
@@ -150,6 +154,8 @@ func (c crud[T]) again(r *http.Request, x T) (any, error) {
 	return c.one(r, x, nil)
 }
 
+// delete deletes the object of the path. It is found and checked in the same transaction, so that
+// If-Match holds until then.
 func (c crud[T]) delete(r *http.Request) (any, error) {
 	return nil, c.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		r := r.WithContext(ctx)

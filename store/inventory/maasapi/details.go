@@ -18,19 +18,23 @@ type locked struct{ name string }
 
 func (e *locked) Error() string { return "machine " + e.name + " is locked; unlock it first" }
 
+// releaseOne serves op=release of one machine.
 func (a *API) releaseOne(r *http.Request, m inventory.Machine) error {
 	_, err := a.release(r.Context(), m)
 	return err
 }
 
+// lock serves op=lock.
 func (a *API) lock(r *http.Request, m inventory.Machine) error {
 	return a.inv.LockMachine(r.Context(), m.ID, true)
 }
 
+// unlock serves op=unlock.
 func (a *API) unlock(r *http.Request, m inventory.Machine) error {
 	return a.inv.LockMachine(r.Context(), m.ID, false)
 }
 
+// clearGateways serves op=clear_default_gateways. Link 0 is none.
 func (a *API) clearGateways(r *http.Request, m inventory.Machine) error {
 	return a.inv.SetDefaultGateway(r.Context(), m.ID, 0)
 }
@@ -48,6 +52,8 @@ type gatewayJSON struct {
 	Link    *int64  `json:"link_id"`
 }
 
+// gateways shows a machine's chosen gateways. The choice is stored as a link, so that it follows a
+// change of the subnet's gateway.
 func (v subnetView) gateways(m inventory.Machine) (out gatewaysJSON) {
 	for _, i := range m.Interfaces {
 		for _, l := range i.Links {

@@ -30,6 +30,8 @@ type deviceJSON struct {
 	ResourceURI  string            `json:"resource_uri"`
 }
 
+// devices serves devices. Operators create their own and change no others, which the functions
+// check with own, because the route alone does not know the owner.
 func (a *API) devices() crud[inventory.Device] {
 	return crud[inventory.Device]{
 		shown: deviceJSON{}, tx: a.tx, all: a.filteredDevices, show: a.showDevices,
@@ -58,6 +60,7 @@ func (a *API) devices() crud[inventory.Device] {
 	}
 }
 
+// filteredDevices applies the query's filters.
 func (a *API) filteredDevices(r *http.Request) ([]inventory.Device, error) {
 	all, err := a.inv.Devices(r.Context())
 	q := r.URL.Query()
@@ -74,6 +77,8 @@ func (a *API) filteredDevices(r *http.Request) ([]inventory.Device, error) {
 	return out, err
 }
 
+// deviceForm reads a device. MAC addresses are read on creation only; later they belong to
+// interfaces, which have endpoints of their own.
 func (a *API) deviceForm(r *http.Request, f *form.Form, to *inventory.Device) {
 	f.Text("hostname", &to.Hostname)
 	f.Text("description", &to.Description)
@@ -97,6 +102,7 @@ func (a *API) deviceForm(r *http.Request, f *form.Form, to *inventory.Device) {
 	}
 }
 
+// showDevices shows devices with their interfaces. A parent that was deleted meanwhile is left out.
 func (a *API) showDevices(r *http.Request, devices []inventory.Device) ([]any, error) {
 	names, err := a.names(r)
 	if err != nil {

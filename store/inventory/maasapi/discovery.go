@@ -49,10 +49,12 @@ type observerJSON struct {
 	InterfaceName string `json:"interface_name"`
 }
 
+// observerOf shows which rack saw a device. A rack's name is its system ID.
 func observerOf(o inventory.Observation) observerJSON {
 	return observerJSON{SystemID: o.Rack, Hostname: o.Rack, InterfaceName: o.Link}
 }
 
+// discoveryOf shows a device with the maker of its network card.
 func (a *API) discoveryOf(d inventory.Discovery) Discovery {
 	out := Discovery{
 		DiscoveryID: d.Key(), IP: d.Addr.String(), MACAddress: d.MAC.String(), MACOrganization: a.vendor(d.MAC), Hostname: d.Hostname,
@@ -72,11 +74,13 @@ func (a *API) discoveryOf(d inventory.Discovery) Discovery {
 	return out
 }
 
+// discoveryViews are the operations that select devices the inventory does not know.
 var discoveryViews = map[string]inventory.DiscoveryView{
 	"": inventory.AllDiscoveries, "by_unknown_mac": inventory.UnknownMAC, "by_unknown_ip": inventory.UnknownAddr,
 	"by_unknown_ip_and_mac": inventory.UnknownMACAndAddr,
 }
 
+// listDiscoveries returns the devices that the operation selects.
 func (a *API) listDiscoveries(r *http.Request) (any, error) {
 	op := r.URL.Query().Get("op")
 	view, ok := discoveryViews[op]
@@ -94,6 +98,7 @@ func (a *API) listDiscoveries(r *http.Request) (any, error) {
 	return out, nil
 }
 
+// getDiscovery returns the device of the path.
 func (a *API) getDiscovery(r *http.Request) (any, error) {
 	d, err := a.discoveries.Discovery(r.Context(), r.PathValue("id"))
 	if err != nil {
@@ -102,6 +107,7 @@ func (a *API) getDiscovery(r *http.Request) (any, error) {
 	return a.discoveryOf(d), nil
 }
 
+// postDiscoveries clears discoveries or starts a scan.
 func (a *API) postDiscoveries(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -119,6 +125,8 @@ func (a *API) postDiscoveries(r *http.Request) (any, error) {
 	}
 }
 
+// clearDiscoveries clears what the form names. Nothing named is a mistake: clearing everything by
+// an empty form would be a surprise.
 func (a *API) clearDiscoveries(r *http.Request, f *form.Form) error {
 	done := false
 	for _, c := range []struct {
@@ -157,6 +165,7 @@ func pairOf(values url.Values) (addr netip.Addr, mac net.HardwareAddr, err error
 	return addr, mac, nil
 }
 
+// clearDiscovery clears one device.
 func (a *API) clearDiscovery(r *http.Request, f *form.Form) error {
 	addr, mac, err := pairOf(f.Values)
 	if err != nil {
@@ -220,6 +229,7 @@ func (a *API) promote(r *http.Request) (any, error) {
 	return out, nil
 }
 
+// domainID finds a domain by name or number.
 func (a *API) domainID(r *http.Request, name string) (int64, error) {
 	all, err := a.inv.Domains(r.Context())
 	if err != nil {
@@ -242,6 +252,7 @@ type DHCPServer struct {
 	Observer   observerJSON `json:"observer"`
 }
 
+// listDHCPServers returns the rogue DHCP servers that racks have seen.
 func (a *API) listDHCPServers(r *http.Request) (any, error) {
 	all, err := a.discoveries.ForeignDHCPServers(r.Context())
 	out := []DHCPServer{}
@@ -283,6 +294,8 @@ type topologyProposalJSON struct {
 	Why        string `json:"why"`
 }
 
+// getTopology returns the racks' neighbors and the moves of subnets that they suggest. It changes
+// nothing: an operator decides.
 func (a *API) getTopology(r *http.Request) (any, error) {
 	peers, err := a.topology.LinkPeers(r.Context())
 	if err != nil {
@@ -304,6 +317,7 @@ func (a *API) applyTopology(r *http.Request) (any, error) {
 	return proposalsOf(done), err
 }
 
+// proposalsOf shows proposals.
 func proposalsOf(all []inventory.FabricProposal) []topologyProposalJSON {
 	out := []topologyProposalJSON{}
 	for _, p := range all {

@@ -95,6 +95,7 @@ func (a *API) checkPrefixes(r *http.Request, prefixes []netip.Prefix) error {
 	return nil
 }
 
+// getScan returns the progress of a scan.
 func (a *API) getScan(r *http.Request) (any, error) {
 	if a.scanner == nil {
 		return nil, &unsupported{"scanning"}
@@ -102,6 +103,7 @@ func (a *API) getScan(r *http.Request) (any, error) {
 	return a.scanner.ScanStatus(r.Context(), r.PathValue("id"))
 }
 
+// cancelScan ends a scan.
 func (a *API) cancelScan(r *http.Request) (any, error) {
 	if a.scanner == nil {
 		return nil, &unsupported{"scanning"}

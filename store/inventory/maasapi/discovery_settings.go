@@ -38,6 +38,7 @@ var discoveryDefaults = map[string]string{
 	inventory.SettingDiscoveryIgnore: "",
 }
 
+// discoverySetting returns a setting or its default.
 func (a *API) discoverySetting(r *http.Request, name string) (string, error) {
 	all, err := a.inv.Settings(r.Context())
 	if value := all[name]; err != nil || value != "" {
@@ -46,6 +47,7 @@ func (a *API) discoverySetting(r *http.Request, name string) (string, error) {
 	return discoveryDefaults[name], nil
 }
 
+// getDiscoverySettings returns all settings of discovery and the subnets with their last sweeps.
 func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 	out := DiscoverySettings{Subnets: []discoverySubnetJSON{}}
 	var interval string

@@ -36,6 +36,7 @@ type domainJSON struct {
 	DS string `json:"ds,omitempty"`
 }
 
+// domains serves domains.
 func (a *API) domains() crud[inventory.Domain] {
 	return crud[inventory.Domain]{
 		shown: domainJSON{}, tx: a.tx, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
@@ -55,6 +56,8 @@ func (a *API) domains() crud[inventory.Domain] {
 // dnsPort is the port of servers in forms that name none.
 const dnsPort = 53
 
+// showDomains shows domains. The DS record is computed instead of stored, as keys of zones are made
+// from the site's secret.
 func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, error) {
 	records, err := a.inv.Records(r.Context())
 	count := map[int64]int{}
@@ -91,6 +94,7 @@ type recordJSON struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
+// records serves single DNS records.
 func (a *API) records() crud[inventory.DNSRecord] {
 	return crud[inventory.DNSRecord]{
 		shown: recordJSON{}, tx: a.tx, find: numbered(a.inv.Record),
@@ -114,6 +118,7 @@ func (a *API) records() crud[inventory.DNSRecord] {
 	}
 }
 
+// recordOf shows a record. A TTL of 0 is shown as null: the domain's is used.
 func (a *API) recordOf(rec inventory.DNSRecord, domains map[int64]string) recordJSON {
 	out := recordJSON{
 		ID: rec.ID, FQDN: fqdn(rec.Name, domains[rec.DomainID]), Type: rec.Type, Data: rec.Data,
@@ -125,6 +130,7 @@ func (a *API) recordOf(rec inventory.DNSRecord, domains map[int64]string) record
 	return out
 }
 
+// fqdn joins a record's name and its domain; "@" is the domain itself.
 func fqdn(name, domain string) string {
 	if name == "@" {
 		return domain
@@ -132,6 +138,7 @@ func fqdn(name, domain string) string {
 	return name + "." + domain
 }
 
+// domainNames returns the names of domains by ID.
 func (a *API) domainNames(r *http.Request) (map[int64]string, error) {
 	all, err := a.inv.Domains(r.Context())
 	names := map[int64]string{}
@@ -207,10 +214,13 @@ type resource struct {
 	ttl     int // TTL of the addresses
 }
 
+// id is the ID of the oldest record.
 func (res resource) id() int64 { return res.records[0].ID }
 
 func isAddress(rec inventory.DNSRecord) bool { return rec.Type == "A" || rec.Type == "AAAA" }
 
+// resourcesOf groups records by name. A DNS resource of MAAS is such a group; the inventory stores
+// records.
 func resourcesOf(records []inventory.DNSRecord) []resource {
 	var out []resource
 	at := map[string]int{}
@@ -230,6 +240,7 @@ func resourcesOf(records []inventory.DNSRecord) []resource {
 	return out
 }
 
+// resources serves all address records of a name as one object, as MAAS does.
 func (a *API) resources() crud[resource] {
 	return crud[resource]{
 		shown: resourceJSON{}, tx: a.tx, show: a.showResources, find: a.resourceOfPath,
@@ -278,6 +289,7 @@ func (a *API) resourceOfPath(r *http.Request) (resource, error) {
 	return resource{}, notFound("DNS resource", r.PathValue("id"))
 }
 
+// showResources shows names with their addresses and other records.
 func (a *API) showResources(r *http.Request, resources []resource) ([]any, error) {
 	names, err := a.domainNames(r)
 	var out []any

@@ -41,6 +41,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// retryAfter rounds up: a client that waits that long must not be refused again.
 func retryAfter(d time.Duration) string { return strconv.Itoa(int(d.Seconds()) + 1) }
 
 // plain returns the text of an error without the name of the package that it is from.
@@ -139,6 +140,8 @@ func status(err error) int {
 	return http.StatusInternalServerError
 }
 
+// powerStatus returns 400 for what the stored parameters or the request cause, and 503 for what may
+// work later.
 func powerStatus(e *power.Error) int {
 	switch e.Class {
 	case power.Settings, power.Unsupported:

@@ -36,6 +36,7 @@ func tagged(x, shown any, err error) (any, error) {
 	return shown, err
 }
 
+// etag is a strong validator: two answers with one version are equal.
 func etag(version int64) string { return fmt.Sprintf(`"%d"`, version) }
 
 // changedSince reports a write to an older version of an object than the stored one.

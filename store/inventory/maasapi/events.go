@@ -67,6 +67,7 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 	return out, nil
 }
 
+// eventsURI returns the URI of the page before or after an event, with the query's filters.
 func (a *API) eventsURI(query url.Values, way string, id int64) string {
 	query.Del("before")
 	query.Del("after")

@@ -38,6 +38,7 @@ type vlanJSON struct {
 	ResourceURI   string    `json:"resource_uri"`
 }
 
+// fabrics serves fabrics with their VLANs.
 func (a *API) fabrics() crud[ipam.Fabric] {
 	return crud[ipam.Fabric]{
 		shown: fabricJSON{}, tx: a.tx, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
@@ -112,6 +113,7 @@ func (a *API) vlansByNumber() crud[ipam.VLAN] {
 	}
 }
 
+// vlanForm reads a VLAN. 0 is a valid VID, the untagged VLAN, so a new VLAN needs the field.
 func (a *API) vlanForm(r *http.Request, f *form.Form, v *ipam.VLAN) {
 	if v.ID == 0 && !f.Has("vid") {
 		f.Wrong("vid", "is needed, from 0 to %d", ipam.MaxVID)
@@ -142,6 +144,7 @@ type vlanView struct {
 	all             []ipam.VLAN
 }
 
+// vlanView reads the objects that VLANs refer to.
 func (a *API) vlanView(r *http.Request) (v vlanView, err error) {
 	v.base = a.base
 	if v.fabrics, err = a.fabricNames(r); err != nil {
@@ -158,6 +161,8 @@ func (a *API) vlanView(r *http.Request) (v vlanView, err error) {
 	return v, err
 }
 
+// show shows a VLAN and the one that it relays to. Only one level is shown: VLANs that relay in a
+// circle would be shown without end.
 func (v vlanView) show(vlan ipam.VLAN) vlanJSON {
 	out := vlanJSON{
 		ID: vlan.ID, VID: vlan.VID, Name: vlan.Name, Description: vlan.Description, MTU: vlan.MTU,
@@ -181,6 +186,7 @@ func (v vlanView) byID(id int64) *vlanJSON {
 	return &shown
 }
 
+// fabric shows a fabric.
 func (v vlanView) fabric(f ipam.Fabric) fabricJSON {
 	out := fabricJSON{
 		ID: f.ID, Name: f.Name, Description: f.Description, ClassType: f.ClassType, VLANs: []vlanJSON{},

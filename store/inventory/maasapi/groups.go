@@ -17,6 +17,7 @@ type spaceJSON struct {
 	Subnets []Subnet   `json:"subnets"`
 }
 
+// spaces serves spaces with their VLANs and subnets.
 func (a *API) spaces() crud[ipam.Space] {
 	return crud[ipam.Space]{
 		shown: spaceJSON{}, tx: a.tx, all: every(a.inv.Spaces), find: numbered(a.inv.Space),
@@ -37,6 +38,7 @@ func (a *API) spaces() crud[ipam.Space] {
 	}
 }
 
+// space shows a space. Subnets belong to a space through their VLAN.
 func (v subnetView) space(s ipam.Space) spaceJSON {
 	out := spaceJSON{describedJSON{s.ID, s.Name, s.Description, fmt.Sprintf("%sspaces/%d/", v.base, s.ID)}, []vlanJSON{}, []Subnet{}}
 	for _, vlan := range v.all {

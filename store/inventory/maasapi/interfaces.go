@@ -108,6 +108,7 @@ func (a *API) nodeOfPath(r *http.Request) (node, error) {
 	return node{}, err
 }
 
+// interfaces serves the interfaces of machines and devices, which MAAS has below nodes/.
 func (a *API) interfaces() crud[inventory.Interface] {
 	return crud[inventory.Interface]{
 		shown: interfaceJSON{}, tx: a.tx,
@@ -158,6 +159,7 @@ var interfaceParams = []string{
 	"bridge_type", "bridge_stp", "bridge_fd",
 }
 
+// interfaceForm reads an interface. An empty mac_address leaves the address as it is.
 func (a *API) interfaceForm(r *http.Request, f *form.Form, i *inventory.Interface) {
 	f.Text("name", &i.Name)
 	mac := []byte(i.MAC)
@@ -204,6 +206,7 @@ var interfaceKinds = map[string]ipam.InterfaceKind{
 	"create_physical": ipam.Physical, "create_bond": ipam.Bond, "create_bridge": ipam.Bridge, "create_vlan": ipam.VLANInterface,
 }
 
+// createInterface serves the operations that create an interface.
 func (a *API) createInterface(r *http.Request) (any, error) {
 	op := r.URL.Query().Get("op")
 	kind, ok := interfaceKinds[op]
@@ -260,6 +263,7 @@ func (a *API) actOnInterface(r *http.Request) (any, error) {
 	})
 }
 
+// linkSubnet links an interface to a subnet. force removes its other links first.
 func (a *API) linkSubnet(ctx context.Context, r *http.Request, f *form.Form, i inventory.Interface) error {
 	mode, err := ipam.ParseLinkMode(strings.ToLower(f.Get("mode")))
 	if err != nil {
@@ -284,6 +288,8 @@ func (a *API) linkSubnet(ctx context.Context, r *http.Request, f *form.Form, i i
 	return err
 }
 
+// unlinkAll removes the links of an interface. Discovered addresses are not links but observations,
+// and stay.
 func (a *API) unlinkAll(ctx context.Context, i inventory.Interface) error {
 	for _, x := range i.Links {
 		if x.Type != ipam.AllocDiscovered {
@@ -295,6 +301,7 @@ func (a *API) unlinkAll(ctx context.Context, i inventory.Interface) error {
 	return nil
 }
 
+// unlinkSubnet removes one link, which must be the interface's own.
 func (a *API) unlinkSubnet(ctx context.Context, _ *http.Request, f *form.Form, i inventory.Interface) error {
 	var id int
 	if f.Number("id", &id); f.Err != nil {

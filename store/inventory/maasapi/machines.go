@@ -76,6 +76,7 @@ type named struct {
 	zones, pools, domains map[int64]namedJSON
 }
 
+// names reads the zones, pools and domains.
 func (a *API) names(r *http.Request) (n named, err error) {
 	n = named{a.base, map[int64]namedJSON{}, map[int64]namedJSON{}, map[int64]namedJSON{}}
 	zones, err := a.inv.Zones(r.Context())
@@ -99,6 +100,8 @@ func (a *API) names(r *http.Request) (n named, err error) {
 	return n, err
 }
 
+// machine shows a machine with its interfaces. Unset lists and maps are shown empty: clients fail
+// on null.
 func (n named) machine(m inventory.Machine, view subnetView) Machine {
 	out := Machine{
 		Status: statusNumbers[m.Status], OwnerData: map[string]string{}, TagNames: append([]string{}, m.Tags...), NodeType: nodeMachine, Locked: m.Locked,
@@ -127,6 +130,7 @@ func (n named) machine(m inventory.Machine, view subnetView) Machine {
 	return out
 }
 
+// showMachines shows machines with one read of everything that they refer to.
 func (a *API) showMachines(r *http.Request, machines []inventory.Machine) (out []any, err error) {
 	names, err := a.names(r)
 	if err != nil {
@@ -142,6 +146,8 @@ func (a *API) showMachines(r *http.Request, machines []inventory.Machine) (out [
 func (n named) zone(id int64) namedJSON   { return n.zones[id] }
 func (n named) domain(id int64) namedJSON { return n.domains[id] }
 
+// listMachines returns the machines that the query's filters select. The filters compare what is
+// shown, so that they mean what the client sees.
 func (a *API) listMachines(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"machines op=" + op}
@@ -192,11 +198,13 @@ func (a *API) find(r *http.Request) (inventory.Machine, error) {
 	return a.inv.MachineByName(r.Context(), r.PathValue("id"))
 }
 
+// show shows a machine with its version.
 func (a *API) show(r *http.Request, m inventory.Machine) (any, error) {
 	shown, err := a.shown(r, m)
 	return tagged(m, shown, err)
 }
 
+// shown shows a machine.
 func (a *API) shown(r *http.Request, m inventory.Machine) (Machine, error) {
 	names, err := a.names(r)
 	if err != nil {
@@ -206,6 +214,7 @@ func (a *API) shown(r *http.Request, m inventory.Machine) (Machine, error) {
 	return names.machine(m, view), err
 }
 
+// getMachine returns a machine, or with op= its power state, power parameters or details.
 func (a *API) getMachine(r *http.Request) (any, error) {
 	m, err := a.find(r)
 	if err != nil {
@@ -226,6 +235,7 @@ func (a *API) getMachine(r *http.Request) (any, error) {
 	}
 }
 
+// deleteMachine deletes a machine.
 func (a *API) deleteMachine(r *http.Request) (any, error) {
 	m, err := a.find(r)
 	if err != nil {
@@ -237,6 +247,8 @@ func (a *API) deleteMachine(r *http.Request) (any, error) {
 	return nil, a.inv.DeleteMachine(r.Context(), m.ID)
 }
 
+// createMachine creates a machine, or allocates or releases some, since MAAS has these below the
+// same path. A new machine is Ready: nothing is commissioned here.
 func (a *API) createMachine(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {

@@ -32,6 +32,8 @@ var actions = map[string]power.Action{
 	"power_on": power.ActionOn, "power_off": power.ActionOff, "power_cycle": power.ActionCycle,
 }
 
+// actOnMachine serves the operations of a machine. Switching is no transaction: a BMC may take
+// minutes, and what it did cannot be undone if the answer is lost.
 func (a *API) actOnMachine(r *http.Request) (any, error) {
 	if _, err := form.Read(r); err != nil {
 		return nil, err
@@ -168,6 +170,8 @@ type powerFieldJSON struct {
 	Secret   bool        `json:"secret"`
 }
 
+// powerType shows a kind of power control. The kinds that cannot report a state are not queried by
+// clients.
 func powerType(k power.Kind) PowerType {
 	out := PowerType{
 		Name: k.Name, DriverType: "power", Description: k.Title, Fields: []powerFieldJSON{}, MissingPackages: []string{},
@@ -189,6 +193,7 @@ func powerType(k power.Kind) PowerType {
 	return out
 }
 
+// nonNil returns an empty map for nil, which would be encoded as null.
 func nonNil(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}

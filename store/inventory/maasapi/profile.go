@@ -70,6 +70,8 @@ func describeTarget(query url.Values) string {
 	return "the site"
 }
 
+// getProfile returns the profile of a target. A target without one is 404, although its machines
+// boot another profile.
 func (a *API) getProfile(r *http.Request) (any, error) {
 	of, err := a.profileTarget(r)
 	if err != nil {
@@ -85,6 +87,8 @@ func (a *API) getProfile(r *http.Request) (any, error) {
 	return p, nil
 }
 
+// putProfile sets the profile of a target. Unknown fields are refused: a misspelled kernel would
+// leave machines without one.
 func (a *API) putProfile(r *http.Request) (any, error) {
 	var p pxe.Profile
 	dec := json.NewDecoder(r.Body)
@@ -95,8 +99,10 @@ func (a *API) putProfile(r *http.Request) (any, error) {
 	return p, a.setProfile(r, &p)
 }
 
+// deleteProfile removes the profile of a target.
 func (a *API) deleteProfile(r *http.Request) (any, error) { return nil, a.setProfile(r, nil) }
 
+// setProfile resolves the target and sets its profile in one transaction.
 func (a *API) setProfile(r *http.Request, p *pxe.Profile) error {
 	return a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		of, err := a.profileTarget(r.WithContext(ctx))

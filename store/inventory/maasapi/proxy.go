@@ -30,6 +30,7 @@ type RackProxy struct {
 	Purged int `json:"purged"`
 }
 
+// proxyStats returns the statistics of all racks' proxies.
 func (a *API) proxyStats(r *http.Request) (any, error) {
 	if a.proxy == nil {
 		return nil, &unsupported{"looking at the racks' proxies"}

@@ -66,6 +66,7 @@ const (
 	nodeRegion = 3
 )
 
+// showRacks shows racks with their services and interfaces.
 func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) {
 	names, err := a.names(r)
 	if err != nil {
@@ -120,6 +121,7 @@ func (a *API) listRacks(r *http.Request) (any, error) {
 	}
 }
 
+// isRegistered reports whether a rack has an interface with the MAC address.
 func isRegistered(racks []inventory.Rack, text string) (bool, error) {
 	mac, err := net.ParseMAC(text)
 	if err != nil {
@@ -233,6 +235,7 @@ func (a *API) listRegions(r *http.Request) (any, error) {
 	return out, err
 }
 
+// getRegion returns a region by name.
 func (a *API) getRegion(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"region controller op=" + op}
@@ -249,6 +252,7 @@ func (a *API) getRegion(r *http.Request) (any, error) {
 	return nil, err
 }
 
+// controllerOf shows a region. Addresses that are names are left out of ip_addresses.
 func (a *API) controllerOf(g inventory.Region) Controller {
 	out := Controller{
 		SystemID: g.Name, Hostname: g.Name, FQDN: g.Name, IPAddresses: []string{}, Interfaces: []rackLinkJSON{}, TagNames: []string{},

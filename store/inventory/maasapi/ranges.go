@@ -20,6 +20,7 @@ type rangeJSON struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
+// rangeOf shows a range.
 func (v vlanView) rangeOf(r ipam.Range) rangeJSON {
 	return rangeJSON{
 		ID: r.ID, Type: r.Type.String(), StartIP: r.Start.String(), EndIP: r.End.String(), Comment: r.Comment,
@@ -39,6 +40,7 @@ type userJSON struct {
 	Username string `json:"username"`
 }
 
+// userNamed shows an owner; nil if there is none.
 func userNamed(name string) *userJSON {
 	if name == "" {
 		return nil
@@ -46,6 +48,7 @@ func userNamed(name string) *userJSON {
 	return &userJSON{name}
 }
 
+// ranges serves dynamic and reserved ranges.
 func (a *API) ranges() crud[ipam.Range] {
 	return crud[ipam.Range]{
 		shown: rangeWithSubnetJSON{}, tx: a.tx, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
@@ -100,6 +103,7 @@ type staticRouteJSON struct {
 	ResourceURI string  `json:"resource_uri"`
 }
 
+// staticRoutes serves static routes between subnets.
 func (a *API) staticRoutes() crud[ipam.StaticRoute] {
 	return crud[ipam.StaticRoute]{
 		shown: staticRouteJSON{}, tx: a.tx, all: every(a.inv.Routes), find: numbered(a.inv.Route),
@@ -135,6 +139,7 @@ type reservedIPJSON struct {
 	ResourceURI string  `json:"resource_uri"`
 }
 
+// reservedIPs serves addresses that are reserved for a MAC address.
 func (a *API) reservedIPs() crud[ipam.ReservedIP] {
 	return crud[ipam.ReservedIP]{
 		shown: reservedIPJSON{}, tx: a.tx, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),

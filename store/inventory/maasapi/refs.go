@@ -154,6 +154,7 @@ var rdnsModes = []ipam.RDNSMode{ipam.RDNSDisabled, ipam.RDNSEnabled, ipam.RDNSRF
 // defaultDomain is the ID of the domain that the inventory is created with. It cannot be deleted.
 const defaultDomain = 1
 
+// notFound returns the error of an object that does not exist.
 func notFound(kind, what string) error { return &inventory.NotFoundError{Kind: kind, What: what} }
 
 // pathID returns the number in the path.
@@ -175,6 +176,7 @@ func texts[T any](values []T) []string {
 	return out
 }
 
+// sortedByIP sorts by address instead of by text, which would put .10 before .9.
 func sortedByIP(list []ipAddressJSON) []ipAddressJSON {
 	slices.SortFunc(list, func(x, y ipAddressJSON) int {
 		a, _ := netip.ParseAddr(x.IP) // always parses: it was made from an address

@@ -48,6 +48,7 @@ func (a *API) applySite(r *http.Request) (any, error) {
 	return Applied{DryRun: opts.DryRun, Changes: changes}, nil
 }
 
+// applyOptions reads the options of the query.
 func applyOptions(query url.Values) (opts sitedoc.Options, err error) {
 	for name, to := range map[string]*bool{"dry_run": &opts.DryRun, "prune": &opts.Prune} {
 		if *to, err = form.ParseBool(query.Get(name)); err != nil {
@@ -57,6 +58,8 @@ func applyOptions(query url.Values) (opts sitedoc.Options, err error) {
 	return opts, nil
 }
 
+// readDocument reads a document of at most form.MaxBody bytes. Both decoders are strict: a
+// misspelled key would otherwise be dropped, and with prune its objects deleted.
 func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {

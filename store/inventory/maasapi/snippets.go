@@ -25,6 +25,7 @@ type snippetJSON struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
+// snippets serves DHCP options. New ones are enabled, as in MAAS.
 func (a *API) snippets() crud[inventory.Snippet] {
 	return crud[inventory.Snippet]{
 		shown: snippetJSON{}, tx: a.tx, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
@@ -70,6 +71,7 @@ func (a *API) snippetForm(r *http.Request, f *form.Form, to *inventory.Snippet) 
 	}
 }
 
+// rangeRef resolves the number of a range; ranges have no names.
 func (a *API) rangeRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
 		id, err := strconv.ParseInt(text, 10, 64)
@@ -81,6 +83,7 @@ func (a *API) rangeRef(r *http.Request) func(string) (int64, error) {
 	}
 }
 
+// showSnippets shows sets of DHCP options with the object that each applies to.
 func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any, error) {
 	view, err := a.subnetView(r)
 	if err != nil {
@@ -110,6 +113,7 @@ func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any
 	return out, nil
 }
 
+// nodeSummary names a machine or device by ID. The two share one sequence of IDs.
 func (a *API) nodeSummary(r *http.Request, id int64) (*nodeSummaryJSON, error) {
 	m, err := a.inv.Machine(r.Context(), id)
 	if err == nil {

@@ -31,6 +31,7 @@ type stores struct {
 	nodes       nodeFinder
 }
 
+// storesOf returns the inventory in all its parts.
 func storesOf(inv *inventory.Inventory) stores {
 	return stores{inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv}
 }

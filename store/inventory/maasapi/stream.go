@@ -46,6 +46,7 @@ type streamPlace struct{ rev, log, boot int64 } // boot -1 = the end
 
 func (p streamPlace) String() string { return fmt.Sprintf("%d-%d-%d", p.rev, p.log, p.boot) }
 
+// parsePlace parses the ID of an event.
 func parsePlace(text string) (p streamPlace, err error) {
 	parts := strings.Split(text, "-")
 	to := []*int64{&p.rev, &p.log, &p.boot}
@@ -129,6 +130,8 @@ type sender struct {
 	at  streamPlace
 }
 
+// write sends text at once. The deadline is set for each write, because the stream as a whole has
+// none.
 func (s *sender) write(text string) error {
 	if err := s.out.SetWriteDeadline(time.Now().Add(streamSlow)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
@@ -142,6 +145,7 @@ func (s *sender) write(text string) error {
 	return nil
 }
 
+// send sends an event. Its ID is the position after it, from which the client resumes.
 func (s *sender) send(name string, data any) error {
 	text, err := json.Marshal(data)
 	if err != nil {
@@ -200,6 +204,8 @@ type change struct {
 	what any
 }
 
+// watchChanges sends the changes after a revision until ctx ends. When the feed no longer has them,
+// it reports the loss and goes on from now.
 func (a *API) watchChanges(ctx context.Context, from int64, out chan<- change) {
 	for {
 		lost := false

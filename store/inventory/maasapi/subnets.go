@@ -35,6 +35,7 @@ type Subnet struct {
 	ResourceURI     string      `json:"resource_uri"`
 }
 
+// subnets serves subnets. Getting one has operations; see getSubnet.
 func (a *API) subnets() crud[ipam.Subnet] {
 	return crud[ipam.Subnet]{
 		shown: Subnet{}, tx: a.tx, all: every(a.inv.Subnets), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
@@ -56,6 +57,7 @@ func (a *API) subnetOfPath(r *http.Request) (ipam.Subnet, error) {
 	return a.inv.FindSubnet(r.Context(), text)
 }
 
+// showSubnets shows subnets.
 func (a *API) showSubnets(r *http.Request, subnets []ipam.Subnet) ([]any, error) {
 	view, err := a.subnetViewOf(r, subnets)
 	var out []any
@@ -74,6 +76,7 @@ type subnetView struct {
 	tags    map[int64][]string // names
 }
 
+// subnetView reads the objects that subnets refer to and consist of.
 func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
 	if v.vlanView, err = a.vlanView(r); err != nil {
 		return v, err
@@ -105,7 +108,8 @@ func (a *API) subnetViewOf(r *http.Request, subnets []ipam.Subnet) (v subnetView
 	}
 	ctx, s := r.Context(), subnets[0]
 	v.vlanView = vlanView{base: a.base, fabrics: map[int64]string{}, spaces: map[int64]string{0: undefinedSpace}, vlans: map[int64]ipam.VLAN{}}
-	for id := s.VLANID; id != 0 && v.vlans[id].ID == 0; id = v.vlans[id].RelayVLANID { // the VLAN, and the one it relays to
+	// The VLAN and the one that it relays to; a VLAN that was read already ends a circle.
+	for id := s.VLANID; id != 0 && v.vlans[id].ID == 0; id = v.vlans[id].RelayVLANID {
 		vlan, err := a.subnetParts.VLAN(ctx, id)
 		if err != nil {
 			return v, err
@@ -132,6 +136,7 @@ func (a *API) subnetViewOf(r *http.Request, subnets []ipam.Subnet) (v subnetView
 	return v, err
 }
 
+// show shows a subnet. Flags are stored negated, so that a zero ipam.Subnet has MAAS' defaults.
 func (v subnetView) show(s ipam.Subnet) Subnet {
 	out := Subnet{
 		ID: s.ID, Name: s.Name, Description: s.Description, CIDR: s.Prefix.String(), DNSServers: texts(s.DNSServers),
@@ -187,6 +192,8 @@ func (a *API) subnetForm(r *http.Request, f *form.Form, s *ipam.Subnet) {
 	}
 }
 
+// vlanOfForm returns the VLAN with the form's vid in its fabric. Without a fabric it is the first
+// one, which the site was created with.
 func (a *API) vlanOfForm(r *http.Request, f *form.Form) int64 {
 	var fabric int64
 	readRef(f, "fabric", &fabric, a.fabricRef(r))
@@ -254,6 +261,7 @@ type statisticsJSON struct {
 	SuggestedRange   string   `json:"suggested_dynamic_range,omitempty"`
 }
 
+// statistics shows the use of a subnet's addresses, with suggestions for fields that are not set.
 func statistics(s ipam.Subnet, u *ipam.Usage) statisticsJSON {
 	st := u.Statistics()
 	used := 0.0
@@ -285,11 +293,13 @@ type addressSpanJSON struct {
 	Purpose []string `json:"purpose,omitempty"`
 }
 
+// spanOf shows a run of addresses.
 func spanOf(r netipx.IPRange) addressSpanJSON {
 	count := new(big.Int).Sub(new(big.Int).SetBytes(r.To().AsSlice()), new(big.Int).SetBytes(r.From().AsSlice()))
 	return addressSpanJSON{Start: r.From().String(), End: r.To().String(), Count: count.Add(count, big.NewInt(1))}
 }
 
+// spans shows a set of addresses as runs.
 func spans(set *netipx.IPSet) []addressSpanJSON {
 	out := []addressSpanJSON{}
 	for _, r := range set.Ranges() {
@@ -298,6 +308,8 @@ func spans(set *netipx.IPSet) []addressSpanJSON {
 	return out
 }
 
+// reservedRanges shows the runs of addresses in use with their purposes. Runs without a purpose are
+// free.
 func reservedRanges(u *ipam.Usage) []addressSpanJSON {
 	out := []addressSpanJSON{}
 	for _, s := range u.Spans() {

@@ -21,6 +21,8 @@ type tagJSON struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
+// tags serves tags. A definition is refused: MAAS selects machines by it, and a tag that silently
+// selects none would be wrong.
 func (a *API) tags() crud[inventory.Tag] {
 	return crud[inventory.Tag]{
 		shown: tagJSON{}, tx: a.tx, all: every(a.inv.Tags), find: a.tagOfPath,
@@ -40,6 +42,7 @@ func (a *API) tags() crud[inventory.Tag] {
 	}
 }
 
+// tagOfPath returns the tag of the path, by name.
 func (a *API) tagOfPath(r *http.Request) (inventory.Tag, error) {
 	return a.inv.TagByName(r.Context(), r.PathValue("id"))
 }
@@ -74,6 +77,7 @@ func (a *API) getTag(r *http.Request) (any, error) {
 	return nil, &unsupported{"tag op=" + op}
 }
 
+// taggedMachines shows the machines with a tag.
 func (a *API) taggedMachines(r *http.Request, tag string) ([]any, error) {
 	all, err := a.inv.MachinesTagged(r.Context(), tag)
 	if err != nil {
@@ -82,6 +86,7 @@ func (a *API) taggedMachines(r *http.Request, tag string) ([]any, error) {
 	return a.showMachines(r, all)
 }
 
+// taggedDevices shows the devices with a tag.
 func (a *API) taggedDevices(r *http.Request, tag string) ([]any, error) {
 	all, err := a.inv.DevicesTagged(r.Context(), tag)
 	if err != nil {

@@ -21,6 +21,8 @@ type tsigKeyJSON struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
+// tsigKeys serves TSIG keys. They cannot be changed: a new secret is a new key, so that servers can
+// be moved one by one.
 func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 	return crud[inventory.TSIGKey]{
 		shown: tsigKeyJSON{}, tx: a.tx, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(a.showTSIGKey),
@@ -36,6 +38,7 @@ func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 	}
 }
 
+// showTSIGKey shows a key. The inventory returns the secret only when the key is created.
 func (a *API) showTSIGKey(k inventory.TSIGKey) any {
 	return tsigKeyJSON{
 		ID: k.ID, Name: k.Name, Algorithm: k.Algorithm, Created: k.Created, Secret: string(k.Secret),

@@ -20,6 +20,7 @@ type Account struct {
 	ResourceURI string         `json:"resource_uri"`
 }
 
+// showUser shows a user.
 func (a *API) showUser(u inventory.User) Account {
 	return Account{
 		Username: u.Name, Email: u.Email, IsSuperuser: u.Role == inventory.RoleAdmin, IsLocal: true, Role: u.Role,
@@ -27,6 +28,7 @@ func (a *API) showUser(u inventory.User) Account {
 	}
 }
 
+// users serves users, by name.
 func (a *API) users() crud[inventory.User] {
 	return crud[inventory.User]{
 		shown: Account{}, tx: a.tx, all: every(a.inv.Users),
@@ -115,6 +117,7 @@ func (a *API) listTokens(r *http.Request) (any, error) {
 	return out, err
 }
 
+// actOnAccount serves the operations on the user's own keys.
 func (a *API) actOnAccount(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -151,6 +154,7 @@ type sshKeyJSON struct {
 	ResourceURI string `json:"resource_uri"`
 }
 
+// sshKeys serves the user's own SSH keys. Another user's key is not found, whatever its number.
 func (a *API) sshKeys() crud[inventory.SSHKey] {
 	all := func(r *http.Request) ([]inventory.SSHKey, error) {
 		u, err := a.self(r)

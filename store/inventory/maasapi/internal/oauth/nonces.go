@@ -67,6 +67,7 @@ func (n *nonces) forget(until int64) {
 	})
 }
 
+// oldest returns the earliest timestamp.
 func oldest(seen map[int64]map[[16]byte]bool) (first int64) {
 	for at := range seen {
 		if first == 0 || at < first {

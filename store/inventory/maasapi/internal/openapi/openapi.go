@@ -70,6 +70,7 @@ func Describe(info Info, operations []Operation) map[string]any {
 	}
 }
 
+// describe returns the operation object.
 func (op Operation) describe(s *schemas) object {
 	ok := object{"description": "done"}
 	// With op= an operation has several answers, which one schema would describe wrongly.
@@ -102,6 +103,7 @@ func (op Operation) describe(s *schemas) object {
 
 var pathParam = regexp.MustCompile(`\{([a-z]+)\}`)
 
+// parameters returns the parameters of the path, the query and the header.
 func (op Operation) parameters() (params []object) {
 	text := object{"type": "string"}
 	add := func(name, in string, schema object) {
@@ -142,6 +144,8 @@ type schemas struct {
 	names map[reflect.Type]string
 }
 
+// of returns the schema of a type as encoding/json encodes it. Types that encode themselves have
+// any form.
 func (s *schemas) of(t reflect.Type) object {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
@@ -205,6 +209,8 @@ func (s *schemas) name(t reflect.Type) string {
 	return name
 }
 
+// fields adds the schemas of a struct's fields. Embedded structs without a name are flattened, as
+// encoding/json does.
 func (s *schemas) fields(t reflect.Type, into object) {
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -34,6 +34,8 @@ const (
 	behindDash
 )
 
+// yamlWriter writes tokens as they are decoded, so that fields keep their order, which maps would
+// lose.
 type yamlWriter struct {
 	dec *json.Decoder
 	out bytes.Buffer
@@ -87,6 +89,7 @@ func (w *yamlWriter) element(of json.Delim, indent int) error {
 	return w.value(indent, behindKey)
 }
 
+// yamlScalar writes a value that is no list or object.
 func yamlScalar(token json.Token) string {
 	switch v := token.(type) {
 	case nil:
@@ -104,6 +107,8 @@ var (
 	yamlWords = []string{"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}
 )
 
+// yamlText writes a text, in quotes unless it is certain that every reader takes it for a text.
+// JSON's quoting is a subset of YAML's, apart from characters that YAML does not print.
 func yamlText(text string) string {
 	if yamlPlain.MatchString(text) && !slices.Contains(yamlWords, strings.ToLower(text)) {
 		return text
