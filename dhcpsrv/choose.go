@@ -34,7 +34,7 @@ func (t *table) choose(d *decision, wanted addr4) (ok bool) {
 		return d.take(e.addr, how)
 	}
 	if t.overQuota(d) {
-		d.reason = DropQuota
+		d.reason = dropQuota
 		return false
 	}
 	if wanted != 0 && t.isFree(d, wanted) {

@@ -24,7 +24,7 @@ func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 		return t.take(ia, held.lease.Addr, how)
 	}
 	if !t.spend(d, ia) {
-		d.reason = DropQuota
+		d.reason = dropQuota
 		d.note("IA %08x: the quota of where the client is, is used up", ia.id)
 		return false
 	}

@@ -133,7 +133,7 @@ func (s *Server) report(batch []change, err error) {
 			continue
 		}
 		if err != nil {
-			s.stats.reasons[DropCommit].Add(1)
+			s.stats.reasons[dropCommit].Add(1)
 			c.job.failed.Store(true)
 		}
 		s.jobs = append(s.jobs, c.job)

@@ -163,7 +163,7 @@ func (s *subnet) setTimes() error {
 		s.BootLeaseTime = s.LeaseTime
 	}
 	if s.QuarantineTime == 0 {
-		s.QuarantineTime = DefaultQuarantineTime
+		s.QuarantineTime = defaultQuarantineTime
 	}
 	// In a fixed order: a BootLeaseTime that was taken over from LeaseTime is not what to name.
 	for _, f := range []struct {
@@ -218,14 +218,14 @@ func (s *subnet) fieldOptions() Options {
 		}
 	}
 	if s.MTU != 0 {
-		opts = append(opts, Uint16Option(wire.OptMTU, uint16(s.MTU)))
+		opts = append(opts, uint16Option(wire.OptMTU, uint16(s.MTU)))
 	}
 	if len(s.Routes) > 0 {
 		routes := slices.Clone(s.Routes)
 		if len(s.Routers) > 0 {
 			routes = append(routes, Route{Dest: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: s.Routers[0]})
 		}
-		opts = append(opts, RoutesOption(wire.OptClasslessRoute, routes...))
+		opts = append(opts, routesOption(wire.OptClasslessRoute, routes...))
 	}
 	return opts
 }

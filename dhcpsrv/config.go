@@ -9,9 +9,9 @@ import (
 
 // Defaults for zero fields of [Config].
 const (
-	DefaultOfferHold = 30 * time.Second
-	DefaultWorkers   = 8
-	DefaultQueue     = 16384
+	defaultOfferHold = 30 * time.Second
+	defaultWorkers   = 8
+	defaultQueue     = 16384
 )
 
 // Config sets up a [Server]. The zero value works: leases in memory, no boot data, no probes.
@@ -31,9 +31,9 @@ type Config struct {
 
 	ClientRate int // packets of one client (link address, or DUID) handled in a second; 0 = no limit
 
-	OfferHold time.Duration // how long an offered address is kept for its client; 0 = DefaultOfferHold, at least 1 s
-	Workers   int           // goroutines that handle packets, for each Serve; 0 = DefaultWorkers
-	Queue     int           // packets waiting for a worker, for each Serve; beyond it the oldest is dropped; 0 = DefaultQueue
+	OfferHold time.Duration // how long an offered address is kept for its client; 0 = defaultOfferHold, at least 1 s
+	Workers   int           // goroutines that handle packets, for each Serve; 0 = defaultWorkers
+	Queue     int           // packets waiting for a worker, for each Serve; beyond it the oldest is dropped; 0 = defaultQueue
 }
 
 // Prober finds out whether somebody uses an address that the server believes to be free.

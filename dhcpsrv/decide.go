@@ -21,7 +21,7 @@ func (t *table) decide(d *decision, r *request) {
 	}
 	mac := r.CHAddr()
 	if d.key, d.res = t.cur.identify(d.keyBuf[:], d.seg, d.sub, mac, r.Option(wire.OptClientID), r.subscriber()); len(d.key) == 0 {
-		d.silent(DropNoIdentity)
+		d.silent(dropNoIdentity)
 		return
 	}
 	if d.trace {
@@ -76,7 +76,7 @@ func (t *table) decideKind(d *decision, r *request) {
 	case wire.BOOTP:
 		t.decideBOOTP(d)
 	default:
-		d.silent(DropUnknownType)
+		d.silent(dropUnknownType)
 	}
 }
 
@@ -117,7 +117,7 @@ func (d *decision) setLease(c *serving, r *request) {
 
 func (t *table) decideDiscover(d *decision, r *request) {
 	if !t.choose(d, r.wanted) {
-		d.silent(cmp.Or(d.reason, DropPoolExhausted))
+		d.silent(cmp.Or(d.reason, dropPoolExhausted))
 		return
 	}
 	d.reply, d.act = wire.Offer, actHold
@@ -125,7 +125,7 @@ func (t *table) decideDiscover(d *decision, r *request) {
 		d.reply, d.act, d.rapid = wire.Ack, actGrant, true
 	}
 	if e := t.byAddr[d.addr]; e != nil && e.mine(d.key) && e.probing {
-		d.silent(DropProbing)
+		d.silent(dropProbing)
 		d.act = actNone
 	}
 }
@@ -137,7 +137,7 @@ func (t *table) decideRequest(d *decision, r *request) {
 	case r.serverID.IsValid():
 		state = "selecting"
 		if !d.seg.hasServer(r, d.now) {
-			d.silent(DropOtherServer)
+			d.silent(dropOtherServer)
 			d.act = actForget
 			return
 		}
@@ -154,7 +154,7 @@ func (t *table) decideRequest(d *decision, r *request) {
 		d.note("request while %s, for %v", state, d.addr.addr())
 	}
 	if d.addr == 0 {
-		d.silent(DropIncomplete)
+		d.silent(dropIncomplete)
 		return
 	}
 	t.decideGrant(d, state == "selecting")
@@ -177,7 +177,7 @@ func (seg *segment) hasServer(r *request, now int64) bool {
 func (t *table) decideGrant(d *decision, selecting bool) {
 	sub := t.cur.find(d.addr)
 	if sub == nil || sub.seg != d.seg {
-		d.nak(NakWrongNetwork)
+		d.nak(nakWrongNetwork)
 		return
 	}
 	if why := t.refusal(d); why != 0 {
@@ -187,11 +187,11 @@ func (t *table) decideGrant(d *decision, selecting bool) {
 	e := t.byAddr[d.addr]
 	known := e != nil && e.mine(d.key) || d.res != nil && addr4From(d.res.Addr) == d.addr
 	if !known && !selecting && sub.NotAuthoritative {
-		d.silent(DropUnknownLease)
+		d.silent(dropUnknownLease)
 		return
 	}
 	if held := e != nil && e.mine(d.key) && e.live(d.now); !held && (d.res == nil || addr4From(d.res.Addr) != d.addr) && t.overQuota(d) {
-		d.silent(DropQuota)
+		d.silent(dropQuota)
 		return
 	}
 	d.reply, d.act = wire.Ack, actGrant
@@ -211,38 +211,38 @@ func (t *table) refusal(d *decision) Reason {
 	if d.res != nil && d.res.Addr.IsValid() {
 		a := addr4From(d.res.Addr)
 		if a != d.addr && t.blocker(a, d.key, d.now) == nil && t.mayGive(d, a) {
-			return NakMoved // it starts over and gets its own address
+			return nakMoved // it starts over and gets its own address
 		}
 	}
 	switch {
 	case t.blocker(d.addr, d.key, d.now) != nil:
-		return NakTaken
+		return nakTaken
 	case !t.mayGive(d, d.addr):
-		return NakPartner
+		return nakPartner
 	case d.res != nil && addr4From(d.res.Addr) == d.addr:
 		return 0
 	case t.cur.byAddr[d.addr] != nil:
-		return NakReserved
+		return nakReserved
 	case !t.dynamic(d, d.addr):
-		return NakNoPool
+		return nakNoPool
 	}
 	return 0
 }
 
 // decideGiveBack judges RELEASE and DECLINE: only of an address that the client holds.
 func (t *table) decideGiveBack(d *decision, r *request) {
-	d.silent(DropNothingToSay)
+	d.silent(dropNothingToSay)
 	d.act, d.addr = actRelease, r.ciaddr
 	if r.kind == wire.Decline {
 		d.act, d.addr = actQuarantine, r.wanted
 	}
 	if r.serverID.IsValid() && !d.seg.hasServer(r, d.now) {
-		d.silent(DropOtherServer)
+		d.silent(dropOtherServer)
 		d.act = actNone
 		return
 	}
 	if e := t.byAddr[d.addr]; e == nil || !e.mine(d.key) || !e.live(d.now) || r.kind == wire.Release && e.state != Bound {
-		d.silent(DropNotHeld)
+		d.silent(dropNotHeld)
 		d.act = actNone
 	}
 }
@@ -250,12 +250,12 @@ func (t *table) decideGiveBack(d *decision, r *request) {
 // decideBOOTP serves clients that know no leases: only those with a reserved address.
 func (t *table) decideBOOTP(d *decision) {
 	if d.res == nil || !d.res.Addr.IsValid() {
-		d.silent(DropNoReservation)
+		d.silent(dropNoReservation)
 		return
 	}
 	a := addr4From(d.res.Addr)
 	if t.blocker(a, d.key, d.now) != nil || !t.mayGive(d, a) {
-		d.silent(DropPoolExhausted)
+		d.silent(dropPoolExhausted)
 		return
 	}
 	d.take(a, byReservation)

@@ -56,7 +56,7 @@ func (t *table6) decide(d *decision6, r *request6) {
 	case wire6.InformationRequest:
 		d.ias = nil
 	default:
-		d.silent(DropUnknownType)
+		d.silent(dropUnknownType)
 	}
 }
 
@@ -70,16 +70,16 @@ func (d *decision6) check(r *request6) Reason {
 		needsServer = true
 	case wire6.InformationRequest:
 		if len(r.ias) > 0 {
-			return DropMalformed
+			return dropMalformed
 		}
 	}
 	switch {
 	case r.duid == nil && r.Type != wire6.InformationRequest:
-		return DropNoIdentity
+		return dropNoIdentity
 	case mustNot && r.serverID != nil, needsServer && r.serverID == nil:
-		return DropMalformed
+		return dropMalformed
 	case r.serverID != nil && !bytes.Equal(r.serverID, d.sub.seg.duid) && !d.sub.formerly.isDUID(r.serverID, d.now.UnixNano()):
-		return DropOtherServer
+		return dropOtherServer
 	}
 	return 0
 }
@@ -111,11 +111,11 @@ func (t *table6) decideSolicit(d *decision6, r *request6) {
 	for i := range d.ias {
 		if e := t.byAddr[d.ias[i].addr]; e != nil && e.probing && e.mine(d.ias[i].key) {
 			d.ias = d.ias[:0]
-			d.silent(DropProbing)
+			d.silent(dropProbing)
 			return
 		}
 	}
-	if d.reason = cmp.Or(d.reason, DropPoolExhausted); !none {
+	if d.reason = cmp.Or(d.reason, dropPoolExhausted); !none {
 		d.reason = 0
 	}
 }
@@ -150,7 +150,7 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 		answered = true
 	}
 	if !answered && len(d.ias) > 0 {
-		d.silent(DropUnknownLease)
+		d.silent(dropUnknownLease)
 		return
 	}
 	if a, _ := d.first(); a.IsValid() {
@@ -193,7 +193,7 @@ func (d *decision6) confirm(r *request6) {
 		}
 	}
 	if d.status = wire6.StatusSuccess; addrs == 0 {
-		d.silent(DropIncomplete)
+		d.silent(dropIncomplete)
 	}
 }
 

@@ -7,6 +7,34 @@ import (
 	"time"
 )
 
+// Names that only tests need.
+const (
+	DefaultOfferHold      = defaultOfferHold
+	DefaultQuarantineTime = defaultQuarantineTime
+	DropHops              = dropHops
+	DropIncomplete        = dropIncomplete
+	DropListening         = dropListening
+	DropMalformed         = dropMalformed
+	DropNoIdentity        = dropNoIdentity
+	DropNoReservation     = dropNoReservation
+	DropNotRequest        = dropNotRequest
+	DropOtherServer       = dropOtherServer
+	DropPartner           = dropPartner
+	DropUnknownLease      = dropUnknownLease
+	DropUnknownLink       = dropUnknownLink
+	DropUnknownRelay      = dropUnknownRelay
+	DropUnknownType       = dropUnknownType
+	ForeignQuiet          = rogueQuiet
+	NakMoved              = nakMoved
+	NakNoPool             = nakNoPool
+	NakReserved           = nakReserved
+	NakTaken              = nakTaken
+	NakWrongNetwork       = nakWrongNetwork
+)
+
+// Uint8Option is uint8Option.
+var Uint8Option = uint8Option
+
 // SetClock sets the wall clock as a running server sees it: so far ahead of the time of the test.
 func (s *Server) SetClock(ahead time.Duration) {
 	s.mu.Lock()

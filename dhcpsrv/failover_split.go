@@ -161,9 +161,9 @@ func (t *table) mayAnswer(d *decision, r *request) Reason {
 	}
 	switch {
 	case state == Recovering:
-		return DropRecovering
+		return dropRecovering
 	case state == Normal && d.undirected && !own && !d.inVain && r.kind != wire.Release && r.kind != wire.Decline:
-		return DropPartner
+		return dropPartner
 	}
 	return 0
 }
@@ -182,8 +182,8 @@ func (d *decision) notePartner(p *partner, state PartnerState, bucket byte, own 
 // holdBack keeps a refusal from a client whose lease the partner may know better, while the partner is not heard.
 func (t *table) holdBack(d *decision) {
 	p := d.sub.partner
-	if p != nil && d.reply == wire.Nak && d.undirected && !d.inVain && d.reason != NakWrongNetwork && p.state(d.now) != Normal {
-		d.silent(DropPartner)
+	if p != nil && d.reply == wire.Nak && d.undirected && !d.inVain && d.reason != nakWrongNetwork && p.state(d.now) != Normal {
+		d.silent(dropPartner)
 	}
 }
 
@@ -276,9 +276,9 @@ func (t *table6) mayAnswer(d *decision6, r *request6) Reason {
 	}
 	switch {
 	case state == Recovering:
-		return DropRecovering
+		return dropRecovering
 	case state == Normal && d.undirected && !own && !d.inVain && len(r.duid) > 0:
-		return DropPartner
+		return dropPartner
 	}
 	return 0
 }

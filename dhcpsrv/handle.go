@@ -48,7 +48,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 	defer func() {
 		if !finished {
 			j.lost = true
-			s.drop(j, DropPanic)
+			s.drop(j, dropPanic)
 		}
 	}()
 	defer s.recovered("packet")
@@ -64,7 +64,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 		s.stats.receive(r.kind)
 		if s.rate.exceeded(r.CHAddr(), time.Now()) {
 			finished = true
-			s.drop(j, DropRate)
+			s.drop(j, dropRate)
 			return false
 		}
 	}
@@ -116,7 +116,7 @@ func (s *Server) decide(d *decision, r *request, j *job) (stored, again bool) {
 		s.enqueue(s.table.expire(d.now, expireChunk))
 	}
 	if len(s.pending) > maxPending {
-		d.silent(DropBacklog)
+		d.silent(dropBacklog)
 		return false, false
 	}
 	s.table.decide(d, r)

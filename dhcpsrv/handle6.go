@@ -17,7 +17,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 	defer func() {
 		if !finished {
 			j.lost = true
-			s.drop(j, DropPanic)
+			s.drop(j, dropPanic)
 		}
 	}()
 	defer s.recovered("IPv6 packet")
@@ -33,7 +33,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 		s.stats.received6[r.Type].Add(1)
 		if s.rate.exceeded(r.duid, time.Now()) {
 			finished = true
-			s.drop(j, DropRate)
+			s.drop(j, dropRate)
 			return false
 		}
 	}
@@ -71,7 +71,7 @@ func (s *Server) decide6(d *decision6, r *request6, j *job) (stored, again bool)
 		s.enqueue(s.table6.expire(d.now, expireChunk))
 	}
 	if len(s.pending) > maxPending {
-		d.silent(DropBacklog)
+		d.silent(dropBacklog)
 		return false, false
 	}
 	s.table6.decide(d, r)

@@ -31,16 +31,16 @@ func AddrOption(code uint8, addrs ...netip.Addr) Option {
 	return Option{Code: code, Data: data}
 }
 
-// Uint8Option makes an option of one byte.
-func Uint8Option(code, v uint8) Option { return Option{Code: code, Data: []byte{v}} }
+// uint8Option makes an option of one byte.
+func uint8Option(code, v uint8) Option { return Option{Code: code, Data: []byte{v}} }
 
-// Uint16Option makes an option of a 16-bit number.
-func Uint16Option(code uint8, v uint16) Option {
+// uint16Option makes an option of a 16-bit number.
+func uint16Option(code uint8, v uint16) Option {
 	return Option{Code: code, Data: binary.BigEndian.AppendUint16(nil, v)}
 }
 
-// Uint32Option makes an option of a 32-bit number.
-func Uint32Option(code uint8, v uint32) Option {
+// uint32Option makes an option of a 32-bit number.
+func uint32Option(code uint8, v uint32) Option {
 	return Option{Code: code, Data: binary.BigEndian.AppendUint32(nil, v)}
 }
 
@@ -59,8 +59,8 @@ func DomainsOption(code uint8, names ...string) Option {
 	return Option{Code: code, Data: data}
 }
 
-// RoutesOption makes an option of classless routes, as option 121 has them (RFC 3442).
-func RoutesOption(code uint8, routes ...Route) Option {
+// routesOption makes an option of classless routes, as option 121 has them (RFC 3442).
+func routesOption(code uint8, routes ...Route) Option {
 	var data []byte
 	for _, r := range routes {
 		dest := r.Dest.Masked().Addr().As4()

@@ -28,9 +28,9 @@ func (r *request) isPXE() bool {
 func (d *decision) decideBootServer(r *request) {
 	switch {
 	case r.kind != wire.Request && r.kind != wire.Inform:
-		d.silent(DropUnknownType)
+		d.silent(dropUnknownType)
 	case r.serverID.IsValid() && !d.seg.hasServer(r, d.now):
-		d.silent(DropOtherServer)
+		d.silent(dropOtherServer)
 	default:
 		d.answerBoot(r, wire.Ack)
 	}
@@ -39,7 +39,7 @@ func (d *decision) decideBootServer(r *request) {
 // answerBoot answers with boot data alone.
 func (d *decision) answerBoot(r *request, reply wire.Type) {
 	if !r.isPXE() {
-		d.silent(DropProxy)
+		d.silent(dropProxy)
 		return
 	}
 	d.reply, d.bootOnly, d.addr = reply, true, 0
@@ -57,7 +57,7 @@ func (t *table) decideProxy(d *decision, r *request) {
 	case wire.Decline, wire.Release:
 		t.decideGiveBack(d, r)
 	default:
-		d.silent(DropProxy)
+		d.silent(dropProxy)
 	}
 }
 
@@ -70,7 +70,7 @@ func (t *table) decideListening(d *decision, r *request) {
 	case wire.Decline, wire.Release:
 		t.decideGiveBack(d, r)
 	default:
-		d.silent(DropListening)
+		d.silent(dropListening)
 	}
 }
 
@@ -79,7 +79,7 @@ func (t *table) decideListening(d *decision, r *request) {
 // would cut its connections, and whoever makes a DHCP server appear for a moment could cut everybody's.
 func (t *table) decideOldLease(d *decision, r *request) {
 	if r.serverID.IsValid() && !d.seg.hasServer(r, d.now) {
-		d.silent(DropOtherServer)
+		d.silent(dropOtherServer)
 		d.act = actForget
 		return
 	}
@@ -96,7 +96,7 @@ func (t *table) decideOldLease(d *decision, r *request) {
 		}
 	}
 	if d.addr == 0 {
-		d.silent(DropProxy)
+		d.silent(dropProxy)
 		return
 	}
 	t.decideGrant(d, r.serverID.IsValid())
@@ -108,7 +108,7 @@ func (s *Server) askBoot(ctx context.Context, d *decision, r *request) {
 		return
 	}
 	if d.boot, d.booting = s.selectBoot(ctx, d, r); d.bootOnly && !d.booting {
-		d.silent(DropNoBoot)
+		d.silent(dropNoBoot)
 	}
 }
 

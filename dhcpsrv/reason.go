@@ -6,40 +6,40 @@ type Reason uint8
 // Reasons for silence.
 const (
 	_                 Reason = iota
-	DropMalformed            // not a DHCPv4 message
-	DropNotRequest           // a message of a server
-	DropHops                 // passed too many relays: a loop
-	DropUnknownType          // a message type that no client sends
-	DropNoIdentity           // neither a link address nor a client identifier
-	DropUnknownLink          // no subnet is local on the interface it came from
-	DropUnknownRelay         // the relay's address, or the one it selects, is in no subnet
-	DropPoolExhausted        // no address is left for the client
-	DropOtherServer          // the client chose another server
-	DropUnknownLease         // the lease is not known here, and another server may know it
-	DropNoReservation        // a BOOTP client without a reserved address
-	DropIncomplete           // a message without the addresses it needs
-	DropNotHeld              // releases or declines an address it does not hold
-	DropProbing              // resent while the address on offer is being probed
-	DropBacklog              // too many leases wait for the store
-	DropCommit               // the store failed
-	DropQueueFull            // too many packets wait for a worker
-	DropPanic                // a bug: handling the packet panicked
-	DropQuota                // the clients on the circuit, or the link, hold all the addresses they may
-	DropRate                 // the client sends more packets than Config.ClientRate
-	DropProxy                // addresses are another server's business here, and the client asks for nothing else
-	DropNoBoot               // in proxy mode: nothing to load for the client
-	DropListening            // mode auto, not yet known whether another server answers
-	DropPartner              // the client is the partner's to answer
-	DropRecovering           // just started, and the partner's leases are not here yet
-	DropNothingToSay         // taken note of; the message has no answer (RELEASE, DECLINE)
+	dropMalformed            // not a DHCPv4 message
+	dropNotRequest           // a message of a server
+	dropHops                 // passed too many relays: a loop
+	dropUnknownType          // a message type that no client sends
+	dropNoIdentity           // neither a link address nor a client identifier
+	dropUnknownLink          // no subnet is local on the interface it came from
+	dropUnknownRelay         // the relay's address, or the one it selects, is in no subnet
+	dropPoolExhausted        // no address is left for the client
+	dropOtherServer          // the client chose another server
+	dropUnknownLease         // the lease is not known here, and another server may know it
+	dropNoReservation        // a BOOTP client without a reserved address
+	dropIncomplete           // a message without the addresses it needs
+	dropNotHeld              // releases or declines an address it does not hold
+	dropProbing              // resent while the address on offer is being probed
+	dropBacklog              // too many leases wait for the store
+	dropCommit               // the store failed
+	dropQueueFull            // too many packets wait for a worker
+	dropPanic                // a bug: handling the packet panicked
+	dropQuota                // the clients on the circuit, or the link, hold all the addresses they may
+	dropRate                 // the client sends more packets than Config.ClientRate
+	dropProxy                // addresses are another server's business here, and the client asks for nothing else
+	dropNoBoot               // in proxy mode: nothing to load for the client
+	dropListening            // mode auto, not yet known whether another server answers
+	dropPartner              // the client is the partner's to answer
+	dropRecovering           // just started, and the partner's leases are not here yet
+	dropNothingToSay         // taken note of; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
-	NakWrongNetwork // the address is not of the client's segment
-	NakTaken        // another client holds the address
-	NakReserved     // the address is reserved for another client
-	NakMoved        // another address is reserved for the client
-	NakNoPool       // the address is in no pool
-	NakPartner      // the address is the partner's to give
+	nakWrongNetwork // the address is not of the client's segment
+	nakTaken        // another client holds the address
+	nakReserved     // the address is reserved for another client
+	nakMoved        // another address is reserved for the client
+	nakNoPool       // the address is in no pool
+	nakPartner      // the address is the partner's to give
 	numReasons
 )
 

@@ -28,20 +28,20 @@ type request struct {
 func (r *request) parse(p Packet) Reason {
 	r.pkt = p
 	if err := r.Parse(p.Data); err != nil {
-		return DropMalformed
+		return dropMalformed
 	}
 	if r.Op() != wire.OpRequest {
-		return DropNotRequest
+		return dropNotRequest
 	}
 	if r.Hops() > maxHops {
-		return DropHops
+		return dropHops
 	}
 	r.kind = r.Type()
 	r.giaddr, r.ciaddr = addr4From(r.GIAddr()), addr4From(r.CIAddr())
 	r.wanted = addr4From(r.Addr(wire.OptRequestedIP))
 	r.serverID = r.Addr(wire.OptServerID)
 	if r.relayAgent = r.Option(wire.OptRelayAgent); len(r.relayAgent) > 255 {
-		return DropMalformed
+		return dropMalformed
 	}
 	if v := wire.SubOption(r.relayAgent, 11); len(v) == 4 {
 		r.override = netip.AddrFrom4([4]byte(v))
@@ -74,7 +74,7 @@ func (c *serving) selectSubnet(r *request) (seg *segment, prefer *subnet, how st
 		if sub := c.find(target); sub != nil {
 			return sub.seg, sub, how, 0
 		}
-		return nil, nil, how, DropUnknownRelay
+		return nil, nil, how, dropUnknownRelay
 	}
 	seg = c.byLink[r.pkt.Link]
 	if r.pkt.Link == "" {
@@ -86,7 +86,7 @@ func (c *serving) selectSubnet(r *request) (seg *segment, prefer *subnet, how st
 		}
 	}
 	if seg == nil {
-		return nil, nil, "link", DropUnknownLink
+		return nil, nil, "link", dropUnknownLink
 	}
 	for _, sub := range seg.subnets {
 		if sub.Server == r.pkt.Dst {

@@ -31,18 +31,18 @@ type request6 struct {
 func (r *request6) parse(p Packet) Reason {
 	r.pkt = p
 	if r.Parse(p.Data) != nil {
-		return DropMalformed
+		return dropMalformed
 	}
 	switch r.Type {
 	case wire6.Advertise, wire6.Reply, wire6.Reconfigure, wire6.RelayReply:
-		return DropNotRequest
+		return dropNotRequest
 	}
 	if r.Type == 0 || r.Type > wire6.RelayReply {
-		return DropUnknownType
+		return dropUnknownType
 	}
 	r.duid, r.serverID = r.Options.Find(wire6.OptClientID), r.Options.Find(wire6.OptServerID)
 	if len(r.duid) > maxDUID || len(r.duid) < 3 && r.duid != nil {
-		return DropMalformed
+		return dropMalformed
 	}
 	r.ias = r.IAs(r.ias, maxIAs)
 	r.findMACs()
@@ -126,12 +126,12 @@ func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why R
 		if sub := c.find(a); sub != nil {
 			return sub, "link address of the relay", 0
 		}
-		return nil, "link address of the relay", DropUnknownRelay
+		return nil, "link address of the relay", dropUnknownRelay
 	}
 	if seg := c.byLink[r.pkt.Link]; seg != nil && r.pkt.Link != "" {
 		return seg.subnets[0], "link", 0
 	}
-	return nil, "link", DropUnknownLink
+	return nil, "link", dropUnknownLink
 }
 
 // reservation returns the client's reservation for a segment, by its DUID or one of its link addresses.

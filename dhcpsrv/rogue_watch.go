@@ -19,12 +19,12 @@ type RogueServer struct {
 
 // Times of [ModeAuto].
 const (
-	// ForeignQuiet is how long no other server may have answered before the server takes a link over from it. Each return
+	// rogueQuiet is how long no other server may have answered before the server takes a link over from it. Each return
 	// to proxy mode within an hour doubles the time, up to an hour: a server that comes and goes is left alone.
-	ForeignQuiet = 2 * time.Minute
+	rogueQuiet = 2 * time.Minute
 
 	maxForeignQuiet = time.Hour
-	calm            = time.Hour        // serving for so long makes ForeignQuiet count again
+	calm            = time.Hour        // serving for so long makes rogueQuiet count again
 	lookFor         = 3 * time.Second  // how long answers to one probe are awaited
 	lookServing     = time.Minute      // between probes while it serves
 	lookProxy       = 20 * time.Second // between probes in proxy mode
@@ -50,7 +50,7 @@ func (w *watch) found(now time.Time, servers []RogueServer) {
 	if w.mode != ModeProxy {
 		switch {
 		case w.mode != ModeServe || now.Sub(w.since) >= calm:
-			w.quiet = ForeignQuiet
+			w.quiet = rogueQuiet
 		default:
 			w.quiet = min(2*w.quiet, maxForeignQuiet)
 		}
@@ -63,7 +63,7 @@ func (w *watch) found(now time.Time, servers []RogueServer) {
 func (w *watch) foundNone(now time.Time) {
 	switch {
 	case w.mode == ModeAuto:
-		w.mode, w.since, w.quiet = ModeServe, now, ForeignQuiet/2
+		w.mode, w.since, w.quiet = ModeServe, now, rogueQuiet/2
 	case w.mode == ModeProxy && w.silent.IsZero():
 		w.silent = now
 	case w.mode == ModeProxy && now.Sub(w.silent) >= w.quiet:

@@ -16,7 +16,7 @@ import (
 // While it runs the links of ModeAuto are watched: by a DISCOVER of its own at the start and then every minute, or ten
 // seconds after a client was heard talking to another server. Before the first result nobody new is answered. One offer by
 // another server makes the mode proxy; there the server asks every 20 seconds, and serves again when nobody has answered for
-// [ForeignQuiet]. In proxy mode the leases it gave are acknowledged until they end, but not made longer.
+// two minutes. In proxy mode the leases it gave are acknowledged until they end, but not made longer.
 func (s *Server) Serve(ctx context.Context, conn Conn) error { return s.serve(ctx, conn, false, 0) }
 
 // serve answers packets that came to a port; 0 is the usual one.
@@ -74,7 +74,7 @@ func (s *Server) read(ctx context.Context, box *outbox, q *queue) error {
 		pause = 0
 		for i := range in[:n] {
 			if old := q.put(box.job(&in[i])); old != nil {
-				s.drop(old, DropQueueFull)
+				s.drop(old, dropQueueFull)
 			}
 		}
 		q.wake()

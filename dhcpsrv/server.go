@@ -54,13 +54,13 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.OfferHold == 0 {
-		cfg.OfferHold = DefaultOfferHold
+		cfg.OfferHold = defaultOfferHold
 	}
 	if cfg.Workers == 0 {
-		cfg.Workers = DefaultWorkers
+		cfg.Workers = defaultWorkers
 	}
 	if cfg.Queue == 0 {
-		cfg.Queue = DefaultQueue
+		cfg.Queue = defaultQueue
 	}
 	if cfg.ClientRate < 0 {
 		return nil, fmt.Errorf("dhcpsrv: negative client rate %d", cfg.ClientRate)

@@ -22,7 +22,7 @@ type Snapshot struct {
 // Defaults for zero fields of a [Subnet].
 const (
 	DefaultLeaseTime      = 10 * time.Minute
-	DefaultQuarantineTime = time.Hour
+	defaultQuarantineTime = time.Hour
 )
 
 // Subnet is one IPv4 or IPv6 subnet with what its clients are told. The options named below are those of IPv4; in an IPv6
@@ -71,7 +71,7 @@ type Subnet struct {
 
 	LeaseTime      time.Duration // 0 = DefaultLeaseTime; a client may ask for less, never for more
 	BootLeaseTime  time.Duration // for network-boot firmware; 0 = LeaseTime
-	QuarantineTime time.Duration // how long an address found in use is left alone; 0 = DefaultQuarantineTime
+	QuarantineTime time.Duration // how long an address found in use is left alone; 0 = defaultQuarantineTime
 
 	// ByClientID makes option 61 the identity of a client that sends it, as RFC 2131 has it. The zero value goes by the
 	// link address, so that firmware, installer and system of one machine, whose client identifiers differ, get one lease.
