@@ -35,8 +35,8 @@ func (t *table) apply(d *decision, r *request) []change {
 		t.grant(d, r)
 	case actRelease:
 		t.end(t.byAddr[d.addr], Released, d.now)
-	case actQuarantine:
-		t.quarantine(t.byAddr[d.addr], Declined, d.now)
+	case actDecline:
+		t.decline(t.byAddr[d.addr], ClientDeclined, d.now)
 	case actForget:
 		t.forgetOffers(d)
 		if w := d.seg.watch; w != nil && r.giaddr == 0 && !d.seg.hasPartner(r.serverID) {
@@ -109,7 +109,7 @@ func (t *table) describe(e *entry, d *decision, r *request) {
 	e.vendor, e.circuit, e.hostname = cut(len(vendor)), cut(len(circuit)), cut(len(name))
 }
 
-// grant binds the address of a decision and ends what else the client has in the segment.
+// grant binds the address of a decision and ends what else the client has in the shared network.
 func (t *table) grant(d *decision, r *request) {
 	for other := range t.own(d.key, d.seg) {
 		switch {
@@ -154,12 +154,12 @@ func (t *table) end(e *entry, kind EventKind, now int64) {
 	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
 }
 
-// quarantine takes an address from its client, keeps it from everybody, and notes the change.
-func (t *table) quarantine(e *entry, kind EventKind, now int64) {
+// decline takes an address from its client, keeps it from everybody, and notes the change.
+func (t *table) decline(e *entry, kind EventKind, now int64) {
 	before := e.copy()
 	t.remove(e)
-	e.state, e.key, e.probing, e.formerEnd = Quarantined, "", false, 0
-	e.start, e.end, e.changed = now, now+int64(e.sub.QuarantineTime), max(now, e.changed+1)
+	e.state, e.key, e.probing, e.formerEnd = Declined, "", false, 0
+	e.start, e.end, e.changed = now, now+int64(e.sub.DeclineTime), max(now, e.changed+1)
 	e.rev++
 	t.insert(e)
 	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
@@ -194,7 +194,7 @@ func (t *table) expire(now int64, n int) []change {
 		case Bound:
 			t.end(e, Expired, now)
 		default:
-			t.freeQuarantined(e, now)
+			t.freeDeclined(e, now)
 		}
 	}
 	return t.changes

@@ -22,9 +22,9 @@ func (t *table6) apply(d *decision6, r *request6) []change {
 			for _, a := range ia.held {
 				t.changes = append(t.changes, t.end(t.byAddr[a], Released, d.now))
 			}
-		case actQuarantine:
+		case actDecline:
 			for _, a := range ia.held {
-				t.changes = append(t.changes, t.quarantine(t.byAddr[a], Declined, d.now))
+				t.changes = append(t.changes, t.decline(t.byAddr[a], ClientDeclined, d.now))
 			}
 		}
 	}
@@ -98,7 +98,7 @@ func vendorClass6(o wire6.Options) []byte {
 	return v[6:min(len(v), 6+int(v[4])<<8+int(v[5]))]
 }
 
-// grant binds the address of an IA and ends what else the IA has in the segment.
+// grant binds the address of an IA and ends what else the IA has in the shared network.
 func (t *table6) grant(d *decision6, ia *ia6, r *request6) {
 	for other := range t.own(ia.key, ia.sub.seg) {
 		switch {

@@ -59,7 +59,7 @@ func (t *table) blocker(a addr4, key []byte, now int64) *entry {
 	return nil
 }
 
-// heldBy returns the client's own entry of the segment that it may keep: its lease, else its offer, else its former lease.
+// heldBy returns the client's own entry of the shared network that it may keep: its lease, else its offer, else its former lease.
 func (t *table) heldBy(d *decision) (best *entry, how string) {
 	rank := 0
 	for e := range t.own(d.key, d.seg) {
@@ -80,7 +80,7 @@ func (t *table) heldBy(d *decision) (best *entry, how string) {
 	return best, how
 }
 
-// dynamic reports whether the client may get the address without holding it: it is in a pool of the segment and not
+// dynamic reports whether the client may get the address without holding it: it is in a pool of the shared network and not
 // reserved for another client.
 func (t *table) dynamic(d *decision, a addr4) bool {
 	sub := t.cur.find(a)
@@ -134,8 +134,8 @@ func (t *table) chooseOld(d *decision) bool {
 
 func (e *entry) describe() string {
 	switch e.state {
-	case Quarantined:
-		return "in quarantine"
+	case Declined:
+		return "declined"
 	case offered:
 		return "on offer to another client"
 	}

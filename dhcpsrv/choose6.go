@@ -79,7 +79,7 @@ func (t *table6) mayTake(d *decision6, a netip.Addr, key []byte) bool {
 	if e == nil || e.mine(key) || !e.live(d.now) {
 		return true
 	}
-	return e.lease.State != Quarantined && a == d.reserved() && t.sameMachine(d, e)
+	return e.lease.State != Declined && a == d.reserved() && t.sameMachine(d, e)
 }
 
 // sameMachine reports whether an entry is that of a machine whose reservation the client has.
@@ -98,7 +98,7 @@ func (t *table6) dynamic(d *decision6, a netip.Addr) bool {
 	return d.res == nil || d.res.Subnet == "" || d.res.Subnet == sub.Name
 }
 
-// heldBy returns the IA's own entry of the segment that it may keep: its lease, else its offer, else its former lease.
+// heldBy returns the IA's own entry of the shared network that it may keep: its lease, else its offer, else its former lease.
 func (t *table6) heldBy(d *decision6, ia *ia6) (best *entry6, how string) {
 	rank := 0
 	for e := range t.own(ia.key, d.sub.seg) {

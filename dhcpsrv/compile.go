@@ -18,7 +18,7 @@ const maxPool = 1 << 24
 func compile(snap *Snapshot) (*serving, error) {
 	c := &serving{
 		byName:   make(map[string]*subnet, len(snap.Subnets)),
-		byLink:   make(map[string]*segment),
+		byLink:   make(map[string]*sharedNetwork),
 		byClient: make(map[string][]*Reservation, len(snap.Reservations)),
 		byAddr:   make(map[addr4]*Reservation, len(snap.Reservations)),
 		site:     snap.Options,
@@ -50,10 +50,10 @@ func compile(snap *Snapshot) (*serving, error) {
 
 // addSubnets takes the subnets of both families in, and refuses those that overlap or share a name.
 func (c *serving) addSubnets(subnets []Subnet) error {
-	bySegment, bySegment6 := make(map[string]*segment), make(map[string]*segment6)
+	byNetwork, byNetwork6 := make(map[string]*sharedNetwork), make(map[string]*sharedNetwork6)
 	for i := range subnets {
 		if conf := &subnets[i]; conf.Prefix.Addr().Is6() {
-			if err := c.v6.add(*conf, bySegment6); err != nil {
+			if err := c.v6.add(*conf, byNetwork6); err != nil {
 				return err
 			}
 			continue
@@ -62,7 +62,7 @@ func (c *serving) addSubnets(subnets []Subnet) error {
 		if err != nil {
 			return err
 		}
-		if err := c.join(sub, bySegment); err != nil {
+		if err := c.join(sub, byNetwork); err != nil {
 			return err
 		}
 	}
@@ -83,8 +83,8 @@ func (c *serving) addSubnets(subnets []Subnet) error {
 	return nil
 }
 
-// join puts a subnet into its segment and into the indexes.
-func (c *serving) join(sub *subnet, bySegment map[string]*segment) error {
+// join puts a subnet into its shared network and into the indexes.
+func (c *serving) join(sub *subnet, byNetwork map[string]*sharedNetwork) error {
 	if c.byName[sub.Name] != nil {
 		return fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
 	}
@@ -93,22 +93,22 @@ func (c *serving) join(sub *subnet, bySegment map[string]*segment) error {
 	if sub.Link == "" {
 		seg = nil
 	}
-	if sub.Segment != "" {
-		named := bySegment[sub.Segment]
+	if sub.SharedNetwork != "" {
+		named := byNetwork[sub.SharedNetwork]
 		if seg != nil && seg != named {
-			return fmt.Errorf("subnet %q: link %q already belongs to segment %q, not %q", sub.Name, sub.Link, seg.name, sub.Segment)
+			return fmt.Errorf("subnet %q: link %q already belongs to shared network %q, not %q", sub.Name, sub.Link, seg.name, sub.SharedNetwork)
 		}
 		seg = named
 	}
 	if seg == nil {
-		seg = &segment{name: sub.Segment}
+		seg = &sharedNetwork{name: sub.SharedNetwork}
 		if seg.name == "" {
 			seg.name = sub.Link
 		}
-		c.segments = append(c.segments, seg)
+		c.networks = append(c.networks, seg)
 	}
-	if sub.Segment != "" {
-		bySegment[sub.Segment] = seg
+	if sub.SharedNetwork != "" {
+		byNetwork[sub.SharedNetwork] = seg
 	}
 	if sub.Link != "" {
 		c.byLink[sub.Link] = seg
@@ -162,14 +162,14 @@ func (s *subnet) setTimes() error {
 	if s.BootLeaseTime == 0 {
 		s.BootLeaseTime = s.LeaseTime
 	}
-	if s.QuarantineTime == 0 {
-		s.QuarantineTime = defaultQuarantineTime
+	if s.DeclineTime == 0 {
+		s.DeclineTime = defaultDeclineTime
 	}
 	// In a fixed order: a BootLeaseTime that was taken over from LeaseTime is not what to name.
 	for _, f := range []struct {
 		name string
 		d    time.Duration
-	}{{"LeaseTime", s.LeaseTime}, {"BootLeaseTime", s.BootLeaseTime}, {"QuarantineTime", s.QuarantineTime}} {
+	}{{"LeaseTime", s.LeaseTime}, {"BootLeaseTime", s.BootLeaseTime}, {"DeclineTime", s.DeclineTime}} {
 		if f.d < time.Second || f.d >= math.MaxUint32*time.Second {
 			return fmt.Errorf("%s %v is not between 1 s and 136 years", f.name, f.d)
 		}

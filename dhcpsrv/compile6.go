@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-func (c *serving6) add(conf Subnet, bySegment map[string]*segment6) error {
+func (c *serving6) add(conf Subnet, byNetwork map[string]*sharedNetwork6) error {
 	sub, err := c.newSubnet(conf)
 	if err != nil {
 		return fmt.Errorf("subnet %q: %w", conf.Name, err)
@@ -19,21 +19,21 @@ func (c *serving6) add(conf Subnet, bySegment map[string]*segment6) error {
 		return fmt.Errorf("subnet %q: two subnets have this name", sub.Name)
 	}
 	seg := c.byLink[sub.Link]
-	if sub.Segment != "" {
-		named := bySegment[sub.Segment]
+	if sub.SharedNetwork != "" {
+		named := byNetwork[sub.SharedNetwork]
 		if seg != nil && seg != named {
-			return fmt.Errorf("subnet %q: link %q already belongs to segment %q, not %q", sub.Name, sub.Link, seg.name, sub.Segment)
+			return fmt.Errorf("subnet %q: link %q already belongs to shared network %q, not %q", sub.Name, sub.Link, seg.name, sub.SharedNetwork)
 		}
 		seg = named
 	}
 	if seg == nil {
-		seg = &segment6{name: sub.Segment, duid: serverDUID(sub.Server)}
+		seg = &sharedNetwork6{name: sub.SharedNetwork, duid: serverDUID(sub.Server)}
 		if seg.name == "" {
 			seg.name = sub.Link
 		}
 	}
-	if sub.Segment != "" {
-		bySegment[sub.Segment] = seg
+	if sub.SharedNetwork != "" {
+		byNetwork[sub.SharedNetwork] = seg
 	}
 	if sub.Link != "" {
 		c.byLink[sub.Link] = seg

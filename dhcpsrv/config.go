@@ -31,9 +31,9 @@ type Config struct {
 
 	ClientRate int // packets of one client (link address, or DUID) handled in a second; 0 = no limit
 
-	OfferHold time.Duration // how long an offered address is kept for its client; 0 = defaultOfferHold, at least 1 s
-	Workers   int           // goroutines that handle packets, for each Serve; 0 = defaultWorkers
-	Queue     int           // packets waiting for a worker, for each Serve; beyond it the oldest is dropped; 0 = defaultQueue
+	OfferHold time.Duration // how long an offered address is kept for its client; 0 = 30 s, at least 1 s
+	Workers   int           // goroutines that handle packets, for each Serve; 0 = 8
+	Queue     int           // packets waiting for a worker, for each Serve; beyond it the oldest is dropped; 0 = 16384
 }
 
 // Prober finds out whether somebody uses an address that the server believes to be free.

@@ -161,7 +161,7 @@ func (t *table) decideRequest(d *decision, r *request) {
 }
 
 // hasServer reports whether the server identifier of a request means this server.
-func (seg *segment) hasServer(r *request, now int64) bool {
+func (seg *sharedNetwork) hasServer(r *request, now int64) bool {
 	if r.override.IsValid() && r.serverID == r.override {
 		return true
 	}
@@ -234,7 +234,7 @@ func (t *table) decideGiveBack(d *decision, r *request) {
 	d.silent(dropNothingToSay)
 	d.act, d.addr = actRelease, r.ciaddr
 	if r.kind == wire.Decline {
-		d.act, d.addr = actQuarantine, r.wanted
+		d.act, d.addr = actDecline, r.wanted
 	}
 	if r.serverID.IsValid() && !d.seg.hasServer(r, d.now) {
 		d.silent(dropOtherServer)

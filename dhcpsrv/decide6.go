@@ -125,13 +125,13 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 	answered := false
 	for i := range d.ias {
 		ia, asked := &d.ias[i], r.ias[i].Addrs
-		foreign := slices.ContainsFunc(asked, func(a netip.Addr) bool {
+		others := slices.ContainsFunc(asked, func(a netip.Addr) bool {
 			sub := t.cur.find(a)
 			return sub == nil || sub.seg != d.sub.seg
 		})
 		known := t.owns(ia.key, d.sub.seg) || d.reserved().IsValid()
 		switch {
-		case foreign && r.Type == wire6.Request:
+		case others && r.Type == wire6.Request:
 			ia.status = wire6.StatusNotOnLink
 		case !known && r.Type == wire6.Rebind && (d.sub.NotAuthoritative || d.leavesUnknown()):
 			d.note("IA %08x is not known, and another server may know it", ia.id)
@@ -204,7 +204,7 @@ func (t *table6) decideGiveBack(d *decision6, r *request6) {
 	for i, ia := range d.ias {
 		ia.act = actRelease
 		if r.Type == wire6.Decline {
-			ia.act = actQuarantine
+			ia.act = actDecline
 		}
 		for _, a := range r.ias[i].Addrs {
 			e := t.byAddr[a]

@@ -19,7 +19,7 @@ type decision struct {
 	trace     bool
 	steps     []string
 
-	seg *segment
+	seg *sharedNetwork
 	sub *subnet // preferred at first, that of addr once an address is chosen
 	res *Reservation
 	key []byte // in keyBuf when it fits
@@ -53,12 +53,12 @@ type decision struct {
 type action uint8
 
 const (
-	actNone       action = iota
-	actHold              // keep addr for the client until the offer lapses
-	actGrant             // bind addr, end the client's other leases of the segment
-	actRelease           // end the lease of addr
-	actQuarantine        // keep addr from everybody
-	actForget            // drop the offers made to the client
+	actNone    action = iota
+	actHold           // keep addr for the client until the offer lapses
+	actGrant          // bind addr, end the client's other leases of the shared network
+	actRelease        // end the lease of addr
+	actDecline        // keep addr from everybody
+	actForget         // drop the offers made to the client
 )
 
 func (d *decision) note(format string, args ...any) {

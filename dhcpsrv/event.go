@@ -7,12 +7,12 @@ type EventKind uint8
 
 // The kinds of lease events.
 const (
-	Granted  EventKind = iota + 1 // a client got an address it did not hold before
-	Renewed                       // a client extended the lease it holds
-	Expired                       // a lease ran out
-	Released                      // a client gave its lease back, or moved to another address of the same segment
-	Declined                      // a client found its address in use; the address is in quarantine
-	Conflict                      // a probe found an address in use before it was offered; it is in quarantine
+	Granted        EventKind = iota + 1 // a client got an address it did not hold before
+	Renewed                             // a client extended the lease it holds
+	Expired                             // a lease ran out
+	Released                            // a client gave its lease back, or moved to another address of the same shared network
+	ClientDeclined                      // a client found its address in use; the address is declined
+	Conflict                            // a probe found an address in use before it was offered; it is declined
 )
 
 var eventNames = [...]string{"unknown", "granted", "renewed", "expired", "released", "declined", "conflict"}

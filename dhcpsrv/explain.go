@@ -15,10 +15,10 @@ type Explanation struct {
 	Message string   // type of the packet, such as DISCOVER; "" when it is not a DHCP message
 	Steps   []string // what was found, in the order in which it was looked for
 
-	Segment     string
-	Subnet      string
-	Pool        string // range that holds Addr; "" = outside the pools
-	Reservation string
+	SharedNetwork string
+	Subnet        string
+	Pool          string // range that holds Addr; "" = outside the pools
+	Reservation   string
 
 	Mode   Mode   // in force where the client is; ModeAuto = the server listens
 	ModeBy string // what decided it, such as "auto: 192.0.2.9 answers"
@@ -66,7 +66,7 @@ func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 func (x *Explanation) describe(d *decision) {
 	x.Steps, x.Reason, x.AddrBy, x.Lease = d.steps, d.reason, d.by, d.lease
 	if d.seg != nil {
-		x.Segment, x.Subnet = d.seg.name, d.sub.Name
+		x.SharedNetwork, x.Subnet = d.seg.name, d.sub.Name
 	}
 	x.Mode, x.ModeBy = d.mode, d.modeBy
 	if d.res != nil {
@@ -132,7 +132,7 @@ func (x *Explanation) describe6(d *decision6) {
 	if d.sub == nil {
 		return
 	}
-	x.Segment, x.Subnet = d.sub.seg.name, d.sub.Name
+	x.SharedNetwork, x.Subnet = d.sub.seg.name, d.sub.Name
 	if d.res != nil {
 		x.Reservation = d.res.label()
 	}

@@ -9,27 +9,27 @@ import (
 
 // Names that only tests need.
 const (
-	DefaultOfferHold      = defaultOfferHold
-	DefaultQuarantineTime = defaultQuarantineTime
-	DropHops              = dropHops
-	DropIncomplete        = dropIncomplete
-	DropListening         = dropListening
-	DropMalformed         = dropMalformed
-	DropNoIdentity        = dropNoIdentity
-	DropNoReservation     = dropNoReservation
-	DropNotRequest        = dropNotRequest
-	DropOtherServer       = dropOtherServer
-	DropPartner           = dropPartner
-	DropUnknownLease      = dropUnknownLease
-	DropUnknownLink       = dropUnknownLink
-	DropUnknownRelay      = dropUnknownRelay
-	DropUnknownType       = dropUnknownType
-	ForeignQuiet          = rogueQuiet
-	NakMoved              = nakMoved
-	NakNoPool             = nakNoPool
-	NakReserved           = nakReserved
-	NakTaken              = nakTaken
-	NakWrongNetwork       = nakWrongNetwork
+	DefaultOfferHold   = defaultOfferHold
+	DefaultDeclineTime = defaultDeclineTime
+	DropHops           = dropHops
+	DropIncomplete     = dropIncomplete
+	DropListening      = dropListening
+	DropMalformed      = dropMalformed
+	DropNoIdentity     = dropNoIdentity
+	DropNoReservation  = dropNoReservation
+	DropNotRequest     = dropNotRequest
+	DropOtherServer    = dropOtherServer
+	DropPartner        = dropPartner
+	DropUnknownLease   = dropUnknownLease
+	DropUnknownLink    = dropUnknownLink
+	DropUnknownRelay   = dropUnknownRelay
+	DropUnknownType    = dropUnknownType
+	ForeignQuiet       = rogueQuiet
+	NakMoved           = nakMoved
+	NakNoPool          = nakNoPool
+	NakReserved        = nakReserved
+	NakTaken           = nakTaken
+	NakWrongNetwork    = nakWrongNetwork
 )
 
 // Uint8Option is uint8Option.

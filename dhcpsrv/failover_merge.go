@@ -16,7 +16,7 @@ func finality(s LeaseState) int {
 	switch s {
 	case Ended:
 		return 2
-	case Quarantined:
+	case Declined:
 		return 1
 	}
 	return 0
@@ -62,8 +62,8 @@ func judge(l, have *Lease, now time.Time) verdict {
 // kindOf tells what a version from the partner did to the one that was here; nil = there was none.
 func kindOf(l, have *Lease) EventKind {
 	switch {
-	case l.State == Quarantined:
-		return Declined
+	case l.State == Declined:
+		return ClientDeclined
 	case l.State == Ended && (have == nil || have.Changed.Equal(l.Changed)):
 		return Expired
 	case l.State == Ended:
@@ -150,7 +150,7 @@ func (t *table6) merge(l *Lease, p *partner, now time.Time) (c change, stored, o
 			t.remove(e)
 		}
 		e = &entry6{lease: *l, sub: sub, rev: rev + 1}
-		if l.State != Quarantined {
+		if l.State != Declined {
 			e.key = string(appendKey6(nil, l.DUID, l.IAID))
 		}
 		t.insert(e)
@@ -166,7 +166,7 @@ func (t *table6) merge(l *Lease, p *partner, now time.Time) (c change, stored, o
 
 // mergeOne takes over the partner's version of one lease. The caller holds s.mu.
 func (s *Server) mergeOne(l *Lease, p *partner, now time.Time) (c change, stored, over bool) {
-	if l.State < Bound || l.State > Quarantined {
+	if l.State < Bound || l.State > Declined {
 		return c, false, false
 	}
 	if l.Addr.Is4() {

@@ -189,7 +189,7 @@ func TestDecline(t *testing.T) {
 		t.Fatal("a client declined another's lease")
 	}
 	c.send(dhcpv4.MessageTypeDecline, withWanted(a.AsSlice()), withServer(server.AsSlice()))
-	if last.Kind != dhcpsrv.Declined || last.Lease.Addr != a || last.Lease.State != dhcpsrv.Quarantined {
+	if last.Kind != dhcpsrv.ClientDeclined || last.Lease.Addr != a || last.Lease.State != dhcpsrv.Declined {
 		t.Errorf("event %+v", last)
 	}
 	if b := c.dora(); b == a {
@@ -329,7 +329,7 @@ func TestSubnetSelection(t *testing.T) {
 			t.Errorf("%s: subnet %q, reply %q (%v), want %q", tt.name, x.Subnet, x.Reply, x.Reason, tt.want)
 		}
 	}
-	// A segment is one wire: when one subnet is full, the other takes over.
+	// A shared network is one wire: when one subnet is full, the other takes over.
 	s := newServer(t, dhcpsrv.Config{}, snap)
 	for i := range 11 {
 		newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 1, byte(i)}).dora()

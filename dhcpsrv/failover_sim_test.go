@@ -174,9 +174,9 @@ func (p *pair) snapshot(n int) dhcpsrv.Snapshot {
 	snap := dhcpsrv.Snapshot{Partners: []dhcpsrv.Partner{{Name: other, Self: own, TakeoverAfter: simTakeover}}}
 	for kind := range simKinds {
 		snap.Subnets = append(snap.Subnets, dhcpsrv.Subnet{
-			Name: kind.name(), Prefix: kind.prefix(), Link: kind.link(), Segment: kind.name(),
+			Name: kind.name(), Prefix: kind.prefix(), Link: kind.link(), SharedNetwork: kind.name(),
 			Server: simAddr(kind, 1+n), PartnerServer: simAddr(kind, 2-n), Partner: other, Secondary: n == 1,
-			LeaseTime: simLease, QuarantineTime: 30 * time.Second,
+			LeaseTime: simLease, DeclineTime: 30 * time.Second,
 			Pools: []dhcpsrv.Pool{{First: simAddr(kind, 10), Last: simAddr(kind, 9+p.pool)}},
 		})
 	}

@@ -87,8 +87,8 @@ func (s *subnet) oldest(now int64) *entry {
 	return nil
 }
 
-// freeQuarantined ends a quarantine. The address stays out of use until the partner knows that nobody has it.
-func (t *table) freeQuarantined(e *entry, now int64) {
+// freeDeclined ends a declined address. The address stays out of use until the partner knows that nobody has it.
+func (t *table) freeDeclined(e *entry, now int64) {
 	if e.sub != nil && e.sub.partner != nil && !e.confirmed && !e.sub.partner.takesOver(now) {
 		t.turn(e, Ended, e.end)
 		return
@@ -187,8 +187,8 @@ func (t *table) holdBack(d *decision) {
 	}
 }
 
-// hasPartner reports whether an address is that of the partner's server in the segment.
-func (seg *segment) hasPartner(a netip.Addr) bool {
+// hasPartner reports whether an address is that of the partner's server in the shared network.
+func (seg *sharedNetwork) hasPartner(a netip.Addr) bool {
 	return a.IsValid() && slices.ContainsFunc(seg.subnets, func(sub *subnet) bool { return sub.PartnerServer == a })
 }
 
@@ -220,7 +220,7 @@ func (t *table6) mayGive(d *decision6, ia *ia6, a netip.Addr) bool {
 		return true
 	case e != nil && e.mine(ia.key) && e.lease.State == Bound && e.live(d.now):
 		return true
-	case a == d.reserved() && (e == nil || e.lease.State != Quarantined && t.sameMachine(d, e)):
+	case a == d.reserved() && (e == nil || e.lease.State != Declined && t.sameMachine(d, e)):
 		return true // it passes from one stage of a machine to the next
 	case e != nil && e.lease.State != offered && !e.mine(ia.key) && !e.confirmed:
 		return false

@@ -19,10 +19,10 @@ func usableMAC(mac []byte) bool {
 	return slices.ContainsFunc(mac, func(b byte) bool { return b != 0 })
 }
 
-// identify returns the reservation of a client in a segment, if it has one, and the key of its leases there, appended to
+// identify returns the reservation of a client in a shared network, if it has one, and the key of its leases there, appended to
 // buf[:0]; empty when the client cannot be told from others. All clients of one reservation share a key, so that they share
 // its address.
-func (c *serving) identify(buf []byte, seg *segment, prefer *subnet, mac, clientID, subscriber []byte) (key []byte, res *Reservation) {
+func (c *serving) identify(buf []byte, seg *sharedNetwork, prefer *subnet, mac, clientID, subscriber []byte) (key []byte, res *Reservation) {
 	byID, byMAC := usableID(clientID), usableMAC(mac)
 	buf = buf[:0]
 	if len(c.byClient) > 0 {
@@ -51,9 +51,9 @@ func (c *serving) identify(buf []byte, seg *segment, prefer *subnet, mac, client
 	return buf, nil
 }
 
-// reservation returns the client's reservation for a segment: with an address in the preferred subnet, with an address
-// in another one, for the segment or for any subnet, in this order.
-func (c *serving) reservation(seg *segment, prefer *subnet, key []byte) (best *Reservation) {
+// reservation returns the client's reservation for a shared network: with an address in the preferred subnet, with an address
+// in another one, for the shared network or for any subnet, in this order.
+func (c *serving) reservation(seg *sharedNetwork, prefer *subnet, key []byte) (best *Reservation) {
 	rank := 0
 	for _, r := range c.byClient[string(key)] {
 		scope := c.scope(r)

@@ -15,12 +15,12 @@ type LeaseState uint8
 
 // The states of a lease.
 const (
-	Bound       LeaseState = iota + 1 // held by the client until End
-	Ended                             // released or run out at End; remembered so that the client gets the same address again
-	Quarantined                       // found in use by somebody else; not given to anybody before End
+	Bound    LeaseState = iota + 1 // held by the client until End
+	Ended                          // released or run out at End; remembered so that the client gets the same address again
+	Declined                       // found in use by somebody else; not given to anybody before End
 )
 
-var stateNames = [...]string{"unknown", "bound", "ended", "quarantined"}
+var stateNames = [...]string{"unknown", "bound", "ended", "declined"}
 
 // String returns the state in lower case, such as "bound".
 func (s LeaseState) String() string {
@@ -51,7 +51,7 @@ type Lease struct {
 	RemoteID    []byte           // IPv6: option 37 as the relay sent it
 	Start       time.Time        // when this client first got this address without a gap
 	Changed     time.Time        // when the client, or a probe, last changed the lease: of two versions the later one counts
-	End         time.Time        // when the lease, or the quarantine, ends; for Ended: when it did
+	End         time.Time        // when the lease, or the declined address, ends; for Ended: when it did
 }
 
 // clone returns a copy that shares no memory with l.

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Mode says who gives the machines of a subnet their addresses. All subnets of a segment have the same.
+// Mode says who gives the machines of a subnet their addresses. All subnets of a shared network have the same.
 type Mode uint8
 
 // The modes.
@@ -48,23 +48,23 @@ func (m *Mode) UnmarshalText(text []byte) error {
 	return fmt.Errorf("dhcpsrv: mode %q is not serve, proxy or auto", text)
 }
 
-// LinkMode is what the server does on one segment of IPv4 now.
+// LinkMode is what the server does on one shared network of IPv4 now.
 type LinkMode struct {
-	Segment string
-	Link    string        // interface of the segment; "" = behind relays only
-	Set     Mode          // of the snapshot
-	Mode    Mode          // in force; ModeAuto = not known yet: the server listens, and answers nobody that is new
-	By      string        // what decided, such as "auto: 192.0.2.9 answers"
-	Since   time.Time     // of Mode; zero unless ModeAuto is set
-	Servers []RogueServer // that answered last, with ModeAuto
+	SharedNetwork string
+	Link          string        // interface of the shared network; "" = behind relays only
+	Set           Mode          // of the snapshot
+	Mode          Mode          // in force; ModeAuto = not known yet: the server listens, and answers nobody that is new
+	By            string        // what decided, such as "auto: 192.0.2.9 answers"
+	Since         time.Time     // of Mode; zero unless ModeAuto is set
+	Servers       []RogueServer // that answered last, with ModeAuto
 }
 
-// Modes tells the mode of each segment of IPv4, in the order of the snapshot.
+// Modes tells the mode of each shared network of IPv4, in the order of the snapshot.
 func (s *Server) Modes() (modes []LinkMode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, seg := range s.table.cur.segments {
-		m := LinkMode{Segment: seg.name, Link: seg.link(), Set: seg.mode}
+	for _, seg := range s.table.cur.networks {
+		m := LinkMode{SharedNetwork: seg.name, Link: seg.link(), Set: seg.mode}
 		m.Mode, m.By = seg.modeNow()
 		if w := seg.watch; w != nil {
 			m.Since, m.Servers = w.since, append([]RogueServer(nil), w.servers...)
@@ -75,7 +75,7 @@ func (s *Server) Modes() (modes []LinkMode) {
 }
 
 // modeNow returns the mode in force and what decided. The caller holds the lock of the server.
-func (seg *segment) modeNow() (m Mode, by string) {
+func (seg *sharedNetwork) modeNow() (m Mode, by string) {
 	w := seg.watch
 	switch {
 	case seg.mode != ModeAuto:
@@ -92,8 +92,8 @@ func (seg *segment) modeNow() (m Mode, by string) {
 	return ModeProxy, by
 }
 
-// link returns the first interface of a segment, or "".
-func (seg *segment) link() string {
+// link returns the first interface of a shared network, or "".
+func (seg *sharedNetwork) link() string {
 	for _, sub := range seg.subnets {
 		if sub.Link != "" {
 			return sub.Link
@@ -102,16 +102,16 @@ func (seg *segment) link() string {
 	return ""
 }
 
-// checkModes refuses segments whose subnets disagree, and automatic ones that nothing can be heard on.
+// checkModes refuses shared networks whose subnets disagree, and automatic ones that nothing can be heard on.
 func (c *serving) checkModes() error {
-	for _, seg := range c.segments {
+	for _, seg := range c.networks {
 		seg.mode = seg.subnets[0].Mode
 		for _, sub := range seg.subnets {
 			switch {
 			case int(sub.Mode) >= len(modeNames):
 				return fmt.Errorf("subnet %q: mode %d is unknown", sub.Name, sub.Mode)
 			case sub.Mode != seg.mode:
-				return fmt.Errorf("subnet %q: mode %v, but %v in subnet %q of the same segment", sub.Name, sub.Mode, seg.mode, seg.subnets[0].Name)
+				return fmt.Errorf("subnet %q: mode %v, but %v in subnet %q of the same shared network", sub.Name, sub.Mode, seg.mode, seg.subnets[0].Name)
 			}
 		}
 		if seg.mode == ModeAuto && seg.link() == "" {

@@ -83,7 +83,7 @@ func (s *Server) mustProbe6(d *decision6, j *job) *ia6 {
 	}
 }
 
-// probe asks about the address of a job and notes the answer. An address in use goes into quarantine, and the next run of
+// probe asks about the address of a job and notes the answer. An address in use goes among the declined ones, and the next run of
 // the job picks another.
 func (s *Server) probe(ctx context.Context, j *job) {
 	defer func() { <-s.probes }()
@@ -107,7 +107,7 @@ func (s *Server) probe(ctx context.Context, j *job) {
 	if inUse {
 		s.log.Warn("address in use, not offered", "ip", e.addr.addr(), "subnet", e.subnetName)
 		s.table.changes = s.table.changes[:0]
-		s.table.quarantine(e, Conflict, s.now())
+		s.table.decline(e, Conflict, s.now())
 		s.enqueue(s.table.changes)
 	}
 }
@@ -120,7 +120,7 @@ func (s *Server) probed6(e *entry6, inUse bool) {
 	e.probing, e.probed = false, !inUse
 	if inUse && e.sub != nil {
 		s.log.Warn("address in use, not offered", "ip", e.lease.Addr, "subnet", e.lease.Subnet)
-		s.enqueue([]change{s.table6.quarantine(e, Conflict, time.Unix(0, s.now()))})
+		s.enqueue([]change{s.table6.decline(e, Conflict, time.Unix(0, s.now()))})
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// TestProbe6: of two addresses that a client is about to be offered the first is in use. It goes into quarantine, and the
+// TestProbe6: of two addresses that a client is about to be offered the first is in use. It goes among the declined ones, and the
 // client hears of another; what it says meanwhile costs no probe.
 func TestProbe6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -55,7 +55,7 @@ func TestProbe6(t *testing.T) {
 			t.Errorf("probed %v: an address the client holds needs no probe", asked)
 		}
 		if n := len(slices.Collect(s.Leases())); n != 2 {
-			t.Errorf("%d leases and quarantines", n)
+			t.Errorf("%d leases and declined addresses", n)
 		}
 	})
 }

@@ -9,23 +9,23 @@ import (
 )
 
 // circuit names a place that clients are at: a port of an access network, by who relayed and what it says where the client
-// is; else the segment, behind one relay or as heard on the link itself. A relay may serve many segments from one address.
+// is; else the shared network, behind one relay or as heard on the link itself. A relay may serve many shared networks from one address.
 type circuit struct {
 	relay   netip.Addr
 	id      string
-	segment string
+	network string
 }
 
-// whereabouts returns the place of a client in the subnet, and how many addresses may be had there; 0 = no limit. A segment
+// whereabouts returns the place of a client in the subnet, and how many addresses may be had there; 0 = no limit. A shared network
 // without a name has no other subnet.
-func (s *Subnet) whereabouts(relay netip.Addr, id, segment string) (circuit, int) {
+func (s *Subnet) whereabouts(relay netip.Addr, id, network string) (circuit, int) {
 	switch {
 	case id != "":
 		return circuit{relay: relay, id: id}, s.CircuitQuota
 	case relay.IsValid():
-		return circuit{relay: relay, segment: cmp.Or(segment, s.Name)}, s.LinkQuota
+		return circuit{relay: relay, network: cmp.Or(network, s.Name)}, s.LinkQuota
 	}
-	return circuit{segment: cmp.Or(segment, s.Name)}, s.LinkQuota
+	return circuit{network: cmp.Or(network, s.Name)}, s.LinkQuota
 }
 
 // hasQuota reports whether places matter.

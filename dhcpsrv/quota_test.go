@@ -222,7 +222,7 @@ func TestQuotaWithoutReserved6(t *testing.T) {
 	}
 }
 
-// One address of a relay serves two segments, by link selection: what is leased in one does not count in the other.
+// One address of a relay serves two shared networks, by link selection: what is leased in one does not count in the other.
 func TestLinkQuotaOfSelectedLinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		snap := office()

@@ -34,7 +34,7 @@ const (
 	dropNothingToSay         // taken note of; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
-	nakWrongNetwork // the address is not of the client's segment
+	nakWrongNetwork // the address is not of the client's shared network
 	nakTaken        // another client holds the address
 	nakReserved     // the address is reserved for another client
 	nakMoved        // another address is reserved for the client

@@ -62,8 +62,8 @@ func (r *request) routed() bool {
 
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// selectSubnet finds the segment of the client and, in it, the subnet to prefer. How tells an explanation what decided.
-func (c *serving) selectSubnet(r *request) (seg *segment, prefer *subnet, how string, why Reason) {
+// selectSubnet finds the shared network of the client and, in it, the subnet to prefer. How tells an explanation what decided.
+func (c *serving) selectSubnet(r *request) (seg *sharedNetwork, prefer *subnet, how string, why Reason) {
 	if r.giaddr != 0 {
 		target, how := r.giaddr, "relay address (giaddr)"
 		if v := wire.SubOption(r.relayAgent, 5); len(v) == 4 { // RFC 3527

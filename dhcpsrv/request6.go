@@ -120,7 +120,7 @@ func (r *request6) circuitID() []byte {
 	return clip(relay.Options.Find(wire6.OptInterfaceID), 255)
 }
 
-// selectSubnet finds the segment of the client and, in it, the subnet to prefer.
+// selectSubnet finds the shared network of the client and, in it, the subnet to prefer.
 func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why Reason) {
 	if a := r.linkAddress(); a.IsValid() {
 		if sub := c.find(a); sub != nil {
@@ -134,7 +134,7 @@ func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why R
 	return nil, "link", dropUnknownLink
 }
 
-// reservation returns the client's reservation for a segment, by its DUID or one of its link addresses.
+// reservation returns the client's reservation for a shared network, by its DUID or one of its link addresses.
 func (c *serving6) reservation(r *request6, prefer *subnet6) (best *Reservation) {
 	if len(c.byClient) == 0 {
 		return nil

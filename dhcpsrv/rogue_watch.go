@@ -23,12 +23,12 @@ const (
 	// to proxy mode within an hour doubles the time, up to an hour: a server that comes and goes is left alone.
 	rogueQuiet = 2 * time.Minute
 
-	maxForeignQuiet = time.Hour
-	calm            = time.Hour        // serving for so long makes rogueQuiet count again
-	lookFor         = 3 * time.Second  // how long answers to one probe are awaited
-	lookServing     = time.Minute      // between probes while it serves
-	lookProxy       = 20 * time.Second // between probes in proxy mode
-	lookAgain       = 10 * time.Second // between probes at the least: after an error, and when clients talk to another server
+	maxRogueQuiet = time.Hour
+	calm          = time.Hour        // serving for so long makes rogueQuiet count again
+	lookFor       = 3 * time.Second  // how long answers to one probe are awaited
+	lookServing   = time.Minute      // between probes while it serves
+	lookProxy     = 20 * time.Second // between probes in proxy mode
+	lookAgain     = 10 * time.Second // between probes at the least: after an error, and when clients talk to another server
 )
 
 // watch is what is known of the other servers of one link. The lock of the server guards it.
@@ -52,7 +52,7 @@ func (w *watch) found(now time.Time, servers []RogueServer) {
 		case w.mode != ModeServe || now.Sub(w.since) >= calm:
 			w.quiet = rogueQuiet
 		default:
-			w.quiet = min(2*w.quiet, maxForeignQuiet)
+			w.quiet = min(2*w.quiet, maxRogueQuiet)
 		}
 		w.mode, w.since = ModeProxy, now
 	}
@@ -87,11 +87,11 @@ func (w *watch) overheard() {
 	}
 }
 
-// rewatch gives the automatic segments of a new snapshot the watches of their links. The caller holds s.mu.
+// rewatch gives the automatic shared networks of a new snapshot the watches of their links. The caller holds s.mu.
 func (s *Server) rewatch(c *serving) {
 	former := s.watches
 	s.watches = make(map[string]*watch)
-	for _, seg := range c.segments {
+	for _, seg := range c.networks {
 		if seg.mode != ModeAuto {
 			continue
 		}

@@ -57,7 +57,7 @@ func (s *Server) read(ctx context.Context, box *outbox, q *queue) error {
 	for i := range in {
 		in[i].Data = make([]byte, 2048)
 	}
-	var pause time.Duration
+	var retry backoff
 	for {
 		n, err := box.conn.ReadBatch(in)
 		if err != nil {
@@ -67,11 +67,10 @@ func (s *Server) read(ctx context.Context, box *outbox, q *queue) error {
 			// An interface that goes down or memory that is short pass; the service must outlive them.
 			s.stats.readErrors.Add(1)
 			s.log.Warn("cannot read", "err", err)
-			pause = min(max(2*pause, 10*time.Millisecond), time.Second)
-			sleep(ctx, pause)
+			retry.wait(ctx)
 			continue
 		}
-		pause = 0
+		retry.reset()
 		for i := range in[:n] {
 			if old := q.put(box.job(&in[i])); old != nil {
 				s.drop(old, dropQueueFull)

@@ -192,11 +192,11 @@ func TestQuarantineEnds(t *testing.T) {
 		p.ask(c, dhcpv4.MessageTypeRequest, withServer(server.AsSlice()), withWanted(a.AsSlice()))
 		p.ask(c, dhcpv4.MessageTypeDecline, withServer(server.AsSlice()), withWanted(a.AsSlice()))
 		if m := p.ask(c, dhcpv4.MessageTypeDiscover); m != nil {
-			t.Errorf("offer of an address in quarantine: %v", m)
+			t.Errorf("offer of an address declined: %v", m)
 		}
-		time.Sleep(dhcpsrv.DefaultQuarantineTime)
+		time.Sleep(dhcpsrv.DefaultDeclineTime)
 		if m := p.ask(c, dhcpv4.MessageTypeDiscover); m == nil {
-			t.Error("the quarantine does not end")
+			t.Error("the declined address does not end")
 		}
 	})
 }

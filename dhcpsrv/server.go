@@ -88,7 +88,7 @@ func (s *Server) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !l.Addr.Is4() && !is6(l.Addr) || l.State < Bound || l.State > Quarantined {
+		if !l.Addr.Is4() && !is6(l.Addr) || l.State < Bound || l.State > Declined {
 			return fmt.Errorf("lease of %v in state %v makes no sense", l.Addr, l.State)
 		}
 		if l.Addr.Is6() {
@@ -106,7 +106,7 @@ func (s *Server) load(ctx context.Context) error {
 	return nil
 }
 
-// Leases returns all leases, remembered and quarantined ones included, in order of address.
+// Leases returns all leases, remembered and declined ones included, in order of address.
 func (s *Server) Leases() iter.Seq[Lease] {
 	return func(yield func(Lease) bool) {
 		s.mu.Lock()

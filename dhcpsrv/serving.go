@@ -9,8 +9,8 @@ import (
 type serving struct {
 	subnets  []*subnet // by prefix
 	byName   map[string]*subnet
-	byLink   map[string]*segment
-	segments []*segment
+	byLink   map[string]*sharedNetwork
+	networks []*sharedNetwork
 	byClient map[string][]*Reservation // by identity: key of a link address or of a client identifier
 	byAddr   map[addr4]*Reservation
 	site     Options
@@ -18,8 +18,8 @@ type serving struct {
 	v6       *serving6
 }
 
-// segment is a broadcast domain with its subnets in the order of the snapshot.
-type segment struct {
+// shared network is a broadcast domain with its subnets in the order of the snapshot.
+type sharedNetwork struct {
 	name       string
 	subnets    []*subnet
 	byClientID bool // any of the subnets says so
@@ -29,7 +29,7 @@ type segment struct {
 
 type subnet struct {
 	Subnet
-	seg      *segment
+	seg      *sharedNetwork
 	partner  *partner // nil = none; belongs to the server
 	lo, hi   addr4
 	options  Options // site < fields < subnet options, without those of pools and hosts
@@ -70,22 +70,22 @@ type serving6 struct {
 	subnets  []*subnet6
 	sorted   []*subnet6 // by prefix
 	byName   map[string]*subnet6
-	byLink   map[string]*segment6
+	byLink   map[string]*sharedNetwork6
 	byClient map[string][]*Reservation // by key of a DUID or of a link address
 	byAddr   map[netip.Addr]*Reservation
 	site     Options
 }
 
-// segment6 is a broadcast domain with its IPv6 subnets in the order of the snapshot.
-type segment6 struct {
+// sharedNetwork6 is a broadcast domain with its IPv6 subnets in the order of the snapshot.
+type sharedNetwork6 struct {
 	name    string
 	subnets []*subnet6
-	duid    []byte // this server's, towards the segment
+	duid    []byte // this server's, towards the shared network
 }
 
 type subnet6 struct {
 	Subnet
-	seg      *segment6
+	seg      *sharedNetwork6
 	partner  *partner // nil = none; belongs to the server
 	options  Options  // site < fields < subnet options
 	sizes    []uint64
@@ -150,7 +150,7 @@ func (c *serving) sameScope(a, b *Reservation) bool { return c.scope(a) == c.sco
 
 func newServing6(site Options) *serving6 {
 	return &serving6{
-		byName: make(map[string]*subnet6), byLink: make(map[string]*segment6), byClient: make(map[string][]*Reservation),
+		byName: make(map[string]*subnet6), byLink: make(map[string]*sharedNetwork6), byClient: make(map[string][]*Reservation),
 		byAddr: make(map[netip.Addr]*Reservation), site: site,
 	}
 }

@@ -21,8 +21,8 @@ type Snapshot struct {
 
 // Defaults for zero fields of a [Subnet].
 const (
-	DefaultLeaseTime      = 10 * time.Minute
-	defaultQuarantineTime = time.Hour
+	DefaultLeaseTime   = 10 * time.Minute
+	defaultDeclineTime = time.Hour
 )
 
 // Subnet is one IPv4 or IPv6 subnet with what its clients are told. The options named below are those of IPv4; in an IPv6
@@ -34,18 +34,18 @@ type Subnet struct {
 
 	// Link is the interface on which the subnet is local; "" = its clients are reached only by relay.
 	Link string
-	// Segment names the broadcast domain (VLAN). A client heard on one subnet of a segment may get an address of any
-	// other: they share the wire. "" = subnets with the same Link share a segment, and one without Link is alone.
-	Segment string
+	// SharedNetwork names the broadcast domain (VLAN). A client heard on one of its subnets may get an address of any other, since
+	// they share the wire. "" = subnets with the same Link are one shared network, and one without Link is alone.
+	SharedNetwork string `json:"Segment"` // as racks and regions know it
 	// Server is this server's address towards the subnet: option 54, and siaddr unless the boot answer names another. For
-	// IPv6 the server's DUID is made from that of the segment's first subnet.
+	// IPv6 the server's DUID is made from that of the shared network's first subnet.
 	Server netip.Addr
 
 	// Partner names the server that serves the subnet as well, of those in Snapshot.Partners; "" = none.
 	Partner string
 	// Secondary says which of the two this one is: each answers half of the clients, and all while the other is away.
 	Secondary bool
-	// PartnerServer is what Server is to the partner; invalid = not known. It is not taken for a foreign one.
+	// PartnerServer is what Server is to the partner; invalid = not known. It is not taken for a rogue server.
 	PartnerServer netip.Addr
 
 	// Mode says whether the server gives addresses here; DHCPv6 knows only ModeServe.
@@ -65,13 +65,13 @@ type Subnet struct {
 	// holds an address keeps it, and who has a reserved one gets it.
 	CircuitQuota int
 	// LinkQuota is the same for the clients that no relay names a circuit of: those heard on the link itself, in all, and
-	// those of each relay in the subnet's segment. A link address is cheap to make up, so this is how much of the pools one
+	// those of each relay in the subnet's shared network. A link address is cheap to make up, so this is how much of the pools one
 	// host there can take.
 	LinkQuota int
 
-	LeaseTime      time.Duration // 0 = DefaultLeaseTime; a client may ask for less, never for more
-	BootLeaseTime  time.Duration // for network-boot firmware; 0 = LeaseTime
-	QuarantineTime time.Duration // how long an address found in use is left alone; 0 = defaultQuarantineTime
+	LeaseTime     time.Duration // 0 = 10 minutes (DefaultLeaseTime); a client may ask for less, never for more
+	BootLeaseTime time.Duration // for network-boot firmware; 0 = LeaseTime
+	DeclineTime   time.Duration `json:"QuarantineTime"` // how long an address found in use is left alone; 0 = an hour
 
 	// ByClientID makes option 61 the identity of a client that sends it, as RFC 2131 has it. The zero value goes by the
 	// link address, so that firmware, installer and system of one machine, whose client identifiers differ, get one lease.

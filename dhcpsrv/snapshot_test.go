@@ -40,9 +40,9 @@ func TestUpdateRefuses(t *testing.T) {
 			s.Pools[0].Options = dhcpsrv.Options{dhcpsrv.AddrOption(6, server), dhcpsrv.AddrOption(6, server)}
 		})},
 		{`site: option 43 has 2000 bytes`, func(s *dhcpsrv.Snapshot) { s.Options = dhcpsrv.Options{{Code: 43, Data: make([]byte, 2000)}} }},
-		{`link "eth0" already belongs to segment "a", not "b"`, func(s *dhcpsrv.Snapshot) {
-			s.Subnets[0].Segment = "a"
-			s.Subnets[1].Link, s.Subnets[1].Segment = "eth0", "b"
+		{`link "eth0" already belongs to shared network "a", not "b"`, func(s *dhcpsrv.Snapshot) {
+			s.Subnets[0].SharedNetwork = "a"
+			s.Subnets[1].Link, s.Subnets[1].SharedNetwork = "eth0", "b"
 		}},
 		{`reservation "db": names neither`, reservation(dhcpsrv.Reservation{Name: "db", Addr: ip("192.0.2.5")})},
 		{`reservation 52:54:00:00:00:01: 10.0.0.1 is in no subnet`, reservation(dhcpsrv.Reservation{MAC: mac1, Addr: ip("10.0.0.1")})},

@@ -37,7 +37,7 @@ type entry struct {
 	prev, next *entry // in a list of the space
 }
 
-// live reports whether the entry is an offer, lease or quarantine that has not run out.
+// live reports whether the entry is an offer, lease or declined address that has not run out.
 func (e *entry) live(now int64) bool { return e.state != Ended && e.end > now }
 
 // mine reports whether the entry belongs to the client.
@@ -237,15 +237,15 @@ func (t *table) adopt(e *entry) {
 // keyOf returns the key that the client of an entry has by c, in buf when it fits.
 func (c *serving) keyOf(e *entry, buf []byte) []byte {
 	sub := c.find(e.addr)
-	if sub == nil || e.state == Quarantined {
+	if sub == nil || e.state == Declined {
 		return nil
 	}
 	key, _ := c.identify(buf, sub.seg, sub, []byte(e.mac), []byte(e.clientID), []byte(e.subscriber))
 	return key
 }
 
-// own returns the entries of a client in a segment.
-func (t *table) own(key []byte, seg *segment) iter.Seq[*entry] {
+// own returns the entries of a client in a shared network.
+func (t *table) own(key []byte, seg *sharedNetwork) iter.Seq[*entry] {
 	return func(yield func(*entry) bool) {
 		for e := t.byClient[string(key)]; e != nil; {
 			next := e.sameClient // e may be removed meanwhile

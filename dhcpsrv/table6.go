@@ -136,7 +136,7 @@ func (t *table6) load(l Lease) error {
 		return fmt.Errorf("two leases of %v", l.Addr)
 	}
 	e := &entry6{lease: l.clone()}
-	if l.State != Quarantined {
+	if l.State != Declined {
 		e.key = string(appendKey6(nil, l.DUID, l.IAID))
 	}
 	t.insert(e)
@@ -174,8 +174,8 @@ func (t *table6) replace(c *serving6) {
 	}
 }
 
-// own returns the entries of a client's identity association in a segment.
-func (t *table6) own(key []byte, seg *segment6) iter.Seq[*entry6] {
+// own returns the entries of a client's identity association in a shared network.
+func (t *table6) own(key []byte, seg *sharedNetwork6) iter.Seq[*entry6] {
 	return func(yield func(*entry6) bool) {
 		for e := t.byKey[string(key)]; e != nil; {
 			next := e.sameKey // e may be removed meanwhile
@@ -188,7 +188,7 @@ func (t *table6) own(key []byte, seg *segment6) iter.Seq[*entry6] {
 }
 
 // owns reports whether there is such an entry.
-func (t *table6) owns(key []byte, seg *segment6) bool {
+func (t *table6) owns(key []byte, seg *sharedNetwork6) bool {
 	for range t.own(key, seg) {
 		return true
 	}
@@ -204,7 +204,7 @@ func (t *table6) expire(now time.Time, n int) (changes []change) {
 		case Bound:
 			changes = append(changes, t.end(e, Expired, now))
 		default:
-			t.freeQuarantined(e, now)
+			t.freeDeclined(e, now)
 		}
 	}
 	return changes
@@ -238,12 +238,12 @@ func (e *entry6) change(kind EventKind, now time.Time, before *entry6) change {
 	return change{kind: kind, lease: e.lease.clone(), at: now.UnixNano(), e6: e, rev: e.rev, before6: before}
 }
 
-// quarantine takes an address from its client and keeps it from everybody.
-func (t *table6) quarantine(e *entry6, kind EventKind, now time.Time) change {
+// decline takes an address from its client and keeps it from everybody.
+func (t *table6) decline(e *entry6, kind EventKind, now time.Time) change {
 	before := *e
 	t.remove(e)
 	e.key, e.former, e.probing = "", time.Time{}, false
-	e.lease.State, e.lease.Start, e.lease.End = Quarantined, now, now.Add(e.sub.QuarantineTime)
+	e.lease.State, e.lease.Start, e.lease.End = Declined, now, now.Add(e.sub.DeclineTime)
 	e.lease.Changed = laterThan(e.lease.Changed, now)
 	e.rev++
 	t.insert(e)
@@ -274,8 +274,8 @@ func laterThan(before, now time.Time) time.Time {
 	return before.Add(1)
 }
 
-// freeQuarantined is [table.freeQuarantined] for IPv6.
-func (t *table6) freeQuarantined(e *entry6, now time.Time) {
+// freeDeclined is [table.freeDeclined] for IPv6.
+func (t *table6) freeDeclined(e *entry6, now time.Time) {
 	if e.sub != nil && e.sub.partner != nil && !e.confirmed && !e.sub.partner.takesOver(now.UnixNano()) {
 		t.set(e, func(l *Lease) { l.State = Ended })
 		return

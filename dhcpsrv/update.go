@@ -86,13 +86,13 @@ func (c *serving) takeSubnets(was *serving) bool {
 			return false
 		}
 	}
-	c.subnets, c.byName, c.byLink, c.segments = was.subnets, was.byName, was.byLink, was.segments
+	c.subnets, c.byName, c.byLink, c.networks = was.subnets, was.byName, was.byLink, was.networks
 	c.v6.subnets, c.v6.sorted, c.v6.byName, c.v6.byLink = was.v6.subnets, was.v6.sorted, was.v6.byName, was.v6.byLink
 	return true
 }
 
-// sameOrder reports whether two segments have the same subnets, by name, in the same order: the first one serves first.
-func (seg *segment) sameOrder(was *segment) bool {
+// sameOrder reports whether two shared networks have the same subnets, by name, in the same order: the first one serves first.
+func (seg *sharedNetwork) sameOrder(was *sharedNetwork) bool {
 	return slices.EqualFunc(seg.subnets, was.subnets, func(a, b *subnet) bool { return a.Name == b.Name })
 }
 

@@ -103,11 +103,11 @@ func TestUpdateMeetsNewClients(t *testing.T) {
 	}
 }
 
-// A snapshot that has the same subnets in another order changes which one of a segment serves first.
+// A snapshot that has the same subnets in another order changes which one of a shared network serves first.
 func TestUpdateOfOrder(t *testing.T) {
 	snap := office()
 	for i := range snap.Subnets {
-		snap.Subnets[i].Segment = "floor"
+		snap.Subnets[i].SharedNetwork = "floor"
 	}
 	s := newServer(t, dhcpsrv.Config{}, snap)
 	for n := range 4 {

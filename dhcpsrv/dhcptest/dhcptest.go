@@ -158,7 +158,7 @@ func full() dhcpsrv.Lease {
 }
 
 func testEveryField(t *testing.T, h Harness) {
-	bare := dhcpsrv.Lease{Addr: netip.MustParseAddr("10.0.0.9"), State: dhcpsrv.Quarantined, Start: epoch, End: time.Now().Add(time.Hour)}
+	bare := dhcpsrv.Lease{Addr: netip.MustParseAddr("10.0.0.9"), State: dhcpsrv.Declined, Start: epoch, End: time.Now().Add(time.Hour)}
 	six := lease(2)
 	six.Addr = netip.MustParseAddr("2001:db8::7")
 	commit(t, h.Store, full(), bare, six)
@@ -226,9 +226,9 @@ func testShift(t *testing.T, h Harness) {
 	if !ok {
 		t.Skip("the store cannot move times")
 	}
-	quarantine := dhcpsrv.Lease{Addr: netip.MustParseAddr("10.99.0.1"), State: dhcpsrv.Quarantined, Start: epoch, End: epoch.Add(time.Hour)}
-	want := []dhcpsrv.Lease{quarantine}
-	commit(t, h.Store, quarantine)
+	declined := dhcpsrv.Lease{Addr: netip.MustParseAddr("10.99.0.1"), State: dhcpsrv.Declined, Start: epoch, End: epoch.Add(time.Hour)}
+	want := []dhcpsrv.Lease{declined}
+	commit(t, h.Store, declined)
 	for i, by := range []time.Duration{56 * 365 * 24 * time.Hour, -time.Hour} {
 		more := leases(i*100, 150) // fifty of them again in the next round
 		commit(t, h.Store, more...)

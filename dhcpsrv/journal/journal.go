@@ -275,5 +275,5 @@ func (j *Journal) Close() error {
 
 // outdated reports whether a record is not worth keeping: the time of a declined address that is over.
 func outdated(h *record.Head, now time.Time) bool {
-	return dhcpsrv.LeaseState(h.State) == dhcpsrv.Quarantined && h.End < now.UnixNano()
+	return dhcpsrv.LeaseState(h.State) == dhcpsrv.Declined && h.End < now.UnixNano()
 }

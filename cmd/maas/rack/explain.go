@@ -79,7 +79,7 @@ func (r *Rack) explainDHCP(ctx context.Context, q explain.Query, mac net.Hardwar
 		x = r.dhcp.Explain(ctx, packet)
 	}
 	out := explain.DHCP{
-		Link: place.Link, Message: x.Message, Reply: x.Reply, Steps: x.Steps, Segment: x.Segment, Subnet: x.Subnet, Pool: x.Pool,
+		Link: place.Link, Message: x.Message, Reply: x.Reply, Steps: x.Steps, Segment: x.SharedNetwork, Subnet: x.Subnet, Pool: x.Pool,
 		Reservation: x.Reservation, Mode: x.Mode.String(), ModeBy: x.ModeBy, Addr: x.Addr, AddrBy: x.AddrBy, Lease: x.Lease, Probe: x.Probe,
 		NextServer: x.Next, BootFile: x.BootFile, Options: explain.Readable(x.Options, q.IPv6),
 	}

@@ -31,7 +31,7 @@ func TestPlanDHCP6(t *testing.T) {
 	var b strings.Builder
 	for _, s := range snap.Subnets {
 		if s.Prefix.Addr().Is6() {
-			fmt.Fprintf(&b, "subnet %s link=%q segment=%s server=%s routers=%v dns=%v domain=%s lease=%v pools=%v\n", s.Name, s.Link, s.Segment, s.Server, s.Routers, s.DNS, s.Domain, s.LeaseTime, s.Pools)
+			fmt.Fprintf(&b, "subnet %s link=%q segment=%s server=%s routers=%v dns=%v domain=%s lease=%v pools=%v\n", s.Name, s.Link, s.SharedNetwork, s.Server, s.Routers, s.DNS, s.Domain, s.LeaseTime, s.Pools)
 		}
 	}
 	for _, r := range snap.Reservations {

@@ -23,7 +23,7 @@ func TestPlanDHCP(t *testing.T) {
 	snap := plan.DHCP(m, m.Racks[0])
 	var b strings.Builder
 	for _, s := range snap.Subnets {
-		fmt.Fprintf(&b, "subnet %s link=%q segment=%s server=%s routers=%v dns=%v ntp=%v mtu=%d domain=%s search=%v\n", s.Name, s.Link, s.Segment, s.Server, s.Routers, s.DNS, s.NTP, s.MTU, s.Domain, s.Search)
+		fmt.Fprintf(&b, "subnet %s link=%q segment=%s server=%s routers=%v dns=%v ntp=%v mtu=%d domain=%s search=%v\n", s.Name, s.Link, s.SharedNetwork, s.Server, s.Routers, s.DNS, s.NTP, s.MTU, s.Domain, s.Search)
 		for _, p := range s.Pools {
 			fmt.Fprintf(&b, "  pool %s-%s\n", p.First, p.Last)
 		}
