@@ -39,7 +39,7 @@ func (w *watcher) sendBeacon(p *port, solicit bool) {
 	mac := p.conn.Link().MAC
 	frame := w.cfg.Key.Encode(mac, Beacon{Rack: w.cfg.Rack, Interface: p.name, Solicit: solicit, Time: time.Now()})
 	if err := p.conn.Send(frame); err != nil {
-		w.cfg.Log.Debug("no beacon was sent", "interface", p.name, "err", err)
+		w.cfg.Log.Debug("beacon not sent", "interface", p.name, "err", err)
 	}
 }
 

@@ -118,7 +118,7 @@ func (w *watcher) run(ctx context.Context, changed <-chan struct{}) error {
 			continue
 		case p := <-w.failed:
 			if w.ports[p.name] == p {
-				w.cfg.Log.Warn("interface is lost, and will be watched again when it is back", "interface", p.name, "err", p.err)
+				w.cfg.Log.Warn("interface lost, watched again when it returns", "interface", p.name, "err", p.err)
 				w.stop(p.name)
 			}
 			continue // until links change, or for a while
@@ -140,7 +140,7 @@ func (w *watcher) adjust(ctx context.Context, start bool) error {
 	for name, p := range w.ports {
 		i := slices.IndexFunc(links, func(l Link) bool { return l.Name == name })
 		if i < 0 || w.cfg.Open == nil && links[i].Index != p.conn.Link().Index {
-			w.cfg.Log.Info("interface is watched no more", "interface", name)
+			w.cfg.Log.Info("stopped watching interface", "interface", name)
 			w.stop(name)
 		}
 	}
@@ -149,7 +149,7 @@ func (w *watcher) adjust(ctx context.Context, start bool) error {
 			if _, err := OpenPacket(name, w.sources()); err != nil {
 				return err
 			}
-			w.cfg.Log.Warn("interface is down, and will be watched when it is up", "interface", name)
+			w.cfg.Log.Warn("interface down, watched once it is up", "interface", name)
 		}
 	}
 	for _, l := range links {
@@ -159,7 +159,7 @@ func (w *watcher) adjust(ctx context.Context, start bool) error {
 		if err := w.start(ctx, l.Name); errors.Is(err, fs.ErrPermission) || err != nil && start {
 			return err
 		} else if err != nil {
-			w.cfg.Log.Debug("interface cannot be watched now", "interface", l.Name, "err", err)
+			w.cfg.Log.Debug("interface not watchable now", "interface", l.Name, "err", err)
 		}
 	}
 	return nil
@@ -224,7 +224,7 @@ func (w *watcher) start(ctx context.Context, name string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &port{name: name, conn: conn, cancel: cancel, done: make(chan struct{}), ask: make(chan struct{}, 1)}
 	w.ports[name] = p
-	w.cfg.Log.Info("interface is watched", "interface", name, "mac", conn.Link().MAC)
+	w.cfg.Log.Info("started watching interface", "interface", name, "mac", conn.Link().MAC)
 	w.running.Go(func() {
 		stop := context.AfterFunc(ctx, func() { conn.Close() })
 		defer stop()

@@ -39,7 +39,7 @@ func (s *Server) dynamicUpdate(ctx context.Context, q *dns.Msg, in []byte, key s
 	case err != nil:
 		log.Warn("dynamic update failed", "err", err)
 	case key == "":
-		log.Debug("dynamic update without a key") // anybody can send many
+		log.Debug("unsigned dynamic update refused") // anybody can send many
 	default:
 		log.Info("dynamic update")
 	}

@@ -104,7 +104,7 @@ func (s *Server) tellAll(ctx context.Context, target netip.AddrPort) {
 		for zone := range zones {
 			if err := s.tell(ctx, zone, target); err != nil {
 				if ctx.Err() == nil {
-					s.log.Warn("secondary does not take the news", "zone", zone, "secondary", target, "err", err)
+					s.log.Warn("secondary did not acknowledge NOTIFY", "zone", zone, "secondary", target, "err", err)
 				}
 				break
 			}

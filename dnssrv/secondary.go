@@ -71,7 +71,7 @@ func (s *Server) Follow(ctx context.Context, conf Secondary) error {
 		s.drop(f.name)
 	}()
 	if err := s.loadFollowed(f); err != nil {
-		s.log.Warn("kept zone is not used", "zone", f.name, "err", err)
+		s.log.Warn("stored zone unusable", "zone", f.name, "err", err)
 	}
 	reached := time.Now()
 	pause := firstRetry
@@ -93,7 +93,7 @@ func (s *Server) Follow(ctx context.Context, conf Secondary) error {
 			pause = min(2*pause, 5*time.Minute)
 		}
 		if err != nil {
-			s.log.Warn("zone is not refreshed", "zone", f.name, "again in", wait, "err", err)
+			s.log.Warn("zone not refreshed", "zone", f.name, "retry_in", wait, "err", err)
 		}
 		timer := time.NewTimer(wait)
 		select {

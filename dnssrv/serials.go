@@ -115,6 +115,6 @@ func writeDurably(path string, content []byte) error {
 // secondary may have to be told to start over after the next crash.
 func (s *Serials) reserveFor(serial uint32, log *slog.Logger) {
 	if err := s.reserve(serial); err != nil {
-		log.Error("serials may go back after a restart", "err", err)
+		log.Error("serials not stored, they may go back after a restart", "err", err)
 	}
 }

@@ -122,7 +122,7 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 	}
 	s.mu.RUnlock()
 	if err != nil {
-		s.log.Error("cannot sign answer", "question", q.Question, "err", err)
+		s.log.Error("answer not signed", "question", q.Question, "err", err)
 		m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure
 		return
 	}

@@ -35,7 +35,7 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 		again := sign // as if this were not signed yet
 		wire, err := sign.pack(m, time.Now().Unix())
 		if err != nil {
-			s.log.Error("cannot encode answer", "question", q.Question, "err", err)
+			s.log.Error("answer not encoded", "question", q.Question, "err", err)
 			return nil
 		}
 		if datagram && len(wire) > maxUDP {

@@ -173,7 +173,7 @@ func (c *Cache) find(key string, r *http.Request) *stored {
 		}
 		content, err := c.store.Load(o, c.note)
 		if err != nil {
-			c.log.Warn("an object was damaged and is removed", "err", err)
+			c.log.Warn("damaged object removed", "err", err)
 			continue
 		}
 		if content.Targeted && !targeted {

@@ -79,7 +79,7 @@ func (c *Cache) update(old *stored, notModified http.Header, requested time.Time
 	m.Header = rfc9111.Update(m.Header, notModified)
 	m.Requested, m.Received = requested, time.Now()
 	if err := c.store.Update(old.object, &m); err != nil {
-		c.log.Warn("a description could not be updated", "url", m.URL, "err", err)
+		c.log.Warn("metadata not updated", "url", m.URL, "err", err)
 	}
 	return &stored{old.object, &objects.Content{Meta: &m, Body: old.content.Body}, c.freshness(&m)}
 }
@@ -171,6 +171,6 @@ func delimited(resp *http.Response) bool {
 const diskPause = 30 * time.Second
 
 func (c *Cache) diskFailed(err error) {
-	c.log.Error("the cache's disk does not work; responses are passed on unkept for a while", "err", err)
+	c.log.Error("cache disk failed; responses pass uncached for a while", "err", err)
 	c.full.begin(diskPause)
 }

@@ -243,7 +243,7 @@ func portOf(u *url.URL, tunnel bool) string {
 }
 
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, code int, why string) {
-	p.log.Debug("refused", "client", r.RemoteAddr, "method", r.Method, "host", r.URL.Host, "why", why)
+	p.log.Debug("request refused", "client", r.RemoteAddr, "method", r.Method, "host", r.URL.Host, "why", why)
 	http.Error(w, why, code)
 }
 

@@ -213,7 +213,7 @@ func (c *Cache) shelve(f *filling, err error) {
 		c.diskFailed(perr)
 	}
 	if !errors.Is(err, errNobodyWaits) {
-		c.log.Info("a body did not come whole", "url", f.key, "bytes", parts.Bytes(), "err", err)
+		c.log.Info("body truncated", "url", f.key, "bytes", parts.Bytes(), "err", err)
 	}
 	c.unknow(f)
 }

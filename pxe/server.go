@@ -155,9 +155,9 @@ func (s *Server) finish(e *Event, err error) {
 	e.Time = time.Now()
 	if err != nil && !e.Absent {
 		e.Err = err.Error()
-		s.log.Warn("boot request failed", "mac", e.MAC.String(), "addr", e.Addr, "proto", e.Proto, "path", e.Path, "err", err)
+		s.log.Warn("boot request failed", "mac", e.MAC.String(), "ip", e.Addr, "proto", e.Proto, "path", e.Path, "err", err)
 	} else if s.log.Enabled(context.Background(), slog.LevelDebug) {
-		s.log.Debug("boot request", "mac", e.MAC.String(), "addr", e.Addr, "proto", e.Proto, "path", e.Path,
+		s.log.Debug("boot request", "mac", e.MAC.String(), "ip", e.Addr, "proto", e.Proto, "path", e.Path,
 			"bytes", e.Bytes, "duration", e.Duration, "absent", e.Absent)
 	}
 	s.cfg.Events(*e)

@@ -128,7 +128,7 @@ func (r *Rack) Serve(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		ends.Warn("connection to the region ended, trying again and again", "err", err)
+		ends.Warn("connection to the region ended, trying again", "err", err)
 		if time.Since(started) > r.cfg.MaxPause {
 			pause = 0
 		}

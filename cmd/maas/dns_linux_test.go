@@ -85,7 +85,7 @@ func TestSecondaryAndUpdatesOfARealSite(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	eventually(t, "an address that is gone is not served", func() bool {
-		return strings.Contains(n.rack.logged(), `msg="address is gone" component=addresses address=203.0.113.1`)
+		return strings.Contains(n.rack.logged(), `msg="address removed" component=addresses ip=203.0.113.1`)
 	})
 	n.region.kill()
 	if got := update(key.Secret, "zone maas\nupdate add h3.dyn.maas 60 A 192.0.2.70"); got != "update failed: SERVFAIL" {

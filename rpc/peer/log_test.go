@@ -89,7 +89,7 @@ func TestBriefConnectionsAreLoggedOnce(t *testing.T) {
 			}()
 			p.Welcome(t.Context(), raw)
 			for line := range strings.Lines(log.String()) {
-				for _, what := range []string{"connected", "ended", "refused"} {
+				for _, what := range []string{"partner connected", "partner disconnected", "refused"} {
 					if strings.Contains(line, what) {
 						told += what + " "
 					}
@@ -101,8 +101,8 @@ func TestBriefConnectionsAreLoggedOnce(t *testing.T) {
 			lasts time.Duration
 			want  string
 		}{
-			{0, "connected ended "}, {0, ""}, {time.Second, ""}, {time.Minute, "connected ended "}, {time.Minute, "connected ended "},
-			{0, "connected ended "}, {0, ""},
+			{0, "partner connected partner disconnected "}, {0, ""}, {time.Second, ""}, {time.Minute, "partner connected partner disconnected "}, {time.Minute, "partner connected partner disconnected "},
+			{0, "partner connected partner disconnected "}, {0, ""},
 		} {
 			if got := connect(c.lasts); got != c.want {
 				t.Errorf("connection %d, of %v: logged %q, want %q", i, c.lasts, got, c.want)

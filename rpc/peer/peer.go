@@ -174,7 +174,7 @@ func (p *Peer) say(name string, err error) {
 	}
 	p.mu.Unlock()
 	if !again {
-		p.cfg.Log.Warn("partner cannot be reached", "partner", name, "err", err)
+		p.cfg.Log.Warn("partner unreachable", "partner", name, "err", err)
 	}
 }
 
@@ -275,7 +275,7 @@ func (p *Peer) exchange(ctx context.Context, name string, conn *tls.Conn) {
 	})
 	began, told := time.Now(), false
 	tell := func() {
-		p.cfg.Log.Info("connected to partner", "partner", name, "address", conn.RemoteAddr().String())
+		p.cfg.Log.Info("partner connected", "partner", name, "address", conn.RemoteAddr().String())
 		told = true
 	}
 	if p.reached(name) {
@@ -289,7 +289,7 @@ func (p *Peer) exchange(ctx context.Context, name string, conn *tls.Conn) {
 	cancel()
 	watching.Wait()
 	if err != nil && !expected && told {
-		p.cfg.Log.Warn("connection to partner ended", "partner", name, "err", err)
+		p.cfg.Log.Warn("partner disconnected", "partner", name, "err", err)
 	}
 	conn.Close()
 }
@@ -334,7 +334,7 @@ func (p *Peer) watch(ctx context.Context, name string, cert *x509.Certificate) {
 		case <-tick.C:
 		}
 		if err := p.cfg.Refuse(cert); err != nil {
-			p.cfg.Log.Warn("the partner is shut out", "partner", name, "err", err)
+			p.cfg.Log.Warn("partner refused", "partner", name, "err", err)
 			return
 		}
 	}

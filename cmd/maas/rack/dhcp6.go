@@ -37,7 +37,7 @@ func (r *Rack) serve6Later(ctx context.Context) error {
 		end(err)
 		return err
 	}, func(err error, pause time.Duration) {
-		r.log.Warn("cannot serve DHCPv6, trying again", "again in", pause, "err", err)
+		r.log.Warn("DHCPv6 not served, trying again", "retry_in", pause, "err", err)
 	})
 	return nil
 }

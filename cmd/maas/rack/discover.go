@@ -92,7 +92,7 @@ func (d *discoverer) listen(ctx context.Context, policy discoveryrpc.Policy, cha
 			return
 		}
 		if err := discovery.Watch(ctx, d.config(policy)); err != nil {
-			d.log.Error("nothing is discovered by listening", "err", err)
+			d.log.Error("discovery by listening disabled", "err", err)
 		}
 	}()
 	defer func() {
@@ -108,7 +108,7 @@ func (d *discoverer) listen(ctx context.Context, policy discoveryrpc.Policy, cha
 			return
 		case <-drops.C:
 			if n := d.counters.Dropped.Load(); n != lost {
-				d.log.Warn("frames came faster than they could be read", "lost", n-lost, "stats", d.table.Stats())
+				d.log.Warn("frames lost", "lost", n-lost, "stats", d.table.Stats())
 				lost = n
 			}
 		case <-changed:

@@ -136,7 +136,7 @@ func (d *discoverer) sweep(ctx context.Context, s *scan, legs []leg, slow bool) 
 		before.Total, before.Done, before.Found = before.Total+progress.Total, before.Done+progress.Done, before.Found+progress.Found
 		if err != nil && !errors.Is(err, context.Canceled) {
 			errs = append(errs, err)
-			d.log.Error("a scan failed", "interface", l.link, "prefixes", l.prefixes, "err", err)
+			d.log.Error("scan failed", "interface", l.link, "prefixes", l.prefixes, "err", err)
 		}
 	}
 	s.change(func(status *discoveryrpc.ScanStatus) {

@@ -123,7 +123,7 @@ func (f *facts) add(kind string, values []any) {
 	if err == nil {
 		return
 	}
-	f.log.Error("facts are not on disk", "kind", kind, "count", len(values), "err", err)
+	f.log.Error("facts not stored", "kind", kind, "count", len(values), "err", err)
 	if kind == dhcprpc.FactKind {
 		f.lost.Store(true)
 	}

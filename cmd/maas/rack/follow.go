@@ -29,7 +29,7 @@ func FollowAddresses(ctx context.Context, interfaces []string, known []netip.Add
 	changed, done := make(chan netlink.AddrUpdate, 64), make(chan struct{})
 	defer close(done)
 	if err := netlink.AddrSubscribe(changed, done); err != nil {
-		log.Warn("changes of addresses are noticed late", "after", lookAtAddresses, "err", err)
+		log.Warn("changes of addresses noticed late", "after", lookAtAddresses, "err", err)
 		changed = nil
 	}
 	ticker := time.NewTicker(lookAtAddresses)
@@ -72,7 +72,7 @@ func (f *follower) adopt(ctx context.Context, interfaces []string) {
 	}
 	for a, end := range f.ends {
 		if !have[a] {
-			f.log.Info("address is gone", "address", a)
+			f.log.Info("address removed", "ip", a)
 			end()
 			delete(f.ends, a)
 		}
@@ -81,12 +81,12 @@ func (f *follower) adopt(ctx context.Context, interfaces []string) {
 		if f.known[a] || f.ends[a] != nil {
 			continue
 		}
-		f.log.Info("address is new", "address", a)
+		f.log.Info("address added", "ip", a)
 		here, end := context.WithCancel(ctx)
 		f.ends[a] = end
 		f.running.Go(func() {
 			insist(here, func(ctx context.Context) error { return f.serve(ctx, a) }, func(err error, pause time.Duration) {
-				f.log.Warn("cannot serve on an address, trying again", "address", a, "again in", pause, "err", err)
+				f.log.Warn("address not served, trying again", "ip", a, "retry_in", pause, "err", err)
 			})
 		})
 	}

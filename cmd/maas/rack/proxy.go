@@ -19,7 +19,7 @@ func (r *Rack) openCache() {
 	log := r.log.With("component", "proxy")
 	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: filepath.Join(r.cfg.Dir, "cache"), Log: log})
 	if err != nil {
-		log.Error("the proxy keeps nothing", "err", err)
+		log.Error("proxy cache disabled", "err", err)
 		return
 	}
 	r.cache = cache
@@ -102,11 +102,11 @@ func (s *proxyServer) follow(ctx context.Context, port int) bool {
 	if port != 0 {
 		var err error
 		if listeners, err = s.listen(ctx, port); err != nil {
-			s.log.Error("the proxy cannot move and is tried again", "port", port, "stays", from, "err", err)
+			s.log.Error("proxy port not changed, trying again", "port", port, "stays", from, "err", err)
 			return false
 		}
 	}
-	s.log.Info("the proxy moves", "from", from, "to", port)
+	s.log.Info("proxy port changed", "from", from, "to", port)
 	s.leave(ctx)
 	s.setPort(port)
 	s.serve(ctx, listeners)
@@ -179,7 +179,7 @@ func (s *proxyServer) serve(ctx context.Context, listeners []net.Listener) {
 		s.serving = append(s.serving, srv)
 		s.running.Go(func() {
 			if err := srv.Serve(proxy.LimitClients(ln, 0)); err != nil && err != http.ErrServerClosed {
-				s.log.Error("the proxy's listener failed", "address", ln.Addr().String(), "err", err)
+				s.log.Error("proxy listener failed", "address", ln.Addr().String(), "err", err)
 			}
 		})
 	}

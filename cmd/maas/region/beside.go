@@ -25,7 +25,7 @@ func (r *Region) BesideIdentity() (func() *enrol.Identity, error) {
 			if next, err := r.racks.ca.Issue(r.beside, r.racks.certLife); err == nil {
 				current = next
 			} else {
-				r.log.Error("the identity of this process's rack is not renewed", "err", err)
+				r.log.Error("identity of the co-located rack not renewed", "err", err)
 			}
 		}
 		return current

@@ -41,7 +41,7 @@ func (r *Region) discover(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := r.freshen(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			r.log.Error("discoveries are not kept fresh", "err", err)
+			r.log.Error("upkeep of discoveries failed", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -81,7 +81,7 @@ func (r *Region) freshen(ctx context.Context, now time.Time) error {
 	}
 	report := r.scans.start(ctx, model, scanWish{interval: interval, slow: true, wanted: func(s ipam.Subnet) bool { return s.ActiveDiscovery }})
 	if len(report.Started) > 0 {
-		r.log.Info("subnets are scanned", "racks", report.Started)
+		r.log.Info("scan of subnets started", "racks", report.Started)
 	}
 	return nil
 }

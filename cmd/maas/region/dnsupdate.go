@@ -16,6 +16,6 @@ func (r *Region) dynamicUpdate(ctx context.Context, key string, message []byte) 
 	if err != nil && rcode == dns.RcodeServerFailure {
 		return rcode, err
 	}
-	r.log.Info("dynamic update", "rack", rpc.CallingRack(ctx), "key", key, "result", dns.RcodeToString[rcode], "why", err)
+	r.log.Info("dynamic update", "rack", rpc.CallingRack(ctx), "key", key, "result", dns.RcodeToString[rcode], "err", err)
 	return rcode, nil
 }

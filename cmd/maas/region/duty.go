@@ -48,7 +48,7 @@ func (r *Region) onDuty(ctx context.Context, name string, work func(context.Cont
 		duty, held, err := r.inv.TakeDuty(ctx, name, r.holder(), r.dutyTime())
 		r.try(ctx, "take the duty "+name, err)
 		if held {
-			r.log.Debug("has a duty", "duty", name, "token", duty.Token)
+			r.log.Debug("leader lease acquired", "duty", name, "token", duty.Token)
 			if err := r.whileHeld(ctx, duty, work); err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ func (r *Region) whileHeld(ctx context.Context, duty inventory.Duty, work func(c
 		if err == nil {
 			renewed = time.Now()
 		} else if errors.Is(err, inventory.ErrDutyLost) || time.Since(renewed) > r.dutyTime() {
-			r.log.Warn("another region may have a duty of this one", "duty", duty.Name, "err", err)
+			r.log.Warn("leader lease lost", "duty", duty.Name, "err", err)
 			stop()
 			<-done
 			return nil
@@ -101,6 +101,6 @@ func (r *Region) leave(ctx context.Context, duty inventory.Duty) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.dutyTime()/3)
 	defer cancel()
 	if err := r.inv.LeaveDuty(ctx, duty); err != nil {
-		r.log.Debug("a duty is not left, others take it when it expires", "duty", duty.Name, "err", err)
+		r.log.Debug("leader lease not released, it expires by itself", "duty", duty.Name, "err", err)
 	}
 }

@@ -37,7 +37,7 @@ func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) e
 		return nil
 	})
 	if err != nil {
-		r.log.Error("facts are not recorded", "rack", rack, "count", len(facts), "err", err)
+		r.log.Error("facts not recorded", "rack", rack, "count", len(facts), "err", err)
 	}
 	return err
 }
@@ -53,7 +53,7 @@ func (r *Region) onlyNew(ctx context.Context, rack string, facts []rpc.Fact) ([]
 	}
 	skip, err := r.inv.NewFacts(ctx, rack, facts[0].Outbox, seqs)
 	if skip > 0 {
-		r.log.Debug("facts came again", "rack", rack, "count", skip)
+		r.log.Debug("repeated facts ignored", "rack", rack, "count", skip)
 	}
 	return facts[skip:], err
 }

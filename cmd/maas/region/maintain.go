@@ -53,7 +53,7 @@ func (r *Region) try(ctx context.Context, what string, err error) {
 func (r *Region) expireLeases(ctx context.Context, now time.Time) error {
 	n, err := r.inv.ExpireLeases(ctx, now.Add(-leaseGrace))
 	if n > 0 {
-		r.log.Info("ended leases are forgotten", "count", n)
+		r.log.Info("ended leases removed", "count", n)
 	}
 	return err
 }
@@ -70,7 +70,7 @@ func (r *Region) noticeFull(ctx context.Context, told map[int64]string) error {
 		if told[n.Subnet.ID] != "" {
 			continue
 		}
-		r.log.Warn("subnet runs out of addresses", "subnet", n.Subnet.String(), "free", n.Statistics.Available, "total", n.Statistics.Total)
+		r.log.Warn("subnet almost exhausted", "subnet", n.Subnet.String(), "free", n.Statistics.Available, "total", n.Statistics.Total)
 		if err := r.inv.AddEvents(ctx, inventory.Event{Kind: "subnet", Level: "warning", Description: n.String()}); err != nil {
 			return err
 		}

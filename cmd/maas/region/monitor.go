@@ -81,7 +81,7 @@ func (r *Region) powerSeen(ctx context.Context, o power.Observation) {
 		return r.inv.AddEvents(ctx, event)
 	})
 	if err != nil && ctx.Err() == nil {
-		r.log.Error("power state is not recorded", "machine", m.FQDN, "err", err)
+		r.log.Error("power state not recorded", "machine", m.FQDN, "err", err)
 	}
 }
 

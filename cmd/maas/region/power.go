@@ -39,7 +39,7 @@ func (p *powerService) Power(ctx context.Context, m inventory.Machine, action po
 	}
 	logged := context.WithoutCancel(ctx) // it happened, whether or not somebody waits for the answer
 	if lerr := p.region.inv.AddEvents(logged, powerEvent(m.ID, action, result, err)); lerr != nil {
-		p.region.log.Error("power event is not recorded", "machine", m.FQDN, "err", lerr)
+		p.region.log.Error("power event not recorded", "machine", m.FQDN, "err", lerr)
 	}
 	return result, err
 }

@@ -243,7 +243,7 @@ func (r *Region) followChanges(ctx context.Context) error {
 			continue
 		}
 		if ctx.Err() == nil {
-			r.log.Error("state is not published, racks serve the last; trying again", "in", pause, "err", err)
+			r.log.Error("state not published, racks serve the last", "retry_in", pause, "err", err)
 		}
 		again, pause = time.After(pause), min(2*pause, publishAgainMost)
 	}
@@ -260,7 +260,7 @@ func (r *Region) watch(ctx context.Context, from int64, changed chan<- struct{})
 		if from, err = r.inv.Revision(ctx); err != nil {
 			return err
 		}
-		r.log.Info("the data was replaced, or changed faster than it was read: all is published anew", "revision", from)
+		r.log.Info("whole state published: the data was replaced, or changed faster than it was read", "revision", from)
 		tell(changed)
 	}
 }
@@ -278,7 +278,7 @@ func (r *Region) watchFrom(ctx context.Context, from int64, changed chan<- struc
 			return err
 		}
 		if err != nil {
-			r.log.Warn("cannot read changes, trying again", "err", err)
+			r.log.Warn("changes not read, trying again", "err", err)
 			continue
 		}
 		if change.Kind == inventory.KindObservation {

@@ -124,7 +124,7 @@ func (s *rackService) sign(csr []byte, rack string, record func(inventory.RackCe
 func (s *rackService) register(ctx context.Context, in register.Request) (register.Answer, error) {
 	reg := register.Registration(rpc.CallingRack(ctx), in)
 	if err := s.region.inv.RegisterLinks(ctx, reg); err != nil {
-		s.region.log.Warn("registration of a rack refused", "rack", reg.Rack, "err", err)
+		s.region.log.Warn("registration refused", "rack", reg.Rack, "err", err)
 		return register.Answer{}, err
 	}
 	return register.Answer{}, nil
@@ -239,7 +239,7 @@ func (s *rackService) cutRevoked(ctx context.Context) error {
 		revoked[c.Serial] = !c.Revoked.IsZero()
 	}
 	for _, rack := range s.server.Disconnect(func(cert *x509.Certificate) bool { return revoked[enrol.Serial(cert)] }) {
-		s.region.log.Info("rack is revoked", "rack", rack)
+		s.region.log.Info("rack revoked", "rack", rack)
 	}
 	return nil
 }

@@ -163,7 +163,7 @@ func (s *scanService) startOn(ctx context.Context, id string, plan inventory.Sca
 		report.NotFound = append(report.NotFound, plan.Rack)
 	default:
 		report.Failed = append(report.Failed, plan.Rack)
-		s.region.log.Warn("a rack does not scan", "rack", plan.Rack, "err", err)
+		s.region.log.Warn("scan refused by a rack", "rack", plan.Rack, "err", err)
 	}
 	part.Error = err.Error()
 	report.Racks = append(report.Racks, part)
@@ -175,7 +175,7 @@ func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, i
 	ok, err := s.region.inv.ClaimScan(ctx, sub.ID, rack, time.Now(), interval, hold)
 	switch {
 	case err != nil:
-		s.region.log.Error("a scan cannot be claimed", "subnet", sub.Prefix, "err", err)
+		s.region.log.Error("scan not claimed", "subnet", sub.Prefix, "err", err)
 		return "the database refused"
 	case !ok:
 		return "it is being scanned, or was lately"
@@ -186,7 +186,7 @@ func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, i
 func (s *scanService) release(ctx context.Context, claims []claim) {
 	for _, c := range claims {
 		if err := s.region.inv.EndScan(context.WithoutCancel(ctx), c.subnet, c.rack, time.Now()); err != nil {
-			s.region.log.Error("a scan cannot be released", "rack", c.rack, "err", err)
+			s.region.log.Error("scan not released", "rack", c.rack, "err", err)
 		}
 	}
 }
@@ -311,7 +311,7 @@ func (s *scanService) settle(ctx context.Context) {
 	s.mu.Unlock()
 	for _, id := range ids {
 		if _, err := s.ScanStatus(ctx, id); err != nil {
-			s.region.log.Debug("a scan cannot be asked about", "err", err)
+			s.region.log.Debug("state of a scan unknown", "err", err)
 		}
 	}
 }

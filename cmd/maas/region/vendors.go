@@ -42,7 +42,7 @@ func (v *vendors) refresh() {
 	defer v.mu.Unlock()
 	v.of = info.ModTime()
 	if err != nil {
-		v.log.Warn("the register of vendors cannot be read", "directory", v.dir, "err", err)
+		v.log.Warn("register of vendors not readable", "directory", v.dir, "err", err)
 		return
 	}
 	v.table = table

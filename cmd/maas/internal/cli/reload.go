@@ -44,11 +44,11 @@ func liveLogger(ctx context.Context, w io.Writer, cfg config.Log, reread func() 
 func again(log *slog.Logger, level *slog.LevelVar, reread func() (config.Config, error)) {
 	cfg, err := reread()
 	if err != nil {
-		log.Error("the configuration has a mistake and is not taken", "err", err)
+		log.Error("configuration refused, the last one stays", "err", err)
 		return
 	}
 	level.Set(levelOf(cfg.Log))
-	log.Info("the configuration was read again; only log.level changes while the daemon runs", "level", level.Level())
+	log.Info("configuration reloaded; only log.level changes while the daemon runs", "level", level.Level())
 }
 
 func levelOf(cfg config.Log) (level slog.Level) {

@@ -153,7 +153,7 @@ func (s *site) begin(ctx context.Context, profile *pxe.Profile) error {
 		return err
 	}
 	if err := s.addLinks(ctx, s.region.Inventory()); err != nil {
-		s.log.Error("the interfaces of this host are not registered, what is known of them is served", "err", err)
+		s.log.Error("interfaces of this host not registered, the known ones are served", "err", err)
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func listenForRacks(ctx context.Context, cfg config.Config, sockets *region.Sock
 func (s *site) keepLinks(ctx context.Context, _ rpc.Conn) error {
 	for ctx.Err() == nil {
 		if err := s.addLinks(ctx, s.region.Inventory()); err != nil && ctx.Err() == nil {
-			s.log.Error("new addresses are not registered, trying again", "err", err)
+			s.log.Error("new addresses not registered, trying again", "err", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -78,7 +78,7 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 		if enrol.Hash(t.Secret) != was.Token {
 			return m, m.enrol(ctx, dir, name, t)
 		}
-		m.log.Info("this rack is enrolled with that token already")
+		m.log.Info("rack already enrolled with that token")
 	}
 	m.regions = []register.Region{{Addresses: was.Regions}}
 	if m.identity, err = enrol.Load(m.path); errors.Is(err, fs.ErrNotExist) {
@@ -184,7 +184,7 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 	for {
 		if now := m.request(); !sameRequest(told, now) {
 			if _, err := rpc.Do[register.Answer](ctx, conn, register.Method, now); err != nil && ctx.Err() == nil {
-				m.log.Error("the region does not register this rack, it serves what it has", "err", err)
+				m.log.Error("registration refused by the region, the last state is served", "err", err)
 			} else {
 				told = now
 			}
@@ -193,7 +193,7 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 			if err := m.renew(ctx, conn); err == nil {
 				return errRenewed
 			} else if ctx.Err() == nil {
-				m.log.Error("the certificate is not renewed, trying again", "expires", m.current().Cert.NotAfter, "err", err)
+				m.log.Error("certificate not renewed, trying again", "expires", m.current().Cert.NotAfter, "err", err)
 			}
 		}
 		if m.peers != nil && m.peers.better(home) {

@@ -93,7 +93,7 @@ func (p *peers) keep(ctx context.Context, name string) {
 		if ctx.Err() != nil {
 			return
 		}
-		p.m.log.Debug("no connection for the calls of a region", "region", name, "err", err)
+		p.m.log.Debug("no connection to a further region", "region", name, "err", err)
 		if time.Since(started) > p.pause {
 			pause = 100 * time.Millisecond
 		}

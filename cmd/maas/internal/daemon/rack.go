@@ -115,7 +115,7 @@ func besideOthers(ctx context.Context, cfg config.DHCP, links []rack.Link, log *
 		}
 		for _, other := range servers {
 			found = true
-			log.Warn("another DHCP server answers here; if the site does not know this network yet, DHCP stays off in it",
+			log.Warn("rogue DHCP server found; DHCP stays off if the site does not know this network yet",
 				"interface", link.Name, "server", other.Addr, "mac", other.MAC.String())
 		}
 	}
