@@ -202,13 +202,13 @@ func (s *chaosSite) relayed(lab *netlab.Lab) {
 // relay makes the subnet of a relayed network.
 func (s *chaosSite) relay(n *chaosNet, to int64) {
 	ctx := s.t.Context()
-	target, err := s.inv.VLAN(ctx, to)
+	target, err := s.inv.VLANs.Get(ctx, to)
 	chaosOK(s.t, err)
-	vlan, err := s.inv.CreateVLAN(ctx, ipam.VLAN{FabricID: target.FabricID, VID: int(n.number), RelayVLANID: to})
+	vlan, err := s.inv.VLANs.Create(ctx, ipam.VLAN{FabricID: target.FabricID, VID: int(n.number), RelayVLANID: to})
 	chaosOK(s.t, err)
-	subnet, err := s.inv.CreateSubnet(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix(n.address(0, 0) + "/16"), VLANID: vlan.ID})
+	subnet, err := s.inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix(n.address(0, 0) + "/16"), VLANID: vlan.ID})
 	chaosOK(s.t, err)
-	_, err = s.inv.CreateRange(ctx, ipam.Range{
+	_, err = s.inv.Ranges.Create(ctx, ipam.Range{
 		SubnetID: subnet.ID, Type: ipam.RangeDynamic, Start: netip.MustParseAddr(n.address(128, 0)), End: netip.MustParseAddr(n.address(254, 254)),
 	})
 	chaosOK(s.t, err)
@@ -308,7 +308,7 @@ func (s *chaosSite) enrol(machines int) {
 			machine, _, err := s.inv.Enlist(ctx, inventory.Enlistment{MAC: mac, Hostname: fmt.Sprintf("known-%d-%d", i, m)})
 			chaosOK(s.t, err)
 			machine.Profile = &pxe.Profile{Name: "own", Kind: pxe.Local}
-			machine, err = s.inv.UpdateMachine(ctx, machine)
+			machine, err = s.inv.Machines.Update(ctx, machine)
 			chaosOK(s.t, err)
 			address := n.address(1, byte(m+1))
 			_, err = s.inv.LinkInterface(ctx, machine.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, SubnetID: subnet.ID, Addr: netip.MustParseAddr(address)})
@@ -329,12 +329,13 @@ func (s *chaosSite) enrol(machines int) {
 func (s *chaosSite) share(vlan int64, racks []*part) {
 	ctx := s.t.Context()
 	eventually(s.t, "both racks are there", func() bool {
-		v, err := s.inv.VLAN(ctx, vlan)
+		v, err := s.inv.VLANs.Get(ctx, vlan)
 		if err != nil || v.PrimaryRack == "" {
 			return false
 		}
 		v.PrimaryRack, v.SecondaryRack = racks[0].name, racks[1].name
-		return s.inv.UpdateVLAN(ctx, v) == nil
+		_, err = s.inv.VLANs.Update(ctx, v)
+		return err == nil
 	})
 	for _, rack := range racks {
 		eventually(s.t, rack.name+" has a partner", func() bool { return strings.Contains(rack.logged(), "the partner's leases are here") })
@@ -593,7 +594,7 @@ func (s *chaosSite) judge() {
 			return true
 		})
 	}
-	tags, err := s.inv.Tags(ctx)
+	tags, err := s.inv.Tags.List(ctx)
 	chaosOK(t, err)
 	have := map[string]bool{}
 	for _, tag := range tags {

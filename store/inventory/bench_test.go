@@ -82,7 +82,7 @@ func BenchmarkReserveAddress(b *testing.B) {
 	for _, percent := range []int{0, 99} {
 		b.Run(fmt.Sprint("filled-", percent), func(b *testing.B) {
 			inv, ctx := openInventory(b, "sqlite://"+filepath.Join(b.TempDir(), "maas.db")), b.Context()
-			s := must[ipam.Subnet](b)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/16")}))
+			s := must[ipam.Subnet](b)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/16")}))
 			err := inv.Atomically(ctx, func(ctx context.Context) error {
 				for range 65534 * percent / 100 {
 					if _, err := inv.ReserveAddress(ctx, inventory.Reservation{SubnetID: s.ID}); err != nil {

@@ -48,7 +48,7 @@ func (inv *Inventory) BootProfile(ctx context.Context, of BootTarget) (p *pxe.Pr
 			p, err = inv.DefaultProfile(ctx)
 			return err
 		case of.MachineID != 0:
-			m, err := inv.Machine(ctx, of.MachineID)
+			m, err := inv.Machines.Get(ctx, of.MachineID)
 			p = m.Profile
 			return err
 		}
@@ -85,12 +85,12 @@ func (inv *Inventory) SetBootProfile(ctx context.Context, of BootTarget, p *pxe.
 }
 
 func (inv *Inventory) setMachineProfile(ctx context.Context, id int64, p *pxe.Profile) error {
-	m, err := inv.Machine(ctx, id)
+	m, err := inv.Machines.Get(ctx, id)
 	if err != nil {
 		return err
 	}
 	m.Profile = p
-	_, err = inv.UpdateMachine(ctx, m)
+	_, err = inv.Machines.Update(ctx, m)
 	return err
 }
 

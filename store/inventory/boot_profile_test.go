@@ -17,11 +17,11 @@ func disk(name string) *pxe.Profile { return &pxe.Profile{Name: name, Kind: pxe.
 func TestBootProfilesOfTagsAndSubnets(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
-		m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1)}}))
-		first := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "zebra"}))
-		second := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "ant"}))
-		place := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "room"}))
+		s := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
+		m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1)}}))
+		first := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "zebra"}))
+		second := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "ant"}))
+		place := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "room"}))
 		for _, tag := range []inventory.Tag{first, second} {
 			_, _, err := inv.TagNodes(ctx, tag.ID, []int64{m.ID}, nil)
 			ok(t, err)
@@ -63,14 +63,14 @@ func TestBootProfilesOfTagsAndSubnets(t *testing.T) {
 func TestBootProfilesGoWithTheirTargets(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := inventory.As(t.Context(), inventory.Actor{User: "ada", Doing: func() string { return "test" }})
-		s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
-		tag := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "lab"}))
+		s := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
+		tag := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "lab"}))
 		ok(t, inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: s.ID}, disk("a")))
 		ok(t, inv.SetBootProfile(ctx, inventory.BootTarget{TagID: tag.ID}, disk("b")))
 		_, _, err := inv.TagSubnets(ctx, tag.ID, []int64{s.ID}, nil)
 		ok(t, err)
-		ok(t, inv.DeleteSubnet(ctx, s.ID, false))
-		ok(t, inv.DeleteTag(ctx, tag.ID))
+		ok(t, inv.Subnets.Delete(ctx, s.ID))
+		ok(t, inv.Tags.Delete(ctx, tag.ID))
 		m := model(t, inv)
 		if len(m.Profiles)+len(m.SubnetTags) > 0 {
 			t.Errorf("left %v, %v", m.Profiles, m.SubnetTags)

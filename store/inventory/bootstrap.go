@@ -33,7 +33,7 @@ func (inv *Inventory) Bootstrap(ctx context.Context, b Bootstrap) (s ipam.Subnet
 		s, err = inv.SubnetFor(ctx, b.Address.Addr())
 		fresh := notFound(err)
 		if fresh {
-			s, err = inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix, Gateway: b.Gateway, DNSServers: b.DNS})
+			s, err = inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix, Gateway: b.Gateway, DNSServers: b.DNS})
 		}
 		if err != nil {
 			return err
@@ -51,7 +51,7 @@ func (inv *Inventory) Bootstrap(ctx context.Context, b Bootstrap) (s ipam.Subnet
 
 // addRackLink registers the rack, keeping links it has besides this one.
 func (inv *Inventory) addRackLink(ctx context.Context, b Bootstrap) error {
-	r, err := inv.Rack(ctx, b.Rack)
+	r, err := inv.Racks.Find(ctx, b.Rack)
 	if notFound(err) {
 		r, err = Rack{Name: b.Rack}, nil
 	}
@@ -72,7 +72,7 @@ func (inv *Inventory) addRackLink(ctx context.Context, b Bootstrap) error {
 
 // serve adds the dynamic range and switches DHCP on, if the VLAN has no rack yet.
 func (inv *Inventory) serve(ctx context.Context, s ipam.Subnet, b Bootstrap, fresh bool) error {
-	v, err := inv.VLAN(ctx, s.VLANID)
+	v, err := inv.VLANs.Get(ctx, s.VLANID)
 	if err != nil || v.PrimaryRack != "" || !fresh && v.DHCP {
 		return err
 	}
@@ -87,13 +87,14 @@ func (inv *Inventory) serve(ctx context.Context, s ipam.Subnet, b Bootstrap, fre
 	}
 	proxy := b.DHCPMode == ipam.DHCPProxy
 	if first.IsValid() && !hasDynamic(u) && !proxy {
-		if _, err := inv.CreateRange(ctx, ipam.Range{SubnetID: s.ID, Type: ipam.RangeDynamic, Start: first, End: last}); err != nil {
+		if _, err := inv.Ranges.Create(ctx, ipam.Range{SubnetID: s.ID, Type: ipam.RangeDynamic, Start: first, End: last}); err != nil {
 			return err
 		}
 	}
 	v.PrimaryRack, v.DHCPMode = b.Rack, b.DHCPMode
 	v.DHCP = !b.NoDHCP && (proxy || first.IsValid() || hasDynamic(u))
-	return inv.UpdateVLAN(ctx, v)
+	_, err = inv.VLANs.Update(ctx, v)
+	return err
 }
 
 func hasDynamic(u *ipam.Usage) bool {

@@ -103,7 +103,7 @@ func (inv *Inventory) checkClaims(ctx context.Context, machine int64, checker Ad
 		if kept[a.Addr] {
 			continue
 		}
-		s, err := inv.Subnet(ctx, a.SubnetID)
+		s, err := inv.Subnets.Get(ctx, a.SubnetID)
 		if err != nil {
 			return used, err
 		}

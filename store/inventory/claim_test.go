@@ -16,8 +16,8 @@ import (
 func claiming(t *testing.T) (*inventory.Inventory, inventory.Machine) {
 	t.Helper()
 	inv, ctx := openInventory(t, "memory:"), t.Context()
-	s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/29")}))
-	m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1), nic(2)}}))
+	s := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/29")}))
+	m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1), nic(2)}}))
 	for _, i := range m.Interfaces {
 		must[ipam.Allocation](t)(inv.LinkInterface(ctx, i.ID, inventory.LinkRequest{Mode: ipam.LinkAuto, SubnetID: s.ID}))
 	}
@@ -26,7 +26,7 @@ func claiming(t *testing.T) (*inventory.Inventory, inventory.Machine) {
 
 func addrsOfMachine(t *testing.T, inv *inventory.Inventory, id int64) []netip.Addr {
 	t.Helper()
-	m := must[inventory.Machine](t)(inv.Machine(t.Context(), id))
+	m := must[inventory.Machine](t)(inv.Machines.Get(t.Context(), id))
 	return m.Addrs()
 }
 
@@ -106,7 +106,7 @@ func TestClaimThatFailsGivesBack(t *testing.T) {
 // A reserved IP is used by nobody else and replaced by nothing.
 func TestClaimOfReservedAddressInUse(t *testing.T) {
 	inv, m := claiming(t)
-	must[ipam.ReservedIP](t)(inv.CreateReservedIP(t.Context(), ipam.ReservedIP{Addr: addr("10.0.0.6"), MAC: mac(2)}))
+	must[ipam.ReservedIP](t)(inv.ReservedIPs.Create(t.Context(), ipam.ReservedIP{Addr: addr("10.0.0.6"), MAC: mac(2)}))
 	var asked []netip.Addr
 	_, err := inv.ClaimAutoChecked(t.Context(), m.ID, answers(&asked, "10.0.0.6"))
 	refused(t, err, "address 10.0.0.6: is in use (it answers on the network, and no other can take its place)")

@@ -27,8 +27,8 @@ import (
 func TestAllocateFromNearlyFullSubnet(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		const callers, each, free = 64, 2, 100
-		s := must[ipam.Subnet](t)(inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
-		must[ipam.Range](t)(inv.CreateRange(t.Context(), ipam.Range{SubnetID: s.ID, Start: addr("10.0.0.1"), End: addr("10.0.0.154")}))
+		s := must[ipam.Subnet](t)(inv.Subnets.Create(t.Context(), ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
+		must[ipam.Range](t)(inv.Ranges.Create(t.Context(), ipam.Range{SubnetID: s.ID, Start: addr("10.0.0.1"), End: addr("10.0.0.154")}))
 		var mu sync.Mutex
 		got, refusals := map[netip.Addr]bool{}, 0
 		var wg sync.WaitGroup
@@ -63,7 +63,7 @@ func TestAllocateFromNearlyFullSubnet(t *testing.T) {
 func TestRollbackFreesAddresses(t *testing.T) {
 	inv := openInventory(t, "memory:")
 	ctx := t.Context()
-	s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/29")}))
+	s := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/29")}))
 	for range 3 {
 		err := inv.Atomically(ctx, func(ctx context.Context) error {
 			for range 6 {
@@ -144,8 +144,8 @@ func TestSeveralProcesses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inv := openInventory(t, url)
-			must[ipam.Subnet](t)(inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
-			must[ipam.Range](t)(inv.CreateRange(t.Context(), ipam.Range{Start: addr("10.0.0.1"), End: addr("10.0.0.154")}))
+			must[ipam.Subnet](t)(inv.Subnets.Create(t.Context(), ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
+			must[ipam.Range](t)(inv.Ranges.Create(t.Context(), ipam.Range{Start: addr("10.0.0.1"), End: addr("10.0.0.154")}))
 			outs := make([][]byte, 4)
 			var wg sync.WaitGroup
 			for i := range outs {
@@ -182,7 +182,7 @@ func write(url string) {
 	ctx, db, inv := background(url)
 	defer db.Close()
 	for i := 0; ; i++ {
-		z, err := inv.CreateZone(ctx, inventory.AvailabilityZone{Name: fmt.Sprintf("%d-%d", os.Getpid(), i)})
+		z, err := inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: fmt.Sprintf("%d-%d", os.Getpid(), i)})
 		if err != nil {
 			fmt.Println("error", err)
 			os.Exit(1)
@@ -212,7 +212,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	inv := openInventory(t, url)
-	for _, z := range must[[]inventory.AvailabilityZone](t)(inv.Zones(t.Context())) {
+	for _, z := range must[[]inventory.AvailabilityZone](t)(inv.Zones.List(t.Context())) {
 		delete(acknowledged, z.Name)
 	}
 	if len(acknowledged) > 0 {
@@ -285,7 +285,7 @@ func checkFeed(t *testing.T, inv *inventory.Inventory) {
 func TestSeveralInventories(t *testing.T) {
 	url := "sqlite://" + filepath.Join(t.TempDir(), "maas.db")
 	first := openInventory(t, url)
-	s := must[ipam.Subnet](t)(first.CreateSubnet(t.Context(), ipam.Subnet{Prefix: prefix("10.0.0.0/26")}))
+	s := must[ipam.Subnet](t)(first.Subnets.Create(t.Context(), ipam.Subnet{Prefix: prefix("10.0.0.0/26")}))
 	var mu sync.Mutex
 	got := map[netip.Addr]bool{}
 	var wg sync.WaitGroup

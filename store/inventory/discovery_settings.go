@@ -84,7 +84,8 @@ func (inv *Inventory) SetActiveDiscovery(ctx context.Context, prefix netip.Prefi
 			return err
 		}
 		s.ActiveDiscovery = on
-		return inv.UpdateSubnet(ctx, s)
+		_, err = inv.Subnets.Update(ctx, s)
+		return err
 	})
 }
 

@@ -44,7 +44,7 @@ func watched(t *testing.T, inv *inventory.Inventory, prefixes ...string) []ipam.
 	var out []ipam.Subnet
 	for i, text := range prefixes {
 		p := netip.MustParsePrefix(text)
-		s := fine(inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: p}))(t)
+		s := fine(inv.Subnets.Create(t.Context(), ipam.Subnet{Prefix: p}))(t)
 		link := inventory.RackLink{Name: "eth0", MAC: fmt.Sprintf("02:00:00:00:ff:%02x", i), Addrs: []netip.Prefix{netip.PrefixFrom(p.Addr().Next(), p.Bits())}}
 		fine(inv.RegisterRack(t.Context(), inventory.Rack{Name: fmt.Sprintf("rack-%d", i+1), Links: []inventory.RackLink{link}}))(t)
 		out = append(out, s)
@@ -102,7 +102,7 @@ func TestDiscoveryViews(t *testing.T) {
 		later := seenEvent(discovery.New, 7, "192.0.2.7", discovery.Info{})
 		later.Observation.Last = discoveryTime.Add(time.Minute)
 		record(t, inv, "rack-2", later)
-		fine(inv.CreateMachine(t.Context(), inventory.Machine{Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: seenMAC(8)}}}}))(t)
+		fine(inv.Machines.Create(t.Context(), inventory.Machine{Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: seenMAC(8)}}}}))(t)
 		fine(inv.ReserveAddress(t.Context(), inventory.Reservation{Addr: netip.MustParseAddr("192.0.2.9")}))(t)
 		seven, eight, nine := `192.0.2.7 02:00:00:00:00:07 "printer"`, `192.0.2.8 02:00:00:00:00:08 ""`, `192.0.2.9 02:00:00:00:00:09 ""`
 		for view, want := range map[inventory.DiscoveryView][]string{
@@ -161,7 +161,7 @@ func TestSeenAddressesAreNotGivenOut(t *testing.T) {
 func TestNewTagsAndForeignServers(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		subnet := watched(t, inv, "192.0.2.0/24")[0]
-		fabric := fine(inv.VLAN(t.Context(), subnet.VLANID))(t).FabricID
+		fabric := fine(inv.VLANs.Get(t.Context(), subnet.VLANID))(t).FabricID
 		tagged := seenEvent(discovery.New, 7, "198.51.100.7", discovery.Info{})
 		tagged.Observation.VID = 42
 		own := seenEvent(discovery.New, 1, "192.0.2.1", discovery.Info{DHCPServer: true})
@@ -253,7 +253,7 @@ func TestIgnoredDevicesAreNotRecorded(t *testing.T) {
 func TestPromote(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		subnet := watched(t, inv, "192.0.2.0/24")[0]
-		fine(inv.CreateRange(t.Context(), ipam.Range{SubnetID: subnet.ID, Type: ipam.RangeDynamic, Start: netip.MustParseAddr("192.0.2.100"), End: netip.MustParseAddr("192.0.2.199")}))(t)
+		fine(inv.Ranges.Create(t.Context(), ipam.Range{SubnetID: subnet.ID, Type: ipam.RangeDynamic, Start: netip.MustParseAddr("192.0.2.100"), End: netip.MustParseAddr("192.0.2.199")}))(t)
 		record(t, inv, "rack-1", seenEvent(discovery.New, 7, "192.0.2.7", named("printer.local", discovery.MDNS)),
 			seenEvent(discovery.New, 8, "192.0.2.8", named("printer", discovery.MDNS)), seenEvent(discovery.New, 9, "192.0.2.109", discovery.Info{}))
 		ask := func(n byte, addr string) inventory.Promotion {
@@ -293,7 +293,7 @@ func TestPromote(t *testing.T) {
 		if _, err := inv.Promote(t.Context(), ask(9, "192.0.2.109")); !errors.As(err, &refused) {
 			t.Errorf("got %v", err)
 		}
-		if n := len(fine(inv.Devices(t.Context()))(t)); n != 1 {
+		if n := len(fine(inv.Devices.List(t.Context()))(t)); n != 1 {
 			t.Errorf("%d devices", n)
 		}
 		without := ask(9, "192.0.2.109")
@@ -376,11 +376,11 @@ func TestPlanScan(t *testing.T) {
 func TestBeaconsProposeFabrics(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		subnets := watched(t, inv, "192.0.2.0/24", "198.51.100.0/24")
-		other := fine(inv.CreateFabric(t.Context(), ipam.Fabric{Name: "other"}))(t)
+		other := fine(inv.Fabrics.Create(t.Context(), ipam.Fabric{Name: "other"}))(t)
 		vlan := fine(inv.DefaultVLAN(t.Context(), other.ID))(t)
 		subnets[1].VLANID = vlan.ID
-		subnets[1].Version = fine(inv.Subnet(t.Context(), subnets[1].ID))(t).Version
-		if err := inv.UpdateSubnet(t.Context(), subnets[1]); err != nil {
+		subnets[1].Version = fine(inv.Subnets.Get(t.Context(), subnets[1].ID))(t).Version
+		if _, err := inv.Subnets.Update(t.Context(), subnets[1]); err != nil {
 			t.Fatal(err)
 		}
 		if got := fine(inv.FabricProposals(t.Context()))(t); len(got) != 0 {
@@ -398,14 +398,14 @@ func TestBeaconsProposeFabrics(t *testing.T) {
 		tagged := seenEvent(discovery.New, 7, "203.0.113.7", discovery.Info{})
 		tagged.Observation.Interface, tagged.Observation.VID = "eth1", 77
 		record(t, inv, "rack-2", tagged)
-		fabric := fine(inv.VLAN(t.Context(), subnets[0].VLANID))(t).FabricID
+		fabric := fine(inv.VLANs.Get(t.Context(), subnets[0].VLANID))(t).FabricID
 		if _, err := inv.VLANByVID(t.Context(), fabric, 77); err != nil {
 			t.Error(err)
 		}
 		if done := fine(inv.ApplyFabricProposals(t.Context()))(t); len(done) != 1 {
 			t.Errorf("done %+v", done)
 		}
-		if s := fine(inv.Subnet(context.Background(), subnets[1].ID))(t); s.VLANID != subnets[0].VLANID {
+		if s := fine(inv.Subnets.Get(context.Background(), subnets[1].ID))(t); s.VLANID != subnets[0].VLANID {
 			t.Errorf("still on VLAN %d", s.VLANID)
 		}
 		record(t, inv, "rack-3", seenEvent(discovery.New, 3, "", discovery.Info{Beacon: &discovery.Beacon{Rack: "rack-3", Interface: "eth0"}}))

@@ -267,7 +267,7 @@ func (inv *Inventory) ApplyFabricProposals(ctx context.Context) (done []FabricPr
 				return err
 			}
 			s.VLANID = p.To.ID
-			if err := inv.UpdateSubnet(ctx, s); err != nil {
+			if _, err := inv.Subnets.Update(ctx, s); err != nil {
 				return err
 			}
 			if err := inv.note(ctx, "info", "subnet %s moved to fabric %d: %s", s.Prefix, p.To.FabricID, p.Why); err != nil {

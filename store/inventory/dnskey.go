@@ -19,7 +19,7 @@ type TSIGKey struct {
 	Name      string // unique; a domain name, in lower case, without a final dot
 	Algorithm string // "hmac-sha256", "hmac-sha384" or "hmac-sha512"; "" = the first
 	Created   time.Time
-	// Secret is base64. It is read back by CreateTSIGKey alone, and however it is printed, only stars appear.
+	// Secret is base64. It is returned by TSIGKeys.Create alone, and however it is printed, only stars appear.
 	Secret dnssrv.KeySecret
 
 	sealed []byte
@@ -31,63 +31,8 @@ var tsigKeys = table[TSIGKey]{
 	fields: func(k *TSIGKey) []any { return []any{&k.Name, &k.Algorithm, &k.sealed, asTime{&k.Created}} },
 }
 
-// CreateTSIGKey adds a key, with a secret of random if it has none, and returns it with its secret, which cannot be read again.
-func (inv *Inventory) CreateTSIGKey(ctx context.Context, k TSIGKey) (TSIGKey, error) {
-	name, err := DomainName(k.Name)
-	if err != nil {
-		return k, invalid(KindTSIGKey, k.Name, "name", "must be a name like that of a domain")
-	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return k, invalid(KindTSIGKey, name, "name", "must not be an address: lists have both")
-	}
-	k.ID, k.Name, k.Created = 0, name, time.Now()
-	k.Algorithm = cmp.Or(strings.ToLower(strings.TrimSpace(k.Algorithm)), "hmac-sha256")
-	key := dnssrv.Key{Name: k.Name, Algorithm: k.Algorithm, Secret: k.Secret}
-	if k.Secret == "" {
-		key, err = dnssrv.NewKey(k.Name, k.Algorithm)
-	} else {
-		err = key.Check()
-	}
-	if err != nil {
-		return k, invalid(KindTSIGKey, name, "secret", strings.TrimPrefix(err.Error(), "dnssrv: key "+name+": "))
-	}
-	k.Secret, k.sealed = key.Secret, inv.seal.Close([]byte(key.Secret), keyOwner(name))
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return taken(tsigKeys.insert(ctx, tx, &k), KindTSIGKey, "name "+name)
-	})
-	return k, err
-}
-
 // keyOwner is what a key's secret is sealed for.
 func keyOwner(name string) string { return "tsig " + name }
-
-// TSIGKeys lists the keys, without their secrets.
-func (inv *Inventory) TSIGKeys(ctx context.Context) ([]TSIGKey, error) {
-	return listIn(ctx, inv, tsigKeys, "")
-}
-
-// TSIGKey returns a key by ID, without its secret.
-func (inv *Inventory) TSIGKey(ctx context.Context, id int64) (TSIGKey, error) {
-	return getIn(ctx, inv, tsigKeys, id)
-}
-
-// DeleteTSIGKey deletes a key that nothing names any more.
-func (inv *Inventory) DeleteTSIGKey(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		k, err := tsigKeys.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		by, err := usersOfKey(ctx, tx, k.Name)
-		if err != nil {
-			return err
-		}
-		if err := inUse(KindTSIGKey, k.Name, "take it out of their lists first", by); err != nil {
-			return err
-		}
-		return tsigKeys.delete(ctx, tx, id)
-	})
-}
 
 // usersOfKey are the domains and settings that name a key.
 func usersOfKey(ctx context.Context, tx *store.Tx, name string) (by []string, err error) {
@@ -135,4 +80,49 @@ func (inv *Inventory) DNSKeys(m *Model) ([]dnssrv.Key, error) {
 		out = append(out, dnssrv.Key{Name: k.Name, Algorithm: k.Algorithm, Secret: dnssrv.KeySecret(secret)})
 	}
 	return out, nil
+}
+
+// tsigKeyRules: a key without a secret gets a random one, which Create alone returns. A key that a list
+// names stays, and so does its secret: whoever holds it would have to learn another at the same time.
+func (inv *Inventory) tsigKeyRules() rules[TSIGKey] {
+	return rules[TSIGKey]{
+		check: func(_ context.Context, _ *store.Tx, k, old *TSIGKey) error {
+			if old != nil {
+				return invalid(KindTSIGKey, old.Name, "name", "cannot be changed; make another key")
+			}
+			return inv.prepareKey(k)
+		},
+		unique: func(k *TSIGKey) string { return "name " + k.Name },
+		key:    "name",
+		keep: func(ctx context.Context, tx *store.Tx, k *TSIGKey) error {
+			by, err := usersOfKey(ctx, tx, k.Name)
+			if err != nil {
+				return err
+			}
+			return inUse(KindTSIGKey, k.Name, "take it out of their lists first", by)
+		},
+	}
+}
+
+func (inv *Inventory) prepareKey(k *TSIGKey) error {
+	name, err := DomainName(k.Name)
+	if err != nil {
+		return invalid(KindTSIGKey, k.Name, "name", "must be a name like that of a domain")
+	}
+	if _, err := netip.ParseAddr(name); err == nil {
+		return invalid(KindTSIGKey, name, "name", "must not be an address: lists have both")
+	}
+	k.Name, k.Created = name, time.Now()
+	k.Algorithm = cmp.Or(strings.ToLower(strings.TrimSpace(k.Algorithm)), "hmac-sha256")
+	key := dnssrv.Key{Name: k.Name, Algorithm: k.Algorithm, Secret: k.Secret}
+	if k.Secret == "" {
+		key, err = dnssrv.NewKey(k.Name, k.Algorithm)
+	} else {
+		err = key.Check()
+	}
+	if err != nil {
+		return invalid(KindTSIGKey, name, "secret", strings.TrimPrefix(err.Error(), "dnssrv: key "+name+": "))
+	}
+	k.Secret, k.sealed = key.Secret, inv.seal.Close([]byte(key.Secret), keyOwner(name))
+	return nil
 }

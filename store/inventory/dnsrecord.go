@@ -163,48 +163,6 @@ var records = table[DNSRecord]{
 	},
 }
 
-// CreateRecord adds a DNS record to a domain (0 = the default one).
-func (inv *Inventory) CreateRecord(ctx context.Context, r DNSRecord) (DNSRecord, error) {
-	r.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		if r.DomainID == 0 {
-			if r.DomainID, err = firstID(ctx, tx, "domain"); err != nil {
-				return err
-			}
-		}
-		if r, err = checkRecord(ctx, tx, r); err != nil {
-			return err
-		}
-		return taken(records.insert(ctx, tx, &r), KindRecord, fmt.Sprintf("%s %s %s", r.Name, r.Type, r.Data))
-	})
-	return r, err
-}
-
-// UpdateRecord changes a DNS record.
-func (inv *Inventory) UpdateRecord(ctx context.Context, r DNSRecord) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		if r, err = checkRecord(ctx, tx, r); err != nil {
-			return err
-		}
-		return taken(records.update(ctx, tx, &r), KindRecord, fmt.Sprintf("%s %s %s", r.Name, r.Type, r.Data))
-	})
-}
-
-// DeleteRecord deletes a DNS record.
-func (inv *Inventory) DeleteRecord(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return records.delete(ctx, tx, id) })
-}
-
-// Records lists the DNS records that operators made.
-func (inv *Inventory) Records(ctx context.Context) ([]DNSRecord, error) {
-	return listIn(ctx, inv, records, "")
-}
-
-// Record returns a DNS record.
-func (inv *Inventory) Record(ctx context.Context, id int64) (DNSRecord, error) {
-	return getIn(ctx, inv, records, id)
-}
-
 // QualifiedData completes a server name of one label with its domain.
 func QualifiedData(r DNSRecord, domain string) string {
 	switch r.Type {
@@ -214,4 +172,18 @@ func QualifiedData(r DNSRecord, domain string) string {
 		}
 	}
 	return r.Data
+}
+
+// recordRules: a record without a domain is in the default one.
+var recordRules = rules[DNSRecord]{
+	check: func(ctx context.Context, tx *store.Tx, r, _ *DNSRecord) (err error) {
+		if r.DomainID == 0 {
+			if r.DomainID, err = firstID(ctx, tx, "domain"); err != nil {
+				return err
+			}
+		}
+		*r, err = checkRecord(ctx, tx, *r)
+		return err
+	},
+	unique: func(r *DNSRecord) string { return fmt.Sprintf("%s %s %s", r.Name, r.Type, r.Data) },
 }

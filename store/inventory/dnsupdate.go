@@ -220,7 +220,7 @@ func (inv *Inventory) setRecords(ctx context.Context, tx *store.Tx, d Domain, c 
 		}
 	}
 	for _, r := range fresh {
-		if _, err := inv.CreateRecord(ctx, r); err != nil {
+		if _, err := inv.Records.Create(ctx, r); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ import (
 
 func TestTSIGKeys(t *testing.T) {
 	inv, ctx := openInventory(t, "memory:"), t.Context()
-	k := must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "Xfer."}))
+	k := must[inventory.TSIGKey](t)(inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "Xfer."}))
 	if k.Name != "xfer" || k.Algorithm != "hmac-sha256" || len(k.Secret) != 44 {
 		t.Errorf("made %+v of %d", k, len(k.Secret))
 	}
@@ -34,18 +34,18 @@ func TestTSIGKeys(t *testing.T) {
 		"16 octets":       {Name: "short", Secret: "c2hvcnQ="},
 		"none of hmac":    {Name: "md5", Algorithm: "hmac-md5"},
 	} {
-		_, err := inv.CreateTSIGKey(ctx, bad)
+		_, err := inv.TSIGKeys.Create(ctx, bad)
 		refused(t, err, want)
 	}
-	d := must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{
+	d := must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{
 		Name: "lab.example", AllowTransfer: []string{"192.0.2.7", "XFER."}, Notify: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.7:53")},
 		AllowUpdate: []inventory.UpdateGrant{{Key: "xfer", Name: "_acme-challenge.www", Types: []string{"TXT"}}},
 	}))
-	d = must[inventory.Domain](t)(inv.Domain(ctx, d.ID))
+	d = must[inventory.Domain](t)(inv.Domains.Get(ctx, d.ID))
 	if diff := cmp.Diff([]string{"xfer", "192.0.2.7/32"}, d.AllowTransfer); diff != "" {
 		t.Error(diff)
 	}
-	refused(t, inv.DeleteTSIGKey(ctx, k.ID), "in the way are domain lab.example")
+	refused(t, inv.TSIGKeys.Delete(ctx, k.ID), "in the way are domain lab.example")
 	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, "10.0.0.0/8 xfer"))
 	refused(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, "other"), "neither a network nor a TSIG key")
 	m := must[*inventory.Model](t)(inv.Model(ctx))
@@ -65,9 +65,9 @@ func TestTSIGKeys(t *testing.T) {
 	}
 	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, ""))
 	d.AllowTransfer, d.AllowUpdate = nil, nil
-	ok(t, inv.UpdateDomain(ctx, d))
-	ok(t, inv.DeleteTSIGKey(ctx, k.ID))
-	if _, err := inv.TSIGKey(ctx, k.ID); !errors.Is(err, fs.ErrNotExist) {
+	ok(t, errOf(inv.Domains.Update(ctx, d)))
+	ok(t, inv.TSIGKeys.Delete(ctx, k.ID))
+	if _, err := inv.TSIGKeys.Get(ctx, k.ID); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	for want, bad := range map[string]inventory.Domain{
@@ -77,7 +77,7 @@ func TestTSIGKeys(t *testing.T) {
 		"authoritative":         {External: true, AllowTransfer: []string{"192.0.2.0/24"}},
 	} {
 		bad.Name = "bad.example"
-		_, err := inv.CreateDomain(ctx, bad)
+		_, err := inv.Domains.Create(ctx, bad)
 		refused(t, err, want)
 	}
 }
@@ -88,7 +88,7 @@ func TestTSIGSecretsAreSealed(t *testing.T) {
 	db := must[*store.DB](t)(store.Open(ctx, url, schema.FS))
 	defer db.Close()
 	inv := must[*inventory.Inventory](t)(inventory.Open(ctx, db, inventory.Config{Key: []byte(strings.Repeat("k", 32))}))
-	k := must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "xfer"}))
+	k := must[inventory.TSIGKey](t)(inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "xfer"}))
 	if text := fmt.Sprintf("%v %+v %#v", k, k, k); strings.Contains(text, string([]byte(k.Secret))) {
 		t.Errorf("the secret shows: %s", text)
 	}
@@ -113,18 +113,18 @@ func TestDynamicUpdate(t *testing.T) { onEngines(t, testDynamicUpdate) }
 
 func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 	ctx := t.Context()
-	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "k"}))
-	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "acme"}))
-	d := must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "lab.example", AllowUpdate: []inventory.UpdateGrant{
+	must[inventory.TSIGKey](t)(inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "k"}))
+	must[inventory.TSIGKey](t)(inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "acme"}))
+	d := must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{Name: "lab.example", AllowUpdate: []inventory.UpdateGrant{
 		{Key: "k", Name: "@"}, {Key: "acme", Name: "_acme-challenge", Types: []string{"TXT"}},
 	}}))
-	must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "sub.lab.example"}))
+	must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{Name: "sub.lab.example"}))
 	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, "int.lab.example"))
-	must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", DomainID: d.ID}))
-	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "www", Type: "CNAME", Data: "web"}))
-	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", TTL: 60, Data: "192.0.2.1"}))
+	must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", DomainID: d.ID}))
+	must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "www", Type: "CNAME", Data: "web"}))
+	must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", TTL: 60, Data: "192.0.2.1"}))
 	for _, data := range []string{"10 web", "010 web", "10 web.lab.example."} {
-		must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "two", Type: "MX", Data: data}))
+		must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "two", Type: "MX", Data: data}))
 	}
 	rr := func(text string) []dns.RR { return []dns.RR{must[dns.RR](t)(dns.NewRR(text))} }
 	long := rr("a.lab.example. A 192.0.2.10")
@@ -189,9 +189,9 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 	if got := recordsAt(t, inv, d.ID, "c"); got != "" {
 		t.Errorf("half of an update was made: %s", got)
 	}
-	_, err := inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "@", Type: "CNAME", Data: "web"})
+	_, err := inv.Records.Create(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "@", Type: "CNAME", Data: "web"})
 	refused(t, err, "rrtype cannot be CNAME at the domain itself")
-	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(ctx)) {
+	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records.List(ctx)) {
 		if r.DomainID != d.ID {
 			t.Errorf("%s was made in another domain", r.Name)
 		}
@@ -201,7 +201,7 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 func recordsAt(t *testing.T, inv *inventory.Inventory, domain int64, name string) string {
 	t.Helper()
 	var out []string
-	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(t.Context())) {
+	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records.List(t.Context())) {
 		if r.DomainID == domain && r.Name == name {
 			out = append(out, fmt.Sprintf("%s %s %d %s", r.Name, r.Type, r.TTL, r.Data))
 		}
@@ -213,14 +213,14 @@ func recordsAt(t *testing.T, inv *inventory.Inventory, domain int64, name string
 // Names of machines are the site's: seen by prerequisites, added to, and not taken away.
 func TestDynamicUpdateBesideMachines(t *testing.T) {
 	inv, ctx := sitetest.Site(t), t.Context()
-	node := must[inventory.Machine](t)(inv.MachineByName(ctx, "node1"))
-	d := must[inventory.Domain](t)(inv.Domain(ctx, node.DomainID))
-	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "k"}))
+	node := must[inventory.Machine](t)(inv.Machines.Find(ctx, "node1"))
+	d := must[inventory.Domain](t)(inv.Domains.Get(ctx, node.DomainID))
+	must[inventory.TSIGKey](t)(inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "k"}))
 	d.AllowUpdate = []inventory.UpdateGrant{{Key: "k", Name: "@"}}
-	ok(t, inv.UpdateDomain(ctx, d))
-	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(ctx)) {
+	ok(t, errOf(inv.Domains.Update(ctx, d)))
+	for _, r := range must[[]inventory.DNSRecord](t)(inv.Records.List(ctx)) {
 		if r.Name == "node1" {
-			ok(t, inv.DeleteRecord(ctx, r.ID))
+			ok(t, inv.Records.Delete(ctx, r.ID))
 		}
 	}
 	name := node.FQDN + ". "
@@ -255,18 +255,18 @@ func TestDynamicUpdateBesideMachines(t *testing.T) {
 // Reverse names are changed where the zone of a subnet is a domain, too: those of machines, leases and records stay.
 func TestDynamicUpdateOfReverseNames(t *testing.T) {
 	inv, ctx := sitetest.Site(t), t.Context()
-	must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "k"}))
+	must[inventory.TSIGKey](t)(inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "k"}))
 	grant := []inventory.UpdateGrant{{Key: "k", Name: "@"}}
 	zones := make(map[string]int64)
 	for _, zone := range []string{"0.0.10.in-addr.arpa", "64-26.2.0.192.in-addr.arpa", "0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa"} {
-		zones[zone+"."] = must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: zone, AllowUpdate: grant})).ID
+		zones[zone+"."] = must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{Name: zone, AllowUpdate: grant})).ID
 	}
 	const dhcid = " 60 DHCID AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA="
 	v6, v4, small := "0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.", "0.0.10.in-addr.arpa.", "64-26.2.0.192.in-addr.arpa."
 	far := "9." + strings.Repeat("0.", 15) + v6
 	rr := func(text string) []dns.RR { return []dns.RR{must[dns.RR](t)(dns.NewRR(text))} }
-	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "*", Type: "A", Data: "10.0.0.190"}))
-	must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: 1, Name: "six", Type: "AAAA", Data: "FD00:0:0::9"}))
+	must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{DomainID: 1, Name: "*", Type: "A", Data: "10.0.0.190"}))
+	must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{DomainID: 1, Name: "six", Type: "AAAA", Data: "FD00:0:0::9"}))
 	for _, c := range []struct {
 		name, zone, at string
 		build          func(at string, m *dns.Msg)
@@ -310,7 +310,7 @@ func TestDynamicUpdateOfReverseNames(t *testing.T) {
 		}
 		name := strings.TrimSuffix(c.at, "."+c.zone)
 		var got []string
-		for _, r := range must[[]inventory.DNSRecord](t)(inv.Records(ctx)) {
+		for _, r := range must[[]inventory.DNSRecord](t)(inv.Records.List(ctx)) {
 			if r.DomainID == zones[c.zone] && r.Name == name {
 				got = append(got, strings.TrimSuffix(r.Type+" "+r.Data, dhcid[9:]))
 			}
@@ -320,7 +320,7 @@ func TestDynamicUpdateOfReverseNames(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
-	if got := must[[]inventory.DNSRecord](t)(inv.Records(ctx)); slices.ContainsFunc(got, func(r inventory.DNSRecord) bool { return r.Data == "alias.maas." && r.DomainID == 1 }) {
+	if got := must[[]inventory.DNSRecord](t)(inv.Records.List(ctx)); slices.ContainsFunc(got, func(r inventory.DNSRecord) bool { return r.Data == "alias.maas." && r.DomainID == 1 }) {
 		t.Error("made in another domain")
 	}
 }

@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"math"
 	"net/netip"
 	"slices"
@@ -42,100 +41,6 @@ var domains = table[Domain]{
 	},
 }
 
-// CreateDomain adds a domain.
-func (inv *Inventory) CreateDomain(ctx context.Context, d Domain) (Domain, error) {
-	d, err := inv.checkDomain(d)
-	if err != nil {
-		return d, err
-	}
-	d.ID = 0
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		if err := checkAccess(ctx, tx, &d); err != nil {
-			return err
-		}
-		d, err = createNamed(ctx, inv, domains, d, d.Name)
-		return err
-	})
-	return d, err
-}
-
-// checkDomain brings the domain into its canonical form.
-func (inv *Inventory) checkDomain(d Domain) (Domain, error) {
-	name, err := DomainName(d.Name)
-	if err != nil {
-		return d, err
-	}
-	d.Name = name
-	if d.TTL < 0 || d.TTL > math.MaxInt32 {
-		return d, invalid(KindDomain, name, "ttl", "must be from 0 to 2147483647 seconds")
-	}
-	if d.Signed && d.External {
-		return d, invalid(KindDomain, name, "dnssec", "is for domains that are authoritative")
-	}
-	if d.Signed && len(inv.zoneSecret) == 0 {
-		return d, invalid(KindDomain, name, "dnssec", "takes a key of secrets, from which those of zones are made")
-	}
-	if len(d.Forward) > 0 && !d.External {
-		return d, invalid(KindDomain, name, "forward_dns_servers", "are for domains that are not authoritative")
-	}
-	for _, s := range d.Forward {
-		if !s.IsValid() || s.Port() == 0 || s.Addr().IsUnspecified() {
-			return d, invalid(KindDomain, name, "forward_dns_servers", s.String()+" is not the address and port of a server")
-		}
-	}
-	return d, nil
-}
-
-// UpdateDomain changes a domain. Machines in it change their names with it.
-func (inv *Inventory) UpdateDomain(ctx context.Context, d Domain) error {
-	d, err := inv.checkDomain(d)
-	if err != nil {
-		return err
-	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := checkAccess(ctx, tx, &d); err != nil {
-			return err
-		}
-		return updateNamed(ctx, inv, domains, d, d.Name)
-	})
-}
-
-// Domains lists the domains. The first is the default one.
-func (inv *Inventory) Domains(ctx context.Context) ([]Domain, error) {
-	return listIn(ctx, inv, domains, "")
-}
-
-// Domain returns a domain.
-func (inv *Inventory) Domain(ctx context.Context, id int64) (Domain, error) {
-	return getIn(ctx, inv, domains, id)
-}
-
-// DeleteDomain deletes a domain with its records, unless it is the default
-// one or machines are in it.
-func (inv *Inventory) DeleteDomain(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		d, err := domains.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		first, err := firstID(ctx, tx, "domain")
-		if err != nil {
-			return err
-		}
-		if id == first {
-			return &InUseError{Kind: KindDomain, Name: d.Name, Remedy: "it is the default domain"}
-		}
-		by, err := namesOf(ctx, tx, "machine ", "SELECT hostname FROM node WHERE domain_id = ? ORDER BY hostname", id)
-		if err != nil {
-			return err
-		}
-		if err := inUse(KindDomain, d.Name, "move them to another domain first", by); err != nil {
-			return err
-		}
-		return errors.Join(records.deleteWhere(ctx, tx, "domain_id = ?", id), domains.delete(ctx, tx, id))
-	})
-}
-
 // keys are the names of keys that a domain's lists have.
 func (d *Domain) keys() []string {
 	_, keys := SplitTransfer(d.AllowTransfer)
@@ -172,6 +77,60 @@ func checkAccess(ctx context.Context, tx *store.Tx, d *Domain) error {
 			if !slices.Contains(recordTypes, t) {
 				return invalid(KindDomain, d.Name, "allow_update", g.String()+": "+t+" is not one of "+strings.Join(recordTypes, ", "))
 			}
+		}
+	}
+	return nil
+}
+
+// domainRules: machines in a domain change their names with it. A domain is deleted with its records,
+// unless machines are in it.
+func (inv *Inventory) domainRules() rules[Domain] {
+	return rules[Domain]{
+		check: func(ctx context.Context, tx *store.Tx, d, _ *Domain) (err error) {
+			if d.Name, err = DomainName(d.Name); err != nil {
+				return err
+			}
+			if err := d.check(len(inv.zoneSecret) > 0); err != nil {
+				return err
+			}
+			return checkAccess(ctx, tx, d)
+		},
+		unique: func(d *Domain) string { return "name " + d.Name },
+		key:    "name",
+		keep:   keepDomain,
+	}
+}
+
+func keepDomain(ctx context.Context, tx *store.Tx, d *Domain) error {
+	if _, err := domains.keepFirst(ctx, tx, d, "it is the default domain"); err != nil {
+		return err
+	}
+	by, err := namesOf(ctx, tx, "machine ", "SELECT hostname FROM node WHERE domain_id = ? ORDER BY hostname", d.ID)
+	if err != nil {
+		return err
+	}
+	if err := inUse(KindDomain, d.Name, "move them to another domain first", by); err != nil {
+		return err
+	}
+	return records.deleteWhere(ctx, tx, "domain_id = ?", d.ID)
+}
+
+// check refuses what contradicts itself. Signed zones need a key of the site's secrets.
+func (d *Domain) check(hasKey bool) error {
+	wrong := func(field, why string) error { return invalid(KindDomain, d.Name, field, why) }
+	switch {
+	case d.TTL < 0 || d.TTL > math.MaxInt32:
+		return wrong("ttl", "must be from 0 to 2147483647 seconds")
+	case d.Signed && d.External:
+		return wrong("dnssec", "is for domains that are authoritative")
+	case d.Signed && !hasKey:
+		return wrong("dnssec", "takes a key of secrets, from which those of zones are made")
+	case len(d.Forward) > 0 && !d.External:
+		return wrong("forward_dns_servers", "are for domains that are not authoritative")
+	}
+	for _, s := range d.Forward {
+		if !s.IsValid() || s.Port() == 0 || s.Addr().IsUnspecified() {
+			return wrong("forward_dns_servers", s.String()+" is not the address and port of a server")
 		}
 	}
 	return nil

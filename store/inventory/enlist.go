@@ -36,7 +36,7 @@ func (inv *Inventory) Enlist(ctx context.Context, e Enlistment) (m Machine, crea
 		case created:
 			m, err = inv.createEnlisted(ctx, tx, e)
 		case err == nil && e.adds(m):
-			m, err = inv.UpdateMachine(ctx, e.fill(m))
+			m, err = inv.Machines.Update(ctx, e.fill(m))
 		}
 		return err
 	})
@@ -61,7 +61,7 @@ func (inv *Inventory) createEnlisted(ctx context.Context, tx *store.Tx, e Enlist
 		}
 	}
 	iface := Interface{Interface: ipam.Interface{MAC: e.MAC, Boot: true, Enabled: true}}
-	return inv.CreateMachine(ctx, Machine{Hostname: name, Architecture: e.Arch, Firmware: e.Firmware, UUID: e.UUID, Interfaces: []Interface{iface}})
+	return inv.Machines.Create(ctx, Machine{Hostname: name, Architecture: e.Arch, Firmware: e.Firmware, UUID: e.UUID, Interfaces: []Interface{iface}})
 }
 
 // adds tells whether e knows something that m lacks.

@@ -71,37 +71,6 @@ func (e *RefusedRackError) Is(target error) bool { return target == fs.ErrPermis
 // keepEnrolled is how long what has expired stays listed.
 const keepEnrolled = 30 * 24 * time.Hour
 
-// CreateRackToken adds a token. Tokens that expired long ago are forgotten.
-func (inv *Inventory) CreateRackToken(ctx context.Context, t RackToken) (RackToken, error) {
-	t.Created, t.Used, t.UsedBy = time.Now(), time.Time{}, ""
-	if t.Hash == "" {
-		return t, invalid(KindToken, "", "hash", "is missing")
-	}
-	if !t.Expires.After(t.Created) {
-		return t, invalid(KindToken, "", "expires", "is in the past")
-	}
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := orFirst(ctx, tx, zones, &t.ZoneID); err != nil {
-			return err
-		}
-		if err := rackTokens.deleteWhere(ctx, tx, "expires < ?", t.Created.Add(-keepEnrolled).UnixMicro()); err != nil {
-			return err
-		}
-		return rackTokens.insert(ctx, tx, &t)
-	})
-	return t, err
-}
-
-// RackTokens lists the tokens, used and expired ones included.
-func (inv *Inventory) RackTokens(ctx context.Context) ([]RackToken, error) {
-	return listIn(ctx, inv, rackTokens, "")
-}
-
-// DeleteRackToken makes a token void. A rack that is in already stays in.
-func (inv *Inventory) DeleteRackToken(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return rackTokens.delete(ctx, tx, id) })
-}
-
 // AdmitRack uses the token with that hash for the rack of the certificate,
 // which is recorded and added to the racks. What stands in the way is a
 // *RefusedRackError, and the token is not used then.
@@ -245,4 +214,25 @@ func (inv *Inventory) RevokeRack(ctx context.Context, name string) error {
 // RackCertificates lists the certificates, revoked and expired ones included.
 func (inv *Inventory) RackCertificates(ctx context.Context) ([]RackCertificate, error) {
 	return listIn(ctx, inv, rackCertificates, "")
+}
+
+// rackTokenRules: tokens that expired long ago are deleted when another is made. A token is used by
+// AdmitRack, and by nothing else.
+var rackTokenRules = rules[RackToken]{
+	check: func(ctx context.Context, tx *store.Tx, t, old *RackToken) error {
+		if old != nil {
+			return invalid(KindToken, "", "hash", "cannot be changed; make another token")
+		}
+		t.Created, t.Used, t.UsedBy = time.Now(), time.Time{}, ""
+		if t.Hash == "" {
+			return invalid(KindToken, "", "hash", "is missing")
+		}
+		if !t.Expires.After(t.Created) {
+			return invalid(KindToken, "", "expires", "is in the past")
+		}
+		if err := orFirst(ctx, tx, zones, &t.ZoneID); err != nil {
+			return err
+		}
+		return rackTokens.deleteWhere(ctx, tx, "expires < ?", t.Created.Add(-keepEnrolled).UnixMicro())
+	},
 }

@@ -94,21 +94,21 @@ func (inv *Inventory) linkSubnet(ctx context.Context, reg Registration, address 
 			s.Gateway = g
 		}
 	}
-	return inv.CreateSubnet(ctx, s)
+	return inv.Subnets.Create(ctx, s)
 }
 
 // newNetwork is the default fabric's untagged VLAN while nothing is on it, else
 // that of a new fabric.
 func (inv *Inventory) newNetwork(ctx context.Context) (int64, error) {
-	fabrics, err1 := inv.Fabrics(ctx)
-	subnets, err2 := inv.Subnets(ctx)
+	fabrics, err1 := inv.Fabrics.List(ctx)
+	subnets, err2 := inv.Subnets.List(ctx)
 	if err := errors.Join(err1, err2); err != nil {
 		return 0, err
 	}
 	fabric := fabrics[0]
 	if len(subnets) > 0 {
 		var err error
-		if fabric, err = inv.CreateFabric(ctx, ipam.Fabric{}); err != nil {
+		if fabric, err = inv.Fabrics.Create(ctx, ipam.Fabric{}); err != nil {
 			return 0, err
 		}
 	}

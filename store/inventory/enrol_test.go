@@ -21,16 +21,16 @@ func certificate(serial, rack string) inventory.RackCertificate {
 func TestATokenLetsOneRackIn(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		west := must[inventory.AvailabilityZone](t)(inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "west"}))
+		west := must[inventory.AvailabilityZone](t)(inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: "west"}))
 		soon := time.Now().Add(time.Hour)
-		token := must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h1", ZoneID: west.ID, Expires: soon}))
-		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h2", Rack: "rack-2", Expires: soon}))
-		short := must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h3", Expires: time.Now().Add(5 * time.Millisecond)}))
-		_, err := inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h4", Expires: time.Now().Add(-time.Second)})
+		token := must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h1", ZoneID: west.ID, Expires: soon}))
+		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h2", Rack: "rack-2", Expires: soon}))
+		short := must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h3", Expires: time.Now().Add(5 * time.Millisecond)}))
+		_, err := inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h4", Expires: time.Now().Add(-time.Second)})
 		refused(t, err, "is in the past")
 
 		ok(t, inv.AdmitRack(ctx, "h1", certificate("1", "rack-1")))
-		if r := must[inventory.Rack](t)(inv.Rack(ctx, "rack-1")); r.ZoneID != west.ID {
+		if r := must[inventory.Rack](t)(inv.Racks.Find(ctx, "rack-1")); r.ZoneID != west.ID {
 			t.Errorf("zone %d, want that of the token", r.ZoneID)
 		}
 		err = inv.AdmitRack(ctx, "h1", certificate("2", "rack-3"))
@@ -43,16 +43,16 @@ func TestATokenLetsOneRackIn(t *testing.T) {
 		time.Sleep(time.Until(short.Expires.Add(time.Millisecond)))
 		refused(t, inv.AdmitRack(ctx, "h3", certificate("2", "rack-3")), "its token expired at")
 		ok(t, inv.AdmitRack(ctx, "h2", certificate("2", "rack-2")))
-		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h5", Expires: soon}))
+		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h5", Expires: soon}))
 		refused(t, inv.AdmitRack(ctx, "h5", certificate("3", "rack-1")), "enrolled already; choose another with --name or, if this one takes its place, first: maas rack revoke rack-1")
 
 		must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "beside"}))
 		refused(t, inv.AdmitRack(ctx, "h5", certificate("3", "beside")), "did not enrol, as one in the process of its region; choose another with --name")
-		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h6", Rack: "beside", Expires: soon}))
+		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h6", Rack: "beside", Expires: soon}))
 		ok(t, inv.AdmitRack(ctx, "h6", certificate("3", "beside")))
 
-		ok(t, inv.DeleteRackToken(ctx, token.ID))
-		if all := must[[]inventory.RackToken](t)(inv.RackTokens(ctx)); len(all) != 4 || all[0].UsedBy != "rack-2" {
+		ok(t, inv.RackTokens.Delete(ctx, token.ID))
+		if all := must[[]inventory.RackToken](t)(inv.RackTokens.List(ctx)); len(all) != 4 || all[0].UsedBy != "rack-2" {
 			t.Errorf("tokens: %+v", all)
 		}
 	})
@@ -61,7 +61,7 @@ func TestATokenLetsOneRackIn(t *testing.T) {
 func TestRevokedRacksStayOut(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h1", Expires: time.Now().Add(time.Hour)}))
+		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h1", Expires: time.Now().Add(time.Hour)}))
 		ok(t, inv.AdmitRack(ctx, "h1", certificate("1", "rack-1")))
 		ok(t, inv.RenewRack(ctx, "1", certificate("2", "rack-1")))
 		for _, serial := range []string{"1", "2"} {
@@ -80,7 +80,7 @@ func TestRevokedRacksStayOut(t *testing.T) {
 		}
 
 		// Another host takes the name: its certificate is no use to the one that was shut out.
-		must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: "h2", Expires: time.Now().Add(time.Hour)}))
+		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h2", Expires: time.Now().Add(time.Hour)}))
 		ok(t, inv.AdmitRack(ctx, "h2", certificate("5", "rack-1")))
 		refused(t, inv.RenewRack(ctx, "2", certificate("6", "rack-1")), "its certificate is revoked")
 		refused(t, inv.RenewRack(ctx, "5", certificate("6", "rack-2")), "its certificate is revoked")
@@ -168,12 +168,12 @@ func TestRegisteredLinksAreServed(t *testing.T) {
 			ok(t, register("rack-2", "10.2.0.1/24"))
 			ok(t, register("rack-3", "10.1.0.2/24"))
 		}
-		subnets := must[[]ipam.Subnet](t)(inv.Subnets(ctx))
+		subnets := must[[]ipam.Subnet](t)(inv.Subnets.List(ctx))
 		if len(subnets) != 2 || subnets[0].VLANID == subnets[1].VLANID || subnets[0].Gateway != netip.MustParseAddr("10.1.0.254") {
 			t.Fatalf("subnets: %+v", subnets)
 		}
 		for i, rack := range []string{"rack-1", "rack-2"} {
-			if v := must[ipam.VLAN](t)(inv.VLAN(ctx, subnets[i].VLANID)); v.PrimaryRack != rack || !v.DHCP {
+			if v := must[ipam.VLAN](t)(inv.VLANs.Get(ctx, subnets[i].VLANID)); v.PrimaryRack != rack || !v.DHCP {
 				t.Errorf("VLAN of %s: %+v", subnets[i].Prefix, v)
 			}
 		}

@@ -78,14 +78,14 @@ func ExampleInventory_Atomically() {
 		log.Fatal(err)
 	}
 	err = inv.Atomically(ctx, func(ctx context.Context) error {
-		if _, err := inv.CreateSubnet(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/24")}); err != nil {
+		if _, err := inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/24")}); err != nil {
 			return err
 		}
-		_, err := inv.CreateRange(ctx, ipam.Range{Start: netip.MustParseAddr("10.0.0.9"), End: netip.MustParseAddr("10.0.0.3")})
+		_, err := inv.Ranges.Create(ctx, ipam.Range{Start: netip.MustParseAddr("10.0.0.9"), End: netip.MustParseAddr("10.0.0.3")})
 		return err
 	})
 	fmt.Println(err)
-	subnets, _ := inv.Subnets(ctx)
+	subnets, _ := inv.Subnets.List(ctx)
 	fmt.Println(len(subnets), "subnets")
 	// Output:
 	// ipam: reserved range 10.0.0.9-10.0.0.3: ends before it starts

@@ -14,70 +14,41 @@ var fabrics = table[ipam.Fabric]{
 	fields: func(f *ipam.Fabric) []any { return []any{&f.Name, &f.Description, &f.ClassType} },
 }
 
-// CreateFabric adds a fabric and its default VLAN, which is untagged. Without
-// a name it is called fabric-<id>.
-func (inv *Inventory) CreateFabric(ctx context.Context, f ipam.Fabric) (ipam.Fabric, error) {
-	f.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := f.Validate(); err != nil {
-			return err
-		}
-		if err := insertNamed(ctx, tx, fabrics, &f, &f.Name); err != nil {
-			return err
-		}
-		return vlans.insert(ctx, tx, &ipam.VLAN{FabricID: f.ID, Name: ipam.UntaggedName, MTU: ipam.DefaultMTU})
-	})
-	return f, err
+// fabricRules: a fabric has a default VLAN from the start, which is untagged. A fabric with subnets or
+// connected interfaces stays.
+func (inv *Inventory) fabricRules() rules[ipam.Fabric] {
+	return rules[ipam.Fabric]{
+		check:  func(_ context.Context, _ *store.Tx, f, old *ipam.Fabric) error { return f.Validate() },
+		name:   func(f *ipam.Fabric) *string { return &f.Name },
+		unique: func(f *ipam.Fabric) string { return "name " + f.Name },
+		after: func(ctx context.Context, tx *store.Tx, f, old *ipam.Fabric) error {
+			if old != nil {
+				return nil
+			}
+			return vlans.insert(ctx, tx, &ipam.VLAN{FabricID: f.ID, Name: ipam.UntaggedName, MTU: ipam.DefaultMTU})
+		},
+		keep: keepFabric,
+		find: func(ctx context.Context, _ *store.Tx, spec string) (ipam.Fabric, error) {
+			return oneBy(ctx, inv, spec, (*ipam.Networks).FindFabrics, fabrics)
+		},
+	}
 }
 
-// UpdateFabric changes a fabric.
-func (inv *Inventory) UpdateFabric(ctx context.Context, f ipam.Fabric) error {
-	if err := f.Validate(); err != nil {
+func keepFabric(ctx context.Context, tx *store.Tx, f *ipam.Fabric) error {
+	if _, err := fabrics.keepFirst(ctx, tx, f, "it is the default fabric"); err != nil {
 		return err
 	}
-	return updateNamed(ctx, inv, fabrics, f, f.Name)
-}
-
-// Fabrics lists the fabrics. The first is the default one.
-func (inv *Inventory) Fabrics(ctx context.Context) ([]ipam.Fabric, error) {
-	return listIn(ctx, inv, fabrics, "")
-}
-
-// Fabric returns a fabric.
-func (inv *Inventory) Fabric(ctx context.Context, id int64) (ipam.Fabric, error) {
-	return getIn(ctx, inv, fabrics, id)
-}
-
-// DeleteFabric deletes a fabric with its VLANs, unless it is the default one,
-// or has subnets or connected interfaces.
-func (inv *Inventory) DeleteFabric(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		f, err := fabrics.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		first, err := firstID(ctx, tx, "fabric")
-		if err != nil {
-			return err
-		}
-		if id == first {
-			return &InUseError{Kind: KindFabric, Name: f.Name, Remedy: "it is the default fabric"}
-		}
-		by, err := namesOf(ctx, tx, "subnet ", "SELECT prefix FROM subnet WHERE vlan_id IN (SELECT id FROM vlan WHERE fabric_id = ?) ORDER BY prefix", id)
-		if err != nil {
-			return err
-		}
-		connected, err := namesOf(ctx, tx, "interface ", `SELECT i.name || ' of ' || n.hostname FROM interface i JOIN node n ON n.id = i.node_id
-			WHERE i.vlan_id IN (SELECT id FROM vlan WHERE fabric_id = ?) ORDER BY n.hostname, i.name`, id)
-		if err != nil {
-			return err
-		}
-		if err := inUse(KindFabric, f.Name, "", append(by, connected...)); err != nil {
-			return err
-		}
-		if err := vlans.deleteWhere(ctx, tx, "fabric_id = ?", id); err != nil {
-			return err
-		}
-		return fabrics.delete(ctx, tx, id)
-	})
+	by, err := namesOf(ctx, tx, "subnet ", "SELECT prefix FROM subnet WHERE vlan_id IN (SELECT id FROM vlan WHERE fabric_id = ?) ORDER BY prefix", f.ID)
+	if err != nil {
+		return err
+	}
+	connected, err := namesOf(ctx, tx, "interface ", `SELECT i.name || ' of ' || n.hostname FROM interface i JOIN node n ON n.id = i.node_id
+		WHERE i.vlan_id IN (SELECT id FROM vlan WHERE fabric_id = ?) ORDER BY n.hostname, i.name`, f.ID)
+	if err != nil {
+		return err
+	}
+	if err := inUse(KindFabric, f.Name, "", append(by, connected...)); err != nil {
+		return err
+	}
+	return vlans.deleteWhere(ctx, tx, "fabric_id = ?", f.ID)
 }

@@ -150,11 +150,11 @@ type LostZone struct {
 func (inv *Inventory) ZonesWithoutRacks(ctx context.Context) (lost []LostZone, err error) {
 	err = inv.Consistently(ctx, func(ctx context.Context) error {
 		lost = nil
-		zones, err := inv.Zones(ctx)
+		zones, err := inv.Zones.List(ctx)
 		if err != nil {
 			return err
 		}
-		racks, err := inv.Racks(ctx)
+		racks, err := inv.Racks.List(ctx)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 func TestRacksThatAreAwayAreNoticedOnce(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		west := must[inventory.AvailabilityZone](t)(inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "west"}))
+		west := must[inventory.AvailabilityZone](t)(inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: "west"}))
 		for _, name := range []string{"w1", "w2"} {
 			must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: name, ZoneID: west.ID}))
 		}

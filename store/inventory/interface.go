@@ -124,22 +124,6 @@ func parentsOf(ctx context.Context, tx *store.Tx, i *ipam.Interface) ([]ipam.Int
 	return parents, nil
 }
 
-// CreateInterface adds an interface to a machine or device.
-func (inv *Inventory) CreateInterface(ctx context.Context, i ipam.Interface) (ipam.Interface, error) {
-	i.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n, err := nodes.get(ctx, tx, i.NodeID)
-		if err != nil {
-			return err
-		}
-		if err := insertInterface(ctx, tx, &i); err != nil {
-			return err
-		}
-		return n.touch(ctx, tx)
-	})
-	return i, err
-}
-
 // macFree refuses a physical interface whose link address another has, naming it.
 func macFree(ctx context.Context, tx *store.Tx, i ipam.Interface) error {
 	if i.Kind != ipam.Physical {
@@ -151,64 +135,6 @@ func macFree(ctx context.Context, tx *store.Tx, i ipam.Interface) error {
 		return err
 	}
 	return &ExistsError{KindInterface, fmt.Sprintf("MAC %s (of %s)", i.MAC, by[0])}
-}
-
-// UpdateInterface changes an interface. Its machine stays.
-func (inv *Inventory) UpdateInterface(ctx context.Context, i ipam.Interface) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := interfaces.current(ctx, tx, &i)
-		if err != nil {
-			return err
-		}
-		i.NodeID = old.NodeID
-		parents, err := parentsOf(ctx, tx, &i)
-		if err != nil {
-			return err
-		}
-		if err := i.Validate(parents); err != nil {
-			return err
-		}
-		if err := macFree(ctx, tx, i); err != nil {
-			return err
-		}
-		if err := nameTaken(&i, interfaces.update(ctx, tx, &i)); err != nil {
-			return err
-		}
-		return touchNode(ctx, tx, i.NodeID)
-	})
-}
-
-// DeleteInterface deletes an interface with its addresses, and VLAN
-// interfaces on it; one that a bond or bridge is made of stays.
-func (inv *Inventory) DeleteInterface(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		i, err := interfaces.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		siblings, err := interfaces.list(ctx, tx, "node_id = ?", i.NodeID)
-		if err != nil {
-			return err
-		}
-		for _, s := range siblings {
-			if !hasParent(s, id) {
-				continue
-			}
-			if s.Kind != ipam.VLANInterface {
-				return &InUseError{Kind: KindInterface, Name: i.Name, By: []string{s.Kind.String() + " " + s.Name}}
-			}
-			if err := inv.DeleteInterface(ctx, s.ID); err != nil {
-				return err
-			}
-		}
-		if err := inv.releaseWhere(ctx, tx, "interface_id = ?", id); err != nil {
-			return err
-		}
-		if err := interfaces.delete(ctx, tx, id); err != nil {
-			return err
-		}
-		return touchNode(ctx, tx, i.NodeID)
-	})
 }
 
 func hasParent(i ipam.Interface, id int64) bool {
@@ -266,4 +192,77 @@ func interfaceIDs(ctx context.Context, tx *store.Tx, mac net.HardwareAddr) (map[
 type Interface struct {
 	ipam.Interface
 	Links []ipam.Allocation // addresses and links, observed ones included
+}
+
+// interfaceCollection is the collection of the interfaces of machines and devices, without their links. An
+// interface stays with its machine. It is deleted with its addresses and the VLAN interfaces on it; one
+// that a bond or bridge is made of stays.
+func (inv *Inventory) interfaceCollection() *Collection[ipam.Interface] {
+	c := collect(inv, interfaces, rules[ipam.Interface]{})
+	c.ops.insert = createInterface
+	c.ops.update = updateInterface
+	c.ops.delete = inv.deleteInterface
+	return c
+}
+
+func createInterface(ctx context.Context, tx *store.Tx, i *ipam.Interface) error {
+	n, err := nodes.get(ctx, tx, i.NodeID)
+	if err != nil {
+		return err
+	}
+	if err := insertInterface(ctx, tx, i); err != nil {
+		return err
+	}
+	return n.touch(ctx, tx)
+}
+
+func updateInterface(ctx context.Context, tx *store.Tx, i *ipam.Interface) error {
+	old, err := interfaces.current(ctx, tx, i)
+	if err != nil {
+		return err
+	}
+	i.NodeID = old.NodeID
+	parents, err := parentsOf(ctx, tx, i)
+	if err != nil {
+		return err
+	}
+	if err := i.Validate(parents); err != nil {
+		return err
+	}
+	if err := macFree(ctx, tx, *i); err != nil {
+		return err
+	}
+	if err := nameTaken(i, interfaces.update(ctx, tx, i)); err != nil {
+		return err
+	}
+	return touchNode(ctx, tx, i.NodeID)
+}
+
+func (inv *Inventory) deleteInterface(ctx context.Context, tx *store.Tx, id int64) error {
+	i, err := interfaces.get(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	siblings, err := interfaces.list(ctx, tx, "node_id = ?", i.NodeID)
+	if err != nil {
+		return err
+	}
+	for _, s := range siblings {
+		if !hasParent(s, id) {
+			continue
+		}
+		if s.Kind != ipam.VLANInterface {
+			return &InUseError{Kind: KindInterface, Name: i.Name, By: []string{s.Kind.String() + " " + s.Name}}
+		}
+		if err := inv.deleteInterface(ctx, tx, s.ID); err != nil {
+			return err
+		}
+	}
+	if err := inv.releaseWhere(ctx, tx, "interface_id = ?", id); err != nil {
+		return err
+	}
+	if err := interfaces.delete(ctx, tx, id); err != nil {
+		return err
+	}
+	return touchNode(ctx, tx, i.NodeID)
 }

@@ -37,8 +37,31 @@ type Config struct {
 	PasswordCost int
 }
 
-// Inventory is a site's data. It is safe for concurrent use.
+// Inventory is a site's data: a collection for each kind of object, and methods for everything else. It
+// is safe for concurrent use.
 type Inventory struct {
+	Fabrics     *Collection[ipam.Fabric]
+	VLANs       *Collection[ipam.VLAN]
+	Spaces      *Collection[ipam.Space]
+	Subnets     *Collection[ipam.Subnet]
+	Ranges      *Collection[ipam.Range]
+	Routes      *Collection[ipam.StaticRoute]
+	ReservedIPs *Collection[ipam.ReservedIP]
+	Interfaces  *Collection[ipam.Interface]
+	Machines    *Collection[Machine]
+	Devices     *Collection[Device]
+	Racks       *Collection[Rack]
+	RackTokens  *Collection[RackToken]
+	Zones       *Collection[AvailabilityZone]
+	Pools       *Collection[ResourcePool]
+	Domains     *Collection[Domain]
+	Records     *Collection[DNSRecord]
+	TSIGKeys    *Collection[TSIGKey]
+	Tags        *Collection[Tag]
+	Snippets    *Collection[Snippet]
+	Users       *Collection[User]
+	SSHKeys     *Collection[SSHKey]
+
 	db         *store.DB
 	seal       *secret.Seal // nil = secrets are stored in the open
 	zoneSecret []byte       // nil = zones cannot be signed
@@ -71,10 +94,35 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
 			return nil, err
 		}
 	}
+	inv.makeCollections()
 	if err := inv.Atomically(ctx, inv.makeDefaults); err != nil {
 		return nil, fmt.Errorf("inventory: make the default objects: %w", err)
 	}
 	return inv, nil
+}
+
+func (inv *Inventory) makeCollections() {
+	inv.Fabrics = collect(inv, fabrics, inv.fabricRules())
+	inv.VLANs = collect(inv, vlans, inv.vlanRules())
+	inv.Spaces = collect(inv, spaces, inv.spaceRules())
+	inv.Subnets = collect(inv, subnets, inv.subnetRules())
+	inv.Ranges = collect(inv, ranges, rangeRules)
+	inv.Routes = collect(inv, routes, routeRules)
+	inv.ReservedIPs = collect(inv, reservedIPs, reservedIPRules)
+	inv.Interfaces = inv.interfaceCollection()
+	inv.Machines = inv.machines()
+	inv.Devices = inv.deviceCollection()
+	inv.Racks = collect(inv, racks, inv.rackRules())
+	inv.RackTokens = collect(inv, rackTokens, rackTokenRules)
+	inv.Zones = collect(inv, zones, zoneRules)
+	inv.Pools = collect(inv, resourcePools, poolRules)
+	inv.Domains = collect(inv, domains, inv.domainRules())
+	inv.Records = collect(inv, records, recordRules)
+	inv.TSIGKeys = collect(inv, tsigKeys, inv.tsigKeyRules())
+	inv.Tags = collect(inv, tags, tagRules)
+	inv.Snippets = collect(inv, snippets, snippetRules)
+	inv.Users = collect(inv, users, userRules)
+	inv.SSHKeys = collect(inv, sshKeys, sshKeyRules)
 }
 
 // makeDefaults makes what every site has. The first of each kind is the default.
@@ -96,7 +144,7 @@ func (inv *Inventory) makeDefaults(ctx context.Context) error {
 		if err != nil || len(all) > 0 {
 			return err
 		}
-		_, err = inv.CreateFabric(ctx, ipam.Fabric{})
+		_, err = inv.Fabrics.Create(ctx, ipam.Fabric{})
 		return err
 	})
 }

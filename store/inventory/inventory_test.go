@@ -106,7 +106,7 @@ func TestSmoke(t *testing.T) {
 		if len(u.Ranges) != 1 || u.Ranges[0].String() != "dynamic range 10.0.0.191-10.0.0.254" {
 			t.Errorf("ranges = %v", u.Ranges)
 		}
-		v := must[ipam.VLAN](t)(inv.VLAN(ctx, s.VLANID))
+		v := must[ipam.VLAN](t)(inv.VLANs.Get(ctx, s.VLANID))
 		if !v.DHCP || v.PrimaryRack != "rack1" || v.Name != "untagged" {
 			t.Errorf("vlan = %+v", v)
 		}
@@ -116,7 +116,7 @@ func TestSmoke(t *testing.T) {
 			t.Errorf("enlisted %+v", m)
 		}
 		ok(t, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(1), Addr: addr("10.0.0.200"), Expires: time.Now().Add(time.Hour)}))
-		m = must[inventory.Machine](t)(inv.MachineByName(ctx, m.FQDN))
+		m = must[inventory.Machine](t)(inv.Machines.Find(ctx, m.FQDN))
 		if len(m.Addrs()) != 1 || m.Addrs()[0] != addr("10.0.0.200") {
 			t.Errorf("addresses = %v", m.Addrs())
 		}
@@ -126,7 +126,7 @@ func TestSmoke(t *testing.T) {
 func TestMachines(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{
+		m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{
 			Hostname: "Node1", Interfaces: []inventory.Interface{nic(1), nic(2)}, Profile: &pxe.Profile{Kernel: "vmlinuz"},
 			Power: inventory.Power{Type: "ipmi", Params: map[string]string{"power_address": "10.9.9.9"}, Secrets: inventory.Secrets{"power_pass": "secret"}},
 		}))
@@ -140,20 +140,20 @@ func TestMachines(t *testing.T) {
 		if params["power_pass"] != "secret" || params["power_address"] != "10.9.9.9" {
 			t.Errorf("params = %v", params)
 		}
-		_, err := inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1"})
+		_, err := inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1"})
 		refused(t, err, "there is already a machine with hostname node1")
-		_, err = inv.CreateMachine(ctx, inventory.Machine{Hostname: "node2", Interfaces: []inventory.Interface{nic(1)}})
+		_, err = inv.Machines.Create(ctx, inventory.Machine{Hostname: "node2", Interfaces: []inventory.Interface{nic(1)}})
 		if !errors.Is(err, fs.ErrExist) {
 			t.Errorf("second machine of a MAC: %v", err)
 		}
-		_, err = inv.CreateMachine(ctx, inventory.Machine{Hostname: "a b"})
+		_, err = inv.Machines.Create(ctx, inventory.Machine{Hostname: "a b"})
 		refused(t, err, "hostname must be 1 to 63 letters")
 
 		stale := m
 		m.Description = "first"
-		m = must[inventory.Machine](t)(inv.UpdateMachine(ctx, m))
+		m = must[inventory.Machine](t)(inv.Machines.Update(ctx, m))
 		stale.Description = "second"
-		_, err = inv.UpdateMachine(ctx, stale)
+		_, err = inv.Machines.Update(ctx, stale)
 		var se *inventory.StaleError
 		if !errors.As(err, &se) || se.Have != 2 || se.Want != 1 {
 			t.Errorf("stale write: %v", err)
@@ -161,11 +161,11 @@ func TestMachines(t *testing.T) {
 		if got := must[map[string]string](t)(inv.PowerParams(ctx, m.ID)); got["power_pass"] != "secret" {
 			t.Error("an update without secrets lost them")
 		}
-		ok(t, inv.DeleteMachine(ctx, m.ID))
+		ok(t, inv.Machines.Delete(ctx, m.ID))
 		if _, err := inv.MachineByMAC(ctx, mac(1)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("deleted machine: %v", err)
 		}
-		must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Interfaces: []inventory.Interface{nic(1)}}))
+		must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Interfaces: []inventory.Interface{nic(1)}}))
 	})
 }
 
@@ -183,7 +183,7 @@ func TestEnlistIsRaceFree(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if all := must[[]inventory.Machine](t)(inv.Machines(t.Context())); len(all) != 4 {
+		if all := must[[]inventory.Machine](t)(inv.Machines.List(t.Context())); len(all) != 4 {
 			t.Errorf("%d machines, want 4", len(all))
 		}
 	})
@@ -194,14 +194,14 @@ func TestAtomically(t *testing.T) {
 		ctx := t.Context()
 		before := must[int64](t)(inv.Revision(ctx))
 		err := inv.Atomically(ctx, func(ctx context.Context) error {
-			if _, err := inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}); err != nil {
+			if _, err := inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}); err != nil {
 				return err
 			}
-			_, err := inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/25"), Name: "inner"})
+			_, err := inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/25"), Name: "inner"})
 			return err
 		})
 		refused(t, err, "ipam: subnet 10.0.0.0/25: overlaps another (subnet 10.0.0.0/24)")
-		if all := must[[]ipam.Subnet](t)(inv.Subnets(ctx)); len(all) != 0 {
+		if all := must[[]ipam.Subnet](t)(inv.Subnets.List(ctx)); len(all) != 0 {
 			t.Errorf("left behind: %v", all)
 		}
 		if after := must[int64](t)(inv.Revision(ctx)); after != before {

@@ -1,7 +1,9 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
+	"net/netip"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
@@ -16,75 +18,33 @@ var ranges = table[ipam.Range]{
 	},
 }
 
-// CreateRange adds a range. SubnetID 0 stands for the subnet its start is in.
-func (inv *Inventory) CreateRange(ctx context.Context, r ipam.Range) (ipam.Range, error) {
-	r.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if r.SubnetID == 0 {
-			s, err := subnetFor(ctx, tx, r.Start)
-			if err != nil {
-				return err
-			}
-			r.SubnetID = s.ID
+// rangeRules: a range without a subnet is in that of its start, and stays in its subnet. A dynamic one
+// may be resized although addresses inside it are held; when it is deleted, its leases run out.
+var rangeRules = rules[ipam.Range]{
+	check: func(ctx context.Context, tx *store.Tx, r, old *ipam.Range) error {
+		if old != nil {
+			r.SubnetID = old.SubnetID
 		}
-		if err := checkRange(ctx, tx, r); err != nil {
+		if err := orSubnetOf(ctx, tx, &r.SubnetID, r.Start); err != nil {
 			return err
 		}
-		if err := ranges.insert(ctx, tx, &r); err != nil {
-			return err
-		}
-		return inv.touchSubnet(ctx, tx, r.SubnetID)
-	})
-	return r, err
-}
-
-// UpdateRange changes a range. A dynamic one may be resized although
-// addresses inside it are held.
-func (inv *Inventory) UpdateRange(ctx context.Context, r ipam.Range) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := ranges.current(ctx, tx, &r)
+		u, err := usageOf(ctx, tx, r.SubnetID)
 		if err != nil {
 			return err
 		}
-		r.SubnetID = old.SubnetID
-		if err := checkRange(ctx, tx, r); err != nil {
-			return err
-		}
-		if err := ranges.update(ctx, tx, &r); err != nil {
-			return err
-		}
-		return inv.touchSubnet(ctx, tx, r.SubnetID)
-	})
+		return u.CheckRange(*r)
+	},
+	after: func(ctx context.Context, tx *store.Tx, r, old *ipam.Range) error {
+		return touchSubnet(ctx, tx, cmp.Or(r, old).SubnetID)
+	},
 }
 
-func checkRange(ctx context.Context, tx *store.Tx, r ipam.Range) error {
-	u, err := usageOf(ctx, tx, r.SubnetID)
-	if err != nil {
-		return err
+// orSubnetOf sets the ID of a subnet, if it is 0, to that of the subnet with an address.
+func orSubnetOf(ctx context.Context, tx *store.Tx, id *int64, a netip.Addr) error {
+	if *id != 0 {
+		return nil
 	}
-	return u.CheckRange(r)
-}
-
-// DeleteRange deletes a range. The leases of a dynamic one run out.
-func (inv *Inventory) DeleteRange(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		r, err := ranges.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if err := ranges.delete(ctx, tx, id); err != nil {
-			return err
-		}
-		return inv.touchSubnet(ctx, tx, r.SubnetID)
-	})
-}
-
-// Ranges lists the ranges of all subnets.
-func (inv *Inventory) Ranges(ctx context.Context) ([]ipam.Range, error) {
-	return listIn(ctx, inv, ranges, "")
-}
-
-// Range returns a range.
-func (inv *Inventory) Range(ctx context.Context, id int64) (ipam.Range, error) {
-	return getIn(ctx, inv, ranges, id)
+	s, err := subnetFor(ctx, tx, a)
+	*id = s.ID
+	return err
 }

@@ -32,8 +32,8 @@ const (
 // Machine is a computer that is managed: booted, powered, named.
 type Machine struct {
 	ID          int64
-	SystemID    string // six letters and digits, made by CreateMachine, never reused
-	Version     int64  // counts changes; UpdateMachine refuses an old one
+	SystemID    string // six letters and digits, made when it is created, never reused
+	Version     int64  // counts changes; an update must carry the one that was read
 	Hostname    string // one label, unique in its domain; "" = a name is made up
 	DomainID    int64  // 0 = the default domain
 	Description string
@@ -125,22 +125,6 @@ var nodes = table[node]{
 	},
 }
 
-// CreateMachine adds a machine with its interfaces, of which each needs a
-// link address that no other machine has. An interface without a name is
-// called eth0, eth1 and so on; the first boots if none is marked to.
-func (inv *Inventory) CreateMachine(ctx context.Context, m Machine) (Machine, error) {
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n := node{Machine: m, kind: KindMachine}
-		if err := inv.insertNode(ctx, tx, &n); err != nil {
-			return err
-		}
-		var err error
-		m, err = machineBy(ctx, tx, fmt.Sprint(n.ID), "n.id = ?", n.ID)
-		return err
-	})
-	return m, err
-}
-
 // insertNode fills in what is left out and inserts the row, its secrets and interfaces.
 func (inv *Inventory) insertNode(ctx context.Context, tx *store.Tx, n *node) (err error) {
 	n.ID = 0
@@ -216,22 +200,6 @@ func (n *node) check() (err error) {
 	return n.Power.check(n.kind, n.Hostname)
 }
 
-// UpdateMachine changes a machine's own fields, not its interfaces. If it was
-// changed since the caller read it, the error is *StaleError and nothing is
-// written. Nil Power.Secrets keep those stored.
-func (inv *Inventory) UpdateMachine(ctx context.Context, m Machine) (Machine, error) {
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n := node{Machine: m, kind: KindMachine}
-		if err := inv.updateNode(ctx, tx, &n); err != nil {
-			return err
-		}
-		var err error
-		m, err = machineBy(ctx, tx, fmt.Sprint(n.ID), "n.id = ?", n.ID)
-		return err
-	})
-	return m, err
-}
-
 func (inv *Inventory) updateNode(ctx context.Context, tx *store.Tx, n *node) error {
 	old, err := nodeOf(ctx, tx, n.kind, n.ID)
 	if err != nil {
@@ -257,12 +225,6 @@ func (inv *Inventory) updateNode(ctx context.Context, tx *store.Tx, n *node) err
 		return nil
 	}
 	return inv.putSecrets(ctx, tx, n.ID, n.Power.Secrets)
-}
-
-// DeleteMachine deletes a machine with its interfaces, addresses and events,
-// and the devices that are part of it.
-func (inv *Inventory) DeleteMachine(ctx context.Context, id int64) error {
-	return inv.deleteNode(ctx, KindMachine, id)
 }
 
 func (inv *Inventory) deleteNode(ctx context.Context, kind string, id int64) error {
@@ -298,11 +260,6 @@ func (inv *Inventory) deleteNode(ctx context.Context, kind string, id int64) err
 	})
 }
 
-// Machine returns a machine by ID.
-func (inv *Inventory) Machine(ctx context.Context, id int64) (Machine, error) {
-	return inv.machine(ctx, fmt.Sprint(id), "n.id = ?", id)
-}
-
 // MachineBySystemID returns a machine by its system ID.
 func (inv *Inventory) MachineBySystemID(ctx context.Context, id string) (Machine, error) {
 	return inv.machine(ctx, id, "n.system_id = ?", id)
@@ -311,17 +268,6 @@ func (inv *Inventory) MachineBySystemID(ctx context.Context, id string) (Machine
 // MachineByMAC returns the machine that has an interface with a link address.
 func (inv *Inventory) MachineByMAC(ctx context.Context, mac net.HardwareAddr) (Machine, error) {
 	return inv.machine(ctx, "with MAC "+mac.String(), "n.id IN (SELECT node_id FROM interface WHERE mac = ?)", mac.String())
-}
-
-// MachineByName returns a machine by system ID, by fully qualified name, or
-// by hostname; a hostname that several domains have is one of the default domain.
-func (inv *Inventory) MachineByName(ctx context.Context, name string) (Machine, error) {
-	name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
-	host, domain, dotted := strings.Cut(name, ".")
-	if dotted {
-		return inv.machine(ctx, name, "n.hostname = ? AND d.name = ?", host, domain)
-	}
-	return inv.machine(ctx, name, "n.hostname = ? OR n.system_id = ?", name, name)
 }
 
 func (inv *Inventory) machine(ctx context.Context, what, where string, args ...any) (m Machine, err error) {
@@ -333,26 +279,8 @@ func (inv *Inventory) machine(ctx context.Context, what, where string, args ...a
 }
 
 func machineBy(ctx context.Context, tx *store.Tx, what, where string, args ...any) (Machine, error) {
-	all, err := nodesWhere(ctx, tx, KindMachine, where, args...)
-	if err != nil {
-		return Machine{}, err
-	}
-	if len(all) == 0 {
-		return Machine{}, &NotFoundError{KindMachine, what}
-	}
-	return all[0].Machine, nil
-}
-
-// Machines lists the machines in order of creation.
-func (inv *Inventory) Machines(ctx context.Context) (all []Machine, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
-		rows, err := nodesWhere(ctx, tx, KindMachine, "")
-		for _, n := range rows {
-			all = append(all, n.Machine)
-		}
-		return err
-	})
-	return all, err
+	n, err := oneNode(ctx, tx, KindMachine, what, where, args...)
+	return n.Machine, err
 }
 
 // fewNodes is up to how many nodes their interfaces are asked for by number.
@@ -402,12 +330,78 @@ func nodesWhere(ctx context.Context, tx *store.Tx, kind, where string, args ...a
 // LockMachine locks or unlocks a machine. A locked one is not deleted, given back or switched off.
 func (inv *Inventory) LockMachine(ctx context.Context, id int64, locked bool) error {
 	return inv.Atomically(ctx, func(ctx context.Context) error {
-		m, err := inv.Machine(ctx, id)
+		m, err := inv.Machines.Get(ctx, id)
 		if err != nil || m.Locked == locked {
 			return err
 		}
 		m.Locked = locked
-		_, err = inv.UpdateMachine(ctx, m)
+		_, err = inv.Machines.Update(ctx, m)
 		return err
 	})
+}
+
+// machines is the collection of the machines. A machine is created with its interfaces, each of which
+// needs a link address that no other machine has; one without a name is called eth0, eth1 and so on, and
+// the first boots if none is marked to. Update changes a machine's own fields, not its interfaces, and
+// keeps the stored secrets if Power.Secrets is nil. A machine is deleted with its interfaces, addresses
+// and events, and the devices that are part of it.
+func (inv *Inventory) machines() *Collection[Machine] {
+	return nodeCollection(inv, KindMachine, func(m *Machine) *int64 { return &m.ID },
+		func(m Machine) node { return node{Machine: m, kind: KindMachine} }, func(n node) Machine { return n.Machine })
+}
+
+// nodeCollection makes the collection of one kind of node.
+func nodeCollection[T any](inv *Inventory, kind string, id func(*T) *int64, in func(T) node, out func(node) T) *Collection[T] {
+	list := func(ctx context.Context, tx *store.Tx, where string, args ...any) ([]T, error) {
+		all, err := nodesWhere(ctx, tx, kind, where, args...)
+		return each(all, out), err
+	}
+	one := func(ctx context.Context, tx *store.Tx, what, where string, args ...any) (v T, err error) {
+		n, err := oneNode(ctx, tx, kind, what, where, args...)
+		if err != nil {
+			return v, err
+		}
+		return out(n), nil
+	}
+	write := func(do func(context.Context, *store.Tx, *node) error) func(context.Context, *store.Tx, *T) error {
+		return func(ctx context.Context, tx *store.Tx, v *T) error {
+			n := in(*v)
+			if err := do(ctx, tx, &n); err != nil {
+				return err
+			}
+			stored, err := oneNode(ctx, tx, kind, fmt.Sprint(n.ID), "n.id = ?", n.ID)
+			*v = out(stored)
+			return err
+		}
+	}
+	return &Collection[T]{inv, id, operations[T]{
+		list: list,
+		get: func(ctx context.Context, tx *store.Tx, id int64) (T, error) {
+			return one(ctx, tx, fmt.Sprint(id), "n.id = ?", id)
+		},
+		find: func(ctx context.Context, tx *store.Tx, name string) (T, error) {
+			// Of several domains with the host name, the default one's comes first.
+			name = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(name)), ".")
+			if host, domain, dotted := strings.Cut(name, "."); dotted {
+				return one(ctx, tx, name, "n.hostname = ? AND d.name = ?", host, domain)
+			}
+			return one(ctx, tx, name, "n.hostname = ? OR n.system_id = ?", name, name)
+		},
+		insert: write(inv.insertNode),
+		update: write(inv.updateNode),
+		delete: func(ctx context.Context, _ *store.Tx, id int64) error { return inv.deleteNode(ctx, kind, id) },
+	}}
+}
+
+// oneNode reads the first node of a kind for which where holds; what describes it in the error if there
+// is none.
+func oneNode(ctx context.Context, tx *store.Tx, kind, what, where string, args ...any) (node, error) {
+	all, err := nodesWhere(ctx, tx, kind, where, args...)
+	if err != nil {
+		return node{}, err
+	}
+	if len(all) == 0 {
+		return node{}, &NotFoundError{kind, what}
+	}
+	return all[0], nil
 }

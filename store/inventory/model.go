@@ -57,10 +57,10 @@ func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
 		if err = errors.Join(m.readNetworks(ctx, tx), into(ctx, tx, records, &m.Records)); err != nil {
 			return err
 		}
-		if m.Machines, err = inv.Machines(ctx); err != nil {
+		if m.Machines, err = inv.Machines.List(ctx); err != nil {
 			return err
 		}
-		if m.Devices, err = inv.Devices(ctx); err != nil {
+		if m.Devices, err = inv.Devices.List(ctx); err != nil {
 			return err
 		}
 		m.Orphans, err = orphansWhere(ctx, tx, "")

@@ -34,7 +34,7 @@ func pickOf[T any](w *walker, all []T, err error) (v T, ok bool) {
 }
 
 func (w *walker) machine() inventory.Machine {
-	all, err := w.inv.Machines(w.t.Context())
+	all, err := w.inv.Machines.List(w.t.Context())
 	m, _ := pickOf(w, all, err)
 	return m
 }
@@ -48,13 +48,13 @@ func (w *walker) iface() ipam.Interface {
 }
 
 func (w *walker) subnet() ipam.Subnet {
-	all, err := w.inv.Subnets(w.t.Context())
+	all, err := w.inv.Subnets.List(w.t.Context())
 	s, _ := pickOf(w, all, err)
 	return s
 }
 
 func (w *walker) vlan() ipam.VLAN {
-	all, err := w.inv.VLANs(w.t.Context())
+	all, err := w.inv.VLANs.List(w.t.Context())
 	v, _ := pickOf(w, all, err)
 	return v
 }
@@ -72,7 +72,7 @@ func (w *walker) step() {
 		end := time.Now().Add(time.Hour)
 		_ = inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(w.r.IntN(60)), Addr: addr(fmt.Sprintf("10.0.0.%d", a[3])), Hostname: fmt.Sprint("client", w.n), Expires: end, Ended: w.r.IntN(3) == 0})
 	case 7:
-		_ = inv.DeleteMachine(ctx, w.machine().ID)
+		_ = inv.Machines.Delete(ctx, w.machine().ID)
 	case 8, 9:
 		_, _ = inv.LinkInterface(ctx, w.iface().ID, inventory.LinkRequest{Mode: ipam.LinkMode(w.r.IntN(4)), SubnetID: w.subnet().ID})
 	case 10:
@@ -85,23 +85,27 @@ func (w *walker) step() {
 			_ = inv.Unlink(ctx, a.ID)
 		}
 	case 13:
-		_, _ = inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix(fmt.Sprintf("10.%d.0.0/24", w.r.IntN(9))), VLANID: w.vlan().ID})
+		_, _ = inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix(fmt.Sprintf("10.%d.0.0/24", w.r.IntN(9))), VLANID: w.vlan().ID})
 	case 14:
-		_ = inv.DeleteSubnet(ctx, w.subnet().ID, w.r.IntN(2) == 0)
+		if w.r.IntN(2) == 0 {
+			_ = inv.ForceDeleteSubnet(ctx, w.subnet().ID)
+		} else {
+			_ = inv.Subnets.Delete(ctx, w.subnet().ID)
+		}
 	case 15:
-		_, _ = inv.CreateVLAN(ctx, ipam.VLAN{VID: w.r.IntN(9)})
+		_, _ = inv.VLANs.Create(ctx, ipam.VLAN{VID: w.r.IntN(9)})
 	case 16:
-		_ = inv.DeleteVLAN(ctx, w.vlan().ID)
+		_ = inv.VLANs.Delete(ctx, w.vlan().ID)
 	case 17:
 		i := w.iface()
 		i.VLANID, i.Enabled = w.vlan().ID, !i.Enabled
-		_ = inv.UpdateInterface(ctx, i)
+		_, _ = inv.Interfaces.Update(ctx, i)
 	case 18:
 		m := w.machine()
 		m.Hostname, m.Description = fmt.Sprint("host", w.n), "x"
-		_, _ = inv.UpdateMachine(ctx, m)
+		_, _ = inv.Machines.Update(ctx, m)
 	case 19:
-		_, _ = inv.CreateDevice(ctx, inventory.Device{ParentID: w.machine().ID, Interfaces: []inventory.Interface{nic(100 + w.n)}})
+		_, _ = inv.Devices.Create(ctx, inventory.Device{ParentID: w.machine().ID, Interfaces: []inventory.Interface{nic(100 + w.n)}})
 	case 20:
 		_, _ = inv.ReserveAddress(ctx, inventory.Reservation{SubnetID: w.subnet().ID, Owner: "ada", Hostname: fmt.Sprint("r", w.n)})
 	case 21:
@@ -109,7 +113,7 @@ func (w *walker) step() {
 	case 22:
 		w.rare()
 	case 23:
-		_ = inv.DeleteInterface(ctx, w.iface().ID)
+		_ = inv.Interfaces.Delete(ctx, w.iface().ID)
 	}
 }
 
@@ -118,24 +122,24 @@ func (w *walker) rare() {
 	ctx, inv := w.t.Context(), w.inv
 	switch w.r.IntN(8) {
 	case 0:
-		_, _ = inv.CreateZone(ctx, inventory.AvailabilityZone{Name: fmt.Sprint("z", w.n)})
+		_, _ = inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: fmt.Sprint("z", w.n)})
 	case 1:
-		all, err := inv.Zones(ctx)
+		all, err := inv.Zones.List(ctx)
 		if z, ok := pickOf(w, all, err); ok {
-			_ = inv.DeleteZone(ctx, z.ID)
+			_ = inv.Zones.Delete(ctx, z.ID)
 		}
 	case 2:
 		_ = inv.SetSetting(ctx, inventory.SettingDNSTTL, fmt.Sprint(w.n))
 	case 3:
-		all, err := inv.Domains(ctx)
+		all, err := inv.Domains.List(ctx)
 		if d, ok := pickOf(w, all, err); ok {
 			d.Name = fmt.Sprint("domain", w.n)
-			_ = inv.UpdateDomain(ctx, d)
+			_, _ = inv.Domains.Update(ctx, d)
 		}
 	case 4:
 		_, _ = inv.RegisterRack(ctx, inventory.Rack{Name: "rack2", Links: []inventory.RackLink{{Name: fmt.Sprint("eth", w.n)}}})
 	case 5:
-		_, _ = inv.CreateRecord(ctx, inventory.DNSRecord{Name: fmt.Sprint("r", w.n), Type: "A", Data: "10.0.0.9"})
+		_, _ = inv.Records.Create(ctx, inventory.DNSRecord{Name: fmt.Sprint("r", w.n), Type: "A", Data: "10.0.0.9"})
 	case 6:
 		_ = inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: w.subnet().ID}, disk(fmt.Sprint("p", w.n)))
 	case 7:
@@ -144,7 +148,7 @@ func (w *walker) rare() {
 		if w.r.IntN(3) == 0 {
 			s.DenyDNS, s.RDNS = !s.DenyDNS, ipam.RDNSMode(w.r.IntN(3))
 		}
-		_ = inv.UpdateSubnet(ctx, s)
+		_, _ = inv.Subnets.Update(ctx, s)
 	}
 }
 
@@ -191,7 +195,7 @@ func BenchmarkFollow(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		one.Description += "x"[:b.N%2]
-		one = must[inventory.Machine](b)(inv.UpdateMachine(b.Context(), one))
+		one = must[inventory.Machine](b)(inv.Machines.Update(b.Context(), one))
 		b.StartTimer()
 		_, err := inv.Follow(b.Context(), m)
 		ok(b, err)

@@ -88,7 +88,7 @@ func (inv *Inventory) observe(ctx context.Context, tx *store.Tx, o Observation) 
 
 func (inv *Inventory) addObservation(ctx context.Context, tx *store.Tx, o *Observation) error {
 	if s, err := subnetFor(ctx, tx, o.Addr); err == nil {
-		if err := inv.touchSubnet(ctx, tx, s.ID); err != nil {
+		if err := touchSubnet(ctx, tx, s.ID); err != nil {
 			return err
 		}
 	}

@@ -222,7 +222,7 @@ func (inv *Inventory) recordVLAN(ctx context.Context, tx *store.Tx, rack string,
 		}
 		return inv.note(ctx, "info", "%s", text)
 	}
-	v, err := inv.CreateVLAN(ctx, ipam.VLAN{FabricID: base.FabricID, VID: int(o.VID)})
+	v, err := inv.VLANs.Create(ctx, ipam.VLAN{FabricID: base.FabricID, VID: int(o.VID)})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (inv *Inventory) HashPassword(ctx context.Context, password string) (string
 
 // CheckPassword reports whether the name is that of a user with the password. It takes as long when there is no such user.
 func (inv *Inventory) CheckPassword(ctx context.Context, name, password string) (User, bool, error) {
-	u, err := inv.UserByName(ctx, name)
+	u, err := inv.Users.Find(ctx, name)
 	if err != nil && !notFound(err) {
 		return User{}, false, err
 	}

@@ -73,14 +73,14 @@ func (inv *Inventory) Promote(ctx context.Context, p Promotion) (out Promoted, e
 func (inv *Inventory) promoteNode(ctx context.Context, p Promotion, d Discovery, out *Promoted) (node, iface int64, err error) {
 	seen := Interface{Interface: ipam.Interface{MAC: d.MAC, Kind: ipam.Physical, VLANID: d.VLAN.ID, Enabled: true, Boot: true}}
 	if p.Device {
-		made, err := inv.CreateDevice(ctx, Device{Hostname: p.Hostname, DomainID: p.DomainID, Description: p.Description, Interfaces: []Interface{seen}})
+		made, err := inv.Devices.Create(ctx, Device{Hostname: p.Hostname, DomainID: p.DomainID, Description: p.Description, Interfaces: []Interface{seen}})
 		if err != nil {
 			return 0, 0, err
 		}
 		out.Device = &made
 		return made.ID, made.Interfaces[0].ID, nil
 	}
-	made, err := inv.CreateMachine(ctx, Machine{Hostname: p.Hostname, DomainID: p.DomainID, Description: p.Description, Interfaces: []Interface{seen}})
+	made, err := inv.Machines.Create(ctx, Machine{Hostname: p.Hostname, DomainID: p.DomainID, Description: p.Description, Interfaces: []Interface{seen}})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -104,10 +104,10 @@ func (inv *Inventory) keepAddress(ctx context.Context, iface int64, d Discovery,
 func (inv *Inventory) reread(ctx context.Context, d Discovery, node int64, out *Promoted) (err error) {
 	name := ""
 	if out.Device != nil {
-		*out.Device, err = inv.Device(ctx, node)
+		*out.Device, err = inv.Devices.Get(ctx, node)
 		name = "device " + out.Device.FQDN
 	} else {
-		*out.Machine, err = inv.Machine(ctx, node)
+		*out.Machine, err = inv.Machines.Get(ctx, node)
 		name = "machine " + out.Machine.FQDN
 	}
 	if err != nil {

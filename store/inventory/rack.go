@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -117,59 +118,86 @@ func (inv *Inventory) holdRackAddresses(ctx context.Context, tx *store.Tx, r Rac
 	return nil
 }
 
-// UpdateRack moves a rack to another zone. Its name stays, since VLANs know it
-// by that, and its links are what it registers itself.
-func (inv *Inventory) UpdateRack(ctx context.Context, r Rack) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := racks.current(ctx, tx, &r)
-		if err != nil {
-			return err
-		}
-		if r.Name != old.Name {
-			return invalid(KindRack, old.Name, "name", "cannot be changed")
-		}
-		r.Links, r.LastSeen = old.Links, old.LastSeen
-		if err := orFirst(ctx, tx, zones, &r.ZoneID); err != nil {
-			return err
-		}
-		return racks.update(ctx, tx, &r)
-	})
+// rackRules: the links of a rack are what it registers itself. A rack that a VLAN names stays.
+func (inv *Inventory) rackRules() rules[Rack] {
+	return rules[Rack]{
+		check: func(ctx context.Context, tx *store.Tx, r, old *Rack) error {
+			if err := needName(KindRack, r.Name); err != nil {
+				return err
+			}
+			if old != nil {
+				r.Links, r.LastSeen = old.Links, old.LastSeen
+			}
+			return orFirst(ctx, tx, zones, &r.ZoneID)
+		},
+		unique: func(r *Rack) string { return "name " + r.Name },
+		key:    "name",
+		after: func(ctx context.Context, tx *store.Tx, r, old *Rack) error {
+			switch {
+			case r == nil:
+				return nil
+			case old != nil && old.Name != r.Name:
+				return renameRack(ctx, tx, old.Name, r.Name)
+			}
+			return inv.holdRackAddresses(ctx, tx, *r)
+		},
+		keep: inv.keepRack,
+	}
 }
 
-// Racks lists the racks.
-func (inv *Inventory) Racks(ctx context.Context) ([]Rack, error) { return listIn(ctx, inv, racks, "") }
-
-// Rack returns a rack by name.
-func (inv *Inventory) Rack(ctx context.Context, name string) (r Rack, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		r, err = racks.one(ctx, tx, name, "name = ?", name)
+func (inv *Inventory) keepRack(ctx context.Context, tx *store.Tx, r *Rack) error {
+	vs, err := vlans.list(ctx, tx, "primary_rack = ? OR secondary_rack = ?", r.Name, r.Name)
+	if err != nil {
 		return err
-	})
-	return r, err
+	}
+	var by []string
+	for _, v := range vs {
+		by = append(by, fmt.Sprintf("vlan %s (id %d)", v, v.ID))
+	}
+	if err := inUse(KindRack, r.Name, "give these VLANs another rack first", by); err != nil {
+		return err
+	}
+	gone := *r
+	gone.Links = nil
+	return inv.holdRackAddresses(ctx, tx, gone)
 }
 
-// DeleteRack forgets a rack. VLANs it serves as the primary rack are in the way.
-func (inv *Inventory) DeleteRack(ctx context.Context, name string) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		r, err := racks.one(ctx, tx, name, "name = ?", name)
-		if err != nil {
-			return err
+// rackNames are the columns that have the name of a rack, besides the racks' own. Those of VLANs and
+// allocations are written as objects, since the change feed has them.
+var rackNames = map[string][]string{
+	"rack_certificate": {"rack"}, "rack_token": {"rack", "used_by"}, "rack_health": {"rack"}, "fact": {"rack"},
+	"observation": {"rack"}, "dhcp_server": {"rack"}, "link_peer": {"rack"}, "scan": {"rack"},
+}
+
+// renameRack gives everything that names a rack its new name. The rack itself learns it when it connects
+// again, by its certificate's row; failover partners accept it once it has renewed the certificate,
+// which has the old name until then.
+func renameRack(ctx context.Context, tx *store.Tx, from, to string) error {
+	vs, err := vlans.list(ctx, tx, "primary_rack = ? OR secondary_rack = ?", from, from)
+	for _, v := range vs {
+		if v.PrimaryRack == from {
+			v.PrimaryRack = to
 		}
-		vs, err := vlans.list(ctx, tx, "primary_rack = ? OR secondary_rack = ?", name, name)
-		if err != nil {
-			return err
+		if v.SecondaryRack == from {
+			v.SecondaryRack = to
 		}
-		var by []string
-		for _, v := range vs {
-			by = append(by, fmt.Sprintf("vlan %s (id %d)", v, v.ID))
+		err = errors.Join(err, vlans.update(ctx, tx, &v))
+	}
+	held, herr := allocations.list(ctx, tx, "comment = ? AND type = ?", Rack{Name: from}.holder(), int64(ipam.AllocSticky))
+	for _, a := range held {
+		a.Comment = Rack{Name: to}.holder()
+		err = errors.Join(err, allocations.update(ctx, tx, &a))
+	}
+	err = errors.Join(err, herr)
+	for table, columns := range rackNames {
+		for _, c := range columns {
+			if err == nil {
+				_, err = tx.Exec(ctx, "UPDATE "+table+" SET "+c+" = ? WHERE "+c+" = ?", to, from)
+			}
 		}
-		if err := inUse(KindRack, name, "give these VLANs another rack first", by); err != nil {
-			return err
-		}
-		r.Links = nil
-		if err := inv.holdRackAddresses(ctx, tx, r); err != nil {
-			return err
-		}
-		return racks.delete(ctx, tx, r.ID)
-	})
+	}
+	if err == nil {
+		_, err = tx.Exec(ctx, "UPDATE link_peer SET peer = ? WHERE kind = 'rack' AND peer = ?", to, from)
+	}
+	return err
 }

@@ -44,36 +44,36 @@ func build(t *testing.T, inv *inventory.Inventory) town {
 		Rack: "rack1", Link: "eth0", Address: prefix("10.0.0.2/24"), Gateway: addr("10.0.0.1"), DynamicFirst: addr("10.0.0.200"), DynamicLast: addr("10.0.0.220"),
 	}))
 	must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "rack2"}))
-	w.fabric = must[[]ipam.Fabric](t)(inv.Fabrics(ctx))[0]
-	w.vlan = must[ipam.VLAN](t)(inv.VLAN(ctx, w.s.VLANID))
-	w.defaultZone = must[[]inventory.AvailabilityZone](t)(inv.Zones(ctx))[0].ID
-	w.defaultPool = must[[]inventory.ResourcePool](t)(inv.Pools(ctx))[0].ID
-	w.maas = must[[]inventory.Domain](t)(inv.Domains(ctx))[0]
-	w.dynamic = must[[]ipam.Range](t)(inv.Ranges(ctx))[0]
-	w.tagged = must[ipam.VLAN](t)(inv.CreateVLAN(ctx, ipam.VLAN{VID: 7, Name: "seven"}))
-	w.space = must[ipam.Space](t)(inv.CreateSpace(ctx, ipam.Space{Name: "dmz"}))
-	w.second = must[ipam.Fabric](t)(inv.CreateFabric(ctx, ipam.Fabric{Name: "dc2"}))
+	w.fabric = must[[]ipam.Fabric](t)(inv.Fabrics.List(ctx))[0]
+	w.vlan = must[ipam.VLAN](t)(inv.VLANs.Get(ctx, w.s.VLANID))
+	w.defaultZone = must[[]inventory.AvailabilityZone](t)(inv.Zones.List(ctx))[0].ID
+	w.defaultPool = must[[]inventory.ResourcePool](t)(inv.Pools.List(ctx))[0].ID
+	w.maas = must[[]inventory.Domain](t)(inv.Domains.List(ctx))[0]
+	w.dynamic = must[[]ipam.Range](t)(inv.Ranges.List(ctx))[0]
+	w.tagged = must[ipam.VLAN](t)(inv.VLANs.Create(ctx, ipam.VLAN{VID: 7, Name: "seven"}))
+	w.space = must[ipam.Space](t)(inv.Spaces.Create(ctx, ipam.Space{Name: "dmz"}))
+	w.second = must[ipam.Fabric](t)(inv.Fabrics.Create(ctx, ipam.Fabric{Name: "dc2"}))
 	w.secondFabricDefaultVLAN = must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, w.second.ID))
-	w.far = must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.1.0.0/24"), VLANID: w.secondFabricDefaultVLAN.ID, Name: "far"}))
-	w.six = must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("fd00::/64")}))
-	w.foreign = must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.2.0.0/24"), Unmanaged: true}))
-	w.reserved = must[ipam.Range](t)(inv.CreateRange(ctx, ipam.Range{Start: addr("10.0.0.100"), End: addr("10.0.0.110")}))
-	w.route = must[ipam.StaticRoute](t)(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.far.ID, Gateway: addr("10.0.0.3")}))
-	w.kept = must[ipam.ReservedIP](t)(inv.CreateReservedIP(ctx, ipam.ReservedIP{Addr: addr("10.0.0.70"), MAC: mac(7)}))
-	w.zone = must[inventory.AvailabilityZone](t)(inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "east"}))
-	w.pool = must[inventory.ResourcePool](t)(inv.CreatePool(ctx, inventory.ResourcePool{Name: "big"}))
-	w.lab = must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "lab"}))
-	w.node1 = must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{
+	w.far = must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.1.0.0/24"), VLANID: w.secondFabricDefaultVLAN.ID, Name: "far"}))
+	w.six = must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("fd00::/64")}))
+	w.foreign = must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.2.0.0/24"), Unmanaged: true}))
+	w.reserved = must[ipam.Range](t)(inv.Ranges.Create(ctx, ipam.Range{Start: addr("10.0.0.100"), End: addr("10.0.0.110")}))
+	w.route = must[ipam.StaticRoute](t)(inv.Routes.Create(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.far.ID, Gateway: addr("10.0.0.3")}))
+	w.kept = must[ipam.ReservedIP](t)(inv.ReservedIPs.Create(ctx, ipam.ReservedIP{Addr: addr("10.0.0.70"), MAC: mac(7)}))
+	w.zone = must[inventory.AvailabilityZone](t)(inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: "east"}))
+	w.pool = must[inventory.ResourcePool](t)(inv.Pools.Create(ctx, inventory.ResourcePool{Name: "big"}))
+	w.lab = must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{Name: "lab"}))
+	w.node1 = must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{
 		Hostname: "node1", PoolID: w.pool.ID, DomainID: w.lab.ID, Interfaces: []inventory.Interface{nic(1), nic(2)},
 	}))
-	w.node2 = must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node2", Interfaces: []inventory.Interface{nic(3)}}))
-	w.device = must[inventory.Device](t)(inv.CreateDevice(ctx, inventory.Device{Hostname: "printer", Interfaces: []inventory.Interface{nic(4)}}))
-	w.bond = must[ipam.Interface](t)(inv.CreateInterface(ctx, ipam.Interface{
+	w.node2 = must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node2", Interfaces: []inventory.Interface{nic(3)}}))
+	w.device = must[inventory.Device](t)(inv.Devices.Create(ctx, inventory.Device{Hostname: "printer", Interfaces: []inventory.Interface{nic(4)}}))
+	w.bond = must[ipam.Interface](t)(inv.Interfaces.Create(ctx, ipam.Interface{
 		NodeID: w.node1.ID, Name: "bond0", Kind: ipam.Bond, Parents: []int64{w.node1.Interfaces[0].ID, w.node1.Interfaces[1].ID}, VLANID: w.secondFabricDefaultVLAN.ID,
 	}))
 	w.fixed = must[ipam.Allocation](t)(inv.LinkInterface(ctx, w.node2.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.0.0.50")}))
 	w.mine = must[ipam.Allocation](t)(inv.ReserveAddress(ctx, inventory.Reservation{Addr: addr("10.1.0.9"), Owner: "ada"}))
-	w.record = must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{Name: "www", Type: "CNAME", Data: "node2"}))
+	w.record = must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{Name: "www", Type: "CNAME", Data: "node2"}))
 	return w
 }
 
@@ -84,13 +84,13 @@ type attempt struct {
 	want string
 }
 
-// second keeps the error of a call that returns a value too.
-func second[T any](_ T, err error) error { return err }
+// errOf keeps the error of a call that returns a value too.
+func errOf[T any](_ T, err error) error { return err }
 
 func subnetAttempts() []attempt {
 	create := func(s ipam.Subnet) func(context.Context, *inventory.Inventory, town) error {
 		return func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateSubnet(ctx, s))
+			return errOf(inv.Subnets.Create(ctx, s))
 		}
 	}
 	return []attempt{
@@ -108,19 +108,19 @@ func subnetAttempts() []attempt {
 		{"DNS server that is none", create(ipam.Subnet{Prefix: prefix("10.9.0.0/24"), DNSServers: []netip.Addr{addr("224.0.0.1")}}), "dns_servers 224.0.0.1 is not an address of a server"},
 		{"shrinks below a range", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.s.Prefix, w.s.Gateway = prefix("10.0.0.0/25"), addr("10.0.0.1")
-			return inv.UpdateSubnet(ctx, w.s)
+			return errOf(inv.Subnets.Update(ctx, w.s))
 		}, "cidr leaves out dynamic range 10.0.0.200-10.0.0.220"},
 		{"grows over another", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.s.Prefix = prefix("10.0.0.0/15")
-			return inv.UpdateSubnet(ctx, w.s)
+			return errOf(inv.Subnets.Update(ctx, w.s))
 		}, "subnet 10.0.0.0/15: overlaps another (subnet far (10.1.0.0/24))"},
 		{"moves to a VLAN that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.s.VLANID = 999
-			return inv.UpdateSubnet(ctx, w.s)
+			return errOf(inv.Subnets.Update(ctx, w.s))
 		}, "no vlan 999"},
 		{"gateway moves outside", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.s.Gateway = addr("10.0.1.1")
-			return inv.UpdateSubnet(ctx, w.s)
+			return errOf(inv.Subnets.Update(ctx, w.s))
 		}, "gateway 10.0.1.1: is not in subnet 10.0.0.0/24"},
 	}
 }
@@ -128,7 +128,7 @@ func subnetAttempts() []attempt {
 func rangeAttempts() []attempt {
 	create := func(kind ipam.RangeType, from, to string) func(context.Context, *inventory.Inventory, town) error {
 		return func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateRange(ctx, ipam.Range{Type: kind, Start: addr(from), End: addr(to)}))
+			return errOf(inv.Ranges.Create(ctx, ipam.Range{Type: kind, Start: addr(from), End: addr(to)}))
 		}
 	}
 	return []attempt{
@@ -147,33 +147,33 @@ func rangeAttempts() []attempt {
 		{"dynamic range where all is foreign", create(ipam.RangeDynamic, "10.2.0.10", "10.2.0.20"), "no free room for it on subnet 10.2.0.0/24"},
 		{"range on no subnet", create(ipam.RangeReserved, "172.16.0.1", "172.16.0.2"), "no subnet for 172.16.0.1"},
 		{"range without an end", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateRange(ctx, ipam.Range{SubnetID: w.s.ID, Start: addr("10.0.0.5")}))
+			return errOf(inv.Ranges.Create(ctx, ipam.Range{SubnetID: w.s.ID, Start: addr("10.0.0.5")}))
 		}, "reserved range: needs both a start and an end"},
 		{"long comment", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateRange(ctx, ipam.Range{Start: addr("10.0.0.5"), End: addr("10.0.0.5"), Comment: strings.Repeat("x", 256)}))
+			return errOf(inv.Ranges.Create(ctx, ipam.Range{Start: addr("10.0.0.5"), End: addr("10.0.0.5"), Comment: strings.Repeat("x", 256)}))
 		}, "comment is longer than 255 characters"},
 		{"range grows over another", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.reserved.End = addr("10.0.0.205")
-			return inv.UpdateRange(ctx, w.reserved)
+			return errOf(inv.Ranges.Update(ctx, w.reserved))
 		}, "overlaps another (dynamic range 10.0.0.200-10.0.0.220)"},
 		{"dynamic range grows over an address", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.dynamic.Start = addr("10.0.0.49")
-			return inv.UpdateRange(ctx, w.dynamic)
+			return errOf(inv.Ranges.Update(ctx, w.dynamic))
 		}, "sticky address 10.0.0.50 of node2 eth0 is inside it"},
 		{"route to itself", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.s.ID, Gateway: addr("10.0.0.9")}))
+			return errOf(inv.Routes.Create(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.s.ID, Gateway: addr("10.0.0.9")}))
 		}, `static route "from 10.0.0.0/24 to 10.0.0.0/24": destination is the source too`},
 		{"route to the other family", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.six.ID, Gateway: addr("10.0.0.9")}))
+			return errOf(inv.Routes.Create(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.six.ID, Gateway: addr("10.0.0.9")}))
 		}, "destination is of another IP version than the source"},
 		{"route through a gateway outside", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.far.ID, Gateway: addr("10.1.0.1")}))
+			return errOf(inv.Routes.Create(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.far.ID, Gateway: addr("10.1.0.1")}))
 		}, "gateway 10.1.0.1 of a static route: is not in subnet 10.0.0.0/24"},
 		{"same route again", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.far.ID, Gateway: addr("10.0.0.3")}))
+			return errOf(inv.Routes.Create(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: w.far.ID, Gateway: addr("10.0.0.3")}))
 		}, "there is already a route with gateway 10.0.0.3 between these subnets"},
 		{"route to nowhere", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: 999, Gateway: addr("10.0.0.9")}))
+			return errOf(inv.Routes.Create(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: 999, Gateway: addr("10.0.0.9")}))
 		}, "no subnet 999"},
 	}
 }
@@ -183,12 +183,12 @@ func vlanAttempts() []attempt {
 		return func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			v := w.tagged
 			f(&v, w)
-			return inv.UpdateVLAN(ctx, v)
+			return errOf(inv.VLANs.Update(ctx, v))
 		}
 	}
 	create := func(v ipam.VLAN) func(context.Context, *inventory.Inventory, town) error {
 		return func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateVLAN(ctx, v))
+			return errOf(inv.VLANs.Create(ctx, v))
 		}
 	}
 	return []attempt{
@@ -209,7 +209,7 @@ func vlanAttempts() []attempt {
 		{"vid taken", change(func(v *ipam.VLAN, _ town) { v.VID = 0 }), "there is already a vlan with VID 0 in its fabric"},
 		{"default VLAN moves", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.vlan.FabricID = w.second.ID
-			return inv.UpdateVLAN(ctx, w.vlan)
+			return errOf(inv.VLANs.Update(ctx, w.vlan))
 		}, `vlan "untagged": fabric and vid of a fabric's default VLAN cannot be changed`},
 	}
 }
@@ -217,74 +217,74 @@ func vlanAttempts() []attempt {
 func nameAttempts() []attempt {
 	return []attempt{
 		{"fabric's name again", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateFabric(ctx, ipam.Fabric{Name: "dc2"}))
+			return errOf(inv.Fabrics.Create(ctx, ipam.Fabric{Name: "dc2"}))
 		}, "there is already a fabric with name dc2"},
 		{"generated fabric name", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateFabric(ctx, ipam.Fabric{Name: "fabric-77"}))
+			return errOf(inv.Fabrics.Create(ctx, ipam.Fabric{Name: "fabric-77"}))
 		}, `fabric "fabric-77": name is kept for generated names`},
 		{"fabric takes a name", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.fabric.Name = "dc2"
-			return inv.UpdateFabric(ctx, w.fabric)
+			return errOf(inv.Fabrics.Update(ctx, w.fabric))
 		}, "there is already a fabric with name dc2"},
 		{"space's name again", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateSpace(ctx, ipam.Space{Name: "dmz"}))
+			return errOf(inv.Spaces.Create(ctx, ipam.Space{Name: "dmz"}))
 		}, "there is already a space with name dmz"},
 		{"space undefined", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateSpace(ctx, ipam.Space{Name: "undefined"}))
+			return errOf(inv.Spaces.Create(ctx, ipam.Space{Name: "undefined"}))
 		}, `space "undefined": name is kept for "no space"`},
 		{"zone's name again", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "east"}))
+			return errOf(inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: "east"}))
 		}, "there is already a zone with name east"},
 		{"pool's name again", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreatePool(ctx, inventory.ResourcePool{Name: "big"}))
+			return errOf(inv.Pools.Create(ctx, inventory.ResourcePool{Name: "big"}))
 		}, "there is already a pool with name big"},
 		{"domain's name again", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateDomain(ctx, inventory.Domain{Name: "LAB."}))
+			return errOf(inv.Domains.Create(ctx, inventory.Domain{Name: "LAB."}))
 		}, "there is already a domain with name lab"},
 		{"bad domain", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateDomain(ctx, inventory.Domain{Name: "a..b"}))
+			return errOf(inv.Domains.Create(ctx, inventory.Domain{Name: "a..b"}))
 		}, `domain "a..b": name has the label ""`},
 		{"record again", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateRecord(ctx, inventory.DNSRecord{Name: "www", Type: "CNAME", Data: "node1"}))
+			return errOf(inv.Records.Create(ctx, inventory.DNSRecord{Name: "www", Type: "CNAME", Data: "node1"}))
 		}, `record "www": rrtype can have one CNAME only`},
 		{"record of the wrong family", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateRecord(ctx, inventory.DNSRecord{Name: "x", Type: "A", Data: "fd00::1"}))
+			return errOf(inv.Records.Create(ctx, inventory.DNSRecord{Name: "x", Type: "A", Data: "fd00::1"}))
 		}, `record "x": rrdata must be an IPv4 address`},
 		{"hostname again", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", DomainID: w.lab.ID, Interfaces: []inventory.Interface{nic(9)}}))
+			return errOf(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", DomainID: w.lab.ID, Interfaces: []inventory.Interface{nic(9)}}))
 		}, "there is already a machine with hostname node1 in its domain"},
 		{"MAC again", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateMachine(ctx, inventory.Machine{Hostname: "fresh", Interfaces: []inventory.Interface{nic(1)}}))
+			return errOf(inv.Machines.Create(ctx, inventory.Machine{Hostname: "fresh", Interfaces: []inventory.Interface{nic(1)}}))
 		}, "MAC 52:54:00:00:00:01"},
 		{"zone that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.node1.ZoneID = 999
-			return second(inv.UpdateMachine(ctx, w.node1))
+			return errOf(inv.Machines.Update(ctx, w.node1))
 		}, "no zone 999"},
 		{"pool that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.node1.PoolID = 999
-			return second(inv.UpdateMachine(ctx, w.node1))
+			return errOf(inv.Machines.Update(ctx, w.node1))
 		}, "no pool 999"},
 		{"domain that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.device.DomainID = 999
-			return second(inv.UpdateDevice(ctx, w.device))
+			return errOf(inv.Devices.Update(ctx, w.device))
 		}, "no domain 999"},
 		{"parent that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.device.ParentID = 999
-			return second(inv.UpdateDevice(ctx, w.device))
+			return errOf(inv.Devices.Update(ctx, w.device))
 		}, "no machine 999"},
 		{"interface on a VLAN that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateInterface(ctx, ipam.Interface{NodeID: w.node2.ID, Name: "eth9", MAC: mac(9), VLANID: 999}))
+			return errOf(inv.Interfaces.Create(ctx, ipam.Interface{NodeID: w.node2.ID, Name: "eth9", MAC: mac(9), VLANID: 999}))
 		}, "no vlan 999"},
 		{"rack without a name", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.RegisterRack(ctx, inventory.Rack{Name: " "}))
+			return errOf(inv.RegisterRack(ctx, inventory.Rack{Name: " "}))
 		}, "name is missing"},
 		{"rack takes a name", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			r := must2(inv.Rack(ctx, "rack2"))
+			r := must2(inv.Racks.Find(ctx, "rack2"))
 			r.Name = "rack1"
-			return inv.UpdateRack(ctx, r)
-		}, `rack "rack2": name cannot be changed`},
+			return errOf(inv.Racks.Update(ctx, r))
+		}, `there is already a rack with name rack1`},
 		{"bad hostname", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateMachine(ctx, inventory.Machine{Hostname: "a_b", Interfaces: []inventory.Interface{nic(9)}}))
+			return errOf(inv.Machines.Create(ctx, inventory.Machine{Hostname: "a_b", Interfaces: []inventory.Interface{nic(9)}}))
 		}, `machine "a_b": hostname must be 1 to 63 letters`},
 		{"bad profile", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			return inv.SetBootProfile(ctx, inventory.BootTarget{MachineID: w.node1.ID}, &pxe.Profile{})
@@ -296,16 +296,16 @@ func nameAttempts() []attempt {
 			return inv.SetBootProfile(ctx, inventory.BootTarget{MachineID: w.node1.ID, SubnetID: w.s.ID}, &pxe.Profile{Kind: pxe.Local})
 		}, "is for one of machine, tag and subnet"},
 		{"interface's name again", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateInterface(ctx, ipam.Interface{NodeID: w.node1.ID, Name: "eth0", MAC: mac(9)}))
+			return errOf(inv.Interfaces.Create(ctx, ipam.Interface{NodeID: w.node1.ID, Name: "eth0", MAC: mac(9)}))
 		}, "name eth0 on its machine"},
 		{"MAC of another machine", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			i := w.node2.Interfaces[0].Interface
 			i.MAC = mac(1)
 			i.Version = must2(inv.Interface(ctx, i.ID)).Version
-			return inv.UpdateInterface(ctx, i)
+			return errOf(inv.Interfaces.Update(ctx, i))
 		}, "there is already an interface with MAC 52:54:00:00:00:01 (of node1)"},
 		{"bridge of bridges", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.CreateInterface(ctx, ipam.Interface{NodeID: w.node2.ID, Name: "br0", Kind: ipam.Bridge, Parents: []int64{w.bond.ID}}))
+			return errOf(inv.Interfaces.Create(ctx, ipam.Interface{NodeID: w.node2.ID, Name: "br0", Kind: ipam.Bridge, Parents: []int64{w.bond.ID}}))
 		}, `interface "br0": parents bond0 belongs to another machine`},
 	}
 }
@@ -320,12 +320,12 @@ func must2[T any](v T, err error) T {
 func addressAttempts() []attempt {
 	link := func(r inventory.LinkRequest) func(context.Context, *inventory.Inventory, town) error {
 		return func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return second(inv.LinkInterface(ctx, w.node1.Interfaces[0].ID, r))
+			return errOf(inv.LinkInterface(ctx, w.node1.Interfaces[0].ID, r))
 		}
 	}
 	keep := func(a string, n int) func(context.Context, *inventory.Inventory, town) error {
 		return func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.CreateReservedIP(ctx, ipam.ReservedIP{Addr: addr(a), MAC: mac(n)}))
+			return errOf(inv.ReservedIPs.Create(ctx, ipam.ReservedIP{Addr: addr(a), MAC: mac(n)}))
 		}
 	}
 	return []attempt{
@@ -339,10 +339,10 @@ func addressAttempts() []attempt {
 		{"address with an automatic link", link(inventory.LinkRequest{Mode: ipam.LinkAuto, Addr: addr("10.0.0.51")}), "ip_address is for static links only"},
 		{"link to nothing", link(inventory.LinkRequest{Mode: ipam.LinkAuto}), "subnet is missing"},
 		{"reservation in a reserved range", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.ReserveAddress(ctx, inventory.Reservation{Addr: addr("10.0.0.210"), Owner: "ada"}))
+			return errOf(inv.ReserveAddress(ctx, inventory.Reservation{Addr: addr("10.0.0.210"), Owner: "ada"}))
 		}, "belongs to the DHCP server"},
 		{"reservation of nothing", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return second(inv.ReserveAddress(ctx, inventory.Reservation{Owner: "ada"}))
+			return errOf(inv.ReserveAddress(ctx, inventory.Reservation{Owner: "ada"}))
 		}, "subnet or ip is needed"},
 		{"releasing somebody else's", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
 			return inv.ReleaseAddress(ctx, addr("10.1.0.9"), "bob", false)
@@ -360,42 +360,46 @@ func addressAttempts() []attempt {
 func deleteAttempts() []attempt {
 	return []attempt{
 		{"default fabric", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteFabric(ctx, w.fabric.ID)
+			return inv.Fabrics.Delete(ctx, w.fabric.ID)
 		}, "fabric fabric-1 cannot be deleted; it is the default fabric"},
 		{"fabric in use", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteFabric(ctx, w.second.ID)
+			return inv.Fabrics.Delete(ctx, w.second.ID)
 		}, "fabric dc2 cannot be deleted: in the way are subnet 10.1.0.0/24, interface bond0 of node1"},
 		{"default VLAN", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteVLAN(ctx, w.vlan.ID)
+			return inv.VLANs.Delete(ctx, w.vlan.ID)
 		}, "vlan untagged cannot be deleted; it is its fabric's default VLAN"},
 		{"subnet of DHCP", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteSubnet(ctx, w.s.ID, true)
+			return inv.ForceDeleteSubnet(ctx, w.s.ID)
 		}, "in the way are dynamic range 10.0.0.200-10.0.0.220"},
 		{"subnet in use", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteSubnet(ctx, w.far.ID, false)
+			return inv.Subnets.Delete(ctx, w.far.ID)
 		}, "subnet far cannot be deleted: in the way are user-reserved address 10.1.0.9 of user ada; release them, or use force"},
 		{"default zone", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteZone(ctx, w.defaultZone)
+			return inv.Zones.Delete(ctx, w.defaultZone)
 		}, "it is the default zone"},
 		{"default pool", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeletePool(ctx, w.defaultPool)
+			return inv.Pools.Delete(ctx, w.defaultPool)
 		}, "it is the default pool"},
 		{"pool in use", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeletePool(ctx, w.pool.ID)
+			return inv.Pools.Delete(ctx, w.pool.ID)
 		}, "pool big cannot be deleted: in the way are machine node1"},
 		{"default domain", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteDomain(ctx, w.maas.ID)
+			return inv.Domains.Delete(ctx, w.maas.ID)
 		}, "it is the default domain"},
 		{"domain in use", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteDomain(ctx, w.lab.ID)
+			return inv.Domains.Delete(ctx, w.lab.ID)
 		}, "domain lab cannot be deleted: in the way are machine node1"},
-		{"rack in use", func(ctx context.Context, inv *inventory.Inventory, _ town) error { return inv.DeleteRack(ctx, "rack1") }, "rack rack1 cannot be deleted: in the way are vlan untagged"},
+		{"rack in use", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
+			return inv.Racks.Delete(ctx, must2(inv.Racks.Find(ctx, "rack1")).ID)
+		}, "rack rack1 cannot be deleted: in the way are vlan untagged"},
 		{"interface in a bond", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteInterface(ctx, w.node1.Interfaces[0].ID)
+			return inv.Interfaces.Delete(ctx, w.node1.Interfaces[0].ID)
 		}, "interface eth0 cannot be deleted: in the way are bond bond0"},
-		{"what is not there", func(ctx context.Context, inv *inventory.Inventory, _ town) error { return inv.DeleteMachine(ctx, 999) }, "no machine 999"},
+		{"what is not there", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
+			return inv.Machines.Delete(ctx, 999)
+		}, "no machine 999"},
 		{"device as machine", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.DeleteMachine(ctx, w.device.ID)
+			return inv.Machines.Delete(ctx, w.device.ID)
 		}, "no machine"},
 	}
 }
@@ -414,7 +418,7 @@ func TestRefusalsLeaveNothingBehind(t *testing.T) {
 			t.Run(a.name, func(t *testing.T) {
 				refused(t, a.do(t.Context(), inv, w), a.want)
 				err := inv.Atomically(t.Context(), func(ctx context.Context) error {
-					if _, err := inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "first"}); err != nil {
+					if _, err := inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: "first"}); err != nil {
 						return err
 					}
 					if _, err := inv.ReserveAddress(ctx, inventory.Reservation{SubnetID: w.s.ID}); err != nil {

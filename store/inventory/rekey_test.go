@@ -20,12 +20,12 @@ func TestReplaceKey(t *testing.T) {
 			return must[*inventory.Inventory](t)(inventory.Open(ctx, db, inventory.Config{Key: key}))
 		}
 		inv := open(first)
-		m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{
+		m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{
 			Hostname: "node1", Interfaces: []inventory.Interface{nic(1)},
 			Power: inventory.Power{Type: "ipmi", Params: map[string]string{"power_address": "192.0.2.9"}, Secrets: inventory.Secrets{"power_pass": "hush"}},
 		}))
-		must[inventory.TSIGKey](t)(inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "xfer", Secret: "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}))
-		must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "lab.example", Signed: true}))
+		must[inventory.TSIGKey](t)(inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "xfer", Secret: "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}))
+		must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{Name: "lab.example", Signed: true}))
 		authority := func(inv *inventory.Inventory) string {
 			_, key, err := inv.SiteCA(ctx, func() (cert, key []byte, err error) { return []byte("cert"), []byte("new"), nil })
 			ok(t, err)
@@ -33,7 +33,7 @@ func TestReplaceKey(t *testing.T) {
 		}
 		authority(inv)
 		enrol := func(inv *inventory.Inventory, serial string) error {
-			must[inventory.RackToken](t)(inv.CreateRackToken(ctx, inventory.RackToken{Hash: serial, Expires: time.Now().Add(time.Hour)}))
+			must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: serial, Expires: time.Now().Add(time.Hour)}))
 			return inv.AdmitRack(ctx, serial, certificate(serial, "far"))
 		}
 		ok(t, enrol(inv, "1"))

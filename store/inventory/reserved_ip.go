@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/gomaas/maas/ipam"
@@ -16,17 +17,18 @@ var reservedIPs = table[ipam.ReservedIP]{
 	},
 }
 
-// CreateReservedIP keeps an address for a link address. SubnetID 0 stands for
-// the subnet the address is in.
-func (inv *Inventory) CreateReservedIP(ctx context.Context, r ipam.ReservedIP) (ipam.ReservedIP, error) {
-	r.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if r.SubnetID == 0 {
-			s, err := subnetFor(ctx, tx, r.Addr)
-			if err != nil {
-				return err
+// reservedIPRules: a reserved IP without a subnet is in that of its address. Only its comment can be
+// changed: leases may rest on the rest.
+var reservedIPRules = rules[ipam.ReservedIP]{
+	check: func(ctx context.Context, tx *store.Tx, r, old *ipam.ReservedIP) error {
+		if old != nil {
+			if r.Addr != old.Addr || r.MAC.String() != old.MAC.String() || r.SubnetID != old.SubnetID {
+				return invalid(KindReservedIP, old.String(), "comment", "alone can be changed; delete it and make another one")
 			}
-			r.SubnetID = s.ID
+			return nil
+		}
+		if err := orSubnetOf(ctx, tx, &r.SubnetID, r.Addr); err != nil {
+			return err
 		}
 		u, err := usageOf(ctx, tx, r.SubnetID)
 		if err != nil {
@@ -36,49 +38,13 @@ func (inv *Inventory) CreateReservedIP(ctx context.Context, r ipam.ReservedIP) (
 		if err != nil {
 			return err
 		}
-		if err := u.CheckReservedIP(r, func(a ipam.Allocation) bool { return own[a.InterfaceID] }); err != nil {
-			return err
+		return u.CheckReservedIP(*r, func(a ipam.Allocation) bool { return own[a.InterfaceID] })
+	},
+	unique: func(r *ipam.ReservedIP) string { return "address " + r.Addr.String() + " or MAC " + r.MAC.String() },
+	after: func(ctx context.Context, tx *store.Tx, r, old *ipam.ReservedIP) error {
+		if r != nil && old != nil { // the comment
+			return nil
 		}
-		if err := reservedIPs.insert(ctx, tx, &r); err != nil {
-			return taken(err, KindReservedIP, "address "+r.Addr.String()+" or MAC "+r.MAC.String())
-		}
-		return inv.touchSubnet(ctx, tx, r.SubnetID)
-	})
-	return r, err
-}
-
-// SetReservedIPComment changes the only thing of a reserved IP that can be.
-func (inv *Inventory) SetReservedIPComment(ctx context.Context, id int64, comment string) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		r, err := reservedIPs.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		r.Comment = comment
-		return reservedIPs.update(ctx, tx, &r)
-	})
-}
-
-// DeleteReservedIP gives up a reserved IP.
-func (inv *Inventory) DeleteReservedIP(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		r, err := reservedIPs.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if err := reservedIPs.delete(ctx, tx, id); err != nil {
-			return err
-		}
-		return inv.touchSubnet(ctx, tx, r.SubnetID)
-	})
-}
-
-// ReservedIPs lists the reserved IPs.
-func (inv *Inventory) ReservedIPs(ctx context.Context) ([]ipam.ReservedIP, error) {
-	return listIn(ctx, inv, reservedIPs, "")
-}
-
-// ReservedIP returns a reserved IP.
-func (inv *Inventory) ReservedIP(ctx context.Context, id int64) (ipam.ReservedIP, error) {
-	return getIn(ctx, inv, reservedIPs, id)
+		return touchSubnet(ctx, tx, cmp.Or(r, old).SubnetID)
+	},
 }

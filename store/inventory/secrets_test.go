@@ -47,7 +47,7 @@ func TestSecretsAreSealed(t *testing.T) {
 	}
 	key := strings.Repeat("k", 32)
 	inv := open(key)
-	m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Power: inventory.Power{Type: "ipmi", Secrets: inventory.Secrets{"power_pass": password}}}))
+	m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Power: inventory.Power{Type: "ipmi", Secrets: inventory.Secrets{"power_pass": password}}}))
 	if p := must[map[string]string](t)(inv.PowerParams(ctx, m.ID)); p["power_pass"] != password {
 		t.Errorf("read back %v", p)
 	}

@@ -78,40 +78,12 @@ func (s Snippet) check(ctx context.Context, tx *store.Tx) error {
 	return nil
 }
 
-// CreateSnippet adds DHCP options.
-func (inv *Inventory) CreateSnippet(ctx context.Context, s Snippet) (Snippet, error) {
-	s.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+var snippetRules = rules[Snippet]{
+	check: func(ctx context.Context, tx *store.Tx, s, _ *Snippet) error {
 		if err := s.check(ctx, tx); err != nil {
 			return err
 		}
-		s, err = createNamed(ctx, inv, snippets, s, s.Name)
-		return err
-	})
-	return s, err
-}
-
-// UpdateSnippet changes DHCP options.
-func (inv *Inventory) UpdateSnippet(ctx context.Context, s Snippet) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := s.check(ctx, tx); err != nil {
-			return err
-		}
-		return updateNamed(ctx, inv, snippets, s, s.Name)
-	})
-}
-
-// DeleteSnippet deletes DHCP options.
-func (inv *Inventory) DeleteSnippet(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return snippets.delete(ctx, tx, id) })
-}
-
-// Snippets lists the DHCP options.
-func (inv *Inventory) Snippets(ctx context.Context) ([]Snippet, error) {
-	return listIn(ctx, inv, snippets, "")
-}
-
-// Snippet returns DHCP options by ID.
-func (inv *Inventory) Snippet(ctx context.Context, id int64) (Snippet, error) {
-	return getIn(ctx, inv, snippets, id)
+		return needName(KindSnippet, s.Name)
+	},
+	unique: func(s *Snippet) string { return "name " + s.Name },
 }

@@ -88,11 +88,11 @@ func TestSnippetsArePlanned(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
 		s := must[ipam.Subnet](t)(inv.Bootstrap(ctx, inventory.Bootstrap{Rack: "rack1", Link: "eth0", Address: prefix("10.0.0.2/24")}))
-		m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1)}}))
-		r := must[[]ipam.Range](t)(inv.Ranges(ctx))[0]
+		m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1)}}))
+		r := must[[]ipam.Range](t)(inv.Ranges.List(ctx))[0]
 		set := func(value string, to inventory.Snippet) inventory.Snippet {
 			to.Name, to.Value, to.Enabled = "x", value, true
-			return must[inventory.Snippet](t)(inv.CreateSnippet(ctx, to))
+			return must[inventory.Snippet](t)(inv.Snippets.Create(ctx, to))
 		}
 		set("option 42 10.0.0.1", inventory.Snippet{})
 		set("option 42 10.0.0.9", inventory.Snippet{})
@@ -112,16 +112,16 @@ func TestSnippetsArePlanned(t *testing.T) {
 			t.Errorf("planned %s, want %s", got, want)
 		}
 		off.Enabled = false
-		ok(t, inv.UpdateSnippet(ctx, off))
+		ok(t, errOf(inv.Snippets.Update(ctx, off)))
 		if got := plan(); strings.Contains(got, "node1") {
 			t.Errorf("planned %s", got)
 		}
-		_, err := inv.CreateSnippet(ctx, inventory.Snippet{Name: "x", Value: "option dhcp6.23 2001:db8::1", RangeID: r.ID})
+		_, err := inv.Snippets.Create(ctx, inventory.Snippet{Name: "x", Value: "option dhcp6.23 2001:db8::1", RangeID: r.ID})
 		refused(t, err, "is a subnet of IPv4")
-		_, err = inv.CreateSnippet(ctx, inventory.Snippet{Name: "x", Value: "option 42 10.0.0.1", RangeID: r.ID, SubnetID: s.ID})
+		_, err = inv.Snippets.Create(ctx, inventory.Snippet{Name: "x", Value: "option 42 10.0.0.1", RangeID: r.ID, SubnetID: s.ID})
 		refused(t, err, "belongs to one of")
-		ok(t, inv.DeleteMachine(ctx, m.ID))
-		if all := must[[]inventory.Snippet](t)(inv.Snippets(ctx)); len(all) != 4 {
+		ok(t, inv.Machines.Delete(ctx, m.ID))
+		if all := must[[]inventory.Snippet](t)(inv.Snippets.List(ctx)); len(all) != 4 {
 			t.Errorf("%d snippets are left", len(all))
 		}
 	})
@@ -130,10 +130,10 @@ func TestSnippetsArePlanned(t *testing.T) {
 func TestTagsAndGateways(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24"), Gateway: addr("10.0.0.1")}))
-		m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1)}}))
-		tag := must[inventory.Tag](t)(inv.CreateTag(ctx, inventory.Tag{Name: "gpu", KernelOpts: "iommu=on"}))
-		_, err := inv.CreateTag(ctx, inventory.Tag{Name: "gpu"})
+		s := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24"), Gateway: addr("10.0.0.1")}))
+		m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", Interfaces: []inventory.Interface{nic(1)}}))
+		tag := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "gpu", KernelOpts: "iommu=on"}))
+		_, err := inv.Tags.Create(ctx, inventory.Tag{Name: "gpu"})
 		refused(t, err, "there is already a tag with name gpu")
 		_, _, err = inv.TagNodes(ctx, tag.ID, []int64{m.ID, m.ID}, nil)
 		ok(t, err)
@@ -141,18 +141,18 @@ func TestTagsAndGateways(t *testing.T) {
 		ok(t, inv.SetDefaultGateway(ctx, m.ID, link.ID))
 		ok(t, inv.LockMachine(ctx, m.ID, true))
 		ok(t, inv.SetSetting(ctx, inventory.SettingBootProfile, `{"kernel":"k","cmdline":"quiet"}`))
-		m = must[inventory.Machine](t)(inv.Machine(ctx, m.ID))
+		m = must[inventory.Machine](t)(inv.Machines.Get(ctx, m.ID))
 		if fmt.Sprint(m.Tags) != "[gpu]" || m.Gateway4 != link.ID || !m.Locked {
 			t.Errorf("read %+v", m)
 		}
-		refused(t, inv.DeleteMachine(ctx, m.ID), "it is locked")
+		refused(t, inv.Machines.Delete(ctx, m.ID), "it is locked")
 		if p, err := sitetest.BootsOf(t, model(t, inv)).Resolve(ctx, pxe.Request{MAC: mac(1)}); err != nil || p.Cmdline != "quiet iommu=on" {
 			t.Errorf("command line %q, %v", p.Cmdline, err)
 		}
 		refused(t, inv.SetDefaultGateway(ctx, m.ID, link.ID+99), "no allocation")
 		ok(t, inv.Unlink(ctx, link.ID))
-		ok(t, inv.DeleteTag(ctx, tag.ID))
-		if m = must[inventory.Machine](t)(inv.Machine(ctx, m.ID)); m.Gateway4 != 0 || m.Tags != nil {
+		ok(t, inv.Tags.Delete(ctx, tag.ID))
+		if m = must[inventory.Machine](t)(inv.Machines.Get(ctx, m.ID)); m.Gateway4 != 0 || m.Tags != nil {
 			t.Errorf("left %+v", m)
 		}
 	})

@@ -14,37 +14,14 @@ var spaces = table[ipam.Space]{
 	fields: func(s *ipam.Space) []any { return []any{&s.Name, &s.Description} },
 }
 
-// CreateSpace adds a space. Without a name it is called space-<id>.
-func (inv *Inventory) CreateSpace(ctx context.Context, s ipam.Space) (ipam.Space, error) {
-	s.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := s.Validate(); err != nil {
-			return err
-		}
-		return insertNamed(ctx, tx, spaces, &s, &s.Name)
-	})
-	return s, err
-}
-
-// UpdateSpace changes a space.
-func (inv *Inventory) UpdateSpace(ctx context.Context, s ipam.Space) error {
-	if err := s.Validate(); err != nil {
-		return err
+// spaceRules: the VLANs of a space that is deleted are in none.
+func (inv *Inventory) spaceRules() rules[ipam.Space] {
+	return rules[ipam.Space]{
+		check:  func(_ context.Context, _ *store.Tx, s, _ *ipam.Space) error { return s.Validate() },
+		name:   func(s *ipam.Space) *string { return &s.Name },
+		unique: func(s *ipam.Space) string { return "name " + s.Name },
+		find: func(ctx context.Context, _ *store.Tx, spec string) (ipam.Space, error) {
+			return oneBy(ctx, inv, spec, (*ipam.Networks).FindSpaces, spaces)
+		},
 	}
-	return updateNamed(ctx, inv, spaces, s, s.Name)
-}
-
-// Spaces lists the spaces.
-func (inv *Inventory) Spaces(ctx context.Context) ([]ipam.Space, error) {
-	return listIn(ctx, inv, spaces, "")
-}
-
-// Space returns a space.
-func (inv *Inventory) Space(ctx context.Context, id int64) (ipam.Space, error) {
-	return getIn(ctx, inv, spaces, id)
-}
-
-// DeleteSpace deletes a space; its VLANs are in none then.
-func (inv *Inventory) DeleteSpace(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return spaces.delete(ctx, tx, id) })
 }

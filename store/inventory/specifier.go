@@ -21,36 +21,6 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("inventory: %q means several of kind %s: %s; name one by its id, as in id:7", e.What, e.Kind, strings.Join(e.Of, ", "))
 }
 
-// FindSubnets returns the subnets that a specifier means, in order of ID; see
-// ipam.Specifier for the language. None is no error.
-func (inv *Inventory) FindSubnets(ctx context.Context, spec string) ([]ipam.Subnet, error) {
-	return findBy(ctx, inv, spec, (*ipam.Networks).FindSubnets)
-}
-
-// FindSubnet returns the one subnet that a specifier means. The error is
-// *NotFoundError if it means none and *AmbiguousError if it means several.
-func (inv *Inventory) FindSubnet(ctx context.Context, spec string) (ipam.Subnet, error) {
-	return oneBy(ctx, inv, spec, (*ipam.Networks).FindSubnets, subnets)
-}
-
-// FindVLANs returns the VLANs that a specifier means.
-func (inv *Inventory) FindVLANs(ctx context.Context, spec string) ([]ipam.VLAN, error) {
-	return findBy(ctx, inv, spec, (*ipam.Networks).FindVLANs)
-}
-
-// FindVLAN returns the one VLAN that a specifier means, see FindSubnet, or that
-// FABRIC/TAG or FABRIC/NAME does, as VLANs are listed. A name may have a slash
-// in it, and goes first.
-func (inv *Inventory) FindVLAN(ctx context.Context, spec string) (ipam.VLAN, error) {
-	v, err := oneBy(ctx, inv, spec, (*ipam.Networks).FindVLANs, vlans)
-	if listed, ok := vlanOfFabric(spec); ok && notFound(err) {
-		if v, err := oneBy(ctx, inv, listed, (*ipam.Networks).FindVLANs, vlans); !notFound(err) {
-			return v, err
-		}
-	}
-	return v, err
-}
-
 // vlanOfFabric is the specifier for FABRIC/TAG and FABRIC/NAME, as VLANs are listed; false when the text is none of them. What
 // has a colon or a comma in it is a specifier already.
 func vlanOfFabric(text string) (spec string, ok bool) {
@@ -65,26 +35,6 @@ func vlanOfFabric(text string) (spec string, ok bool) {
 		key = "vid:"
 	}
 	return "fabric:" + fabric + ",&" + key + vlan, true
-}
-
-// FindFabrics returns the fabrics that a specifier means.
-func (inv *Inventory) FindFabrics(ctx context.Context, spec string) ([]ipam.Fabric, error) {
-	return findBy(ctx, inv, spec, (*ipam.Networks).FindFabrics)
-}
-
-// FindFabric returns the one fabric that a specifier means; see FindSubnet.
-func (inv *Inventory) FindFabric(ctx context.Context, spec string) (ipam.Fabric, error) {
-	return oneBy(ctx, inv, spec, (*ipam.Networks).FindFabrics, fabrics)
-}
-
-// FindSpaces returns the spaces that a specifier means.
-func (inv *Inventory) FindSpaces(ctx context.Context, spec string) ([]ipam.Space, error) {
-	return findBy(ctx, inv, spec, (*ipam.Networks).FindSpaces)
-}
-
-// FindSpace returns the one space that a specifier means; see FindSubnet.
-func (inv *Inventory) FindSpace(ctx context.Context, spec string) (ipam.Space, error) {
-	return oneBy(ctx, inv, spec, (*ipam.Networks).FindSpaces, spaces)
 }
 
 func findBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*ipam.Networks, ipam.Specifier) []T) ([]T, error) {
@@ -133,4 +83,16 @@ func (inv *Inventory) networks(ctx context.Context) (*ipam.Networks, error) {
 		return nil
 	})
 	return n, err
+}
+
+// findVLAN returns the VLAN that a specifier means, or that FABRIC/TAG or FABRIC/NAME does, as VLANs are
+// listed. A name may have a slash in it, and is looked for first.
+func (inv *Inventory) findVLAN(ctx context.Context, _ *store.Tx, spec string) (ipam.VLAN, error) {
+	v, err := oneBy(ctx, inv, spec, (*ipam.Networks).FindVLANs, vlans)
+	if listed, ok := vlanOfFabric(spec); ok && notFound(err) {
+		if v, err := oneBy(ctx, inv, listed, (*ipam.Networks).FindVLANs, vlans); !notFound(err) {
+			return v, err
+		}
+	}
+	return v, err
 }

@@ -39,24 +39,18 @@ var sshKeys = table[SSHKey]{
 	fields: func(k *SSHKey) []any { return []any{&k.UserID, &k.Key} },
 }
 
-// CreateSSHKey adds a public key of a user.
-func (inv *Inventory) CreateSSHKey(ctx context.Context, k SSHKey) (SSHKey, error) {
-	k.ID, k.Key = 0, strings.Join(strings.Fields(k.Key), " ")
-	if !isPublicKey(k.Key) {
-		return k, invalid(KindSSHKey, "", "key", "is not a public key like ssh-ed25519 AAAA... name")
-	}
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return taken(sshKeys.insert(ctx, tx, &k), KindSSHKey, "this text")
-	})
-	return k, err
+// SSHKeysOf lists a user's public keys.
+func (inv *Inventory) SSHKeysOf(ctx context.Context, user int64) ([]SSHKey, error) {
+	return inv.SSHKeys.where(ctx, "account_id = ?", user)
 }
 
-// SSHKeys lists a user's public keys.
-func (inv *Inventory) SSHKeys(ctx context.Context, user int64) ([]SSHKey, error) {
-	return listIn(ctx, inv, sshKeys, "account_id = ?", user)
-}
-
-// DeleteSSHKey deletes a public key.
-func (inv *Inventory) DeleteSSHKey(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return sshKeys.delete(ctx, tx, id) })
+var sshKeyRules = rules[SSHKey]{
+	check: func(_ context.Context, _ *store.Tx, k, _ *SSHKey) error {
+		k.Key = strings.Join(strings.Fields(k.Key), " ")
+		if !isPublicKey(k.Key) {
+			return invalid(KindSSHKey, "", "key", "is not a public key like ssh-ed25519 AAAA... name")
+		}
+		return nil
+	},
+	unique: func(*SSHKey) string { return "this text" },
 }

@@ -22,58 +22,6 @@ var subnets = table[ipam.Subnet]{
 	},
 }
 
-// CreateSubnet adds a subnet to a VLAN (0 = the default VLAN of the default
-// fabric). Its prefix must not overlap another's. Without a name it is called
-// by its prefix.
-func (inv *Inventory) CreateSubnet(ctx context.Context, s ipam.Subnet) (ipam.Subnet, error) {
-	s.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		s.Prefix = s.Prefix.Masked()
-		v, err := vlanOf(ctx, tx, s.VLANID)
-		if err != nil {
-			return err
-		}
-		s.VLANID = v.ID
-		if s.Name == "" && s.Prefix.IsValid() {
-			s.Name = s.Prefix.String()
-		}
-		if err := checkSubnet(ctx, tx, s); err != nil {
-			return err
-		}
-		return taken(subnets.insert(ctx, tx, &s), KindSubnet, "CIDR "+s.Prefix.String())
-	})
-	return s, err
-}
-
-// UpdateSubnet changes a subnet. A new prefix must still hold its ranges and
-// reserved and given addresses; where its name contains the old prefix, the
-// new one takes its place.
-func (inv *Inventory) UpdateSubnet(ctx context.Context, s ipam.Subnet) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := subnets.current(ctx, tx, &s)
-		if err != nil {
-			return err
-		}
-		s.Prefix = s.Prefix.Masked()
-		if s.Prefix != old.Prefix && s.Prefix.IsValid() {
-			s.Name = strings.ReplaceAll(s.Name, old.Prefix.String(), s.Prefix.String())
-		}
-		if _, err := vlans.get(ctx, tx, s.VLANID); err != nil {
-			return err
-		}
-		if err := checkSubnet(ctx, tx, s); err != nil {
-			return err
-		}
-		if err := checkFits(ctx, tx, s); err != nil {
-			return err
-		}
-		if err := subnets.update(ctx, tx, &s); err != nil {
-			return taken(err, KindSubnet, "CIDR "+s.Prefix.String())
-		}
-		return inv.touchSubnet(ctx, tx, s.ID)
-	})
-}
-
 func checkSubnet(ctx context.Context, tx *store.Tx, s ipam.Subnet) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -117,22 +65,6 @@ func checkFits(ctx context.Context, tx *store.Tx, s ipam.Subnet) error {
 	return nil
 }
 
-// touchSubnet notes that the rules of a subnet's addresses have changed.
-func (inv *Inventory) touchSubnet(ctx context.Context, tx *store.Tx, id int64) error {
-	_, err := tx.Exec(ctx, "UPDATE subnet SET settings_rev = settings_rev + 1 WHERE id = ?", id)
-	return err
-}
-
-// Subnets lists the subnets.
-func (inv *Inventory) Subnets(ctx context.Context) ([]ipam.Subnet, error) {
-	return listIn(ctx, inv, subnets, "")
-}
-
-// Subnet returns a subnet.
-func (inv *Inventory) Subnet(ctx context.Context, id int64) (ipam.Subnet, error) {
-	return getIn(ctx, inv, subnets, id)
-}
-
 // SubnetFor returns the subnet that an address lies in.
 func (inv *Inventory) SubnetFor(ctx context.Context, a netip.Addr) (s ipam.Subnet, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
@@ -153,52 +85,6 @@ func subnetFor(ctx context.Context, tx *store.Tx, a netip.Addr) (ipam.Subnet, er
 		}
 	}
 	return ipam.Subnet{}, &NotFoundError{KindSubnet, "for " + a.String()}
-}
-
-// DeleteSubnet deletes a subnet with its ranges, routes, reserved addresses
-// and observations. One that a VLAN's DHCP hands out addresses of stays, and
-// so does one with addresses held by machines, devices or users, unless force
-// is set.
-func (inv *Inventory) DeleteSubnet(ctx context.Context, id int64, force bool) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		u, err := usageOf(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		v, err := vlans.get(ctx, tx, u.Subnet.VLANID)
-		if err != nil {
-			return err
-		}
-		var by []string
-		for _, r := range u.Ranges {
-			if v.DHCP && r.Type == ipam.RangeDynamic {
-				by = append(by, r.String())
-			}
-		}
-		if err := inUse(KindSubnet, u.Subnet.String(), "delete the dynamic range, or turn DHCP off on VLAN "+v.String(), by); err != nil {
-			return err
-		}
-		for _, a := range u.Allocations {
-			if a.Type != ipam.AllocDiscovered {
-				by = append(by, a.String())
-			}
-		}
-		if err := inUse(KindSubnet, u.Subnet.String(), "release them, or use force", by); err != nil && !force {
-			return err
-		}
-		return deleteSubnet(ctx, tx, id)
-	})
-}
-
-// deleteSubnet deletes what belongs to the subnet too, so that the change feed tells of it.
-func deleteSubnet(ctx context.Context, tx *store.Tx, id int64) error {
-	return errors.Join(
-		ranges.deleteWhere(ctx, tx, "subnet_id = ?", id),
-		routes.deleteWhere(ctx, tx, "source_id = ? OR destination_id = ?", id, id),
-		reservedIPs.deleteWhere(ctx, tx, "subnet_id = ?", id),
-		allocations.deleteWhere(ctx, tx, "subnet_id = ?", id),
-		subnets.delete(ctx, tx, id),
-	)
 }
 
 // Usage returns everything that decides over the addresses of a subnet.
@@ -252,4 +138,106 @@ func settingsOf(ctx context.Context, tx *store.Tx, id int64) (u *ipam.Usage, err
 	}
 	u.Reserved, err = reservedIPs.list(ctx, tx, "subnet_id = ?", id)
 	return u, err
+}
+
+// subnetRules: a subnet without a VLAN is on the default one, and without a name is called by its
+// prefix. A new prefix must still hold the ranges and the reserved and given addresses; where the name
+// contains the old prefix, it gets the new one.
+func (inv *Inventory) subnetRules() rules[ipam.Subnet] {
+	return rules[ipam.Subnet]{
+		check: func(ctx context.Context, tx *store.Tx, s, old *ipam.Subnet) error {
+			s.Prefix = s.Prefix.Masked()
+			if old != nil {
+				return changeSubnet(ctx, tx, s, old)
+			}
+			v, err := vlanOf(ctx, tx, s.VLANID)
+			if err != nil {
+				return err
+			}
+			s.VLANID = v.ID
+			if s.Name == "" && s.Prefix.IsValid() {
+				s.Name = s.Prefix.String()
+			}
+			return checkSubnet(ctx, tx, *s)
+		},
+		unique: func(s *ipam.Subnet) string { return "CIDR " + s.Prefix.String() },
+		after: func(ctx context.Context, tx *store.Tx, s, old *ipam.Subnet) error {
+			if s == nil || old == nil {
+				return nil
+			}
+			return touchSubnet(ctx, tx, s.ID)
+		},
+		keep: func(ctx context.Context, tx *store.Tx, s *ipam.Subnet) error {
+			return emptySubnet(ctx, tx, s.ID, false)
+		},
+		find: func(ctx context.Context, _ *store.Tx, spec string) (ipam.Subnet, error) {
+			return oneBy(ctx, inv, spec, (*ipam.Networks).FindSubnets, subnets)
+		},
+	}
+}
+
+func changeSubnet(ctx context.Context, tx *store.Tx, s, old *ipam.Subnet) error {
+	if s.Prefix != old.Prefix && s.Prefix.IsValid() {
+		s.Name = strings.ReplaceAll(s.Name, old.Prefix.String(), s.Prefix.String())
+	}
+	if _, err := vlans.get(ctx, tx, s.VLANID); err != nil {
+		return err
+	}
+	if err := checkSubnet(ctx, tx, *s); err != nil {
+		return err
+	}
+	return checkFits(ctx, tx, *s)
+}
+
+// touchSubnet notes that the rules of a subnet's addresses have changed.
+func touchSubnet(ctx context.Context, tx *store.Tx, id int64) error {
+	_, err := tx.Exec(ctx, "UPDATE subnet SET settings_rev = settings_rev + 1 WHERE id = ?", id)
+	return err
+}
+
+// ForceDeleteSubnet deletes a subnet although machines, devices or users hold addresses of it, which
+// Subnets.Delete refuses. A subnet with a dynamic range stays while DHCP is on.
+func (inv *Inventory) ForceDeleteSubnet(ctx context.Context, id int64) error {
+	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := emptySubnet(ctx, tx, id, true); err != nil {
+			return err
+		}
+		return subnets.delete(ctx, tx, id)
+	})
+}
+
+// emptySubnet deletes the ranges, routes, reserved addresses and allocations of a subnet one by one, so
+// that the change feed has them.
+func emptySubnet(ctx context.Context, tx *store.Tx, id int64, force bool) error {
+	u, err := usageOf(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	v, err := vlans.get(ctx, tx, u.Subnet.VLANID)
+	if err != nil {
+		return err
+	}
+	var by []string
+	for _, r := range u.Ranges {
+		if v.DHCP && r.Type == ipam.RangeDynamic {
+			by = append(by, r.String())
+		}
+	}
+	if err := inUse(KindSubnet, u.Subnet.String(), "delete the dynamic range, or turn DHCP off on VLAN "+v.String(), by); err != nil {
+		return err
+	}
+	for _, a := range u.Allocations {
+		if a.Type != ipam.AllocDiscovered {
+			by = append(by, a.String())
+		}
+	}
+	if err := inUse(KindSubnet, u.Subnet.String(), "release them, or use force", by); err != nil && !force {
+		return err
+	}
+	return errors.Join(
+		ranges.deleteWhere(ctx, tx, "subnet_id = ?", id),
+		routes.deleteWhere(ctx, tx, "source_id = ? OR destination_id = ?", id, id),
+		reservedIPs.deleteWhere(ctx, tx, "subnet_id = ?", id),
+		allocations.deleteWhere(ctx, tx, "subnet_id = ?", id),
+	)
 }

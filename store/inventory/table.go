@@ -164,36 +164,12 @@ func (t table[T]) list(ctx context.Context, tx *store.Tx, where string, args ...
 
 // The methods below are transactions of their own, or part of ctx's.
 
-func getIn[T any](ctx context.Context, inv *Inventory, t table[T], id int64) (v T, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		v, err = t.get(ctx, tx, id)
-		return err
-	})
-	return v, err
-}
-
 func listIn[T any](ctx context.Context, inv *Inventory, t table[T], where string, args ...any) (all []T, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		all, err = t.list(ctx, tx, where, args...)
 		return err
 	})
 	return all, err
-}
-
-// insertNamed inserts v; if *name is "" it becomes <kind>-<id>.
-func insertNamed[T any](ctx context.Context, tx *store.Tx, t table[T], v *T, name *string) error {
-	generated := strings.TrimSpace(*name) == ""
-	if generated {
-		*name = "new " + t.kind // until the ID is known
-	}
-	if err := t.insert(ctx, tx, v); err != nil {
-		return taken(err, t.kind, "name "+*name)
-	}
-	if !generated {
-		return nil
-	}
-	*name = fmt.Sprintf("%s-%d", t.kind, *t.id(v))
-	return t.update(ctx, tx, v)
 }
 
 // orFirst checks a reference, or makes it one to the default object.
@@ -204,25 +180,6 @@ func orFirst[T any](ctx context.Context, tx *store.Tx, t table[T], id *int64) (e
 	}
 	_, err = t.get(ctx, tx, *id)
 	return err
-}
-
-func createNamed[T any](ctx context.Context, inv *Inventory, t table[T], v T, name string) (T, error) {
-	if strings.TrimSpace(name) == "" {
-		return v, invalid(t.kind, name, "name", "is missing")
-	}
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return taken(t.insert(ctx, tx, &v), t.kind, "name "+name)
-	})
-	return v, err
-}
-
-func updateNamed[T any](ctx context.Context, inv *Inventory, t table[T], v T, name string) error {
-	if strings.TrimSpace(name) == "" {
-		return invalid(t.kind, name, "name", "is missing")
-	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return taken(t.update(ctx, tx, &v), t.kind, "name "+name)
-	})
 }
 
 // firstID returns the ID of a table's default object, its oldest.

@@ -45,38 +45,6 @@ func checkKernelOpts(text string) error {
 	return pxe.Profile{Name: "options", Kernel: "kernel", Cmdline: text}.Validate()
 }
 
-// CreateTag adds a tag.
-func (inv *Inventory) CreateTag(ctx context.Context, t Tag) (Tag, error) {
-	if err := t.check(); err != nil {
-		return t, err
-	}
-	t.ID = 0
-	return createNamed(ctx, inv, tags, t, t.Name)
-}
-
-// UpdateTag changes a tag.
-func (inv *Inventory) UpdateTag(ctx context.Context, t Tag) error {
-	if err := t.check(); err != nil {
-		return err
-	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := updateNamed(ctx, inv, tags, t, t.Name); err != nil {
-			return err
-		}
-		return taggedChanged(ctx, tx, t.ID)
-	})
-}
-
-// DeleteTag deletes a tag, also from machines that have it.
-func (inv *Inventory) DeleteTag(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := taggedChanged(ctx, tx, id); err != nil {
-			return err
-		}
-		return tags.delete(ctx, tx, id)
-	})
-}
-
 // taggedChanged tells the change feed of all nodes with a tag.
 func taggedChanged(ctx context.Context, tx *store.Tx, tag int64) error {
 	const query = "SELECT n.id, n.kind FROM node n JOIN node_tag t ON t.node_id = n.id WHERE t.tag_id = ? ORDER BY n.id"
@@ -87,18 +55,6 @@ func taggedChanged(ctx context.Context, tx *store.Tx, tag int64) error {
 		tx.Changed(kind, id, store.Updated)
 		return err
 	})
-}
-
-// Tags lists the tags.
-func (inv *Inventory) Tags(ctx context.Context) ([]Tag, error) { return listIn(ctx, inv, tags, "") }
-
-// TagByName returns a tag.
-func (inv *Inventory) TagByName(ctx context.Context, name string) (t Tag, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
-		t, err = tags.one(ctx, tx, name, "name = ?", name)
-		return err
-	})
-	return t, err
 }
 
 // TagNodes gives a tag to machines and devices and takes it from others, by ID. Who has it already, or has it not, stays as
@@ -186,20 +142,13 @@ func addMarks(ctx context.Context, tx *store.Tx, all []node, which string, args 
 }
 
 // MachinesTagged lists the machines that have a tag.
-func (inv *Inventory) MachinesTagged(ctx context.Context, name string) (all []Machine, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
-		rows, err := nodesWhere(ctx, tx, KindMachine, tagged, name)
-		for _, n := range rows {
-			all = append(all, n.Machine)
-		}
-		return err
-	})
-	return all, err
+func (inv *Inventory) MachinesTagged(ctx context.Context, name string) ([]Machine, error) {
+	return inv.Machines.where(ctx, tagged, name)
 }
 
 // DevicesTagged lists the devices that have a tag.
 func (inv *Inventory) DevicesTagged(ctx context.Context, name string) ([]Device, error) {
-	return inv.devices(ctx, tagged, name)
+	return inv.Devices.where(ctx, tagged, name)
 }
 
 // tagged selects the nodes that have a tag.
@@ -224,4 +173,19 @@ func subnetTags(ctx context.Context, tx *store.Tx) (map[int64][]string, error) {
 		all[subnet] = append(all[subnet], tag)
 		return err
 	})
+}
+
+// tagRules: a change of a tag is one of all machines that have it, whose kernel options and profiles
+// may follow from it.
+var tagRules = rules[Tag]{
+	check:  func(_ context.Context, _ *store.Tx, t, _ *Tag) error { return t.check() },
+	unique: func(t *Tag) string { return "name " + t.Name },
+	key:    "name",
+	after: func(ctx context.Context, tx *store.Tx, t, old *Tag) error {
+		if t == nil || old == nil {
+			return nil
+		}
+		return taggedChanged(ctx, tx, t.ID)
+	},
+	keep: func(ctx context.Context, tx *store.Tx, t *Tag) error { return taggedChanged(ctx, tx, t.ID) },
 }

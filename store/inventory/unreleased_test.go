@@ -91,7 +91,7 @@ func TestRestoresUnreleasedBackup(t *testing.T) {
 
 func checkUnreleasedSite(t *testing.T, inv *inventory.Inventory) {
 	ctx := t.Context()
-	m := must[inventory.Machine](t)(inv.MachineByName(ctx, "web-1.lab.example"))
+	m := must[inventory.Machine](t)(inv.Machines.Find(ctx, "web-1.lab.example"))
 	if m.Gateway4 == 0 || !slices.Equal(m.Tags, []string{"fast"}) || m.Profile == nil || m.Profile.Kernel != "vmlinuz" {
 		t.Errorf("web-1: gateway %d, tags %q, profile %+v", m.Gateway4, m.Tags, m.Profile)
 	}

@@ -63,38 +63,38 @@ func (u *User) check() error {
 	return nil
 }
 
-// CreateUser adds a user.
-func (inv *Inventory) CreateUser(ctx context.Context, u User) (User, error) {
-	if err := u.check(); err != nil {
-		return u, err
-	}
-	u.ID, u.Created = 0, time.Now()
-	return createNamed(ctx, inv, users, u, u.Name)
-}
-
-// UpdateUser changes a user. The last administrator stays one.
-func (inv *Inventory) UpdateUser(ctx context.Context, u User) error {
-	if err := u.check(); err != nil {
+// otherAdmin sees to it that there is an administrator besides u.
+func otherAdmin(ctx context.Context, tx *store.Tx, u User) error {
+	var n int
+	if err := tx.Get(ctx, "SELECT COUNT(*) FROM account WHERE role = ? AND id <> ?", []any{string(RoleAdmin), u.ID}, &n); err != nil {
 		return err
 	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if u.Role != RoleAdmin {
-			if err := otherAdmin(ctx, tx, u); err != nil {
-				return err
-			}
-		}
-		return taken(users.update(ctx, tx, &u), KindUser, "name "+u.Name)
-	})
+	if n == 0 {
+		return &InUseError{Kind: KindUser, Name: u.Name, Remedy: "it is the only administrator; make another one first"}
+	}
+	return nil
 }
 
-// DeleteUser deletes a user with their keys, unless they are the last administrator, or machines or addresses are theirs.
-func (inv *Inventory) DeleteUser(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		u, err := users.get(ctx, tx, id)
-		if err != nil {
+// userRules: the last administrator stays one. A user is deleted with their keys, unless machines or
+// addresses are theirs.
+var userRules = rules[User]{
+	check: func(ctx context.Context, tx *store.Tx, u, old *User) error {
+		if err := u.check(); err != nil {
 			return err
 		}
-		if err := otherAdmin(ctx, tx, u); err != nil {
+		if old == nil {
+			u.Created = time.Now()
+			return nil
+		}
+		if u.Role != RoleAdmin {
+			return otherAdmin(ctx, tx, *u)
+		}
+		return nil
+	},
+	unique: func(u *User) string { return "name " + u.Name },
+	key:    "name",
+	keep: func(ctx context.Context, tx *store.Tx, u *User) error {
+		if err := otherAdmin(ctx, tx, *u); err != nil {
 			return err
 		}
 		by, err := namesOf(ctx, tx, "machine ", "SELECT hostname FROM node WHERE owner = ? AND kind = 'machine' ORDER BY hostname", u.Name)
@@ -108,33 +108,6 @@ func (inv *Inventory) DeleteUser(ctx context.Context, id int64) error {
 		if err := inUse(KindUser, u.Name, "release them first", append(by, held...)); err != nil {
 			return err
 		}
-		if err := apiKeys.deleteWhere(ctx, tx, "account_id = ?", id); err != nil {
-			return err
-		}
-		return users.delete(ctx, tx, id)
-	})
-}
-
-// otherAdmin sees to it that there is an administrator besides u.
-func otherAdmin(ctx context.Context, tx *store.Tx, u User) error {
-	var n int
-	if err := tx.Get(ctx, "SELECT COUNT(*) FROM account WHERE role = ? AND id <> ?", []any{string(RoleAdmin), u.ID}, &n); err != nil {
-		return err
-	}
-	if n == 0 {
-		return &InUseError{Kind: KindUser, Name: u.Name, Remedy: "it is the only administrator; make another one first"}
-	}
-	return nil
-}
-
-// Users lists the users.
-func (inv *Inventory) Users(ctx context.Context) ([]User, error) { return listIn(ctx, inv, users, "") }
-
-// UserByName returns a user.
-func (inv *Inventory) UserByName(ctx context.Context, name string) (u User, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
-		u, err = users.one(ctx, tx, name, "name = ?", name)
-		return err
-	})
-	return u, err
+		return apiKeys.deleteWhere(ctx, tx, "account_id = ?", u.ID)
+	},
 }

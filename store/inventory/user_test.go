@@ -10,22 +10,22 @@ import (
 func TestUsers(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		_, err := inv.CreateUser(ctx, inventory.User{Name: "a b"})
+		_, err := inv.Users.Create(ctx, inventory.User{Name: "a b"})
 		refused(t, err, "username must be 1 to 150 letters")
-		_, err = inv.CreateUser(ctx, inventory.User{Name: "ada", Role: "king"})
+		_, err = inv.Users.Create(ctx, inventory.User{Name: "ada", Role: "king"})
 		refused(t, err, "role must be one of")
-		_, err = inv.CreateUser(ctx, inventory.User{Name: "ada", Password: "readable"})
+		_, err = inv.Users.Create(ctx, inventory.User{Name: "ada", Password: "readable"})
 		refused(t, err, "must be hashed")
-		ada := must[inventory.User](t)(inv.CreateUser(ctx, inventory.User{Name: "ada"}))
-		_, err = inv.CreateUser(ctx, inventory.User{Name: "ada"})
+		ada := must[inventory.User](t)(inv.Users.Create(ctx, inventory.User{Name: "ada"}))
+		_, err = inv.Users.Create(ctx, inventory.User{Name: "ada"})
 		refused(t, err, "there is already a user with name ada")
 		if ada.Role != inventory.RoleOperator {
 			t.Errorf("role = %s", ada.Role)
 		}
-		admin := must[inventory.User](t)(inv.UserByName(ctx, inventory.DefaultUser))
-		refused(t, inv.DeleteUser(ctx, admin.ID), "only administrator")
+		admin := must[inventory.User](t)(inv.Users.Find(ctx, inventory.DefaultUser))
+		refused(t, inv.Users.Delete(ctx, admin.ID), "only administrator")
 		admin.Role = inventory.RoleReadOnly
-		refused(t, inv.UpdateUser(ctx, admin), "only administrator")
+		refused(t, errOf(inv.Users.Update(ctx, admin)), "only administrator")
 
 		_, text, err := inv.CreateAPIKey(ctx, ada.ID, "ci")
 		ok(t, err)
@@ -44,10 +44,10 @@ func TestUsers(t *testing.T) {
 		if _, good, err := inv.CheckAPIKey(ctx, parts[0], parts[1], parts[2]); good || err != nil {
 			t.Errorf("the oldest key is still good: %v", err)
 		}
-		m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", Owner: "ada"}))
-		refused(t, inv.DeleteUser(ctx, ada.ID), "in the way are machine node1")
-		ok(t, inv.DeleteMachine(ctx, m.ID))
-		ok(t, inv.DeleteUser(ctx, ada.ID))
+		m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", Owner: "ada"}))
+		refused(t, inv.Users.Delete(ctx, ada.ID), "in the way are machine node1")
+		ok(t, inv.Machines.Delete(ctx, m.ID))
+		ok(t, inv.Users.Delete(ctx, ada.ID))
 		refused(t, inv.RenameAPIKey(ctx, ada.ID, "x", "y"), "no api-key x")
 	})
 }

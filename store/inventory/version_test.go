@@ -24,81 +24,81 @@ type versioned struct {
 func everyVersioned(t *testing.T, inv *inventory.Inventory) []versioned {
 	t.Helper()
 	ctx := t.Context()
-	f := must[ipam.Fabric](t)(inv.CreateFabric(ctx, ipam.Fabric{Name: "f"}))
-	sp := must[ipam.Space](t)(inv.CreateSpace(ctx, ipam.Space{Name: "s"}))
-	v := must[ipam.VLAN](t)(inv.CreateVLAN(ctx, ipam.VLAN{VID: 9}))
-	s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
-	far := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("10.1.0.0/24")}))
-	r := must[ipam.Range](t)(inv.CreateRange(ctx, ipam.Range{Start: addr("10.0.0.9"), End: addr("10.0.0.9")}))
-	rt := must[ipam.StaticRoute](t)(inv.CreateRoute(ctx, ipam.StaticRoute{SourceID: s.ID, DestinationID: far.ID, Gateway: addr("10.0.0.1")}))
-	z := must[inventory.AvailabilityZone](t)(inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "z"}))
-	p := must[inventory.ResourcePool](t)(inv.CreatePool(ctx, inventory.ResourcePool{Name: "p"}))
-	d := must[inventory.Domain](t)(inv.CreateDomain(ctx, inventory.Domain{Name: "d"}))
-	rec := must[inventory.DNSRecord](t)(inv.CreateRecord(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "x", Type: "TXT", Data: "a"}))
+	f := must[ipam.Fabric](t)(inv.Fabrics.Create(ctx, ipam.Fabric{Name: "f"}))
+	sp := must[ipam.Space](t)(inv.Spaces.Create(ctx, ipam.Space{Name: "s"}))
+	v := must[ipam.VLAN](t)(inv.VLANs.Create(ctx, ipam.VLAN{VID: 9}))
+	s := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
+	far := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.1.0.0/24")}))
+	r := must[ipam.Range](t)(inv.Ranges.Create(ctx, ipam.Range{Start: addr("10.0.0.9"), End: addr("10.0.0.9")}))
+	rt := must[ipam.StaticRoute](t)(inv.Routes.Create(ctx, ipam.StaticRoute{SourceID: s.ID, DestinationID: far.ID, Gateway: addr("10.0.0.1")}))
+	z := must[inventory.AvailabilityZone](t)(inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: "z"}))
+	p := must[inventory.ResourcePool](t)(inv.Pools.Create(ctx, inventory.ResourcePool{Name: "p"}))
+	d := must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{Name: "d"}))
+	rec := must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "x", Type: "TXT", Data: "a"}))
 	rack := must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "r"}))
-	m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Interfaces: []inventory.Interface{nic(1)}}))
-	dev := must[inventory.Device](t)(inv.CreateDevice(ctx, inventory.Device{Interfaces: []inventory.Interface{nic(2)}}))
+	m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Interfaces: []inventory.Interface{nic(1)}}))
+	dev := must[inventory.Device](t)(inv.Devices.Create(ctx, inventory.Device{Interfaces: []inventory.Interface{nic(2)}}))
 	i := m.Interfaces[0].Interface
 	number := func(text string) int { n, _ := strconv.Atoi(text); return n }
 	return []versioned{
 		{inventory.KindFabric, func(ctx context.Context, n int64, x string) error {
 			f.Version, f.Description = n, x
-			return inv.UpdateFabric(ctx, f)
+			return errOf(inv.Fabrics.Update(ctx, f))
 		}},
 		{inventory.KindSpace, func(ctx context.Context, n int64, x string) error {
 			sp.Version, sp.Description = n, x
-			return inv.UpdateSpace(ctx, sp)
+			return errOf(inv.Spaces.Update(ctx, sp))
 		}},
 		{inventory.KindVLAN, func(ctx context.Context, n int64, x string) error {
 			v.Version, v.Description = n, x
-			return inv.UpdateVLAN(ctx, v)
+			return errOf(inv.VLANs.Update(ctx, v))
 		}},
 		{inventory.KindSubnet, func(ctx context.Context, n int64, x string) error {
 			s.Version, s.Description = n, x
-			return inv.UpdateSubnet(ctx, s)
+			return errOf(inv.Subnets.Update(ctx, s))
 		}},
 		{inventory.KindRange, func(ctx context.Context, n int64, x string) error {
 			r.Version, r.Comment = n, x
-			return inv.UpdateRange(ctx, r)
+			return errOf(inv.Ranges.Update(ctx, r))
 		}},
 		{inventory.KindRoute, func(ctx context.Context, n int64, x string) error {
 			rt.Version, rt.Metric = n, number(x)
-			return inv.UpdateRoute(ctx, rt)
+			return errOf(inv.Routes.Update(ctx, rt))
 		}},
 		{inventory.KindZone, func(ctx context.Context, n int64, x string) error {
 			z.Version, z.Description = n, x
-			return inv.UpdateZone(ctx, z)
+			return errOf(inv.Zones.Update(ctx, z))
 		}},
 		{inventory.KindPool, func(ctx context.Context, n int64, x string) error {
 			p.Version, p.Description = n, x
-			return inv.UpdatePool(ctx, p)
+			return errOf(inv.Pools.Update(ctx, p))
 		}},
 		{inventory.KindDomain, func(ctx context.Context, n int64, x string) error {
 			d.Version, d.TTL = n, number(x)
-			return inv.UpdateDomain(ctx, d)
+			return errOf(inv.Domains.Update(ctx, d))
 		}},
 		{inventory.KindRecord, func(ctx context.Context, n int64, x string) error {
 			rec.Version, rec.Data = n, x
-			return inv.UpdateRecord(ctx, rec)
+			return errOf(inv.Records.Update(ctx, rec))
 		}},
 		{inventory.KindRack, func(ctx context.Context, n int64, x string) error {
 			rack.Version, rack.ZoneID = n, map[bool]int64{true: z.ID, false: 0}[x == "5"]
-			return inv.UpdateRack(ctx, rack)
+			return errOf(inv.Racks.Update(ctx, rack))
 		}},
 		{inventory.KindInterface, func(ctx context.Context, n int64, x string) error {
 			i.Version, i.Params = n, map[string]string{"x": x}
-			return inv.UpdateInterface(ctx, i)
+			return errOf(inv.Interfaces.Update(ctx, i))
 		}},
 		{inventory.KindMachine, func(ctx context.Context, n int64, x string) error {
 			m := m
 			m.Version, m.Description = n, x
-			_, err := inv.UpdateMachine(ctx, m)
+			_, err := inv.Machines.Update(ctx, m)
 			return err
 		}},
 		{inventory.KindDevice, func(ctx context.Context, n int64, x string) error {
 			dev := dev
 			dev.Version, dev.Description = n, x
-			_, err := inv.UpdateDevice(ctx, dev)
+			_, err := inv.Devices.Update(ctx, dev)
 			return err
 		}},
 	}
@@ -133,19 +133,19 @@ func TestNoUpdateIsLost(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		const writers, each = 8, 5
 		ctx := t.Context()
-		z := must[inventory.AvailabilityZone](t)(inv.CreateZone(ctx, inventory.AvailabilityZone{Name: "z", Description: "0"}))
+		z := must[inventory.AvailabilityZone](t)(inv.Zones.Create(ctx, inventory.AvailabilityZone{Name: "z", Description: "0"}))
 		var wg sync.WaitGroup
 		for range writers {
 			wg.Go(func() {
 				for done := 0; done < each; {
-					z, err := inv.Zone(ctx, z.ID)
+					z, err := inv.Zones.Get(ctx, z.ID)
 					if err != nil {
 						t.Error(err)
 						return
 					}
 					n, _ := strconv.Atoi(z.Description)
 					z.Description = fmt.Sprint(n + 1)
-					err = inv.UpdateZone(ctx, z)
+					_, err = inv.Zones.Update(ctx, z)
 					var stale *inventory.StaleError
 					switch {
 					case err == nil:
@@ -158,7 +158,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if z = must[inventory.AvailabilityZone](t)(inv.Zone(ctx, z.ID)); z.Description != fmt.Sprint(writers*each) {
+		if z = must[inventory.AvailabilityZone](t)(inv.Zones.Get(ctx, z.ID)); z.Description != fmt.Sprint(writers*each) {
 			t.Errorf("counted %s, want %d", z.Description, writers*each)
 		}
 	})

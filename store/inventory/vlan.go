@@ -20,62 +20,6 @@ var vlans = table[ipam.VLAN]{
 	},
 }
 
-// CreateVLAN adds a VLAN to a fabric (0 = the default one).
-func (inv *Inventory) CreateVLAN(ctx context.Context, v ipam.VLAN) (ipam.VLAN, error) {
-	v.ID = 0
-	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if v.FabricID == 0 {
-			first, err := firstID(ctx, tx, "fabric")
-			if err != nil {
-				return err
-			}
-			v.FabricID = first
-		}
-		v.MTU = cmp.Or(v.MTU, ipam.DefaultMTU)
-		if err := checkVLAN(ctx, tx, v); err != nil {
-			return err
-		}
-		return taken(vlans.insert(ctx, tx, &v), KindVLAN, fmt.Sprintf("VID %d in its fabric", v.VID))
-	})
-	return v, err
-}
-
-// UpdateVLAN changes a VLAN. Turning DHCP on needs a primary rack and a
-// dynamic range on one of its subnets, and ends relaying. Giving up the
-// primary rack makes the secondary one primary. The error is *StaleError if v
-// was changed since it was read.
-func (inv *Inventory) UpdateVLAN(ctx context.Context, v ipam.VLAN) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		old, err := vlans.current(ctx, tx, &v)
-		if err != nil {
-			return err
-		}
-		v.MTU = cmp.Or(v.MTU, ipam.DefaultMTU)
-		if v.PrimaryRack == "" && v.SecondaryRack != "" {
-			v.PrimaryRack, v.SecondaryRack = v.SecondaryRack, ""
-		} else if v.PrimaryRack == old.SecondaryRack && v.SecondaryRack == old.SecondaryRack {
-			v.SecondaryRack = ""
-		}
-		if v.DHCP && !old.DHCP {
-			v.RelayVLANID = 0
-		}
-		def, err := isDefaultVLAN(ctx, tx, old)
-		if err != nil {
-			return err
-		}
-		if def {
-			if v.FabricID != old.FabricID || v.VID != old.VID {
-				return invalid(KindVLAN, old.String(), "fabric", "and vid of a fabric's default VLAN cannot be changed")
-			}
-			v.Name = ipam.UntaggedName
-		}
-		if err := checkVLAN(ctx, tx, v); err != nil {
-			return err
-		}
-		return taken(vlans.update(ctx, tx, &v), KindVLAN, fmt.Sprintf("VID %d in its fabric", v.VID))
-	})
-}
-
 // checkVLAN checks what depends on other objects.
 func checkVLAN(ctx context.Context, tx *store.Tx, v ipam.VLAN) error {
 	if err := v.Validate(); err != nil {
@@ -145,39 +89,6 @@ func (inv *Inventory) DefaultVLAN(ctx context.Context, fabric int64) (v ipam.VLA
 	return v, err
 }
 
-// VLANs lists the VLANs of all fabrics.
-func (inv *Inventory) VLANs(ctx context.Context) ([]ipam.VLAN, error) {
-	return listIn(ctx, inv, vlans, "")
-}
-
-// VLAN returns a VLAN.
-func (inv *Inventory) VLAN(ctx context.Context, id int64) (ipam.VLAN, error) {
-	return getIn(ctx, inv, vlans, id)
-}
-
-// DeleteVLAN deletes a VLAN unless it is its fabric's default one. VLAN
-// interfaces on it go with it; its subnets and other interfaces move to the
-// fabric's default VLAN.
-func (inv *Inventory) DeleteVLAN(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		v, err := vlans.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		def, err := defaultVLAN(ctx, tx, v.FabricID)
-		if err != nil {
-			return err
-		}
-		if def.ID == id {
-			return &InUseError{Kind: KindVLAN, Name: v.String(), Remedy: "it is its fabric's default VLAN"}
-		}
-		if err := inv.emptyVLAN(ctx, tx, id, def.ID); err != nil {
-			return err
-		}
-		return vlans.delete(ctx, tx, id)
-	})
-}
-
 // emptyVLAN moves what is on a VLAN to another one, except for VLAN
 // interfaces, which mean nothing there.
 func (inv *Inventory) emptyVLAN(ctx context.Context, tx *store.Tx, id, to int64) error {
@@ -187,7 +98,7 @@ func (inv *Inventory) emptyVLAN(ctx context.Context, tx *store.Tx, id, to int64)
 	}
 	for _, i := range on {
 		if i.Kind == ipam.VLANInterface {
-			err = inv.DeleteInterface(ctx, i.ID)
+			err = inv.Interfaces.Delete(ctx, i.ID)
 		} else {
 			i.VLANID = to
 			err = errors.Join(interfaces.update(ctx, tx, &i), touchNode(ctx, tx, i.NodeID))
@@ -229,4 +140,61 @@ func (inv *Inventory) VLANByVID(ctx context.Context, fabric int64, vid int) (v i
 		return err
 	})
 	return v, err
+}
+
+// vlanRules: a VLAN without a fabric is in the default one. Turning DHCP on needs a primary rack and a
+// dynamic range on one of the VLAN's subnets, and ends relaying.
+func (inv *Inventory) vlanRules() rules[ipam.VLAN] {
+	return rules[ipam.VLAN]{
+		check: func(ctx context.Context, tx *store.Tx, v, old *ipam.VLAN) error {
+			v.MTU = cmp.Or(v.MTU, ipam.DefaultMTU)
+			var err error
+			if old != nil {
+				err = changeVLAN(ctx, tx, v, old)
+			} else if v.FabricID == 0 {
+				v.FabricID, err = firstID(ctx, tx, "fabric")
+			}
+			if err != nil {
+				return err
+			}
+			return checkVLAN(ctx, tx, *v)
+		},
+		unique: func(v *ipam.VLAN) string { return fmt.Sprintf("VID %d in its fabric", v.VID) },
+		keep:   inv.keepVLAN,
+		find:   inv.findVLAN,
+	}
+}
+
+// changeVLAN fills in what follows from a change.
+func changeVLAN(ctx context.Context, tx *store.Tx, v, old *ipam.VLAN) error {
+	if v.PrimaryRack == "" && v.SecondaryRack != "" { // the primary one was given up
+		v.PrimaryRack, v.SecondaryRack = v.SecondaryRack, ""
+	} else if v.PrimaryRack == old.SecondaryRack && v.SecondaryRack == old.SecondaryRack {
+		v.SecondaryRack = ""
+	}
+	if v.DHCP && !old.DHCP {
+		v.RelayVLANID = 0
+	}
+	def, err := isDefaultVLAN(ctx, tx, *old)
+	if err != nil || !def {
+		return err
+	}
+	if v.FabricID != old.FabricID || v.VID != old.VID {
+		return invalid(KindVLAN, old.String(), "fabric", "and vid of a fabric's default VLAN cannot be changed")
+	}
+	v.Name = ipam.UntaggedName
+	return nil
+}
+
+// keepVLAN keeps the default VLAN of a fabric. VLAN interfaces on another one are deleted with it; its
+// subnets and other interfaces move to the fabric's default VLAN.
+func (inv *Inventory) keepVLAN(ctx context.Context, tx *store.Tx, v *ipam.VLAN) error {
+	def, err := defaultVLAN(ctx, tx, v.FabricID)
+	if err != nil {
+		return err
+	}
+	if def.ID == v.ID {
+		return &InUseError{Kind: KindVLAN, Name: v.String(), Remedy: "it is its fabric's default VLAN"}
+	}
+	return inv.emptyVLAN(ctx, tx, v.ID, def.ID)
 }

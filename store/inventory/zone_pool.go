@@ -38,48 +38,6 @@ var resourcePools = table[ResourcePool]{
 	fields: func(p *ResourcePool) []any { return []any{&p.Name, &p.Description} },
 }
 
-// CreateZone adds an availability zone.
-func (inv *Inventory) CreateZone(ctx context.Context, z AvailabilityZone) (AvailabilityZone, error) {
-	return createNamed(ctx, inv, zones, z, z.Name)
-}
-
-// UpdateZone changes a zone's name and description.
-func (inv *Inventory) UpdateZone(ctx context.Context, z AvailabilityZone) error {
-	return updateNamed(ctx, inv, zones, z, z.Name)
-}
-
-// Zones lists the availability zones. The first is the default one.
-func (inv *Inventory) Zones(ctx context.Context) ([]AvailabilityZone, error) {
-	return listIn(ctx, inv, zones, "")
-}
-
-// Zone returns a zone.
-func (inv *Inventory) Zone(ctx context.Context, id int64) (AvailabilityZone, error) {
-	return getIn(ctx, inv, zones, id)
-}
-
-// DeleteZone deletes a zone; its machines and racks move to the default
-// zone, which itself cannot be deleted.
-func (inv *Inventory) DeleteZone(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		z, err := zones.get(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		first, err := firstID(ctx, tx, "zone")
-		if err != nil {
-			return err
-		}
-		if id == first {
-			return &InUseError{Kind: KindZone, Name: z.Name, Remedy: "it is the default zone"}
-		}
-		if err := emptyZone(ctx, tx, id, first); err != nil {
-			return err
-		}
-		return zones.delete(ctx, tx, id)
-	})
-}
-
 // emptyZone moves the machines, devices and racks of a zone to another one.
 func emptyZone(ctx context.Context, tx *store.Tx, id, to int64) error {
 	ns, err := nodes.list(ctx, tx, "zone_id = ?", id)
@@ -106,47 +64,32 @@ func emptyZone(ctx context.Context, tx *store.Tx, id, to int64) error {
 	return nil
 }
 
-// CreatePool adds a resource pool.
-func (inv *Inventory) CreatePool(ctx context.Context, p ResourcePool) (ResourcePool, error) {
-	return createNamed(ctx, inv, resourcePools, p, p.Name)
-}
-
-// UpdatePool changes a pool's name and description.
-func (inv *Inventory) UpdatePool(ctx context.Context, p ResourcePool) error {
-	return updateNamed(ctx, inv, resourcePools, p, p.Name)
-}
-
-// Pools lists the resource pools. The first is the default one.
-func (inv *Inventory) Pools(ctx context.Context) ([]ResourcePool, error) {
-	return listIn(ctx, inv, resourcePools, "")
-}
-
-// Pool returns a resource pool.
-func (inv *Inventory) Pool(ctx context.Context, id int64) (ResourcePool, error) {
-	return getIn(ctx, inv, resourcePools, id)
-}
-
-// DeletePool deletes a pool that has no machines and is not the default one.
-func (inv *Inventory) DeletePool(ctx context.Context, id int64) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		p, err := resourcePools.get(ctx, tx, id)
+var zoneRules = rules[AvailabilityZone]{
+	check:  func(_ context.Context, _ *store.Tx, z, _ *AvailabilityZone) error { return needName(KindZone, z.Name) },
+	unique: func(z *AvailabilityZone) string { return "name " + z.Name },
+	key:    "name",
+	// The machines and racks of a zone that is deleted move to the default one.
+	keep: func(ctx context.Context, tx *store.Tx, z *AvailabilityZone) error {
+		first, err := zones.keepFirst(ctx, tx, z, "it is the default zone")
 		if err != nil {
 			return err
 		}
-		first, err := firstID(ctx, tx, "resource_pool")
+		return emptyZone(ctx, tx, z.ID, first)
+	},
+}
+
+var poolRules = rules[ResourcePool]{
+	check:  func(_ context.Context, _ *store.Tx, p, _ *ResourcePool) error { return needName(KindPool, p.Name) },
+	unique: func(p *ResourcePool) string { return "name " + p.Name },
+	key:    "name",
+	keep: func(ctx context.Context, tx *store.Tx, p *ResourcePool) error {
+		if _, err := resourcePools.keepFirst(ctx, tx, p, "it is the default pool"); err != nil {
+			return err
+		}
+		by, err := namesOf(ctx, tx, "machine ", "SELECT hostname FROM node WHERE pool_id = ? ORDER BY hostname", p.ID)
 		if err != nil {
 			return err
 		}
-		if id == first {
-			return &InUseError{Kind: KindPool, Name: p.Name, Remedy: "it is the default pool"}
-		}
-		by, err := namesOf(ctx, tx, "machine ", "SELECT hostname FROM node WHERE pool_id = ? ORDER BY hostname", id)
-		if err != nil {
-			return err
-		}
-		if err := inUse(KindPool, p.Name, "move them to another pool first", by); err != nil {
-			return err
-		}
-		return resourcePools.delete(ctx, tx, id)
-	})
+		return inUse(KindPool, p.Name, "move them to another pool first", by)
+	},
 }

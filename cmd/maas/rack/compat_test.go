@@ -47,7 +47,7 @@ func record(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	m.Profile = &pxe.Profile{Name: "own", Kind: pxe.Local}
-	if m, err = inv.UpdateMachine(ctx, m); err != nil {
+	if m, err = inv.Machines.Update(ctx, m); err != nil {
 		t.Fatal(err)
 	}
 	s, err := inv.SubnetFor(ctx, netip.MustParseAddr(recordedAddr))

@@ -200,7 +200,7 @@ func TestSubnetsAreScannedRegularly(t *testing.T) {
 			t.Fatal(err)
 		}
 		other := netip.MustParsePrefix("198.51.100.0/24")
-		if _, err := inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: other, ActiveDiscovery: true}); err != nil {
+		if _, err := inv.Subnets.Create(t.Context(), ipam.Subnet{Prefix: other, ActiveDiscovery: true}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(7 * time.Minute)

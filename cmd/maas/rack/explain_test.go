@@ -39,7 +39,7 @@ func TestExplainSaysWhatIsAnswered(t *testing.T) {
 		return w.Body.String()
 	}
 	mac := net.HardwareAddr{2, 0, 0, 0, 0, 8}
-	_, err := reg.Inventory().CreateMachine(t.Context(), inventory.Machine{
+	_, err := reg.Inventory().Machines.Create(t.Context(), inventory.Machine{
 		Hostname: "known", Architecture: "amd64/generic", Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical}}},
 	})
 	if err != nil {

@@ -110,7 +110,7 @@ func TestRacksGoThroughTheirRegion(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: netip.MustParsePrefix("127.0.0.0/8")}); err != nil {
+	if _, err := inv.Subnets.Create(t.Context(), ipam.Subnet{Prefix: netip.MustParsePrefix("127.0.0.0/8")}); err != nil {
 		t.Fatal(err)
 	}
 	for name, at := range map[string]netip.Addr{"near": near, "far": far} {

@@ -143,7 +143,7 @@ func TestUnknownMachineIsEnlistedAndNamed(t *testing.T) {
 		again := boot(t, segment, impatient(boottest.BIOSiPXE), mac)
 		return again.Running.Host == m.Hostname && len(again.Running.Names) >= 2
 	})
-	if again, err := reg.Inventory().Machines(t.Context()); err != nil || len(again) != 1 {
+	if again, err := reg.Inventory().Machines.List(t.Context()); err != nil || len(again) != 1 {
 		t.Errorf("%d machines, %v", len(again), err)
 	}
 	stop()
@@ -161,7 +161,7 @@ func TestRackServesFromDiskWithoutARegion(t *testing.T) {
 
 	reg := openRegion(t, regionDir)
 	inv := reg.Inventory()
-	machine, err := inv.CreateMachine(t.Context(), inventory.Machine{
+	machine, err := inv.Machines.Create(t.Context(), inventory.Machine{
 		Hostname: "web", Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical}}},
 	})
 	if err != nil {

@@ -142,7 +142,7 @@ func TestAChangeIsTracedToItsRack(t *testing.T) {
 	wants(t, publish, "maas.racks=1", "event boot")
 	wants(t, s.below(publish, "serve boot"), "maas.rack=rack", "maas.topic=boot")
 
-	all, err := s.region.Inventory().Machines(t.Context())
+	all, err := s.region.Inventory().Machines.List(t.Context())
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%d machines, %v: %s", len(all), err, body)
 	}

@@ -42,7 +42,7 @@ type RackAnswer struct {
 
 // askRacks asks all racks of the site.
 func (r *Region) askRacks(ctx context.Context, q explain.Query) ([]RackAnswer, error) {
-	racks, err := r.inv.Racks(ctx)
+	racks, err := r.inv.Racks.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -100,17 +100,17 @@ func (r *Region) getDHCPExplanation(req *http.Request) (any, error) {
 // subnetsOf are the prefixes that are meant; none = all.
 func (r *Region) subnetsOf(ctx context.Context, subnet, vlan string) (out []netip.Prefix, err error) {
 	if subnet != "" {
-		s, err := r.inv.FindSubnet(ctx, subnet)
+		s, err := r.inv.Subnets.Find(ctx, subnet)
 		return []netip.Prefix{s.Prefix}, err
 	}
 	if vlan == "" {
 		return nil, nil
 	}
-	v, err := r.inv.FindVLAN(ctx, vlan)
+	v, err := r.inv.VLANs.Find(ctx, vlan)
 	if err != nil {
 		return nil, err
 	}
-	all, err := r.inv.Subnets(ctx)
+	all, err := r.inv.Subnets.List(ctx)
 	for _, s := range all {
 		if s.VLANID == v.ID {
 			out = append(out, s.Prefix)
@@ -164,7 +164,7 @@ func (r *Region) machineNamed(ctx context.Context, name string) (inventory.Machi
 		}
 		return m, mac, err
 	}
-	m, err := r.inv.MachineByName(ctx, name)
+	m, err := r.inv.Machines.Find(ctx, name)
 	if err != nil {
 		return m, nil, err
 	}
@@ -281,7 +281,7 @@ func (r *Region) explainAddress(ctx context.Context, model *inventory.Model, out
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	reserved, err := r.inv.ReservedIPs(ctx)
+	reserved, err := r.inv.ReservedIPs.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -311,11 +311,11 @@ func (r *Region) explainAddress(ctx context.Context, model *inventory.Model, out
 func (r *Region) explainSubnet(ctx context.Context, subnet ipam.Subnet, out *AddressExplanation) error {
 	add := func(f AddressFact) { out.Facts = append(out.Facts, f) }
 	out.Subnet = subnet.Prefix.String()
-	vlan, err := r.inv.VLAN(ctx, subnet.VLANID)
+	vlan, err := r.inv.VLANs.Get(ctx, subnet.VLANID)
 	if err != nil {
 		return err
 	}
-	fabric, err := r.inv.Fabric(ctx, vlan.FabricID)
+	fabric, err := r.inv.Fabrics.Get(ctx, vlan.FabricID)
 	if err != nil {
 		return err
 	}
@@ -323,7 +323,7 @@ func (r *Region) explainSubnet(ctx context.Context, subnet ipam.Subnet, out *Add
 	if subnet.Gateway == out.IP {
 		add(AddressFact{Kind: "gateway", Text: "the gateway of " + out.Subnet})
 	}
-	ranges, err := r.inv.Ranges(ctx)
+	ranges, err := r.inv.Ranges.List(ctx)
 	if err != nil {
 		return err
 	}

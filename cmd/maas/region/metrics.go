@@ -90,7 +90,7 @@ func (r *Region) Collect(ch chan<- prometheus.Metric) {
 	if rev, err := r.inv.Revision(ctx); err == nil {
 		m.Gauge("maas_store_revision", "Revision of the change feed.").Add(float64(rev))
 	}
-	if racks, err := r.inv.Racks(ctx); err == nil {
+	if racks, err := r.inv.Racks.List(ctx); err == nil {
 		m.Gauge("maas_racks", "Racks of the site.").Add(float64(len(racks)))
 	}
 }

@@ -57,7 +57,7 @@ func driveBMCs(t *testing.T, r *region.Region) {
 // machineOf creates a machine whose BMC this is.
 func machineOf(t *testing.T, r *region.Region, bmc *powersim.BMC, name, password string, last byte) inventory.Machine {
 	t.Helper()
-	m, err := r.Inventory().CreateMachine(t.Context(), inventory.Machine{
+	m, err := r.Inventory().Machines.Create(t.Context(), inventory.Machine{
 		Hostname:   name,
 		Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: []byte{2, 0, 0, 0, 0, last}, Kind: ipam.Physical}}},
 		Power: inventory.Power{Type: "ipmi", Params: map[string]string{"power_address": bmc.Address, "power_user": "admin"},
@@ -77,7 +77,7 @@ func TestPowerWaitsForTheFirstRack(t *testing.T) {
 	local, err := net.Listen("unix", socket)
 	ok(t, err)
 	r := runningOn(t, region.Config{Dir: t.TempDir(), Kinds: power.NewRegistry(ipmi.Kind()), RackWait: time.Minute}, region.Sockets{Local: local})
-	bare, err := r.Inventory().CreateMachine(t.Context(), inventory.Machine{Hostname: "bare"})
+	bare, err := r.Inventory().Machines.Create(t.Context(), inventory.Machine{Hostname: "bare"})
 	ok(t, err)
 	soon, cancel := context.WithTimeout(t.Context(), 30*time.Second) // less than it waits for a rack
 	defer cancel()
@@ -117,7 +117,7 @@ func TestPowerIsWatched(t *testing.T) {
 		t.Helper()
 		var state string
 		for range 1000 {
-			got, err := inv.Machine(t.Context(), m.ID)
+			got, err := inv.Machines.Get(t.Context(), m.ID)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -103,7 +103,7 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 	if err != nil {
 		return none, err
 	}
-	racks, err := p.region.inv.Racks(ctx)
+	racks, err := p.region.inv.Racks.List(ctx)
 	if err != nil {
 		return none, err
 	}

@@ -64,9 +64,9 @@ func newFleet(t *testing.T, racks, machines, records int) *fleet {
 	f.inv = r.Inventory()
 	ctx := t.Context()
 	var err error
-	f.subnet, err = f.inv.CreateSubnet(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/14")})
+	f.subnet, err = f.inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/14")})
 	ok(t, err)
-	vlan, err := f.inv.VLAN(ctx, f.subnet.VLANID)
+	vlan, err := f.inv.VLANs.Get(ctx, f.subnet.VLANID)
 	ok(t, err)
 	vlan.DHCP, vlan.PrimaryRack = true, rackName(0)
 	for i := range racks {
@@ -74,7 +74,7 @@ func newFleet(t *testing.T, racks, machines, records int) *fleet {
 		_, err := f.inv.RegisterRack(ctx, inventory.Rack{Name: rackName(i), Links: []inventory.RackLink{link}})
 		ok(t, err)
 	}
-	ok(t, f.inv.UpdateVLAN(ctx, vlan))
+	ok(t, errOf(f.inv.VLANs.Update(ctx, vlan)))
 	ok(t, f.inv.Atomically(ctx, func(ctx context.Context) error { return f.fill(ctx, machines, records) }))
 	for i := range racks {
 		dial := rpc.Loopback(r.RPC(), rackName(i))
@@ -101,7 +101,7 @@ func (f *fleet) fill(ctx context.Context, machines, records int) error {
 	}
 	for i := range records {
 		r := inventory.DNSRecord{Name: fmt.Sprint("record", i), Type: "A", Data: netip.AddrFrom4([4]byte{10, 2 + byte(i>>16), byte(i >> 8), byte(i)}).String()}
-		if _, err := f.inv.CreateRecord(ctx, r); err != nil {
+		if _, err := f.inv.Records.Create(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -242,7 +242,7 @@ func (f *fleet) address(n int) string {
 }
 
 func (f *fleet) changeRecord(i int) time.Duration {
-	_, err := f.inv.CreateRecord(f.t.Context(), inventory.DNSRecord{Name: fmt.Sprint("new", i), Type: "A", Data: "192.0.2.9"})
+	_, err := f.inv.Records.Create(f.t.Context(), inventory.DNSRecord{Name: fmt.Sprint("new", i), Type: "A", Data: "192.0.2.9"})
 	ok(f.t, err)
 	return f.until("record", f.answers(fmt.Sprintf("new%d.maas.", i), "192.0.2.9"))
 }
@@ -261,17 +261,17 @@ func (f *fleet) changeProfile(i int) time.Duration {
 	m, err := f.inv.MachineByMAC(f.t.Context(), macOf(n))
 	ok(f.t, err)
 	m.Profile = &pxe.Profile{Name: fmt.Sprint("own", i), Kind: pxe.Local}
-	_, err = f.inv.UpdateMachine(f.t.Context(), m)
+	_, err = f.inv.Machines.Update(f.t.Context(), m)
 	ok(f.t, err)
 	return f.until("profile", f.boots(macOf(n), fmt.Sprint("own", i)))
 }
 
 // changeProxy lets a subnet use the proxy, or takes that back.
 func (f *fleet) changeProxy(i int) time.Duration {
-	s, err := f.inv.Subnet(f.t.Context(), f.subnet.ID)
+	s, err := f.inv.Subnets.Get(f.t.Context(), f.subnet.ID)
 	ok(f.t, err)
 	s.DenyProxy = i%2 == 0
-	ok(f.t, f.inv.UpdateSubnet(f.t.Context(), s))
+	ok(f.t, errOf(f.inv.Subnets.Update(f.t.Context(), s)))
 	ask := httptest.NewRequest("GET", "/not-a-proxy-request", nil)
 	ask.RemoteAddr = "10.0.0.9:1024"
 	want := map[bool]int{true: http.StatusForbidden, false: http.StatusBadRequest}[s.DenyProxy]
@@ -285,9 +285,9 @@ func (f *fleet) changeProxy(i int) time.Duration {
 // A domain that is signed is answered with signatures, by the key that the domain's DS record names.
 func TestSignedDomainsAreServedSigned(t *testing.T) {
 	f := newFleet(t, 1, 1, 0)
-	d, err := f.inv.CreateDomain(t.Context(), inventory.Domain{Name: "lab", Signed: true})
+	d, err := f.inv.Domains.Create(t.Context(), inventory.Domain{Name: "lab", Signed: true})
 	ok(t, err)
-	_, err = f.inv.CreateRecord(t.Context(), inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", Data: "192.0.2.9"})
+	_, err = f.inv.Records.Create(t.Context(), inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", Data: "192.0.2.9"})
 	ok(t, err)
 	ask := func(r *rack.Rack, name string, qtype uint16) []dns.RR {
 		q := new(dns.Msg)
@@ -316,3 +316,6 @@ func TestSignedDomainsAreServedSigned(t *testing.T) {
 		t.Errorf("a domain that is not signed: %v", answer)
 	}
 }
+
+// errOf keeps the error of a call that returns a value too.
+func errOf[T any](_ T, err error) error { return err }

@@ -13,7 +13,7 @@ type proxyService struct{ region *Region }
 
 // each calls f for every rack that the site has. One that is not connected answers with its error.
 func (p *proxyService) each(ctx context.Context, f func(rack inventory.Rack) maasapi.RackProxy) ([]maasapi.RackProxy, error) {
-	racks, err := p.region.inv.Racks(ctx)
+	racks, err := p.region.inv.Racks.List(ctx)
 	out := make([]maasapi.RackProxy, 0, len(racks))
 	for _, rack := range racks {
 		out = append(out, f(rack))

@@ -29,7 +29,7 @@ func BenchmarkNetworkChange(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	subnets, err := r.inv.Subnets(ctx)
+	subnets, err := r.inv.Subnets.List(ctx)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -56,12 +56,12 @@ func BenchmarkNetworkChange(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		s, err := r.inv.Subnet(ctx, subnets[0].ID)
+		s, err := r.inv.Subnets.Get(ctx, subnets[0].ID)
 		if err != nil {
 			b.Fatal(err)
 		}
 		s.DenyProxy = !s.DenyProxy
-		if err := r.inv.UpdateSubnet(ctx, s); err != nil {
+		if _, err := r.inv.Subnets.Update(ctx, s); err != nil {
 			b.Fatal(err)
 		}
 		b.StartTimer()

@@ -38,47 +38,49 @@ func (s *site) mac() net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, b
 
 // changeNetwork changes what most leave to machines as it is.
 func (s *site) changeNetwork(ctx context.Context) {
-	subnets, err := s.inv.Subnets(ctx)
+	subnets, err := s.inv.Subnets.List(ctx)
 	subnet := one(s, subnets, err)
-	vlans, err := s.inv.VLANs(ctx)
+	vlans, err := s.inv.VLANs.List(ctx)
 	vlan := one(s, vlans, err)
 	switch s.r.IntN(11) {
 	case 0:
 		subnet.DenyProxy = !subnet.DenyProxy
-		_ = s.inv.UpdateSubnet(ctx, subnet)
+		_, _ = s.inv.Subnets.Update(ctx, subnet)
 	case 1:
 		subnet.Unmanaged = !subnet.Unmanaged && s.n%3 == 0
-		_ = s.inv.UpdateSubnet(ctx, subnet)
+		_, _ = s.inv.Subnets.Update(ctx, subnet)
 	case 2:
-		_, _ = s.inv.CreateSubnet(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix(fmt.Sprintf("10.%d.0.0/24", s.r.IntN(4))), VLANID: vlan.ID})
+		_, _ = s.inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix(fmt.Sprintf("10.%d.0.0/24", s.r.IntN(4))), VLANID: vlan.ID})
 	case 3:
 		if subnet.ID != subnets[0].ID {
-			_ = s.inv.DeleteSubnet(ctx, subnet.ID, true)
+			_ = s.inv.ForceDeleteSubnet(ctx, subnet.ID)
 		}
 	case 4:
 		vlan.MTU, vlan.DHCP, vlan.PrimaryRack = 1500+s.n, true, fmt.Sprint("rack", s.r.IntN(2)*s.r.IntN(2))
-		_ = s.inv.UpdateVLAN(ctx, vlan)
+		_, _ = s.inv.VLANs.Update(ctx, vlan)
 	case 5:
 		link := inventory.RackLink{Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix(fmt.Sprintf("10.%d.0.%d/24", s.r.IntN(4), 1+s.r.IntN(3)))}}
 		_, _ = s.inv.RegisterRack(ctx, inventory.Rack{Name: fmt.Sprint("rack", s.r.IntN(3)), Links: []inventory.RackLink{link}})
 	case 6:
-		_ = s.inv.DeleteRack(ctx, "rack2")
+		if r, err := s.inv.Racks.Find(ctx, "rack2"); err == nil {
+			_ = s.inv.Racks.Delete(ctx, r.ID)
+		}
 	case 7:
-		_, _ = s.inv.CreateReservedIP(ctx, ipam.ReservedIP{SubnetID: subnets[0].ID, Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(10 + s.n%90)}), MAC: s.mac()})
+		_, _ = s.inv.ReservedIPs.Create(ctx, ipam.ReservedIP{SubnetID: subnets[0].ID, Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(10 + s.n%90)}), MAC: s.mac()})
 	case 8:
 		_ = s.inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: subnet.ID}, &pxe.Profile{Name: fmt.Sprint("p", s.n), Kind: pxe.Local})
 	case 9:
-		machines, err := s.inv.Machines(ctx)
-		_, _ = s.inv.CreateSnippet(ctx, inventory.Snippet{Name: fmt.Sprint("s", s.n), Value: "option root-path \"/r\";", Enabled: true, NodeID: one(s, machines, err).ID})
+		machines, err := s.inv.Machines.List(ctx)
+		_, _ = s.inv.Snippets.Create(ctx, inventory.Snippet{Name: fmt.Sprint("s", s.n), Value: "option root-path \"/r\";", Enabled: true, NodeID: one(s, machines, err).ID})
 	case 10:
 		_ = s.inv.SetSetting(ctx, inventory.SettingKernelOpts, fmt.Sprint("n=", s.n))
 	}
 }
 
 func (s *site) changeMachine(ctx context.Context) {
-	machines, err := s.inv.Machines(ctx)
+	machines, err := s.inv.Machines.List(ctx)
 	m := one(s, machines, err)
-	subnets, err := s.inv.Subnets(ctx)
+	subnets, err := s.inv.Subnets.List(ctx)
 	switch s.r.IntN(5) {
 	case 0, 1:
 		_, _, _ = s.inv.Enlist(ctx, inventory.Enlistment{MAC: s.mac(), Hostname: fmt.Sprint("node", s.n)})
@@ -88,9 +90,9 @@ func (s *site) changeMachine(ctx context.Context) {
 		}
 	case 3:
 		m.Hostname, m.Profile = fmt.Sprint("host", s.n), &pxe.Profile{Name: "own", Kind: pxe.Local}
-		_, _ = s.inv.UpdateMachine(ctx, m)
+		_, _ = s.inv.Machines.Update(ctx, m)
 	case 4:
-		_ = s.inv.DeleteMachine(ctx, m.ID)
+		_ = s.inv.Machines.Delete(ctx, m.ID)
 	}
 }
 
@@ -144,7 +146,7 @@ func TestChangesOfNetworksArePublishedWhole(t *testing.T) {
 		if err := other.publish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		racks, err := r.inv.Racks(t.Context())
+		racks, err := r.inv.Racks.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

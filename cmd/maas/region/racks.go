@@ -147,7 +147,7 @@ func (s *rackService) newToken(ctx context.Context, t inventory.RackToken) (inve
 	}
 	secret := rand.Text()
 	t.Hash = enrol.Hash(secret)
-	if t, err = s.region.inv.CreateRackToken(ctx, t); err != nil {
+	if t, err = s.region.inv.RackTokens.Create(ctx, t); err != nil {
 		return t, enrol.Token{}, err
 	}
 	return t, enrol.Token{Regions: addresses, Fingerprint: s.ca.Fingerprint(), Secret: secret, Expires: t.Expires}, nil

@@ -114,7 +114,7 @@ func (r *Region) createToken(req *http.Request) (any, error) {
 
 // zoneID finds a zone by name; 0 for none.
 func (r *Region) zoneID(req *http.Request, name string) (int64, error) {
-	zones, err := r.inv.Zones(req.Context())
+	zones, err := r.inv.Zones.List(req.Context())
 	if err != nil || name == "" {
 		return 0, err
 	}
@@ -129,7 +129,7 @@ func (r *Region) zoneID(req *http.Request, name string) (int64, error) {
 }
 
 func (r *Region) zoneNames(req *http.Request) (map[int64]string, error) {
-	zones, err := r.inv.Zones(req.Context())
+	zones, err := r.inv.Zones.List(req.Context())
 	names := make(map[int64]string)
 	for _, z := range zones {
 		names[z.ID] = z.Name
@@ -138,7 +138,7 @@ func (r *Region) zoneNames(req *http.Request) (map[int64]string, error) {
 }
 
 func (r *Region) listTokens(req *http.Request) (any, error) {
-	tokens, err1 := r.inv.RackTokens(req.Context())
+	tokens, err1 := r.inv.RackTokens.List(req.Context())
 	zones, err2 := r.zoneNames(req)
 	out := []TokenInfo{}
 	for _, t := range tokens {
@@ -152,11 +152,11 @@ func (r *Region) deleteToken(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, &inventory.NotFoundError{Kind: inventory.KindToken, What: req.PathValue("id")}
 	}
-	return struct{}{}, r.inv.DeleteRackToken(req.Context(), id)
+	return struct{}{}, r.inv.RackTokens.Delete(req.Context(), id)
 }
 
 func (r *Region) listRacks(req *http.Request) (any, error) {
-	racks, err1 := r.inv.Racks(req.Context())
+	racks, err1 := r.inv.Racks.List(req.Context())
 	certs, err2 := r.inv.RackCertificates(req.Context())
 	zones, err3 := r.zoneNames(req)
 	health, err4 := r.inv.RackHealths(req.Context())

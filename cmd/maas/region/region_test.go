@@ -68,11 +68,11 @@ func TestRestoreReachesTheDaemon(t *testing.T) {
 	defer tool.Close()
 	var backup bytes.Buffer
 	ok(t, tool.Dump(t.Context(), &backup))
-	nets, err := r.Inventory().Subnets(t.Context())
+	nets, err := r.Inventory().Subnets.List(t.Context())
 	ok(t, err)
-	more, err := r.Inventory().CreateSubnet(t.Context(), ipam.Subnet{Prefix: netip.MustParsePrefix("198.51.100.0/24"), VLANID: nets[0].VLANID})
+	more, err := r.Inventory().Subnets.Create(t.Context(), ipam.Subnet{Prefix: netip.MustParsePrefix("198.51.100.0/24"), VLANID: nets[0].VLANID})
 	ok(t, err)
-	rack, err := r.Inventory().Rack(t.Context(), "rack")
+	rack, err := r.Inventory().Racks.Find(t.Context(), "rack")
 	ok(t, err)
 	rack.Links[0].Addrs = append(rack.Links[0].Addrs, netip.MustParsePrefix("198.51.100.1/24"))
 	_, err = r.Inventory().RegisterRack(t.Context(), rack)
@@ -81,11 +81,11 @@ func TestRestoreReachesTheDaemon(t *testing.T) {
 
 	ok(t, tool.Restore(t.Context(), strings.NewReader(backup.String())))
 	waitFor(t, snap, func(s dhcpsrv.Snapshot) bool { return len(s.Subnets) == 1 })
-	if _, err := r.Inventory().Subnet(t.Context(), more.ID); err == nil {
+	if _, err := r.Inventory().Subnets.Get(t.Context(), more.ID); err == nil {
 		t.Error("what came after the backup is still there")
 	}
 	nets[0].Gateway = netip.MustParseAddr("192.0.2.254")
-	ok(t, r.Inventory().UpdateSubnet(t.Context(), nets[0]))
+	ok(t, errOf(r.Inventory().Subnets.Update(t.Context(), nets[0])))
 	waitFor(t, snap, func(s dhcpsrv.Snapshot) bool { return len(s.Subnets) == 1 && len(s.Subnets[0].Routers) == 1 })
 }
 
@@ -96,9 +96,9 @@ func TestMaintenance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := running(t, region.Config{Dir: dir})
 		inv := r.Inventory()
-		small, err := inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: netip.MustParsePrefix("198.51.100.0/26"), Name: "small"})
+		small, err := inv.Subnets.Create(t.Context(), ipam.Subnet{Prefix: netip.MustParsePrefix("198.51.100.0/26"), Name: "small"})
 		ok(t, err)
-		taken, err := inv.CreateRange(t.Context(), ipam.Range{Start: netip.MustParseAddr("198.51.100.1"), End: netip.MustParseAddr("198.51.100.50")})
+		taken, err := inv.Ranges.Create(t.Context(), ipam.Range{Start: netip.MustParseAddr("198.51.100.1"), End: netip.MustParseAddr("198.51.100.50")})
 		ok(t, err)
 		mac := []byte{2, 0, 0, 0, 0, 1}
 		ok(t, inv.RecordLease(t.Context(), inventory.LeaseFact{MAC: mac, Addr: netip.MustParseAddr("192.0.2.200"), Expires: time.Now().Add(10 * time.Minute)}))
@@ -121,7 +121,7 @@ func TestMaintenance(t *testing.T) {
 		if n := leases(); n != 0 {
 			t.Errorf("%d leases are known long after their end", n)
 		}
-		ok(t, inv.DeleteRange(t.Context(), taken.ID))
+		ok(t, inv.Ranges.Delete(t.Context(), taken.ID))
 		time.Sleep(2 * time.Minute)
 		events, err := inv.LastEvents(t.Context(), 0, 10)
 		ok(t, err)

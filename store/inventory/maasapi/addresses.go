@@ -185,11 +185,11 @@ func (a *API) subnetAddresses(r *http.Request, s ipam.Subnet) (any, error) {
 // nodesByInterface returns the nodes by the IDs of their interfaces, which is how allocations refer
 // to them.
 func (a *API) nodesByInterface(r *http.Request) (map[int64]*nodeSummaryJSON, error) {
-	machines, err := a.inv.Machines(r.Context())
+	machines, err := a.inv.Machines.List(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	devices, err := a.inv.Devices(r.Context())
+	devices, err := a.inv.Devices.List(r.Context())
 	out := map[int64]*nodeSummaryJSON{}
 	add := func(id, fqdn, host string, kind int, interfaces []inventory.Interface) {
 		for _, i := range interfaces {

@@ -45,7 +45,7 @@ func (a *API) updateMachine(r *http.Request) (any, error) {
 		if err := a.powerForm(ctx, f, &m); err != nil {
 			return err
 		}
-		m, err = a.inv.UpdateMachine(ctx, m)
+		m, err = a.inv.Machines.Update(ctx, m)
 		return err
 	})
 	if err != nil {
@@ -132,7 +132,7 @@ func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 		if err != nil {
 			return err
 		}
-		machines, err := a.inv.Machines(ctx)
+		machines, err := a.inv.Machines.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 			return nil
 		}
 		m.Owner, m.Status = userOf(r), inventory.StatusAllocated
-		m, err = a.inv.UpdateMachine(ctx, m)
+		m, err = a.inv.Machines.Update(ctx, m)
 		return err
 	})
 	if err != nil {
@@ -184,7 +184,7 @@ func (a *API) further(r *http.Request, f *form.Form) (fits func(inventory.Machin
 	}
 	for _, field := range []string{"tags", "not_tags"} {
 		for _, name := range f.List(field) {
-			if _, err := a.inv.TagByName(r.Context(), name); err != nil {
+			if _, err := a.inv.Tags.Find(r.Context(), name); err != nil {
 				return nil, form.Invalid(field, err.Error())
 			}
 		}
@@ -230,12 +230,12 @@ func (a *API) release(ctx context.Context, m inventory.Machine) (inventory.Machi
 	if err := a.inv.ReleaseAuto(ctx, m.ID); err != nil {
 		return m, err
 	}
-	m, err := a.inv.Machine(ctx, m.ID)
+	m, err := a.inv.Machines.Get(ctx, m.ID)
 	if err != nil {
 		return m, err
 	}
 	m.Owner, m.Status = "", inventory.StatusReady
-	return a.inv.UpdateMachine(ctx, m)
+	return a.inv.Machines.Update(ctx, m)
 }
 
 // releaseMany releases the machines of the form, all or none, and answers with their names.
@@ -244,7 +244,7 @@ func (a *API) releaseMany(r *http.Request, f *form.Form) (any, error) {
 	err := a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		released = released[:0]
 		for _, name := range f.List("machines") {
-			m, err := a.inv.MachineByName(ctx, name)
+			m, err := a.inv.Machines.Find(ctx, name)
 			if err != nil {
 				return form.Invalid("machines", fmt.Sprintf("there is no machine %q", name))
 			}

@@ -209,7 +209,7 @@ func TestMistakesAreNamed(t *testing.T) {
 			t.Errorf("got %d %s\nwant %d %s", code, body, c.code, c.want)
 		}
 	}
-	if machines, _ := s.inv.Machines(t.Context()); len(machines) != 1 {
+	if machines, _ := s.inv.Machines.List(t.Context()); len(machines) != 1 {
 		t.Errorf("refused requests left %d machines", len(machines))
 	}
 	for path, want := range map[string]int{

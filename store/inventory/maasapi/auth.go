@@ -13,7 +13,7 @@ import (
 // CreateKey creates an API key for a user and returns it in the form consumer:token:secret. It
 // cannot be read again: the inventory keeps a hash of it.
 func (a *API) CreateKey(ctx context.Context, user string) (string, error) {
-	u, err := a.inv.UserByName(ctx, user)
+	u, err := a.inv.Users.Find(ctx, user)
 	if err != nil {
 		return "", err
 	}

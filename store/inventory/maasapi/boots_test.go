@@ -11,7 +11,7 @@ import (
 func TestBootsOfAMachine(t *testing.T) {
 	s := newSite(t)
 	s.create(t, node1)
-	m, err := s.inv.MachineByName(t.Context(), "node1")
+	m, err := s.inv.Machines.Find(t.Context(), "node1")
 	if err != nil {
 		t.Fatal(err)
 	}

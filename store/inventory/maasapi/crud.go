@@ -21,7 +21,7 @@ type crud[T any] struct {
 	ready  func(r *http.Request, f *form.Form)
 	read   func(r *http.Request, f *form.Form, to *T)
 	create func(ctx context.Context, x T) (T, error)
-	update func(ctx context.Context, x T) error
+	update func(ctx context.Context, x T) (T, error)
 	remove func(ctx context.Context, r *http.Request, x T) error
 }
 
@@ -136,7 +136,7 @@ func (c crud[T]) put(r *http.Request) (any, error) {
 		if c.read(r, f, &x); f.Err != nil {
 			return f.Err
 		}
-		if err := c.update(ctx, x); err != nil {
+		if x, err = c.update(ctx, x); err != nil {
 			return err
 		}
 		shown, err = c.again(r, x)

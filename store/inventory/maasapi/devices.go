@@ -46,23 +46,19 @@ func (a *API) devices() crud[inventory.Device] {
 				a.deviceForm(r, f, to)
 			}
 		},
-		create: a.inv.CreateDevice,
-		update: func(ctx context.Context, d inventory.Device) error {
-			_, err := a.inv.UpdateDevice(ctx, d)
-			return err
-		},
+		create: a.inv.Devices.Create, update: a.inv.Devices.Update,
 		remove: func(ctx context.Context, r *http.Request, d inventory.Device) error {
 			if err := own(r, "device "+d.FQDN, d.Owner); err != nil {
 				return err
 			}
-			return a.inv.DeleteDevice(ctx, d.ID)
+			return a.inv.Devices.Delete(ctx, d.ID)
 		},
 	}
 }
 
 // filteredDevices applies the query's filters.
 func (a *API) filteredDevices(r *http.Request) ([]inventory.Device, error) {
-	all, err := a.inv.Devices(r.Context())
+	all, err := a.inv.Devices.List(r.Context())
 	q := r.URL.Query()
 	var out []inventory.Device
 	for _, d := range all {
@@ -120,7 +116,7 @@ func (a *API) showDevices(r *http.Request, devices []inventory.Device) ([]any, e
 			NodeType: nodeDevice, NodeTypeName: "Device", ResourceURI: a.base + "devices/" + d.SystemID + "/",
 		}
 		if d.ParentID != 0 {
-			if m, err := a.inv.Machine(r.Context(), d.ParentID); err == nil {
+			if m, err := a.inv.Machines.Get(r.Context(), d.ParentID); err == nil {
 				shown.Parent = &m.SystemID
 			}
 		}

@@ -231,7 +231,7 @@ func (a *API) promote(r *http.Request) (any, error) {
 
 // domainID finds a domain by name or number.
 func (a *API) domainID(r *http.Request, name string) (int64, error) {
-	all, err := a.inv.Domains(r.Context())
+	all, err := a.inv.Domains.List(r.Context())
 	if err != nil {
 		return 0, err
 	}

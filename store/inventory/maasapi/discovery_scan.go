@@ -79,7 +79,7 @@ func (a *API) startScan(r *http.Request, f *form.Form) (any, error) {
 // checkPrefixes refuses prefixes outside of the site's subnets, so that the API cannot be used to
 // scan other networks.
 func (a *API) checkPrefixes(r *http.Request, prefixes []netip.Prefix) error {
-	subnets, err := a.inv.Subnets(r.Context())
+	subnets, err := a.inv.Subnets.List(r.Context())
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 		}
 	}
 	out.Interval, _ = strconv.Atoi(interval) // it was checked when it was set
-	subnets, err := a.inv.Subnets(r.Context())
+	subnets, err := a.inv.Subnets.List(r.Context())
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func newDiscoverySite(t *testing.T) (*site, *fakeScanner) {
 	s, scanner := newSite(t), new(fakeScanner)
 	s.serve(t, maasapi.Config{Scanner: scanner})
 	prefix := netip.MustParsePrefix("192.0.2.0/24")
-	if _, err := s.inv.CreateSubnet(t.Context(), ipam.Subnet{Prefix: prefix}); err != nil {
+	if _, err := s.inv.Subnets.Create(t.Context(), ipam.Subnet{Prefix: prefix}); err != nil {
 		t.Fatal(err)
 	}
 	link := inventory.RackLink{Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
@@ -131,7 +131,7 @@ func TestPromoteOverTheAPI(t *testing.T) {
 		t.Errorf("still unknown: %+v", got)
 	}
 	// An address that DHCP gives out cannot be kept.
-	_, err := s.inv.CreateRange(t.Context(), ipam.Range{
+	_, err := s.inv.Ranges.Create(t.Context(), ipam.Range{
 		SubnetID: 1, Type: ipam.RangeDynamic, Start: netip.MustParseAddr("192.0.2.100"), End: netip.MustParseAddr("192.0.2.199"),
 	})
 	if err != nil {

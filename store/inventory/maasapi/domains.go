@@ -39,7 +39,7 @@ type domainJSON struct {
 // domains serves domains.
 func (a *API) domains() crud[inventory.Domain] {
 	return crud[inventory.Domain]{
-		shown: domainJSON{}, tx: a.tx, all: every(a.inv.Domains), find: numbered(a.inv.Domain), show: a.showDomains,
+		shown: domainJSON{}, tx: a.tx, all: every(a.inv.Domains.List), find: numbered(a.inv.Domains.Get), show: a.showDomains,
 		read: func(_ *http.Request, f *form.Form, to *inventory.Domain) {
 			f.Text("name", &to.Name)
 			f.Number("ttl", &to.TTL)
@@ -48,8 +48,8 @@ func (a *API) domains() crud[inventory.Domain] {
 			f.Servers("forward_dns_servers", dnsPort, &to.Forward)
 			readAccess(f, to)
 		},
-		create: a.inv.CreateDomain, update: a.inv.UpdateDomain,
-		remove: removing(a.inv.DeleteDomain, func(d inventory.Domain) int64 { return d.ID }),
+		create: a.inv.Domains.Create, update: a.inv.Domains.Update,
+		remove: removing(a.inv.Domains.Delete, func(d inventory.Domain) int64 { return d.ID }),
 	}
 }
 
@@ -59,7 +59,7 @@ const dnsPort = 53
 // showDomains shows domains. The DS record is computed instead of stored, as keys of zones are made
 // from the site's secret.
 func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, error) {
-	records, err := a.inv.Records(r.Context())
+	records, err := a.inv.Records.List(r.Context())
 	count := map[int64]int{}
 	for _, rec := range records {
 		count[rec.DomainID]++
@@ -97,7 +97,7 @@ type recordJSON struct {
 // records serves single DNS records.
 func (a *API) records() crud[inventory.DNSRecord] {
 	return crud[inventory.DNSRecord]{
-		shown: recordJSON{}, tx: a.tx, find: numbered(a.inv.Record),
+		shown: recordJSON{}, tx: a.tx, find: numbered(a.inv.Records.Get),
 		all: func(r *http.Request) ([]inventory.DNSRecord, error) { return a.filteredRecords(r) },
 		show: func(r *http.Request, records []inventory.DNSRecord) ([]any, error) {
 			names, err := a.domainNames(r)
@@ -113,8 +113,8 @@ func (a *API) records() crud[inventory.DNSRecord] {
 			f.Text("rrdata", &to.Data)
 			f.Number("ttl", &to.TTL)
 		},
-		create: a.inv.CreateRecord, update: a.inv.UpdateRecord,
-		remove: removing(a.inv.DeleteRecord, func(rec inventory.DNSRecord) int64 { return rec.ID }),
+		create: a.inv.Records.Create, update: a.inv.Records.Update,
+		remove: removing(a.inv.Records.Delete, func(rec inventory.DNSRecord) int64 { return rec.ID }),
 	}
 }
 
@@ -140,7 +140,7 @@ func fqdn(name, domain string) string {
 
 // domainNames returns the names of domains by ID.
 func (a *API) domainNames(r *http.Request) (map[int64]string, error) {
-	all, err := a.inv.Domains(r.Context())
+	all, err := a.inv.Domains.List(r.Context())
 	names := map[int64]string{}
 	for _, d := range all {
 		names[d.ID] = d.Name
@@ -159,7 +159,7 @@ func (a *API) ownerForm(r *http.Request, f *form.Form, name *string, domain *int
 		}
 		return
 	}
-	domains, err := a.inv.Domains(r.Context())
+	domains, err := a.inv.Domains.List(r.Context())
 	if err != nil {
 		f.Wrong("fqdn", "%v", err)
 		return
@@ -181,7 +181,7 @@ func (a *API) ownerForm(r *http.Request, f *form.Form, name *string, domain *int
 
 // filteredRecords returns the records that the query selects by domain, fqdn, name and rrtype.
 func (a *API) filteredRecords(r *http.Request) ([]inventory.DNSRecord, error) {
-	all, err := a.inv.Records(r.Context())
+	all, err := a.inv.Records.List(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -259,13 +259,10 @@ func (a *API) resources() crud[resource] {
 			}
 			return a.storeResource(ctx, x)
 		},
-		update: func(ctx context.Context, x resource) error {
-			_, err := a.storeResource(ctx, x)
-			return err
-		},
+		update: a.storeResource,
 		remove: func(ctx context.Context, _ *http.Request, x resource) error {
 			for _, rec := range x.records {
-				if err := a.inv.DeleteRecord(ctx, rec.ID); err != nil {
+				if err := a.inv.Records.Delete(ctx, rec.ID); err != nil {
 					return err
 				}
 			}
@@ -276,11 +273,11 @@ func (a *API) resources() crud[resource] {
 
 // resourceOfPath returns the name that owns the record of the path.
 func (a *API) resourceOfPath(r *http.Request) (resource, error) {
-	rec, err := numbered(a.inv.Record)(r)
+	rec, err := numbered(a.inv.Records.Get)(r)
 	if err != nil {
 		return resource{}, err
 	}
-	all, err := a.inv.Records(r.Context())
+	all, err := a.inv.Records.List(r.Context())
 	for _, res := range resourcesOf(all) {
 		if res.domain == rec.DomainID && res.name == rec.Name {
 			return res, err
@@ -324,13 +321,13 @@ func (a *API) storeResource(ctx context.Context, x resource) (resource, error) {
 		switch {
 		case !isAddress(rec):
 			rec.DomainID, rec.Name = x.domain, x.name
-			if err := a.inv.UpdateRecord(ctx, rec); err != nil {
+			if _, err := a.inv.Records.Update(ctx, rec); err != nil {
 				return x, err
 			}
 		case anchor == nil && len(wanted) > 0:
 			anchor = &rec
 		default:
-			if err := a.inv.DeleteRecord(ctx, rec.ID); err != nil {
+			if err := a.inv.Records.Delete(ctx, rec.ID); err != nil {
 				return x, err
 			}
 		}
@@ -342,12 +339,12 @@ func (a *API) storeResource(ctx context.Context, x resource) (resource, error) {
 		}
 		if anchor != nil {
 			rec.ID, rec.Version, anchor = anchor.ID, anchor.Version, nil
-			if err := a.inv.UpdateRecord(ctx, rec); err != nil {
+			if _, err := a.inv.Records.Update(ctx, rec); err != nil {
 				return x, err
 			}
 			continue
 		}
-		made, err := a.inv.CreateRecord(ctx, rec)
+		made, err := a.inv.Records.Create(ctx, rec)
 		if err != nil {
 			return x, err
 		}

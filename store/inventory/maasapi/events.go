@@ -87,7 +87,7 @@ func (a *API) eventOf(r *http.Request, e inventory.Event, names map[int64]invent
 	m, known := names[e.NodeID]
 	if !known {
 		var err error
-		if m, err = a.inv.Machine(r.Context(), e.NodeID); err != nil { // the event is about a device, or the machine was deleted
+		if m, err = a.inv.Machines.Get(r.Context(), e.NodeID); err != nil { // the event is about a device, or the machine was deleted
 			m = inventory.Machine{}
 		}
 		names[e.NodeID] = m
@@ -137,7 +137,7 @@ func (a *API) eventNodes(r *http.Request, query url.Values) (ids []int64, some b
 	}
 	names := append(query["id"], query["hostname"]...)
 	for _, name := range names {
-		err = cmp.Or(err, add(a.inv.MachineByName(r.Context(), name)))
+		err = cmp.Or(err, add(a.inv.Machines.Find(r.Context(), name)))
 	}
 	for _, text := range query["mac_address"] {
 		mac, merr := net.ParseMAC(text)

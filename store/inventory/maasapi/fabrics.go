@@ -41,7 +41,7 @@ type vlanJSON struct {
 // fabrics serves fabrics with their VLANs.
 func (a *API) fabrics() crud[ipam.Fabric] {
 	return crud[ipam.Fabric]{
-		shown: fabricJSON{}, tx: a.tx, all: every(a.inv.Fabrics), find: numbered(a.inv.Fabric),
+		shown: fabricJSON{}, tx: a.tx, all: every(a.inv.Fabrics.List), find: numbered(a.inv.Fabrics.Get),
 		show: func(r *http.Request, fabrics []ipam.Fabric) ([]any, error) {
 			view, err := a.vlanView(r)
 			var out []any
@@ -55,8 +55,8 @@ func (a *API) fabrics() crud[ipam.Fabric] {
 			f.Text("description", &to.Description)
 			f.Text("class_type", &to.ClassType)
 		},
-		create: a.inv.CreateFabric, update: a.inv.UpdateFabric,
-		remove: removing(a.inv.DeleteFabric, func(f ipam.Fabric) int64 { return f.ID }),
+		create: a.inv.Fabrics.Create, update: a.inv.Fabrics.Update,
+		remove: removing(a.inv.Fabrics.Delete, func(f ipam.Fabric) int64 { return f.ID }),
 	}
 }
 
@@ -64,11 +64,11 @@ func (a *API) fabrics() crud[ipam.Fabric] {
 func (a *API) vlans() crud[ipam.VLAN] {
 	c := a.vlansByNumber()
 	c.all = func(r *http.Request) ([]ipam.VLAN, error) {
-		f, err := numbered(a.inv.Fabric)(r)
+		f, err := numbered(a.inv.Fabrics.Get)(r)
 		if err != nil {
 			return nil, err
 		}
-		all, err := a.inv.VLANs(r.Context())
+		all, err := a.inv.VLANs.List(r.Context())
 		var out []ipam.VLAN
 		for _, v := range all {
 			if v.FabricID == f.ID {
@@ -78,7 +78,7 @@ func (a *API) vlans() crud[ipam.VLAN] {
 		return out, err
 	}
 	c.find = func(r *http.Request) (ipam.VLAN, error) {
-		f, err := numbered(a.inv.Fabric)(r)
+		f, err := numbered(a.inv.Fabrics.Get)(r)
 		if err != nil {
 			return ipam.VLAN{}, err
 		}
@@ -89,17 +89,17 @@ func (a *API) vlans() crud[ipam.VLAN] {
 		return a.inv.VLANByVID(r.Context(), f.ID, vid)
 	}
 	c.fresh = func(r *http.Request) (ipam.VLAN, error) {
-		f, err := numbered(a.inv.Fabric)(r)
+		f, err := numbered(a.inv.Fabrics.Get)(r)
 		return ipam.VLAN{FabricID: f.ID}, err
 	}
-	c.create = a.inv.CreateVLAN
+	c.create = a.inv.VLANs.Create
 	return c
 }
 
 // vlansByNumber serves VLANs by ID.
 func (a *API) vlansByNumber() crud[ipam.VLAN] {
 	return crud[ipam.VLAN]{
-		shown: vlanJSON{}, tx: a.tx, find: numbered(a.inv.VLAN),
+		shown: vlanJSON{}, tx: a.tx, find: numbered(a.inv.VLANs.Get),
 		show: func(r *http.Request, vlans []ipam.VLAN) ([]any, error) {
 			view, err := a.vlanView(r)
 			var out []any
@@ -108,8 +108,8 @@ func (a *API) vlansByNumber() crud[ipam.VLAN] {
 			}
 			return out, err
 		},
-		read: a.vlanForm, update: a.inv.UpdateVLAN,
-		remove: removing(a.inv.DeleteVLAN, func(v ipam.VLAN) int64 { return v.ID }),
+		read: a.vlanForm, update: a.inv.VLANs.Update,
+		remove: removing(a.inv.VLANs.Delete, func(v ipam.VLAN) int64 { return v.ID }),
 	}
 }
 
@@ -154,7 +154,7 @@ func (a *API) vlanView(r *http.Request) (v vlanView, err error) {
 		return v, err
 	}
 	v.vlans = map[int64]ipam.VLAN{}
-	v.all, err = a.inv.VLANs(r.Context())
+	v.all, err = a.inv.VLANs.List(r.Context())
 	for _, vlan := range v.all {
 		v.vlans[vlan.ID] = vlan
 	}

@@ -73,18 +73,20 @@ func TestDiscoveryHandlers(t *testing.T) {
 
 // memRacks are racks, their health and certificates.
 type memRacks struct {
+	collection[inventory.Rack] // nil: nothing is written
+	rackHealth
 	racks  []inventory.Rack
 	health map[string]inventory.RackHealth
 	err    error
 }
 
-func (m *memRacks) Racks(context.Context) ([]inventory.Rack, error) { return m.racks, m.err }
+func (m *memRacks) List(context.Context) ([]inventory.Rack, error) { return m.racks, m.err }
 
 func (m *memRacks) RackHealths(context.Context) (map[string]inventory.RackHealth, error) {
 	return m.health, nil
 }
 
-func (m *memRacks) Rack(_ context.Context, name string) (inventory.Rack, error) {
+func (m *memRacks) Find(_ context.Context, name string) (inventory.Rack, error) {
 	for _, k := range m.racks {
 		if k.Name == name {
 			return k, nil
@@ -95,7 +97,7 @@ func (m *memRacks) Rack(_ context.Context, name string) (inventory.Rack, error) 
 
 func TestRackHandlers(t *testing.T) {
 	m := &memRacks{racks: []inventory.Rack{{Name: "rack1", Links: []inventory.RackLink{{Name: "eth0", MAC: "02:00:00:00:00:aa"}}}}}
-	a := faked(t, stores{racks: m})
+	a := faked(t, stores{racks: m, health: m})
 	for _, e := range []expect{
 		{"GET rackcontrollers/?op=is_registered&mac_address=02:00:00:00:00:AA", nil, 200, "true"},
 		{"GET rackcontrollers/?op=is_registered&mac_address=02:00:00:00:00:ab", nil, 200, "false"},
@@ -269,10 +271,10 @@ func things() (crud[thing], map[int64]thing) {
 			all[x.ID] = x
 			return x, nil
 		},
-		update: func(_ context.Context, x thing) error {
+		update: func(_ context.Context, x thing) (thing, error) {
 			x.Version++
 			all[x.ID] = x
-			return nil
+			return x, nil
 		},
 		remove: removing(func(_ context.Context, id int64) error { delete(all, id); return nil }, func(x thing) int64 { return x.ID }),
 	}, all

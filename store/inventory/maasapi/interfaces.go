@@ -97,7 +97,7 @@ type node struct {
 // nodeOfPath finds a machine by system ID or name, or a device by system ID.
 func (a *API) nodeOfPath(r *http.Request) (node, error) {
 	name := r.PathValue("node")
-	m, err := a.inv.MachineByName(r.Context(), name)
+	m, err := a.inv.Machines.Find(r.Context(), name)
 	if err == nil {
 		return node{m.ID, m.SystemID, m.Interfaces}, nil
 	}
@@ -130,10 +130,12 @@ func (a *API) interfaces() crud[inventory.Interface] {
 			return out, err
 		},
 		read: a.interfaceForm,
-		update: func(ctx context.Context, i inventory.Interface) error {
-			return a.inv.UpdateInterface(ctx, i.Interface)
+		update: func(ctx context.Context, i inventory.Interface) (inventory.Interface, error) {
+			var err error
+			i.Interface, err = a.inv.Interfaces.Update(ctx, i.Interface)
+			return i, err
 		},
-		remove: removing(a.inv.DeleteInterface, func(i inventory.Interface) int64 { return i.ID }),
+		remove: removing(a.inv.Interfaces.Delete, func(i inventory.Interface) int64 { return i.ID }),
 	}
 }
 
@@ -222,7 +224,7 @@ func (a *API) createInterface(r *http.Request) (any, error) {
 		if a.interfaceForm(r, f, &i); f.Err != nil {
 			return nil, f.Err
 		}
-		i.Interface, err = a.inv.CreateInterface(r.Context(), i.Interface)
+		i.Interface, err = a.inv.Interfaces.Create(r.Context(), i.Interface)
 		return a.interfaces().one(r, i, err)
 	})
 }
@@ -323,5 +325,6 @@ func (a *API) disconnect(ctx context.Context, r *http.Request, _ *form.Form, i i
 		return err
 	}
 	now.VLANID = 0
-	return a.inv.UpdateInterface(ctx, now.Interface)
+	_, err = a.inv.Interfaces.Update(ctx, now.Interface)
+	return err
 }

@@ -42,7 +42,7 @@ func large(t *testing.T, n int) *site {
 	}
 	err = inv.Atomically(t.Context(), func(ctx context.Context) error {
 		for i := range n {
-			_, err := inv.CreateMachine(ctx, inventory.Machine{Hostname: fmt.Sprint("m", i), Status: inventory.StatusReady, Interfaces: []inventory.Interface{{
+			_, err := inv.Machines.Create(ctx, inventory.Machine{Hostname: fmt.Sprint("m", i), Status: inventory.StatusReady, Interfaces: []inventory.Interface{{
 				Interface: ipam.Interface{Kind: ipam.Physical, MAC: []byte{2, 0, 0, byte(i >> 16), byte(i >> 8), byte(i)}, Enabled: true},
 			}}})
 			if err != nil {

@@ -79,21 +79,21 @@ type named struct {
 // names reads the zones, pools and domains.
 func (a *API) names(r *http.Request) (n named, err error) {
 	n = named{a.base, map[int64]namedJSON{}, map[int64]namedJSON{}, map[int64]namedJSON{}}
-	zones, err := a.inv.Zones(r.Context())
+	zones, err := a.inv.Zones.List(r.Context())
 	if err != nil {
 		return n, err
 	}
 	for _, z := range zones {
 		n.zones[z.ID] = namedJSON{z.ID, z.Name, z.Description, a.base + "zones/" + z.Name + "/"}
 	}
-	pools, err := a.inv.Pools(r.Context())
+	pools, err := a.inv.Pools.List(r.Context())
 	if err != nil {
 		return n, err
 	}
 	for _, p := range pools {
 		n.pools[p.ID] = namedJSON{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", a.base, p.ID)}
 	}
-	domains, err := a.inv.Domains(r.Context())
+	domains, err := a.inv.Domains.List(r.Context())
 	for _, d := range domains {
 		n.domains[d.ID] = namedJSON{ID: d.ID, Name: d.Name, ResourceURI: fmt.Sprintf("%sdomains/%d/", a.base, d.ID)}
 	}
@@ -152,7 +152,7 @@ func (a *API) listMachines(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"machines op=" + op}
 	}
-	machines, err := a.inv.Machines(r.Context())
+	machines, err := a.inv.Machines.List(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func asked(query url.Values, key string, values ...string) bool {
 
 // find returns the machine of the path, by system ID or by name, which MAAS does not accept.
 func (a *API) find(r *http.Request) (inventory.Machine, error) {
-	return a.inv.MachineByName(r.Context(), r.PathValue("id"))
+	return a.inv.Machines.Find(r.Context(), r.PathValue("id"))
 }
 
 // show shows a machine with its version.
@@ -244,7 +244,7 @@ func (a *API) deleteMachine(r *http.Request) (any, error) {
 	if err := ifMatch(r, m); err != nil {
 		return nil, err
 	}
-	return nil, a.inv.DeleteMachine(r.Context(), m.ID)
+	return nil, a.inv.Machines.Delete(r.Context(), m.ID)
 }
 
 // createMachine creates a machine, or allocates or releases some, since MAAS has these below the
@@ -270,7 +270,7 @@ func (a *API) createMachine(r *http.Request) (any, error) {
 	if a.placeForm(r, f, &m); f.Err != nil {
 		return nil, f.Err
 	}
-	if m, err = a.inv.CreateMachine(r.Context(), m); err != nil {
+	if m, err = a.inv.Machines.Create(r.Context(), m); err != nil {
 		return nil, err
 	}
 	return a.show(r, m)

@@ -52,7 +52,7 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 		if err := do(r, m); err != nil {
 			return nil, err
 		}
-		if m, err = a.inv.Machine(r.Context(), m.ID); err != nil {
+		if m, err = a.inv.Machines.Get(r.Context(), m.ID); err != nil {
 			return nil, err
 		}
 		return a.show(r, m)
@@ -67,7 +67,7 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 	if _, err := a.act(r, m, action, false); err != nil {
 		return nil, err
 	}
-	m, err = a.inv.Machine(r.Context(), m.ID)
+	m, err = a.inv.Machines.Get(r.Context(), m.ID)
 	if err != nil {
 		return nil, err
 	}

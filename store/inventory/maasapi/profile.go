@@ -36,17 +36,17 @@ func (a *API) profileTarget(r *http.Request) (of inventory.BootTarget, err error
 		find  func(name string) error
 	}{
 		{"machine", func(name string) error {
-			m, err := a.inv.MachineByName(ctx, name)
+			m, err := a.inv.Machines.Find(ctx, name)
 			of.MachineID = m.ID
 			return err
 		}},
 		{"tag", func(name string) error {
-			t, err := a.inv.TagByName(ctx, name)
+			t, err := a.inv.Tags.Find(ctx, name)
 			of.TagID = t.ID
 			return err
 		}},
 		{"subnet", func(name string) error {
-			s, err := a.inv.FindSubnet(ctx, name)
+			s, err := a.inv.Subnets.Find(ctx, name)
 			of.SubnetID = s.ID
 			return err
 		}},

@@ -72,7 +72,7 @@ func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) 
 	if err != nil {
 		return nil, err
 	}
-	health, err := a.racks.RackHealths(r.Context())
+	health, err := a.health.RackHealths(r.Context())
 	var out []any
 	for _, k := range racks {
 		shown := Controller{
@@ -104,7 +104,7 @@ func (a *API) listRacks(r *http.Request) (any, error) {
 	case "describe_power_types":
 		return a.powerTypes(), nil
 	case "", "is_registered":
-		racks, err := a.racks.Racks(r.Context())
+		racks, err := a.racks.List(r.Context())
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +137,7 @@ func (a *API) getRack(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"rack controller op=" + op}
 	}
-	k, err := a.racks.Rack(r.Context(), r.PathValue("id"))
+	k, err := a.racks.Find(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -153,11 +153,12 @@ func (a *API) rackOf(r *http.Request) (inventory.Rack, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return inventory.Rack{}, &unsupported{"rack controller op=" + op}
 	}
-	return a.racks.Rack(r.Context(), r.PathValue("id"))
+	return a.racks.Find(r.Context(), r.PathValue("id"))
 }
 
-// updateRack moves a rack to another zone. Of MAAS' other fields none applies: a rack registers its
-// own name and interfaces, and is not switched.
+// updateRack moves a rack to another zone, or renames it while it is away: it learns its name when it
+// connects. Of MAAS' other fields none applies: a rack registers its own interfaces, and is not
+// switched.
 func (a *API) updateRack(r *http.Request) (any, error) {
 	return a.change(r, func(r *http.Request, f *form.Form) (any, error) {
 		k, err := a.rackOf(r)
@@ -167,15 +168,25 @@ func (a *API) updateRack(r *http.Request) (any, error) {
 		if err := ifMatch(r, k); err != nil {
 			return nil, err
 		}
-		f.Text("hostname", &k.Name) // refused by the inventory if it differs
+		was := k.Name
+		f.Text("hostname", &k.Name)
 		readRef(f, "zone", &k.ZoneID, a.zoneRef(r))
 		if f.Err != nil {
 			return nil, f.Err
 		}
-		if err := a.rackWrites.UpdateRack(r.Context(), k); err != nil {
+		if k.Name != was {
+			if _, err := a.awayRack(r.Context(), was); err != nil {
+				return nil, err
+			}
+		}
+		if k, err = a.racks.Update(r.Context(), k); err != nil {
 			return nil, err
 		}
-		return a.getRack(r)
+		shown, err := a.showRacks(r, []inventory.Rack{k})
+		if err != nil {
+			return nil, err
+		}
+		return shown[0], nil
 	})
 }
 
@@ -184,6 +195,28 @@ type connected struct{ rack string }
 
 func (e *connected) Error() string {
 	return "rack " + e.rack + " is connected, and would register again; stop it, or shut it out with: maas rack revoke " + e.rack
+}
+
+// awayRack reports whether a rack that is away or revoked has a certificate that is still good. For a
+// rack that is at work the error is *connected.
+func (a *API) awayRack(ctx context.Context, name string) (valid bool, err error) {
+	health, err := a.health.RackHealths(ctx)
+	if err != nil {
+		return false, err
+	}
+	certificates, err := a.health.RackCertificates(ctx)
+	if err != nil {
+		return false, err
+	}
+	revoked := false
+	for _, c := range certificates {
+		revoked = revoked || c.Rack == name && !c.Revoked.IsZero()
+		valid = valid || c.Rack == name && c.Revoked.IsZero()
+	}
+	if h := health[name]; !h.Heard.IsZero() && h.Away.IsZero() && (valid || !revoked) {
+		return false, &connected{name}
+	}
+	return valid, nil
 }
 
 // deleteRack deletes a rack that is away or revoked, and revokes its certificates: one that is
@@ -197,28 +230,16 @@ func (a *API) deleteRack(r *http.Request) (any, error) {
 		if err := ifMatch(r, k); err != nil {
 			return err
 		}
-		health, err := a.racks.RackHealths(ctx)
+		valid, err := a.awayRack(ctx, k.Name)
 		if err != nil {
 			return err
-		}
-		certificates, err := a.rackWrites.RackCertificates(ctx)
-		if err != nil {
-			return err
-		}
-		revoked, valid := false, false
-		for _, c := range certificates {
-			revoked = revoked || c.Rack == k.Name && !c.Revoked.IsZero()
-			valid = valid || c.Rack == k.Name && c.Revoked.IsZero()
-		}
-		if h := health[k.Name]; !h.Heard.IsZero() && h.Away.IsZero() && (valid || !revoked) {
-			return &connected{k.Name}
 		}
 		if valid {
-			if err := a.rackWrites.RevokeRack(ctx, k.Name); err != nil {
+			if err := a.health.RevokeRack(ctx, k.Name); err != nil {
 				return err
 			}
 		}
-		return a.rackWrites.DeleteRack(ctx, k.Name)
+		return a.racks.Delete(ctx, k.ID)
 	})
 }
 

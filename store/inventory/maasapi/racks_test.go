@@ -36,12 +36,16 @@ func TestRackIsMovedAndDeleted(t *testing.T) {
 		{url.Values{"zone": {"east"}}, 200, `"name":"east"`},
 		{url.Values{}, 200, `"name":"east"`},
 		{url.Values{"hostname": {"rack1"}}, 200, `"hostname":"rack1"`},
-		{url.Values{"hostname": {"rack2"}}, 400, "cannot be changed"},
 		{url.Values{"zone": {"west"}}, 400, `there is no zone`},
+		{url.Values{"hostname": {"rack2"}}, 200, `"hostname":"rack2"`},
+		{url.Values{}, 404, "no rack rack1"},
 	} {
 		if code, body := s.do("PUT", path, c.form); code != c.code || !strings.Contains(body, c.want) {
 			t.Errorf("%v: %d %s", c.form, code, body)
 		}
+	}
+	if code, body := s.do("PUT", base+"rackcontrollers/rack2/", url.Values{"hostname": {"rack1"}}); code != 200 {
+		t.Errorf("renamed back: %d %s", code, body)
 	}
 	if code, body := s.do("PUT", path+"?op=x", url.Values{}); code != 501 {
 		t.Errorf("op: %d %s", code, body)
@@ -68,6 +72,9 @@ func TestConnectedRackIsNotDeleted(t *testing.T) {
 	if err := s.inv.ReportRack(t.Context(), "rack1", "region1", inventory.RackReport{}); err != nil {
 		t.Fatal(err)
 	}
+	if code, body := s.do("PUT", path, url.Values{"hostname": {"rack2"}}); code != 409 || !strings.Contains(body, "is connected") {
+		t.Errorf("renamed while connected: %d %s", code, body)
+	}
 	if code, body := s.do("DELETE", path, nil); code != 409 || !strings.Contains(body, "maas rack revoke rack1") {
 		t.Errorf("connected: %d %s", code, body)
 	}
@@ -84,7 +91,7 @@ func TestRevokedRackIsDeleted(t *testing.T) {
 	s := newSite(t)
 	ctx, soon := t.Context(), time.Now().Add(time.Hour)
 	for _, name := range []string{"rack1", "rack2"} {
-		if _, err := s.inv.CreateRackToken(ctx, inventory.RackToken{Hash: name, Expires: soon}); err != nil {
+		if _, err := s.inv.RackTokens.Create(ctx, inventory.RackToken{Hash: name, Expires: soon}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.inv.AdmitRack(ctx, name, inventory.RackCertificate{Serial: name, Rack: name, Expires: soon}); err != nil {

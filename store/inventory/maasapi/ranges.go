@@ -1,7 +1,6 @@
 package maasapi
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -51,7 +50,7 @@ func userNamed(name string) *userJSON {
 // ranges serves dynamic and reserved ranges.
 func (a *API) ranges() crud[ipam.Range] {
 	return crud[ipam.Range]{
-		shown: rangeWithSubnetJSON{}, tx: a.tx, all: every(a.inv.Ranges), find: numbered(a.inv.Range),
+		shown: rangeWithSubnetJSON{}, tx: a.tx, all: every(a.inv.Ranges.List), find: numbered(a.inv.Ranges.Get),
 		show: func(r *http.Request, ranges []ipam.Range) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
@@ -62,8 +61,8 @@ func (a *API) ranges() crud[ipam.Range] {
 		},
 		fresh:  func(r *http.Request) (ipam.Range, error) { return ipam.Range{Owner: userOf(r)}, nil },
 		read:   a.rangeForm,
-		create: a.inv.CreateRange, update: a.inv.UpdateRange,
-		remove: removing(a.inv.DeleteRange, func(r ipam.Range) int64 { return r.ID }),
+		create: a.inv.Ranges.Create, update: a.inv.Ranges.Update,
+		remove: removing(a.inv.Ranges.Delete, func(r ipam.Range) int64 { return r.ID }),
 	}
 }
 
@@ -106,7 +105,7 @@ type staticRouteJSON struct {
 // staticRoutes serves static routes between subnets.
 func (a *API) staticRoutes() crud[ipam.StaticRoute] {
 	return crud[ipam.StaticRoute]{
-		shown: staticRouteJSON{}, tx: a.tx, all: every(a.inv.Routes), find: numbered(a.inv.Route),
+		shown: staticRouteJSON{}, tx: a.tx, all: every(a.inv.Routes.List), find: numbered(a.inv.Routes.Get),
 		show: func(r *http.Request, routes []ipam.StaticRoute) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
@@ -124,8 +123,8 @@ func (a *API) staticRoutes() crud[ipam.StaticRoute] {
 			f.Addr("gateway_ip", &to.Gateway)
 			f.Number("metric", &to.Metric)
 		},
-		create: a.inv.CreateRoute, update: a.inv.UpdateRoute,
-		remove: removing(a.inv.DeleteRoute, func(s ipam.StaticRoute) int64 { return s.ID }),
+		create: a.inv.Routes.Create, update: a.inv.Routes.Update,
+		remove: removing(a.inv.Routes.Delete, func(s ipam.StaticRoute) int64 { return s.ID }),
 	}
 }
 
@@ -142,7 +141,7 @@ type reservedIPJSON struct {
 // reservedIPs serves addresses that are reserved for a MAC address.
 func (a *API) reservedIPs() crud[ipam.ReservedIP] {
 	return crud[ipam.ReservedIP]{
-		shown: reservedIPJSON{}, tx: a.tx, all: every(a.inv.ReservedIPs), find: numbered(a.inv.ReservedIP),
+		shown: reservedIPJSON{}, tx: a.tx, all: every(a.inv.ReservedIPs.List), find: numbered(a.inv.ReservedIPs.Get),
 		show: func(r *http.Request, reserved []ipam.ReservedIP) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
@@ -155,11 +154,8 @@ func (a *API) reservedIPs() crud[ipam.ReservedIP] {
 			return out, err
 		},
 		read:   a.reservedForm,
-		create: a.inv.CreateReservedIP,
-		update: func(ctx context.Context, ip ipam.ReservedIP) error {
-			return a.inv.SetReservedIPComment(ctx, ip.ID, ip.Comment)
-		},
-		remove: removing(a.inv.DeleteReservedIP, func(ip ipam.ReservedIP) int64 { return ip.ID }),
+		create: a.inv.ReservedIPs.Create, update: a.inv.ReservedIPs.Update,
+		remove: removing(a.inv.ReservedIPs.Delete, func(ip ipam.ReservedIP) int64 { return ip.ID }),
 	}
 }
 

@@ -41,21 +41,21 @@ func readRef(f *form.Form, name string, to *int64, find func(text string) (int64
 
 func (a *API) subnetRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
-		s, err := a.inv.FindSubnet(r.Context(), text)
+		s, err := a.inv.Subnets.Find(r.Context(), text)
 		return s.ID, err
 	}
 }
 
 func (a *API) vlanRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
-		v, err := a.inv.FindVLAN(r.Context(), text)
+		v, err := a.inv.VLANs.Find(r.Context(), text)
 		return v.ID, err
 	}
 }
 
 func (a *API) fabricRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
-		f, err := a.inv.FindFabric(r.Context(), text)
+		f, err := a.inv.Fabrics.Find(r.Context(), text)
 		return f.ID, err
 	}
 }
@@ -66,7 +66,7 @@ func (a *API) spaceRef(r *http.Request) func(string) (int64, error) {
 		if text == undefinedSpace {
 			return 0, nil
 		}
-		s, err := a.inv.FindSpace(r.Context(), text)
+		s, err := a.inv.Spaces.Find(r.Context(), text)
 		return s.ID, err
 	}
 }
@@ -90,21 +90,21 @@ func byName[T any](all []T, err error, text, what string, of func(T) (int64, str
 
 func (a *API) zoneRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
-		all, err := a.inv.Zones(r.Context())
+		all, err := a.inv.Zones.List(r.Context())
 		return byName(all, err, text, "zone", func(z inventory.AvailabilityZone) (int64, string) { return z.ID, z.Name })
 	}
 }
 
 func (a *API) poolRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
-		all, err := a.inv.Pools(r.Context())
+		all, err := a.inv.Pools.List(r.Context())
 		return byName(all, err, text, "pool", func(p inventory.ResourcePool) (int64, string) { return p.ID, p.Name })
 	}
 }
 
 func (a *API) domainRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
-		all, err := a.inv.Domains(r.Context())
+		all, err := a.inv.Domains.List(r.Context())
 		return byName(all, err, text, "domain", func(d inventory.Domain) (int64, string) { return d.ID, d.Name })
 	}
 }
@@ -112,7 +112,7 @@ func (a *API) domainRef(r *http.Request) func(string) (int64, error) {
 // machineRef finds a machine by name or system ID.
 func (a *API) machineRef(r *http.Request) func(string) (int64, error) {
 	return func(text string) (int64, error) {
-		m, err := a.inv.MachineByName(r.Context(), text)
+		m, err := a.inv.Machines.Find(r.Context(), text)
 		return m.ID, err
 	}
 }
@@ -130,7 +130,7 @@ const undefinedSpace = "undefined"
 
 // spaceNames returns the names of spaces by ID.
 func (a *API) spaceNames(r *http.Request) (map[int64]string, error) {
-	all, err := a.inv.Spaces(r.Context())
+	all, err := a.inv.Spaces.List(r.Context())
 	names := map[int64]string{0: undefinedSpace}
 	for _, s := range all {
 		names[s.ID] = s.Name
@@ -140,7 +140,7 @@ func (a *API) spaceNames(r *http.Request) (map[int64]string, error) {
 
 // fabricNames returns the names of fabrics by ID.
 func (a *API) fabricNames(r *http.Request) (map[int64]string, error) {
-	all, err := a.inv.Fabrics(r.Context())
+	all, err := a.inv.Fabrics.List(r.Context())
 	names := map[int64]string{}
 	for _, f := range all {
 		names[f.ID] = f.Name

@@ -28,11 +28,11 @@ type snippetJSON struct {
 // snippets serves DHCP options. New ones are enabled, as in MAAS.
 func (a *API) snippets() crud[inventory.Snippet] {
 	return crud[inventory.Snippet]{
-		shown: snippetJSON{}, tx: a.tx, all: every(a.inv.Snippets), find: numbered(a.inv.Snippet), show: a.showSnippets,
+		shown: snippetJSON{}, tx: a.tx, all: every(a.inv.Snippets.List), find: numbered(a.inv.Snippets.Get), show: a.showSnippets,
 		fresh:  func(*http.Request) (inventory.Snippet, error) { return inventory.Snippet{Enabled: true}, nil },
 		read:   a.snippetForm,
-		create: a.inv.CreateSnippet, update: a.inv.UpdateSnippet,
-		remove: removing(a.inv.DeleteSnippet, func(s inventory.Snippet) int64 { return s.ID }),
+		create: a.inv.Snippets.Create, update: a.inv.Snippets.Update,
+		remove: removing(a.inv.Snippets.Delete, func(s inventory.Snippet) int64 { return s.ID }),
 	}
 }
 
@@ -78,7 +78,7 @@ func (a *API) rangeRef(r *http.Request) func(string) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("%q is not the number of a range", text)
 		}
-		rg, err := a.inv.Range(r.Context(), id)
+		rg, err := a.inv.Ranges.Get(r.Context(), id)
 		return rg.ID, err
 	}
 }
@@ -101,7 +101,7 @@ func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any
 			}
 		}
 		if s.RangeID != 0 {
-			rg, err := a.inv.Range(r.Context(), s.RangeID)
+			rg, err := a.inv.Ranges.Get(r.Context(), s.RangeID)
 			if err != nil {
 				return nil, err
 			}
@@ -115,10 +115,10 @@ func (a *API) showSnippets(r *http.Request, snippets []inventory.Snippet) ([]any
 
 // nodeSummary names a machine or device by ID. The two share one sequence of IDs.
 func (a *API) nodeSummary(r *http.Request, id int64) (*nodeSummaryJSON, error) {
-	m, err := a.inv.Machine(r.Context(), id)
+	m, err := a.inv.Machines.Get(r.Context(), id)
 	if err == nil {
 		return &nodeSummaryJSON{SystemID: m.SystemID, FQDN: m.FQDN, Hostname: m.Hostname, NodeType: nodeMachine}, nil
 	}
-	d, err := a.inv.Device(r.Context(), id)
+	d, err := a.inv.Devices.Get(r.Context(), id)
 	return &nodeSummaryJSON{SystemID: d.SystemID, FQDN: d.FQDN, Hostname: d.Hostname, NodeType: nodeDevice}, err
 }

@@ -20,7 +20,7 @@ type spaceJSON struct {
 // spaces serves spaces with their VLANs and subnets.
 func (a *API) spaces() crud[ipam.Space] {
 	return crud[ipam.Space]{
-		shown: spaceJSON{}, tx: a.tx, all: every(a.inv.Spaces), find: numbered(a.inv.Space),
+		shown: spaceJSON{}, tx: a.tx, all: every(a.inv.Spaces.List), find: numbered(a.inv.Spaces.Get),
 		show: func(r *http.Request, spaces []ipam.Space) ([]any, error) {
 			view, err := a.subnetView(r)
 			var out []any
@@ -33,8 +33,8 @@ func (a *API) spaces() crud[ipam.Space] {
 			f.Text("name", &to.Name)
 			f.Text("description", &to.Description)
 		},
-		create: a.inv.CreateSpace, update: a.inv.UpdateSpace,
-		remove: removing(a.inv.DeleteSpace, func(s ipam.Space) int64 { return s.ID }),
+		create: a.inv.Spaces.Create, update: a.inv.Spaces.Update,
+		remove: removing(a.inv.Spaces.Delete, func(s ipam.Space) int64 { return s.ID }),
 	}
 }
 
@@ -59,13 +59,13 @@ func (v subnetView) space(s ipam.Space) spaceJSON {
 func (a *API) zones() crud[inventory.AvailabilityZone] {
 	type zone = inventory.AvailabilityZone
 	return crud[zone]{
-		shown: describedJSON{}, tx: a.tx, all: every(a.inv.Zones),
+		shown: describedJSON{}, tx: a.tx, all: every(a.inv.Zones.List),
 		find: func(r *http.Request) (z zone, err error) {
 			id, err := a.zoneRef(r)(r.PathValue("id"))
 			if err != nil {
 				return z, notFound("zone", r.PathValue("id"))
 			}
-			return a.inv.Zone(r.Context(), id)
+			return a.inv.Zones.Get(r.Context(), id)
 		},
 		show: each(func(z zone) any {
 			return describedJSON{z.ID, z.Name, z.Description, a.base + "zones/" + url.PathEscape(z.Name) + "/"}
@@ -74,8 +74,8 @@ func (a *API) zones() crud[inventory.AvailabilityZone] {
 			f.Text("name", &to.Name)
 			f.Text("description", &to.Description)
 		},
-		create: a.inv.CreateZone, update: a.inv.UpdateZone,
-		remove: removing(a.inv.DeleteZone, func(z zone) int64 { return z.ID }),
+		create: a.inv.Zones.Create, update: a.inv.Zones.Update,
+		remove: removing(a.inv.Zones.Delete, func(z zone) int64 { return z.ID }),
 	}
 }
 
@@ -84,13 +84,13 @@ func (a *API) zones() crud[inventory.AvailabilityZone] {
 func (a *API) pools() crud[inventory.ResourcePool] {
 	type pool = inventory.ResourcePool
 	return crud[pool]{
-		shown: describedJSON{}, tx: a.tx, all: every(a.inv.Pools),
+		shown: describedJSON{}, tx: a.tx, all: every(a.inv.Pools.List),
 		find: func(r *http.Request) (p pool, err error) {
 			id, err := a.poolRef(r)(r.PathValue("id"))
 			if err != nil {
 				return p, notFound("resource pool", r.PathValue("id"))
 			}
-			return a.inv.Pool(r.Context(), id)
+			return a.inv.Pools.Get(r.Context(), id)
 		},
 		show: each(func(p pool) any {
 			return describedJSON{p.ID, p.Name, p.Description, fmt.Sprintf("%sresourcepool/%d/", a.base, p.ID)}
@@ -99,7 +99,7 @@ func (a *API) pools() crud[inventory.ResourcePool] {
 			f.Text("name", &to.Name)
 			f.Text("description", &to.Description)
 		},
-		create: a.inv.CreatePool, update: a.inv.UpdatePool,
-		remove: removing(a.inv.DeletePool, func(p pool) int64 { return p.ID }),
+		create: a.inv.Pools.Create, update: a.inv.Pools.Update,
+		remove: removing(a.inv.Pools.Delete, func(p pool) int64 { return p.ID }),
 	}
 }

@@ -23,17 +23,24 @@ type stores struct {
 	discoveries discoveryStore
 	topology    topology
 	profiles    profileStore
-	racks       rackLister
-	rackWrites  rackWriter
+	racks       collection[inventory.Rack]
+	health      rackHealth
 	regions     regionLister
 	passwords   passwordChecker
 	subnetParts subnetParts
 	nodes       nodeFinder
+	vlansByID   getter[ipam.VLAN]
+	fabricsByID getter[ipam.Fabric]
+	spacesByID  getter[ipam.Space]
 }
 
 // storesOf returns the inventory in all its parts.
 func storesOf(inv *inventory.Inventory) stores {
-	return stores{inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv, inv}
+	return stores{
+		tx: inv, answers: inv, feed: inv, events: inv, boots: inv, discoveries: inv, topology: inv, profiles: inv,
+		racks: inv.Racks, health: inv, regions: inv, passwords: inv, subnetParts: inv, nodes: inv,
+		vlansByID: inv.VLANs, fabricsByID: inv.Fabrics, spacesByID: inv.Spaces,
+	}
 }
 
 // transactor runs f in a transaction: calls with its context join it, and an error undoes them.
@@ -100,17 +107,22 @@ type profileStore interface {
 	SetBootProfile(ctx context.Context, of inventory.BootTarget, p *pxe.Profile) error
 }
 
-// rackLister reads racks.
-type rackLister interface {
-	Racks(ctx context.Context) ([]inventory.Rack, error)
-	Rack(ctx context.Context, name string) (inventory.Rack, error)
-	RackHealths(ctx context.Context) (map[string]inventory.RackHealth, error)
+// getter reads objects by ID.
+type getter[T any] interface {
+	Get(ctx context.Context, id int64) (T, error)
 }
 
-// rackWriter changes racks.
-type rackWriter interface {
-	UpdateRack(ctx context.Context, k inventory.Rack) error
-	DeleteRack(ctx context.Context, name string) error
+// collection reads and changes objects that have names.
+type collection[T any] interface {
+	List(ctx context.Context) ([]T, error)
+	Find(ctx context.Context, name string) (T, error)
+	Update(ctx context.Context, x T) (T, error)
+	Delete(ctx context.Context, id int64) error
+}
+
+// rackHealth reads the reports and certificates of racks, and shuts racks out.
+type rackHealth interface {
+	RackHealths(ctx context.Context) (map[string]inventory.RackHealth, error)
 	RevokeRack(ctx context.Context, name string) error
 	RackCertificates(ctx context.Context) ([]inventory.RackCertificate, error)
 }
@@ -125,11 +137,8 @@ type passwordChecker interface {
 	CheckPassword(ctx context.Context, name, password string) (inventory.User, bool, error)
 }
 
-// subnetParts reads the objects that a subnet refers to and consists of.
+// subnetParts reads the objects that a subnet consists of.
 type subnetParts interface {
-	VLAN(ctx context.Context, id int64) (ipam.VLAN, error)
-	Fabric(ctx context.Context, id int64) (ipam.Fabric, error)
-	Space(ctx context.Context, id int64) (ipam.Space, error)
 	RangesOf(ctx context.Context, subnet int64) ([]ipam.Range, error)
 	// TagsOf returns the names of the subnet's tags.
 	TagsOf(ctx context.Context, subnet int64) ([]string, error)

@@ -38,11 +38,14 @@ type Subnet struct {
 // subnets serves subnets. Getting one has operations; see getSubnet.
 func (a *API) subnets() crud[ipam.Subnet] {
 	return crud[ipam.Subnet]{
-		shown: Subnet{}, tx: a.tx, all: every(a.inv.Subnets), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
-		create: a.inv.CreateSubnet, update: a.inv.UpdateSubnet,
+		shown: Subnet{}, tx: a.tx, all: every(a.inv.Subnets.List), find: a.subnetOfPath, show: a.showSubnets, read: a.subnetForm,
+		create: a.inv.Subnets.Create, update: a.inv.Subnets.Update,
 		remove: func(ctx context.Context, r *http.Request, s ipam.Subnet) error {
 			force, _ := form.ParseBool(r.URL.Query().Get("force"))
-			return a.inv.DeleteSubnet(ctx, s.ID, force)
+			if force {
+				return a.inv.ForceDeleteSubnet(ctx, s.ID)
+			}
+			return a.inv.Subnets.Delete(ctx, s.ID)
 		},
 	}
 }
@@ -52,9 +55,9 @@ func (a *API) subnets() crud[ipam.Subnet] {
 func (a *API) subnetOfPath(r *http.Request) (ipam.Subnet, error) {
 	text := r.PathValue("id")
 	if id, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return a.inv.Subnet(r.Context(), id)
+		return a.inv.Subnets.Get(r.Context(), id)
 	}
-	return a.inv.FindSubnet(r.Context(), text)
+	return a.inv.Subnets.Find(r.Context(), text)
 }
 
 // showSubnets shows subnets.
@@ -81,7 +84,7 @@ func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
 	if v.vlanView, err = a.vlanView(r); err != nil {
 		return v, err
 	}
-	subnets, err := a.inv.Subnets(r.Context())
+	subnets, err := a.inv.Subnets.List(r.Context())
 	if err != nil {
 		return v, err
 	}
@@ -89,7 +92,7 @@ func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
 	for _, s := range subnets {
 		v.subnets[s.ID] = s
 	}
-	ranges, err := a.inv.Ranges(r.Context())
+	ranges, err := a.inv.Ranges.List(r.Context())
 	for _, rg := range ranges {
 		v.ranges[rg.SubnetID] = append(v.ranges[rg.SubnetID], rg)
 	}
@@ -110,17 +113,17 @@ func (a *API) subnetViewOf(r *http.Request, subnets []ipam.Subnet) (v subnetView
 	v.vlanView = vlanView{base: a.base, fabrics: map[int64]string{}, spaces: map[int64]string{0: undefinedSpace}, vlans: map[int64]ipam.VLAN{}}
 	// The VLAN and the one that it relays to; a VLAN that was read already ends a circle.
 	for id := s.VLANID; id != 0 && v.vlans[id].ID == 0; id = v.vlans[id].RelayVLANID {
-		vlan, err := a.subnetParts.VLAN(ctx, id)
+		vlan, err := a.vlansByID.Get(ctx, id)
 		if err != nil {
 			return v, err
 		}
-		fabric, err := a.subnetParts.Fabric(ctx, vlan.FabricID)
+		fabric, err := a.fabricsByID.Get(ctx, vlan.FabricID)
 		if err != nil {
 			return v, err
 		}
 		v.vlans[id], v.fabrics[fabric.ID] = vlan, fabric.Name
 		if vlan.SpaceID != 0 {
-			space, err := a.subnetParts.Space(ctx, vlan.SpaceID)
+			space, err := a.spacesByID.Get(ctx, vlan.SpaceID)
 			if err != nil {
 				return v, err
 			}
@@ -198,7 +201,7 @@ func (a *API) vlanOfForm(r *http.Request, f *form.Form) int64 {
 	var fabric int64
 	readRef(f, "fabric", &fabric, a.fabricRef(r))
 	if fabric == 0 && f.Err == nil {
-		fabrics, err := a.inv.Fabrics(r.Context())
+		fabrics, err := a.inv.Fabrics.List(r.Context())
 		if err != nil || len(fabrics) == 0 {
 			f.Wrong("fabric", "is needed: there is none")
 			return 0

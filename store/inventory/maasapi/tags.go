@@ -25,7 +25,7 @@ type tagJSON struct {
 // selects none would be wrong.
 func (a *API) tags() crud[inventory.Tag] {
 	return crud[inventory.Tag]{
-		shown: tagJSON{}, tx: a.tx, all: every(a.inv.Tags), find: a.tagOfPath,
+		shown: tagJSON{}, tx: a.tx, all: every(a.inv.Tags.List), find: a.tagOfPath,
 		show: each(func(t inventory.Tag) any {
 			return tagJSON{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts, ResourceURI: a.base + "tags/" + t.Name + "/"}
 		}),
@@ -37,14 +37,14 @@ func (a *API) tags() crud[inventory.Tag] {
 				f.Err = &unsupported{"a tag with a definition; give it to machines with op=update_nodes"}
 			}
 		},
-		create: a.inv.CreateTag, update: a.inv.UpdateTag,
-		remove: removing(a.inv.DeleteTag, func(t inventory.Tag) int64 { return t.ID }),
+		create: a.inv.Tags.Create, update: a.inv.Tags.Update,
+		remove: removing(a.inv.Tags.Delete, func(t inventory.Tag) int64 { return t.ID }),
 	}
 }
 
 // tagOfPath returns the tag of the path, by name.
 func (a *API) tagOfPath(r *http.Request) (inventory.Tag, error) {
-	return a.inv.TagByName(r.Context(), r.PathValue("id"))
+	return a.inv.Tags.Find(r.Context(), r.PathValue("id"))
 }
 
 // getTag returns a tag, or with op=machines, devices or nodes the objects that have it.
@@ -114,7 +114,7 @@ func (a *API) actOnTag(r *http.Request) (any, error) {
 					nodes[i] = append(nodes[i], id)
 					continue
 				}
-				s, none := a.inv.FindSubnet(r.Context(), name)
+				s, none := a.inv.Subnets.Find(r.Context(), name)
 				if none != nil {
 					return nil, form.Invalid(field, err.Error())
 				}
@@ -132,7 +132,7 @@ func (a *API) actOnTag(r *http.Request) (any, error) {
 
 // taggable returns the ID of a machine or device.
 func (a *API) taggable(ctx context.Context, name string) (int64, error) {
-	m, err := a.inv.MachineByName(ctx, name)
+	m, err := a.inv.Machines.Find(ctx, name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return m.ID, err
 	}

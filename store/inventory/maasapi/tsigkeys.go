@@ -25,7 +25,7 @@ type tsigKeyJSON struct {
 // be moved one by one.
 func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 	return crud[inventory.TSIGKey]{
-		shown: tsigKeyJSON{}, tx: a.tx, all: every(a.inv.TSIGKeys), find: numbered(a.inv.TSIGKey), show: each(a.showTSIGKey),
+		shown: tsigKeyJSON{}, tx: a.tx, all: every(a.inv.TSIGKeys.List), find: numbered(a.inv.TSIGKeys.Get), show: each(a.showTSIGKey),
 		read: func(_ *http.Request, f *form.Form, to *inventory.TSIGKey) {
 			f.Text("name", &to.Name)
 			f.Text("algorithm", &to.Algorithm)
@@ -33,8 +33,8 @@ func (a *API) tsigKeys() crud[inventory.TSIGKey] {
 				to.Secret = dnssrv.KeySecret(f.Get("secret"))
 			}
 		},
-		create: a.inv.CreateTSIGKey,
-		remove: removing(a.inv.DeleteTSIGKey, func(k inventory.TSIGKey) int64 { return k.ID }),
+		create: a.inv.TSIGKeys.Create,
+		remove: removing(a.inv.TSIGKeys.Delete, func(k inventory.TSIGKey) int64 { return k.ID }),
 	}
 }
 

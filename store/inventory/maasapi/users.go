@@ -31,9 +31,9 @@ func (a *API) showUser(u inventory.User) Account {
 // users serves users, by name.
 func (a *API) users() crud[inventory.User] {
 	return crud[inventory.User]{
-		shown: Account{}, tx: a.tx, all: every(a.inv.Users),
+		shown: Account{}, tx: a.tx, all: every(a.inv.Users.List),
 		find: func(r *http.Request) (inventory.User, error) {
-			return a.inv.UserByName(r.Context(), r.PathValue("id"))
+			return a.inv.Users.Find(r.Context(), r.PathValue("id"))
 		},
 		show: each(func(u inventory.User) any { return a.showUser(u) }),
 		ready: func(r *http.Request, f *form.Form) {
@@ -43,8 +43,8 @@ func (a *API) users() crud[inventory.User] {
 				f.Values.Set("password", hash)
 			}
 		},
-		read: readUser, create: a.inv.CreateUser, update: a.inv.UpdateUser,
-		remove: removing(a.inv.DeleteUser, func(u inventory.User) int64 { return u.ID }),
+		read: readUser, create: a.inv.Users.Create, update: a.inv.Users.Update,
+		remove: removing(a.inv.Users.Delete, func(u inventory.User) int64 { return u.ID }),
 	}
 }
 
@@ -96,7 +96,7 @@ func tokenOf(k inventory.APIKey, text string) tokenJSON {
 
 // self returns the stored user who made a request.
 func (a *API) self(r *http.Request) (inventory.User, error) {
-	return a.inv.UserByName(r.Context(), userOf(r))
+	return a.inv.Users.Find(r.Context(), userOf(r))
 }
 
 // listTokens serves op=list_authorisation_tokens. Secrets cannot be shown: only their hashes are
@@ -161,7 +161,7 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 		if err != nil {
 			return nil, err
 		}
-		return a.inv.SSHKeys(r.Context(), u.ID)
+		return a.inv.SSHKeysOf(r.Context(), u.ID)
 	}
 	return crud[inventory.SSHKey]{
 		shown: sshKeyJSON{}, tx: a.tx, all: all,
@@ -186,8 +186,8 @@ func (a *API) sshKeys() crud[inventory.SSHKey] {
 			return inventory.SSHKey{UserID: u.ID}, err
 		},
 		read:   func(_ *http.Request, f *form.Form, to *inventory.SSHKey) { f.Text("key", &to.Key) },
-		create: a.inv.CreateSSHKey,
-		remove: removing(a.inv.DeleteSSHKey, func(k inventory.SSHKey) int64 { return k.ID }),
+		create: a.inv.SSHKeys.Create,
+		remove: removing(a.inv.SSHKeys.Delete, func(k inventory.SSHKey) int64 { return k.ID }),
 	}
 }
 

@@ -119,7 +119,7 @@ func TestLogIn(t *testing.T) {
 			t.Fatal(code, body)
 		}
 	}
-	u, err := s.inv.UserByName(t.Context(), "olga")
+	u, err := s.inv.Users.Find(t.Context(), "olga")
 	if err != nil {
 		t.Fatal(err)
 	}

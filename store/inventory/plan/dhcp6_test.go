@@ -20,9 +20,9 @@ func TestPlanDHCP6(t *testing.T) {
 	rack := model(t, inv).Racks[0]
 	rack.Links[0].Addrs = append(rack.Links[0].Addrs, prefix("2001:db8::2/64"))
 	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
-	s := must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("2001:db8::/64"), VLANID: v.ID, Gateway: addr("2001:db8::1")}))
+	s := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("2001:db8::/64"), VLANID: v.ID, Gateway: addr("2001:db8::1")}))
 	must[inventory.Rack](t)(inv.RegisterRack(ctx, rack))
-	must[ipam.Range](t)(inv.CreateRange(ctx, ipam.Range{SubnetID: s.ID, Type: ipam.RangeDynamic, Start: addr("2001:db8::1:0"), End: addr("2001:db8::1:ffff")}))
+	must[ipam.Range](t)(inv.Ranges.Create(ctx, ipam.Range{SubnetID: s.ID, Type: ipam.RangeDynamic, Start: addr("2001:db8::1:0"), End: addr("2001:db8::1:ffff")}))
 	m := model(t, inv)
 	must[ipam.Allocation](t)(inv.LinkInterface(ctx, m.Machines[0].Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("2001:db8::50")}))
 	ok(t, inv.SetSetting(ctx, inventory.SettingRouterAdvertisements, "2001:db8::/64"))

@@ -51,3 +51,6 @@ func model(t testing.TB, inv *inventory.Inventory) *inventory.Model {
 	t.Helper()
 	return must[*inventory.Model](t)(inv.Model(t.Context()))
 }
+
+// errOf keeps the error of a call that returns a value too.
+func errOf[T any](_ T, err error) error { return err }

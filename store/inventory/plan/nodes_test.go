@@ -19,10 +19,10 @@ func TestReservationsOfSharedLinkAddresses(t *testing.T) {
 	inv, ctx := openInventory(t, "memory:"), t.Context()
 	must[ipam.Subnet](t)(inv.Bootstrap(ctx, inventory.Bootstrap{Rack: "rack1", Link: "eth0", Address: prefix("10.0.0.2/24")}))
 	machine := func(name string, own int, bridges ...int) inventory.Machine {
-		m := must[inventory.Machine](t)(inv.CreateMachine(ctx, inventory.Machine{Hostname: name, Interfaces: []inventory.Interface{nic(own), nic(own + 1)}}))
+		m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: name, Interfaces: []inventory.Interface{nic(own), nic(own + 1)}}))
 		for i, shared := range bridges {
 			parent := m.Interfaces[i]
-			must[ipam.Interface](t)(inv.CreateInterface(ctx, ipam.Interface{
+			must[ipam.Interface](t)(inv.Interfaces.Create(ctx, ipam.Interface{
 				NodeID: m.ID, Name: "br" + string(rune('0'+i)), Kind: ipam.Bridge, MAC: mac(shared), Parents: []int64{parent.ID}, VLANID: parent.VLANID, Enabled: true,
 			}))
 		}
@@ -37,7 +37,7 @@ func TestReservationsOfSharedLinkAddresses(t *testing.T) {
 	f.Follow(t, inv)
 	for _, name := range []string{"zz", "aa", "cd", "bc"} {
 		first.Hostname = name
-		first = must[inventory.Machine](t)(inv.UpdateMachine(ctx, first))
+		first = must[inventory.Machine](t)(inv.Machines.Update(ctx, first))
 		f.Follow(t, inv)
 		whole := model(t, inv)
 		want := plan.DHCP(whole, whole.Racks[0]).Reservations

@@ -64,7 +64,7 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 	must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "rack2", Links: []inventory.RackLink{{Name: "ens3", Addrs: []netip.Prefix{prefix("10.0.0.4/24")}}}}))
 	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
 	v.SecondaryRack = "rack2"
-	ok(t, inv.UpdateVLAN(ctx, v))
+	ok(t, errOf(inv.VLANs.Update(ctx, v)))
 	if err := inv.SetSetting(ctx, inventory.SettingTakeover, "5"); err == nil {
 		t.Error("a takeover after 5 seconds was accepted")
 	}
@@ -122,7 +122,7 @@ func TestPlanDHCPMode(t *testing.T) {
 	}
 	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
 	v.DHCPMode = "perhaps"
-	if err := inv.UpdateVLAN(ctx, v); err == nil {
+	if _, err := inv.VLANs.Update(ctx, v); err == nil {
 		t.Error("a mode that there is not was accepted")
 	}
 	ok(t, inv.SetSetting(ctx, inventory.SettingCircuitQuota, "8"))
@@ -133,7 +133,7 @@ func TestPlanDHCPMode(t *testing.T) {
 	} {
 		v = must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
 		v.DHCPMode = mode
-		ok(t, inv.UpdateVLAN(ctx, v))
+		ok(t, errOf(inv.VLANs.Update(ctx, v)))
 		if got := modes(); got != want {
 			t.Errorf("%q: %s, want %s", mode, got, want)
 		}

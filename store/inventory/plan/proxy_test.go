@@ -124,16 +124,16 @@ func TestProxySettingsThatCannotBe(t *testing.T) {
 func TestMachinesFindBothProxies(t *testing.T) {
 	inv, ctx := openInventory(t, "memory:"), t.Context()
 	s := must[ipam.Subnet](t)(inv.Bootstrap(ctx, inventory.Bootstrap{Rack: "rack1", Link: "eth0", Address: prefix("10.0.0.2/24")}))
-	must[ipam.Subnet](t)(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: prefix("fd00::/64"), VLANID: s.VLANID}))
+	must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("fd00::/64"), VLANID: s.VLANID}))
 	for _, r := range []inventory.Rack{
 		{Name: "rack1", Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("10.0.0.2/24"), prefix("fd00::2/64")}}}},
 		{Name: "rack2", Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("10.0.0.3/24"), prefix("fd00::3/64")}}}},
 	} {
 		must[inventory.Rack](t)(inv.RegisterRack(ctx, r))
 	}
-	v := must[ipam.VLAN](t)(inv.VLAN(ctx, s.VLANID))
+	v := must[ipam.VLAN](t)(inv.VLANs.Get(ctx, s.VLANID))
 	v.DHCP, v.PrimaryRack, v.SecondaryRack = true, "rack1", "rack2"
-	ok(t, inv.UpdateVLAN(ctx, v))
+	ok(t, errOf(inv.VLANs.Update(ctx, v)))
 	told := func(in string) string {
 		m := model(t, inv)
 		return plan.ProxyURLsOf(m, m.Racks[0]).Subnets[prefix(in)]
@@ -165,16 +165,16 @@ func TestMachinesFindBothProxies(t *testing.T) {
 	}
 	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, ""))
 	s.DNSServers = []netip.Addr{addr("9.9.9.9")} // whom the name says nothing
-	ok(t, inv.UpdateSubnet(ctx, s))
+	ok(t, errOf(inv.Subnets.Update(ctx, s)))
 	if got := told("10.0.0.0/24"); got != "http://10.0.0.2:8000/" {
 		t.Errorf("clients of other DNS servers are told %q", got)
 	}
 	if got, want := told("fd00::/64"), "http://fd00-0000-0000-0000-0000-0000-0000-0000--64.maas-internal:8000/"; got != want {
 		t.Errorf("clients of the other subnet are told %q", got)
 	}
-	v = must[ipam.VLAN](t)(inv.VLAN(ctx, s.VLANID))
+	v = must[ipam.VLAN](t)(inv.VLANs.Get(ctx, s.VLANID))
 	v.DHCPMode = ipam.DHCPProxy
-	ok(t, inv.UpdateVLAN(ctx, v))
+	ok(t, errOf(inv.VLANs.Update(ctx, v)))
 	if got := told("10.0.0.0/24"); got != "http://10.0.0.2:8000/" {
 		t.Errorf("clients of another DHCP server are told %q", got)
 	}

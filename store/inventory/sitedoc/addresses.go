@@ -9,7 +9,7 @@ import (
 func (a *applier) ranges(docs *[]Range) step {
 	inv := a.inv
 	return kind[Range, ipam.Range]{
-		applier: a, name: "range", docs: docs, list: inv.Ranges, id: func(r ipam.Range) int64 { return r.ID },
+		applier: a, name: "range", docs: docs, objects: inv.Ranges, id: func(r ipam.Range) int64 { return r.ID },
 		doc: func(r ipam.Range) (Range, error) {
 			return Range{r.Type.String(), r.Start.String(), r.End.String(), r.Comment}, nil
 		},
@@ -25,21 +25,19 @@ func (a *applier) ranges(docs *[]Range) step {
 			r.End, err = addrOf("end_ip", d.End)
 			return err
 		},
-		create: inv.CreateRange, update: inv.UpdateRange,
-		remove: func(ctx context.Context, r ipam.Range) error { return inv.DeleteRange(ctx, r.ID) },
 	}
 }
 
 func (a *applier) routes(docs *[]Route) step {
 	inv := a.inv
 	return kind[Route, ipam.StaticRoute]{
-		applier: a, name: "route", docs: docs, list: inv.Routes, id: func(r ipam.StaticRoute) int64 { return r.ID },
+		applier: a, name: "route", docs: docs, objects: inv.Routes, id: func(r ipam.StaticRoute) int64 { return r.ID },
 		doc: func(r ipam.StaticRoute) (Route, error) {
-			from, err := inv.Subnet(a.ctx, r.SourceID)
+			from, err := inv.Subnets.Get(a.ctx, r.SourceID)
 			if err != nil {
 				return Route{}, err
 			}
-			to, err := inv.Subnet(a.ctx, r.DestinationID)
+			to, err := inv.Subnets.Get(a.ctx, r.DestinationID)
 			return Route{from.Prefix.String(), to.Prefix.String(), r.Gateway.String(), r.Metric}, err
 		},
 		key: func(d Route) string {
@@ -58,15 +56,13 @@ func (a *applier) routes(docs *[]Route) step {
 			r.Gateway, err = addrOf("gateway_ip", d.Gateway)
 			return err
 		},
-		create: inv.CreateRoute, update: inv.UpdateRoute,
-		remove: func(ctx context.Context, r ipam.StaticRoute) error { return inv.DeleteRoute(ctx, r.ID) },
 	}
 }
 
 func (a *applier) reserved(docs *[]ReservedIP) step {
 	inv := a.inv
 	return kind[ReservedIP, ipam.ReservedIP]{
-		applier: a, name: "reserved IP", docs: docs, list: inv.ReservedIPs, id: func(r ipam.ReservedIP) int64 { return r.ID },
+		applier: a, name: "reserved IP", docs: docs, objects: inv.ReservedIPs, id: func(r ipam.ReservedIP) int64 { return r.ID },
 		doc: func(r ipam.ReservedIP) (ReservedIP, error) {
 			return ReservedIP{r.Addr.String(), r.MAC.String(), r.Comment}, nil
 		},
@@ -79,14 +75,12 @@ func (a *applier) reserved(docs *[]ReservedIP) step {
 			r.MAC, err = macOf(d.MAC)
 			return err
 		},
-		create: inv.CreateReservedIP,
 		update: func(ctx context.Context, r ipam.ReservedIP) error { // the address may be for another MAC now
-			if err := inv.DeleteReservedIP(ctx, r.ID); err != nil {
+			if err := inv.ReservedIPs.Delete(ctx, r.ID); err != nil {
 				return err
 			}
-			_, err := inv.CreateReservedIP(ctx, r)
+			_, err := inv.ReservedIPs.Create(ctx, r)
 			return err
 		},
-		remove: func(ctx context.Context, r ipam.ReservedIP) error { return inv.DeleteReservedIP(ctx, r.ID) },
 	}
 }

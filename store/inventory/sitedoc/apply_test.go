@@ -159,7 +159,7 @@ func TestPruneRefuses(t *testing.T) {
 	if _, err := sitedoc.Apply(ctx, inv, parse(t, lab), sitedoc.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := inv.MachineByName(ctx, "node1.lab.example")
+	m, err := inv.Machines.Find(ctx, "node1.lab.example")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestPruneRefuses(t *testing.T) {
 		}
 	}
 	m.Owner, m.Status = "ada", inventory.StatusAllocated
-	if _, err := inv.UpdateMachine(ctx, m); err != nil {
+	if _, err := inv.Machines.Update(ctx, m); err != nil {
 		t.Fatal(err)
 	}
 	_, err = sitedoc.Apply(ctx, inv, parse(t, "machines: []"), sitedoc.Options{Prune: true})
@@ -247,7 +247,7 @@ func ExampleApply() {
 // What a document does not say about a domain's zone stays, and what it says in another form than it is stored is no change.
 func TestDomainsStayAsTheyAre(t *testing.T) {
 	inv, ctx := newSite(t), t.Context()
-	if _, err := inv.CreateTSIGKey(ctx, inventory.TSIGKey{Name: "sec"}); err != nil {
+	if _, err := inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "sec"}); err != nil {
 		t.Fatal(err)
 	}
 	apply := func(text string) string {
@@ -268,7 +268,7 @@ func TestDomainsStayAsTheyAre(t *testing.T) {
 	if got := apply(`domains: [{name: lab.example, notify: [], allow_update: []}]`); got != "update domain lab.example" {
 		t.Errorf("emptied: %s", got)
 	}
-	all, err := inv.Domains(ctx)
+	all, err := inv.Domains.List(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,24 +38,24 @@ func (a *applier) tags(docs *[]Tag) step {
 		key: func(d Tag) string { return d.Name }, fill: a.fillTag,
 		create: func(ctx context.Context, t tagged) (made tagged, err error) {
 			made = t
-			if made.Tag, err = inv.CreateTag(ctx, t.Tag); err != nil {
+			if made.Tag, err = inv.Tags.Create(ctx, t.Tag); err != nil {
 				return made, err
 			}
 			return made, a.fitTag(ctx, made)
 		},
 		update: func(ctx context.Context, t tagged) error {
-			if err := inv.UpdateTag(ctx, t.Tag); err != nil {
+			if _, err := inv.Tags.Update(ctx, t.Tag); err != nil {
 				return err
 			}
 			return a.fitTag(ctx, t)
 		},
-		remove: func(ctx context.Context, t tagged) error { return inv.DeleteTag(ctx, t.ID) },
+		remove: func(ctx context.Context, t tagged) error { return inv.Tags.Delete(ctx, t.ID) },
 	}
 }
 
 func (a *applier) listTags(ctx context.Context) ([]tagged, error) {
-	all, err1 := a.inv.Tags(ctx)
-	subnets, err2 := a.inv.Subnets(ctx)
+	all, err1 := a.inv.Tags.List(ctx)
+	subnets, err2 := a.inv.Subnets.List(ctx)
 	of, err3 := a.inv.SubnetTags(ctx)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (a *applier) listTags(ctx context.Context) ([]tagged, error) {
 func (a *applier) fillTag(d Tag, t *tagged) (err error) {
 	t.Name, t.Comment, t.KernelOpts = d.Name, d.Comment, d.KernelOpts
 	if d.Machines != nil {
-		t.machines, err = found(d.Machines, func(name string) (inventory.Machine, error) { return a.inv.MachineByName(a.ctx, name) },
+		t.machines, err = found(d.Machines, func(name string) (inventory.Machine, error) { return a.inv.Machines.Find(a.ctx, name) },
 			func(m inventory.Machine) [2]int64 { return [2]int64{m.DomainID, m.ID} })
 	}
 	if d.Subnets != nil && err == nil {
@@ -186,14 +186,14 @@ func (a *applier) fillProfile(d BootProfile, p *inventory.BootProfile) error {
 		}
 	}
 	if d.Machine != "" {
-		m, err := a.inv.MachineByName(a.ctx, d.Machine)
+		m, err := a.inv.Machines.Find(a.ctx, d.Machine)
 		if err != nil {
 			return err
 		}
 		p.For.MachineID, p.Name = m.ID, m.FQDN
 	}
 	if d.Tag != "" {
-		t, err := a.inv.TagByName(a.ctx, d.Tag)
+		t, err := a.inv.Tags.Find(a.ctx, d.Tag)
 		if err != nil {
 			return err
 		}

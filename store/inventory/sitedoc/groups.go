@@ -32,34 +32,32 @@ func group[T any](a *applier, name string, docs *[]Group, fields func(*T) (id in
 
 func (a *applier) zones(docs *[]Group) step {
 	k := group(a, "zone", docs, func(z *inventory.AvailabilityZone) (int64, *string, *string) { return z.ID, &z.Name, &z.Description })
-	k.list, k.create, k.update, k.remove = a.inv.Zones, a.inv.CreateZone, a.inv.UpdateZone, a.removeZone
+	k.objects, k.remove = a.inv.Zones, a.removeZone
 	k.stays = func(z inventory.AvailabilityZone) bool { return z.Name == inventory.DefaultZone }
 	return k
 }
 
 // removeZone refuses while machines are in the zone: deleting it would move them elsewhere.
 func (a *applier) removeZone(ctx context.Context, z inventory.AvailabilityZone) error {
-	machines, err := a.inv.Machines(ctx)
+	machines, err := a.inv.Machines.List(ctx)
 	for _, m := range machines {
 		if m.ZoneID == z.ID {
 			return &inventory.InUseError{Kind: inventory.KindZone, Name: z.Name, By: []string{"machine " + m.FQDN}, Remedy: "move it to another zone first"}
 		}
 	}
-	return errors.Join(err, a.inv.DeleteZone(ctx, z.ID))
+	return errors.Join(err, a.inv.Zones.Delete(ctx, z.ID))
 }
 
 func (a *applier) pools(docs *[]Group) step {
 	k := group(a, "pool", docs, func(p *inventory.ResourcePool) (int64, *string, *string) { return p.ID, &p.Name, &p.Description })
-	k.list, k.create, k.update = a.inv.Pools, a.inv.CreatePool, a.inv.UpdatePool
-	k.remove = func(ctx context.Context, p inventory.ResourcePool) error { return a.inv.DeletePool(ctx, p.ID) }
+	k.objects = a.inv.Pools
 	k.stays = func(p inventory.ResourcePool) bool { return p.Name == inventory.DefaultPool }
 	return k
 }
 
 func (a *applier) spaces(docs *[]Group) step {
 	k := group(a, "space", docs, func(s *ipam.Space) (int64, *string, *string) { return s.ID, &s.Name, &s.Description })
-	k.list, k.create, k.update = a.inv.Spaces, a.inv.CreateSpace, a.inv.UpdateSpace
-	k.remove = func(ctx context.Context, s ipam.Space) error { return a.inv.DeleteSpace(ctx, s.ID) }
+	k.objects = a.inv.Spaces
 	return k
 }
 

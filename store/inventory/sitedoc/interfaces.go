@@ -16,7 +16,7 @@ func (a *applier) fitInterfaces(d Machine, id int64) error {
 		return nil
 	}
 	name := a.machineKey(d)
-	m, err := a.inv.Machine(a.ctx, id)
+	m, err := a.inv.Machines.Get(a.ctx, id)
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (a *applier) fitInterfaces(d Machine, id int64) error {
 			if err != nil {
 				return err
 			}
-			if err := a.inv.DeleteInterface(a.ctx, i.ID); err != nil {
+			if err := a.inv.Interfaces.Delete(a.ctx, i.ID); err != nil {
 				return err
 			}
 			a.note("delete", "interface", name+"/"+i.Name, before, nil)
@@ -75,7 +75,7 @@ func (a *applier) interfaceText(i inventory.Interface, all []inventory.Interface
 }
 
 func (a *applier) fitInterface(machine int64, name string, want Interface) error {
-	m, err := a.inv.Machine(a.ctx, machine)
+	m, err := a.inv.Machines.Get(a.ctx, machine)
 	if err != nil {
 		return err
 	}
@@ -96,9 +96,9 @@ func (a *applier) fitInterface(machine int64, name string, want Interface) error
 	}
 	switch {
 	case at < 0:
-		i.Interface, err = a.inv.CreateInterface(a.ctx, i.Interface)
+		i.Interface, err = a.inv.Interfaces.Create(a.ctx, i.Interface)
 	case string(before) != string(after):
-		err = a.inv.UpdateInterface(a.ctx, i.Interface)
+		_, err = a.inv.Interfaces.Update(a.ctx, i.Interface)
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // steps are all kinds in the order in which they are made. VLANs come twice: DHCP needs ranges, and a relay other VLANs.
@@ -35,22 +37,53 @@ type step interface {
 // kind joins a type of the document (D) to one of the inventory (T).
 type kind[D, T any] struct {
 	*applier
-	name   string
-	docs   *[]D
-	list   func(context.Context) ([]T, error)
-	id     func(T) int64
-	doc    func(T) (D, error)
-	key    func(D) string
-	fill   func(D, *T) error // checks references
-	create func(context.Context, T) (T, error)
-	update func(context.Context, T) error
-	remove func(context.Context, T) error
-	stays  func(T) bool         // it is not pruned
-	after  func(D, int64) error // the object is there; nil = nothing
+	name    string
+	docs    *[]D
+	objects *inventory.Collection[T] // does what none of list, create, update and remove does
+	list    func(context.Context) ([]T, error)
+	id      func(T) int64
+	doc     func(T) (D, error)
+	key     func(D) string
+	fill    func(D, *T) error // checks references
+	create  func(context.Context, T) (T, error)
+	update  func(context.Context, T) error
+	remove  func(context.Context, T) error
+	stays   func(T) bool         // it is not pruned
+	remains bool                 // nothing is pruned
+	after   func(D, int64) error // the object is there; nil = nothing
+}
+
+func (k kind[D, T]) all() ([]T, error) {
+	if k.list != nil {
+		return k.list(k.ctx)
+	}
+	return k.objects.List(k.ctx)
+}
+
+func (k kind[D, T]) make(x T) (T, error) {
+	if k.create != nil {
+		return k.create(k.ctx, x)
+	}
+	return k.objects.Create(k.ctx, x)
+}
+
+func (k kind[D, T]) change(x T) error {
+	if k.update != nil {
+		return k.update(k.ctx, x)
+	}
+	_, err := k.objects.Update(k.ctx, x)
+	return err
+}
+
+func (k kind[D, T]) delete(x T) error {
+	if k.remove != nil {
+		return k.remove(k.ctx, x)
+	}
+	return k.objects.Delete(k.ctx, k.id(x))
 }
 
 func (k kind[D, T]) current() (map[string]T, []string, error) {
-	all, err := k.list(k.ctx)
+	all, err := k.all()
 	out, order := make(map[string]T, len(all)), []string(nil)
 	for _, x := range all {
 		d, err := k.doc(x)
@@ -91,7 +124,7 @@ func (k kind[D, T]) one(d D, name string, have map[string]T) error {
 		return err
 	}
 	if !there {
-		made, err := k.create(k.ctx, x)
+		made, err := k.make(x)
 		if err != nil {
 			return err
 		}
@@ -111,7 +144,7 @@ func (k kind[D, T]) one(d D, name string, have map[string]T) error {
 		return err
 	}
 	if !bytes.Equal(before, after) {
-		if err := k.update(k.ctx, x); err != nil {
+		if err := k.change(x); err != nil {
 			return err
 		}
 		k.note("update", k.name, name, before, after)
@@ -135,7 +168,7 @@ func (k kind[D, T]) text(x T) ([]byte, error) {
 }
 
 func (k kind[D, T]) prune() error {
-	if *k.docs == nil || k.remove == nil {
+	if *k.docs == nil || k.remains {
 		return nil
 	}
 	have, order, err := k.current()
@@ -154,7 +187,7 @@ func (k kind[D, T]) prune() error {
 		if err != nil {
 			return err
 		}
-		if err := k.remove(k.ctx, x); err != nil {
+		if err := k.delete(x); err != nil {
 			return &Error{k.name, name, err}
 		}
 		k.note("delete", k.name, name, before, nil)
@@ -163,7 +196,7 @@ func (k kind[D, T]) prune() error {
 }
 
 func (k kind[D, T]) export() error {
-	all, err := k.list(k.ctx)
+	all, err := k.all()
 	for _, x := range all {
 		d, err := k.doc(x)
 		if err != nil {

@@ -21,7 +21,7 @@ func (a *applier) linkDoc(x ipam.Allocation) (Link, error) {
 	if x.SubnetID == 0 {
 		return l, nil
 	}
-	s, err := a.inv.Subnet(a.ctx, x.SubnetID)
+	s, err := a.inv.Subnets.Get(a.ctx, x.SubnetID)
 	l.Subnet = s.Prefix.String()
 	return l, err
 }

@@ -16,11 +16,11 @@ func (a *applier) machines(docs *[]Machine) step {
 		doc: a.machineDoc, key: a.machineKey, fill: a.fillMachine,
 		create: func(ctx context.Context, m powered) (made powered, err error) {
 			m.Status, made.secrets = inventory.StatusReady, m.secrets
-			made.Machine, err = inv.CreateMachine(ctx, m.Machine)
+			made.Machine, err = inv.Machines.Create(ctx, m.Machine)
 			return made, err
 		},
 		update: func(ctx context.Context, m powered) error {
-			_, err := inv.UpdateMachine(ctx, m.Machine)
+			_, err := inv.Machines.Update(ctx, m.Machine)
 			return err
 		},
 		remove: a.removeMachine, after: a.fitInterfaces,
@@ -38,9 +38,9 @@ func (a *applier) machineKey(d Machine) string {
 }
 
 func (a *applier) machineDoc(m powered) (Machine, error) {
-	domain, err1 := a.inv.Domain(a.ctx, m.DomainID)
-	zone, err2 := a.inv.Zone(a.ctx, m.ZoneID)
-	pool, err3 := a.inv.Pool(a.ctx, m.PoolID)
+	domain, err1 := a.inv.Domains.Get(a.ctx, m.DomainID)
+	zone, err2 := a.inv.Zones.Get(a.ctx, m.ZoneID)
+	pool, err3 := a.inv.Pools.Get(a.ctx, m.PoolID)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return Machine{}, err
 	}
@@ -63,8 +63,8 @@ func (a *applier) fillMachine(d Machine, m *powered) error {
 	if err != nil {
 		return err
 	}
-	zones, err1 := a.inv.Zones(a.ctx)
-	pools, err2 := a.inv.Pools(a.ctx)
+	zones, err1 := a.inv.Zones.List(a.ctx)
+	pools, err2 := a.inv.Pools.List(a.ctx)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
@@ -90,5 +90,5 @@ func (a *applier) removeMachine(ctx context.Context, m powered) error {
 	if why != "" {
 		return &inventory.InUseError{Kind: inventory.KindMachine, Name: m.FQDN, Remedy: why}
 	}
-	return a.inv.DeleteMachine(ctx, m.ID)
+	return a.inv.Machines.Delete(ctx, m.ID)
 }

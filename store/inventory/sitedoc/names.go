@@ -1,7 +1,6 @@
 package sitedoc
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -12,7 +11,7 @@ import (
 func (a *applier) domains(docs *[]Domain) step {
 	inv := a.inv
 	return kind[Domain, inventory.Domain]{
-		applier: a, name: "domain", docs: docs, list: inv.Domains, id: func(d inventory.Domain) int64 { return d.ID },
+		applier: a, name: "domain", docs: docs, objects: inv.Domains, id: func(d inventory.Domain) int64 { return d.ID },
 		doc: func(d inventory.Domain) (Domain, error) {
 			out := Domain{
 				Name: d.Name, TTL: d.TTL, External: d.External, Forward: texts(d.Forward),
@@ -23,16 +22,14 @@ func (a *applier) domains(docs *[]Domain) step {
 			}
 			return out, nil
 		},
-		key:    func(d Domain) string { return strings.ToLower(strings.TrimSuffix(d.Name, ".")) },
-		fill:   fillDomain,
-		create: inv.CreateDomain, update: inv.UpdateDomain,
-		remove: func(ctx context.Context, d inventory.Domain) error { return inv.DeleteDomain(ctx, d.ID) },
-		stays:  func(d inventory.Domain) bool { return d.ID == 1 },
+		key:   func(d Domain) string { return strings.ToLower(strings.TrimSuffix(d.Name, ".")) },
+		fill:  fillDomain,
+		stays: func(d inventory.Domain) bool { return d.ID == 1 },
 	}
 }
 
 func (a *applier) domainByName(name string) (inventory.Domain, error) {
-	all, err := a.inv.Domains(a.ctx)
+	all, err := a.inv.Domains.List(a.ctx)
 	if err != nil {
 		return inventory.Domain{}, err
 	}
@@ -97,9 +94,9 @@ func texts[T fmt.Stringer](values []T) (out []string) {
 func (a *applier) records(docs *[]Record) step {
 	inv := a.inv
 	return kind[Record, inventory.DNSRecord]{
-		applier: a, name: "record", docs: docs, list: inv.Records, id: func(r inventory.DNSRecord) int64 { return r.ID },
+		applier: a, name: "record", docs: docs, objects: inv.Records, id: func(r inventory.DNSRecord) int64 { return r.ID },
 		doc: func(r inventory.DNSRecord) (Record, error) {
-			d, err := inv.Domain(a.ctx, r.DomainID)
+			d, err := inv.Domains.Get(a.ctx, r.DomainID)
 			return Record{d.Name, r.Name, r.Type, r.Data, r.TTL}, err
 		},
 		key: func(d Record) string {
@@ -115,7 +112,5 @@ func (a *applier) records(docs *[]Record) step {
 			r.DomainID, r.Name, r.Type, r.Data, r.TTL = domain.ID, d.Name, d.Type, d.Data, d.TTL
 			return err
 		},
-		create: inv.CreateRecord, update: inv.UpdateRecord,
-		remove: func(ctx context.Context, r inventory.DNSRecord) error { return inv.DeleteRecord(ctx, r.ID) },
 	}
 }

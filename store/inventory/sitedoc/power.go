@@ -22,7 +22,7 @@ type powered struct {
 }
 
 func (a *applier) listMachines(ctx context.Context) ([]powered, error) {
-	all, err := a.inv.Machines(ctx)
+	all, err := a.inv.Machines.List(ctx)
 	out := make([]powered, 0, len(all))
 	for _, m := range all {
 		out = append(out, powered{Machine: m})

@@ -68,7 +68,7 @@ func TestPower(t *testing.T) {
 			}
 			told += string(text)
 		}
-		m, err := inv.MachineByName(ctx, "node1.maas")
+		m, err := inv.Machines.Find(ctx, "node1.maas")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestPower(t *testing.T) {
 // What was seen of a machine's power stays when the document changes how it is switched.
 func TestPowerStateStays(t *testing.T) {
 	inv, ctx := newSite(t), t.Context()
-	m, err := inv.CreateMachine(ctx, inventory.Machine{Hostname: "node1", Power: inventory.Power{Type: "manual", State: "on"}})
+	m, err := inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", Power: inventory.Power{Type: "manual", State: "on"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestPowerStateStays(t *testing.T) {
 	if _, err := sitedoc.Apply(ctx, inv, doc, sitedoc.Options{Kinds: kinds}); err != nil {
 		t.Fatal(err)
 	}
-	if m, err = inv.Machine(ctx, m.ID); err != nil || m.Power.State != "on" || m.Power.Type != "ipmi" {
+	if m, err = inv.Machines.Get(ctx, m.ID); err != nil || m.Power.State != "on" || m.Power.Type != "ipmi" {
 		t.Errorf("power is %+v, %v", m.Power, err)
 	}
 }

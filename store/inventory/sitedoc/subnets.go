@@ -14,9 +14,9 @@ import (
 func (a *applier) subnets(docs *[]Subnet) step {
 	inv := a.inv
 	return kind[Subnet, ipam.Subnet]{
-		applier: a, name: "subnet", docs: docs, list: inv.Subnets, id: func(s ipam.Subnet) int64 { return s.ID },
+		applier: a, name: "subnet", docs: docs, objects: inv.Subnets, id: func(s ipam.Subnet) int64 { return s.ID },
 		doc: a.subnetDoc, key: func(d Subnet) string { return canonical(d.CIDR) }, fill: a.fillSubnet,
-		create: inv.CreateSubnet, update: inv.UpdateSubnet, remove: a.removeSubnet,
+		remove: a.removeSubnet,
 	}
 }
 
@@ -35,7 +35,7 @@ func (a *applier) removeSubnet(ctx context.Context, s ipam.Subnet) error {
 	if len(by) > 0 {
 		return &inventory.InUseError{Kind: inventory.KindSubnet, Name: s.Prefix.String(), By: by, Remedy: "release them, or wait for the ends of leases"}
 	}
-	return a.inv.DeleteSubnet(ctx, s.ID, false)
+	return a.inv.Subnets.Delete(ctx, s.ID)
 }
 
 // canonical is a prefix as it is stored, if it is one.
@@ -115,7 +115,7 @@ func macOf(text string) (net.HardwareAddr, error) {
 
 // subnetByCIDR finds a subnet by its prefix.
 func (a *applier) subnetByCIDR(cidr string) (ipam.Subnet, error) {
-	all, err := a.inv.Subnets(a.ctx)
+	all, err := a.inv.Subnets.List(a.ctx)
 	if err != nil {
 		return ipam.Subnet{}, err
 	}

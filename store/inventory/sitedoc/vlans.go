@@ -13,21 +13,19 @@ import (
 func (a *applier) fabrics(docs *[]Fabric) step {
 	inv := a.inv
 	return kind[Fabric, ipam.Fabric]{
-		applier: a, name: "fabric", docs: docs, list: inv.Fabrics, id: func(f ipam.Fabric) int64 { return f.ID },
+		applier: a, name: "fabric", docs: docs, objects: inv.Fabrics, id: func(f ipam.Fabric) int64 { return f.ID },
 		doc: func(f ipam.Fabric) (Fabric, error) { return Fabric{f.Name, f.Description, f.ClassType}, nil },
 		key: func(d Fabric) string { return d.Name },
 		fill: func(d Fabric, f *ipam.Fabric) error {
 			f.Name, f.Description, f.ClassType = d.Name, d.Description, d.ClassType
 			return named(d.Name)
 		},
-		create: inv.CreateFabric, update: inv.UpdateFabric,
-		remove: func(ctx context.Context, f ipam.Fabric) error { return inv.DeleteFabric(ctx, f.ID) },
-		stays:  func(f ipam.Fabric) bool { return f.ID == 1 },
+		stays: func(f ipam.Fabric) bool { return f.ID == 1 },
 	}
 }
 
 func (a *applier) fabricByName(name string) (ipam.Fabric, error) {
-	all, err := a.inv.Fabrics(a.ctx)
+	all, err := a.inv.Fabrics.List(a.ctx)
 	if err != nil {
 		return ipam.Fabric{}, err
 	}
@@ -53,31 +51,31 @@ func (a *applier) vlanRef(id int64) (string, error) {
 	if id == 0 {
 		return "", nil
 	}
-	v, err := a.inv.VLAN(a.ctx, id)
+	v, err := a.inv.VLANs.Get(a.ctx, id)
 	if err != nil {
 		return "", err
 	}
-	f, err := a.inv.Fabric(a.ctx, v.FabricID)
+	f, err := a.inv.Fabrics.Get(a.ctx, v.FabricID)
 	return fmt.Sprintf("%s/%d", f.Name, v.VID), err
 }
 
 func (a *applier) vlans(docs *[]VLAN, first bool) step {
 	inv := a.inv
 	k := kind[VLAN, ipam.VLAN]{
-		applier: a, name: "vlan", docs: docs, list: inv.VLANs, id: func(v ipam.VLAN) int64 { return v.ID },
+		applier: a, name: "vlan", docs: docs, objects: inv.VLANs, id: func(v ipam.VLAN) int64 { return v.ID },
 		doc: a.vlanDoc, key: func(d VLAN) string { return fmt.Sprintf("%s/%d", d.Fabric, d.VID) },
 		fill:   func(d VLAN, v *ipam.VLAN) error { return a.fillVLAN(d, v, first) },
-		create: inv.CreateVLAN, update: inv.UpdateVLAN, remove: a.removeVLAN,
-		stays: func(v ipam.VLAN) bool { return v.VID == 0 && v.Name == ipam.UntaggedName },
+		remove: a.removeVLAN,
+		stays:  func(v ipam.VLAN) bool { return v.VID == 0 && v.Name == ipam.UntaggedName },
 	}
 	if !first {
-		k.remove = nil
+		k.remains = true
 	}
 	return k
 }
 
 func (a *applier) vlanDoc(v ipam.VLAN) (VLAN, error) {
-	f, err := a.inv.Fabric(a.ctx, v.FabricID)
+	f, err := a.inv.Fabrics.Get(a.ctx, v.FabricID)
 	if err != nil {
 		return VLAN{}, err
 	}
@@ -85,7 +83,7 @@ func (a *applier) vlanDoc(v ipam.VLAN) (VLAN, error) {
 		Fabric: f.Name, VID: v.VID, Name: v.Name, Description: v.Description, MTU: v.MTU, DHCP: v.DHCP, Primary: v.PrimaryRack, Secondary: v.SecondaryRack,
 	}
 	if v.SpaceID != 0 {
-		s, err := a.inv.Space(a.ctx, v.SpaceID)
+		s, err := a.inv.Spaces.Get(a.ctx, v.SpaceID)
 		if err != nil {
 			return out, err
 		}
@@ -134,7 +132,7 @@ func (a *applier) spaceID(name string) (int64, error) {
 	if name == "" {
 		return 0, nil
 	}
-	all, err := a.inv.Spaces(a.ctx)
+	all, err := a.inv.Spaces.List(a.ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -145,7 +143,7 @@ func (a *applier) spaceID(name string) (int64, error) {
 // removeVLAN refuses while something is on the VLAN: deleting it would move that elsewhere.
 func (a *applier) removeVLAN(ctx context.Context, v ipam.VLAN) error {
 	var by []string
-	subnets, err := a.inv.Subnets(ctx)
+	subnets, err := a.inv.Subnets.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -154,7 +152,7 @@ func (a *applier) removeVLAN(ctx context.Context, v ipam.VLAN) error {
 			by = append(by, "subnet "+s.Prefix.String())
 		}
 	}
-	machines, err := a.inv.Machines(ctx)
+	machines, err := a.inv.Machines.List(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,5 +166,5 @@ func (a *applier) removeVLAN(ctx context.Context, v ipam.VLAN) error {
 	if len(by) > 0 {
 		return &inventory.InUseError{Kind: inventory.KindVLAN, Name: v.String(), By: by, Remedy: "move them to another VLAN first"}
 	}
-	return a.inv.DeleteVLAN(ctx, v.ID)
+	return a.inv.VLANs.Delete(ctx, v.ID)
 }

@@ -40,10 +40,10 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 		if err != nil {
 			return err
 		}
-		u, err := inv.UserByName(ctx, c.Username)
+		u, err := inv.Users.Find(ctx, c.Username)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			_, err = inv.CreateUser(ctx, inventory.User{Name: c.Username, Email: c.Email, Role: inventory.RoleAdmin, Password: hash})
+			_, err = inv.Users.Create(ctx, inventory.User{Name: c.Username, Email: c.Email, Role: inventory.RoleAdmin, Password: hash})
 		case err == nil && u.Password != "":
 			err = fmt.Errorf("there is already a user %s; choose another name, or change the password of this one with: maas user update %s password=@FILE", c.Username, c.Username)
 		case err == nil:
@@ -51,7 +51,7 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 			if c.Email != "" {
 				u.Email = c.Email
 			}
-			err = inv.UpdateUser(ctx, u)
+			_, err = inv.Users.Update(ctx, u)
 		}
 		if err == nil {
 			_, err = fmt.Fprintf(io.out, "%s is an administrator; make a key with: maas apikey --username %s\n", c.Username, c.Username)
@@ -80,7 +80,7 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	return c.withUsers(ctx, db, "maas apikey", func(ctx context.Context, inv *inventory.Inventory) error {
-		u, err := inv.UserByName(ctx, c.Username)
+		u, err := inv.Users.Find(ctx, c.Username)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("there is no user %s; make an administrator with: maas createadmin --username %s", c.Username, c.Username)
 		}

@@ -283,12 +283,13 @@ func (s *site) addLinks(ctx context.Context, inv *inventory.Inventory) error {
 
 // nameDomain gives the default domain its configured name.
 func nameDomain(ctx context.Context, inv *inventory.Inventory, name string) error {
-	domains, err := inv.Domains(ctx)
+	domains, err := inv.Domains.List(ctx)
 	if err != nil || len(domains) == 0 || domains[0].Name == name {
 		return err
 	}
 	domains[0].Name = name
-	return inv.UpdateDomain(ctx, domains[0])
+	_, err = inv.Domains.Update(ctx, domains[0])
+	return err
 }
 
 // setResolvers takes the forwarders of the configuration or, when nobody has ever said otherwise, those of the host.

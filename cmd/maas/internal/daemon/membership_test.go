@@ -174,7 +174,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	wait(t, "the certificate is another", func() bool { return enrol.Serial(m.current().Cert) != first })
 	wait(t, "the rack connects with it, and renews it", func() bool { return renewed.Load() == 2 })
 	wait(t, "its links are registered", func() bool {
-		known, err := r.Inventory().Rack(t.Context(), "rack-1")
+		known, err := r.Inventory().Racks.Find(t.Context(), "rack-1")
 		return err == nil && len(known.Links) == 1 && known.Links[0].Name == "absent0"
 	})
 	wait(t, "it knows the regions from the region", func() bool { return replica.Position(register.Topic).Revision > 0 })

@@ -183,7 +183,7 @@ func TestTwoRegionsShareTheirRacks(t *testing.T) {
 
 	// What is written at one region reaches the racks of the other.
 	before := racks[1].replica.Position("dns").Revision
-	if _, err := a.region.Inventory().CreateRecord(t.Context(), inventory.DNSRecord{Name: "new", Type: "A", Data: "192.0.2.9"}); err != nil {
+	if _, err := a.region.Inventory().Records.Create(t.Context(), inventory.DNSRecord{Name: "new", Type: "A", Data: "192.0.2.9"}); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, "a change at one region is served by a rack of the other", func() bool { return racks[1].replica.Position("dns").Revision > before })

@@ -41,7 +41,7 @@ func TestAReplacementDoesNotKeepTheRevokedRackIn(t *testing.T) {
 			at = u.Position
 		}
 	}()
-	if _, err := r.Inventory().CreateRackToken(ctx, inventory.RackToken{Hash: "hash", Expires: time.Now().Add(time.Minute)}); err != nil {
+	if _, err := r.Inventory().RackTokens.Create(ctx, inventory.RackToken{Hash: "hash", Expires: time.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
 	err = r.Inventory().Atomically(ctx, func(ctx context.Context) error {
