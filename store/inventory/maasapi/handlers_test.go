@@ -364,6 +364,11 @@ func TestErrorsHaveTheirStatus(t *testing.T) {
 	}
 }
 
+// getFunc makes a function a getter.
+type getFunc[T any] func(ctx context.Context, id int64) (T, error)
+
+func (f getFunc[T]) Get(ctx context.Context, id int64) (T, error) { return f(ctx, id) }
+
 // memParts are the parts of a subnet. It counts what is read.
 type memParts struct{ reads int }
 
@@ -395,7 +400,9 @@ func (m *memParts) TagsOf(context.Context, int64) ([]string, error) {
 // One subnet is shown from its own parts: the whole inventory would panic here.
 func TestOneSubnetReadsItsParts(t *testing.T) {
 	m := &memParts{}
-	a := faked(t, stores{subnetParts: m})
+	a := faked(t, stores{
+		subnetParts: m, vlansByID: getFunc[ipam.VLAN](m.VLAN), fabricsByID: getFunc[ipam.Fabric](m.Fabric), spacesByID: getFunc[ipam.Space](m.Space),
+	})
 	r := httptest.NewRequest("GET", "/", nil)
 	shown, err := a.showSubnets(r, []ipam.Subnet{{ID: 1, VLANID: 5, Prefix: netip.MustParsePrefix("192.0.2.0/24")}})
 	if err != nil {
