@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
@@ -95,6 +96,30 @@ func BenchmarkReserveAddress(b *testing.B) {
 			for b.Loop() {
 				a := must[ipam.Allocation](b)(inv.ReserveAddress(ctx, inventory.Reservation{SubnetID: s.ID}))
 				ok(b, inv.ReleaseAddress(ctx, a.Addr, "", false))
+			}
+		})
+	}
+}
+
+// BenchmarkRecordLeaseAmongSubnets records leases of one subnet of a site with many.
+func BenchmarkRecordLeaseAmongSubnets(b *testing.B) {
+	for _, n := range []int{10, 1000} {
+		b.Run(fmt.Sprint("subnets-", n), func(b *testing.B) {
+			inv, ctx := openInventory(b, "memory:"), b.Context()
+			ok(b, inv.Atomically(ctx, func(ctx context.Context) error {
+				for i := range n {
+					p := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i / 256), byte(i % 256), 0}), 24)
+					if _, err := inv.Subnets.Create(ctx, ipam.Subnet{Prefix: p}); err != nil {
+						return err
+					}
+				}
+				_, err := inv.Ranges.Create(ctx, ipam.Range{Type: ipam.RangeDynamic, Start: addr("10.0.0.10"), End: addr("10.0.0.250")})
+				return err
+			}))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				a := netip.AddrFrom4([4]byte{10, 0, 0, byte(10 + i%240)})
+				ok(b, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(i % 240), Addr: a, Expires: time.Now().Add(time.Hour)}))
 			}
 		})
 	}

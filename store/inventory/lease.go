@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 )
@@ -80,10 +81,7 @@ func beginLease(ctx context.Context, tx *store.Tx, s ipam.Subnet, f LeaseFact) e
 	if err != nil {
 		return err
 	}
-	name, err := HostName("lease", f.Hostname)
-	if err != nil {
-		name = "" // "(none)", or not a name
-	}
+	name := dhcpsrv.ClientName(f.Hostname, "") // "" for "(none)" and the like
 	row, err := allocations.one(ctx, tx, f.Addr.String(), "ip = ? AND type = ?", f.Addr.String(), int64(ipam.AllocDiscovered))
 	switch {
 	case err == nil && row.InterfaceID == i.ID && row.hostname == name:

@@ -102,21 +102,6 @@ func (inv *Inventory) addObservation(ctx context.Context, tx *store.Tx, o *Obser
 	return observations.deleteWhere(ctx, tx, oldest, 1<<20, maxObservations)
 }
 
-// Observations lists what racks saw.
-func (inv *Inventory) Observations(ctx context.Context) ([]Observation, error) {
-	return listIn(ctx, inv, observations, "")
-}
-
-// ForgetObservations deletes what was last seen before a time (zero = all)
-// and returns how many.
-func (inv *Inventory) ForgetObservations(ctx context.Context, before time.Time) (n int, err error) {
-	where, args := "1 = 1", []any{}
-	if !before.IsZero() {
-		where, args = "last_seen < ?", []any{before.UnixMicro()}
-	}
-	return inv.forgetObservations(ctx, where, args...)
-}
-
 func (inv *Inventory) forgetObservations(ctx context.Context, where string, args ...any) (n int, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		old, err := observations.list(ctx, tx, where, args...)

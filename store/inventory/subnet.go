@@ -74,17 +74,21 @@ func (inv *Inventory) SubnetFor(ctx context.Context, a netip.Addr) (s ipam.Subne
 	return s, err
 }
 
+// subnetFor reads the one subnet that an address lies in. Prefixes are unique and do not overlap: it
+// asks the index for each prefix that could hold the address, so that its cost does not grow with the
+// site.
 func subnetFor(ctx context.Context, tx *store.Tx, a netip.Addr) (ipam.Subnet, error) {
-	all, err := subnets.list(ctx, tx, "")
-	if err != nil {
-		return ipam.Subnet{}, err
-	}
-	for _, s := range all {
-		if s.Prefix.Contains(a.Unmap()) {
-			return s, nil
+	a = a.Unmap().WithZone("")
+	var prefixes []any
+	for bits := range a.BitLen() + 1 {
+		if p, err := a.Prefix(bits); err == nil {
+			prefixes = append(prefixes, p.String())
 		}
 	}
-	return ipam.Subnet{}, &NotFoundError{KindSubnet, "for " + a.String()}
+	if len(prefixes) == 0 {
+		return ipam.Subnet{}, &NotFoundError{KindSubnet, "for " + a.String()}
+	}
+	return subnets.one(ctx, tx, "for "+a.String(), "prefix IN (?"+strings.Repeat(", ?", len(prefixes)-1)+")", prefixes...)
 }
 
 // Usage returns everything that decides over the addresses of a subnet.

@@ -178,7 +178,7 @@ func TestRacksObeyTheDiscoveryPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the racks stop listening", func() bool {
-		if _, err := inv.ForgetObservations(t.Context(), time.Time{}); err != nil {
+		if err := inv.ClearDiscoveries(t.Context(), inventory.ClearAll); err != nil {
 			t.Fatal(err)
 		}
 		say(7)

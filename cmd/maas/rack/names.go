@@ -1,12 +1,12 @@
 package rack
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/gomaas/maas/dhcpsrv"
@@ -134,14 +134,10 @@ func (n *names) follow(l dhcpsrv.Lease, held bool) []dnssrv.RRset {
 // fqdn is the name of a lease's client, empty when it has none.
 func (n *names) fqdn(l dhcpsrv.Lease) string {
 	domain := n.domain[l.Subnet]
-	name := n.nameOf(l.MAC)
-	if name == "" {
-		name, _, _ = strings.Cut(l.Hostname, ".") // a client does not choose its domain
-	}
-	if name == "" || domain == "" {
+	if domain == "" {
 		return ""
 	}
-	return strings.ToLower(name + "." + domain)
+	return dhcpsrv.ClientName(cmp.Or(n.nameOf(l.MAC), l.Hostname), domain)
 }
 
 // forward is the addresses of a name, those of IPv4 and of IPv6.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -77,6 +78,11 @@ func (p *NamePlanner) orphan(t touched, back bool, s *inventory.Orphan) {
 	}
 	c := claimant{p, t, source{fromOrphan, s.ID}, back}
 	name, learned := host+"."+p.home, s.Type == ipam.AllocDiscovered
+	if learned { // by the rule of the racks, which name their leases before the region knows them
+		if name = dhcpsrv.ClientName(s.Hostname, p.home); name == "" {
+			return
+		}
+	}
 	c.addr(name, s.Addr, learned)
 	c.pointer(s.Addr, pointer{name: name, rank: rankOther, learned: learned})
 }
