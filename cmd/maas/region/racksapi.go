@@ -48,7 +48,8 @@ const (
 	RacksPath  = "/api/v1/racks"
 )
 
-// local is the API for the administrator on this host.
+// Local returns the API for the administrator on this host: it trusts its clients, for a socket that
+// only the administrator can open.
 func (r *Region) Local() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", r.api.Local())
