@@ -7,7 +7,8 @@ import (
 	"net/netip"
 )
 
-// addr4 is an IPv4 address as a number: what tables are keyed by and ranges are counted with.
+// addr4 is an IPv4 address as a number, which tables use as key and ranges count with: a map key of
+// four bytes is hashed faster than a netip.Addr.
 type addr4 uint32
 
 // addr4From converts an address; anything that is not IPv4 is 0.
@@ -51,11 +52,12 @@ func span6(first, last netip.Addr) uint64 {
 	return low + 1
 }
 
-// is6 reports whether an address is one of IPv6 and not one of IPv4 in its clothes.
+// is6 reports whether an address is an IPv6 one, IPv4-mapped addresses excluded.
 func is6(a netip.Addr) bool { return a.Is6() && !a.Is4In6() }
 
-// macOf6 returns the link address that an interface identifier was made from (RFC 4291 appendix A), or nil. Firmware makes
-// its link-local address so, and tells its link address nowhere else.
+// macOf6 returns the link address that an interface identifier was made from (RFC 4291 appendix A),
+// or nil. Some firmware makes its link-local address this way and sends its link address nowhere
+// else.
 func macOf6(a netip.Addr) net.HardwareAddr {
 	b := a.As16()
 	if !a.IsLinkLocalUnicast() || b[11] != 0xff || b[12] != 0xfe {
@@ -64,7 +66,8 @@ func macOf6(a netip.Addr) net.HardwareAddr {
 	return net.HardwareAddr{b[8] ^ 2, b[9], b[10], b[13], b[14], b[15]}
 }
 
-// macOfDUID returns the link address in a DUID of type 1 or 3 on Ethernet (RFC 8415 section 11), or nil.
+// macOfDUID returns the link address in a DUID of type 1 or 3 on Ethernet (RFC 8415 section 11), or
+// nil.
 func macOfDUID(duid []byte) net.HardwareAddr {
 	switch {
 	case len(duid) == 14 && string(duid[:4]) == "\x00\x01\x00\x01":

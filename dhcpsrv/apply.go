@@ -9,23 +9,23 @@ type change struct {
 	at     int64
 	e      *entry
 	rev    uint32 // of e after the change
-	before entry  // e before it
+	before entry  // e before the change
 	was    bool   // before is valid; otherwise e is new
 
-	e6, before6 *entry6 // the same for IPv6
+	e6, before6 *entry6 // the same fields for IPv6
 
-	from *partner // who made the change; nil = this server
-	in   *inbound // message it came in
-	with *partner // who has to hear of it; nil = nobody
-	seq  uint64   // its number there
+	from *partner // partner that made the change; nil = this server
+	in   *inbound // message that carried it
+	with *partner // partner that must receive it; nil = none
+	seq  uint64   // number of the change in the partner's log
 
-	shifted int64 // by how much the clock had been set when it was made
+	shifted int64 // clock.shifted when the change was made
 
-	job *job // answered once the record is durable; nil = nobody waits
+	job *job // answered once the record is durable; nil = no client waits
 }
 
-// apply carries a decision out on the table and returns what has to become durable before the reply leaves, in order. What
-// it returns is valid until the next apply or expire.
+// apply carries out a decision on the table and returns the changes that must become durable before
+// the reply leaves, in order. The slice is valid until the next apply or expire.
 func (t *table) apply(d *decision, r *request) []change {
 	t.changes = t.changes[:0]
 	switch d.act {
@@ -46,7 +46,8 @@ func (t *table) apply(d *decision, r *request) []change {
 	return t.changes
 }
 
-// hold keeps an address for an offer, in memory only: a DISCOVER costs no write. A lease of the client stays as it is.
+// hold keeps an address for an offer, in memory only: a DISCOVER costs no write, so that a flood of
+// them cannot fill the disk. A lease of the client stays as it is.
 func (t *table) hold(d *decision, r *request) {
 	e := t.byAddr[d.addr]
 	switch {
@@ -74,15 +75,16 @@ func (t *table) hold(d *decision, r *request) {
 	t.insert(e)
 }
 
-// describe fills an entry that is in no index with what the packet says about its client. The texts of an entry share one
-// string, which is made anew only when one of them differs.
+// describe fills an entry that is in no index with what the packet says about its client. The texts
+// of an entry share one string, which is allocated only when one of them differs: a renewal
+// allocates none.
 func (t *table) describe(e *entry, d *decision, r *request) {
 	e.sub, e.subnetName, e.link = d.sub, d.sub.Name, r.pkt.Link
 	var buf [512]byte
 	var at [255]byte
 	mac, clientID, circuit := r.CHAddr(), r.Option(wire.OptClientID), wire.SubOption(r.relayAgent, 1)
 	vendor := clip(r.Option(wire.OptVendorClass), 64)
-	if r.routed() { // past the relay, which alone can say where the client is: it is where it was
+	if r.routed() { // a renewal past the relay: only the relay knows the circuit, so the last one stays
 		circuit = append(at[:0], e.circuit...)
 	} else {
 		e.relay = r.giaddr
@@ -109,7 +111,8 @@ func (t *table) describe(e *entry, d *decision, r *request) {
 	e.vendor, e.circuit, e.hostname = cut(len(vendor)), cut(len(circuit)), cut(len(name))
 }
 
-// grant binds the address of a decision and ends what else the client has in the shared network.
+// grant binds the address of a decision and ends the other leases of the client in the shared
+// network: a client that moved to another subnet of the wire needs only one.
 func (t *table) grant(d *decision, r *request) {
 	for other := range t.own(d.key, d.seg) {
 		switch {
@@ -144,7 +147,8 @@ func (t *table) grant(d *decision, r *request) {
 	c.e, c.lease, c.rev = e, e.lease(), e.rev
 }
 
-// end turns a lease into a remembered one and notes the change.
+// end turns a lease into an ended one and records the change. The entry stays, so that the client
+// gets the same address again.
 func (t *table) end(e *entry, kind EventKind, now int64) {
 	before := e.copy()
 	if kind != Expired {
@@ -154,7 +158,8 @@ func (t *table) end(e *entry, kind EventKind, now int64) {
 	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
 }
 
-// decline takes an address from its client, keeps it from everybody, and notes the change.
+// decline takes an address from its client, withholds it from all clients for the subnet's
+// DeclineTime, and records the change.
 func (t *table) decline(e *entry, kind EventKind, now int64) {
 	before := e.copy()
 	t.remove(e)
@@ -165,7 +170,7 @@ func (t *table) decline(e *entry, kind EventKind, now int64) {
 	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
 }
 
-// forgetOffers drops what is on offer to a client that took another server's.
+// forgetOffers removes the offers made to a client that accepted another server's.
 func (t *table) forgetOffers(d *decision) {
 	for e := range t.own(d.key, d.seg) {
 		if e.state == offered {
@@ -174,7 +179,8 @@ func (t *table) forgetOffers(d *decision) {
 	}
 }
 
-// lapse ends an offer: a client's own former lease comes back, other addresses are free again.
+// lapse ends an offer. An address that the client had leased before returns to that ended lease;
+// any other is free again.
 func (t *table) lapse(e *entry) {
 	if e.formerEnd != 0 {
 		t.turn(e, Ended, e.formerEnd)
@@ -184,7 +190,9 @@ func (t *table) lapse(e *entry) {
 	t.remove(e)
 }
 
-// expire ends up to n entries that have run out and returns the leases among them, valid until the next apply or expire.
+// expire ends up to n entries whose time is over and returns the leases among them. The bound keeps
+// one packet from paying for thousands of expired leases. The slice is valid until the next apply
+// or expire.
 func (t *table) expire(now int64, n int) []change {
 	t.changes = t.changes[:0]
 	for ; n > 0 && len(t.due) > 0 && t.due[0].end <= now; n-- {
@@ -200,7 +208,8 @@ func (t *table) expire(now int64, n int) []change {
 	return t.changes
 }
 
-// undo takes a change back that the store did not take, unless the entry has changed since.
+// undo reverts a change that the store refused, unless the entry has changed since: a later change
+// has its own commit.
 func (t *table) undo(c *change) {
 	if t.byAddr[c.e.addr] != c.e || c.e.rev != c.rev {
 		return
@@ -216,7 +225,7 @@ func (t *table) undo(c *change) {
 	t.insert(c.e)
 }
 
-// copy returns the value of an entry without its places in indexes.
+// copy returns the entry without its places in the indexes.
 func (e *entry) copy() entry {
 	c := *e
 	c.sameClient, c.prev, c.next, c.due = nil, nil, nil, -1

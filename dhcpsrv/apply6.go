@@ -7,8 +7,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// apply carries a decision out on the table and returns what has to become durable before the reply leaves, in order;
-// that is valid until the next apply.
+// apply carries out a decision on the table and returns the changes that must become durable before
+// the reply leaves, in order. The slice is valid until the next apply.
 func (t *table6) apply(d *decision6, r *request6) []change {
 	t.changes = t.changes[:0]
 	for i := range d.ias {
@@ -36,7 +36,8 @@ func (t *table6) hold(d *decision6, ia *ia6, r *request6) {
 	e := t.byAddr[ia.addr]
 	switch {
 	case e == nil:
-	case e.live(d.now) && e.lease.State == Bound: // its own, or one that passes on within a reservation at the REQUEST
+	// its own lease, or one that passes on within a reservation at the REQUEST
+	case e.live(d.now) && e.lease.State == Bound:
 		return
 	case e.mine(ia.key) && e.lease.State == offered:
 		t.set(e, func(l *Lease) { l.End = d.now.Add(d.hold) })
@@ -55,8 +56,9 @@ func (t *table6) hold(d *decision6, ia *ia6, r *request6) {
 	t.insert(fresh)
 }
 
-// lease is what the packet says about the client of an IA. It shares the memory of before, the lease of the same address,
-// where that says the same; nil = none.
+// lease returns a lease with what the packet says about the client of an IA. It shares the memory
+// of before, the previous lease of the address (nil = none), where both say the same: a renewal
+// allocates little.
 func (r *request6) lease(ia *ia6, before *Lease) Lease {
 	l := Lease{
 		Addr: ia.addr, Subnet: ia.sub.Name, Link: r.pkt.Link, IAID: ia.id, DUID: r.duid,
@@ -98,7 +100,7 @@ func vendorClass6(o wire6.Options) []byte {
 	return v[6:min(len(v), 6+int(v[4])<<8+int(v[5]))]
 }
 
-// grant binds the address of an IA and ends what else the IA has in the shared network.
+// grant binds the address of an IA and ends the other leases of the IA in the shared network.
 func (t *table6) grant(d *decision6, ia *ia6, r *request6) {
 	for other := range t.own(ia.key, ia.sub.seg) {
 		switch {
@@ -115,7 +117,7 @@ func (t *table6) grant(d *decision6, ia *ia6, r *request6) {
 	if e == nil {
 		e = &entry6{}
 	} else {
-		if e.lease.State != offered { // of offers the store never heard
+		if e.lease.State != offered { // the store holds no offers
 			was := *e
 			before = &was
 		}

@@ -6,11 +6,12 @@ import (
 	"net/netip"
 )
 
-// BootSelector answers what a network-booting client shall load. The server asks once per OFFER and per ACK, from
-// several goroutines at once and on the path of the packet: answer from memory. ctx ends when the server stops.
+// BootSelector chooses what a network-booting client loads. The server calls it once per OFFER and
+// per ACK, from several goroutines at once and on the path of the packet: answer from memory. ctx
+// ends when the server stops.
 //
-// It is asked for every client, also for those that are not booting (an operating system renewing its lease); the
-// answer false means that the reply carries no boot data.
+// It is called for every client, also for those that do not boot, such as an operating system that
+// renews its lease. With the answer false the reply carries no boot data.
 type BootSelector interface {
 	SelectBoot(ctx context.Context, q BootQuery) (BootAnswer, bool)
 }
@@ -23,8 +24,9 @@ func (f BootSelectorFunc) SelectBoot(ctx context.Context, q BootQuery) (BootAnsw
 	return f(ctx, q)
 }
 
-// BootQuery is what one packet tells about the firmware that sent it, with the options of IPv4 in the comments; DHCPv6 has
-// the arch in option 61 and the classes in 16 and 15. Slices are valid only during the call.
+// BootQuery holds what one packet says about the firmware that sent it. The comments name the
+// options of IPv4; DHCPv6 has the architecture in option 61 and the classes in 16 and 15. Slices
+// are valid only during the call.
 type BootQuery struct {
 	MAC              net.HardwareAddr // chaddr; empty for clients without a link address
 	Client           netip.Addr       // the address offered or given to the client
@@ -40,19 +42,22 @@ type BootQuery struct {
 	RequestedOptions []byte           // option 55, the codes asked for
 }
 
-// BootAnswer is what a client shall load.
+// BootAnswer holds what a client loads.
 type BootAnswer struct {
-	// File is the boot file's name or URL: the header field "file" when it fits, and option 67. Over DHCPv6 it is option 59,
-	// where a bare name becomes a URL of TFTP at NextServer.
+	// File is the name or URL of the boot file: the header field "file" when it fits, and option
+	// 67. Over DHCPv6 it is option 59, and a bare name becomes a TFTP URL at NextServer.
 	File string
 	// NextServer is siaddr and option 66; invalid, or of the other family, = the subnet's Server.
 	NextServer netip.Addr
-	// Params are the parameters of the boot file (RFC 5970 section 3.2), option 60 of DHCPv6, sent when asked for: what a
-	// kernel's command line holds. IPv4 has no such option. At most 1,024 bytes in all; those beyond are left out.
+	// Params are the parameters of the boot file, such as a kernel's command line (RFC 5970 section
+	// 3.2): option 60 of DHCPv6, sent when the client requests it. IPv4 has no such option. Beyond
+	// 1,024 bytes in all they are left out.
 	Params []string
-	// VendorClass is option 60 of the reply, or 16 of DHCPv6 under enterprise 343: UEFI HTTP boot insists on "HTTPClient".
-	// "" = none, but over DHCPv6 a client that says "HTTPClient" and gets an http or https URL hears it back.
+	// VendorClass is option 60 of the reply, or 16 of DHCPv6 under enterprise 343: UEFI HTTP boot
+	// requires "HTTPClient". "" = none, except that a DHCPv6 client that sends "HTTPClient" and
+	// gets an http or https URL receives it back.
 	VendorClass string
-	// Options are further options of IPv4, such as 43, 175 or 210; they win over those of the snapshot.
+	// Options are further options of IPv4, such as 43, 175 or 210; they override the options of the
+	// snapshot.
 	Options Options
 }

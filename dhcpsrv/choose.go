@@ -2,7 +2,7 @@ package dhcpsrv
 
 import "time"
 
-// How an address was chosen, for explanations.
+// Ways in which an address is chosen, for explanations.
 const (
 	byReservation = "reservation"
 	byLease       = "lease"
@@ -14,11 +14,13 @@ const (
 	bySteal       = "oldest offer"
 )
 
-// stealAfter is how long an offer is safe from others when nothing else is left: firmware takes up to 4 s to accept.
+// stealAfter is the time during which an offer is safe from other clients when no other address is
+// left: firmware takes up to 4 s to accept.
 const stealAfter = int64(6 * time.Second)
 
-// choose picks the address to offer to a client: reservation, live lease, held offer, former lease, the address it asks
-// for, the place its key hashes to, the least recently used one. It changes nothing; ok is false when none is left.
+// choose picks the address to offer to a client: reservation, live lease, held offer, previous
+// lease, the address it asks for, the place its key hashes to, the least recently used one. It
+// changes nothing; ok is false when none is left.
 func (t *table) choose(d *decision, wanted addr4) (ok bool) {
 	if d.res != nil && d.res.Addr.IsValid() {
 		a := addr4From(d.res.Addr)
@@ -59,7 +61,8 @@ func (t *table) blocker(a addr4, key []byte, now int64) *entry {
 	return nil
 }
 
-// heldBy returns the client's own entry of the shared network that it may keep: its lease, else its offer, else its former lease.
+// heldBy returns the client's own entry of the shared network that it may keep: its lease, else its
+// offer, else its previous lease.
 func (t *table) heldBy(d *decision) (best *entry, how string) {
 	rank := 0
 	for e := range t.own(d.key, d.seg) {
@@ -80,8 +83,8 @@ func (t *table) heldBy(d *decision) (best *entry, how string) {
 	return best, how
 }
 
-// dynamic reports whether the client may get the address without holding it: it is in a pool of the shared network and not
-// reserved for another client.
+// dynamic reports whether the client may get the address without holding it: it is in a pool of the
+// shared network and not reserved for another client.
 func (t *table) dynamic(d *decision, a addr4) bool {
 	sub := t.cur.find(a)
 	if sub == nil || sub.seg != d.seg {
@@ -109,7 +112,8 @@ func (t *table) chooseFrom(d *decision, sub *subnet) bool {
 	return ok && d.take(a, byHash)
 }
 
-// chooseOld takes an address over from an ended lease, or from the oldest offer that its client did not accept.
+// chooseOld takes over the address of an ended lease, or of the oldest offer that its client did
+// not accept.
 func (t *table) chooseOld(d *decision) bool {
 	var ended, offer *entry
 	for _, sub := range d.seg.subnets {

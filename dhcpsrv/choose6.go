@@ -6,12 +6,13 @@ import (
 	"slices"
 )
 
-// maxScan bounds the search for a free address after hashing has found none. A larger pool that is full for so long a
-// stretch does not exist; a smaller one is searched whole.
+// maxScan bounds the search for a free address after hashing has found none. No larger pool is full
+// for so long a stretch in practice, and a smaller pool is searched whole.
 const maxScan = 1 << 16
 
-// choose picks the address for an IA, in the order of its IPv4 sister: reservation, live lease, held offer, former lease,
-// an address asked for, the place the key hashes to, the least recently used one.
+// choose picks the address for an IA in the order that [table.choose] has: reservation, live lease,
+// held offer, previous lease, an address asked for, the place the key hashes to, the least recently
+// used one.
 func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 	if a := d.reserved(); a.IsValid() && !d.uses(a) {
 		if t.mayTake(d, a, ia.key) && t.mayGive(d, ia, a) {
@@ -57,7 +58,7 @@ func (t *table6) take(ia *ia6, a netip.Addr, how string) bool {
 	return true
 }
 
-// subnets returns the subnets to look in, the preferred one first.
+// subnets returns the subnets to search, the preferred one first.
 func (d *decision6) subnets() iter.Seq[*subnet6] {
 	return func(yield func(*subnet6) bool) {
 		fits := func(sub *subnet6) bool { return d.res == nil || d.res.Subnet == "" || d.res.Subnet == sub.Name }
@@ -72,8 +73,9 @@ func (d *decision6) subnets() iter.Seq[*subnet6] {
 	}
 }
 
-// mayTake reports whether nobody else holds an address. A reserved one passes from one stage of a machine to the next:
-// firmware, installer and system, whose DUIDs differ, share the reservation by link address.
+// mayTake reports whether no other client holds an address. A reserved address passes from one
+// stage of a machine to the next: firmware, installer and system have different DUIDs, and share
+// the reservation by link address.
 func (t *table6) mayTake(d *decision6, a netip.Addr, key []byte) bool {
 	e := t.byAddr[a]
 	if e == nil || e.mine(key) || !e.live(d.now) {
@@ -82,7 +84,7 @@ func (t *table6) mayTake(d *decision6, a netip.Addr, key []byte) bool {
 	return e.lease.State != Declined && a == d.reserved() && t.sameMachine(d, e)
 }
 
-// sameMachine reports whether an entry is that of a machine whose reservation the client has.
+// sameMachine reports whether an entry belongs to a machine whose reservation the client has.
 func (t *table6) sameMachine(d *decision6, e *entry6) bool {
 	return slices.ContainsFunc(d.res.identities6(), func(id string) bool {
 		return id == duidKey(e.lease.DUID) || id == macKey(e.lease.MAC) || e.lease.Subscriber != "" && id == "s"+e.lease.Subscriber
@@ -98,7 +100,8 @@ func (t *table6) dynamic(d *decision6, a netip.Addr) bool {
 	return d.res == nil || d.res.Subnet == "" || d.res.Subnet == sub.Name
 }
 
-// heldBy returns the IA's own entry of the shared network that it may keep: its lease, else its offer, else its former lease.
+// heldBy returns the IA's own entry of the shared network that it may keep: its lease, else its
+// offer, else its previous lease.
 func (t *table6) heldBy(d *decision6, ia *ia6) (best *entry6, how string) {
 	rank := 0
 	for e := range t.own(ia.key, d.sub.seg) {
@@ -119,7 +122,8 @@ func (t *table6) heldBy(d *decision6, ia *ia6) (best *entry6, how string) {
 	return best, how
 }
 
-// pick returns a never used address of the subnet's pools for a key, the same for the same key as long as it is free.
+// pick returns a never used address of the subnet's pools for a key. The same key gets the same
+// address as long as it is free.
 func (t *table6) pick(d *decision6, sub *subnet6, key []byte) netip.Addr {
 	now := d.now.UnixNano()
 	if sub.full(now) {

@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// ShiftStore is what a [LeaseStore] may have besides, so that leases keep the time that they have left when the clock is
-// set. Without it, leases end too early or too late after a restart, unless their clients have renewed them since.
+// ShiftStore is an optional ability of a [LeaseStore]: leases keep the time that they have left
+// when the clock is set. Without it, leases end too early or too late after a restart, unless their
+// clients have renewed them since.
 type ShiftStore interface {
-	// Shift adds by to Start and End of every stored lease, of all or of none, and returns once that would survive a power
-	// failure. Never called concurrently with itself or with Commit.
+	// Shift adds by to Start and End of every stored lease, of all or of none, and returns once the
+	// change would survive a power failure. It is never called concurrently with itself or with
+	// Commit.
 	Shift(ctx context.Context, by time.Duration) error
 }
 
@@ -29,7 +31,8 @@ func (s *Server) startClock() {
 	s.shift(int64(by))
 }
 
-// mindClock looks whether the wall clock has been set, and moves all times with it, so that leases keep what they have left.
+// mindClock checks whether the wall clock has been set, and moves all times with it, so that leases
+// keep the time they have left.
 func (s *Server) mindClock() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,7 +52,8 @@ func (s *Server) mindClock() {
 	s.log.Warn("clock set; leases keep the time they have left", "by", set)
 }
 
-// shift moves all times. What is on its way to the store follows when it gets there; what is in it, when the committer runs.
+// shift moves all times. Changes on their way to the store follow in catchUp, and stored leases
+// follow when the committer runs.
 func (s *Server) shift(by int64) {
 	s.clock.shift(by)
 	s.table.shift(by)
@@ -94,8 +98,9 @@ func (e *entry6) shift(by time.Duration) {
 	}
 }
 
-// shift moves the times of a partner, so that it is not taken for long away because this server learned the time. A clock
-// that jumps by hours may also mean that this server slept, and the partner has taken it for dead.
+// shift moves the times of a partner, so that a partner does not seem long away because this
+// server's clock was set. A clock that jumps by hours may also mean that this server was suspended
+// and the partner has taken it for dead.
 func (p *partner) shift(by, now int64) {
 	p.contact += by
 	if p.waiting != 0 {
@@ -108,12 +113,13 @@ func (p *partner) shift(by, now int64) {
 		p.ownFrom = max(p.ownFrom, now+int64(p.maxLease))
 	}
 	if p.link != nil {
-		p.skew -= time.Duration(by)          // of what has arrived already
-		p.link.cut("the clock has been set") // each must know by how much the clocks differ
+		p.skew -= time.Duration(by)          // of leases that have already arrived
+		p.link.cut("the clock has been set") // a new hello measures by how much the clocks differ now
 	}
 }
 
-// catchUp moves the times of a change that was made before the clock was set. The caller holds s.mu.
+// catchUp moves the times of a change that was made before the clock was set. The caller holds
+// s.mu.
 func (s *Server) catchUp(c *change) {
 	by := s.clock.shifted - c.shifted
 	if by == 0 {
@@ -127,9 +133,10 @@ func (s *Server) catchUp(c *change) {
 	}
 }
 
-// shiftStore moves the times in the store, and reports whether it took that. When the process ends in between, leases live
-// too long rather than too short: what is noted of the store's time is the earlier one. So the store goes back only after
-// that is noted: else the next start would take its times back a second time.
+// shiftStore moves the times in the store and reports whether the store did so. If the process ends
+// in between, leases must live too long rather than too short, so the earlier of both times is
+// saved as the store's. That is why the store moves back only after the new time is saved:
+// otherwise the next start would move it back a second time.
 func (s *Server) shiftStore(by int64) bool {
 	store, ok := s.cfg.Store.(ShiftStore)
 	if !ok || by == 0 {
@@ -151,27 +158,28 @@ func (s *Server) shiftStore(by int64) bool {
 		s.hasMoved(by)
 		s.remember(ctx, true)
 	case by < 0 && err != nil:
-		s.hasMoved(-by) // it has not, after all
+		s.hasMoved(-by) // the store did not move after all
 		s.remember(ctx, true)
 	}
 	return err == nil
 }
 
-// hasMoved notes by how much the store's time has moved.
+// hasMoved records by how much the store has moved.
 func (s *Server) hasMoved(by int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clock.moved -= by
 }
 
-// logMove tells why the store would not move its times, once for each reason, and when it has.
+// logMove logs why the store did not move its times, once for each reason, and when it has moved
+// them.
 func (s *Server) logMove(by int64, err error) {
 	switch {
 	case err == nil && s.clock.moveErr != "":
 		s.clock.moveErr = ""
-		s.log.Info("the stored leases have moved with the clock", "by", time.Duration(by))
+		s.log.Info("stored leases moved with the clock", "by", time.Duration(by))
 	case err != nil && s.clock.moveErr != err.Error():
 		s.clock.moveErr = err.Error()
-		s.log.Error("the stored leases cannot move with the clock; new ones are stored by its former time meanwhile", "by", time.Duration(by), "err", err)
+		s.log.Error("stored leases not moved with the clock; new ones are stored in its previous time", "by", time.Duration(by), "err", err)
 	}
 }

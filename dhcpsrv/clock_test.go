@@ -269,7 +269,7 @@ func TestClockSetWithoutSpace(t *testing.T) {
 		store.stuck.Store(false)
 		time.Sleep(2 * time.Second)
 		c.stop()
-		if n := strings.Count(log.String(), "cannot move"); n != 1 {
+		if n := strings.Count(log.String(), "not moved with the clock"); n != 1 {
 			t.Errorf("said so %d times:\n%s", n, log.String())
 		}
 		c.start()

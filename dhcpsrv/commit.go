@@ -6,14 +6,16 @@ import (
 	"time"
 )
 
-// maxPending bounds the records that wait for the store. Beyond it clients are left to ask again.
+// maxPending bounds the records that wait for the store. Beyond it clients get no answer and ask
+// again: memory stays bounded when the disk is slow.
 const maxPending = 32768
 
-// maxSpare is how many records the memory kept for the next batches holds: about 1 MB.
+// maxSpare bounds the records for which memory is kept between batches: about 1 MB.
 const maxSpare = 1024
 
-// enqueue hands changes to the committer in the order in which they were made; the caller holds s.mu. Group commit follows
-// from it: while the store is busy with one batch, the next one gathers.
+// enqueue passes changes to the committer in the order in which they were made. The caller holds
+// s.mu. Group commit follows from this: while the store is busy with one batch, the next one
+// gathers.
 func (s *Server) enqueue(changes []change) {
 	if len(changes) == 0 {
 		return
@@ -27,7 +29,7 @@ func (s *Server) enqueue(changes []change) {
 	s.wakeCommitter()
 }
 
-// wakeCommitter makes sure that what waits for the store gets there. The caller holds s.mu.
+// wakeCommitter starts the committer unless it runs. The caller holds s.mu.
 func (s *Server) wakeCommitter() {
 	if !s.committing {
 		s.committing = true
@@ -58,19 +60,19 @@ func (s *Server) commit() {
 		s.progress.Broadcast()
 		clear(batch)
 		if s.spare = batch; cap(batch) > maxSpare {
-			s.spare = nil // after a burst
+			s.spare = nil // a burst must not hold its memory for ever
 		}
 	}
 	s.committing = false
 }
 
-// commitBatch stores a batch, takes it back when that fails, and tells everybody. The clock was set by so much since the
-// time that the store goes by.
+// commitBatch stores a batch, or reverts it when that fails, and reports it. by is how much the
+// clock has been set since the time that the store goes by.
 func (s *Server) commitBatch(batch []change, by int64) {
 	err := s.store(batch, by)
 	if err != nil {
 		s.stats.commitErrors.Add(1)
-		s.log.Error("leases not stored, clients left without answer", "count", len(batch), "err", err)
+		s.log.Error("leases not stored, clients not answered", "count", len(batch), "err", err)
 	}
 	if err != nil {
 		s.mu.Lock()
@@ -80,8 +82,9 @@ func (s *Server) commitBatch(batch []change, by int64) {
 	s.report(batch, err)
 }
 
-// store makes a batch durable, by the time that the store goes by, so that one move will set right all it holds. Commits are
-// not cut short when a server stops: a lease in hand is a lease kept.
+// store makes a batch durable, in the store's own time, so that one later move corrects all it
+// holds. Its context never ends: a commit is not cut short when the server stops, since its clients
+// may already rely on it.
 func (s *Server) store(batch []change, by int64) error {
 	if len(batch) == 0 {
 		return nil
@@ -99,7 +102,8 @@ func (s *Server) store(batch []change, by int64) error {
 	return err
 }
 
-// takeBack undoes a failed batch, the last change first. An ended lease stays ended when it ran out by itself.
+// takeBack reverts a failed batch, the last change first. An expired lease stays ended, since time
+// does not return.
 func (s *Server) takeBack(batch []change) {
 	for i := len(batch) - 1; i >= 0; i-- {
 		if c := &batch[i]; c.kind != Expired {
@@ -117,7 +121,8 @@ func (s *Server) undo(c *change) {
 	s.table.undo(c)
 }
 
-// report tells of a batch: events first, then the replies.
+// report reports the events of a batch and then answers its clients. In this order a subscriber
+// knows a lease before the client can use it.
 func (s *Server) report(batch []change, err error) {
 	s.jobs = s.jobs[:0]
 	shared := false
@@ -145,7 +150,7 @@ func (s *Server) report(batch []change, err error) {
 	clear(s.jobs)
 }
 
-// event is what subscribers are told of a change.
+// event returns a change as subscribers receive it.
 func (c *change) event() Event {
 	e := Event{Kind: c.kind, Lease: c.lease, Time: time.Unix(0, c.at)}
 	if c.from != nil {
@@ -154,7 +159,7 @@ func (c *change) event() Event {
 	return e
 }
 
-// emit calls the subscriber; a panic in it must not stop the commits.
+// emit calls the subscriber. A panic in it must not stop the commits.
 func (s *Server) emit(ev Event) {
 	s.stats.events[ev.Kind].Add(1)
 	if s.log.Enabled(context.Background(), slog.LevelInfo) {

@@ -14,7 +14,8 @@ import (
 // maxPool bounds the dynamic addresses of one subnet: a /8, 2 MiB of bitmap.
 const maxPool = 1 << 24
 
-// compile checks a snapshot and builds what is served from.
+// compile checks a snapshot and builds the indexes that the server serves from, so that no check
+// remains on the path of a packet.
 func compile(snap *Snapshot) (*serving, error) {
 	c := &serving{
 		byName:   make(map[string]*subnet, len(snap.Subnets)),
@@ -48,7 +49,7 @@ func compile(snap *Snapshot) (*serving, error) {
 	return c, nil
 }
 
-// addSubnets takes the subnets of both families in, and refuses those that overlap or share a name.
+// addSubnets enters the subnets of both families, and refuses subnets that overlap or share a name.
 func (c *serving) addSubnets(subnets []Subnet) error {
 	byNetwork, byNetwork6 := make(map[string]*sharedNetwork), make(map[string]*sharedNetwork6)
 	for i := range subnets {
@@ -165,7 +166,8 @@ func (s *subnet) setTimes() error {
 	if s.DeclineTime == 0 {
 		s.DeclineTime = defaultDeclineTime
 	}
-	// In a fixed order: a BootLeaseTime that was taken over from LeaseTime is not what to name.
+	// In a fixed order: the error must not name a BootLeaseTime that was only copied from
+	// LeaseTime.
 	for _, f := range []struct {
 		name string
 		d    time.Duration
@@ -256,9 +258,10 @@ func (s *subnet) setPools() error {
 	return err
 }
 
-// rest leaves the processor to packets, now and then.
+// rest yields the processor to packets, once every updateRest calls.
 func rest(n int) {
 	if n%updateRest == updateRest-1 {
-		time.Sleep(50 * time.Microsecond) // runtime.Gosched would not let the sockets be looked at
+		// a sleep, since after runtime.Gosched the scheduler does not poll the sockets
+		time.Sleep(50 * time.Microsecond)
 	}
 }

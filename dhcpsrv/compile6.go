@@ -56,11 +56,13 @@ func (c *serving6) sort() error {
 	return nil
 }
 
-// serverDUID makes an identifier that outlives restarts and lost disks: a DUID-UUID (RFC 6355) from the server's address.
+// serverDUID returns a DUID that outlives restarts and lost disks: a DUID-UUID (RFC 6355) made from
+// the server's address. A server with another DUID could not answer the RENEW of a lease that it
+// gave before it was reinstalled.
 func serverDUID(a netip.Addr) []byte {
 	sum := sha256.Sum256(append([]byte("gomaas dhcpsrv "), a.AsSlice()...))
 	uuid := sum[:16]
-	uuid[6], uuid[8] = uuid[6]&0x0f|0x80, uuid[8]&0x3f|0x80 // version 8, a hash of its maker's choice (RFC 9562)
+	uuid[6], uuid[8] = uuid[6]&0x0f|0x80, uuid[8]&0x3f|0x80 // version 8, a hash of the maker's choice (RFC 9562)
 	return append([]byte{0, 4}, uuid...)
 }
 
@@ -144,7 +146,8 @@ func (s *subnet6) setPools() error {
 	return nil
 }
 
-// wants reports whether a reservation can be of use to clients of DHCPv6, and is for them alone.
+// wants reports whether a reservation can apply to clients of DHCPv6, and whether it applies to
+// them only.
 func (c *serving6) wants(r *Reservation) (wants, only bool) {
 	switch {
 	case r.Addr.IsValid():

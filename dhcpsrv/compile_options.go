@@ -7,7 +7,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
-// merge joins levels of options, the more specific later, ordered by code.
+// merge joins levels of options, the more specific ones later, in the order of their codes.
 func merge(levels ...Options) Options {
 	var out Options
 	for _, level := range levels {
@@ -23,7 +23,8 @@ func merge(levels ...Options) Options {
 	return out
 }
 
-// ownOption reports whether the server makes the option itself for every reply, so that no level may set it.
+// ownOption reports whether the server makes the option itself for every reply, so that no level
+// may set it.
 func ownOption(code uint8) bool {
 	switch code {
 	case 0, wire.OptRequestedIP, wire.OptLeaseTime, wire.OptOverload, wire.OptMessageType, wire.OptServerID,
@@ -36,7 +37,8 @@ func ownOption(code uint8) bool {
 
 func checkOptions(where string, opts Options) error { return checkLevel(where, "", opts, ownOption) }
 
-// checkLevel checks the options of one level. own are those that the server of the protocol makes itself.
+// checkLevel checks the options of one level. own reports the options that the server makes itself
+// for the protocol.
 func checkLevel(where, protocol string, opts Options, own func(code uint8) bool) error {
 	for i, o := range opts {
 		switch {

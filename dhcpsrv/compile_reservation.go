@@ -4,7 +4,7 @@ import (
 	"fmt"
 )
 
-// reserveEither enters a reservation for the families that it can be of use to.
+// reserveEither enters a reservation for each family to which it can apply.
 func (c *serving) reserveEither(r *Reservation) error {
 	wants, only := c.v6.wants(r)
 	if wants {

@@ -18,16 +18,21 @@ const (
 type Config struct {
 	Store LeaseStore   // nil = a MemStore: leases are forgotten when the process ends
 	Boot  BootSelector // nil = no boot data
-	// Events is called for every change of a lease: after it is durable and before the client hears of it, in the order of
-	// the commits, never concurrently. It is on the path of the packets: hand over and return. nil = nobody listens.
+	// Events is called for every change of a lease, after it is durable and before the client is
+	// answered, in the order of the commits and never concurrently. It is on the path of the
+	// packets: hand over and return. If nil, events are discarded.
 	Events func(Event)
-	// Prober is asked before an address is offered to a client that does not hold it. nil = no probes.
+	// Prober is asked before an address is offered to a client that does not hold it. If nil,
+	// addresses are offered unprobed.
 	Prober Prober
-	// FindServers returns the other DHCP servers of a link, for [ModeAuto]; dhcplink.FindServers asks by a DISCOVER. A site with
-	// several servers on one link wraps it to leave out its own. This server and its partner are left out anyway. If nil,
-	// [Server.Update] refuses a subnet with ModeAuto.
+	// FindServers returns the other DHCP servers of a link, for [ModeAuto]; dhcplink.FindServers
+	// asks by a DISCOVER. A site with several servers on one link wraps it to leave out its own.
+	// This server and its partner are left out anyway. If nil, [Server.Update] refuses a subnet
+	// with ModeAuto.
 	FindServers func(ctx context.Context, link string) ([]RogueServer, error)
-	Log         *slog.Logger // Debug per packet, Info per change of state, Warn for what an operator should look at; nil = none
+	// Debug per packet, Info per change of state, Warn for what an operator should check; nil =
+	// discarded
+	Log *slog.Logger
 
 	ClientRate int // packets of one client (link address, or DUID) handled in a second; 0 = no limit
 
@@ -36,10 +41,11 @@ type Config struct {
 	Queue     int           // packets waiting for a worker, for each Serve; beyond it the oldest is dropped; 0 = 16384
 }
 
-// Prober finds out whether somebody uses an address that the server believes to be free.
+// Prober checks whether an address that the server believes to be free is in use.
 type Prober interface {
-	// Probe reports whether addr answers. link is the interface on which the subnet is local, or "" when it is behind a
-	// relay. It may block until ctx ends (a second at most) and is called by several goroutines at once. An error counts
-	// as "not in use": a broken probe must not stop the service.
+	// Probe reports whether addr answers. link is the interface on which the subnet is local, or ""
+	// when it is behind a relay. It may block until ctx ends (a second at most) and is called by
+	// several goroutines at once. An error counts as "not in use": a broken probe must not stop the
+	// service.
 	Probe(ctx context.Context, link string, addr netip.Addr) (inUse bool, err error)
 }

@@ -5,33 +5,36 @@ import (
 	"net/netip"
 )
 
-// Conn carries DHCPv4 datagrams between a [Server] and its links. dhcplink.Listen opens one on Linux; a test gives any type with
-// these methods.
+// Conn carries DHCPv4 datagrams between a [Server] and its links. dhcplink.Listen opens one on
+// Linux; a test gives any type with these methods.
 //
-// ReadDHCP is called by one goroutine, WriteDHCP by several at once. Close ends a blocked ReadDHCP with an error that
-// satisfies errors.Is(err, net.ErrClosed).
+// ReadDHCP is called by one goroutine, WriteDHCP by several at once. Close ends a blocked ReadDHCP
+// with an error that satisfies errors.Is(err, net.ErrClosed).
 type Conn interface {
-	// ReadDHCP waits for one datagram and stores its payload in b (1,500 bytes are enough; longer payloads are cut).
-	// link names the interface it came in on, src its sender and dst the address it was sent to: 255.255.255.255 for a
-	// broadcast, or one of this host's own.
+	// ReadDHCP waits for one datagram and stores its payload in b (1,500 bytes are enough; longer
+	// payloads are cut). link names the interface it came in on, src its sender and dst the address
+	// it was sent to: 255.255.255.255 for a broadcast, or one of this host's own.
 	ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, dst netip.Addr, err error)
 
-	// WriteDHCP sends b to dst. link "" lets the host's routing choose the interface, and an invalid src the source
-	// address. When hw is not nil the datagram leaves link as a unicast frame to hw without any neighbour look-up: the
-	// client is about to own dst but cannot answer for it yet (RFC 2131 section 4.1).
+	// WriteDHCP sends b to dst. link "" lets the host's routing choose the interface, and an
+	// invalid src the source address. When hw is not nil the datagram leaves link as a unicast
+	// frame to hw without any neighbour look-up: the client is about to own dst but cannot answer
+	// for it yet (RFC 2131 section 4.1).
 	WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error
 
 	// Close is called once by the Serve that was given the Conn.
 	Close() error
 }
 
-// BatchConn is what a [Conn] may have besides: it moves several datagrams with one system call. ReadBatch then takes the
-// place of ReadDHCP, and WriteBatch of WriteDHCP. Each is called by one goroutine at a time.
+// BatchConn is an optional ability of a [Conn]: it moves several datagrams with one system call.
+// The server then calls ReadBatch instead of ReadDHCP, and WriteBatch instead of WriteDHCP, each
+// from one goroutine at a time.
 type BatchConn interface {
 	Conn
 
-	// ReadBatch waits for at least one datagram and fills in[:n]. The payload goes into the memory that Data has up to its
-	// capacity, and Data is cut to its length; the Conn may swap the memory of two elements. Port is left alone.
+	// ReadBatch waits for at least one datagram and fills in[:n]. It stores each payload in the
+	// memory of Data, up to its capacity, and sets the length of Data; it may swap the memory of
+	// two elements. Port is the server's to set.
 	ReadBatch(in []Packet) (n int, err error)
 
 	// WriteBatch sends the replies and calls failed with the index of each that it cannot send.
@@ -56,7 +59,7 @@ type Reply struct {
 	HW   net.HardwareAddr // not nil: unicast frame to this link address
 }
 
-// singly moves one datagram at a time through a Conn that knows no batches.
+// singly moves one datagram at a time through a Conn that is no BatchConn.
 type singly struct{ Conn }
 
 func (c singly) ReadBatch(in []Packet) (n int, err error) {

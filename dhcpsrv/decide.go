@@ -7,7 +7,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
-// decide fills d for a packet: the one place where packets are judged.
+// decide fills d for a packet. It is the only place where packets are judged, for Handle and
+// Explain alike, and it changes nothing.
 func (t *table) decide(d *decision, r *request) {
 	var how string
 	if d.seg, d.sub, how, d.reason = t.cur.selectSubnet(r); d.reason != 0 {
@@ -103,7 +104,7 @@ func (d *decision) setLease(c *serving, r *request) {
 	if r.isBoot() {
 		d.lease = d.sub.BootLeaseTime
 	}
-	// A client may ask for a shorter lease, but not for one so short that it only makes work.
+	// A client may ask for a shorter lease, but a very short one would only make work.
 	if secs, ok := r.Uint32(wire.OptLeaseTime); ok {
 		d.lease = min(d.lease, max(time.Duration(secs)*time.Second, min(time.Minute, d.lease)))
 	}
@@ -130,7 +131,7 @@ func (t *table) decideDiscover(d *decision, r *request) {
 	}
 }
 
-// decideRequest tells the four states of RFC 2131 section 4.3.2 apart.
+// decideRequest distinguishes the four states of RFC 2131 section 4.3.2.
 func (t *table) decideRequest(d *decision, r *request) {
 	state := "renewing or rebinding"
 	switch {
@@ -160,7 +161,7 @@ func (t *table) decideRequest(d *decision, r *request) {
 	t.decideGrant(d, state == "selecting")
 }
 
-// hasServer reports whether the server identifier of a request means this server.
+// hasServer reports whether the server identifier of a request names this server.
 func (seg *sharedNetwork) hasServer(r *request, now int64) bool {
 	if r.override.IsValid() && r.serverID == r.override {
 		return true
@@ -211,7 +212,7 @@ func (t *table) refusal(d *decision) Reason {
 	if d.res != nil && d.res.Addr.IsValid() {
 		a := addr4From(d.res.Addr)
 		if a != d.addr && t.blocker(a, d.key, d.now) == nil && t.mayGive(d, a) {
-			return nakMoved // it starts over and gets its own address
+			return nakMoved // the client starts over and gets its own address
 		}
 	}
 	switch {
@@ -229,7 +230,8 @@ func (t *table) refusal(d *decision) Reason {
 	return 0
 }
 
-// decideGiveBack judges RELEASE and DECLINE: only of an address that the client holds.
+// decideGiveBack judges RELEASE and DECLINE. Both count only for an address that the client holds:
+// otherwise any host could end the leases of others.
 func (t *table) decideGiveBack(d *decision, r *request) {
 	d.silent(dropNothingToSay)
 	d.act, d.addr = actRelease, r.ciaddr
@@ -247,7 +249,8 @@ func (t *table) decideGiveBack(d *decision, r *request) {
 	}
 }
 
-// decideBOOTP serves clients that know no leases: only those with a reserved address.
+// decideBOOTP serves clients that know no leases, and so only those with a reserved address: such a
+// client would never give an address back.
 func (t *table) decideBOOTP(d *decision) {
 	if d.res == nil || !d.res.Addr.IsValid() {
 		d.silent(dropNoReservation)

@@ -9,7 +9,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// decide fills d for a packet: the one place where IPv6 packets are judged.
+// decide fills d for a packet. It is the only place where IPv6 packets are judged, and it changes
+// nothing.
 func (t *table6) decide(d *decision6, r *request6) {
 	d.status = noStatus
 	var how string
@@ -60,7 +61,8 @@ func (t *table6) decide(d *decision6, r *request6) {
 	}
 }
 
-// check applies the rules of RFC 8415 section 16 on who must and must not be named.
+// check applies the rules of RFC 8415 section 16: which messages must and must not name a client
+// and a server.
 func (d *decision6) check(r *request6) Reason {
 	needsServer, mustNot := false, false
 	switch r.Type {
@@ -84,7 +86,8 @@ func (d *decision6) check(r *request6) Reason {
 	return 0
 }
 
-// unicast reports whether a client sent to this server alone, which it was never told it may (RFC 8415 section 18.4).
+// unicast reports whether a client sent to this server alone, for which it had no permission (RFC
+// 8415 section 18.4).
 func (d *decision6) unicast(r *request6) bool {
 	if len(r.Relays) > 0 || !r.pkt.Dst.IsValid() || r.pkt.Dst.IsMulticast() {
 		return false
@@ -120,7 +123,8 @@ func (t *table6) decideSolicit(d *decision6, r *request6) {
 	}
 }
 
-// decideGrant judges REQUEST, RENEW and REBIND: the addresses the client names are confirmed or replaced.
+// decideGrant judges REQUEST, RENEW and REBIND: the addresses the client names are confirmed or
+// replaced.
 func (t *table6) decideGrant(d *decision6, r *request6) {
 	answered := false
 	for i := range d.ias {
@@ -159,7 +163,8 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 	d.ias = slices.DeleteFunc(d.ias, func(ia ia6) bool { return ia.status == noStatus && !ia.addr.IsValid() })
 }
 
-// leavesUnknown reports whether a lease that is not known here may be one of a partner that is not heard.
+// leavesUnknown reports whether a lease that this server does not know may belong to a partner that
+// it does not hear.
 func (d *decision6) leavesUnknown() bool {
 	p := d.sub.partner
 	return p != nil && !d.inVain && p.state(d.now.UnixNano()) != Normal
@@ -176,10 +181,11 @@ func (d *decision6) setLease(ia *ia6, r *request6) {
 	}
 }
 
-// isBoot reports whether firmware sent the packet: it says what it is built for.
+// isBoot reports whether firmware sent the packet: only firmware sends the architecture it is built
+// for.
 func (r *request6) isBoot() bool { return r.Options.Has(wire6.OptClientArch) }
 
-// confirm tells a client that moved whether its addresses fit its link (RFC 8415 section 18.3.3).
+// confirm answers a client that moved whether its addresses fit its link (RFC 8415 section 18.3.3).
 func (d *decision6) confirm(r *request6) {
 	d.ias = nil
 	addrs := 0

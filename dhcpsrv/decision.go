@@ -13,14 +13,15 @@ import (
 // noReply is the reply type of a decision for silence.
 const noReply = wire.BOOTP
 
-// decision is what shall happen with one packet. Making it changes nothing; [table.apply] carries it out.
+// decision holds the outcome for one packet. Making it changes nothing; [table.apply] carries it
+// out.
 type decision struct {
 	now, hold int64
 	trace     bool
 	steps     []string
 
 	seg *sharedNetwork
-	sub *subnet // preferred at first, that of addr once an address is chosen
+	sub *subnet // the preferred subnet at first, the subnet of addr once an address is chosen
 	res *Reservation
 	key []byte // in keyBuf when it fits
 
@@ -45,8 +46,8 @@ type decision struct {
 	boot     BootAnswer
 	booting  bool // boot is valid
 
-	undirected bool // the packet is for whichever server answers
-	inVain     bool // it has been sent in vain for some time
+	undirected bool // the packet names no server
+	inVain     bool // the client has sent it for some time without an answer
 }
 
 // action is the change to the table that a decision asks for.
@@ -57,7 +58,7 @@ const (
 	actHold           // keep addr for the client until the offer lapses
 	actGrant          // bind addr, end the client's other leases of the shared network
 	actRelease        // end the lease of addr
-	actDecline        // keep addr from everybody
+	actDecline        // withhold addr from all clients
 	actForget         // drop the offers made to the client
 )
 
@@ -77,7 +78,8 @@ func (d *decision) nak(why Reason) { d.reply, d.reason = wire.Nak, why }
 // noStatus marks an IA, or a message, without a status code.
 const noStatus = 0xffff
 
-// decision6 is what shall happen with one packet. Making it changes nothing; [table6.apply] carries it out.
+// decision6 holds the outcome for one packet. Making it changes nothing; [table6.apply] carries it
+// out.
 type decision6 struct {
 	now   time.Time
 	hold  time.Duration
@@ -99,8 +101,8 @@ type decision6 struct {
 	rapid  bool       // REPLY to a SOLICIT
 	ias    []ia6
 
-	undirected bool // the packet is for whichever server answers
-	inVain     bool // it has been sent in vain for some time
+	undirected bool // the packet names no server
+	inVain     bool // the client has sent it for some time without an answer
 }
 
 // ia6 is the answer for one identity association.
@@ -113,11 +115,11 @@ type ia6 struct {
 	sub    *subnet6   // of addr
 	lease  time.Duration
 	act    action
-	gone   []netip.Addr // told to the client with lifetimes of zero
-	held   []netip.Addr // what it gives back
+	gone   []netip.Addr // sent to the client with lifetimes of zero
+	held   []netip.Addr // addresses that it gives back
 }
 
-// reset starts a decision in the memory of another one.
+// reset starts a decision in the memory of a previous one.
 func (d *decision6) reset(hold time.Duration) {
 	*d = decision6{hold: hold, ias: d.ias[:0], keys: d.keys[:0]}
 }

@@ -1,5 +1,5 @@
-// Package dhcpsrv is a DHCPv4 and DHCPv6 server to embed. Its leases survive a power failure, its boot answers depend on the
-// firmware, and its configuration changes without a restart.
+// Package dhcpsrv is a DHCPv4 and DHCPv6 server to embed. Its leases survive a power failure, its
+// boot answers depend on the firmware, and its configuration changes without a restart.
 //
 //	leases, err := journal.Open("/var/lib/site/leases")
 //	server, err := dhcpsrv.New(dhcpsrv.Config{Store: leases})
@@ -12,42 +12,48 @@
 //
 // # Config and Snapshot
 //
-// [Config] holds what stays for the life of a server: the [LeaseStore], the [BootSelector], the subscriber of lease events,
-// the [Prober]. With nil fields the server keeps leases in memory, sends no boot data and probes nothing. [Snapshot] holds
-// what changes: subnets, pools, reservations, options, partners. [Server.Update] checks a snapshot as a whole and swaps it in
+// [Config] holds what stays for the life of a server: the [LeaseStore], the [BootSelector], the
+// subscriber of lease events, the [Prober]. With nil fields the server keeps leases in memory,
+// sends no boot data and probes nothing. [Snapshot] holds what changes: subnets, pools,
+// reservations, options, partners. [Server.Update] checks a snapshot as a whole and swaps it in
 // between two packets, or refuses it with an error that names the object.
 //
 // # The parts
 //
-// [Server.Handle] answers one packet without a socket. [Server.Explain] runs the same code, changes nothing, and returns the
-// reason for each step. A [Conn] is the socket, and a [BatchConn] a faster one. The packages beside this one are its
-// companions: journal stores leases on disk, dhcplink opens sockets, probes addresses and finds other servers, radv sends the
-// router advertisements that DHCPv6 needs beside it, and dhcptest tests implementations of LeaseStore.
+// [Server.Handle] answers one packet without a socket. [Server.Explain] runs the same code, changes
+// nothing, and returns the reason for each step. A [Conn] is the socket, and a [BatchConn] a faster
+// one. The packages beside this one are its companions: journal stores leases on disk, dhcplink
+// opens sockets, probes addresses and finds other servers, radv sends the router advertisements
+// that DHCPv6 needs beside it, and dhcptest tests implementations of LeaseStore.
 //
 // # IPv6
 //
-// A [Subnet] with an IPv6 prefix is served by DHCPv6, through [Server.Serve6]. Snapshot, leases, store, events and boot
-// selector are the same for both families. A reservation goes by DUID or by link address, so that the firmware and the
-// system of a machine, whose DUIDs differ, get the same address.
+// A [Subnet] with an IPv6 prefix is served by DHCPv6, through [Server.Serve6]. Snapshot, leases,
+// store, events and boot selector are the same for both families. A reservation goes by DUID or by
+// link address, so that the firmware and the system of a machine, whose DUIDs differ, get the same
+// address.
 //
 // # Other servers
 //
-// Subnet.Mode says who gives the addresses. In [ModeProxy] the server sends firmware its boot data and leaves addresses to
-// another server (proxyDHCP). In [ModeAuto] it serves while no rogue server answers, and is a proxy while one does.
+// Subnet.Mode says who gives the addresses. In [ModeProxy] the server sends firmware its boot data
+// and leaves addresses to another server (proxyDHCP). In [ModeAuto] it serves while no rogue server
+// answers, and is a proxy while one does.
 //
 // Two servers may share subnets as failover partners: see [Partner] and [Server.ServePartner].
 //
 // # Concurrency and errors
 //
-// All methods of [Server] are safe for concurrent use, and several Serve may run on one Server, each with its own Conn. Serve
-// returns nil when its context ends. A panic in an embedder's code is caught, counted and logged. Work per packet, memory and
-// goroutines are bounded; [Stats] counts what is dropped by [Reason].
+// All methods of [Server] are safe for concurrent use, and several Serve may run on one Server,
+// each with its own Conn. Serve returns nil when its context ends. A panic in an embedder's code is
+// caught, counted and logged. Work per packet, memory and goroutines are bounded; [Stats] counts
+// what is dropped by [Reason].
 //
 // # Limits
 //
-// Prefix delegation, reconfiguration of clients, failover among more than two servers, dynamic DNS updates (subscribe to
-// Config.Events instead), lease queries and authentication (RFC 3118) are not supported.
+// Prefix delegation, reconfiguration of clients, failover among more than two servers, dynamic DNS
+// updates (subscribe to Config.Events instead), lease queries and authentication (RFC 3118) are not
+// supported.
 //
-// DESIGN.md, beside the source, explains which address a client gets, failover, durability, and what happens when the clock
-// is set.
+// DESIGN.md, beside the source, explains which address a client gets, failover, durability, and
+// what happens when the clock is set.
 package dhcpsrv

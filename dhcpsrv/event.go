@@ -2,7 +2,7 @@ package dhcpsrv
 
 import "time"
 
-// EventKind tells what happened to a lease.
+// EventKind is the kind of a change of a lease.
 type EventKind uint8
 
 // The kinds of lease events.
@@ -28,11 +28,13 @@ func (k EventKind) String() string {
 // MarshalText returns the kind as String does.
 func (k EventKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// Event is one change of one lease. It is reported after the change is durable and before the client hears of it.
+// Event is one change of one lease. It is reported after the change is durable and before the
+// client is answered.
 type Event struct {
 	Kind  EventKind
 	Lease Lease
 	Time  time.Time
-	// Partner is who made the change, and reports it; "" = this server.
+	// Partner is the name of the partner that made the change, and reports it as well; "" = this
+	// server.
 	Partner string
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// Explanation is the path to the answer of one packet, as data.
+// Explanation holds the path to the answer of one packet, as data.
 type Explanation struct {
 	Message string   // type of the packet, such as DISCOVER; "" when it is not a DHCP message
 	Steps   []string // what was found, in the order in which it was looked for
@@ -37,8 +37,8 @@ type Explanation struct {
 	Options  Options // of the reply, by code
 }
 
-// Explain tells what the server would answer to p now, and why, without changing anything. It runs the code that serves;
-// only probes and commits are left out.
+// Explain returns what the server would answer to p now, and why, without changing anything. It
+// runs the code that serves; only probes and commits are left out.
 func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 	defer s.recovered("explain")
 	var r request
@@ -82,7 +82,7 @@ func (x *Explanation) describe(d *decision) {
 	}
 }
 
-// readReply takes from the reply itself what it says, so that the explanation cannot differ from it.
+// readReply reads the fields from the reply itself, so that the explanation cannot differ from it.
 func (x *Explanation) readReply(b []byte) {
 	var m wire.Msg
 	if m.Parse(b) != nil {
@@ -102,8 +102,8 @@ func (x *Explanation) readReply(b []byte) {
 	}
 }
 
-// Explain6 is [Server.Explain] for DHCPv6. Of several identity associations Addr is the first that gets an address; Steps
-// tells of all.
+// Explain6 is [Server.Explain] for DHCPv6. Of several identity associations Addr is the first that
+// gets an address; Steps has all of them.
 func (s *Server) Explain6(ctx context.Context, p Packet) (x Explanation) {
 	defer s.recovered("explain")
 	var r request6
@@ -149,7 +149,7 @@ func (x *Explanation) describe6(d *decision6) {
 	}
 }
 
-// readReply6 takes from the reply itself what it says, so that the explanation cannot differ from it.
+// readReply6 reads the fields from the reply itself, so that the explanation cannot differ from it.
 func (x *Explanation) readReply6(b []byte) {
 	for len(b) > 34 && wire6.Type(b[0]) == wire6.RelayReply {
 		b = wire6.Options(b[34:]).Find(wire6.OptRelayMessage)

@@ -11,29 +11,37 @@ import (
 // DefaultTakeover is the default of Partner.TakeoverAfter.
 const DefaultTakeover = time.Hour
 
-// recoverWait is how long a server that has just started says nothing in shared subnets while its partner cannot be reached.
+// recoverWait bounds the silence of a server that has just started in shared subnets while its
+// partner cannot be reached: clients must not wait for a partner that is down as well.
 const recoverWait = 10 * time.Second
 
-// Partner is another server that serves some of the same subnets: those that name it. See the package's "Two servers".
+// Partner is another server that serves the subnets that name it as well. DESIGN.md describes
+// failover.
 type Partner struct {
 	Name string // of the other server; unique in the snapshot
-	Self string // what the other server calls this one; the two names also decide which half of the addresses is whose
-	// Addrs are where it is reached, the best one first. They are for who calls [Server.ServePartner].
+	Self string // this server's name at the partner; the two names also decide which addresses belong to which server
+	// Addrs are the partner's addresses, the best one first. The server does not use them; the
+	// caller of [Server.ServePartner] may.
 	Addrs []netip.Addr
-	// TakeoverAfter is how long it must be away before this server takes its half of the addresses, too; 0 =
-	// DefaultTakeover, at least a minute. The longest lease time passes before the first of them is given out.
+	// TakeoverAfter is the time for which the partner must be away before this server takes its
+	// addresses as well; 0 = DefaultTakeover, at least a minute. The longest lease time passes
+	// before the first of them is given out.
 	TakeoverAfter time.Duration
 }
 
-// PartnerState is how a server stands to a partner.
+// PartnerState is the state of failover with one partner.
 type PartnerState uint8
 
-// The states of a partner. In all but Recovering, leases of both servers are renewed and reservations answered.
+// The states of a partner. In all but Recovering, leases of both servers are renewed and
+// reservations answered.
 const (
-	Recovering  PartnerState = iota // just started: silent until the partner's leases are here, or ten seconds have passed
-	Interrupted                     // the partner is not heard: everybody is answered, new addresses come from the own half
-	PartnerDown                     // it has been away for long: its half is used as well, once its last leases are over
-	Normal                          // each answers its half of the clients
+	Recovering PartnerState = iota // just started: silent until the partner's leases have arrived, or for ten seconds
+	// the partner is not heard: all clients are answered, new addresses come from this server's own
+	Interrupted
+	// away for TakeoverAfter: the partner's addresses are used as well, once its last leases are
+	// over
+	PartnerDown
+	Normal // each answers the clients of its own buckets
 )
 
 var partnerStateNames = [...]string{"recovering", "interrupted", "partner-down", "normal"}
@@ -49,18 +57,19 @@ func (s PartnerState) String() string {
 // MarshalText returns the state as String does.
 func (s PartnerState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// PartnerStatus is how a server stands to one partner now.
+// PartnerStatus is the status of one partner now.
 type PartnerStatus struct {
 	Name      string
 	State     PartnerState
 	Connected bool
-	Contact   time.Time     // when it was last heard; zero = never
-	Waiting   int           // lease changes that it has not confirmed; counted only while connected
-	Skew      time.Duration // how far its clock was ahead of this one's when it connected, the way there included
-	Takeover  time.Time     // when its half will be, or was, taken over; zero while it is connected
+	Contact   time.Time // when it was last heard; zero = never
+	Waiting   int       // lease changes that the partner has not confirmed; counted only while connected
+	// how far the partner's clock was ahead when it connected, the transit of its hello included
+	Skew     time.Duration
+	Takeover time.Time // when its addresses will be, or were, taken over; zero while it is connected
 }
 
-// Partners tells of each partner, in the order of their names.
+// Partners returns the status of each partner, in the order of their names.
 func (s *Server) Partners() (all []PartnerStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,23 +91,23 @@ func (s *Server) Partners() (all []PartnerStatus) {
 	return all
 }
 
-// partner is what a server knows of a partner. The server's lock guards it.
+// partner holds the state of failover with one partner. The server's lock guards it.
 type partner struct {
 	Partner
-	bit      byte          // lowest bit of the addresses of this server's half
+	bit      byte          // lowest bit of this server's own addresses
 	maxLease time.Duration // longest lease of the shared subnets
 	subnets  []string      // their names and prefixes, to notice a change
 
-	met     bool  // it was connected, ever
+	met     bool  // it has been connected before, in any process
 	contact int64 // when it was last heard, or when this server began to wait for it
-	waiting int64 // recovering until then; 0 = not
-	ownFrom int64 // nothing new from the own half before; 0 = no limit
+	waiting int64 // end of the recovering state; 0 = not recovering
+	ownFrom int64 // no own address goes to a new client before this time; 0 = no limit
 	skew    time.Duration
 
 	link    *failoverLink // nil = not connected
-	greeted bool          // it is, or is about to be: what is remembered says so
-	synced  bool          // all its leases from before this connection are here
-	ready   bool          // it says the same of this server's
+	greeted bool          // it is connected, or about to be, and that is saved
+	synced  bool          // all leases that it had before this connection have arrived
+	ready   bool          // it reports the same of this server's leases
 
 	incarnation  uint64 // of the partner's process, as its last hello said
 	seq          uint64 // of the last change
@@ -136,22 +145,24 @@ func (p *partner) state(now int64) PartnerState {
 	return Interrupted
 }
 
-// takeover is when the partner's half may be given out: its last lease was given before the time to take over had passed.
+// takeover returns the time from which the partner's addresses may be given out: the partner could
+// grant its last lease until TakeoverAfter had passed.
 func (p *partner) takeover() int64 { return p.contact + int64(p.TakeoverAfter) + int64(p.maxLease) }
 
-// takesOver reports whether all addresses that this server knows no running lease of may be given out.
+// takesOver reports whether this server may give out every address on which it knows no running
+// lease.
 func (p *partner) takesOver(now int64) bool { return p.link == nil && now >= p.takeover() }
 
-// owns reports whether this server may give out an address of a half to somebody new.
+// owns reports whether this server may give an address with this lowest bit to a new client.
 func (p *partner) owns(bit byte, now int64) bool { return bit == p.bit && now >= p.ownFrom }
 
-// lost notes that the connection has ended.
+// lost records that the connection has ended.
 func (p *partner) lost(now int64) {
 	p.link, p.greeted, p.synced, p.ready, p.contact = nil, false, false, false, now
 	p.log = nil
 }
 
-// checkPartners refuses partners and subnets that do not fit each other.
+// checkPartners refuses partners and subnets that contradict each other.
 func (c *serving) checkPartners(snap *Snapshot) error {
 	c.partners = make(map[string]Partner, len(snap.Partners))
 	for _, p := range snap.Partners {
@@ -233,8 +244,9 @@ func (s *Server) repartner(c *serving, now int64) {
 	s.failover.served = s.failover.served || len(c.subnets)+len(c.v6.subnets) > 0
 }
 
-// share makes both servers tell each other everything again, since they share other subnets than before. What the partner
-// served alone until now must be known before this server, as the secondary, gives out anything new.
+// share makes both servers exchange all leases again, since they share other subnets than before.
+// As the secondary, this server must know what the partner served alone until now before it gives
+// out anything new.
 func (p *partner) share(secondary bool, now int64) {
 	p.incarnation, p.synced = 0, false
 	if secondary {
@@ -245,8 +257,9 @@ func (p *partner) share(secondary bool, now int64) {
 	}
 }
 
-// meet prepares for a new partner. A server that was away for longer than a lease lasts may have been taken for dead, so it
-// gives out nothing new until it has the partner's leases, or the last of them has ended. Another start does not end that.
+// meet prepares for a new partner. A server that was away for longer than a lease lasts may have
+// been taken for dead, so it gives out nothing new until it has the partner's leases, or the last
+// of them has ended. A restart does not shorten that time.
 func (s *Server) meet(p *partner, secondary bool, now int64) {
 	p.contact = now
 	known := s.failover.memory.Partners[p.Name]
@@ -269,7 +282,8 @@ func (s *Server) meet(p *partner, secondary bool, now int64) {
 	}
 }
 
-// recovering reports whether leases must not be ended, since the partner's may be newer. The caller holds s.mu.
+// recovering reports whether leases must not be ended yet, since the partner may have newer
+// versions. The caller holds s.mu.
 func (s *Server) recovering(now int64) bool {
 	for _, p := range s.failover.partners {
 		if p.state(now) == Recovering {

@@ -2,11 +2,12 @@ package dhcpsrv
 
 import "time"
 
-// patience is how long a client must have asked in vain before the server that it is not for answers it.
+// patience is the time for which a client must have asked in vain before the server of the other
+// buckets answers it.
 const (
 	patience  = 3 * time.Second
 	forgetful = time.Minute // silence after which a client counts as new
-	maxHeard  = 8192        // clients whose waiting is watched; beyond them only what they say themselves counts
+	maxHeard  = 8192        // clients whose waiting is recorded; of further ones only their own secs field counts
 )
 
 // mixing is the table of RFC 3074 section 6.
@@ -29,7 +30,8 @@ var mixing = [256]byte{
 	216, 131, 89, 21, 28, 133, 37, 153, 149, 80, 170, 68, 6, 169, 234, 151,
 }
 
-// bucketOf is the hash bucket of a client (RFC 3074 section 6): of its client identifier, else its link address, or its DUID.
+// bucketOf returns the hash bucket of a client (RFC 3074 section 6) by its client identifier, else
+// its link address, or its DUID.
 func bucketOf(id []byte) byte {
 	h := byte(len(id))
 	for i := len(id) - 1; i >= 0; i-- {
@@ -38,14 +40,16 @@ func bucketOf(id []byte) byte {
 	return h
 }
 
-// ownBucket reports whether clients of a bucket are this server's: the lower half is the primary's.
+// ownBucket reports whether this server answers the clients of a bucket. The primary has the lower
+// half.
 func (s *Subnet) ownBucket(bucket byte) bool { return (bucket >= 128) == s.Secondary }
 
-// heard remembers since when clients have asked that are the partner's to answer. Not all firmware counts the seconds it
-// has waited, and a partner that is well may still not hear a client.
+// heard records since when clients of the partner's buckets have asked. Some firmware does not
+// count the seconds it has waited, and a healthy partner may still not receive a client's packets.
 type heard map[uint64]int64
 
-// inVain reports whether a client has asked for long enough, by its own word or by what was heard; note makes it remembered.
+// inVain reports whether a client has asked for long enough, by its own word or by the record. With
+// note it is recorded.
 func (h heard) inVain(client []byte, says time.Duration, now int64, note bool) bool {
 	if says >= patience {
 		return true
@@ -64,7 +68,7 @@ func (h heard) inVain(client []byte, says time.Duration, now int64, note bool) b
 	return false
 }
 
-// served notes that a client got its answer.
+// served records that a client got its answer.
 func (h heard) served(client []byte) {
 	if len(h) > 0 {
 		delete(h, hashKey(client))

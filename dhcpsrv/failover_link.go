@@ -10,32 +10,35 @@ import (
 	"time"
 )
 
-// PartnerConn carries messages between two servers that are partners. A message arrives whole or not at all, as long as
-// the connection lasts; messages may overtake each other and come twice.
+// PartnerConn carries messages between two failover partners. A message arrives whole or not at all
+// while the connection lasts; messages may overtake each other and arrive twice.
 type PartnerConn interface {
-	// Send hands a message over, and may wait until there is room for it. It does not keep b. Called by one goroutine.
+	// Send hands a message over, and may wait until there is room for it. It does not keep b.
+	// Called by one goroutine.
 	Send(b []byte) error
-	// Receive waits for the next message, which is valid until the next call. Called by one goroutine.
+	// Receive waits for the next message, which is valid until the next call. Called by one
+	// goroutine.
 	Receive() ([]byte, error)
-	// Close ends the connection, and the calls that wait. It may be called more than once and at any time.
+	// Close ends the connection, and the calls that wait. It may be called more than once and at
+	// any time.
 	Close() error
 }
 
-// Bounds of the exchange. A partner that is not heard for deadAfter counts as away.
+// Bounds of a failover link. A partner that is not heard for deadAfter counts as away.
 const (
 	beatEvery   = time.Second
 	deadAfter   = 5 * time.Second
-	maxEarly    = 64      // messages kept that came before the hello
-	maxUnacked  = 32      // updates on their way
+	maxEarly    = 64      // messages kept that arrive before the hello
+	maxUnacked  = 32      // updates sent and not acknowledged
 	maxRecords  = 256     // in one update
 	maxUpdate   = 1 << 17 // bytes of an update before the last record is added
 	minCompact  = 1 << 16
 	clockWarn   = 5 * time.Second
-	partnerWait = 20 * time.Millisecond // how long an answer waits for the partner
+	partnerWait = 20 * time.Millisecond // the longest time for which a reply waits for the partner
 )
 
-// logged is a change that the partner has to hear of: the current version of the address is sent, unless a later change of
-// it is in the log as well.
+// logged is a change that the partner must receive. The current version of the address is sent,
+// unless the log has a later change of it.
 type logged struct {
 	seq  uint64
 	addr netip.Addr
@@ -54,7 +57,7 @@ type failoverLink struct {
 	heardAt            time.Time
 	spokeAt            time.Time
 
-	at       int    // in the log: what is before has been sent
+	at       int    // position in the log: everything before it has been sent
 	number   uint64 // of the last update sent
 	sentSeq  uint64 // of the last change sent
 	unacked  []sentUpdate
@@ -64,9 +67,9 @@ type failoverLink struct {
 
 	acks    [][]byte        // to send
 	stored  uint64          // all updates up to this one are on disk here
-	early   map[uint64]bool // further ones that are
+	early   map[uint64]bool // further updates that are on disk
 	arrived map[uint64]bool // updates being stored
-	end     uint64          // how many updates hold all from before
+	end     uint64          // number of updates that hold everything from before the connection
 	endIn   bool
 
 	closing sync.Once
@@ -86,9 +89,10 @@ type inbound struct {
 	left   int // records not stored yet
 }
 
-// ServePartner exchanges leases with the partner of that name over conn until ctx or the connection ends; then it closes
-// conn and returns nil or what ended it. The caller has made sure who the other side is. A new connection to a partner takes
-// the place of the one before. When the snapshot names no such partner, conn is closed at once.
+// ServePartner exchanges leases with the partner of that name over conn until ctx or the connection
+// ends; then it closes conn and returns nil or the cause. The caller has authenticated the other
+// side. A new connection replaces the one before. When the snapshot names no such partner, conn is
+// closed at once.
 func (s *Server) ServePartner(ctx context.Context, name string, conn PartnerConn) error {
 	defer conn.Close()
 	s.mu.Lock()
@@ -116,7 +120,7 @@ func (s *Server) ServePartner(ctx context.Context, name string, conn PartnerConn
 	return fmt.Errorf("dhcpsrv: partner %q: %w", name, x.reason)
 }
 
-// finish closes the connection; the first reason counts.
+// finish closes the connection. The first reason is kept.
 func (x *failoverLink) finish(why error) {
 	x.closing.Do(func() {
 		x.reason = why
@@ -124,16 +128,16 @@ func (x *failoverLink) finish(why error) {
 	})
 }
 
-// cut ends the failoverLink from elsewhere, also under the lock.
+// cut ends the link from another goroutine. The caller may hold s.mu.
 func (x *failoverLink) cut(why string) { x.finish(errors.New(why)) }
 
-// gone notes that the connection has ended.
+// gone records that the connection has ended and answers the clients that waited for the partner.
 func (x *failoverLink) gone() {
 	s, p := x.s, x.p
 	s.mu.Lock()
 	if p.link == x {
 		p.lost(max(s.now()-int64(time.Since(x.heardAt)), p.contact))
-		s.log.Warn("partner is not heard any more", "partner", p.Name, "err", x.reason)
+		s.log.Warn("partner disconnected", "partner", p.Name, "err", x.reason)
 	}
 	s.progress.Broadcast()
 	released := s.releaseLocked()
@@ -191,7 +195,8 @@ func (x *failoverLink) read() error {
 	}
 }
 
-// greet notes on disk that the partner is there, so that after a restart it is not taken for longer away than it was.
+// greet saves that the partner is connected. After a restart it must not be taken for longer away
+// than it was.
 func (x *failoverLink) greet() error {
 	x.s.mu.Lock()
 	x.p.greeted = true
@@ -199,7 +204,8 @@ func (x *failoverLink) greet() error {
 	return x.s.memorize(context.Background(), true)
 }
 
-// hello begins the exchange: from now on the partner is there, and what it takes for its own is its own.
+// hello starts the exchange: from now on the partner counts as present, and its addresses are its
+// own again.
 func (x *failoverLink) hello(m *message) error {
 	s, p := x.s, x.p
 	s.mu.Lock()
@@ -217,14 +223,14 @@ func (x *failoverLink) hello(m *message) error {
 	}
 	p.link, p.synced, p.ready, p.skew = x, false, false, m.clock.Sub(time.Unix(0, s.now()))
 	if p.skew.Abs() > clockWarn {
-		s.log.Warn("clocks differ; set them by NTP", "partner", p.Name, "ahead", p.skew)
+		s.log.Warn("partner clock differs; synchronize both by NTP", "partner", p.Name, "ahead", p.skew)
 	}
 	if p.incarnation != m.incarnation {
 		p.incarnation, p.acked = m.incarnation, 0
 	}
 	s.fillLog(p)
 	x.helloIn, x.initial, x.sentSeq = true, p.seq, p.acked
-	s.log.Info("partner is there", "partner", p.Name, "changes", len(p.log))
+	s.log.Info("partner connected", "partner", p.Name, "changes", len(p.log))
 	x.poke()
 	return nil
 }
@@ -244,13 +250,13 @@ func (x *failoverLink) handle(m *message) {
 		x.s.mu.Lock()
 		if x.p.link == x && !x.p.ready {
 			x.p.ready = true
-			x.s.log.Info("partner has all leases", "partner", x.p.Name)
+			x.s.log.Info("leases sent to partner", "partner", x.p.Name)
 		}
 		x.s.mu.Unlock()
 	}
 }
 
-// update merges what the partner sent. It is acknowledged once it is on disk.
+// update merges leases from the partner. They are acknowledged once they are on disk.
 func (x *failoverLink) update(m *message) {
 	s := x.s
 	s.mu.Lock()
@@ -287,7 +293,7 @@ func (x *failoverLink) update(m *message) {
 	s.enqueue(changes)
 }
 
-// onDisk notes that an update is stored. The caller holds s.mu.
+// onDisk records that an update is stored and queues its acknowledgement. The caller holds s.mu.
 func (x *failoverLink) onDisk(in *inbound) {
 	delete(x.arrived, in.number)
 	x.early[in.number] = true
@@ -300,18 +306,18 @@ func (x *failoverLink) onDisk(in *inbound) {
 	x.poke()
 }
 
-// checkSynced notes that all of the partner's leases are here. The caller holds s.mu.
+// checkSynced records whether all of the partner's leases have arrived. The caller holds s.mu.
 func (x *failoverLink) checkSynced() {
 	p := x.p
 	if p.link != x || p.synced || !x.endIn || x.stored < x.end {
 		return
 	}
 	p.synced, p.met, p.ownFrom, p.waiting = true, true, 0, 0
-	x.s.log.Info("the partner's leases are here", "partner", p.Name)
+	x.s.log.Info("leases received from partner", "partner", p.Name)
 	x.poke()
 }
 
-// acked notes what the partner has on disk, and lets answers go that waited for it.
+// acked records what the partner has on disk and releases the replies that waited for it.
 func (x *failoverLink) acked(m *message) {
 	s, p := x.s, x.p
 	s.mu.Lock()
@@ -335,7 +341,7 @@ func (x *failoverLink) acked(m *message) {
 	answer(released)
 }
 
-// write sends what there is to send until the connection ends.
+// write sends messages until the connection ends.
 func (x *failoverLink) write(done <-chan struct{}) error {
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -398,7 +404,8 @@ func (x *failoverLink) next() []byte {
 	return b
 }
 
-// appendUpdate appends an update with the next changes of the log, or nothing when all of them have been overtaken.
+// appendUpdate appends an update with the next changes of the log, or nothing when later changes
+// have replaced all of them.
 func (x *failoverLink) appendUpdate(b []byte) []byte {
 	s, p, start := x.s, x.p, len(b)
 	u := sentUpdate{number: x.number + 1}
@@ -406,7 +413,7 @@ func (x *failoverLink) appendUpdate(b []byte) []byte {
 	for ; x.at < len(p.log) && len(u.items) < maxRecords && len(b) < maxUpdate; x.at++ {
 		item := p.log[x.at]
 		if item.seq > x.initial && !x.endSent {
-			break // the end of the sync comes first
+			break // the end of the sync is sent first
 		}
 		x.sentSeq = item.seq
 		if sh, _, ok := s.sharedOf(item.addr); !ok || sh.seq != item.seq {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// share notes a change that the partner of its subnet has to hear of. The caller holds s.mu.
+// share logs a change for the partner of its subnet. The caller holds s.mu.
 func (s *Server) share(c *change) {
 	var p *partner
 	var sh *shared
@@ -36,7 +36,8 @@ func (s *Server) share(c *change) {
 	p.link.poke()
 }
 
-// fillLog puts into the log what the partner has not acknowledged, in order. The caller holds s.mu.
+// fillLog fills the log with what the partner has not acknowledged, in order. The caller holds
+// s.mu.
 func (s *Server) fillLog(p *partner) {
 	p.log = p.log[:0]
 	all := p.acked == 0
@@ -62,7 +63,7 @@ func (s *Server) fillLog(p *partner) {
 	slices.SortFunc(p.log, func(a, b logged) int { return cmp.Compare(a.seq, b.seq) })
 }
 
-// trimLog forgets what has been sent, now and then.
+// trimLog drops entries that have been sent, once they are half of the log.
 func (p *partner) trimLog(x *failoverLink) {
 	if x.at == len(p.log) {
 		p.log, x.at = p.log[:0], 0
@@ -71,7 +72,8 @@ func (p *partner) trimLog(x *failoverLink) {
 	}
 }
 
-// compactLog forgets changes that later ones have overtaken, so that a slow partner costs no more memory than the leases.
+// compactLog drops changes that later ones have replaced, so that a slow partner costs no more
+// memory than the leases.
 func (s *Server) compactLog(p *partner) {
 	p.log = slices.Delete(p.log, 0, p.link.at)
 	p.link.at = 0
@@ -91,14 +93,15 @@ type heldReplies struct {
 	gone bool
 }
 
-// hasAll reports whether there is nothing to wait for.
+// hasAll reports whether the partner has the leases, or is not connected, so that there is no
+// reason to wait.
 func (a *heldReplies) hasAll() bool {
 	p := a.with
 	return p.link == nil || !p.synced || !p.ready || p.acked >= a.seq
 }
 
-// withPartner keeps the answers of a stored batch back whose leases the partner does not have yet, and tells that updates of
-// the partner are on disk. It returns the jobs to answer now.
+// withPartner holds the replies of a stored batch whose leases the partner does not have yet, and
+// acknowledges the partner's updates that the batch stored. It returns the jobs to answer now.
 func (s *Server) withPartner(batch []change, now []*job) []*job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +135,8 @@ func (s *Server) withPartner(batch []change, now []*job) []*job {
 	return now
 }
 
-// waitedEnough lets answers go that the partner has not confirmed in time.
+// waitedEnough releases replies whose leases the partner has not confirmed in time: a slow partner
+// must not cost clients their lease.
 func (s *Server) waitedEnough(a *heldReplies) {
 	s.mu.Lock()
 	late := !a.gone
@@ -150,7 +154,7 @@ func (s *Server) waitedEnough(a *heldReplies) {
 	}
 }
 
-// releaseLocked takes out the answers that have nothing to wait for any more. The caller holds s.mu.
+// releaseLocked takes out the replies that need not wait any longer. The caller holds s.mu.
 func (s *Server) releaseLocked() (jobs []*job) {
 	s.failover.waiting = slices.DeleteFunc(s.failover.waiting, func(a *heldReplies) bool {
 		if !a.hasAll() {
@@ -166,11 +170,12 @@ func (s *Server) releaseLocked() (jobs []*job) {
 	return jobs
 }
 
-// answer lets jobs go whose leases are durable.
+// answer ends the wait for the commit of jobs whose leases are durable, and sends their replies in
+// as few system calls as possible.
 func answer(jobs []*job) {
 	var box *outbox
 	for _, j := range jobs {
-		next := j.box // the job belongs to others after the step
+		next := j.box // another goroutine may own the job after the step
 		if next != box && box != nil {
 			box.flush()
 		}

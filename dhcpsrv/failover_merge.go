@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// Of two versions of the lease of one address the one that was changed later counts. Both servers must come to the same
-// result whatever reaches them first, so ties are decided as well: by the client, then the more final state.
+// Of two versions of the lease of one address the version that was changed later counts. Both
+// servers must come to the same result in whatever order versions arrive, so ties are decided as
+// well: by the client, then by the more final state.
 
-// finality is how final a state is: a lease that has run out is a later version of itself.
+// finality orders states: a lease that has ended is a later version of the same lease.
 func finality(s LeaseState) int {
 	switch s {
 	case Ended:
@@ -22,14 +23,14 @@ func finality(s LeaseState) int {
 	return 0
 }
 
-// client is the bytes that tell the client of a lease from others.
+// client returns the bytes that distinguish the client of a lease from others.
 func (l *Lease) client() []byte {
 	b := append(append(append([]byte(nil), l.MAC...), l.ClientID...), l.DUID...)
 	return binary.BigEndian.AppendUint32(b, l.IAID)
 }
 
-// newerThan compares two versions of the lease of one address: positive = l counts. When they end does not tell them apart,
-// since servers whose clocks differ do not agree on that.
+// newerThan compares two versions of the lease of one address: positive = l counts. Their End does
+// not decide, since servers whose clocks differ do not agree on it.
 func (l *Lease) newerThan(have *Lease) int {
 	if n := l.Changed.Compare(have.Changed); n != 0 {
 		return n
@@ -37,17 +38,17 @@ func (l *Lease) newerThan(have *Lease) int {
 	return cmp.Or(bytes.Compare(l.client(), have.client()), finality(l.State)-finality(have.State))
 }
 
-// verdict is what becomes of a version that the partner sent.
+// verdict is the outcome for a version that the partner sent.
 type verdict uint8
 
 const (
-	discarded verdict = iota // what is here counts
-	known                    // it is here already
+	discarded verdict = iota // this server's version counts
+	known                    // this server has the same version
 	taken
 )
 
-// judge compares a version from the partner with what is here. An end that by this server's clock has not come yet is not
-// taken: the clocks differ, and the client still uses the address.
+// judge compares a version from the partner with this server's. An end that is in the future by
+// this server's clock is not taken: the clocks differ, and the client still uses the address.
 func judge(l, have *Lease, now time.Time) verdict {
 	n := l.newerThan(have)
 	switch {
@@ -59,7 +60,7 @@ func judge(l, have *Lease, now time.Time) verdict {
 	return taken
 }
 
-// kindOf tells what a version from the partner did to the one that was here; nil = there was none.
+// kindOf returns what a version from the partner did to the previous one; nil = there was none.
 func kindOf(l, have *Lease) EventKind {
 	switch {
 	case l.State == Declined:
@@ -74,8 +75,8 @@ func kindOf(l, have *Lease) EventKind {
 	return Granted
 }
 
-// merge takes the partner's version of a lease over when it counts; c is what has to be stored then. over reports that no
-// lease of the address runs as far as this server knows.
+// merge takes over the partner's version of a lease when it counts; c is then the change to store.
+// over reports that no lease of the address runs as far as this server knows.
 func (t *table) merge(l *Lease, p *partner, now time.Time) (c change, stored, over bool) {
 	a := addr4From(l.Addr)
 	sub := t.cur.find(a)
@@ -115,7 +116,7 @@ func (t *table) merge(l *Lease, p *partner, now time.Time) (c change, stored, ov
 	return c, stored, e.state != Bound
 }
 
-// forgetOther drops what is on offer to a client that took an address from the partner.
+// forgetOther removes the offers to a client that accepted an address from the partner.
 func (t *table) forgetOther(e *entry) {
 	for other := range t.own([]byte(e.key), e.sub.seg) {
 		if other.state == offered {
@@ -178,8 +179,8 @@ func (s *Server) mergeOne(l *Lease, p *partner, now time.Time) (c change, stored
 	return c, false, false
 }
 
-// sharedOf returns what the entry of an address has to do with its partner, and its lease; ok is false when there is none
-// to tell of. The caller holds s.mu.
+// sharedOf returns the failover part of an address's entry and its state. ok is false when the
+// address has no lease. The caller holds s.mu.
 func (s *Server) sharedOf(a netip.Addr) (sh *shared, state LeaseState, ok bool) {
 	if a.Is4() {
 		e := s.table.byAddr[addr4From(a)]

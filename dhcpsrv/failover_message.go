@@ -8,14 +8,14 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/record"
 )
 
-// Messages between partners: a kind, then fields in a fixed order. Later versions may append fields or add kinds; a reader
-// ignores what it does not know.
+// Messages between partners: a kind, then fields in a fixed order. Later versions may append fields
+// or add kinds; a reader ignores what it does not know.
 const (
 	messageHello   = 1 // version, names, incarnation, clock: the first message of each side
 	messageUpdate  = 2 // number, then records as in the journal
 	messageAck     = 3 // number of an update that is on disk, then a bit for each of its records
 	messageSyncEnd = 4 // how many updates hold all from before the connection
-	messageReady   = 5 // all of the other side's is here
+	messageReady   = 5 // all leases of the other side have arrived
 	messageBeat    = 6
 
 	partnerVersion = 1

@@ -8,17 +8,19 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
-// Two servers that share a subnet never give out the same address, since each address belongs to the half of one of them:
-// by its lowest bit, so that it keeps its side whatever the pools become. Only the owner gives it to a new client, and only
-// once both know that the former lease is over. Renewing a lease that runs is up to either.
+// Two servers that share a subnet never give out the same address, since each address belongs to
+// one of them by its lowest bit. The pools may change; the bit does not. Only the owner gives an
+// address to a new client, and only once both servers know that its previous lease is over. Either
+// server renews a running lease.
 
-// shared is what an entry has to do with a partner.
+// shared is the failover part of an entry.
 type shared struct {
-	seq       uint64 // of its last change, as the partner counts them
-	confirmed bool   // the partner has this very version, or knows as well that the lease is over
+	seq       uint64 // number of its last change in the partner's log
+	confirmed bool   // the partner has this version, or also knows that the lease is over
 }
 
-// half is the half of an address with a partner, and 0 without.
+// parity returns the lowest bit of an address with a partner, and 0 without: lists and counters are
+// split by it.
 func (s *subnet) parity(a addr4) int {
 	if s.partner == nil {
 		return 0
@@ -26,8 +28,8 @@ func (s *subnet) parity(a addr4) int {
 	return int(a & 1)
 }
 
-// mayGive reports whether the client may get an address that nobody holds, or keep the one it holds, as far as the partner
-// is concerned.
+// mayGive reports whether, as far as failover is concerned, the client may get an address that no
+// client holds, or keep the one it holds.
 func (t *table) mayGive(d *decision, a addr4) bool {
 	sub := t.cur.find(a)
 	if sub == nil || sub.partner == nil {
@@ -45,7 +47,7 @@ func (t *table) mayGive(d *decision, a addr4) bool {
 	return d.res != nil && addr4From(d.res.Addr) == a || p.owns(byte(a&1), d.now)
 }
 
-// pick returns a never used address for a client: of this server's half, when there is a partner.
+// pick returns a never used address for a client. With a partner it is one of this server's own.
 func (s *subnet) pick(key []byte, now int64) (addr4, bool) {
 	p := s.partner
 	if p == nil {
@@ -62,10 +64,12 @@ func (s *subnet) pick(key []byte, now int64) (addr4, bool) {
 	return 0, false
 }
 
-// maxOldest bounds the search for an ended lease that the partner has confirmed.
+// maxOldest bounds the search for an ended lease that the partner has confirmed: it runs under the
+// lock.
 const maxOldest = 1024
 
-// oldest returns the least recently used entry of an ended lease that anybody may have, or nil.
+// oldest returns the least recently used entry of an ended lease whose address may go to any
+// client, or nil.
 func (s *subnet) oldest(now int64) *entry {
 	p := s.partner
 	if p == nil {
@@ -87,7 +91,8 @@ func (s *subnet) oldest(now int64) *entry {
 	return nil
 }
 
-// freeDeclined ends a declined address. The address stays out of use until the partner knows that nobody has it.
+// freeDeclined ends the time of a declined address. The address stays out of use until the partner
+// knows that no client has it.
 func (t *table) freeDeclined(e *entry, now int64) {
 	if e.sub != nil && e.sub.partner != nil && !e.confirmed && !e.sub.partner.takesOver(now) {
 		t.turn(e, Ended, e.end)
@@ -105,7 +110,7 @@ func (s *space) pickParity(key []byte, bit addr4) (addr4, bool) {
 	start := int(h % uint64(s.size))
 	for range hashTries {
 		i := int(h % uint64(s.size))
-		for _, i := range [2]int{i, i ^ 1} { // neighbours in a range differ in the bit
+		for _, i := range [2]int{i, i ^ 1} { // neighbors in a range differ in the bit
 			if i < s.size && s.at(i)&1 == bit && !s.isTaken(i) {
 				return s.at(i), true
 			}
@@ -140,7 +145,7 @@ func (s *space) maskParity(w int, bit addr4) (mask uint64) {
 	return mask
 }
 
-// mayAnswer tells why a packet is not this server's to answer, or returns 0.
+// mayAnswer returns why a packet is the partner's to answer, or 0 when this server may answer it.
 func (t *table) mayAnswer(d *decision, r *request) Reason {
 	p := d.sub.partner
 	if p == nil {
@@ -179,7 +184,8 @@ func (d *decision) notePartner(p *partner, state PartnerState, bucket byte, own 
 	d.note("partner %q: %v; bucket %d is %s%s", p.Name, state, bucket, whose, asks)
 }
 
-// holdBack keeps a refusal from a client whose lease the partner may know better, while the partner is not heard.
+// holdBack withholds a refusal from a client while the partner is not heard: the partner may have
+// given it the lease.
 func (t *table) holdBack(d *decision) {
 	p := d.sub.partner
 	if p != nil && d.reply == wire.Nak && d.undirected && !d.inVain && d.reason != nakWrongNetwork && p.state(d.now) != Normal {
@@ -187,12 +193,12 @@ func (t *table) holdBack(d *decision) {
 	}
 }
 
-// hasPartner reports whether an address is that of the partner's server in the shared network.
+// hasPartner reports whether an address is the partner's own in the shared network.
 func (seg *sharedNetwork) hasPartner(a netip.Addr) bool {
 	return a.IsValid() && slices.ContainsFunc(seg.subnets, func(sub *subnet) bool { return sub.PartnerServer == a })
 }
 
-// IPv6 is halved the same way.
+// IPv6 addresses are split the same way.
 
 func bit6(a netip.Addr) byte { return a.As16()[15] & 1 }
 
@@ -221,19 +227,19 @@ func (t *table6) mayGive(d *decision6, ia *ia6, a netip.Addr) bool {
 	case e != nil && e.mine(ia.key) && e.lease.State == Bound && e.live(d.now):
 		return true
 	case a == d.reserved() && (e == nil || e.lease.State != Declined && t.sameMachine(d, e)):
-		return true // it passes from one stage of a machine to the next
+		return true // a reserved address passes from one stage of a machine to the next
 	case e != nil && e.lease.State != offered && !e.mine(ia.key) && !e.confirmed:
 		return false
 	}
 	return a == d.reserved() || p.owns(bit6(a), now)
 }
 
-// mayPick reports whether a never used address may be given to anybody.
+// mayPick reports whether a never used address may go to any client.
 func (s *subnet6) mayPick(a netip.Addr, now int64) bool {
 	return s.partner == nil || s.partner.owns(bit6(a), now) || s.partner.takesOver(now)
 }
 
-// full reports whether no address that may be given is left.
+// full reports whether no address is left that this server may give out.
 func (s *subnet6) full(now int64) bool {
 	p := s.partner
 	if p == nil || p.takesOver(now) {
@@ -242,7 +248,8 @@ func (s *subnet6) full(now int64) bool {
 	return !p.owns(p.bit, now) || s.used[p.bit] >= s.parities[p.bit]
 }
 
-// oldest returns the least recently used entry of an ended lease that the packet's client may have, or nil.
+// oldest returns the least recently used entry of an ended lease that the packet's client may have,
+// or nil.
 func (t *table6) oldest(d *decision6, ia *ia6, sub *subnet6) *entry6 {
 	for half := range sub.ended {
 		n := 0
@@ -250,7 +257,7 @@ func (t *table6) oldest(d *decision6, ia *ia6, sub *subnet6) *entry6 {
 			if e := el.Value.(*entry6); !d.uses(e.lease.Addr) && t.mayGive(d, ia, e.lease.Addr) {
 				return e
 			} else if sub.partner != nil && sub.partner.bit != byte(half) && !sub.partner.takesOver(d.now.UnixNano()) {
-				break // none of this half
+				break // none with this bit
 			}
 		}
 	}

@@ -9,19 +9,21 @@ import (
 	"time"
 )
 
-// PartnerStore is what a [LeaseStore] may have besides, so that a server knows after a restart how long it was away, and how
-// long its partners, and whether the wall clock has lost the time. Without it, a server with partners waits after each
-// start until it has its partner's leases, or until the last of them must be over.
+// PartnerStore is an optional ability of a [LeaseStore]: after a restart the server knows how long
+// it was away, how long its partners were, and whether the wall clock has lost the time. Without
+// it, a server with partners waits after each start until it has its partner's leases, or until the
+// last of them must be over.
 type PartnerStore interface {
-	// LoadPartners returns what was saved last. The error is fs.ErrNotExist when nothing was.
+	// LoadPartners returns what was saved last, or fs.ErrNotExist.
 	LoadPartners(ctx context.Context) ([]byte, error)
-	// SavePartners replaces it, whole or not at all, and returns once that would survive a power failure. Called every few
-	// seconds, or without partners every minute, never concurrently.
+	// SavePartners replaces the saved data, whole or not at all, and returns once it would survive
+	// a power failure. It is called every few seconds, or without partners every minute, never
+	// concurrently.
 	SavePartners(ctx context.Context, data []byte) error
 }
 
-// failover holds what a server knows of its partners and of its own past. The lock of the server guards all but saving and
-// memoryErr.
+// failover holds what a server knows of its partners and of its own past. The lock of the server
+// guards all but saving and memoryErr.
 type failover struct {
 	partners    map[string]*partner
 	incarnation uint64 // of this process, for partners
@@ -34,9 +36,9 @@ type failover struct {
 	memoryErr string     // why memory was not saved, as logged; "" = nothing logged; guarded by saving
 }
 
-// memory is what a server remembers of itself and its partners, by the time that the stored leases go by.
+// memory holds what is saved about this server and its partners, in the time of the stored leases.
 type memory struct {
-	Alive    time.Time          `json:"alive"` // never later than when it was
+	Alive    time.Time          `json:"alive"` // never later than the server was alive
 	Boot     string             `json:"boot,omitempty"`
 	Up       time.Duration      `json:"up,omitempty"` // of the machine when the server was alive, since its start named Boot
 	Partners map[string]contact `json:"partners"`
@@ -54,13 +56,14 @@ func (m *memory) shift(by time.Duration) {
 	}
 }
 
-// contact is what is remembered of a partner. Taking it for longer away than it was would be wrong, so a connection is noted
-// before it is used.
+// contact holds what is saved about a partner. A partner must not be taken for longer away than it
+// was, so a connection is saved before it is used.
 type contact struct {
 	Connected bool      `json:"connected,omitempty"`
-	Met       bool      `json:"met,omitempty"` // its leases were here, ever
+	Met       bool      `json:"met,omitempty"` // its leases have been here in some process
 	Last      time.Time `json:"last"`          // when it was last heard, unless connected
-	// OwnFrom is until when nothing new is given out, since the partner may have taken over; zero = no such time.
+	// OwnFrom is the time before which nothing new is given out, since the partner may have taken
+	// over; zero = no limit.
 	OwnFrom time.Time `json:"ownFrom,omitzero"`
 }
 
@@ -74,15 +77,16 @@ func (s *Server) loadMemory(ctx context.Context) {
 		err = json.Unmarshal(data, &s.failover.memory)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.failover.memory = memory{} // as if it had never been there: slower, not wrong
-		s.log.Warn("it is not known how long this server was away", "err", err)
+		s.failover.memory = memory{} // as after a first start: slower, but not wrong
+		s.log.Warn("liveness record unreadable; time away unknown", "err", err)
 	}
 }
 
-// remember is memorize for who can do nothing about an error.
+// remember calls memorize and ignores its error, which is logged.
 func (s *Server) remember(ctx context.Context, now bool) { _ = s.memorize(ctx, now) }
 
-// memorize saves what there is to remember, now or when it is time to: soon again when it fails.
+// memorize saves the memory, now or when the last time was long enough ago. After a failure the
+// next call tries again.
 func (s *Server) memorize(ctx context.Context, now bool) error {
 	store, ok := s.cfg.Store.(PartnerStore)
 	if !ok {
@@ -102,19 +106,21 @@ func (s *Server) memorize(ctx context.Context, now bool) error {
 	return err
 }
 
-// logMemory tells why nothing can be noted, once for each reason, and when it can again. The caller holds s.failover.saving.
+// logMemory logs why the memory was not saved, once for each reason, and when it is saved again.
+// The caller holds s.failover.saving.
 func (s *Server) logMemory(err error) {
 	switch {
 	case err == nil && s.failover.memoryErr != "":
 		s.failover.memoryErr = ""
-		s.log.Info("it is noted again that this server is alive")
+		s.log.Info("liveness record saved again")
 	case err != nil && s.failover.memoryErr != err.Error():
 		s.failover.memoryErr = err.Error()
-		s.log.Warn("cannot note that this server is alive; after a restart it will wait for its partner", "err", err)
+		s.log.Warn("liveness record not saved; a restart will wait for the partner", "err", err)
 	}
 }
 
-// remembered is what to save of a partner, by the time of the store, which this server's is ahead of by so much.
+// remembered returns what to save about a partner. moved is how far this server's time is ahead of
+// the store's.
 func (p *partner) remembered(moved int64) contact {
 	c := contact{Connected: p.greeted, Met: p.met, Last: time.Unix(0, p.contact-moved)}
 	if p.ownFrom != 0 {
@@ -123,7 +129,7 @@ func (p *partner) remembered(moved int64) contact {
 	return c
 }
 
-// memories returns what to save, or nil when it is not yet time to.
+// memories returns what to save, or nil when it is too early.
 func (s *Server) memories(must bool) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

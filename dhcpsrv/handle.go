@@ -9,18 +9,20 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// expireChunk bounds how many entries one packet ends on its way.
+// expireChunk bounds the entries that one packet ends on its way, and so the time that its client
+// waits for others.
 const expireChunk = 64
 
-// Handle answers one packet without a socket: it decides, makes the lease durable and returns the reply. The answer false
-// is silence; [Server.Stats] counts why, [Server.Explain] tells. The reply owns its data.
+// Handle answers one packet without a socket: it decides, makes the lease durable and returns the
+// reply. The answer false is silence; [Server.Stats] counts the reason and [Server.Explain] returns
+// it. The reply owns its data.
 func (s *Server) Handle(ctx context.Context, p Packet) (Reply, bool) {
 	r, ok := s.handle(ctx, &job{pkt: p})
 	r.HW = bytes.Clone(r.HW)
 	return r, ok
 }
 
-// handle runs a job of its own for one packet, for those who have no socket.
+// handle runs a job of its own for one packet that did not arrive through a Conn.
 func (s *Server) handle(ctx context.Context, j *job) (reply Reply, ok bool) {
 	done := make(chan struct{})
 	j.done = func(r Reply, sent bool) {
@@ -38,8 +40,8 @@ func (s *Server) handle(ctx context.Context, j *job) (reply Reply, ok bool) {
 	}
 }
 
-// run takes a packet from its bytes to its reply. When it returns true, the address in j.probe must be probed and the job
-// run again; otherwise the job has ended, or will once the lease is durable.
+// run takes a packet from its bytes to its reply. When it returns true, the address in j.probe must
+// be probed and the job run again; otherwise the job has ended, or will once the lease is durable.
 func (s *Server) run(ctx context.Context, j *job) (again bool) {
 	if j.v6 {
 		return s.run6(ctx, j)
@@ -101,13 +103,15 @@ type scratch struct {
 	buf [wire.MaxSize]byte
 }
 
-// keep takes a reply over into memory of the job.
+// keep copies a reply into memory of the job: the scratch buffer is used again before the reply
+// leaves.
 func (j *job) keep(r Reply) {
 	j.out = append(j.out[:0], r.Data...)
 	j.reply, j.reply.Data = r, j.out
 }
 
-// decide decides and applies under the lock, and queues what must become durable: whether there is such is stored.
+// decide decides and applies under the lock, and queues the changes that must become durable.
+// stored reports whether there are any; again, that an address must be probed first.
 func (s *Server) decide(d *decision, r *request, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Handle6 is [Server.Handle] for DHCPv6. A packet whose Dst is an address of this host, and not a group, came by unicast,
-// which clients are told not to use.
+// Handle6 is [Server.Handle] for DHCPv6. A packet whose Dst is a unicast address was sent by
+// unicast, which clients must not use.
 func (s *Server) Handle6(ctx context.Context, p Packet) (Reply, bool) {
 	return s.handle(ctx, &job{pkt: p, v6: true})
 }

@@ -2,7 +2,8 @@ package dhcpsrv
 
 import "slices"
 
-// dueHeap is a binary heap of entries, the first to run out on top. Each entry knows its place.
+// dueHeap is a binary heap of entries, the first to end on top. Each entry knows its place, so that
+// a renewal need not search.
 type dueHeap []*entry
 
 func (h *dueHeap) push(e *entry) {
@@ -60,7 +61,8 @@ func (h dueHeap) down(i int) {
 	}
 }
 
-// sortByEnd orders entries by the time they run out, so that lists filled from them are in order of last use.
+// sortByEnd orders entries by the time they run out, so that lists filled from them are in order of
+// last use.
 func sortByEnd(entries []*entry) {
 	slices.SortFunc(entries, func(a, b *entry) int {
 		switch {

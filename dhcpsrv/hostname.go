@@ -7,18 +7,19 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// Flags of the client's name, option 81 (RFC 4702 section 2.1) and 39 of IPv6 (RFC 4704 section 4.1), where fqdnNone is 4.
+// Flags of the client's name, option 81 (RFC 4702 section 2.1) and 39 of IPv6 (RFC 4704 section
+// 4.1), where fqdnNone is 4.
 const (
 	fqdnServer   = 0x01 // the server enters the name in DNS
-	fqdnOverride = 0x02 // although the client asked for the contrary
+	fqdnOverride = 0x02 // although the client asked for the opposite
 	fqdnWire     = 0x04 // IPv4: the name is in DNS wire form
-	fqdnNone     = 0x08 // nobody shall enter it
+	fqdnNone     = 0x08 // no entry in DNS
 	fqdnNone6    = 0x04
 	maxFQDN      = 3 + 255
 )
 
-// fqdnFlags answers the flags of a client: names of leases are entered in DNS on the side of the server, unless the client
-// wants no entry at all.
+// fqdnFlags answers the flags of a client: the server's side enters the names of leases in DNS,
+// unless the client wants no entry at all.
 func fqdnFlags(asked, none byte) byte {
 	switch {
 	case asked&none != 0:
@@ -29,8 +30,8 @@ func fqdnFlags(asked, none byte) byte {
 	return fqdnServer | fqdnOverride
 }
 
-// appendFQDN appends the full name of a client: what is reserved for it, else what it claims, in the domain of the subnet
-// unless it has one.
+// appendFQDN appends the full name of a client: the name of its reservation, else its own, in the
+// domain of the subnet unless the name has one.
 func appendFQDN(dst []byte, res *Reservation, claimed []byte, domain string) []byte {
 	if res != nil && res.Hostname != "" {
 		dst = append(dst, res.Hostname...)
@@ -77,7 +78,8 @@ func writeFQDN(w *wire.Writer, d *decision, r *request) {
 	w.Option(wire.OptFQDN, out[:min(len(out), 255)])
 }
 
-// writeFQDN6 answers option 39, which is sent only to clients that send it and ask for it (RFC 4704 section 6).
+// writeFQDN6 answers option 39, which is sent only to clients that send it and ask for it (RFC 4704
+// section 6).
 func writeFQDN6(w *wire6.Writer, d *decision6, r *request6, sub *subnet6) {
 	v := r.Options.Find(wire6.OptFQDN)
 	if len(v) == 0 {
@@ -97,7 +99,8 @@ func writeFQDN6(w *wire6.Writer, d *decision6, r *request6, sub *subnet6) {
 	}
 }
 
-// appendHostname appends what of a name that a client claims a DNS name may hold; nothing may be left.
+// appendHostname appends the characters of a client's name that a DNS name may hold; none may be
+// left. A client's name ends up in DNS and in logs, so nothing else passes.
 func appendHostname(dst, b []byte) []byte {
 	start := len(dst)
 	for _, c := range clip(b, 253) {

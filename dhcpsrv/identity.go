@@ -7,21 +7,21 @@ import (
 	"slices"
 )
 
-// Keys of clients: a letter for the kind, then the bytes. Link addresses of different types are not told apart: firmware
-// and systems of one machine do not agree on the type.
+// Keys of clients: a letter for the kind, then the bytes. Link addresses of different types share a
+// kind: firmware and systems of one machine do not agree on the type.
 
 func macKey(mac []byte) string      { return "m" + string(mac) }
 func clientIDKey(id []byte) string  { return "i" + string(id) }
 func usableID(clientID []byte) bool { return len(clientID) >= 2 }
 
-// usableMAC reports whether a link address is one: not empty, not all zeros.
+// usableMAC reports whether a link address identifies a client: it is not empty and not all zeros.
 func usableMAC(mac []byte) bool {
 	return slices.ContainsFunc(mac, func(b byte) bool { return b != 0 })
 }
 
-// identify returns the reservation of a client in a shared network, if it has one, and the key of its leases there, appended to
-// buf[:0]; empty when the client cannot be told from others. All clients of one reservation share a key, so that they share
-// its address.
+// identify returns the reservation of a client in a shared network, if it has one, and the key of
+// its leases there, appended to buf[:0]. The key is empty when nothing identifies the client. All
+// clients of one reservation share a key, so that they share its address.
 func (c *serving) identify(buf []byte, seg *sharedNetwork, prefer *subnet, mac, clientID, subscriber []byte) (key []byte, res *Reservation) {
 	byID, byMAC := usableID(clientID), usableMAC(mac)
 	buf = buf[:0]
@@ -51,8 +51,9 @@ func (c *serving) identify(buf []byte, seg *sharedNetwork, prefer *subnet, mac, 
 	return buf, nil
 }
 
-// reservation returns the client's reservation for a shared network: with an address in the preferred subnet, with an address
-// in another one, for the shared network or for any subnet, in this order.
+// reservation returns the client's reservation for a shared network: with an address in the
+// preferred subnet, with an address in another one, for the shared network or for any subnet, in
+// this order.
 func (c *serving) reservation(seg *sharedNetwork, prefer *subnet, key []byte) (best *Reservation) {
 	rank := 0
 	for _, r := range c.byClient[string(key)] {
@@ -93,7 +94,7 @@ func (r *Reservation) label() string {
 	return "client " + hex.EncodeToString(r.ClientID)
 }
 
-// identities returns the keys under which the client of a reservation may come.
+// identities returns the keys that the client of a reservation may have.
 func (r *Reservation) identities() []string {
 	var ids []string
 	if len(r.ClientID) > 0 {

@@ -10,14 +10,14 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/record"
 )
 
-// LeaseState is the state of an address's latest lease.
+// LeaseState is the state of the latest lease of an address.
 type LeaseState uint8
 
 // The states of a lease.
 const (
 	Bound    LeaseState = iota + 1 // held by the client until End
-	Ended                          // released or run out at End; remembered so that the client gets the same address again
-	Declined                       // found in use by somebody else; not given to anybody before End
+	Ended                          // released or expired at End; kept so that the client gets the same address again
+	Declined                       // found in use by another host; given to no client before End
 )
 
 var stateNames = [...]string{"unknown", "bound", "ended", "declined"}
@@ -35,23 +35,25 @@ func (s LeaseState) MarshalText() ([]byte, error) { return []byte(s.String()), n
 
 // Lease is the latest lease of one address. There is at most one per address.
 type Lease struct {
-	Addr        netip.Addr
-	State       LeaseState
-	MAC         net.HardwareAddr // chaddr of the client, or what is known of it with IPv6; empty for clients without one
-	ClientID    []byte           // option 61 of IPv4 as sent, type byte included; nil when not sent
-	Hostname    string           // name the client gave itself (options 81, 12), cleaned to letters, digits, '-' and '.'; may be ""
-	Subnet      string           // name of the subnet when the lease was given
-	Link        string           // interface the client was heard on
-	Relay       netip.Addr       // relay agent (giaddr, link address of IPv6); invalid for clients on the link itself
-	Subscriber  string           // option 82.6, or 38 of IPv6, as the relay sent it, at most 255 bytes
-	CircuitID   []byte           // option 82.1, or 18 of IPv6, as the relay sent it
-	VendorClass string           // option 60, at most 64 bytes
-	DUID        []byte           // IPv6: the client, option 1
-	IAID        uint32           // IPv6: which of its identity associations
-	RemoteID    []byte           // IPv6: option 37 as the relay sent it
-	Start       time.Time        // when this client first got this address without a gap
-	Changed     time.Time        // when the client, or a probe, last changed the lease: of two versions the later one counts
-	End         time.Time        // when the lease, or the declined address, ends; for Ended: when it did
+	Addr  netip.Addr
+	State LeaseState
+	// chaddr of the client, or what its DHCPv6 messages reveal of it; empty for clients without one
+	MAC         net.HardwareAddr
+	ClientID    []byte     // option 61 of IPv4 as sent, type byte included; nil when not sent
+	Hostname    string     // name the client gave itself (options 81, 12), cleaned to letters, digits, '-' and '.'; may be ""
+	Subnet      string     // name of the subnet when the lease was given
+	Link        string     // interface the client was heard on
+	Relay       netip.Addr // relay agent (giaddr, link address of IPv6); invalid for clients on the link itself
+	Subscriber  string     // option 82.6, or 38 of IPv6, as the relay sent it, at most 255 bytes
+	CircuitID   []byte     // option 82.1, or 18 of IPv6, as the relay sent it
+	VendorClass string     // option 60, at most 64 bytes
+	DUID        []byte     // IPv6: the client, option 1
+	IAID        uint32     // IPv6: which of its identity associations
+	RemoteID    []byte     // IPv6: option 37 as the relay sent it
+	Start       time.Time  // when this client first got this address without a gap
+	// when the client, or a probe, last changed the lease: of two versions the later one counts
+	Changed time.Time
+	End     time.Time // when the lease, or the time of the declined address, ends; for Ended: when it did
 }
 
 // clone returns a copy that shares no memory with l.
@@ -74,15 +76,15 @@ func (l Lease) clone() Lease {
 	return l
 }
 
-// shift leaves Changed alone, by which two servers tell versions of a lease apart.
+// shift moves Start and End. Changed stays, since two servers compare versions of a lease by it.
 func (l *Lease) shift(by time.Duration) { l.Start, l.End = l.Start.Add(by), l.End.Add(by) }
 
-// AppendBinary appends the lease as one record, with its length and a checksum: what a [LeaseStore] may keep of it, and what
-// failover partners send each other. The error is always nil.
+// AppendBinary appends the lease as one record, with its length and a checksum: the form in which a
+// [LeaseStore] may keep it and failover partners exchange it. The error is always nil.
 func (l Lease) AppendBinary(b []byte) ([]byte, error) { return appendRecord(b, &l), nil }
 
-// UnmarshalBinary reads one record that AppendBinary has made, of this version or an older one. The lease shares no memory
-// with it.
+// UnmarshalBinary reads one record that AppendBinary has made, of this version or an older one. The
+// lease shares no memory with it.
 func (l *Lease) UnmarshalBinary(b []byte) error {
 	if n := record.Len(b); n != len(b) {
 		return fmt.Errorf("dhcpsrv: lease of %d bytes: %w", len(b), record.ErrInvalid)

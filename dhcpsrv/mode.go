@@ -6,17 +6,19 @@ import (
 	"time"
 )
 
-// Mode says who gives the machines of a subnet their addresses. All subnets of a shared network have the same.
+// Mode is the source of addresses in a subnet. All subnets of a shared network have the same mode.
 type Mode uint8
 
 // The modes.
 const (
 	// ModeServe gives leases and boot data. It is the zero value.
 	ModeServe Mode = iota
-	// ModeProxy leaves addresses to another DHCP server and gives only boot data, to firmware that asks for it (proxyDHCP,
-	// PXE 2.1 section 2.2.3). Leases from before are kept until they end, see [Server.Serve].
+	// ModeProxy leaves addresses to another DHCP server and gives only boot data, to firmware that
+	// asks for it (proxyDHCP, PXE 2.1 section 2.2.3). Leases from before are kept until they end,
+	// see [Server.Serve].
 	ModeProxy
-	// ModeAuto is ModeServe while no other server answers on the link, and ModeProxy while one does. It needs a Link.
+	// ModeAuto is ModeServe while no other server answers on the link, and ModeProxy while one
+	// does. It needs a Link.
 	ModeAuto
 )
 
@@ -48,18 +50,18 @@ func (m *Mode) UnmarshalText(text []byte) error {
 	return fmt.Errorf("dhcpsrv: mode %q is not serve, proxy or auto", text)
 }
 
-// LinkMode is what the server does on one shared network of IPv4 now.
+// LinkMode holds the mode of one IPv4 shared network now.
 type LinkMode struct {
 	SharedNetwork string
 	Link          string        // interface of the shared network; "" = behind relays only
 	Set           Mode          // of the snapshot
-	Mode          Mode          // in force; ModeAuto = not known yet: the server listens, and answers nobody that is new
+	Mode          Mode          // in force; ModeAuto = not known yet: the server listens and answers no new client
 	By            string        // what decided, such as "auto: 192.0.2.9 answers"
 	Since         time.Time     // of Mode; zero unless ModeAuto is set
-	Servers       []RogueServer // that answered last, with ModeAuto
+	Servers       []RogueServer // servers that answered last, with ModeAuto
 }
 
-// Modes tells the mode of each shared network of IPv4, in the order of the snapshot.
+// Modes returns the mode of each IPv4 shared network, in the order of the snapshot.
 func (s *Server) Modes() (modes []LinkMode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +104,8 @@ func (seg *sharedNetwork) link() string {
 	return ""
 }
 
-// checkModes refuses shared networks whose subnets disagree, and automatic ones that nothing can be heard on.
+// checkModes refuses shared networks whose subnets disagree, and ModeAuto where the server has no
+// interface to listen on.
 func (c *serving) checkModes() error {
 	for _, seg := range c.networks {
 		seg.mode = seg.subnets[0].Mode
@@ -121,7 +124,7 @@ func (c *serving) checkModes() error {
 	return nil
 }
 
-// name is how messages call a server.
+// name returns the address by which messages name a server.
 func (f *RogueServer) name() netip.Addr {
 	if f.ID.IsValid() {
 		return f.ID

@@ -39,8 +39,8 @@ func uint16Option(code uint8, v uint16) Option {
 	return Option{Code: code, Data: binary.BigEndian.AppendUint16(nil, v)}
 }
 
-// DomainsOption makes an option of domain names in DNS wire form, as option 119 has them (RFC 3397), without compression.
-// Empty labels and labels over 63 bytes are left out.
+// DomainsOption makes an option of domain names in DNS wire form, as option 119 has them (RFC
+// 3397), without compression. Empty labels and labels over 63 bytes are left out.
 func DomainsOption(code uint8, names ...string) Option {
 	var data []byte
 	for _, name := range names {

@@ -6,10 +6,11 @@ import (
 	"sync"
 )
 
-// batchSize is how many datagrams go through the system in one call at the most.
+// batchSize bounds the datagrams of one system call.
 const batchSize = 64
 
-// outbox gathers the replies of one Serve, so that many go out with one system call, and keeps used jobs for others.
+// outbox gathers the replies of one Serve, so that many leave with one system call, and keeps used
+// jobs for later packets.
 type outbox struct {
 	s     *Server
 	conn  BatchConn
@@ -31,7 +32,7 @@ func newOutbox(s *Server, conn Conn, v6 bool, port uint16) *outbox {
 		b = singly{conn}
 	}
 	box := &outbox{s: s, conn: b, v6: v6, port: port}
-	box.fail = box.failed // made once
+	box.fail = box.failed // allocated once, not for each batch
 	return box
 }
 
@@ -62,7 +63,8 @@ func (b *outbox) put(j *job) {
 	b.mu.Unlock()
 }
 
-// flush sends what waits. When another goroutine is at it, that one sends this too.
+// flush sends the waiting replies. When another goroutine is sending, that goroutine sends them
+// too: workers do not queue for the socket.
 func (b *outbox) flush() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,5 +99,5 @@ func (b *outbox) failed(i int, err error) {
 		return
 	}
 	b.s.stats.writeErrors.Add(1)
-	b.s.log.Warn("reply not sent", "dst", b.out[i].Dst, "link", b.out[i].Link, "err", err)
+	b.s.log.Warn("reply not sent", "ip", b.out[i].Dst, "interface", b.out[i].Link, "err", err)
 }

@@ -11,16 +11,18 @@ type addrRange struct {
 	base   int
 }
 
-// space is the dynamic addresses of one subnet: which are taken, and in which order the others were last used. It belongs
-// to the table and is guarded by its lock.
+// space holds the dynamic addresses of one subnet: which are taken, and in which order the others
+// were last used. It belongs to the table and is guarded by its lock.
 type space struct {
 	ranges   []addrRange
 	size     int
 	taken    []uint64 // bit per address: reserved, or some entry has it
 	free     int      // clear bits
-	parities [2]int   // of these, those of even and of odd addresses
-	ended    [2]list  // entries of ended leases, least recently used first; with a partner by half, else all in the first
-	offers   list     // entries held for an offer, oldest first
+	parities [2]int   // of free: even and odd addresses
+	// entries of ended leases, least recently used first; with a partner by lowest bit, else all in
+	// the first
+	ended  [2]list
+	offers list // entries held for an offer, oldest first
 }
 
 func newSpace(ranges []addrRange) (*space, error) {
@@ -78,11 +80,13 @@ func (s *space) release(a addr4) {
 	}
 }
 
-// hashTries is how many places a client tries before it takes the next free one: with a pool half full, one client in 256
-// comes that far, so that nearly all find their own place again whatever the order of arrival.
+// hashTries is the number of places that a client tries before it takes the next free one. In a
+// pool that is half full one client in 256 reaches that point, so that nearly all find their own
+// place again in whatever order they arrive.
 const hashTries = 8
 
-// pick returns a never used address for a client, the same for the same client as long as it is free.
+// pick returns a never used address for a client, the same for the same client as long as it is
+// free.
 func (s *space) pick(key []byte) (addr4, bool) {
 	if s.free == 0 {
 		return 0, false
@@ -112,7 +116,8 @@ func (s *space) nextFree(start int) int {
 	return 0
 }
 
-// hashKey is FNV-1a with a final mix. It must never change: addresses after the loss of a lease store depend on it.
+// hashKey is FNV-1a with a final mix. It must never change: addresses after the loss of a lease
+// store depend on it.
 func hashKey[T string | []byte](key T) uint64 {
 	h := uint64(14695981039346656037)
 	for i := range len(key) {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	maxProbes    = 256         // under way at once; further offers are made without
+	maxProbes    = 256         // in progress at once; further offers are made without a probe
 	probeTries   = 3           // addresses probed for one DISCOVER
 	probeTimeout = time.Second // of one probe
 )
@@ -23,8 +23,8 @@ func (f ProberFunc) Probe(ctx context.Context, link string, addr netip.Addr) (bo
 	return f(ctx, link, addr)
 }
 
-// wouldProbe reports whether the address of a decision is to be probed before it is offered: when the client does not hold
-// it already, and it has not just been probed. The caller holds s.mu.
+// wouldProbe reports whether the address of a decision must be probed before it is offered: the
+// client does not hold it, and it has not just been probed. The caller holds s.mu.
 func (s *Server) wouldProbe(d *decision) bool {
 	if s.cfg.Prober == nil || d.addr == 0 || d.reply != wire.Offer && !d.rapid {
 		return false
@@ -33,7 +33,8 @@ func (s *Server) wouldProbe(d *decision) bool {
 	return e == nil || !e.mine(d.key) || !e.live(d.now) || e.state == offered && !e.probed
 }
 
-// mustProbe takes a place among the probes under way for a job that needs one. Without a place it goes on unprobed.
+// mustProbe reserves one of the probes in progress for a job that needs one. When none is free the
+// address is offered unprobed: a flood must not stop the service.
 func (s *Server) mustProbe(d *decision, j *job) bool {
 	if j.asked >= probeTries || !s.wouldProbe(d) {
 		return false
@@ -62,7 +63,8 @@ func (s *Server) wouldProbe6(d *decision6) *ia6 {
 	return nil
 }
 
-// mustProbe6 is [Server.mustProbe] for DHCPv6. A message with many IAs gets some of its addresses unprobed.
+// mustProbe6 is [Server.mustProbe] for DHCPv6. A message with many IAs gets some of its addresses
+// unprobed.
 func (s *Server) mustProbe6(d *decision6, j *job) *ia6 {
 	if j.asked >= probeTries {
 		return nil
@@ -83,8 +85,8 @@ func (s *Server) mustProbe6(d *decision6, j *job) *ia6 {
 	}
 }
 
-// probe asks about the address of a job and notes the answer. An address in use goes among the declined ones, and the next run of
-// the job picks another.
+// probe probes the address of a job and records the answer. An address in use is declined, and the
+// next run of the job picks another.
 func (s *Server) probe(ctx context.Context, j *job) {
 	defer func() { <-s.probes }()
 	j.asked++
@@ -101,7 +103,7 @@ func (s *Server) probe(ctx context.Context, j *job) {
 	}
 	e := j.probe
 	if s.table.byAddr[e.addr] != e || !e.probing {
-		return // the offer has lapsed, or the client has already taken it
+		return // the offer has lapsed, or the client has accepted it
 	}
 	e.probing, e.probed = false, !inUse
 	if inUse {
@@ -112,7 +114,7 @@ func (s *Server) probe(ctx context.Context, j *job) {
 	}
 }
 
-// probed6 notes the answer to the probe of an IPv6 address.
+// probed6 records the answer to the probe of an IPv6 address.
 func (s *Server) probed6(e *entry6, inUse bool) {
 	if s.table6.byAddr[e.lease.Addr] != e || !e.probing {
 		return

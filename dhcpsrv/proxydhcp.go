@@ -8,17 +8,18 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
-// BootServerPort is where firmware asks a proxyDHCP server again, by unicast, once it has an address (PXE 2.1 section 2.2.4).
+// BootServerPort is the port on which firmware asks a proxyDHCP server again, by unicast, once it
+// has an address (PXE 2.1 section 2.2.4).
 const BootServerPort = 4011
 
-// lastRenewal is the least that must be left of a lease for another renewal in proxy mode.
+// lastRenewal is the time that must be left of a lease for another renewal in proxy mode.
 const lastRenewal = int64(time.Minute)
 
-// discoveryControl is option 43 of a proxy offer: use the boot file of this packet, ask nobody else, show no menu (PXE 2.1
-// section 2.4.4, tag 6 with bit 3).
+// discoveryControl is option 43 of a proxy offer: use the boot file of this packet, ask no other
+// boot server, show no menu (PXE 2.1 section 2.4.4, tag 6 with bit 3).
 var discoveryControl = Option{Code: wire.OptVendorInfo, Data: []byte{6, 1, 8, wire.OptEnd}, Always: true}
 
-// isPXE reports whether firmware sent the packet that takes its boot data from a proxy.
+// isPXE reports whether firmware that accepts boot data from a proxy sent the packet.
 func (r *request) isPXE() bool {
 	class := r.Option(wire.OptVendorClass)
 	return hasPrefix(class, "PXEClient") || hasPrefix(class, "HTTPClient")
@@ -45,7 +46,7 @@ func (d *decision) answerBoot(r *request, reply wire.Type) {
 	d.reply, d.bootOnly, d.addr = reply, true, 0
 }
 
-// decideProxy judges a packet where addresses are another server's business.
+// decideProxy judges a packet where another server gives the addresses.
 func (t *table) decideProxy(d *decision, r *request) {
 	switch r.kind {
 	case wire.Discover:
@@ -61,8 +62,8 @@ func (t *table) decideProxy(d *decision, r *request) {
 	}
 }
 
-// decideListening judges a packet while it is not known whether another server answers: who holds a lease of this server
-// keeps it, and everybody else asks again soon.
+// decideListening judges a packet while it is not known whether another server answers: a client
+// with a lease of this server keeps it, and any other client asks again soon.
 func (t *table) decideListening(d *decision, r *request) {
 	switch r.kind {
 	case wire.Request:
@@ -74,9 +75,10 @@ func (t *table) decideListening(d *decision, r *request) {
 	}
 }
 
-// decideOldLease acknowledges a lease that this server gave, or an offer that it made, before the mode changed. A lease is
-// not made longer, so that its client goes over to the other server when it ends; a NAK would send it there at once, but
-// would cut its connections, and whoever makes a DHCP server appear for a moment could cut everybody's.
+// decideOldLease acknowledges a lease that this server gave, or an offer that it made, before the
+// mode changed. The lease is not extended, so that its client moves to the other server when it
+// ends. A NAK would move it at once, but would cut its connections, and a host that makes a DHCP
+// server appear for a moment could cut all of them.
 func (t *table) decideOldLease(d *decision, r *request) {
 	if r.serverID.IsValid() && !d.seg.hasServer(r, d.now) {
 		d.silent(dropOtherServer)
@@ -102,7 +104,8 @@ func (t *table) decideOldLease(d *decision, r *request) {
 	t.decideGrant(d, r.serverID.IsValid())
 }
 
-// askBoot asks what the client shall load. Where that is all there is to say, no answer means silence.
+// askBoot asks the embedder what the client loads. Where boot data is all there is to send, no
+// answer means silence.
 func (s *Server) askBoot(ctx context.Context, d *decision, r *request) {
 	if d.reply == noReply || d.reply == wire.Nak || s.cfg.Boot == nil && !d.bootOnly {
 		return
@@ -112,7 +115,8 @@ func (s *Server) askBoot(ctx context.Context, d *decision, r *request) {
 	}
 }
 
-// proxyOptions adds what makes an offer a proxy's: the class of the client in short, and where to go from here.
+// proxyOptions adds the options of a proxy offer: the short class of the client, and the
+// instruction to boot from here.
 func proxyOptions(extra Options, d *decision, r *request) Options {
 	if extra.find(wire.OptVendorClass) == nil {
 		class := r.Option(wire.OptVendorClass)[:len("PXEClient")]
@@ -127,7 +131,8 @@ func proxyOptions(extra Options, d *decision, r *request) Options {
 	return extra
 }
 
-// bootServerReply addresses an answer from the port of boot servers: back to where the packet came from.
+// bootServerReply addresses an answer from the port of boot servers: back to the sender of the
+// packet.
 func (r *request) bootServerReply(b []byte, server netip.Addr) Reply {
 	to := r.pkt.Src.Addr()
 	if !to.Is4() || to.IsUnspecified() {

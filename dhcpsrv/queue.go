@@ -5,12 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// job is one packet on its way through the server. Its answer leaves when two things are done, in whatever order: it is
-// built, and its lease is durable.
+// job is one packet on its way through the server. Its reply leaves after two events, in either
+// order: the reply is built, and the lease is durable.
 type job struct {
 	pkt   Packet
 	v6    bool
-	box   *outbox           // where the answer goes; nil = to done
+	box   *outbox           // where the reply goes; nil = to done
 	done  func(Reply, bool) // called once, from any goroutine
 	reply Reply             // what to send
 	data  []byte            // memory of pkt.Data
@@ -22,11 +22,12 @@ type job struct {
 
 	steps  atomic.Int32
 	failed atomic.Bool
-	silent bool // there is no reply, but somebody waits for the commit
-	lost   bool // handling it panicked, and somebody may still refer to it
+	silent bool // it has no reply, but a caller waits for the commit
+	lost   bool // handling it panicked, and other goroutines may still refer to it
 }
 
-// step counts one of the two things and ends the job after the second.
+// step counts one of the two events and ends the job after the second. Whichever of worker and
+// committer is second sends the reply.
 func (j *job) step() {
 	if j.steps.Add(1) == 2 {
 		j.end(!j.failed.Load() && !j.silent)
@@ -45,8 +46,9 @@ func (j *job) end(send bool) {
 	}
 }
 
-// queue holds received packets until a worker takes them. It is bounded: when it is full the oldest packet goes, since its
-// client is the first to ask again; and when it is long the newest is taken first, since its client is still waiting.
+// queue holds received packets until a worker takes them. It is bounded. When it is full the oldest
+// packet is dropped, since its client is the first to ask again; when it is long the newest is
+// taken first, since its client is still waiting.
 type queue struct {
 	mu     sync.Mutex
 	more   sync.Cond
@@ -62,7 +64,8 @@ func newQueue(size int) *queue {
 	return q
 }
 
-// put appends a job and returns the one that had to go, or nil. Nobody wakes before [queue.wake].
+// put appends a job and returns the job that it dropped, or nil. [queue.wake] wakes a worker
+// afterwards.
 func (q *queue) put(j *job) (dropped *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -77,7 +80,8 @@ func (q *queue) put(j *job) (dropped *job) {
 // wake wakes a worker after one put or several.
 func (q *queue) wake() { q.more.Signal() }
 
-// get waits for jobs, puts some into jobs and returns how many; 0 means that the queue is closed and empty.
+// get waits for jobs, stores some in jobs and returns their number; 0 means that the queue is
+// closed and empty.
 func (q *queue) get(jobs []*job) (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

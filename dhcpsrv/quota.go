@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// circuit names a place that clients are at: a port of an access network, by who relayed and what it says where the client
-// is; else the shared network, behind one relay or as heard on the link itself. A relay may serve many shared networks from one address.
+// circuit names a place of clients: a port of an access network, by the relay and its circuit ID;
+// else the shared network, behind one relay or on the link itself. A relay may serve many shared
+// networks from one address.
 type circuit struct {
 	relay   netip.Addr
 	id      string
 	network string
 }
 
-// whereabouts returns the place of a client in the subnet, and how many addresses may be had there; 0 = no limit. A shared network
-// without a name has no other subnet.
+// whereabouts returns the place of a client in the subnet and the number of addresses that the
+// place may have; 0 = no limit. A shared network without a name has no other subnet.
 func (s *Subnet) whereabouts(relay netip.Addr, id, network string) (circuit, int) {
 	switch {
 	case id != "":
@@ -28,7 +29,7 @@ func (s *Subnet) whereabouts(relay netip.Addr, id, network string) (circuit, int
 	return circuit{network: cmp.Or(network, s.Name)}, s.LinkQuota
 }
 
-// hasQuota reports whether places matter.
+// hasQuota reports whether the subnet has a quota.
 func (s *Subnet) hasQuota() bool { return s.CircuitQuota > 0 || s.LinkQuota > 0 }
 
 func (s *Subnet) checkQuota() error {
@@ -41,7 +42,8 @@ func (s *Subnet) checkQuota() error {
 	return nil
 }
 
-// circuits counts the addresses that are leased to, or held for, the clients of each place. It belongs to a table.
+// circuits counts the addresses that are leased to, or held for, the clients of each place. It
+// belongs to a table.
 type circuits map[circuit]int
 
 func (c circuits) add(k circuit, n int) {
@@ -57,7 +59,8 @@ func (t *table) charge(e *entry, n int) {
 	}
 }
 
-// chargedTo returns the place that an entry counts at: a lease, or an offer, of a dynamic address where there is a quota.
+// chargedTo returns the place that an entry counts at: a lease, or an offer, of a dynamic address
+// where there is a quota.
 func (t *table) chargedTo(e *entry) (k circuit, counts bool) {
 	if e.sub == nil || !e.sub.hasQuota() || e.state != Bound && e.state != offered || t.cur.byAddr[e.addr] != nil {
 		return circuit{}, false
@@ -66,8 +69,9 @@ func (t *table) chargedTo(e *entry) (k circuit, counts bool) {
 	return k, quota > 0
 }
 
-// overQuota reports whether other clients hold all the addresses that may be had at the packet's place. What the client has
-// there itself ends when it gets another: it may be one that it cannot keep, such as one whose pool is gone.
+// overQuota reports whether other clients hold all the addresses of the packet's place. The
+// client's own lease there does not count, since it ends when the client gets another: it may be
+// one that the client cannot keep, such as one whose pool was removed.
 func (t *table) overQuota(d *decision) bool {
 	if d.quota == 0 || t.circuits[d.circuit] < d.quota {
 		return false
@@ -81,7 +85,8 @@ func (t *table) overQuota(d *decision) bool {
 	return others >= d.quota
 }
 
-// place is [Subnet.whereabouts] for clients of IPv4. On the link itself what says where a client is may be its own invention.
+// place is [Subnet.whereabouts] for clients of IPv4. A circuit ID counts only from a relay: on the
+// link itself the client may have invented it.
 func (s *subnet) place(relay addr4, id string) (circuit, int) {
 	if relay == 0 {
 		return s.whereabouts(netip.Addr{}, "", s.seg.name)
@@ -104,8 +109,8 @@ func (t *table6) chargedTo(e *entry6) (k circuit, counts bool) {
 	return k, quota > 0
 }
 
-// spend takes one of the addresses that may be had at the packet's place for an IA, which ends what else the IA has there,
-// and reports whether one was left.
+// spend takes one of the addresses of the packet's place for an IA, whose other addresses there
+// end, and reports whether one was left.
 func (t *table6) spend(d *decision6, ia *ia6) bool {
 	if d.quota == 0 {
 		return true
@@ -123,8 +128,9 @@ func (t *table6) spend(d *decision6, ia *ia6) bool {
 	return true
 }
 
-// rateWindow is the time in which a client's packets are counted, and maxCounted how many clients are: beyond them nobody
-// is held back, since a flood of made-up clients is not one client's.
+// rateWindow is the time in which a client's packets are counted. maxCounted bounds the counted
+// clients; beyond it no client is limited, since a flood of invented clients does not come from one
+// client.
 const (
 	rateWindow = time.Second
 	maxCounted = 1 << 16

@@ -1,6 +1,7 @@
 package dhcpsrv
 
-// Reason tells why a packet got no answer, or a refusal. The zero Reason is none.
+// Reason explains why a packet got no answer, or a refusal. The zero Reason is none. Its String is
+// stable, so that callers may compare it.
 type Reason uint8
 
 // Reasons for silence.
@@ -26,12 +27,12 @@ const (
 	dropPanic                // a bug: handling the packet panicked
 	dropQuota                // the clients on the circuit, or the link, hold all the addresses they may
 	dropRate                 // the client sends more packets than Config.ClientRate
-	dropProxy                // addresses are another server's business here, and the client asks for nothing else
+	dropProxy                // another server gives the addresses here, and the client asks for nothing else
 	dropNoBoot               // in proxy mode: nothing to load for the client
 	dropListening            // mode auto, not yet known whether another server answers
-	dropPartner              // the client is the partner's to answer
-	dropRecovering           // just started, and the partner's leases are not here yet
-	dropNothingToSay         // taken note of; the message has no answer (RELEASE, DECLINE)
+	dropPartner              // the partner answers the client
+	dropRecovering           // just started, and the partner's leases have not arrived yet
+	dropNothingToSay         // accepted; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
 	nakWrongNetwork // the address is not of the client's shared network
@@ -39,7 +40,7 @@ const (
 	nakReserved     // the address is reserved for another client
 	nakMoved        // another address is reserved for the client
 	nakNoPool       // the address is in no pool
-	nakPartner      // the address is the partner's to give
+	nakPartner      // the address belongs to the partner
 	numReasons
 )
 

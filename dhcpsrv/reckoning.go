@@ -5,8 +5,9 @@ import "time"
 // clockStep is by how much the wall clock must have been set for the server to follow it.
 const clockStep = time.Second
 
-// reckoning is the time by which leases run. It follows the wall clock in steps that the server decides on, so that no packet is
-// handled by a clock that was set under the leases. The lock of the server guards it.
+// reckoning is the time by which leases run. It follows the wall clock in steps that the server
+// decides on, so that no packet is handled by a clock that was set under the leases. The lock of
+// the server guards it.
 type reckoning struct {
 	made     time.Time    // when the reckoning began
 	base     int64        // its time then, see now
@@ -15,10 +16,10 @@ type reckoning struct {
 	uptime   func(wall int64) (boot string, up time.Duration)
 
 	behind  bool          // the wall clock showed less at the start than the server remembered
-	skipped time.Duration // it showed so much more than the uptime accounts for: the machine may have been paused
+	skipped time.Duration // by how much it showed more than the uptime accounts for: the machine may have been paused
 	shifted int64         // sum of all times by which the clock has been set since
 
-	// The store goes by a time of its own until it has been told.
+	// The store keeps its own time until it has moved as well.
 	moved   int64  // of shifted, what the store does not know yet
 	toMove  bool   // the committer is to try again
 	moving  bool   // it is trying
@@ -28,11 +29,13 @@ type reckoning struct {
 // now returns the time in Unix nanoseconds.
 func (r *reckoning) now() int64 { return r.base + int64(time.Since(r.made)) }
 
-// start begins the reckoning and returns by how much the wall clock was set while the server was away.
+// start begins the reckoning and returns by how much the wall clock was set while the server was
+// away.
 //
-// When the machine has run since the server was last alive, its uptime counts the time in between (counted), and the rest of what
-// the wall clock shows was set. Otherwise, when the wall clock shows less than the server has already lived, it has lost its
-// battery, or was ahead before; nothing tells how long the server was away, so it goes on from when it was last alive. A virtual
+// When the machine has run since the server was last alive, its uptime counts the time in between
+// (counted), and the rest of what the wall clock shows was set. Otherwise, when the wall clock
+// shows less than the server has already lived, it has lost its battery, or was ahead before; it is
+// not known how long the server was away, so it goes on from when it was last alive. A virtual
 // machine that was paused does not count that time either; only partners have to know (skipped).
 func (r *reckoning) start(alive time.Time, boot string, up time.Duration) (by time.Duration, counted bool) {
 	wall := r.readWall()
@@ -57,7 +60,8 @@ func (r *reckoning) start(alive time.Time, boot string, up time.Duration) (by ti
 	return by, counted
 }
 
-// step returns by how much the wall clock has been set since the last step, and by how much the reckoning must move to follow.
+// step returns by how much the wall clock has been set since the last step, and by how much the
+// reckoning must move to follow.
 func (r *reckoning) step() (set, by time.Duration) {
 	wall := r.readWall()
 	if set = time.Duration(wall - int64(time.Since(r.made)) - r.wall); set.Abs() < clockStep {

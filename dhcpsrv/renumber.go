@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// formerly is what a server called itself before its address changed. Clients that were just offered an address under that
-// name are still meant for it.
+// formerly is the server's identity before its address changed. Clients that were just offered an
+// address under it still mean this server.
 type formerly struct {
 	server netip.Addr
 	duid   []byte
@@ -19,7 +19,7 @@ func (f *formerly) isDUID(duid []byte, now int64) bool {
 	return now < f.until && bytes.Equal(f.duid, duid)
 }
 
-// inherit remembers what this server was called in the snapshot before, for as long as an offer lasts.
+// inherit keeps the identity of the previous snapshot for as long as an offer holds.
 func (c *serving) inherit(was *serving, was6 *serving6, until int64) {
 	for _, sub := range c.subnets {
 		former := was.byName[sub.Name]

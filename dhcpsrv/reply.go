@@ -109,7 +109,8 @@ func bootQuery(d *decision, r *request) BootQuery {
 	return q
 }
 
-// userClass reads option 77: a list of length-prefixed classes (RFC 3004), or bare text as iPXE sends it.
+// userClass reads option 77: a list of length-prefixed classes (RFC 3004), or bare text as iPXE
+// sends it.
 func userClass(v []byte) string {
 	if len(v) > 1 && int(v[0]) < len(v) && v[0] > 0 {
 		n := 1 + int(v[0])
@@ -144,10 +145,11 @@ func bootOptions(w *wire.Writer, d *decision, a BootAnswer, r *request) Options 
 	return extra
 }
 
-// levels are the options for one client, the most specific level first: boot answer, host, pool, subnet with site.
+// levels holds the options for one client, the most specific level first: boot answer, host, pool,
+// subnet with site.
 type levels [4]Options
 
-// find returns the option that counts for a code, or nil.
+// find returns the option of the most specific level with a code, or nil.
 func (l *levels) find(code uint8) *Option {
 	for _, level := range l {
 		if o := level.find(code); o != nil {
@@ -186,7 +188,8 @@ func (d *decision) levels(boot Options) levels {
 	return l
 }
 
-// writeOptions writes those sent always, then those asked for in the order asked, then, while there is room, the rest.
+// writeOptions writes the options that are always sent, then the requested ones in the order of the
+// request, then, while there is room, the rest.
 func writeOptions(w *wire.Writer, d *decision, boot Options, asked []byte) {
 	l := d.levels(boot)
 	for o := range l.all() {
@@ -206,7 +209,7 @@ func writeOptions(w *wire.Writer, d *decision, boot Options, asked []byte) {
 	}
 }
 
-// address says where the reply goes: RFC 2131 section 4.1.
+// address sets where the reply goes (RFC 2131 section 4.1).
 func (s *Server) address(d *decision, r *request, b []byte) Reply {
 	reply := Reply{Data: b, Link: r.pkt.Link, Src: d.sub.Server}
 	toClient := func(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, clientPort) }

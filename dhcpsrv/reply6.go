@@ -18,10 +18,12 @@ const (
 	clientPort6 = 546
 )
 
-// enterpriseIntel is the enterprise under which UEFI firmware has its vendor class (UEFI 2.10 section 24.7).
+// enterpriseIntel is the enterprise under which UEFI firmware has its vendor class (UEFI 2.10
+// section 24.7).
 const enterpriseIntel = 343
 
-// reply6 builds the answer that a decision asks for, in the envelopes of the relays it goes back through.
+// reply6 builds the answer that a decision asks for, inside the envelopes of the relays on its way
+// back.
 func (s *Server) reply6(ctx context.Context, w *wire6.Writer, d *decision6, r *request6) Reply {
 	w.Reset()
 	for i := range r.Relays {
@@ -41,7 +43,7 @@ func (s *Server) reply6(ctx context.Context, w *wire6.Writer, d *decision6, r *r
 	return r.address(w.B)
 }
 
-// address says where the reply goes: back to where the packet came from.
+// address sets where the reply goes: back to the sender of the packet.
 func (r *request6) address(b []byte) Reply {
 	src, port := r.pkt.Src.Addr(), uint16(clientPort6)
 	if len(r.Relays) > 0 {
@@ -74,7 +76,8 @@ func (s *Server) body6(ctx context.Context, w *wire6.Writer, d *decision6, r *re
 		w.Option(wire6.OptRapidCommit, nil)
 	}
 	if d.reply == wire6.Advertise && !d.sub.NotAuthoritative {
-		w.Option(wire6.OptPreference, []byte{255}) // nobody else serves here: the client need not wait for others
+		// no other server serves here: the client need not wait for more offers
+		w.Option(wire6.OptPreference, []byte{255})
 	}
 	for i := range d.ias {
 		d.ias[i].write(w)
@@ -102,7 +105,7 @@ func (ia *ia6) write(w *wire6.Writer) {
 	w.Close()
 }
 
-// writeOptions6 writes those sent always and those asked for.
+// writeOptions6 writes the options that are always sent and the requested ones.
 func (s *Server) writeOptions6(ctx context.Context, w *wire6.Writer, d *decision6, r *request6) {
 	l := d.levels(s.boot6(ctx, d, r))
 	var done [4]uint64 // by code
@@ -138,8 +141,8 @@ func (d *decision6) levels(boot Options) levels {
 	return l
 }
 
-// boot6 asks the embedder what the client shall load and returns it as options. The options of its answer are those of
-// IPv4 and stay behind.
+// boot6 asks the embedder what the client loads and returns it as options. The Options of the
+// answer are options of IPv4, and are left out.
 func (s *Server) boot6(ctx context.Context, d *decision6, r *request6) (opts Options) {
 	if s.cfg.Boot == nil {
 		return nil
@@ -168,8 +171,8 @@ func (s *Server) boot6(ctx context.Context, d *decision6, r *request6) (opts Opt
 // maxBootParams bounds the parameters of a boot file, in bytes.
 const maxBootParams = 1024
 
-// httpClass is the vendor class that firmware doing HTTP boot insists on hearing, or "" for all others (UEFI 2.10 section
-// 24.7.2): without it the offer is no HTTP offer to it.
+// httpClass returns the vendor class that firmware requires for HTTP boot, or "" for other clients:
+// without it firmware does not treat the offer as one for HTTP (UEFI 2.10 section 24.7.2).
 func httpClass(client, url string) string {
 	const class = "HTTPClient"
 	if strings.HasPrefix(client, class) && (strings.HasPrefix(url, "http://") || strings.HasPrefix(url, "https://")) {
@@ -178,7 +181,7 @@ func httpClass(client, url string) string {
 	return ""
 }
 
-// bootURL is the file as a URL: DHCPv6 has no field for the server (RFC 5970 section 3.1).
+// bootURL returns the file as a URL: DHCPv6 has no field for the server (RFC 5970 section 3.1).
 func bootURL(a BootAnswer, server netip.Addr) string {
 	if strings.Contains(a.File, "://") {
 		return a.File
@@ -214,7 +217,8 @@ func (r *request6) bootQuery(d *decision6) BootQuery {
 	return q
 }
 
-// userClass6 reads option 15: texts with their length before them (RFC 8415 section 21.15), or bare text.
+// userClass6 reads option 15: texts with their length before them (RFC 8415 section 21.15), or bare
+// text.
 func userClass6(v []byte) string {
 	if len(v) >= 2 {
 		if n := int(binary.BigEndian.Uint16(v)); n+2 <= len(v) {

@@ -8,10 +8,10 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
-// maxHops is how many relays a message may have passed (RFC 1542 section 4.1.1).
+// maxHops bounds the relays that a message may have passed (RFC 1542 section 4.1.1).
 const maxHops = 16
 
-// request is one parsed packet with what selection needs of it.
+// request is one parsed packet with the fields that selection needs.
 type request struct {
 	wire.Msg
 	pkt  Packet
@@ -24,7 +24,7 @@ type request struct {
 	override       netip.Addr // option 82.11: the relay's address poses as the server (RFC 5107)
 }
 
-// parse reads a packet; the reason is for those that are dropped at sight.
+// parse reads a packet. A reason other than 0 drops it before any decision.
 func (r *request) parse(p Packet) Reason {
 	r.pkt = p
 	if err := r.Parse(p.Data); err != nil {
@@ -49,20 +49,23 @@ func (r *request) parse(p Packet) Reason {
 	return 0
 }
 
-// subscriber returns whose line the client is on, when its relay tells.
+// subscriber returns the subscriber ID of the client's line, when its relay sends one.
 func (r *request) subscriber() []byte { return wire.SubOption(r.relayAgent, 6) }
 
-// waited is how long the client says it has asked (secs). Some count in the wrong byte order: they seem to wait for long.
+// waited returns how long the client says it has asked (secs). Some clients count in the wrong byte
+// order and seem to have waited for long.
 func (r *request) waited() time.Duration { return time.Duration(r.Secs()) * time.Second }
 
-// routed reports whether the client sent to this server's own address, so that it has one itself.
+// routed reports whether the client sent to this server's own address: then it already has an
+// address.
 func (r *request) routed() bool {
 	return r.giaddr == 0 && r.ciaddr != 0 && r.pkt.Dst.Is4() && r.pkt.Dst != limitedBroadcast
 }
 
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// selectSubnet finds the shared network of the client and, in it, the subnet to prefer. How tells an explanation what decided.
+// selectSubnet finds the shared network of the client and, in it, the preferred subnet. how names
+// the deciding field for an explanation.
 func (c *serving) selectSubnet(r *request) (seg *sharedNetwork, prefer *subnet, how string, why Reason) {
 	if r.giaddr != 0 {
 		target, how := r.giaddr, "relay address (giaddr)"

@@ -10,13 +10,14 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// maxIAs bounds the identity associations of one message, and the addresses of each; further ones are left out.
+// maxIAs bounds the identity associations of one message, and the addresses of each; further ones
+// are left out.
 const maxIAs = 16
 
-// maxDUID is how long a DUID may be (RFC 8415 section 11.1).
+// maxDUID is the longest DUID that is allowed (RFC 8415 section 11.1).
 const maxDUID = 130
 
-// request6 is one parsed packet with what selection needs of it.
+// request6 is one parsed packet with the fields that selection needs.
 type request6 struct {
 	wire6.Msg
 	pkt      Packet
@@ -27,7 +28,7 @@ type request6 struct {
 	ias      []wire6.IA
 }
 
-// parse reads a packet; the reason is for those that are dropped at sight.
+// parse reads a packet. A reason other than 0 drops it before any decision.
 func (r *request6) parse(p Packet) Reason {
 	r.pkt = p
 	if r.Parse(p.Data) != nil {
@@ -49,8 +50,9 @@ func (r *request6) parse(p Packet) Reason {
 	return 0
 }
 
-// findMACs gathers what may be the client's link address, the surest first: the relay's word (RFC 6939), the address it
-// sent from, and its DUID, which may have been made from another interface.
+// findMACs gathers the possible link addresses of the client, the most reliable first: the relay's
+// option (RFC 6939), the source address, and the DUID, which may have been made from another
+// interface.
 func (r *request6) findMACs() {
 	r.macs = r.macs[:0]
 	heard := r.pkt.Src.Addr()
@@ -77,7 +79,7 @@ func (r *request6) addMAC(mac net.HardwareAddr) {
 	}
 }
 
-// waited is how long the client says it has asked (option 8, in hundredths of a second).
+// waited returns how long the client says it has asked (option 8, in hundredths of a second).
 func (r *request6) waited() time.Duration {
 	if v := r.Options.Find(wire6.OptElapsed); len(v) == 2 {
 		return time.Duration(binary.BigEndian.Uint16(v)) * 10 * time.Millisecond
@@ -93,7 +95,7 @@ func (r *request6) relay() *wire6.Relay {
 	return &r.Relays[len(r.Relays)-1]
 }
 
-// subscriber returns whose line the client is on, when its relay tells.
+// subscriber returns the subscriber ID of the client's line, when its relay sends one.
 func (r *request6) subscriber() []byte {
 	if relay := r.relay(); relay != nil {
 		return clip(relay.Options.Find(wire6.OptSubscriber), 255)
@@ -101,7 +103,8 @@ func (r *request6) subscriber() []byte {
 	return nil
 }
 
-// linkAddress returns the link address of the innermost relay that tells one: layer-2 relays leave it out (RFC 6221).
+// linkAddress returns the link address of the innermost relay that sends one: layer-2 relays leave
+// it out (RFC 6221).
 func (r *request6) linkAddress() netip.Addr {
 	for i := len(r.Relays) - 1; i >= 0; i-- {
 		if a := r.Relays[i].Link; !a.IsUnspecified() {
@@ -111,7 +114,7 @@ func (r *request6) linkAddress() netip.Addr {
 	return netip.Addr{}
 }
 
-// circuitID returns where the relay says the client is, nil when there is none.
+// circuitID returns the relay's name for the client's place, nil when there is none.
 func (r *request6) circuitID() []byte {
 	relay := r.relay()
 	if relay == nil {
@@ -134,7 +137,8 @@ func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why R
 	return nil, "link", dropUnknownLink
 }
 
-// reservation returns the client's reservation for a shared network, by its DUID or one of its link addresses.
+// reservation returns the client's reservation for a shared network, by its DUID or one of its link
+// addresses.
 func (c *serving6) reservation(r *request6, prefer *subnet6) (best *Reservation) {
 	if len(c.byClient) == 0 {
 		return nil

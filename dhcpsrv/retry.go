@@ -11,7 +11,8 @@ const (
 	longestPause = time.Second
 )
 
-// backoff waits between attempts at something that fails, twice as long each time. The zero value is ready.
+// backoff waits between attempts at something that fails, twice as long each time. The zero value
+// is ready.
 type backoff struct{ pause time.Duration }
 
 // wait waits and reports whether ctx is still on.

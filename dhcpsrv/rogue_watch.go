@@ -19,32 +19,33 @@ type RogueServer struct {
 
 // Times of [ModeAuto].
 const (
-	// rogueQuiet is how long no other server may have answered before the server takes a link over from it. Each return
-	// to proxy mode within an hour doubles the time, up to an hour: a server that comes and goes is left alone.
+	// rogueQuiet is the time for which no other server may have answered before the server takes a
+	// link over from it. Each return to proxy mode within an hour doubles the time, up to an hour:
+	// a server that starts and stops does not make this one alternate with it.
 	rogueQuiet = 2 * time.Minute
 
 	maxRogueQuiet = time.Hour
-	calm          = time.Hour        // serving for so long makes rogueQuiet count again
+	calm          = time.Hour        // rogueQuiet counts again after serving for so long
 	lookFor       = 3 * time.Second  // how long answers to one probe are awaited
 	lookServing   = time.Minute      // between probes while it serves
 	lookProxy     = 20 * time.Second // between probes in proxy mode
 	lookAgain     = 10 * time.Second // between probes at the least: after an error, and when clients talk to another server
 )
 
-// watch is what is known of the other servers of one link. The lock of the server guards it.
+// watch holds what is known about the other servers of one link. The lock of the server guards it.
 type watch struct {
 	link    string
 	mode    Mode // ModeAuto = not known yet
 	since   time.Time
-	servers []RogueServer // that answered last
-	silent  time.Time     // proxy: since when none answers; zero = one does
-	quiet   time.Duration // how long that must last
+	servers []RogueServer // servers that answered last
+	silent  time.Time     // proxy: since when no server answers; zero = one does
+	quiet   time.Duration // for how long none must answer
 	asked   time.Time     // when the last probe began
 	due     time.Time     // of the next one
-	looking bool          // a probe is under way
+	looking bool          // a probe is in progress
 }
 
-// found notes the servers that answered a probe.
+// found records the servers that answered a probe.
 func (w *watch) found(now time.Time, servers []RogueServer) {
 	w.due = now.Add(lookProxy)
 	if w.mode != ModeProxy {
@@ -59,7 +60,7 @@ func (w *watch) found(now time.Time, servers []RogueServer) {
 	w.servers, w.silent = servers, time.Time{}
 }
 
-// foundNone notes that a probe was sent and nobody answered.
+// foundNone records that a probe was sent and no server answered.
 func (w *watch) foundNone(now time.Time) {
 	switch {
 	case w.mode == ModeAuto:
@@ -74,12 +75,12 @@ func (w *watch) foundNone(now time.Time) {
 	}
 }
 
-// failed notes that nothing could be asked: that is no silence.
+// failed records that no probe could be sent, which does not count as silence.
 func (w *watch) failed(now time.Time) {
 	w.silent, w.due = time.Time{}, now.Add(lookAgain)
 }
 
-// overheard notes that a client of the link talks to another server.
+// overheard records that a client of the link talks to another server.
 func (w *watch) overheard() {
 	w.silent = time.Time{}
 	if soon := w.asked.Add(lookAgain); w.mode == ModeServe && soon.Before(w.due) {
@@ -87,7 +88,8 @@ func (w *watch) overheard() {
 	}
 }
 
-// rewatch gives the automatic shared networks of a new snapshot the watches of their links. The caller holds s.mu.
+// rewatch gives the shared networks with ModeAuto in a new snapshot the watches of their links. The
+// caller holds s.mu.
 func (s *Server) rewatch(c *serving) {
 	former := s.watches
 	s.watches = make(map[string]*watch)
@@ -104,7 +106,7 @@ func (s *Server) rewatch(c *serving) {
 	}
 }
 
-// watchLinks asks for other servers until ctx ends. Of several Serve one does.
+// watchLinks probes for other servers until ctx ends. When several Serve run, one of them does so.
 func (s *Server) watchLinks(ctx context.Context) {
 	select {
 	case s.watching <- struct{}{}:
@@ -137,7 +139,7 @@ func (s *Server) dueWatches(now time.Time) (due []*watch) {
 	return due
 }
 
-// look asks once on one link and draws the conclusion.
+// look probes once on one link and updates its watch.
 func (s *Server) look(ctx context.Context, w *watch) {
 	servers, err := s.askServers(ctx, w.link)
 	s.mu.Lock()
@@ -148,34 +150,36 @@ func (s *Server) look(ctx context.Context, w *watch) {
 		w.failed(now)
 	case len(servers) > 0:
 		w.found(now, servers)
-	case ctx.Err() == nil: // a probe that was cut short has heard nothing
+	case ctx.Err() == nil: // a probe that was cut short proves nothing
 		w.foundNone(now)
 	}
 	w.looking = false
 	after := w.mode
 	s.mu.Unlock()
 	if err != nil {
-		s.log.Warn("cannot look for other DHCP servers", "link", w.link, "err", err)
+		s.log.Warn("search for rogue servers failed", "interface", w.link, "err", err)
 	}
 	if before != after {
-		s.log.Warn("mode changed", "link", w.link, "from", before, "to", after, "servers", len(servers))
+		s.log.Warn("mode changed", "interface", w.link, "from", before, "to", after, "count", len(servers))
 	}
 }
 
 func (s *Server) askServers(ctx context.Context, link string) (servers []RogueServer, err error) {
-	err = context.Canceled // of a finder that panics
+	err = context.Canceled // the result when the finder panics
 	defer s.recovered("finder of servers")
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	return s.cfg.FindServers(ctx, link)
 }
 
-// own reports whether a server that answered is this one, or its partner: two racks are no reason for each other to stop.
+// own reports whether a server that answered is this one or its partner: two partners must not
+// silence each other.
 func (c *serving) own(f RogueServer) bool {
 	return slices.ContainsFunc(c.subnets, func(sub *subnet) bool {
 		return sub.Server == f.ID || sub.Server == f.Addr || sub.PartnerServer.IsValid() && (sub.PartnerServer == f.ID || sub.PartnerServer == f.Addr)
 	})
 }
 
-// gives reports whether a server offered an address: those that offer only boot data are no reason to stop serving.
+// gives reports whether a server offered an address. A server that offers only boot data is no
+// reason to stop serving.
 func (f *RogueServer) gives() bool { return f.Offer.IsValid() && !f.Offer.IsUnspecified() }

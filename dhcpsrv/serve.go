@@ -10,18 +10,20 @@ import (
 	"time"
 )
 
-// Serve answers packets from conn until ctx ends, then closes conn, finishes what it has read and returns nil. It returns
-// an error when conn is closed by somebody else. Several Serve may run at once, each with its own conn.
+// Serve answers packets from conn until ctx ends, then closes conn, finishes what it has read and
+// returns nil. It returns an error when conn is closed otherwise. Several Serve may run at once,
+// each with its own conn.
 //
-// While it runs the links of ModeAuto are watched: by a DISCOVER of its own at the start and then every minute, or ten
-// seconds after a client was heard talking to another server. Before the first result nobody new is answered. One offer by
-// another server makes the mode proxy; there the server asks every 20 seconds, and serves again when nobody has answered for
-// two minutes. In proxy mode the leases it gave are acknowledged until they end, but not made longer.
+// While it runs, the links of ModeAuto are watched: by a DISCOVER of its own at the start and then
+// every minute, or ten seconds after a client was heard talking to another server. Before the first
+// result no new client is answered. One offer by another server makes the mode proxy; there the
+// server probes every 20 seconds, and serves again when none has answered for two minutes. In proxy
+// mode the leases it gave are acknowledged until they end, but not extended.
 func (s *Server) Serve(ctx context.Context, conn Conn) error { return s.serve(ctx, conn, false, 0) }
 
-// serve answers packets that came to a port; 0 is the usual one.
+// serve answers packets that were sent to a port; 0 is the usual one.
 func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) error {
-	closeConn := sync.OnceFunc(func() { conn.Close() }) // a Conn need not bear a second Close
+	closeConn := sync.OnceFunc(func() { conn.Close() }) // a Conn need not allow a second Close
 	stop := context.AfterFunc(ctx, closeConn)
 	defer stop()
 	q := newQueue(s.cfg.Queue)
@@ -64,9 +66,10 @@ func (s *Server) read(ctx context.Context, box *outbox, q *queue) error {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
 				return fmt.Errorf("dhcpsrv: read: %w", err)
 			}
-			// An interface that goes down or memory that is short pass; the service must outlive them.
+			// An interface that is down and a lack of memory pass, and the service must outlive
+			// them.
 			s.stats.readErrors.Add(1)
-			s.log.Warn("cannot read", "err", err)
+			s.log.Warn("read failed", "err", err)
 			retry.wait(ctx)
 			continue
 		}
@@ -80,10 +83,11 @@ func (s *Server) read(ctx context.Context, box *outbox, q *queue) error {
 	}
 }
 
-// workBatch is how many packets a worker takes at once; their answers go out together.
+// workBatch bounds the packets that a worker takes at once. Their replies leave together.
 const workBatch = 32
 
-// work handles packets until the queue is closed and empty. Probes wait elsewhere; their number is bounded by s.probes.
+// work handles packets until the queue is closed and empty. Probes wait in goroutines of their own,
+// whose number s.probes bounds, so that a slow probe does not occupy a worker.
 func (s *Server) work(ctx context.Context, box *outbox, q *queue, probes *sync.WaitGroup) {
 	jobs := make([]*job, workBatch)
 	for {
@@ -108,7 +112,7 @@ func (s *Server) probeAndRun(ctx context.Context, box *outbox, j *job) {
 	box.flush()
 }
 
-// expireEvery ends what has run out, once each period.
+// expireEvery ends what is over, once each period.
 func (s *Server) expireEvery(ctx context.Context, period time.Duration) {
 	for sleep(ctx, period) {
 		s.mindClock()
@@ -118,7 +122,8 @@ func (s *Server) expireEvery(ctx context.Context, period time.Duration) {
 	}
 }
 
-// expireSome ends a bounded number of entries, so that packets get their turn, and reports whether there may be more.
+// expireSome ends a bounded number of entries, so that packets get the lock in between, and reports
+// whether there may be more.
 func (s *Server) expireSome() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,8 +137,8 @@ func (s *Server) expireSome() bool {
 	return more && len(s.pending) < maxPending
 }
 
-// waitCommitted waits until all that is pending now is stored and reported, and the store has been told by how much the clock
-// was set.
+// waitCommitted waits until everything that is pending now is stored and reported, and the store
+// has moved with the clock.
 func (s *Server) waitCommitted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,13 +147,13 @@ func (s *Server) waitCommitted() {
 	}
 }
 
-// ServeBoot is [Server.Serve] for [BootServerPort], on a conn from [ListenBoot]. It answers in every mode; only proxy offers
-// send firmware there.
+// ServeBoot is [Server.Serve] for [BootServerPort], on a conn from dhcplink.ListenBoot. It answers
+// in every mode; only proxy offers send firmware there.
 func (s *Server) ServeBoot(ctx context.Context, conn Conn) error {
 	return s.serve(ctx, conn, false, BootServerPort)
 }
 
-// Serve6 is [Server.Serve] for DHCPv6, on a conn from [Listen6].
+// Serve6 is [Server.Serve] for DHCPv6, on a conn from dhcplink.Listen6.
 func (s *Server) Serve6(ctx context.Context, conn Conn) error {
 	return s.serve(ctx, conn, true, 0)
 }

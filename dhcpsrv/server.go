@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// Server serves DHCPv4 and DHCPv6 from a [Snapshot]. Its methods are safe for concurrent use. Make one with [New].
+// Server serves DHCPv4 and DHCPv6 from a [Snapshot]. Its methods are safe for concurrent use. Make
+// one with [New].
 type Server struct {
 	cfg    Config
 	log    *slog.Logger
@@ -33,17 +34,18 @@ type Server struct {
 	failover failover
 
 	pending    []change // decided, not yet with the store
-	spare      []change // the former pending, to use again
+	spare      []change // the previous pending, to use its memory again
 	committing bool
 	enqueued   uint64     // changes ever put into pending
-	finished   uint64     // of these, stored, reported and answered, or given up
-	progress   *sync.Cond // finished grew
+	finished   uint64     // changes of these that are stored, reported and answered, or given up
+	progress   *sync.Cond // signaled when finished grows
 
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
 }
 
-// New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and opens nothing.
+// New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and
+// opens nothing.
 func New(cfg Config) (*Server, error) { return newServer(cfg, machineUptime) }
 
 func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Server, error) {
@@ -106,7 +108,8 @@ func (s *Server) load(ctx context.Context) error {
 	return nil
 }
 
-// Leases returns all leases, remembered and declined ones included, in order of address.
+// Leases returns all leases, ended and declined ones included, in the order of their addresses. It
+// locks the server for one lease at a time.
 func (s *Server) Leases() iter.Seq[Lease] {
 	return func(yield func(Lease) bool) {
 		s.mu.Lock()

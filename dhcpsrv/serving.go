@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// serving is a snapshot made ready to serve from. It is immutable but for the spaces, which belong to the table.
+// serving is a snapshot with the indexes to serve from. It is immutable except for the spaces,
+// which belong to the table.
 type serving struct {
 	subnets  []*subnet // by prefix
 	byName   map[string]*subnet
@@ -18,7 +19,7 @@ type serving struct {
 	v6       *serving6
 }
 
-// shared network is a broadcast domain with its subnets in the order of the snapshot.
+// sharedNetwork is a broadcast domain with its subnets in the order of the snapshot.
 type sharedNetwork struct {
 	name       string
 	subnets    []*subnet
@@ -32,7 +33,7 @@ type subnet struct {
 	seg      *sharedNetwork
 	partner  *partner // nil = none; belongs to the server
 	lo, hi   addr4
-	options  Options // site < fields < subnet options, without those of pools and hosts
+	options  Options // site < fields < subnet options, without the options of pools and hosts
 	space    *space
 	poolOpts []Options // by index of space.ranges
 	formerly formerly
@@ -65,7 +66,7 @@ func (c *serving) find(a addr4) *subnet {
 	return c.subnets[i]
 }
 
-// serving6 is the IPv6 half of a snapshot, made ready to serve from.
+// serving6 is the IPv6 part of serving.
 type serving6 struct {
 	subnets  []*subnet6
 	sorted   []*subnet6 // by prefix
@@ -80,7 +81,7 @@ type serving6 struct {
 type sharedNetwork6 struct {
 	name    string
 	subnets []*subnet6
-	duid    []byte // this server's, towards the shared network
+	duid    []byte // of this server in the shared network
 }
 
 type subnet6 struct {
@@ -92,12 +93,13 @@ type subnet6 struct {
 	total    uint64    // addresses in the pools
 	parities [2]uint64 // of these, even and odd ones
 	used     [2]uint64 // of these, those that have an entry or are kept; belongs to the table
-	ended    [2]list6  // ended leases, least recently used first; with a partner by half; belongs to the table
+	ended    [2]list6  // ended leases, least recently used first; with a partner by lowest bit; belongs to the table
 
 	formerly formerly
 }
 
-// usable reports whether a host of the subnet can have the address: the first one is every router's (RFC 4291 2.6.1).
+// usable reports whether a host of the subnet can have the address: the first one belongs to the
+// routers (RFC 4291 section 2.6.1).
 func (s *subnet6) usable(a netip.Addr) bool {
 	return s.Prefix.Contains(a) && (a != s.Prefix.Addr() || s.Prefix.Bits() >= 127)
 }

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// Snapshot is all that a server serves from. Give it to [Server.Update] and do not change it, nor anything it points to,
-// afterwards. The zero value serves nobody.
+// Snapshot is everything that a server serves from. Give it to [Server.Update] and do not change
+// it, nor anything it points to, afterwards. With the zero value no client is served.
 type Snapshot struct {
 	Subnets      []Subnet
 	Reservations []Reservation
 	Options      Options // site level: sent in every subnet unless something more specific has the same code
-	// Options6 is the site level of DHCPv6; its codes are another family's. Options of subnets and pools are of the family
-	// of the subnet, those of a reservation of its address's, without an address of IPv4.
+	// Options6 is the site level of DHCPv6, whose codes differ. Options of a subnet or pool belong
+	// to the family of the subnet, options of a reservation to the family of its address, or to
+	// IPv4 without one.
 	Options6 Options
 	// Partners are the other servers that subnets name.
 	Partners []Partner
@@ -25,27 +26,33 @@ const (
 	defaultDeclineTime = time.Hour
 )
 
-// Subnet is one IPv4 or IPv6 subnet with what its clients are told. The options named below are those of IPv4; in an IPv6
-// subnet DNS is option 23, Domain with Search 24, and NTP 56. Routers, Routes and MTU must be empty there, since DHCPv6
-// carries none of them (router advertisements do, see package radv), and ByClientID does not count: clients go by DUID and IAID.
+// Subnet is one IPv4 or IPv6 subnet with what its clients receive. The fields name options of IPv4;
+// in an IPv6 subnet DNS is option 23, Domain with Search 24, and NTP 56. Routers, Routes and MTU
+// must be empty there, since DHCPv6 carries none of them (router advertisements do, see package
+// radv), and ByClientID is ignored: clients are known by DUID and IAID.
 type Subnet struct {
 	Name   string       // unique in the snapshot; named in errors, leases and explanations
 	Prefix netip.Prefix // must not overlap another subnet's
 
-	// Link is the interface on which the subnet is local; "" = its clients are reached only by relay.
+	// Link is the interface on which the subnet is local; "" = its clients are reached only by
+	// relay.
 	Link string
-	// SharedNetwork names the broadcast domain (VLAN). A client heard on one of its subnets may get an address of any other, since
-	// they share the wire. "" = subnets with the same Link are one shared network, and one without Link is alone.
+	// SharedNetwork names the broadcast domain (VLAN). A client heard on one of its subnets may get
+	// an address of any other, since they share the wire. "" = subnets with the same Link are one
+	// shared network, and one without Link is alone.
 	SharedNetwork string `json:"Segment"` // as racks and regions know it
-	// Server is this server's address towards the subnet: option 54, and siaddr unless the boot answer names another. For
-	// IPv6 the server's DUID is made from that of the shared network's first subnet.
+	// Server is this server's address in the subnet: option 54, and siaddr unless the boot answer
+	// names another. For IPv6 the server's DUID is made from the address in the shared network's
+	// first subnet.
 	Server netip.Addr
 
-	// Partner names the server that serves the subnet as well, of those in Snapshot.Partners; "" = none.
+	// Partner names the failover partner for the subnet, one of Snapshot.Partners; "" = none.
 	Partner string
-	// Secondary says which of the two this one is: each answers half of the clients, and all while the other is away.
+	// Secondary is set on one of the two partners: each answers half of the clients, and all of
+	// them while the other is away.
 	Secondary bool
-	// PartnerServer is what Server is to the partner; invalid = not known. It is not taken for a rogue server.
+	// PartnerServer is the partner's Server; invalid = not known. It does not count as a rogue
+	// server.
 	PartnerServer netip.Addr
 
 	// Mode says whether the server gives addresses here; DHCPv6 knows only ModeServe.
@@ -60,26 +67,30 @@ type Subnet struct {
 	Routes  []Route      // option 121; the first router is added as the default route, since clients then ignore option 3
 	MTU     int          // option 26; 0 = not sent, else 68..65535
 
-	// CircuitQuota is how many dynamic addresses the clients behind one circuit of a relay (option 82.1, or 18 of IPv6) may
-	// hold or have on offer at once, so that one of them with ever new identities cannot drain the pools. 0 = no limit. Who
-	// holds an address keeps it, and who has a reserved one gets it.
+	// CircuitQuota bounds the dynamic addresses that the clients behind one circuit of a relay
+	// (option 82.1, or 18 of IPv6) may hold or have on offer at once, so that one host with ever
+	// new identities cannot drain the pools. 0 = no limit. A client keeps an address that it holds,
+	// and always gets a reserved one.
 	CircuitQuota int
-	// LinkQuota is the same for the clients that no relay names a circuit of: those heard on the link itself, in all, and
-	// those of each relay in the subnet's shared network. A link address is cheap to make up, so this is how much of the pools one
-	// host there can take.
+	// LinkQuota is the same bound for clients without a circuit ID: all clients on the link itself
+	// together, and all clients of each relay in the shared network. A link address is easily
+	// invented, so this is the part of the pools that one host there can take.
 	LinkQuota int
 
 	LeaseTime     time.Duration // 0 = 10 minutes (DefaultLeaseTime); a client may ask for less, never for more
 	BootLeaseTime time.Duration // for network-boot firmware; 0 = LeaseTime
-	DeclineTime   time.Duration `json:"QuarantineTime"` // how long an address found in use is left alone; 0 = an hour
+	DeclineTime   time.Duration `json:"QuarantineTime"` // how long an address found in use is withheld; 0 = an hour
 
-	// ByClientID makes option 61 the identity of a client that sends it, as RFC 2131 has it. The zero value goes by the
-	// link address, so that firmware, installer and system of one machine, whose client identifiers differ, get one lease.
+	// ByClientID makes option 61 the identity of a client that sends it, as RFC 2131 has it. The
+	// zero value goes by the link address, so that firmware, installer and system of one machine,
+	// whose client identifiers differ, get one lease.
 	ByClientID bool
-	// NotAuthoritative: another server may serve this subnet, so requests for leases that this server does not know are
-	// left unanswered. Otherwise such a lease is granted when the address is free in a pool, and refused when not.
+	// NotAuthoritative leaves requests for unknown leases unanswered, since another server may
+	// serve the subnet. Otherwise such a lease is granted when the address is free in a pool, and
+	// refused when not.
 	NotAuthoritative bool
-	// RapidCommit answers a DISCOVER that carries option 80 with an ACK (RFC 4039). Only for the sole server of a link.
+	// RapidCommit answers a DISCOVER that carries option 80 with an ACK (RFC 4039). Set it only on
+	// the sole server of a link.
 	RapidCommit bool
 
 	Options Options // subnet level; wins over the fields above
@@ -101,21 +112,25 @@ type Route struct {
 type Reservation struct {
 	Name string // for errors and explanations; "" = the MAC or client identifier
 
-	// The client: by link address, by option 61 of IPv4, by DUID of IPv6 (any matches, the link address last). The link
-	// address of a DHCPv6 client is what its relay says in option 79, else that in its link-local address, else in its DUID.
+	// The client, by link address, by option 61 of IPv4 or by DUID of IPv6: any of them matches,
+	// the link address last. The link address of a DHCPv6 client is taken from the relay's option
+	// 79, else from its link-local address, else from its DUID.
 	MAC      net.HardwareAddr
 	ClientID []byte
 	DUID     []byte
-	// Subscriber is whose line the client is on, as its relay says in option 82.6 (RFC 3993), or 38 of IPv6 (RFC 4580): the
-	// last thing to go by, for a client that matches nothing else. Whichever machine on the line asks gets the reservation.
+	// Subscriber is the line of the client, as its relay sends it in option 82.6 (RFC 3993), or 38
+	// of IPv6 (RFC 4580). It applies to a client that matches nothing else: whichever machine on
+	// the line asks gets the reservation.
 	Subscriber string
-	// Aliases are further link addresses of the same client, such as the members of a bond: whichever of them asks gets
-	// the reservation, one at a time.
+	// Aliases are further link addresses of the same client, such as the members of a bond.
+	// Whichever of them asks gets the reservation, one at a time.
 	Aliases []net.HardwareAddr
 
-	// Subnet limits a reservation without Addr to one subnet by name; "" = any. With Addr it may be left empty.
+	// Subnet limits a reservation without Addr to one subnet by name; "" = any. With Addr it may be
+	// left empty.
 	Subnet string
-	// Addr is the client's address, inside or outside the pools. Invalid = a pool address; the rest still applies.
+	// Addr is the client's address, inside or outside the pools. Invalid = a pool address; the rest
+	// still applies.
 	Addr netip.Addr
 
 	Hostname string  // option 12

@@ -9,9 +9,9 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
-// Stats is a snapshot of the counters of a server since it was made.
+// Stats holds the counters of a server since it was made.
 type Stats struct {
-	Received map[string]uint64 // by message type: DISCOVER, REQUEST ..., those of DHCPv6 with a 6 behind: SOLICIT6
+	Received map[string]uint64 // by message type: DISCOVER, REQUEST ..., a 6 follows the types of DHCPv6: SOLICIT6
 	Sent     map[string]uint64 // by message type: OFFER, ACK, NAK, ADVERTISE6 ...
 	Reasons  map[string]uint64 // silences and NAKs by [Reason]
 	Events   map[string]uint64 // by [EventKind]
@@ -29,10 +29,10 @@ type Stats struct {
 
 	PartnerSent     uint64 // lease versions sent to partners
 	PartnerReceived uint64 // lease versions received from them
-	PartnerLate     uint64 // answers that left before a connected partner had their leases
+	PartnerLate     uint64 // replies that left before a connected partner had their leases
 }
 
-// stats is the counters themselves; each may be counted from any goroutine.
+// stats holds the live counters. Any goroutine may count.
 type stats struct {
 	received, sent          [16]atomic.Uint64 // by wire.Type; unknown ones last
 	received6, sent6        [16]atomic.Uint64 // by wire6.Type
@@ -85,7 +85,8 @@ func addCount(m map[string]uint64, key string, n uint64) {
 	}
 }
 
-// recovered is deferred around everything that handles what others sent or gave: it counts and logs a panic and ends it.
+// recovered is deferred around everything that handles input from outside or code of the embedder:
+// it counts and logs a panic and ends it. One packet must not stop the service.
 func (s *Server) recovered(where string) {
 	if v := recover(); v != nil {
 		s.stats.panics.Add(1)

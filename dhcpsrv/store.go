@@ -11,21 +11,25 @@ import (
 	"time"
 )
 
-// LeaseStore keeps leases over restarts. The server holds all leases in memory and reads the store only once, in [New].
+// LeaseStore keeps leases over restarts. The server holds all leases in memory and reads the store
+// only once, in [New].
 //
-// Package dhcptest holds the conformance tests for implementations; package journal and [MemStore] pass them.
+// Package dhcptest holds the conformance tests for implementations; package journal and [MemStore]
+// pass them.
 type LeaseStore interface {
-	// Load returns every stored lease, the latest record of each address, in any order. An error ends the sequence.
+	// Load returns every stored lease, the latest record of each address, in any order. An error
+	// ends the sequence.
 	Load(ctx context.Context) iter.Seq2[Lease, error]
 
-	// Commit stores the leases, each in place of the record of its address, and returns once they would survive a power
-	// failure. When one batch holds several records for an address the last one counts. After an error any part of the
-	// batch may or may not be stored. Never called concurrently; the store must not keep the slice or the slices in it.
+	// Commit stores the leases, each in place of the record of its address, and returns once they
+	// would survive a power failure. When one batch holds several records for an address the last
+	// one counts. After an error any part of the batch may or may not be stored. Never called
+	// concurrently; the store must not keep the slice or the slices in it.
 	Commit(ctx context.Context, batch []Lease) error
 }
 
-// MemStore is a [LeaseStore] without durability, for tests and for servers whose leases may be forgotten. The zero value
-// is empty and ready; it is safe for concurrent use.
+// MemStore is a [LeaseStore] without durability, for tests and for servers whose leases may be
+// forgotten. The zero value is empty and ready; it is safe for concurrent use.
 type MemStore struct {
 	mu     sync.Mutex
 	leases map[netip.Addr]Lease

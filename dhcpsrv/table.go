@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// offered is a state of an entry that no lease has: held for an offer, in memory only.
+// offered is the state of an entry that is held for an offer, in memory only. No Lease has it.
 const offered LeaseState = 255
 
-// entry is what the server knows about one address: an offer, or its latest lease. Texts are strings because they are
-// immutable and keep no packet alive.
+// entry holds an offer of one address, or its latest lease. Texts are strings because they are
+// immutable and do not keep a packet's memory alive.
 type entry struct {
 	addr       addr4
 	state      LeaseState
 	probing    bool   // offered: a probe is under way
-	probed     bool   // offered: a probe found nobody
+	probed     bool   // offered: a probe found no host
 	rev        uint32 // counts changes, to know whether a failed commit can be taken back
 	due        int    // place in the table's heap; -1 when not there
 	start, end int64  // Unix nanoseconds
 	changed    int64  // when the client, or a probe, last changed it
-	shared            // with the partner
-	formerEnd  int64  // offered: end of the client's own former lease of this address; 0 = none
+	shared            // failover
+	formerEnd  int64  // offered: end of the client's own previous lease of this address; 0 = none
 	relay      addr4
-	sub        *subnet // nil when the address is in no subnet any more
-	key        string  // "" = nobody's: a conflict
+	sub        *subnet // nil when no subnet has the address
+	key        string  // "" = no client: a conflict
 	mac        string
 	clientID   string
 	hostname   string
@@ -43,7 +43,7 @@ func (e *entry) live(now int64) bool { return e.state != Ended && e.end > now }
 // mine reports whether the entry belongs to the client.
 func (e *entry) mine(key []byte) bool { return e.key != "" && e.key == string(key) }
 
-// lease returns the entry as the world sees it.
+// lease returns the entry as callers and stores see it.
 func (e *entry) lease() Lease {
 	l := Lease{
 		Addr: e.addr.addr(), State: e.state, Hostname: e.hostname, Subnet: e.subnetName, Link: e.link, VendorClass: e.vendor, Subscriber: e.subscriber,
@@ -66,7 +66,7 @@ func (e *entry) lease() Lease {
 // newEntry is the inverse of lease.
 func newEntry(l *Lease) *entry {
 	changed := l.Changed
-	if changed.IsZero() { // of a record from before
+	if changed.IsZero() { // of a record of an older version
 		changed = l.Start
 	}
 	return &entry{
@@ -76,7 +76,7 @@ func newEntry(l *Lease) *entry {
 	}
 }
 
-// table is all entries with their indexes. The server's lock guards it.
+// table holds all entries with their indexes. The server's lock guards it.
 type table struct {
 	cur      *serving
 	byAddr   map[addr4]*entry
@@ -84,7 +84,7 @@ type table struct {
 	due      dueHeap
 	circuits circuits
 	heard    heard    // shared with the table of IPv6
-	changes  []change // of the decision being carried out
+	changes  []change // of the decision in progress
 
 	noting bool
 	noted  []*entry // inserted while noting
@@ -144,8 +144,9 @@ func (t *table) unlink(e *entry) {
 	e.sameClient = nil
 }
 
-// schedule enters e where its state belongs: the heap of what runs out, the list of offers, the list of ended leases. The
-// address of an ended lease is for others unless it is reserved or out of the pools.
+// schedule enters e in the index of its state: the heap of what ends, the list of offers, the list
+// of ended leases. The address of an ended lease may go to other clients unless it is reserved or
+// outside the pools.
 func (t *table) schedule(e *entry) {
 	if e.state != Ended {
 		t.due.push(e)
@@ -188,8 +189,8 @@ func (t *table) turn(e *entry, state LeaseState, end int64) {
 	t.schedule(e)
 }
 
-// replace makes the table serve from c, whose subnets differ. Of the entries, all change their place in the pools, and those
-// of renamed, at least, the key of their client.
+// replace makes the table serve from c, whose subnets differ. All entries change their place in the
+// pools, and at least the entries in renamed change the key of their client.
 func (t *table) replace(c *serving, renamed []*entry) {
 	for _, e := range renamed {
 		if t.byAddr[e.addr] == e && e.key != "" {
@@ -225,7 +226,7 @@ func (t *table) replace(c *serving, renamed []*entry) {
 	}
 }
 
-// adopt sets what of an entry depends on the snapshot.
+// adopt sets the fields of an entry that depend on the snapshot.
 func (t *table) adopt(e *entry) {
 	e.sub = t.cur.find(e.addr)
 	var buf [128]byte

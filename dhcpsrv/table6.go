@@ -12,21 +12,22 @@ import (
 	"time"
 )
 
-// entry6 is what the server knows about one IPv6 address: an offer, or its latest lease. Unlike its IPv4 sister it is plain:
-// IPv6 links have as many machines, but no burst of them pays for a table of addresses as numbers.
+// entry6 holds an offer of one IPv6 address, or its latest lease. Unlike [entry] it keeps a whole
+// Lease: IPv6 clients are as many, but their bursts are slower, and a table of numbers would not
+// pay.
 type entry6 struct {
 	lease  Lease // its State is offered for what is held for an offer
 	key    string
-	sub    *subnet6 // nil when the address is in no subnet any more
+	sub    *subnet6 // nil when no subnet has the address
 	rev    uint32
-	former time.Time // offered: end of the client's own former lease of this address
+	former time.Time // offered: end of the client's own previous lease of this address
 	due    int       // place in the heap; -1 when not there
 	place  *lru.Element
 
-	shared // with the partner
+	shared // failover
 
 	probing bool // offered: a probe is under way
-	probed  bool // offered: a probe found nobody
+	probed  bool // offered: a probe found no host
 
 	sameKey *entry6 // next entry of the same identity association
 }
@@ -34,7 +35,7 @@ type entry6 struct {
 // list6 is a list of entries.
 type list6 struct{ lru.List }
 
-// appendKey6 appends what identifies a lease: the client and one of its identity associations.
+// appendKey6 appends the key of a lease: the client and one of its identity associations.
 func appendKey6(b, duid []byte, iaid uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(b, duid...), iaid)
 }
@@ -43,7 +44,7 @@ func (e *entry6) live(now time.Time) bool { return e.lease.State != Ended && e.l
 
 func (e *entry6) mine(key []byte) bool { return e.key != "" && e.key == string(key) }
 
-// table6 is all entries with their indexes. The server's lock guards it.
+// table6 holds all entries with their indexes. The server's lock guards it.
 type table6 struct {
 	cur    *serving6
 	byAddr map[netip.Addr]*entry6
@@ -52,7 +53,7 @@ type table6 struct {
 
 	circuits circuits
 	heard    heard    // shared with the table of IPv4
-	changes  []change // of the decision being carried out
+	changes  []change // of the decision in progress
 }
 
 func newTable6() *table6 {
@@ -117,7 +118,7 @@ func (t *table6) unlink(e *entry6) {
 	e.sameKey = nil
 }
 
-// pooled reports whether an address counts among those of the pools that may be given to anybody.
+// pooled reports whether an address of the pools may go to any client.
 func (t *table6) pooled(sub *subnet6, a netip.Addr) bool {
 	return sub != nil && t.cur.byAddr[a] == nil && a != sub.Server && sub.pool(a) >= 0
 }
@@ -187,7 +188,7 @@ func (t *table6) own(key []byte, seg *sharedNetwork6) iter.Seq[*entry6] {
 	}
 }
 
-// owns reports whether there is such an entry.
+// owns reports whether own returns an entry.
 func (t *table6) owns(key []byte, seg *sharedNetwork6) bool {
 	for range t.own(key, seg) {
 		return true
@@ -210,7 +211,8 @@ func (t *table6) expire(now time.Time, n int) (changes []change) {
 	return changes
 }
 
-// lapse ends an offer: a client's own former lease comes back, other addresses are free again.
+// lapse ends an offer. An address that the client had leased before returns to that ended lease;
+// any other is free again.
 func (t *table6) lapse(e *entry6) {
 	if e.former.IsZero() {
 		t.remove(e)
@@ -220,7 +222,7 @@ func (t *table6) lapse(e *entry6) {
 	e.former = time.Time{}
 }
 
-// end turns a lease into a remembered one.
+// end turns a lease into an ended one.
 func (t *table6) end(e *entry6, kind EventKind, now time.Time) change {
 	before := *e
 	t.set(e, func(l *Lease) {
@@ -238,7 +240,8 @@ func (e *entry6) change(kind EventKind, now time.Time, before *entry6) change {
 	return change{kind: kind, lease: e.lease.clone(), at: now.UnixNano(), e6: e, rev: e.rev, before6: before}
 }
 
-// decline takes an address from its client and keeps it from everybody.
+// decline takes an address from its client and withholds it from all clients for the subnet's
+// DeclineTime.
 func (t *table6) decline(e *entry6, kind EventKind, now time.Time) change {
 	before := *e
 	t.remove(e)
@@ -250,7 +253,7 @@ func (t *table6) decline(e *entry6, kind EventKind, now time.Time) change {
 	return e.change(kind, now, &before)
 }
 
-// undo takes a change back that the store did not take, unless the entry has changed since.
+// undo reverts a change that the store refused, unless the entry has changed since.
 func (t *table6) undo(c *change) {
 	e := c.e6
 	if t.byAddr[e.lease.Addr] != e || e.rev != c.rev {
@@ -266,7 +269,8 @@ func (t *table6) undo(c *change) {
 	t.insert(e)
 }
 
-// laterThan returns now, or the next moment after before when that is later: changes of one address are in order.
+// laterThan returns now, or the moment after before when that is later: the changes of one address
+// stay in order although the clock may be set.
 func laterThan(before, now time.Time) time.Time {
 	if now.After(before) {
 		return now
@@ -310,7 +314,8 @@ func (h *due6) Pop() any {
 	return e
 }
 
-// sortByEnd6 orders entries by the time they run out, so that lists filled from them are in order of last use.
+// sortByEnd6 orders entries by the time they run out, so that lists filled from them are in order
+// of last use.
 func sortByEnd6(entries []*entry6) {
 	slices.SortFunc(entries, func(a, b *entry6) int {
 		return cmp.Or(a.lease.End.Compare(b.lease.End), a.lease.Addr.Compare(b.lease.Addr))

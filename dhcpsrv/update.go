@@ -7,19 +7,21 @@ import (
 	"slices"
 )
 
-// An update lets go of the lock each time that it has looked at updateChunk leases, and of the processor after
-// updateRest leases or reservations: a goroutine that computes for long keeps the only processor for 10 ms otherwise.
+// An update releases the lock each time that it has looked at updateChunk leases, and the processor
+// after updateRest leases or reservations: otherwise a goroutine that computes for long keeps a
+// sole processor for 10 ms.
 const (
 	updateChunk = 256
 	updateRest  = 2048
 )
 
-// Update checks snap as a whole and, when it is sound, serves from it at once; exchanges under way finish. An unsound one
-// is refused with an error that names the object, and the former snapshot stays. Leases are kept: one whose address is no
-// longer served runs out, and its client is told to start over when it renews.
+// Update checks snap as a whole and, when it is sound, serves from it at once; exchanges in
+// progress finish. An unsound one is refused with an error that names the object, and the previous
+// snapshot stays. Leases are kept: one whose address is no longer served expires, and its client is
+// told to start over when it renews.
 //
-// When only reservations differ from the former snapshot, packets wait for what differs and not for the rest; otherwise
-// they wait for up to a fifth of a microsecond a lease.
+// When only reservations differ from the previous snapshot, packets wait for the difference only;
+// otherwise they wait for up to a fifth of a microsecond per lease.
 func (s *Server) Update(snap Snapshot) error {
 	s.updating.Lock()
 	defer s.updating.Unlock()
@@ -39,7 +41,8 @@ func (s *Server) Update(snap Snapshot) error {
 	return nil
 }
 
-// checkWatchable refuses ModeAuto when there is no means to look for other servers: serving unasked could harm the link.
+// checkWatchable refuses ModeAuto when there is no means to find other servers: serving unasked
+// could harm the link.
 func (s *Server) checkWatchable(c *serving) error {
 	for _, sub := range c.subnets {
 		if sub.Mode == ModeAuto && s.cfg.FindServers == nil {
@@ -59,7 +62,7 @@ func (s *Server) replaceAll(c *serving) {
 	s.table6.replace(c.v6)
 }
 
-// prepare gives a new snapshot what outlives the former one. The caller holds s.mu.
+// prepare gives a new snapshot the state that outlives the previous one. The caller holds s.mu.
 func (s *Server) prepare(c *serving) {
 	now := s.now()
 	c.inherit(s.table.cur, s.table6.cur, now+int64(s.cfg.OfferHold))
@@ -67,7 +70,8 @@ func (s *Server) prepare(c *serving) {
 	s.repartner(c, now)
 }
 
-// takeSubnets takes the subnets of the former snapshot over, with the state that they hold, when they are the same.
+// takeSubnets takes over the subnets of the previous snapshot, with the state that they hold, when
+// both are the same.
 func (c *serving) takeSubnets(was *serving) bool {
 	if was.v6 == nil || len(c.subnets) != len(was.subnets) || len(c.v6.subnets) != len(was.v6.subnets) ||
 		!reflect.DeepEqual(c.site, was.site) || !reflect.DeepEqual(c.v6.site, was.v6.site) {
@@ -91,12 +95,14 @@ func (c *serving) takeSubnets(was *serving) bool {
 	return true
 }
 
-// sameOrder reports whether two shared networks have the same subnets, by name, in the same order: the first one serves first.
+// sameOrder reports whether two shared networks have the same subnets, by name, in the same order:
+// the first one serves first.
 func (seg *sharedNetwork) sameOrder(was *sharedNetwork) bool {
 	return slices.EqualFunc(seg.subnets, was.subnets, func(a, b *subnet) bool { return a.Name == b.Name })
 }
 
-// replaceReservations makes the server serve from c, which has the subnets of the former snapshot.
+// replaceReservations makes the server serve from c, which has the subnets of the previous
+// snapshot.
 func (s *Server) replaceReservations(c *serving) {
 	addrs, addrs6 := differ(s.table.cur.byAddr, c.byAddr), differ(s.table6.cur.byAddr, c.v6.byAddr)
 	s.mu.Lock()
@@ -122,8 +128,9 @@ func differ[A comparable](was, is map[A]*Reservation) (addrs []A) {
 	return addrs
 }
 
-// renamed returns the entries whose clients are known by another key in c, and may return others. It begins and ends with
-// s.mu held, and lets packets in between: the table notes what they change.
+// renamed returns the entries whose clients have another key in c, and may return others. It starts
+// and ends with s.mu held and releases it in between: the table records the changes that packets
+// make meanwhile.
 func (s *Server) renamed(c *serving) []*entry {
 	t, n := s.table, 0
 	var out []*entry
@@ -144,8 +151,8 @@ func (s *Server) renamed(c *serving) []*entry {
 	return out
 }
 
-// reserve makes the table serve from c, which has the same subnets. The entries of addrs, whose reservation has come or
-// gone, and those of clients that are known by another key are entered anew.
+// reserve makes the table serve from c, which has the same subnets. The entries of addrs, whose
+// reservation was added or removed, and the entries of clients with another key are entered again.
 func (t *table) reserve(c *serving, addrs []addr4, renamed []*entry) {
 	for _, a := range addrs {
 		if e := t.byAddr[a]; e != nil {
@@ -154,7 +161,7 @@ func (t *table) reserve(c *serving, addrs []addr4, renamed []*entry) {
 	}
 	again := renamed[:0]
 	for _, e := range renamed {
-		if t.byAddr[e.addr] == e { // not twice, and not gone
+		if t.byAddr[e.addr] == e { // not twice, and not when a packet removed it
 			t.remove(e)
 			again = append(again, e)
 		}

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineUptime returns for how long the machine has run, asleep or not, since a start that has a name of its own. It is no
-// name when that is not known, and when the time that goes here is not the machine's: a simulation's.
+// machineUptime returns how long the machine has run, suspended or not, and a name of this boot.
+// The name is empty when it is not known, and when the clock is not the machine's, as in a
+// simulation.
 func machineUptime(wall int64) (boot string, up time.Duration) {
 	var real, since unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_REALTIME, &real) != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &since) != nil {
@@ -22,11 +23,12 @@ func machineUptime(wall int64) (boot string, up time.Duration) {
 	if err != nil {
 		return "", 0
 	}
-	offsets, _ := os.ReadFile("/proc/self/timens_offsets") // older kernels have none
+	offsets, _ := os.ReadFile("/proc/self/timens_offsets") // older kernels have no such file
 	return bootName(name, offsets), time.Duration(since.Nano())
 }
 
-// bootName names a start of the machine as seen from one time namespace: each may have an uptime of its own.
+// bootName returns the name of a boot in one time namespace: each namespace may have an uptime of
+// its own.
 func bootName(id, offsets []byte) string {
 	return strings.Join(strings.Fields(string(id)+" "+string(offsets)), " ")
 }

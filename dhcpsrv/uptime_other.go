@@ -4,5 +4,5 @@ package dhcpsrv
 
 import "time"
 
-// machineUptime does not know.
+// machineUptime knows no uptime on this system.
 func machineUptime(int64) (string, time.Duration) { return "", 0 }

@@ -132,7 +132,7 @@ func TestClockSetBackUnnoted(t *testing.T) {
 		store.mute.Store(false)
 		time.Sleep(2 * time.Second)
 		c.stop()
-		if n := strings.Count(log.String(), "cannot note"); n != 2 {
+		if n := strings.Count(log.String(), "liveness record not saved"); n != 2 {
 			t.Errorf("two servers said %d times that they cannot note:\n%s", n, log.String())
 		}
 		c.start()

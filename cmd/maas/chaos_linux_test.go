@@ -338,7 +338,7 @@ func (s *chaosSite) share(vlan int64, racks []*part) {
 		return err == nil
 	})
 	for _, rack := range racks {
-		eventually(s.t, rack.name+" has a partner", func() bool { return strings.Contains(rack.logged(), "the partner's leases are here") })
+		eventually(s.t, rack.name+" has a partner", func() bool { return strings.Contains(rack.logged(), "leases received from partner") })
 	}
 }
 

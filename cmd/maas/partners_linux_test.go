@@ -44,7 +44,7 @@ func TestTwoRacksOfAVLAN(t *testing.T) {
 	vlan := n.vlanOf("a")
 	n.run("the second rack's part", func(string) bool { return true }, "vlan", "update", vlan, "secondary_rack=b")
 	for _, rack := range racks {
-		eventually(t, "the racks exchange leases", func() bool { return strings.Contains(rack.logged(), "the partner's leases are here") })
+		eventually(t, "the racks exchange leases", func() bool { return strings.Contains(rack.logged(), "leases received from partner") })
 	}
 
 	held := map[string]*netlab.NS{} // by address
@@ -90,7 +90,7 @@ func TestTwoRacksOfAVLAN(t *testing.T) {
 	proxied("without a", "192.0.2.2")
 	take(join("four"))
 	racks["a"].start()
-	merged := func() bool { return strings.Count(racks["a"].logged(), "the partner's leases are here") == 2 }
+	merged := func() bool { return strings.Count(racks["a"].logged(), "leases received from partner") == 2 }
 	eventually(t, "the rack that was away has the other's leases", merged)
 	racks["b"].kill()
 	keep("without b")

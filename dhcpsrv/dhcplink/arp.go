@@ -8,7 +8,8 @@ const (
 	arpSender = 14 // offset of the sender's IP address
 )
 
-// arpRequest asks who has addr, for a sender that has no address yet.
+// arpRequest asks for the owner of addr. Its sender address is zero, so that no cache learns from
+// it (RFC 5227 section 2.1.1).
 func arpRequest(mac []byte, addr netip.Addr) []byte {
 	b := []byte{0, 1, 8, 0, 6, 4, 0, 1}
 	b = append(b, mac...)
@@ -16,7 +17,8 @@ func arpRequest(mac []byte, addr netip.Addr) []byte {
 	return append(b, addr.AsSlice()...)
 }
 
-// arpShows reports whether an ARP message shows somebody using addr.
+// arpShows reports whether an ARP message proves that addr is in use: a reply, a probe or an
+// announcement of its owner.
 func arpShows(b []byte, addr netip.Addr) bool {
 	return len(b) >= arpLen && string(b[:6]) == "\x00\x01\x08\x00\x06\x04" && addr.As4() == [4]byte(b[arpSender:])
 }

@@ -14,16 +14,16 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// batchSize is how many datagrams go through the system in one call at the most.
+// batchSize bounds the datagrams of one system call.
 const batchSize = 64
 
-// mmsg is what ipv4.PacketConn and ipv6.PacketConn have in common.
+// mmsg holds the methods that ipv4.PacketConn and ipv6.PacketConn share.
 type mmsg interface {
 	ReadBatch([]ipv4.Message, int) (int, error)
 	WriteBatch([]ipv4.Message, int) (int, error)
 }
 
-// batcher moves batches through a UDP socket with memory of its own.
+// batcher moves batches through a UDP socket. It keeps its memory, so that a packet allocates none.
 type batcher struct {
 	pc      mmsg
 	in, out []ipv4.Message // of the one reader and the one writer
@@ -34,7 +34,7 @@ type batcher struct {
 	infos map[packetInfo][]byte
 }
 
-// packetInfo says where a datagram shall leave, and from which address.
+// packetInfo holds the interface that a datagram leaves by, and its source address.
 type packetInfo struct {
 	index int
 	src   netip.Addr
@@ -50,7 +50,7 @@ func newBatcher(pc mmsg) *batcher {
 	return b
 }
 
-// read waits for datagrams; name tells the served interface of an index.
+// read waits for datagrams. name returns the served interface of an index, or "".
 func (b *batcher) read(in []dhcpsrv.Packet, name func(int) string) (n int, err error) {
 	for n == 0 {
 		msgs := b.in[:min(len(in), batchSize)]
@@ -76,7 +76,8 @@ func (b *batcher) read(in []dhcpsrv.Packet, name func(int) string) (n int, err e
 	return n, nil
 }
 
-// destination reads from control messages on which interface a datagram came in and which address it was sent to.
+// destination reads from control messages the interface on which a datagram arrived and the address
+// it was sent to.
 func destination(oob []byte) (index int, dst netip.Addr) {
 	for len(oob) >= unix.SizeofCmsghdr {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
@@ -94,7 +95,7 @@ func destination(oob []byte) (index int, dst netip.Addr) {
 	return 0, netip.Addr{}
 }
 
-// info returns the control message for a reply, nil when the routes of the host shall decide all.
+// info returns the control message for a reply, nil when the routes of the host decide.
 func (b *batcher) info(index int, src netip.Addr) []byte {
 	if index == 0 {
 		return nil
@@ -114,14 +115,15 @@ func (b *batcher) info(index int, src netip.Addr) []byte {
 		cm := ipv6.ControlMessage{IfIndex: index, Src: src.AsSlice()}
 		oob = cm.Marshal()
 	}
-	if len(b.infos) > 1<<12 { // interfaces and addresses have come and gone
+	if len(b.infos) > 1<<12 { // interfaces and addresses have changed often
 		clear(b.infos)
 	}
 	b.infos[key] = oob
 	return oob
 }
 
-// write sends the replies to the addresses that to returns; those without one are left to the caller.
+// write sends the replies to the addresses that to returns; a reply without one is left to the
+// caller.
 func (b *batcher) write(replies []dhcpsrv.Reply, to func(i int) (dst netip.AddrPort, oob []byte, ok bool), failed func(int, error)) {
 	b.index = b.index[:0]
 	for i := range replies {
@@ -144,8 +146,8 @@ func (b *batcher) write(replies []dhcpsrv.Reply, to func(i int) (dst netip.AddrP
 	b.send(failed)
 }
 
-// dropSource leaves the source address of a datagram to the system, unless that has been done: an address that the interface
-// has lost must not cost the client its answer.
+// dropSource leaves the source address of a datagram to the system and reports whether that is new:
+// an address that the interface has lost must not cost the client its reply.
 func (b *batcher) dropSource(m *ipv4.Message) bool {
 	index, _ := destination(m.OOB)
 	oob := b.info(index, netip.Addr{})
@@ -156,7 +158,7 @@ func (b *batcher) dropSource(m *ipv4.Message) bool {
 	return true
 }
 
-// send sends what write has gathered.
+// send sends what write has gathered. A datagram that fails does not stop the rest.
 func (b *batcher) send(failed func(int, error)) {
 	for at := 0; at < len(b.index); {
 		n, err := b.pc.WriteBatch(b.out[at:len(b.index)], 0)

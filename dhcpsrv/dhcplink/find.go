@@ -11,9 +11,10 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// FindServers sends a DISCOVER from a random, locally administered link address on the interface named link, twice, and
-// returns every server that makes an offer before ctx ends; three seconds are usually enough. The probe takes no lease, and
-// servers of this process answer it as well. It needs CAP_NET_RAW; only Linux is supported.
+// FindServers sends a DISCOVER from a random, locally administered link address on the interface
+// named link, twice, and returns every server that makes an offer before ctx ends; three seconds
+// are usually enough. The probe takes no lease, and servers of this process answer it as well. It
+// needs CAP_NET_RAW; only Linux is supported.
 func FindServers(ctx context.Context, link string) ([]dhcpsrv.RogueServer, error) {
 	p := newProbePacket()
 	servers, err := findServers(ctx, link, p)
@@ -33,7 +34,7 @@ func newProbePacket() *probePacket {
 	b := make([]byte, wire.MinSize)
 	b[0], b[1], b[2] = wire.OpRequest, 1, 6
 	rand.Read(b[4:8])
-	b[10] = 0x80 // broadcast, since nobody answers ARP for the link address
+	b[10] = 0x80 // broadcast, since no host answers ARP for the link address
 	rand.Read(b[28:34])
 	b[28] = b[28]&^1 | 2
 	options := append([]byte{99, 130, 83, 99}, wire.OptMessageType, 1, byte(wire.Discover), wire.OptParameterList, 2, wire.OptMask, wire.OptRouter, wire.OptEnd)

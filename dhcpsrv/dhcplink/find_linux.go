@@ -16,8 +16,8 @@ import (
 
 var etherBroadcast = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
-// findServers works on a packet socket, so that it needs neither an address nor the client port, which a DHCP client of
-// this host may have.
+// findServers works on a packet socket: it needs neither an address nor the client port, which a
+// DHCP client of this host may have.
 func findServers(ctx context.Context, link string, p *probePacket) (found []dhcpsrv.RogueServer, err error) {
 	ifi, err := net.InterfaceByName(link)
 	if err != nil {

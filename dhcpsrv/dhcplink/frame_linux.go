@@ -23,7 +23,7 @@ func openFrames(ifi *net.Interface) (*frameSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The protocol goes into the frames sent: 0 would make them unreadable.
+	// The protocol is written into the frames: with 0 no host would read them.
 	conn, err := packet.Listen(ifi, packet.Datagram, unix.ETH_P_IP, &packet.Config{Filter: nothing})
 	if err != nil {
 		return nil, err

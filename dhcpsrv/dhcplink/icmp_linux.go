@@ -13,12 +13,13 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/radv"
 )
 
-// onLinkHops is the hop limit of neighbour discovery: no router passes a packet on with it.
+// onLinkHops is the hop limit of neighbor discovery: no router forwards a packet with it and
+// delivers it intact.
 const onLinkHops = 255
 
 var allRouters = net.ParseIP("ff02::2")
 
-// icmpConn is a raw ICMPv6 socket that hears router solicitations only.
+// icmpConn is a raw ICMPv6 socket that receives router solicitations only.
 type icmpConn struct {
 	pc    *ipv6.PacketConn
 	links linkNames
@@ -61,7 +62,7 @@ func (c *icmpConn) setUp(conn *net.IPConn, cfg ListenConfig) (err error) {
 	return c.links.require()
 }
 
-// require returns an error that names the first interface that is not there.
+// require returns an error that names the first interface that does not exist.
 func (l *linkNames) require() error {
 	for _, name := range l.names {
 		if l.index(name) == 0 {

@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkNames knows which index each served interface has now. It asks through a socket, so that the answers are those of the
-// socket's network namespace.
+// linkNames maps the current indexes of the served interfaces to their names. It asks through a
+// socket, so that the answers belong to the socket's network namespace.
 type linkNames struct {
 	names []string
 	raw   syscall.RawConn
-	// joined, when set, is called when a name has a new index: multicast groups are left with the old one.
+	// joined, if not nil, is called when a name has a new index: the old index took its multicast
+	// groups with it.
 	joined func(index int)
 
 	mu      sync.Mutex
@@ -42,7 +43,7 @@ func (l *linkNames) index(name string) int {
 	return 0
 }
 
-// refresh looks at most once a second.
+// refresh reads the indexes, at most once a second.
 func (l *linkNames) refresh() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +68,8 @@ func (l *linkNames) refresh() {
 	}
 }
 
-// follow refreshes until done is closed, so that an interface made anew is joined before anybody is heard on it.
+// follow refreshes until done is closed: a recreated interface must join its groups before any
+// client on it can be heard.
 func (l *linkNames) follow(done <-chan struct{}) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()

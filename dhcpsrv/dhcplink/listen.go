@@ -17,24 +17,26 @@ const (
 	clientPort6 = 546
 )
 
-// ListenConfig says where to listen.
+// ListenConfig holds the interfaces and the port to listen on.
 type ListenConfig struct {
-	// Interfaces to serve, by name; at least one. They must exist, but may be down and may lose and change addresses; one
-	// that is removed and made again under its name is found again.
+	// Interfaces to serve, by name; at least one. They must exist, but may be down and may lose and
+	// change addresses. An interface that is removed and created again under its name is found
+	// again.
 	Interfaces []string
-	// Absent accepts interfaces that are not there yet, such as a tagged one that is about to be made: each is served within
-	// a second of its appearance, and the others go on meanwhile.
+	// Absent accepts interfaces that do not exist yet, such as a VLAN interface that is created
+	// later. Each is served within a second after it appears, and the others are served meanwhile.
 	Absent bool
-	// Port; 0 = 67, which needs CAP_NET_BIND_SERVICE. With another port, clients are expected on the one above it and relay
-	// agents on the same: for tests without root.
+	// Port; 0 = 67, which needs CAP_NET_BIND_SERVICE. With another port, clients are expected on
+	// the one above it and relay agents on the same: for tests without root.
 	Port int
 }
 
 // ErrPortBusy says that another DHCP server, or another program, already has the port on this host.
 var ErrPortBusy = errors.New("port is taken by another program on this host (another DHCP server?)")
 
-// Listen opens the DHCP server port on the interfaces of cfg: one UDP socket, and a packet socket for each interface, which
-// needs CAP_NET_RAW. A taken port is an error that wraps [ErrPortBusy]. Only Linux is supported.
+// Listen opens the DHCP server port on the interfaces of cfg: one UDP socket, and a packet socket
+// for each interface, which needs CAP_NET_RAW. A taken port is an error that wraps [ErrPortBusy].
+// Only Linux is supported.
 func Listen(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	if cfg.Port == 0 {
 		cfg.Port = serverPort
@@ -53,8 +55,9 @@ func Listen(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	return c, nil
 }
 
-// ListenBoot opens [dhcpsrv.BootServerPort], where firmware asks a proxyDHCP server again, on the interfaces of cfg. Port 0 =
-// dhcpsrv.BootServerPort. A taken port is an error that wraps [ErrPortBusy]. Only Linux is supported.
+// ListenBoot opens [dhcpsrv.BootServerPort], where firmware asks a proxyDHCP server again, on the
+// interfaces of cfg. Port 0 = dhcpsrv.BootServerPort. A taken port is an error that wraps
+// [ErrPortBusy]. Only Linux is supported.
 func ListenBoot(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	if cfg.Port == 0 {
 		cfg.Port = dhcpsrv.BootServerPort
@@ -70,9 +73,10 @@ func ListenBoot(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	return c, nil
 }
 
-// Listen6 opens the DHCPv6 server port on the interfaces of cfg and joins the group of servers there. Port 0 = 547; with
-// another one, clients are expected on the one below it. An interface that is made anew is joined within a second. A taken
-// port is an error that wraps [ErrPortBusy]. Only Linux is supported.
+// Listen6 opens the DHCPv6 server port on the interfaces of cfg and joins the group of servers
+// there. Port 0 = 547; with another port, clients are expected on the port below it. A recreated
+// interface is joined within a second. A taken port is an error that wraps [ErrPortBusy]. Only
+// Linux is supported.
 func Listen6(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	if cfg.Port == 0 {
 		cfg.Port = serverPort6
@@ -91,8 +95,8 @@ func Listen6(cfg ListenConfig) (dhcpsrv.Conn, error) {
 	return c, nil
 }
 
-// ListenAdvertise opens a raw socket for router advertisements on the interfaces of cfg, which needs CAP_NET_RAW; the port
-// does not count. Only Linux is supported.
+// ListenAdvertise opens a raw socket for router advertisements on the interfaces of cfg, which
+// needs CAP_NET_RAW; the port is ignored. Only Linux is supported.
 func ListenAdvertise(cfg ListenConfig) (radv.Conn, error) {
 	if len(cfg.Interfaces) == 0 {
 		return nil, errors.New("dhcplink: listen for router solicitations: no interface given")

@@ -15,8 +15,8 @@ import (
 // allServers is All_DHCP_Relay_Agents_and_Servers (RFC 8415 section 7.1).
 var allServers = net.ParseIP("ff02::1:2")
 
-// linux6Conn is the DHCPv6 server port: one UDP socket. Clients have a link-local address that answers neighbour
-// discovery, so that nothing need go out as a frame.
+// linux6Conn is the DHCPv6 server port: one UDP socket. Clients have a link-local address that
+// answers neighbor discovery, so that no reply needs a frame of its own.
 type linux6Conn struct {
 	port  int
 	pc    *ipv6.PacketConn
@@ -91,7 +91,7 @@ func (c *linux6Conn) WriteBatch(out []dhcpsrv.Reply, failed func(int, error)) {
 	}, failed)
 }
 
-// toPort returns where a reply goes when the port is not the usual one.
+// toPort returns the destination of a reply when the port is not the usual one.
 func (c *linux6Conn) toPort(dst netip.AddrPort) netip.AddrPort {
 	if c.port == serverPort6 || dst.Port() != serverPort6 && dst.Port() != clientPort6 {
 		return dst

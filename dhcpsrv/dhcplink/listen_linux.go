@@ -20,14 +20,14 @@ import (
 // receiveBuffer holds about 20,000 small packets: all machines of a site that power on at once.
 const receiveBuffer = 16 << 20
 
-// linuxConn is the server port: a UDP socket for everything that the kernel can send, and packet sockets for replies to
-// clients that cannot be found by ARP yet.
+// linuxConn is the server port: a UDP socket for everything that the kernel can send, and packet
+// sockets for replies to clients that do not answer ARP yet.
 type linuxConn struct {
 	port  int
-	boot  bool // the port of boot servers: every reply goes to just where it is sent
+	boot  bool // the port of boot servers: every reply keeps its destination
 	links []string
 
-	absent bool // links need not be there
+	absent bool // links need not exist
 	pc     *ipv4.PacketConn
 	b      *batcher
 	raw    syscall.RawConn
@@ -38,8 +38,9 @@ type linuxConn struct {
 	looked  time.Time // when the interfaces were last looked up
 }
 
-// listenUDP opens a socket with a large buffer. Without SO_REUSEADDR, which Go does not set for UDP, the port is refused
-// while anybody else has it: two servers sharing a port would each get some of the packets.
+// listenUDP opens a socket with a large buffer. Without SO_REUSEADDR, which Go does not set for
+// UDP, the port is refused while another program has it: of two servers on a port each would get
+// some of the packets.
 func listenUDP(network, address string) (*net.UDPConn, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var grown error
@@ -55,7 +56,7 @@ func listenUDP(network, address string) (*net.UDPConn, error) {
 	return conn.(*net.UDPConn), nil
 }
 
-// listenError says what to do about an error.
+// listenError adds the cure to an error.
 func listenError(err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -99,7 +100,7 @@ func (c *linuxConn) setUp() error {
 	return nil
 }
 
-// growBuffer asks for a large receive buffer; beyond the limit of the system only with CAP_NET_ADMIN.
+// growBuffer requests a large receive buffer. More than the system's limit needs CAP_NET_ADMIN.
 func growBuffer(fd int) error {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) == nil {
 		return nil
@@ -148,7 +149,7 @@ func (c *linuxConn) WriteBatch(out []dhcpsrv.Reply, failed func(int, error)) {
 	}, failed)
 }
 
-// toPort returns where a reply goes when the port is not the usual one.
+// toPort returns the destination of a reply when the port is not the usual one.
 func (c *linuxConn) toPort(dst netip.AddrPort) netip.AddrPort {
 	if c.port == serverPort || c.boot || dst.Port() != serverPort && dst.Port() != clientPort {
 		return dst
@@ -171,8 +172,8 @@ func (c *linuxConn) name(index int) string {
 	return name
 }
 
-// lookUp reads which index each served interface has now. It asks through the socket, so that the answer is that of the
-// socket's network namespace.
+// lookUp reads the current index of each served interface. It asks through the socket, so that the
+// answer belongs to the socket's network namespace.
 func (c *linuxConn) lookUp() {
 	byIndex := make(map[int]string)
 	c.raw.Control(func(fd uintptr) {
@@ -187,7 +188,8 @@ func (c *linuxConn) lookUp() {
 	c.mu.Unlock()
 }
 
-// frames returns the packet socket of an interface, opened anew when the interface was.
+// frames returns the packet socket of an interface. It opens a new one after the interface was
+// recreated.
 func (c *linuxConn) frames(name string) (*frameSocket, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -235,7 +237,7 @@ func (c *linuxConn) writeFrame(b []byte, link string, src netip.Addr, dst netip.
 	err = s.send(b, netip.AddrPortFrom(src, uint16(c.port)), dst, hw)
 	if errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENETDOWN) {
 		c.mu.Lock()
-		if c.sockets[link] == s { // the interface is gone; the next reply looks for it again
+		if c.sockets[link] == s { // the interface was removed; the next reply looks for it again
 			delete(c.sockets, link)
 			s.close()
 		}

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// portOwner names the program that has a UDP port, as ": dnsmasq (pid 123)", when the system tells.
+// portOwner names the program that has a UDP port, as ": dnsmasq (pid 123)", or returns "" when
+// /proc does not show it.
 func portOwner(port int) string {
 	inode := udpInode(port)
 	if inode == "" {

@@ -11,15 +11,18 @@ import (
 	"github.com/mdlayher/ndp"
 )
 
-// Waits of a [Prober]: machines of the link answer within milliseconds, those behind a relay within a few hops.
+// Waits of a [Prober]: machines on the link answer within milliseconds, machines behind a relay
+// after a few hops.
 const (
 	DefaultNeighborWait = 300 * time.Millisecond
 	DefaultEchoWait     = 500 * time.Millisecond
 )
 
-// Prober is a [dhcpsrv.Prober] that asks in the way that reaches an address: on a link by ARP, without claiming an address itself
-// (RFC 5227 section 2.1.1), or by neighbor solicitation (RFC 4861 section 7.2.2); behind a relay by an ICMP echo request, which a machine may choose not to answer.
-// It needs CAP_NET_RAW, and works on Linux only. The zero value is ready.
+// Prober is a [dhcpsrv.Prober] that uses the means that reaches an address. On a link it sends an
+// ARP probe, which does not claim an address itself (RFC 5227 section 2.1.1), or a neighbor
+// solicitation (RFC 4861 section 7.2.2). Behind a relay it sends an ICMP echo request, which a
+// machine may choose not to answer. It needs CAP_NET_RAW, and works on Linux only. The zero value
+// is ready.
 type Prober struct {
 	Wait time.Duration // for an answer; 0 = DefaultNeighborWait, or DefaultEchoWait behind a relay; the context limits it
 }
@@ -57,8 +60,8 @@ const (
 	neighborSolicitTarget = 8
 )
 
-// echoRequest makes an echo request with contents of its own, which the answer repeats after its first four bytes. The
-// kernel fills the checksum in for IPv6 only.
+// echoRequest returns an echo request with random contents, which the answer repeats after its
+// first four bytes. The kernel fills in the checksum for IPv6 only.
 func echoRequest(is6 bool) []byte {
 	b := make([]byte, icmpEchoBytes)
 	rand.Read(b[4:])
@@ -75,12 +78,13 @@ func echoShows(b, request []byte) bool {
 	return len(b) >= icmpEchoBytes && (b[0] == icmpEchoReply || b[0] == icmp6EchoReply) && string(b[4:icmpEchoBytes]) == string(request[4:])
 }
 
-// neighborSolicit returns a message that asks for the link address of an IPv6 address and carries the sender's own.
+// neighborSolicit returns a message that asks for the link address of an IPv6 address and carries
+// the sender's own.
 func neighborSolicit(mac net.HardwareAddr, addr netip.Addr) ([]byte, error) {
 	return ndp.MarshalMessage(&ndp.NeighborSolicitation{TargetAddress: addr, Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: mac}}})
 }
 
-// neighborShows reports whether an ICMP message shows somebody using addr.
+// neighborShows reports whether an ICMP message proves that addr is in use.
 func neighborShows(b []byte, addr netip.Addr) bool {
 	target := addr.As16()
 	return len(b) >= neighborSolicitTarget+16 && b[0] == icmp6NeighborAdvert && [16]byte(b[neighborSolicitTarget:]) == target

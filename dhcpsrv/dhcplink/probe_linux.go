@@ -13,7 +13,8 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// echoProbe asks by the routes of the host. That it cannot reach the address is no error: nobody there answers.
+// echoProbe sends by the routes of the host. An unreachable address is not an error: no host there
+// answers.
 func echoProbe(ctx context.Context, addr netip.Addr) (inUse bool, err error) {
 	network, local := "ip4:icmp", "0.0.0.0"
 	if addr.Is6() {
@@ -43,7 +44,7 @@ func neighborProbe(ctx context.Context, link string, addr netip.Addr) (inUse boo
 		return fail(err)
 	}
 	if len(ifi.HardwareAddr) != 6 {
-		return false, nil // no neighbour discovery with Ethernet addresses there
+		return false, nil // no neighbor discovery with Ethernet addresses there
 	}
 	conn, err := net.ListenPacket("ip6:ipv6-icmp", "::")
 	if err != nil {

@@ -19,8 +19,9 @@ import (
 // Harness is one empty store to test.
 type Harness struct {
 	Store dhcpsrv.LeaseStore
-	// Reopen abandons the store in use as a crash would, without an orderly close as far as that can be had, and opens it
-	// again. nil = the store is not durable, and what needs durability is skipped.
+	// Reopen abandons the store in use as a crash would, as far as possible without an orderly
+	// close, and opens it again. If nil, the store is not durable, and the tests of durability are
+	// skipped.
 	Reopen func() dhcpsrv.LeaseStore
 }
 
@@ -81,7 +82,7 @@ func Benchmark(b *testing.B, make func(b *testing.B) Harness) {
 
 var epoch = time.Date(2026, 11, 22, 10, 0, 0, 123e6, time.UTC)
 
-// leases makes n leases of a machine room, from number first on.
+// leases returns n leases of a machine room, starting with number first.
 func leases(first, n int) []dhcpsrv.Lease {
 	out := make([]dhcpsrv.Lease, n)
 	for i := range out {
@@ -143,7 +144,7 @@ func testEmpty(t *testing.T, h Harness) {
 	check(t, h.Store)
 }
 
-// full is a lease with every field set, long texts and strange bytes.
+// full returns a lease with every field set, long texts and unusual bytes.
 func full() dhcpsrv.Lease {
 	l := lease(1)
 	l.MAC = net.HardwareAddr{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
@@ -220,7 +221,7 @@ func testLarge(t *testing.T, h Harness) {
 	check(t, h.Store, leases(0, 7500)...)
 }
 
-// testShift is for stores that can move all times at once.
+// testShift tests stores that can move all times at once.
 func testShift(t *testing.T, h Harness) {
 	store, ok := h.Store.(dhcpsrv.ShiftStore)
 	if !ok {

@@ -1,4 +1,5 @@
-// Package dhcptest holds the conformance tests of [dhcpsrv.LeaseStore]. An implementation runs them in one of its own tests:
+// Package dhcptest holds the conformance tests of [dhcpsrv.LeaseStore]. An implementation runs them
+// in one of its own tests:
 //
 //	func TestStore(t *testing.T) {
 //		dhcptest.Run(t, func(t *testing.T) dhcptest.Harness {

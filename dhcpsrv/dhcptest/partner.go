@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Faults are what a connection in memory does to messages. The zero value does nothing.
+// Faults are the faults of a connection in memory. With the zero value it has none.
 type Faults struct {
-	Rand      *rand.Rand    // what chance is made of; nil = no faults but Delay. It is used under a lock of the connection.
-	Delay     time.Duration // the longest time on the way; with Reorder it varies from message to message
+	Rand      *rand.Rand    // source of chance; nil = no faults but Delay. It is used under a lock of the connection.
+	Delay     time.Duration // the longest transit; with Reorder it varies from message to message
 	Reorder   bool          // messages may overtake each other
-	Duplicate float64       // how many of all messages come twice
+	Duplicate float64       // part of all messages that arrive twice
 }
 
 // PartnerEnd is one end of a connection in memory between two servers, a dhcpsrv.PartnerConn.
@@ -30,7 +30,7 @@ type partnerLink struct {
 	ends   [2]*inbox
 }
 
-// inbox is the messages on their way to one end.
+// inbox holds the messages in transit to one end.
 type inbox struct {
 	mu       sync.Mutex
 	more     sync.Cond
@@ -49,7 +49,7 @@ func PartnerPipe(f Faults) (a, b *PartnerEnd) {
 	return &PartnerEnd{l, l.ends[0], l.ends[1]}, &PartnerEnd{l, l.ends[1], l.ends[0]}
 }
 
-// Send delivers a copy of b to the other end, later.
+// Send delivers a copy of b to the other end after its transit.
 func (e *PartnerEnd) Send(b []byte) error {
 	e.in.mu.Lock()
 	closed := e.in.closed
@@ -133,7 +133,7 @@ func (e *PartnerEnd) Receive() ([]byte, error) {
 	return b, nil
 }
 
-// Close ends the connection for both ends, unless it is lost: then the other end hears nothing of it.
+// Close ends the connection for both ends, unless it is lost: then the other end is not notified.
 func (e *PartnerEnd) Close() error {
 	e.in.close(true)
 	e.link.mu.Lock()
@@ -145,14 +145,15 @@ func (e *PartnerEnd) Close() error {
 	return nil
 }
 
-// Lose makes the connection carry nothing any more, which neither end is told.
+// Lose makes the connection carry nothing from now on. Neither end is notified.
 func (e *PartnerEnd) Lose() {
 	e.link.mu.Lock()
 	defer e.link.mu.Unlock()
 	e.link.lost = true
 }
 
-// close ends the stream of messages; those that are here can still be read unless it is the reader who closes.
+// close ends the stream of messages. Messages that have arrived can still be read, unless the
+// reader closes.
 func (i *inbox) close(reader bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

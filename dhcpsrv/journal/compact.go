@@ -15,8 +15,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/record"
 )
 
-// rewrite is a journal file being written anew. It keeps what its source holds up to a point; what is appended there
-// meanwhile is copied at the end.
+// rewrite is a journal file that replaces another. It holds the records of its source up to a
+// point; records that are appended meanwhile are copied at the end.
 type rewrite struct {
 	src   *os.File
 	from  int64 // how much of src is in it
@@ -30,17 +30,18 @@ type rewrite struct {
 	old   *os.File                   // to close, once f has taken its place
 }
 
-// Bounds of what compaction does at a time, so that commits on the same processor hardly notice it.
+// Bounds of the work that compaction does at a time, so that commits on the same processor hardly
+// notice it.
 const (
 	rewriteBatch = 512       // records between two looks at the index
 	smallTail    = 64 << 10  // bytes that may be copied while commits wait
-	tailRounds   = 4         // tries to get there
+	tailRounds   = 4         // attempts to get there
 	rewriteWrite = 256 << 10 // bytes written at once
-	rewriteShare = 4         // one part of so many of the time is worked
+	rewriteShare = 4         // it works for one part of so many of the time
 )
 
-// compact writes the journal anew while commits go on; only the last step, which copies the last few records that they
-// appended, holds them up.
+// compact rewrites the journal while commits go on. Only the last step, which copies the last few
+// appended records, delays them.
 func (j *Journal) compact() {
 	j.mu.Lock()
 	w := &rewrite{src: j.f, from: j.size, pause: j.pause}
@@ -64,11 +65,12 @@ func (j *Journal) compact() {
 	j.compacting, j.changed = false, nil
 	j.mu.Unlock()
 	if w.old != nil {
-		w.old.Close() // which takes a while: its space is given back
+		w.old.Close() // takes a while, since the file system frees its space
 	}
 }
 
-// pause leaves the processor to packets, unless the journal is being closed.
+// pause leaves the processor to packets, unless the journal is being closed: then nothing else
+// wants it.
 func (j *Journal) pause(worked time.Duration) {
 	j.mu.Lock()
 	closed := j.closed
@@ -78,7 +80,8 @@ func (j *Journal) pause(worked time.Duration) {
 	}
 }
 
-// Shift implements [dhcpsrv.ShiftStore], by a new file.
+// Shift implements [dhcpsrv.ShiftStore]. It writes a new file, so that a crash leaves either all
+// times moved or none.
 func (j *Journal) Shift(ctx context.Context, by time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -96,7 +99,8 @@ func (j *Journal) Shift(ctx context.Context, by time.Duration) error {
 	return nil
 }
 
-// repair replaces a file that cannot be trusted by a new one with all that had been committed. The caller holds j.mu.
+// repair replaces a file that a failed write or sync has made doubtful by a new one with all
+// committed records. The caller holds j.mu.
 func (j *Journal) repair() error {
 	if j.compacting {
 		return errors.New("being written anew")
@@ -107,13 +111,14 @@ func (j *Journal) repair() error {
 	return j.broken
 }
 
-// rewriteAll writes a new file while nothing else happens, and moves the times in it. An error means that the old one goes
-// on; when the new one is in its place but may not survive a power failure, j.broken says so. The caller holds j.mu.
+// rewriteAll writes a new file while commits wait, and moves the times in it. After an error the
+// old file stays in use. When the new file is in place but may not survive a power failure,
+// j.broken is set. The caller holds j.mu.
 func (j *Journal) rewriteAll(by time.Duration) error {
 	w := &rewrite{src: j.f, from: j.size}
 	err := j.finish(w, w.run(j.path+".new", by, j.current))
 	if w.old != nil {
-		w.old.Close() // nobody reads it any more
+		w.old.Close() // no goroutine reads it now
 	}
 	return err
 }
@@ -125,7 +130,7 @@ type kept struct {
 	raw  []byte
 }
 
-// current leaves those that are the latest of their address. The caller holds j.mu.
+// current keeps the records that are the latest of their address. The caller holds j.mu.
 func (j *Journal) current(batch []kept) []kept {
 	out := batch[:0]
 	for _, k := range batch {
@@ -172,7 +177,7 @@ func (w *rewrite) copyRecords(by time.Duration, current func([]kept) []kept) err
 		} else {
 			var l dhcpsrv.Lease
 			if l.UnmarshalBinary(b) != nil {
-				return true // as Load does
+				return true // as in Load
 			}
 			l.Start, l.End, h.End = l.Start.Add(by), l.End.Add(by), h.End+int64(by)
 			raw, _ = l.AppendBinary(raw)
@@ -189,7 +194,7 @@ func (w *rewrite) copyRecords(by time.Duration, current func([]kept) []kept) err
 	return err
 }
 
-// put writes records and notes where they are.
+// put writes records and records their places.
 func (w *rewrite) put(batch []kept) {
 	for _, k := range batch {
 		w.index[k.addr] = place{w.size, int32(len(k.raw))}
@@ -216,8 +221,8 @@ func (w *rewrite) copyTail(end int64) error {
 	return w.f.Sync()
 }
 
-// finish puts the new file in the place of the journal's, or removes it when there was an error: the old one goes on then,
-// and the next commit tries again. The caller holds j.mu.
+// finish puts the new file in the place of the journal's, or removes it after an error: the old one
+// stays in use, and the next commit tries again. The caller holds j.mu.
 func (j *Journal) finish(w *rewrite, err error) error {
 	if err == nil && j.compacting && j.broken != nil {
 		err = j.broken

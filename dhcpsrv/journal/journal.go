@@ -22,17 +22,21 @@ import (
 // fileHeader begins the file.
 const fileHeader = "gomaas leases 1\n"
 
-// compactAt is the size under which a journal is left alone.
+// compactAt is the size below which a journal is not compacted: a rewrite would cost more than the
+// space.
 const compactAt = 1 << 20
 
-// Journal is a [dhcpsrv.LeaseStore] in one file: records are appended and synced, one sync for a whole batch, and the file is
-// written anew in the background when more than half of it is out of date.
+// Journal is a [dhcpsrv.LeaseStore] in one file. Records are appended and synced, one sync for a
+// whole batch, and the file is rewritten in the background when more than half of it is out of
+// date.
 //
-// After a crash a torn record at the end is cut off: it belongs to a commit that never returned. A damaged record inside
-// is skipped, and what follows is kept. Other files next to path have its name with ".new" or, for what is
-// remembered of partners, ".partners" appended.
+// After a crash a torn record at the end is cut off: it belongs to a commit that never returned. A
+// damaged record inside is skipped, and the records after it are kept. Two more files exist next to
+// path: with ".new" appended during a rewrite, and with ".partners" for the data of
+// [dhcpsrv.PartnerStore].
 //
-// A journal belongs to one process: a second one is refused. Its methods are safe for concurrent use.
+// A journal belongs to one process: a second one is refused. Its methods are safe for concurrent
+// use.
 type Journal struct {
 	path      string
 	recovered Recovery
@@ -46,27 +50,27 @@ type Journal struct {
 	buf        []byte
 	places     []place // of the batch in buf
 	compacting bool
-	changed    []netip.Addr // since the compaction under way began
-	broken     error        // the file cannot be trusted any more, because a write or sync failed
+	changed    []netip.Addr // since the current compaction began
+	broken     error        // a write or sync failed, so that the file may lack committed bytes
 	closed     bool
 
 	syncDir func(path string) error // tests let it fail
 }
 
-// place is where a record is.
+// place is the position of a record.
 type place struct {
 	off int64
 	len int32
 }
 
-// Recovery tells what opening a journal had to repair.
+// Recovery holds what opening a journal had to repair.
 type Recovery struct {
 	Torn    int64 // bytes cut off at the end
 	Skipped int64 // damaged bytes inside
 }
 
-// Open opens the journal at path, or makes an empty one. The directory must exist. The error wraps that of the file
-// system; when another process has the journal open it says so.
+// Open opens the journal at path, or creates an empty one. The directory must exist. The error
+// wraps the error of the file system, or reports that another process has the journal open.
 func Open(path string) (*Journal, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -121,14 +125,15 @@ func (j *Journal) create(size int64) error {
 	return errors.Join(j.f.Sync(), syncDir(filepath.Dir(j.path)))
 }
 
-// note enters the place of the latest record of an address.
+// note enters the position of the latest record of an address.
 func (j *Journal) note(a netip.Addr, p place) {
 	j.live += int64(p.len) - int64(j.index[a].len)
 	j.index[a] = p
 }
 
-// scan calls yield for every record before limit, in the order of the file, and returns the end of the last one and how many
-// damaged bytes there were between. Both arguments of yield are valid until it returns.
+// scan calls yield for every record before limit, in the order of the file, and returns the end of
+// the last record and the number of damaged bytes between records. Both arguments of yield are
+// valid until it returns.
 func scan(f io.ReaderAt, limit int64, yield func(h *record.Head, raw []byte, p place) bool) (end, skipped int64, err error) {
 	r := bufio.NewReaderSize(io.NewSectionReader(f, 0, limit), 1<<18)
 	header := make([]byte, len(fileHeader))
@@ -136,7 +141,7 @@ func scan(f io.ReaderAt, limit int64, yield func(h *record.Head, raw []byte, p p
 		return 0, 0, errors.Join(err, errors.New("not a lease journal, or of a version this program does not know"))
 	}
 	end = int64(len(header))
-	var h record.Head // of all records, since yield makes it escape
+	var h record.Head // one for all records: it escapes through yield
 	for off, bad := end, int64(0); ; {
 		head, err := r.Peek(record.HeaderLen)
 		if len(head) == 0 {
@@ -145,7 +150,8 @@ func scan(f io.ReaderAt, limit int64, yield func(h *record.Head, raw []byte, p p
 		n := record.Len(head)
 		b, _ := r.Peek(max(n, 1))
 		if h, _, err = record.Parse(b); err != nil {
-			// Look for the next record byte by byte. If there is none, this was a torn tail.
+			// Look for the next record byte by byte, since the length in a damaged header cannot be
+			// trusted. If there is none, this was a torn tail.
 			r.Discard(1)
 			off++
 			bad++
@@ -169,7 +175,7 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// Recovered tells what had to be repaired when the journal was opened.
+// Recovered returns what had to be repaired when the journal was opened.
 func (j *Journal) Recovered() Recovery { return j.recovered }
 
 // Load implements [dhcpsrv.LeaseStore].
@@ -187,7 +193,7 @@ func (j *Journal) Load(ctx context.Context) iter.Seq2[dhcpsrv.Lease, error] {
 			}
 			var l dhcpsrv.Lease
 			if l.UnmarshalBinary(raw) != nil {
-				return true // its checksum is right, but its fields are not: lost as a damaged one is
+				return true // right checksum, wrong fields: lost like a damaged record
 			}
 			return ctx.Err() == nil && yield(l, nil)
 		})
@@ -260,7 +266,8 @@ func (j *Journal) SavePartners(_ context.Context, data []byte) error {
 	return syncDir(filepath.Dir(path)) // renameio syncs the file, but not its name
 }
 
-// Close waits for a compaction under way and closes the file. The journal cannot be used afterwards.
+// Close waits for a compaction in progress and closes the file. The journal cannot be used
+// afterwards.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	closed := j.closed
@@ -273,7 +280,7 @@ func (j *Journal) Close() error {
 	return j.f.Close()
 }
 
-// outdated reports whether a record is not worth keeping: the time of a declined address that is over.
+// outdated reports whether a record is not worth keeping: a declined address whose time is over.
 func outdated(h *record.Head, now time.Time) bool {
 	return dhcpsrv.LeaseState(h.State) == dhcpsrv.Declined && h.End < now.UnixNano()
 }

@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// syncData makes what was written durable, without the times of the file.
+// syncData makes written data durable without the times of the file, which saves a write of its
+// metadata.
 func syncData(f *os.File) error {
 	for {
 		if err := syscall.Fdatasync(int(f.Fd())); err != syscall.EINTR {
@@ -25,7 +26,7 @@ func syncDir(path string) error {
 	return d.Sync()
 }
 
-// lockFile takes the file for this process.
+// lockFile takes the file for this process, until it is closed.
 func lockFile(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

@@ -6,7 +6,7 @@ import "os"
 
 func syncData(f *os.File) error { return f.Sync() }
 
-// syncDir does nothing: how to sync a directory differs between systems, and not all can.
+// syncDir does nothing: systems differ in how, and whether, a directory can be synced.
 func syncDir(string) error { return nil }
 
 // lockFile does nothing: only Linux keeps a second process out.

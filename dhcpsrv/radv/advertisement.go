@@ -11,25 +11,28 @@ import (
 // DefaultInterval is the default of Advertisement.Interval.
 const DefaultInterval = 200 * time.Second
 
-// Advertisement holds what router advertisements carry on one link. A link without one gets none. With all fields but Link zero
-// it announces that there is neither a router nor any IPv6 configuration: hosts that wait for a router go on at once. With iPXE a
-// machine runs Linux after 6 s instead of 21 s.
+// Advertisement holds what router advertisements carry on one link. A link without one gets none.
+// With all fields but Link zero it announces that there is neither a router nor any IPv6
+// configuration: hosts that wait for a router go on at once. With iPXE a machine runs Linux after 6
+// s instead of 21 s.
 type Advertisement struct {
 	Link string // interface; one advertisement for each
 
-	Managed bool // M flag: addresses are to be had by DHCPv6
-	Other   bool // O flag: other configuration is to be had by DHCPv6; implied by Managed
+	Managed bool // M flag: DHCPv6 gives addresses
+	Other   bool // O flag: DHCPv6 gives other configuration; implied by Managed
 
-	// RouterLifetime is how long hosts may use this host as their default router after each advertisement; 0 = it is none,
-	// and their default route comes from elsewhere. Seconds, up to 9,000 s, and not under Interval.
+	// RouterLifetime is the time for which hosts may use this host as their default router after
+	// each advertisement; 0 = it is no router, and their default route has another source. Whole
+	// seconds, up to 9,000 s, and not under Interval.
 	RouterLifetime time.Duration
-	// Prefixes are on the link. The autonomous flag stays clear: hosts make no addresses of their own from them.
+	// Prefixes are on the link. The autonomous flag stays clear: hosts make no addresses of their
+	// own from them.
 	Prefixes []netip.Prefix
 	MTU      int           // 0 = not sent, else 1280..65535
 	Interval time.Duration // the longest time between two advertisements, 4 s to 1,800 s; 0 = DefaultInterval
 }
 
-// check fills defaults and refuses what hosts would refuse.
+// check fills defaults and refuses values that hosts would refuse.
 func (a *Advertisement) check() error {
 	if a.Interval == 0 {
 		a.Interval = DefaultInterval
@@ -69,10 +72,11 @@ func byLink(ads []Advertisement) (map[string]*Advertisement, error) {
 	return links, nil
 }
 
-// hopLimit is what hosts use for their own packets.
+// hopLimit is the hop limit that hosts set in their own packets.
 const hopLimit = 64
 
-// message returns the advertisement as an ICMPv6 message without its checksum, which the kernel fills in.
+// message returns the advertisement as an ICMPv6 message without its checksum, which the kernel
+// fills in.
 func (a *Advertisement) message(lifetime time.Duration) ([]byte, error) {
 	// Reachable time and retransmission timer stay zero: hosts have their own.
 	m := &ndp.RouterAdvertisement{

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Times of RFC 4861 section 10, and bounds of our own.
+// Times of RFC 4861 section 10, and bounds of this package.
 const (
 	maxInitialInterval = 16 * time.Second
 	initialCount       = 3
@@ -16,12 +16,12 @@ const (
 	maxSolicitors      = 16 // answered one by one; with more of them a multicast answers all
 )
 
-// idle is how long to sleep when no link has an advertisement; a change or a solicitation ends it.
+// idle is the longest sleep; a change or a solicitation ends it.
 const idle = time.Hour
 
 var allNodes = netip.IPv6LinkLocalAllNodes()
 
-// advertiser knows when each link is due.
+// advertiser schedules the advertisements of one connection.
 type advertiser struct {
 	s     *Server
 	conn  Conn
@@ -33,12 +33,13 @@ type advertisedLink struct {
 	sent      int          // multicasts of this advertisement
 	last      time.Time    // of the last multicast
 	next      time.Time    // when the next multicast is due
-	answer    time.Time    // when those that asked get their answer; zero = nobody asked
-	asked     []netip.Addr // those that asked and have an address
-	multicast bool         // somebody asked who has none, or too many did
+	answer    time.Time    // when the solicitations are answered; zero = none is waiting
+	asked     []netip.Addr // senders to answer by unicast
+	multicast bool         // a sender has no address, or there were too many
 }
 
-// solicited notes who asked. The answer waits a random moment, so that several routers do not all speak at once.
+// solicited records a solicitation. Its answer waits for a random time, so that several routers do
+// not all answer at once.
 func (a *advertiser) solicited(q solicitation, now time.Time) {
 	l := a.links[q.link]
 	if l == nil {
@@ -73,7 +74,8 @@ func (a *advertiser) step(now time.Time) time.Duration {
 	return wait
 }
 
-// follow compares with the current advertisements: new and changed ones are due at once, removed ones are withdrawn.
+// follow compares with the current advertisements: new and changed ones are due at once, removed
+// ones are withdrawn.
 func (a *advertiser) follow(current map[string]*Advertisement, now time.Time) {
 	for name, l := range a.links {
 		if current[name] == nil {
@@ -108,13 +110,14 @@ func (a *advertiser) reply(l *advertisedLink, now time.Time) {
 	for _, dst := range l.asked {
 		a.send(l, l.ad.RouterLifetime, dst)
 	}
-	if l.multicast { // not sooner than 3 s after the last one: a flood of questions makes no flood of answers
+	if l.multicast { // at least 3 s after the last one, so that a flood of solicitations causes no flood of answers
 		l.next = earlier(l.next, later(now, l.last.Add(minMulticastGap)))
 	}
 	l.asked, l.multicast, l.answer = l.asked[:0], false, time.Time{}
 }
 
-// withdraw says of every link that this host is no default router any more (RFC 4861 section 6.2.5).
+// withdraw announces on every link that this host is no longer a default router (RFC 4861 section
+// 6.2.5): hosts would otherwise use it until the lifetime ends.
 func (a *advertiser) withdraw() {
 	for _, l := range a.links {
 		a.retract(l)

@@ -13,23 +13,27 @@ import (
 	"time"
 )
 
-// Conn carries ICMPv6 messages between a [Server] and its links. ListenAdvertise of package dhcplink opens one on Linux; a test gives
-// any type with these methods. ReadICMP and WriteICMP are each called by one goroutine. Close ends a blocked ReadICMP with
-// an error that satisfies errors.Is(err, net.ErrClosed).
+// Conn carries ICMPv6 messages between a [Server] and its links. ListenAdvertise of package
+// dhcplink opens one on Linux; a test gives any type with these methods. ReadICMP and WriteICMP are
+// each called by one goroutine. Close ends a blocked ReadICMP with an error that satisfies
+// errors.Is(err, net.ErrClosed).
 type Conn interface {
-	// ReadICMP waits for a message with hop limit 255, which is proof that it comes from the link itself.
+	// ReadICMP waits for a message with hop limit 255, which proves that it was sent on the link
+	// itself.
 	ReadICMP(b []byte) (n int, link string, src netip.Addr, err error)
-	// WriteICMP sends a message with hop limit 255 from the link-local address of link; the checksum is not filled in.
+	// WriteICMP sends a message with hop limit 255 from the link-local address of link. The
+	// checksum is zero for the system to fill in.
 	WriteICMP(b []byte, link string, dst netip.Addr) error
 	Close() error
 }
 
 // Config sets up a [Server]. The zero value works.
 type Config struct {
-	Log *slog.Logger // Warn for what an operator should look at; nil = discarded
+	Log *slog.Logger // Warn for what an operator should check; nil = discarded
 }
 
-// Server advertises on the links of one or several connections. Its methods are safe for concurrent use. Make one with [New].
+// Server advertises on the links of one or several connections. Its methods are safe for concurrent
+// use. Make one with [New].
 type Server struct {
 	log   *slog.Logger
 	stats counters
@@ -39,7 +43,7 @@ type Server struct {
 	changed chan struct{}             // closed when current is replaced
 }
 
-// Stats counts what a server did since it was made.
+// Stats holds the counters of a server since it was made.
 type Stats struct {
 	Sent        uint64 // advertisements
 	Dropped     uint64 // solicitations that arrived faster than they are answered
@@ -57,8 +61,8 @@ func New(cfg Config) (*Server, error) {
 	return &Server{log: cfg.Log, changed: make(chan struct{})}, nil
 }
 
-// Update replaces the advertisements. New and changed ones are sent at once, removed ones are withdrawn. When one is refused, all
-// stay as they were.
+// Update replaces the advertisements. New and changed ones are sent at once, removed ones are
+// withdrawn. When one is refused, all stay as they were.
 func (s *Server) Update(ads []Advertisement) error {
 	links, err := byLink(ads)
 	if err != nil {
@@ -83,8 +87,8 @@ func (s *Server) Stats() Stats {
 	return Stats{Sent: c.sent.Load(), Dropped: c.dropped.Load(), ReadErrors: c.readErrors.Load(), WriteErrors: c.writeErrors.Load()}
 }
 
-// Serve advertises on each link of conn, unsolicited and when solicited, until ctx ends. Then it withdraws the default routes,
-// closes conn and returns nil.
+// Serve advertises on each link of conn, unsolicited and when solicited, until ctx ends. Then it
+// withdraws the default routes, closes conn and returns nil.
 func (s *Server) Serve(ctx context.Context, conn Conn) error {
 	asked, failed := make(chan solicitation, 64), make(chan error, 1)
 	go func() { failed <- s.read(ctx, conn, asked) }()
@@ -126,8 +130,8 @@ type solicitation struct {
 	src  netip.Addr
 }
 
-// read passes valid router solicitations on. It looks at the header only: a solicitation whose options a strict decoder refuses
-// still deserves an answer.
+// read passes valid router solicitations on. It looks at the header only: a solicitation whose
+// options a strict decoder refuses still deserves an answer.
 func (s *Server) read(ctx context.Context, conn Conn, asked chan<- solicitation) error {
 	buf := make([]byte, 1500)
 	for {

@@ -1,7 +1,8 @@
 // Package record frames what is stored of a lease, in the journal and between failover partners.
 //
-// A record is a mark, the length of the payload, a CRC-32C of length and payload, and the payload: state, times and address of
-// the lease, then further fields in a fixed order. Later versions may append fields; a reader ignores what it does not know.
+// A record is a mark, the length of the payload, a CRC-32C of length and payload, and the payload:
+// state, times and address of the lease, then further fields in a fixed order. Later versions may
+// append fields; a reader ignores what it does not know.
 package record
 
 import (
@@ -43,7 +44,8 @@ func Seal(b []byte) {
 	binary.LittleEndian.PutUint32(b[4:], checksum(b[2:4], b[HeaderLen:]))
 }
 
-// AppendText appends a text of at most 4,000 bytes, so that a record never outgrows its length field.
+// AppendText appends a text of at most 4,000 bytes, so that a record never outgrows its length
+// field.
 func AppendText[T string | []byte](b []byte, text T) []byte {
 	text = text[:min(len(text), 4000)]
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
@@ -74,7 +76,8 @@ func Len(head []byte) int {
 	return HeaderLen + int(binary.LittleEndian.Uint16(head[2:]))
 }
 
-// Parse checks the record at the start of b and reads its head. The fields after that are in rest. It allocates nothing.
+// Parse checks the record at the start of b and reads its head. The fields after that are in rest.
+// It allocates nothing.
 func Parse(b []byte) (h Head, rest Fields, err error) {
 	n := Len(b)
 	if n == 0 || n > len(b) || checksum(b[2:4], b[HeaderLen:n]) != binary.LittleEndian.Uint32(b[4:]) {

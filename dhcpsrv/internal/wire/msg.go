@@ -119,7 +119,8 @@ func (m *Msg) Parse(b []byte) error {
 	if err := m.scan(HeaderLen, len(b)); err != nil {
 		return err
 	}
-	// Option 52 says that file (1), sname (2) or both (3) carry options too; they are read in this order.
+	// Option 52 says that file (1), sname (2) or both (3) carry options too; they are read in this
+	// order.
 	overload := m.Option(OptOverload)
 	if len(overload) != 1 {
 		return nil
@@ -187,7 +188,8 @@ func (m *Msg) Option(code uint8) []byte {
 	return m.raw[s.off : s.off+s.len : s.off+s.len]
 }
 
-// Addr returns the payload of an option that is one IPv4 address; invalid when it is absent or malformed.
+// Addr returns the payload of an option that is one IPv4 address; invalid when it is absent or
+// malformed.
 func (m *Msg) Addr(code uint8) netip.Addr {
 	if v := m.Option(code); len(v) == 4 {
 		return netip.AddrFrom4([4]byte(v))
@@ -249,8 +251,8 @@ func (m *Msg) GIAddr() netip.Addr { return netip.AddrFrom4([4]byte(m.raw[24:])) 
 // CHAddr returns the client's link address, of the length the message gives.
 func (m *Msg) CHAddr() []byte { return m.raw[28 : 28+m.raw[2] : 28+m.raw[2]] }
 
-// SubOption returns a sub-option of an option that holds code-length-value triples, such as the relay agent's; nil when
-// it is absent. A truncated rest is ignored.
+// SubOption returns a sub-option of an option that holds code-length-value triples, such as the
+// relay agent's; nil when it is absent. A truncated rest is ignored.
 func SubOption(v []byte, code uint8) []byte {
 	for len(v) >= 2 && int(v[1])+2 <= len(v) {
 		n := 2 + int(v[1])

@@ -7,21 +7,22 @@ import (
 
 // Sizes of messages, UDP payload.
 const (
-	MinSize = 300       // what BOOTP says a reply has at least; some relays drop shorter ones
+	MinSize = 300       // minimum of a BOOTP reply; some relays drop shorter ones
 	MaxSize = 1500 - 28 // a full Ethernet frame
 	minMax  = 576 - 28  // what every client accepts (RFC 2131 section 2)
 	fileCap = offCookie - offFile
 	snamCap = offFile - offSname
 )
 
-// SizeLimit turns option 57 of a request (0 when absent) into the largest UDP payload of a reply. The option counts the
-// whole IP datagram; values under the minimum of 576 are not believed, and values over one frame are not used up.
+// SizeLimit turns option 57 of a request (0 when absent) into the largest UDP payload of a reply.
+// The option counts the whole IP datagram; values under the minimum of 576 are not believed, and
+// values over one frame are not used up.
 func SizeLimit(option57 uint16) int {
 	return max(minMax, min(int(option57)-28, MaxSize))
 }
 
-// Writer builds a reply to a request. Options that do not fit into the options field go to the unused "file" and "sname"
-// fields (option overload, RFC 2131 section 4.1).
+// Writer builds a reply to a request. Options that do not fit into the options field go to the
+// unused "file" and "sname" fields (option overload, RFC 2131 section 4.1).
 type Writer struct {
 	b      []byte // the main part so far
 	max    int    // size limit of the whole message
@@ -31,8 +32,9 @@ type Writer struct {
 	have   [4]uint64 // codes already written
 }
 
-// Reset starts a reply to req in buf[:0] with the size limit, keeping reserve bytes for what [Writer.Finish] appends.
-// buf must have the capacity of the limit. Every field that RFC 2131 section 4.3.1 copies is copied.
+// Reset starts a reply to req in buf[:0] with the size limit, keeping reserve bytes for what
+// [Writer.Finish] appends. buf must have the capacity of the limit. Every field that RFC 2131
+// section 4.3.1 copies is copied.
 func (w *Writer) Reset(buf []byte, req *Msg, limit, reserve int) {
 	*w = Writer{b: buf[:HeaderLen], max: limit, tail: 1 + 3 + reserve}
 	clear(w.b)
@@ -44,7 +46,8 @@ func (w *Writer) Reset(buf []byte, req *Msg, limit, reserve int) {
 	copy(w.b[offCookie:], cookie[:])
 }
 
-// SetCIAddr sets the address the client already uses. As with the other address fields, anything but IPv4 leaves it zero.
+// SetCIAddr sets the address the client already uses. As with the other address fields, anything
+// but IPv4 leaves it zero.
 func (w *Writer) SetCIAddr(a netip.Addr) { w.setAddr(12, a) }
 
 // SetYIAddr sets the address given to the client.
@@ -63,8 +66,8 @@ func (w *Writer) setAddr(off int, a netip.Addr) {
 // SetBroadcast sets the broadcast flag.
 func (w *Writer) SetBroadcast() { w.b[10] |= 0x80 }
 
-// SetFile puts the boot file name into its header field and reports whether it fits. The field is then not used for
-// options; call it before the first option that may overflow.
+// SetFile puts the boot file name into its header field and reports whether it fits. The field is
+// then not used for options; call it before the first option that may overflow.
 func (w *Writer) SetFile(name string) bool {
 	if len(name) >= fileCap || name == "" {
 		return false
@@ -77,8 +80,8 @@ func (w *Writer) SetFile(name string) bool {
 // Has reports whether an option has been written.
 func (w *Writer) Has(code uint8) bool { return w.have[code>>6]&(1<<(code&63)) != 0 }
 
-// Option appends an option, in pieces of at most 255 bytes, and reports whether it fits; when not, nothing is written.
-// An option that has already been written is left as it is.
+// Option appends an option, in pieces of at most 255 bytes, and reports whether it fits; when not,
+// nothing is written. An option that has already been written is left as it is.
 func (w *Writer) Option(code uint8, data []byte) bool {
 	if w.Has(code) {
 		return true
@@ -127,8 +130,8 @@ func appendOption(b []byte, code uint8, data []byte) []byte {
 	}
 }
 
-// Finish appends the overload option when it is needed, the relay agent option (nil = none, always the last: RFC 3046
-// section 2.2) and END, pads to [MinSize], and returns the message.
+// Finish appends the overload option when it is needed, the relay agent option (nil = none, always
+// the last: RFC 3046 section 2.2) and END, pads to [MinSize], and returns the message.
 func (w *Writer) Finish(relayAgent []byte) []byte {
 	if mode := w.overload(); mode != 0 {
 		w.b = append(w.b, OptOverload, 1, mode)

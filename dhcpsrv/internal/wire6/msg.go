@@ -123,7 +123,7 @@ func (o Options) All() iter.Seq2[uint16, []byte] {
 	}
 }
 
-// Find returns the data of the first option with the code; not nil when it is there.
+// Find returns the data of the first option with the code, and nil only when it is absent.
 func (o Options) Find(code uint16) []byte {
 	for c, data := range o.All() {
 		if c == code {
@@ -133,7 +133,7 @@ func (o Options) Find(code uint16) []byte {
 	return nil
 }
 
-// Has reports whether an option is there.
+// Has reports whether an option is present.
 func (o Options) Has(code uint16) bool { return o.Find(code) != nil }
 
 // Relay is one relay agent's envelope.
@@ -187,7 +187,8 @@ type IA struct {
 	Addrs []netip.Addr
 }
 
-// IAs returns the IA_NA options, at most most of them, each with at most most addresses. It uses the memory of out again.
+// IAs returns the IA_NA options, at most most of them, each with at most most addresses. It uses
+// the memory of out again.
 func (m *Msg) IAs(out []IA, most int) []IA {
 	out = out[:0]
 	for code, data := range m.Options.All() {

@@ -9,11 +9,11 @@ import (
 // Writer builds a message. Options may be nested: Open and Close come in pairs.
 type Writer struct {
 	B    []byte
-	open [maxOpen]int // where the lengths of open options stand
-	n    int          // how many are open
+	open [maxOpen]int // positions of the lengths of open options
+	n    int          // number of open options
 }
 
-// maxOpen is how deep options may be nested: the relays of a message, an IA and its address.
+// maxOpen bounds the nesting of options: the relays of a message, an IA and its address.
 const maxOpen = maxDepth + 4
 
 // Reset starts over with the same memory.
@@ -74,7 +74,7 @@ func (w *Writer) IAAddr(a netip.Addr, preferred, valid uint32) {
 	w.Close()
 }
 
-// Addrs is the data of an option of IPv6 addresses.
+// Addrs returns the data of an option of IPv6 addresses.
 func Addrs(addrs []netip.Addr) (b []byte) {
 	for _, a := range addrs {
 		b = append(b, a.AsSlice()...)
@@ -82,7 +82,7 @@ func Addrs(addrs []netip.Addr) (b []byte) {
 	return b
 }
 
-// NTPServers is the data of option 56 (RFC 5908).
+// NTPServers returns the data of option 56 (RFC 5908).
 func NTPServers(addrs []netip.Addr) []byte {
 	var w Writer
 	for _, a := range addrs {
@@ -91,7 +91,7 @@ func NTPServers(addrs []netip.Addr) []byte {
 	return w.B
 }
 
-// Domains is the data of an option of domain names (RFC 8415 section 10).
+// Domains returns the data of an option of domain names (RFC 8415 section 10).
 func Domains(names []string) (b []byte) {
 	for _, name := range names {
 		for label := range strings.SplitSeq(strings.Trim(name, "."), ".") {
@@ -104,8 +104,8 @@ func Domains(names []string) (b []byte) {
 	return b
 }
 
-// Texts is the data of an option of texts with their length before them, such as 60 and 16, of at most most bytes: texts
-// that do not fit are left out.
+// Texts returns the data of an option of length-prefixed texts, such as 60 and 16, of at most most
+// bytes: texts that do not fit are left out.
 func Texts(texts []string, most int) (b []byte) {
 	for _, text := range texts {
 		if len(b)+2+len(text) <= most {
