@@ -109,7 +109,7 @@ func TestRevocationsOutliveTheDatabasesAbsence(t *testing.T) {
 		return err
 	}))
 	eventually(t, "the session is looked at in vain", func() bool { return log.contains("look for revoked racks") })
-	eventually(t, "the publication fails", func() bool { return log.contains("state is not published") })
+	eventually(t, "the publication fails", func() bool { return log.contains("state not published") })
 	ok(t, r.db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.Exec(ctx, "ALTER TABLE away RENAME TO rack_certificate")
 		return err

@@ -96,7 +96,7 @@ func TestTheLevelIsReadAgain(t *testing.T) {
 	level := new(slog.LevelVar)
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: level}))
 	again(log, level, func() (config.Config, error) { return config.Config{Log: config.Log{Level: "debug"}}, nil })
-	if level.Level() != slog.LevelDebug || !strings.Contains(out.String(), "read again") {
+	if level.Level() != slog.LevelDebug || !strings.Contains(out.String(), "reloaded") {
 		t.Errorf("level %s: %s", level.Level(), out.String())
 	}
 	again(log, level, func() (config.Config, error) {
