@@ -31,19 +31,19 @@ func TestJuju(t *testing.T) {
 	c, inv := openJuju(t)
 	check(t, "capabilities", c.Capabilities().Contains(gomaasapi.NetworksManagement), c.Capabilities())
 	ctx := t.Context()
-	f := must[[]ipam.Fabric](t, "fabrics")(inv.Fabrics(ctx))[0]
+	f := must[[]ipam.Fabric](t, "fabrics")(inv.Fabrics.List(ctx))[0]
 	v := must[ipam.VLAN](t, "VLAN")(inv.DefaultVLAN(ctx, f.ID))
-	sp := must[ipam.Space](t, "space")(inv.CreateSpace(ctx, ipam.Space{Name: "dmz"}))
+	sp := must[ipam.Space](t, "space")(inv.Spaces.Create(ctx, ipam.Space{Name: "dmz"}))
 	v.SpaceID = sp.ID
-	if err := inv.UpdateVLAN(ctx, v); err != nil {
+	if _, err := inv.VLANs.Update(ctx, v); err != nil {
 		t.Fatal(err)
 	}
-	prefix := must[ipam.Subnet](t, "subnet")(inv.CreateSubnet(ctx, ipam.Subnet{Prefix: netPrefix("10.0.0.0/24"), VLANID: v.ID, Gateway: netAddr("10.0.0.1")}))
-	must[inventory.Machine](t, "machine")(inv.CreateMachine(ctx, inventory.Machine{
+	prefix := must[ipam.Subnet](t, "subnet")(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netPrefix("10.0.0.0/24"), VLANID: v.ID, Gateway: netAddr("10.0.0.1")}))
+	must[inventory.Machine](t, "machine")(inv.Machines.Create(ctx, inventory.Machine{
 		Hostname: "node1", Architecture: "amd64/generic", Status: inventory.StatusReady,
 		Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: []byte{2, 0, 0, 0, 0, 1}, Kind: ipam.Physical, VLANID: v.ID, Enabled: true}}},
 	}))
-	tag := must[inventory.Tag](t, "tag")(inv.CreateTag(ctx, inventory.Tag{Name: "gpu"}))
+	tag := must[inventory.Tag](t, "tag")(inv.Tags.Create(ctx, inventory.Tag{Name: "gpu"}))
 	if _, _, err := inv.TagNodes(ctx, tag.ID, []int64{1}, nil); err != nil {
 		t.Fatal(err)
 	}

@@ -250,7 +250,7 @@ func TestNodes(t *testing.T) {
 	check(t, "machine changed", m.Description == "rack 7" && m.Hostname == "node1", m)
 	params := must[map[string]any](t, "power parameters")(c.Machine.GetPowerParameters(m.SystemID))
 	check(t, "power parameters", params["power_user"] == "root" && params["power_pass"] == nil, params)
-	stored, err := inv.MachineByName(t.Context(), "node1")
+	stored, err := inv.Machines.Find(t.Context(), "node1")
 	if err != nil {
 		t.Fatal(err)
 	}
