@@ -91,22 +91,3 @@ func ExampleInventory_Atomically() {
 	// ipam: reserved range 10.0.0.9-10.0.0.3: ends before it starts
 	// 0 subnets
 }
-
-// Machines are spread over zones as evenly as can be.
-func ExampleSpread() {
-	var machines []inventory.Machine
-	for i, zone := range []int64{1, 1, 1, 1, 2, 2, 3} {
-		machines = append(machines, inventory.Machine{ID: int64(i), ZoneID: zone, Hostname: fmt.Sprintf("node%d-zone%d", i, zone)})
-	}
-	picked, err := inventory.Spread(machines, 4, inventory.Constraints{NotZones: []int64{3}})
-	for _, m := range picked {
-		fmt.Println(m.Hostname)
-	}
-	fmt.Println(err)
-	// Output:
-	// node0-zone1
-	// node4-zone2
-	// node1-zone1
-	// node5-zone2
-	// <nil>
-}

@@ -48,3 +48,8 @@ func orSubnetOf(ctx context.Context, tx *store.Tx, id *int64, a netip.Addr) erro
 	*id = s.ID
 	return err
 }
+
+// RangesOf lists the ranges of a subnet.
+func (inv *Inventory) RangesOf(ctx context.Context, subnet int64) ([]ipam.Range, error) {
+	return listIn(ctx, inv, ranges, "subnet_id = ?", subnet)
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // rackWait is the default of Config.RackWait.
@@ -111,7 +112,7 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 	result := none
 	err = power.Errorf(power.Connection, string(request.Action), "no rack is connected: %w", rpc.ErrUnavailable)
 	tried := 0
-	for _, rack := range p.await(ctx, inventory.RacksFor(&m, racks), wait) {
+	for _, rack := range p.await(ctx, plan.RacksFor(&m, racks), wait) {
 		result, err = powerrpc.Do(ctx, p.region.rack(rack.Name), request)
 		if errors.Is(err, rpc.ErrUnavailable) && ctx.Err() == nil {
 			continue

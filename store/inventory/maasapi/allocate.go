@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 // placeForm reads the zone, pool and domain of a machine.
@@ -89,8 +90,8 @@ func (a *API) powerForm(ctx context.Context, f *form.Form, m *inventory.Machine)
 
 // constraints reads the fields of op=allocate that the inventory has data for. Other fields that
 // narrow the choice are refused: a machine that does not meet them would be a wrong answer.
-func (a *API) constraints(r *http.Request, f *form.Form) inventory.Constraints {
-	c := inventory.Constraints{Status: []inventory.Status{inventory.StatusReady}, Free: true}
+func (a *API) constraints(r *http.Request, f *form.Form) plan.Constraints {
+	c := plan.Constraints{Status: []inventory.Status{inventory.StatusReady}, Free: true}
 	refs := func(name string, to *[]int64, find func(string) (int64, error)) {
 		for _, text := range f.List(name) {
 			id, err := find(text)
@@ -140,7 +141,7 @@ func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 			named := f.Get("name") == "" || strings.EqualFold(f.Get("name"), m.Hostname) || strings.EqualFold(f.Get("name"), m.FQDN)
 			return !named || f.Get("system_id") != "" && f.Get("system_id") != m.SystemID || !fits(m)
 		})
-		picked, err := inventory.Spread(machines, 1, c)
+		picked, err := plan.Spread(machines, 1, c)
 		if err != nil {
 			return &noMachine{}
 		}
@@ -167,7 +168,7 @@ type allocatedJSON struct {
 	Constraints map[string]any `json:"constraints_by_type"`
 }
 
-// further reads the constraints that inventory.Spread does not have: tags, and subnets and pools to
+// further reads the constraints that plan.Spread does not have: tags, and subnets and pools to
 // avoid.
 func (a *API) further(r *http.Request, f *form.Form) (fits func(inventory.Machine) bool, err error) {
 	ids := map[string][]int64{}

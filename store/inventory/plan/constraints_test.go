@@ -1,4 +1,4 @@
-package inventory_test
+package plan_test
 
 import (
 	"net/netip"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/plan"
 )
 
 func TestRacksOfTheZoneComeFirst(t *testing.T) {
@@ -26,7 +27,7 @@ func TestRacksOfTheZoneComeFirst(t *testing.T) {
 	} {
 		m := inventory.Machine{ZoneID: 1, Power: inventory.Power{Params: map[string]string{"power_address": address}}}
 		var got []string
-		for _, r := range inventory.RacksFor(&m, racks) {
+		for _, r := range plan.RacksFor(&m, racks) {
 			got = append(got, r.Name)
 		}
 		if strings.Join(got, " ") != want {

@@ -1,4 +1,4 @@
-package inventory
+package plan
 
 import (
 	"cmp"
@@ -6,20 +6,22 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // Constraints narrow down a choice of machines. Zero fields do not.
 type Constraints struct {
-	Zones    []int64  // in one of these zones
-	NotZones []int64  // in none of these
-	Pools    []int64  // in one of these pools
-	Status   []Status // in one of these states
-	Arch     string   // of this architecture
-	Free     bool     // without an owner
+	Zones    []int64            // in one of these zones
+	NotZones []int64            // in none of these
+	Pools    []int64            // in one of these pools
+	Status   []inventory.Status // in one of these states
+	Arch     string             // of this architecture
+	Free     bool               // without an owner
 }
 
 // Allows tells whether a machine meets all constraints.
-func (c Constraints) Allows(m *Machine) bool {
+func (c Constraints) Allows(m *inventory.Machine) bool {
 	return in(c.Zones, m.ZoneID) && !slices.Contains(c.NotZones, m.ZoneID) && in(c.Pools, m.PoolID) && in(c.Status, m.Status) &&
 		(c.Arch == "" || c.Arch == m.Architecture) && (!c.Free || m.Owner == "")
 }
@@ -29,8 +31,8 @@ func in[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Cont
 // Spread picks n machines that meet the constraints, over zones as evenly as
 // can be: the numbers picked in two zones differ by more than one only where
 // the smaller zone has no more. The choice is the same for the same input.
-func Spread(machines []Machine, n int, c Constraints) ([]Machine, error) {
-	byZone := make(map[int64][]Machine)
+func Spread(machines []inventory.Machine, n int, c Constraints) ([]inventory.Machine, error) {
+	byZone := make(map[int64][]inventory.Machine)
 	total := 0
 	for i := range machines {
 		if c.Allows(&machines[i]) {
@@ -44,12 +46,12 @@ func Spread(machines []Machine, n int, c Constraints) ([]Machine, error) {
 	}
 	order := make([]int64, 0, len(byZone))
 	for z, ms := range byZone {
-		slices.SortFunc(ms, func(a, b Machine) int { return cmp.Compare(a.ID, b.ID) })
+		slices.SortFunc(ms, func(a, b inventory.Machine) int { return cmp.Compare(a.ID, b.ID) })
 		order = append(order, z)
 	}
 	// A remainder goes to the zones that have most left.
 	slices.SortFunc(order, func(a, b int64) int { return cmp.Or(cmp.Compare(len(byZone[b]), len(byZone[a])), cmp.Compare(a, b)) })
-	picked := make([]Machine, 0, n)
+	picked := make([]inventory.Machine, 0, n)
 	for round := 0; len(picked) < n; round++ {
 		for _, z := range order {
 			if round < len(byZone[z]) && len(picked) < n {
@@ -63,7 +65,7 @@ func Spread(machines []Machine, n int, c Constraints) ([]Machine, error) {
 // RacksFor orders racks by how well they suit a machine: those in its zone
 // first, of these those in the network of its BMC, then by when they were last
 // seen.
-func RacksFor(m *Machine, racks []Rack) []Rack {
+func RacksFor(m *inventory.Machine, racks []inventory.Rack) []inventory.Rack {
 	bmc := bmcOf(m)
 	first := func(a, b bool) int {
 		switch {
@@ -75,14 +77,14 @@ func RacksFor(m *Machine, racks []Rack) []Rack {
 		return 1
 	}
 	out := slices.Clone(racks)
-	slices.SortStableFunc(out, func(a, b Rack) int {
-		return cmp.Or(first(a.ZoneID == m.ZoneID, b.ZoneID == m.ZoneID), first(a.reaches(bmc), b.reaches(bmc)), b.LastSeen.Compare(a.LastSeen))
+	slices.SortStableFunc(out, func(a, b inventory.Rack) int {
+		return cmp.Or(first(a.ZoneID == m.ZoneID, b.ZoneID == m.ZoneID), first(reaches(a, bmc), reaches(b, bmc)), b.LastSeen.Compare(a.LastSeen))
 	})
 	return out
 }
 
 // bmcOf is the address of a machine's BMC, invalid when it has none or a name.
-func bmcOf(m *Machine) netip.Addr {
+func bmcOf(m *inventory.Machine) netip.Addr {
 	text := m.Power.Params["power_address"]
 	if u, err := url.Parse(text); err == nil && u.Host != "" {
 		text = u.Hostname()
@@ -95,8 +97,8 @@ func bmcOf(m *Machine) netip.Addr {
 }
 
 // reaches reports whether an address is in one of the rack's networks.
-func (r Rack) reaches(a netip.Addr) bool {
-	return a.IsValid() && slices.ContainsFunc(r.Links, func(l RackLink) bool {
+func reaches(r inventory.Rack, a netip.Addr) bool {
+	return a.IsValid() && slices.ContainsFunc(r.Links, func(l inventory.RackLink) bool {
 		return slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Masked().Contains(a) })
 	})
 }
