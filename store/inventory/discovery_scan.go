@@ -26,8 +26,8 @@ const (
 
 const defaultScanInterval = 3 * time.Hour
 
-// ScanIntervals are the choices of SettingActiveDiscoveryInterval.
-var ScanIntervals = [...]time.Duration{
+// scanIntervals are the choices of SettingActiveDiscoveryInterval.
+var scanIntervals = [...]time.Duration{
 	0, 10 * time.Minute, 30 * time.Minute, time.Hour, defaultScanInterval, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
 }
 

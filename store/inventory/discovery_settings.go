@@ -33,7 +33,7 @@ func (inv *Inventory) SetDiscoverySetting(ctx context.Context, name, value strin
 		}
 	case SettingActiveDiscoveryInterval:
 		seconds, err := strconv.Atoi(value)
-		if err != nil || !slices.Contains(ScanIntervals[:], time.Duration(seconds)*time.Second) {
+		if err != nil || !slices.Contains(scanIntervals[:], time.Duration(seconds)*time.Second) {
 			return bad("is a number of seconds, one of " + intervalChoices())
 		}
 	case SettingDiscoveryIgnore:
@@ -70,7 +70,7 @@ func (inv *Inventory) setIgnore(ctx context.Context, value string, rules discove
 
 func intervalChoices() string {
 	var out []string
-	for _, d := range ScanIntervals {
+	for _, d := range scanIntervals {
 		out = append(out, strconv.Itoa(int(d.Seconds())))
 	}
 	return strings.Join(out, ", ")

@@ -30,7 +30,7 @@ var answers = table[Answer]{
 
 // How long and how many answers are kept, and after how long one that never came counts as none.
 const (
-	AnswerLife = 24 * time.Hour
+	answerLife = 24 * time.Hour
 	maxAnswers = 10_000
 	answerTime = 10 * time.Minute
 )
@@ -41,7 +41,7 @@ func (inv *Inventory) BeginAnswer(ctx context.Context, a Answer) (old Answer, be
 	a.Created, a.Body = time.Now(), []byte{}
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		begun = false
-		ended := a.Created.Add(-AnswerLife).UnixMicro()
+		ended := a.Created.Add(-answerLife).UnixMicro()
 		stuck := a.Created.Add(-answerTime).UnixMicro()
 		const trim = "DELETE FROM answer WHERE created < ? OR status = 0 AND created < ? OR id <= (SELECT COALESCE(MAX(id), 0) FROM answer) - ?"
 		if _, err := tx.Exec(ctx, trim, ended, stuck, maxAnswers); err != nil {

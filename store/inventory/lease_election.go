@@ -9,9 +9,9 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// A Duty is something that one region at a time does for the site, such as forgetting what has expired. Whoever holds it
+// A LeaderLease is something that one region at a time does for the site, such as forgetting what has expired. Whoever holds it
 // renews it before it expires, by the database's clock; then another may take it.
-type Duty struct {
+type LeaderLease struct {
 	Name string
 	// Holder is who does it.
 	Holder string
@@ -21,14 +21,14 @@ type Duty struct {
 	Expires time.Time
 }
 
-// ErrDutyLost is what a write returns that was made for a duty which another holder has taken over meanwhile. Nothing is
+// ErrLeaderLeaseLost is what a write returns that was made for a duty which another holder has taken over meanwhile. Nothing is
 // written then.
-var ErrDutyLost = errors.New("inventory: another region has this duty now")
+var ErrLeaderLeaseLost = errors.New("inventory: another region has this duty now")
 
-// TakeDuty takes a duty for a time, if nobody else holds it. Otherwise held is false and the Duty is that of its holder. Who
+// TakeLeaderLease takes a duty for a time, if nobody else holds it. Otherwise held is false and the LeaderLease is that of its holder. Who
 // holds it already gets it anew, with a higher token.
-func (inv *Inventory) TakeDuty(ctx context.Context, name, holder string, ttl time.Duration) (d Duty, held bool, err error) {
-	d, err = inv.DutyOf(ctx, name)
+func (inv *Inventory) TakeLeaderLease(ctx context.Context, name, holder string, ttl time.Duration) (d LeaderLease, held bool, err error) {
+	d, err = inv.LeaderLeaseOf(ctx, name)
 	if err == nil && d.Holder != holder {
 		if free, err := inv.expired(ctx, d); err != nil || !free {
 			return d, false, err // the usual answer costs no write
@@ -41,13 +41,13 @@ func (inv *Inventory) TakeDuty(ctx context.Context, name, holder string, ttl tim
 		if err != nil {
 			return err
 		}
-		if d, err = readDuty(ctx, tx, name); err != nil && !notFound(err) {
+		if d, err = readLeaderLease(ctx, tx, name); err != nil && !notFound(err) {
 			return err
 		}
 		if held = d.Holder == holder || !now.Before(d.Expires); !held {
 			return nil
 		}
-		d = Duty{Name: name, Holder: holder, Token: d.Token + 1, Expires: now.Add(ttl)}
+		d = LeaderLease{Name: name, Holder: holder, Token: d.Token + 1, Expires: now.Add(ttl)}
 		const query = `INSERT INTO duty (name, holder, token, expires) VALUES (?, ?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = excluded.token, expires = excluded.expires`
 		_, err = tx.Exec(ctx, query, d.Name, d.Holder, d.Token, d.Expires.UnixMicro())
@@ -56,21 +56,21 @@ func (inv *Inventory) TakeDuty(ctx context.Context, name, holder string, ttl tim
 	return d, held && err == nil, err
 }
 
-// RenewDuty keeps a duty for a further time. The error is [ErrDutyLost] if another holder has taken it.
-func (inv *Inventory) RenewDuty(ctx context.Context, d Duty, ttl time.Duration) error {
-	return inv.expireDuty(ctx, d, ttl)
+// RenewLeaderLease keeps a duty for a further time. The error is [ErrLeaderLeaseLost] if another holder has taken it.
+func (inv *Inventory) RenewLeaderLease(ctx context.Context, d LeaderLease, ttl time.Duration) error {
+	return inv.expireLeaderLease(ctx, d, ttl)
 }
 
-// LeaveDuty lets others have a duty at once. It is no error if they have it already.
-func (inv *Inventory) LeaveDuty(ctx context.Context, d Duty) error {
-	err := inv.expireDuty(ctx, d, 0)
-	if errors.Is(err, ErrDutyLost) {
+// LeaveLeaderLease lets others have a duty at once. It is no error if they have it already.
+func (inv *Inventory) LeaveLeaderLease(ctx context.Context, d LeaderLease) error {
+	err := inv.expireLeaderLease(ctx, d, 0)
+	if errors.Is(err, ErrLeaderLeaseLost) {
 		return nil
 	}
 	return err
 }
 
-func (inv *Inventory) expireDuty(ctx context.Context, d Duty, ttl time.Duration) error {
+func (inv *Inventory) expireLeaderLease(ctx context.Context, d LeaderLease, ttl time.Duration) error {
 	return inv.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		now, err := tx.Now(ctx)
 		if err != nil {
@@ -79,22 +79,22 @@ func (inv *Inventory) expireDuty(ctx context.Context, d Duty, ttl time.Duration)
 		n, err := tx.Exec(ctx, "UPDATE duty SET expires = ? WHERE name = ? AND token = ? AND holder = ?",
 			now.Add(ttl).UnixMicro(), d.Name, d.Token, d.Holder)
 		if err == nil && n == 0 {
-			return ErrDutyLost
+			return ErrLeaderLeaseLost
 		}
 		return err
 	})
 }
 
-// DutyOf returns who has a duty, or had it last; the error is fs.ErrNotExist when nobody ever had.
-func (inv *Inventory) DutyOf(ctx context.Context, name string) (d Duty, err error) {
+// LeaderLeaseOf returns who has a duty, or had it last; the error is fs.ErrNotExist when nobody ever had.
+func (inv *Inventory) LeaderLeaseOf(ctx context.Context, name string) (d LeaderLease, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
-		d, err = readDuty(ctx, tx, name)
+		d, err = readLeaderLease(ctx, tx, name)
 		return err
 	})
 	return d, err
 }
 
-func (inv *Inventory) expired(ctx context.Context, d Duty) (is bool, err error) {
+func (inv *Inventory) expired(ctx context.Context, d LeaderLease) (is bool, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		now, err := tx.Now(ctx)
 		is = !now.Before(d.Expires)
@@ -103,33 +103,35 @@ func (inv *Inventory) expired(ctx context.Context, d Duty) (is bool, err error) 
 	return is, err
 }
 
-func readDuty(ctx context.Context, tx *store.Tx, name string) (Duty, error) {
-	d := Duty{Name: name}
+func readLeaderLease(ctx context.Context, tx *store.Tx, name string) (LeaderLease, error) {
+	d := LeaderLease{Name: name}
 	err := tx.Get(ctx, "SELECT holder, token, expires FROM duty WHERE name = ?", []any{name}, &d.Holder, &d.Token, asTime{&d.Expires})
 	if notFound(err) {
-		return Duty{Name: name}, &NotFoundError{"duty", name}
+		return LeaderLease{Name: name}, &NotFoundError{"duty", name}
 	}
 	return d, err
 }
 
-type dutyKey struct{}
+type leaderLeaseKey struct{}
 
-// OnDuty returns a ctx with which all writes are refused, with [ErrDutyLost], once another holder has the duty: each looks,
+// WithLeaderLease returns a ctx with which all writes are refused, with [ErrLeaderLeaseLost], once another holder has the duty: each looks,
 // in its own transaction.
-func OnDuty(ctx context.Context, d Duty) context.Context { return context.WithValue(ctx, dutyKey{}, d) }
+func WithLeaderLease(ctx context.Context, d LeaderLease) context.Context {
+	return context.WithValue(ctx, leaderLeaseKey{}, d)
+}
 
 // fence refuses what is written for a duty that was lost.
 func fence(ctx context.Context, tx *store.Tx) error {
-	d, is := ctx.Value(dutyKey{}).(Duty)
+	d, is := ctx.Value(leaderLeaseKey{}).(LeaderLease)
 	if !is {
 		return nil
 	}
-	now, err := readDuty(ctx, tx, d.Name)
+	now, err := readLeaderLease(ctx, tx, d.Name)
 	if err != nil && !notFound(err) {
 		return err
 	}
 	if now.Token != d.Token || now.Holder != d.Holder {
-		return fmt.Errorf("%w: %s is %s's", ErrDutyLost, d.Name, now.Holder)
+		return fmt.Errorf("%w: %s is %s's", ErrLeaderLeaseLost, d.Name, now.Holder)
 	}
 	return nil
 }

@@ -14,45 +14,45 @@ import (
 func TestADutyHasOneHolder(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		if _, err := inv.DutyOf(ctx, "sweep"); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := inv.LeaderLeaseOf(ctx, "sweep"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("a duty that nobody had: %v", err)
 		}
-		first, held, err := inv.TakeDuty(ctx, "sweep", "a", time.Hour)
+		first, held, err := inv.TakeLeaderLease(ctx, "sweep", "a", time.Hour)
 		ok(t, err)
 		if !held || first.Token != 1 {
 			t.Errorf("taken: %v, %+v", held, first)
 		}
-		if d, held, err := inv.TakeDuty(ctx, "sweep", "b", time.Hour); held || err != nil || d.Holder != "a" {
+		if d, held, err := inv.TakeLeaderLease(ctx, "sweep", "b", time.Hour); held || err != nil || d.Holder != "a" {
 			t.Errorf("a held duty: %v, %+v, %v", held, d, err)
 		}
-		ok(t, inv.RenewDuty(ctx, first, -time.Second)) // as after a time without renewal
-		onFirst := inventory.OnDuty(ctx, first)
+		ok(t, inv.RenewLeaderLease(ctx, first, -time.Second)) // as after a time without renewal
+		onFirst := inventory.WithLeaderLease(ctx, first)
 		ok(t, inv.AddEvents(onFirst, inventory.Event{Kind: "test", Description: "nobody else has it yet"}))
 
-		second, held, err := inv.TakeDuty(ctx, "sweep", "b", time.Hour)
+		second, held, err := inv.TakeLeaderLease(ctx, "sweep", "b", time.Hour)
 		ok(t, err)
 		if !held || second.Token != 2 {
 			t.Errorf("taken over: %v, %+v", held, second)
 		}
-		if err := inv.RenewDuty(ctx, first, time.Hour); !errors.Is(err, inventory.ErrDutyLost) {
+		if err := inv.RenewLeaderLease(ctx, first, time.Hour); !errors.Is(err, inventory.ErrLeaderLeaseLost) {
 			t.Errorf("renewed by who lost it: %v", err)
 		}
-		if err := inv.AddEvents(onFirst, inventory.Event{Kind: "test", Description: "too late"}); !errors.Is(err, inventory.ErrDutyLost) {
+		if err := inv.AddEvents(onFirst, inventory.Event{Kind: "test", Description: "too late"}); !errors.Is(err, inventory.ErrLeaderLeaseLost) {
 			t.Errorf("a write of who lost it: %v", err)
 		}
-		if err := inv.Compact(onFirst, 0); !errors.Is(err, inventory.ErrDutyLost) {
+		if err := inv.Compact(onFirst, 0); !errors.Is(err, inventory.ErrLeaderLeaseLost) {
 			t.Errorf("the feed was trimmed: %v", err)
 		}
-		ok(t, inv.AddEvents(inventory.OnDuty(ctx, second), inventory.Event{Kind: "test", Description: "in time"}))
+		ok(t, inv.AddEvents(inventory.WithLeaderLease(ctx, second), inventory.Event{Kind: "test", Description: "in time"}))
 		if events := must[[]inventory.Event](t)(inv.Events(ctx, 0, 0, 10)); len(events) != 2 || events[1].Description != "in time" {
 			t.Errorf("events %+v", events)
 		}
-		ok(t, inv.LeaveDuty(ctx, first)) // no longer its own
-		if _, held, _ := inv.TakeDuty(ctx, "sweep", "c", time.Hour); held {
+		ok(t, inv.LeaveLeaderLease(ctx, first)) // no longer its own
+		if _, held, _ := inv.TakeLeaderLease(ctx, "sweep", "c", time.Hour); held {
 			t.Error("a duty was given away by who lost it")
 		}
-		ok(t, inv.LeaveDuty(ctx, second))
-		if d, held, err := inv.TakeDuty(ctx, "sweep", "c", time.Hour); !held || err != nil || d.Token != 3 {
+		ok(t, inv.LeaveLeaderLease(ctx, second))
+		if d, held, err := inv.TakeLeaderLease(ctx, "sweep", "c", time.Hour); !held || err != nil || d.Token != 3 {
 			t.Errorf("a duty that was left: %v, %+v, %v", held, d, err)
 		}
 	})
@@ -65,7 +65,7 @@ func TestManyWantADuty(t *testing.T) {
 		holders := 0
 		for i := range 8 {
 			wait.Go(func() {
-				_, held, err := inv.TakeDuty(t.Context(), "sweep", fmt.Sprint("region", i), time.Hour)
+				_, held, err := inv.TakeLeaderLease(t.Context(), "sweep", fmt.Sprint("region", i), time.Hour)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {

@@ -24,16 +24,16 @@ type Observation struct {
 	Hostname  string // as it or the network calls it; "" = not known
 	FirstSeen time.Time
 	LastSeen  time.Time
-	Expires   time.Time // when it is forgotten unless it is seen again; zero = DefaultObservationTTL after LastSeen
+	Expires   time.Time // when it is forgotten unless it is seen again; zero = defaultObservationTTL after LastSeen
 	Count     int64     // packets that spoke of it, as far as the rack told
 	Sources   discovery.Source
 	Rival     net.HardwareAddr // another MAC that uses the address by turns; nil = none
 	Info      discovery.Info   // names, services and what else is known
 }
 
-// DefaultObservationTTL is for how long an observation is kept that does not
+// defaultObservationTTL is for how long an observation is kept that does not
 // say so itself.
-const DefaultObservationTTL = 24 * time.Hour
+const defaultObservationTTL = 24 * time.Hour
 
 // maxObservations bounds the table: above it, the longest silent are forgotten.
 const maxObservations = 1 << 16
@@ -65,7 +65,7 @@ func (inv *Inventory) observe(ctx context.Context, tx *store.Tx, o Observation) 
 		o.FirstSeen = o.LastSeen
 	}
 	if o.Expires.IsZero() {
-		o.Expires = o.LastSeen.Add(DefaultObservationTTL)
+		o.Expires = o.LastSeen.Add(defaultObservationTTL)
 	}
 	o.Count = max(o.Count, 1)
 	const same = "rack = ? AND link = ? AND vid = ? AND ip = ? AND mac = ?"
@@ -119,13 +119,13 @@ func (inv *Inventory) forgetObservations(ctx context.Context, where string, args
 // devices.
 func (inv *Inventory) ExpireObservations(ctx context.Context, now time.Time) (n int, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if n, err = inv.forgetObservations(ctx, "expires < ? AND (expires > 0 OR last_seen < ?)", now.UnixMicro(), now.Add(-DefaultObservationTTL).UnixMicro()); err != nil {
+		if n, err = inv.forgetObservations(ctx, "expires < ? AND (expires > 0 OR last_seen < ?)", now.UnixMicro(), now.Add(-defaultObservationTTL).UnixMicro()); err != nil {
 			return err
 		}
 		if err := linkPeers.deleteWhere(ctx, tx, "expires < ?", now.UnixMicro()); err != nil {
 			return err
 		}
-		return dhcpServers.deleteWhere(ctx, tx, "last_seen < ?", now.Add(-DefaultObservationTTL).UnixMicro())
+		return dhcpServers.deleteWhere(ctx, tx, "last_seen < ?", now.Add(-defaultObservationTTL).UnixMicro())
 	})
 	return n, err
 }

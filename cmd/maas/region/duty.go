@@ -45,7 +45,7 @@ func (r *Region) dutyTime() time.Duration {
 // what is written with it after that is refused.
 func (r *Region) onDuty(ctx context.Context, name string, work func(context.Context) error) error {
 	for ctx.Err() == nil {
-		duty, held, err := r.inv.TakeDuty(ctx, name, r.holder(), r.dutyTime())
+		duty, held, err := r.inv.TakeLeaderLease(ctx, name, r.holder(), r.dutyTime())
 		r.try(ctx, "take the duty "+name, err)
 		if held {
 			r.log.Debug("leader lease acquired", "duty", name, "token", duty.Token)
@@ -62,8 +62,8 @@ func (r *Region) onDuty(ctx context.Context, name string, work func(context.Cont
 }
 
 // whileHeld runs work and renews the duty beside it.
-func (r *Region) whileHeld(ctx context.Context, duty inventory.Duty, work func(context.Context) error) error {
-	workCtx, stop := context.WithCancel(inventory.OnDuty(ctx, duty))
+func (r *Region) whileHeld(ctx context.Context, duty inventory.LeaderLease, work func(context.Context) error) error {
+	workCtx, stop := context.WithCancel(inventory.WithLeaderLease(ctx, duty))
 	defer stop()
 	done := make(chan error, 1)
 	go func() { done <- work(workCtx) }()
@@ -72,7 +72,7 @@ func (r *Region) whileHeld(ctx context.Context, duty inventory.Duty, work func(c
 		select {
 		case err := <-done:
 			r.leave(ctx, duty)
-			if errors.Is(err, inventory.ErrDutyLost) {
+			if errors.Is(err, inventory.ErrLeaderLeaseLost) {
 				return nil
 			}
 			return err
@@ -81,7 +81,7 @@ func (r *Region) whileHeld(ctx context.Context, duty inventory.Duty, work func(c
 		err := r.renew(ctx, duty)
 		if err == nil {
 			renewed = time.Now()
-		} else if errors.Is(err, inventory.ErrDutyLost) || time.Since(renewed) > r.dutyTime() {
+		} else if errors.Is(err, inventory.ErrLeaderLeaseLost) || time.Since(renewed) > r.dutyTime() {
 			r.log.Warn("leader lease lost", "duty", duty.Name, "err", err)
 			stop()
 			<-done
@@ -90,17 +90,17 @@ func (r *Region) whileHeld(ctx context.Context, duty inventory.Duty, work func(c
 	}
 }
 
-func (r *Region) renew(ctx context.Context, duty inventory.Duty) error {
+func (r *Region) renew(ctx context.Context, duty inventory.LeaderLease) error {
 	ctx, cancel := context.WithTimeout(ctx, r.dutyTime()/3)
 	defer cancel()
-	return r.inv.RenewDuty(ctx, duty, r.dutyTime())
+	return r.inv.RenewLeaderLease(ctx, duty, r.dutyTime())
 }
 
 // leave lets another region take over at once. It must not hold up the end.
-func (r *Region) leave(ctx context.Context, duty inventory.Duty) {
+func (r *Region) leave(ctx context.Context, duty inventory.LeaderLease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.dutyTime()/3)
 	defer cancel()
-	if err := r.inv.LeaveDuty(ctx, duty); err != nil {
+	if err := r.inv.LeaveLeaderLease(ctx, duty); err != nil {
 		r.log.Debug("leader lease not released, it expires by itself", "duty", duty.Name, "err", err)
 	}
 }

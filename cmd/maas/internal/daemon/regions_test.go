@@ -208,7 +208,7 @@ func TestTwoRegionsShareTheirRacks(t *testing.T) {
 
 // dutyHolder is the name of the region that has a duty, empty when it has been left or never taken.
 func dutyHolder(s *served, name string) string {
-	d, err := s.region.Inventory().DutyOf(s.t.Context(), name)
+	d, err := s.region.Inventory().LeaderLeaseOf(s.t.Context(), name)
 	if err != nil || time.Now().After(d.Expires) {
 		return ""
 	}
