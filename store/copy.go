@@ -7,10 +7,9 @@ import (
 	"os"
 )
 
-// CopyTo writes a copy of an SQLite database, as of one moment, to a new file
-// that Open opens. Others may write to the database meanwhile. A copy that
-// fails leaves no file behind. Databases of other engines have no file: Dump
-// them.
+// CopyTo writes a copy of an SQLite database, as of one moment, to a new file that Open opens.
+// Others may write to the database meanwhile. A copy that fails leaves no file behind. Databases of
+// other engines have no file: Dump them.
 func (db *DB) CopyTo(ctx context.Context, path string) error {
 	if _, ok := db.engine.(sqliteEngine); !ok {
 		return fmt.Errorf("store: %s: only an SQLite database can be copied as a file; dump it instead", db.name)

@@ -9,9 +9,8 @@ import (
 	"io"
 )
 
-// A dump is lines of JSON: a head, for each table its columns and then its
-// rows, and a foot. Values are null, numbers, strings, truth values, or
-// {"b": base64} for bytes.
+// A dump is lines of JSON: a head, for each table its columns and then its rows, and a foot. Values
+// are null, numbers, strings, truth values, or {"b": base64} for bytes.
 type (
 	dumpHead struct {
 		Dump   string `json:"maas_dump"` // dumpFormat
@@ -31,9 +30,9 @@ type (
 
 const dumpFormat = "2"
 
-// Dump writes all data, as of one moment, in a form that Restore reads into either engine. Others may
-// write meanwhile. It has all tables of the database, including those that an embedder made beside
-// the schema, whose columns hold numbers, texts, truth values and bytes.
+// Dump writes all data, as of one moment, in a form that Restore reads into either engine. Others
+// may write meanwhile. It has all tables of the database, including those that an embedder made
+// beside the schema, whose columns hold numbers, texts, truth values and bytes.
 func (db *DB) Dump(ctx context.Context, w io.Writer) error {
 	version, err := db.version(ctx)
 	if err != nil {

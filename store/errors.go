@@ -11,8 +11,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// OpenError says why a database cannot be opened, or be used any longer, and
-// what to do. What was committed before is not lost.
+// OpenError says why a database cannot be opened, or be used any longer, and what to do. What was
+// committed before is not lost.
 type OpenError struct {
 	Name string // the file, or the database without its password
 	Why  string
@@ -57,12 +57,11 @@ func (e *ConstraintError) Unwrap() error { return e.Err }
 // Is makes errors.Is(err, fs.ErrExist) true for Unique.
 func (e *ConstraintError) Is(target error) bool { return target == fs.ErrExist && e.Kind == Unique }
 
-// ErrNewerSchema is wrapped by Open's error when a newer program has changed
-// the database's schema.
+// ErrNewerSchema is wrapped by Open's error when a newer program has changed the database's schema.
 var ErrNewerSchema = errors.New("the database was changed by a newer version")
 
-// ErrOlderSchema is wrapped by OpenExisting's error when the database's
-// schema has yet to be brought up to date.
+// ErrOlderSchema is wrapped by OpenExisting's error when the database's schema has yet to be
+// brought up to date.
 var ErrOlderSchema = errors.New("the database was not yet changed by this version")
 
 // ErrFormerSchema is wrapped by the error of opening a database that a build from before the first

@@ -27,12 +27,12 @@ type Change struct {
 	Op   Op
 }
 
-// ErrCompacted is Watch's error when changes after from are no longer kept:
-// read everything, then watch from the revision that was current before.
+// ErrCompacted is Watch's error when changes after from are no longer kept: read everything, then
+// watch from the revision that was current before.
 var ErrCompacted = errors.New("store: changes that old are no longer kept; read all anew")
 
-// Changed notes that the transaction changed an object. Notes of the same
-// object are merged, and one that was created and deleted is not told of.
+// Changed notes that the transaction changed an object. Notes of the same object are merged, and
+// one that was created and deleted is not told of.
 func (tx *Tx) Changed(kind string, id int64, op Op) {
 	for i, c := range tx.changes {
 		if c.Kind != kind || c.ID != id {
@@ -50,9 +50,8 @@ func (tx *Tx) Changed(kind string, id int64, op Op) {
 	tx.changes = append(tx.changes, Change{Kind: kind, ID: id, Op: op})
 }
 
-// publish gives the transaction's changes their revisions. The counter's row
-// stays locked until the commit, so revisions are in order of commit and
-// without gaps.
+// publish gives the transaction's changes their revisions. The counter's row stays locked until the
+// commit, so revisions are in order of commit and without gaps.
 func (tx *Tx) publish(ctx context.Context) error {
 	n := int64(len(tx.changes))
 	if n == 0 {
@@ -88,10 +87,10 @@ const watchBatch = 256
 // pollEvery is how often a Watch looks without having been told to.
 const pollEvery = time.Second
 
-// Watch yields every change after revision from, in order and each once, then
-// waits for more. It ends without an error when ctx ends or the database is
-// closed. After an error other than ErrCompacted it goes on, unless the
-// consumer stops: a database that is away is looked for again every second.
+// Watch yields every change after revision from, in order and each once, then waits for more. It
+// ends without an error when ctx ends or the database is closed. After an error other than
+// ErrCompacted it goes on, unless the consumer stops: a database that is away is looked for again
+// every second.
 func (db *DB) Watch(ctx context.Context, from int64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		db.listen()
@@ -143,8 +142,7 @@ func (db *DB) changesAfter(ctx context.Context, from int64) (batch []Change, err
 	return batch, err
 }
 
-// Compact forgets all but the last keep changes. A Watch further behind ends
-// with ErrCompacted.
+// Compact forgets all but the last keep changes. A Watch further behind ends with ErrCompacted.
 func (db *DB) Compact(ctx context.Context, keep int64) error {
 	return db.Update(ctx, func(ctx context.Context, tx *Tx) error {
 		_, err := tx.Exec(ctx, "DELETE FROM change WHERE rev <= (SELECT last FROM revision WHERE one = 1) - ?", keep)

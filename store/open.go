@@ -45,10 +45,10 @@ type engine interface {
 //	postgres://...           as PostgreSQL's own tools write it
 //	memory:                  in memory, for tests and trials
 //
-// The files NUMBER_NAME.sql at the root of schema are migrations as goose takes them ("-- +goose Up"
-// before the statements); {{id}} in them stands for the engine's spelling of a growing primary key
-// and {{blob}} for its type of bytes. If schema is nil, the database has the tables of the change
-// feed and those that its user makes.
+// The files NUMBER_NAME.sql at the root of schema are migrations as goose takes them ("-- +goose
+// Up" before the statements); {{id}} in them stands for the engine's spelling of a growing primary
+// key and {{blob}} for its type of bytes. If schema is nil, the database has the tables of the
+// change feed and those that its user makes.
 //
 // The schema is only ever changed forward. If a newer version has changed it, Open refuses with
 // ErrNewerSchema and leaves it alone.
@@ -57,8 +57,8 @@ func Open(ctx context.Context, url string, schema fs.FS) (*DB, error) {
 }
 
 // OpenExisting opens a database that exists, as it is: it makes nothing and changes no schema, so
-// that a tool may look at the database of a program that runs. It refuses a schema other than the one
-// this program knows.
+// that a tool may look at the database of a program that runs. It refuses a schema other than the
+// one this program knows.
 func OpenExisting(ctx context.Context, url string, schema fs.FS) (*DB, error) {
 	return openAt(ctx, url, schema, asItIs)
 }
@@ -66,8 +66,7 @@ func OpenExisting(ctx context.Context, url string, schema fs.FS) (*DB, error) {
 // asItIs in the place of a version means not to migrate.
 const asItIs = -1
 
-// openAt opens a database and migrates it no further than to a version; 0 =
-// the newest.
+// openAt opens a database and migrates it no further than to a version; 0 = the newest.
 func openAt(ctx context.Context, url string, schema fs.FS, version int64) (*DB, error) {
 	scheme, rest, ok := strings.Cut(url, ":")
 	if !ok {
@@ -98,8 +97,7 @@ func newDB(name string, schema fs.FS, e engine, write, read *sql.DB) *DB {
 // Name names the database for people, without its password.
 func (db *DB) Name() string { return db.name }
 
-// Close ends all Watches and closes the database. Transactions that run are
-// waited for.
+// Close ends all Watches and closes the database. Transactions that run are waited for.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	select {

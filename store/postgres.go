@@ -26,13 +26,13 @@ const (
 // channel is what commits are announced on.
 const channel = "maas_change"
 
-// stuckAfter is when the server ends a write transaction whose process says
-// nothing, be it stopped or cut off, so that the others can write again. Since
-// a process has one write transaction at a time, they wait for no more than one.
+// stuckAfter is when the server ends a write transaction whose process says nothing, be it stopped
+// or cut off, so that the others can write again. Since a process has one write transaction at a
+// time, they wait for no more than one.
 const stuckAfter = "5s"
 
-// begin makes write transactions run one after the other, as on SQLite: what
-// the transaction reads cannot change before it commits.
+// begin makes write transactions run one after the other, as on SQLite: what the transaction reads
+// cannot change before it commits.
 func (pgEngine) begin(ctx context.Context, tx *sql.Tx) error {
 	const query = "SELECT set_config('idle_in_transaction_session_timeout', $2, true), pg_advisory_xact_lock($1)"
 	_, err := tx.ExecContext(ctx, query, int64(lockWriter), stuckAfter)
@@ -44,8 +44,8 @@ func (pgEngine) notify(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// listen holds one connection. When it is lost, a new one is made, and the
-// Watches look for what was missed.
+// listen holds one connection. When it is lost, a new one is made, and the Watches look for what
+// was missed.
 func (e pgEngine) listen(ctx context.Context, db *sql.DB, wake func()) {
 	for ctx.Err() == nil {
 		_ = e.listenOnce(ctx, db, wake) // Watches poll meanwhile and report what is wrong

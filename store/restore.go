@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// restoreInto fills the empty database that url names with a dump, all or nothing, and brings it up to
-// date if the dump is of an older schema.
+// restoreInto fills the empty database that url names with a dump, all or nothing, and brings it up
+// to date if the dump is of an older schema.
 func restoreInto(ctx context.Context, url string, schema fs.FS, in *dumpReader, version int64) error {
 	db, err := openAt(ctx, url, schema, version)
 	if err != nil {
@@ -29,11 +29,10 @@ func restoreInto(ctx context.Context, url string, schema fs.FS, in *dumpReader, 
 	return db.Close()
 }
 
-// Restore puts what Dump wrote, of this schema or an older one, in the place
-// of all data, in one transaction: others see all of the old or all of the
-// new, and if anything is wrong with the dump the old data stays. Every Watch,
-// in whichever process, then ends with ErrCompacted, which tells its reader
-// to read all anew.
+// Restore puts what Dump wrote, of this schema or an older one, in the place of all data, in one
+// transaction: others see all of the old or all of the new, and if anything is wrong with the dump
+// the old data stays. Every Watch, in whichever process, then ends with ErrCompacted, which tells
+// its reader to read all anew.
 func (db *DB) Restore(ctx context.Context, r io.Reader) error {
 	in, schema, err := openDump(r)
 	if err != nil {
@@ -131,8 +130,8 @@ func (tx *Tx) restoreEmpty(ctx context.Context, in *dumpReader) error {
 	return err
 }
 
-// restoreOver replaces all data. The change feed begins anew, above every
-// revision that anybody has seen.
+// restoreOver replaces all data. The change feed begins anew, above every revision that anybody has
+// seen.
 func (tx *Tx) restoreOver(ctx context.Context, in *dumpReader) error {
 	var last, generation int64
 	if err := tx.Get(ctx, "SELECT last, generation FROM revision WHERE one = 1", nil, &last, &generation); err != nil {
@@ -232,8 +231,8 @@ func (tx *Tx) restoreTables(ctx context.Context, in *dumpReader) (rows int64, er
 	}
 }
 
-// insertInto makes the statement for a table's rows. Names come from the dump: the table has to be one
-// of the database's, and all names are quoted.
+// insertInto makes the statement for a table's rows. Names come from the dump: the table has to be
+// one of the database's, and all names are quoted.
 func insertInto(t dumpTable, tables []string) (string, error) {
 	if !slices.Contains(tables, t.Table) || len(t.Columns) == 0 {
 		return "", fmt.Errorf("table %q is not known", t.Table)

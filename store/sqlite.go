@@ -18,8 +18,8 @@ import (
 
 type sqliteEngine struct{}
 
-// A transaction of the writing connection begins IMMEDIATE (see pragmas), so
-// that it holds SQLite's write lock from its first statement on.
+// A transaction of the writing connection begins IMMEDIATE (see pragmas), so that it holds SQLite's
+// write lock from its first statement on.
 func (sqliteEngine) begin(context.Context, *sql.Tx) error  { return nil }
 func (sqliteEngine) notify(context.Context, *sql.Tx) error { return nil }
 
@@ -41,8 +41,8 @@ func (sqliteEngine) dialect() dialect {
 	}
 }
 
-// pragmas make a commit durable (synchronous FULL on a write-ahead log) and
-// let readers and the one writer not wait for each other.
+// pragmas make a commit durable (synchronous FULL on a write-ahead log) and let readers and the one
+// writer not wait for each other.
 const pragmas = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 
 func openSQLite(ctx context.Context, path string, schema fs.FS, version int64) (*DB, error) {
@@ -138,8 +138,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// explain turns an SQLite error that is about the file into one line with a
-// cure; others pass as they are.
+// explain turns an SQLite error that is about the file into one line with a cure; others pass as
+// they are.
 func explain(path string, err error) error {
 	var known *OpenError
 	var lite *sqlite.Error

@@ -8,8 +8,8 @@ import (
 )
 
 // tables returns the names of all tables, an embedder's own included, each after the tables that it
-// refers to: in this order rows are inserted without breaking a reference. The table of the schema's
-// version is left out.
+// refers to: in this order rows are inserted without breaking a reference. The table of the
+// schema's version is left out.
 func (tx *Tx) tables(ctx context.Context) ([]string, error) {
 	d := tx.db.engine.dialect()
 	var names []string
@@ -40,8 +40,9 @@ func (tx *Tx) tables(ctx context.Context) ([]string, error) {
 	return referredFirst(names, refers), nil
 }
 
-// referredFirst orders names so that each follows those it refers to. Tables that refer to each other
-// in a circle keep their order; they need deferrable references, as one that refers to itself does.
+// referredFirst orders names so that each follows those it refers to. Tables that refer to each
+// other in a circle keep their order; they need deferrable references, as one that refers to itself
+// does.
 func referredFirst(names []string, refers map[string][]string) []string {
 	var out []string
 	begun := make(map[string]bool)

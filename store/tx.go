@@ -25,11 +25,10 @@ type Tx struct {
 
 type txKey struct{ db *DB }
 
-// Update runs f in a write transaction and commits it if f returns nil. Write
-// transactions run one after the other. If ctx belongs to a transaction of db
-// that is running, f joins it and the outer one commits. f is given a ctx to
-// pass on for that; it is run again if the database asks for it, so it must
-// have no other effects.
+// Update runs f in a write transaction and commits it if f returns nil. Write transactions run one
+// after the other. If ctx belongs to a transaction of db that is running, f joins it and the outer
+// one commits. f is given a ctx to pass on for that; it is run again if the database asks for it,
+// so it must have no other effects.
 func (db *DB) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
 	if outer, ok := ctx.Value(txKey{db}).(*Tx); ok {
 		if !outer.writes {
@@ -96,14 +95,15 @@ func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (e
 
 type committedKey struct{}
 
-// OnCommit has f called after each Update with the context it returns that changed anything, with the revision of the last
-// change, as a rule before Watch of this process tells of it. It must return soon.
+// OnCommit has f called after each Update with the context it returns that changed anything, with
+// the revision of the last change, as a rule before Watch of this process tells of it. It must
+// return soon.
 func OnCommit(ctx context.Context, f func(revision int64)) context.Context {
 	return context.WithValue(ctx, committedKey{}, f)
 }
 
-// View runs f in a transaction that sees one state of the database and may
-// not write. If ctx belongs to a running transaction of db, f joins it.
+// View runs f in a transaction that sees one state of the database and may not write. If ctx
+// belongs to a running transaction of db, f joins it.
 func (db *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) error) error {
 	if outer, ok := ctx.Value(txKey{db}).(*Tx); ok {
 		return f(ctx, outer)
@@ -120,17 +120,16 @@ func (db *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) erro
 // OnRollback has f called if the transaction does not commit.
 func (tx *Tx) OnRollback(f func()) { tx.rollback = append(tx.rollback, f) }
 
-// BeforeCommit has f called, in the transaction and when all else is done, with
-// what it changed, unless that is nothing. An error of f undoes everything. Of
-// several calls the first counts, so that the outermost has the say.
+// BeforeCommit has f called, in the transaction and when all else is done, with what it changed,
+// unless that is nothing. An error of f undoes everything. Of several calls the first counts, so
+// that the outermost has the say.
 func (tx *Tx) BeforeCommit(f func(ctx context.Context, changes []Change) error) {
 	if tx.last == nil {
 		tx.last = f
 	}
 }
 
-// Exec runs a statement, in which ? stands for an argument, and returns how
-// many rows it changed.
+// Exec runs a statement, in which ? stands for an argument, and returns how many rows it changed.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	if !tx.writes {
 		return 0, ErrReadOnly
@@ -142,8 +141,8 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	return res.RowsAffected()
 }
 
-// Insert runs an INSERT that ends in "RETURNING id" and returns the id. If
-// nothing was inserted (ON CONFLICT DO NOTHING) the error is fs.ErrExist.
+// Insert runs an INSERT that ends in "RETURNING id" and returns the id. If nothing was inserted (ON
+// CONFLICT DO NOTHING) the error is fs.ErrExist.
 func (tx *Tx) Insert(ctx context.Context, query string, args ...any) (int64, error) {
 	if !tx.writes {
 		return 0, ErrReadOnly
@@ -190,8 +189,8 @@ type dialect struct {
 	hasTable    string // query with the name of a table: whether it exists
 	tables      string // query of the names of all tables
 	references  string // query of pairs of tables, of which the first refers to the second
-	// sequences is the query of tables and columns whose next value has to be raised after a load; "" =
-	// the engine does so itself.
+	// sequences is the query of tables and columns whose next value has to be raised after a load;
+	// "" = the engine does so itself.
 	sequences string
 }
 

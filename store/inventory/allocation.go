@@ -26,8 +26,7 @@ var allocations = table[held]{
 	},
 }
 
-// heldAddresses reads allocations with the names of their holders; in where,
-// a is the allocation.
+// heldAddresses reads allocations with the names of their holders; in where, a is the allocation.
 func heldAddresses(ctx context.Context, tx *store.Tx, where string, args ...any) (all []ipam.Allocation, err error) {
 	query := `SELECT a.id, a.type, a.subnet_id, a.ip, a.interface_id, a.owner, a.comment, a.hostname, a.created, a.expires,
 		COALESCE(n.hostname, ''), COALESCE(i.name, ''), COALESCE(i.mac, '')
@@ -52,8 +51,7 @@ func heldAddresses(ctx context.Context, tx *store.Tx, where string, args ...any)
 	return all, err
 }
 
-// Allocations lists the addresses of a subnet that are held or were seen; 0
-// stands for all subnets.
+// Allocations lists the addresses of a subnet that are held or were seen; 0 stands for all subnets.
 func (inv *Inventory) Allocations(ctx context.Context, subnet int64) (all []ipam.Allocation, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if subnet == 0 {
@@ -90,10 +88,9 @@ type LinkRequest struct {
 	Addr     netip.Addr // of LinkStatic; zero = one is chosen
 }
 
-// LinkInterface joins an interface to a subnet. A static address is given at
-// once, an automatic one by ClaimAuto when the machine is deployed. An
-// interface that is on no VLAN comes to be on the subnet's, and a link that
-// only brings it up goes when another one is made.
+// LinkInterface joins an interface to a subnet. A static address is given at once, an automatic one
+// by ClaimAuto when the machine is deployed. An interface that is on no VLAN comes to be on the
+// subnet's, and a link that only brings it up goes when another one is made.
 func (inv *Inventory) LinkInterface(ctx context.Context, iface int64, r LinkRequest) (a ipam.Allocation, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		i, err := interfaces.get(ctx, tx, iface)
@@ -146,8 +143,8 @@ func afterLink(ctx context.Context, tx *store.Tx, i ipam.Interface, s ipam.Subne
 	return errors.Join(err, touchNode(ctx, tx, i.NodeID))
 }
 
-// giveAddress inserts row with its address, or with one that it chooses: the
-// one reserved for the interface's MAC, else a free one.
+// giveAddress inserts row with its address, or with one that it chooses: the one reserved for the
+// interface's MAC, else a free one.
 func (inv *Inventory) giveAddress(ctx context.Context, tx *store.Tx, i ipam.Interface, row *held) error {
 	u, err := settingsOf(ctx, tx, row.SubnetID)
 	if err != nil {
@@ -220,8 +217,7 @@ func (inv *Inventory) ClaimAuto(ctx context.Context, machine int64) error {
 	})
 }
 
-// ReleaseAuto takes back the addresses of a machine's automatic links. The
-// links stay.
+// ReleaseAuto takes back the addresses of a machine's automatic links. The links stay.
 func (inv *Inventory) ReleaseAuto(ctx context.Context, machine int64) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		rows, err := allocations.list(ctx, tx, "type = ? AND ip IS NOT NULL AND interface_id IN (SELECT id FROM interface WHERE node_id = ?)", int64(ipam.AllocAuto), machine)
@@ -278,8 +274,8 @@ func (inv *Inventory) ReserveAddress(ctx context.Context, r Reservation) (a ipam
 	return a, err
 }
 
-// ReleaseAddress takes back an address that a user reserved. The owner must
-// be the same; force takes it back from anybody.
+// ReleaseAddress takes back an address that a user reserved. The owner must be the same; force
+// takes it back from anybody.
 func (inv *Inventory) ReleaseAddress(ctx context.Context, a netip.Addr, owner string, force bool) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		row, err := allocations.one(ctx, tx, "reserved address "+a.String(), "ip = ? AND type = ?", a.String(), int64(ipam.AllocUserReserved))

@@ -31,8 +31,8 @@ var apiKeys = table[APIKey]{
 // maxKeys is how many keys a user has. The oldest goes when another is made.
 const maxKeys = 100
 
-// CreateAPIKey makes a key for a user. Text is consumer:token:secret; the secret cannot be read again. Of a hundred keys the
-// oldest is taken away.
+// CreateAPIKey makes a key for a user. Text is consumer:token:secret; the secret cannot be read
+// again. Of a hundred keys the oldest is taken away.
 func (inv *Inventory) CreateAPIKey(ctx context.Context, user int64, name string) (k APIKey, text string, err error) {
 	part := rand.Text()
 	k = APIKey{UserID: user, Name: name, Consumer: rand.Text(), Token: rand.Text(), hash: secret.HashToken(part), Created: time.Now()}

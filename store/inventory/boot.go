@@ -30,9 +30,8 @@ var attempts = table[attempt]{
 	fields: func(a *attempt) []any { return []any{asMAC{&a.mac}, asTime{&a.started}, asJSON{&a.record}, &a.step} },
 }
 
-// RecordBoot adds what a machine was offered or fetched to its boots: a step
-// of the last one, or the first of another. Boots are not in the change feed;
-// BootsSince follows them.
+// RecordBoot adds what a machine was offered or fetched to its boots: a step of the last one, or
+// the first of another. Boots are not in the change feed; BootsSince follows them.
 func (inv *Inventory) RecordBoot(ctx context.Context, e pxe.Event) error {
 	if len(e.MAC) == 0 {
 		return nil
@@ -72,8 +71,7 @@ func (inv *Inventory) RecordBoot(ctx context.Context, e pxe.Event) error {
 	})
 }
 
-// Boots returns the last boots of link addresses, the latest first; at most
-// five of each address.
+// Boots returns the last boots of link addresses, the latest first; at most five of each address.
 func (inv *Inventory) Boots(ctx context.Context, macs ...net.HardwareAddr) (out []pxe.Attempt, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out = nil
@@ -107,8 +105,8 @@ func (inv *Inventory) LastBootStep(ctx context.Context) (step int64, err error) 
 	return step, err
 }
 
-// BootsSince returns up to limit boots that had a step since, in the order of
-// their last steps, and where to go on.
+// BootsSince returns up to limit boots that had a step since, in the order of their last steps, and
+// where to go on.
 func (inv *Inventory) BootsSince(ctx context.Context, step int64, limit int) (out []pxe.Attempt, next int64, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out, next = nil, step

@@ -11,21 +11,23 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// BootTarget is whom a boot profile is for: one machine, the machines or subnets with a tag, a subnet, or, when it is zero,
-// everybody else. At most one of the IDs is set.
+// BootTarget is whom a boot profile is for: one machine, the machines or subnets with a tag, a
+// subnet, or, when it is zero, everybody else. At most one of the IDs is set.
 type BootTarget struct {
 	MachineID, TagID, SubnetID int64
 }
 
-// BootProfile is what those of a target boot. A machine boots its own profile, else that of its tags, else that of the subnet
-// where it boots, else that of the subnet's tags, else the site's. Of several tags the one that was made first counts.
+// BootProfile is what those of a target boot. A machine boots its own profile, else that of its
+// tags, else that of the subnet where it boots, else that of the subnet's tags, else the site's. Of
+// several tags the one that was made first counts.
 type BootProfile struct {
 	For     BootTarget
 	Name    string // of the machine with its domain, of the tag, or the prefix of the subnet; "" = the site. Filled in by reads
 	Profile pxe.Profile
 }
 
-// bootRule is the profile of a tag or of a subnet. Those of machines are with them, and that of the site is a setting.
+// bootRule is the profile of a tag or of a subnet. Those of machines are with them, and that of the
+// site is a setting.
 type bootRule struct {
 	id int64
 	BootProfile
@@ -37,7 +39,8 @@ var bootRules = table[bootRule]{
 	fields: func(r *bootRule) []any { return []any{asRef{&r.For.SubnetID}, asRef{&r.For.TagID}, asJSON{&r.Profile}} },
 }
 
-// BootProfile returns the profile of exactly this target; nil = it has none, and what is less particular counts.
+// BootProfile returns the profile of exactly this target; nil = it has none, and what is less
+// particular counts.
 func (inv *Inventory) BootProfile(ctx context.Context, of BootTarget) (p *pxe.Profile, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if _, err := of.name(ctx, tx); err != nil {
@@ -61,8 +64,8 @@ func (inv *Inventory) BootProfile(ctx context.Context, of BootTarget) (p *pxe.Pr
 	return p, err
 }
 
-// SetBootProfile sets the profile of a target; nil takes it back. Racks follow at once. A profile that cannot be booted is an
-// *InvalidError that names the target.
+// SetBootProfile sets the profile of a target; nil takes it back. Racks follow at once. A profile
+// that cannot be booted is an *InvalidError that names the target.
 func (inv *Inventory) SetBootProfile(ctx context.Context, of BootTarget, p *pxe.Profile) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		name, err := of.name(ctx, tx)
@@ -142,7 +145,8 @@ func (of BootTarget) setRule(ctx context.Context, tx *store.Tx, p *pxe.Profile) 
 	return bootRules.update(ctx, tx, &r)
 }
 
-// BootProfiles lists all profiles of the site: its default one, those of tags and subnets, and those of machines.
+// BootProfiles lists all profiles of the site: its default one, those of tags and subnets, and
+// those of machines.
 func (inv *Inventory) BootProfiles(ctx context.Context) (all []BootProfile, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		all = nil
@@ -174,8 +178,8 @@ func (inv *Inventory) BootProfiles(ctx context.Context) (all []BootProfile, err 
 	return all, err
 }
 
-// SetDefaultProfile sets what a machine without a profile of its own boots;
-// nil takes it back, and such machines find nothing to boot.
+// SetDefaultProfile sets what a machine without a profile of its own boots; nil takes it back, and
+// such machines find nothing to boot.
 func (inv *Inventory) SetDefaultProfile(ctx context.Context, p *pxe.Profile) error {
 	if p == nil {
 		return inv.SetSetting(ctx, SettingBootProfile, "")
@@ -190,8 +194,7 @@ func (inv *Inventory) SetDefaultProfile(ctx context.Context, p *pxe.Profile) err
 	return inv.SetSetting(ctx, SettingBootProfile, string(text))
 }
 
-// DefaultProfile returns what a machine without a profile of its own boots;
-// nil = nothing.
+// DefaultProfile returns what a machine without a profile of its own boots; nil = nothing.
 func (inv *Inventory) DefaultProfile(ctx context.Context) (*pxe.Profile, error) {
 	text, err := inv.Setting(ctx, SettingBootProfile)
 	if notFound(err) {

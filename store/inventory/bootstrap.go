@@ -24,9 +24,9 @@ type Bootstrap struct {
 	DHCPMode ipam.DHCPMode
 }
 
-// Bootstrap makes what serving one network takes, on the default fabric's
-// untagged VLAN: the rack, the subnet, a dynamic range, DHCP switched on.
-// What is there already stays as it is, so it may be called at every start.
+// Bootstrap makes what serving one network takes, on the default fabric's untagged VLAN: the rack,
+// the subnet, a dynamic range, DHCP switched on. What is there already stays as it is, so it may be
+// called at every start.
 func (inv *Inventory) Bootstrap(ctx context.Context, b Bootstrap) (s ipam.Subnet, err error) {
 	err = inv.Atomically(ctx, func(ctx context.Context) error {
 		prefix := b.Address.Masked()

@@ -11,13 +11,12 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// AddressChecker finds out whether somebody on the network uses an address
-// that the site believes to be free, as by ping and ARP from a rack.
+// AddressChecker finds out whether somebody on the network uses an address that the site believes
+// to be free, as by ping and ARP from a rack.
 type AddressChecker interface {
-	// InUse reports whether addr answers on a subnet. It may block until ctx
-	// ends and is called for one address at a time, with no transaction
-	// running. An error means that it could not be found out: the address is
-	// taken as free, for a rack that cannot be reached must not stop a machine.
+	// InUse reports whether addr answers on a subnet. It may block until ctx ends and is called for
+	// one address at a time, with no transaction running. An error means that it could not be found
+	// out: the address is taken as free, for a rack that cannot be reached must not stop a machine.
 	InUse(ctx context.Context, subnet ipam.Subnet, addr netip.Addr) (bool, error)
 }
 
@@ -29,17 +28,15 @@ func (f CheckerFunc) InUse(ctx context.Context, subnet ipam.Subnet, addr netip.A
 	return f(ctx, subnet, addr)
 }
 
-// claimTries bounds how many addresses found in use one machine's claim may
-// meet: a network where all answer is not one to try further.
+// claimTries bounds how many addresses found in use one machine's claim may meet: a network where
+// all answer is not one to try further.
 const claimTries = 64
 
-// ClaimAutoChecked is ClaimAuto with a question to the network before each
-// address is kept. One that turns out to be used is written into the log and
-// another takes its place; when none is left that was not tried, or the one
-// reserved for the interface is used, the error is ipam's RefusedError. It
-// returns those found in use. It must not be called inside a transaction: the
-// network takes its time. If it fails, no automatic link keeps an address it
-// got by this call.
+// ClaimAutoChecked is ClaimAuto with a question to the network before each address is kept. One
+// that turns out to be used is written into the log and another takes its place; when none is left
+// that was not tried, or the one reserved for the interface is used, the error is ipam's
+// RefusedError. It returns those found in use. It must not be called inside a transaction: the
+// network takes its time. If it fails, no automatic link keeps an address it got by this call.
 func (inv *Inventory) ClaimAutoChecked(ctx context.Context, machine int64, checker AddressChecker) (used []netip.Addr, err error) {
 	kept := make(map[netip.Addr]bool)
 	before, err := inv.autoAddresses(ctx, machine)
@@ -92,8 +89,8 @@ func joinClaim(err, undo error) error {
 	return err
 }
 
-// checkClaims asks for each automatic address of a machine that was not yet
-// kept, and gives back those that are in use.
+// checkClaims asks for each automatic address of a machine that was not yet kept, and gives back
+// those that are in use.
 func (inv *Inventory) checkClaims(ctx context.Context, machine int64, checker AddressChecker, kept map[netip.Addr]bool) (used []netip.Addr, err error) {
 	claimed, err := inv.autoAddresses(ctx, machine)
 	if err != nil {
@@ -133,8 +130,8 @@ func (inv *Inventory) autoAddresses(ctx context.Context, machine int64) (out []i
 	return out, err
 }
 
-// giveUp takes an address that others use off its link. It stays out of the
-// index of free addresses, since it is not released.
+// giveUp takes an address that others use off its link. It stays out of the index of free
+// addresses, since it is not released.
 func (inv *Inventory) giveUp(ctx context.Context, a ipam.Allocation) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		row, err := allocations.get(ctx, tx, a.ID)

@@ -51,9 +51,9 @@ func (c *Collection[T]) Get(ctx context.Context, id int64) (v T, err error) {
 }
 
 // Find returns an object by its name; objects without names are found by the text of their ID. A
-// machine or device is named by its host name, alone or with its domain, or by its system ID. Fabrics,
-// VLANs, spaces and subnets are found by any specifier (see [ipam.Specifier]) and a VLAN also as
-// FABRIC/TAG or FABRIC/NAME; the error is *AmbiguousError if a specifier means several.
+// machine or device is named by its host name, alone or with its domain, or by its system ID.
+// Fabrics, VLANs, spaces and subnets are found by any specifier (see [ipam.Specifier]) and a VLAN
+// also as FABRIC/TAG or FABRIC/NAME; the error is *AmbiguousError if a specifier means several.
 func (c *Collection[T]) Find(ctx context.Context, name string) (v T, err error) {
 	err = c.inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		v, err = c.ops.find(ctx, tx, name)
@@ -94,8 +94,8 @@ func (c *Collection[T]) Delete(ctx context.Context, id int64) error {
 // rules are what is particular to a kind whose objects are rows of one table. Each hook runs in the
 // transaction of the write; nil = nothing to do.
 type rules[T any] struct {
-	// check fills in what is left out of v, brings it into its canonical form and refuses what breaks a
-	// rule. Old is the stored object, nil for a new one.
+	// check fills in what is left out of v, brings it into its canonical form and refuses what
+	// breaks a rule. Old is the stored object, nil for a new one.
 	check func(ctx context.Context, tx *store.Tx, v, old *T) error
 	// unique describes the values of v that no other object may have, for *ExistsError.
 	unique func(v *T) string

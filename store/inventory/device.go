@@ -32,8 +32,8 @@ func (inv *Inventory) DeviceBySystemID(ctx context.Context, id string) (Device, 
 	return d, err
 }
 
-// Device is something with interfaces and addresses that is not managed: a
-// printer, a switch, a container of a machine.
+// Device is something with interfaces and addresses that is not managed: a printer, a switch, a
+// container of a machine.
 type Device struct {
 	ID          int64
 	SystemID    string
@@ -51,7 +51,8 @@ type Device struct {
 	Tags        []string // names in order; see Machine.Tags
 }
 
-// deviceCollection is the collection of the devices, which are created, changed and deleted as machines are.
+// deviceCollection is the collection of the devices, which are created, changed and deleted as
+// machines are.
 func (inv *Inventory) deviceCollection() *Collection[Device] {
 	return nodeCollection(inv, KindDevice, func(d *Device) *int64 { return &d.ID }, Device.node, node.device)
 }

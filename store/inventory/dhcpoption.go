@@ -31,7 +31,8 @@ type optionName struct {
 	write optionType
 }
 
-// optionNames4 and optionNames6 are the names of options as ISC dhcpd, and so MAAS' snippets, have them.
+// optionNames4 and optionNames6 are the names of options as ISC dhcpd, and so MAAS' snippets, have
+// them.
 var optionNames4 = map[string]optionName{
 	"subnet-mask": {1, addrOption}, "time-offset": {2, uint32Option}, "routers": {3, addrOption}, "time-servers": {4, addrOption},
 	"domain-name-servers": {6, addrOption}, "log-servers": {7, addrOption}, "lpr-servers": {9, addrOption}, "host-name": {12, textOption},
@@ -61,9 +62,9 @@ var (
 //	option 43 01:04:0a:00:00:01;
 //	option dhcp6.name-servers 2001:db8::53;
 //
-// each of which ends with a semicolon or its line. Options are named as ISC dhcpd does or by number; values are addresses,
-// numbers, names, on or off, text in quotes, or bytes in hexadecimal with colons. Text after # is ignored. The error says
-// what cannot be read.
+// each of which ends with a semicolon or its line. Options are named as ISC dhcpd does or by
+// number; values are addresses, numbers, names, on or off, text in quotes, or bytes in hexadecimal
+// with colons. Text after # is ignored. The error says what cannot be read.
 func ParseDHCPOptions(text string) (v4, v6 dhcpsrv.Options, err error) {
 	for line := range strings.Lines(text) {
 		statements, err := splitStatements(line)

@@ -16,8 +16,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Discovery is a device at an address, put together from all observations of
-// it: the newest one, with what the others add.
+// Discovery is a device at an address, put together from all observations of it: the newest one,
+// with what the others add.
 type Discovery struct {
 	Observation
 	Fabric ipam.Fabric // of the link; zero = not known
@@ -51,8 +51,8 @@ func parseDiscoveryKey(key string) (a netip.Addr, mac net.HardwareAddr, err erro
 // DiscoveryView chooses among discoveries. Zero is all of them.
 type DiscoveryView int
 
-// The views. A MAC is known if an interface of a machine, a device or a rack
-// has it, an address if it is allocated to anybody.
+// The views. A MAC is known if an interface of a machine, a device or a rack has it, an address if
+// it is allocated to anybody.
 const (
 	AllDiscoveries    DiscoveryView = iota
 	UnknownMAC                      // whose MAC is not known
@@ -252,8 +252,8 @@ func (p *places) locate(ctx context.Context, tx *store.Tx, d *Discovery) error {
 // ClearWhat chooses what ClearDiscoveries forgets.
 type ClearWhat int
 
-// What can be forgotten. Multicast DNS leaves devices that were seen by other
-// means, without the names and services that it told.
+// What can be forgotten. Multicast DNS leaves devices that were seen by other means, without the
+// names and services that it told.
 const (
 	ClearAll ClearWhat = iota
 	ClearMDNS
@@ -314,8 +314,7 @@ func clearSource(ctx context.Context, tx *store.Tx, o *Observation, what ClearWh
 	return observations.update(ctx, tx, o)
 }
 
-// ClearDiscovery forgets one device at one address and returns how many
-// observations that were.
+// ClearDiscovery forgets one device at one address and returns how many observations that were.
 func (inv *Inventory) ClearDiscovery(ctx context.Context, a netip.Addr, mac net.HardwareAddr) (n int, err error) {
 	return inv.forgetObservations(ctx, "ip = ? AND mac = ?", a.String(), string(bytes.ToLower([]byte(mac.String()))))
 }

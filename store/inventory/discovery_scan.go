@@ -16,11 +16,11 @@ import (
 const (
 	// SettingNetworkDiscovery turns listening off with "disabled".
 	SettingNetworkDiscovery = "network_discovery"
-	// SettingActiveDiscoveryInterval is how often subnets with active discovery
-	// are swept, in seconds; 0 = never, default three hours.
+	// SettingActiveDiscoveryInterval is how often subnets with active discovery are swept, in
+	// seconds; 0 = never, default three hours.
 	SettingActiveDiscoveryInterval = "active_discovery_interval"
-	// SettingDiscoveryIgnore lists MACs, beginnings of MACs, addresses and
-	// prefixes that are not reported.
+	// SettingDiscoveryIgnore lists MACs, beginnings of MACs, addresses and prefixes that are not
+	// reported.
 	SettingDiscoveryIgnore = "discovery_ignore"
 )
 
@@ -34,8 +34,8 @@ var scanIntervals = [...]time.Duration{
 // DiscoveryEnabled tells whether racks listen.
 func (m *Model) DiscoveryEnabled() bool { return m.Settings[SettingNetworkDiscovery] != "disabled" }
 
-// ScanInterval is how often subnets with active discovery are swept; 0 = never,
-// as while racks do not listen.
+// ScanInterval is how often subnets with active discovery are swept; 0 = never, as while racks do
+// not listen.
 func (m *Model) ScanInterval() time.Duration {
 	if !m.DiscoveryEnabled() {
 		return 0
@@ -62,10 +62,9 @@ var scans = table[ScanRecord]{
 	fields: func(r *ScanRecord) []any { return []any{&r.SubnetID, &r.Rack, asTime{&r.Started}, asTime{&r.Held}} },
 }
 
-// ClaimScan makes a rack the one that sweeps a subnet for a while, and tells
-// whether it may: not while another one does, nor before the last sweep is as
-// long ago as the interval (0 = it does not matter). A last sweep in the
-// future, as of a clock that was wrong, does not count.
+// ClaimScan makes a rack the one that sweeps a subnet for a while, and tells whether it may: not
+// while another one does, nor before the last sweep is as long ago as the interval (0 = it does not
+// matter). A last sweep in the future, as of a clock that was wrong, does not count.
 func (inv *Inventory) ClaimScan(ctx context.Context, subnet int64, rack string, now time.Time, interval, hold time.Duration) (ok bool, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		ok = false
@@ -102,10 +101,9 @@ type ScanPlan struct {
 	Subnets []ipam.Subnet
 }
 
-// PlanScan gives each subnet that wanted holds for to one of the connected
-// racks that have an address in it: to the primary rack of its VLAN if that is
-// one, else to the one with the fewest. It also returns the subnets that no
-// connected rack is linked to.
+// PlanScan gives each subnet that wanted holds for to one of the connected racks that have an
+// address in it: to the primary rack of its VLAN if that is one, else to the one with the fewest.
+// It also returns the subnets that no connected rack is linked to.
 func PlanScan(m *Model, connected []string, wanted func(ipam.Subnet) bool) (plans []ScanPlan, left []ipam.Subnet) {
 	load := map[string][]ipam.Subnet{}
 	for _, s := range m.Subnets {

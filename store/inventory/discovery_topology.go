@@ -13,8 +13,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// LinkPeer is what is at the other end of a rack's link: the port of a switch,
-// or a link of a rack that is on the same network.
+// LinkPeer is what is at the other end of a rack's link: the port of a switch, or a link of a rack
+// that is on the same network.
 type LinkPeer struct {
 	ID       int64
 	Rack     string
@@ -50,8 +50,8 @@ var linkPeers = table[LinkPeer]{
 	},
 }
 
-// peerLinger is how much longer than a rack vouches for it a peer is kept: the
-// rack reports what stays every ten minutes only.
+// peerLinger is how much longer than a rack vouches for it a peer is kept: the rack reports what
+// stays every ten minutes only.
 const peerLinger = 15 * time.Minute
 
 func (inv *Inventory) recordPeer(ctx context.Context, tx *store.Tx, rack string, e discovery.Event) error {
@@ -94,9 +94,8 @@ func (inv *Inventory) LinkPeers(ctx context.Context) ([]LinkPeer, error) {
 	return listIn(ctx, inv, linkPeers, "")
 }
 
-// linkVLAN is the VLAN that a rack's link is on without a tag: that of the
-// subnet of one of its addresses, or of a link that it was seen to share a
-// network with.
+// linkVLAN is the VLAN that a rack's link is on without a tag: that of the subnet of one of its
+// addresses, or of a link that it was seen to share a network with.
 func linkVLAN(ctx context.Context, tx *store.Tx, rack, link string) (ipam.VLAN, error) {
 	all, err := racks.list(ctx, tx, "")
 	if err != nil {
@@ -166,8 +165,8 @@ func groupOf(peers []LinkPeer, first rackPort) []rackPort {
 	return group
 }
 
-// FabricProposal says that a subnet belongs to another fabric: the link that
-// it is on shares a network with a link whose subnet is in that one.
+// FabricProposal says that a subnet belongs to another fabric: the link that it is on shares a
+// network with a link whose subnet is in that one.
 type FabricProposal struct {
 	Subnet     ipam.Subnet
 	Rack, Link string // that the subnet is on
@@ -175,9 +174,9 @@ type FabricProposal struct {
 	Why        string
 }
 
-// FabricProposals compares what racks' beacons tell about which links share a
-// network with the fabrics of the subnets on these links. Of the fabrics on one
-// network the oldest is the one to keep.
+// FabricProposals compares what racks' beacons tell about which links share a network with the
+// fabrics of the subnets on these links. Of the fabrics on one network the oldest is the one to
+// keep.
 func (inv *Inventory) FabricProposals(ctx context.Context) (out []FabricProposal, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out, err = fabricProposals(ctx, tx)
@@ -254,8 +253,8 @@ func proposalsOf(ctx context.Context, tx *store.Tx, all []Rack, group []rackPort
 	return out, nil
 }
 
-// ApplyFabricProposals moves the subnets of all proposals to the VLANs that
-// they belong to, all or none, and returns what it did.
+// ApplyFabricProposals moves the subnets of all proposals to the VLANs that they belong to, all or
+// none, and returns what it did.
 func (inv *Inventory) ApplyFabricProposals(ctx context.Context) (done []FabricProposal, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if done, err = fabricProposals(ctx, tx); err != nil {

@@ -13,13 +13,15 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// TSIGKey is a secret that the site's DNS servers share with a secondary, or with who may change records.
+// TSIGKey is a secret that the site's DNS servers share with a secondary, or with who may change
+// records.
 type TSIGKey struct {
 	ID        int64
 	Name      string // unique; a domain name, in lower case, without a final dot
 	Algorithm string // "hmac-sha256", "hmac-sha384" or "hmac-sha512"; "" = the first
 	Created   time.Time
-	// Secret is base64. It is returned by TSIGKeys.Create alone, and however it is printed, only stars appear.
+	// Secret is base64. It is returned by TSIGKeys.Create alone, and however it is printed, only
+	// stars appear.
 	Secret dnssrv.KeySecret
 
 	sealed []byte
@@ -69,7 +71,8 @@ func checkKeys(ctx context.Context, tx *store.Tx, kind, of, field string, names 
 	return nil
 }
 
-// DNSKeys returns the keys of a model with their secrets: what to give to DNS servers, and to nobody else.
+// DNSKeys returns the keys of a model with their secrets: what to give to DNS servers, and to
+// nobody else.
 func (inv *Inventory) DNSKeys(m *Model) ([]dnssrv.Key, error) {
 	var out []dnssrv.Key
 	for _, k := range m.TSIGKeys {
@@ -82,8 +85,9 @@ func (inv *Inventory) DNSKeys(m *Model) ([]dnssrv.Key, error) {
 	return out, nil
 }
 
-// tsigKeyRules: a key without a secret gets a random one, which Create alone returns. A key that a list
-// names stays, and so does its secret: whoever holds it would have to learn another at the same time.
+// tsigKeyRules: a key without a secret gets a random one, which Create alone returns. A key that a
+// list names stays, and so does its secret: whoever holds it would have to learn another at the
+// same time.
 func (inv *Inventory) tsigKeyRules() rules[TSIGKey] {
 	return rules[TSIGKey]{
 		check: func(_ context.Context, _ *store.Tx, k, old *TSIGKey) error {
@@ -127,10 +131,9 @@ func (inv *Inventory) prepareKey(k *TSIGKey) error {
 	return nil
 }
 
-// SigningKey returns the key that a domain's zone is signed with; "" if it is
-// not signed. It follows from the key of secrets, so a restored site signs as
-// it did, and nothing more is kept: a zone of the same name has the same key
-// for as long as that is the same.
+// SigningKey returns the key that a domain's zone is signed with; "" if it is not signed. It
+// follows from the key of secrets, so a restored site signs as it did, and nothing more is kept: a
+// zone of the same name has the same key for as long as that is the same.
 func (inv *Inventory) SigningKey(d Domain) dnssrv.SigningKey {
 	if !d.Signed || len(inv.zoneSecret) == 0 {
 		return ""

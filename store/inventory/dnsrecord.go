@@ -55,8 +55,8 @@ func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
 	return r, nil
 }
 
-// CanonicalData is how the data of a record is kept: an address in its shortest form (RFC 5952), by which it is found, anything
-// else without the space around it.
+// CanonicalData is how the data of a record is kept: an address in its shortest form (RFC 5952), by
+// which it is found, anything else without the space around it.
 func CanonicalData(rrtype, data string) string {
 	data = strings.TrimSpace(data)
 	if addr, err := netip.ParseAddr(data); err == nil && (rrtype == "A" || rrtype == "AAAA") {
@@ -81,8 +81,8 @@ func badOwner(name, domain string) string {
 	return ""
 }
 
-// checkBeside checks a record against the others of its name (RFC 1034
-// section 3.6.2: a CNAME stands alone; RFC 2181 section 5.2: one TTL per set).
+// checkBeside checks a record against the others of its name (RFC 1034 section 3.6.2: a CNAME
+// stands alone; RFC 2181 section 5.2: one TTL per set).
 func checkBeside(r DNSRecord, same []DNSRecord) error {
 	for _, o := range same {
 		switch {
@@ -97,7 +97,8 @@ func checkBeside(r DNSRecord, same []DNSRecord) error {
 	return nil
 }
 
-// recordTypes are those that a record may be of. DHCID is what DHCP servers mark the names with that they update (RFC 4701).
+// recordTypes are those that a record may be of. DHCID is what DHCP servers mark the names with
+// that they update (RFC 4701).
 var recordTypes = []string{"A", "AAAA", "CNAME", "MX", "NS", "PTR", "SRV", "SSHFP", "TXT", "CAA", "TLSA", "HTTPS", "SVCB", "DHCID"}
 
 // badData says what is wrong with the data of a record; "" = nothing.

@@ -18,12 +18,13 @@ const (
 	rcodeRefused = 5
 )
 
-// DynamicUpdate makes the changes of a dynamic update (RFC 2136) in wire form for the holder of a TSIG key, who was
-// authenticated: all of them, in one transaction, or none. Prerequisites hold for all that the site serves; what changes are
-// the records that operators made, and an update that would take away a machine's name or a lease's is refused, as is one of
-// a zone that is no domain's. Reverse names change likewise where the reverse zone of a subnet is a domain, too. It returns the
-// code to answer and, if that is not success, mostly why. Plan returns what DNS servers serve of a model, which is plan.DNS: this
-// package does not import its plans.
+// DynamicUpdate makes the changes of a dynamic update (RFC 2136) in wire form for the holder of a
+// TSIG key, who was authenticated: all of them, in one transaction, or none. Prerequisites hold for
+// all that the site serves; what changes are the records that operators made, and an update that
+// would take away a machine's name or a lease's is refused, as is one of a zone that is no
+// domain's. Reverse names change likewise where the reverse zone of a subnet is a domain, too. It
+// returns the code to answer and, if that is not success, mostly why. Plan returns what DNS servers
+// serve of a model, which is plan.DNS: this package does not import its plans.
 func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []byte, plan func(*Model) DNSPlan) (rcode int, err error) {
 	zone, names := dnssrv.UpdatedNames(message)
 	ctx = As(ctx, Actor{User: "key " + canonicalKey(key), Doing: func() string { return "DNS update of " + zone }})
@@ -56,8 +57,9 @@ func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []b
 	return rcode, nil
 }
 
-// modelOfNames reads as much of the site as decides about names of a zone, and the zone's domain; that is zero if it is none's.
-// Addresses that are reserved without a name are not looked for by the name that is made up for them.
+// modelOfNames reads as much of the site as decides about names of a zone, and the zone's domain;
+// that is zero if it is none's. Addresses that are reserved without a name are not looked for by
+// the name that is made up for them.
 func (inv *Inventory) modelOfNames(ctx context.Context, tx *store.Tx, zone string, names []string) (m *Model, domain Domain, err error) {
 	m = new(Model)
 	var all []setting
@@ -79,7 +81,8 @@ func (inv *Inventory) modelOfNames(ctx context.Context, tx *store.Tx, zone strin
 	return m, domain, m.readNames(ctx, tx, domain, names)
 }
 
-// readNames reads the records of names of a domain, and whoever has one of them or the address of one.
+// readNames reads the records of names of a domain, and whoever has one of them or the address of
+// one.
 func (m *Model) readNames(ctx context.Context, tx *store.Tx, d Domain, names []string) error {
 	relative, hosts, addrs := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for _, name := range names {
@@ -106,7 +109,8 @@ func (m *Model) readNames(ctx context.Context, tx *store.Tx, d Domain, names []s
 	return m.readHolders(ctx, tx, hosts, addrs)
 }
 
-// readHolders reads whoever has one of some host names or addresses, and what has the names of those: a machine's counts first.
+// readHolders reads whoever has one of some host names or addresses, and what has the names of
+// those: a machine's counts first.
 func (m *Model) readHolders(ctx context.Context, tx *store.Tx, hosts, addrs map[string]bool) (err error) {
 	inAddrs, atAddrs := inStrings(addrs)
 	orphans, err := orphansWhere(ctx, tx, " AND ip IN "+inAddrs, atAddrs...)
@@ -149,7 +153,8 @@ func inStrings(set map[string]bool) (string, []any) {
 	return "(?" + strings.Repeat(", ?", len(args)-1) + ")", args
 }
 
-// planOfNames keeps of a plan the zone, the zones around and below it, and the sets of the names, and adds the keys.
+// planOfNames keeps of a plan the zone, the zones around and below it, and the sets of the names,
+// and adds the keys.
 func (inv *Inventory) planOfNames(plan DNSPlan, m *Model, zone string, names []string) (DNSPlan, error) {
 	var err error
 	if plan.Access.Keys, err = inv.DNSKeys(m); err != nil {
@@ -184,7 +189,8 @@ type recordChange struct {
 	records    []DNSRecord
 }
 
-// setRecords makes a domain's records so that the sets are what is wanted. What takes place away goes first.
+// setRecords makes a domain's records so that the sets are what is wanted. What takes place away
+// goes first.
 func (inv *Inventory) setRecords(ctx context.Context, tx *store.Tx, d Domain, c recordChange) error {
 	var fresh []DNSRecord
 	for _, want := range c.want {
@@ -236,8 +242,8 @@ func relativeTo(name, domain string) string {
 	return strings.TrimSuffix(name, "."+domain)
 }
 
-// partsOf are the records of a set by their data as DNS servers write it, which is that of several when operators wrote it in
-// several ways, and the data that is from elsewhere.
+// partsOf are the records of a set by their data as DNS servers write it, which is that of several
+// when operators wrote it in several ways, and the data that is from elsewhere.
 func (c recordChange) partsOf(set dnssrv.RRset, domain string) (rows map[string][]DNSRecord, others []string, err error) {
 	rows = make(map[string][]DNSRecord)
 	for _, r := range c.records {

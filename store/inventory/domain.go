@@ -18,13 +18,17 @@ type Domain struct {
 	// External domains are served by somebody else: no zone is made here.
 	External bool
 	TTL      int // of its records, in seconds; 0 = the site's default
-	// Forward are the servers that questions about an External domain go to; nil = those of all other names.
+	// Forward are the servers that questions about an External domain go to; nil = those of all
+	// other names.
 	Forward []netip.AddrPort
-	// AllowTransfer are networks and names of TSIG keys from and with which the zone may be fetched, besides those of SettingDNSTransfer.
+	// AllowTransfer are networks and names of TSIG keys from and with which the zone may be
+	// fetched, besides those of SettingDNSTransfer.
 	AllowTransfer []string
-	// Notify are secondaries that are told of each change of the zone, besides those of SettingDNSNotify.
+	// Notify are secondaries that are told of each change of the zone, besides those of
+	// SettingDNSNotify.
 	Notify []netip.AddrPort
-	// AllowUpdate are who may change the domain's records by dynamic updates. Those of domains of reverse names are refused.
+	// AllowUpdate are who may change the domain's records by dynamic updates. Those of domains of
+	// reverse names are refused.
 	AllowUpdate []UpdateGrant
 	// Signed domains are answered with DNSSEC signatures; see [Inventory.SigningKey].
 	Signed bool
@@ -82,8 +86,8 @@ func checkAccess(ctx context.Context, tx *store.Tx, d *Domain) error {
 	return nil
 }
 
-// domainRules: machines in a domain change their names with it. A domain is deleted with its records,
-// unless machines are in it.
+// domainRules: machines in a domain change their names with it. A domain is deleted with its
+// records, unless machines are in it.
 func (inv *Inventory) domainRules() rules[Domain] {
 	return rules[Domain]{
 		check: func(ctx context.Context, tx *store.Tx, d, _ *Domain) (err error) {
@@ -136,9 +140,9 @@ func (d *Domain) check(hasKey bool) error {
 	return nil
 }
 
-// UpdateGrant lets the holder of a TSIG key change records of a domain by dynamic updates. Its text is KEY, KEY:NAME or
-// KEY:NAME:TYPE+TYPE. For reverse records the domain is one with the name of a subnet's reverse zone, such as
-// "2.0.192.in-addr.arpa".
+// UpdateGrant lets the holder of a TSIG key change records of a domain by dynamic updates. Its text
+// is KEY, KEY:NAME or KEY:NAME:TYPE+TYPE. For reverse records the domain is one with the name of a
+// subnet's reverse zone, such as "2.0.192.in-addr.arpa".
 type UpdateGrant struct {
 	Key   string
 	Name  string   // relative to the domain, at and below which records may be changed; "@" = the domain itself
@@ -186,8 +190,8 @@ func SplitTransfer(list []string) (networks []netip.Prefix, keys []string) {
 	return networks, keys
 }
 
-// CanonicalTransfer is a list of who may transfer a domain in the form in which it is stored: first the names of keys, then the
-// networks.
+// CanonicalTransfer is a list of who may transfer a domain in the form in which it is stored: first
+// the names of keys, then the networks.
 func CanonicalTransfer(list []string) []string {
 	networks, out := SplitTransfer(list)
 	for _, p := range networks {

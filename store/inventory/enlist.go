@@ -19,9 +19,9 @@ type Enlistment struct {
 	Hostname string           // "" = a name is made up
 }
 
-// Enlist makes sure that there is a machine with a link address, and tells
-// whether it was made now. What a machine that is there lacks is filled in.
-// However many call it at once for one address, one machine is made.
+// Enlist makes sure that there is a machine with a link address, and tells whether it was made now.
+// What a machine that is there lacks is filled in. However many call it at once for one address,
+// one machine is made.
 func (inv *Inventory) Enlist(ctx context.Context, e Enlistment) (m Machine, created bool, err error) {
 	if len(e.MAC) != 6 {
 		return m, false, invalid(KindMachine, e.Hostname, "mac_addresses", fmt.Sprintf("has %q, which is not six octets", e.MAC))

@@ -30,8 +30,7 @@ var rackTokens = table[RackToken]{
 	},
 }
 
-// RackCertificate is what a rack shows to regions. One that is not recorded is
-// not accepted.
+// RackCertificate is what a rack shows to regions. One that is not recorded is not accepted.
 type RackCertificate struct {
 	ID      int64
 	Serial  string // hexadecimal
@@ -71,9 +70,9 @@ func (e *RefusedRackError) Is(target error) bool { return target == fs.ErrPermis
 // keepEnrolled is how long what has expired stays listed.
 const keepEnrolled = 30 * 24 * time.Hour
 
-// AdmitRack uses the token with that hash for the rack of the certificate,
-// which is recorded and added to the racks. What stands in the way is a
-// *RefusedRackError, and the token is not used then.
+// AdmitRack uses the token with that hash for the rack of the certificate, which is recorded and
+// added to the racks. What stands in the way is a *RefusedRackError, and the token is not used
+// then.
 func (inv *Inventory) AdmitRack(ctx context.Context, hash string, c RackCertificate) error {
 	const cure = "make a new token with `maas region token create`"
 	c.Rack, c.Created, c.Revoked = strings.TrimSpace(c.Rack), time.Now(), time.Time{}
@@ -106,9 +105,9 @@ func (inv *Inventory) AdmitRack(ctx context.Context, hash string, c RackCertific
 	})
 }
 
-// nameIsFree refuses a name that another host may be using. That of a rack
-// without any certificate, as one in the process of its region, can be had only
-// if meant: a host that happens to be called so must not get its networks.
+// nameIsFree refuses a name that another host may be using. That of a rack without any certificate,
+// as one in the process of its region, can be had only if meant: a host that happens to be called
+// so must not get its networks.
 func nameIsFree(ctx context.Context, tx *store.Tx, c RackCertificate, meant bool) error {
 	certs, err := rackCertificates.list(ctx, tx, "rack = ?", c.Rack)
 	if err != nil {
@@ -149,10 +148,10 @@ func (inv *Inventory) addCertifiedRack(ctx context.Context, tx *store.Tx, c Rack
 	return racks.update(ctx, tx, &r)
 }
 
-// RenewRack records a further certificate for the rack that shows the one with
-// that serial number, which must be recorded for the same rack and not be
-// revoked, else the error is a *RefusedRackError: whoever was shut out does not
-// come back by the good certificate of another host that has its name now.
+// RenewRack records a further certificate for the rack that shows the one with that serial number,
+// which must be recorded for the same rack and not be revoked, else the error is a
+// *RefusedRackError: whoever was shut out does not come back by the good certificate of another
+// host that has its name now.
 func (inv *Inventory) RenewRack(ctx context.Context, serial string, c RackCertificate) error {
 	c.Created, c.Revoked = time.Now(), time.Time{}
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -170,8 +169,8 @@ func (inv *Inventory) RenewRack(ctx context.Context, serial string, c RackCertif
 	})
 }
 
-// CertifiedRack returns the name of the rack that a certificate was made for,
-// if it is still good, else a *RefusedRackError.
+// CertifiedRack returns the name of the rack that a certificate was made for, if it is still good,
+// else a *RefusedRackError.
 func (inv *Inventory) CertifiedRack(ctx context.Context, serial string) (name string, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		const cure = "enrol it again with a new token"

@@ -19,8 +19,8 @@ type Registration struct {
 	Serve []string
 	// Gateways are the default routers of its networks, as far as it knows them.
 	Gateways []netip.Addr
-	// DynamicFirst and DynamicLast bound the dynamic range of a network that is
-	// new; not valid = the suggested one.
+	// DynamicFirst and DynamicLast bound the dynamic range of a network that is new; not valid =
+	// the suggested one.
 	DynamicFirst, DynamicLast netip.Addr
 	// NoDHCP leaves DHCP off on a network that is new.
 	NoDHCP bool
@@ -28,11 +28,10 @@ type Registration struct {
 	DHCPMode ipam.DHCPMode
 }
 
-// RegisterLinks brings the links of a rack up to date, and makes what serving
-// its networks takes: for a network that the site does not know, a subnet on a
-// fabric of its own, since nothing says that it is joined to another; a
-// dynamic range, and DHCP switched on where no rack serves yet. What is there
-// already stays as it is, so it may be called as often as the rack connects.
+// RegisterLinks brings the links of a rack up to date, and makes what serving its networks takes:
+// for a network that the site does not know, a subnet on a fabric of its own, since nothing says
+// that it is joined to another; a dynamic range, and DHCP switched on where no rack serves yet.
+// What is there already stays as it is, so it may be called as often as the rack connects.
 func (inv *Inventory) RegisterLinks(ctx context.Context, reg Registration) error {
 	return inv.Atomically(ctx, func(ctx context.Context) error {
 		var fresh []ipam.Subnet
@@ -67,8 +66,8 @@ func (inv *Inventory) RegisterLinks(ctx context.Context, reg Registration) error
 	})
 }
 
-// linkSubnet makes the subnet of an address if there is none, and returns it
-// then; the zero Subnet if there is one that serves.
+// linkSubnet makes the subnet of an address if there is none, and returns it then; the zero Subnet
+// if there is one that serves.
 func (inv *Inventory) linkSubnet(ctx context.Context, reg Registration, address netip.Prefix) (ipam.Subnet, error) {
 	prefix := address.Masked()
 	s, err := inv.SubnetFor(ctx, address.Addr())
@@ -97,8 +96,8 @@ func (inv *Inventory) linkSubnet(ctx context.Context, reg Registration, address 
 	return inv.Subnets.Create(ctx, s)
 }
 
-// newNetwork is the default fabric's untagged VLAN while nothing is on it, else
-// that of a new fabric.
+// newNetwork is the default fabric's untagged VLAN while nothing is on it, else that of a new
+// fabric.
 func (inv *Inventory) newNetwork(ctx context.Context) (int64, error) {
 	fabrics, err1 := inv.Fabrics.List(ctx)
 	subnets, err2 := inv.Subnets.List(ctx)

@@ -24,8 +24,8 @@ var regions = table[Region]{
 	fields: func(r *Region) []any { return []any{&r.Name, asJSON{&r.Addresses}, asTime{&r.LastSeen}} },
 }
 
-// RegisterRegion says that a region lives, and where. Regions that did not say
-// so for the time of forget are removed.
+// RegisterRegion says that a region lives, and where. Regions that did not say so for the time of
+// forget are removed.
 func (inv *Inventory) RegisterRegion(ctx context.Context, r Region, forget time.Duration) error {
 	r.LastSeen = time.Now()
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -55,9 +55,8 @@ func (inv *Inventory) Regions(ctx context.Context) ([]Region, error) {
 // siteOwner is what secrets of the site itself are sealed for.
 const siteOwner = "0"
 
-// SiteCA returns the certificate and the key of the site's certificate
-// authority. The first call for a site calls newCA and keeps what that
-// returns, the key sealed; all regions get the same.
+// SiteCA returns the certificate and the key of the site's certificate authority. The first call
+// for a site calls newCA and keeps what that returns, the key sealed; all regions get the same.
 func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte, err error)) (cert, key []byte, err error) {
 	read := func(ctx context.Context, tx *store.Tx) error {
 		var sealed []byte

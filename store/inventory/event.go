@@ -48,7 +48,8 @@ func (inv *Inventory) AddEvents(ctx context.Context, batch ...Event) error {
 	})
 }
 
-// EventFilter says which events are wanted. The zero value means all but those with the level "audit".
+// EventFilter says which events are wanted. The zero value means all but those with the level
+// "audit".
 type EventFilter struct {
 	Nodes []int64 // of these machines and devices; none = of all and of the site
 	// Level is the least level, or "audit" for those alone; "" = all but those.
@@ -114,8 +115,8 @@ func (inv *Inventory) FindEvents(ctx context.Context, f EventFilter) ([]Event, e
 	return listIn(ctx, inv, events, "id IN (SELECT id FROM event WHERE "+where+order+")", append(args, f.Limit)...)
 }
 
-// Events returns up to limit events with an ID above after, oldest first, of
-// one machine or (0) of all.
+// Events returns up to limit events with an ID above after, oldest first, of one machine or (0) of
+// all.
 func (inv *Inventory) Events(ctx context.Context, node, after int64, limit int) ([]Event, error) {
 	const page = "id IN (SELECT id FROM event WHERE id > ? AND (? = 0 OR node_id = ?) ORDER BY id LIMIT ?)"
 	return listIn(ctx, inv, events, page, after, node, node, limit)
@@ -138,15 +139,15 @@ func (inv *Inventory) TrimEvents(ctx context.Context, keep int) error {
 // Actor is on whose behalf something is changed.
 type Actor struct {
 	User string
-	// Doing tells what was asked for, such as "PUT subnets/1/ (name)". It is called when the change is made. It must not tell
-	// secrets.
+	// Doing tells what was asked for, such as "PUT subnets/1/ (name)". It is called when the change
+	// is made. It must not tell secrets.
 	Doing func() string
 }
 
 type actorKey struct{}
 
-// As makes all changes with the ctx it returns those of an actor: each transaction leaves an event with the level "audit" that
-// tells who did what to which objects.
+// As makes all changes with the ctx it returns those of an actor: each transaction leaves an event
+// with the level "audit" that tells who did what to which objects.
 func As(ctx context.Context, a Actor) context.Context { return context.WithValue(ctx, actorKey{}, &a) }
 
 func actorOf(ctx context.Context) *Actor {

@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// SettingExhaustion is how few free addresses of a subnet are worth a notice;
-// default 16, 0 = never.
+// SettingExhaustion is how few free addresses of a subnet are worth a notice; default 16, 0 =
+// never.
 const SettingExhaustion = "subnet_ip_exhaustion_threshold_count"
 
 const defaultExhaustion = 16
@@ -28,8 +28,8 @@ func (n ExhaustionNotice) String() string {
 		n.Subnet, n.Statistics.Available, n.Statistics)
 }
 
-// ExhaustionNotices returns the subnets that are about to run out of
-// addresses, in order of ID; see ipam.Statistics.Exhausting.
+// ExhaustionNotices returns the subnets that are about to run out of addresses, in order of ID; see
+// ipam.Statistics.Exhausting.
 func (inv *Inventory) ExhaustionNotices(ctx context.Context) (notices []ExhaustionNotice, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		threshold, err := inv.exhaustionThreshold(ctx)
@@ -70,8 +70,8 @@ func (inv *Inventory) exhaustionThreshold(ctx context.Context) (int, error) {
 	return m.SettingNumber(SettingExhaustion, defaultExhaustion), nil
 }
 
-// nearlyFull spares large subnets the exact count: what its settings leave
-// open, less one address per row, must be few.
+// nearlyFull spares large subnets the exact count: what its settings leave open, less one address
+// per row, must be few.
 func nearlyFull(ctx context.Context, tx *store.Tx, s ipam.Subnet, threshold int) (bool, error) {
 	u, err := settingsOf(ctx, tx, s.ID)
 	if err != nil {

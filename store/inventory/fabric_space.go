@@ -14,8 +14,8 @@ var fabrics = table[ipam.Fabric]{
 	fields: func(f *ipam.Fabric) []any { return []any{&f.Name, &f.Description, &f.ClassType} },
 }
 
-// fabricRules: a fabric has a default VLAN from the start, which is untagged. A fabric with subnets or
-// connected interfaces stays.
+// fabricRules: a fabric has a default VLAN from the start, which is untagged. A fabric with subnets
+// or connected interfaces stays.
 func (inv *Inventory) fabricRules() rules[ipam.Fabric] {
 	return rules[ipam.Fabric]{
 		check:  func(_ context.Context, _ *store.Tx, f, old *ipam.Fabric) error { return f.Validate() },

@@ -18,7 +18,8 @@ type RackReport struct {
 	Started  time.Time     `json:"started,omitzero"`
 	Services []RackService `json:"services"`
 	Topics   []RackTopic   `json:"topics,omitempty"`
-	// Waiting is how many facts it has on disk for a region, and Dropped how many observations gave way since its start.
+	// Waiting is how many facts it has on disk for a region, and Dropped how many observations gave
+	// way since its start.
 	Waiting int    `json:"waiting"`
 	Dropped uint64 `json:"dropped,omitempty"`
 }
@@ -26,7 +27,8 @@ type RackReport struct {
 // RackService is one of a rack's servers.
 type RackService struct {
 	Name string `json:"name"` // "dhcp", "dhcp6", "tftp", "http", "dns", "proxy" or one of a newer rack
-	// Status is "running", "degraded" (it serves older state than it was sent, or none yet), "dead" or "off".
+	// Status is "running", "degraded" (it serves older state than it was sent, or none yet), "dead"
+	// or "off".
 	Status string `json:"status"`
 	Info   string `json:"info,omitempty"` // why it is not running; "" = nothing to say
 }
@@ -57,8 +59,8 @@ var rackHealths = table[RackHealth]{
 	},
 }
 
-// ReportRack records what a rack told a region. It is not in the change feed: nothing is planned from it. A rack that counted
-// as away is back.
+// ReportRack records what a rack told a region. It is not in the change feed: nothing is planned
+// from it. A rack that counted as away is back.
 func (inv *Inventory) ReportRack(ctx context.Context, rack, region string, report RackReport) error {
 	now := time.Now()
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -93,8 +95,9 @@ func (inv *Inventory) RackHealths(ctx context.Context) (map[string]RackHealth, e
 	return out, err
 }
 
-// NoticeAway marks the racks that were heard of once, but not since a time, writes that into the log, and says so of zones
-// all of whose racks are away. It returns the racks that were not marked before.
+// NoticeAway marks the racks that were heard of once, but not since a time, writes that into the
+// log, and says so of zones all of whose racks are away. It returns the racks that were not marked
+// before.
 func (inv *Inventory) NoticeAway(ctx context.Context, since time.Time) (away []string, err error) {
 	quiet, err := listIn(ctx, inv, rackHealths, "away = 0 AND heard < ?", asTime{&since})
 	if err != nil || len(quiet) == 0 {

@@ -31,8 +31,8 @@ func DomainName(name string) (string, error) {
 	return name, nil
 }
 
-// HostName brings the name of a machine into its canonical form and checks
-// it: one label (RFC 1123 section 2.1).
+// HostName brings the name of a machine into its canonical form and checks it: one label (RFC 1123
+// section 2.1).
 func HostName(kind, name string) (string, error) {
 	name = strings.ToLower(strings.TrimSpace(name))
 	if !label.MatchString(name) {
@@ -41,8 +41,8 @@ func HostName(kind, name string) (string, error) {
 	return name, nil
 }
 
-// addrOfReverse is the address whose reverse record is at a name, also at one in a zone of RFC 2317 such as
-// "70.64-26.2.0.192.in-addr.arpa".
+// addrOfReverse is the address whose reverse record is at a name, also at one in a zone of RFC 2317
+// such as "70.64-26.2.0.192.in-addr.arpa".
 func addrOfReverse(name string) (netip.Addr, bool) {
 	labels := strings.Split(name, ".")
 	if rest, ok := strings.CutSuffix(name, ".ip6.arpa"); ok {

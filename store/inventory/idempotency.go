@@ -35,8 +35,8 @@ const (
 	answerTime = 10 * time.Minute
 )
 
-// BeginAnswer notes that a request is being done. If one with that key of that user was there before, that is returned and
-// nothing is noted: false. Answers are not in the change feed.
+// BeginAnswer notes that a request is being done. If one with that key of that user was there
+// before, that is returned and nothing is noted: false. Answers are not in the change feed.
 func (inv *Inventory) BeginAnswer(ctx context.Context, a Answer) (old Answer, begun bool, err error) {
 	a.Created, a.Body = time.Now(), []byte{}
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -60,7 +60,8 @@ func (inv *Inventory) BeginAnswer(ctx context.Context, a Answer) (old Answer, be
 	return old, begun, err
 }
 
-// EndAnswer keeps the answer of a request that BeginAnswer noted or, with status 0, forgets the request.
+// EndAnswer keeps the answer of a request that BeginAnswer noted or, with status 0, forgets the
+// request.
 func (inv *Inventory) EndAnswer(ctx context.Context, a Answer) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if a.Status == 0 {
@@ -78,9 +79,8 @@ func (inv *Inventory) EndAnswer(ctx context.Context, a Answer) error {
 	})
 }
 
-// NewFacts returns how many of the facts with these numbers, of one rack's
-// outbox, were taken before and are to be skipped, and records that all are
-// taken once the transaction of ctx commits.
+// NewFacts returns how many of the facts with these numbers, of one rack's outbox, were taken
+// before and are to be skipped, and records that all are taken once the transaction of ctx commits.
 func (inv *Inventory) NewFacts(ctx context.Context, rack, outbox string, seqs []uint64) (skip int, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		skip = 0

@@ -62,8 +62,8 @@ func insertInterfaces(ctx context.Context, tx *store.Tx, n *node) error {
 	return nil
 }
 
-// insertInterface adds an interface. If its link address was seen before, on
-// no node, the observed interface becomes this one and keeps its addresses.
+// insertInterface adds an interface. If its link address was seen before, on no node, the observed
+// interface becomes this one and keeps its addresses.
 func insertInterface(ctx context.Context, tx *store.Tx, i *ipam.Interface) error {
 	parents, err := parentsOf(ctx, tx, i)
 	if err != nil {
@@ -95,8 +95,8 @@ func nameTaken(i *ipam.Interface, err error) error {
 	return taken(err, KindInterface, fmt.Sprintf("name %s on its machine, or MAC %s", i.Name, i.MAC))
 }
 
-// parentsOf reads an interface's parents, takes over from them what it lacks,
-// and sees to it that its VLAN is there.
+// parentsOf reads an interface's parents, takes over from them what it lacks, and sees to it that
+// its VLAN is there.
 func parentsOf(ctx context.Context, tx *store.Tx, i *ipam.Interface) ([]ipam.Interface, error) {
 	if i.VLANID != 0 {
 		if _, err := vlans.get(ctx, tx, i.VLANID); err != nil {
@@ -194,9 +194,9 @@ type Interface struct {
 	Links []ipam.Allocation // addresses and links, observed ones included
 }
 
-// interfaceCollection is the collection of the interfaces of machines and devices, without their links. An
-// interface stays with its machine. It is deleted with its addresses and the VLAN interfaces on it; one
-// that a bond or bridge is made of stays.
+// interfaceCollection is the collection of the interfaces of machines and devices, without their
+// links. An interface stays with its machine. It is deleted with its addresses and the VLAN
+// interfaces on it; one that a bond or bridge is made of stays.
 func (inv *Inventory) interfaceCollection() *Collection[ipam.Interface] {
 	c := collect(inv, interfaces, rules[ipam.Interface]{})
 	c.ops.insert = createInterface
@@ -267,8 +267,9 @@ func (inv *Inventory) deleteInterface(ctx context.Context, tx *store.Tx, id int6
 	return touchNode(ctx, tx, i.NodeID)
 }
 
-// SetDefaultGateway makes the gateway of a link's subnet the one through which its machine reaches the rest of the world; the
-// link is an allocation of one of the machine's interfaces. 0 takes the choice back, for both families.
+// SetDefaultGateway makes the gateway of a link's subnet the one through which its machine reaches
+// the rest of the world; the link is an allocation of one of the machine's interfaces. 0 takes the
+// choice back, for both families.
 func (inv *Inventory) SetDefaultGateway(ctx context.Context, machine, link int64) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n, err := nodeOf(ctx, tx, KindMachine, machine)

@@ -12,8 +12,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
-// DefaultUser is the administrator that Open makes when there are no users. It has no password: whoever administers the
-// host makes a key for it, or sets one.
+// DefaultUser is the administrator that Open makes when there are no users. It has no password:
+// whoever administers the host makes a key for it, or sets one.
 const DefaultUser = "admin"
 
 // Names of the objects that Open makes and that cannot be deleted.
@@ -25,20 +25,20 @@ const (
 
 // Config configures Open.
 type Config struct {
-	// Key seals secrets in the database: 32 bytes, kept outside it. Empty
-	// means that they are stored readable to whoever can read the database.
-	// All that open one database have the same: with another, Open returns
-	// ErrOtherKey.
+	// Key seals secrets in the database: 32 bytes, kept outside it. Empty means that they are
+	// stored readable to whoever can read the database. All that open one database have the same:
+	// with another, Open returns ErrOtherKey.
 	Key []byte
-	// Quarantine is how long an address that was released is given to nobody
-	// else while others are left; 0 = not at all.
+	// Quarantine is how long an address that was released is given to nobody else while others are
+	// left; 0 = not at all.
 	Quarantine time.Duration
-	// PasswordCost is how many rounds the hash of a password takes; 0 = 600,000, about a fifth of a second.
+	// PasswordCost is how many rounds the hash of a password takes; 0 = 600,000, about a fifth of a
+	// second.
 	PasswordCost int
 }
 
-// Inventory is a site's data: a collection for each kind of object, and methods for everything else. It
-// is safe for concurrent use.
+// Inventory is a site's data: a collection for each kind of object, and methods for everything
+// else. It is safe for concurrent use.
 type Inventory struct {
 	Fabrics     *Collection[ipam.Fabric]
 	VLANs       *Collection[ipam.VLAN]
@@ -73,8 +73,8 @@ type Inventory struct {
 	pools map[int64]*subnetPool // by subnet
 }
 
-// Open makes an Inventory on db, with the default fabric, zone, pool and
-// domain if they are not there. The caller closes db.
+// Open makes an Inventory on db, with the default fabric, zone, pool and domain if they are not
+// there. The caller closes db.
 func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
 	inv := &Inventory{db: db, quarantine: cfg.Quarantine, pools: make(map[int64]*subnetPool)}
 	inv.passwords = secret.NewPasswords(cfg.PasswordCost)
@@ -157,21 +157,20 @@ func ensureFirst[T any](ctx context.Context, tx *store.Tx, t table[T], v T) erro
 	return t.insert(ctx, tx, &v)
 }
 
-// Atomically runs f so that all calls it makes on the Inventory with the ctx
-// it is given happen in one transaction: together, or not at all if f returns
-// an error. f may be run again if the database asks for it.
+// Atomically runs f so that all calls it makes on the Inventory with the ctx it is given happen in
+// one transaction: together, or not at all if f returns an error. f may be run again if the
+// database asks for it.
 func (inv *Inventory) Atomically(ctx context.Context, f func(ctx context.Context) error) error {
 	return inv.update(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
 }
 
-// Consistently runs f so that all it reads with the ctx it is given is of one
-// moment.
+// Consistently runs f so that all it reads with the ctx it is given is of one moment.
 func (inv *Inventory) Consistently(ctx context.Context, f func(ctx context.Context) error) error {
 	return inv.db.View(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
 }
 
-// Watch yields what changes after a revision; see store.DB.Watch. The kinds
-// are the Kind constants of this package.
+// Watch yields what changes after a revision; see store.DB.Watch. The kinds are the Kind constants
+// of this package.
 func (inv *Inventory) Watch(ctx context.Context, from int64) iter.Seq2[store.Change, error] {
 	return inv.db.Watch(ctx, from)
 }

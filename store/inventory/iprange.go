@@ -18,8 +18,8 @@ var ranges = table[ipam.Range]{
 	},
 }
 
-// rangeRules: a range without a subnet is in that of its start, and stays in its subnet. A dynamic one
-// may be resized although addresses inside it are held; when it is deleted, its leases run out.
+// rangeRules: a range without a subnet is in that of its start, and stays in its subnet. A dynamic
+// one may be resized although addresses inside it are held; when it is deleted, its leases run out.
 var rangeRules = rules[ipam.Range]{
 	check: func(ctx context.Context, tx *store.Tx, r, old *ipam.Range) error {
 		if old != nil {

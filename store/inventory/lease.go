@@ -22,11 +22,10 @@ type LeaseFact struct {
 	Ended    bool      // released, expired, declined
 }
 
-// RecordLease takes in a fact about a lease: the address is observed on the
-// interface with that MAC (made, on no machine, if there is none), in the place
-// of what was observed there before, and the name the client gave is its name
-// in the DNS. Addresses outside dynamic ranges are not recorded: they have a
-// holder of their own. Taking in a fact twice changes nothing.
+// RecordLease takes in a fact about a lease: the address is observed on the interface with that MAC
+// (made, on no machine, if there is none), in the place of what was observed there before, and the
+// name the client gave is its name in the DNS. Addresses outside dynamic ranges are not recorded:
+// they have a holder of their own. Taking in a fact twice changes nothing.
 func (inv *Inventory) RecordLease(ctx context.Context, f LeaseFact) error {
 	if len(f.MAC) != 6 || !f.Addr.IsValid() {
 		return invalid("lease", f.Addr.String(), "mac", "and ip are needed")
@@ -108,8 +107,7 @@ func beginLease(ctx context.Context, tx *store.Tx, s ipam.Subnet, f LeaseFact) e
 	return touchNode(ctx, tx, i.NodeID)
 }
 
-// forgetSeen drops what was observed of the address, and of the interface in
-// the address's family.
+// forgetSeen drops what was observed of the address, and of the interface in the address's family.
 func forgetSeen(ctx context.Context, tx *store.Tx, i ipam.Interface, f LeaseFact) error {
 	old, err := allocations.list(ctx, tx, "type = ? AND (ip = ? OR interface_id = ?)", int64(ipam.AllocDiscovered), f.Addr.String(), i.ID)
 	if err != nil {
@@ -142,8 +140,8 @@ func seenInterface(ctx context.Context, tx *store.Tx, s ipam.Subnet, mac net.Har
 	return i, err
 }
 
-// ExpireLeases forgets observed addresses whose lease ended before now, as
-// when the rack that gave them is gone, and returns how many.
+// ExpireLeases forgets observed addresses whose lease ended before now, as when the rack that gave
+// them is gone, and returns how many.
 func (inv *Inventory) ExpireLeases(ctx context.Context, now time.Time) (n int, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		rows, err := allocations.list(ctx, tx, "type = ? AND expires <> 0 AND expires < ?", int64(ipam.AllocDiscovered), now.UnixMicro())

@@ -9,8 +9,9 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// A LeaderLease is something that one region at a time does for the site, such as forgetting what has expired. Whoever holds it
-// renews it before it expires, by the database's clock; then another may take it.
+// A LeaderLease is something that one region at a time does for the site, such as forgetting what
+// has expired. Whoever holds it renews it before it expires, by the database's clock; then another
+// may take it.
 type LeaderLease struct {
 	Name string
 	// Holder is who does it.
@@ -21,12 +22,12 @@ type LeaderLease struct {
 	Expires time.Time
 }
 
-// ErrLeaderLeaseLost is what a write returns that was made for a duty which another holder has taken over meanwhile. Nothing is
-// written then.
+// ErrLeaderLeaseLost is what a write returns that was made for a duty which another holder has
+// taken over meanwhile. Nothing is written then.
 var ErrLeaderLeaseLost = errors.New("inventory: another region has this duty now")
 
-// TakeLeaderLease takes a duty for a time, if nobody else holds it. Otherwise held is false and the LeaderLease is that of its holder. Who
-// holds it already gets it anew, with a higher token.
+// TakeLeaderLease takes a duty for a time, if nobody else holds it. Otherwise held is false and the
+// LeaderLease is that of its holder. Who holds it already gets it anew, with a higher token.
 func (inv *Inventory) TakeLeaderLease(ctx context.Context, name, holder string, ttl time.Duration) (d LeaderLease, held bool, err error) {
 	d, err = inv.LeaderLeaseOf(ctx, name)
 	if err == nil && d.Holder != holder {
@@ -56,7 +57,8 @@ func (inv *Inventory) TakeLeaderLease(ctx context.Context, name, holder string, 
 	return d, held && err == nil, err
 }
 
-// RenewLeaderLease keeps a duty for a further time. The error is [ErrLeaderLeaseLost] if another holder has taken it.
+// RenewLeaderLease keeps a duty for a further time. The error is [ErrLeaderLeaseLost] if another
+// holder has taken it.
 func (inv *Inventory) RenewLeaderLease(ctx context.Context, d LeaderLease, ttl time.Duration) error {
 	return inv.expireLeaderLease(ctx, d, ttl)
 }
@@ -85,7 +87,8 @@ func (inv *Inventory) expireLeaderLease(ctx context.Context, d LeaderLease, ttl 
 	})
 }
 
-// LeaderLeaseOf returns who has a duty, or had it last; the error is fs.ErrNotExist when nobody ever had.
+// LeaderLeaseOf returns who has a duty, or had it last; the error is fs.ErrNotExist when nobody
+// ever had.
 func (inv *Inventory) LeaderLeaseOf(ctx context.Context, name string) (d LeaderLease, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d, err = readLeaderLease(ctx, tx, name)
@@ -114,8 +117,8 @@ func readLeaderLease(ctx context.Context, tx *store.Tx, name string) (LeaderLeas
 
 type leaderLeaseKey struct{}
 
-// WithLeaderLease returns a ctx with which all writes are refused, with [ErrLeaderLeaseLost], once another holder has the duty: each looks,
-// in its own transaction.
+// WithLeaderLease returns a ctx with which all writes are refused, with [ErrLeaderLeaseLost], once
+// another holder has the duty: each looks, in its own transaction.
 func WithLeaderLease(ctx context.Context, d LeaderLease) context.Context {
 	return context.WithValue(ctx, leaderLeaseKey{}, d)
 }

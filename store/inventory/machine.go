@@ -59,16 +59,16 @@ type Machine struct {
 
 	// Tags are the names of its tags in order; see TagNodes. Writes do not change them.
 	Tags []string
-	// Gateway4 and Gateway6 are the IDs of the links through whose subnets' gateways it reaches the rest of the world; 0 = not
-	// chosen. See SetDefaultGateway. Writes do not change them.
+	// Gateway4 and Gateway6 are the IDs of the links through whose subnets' gateways it reaches the
+	// rest of the world; 0 = not chosen. See SetDefaultGateway. Writes do not change them.
 	Gateway4, Gateway6 int64
 
 	// FQDN is filled in by reads: Hostname and the name of the domain.
 	FQDN string
 }
 
-// BootInterface returns the interface the machine boots from: the one marked
-// so, else the first physical one.
+// BootInterface returns the interface the machine boots from: the one marked so, else the first
+// physical one.
 func (m *Machine) BootInterface() (Interface, bool) {
 	for _, i := range m.Interfaces {
 		if i.Boot {
@@ -286,8 +286,8 @@ func machineBy(ctx context.Context, tx *store.Tx, what, where string, args ...an
 // fewNodes is up to how many nodes their interfaces are asked for by number.
 const fewNodes = 16
 
-// nodesWhere reads nodes of a kind with their interfaces and links. In where,
-// n is the node and d its domain.
+// nodesWhere reads nodes of a kind with their interfaces and links. In where, n is the node and d
+// its domain.
 func nodesWhere(ctx context.Context, tx *store.Tx, kind, where string, args ...any) ([]node, error) {
 	condition := "n.kind = ?"
 	if where != "" {
@@ -340,11 +340,11 @@ func (inv *Inventory) LockMachine(ctx context.Context, id int64, locked bool) er
 	})
 }
 
-// machines is the collection of the machines. A machine is created with its interfaces, each of which
-// needs a link address that no other machine has; one without a name is called eth0, eth1 and so on, and
-// the first boots if none is marked to. Update changes a machine's own fields, not its interfaces, and
-// keeps the stored secrets if Power.Secrets is nil. A machine is deleted with its interfaces, addresses
-// and events, and the devices that are part of it.
+// machines is the collection of the machines. A machine is created with its interfaces, each of
+// which needs a link address that no other machine has; one without a name is called eth0, eth1 and
+// so on, and the first boots if none is marked to. Update changes a machine's own fields, not its
+// interfaces, and keeps the stored secrets if Power.Secrets is nil. A machine is deleted with its
+// interfaces, addresses and events, and the devices that are part of it.
 func (inv *Inventory) machines() *Collection[Machine] {
 	return nodeCollection(inv, KindMachine, func(m *Machine) *int64 { return &m.ID },
 		func(m Machine) node { return node{Machine: m, kind: KindMachine} }, func(n node) Machine { return n.Machine })
@@ -393,8 +393,8 @@ func nodeCollection[T any](inv *Inventory, kind string, id func(*T) *int64, in f
 	}}
 }
 
-// oneNode reads the first node of a kind for which where holds; what describes it in the error if there
-// is none.
+// oneNode reads the first node of a kind for which where holds; what describes it in the error if
+// there is none.
 func oneNode(ctx context.Context, tx *store.Tx, kind, what, where string, args ...any) (node, error) {
 	all, err := nodesWhere(ctx, tx, kind, where, args...)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Model is the whole site at one moment: what plans are made of. Lists are in
-// order of ID; the first zone, pool, domain and fabric are the default ones.
+// Model is the whole site at one moment: what plans are made of. Lists are in order of ID; the
+// first zone, pool, domain and fabric are the default ones.
 type Model struct {
 	Revision int64 // of the last change in it
 	Fabrics  []ipam.Fabric
@@ -31,8 +31,8 @@ type Model struct {
 	Tags     []Tag
 	Snippets []Snippet // of DHCP
 	TSIGKeys []TSIGKey // their secrets: see DNSKeys
-	// Orphans are addresses of no machine or device: reserved by users, held
-	// by racks, or seen in leases of unknown clients.
+	// Orphans are addresses of no machine or device: reserved by users, held by racks, or seen in
+	// leases of unknown clients.
 	Orphans  []Orphan
 	Settings map[string]string
 	// Profiles are what machines with a tag, or in a subnet, boot that have none of their own.

@@ -12,8 +12,8 @@ import (
 // maxSince is how much that changed is worth reading one by one.
 const maxSince = 500
 
-// Changes is in what a model differs from what it was: what is gone or was
-// different, and what is there instead. Nil means that anything may differ.
+// Changes is in what a model differs from what it was: what is gone or was different, and what is
+// there instead. Nil means that anything may differ.
 type Changes struct {
 	Before, After Part
 	// Networks: anything else that is in no Part may differ, too.
@@ -28,11 +28,11 @@ type Part struct {
 	Records  []DNSRecord
 }
 
-// Follow brings a model up to date, reading only what changed since, which at
-// thousands of machines takes a hundredth of the time of reading it whole. It
-// returns nil changes when it was read whole. What the change feed does not
-// tell of, the ends of leases that were renewed and when racks were last seen,
-// may stay as it was. The zero Model is read whole. After an error the model is what it was.
+// Follow brings a model up to date, reading only what changed since, which at thousands of machines
+// takes a hundredth of the time of reading it whole. It returns nil changes when it was read whole.
+// What the change feed does not tell of, the ends of leases that were renewed and when racks were
+// last seen, may stay as it was. The zero Model is read whole. After an error the model is what it
+// was.
 func (inv *Inventory) Follow(ctx context.Context, m *Model) (c *Changes, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		f, complete, err := inv.changedSince(ctx, tx, m)
@@ -72,8 +72,8 @@ type followed struct {
 	others                  bool           // anything else changed
 }
 
-// changedSince reads the change feed; false = it does not reach back that far,
-// or names of all nodes may have changed.
+// changedSince reads the change feed; false = it does not reach back that far, or names of all
+// nodes may have changed.
 func (inv *Inventory) changedSince(ctx context.Context, tx *store.Tx, old *Model) (f followed, complete bool, err error) {
 	f = followed{nodes: make(map[int64]bool), orphans: make(map[int64]bool), records: make(map[int64]bool)}
 	parts := map[string]map[int64]bool{KindAllocation: f.orphans, KindInterface: {}}
@@ -236,8 +236,8 @@ func each[T, U any](in []T, f func(T) U) []U {
 	return out
 }
 
-// replace takes what changed out of a list that is in order of domain and ID,
-// which key returns, and puts fresh in. It returns what it took.
+// replace takes what changed out of a list that is in order of domain and ID, which key returns,
+// and puts fresh in. It returns what it took.
 func replace[T any](list *[]T, fresh []T, changed map[int64]bool, key func(*T) [2]int64) (taken []T) {
 	if len(changed) == 0 {
 		return nil

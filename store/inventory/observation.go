@@ -12,8 +12,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Observation is a device that a rack saw on a network. Rack, Link, VID, Addr
-// and MAC together tell it from others.
+// Observation is a device that a rack saw on a network. Rack, Link, VID, Addr and MAC together tell
+// it from others.
 type Observation struct {
 	ID        int64
 	Addr      netip.Addr
@@ -31,8 +31,7 @@ type Observation struct {
 	Info      discovery.Info   // names, services and what else is known
 }
 
-// defaultObservationTTL is for how long an observation is kept that does not
-// say so itself.
+// defaultObservationTTL is for how long an observation is kept that does not say so itself.
 const defaultObservationTTL = 24 * time.Hour
 
 // maxObservations bounds the table: above it, the longest silent are forgotten.
@@ -48,8 +47,8 @@ var observations = table[Observation]{
 	},
 }
 
-// Observe takes in what a rack saw. Seeing the same again changes only when
-// it was seen last, and is not in the change feed.
+// Observe takes in what a rack saw. Seeing the same again changes only when it was seen last, and
+// is not in the change feed.
 func (inv *Inventory) Observe(ctx context.Context, o Observation) error {
 	if !o.Addr.IsValid() || len(o.MAC) == 0 {
 		return invalid(KindObservation, o.Addr.String(), "ip", "and mac_address are needed")
@@ -114,9 +113,8 @@ func (inv *Inventory) forgetObservations(ctx context.Context, where string, args
 	return n, err
 }
 
-// ExpireObservations deletes what has not been seen for as long as its sources
-// vouch for it: devices, switches, racks, DHCP servers. It returns how many
-// devices.
+// ExpireObservations deletes what has not been seen for as long as its sources vouch for it:
+// devices, switches, racks, DHCP servers. It returns how many devices.
 func (inv *Inventory) ExpireObservations(ctx context.Context, now time.Time) (n int, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if n, err = inv.forgetObservations(ctx, "expires < ? AND (expires > 0 OR last_seen < ?)", now.UnixMicro(), now.Add(-defaultObservationTTL).UnixMicro()); err != nil {
@@ -130,8 +128,8 @@ func (inv *Inventory) ExpireObservations(ctx context.Context, now time.Time) (n 
 	return n, err
 }
 
-// neighboursOf reads the observed devices of a subnet that hold no address of
-// ours, each address once.
+// neighboursOf reads the observed devices of a subnet that hold no address of ours, each address
+// once.
 func neighboursOf(ctx context.Context, tx *store.Tx, p netip.Prefix) ([]ipam.Neighbour, error) {
 	all, err := observations.list(ctx, tx, "ip NOT IN (SELECT ip FROM allocation WHERE ip IS NOT NULL)")
 	var out []ipam.Neighbour

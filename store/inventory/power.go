@@ -18,16 +18,15 @@ import (
 type Power struct {
 	Type   string            // name of a power driver, such as "ipmi"; "" = not known
 	Params map[string]string // the driver's settings that are not secret
-	// Secrets are the driver's secret settings. Reads leave them nil; see
-	// Inventory.PowerParams. In a write, nil keeps what is stored.
+	// Secrets are the driver's secret settings. Reads leave them nil; see Inventory.PowerParams. In
+	// a write, nil keeps what is stored.
 	Secrets Secrets
 	State   string // "on", "off", "unknown" or "error", as last seen; "" = never asked
 }
 
-// NewPower checks the settings of a kind of power control, fills in its
-// defaults, and parts those that are secret from the others. Secrets are never
-// nil, so that a write replaces all that are stored. An error is that of
-// [power.Kind.Check].
+// NewPower checks the settings of a kind of power control, fills in its defaults, and parts those
+// that are secret from the others. Secrets are never nil, so that a write replaces all that are
+// stored. An error is that of [power.Kind.Check].
 func NewPower(kind power.Kind, params power.Params) (Power, error) {
 	full, err := kind.Check(params)
 	if err != nil {
@@ -42,8 +41,8 @@ func NewPower(kind power.Kind, params power.Params) (Power, error) {
 	return p, nil
 }
 
-// Secrets are settings that must not be shown. However it is printed, logged
-// or encoded, only the names appear.
+// Secrets are settings that must not be shown. However it is printed, logged or encoded, only the
+// names appear.
 type Secrets map[string]string
 
 func (s Secrets) hidden() map[string]string {
@@ -106,8 +105,8 @@ func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) 
 	return s, err
 }
 
-// PowerParams returns all settings of a machine's power driver, secret ones
-// included: what to give to the driver, and to nobody else.
+// PowerParams returns all settings of a machine's power driver, secret ones included: what to give
+// to the driver, and to nobody else.
 func (inv *Inventory) PowerParams(ctx context.Context, machine int64) (params map[string]string, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		m, err := machineBy(ctx, tx, strconv.FormatInt(machine, 10), "n.id = ?", machine)
@@ -126,8 +125,8 @@ func (inv *Inventory) PowerParams(ctx context.Context, machine int64) (params ma
 	return params, err
 }
 
-// SetPowerState records the power state that was seen. It is no change in the
-// sense of UpdateMachine: it makes no version stale.
+// SetPowerState records the power state that was seen. It is no change in the sense of
+// UpdateMachine: it makes no version stale.
 func (inv *Inventory) SetPowerState(ctx context.Context, machine int64, state string) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		m, err := machineBy(ctx, tx, strconv.FormatInt(machine, 10), "n.id = ?", machine)

@@ -16,12 +16,12 @@ type Promotion struct {
 	MAC  net.HardwareAddr // its link address
 	// Device makes a device; else it is a machine.
 	Device bool
-	// Hostname is its name; "" = the one it was seen with, or if that is taken or
-	// no name, one that is made up.
+	// Hostname is its name; "" = the one it was seen with, or if that is taken or no name, one that
+	// is made up.
 	Hostname string
 	DomainID int64 // 0 = the default domain
-	// NoAddress leaves the address to DHCP. Else it is the device's own from
-	// then on, and in the DNS.
+	// NoAddress leaves the address to DHCP. Else it is the device's own from then on, and in the
+	// DNS.
 	NoAddress   bool
 	Description string
 }
@@ -34,10 +34,10 @@ type Promoted struct {
 	Addr netip.Addr
 }
 
-// Promote makes a machine or device of a discovery, with its MAC, name and
-// address, in one transaction: all of it or, with an error, nothing. The error
-// is fs.ErrNotExist if no rack saw it, fs.ErrExist if its MAC or the name has
-// an owner, and an ipam.RefusedError if the address cannot be given away.
+// Promote makes a machine or device of a discovery, with its MAC, name and address, in one
+// transaction: all of it or, with an error, nothing. The error is fs.ErrNotExist if no rack saw it,
+// fs.ErrExist if its MAC or the name has an owner, and an ipam.RefusedError if the address cannot
+// be given away.
 func (inv *Inventory) Promote(ctx context.Context, p Promotion) (out Promoted, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d, err := discoveryOf(ctx, tx, p.Addr.Unmap(), p.MAC)

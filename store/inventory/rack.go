@@ -39,9 +39,8 @@ var racks = table[Rack]{
 	},
 }
 
-// RegisterRack adds a rack, or brings the links of the one with that name up
-// to date. The rack's own addresses are held from then on, so that nobody is
-// given them.
+// RegisterRack adds a rack, or brings the links of the one with that name up to date. The rack's
+// own addresses are held from then on, so that nobody is given them.
 func (inv *Inventory) RegisterRack(ctx context.Context, r Rack) (Rack, error) {
 	if strings.TrimSpace(r.Name) == "" {
 		return r, invalid(KindRack, r.Name, "name", "is missing")
@@ -162,16 +161,16 @@ func (inv *Inventory) keepRack(ctx context.Context, tx *store.Tx, r *Rack) error
 	return inv.holdRackAddresses(ctx, tx, gone)
 }
 
-// rackNames are the columns that have the name of a rack, besides the racks' own. Those of VLANs and
-// allocations are written as objects, since the change feed has them.
+// rackNames are the columns that have the name of a rack, besides the racks' own. Those of VLANs
+// and allocations are written as objects, since the change feed has them.
 var rackNames = map[string][]string{
 	"rack_certificate": {"rack"}, "rack_token": {"rack", "used_by"}, "rack_health": {"rack"}, "fact": {"rack"},
 	"observation": {"rack"}, "dhcp_server": {"rack"}, "link_peer": {"rack"}, "scan": {"rack"},
 }
 
-// renameRack gives everything that names a rack its new name. The rack itself learns it when it connects
-// again, by its certificate's row; failover partners accept it once it has renewed the certificate,
-// which has the old name until then.
+// renameRack gives everything that names a rack its new name. The rack itself learns it when it
+// connects again, by its certificate's row; failover partners accept it once it has renewed the
+// certificate, which has the old name until then.
 func renameRack(ctx context.Context, tx *store.Tx, from, to string) error {
 	vs, err := vlans.list(ctx, tx, "primary_rack = ? OR secondary_rack = ?", from, from)
 	for _, v := range vs {

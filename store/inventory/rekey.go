@@ -12,26 +12,23 @@ import (
 	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
-// Rekeyed is what became of a site's secrets. What is lost is gone from the
-// database, too.
+// Rekeyed is what became of a site's secrets. What is lost is gone from the database, too.
 type Rekeyed struct {
 	Kept int // how many are sealed with the new key
 	// LostPower are machines without the secrets of their power drivers now.
 	LostPower []string
-	// LostTSIG are keys of zone transfers and updates whose secret is one now
-	// that nobody knows: what uses them is refused.
+	// LostTSIG are keys of zone transfers and updates whose secret is one now that nobody knows:
+	// what uses them is refused.
 	LostTSIG []string
-	// LostCA: racks of other hosts are not let in any more, until each joins
-	// again with a token.
+	// LostCA: racks of other hosts are not let in any more, until each joins again with a token.
 	LostCA bool
-	// Signed are domains whose keys follow from the site's, so that their
-	// parents need new DS records.
+	// Signed are domains whose keys follow from the site's, so that their parents need new DS
+	// records.
 	Signed []string
 }
 
-// ReplaceKey seals a site's secrets with another key, all or none. Those that
-// old does not open are lost; nil opens none. No region may run on the
-// database.
+// ReplaceKey seals a site's secrets with another key, all or none. Those that old does not open are
+// lost; nil opens none. No region may run on the database.
 func ReplaceKey(ctx context.Context, db *store.DB, old, fresh []byte) (r Rekeyed, err error) {
 	var from, to *secret.Seal
 	if old != nil {
@@ -86,7 +83,8 @@ type sealedSecret struct {
 	lose          func(r *Rekeyed, name string) (instead []byte)
 }
 
-// move seals a secret with another key. When it does not open, it is lost: what comes instead is sealed, or it is deleted.
+// move seals a secret with another key. When it does not open, it is lost: what comes instead is
+// sealed, or it is deleted.
 func (s sealedSecret) move(ctx context.Context, tx *store.Tx, from, to *secret.Seal, r *Rekeyed) error {
 	text, err := from.Open(s.sealed, s.owner)
 	if err == nil {
@@ -134,10 +132,12 @@ func sealedSecrets(ctx context.Context, tx *store.Tx) (all []sealedSecret, err e
 	return all, err
 }
 
-// ErrOtherKey is Open's error when the site's secrets are sealed with another key than that of its Config.
+// ErrOtherKey is Open's error when the site's secrets are sealed with another key than that of its
+// Config.
 var ErrOtherKey = errors.New("inventory: the site's secrets are sealed with another key")
 
-// KeyMarked reports whether a key was ever used for the secrets in the database: all that open it must have that one.
+// KeyMarked reports whether a key was ever used for the secrets in the database: all that open it
+// must have that one.
 func KeyMarked(ctx context.Context, db *store.DB) (marked bool, err error) {
 	err = db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var n int64
@@ -148,9 +148,8 @@ func KeyMarked(ctx context.Context, db *store.DB) (marked bool, err error) {
 	return marked, err
 }
 
-// Digest is the same for the same data, and different for other data. Whoever
-// has it but not the site's key cannot try out what the data was, so it may be
-// kept of data with secrets.
+// Digest is the same for the same data, and different for other data. Whoever has it but not the
+// site's key cannot try out what the data was, so it may be kept of data with secrets.
 func (inv *Inventory) Digest(data []byte) string {
 	return secret.Digest(inv.digestKey, data)
 }

@@ -27,7 +27,8 @@ const (
 	SettingKernelOpts    = "kernel_opts"        // at the end of each machine's kernel command line
 )
 
-// minTakeover is how many seconds a rack is at least away until its addresses are another's: a restart takes less.
+// minTakeover is how many seconds a rack is at least away until its addresses are another's: a
+// restart takes less.
 const minTakeover = 60
 
 type setting struct {
@@ -117,8 +118,8 @@ func checkSetting(name, value string) error {
 	return nil
 }
 
-// SetRouterAdvertisements sets SettingRouterAdvertisements. A value that it
-// cannot have is an *InvalidError.
+// SetRouterAdvertisements sets SettingRouterAdvertisements. A value that it cannot have is an
+// *InvalidError.
 func (inv *Inventory) SetRouterAdvertisements(ctx context.Context, value string) error {
 	for _, text := range elements(value) {
 		if p, err := netip.ParsePrefix(text); text != "all" && (err != nil || p != p.Masked()) {
@@ -147,9 +148,8 @@ func (m *Model) SettingFlag(setting string, fallback bool) bool {
 	return fallback
 }
 
-// SettingRouterAdvertisements names the subnets on whose links racks send
-// router advertisements, as prefixes, or "all" for every link that they serve
-// DHCP on; empty = none. A rack never offers itself as a router there. It
-// tells of DHCPv6 where there is some; elsewhere it says that there is no
-// router, so that firmware which waits for one goes on at once.
+// SettingRouterAdvertisements names the subnets on whose links racks send router advertisements, as
+// prefixes, or "all" for every link that they serve DHCP on; empty = none. A rack never offers
+// itself as a router there. It tells of DHCPv6 where there is some; elsewhere it says that there is
+// no router, so that firmware which waits for one goes on at once.
 const SettingRouterAdvertisements = "router_advertisements"

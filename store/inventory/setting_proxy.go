@@ -34,8 +34,7 @@ var ProxySettings = []string{
 // DefaultProxyPort is that of MAAS.
 const DefaultProxyPort = 8000
 
-// checkProxySetting refuses values that the proxy cannot have. Of other
-// settings it knows nothing.
+// checkProxySetting refuses values that the proxy cannot have. Of other settings it knows nothing.
 func checkProxySetting(name, value string) error {
 	why := ""
 	switch name {
@@ -64,8 +63,7 @@ func checkProxySetting(name, value string) error {
 	return invalid(KindSetting, name, name, why)
 }
 
-// ProxyRoutes reads PREFIX=ORIGIN of each element. What is not of that form has
-// no origin.
+// ProxyRoutes reads PREFIX=ORIGIN of each element. What is not of that form has no origin.
 func ProxyRoutes(list []string) (routes []proxy.Route) {
 	for _, text := range list {
 		prefix, origin, _ := strings.Cut(text, "=")

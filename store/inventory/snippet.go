@@ -6,8 +6,9 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Snippet is a set of DHCP options of the site or, if one of the references is not 0, of a node, a subnet or a dynamic range.
-// The more specific wins: node, range, subnet, site. Of several at one place the newest does.
+// Snippet is a set of DHCP options of the site or, if one of the references is not 0, of a node, a
+// subnet or a dynamic range. The more specific wins: node, range, subnet, site. Of several at one
+// place the newest does.
 type Snippet struct {
 	ID          int64
 	Version     int64 // counts changes; an update must carry the one that was read

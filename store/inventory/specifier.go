@@ -21,8 +21,8 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("inventory: %q means several of kind %s: %s; name one by its id, as in id:7", e.What, e.Kind, strings.Join(e.Of, ", "))
 }
 
-// vlanOfFabric is the specifier for FABRIC/TAG and FABRIC/NAME, as VLANs are listed; false when the text is none of them. What
-// has a colon or a comma in it is a specifier already.
+// vlanOfFabric is the specifier for FABRIC/TAG and FABRIC/NAME, as VLANs are listed; false when the
+// text is none of them. What has a colon or a comma in it is a specifier already.
 func vlanOfFabric(text string) (spec string, ok bool) {
 	i := strings.LastIndexByte(text, '/')
 	if i < 1 || i == len(text)-1 || strings.ContainsAny(text, ":,") {
@@ -85,8 +85,8 @@ func (inv *Inventory) networks(ctx context.Context) (*ipam.Networks, error) {
 	return n, err
 }
 
-// findVLAN returns the VLAN that a specifier means, or that FABRIC/TAG or FABRIC/NAME does, as VLANs are
-// listed. A name may have a slash in it, and is looked for first.
+// findVLAN returns the VLAN that a specifier means, or that FABRIC/TAG or FABRIC/NAME does, as
+// VLANs are listed. A name may have a slash in it, and is looked for first.
 func (inv *Inventory) findVLAN(ctx context.Context, _ *store.Tx, spec string) (ipam.VLAN, error) {
 	v, err := oneBy(ctx, inv, spec, (*ipam.Networks).FindVLANs, vlans)
 	if listed, ok := vlanOfFabric(spec); ok && notFound(err) {

@@ -74,9 +74,9 @@ func (inv *Inventory) SubnetFor(ctx context.Context, a netip.Addr) (s ipam.Subne
 	return s, err
 }
 
-// subnetFor reads the one subnet that an address lies in. Prefixes are unique and do not overlap: it
-// asks the index for each prefix that could hold the address, so that its cost does not grow with the
-// site.
+// subnetFor reads the one subnet that an address lies in. Prefixes are unique and do not overlap:
+// it asks the index for each prefix that could hold the address, so that its cost does not grow
+// with the site.
 func subnetFor(ctx context.Context, tx *store.Tx, a netip.Addr) (ipam.Subnet, error) {
 	a = a.Unmap().WithZone("")
 	var prefixes []any
@@ -145,8 +145,8 @@ func settingsOf(ctx context.Context, tx *store.Tx, id int64) (u *ipam.Usage, err
 }
 
 // subnetRules: a subnet without a VLAN is on the default one, and without a name is called by its
-// prefix. A new prefix must still hold the ranges and the reserved and given addresses; where the name
-// contains the old prefix, it gets the new one.
+// prefix. A new prefix must still hold the ranges and the reserved and given addresses; where the
+// name contains the old prefix, it gets the new one.
 func (inv *Inventory) subnetRules() rules[ipam.Subnet] {
 	return rules[ipam.Subnet]{
 		check: func(ctx context.Context, tx *store.Tx, s, old *ipam.Subnet) error {
@@ -199,8 +199,8 @@ func touchSubnet(ctx context.Context, tx *store.Tx, id int64) error {
 	return err
 }
 
-// ForceDeleteSubnet deletes a subnet although machines, devices or users hold addresses of it, which
-// Subnets.Delete refuses. A subnet with a dynamic range stays while DHCP is on.
+// ForceDeleteSubnet deletes a subnet although machines, devices or users hold addresses of it,
+// which Subnets.Delete refuses. A subnet with a dynamic range stays while DHCP is on.
 func (inv *Inventory) ForceDeleteSubnet(ctx context.Context, id int64) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := emptySubnet(ctx, tx, id, true); err != nil {
@@ -210,8 +210,8 @@ func (inv *Inventory) ForceDeleteSubnet(ctx context.Context, id int64) error {
 	})
 }
 
-// emptySubnet deletes the ranges, routes, reserved addresses and allocations of a subnet one by one, so
-// that the change feed has them.
+// emptySubnet deletes the ranges, routes, reserved addresses and allocations of a subnet one by
+// one, so that the change feed has them.
 func emptySubnet(ctx context.Context, tx *store.Tx, id int64, force bool) error {
 	u, err := usageOf(ctx, tx, id)
 	if err != nil {

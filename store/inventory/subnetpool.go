@@ -11,15 +11,15 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// subnetPool is the index of free addresses kept for a subnet while its
-// settings are those of rev. It is a cache: the table decides.
+// subnetPool is the index of free addresses kept for a subnet while its settings are those of rev.
+// It is a cache: the table decides.
 type subnetPool struct {
 	*ipam.Pool
 	rev poolRev
 }
 
-// poolRev is the state of a subnet's settings: how often they changed, and
-// how often a restore replaced all data.
+// poolRev is the state of a subnet's settings: how often they changed, and how often a restore
+// replaced all data.
 type poolRev struct{ settings, generation int64 }
 
 // choose picks a free address of a subnet and has insert record it.
@@ -125,8 +125,7 @@ func (l *ledger) Holder(ctx context.Context, addr netip.Addr) (holder string, er
 	return holder, err
 }
 
-// Addrs implements ipam.Lister. Observed addresses count as held here: they
-// are in use by somebody.
+// Addrs implements ipam.Lister. Observed addresses count as held here: they are in use by somebody.
 func (l *ledger) Addrs(ctx context.Context, _ netip.Prefix) iter.Seq2[netip.Addr, error] {
 	return func(yield func(netip.Addr, error) bool) {
 		var all []netip.Addr

@@ -11,16 +11,16 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// table joins a Go type to a table. Fields returns pointers (or columns that
-// hold pointers) in the order of cols; they are read by writes and written by reads.
+// table joins a Go type to a table. Fields returns pointers (or columns that hold pointers) in the
+// order of cols; they are read by writes and written by reads.
 type table[T any] struct {
 	kind   string // of object, in the change feed and in messages
 	name   string
 	cols   []string
 	id     func(*T) *int64
 	fields func(*T) []any
-	// version counts changes, so that a write based on an old one is refused;
-	// nil = the table has no such column.
+	// version counts changes, so that a write based on an old one is refused; nil = the table has
+	// no such column.
 	version func(*T) *int64
 	label   func(*T) string // what the object is called; nil = its ID
 }
@@ -59,8 +59,8 @@ func (t table[T]) insert(ctx context.Context, tx *store.Tx, v *T) error {
 	return nil
 }
 
-// update writes all columns of v, which must be there and, if it has a
-// version, must be as it was read.
+// update writes all columns of v, which must be there and, if it has a version, must be as it was
+// read.
 func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
 	id := *t.id(v)
 	query := "UPDATE " + t.name + " SET " + strings.Join(t.cols, " = ?, ") + " = ?"
@@ -88,8 +88,8 @@ func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
 	return nil
 }
 
-// current reads the object that v is a changed copy of. The error is
-// *StaleError if v was not made from what is there now.
+// current reads the object that v is a changed copy of. The error is *StaleError if v was not made
+// from what is there now.
 func (t table[T]) current(ctx context.Context, tx *store.Tx, v *T) (old T, err error) {
 	if old, err = t.get(ctx, tx, *t.id(v)); err != nil || t.version == nil {
 		return old, err

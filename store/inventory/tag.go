@@ -57,8 +57,8 @@ func taggedChanged(ctx context.Context, tx *store.Tx, tag int64) error {
 	})
 }
 
-// TagNodes gives a tag to machines and devices and takes it from others, by ID. Who has it already, or has it not, stays as
-// it is. It returns how many changed.
+// TagNodes gives a tag to machines and devices and takes it from others, by ID. Who has it already,
+// or has it not, stays as it is. It returns how many changed.
 func (inv *Inventory) TagNodes(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
 	return inv.retag(ctx, tag, "node", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
 		n, err := nodes.get(ctx, tx, id)
@@ -66,8 +66,8 @@ func (inv *Inventory) TagNodes(ctx context.Context, tag int64, add, remove []int
 	})
 }
 
-// TagSubnets gives a tag to subnets and takes it from others, as TagNodes does with machines. What boots there boots by the
-// tag's profile, see BootProfile.
+// TagSubnets gives a tag to subnets and takes it from others, as TagNodes does with machines. What
+// boots there boots by the tag's profile, see BootProfile.
 func (inv *Inventory) TagSubnets(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
 	return inv.retag(ctx, tag, "subnet", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
 		_, err = subnets.get(ctx, tx, id)
@@ -75,8 +75,8 @@ func (inv *Inventory) TagSubnets(ctx context.Context, tag int64, add, remove []i
 	})
 }
 
-// retag gives a tag to objects of a kind and takes it from others. Find sees to it that one is there; what it returns tells
-// the change feed.
+// retag gives a tag to objects of a kind and takes it from others. Find sees to it that one is
+// there; what it returns tells the change feed.
 func (inv *Inventory) retag(ctx context.Context, tag int64, kind string, add, remove []int64, find func(context.Context, *store.Tx, int64) (func(), error)) (added, removed int64, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		added, removed = 0, 0
@@ -154,7 +154,8 @@ func (inv *Inventory) DevicesTagged(ctx context.Context, name string) ([]Device,
 // tagged selects the nodes that have a tag.
 const tagged = "n.id IN (SELECT m.node_id FROM node_tag m JOIN tag t ON t.id = m.tag_id WHERE t.name = ?)"
 
-// SubnetTags returns the names of the tags of subnets, the one that was made first before the others, by ID of the subnet.
+// SubnetTags returns the names of the tags of subnets, the one that was made first before the
+// others, by ID of the subnet.
 func (inv *Inventory) SubnetTags(ctx context.Context) (all map[int64][]string, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		all, err = subnetTags(ctx, tx)
@@ -175,8 +176,8 @@ func subnetTags(ctx context.Context, tx *store.Tx) (map[int64][]string, error) {
 	})
 }
 
-// tagRules: a change of a tag is one of all machines that have it, whose kernel options and profiles
-// may follow from it.
+// tagRules: a change of a tag is one of all machines that have it, whose kernel options and
+// profiles may follow from it.
 var tagRules = rules[Tag]{
 	check:  func(_ context.Context, _ *store.Tx, t, _ *Tag) error { return t.check() },
 	unique: func(t *Tag) string { return "name " + t.Name },

@@ -75,8 +75,8 @@ func otherAdmin(ctx context.Context, tx *store.Tx, u User) error {
 	return nil
 }
 
-// userRules: the last administrator stays one. A user is deleted with their keys, unless machines or
-// addresses are theirs.
+// userRules: the last administrator stays one. A user is deleted with their keys, unless machines
+// or addresses are theirs.
 var userRules = rules[User]{
 	check: func(ctx context.Context, tx *store.Tx, u, old *User) error {
 		if err := u.check(); err != nil {
@@ -112,8 +112,9 @@ var userRules = rules[User]{
 	},
 }
 
-// HashPassword returns the text to store for a password: "pbkdf2-sha256$ROUNDS$SALT$HASH" (RFC 8018). It
-// waits while others are being hashed, until ctx ends, and must not be called in a transaction.
+// HashPassword returns the text to store for a password: "pbkdf2-sha256$ROUNDS$SALT$HASH" (RFC
+// 8018). It waits while others are being hashed, until ctx ends, and must not be called in a
+// transaction.
 func (inv *Inventory) HashPassword(ctx context.Context, password string) (string, error) {
 	if len(password) < secret.MinPassword || len(password) > secret.MaxPassword {
 		return "", invalid(KindUser, "", "password", fmt.Sprintf("must have %d to %d bytes", secret.MinPassword, secret.MaxPassword))
@@ -121,7 +122,8 @@ func (inv *Inventory) HashPassword(ctx context.Context, password string) (string
 	return inv.passwords.Hash(ctx, password)
 }
 
-// CheckPassword reports whether the name is that of a user with the password. It takes as long when there is no such user.
+// CheckPassword reports whether the name is that of a user with the password. It takes as long when
+// there is no such user.
 func (inv *Inventory) CheckPassword(ctx context.Context, name, password string) (User, bool, error) {
 	u, err := inv.Users.Find(ctx, name)
 	if err != nil && !notFound(err) {

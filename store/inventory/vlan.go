@@ -89,8 +89,8 @@ func (inv *Inventory) DefaultVLAN(ctx context.Context, fabric int64) (v ipam.VLA
 	return v, err
 }
 
-// emptyVLAN moves what is on a VLAN to another one, except for VLAN
-// interfaces, which mean nothing there.
+// emptyVLAN moves what is on a VLAN to another one, except for VLAN interfaces, which mean nothing
+// there.
 func (inv *Inventory) emptyVLAN(ctx context.Context, tx *store.Tx, id, to int64) error {
 	on, err := interfaces.list(ctx, tx, "vlan_id = ?", id)
 	if err != nil {
@@ -120,8 +120,8 @@ func (inv *Inventory) emptyVLAN(ctx context.Context, tx *store.Tx, id, to int64)
 	return nil
 }
 
-// vlanOf finds a VLAN as a subnet's creation names it: by ID, or by fabric
-// and VID, or the default ones of what is left out.
+// vlanOf finds a VLAN as a subnet's creation names it: by ID, or by fabric and VID, or the default
+// ones of what is left out.
 func vlanOf(ctx context.Context, tx *store.Tx, id int64) (ipam.VLAN, error) {
 	if id != 0 {
 		return vlans.get(ctx, tx, id)
@@ -142,8 +142,8 @@ func (inv *Inventory) VLANByVID(ctx context.Context, fabric int64, vid int) (v i
 	return v, err
 }
 
-// vlanRules: a VLAN without a fabric is in the default one. Turning DHCP on needs a primary rack and a
-// dynamic range on one of the VLAN's subnets, and ends relaying.
+// vlanRules: a VLAN without a fabric is in the default one. Turning DHCP on needs a primary rack
+// and a dynamic range on one of the VLAN's subnets, and ends relaying.
 func (inv *Inventory) vlanRules() rules[ipam.VLAN] {
 	return rules[ipam.VLAN]{
 		check: func(ctx context.Context, tx *store.Tx, v, old *ipam.VLAN) error {
@@ -186,8 +186,8 @@ func changeVLAN(ctx context.Context, tx *store.Tx, v, old *ipam.VLAN) error {
 	return nil
 }
 
-// keepVLAN keeps the default VLAN of a fabric. VLAN interfaces on another one are deleted with it; its
-// subnets and other interfaces move to the fabric's default VLAN.
+// keepVLAN keeps the default VLAN of a fabric. VLAN interfaces on another one are deleted with it;
+// its subnets and other interfaces move to the fabric's default VLAN.
 func (inv *Inventory) keepVLAN(ctx context.Context, tx *store.Tx, v *ipam.VLAN) error {
 	def, err := defaultVLAN(ctx, tx, v.FabricID)
 	if err != nil {

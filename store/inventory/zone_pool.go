@@ -6,8 +6,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// AvailabilityZone is a part of a site that fails on its own: a room, a row,
-// a power feed. Every machine and every rack belongs to one.
+// AvailabilityZone is a part of a site that fails on its own: a room, a row, a power feed. Every
+// machine and every rack belongs to one.
 type AvailabilityZone struct {
 	ID          int64
 	Version     int64  // counts changes; an update must carry the one that was read
@@ -15,8 +15,7 @@ type AvailabilityZone struct {
 	Description string
 }
 
-// ResourcePool is a group of machines that are given out together. Every
-// machine belongs to one.
+// ResourcePool is a group of machines that are given out together. Every machine belongs to one.
 type ResourcePool struct {
 	ID          int64
 	Version     int64  // counts changes; an update must carry the one that was read

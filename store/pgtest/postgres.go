@@ -22,18 +22,17 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
 )
 
-// Server is a PostgreSQL server that runs for a test or for several. It
-// listens on a Unix socket in a directory of its own.
+// Server is a PostgreSQL server that runs for a test or for several. It listens on a Unix socket in
+// a directory of its own.
 type Server struct {
 	socket string
 	user   string
 	made   atomic.Int64
 }
 
-// Start starts a server of Debian's package postgresql and stops it
-// when the test ends. Without the programs the test is skipped, or fails if
-// MAAS_TEST_REQUIRE is "all". Run by root, the server runs as user postgres,
-// since it refuses to run as root.
+// Start starts a server of Debian's package postgresql and stops it when the test ends. Without the
+// programs the test is skipped, or fails if MAAS_TEST_REQUIRE is "all". Run by root, the server
+// runs as user postgres, since it refuses to run as root.
 func Start(t testing.TB) *Server {
 	t.Helper()
 	p, stop := start(t)
@@ -41,9 +40,8 @@ func Start(t testing.TB) *Server {
 	return p
 }
 
-// Shared is a server for all tests of a package, started by the first that
-// needs it: starting takes seconds, making a database in it none. Its zero
-// value is ready, for one goroutine.
+// Shared is a server for all tests of a package, started by the first that needs it: starting takes
+// seconds, making a database in it none. Its zero value is ready, for one goroutine.
 type Shared struct {
 	server *Server
 	stop   func()

@@ -13,8 +13,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Run runs the conformance suite. fresh returns the URL of an empty database
-// for each test.
+// Run runs the conformance suite. fresh returns the URL of an empty database for each test.
 func Run(t *testing.T, fresh func(testing.TB) string) {
 	for _, c := range []struct {
 		name string
@@ -190,8 +189,8 @@ func viewDoesNotWrite(t *testing.T, db *store.DB) {
 	}
 }
 
-// writersTakeTurns counts with reads and writes that would lose updates if
-// two transactions ran at once.
+// writersTakeTurns counts with reads and writes that would lose updates if two transactions ran at
+// once.
 func writersTakeTurns(t *testing.T, db *store.DB) {
 	const writers, each = 8, 10
 	if err := add(t.Context(), db, "counter"); err != nil {

@@ -33,8 +33,8 @@ type BootNetwork struct {
 	Servers []netip.Addr // this rack's address first
 }
 
-// BootServers returns the boot servers of the subnets that a rack serves:
-// its own, then those of the other rack of the VLAN.
+// BootServers returns the boot servers of the subnets that a rack serves: its own, then those of
+// the other rack of the VLAN.
 func BootServers(m *inventory.Model, rack inventory.Rack) []BootNetwork {
 	p := newDHCPPlan(m, rack)
 	var out []BootNetwork
@@ -47,7 +47,8 @@ func BootServers(m *inventory.Model, rack inventory.Rack) []BootNetwork {
 	return out
 }
 
-// machineProfile is what a machine boots wherever it is, and what says so; nil = that depends on the subnet.
+// machineProfile is what a machine boots wherever it is, and what says so; nil = that depends on
+// the subnet.
 func machineProfile(m *inventory.Model, x *inventory.Machine) (p *pxe.Profile, by string) {
 	if x.Profile != nil {
 		return x.Profile, "the machine's own"
@@ -55,7 +56,8 @@ func machineProfile(m *inventory.Model, x *inventory.Machine) (p *pxe.Profile, b
 	return tagProfile(m, x.Tags)
 }
 
-// SubnetProfile returns what machines boot in a subnet that have none of their own or of their tags; nil = the default.
+// SubnetProfile returns what machines boot in a subnet that have none of their own or of their
+// tags; nil = the default.
 func SubnetProfile(m *inventory.Model, s *ipam.Subnet) *pxe.Profile {
 	p, _ := subnetProfile(m, s)
 	return p
@@ -79,8 +81,9 @@ func tagProfile(m *inventory.Model, names []string) (p *pxe.Profile, by string) 
 	return nil, ""
 }
 
-// BootRule says what decides over the profile of a machine that boots from an address of a subnet: such as "tag lab", "subnet
-// 10.0.0.0/24" or "the site's default"; "" = it has none. A nil machine is one that is not known, a nil subnet likewise.
+// BootRule says what decides over the profile of a machine that boots from an address of a subnet:
+// such as "tag lab", "subnet 10.0.0.0/24" or "the site's default"; "" = it has none. A nil machine
+// is one that is not known, a nil subnet likewise.
 func BootRule(m *inventory.Model, x *inventory.Machine, s *ipam.Subnet) string {
 	if x != nil {
 		if p, by := machineProfile(m, x); p != nil {

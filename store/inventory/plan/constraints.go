@@ -28,9 +28,9 @@ func (c Constraints) Allows(m *inventory.Machine) bool {
 
 func in[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
 
-// Spread picks n machines that meet the constraints, over zones as evenly as
-// can be: the numbers picked in two zones differ by more than one only where
-// the smaller zone has no more. The choice is the same for the same input.
+// Spread picks n machines that meet the constraints, over zones as evenly as can be: the numbers
+// picked in two zones differ by more than one only where the smaller zone has no more. The choice
+// is the same for the same input.
 func Spread(machines []inventory.Machine, n int, c Constraints) ([]inventory.Machine, error) {
 	byZone := make(map[int64][]inventory.Machine)
 	total := 0
@@ -62,9 +62,8 @@ func Spread(machines []inventory.Machine, n int, c Constraints) ([]inventory.Mac
 	return picked, nil
 }
 
-// RacksFor orders racks by how well they suit a machine: those in its zone
-// first, of these those in the network of its BMC, then by when they were last
-// seen.
+// RacksFor orders racks by how well they suit a machine: those in its zone first, of these those in
+// the network of its BMC, then by when they were last seen.
 func RacksFor(m *inventory.Machine, racks []inventory.Rack) []inventory.Rack {
 	bmc := bmcOf(m)
 	first := func(a, b bool) int {

@@ -13,14 +13,12 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// DHCP returns what a rack's DHCP server serves from: the managed
-// subnets of the VLANs that it is a rack of and on which DHCP is on, and of the
-// VLANs relayed to those. A subnet in which the rack has no address, and to
-// which no VLAN of its own is relayed, is left out.
+// DHCP returns what a rack's DHCP server serves from: the managed subnets of the VLANs that it is a
+// rack of and on which DHCP is on, and of the VLANs relayed to those. A subnet in which the rack
+// has no address, and to which no VLAN of its own is relayed, is left out.
 //
-// Primary and secondary rack of a VLAN both have its dynamic ranges and its
-// fixed addresses: they are partners, of which each answers half of the
-// clients, and all while the other one is away.
+// Primary and secondary rack of a VLAN both have its dynamic ranges and its fixed addresses: they
+// are partners, of which each answers half of the clients, and all while the other one is away.
 func DHCP(m *inventory.Model, rack inventory.Rack) dhcpsrv.Snapshot {
 	snap := DHCPNetworks(m, rack)
 	p := newDHCPPlan(m, rack)
@@ -28,8 +26,8 @@ func DHCP(m *inventory.Model, rack inventory.Rack) dhcpsrv.Snapshot {
 	return snap
 }
 
-// DHCPNetworks is DHCP without the reservations, in time that does not
-// depend on how many machines there are.
+// DHCPNetworks is DHCP without the reservations, in time that does not depend on how many machines
+// there are.
 func DHCPNetworks(m *inventory.Model, rack inventory.Rack) dhcpsrv.Snapshot {
 	p := newDHCPPlan(m, rack)
 	subnets := p.subnets()
@@ -129,8 +127,8 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	return sub
 }
 
-// modeOf returns how DHCP is served on a VLAN. Behind a relay nobody hears
-// other servers, so what would be found out there is served.
+// modeOf returns how DHCP is served on a VLAN. Behind a relay nobody hears other servers, so what
+// would be found out there is served.
 func modeOf(v, serving ipam.VLAN) dhcpsrv.Mode {
 	switch mode := serving.DHCPMode; {
 	case mode == ipam.DHCPProxy:
@@ -150,8 +148,8 @@ func (p *dhcpPlan) serving(s *ipam.Subnet) ipam.VLAN {
 	return v
 }
 
-// otherRacks returns the addresses at which clients of a subnet reach the
-// other racks of the VLAN that serves it.
+// otherRacks returns the addresses at which clients of a subnet reach the other racks of the VLAN
+// that serves it.
 func (p *dhcpPlan) otherRacks(s *ipam.Subnet, v ipam.VLAN) []netip.Addr {
 	var out []netip.Addr
 	for _, r := range p.m.Racks {
@@ -194,9 +192,8 @@ func (p *dhcpPlan) addressOn(rack inventory.Rack, vlan int64, is4 bool) netip.Ad
 	return netip.Addr{}
 }
 
-// dns returns the servers a subnet's clients are told: the racks, this one
-// first, then those the operator named. Without a gateway clients reach only
-// what is in the subnet.
+// dns returns the servers a subnet's clients are told: the racks, this one first, then those the
+// operator named. Without a gateway clients reach only what is in the subnet.
 func (p *dhcpPlan) dns(s *ipam.Subnet, racks []netip.Addr) []netip.Addr {
 	var out []netip.Addr
 	for _, a := range racks {
@@ -254,8 +251,8 @@ func searchList(m *inventory.Model) []string {
 	return append([]string{defaultDomain(m)}, rest...)
 }
 
-// reservations gives each interface the addresses it holds on the served
-// subnets and, if it holds none, its machine's name. Who serves none needs none.
+// reservations gives each interface the addresses it holds on the served subnets and, if it holds
+// none, its machine's name. Who serves none needs none.
 func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 	if len(served) == 0 {
 		return nil

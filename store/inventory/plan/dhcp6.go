@@ -14,9 +14,8 @@ import (
 // leaseTime6 is the time of IPv6 leases, as MAAS has it.
 const leaseTime6 = 30 * time.Minute
 
-// subnet6 completes an IPv6 subnet: default routes, other routes and the MTU
-// are not told by DHCPv6, and the pools begin behind the routers' anycast
-// address.
+// subnet6 completes an IPv6 subnet: default routes, other routes and the MTU are not told by
+// DHCPv6, and the pools begin behind the routers' anycast address.
 func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet) dhcpsrv.Subnet {
 	sub.LeaseTime = leaseTime6
 	for i := range sub.Pools {
@@ -28,8 +27,8 @@ func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet) dhcpsrv.Subnet {
 	return sub
 }
 
-// hostOf tells whether an address can be a client's: of IPv6, the first one of
-// a subnet is every router's, and this rack's are not for others.
+// hostOf tells whether an address can be a client's: of IPv6, the first one of a subnet is every
+// router's, and this rack's are not for others.
 func (p *dhcpPlan) hostOf(subnet int64, a netip.Addr) bool {
 	s := subnetByID(p.m, subnet)
 	if s == nil || a.Is4() {
@@ -45,8 +44,7 @@ func Advertisements(m *inventory.Model, rack inventory.Rack) []radv.Advertisemen
 	return p.advertisements(p.subnets())
 }
 
-// advertisements returns one advertisement for each link with a subnet that
-// the setting names.
+// advertisements returns one advertisement for each link with a subnet that the setting names.
 func (p *dhcpPlan) advertisements(subnets []dhcpsrv.Subnet) (out []radv.Advertisement) {
 	named := p.m.SettingList(inventory.SettingRouterAdvertisements)
 	if len(named) == 0 {

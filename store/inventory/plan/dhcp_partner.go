@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// share makes the other rack of a VLAN the partner in a subnet, when that rack
-// serves it as well: it must have an address there.
+// share makes the other rack of a VLAN the partner in a subnet, when that rack serves it as well:
+// it must have an address there.
 func (p *dhcpPlan) share(sub *dhcpsrv.Subnet, s *ipam.Subnet, serving ipam.VLAN) {
 	other := serving.SecondaryRack
 	if other == p.rack.Name {
@@ -24,8 +24,8 @@ func (p *dhcpPlan) share(sub *dhcpsrv.Subnet, s *ipam.Subnet, serving ipam.VLAN)
 	sub.Partner, sub.PartnerServer, sub.Secondary = other, servers[0], serving.SecondaryRack == p.rack.Name
 }
 
-// partners are the racks that the subnets name, each with all its addresses:
-// first those in the shared subnets, where nothing is in between.
+// partners are the racks that the subnets name, each with all its addresses: first those in the
+// shared subnets, where nothing is in between.
 func (p *dhcpPlan) partners(subnets []dhcpsrv.Subnet) (out []dhcpsrv.Partner) {
 	for _, s := range subnets {
 		if s.Partner == "" {

@@ -12,12 +12,10 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// DNS returns what DNS servers serve for a site; see [NamePlanner] for
-// the names.
+// DNS returns what DNS servers serve for a site; see [NamePlanner] for the names.
 func DNS(m *inventory.Model) inventory.DNSPlan { return new(NamePlanner).Plan(m) }
 
-// zones returns the zones of the site's domains and of the reverse records of
-// its subnets.
+// zones returns the zones of the site's domains and of the reverse records of its subnets.
 func dnsZones(m *inventory.Model) []dnssrv.Zone {
 	ttl := uint32(m.SettingNumber(inventory.SettingDNSTTL, dnssrv.DefaultTTL))
 	names := make(map[string]uint32)
@@ -52,8 +50,8 @@ func dnsZones(m *inventory.Model) []dnssrv.Zone {
 // nameServer is the name of the site's DNS servers.
 func nameServer(m *inventory.Model) string { return "ns." + defaultDomain(m) }
 
-// nameServers are the names of the servers of every zone: the site's own, then
-// those that the operator says have copies.
+// nameServers are the names of the servers of every zone: the site's own, then those that the
+// operator says have copies.
 func nameServers(m *inventory.Model) []string {
 	servers := []string{nameServer(m)}
 	for _, s := range m.SettingList(inventory.SettingSecondaryNS) {
@@ -64,8 +62,8 @@ func nameServers(m *inventory.Model) []string {
 	return servers
 }
 
-// madeUp gives every address of a dynamic range a name in the default domain,
-// and the way back to it in the subnet's reverse zones, without a record each.
+// madeUp gives every address of a dynamic range a name in the default domain, and the way back to
+// it in the subnet's reverse zones, without a record each.
 func madeUp(m *inventory.Model) map[string][]dnssrv.Range {
 	out := make(map[string][]dnssrv.Range)
 	for _, r := range m.Ranges {
@@ -89,8 +87,8 @@ func madeUp(m *inventory.Model) map[string][]dnssrv.Range {
 	return out
 }
 
-// classless is the zone of a subnet smaller than /24 after RFC 2317 section 4,
-// such as "64-26.2.0.192.in-addr.arpa"; "" if the subnet has none.
+// classless is the zone of a subnet smaller than /24 after RFC 2317 section 4, such as
+// "64-26.2.0.192.in-addr.arpa"; "" if the subnet has none.
 func classless(s ipam.Subnet) string {
 	if s.RDNS != ipam.RDNSRFC2317 || !s.Prefix.Addr().Is4() || s.Prefix.Bits() <= 24 {
 		return ""

@@ -13,13 +13,12 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// NamePlanner names everything that has an address, and follows changes in
-// time proportional to them. A machine's own name leads to the addresses of one
-// interface, its boot interface if that has any; its others are
-// <interface>.<name>. Addresses seen in leases count only where no other was
-// given, and are marked as learned. Reverse records exist for all of them, and
-// a machine's name wins over others. Addresses of dynamic ranges have names
-// such as 10-0-3-7 as long as they have no other.
+// NamePlanner names everything that has an address, and follows changes in time proportional to
+// them. A machine's own name leads to the addresses of one interface, its boot interface if that
+// has any; its others are <interface>.<name>. Addresses seen in leases count only where no other
+// was given, and are marked as learned. Reverse records exist for all of them, and a machine's name
+// wins over others. Addresses of dynamic ranges have names such as 10-0-3-7 as long as they have no
+// other.
 //
 // The zero NamePlanner is ready for Plan. It is not for concurrent use.
 type NamePlanner struct {
@@ -78,8 +77,7 @@ const (
 	fromPointer // reverse records
 )
 
-// yields tells whether a name that a machine or device has is not this
-// source's to use.
+// yields tells whether a name that a machine or device has is not this source's to use.
 func (s source) yields() bool { return s.class == fromRack || s.class == fromOrphan }
 
 // setID is what tells the record sets of one name apart.
@@ -118,10 +116,10 @@ func (p *NamePlanner) plan(m *inventory.Model) inventory.DNSPlan {
 	return inventory.DNSPlan{Zones: dnsZones(m), Sets: p.settle(t), Forwarding: forwarding(m), Access: dnsAccess(m)}
 }
 
-// Change returns the record sets that are different from the last plan, those
-// without data being gone, in the order of [DNSPlan]. c is what Follow returned
-// for the model that was planned, and not nil. If Networks changed, the model
-// has to fit: zones and the rest of the plan are the same then.
+// Change returns the record sets that are different from the last plan, those without data being
+// gone, in the order of [DNSPlan]. c is what Follow returned for the model that was planned, and
+// not nil. If Networks changed, the model has to fit: zones and the rest of the plan are the same
+// then.
 func (p *NamePlanner) Change(c *inventory.Changes) []dnssrv.RRset {
 	t := touched{make(map[string]bool), make(map[netip.Addr]bool)}
 	p.claim(t, true, &c.Before)
@@ -194,8 +192,7 @@ func (c claimant) pointer(a netip.Addr, v pointer) {
 	}
 }
 
-// settle elects pointers again and returns the sets of all names that were
-// touched, in order.
+// settle elects pointers again and returns the sets of all names that were touched, in order.
 func (p *NamePlanner) settle(t touched) []dnssrv.RRset {
 	for name := range t.names {
 		for _, c := range p.at(name).claims {
@@ -262,8 +259,8 @@ func (p *NamePlanner) reverse(t touched, back bool, a netip.Addr, to pointer) {
 	c.set(name, claim{kind: "PTR", data: to.name, learned: to.learned})
 }
 
-// appendSets appends the sets of a name, and without data those that the last
-// plan had there and this one has not.
+// appendSets appends the sets of a name, and without data those that the last plan had there and
+// this one has not.
 func (p *NamePlanner) appendSets(out []dnssrv.RRset, name string) []dnssrv.RRset {
 	n := p.at(name)
 	sets := make(map[setID]*dnssrv.RRset, 2)

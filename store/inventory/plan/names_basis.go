@@ -8,8 +8,8 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// namesBasis is all that the names of a site follow from besides machines,
-// devices, addresses and records.
+// namesBasis is all that the names of a site follow from besides machines, devices, addresses and
+// records.
 type namesBasis struct {
 	rest    inventory.DNSPlan // of a site without those
 	domains []inventory.Domain
@@ -37,9 +37,8 @@ func basisOf(m *inventory.Model) *namesBasis {
 	return b
 }
 
-// Fits reports whether the names of machines and all else in a model are as
-// the last plan has them, but for what Change is told of. Most changes of
-// networks are no change of names.
+// Fits reports whether the names of machines and all else in a model are as the last plan has them,
+// but for what Change is told of. Most changes of networks are no change of names.
 func (p *NamePlanner) Fits(m *inventory.Model) bool {
 	return p.basis != nil && reflect.DeepEqual(p.basis, basisOf(m))
 }

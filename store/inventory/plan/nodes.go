@@ -7,9 +7,9 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// ChangedNodes is what plans need to know when machines and devices changed and
-// nothing else that matters to them: the nodes that changed, before and after,
-// and those that share link addresses with them, directly or through others.
+// ChangedNodes is what plans need to know when machines and devices changed and nothing else that
+// matters to them: the nodes that changed, before and after, and those that share link addresses
+// with them, directly or through others.
 type ChangedNodes struct {
 	Before, After []PlannedNode
 	m             *inventory.Model
@@ -24,9 +24,9 @@ type PlannedNode struct {
 	id         int64
 }
 
-// NodesChanged returns in what the nodes of a model differ from what they were
-// by c, which Follow returned for it and which is not nil. It looks at all
-// nodes once, and once more at most for each that shares link addresses.
+// NodesChanged returns in what the nodes of a model differ from what they were by c, which Follow
+// returned for it and which is not nil. It looks at all nodes once, and once more at most for each
+// that shares link addresses.
 func NodesChanged(m *inventory.Model, c *inventory.Changes) *ChangedNodes {
 	n := &ChangedNodes{m: m, macs: make(map[string]bool)}
 	changed := make(map[int64]bool)
@@ -38,9 +38,9 @@ func NodesChanged(m *inventory.Model, c *inventory.Changes) *ChangedNodes {
 	if len(changed) == 0 {
 		return n
 	}
-	// One link address, which bridges may share, has one reservation in a subnet.
-	// Who shares one with a changed node may so get what that had, also for its
-	// further addresses, which it may share with yet others.
+	// One link address, which bridges may share, has one reservation in a subnet. Who shares one
+	// with a changed node may so get what that had, also for its further addresses, which it may
+	// share with yet others.
 	for known := 0; known < len(n.macs); {
 		known = len(n.macs)
 		n.After = plannedNodes(part(m), n.has)
@@ -91,8 +91,8 @@ func plannedNodes(p *inventory.Part, wanted func([]inventory.Interface) bool) []
 	return out
 }
 
-// Reservations returns what those of DHCP for a rack were, and what they
-// are, where they may be different now.
+// Reservations returns what those of DHCP for a rack were, and what they are, where they may be
+// different now.
 func (n *ChangedNodes) Reservations(rack inventory.Rack) (before, after []dhcpsrv.Reservation) {
 	if len(n.macs) == 0 {
 		return nil, nil

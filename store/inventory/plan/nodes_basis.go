@@ -9,10 +9,9 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// NodesBasis is all that the plans of machines and devices, their reservations
-// in DHCP and their BootOf, follow from besides these themselves. Most
-// changes of networks leave it as it is: then nothing but what NodesChanged
-// tells of has to be planned anew.
+// NodesBasis is all that the plans of machines and devices, their reservations in DHCP and their
+// BootOf, follow from besides these themselves. Most changes of networks leave it as it is: then
+// nothing but what NodesChanged tells of has to be planned anew.
 type NodesBasis struct {
 	site  siteBasis
 	racks map[string][]servedBasis // by name of the rack
@@ -55,14 +54,13 @@ func NodesBasisOf(m *inventory.Model) *NodesBasis {
 	return b
 }
 
-// Equal reports whether machines and devices are planned alike, as far as that
-// is the same for all racks. Nothing is like nil.
+// Equal reports whether machines and devices are planned alike, as far as that is the same for all
+// racks. Nothing is like nil.
 func (b *NodesBasis) Equal(other *NodesBasis) bool {
 	return b != nil && other != nil && reflect.DeepEqual(b.site, other.site)
 }
 
-// EqualFor reports whether they are planned alike for one rack, also in what is
-// of it alone.
+// EqualFor reports whether they are planned alike for one rack, also in what is of it alone.
 func (b *NodesBasis) EqualFor(other *NodesBasis, rack string) bool {
 	if !b.Equal(other) {
 		return false

@@ -16,18 +16,17 @@ import (
 // ProxyPlan is what the proxy of one rack does.
 type ProxyPlan struct {
 	Policy proxy.Policy
-	// Port is the TCP port on the rack's addresses; 0 = the rack serves no
-	// proxy, since there is to be none, or machines use another one.
+	// Port is the TCP port on the rack's addresses; 0 = the rack serves no proxy, since there is to
+	// be none, or machines use another one.
 	Port int
 }
 
-// Proxy lets the clients of all subnets but those that deny it use a
-// rack's proxy, for everything but the racks' own addresses: what listens
-// there is for administrators, and machines reach what is for them directly.
+// Proxy lets the clients of all subnets but those that deny it use a rack's proxy, for everything
+// but the racks' own addresses: what listens there is for administrators, and machines reach what
+// is for them directly.
 //
-// The proxy of the rack that runs beside the region, "" = none does, is also
-// the parent of those of the other racks; and it alone goes through the site's
-// external proxy, if that is to be a parent.
+// The proxy of the rack that runs beside the region, "" = none does, is also the parent of those of
+// the other racks; and it alone goes through the site's external proxy, if that is to be a parent.
 func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 	p := ProxyPlan{Port: proxyPort(m)}
 	if p.Port == 0 {
@@ -88,9 +87,9 @@ type ProxyURLs struct {
 	Anywhere string // for machines in none of them
 }
 
-// ProxyURLsOf returns the site's external proxy for all, or the rack's own:
-// in each subnet by its address nearest to it or, where another rack serves
-// too, by the name that leads to both, so that one is enough.
+// ProxyURLsOf returns the site's external proxy for all, or the rack's own: in each subnet by its
+// address nearest to it or, where another rack serves too, by the name that leads to both, so that
+// one is enough.
 func ProxyURLsOf(m *inventory.Model, rack inventory.Rack) ProxyURLs {
 	port := proxyPort(m)
 	switch {

@@ -14,9 +14,9 @@ import (
 // internalTTL is short: machines are to find the racks that serve them now.
 const internalTTL = 15
 
-// internalDomain is the domain of names for the racks of each subnet: what is
-// to be reached whichever of two racks lives is told to machines by such a
-// name. "" if the site leaves the domain to other servers.
+// internalDomain is the domain of names for the racks of each subnet: what is to be reached
+// whichever of two racks lives is told to machines by such a name. "" if the site leaves the domain
+// to other servers.
 func internalDomain(m *inventory.Model) string {
 	name := cmp.Or(m.Settings[inventory.SettingInternalDomain], inventory.DefaultInternalDomain)
 	if slices.ContainsFunc(m.Domains, func(d inventory.Domain) bool { return d.Name == name && d.External }) {
@@ -25,9 +25,8 @@ func internalDomain(m *inventory.Model) string {
 	return name
 }
 
-// internalName is the name of a subnet's racks, such as
-// "10-0-0-0--24.maas-internal". IPv6 addresses are written out: a label does
-// not begin with a hyphen.
+// internalName is the name of a subnet's racks, such as "10-0-0-0--24.maas-internal". IPv6
+// addresses are written out: a label does not begin with a hyphen.
 func internalName(subnet netip.Prefix, domain string) string {
 	host := strings.NewReplacer(".", "-", ":", "-").Replace(subnet.Addr().StringExpanded())
 	return fmt.Sprintf("%s--%d.%s", host, subnet.Bits(), domain)
@@ -49,8 +48,8 @@ func (p *NamePlanner) internal(t touched, m *inventory.Model) {
 	}
 }
 
-// sharedName is the name by which clients of a subnet find both racks of its
-// VLAN; "" if the rack is alone there, or if clients ask others for names.
+// sharedName is the name by which clients of a subnet find both racks of its VLAN; "" if the rack
+// is alone there, or if clients ask others for names.
 func (p *dhcpPlan) sharedName(s *ipam.Subnet) string {
 	serving, domain := p.serving(s), internalDomain(p.m)
 	asked := !s.Unmanaged && !s.DenyDNS && len(s.DNSServers) == 0 && serving.DHCPMode == ipam.DHCPServe

@@ -15,7 +15,8 @@ import (
 type Options struct {
 	DryRun bool // tell what would change, and change nothing
 	Prune  bool // remove objects that the document's lists do not have
-	// Kinds are the kinds of power control that machines may have. They say which parameters are secret. Nil = there are none.
+	// Kinds are the kinds of power control that machines may have. They say which parameters are
+	// secret. Nil = there are none.
 	Kinds power.Registry
 }
 
@@ -42,8 +43,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // errDry undoes what a dry run did.
 var errDry = errors.New("sitedoc: this was a dry run")
 
-// Apply makes the site what the document says, and tells what changed, in the order in which it did. An error is an [*Error]
-// when it is about an object; then nothing has changed.
+// Apply makes the site what the document says, and tells what changed, in the order in which it
+// did. An error is an [*Error] when it is about an object; then nothing has changed.
 func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Options) ([]Change, error) {
 	var changes []Change
 	err := inv.Atomically(ctx, func(ctx context.Context) error {

@@ -89,7 +89,8 @@ func (a *applier) fillTag(d Tag, t *tagged) (err error) {
 	return err
 }
 
-// found are the objects of names, each once, in the order in which they are listed, which is that of the key.
+// found are the objects of names, each once, in the order in which they are listed, which is that
+// of the key.
 func found[T any](names []string, find func(string) (T, error), key func(T) [2]int64) ([]T, error) {
 	out := make([]T, 0, len(names))
 	for _, name := range names {

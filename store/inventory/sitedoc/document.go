@@ -36,8 +36,9 @@ type Domain struct {
 	Forward  []string `json:"forward,omitempty" yaml:"forward,omitempty"`
 	// Of what follows, what is left out is left alone.
 	DNSSEC *bool `json:"dnssec,omitempty" yaml:"dnssec,omitempty"`
-	// AllowTransfer are networks and TSIG keys, Notify addresses host:port, AllowUpdate as inventory.UpdateGrant writes it. The keys
-	// are no part of a document, as no secrets are: they must be there.
+	// AllowTransfer are networks and TSIG keys, Notify addresses host:port, AllowUpdate as
+	// inventory.UpdateGrant writes it. The keys are no part of a document, as no secrets are: they
+	// must be there.
 	AllowTransfer []string `json:"allow_transfer,omitempty" yaml:"allow_transfer,omitempty"`
 	Notify        []string `json:"notify,omitempty" yaml:"notify,omitempty"`
 	AllowUpdate   []string `json:"allow_update,omitempty" yaml:"allow_update,omitempty"`
@@ -126,7 +127,8 @@ type Machine struct {
 // Power is how a machine is switched on and off.
 type Power struct {
 	Type string `json:"type" yaml:"type"` // name of a kind of power control, such as "ipmi"; "" = not known
-	// Parameters are the settings of that kind. Those that are secret may be given, and are never exported.
+	// Parameters are the settings of that kind. Those that are secret may be given, and are never
+	// exported.
 	Parameters Parameters `json:"parameters,omitempty" yaml:"parameters,omitempty"`
 }
 
@@ -148,7 +150,8 @@ type Link struct {
 	IP     string `json:"ip_address,omitempty" yaml:"ip_address,omitempty"` // of static; "" = one is chosen
 }
 
-// Tag is a tag with the machines, by full name, and the subnets, by prefix, that have it; nil = they are left alone.
+// Tag is a tag with the machines, by full name, and the subnets, by prefix, that have it; nil =
+// they are left alone.
 type Tag struct {
 	Name       string   `json:"name" yaml:"name"`
 	Comment    string   `json:"comment,omitempty" yaml:"comment,omitempty"`
@@ -157,7 +160,8 @@ type Tag struct {
 	Subnets    []string `json:"subnets,omitempty" yaml:"subnets,omitempty"`
 }
 
-// BootProfile is what those of a machine, a tag or a subnet boot or, when it names none of them, everybody else.
+// BootProfile is what those of a machine, a tag or a subnet boot or, when it names none of them,
+// everybody else.
 type BootProfile struct {
 	Machine string  `json:"machine,omitempty" yaml:"machine,omitempty"`
 	Tag     string  `json:"tag,omitempty" yaml:"tag,omitempty"`

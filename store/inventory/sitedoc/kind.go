@@ -9,7 +9,8 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// steps are all kinds in the order in which they are made. VLANs come twice: DHCP needs ranges, and a relay other VLANs.
+// steps are all kinds in the order in which they are made. VLANs come twice: DHCP needs ranges, and
+// a relay other VLANs.
 func (a *applier) steps(doc *Document) []step {
 	return []step{
 		a.zones(&doc.Zones), a.pools(&doc.Pools), a.domains(&doc.Domains), a.spaces(&doc.Spaces), a.fabrics(&doc.Fabrics),
@@ -22,7 +23,8 @@ func (a *applier) steps(doc *Document) []step {
 // maxInTheWay is how many objects an error names that are in the way of a removal.
 const maxInTheWay = 12
 
-// early is a first pass, of which nothing is exported. It is the one that removes: subnets are gone then.
+// early is a first pass, of which nothing is exported. It is the one that removes: subnets are gone
+// then.
 type early struct{ step }
 
 func (early) export() error { return nil }

@@ -9,7 +9,8 @@ import (
 // Parameters are settings by name.
 type Parameters map[string]string
 
-// UnmarshalYAML reads each value as it is written. YAML takes 0123 for a number and would make 83 of a password.
+// UnmarshalYAML reads each value as it is written. YAML takes 0123 for a number and would make 83
+// of a password.
 func (p *Parameters) UnmarshalYAML(node ast.Node) error {
 	if node.Type() == ast.NullType {
 		*p = nil

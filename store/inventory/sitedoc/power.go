@@ -14,8 +14,8 @@ import (
 // Hidden stands for a secret in changes.
 const Hidden = "***"
 
-// powered is a machine with the secrets of its power control that a document changes: [Hidden] for those that are set, and ""
-// for those that are removed.
+// powered is a machine with the secrets of its power control that a document changes: [Hidden] for
+// those that are set, and "" for those that are removed.
 type powered struct {
 	inventory.Machine
 	secrets map[string]string
@@ -75,7 +75,8 @@ func (a *applier) fillPower(d *Power, m *powered) error {
 	return nil
 }
 
-// storedSecrets are those that a machine keeps: none if it is new or switched in another way from now on.
+// storedSecrets are those that a machine keeps: none if it is new or switched in another way from
+// now on.
 func (a *applier) storedSecrets(k power.Kind, m *powered) (map[string]string, error) {
 	out := map[string]string{}
 	if m.ID == 0 || m.Power.Type != k.Name {

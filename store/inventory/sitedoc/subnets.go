@@ -20,7 +20,8 @@ func (a *applier) subnets(docs *[]Subnet) step {
 	}
 }
 
-// removeSubnet refuses while addresses are held: deleting it by force would take them from their holders.
+// removeSubnet refuses while addresses are held: deleting it by force would take them from their
+// holders.
 func (a *applier) removeSubnet(ctx context.Context, s ipam.Subnet) error {
 	held, err := a.inv.Allocations(ctx, s.ID)
 	if err != nil {

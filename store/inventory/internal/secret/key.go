@@ -18,7 +18,8 @@ func Mark(key []byte) []byte {
 // Marked reports whether mark is that of the key, in constant time.
 func Marked(mark, key []byte) bool { return hmac.Equal(mark, Mark(key)) }
 
-// Derive returns a secret for one purpose that follows from the site's key and reveals nothing of it.
+// Derive returns a secret for one purpose that follows from the site's key and reveals nothing of
+// it.
 func Derive(key []byte, purpose string) ([]byte, error) {
 	return hkdf.Key(sha256.New, key, nil, purpose, sha256.Size)
 }

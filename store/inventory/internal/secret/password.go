@@ -18,8 +18,8 @@ const (
 	MaxPassword = 1024
 )
 
-// defaultRounds take about a fifth of a second. More than maxRounds are not accepted from a database:
-// a changed row must not occupy the processor for minutes.
+// defaultRounds take about a fifth of a second. More than maxRounds are not accepted from a
+// database: a changed row must not occupy the processor for minutes.
 const (
 	defaultRounds = 600_000
 	maxRounds     = 10_000_000
@@ -43,8 +43,8 @@ func NewPasswords(rounds int) *Passwords {
 	return &Passwords{rounds, make(chan struct{}, maxHashing)}
 }
 
-// Hash returns the text to store for a password (RFC 8018): "pbkdf2-sha256$ROUNDS$SALT$HASH". It waits
-// while others are being hashed, until ctx ends.
+// Hash returns the text to store for a password (RFC 8018): "pbkdf2-sha256$ROUNDS$SALT$HASH". It
+// waits while others are being hashed, until ctx ends.
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails
@@ -56,8 +56,8 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	return fmt.Sprintf("pbkdf2-sha256$%d$%s$%s", p.rounds, text(salt), text(key)), nil
 }
 
-// Check reports whether hash is that of the password. A hash that is none takes as long to refuse, so
-// that the time does not tell which users exist.
+// Check reports whether hash is that of the password. A hash that is none takes as long to refuse,
+// so that the time does not tell which users exist.
 func (p *Passwords) Check(ctx context.Context, hash, password string) (bool, error) {
 	rounds, salt, want, known := parseHash(hash)
 	if !known {

@@ -1,5 +1,5 @@
-// Package secret seals what a site must not show, and hashes what it need only recognize: secrets of
-// power drivers and TSIG keys, passwords, secrets of API keys.
+// Package secret seals what a site must not show, and hashes what it need only recognize: secrets
+// of power drivers and TSIG keys, passwords, secrets of API keys.
 //
 //	seal, err := secret.NewSeal(key) // 32 bytes, kept outside the database
 //	row := seal.Close(text, "node 7")

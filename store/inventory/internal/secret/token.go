@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 )
 
-// HashToken returns the text to store for a random secret, such as an API key's. It cannot be guessed,
-// so that a fast hash is enough.
+// HashToken returns the text to store for a random secret, such as an API key's. It cannot be
+// guessed, so that a fast hash is enough.
 func HashToken(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])

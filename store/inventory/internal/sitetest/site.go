@@ -1,5 +1,5 @@
-// Package sitetest makes a site for tests of the inventory and of its plans, and follows how plans of
-// it change.
+// Package sitetest makes a site for tests of the inventory and of its plans, and follows how plans
+// of it change.
 package sitetest
 
 import (
