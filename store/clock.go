@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Now is the time by the database's clock, which all processes on one database share. SQLite has
-// that of its host.
+// Now returns the time of the database's clock, which all processes on one database share. For
+// SQLite it is the clock of the host.
 func (tx *Tx) Now(ctx context.Context) (time.Time, error) {
 	var micro int64
 	err := tx.Get(ctx, tx.db.engine.dialect().now, nil, &micro)

@@ -1,44 +1,41 @@
-// Package store keeps a region's data in SQLite or PostgreSQL and tells what changed.
-//
-// # One call
+// Package store keeps data in SQLite or PostgreSQL and reports every change of it.
 //
 //	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db", os.DirFS("migrations"))
-//
-// opens the database (making it if it does not exist), brings its schema up to date and returns a
-// [DB]. The schema is the caller's: this package knows no table but those of its change feed.
-// "postgres://user@host/name" opens a PostgreSQL database that several regions may share, and
-// "memory:" one that is gone when it is closed. Package store/inventory gives the rows their
-// meaning.
-//
-// # Transactions
-//
-//	err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+//	err = db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 //		id, err := tx.Insert(ctx, "INSERT INTO fabric (name) VALUES (?) RETURNING id", "lab")
 //		tx.Changed("fabric", id, store.Created)
 //		return err
 //	})
+//	for change, err := range db.Watch(ctx, 0) { ... } // "fabric" 1 was created
 //
-// There is one writer at a time, in all processes together: what a transaction read is still true
-// when it commits. A call with the ctx of a running transaction joins it, so functions that each
-// need a transaction combine into larger ones. SQL is written with ? and for both engines.
+// [Open] makes the database if it does not exist, brings its schema up to date and returns a [DB].
+// "postgres://user@host/name" opens a PostgreSQL database that several processes may share, and
+// "memory:" a database that lasts until it is closed. The schema belongs to the caller: this
+// package knows only the tables of its change feed. Package store/inventory/schema is the schema of
+// a site.
+//
+// # Transactions
+//
+// One write transaction runs at a time, over all processes: what it read is still true when it
+// commits. A call with the context of a running transaction joins that transaction, so functions
+// that each need a transaction combine into larger ones. SQL is written with ? for both engines.
 //
 // # The change feed
 //
-// Every object noted with [Tx.Changed] gets a revision at commit. [DB.Watch] yields changes in
-// order, each once, from any revision on, whichever process committed them; it survives a lost
+// [Tx.Changed] records an object, which gets a revision at commit. [DB.Watch] yields changes in
+// order, each once, from any revision on, whichever process committed them. It survives a lost
 // connection without a gap.
 //
 // # Backup
 //
-// [DB.Dump] writes all data of one moment, an embedder's own tables included, in a form that either
-// engine takes back; [DB.Restore] puts it in the place of all data in one transaction, while others
-// use the database, whose Watches end with [ErrCompacted] then. [DB.CopyTo] copies an SQLite file
-// that is in use.
+// [DB.Dump] writes all data of one moment in a form that either engine restores: all tables of the
+// database, including tables that an embedder made beside the schema. [DB.Restore] replaces all
+// data in one transaction while others use the database; their Watches end with [ErrCompacted]. The
+// database has to have the tables that the dump has. [DB.CopyTo] copies an SQLite file in use.
 //
 // # Durability and errors
 //
-// A commit that returned nil is on disk. A rule of the schema that was broken is a
-// [*ConstraintError] (fs.ErrExist when something must be unique); a database that cannot be opened
-// is an [*OpenError], one line with the file and the cure. DB is safe for concurrent use; Tx is
-// not.
+// A commit that returned nil is on disk. A violated rule of the schema is a [*ConstraintError]
+// (fs.ErrExist if a value must be unique). A database that cannot be opened is an [*OpenError]: one
+// line with the file and the cure. DB is safe for concurrent use; Tx is not.
 package store

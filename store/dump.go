@@ -102,7 +102,7 @@ func (tx *Tx) dumpTable(ctx context.Context, enc *json.Encoder, table string) (n
 	return n, rows.Err()
 }
 
-// portable is a value as it stands in a dump.
+// portable returns a value in the form that a dump has.
 func portable(v any, column string) any {
 	switch v := v.(type) {
 	case []byte:

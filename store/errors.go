@@ -98,7 +98,7 @@ var liteKinds = map[int]ConstraintKind{
 	sqlite3.SQLITE_CONSTRAINT_NOTNULL:    Check,
 }
 
-// The codes are those of PostgreSQL's appendix A, class 23.
+// Codes of PostgreSQL's appendix A, class 23.
 var pgKinds = map[string]ConstraintKind{
 	"23505": Unique, "23503": ForeignKey, "23001": ForeignKey, "23514": Check, "23502": Check,
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Op is what happened to an object.
+// Op is an operation on an object.
 type Op string
 
 // The operations.
@@ -31,8 +31,8 @@ type Change struct {
 // watch from the revision that was current before.
 var ErrCompacted = errors.New("store: changes that old are no longer kept; read all anew")
 
-// Changed notes that the transaction changed an object. Notes of the same object are merged, and
-// one that was created and deleted is not told of.
+// Changed records that the transaction changed an object. Records of the same object are merged; an
+// object that was created and deleted in one transaction is not reported.
 func (tx *Tx) Changed(kind string, id int64, op Op) {
 	for i, c := range tx.changes {
 		if c.Kind != kind || c.ID != id {
@@ -84,7 +84,7 @@ func (db *DB) Revision(ctx context.Context) (rev int64, err error) {
 // watchBatch bounds what a Watch holds in memory.
 const watchBatch = 256
 
-// pollEvery is how often a Watch looks without having been told to.
+// pollEvery is the interval at which a Watch looks for changes that no notification announced.
 const pollEvery = time.Second
 
 // Watch yields every change after revision from, in order and each once, then waits for more. It
@@ -188,7 +188,7 @@ func (db *DB) wait(ctx context.Context, wake <-chan struct{}) bool {
 	return true
 }
 
-// listen starts, once, to hear of the commits of other processes.
+// listen starts, once, to receive the notifications of other processes' commits.
 func (db *DB) listen() {
 	db.mu.Lock()
 	defer db.mu.Unlock()

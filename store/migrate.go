@@ -95,8 +95,8 @@ func (db *DB) hasTable(ctx context.Context, name string) (has bool, err error) {
 	return has, nil
 }
 
-// makeFeed makes the tables of the change feed unless they exist. Should the program end halfway,
-// the next start makes the rest: the last of the tables is what is looked for.
+// makeFeed makes the tables of the change feed unless they exist. It looks for the last of them: if
+// the program ends halfway, the next start makes the rest.
 func (db *DB) makeFeed(ctx context.Context) error {
 	has, err := db.hasTable(ctx, "change")
 	if err != nil || has {

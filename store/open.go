@@ -26,7 +26,7 @@ type DB struct {
 	started bool
 }
 
-// engine is where SQLite and PostgreSQL differ.
+// engine covers the differences between SQLite and PostgreSQL.
 type engine interface {
 	// begin is run first in every write transaction.
 	begin(ctx context.Context, tx *sql.Tx) error

@@ -23,12 +23,12 @@ const (
 	lockMigrate = 0x6d616173_0002
 )
 
-// channel is what commits are announced on.
+// channel is the notification channel of commits.
 const channel = "maas_change"
 
-// stuckAfter is when the server ends a write transaction whose process says nothing, be it stopped
-// or cut off, so that the others can write again. Since a process has one write transaction at a
-// time, they wait for no more than one.
+// stuckAfter is the time after which the server ends a write transaction whose process was stopped
+// or cut off, so that others can write again. A process has one write transaction at a time, so one
+// such wait is the longest.
 const stuckAfter = "5s"
 
 // begin makes write transactions run one after the other, as on SQLite: what the transaction reads

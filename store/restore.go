@@ -29,10 +29,9 @@ func restoreInto(ctx context.Context, url string, schema fs.FS, in *dumpReader, 
 	return db.Close()
 }
 
-// Restore puts what Dump wrote, of this schema or an older one, in the place of all data, in one
-// transaction: others see all of the old or all of the new, and if anything is wrong with the dump
-// the old data stays. Every Watch, in whichever process, then ends with ErrCompacted, which tells
-// its reader to read all anew.
+// Restore replaces all data with a dump of this schema or an older one, in one transaction: readers
+// see all of the old data or all of the new, and a damaged dump leaves the old data. Every Watch,
+// in any process, then ends with ErrCompacted: its reader has to read everything again.
 func (db *DB) Restore(ctx context.Context, r io.Reader) error {
 	in, schema, err := openDump(r)
 	if err != nil {
@@ -130,8 +129,8 @@ func (tx *Tx) restoreEmpty(ctx context.Context, in *dumpReader) error {
 	return err
 }
 
-// restoreOver replaces all data. The change feed begins anew, above every revision that anybody has
-// seen.
+// restoreOver replaces all data. The change feed goes on above every revision that a reader may
+// have seen.
 func (tx *Tx) restoreOver(ctx context.Context, in *dumpReader) error {
 	var last, generation int64
 	if err := tx.Get(ctx, "SELECT last, generation FROM revision WHERE one = 1", nil, &last, &generation); err != nil {

@@ -164,7 +164,7 @@ var fileErrors = map[int]struct{ why, cure string }{
 	sqlite3.SQLITE_LOCKED:   {"is locked by another program", "stop the other program"},
 }
 
-// retryable tells whether the same transaction may succeed when run again.
+// retryable reports whether the same transaction may succeed when it is run again.
 func retryable(err error) bool {
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {

@@ -95,9 +95,9 @@ func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (e
 
 type committedKey struct{}
 
-// OnCommit has f called after each Update with the context it returns that changed anything, with
-// the revision of the last change, as a rule before Watch of this process tells of it. It must
-// return soon.
+// OnCommit returns a context with which each Update that changes something calls f after its
+// commit, with the revision of the last change. As a rule f runs before a Watch of this process
+// reports the change. It must return soon.
 func OnCommit(ctx context.Context, f func(revision int64)) context.Context {
 	return context.WithValue(ctx, committedKey{}, f)
 }
@@ -129,7 +129,7 @@ func (tx *Tx) BeforeCommit(f func(ctx context.Context, changes []Change) error) 
 	}
 }
 
-// Exec runs a statement, in which ? stands for an argument, and returns how many rows it changed.
+// Exec runs a statement, with ? for each argument, and returns how many rows it changed.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	if !tx.writes {
 		return 0, ErrReadOnly
@@ -179,7 +179,7 @@ func (tx *Tx) Get(ctx context.Context, query string, args []any, dest ...any) er
 	return translate(err)
 }
 
-// dialect is how an engine spells what the SQL of this project leaves open.
+// dialect is an engine's spelling of what the SQL of this project leaves open.
 type dialect struct {
 	numbered bool // $1, $2 in the place of ?
 	words    *strings.Replacer

@@ -51,7 +51,7 @@ func heldAddresses(ctx context.Context, tx *store.Tx, where string, args ...any)
 	return all, err
 }
 
-// Allocations lists the addresses of a subnet that are held or were seen; 0 stands for all subnets.
+// Allocations lists the addresses of a subnet that are held or were observed; 0 means all subnets.
 func (inv *Inventory) Allocations(ctx context.Context, subnet int64) (all []ipam.Allocation, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if subnet == 0 {
@@ -274,8 +274,8 @@ func (inv *Inventory) ReserveAddress(ctx context.Context, r Reservation) (a ipam
 	return a, err
 }
 
-// ReleaseAddress takes back an address that a user reserved. The owner must be the same; force
-// takes it back from anybody.
+// ReleaseAddress releases an address that a user reserved. The owner must match unless force is
+// set.
 func (inv *Inventory) ReleaseAddress(ctx context.Context, a netip.Addr, owner string, force bool) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		row, err := allocations.one(ctx, tx, "reserved address "+a.String(), "ip = ? AND type = ?", a.String(), int64(ipam.AllocUserReserved))

@@ -9,7 +9,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
-// APIKey is what is kept of a key with which a user's programs use the API.
+// APIKey is the stored part of a key with which a user's programs use the API.
 type APIKey struct {
 	ID       int64
 	UserID   int64
@@ -28,7 +28,7 @@ var apiKeys = table[APIKey]{
 	},
 }
 
-// maxKeys is how many keys a user has. The oldest goes when another is made.
+// maxKeys bounds the keys of a user: creating another one deletes the oldest.
 const maxKeys = 100
 
 // CreateAPIKey makes a key for a user. Text is consumer:token:secret; the secret cannot be read
@@ -92,7 +92,7 @@ func (inv *Inventory) withAPIKey(ctx context.Context, user int64, token string, 
 	})
 }
 
-// CheckAPIKey reports whose key it is; false = it is no key, or not any more.
+// CheckAPIKey returns the user of a key; false = the key is not valid, or no longer.
 func (inv *Inventory) CheckAPIKey(ctx context.Context, consumer, token, last string) (u User, ok bool, err error) {
 	var k APIKey
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// keepBoots is how many boots of a link address are remembered.
+// keepBoots is the number of boots that are kept for each link address.
 const keepBoots = 5
 
 // attempt is a boot in the database.
@@ -96,7 +96,7 @@ func lastStep(ctx context.Context, tx *store.Tx) (step int64, err error) {
 	return step, err
 }
 
-// LastBootStep is where BootsSince begins for who wants what comes from now on.
+// LastBootStep returns the position from which BootsSince reports only future boots.
 func (inv *Inventory) LastBootStep(ctx context.Context) (step int64, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		step, err = lastStep(ctx, tx)

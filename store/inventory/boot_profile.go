@@ -11,23 +11,23 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// BootTarget is whom a boot profile is for: one machine, the machines or subnets with a tag, a
-// subnet, or, when it is zero, everybody else. At most one of the IDs is set.
+// BootTarget is the target of a boot profile: one machine, the machines or subnets with a tag, a
+// subnet, or, if it is zero, all other machines. At most one of the IDs is set.
 type BootTarget struct {
 	MachineID, TagID, SubnetID int64
 }
 
-// BootProfile is what those of a target boot. A machine boots its own profile, else that of its
-// tags, else that of the subnet where it boots, else that of the subnet's tags, else the site's. Of
-// several tags the one that was made first counts.
+// BootProfile is the boot profile of a target. A machine boots its own profile, else its tags',
+// else the profile of the subnet where it boots, else that subnet's tags', else the site's. Of
+// several tags the oldest counts.
 type BootProfile struct {
 	For     BootTarget
 	Name    string // of the machine with its domain, of the tag, or the prefix of the subnet; "" = the site. Filled in by reads
 	Profile pxe.Profile
 }
 
-// bootRule is the profile of a tag or of a subnet. Those of machines are with them, and that of the
-// site is a setting.
+// bootRule is the profile of a tag or a subnet. Machines hold their own, and the site's is a
+// setting.
 type bootRule struct {
 	id int64
 	BootProfile
@@ -97,7 +97,7 @@ func (inv *Inventory) setMachineProfile(ctx context.Context, id int64, p *pxe.Pr
 	return err
 }
 
-// name is how people call the target, which has to be there.
+// name returns the name of the target, which has to exist.
 func (of BootTarget) name(ctx context.Context, tx *store.Tx) (string, error) {
 	switch of {
 	case BootTarget{}:
@@ -145,8 +145,8 @@ func (of BootTarget) setRule(ctx context.Context, tx *store.Tx, p *pxe.Profile) 
 	return bootRules.update(ctx, tx, &r)
 }
 
-// BootProfiles lists all profiles of the site: its default one, those of tags and subnets, and
-// those of machines.
+// BootProfiles lists all profiles: the site's default one, then the profiles of tags, subnets and
+// machines.
 func (inv *Inventory) BootProfiles(ctx context.Context) (all []BootProfile, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		all = nil

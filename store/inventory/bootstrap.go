@@ -15,7 +15,7 @@ type Bootstrap struct {
 	MAC     string       // of that interface; "" = not known
 	Address netip.Prefix // the rack's address there with its prefix length, such as 192.168.1.2/24
 	Gateway netip.Addr   // zero = the network has none
-	DNS     []netip.Addr // told to clients after MAAS' own; nil = none
+	DNS     []netip.Addr // given to clients after the racks; nil = none
 	// Dynamic is the range DHCP hands out; not valid = the suggested one.
 	DynamicFirst, DynamicLast netip.Addr
 	// NoDHCP leaves DHCP off.
@@ -24,9 +24,9 @@ type Bootstrap struct {
 	DHCPMode ipam.DHCPMode
 }
 
-// Bootstrap makes what serving one network takes, on the default fabric's untagged VLAN: the rack,
-// the subnet, a dynamic range, DHCP switched on. What is there already stays as it is, so it may be
-// called at every start.
+// Bootstrap makes what is needed to serve one network on the default fabric's untagged VLAN: the
+// rack, the subnet, a dynamic range, and DHCP turned on. Objects that exist stay as they are, so it
+// may be called at every start.
 func (inv *Inventory) Bootstrap(ctx context.Context, b Bootstrap) (s ipam.Subnet, err error) {
 	err = inv.Atomically(ctx, func(ctx context.Context) error {
 		prefix := b.Address.Masked()

@@ -11,8 +11,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// AddressChecker finds out whether somebody on the network uses an address that the site believes
-// to be free, as by ping and ARP from a rack.
+// AddressChecker asks the network whether an address that is free in the database is in use, as a
+// rack does by ping and ARP.
 type AddressChecker interface {
 	// InUse reports whether addr answers on a subnet. It may block until ctx ends and is called for
 	// one address at a time, with no transaction running. An error means that it could not be found
@@ -136,7 +136,7 @@ func (inv *Inventory) giveUp(ctx context.Context, a ipam.Allocation) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		row, err := allocations.get(ctx, tx, a.ID)
 		if err != nil || row.Addr != a.Addr {
-			return err // somebody else released it meanwhile
+			return err // it was released meanwhile
 		}
 		row.Addr = netip.Addr{}
 		if err := allocations.update(ctx, tx, &row); err != nil {

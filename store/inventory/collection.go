@@ -86,12 +86,12 @@ func (c *Collection[T]) write(ctx context.Context, v T, do func(context.Context,
 	return stored, nil
 }
 
-// Delete removes an object. What stands in the way is an *InUseError.
+// Delete removes an object. If other objects depend on it, the error is an *InUseError.
 func (c *Collection[T]) Delete(ctx context.Context, id int64) error {
 	return c.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return c.ops.delete(ctx, tx, id) })
 }
 
-// rules are what is particular to a kind whose objects are rows of one table. Each hook runs in the
+// rules hold the behavior of one kind whose objects are rows of one table. Each hook runs in the
 // transaction of the write; nil = nothing to do.
 type rules[T any] struct {
 	// check fills in what is left out of v, brings it into its canonical form and refuses what

@@ -11,7 +11,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// optionType is how the value of an option is written.
+// optionType is the notation of an option's value.
 type optionType uint8
 
 const (

@@ -52,7 +52,7 @@ func parseDiscoveryKey(key string) (a netip.Addr, mac net.HardwareAddr, err erro
 type DiscoveryView int
 
 // The views. A MAC is known if an interface of a machine, a device or a rack has it, an address if
-// it is allocated to anybody.
+// it is allocated.
 const (
 	AllDiscoveries    DiscoveryView = iota
 	UnknownMAC                      // whose MAC is not known
@@ -252,8 +252,8 @@ func (p *places) locate(ctx context.Context, tx *store.Tx, d *Discovery) error {
 // ClearWhat chooses what ClearDiscoveries forgets.
 type ClearWhat int
 
-// What can be forgotten. Multicast DNS leaves devices that were seen by other means, without the
-// names and services that it told.
+// Kinds of observations to clear. Clearing multicast DNS keeps devices that were observed by other
+// means, without the names and services from multicast DNS.
 const (
 	ClearAll ClearWhat = iota
 	ClearMDNS
@@ -300,7 +300,7 @@ func clearSource(ctx context.Context, tx *store.Tx, o *Observation, what ClearWh
 	}
 	if left == 0 {
 		if o.Sources == 0 && what == ClearMDNS {
-			return nil // of a time when sources were not told: ARP
+			return nil // recorded before sources were: ARP
 		}
 		return observations.delete(ctx, tx, o.ID)
 	}

@@ -16,8 +16,8 @@ import (
 const (
 	// SettingNetworkDiscovery turns listening off with "disabled".
 	SettingNetworkDiscovery = "network_discovery"
-	// SettingActiveDiscoveryInterval is how often subnets with active discovery are swept, in
-	// seconds; 0 = never, default three hours.
+	// SettingActiveDiscoveryInterval is the interval at which subnets with active discovery are
+	// swept, in seconds; 0 = never, default three hours.
 	SettingActiveDiscoveryInterval = "active_discovery_interval"
 	// SettingDiscoveryIgnore lists MACs, beginnings of MACs, addresses and prefixes that are not
 	// reported.
@@ -31,11 +31,11 @@ var scanIntervals = [...]time.Duration{
 	0, 10 * time.Minute, 30 * time.Minute, time.Hour, defaultScanInterval, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
 }
 
-// DiscoveryEnabled tells whether racks listen.
+// DiscoveryEnabled reports whether racks listen.
 func (m *Model) DiscoveryEnabled() bool { return m.Settings[SettingNetworkDiscovery] != "disabled" }
 
-// ScanInterval is how often subnets with active discovery are swept; 0 = never, as while racks do
-// not listen.
+// ScanInterval returns the interval at which subnets with active discovery are swept; 0 = never,
+// also while racks do not listen.
 func (m *Model) ScanInterval() time.Duration {
 	if !m.DiscoveryEnabled() {
 		return 0
@@ -47,13 +47,13 @@ func (m *Model) ScanInterval() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// ScanRecord is when a subnet was swept last.
+// ScanRecord is the last sweep of a subnet.
 type ScanRecord struct {
 	ID       int64
 	SubnetID int64
 	Rack     string
 	Started  time.Time
-	Held     time.Time // until when nobody else may sweep it
+	Held     time.Time // no other rack sweeps it before this time
 }
 
 var scans = table[ScanRecord]{
@@ -62,9 +62,9 @@ var scans = table[ScanRecord]{
 	fields: func(r *ScanRecord) []any { return []any{&r.SubnetID, &r.Rack, asTime{&r.Started}, asTime{&r.Held}} },
 }
 
-// ClaimScan makes a rack the one that sweeps a subnet for a while, and tells whether it may: not
-// while another one does, nor before the last sweep is as long ago as the interval (0 = it does not
-// matter). A last sweep in the future, as of a clock that was wrong, does not count.
+// ClaimScan gives a rack the sweep of a subnet for a while and reports whether it did: not while
+// another rack has it, and not within the interval after the last sweep (0 = at any time). A last
+// sweep in the future, by a clock that was wrong, is ignored.
 func (inv *Inventory) ClaimScan(ctx context.Context, subnet int64, rack string, now time.Time, interval, hold time.Duration) (ok bool, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		ok = false

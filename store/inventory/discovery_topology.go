@@ -13,8 +13,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// LinkPeer is what is at the other end of a rack's link: the port of a switch, or a link of a rack
-// that is on the same network.
+// LinkPeer is the far end of a rack's link: the port of a switch, or a link of another rack on the
+// same network.
 type LinkPeer struct {
 	ID       int64
 	Rack     string
@@ -28,7 +28,7 @@ type LinkPeer struct {
 	Expires  time.Time
 }
 
-// Switch is what the switch told of itself; nil for racks.
+// Switch returns the switch's announcement of itself; nil for racks.
 func (p LinkPeer) Switch() *discovery.Switch {
 	s := new(discovery.Switch)
 	if p.Kind != peerSwitch || json.Unmarshal(p.Info, s) != nil {
@@ -50,8 +50,8 @@ var linkPeers = table[LinkPeer]{
 	},
 }
 
-// peerLinger is how much longer than a rack vouches for it a peer is kept: the rack reports what
-// stays every ten minutes only.
+// peerLinger extends the time for which a peer is kept beyond its rack's report: the rack repeats a
+// report only every ten minutes.
 const peerLinger = 15 * time.Minute
 
 func (inv *Inventory) recordPeer(ctx context.Context, tx *store.Tx, rack string, e discovery.Event) error {
@@ -94,8 +94,8 @@ func (inv *Inventory) LinkPeers(ctx context.Context) ([]LinkPeer, error) {
 	return listIn(ctx, inv, linkPeers, "")
 }
 
-// linkVLAN is the VLAN that a rack's link is on without a tag: that of the subnet of one of its
-// addresses, or of a link that it was seen to share a network with.
+// linkVLAN returns the untagged VLAN of a rack's link: the VLAN of the subnet of one of its
+// addresses, or of a link with which it shares a network.
 func linkVLAN(ctx context.Context, tx *store.Tx, rack, link string) (ipam.VLAN, error) {
 	all, err := racks.list(ctx, tx, "")
 	if err != nil {

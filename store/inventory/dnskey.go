@@ -33,7 +33,7 @@ var tsigKeys = table[TSIGKey]{
 	fields: func(k *TSIGKey) []any { return []any{&k.Name, &k.Algorithm, &k.sealed, asTime{&k.Created}} },
 }
 
-// keyOwner is what a key's secret is sealed for.
+// keyOwner is the owner that a key's secret is sealed for.
 func keyOwner(name string) string { return "tsig " + name }
 
 // usersOfKey are the domains and settings that name a key.
@@ -71,8 +71,7 @@ func checkKeys(ctx context.Context, tx *store.Tx, kind, of, field string, names 
 	return nil
 }
 
-// DNSKeys returns the keys of a model with their secrets: what to give to DNS servers, and to
-// nobody else.
+// DNSKeys returns the keys of a model with their secrets. Only DNS servers may get them.
 func (inv *Inventory) DNSKeys(m *Model) ([]dnssrv.Key, error) {
 	var out []dnssrv.Key
 	for _, k := range m.TSIGKeys {
@@ -86,8 +85,8 @@ func (inv *Inventory) DNSKeys(m *Model) ([]dnssrv.Key, error) {
 }
 
 // tsigKeyRules: a key without a secret gets a random one, which Create alone returns. A key that a
-// list names stays, and so does its secret: whoever holds it would have to learn another at the
-// same time.
+// list names stays, and so does its secret: its users would have to learn another one at the same
+// time.
 func (inv *Inventory) tsigKeyRules() rules[TSIGKey] {
 	return rules[TSIGKey]{
 		check: func(_ context.Context, _ *store.Tx, k, old *TSIGKey) error {

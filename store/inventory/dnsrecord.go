@@ -151,7 +151,7 @@ type DNSRecord struct {
 	DomainID int64
 	Name     string // relative to the domain; "@" = the domain itself
 	Type     string // A, AAAA, CNAME, MX, NS, SRV, SSHFP, TXT, CAA ...
-	TTL      int    // in seconds; 0 = that of the domain
+	TTL      int    // in seconds; 0 = the domain's
 	Data     string // in the text form of RFC 1035
 }
 

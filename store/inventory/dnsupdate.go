@@ -18,13 +18,15 @@ const (
 	rcodeRefused = 5
 )
 
-// DynamicUpdate makes the changes of a dynamic update (RFC 2136) in wire form for the holder of a
-// TSIG key, who was authenticated: all of them, in one transaction, or none. Prerequisites hold for
-// all that the site serves; what changes are the records that operators made, and an update that
-// would take away a machine's name or a lease's is refused, as is one of a zone that is no
-// domain's. Reverse names change likewise where the reverse zone of a subnet is a domain, too. It
-// returns the code to answer and, if that is not success, mostly why. Plan returns what DNS servers
-// serve of a model, which is plan.DNS: this package does not import its plans.
+// DynamicUpdate applies a dynamic update (RFC 2136) in wire form for the authenticated holder of a
+// TSIG key, all of it in one transaction. Its prerequisites are compared with everything that the
+// site serves. Only records of operators change: an update that would remove the name of a machine
+// or a lease is refused, and so is an update of a zone that is not a domain. Reverse names change
+// likewise where a subnet's reverse zone is a domain. It returns the response code and, unless that
+// is success, mostly the reason.
+//
+// Plan returns the data that DNS servers serve for a model. Callers pass plan.DNS: this package
+// cannot import its plans.
 func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []byte, plan func(*Model) DNSPlan) (rcode int, err error) {
 	zone, names := dnssrv.UpdatedNames(message)
 	ctx = As(ctx, Actor{User: "key " + canonicalKey(key), Doing: func() string { return "DNS update of " + zone }})
@@ -81,8 +83,8 @@ func (inv *Inventory) modelOfNames(ctx context.Context, tx *store.Tx, zone strin
 	return m, domain, m.readNames(ctx, tx, domain, names)
 }
 
-// readNames reads the records of names of a domain, and whoever has one of them or the address of
-// one.
+// readNames reads the records with these names of a domain, and the objects that have one of the
+// names or its address.
 func (m *Model) readNames(ctx context.Context, tx *store.Tx, d Domain, names []string) error {
 	relative, hosts, addrs := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for _, name := range names {
@@ -109,8 +111,8 @@ func (m *Model) readNames(ctx context.Context, tx *store.Tx, d Domain, names []s
 	return m.readHolders(ctx, tx, hosts, addrs)
 }
 
-// readHolders reads whoever has one of some host names or addresses, and what has the names of
-// those: a machine's counts first.
+// readHolders reads the objects with one of these host names or addresses, and the objects whose
+// names those have: a machine's claim goes before others.
 func (m *Model) readHolders(ctx context.Context, tx *store.Tx, hosts, addrs map[string]bool) (err error) {
 	inAddrs, atAddrs := inStrings(addrs)
 	orphans, err := orphansWhere(ctx, tx, " AND ip IN "+inAddrs, atAddrs...)
@@ -170,7 +172,7 @@ func (inv *Inventory) planOfNames(plan DNSPlan, m *Model, zone string, names []s
 	return plan, nil
 }
 
-// preview is what a DNS server that serves the plan would make of an update.
+// preview returns the result of an update on a DNS server that serves the plan.
 func (p DNSPlan) preview(key string, message []byte) ([]dnssrv.RRset, int, error) {
 	server := dnssrv.New(dnssrv.Config{})
 	if err := server.SetAccess(p.Access); err != nil {
@@ -183,14 +185,14 @@ func (p DNSPlan) preview(key string, message []byte) ([]dnssrv.RRset, int, error
 	return sets, rcode, nil
 }
 
-// recordChange is what sets are to be, what they are, and the records among that.
+// recordChange holds the wanted sets, the present sets, and the records in those.
 type recordChange struct {
 	want, have []dnssrv.RRset
 	records    []DNSRecord
 }
 
-// setRecords makes a domain's records so that the sets are what is wanted. What takes place away
-// goes first.
+// setRecords changes a domain's records until the sets are as wanted. Deletions come first: they
+// may make room for what is added.
 func (inv *Inventory) setRecords(ctx context.Context, tx *store.Tx, d Domain, c recordChange) error {
 	var fresh []DNSRecord
 	for _, want := range c.want {
@@ -242,8 +244,9 @@ func relativeTo(name, domain string) string {
 	return strings.TrimSuffix(name, "."+domain)
 }
 
-// partsOf are the records of a set by their data as DNS servers write it, which is that of several
-// when operators wrote it in several ways, and the data that is from elsewhere.
+// partsOf returns the records of a set by their data in the spelling of DNS servers, and the data
+// from other sources. Operators may have written one datum in several spellings, so several records
+// may share it.
 func (c recordChange) partsOf(set dnssrv.RRset, domain string) (rows map[string][]DNSRecord, others []string, err error) {
 	rows = make(map[string][]DNSRecord)
 	for _, r := range c.records {
@@ -278,7 +281,7 @@ func normal(r DNSRecord, domain string) (dnssrv.RRset, error) {
 	return dnssrv.RRset{Name: AbsoluteName(r.Name, domain), Type: r.Type, Data: []string{QualifiedData(r, domain)}}.Normal()
 }
 
-// DNSPlan is what DNS servers serve.
+// DNSPlan holds the data that DNS servers serve.
 type DNSPlan struct {
 	Zones      []dnssrv.Zone  // in order of name
 	Sets       []dnssrv.RRset // in order of name, type and Learned; data sorted

@@ -1,35 +1,43 @@
-// Package inventory is a region's view of its site: networks, machines, racks, zones, names and
-// settings, kept in a database of package store.
-//
-// # One call
+// Package inventory is the data of a site: networks, machines, racks, zones, names and settings,
+// kept in a database of package store.
 //
 //	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db", schema.FS)
 //	inv, err := inventory.Open(ctx, db, inventory.Config{})
+//	lab, err := inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/24")})
 //	machine, created, err := inv.Enlist(ctx, inventory.Enlistment{MAC: mac, Firmware: "uefi"})
+//
+// # Collections and verbs
+//
+// An [Inventory] has a [Collection] for each kind of object: inv.Fabrics.List, inv.Machines.Find,
+// inv.VLANs.Update, inv.Tags.Delete. Everything else is a method: Enlist, ClaimAuto, RecordLease,
+// Promote.
 //
 // # Transactions
 //
-// Each method of [Inventory] is one transaction. [Inventory.Atomically] makes one of several: calls
-// given its ctx happen together or not at all.
+// Each call is one transaction. [Inventory.Atomically] combines several: calls with its context
+// happen together or not at all. [Inventory.Consistently] does so for reads.
 //
-// # The parts
+// # Models and plans
 //
-// [Inventory.Model] reads the whole site as one value, and pure functions make of it what the
-// servers run on: [PlanDHCP], [PlanDNS] and [PlanProxy]; [Model.BootOf] says what a machine boots.
-// [Inventory.Watch] tells when to do that again, and [Inventory.Follow] reads only what changed.
+// [Inventory.Model] reads the whole site as one value. The pure functions of package plan derive
+// from it what DHCP, DNS, boot and proxy servers serve. [Inventory.Watch] reports when a model is
+// out of date, and [Inventory.Follow] brings it up to date by reading only what changed.
 //
 // # Errors
 //
-// An object that is not there is a [*NotFoundError] (fs.ErrNotExist), a name or address that is
-// taken is fs.ErrExist, a delete that something is in the way of is an [*InUseError] that lists it.
-// Rules of the network model are package ipam's errors.
+// An object that does not exist is a [*NotFoundError] (fs.ErrNotExist), a name that is taken an
+// [*ExistsError] (fs.ErrExist), and a delete of an object on which others depend an [*InUseError]
+// that lists them. A field that breaks a rule is an [*InvalidError]; rules of the network model are
+// package ipam's errors.
 //
-// Every object with an Update method has a Version that counts its changes. An update carries the
-// version that was read; if somebody changed the object since, it is refused with a [*StaleError]
-// and nothing is written. An object whose Version is zero was not read, so it is refused too.
+// Objects have a Version that counts their changes. An update has to carry the version that was
+// read: if the object was changed since, the error is a [*StaleError] and nothing is written. A
+// version of zero was not read, so it is refused too.
 //
 // # Secrets
 //
-// Power passwords are held apart from machines and sealed with Config.Key. Nothing here prints
-// them: see [Secrets].
+// Passwords of power drivers and secrets of TSIG keys are stored apart from their objects, sealed
+// with Config.Key. However they are printed, only stars appear; see [Secrets].
+//
+// An Inventory is safe for concurrent use, by several processes on one database as well.
 package inventory

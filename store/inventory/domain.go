@@ -15,20 +15,20 @@ type Domain struct {
 	ID      int64
 	Version int64  // counts changes; an update must carry the one that was read
 	Name    string // unique, in lower case, without a final dot
-	// External domains are served by somebody else: no zone is made here.
+	// External domains are served by other servers: no zone is made here.
 	External bool
 	TTL      int // of its records, in seconds; 0 = the site's default
-	// Forward are the servers that questions about an External domain go to; nil = those of all
-	// other names.
+	// Forward are the servers that resolve the names of an External domain; nil = the servers of
+	// all other names.
 	Forward []netip.AddrPort
-	// AllowTransfer are networks and names of TSIG keys from and with which the zone may be
-	// fetched, besides those of SettingDNSTransfer.
+	// AllowTransfer lists networks and names of TSIG keys that may transfer the zone, in addition
+	// to SettingDNSTransfer.
 	AllowTransfer []string
-	// Notify are secondaries that are told of each change of the zone, besides those of
+	// Notify lists secondaries that are notified of each change of the zone, in addition to
 	// SettingDNSNotify.
 	Notify []netip.AddrPort
-	// AllowUpdate are who may change the domain's records by dynamic updates. Those of domains of
-	// reverse names are refused.
+	// AllowUpdate lists the rights to change the domain's records by dynamic updates. Subdomains of
+	// reverse zones cannot have any.
 	AllowUpdate []UpdateGrant
 	// Signed domains are answered with DNSSEC signatures; see [Inventory.SigningKey].
 	Signed bool

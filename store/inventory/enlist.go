@@ -10,18 +10,18 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Enlistment is what is known of a machine that booted from the network.
+// Enlistment describes a machine that booted from the network.
 type Enlistment struct {
-	MAC      net.HardwareAddr // required; who it is
+	MAC      net.HardwareAddr // required; identifies the machine
 	Arch     string           // "amd64/generic"; "" = not known
 	Firmware string           // boot method it used, such as "uefi-amd64-pxe"; "" = not known
 	UUID     string           // as firmware reports it; "" = not known
 	Hostname string           // "" = a name is made up
 }
 
-// Enlist makes sure that there is a machine with a link address, and tells whether it was made now.
-// What a machine that is there lacks is filled in. However many call it at once for one address,
-// one machine is made.
+// Enlist returns the machine with a link address and reports whether it was created now. Fields
+// that an existing machine lacks are filled in. Concurrent calls for one address create one
+// machine.
 func (inv *Inventory) Enlist(ctx context.Context, e Enlistment) (m Machine, created bool, err error) {
 	if len(e.MAC) != 6 {
 		return m, false, invalid(KindMachine, e.Hostname, "mac_addresses", fmt.Sprintf("has %q, which is not six octets", e.MAC))
@@ -64,13 +64,13 @@ func (inv *Inventory) createEnlisted(ctx context.Context, tx *store.Tx, e Enlist
 	return inv.Machines.Create(ctx, Machine{Hostname: name, Architecture: e.Arch, Firmware: e.Firmware, UUID: e.UUID, Interfaces: []Interface{iface}})
 }
 
-// adds tells whether e knows something that m lacks.
+// adds reports whether e has a value that m lacks.
 func (e Enlistment) adds(m Machine) bool {
 	f := e.fill(m)
 	return f.Architecture != m.Architecture || f.Firmware != m.Firmware || f.UUID != m.UUID
 }
 
-// fill completes m. Firmware is what was seen last: it changes with the set-up.
+// fill completes m. The firmware is always replaced: it changes with the machine's setup.
 func (e Enlistment) fill(m Machine) Machine {
 	if m.Architecture == "" {
 		m.Architecture = e.Arch

@@ -30,7 +30,7 @@ var rackTokens = table[RackToken]{
 	},
 }
 
-// RackCertificate is what a rack shows to regions. One that is not recorded is not accepted.
+// RackCertificate identifies a rack to regions. A certificate without a record is not accepted.
 type RackCertificate struct {
 	ID      int64
 	Serial  string // hexadecimal
@@ -48,7 +48,7 @@ var rackCertificates = table[RackCertificate]{
 	},
 }
 
-// RefusedRackError says why a rack is not let in, in words for whoever set it up.
+// RefusedRackError is the reason why a rack is refused, with the cure, for its administrator.
 type RefusedRackError struct {
 	Rack string // "" = not known
 	Why  string
@@ -67,12 +67,11 @@ func (e *RefusedRackError) Error() string {
 // Is makes it fs.ErrPermission.
 func (e *RefusedRackError) Is(target error) bool { return target == fs.ErrPermission }
 
-// keepEnrolled is how long what has expired stays listed.
+// keepEnrolled is the time for which expired tokens stay listed.
 const keepEnrolled = 30 * 24 * time.Hour
 
-// AdmitRack uses the token with that hash for the rack of the certificate, which is recorded and
-// added to the racks. What stands in the way is a *RefusedRackError, and the token is not used
-// then.
+// AdmitRack uses the token with that hash for the rack of the certificate, records the certificate
+// and adds the rack. A refusal is a *RefusedRackError and leaves the token unused.
 func (inv *Inventory) AdmitRack(ctx context.Context, hash string, c RackCertificate) error {
 	const cure = "make a new token with `maas region token create`"
 	c.Rack, c.Created, c.Revoked = strings.TrimSpace(c.Rack), time.Now(), time.Time{}
@@ -148,10 +147,10 @@ func (inv *Inventory) addCertifiedRack(ctx context.Context, tx *store.Tx, c Rack
 	return racks.update(ctx, tx, &r)
 }
 
-// RenewRack records a further certificate for the rack that shows the one with that serial number,
-// which must be recorded for the same rack and not be revoked, else the error is a
-// *RefusedRackError: whoever was shut out does not come back by the good certificate of another
-// host that has its name now.
+// RenewRack records a further certificate for the rack that presents the one with that serial
+// number. That one must be recorded for the same rack and not be revoked, else the error is a
+// *RefusedRackError: a rack that was revoked cannot return by the valid certificate of another host
+// that has its name now.
 func (inv *Inventory) RenewRack(ctx context.Context, serial string, c RackCertificate) error {
 	c.Created, c.Revoked = time.Now(), time.Time{}
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {

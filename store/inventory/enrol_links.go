@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 )
 
-// Registration is what a rack tells of itself when it connects.
+// Registration is a rack's report of its links when it connects.
 type Registration struct {
 	Rack string
 	// Links are all its interfaces that have addresses.
@@ -28,10 +28,10 @@ type Registration struct {
 	DHCPMode ipam.DHCPMode
 }
 
-// RegisterLinks brings the links of a rack up to date, and makes what serving its networks takes:
-// for a network that the site does not know, a subnet on a fabric of its own, since nothing says
-// that it is joined to another; a dynamic range, and DHCP switched on where no rack serves yet.
-// What is there already stays as it is, so it may be called as often as the rack connects.
+// RegisterLinks updates the links of a rack and makes what is needed to serve its networks: a
+// subnet for an unknown network, on a fabric of its own since nothing shows that it is joined to
+// another; a dynamic range; and DHCP where no rack serves yet. Objects that exist stay as they are,
+// so it may be called at every connection.
 func (inv *Inventory) RegisterLinks(ctx context.Context, reg Registration) error {
 	return inv.Atomically(ctx, func(ctx context.Context) error {
 		var fresh []ipam.Subnet
@@ -96,8 +96,8 @@ func (inv *Inventory) linkSubnet(ctx context.Context, reg Registration, address 
 	return inv.Subnets.Create(ctx, s)
 }
 
-// newNetwork is the default fabric's untagged VLAN while nothing is on it, else that of a new
-// fabric.
+// newNetwork returns the default fabric's untagged VLAN if it has no subnets, else the VLAN of a
+// new fabric.
 func (inv *Inventory) newNetwork(ctx context.Context) (int64, error) {
 	fabrics, err1 := inv.Fabrics.List(ctx)
 	subnets, err2 := inv.Subnets.List(ctx)

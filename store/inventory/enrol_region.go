@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Region is where racks reach one region of the site.
+// Region holds the addresses at which racks reach one region of the site.
 type Region struct {
 	ID        int64
 	Name      string   // unique
@@ -38,7 +38,7 @@ func (inv *Inventory) RegisterRegion(ctx context.Context, r Region, forget time.
 			return regions.insert(ctx, tx, &r)
 		case err != nil:
 			return err
-		case slices.Equal(old.Addresses, r.Addresses): // no change that anybody plans for
+		case slices.Equal(old.Addresses, r.Addresses): // no plan depends on the time
 			_, err = tx.Exec(ctx, "UPDATE region SET last_seen = ? WHERE id = ?", asTime{&r.LastSeen}, old.ID)
 			return err
 		}
@@ -52,7 +52,7 @@ func (inv *Inventory) Regions(ctx context.Context) ([]Region, error) {
 	return listIn(ctx, inv, regions, "")
 }
 
-// siteOwner is what secrets of the site itself are sealed for.
+// siteOwner is the owner that the site's own secrets are sealed for.
 const siteOwner = "0"
 
 // SiteCA returns the certificate and the key of the site's certificate authority. The first call

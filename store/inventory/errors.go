@@ -75,8 +75,8 @@ func inUse(kind, name, remedy string, by []string) error {
 	return e
 }
 
-// StaleError says that an object changed after the caller read it. Nothing was written; read it
-// again and decide anew.
+// StaleError reports that an object changed after the caller read it. Nothing was written; read the
+// object again and repeat the decision.
 type StaleError struct {
 	Kind       string
 	Name       string

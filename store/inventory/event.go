@@ -18,7 +18,7 @@ type Event struct {
 	Kind        string    // such as "boot" or "power"
 	Level       string    // "debug", "info", "warning", "error" or "audit"; "" = "info"
 	Description string
-	User        string // whose doing it was; "" = nobody's in particular
+	User        string // user that caused it; "" = none
 }
 
 var events = table[Event]{
@@ -61,7 +61,7 @@ type EventFilter struct {
 	Limit  int
 }
 
-// EventLevels are the levels from low to high. "audit" stands apart.
+// EventLevels are the levels from low to high. "audit" is not one of the scale.
 var EventLevels = []string{"debug", "info", "warning", "error", "critical"}
 
 // LevelAudit is the level of events that tell who changed what.
@@ -139,15 +139,15 @@ func (inv *Inventory) TrimEvents(ctx context.Context, keep int) error {
 // Actor is on whose behalf something is changed.
 type Actor struct {
 	User string
-	// Doing tells what was asked for, such as "PUT subnets/1/ (name)". It is called when the change
-	// is made. It must not tell secrets.
+	// Doing describes the request, such as "PUT subnets/1/ (name)", without secrets. It is called
+	// when the change is made.
 	Doing func() string
 }
 
 type actorKey struct{}
 
-// As makes all changes with the ctx it returns those of an actor: each transaction leaves an event
-// with the level "audit" that tells who did what to which objects.
+// As returns a context whose changes are attributed to an actor: each transaction adds an event of
+// level "audit" that names the user, the request and the objects.
 func As(ctx context.Context, a Actor) context.Context { return context.WithValue(ctx, actorKey{}, &a) }
 
 func actorOf(ctx context.Context) *Actor {
@@ -155,7 +155,7 @@ func actorOf(ctx context.Context) *Actor {
 	return a
 }
 
-// maxAudited is how many objects an event names.
+// maxAudited bounds the objects that an event names.
 const maxAudited = 12
 
 // nameQueries read how objects of a kind are called by people.
@@ -178,7 +178,7 @@ func (inv *Inventory) audit(ctx context.Context, tx *store.Tx, a *Actor, changes
 	var done []string
 	more := 0
 	for _, c := range changes {
-		if c.Kind == nodes.kind { // told of as machine or device, too
+		if c.Kind == nodes.kind { // reported as machine or device, too
 			continue
 		}
 		if len(done) == maxAudited {

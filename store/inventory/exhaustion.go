@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// SettingExhaustion is how few free addresses of a subnet are worth a notice; default 16, 0 =
-// never.
+// SettingExhaustion is the number of free addresses of a subnet below which a notice is given;
+// default 16, 0 = never.
 const SettingExhaustion = "subnet_ip_exhaustion_threshold_count"
 
 const defaultExhaustion = 16

@@ -10,16 +10,16 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// RackReport is what a rack tells of how it does.
+// RackReport is a rack's report of its health.
 type RackReport struct {
-	// Version is that of its program.
+	// Version is the version of its program.
 	Version string `json:"version,omitempty"`
-	// Started is when its process began to serve.
+	// Started is the time at which its process began to serve.
 	Started  time.Time     `json:"started,omitzero"`
 	Services []RackService `json:"services"`
 	Topics   []RackTopic   `json:"topics,omitempty"`
-	// Waiting is how many facts it has on disk for a region, and Dropped how many observations gave
-	// way since its start.
+	// Waiting is the number of facts on its disk for a region, and Dropped the number of
+	// observations that were discarded since its start.
 	Waiting int    `json:"waiting"`
 	Dropped uint64 `json:"dropped,omitempty"`
 }
@@ -33,7 +33,7 @@ type RackService struct {
 	Info   string `json:"info,omitempty"` // why it is not running; "" = nothing to say
 }
 
-// RackTopic is how far a rack is with a kind of state.
+// RackTopic is a rack's progress with one topic of state.
 type RackTopic struct {
 	Name     string `json:"name"`
 	Revision uint64 `json:"revision"` // on its disk
@@ -59,8 +59,8 @@ var rackHealths = table[RackHealth]{
 	},
 }
 
-// ReportRack records what a rack told a region. It is not in the change feed: nothing is planned
-// from it. A rack that counted as away is back.
+// ReportRack records a rack's report to a region. It is not in the change feed, since no plan
+// depends on it. A rack that was marked away is back.
 func (inv *Inventory) ReportRack(ctx context.Context, rack, region string, report RackReport) error {
 	now := time.Now()
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -95,9 +95,8 @@ func (inv *Inventory) RackHealths(ctx context.Context) (map[string]RackHealth, e
 	return out, err
 }
 
-// NoticeAway marks the racks that were heard of once, but not since a time, writes that into the
-// log, and says so of zones all of whose racks are away. It returns the racks that were not marked
-// before.
+// NoticeAway marks racks without a report since a time, logs an event for each, and another for
+// each zone whose racks are all away. It returns the racks that were not marked before.
 func (inv *Inventory) NoticeAway(ctx context.Context, since time.Time) (away []string, err error) {
 	quiet, err := listIn(ctx, inv, rackHealths, "away = 0 AND heard < ?", asTime{&since})
 	if err != nil || len(quiet) == 0 {
@@ -125,7 +124,7 @@ func (inv *Inventory) NoticeAway(ctx context.Context, since time.Time) (away []s
 	return away, err
 }
 
-// noticeZones tells of zones that have lost their last rack with those that are newly away.
+// noticeZones logs an event for each zone that lost its last rack with these racks.
 func (inv *Inventory) noticeZones(ctx context.Context, fresh []string) error {
 	zones, err := inv.ZonesWithoutRacks(ctx)
 	if err != nil {
@@ -143,7 +142,7 @@ func (inv *Inventory) noticeZones(ctx context.Context, fresh []string) error {
 	return nil
 }
 
-// LostZone is a zone none of whose racks is there.
+// LostZone is a zone whose racks are all away.
 type LostZone struct {
 	Zone  AvailabilityZone
 	Racks []string

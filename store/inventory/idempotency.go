@@ -8,7 +8,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Answer is what a request with a key was answered.
+// Answer is the stored answer to a request with an idempotency key.
 type Answer struct {
 	ID      int64
 	User    string
@@ -35,8 +35,9 @@ const (
 	answerTime = 10 * time.Minute
 )
 
-// BeginAnswer notes that a request is being done. If one with that key of that user was there
-// before, that is returned and nothing is noted: false. Answers are not in the change feed.
+// BeginAnswer records that a request is running. If the user sent a request with that key before,
+// it returns that request's answer and false, and records nothing. Answers are not in the change
+// feed.
 func (inv *Inventory) BeginAnswer(ctx context.Context, a Answer) (old Answer, begun bool, err error) {
 	a.Created, a.Body = time.Now(), []byte{}
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {

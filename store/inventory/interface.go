@@ -95,8 +95,8 @@ func nameTaken(i *ipam.Interface, err error) error {
 	return taken(err, KindInterface, fmt.Sprintf("name %s on its machine, or MAC %s", i.Name, i.MAC))
 }
 
-// parentsOf reads an interface's parents, takes over from them what it lacks, and sees to it that
-// its VLAN is there.
+// parentsOf reads an interface's parents, fills in what the interface takes from them, and checks
+// that its VLAN exists.
 func parentsOf(ctx context.Context, tx *store.Tx, i *ipam.Interface) ([]ipam.Interface, error) {
 	if i.VLANID != 0 {
 		if _, err := vlans.get(ctx, tx, i.VLANID); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
-// DefaultUser is the administrator that Open makes when there are no users. It has no password:
-// whoever administers the host makes a key for it, or sets one.
+// DefaultUser is the administrator that Open creates if there are no users. It has no password: the
+// administrator of the host makes a key for it or sets one.
 const DefaultUser = "admin"
 
 // Names of the objects that Open makes and that cannot be deleted.
@@ -25,14 +25,14 @@ const (
 
 // Config configures Open.
 type Config struct {
-	// Key seals secrets in the database: 32 bytes, kept outside it. Empty means that they are
-	// stored readable to whoever can read the database. All that open one database have the same:
-	// with another, Open returns ErrOtherKey.
+	// Key seals secrets in the database: 32 bytes, kept outside it. If empty, secrets are stored in
+	// the open. All programs on one database need the same key: with another, Open returns
+	// ErrOtherKey.
 	Key []byte
-	// Quarantine is how long an address that was released is given to nobody else while others are
-	// left; 0 = not at all.
+	// Quarantine is the time for which a released address is given only to its last holder while
+	// others are free; 0 = none.
 	Quarantine time.Duration
-	// PasswordCost is how many rounds the hash of a password takes; 0 = 600,000, about a fifth of a
+	// PasswordCost is the number of rounds of a password's hash; 0 = 600,000, about a fifth of a
 	// second.
 	PasswordCost int
 }

@@ -18,8 +18,9 @@ var ranges = table[ipam.Range]{
 	},
 }
 
-// rangeRules: a range without a subnet is in that of its start, and stays in its subnet. A dynamic
-// one may be resized although addresses inside it are held; when it is deleted, its leases run out.
+// rangeRules puts a range without a subnet into the subnet of its start. A range stays in its
+// subnet. A dynamic one may be resized although addresses inside it are held; after its deletion,
+// its leases run out.
 var rangeRules = rules[ipam.Range]{
 	check: func(ctx context.Context, tx *store.Tx, r, old *ipam.Range) error {
 		if old != nil {
@@ -39,7 +40,7 @@ var rangeRules = rules[ipam.Range]{
 	},
 }
 
-// orSubnetOf sets the ID of a subnet, if it is 0, to that of the subnet with an address.
+// orSubnetOf sets an ID of 0 to the ID of the subnet that contains an address.
 func orSubnetOf(ctx context.Context, tx *store.Tx, id *int64, a netip.Addr) error {
 	if *id != 0 {
 		return nil

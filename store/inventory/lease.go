@@ -12,7 +12,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// LeaseFact is what a rack tells of a DHCP lease.
+// LeaseFact is a rack's report of a DHCP lease.
 type LeaseFact struct {
 	MAC      net.HardwareAddr
 	Addr     netip.Addr
@@ -67,7 +67,7 @@ func endLease(ctx context.Context, tx *store.Tx, f LeaseFact) error {
 		return err
 	}
 	if i.MAC.String() != f.MAC.String() || row.Created.After(f.Time) {
-		return nil // somebody else has it by now, or the fact is an old one
+		return nil // another client has it by now, or the fact is an old one
 	}
 	if err := allocations.delete(ctx, tx, row.ID); err != nil {
 		return err
@@ -87,7 +87,7 @@ func beginLease(ctx context.Context, tx *store.Tx, s ipam.Subnet, f LeaseFact) e
 		if !f.Expires.After(row.Expires) {
 			return nil
 		}
-		// A renewal is no change that anybody has to hear of.
+		// A renewal is not in the change feed: no plan depends on it.
 		_, err := tx.Exec(ctx, "UPDATE allocation SET expires = ? WHERE id = ?", asTime{&f.Expires}, row.ID)
 		return err
 	case err == nil && row.Created.After(f.Time):

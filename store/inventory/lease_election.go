@@ -9,25 +9,25 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// A LeaderLease is something that one region at a time does for the site, such as forgetting what
-// has expired. Whoever holds it renews it before it expires, by the database's clock; then another
-// may take it.
+// LeaderLease gives one region at a time a task of the site, such as deleting what has expired. The
+// holder renews it before it expires by the database's clock; after that another region may take
+// it.
 type LeaderLease struct {
 	Name string
-	// Holder is who does it.
+	// Holder is the region that has the task.
 	Holder string
 	// Token is higher for each holder than for the one before.
 	Token int64
-	// Expires is when others may take it, by the database's clock.
+	// Expires is the time from which others may take it, by the database's clock.
 	Expires time.Time
 }
 
-// ErrLeaderLeaseLost is what a write returns that was made for a duty which another holder has
-// taken over meanwhile. Nothing is written then.
-var ErrLeaderLeaseLost = errors.New("inventory: another region has this duty now")
+// ErrLeaderLeaseLost is the error of a write under a lease that another holder has taken since.
+// Nothing is written then.
+var ErrLeaderLeaseLost = errors.New("inventory: another region has this leader lease now")
 
-// TakeLeaderLease takes a duty for a time, if nobody else holds it. Otherwise held is false and the
-// LeaderLease is that of its holder. Who holds it already gets it anew, with a higher token.
+// TakeLeaderLease takes the lease of a task for a time unless another holder has it; then held is
+// false and the lease is that holder's. A holder that takes it again gets it with a higher token.
 func (inv *Inventory) TakeLeaderLease(ctx context.Context, name, holder string, ttl time.Duration) (d LeaderLease, held bool, err error) {
 	d, err = inv.LeaderLeaseOf(ctx, name)
 	if err == nil && d.Holder != holder {
@@ -57,13 +57,14 @@ func (inv *Inventory) TakeLeaderLease(ctx context.Context, name, holder string, 
 	return d, held && err == nil, err
 }
 
-// RenewLeaderLease keeps a duty for a further time. The error is [ErrLeaderLeaseLost] if another
+// RenewLeaderLease keeps a lease for a further time. The error is [ErrLeaderLeaseLost] if another
 // holder has taken it.
 func (inv *Inventory) RenewLeaderLease(ctx context.Context, d LeaderLease, ttl time.Duration) error {
 	return inv.expireLeaderLease(ctx, d, ttl)
 }
 
-// LeaveLeaderLease lets others have a duty at once. It is no error if they have it already.
+// LeaveLeaderLease ends a lease, so that others may take it at once. If they have it already, there
+// is no error.
 func (inv *Inventory) LeaveLeaderLease(ctx context.Context, d LeaderLease) error {
 	err := inv.expireLeaderLease(ctx, d, 0)
 	if errors.Is(err, ErrLeaderLeaseLost) {
@@ -87,8 +88,8 @@ func (inv *Inventory) expireLeaderLease(ctx context.Context, d LeaderLease, ttl 
 	})
 }
 
-// LeaderLeaseOf returns who has a duty, or had it last; the error is fs.ErrNotExist when nobody
-// ever had.
+// LeaderLeaseOf returns the present or last lease of a task; the error is fs.ErrNotExist if no
+// holder ever took it.
 func (inv *Inventory) LeaderLeaseOf(ctx context.Context, name string) (d LeaderLease, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d, err = readLeaderLease(ctx, tx, name)
@@ -110,7 +111,7 @@ func readLeaderLease(ctx context.Context, tx *store.Tx, name string) (LeaderLeas
 	d := LeaderLease{Name: name}
 	err := tx.Get(ctx, "SELECT holder, token, expires FROM duty WHERE name = ?", []any{name}, &d.Holder, &d.Token, asTime{&d.Expires})
 	if notFound(err) {
-		return LeaderLease{Name: name}, &NotFoundError{"duty", name}
+		return LeaderLease{Name: name}, &NotFoundError{"leader lease", name}
 	}
 	return d, err
 }
@@ -123,7 +124,7 @@ func WithLeaderLease(ctx context.Context, d LeaderLease) context.Context {
 	return context.WithValue(ctx, leaderLeaseKey{}, d)
 }
 
-// fence refuses what is written for a duty that was lost.
+// fence refuses writes under a lease that was lost.
 func fence(ctx context.Context, tx *store.Tx) error {
 	d, is := ctx.Value(leaderLeaseKey{}).(LeaderLease)
 	if !is {

@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Status is where a machine is in its life.
+// Status is a machine's state in its life cycle.
 type Status string
 
 // The states, named as MAAS shows them.
@@ -47,7 +47,7 @@ type Machine struct {
 	UUID         string // as firmware reports it, in lower case; not unique among bad boards; "" = not known
 
 	Power Power
-	// Profile is what it boots; nil = the site's default profile.
+	// Profile is its boot profile; nil = the site's default.
 	Profile *pxe.Profile
 
 	// Locked machines are not deleted, given back or switched off.
@@ -160,7 +160,7 @@ func (inv *Inventory) insertNode(ctx context.Context, tx *store.Tx, n *node) (er
 // changed puts the node into the change feed under its own kind.
 func (n *node) changed(tx *store.Tx, op store.Op) { tx.Changed(n.kind, n.ID, op) }
 
-// fillDefaults sets what is left out, and sees to it that the rest is there.
+// fillDefaults sets what is left out and checks that the objects it refers to exist.
 func fillDefaults(ctx context.Context, tx *store.Tx, n *node) error {
 	if err := orFirst(ctx, tx, domains, &n.DomainID); err != nil {
 		return err

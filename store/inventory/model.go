@@ -35,7 +35,7 @@ type Model struct {
 	// leases of unknown clients.
 	Orphans  []Orphan
 	Settings map[string]string
-	// Profiles are what machines with a tag, or in a subnet, boot that have none of their own.
+	// Profiles are the boot profiles of tags and subnets, for machines without their own.
 	Profiles map[BootTarget]pxe.Profile
 	// SubnetTags are the names of the tags of subnets, by ID of the subnet.
 	SubnetTags map[int64][]string

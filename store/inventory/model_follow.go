@@ -9,11 +9,12 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// maxSince is how much that changed is worth reading one by one.
+// maxSince bounds the changes that are read one by one: with more, reading the whole model is
+// faster.
 const maxSince = 500
 
-// Changes is in what a model differs from what it was: what is gone or was different, and what is
-// there instead. Nil means that anything may differ.
+// Changes is the difference between two states of a model: the objects that were removed or
+// changed, and the objects in their place. Nil means that anything may differ.
 type Changes struct {
 	Before, After Part
 	// Networks: anything else that is in no Part may differ, too.
@@ -28,11 +29,10 @@ type Part struct {
 	Records  []DNSRecord
 }
 
-// Follow brings a model up to date, reading only what changed since, which at thousands of machines
-// takes a hundredth of the time of reading it whole. It returns nil changes when it was read whole.
-// What the change feed does not tell of, the ends of leases that were renewed and when racks were
-// last seen, may stay as it was. The zero Model is read whole. After an error the model is what it
-// was.
+// Follow brings a model up to date and reads only what changed, which at thousands of machines
+// takes a hundredth of the time of a full read. It returns nil changes after a full read, which the
+// zero Model needs. What is not in the change feed may be out of date: the ends of renewed leases,
+// and the times at which racks were last seen. After an error the model is as it was.
 func (inv *Inventory) Follow(ctx context.Context, m *Model) (c *Changes, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		f, complete, err := inv.changedSince(ctx, tx, m)
@@ -66,7 +66,7 @@ func (inv *Inventory) Follow(ctx context.Context, m *Model) (c *Changes, err err
 	return c, err
 }
 
-// followed is what the change feed tells.
+// followed collects the objects of the changes in the feed.
 type followed struct {
 	nodes, orphans, records map[int64]bool // IDs, also of what is gone
 	others                  bool           // anything else changed

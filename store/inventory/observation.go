@@ -25,7 +25,7 @@ type Observation struct {
 	FirstSeen time.Time
 	LastSeen  time.Time
 	Expires   time.Time // when it is forgotten unless it is seen again; zero = defaultObservationTTL after LastSeen
-	Count     int64     // packets that spoke of it, as far as the rack told
+	Count     int64     // packets about it, by the rack's reports
 	Sources   discovery.Source
 	Rival     net.HardwareAddr // another MAC that uses the address by turns; nil = none
 	Info      discovery.Info   // names, services and what else is known

@@ -15,10 +15,9 @@ import (
 // eventDiscovery is the kind of events about what racks saw.
 const eventDiscovery = "discovery"
 
-// RecordDiscovery takes in what a rack's discovery reported: a device, an address that went to
-// another one, a conflict, a switch or rack at the other end of a link, a DHCP server, a VLAN that
-// was not known. What an administrator should hear of is in the log of events. Taking in an event
-// twice changes nothing.
+// RecordDiscovery records an event of a rack's discovery: a device, an address that moved, a
+// conflict, a switch or rack at the far end of a link, a DHCP server, an unknown VLAN. Events for
+// administrators are logged. Recording an event twice changes nothing.
 func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discovery.Event) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		o := e.Observation
@@ -39,7 +38,7 @@ func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discov
 			}
 		}
 		if o.MAC == (discovery.MAC{}) {
-			return nil // somebody told of it, but it was not seen itself
+			return nil // another device mentioned it; it was not observed itself
 		}
 		if err := inv.recordVLAN(ctx, tx, rack, o); err != nil {
 			return err
@@ -48,8 +47,8 @@ func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discov
 	})
 }
 
-// ignores reports whether a rule ignores a device now. Racks obey the rules too, but one that has
-// not heard of a new rule yet still reports what it sees.
+// ignores reports whether a rule ignores a device now. Racks obey the rules too, but a rack that
+// has not received a new rule yet still reports.
 func (inv *Inventory) ignores(ctx context.Context, mac discovery.MAC, a netip.Addr) (bool, error) {
 	text, err := inv.Setting(ctx, SettingDiscoveryIgnore)
 	if err != nil {
@@ -189,8 +188,8 @@ func foreignServers(ctx context.Context, tx *store.Tx) (out []DHCPServer, err er
 	return out, err
 }
 
-// SettingDiscoveryVLANs is what becomes of a VLAN tag that was not known: "create" makes a VLAN in
-// the fabric of the link (the default), "propose" only writes an event.
+// SettingDiscoveryVLANs is the action for an unknown VLAN tag: "create" makes a VLAN in the fabric
+// of the link (the default), "propose" only logs an event.
 const SettingDiscoveryVLANs = "discovery_vlans"
 
 // recordVLAN makes sure that there is a VLAN for a tag that was seen.
@@ -200,7 +199,7 @@ func (inv *Inventory) recordVLAN(ctx context.Context, tx *store.Tx, rack string,
 	}
 	base, err := linkVLAN(ctx, tx, rack, o.Interface)
 	if notFound(err) {
-		return nil // nobody knows which fabric this is
+		return nil // the fabric of the link is not known
 	}
 	if err != nil {
 		return err

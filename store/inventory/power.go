@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// Power is how a machine is switched on and off.
+// Power holds a machine's power control.
 type Power struct {
 	Type   string            // name of a power driver, such as "ipmi"; "" = not known
 	Params map[string]string // the driver's settings that are not secret
@@ -24,9 +24,9 @@ type Power struct {
 	State   string // "on", "off", "unknown" or "error", as last seen; "" = never asked
 }
 
-// NewPower checks the settings of a kind of power control, fills in its defaults, and parts those
-// that are secret from the others. Secrets are never nil, so that a write replaces all that are
-// stored. An error is that of [power.Kind.Check].
+// NewPower checks the settings of a kind of power control, fills in its defaults, and separates
+// secret settings from the others. Secrets are never nil, so that a write replaces all that are
+// stored. Errors come from [power.Kind.Check].
 func NewPower(kind power.Kind, params power.Params) (Power, error) {
 	full, err := kind.Check(params)
 	if err != nil {
@@ -105,8 +105,8 @@ func (inv *Inventory) getSecrets(ctx context.Context, tx *store.Tx, node int64) 
 	return s, err
 }
 
-// PowerParams returns all settings of a machine's power driver, secret ones included: what to give
-// to the driver, and to nobody else.
+// PowerParams returns all settings of a machine's power driver, including secrets. Only the driver
+// may get them.
 func (inv *Inventory) PowerParams(ctx context.Context, machine int64) (params map[string]string, err error) {
 	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		m, err := machineBy(ctx, tx, strconv.FormatInt(machine, 10), "n.id = ?", machine)

@@ -26,7 +26,7 @@ type Promotion struct {
 	Description string
 }
 
-// Promoted is what came of a promotion. One of Machine and Device is set.
+// Promoted is the result of a promotion. One of Machine and Device is set.
 type Promoted struct {
 	Machine *Machine
 	Device  *Device

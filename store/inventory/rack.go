@@ -39,8 +39,8 @@ var racks = table[Rack]{
 	},
 }
 
-// RegisterRack adds a rack, or brings the links of the one with that name up to date. The rack's
-// own addresses are held from then on, so that nobody is given them.
+// RegisterRack adds a rack, or updates the links of the rack with that name. The rack's own
+// addresses are held from then on, so that no machine gets them.
 func (inv *Inventory) RegisterRack(ctx context.Context, r Rack) (Rack, error) {
 	if strings.TrimSpace(r.Name) == "" {
 		return r, invalid(KindRack, r.Name, "name", "is missing")
@@ -82,7 +82,7 @@ func sameLink(a, b RackLink) bool {
 // holder is the comment of the allocations that hold a rack's addresses.
 func (r Rack) holder() string { return "rack " + r.Name }
 
-// holdRackAddresses makes the allocations of a rack those of its links.
+// holdRackAddresses makes a rack's allocations match the addresses of its links.
 func (inv *Inventory) holdRackAddresses(ctx context.Context, tx *store.Tx, r Rack) error {
 	have, err := allocations.list(ctx, tx, "comment = ? AND type = ? AND interface_id IS NULL AND owner = ''", r.holder(), int64(ipam.AllocSticky))
 	if err != nil {
@@ -117,7 +117,8 @@ func (inv *Inventory) holdRackAddresses(ctx context.Context, tx *store.Tx, r Rac
 	return nil
 }
 
-// rackRules: the links of a rack are what it registers itself. A rack that a VLAN names stays.
+// rackRules keeps the links as the rack registered them. A rack that a VLAN names cannot be
+// deleted.
 func (inv *Inventory) rackRules() rules[Rack] {
 	return rules[Rack]{
 		check: func(ctx context.Context, tx *store.Tx, r, old *Rack) error {

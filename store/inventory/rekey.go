@@ -12,15 +12,16 @@ import (
 	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
-// Rekeyed is what became of a site's secrets. What is lost is gone from the database, too.
+// Rekeyed lists the fate of a site's secrets. Lost secrets are removed from the database.
 type Rekeyed struct {
 	Kept int // how many are sealed with the new key
 	// LostPower are machines without the secrets of their power drivers now.
 	LostPower []string
-	// LostTSIG are keys of zone transfers and updates whose secret is one now that nobody knows:
-	// what uses them is refused.
+	// LostTSIG are keys whose secret was replaced by a random one: transfers and updates with them
+	// are refused.
 	LostTSIG []string
-	// LostCA: racks of other hosts are not let in any more, until each joins again with a token.
+	// LostCA reports that the site's CA is lost: racks of other hosts are refused until each joins
+	// again with a token.
 	LostCA bool
 	// Signed are domains whose keys follow from the site's, so that their parents need new DS
 	// records.
@@ -50,7 +51,7 @@ func ReplaceKey(ctx context.Context, db *store.DB, old, fresh []byte) (r Rekeyed
 				return err
 			}
 		}
-		if r.LostCA { // whoever joins again must not be taken for a second host of its name
+		if r.LostCA { // a rack that joins again must not be taken for a second host of its name
 			if _, err := tx.Exec(ctx, "UPDATE rack_certificate SET revoked = ? WHERE revoked = 0", time.Now().UnixMicro()); err != nil {
 				return err
 			}
@@ -132,8 +133,7 @@ func sealedSecrets(ctx context.Context, tx *store.Tx) (all []sealedSecret, err e
 	return all, err
 }
 
-// ErrOtherKey is Open's error when the site's secrets are sealed with another key than that of its
-// Config.
+// ErrOtherKey is Open's error if the site's secrets are sealed with another key than Config has.
 var ErrOtherKey = errors.New("inventory: the site's secrets are sealed with another key")
 
 // KeyMarked reports whether a key was ever used for the secrets in the database: all that open it
@@ -148,8 +148,8 @@ func KeyMarked(ctx context.Context, db *store.DB) (marked bool, err error) {
 	return marked, err
 }
 
-// Digest is the same for the same data, and different for other data. Whoever has it but not the
-// site's key cannot try out what the data was, so it may be kept of data with secrets.
+// Digest returns a keyed hash of data. Without the site's key the data cannot be found by trial, so
+// a digest of data with secrets may be stored.
 func (inv *Inventory) Digest(data []byte) string {
 	return secret.Digest(inv.digestKey, data)
 }

@@ -17,8 +17,8 @@ var reservedIPs = table[ipam.ReservedIP]{
 	},
 }
 
-// reservedIPRules: a reserved IP without a subnet is in that of its address. Only its comment can
-// be changed: leases may rest on the rest.
+// reservedIPRules puts a reserved IP without a subnet into the subnet of its address. Only the
+// comment can be changed: leases may depend on the rest.
 var reservedIPRules = rules[ipam.ReservedIP]{
 	check: func(ctx context.Context, tx *store.Tx, r, old *ipam.ReservedIP) error {
 		if old != nil {

@@ -12,23 +12,25 @@ import (
 
 // Settings that this package reads itself. Lists are separated by spaces or commas.
 const (
-	SettingBootProfile   = "boot_profile"       // JSON of pxe.Profile; see SetDefaultProfile
-	SettingUpstreamDNS   = "upstream_dns"       // servers that DNS asks for other names
-	SettingDNSTrustedACL = "dns_trusted_acl"    // prefixes that may use DNS besides the site's subnets
-	SettingDNSSEC        = "dnssec_validation"  // "auto", "yes" or "no"; see dnssrv.Validation; default auto
-	SettingDNSTransfer   = "dns_transfer_acl"   // prefixes and TSIG keys of secondaries that may transfer zones
-	SettingDNSNotify     = "dns_notify"         // secondaries, address or address:port, that are told of each change
-	SettingDNSTTL        = "default_dns_ttl"    // seconds; default 30
-	SettingSecondaryNS   = "dns_secondary_ns"   // names of further servers of the site's zones, which transfer them
-	SettingNTPServers    = "ntp_servers"        // addresses are told to DHCP clients, names to nobody yet
-	SettingTakeover      = "dhcp_takeover"      // seconds a rack is away until the other one uses its half of the addresses, from 60; default 3600
-	SettingCircuitQuota  = "dhcp_circuit_quota" // dynamic addresses behind one circuit of a relay agent; default 0, no limit
-	SettingLinkQuota     = "dhcp_link_quota"    // the same for clients of which no relay tells a circuit: those on a link itself, those of a relay
-	SettingKernelOpts    = "kernel_opts"        // at the end of each machine's kernel command line
+	SettingBootProfile   = "boot_profile"      // JSON of pxe.Profile; see SetDefaultProfile
+	SettingUpstreamDNS   = "upstream_dns"      // servers that DNS asks for other names
+	SettingDNSTrustedACL = "dns_trusted_acl"   // prefixes that may use DNS besides the site's subnets
+	SettingDNSSEC        = "dnssec_validation" // "auto", "yes" or "no"; see dnssrv.Validation; default auto
+	SettingDNSTransfer   = "dns_transfer_acl"  // prefixes and TSIG keys of secondaries that may transfer zones
+	// secondaries, address or address:port, that are notified of each change
+	SettingDNSNotify    = "dns_notify"
+	SettingDNSTTL       = "default_dns_ttl"    // seconds; default 30
+	SettingSecondaryNS  = "dns_secondary_ns"   // names of further servers of the site's zones, which transfer them
+	SettingNTPServers   = "ntp_servers"        // addresses are given to DHCP clients; names are not used yet
+	SettingTakeover     = "dhcp_takeover"      // seconds a rack is away until the other one uses its half of the addresses, from 60; default 3600
+	SettingCircuitQuota = "dhcp_circuit_quota" // dynamic addresses behind one circuit of a relay agent; default 0, no limit
+	// the same for clients without a circuit: directly on a link, or behind a relay that reports
+	// none
+	SettingLinkQuota  = "dhcp_link_quota"
+	SettingKernelOpts = "kernel_opts" // at the end of each machine's kernel command line
 )
 
-// minTakeover is how many seconds a rack is at least away until its addresses are another's: a
-// restart takes less.
+// minTakeover is the shortest takeover in seconds: a restart of a rack takes less.
 const minTakeover = 60
 
 type setting struct {
@@ -149,7 +151,7 @@ func (m *Model) SettingFlag(setting string, fallback bool) bool {
 }
 
 // SettingRouterAdvertisements names the subnets on whose links racks send router advertisements, as
-// prefixes, or "all" for every link that they serve DHCP on; empty = none. A rack never offers
-// itself as a router there. It tells of DHCPv6 where there is some; elsewhere it says that there is
-// no router, so that firmware which waits for one goes on at once.
+// prefixes, or "all" for every link with DHCP; empty = none. A rack never offers itself as a
+// router. The advertisements announce DHCPv6 where it is served; elsewhere they announce that there
+// is no router, so that firmware that waits for one continues at once.
 const SettingRouterAdvertisements = "router_advertisements"

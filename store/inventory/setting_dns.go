@@ -67,7 +67,7 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 // SettingInternalDomain is the domain with a name for the racks of each subnet.
 const SettingInternalDomain = "maas_internal_domain"
 
-// DefaultInternalDomain is what SettingInternalDomain is as long as nobody set it.
+// DefaultInternalDomain is the default of SettingInternalDomain.
 const DefaultInternalDomain = "maas-internal"
 
 // SettingServers are the DNS servers of a setting.

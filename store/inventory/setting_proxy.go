@@ -31,7 +31,7 @@ var ProxySettings = []string{
 	SettingProxyRoutes, SettingProxyUplink,
 }
 
-// DefaultProxyPort is that of MAAS.
+// DefaultProxyPort is the port that MAAS uses.
 const DefaultProxyPort = 8000
 
 // checkProxySetting refuses values that the proxy cannot have. Of other settings it knows nothing.

@@ -30,7 +30,7 @@ var snippets = table[Snippet]{
 	},
 }
 
-// maxSnippet is how long the value of a snippet may be in bytes.
+// maxSnippet bounds the value of a snippet, in bytes.
 const maxSnippet = 16 << 10
 
 // check sees to it that the options can be read and are of the family of where they belong.

@@ -12,8 +12,8 @@ import (
 // maxPublicKey is the longest public key in bytes; RSA with 16384 bits has less than 3 kB.
 const maxPublicKey = 8 << 10
 
-// isPublicKey tells whether a line is a type, a key of that type in base64 (RFC 4253 section 6.6),
-// and maybe a comment.
+// isPublicKey reports whether a line has a type, a key of that type in base64 (RFC 4253 section
+// 6.6), and optionally a comment.
 func isPublicKey(line string) bool {
 	words := strings.SplitN(line, " ", 3)
 	if len(words) < 2 || len(line) > maxPublicKey {

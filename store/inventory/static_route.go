@@ -30,8 +30,7 @@ var routeRules = rules[ipam.StaticRoute]{
 		return r.Validate(source, destination)
 	},
 	unique: func(r *ipam.StaticRoute) string { return "gateway " + r.Gateway.String() + " between these subnets" },
-	// Addresses of the source are told another route: both the new source and the former one
-	// change.
+	// Clients of the source get another route: both the new and the former source change.
 	after: func(ctx context.Context, tx *store.Tx, r, old *ipam.StaticRoute) error {
 		if r != nil && old != nil && r.SourceID != old.SourceID {
 			if err := touchSubnet(ctx, tx, old.SourceID); err != nil {

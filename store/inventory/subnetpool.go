@@ -11,8 +11,8 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// subnetPool is the index of free addresses kept for a subnet while its settings are those of rev.
-// It is a cache: the table decides.
+// subnetPool is an index of a subnet's free addresses, valid while the subnet's settings have
+// revision rev. It is a cache: the table decides.
 type subnetPool struct {
 	*ipam.Pool
 	rev poolRev
@@ -35,7 +35,7 @@ func (inv *Inventory) choose(ctx context.Context, tx *store.Tx, u *ipam.Usage, i
 	return a, err
 }
 
-// poolOf returns the index of a subnet, made anew if settings have changed.
+// poolOf returns the index of a subnet, rebuilt if settings have changed.
 func (inv *Inventory) poolOf(ctx context.Context, tx *store.Tx, u *ipam.Usage) (*ipam.Pool, error) {
 	var rev poolRev
 	const query = "SELECT s.settings_rev, r.generation FROM subnet s, revision r WHERE s.id = ?"
@@ -63,7 +63,7 @@ func (inv *Inventory) poolOf(ctx context.Context, tx *store.Tx, u *ipam.Usage) (
 	return pool, nil
 }
 
-// forget drops the index of a subnet; the next choice makes it anew.
+// forget drops the index of a subnet; the next choice rebuilds it.
 func (inv *Inventory) forget(subnet int64) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
@@ -125,7 +125,7 @@ func (l *ledger) Holder(ctx context.Context, addr netip.Addr) (holder string, er
 	return holder, err
 }
 
-// Addrs implements ipam.Lister. Observed addresses count as held here: they are in use by somebody.
+// Addrs implements ipam.Lister. Observed addresses count as held: a client uses them.
 func (l *ledger) Addrs(ctx context.Context, _ netip.Prefix) iter.Seq2[netip.Addr, error] {
 	return func(yield func(netip.Addr, error) bool) {
 		var all []netip.Addr

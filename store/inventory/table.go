@@ -34,7 +34,7 @@ func (t table[T]) columns(prefix string) string {
 	return prefix + strings.Join(append(cols, t.cols...), ", "+prefix)
 }
 
-// dest is where the columns of v are read into.
+// dest returns the destinations of the columns of v.
 func (t table[T]) dest(v *T) []any {
 	dest := []any{t.id(v)}
 	if t.version != nil {
@@ -88,8 +88,8 @@ func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
 	return nil
 }
 
-// current reads the object that v is a changed copy of. The error is *StaleError if v was not made
-// from what is there now.
+// current reads the stored object of which v is a changed copy. The error is *StaleError if v was
+// made from another version.
 func (t table[T]) current(ctx context.Context, tx *store.Tx, v *T) (old T, err error) {
 	if old, err = t.get(ctx, tx, *t.id(v)); err != nil || t.version == nil {
 		return old, err

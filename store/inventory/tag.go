@@ -45,7 +45,7 @@ func checkKernelOpts(text string) error {
 	return pxe.Profile{Name: "options", Kernel: "kernel", Cmdline: text}.Validate()
 }
 
-// taggedChanged tells the change feed of all nodes with a tag.
+// taggedChanged reports all nodes with a tag to the change feed.
 func taggedChanged(ctx context.Context, tx *store.Tx, tag int64) error {
 	const query = "SELECT n.id, n.kind FROM node n JOIN node_tag t ON t.node_id = n.id WHERE t.tag_id = ? ORDER BY n.id"
 	return tx.Query(ctx, query, []any{tag}, func(scan func(...any) error) error {
@@ -57,8 +57,8 @@ func taggedChanged(ctx context.Context, tx *store.Tx, tag int64) error {
 	})
 }
 
-// TagNodes gives a tag to machines and devices and takes it from others, by ID. Who has it already,
-// or has it not, stays as it is. It returns how many changed.
+// TagNodes adds a tag to machines and devices and removes it from others, by ID, and returns how
+// many changed.
 func (inv *Inventory) TagNodes(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
 	return inv.retag(ctx, tag, "node", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
 		n, err := nodes.get(ctx, tx, id)
@@ -75,8 +75,8 @@ func (inv *Inventory) TagSubnets(ctx context.Context, tag int64, add, remove []i
 	})
 }
 
-// retag gives a tag to objects of a kind and takes it from others. Find sees to it that one is
-// there; what it returns tells the change feed.
+// retag adds a tag to objects of a kind and removes it from others. Find checks that an object
+// exists and returns the function that reports it to the change feed.
 func (inv *Inventory) retag(ctx context.Context, tag int64, kind string, add, remove []int64, find func(context.Context, *store.Tx, int64) (func(), error)) (added, removed int64, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		added, removed = 0, 0

@@ -12,7 +12,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/internal/secret"
 )
 
-// Role is what a user may do.
+// Role is the set of a user's rights.
 type Role string
 
 // The roles. Each may do what the next one may.
@@ -25,7 +25,7 @@ const (
 // Roles are all roles, the strongest first.
 var Roles = []Role{RoleAdmin, RoleOperator, RoleReadOnly}
 
-// User is somebody who may use the API.
+// User is a user of the API.
 type User struct {
 	ID      int64
 	Version int64  // counts changes; an update must carry the one that was read
@@ -122,8 +122,8 @@ func (inv *Inventory) HashPassword(ctx context.Context, password string) (string
 	return inv.passwords.Hash(ctx, password)
 }
 
-// CheckPassword reports whether the name is that of a user with the password. It takes as long when
-// there is no such user.
+// CheckPassword returns the user with that name and password. It takes as long if there is no such
+// user, so that the time does not reveal names.
 func (inv *Inventory) CheckPassword(ctx context.Context, name, password string) (User, bool, error) {
 	u, err := inv.Users.Find(ctx, name)
 	if err != nil && !notFound(err) {

@@ -288,7 +288,7 @@ func feedMerges(t *testing.T, db *store.DB) {
 	}
 }
 
-// onCommit tells what changed something and was committed, once for joined updates.
+// onCommit is called for what was committed, once for joined updates.
 func onCommit(t *testing.T, db *store.DB) {
 	var told []int64
 	ctx := store.OnCommit(t.Context(), func(revision int64) { told = append(told, revision) })

@@ -10,9 +10,9 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// NodeBoot is what is said of the boots of one machine or device.
+// NodeBoot holds the boot settings of one machine or device.
 type NodeBoot struct {
-	// Profile is what it boots wherever it is; nil = what its subnet says.
+	// Profile is its boot profile on every network; nil = its subnet's.
 	Profile *pxe.Profile
 	// Options end the kernel command line, whichever profile it is.
 	Options string
@@ -27,14 +27,14 @@ func BootOf(m *inventory.Model, n PlannedNode) NodeBoot {
 	return NodeBoot{Profile: p, Options: kernelOpts(m, n.Machine)}
 }
 
-// BootNetwork is where the machines of a subnet find boot servers.
+// BootNetwork lists the boot servers of a subnet.
 type BootNetwork struct {
 	Prefix  netip.Prefix
 	Servers []netip.Addr // this rack's address first
 }
 
-// BootServers returns the boot servers of the subnets that a rack serves: its own, then those of
-// the other rack of the VLAN.
+// BootServers returns the boot servers of the subnets that a rack serves: its own addresses first,
+// then the other rack of the VLAN.
 func BootServers(m *inventory.Model, rack inventory.Rack) []BootNetwork {
 	p := newDHCPPlan(m, rack)
 	var out []BootNetwork
@@ -47,8 +47,8 @@ func BootServers(m *inventory.Model, rack inventory.Rack) []BootNetwork {
 	return out
 }
 
-// machineProfile is what a machine boots wherever it is, and what says so; nil = that depends on
-// the subnet.
+// machineProfile returns a machine's profile on every network and the rule that chose it; nil = the
+// subnet decides.
 func machineProfile(m *inventory.Model, x *inventory.Machine) (p *pxe.Profile, by string) {
 	if x.Profile != nil {
 		return x.Profile, "the machine's own"
@@ -101,7 +101,7 @@ func BootRule(m *inventory.Model, x *inventory.Machine, s *ipam.Subnet) string {
 	return ""
 }
 
-// kernelOpts are what the tags of a machine, and the site, add to its kernel command line.
+// kernelOpts returns the kernel options that a machine gets from the site and from its tags.
 func kernelOpts(m *inventory.Model, machine *inventory.Machine) string {
 	opts := []string{m.Settings[inventory.SettingKernelOpts]}
 	for _, t := range m.Tags {

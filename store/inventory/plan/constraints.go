@@ -20,7 +20,7 @@ type Constraints struct {
 	Free     bool               // without an owner
 }
 
-// Allows tells whether a machine meets all constraints.
+// Allows reports whether a machine meets all constraints.
 func (c Constraints) Allows(m *inventory.Machine) bool {
 	return in(c.Zones, m.ZoneID) && !slices.Contains(c.NotZones, m.ZoneID) && in(c.Pools, m.PoolID) && in(c.Status, m.Status) &&
 		(c.Arch == "" || c.Arch == m.Architecture) && (!c.Free || m.Owner == "")
@@ -28,8 +28,8 @@ func (c Constraints) Allows(m *inventory.Machine) bool {
 
 func in[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
 
-// Spread picks n machines that meet the constraints, over zones as evenly as can be: the numbers
-// picked in two zones differ by more than one only where the smaller zone has no more. The choice
+// Spread picks n machines that meet the constraints, over zones as evenly as possible: the numbers
+// of two zones differ by more than one only where the smaller zone has no more machines. The choice
 // is the same for the same input.
 func Spread(machines []inventory.Machine, n int, c Constraints) ([]inventory.Machine, error) {
 	byZone := make(map[int64][]inventory.Machine)

@@ -74,12 +74,12 @@ type dhcpPlan struct {
 	options map[place]families // that operators set
 }
 
-// serves tells whether the rack answers on a VLAN directly.
+// serves reports whether the rack answers on a VLAN directly.
 func (p *dhcpPlan) serves(v ipam.VLAN) bool {
 	return v.DHCP && p.rack.Name != "" && (v.PrimaryRack == p.rack.Name || v.SecondaryRack == p.rack.Name)
 }
 
-// servedAt is how a rack serves a subnet.
+// servedAt holds the addresses and the VLAN with which a rack serves a subnet.
 type servedAt struct {
 	link    string     // empty: behind a relay
 	server  netip.Addr // the rack's; not valid = it does not serve it
@@ -127,8 +127,8 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	return sub
 }
 
-// modeOf returns how DHCP is served on a VLAN. Behind a relay nobody hears other servers, so what
-// would be found out there is served.
+// modeOf returns the mode in which DHCP is served on a VLAN. Behind a relay a rack cannot receive
+// other servers' answers, so automatic mode serves there.
 func modeOf(v, serving ipam.VLAN) dhcpsrv.Mode {
 	switch mode := serving.DHCPMode; {
 	case mode == ipam.DHCPProxy:
@@ -192,8 +192,8 @@ func (p *dhcpPlan) addressOn(rack inventory.Rack, vlan int64, is4 bool) netip.Ad
 	return netip.Addr{}
 }
 
-// dns returns the servers a subnet's clients are told: the racks, this one first, then those the
-// operator named. Without a gateway clients reach only what is in the subnet.
+// dns returns the DNS servers of a subnet's clients: the racks, this one first, then the
+// operator's. Without a gateway clients reach only servers in the subnet.
 func (p *dhcpPlan) dns(s *ipam.Subnet, racks []netip.Addr) []netip.Addr {
 	var out []netip.Addr
 	for _, a := range racks {
@@ -251,8 +251,8 @@ func searchList(m *inventory.Model) []string {
 	return append([]string{defaultDomain(m)}, rest...)
 }
 
-// reservations gives each interface the addresses it holds on the served subnets and, if it holds
-// none, its machine's name. Who serves none needs none.
+// reservations gives each interface the addresses that it holds on the served subnets; an interface
+// without one gets its machine's name. A rack that serves no subnet needs none.
 func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 	if len(served) == 0 {
 		return nil
@@ -267,7 +267,7 @@ func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
 	return l.sorted()
 }
 
-// listed is what no two reservations have in common.
+// listed is the key that no two reservations share.
 type listed struct {
 	subnet int64
 	mac    string

@@ -14,8 +14,8 @@ import (
 // leaseTime6 is the time of IPv6 leases, as MAAS has it.
 const leaseTime6 = 30 * time.Minute
 
-// subnet6 completes an IPv6 subnet: default routes, other routes and the MTU are not told by
-// DHCPv6, and the pools begin behind the routers' anycast address.
+// subnet6 completes an IPv6 subnet: DHCPv6 does not carry default routes, other routes or the MTU,
+// and the pools begin behind the routers' anycast address.
 func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet) dhcpsrv.Subnet {
 	sub.LeaseTime = leaseTime6
 	for i := range sub.Pools {
@@ -27,8 +27,8 @@ func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet) dhcpsrv.Subnet {
 	return sub
 }
 
-// hostOf tells whether an address can be a client's: of IPv6, the first one of a subnet is every
-// router's, and this rack's are not for others.
+// hostOf reports whether an address can be a client's. The first address of an IPv6 subnet belongs
+// to all routers, and this rack's own addresses are taken.
 func (p *dhcpPlan) hostOf(subnet int64, a netip.Addr) bool {
 	s := subnetByID(p.m, subnet)
 	if s == nil || a.Is4() {

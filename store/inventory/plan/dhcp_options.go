@@ -5,7 +5,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// place is where DHCP options belong; the zero value is the site.
+// place identifies the object that DHCP options belong to; the zero value is the site.
 type place struct{ node, subnet, rng int64 }
 
 // families are options of IPv4 and of IPv6.
@@ -34,7 +34,7 @@ func placedOptions(m *inventory.Model) map[place]families {
 	return out
 }
 
-// override joins options; those of over win.
+// override joins options; an option of over replaces that of base with the same code.
 func override(base, over dhcpsrv.Options) dhcpsrv.Options {
 	for _, o := range over {
 		replaced := false

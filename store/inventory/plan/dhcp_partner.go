@@ -59,7 +59,7 @@ func appendNew(addrs []netip.Addr, a netip.Addr) []netip.Addr {
 	return append(addrs, a)
 }
 
-// takeover is how long a rack is away until the other one uses its addresses.
+// takeover is the time that a rack has to be away before its partner uses its addresses.
 func (p *dhcpPlan) takeover() time.Duration {
 	return time.Duration(p.m.SettingNumber(inventory.SettingTakeover, int(dhcpsrv.DefaultTakeover/time.Second))) * time.Second
 }

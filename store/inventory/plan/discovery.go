@@ -7,7 +7,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// DiscoveryPlan is what one rack does about discovery.
+// DiscoveryPlan holds the discovery settings of one rack.
 type DiscoveryPlan struct {
 	Listen    bool
 	Ignore    []string         // rules, as discovery.ParseIgnore reads them

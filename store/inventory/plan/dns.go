@@ -116,7 +116,7 @@ func forwarding(m *inventory.Model) dnssrv.Forwarding {
 	return f
 }
 
-// dnsAccess is what other servers, and holders of keys, may do. The keys are added by DNSKeys.
+// dnsAccess holds the rights of other servers and of holders of keys. DNSKeys adds the keys.
 func dnsAccess(m *inventory.Model) dnssrv.Access {
 	out := dnssrv.Access{Notify: m.SettingServers(inventory.SettingDNSNotify)}
 	out.Transfer, out.TransferKeys = inventory.SplitTransfer(m.SettingList(inventory.SettingDNSTransfer))

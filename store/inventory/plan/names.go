@@ -32,7 +32,7 @@ type NamePlanner struct {
 	basis    *namesBasis            // of the last plan
 }
 
-// nameClaims is what belongs at one name.
+// nameClaims holds the records that sources claim for one name.
 type nameClaims struct {
 	claims []claim
 	nodes  int     // how many machines and devices are called so
@@ -47,7 +47,7 @@ type claim struct {
 	learned    bool
 }
 
-// pointer is where a reverse record leads. A smaller rank wins.
+// pointer is the target of a reverse record. The smallest rank wins.
 type pointer struct {
 	from    source
 	name    string
@@ -66,7 +66,7 @@ type source struct {
 	id    int64
 }
 
-// sourceClass orders claims: of two equal pointers that of the lower class wins.
+// sourceClass orders claims: of two equal pointers the one with the lower class wins.
 type sourceClass uint8
 
 const (
@@ -77,16 +77,16 @@ const (
 	fromPointer // reverse records
 )
 
-// yields tells whether a name that a machine or device has is not this source's to use.
+// yields reports whether the source gives up a name that a machine or device has.
 func (s source) yields() bool { return s.class == fromRack || s.class == fromOrphan }
 
-// setID is what tells the record sets of one name apart.
+// setID distinguishes the record sets of one name.
 type setID struct {
 	kind    string
 	learned bool
 }
 
-// touched is what must be looked at again after a change.
+// touched collects the names and addresses whose records a change may affect.
 type touched struct {
 	names map[string]bool
 	addrs map[netip.Addr]bool
@@ -281,7 +281,8 @@ func (p *NamePlanner) appendSets(out []dnssrv.RRset, name string) []dnssrv.RRset
 		others = others || c.kind != "CNAME"
 	}
 	if others {
-		delete(sets, setID{kind: "CNAME"}) // it stands alone (RFC 1034 section 3.6.2): a machine took the name since
+		// a CNAME excludes other records (RFC 1034 section 3.6.2): a machine took the name since
+		delete(sets, setID{kind: "CNAME"})
 	}
 	first := len(out)
 	for _, id := range n.said {

@@ -18,7 +18,7 @@ type namesBasis struct {
 	reverse []reverseBasis
 }
 
-// reverseBasis is what reverse records of a subnet's addresses follow from.
+// reverseBasis holds the settings of a subnet that reverse records depend on.
 type reverseBasis struct {
 	prefix netip.Prefix
 	mode   ipam.RDNSMode
@@ -37,8 +37,8 @@ func basisOf(m *inventory.Model) *namesBasis {
 	return b
 }
 
-// Fits reports whether the names of machines and all else in a model are as the last plan has them,
-// but for what Change is told of. Most changes of networks are no change of names.
+// Fits reports whether everything but the objects in Changes is as it was for the last plan, so
+// that Change is enough. Most changes of networks affect no names.
 func (p *NamePlanner) Fits(m *inventory.Model) bool {
 	return p.basis != nil && reflect.DeepEqual(p.basis, basisOf(m))
 }

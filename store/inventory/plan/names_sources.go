@@ -47,7 +47,7 @@ func (p *NamePlanner) node(t touched, back bool, id int64, fqdn string, ifaces [
 // them.
 func (p *NamePlanner) rack(t touched, r *inventory.Rack) {
 	own := claimant{p, t, source{fromRack, r.ID}, false}
-	service := claimant{p, t, source{fromRecord, 0}, false} // yields to nobody
+	service := claimant{p, t, source{fromRecord, 0}, false} // keeps its names
 	host, err := inventory.HostName(inventory.KindRack, r.Name)
 	name := host + "." + p.home
 	for _, l := range r.Links {
@@ -118,8 +118,8 @@ func addrsOf(i inventory.Interface, is4, seen bool) []netip.Addr {
 	return out
 }
 
-// byPreference orders interfaces by how well they stand for their node: the boot interface,
-// physical ones, then those made of others.
+// byPreference orders interfaces by how well they represent their node: the boot interface,
+// physical ones, then interfaces made of others.
 func byPreference(ifaces []inventory.Interface) []inventory.Interface {
 	out := slices.Clone(ifaces)
 	rank := func(i inventory.Interface) int {

@@ -7,9 +7,9 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// ChangedNodes is what plans need to know when machines and devices changed and nothing else that
-// matters to them: the nodes that changed, before and after, and those that share link addresses
-// with them, directly or through others.
+// ChangedNodes holds the machines and devices that changed, before and after, and those that share
+// link addresses with them, directly or through others: all that plans need when nothing else
+// changed.
 type ChangedNodes struct {
 	Before, After []PlannedNode
 	m             *inventory.Model
@@ -38,9 +38,9 @@ func NodesChanged(m *inventory.Model, c *inventory.Changes) *ChangedNodes {
 	if len(changed) == 0 {
 		return n
 	}
-	// One link address, which bridges may share, has one reservation in a subnet. Who shares one
-	// with a changed node may so get what that had, also for its further addresses, which it may
-	// share with yet others.
+	// A link address, which bridges may share, has one reservation in a subnet. A node that shares
+	// one with a changed node may so get that node's reservation, also for its further addresses,
+	// which it may share with other nodes.
 	for known := 0; known < len(n.macs); {
 		known = len(n.macs)
 		n.After = plannedNodes(part(m), n.has)
@@ -91,8 +91,7 @@ func plannedNodes(p *inventory.Part, wanted func([]inventory.Interface) bool) []
 	return out
 }
 
-// Reservations returns what those of DHCP for a rack were, and what they are, where they may be
-// different now.
+// Reservations returns the reservations of a rack that may differ, as they were and as they are.
 func (n *ChangedNodes) Reservations(rack inventory.Rack) (before, after []dhcpsrv.Reservation) {
 	if len(n.macs) == 0 {
 		return nil, nil

@@ -9,15 +9,14 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// NodesBasis is all that the plans of machines and devices, their reservations in DHCP and their
-// BootOf, follow from besides these themselves. Most changes of networks leave it as it is: then
-// nothing but what NodesChanged tells of has to be planned anew.
+// NodesBasis holds everything that reservations and BootOf depend on besides machines and devices.
+// Most changes of networks leave it as it is; then planning the nodes of NodesChanged is enough.
 type NodesBasis struct {
 	site  siteBasis
 	racks map[string][]servedBasis // by name of the rack
 }
 
-// siteBasis is what is the same for all racks.
+// siteBasis is the part that all racks share.
 type siteBasis struct {
 	reserved   []ipam.ReservedIP
 	snippets   []inventory.Snippet
@@ -26,14 +25,14 @@ type siteBasis struct {
 	kernelOpts string
 }
 
-// servedBasis is what reservations follow from of a subnet that a rack serves.
+// servedBasis holds the settings of a served subnet that reservations depend on.
 type servedBasis struct {
 	id     int64
 	prefix netip.Prefix
 	own    netip.Addr // the rack's address there
 }
 
-// NodesBasisOf returns that of a model.
+// NodesBasisOf returns the basis of a model.
 func NodesBasisOf(m *inventory.Model) *NodesBasis {
 	b := &NodesBasis{
 		site:  siteBasis{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[inventory.SettingKernelOpts]},

@@ -13,7 +13,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// ProxyPlan is what the proxy of one rack does.
+// ProxyPlan holds the settings of one rack's proxy.
 type ProxyPlan struct {
 	Policy proxy.Policy
 	// Port is the TCP port on the rack's addresses; 0 = the rack serves no proxy, since there is to
@@ -21,12 +21,12 @@ type ProxyPlan struct {
 	Port int
 }
 
-// Proxy lets the clients of all subnets but those that deny it use a rack's proxy, for everything
-// but the racks' own addresses: what listens there is for administrators, and machines reach what
-// is for them directly.
+// Proxy returns the settings of a rack's proxy. Clients of every subnet that does not deny it may
+// reach everything but the racks' own addresses: services there are for administrators, or are
+// reached directly.
 //
-// The proxy of the rack that runs beside the region, "" = none does, is also the parent of those of
-// the other racks; and it alone goes through the site's external proxy, if that is to be a parent.
+// The proxy of the rack in the region's process, "" = none, is the parent of the other racks'
+// proxies, and it alone goes through the site's external proxy, if that is to be a parent.
 func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 	p := ProxyPlan{Port: proxyPort(m)}
 	if p.Port == 0 {

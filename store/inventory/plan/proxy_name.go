@@ -14,9 +14,9 @@ import (
 // internalTTL is short: machines are to find the racks that serve them now.
 const internalTTL = 15
 
-// internalDomain is the domain of names for the racks of each subnet: what is to be reached
-// whichever of two racks lives is told to machines by such a name. "" if the site leaves the domain
-// to other servers.
+// internalDomain is the domain with a name for the racks of each subnet. Machines are given such a
+// name for services that either of two racks may provide. It is "" if other servers serve the
+// domain.
 func internalDomain(m *inventory.Model) string {
 	name := cmp.Or(m.Settings[inventory.SettingInternalDomain], inventory.DefaultInternalDomain)
 	if slices.ContainsFunc(m.Domains, func(d inventory.Domain) bool { return d.Name == name && d.External }) {

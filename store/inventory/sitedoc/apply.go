@@ -20,7 +20,7 @@ type Options struct {
 	Kinds power.Registry
 }
 
-// Change is what becomes of one object.
+// Change is the creation, update or deletion of one object.
 type Change struct {
 	Op     string          `json:"op"`   // "create", "update" or "delete"
 	Kind   string          `json:"kind"` // such as "subnet"
@@ -43,8 +43,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // errDry undoes what a dry run did.
 var errDry = errors.New("sitedoc: this was a dry run")
 
-// Apply makes the site what the document says, and tells what changed, in the order in which it
-// did. An error is an [*Error] when it is about an object; then nothing has changed.
+// Apply makes the site as the document describes it and returns the changes in the order in which
+// it made them. An error about an object is an [*Error]; then nothing has changed.
 func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Options) ([]Change, error) {
 	var changes []Change
 	err := inv.Atomically(ctx, func(ctx context.Context) error {

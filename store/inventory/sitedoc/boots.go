@@ -89,8 +89,8 @@ func (a *applier) fillTag(d Tag, t *tagged) (err error) {
 	return err
 }
 
-// found are the objects of names, each once, in the order in which they are listed, which is that
-// of the key.
+// found returns the objects with these names, each once, in the order of their key, in which they
+// are listed.
 func found[T any](names []string, find func(string) (T, error), key func(T) [2]int64) ([]T, error) {
 	out := make([]T, 0, len(names))
 	for _, name := range names {
@@ -164,7 +164,7 @@ func (a *applier) profiles(docs *[]BootProfile) step {
 	}
 }
 
-// profileName is whom a profile is for.
+// profileName names the target of a profile.
 func (a *applier) profileName(d BootProfile) string {
 	switch {
 	case d.Machine != "":

@@ -1,36 +1,36 @@
-// Package sitedoc is a site's networks, names and machines as one document, which is exported,
-// edited, and applied as a whole: all of it in one transaction, or nothing.
+// Package sitedoc exports a site's networks, names and machines as one document, and applies an
+// edited one: all of it in one transaction, or nothing.
 //
 //	doc, err := sitedoc.Export(ctx, inv)
-//	diff, err := sitedoc.Apply(ctx, inv, doc, sitedoc.Options{DryRun: true}) // nothing to do
+//	doc.Subnets[0].Gateway = "10.0.0.1"
+//	changes, err := sitedoc.Apply(ctx, inv, doc, sitedoc.Options{DryRun: true}) // what would change
 //
-// # What a document says
+// # Objects, fields and lists
 //
-// Each object is known by what does not change: a subnet by its prefix, a VLAN by fabric and VID, a
-// machine by its full name. A field that is left out has its default. A list that is left out is
-// left alone, and so are objects that a list does not have, unless Options.Prune asks for their
-// removal. Interfaces and links of a machine are part of it: those that are left out are removed
-// when the list is there.
+// An object is identified by what does not change: a subnet by its prefix, a VLAN by fabric and
+// VID, a machine by its full name. A field that is left out gets its default. A list that is left
+// out leaves its objects alone; objects that a list lacks stay unless Options.Prune is set.
+// Interfaces and links are part of their machine: if the list is present, those that it lacks are
+// removed.
 //
-// TSIG keys, users and settings of the site are not in it, but for the site's boot profile.
+// TSIG keys, users and settings are not in a document, except for the site's boot profile.
 //
 // # Power
 //
-// A machine says how it is switched, if the document does; without it, that is left alone:
+// Without "power", a machine's power control is left alone:
 //
 //	machines:
 //	- hostname: node1
 //	  power: {type: ipmi, parameters: {power_address: 192.0.2.9, power_user: admin, power_pass: "0123"}}
 //
-// Parameters that are left out have their defaults, but for secret ones, which keep what is stored
-// as long as the type stays; given empty, they are removed. A type that is empty removes all
-// settings. Secrets are written and never read: no exported document, change or error has them.
-// Changes tell the names of those that are set with [Hidden] in the place of a value, and of those
-// that are removed with none.
+// Parameters that are left out get their defaults. Secret ones keep the stored value as long as the
+// type stays; an empty value removes them. An empty type removes all settings. Secrets are written
+// and never read: no exported document, change or error contains them. Changes list a secret that
+// is set with [Hidden] for its value, and a removed one without a value.
 //
 // # Removal
 //
-// The default zone, pool, domain, fabric and VLANs stay. What machines, leases or held addresses
-// depend on is refused, with the names of what is in the way; so is a machine that belongs to
-// somebody, is locked, or is neither new nor ready.
+// The default zone, pool, domain, fabric and VLANs stay. An object on which machines, leases or
+// held addresses depend is not removed; the error names them. Nor is a machine that has an owner,
+// is locked, or is neither new nor ready.
 package sitedoc

@@ -17,7 +17,7 @@ type Document struct {
 	Records  []Record     `json:"records,omitempty" yaml:"records,omitempty"`
 	Machines []Machine    `json:"machines,omitempty" yaml:"machines,omitempty"`
 	Tags     []Tag        `json:"tags,omitempty" yaml:"tags,omitempty"`
-	// BootProfiles are what machines boot, the site's default one among them.
+	// BootProfiles are the boot profiles, the site's default one included.
 	BootProfiles []BootProfile `json:"boot_profiles,omitempty" yaml:"boot_profiles,omitempty"`
 }
 
@@ -31,14 +31,13 @@ type Group struct {
 type Domain struct {
 	Name string `json:"name" yaml:"name"`
 	TTL  int    `json:"ttl,omitempty" yaml:"ttl,omitempty"` // seconds; 0 = the site's default
-	// External domains are served by somebody else, who is asked at Forward, host:port.
+	// External domains are served by other servers, which are asked at Forward, host:port.
 	External bool     `json:"external,omitempty" yaml:"external,omitempty"`
 	Forward  []string `json:"forward,omitempty" yaml:"forward,omitempty"`
 	// Of what follows, what is left out is left alone.
 	DNSSEC *bool `json:"dnssec,omitempty" yaml:"dnssec,omitempty"`
-	// AllowTransfer are networks and TSIG keys, Notify addresses host:port, AllowUpdate as
-	// inventory.UpdateGrant writes it. The keys are no part of a document, as no secrets are: they
-	// must be there.
+	// AllowTransfer lists networks and names of TSIG keys that may transfer the zone, in addition
+	// to SettingDNSTransfer.
 	AllowTransfer []string `json:"allow_transfer,omitempty" yaml:"allow_transfer,omitempty"`
 	Notify        []string `json:"notify,omitempty" yaml:"notify,omitempty"`
 	AllowUpdate   []string `json:"allow_update,omitempty" yaml:"allow_update,omitempty"`
@@ -109,7 +108,7 @@ type Record struct {
 	Name   string `json:"name" yaml:"name"` // "@" = the domain itself
 	Type   string `json:"type" yaml:"type"`
 	Data   string `json:"data" yaml:"data"`
-	TTL    int    `json:"ttl,omitempty" yaml:"ttl,omitempty"` // seconds; 0 = that of the domain
+	TTL    int    `json:"ttl,omitempty" yaml:"ttl,omitempty"` // in seconds; 0 = the domain's
 }
 
 // Machine is a machine with its interfaces.
@@ -124,7 +123,7 @@ type Machine struct {
 	Interfaces   []Interface `json:"interfaces,omitempty" yaml:"interfaces,omitempty"` // nil = left alone
 }
 
-// Power is how a machine is switched on and off.
+// Power holds a machine's power control.
 type Power struct {
 	Type string `json:"type" yaml:"type"` // name of a kind of power control, such as "ipmi"; "" = not known
 	// Parameters are the settings of that kind. Those that are secret may be given, and are never
@@ -160,8 +159,8 @@ type Tag struct {
 	Subnets    []string `json:"subnets,omitempty" yaml:"subnets,omitempty"`
 }
 
-// BootProfile is what those of a machine, a tag or a subnet boot or, when it names none of them,
-// everybody else.
+// BootProfile is the boot profile of a machine, of a tag or of a subnet; without any of these, the
+// site's default.
 type BootProfile struct {
 	Machine string  `json:"machine,omitempty" yaml:"machine,omitempty"`
 	Tag     string  `json:"tag,omitempty" yaml:"tag,omitempty"`
@@ -172,5 +171,5 @@ type BootProfile struct {
 // Profile is a boot profile, its delay as people write it.
 type Profile struct {
 	pxe.Profile `yaml:",inline"`
-	Delay       string `json:"delay,omitempty" yaml:"delay,omitempty"` // such as "10s"; in place of that of pxe.Profile
+	Delay       string `json:"delay,omitempty" yaml:"delay,omitempty"` // such as "10s"; pxe.Profile has a duration
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// fitInterfaces makes the interfaces of a machine those of the document, if it has any.
+// fitInterfaces makes a machine's interfaces match the document, if it lists any.
 func (a *applier) fitInterfaces(d Machine, id int64) error {
 	if d.Interfaces == nil {
 		return nil

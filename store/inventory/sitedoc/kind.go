@@ -20,7 +20,7 @@ func (a *applier) steps(doc *Document) []step {
 	}
 }
 
-// maxInTheWay is how many objects an error names that are in the way of a removal.
+// maxInTheWay bounds the objects that an error about a removal names.
 const maxInTheWay = 12
 
 // early is a first pass, of which nothing is exported. It is the one that removes: subnets are gone
@@ -29,7 +29,7 @@ type early struct{ step }
 
 func (early) export() error { return nil }
 
-// step is what is done about one kind of object.
+// step applies, prunes and exports one kind of object.
 type step interface {
 	apply() error
 	prune() error
@@ -52,7 +52,7 @@ type kind[D, T any] struct {
 	remove  func(context.Context, T) error
 	stays   func(T) bool         // it is not pruned
 	remains bool                 // nothing is pruned
-	after   func(D, int64) error // the object is there; nil = nothing
+	after   func(D, int64) error // follows when the object exists; nil = nothing
 }
 
 func (k kind[D, T]) all() ([]T, error) {

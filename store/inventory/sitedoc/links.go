@@ -52,7 +52,7 @@ func (a *applier) fitLinks(id int64, want []Link) error {
 			continue
 		}
 		if have == (Link{Mode: ipam.LinkUp.String()}) && len(want) == 0 {
-			continue // that is what an interface without links has
+			continue // an interface without links has the same
 		}
 		if err := a.inv.Unlink(a.ctx, x.ID); err != nil {
 			return err

@@ -78,7 +78,7 @@ func (a *applier) fillMachine(d Machine, m *powered) error {
 	return a.fillPower(d.Power, m)
 }
 
-// removeMachine removes what nobody has.
+// removeMachine removes a machine that no user has.
 func (a *applier) removeMachine(ctx context.Context, m powered) error {
 	why := ""
 	switch {

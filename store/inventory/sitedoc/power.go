@@ -11,7 +11,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// Hidden stands for a secret in changes.
+// Hidden replaces a secret in changes.
 const Hidden = "***"
 
 // powered is a machine with the secrets of its power control that a document changes: [Hidden] for
@@ -91,7 +91,7 @@ func (a *applier) storedSecrets(k power.Kind, m *powered) (map[string]string, er
 	return out, err
 }
 
-// notHidden refuses what somebody took from a list of changes.
+// notHidden refuses values that were copied from a list of changes.
 func notHidden(k power.Kind, params power.Params) error {
 	for _, p := range k.Params {
 		if p.Secret && params[p.Name] == Hidden {
@@ -101,7 +101,7 @@ func notHidden(k power.Kind, params power.Params) error {
 	return nil
 }
 
-// parameterNames are what a kind has, for errors.
+// parameterNames lists the parameters of a kind, for errors.
 func parameterNames(k power.Kind) string {
 	var out []string
 	for _, p := range k.Params {

@@ -46,7 +46,7 @@ func (a *applier) vlanOf(ref string) (ipam.VLAN, error) {
 	return a.inv.VLANByVID(a.ctx, f.ID, vid)
 }
 
-// vlanRef is how a VLAN is referred to; "" = none.
+// vlanRef returns the text that refers to a VLAN; "" = none.
 func (a *applier) vlanRef(id int64) (string, error) {
 	if id == 0 {
 		return "", nil
