@@ -157,18 +157,6 @@ func ensureFirst[T any](ctx context.Context, tx *store.Tx, t table[T], v T) erro
 	return t.insert(ctx, tx, &v)
 }
 
-// Atomically runs f so that all calls it makes on the Inventory with the ctx it is given happen in
-// one transaction: together, or not at all if f returns an error. f may be run again if the
-// database asks for it.
-func (inv *Inventory) Atomically(ctx context.Context, f func(ctx context.Context) error) error {
-	return inv.update(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
-}
-
-// Consistently runs f so that all it reads with the ctx it is given is of one moment.
-func (inv *Inventory) Consistently(ctx context.Context, f func(ctx context.Context) error) error {
-	return inv.db.View(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
-}
-
 // Watch yields what changes after a revision; see store.DB.Watch. The kinds are the Kind constants
 // of this package.
 func (inv *Inventory) Watch(ctx context.Context, from int64) iter.Seq2[store.Change, error] {
@@ -177,24 +165,6 @@ func (inv *Inventory) Watch(ctx context.Context, from int64) iter.Seq2[store.Cha
 
 // Revision returns the revision of the last change.
 func (inv *Inventory) Revision(ctx context.Context) (int64, error) { return inv.db.Revision(ctx) }
-
-func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
-	a := actorOf(ctx)
-	return inv.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := fence(ctx, tx); err != nil {
-			return err
-		}
-		if a == nil {
-			return f(ctx, tx)
-		}
-		tx.BeforeCommit(func(ctx context.Context, changes []store.Change) error { return inv.audit(ctx, tx, a, changes) })
-		return f(ctx, tx)
-	})
-}
-
-func (inv *Inventory) view(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
-	return inv.db.View(ctx, f)
-}
 
 // Compact forgets all but the last changes; see store.DB.Compact.
 func (inv *Inventory) Compact(ctx context.Context, keep int64) error {

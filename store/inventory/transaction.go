@@ -1,0 +1,37 @@
+package inventory
+
+import (
+	"context"
+
+	"github.com/gomaas/maas/store"
+)
+
+// Atomically runs f so that all calls it makes on the Inventory with the ctx it is given happen in
+// one transaction: together, or not at all if f returns an error. f may be run again if the
+// database asks for it.
+func (inv *Inventory) Atomically(ctx context.Context, f func(ctx context.Context) error) error {
+	return inv.update(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
+}
+
+// Consistently runs f so that all it reads with the ctx it is given is of one moment.
+func (inv *Inventory) Consistently(ctx context.Context, f func(ctx context.Context) error) error {
+	return inv.db.View(ctx, func(ctx context.Context, _ *store.Tx) error { return f(ctx) })
+}
+
+func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
+	a := actorOf(ctx)
+	return inv.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := fence(ctx, tx); err != nil {
+			return err
+		}
+		if a == nil {
+			return f(ctx, tx)
+		}
+		tx.BeforeCommit(func(ctx context.Context, changes []store.Change) error { return inv.audit(ctx, tx, a, changes) })
+		return f(ctx, tx)
+	})
+}
+
+func (inv *Inventory) view(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
+	return inv.db.View(ctx, f)
+}
