@@ -144,7 +144,7 @@ func (s *Server) report(batch []change, err error) {
 		s.jobs = append(s.jobs, c.job)
 	}
 	if shared && err == nil {
-		s.jobs = s.withPartner(batch, s.jobs[:0])
+		s.jobs = s.committed(batch, s.jobs[:0])
 	}
 	answer(s.jobs)
 	clear(s.jobs)

@@ -100,9 +100,9 @@ func (a *heldReplies) hasAll() bool {
 	return p.link == nil || !p.synced || !p.ready || p.acked >= a.seq
 }
 
-// withPartner holds the replies of a stored batch whose leases the partner does not have yet, and
+// committed holds the replies of a stored batch whose leases the partner does not have yet, and
 // acknowledges the partner's updates that the batch stored. It returns the jobs to answer now.
-func (s *Server) withPartner(batch []change, now []*job) []*job {
+func (s *Server) committed(batch []change, now []*job) []*job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var wait []*heldReplies
