@@ -62,6 +62,7 @@ type Reply struct {
 // singly moves one datagram at a time through a Conn that is no BatchConn.
 type singly struct{ Conn }
 
+// ReadBatch implements BatchConn.
 func (c singly) ReadBatch(in []Packet) (n int, err error) {
 	p := &in[0]
 	b := p.Data[:cap(p.Data)]
@@ -70,6 +71,7 @@ func (c singly) ReadBatch(in []Packet) (n int, err error) {
 	return 1, err
 }
 
+// WriteBatch implements BatchConn.
 func (c singly) WriteBatch(out []Reply, failed func(int, error)) {
 	for i := range out {
 		r := &out[i]

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Memory holds the file as it is now, never more than its bound, and nothing that cannot be told from its successor.
+// Memory holds the current version of a file, no more than its bound, and no file without a time: a
+// new version of it could not be recognized.
 func TestHot(t *testing.T) { synctest.Test(t, testHot) }
 
 func testHot(t *testing.T) {

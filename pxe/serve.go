@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// idleTimeout is how long a connection may be silent between requests.
+// idleTimeout bounds the silence of a connection between requests.
 const idleTimeout = 2 * time.Minute
 
 // Serve answers HTTP requests on l until ctx ends, then gives those in service two seconds and

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -26,8 +27,7 @@ func (p plug) SetPower(_ context.Context, state power.State) error {
 }
 
 func main() {
-	iface, dir := os.Args[1], os.Args[2] // such as eth0 and /var/lib/allinone
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	iface, dir, log := os.Args[1], os.Args[2], slog.New(slog.NewJSONHandler(os.Stderr, nil)) // eth0, /var/lib/allinone
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	kinds := power.NewRegistry(power.Kind{Name: "plug", Title: "Plug", Open: func(context.Context, power.Params) (power.Driver, error) { return plug{log}, nil }})
@@ -48,12 +48,12 @@ func main() {
 	g.Go(func() error { return site.Serve(ctx, region.Sockets{}) })
 	g.Go(func() error { return servers.Serve(ctx, rack.Sockets{}) })
 	g.Go(func() error { <-ctx.Done(); return api.Close() })
-	g.Go(func() error { _ = api.ListenAndServe(); stop(); return nil })
+	g.Go(api.ListenAndServe)
 	check(g.Wait())
 }
 
 func check(err error) {
-	if err != nil {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) {
 		panic(err)
 	}
 }

@@ -181,7 +181,7 @@ func (r *Region) RPC() *rpc.Region { return r.rpc }
 func (r *Region) Inventory() *inventory.Inventory { return r.inv }
 
 // Handler returns the API for clients with a key, below Config.Base, and the pages /metrics, /healthz
-// and /readyz. It is for callers that serve it themselves; it answers only while Serve runs.
+// and /readyz. It is for callers that serve it themselves. What it changes reaches racks while Serve runs.
 func (r *Region) Handler() http.Handler { return r.pages(r.api.Handler()) }
 
 // Dial returns what connects a rack of this process to the region, for rack.Config.Dial.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// tracesPath is what OTLP adds to a collector's URL.
+// tracesPath is the path that OTLP adds to the URL of a collector.
 const tracesPath = "/v1/traces"
 
 // endpointOf joins the configured endpoint with the variables of OpenTelemetry. An empty answer
