@@ -11,7 +11,7 @@ import (
 
 // Access says who may do more than ask. The zero value allows nothing.
 type Access struct {
-	// Keys are the server's TSIG keys, which the other fields and [Secondary].Key name.
+	// Keys are the server's TSIG keys, which the other fields name.
 	Keys []Key `json:"keys,omitempty"`
 	// Transfer lists the networks of secondaries, which may fetch whole zones.
 	Transfer []netip.Prefix `json:"transfer,omitempty"`

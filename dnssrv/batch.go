@@ -108,7 +108,7 @@ func (l *batchLoop) answer(in []ipv4.Message) (k int) {
 			continue
 		}
 		q, oob, client := m.Buffers[0][:m.N], replyFrom(m.OOB[:m.NN], l.is6), from.AddrPort().Addr().Unmap()
-		size := l.s.tryFast(&l.plain, q, l.answers[k], client)
+		size := l.s.answerPlain(&l.plain, q, l.answers[k], client)
 		if size > 0 {
 			o := &l.out[k]
 			o.Buffers[0], o.Addr, o.OOB = l.answers[k][:size], from, oob

@@ -140,7 +140,7 @@ func TestEqualQuestionsAreAskedOnce(t *testing.T) {
 	})
 }
 
-// A cached answer by the fast path is the one by the general handler.
+// A cached answer by the plain path is the one by the general handler.
 func TestFastCacheHit(t *testing.T) {
 	s := New(Config{})
 	if err := s.SetForwarding(Forwarding{
@@ -159,23 +159,23 @@ func TestFastCacheHit(t *testing.T) {
 			q.AuthenticatedData = ad
 			in, _ := q.Pack()
 			p, out := new(plain), make([]byte, maxUDP)
-			size := s.fast(p, in, out, stranger)
+			size := s.appendPlain(p, in, out, stranger)
 			if size <= 0 {
 				t.Fatalf("%s is not answered from the cache", name)
 			}
-			got, want := unpack(t, out[:size]), unpack(t, s.answerWire(t.Context(), in, stranger, true)[0])
+			got, want := unpack(t, out[:size]), unpack(t, s.handleMessage(t.Context(), in, stranger, true)[0])
 			if !strings.EqualFold(got.String(), want.String()) { // names that point into the question have its case
-				t.Errorf("fast:\n%s\ngeneral:\n%s", got, want)
+				t.Errorf("plain:\n%s\ngeneral:\n%s", got, want)
 			}
 			if got.AuthenticatedData != (ad && name != "no.example.") {
 				t.Errorf("%s, asked with AD %v: AD is %v", name, ad, got.AuthenticatedData)
 			}
-			if n := testing.AllocsPerRun(50, func() { s.fast(p, in, out, stranger) }); n != 0 {
+			if n := testing.AllocsPerRun(50, func() { s.appendPlain(p, in, out, stranger) }); n != 0 {
 				t.Errorf("%s: %v allocations", name, n)
 			}
 		}
 	}
-	if got := s.fast(new(plain), mustPack(t, "a.example."), make([]byte, maxUDP), netip.MustParseAddr("203.0.113.1")); got != 0 {
+	if got := s.appendPlain(new(plain), mustPack(t, "a.example."), make([]byte, maxUDP), netip.MustParseAddr("203.0.113.1")); got != 0 {
 		t.Error("a stranger is answered from the cache")
 	}
 }

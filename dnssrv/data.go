@@ -15,20 +15,19 @@ type data struct {
 
 // zoneData is a zone with its names and with what the server makes up for it.
 type zoneData struct {
-	conf    Zone
-	name    string
-	ttl     uint32
-	serial  uint32
-	soa     *dns.SOA
-	ns      []dns.RR    // served at the apex unless NS records are set there
-	denial  []byte      // the SOA record without its owner, as in wire.go
-	signer  *zoneSigner // nil: not signed
-	primary *dns.SOA    // what the zone's primary has; nil: this server is the primary
+	conf   Zone
+	name   string
+	ttl    uint32
+	serial uint32
+	soa    *dns.SOA
+	ns     []dns.RR    // served at the apex unless NS records are set there
+	denial []byte      // the SOA record without its owner, as in wire.go
+	signer *zoneSigner // nil: not signed
 
 	nodes   map[string]*node
 	cuts    int // how many names below the apex have NS records
 	ranges  ranges
-	history history
+	journal ixfrJournal
 }
 
 // A node is a name that has records, or names with records below it (an empty non-terminal, RFC 4592 section 2.2.2).

@@ -255,3 +255,17 @@ func TestReverseZones(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// The server follows no primary: a NOTIFY is answered so that its sender stops to repeat it.
+func TestNotifyIsNotAuthoritative(t *testing.T) {
+	s := example(t)
+	client := netip.MustParseAddr("192.0.2.200")
+	q := new(dns.Msg).SetNotify("maas.")
+	if m := s.Handle(t.Context(), q, client); m.Rcode != dns.RcodeNotAuth || m.Opcode != dns.OpcodeNotify {
+		t.Errorf("NOTIFY: %v", m)
+	}
+	q.Question = nil
+	if m := s.Handle(t.Context(), q, client); m.Rcode != dns.RcodeFormatError {
+		t.Errorf("NOTIFY about nothing: %v", m)
+	}
+}

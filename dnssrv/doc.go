@@ -48,7 +48,7 @@
 //
 // # Other servers
 //
-// [Server.Follow] makes the server a secondary of a zone elsewhere. [Server.SetAccess] lets secondaries fetch zones by AXFR
+// [Server.SetAccess] lets secondaries fetch zones by AXFR
 // and IXFR and tells them of changes while [Server.SendNotifies] runs, and lets the holders of TSIG keys change records
 // (RFC 2136). Such changes are in memory only, unless [Config].Updates keeps the records. [ParseZone] and
 // [Server.WriteZone] read and write zone files.
@@ -69,6 +69,6 @@
 //
 // # What this package does not do
 //
-// It does not resolve from the root or validate, and keeps no records on disk but those of zones that it follows; [Serials]
-// keeps the serials of its own from going back.
+// It does not resolve from the root, validate, or follow zones of other primaries. It keeps no records on disk; [Serials]
+// keeps the serials of its zones from going back.
 package dnssrv

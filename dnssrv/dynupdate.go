@@ -147,7 +147,7 @@ func (d *data) edit(q *dns.Msg, p *policy, key string) (*edit, int) {
 		return nil, dns.RcodeFormatError
 	}
 	z := d.zones[zoneOfUpdate(q)]
-	if z == nil || z.primary != nil {
+	if z == nil {
 		return nil, dns.RcodeNotAuth
 	}
 	if !p.updates(key, z.name) { // not even questions about what there is, in the form of prerequisites

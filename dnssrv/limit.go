@@ -83,7 +83,7 @@ func (l *limiter) slip(m *dns.Msg) *dns.Msg {
 	return m
 }
 
-// limit applies the limiter to an answer of the fast path, whose question ends at end. It returns the new size.
+// limit applies the limiter to an answer of the plain path, whose question ends at end. It returns the new size.
 func (l *limiter) limit(out []byte, end int, client netip.Addr) int {
 	switch l.judge(client, int(out[3]&0xF)) {
 	case truncate:

@@ -19,7 +19,7 @@ func TestResponseRateIsLimited(t *testing.T) {
 		p, out, in := new(plain), make([]byte, maxUDP), mustPack(t, "a.maas.")
 		count := func(client string) (whole, truncated int) {
 			for range 30 {
-				size := s.fast(p, in, out, netip.MustParseAddr(client))
+				size := s.appendPlain(p, in, out, netip.MustParseAddr(client))
 				switch {
 				case size > 0 && unpack(t, out[:size]).Truncated:
 					truncated++

@@ -48,7 +48,7 @@ func (s *Server) serveSingly(conn net.PacketConn, l *later) error {
 			return err
 		}
 		client := addrOf(from)
-		size := s.tryFast(&p, in[:n], out, client)
+		size := s.answerPlain(&p, in[:n], out, client)
 		s.count(&p.tally)
 		if size != 0 {
 			if size > 0 {
@@ -86,7 +86,7 @@ func (l *later) answer(q []byte, client netip.Addr, refresh bool, reply func([]b
 			l.s.refresh(l.ctx, q)
 			return
 		}
-		for _, out := range l.s.answerWire(l.ctx, q, client, true) {
+		for _, out := range l.s.handleMessage(l.ctx, q, client, true) {
 			reply(out)
 		}
 	})
@@ -100,8 +100,8 @@ func (s *Server) refresh(ctx context.Context, in []byte) {
 	}
 }
 
-// tryFast is fast, surviving a panic.
-func (s *Server) tryFast(p *plain, in, out []byte, client netip.Addr) (size int) {
+// answerPlain is appendPlain that survives a panic.
+func (s *Server) answerPlain(p *plain, in, out []byte, client netip.Addr) (size int) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.survived(client, v)
@@ -109,7 +109,7 @@ func (s *Server) tryFast(p *plain, in, out []byte, client netip.Addr) (size int)
 		}
 	}()
 	p.refresh = false
-	return s.fast(p, in, out, client)
+	return s.appendPlain(p, in, out, client)
 }
 
 func (s *Server) survived(client netip.Addr, v any) {
@@ -127,9 +127,9 @@ func addrOf(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// answerWire is Handle on the wire form, and does what takes signatures or several messages. It returns nil when nothing is
+// handleMessage is Handle on the wire form, and does what takes signatures or several messages. It returns nil when nothing is
 // to be sent, and survives a panic.
-func (s *Server) answerWire(ctx context.Context, in []byte, client netip.Addr, datagram bool) (out [][]byte) {
+func (s *Server) handleMessage(ctx context.Context, in []byte, client netip.Addr, datagram bool) (out [][]byte) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.survived(client, v)

@@ -41,7 +41,6 @@ type Server struct {
 	limiter    *limiter
 	serials    *Serials
 	roots      *x509.CertPool
-	followed   followed
 	cookies    cookieSecret
 	updates    Updater
 	policy     atomic.Pointer[policy]
@@ -55,7 +54,6 @@ type Server struct {
 func New(cfg Config) *Server {
 	s := &Server{log: cfg.Log, data: newData(), limiter: newLimiter(cfg.ResponseRate), cookies: newCookieSecret()}
 	s.serials, s.roots, s.updates = cfg.Serials, cfg.Roots, cfg.Updates
-	s.followed.zones = map[string]*following{}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -91,8 +89,10 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 		}
 	}
 	switch {
+	case q.Opcode == dns.OpcodeNotify && len(q.Question) == 1:
+		m.Rcode = dns.RcodeNotAuth // the server has no zone of another primary (RFC 1996 section 3.10)
 	case q.Opcode == dns.OpcodeNotify:
-		s.notified(q, m, client)
+		m.Rcode = dns.RcodeFormatError
 	case q.Opcode != dns.OpcodeQuery:
 		m.Rcode = dns.RcodeNotImplemented
 	case len(q.Question) != 1 || len(q.Answer) != 0 || len(q.Ns) != 0:
@@ -114,10 +114,10 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 	if opt := q.IsEdns0(); ours && opt != nil && opt.Do() {
 		err = s.data.secure(m, time.Now())
 	}
-	beyond := ""
+	alias := ""
 	if ours {
 		if end, z := s.data.end(m); z == nil {
-			beyond = end
+			alias = end
 		}
 	}
 	s.mu.RUnlock()
@@ -132,7 +132,7 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 		s.forwarding.Load().forward(ctx, q, m)
 	case !ours:
 		m.Rcode = dns.RcodeRefused
-	case beyond != "" && recursive:
-		s.beyond(ctx, q, m, beyond)
+	case alias != "" && recursive:
+		s.followAlias(ctx, q, m, alias)
 	}
 }

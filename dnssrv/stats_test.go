@@ -12,7 +12,7 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 )
 
-// Questions count whether they take the fast way or the general one, and however they were answered.
+// Questions count whether they take the plain path or the general one, and however they were answered.
 func TestStats(t *testing.T) {
 	far := dnssrv.New(dnssrv.Config{})
 	update(t, far, dnssrv.Change{Zones: []dnssrv.Zone{{Name: "far.example"}}, Set: []dnssrv.RRset{set("a.far.example", "A", "192.0.2.1")}})

@@ -60,7 +60,7 @@ func (s *Server) stream(ctx context.Context, conn net.Conn) {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			if !w.write(s.answerWire(ctx, in, client, false)) {
+			if !w.write(s.handleMessage(ctx, in, client, false)) {
 				conn.Close()
 			}
 		})

@@ -66,15 +66,9 @@ func (s *Server) check(p plan, c Change) error {
 	added := map[string]bool{}
 	for _, z := range p.zones {
 		added[z.name] = true
-		if s.follows(z.name) {
-			return fmt.Errorf("dnssrv: zone %s follows a primary of another server; change it there", z.conf.Name)
-		}
 	}
 	for i := range p.sets {
 		ps := &p.sets[i]
-		if z := s.data.zoneOf(ps.name); z != nil && z.primary != nil {
-			return fmt.Errorf("dnssrv: %s %s: zone %s follows a primary of another server; change it there", c.Set[i].Name, c.Set[i].Type, z.name)
-		}
 		if len(ps.records) > 0 && s.data.zoneOf(ps.name) == nil && !within(ps.name, added) {
 			return fmt.Errorf("dnssrv: %s %s: not in any zone of this server; add the zone first", c.Set[i].Name, c.Set[i].Type)
 		}

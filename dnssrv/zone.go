@@ -60,7 +60,7 @@ type parsed struct {
 	qtype   uint16
 	ttl     uint32 // zero: the zone's
 	records []dns.RR
-	wire    []byte // the records as the fast path sends them, nil when it cannot
+	wire    []byte // the records as the plain path sends them, nil when it cannot
 	learned bool
 }
 

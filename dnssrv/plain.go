@@ -8,9 +8,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// fast answers a plain question into out, which has room for maxUDP bytes, without allocating. It returns zero when the
+// appendPlain answers a plain question into out, which has room for maxUDP bytes, without allocating. It returns zero when the
 // general handler has to answer, less when nobody has to. What it answers is what that one would, but for the compression of names.
-func (s *Server) fast(p *plain, q, out []byte, client netip.Addr) int {
+func (s *Server) appendPlain(p *plain, q, out []byte, client netip.Addr) int {
 	if !p.parse(q) {
 		return 0
 	}
@@ -24,11 +24,11 @@ func (s *Server) fast(p *plain, q, out []byte, client netip.Addr) int {
 	}
 	clear(out[6:headerSize])
 	s.mu.RLock()
-	out, found := s.data.fast(p, out)
+	out, found := s.data.appendPlain(p, out)
 	s.mu.RUnlock()
 	cached := found == elsewhere && recursion && q[2]&0x01 != 0
 	if cached {
-		out, found = f.cache.fast(p, q, out)
+		out, found = f.cache.appendPlain(p, q, out)
 	}
 	if found != answered {
 		return 0
@@ -44,7 +44,7 @@ func (s *Server) fast(p *plain, q, out []byte, client netip.Addr) int {
 	return size
 }
 
-// A finding is what a fast look at a question came to.
+// A finding is what a look on the plain path at a question came to.
 type finding int
 
 const (
@@ -53,8 +53,8 @@ const (
 	answered
 )
 
-// fast appends the answer when it is known and fresh.
-func (c *cache) fast(p *plain, q, out []byte) ([]byte, finding) {
+// appendPlain appends the answer when it is known and fresh.
+func (c *cache) appendPlain(p *plain, q, out []byte) ([]byte, finding) {
 	cd := q[3]&0x10 != 0
 	e := c.get(appendKey(p.name[:p.size], p.qtype, p.do, cd))
 	if e == nil {
@@ -88,8 +88,8 @@ func (p *plain) finish(out []byte) int {
 	return len(out)
 }
 
-// fast appends what the zones say to a message that ends with its question.
-func (d *data) fast(p *plain, out []byte) ([]byte, finding) {
+// appendPlain appends what the zones say to a message that ends with its question.
+func (d *data) appendPlain(p *plain, out []byte) ([]byte, finding) {
 	name := p.name[:p.size]
 	apex := 0
 	var z *zoneData

@@ -2,9 +2,9 @@ package dnssrv
 
 import "github.com/miekg/dns"
 
-// maxHistory is how many records the changes of one zone may hold that secondaries can still fetch piecemeal. Who is
+// maxJournal is how many records the changes of one zone may hold that secondaries can still fetch piecemeal. Who is
 // further behind gets the whole zone.
-const maxHistory = 20_000
+const maxJournal = 20_000
 
 // A delta leads from one serial of a zone to the next.
 type delta struct {
@@ -13,8 +13,8 @@ type delta struct {
 	gone, new []dns.RR
 }
 
-// history is the latest changes of a zone.
-type history struct {
+// ixfrJournal holds the latest changes of a zone.
+type ixfrJournal struct {
 	steps []*delta // the oldest first
 	size  int      // records in them
 }
@@ -22,13 +22,13 @@ type history struct {
 func (d *delta) size() int { return len(d.gone) + len(d.new) + 2 }
 
 // add appends a change and forgets the oldest ones when there are too many.
-func (h *history) add(d *delta) {
-	h.steps = append(h.steps, d)
-	h.size += d.size()
-	for h.size > maxHistory {
-		h.size -= h.steps[0].size()
-		h.steps[0] = nil
-		h.steps = h.steps[1:]
+func (j *ixfrJournal) add(d *delta) {
+	j.steps = append(j.steps, d)
+	j.size += d.size()
+	for j.size > maxJournal {
+		j.size -= j.steps[0].size()
+		j.steps[0] = nil
+		j.steps = j.steps[1:]
 	}
 }
 
@@ -53,18 +53,18 @@ func (z *zoneData) advance(d *delta) {
 	soa.Serial = z.serial
 	z.soa, d.to = &soa, &soa
 	z.encodeDenial()
-	if d.restart || d.size() > maxHistory {
-		z.history = history{}
+	if d.restart || d.size() > maxJournal {
+		z.journal = ixfrJournal{}
 		return
 	}
-	z.history.add(d)
+	z.journal.add(d)
 }
 
 // since returns the changes that lead from a serial to now, false when they are no longer all known.
-func (h history) since(serial uint32) ([]*delta, bool) {
-	for i := len(h.steps) - 1; i >= 0; i-- {
-		if h.steps[i].from.Serial == serial {
-			return h.steps[i:], true
+func (j ixfrJournal) since(serial uint32) ([]*delta, bool) {
+	for i := len(j.steps) - 1; i >= 0; i-- {
+		if j.steps[i].from.Serial == serial {
+			return j.steps[i:], true
 		}
 	}
 	return nil, false

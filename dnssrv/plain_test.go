@@ -76,27 +76,27 @@ func generated(s *Server, n int) [][]byte {
 	return out
 }
 
-// What the fast path answers is what the general handler answers.
-func TestFastAnswersEqualGeneralOnes(t *testing.T) {
+// What the plain path answers is what the general handler answers.
+func TestPlainAnswersEqualGeneralOnes(t *testing.T) {
 	s := mixed(t)
 	if err := s.SetForwarding(Forwarding{Servers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}, Allow: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}); err != nil {
 		t.Fatal(err)
 	}
-	fast, p, out := 0, plain{}, make([]byte, maxUDP)
+	plainAnswers, p, out := 0, plain{}, make([]byte, maxUDP)
 	questions := generated(s, 20_000)
 	for _, in := range questions {
-		size := s.fast(&p, in, out, stranger)
+		size := s.appendPlain(&p, in, out, stranger)
 		if size == 0 {
 			continue
 		}
-		fast++
-		if diff := cmp.Diff(unpack(t, s.answerWire(t.Context(), in, stranger, true)[0]), unpack(t, out[:size])); diff != "" {
-			t.Fatalf("(-general +fast):\n%s", diff)
+		plainAnswers++
+		if diff := cmp.Diff(unpack(t, s.handleMessage(t.Context(), in, stranger, true)[0]), unpack(t, out[:size])); diff != "" {
+			t.Fatalf("(-general +plain):\n%s", diff)
 		}
 	}
-	t.Logf("%d of %d questions took the fast path", fast, len(questions))
-	if fast < len(questions)/3 {
-		t.Errorf("only %d of %d questions took the fast path", fast, len(questions))
+	t.Logf("%d of %d questions took the plain path", plainAnswers, len(questions))
+	if plainAnswers < len(questions)/3 {
+		t.Errorf("only %d of %d questions took the plain path", plainAnswers, len(questions))
 	}
 }
 
@@ -116,7 +116,7 @@ func unpack(t testing.TB, wire []byte) *dns.Msg {
 	return m
 }
 
-func TestFastPathDoesNotAllocate(t *testing.T) {
+func TestPlainPathDoesNotAllocate(t *testing.T) {
 	s := mixed(t)
 	p, out := new(plain), make([]byte, maxUDP)
 	for _, name := range []string{"web.maas.", "nope.maas.", "7.2.0.192.in-addr.arpa."} {
@@ -125,8 +125,8 @@ func TestFastPathDoesNotAllocate(t *testing.T) {
 		q.SetEdns0(1232, false)
 		in, _ := q.Pack()
 		if n := testing.AllocsPerRun(100, func() {
-			if s.tryFast(p, in, out, stranger) <= 0 {
-				t.Errorf("%s did not take the fast path", name)
+			if s.answerPlain(p, in, out, stranger) <= 0 {
+				t.Errorf("%s did not take the plain path", name)
 			}
 		}); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
@@ -143,8 +143,8 @@ func FuzzWire(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		p, out := plain{}, make([]byte, maxUDP)
-		size := s.fast(&p, in, out, stranger)
-		general := s.answerWire(t.Context(), in, stranger, true)
+		size := s.appendPlain(&p, in, out, stranger)
+		general := s.handleMessage(t.Context(), in, stranger, true)
 		if s.panics.Load() > 0 {
 			t.Fatal("a panic")
 		}
@@ -152,15 +152,15 @@ func FuzzWire(f *testing.F) {
 			return
 		}
 		if len(general) != 1 {
-			t.Fatalf("fast answers, the general handler does not: %x", in)
+			t.Fatalf("the plain path answers, the general handler does not: %x", in)
 		}
 		if diff := cmp.Diff(unpack(t, general[0]), unpack(t, out[:size])); diff != "" {
-			t.Errorf("(-general +fast):\n%s", diff)
+			t.Errorf("(-general +plain):\n%s", diff)
 		}
 	})
 }
 
-func BenchmarkFast(b *testing.B) {
+func BenchmarkPlain(b *testing.B) {
 	s := New(Config{})
 	c := Change{Zones: []Zone{{Name: "maas"}, {Name: "10.in-addr.arpa"}}}
 	for i := range 100_000 {
@@ -182,7 +182,7 @@ func BenchmarkFast(b *testing.B) {
 			p, out := new(plain), make([]byte, maxUDP)
 			b.ReportAllocs()
 			for b.Loop() {
-				if s.fast(p, in, out, stranger) <= 0 {
+				if s.appendPlain(p, in, out, stranger) <= 0 {
 					b.Fatal("not answered")
 				}
 			}

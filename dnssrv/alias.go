@@ -8,10 +8,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// beyond adds to an answer whose aliases lead out of the zones, to end, what is there: stub resolvers do not go on by
+// followAlias adds to an answer whose aliases lead out of the zones, to end, what is there: stub resolvers do not go on by
 // themselves (RFC 1034 section 5.3.1). What leads back into a zone is answered from it. Where nobody can be asked, the answer
 // stays as it is.
-func (s *Server) beyond(ctx context.Context, q, m *dns.Msg, end string) {
+func (s *Server) followAlias(ctx context.Context, q, m *dns.Msg, end string) {
 	f := s.forwarding.Load()
 	for range maxChain {
 		if who, _ := f.groupOf(end); len(who) == 0 || inChain(m.Answer, end) {
