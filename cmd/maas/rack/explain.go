@@ -14,20 +14,6 @@ import (
 // maxPlaces bounds the networks that one question is answered for.
 const maxPlaces = 64
 
-// silently marks questions that are no machine's.
-type silently struct{}
-
-// boots answers machines with a selector that hears of them, and questions with one that does not.
-type boots struct{ heard, silent dhcpsrv.BootSelector }
-
-// SelectBoot implements dhcpsrv.BootSelector.
-func (b boots) SelectBoot(ctx context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
-	if ctx.Value(silently{}) != nil {
-		return b.silent.SelectBoot(ctx, q)
-	}
-	return b.heard.SelectBoot(ctx, q)
-}
-
 // Explain answers what this rack would, and why. Nothing changes by it.
 func (r *Rack) Explain(ctx context.Context, q explain.Query) (a explain.Answer, err error) {
 	ctx = context.WithValue(ctx, silently{}, true)

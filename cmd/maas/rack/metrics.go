@@ -9,7 +9,6 @@ import (
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/dhcpsrv"
-	"github.com/gomaas/maas/pxe"
 )
 
 // transfers counts boot transfers by protocol, stage and result.
@@ -24,26 +23,6 @@ func newTransfers() transfers {
 		metrics.Counts("maas_boot_transferred_bytes_total", "Bytes of boot files sent.", "proto", "stage", "result"),
 		metrics.Durations("maas_boot_transfer_duration_seconds", "How long requests for boot files took.", "proto", "stage", "result"),
 	}
-}
-
-// booted counts a transfer and tells the region of it.
-func (r *Rack) booted(e pxe.Event) {
-	result := "ok"
-	switch {
-	case e.Err != "":
-		result = "failed"
-	case e.Absent:
-		result = "absent"
-	case e.Probe:
-		result = "size"
-	}
-	by := []string{e.Proto, string(e.Stage), result}
-	r.transfers.count.WithLabelValues(by...).Inc()
-	r.transfers.bytes.WithLabelValues(by...).Add(float64(e.Bytes))
-	r.transfers.took.WithLabelValues(by...).Observe(e.Duration.Seconds())
-	r.retransmits.Add(uint64(e.Retransmits))
-	r.facts.boot(e)
-	r.boots.add(e)
 }
 
 // pages are what the HTTP boot server answers besides boot files.

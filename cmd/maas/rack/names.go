@@ -35,7 +35,7 @@ func newNames(dns *dnssrv.Server, nameOf func(net.HardwareAddr) string) *names {
 }
 
 // domains takes over in which domain each subnet's clients are.
-func (n *names) domains(subnets []dhcpsrv.Subnet) {
+func (n *names) setDomains(subnets []dhcpsrv.Subnet) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	clear(n.domain)
@@ -76,7 +76,7 @@ func (n *names) all() []dnssrv.RRset {
 }
 
 // again says the names of leases again, where the region has said something about them; all of them when zones have changed.
-func (n *names) again(said []string, zones bool) {
+func (n *names) republish(said []string, zones bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if zones {
@@ -94,7 +94,7 @@ func (n *names) again(said []string, zones bool) {
 }
 
 // renamed derives the names of some clients again.
-func (n *names) renamed(leases iter.Seq[dhcpsrv.Lease], macs map[string]bool) {
+func (n *names) rename(leases iter.Seq[dhcpsrv.Lease], macs map[string]bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for l := range leases {

@@ -12,13 +12,14 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	oteltrace "go.opentelemetry.io/otel/trace"
@@ -37,7 +38,6 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/pxedhcp"
 	"github.com/gomaas/maas/rpc"
-	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
 	"github.com/gomaas/maas/rpc/enrol"
@@ -104,29 +104,29 @@ type Config struct {
 
 // A Rack is a composed rack.
 type Rack struct {
-	cfg      Config
-	log      *slog.Logger
-	journal  *journal.Journal
-	replica  *rpc.Replica
-	outbox   *rpc.Outbox
-	dhcp     *dhcpsrv.Server
-	radv     *radv.Server
-	peer     *peer.Peer // nil without an identity
-	boot     *pxe.Server
-	dns      *dnssrv.Server
-	proxy    *proxy.Proxy
-	proxying *proxyServer
-	cache    *proxy.Cache // nil when the disk refuses it
-	table    pxerpc.Table
-	snapshot atomic.Pointer[dhcpsrv.Snapshot] // what dhcp serves from
-	clients  pxe.Clients
-	names    *names
-	facts    *facts
-	discover *discoverer
-	protocol *rpc.Rack
-	methods  rpc.Methods
-	health   health
-	first    first
+	cfg           Config
+	log           *slog.Logger
+	journal       *journal.Journal
+	replica       *rpc.Replica
+	outbox        *rpc.Outbox
+	dhcp          *dhcpsrv.Server
+	radv          *radv.Server
+	peer          *peer.Peer // nil without an identity
+	boot          *pxe.Server
+	dns           *dnssrv.Server
+	proxy         *proxy.Proxy
+	proxying      *proxyServer
+	cache         *proxy.Cache // nil when the disk refuses it
+	table         pxerpc.Table
+	snapshot      atomic.Pointer[dhcpsrv.Snapshot] // what dhcp serves from
+	clients       pxe.Clients
+	names         *names
+	facts         *facts
+	discover      *discoverer
+	protocol      *rpc.Rack
+	methods       rpc.Methods
+	health        health
+	subscriptions map[string]*subscription // by topic
 
 	transfers   transfers
 	unregister  func()        // from the meter
@@ -229,10 +229,13 @@ func (r *Rack) compose() (err error) {
 		return err
 	}
 	r.trace.Watch(&r.methods, r.cfg.Name)
-	r.first = first{}
-	topics := append(r.first.watch(r.topics()), r.cfg.Topics...)
+	r.subscriptions = r.subscribe()
+	var topics []rpc.Topic
+	for _, name := range slices.Sorted(maps.Keys(r.subscriptions)) {
+		topics = append(topics, r.drive(r.subscriptions[name]))
+	}
 	r.protocol, err = rpc.NewRack(rpc.RackConfig{
-		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: tracedTopics(r.cfg.Name, r.trace, topics),
+		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: topics,
 		Connected: r.connected,
 		Log:       r.log.With("component", "rpc"),
 	})
@@ -242,48 +245,6 @@ func (r *Rack) compose() (err error) {
 // clientRate is how many DHCP packets of one client are handled in a second: several times what any firmware sends, and too
 // few for one host to keep the server from the others.
 const clientRate = 50
-
-// firstProfiles is how long the first subnets wait for the first boot profiles.
-const firstProfiles = 2 * time.Second
-
-// topics are what the rack serves from. Each comes by itself, but no machine may get an address before there is something to
-// tell it: it would find no boot script, and give up.
-func (r *Rack) topics() []rpc.Topic {
-	dns := dnsrpc.Follow(r.dns)
-	dhcp := dhcprpc.Follow(func(ctx context.Context, s dhcpsrv.Snapshot, ads []radv.Advertisement) error {
-		r.names.domains(s.Subnets)
-		select {
-		case <-r.first[pxerpc.Topic]:
-		case <-ctx.Done():
-		case <-time.After(firstProfiles):
-		}
-		r.snapshot.Store(&s)
-		return errors.Join(r.dhcp.Update(s), r.radv.Update(ads))
-	})
-	return []rpc.Topic{
-		{Name: dnsrpc.Topic, Change: func(ctx context.Context, changed []rpc.Object) error {
-			err := dns.Change(ctx, changed)
-			r.names.again(dnsrpc.Names(changed))
-			return err
-		}, Apply: func(ctx context.Context, objects map[string][]byte) error {
-			err := dns.Apply(ctx, objects)
-			r.names.refresh(r.dhcp.Leases())
-			return err
-		}},
-		{Name: pxerpc.Topic, Change: func(ctx context.Context, changed []rpc.Object) error {
-			err := r.table.Change(ctx, changed)
-			r.names.renamed(r.dhcp.Leases(), pxerpc.Names(changed))
-			return err
-		}, Apply: func(ctx context.Context, objects map[string][]byte) error {
-			err := r.table.Apply(ctx, objects)
-			r.names.refresh(r.dhcp.Leases())
-			return err
-		}},
-		{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(r.proxy, r.proxying.move)},
-		{Name: discoveryrpc.Topic, Apply: discoveryrpc.Apply(r.discover.adopt)},
-		{Name: dhcprpc.Topic, Apply: dhcp.Apply, Change: dhcp.Change},
-	}
-}
 
 // Serve serves what is on disk at once, and then whatever the region sends, until ctx ends. It returns nil then, after the
 // sockets are closed, the requests in progress have ended and the facts are on disk.
@@ -308,7 +269,7 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 	g, serveCtx := errgroup.WithContext(ctx)
 	for _, task := range r.tasks(sockets) {
 		g.Go(func() error {
-			r.first.wait(serveCtx, task.after)
+			r.wait(serveCtx, task.after)
 			end := r.health.begin(task.name)
 			err := task.run(serveCtx)
 			end(err)
@@ -401,25 +362,9 @@ func (r *Rack) Close() error {
 	return errors.Join(errs...)
 }
 
-// leaseEvent runs for each lease change, before the client hears of it: the name answers first.
-func (r *Rack) leaseEvent(e dhcpsrv.Event) {
-	r.names.event(e)
-	if e.Partner == "" { // the other rack reports its own
-		r.facts.lease(e)
-	}
-}
-
 func (r *Rack) macOf(addr netip.Addr) (net.HardwareAddr, bool) {
 	lease, ok := r.dhcp.Lookup(addr.Unmap())
 	return lease.MAC, ok && len(lease.MAC) > 0
-}
-
-// offered runs when DHCP tells a machine what to load, in the offer and in the acknowledgement.
-func (r *Rack) offered(c pxe.Client, o pxe.Offer) {
-	r.clients.Remember(c)
-	e := o.Event(c, time.Now())
-	r.facts.boot(e)
-	r.boots.add(e)
 }
 
 // nameOf is the host name of a machine, empty for one that the region does not know.

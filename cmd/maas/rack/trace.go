@@ -10,49 +10,10 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/pxe"
-	"github.com/gomaas/maas/rpc"
 )
 
-// tracedTopics makes what is done with each update a span, in the trace of the change where that came along.
-func tracedTopics(rack string, trace *tracing.Tracer, topics []rpc.Topic) []rpc.Topic {
-	if trace == nil {
-		return topics
-	}
-	for i, t := range topics {
-		start := func(ctx context.Context, objects int, whole bool) (context.Context, tracing.Span) {
-			ctx, span := trace.StartServing(ctx, "serve "+t.Name)
-			at := rpc.Serving(ctx)
-			span.Text("maas.rack", rack)
-			span.Text("maas.topic", t.Name)
-			span.Text("maas.state.epoch", at.Epoch)
-			span.Int("maas.state.revision", int64(at.Revision))
-			span.Int("maas.objects", int64(objects))
-			span.Bool("maas.publish.whole", whole)
-			return ctx, span
-		}
-		topics[i].Apply = func(ctx context.Context, objects map[string][]byte) error {
-			ctx, span := start(ctx, len(objects), true)
-			defer span.End()
-			err := t.Apply(ctx, objects)
-			span.Fail(err)
-			return err
-		}
-		if t.Change == nil {
-			continue
-		}
-		topics[i].Change = func(ctx context.Context, changed []rpc.Object) error {
-			ctx, span := start(ctx, len(changed), false)
-			defer span.End()
-			err := t.Change(ctx, changed)
-			span.Fail(err)
-			return err
-		}
-	}
-	return topics
-}
-
 // tracedAccess makes what the proxy fetched from elsewhere spans. Answers of the cache alone are none, nor is what a URL asks for
-// behind its path told.
+// behind its path emitted.
 func tracedAccess(cfg Config, trace *tracing.Tracer) func(proxy.Access) {
 	if trace == nil {
 		return cfg.AccessLog
@@ -88,23 +49,23 @@ type bootTraces struct {
 	boots  map[string]tracedBoot // by MAC
 }
 
-// tracedBoot is a boot that is followed. What comes after a system reported that it runs belongs to it and is not told of.
+// tracedBoot is a boot that is followed. What comes after a system reported that it runs belongs to it and is not emitted of.
 type tracedBoot struct {
 	pxe.Attempt
-	ran  time.Time // when that was heard, zero before
-	told bool
+	ran     time.Time // when that was heard, zero before
+	emitted bool
 }
 
 const (
-	// bootQueue is how many events may wait, and maxBoots how many boots are followed at a time; more are not told of.
+	// bootQueue is how many events may wait, and maxBoots how many boots are followed at a time; more are not emitted of.
 	bootQueue = 1024
 	maxBoots  = 10_000
 	// bootOver is the silence after which a boot counts as over.
 	bootOver = 10 * time.Minute
-	// settleTime is how long after its system reported a boot is told of: the servers may tell later how the last file went.
+	// settleTime is how long after its system reported a boot is emitted of: the servers may tell later how the last file went.
 	settleTime = 2 * time.Second
-	// lookForOver is how often that is looked for.
-	lookForOver = time.Second
+	// overCheck is how often that is looked for.
+	overCheck = time.Second
 )
 
 // newBootTraces returns nil, which takes events and does nothing, without a tracer.
@@ -126,9 +87,9 @@ func (b *bootTraces) add(e pxe.Event) {
 	}
 }
 
-// run follows boots until ctx ends. Those that are under way then are told of as they are.
+// run follows boots until ctx ends. Those that are under way then are emitted of as they are.
 func (b *bootTraces) run(ctx context.Context) error {
-	ticker := time.NewTicker(lookForOver)
+	ticker := time.NewTicker(overCheck)
 	defer ticker.Stop()
 	for {
 		select {
@@ -150,10 +111,10 @@ func (b *bootTraces) run(ctx context.Context) error {
 func (b *bootTraces) follow(e pxe.Event) {
 	key := string(e.MAC)
 	last, known := b.boots[key]
-	next := tracedBoot{Attempt: last.Next(e), ran: last.ran, told: last.told}
+	next := tracedBoot{Attempt: last.Next(e), ran: last.ran, emitted: last.emitted}
 	if known && !next.Start.Equal(last.Start) {
-		b.tell(last)
-		next.ran, next.told = time.Time{}, false
+		b.emit(last)
+		next.ran, next.emitted = time.Time{}, false
 	}
 	if next.Running && next.ran.IsZero() {
 		next.ran = time.Now()
@@ -166,9 +127,9 @@ func (b *bootTraces) follow(e pxe.Event) {
 // settle tells of the boots whose systems reported a while ago.
 func (b *bootTraces) settle(now time.Time) {
 	for key, a := range b.boots {
-		if a.Running && !a.told && now.Sub(a.ran) >= settleTime {
-			b.tell(a)
-			a.told = true
+		if a.Running && !a.emitted && now.Sub(a.ran) >= settleTime {
+			b.emit(a)
+			a.emitted = true
 			b.boots[key] = a
 		}
 	}
@@ -178,14 +139,14 @@ func (b *bootTraces) end(over func(tracedBoot) bool) {
 	for key, a := range b.boots {
 		if over(a) {
 			delete(b.boots, key)
-			b.tell(a)
+			b.emit(a)
 		}
 	}
 }
 
 // tell makes the spans of a boot, once.
-func (b *bootTraces) tell(a tracedBoot) {
-	if a.told {
+func (b *bootTraces) emit(a tracedBoot) {
+	if a.emitted {
 		return
 	}
 	ctx, span := b.trace.StartAt(context.Background(), "boot", a.Start)

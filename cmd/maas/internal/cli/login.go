@@ -6,10 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
@@ -168,5 +166,3 @@ func loadLogins() (logins client.Logins, path string, err error) {
 	}
 	return logins, path, err
 }
-
-func siteNames(l client.Logins) []string { return slices.Sorted(maps.Keys(l.Sites)) }

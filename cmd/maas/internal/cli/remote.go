@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -128,3 +129,6 @@ func (c remote) printRaw(w io.Writer, text []byte) error {
 
 // defaultVars are what help texts and defaults refer to.
 func defaultVars() map[string]string { return map[string]string{"default_data": config.DefaultData} }
+
+// siteNames returns the names of the sites, sorted.
+func siteNames(l client.Logins) []string { return slices.Sorted(maps.Keys(l.Sites)) }

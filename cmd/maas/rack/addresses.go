@@ -109,7 +109,7 @@ func (r *Rack) serveAddress(ctx context.Context, a netip.Addr) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, task := range r.addressTasks(s) {
 		g.Go(func() error {
-			r.first.wait(ctx, task.after)
+			r.wait(ctx, task.after)
 			return task.run(ctx)
 		})
 	}
