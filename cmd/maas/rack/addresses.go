@@ -13,13 +13,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// lookAtAddresses is how often addresses are looked at even if the kernel told of no change: a message may be lost.
+// lookAtAddresses is the interval at which addresses are read even without a message of the kernel,
+// since netlink may lose messages under load.
 const lookAtAddresses = 5 * time.Second
 
-// FollowAddresses calls serve, each time in a goroutine of its own, for every address that one of the interfaces has and that
-// is not known, as soon as it is there. The ctx of serve ends when the address goes. Serve that returns an error before that is
-// called again after a while, as the port may come free. FollowAddresses waits for all of them and returns nil when ctx ends.
-// Which addresses count is as for [FindLink].
+// FollowAddresses calls serve, in a goroutine of its own, for each address of the interfaces that
+// is not in known, as soon as the address appears. The context of serve ends when the address
+// disappears. If serve returns an error earlier, it is called again after a pause, as its port may
+// become free. FollowAddresses returns nil when ctx has ended and all calls have returned.
+// [FindLink] documents which addresses count.
 func FollowAddresses(ctx context.Context, interfaces []string, known []netip.Addr, serve func(context.Context, netip.Addr) error, log *slog.Logger) error {
 	f := follower{serve: serve, log: log, known: map[netip.Addr]bool{}, ends: map[netip.Addr]context.CancelFunc{}}
 	for _, a := range known {
@@ -48,24 +50,24 @@ func FollowAddresses(ctx context.Context, interfaces []string, known []netip.Add
 	}
 }
 
-// follower is what FollowAddresses has in progress.
+// follower is the state of one FollowAddresses.
 type follower struct {
 	serve   func(context.Context, netip.Addr) error
 	log     *slog.Logger
 	known   map[netip.Addr]bool
-	ends    map[netip.Addr]context.CancelFunc // by address that is served
+	ends    map[netip.Addr]context.CancelFunc // by served address
 	running sync.WaitGroup
 }
 
-// adopt begins and ends what the addresses of now ask for.
+// adopt starts serve for new addresses and ends it for addresses that have disappeared.
 func (f *follower) adopt(ctx context.Context, interfaces []string) {
 	have := map[netip.Addr]bool{}
 	for _, name := range interfaces {
 		ifi, err := net.InterfaceByName(name)
 		if err != nil {
-			continue // it is away for now
+			continue // the interface is absent for now
 		}
-		prefixes, _ := prefixes4(ifi) // none when it goes just now
+		prefixes, _ := prefixes4(ifi) // empty if it disappears now
 		for _, p := range append(prefixes, prefixes6(name)...) {
 			have[p.Addr()] = true
 		}
@@ -92,12 +94,12 @@ func (f *follower) adopt(ctx context.Context, interfaces []string) {
 	}
 }
 
-// follow serves on addresses that come while the rack runs what it serves on those that it has sockets for.
+// follow serves addresses that appear while the rack runs, besides the addresses of its sockets.
 func (r *Rack) follow(ctx context.Context, s *Sockets) error {
 	return FollowAddresses(ctx, r.cfg.Interfaces, s.addresses(), r.serveAddress, r.log.With("component", "addresses"))
 }
 
-// serveAddress serves on one address until ctx ends.
+// serveAddress serves one address until ctx ends.
 func (r *Rack) serveAddress(ctx context.Context, a netip.Addr) error {
 	if a.Is6() {
 		r.first6()

@@ -8,15 +8,16 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// leaseEvent runs for each lease change, before the client hears of it: the name answers first.
+// leaseEvent runs for each lease change before the server answers the client, so that the name of a
+// client resolves as soon as the client has its address.
 func (r *Rack) leaseEvent(e dhcpsrv.Event) {
 	r.names.event(e)
-	if e.Partner == "" { // the other rack reports its own
+	if e.Partner == "" { // the failover partner reports its own changes
 		r.facts.lease(e)
 	}
 }
 
-// offered runs when DHCP tells a machine what to load, in the offer and in the acknowledgement.
+// offered runs when DHCP names a boot file to a machine: in the offer and in the acknowledgement.
 func (r *Rack) offered(c pxe.Client, o pxe.Offer) {
 	r.clients.Remember(c)
 	e := o.Event(c, time.Now())
@@ -24,7 +25,7 @@ func (r *Rack) offered(c pxe.Client, o pxe.Offer) {
 	r.boots.add(e)
 }
 
-// booted counts a transfer and tells the region of it.
+// booted counts a transfer and reports it to the region.
 func (r *Rack) booted(e pxe.Event) {
 	result := "ok"
 	switch {
@@ -44,10 +45,11 @@ func (r *Rack) booted(e pxe.Event) {
 	r.boots.add(e)
 }
 
-// silently marks questions that are no machine's.
+// silently marks the context of an explanation, whose answers must not count as a boot.
 type silently struct{}
 
-// boots answers machines with a selector that hears of them, and questions with one that does not.
+// boots selects boot files: heard for machines, whose boots are recorded, and silent for
+// explanations.
 type boots struct{ heard, silent dhcpsrv.BootSelector }
 
 // SelectBoot implements dhcpsrv.BootSelector.

@@ -9,10 +9,10 @@ import (
 	"github.com/gomaas/maas/rpc/proxyrpc"
 )
 
-// Methods is what regions may call, for callers that connect to further regions.
+// Methods returns the methods that regions may call, for callers that connect to further regions.
 func (r *Rack) Methods() *rpc.Methods { return &r.methods }
 
-// offer adds them.
+// offer registers the methods that regions may call.
 func (r *Rack) offer(m *rpc.Methods) error {
 	if r.cfg.Power.Registry != nil {
 		cfg := r.cfg.Power

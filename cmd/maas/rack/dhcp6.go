@@ -8,7 +8,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 )
 
-// dhcp6Tasks serve DHCPv6: at once if there is a socket, else from the first IPv6 address on that the rack gets.
+// dhcp6Tasks returns the task that serves DHCPv6: at once if there is a socket, else after the
+// first IPv6 address of the rack.
 func (r *Rack) dhcp6Tasks(s Sockets) []task {
 	switch {
 	case s.DHCP6 != nil:
@@ -19,7 +20,8 @@ func (r *Rack) dhcp6Tasks(s Sockets) []task {
 	return nil
 }
 
-// serve6Later waits for the first IPv6 address and serves DHCPv6 until ctx ends. A port that is taken may come free.
+// serve6Later waits for the first IPv6 address and serves DHCPv6 until ctx ends. If the port is in
+// use, it tries again.
 func (r *Rack) serve6Later(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -42,7 +44,7 @@ func (r *Rack) serve6Later(ctx context.Context) error {
 	return nil
 }
 
-// listenDHCP6 opens the socket of DHCPv6 on the interfaces, which may go and come back.
+// listenDHCP6 opens the DHCPv6 socket on the interfaces, which may disappear and return.
 func listenDHCP6(interfaces []string) (dhcpsrv.Conn, error) {
 	conn, err := dhcplink.Listen6(dhcplink.ListenConfig{Interfaces: interfaces, Absent: true})
 	if err != nil {
@@ -51,7 +53,8 @@ func listenDHCP6(interfaces []string) (dhcpsrv.Conn, error) {
 	return conn, nil
 }
 
-// insist calls serve until ctx ends, after an error once more in a while, and tells failed of the error and the time to wait.
+// insist calls serve until ctx ends. After an error it calls failed with the error and the pause,
+// waits for the pause and tries again.
 func insist(ctx context.Context, serve func(context.Context) error, failed func(err error, pause time.Duration)) {
 	for pause := 200 * time.Millisecond; ; pause = min(2*pause, time.Minute) {
 		err := serve(ctx)

@@ -12,23 +12,25 @@ import (
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 )
 
-// discoverer listens to the rack's links as the region's policy says, and sweeps them when it asks.
+// discoverer listens on the rack's interfaces as the region's policy says, and runs the scans that
+// the region asks for.
 type discoverer struct {
-	watch    []string                                                      // interfaces; nil = none, or with all those that suit
+	// interface names; nil listens on none, or on all suitable ones
+	watch    []string
 	virtual  bool                                                          // open is not the kernel's
-	all      bool                                                          // let discovery choose the interfaces
-	open     func(name string, s discovery.Source) (discovery.Conn, error) // a link for a sweep
+	all      bool                                                          // discovery chooses the interfaces
+	open     func(name string, s discovery.Source) (discovery.Conn, error) // opens an interface for a scan
 	links    func() ([]discovery.Link, error)
 	sink     func(discovery.Event)
 	log      *slog.Logger
 	table    *discovery.Table
 	counters discovery.Counters
 
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	policy  discoveryrpc.Policy
 	changed chan struct{} // closed when the policy changes
 	life    context.Context
-	scans   []*scan // the last ones, the newest last
+	scans   []*scan // newest last, at most keptScans
 }
 
 func newDiscoverer(cfg Config, sink func(discovery.Event), log *slog.Logger) *discoverer {
@@ -45,7 +47,7 @@ func newDiscoverer(cfg Config, sink func(discovery.Event), log *slog.Logger) *di
 	return d
 }
 
-// adopt puts a policy in force.
+// adopt applies a policy.
 func (d *discoverer) adopt(_ context.Context, p discoveryrpc.Policy) error {
 	ignore, err := discovery.ParseIgnore(p.Ignore)
 	if err != nil {
@@ -66,10 +68,11 @@ func (d *discoverer) current() (discoveryrpc.Policy, <-chan struct{}) {
 	return d.policy, d.changed
 }
 
-// dropsTime is how often lost frames are told.
+// dropsTime is the interval at which lost frames are logged.
 const dropsTime = time.Minute
 
-// run listens until ctx ends. What keeps it from listening is told and does not end the rack: machines need its other services.
+// run listens until ctx ends. An error of discovery is logged and does not end the rack, whose
+// other services machines need.
 func (d *discoverer) run(ctx context.Context) error {
 	d.mu.Lock()
 	d.life = ctx
@@ -82,7 +85,7 @@ func (d *discoverer) run(ctx context.Context) error {
 	return nil
 }
 
-// listen does what a policy says until it changes in a way that matters here.
+// listen follows one policy until a relevant part of it changes.
 func (d *discoverer) listen(ctx context.Context, policy discoveryrpc.Policy, changed <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -140,7 +143,7 @@ func (d *discoverer) config(policy discoveryrpc.Policy) discovery.Config {
 	return cfg
 }
 
-// running is the context that scans live in.
+// running returns the context in which scans run.
 func (d *discoverer) running() (context.Context, error) {
 	if d.life == nil || d.life.Err() != nil {
 		return nil, errors.New("the rack is not serving")

@@ -15,12 +15,12 @@ import (
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 )
 
-// scan is one sweep of one or more subnets.
+// scan is one scan of one or more subnets.
 type scan struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	status discoveryrpc.ScanStatus
 }
 
@@ -36,16 +36,17 @@ func (s *scan) change(f func(*discoveryrpc.ScanStatus)) {
 	f(&s.status)
 }
 
-// keptScans is how many scans can be asked about.
+// keptScans is the number of scans whose status is kept.
 const keptScans = 16
 
-// leg is the part of a scan that goes over one link.
+// leg is the part of a scan that uses one interface.
 type leg struct {
 	link     string
 	prefixes []netip.Prefix
 }
 
-// Start begins a scan, unless another one runs.
+// Start starts a scan. It refuses while another scan runs, since both would share the rate limit of
+// probes.
 func (d *discoverer) Start(ctx context.Context, r discoveryrpc.ScanRequest) (discoveryrpc.ScanStatus, error) {
 	if err := d.awaitPolicy(ctx, r.Prefixes); err != nil {
 		return discoveryrpc.ScanStatus{}, err
@@ -77,10 +78,12 @@ func (d *discoverer) Start(ctx context.Context, r discoveryrpc.ScanRequest) (dis
 	return s.get(), nil
 }
 
-// policyTime is how long a scan waits for a policy that allows it: a call may overtake the state that was published before.
+// policyTime is how long a scan waits for a policy that allows it: the call may arrive before the
+// state that was published earlier.
 const policyTime = 2 * time.Second
 
-// awaitPolicy refuses subnets that are not the policy's.
+// awaitPolicy refuses subnets that the policy does not name. A region that lost its authority must
+// not make racks scan foreign networks.
 func (d *discoverer) awaitPolicy(ctx context.Context, prefixes []netip.Prefix) error {
 	ctx, cancel := context.WithTimeout(ctx, policyTime)
 	defer cancel()
@@ -98,7 +101,8 @@ func (d *discoverer) awaitPolicy(ctx context.Context, prefixes []netip.Prefix) e
 	}
 }
 
-// legs finds the links that lead to the subnets. What is not on a link is refused.
+// legs finds the interfaces that lead to the subnets. It refuses a subnet that is not on one of
+// them.
 func (d *discoverer) legs(prefixes []netip.Prefix) ([]leg, error) {
 	links, err := d.links()
 	if err != nil {
@@ -124,7 +128,7 @@ func (d *discoverer) legs(prefixes []netip.Prefix) ([]leg, error) {
 	return legs, nil
 }
 
-// sweep goes over one link after the other.
+// sweep scans one interface after the other.
 func (d *discoverer) sweep(ctx context.Context, s *scan, legs []leg, slow bool) {
 	var before discovery.SweepProgress
 	var errs []error
@@ -186,7 +190,7 @@ func (d *discoverer) find(id string) (*scan, error) {
 	return nil, fmt.Errorf("scan %s: %w", id, fs.ErrNotExist)
 }
 
-// Status tells about a scan.
+// Status returns the status of a scan.
 func (d *discoverer) Status(_ context.Context, id string) (discoveryrpc.ScanStatus, error) {
 	s, err := d.find(id)
 	if err != nil {
@@ -195,7 +199,7 @@ func (d *discoverer) Status(_ context.Context, id string) (discoveryrpc.ScanStat
 	return s.get(), nil
 }
 
-// Cancel ends a scan.
+// Cancel ends a scan and returns its last status.
 func (d *discoverer) Cancel(ctx context.Context, id string) (discoveryrpc.ScanStatus, error) {
 	s, err := d.find(id)
 	if err != nil {
@@ -210,7 +214,7 @@ func (d *discoverer) Cancel(ctx context.Context, id string) (discoveryrpc.ScanSt
 	return s.get(), nil
 }
 
-// waitScans waits until no scan runs; their context has ended.
+// waitScans waits until no scan runs. Their context has ended before.
 func (d *discoverer) waitScans() {
 	d.mu.Lock()
 	scans := slices.Clone(d.scans)

@@ -11,10 +11,10 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// maxPlaces bounds the networks that one question is answered for.
+// maxPlaces bounds the networks in the answer to one question.
 const maxPlaces = 64
 
-// Explain answers what this rack would, and why. Nothing changes by it.
+// Explain returns what this rack would answer, and why. It changes nothing.
 func (r *Rack) Explain(ctx context.Context, q explain.Query) (a explain.Answer, err error) {
 	ctx = context.WithValue(ctx, silently{}, true)
 	mac, err := q.HardwareAddr()
@@ -39,7 +39,8 @@ func (r *Rack) Explain(ctx context.Context, q explain.Query) (a explain.Answer, 
 	return a, nil
 }
 
-// places are the networks where the machine may be: one subnet of each link, and each that is behind a relay.
+// places returns the networks in which the machine may be: one subnet of each interface, and each
+// subnet behind a relay.
 func (r *Rack) places(q explain.Query) (out []dhcpsrv.Subnet) {
 	snapshot := r.snapshot.Load()
 	if snapshot == nil {
@@ -78,7 +79,7 @@ func (r *Rack) explainDHCP(ctx context.Context, q explain.Query, mac net.Hardwar
 	return out
 }
 
-// explainBoot resolves and renders as the boot server does.
+// explainBoot resolves and renders the boot as the boot server does.
 func (r *Rack) explainBoot(ctx context.Context, q explain.Query, mac net.HardwareAddr, dhcp []explain.DHCP, places []dhcpsrv.Subnet) (b explain.Boot) {
 	machine, known := r.table.Machine(mac)
 	b.Known, b.Own = known, known && machine.Profile != nil

@@ -16,12 +16,13 @@ import (
 	"github.com/gomaas/maas/rpc/pxerpc"
 )
 
-// facts moves what the servers report to the outbox without holding them up.
+// facts moves reports of the servers to the outbox without delaying the servers.
 type facts struct {
 	outbox *rpc.Outbox
 	log    *slog.Logger
 	queue  chan fact
-	// lost says that a lease found the queue full. Leases are never lost for good: all are reported again.
+	// lost is set when the queue was full for a lease. Leases are not lost for good: all leases are
+	// then reported again.
 	lost atomic.Bool
 }
 
@@ -30,7 +31,8 @@ type fact struct {
 	value any
 }
 
-// factQueue is how many facts wait for the disk, and factBatch how many share one write.
+// factQueue is the number of facts that wait for the disk; factBatch is the number that share one
+// write.
 const (
 	factQueue = 8192
 	factBatch = 256
@@ -52,7 +54,8 @@ func (f *facts) boot(e pxe.Event) { f.offer(fact{pxerpc.FactKind, e}) }
 
 func (f *facts) seen(e discovery.Event) { f.offer(fact{discoveryrpc.FactKind, discoveryrpc.FactOf(e)}) }
 
-// offer drops what finds the queue full: observations give way.
+// offer queues a fact, or drops it when the queue is full: a boot or an observation is worth less
+// than a prompt answer to a machine.
 func (f *facts) offer(o fact) {
 	select {
 	case f.queue <- o:
@@ -60,7 +63,8 @@ func (f *facts) offer(o fact) {
 	}
 }
 
-// report puts all leases into the outbox, as after a start: the journal may hold some whose fact was not written.
+// report puts all leases into the outbox, as after a start: the rack may have stopped between the
+// write of a lease and the write of its fact.
 func (f *facts) report(all iter.Seq[dhcpsrv.Lease]) {
 	var batch []any
 	for l := range all {
@@ -79,7 +83,7 @@ func (f *facts) report(all iter.Seq[dhcpsrv.Lease]) {
 	}
 }
 
-// run reports all leases and then writes facts until ctx ends and the queue is empty.
+// run reports all leases, and then writes facts until ctx ends and the queue is empty.
 func (f *facts) run(ctx context.Context, all func() iter.Seq[dhcpsrv.Lease]) {
 	f.report(all())
 	for {
@@ -98,7 +102,7 @@ func (f *facts) run(ctx context.Context, all func() iter.Seq[dhcpsrv.Lease]) {
 	}
 }
 
-// write puts the fact and what waits behind it, as far as it is of the same kind, on disk at once.
+// write stores the fact and the queued facts of the same kind behind it by one write and one sync.
 func (f *facts) write(next fact) {
 	for {
 		kind, values, rest := next.kind, []any{next.value}, (*fact)(nil)
@@ -117,7 +121,7 @@ func (f *facts) write(next fact) {
 	}
 }
 
-// add waits a little after a failure: a full disk does not get better by hurrying.
+// add pauses after a failure, since a full disk does not recover faster by more attempts.
 func (f *facts) add(kind string, values []any) {
 	err := f.outbox.Add(kind, values...)
 	if err == nil {

@@ -12,21 +12,21 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// health is what the rack's servers do.
+// health holds the states of the rack's servers.
 type health struct {
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	started time.Time
 	running map[string]int
 	failed  map[string]string
 }
 
-// services are the servers that are told of, with the state each serves from.
+// services are the reported servers, with the topic that each one serves from.
 var services = [...]struct{ task, name, topic string }{
 	{"dhcp", "dhcp", dhcprpc.Topic}, {"dhcpv6", "dhcp6", dhcprpc.Topic}, {"tftp", "tftp", pxerpc.Topic}, {"http", "http", pxerpc.Topic},
 	{"dns", "dns", dnsrpc.Topic}, {"proxy", "proxy", proxyrpc.Topic},
 }
 
-// begin notes that a server runs, until end is called with what came of it.
+// begin records that a server runs. The caller calls end with the result of the server.
 func (h *health) begin(task string) (end func(error)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -43,7 +43,7 @@ func (h *health) begin(task string) (end func(error)) {
 	}
 }
 
-// fail notes why a server does not begin, until it does.
+// fail records why a server cannot start, until it starts.
 func (h *health) fail(task string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -51,14 +51,14 @@ func (h *health) fail(task string, err error) {
 	h.failed[task] = err.Error()
 }
 
-// start is called with mu held.
+// start initializes the maps; the caller holds mu.
 func (h *health) start() {
 	if h.running == nil {
 		h.started, h.running, h.failed = time.Now(), map[string]int{}, map[string]string{}
 	}
 }
 
-// Report is how the rack does now.
+// Report returns the health of the rack's servers at this moment.
 func (r *Rack) Report() inventory.RackReport {
 	waiting, dropped := r.outbox.Pending()
 	topics := r.protocol.Status()
@@ -88,7 +88,7 @@ func (r *Rack) Report() inventory.RackReport {
 	return report
 }
 
-// served says what is served in place of state that was refused.
+// served names the state that is served in place of a refused one.
 func served(t rpc.TopicStatus) string {
 	if t.Served == (rpc.Position{}) {
 		return "serves nothing yet: "

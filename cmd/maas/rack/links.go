@@ -9,15 +9,17 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// A Link is a network interface of the rack with its addresses, those of IPv4 first; there is at least one of these.
+// A Link is a network interface of the rack with its addresses, IPv4 first. It has at least one
+// IPv4 address.
 type Link struct {
 	Name     string           `json:"name"`
 	MAC      net.HardwareAddr `json:"mac,omitempty"`
 	MTU      int              `json:"mtu,omitempty"`
-	Prefixes []netip.Prefix   `json:"prefixes"` // the interface's own address with the length of its subnet
+	Prefixes []netip.Prefix   `json:"prefixes"` // each with the interface's own address and the length of its subnet
 }
 
-// FindLink looks at an interface of this host. The error says what the host has instead, or what is missing.
+// FindLink returns an interface of this host. The error names the interfaces that exist, or what
+// the interface lacks.
 func FindLink(name string) (Link, error) {
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
@@ -57,7 +59,8 @@ func interfaceNames() string {
 	return strings.Join(names, ", ")
 }
 
-// Gateway is this host's default router inside the prefix, invalid when there is none: machines use the same one.
+// Gateway returns this host's default router inside the prefix, or the zero Addr. Machines of a
+// subnet use the same router as their rack.
 func Gateway(prefix netip.Prefix) netip.Addr {
 	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
 	if err != nil {

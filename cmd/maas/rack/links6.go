@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prefixes6 are the IPv6 addresses of an interface that an operator set: those a host makes for itself from a router's
-// advertisements come and go, and are nothing to serve from. One that is still being checked for duplicates cannot be
-// served from yet.
+// prefixes6 returns the IPv6 addresses of an interface that an operator configured. Addresses that
+// the host formed from router advertisements expire, so no service may depend on them. A tentative
+// address (RFC 4862 section 5.4) cannot be bound yet.
 func prefixes6(name string) (out []netip.Prefix) {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
@@ -31,7 +31,7 @@ func prefixes6(name string) (out []netip.Prefix) {
 	return out
 }
 
-// Has6 reports whether the link has an IPv6 address to serve from.
+// Has6 reports whether the interface has an IPv6 address to serve from.
 func (l Link) Has6() bool {
 	for _, p := range l.Prefixes {
 		if p.Addr().Is6() {

@@ -25,7 +25,7 @@ func newTransfers() transfers {
 	}
 }
 
-// pages are what the HTTP boot server answers besides boot files.
+// pages returns the pages of the HTTP boot server that are not boot files.
 func (r *Rack) pages() map[string]http.Handler {
 	return map[string]http.Handler{
 		"/metrics": metrics.Handler(r),
@@ -34,7 +34,7 @@ func (r *Rack) pages() map[string]http.Handler {
 	}
 }
 
-// ready answers 503 while the rack does not know what to serve, or a server of it is dead.
+// ready answers 503 until the rack has its first state, and while one of its servers is dead.
 func (r *Rack) ready(w http.ResponseWriter, _ *http.Request) {
 	why := ""
 	if r.snapshot.Load() == nil {
@@ -52,7 +52,8 @@ func (r *Rack) ready(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// Describe implements prometheus.Collector. It names nothing: labels depend on the site.
+// Describe implements prometheus.Collector. It describes nothing, since the labels depend on the
+// site: the collector is "unchecked" in the terms of that package.
 func (r *Rack) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector: it emits the rack's counters.

@@ -13,18 +13,20 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 )
 
-// nameTTL is short because an address that a lease gave may be another machine's soon.
+// nameTTL is the TTL of names in seconds. It is short because the address of a lease may soon
+// belong to another machine.
 const nameTTL = 30
 
-// names keeps the DNS names of leases: that of the machine if the region knows it, else what the client calls itself.
+// names publishes the DNS names of leases. A machine that the region knows has its own name; any
+// other client has the name that it sent.
 type names struct {
 	dns    *dnssrv.Server
 	nameOf func(net.HardwareAddr) string
 
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	domain map[string]string
-	byAddr map[netip.Addr]string              // fully qualified
-	byName map[string]map[netip.Addr]struct{} // the same, turned around
+	byAddr map[netip.Addr]string              // fully qualified name of each address
+	byName map[string]map[netip.Addr]struct{} // the inverse of byAddr
 }
 
 func newNames(dns *dnssrv.Server, nameOf func(net.HardwareAddr) string) *names {
@@ -34,7 +36,7 @@ func newNames(dns *dnssrv.Server, nameOf func(net.HardwareAddr) string) *names {
 	}
 }
 
-// domains takes over in which domain each subnet's clients are.
+// setDomains records the DNS domain of each subnet.
 func (n *names) setDomains(subnets []dhcpsrv.Subnet) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -44,7 +46,7 @@ func (n *names) setDomains(subnets []dhcpsrv.Subnet) {
 	}
 }
 
-// event follows one lease.
+// event updates the name of one lease.
 func (n *names) event(e dhcpsrv.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -60,10 +62,10 @@ func (n *names) refresh(leases iter.Seq[dhcpsrv.Lease]) {
 		changed = append(changed, n.follow(l, l.State == dhcpsrv.Bound)...)
 	}
 	n.publish(changed)
-	n.publish(n.all()) // zones may be new; what is there already is no change in what clients see
+	n.publish(n.all()) // new zones need all names; republishing an existing record set changes nothing for clients
 }
 
-// all is every name that there is.
+// all returns the record sets of every name.
 func (n *names) all() []dnssrv.RRset {
 	var out []dnssrv.RRset
 	for name := range n.byName {
@@ -75,7 +77,8 @@ func (n *names) all() []dnssrv.RRset {
 	return out
 }
 
-// again says the names of leases again, where the region has said something about them; all of them when zones have changed.
+// republish publishes the names of leases again where a change of the region replaced them, or all
+// of them when zones changed.
 func (n *names) republish(said []string, zones bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -93,7 +96,7 @@ func (n *names) republish(said []string, zones bool) {
 	}
 }
 
-// renamed derives the names of some clients again.
+// rename derives the names of the given clients again.
 func (n *names) rename(leases iter.Seq[dhcpsrv.Lease], macs map[string]bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -104,7 +107,7 @@ func (n *names) rename(leases iter.Seq[dhcpsrv.Lease], macs map[string]bool) {
 	}
 }
 
-// follow brings the maps up to date with one lease and returns the record sets that changed.
+// follow updates the maps for one lease and returns the record sets that changed.
 func (n *names) follow(l dhcpsrv.Lease, held bool) []dnssrv.RRset {
 	want := ""
 	if held {
@@ -131,7 +134,7 @@ func (n *names) follow(l dhcpsrv.Lease, held bool) []dnssrv.RRset {
 	return changed
 }
 
-// fqdn is the name of a lease's client, empty when it has none.
+// fqdn returns the name of a lease's client, or "" if it has none.
 func (n *names) fqdn(l dhcpsrv.Lease) string {
 	domain := n.domain[l.Subnet]
 	if domain == "" {
@@ -140,7 +143,7 @@ func (n *names) fqdn(l dhcpsrv.Lease) string {
 	return dhcpsrv.ClientName(cmp.Or(n.nameOf(l.MAC), l.Hostname), domain)
 }
 
-// forward is the addresses of a name, those of IPv4 and of IPv6.
+// forward returns the A and AAAA record sets of a name.
 func (n *names) forward(name string) []dnssrv.RRset {
 	a := dnssrv.RRset{Name: name, Type: "A", TTL: nameTTL, Learned: true}
 	aaaa := dnssrv.RRset{Name: name, Type: "AAAA", TTL: nameTTL, Learned: true}
@@ -165,9 +168,11 @@ func reverse(addr netip.Addr, name string) dnssrv.RRset {
 	return set
 }
 
-// publish hands each set over by itself: a name in a zone that this server does not have must not hold up the others.
+// publish passes each set on by itself, so that one name in a foreign zone does not hold up the
+// others.
 func (n *names) publish(changed []dnssrv.RRset) {
 	for _, set := range changed {
-		_ = n.dns.Update(dnssrv.Change{Set: []dnssrv.RRset{set}}) // refused only when the zone is not here
+		// fails only for a zone that this server does not have
+		_ = n.dns.Update(dnssrv.Change{Set: []dnssrv.RRset{set}})
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/gomaas/maas/rpc/peer"
 )
 
-// Two racks of one VLAN are partners: their DHCP servers exchange leases directly, so that either one renews those of the
-// other and neither gives out an address that the other has given.
+// Two racks of one VLAN are failover partners: their DHCP servers exchange leases directly. Either
+// one renews the leases of the other, and neither offers an address that the other has leased.
 
-// newPeer makes what connects the rack to its partners. Without an identity there are none.
+// newPeer creates the connections to the partners. A rack without an identity has no partners.
 func (r *Rack) newPeer() (err error) {
 	if r.cfg.Identity == nil {
 		return nil
@@ -27,7 +27,7 @@ func (r *Rack) newPeer() (err error) {
 	return err
 }
 
-// partners are those of the subnets served now.
+// partners returns the partners of the subnets that are served now.
 func (r *Rack) partners() (out []peer.Partner) {
 	snap := r.snapshot.Load()
 	if snap == nil {
@@ -39,7 +39,7 @@ func (r *Rack) partners() (out []peer.Partner) {
 	return out
 }
 
-// servePartners is the task of keeping them connected.
+// servePartners returns the task that keeps the partners connected.
 func (r *Rack) servePartners(listeners []net.Listener) []task {
 	if r.peer == nil {
 		return nil
@@ -47,11 +47,12 @@ func (r *Rack) servePartners(listeners []net.Listener) []task {
 	return []task{{name: "partner", run: func(ctx context.Context) error { return r.peer.Serve(ctx, listeners...) }}}
 }
 
-// mergeTime is how long the first report of all leases waits for the partner's: what this rack remembers from before it
-// stopped may be out of date.
+// mergeTime is how long the first report of all leases waits for the leases of the partner. What
+// this rack stored before its last stop may be out of date, and the region would show it as
+// current.
 const mergeTime = 15 * time.Second
 
-// merged returns the leases once those of the partners are among them, or when they have taken too long.
+// merged returns all leases after the partners have sent theirs, or after mergeTime.
 func (r *Rack) merged() iter.Seq[dhcpsrv.Lease] {
 	for end := time.Now().Add(mergeTime); time.Now().Before(end) && r.recovering(); {
 		time.Sleep(100 * time.Millisecond)

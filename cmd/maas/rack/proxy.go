@@ -14,7 +14,8 @@ import (
 	"github.com/gomaas/maas/proxy"
 )
 
-// openCache opens the proxy's cache. Machines are served without one, too, so a disk that refuses it is no reason to stop.
+// openCache opens the proxy's cache. The proxy works without a cache, so a disk that fails does not
+// stop the rack.
 func (r *Rack) openCache() {
 	log := r.log.With("component", "proxy")
 	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: filepath.Join(r.cfg.Dir, "cache"), Log: log})
@@ -25,23 +26,23 @@ func (r *Rack) openCache() {
 	r.cache = cache
 }
 
-// Proxy is the rack's proxy.
+// Proxy returns the rack's proxy.
 func (r *Rack) Proxy() *proxy.Proxy { return r.proxy }
 
-// proxyServer serves the proxy on the port that the region says, and moves when that changes. What is in progress on the old
-// port goes on.
+// proxyServer serves the proxy on the port that the region configured, and moves when that port
+// changes. Requests in progress on the old port continue.
 type proxyServer struct {
 	log     *slog.Logger
 	handler http.Handler
-	listen  func(ctx context.Context, port int) ([]net.Listener, error) // nil: it stays where it is
-	moves   chan int                                                    // the port to be on, the latest only
+	listen  func(ctx context.Context, port int) ([]net.Listener, error) // if nil, the proxy never moves
+	moves   chan int                                                    // holds the latest configured port only
 
 	opened  atomic.Bool
 	serving []*http.Server
 	running sync.WaitGroup
 
-	mu    sync.Mutex // guards following
-	port  int        // where it is, 0 = nowhere
+	mu    sync.Mutex // guards the fields below
+	port  int        // the port in use; 0 before the first
 	moved chan struct{}
 }
 
@@ -49,10 +50,10 @@ func newProxyServer(handler http.Handler, listen func(context.Context, int) ([]n
 	return &proxyServer{log: log, handler: handler, listen: listen, moves: make(chan int, 1), moved: make(chan struct{})}
 }
 
-// open reports whether it serves anywhere.
+// open reports whether the proxy has a listener.
 func (s *proxyServer) open() bool { return s.opened.Load() }
 
-// move says which port to be on, 0 for none. It is called by one goroutine at a time.
+// move sets the port to serve on, 0 for none. One goroutine at a time calls it.
 func (s *proxyServer) move(port int) {
 	if s.listen == nil {
 		return
@@ -64,10 +65,10 @@ func (s *proxyServer) move(port int) {
 	s.moves <- port
 }
 
-// listenAgain is how long after a port could not be had it is tried again.
+// listenAgain is the pause before the next attempt to open a port that was in use.
 const listenAgain = 5 * time.Second
 
-// run serves until ctx ends, at first on these listeners, if any.
+// run serves until ctx ends, at first on the given listeners, if any.
 func (s *proxyServer) run(ctx context.Context, first []net.Listener) error {
 	if len(first) > 0 {
 		if tcp, ok := first[0].Addr().(*net.TCPAddr); ok {
@@ -92,7 +93,8 @@ func (s *proxyServer) run(ctx context.Context, first []net.Listener) error {
 	}
 }
 
-// follow goes to a port. Where that cannot be had it stays, says so, and reports false.
+// follow moves to a port. If the port cannot be opened, follow logs the reason, stays on the old
+// port and returns false.
 func (s *proxyServer) follow(ctx context.Context, port int) bool {
 	from, _ := s.where()
 	if port == from {
@@ -113,7 +115,7 @@ func (s *proxyServer) follow(ctx context.Context, port int) bool {
 	return true
 }
 
-// where is the port, and a channel that is closed when it changes.
+// where returns the port in use and a channel that is closed when the port changes.
 func (s *proxyServer) where() (port int, moved <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,9 +130,9 @@ func (s *proxyServer) setPort(port int) {
 	s.moved = make(chan struct{})
 }
 
-// at serves on one address more, on the port of the moment, until ctx ends.
+// at serves one more address, on the port in use, until ctx ends.
 func (s *proxyServer) at(ctx context.Context, a netip.Addr) error {
-	var ending sync.WaitGroup // what is in progress on former ports
+	var ending sync.WaitGroup // requests in progress on previous ports
 	defer ending.Wait()
 	for ctx.Err() == nil {
 		port, moved := s.where()
@@ -141,7 +143,8 @@ func (s *proxyServer) at(ctx context.Context, a netip.Addr) error {
 	return nil
 }
 
-// atPort serves on one address until ctx ends or the proxy moves. Requests in progress may go on then.
+// atPort serves one address until ctx ends or the proxy moves to another port. Requests in progress
+// may continue after that.
 func (s *proxyServer) atPort(ctx context.Context, at netip.AddrPort, moved <-chan struct{}, ending *sync.WaitGroup) error {
 	failed := make(chan error, 1)
 	if at.Port() != 0 {
@@ -164,11 +167,12 @@ func (s *proxyServer) atPort(ctx context.Context, at netip.AddrPort, moved <-cha
 }
 
 const (
-	// headerTime is how long a client may take for a request's header.
+	// headerTime bounds the time in which a client sends the header of a request. Without it, a
+	// client that sends one byte a minute holds a connection for ever.
 	headerTime = 10 * time.Second
-	// idleTime is how long a connection may be silent between requests.
+	// idleTime bounds the silence of a connection between requests.
 	idleTime = 2 * time.Minute
-	// maxHeader bounds a request's header, in bytes.
+	// maxHeader bounds the header of a request, in bytes.
 	maxHeader = 64 << 10
 )
 
@@ -192,7 +196,7 @@ func (s *proxyServer) server(ctx context.Context) *http.Server {
 	}
 }
 
-// leave takes no more connections. Those there are end by themselves, or shortly after ctx.
+// leave accepts no more connections. Open connections end by themselves, or shortly after ctx.
 func (s *proxyServer) leave(ctx context.Context) {
 	s.opened.Store(false)
 	for _, srv := range s.serving {
@@ -201,7 +205,7 @@ func (s *proxyServer) leave(ctx context.Context) {
 	s.serving = nil
 }
 
-// shutDown lets requests in progress end.
+// shutDown waits a bounded time for requests in progress.
 func (s *proxyServer) shutDown(ctx context.Context, srv *http.Server) {
 	end, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

@@ -1,8 +1,24 @@
-// Package rack is the rack role: it composes the servers that machines meet, serves them from the state that a region sent
-// and reports what it saw.
+// Package rack composes the servers that machines meet into the rack role: DHCP, TFTP and HTTP
+// boot, DNS, the proxy, discovery and power. A rack serves the state that a region sent and reports
+// what it saw.
 //
-// New puts the parts together and loads what is on disk, [Listen] opens the sockets, and Serve runs until its context ends.
-// Nothing here decides about packets; the packages it composes do.
+//	r, err := rack.New(rack.Config{
+//		Dir:        "/var/lib/maas",
+//		Dial:       site.Dial("rack-1"), // a region.Region in this process, or a dialer of rpc/wire
+//		Interfaces: []string{"eth1"},
+//		Log:        slog.Default(),
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	defer r.Close()
+//	return r.Serve(ctx, rack.Sockets{}) // opens the sockets of Interfaces
+//
+// New puts the parts together and loads the state on disk. [Listen] opens sockets for callers that
+// drop privileges before Serve. Serve returns nil when its context has ended.
+//
+// Nothing here decides about packets; the composed packages do. The methods of a Rack may be called
+// concurrently, except Close, which is called after Serve has returned.
 package rack
 
 import (
@@ -46,63 +62,74 @@ import (
 	"github.com/gomaas/maas/rpc/pxerpc"
 )
 
-// Config is what a rack is made of.
+// Config configures a rack. Dir and Dial are required.
 type Config struct {
-	// Dir holds leases, state, facts and the proxy's cache. It is made when missing.
+	// Dir is the directory of leases, state, facts and the proxy's cache. New creates it if it does
+	// not exist.
 	Dir string
-	// Dial connects to the region.
+	// Dial connects to the region. The rack calls it again, with growing pauses, when the
+	// connection ends.
 	Dial func(context.Context) (rpc.Conn, error)
-	// Connected runs beside each session with a region; see rpc.RackConfig. Nil does nothing.
+	// Connected runs beside each session with a region; see rpc.RackConfig. If nil, nothing runs.
 	Connected func(ctx context.Context, conn rpc.Conn) error
-	// Topics are further state that the rack subscribes to.
+	// Topics are further topics of the region to which the rack subscribes.
 	Topics []rpc.Topic
-	// Files holds kernels and initrds; Loaders the boot loaders, nil for those of Debian's packages.
+	// Files holds kernels and initrds; Loaders holds the boot loaders. If Loaders is nil, the
+	// loaders of Debian's packages are used.
 	Files, Loaders fs.FS
-	// HTTPPort is where machines reach the HTTP boot server. Zero means 5248.
+	// HTTPPort is the port at which machines reach the HTTP boot server. Zero means 5248.
 	HTTPPort int
-	// Interfaces are the names of interfaces whose addresses are served at Ports, as they appear and
-	// disappear, besides the sockets that Serve gets; the proxy has ports of its own. Serve opens the
-	// sockets when it gets none. Ports.DHCP includes DHCPv6 from the first IPv6 address on, if Serve
-	// got no socket for it. If empty, no addresses are followed.
+	// Interfaces are the names of the interfaces to serve. Addresses that appear later are served
+	// too, at Ports, and addresses that disappear are dropped; the proxy has its own port. If Serve
+	// gets no sockets, it opens those of Interfaces. If Ports.DHCP is set and Serve got no socket
+	// for DHCPv6, DHCPv6 starts with the first IPv6 address. If empty, Serve uses the given sockets
+	// only.
 	Interfaces []string
 	// Ports are the ports of Interfaces. The zero value means [DefaultPorts].
 	Ports Ports
-	// Watch lists interfaces on which devices are discovered by listening. It takes CAP_NET_RAW. None discovers nothing.
+	// Watch lists the interfaces on which discovery listens, which needs CAP_NET_RAW. If empty,
+	// discovery is off, unless WatchAll is set.
 	Watch []string
-	// WatchAll discovers on all interfaces that suit, instead, as they come and go.
+	// WatchAll makes discovery listen on all suitable interfaces in place of Watch, including those
+	// that appear later.
 	WatchAll bool
-	// Links and OpenLink are for networks in memory, whose interfaces Watch names. Nil means those of this host.
+	// Links and OpenLink replace the interfaces of the host, for networks in memory; Watch names
+	// them. If nil, the host's are used.
 	Links    func() ([]discovery.Link, error)
 	OpenLink func(name string, sources discovery.Source) (discovery.Conn, error)
-	// Identity is who this rack is to the other rack of a VLAN, see [peer.Config]. Nil works without the other one.
+	// Identity returns the certificate that this rack presents to its failover partners, see
+	// [peer.Config]. If nil, the rack has no partners.
 	Identity func() *enrol.Identity
-	// Revoked says why a certificate of the other rack is no good any more. Nil takes all of the site's.
+	// Revoked returns an error for a partner's certificate that was revoked. If nil, all
+	// certificates of the site are accepted.
 	Revoked func(*x509.Certificate) error
-	// PartnerPort is where racks listen for each other. Zero means [peer.DefaultPort].
+	// PartnerPort is the port on which partners listen for each other. Zero means
+	// [peer.DefaultPort].
 	PartnerPort int
-	// Prober asks whether an address is in use before it is offered. Nil does not ask.
+	// Prober probes an address before it is offered. If nil, addresses are offered without a probe.
 	Prober dhcpsrv.Prober
-	// ListenProxy opens the proxy's sockets when the region moves it to another port. Nil leaves it on those that Serve got.
+	// ListenProxy opens the proxy's sockets when the region moves the proxy to another port. If
+	// nil, the proxy keeps the sockets that Serve got.
 	ListenProxy func(ctx context.Context, port int) ([]net.Listener, error)
-	// AccessLog hears of each request to the proxy. Nil hears nothing.
+	// AccessLog receives each request to the proxy. If nil, requests are not logged.
 	AccessLog func(proxy.Access)
-	// Power says which kinds of BMC the rack drives for the region (Registry), and how. With a nil
-	// Registry it offers no power calls; a nil Log means the rack's.
+	// Power configures the power drivers that the rack offers to the region. If its Registry is
+	// nil, the rack offers no power calls; if its Log is nil, the rack's Log is used.
 	Power power.Config
-	// Tracer receives spans of what the rack does. If nil, none are made.
+	// Tracer receives spans of boots, calls and state changes. If nil, no spans are made.
 	Tracer oteltrace.TracerProvider
-	// Meter receives the rack as a collector, from New until Close. If nil, only the page /metrics of
-	// the HTTP boot server has its numbers.
+	// Meter registers the rack as a collector, from New until Close. If nil, the metrics are only
+	// on the page /metrics of the HTTP boot server.
 	Meter prometheus.Registerer
-	// Name is the rack's name, for traces. If empty, they do not name it.
+	// Name is the rack's name in traces. If empty, traces do not name the rack.
 	Name string
-	// Version is the version of the program, for the region's list of racks. May be empty.
+	// Version is the version of the program, shown in the region's list of racks. It may be empty.
 	Version string
-	// Log receives what operators should see.
+	// Log receives state changes and errors. If nil, they are discarded.
 	Log *slog.Logger
 }
 
-// A Rack is a composed rack.
+// A Rack is the composed servers of one rack. Create it with [New].
 type Rack struct {
 	cfg           Config
 	log           *slog.Logger
@@ -116,9 +143,9 @@ type Rack struct {
 	dns           *dnssrv.Server
 	proxy         *proxy.Proxy
 	proxying      *proxyServer
-	cache         *proxy.Cache // nil when the disk refuses it
+	cache         *proxy.Cache // nil if the disk failed
 	table         pxerpc.Table
-	snapshot      atomic.Pointer[dhcpsrv.Snapshot] // what dhcp serves from
+	snapshot      atomic.Pointer[dhcpsrv.Snapshot] // what dhcp serves
 	clients       pxe.Clients
 	names         *names
 	facts         *facts
@@ -129,18 +156,18 @@ type Rack struct {
 	subscriptions map[string]*subscription // by topic
 
 	transfers   transfers
-	unregister  func()        // from the meter
-	retransmits atomic.Uint64 // of TFTP
-	sessions    atomic.Int64  // with regions
+	unregister  func()        // removes the collector from Config.Meter
+	retransmits atomic.Uint64 // of TFTP blocks
+	sessions    atomic.Int64  // open sessions with regions
 	region      regionLink
-	trace       *tracing.Tracer // nil: none
-	boots       *bootTraces     // nil: none
+	trace       *tracing.Tracer // nil without Config.Tracer
+	boots       *bootTraces     // nil without Config.Tracer
 
 	came6  chan struct{} // closed by first6
-	first6 func()        // called for each IPv6 address that comes
+	first6 func()        // called for each IPv6 address that appears
 }
 
-// New composes a rack and loads its disk; it opens no socket and starts nothing.
+// New composes a rack and loads its state from disk. It opens no socket and starts nothing.
 func New(cfg Config) (*Rack, error) {
 	if cfg.Ports == (Ports{}) && len(cfg.Interfaces) > 0 {
 		cfg.Ports = DefaultPorts()
@@ -164,7 +191,7 @@ func New(cfg Config) (*Rack, error) {
 	return r, nil
 }
 
-// open loads what outlives a restart.
+// open opens the files that outlive a restart.
 func (r *Rack) open() (err error) {
 	if err := os.MkdirAll(r.cfg.Dir, 0o700); err != nil {
 		return err
@@ -242,12 +269,14 @@ func (r *Rack) compose() (err error) {
 	return err
 }
 
-// clientRate is how many DHCP packets of one client are handled in a second: several times what any firmware sends, and too
-// few for one host to keep the server from the others.
+// clientRate is the number of DHCP packets per second that the server handles for one client.
+// Firmware sends a fraction of this; a host that sends more must not keep the server from the
+// others.
 const clientRate = 50
 
-// Serve serves what is on disk at once, and then whatever the region sends, until ctx ends. It returns nil then, after the
-// sockets are closed, the requests in progress have ended and the facts are on disk.
+// Serve serves the state on disk at once, and the state of the region as it arrives, until ctx
+// ends. It then returns nil, after the sockets are closed, requests in progress have ended and the
+// facts are on disk. Any other end of a server ends Serve with that error.
 func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 	if sockets.empty() && len(r.cfg.Interfaces) > 0 {
 		var err error
@@ -259,7 +288,7 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 		sockets.Close()
 		return err
 	}
-	// Facts come from the servers, so their writer ends after them.
+	// The servers produce facts until they end, so the writer of facts ends last.
 	factsDone := make(chan struct{})
 	factsCtx, stopFacts := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
@@ -285,11 +314,11 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 	return err
 }
 
-// task is one long-running part.
+// task is one long-running part of Serve.
 type task struct {
 	name  string
 	run   func(context.Context) error
-	after string // the topic it serves from and waits for; empty: it begins at once
+	after string // topic whose first state the task waits for; if empty, it starts at once
 }
 
 func (r *Rack) tasks(s Sockets) []task {
@@ -317,7 +346,7 @@ func (r *Rack) tasks(s Sockets) []task {
 	return append(tasks, task{name: "proxy", run: proxying, after: proxyrpc.Topic})
 }
 
-// addressTasks serve what has a socket for each address.
+// addressTasks returns the tasks of the servers that have a socket for each address.
 func (r *Rack) addressTasks(s Sockets) (tasks []task) {
 	for _, conn := range s.TFTP {
 		tasks = append(tasks, task{name: "tftp", run: func(ctx context.Context) error { return r.boot.ServeTFTP(ctx, conn) }})
@@ -334,16 +363,16 @@ func (r *Rack) addressTasks(s Sockets) (tasks []task) {
 	return tasks
 }
 
-// DNS is the rack's DNS server, for callers that serve it on further sockets.
+// DNS returns the rack's DNS server, for callers that serve it on further sockets.
 func (r *Rack) DNS() *dnssrv.Server { return r.dns }
 
-// DHCP is the rack's DHCP server, for callers that ask what it would answer.
+// DHCP returns the rack's DHCP server, for callers that ask what it would answer.
 func (r *Rack) DHCP() *dhcpsrv.Server { return r.dhcp }
 
-// Profiles is what the rack's machines boot.
+// Profiles returns the resolver of the machines' boot profiles.
 func (r *Rack) Profiles() pxe.Resolver { return &r.table }
 
-// Close closes the files. Serve must have returned.
+// Close closes the files. The caller must wait for Serve to return first.
 func (r *Rack) Close() error {
 	r.unregister()
 	var errs []error
@@ -367,7 +396,7 @@ func (r *Rack) macOf(addr netip.Addr) (net.HardwareAddr, bool) {
 	return lease.MAC, ok && len(lease.MAC) > 0
 }
 
-// nameOf is the host name of a machine, empty for one that the region does not know.
+// nameOf returns the host name of a machine, or "" for a machine that the region does not know.
 func (r *Rack) nameOf(mac net.HardwareAddr) string {
 	m, _ := r.table.Machine(mac)
 	return m.Name

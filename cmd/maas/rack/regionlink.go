@@ -7,10 +7,11 @@ import (
 	"github.com/gomaas/maas/rpc"
 )
 
-// regionLink calls the region that the rack has its session with. Without one calls fail with rpc.ErrUnavailable.
+// regionLink calls the region with which the rack has a session. Without a session, calls fail with
+// rpc.ErrUnavailable.
 type regionLink struct{ conn atomic.Pointer[rpc.Conn] }
 
-// use makes conn the one until it returns what ends that.
+// use sends calls through conn until end is called.
 func (l *regionLink) use(conn rpc.Conn) (end func()) {
 	l.conn.Store(&conn)
 	return func() { l.conn.CompareAndSwap(&conn, nil) }

@@ -12,7 +12,8 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// connected runs in each session with a region: it counts the session and reports the rack's health.
+// connected runs in each session with a region: it counts the session and reports the rack's
+// health.
 func (r *Rack) connected(ctx context.Context, conn rpc.Conn) error {
 	r.sessions.Add(1)
 	defer r.sessions.Add(-1)

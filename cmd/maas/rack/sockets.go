@@ -19,18 +19,19 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/radv"
 )
 
-// Sockets are what a rack serves on. Empty fields are not served. Serve closes them.
+// Sockets are the sockets of a rack. A server whose field is empty does not run. Serve closes all
+// of them.
 type Sockets struct {
 	DHCP      dhcpsrv.Conn
-	DHCPBoot  dhcpsrv.Conn // port 4011, for firmware that another server gave its address
+	DHCPBoot  dhcpsrv.Conn // port 4011, for firmware that got its address from another server
 	DHCP6     dhcpsrv.Conn
-	Advertise radv.Conn // router advertisements
+	Advertise radv.Conn // for router advertisements
 	TFTP      []net.PacketConn
 	HTTP      []net.Listener
 	DNSPacket []net.PacketConn
 	DNSStream []net.Listener
 	Proxy     []net.Listener
-	Partner   []net.Listener // for the other racks of the VLANs
+	Partner   []net.Listener // for failover partners
 }
 
 // Close closes all of them.
@@ -59,7 +60,7 @@ func (s *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
-// addresses are those that have sockets of their own.
+// addresses returns the addresses that have sockets of their own.
 func (s *Sockets) addresses() (out []netip.Addr) {
 	add := func(local net.Addr) {
 		if ap, err := netip.ParseAddrPort(local.String()); err == nil {
@@ -75,18 +76,18 @@ func (s *Sockets) addresses() (out []netip.Addr) {
 	return out
 }
 
-// Ports says which ports to open. Zero leaves a service out. With DHCP go router advertisements and, where a link has an
-// IPv6 address, DHCPv6 on its own port.
+// Ports are the ports to open. A port of zero leaves the service out. DHCP includes router
+// advertisements and, where an interface has an IPv6 address, DHCPv6 on port 547.
 type Ports struct {
 	DHCP, TFTP, HTTP, DNS, Proxy, Partner int
 }
 
-// DefaultPorts returns the ports of a site as MAAS has them.
+// DefaultPorts returns the ports that a MAAS rack uses.
 func DefaultPorts() Ports {
 	return Ports{DHCP: 67, TFTP: 69, HTTP: 5248, DNS: 53, Proxy: 8000}
 }
 
-// empty reports whether there is no socket at all.
+// empty reports whether there are no sockets.
 func (s *Sockets) empty() bool {
 	return s.DHCP == nil && s.DHCPBoot == nil && s.DHCP6 == nil && s.Advertise == nil && len(s.TFTP) == 0 && len(s.HTTP) == 0 &&
 		len(s.DNSPacket) == 0 && len(s.DNSStream) == 0 && len(s.Proxy) == 0 && len(s.Partner) == 0
@@ -105,8 +106,8 @@ func (r *Rack) listen(ctx context.Context) (Sockets, error) {
 	return Listen(ctx, links, r.cfg.Ports)
 }
 
-// Listen opens the sockets on the addresses of the links: all of them or, with an error that names the port and the cure,
-// none.
+// Listen opens the sockets on the addresses of the interfaces. It opens all of them, or none and
+// returns an error that names the port and the cure.
 func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err error) {
 	defer func() {
 		if err != nil {
@@ -122,7 +123,7 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 		if err := s.listen6(links, names); err != nil {
 			return s, err
 		}
-		// Absent: a VLAN's interface may go and come back without the others noticing.
+		// Absent, because a VLAN's interface may disappear and return while the others are served.
 		if s.DHCP, err = dhcplink.Listen(dhcplink.ListenConfig{Interfaces: names, Port: ports.DHCP, Absent: true}); err != nil {
 			return s, ExplainPort(err, "DHCP", "udp", strconv.Itoa(ports.DHCP))
 		}
@@ -140,10 +141,10 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 	return s, nil
 }
 
-// port6 is the port of DHCPv6 servers.
+// port6 is the port of DHCPv6 servers (RFC 8415 section 7.2).
 const port6 = "547"
 
-// listen6 opens what serves IPv6. A host without IPv6 has none of it.
+// listen6 opens the sockets for IPv6. On a host without IPv6 it opens none.
 func (s *Sockets) listen6(links []Link, names []string) (err error) {
 	s.Advertise, err = dhcplink.ListenAdvertise(dhcplink.ListenConfig{Interfaces: names, Absent: true})
 	if errors.Is(err, syscall.EAFNOSUPPORT) {
@@ -192,15 +193,16 @@ func (s *Sockets) listenOn(ctx context.Context, addr netip.Addr, ports Ports) er
 	)
 }
 
-// awayToo lets a socket be opened for an address that the host does not have just now: it serves when that is back, as the
-// other sockets do that were opened when it was there.
+// awayToo allows a socket on an address that the host does not have at the moment (IP_FREEBIND). An
+// interface may return after a restart of its link; the socket then serves, as sockets do that were
+// opened before.
 func awayToo(_, _ string, raw syscall.RawConn) (err error) {
 	control := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) })
 	return cmp.Or(control, err)
 }
 
-// ExplainPort turns the kernel's refusal of a socket into what to do about it, on one line. where is a port, or an address
-// with one.
+// ExplainPort adds the cure to the kernel's refusal of a socket, on one line. where is a port, or
+// an address with a port.
 func ExplainPort(err error, what, network, where string) error {
 	port := where[strings.LastIndexByte(where, ':')+1:]
 	switch {
@@ -214,7 +216,7 @@ func ExplainPort(err error, what, network, where string) error {
 	return fmt.Errorf("%s: port %s/%s: %w", what, port, network, oneLine(err))
 }
 
-// oneLine keeps the cause and drops line breaks from its text.
+// oneLine keeps the cause and removes line breaks from its text.
 func oneLine(err error) error {
 	if !strings.Contains(err.Error(), "\n") {
 		return err

@@ -24,7 +24,8 @@ type subscription struct {
 	// apply. If nil, nothing runs.
 	after func(changed []rpc.Object)
 	// ready is closed after the first attempt to apply the topic, from disk or from the region. A
-	// failed attempt counts: servers that wait longer would refuse even what other topics can answer.
+	// failed attempt counts: servers that wait longer would refuse even what other topics can
+	// answer.
 	ready chan struct{}
 }
 
@@ -49,7 +50,8 @@ func (r *Rack) subscribe() map[string]*subscription {
 	add := func(t rpc.Topic, after func([]rpc.Object)) {
 		subscriptions[t.Name] = &subscription{Topic: t, after: after, ready: make(chan struct{})}
 	}
-	// A whole zone or machine table replaces the names of leases; a change replaces only some of them.
+	// A whole zone or machine table replaces the names of leases; a change replaces only some of
+	// them.
 	add(rpc.Topic{Name: dnsrpc.Topic, Apply: dns.Apply, Change: dns.Change}, func(changed []rpc.Object) {
 		if changed == nil {
 			r.names.refresh(r.dhcp.Leases())
@@ -99,7 +101,8 @@ func (r *Rack) drive(s *subscription) rpc.Topic {
 	return t
 }
 
-// startServing begins the span of one state that arrived, in the trace of the change that caused it.
+// startServing begins the span of one state that arrived, in the trace of the change that caused
+// it.
 func (r *Rack) startServing(ctx context.Context, topic string, objects int, whole bool) (context.Context, tracing.Span) {
 	ctx, span := r.trace.StartServing(ctx, "serve "+topic)
 	at := rpc.Serving(ctx)
@@ -112,9 +115,9 @@ func (r *Rack) startServing(ctx context.Context, topic string, objects int, whol
 	return ctx, span
 }
 
-// wait returns when a topic has been applied for the first time, or when ctx has ended. A server that
-// starts earlier would refuse what it can answer a moment later; until then requests wait in the
-// queue of its socket. An empty name does not wait.
+// wait returns when a topic has been applied for the first time, or when ctx has ended. A server
+// that starts earlier would refuse what it can answer a moment later; until then requests wait in
+// the queue of its socket. An empty name does not wait.
 func (r *Rack) wait(ctx context.Context, topic string) {
 	if topic == "" {
 		return

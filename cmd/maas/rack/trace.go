@@ -12,8 +12,8 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// tracedAccess makes what the proxy fetched from elsewhere spans. Answers of the cache alone are none, nor is what a URL asks for
-// behind its path emitted.
+// tracedAccess makes a span of each fetch of the proxy from an origin. Answers from the cache have
+// no span. The span holds the path of the URL but not its query, which may hold secrets.
 func tracedAccess(cfg Config, trace *tracing.Tracer) func(proxy.Access) {
 	if trace == nil {
 		return cfg.AccessLog
@@ -26,7 +26,7 @@ func tracedAccess(cfg Config, trace *tracing.Tracer) func(proxy.Access) {
 			return
 		}
 		_, span := trace.StartAt(context.Background(), "proxy", a.Time)
-		span.Text("http.request.method", a.Method[:min(len(a.Method), 32)]) // the client's words
+		span.Text("http.request.method", a.Method[:min(len(a.Method), 32)]) // from the client, so its length is bounded
 		span.Text("maas.rack", cfg.Name)
 		span.Text("client.address", a.Client.String())
 		if u, err := url.Parse(a.URL); err == nil {
@@ -40,7 +40,8 @@ func tracedAccess(cfg Config, trace *tracing.Tracer) func(proxy.Access) {
 	}
 }
 
-// bootTraces makes a span of each boot when it is over, with one below it for each step. Only run uses the boots.
+// bootTraces makes a span of each boot after its end, with a child span for each step. Only run
+// uses the map of boots.
 type bootTraces struct {
 	trace  *tracing.Tracer
 	rack   string
@@ -49,26 +50,29 @@ type bootTraces struct {
 	boots  map[string]tracedBoot // by MAC
 }
 
-// tracedBoot is a boot that is followed. What comes after a system reported that it runs belongs to it and is not emitted of.
+// tracedBoot is a boot in progress. Events after the system reported that it runs belong to the
+// boot but are not emitted.
 type tracedBoot struct {
 	pxe.Attempt
-	ran     time.Time // when that was heard, zero before
+	ran     time.Time // time of that report; zero before
 	emitted bool
 }
 
 const (
-	// bootQueue is how many events may wait, and maxBoots how many boots are followed at a time; more are not emitted of.
+	// bootQueue is the number of events that may wait; maxBoots is the number of boots that are
+	// followed at a time. More events and boots are dropped.
 	bootQueue = 1024
 	maxBoots  = 10_000
 	// bootOver is the silence after which a boot counts as over.
 	bootOver = 10 * time.Minute
-	// settleTime is how long after its system reported a boot is emitted of: the servers may tell later how the last file went.
+	// settleTime is the pause between a system's report and the span of its boot: the servers may
+	// report the end of the last transfer later than the system reports itself.
 	settleTime = 2 * time.Second
-	// overCheck is how often that is looked for.
+	// overCheck is the interval at which boots are checked for their end.
 	overCheck = time.Second
 )
 
-// newBootTraces returns nil, which takes events and does nothing, without a tracer.
+// newBootTraces returns nil if trace is nil; a nil bootTraces ignores events.
 func newBootTraces(trace *tracing.Tracer, rack string, nameOf func(net.HardwareAddr) string) *bootTraces {
 	if trace == nil {
 		return nil
@@ -76,7 +80,7 @@ func newBootTraces(trace *tracing.Tracer, rack string, nameOf func(net.HardwareA
 	return &bootTraces{trace: trace, rack: rack, nameOf: nameOf, events: make(chan pxe.Event, bootQueue), boots: map[string]tracedBoot{}}
 }
 
-// add never waits: machines do.
+// add never blocks, since its callers answer machines.
 func (b *bootTraces) add(e pxe.Event) {
 	if b == nil || len(e.MAC) == 0 || e.Probe {
 		return
@@ -87,7 +91,7 @@ func (b *bootTraces) add(e pxe.Event) {
 	}
 }
 
-// run follows boots until ctx ends. Those that are under way then are emitted of as they are.
+// run follows boots until ctx ends. Boots in progress are then emitted as they are.
 func (b *bootTraces) run(ctx context.Context) error {
 	ticker := time.NewTicker(overCheck)
 	defer ticker.Stop()
@@ -124,7 +128,7 @@ func (b *bootTraces) follow(e pxe.Event) {
 	}
 }
 
-// settle tells of the boots whose systems reported a while ago.
+// settle emits the boots whose systems reported at least settleTime ago.
 func (b *bootTraces) settle(now time.Time) {
 	for key, a := range b.boots {
 		if a.Running && !a.emitted && now.Sub(a.ran) >= settleTime {
@@ -144,7 +148,7 @@ func (b *bootTraces) end(over func(tracedBoot) bool) {
 	}
 }
 
-// tell makes the spans of a boot, once.
+// emit makes the spans of a boot, once.
 func (b *bootTraces) emit(a tracedBoot) {
 	if a.emitted {
 		return

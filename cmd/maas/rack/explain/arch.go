@@ -8,7 +8,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// archs are the names that people have for firmware.
+// archs maps the names that operators use for firmware to architecture types.
 var archs = []struct {
 	name string
 	arch pxe.Arch
@@ -17,7 +17,8 @@ var archs = []struct {
 	{"arm64-http", pxe.ArchARM64HTTP}, {"riscv64", pxe.ArchRISCV64}, {"ppc64el", pxe.ArchPowerNV}, {"s390x", pxe.ArchS390Ext},
 }
 
-// ParseArch reads a name of firmware, or the number of its architecture type. "none", and nothing, is an operating system: nil.
+// ParseArch reads a name of firmware, or the number of its architecture type (RFC 4578 section
+// 2.1). It returns nil for "none" and "", which mean an operating system.
 func ParseArch(text string) (*pxe.Arch, error) {
 	if text == "" || text == "none" {
 		return nil, nil

@@ -1,5 +1,5 @@
-// Package explain is how a region asks its racks what they would answer to a machine, and why. The answers come from the code
-// that serves; nothing changes by asking.
+// Package explain carries questions of a region to its racks: what would a rack answer to this
+// machine, and why. The serving code itself gives the answers, and nothing changes by asking.
 //
 //	explain.Offer(&methods, rack.Explain)                                            // rack
 //	answer, err := explain.Ask(ctx, region.Rack("rack-1"), explain.Query{MAC: mac})  // region
@@ -19,33 +19,35 @@ const method = "explain"
 
 // Query is what to explain. Each part that is set is answered.
 type Query struct {
-	// MAC is the machine whose DHCP is explained; empty = none.
+	// MAC is the machine whose DHCP is explained. If empty, DHCP is not explained.
 	MAC string `json:"mac,omitempty"`
-	// Arch is what firmware it says to be; nil = it is an operating system that does not boot.
+	// Arch is the architecture type that the machine's firmware sends. If nil, the machine runs an
+	// operating system and does not boot from the network.
 	Arch *pxe.Arch `json:"arch,omitempty"`
 	// IPv6 asks by DHCPv6.
 	IPv6 bool `json:"ipv6,omitempty"`
-	// Subnets limits where the machine is; none = each network of the rack is tried.
+	// Subnets limits the networks in which the machine may be. If empty, each network of the rack
+	// is tried.
 	Subnets []netip.Prefix `json:"subnets,omitempty"`
-	// Boot asks what the machine would boot, too.
+	// Boot asks for the machine's boot as well.
 	Boot bool `json:"boot,omitempty"`
-	// Addr is an address whose lease is looked up; invalid = none.
+	// Addr is an address whose lease is looked up. The zero Addr looks up none.
 	Addr netip.Addr `json:"addr,omitzero"`
 }
 
-// Answer is what a rack says.
+// Answer is the answer of one rack.
 type Answer struct {
 	DHCP  []DHCP `json:"dhcp,omitempty"`
 	Boot  *Boot  `json:"boot,omitempty"`
 	Lease *Lease `json:"lease,omitempty"`
 }
 
-// DHCP is what a machine would be answered on one network, and why.
+// DHCP is the answer to a machine on one network, and the reasons.
 type DHCP struct {
-	Link    string   `json:"link,omitempty"`  // interface it is heard on
-	Relay   string   `json:"relay,omitempty"` // or the relay that it is behind
-	Message string   `json:"message"`         // that is answered, such as DISCOVER
-	Reply   string   `json:"reply,omitempty"` // empty = silence
+	Link    string   `json:"link,omitempty"`  // interface on which the machine is heard
+	Relay   string   `json:"relay,omitempty"` // or the relay in front of the machine
+	Message string   `json:"message"`         // type of the message that is answered, such as DISCOVER
+	Reply   string   `json:"reply,omitempty"` // if empty, the server is silent
 	Reason  string   `json:"reason,omitempty"`
 	Steps   []string `json:"steps"`
 
@@ -58,7 +60,7 @@ type DHCP struct {
 	Addr        netip.Addr    `json:"addr,omitzero"`
 	AddrBy      string        `json:"addr_by,omitempty"`
 	Lease       time.Duration `json:"lease,omitempty"` // in nanoseconds
-	Probe       bool          `json:"probe"`           // the address would be probed before
+	Probe       bool          `json:"probe"`           // the server would probe the address first
 	NextServer  netip.Addr    `json:"next_server,omitzero"`
 	BootFile    string        `json:"boot_file,omitempty"`
 	Options     []Option      `json:"options,omitempty"`
@@ -67,24 +69,24 @@ type DHCP struct {
 // Option is an option of the reply.
 type Option struct {
 	Code  uint16 `json:"code"`
-	Value string `json:"value"` // readable where that can be, else hexadecimal
+	Value string `json:"value"` // readable if the option is known, else hexadecimal
 }
 
-// Boot is what a machine would boot.
+// Boot is the boot of a machine.
 type Boot struct {
-	Known    bool         `json:"known"`          // by its MAC
-	Own      bool         `json:"own"`            // the profile is its own, or that of its tags
-	Addr     netip.Addr   `json:"addr,omitzero"`  // the address that it would boot with
-	Rule     string       `json:"rule,omitempty"` // which of the site's profiles it is, such as "tag lab"; the region says so
+	Known    bool         `json:"known"`          // the region knows its MAC
+	Own      bool         `json:"own"`            // the profile belongs to the machine or one of its tags
+	Addr     netip.Addr   `json:"addr,omitzero"`  // the address with which it would boot
+	Rule     string       `json:"rule,omitempty"` // the rule that selects the profile, such as "tag lab"; the region fills it in
 	Profile  *pxe.Profile `json:"profile,omitempty"`
-	Method   string       `json:"method,omitempty"` // how its firmware boots
-	Loader   string       `json:"loader,omitempty"` // what it is told to fetch first
+	Method   string       `json:"method,omitempty"` // boot method of its firmware
+	Loader   string       `json:"loader,omitempty"` // the first file of the boot
 	Language pxe.Language `json:"language,omitempty"`
 	Script   string       `json:"script,omitempty"`
-	Error    string       `json:"error,omitempty"` // why there is no profile or no script
+	Error    string       `json:"error,omitempty"` // why no profile or no script exists
 }
 
-// Lease is what a rack's DHCP server knows of an address.
+// Lease is the entry of a rack's DHCP server for an address.
 type Lease struct {
 	MAC      string    `json:"mac,omitempty"`
 	Hostname string    `json:"hostname,omitempty"`
@@ -94,17 +96,17 @@ type Lease struct {
 	End      time.Time `json:"end,omitzero"`
 }
 
-// Offer lets regions ask.
+// Offer registers the method that regions call.
 func Offer(m *rpc.Methods, answer func(context.Context, Query) (Answer, error)) {
 	rpc.Offer(m, method, answer)
 }
 
-// Ask asks a rack.
+// Ask sends the query to a rack and returns its answer.
 func Ask(ctx context.Context, rack rpc.Caller, q Query) (Answer, error) {
 	return rpc.Do[Answer](ctx, rack, method, q)
 }
 
-// HardwareAddr is the query's MAC, nil when it has none.
+// HardwareAddr returns the query's MAC, or nil if it has none.
 func (q Query) HardwareAddr() (net.HardwareAddr, error) {
 	if q.MAC == "" {
 		return nil, nil

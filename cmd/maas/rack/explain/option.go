@@ -9,7 +9,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// Readable shows the options of a reply.
+// Readable returns the options of a reply as text.
 func Readable(options dhcpsrv.Options, ipv6 bool) (out []Option) {
 	for _, o := range options {
 		out = append(out, Option{uint16(o.Code), readable(uint16(o.Code), o.Data, ipv6)})
@@ -17,7 +17,7 @@ func Readable(options dhcpsrv.Options, ipv6 bool) (out []Option) {
 	return out
 }
 
-// Options of IPv4 that hold addresses, and numbers (RFC 2132).
+// IPv4 options that hold addresses and numbers (RFC 2132).
 var (
 	addressOptions = []uint16{1, 3, 4, 5, 6, 28, 42, 44, 54, 150}
 	numberOptions  = []uint16{2, 26, 51, 57, 58, 59}
@@ -55,7 +55,7 @@ func readable(code uint16, data []byte, ipv6 bool) string {
 func addresses(data []byte, size int) string {
 	var out []string
 	for ; len(data) >= size; data = data[size:] {
-		a, _ := netip.AddrFromSlice(data[:size]) // the size is right
+		a, _ := netip.AddrFromSlice(data[:size]) // cannot fail: the size is right
 		out = append(out, a.String())
 	}
 	return strings.Join(out, ", ")

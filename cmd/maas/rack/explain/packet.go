@@ -10,16 +10,16 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// xid of the messages; nobody answers to it but Explain.
+// xid is the transaction of these messages. They never reach a network, so it need not be random.
 const xid = 0x65786c70
 
-// Discover is the DISCOVER of a machine as its firmware sends it (RFC 2131, 4578), or an operating system without arch. relay
-// is the relay it comes through; invalid = none.
+// Discover returns the DISCOVER of a machine's firmware (RFC 2131, RFC 4578), or of an operating
+// system if arch is nil. relay is the relay that forwards it; the zero Addr means none.
 func Discover(mac net.HardwareAddr, arch *pxe.Arch, relay netip.Addr) []byte {
 	b := make([]byte, 240, 400)
 	b[0], b[1], b[2] = 1, 1, byte(len(mac))
 	binary.BigEndian.PutUint32(b[4:], xid)
-	binary.BigEndian.PutUint16(b[10:], 0x8000) // broadcast: it cannot yet be reached
+	binary.BigEndian.PutUint16(b[10:], 0x8000) // broadcast flag: the machine has no address yet
 	if relay.Is4() {
 		b[3] = 1
 		copy(b[24:], relay.AsSlice())
@@ -39,7 +39,7 @@ func Discover(mac net.HardwareAddr, arch *pxe.Arch, relay netip.Addr) []byte {
 	return append(b, 255)
 }
 
-// VendorClass is what firmware of an architecture calls itself.
+// VendorClass returns the vendor class that firmware of an architecture sends.
 func VendorClass(arch pxe.Arch) string {
 	client := "PXEClient"
 	switch arch {
@@ -49,7 +49,7 @@ func VendorClass(arch pxe.Arch) string {
 	return fmt.Sprintf("%s:Arch:%05d:UNDI:003016", client, arch)
 }
 
-// Solicit is the SOLICIT of a machine (RFC 8415, 5970).
+// Solicit returns the SOLICIT of a machine (RFC 8415, RFC 5970).
 func Solicit(mac net.HardwareAddr, arch *pxe.Arch) []byte {
 	b := []byte{1, xid >> 16 & 0xff, xid >> 8 & 0xff, xid & 0xff}
 	add := func(code uint16, data ...byte) {
@@ -58,18 +58,19 @@ func Solicit(mac net.HardwareAddr, arch *pxe.Arch) []byte {
 	}
 	add(1, append([]byte{0, 3, 0, 1}, mac...)...)             // DUID-LL
 	add(3, append([]byte{0, 0, 0, 1}, make([]byte, 8)...)...) // IA_NA
-	add(6, 0, 23, 0, 24, 0, 56, 0, 59, 0, 60)                 // what it asks for
+	add(6, 0, 23, 0, 24, 0, 56, 0, 59, 0, 60)                 // option request
 	add(8, 0, 0)                                              // elapsed time
 	if arch == nil {
 		return b
 	}
 	class := VendorClass(*arch)
 	add(61, byte(*arch>>8), byte(*arch))
-	add(16, append([]byte{0, 0, 1, 0x57, byte(len(class) >> 8), byte(len(class))}, class...)...) // enterprise 343, as EDK II
+	// enterprise number 343 (Intel), as EDK II sends it
+	add(16, append([]byte{0, 0, 1, 0x57, byte(len(class) >> 8), byte(len(class))}, class...)...)
 	return b
 }
 
-// Packet is a message of a machine on a link or, with IPv4, behind a relay.
+// Packet returns a message of a machine on an interface or, with IPv4, behind a relay.
 func Packet(q Query, mac net.HardwareAddr, subnet dhcpsrv.Subnet) dhcpsrv.Packet {
 	if q.IPv6 {
 		return dhcpsrv.Packet{
@@ -83,7 +84,7 @@ func Packet(q Query, mac net.HardwareAddr, subnet dhcpsrv.Subnet) dhcpsrv.Packet
 	return dhcpsrv.Packet{Data: Discover(mac, q.Arch, relay), Src: netip.AddrPortFrom(relay, 67), Dst: subnet.Server}
 }
 
-// relayOf is where a relay of the subnet is: its router, or else its first address.
+// relayOf returns the likely address of the subnet's relay: its router, else its first address.
 func relayOf(subnet dhcpsrv.Subnet) netip.Addr {
 	for _, r := range subnet.Routers {
 		if subnet.Prefix.Contains(r) {
@@ -93,7 +94,7 @@ func relayOf(subnet dhcpsrv.Subnet) netip.Addr {
 	return subnet.Prefix.Masked().Addr().Next()
 }
 
-// linkLocal is the address that a machine makes of its MAC (RFC 4291 appendix A).
+// linkLocal returns the address that a machine forms from its MAC (RFC 4291 appendix A).
 func linkLocal(mac net.HardwareAddr) netip.Addr {
 	a := [16]byte{0xfe, 0x80, 11: 0xff, 12: 0xfe}
 	if len(mac) >= 6 {

@@ -1,5 +1,8 @@
-// Package register is what a rack and its region tell each other beside state and facts: the rack what it is and how it
-// does, the region where all regions are.
+// Package register carries what a rack and its region exchange besides state and facts: the rack
+// its interfaces and its health, the region the addresses of all regions.
+//
+//	_, err := rpc.Do[register.Answer](ctx, conn, register.Method, register.Request{Links: links}) // rack
+//	objects, err := register.Objects(regions, revoked)                                           // region
 package register
 
 import (
@@ -15,20 +18,21 @@ import (
 // Method is the region's method that takes a [Request]. A rack calls it in each session.
 const Method = "rack.register"
 
-// Request is what a rack tells of itself.
+// Request describes a rack to its region.
 type Request struct {
-	// Version is that of its program.
+	// Version is the version of the rack's program.
 	Version string `json:"version,omitempty"`
-	// Links are its interfaces with addresses.
+	// Links are the rack's interfaces that have addresses.
 	Links []Link `json:"links"`
-	// Gateways are the default routers in its networks.
+	// Gateways are the default routers in the rack's networks.
 	Gateways []netip.Addr `json:"gateways,omitempty"`
-	// First and Last bound the dynamic range of a network that is new to the site. Both may be invalid.
+	// First and Last bound the dynamic range of a network that is new to the site. Both may be the
+	// zero Addr; the region then chooses.
 	First netip.Addr `json:"first,omitzero"`
 	Last  netip.Addr `json:"last,omitzero"`
 	// NoDHCP leaves DHCP off on a network that is new to the site.
 	NoDHCP bool `json:"no_dhcp,omitempty"`
-	// Mode says who gives addresses there.
+	// Mode is the DHCP mode of such a network.
 	Mode ipam.DHCPMode `json:"mode,omitempty"`
 }
 
@@ -37,40 +41,42 @@ type Link struct {
 	Name  string         `json:"name"`
 	MAC   string         `json:"mac,omitempty"`
 	Addrs []netip.Prefix `json:"addrs"`
-	// Serve says that machines are served there.
+	// Serve is set if the rack serves machines there.
 	Serve bool `json:"serve,omitempty"`
 }
 
-// HealthMethod is the region's method that takes an inventory.RackReport. A rack calls it in its session with one region, and
-// when something about its servers changes. A region that does not know it is not asked again in that session.
+// HealthMethod is the region's method that takes an inventory.RackReport. A rack calls it in its
+// session with one region, every [ReportEvery] and when the state of a server changes. If a region
+// does not know the method, the rack does not call it again in that session.
 const HealthMethod = "rack.health"
 
-// ReportEvery is how often a rack says how it does.
+// ReportEvery is the interval of health reports without a change.
 const ReportEvery = 20 * time.Second
 
-// Answer is what the region says to a Request.
+// Answer is the region's answer to a Request.
 type Answer struct{}
 
-// Topic is the state that says where the regions are.
+// Topic is the topic of the regions' addresses.
 const Topic = "regions"
 
-// Objects of the topic. A rack that knows no names of regions reads addresses alone.
+// Objects of the topic. Racks that predate the names of regions read the addresses alone.
 const (
 	addressesKey = "addresses"
 	regionsKey   = "regions"
 	revokedKey   = "revoked"
 )
 
-// A Region is where racks reach one region of the site.
+// A Region is the addresses of one region of the site.
 type Region struct {
-	// Name is that of the region, empty when it is not known: the addresses may be those of several then.
+	// Name is the region's name. If empty, it is unknown and the addresses may belong to several
+	// regions.
 	Name string `json:"name"`
 	// Addresses are host:port.
 	Addresses []string `json:"addresses"`
 }
 
-// Objects is the content of the topic for a rack to which these regions are assigned, the best first, with the serial numbers
-// of certificates that no rack may use any more, though their time has not come.
+// Objects returns the content of the topic for one rack: the regions assigned to it, best first,
+// and the serial numbers of revoked certificates that have not expired yet.
 func Objects(regions []Region, revoked []string) (map[string][]byte, error) {
 	if regions == nil {
 		regions = []Region{}
@@ -92,7 +98,8 @@ func Objects(regions []Region, revoked []string) (map[string][]byte, error) {
 	return objects, err
 }
 
-// Revoked are the serial numbers among the objects; none of a region that tells none.
+// Revoked returns the serial numbers among the objects. A region that predates revocation sends
+// none.
 func Revoked(objects map[string][]byte) (serials []string, err error) {
 	if text, there := objects[revokedKey]; there {
 		if err := json.Unmarshal(text, &serials); err != nil {
@@ -102,7 +109,8 @@ func Revoked(objects map[string][]byte) (serials []string, err error) {
 	return serials, nil
 }
 
-// Regions is the inverse of Objects. Of a region that does not name them, all addresses are one Region without a name.
+// Regions is the inverse of Objects. If the objects name no regions, all addresses form one Region
+// without a name.
 func Regions(objects map[string][]byte) (regions []Region, err error) {
 	if text, named := objects[regionsKey]; named {
 		if err := json.Unmarshal(text, &regions); err != nil {
@@ -120,7 +128,7 @@ func Regions(objects map[string][]byte) (regions []Region, err error) {
 	return []Region{{Addresses: addresses}}, nil
 }
 
-// Flat lists the addresses of regions, each once, in order.
+// Flat returns the addresses of the regions in order, each once.
 func Flat(regions []Region) []string {
 	out := []string{}
 	for _, r := range regions {

@@ -2,7 +2,7 @@ package register
 
 import "github.com/gomaas/maas/store/inventory"
 
-// Registration is what a rack's request means to the site.
+// Registration returns a rack's request in the terms of the inventory.
 func Registration(rack string, in Request) inventory.Registration {
 	reg := inventory.Registration{
 		Rack: rack, Gateways: in.Gateways, DynamicFirst: in.First, DynamicLast: in.Last, NoDHCP: in.NoDHCP, DHCPMode: in.Mode,
