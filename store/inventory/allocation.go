@@ -89,7 +89,7 @@ type LinkRequest struct {
 }
 
 // LinkInterface joins an interface to a subnet. A static address is given at once, an automatic one
-// by ClaimAuto when the machine is deployed. An interface that is on no VLAN comes to be on the
+// by ClaimAutoChecked when the machine is deployed. An interface that is on no VLAN comes to be on the
 // subnet's, and a link that only brings it up goes when another one is made.
 func (inv *Inventory) LinkInterface(ctx context.Context, iface int64, r LinkRequest) (a ipam.Allocation, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {

@@ -67,7 +67,9 @@ func (inv *Inventory) ClaimAutoChecked(ctx context.Context, machine int64, check
 			return used, &ipam.RefusedError{Reason: ipam.InUse, Subject: "address " + again.String(), With: "it answers on the network, and no other can take its place"}
 		}
 		if len(used) > claimTries {
-			return used, fmt.Errorf("inventory: machine %d: %d addresses in a row are in use by others; look for a device that answers for all, or for a wrong subnet", machine, len(used))
+			return used, &ipam.RefusedError{
+				Reason: ipam.InUse, Subject: fmt.Sprintf("each of %d addresses", len(used)), With: "look for a device that answers for all, or for a wrong subnet",
+			}
 		}
 	}
 }

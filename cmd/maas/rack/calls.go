@@ -4,6 +4,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack/explain"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
@@ -28,5 +29,8 @@ func (r *Rack) offer(m *rpc.Methods) error {
 	explain.Offer(m, r.Explain)
 	proxyrpc.Offer(m, r.proxy, r.cache)
 	discoveryrpc.OfferScans(m, r.discover)
+	if r.cfg.Prober != nil {
+		dhcprpc.OfferProbe(m, r.probe)
+	}
 	return nil
 }

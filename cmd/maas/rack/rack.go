@@ -106,7 +106,8 @@ type Config struct {
 	// PartnerPort is the port on which partners listen for each other. Zero means
 	// [peer.DefaultPort].
 	PartnerPort int
-	// Prober probes an address before it is offered. If nil, addresses are offered without a probe.
+	// Prober asks whether an address is in use before DHCP offers it, and before the region assigns
+	// it. If nil, addresses are not probed.
 	Prober dhcpsrv.Prober
 	// ListenProxy opens the proxy's sockets when the region moves the proxy to another port. If
 	// nil, the proxy keeps the sockets that Serve got.

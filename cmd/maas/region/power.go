@@ -30,10 +30,17 @@ type powerService struct {
 
 func (p *powerService) Kinds() power.Registry { return p.kinds }
 
-// Power does what the action says and writes into the log what came of it.
+// Power executes an action and records its outcome as an event. A start of a deployment first
+// assigns the machine's automatic addresses; without them the machine stays off.
 func (p *powerService) Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
 	ctx, span := p.region.trace.Start(ctx, "power "+string(action))
-	result, err := p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript}, p.rackWait)
+	result, err := power.Result{State: power.Unknown}, error(nil)
+	if assignsAddresses(m, action) {
+		err = p.assignAddresses(ctx, m)
+	}
+	if err == nil {
+		result, err = p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript}, p.rackWait)
+	}
 	tellPower(span, m, result, err)
 	if action == power.ActionQuery || action == power.ActionSensors {
 		return result, err
