@@ -41,51 +41,25 @@ func ParseAction(name string) (Action, error) {
 	return "", fmt.Errorf("power: %q is not an action; there are %s", name, strings.Join(names, ", "))
 }
 
-// A Result is what came of an action.
-type Result struct {
-	// State was seen last; Unknown when the action did not look.
-	State State `json:"state"`
-	// Steps are what was done to the BMC, in order.
-	Steps []Step `json:"steps,omitempty"`
-	// Sensors are those of ActionSensors.
-	Sensors []Sensor `json:"sensors,omitempty"`
-	// Transcript is what was said, as [Transcript.WriteTo] writes it, where somebody wanted it.
-	Transcript string `json:"transcript,omitempty"`
-}
-
-// Do does what an action says. The result is valid with an error too.
+// Do does what an action says.
 func (c *Controller) Do(ctx context.Context, t Target, action Action, opts Options) (Result, error) {
-	result := Result{State: Unknown}
-	ensure := func(want State, opts Options) error {
-		report, err := c.Ensure(ctx, t, want, opts)
-		result.State, result.Steps = report.After, report.Steps
-		return err
-	}
-	var err error
 	switch action {
 	case ActionQuery:
-		result.State, err = c.Query(ctx, t)
+		return c.query(ctx, t)
 	case ActionOn:
-		err = ensure(On, Options{Boot: opts.Boot})
+		return c.Ensure(ctx, t, On, Options{Boot: opts.Boot})
 	case ActionOff:
-		err = ensure(Off, Options{})
+		return c.Ensure(ctx, t, Off, Options{})
 	case ActionSoftOff:
-		err = ensure(Off, Options{Soft: opts.Soft})
+		return c.Ensure(ctx, t, Off, Options{Soft: opts.Soft})
 	case ActionCycle:
-		var report Report
-		report, err = c.Cycle(ctx, t, Options{Boot: opts.Boot})
-		result.State, result.Steps = report.After, report.Steps
+		return c.Cycle(ctx, t, Options{Boot: opts.Boot})
 	case ActionReset:
-		err = c.Reset(ctx, t)
+		return c.reset(ctx, t)
 	case ActionLight, ActionDark:
-		err = c.Identify(ctx, t, action == ActionLight)
+		return c.identify(ctx, t, action == ActionLight)
 	case ActionSensors:
-		result.Sensors, err = c.Sensors(ctx, t)
-	default:
-		err = Errorf(Settings, "power", "unknown action %q", action)
+		return c.readSensors(ctx, t)
 	}
-	if result.State == "" {
-		result.State = Unknown
-	}
-	return result, err
+	return unseen(), Errorf(Settings, "power", "unknown action %q", action)
 }

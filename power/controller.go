@@ -3,6 +3,7 @@ package power
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -23,9 +24,9 @@ type Config struct {
 	// Spacing is the least time between the end of a request to a BMC and the beginning of the next one to the same: many
 	// are slow, and drop what comes too fast. Zero means 50 ms, less than zero none.
 	Spacing time.Duration
-	// Done is told each request that has ended, also those that failed. It may be called concurrently, and must return soon.
-	// Nil tells nobody.
-	Done func(Attempt)
+	// Done receives the result of each request that has ended, with its error. It may be called concurrently, and must
+	// return soon. If nil, results are not reported.
+	Done func(Result, error)
 	// Log receives what was done to which BMC, without secrets. Nil discards.
 	Log *slog.Logger
 }
@@ -42,6 +43,11 @@ type Controller struct {
 func NewController(cfg Config) (*Controller, error) {
 	if len(cfg.Registry) == 0 {
 		return nil, errors.New("power: a controller needs kinds in its registry")
+	}
+	for name, kind := range cfg.Registry {
+		if kind.Open == nil {
+			return nil, fmt.Errorf("power: kind %q has no Open; it is what makes the driver", name)
+		}
 	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 5 * time.Minute
@@ -73,75 +79,22 @@ type Target struct {
 	Kind string
 	// Params are its settings, with secrets.
 	Params Params
-	// Name is for the log and errors only.
+	// Name identifies the machine in logs and results. For a [Monitor] it is the key, so each target needs its own.
 	Name string
 }
 
-// with runs fn with a session when it is the target's turn, and fills in the attempt around it.
-func (c *Controller) with(ctx context.Context, t Target, action string, fn func(context.Context, *session, *Attempt) error) error {
-	kind, err := c.cfg.Registry.Kind(t.Kind)
-	if err != nil {
-		return err
-	}
-	params, err := kind.Check(t.Params)
-	if err != nil {
-		return err
-	}
-	TranscriptFrom(ctx).hide(&kind, params)
-	a := &Attempt{Name: t.Name, Kind: t.Kind, Action: action, Asked: time.Now()}
-	s := &session{kind: kind, params: params, slots: c.slots, log: c.cfg.Log.With("machine", t.Name, "kind", t.Kind)}
-	a.Err = c.inTurn(ctx, s, func(ctx context.Context) error {
-		a.Began = time.Now()
-		return fn(ctx, s, a)
-	})
-	a.Ended = time.Now()
-	if c.cfg.Done != nil {
-		c.cfg.Done(*a)
-	}
-	return a.Err
-}
-
-// inTurn takes over the session that the request before left open, or opens one. It is left to a request that waits
-// already, and closed otherwise: a BMC has few.
-func (c *Controller) inTurn(ctx context.Context, s *session, fn func(context.Context) error) (err error) {
-	bmc := s.kind.identity(s.params)
-	left, err := c.queues.enter(ctx, bmc)
-	if left != nil && (err != nil || !left.serves(s)) {
-		left.close(ctx, closeTimeout)
-	} else if left != nil {
-		s.driver, s.inherited = left.driver, true
-	}
-	if err != nil {
-		return err
-	}
-	defer func() {
-		handed := err == nil && c.queues.hand(bmc, s)
-		if !handed {
-			s.close(ctx, closeTimeout)
-		}
-		s.leaveSlot()
-		if orphan := c.queues.leave(bmc); orphan != nil {
-			orphan.close(ctx, closeTimeout)
-		}
-	}()
-	if err := s.takeSlot(ctx); err != nil {
-		return err
-	}
-	inTime, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	if err := s.reopen(inTime); err != nil {
-		return err
-	}
-	return fn(inTime)
-}
-
-// Query asks for the state.
+// Query returns the power state of a target.
 func (c *Controller) Query(ctx context.Context, t Target) (State, error) {
-	state := Unknown
-	err := c.with(ctx, t, "query", func(ctx context.Context, s *session, a *Attempt) (err error) {
-		state, err = s.look(ctx)
-		a.Report.Before, a.Report.After = state, state
-		return err
-	})
-	return state, err
+	result, err := c.query(ctx, t)
+	return result.State, err
+}
+
+func (c *Controller) query(ctx context.Context, t Target) (result Result, err error) {
+	r, release, err := c.inTurn(ctx, t, "query")
+	if err != nil {
+		return unseen(), err
+	}
+	defer release(&result, &err)
+	err = r.look()
+	return r.result, err
 }

@@ -6,7 +6,7 @@
 // state has been seen. "Accepted" is not "on":
 //
 //	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind(), redfish.Kind())})
-//	report, err := c.Ensure(ctx, target, power.On, power.Options{Boot: power.Network})
+//	result, err := c.Ensure(ctx, target, power.On, power.Options{Boot: power.Network})
 //
 // Requests to one BMC go one after the other, those that wait in the same session, and no more than a configured number of BMCs is talked to at a time.
 //
@@ -25,7 +25,7 @@
 // A [Monitor] keeps asking all machines for their state, evenly spread, and tells of changes:
 //
 //	m, err := power.NewMonitor(power.MonitorConfig{Asker: c, Changed: func(_ context.Context, o power.Observation) { ... }})
-//	m.Update(targets)
+//	err = m.Update(targets)
 //	err = m.Run(ctx)
 //
 // # Errors

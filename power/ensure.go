@@ -14,112 +14,72 @@ type Options struct {
 	Soft time.Duration
 }
 
-// A Report says what a request did.
-type Report struct {
-	// Before and After are the states seen first and last.
-	Before, After State
-	// Steps are what was done, in order.
-	Steps []Step
-}
-
-// A Step is one thing done to the BMC.
-type Step struct {
-	Time time.Time `json:"time"`
-	// Op is such as "set power on" or "boot once from network".
-	Op string `json:"op"`
-	// Err is empty when it was accepted.
-	Err string `json:"err,omitempty"`
-}
-
-// An Attempt is one request to a BMC: what was asked, when, and what came of it. It holds no secrets.
-type Attempt struct {
-	// Name is the target's.
-	Name string
-	// Kind is the target's.
-	Kind string
-	// Action is such as "set power on" or "query".
-	Action string
-	// Asked is when the request came, Began when its turn came and the session was open (zero = it never did), Ended when it
-	// was over.
-	Asked, Began, Ended time.Time
-	// Report is what was done.
-	Report Report
-	// Err is nil when it succeeded.
-	Err error
-}
-
-// run is one request in progress.
-type run struct {
-	ctx context.Context
-	*session
-	cfg    *Config
-	opts   Options
-	report Report
-}
-
 // Ensure brings the machine to On or Off: it looks, sets the boot override and reads it back, acts once, and polls until
-// the state is there. A machine that is in the state already is left alone. The report is valid with an error too.
-func (c *Controller) Ensure(ctx context.Context, t Target, want State, opts Options) (Report, error) {
-	return c.request(ctx, t, setPowerOp(want), opts, func(r *run) error { return r.ensure(want) })
+// the BMC reports the state. A machine that is in the state already is left alone.
+func (c *Controller) Ensure(ctx context.Context, t Target, want State, opts Options) (result Result, err error) {
+	r, release, err := c.inTurn(ctx, t, setPowerOp(want))
+	if err != nil {
+		return unseen(), err
+	}
+	defer release(&result, &err)
+	err = r.ensure(want, opts)
+	return r.result, err
 }
 
 // Cycle makes a running machine start again, and switches on one that is off.
-func (c *Controller) Cycle(ctx context.Context, t Target, opts Options) (Report, error) {
-	return c.request(ctx, t, opCycle, opts, (*run).cycle)
+func (c *Controller) Cycle(ctx context.Context, t Target, opts Options) (result Result, err error) {
+	r, release, err := c.inTurn(ctx, t, opCycle)
+	if err != nil {
+		return unseen(), err
+	}
+	defer release(&result, &err)
+	err = r.cycle(opts.Boot)
+	return r.result, err
 }
 
-func (c *Controller) request(ctx context.Context, t Target, action string, opts Options, do func(*run) error) (Report, error) {
-	var report Report
-	err := c.with(ctx, t, action, func(ctx context.Context, s *session, a *Attempt) error {
-		r := run{ctx: ctx, session: s, cfg: &c.cfg, opts: opts}
-		err := do(&r)
-		report, a.Report = r.report, r.report
-		for _, s := range r.report.Steps {
-			r.log.Info("power", "op", s.Op, "err", s.Err)
-		}
-		return err
-	})
-	return report, err
-}
-
-func (r *run) ensure(want State) error {
+func (r *run) ensure(want State, opts Options) error {
 	if want != On && want != Off {
 		return Errorf(Settings, "set power", "%q is neither on nor off", want)
 	}
 	if err := r.look(); err != nil {
 		return err
 	}
-	if r.report.Before == want {
+	if r.result.Before == want {
 		return nil
 	}
 	if want == On {
-		if err := r.boot(); err != nil {
+		if err := r.boot(opts.Boot); err != nil {
 			return err
 		}
 	}
-	if want == Off && r.softOff() {
+	if want == Off && r.softOff(opts.Soft) {
 		return nil
 	}
-	return r.act(setPowerOp(want), want, func() error { return r.driver.SetPower(r.ctx, want) })
+	return r.set(want)
 }
 
-func (r *run) cycle() error {
+func (r *run) cycle(boot BootDevice) error {
 	if err := r.look(); err != nil {
 		return err
 	}
-	if err := r.boot(); err != nil {
+	if err := r.boot(boot); err != nil {
 		return err
 	}
-	if r.report.Before == Off {
-		return r.act(setPowerOp(On), On, func() error { return r.driver.SetPower(r.ctx, On) })
+	if r.result.Before == Off {
+		return r.set(On)
 	}
 	if cycler, ok := r.driver.(Cycler); ok {
 		return r.act(opCycle, On, func() error { return cycler.Cycle(r.ctx) })
 	}
-	if err := r.act(setPowerOp(Off), Off, func() error { return r.driver.SetPower(r.ctx, Off) }); err != nil {
+	if err := r.set(Off); err != nil {
 		return err
 	}
-	return r.act(setPowerOp(On), On, func() error { return r.driver.SetPower(r.ctx, On) })
+	return r.set(On)
+}
+
+// set asks for On or Off and waits for it.
+func (r *run) set(want State) error {
+	return r.act(setPowerOp(want), want, func() error { return r.driver.SetPower(r.ctx, want) })
 }
 
 // look reads the state before anything is done.
@@ -128,21 +88,21 @@ func (r *run) look() error {
 	if err != nil {
 		return err
 	}
-	r.report.Before, r.report.After = state, state
+	r.result.Before, r.result.State = state, state
 	return nil
 }
 
 // boot sets the override and makes sure that the BMC kept it: some accept and forget.
-func (r *run) boot() error {
-	if r.opts.Boot == "" {
+func (r *run) boot(device BootDevice) error {
+	if device == "" {
 		return nil
 	}
-	op := "boot once from " + string(r.opts.Boot)
+	op := "boot once from " + string(device)
 	booter, ok := r.driver.(Booter)
 	if !ok {
 		return Errorf(Unsupported, op, "this kind of power control cannot choose the boot device")
 	}
-	if err := r.step(op, booter.SetBootOnce(r.ctx, r.opts.Boot)); err != nil {
+	if err := r.result.step(op, booter.SetBootOnce(r.ctx, device)); err != nil {
 		return err
 	}
 	kept, err := booter.BootOnce(r.ctx)
@@ -151,23 +111,23 @@ func (r *run) boot() error {
 		return nil
 	case err != nil:
 		return err
-	case kept != r.opts.Boot:
-		return r.step("read back the boot device",
+	case kept != device:
+		return r.result.step("read back the boot device",
 			Errorf(ActionFailed, op, "the BMC accepted the boot device and then reported %q", kept))
 	}
 	return nil
 }
 
 // softOff asks the system to shut down and reports whether it did in time.
-func (r *run) softOff() bool {
+func (r *run) softOff(patience time.Duration) bool {
 	soft, ok := r.driver.(SoftOffer)
-	if !ok || r.opts.Soft == 0 {
+	if !ok || patience == 0 {
 		return false
 	}
-	if r.step("ask the system to shut down", soft.SoftOff(r.ctx)) != nil {
+	if r.result.step("ask the system to shut down", soft.SoftOff(r.ctx)) != nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Soft)
+	ctx, cancel := context.WithTimeout(r.ctx, patience)
 	defer cancel()
 	return r.await(ctx, Off, nil) == nil
 }
@@ -186,7 +146,7 @@ func (r *run) act(op string, want State, do func() error) error {
 	if err := r.reopen(r.ctx); err != nil {
 		return err
 	}
-	if err := r.step(op, do()); err != nil {
+	if err := r.result.step(op, do()); err != nil {
 		if ClassOf(err) != Connection || r.ctx.Err() != nil || op == opCycle {
 			return err // of a cycle that may or may not have begun, the state tells nothing
 		}
@@ -203,8 +163,8 @@ func (r *run) act(op string, want State, do func() error) error {
 	}
 	err := r.await(r.ctx, want, again)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return r.step("wait for power "+string(want),
-			Errorf(ActionFailed, op, "the BMC accepted, but the state was still %q when time was over", r.report.After))
+		return r.result.step("wait for power "+string(want),
+			Errorf(ActionFailed, op, "the BMC accepted, but the state was still %q when time was over", r.result.State))
 	}
 	return err
 }
@@ -224,12 +184,12 @@ func (r *run) await(ctx context.Context, want State, again func() error) error {
 		case err != nil && class != Connection && class != ActionFailed:
 			return err
 		case err == nil && (state == want || state == Unknown):
-			r.report.After = state
+			r.result.State = state
 			return nil
 		case err == nil:
-			r.report.After = state
+			r.result.State = state
 			if again != nil && state == opposite(want) && time.Now().After(repeat) {
-				_ = r.step(setPowerOp(want)+" again", again()) // noted; the state decides
+				_ = r.result.step(setPowerOp(want)+" again", again()) // noted; the state decides
 				repeat = time.Now().Add(r.cfg.Repeat)
 			}
 		}
@@ -244,17 +204,4 @@ func opposite(s State) State {
 		return Off
 	}
 	return On
-}
-
-func (r *run) step(op string, err error) error {
-	r.report.step(op, err)
-	return err
-}
-
-func (r *Report) step(op string, err error) {
-	s := Step{Time: time.Now(), Op: op}
-	if err != nil {
-		s.Err = err.Error()
-	}
-	r.Steps = append(r.Steps, s)
 }

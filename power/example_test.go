@@ -30,12 +30,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	report, err := c.Ensure(context.Background(), bmc.Target(), power.On, power.Options{Boot: power.Network})
+	result, err := c.Ensure(context.Background(), bmc.Target(), power.On, power.Options{Boot: power.Network})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(report.Before, "->", report.After)
-	for _, step := range report.Steps {
+	fmt.Println(result.Before, "->", result.State)
+	for _, step := range result.Steps {
 		fmt.Println(step.Op)
 	}
 	// Output:

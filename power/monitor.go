@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"sync"
 	"time"
@@ -81,15 +82,24 @@ func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
 	return &Monitor{cfg: cfg, byName: map[string]*watched{}, updated: make(chan struct{}, 1)}, nil
 }
 
-// Update replaces the machines to watch, by name. Those that stay keep their turn; new ones get theirs within Every, at a
-// time that depends on the name, so that they do not all come at once.
-func (m *Monitor) Update(targets []Target) {
+// Update replaces the machines to watch. Target.Name is the key: Update changes nothing and returns an error when a name is
+// empty or occurs twice. Machines that stay keep their turn. New ones get theirs within Every, at a time that depends on the
+// name, so that a restart does not ask all BMCs at once.
+func (m *Monitor) Update(targets []Target) error {
+	keep := make(map[string]bool, len(targets))
+	for i, t := range targets {
+		switch {
+		case t.Name == "":
+			return fmt.Errorf("power: target %d of %d to watch has no name; give each its own, it is the key", i+1, len(targets))
+		case keep[t.Name]:
+			return fmt.Errorf("power: two targets to watch are named %q; give each its own name, it is the key", t.Name)
+		}
+		keep[t.Name] = true
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	keep := make(map[string]bool, len(targets))
 	for _, t := range targets {
-		keep[t.Name] = true
 		if w := m.byName[t.Name]; w != nil {
 			w.target = t
 			continue
@@ -111,6 +121,7 @@ func (m *Monitor) Update(targets []Target) {
 	case m.updated <- struct{}{}:
 	default:
 	}
+	return nil
 }
 
 // phase is a machine's place in the period.

@@ -3,6 +3,7 @@ package power_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -113,7 +114,9 @@ func TestMonitorCoversManyEvenly(t *testing.T) {
 		s := newSite()
 		m, told := s.start(t)
 		began := time.Now()
-		m.Update(s.targets(n))
+		if err := m.Update(s.targets(n)); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(rounds * 5 * time.Minute)
 		synctest.Wait()
 		perSecond := map[int]int{}
@@ -148,7 +151,9 @@ func TestMonitorTellsChangesAndBacksOff(t *testing.T) {
 		s := newSite()
 		m, told := s.start(t)
 		s.broken["bmc-0"] = true
-		m.Update(s.targets(3))
+		if err := m.Update(s.targets(3)); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(6 * time.Minute)
 		s.mu.Lock()
 		s.on["bmc-1"] = true
@@ -175,6 +180,33 @@ func TestMonitorTellsChangesAndBacksOff(t *testing.T) {
 		defer s.mu.Unlock()
 		if len(s.asked["bmc-2"]) != gone {
 			t.Error("a machine that is gone is still asked")
+		}
+	})
+}
+
+// Target.Name is the key: a monitor that took two targets of one name would never ask one of them.
+func TestMonitorRefusesTargetsWithoutNamesOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite()
+		m, told := s.start(t)
+		if err := m.Update(s.targets(2)); err != nil {
+			t.Fatal(err)
+		}
+		for name, tt := range map[string]struct {
+			targets []power.Target
+			want    string
+		}{
+			"twice":   {append(s.targets(3), s.targets(1)...), `two targets to watch are named "bmc-0"`},
+			"no name": {append(s.targets(3), power.Target{Kind: "fake"}), "target 4 of 4 to watch has no name"},
+		} {
+			if err := m.Update(tt.targets); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s: %v, want %q", name, err, tt.want)
+			}
+		}
+		time.Sleep(10 * time.Minute)
+		seen := told()
+		if len(seen["bmc-0"]) == 0 || len(seen["bmc-1"]) == 0 || len(seen) != 2 {
+			t.Errorf("a refused update changed what is watched: %v", seen)
 		}
 	})
 }

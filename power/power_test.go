@@ -72,9 +72,9 @@ var target = power.Target{Kind: "fake", Name: "m1", Params: power.Params{"power_
 func TestSlowMachineIsSwitchedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bmc := &fakeBMC{state: power.Off, after: 70 * time.Second, flaky: 3}
-		report, err := controller(t, bmc).Ensure(t.Context(), target, power.On, power.Options{})
-		if err != nil || report.After != power.On || bmc.sets != 1 {
-			t.Errorf("%+v after %d requests: %v", report, bmc.sets, err)
+		result, err := controller(t, bmc).Ensure(t.Context(), target, power.On, power.Options{})
+		if err != nil || result.State != power.On || bmc.sets != 1 {
+			t.Errorf("%+v after %d requests: %v", result, bmc.sets, err)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestTimeEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bmc := &fakeBMC{state: power.Off, after: time.Hour}
 		began := time.Now()
-		report, err := controller(t, bmc).Ensure(t.Context(), target, power.On, power.Options{})
+		result, err := controller(t, bmc).Ensure(t.Context(), target, power.On, power.Options{})
 		var perr *power.Error
 		if !errors.As(err, &perr) || perr.Class != power.ActionFailed || !perr.Temporary() {
 			t.Errorf("got %v", err)
@@ -99,8 +99,8 @@ func TestTimeEnds(t *testing.T) {
 		if took := time.Since(began); took != 5*time.Minute {
 			t.Errorf("gave up after %v", took)
 		}
-		if strings.Contains(err.Error(), "hunter2") || len(report.Steps) != 2 {
-			t.Errorf("%v %+v", err, report)
+		if strings.Contains(err.Error(), "hunter2") || len(result.Steps) != 2 {
+			t.Errorf("%v %+v", err, result)
 		}
 	})
 }
@@ -159,9 +159,9 @@ func TestBadBMCs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				report, err := tt.bmc.controller(t).Ensure(t.Context(), target, power.On, power.Options{})
-				if err != nil || report.After != power.On || tt.bmc.sets != tt.sets {
-					t.Errorf("%+v after %d requests: %v", report, tt.bmc.sets, err)
+				result, err := tt.bmc.controller(t).Ensure(t.Context(), target, power.On, power.Options{})
+				if err != nil || result.State != power.On || tt.bmc.sets != tt.sets {
+					t.Errorf("%+v after %d requests: %v", result, tt.bmc.sets, err)
 				}
 				if name == "ends sessions" && tt.bmc.opened != 3 {
 					t.Errorf("%d sessions opened, want 3", tt.bmc.opened)

@@ -55,6 +55,9 @@ func (s *session) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d == nil {
+		return Errorf(Settings, "open", "power type %s opened no driver and gave no reason", s.kind.Name)
+	}
 	s.driver = d
 	return nil
 }

@@ -34,7 +34,7 @@ func (c *countingBMC) Close(context.Context) error {
 	return nil
 }
 
-func (c *countingBMC) controller(t *testing.T, done func(power.Attempt)) *power.Controller {
+func (c *countingBMC) controller(t *testing.T, done func(power.Result, error)) *power.Controller {
 	t.Helper()
 	ctl, err := power.NewController(power.Config{
 		Registry: power.NewRegistry(power.Kind{
@@ -135,11 +135,12 @@ func TestRequestsKeepTheirDistance(t *testing.T) {
 	})
 }
 
-func TestAttemptsAreTold(t *testing.T) {
+func TestResultsAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []power.Attempt
+		var told []power.Result
+		var errs []error
 		bmc := &countingBMC{fakeBMC: fakeBMC{state: power.Off, after: 2 * time.Second}}
-		c := bmc.controller(t, func(a power.Attempt) { told = append(told, a) })
+		c := bmc.controller(t, func(r power.Result, err error) { told, errs = append(told, r), append(errs, err) })
 		if _, err := c.Ensure(t.Context(), target, power.On, power.Options{}); err != nil {
 			t.Fatal(err)
 		}
@@ -148,11 +149,11 @@ func TestAttemptsAreTold(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := c.Query(ctx, target)
-		if len(told) != 2 || told[0].Action != "set power on" || told[0].Report.After != power.On || len(told[0].Report.Steps) == 0 ||
-			!told[0].Ended.After(told[0].Began) || told[0].Err != nil {
+		if len(told) != 2 || told[0].Action != "set power on" || told[0].State != power.On || len(told[0].Steps) == 0 ||
+			!told[0].Ended.After(told[0].Began) || errs[0] != nil {
 			t.Errorf("told %+v", told)
 		}
-		if err == nil || told[1].Err == nil || !told[1].Began.IsZero() {
+		if err == nil || errs[1] == nil || !told[1].Began.IsZero() {
 			t.Errorf("%v, told %+v", err, told[1])
 		}
 	})

@@ -33,12 +33,12 @@ func main() {
 	if *network {
 		options.Boot = power.Network
 	}
-	report, err := controller.Ensure(context.Background(), target, power.State(flag.Arg(0)), options)
-	for _, step := range report.Steps {
+	result, err := controller.Ensure(context.Background(), target, power.State(flag.Arg(0)), options)
+	for _, step := range result.Steps {
 		fmt.Println(step.Time.Format("15:04:05"), step.Op, step.Err)
 	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(report.Before, "->", report.After)
+	fmt.Println(result.Before, "->", result.State)
 }

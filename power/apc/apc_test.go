@@ -116,8 +116,8 @@ func TestOutlets(t *testing.T) {
 	if state, err := c.Query(t.Context(), target("7,8")); err != nil || state != power.Transitioning {
 		t.Errorf("one of two outlets on: %s, %v", state, err)
 	}
-	if report, err := c.Ensure(t.Context(), target("7, 8"), power.On, power.Options{}); err != nil || report.After != power.On {
-		t.Errorf("both: %+v, %v", report, err)
+	if result, err := c.Ensure(t.Context(), target("7, 8"), power.On, power.Options{}); err != nil || result.State != power.On {
+		t.Errorf("both: %+v, %v", result, err)
 	}
 	for _, outlet := range []string{"9", "x", "0", ""} {
 		if _, err := c.Query(t.Context(), target(outlet)); power.ClassOf(err) != power.Settings {

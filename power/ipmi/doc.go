@@ -5,10 +5,18 @@
 //		"power_address": "192.0.2.9", "power_user": "admin", "power_pass": secret,
 //	}}
 //
-// RMCP+ is this package's own, since no library there is takes a BMC key (K_g) or tells a refused password from a lost
-// datagram. IPMI 1.5 goes through github.com/vmware/goipmi, whose own "lanplus" is left alone: it starts ipmitool with the
-// password in its arguments, where every user of the host can read it. Cipher suites are offered as 17 and then 3 without
-// asking the BMC first, because some never answer that question (10 s lost with OpenIPMI's simulator).
+// # Libraries
 //
-// IPMI 1.5 is slow to fail: a wrong password looks like a BMC that does not answer.
+// RMCP+ is code of this package. github.com/bougou/go-ipmi v0.9.1, which powersim uses for its BMC, would do but for one
+// thing: its client reports a refused password (ErrRAKPAuthentication) and computes with a BMC key (K_g), but the field
+// bmcKey has no setter, and MAAS has a parameter for it. With a setter, internal/rmcp can be deleted.
+//
+// IPMI 1.5 is github.com/vmware/goipmi. Its "lanplus" is not used: it starts ipmitool with the password in the arguments,
+// where every user of the host can read it, and has no BMC key.
+//
+// # Behavior
+//
+// Cipher suites are offered as 17 and then 3 without asking the BMC for its list, because some BMCs never answer that
+// question (10 s lost with OpenIPMI's simulator). IPMI 1.5 is slow to fail: a wrong password looks like a BMC that does not
+// answer.
 package ipmi

@@ -73,13 +73,13 @@ func TestFleet(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, m := range machines {
 		wg.Go(func() {
-			report, err := c.Ensure(t.Context(), m.target, power.On, power.Options{Boot: power.Network})
+			result, err := c.Ensure(t.Context(), m.target, power.On, power.Options{Boot: power.Network})
 			if power.ClassOf(err) != m.want {
 				t.Errorf("%s %s: %v (%s), want class %q", m.target.Kind, m.target.Name, err, power.ClassOf(err), m.want)
 			}
 			if m.want == "" {
-				if err == nil && (report.After != power.On || !m.chassis.On()) {
-					t.Errorf("%s: %+v", m.target.Name, report)
+				if err == nil && (result.State != power.On || !m.chassis.On()) {
+					t.Errorf("%s: %+v", m.target.Name, result)
 				}
 				mu.Lock()
 				sound = max(sound, time.Since(began))

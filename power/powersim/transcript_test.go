@@ -49,7 +49,7 @@ func TestTranscripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			again, err := c.Ensure(power.WithTranscript(t.Context(), played), bmc.Target(), power.On, power.Options{Boot: power.Network})
-			if err != nil || again.Before != power.Off || again.After != power.On || len(again.Steps) != len(first.Steps) {
+			if err != nil || again.Before != power.Off || again.State != power.On || len(again.Steps) != len(first.Steps) {
 				t.Errorf("played back: %+v, %v; recorded %+v", again, err, first)
 			}
 			if _, err := c.Cycle(power.WithTranscript(t.Context(), played), bmc.Target(), power.Options{Boot: power.Disk}); err == nil {

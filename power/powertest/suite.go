@@ -79,19 +79,19 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}
 }
 
-func ensure(t *testing.T, h Harness, c *power.Controller, want power.State, o power.Options) power.Report {
+func ensure(t *testing.T, h Harness, c *power.Controller, want power.State, o power.Options) power.Result {
 	t.Helper()
-	report, err := c.Ensure(t.Context(), h.Target, want, o)
+	result, err := c.Ensure(t.Context(), h.Target, want, o)
 	if err != nil {
 		t.Fatalf("ensure %s: %v", want, err)
 	}
-	if report.After != want && report.After != power.Unknown {
-		t.Errorf("ensure %s reported %s", want, report.After)
+	if result.State != want && result.State != power.Unknown {
+		t.Errorf("ensure %s reported %s", want, result.State)
 	}
 	if got := h.Chassis.On(); got != (want == power.On) {
 		t.Errorf("after ensure %s the chassis has power: %v", want, got)
 	}
-	return report
+	return result
 }
 
 func testOnAndOff(t *testing.T, h Harness, c *power.Controller) {
@@ -107,8 +107,8 @@ func testOnAndOff(t *testing.T, h Harness, c *power.Controller) {
 
 func testAlreadyThere(t *testing.T, h Harness, c *power.Controller) {
 	h.Chassis.SetPower(true)
-	if report := ensure(t, h, c, power.On, power.Options{}); len(report.Steps) != 0 {
-		t.Errorf("a machine that is on was touched: %+v", report.Steps)
+	if result := ensure(t, h, c, power.On, power.Options{}); len(result.Steps) != 0 {
+		t.Errorf("a machine that is on was touched: %+v", result.Steps)
 	}
 }
 

@@ -142,11 +142,11 @@ func TestQEMU(t *testing.T) {
 		}
 	}
 	for _, want := range []power.State{power.On, power.Off, power.On} {
-		if report, err := c.Ensure(t.Context(), target, want, power.Options{}); err != nil || report.After != want {
-			t.Fatalf("%s: %+v, %v", want, report, err)
+		if result, err := c.Ensure(t.Context(), target, want, power.Options{}); err != nil || result.State != want {
+			t.Fatalf("%s: %+v, %v", want, result, err)
 		}
 	}
-	if report, err := c.Cycle(t.Context(), target, power.Options{}); err != nil || report.After != power.On {
-		t.Errorf("cycle: %+v, %v", report, err)
+	if result, err := c.Cycle(t.Context(), target, power.Options{}); err != nil || result.State != power.On {
+		t.Errorf("cycle: %+v, %v", result, err)
 	}
 }

@@ -105,19 +105,19 @@ func exercise(t *testing.T, params power.Params) {
 	t.Helper()
 	c, target := controller(t), power.Target{Kind: virsh.Name, Params: params}
 	for _, want := range []power.State{power.Off, power.On, power.Off} {
-		report, err := c.Ensure(t.Context(), target, want, power.Options{})
-		if err != nil || report.After != want {
-			t.Fatalf("%s: %+v, %v", want, report, err)
+		result, err := c.Ensure(t.Context(), target, want, power.Options{})
+		if err != nil || result.State != want {
+			t.Fatalf("%s: %+v, %v", want, result, err)
 		}
 		if state, err := c.Query(t.Context(), target); err != nil || state != want {
 			t.Errorf("query: %s, %v; want %s", state, err, want)
 		}
 	}
-	if report, err := c.Cycle(t.Context(), target, power.Options{}); err != nil || report.After != power.On {
-		t.Errorf("cycle when off: %+v, %v", report, err)
+	if result, err := c.Cycle(t.Context(), target, power.Options{}); err != nil || result.State != power.On {
+		t.Errorf("cycle when off: %+v, %v", result, err)
 	}
-	if report, err := c.Cycle(t.Context(), target, power.Options{}); err != nil || len(report.Steps) != 2 {
-		t.Errorf("cycle: %+v, %v", report, err)
+	if result, err := c.Cycle(t.Context(), target, power.Options{}); err != nil || len(result.Steps) != 2 {
+		t.Errorf("cycle: %+v, %v", result, err)
 	}
 }
 

@@ -30,9 +30,9 @@ func TestPacketArrives(t *testing.T) {
 	target := power.Target{Kind: wol.Name, Params: power.Params{
 		"mac_address": "52:54:00:12:34:56", "power_address": listener.LocalAddr().String(), "power_pass": "01:02:03:04:05:06",
 	}}
-	report, err := controller(t).Ensure(t.Context(), target, power.On, power.Options{})
-	if err != nil || report.After != power.Unknown {
-		t.Fatalf("%+v, %v", report, err)
+	result, err := controller(t).Ensure(t.Context(), target, power.On, power.Options{})
+	if err != nil || result.State != power.Unknown {
+		t.Fatalf("%+v, %v", result, err)
 	}
 	mac := []byte{0x52, 0x54, 0, 0x12, 0x34, 0x56}
 	want := append(append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(mac, 16)...), 1, 2, 3, 4, 5, 6)

@@ -21,13 +21,14 @@ type powerWatch struct {
 }
 
 // update replaces the machines to watch.
-func (w *powerWatch) update(targets []power.Target) {
+func (w *powerWatch) update(targets []power.Target) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.targets = targets
-	if w.monitor != nil {
-		w.monitor.Update(targets)
+	if w.monitor == nil {
+		return nil
 	}
+	return w.monitor.Update(targets)
 }
 
 // run watches until ctx ends.
@@ -38,8 +39,11 @@ func (w *powerWatch) run(ctx context.Context) error {
 	}
 	w.mu.Lock()
 	w.monitor = monitor
-	monitor.Update(w.targets)
+	err = monitor.Update(w.targets)
 	w.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()

@@ -55,7 +55,9 @@ func (r *Region) publish(ctx context.Context) (err error) {
 	}
 	p.stale = false
 	if whole || len(changes.Before.Machines)+len(changes.After.Machines) > 0 {
-		r.powers.update(r.watched(&p.model))
+		if err := r.powers.update(r.watched(&p.model)); err != nil {
+			r.log.Error("power targets not updated", "err", err) // the plans are out all the same
+		}
 	}
 	return nil
 }
