@@ -120,7 +120,7 @@ const (
 
 // Serve keeps the rack connected until ctx ends, then returns nil.
 func (r *Rack) Serve(ctx context.Context) error {
-	pause := time.Duration(0)
+	again := backoff{first: 100 * time.Millisecond, most: r.cfg.MaxPause}
 	ends := ratelog.New(r.cfg.Log, sayAtOnce, sayAgain)
 	for ctx.Err() == nil {
 		started := time.Now()
@@ -130,13 +130,9 @@ func (r *Rack) Serve(ctx context.Context) error {
 		}
 		ends.Warn("connection to the region ended, trying again", "err", err)
 		if time.Since(started) > r.cfg.MaxPause {
-			pause = 0
+			again.reset() // it was up: what ended it need not be what kept it from connecting
 		}
-		pause = min(max(2*pause, 100*time.Millisecond), r.cfg.MaxPause)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		again.wait(ctx)
 	}
 	return nil
 }

@@ -9,12 +9,13 @@
 //
 // The rack makes its own key, which never leaves it, and gets a certificate for it:
 //
-//	identity, err := enrol.Join(ctx, token, "rack-7")
-//	err = identity.Save(path)
-//	dialer := wire.Dialer{TLS: identity.TLS, ...}
+//	identity, regions, err := enrol.Join(ctx, token, "rack-7")
+//	keeper, err := enrol.Keep(path, identity)
+//	dialer := &wire.Dialer{TLS: keeper.TLS, ...} // always the present certificate
 //
-// [Renew] replaces key and certificate over a session that is up. Who may have a certificate, which tokens are used and
-// what is revoked is for the region to decide and keep; this package signs what it is told to sign.
+// [Keeper.Renew] replaces key and certificate over a session that is up; [Identity.RenewAt] is when. The region decides and
+// keeps which racks get a certificate, which tokens are used and which certificates are revoked; this package signs what
+// the region tells it to sign.
 //
 // Keys are ECDSA on P-256. A region's certificate is good for servers only and a rack's for clients only, so a rack cannot
 // pose as a region. Values may be used concurrently once made.

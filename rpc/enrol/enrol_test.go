@@ -96,7 +96,7 @@ func TestARackJoinsRenewsAndConnects(t *testing.T) {
 	if id, err = enrol.Load(path); err != nil {
 		t.Fatal(err)
 	}
-	d := wire.Dialer{Regions: func() []string { return regions }, TLS: func() (*tls.Config, error) { return id.TLS() }}
+	d := &wire.Dialer{Regions: func() []string { return regions }, TLS: func() (*tls.Config, error) { return id.TLS() }}
 	conn, err := d.Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
+
+	"github.com/gomaas/maas/rpc/internal/atomicfile"
 )
 
 // An Identity is who a rack is: its key, the certificate for it, and the CA whose regions it trusts.
@@ -29,8 +30,19 @@ func (id *Identity) RenewAt() time.Time {
 	return id.Cert.NotBefore.Add(life * 2 / 3)
 }
 
+// complete returns an error when a part is missing, as in an Identity that was not made by this package.
+func (id *Identity) complete() error {
+	if id == nil || id.Key == nil || id.Cert == nil || id.CA == nil {
+		return errors.New("enrol: the identity lacks its key, certificate or CA; Join, Load and CA.Issue return whole ones")
+	}
+	return nil
+}
+
 // TLS is how the rack shows itself and knows a region.
 func (id *Identity) TLS() (*tls.Config, error) {
+	if err := id.complete(); err != nil {
+		return nil, err
+	}
 	pool := x509.NewCertPool()
 	pool.AddCert(id.CA)
 	return &tls.Config{
@@ -46,6 +58,9 @@ const (
 
 // Save puts the identity into one file of mode 0600, in the place of what is there, whole or not at all.
 func (id *Identity) Save(path string) (err error) {
+	if err := id.complete(); err != nil {
+		return err
+	}
 	key, err := x509.MarshalPKCS8PrivateKey(id.Key)
 	if err != nil {
 		return fmt.Errorf("enrol: %w", err)
@@ -56,17 +71,9 @@ func (id *Identity) Save(path string) (err error) {
 			return err
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("enrol: save identity: %w", err)
-	}
-	defer os.Remove(f.Name()) // gone already after the rename
-	_, err = f.Write(text.Bytes())
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+	f, err := atomicfile.Replace(path, text.Bytes())
+	if f != nil {
+		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("enrol: save identity: %w", err)

@@ -127,6 +127,9 @@ func newRequest(rack string) (*ecdsa.PrivateKey, []byte, error) {
 
 // Renew gets a new certificate for a new key from the region at the other end of the session.
 func Renew(ctx context.Context, region rpc.Caller, id *Identity) (*Identity, error) {
+	if err := id.complete(); err != nil {
+		return nil, err
+	}
 	key, csr, err := newRequest(id.Name())
 	if err != nil {
 		return nil, err

@@ -41,6 +41,9 @@ const shunTime = 30 * time.Second
 // Dial connects to a region that answers. Unless they are Ordered, the first address is chosen at random, so that racks
 // spread; each further Dial begins after the one that was connected last, which has just been lost.
 func (d *Dialer) Dial(ctx context.Context) (rpc.Conn, error) {
+	if d.Regions == nil || d.TLS == nil {
+		return nil, errDialer
+	}
 	addresses := d.order(d.Regions())
 	if len(addresses) == 0 {
 		return nil, errors.New("wire: no region is known; enrol this rack with a token")
@@ -58,8 +61,13 @@ func (d *Dialer) Dial(ctx context.Context) (rpc.Conn, error) {
 	return nil, errors.Join(errs...)
 }
 
-// DialAt connects to the region at one address.
+var errDialer = errors.New("wire: a dialer needs Regions and TLS")
+
+// DialAt connects to the region at one address. It does not need Regions.
 func (d *Dialer) DialAt(ctx context.Context, address string) (rpc.Conn, error) {
+	if d.TLS == nil {
+		return nil, errDialer
+	}
 	c, err := d.dial(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("region %s: %w", address, err)
@@ -124,6 +132,9 @@ func (d *Dialer) dial(ctx context.Context, address string) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout())
 	defer cancel()
 	cfg, err := d.TLS()
+	if err == nil && cfg == nil {
+		err = errDialer
+	}
 	if err != nil {
 		return nil, err
 	}

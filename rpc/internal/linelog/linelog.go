@@ -12,7 +12,8 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"path/filepath"
+
+	"github.com/gomaas/maas/rpc/internal/atomicfile"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -101,26 +102,13 @@ func (l *Log) Append(lines ...[]byte) error {
 
 // Rewrite replaces the whole file atomically by the given lines.
 func (l *Log) Rewrite(lines ...[]byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(l.path), filepath.Base(l.path)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // gone already after the rename
 	buf := encode(lines)
-	_, err = tmp.Write(buf)
-	if err == nil {
-		err = tmp.Sync()
+	f, err := atomicfile.Replace(l.path, buf)
+	if f != nil { // in place, with an error too: lines appended to the old file would be lost
+		l.f.Close()
+		l.f, l.size = f, int64(len(buf))
 	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), l.path)
-	}
-	if err != nil {
-		tmp.Close()
-		return err
-	}
-	l.f.Close()
-	l.f, l.size = tmp, int64(len(buf))
-	return syncDir(filepath.Dir(l.path))
+	return err
 }
 
 func encode(lines [][]byte) []byte {
@@ -132,15 +120,6 @@ func encode(lines [][]byte) []byte {
 		buf.WriteByte('\n')
 	}
 	return buf.Bytes()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // Size is the length of the file in bytes.

@@ -36,7 +36,6 @@ const lookAgain = 5 * time.Second
 // membership is a rack's place in a site: who it is, and where the regions are.
 type membership struct {
 	log     *slog.Logger
-	path    string // of the identity
 	links   []rack.Link
 	cfg     config.Config
 	version string
@@ -47,10 +46,11 @@ type membership struct {
 
 	revoked revocations
 
-	mu       sync.Mutex // guards following
-	identity *enrol.Identity
-	regions  []register.Region // the best first
-	home     string            // name of the region it has its session with; "" = none, or not told
+	keeper *enrol.Keeper // has the identity
+
+	mu      sync.Mutex        // guards following
+	regions []register.Region // the best first
+	home    string            // name of the region it has its session with; "" = none, or not told
 }
 
 // joined is how a rack came in: enough to begin with, and to know a token that was used.
@@ -61,7 +61,7 @@ type joined struct {
 
 // openMembership loads it, or enrols with a token that was not used for it yet.
 func openMembership(ctx context.Context, dir, name, token string, log *slog.Logger) (*membership, error) {
-	m := &membership{every: lookAgain, renewAt: (*enrol.Identity).RenewAt, log: log.With("component", "membership"), path: filepath.Join(dir, identityFile)}
+	m := &membership{every: lookAgain, renewAt: (*enrol.Identity).RenewAt, log: log.With("component", "membership")}
 	var was joined
 	text, err := os.ReadFile(filepath.Join(dir, joinedFile))
 	if err == nil {
@@ -81,11 +81,11 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 		m.log.Info("rack already enrolled with that token")
 	}
 	m.regions = []register.Region{{Addresses: was.Regions}}
-	if m.identity, err = enrol.Load(m.path); errors.Is(err, fs.ErrNotExist) {
+	if m.keeper, err = enrol.OpenKeeper(filepath.Join(dir, identityFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("this rack belongs to no site yet; run `maas region token create` on the region's host, and here: maas rack --enrol TOKEN")
 	}
-	if err == nil && name != "" && name != m.identity.Name() {
-		err = fmt.Errorf("this rack is enrolled as %s; to call it %s, enrol it again with a new token", m.identity.Name(), name)
+	if err == nil && name != "" && name != m.name() {
+		err = fmt.Errorf("this rack is enrolled as %s; to call it %s, enrol it again with a new token", m.name(), name)
 	}
 	return m, err
 }
@@ -96,12 +96,12 @@ func (m *membership) enrol(ctx context.Context, dir, name string, t enrol.Token)
 			return err
 		}
 	}
-	var addresses []string
-	if m.identity, addresses, err = enrol.Join(ctx, t, name); err != nil {
+	identity, addresses, err := enrol.Join(ctx, t, name)
+	if err != nil {
 		return err
 	}
 	m.regions = []register.Region{{Addresses: addresses}}
-	if err := m.identity.Save(m.path); err != nil {
+	if m.keeper, err = enrol.Keep(filepath.Join(dir, identityFile), identity); err != nil {
 		return err
 	}
 	text, err := json.Marshal(joined{enrol.Hash(t.Secret), addresses})
@@ -114,13 +114,9 @@ func (m *membership) enrol(ctx context.Context, dir, name string, t enrol.Token)
 
 func (m *membership) name() string { return m.current().Name() }
 
-func (m *membership) current() *enrol.Identity {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.identity
-}
+func (m *membership) current() *enrol.Identity { return m.keeper.Identity() }
 
-func (m *membership) tls() (*tls.Config, error) { return m.current().TLS() }
+func (m *membership) tls() (*tls.Config, error) { return m.keeper.TLS() }
 
 // allRegions are those that are known, the best first.
 func (m *membership) allRegions() []register.Region {
@@ -190,7 +186,7 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 			}
 		}
 		if time.Now().After(m.renewAt(m.current())) {
-			if err := m.renew(ctx, conn); err == nil {
+			if err := m.keeper.Renew(ctx, conn); err == nil {
 				return errRenewed
 			} else if ctx.Err() == nil {
 				m.log.Error("certificate not renewed, trying again", "expires", m.current().Cert.NotAfter, "err", err)
@@ -205,20 +201,6 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 		case <-time.After(min(m.every, max(time.Second, time.Until(m.renewAt(m.current()))))):
 		}
 	}
-}
-
-func (m *membership) renew(ctx context.Context, conn rpc.Conn) error {
-	renewed, err := enrol.Renew(ctx, conn, m.current())
-	if err != nil {
-		return err
-	}
-	if err := renewed.Save(m.path); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.identity = renewed
-	return nil
 }
 
 // request is what this rack is now. Interfaces that have lost their addresses are told of as they were at the start, since
