@@ -14,22 +14,22 @@ const (
 )
 
 // DecodeARP reads an ARP packet (RFC 826) of Ethernet and IPv4. The sender is what was seen. Probes (RFC 5227) have a sender
-// without an address and are no sighting.
-func DecodeARP(f Frame) (Sighting, error) {
+// without an address and are no observation.
+func DecodeARP(f Frame) (Observation, error) {
 	body := f.Payload
 	if f.Type != etherARP || len(body) < arpLength {
-		return Sighting{}, ErrMalformed
+		return Observation{}, ErrMalformed
 	}
 	// Ethernet and IPv4 are the only combination in use.
 	if [6]byte(body[:6]) != [6]byte{0, 1, 8, 0, 6, 4} {
-		return Sighting{}, ErrNoSighting
+		return Observation{}, ErrNoObservation
 	}
 	if op := binary.BigEndian.Uint16(body[6:]); op != arpRequest && op != arpReply {
-		return Sighting{}, ErrNoSighting
+		return Observation{}, ErrNoObservation
 	}
-	s := Sighting{Addr: netip.AddrFrom4([4]byte(body[14:18])), MAC: MAC(body[8:14]), VID: f.VID, Source: ARP}
+	s := Observation{Addr: netip.AddrFrom4([4]byte(body[14:18])), MAC: MAC(body[8:14]), VID: f.VID, Source: ARP}
 	if !usable(s.Addr) || !s.MAC.Unicast() {
-		return Sighting{}, ErrNoSighting
+		return Observation{}, ErrNoObservation
 	}
 	return s, nil
 }

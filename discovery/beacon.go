@@ -59,23 +59,23 @@ func (k BeaconKey) Encode(from MAC, b Beacon) []byte {
 }
 
 // Decode reads a beacon and checks it at a time.
-func (k BeaconKey) Decode(f Frame, now time.Time) (Sighting, error) {
+func (k BeaconKey) Decode(f Frame, now time.Time) (Observation, error) {
 	p := f.Payload
 	if f.Type != etherBeacon || !f.Src.Unicast() || len(p) < len(beaconMagic)+9 || string(p[:len(beaconMagic)]) != beaconMagic {
-		return Sighting{}, ErrMalformed
+		return Observation{}, ErrMalformed
 	}
 	rest := p[len(beaconMagic):]
 	b := &Beacon{Solicit: rest[0] == 1, Time: time.UnixMicro(int64(binary.BigEndian.Uint64(rest[1:])))}
 	rack, rest, ok1 := cutText(rest[9:])
 	name, rest, ok2 := cutText(rest)
 	if !ok1 || !ok2 || len(rest) < sha256.Size {
-		return Sighting{}, ErrMalformed
+		return Observation{}, ErrMalformed
 	}
 	if len(k) == 0 || !hmac.Equal(rest[:sha256.Size], k.sum(f.Src, p[:len(p)-len(rest)])) || now.Sub(b.Time).Abs() > BeaconSkew {
-		return Sighting{}, ErrBeacon
+		return Observation{}, ErrBeacon
 	}
 	b.Rack, b.Interface = clean(rack), clean(name)
-	return Sighting{MAC: f.Src, VID: f.VID, Source: Beacons, Info: &Info{Beacon: b}}, nil
+	return Observation{MAC: f.Src, VID: f.VID, Source: Beacons, Info: &Info{Beacon: b}}, nil
 }
 
 func (k BeaconKey) sum(from MAC, b []byte) []byte {

@@ -36,7 +36,7 @@ func (w *watcher) beacon(ctx context.Context, p *port) {
 }
 
 func (w *watcher) sendBeacon(p *port, solicit bool) {
-	mac := p.conn.Link().MAC
+	mac := p.conn.Interface().MAC
 	frame := w.cfg.Key.Encode(mac, Beacon{Rack: w.cfg.Rack, Interface: p.name, Solicit: solicit, Time: time.Now()})
 	if err := p.conn.Send(frame); err != nil {
 		w.cfg.Log.Debug("beacon not sent", "interface", p.name, "err", err)

@@ -33,7 +33,7 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	hot := hotFrames(t)
 	table, now := discovery.NewTable(discovery.TableConfig{}), time.Now()
 	d := discovery.Decoder{Counters: new(discovery.Counters)}
-	var seen []discovery.Sighting
+	var seen []discovery.Observation
 	for _, name := range []string{"arp", "tagged", "ndp"} {
 		handle := func() {
 			seen = d.Decode(hot[name], 0, now, seen[:0])
@@ -50,7 +50,7 @@ func BenchmarkDecode(b *testing.B) {
 	for name, wire := range hotFrames(b) {
 		b.Run(name, func(b *testing.B) {
 			d, now := discovery.Decoder{Counters: new(discovery.Counters)}, time.Now()
-			var seen []discovery.Sighting
+			var seen []discovery.Observation
 			b.ReportAllocs()
 			for b.Loop() {
 				now = now.Add(time.Millisecond)
@@ -70,7 +70,7 @@ func BenchmarkSee(b *testing.B) {
 			for i := range wires {
 				wires[i] = frame(1, netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}).Next().String(), 0)
 			}
-			var seen []discovery.Sighting
+			var seen []discovery.Observation
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				seen = d.Decode(wires[i%hosts], 0, now, seen[:0])

@@ -8,8 +8,8 @@ import (
 )
 
 func TestChoose(t *testing.T) {
-	up := func(index int, name, kind string, master int) discovery.Link {
-		return discovery.Link{Index: index, Name: name, Kind: kind, Master: master, Up: true, Ethernet: true}
+	up := func(index int, name, kind string, master int) discovery.Interface {
+		return discovery.Interface{Index: index, Name: name, Kind: kind, Master: master, Up: true, Ethernet: true}
 	}
 	down := up(20, "eth9", "", 0)
 	down.Up = false
@@ -17,7 +17,7 @@ func TestChoose(t *testing.T) {
 	loop.Loopback = true
 	tunnel := up(21, "wg0", "wireguard", 0)
 	tunnel.Ethernet = false
-	links := []discovery.Link{
+	links := []discovery.Interface{
 		loop, down, tunnel,
 		up(2, "eth0", "", 0), up(3, "eth0.5", "vlan", 0),
 		up(4, "bond0", "bond", 0), up(5, "eth1", "", 4), up(6, "eth2", "", 4),

@@ -11,14 +11,14 @@ type Conn interface {
 	Send(frame []byte) error
 	// Drops is how many frames were lost since the last call because they were not received in time.
 	Drops() uint64
-	// Link is the interface as it was when it was opened.
-	Link() Link
+	// Interface is the interface as it was when it was opened.
+	Interface() Interface
 	// Close ends a Receive that waits. It may be called more than once.
 	Close() error
 }
 
-// A Link is a network interface of this host.
-type Link struct {
+// A Interface is a network interface of this host.
+type Interface struct {
 	Name  string `json:"name"`
 	Index int    `json:"index"`
 	MAC   MAC    `json:"mac"`
@@ -38,7 +38,7 @@ type Link struct {
 // Choose returns the links to watch, by MAAS's rules: those that are up, of which hardware that is no part of a bond, bonds,
 // and bridges without hardware in them, since the hardware sees the same frames. VLAN interfaces are not watched: their frames
 // are seen with their tags on the interface below. Virtual cables count as hardware unless they are plugged into a bridge here.
-func Choose(links []Link) []Link {
+func Choose(links []Interface) []Interface {
 	kind, ported := map[int]string{}, map[int]bool{}
 	for _, l := range links {
 		kind[l.Index] = l.Kind
@@ -46,7 +46,7 @@ func Choose(links []Link) []Link {
 			ported[l.Master] = true
 		}
 	}
-	var out []Link
+	var out []Interface
 	for _, l := range links {
 		switch {
 		case !l.Up || l.Loopback || !l.Ethernet:

@@ -15,7 +15,7 @@ type Counters struct {
 	Silent    atomic.Uint64 // that say nothing about who owns an address
 	Foreign   atomic.Uint64 // multicast DNS records about names outside of .local
 	Strangers atomic.Uint64 // beacons that are not of this site
-	Ignored   atomic.Uint64 // sightings that a rule ignores
+	Ignored   atomic.Uint64 // observations that a rule ignores
 }
 
 // A Decoder tells the frames of one interface apart and hands them to the functions that read them. It is for one goroutine.
@@ -35,8 +35,8 @@ type Decoder struct {
 const costlyRate = 2000
 
 // Decode appends what a frame says to out. vid is the tag that the interface took off. What a frame of no interest or a broken
-// one costs is counted, and nothing else happens. Sightings do not refer to the frame.
-func (d *Decoder) Decode(b []byte, vid uint16, now time.Time, out []Sighting) []Sighting {
+// one costs is counted, and nothing else happens. Observations do not refer to the frame.
+func (d *Decoder) Decode(b []byte, vid uint16, now time.Time, out []Observation) []Observation {
 	d.Counters.Frames.Add(1)
 	f, err := ParseFrame(b, vid)
 	if err == nil {
@@ -44,7 +44,7 @@ func (d *Decoder) Decode(b []byte, vid uint16, now time.Time, out []Sighting) []
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrNoSighting):
+	case errors.Is(err, ErrNoObservation):
 		d.Counters.Silent.Add(1)
 	case errors.Is(err, ErrBeacon):
 		d.Counters.Strangers.Add(1)
@@ -54,19 +54,21 @@ func (d *Decoder) Decode(b []byte, vid uint16, now time.Time, out []Sighting) []
 	return out
 }
 
-func (d *Decoder) decode(f Frame, now time.Time, out []Sighting) ([]Sighting, error) {
-	var s Sighting
+func (d *Decoder) decode(f Frame, now time.Time, out []Observation) ([]Observation, error) {
+	var s Observation
 	var err error
 	switch kind := classify(f); {
 	case kind == 0 || !d.wants(kind):
-		return out, ErrNoSighting
+		return out, ErrNoObservation
 	case kind == ARP:
 		s, err = DecodeARP(f)
-	case kind == NDP:
+	case kind == NDP && !isRouterAdvert(f):
 		s, err = DecodeNDP(f)
 	case !d.afford(now):
 		d.Counters.Limited.Add(1)
 		return out, nil
+	case kind == NDP:
+		s, err = DecodeNDP(f)
 	case kind == DHCPv4:
 		return DecodeDHCPv4(f, out)
 	case kind == DHCPv6:

@@ -1,9 +1,13 @@
 package discovery
 
 import (
-	"encoding/binary"
+	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/iana"
 )
 
 // Ports of DHCP.
@@ -14,157 +18,111 @@ const (
 	portDHCP6Server = 547
 )
 
-// DHCPv4 message types (RFC 2132 section 9.6).
-const (
-	dhcpDiscover = 1
-	dhcpOffer    = 2
-	dhcpRequest  = 3
-	dhcpAck      = 5
-	dhcpNak      = 6
-	dhcpRelease  = 7
-	dhcpInform   = 8
-)
-
-// dhcpOptions are those that tell something about the client. They refer to the packet.
-type dhcpOptions struct {
-	kind                           byte
-	requested, server              netip.Addr
-	host, fqdn, vendor, parameters []byte
-}
+// fqdnWireFormat is the flag of option 81 for names in DNS wire format; without it they are ASCII (RFC 4702 section 2.1).
+const fqdnWireFormat = 0x04
 
 // DecodeDHCPv4 overhears DHCP (RFC 2131) and appends what was seen to out: the client at its address once it asks for one that
-// a server offered or that it has, and the server. A client without an address is no sighting.
-func DecodeDHCPv4(f Frame, out []Sighting) ([]Sighting, error) {
+// a server offered or that it has, and the server. A client without an address is no observation.
+func DecodeDHCPv4(f Frame, out []Observation) ([]Observation, error) {
 	d, ok := ipPacket(f)
 	if !ok {
 		return out, ErrMalformed
 	}
 	srcPort, dstPort, b, ok := d.udp()
-	if !ok || dstPort != portDHCPServer && dstPort != portDHCPClient || len(b) < 240 {
+	if !ok || dstPort != portDHCPServer && dstPort != portDHCPClient {
 		return out, ErrMalformed
 	}
-	if binary.BigEndian.Uint32(b[236:]) != 0x63825363 || b[1] != 1 || b[2] != 6 {
+	// Some firmware leaves out the end option, which the library demands. Padding and a second end do no harm.
+	m, err := dhcpv4.FromBytes(append(slices.Clip(b), dhcpv4.OptionEnd.Code()))
+	if err != nil || m.HWType != iana.HWTypeEthernet || len(m.ClientHWAddr) != len(MAC{}) {
 		return out, ErrMalformed
 	}
-	o, err := parseDHCPOptions(b[240:])
-	if err != nil {
-		return out, err
+	if m.MessageType() == dhcpv4.MessageTypeNone {
+		return out, ErrMalformed // BOOTP
 	}
 	before := len(out)
-	if b[0] == 1 && dstPort == portDHCPServer {
-		out = dhcpFromClient(f, b, o, out)
-	} else if b[0] == 2 && srcPort == portDHCPServer {
-		out = dhcpFromServer(f, d, b, o, out)
+	if m.OpCode == dhcpv4.OpcodeBootRequest && dstPort == portDHCPServer {
+		out = dhcpFromClient(f, m, out)
+	} else if m.OpCode == dhcpv4.OpcodeBootReply && srcPort == portDHCPServer {
+		out = dhcpFromServer(f, d.src, m, out)
 	}
 	if len(out) == before {
-		return out, ErrNoSighting
+		return out, ErrNoObservation
 	}
 	return out, nil
 }
 
-func dhcpFromClient(f Frame, b []byte, o dhcpOptions, out []Sighting) []Sighting {
-	if netip.AddrFrom4([4]byte(b[24:28])) != netip.AddrFrom4([4]byte{}) {
-		return out // relayed: it comes from another link
+func dhcpFromClient(f Frame, m *dhcpv4.DHCPv4, out []Observation) []Observation {
+	if !m.GatewayIPAddr.IsUnspecified() {
+		return out // relayed: the client is on another link
 	}
-	s := Sighting{MAC: MAC(b[28:34]), VID: f.VID, Source: DHCPv4, Addr: netip.AddrFrom4([4]byte(b[12:16]))}
-	switch o.kind {
-	case dhcpRequest:
+	o := Observation{MAC: MAC(m.ClientHWAddr), VID: f.VID, Source: DHCPv4, Addr: addr4(m.ClientIPAddr)}
+	server := addr4(m.ServerIdentifier())
+	switch m.MessageType() {
+	case dhcpv4.MessageTypeRequest:
 		// Without a server the client only hopes for an address that it had (INIT-REBOOT).
-		if s.Addr.IsUnspecified() && o.server.IsValid() {
-			s.Addr = o.requested
+		if o.Addr.IsUnspecified() && server.IsValid() {
+			o.Addr = addr4(m.RequestedIPAddress())
 		}
-	case dhcpInform:
-	case dhcpRelease:
-		s.Gone = true
+	case dhcpv4.MessageTypeInform:
+	case dhcpv4.MessageTypeRelease:
+		o.Gone = true
 	default:
 		return out
 	}
-	if usable(s.Addr) && s.MAC.Unicast() {
-		if !s.Gone {
-			s.Info = &Info{VendorClass: clean(o.vendor), Fingerprint: numbers(o.parameters)}
-			if name := o.name(); name != "" {
-				s.Info.Names, s.Info.flush = []Name{{name, DHCPv4}}, DHCPv4
-			}
+	if usable(o.Addr) && o.MAC.Unicast() {
+		if !o.Gone {
+			o.Info = dhcpInfo(m)
 		}
-		out = append(out, s)
+		out = append(out, o)
 	}
-	if o.kind == dhcpRequest && usable(o.server) {
-		// Whom a client names is a server, although its own packets go past this one.
-		out = append(out, Sighting{Addr: o.server, VID: f.VID, Source: DHCPv4, Info: &Info{DHCPServer: true}})
+	if m.MessageType() == dhcpv4.MessageTypeRequest && usable(server) {
+		// The named server's own packets are unicast: a switch may not let them pass here.
+		out = append(out, Observation{Addr: server, VID: f.VID, Source: DHCPv4, Info: &Info{DHCPServer: true}})
 	}
 	return out
 }
 
-func dhcpFromServer(f Frame, d datagram, b []byte, o dhcpOptions, out []Sighting) []Sighting {
-	if o.kind != dhcpOffer && o.kind != dhcpAck && o.kind != dhcpNak {
+// dhcpInfo returns what a client reports of itself.
+func dhcpInfo(m *dhcpv4.DHCPv4) *Info {
+	info := &Info{
+		VendorClass: clean(m.Options.Get(dhcpv4.OptionClassIdentifier)),
+		Fingerprint: numbers(m.Options.Get(dhcpv4.OptionParameterRequestList)),
+	}
+	name := hostname(m.Options.Get(dhcpv4.OptionHostName))
+	if fqdn := m.Options.Get(dhcpv4.OptionFQDN); name == "" && len(fqdn) > 3 && fqdn[0]&fqdnWireFormat == 0 {
+		name = hostname(fqdn[3:]) // after flags and two obsolete response codes
+	}
+	if name != "" {
+		info.Names, info.flush = []Name{{name, DHCPv4}}, DHCPv4
+	}
+	return info
+}
+
+func dhcpFromServer(f Frame, src netip.Addr, m *dhcpv4.DHCPv4, out []Observation) []Observation {
+	switch m.MessageType() {
+	case dhcpv4.MessageTypeOffer, dhcpv4.MessageTypeAck, dhcpv4.MessageTypeNak:
+	default:
 		return out
 	}
-	if server := o.server; usable(server) && f.Src.Unicast() {
-		s := Sighting{Addr: server, VID: f.VID, Source: DHCPv4, Info: &Info{DHCPServer: true}}
-		if server == d.src { // else a relay brings it
-			s.MAC = f.Src
+	if server := addr4(m.ServerIdentifier()); usable(server) && f.Src.Unicast() {
+		o := Observation{Addr: server, VID: f.VID, Source: DHCPv4, Info: &Info{DHCPServer: true}}
+		if server == src { // else a relay forwards it
+			o.MAC = f.Src
 		}
-		out = append(out, s)
+		out = append(out, o)
 	}
-	client := Sighting{Addr: netip.AddrFrom4([4]byte(b[16:20])), MAC: MAC(b[28:34]), VID: f.VID, Source: DHCPv4}
-	if o.kind == dhcpAck && usable(client.Addr) && client.MAC.Unicast() {
+	client := Observation{Addr: addr4(m.YourIPAddr), MAC: MAC(m.ClientHWAddr), VID: f.VID, Source: DHCPv4}
+	if m.MessageType() == dhcpv4.MessageTypeAck && usable(client.Addr) && client.MAC.Unicast() {
 		out = append(out, client)
 	}
 	return out
 }
 
-// parseDHCPOptions walks the options (RFC 2132). What firmware puts behind the end is not looked at.
-func parseDHCPOptions(b []byte) (o dhcpOptions, err error) {
-	for len(b) > 0 && b[0] != 255 {
-		if b[0] == 0 {
-			b = b[1:]
-			continue
-		}
-		if len(b) < 2 || len(b) < 2+int(b[1]) {
-			return o, ErrMalformed
-		}
-		value := b[2 : 2+int(b[1])]
-		switch b[0] {
-		case 12:
-			o.host = value
-		case 50:
-			o.requested = addr4(value)
-		case 53:
-			if len(value) == 1 {
-				o.kind = value[0]
-			}
-		case 54:
-			o.server = addr4(value)
-		case 55:
-			o.parameters = value
-		case 60:
-			o.vendor = value
-		case 81:
-			if len(value) > 3 && value[0]&4 == 0 { // ASCII encoding; the other one is DNS wire format
-				o.fqdn = value[3:]
-			}
-		}
-		b = b[2+int(b[1]):]
-	}
-	if o.kind == 0 {
-		return o, ErrMalformed // BOOTP
-	}
-	return o, nil
-}
-
-func addr4(b []byte) netip.Addr {
-	if len(b) != 4 {
-		return netip.Addr{}
-	}
-	return netip.AddrFrom4([4]byte(b))
-}
-
-// name is what the client calls itself.
-func (o dhcpOptions) name() string {
-	if name := hostname(o.host); name != "" {
-		return name
-	}
-	return hostname(o.fqdn)
+// addr4 converts an address of a DHCP message. The result is not valid if ip is nil.
+func addr4(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip.To4())
+	return a
 }
 
 // numbers writes octets in decimal with commas.

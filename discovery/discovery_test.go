@@ -26,8 +26,8 @@ func frame(n byte, addr string, vid uint16) []byte {
 	return b
 }
 
-func sighting(n byte, addr string) discovery.Sighting {
-	return discovery.Sighting{Addr: netip.MustParseAddr(addr), MAC: mac(n), Source: discovery.ARP}
+func sighting(n byte, addr string) discovery.Observation {
+	return discovery.Observation{Addr: netip.MustParseAddr(addr), MAC: mac(n), Source: discovery.ARP}
 }
 
 func TestDecodeARP(t *testing.T) {
@@ -45,16 +45,16 @@ func TestDecodeARP(t *testing.T) {
 		{"tagged", frame(1, "192.0.2.7", 5), 0, "192.0.2.7 02:00:00:00:00:01 5"},
 		{"tag taken off", frame(1, "192.0.2.7", 0), 7, "192.0.2.7 02:00:00:00:00:01 7"},
 		{"two tags", discoverytest.Tag(frame(1, "192.0.2.7", 5), 9), 0, "192.0.2.7 02:00:00:00:00:01 9"},
-		{"probe", frame(1, "0.0.0.0", 0), 0, discovery.ErrNoSighting.Error()},
-		{"broadcast sender", frame(1, "255.255.255.255", 0), 0, discovery.ErrNoSighting.Error()},
-		{"loopback sender", frame(1, "127.0.0.1", 0), 0, discovery.ErrNoSighting.Error()},
-		{"group MAC", group, 0, discovery.ErrNoSighting.Error()},
-		{"other hardware", odd, 0, discovery.ErrNoSighting.Error()},
+		{"probe", frame(1, "0.0.0.0", 0), 0, discovery.ErrNoObservation.Error()},
+		{"broadcast sender", frame(1, "255.255.255.255", 0), 0, discovery.ErrNoObservation.Error()},
+		{"loopback sender", frame(1, "127.0.0.1", 0), 0, discovery.ErrNoObservation.Error()},
+		{"group MAC", group, 0, discovery.ErrNoObservation.Error()},
+		{"other hardware", odd, 0, discovery.ErrNoObservation.Error()},
 		{"cut", frame(1, "192.0.2.7", 0)[:41], 0, discovery.ErrMalformed.Error()},
 		{"empty", nil, 0, discovery.ErrMalformed.Error()},
 	} {
 		f, err := discovery.ParseFrame(c.frame, c.vid)
-		var s discovery.Sighting
+		var s discovery.Observation
 		if err == nil {
 			s, err = discovery.DecodeARP(f)
 		}
@@ -76,7 +76,7 @@ type story struct {
 
 func (s *story) see(after time.Duration, n byte, addr string) {
 	if e, ok := s.table.See("eth0", sighting(n, addr), start.Add(after)); ok {
-		s.told = append(s.told, fmt.Sprintf("%v %s %v %v %v %d", after, e.Kind, e.Observation.Addr, e.Observation.MAC, e.Previous, e.Observation.Count))
+		s.told = append(s.told, fmt.Sprintf("%v %s %v %v %v %d", after, e.Kind, e.Device.Addr, e.Device.MAC, e.Previous, e.Device.Count))
 	}
 }
 
@@ -100,7 +100,7 @@ func TestTableReportsChangesOnly(t *testing.T) {
 		"12m0s moved 192.0.2.7 02:00:00:00:00:02 02:00:00:00:00:01 1",
 		"1h30m0s new 192.0.2.7 02:00:00:00:00:02  1", // silent for longer than the TTL
 	)
-	if n := len(s.table.Observations(start.Add(4 * time.Hour))); n != 0 {
+	if n := len(s.table.Devices(start.Add(4 * time.Hour))); n != 0 {
 		t.Errorf("%d remembered after the TTL", n)
 	}
 }
@@ -141,7 +141,7 @@ func TestTentativeAddressesWaitForADefence(t *testing.T) {
 		t.Errorf("reported early: %+v", early)
 	}
 	got := table.Tick(start.Add(2 * time.Second))
-	if len(got) != 1 || got[0].Kind != discovery.New || got[0].Observation.MAC != mac(1) {
+	if len(got) != 1 || got[0].Kind != discovery.New || got[0].Device.MAC != mac(1) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -154,12 +154,12 @@ func TestIgnored(t *testing.T) {
 	table := discovery.NewTable(discovery.TableConfig{})
 	table.See("eth0", sighting(1, "192.0.2.77"), start)
 	table.SetIgnore(rules)
-	if n := len(table.Observations(start)); n != 0 {
+	if n := len(table.Devices(start)); n != 0 {
 		t.Errorf("%d kept that are ignored from now on", n)
 	}
 	other := sighting(2, "192.0.2.78")
 	other.MAC[0] = 6
-	for _, s := range []discovery.Sighting{sighting(1, "192.0.2.77"), sighting(2, "192.0.2.15"), sighting(2, "2001:db8::7"), other} {
+	for _, s := range []discovery.Observation{sighting(1, "192.0.2.77"), sighting(2, "192.0.2.15"), sighting(2, "2001:db8::7"), other} {
 		if e, ok := table.See("eth0", s, start); ok {
 			t.Errorf("reported %+v", e)
 		}
@@ -179,7 +179,7 @@ func TestFloodIsBounded(t *testing.T) {
 	table.See("eth0", sighting(1, "192.0.2.7"), start.Add(2*time.Second))
 	reports := 0
 	for i := range 10_000 {
-		s := discovery.Sighting{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), MAC: discovery.MAC{2, 1, 0, 0, byte(i >> 8), byte(i)}, Source: discovery.ARP}
+		s := discovery.Observation{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), MAC: discovery.MAC{2, 1, 0, 0, byte(i >> 8), byte(i)}, Source: discovery.ARP}
 		if _, ok := table.See("eth0", s, start.Add(3*time.Second)); ok {
 			reports++
 		}
@@ -192,7 +192,7 @@ func TestFloodIsBounded(t *testing.T) {
 		t.Errorf("who was there before the flood is forgotten: %+v", e)
 	}
 	// Who was not reported for the flood is when it is seen again.
-	last := discovery.Sighting{Addr: netip.AddrFrom4([4]byte{10, 0, 9999 >> 8, 9999 & 0xff}), MAC: discovery.MAC{2, 1, 0, 0, 9999 >> 8, 9999 & 0xff}, Source: discovery.ARP}
+	last := discovery.Observation{Addr: netip.AddrFrom4([4]byte{10, 0, 9999 >> 8, 9999 & 0xff}), MAC: discovery.MAC{2, 1, 0, 0, 9999 >> 8, 9999 & 0xff}, Source: discovery.ARP}
 	if e, ok := table.See("eth0", last, start.Add(time.Hour)); !ok || e.Kind != discovery.New {
 		t.Errorf("not reported: %v %+v", ok, e)
 	}

@@ -6,7 +6,7 @@
 // [Watch] listens on the interfaces that suit, chosen anew when links change, and reports what is new or has changed:
 //
 //	err := discovery.Watch(ctx, discovery.Config{
-//		Sink: func(e discovery.Event) { log.Println(e.Kind, e.Observation.Addr, e.Observation.MAC, e.Observation.Hostname()) },
+//		Sink: func(e discovery.Event) { log.Println(e.Kind, e.Device.Addr, e.Device.MAC, e.Device.Hostname()) },
 //	})
 //
 // [Sweep] asks every address of a prefix instead, slowly or fast, and says how far it has come:
@@ -25,7 +25,7 @@
 //
 // Every protocol has a function of its own that reads a [Frame] and keeps nothing: [DecodeARP], [DecodeNDP], [DecodeDHCPv4],
 // [DecodeDHCPv6], [DecodeMDNS], [DecodeLLDP], [BeaconKey.Decode]. A [Decoder] tells frames apart, counts, and reads no more of
-// the costly ones than it can afford. A [Table] turns sightings into events: one observation for each interface, VLAN, address
+// the costly ones than it can afford. A [Table] turns observations into events: one [Device] for each interface, VLAN, address
 // and MAC; an address that moves to another MAC, and one that two of them fight over. [Filter] is the kernel's part, [Choose]
 // picks interfaces, [Reverse] looks names up. Package discoverytest is an Ethernet in memory, and package oui knows who made
 // a network card.
@@ -43,7 +43,7 @@
 //
 // # Floods
 //
-// A table keeps at most [TableConfig.Limit] observations. Devices that have been there for a second give way last, and are
+// A table keeps at most [TableConfig.Limit] devices. Devices that have been there for a second give way last, and are
 // reported in their turn, so that made-up senders push out, and hold up, each other. What is lost, dropped or left out is counted:
 // [Counters], [TableStats].
 //

@@ -112,7 +112,7 @@ func (b *budget) take(rate float64, at int64) bool {
 	return true
 }
 
-func (t *Table) place(ifname string, s Sighting) place {
+func (t *Table) place(ifname string, s Observation) place {
 	link, ok := t.interfaces[ifname]
 	if !ok {
 		link = uint16(len(t.names))
@@ -183,9 +183,9 @@ func (t *Table) all() func(func(int, *entry) bool) {
 	}
 }
 
-// observation is the entry as it is shown. It shares the lists of the entry's info, which are never changed in place.
-func (t *Table) observation(e *entry) Observation {
-	o := Observation{
+// device is the entry as it is shown. It shares the lists of the entry's info, which are never changed in place.
+func (t *Table) device(e *entry) Device {
+	o := Device{
 		Interface: t.names[e.key.link], VID: e.key.vid, Addr: e.addr(), MAC: e.key.mac, First: time.Unix(0, e.first), Last: time.Unix(0, e.last),
 		Expires: time.Unix(0, e.expires), Count: e.count, Sources: e.sources,
 	}

@@ -23,9 +23,9 @@ func Example() {
 		}
 	}()
 	err := discovery.Watch(ctx, discovery.Config{
-		Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Link{}),
+		Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Interface{}),
 		Sink: func(e discovery.Event) {
-			fmt.Println(e.Kind, e.Observation.Interface, e.Observation.Addr, e.Observation.MAC)
+			fmt.Println(e.Kind, e.Device.Interface, e.Device.Addr, e.Device.MAC)
 			cancel()
 		},
 	})
@@ -40,9 +40,9 @@ func ExampleTable() {
 	table := discovery.NewTable(discovery.TableConfig{})
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, last := range []byte{1, 1, 2} {
-		s := discovery.Sighting{Addr: netip.MustParseAddr("192.0.2.7"), MAC: discovery.MAC{2, 0, 0, 0, 0, last}, Source: discovery.ARP}
+		s := discovery.Observation{Addr: netip.MustParseAddr("192.0.2.7"), MAC: discovery.MAC{2, 0, 0, 0, 0, last}, Source: discovery.ARP}
 		if event, ok := table.See("eth0", s, now); ok {
-			fmt.Println(event.Kind, event.Observation.Addr, event.Observation.MAC)
+			fmt.Println(event.Kind, event.Device.Addr, event.Device.MAC)
 		}
 	}
 	// Output:

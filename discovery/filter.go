@@ -53,7 +53,7 @@ func ports6(s Source) (ports []uint32) {
 
 func types6(s Source) (types []uint32) {
 	if s&(NDP|Scan) != 0 {
-		types = append(types, icmpRouterSolicit, icmpRouterAdvert, icmpNeighbourSolicit, icmpNeighbourAdvert)
+		types = append(types, icmpRouterSolicit, icmpRouterAdvert, icmpNeighborSolicit, icmpNeighborAdvert)
 	}
 	if s.Has(Scan) {
 		types = append(types, icmpEchoReply, icmpParameterProblem)

@@ -31,9 +31,9 @@ const (
 	maxTags     = 2
 )
 
-// ErrNoSighting is returned for packets that are well formed but say nothing about who owns an address: probes, senders
+// ErrNoObservation is returned for packets that are well formed but say nothing about who owns an address: probes, senders
 // without an address, replies to nobody.
-var ErrNoSighting = errors.New("discovery: no sighting")
+var ErrNoObservation = errors.New("discovery: no observation")
 
 // ErrMalformed is returned for packets that break their protocol's format. Errors of the single decoders wrap it.
 var ErrMalformed = errors.New("discovery: malformed packet")

@@ -19,10 +19,10 @@ func beaconFrame() []byte {
 }
 
 // decoder is one protocol's, for frames that fuzzing changes.
-type decoder func(discovery.Frame) ([]discovery.Sighting, error)
+type decoder func(discovery.Frame) ([]discovery.Observation, error)
 
-func one(s discovery.Sighting, err error) ([]discovery.Sighting, error) {
-	return []discovery.Sighting{s}, err
+func one(s discovery.Observation, err error) ([]discovery.Observation, error) {
+	return []discovery.Observation{s}, err
 }
 
 // fuzz throws frames at a decoder. What it makes of them is whole, is its own memory, and comes through the kernel's filter.
@@ -69,34 +69,34 @@ func fuzz(f *testing.F, source discovery.Source, decode decoder) {
 }
 
 func FuzzDecodeARP(f *testing.F) {
-	fuzz(f, discovery.ARP, func(p discovery.Frame) ([]discovery.Sighting, error) { return one(discovery.DecodeARP(p)) })
+	fuzz(f, discovery.ARP, func(p discovery.Frame) ([]discovery.Observation, error) { return one(discovery.DecodeARP(p)) })
 }
 
 func FuzzDecodeNDP(f *testing.F) {
-	fuzz(f, discovery.NDP, func(p discovery.Frame) ([]discovery.Sighting, error) { return one(discovery.DecodeNDP(p)) })
+	fuzz(f, discovery.NDP, func(p discovery.Frame) ([]discovery.Observation, error) { return one(discovery.DecodeNDP(p)) })
 }
 
 func FuzzDecodeDHCPv4(f *testing.F) {
-	fuzz(f, discovery.DHCPv4, func(p discovery.Frame) ([]discovery.Sighting, error) { return discovery.DecodeDHCPv4(p, nil) })
+	fuzz(f, discovery.DHCPv4, func(p discovery.Frame) ([]discovery.Observation, error) { return discovery.DecodeDHCPv4(p, nil) })
 }
 
 func FuzzDecodeDHCPv6(f *testing.F) {
-	fuzz(f, discovery.DHCPv6, func(p discovery.Frame) ([]discovery.Sighting, error) { return discovery.DecodeDHCPv6(p, nil) })
+	fuzz(f, discovery.DHCPv6, func(p discovery.Frame) ([]discovery.Observation, error) { return discovery.DecodeDHCPv6(p, nil) })
 }
 
 func FuzzDecodeMDNS(f *testing.F) {
-	fuzz(f, discovery.MDNS, func(p discovery.Frame) ([]discovery.Sighting, error) {
+	fuzz(f, discovery.MDNS, func(p discovery.Frame) ([]discovery.Observation, error) {
 		seen, _, err := discovery.DecodeMDNS(p, nil)
 		return seen, err
 	})
 }
 
 func FuzzDecodeLLDP(f *testing.F) {
-	fuzz(f, discovery.LLDP, func(p discovery.Frame) ([]discovery.Sighting, error) { return one(discovery.DecodeLLDP(p)) })
+	fuzz(f, discovery.LLDP, func(p discovery.Frame) ([]discovery.Observation, error) { return one(discovery.DecodeLLDP(p)) })
 }
 
 func FuzzDecodeBeacon(f *testing.F) {
-	fuzz(f, discovery.Beacons, func(p discovery.Frame) ([]discovery.Sighting, error) {
+	fuzz(f, discovery.Beacons, func(p discovery.Frame) ([]discovery.Observation, error) {
 		return one(discovery.BeaconKey("secret").Decode(p, start))
 	})
 }

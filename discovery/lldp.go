@@ -20,17 +20,17 @@ const (
 	lldpOrganised   = 127
 )
 
-// DecodeLLDP reads a switch's word of which of its ports this is (IEEE 802.1AB). The sighting has no address: what the switch
+// DecodeLLDP reads a switch's word of which of its ports this is (IEEE 802.1AB). The observation has no address: what the switch
 // names as its management address belongs to another MAC of it, if it has one at all.
-func DecodeLLDP(f Frame) (Sighting, error) {
+func DecodeLLDP(f Frame) (Observation, error) {
 	if f.Type != etherLLDP || !f.Src.Unicast() {
-		return Sighting{}, ErrMalformed
+		return Observation{}, ErrMalformed
 	}
 	sw := &Switch{}
 	seen := 0
 	for b := f.Payload; ; {
 		if len(b) < 2 {
-			return Sighting{}, ErrMalformed
+			return Observation{}, ErrMalformed
 		}
 		head := binary.BigEndian.Uint16(b)
 		kind, length := head>>9, int(head&0x1ff)
@@ -38,22 +38,22 @@ func DecodeLLDP(f Frame) (Sighting, error) {
 			break
 		}
 		if len(b) < 2+length {
-			return Sighting{}, ErrMalformed
+			return Observation{}, ErrMalformed
 		}
 		// Chassis, port and time to live come first, in this order.
 		if seen < 3 && int(kind) != seen+1 {
-			return Sighting{}, ErrMalformed
+			return Observation{}, ErrMalformed
 		}
 		seen++
 		if !sw.take(int(kind), b[2:2+length]) {
-			return Sighting{}, ErrMalformed
+			return Observation{}, ErrMalformed
 		}
 		b = b[2+length:]
 	}
 	if seen < 3 {
-		return Sighting{}, ErrMalformed
+		return Observation{}, ErrMalformed
 	}
-	s := Sighting{MAC: f.Src, VID: f.VID, Source: LLDP, Gone: sw.TTL == 0, Info: &Info{Switch: sw, ttl: sw.TTL}}
+	s := Observation{MAC: f.Src, VID: f.VID, Source: LLDP, Gone: sw.TTL == 0, Info: &Info{Switch: sw, ttl: sw.TTL}}
 	if name := hostname([]byte(sw.System)); name != "" {
 		s.Info.Names, s.Info.flush = []Name{{name, LLDP}}, LLDP
 	}

@@ -30,7 +30,7 @@ const cacheFlush = 1 << 15
 // DecodeMDNS reads a multicast DNS packet (RFC 6762), also one with services (RFC 6763), and appends what was seen to out: the
 // sender at its address, and as hearsay at others that it claims. foreign is how many of the records were about names outside
 // of .local, which multicast DNS has no say in.
-func DecodeMDNS(f Frame, out []Sighting) (_ []Sighting, foreign int, err error) {
+func DecodeMDNS(f Frame, out []Observation) (_ []Observation, foreign int, err error) {
 	d, ok := ipPacket(f)
 	if !ok {
 		return out, 0, ErrMalformed
@@ -41,10 +41,10 @@ func DecodeMDNS(f Frame, out []Sighting) (_ []Sighting, foreign int, err error) 
 		return out, 0, ErrMalformed
 	}
 	if !usable(d.src) || !f.Src.Unicast() || body[2]&0x80 == 0 && d.dst != mdnsGroup4 && d.dst != mdnsGroup6 {
-		return out, 0, ErrNoSighting
+		return out, 0, ErrNoObservation
 	}
 	if body[2]&0x80 == 0 { // a question tells who asks
-		return append(out, Sighting{Addr: d.src, MAC: f.Src, VID: f.VID, Source: MDNS}), 0, nil
+		return append(out, Observation{Addr: d.src, MAC: f.Src, VID: f.VID, Source: MDNS}), 0, nil
 	}
 	var msg dns.Msg
 	if err := msg.Unpack(body); err != nil {
@@ -212,9 +212,9 @@ func digit(c byte) bool { return c >= '0' && c <= '9' }
 // only when asked, so they do not tell how long a device is there.
 const mdnsTTL = 75 * time.Minute
 
-// sightings appends one for the sender's own address, and one of hearsay for each other address that it claims.
-func (c *claims) sightings(f Frame, src netip.Addr, out []Sighting) []Sighting {
-	own := Sighting{Addr: src, MAC: f.Src, VID: f.VID, Source: MDNS, Info: c.info(src)}
+// observations appends one for the sender's own address, and one of hearsay for each other address that it claims.
+func (c *claims) sightings(f Frame, src netip.Addr, out []Observation) []Observation {
+	own := Observation{Addr: src, MAC: f.Src, VID: f.VID, Source: MDNS, Info: c.info(src)}
 	for _, s := range c.services {
 		// A service is the sender's unless it says that another host has it.
 		if len(c.hosts) == 0 || slices.Contains(c.hosts[s.host], src) {
@@ -226,7 +226,7 @@ func (c *claims) sightings(f Frame, src netip.Addr, out []Sighting) []Sighting {
 		if a == src || !usable(a) {
 			continue
 		}
-		other := Sighting{Addr: a, MAC: f.Src, VID: f.VID, Source: MDNS, Hearsay: true, Info: c.info(a)}
+		other := Observation{Addr: a, MAC: f.Src, VID: f.VID, Source: MDNS, Hearsay: true, Info: c.info(a)}
 		for _, s := range c.services {
 			if slices.Contains(c.hosts[s.host], a) {
 				other.Info.take(s)

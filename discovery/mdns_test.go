@@ -38,19 +38,19 @@ func announcement(t *testing.T, records ...string) []byte {
 }
 
 // hear decodes a packet, tells a table, and returns what it knows of an address afterwards.
-func hear(t *testing.T, table *discovery.Table, addr string, packet []byte) (discovery.Observation, *discovery.Counters) {
+func hear(t *testing.T, table *discovery.Table, addr string, packet []byte) (discovery.Device, *discovery.Counters) {
 	t.Helper()
 	c := new(discovery.Counters)
 	d := discovery.Decoder{Counters: c}
 	for _, s := range d.Decode(packet, 0, start, nil) {
 		table.See("eth0", s, start)
 	}
-	for _, o := range table.Observations(start) {
+	for _, o := range table.Devices(start) {
 		if o.Addr == netip.MustParseAddr(addr) {
 			return o, c
 		}
 	}
-	return discovery.Observation{}, c
+	return discovery.Device{}, c
 }
 
 func TestMDNSNamesAndServices(t *testing.T) {
@@ -116,10 +116,10 @@ func TestNamesStandInOrderOfTrust(t *testing.T) {
 		table.See("eth0", s, start)
 	}
 	table.Name(s.Addr, "real.example", start)
-	if o := table.Observations(start)[0]; o.Hostname() != "real" || len(o.Names) != 3 || o.Names[1].Name != "claimed" {
+	if o := table.Devices(start)[0]; o.Hostname() != "real" || len(o.Names) != 3 || o.Names[1].Name != "claimed" {
 		t.Errorf("got %+v", o.Names)
 	}
-	if events := table.Name(s.Addr, "", start); len(events) != 1 || events[0].Observation.Hostname() != "claimed" {
+	if events := table.Name(s.Addr, "", start); len(events) != 1 || events[0].Device.Hostname() != "claimed" {
 		t.Errorf("got %+v", events)
 	}
 }

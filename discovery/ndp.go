@@ -1,86 +1,95 @@
 package discovery
 
 import (
-	"encoding/binary"
+	"bytes"
 	"net/netip"
-	"time"
+
+	"github.com/mdlayher/ndp"
 )
 
 // ICMPv6 types (RFC 4443, RFC 4861).
 const (
-	icmpParameterProblem = 4
-	icmpEchoRequest      = 128
-	icmpEchoReply        = 129
-	icmpRouterSolicit    = 133
-	icmpRouterAdvert     = 134
-	icmpNeighbourSolicit = 135
-	icmpNeighbourAdvert  = 136
+	icmpParameterProblem  = 4
+	icmpEchoRequest       = 128
+	icmpEchoReply         = 129
+	icmpRouterSolicit     = 133
+	icmpRouterAdvert      = 134
+	icmpNeighborSolicit   = 135
+	icmpNeighborAdvert    = 136
+	ndpSourceLink         = 1 // option: link address of the sender
+	ndpTargetLink         = 2 // option: link address of the target of an advertisement
+	ndpHopLimit           = 255
+	ndpNeighborHeader     = 24 // octets before the options
+	ndpRouterAdvertHeader = 16
 )
 
-// Options of neighbour discovery.
-const (
-	optSourceLink = 1
-	optTargetLink = 2
-	optPrefix     = 3
-	optRDNSS      = 25
-)
-
-// DecodeNDP reads neighbour and router discovery of IPv6 (RFC 4861). A device that asks whether an address is free (RFC 4862)
-// is a tentative sighting.
-func DecodeNDP(f Frame) (Sighting, error) {
+// DecodeNDP reads neighbor and router discovery of IPv6 (RFC 4861). A device that asks whether an address is free
+// (RFC 4862) is a tentative observation.
+//
+// Neighbor messages are read in place: they are most of the IPv6 frames of a link, and package ndp allocates for each.
+func DecodeNDP(f Frame) (Observation, error) {
 	d, ok := ipPacket(f)
 	if !ok || d.proto != protoICMPv6 || f.Type != etherIPv6 || len(d.body) < 8 {
-		return Sighting{}, ErrMalformed
+		return Observation{}, ErrMalformed
 	}
-	if d.body[0] < icmpRouterSolicit || d.body[0] > icmpNeighbourAdvert {
-		return Sighting{}, ErrNoSighting
+	if d.body[0] < icmpRouterSolicit || d.body[0] > icmpNeighborAdvert {
+		return Observation{}, ErrNoObservation
 	}
-	// Routers do not forward what has come with 255: the packet is from this link (RFC 4861 section 6.1).
-	if d.hops != 255 || d.body[1] != 0 {
-		return Sighting{}, ErrMalformed
+	// Routers decrement the limit, so that a packet with 255 is from this link (RFC 4861 section 6.1).
+	if d.hops != ndpHopLimit || d.body[1] != 0 {
+		return Observation{}, ErrMalformed
 	}
-	s := Sighting{MAC: f.Src, VID: f.VID, Source: NDP}
+	s := Observation{Addr: d.src, MAC: f.Src, VID: f.VID, Source: NDP}
 	var options []byte
-	link := byte(optSourceLink)
+	link := byte(ndpSourceLink)
 	switch d.body[0] {
-	case icmpNeighbourSolicit, icmpNeighbourAdvert:
-		if len(d.body) < 24 {
-			return Sighting{}, ErrMalformed
+	case icmpNeighborSolicit, icmpNeighborAdvert:
+		if len(d.body) < ndpNeighborHeader {
+			return Observation{}, ErrMalformed
 		}
 		target := netip.AddrFrom16([16]byte(d.body[8:24]))
-		options, s.Addr = d.body[24:], d.src
-		if d.body[0] == icmpNeighbourAdvert {
-			s.Addr, link = target, optTargetLink
+		options = d.body[ndpNeighborHeader:]
+		if d.body[0] == icmpNeighborAdvert {
+			s.Addr, link = target, ndpTargetLink
 		} else if d.src.IsUnspecified() {
 			s.Addr, s.Tentative = target, true
 		}
 	case icmpRouterSolicit:
-		options, s.Addr = d.body[8:], d.src
+		options = d.body[8:]
 	case icmpRouterAdvert:
-		if len(d.body) < 16 || !d.src.IsLinkLocalUnicast() {
-			return Sighting{}, ErrMalformed
+		if len(d.body) < ndpRouterAdvertHeader || !d.src.IsLinkLocalUnicast() {
+			return Observation{}, ErrMalformed
 		}
-		options, s.Addr = d.body[16:], d.src
+		options = d.body[ndpRouterAdvertHeader:]
 	}
 	mac, err := linkOption(options, link)
 	if err != nil {
-		return Sighting{}, err
+		return Observation{}, err
 	}
 	if mac.Unicast() && !s.Tentative {
 		s.MAC = mac
 	}
 	if !usable(s.Addr) || !s.MAC.Unicast() {
-		return Sighting{}, ErrNoSighting
+		return Observation{}, ErrNoObservation
 	}
 	if d.body[0] == icmpRouterAdvert {
-		s.Info = &Info{Router: router(d.body)}
+		if s.Info, err = routerInfo(d.body); err != nil {
+			return Observation{}, err
+		}
 	}
 	return s, nil
 }
 
-// linkOption walks the options and returns the link address in the one of that type, zero when there is none.
+// isRouterAdvert reports whether an ICMPv6 frame is a router advertisement, which takes memory to read.
+func isRouterAdvert(f Frame) bool {
+	d, ok := ipPacket(f)
+	return ok && len(d.body) > 0 && d.body[0] == icmpRouterAdvert
+}
+
+// linkOption walks the options and returns the link address in the one of that type, zero if none has it.
 func linkOption(options []byte, kind byte) (mac MAC, err error) {
 	for len(options) > 0 {
+		// An option of length zero would never end (RFC 4861 section 4.6).
 		if len(options) < 2 || options[1] == 0 || int(options[1])*8 > len(options) {
 			return MAC{}, ErrMalformed
 		}
@@ -95,22 +104,30 @@ func linkOption(options []byte, kind byte) (mac MAC, err error) {
 // maxRouterItems bounds what is kept of one advertisement.
 const maxRouterItems = 16
 
-// router reads an advertisement whose options have been checked.
-func router(b []byte) *Router {
-	r := &Router{
-		Managed: b[5]&0x80 != 0, Other: b[5]&0x40 != 0, Lifetime: time.Duration(binary.BigEndian.Uint16(b[6:])) * time.Second,
+// routerInfo returns what a router advertises. The library refuses a message for one bad option; the header alone still shows
+// that this is a router, which matters more than its options.
+func routerInfo(body []byte) (*Info, error) {
+	m, err := ndp.ParseMessage(body)
+	if err != nil {
+		header := bytes.Clone(body[:ndpRouterAdvertHeader])
+		header[5] &^= 0x18 // the reserved router preference counts as the default one (RFC 4191 section 2.2)
+		m, err = ndp.ParseMessage(header)
 	}
-	for o := b[16:]; len(o) > 0; o = o[int(o[1])*8:] {
-		option := o[:int(o[1])*8]
-		switch {
-		case option[0] == optPrefix && len(option) == 32 && option[3]&0x80 != 0 && option[2] <= 128 && len(r.Prefixes) < maxRouterItems:
-			p := netip.PrefixFrom(netip.AddrFrom16([16]byte(option[16:32])), int(option[2]))
-			r.Prefixes = append(r.Prefixes, p.Masked())
-		case option[0] == optRDNSS && len(option) >= 24:
-			for a := option[8:]; len(a) >= 16 && len(r.DNS) < maxRouterItems; a = a[16:] {
-				r.DNS = append(r.DNS, netip.AddrFrom16([16]byte(a[:16])))
+	ra, ok := m.(*ndp.RouterAdvertisement)
+	if err != nil || !ok {
+		return nil, ErrMalformed
+	}
+	r := &Router{Managed: ra.ManagedConfiguration, Other: ra.OtherConfiguration, Lifetime: ra.RouterLifetime}
+	for _, o := range ra.Options {
+		switch o := o.(type) {
+		case *ndp.PrefixInformation:
+			p := netip.PrefixFrom(o.Prefix, int(o.PrefixLength))
+			if o.OnLink && p.IsValid() && len(r.Prefixes) < maxRouterItems {
+				r.Prefixes = append(r.Prefixes, p.Masked())
 			}
+		case *ndp.RecursiveDNSServer:
+			r.DNS = append(r.DNS, o.Servers[:min(len(o.Servers), maxRouterItems-len(r.DNS))]...)
 		}
 	}
-	return r
+	return &Info{Router: r}, nil
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A Sighting is one packet's word that a device with a MAC uses an address.
-type Sighting struct {
+// An Observation is one packet's word that a device with a MAC uses an address.
+type Observation struct {
 	Addr netip.Addr
 	MAC  MAC
 	// VID is the VLAN tag of the frame, zero for untagged.
@@ -94,9 +94,9 @@ type Switch struct {
 	TTL         time.Duration `json:"ttl"`           // zero = it says good-bye
 }
 
-// An Observation is a device as it has been seen at one address on one interface. It is identified by interface, VID, address
+// An Device is a device as it has been seen at one address on one interface. It is identified by interface, VID, address
 // and MAC together.
-type Observation struct {
+type Device struct {
 	Interface string     `json:"interface"`
 	VID       uint16     `json:"vid,omitempty"`
 	Addr      netip.Addr `json:"addr"`
@@ -112,7 +112,7 @@ type Observation struct {
 }
 
 // Hostname is the most reliable name without a domain, empty when none is known.
-func (o *Observation) Hostname() string {
+func (o *Device) Hostname() string {
 	if len(o.Names) == 0 {
 		return ""
 	}
@@ -141,8 +141,8 @@ const (
 
 // An Event is a change worth knowing.
 type Event struct {
-	Kind        Kind        `json:"kind"`
-	Observation Observation `json:"observation"`
+	Kind   Kind   `json:"kind"`
+	Device Device `json:"observation"`
 	// Previous is the MAC that had the address before, for Moved, or has it too, for Conflict.
 	Previous MAC `json:"previous,omitzero"`
 }

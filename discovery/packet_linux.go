@@ -29,7 +29,7 @@ type packetConn struct {
 	file   *os.File
 	raw    syscallConn
 	fd     int
-	link   Link
+	link   Interface
 	groups []*os.File // sockets that are in the groups of multicast DNS
 	ring   []byte
 	block  int
@@ -44,11 +44,11 @@ type syscallConn interface {
 
 // OpenPacket opens the interface for frames of the sources (zero means [Passive]). It takes CAP_NET_RAW.
 func OpenPacket(name string, sources Source) (Conn, error) {
-	links, err := Links()
+	links, err := Interfaces()
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(links, func(l Link) bool { return l.Name == name })
+	i := slices.IndexFunc(links, func(l Interface) bool { return l.Name == name })
 	if i < 0 {
 		return nil, fmt.Errorf("discovery: interface %s: %w", name, &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist})
 	}
@@ -68,7 +68,7 @@ func OpenPacket(name string, sources Source) (Conn, error) {
 	return c, nil
 }
 
-func openPacket(link Link, filter []bpf.Instruction) (*packetConn, error) {
+func openPacket(link Interface, filter []bpf.Instruction) (*packetConn, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -228,7 +228,7 @@ func (c *packetConn) Drops() uint64 {
 	return uint64(stats.Drops)
 }
 
-func (c *packetConn) Link() Link { return c.link }
+func (c *packetConn) Interface() Interface { return c.link }
 
 func (c *packetConn) Close() error {
 	if c.closed.Swap(true) {

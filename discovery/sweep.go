@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mdlayher/ndp"
 )
 
 // Rates of a sweep in questions a second.
@@ -39,7 +41,7 @@ type SweepConfig struct {
 	Names bool
 	// Sink is told of each device that answers, once for each address and MAC and again with names, from one goroutine. Nil
 	// tells nobody.
-	Sink func(Sighting)
+	Sink func(Observation)
 	// Progress is told after each question, from one goroutine. Nil tells nobody.
 	Progress func(SweepProgress)
 }
@@ -89,11 +91,11 @@ type sweep struct {
 // A target is asked by one frame. It has no address when all devices are asked at once.
 type target struct {
 	addr  netip.Addr
-	frame func(b []byte) []byte
+	frame func(b []byte) ([]byte, error)
 }
 
 func (s *sweep) plan() error {
-	link := s.cfg.Conn.Link()
+	link := s.cfg.Conn.Interface()
 	for _, p := range s.cfg.Prefixes {
 		p = p.Masked()
 		source, ok := ownAddr(link, p)
@@ -120,7 +122,7 @@ func (s *sweep) plan() error {
 }
 
 // ownAddr is the link's address in the network that a prefix is a part of.
-func ownAddr(l Link, p netip.Prefix) (netip.Addr, bool) {
+func ownAddr(l Interface, p netip.Prefix) (netip.Addr, bool) {
 	for _, own := range l.Addrs {
 		if own.Masked().Contains(p.Addr()) && own.Bits() <= p.Bits() {
 			return own.Addr(), true
@@ -130,15 +132,15 @@ func ownAddr(l Link, p netip.Prefix) (netip.Addr, bool) {
 }
 
 // each adds every address that a device can have.
-func (s *sweep) each(link Link, p netip.Prefix, source netip.Addr) {
+func (s *sweep) each(link Interface, p netip.Prefix, source netip.Addr) {
 	network, last := p.Addr(), lastAddr(p)
 	for a := network; a.IsValid() && p.Contains(a); a = a.Next() {
 		if a == source || a.Is4() && p.Bits() < 31 && (a == network || a == last) {
 			continue
 		}
-		t := target{addr: a, frame: func(b []byte) []byte { return arpQuestion(b, link.MAC, source, a) }}
+		t := target{addr: a, frame: func(b []byte) ([]byte, error) { return arpQuestion(b, link.MAC, source, a), nil }}
 		if !a.Is4() {
-			t.frame = func(b []byte) []byte { return neighbourQuestion(b, link.MAC, source, a) }
+			t.frame = func(b []byte) ([]byte, error) { return neighborQuestion(b, link.MAC, source, a) }
 		}
 		s.targets = append(s.targets, t)
 	}
@@ -155,10 +157,10 @@ func lastAddr(p netip.Prefix) netip.Addr {
 
 // multicast asks all IPv6 devices of the link: by an echo, and for those that do not answer echoes by an option that they must
 // complain about (RFC 4443 section 3.4).
-func (s *sweep) multicast(link Link, source netip.Addr) {
+func (s *sweep) multicast(link Interface, source netip.Addr) {
 	s.targets = append(s.targets,
-		target{frame: func(b []byte) []byte { return echoQuestion(b, link.MAC, source, false) }},
-		target{frame: func(b []byte) []byte { return echoQuestion(b, link.MAC, source, true) }})
+		target{frame: func(b []byte) ([]byte, error) { return echoQuestion(b, link.MAC, source, false), nil }},
+		target{frame: func(b []byte) ([]byte, error) { return echoQuestion(b, link.MAC, source, true), nil }})
 }
 
 // ask sends the questions and waits for the last answers.
@@ -178,7 +180,11 @@ func (s *sweep) ask(ctx context.Context) error {
 				return err
 			}
 			sent++
-			if err := s.cfg.Conn.Send(t.frame(frame[:0])); err != nil {
+			question, err := t.frame(frame[:0])
+			if err == nil {
+				err = s.cfg.Conn.Send(question)
+			}
+			if err != nil {
 				return err
 			}
 			s.count()
@@ -202,7 +208,7 @@ func (s *sweep) askNames(ctx context.Context, interval time.Duration) error {
 	s.mu.Lock()
 	answered := slices.SortedFunc(maps.Keys(s.answered), netip.Addr.Compare)
 	s.mu.Unlock()
-	link, start := s.cfg.Conn.Link(), time.Now()
+	link, start := s.cfg.Conn.Interface(), time.Now()
 	for i, a := range answered {
 		source, ok := ownAddr(link, netip.PrefixFrom(a, a.BitLen()))
 		if !ok {
@@ -290,7 +296,7 @@ func (s *sweep) takeNames(f Frame) {
 	}
 }
 
-func (s *sweep) take(seen Sighting) {
+func (s *sweep) take(seen Observation) {
 	inside := false
 	for _, p := range s.cfg.Prefixes {
 		inside = inside || p.Contains(seen.Addr)
@@ -313,8 +319,8 @@ func (s *sweep) take(seen Sighting) {
 }
 
 // decodeAnswer reads whatever shows that a device is there.
-func decodeAnswer(f Frame) (Sighting, bool) {
-	var s Sighting
+func decodeAnswer(f Frame) (Observation, bool) {
+	var s Observation
 	var err error
 	switch f.Type {
 	case etherARP:
@@ -326,7 +332,7 @@ func decodeAnswer(f Frame) (Sighting, bool) {
 		}
 		if d.body[0] == icmpEchoReply || d.body[0] == icmpParameterProblem {
 			// The answer is to a question that stays on the link: a router does not pass it on.
-			return Sighting{Addr: d.src, MAC: f.Src, Source: Scan}, usable(d.src) && f.Src.Unicast()
+			return Observation{Addr: d.src, MAC: f.Src, Source: Scan}, usable(d.src) && f.Src.Unicast()
 		}
 		s, err = DecodeNDP(f)
 	default:
@@ -336,13 +342,20 @@ func decodeAnswer(f Frame) (Sighting, bool) {
 	return s, err == nil && !s.Tentative
 }
 
-// neighbourQuestion appends the frame of a neighbour solicitation.
-func neighbourQuestion(b []byte, from MAC, source, addr netip.Addr) []byte {
-	a := addr.As16()
-	group := netip.AddrFrom16([16]byte{0xff, 2, 11: 1, 12: 0xff, 13: a[13], 14: a[14], 15: a[15]})
-	body := append([]byte{icmpNeighbourSolicit, 0, 0, 0, 0, 0, 0, 0}, a[:]...)
-	body = append(append(body, optSourceLink, 1), from[:]...)
-	return icmpFrame(b, from, source, group, nil, body)
+// neighborQuestion appends the frame of a neighbor solicitation (RFC 4861 section 4.3).
+func neighborQuestion(b []byte, from MAC, source, addr netip.Addr) ([]byte, error) {
+	group, err := ndp.SolicitedNodeMulticast(addr)
+	if err != nil {
+		return nil, err
+	}
+	body, err := ndp.MarshalMessageChecksum(&ndp.NeighborSolicitation{
+		TargetAddress: addr,
+		Options:       []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: from[:]}},
+	}, source, group)
+	if err != nil {
+		return nil, err
+	}
+	return ipv6Frame(b, from, source.As16(), group.As16(), protoICMPv6, body), nil
 }
 
 // echoQuestion appends the frame of an echo to all nodes, behind an option that nobody knows if odd is set.

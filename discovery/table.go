@@ -15,7 +15,7 @@ type TableConfig struct {
 	Refresh time.Duration
 	// TTL is for how long a source's word is good, by source. What is missing or zero is as DefaultTTL says.
 	TTL map[Source]time.Duration
-	// Limit is the most observations kept; above it those that were seen only once give way, the longest silent first. Zero
+	// Limit is the most devices kept; above it those that were seen only once give way, the longest silent first. Zero
 	// means 131,072, which take about 30 MB.
 	Limit int
 	// Reports is how many events a second are made about devices that were seen only once, as many about addresses that are
@@ -53,14 +53,14 @@ func (c *TableConfig) defaults() {
 	c.Reports = cmp.Or(c.Reports, 500)
 }
 
-func (c *TableConfig) ttl(s Sighting) time.Duration {
+func (c *TableConfig) ttl(s Observation) time.Duration {
 	if s.Info != nil && s.Info.ttl > 0 {
 		return s.Info.ttl
 	}
 	return cmp.Or(c.TTL[s.Source], DefaultTTL(s.Source))
 }
 
-// A Table turns sightings into events. Its methods may be called concurrently.
+// A Table turns observations into events. Its methods may be called concurrently.
 //
 // It keeps devices that have been there for a second apart from those that were seen once, so that a flood of made-up senders
 // pushes out its own kind only.
@@ -83,10 +83,10 @@ type Table struct {
 
 // TableStats counts what a table did.
 type TableStats struct {
-	Kept       int    // observations there are
+	Kept       int    // devices there are
 	Evicted    uint64 // that gave way to newer ones because the table was full
 	Suppressed uint64 // events that were over the rate
-	Ignored    uint64 // sightings that a rule ignores
+	Ignored    uint64 // observations that a rule ignores
 }
 
 // place is an address on a link, and key a device at it. They hold no pointers, so that the collector passes them over.
@@ -103,7 +103,7 @@ type key struct {
 
 // pending is an address whose device still asks whether it may have it.
 type pending struct {
-	s      Sighting
+	s      Observation
 	ifname string
 	due    time.Time
 }
@@ -128,8 +128,8 @@ func (t *Table) SetIgnore(ig Ignore) {
 	}
 }
 
-// See records a sighting on the interface at a time. It returns what there is to report, and false when nothing is.
-func (t *Table) See(ifname string, s Sighting, now time.Time) (Event, bool) {
+// See records an observation on the interface at a time. It returns what there is to report, and false when nothing is.
+func (t *Table) See(ifname string, s Observation, now time.Time) (Event, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.cfg.Ignore.Match(s.MAC, s.Addr) {
@@ -163,8 +163,8 @@ func (t *Table) See(ifname string, s Sighting, now time.Time) (Event, bool) {
 	return t.update(e, s, now)
 }
 
-// update takes in a sighting of the entry's device and decides what to report.
-func (t *Table) update(e *entry, s Sighting, now time.Time) (Event, bool) {
+// update takes in an observation of the entry's device and decides what to report.
+func (t *Table) update(e *entry, s Observation, now time.Time) (Event, bool) {
 	at := now.UnixNano()
 	e.last = max(e.last, at)
 	e.count++
@@ -189,7 +189,7 @@ func (t *Table) update(e *entry, s Sighting, now time.Time) (Event, bool) {
 		return Event{}, false
 	}
 	e.reported = at
-	return Event{Kind: kind, Observation: t.observation(e), Previous: previous}, true
+	return Event{Kind: kind, Device: t.device(e), Previous: previous}, true
 }
 
 // Classes of events that have a budget each, so that none starves the others.
@@ -232,7 +232,7 @@ func (t *Table) nextInLine(at int64) (events []Event) {
 				return events
 			}
 			e.reported = at
-			events = append(events, Event{Kind: New, Observation: t.observation(e)})
+			events = append(events, Event{Kind: New, Device: t.device(e)})
 		}
 		e.waiting = false
 		t.waiting = t.waiting[1:]
@@ -279,10 +279,10 @@ func (t *Table) leave(e *entry) (Event, bool) {
 	if e == nil {
 		return Event{}, false
 	}
-	o := t.observation(e)
+	o := t.device(e)
 	reported := e.reported != 0
 	t.remove(e)
-	return Event{Kind: Expired, Observation: o}, reported
+	return Event{Kind: Expired, Device: o}, reported
 }
 
 // Tick forgets what has expired at a time and decides about addresses that devices asked for. It returns what there is to
@@ -325,7 +325,7 @@ func (t *Table) expire(at int64) (events []Event) {
 	return events
 }
 
-func (t *Table) wait(p place, ifname string, s Sighting, now time.Time) {
+func (t *Table) wait(p place, ifname string, s Observation, now time.Time) {
 	if other, asked := t.tentative[p]; asked && other.s.MAC != s.MAC {
 		delete(t.tentative, p) // two devices ask: neither gets it
 	} else if !asked && len(t.tentative) < maxTentative {
@@ -333,17 +333,17 @@ func (t *Table) wait(p place, ifname string, s Sighting, now time.Time) {
 	}
 }
 
-// Observations returns everything remembered at a time, by interface, VID, address and MAC.
-func (t *Table) Observations(now time.Time) []Observation {
+// Devices returns everything remembered at a time, by interface, VID, address and MAC.
+func (t *Table) Devices(now time.Time) []Device {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all := make([]Observation, 0, len(t.index))
+	all := make([]Device, 0, len(t.index))
 	for _, e := range t.all() {
 		if e.expires > now.UnixNano() {
-			all = append(all, t.observation(e))
+			all = append(all, t.device(e))
 		}
 	}
-	slices.SortFunc(all, func(a, b Observation) int {
+	slices.SortFunc(all, func(a, b Device) int {
 		return cmp.Or(cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.VID, b.VID), a.Addr.Compare(b.Addr), bytes.Compare(a.MAC[:], b.MAC[:]))
 	})
 	return all
@@ -378,9 +378,9 @@ func (t *Table) Name(addr netip.Addr, name string, now time.Time) []Event {
 		}
 		if e.info.merge(&info) {
 			e.reported = now.UnixNano()
-			events = append(events, Event{Kind: Changed, Observation: t.observation(e)})
+			events = append(events, Event{Kind: Changed, Device: t.device(e)})
 		}
 	}
-	slices.SortFunc(events, func(a, b Event) int { return cmp.Compare(a.Observation.Interface, b.Observation.Interface) })
+	slices.SortFunc(events, func(a, b Event) int { return cmp.Compare(a.Device.Interface, b.Device.Interface) })
 	return events
 }

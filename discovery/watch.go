@@ -74,7 +74,7 @@ func Watch(ctx context.Context, cfg Config) error {
 	var changed <-chan struct{}
 	if cfg.Open == nil {
 		var err error
-		if changed, err = followLinks(ctx); err != nil {
+		if changed, err = followInterfaces(ctx); err != nil {
 			return err
 		}
 	}
@@ -138,14 +138,14 @@ func (w *watcher) adjust(ctx context.Context, start bool) error {
 		return err
 	}
 	for name, p := range w.ports {
-		i := slices.IndexFunc(links, func(l Link) bool { return l.Name == name })
-		if i < 0 || w.cfg.Open == nil && links[i].Index != p.conn.Link().Index {
+		i := slices.IndexFunc(links, func(l Interface) bool { return l.Name == name })
+		if i < 0 || w.cfg.Open == nil && links[i].Index != p.conn.Interface().Index {
 			w.cfg.Log.Info("stopped watching interface", "interface", name)
 			w.stop(name)
 		}
 	}
 	for _, name := range w.cfg.Interfaces {
-		if start && w.cfg.Open == nil && !slices.ContainsFunc(links, func(l Link) bool { return l.Name == name }) {
+		if start && w.cfg.Open == nil && !slices.ContainsFunc(links, func(l Interface) bool { return l.Name == name }) {
 			if _, err := OpenPacket(name, w.sources()); err != nil {
 				return err
 			}
@@ -166,30 +166,30 @@ func (w *watcher) adjust(ctx context.Context, start bool) error {
 }
 
 // wanted are the links that should be open.
-func (w *watcher) wanted() ([]Link, error) {
+func (w *watcher) wanted() ([]Interface, error) {
 	if w.cfg.Open != nil {
-		links := make([]Link, len(w.cfg.Interfaces))
+		links := make([]Interface, len(w.cfg.Interfaces))
 		for i, name := range w.cfg.Interfaces {
 			links[i].Name = name
 		}
 		return links, nil
 	}
-	links, err := Links()
+	links, err := Interfaces()
 	if err != nil {
 		return nil, err
 	}
 	if len(w.cfg.Interfaces) == 0 {
 		return Choose(links), nil
 	}
-	return slices.DeleteFunc(links, func(l Link) bool { return !l.Up || !slices.Contains(w.cfg.Interfaces, l.Name) }), nil
+	return slices.DeleteFunc(links, func(l Interface) bool { return !l.Up || !slices.Contains(w.cfg.Interfaces, l.Name) }), nil
 }
 
 func (w *watcher) sources() Source { return cmp.Or(w.cfg.Sources, Passive) }
 
 // tell hands an event to the sink and has the name of what is new looked up.
 func (w *watcher) tell(e Event) {
-	if w.cfg.Reverse != nil && e.Observation.Addr.IsValid() && e.Kind != Expired && e.Kind != Changed {
-		w.cfg.Reverse.ask(e.Observation.Addr)
+	if w.cfg.Reverse != nil && e.Device.Addr.IsValid() && e.Kind != Expired && e.Kind != Changed {
+		w.cfg.Reverse.ask(e.Device.Addr)
 	}
 	w.telling.Lock()
 	defer w.telling.Unlock()
@@ -224,7 +224,7 @@ func (w *watcher) start(ctx context.Context, name string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &port{name: name, conn: conn, cancel: cancel, done: make(chan struct{}), ask: make(chan struct{}, 1)}
 	w.ports[name] = p
-	w.cfg.Log.Info("started watching interface", "interface", name, "mac", conn.Link().MAC)
+	w.cfg.Log.Info("started watching interface", "interface", name, "mac", conn.Interface().MAC)
 	w.running.Go(func() {
 		stop := context.AfterFunc(ctx, func() { conn.Close() })
 		defer stop()
@@ -261,7 +261,7 @@ func (w *watcher) stopAll() {
 // listen reads frames until the connection ends.
 func (w *watcher) listen(p *port) error {
 	d := Decoder{Sources: w.sources(), Key: w.cfg.Key, Counters: w.cfg.Counters}
-	var seen []Sighting
+	var seen []Observation
 	for {
 		var now time.Time // of the batch: the clock is read once for each
 		err := p.conn.Receive(func(frame []byte, vid uint16) {
@@ -279,7 +279,7 @@ func (w *watcher) listen(p *port) error {
 	}
 }
 
-func (w *watcher) see(p *port, s Sighting, now time.Time) {
+func (w *watcher) see(p *port, s Observation, now time.Time) {
 	if s.Source == Beacons {
 		w.heard(p, s.Info.Beacon)
 	}

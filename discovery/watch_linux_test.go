@@ -102,8 +102,8 @@ func (w *wire) start(ns *netlab.NS, name string, args ...string) {
 	})
 }
 
-// await returns the first observation that is right, and how long it took from now.
-func (w *wire) await(what string, right func(discovery.Event) bool) discovery.Observation {
+// await returns the first event that is right, and how long it took from now.
+func (w *wire) await(what string, right func(discovery.Event) bool) discovery.Device {
 	w.t.Helper()
 	began := time.Now()
 	timeout := time.After(15 * time.Second)
@@ -120,14 +120,14 @@ func (w *wire) await(what string, right func(discovery.Event) bool) discovery.Ob
 			}
 		}
 		if right(w.seen[i]) {
-			w.t.Logf("%s was seen after %v: %+v", what, time.Since(began).Round(time.Millisecond), w.seen[i].Observation)
-			return w.seen[i].Observation
+			w.t.Logf("%s was seen after %v: %+v", what, time.Since(began).Round(time.Millisecond), w.seen[i].Device)
+			return w.seen[i].Device
 		}
 	}
 }
 
 func at(addr string) func(discovery.Event) bool {
-	return func(e discovery.Event) bool { return e.Observation.Addr.String() == addr }
+	return func(e discovery.Event) bool { return e.Device.Addr.String() == addr }
 }
 
 func TestWatchSeesPingers(t *testing.T) {
@@ -174,7 +174,7 @@ publish-hinfo=no
 	w.start(host, "unshare", "--mount", "sh", "-c", `mount -t tmpfs none /run && exec avahi-daemon --no-rlimits --no-drop-root --no-chroot -f `+filepath.Join(dir, "avahi-daemon.conf"))
 	w.await("a host by multicast DNS", func(e discovery.Event) bool {
 		workstation := func(s discovery.Service) bool { return s.Type == "_workstation._tcp" && s.Port == 9 }
-		return at("192.0.2.7")(e) && e.Observation.Hostname() == "printer-7" && slices.ContainsFunc(e.Observation.Services, workstation)
+		return at("192.0.2.7")(e) && e.Device.Hostname() == "printer-7" && slices.ContainsFunc(e.Device.Services, workstation)
 	})
 
 	// Long after it has announced itself, a sweep learns its name by asking.
@@ -182,7 +182,7 @@ publish-hinfo=no
 	names := map[string]string{}
 	_, err := discovery.Sweep(t.Context(), discovery.SweepConfig{
 		Conn: conn, Rate: discovery.FastRate, Prefixes: prefixes("192.0.2.0/28", "2001:db8::/64"), Names: true,
-		Sink: func(s discovery.Sighting) {
+		Sink: func(s discovery.Observation) {
 			if s.Info != nil {
 				names[s.Addr.String()] = s.Info.Names[0].Name
 			}
@@ -201,7 +201,7 @@ func TestWatchSeesDHCPAndRouters(t *testing.T) {
 	server.Addr("eth0", "2001:db8::2/64")
 	w.start(server, "dnsmasq", "--keep-in-foreground", "--port=0", "--conf-file=/dev/null", "--interface=eth0", "--bind-interfaces", "--leasefile-ro",
 		"--dhcp-range=192.0.2.100,192.0.2.110,1h", "--dhcp-range=2001:db8::100,2001:db8::110,64,1h", "--enable-ra", "--ra-param=eth0,4,1800", "--dhcp-authoritative", "--user=root", "--no-ping")
-	router := w.await("a router", func(e discovery.Event) bool { return e.Observation.Router != nil })
+	router := w.await("a router", func(e discovery.Event) bool { return e.Device.Router != nil })
 	if r := router.Router; !r.Managed || len(r.Prefixes) != 1 || r.Prefixes[0].String() != "2001:db8::/64" || r.Lifetime == 0 {
 		t.Errorf("router %+v", r)
 	}
@@ -211,13 +211,13 @@ func TestWatchSeesDHCPAndRouters(t *testing.T) {
 		w.start(client, "dhclient", family, "-d", "-1", "-cf", filepath.Join(dir, "dhclient.conf"), "-lf", filepath.Join(dir, "leases"+family),
 			"-pf", filepath.Join(dir, "pid"+family), "-sf", "/bin/true", "eth0")
 	}
-	o := w.await("a DHCP client", func(e discovery.Event) bool { return e.Observation.Hostname() == "laptop-9" })
+	o := w.await("a DHCP client", func(e discovery.Event) bool { return e.Device.Hostname() == "laptop-9" })
 	if o.VendorClass != "acme" || o.Fingerprint != "1,3" || !strings.HasPrefix(o.Addr.String(), "192.0.2.1") {
 		t.Errorf("client %+v", o)
 	}
-	w.await("a DHCP server", func(e discovery.Event) bool { return at("192.0.2.2")(e) && e.Observation.DHCPServer })
+	w.await("a DHCP server", func(e discovery.Event) bool { return at("192.0.2.2")(e) && e.Device.DHCPServer })
 	w.await("a DHCPv6 client", func(e discovery.Event) bool {
-		return e.Observation.Sources.Has(discovery.DHCPv6) && strings.HasPrefix(e.Observation.Addr.String(), "2001:db8::1")
+		return e.Device.Sources.Has(discovery.DHCPv6) && strings.HasPrefix(e.Device.Addr.String(), "2001:db8::1")
 	})
 }
 
@@ -228,7 +228,7 @@ func TestWatchSeesItsSwitchPort(t *testing.T) {
 	w.sw.IP("link", "set", "br0", "type", "bridge", "group_fwd_mask", "16384")
 	host := w.host("host")
 	w.start(host, "unshare", "--mount", "sh", "-c", `mount -t tmpfs none /run && exec lldpd -d -s -I eth0 -S "Leaf switch" -p /run/lldpd.pid -u /run/lldpd.socket`)
-	o := w.await("a switch", func(e discovery.Event) bool { return e.Observation.Switch != nil })
+	o := w.await("a switch", func(e discovery.Event) bool { return e.Device.Switch != nil })
 	if o.Switch.Description != "Leaf switch" || o.Switch.System == "" || o.Switch.Port == "" || o.Switch.TTL == 0 {
 		t.Errorf("switch %+v", o.Switch)
 	}

@@ -55,10 +55,10 @@ func watch(t *testing.T, cfg discovery.Config) *log {
 func TestWatchExpiresWhatIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		segment := discoverytest.NewSegment()
-		l := watch(t, discovery.Config{Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Link{MAC: mac(1)})})
+		l := watch(t, discovery.Config{Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Interface{MAC: mac(1)})})
 		segment.Send(frame(7, "192.0.2.7", 5))
 		synctest.Wait()
-		if got := l.all(); len(got) != 1 || got[0].Observation.VID != 5 {
+		if got := l.all(); len(got) != 1 || got[0].Device.VID != 5 {
 			t.Fatalf("got %+v", got)
 		}
 		time.Sleep(5 * time.Hour)
@@ -87,7 +87,7 @@ func TestWatchAsksResolversForNames(t *testing.T) {
 			},
 		})
 		segment := discoverytest.NewSegment()
-		l := watch(t, discovery.Config{Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Link{MAC: mac(1)}), Reverse: reverse})
+		l := watch(t, discovery.Config{Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Interface{MAC: mac(1)}), Reverse: reverse})
 		for i, addr := range []string{"192.0.2.7", "192.0.2.8", "192.0.2.7", "169.254.1.1"} {
 			segment.Send(frame(byte(10+i%2), addr, 0))
 		}
@@ -95,8 +95,8 @@ func TestWatchAsksResolversForNames(t *testing.T) {
 		synctest.Wait()
 		var named []discovery.Name
 		for _, e := range l.all() {
-			if e.Observation.Hostname() == "printer" {
-				named = e.Observation.Names
+			if e.Device.Hostname() == "printer" {
+				named = e.Device.Names
 			}
 		}
 		if len(asked) != 2 || asked[0] == asked[1] || len(named) == 0 || named[0].Origin != discovery.ReverseDNS {
@@ -109,7 +109,7 @@ func TestBeaconsTellWhichInterfacesShareALink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		segment := discoverytest.NewSegment()
 		config := func(rack string, n byte, key string) discovery.Config {
-			return discovery.Config{Interfaces: []string{"eth" + rack}, Open: segment.Open(discovery.Link{MAC: mac(n)}), Rack: rack, Key: discovery.BeaconKey(key)}
+			return discovery.Config{Interfaces: []string{"eth" + rack}, Open: segment.Open(discovery.Interface{MAC: mac(n)}), Rack: rack, Key: discovery.BeaconKey(key)}
 		}
 		one := watch(t, config("1", 1, "secret"))
 		strange := new(discovery.Counters)
@@ -124,7 +124,7 @@ func TestBeaconsTellWhichInterfacesShareALink(t *testing.T) {
 			want string
 		}{{one, "2"}, {two, "1"}} {
 			got := c.l.all()
-			if len(got) != 1 || got[0].Observation.Beacon == nil || got[0].Observation.Beacon.Rack != c.want || got[0].Observation.Beacon.Interface != "eth"+c.want {
+			if len(got) != 1 || got[0].Device.Beacon == nil || got[0].Device.Beacon.Rack != c.want || got[0].Device.Beacon.Interface != "eth"+c.want {
 				t.Errorf("got %+v", got)
 			}
 		}
@@ -141,14 +141,14 @@ func TestSweepFindsWhoAnswers(t *testing.T) {
 			segment.Host(mac(n+10), netip.AddrFrom4([4]byte{192, 0, 2, n + 20}))
 		}
 		segment.Host(mac(230), netip.MustParseAddr("198.51.100.7")) // outside
-		eyes := segment.Port(discovery.Link{})
+		eyes := segment.Port(discovery.Interface{})
 		defer eyes.Close()
-		conn := segment.Port(discovery.Link{Name: "eth0", MAC: mac(1), Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}})
+		conn := segment.Port(discovery.Interface{Name: "eth0", MAC: mac(1), Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}})
 		found := 0
 		began := time.Now()
 		got, err := discovery.Sweep(t.Context(), discovery.SweepConfig{
 			Conn: conn, Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Rate: discovery.FastRate,
-			Sink: func(s discovery.Sighting) { found++ },
+			Sink: func(s discovery.Observation) { found++ },
 		})
 		if err != nil || got.Found != 200 || found != 200 || got.Done != got.Total || got.Total != 2*253 {
 			t.Errorf("%d found, %+v, %v", found, got, err)
@@ -163,7 +163,7 @@ func TestSweepOfIPv6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		segment := discoverytest.NewSegment()
 		segment.Host(mac(7), netip.MustParseAddr("2001:db8::17"))
-		conn := segment.Port(discovery.Link{Name: "eth0", MAC: mac(1), Addrs: []netip.Prefix{netip.MustParsePrefix("2001:db8::1/120")}})
+		conn := segment.Port(discovery.Interface{Name: "eth0", MAC: mac(1), Addrs: []netip.Prefix{netip.MustParsePrefix("2001:db8::1/120")}})
 		got, err := discovery.Sweep(t.Context(), discovery.SweepConfig{Conn: conn, Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/120")}, Rate: 100})
 		if err != nil || got.Found != 1 {
 			t.Errorf("%+v, %v", got, err)
@@ -172,7 +172,7 @@ func TestSweepOfIPv6(t *testing.T) {
 }
 
 func TestSweepStaysInside(t *testing.T) {
-	link := discovery.Link{Name: "eth0", MAC: mac(1), Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
+	link := discovery.Interface{Name: "eth0", MAC: mac(1), Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
 	for _, prefix := range []string{"198.51.100.0/24", "192.0.0.0/16"} {
 		conn := discoverytest.NewSegment().Port(link)
 		_, err := discovery.Sweep(t.Context(), discovery.SweepConfig{Conn: conn, Prefixes: []netip.Prefix{netip.MustParsePrefix(prefix)}})
@@ -184,7 +184,7 @@ func TestSweepStaysInside(t *testing.T) {
 
 func TestSweepIsSlowAndCanBeStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := discoverytest.NewSegment().Port(discovery.Link{Name: "eth0", MAC: mac(1), Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}})
+		conn := discoverytest.NewSegment().Port(discovery.Interface{Name: "eth0", MAC: mac(1), Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		got, err := discovery.Sweep(ctx, discovery.SweepConfig{Conn: conn, Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
@@ -202,7 +202,7 @@ func TestALostInterfaceComesBack(t *testing.T) {
 			if len(opened) == 1 && time.Now().Second() < 12 {
 				return nil, net.ErrClosed
 			}
-			opened = append(opened, segment.Port(discovery.Link{Name: name}))
+			opened = append(opened, segment.Port(discovery.Interface{Name: name}))
 			return opened[len(opened)-1], nil
 		}})
 		opened[0].Close()

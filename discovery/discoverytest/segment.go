@@ -30,7 +30,7 @@ type Segment struct {
 func NewSegment() *Segment { return &Segment{} }
 
 // Port adds a port. The link is what the port says it is.
-func (s *Segment) Port(link discovery.Link) *Port {
+func (s *Segment) Port(link discovery.Interface) *Port {
 	p := &Port{segment: s, link: link, frames: make(chan []byte, queue), closed: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +39,7 @@ func (s *Segment) Port(link discovery.Link) *Port {
 }
 
 // Open is for discovery.Config: each call adds a port that is like the link, with the name that is asked for.
-func (s *Segment) Open(link discovery.Link) func(name string) (discovery.Conn, error) {
+func (s *Segment) Open(link discovery.Interface) func(name string) (discovery.Conn, error) {
 	return func(name string) (discovery.Conn, error) {
 		l := link
 		l.Name = name
@@ -67,7 +67,7 @@ const queue = 1024
 // A Port is a discovery.Conn.
 type Port struct {
 	segment *Segment
-	link    discovery.Link
+	link    discovery.Interface
 	frames  chan []byte
 	answer  func(frame []byte) [][]byte // nil for ports with a reader
 	once    sync.Once
@@ -114,8 +114,8 @@ func (p *Port) Send(frame []byte) error {
 // Drops is how many frames found the queue full since the last call.
 func (p *Port) Drops() uint64 { return p.drops.Swap(0) }
 
-// Link is what Port was given.
-func (p *Port) Link() discovery.Link { return p.link }
+// Interface is what Port was given.
+func (p *Port) Interface() discovery.Interface { return p.link }
 
 // Close takes the port off the cable.
 func (p *Port) Close() error {
@@ -130,7 +130,7 @@ func (p *Port) Close() error {
 
 // Host adds a device that answers ARP questions for its IPv4 addresses and neighbour solicitations for its IPv6 addresses.
 func (s *Segment) Host(mac discovery.MAC, addrs ...netip.Addr) *Port {
-	p := s.Port(discovery.Link{MAC: mac})
+	p := s.Port(discovery.Interface{MAC: mac})
 	p.answer = func(frame []byte) [][]byte {
 		f, err := discovery.ParseFrame(frame, 0)
 		if err != nil {

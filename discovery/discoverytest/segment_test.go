@@ -11,7 +11,7 @@ import (
 
 func TestPortsHearOthersAndLoseWhatIsTooMuch(t *testing.T) {
 	segment := discoverytest.NewSegment()
-	one, two := segment.Port(discovery.Link{}), segment.Port(discovery.Link{})
+	one, two := segment.Port(discovery.Interface{}), segment.Port(discovery.Interface{})
 	for n := range 2000 {
 		if err := one.Send([]byte{byte(n)}); err != nil {
 			t.Fatal(err)

@@ -32,17 +32,17 @@ type Fact struct {
 	Event discovery.Kind `json:"event"`
 	// Previous is the other MAC of moved and conflict.
 	Previous discovery.MAC `json:"previous,omitzero"`
-	discovery.Observation
+	discovery.Device
 }
 
 // FactOf turns an event into what travels.
 func FactOf(e discovery.Event) Fact {
-	return Fact{Event: e.Kind, Previous: e.Previous, Observation: e.Observation}
+	return Fact{Event: e.Kind, Previous: e.Previous, Device: e.Device}
 }
 
 // EventOf turns what travelled back into the event.
 func EventOf(f Fact) discovery.Event {
-	return discovery.Event{Kind: f.Event, Previous: f.Previous, Observation: f.Observation}
+	return discovery.Event{Kind: f.Event, Previous: f.Previous, Device: f.Device}
 }
 
 // HardwareAddr is the device's link address, nil when the fact has none.

@@ -19,7 +19,7 @@ import (
 
 func TestFactSurvivesTheTrip(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	fact := discoveryrpc.FactOf(discovery.Event{Kind: discovery.Moved, Previous: discovery.MAC{2, 0, 0, 0, 0, 2}, Observation: discovery.Observation{
+	fact := discoveryrpc.FactOf(discovery.Event{Kind: discovery.Moved, Previous: discovery.MAC{2, 0, 0, 0, 0, 2}, Device: discovery.Device{
 		Interface: "eth0", VID: 5, Addr: netip.MustParseAddr("192.0.2.7"), MAC: discovery.MAC{2, 0, 0, 0, 0, 1}, First: now, Last: now.Add(time.Second),
 		Expires: now.Add(time.Hour), Count: 3, Sources: discovery.ARP | discovery.MDNS, Info: discovery.Info{
 			Names: []discovery.Name{{Name: "printer", Origin: discovery.MDNS}}, Services: []discovery.Service{{Type: "_ipp._tcp", Name: "Printer", Port: 631}},

@@ -309,7 +309,7 @@ func clearSource(ctx context.Context, tx *store.Tx, o *Observation, what ClearWh
 	if what == ClearMDNS {
 		o.Info.Services = nil
 	}
-	shown := discovery.Observation{Info: o.Info}
+	shown := discovery.Device{Info: o.Info}
 	o.Hostname = shown.Hostname()
 	return observations.update(ctx, tx, o)
 }

@@ -22,12 +22,12 @@ var discoveryTime = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 
 // seenEvent is a report about 02:00:00:00:00:<n> at an address of the rack's eth0.
 func seenEvent(kind discovery.Kind, n byte, addr string, info discovery.Info) discovery.Event {
-	e := discovery.Event{Kind: kind, Observation: discovery.Observation{
+	e := discovery.Event{Kind: kind, Device: discovery.Device{
 		Interface: "eth0", MAC: discovery.MAC{2, 0, 0, 0, 0, n}, First: discoveryTime, Last: discoveryTime, Expires: discoveryTime.Add(time.Hour),
 		Count: 1, Sources: discovery.ARP, Info: info,
 	}}
 	if addr != "" {
-		e.Observation.Addr = netip.MustParseAddr(addr)
+		e.Device.Addr = netip.MustParseAddr(addr)
 	}
 	return e
 }
@@ -100,7 +100,7 @@ func TestDiscoveryViews(t *testing.T) {
 			seenEvent(discovery.New, 9, "192.0.2.9", discovery.Info{}))
 		// The other rack knows more of the first.
 		later := seenEvent(discovery.New, 7, "192.0.2.7", discovery.Info{})
-		later.Observation.Last = discoveryTime.Add(time.Minute)
+		later.Device.Last = discoveryTime.Add(time.Minute)
 		record(t, inv, "rack-2", later)
 		fine(inv.Machines.Create(t.Context(), inventory.Machine{Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: seenMAC(8)}}}}))(t)
 		fine(inv.ReserveAddress(t.Context(), inventory.Reservation{Addr: netip.MustParseAddr("192.0.2.9")}))(t)
@@ -163,11 +163,11 @@ func TestNewTagsAndForeignServers(t *testing.T) {
 		subnet := watched(t, inv, "192.0.2.0/24")[0]
 		fabric := fine(inv.VLANs.Get(t.Context(), subnet.VLANID))(t).FabricID
 		tagged := seenEvent(discovery.New, 7, "198.51.100.7", discovery.Info{})
-		tagged.Observation.VID = 42
+		tagged.Device.VID = 42
 		own := seenEvent(discovery.New, 1, "192.0.2.1", discovery.Info{DHCPServer: true})
 		foreign := seenEvent(discovery.New, 9, "192.0.2.9", discovery.Info{DHCPServer: true})
 		heard := seenEvent(discovery.New, 9, "192.0.2.10", discovery.Info{DHCPServer: true})
-		heard.Observation.MAC = discovery.MAC{}
+		heard.Device.MAC = discovery.MAC{}
 		record(t, inv, "rack-1", tagged, own, foreign, heard)
 		if v, err := inv.VLANByVID(t.Context(), fabric, 42); err != nil {
 			t.Errorf("VLAN %+v: %v", v, err)
@@ -184,7 +184,7 @@ func TestNewTagsAndForeignServers(t *testing.T) {
 		if err := inv.SetSetting(t.Context(), inventory.SettingDiscoveryVLANs, "propose"); err != nil {
 			t.Fatal(err)
 		}
-		tagged.Observation.VID = 43
+		tagged.Device.VID = 43
 		record(t, inv, "rack-1", tagged)
 		if _, err := inv.VLANByVID(t.Context(), fabric, 43); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("VLAN 43: %v", err)
@@ -203,9 +203,9 @@ func TestClearDiscoveries(t *testing.T) {
 		watched(t, inv, "192.0.2.0/24")
 		fill := func() {
 			both := seenEvent(discovery.New, 7, "192.0.2.7", named("printer", discovery.MDNS))
-			both.Observation.Sources |= discovery.MDNS
+			both.Device.Sources |= discovery.MDNS
 			only := seenEvent(discovery.New, 8, "192.0.2.8", named("phone", discovery.MDNS))
-			only.Observation.Sources = discovery.MDNS
+			only.Device.Sources = discovery.MDNS
 			record(t, inv, "rack-1", both, only, seenEvent(discovery.New, 9, "192.0.2.9", discovery.Info{}))
 		}
 		for _, c := range []struct {
@@ -393,10 +393,10 @@ func TestBeaconsProposeFabrics(t *testing.T) {
 			t.Fatalf("got %+v", got)
 		}
 		// A link without a subnet is where its neighbours are.
-		heard.Observation.Interface = "eth1"
+		heard.Device.Interface = "eth1"
 		record(t, inv, "rack-2", heard)
 		tagged := seenEvent(discovery.New, 7, "203.0.113.7", discovery.Info{})
-		tagged.Observation.Interface, tagged.Observation.VID = "eth1", 77
+		tagged.Device.Interface, tagged.Device.VID = "eth1", 77
 		record(t, inv, "rack-2", tagged)
 		fabric := fine(inv.VLANs.Get(t.Context(), subnets[0].VLANID))(t).FabricID
 		if _, err := inv.VLANByVID(t.Context(), fabric, 77); err != nil {

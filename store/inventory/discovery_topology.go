@@ -55,7 +55,7 @@ var linkPeers = table[LinkPeer]{
 const peerLinger = 15 * time.Minute
 
 func (inv *Inventory) recordPeer(ctx context.Context, tx *store.Tx, rack string, e discovery.Event) error {
-	o := e.Observation
+	o := e.Device
 	p := LinkPeer{Rack: rack, Link: o.Interface, VID: int(o.VID), LastSeen: o.Last, Expires: o.Expires.Add(peerLinger), Info: json.RawMessage("{}")}
 	if o.Beacon != nil {
 		p.Kind, p.Peer, p.PeerLink = peerRack, o.Beacon.Rack, o.Beacon.Interface

@@ -20,7 +20,7 @@ const eventDiscovery = "discovery"
 // administrators are logged. Recording an event twice changes nothing.
 func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discovery.Event) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		o := e.Observation
+		o := e.Device
 		switch {
 		case o.Switch != nil, o.Beacon != nil:
 			return inv.recordPeer(ctx, tx, rack, e)
@@ -65,7 +65,7 @@ func (inv *Inventory) ignores(ctx context.Context, mac discovery.MAC, a netip.Ad
 }
 
 func (inv *Inventory) recordDevice(ctx context.Context, tx *store.Tx, rack string, e discovery.Event) error {
-	o := e.Observation
+	o := e.Device
 	const at = "rack = ? AND link = ? AND vid = ? AND ip = ? AND mac = ?"
 	where := func(mac discovery.MAC) []any {
 		return []any{rack, o.Interface, int(o.VID), o.Addr.String(), mac.String()}
@@ -125,7 +125,7 @@ var dhcpServers = table[DHCPServer]{
 	},
 }
 
-func (inv *Inventory) recordDHCPServer(ctx context.Context, tx *store.Tx, rack string, o discovery.Observation) error {
+func (inv *Inventory) recordDHCPServer(ctx context.Context, tx *store.Tx, rack string, o discovery.Device) error {
 	s := DHCPServer{Rack: rack, Link: o.Interface, VID: int(o.VID), Addr: o.Addr, MAC: o.MAC.HardwareAddr(), LastSeen: o.Last}
 	old, err := dhcpServers.one(ctx, tx, o.Addr.String(), "rack = ? AND link = ? AND vid = ? AND ip = ?", rack, s.Link, s.VID, s.Addr.String())
 	if err == nil {
@@ -193,7 +193,7 @@ func foreignServers(ctx context.Context, tx *store.Tx) (out []DHCPServer, err er
 const SettingDiscoveryVLANs = "discovery_vlans"
 
 // recordVLAN makes sure that there is a VLAN for a tag that was seen.
-func (inv *Inventory) recordVLAN(ctx context.Context, tx *store.Tx, rack string, o discovery.Observation) error {
+func (inv *Inventory) recordVLAN(ctx context.Context, tx *store.Tx, rack string, o discovery.Device) error {
 	if o.VID == 0 {
 		return nil
 	}

@@ -20,7 +20,7 @@ type discoverer struct {
 	virtual  bool                                                          // open is not the kernel's
 	all      bool                                                          // discovery chooses the interfaces
 	open     func(name string, s discovery.Source) (discovery.Conn, error) // opens an interface for a scan
-	links    func() ([]discovery.Link, error)
+	links    func() ([]discovery.Interface, error)
 	sink     func(discovery.Event)
 	log      *slog.Logger
 	table    *discovery.Table
@@ -42,7 +42,7 @@ func newDiscoverer(cfg Config, sink func(discovery.Event), log *slog.Logger) *di
 		d.open = discovery.OpenPacket
 	}
 	if d.links == nil {
-		d.links = discovery.Links
+		d.links = discovery.Interfaces
 	}
 	return d
 }

@@ -110,7 +110,7 @@ func (d *discoverer) legs(prefixes []netip.Prefix) ([]leg, error) {
 	}
 	var legs []leg
 	for _, p := range prefixes {
-		i := slices.IndexFunc(links, func(l discovery.Link) bool {
+		i := slices.IndexFunc(links, func(l discovery.Interface) bool {
 			return l.Up && l.Ethernet && slices.ContainsFunc(l.Addrs, func(a netip.Prefix) bool { return a.Bits() <= p.Bits() && a.Masked().Contains(p.Addr()) })
 		})
 		if i < 0 {
@@ -166,7 +166,7 @@ func (d *discoverer) sweepLeg(ctx context.Context, s *scan, l leg, slow bool, be
 	}
 	return discovery.Sweep(ctx, discovery.SweepConfig{
 		Conn: conn, Prefixes: l.prefixes, Rate: rate, Names: true,
-		Sink: func(seen discovery.Sighting) {
+		Sink: func(seen discovery.Observation) {
 			if e, ok := d.table.See(l.link, seen, time.Now()); ok {
 				d.sink(e)
 			}

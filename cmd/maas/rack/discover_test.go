@@ -47,7 +47,7 @@ func newDiscoverySite(t *testing.T) *discoverySite {
 // rack starts a rack with an address on the segment.
 func (s *discoverySite) rack(name, addr string, mac byte) {
 	s.t.Helper()
-	link := discovery.Link{
+	link := discovery.Interface{
 		Name: "eth0", MAC: discovery.MAC{2, 0, 0, 0, 1, mac}, Up: true, Ethernet: true, Addrs: []netip.Prefix{netip.MustParsePrefix(addr)},
 	}
 	_, err := s.region.Inventory().RegisterRack(s.t.Context(), inventory.Rack{Name: name, Links: []inventory.RackLink{{Name: "eth0", MAC: link.MAC.String(), Addrs: link.Addrs}}})
@@ -56,7 +56,7 @@ func (s *discoverySite) rack(name, addr string, mac byte) {
 	}
 	r, err := rack.New(rack.Config{
 		Dir: s.t.TempDir(), Dial: rpc.Loopback(s.region.RPC(), name), Files: files, Loaders: loaders, Log: slog.New(slog.DiscardHandler), Watch: []string{"eth0"},
-		Links:    func() ([]discovery.Link, error) { return []discovery.Link{link}, nil },
+		Links:    func() ([]discovery.Interface, error) { return []discovery.Interface{link}, nil },
 		OpenLink: func(string, discovery.Source) (discovery.Conn, error) { return s.segment.Port(link), nil },
 	})
 	if err != nil {

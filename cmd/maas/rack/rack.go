@@ -95,7 +95,7 @@ type Config struct {
 	WatchAll bool
 	// Links and OpenLink replace the interfaces of the host, for networks in memory; Watch names
 	// them. If nil, the host's are used.
-	Links    func() ([]discovery.Link, error)
+	Links    func() ([]discovery.Interface, error)
 	OpenLink func(name string, sources discovery.Source) (discovery.Conn, error)
 	// Identity returns the certificate that this rack presents to its failover partners, see
 	// [peer.Config]. If nil, the rack has no partners.

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Links lists the network interfaces of this host, by index.
-func Links() ([]Link, error) {
-	var links []Link
+// Interfaces lists the network interfaces of this host, by index.
+func Interfaces() ([]Interface, error) {
+	var links []Interface
 	byIndex := map[int]int{}
 	err := eachNetlink(unix.RTM_GETLINK, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
 		if len(m.Data) < unix.SizeofIfInfomsg {
 			return
 		}
-		l := Link{Index: int(int32(binary.NativeEndian.Uint32(m.Data[4:]))), Ethernet: binary.NativeEndian.Uint16(m.Data[2:]) == unix.ARPHRD_ETHER}
+		l := Interface{Index: int(int32(binary.NativeEndian.Uint32(m.Data[4:]))), Ethernet: binary.NativeEndian.Uint16(m.Data[2:]) == unix.ARPHRD_ETHER}
 		flags := binary.NativeEndian.Uint32(m.Data[8:])
 		l.Up, l.Loopback = flags&unix.IFF_UP != 0 && flags&unix.IFF_RUNNING != 0, flags&unix.IFF_LOOPBACK != 0
 		for _, a := range attrs {
@@ -43,7 +43,7 @@ func Links() ([]Link, error) {
 	return links, err
 }
 
-func (l *Link) attribute(a syscall.NetlinkRouteAttr) {
+func (l *Interface) attribute(a syscall.NetlinkRouteAttr) {
 	switch a.Attr.Type &^ unix.NLA_F_NESTED {
 	case unix.IFLA_IFNAME:
 		l.Name = unix.ByteSliceToString(a.Value)
@@ -103,8 +103,8 @@ func eachNetlink(kind int, f func(syscall.NetlinkMessage, []syscall.NetlinkRoute
 	return nil
 }
 
-// followLinks returns a channel that is told when interfaces or their addresses change. It is closed after ctx has ended.
-func followLinks(ctx context.Context) (<-chan struct{}, error) {
+// followInterfaces returns a channel that is told when interfaces or their addresses change. It is closed after ctx has ended.
+func followInterfaces(ctx context.Context) (<-chan struct{}, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("discovery: follow interfaces: %w", os.NewSyscallError("socket", err))
