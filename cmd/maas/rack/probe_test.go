@@ -21,8 +21,8 @@ func TestProbeTakesTheInterfaceOfTheSubnet(t *testing.T) {
 			asked = append(asked, link)
 			return false, nil
 		}),
-		Links: func() ([]discovery.Link, error) {
-			return []discovery.Link{
+		Links: func() ([]discovery.Interface, error) {
+			return []discovery.Interface{
 				{Name: "down0", Ethernet: true, Addrs: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
 				{Name: "tun0", Up: true, Addrs: []netip.Prefix{netip.MustParsePrefix("203.0.113.1/24")}},
 				{Name: "eth0", Up: true, Ethernet: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("2001:db8::1/64")}},

@@ -111,10 +111,10 @@ func (p *probed) Probe(_ context.Context, link string, addr netip.Addr) (bool, e
 // runRack serves the rack of [running], which has an address on the subnet.
 func runRack(t *testing.T, r *region.Region, dir string, prober dhcpsrv.Prober) {
 	t.Helper()
-	link := discovery.Link{Name: "eth0", Up: true, Ethernet: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
+	link := discovery.Interface{Name: "eth0", Up: true, Ethernet: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
 	servers, err := rack.New(rack.Config{
 		Dir: dir, Dial: r.Dial("rack"), Prober: prober, Power: power.Config{Registry: power.NewRegistry(lever())},
-		Files: fstest.MapFS{}, Loaders: fstest.MapFS{}, Links: func() ([]discovery.Link, error) { return []discovery.Link{link}, nil },
+		Files: fstest.MapFS{}, Loaders: fstest.MapFS{}, Links: func() ([]discovery.Interface, error) { return []discovery.Interface{link}, nil },
 	})
 	ok(t, err)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
