@@ -10,24 +10,24 @@ import (
 // allCmd has a flag for each key of the configuration file.
 type allCmd struct {
 	fileFlags
-	Interface string `help:"Interface to serve, several with commas, or all; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
+	Interface string `help:"Interface to serve, several separated by commas, or all (default: the only interface with an IPv4 address)." placeholder:"IFACE"`
 	apiFlags
-	Racks     string   `help:"Address and port for racks of other hosts, such as :5250 (default: no such racks)." placeholder:"ADDR:PORT"`
-	Address   []string `help:"Host and port at which they reach this daemon; this host's own when left out." placeholder:"HOST:PORT"`
+	Racks     string   `help:"Address and port for racks on other hosts, such as :5250 (default: none)." placeholder:"ADDR:PORT"`
+	Address   []string `help:"Host and port at which those racks reach this daemon (default: the addresses of this host)." placeholder:"HOST:PORT"`
 	RackPort  int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
-	DHCPRange string   `name:"dhcp-range" help:"Dynamic range; suggested from what is free when left out." placeholder:"FIRST-LAST"`
-	Gateway   string   `help:"Default router of machines; this host's own when left out." placeholder:"ADDR"`
+	DHCPRange string   `name:"dhcp-range" help:"Dynamic range (default: suggested from free addresses)." placeholder:"FIRST-LAST"`
+	Gateway   string   `help:"Default router of machines (default: the router of this host)." placeholder:"ADDR"`
 	dhcpFlags
 	nameFlags
 	DNSPort    int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
-	Kernel     string   `help:"Kernel that machines boot unless told otherwise." type:"path" placeholder:"FILE"`
-	Initrd     []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
-	Cmdline    string   `help:"Its command line." placeholder:"TEXT"`
-	Loaders    string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
+	Kernel     string   `help:"Kernel of the default boot profile." type:"path" placeholder:"FILE"`
+	Initrd     []string `help:"Initial RAM disks of the kernel." type:"path" placeholder:"FILE"`
+	Cmdline    string   `help:"Command line of the kernel." placeholder:"TEXT"`
+	Loaders    string   `help:"Directory of boot loaders (default: the directories of Debian's packages)." type:"path" placeholder:"DIR"`
 	ProxyPort  int      `help:"Port of the HTTP proxy (default 8000)." placeholder:"PORT"`
-	NoProxy    bool     `name:"no-http-proxy" help:"Run no HTTP proxy, until enable_http_proxy is set again."`
-	ProxyLog   string   `name:"proxy-log" help:"File for the proxy's access log in common format, or log for the daemon's own." placeholder:"FILE"`
-	HTTPParent string   `name:"parent-proxy" help:"Proxy to go through." placeholder:"URL"`
+	NoProxy    bool     `name:"no-http-proxy" help:"Do not run the HTTP proxy until enable_http_proxy is set again."`
+	ProxyLog   string   `name:"proxy-log" help:"File for the proxy's access log in common log format, or log for the daemon's log." placeholder:"FILE"`
+	HTTPParent string   `name:"parent-proxy" help:"Upstream proxy of the HTTP proxy." placeholder:"URL"`
 	logFlags
 }
 

@@ -21,9 +21,9 @@ import (
 type applyCmd struct {
 	remote
 	destructive
-	File   string `short:"f" required:"" help:"The document, YAML or JSON, as maas export writes it; - reads it from standard input." placeholder:"FILE"`
-	DryRun bool   `help:"Tell what would change, and change nothing."`
-	Prune  bool   `help:"Delete what the document's lists do not have. It asks first."`
+	File   string `short:"f" required:"" help:"Site document, YAML or JSON, as maas export writes it; - reads standard input." placeholder:"FILE"`
+	DryRun bool   `help:"Print the changes without making them."`
+	Prune  bool   `help:"Delete objects that the document's lists do not contain, after confirmation."`
 }
 
 // Run is called by the parser when the command was given.
@@ -166,7 +166,7 @@ func compact(raw json.RawMessage) string {
 
 type exportCmd struct {
 	remote
-	File string `short:"f" help:"File to write; standard output when left out." placeholder:"FILE"`
+	File string `short:"f" help:"File to write (default: standard output)." placeholder:"FILE"`
 }
 
 // Run is called by the parser when the command was given.

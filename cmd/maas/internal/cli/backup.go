@@ -91,8 +91,8 @@ func (c stored) served(ctx context.Context) bool {
 
 type backupCmd struct {
 	stored
-	File   string `arg:"" help:"File to write; one that is there is replaced when the backup is complete." type:"path"`
-	SQLite bool   `name:"sqlite" help:"Write a copy of the SQLite database in the place of the portable archive."`
+	File   string `arg:"" help:"File to write. An existing file is replaced when the backup is complete." type:"path"`
+	SQLite bool   `name:"sqlite" help:"Write a copy of the SQLite database instead of the portable archive."`
 }
 
 // Run is called by the parser when the command was given. The daemon may run on: the backup is of one moment.

@@ -21,34 +21,34 @@ var Version = "development"
 // commands are all commands with their flags. Every flag is also a MAAS_* variable.
 type commands struct {
 	All       allCmd       `cmd:"" help:"Run a region and a rack on one interface of this host."`
-	Region    regionCmd    `cmd:"" help:"Run a region, or make tokens that let racks in."`
-	Rack      rackCmd      `cmd:"" help:"Run a rack, or look at those of the region on this host."`
-	Try       tryCmd       `cmd:"" help:"Show it: boot simulated machines from real servers, on this host, without root."`
-	Config    configCmd    `cmd:"" help:"Work with configuration files."`
-	Login     loginCmd     `cmd:"" help:"Log in to a site, so that commands go there."`
-	Logout    logoutCmd    `cmd:"" help:"Forget the log-in to a site."`
-	Logins    loginsCmd    `cmd:"" help:"List the sites that are logged in to, or choose the one that commands go to."`
-	Machine   machineCmd   `cmd:"" help:"List, add, change and switch machines."`
-	Subnet    allVerbs     `cmd:"" help:"Subnets, named by CIDR, name or number."`
-	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"What machines boot: one, those with a tag, those in a subnet, all others."`
-	Discovery discoveryCmd `cmd:"" help:"Look at what racks have seen on their networks."`
-	Proxy     proxyCmd     `cmd:"" help:"Look at the HTTP proxy for machines, change and purge it."`
-	Events    eventsCmd    `cmd:"" help:"Show what happened lately, or what happens."`
-	Doctor    doctorCmd    `cmd:"" help:"Look for what keeps this host from serving machines, and say how to cure it."`
-	Explain   explainCmd   `cmd:"" help:"Tell what machines would get, and why."`
-	Timeline  timelineCmd  `cmd:"" help:"Show a machine's boot step by step, and how it stands."`
-	Apply     applyCmd     `cmd:"" help:"Make the site what a document says: all of it, or nothing."`
-	Export    exportCmd    `cmd:"" help:"Write the site as a document for apply."`
+	Region    regionCmd    `cmd:"" help:"Run a region, or manage the tokens with which racks join."`
+	Rack      rackCmd      `cmd:"" help:"Run a rack, or manage the racks of a region."`
+	Try       tryCmd       `cmd:"" help:"Demonstrate maas: boot simulated machines from real servers on this host, without root."`
+	Config    configCmd    `cmd:"" help:"Check configuration files."`
+	Login     loginCmd     `cmd:"" help:"Log in to a site. Later commands use that site."`
+	Logout    logoutCmd    `cmd:"" help:"Log out of a site."`
+	Logins    loginsCmd    `cmd:"" help:"List the logged-in sites, or choose the site for later commands."`
+	Machine   machineCmd   `cmd:"" help:"List, add, change and power machines."`
+	Subnet    allVerbs     `cmd:"" help:"List, add and change subnets, named by CIDR, name or number."`
+	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"Manage boot profiles of machines, tags, subnets and the site."`
+	Discovery discoveryCmd `cmd:"" help:"Show, scan for and add devices on the racks' networks."`
+	Proxy     proxyCmd     `cmd:"" help:"Show, change and purge the HTTP proxy for machines."`
+	Events    eventsCmd    `cmd:"" help:"Show recent events, or follow new ones."`
+	Doctor    doctorCmd    `cmd:"" help:"Check whether this host can serve machines, and print the cure of each problem."`
+	Explain   explainCmd   `cmd:"" help:"Show what machines would get, and why."`
+	Timeline  timelineCmd  `cmd:"" help:"Show a machine's boot step by step, and its state."`
+	Apply     applyCmd     `cmd:"" help:"Apply a site document: all of it, or nothing."`
+	Export    exportCmd    `cmd:"" help:"Write the site as a document for maas apply."`
 	Settings  settingsCmd  `cmd:"" help:"List, read and change settings of the site."`
-	Admin     adminCmd     `cmd:"" name:"createadmin" help:"Make an administrator, while the daemon runs or not."`
-	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Make an API key for a user, list or take back keys, while the daemon runs or not."`
-	Backup    backupCmd    `cmd:"" help:"Write all data of the site into a file, while the daemon runs or not."`
-	Restore   restoreCmd   `cmd:"" help:"Put a backup in the place of all data, while the daemon runs or not."`
-	Rekey     rekeyCmd     `cmd:"" help:"Seal the secrets of the site with a new key, while no region runs; also when the old key is lost."`
+	Admin     adminCmd     `cmd:"" name:"createadmin" help:"Create an administrator. The daemon may run or not."`
+	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Create, list or revoke the API keys of a user. The daemon may run or not."`
+	Backup    backupCmd    `cmd:"" help:"Write all data of the site to a file. The daemon may run or not."`
+	Restore   restoreCmd   `cmd:"" help:"Replace all data of the site with a backup. The daemon may run or not."`
+	Rekey     rekeyCmd     `cmd:"" help:"Seal the secrets of the site with a new key while no region runs, even if the old key is lost."`
 	Version   versionCmd   `cmd:"" help:"Show the version."`
 
-	Completion completionCmd `cmd:"" help:"Write a script that lets a shell complete commands."`
-	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Answer a shell that completes."`
+	Completion completionCmd `cmd:"" help:"Write a completion script for a shell."`
+	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Answer a shell's completion request."`
 	Man        manCmd        `cmd:"" hidden:"" help:"Write the manual page."`
 }
 
@@ -139,11 +139,11 @@ func (versionCmd) Run(io stdio) error {
 }
 
 type configCmd struct {
-	Check configCheckCmd `cmd:"" help:"Name the first mistake in a configuration file, with its line."`
+	Check configCheckCmd `cmd:"" help:"Report the first mistake in a configuration file, with its line."`
 }
 
 type configCheckCmd struct {
-	File string `arg:"" help:"The file." type:"path"`
+	File string `arg:"" help:"Configuration file." type:"path"`
 }
 
 // Run is called by the parser when the command was given.
@@ -156,8 +156,8 @@ func (c configCheckCmd) Run(io stdio) error {
 }
 
 type tryCmd struct {
-	Machines int  `default:"3" help:"How many machines to boot."`
-	Keep     bool `help:"Keep everything up afterwards, for looking around."`
+	Machines int  `default:"3" help:"Number of machines to boot."`
+	Keep     bool `help:"Keep everything running afterwards, for exploration."`
 }
 
 // Run is called by the parser when the command was given.

@@ -10,7 +10,7 @@ import (
 
 // destructive is the flag of commands that take something away.
 type destructive struct {
-	Yes bool `short:"y" help:"Do not ask."`
+	Yes bool `short:"y" help:"Do not ask for confirmation."`
 }
 
 // confirm asks on the terminal. Where nobody can be asked, nothing is done without --yes.

@@ -4,8 +4,8 @@ import "github.com/gomaas/maas/cmd/maas/internal/config"
 
 // fileFlags say where a daemon's configuration and data are.
 type fileFlags struct {
-	Config string `help:"Configuration file; flags and MAAS_* variables win over it." type:"existingfile" placeholder:"FILE"`
-	Data   string `help:"Directory for everything that outlives a restart (default ${default_data})." placeholder:"DIR"`
+	Config string `help:"Configuration file. Flags and MAAS_* variables override it." type:"existingfile" placeholder:"FILE"`
+	Data   string `help:"Directory for all persistent data (default ${default_data})." placeholder:"DIR"`
 }
 
 // join puts flags over the file, if one is named.
@@ -26,8 +26,8 @@ func (f fileFlags) join(flags config.Config) (config.Config, error) {
 type apiFlags struct {
 	Listen  string `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
 	TLS     string `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
-	TLSCert string `name:"tls-cert" help:"PEM file of the API's certificate with its chain." type:"path" placeholder:"FILE"`
-	TLSKey  string `name:"tls-key" help:"PEM file of its key." type:"path" placeholder:"FILE"`
+	TLSCert string `name:"tls-cert" help:"PEM file with the API's certificate and its chain." type:"path" placeholder:"FILE"`
+	TLSKey  string `name:"tls-key" help:"PEM file with the private key of the API's certificate." type:"path" placeholder:"FILE"`
 }
 
 func (f apiFlags) into(cfg *config.Config) {
@@ -36,9 +36,9 @@ func (f apiFlags) into(cfg *config.Config) {
 
 // dhcpFlags say whether a rack serves DHCP.
 type dhcpFlags struct {
-	DHCPForce bool   `name:"dhcp-force" help:"Serve DHCP although another server answers."`
-	NoDHCP    bool   `name:"no-dhcp" help:"Serve no DHCP."`
-	DHCPMode  string `name:"dhcp-mode" help:"Who gives addresses in networks that are new to the site: serve (this), proxy (another server), auto." placeholder:"MODE"`
+	DHCPForce bool   `name:"dhcp-force" help:"Serve DHCP even if another DHCP server answers."`
+	NoDHCP    bool   `name:"no-dhcp" help:"Do not serve DHCP."`
+	DHCPMode  string `name:"dhcp-mode" help:"DHCP mode of networks that are new to the site: serve (this host gives addresses), proxy (another server does) or auto." placeholder:"MODE"`
 }
 
 func (f dhcpFlags) into(cfg *config.Config) {
@@ -48,7 +48,7 @@ func (f dhcpFlags) into(cfg *config.Config) {
 // nameFlags say what a region knows of DNS.
 type nameFlags struct {
 	Domain    string   `help:"DNS domain of machines (default maas)."`
-	Forwarder []string `help:"Resolver for other names; those of this host when left out." placeholder:"ADDR"`
+	Forwarder []string `help:"Resolver for other names (default: the resolvers of this host)." placeholder:"ADDR"`
 }
 
 func (f nameFlags) into(cfg *config.Config) {

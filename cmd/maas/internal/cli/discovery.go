@@ -14,21 +14,21 @@ import (
 )
 
 type discoveryCmd struct {
-	List     discoveryListCmd     `cmd:"" help:"List the devices that were seen."`
-	Show     discoveryShowCmd     `cmd:"" help:"Show all that is known of a device that was seen."`
-	Scan     discoveryScanCmd     `cmd:"" help:"Ask all addresses of subnets who has them. Interrupting ends the scan."`
-	Promote  discoveryPromoteCmd  `cmd:"" help:"Make a device or machine of what was seen."`
-	Clear    discoveryClearCmd    `cmd:"" help:"Forget what was seen, until it is seen again."`
-	Servers  discoveryServersCmd  `cmd:"" name:"dhcp-servers" help:"List DHCP servers that are not this site's."`
-	Topology discoveryTopologyCmd `cmd:"" help:"Show where the links of racks lead."`
-	Settings discoverySettingsCmd `cmd:"" help:"Show or change whether racks listen, which subnets are scanned and how often, and what is ignored."`
+	List     discoveryListCmd     `cmd:"" help:"List discovered devices."`
+	Show     discoveryShowCmd     `cmd:"" help:"Show everything known about a discovered device."`
+	Scan     discoveryScanCmd     `cmd:"" help:"Probe all addresses of subnets. An interrupt ends the scan."`
+	Promote  discoveryPromoteCmd  `cmd:"" help:"Add a discovered device to the site as a device or machine."`
+	Clear    discoveryClearCmd    `cmd:"" help:"Delete discovered devices. They return when they are seen again."`
+	Servers  discoveryServersCmd  `cmd:"" name:"dhcp-servers" help:"List rogue DHCP servers."`
+	Topology discoveryTopologyCmd `cmd:"" help:"Show the networks that the racks' interfaces are connected to."`
+	Settings discoverySettingsCmd `cmd:"" help:"Show or change the settings of discovery: listening, scanned subnets, interval, ignored devices."`
 }
 
 const discoveryPath = client.API + "discovery/"
 
 type discoveryListCmd struct {
 	remote
-	Unknown string `enum:"any,mac,ip,both" default:"any" help:"Only those of which the MAC, the address or both are not known: mac, ip or both." placeholder:"WHAT"`
+	Unknown string `enum:"any,mac,ip,both" default:"any" help:"Only devices whose MAC, IP address or both are unknown to the site: mac, ip or both." placeholder:"WHAT"`
 }
 
 // Run is called by the parser when the command was given.
@@ -92,8 +92,8 @@ func (c remote) chosen(ctx context.Context, addr, mac string) (maasapi.Discovery
 
 type discoveryShowCmd struct {
 	remote
-	Addr string `arg:"" help:"Address it was seen at."`
-	MAC  string `help:"Its MAC, where several were seen at the address." placeholder:"MAC"`
+	Addr string `arg:"" help:"IP address of the discovered device."`
+	MAC  string `help:"MAC address, if several devices were seen at the IP address." placeholder:"MAC"`
 }
 
 // Run is called by the parser when the command was given.
@@ -129,12 +129,12 @@ func (c discoveryShowCmd) Run(ctx context.Context, io stdio) error {
 
 type discoveryPromoteCmd struct {
 	remote
-	Addr      string `arg:"" help:"Address it was seen at."`
-	MAC       string `help:"Its MAC, where several were seen at the address." placeholder:"MAC"`
-	Machine   bool   `help:"Make a machine, which is booted and switched; else it is a device."`
-	Name      string `help:"Host name; that with which it was seen when left out." placeholder:"NAME"`
-	Domain    string `help:"DNS domain; the default one when left out." placeholder:"DOMAIN"`
-	NoAddress bool   `help:"Leave the address to DHCP; else it keeps it for good."`
+	Addr      string `arg:"" help:"IP address of the discovered device."`
+	MAC       string `help:"MAC address, if several devices were seen at the IP address." placeholder:"MAC"`
+	Machine   bool   `help:"Add it as a machine instead of a device."`
+	Name      string `help:"Host name (default: the name that was seen)." placeholder:"NAME"`
+	Domain    string `help:"DNS domain (default: the site's default domain)." placeholder:"DOMAIN"`
+	NoAddress bool   `help:"Leave the address to DHCP (default: reserve the address)."`
 }
 
 // Run is called by the parser when the command was given.
@@ -161,11 +161,11 @@ func (c discoveryPromoteCmd) Run(ctx context.Context, io stdio) error {
 
 type discoveryClearCmd struct {
 	remote
-	All        bool   `help:"Everything."`
-	MDNS       bool   `name:"mdns" help:"What multicast DNS told."`
-	Neighbours bool   `help:"What all else told."`
-	Addr       string `arg:"" optional:"" help:"One address."`
-	MAC        string `help:"The MAC there, where several were seen." placeholder:"MAC"`
+	All        bool   `help:"Delete all discovered devices and neighbours."`
+	MDNS       bool   `name:"mdns" help:"Delete observations of multicast DNS."`
+	Neighbours bool   `help:"Delete all other observations."`
+	Addr       string `arg:"" optional:"" help:"Delete the observations of one IP address."`
+	MAC        string `help:"MAC address, if several devices were seen at the IP address." placeholder:"MAC"`
 }
 
 // Run is called by the parser when the command was given.
@@ -201,7 +201,7 @@ func (c discoveryServersCmd) Run(ctx context.Context, io stdio) error {
 
 type discoveryTopologyCmd struct {
 	remote
-	Apply bool `help:"Move subnets to the fabrics that they were found to be in."`
+	Apply bool `help:"Move subnets to the fabrics in which they were found."`
 }
 
 // Run is called by the parser when the command was given.

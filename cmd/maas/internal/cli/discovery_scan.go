@@ -17,10 +17,10 @@ import (
 
 type discoveryScanCmd struct {
 	remote
-	CIDR   []string `arg:"" optional:"" help:"Subnets, or parts of them." placeholder:"CIDR"`
+	CIDR   []string `arg:"" optional:"" help:"Subnets or parts of subnets." placeholder:"CIDR"`
 	All    bool     `help:"All subnets of the site."`
-	Slow   bool     `help:"Ask ten addresses a second, instead of a thousand."`
-	NoWait bool     `help:"Do not wait for the end."`
+	Slow   bool     `help:"Probe ten addresses per second instead of a thousand."`
+	NoWait bool     `help:"Return at once instead of waiting for the end."`
 }
 
 // cancelTime is for how long an interrupted command tries to end its scan.

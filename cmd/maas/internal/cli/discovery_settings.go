@@ -12,12 +12,12 @@ import (
 
 type discoverySettingsCmd struct {
 	remote
-	Listen  string         `enum:",on,off" default:"" help:"Whether racks listen: on or off." placeholder:"on|off"`
-	Every   *time.Duration `help:"How often subnets are scanned: 0s, 10m, 30m, 1h, 3h, 6h, 12h, 24h or 168h." placeholder:"TIME"`
-	Ignore  *string        `help:"MACs, beginnings of MACs, addresses and prefixes not to report, separated by commas." placeholder:"RULES"`
-	VLANs   string         `name:"vlans" enum:",create,propose" default:"" help:"What becomes of an unknown VLAN tag: create or propose." placeholder:"create|propose"`
+	Listen  string         `enum:",on,off" default:"" help:"Passive discovery on racks: on or off." placeholder:"on|off"`
+	Every   *time.Duration `help:"Interval of active scans: 0s, 10m, 30m, 1h, 3h, 6h, 12h, 24h or 168h." placeholder:"TIME"`
+	Ignore  *string        `help:"MAC addresses, MAC prefixes, IP addresses and IP prefixes to ignore, separated by commas." placeholder:"RULES"`
+	VLANs   string         `name:"vlans" enum:",create,propose" default:"" help:"Action for an unknown VLAN tag: create or propose." placeholder:"create|propose"`
 	Active  []string       `help:"Subnet to scan regularly." placeholder:"CIDR"`
-	Passive []string       `help:"Subnet not to scan any more." placeholder:"CIDR"`
+	Passive []string       `help:"Subnet to remove from regular scans." placeholder:"CIDR"`
 }
 
 // Run is called by the parser when the command was given.

@@ -14,12 +14,12 @@ import (
 
 type doctorCmd struct {
 	remote
-	Interface []string `help:"Interface that machines are served on; all that have an address when left out." placeholder:"IFACE"`
+	Interface []string `help:"Interface to check (default: all that have an address)." placeholder:"IFACE"`
 	RackPort  int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
 	DNSPort   int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
-	Loaders   string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
-	Quick     bool     `help:"Do not look for other DHCP servers, which takes some seconds."`
-	Quiet     bool     `short:"q" help:"Leave out what is fine."`
+	Loaders   string   `help:"Directory of boot loaders (default: the directories of Debian's packages)." type:"path" placeholder:"DIR"`
+	Quick     bool     `help:"Skip the search for other DHCP servers, which takes some seconds."`
+	Quiet     bool     `short:"q" help:"Print problems only."`
 }
 
 // findingMarks are how severities look.

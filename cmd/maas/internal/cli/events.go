@@ -13,9 +13,9 @@ import (
 
 type eventsCmd struct {
 	remote
-	Machine string `arg:"" optional:"" help:"Name or system ID; all machines when left out."`
-	Limit   int    `default:"50" help:"How many."`
-	Follow  bool   `short:"f" help:"Go on with those that happen, until interrupted."`
+	Machine string `arg:"" optional:"" help:"Name or system ID (default: all machines)."`
+	Limit   int    `default:"50" help:"Number of events."`
+	Follow  bool   `short:"f" help:"Continue with new events until interrupted."`
 }
 
 // Run is called by the parser when the command was given.

@@ -15,20 +15,20 @@ import (
 )
 
 type explainCmd struct {
-	DHCP explainDHCPCmd `cmd:"" name:"dhcp" help:"What racks would answer a machine that asks for an address, and why."`
-	IP   explainIPCmd   `cmd:"" name:"ip" help:"All that is known of an address."`
-	Boot explainBootCmd `cmd:"" help:"What a machine would boot, and why."`
+	DHCP explainDHCPCmd `cmd:"" name:"dhcp" help:"Show what the racks would answer to a machine's DHCP request, and why."`
+	IP   explainIPCmd   `cmd:"" name:"ip" help:"Show everything known about an address."`
+	Boot explainBootCmd `cmd:"" help:"Show what a machine would boot, and why."`
 }
 
 const explainPath = "/api/v1/explain/"
 
 type explainDHCPCmd struct {
 	remote
-	MAC    string `required:"" help:"Link address of the machine." placeholder:"MAC"`
-	Arch   string `help:"Its firmware: bios, uefi, uefi-http, arm64, ... or a number of DHCP option 93; none for an operating system. That which the machine was seen with, or uefi, when left out." placeholder:"NAME"`
-	Subnet string `help:"Where it is; each network of the racks when left out." placeholder:"SUBNET"`
-	VLAN   string `name:"vlan" help:"Where it is, as FABRIC/TAG or by name." placeholder:"VLAN"`
-	IPv6   bool   `name:"ipv6" short:"6" help:"Ask by DHCPv6."`
+	MAC    string `required:"" help:"MAC address of the machine." placeholder:"MAC"`
+	Arch   string `help:"Firmware: bios, uefi, uefi-http, arm64, ... or a number of DHCP option 93; none for an operating system. The default is the last firmware seen, or uefi." placeholder:"NAME"`
+	Subnet string `help:"Subnet of the machine. The default is every network of the racks." placeholder:"SUBNET"`
+	VLAN   string `name:"vlan" help:"VLAN of the machine, as FABRIC/TAG or by name." placeholder:"VLAN"`
+	IPv6   bool   `name:"ipv6" short:"6" help:"Use DHCPv6."`
 }
 
 // Run is called by the parser when the command was given.
@@ -179,7 +179,7 @@ func span(since, until time.Time) string {
 type explainBootCmd struct {
 	remote
 	Name string `arg:"" help:"Machine, by name or system ID, or any MAC."`
-	Arch string `help:"Its firmware, as for explain dhcp; that which the machine was seen with when left out." placeholder:"NAME"`
+	Arch string `help:"Firmware, as for explain dhcp. The default is the last firmware seen." placeholder:"NAME"`
 }
 
 // Run is called by the parser when the command was given.

@@ -15,12 +15,12 @@ import (
 )
 
 type loginCmd struct {
-	Profile      string `default:"default" help:"Name for the site; several may be logged in to." placeholder:"NAME"`
-	URL          string `arg:"" name:"url" help:"Where its API is, such as https://maas.example:5240."`
-	Username     string `help:"User; asked for when left out." placeholder:"NAME"`
-	PasswordFile string `help:"File whose first line is the password; - reads it from standard input. It is asked for when left out." placeholder:"FILE"`
-	KeyFile      string `help:"File with an API key, from maas apikey, in the place of user and password; - reads it from standard input." placeholder:"FILE"`
-	CA           string `name:"ca" help:"PEM file with the certificate of the site, or of its authority." type:"existingfile" placeholder:"FILE"`
+	Profile      string `default:"default" help:"Name for the site. Several sites may be logged in to." placeholder:"NAME"`
+	URL          string `arg:"" name:"url" help:"URL of the site's API, such as https://maas.example:5240."`
+	Username     string `help:"User name (default: ask)." placeholder:"NAME"`
+	PasswordFile string `help:"File whose first line is the password; - reads standard input. The default is to ask." placeholder:"FILE"`
+	KeyFile      string `help:"File with an API key from maas apikey, instead of user and password; - reads standard input." placeholder:"FILE"`
+	CA           string `name:"ca" help:"PEM file with the certificate of the site or its authority." type:"existingfile" placeholder:"FILE"`
 }
 
 // Run is called by the parser when the command was given.
@@ -87,7 +87,7 @@ func (c loginCmd) key(ctx context.Context, io stdio, cl client.Client) (string, 
 }
 
 type logoutCmd struct {
-	Profile string `help:"Site to leave; the one that commands go to when left out." placeholder:"NAME"`
+	Profile string `help:"Site to log out of (default: the current site)." placeholder:"NAME"`
 }
 
 // Run is called by the parser when the command was given. A key that logging in made is taken back, where the site answers.
@@ -119,8 +119,8 @@ func (c logoutCmd) Run(ctx context.Context, io stdio) error {
 }
 
 type loginsCmd struct {
-	Output string `short:"o" enum:"table,json,yaml" default:"table" help:"table, json or yaml."`
-	Use    string `arg:"" optional:"" help:"Name of a site that commands shall go to; local for this host. The sites are listed when left out."`
+	Output string `short:"o" enum:"table,json,yaml" default:"table" help:"Output format: table, json or yaml."`
+	Use    string `arg:"" optional:"" help:"Name of the site for later commands; local is this host. The default is to list the sites."`
 }
 
 // Run is called by the parser when the command was given.

@@ -15,24 +15,24 @@ type machineCmd struct {
 	Create machineCreateCmd `cmd:"" help:"Add a machine."`
 	changing
 	deleting
-	Lock       opCmd             `cmd:"" help:"Refuse whatever would change or switch it, until it is unlocked."`
-	Unlock     opCmd             `cmd:"" help:"Undo lock."`
-	Power      machinePowerCmd   `cmd:"" help:"Switch a machine, or ask for its power state."`
-	Sensors    machineSensorsCmd `cmd:"" help:"Read what a machine's BMC measures."`
-	PowerTypes powerTypesCmd     `cmd:"" help:"List the kinds of power control, or the parameters of one."`
+	Lock       opCmd             `cmd:"" help:"Refuse changes and power actions until the machine is unlocked."`
+	Unlock     opCmd             `cmd:"" help:"Allow changes and power actions again."`
+	Power      machinePowerCmd   `cmd:"" help:"Switch a machine's power, or query its state."`
+	Sensors    machineSensorsCmd `cmd:"" help:"Read the sensors of a machine's BMC."`
+	PowerTypes powerTypesCmd     `cmd:"" help:"List the power types, or the parameters of one."`
 }
 
 type machineCreateCmd struct {
 	remote
-	MAC           []string `required:"" help:"Link address; the first is the one it boots from." placeholder:"MAC"`
-	Name          string   `help:"Host name; made up when left out."`
-	Architecture  string   `help:"Such as amd64/generic."`
-	PowerType     string   `help:"How it is switched: ipmi, redfish, webhook, openbmc, virsh, qemu, apc, wol or manual."`
+	MAC           []string `required:"" help:"MAC address. The first one is the boot interface." placeholder:"MAC"`
+	Name          string   `help:"Host name (default: a random name)."`
+	Architecture  string   `help:"Architecture, such as amd64/generic."`
+	PowerType     string   `help:"Power type: ipmi, redfish, webhook, openbmc, virsh, qemu, apc, wol or manual."`
 	PowerAddress  string   `help:"Address of its BMC." placeholder:"ADDR"`
 	PowerUser     string   `help:"User of the BMC." placeholder:"USER"`
-	PowerPassFile string   `help:"File with the password of the BMC; - reads it from standard input." placeholder:"FILE"`
+	PowerPassFile string   `help:"File with the password of the BMC; - reads standard input." placeholder:"FILE"`
 	Set           []string `arg:"" optional:"" name:"name=value" help:"Other fields, such as zone=east; see maas machine update."`
-	PowerParam    []string `help:"Further parameter of the power type, such as tls_verify=no." placeholder:"NAME=VALUE"`
+	PowerParam    []string `help:"Another parameter of the power type, such as tls_verify=no." placeholder:"NAME=VALUE"`
 }
 
 // Run is called by the parser when the command was given.

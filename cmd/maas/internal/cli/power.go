@@ -16,9 +16,9 @@ import (
 
 type machinePowerCmd struct {
 	remote
-	Action     string `arg:"" enum:"on,off,cycle,soft-off,reset,query,light,dark" help:"on, off, cycle, soft-off, reset, query, or light and dark for the light that shows where it is."`
+	Action     string `arg:"" enum:"on,off,cycle,soft-off,reset,query,light,dark" help:"on, off, cycle, soft-off, reset or query; light and dark switch the identify LED."`
 	Name       string `arg:"" help:"Name or system ID."`
-	Transcript string `help:"Write what was said to the BMC, without secrets, for a report of a bug." placeholder:"FILE"`
+	Transcript string `help:"Print the conversation with the BMC, without secrets, for a bug report." placeholder:"FILE"`
 }
 
 // Run is called by the parser when the command was given.
@@ -77,7 +77,7 @@ func (c remote) power(ctx context.Context, name string, action power.Action, tra
 
 type powerTypesCmd struct {
 	remote
-	Type string `arg:"" optional:"" help:"Such as ipmi; its parameters are listed."`
+	Type string `arg:"" optional:"" help:"Power type, such as ipmi, whose parameters are listed."`
 }
 
 // Run is called by the parser when the command was given.

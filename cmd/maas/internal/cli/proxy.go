@@ -14,18 +14,18 @@ import (
 )
 
 type proxyCmd struct {
-	Top   proxyTopCmd   `cmd:"" help:"Show what the racks' proxies do: hit rate, busiest objects and clients."`
-	Purge proxyPurgeCmd `cmd:"" help:"Make the caches forget a URL, or all that begin so."`
+	Top   proxyTopCmd   `cmd:"" help:"Show the activity of the racks' proxies: hit rate, busiest objects and clients."`
+	Purge proxyPurgeCmd `cmd:"" help:"Remove a URL, or all URLs with a prefix, from the caches."`
 	Show  proxyShowCmd  `cmd:"" help:"Show the settings of the proxy."`
-	Set   proxySetCmd   `cmd:"" help:"Change a setting of the proxy. Racks follow at once."`
+	Set   proxySetCmd   `cmd:"" help:"Change a setting of the proxy. Racks use it at once."`
 }
 
 const proxyPath = "/api/v1/proxy"
 
 type proxyPurgeCmd struct {
 	remote
-	URL    string `arg:"" help:"What to forget, such as http://archive.example/ubuntu/dists/."`
-	Prefix bool   `help:"All URLs that begin so."`
+	URL    string `arg:"" help:"URL to remove, such as http://archive.example/ubuntu/dists/."`
+	Prefix bool   `help:"Remove all URLs that start with it."`
 }
 
 // Run is called by the parser when the command was given.
@@ -91,7 +91,7 @@ func withoutPassword(text string) string {
 type proxySetCmd struct {
 	remote
 	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy, no_proxy, proxy_routes or proxy_uplink."`
-	Value string `arg:"" help:"Its value; an empty one takes it back."`
+	Value string `arg:"" help:"Value of the setting. An empty value restores the default."`
 }
 
 // Run is called by the parser when the command was given.
@@ -101,9 +101,9 @@ func (c proxySetCmd) Run(ctx context.Context) error {
 
 type proxyTopCmd struct {
 	remote
-	Once  bool          `help:"Show it once and end. The rates are then those since the proxies were started."`
-	Every time.Duration `default:"2s" help:"How often to show it."`
-	Lines int           `default:"10" help:"How many objects and clients to show."`
+	Once  bool          `help:"Print once and exit. Rates are then averages since the start of the proxies."`
+	Every time.Duration `default:"2s" help:"Refresh interval."`
+	Lines int           `default:"10" help:"Number of objects and clients to show."`
 }
 
 // Run is called by the parser when the command was given.
@@ -118,6 +118,9 @@ func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
 			err = c.show(io.out, last, now)
 		default:
 			err = c.printNext(io.out, now)
+		}
+		if ctx.Err() != nil {
+			return nil
 		}
 		if err != nil || c.Once {
 			return err

@@ -14,28 +14,28 @@ import (
 
 type rackCmd struct {
 	Run    rackRunCmd    `cmd:"" default:"withargs" help:"Run a rack whose region is another process."`
-	List   rackListCmd   `cmd:"" help:"List them."`
-	Show   showCmd       `cmd:"" help:"Show one."`
+	List   rackListCmd   `cmd:"" help:"List the racks."`
+	Show   showCmd       `cmd:"" help:"Show one rack."`
 	Update updateCmd     `cmd:"" help:"Move one to another zone."`
-	Delete deleteCmd     `cmd:"" help:"Delete some that are stopped or revoked."`
-	Revoke rackRevokeCmd `cmd:"" help:"Shut a rack out at once. It comes back with a new token only."`
+	Delete deleteCmd     `cmd:"" help:"Delete racks that are stopped or revoked."`
+	Revoke rackRevokeCmd `cmd:"" help:"Revoke a rack's certificate at once. The rack needs a new token to return."`
 }
 
 // rackRunCmd has a flag for each key of the configuration file that a rack reads.
 type rackRunCmd struct {
-	Enrol string `help:"Token to join a site with, from maas region token create. Needed once." placeholder:"TOKEN"`
-	Name  string `help:"What this rack is called (default the name of the host)."`
+	Enrol string `help:"Token from maas region token create, to join a site. Needed once." placeholder:"TOKEN"`
+	Name  string `help:"Name of this rack (default: the name of the host)."`
 	fileFlags
-	Interface string `help:"Interface to serve, several with commas, or all; may be left out when only one has an IPv4 address." placeholder:"IFACE"`
+	Interface string `help:"Interface to serve, several separated by commas, or all (default: the only interface with an IPv4 address)." placeholder:"IFACE"`
 	RackPort  int    `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
-	DHCPRange string `name:"dhcp-range" help:"Dynamic range, if the network is new to the site; suggested when left out." placeholder:"FIRST-LAST"`
-	Gateway   string `help:"Default router of machines, if the network is new to the site; this host's own when left out." placeholder:"ADDR"`
+	DHCPRange string `name:"dhcp-range" help:"Dynamic range, if the network is new to the site (default: suggested from free addresses)." placeholder:"FIRST-LAST"`
+	Gateway   string `help:"Default router of machines, if the network is new to the site (default: the router of this host)." placeholder:"ADDR"`
 	dhcpFlags
 	DNSPort  int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
-	Kernel   string   `help:"The kernel that the region names." type:"path" placeholder:"FILE"`
-	Initrd   []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
-	Loaders  string   `help:"Directory of boot loaders; the places of Debian's packages when left out." type:"path" placeholder:"DIR"`
-	ProxyLog string   `name:"proxy-log" help:"File for the proxy's access log in common format, or log for the daemon's own." placeholder:"FILE"`
+	Kernel   string   `help:"File of the kernel that the region names." type:"path" placeholder:"FILE"`
+	Initrd   []string `help:"Initial RAM disks of the kernel." type:"path" placeholder:"FILE"`
+	Loaders  string   `help:"Directory of boot loaders (default: the directories of Debian's packages)." type:"path" placeholder:"DIR"`
+	ProxyLog string   `name:"proxy-log" help:"File for the proxy's access log in common log format, or log for the daemon's log." placeholder:"FILE"`
 	logFlags
 }
 

@@ -13,24 +13,24 @@ import (
 
 type regionCmd struct {
 	Run   regionRunCmd `cmd:"" default:"withargs" help:"Run a region, without a rack."`
-	Token tokenCmd     `cmd:"" help:"Tokens that let racks in."`
+	Token tokenCmd     `cmd:"" help:"Manage the tokens with which racks join."`
 }
 
 // regionRunCmd has a flag for each key of the configuration file that a region reads.
 type regionRunCmd struct {
 	fileFlags
-	Name string `help:"What tells this region from the others of its site (default the name of the host)." placeholder:"NAME"`
+	Name string `help:"Name of this region within the site (default: the name of the host)." placeholder:"NAME"`
 	apiFlags
 	Racks    string   `help:"Address and port for racks (default :5250)." placeholder:"ADDR:PORT"`
-	Address  []string `help:"Host and port at which racks reach this region; this host's own when left out." placeholder:"HOST:PORT"`
-	Database string   `help:"Database, such as postgres://maas@db/maas for several regions; a file in the data directory when left out." placeholder:"URL"`
+	Address  []string `help:"Host and port at which racks reach this region (default: the addresses of this host)." placeholder:"HOST:PORT"`
+	Database string   `help:"Database, such as postgres://maas@db/maas for several regions (default: a file in the data directory)." placeholder:"URL"`
 	nameFlags
-	Kernel     string   `help:"Kernel that machines boot unless told otherwise; racks have the file, too." type:"path" placeholder:"FILE"`
-	Initrd     []string `help:"Its initial RAM disks." type:"path" placeholder:"FILE"`
-	Cmdline    string   `help:"Its command line." placeholder:"TEXT"`
+	Kernel     string   `help:"Kernel of the default boot profile. Racks need the file too." type:"path" placeholder:"FILE"`
+	Initrd     []string `help:"Initial RAM disks of the kernel." type:"path" placeholder:"FILE"`
+	Cmdline    string   `help:"Command line of the kernel." placeholder:"TEXT"`
 	ProxyPort  int      `help:"Port of the HTTP proxy of racks (default 8000)." placeholder:"PORT"`
-	NoProxy    bool     `name:"no-http-proxy" help:"Run no HTTP proxy, until enable_http_proxy is set again."`
-	HTTPParent string   `name:"parent-proxy" help:"Proxy to go through." placeholder:"URL"`
+	NoProxy    bool     `name:"no-http-proxy" help:"Do not run the HTTP proxy until enable_http_proxy is set again."`
+	HTTPParent string   `name:"parent-proxy" help:"Upstream proxy of the HTTP proxy." placeholder:"URL"`
 	logFlags
 }
 
@@ -57,16 +57,16 @@ func (c *regionRunCmd) config() (config.Config, error) {
 }
 
 type tokenCmd struct {
-	Create tokenCreateCmd `cmd:"" help:"Make a token and print it: one rack joins with it, once."`
-	List   tokenListCmd   `cmd:"" help:"List the tokens, used and expired ones too."`
-	Revoke tokenRevokeCmd `cmd:"" help:"Make a token void. A rack that joined with it stays."`
+	Create tokenCreateCmd `cmd:"" help:"Create a token and print it. One rack can join with it, once."`
+	List   tokenListCmd   `cmd:"" help:"List all tokens, including used and expired ones."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token. A rack that has joined with it stays."`
 }
 
 type tokenCreateCmd struct {
 	remote
 	Zone string        `help:"Availability zone of the rack (default the first one)."`
-	Rack string        `help:"The only name that may join with it; any that is free when left out." placeholder:"NAME"`
-	TTL  time.Duration `name:"ttl" default:"1h" help:"How long it may be used."`
+	Rack string        `help:"The only rack name that may join with the token (default: any unused name)." placeholder:"NAME"`
+	TTL  time.Duration `name:"ttl" default:"1h" help:"Lifetime of the token."`
 }
 
 // Run is called by the parser when the command was given.

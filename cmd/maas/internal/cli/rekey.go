@@ -19,7 +19,7 @@ import (
 type rekeyCmd struct {
 	stored
 	destructive
-	Lost bool `help:"The old key is lost: give up what is sealed with it."`
+	Lost bool `help:"The old key is lost: delete the secrets that it sealed."`
 }
 
 // regionGone is how long a region is silent before it counts as stopped.

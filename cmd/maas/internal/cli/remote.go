@@ -21,8 +21,8 @@ import (
 // remote are the flags of commands that talk to a running daemon.
 type remote struct {
 	Data    string `help:"Data directory of the daemon on this host (default ${default_data})." placeholder:"DIR"`
-	Profile string `help:"Site to talk to, by the name given to maas login; local is the daemon on this host. Without it: the site logged in to last, else this host." placeholder:"NAME"`
-	Output  string `short:"o" enum:"table,json,yaml" default:"table" help:"table, json or yaml."`
+	Profile string `help:"Site, by its name in maas login; local is the daemon on this host. The default is the last site logged in to, else this host." placeholder:"NAME"`
+	Output  string `short:"o" enum:"table,json,yaml" default:"table" help:"Output format: table, json or yaml."`
 }
 
 // localProfile is the name of the daemon on this host among the sites.

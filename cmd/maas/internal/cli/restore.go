@@ -15,7 +15,7 @@ import (
 type restoreCmd struct {
 	stored
 	destructive
-	File string `arg:"" help:"What maas backup wrote: an archive, or a copy of a database." type:"existingfile"`
+	File string `arg:"" help:"Output of maas backup: an archive, or a copy of a database." type:"existingfile"`
 }
 
 // Run is called by the parser when the command was given. A daemon that runs on the data goes on with what was restored.

@@ -12,9 +12,9 @@ import (
 )
 
 type settingsCmd struct {
-	List settingsListCmd `cmd:"" help:"List them with their values."`
-	Get  settingsGetCmd  `cmd:"" help:"Show the value of one."`
-	Set  settingsSetCmd  `cmd:"" help:"Change one. Racks follow at once."`
+	List settingsListCmd `cmd:"" help:"List the settings with their values."`
+	Get  settingsGetCmd  `cmd:"" help:"Show the value of a setting."`
+	Set  settingsSetCmd  `cmd:"" help:"Change a setting. Racks use it at once."`
 }
 
 const configPath = client.API + "maas/"
@@ -43,7 +43,7 @@ func (c settingsListCmd) Run(ctx context.Context, io stdio) error {
 
 type settingsGetCmd struct {
 	remote
-	Name string `arg:"" help:"Its name, as listed."`
+	Name string `arg:"" help:"Name of the setting."`
 }
 
 // Run is called by the parser when the command was given.
@@ -73,8 +73,8 @@ func unknownSetting(name string, all map[string]json.RawMessage) error {
 
 type settingsSetCmd struct {
 	remote
-	Name  string `arg:"" help:"Its name, as listed."`
-	Value string `arg:"" help:"Its value."`
+	Name  string `arg:"" help:"Name of the setting."`
+	Value string `arg:"" help:"Value of the setting."`
 }
 
 // Run is called by the parser when the command was given.

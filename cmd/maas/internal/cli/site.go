@@ -13,17 +13,17 @@ import (
 )
 
 type profileCmd struct {
-	List   profileListCmd   `cmd:"" help:"List all of them: the site's, those of tags, subnets and machines."`
-	Show   profileShowCmd   `cmd:"" help:"Show one as JSON."`
-	Set    profileSetCmd    `cmd:"" help:"Set one from a JSON file. Racks follow at once."`
-	Delete profileDeleteCmd `cmd:"" help:"Take one back."`
+	List   profileListCmd   `cmd:"" help:"List the profiles of the site, tags, subnets and machines."`
+	Show   profileShowCmd   `cmd:"" help:"Show one profile as JSON."`
+	Set    profileSetCmd    `cmd:"" help:"Set a profile from a JSON file. Racks use it at once."`
+	Delete profileDeleteCmd `cmd:"" help:"Remove a profile."`
 }
 
 // profileTarget is whom a profile is for. A machine boots the first that there is of these.
 type profileTarget struct {
-	Machine *string `help:"That of a machine, by name or system ID." placeholder:"NAME" xor:"target"`
-	Tag     *string `help:"That of the machines with a tag, or in subnets with it." placeholder:"NAME" xor:"target"`
-	Subnet  *string `help:"That of the machines in a subnet. Without any of these: that of everybody else." placeholder:"SUBNET" xor:"target"`
+	Machine *string `help:"Profile of a machine, by name or system ID." placeholder:"NAME" xor:"target"`
+	Tag     *string `help:"Profile of the machines with a tag, or in subnets with the tag." placeholder:"NAME" xor:"target"`
+	Subnet  *string `help:"Profile of the machines in a subnet. Without any of these flags: the default profile." placeholder:"SUBNET" xor:"target"`
 }
 
 // path is where the profile is.
@@ -79,7 +79,7 @@ func (c profileShowCmd) Run(ctx context.Context, io stdio) error {
 type profileSetCmd struct {
 	remote
 	profileTarget
-	File string `arg:"" help:"JSON file with kernel, initrd and cmdline; files are named as the daemon serves them. - is standard input."`
+	File string `arg:"" help:"JSON file with kernel, initrd and cmdline, named as the daemon serves them; - reads standard input."`
 }
 
 // Run is called by the parser when the command was given.

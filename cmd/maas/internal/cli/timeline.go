@@ -18,8 +18,8 @@ import (
 type timelineCmd struct {
 	remote
 	Machine string `arg:"" help:"Name or system ID."`
-	Watch   bool   `short:"w" help:"Show it again while it boots, until interrupted."`
-	All     bool   `help:"All boots that are remembered, instead of the last one."`
+	Watch   bool   `short:"w" help:"Print the boot again while it proceeds, until interrupted."`
+	All     bool   `help:"Show all stored boots instead of the last one."`
 }
 
 // Run is called by the parser when the command was given.

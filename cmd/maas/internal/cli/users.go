@@ -20,9 +20,9 @@ import (
 
 type adminCmd struct {
 	stored
-	Username     string `required:"" help:"Name of the administrator. One without a password is given one."`
-	Email        string `help:"Address for mail." placeholder:"ADDR"`
-	PasswordFile string `help:"File whose first line is the password; - reads it from standard input. It is asked for when left out." placeholder:"FILE"`
+	Username     string `required:"" help:"Name of the administrator. An account without a password gets one."`
+	Email        string `help:"Email address." placeholder:"ADDR"`
+	PasswordFile string `help:"File whose first line is the password; - reads standard input. The default is to ask." placeholder:"FILE"`
 }
 
 // Run is called by the parser when the command was given.
@@ -62,11 +62,11 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 
 type apiKeyCmd struct {
 	stored
-	Username string  `required:"" help:"Who the key is for."`
-	Name     string  `help:"What it is for." placeholder:"TEXT"`
-	List     bool    `help:"List the user's keys, without their secrets, and make none." xor:"what"`
-	Delete   *string `help:"Take a key back: the key, or the part between its colons, which the list shows." placeholder:"KEY" xor:"what"`
-	Output   string  `short:"o" enum:"table,json,yaml" default:"table" help:"Of the list: table, json or yaml."`
+	Username string  `required:"" help:"User of the key."`
+	Name     string  `help:"Purpose of the key." placeholder:"TEXT"`
+	List     bool    `help:"List the user's keys, without secrets, instead of creating one." xor:"what"`
+	Delete   *string `help:"Revoke a key, given whole or by the part between its colons, which --list shows." placeholder:"KEY" xor:"what"`
+	Output   string  `short:"o" enum:"table,json,yaml" default:"table" help:"Format of the list: table, json or yaml."`
 }
 
 // Run is called by the parser when the command was given. Keys that were made before cannot be shown: of their secrets there

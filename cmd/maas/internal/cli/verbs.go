@@ -19,17 +19,17 @@ import (
 // The commands of resources. Which resource is meant is the name of the command above.
 type (
 	reading struct {
-		List listCmd `cmd:"" help:"List them."`
-		Show showCmd `cmd:"" help:"Show one."`
+		List listCmd `cmd:"" help:"List all of them."`
+		Show showCmd `cmd:"" help:"Show one of them."`
 	}
 	making struct {
-		Create createCmd `cmd:"" help:"Make one."`
+		Create createCmd `cmd:"" help:"Create one."`
 	}
 	changing struct {
 		Update updateCmd `cmd:"" help:"Change one."`
 	}
 	deleting struct {
-		Delete deleteCmd `cmd:"" help:"Delete some."`
+		Delete deleteCmd `cmd:"" help:"Delete one or more."`
 	}
 	allVerbs struct {
 		reading
@@ -44,14 +44,14 @@ type (
 	}
 	interfaceVerbs struct {
 		allVerbs
-		Link       opCmd `cmd:"" help:"Give it an address: mode=auto, static, dhcp or link_up, subnet= and ip_address=."`
-		Unlink     opCmd `cmd:"" help:"Take an address away: id=, the number of the link."`
-		Disconnect opCmd `cmd:"" help:"Take all addresses and its VLAN away."`
-		SetGateway opCmd `cmd:"" help:"Make the gateway of its subnet the machine's."`
+		Link       opCmd `cmd:"" help:"Link an interface to a subnet: mode=auto, static, dhcp or link_up, subnet= and ip_address=."`
+		Unlink     opCmd `cmd:"" help:"Remove a link: id=, the number of the link."`
+		Disconnect opCmd `cmd:"" help:"Remove all links and the VLAN of an interface."`
+		SetGateway opCmd `cmd:"" help:"Make the gateway of the link's subnet the default gateway of the machine."`
 	}
 	tagVerbs struct {
 		allVerbs
-		Assign opCmd `cmd:"" help:"Give it to machines, devices or subnets with add=NAME, take it away with remove=NAME."`
+		Assign opCmd `cmd:"" help:"Add the tag to machines, devices or subnets with add=NAME, remove it with remove=NAME."`
 	}
 )
 
@@ -78,8 +78,8 @@ func chosenResource(k *kong.Context) *resource { return resourceNamed(k.Selected
 
 type listCmd struct {
 	remote
-	Watch  bool     `short:"w" help:"Show them again whenever something changes, until interrupted."`
-	Filter []string `arg:"" optional:"" help:"Only those with NAME=VALUE, as the API takes it; the machine first, for its interfaces."`
+	Watch  bool     `short:"w" help:"Print the list again after each change, until interrupted."`
+	Filter []string `arg:"" optional:"" help:"Filters as NAME=VALUE, as the API takes them. For interfaces, the machine first."`
 }
 
 // Run is called by the parser when the command was given.
@@ -133,8 +133,8 @@ func (c listCmd) list(ctx context.Context, w writer, t target, query url.Values)
 
 type showCmd struct {
 	remote
-	Watch bool     `short:"w" help:"Show it again whenever something changes, until interrupted."`
-	Name  []string `arg:"" help:"What it is called, or its number; the machine first, for its interfaces."`
+	Watch bool     `short:"w" help:"Print the object again after each change, until interrupted."`
+	Name  []string `arg:"" help:"Name or number of the object. For interfaces, the machine first."`
 }
 
 // Run is called by the parser when the command was given.
@@ -181,7 +181,7 @@ func (c remote) showObject(w io.Writer, r *resource, raw json.RawMessage) error 
 
 type createCmd struct {
 	remote
-	Set []string `arg:"" optional:"" name:"name=value" help:"What it is to be; the first may be its name alone. NAME=@FILE takes a value from a file, NAME=@- from standard input."`
+	Set []string `arg:"" optional:"" name:"name=value" help:"Fields as NAME=VALUE; the first may be the name alone. NAME=@FILE reads a value from a file, NAME=@- from standard input."`
 }
 
 // Run is called by the parser when the command was given.
@@ -250,7 +250,7 @@ func (t target) hint(err error) error {
 
 type updateCmd struct {
 	remote
-	Name []string `arg:"" name:"name" help:"What it is called, or its number, and what to change: NAME=VALUE. The machine first, for its interfaces."`
+	Name []string `arg:"" name:"name" help:"Name or number of the object, and the changes as NAME=VALUE. For interfaces, the machine first."`
 }
 
 // Run is called by the parser when the command was given.
@@ -292,7 +292,7 @@ func (c remote) change(ctx context.Context, io stdio, r *resource, args []string
 // opCmd is an operation that is not one of the usual ones.
 type opCmd struct {
 	remote
-	Name []string `arg:"" name:"name" help:"What it is called, and values: NAME=VALUE. The machine first, for its interfaces."`
+	Name []string `arg:"" name:"name" help:"Name of the object, and values as NAME=VALUE. For interfaces, the machine first."`
 }
 
 // Run is called by the parser when the command was given.
@@ -304,7 +304,7 @@ func (c opCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 type deleteCmd struct {
 	remote
 	destructive
-	Name []string `arg:"" help:"What they are called, or their numbers; the machine first, for its interfaces."`
+	Name []string `arg:"" help:"Names or numbers of the objects. For interfaces, the machine first."`
 }
 
 // Run is called by the parser when the command was given. All names have to be right before anything is deleted.

@@ -41,6 +41,9 @@ func (c remote) watched(ctx context.Context, io stdio, watch bool, cl client.Cli
 		}
 		var now bytes.Buffer
 		if err := show(&now); err != nil {
+			if ctx.Err() != nil { // an interrupt ends a watch well, also in the middle of a request
+				err = nil
+			}
 			stop()
 			<-ended
 			return err
@@ -49,7 +52,10 @@ func (c remote) watched(ctx context.Context, io stdio, watch bool, cl client.Cli
 			c.again(io, last != nil, now.Bytes())
 			last = now.Bytes()
 		}
-		time.Sleep(settle)
+		select {
+		case <-ctx.Done():
+		case <-time.After(settle):
+		}
 	}
 }
 

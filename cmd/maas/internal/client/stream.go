@@ -39,10 +39,10 @@ func (c Client) Follow(ctx context.Context, each func(Update) error) error {
 		})
 		refused := (*Error)(nil)
 		switch {
+		case ctx.Err() != nil: // first: an error of each is often ctx's own
+			return nil
 		case errors.As(err, &stopped):
 			return stopped.err
-		case ctx.Err() != nil:
-			return nil
 		case first, errors.As(err, &refused) && refused.Status < 500:
 			return err
 		}
