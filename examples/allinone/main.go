@@ -1,4 +1,5 @@
-// Command allinone is a whole site with a logger, mux, listener and power kind of its own; the API is below /maas/.
+// Command allinone is a whole site with a logger, mux, listener and power kind of its own; the API
+// is below /maas/.
 package main
 
 import (

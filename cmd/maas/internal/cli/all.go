@@ -49,7 +49,7 @@ func (c *allCmd) config() (config.Config, error) {
 	return c.join(cfg)
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c *allCmd) Run(ctx context.Context, io stdio) error {
 	cfg, err := c.config()
 	if err != nil {

@@ -26,7 +26,7 @@ type applyCmd struct {
 	Prune  bool   `help:"Delete objects that the document's lists do not contain, after confirmation."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c applyCmd) Run(ctx context.Context, io stdio) error {
 	cl, err := c.client()
 	if err != nil {
@@ -81,7 +81,7 @@ func readFile(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// outcome is the last line.
+// outcome returns the last line of the output.
 func outcome(did maasapi.Applied) string {
 	count := map[string]int{}
 	for _, ch := range did.Changes {
@@ -104,10 +104,11 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// changeMarks are how kinds of changes look: a sign, and the color of the terminal.
+// changeMarks holds the sign and the terminal color of each kind of change.
 var changeMarks = map[string][2]string{"create": {"+", "32"}, "update": {"~", "33"}, "delete": {"-", "31"}}
 
-// writeChanges writes a line for each object, and below those that are changed or made a line for each field that differs.
+// writeChanges writes a line for each object and, below a created or changed object, a line for
+// each field that differs.
 func writeChanges(w io.Writer, changes []sitedoc.Change) {
 	for _, ch := range changes {
 		mark := changeMarks[ch.Op]
@@ -123,13 +124,13 @@ func writeChanges(w io.Writer, changes []sitedoc.Change) {
 	}
 }
 
-// differences are the fields that differ between two JSON objects, in the order of the second.
+// differences returns the fields that differ between two JSON objects, in the order of the second.
 func differences(before, after json.RawMessage) (out []string) {
 	var old, now map[string]json.RawMessage
 	if json.Unmarshal(after, &now) != nil {
 		return nil
 	}
-	_ = json.Unmarshal(before, &old) // there need be none
+	_ = json.Unmarshal(before, &old) // before is empty for a new object
 	names := fieldOrder(after)
 	for _, name := range fieldOrder(before) {
 		if !slices.Contains(names, name) {
@@ -151,7 +152,7 @@ func differences(before, after json.RawMessage) (out []string) {
 	return out
 }
 
-// compact is a JSON value on one line, text without quotes.
+// compact returns a JSON value on one line, and text without quotes.
 func compact(raw json.RawMessage) string {
 	var text string
 	if json.Unmarshal(raw, &text) == nil {
@@ -169,7 +170,7 @@ type exportCmd struct {
 	File string `short:"f" help:"File to write (default: standard output)." placeholder:"FILE"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c exportCmd) Run(ctx context.Context, io stdio) error {
 	path := "/api/v1/export"
 	if c.Output == "json" {

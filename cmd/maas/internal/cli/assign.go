@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// assignments reads NAME=VALUE arguments as a form. A value @FILE is that of a file, @- that of standard input.
+// assignments reads NAME=VALUE arguments as a form. @FILE as a value reads a file, @- reads
+// standard input.
 func (r *resource) assignments(args []string) (url.Values, error) {
 	form := url.Values{}
 	for i, arg := range args {
@@ -38,7 +39,7 @@ func (r *resource) assignments(args []string) (url.Values, error) {
 	return form, nil
 }
 
-// assignBare sets what the first argument stands for.
+// assignBare sets the field that the first argument stands for when it has no "=".
 func (r *resource) assignBare(form url.Values, arg string) error {
 	first, second, two := strings.Cut(r.bare, "-")
 	if !two {
@@ -67,7 +68,7 @@ func (r *resource) hasField(name string) bool {
 // maxFile bounds a value that is read from a file.
 const maxFile = 1 << 20
 
-// contents is a value, or the text of the file that it names.
+// contents returns a value, or the text of the file that it names.
 func contents(value string) (string, error) {
 	name, isFile := strings.CutPrefix(value, "@")
 	if !isFile {

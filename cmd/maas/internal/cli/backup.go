@@ -18,13 +18,14 @@ import (
 	"github.com/gomaas/maas/store/inventory/schema"
 )
 
-// stored are the flags of commands that work on a site's database, whether or not a daemon runs on it.
+// stored holds the flags of commands that use a site's database directly, whether or not a daemon
+// runs on it.
 type stored struct {
 	Data     string `help:"Data directory of the site (default ${default})." default:"${default_data}" placeholder:"DIR"`
 	Database string `help:"Database, if it is not the file in the data directory: postgres://user@host/name or sqlite:///path." placeholder:"URL"`
 }
 
-// url is what store opens.
+// url returns the database URL for store.Open.
 func (c stored) url() (string, error) {
 	if c.Database != "" {
 		return c.Database, nil
@@ -33,7 +34,7 @@ func (c stored) url() (string, error) {
 	return "sqlite://" + path, err
 }
 
-// open opens the database, which has to be there, and tells its URL.
+// open opens an existing database and returns its URL too.
 func (c stored) open(ctx context.Context) (db *store.DB, url string, err error) {
 	if url, err = c.url(); err != nil {
 		return nil, "", err
@@ -45,7 +46,8 @@ func (c stored) open(ctx context.Context) (db *store.DB, url string, err error) 
 	return db, url, err
 }
 
-// databaseFile is the file behind a URL of store, and whether it is there; an empty path is that of a database without one.
+// databaseFile returns the file of a database URL and whether it exists. The path is empty for a
+// database that is not a file.
 func databaseFile(url string) (path string, there bool) {
 	path, ok := strings.CutPrefix(url, "sqlite://")
 	if !ok {
@@ -57,7 +59,8 @@ func databaseFile(url string) (path string, there bool) {
 
 func (c stored) keyFile() string { return filepath.Join(c.Data, region.KeyFile) }
 
-// hand gives a file to whom the data directory belongs: the daemon need not run as the user who calls.
+// hand gives a file to the owner of the data directory: the daemon may run as another user than the
+// caller.
 func (c stored) hand(path string) error {
 	st, err := os.Stat(c.Data)
 	if err != nil {
@@ -95,7 +98,7 @@ type backupCmd struct {
 	SQLite bool   `name:"sqlite" help:"Write a copy of the SQLite database instead of the portable archive."`
 }
 
-// Run is called by the parser when the command was given. The daemon may run on: the backup is of one moment.
+// Run runs the command. The daemon may run meanwhile: a backup reads one snapshot.
 func (c backupCmd) Run(ctx context.Context, io stdio) error {
 	db, _, err := c.open(ctx)
 	if err != nil {
@@ -126,7 +129,7 @@ func (c backupCmd) Run(ctx context.Context, io stdio) error {
 	return nil
 }
 
-// readKey reads the key of the secrets; nil if there is none.
+// readKey reads the key of the secrets. It returns nil if there is none.
 func readKey(path string) ([]byte, error) {
 	key, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -135,7 +138,8 @@ func readKey(path string) ([]byte, error) {
 	return key, err
 }
 
-// writeAside has write make a file beside path, then puts it in its place, so that path is complete or as it was.
+// writeAside calls write with a file beside path and renames that file to path, so that path is
+// either complete or unchanged.
 func writeAside(path string, write func(temp string) error) error {
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".maas-backup-")
 	if err != nil {

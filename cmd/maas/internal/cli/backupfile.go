@@ -17,14 +17,15 @@ import (
 
 // An archive is a ZIP file with these entries.
 const (
-	siteEntry = "site.jsonl" // what store.DB.Dump writes
+	siteEntry = "site.jsonl" // output of store.DB.Dump
 	keyEntry  = "secret.key" // key of the secrets in it
 )
 
 // maxKey bounds what is read of an archive's key.
 const maxKey = 4096
 
-// writeArchive writes a dump of db and the key, if there is one, into a new file that only its owner can read.
+// writeArchive writes a dump of db and the key, if there is one, into a new file that only its
+// owner can read.
 func writeArchive(ctx context.Context, path string, db *store.DB, key []byte) (err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -54,14 +55,14 @@ func writeArchive(ctx context.Context, path string, db *store.DB, key []byte) (e
 	return f.Sync()
 }
 
-// backupFile is a backup that is read.
+// backupFile is an open backup.
 type backupFile struct {
-	Key   []byte    // nil = it has none
-	Site  io.Reader // what store.DB.Restore takes
+	Key   []byte    // nil if the backup has none
+	Site  io.Reader // input of store.DB.Restore
 	Close func() error
 }
 
-// openBackup opens an archive, a copy of an SQLite database, or a bare dump, whichever the file is.
+// openBackup opens a backup: an archive, a copy of an SQLite database, or a bare dump.
 func openBackup(ctx context.Context, path string) (*backupFile, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -109,7 +110,7 @@ func openArchive(f *os.File) (*backupFile, error) {
 	return b, nil
 }
 
-// archivedKey is the key in an archive; nil = it has none.
+// archivedKey returns the key in an archive, or nil.
 func archivedKey(z *zip.Reader) (key []byte, err error) {
 	r, err := z.Open(keyEntry)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -122,7 +123,8 @@ func archivedKey(z *zip.Reader) (key []byte, err error) {
 	return io.ReadAll(io.LimitReader(r, maxKey))
 }
 
-// openCopy dumps a copy of a database, which stays as it is: it is copied again, brought up to date there, and read.
+// openCopy dumps a copy of a database. It works on another copy, since the schema may need an
+// update before the dump.
 func openCopy(ctx context.Context, f *os.File) (b *backupFile, err error) {
 	dir, err := os.MkdirTemp("", "maas-restore-")
 	if err != nil {

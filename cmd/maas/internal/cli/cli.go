@@ -1,5 +1,5 @@
-// Package cli is the command line of maas: it reads flags, and calls the daemon package, the demonstration, or a running
-// daemon's API.
+// Package cli is the command line of maas: it reads flags, and calls the daemon package, the
+// demonstration, or a running daemon's API.
 package cli
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/try"
 )
 
-// Version is what `maas version` prints. The linker sets it for releases.
+// Version is the version that `maas version` prints. The linker sets it for releases.
 var Version = "development"
 
 // commands are all commands with their flags. Every flag is also a MAAS_* variable.
@@ -52,10 +52,11 @@ type commands struct {
 	Man        manCmd        `cmd:"" hidden:"" help:"Write the manual page."`
 }
 
-// stdio is where commands write. Commands get it bound by type.
+// stdio holds the outputs of a command. The parser passes it to Run methods.
 type stdio struct{ out, err io.Writer }
 
-// Main runs one command line and returns the exit status: 0 done, 1 failed, 2 not understood.
+// Main runs one command line and returns the exit status: 0 for success, 1 for a failure, 2 for a
+// wrong command line.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	status := -1
 	parser, err := newParser(kong.Writers(stdout, stderr), kong.Exit(func(code int) { status = code }),
@@ -93,7 +94,7 @@ func newParser(more ...kong.Option) (*kong.Kong, error) {
 	return parser, nil
 }
 
-// tellFields puts the fields of a resource into the help of the commands that set them.
+// tellFields adds the fields of a resource to the help of the commands that set them.
 func tellFields(root *kong.Node, r *resource) {
 	n := child(root, r.name)
 	for _, verb := range []string{"create", "update"} {
@@ -104,7 +105,7 @@ func tellFields(root *kong.Node, r *resource) {
 	}
 }
 
-// misread says what is wrong with a command line, and whose help tells more.
+// misread returns the error of a wrong command line and the command whose help explains it.
 func misread(err error) string {
 	text, command := oneLine(err), "maas"
 	if bad := (*kong.ParseError)(nil); errors.As(err, &bad) && bad.Context != nil {
@@ -117,7 +118,7 @@ func misread(err error) string {
 	return text + "; see " + command + " --help"
 }
 
-// deepest is the last command that was understood; nil = none.
+// deepest returns the last command that was parsed, or nil.
 func deepest(k *kong.Context) (n *kong.Node) {
 	for _, p := range k.Path {
 		if p.Command != nil {
@@ -127,12 +128,12 @@ func deepest(k *kong.Context) (n *kong.Node) {
 	return n
 }
 
-// oneLine is what a person reads: one line, whatever was joined into the error.
+// oneLine returns the error's text on one line, since scripts read messages by lines.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 type versionCmd struct{}
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (versionCmd) Run(io stdio) error {
 	_, err := fmt.Fprintln(io.out, "maas", Version)
 	return err
@@ -146,7 +147,7 @@ type configCheckCmd struct {
 	File string `arg:"" help:"Configuration file." type:"path"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c configCheckCmd) Run(io stdio) error {
 	if _, err := config.Load(c.File); err != nil {
 		return err
@@ -160,7 +161,7 @@ type tryCmd struct {
 	Keep     bool `help:"Keep everything running afterwards, for exploration."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c tryCmd) Run(ctx context.Context, io stdio) error {
 	if c.Machines < 1 || c.Machines > 500 {
 		return errors.New("--machines goes from 1 to 500")

@@ -14,7 +14,7 @@ type completionCmd struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
 
-// completionScripts ask `maas __complete` for every word.
+// completionScripts call `maas __complete` for every word.
 var completionScripts = map[string]string{
 	"bash": `# Completion of maas: put this into /etc/bash_completion.d/maas, or: source <(maas completion bash)
 _maas() {
@@ -46,7 +46,7 @@ complete -c maas -a '(maas __complete -- (commandline -opc)[2..-1] (commandline 
 `,
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c completionCmd) Run(io stdio) error {
 	_, err := fmt.Fprint(io.out, completionScripts[c.Shell])
 	return err
@@ -56,10 +56,11 @@ type completeCmd struct {
 	Words []string `arg:"" optional:""`
 }
 
-// completeTime is for how long names are waited for: a shell that hangs is worse than one that does not know.
+// completeTime bounds the wait for names: a shell that hangs is worse than a completion without
+// names.
 const completeTime = time.Second
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c completeCmd) Run(ctx context.Context, app *kong.Application, io stdio) error {
 	words := c.Words
 	if len(words) > 0 && words[0] == "--" {
@@ -73,7 +74,7 @@ func (c completeCmd) Run(ctx context.Context, app *kong.Application, io stdio) e
 	return nil
 }
 
-// complete is what the last word may become.
+// complete returns the completions of the last word.
 func complete(ctx context.Context, n *kong.Node, words []string) []string {
 	if len(words) == 0 {
 		words = []string{""}
@@ -112,7 +113,7 @@ func complete(ctx context.Context, n *kong.Node, words []string) []string {
 	return slices.DeleteFunc(all, func(w string) bool { return w == "" || !strings.HasPrefix(w, last) })
 }
 
-// take remembers which site is meant.
+// take records the flags that choose the site, which names are read from.
 func (c *remote) take(flag, value string) {
 	switch flag {
 	case "data":
@@ -153,7 +154,7 @@ func flagsOf(n *kong.Node) (out []string) {
 	return out
 }
 
-// positional are subcommands or, behind a command, its choices, names of objects and fields.
+// positional returns subcommands or, after a command, its choices, object names and fields.
 func positional(ctx context.Context, site remote, n *kong.Node, args []string) (out []string) {
 	for _, c := range n.Children {
 		if !c.Hidden && c.Type == kong.CommandNode {
@@ -198,7 +199,8 @@ func positional(ctx context.Context, site remote, n *kong.Node, args []string) (
 	return out
 }
 
-// siteNamesOf asks the site for the names of objects; none when it does not answer.
+// siteNamesOf reads the names of objects from the site. It returns none if the site does not
+// answer.
 func siteNamesOf(ctx context.Context, site remote, r *resource, args []string) (out []string) {
 	t, _, err := site.target(ctx, r, args)
 	if err != nil {

@@ -8,12 +8,13 @@ import (
 	"strings"
 )
 
-// destructive is the flag of commands that take something away.
+// destructive holds the flag of commands that delete something.
 type destructive struct {
 	Yes bool `short:"y" help:"Do not ask for confirmation."`
 }
 
-// confirm asks on the terminal. Where nobody can be asked, nothing is done without --yes.
+// confirm asks on the terminal. Without a terminal, --yes is required, so that no script deletes by
+// accident.
 func (d destructive) confirm(io stdio, question string) error {
 	if d.Yes {
 		return nil

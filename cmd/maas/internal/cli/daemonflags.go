@@ -2,13 +2,13 @@ package cli
 
 import "github.com/gomaas/maas/cmd/maas/internal/config"
 
-// fileFlags say where a daemon's configuration and data are.
+// fileFlags name a daemon's configuration file and data directory.
 type fileFlags struct {
 	Config string `help:"Configuration file. Flags and MAAS_* variables override it." type:"existingfile" placeholder:"FILE"`
 	Data   string `help:"Directory for all persistent data (default ${default_data})." placeholder:"DIR"`
 }
 
-// join puts flags over the file, if one is named.
+// join applies flags over the configuration file, if one is named.
 func (f fileFlags) join(flags config.Config) (config.Config, error) {
 	flags.Data = f.Data
 	var base config.Config
@@ -22,7 +22,7 @@ func (f fileFlags) join(flags config.Config) (config.Config, error) {
 	return cfg, cfg.Check()
 }
 
-// apiFlags say how a region's API is served.
+// apiFlags configure a region's API.
 type apiFlags struct {
 	Listen  string `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
 	TLS     string `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
@@ -34,7 +34,7 @@ func (f apiFlags) into(cfg *config.Config) {
 	cfg.Region.Listen, cfg.Region.TLS, cfg.Region.TLSCert, cfg.Region.TLSKey = f.Listen, f.TLS, f.TLSCert, f.TLSKey
 }
 
-// dhcpFlags say whether a rack serves DHCP.
+// dhcpFlags configure whether a rack serves DHCP.
 type dhcpFlags struct {
 	DHCPForce bool   `name:"dhcp-force" help:"Serve DHCP even if another DHCP server answers."`
 	NoDHCP    bool   `name:"no-dhcp" help:"Do not serve DHCP."`
@@ -45,7 +45,7 @@ func (f dhcpFlags) into(cfg *config.Config) {
 	cfg.DHCP.Force, cfg.DHCP.Disable, cfg.DHCP.Mode = f.DHCPForce, f.NoDHCP, f.DHCPMode
 }
 
-// nameFlags say what a region knows of DNS.
+// nameFlags configure a region's DNS.
 type nameFlags struct {
 	Domain    string   `help:"DNS domain of machines (default maas)."`
 	Forwarder []string `help:"Resolver for other names (default: the resolvers of this host)." placeholder:"ADDR"`
@@ -55,7 +55,7 @@ func (f nameFlags) into(cfg *config.Config) {
 	cfg.DNS.Domain, cfg.DNS.Forwarders = f.Domain, f.Forwarder
 }
 
-// logFlags say what a daemon tells of itself, and where.
+// logFlags configure a daemon's log and traces.
 type logFlags struct {
 	LogLevel  string `help:"debug, info, warn or error (default info)."`
 	LogFormat string `help:"text or json (default text on a terminal, json otherwise)."`

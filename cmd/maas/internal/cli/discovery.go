@@ -31,7 +31,7 @@ type discoveryListCmd struct {
 	Unknown string `enum:"any,mac,ip,both" default:"any" help:"Only devices whose MAC, IP address or both are unknown to the site: mac, ip or both." placeholder:"WHAT"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c discoveryListCmd) Run(ctx context.Context, io stdio) error {
 	op := map[string]string{"mac": "?op=by_unknown_mac", "ip": "?op=by_unknown_ip", "both": "?op=by_unknown_ip_and_mac"}[c.Unknown]
 	var seen []maasapi.Discovery
@@ -53,7 +53,7 @@ func tag(vid *int) string {
 	return fmt.Sprint(*vid)
 }
 
-// notes are what an administrator should not overlook.
+// notes returns remarks on a discovered device that an administrator should read.
 func notes(d maasapi.Discovery) string {
 	var out []string
 	if d.Rival != "" {
@@ -68,7 +68,8 @@ func notes(d maasapi.Discovery) string {
 	return strings.Join(out, ", ")
 }
 
-// chosen finds the discovery at an address. The MAC is needed only where several devices were seen at it.
+// chosen finds the discovered device at an address. The MAC is needed only if several devices were
+// seen there.
 func (c remote) chosen(ctx context.Context, addr, mac string) (maasapi.Discovery, error) {
 	var seen []maasapi.Discovery
 	if err := c.get(ctx, discoveryPath, &seen); err != nil {
@@ -96,7 +97,7 @@ type discoveryShowCmd struct {
 	MAC  string `help:"MAC address, if several devices were seen at the IP address." placeholder:"MAC"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c discoveryShowCmd) Run(ctx context.Context, io stdio) error {
 	d, err := c.chosen(ctx, c.Addr, c.MAC)
 	if err != nil {
@@ -137,7 +138,7 @@ type discoveryPromoteCmd struct {
 	NoAddress bool   `help:"Leave the address to DHCP (default: reserve the address)."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c discoveryPromoteCmd) Run(ctx context.Context, io stdio) error {
 	d, err := c.chosen(ctx, c.Addr, c.MAC)
 	if err != nil {
@@ -168,7 +169,7 @@ type discoveryClearCmd struct {
 	MAC        string `help:"MAC address, if several devices were seen at the IP address." placeholder:"MAC"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c discoveryClearCmd) Run(ctx context.Context) error {
 	if c.Addr != "" {
 		d, err := c.chosen(ctx, c.Addr, c.MAC)
@@ -186,7 +187,7 @@ func (c discoveryClearCmd) Run(ctx context.Context) error {
 
 type discoveryServersCmd struct{ remote }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c discoveryServersCmd) Run(ctx context.Context, io stdio) error {
 	var servers []maasapi.DHCPServer
 	if err := c.get(ctx, "/api/v1/discovery/dhcp-servers", &servers); err != nil {
@@ -204,7 +205,7 @@ type discoveryTopologyCmd struct {
 	Apply bool `help:"Move subnets to the fabrics in which they were found."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c discoveryTopologyCmd) Run(ctx context.Context, io stdio) error {
 	const path = "/api/v1/discovery/topology"
 	var t maasapi.Topology

@@ -23,10 +23,10 @@ type discoveryScanCmd struct {
 	NoWait bool     `help:"Return at once instead of waiting for the end."`
 }
 
-// cancelTime is for how long an interrupted command tries to end its scan.
+// cancelTime bounds the attempt of an interrupted command to end its scan.
 const cancelTime = 5 * time.Second
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c discoveryScanCmd) Run(ctx context.Context, io stdio) error {
 	if len(c.CIDR) == 0 && !c.All {
 		return errors.New("name subnets to scan, or all of them with --all")
@@ -48,7 +48,7 @@ func (c discoveryScanCmd) Run(ctx context.Context, io stdio) error {
 	return c.follow(ctx, io, scan)
 }
 
-// follow shows how far the scan is until it has ended, and ends it when it is interrupted.
+// follow shows the progress of the scan until its end. An interrupt cancels the scan on the racks.
 func (c discoveryScanCmd) follow(ctx context.Context, io stdio, scan maasapi.Scan) error {
 	path := "/api/v1/discovery/scans/" + url.PathEscape(scan.ID)
 	bar := progress{w: io.err, terminal: isTerminal(io.err)}
@@ -83,7 +83,7 @@ func (c discoveryScanCmd) cancel(ctx context.Context, path string) error {
 	return fmt.Errorf("cancelled after %d of %d questions, %d addresses answered", scan.Done, scan.Total, scan.Found)
 }
 
-// show prints the outcome. A rack that failed is an error.
+// show prints the result. The failure of a rack is an error.
 func (c discoveryScanCmd) show(io stdio, scan maasapi.Scan) error {
 	err := c.print(io.out, scan, "RACK\tSUBNETS\tANSWERED\tQUESTIONS\tSTATE", func(row func(...string)) {
 		for _, r := range scan.Racks {
@@ -104,7 +104,7 @@ func (c discoveryScanCmd) show(io stdio, scan maasapi.Scan) error {
 	return err
 }
 
-// progress is a bar on a terminal, and nothing elsewhere.
+// progress draws a bar on a terminal and nothing elsewhere.
 type progress struct {
 	w        io.Writer
 	terminal bool

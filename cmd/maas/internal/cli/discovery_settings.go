@@ -20,7 +20,7 @@ type discoverySettingsCmd struct {
 	Passive []string       `help:"Subnet to remove from regular scans." placeholder:"CIDR"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c discoverySettingsCmd) Run(ctx context.Context, io stdio) error {
 	const path = "/api/v1/discovery/settings"
 	var s maasapi.DiscoverySettings

@@ -22,10 +22,10 @@ type doctorCmd struct {
 	Quiet     bool     `short:"q" help:"Print problems only."`
 }
 
-// findingMarks are how severities look.
+// findingMarks holds the word and the terminal color of each severity.
 var findingMarks = map[doctor.Severity][2]string{doctor.Fine: {"ok", "32"}, doctor.Warning: {"warning", "33"}, doctor.Bad: {"ERROR", "31"}}
 
-// Run is called by the parser when the command was given. It fails when something is bad; warnings alone are no failure.
+// Run runs the command. Bad findings make it fail; warnings do not.
 func (c doctorCmd) Run(ctx context.Context, io stdio) error {
 	cl, err := c.client()
 	if err != nil {

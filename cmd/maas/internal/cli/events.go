@@ -18,7 +18,7 @@ type eventsCmd struct {
 	Follow  bool   `short:"f" help:"Continue with new events until interrupted."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 	cl, err := c.client()
 	if err != nil {
@@ -56,8 +56,8 @@ func (c eventsCmd) past(ctx context.Context, cl client.Client, system string) ([
 	return answer.Events, err
 }
 
-// follow writes one line for each event: the last ones when the stream has begun, so that none is missed, and then those of the
-// stream that are newer.
+// follow writes one line for each event: the last events once the stream is open, so that none is
+// lost between the two, and then the newer events of the stream.
 func (c eventsCmd) follow(ctx context.Context, w io.Writer, cl client.Client, system string) error {
 	var last int64
 	return cl.Follow(ctx, func(u client.Update) error {

@@ -31,7 +31,7 @@ type explainDHCPCmd struct {
 	IPv6   bool   `name:"ipv6" short:"6" help:"Use DHCPv6."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c explainDHCPCmd) Run(ctx context.Context, io stdio) error {
 	query := url.Values{"mac": {c.MAC}, "arch": {c.Arch}, "subnet": {c.Subnet}, "vlan": {c.VLAN}, "ipv6": {fmt.Sprint(c.IPv6)}}
 	var answer region.DHCPExplanation
@@ -59,7 +59,8 @@ func (c explainDHCPCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// eachRack shows what each rack says. Racks that could not be asked are an error, after the others.
+// eachRack shows the answer of each rack. Racks that failed are reported as an error after the
+// others.
 func eachRack(w io.Writer, racks []region.RackAnswer, show func(region.RackAnswer) error) error {
 	if len(racks) == 0 {
 		return errors.New("the site has no racks; see maas rack list")
@@ -104,7 +105,7 @@ func (c explainDHCPCmd) writeDHCP(w io.Writer, rack string, x explain.DHCP) erro
 	return nil
 }
 
-// writeRows leaves out what is not known.
+// writeRows writes rows and leaves out empty values.
 func writeRows(w io.Writer, format string, rows [][2]string) {
 	for _, row := range rows {
 		if row[1] != "" {
@@ -130,7 +131,7 @@ type explainIPCmd struct {
 	Addr string `arg:"" help:"The address."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c explainIPCmd) Run(ctx context.Context, io stdio) error {
 	var answer region.AddressExplanation
 	if err := c.get(ctx, explainPath+"ip/"+url.PathEscape(c.Addr), &answer); err != nil {
@@ -164,7 +165,7 @@ func (c explainIPCmd) Run(ctx context.Context, io stdio) error {
 	return errors.Join(errs...)
 }
 
-// span is the time in which something holds.
+// span returns a period of validity as text.
 func span(since, until time.Time) string {
 	out := ""
 	if !since.IsZero() {
@@ -182,7 +183,7 @@ type explainBootCmd struct {
 	Arch string `help:"Firmware, as for explain dhcp. The default is the last firmware seen." placeholder:"NAME"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c explainBootCmd) Run(ctx context.Context, io stdio) error {
 	var answer region.BootExplanation
 	if err := c.get(ctx, explainPath+"boot/"+url.PathEscape(c.Name)+"?"+url.Values{"arch": {c.Arch}}.Encode(), &answer); err != nil {

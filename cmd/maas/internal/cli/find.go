@@ -14,14 +14,15 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 )
 
-// target is a resource at a daemon; of a resource whose objects belong to a node, those of one node.
+// target is a resource at a daemon. If a node owns the objects, target holds the objects of one
+// node.
 type target struct {
 	*resource
 	client client.Client
-	node   string // in paths; empty unless owned
+	node   string // system ID in paths; empty if no node owns the objects
 }
 
-// target finds the node that a resource's objects belong to, and returns the other arguments.
+// target finds the node that owns a resource's objects, and returns the remaining arguments.
 func (c remote) target(ctx context.Context, r *resource, args []string) (target, []string, error) {
 	cl, err := c.client()
 	if err != nil {
@@ -57,7 +58,7 @@ func (t target) itemPath(id string) string {
 	return t.path(cmp.Or(t.item, t.collection)) + url.PathEscape(id) + "/"
 }
 
-// list reads all objects that a query asks for, each as it came.
+// list reads all objects that match a query, each as the API sent it.
 func (t target) list(ctx context.Context, query url.Values) ([]json.RawMessage, error) {
 	path := t.path(t.collection)
 	if t.name == "ipaddress" && query.Get("owner") == "" {
@@ -88,19 +89,19 @@ func (t target) list(ctx context.Context, query url.Values) ([]json.RawMessage, 
 	return out, nil
 }
 
-// match is an object that was found.
+// match is an object that find found.
 type match struct {
 	id, name string
-	names    []string // all that it may be called, name first
+	names    []string // all its names, the best first
 	raw      json.RawMessage
 }
 
-// unknownError is a name that no object has.
+// unknownError reports a name that no object has.
 type unknownError struct{ text string }
 
 func (e *unknownError) Error() string { return e.text }
 
-// find finds one object by what people call it.
+// find finds one object by any of its names.
 func (t target) find(ctx context.Context, text string) (match, error) {
 	if t.direct {
 		var raw json.RawMessage
@@ -154,7 +155,7 @@ func (t target) matched(raw json.RawMessage) (match, error) {
 	return m, nil
 }
 
-// chosen is the one of the objects found, or an error that helps.
+// chosen returns the only object found, or an error that lists the candidates.
 func (t target) chosen(text string, found []match, names []string) (match, error) {
 	switch len(found) {
 	case 1:

@@ -23,7 +23,7 @@ type loginCmd struct {
 	CA           string `name:"ca" help:"PEM file with the certificate of the site or its authority." type:"existingfile" placeholder:"FILE"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c loginCmd) Run(ctx context.Context, io stdio) error {
 	if c.Profile == localProfile {
 		return fmt.Errorf("%s is the daemon on this host, which needs no log-in; choose another --profile", localProfile)
@@ -62,7 +62,7 @@ func (c loginCmd) Run(ctx context.Context, io stdio) error {
 	return err
 }
 
-// key reads the key, or makes one with user and password.
+// key reads an API key, or creates one with user and password.
 func (c loginCmd) key(ctx context.Context, io stdio, cl client.Client) (string, error) {
 	if c.KeyFile != "" {
 		return readPassword(ctx, c.KeyFile, io.err)
@@ -82,7 +82,7 @@ func (c loginCmd) key(ctx context.Context, io stdio, cl client.Client) (string, 
 	if err != nil {
 		return "", err
 	}
-	host, _ := os.Hostname() // a key without it is as good
+	host, _ := os.Hostname() // the host name only labels the key
 	return cl.Authenticate(ctx, user, password, strings.TrimSpace("maas login "+host))
 }
 
@@ -90,7 +90,7 @@ type logoutCmd struct {
 	Profile string `help:"Site to log out of (default: the current site)." placeholder:"NAME"`
 }
 
-// Run is called by the parser when the command was given. A key that logging in made is taken back, where the site answers.
+// Run runs the command. It revokes a key that the login created, if the site answers.
 func (c logoutCmd) Run(ctx context.Context, io stdio) error {
 	logins, path, err := loadLogins()
 	if err != nil {
@@ -123,7 +123,7 @@ type loginsCmd struct {
 	Use    string `arg:"" optional:"" help:"Name of the site for later commands; local is this host. The default is to list the sites."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c loginsCmd) Run(io stdio) error {
 	logins, path, err := loadLogins()
 	if err != nil {
@@ -141,7 +141,7 @@ func (c loginsCmd) Run(io stdio) error {
 	return logins.Save(path)
 }
 
-// list shows where commands can go, without the keys.
+// list prints the sites without their keys.
 func (c loginsCmd) list(io stdio, logins client.Logins) error {
 	type site struct {
 		Name    string `json:"name"`
@@ -159,7 +159,7 @@ func (c loginsCmd) list(io stdio, logins client.Logins) error {
 	})
 }
 
-// loadLogins reads the sites that are logged in to, and tells the file that they are in.
+// loadLogins reads the logged-in sites and returns the path of their file too.
 func loadLogins() (logins client.Logins, path string, err error) {
 	if path, err = client.LoginsPath(); err == nil {
 		logins, err = client.LoadLogins(path)

@@ -35,7 +35,7 @@ type machineCreateCmd struct {
 	PowerParam    []string `help:"Another parameter of the power type, such as tls_verify=no." placeholder:"NAME=VALUE"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c machineCreateCmd) Run(ctx context.Context, io stdio) error {
 	form, err := c.form()
 	if err != nil {

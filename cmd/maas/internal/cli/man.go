@@ -10,13 +10,13 @@ import (
 
 type manCmd struct{}
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (manCmd) Run(app *kong.Application, io stdio) error {
 	_, err := io.out.Write([]byte(manual(app)))
 	return err
 }
 
-// manual is the manual page of all commands, in roff.
+// manual returns the manual page of all commands, in roff.
 func manual(app *kong.Application) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, ".TH MAAS 1\n.SH NAME\nmaas \\- %s\n.SH SYNOPSIS\n.B maas\n.I command\n[\n.I arguments\n]\n", roff(strings.TrimSuffix(app.Help, ".")))
@@ -70,7 +70,7 @@ func manFlags(w io.Writer, n *kong.Node) {
 	fmt.Fprintln(w, ".RE")
 }
 
-// roff keeps what has a meaning in manual pages as it is.
+// roff escapes the characters that have a meaning in roff.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "\n", " ").Replace(text)
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {

@@ -7,8 +7,8 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/spelling"
 )
 
-// nearest are up to three of the names that are most like a word, the best first. Names that have little in common with it
-// are left out.
+// nearest returns up to three names that are similar to a word, the most similar first. It leaves
+// out names that have little in common with the word.
 func nearest(word string, names []string) []string {
 	type match struct {
 		name string
@@ -35,7 +35,7 @@ func nearest(word string, names []string) []string {
 	return out
 }
 
-// didYouMean is the end of a sentence about a name that is not known; empty when nothing is like it.
+// didYouMean returns the end of a sentence about an unknown name, or "" if no name is similar.
 func didYouMean(word string, names []string) string {
 	if near := nearest(word, names); len(near) > 0 {
 		return "; did you mean " + strings.Join(near, " or ") + "?"

@@ -21,7 +21,7 @@ type machinePowerCmd struct {
 	Transcript string `help:"Print the conversation with the BMC, without secrets, for a bug report." placeholder:"FILE"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c machinePowerCmd) Run(ctx context.Context, io stdio) error {
 	result, err := c.power(ctx, c.Name, power.Action(c.Action), c.Transcript)
 	if err != nil {
@@ -41,7 +41,7 @@ type machineSensorsCmd struct {
 	Name string `arg:"" help:"Name or system ID."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c machineSensorsCmd) Run(ctx context.Context, io stdio) error {
 	result, err := c.power(ctx, c.Name, power.ActionSensors, "")
 	if err != nil {
@@ -54,7 +54,8 @@ func (c machineSensorsCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// power acts on a machine, and writes what was said to a file unless that is empty, also when it failed.
+// power acts on a machine. If a file is named, power writes the conversation with the BMC to it,
+// also after a failure.
 func (c remote) power(ctx context.Context, name string, action power.Action, transcript string) (maasapi.PowerAnswer, error) {
 	form := url.Values{"action": {string(action)}}
 	if transcript != "" {
@@ -80,7 +81,7 @@ type powerTypesCmd struct {
 	Type string `arg:"" optional:"" help:"Power type, such as ipmi, whose parameters are listed."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c powerTypesCmd) Run(ctx context.Context, io stdio) error {
 	var types []maasapi.PowerType
 	if err := c.get(ctx, client.API+"rackcontrollers/?op=describe_power_types", &types); err != nil {

@@ -28,7 +28,7 @@ type proxyPurgeCmd struct {
 	Prefix bool   `help:"Remove all URLs that start with it."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c proxyPurgeCmd) Run(ctx context.Context, io stdio) error {
 	key := "url"
 	if c.Prefix {
@@ -46,7 +46,7 @@ func (c proxyPurgeCmd) Run(ctx context.Context, io stdio) error {
 	return errors.Join(err, rackErrors(racks))
 }
 
-// rackErrors is why racks did not answer, nil when all did.
+// rackErrors returns the errors of racks that did not answer, or nil.
 func rackErrors(racks []maasapi.RackProxy) error {
 	var errs []error
 	for _, r := range racks {
@@ -59,7 +59,7 @@ func rackErrors(racks []maasapi.RackProxy) error {
 
 type proxyShowCmd struct{ remote }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c proxyShowCmd) Run(ctx context.Context, io stdio) error {
 	values := make(map[string]any, len(inventory.ProxySettings))
 	for _, name := range inventory.ProxySettings {
@@ -79,7 +79,7 @@ func (c proxyShowCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// withoutPassword is a URL for a screen that others may look at.
+// withoutPassword removes the password from a URL, since others may see the screen.
 func withoutPassword(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.User == nil {
@@ -94,7 +94,7 @@ type proxySetCmd struct {
 	Value string `arg:"" help:"Value of the setting. An empty value restores the default."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c proxySetCmd) Run(ctx context.Context) error {
 	return c.post(ctx, configPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {c.Value}}, nil)
 }
@@ -106,7 +106,7 @@ type proxyTopCmd struct {
 	Lines int           `default:"10" help:"Number of objects and clients to show."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
 	var last []maasapi.RackProxy
 	for {
@@ -134,7 +134,7 @@ func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
 	}
 }
 
-// show writes one picture, above the former one unless there is to be only this.
+// show prints one picture. It clears the screen first, unless only one picture is asked for.
 func (c proxyTopCmd) show(out io.Writer, last, now []maasapi.RackProxy) error {
 	var b strings.Builder
 	if !c.Once {

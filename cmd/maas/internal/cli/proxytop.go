@@ -13,10 +13,11 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
-// rates are what the proxy of a rack does in a second.
+// rates are requests and bytes per second.
 type rates struct{ requests, bytes float64 }
 
-// difference is what happened between two looks, by rack; without a former one, since the proxies were started.
+// difference returns the rates between two readings, by rack. Without an earlier reading, rates are
+// averages since the start of the proxies.
 func difference(last, now []maasapi.RackProxy, every time.Duration) map[string]rates {
 	out := make(map[string]rates)
 	for _, r := range now {
@@ -34,7 +35,7 @@ func difference(last, now []maasapi.RackProxy, every time.Duration) map[string]r
 	return out
 }
 
-// writeTop writes the racks, their subnets, and the busiest objects and clients of all of them.
+// writeTop writes the racks, their subnets, and the busiest objects and clients of all racks.
 func writeTop(w io.Writer, rate map[string]rates, now []maasapi.RackProxy, lines int) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer tw.Flush()
@@ -76,7 +77,7 @@ func writeBusy(w io.Writer, what string, list []proxy.Busy, lines int) {
 	}
 }
 
-// printable keeps what clients sent from moving the cursor.
+// printable replaces control characters: clients choose the text, and it must not move the cursor.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -93,7 +94,7 @@ func percent(part, whole uint64) string {
 	return fmt.Sprintf("%.0f%%", 100*float64(part)/float64(whole))
 }
 
-// size is a number of bytes for people.
+// size returns a number of bytes with its unit.
 func size[N int64 | float64](n N) string {
 	v, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
 	for len(units) > 1 && v >= 1000 {

@@ -39,7 +39,7 @@ type rackRunCmd struct {
 	logFlags
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c *rackRunCmd) Run(ctx context.Context, io stdio) error {
 	cfg, err := c.config()
 	if err != nil {
@@ -66,13 +66,13 @@ func (c *rackRunCmd) config() (config.Config, error) {
 
 type rackListCmd struct{ remote }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c rackListCmd) Run(ctx context.Context, io stdio) error {
 	cl, err := c.client()
 	if err != nil {
 		return err
 	}
-	if cl.URL != "" { // certificates are told on the region's host alone
+	if cl.URL != "" { // only the command socket answers this
 		return listCmd{remote: c.remote}.list(ctx, io.out, target{resource: resourceNamed("rack"), client: cl}, nil)
 	}
 	var racks []region.RackInfo
@@ -91,7 +91,8 @@ func (c rackListCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// servicesOf names a rack's servers, with what is wrong with those that do not simply run. Those that are off are left out.
+// servicesOf lists a rack's servers, with the fault of those that have one. It leaves out servers
+// that are off.
 func servicesOf(r inventory.RackReport) string {
 	var out []string
 	for _, s := range r.Services {
@@ -111,7 +112,7 @@ type rackRevokeCmd struct {
 	Name string `arg:"" help:"Name of the rack."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c rackRevokeCmd) Run(ctx context.Context) error {
 	return c.post(ctx, region.RacksPath+"/"+url.PathEscape(c.Name)+"/revoke", nil, nil)
 }

@@ -34,7 +34,7 @@ type regionRunCmd struct {
 	logFlags
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c *regionRunCmd) Run(ctx context.Context, io stdio) error {
 	cfg, err := c.config()
 	if err != nil {
@@ -69,7 +69,7 @@ type tokenCreateCmd struct {
 	TTL  time.Duration `name:"ttl" default:"1h" help:"Lifetime of the token."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c tokenCreateCmd) Run(ctx context.Context, io stdio) error {
 	var t region.TokenInfo
 	if err := c.post(ctx, region.TokensPath, url.Values{"zone": {c.Zone}, "rack": {c.Rack}, "ttl": {c.TTL.String()}}, &t); err != nil {
@@ -84,7 +84,7 @@ func (c tokenCreateCmd) Run(ctx context.Context, io stdio) error {
 
 type tokenListCmd struct{ remote }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c tokenListCmd) Run(ctx context.Context, io stdio) error {
 	var tokens []region.TokenInfo
 	if err := c.get(ctx, region.TokensPath, &tokens); err != nil {
@@ -97,7 +97,7 @@ func (c tokenListCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// stamp shows a time of the past or future; none is empty.
+// stamp formats a time. The zero time is empty.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -110,7 +110,7 @@ type tokenRevokeCmd struct {
 	ID int64 `arg:"" help:"ID of the token, as listed."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c tokenRevokeCmd) Run(ctx context.Context) error {
 	return c.call(ctx, "DELETE", fmt.Sprintf("%s/%d", region.TokensPath, c.ID), nil, "", nil)
 }

@@ -22,17 +22,17 @@ type rekeyCmd struct {
 	Lost bool `help:"The old key is lost: delete the secrets that it sealed."`
 }
 
-// regionGone is how long a region is silent before it counts as stopped.
+// regionGone is the silence after which a region counts as stopped.
 const regionGone = time.Minute
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
 	db, url, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	unlock, err := daemon.LockData(c.Data) // or a daemon would go on with the old key
+	unlock, err := daemon.LockData(c.Data) // a daemon would continue to seal with the old key
 	if err != nil {
 		return fmt.Errorf("rekey: %w", err)
 	}
@@ -47,7 +47,7 @@ func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	if !strings.HasPrefix(url, "sqlite://") { // a file has one region, which does not run
+	if !strings.HasPrefix(url, "sqlite://") { // a database file has one region only, which the lock shows as stopped
 		if err := othersStopped(ctx, db); err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
 	return c.replace(ctx, io, db, old)
 }
 
-// replace makes a key, seals the secrets with it, and puts it in its place.
+// replace creates a key, seals the secrets with it, and replaces the old key file.
 func (c rekeyCmd) replace(ctx context.Context, io stdio, db *store.DB, old []byte) error {
 	fresh := make([]byte, region.KeySize)
 	rand.Read(fresh)
@@ -70,7 +70,7 @@ func (c rekeyCmd) replace(ctx context.Context, io stdio, db *store.DB, old []byt
 		return fmt.Errorf("rekey: %w", err)
 	}
 	r, err := inventory.ReplaceKey(ctx, db, old, fresh)
-	if err != nil { // it may be done all the same, as when a connection breaks
+	if err != nil { // the commit may have succeeded, as when the connection breaks after it
 		return fmt.Errorf("rekey %s: %w; say maas rekey again, which sees whether the key in %s is in use", db.Name(), err, c.freshKeyFile())
 	}
 	c.tell(io, r)
@@ -80,14 +80,14 @@ func (c rekeyCmd) replace(ctx context.Context, io stdio, db *store.DB, old []byt
 	return nil
 }
 
-// place puts the new key in its place.
+// place renames the new key to its final name.
 func (c rekeyCmd) place() error {
 	return errors.Join(c.hand(c.freshKeyFile()), os.Rename(c.freshKeyFile(), c.keyFile()))
 }
 
 func (c rekeyCmd) freshKeyFile() string { return c.keyFile() + ".new" }
 
-// finish puts a key in its place that an earlier run, interrupted, left beside it.
+// finish completes an earlier run that was interrupted between sealing and place.
 func (c rekeyCmd) finish(ctx context.Context, db *store.DB) (done bool, err error) {
 	key, err := readKey(c.freshKeyFile())
 	if err != nil || key == nil {
@@ -99,7 +99,7 @@ func (c rekeyCmd) finish(ctx context.Context, db *store.DB) (done bool, err erro
 	return true, c.place()
 }
 
-// oldKey is the key that the secrets are sealed with; nil when it is lost, or when nothing was sealed yet.
+// oldKey returns the key that sealed the secrets, or nil if it is lost or nothing is sealed yet.
 func (c rekeyCmd) oldKey(ctx context.Context, db *store.DB) ([]byte, error) {
 	key, err := readKey(c.keyFile())
 	if err != nil {
@@ -123,7 +123,8 @@ func (c rekeyCmd) oldKey(ctx context.Context, db *store.DB) ([]byte, error) {
 	return nil, fmt.Errorf("%s is missing, or not the key of %s; copy that of another region or of a backup, or give up what is sealed with it with --lost", c.keyFile(), db.Name())
 }
 
-// othersStopped refuses while another region of the site lives: it has the old key, and goes on to seal with it.
+// othersStopped fails while another region of the site runs, since that region would continue to
+// seal with the old key.
 func othersStopped(ctx context.Context, db *store.DB) error {
 	inv, err := inventory.Open(ctx, db, inventory.Config{})
 	if err != nil {
@@ -145,7 +146,7 @@ func othersStopped(ctx context.Context, db *store.DB) error {
 	return nil
 }
 
-// tell says what is to be done now.
+// tell prints the next steps.
 func (c rekeyCmd) tell(io stdio, r inventory.Rekeyed) {
 	fmt.Fprintf(io.out, "%d secrets are sealed with the new key in %s; copy it to the site's other regions\n", r.Kept, c.keyFile())
 	for _, lost := range []struct {
@@ -165,7 +166,7 @@ func (c rekeyCmd) tell(io stdio, r inventory.Rekeyed) {
 	}
 }
 
-// writeSynced writes a file that only its owner reads, on the disk when it returns.
+// writeSynced writes a file that only its owner can read, and syncs it.
 func writeSynced(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 )
 
-// liveLogger writes to w as the configuration says, which has been checked. On SIGHUP it reads the configuration again and
-// takes the level from it; nothing else of it is changed while a daemon runs. Changed files of certificates need no signal.
+// liveLogger returns a logger that writes to w as the valid configuration says. On SIGHUP it reads
+// the configuration again and applies the level; all other keys need a restart. Changed certificate
+// files need no signal.
 func liveLogger(ctx context.Context, w io.Writer, cfg config.Log, reread func() (config.Config, error)) *slog.Logger {
 	level := new(slog.LevelVar)
 	level.Set(levelOf(cfg))
@@ -40,7 +41,7 @@ func liveLogger(ctx context.Context, w io.Writer, cfg config.Log, reread func() 
 	return log
 }
 
-// again takes what may change from the configuration. A mistake in it leaves all as it is.
+// again applies the reloadable keys. If the configuration has an error, again changes nothing.
 func again(log *slog.Logger, level *slog.LevelVar, reread func() (config.Config, error)) {
 	cfg, err := reread()
 	if err != nil {
@@ -53,7 +54,7 @@ func again(log *slog.Logger, level *slog.LevelVar, reread func() (config.Config,
 
 func levelOf(cfg config.Log) (level slog.Level) {
 	if cfg.Level != "" {
-		_ = level.UnmarshalText([]byte(cfg.Level)) // it has been checked
+		_ = level.UnmarshalText([]byte(cfg.Level)) // cannot fail: the configuration is valid
 	}
 	return level
 }

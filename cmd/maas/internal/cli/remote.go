@@ -18,17 +18,18 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
-// remote are the flags of commands that talk to a running daemon.
+// remote holds the flags of commands that use a running daemon.
 type remote struct {
 	Data    string `help:"Data directory of the daemon on this host (default ${default_data})." placeholder:"DIR"`
 	Profile string `help:"Site, by its name in maas login; local is the daemon on this host. The default is the last site logged in to, else this host." placeholder:"NAME"`
 	Output  string `short:"o" enum:"table,json,yaml" default:"table" help:"Output format: table, json or yaml."`
 }
 
-// localProfile is the name of the daemon on this host among the sites.
+// localProfile names the daemon on this host among the sites.
 const localProfile = "local"
 
-// client chooses the daemon: the one that a flag names, the site that was logged in to last, or that of this host.
+// client chooses the daemon: the site that a flag names, else the last site logged in to, else this
+// host.
 func (c remote) client() (client.Client, error) {
 	local := client.Client{Socket: daemon.SocketPath(cmp.Or(c.Data, config.DefaultData))}
 	if c.Profile == localProfile || c.Profile == "" && c.Data != "" {
@@ -36,7 +37,7 @@ func (c remote) client() (client.Client, error) {
 	}
 	path, err := client.LoginsPath()
 	if err != nil {
-		if c.Profile == "" { // a daemon's environment need not have a home
+		if c.Profile == "" { // the environment of a daemon may have no HOME
 			return local, nil
 		}
 		return local, err
@@ -127,7 +128,7 @@ func (c remote) printRaw(w io.Writer, text []byte) error {
 	return enc.Encode(json.RawMessage(text))
 }
 
-// defaultVars are what help texts and defaults refer to.
+// defaultVars returns the variables of help texts and defaults.
 func defaultVars() map[string]string { return map[string]string{"default_data": config.DefaultData} }
 
 // siteNames returns the names of the sites, sorted.

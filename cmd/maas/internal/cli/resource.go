@@ -9,48 +9,54 @@ import (
 	"time"
 )
 
-// A resource is a kind of object that the API lists, shows, makes, changes and deletes in the same way. The commands for all
-// of them are the same code over the table in resources.go and its neighbours.
+// A resource is a kind of object that the API lists, shows, creates, changes and deletes in the
+// same way. One set of commands serves all resources, from the tables in resources.go and its
+// neighbors.
 type resource struct {
-	name string // of the command, such as static-route
-	what string // in sentences; empty = name with spaces
+	name string // name of the command, such as static-route
+	what string // noun in sentences; if empty, name with spaces
 	help string
-	// collection is the path of all objects below that of the API, item that of one before its identifier (empty = collection). With
-	// {node} in it the objects belong to a machine or device, which is the first argument of each command.
+	// collection is the path of all objects below the API's; item is the path of one object before
+	// its identifier (if empty, collection). A path with {node} belongs to a machine or device,
+	// which is the first argument of each command.
 	collection, item string
-	// within is the field of the collection's objects that holds the objects meant; empty = they are meant themselves.
+	// within names the field of the collection's objects that holds the objects of this resource.
+	// If empty, the collection holds them itself.
 	within string
-	// make is where objects are made; empty = collection. {fabric} is replaced by the number of the fabric in the form.
+	// make is the path that creates objects; if empty, collection. {fabric} stands for the fabric's
+	// number in the form.
 	make string
-	id   string // field that identifies one object in paths
-	// direct means that the API finds an object by its name, too.
+	id   string // field that identifies an object in paths
+	// direct is set if the API also finds an object by its name.
 	direct bool
-	// names are what people call an object, made of its fields: "{start_ip}-{end_ip}".
+	// names are the patterns of an object's names, made of its fields: "{start_ip}-{end_ip}".
 	names []string
-	// bare is the form field that the first argument without "=" stands for; "A-B" splits it at the dash.
+	// bare names the form field of a first argument without "="; "A-B" splits the argument at the
+	// dash into two fields.
 	bare    string
-	fields  []string // of the form; one that ends with * stands for all that begin so
+	fields  []string // form fields; a final * stands for any ending
 	columns []column
-	shown   []column // of one object; nil = all fields
-	// ops are further commands, and the operation of the API that each is.
+	shown   []column // columns of show; nil = all fields
+	// further commands, each with its operation of the API
 	ops map[string]string
 }
 
-// object is a JSON object, its numbers as text.
+// object is a JSON object whose numbers are text.
 type object = map[string]any
 
-// column is one of a table.
+// column is a column of a table.
 type column struct {
 	head string
 	of   func(object) string
 }
 
-// col shows the field at a path; lists and objects are summarized.
+// col returns the column of a field, given by its path. Lists and objects are summarized.
 func col(head, path string) column {
 	return column{head, func(o object) string { return summary(at(o, path)) }}
 }
 
-// at is what a path such as vlan.vid leads to, nil if it ends before. In lists, it is followed in each element.
+// at returns the value at a path such as vlan.vid, or nil if the path ends early. It follows the
+// path in each element of a list.
 func at(value any, path string) any {
 	if path == "" {
 		return value
@@ -71,10 +77,10 @@ func at(value any, path string) any {
 	return nil
 }
 
-// called are the fields of which the first that is there stands for an object in a summary.
+// called lists the fields that may represent an object in a summary; the first that exists does.
 var called = []string{"fqdn", "cidr", "username", "ip", "start_ip", "name", "hostname", "ip_address", "vid", "id"}
 
-// summary is a value on one line.
+// summary returns a value on one line.
 func summary(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -103,7 +109,7 @@ func summary(value any) string {
 	return fmt.Sprint(value)
 }
 
-// pairs is an object that has no name.
+// pairs returns the fields of an object that has no name.
 func pairs(o object) string {
 	var parts []string
 	for name, value := range o {
@@ -117,10 +123,10 @@ func pairs(o object) string {
 
 func (r *resource) sentence() string { return cmp.Or(r.what, strings.ReplaceAll(r.name, "-", " ")) }
 
-// articled is sentence with its article.
+// articled returns the resource's noun with its article.
 func (r *resource) articled() string {
 	s := r.sentence()
-	if strings.ContainsAny(s[:1], "aeio") || strings.HasPrefix(s, "SSH") { // a user
+	if strings.ContainsAny(s[:1], "aeio") || strings.HasPrefix(s, "SSH") { // but "a user"
 		return "an " + s
 	}
 	return "a " + s
@@ -129,7 +135,7 @@ func (r *resource) articled() string {
 // owned reports whether the objects belong to a machine or device.
 func (r *resource) owned() bool { return strings.Contains(r.collection, "{node}") }
 
-// namesOf is what an object may be called, the best name first.
+// namesOf returns all names of an object, the best first.
 func (r *resource) namesOf(o object) []string {
 	var out []string
 	for _, pattern := range r.names {
@@ -143,7 +149,7 @@ func (r *resource) namesOf(o object) []string {
 	return out
 }
 
-// expand puts fields into a pattern; false = one is empty.
+// expand puts fields into a pattern. It returns false if one of them is empty.
 func expand(pattern string, o object) (string, bool) {
 	var out strings.Builder
 	for pattern != "" {
@@ -163,14 +169,14 @@ func expand(pattern string, o object) (string, bool) {
 	return out.String(), true
 }
 
-// decode reads objects; numbers keep their digits.
+// decode reads JSON and keeps all digits of numbers.
 func decode(raw []byte, to any) error {
 	dec := json.NewDecoder(strings.NewReader(string(raw)))
 	dec.UseNumber()
 	return dec.Decode(to)
 }
 
-// fieldOrder are the names of a JSON object's fields as they stand.
+// fieldOrder returns the field names of a JSON object in their order in the text.
 func fieldOrder(raw []byte) (names []string) {
 	dec := json.NewDecoder(strings.NewReader(string(raw)))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {

@@ -1,6 +1,6 @@
 package cli
 
-// dnsResources are what DNS serves, and who may change it.
+// dnsResources returns domains, records and update keys.
 func dnsResources() []*resource {
 	return []*resource{
 		{

@@ -2,7 +2,7 @@ package cli
 
 import "strings"
 
-// networkResources are what networks are made of.
+// networkResources returns fabrics, VLANs, spaces and subnets.
 func networkResources() []*resource {
 	return []*resource{
 		{
@@ -51,7 +51,7 @@ func dynamicRanges(o object) string {
 	return strings.Join(out, " ")
 }
 
-// addressResources are what subnets have of addresses and routes.
+// addressResources returns the addresses and routes of subnets.
 func addressResources() []*resource {
 	return []*resource{
 		{

@@ -2,7 +2,7 @@ package cli
 
 import "strings"
 
-// nodeResources are machines and devices, with what belongs to them.
+// nodeResources returns machines and devices with the objects that they own.
 func nodeResources() []*resource {
 	return []*resource{
 		{

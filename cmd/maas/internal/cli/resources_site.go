@@ -1,6 +1,6 @@
 package cli
 
-// groupResources are what machines are divided into.
+// groupResources returns the groups of machines: zones, pools and tags.
 func groupResources() []*resource {
 	return []*resource{
 		{
@@ -14,7 +14,7 @@ func groupResources() []*resource {
 	}
 }
 
-// siteResources are what a site has besides its networks and machines.
+// siteResources returns the other objects of a site.
 func siteResources() []*resource {
 	return []*resource{
 		{

@@ -18,7 +18,7 @@ type restoreCmd struct {
 	File string `arg:"" help:"Output of maas backup: an archive, or a copy of a database." type:"existingfile"`
 }
 
-// Run is called by the parser when the command was given. A daemon that runs on the data goes on with what was restored.
+// Run runs the command. A daemon that runs on the data continues with the restored data.
 func (c restoreCmd) Run(ctx context.Context, io stdio) (err error) {
 	b, err := openBackup(ctx, c.File)
 	if err != nil {
@@ -53,7 +53,7 @@ func (c restoreCmd) Run(ctx context.Context, io stdio) (err error) {
 	return nil
 }
 
-// restore replaces the data, or makes the database when there is none.
+// restore replaces the data, or creates the database.
 func (c restoreCmd) restore(ctx context.Context, b *backupFile, url string) (name string, err error) {
 	open, undo := store.OpenExisting, func() error { return nil }
 	switch path, there := databaseFile(url); {
@@ -73,7 +73,8 @@ func (c restoreCmd) restore(ctx context.Context, b *backupFile, url string) (nam
 	return db.Name(), nil
 }
 
-// removeLeftovers removes what SQLite keeps beside a file.
+// removeLeftovers removes the journal files that SQLite keeps beside a database, which belong to
+// the old data.
 func removeLeftovers(path string) error {
 	var errs []error
 	for _, suffix := range []string{"-wal", "-shm"} {
@@ -84,8 +85,8 @@ func removeLeftovers(path string) error {
 	return errors.Join(errs...)
 }
 
-// placeKey lays the backup's key beside the data's. keep puts it in its place, where the old one stays under another name;
-// undo removes it.
+// placeKey writes the backup's key beside the key of the data. keep replaces the old key, which
+// stays under another name; undo removes the new one.
 func (c restoreCmd) placeKey(key []byte, served bool) (keep, undo func() error, err error) {
 	nothing := func() error { return nil }
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {

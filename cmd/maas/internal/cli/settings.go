@@ -19,7 +19,7 @@ type settingsCmd struct {
 
 const configPath = client.API + "maas/"
 
-// settings are all of them with their values.
+// settings reads all settings with their values.
 func (c remote) settings(ctx context.Context) (map[string]json.RawMessage, error) {
 	var all map[string]json.RawMessage
 	err := c.get(ctx, configPath+"?op=get_config", &all)
@@ -28,7 +28,7 @@ func (c remote) settings(ctx context.Context) (map[string]json.RawMessage, error
 
 type settingsListCmd struct{ remote }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c settingsListCmd) Run(ctx context.Context, io stdio) error {
 	all, err := c.settings(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ type settingsGetCmd struct {
 	Name string `arg:"" help:"Name of the setting."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c settingsGetCmd) Run(ctx context.Context, io stdio) error {
 	all, err := c.settings(ctx)
 	if err != nil {
@@ -77,7 +77,7 @@ type settingsSetCmd struct {
 	Value string `arg:"" help:"Value of the setting."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c settingsSetCmd) Run(ctx context.Context) error {
 	all, err := c.settings(ctx)
 	if err != nil {

@@ -19,14 +19,14 @@ type profileCmd struct {
 	Delete profileDeleteCmd `cmd:"" help:"Remove a profile."`
 }
 
-// profileTarget is whom a profile is for. A machine boots the first that there is of these.
+// profileTarget holds the flags that name the owner of a profile.
 type profileTarget struct {
 	Machine *string `help:"Profile of a machine, by name or system ID." placeholder:"NAME" xor:"target"`
 	Tag     *string `help:"Profile of the machines with a tag, or in subnets with the tag." placeholder:"NAME" xor:"target"`
 	Subnet  *string `help:"Profile of the machines in a subnet. Without any of these flags: the default profile." placeholder:"SUBNET" xor:"target"`
 }
 
-// path is where the profile is.
+// path returns the API path of the profile.
 func (t profileTarget) path() string {
 	query := url.Values{}
 	for name, value := range map[string]*string{"machine": t.Machine, "tag": t.Tag, "subnet": t.Subnet} {
@@ -39,7 +39,7 @@ func (t profileTarget) path() string {
 
 type profileListCmd struct{ remote }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c profileListCmd) Run(ctx context.Context, io stdio) error {
 	var all []maasapi.BootProfile
 	if err := c.get(ctx, "/api/v1/boot-profiles", &all); err != nil {
@@ -66,7 +66,7 @@ type profileShowCmd struct {
 	profileTarget
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c profileShowCmd) Run(ctx context.Context, io stdio) error {
 	var p pxe.Profile
 	if err := c.get(ctx, c.path(), &p); err != nil {
@@ -82,7 +82,7 @@ type profileSetCmd struct {
 	File string `arg:"" help:"JSON file with kernel, initrd and cmdline, named as the daemon serves them; - reads standard input."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c profileSetCmd) Run(ctx context.Context) error {
 	data, err := readFile(c.File)
 	if err != nil {
@@ -96,7 +96,7 @@ type profileDeleteCmd struct {
 	profileTarget
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c profileDeleteCmd) Run(ctx context.Context) error {
 	return c.call(ctx, http.MethodDelete, c.path(), nil, "", nil)
 }

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clearScreen empties a terminal, and goes to its first line.
+// clearScreen clears a terminal and moves to its first line.
 const clearScreen = "\x1b[H\x1b[2J"
 
-// painted is text in a color of the terminal, if colors are wanted; see no-color.org.
+// painted colors text if w is a terminal and NO_COLOR is not set; see no-color.org.
 func painted(w io.Writer, color, text string) string {
 	if !isTerminal(w) || os.Getenv("NO_COLOR") != "" {
 		return text

@@ -22,7 +22,7 @@ type timelineCmd struct {
 	All     bool   `help:"Show all stored boots instead of the last one."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c timelineCmd) Run(ctx context.Context, io stdio) error {
 	cl, err := c.client()
 	if err != nil {
@@ -61,7 +61,7 @@ func (c timelineCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// boots are those of a machine that are to be shown.
+// boots returns the boots of a machine that are to be shown.
 func (c timelineCmd) boots(ctx context.Context, cl client.Client, machine string) ([]maasapi.Boot, error) {
 	boots := []maasapi.Boot{}
 	err := cl.Get(ctx, "/api/v1/machines/"+url.PathEscape(machine)+"/boots", &boots)
@@ -105,7 +105,7 @@ func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error 
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
-// stepNotes are what is unusual of a step.
+// stepNotes returns the unusual facts of a step.
 func stepNotes(s pxe.Step) string {
 	var out []string
 	note := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }

@@ -25,7 +25,7 @@ type adminCmd struct {
 	PasswordFile string `help:"File whose first line is the password; - reads standard input. The default is to ask." placeholder:"FILE"`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c adminCmd) Run(ctx context.Context, io stdio) error {
 	password, err := readPassword(ctx, c.PasswordFile, io.err)
 	if err != nil {
@@ -69,10 +69,10 @@ type apiKeyCmd struct {
 	Output   string  `short:"o" enum:"table,json,yaml" default:"table" help:"Format of the list: table, json or yaml."`
 }
 
-// Run is called by the parser when the command was given. Keys that were made before cannot be shown: of their secrets there
-// are only hashes.
+// Run runs the command. Existing keys cannot be shown, since the site stores only hashes of their
+// secrets.
 func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
-	if c.Delete != nil && *c.Delete == "" { // such as a variable of a script that is not set
+	if c.Delete != nil && *c.Delete == "" { // such as an unset variable of a script
 		return fmt.Errorf("--delete is empty; it needs a key, of those that this lists: maas apikey --username %s --list", c.Username)
 	}
 	db, _, err := c.open(ctx)
@@ -137,7 +137,7 @@ func (c apiKeyCmd) delete(ctx context.Context, io stdio, inv *inventory.Inventor
 	return err
 }
 
-// openOrMake opens the site's database, which is made when there is none yet.
+// openOrMake opens the site's database and creates it if it does not exist.
 func (c stored) openOrMake(ctx context.Context) (*store.DB, error) {
 	if c.Database == "" {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
@@ -151,8 +151,8 @@ func (c stored) openOrMake(ctx context.Context) (*store.DB, error) {
 	return store.Open(ctx, url, schema.FS)
 }
 
-// withUsers does something with the site's users, and closes its database. A daemon that runs on it sees what changes, and the
-// log has it under the number of the host's user.
+// withUsers calls do with the site's users and closes the database. A daemon that runs on it sees
+// the changes, and the audit log names the host's user by number.
 func (c stored) withUsers(ctx context.Context, db *store.DB, doing string, do func(context.Context, *inventory.Inventory) error) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := c.handDatabase(); err != nil {
@@ -171,7 +171,7 @@ func readPassword(ctx context.Context, file string, prompt io.Writer) (string, e
 	return passwordOf(ctx, file, prompt, "Password: ", "Again: ")
 }
 
-// oncePassword is readPassword for a password that there is already: it is asked for once.
+// oncePassword is readPassword for an existing password: it asks once.
 func oncePassword(ctx context.Context, file string, prompt io.Writer) (string, error) {
 	return passwordOf(ctx, file, prompt, "Password: ")
 }
@@ -194,7 +194,7 @@ func passwordOf(ctx context.Context, file string, prompt io.Writer, questions ..
 	return line(bufio.NewReader(in))
 }
 
-// askPassword asks on the terminal, which shows nothing meanwhile.
+// askPassword asks on the terminal with echo off.
 func askPassword(ctx context.Context, prompt io.Writer, questions []string) (string, error) {
 	fd := int(os.Stdin.Fd())
 	state, err := unix.IoctlGetTermios(fd, unix.TCGETS)
@@ -206,7 +206,7 @@ func askPassword(ctx context.Context, prompt io.Writer, questions []string) (str
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &silent); err != nil {
 		return "", err
 	}
-	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, state) }() // it was settable a moment ago
+	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, state) }() // cannot fail: it was set a moment ago
 	in := bufio.NewReader(os.Stdin)
 	answers := make([]string, len(questions))
 	for i, question := range questions {
@@ -218,7 +218,7 @@ func askPassword(ctx context.Context, prompt io.Writer, questions []string) (str
 			done <- err
 		}()
 		select {
-		case <-ctx.Done(): // the program ends, and the reading with it
+		case <-ctx.Done(): // the program exits, and the read with it
 			return "", ctx.Err()
 		case err := <-done:
 			if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 )
 
-// The commands of resources. Which resource is meant is the name of the command above.
+// The commands of resources. The parent command names the resource.
 type (
 	reading struct {
 		List listCmd `cmd:"" help:"List all of them."`
@@ -55,7 +55,8 @@ type (
 	}
 )
 
-// resourceCommands are the commands of the table that have no struct of their own among commands.
+// resourceCommands returns the commands of resources that have no struct of their own among
+// commands.
 func resourceCommands() []kong.Option {
 	special := map[string]any{"interface": &interfaceVerbs{}, "tag": &tagVerbs{}, "ipaddress": &noUpdate{}, "sshkey": &noUpdate{}}
 	var out []kong.Option
@@ -73,7 +74,7 @@ func resourceCommands() []kong.Option {
 	return out
 }
 
-// chosenResource is that of the command that was given.
+// chosenResource returns the resource of the parent command.
 func chosenResource(k *kong.Context) *resource { return resourceNamed(k.Selected().Parent.Name) }
 
 type listCmd struct {
@@ -82,7 +83,7 @@ type listCmd struct {
 	Filter []string `arg:"" optional:"" help:"Filters as NAME=VALUE, as the API takes them. For interfaces, the machine first."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c listCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	t, args, err := c.target(ctx, chosenResource(k), c.Filter)
 	if err != nil {
@@ -99,7 +100,7 @@ func (c listCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	return c.watched(ctx, io, c.Watch, t.client, func(w writer) error { return c.list(ctx, w, t, query) })
 }
 
-// writer is for where stdio is called io.
+// writer replaces io.Writer in functions whose stdio is called io.
 type writer = io.Writer
 
 func (c listCmd) list(ctx context.Context, w writer, t target, query url.Values) error {
@@ -137,7 +138,7 @@ type showCmd struct {
 	Name  []string `arg:"" help:"Name or number of the object. For interfaces, the machine first."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c showCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	t, args, err := c.target(ctx, chosenResource(k), c.Name)
 	if err != nil {
@@ -155,7 +156,7 @@ func (c showCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	})
 }
 
-// showObject writes one object: a line for each field.
+// showObject writes one object, a line for each field.
 func (c remote) showObject(w io.Writer, r *resource, raw json.RawMessage) error {
 	if c.Output != "table" {
 		return c.printRaw(w, raw)
@@ -184,7 +185,7 @@ type createCmd struct {
 	Set []string `arg:"" optional:"" name:"name=value" help:"Fields as NAME=VALUE; the first may be the name alone. NAME=@FILE reads a value from a file, NAME=@- from standard input."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c createCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	t, args, err := c.target(ctx, chosenResource(k), c.Set)
 	if err != nil {
@@ -208,7 +209,7 @@ func (c createCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	return c.showObject(io.out, t.resource, made)
 }
 
-// makePath is where an object is made.
+// makePath returns the path that creates an object.
 func (t target) makePath(ctx context.Context, form url.Values) (string, error) {
 	switch {
 	case t.name == "interface":
@@ -230,7 +231,7 @@ func (t target) makePath(ctx context.Context, form url.Values) (string, error) {
 	return t.path(strings.ReplaceAll(t.make, "{fabric}", url.PathEscape(found.id))), err
 }
 
-// hint adds the next command to a refusal.
+// hint adds the next command to an error.
 func (t target) hint(err error) error {
 	bad := (*client.Error)(nil)
 	if !errors.As(err, &bad) || bad.Status != http.StatusBadRequest {
@@ -253,12 +254,12 @@ type updateCmd struct {
 	Name []string `arg:"" name:"name" help:"Name or number of the object, and the changes as NAME=VALUE. For interfaces, the machine first."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c updateCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	return c.change(ctx, io, chosenResource(k), c.Name, http.MethodPut, "")
 }
 
-// change sends a form about the object that the first argument names.
+// change sends a form for the object that the first argument names.
 func (c remote) change(ctx context.Context, io stdio, r *resource, args []string, method, query string) error {
 	t, args, err := c.target(ctx, r, args)
 	if err != nil {
@@ -289,13 +290,13 @@ func (c remote) change(ctx context.Context, io stdio, r *resource, args []string
 	return c.showObject(io.out, t.resource, now)
 }
 
-// opCmd is an operation that is not one of the usual ones.
+// opCmd is an operation of a resource besides create, update and delete.
 type opCmd struct {
 	remote
 	Name []string `arg:"" name:"name" help:"Name of the object, and values as NAME=VALUE. For interfaces, the machine first."`
 }
 
-// Run is called by the parser when the command was given.
+// Run runs the command.
 func (c opCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	r := chosenResource(k)
 	return c.change(ctx, io, r, c.Name, http.MethodPost, "?op="+r.ops[k.Selected().Name])
@@ -307,7 +308,7 @@ type deleteCmd struct {
 	Name []string `arg:"" help:"Names or numbers of the objects. For interfaces, the machine first."`
 }
 
-// Run is called by the parser when the command was given. All names have to be right before anything is deleted.
+// Run runs the command. It deletes nothing unless all names exist.
 func (c deleteCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	t, args, err := c.target(ctx, chosenResource(k), c.Name)
 	if err != nil {

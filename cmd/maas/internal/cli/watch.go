@@ -9,11 +9,11 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 )
 
-// settle is how long a watching command waits for further changes before it looks.
+// settle is the pause in which a watch collects further changes before it reads again.
 const settle = 100 * time.Millisecond
 
-// watched writes what show writes: once or, when watching, again after each change of the site until ctx ends. Only what
-// differs from the last time is written.
+// watched writes the output of show: once or, with watch, again after each change of the site until
+// ctx ends. It skips output that equals the last one.
 func (c remote) watched(ctx context.Context, io stdio, watch bool, cl client.Client, show func(writer) error) error {
 	if !watch {
 		return show(io.out)
@@ -41,7 +41,7 @@ func (c remote) watched(ctx context.Context, io stdio, watch bool, cl client.Cli
 		}
 		var now bytes.Buffer
 		if err := show(&now); err != nil {
-			if ctx.Err() != nil { // an interrupt ends a watch well, also in the middle of a request
+			if ctx.Err() != nil { // an interrupt ends a watch without an error, even during a request
 				err = nil
 			}
 			stop()
@@ -59,7 +59,7 @@ func (c remote) watched(ctx context.Context, io stdio, watch bool, cl client.Cli
 	}
 }
 
-// again writes over what is on a terminal, and behind it elsewhere.
+// again replaces the text on a terminal and appends elsewhere.
 func (c remote) again(io stdio, before bool, text []byte) {
 	switch {
 	case isTerminal(io.out):
@@ -69,5 +69,5 @@ func (c remote) again(io stdio, before bool, text []byte) {
 	case before && c.Output == "table":
 		fmt.Fprintln(io.out)
 	}
-	_, _ = io.out.Write(text) // as with all output, a reader that is gone ends the program by a signal
+	_, _ = io.out.Write(text) // if the reader of a pipe has exited, SIGPIPE ends the program, as for all output
 }

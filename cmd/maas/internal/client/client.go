@@ -1,4 +1,5 @@
-// Package client talks to the API of a daemon: that of this host over its command socket, or one of the network with a key.
+// Package client calls the API of a daemon: the daemon of this host by its command socket, or a
+// daemon of the network with a key.
 package client
 
 import (
@@ -28,11 +29,13 @@ const API = "/MAAS/api/2.0/"
 type Client struct {
 	// Socket is the path of the daemon's command socket. It counts only without a URL.
 	Socket string
-	// URL is where the API is in the network, such as https://maas.example:5240. Empty means the command socket.
+	// URL is the API's URL, such as https://maas.example:5240. If empty, the command socket is
+	// used.
 	URL string
 	// Key is CONSUMER:TOKEN:SECRET, for a URL. Empty asks without one.
 	Key string
-	// CA are certificates in PEM that the server's is checked against, instead of those of the system. Empty means the latter.
+	// CA holds the certificates, in PEM, that the server's certificate is checked against. If
+	// empty, the system's are used.
 	CA string
 }
 
@@ -52,8 +55,8 @@ func (e *Error) Is(target error) bool {
 	return target == fs.ErrNotExist && e.Status == http.StatusNotFound || target == fs.ErrPermission && e.Status == http.StatusForbidden
 }
 
-// Foreign reports whether an error means that no API of a site answers. It is for paths that every site has, such as that of
-// logging in.
+// Foreign reports whether an error means that no API of a site answers. It is valid for paths that
+// every site has, such as the login.
 func Foreign(err error) bool {
 	e := (*Error)(nil)
 	return errors.As(err, &e) && (e.strange || slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}, e.Status))
@@ -62,8 +65,9 @@ func Foreign(err error) bool {
 // maxAnswer bounds an answer that is kept in memory.
 const maxAnswer = 256 << 20
 
-// Do sends one request and decodes the answer into out, unless that is nil or there is none. A *[]byte takes it as it is. An
-// answer that is not a success becomes an [*Error] with what it says, on one line.
+// Do sends one request and decodes the answer into out, unless that is nil or there is none. A
+// *[]byte takes it as it is. An answer that is not a success becomes an [*Error] with what it says,
+// on one line.
 func (c Client) Do(ctx context.Context, method, path string, body io.Reader, contentType string, out any) error {
 	resp, done, err := c.open(ctx, method, path, body, contentType, nil)
 	if err != nil {
@@ -87,7 +91,7 @@ func (c Client) Do(ctx context.Context, method, path string, body io.Reader, con
 	return nil
 }
 
-// String is where the daemon is.
+// String returns the address of the daemon.
 func (c Client) String() string {
 	if c.URL != "" {
 		return c.URL
@@ -95,7 +99,8 @@ func (c Client) String() string {
 	return c.Socket
 }
 
-// open sends a request and returns its answer, which is a success. The caller calls done when it has read it.
+// open sends a request and returns its answer, which is a success. The caller calls done when it
+// has read it.
 func (c Client) open(ctx context.Context, method, path string, body io.Reader, contentType string, header http.Header) (*http.Response, func(), error) {
 	transport, err := c.transport()
 	if err != nil {
@@ -151,10 +156,10 @@ func (c Client) transport() (*http.Transport, error) {
 	return &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config}, nil
 }
 
-// refusal is what an error says.
+// refusal returns the text of an error response.
 func (c Client) refusal(resp *http.Response, body []byte) string {
 	text := readable(body)
-	if text == "" || isPage(resp, body) { // nobody reads a page in a terminal
+	if text == "" || isPage(resp, body) { // an HTML page is unreadable in a terminal
 		text = resp.Status
 	}
 	switch {

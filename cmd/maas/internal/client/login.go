@@ -28,12 +28,12 @@ func (l Login) Client() Client { return Client{URL: l.URL, Key: l.Key, CA: l.CA}
 
 // Logins are the sites of the user, by the name that the user gave them.
 type Logins struct {
-	// Current is the name of the site that commands talk to unless told otherwise; empty = none.
+	// name of the site that commands use by default; may be empty
 	Current string           `json:"current"`
 	Sites   map[string]Login `json:"sites"`
 }
 
-// LoginsPath is where the user's logins are kept.
+// LoginsPath returns the path of the user's logins.
 func LoginsPath() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
@@ -82,7 +82,8 @@ func (l Logins) Save(path string) error {
 	return err
 }
 
-// Base is the URL of a site as people give it: the API's path is cut off, and the scheme may be left out.
+// Base is the URL of a site as people give it: the API's path is cut off, and the scheme may be
+// left out.
 func Base(text string) (string, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Is6() {
 		text = "[" + strings.ReplaceAll(text, "%", "%25") + "]" // the zone, by RFC 6874
@@ -107,8 +108,8 @@ func Base(text string) (string, error) {
 	return u.Scheme + "://" + strings.ReplaceAll(u.Host, "%", "%25"), nil
 }
 
-// Authenticate makes a key for a user and a password. consumer names the key in the user's list of keys. [Foreign] tells of its
-// error whether no site is there.
+// Authenticate creates a key for a user and a password. consumer names the key in the user's list
+// of keys. [Foreign] reports whether its error means that no site answered.
 func (c Client) Authenticate(ctx context.Context, user, password, consumer string) (key string, err error) {
 	var answer struct {
 		Consumer string `json:"consumer_key"`

@@ -21,11 +21,12 @@ type Update struct {
 	Data json.RawMessage
 }
 
-// again is how long Follow waits before it connects again.
+// again is the pause before Follow connects again.
 const again = time.Second
 
-// Follow calls each for every update until ctx ends, or each fails; then it returns what each returned, nil for the end of ctx.
-// A connection that breaks is made again and goes on where it was. The first one has to succeed.
+// Follow calls each for every update until ctx ends, or each fails; then it returns what each
+// returned, nil for the end of ctx. A connection that breaks is made again and goes on where it
+// was. The first one has to succeed.
 func (c Client) Follow(ctx context.Context, each func(Update) error) error {
 	last, first := "", true
 	for {

@@ -1,4 +1,5 @@
-// Package config is the configuration of the maas daemon: one YAML file, MAAS_* variables, flags, in rising order.
+// Package config is the configuration of the maas daemon: one YAML file, MAAS_* variables, flags,
+// in rising order.
 //
 //	cfg, err := config.Load("maas.yaml")  // strict: an unknown key is an error with its line
 //	cfg = config.Overlay(cfg, flags)      // what flags and variables set wins
@@ -23,15 +24,15 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/spelling"
 )
 
-// DefaultData is where a daemon keeps its data unless told otherwise.
+// DefaultData is the default data directory of a daemon.
 const DefaultData = "/var/lib/maas"
 
 // Config is the whole configuration. Zero fields mean the defaults.
 type Config struct {
 	// Data is the directory of everything that outlives a restart. Empty means [DefaultData].
 	Data string `yaml:"data"`
-	// Interface is the network interface to serve, several with commas between, or "all" for those that have an IPv4 address.
-	// Empty means the only one that has.
+	// Interface is the network interface to serve, several with commas between, or "all" for those
+	// that have an IPv4 address. Empty means the only one that has.
 	Interface string `yaml:"interface"`
 	Region    Region `yaml:"region"`
 	Rack      Rack   `yaml:"rack"`
@@ -43,23 +44,28 @@ type Config struct {
 	Trace     Trace  `yaml:"trace"`
 }
 
-// Region is where the region listens and keeps its data.
+// Region configures the listeners and the data of a region.
 type Region struct {
-	// Name tells it from the other regions of the site. Empty means the name of the host.
+	// Name distinguishes the region from other regions of the site. If empty, the host's name is
+	// used.
 	Name string `yaml:"name"`
 	// Listen is the API's address and port. Empty means port 5240 on all addresses.
 	Listen string `yaml:"listen"`
-	// Racks is the address and port for racks of other hosts. Empty means port 5250 on all addresses of a region, and that
-	// a daemon with both roles takes none.
+	// Racks is the address and port for racks of other hosts. Empty means port 5250 on all
+	// addresses of a region, and that a daemon with both roles takes none.
 	Racks string `yaml:"racks"`
-	// Addresses are host:port at which racks reach it. None means those of this host.
+	// Addresses are the host:port at which racks reach the region. If empty, the host's addresses
+	// are used.
 	Addresses []string `yaml:"addresses"`
-	// Database is where the data is, such as postgres://maas@db/maas for several regions. Empty means a file in Data.
+	// Database is the database URL, such as postgres://maas@db/maas for several regions. If empty,
+	// a file in Data is used.
 	Database string `yaml:"database"`
-	// TLS is how the API speaks TLS on Listen: "off", "self-signed" with a certificate that is made in Data, or "files" with
-	// TLSCert and TLSKey. Empty means files when those are named, otherwise off.
+	// TLS is the TLS mode of the API on Listen: "off", "self-signed" with a certificate created in
+	// Data, or "files" with TLSCert and TLSKey. If empty, it is "files" if those are set, else
+	// "off".
 	TLS string `yaml:"tls"`
-	// TLSCert and TLSKey are PEM files of a certificate with its chain and of its key. Changed files are read again.
+	// TLSCert and TLSKey are PEM files of a certificate with its chain and of its key. Changed
+	// files are read again.
 	TLSCert string `yaml:"tls-cert"`
 	TLSKey  string `yaml:"tls-key"`
 }
@@ -82,9 +88,9 @@ const (
 	TLSFiles      = "files"
 )
 
-// Rack is what the rack is called and where its HTTP boot server listens.
+// Rack configures the name of a rack and its HTTP boot server.
 type Rack struct {
-	// Name is what it is enrolled as. Empty means the name of the host.
+	// Name is the name under which the rack is enrolled. If empty, the host's name is used.
 	Name string `yaml:"name"`
 	// Port is the TCP port on the addresses of the interface. Zero means 5248.
 	Port int `yaml:"port"`
@@ -92,16 +98,19 @@ type Rack struct {
 
 // DHCP says how addresses are given out.
 type DHCP struct {
-	// Range is the dynamic range "first-last". Empty lets one be suggested when the subnet is first seen.
+	// Range is the dynamic range "first-last". Empty lets one be suggested when the subnet is first
+	// seen.
 	Range string `yaml:"range"`
-	// Gateway is the default router handed to machines. Empty means that of this host, if it is in the subnet.
+	// Gateway is the machines' default router. If empty, it is the host's router, if that is in the
+	// subnet.
 	Gateway string `yaml:"gateway"`
 	// Force serves even where another DHCP server answers.
 	Force bool `yaml:"force"`
 	// Disable serves no DHCP.
 	Disable bool `yaml:"disable"`
-	// Mode says who gives addresses in a network that is new to the site: "serve" or empty means this daemon, "proxy" another
-	// server beside it, "auto" this daemon while no other server answers.
+	// Mode says who gives addresses in a network that is new to the site: "serve" or empty means
+	// this daemon, "proxy" another server beside it, "auto" this daemon while no other server
+	// answers.
 	Mode string `yaml:"mode"`
 }
 
@@ -109,13 +118,13 @@ type DHCP struct {
 type DNS struct {
 	// Domain is the domain of machines. Empty means "maas".
 	Domain string `yaml:"domain"`
-	// Forwarders are resolvers for other names. None means those of /etc/resolv.conf.
+	// Forwarders are resolvers for other names. If empty, those in /etc/resolv.conf are used.
 	Forwarders []string `yaml:"forwarders"`
 	// Port is for tests; zero means 53.
 	Port int `yaml:"port"`
 }
 
-// Boot is what machines without a profile of their own boot.
+// Boot configures the default boot profile.
 type Boot struct {
 	// Kernel and Initrd are files on this host.
 	Kernel string   `yaml:"kernel"`
@@ -128,14 +137,16 @@ type Boot struct {
 
 // Proxy is the HTTP proxy for machines.
 type Proxy struct {
-	// Port is the TCP port on the addresses of the interface. Zero leaves the site's setting, which begins as 8000.
+	// Port is the TCP port on the addresses of the interface. Zero leaves the site's setting, which
+	// begins as 8000.
 	Port int `yaml:"port"`
-	// Parent is a proxy to go through, such as http://proxy.example:3128. Empty leaves the site's settings.
+	// Parent is a proxy to go through, such as http://proxy.example:3128. Empty leaves the site's
+	// settings.
 	Parent string `yaml:"parent"`
 	// Disable runs no proxy.
 	Disable bool `yaml:"disable"`
-	// AccessLog is a file to which each request is written in the common log format; "log" writes to the daemon's own log.
-	// Empty writes nothing.
+	// AccessLog is a file to which each request is written in the common log format; "log" writes
+	// to the daemon's own log. Empty writes nothing.
 	AccessLog string `yaml:"access-log"`
 }
 
@@ -149,8 +160,9 @@ type Log struct {
 
 // Trace says where OpenTelemetry traces go.
 type Trace struct {
-	// Endpoint is the URL of a collector that speaks OTLP over HTTP, such as http://collector.example:4318. Empty leaves it to
-	// OTEL_EXPORTER_OTLP_ENDPOINT; without that, too, there are no traces.
+	// Endpoint is the URL of a collector that speaks OTLP over HTTP, such as
+	// http://collector.example:4318. Empty leaves it to OTEL_EXPORTER_OTLP_ENDPOINT; without that,
+	// too, there are no traces.
 	Endpoint string `yaml:"endpoint"`
 }
 
@@ -195,7 +207,8 @@ func Load(path string) (Config, error) {
 	return cfg, err
 }
 
-// decode is strict. The YAML library panics on some malformed documents, such as a tag where a sequence belongs.
+// decode is strict. The YAML library panics on some malformed documents, such as a tag where a
+// sequence belongs.
 func decode(data []byte) (cfg Config, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -2,8 +2,8 @@ package config
 
 import "reflect"
 
-// Overlay returns base with every field replaced that is not zero in over. A boolean can so be switched on by a flag, not
-// off.
+// Overlay returns base with every field replaced that is not zero in over. A boolean can so be
+// switched on by a flag, not off.
 func Overlay(base, over Config) Config {
 	overlay(reflect.ValueOf(&base).Elem(), reflect.ValueOf(over))
 	return base

@@ -11,8 +11,8 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack"
 )
 
-// passed are the listening sockets that the service manager opened for this process, as sd_listen_fds(3) has it: clients
-// wait in them while it starts or restarts, and are not refused.
+// passed are the listening sockets that the service manager opened for this process, as
+// sd_listen_fds(3) has it: clients wait in them while it starts or restarts, and are not refused.
 var passed = sync.OnceValues(activation.Listeners)
 
 // listenTCP opens a socket, or takes the one for this address that the service manager opened.
@@ -40,7 +40,8 @@ func listenTCP(ctx context.Context, what, address string) (net.Listener, error) 
 	return ln, nil
 }
 
-// sameSocket reports whether two addresses are one to listen on. That of all addresses has several forms.
+// sameSocket reports whether two addresses are one to listen on. That of all addresses has several
+// forms.
 func sameSocket(a, b netip.AddrPort) bool {
 	all := func(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }
 	return a.Port() == b.Port() && (a.Addr().Unmap() == b.Addr().Unmap() || all(a.Addr()) && all(b.Addr()))

@@ -1,6 +1,8 @@
-// Package daemon runs the roles on a real host: it looks at the host, opens sockets, and composes region and rack.
+// Package daemon runs the roles on a real host: it looks at the host, opens sockets, and composes
+// region and rack.
 //
-// Everything that can be refused is refused before anything runs, with one line that says what, where and what to do.
+// Everything that can be refused is refused before anything runs, with one line that says what,
+// where and what to do.
 package daemon
 
 import (
@@ -77,8 +79,8 @@ func openTracer(ctx context.Context, cfg config.Config, instance string, log *sl
 	return traceexport.Open(ctx, traceexport.Config{Endpoint: cfg.Trace.Endpoint, Instance: instance, Log: log.With("component", "trace")})
 }
 
-// All runs region and rack on the configured interface until ctx ends. It calls ready, if that is not nil, when everything
-// serves.
+// All runs region and rack on the configured interface until ctx ends. It calls ready, if that is
+// not nil, when everything serves.
 func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func()) (err error) {
 	if cfg.Data == "" {
 		cfg.Data = config.DefaultData
@@ -158,7 +160,8 @@ func (s *site) begin(ctx context.Context, profile *pxe.Profile) error {
 	return nil
 }
 
-// listenForRacks opens the socket for racks of other hosts, if the configuration names one, and says where they reach it.
+// listenForRacks opens the socket for racks of other hosts, if the configuration names one, and
+// says where they reach it.
 func listenForRacks(ctx context.Context, cfg config.Config, sockets *region.Sockets) (addresses []string, err error) {
 	if cfg.Region.Racks == "" {
 		return nil, nil
@@ -267,7 +270,8 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 	})
 }
 
-// addLinks registers all links with all their addresses. Which IPv6 subnets there are is the operator's to say.
+// addLinks registers all links with all their addresses. Which IPv6 subnets there are is the
+// operator's to say.
 func (s *site) addLinks(ctx context.Context, inv *inventory.Inventory) error {
 	m := membership{links: s.links, cfg: s.cfg}
 	now := m.request()
@@ -292,7 +296,8 @@ func nameDomain(ctx context.Context, inv *inventory.Inventory, name string) erro
 	return err
 }
 
-// setResolvers takes the forwarders of the configuration or, when nobody has ever said otherwise, those of the host.
+// setResolvers sets the forwarders of the configuration or, if they were never set, the host's
+// resolvers.
 func (s *site) setResolvers(ctx context.Context, inv *inventory.Inventory) error {
 	servers := s.cfg.DNS.Forwarders
 	if len(servers) == 0 {
@@ -305,8 +310,8 @@ func (s *site) setResolvers(ctx context.Context, inv *inventory.Inventory) error
 	return inv.SetSetting(ctx, inventory.SettingUpstreamDNS, strings.Join(servers, " "))
 }
 
-// probeTime is how long other DHCP servers have to make themselves known. dnsmasq pings an address for 3 s before it offers
-// it.
+// probeTime is the time that other DHCP servers have to answer. dnsmasq pings an address for 3 s
+// before it offers it.
 const probeTime = 4500 * time.Millisecond
 
 // lookForOthers refuses to go on where another DHCP server answers.
@@ -333,7 +338,7 @@ func otherServers(ctx context.Context, link string) ([]dhcpsrv.RogueServer, erro
 	return dhcplink.FindServers(ctx, link)
 }
 
-// dhcpMode is how DHCP begins in a network that is new to the site. The configuration has been checked.
+// dhcpMode returns the DHCP mode of networks that are new to the site. The configuration is valid.
 func dhcpMode(cfg config.DHCP) ipam.DHCPMode {
 	if cfg.Mode == "serve" {
 		return ipam.DHCPServe
@@ -348,7 +353,7 @@ func portOr(port, fallback int) int {
 	return port
 }
 
-// SocketPath is where the daemon with this data directory listens for the command line.
+// SocketPath returns the path of the command socket of the daemon with this data directory.
 func SocketPath(data string) string { return filepath.Join(data, "maas.sock") }
 
 // listen opens all sockets or none.
@@ -366,7 +371,7 @@ func listen(ctx context.Context, cfg config.Config, links []rack.Link) (r region
 	return r, k, err
 }
 
-// rackPorts are where the rack's servers listen.
+// rackPorts returns the ports of the rack's servers.
 func rackPorts(cfg config.Config) rack.Ports {
 	ports := rack.Ports{
 		TFTP: 69, DHCP: 67, HTTP: portOr(cfg.Rack.Port, rackPort), DNS: portOr(cfg.DNS.Port, dnsPort),
@@ -377,7 +382,8 @@ func rackPorts(cfg config.Config) rack.Ports {
 	return ports
 }
 
-// ListenLocal opens the administrator's socket, which only this user may use. A socket that is there is taken for left over.
+// ListenLocal opens the command socket, which only this user may use. It replaces an existing
+// socket: the lock of the data directory proves that no daemon uses it.
 func ListenLocal(ctx context.Context, path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

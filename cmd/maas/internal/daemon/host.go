@@ -24,8 +24,8 @@ import (
 // allLinks in the place of names means every interface that suits.
 const allLinks = "all"
 
-// chooseLinks looks at the named interfaces, separated by commas, at all that have an IPv4 address or, without names, at the
-// only one that has.
+// chooseLinks looks at the named interfaces, separated by commas, at all that have an IPv4 address
+// or, without names, at the only one that has.
 func chooseLinks(names string) ([]rack.Link, error) {
 	if names != "" && names != allLinks {
 		var out []rack.Link
@@ -70,7 +70,7 @@ func linkNames(links []rack.Link) []string {
 	return out
 }
 
-// LockFile is what a daemon locks in its data directory.
+// LockFile is the file in the data directory that a daemon locks.
 const LockFile = "lock"
 
 // LockData makes the data directory and keeps daemons out of it until unlock.
@@ -120,7 +120,8 @@ func chooseLoaders(dir string) fs.FS {
 	return pxe.Loaders(dir)
 }
 
-// warnLoaders says which boot loaders are missing and where they come from. Machines that need none boot all the same.
+// warnLoaders says which boot loaders are missing and where they come from. Machines that need none
+// boot all the same.
 func warnLoaders(log *slog.Logger, loaders fs.FS) {
 	for _, name := range []string{"undionly.kpxe", "shimx64.efi", "grubx64.efi"} {
 		f, err := loaders.Open(name)
@@ -132,7 +133,8 @@ func warnLoaders(log *slog.Logger, loaders fs.FS) {
 	}
 }
 
-// hostResolvers reads the resolvers of the host, without those that are this daemon or would be asked for ever in a circle.
+// hostResolvers reads the resolvers of the host, without those that are this daemon or would be
+// asked for ever in a circle.
 func hostResolvers(file string, links []rack.Link) []string {
 	f, err := os.Open(file)
 	if err != nil {

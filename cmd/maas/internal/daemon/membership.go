@@ -30,10 +30,10 @@ const (
 	joinedFile   = "joined.json"  // how it came in
 )
 
-// lookAgain is how often a rack looks whether its addresses or its region have changed.
+// lookAgain is the interval at which a rack checks for changes of its addresses and its region.
 const lookAgain = 5 * time.Second
 
-// membership is a rack's place in a site: who it is, and where the regions are.
+// membership is a rack's membership in a site: its identity and the addresses of the regions.
 type membership struct {
 	log     *slog.Logger
 	links   []rack.Link
@@ -50,10 +50,10 @@ type membership struct {
 
 	mu      sync.Mutex        // guards following
 	regions []register.Region // the best first
-	home    string            // name of the region it has its session with; "" = none, or not told
+	home    string            // region of the current session; "" if none or unnamed
 }
 
-// joined is how a rack came in: enough to begin with, and to know a token that was used.
+// joined records how the rack joined: enough to start again, and to recognize a used token.
 type joined struct {
 	Token   string   `json:"token"` // hash of the secret
 	Regions []string `json:"regions"`
@@ -125,7 +125,8 @@ func (m *membership) allRegions() []register.Region {
 	return slices.Clone(m.regions)
 }
 
-// addresses are where to look for a region. While it is not known which address is whose, any of them comes first.
+// addresses returns the addresses to try for a region. While it is unknown which region owns which
+// address, the order rotates.
 func (m *membership) addresses() []string {
 	regions := m.allRegions()
 	out := register.Flat(regions)
@@ -135,8 +136,8 @@ func (m *membership) addresses() []string {
 	return out
 }
 
-// adopt takes what a region told of the regions and of revoked certificates. An empty list of regions would leave nobody to
-// ask, so the last is kept then.
+// adopt stores the regions and the revoked certificates that a region sent. It ignores an empty
+// list of regions, after which the rack could reach none.
 func (m *membership) adopt(ctx context.Context, objects map[string][]byte) error {
 	if err := m.revoked.adopt(ctx, objects); err != nil {
 		return err
@@ -167,11 +168,12 @@ func (m *membership) atHome() string {
 // errRenewed ends a session so that the next one is made with the new certificate.
 var errRenewed = errors.New("the certificate was renewed")
 
-// errMoved ends a session so that the next one is made with the region that this rack was assigned to.
+// errMoved ends a session so that the next one is made with the region that this rack was assigned
+// to.
 var errMoved = errors.New("the region of this rack is back")
 
-// connected registers the rack in each session, again when its addresses change, renews its certificate in time, and leaves
-// for the rack's own region when that is back.
+// connected registers the rack in each session, again when its addresses change, renews its
+// certificate in time, and leaves for the rack's own region when that is back.
 func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 	var told register.Request
 	home := wire.RegionOf(conn)
@@ -203,8 +205,8 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 	}
 }
 
-// request is what this rack is now. Interfaces that have lost their addresses are told of as they were at the start, since
-// the sockets are still on them.
+// request describes this rack now. Interfaces without addresses are sent with their addresses at
+// the start, since the sockets are still bound to those.
 func (m *membership) request() register.Request {
 	r := register.Request{
 		Version: m.version, NoDHCP: m.cfg.DHCP.Disable, Mode: dhcpMode(m.cfg.DHCP),

@@ -7,8 +7,9 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Notify tells the service manager that started this process about it, as sd_notify(3) does: that it serves, and when ctx
-// ends that it stops. Without a service manager it does nothing. A manager that does not listen is no reason to fail.
+// Notify reports the state of this process to the service manager that started it, as sd_notify(3)
+// describes: ready when the caller calls ready, stopping when ctx ends. Without a service manager
+// it does nothing, and a manager that does not listen is no error.
 func Notify(ctx context.Context) (ready func()) {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return func() {}

@@ -14,17 +14,18 @@ import (
 )
 
 const (
-	// peersEvery is how often it is looked whether a region came or went.
+	// peersEvery is the interval at which changes of the regions are looked for.
 	peersEvery = time.Second
 	// peerPause is the longest wait between attempts to reach a region.
 	peerPause = 5 * time.Second
-	// settleTime is how long a region must have been back before its racks return to it, and up to twice that, so that they
-	// do not come all at once.
+	// settleTime is the shortest time for which a region must be back before its racks return to
+	// it; the longest is twice that, so that racks do not all return at once.
 	settleTime = 45 * time.Second
 )
 
-// peers keeps a connection to each region that the rack has no session with, for nothing but that region's calls: any region
-// can have any rack do something. Regions without names cannot be told apart, and get none.
+// peers keeps a connection to each region besides the region of the session, for calls only, so
+// that any region can call any rack. Regions without names cannot be distinguished and get no
+// connection.
 type peers struct {
 	m       *membership
 	dialer  *wire.Dialer

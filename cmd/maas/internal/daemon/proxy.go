@@ -34,8 +34,8 @@ func (s *site) setProxy(ctx context.Context, inv *inventory.Inventory) error {
 	return nil
 }
 
-// listenProxy opens the proxy's sockets on the port of the settings, so that one that is taken is refused before anything
-// runs.
+// listenProxy opens the proxy's sockets on the port of the settings, so that one that is taken is
+// refused before anything runs.
 func (s *site) listenProxy(ctx context.Context) ([]net.Listener, error) {
 	model, err := s.region.Inventory().Model(ctx)
 	if err != nil {
@@ -51,7 +51,8 @@ func (s *site) openProxy(ctx context.Context, port int) ([]net.Listener, error) 
 	return sockets.Proxy, err
 }
 
-// openAccessLog opens the proxy's access log, nil for none. The file stays open as long as the process runs.
+// openAccessLog opens the proxy's access log, nil for none. The file stays open as long as the
+// process runs.
 func (s *site) openAccessLog(cfg config.Proxy) (func(proxy.Access), error) {
 	switch cfg.AccessLog {
 	case "":

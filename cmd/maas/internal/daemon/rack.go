@@ -17,19 +17,20 @@ import (
 	"github.com/gomaas/maas/rpc/wire"
 )
 
-// RackOptions are what a rack is told besides its configuration.
+// RackOptions are options of a rack besides its configuration.
 type RackOptions struct {
 	// Enrol is a token to join a site with. It is not needed again once the rack is in.
 	Enrol string
-	// Version is that of the program.
+	// Version is the version of the program.
 	Version string
 }
 
-// rackDir is where a rack keeps its data, in the data directory.
+// rackDir returns the rack's directory in the data directory.
 func rackDir(data string) string { return filepath.Join(data, "rack") }
 
-// Rack runs a rack whose region is another process, until ctx ends. It serves what it has on disk at once, whether or not a
-// region can be reached. It calls ready, if that is not nil, when everything serves.
+// Rack runs a rack whose region is another process, until ctx ends. It serves what it has on disk
+// at once, whether or not a region can be reached. It calls ready, if that is not nil, when
+// everything serves.
 func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog.Logger, ready func()) (err error) {
 	if cfg.Data == "" {
 		cfg.Data = config.DefaultData
@@ -66,7 +67,8 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if err != nil {
 		return err
 	}
-	noDHCP, err := besideOthers(ctx, cfg.DHCP, links, log) // it takes seconds: a token that is no good is told first
+	// last, since it takes seconds: an invalid token is reported before it
+	noDHCP, err := besideOthers(ctx, cfg.DHCP, links, log)
 	if err != nil {
 		return err
 	}
@@ -102,8 +104,9 @@ func (m *membership) rack() rack.Config {
 	}
 }
 
-// besideOthers tells whether DHCP stays off in networks that are new to the site because another server answers. On those
-// that the site knows the region decides, and the other server may be its other rack.
+// besideOthers reports whether DHCP stays off in networks that are new to the site because another
+// server answers there. In known networks the region decides, as the other server may be the
+// failover partner.
 func besideOthers(ctx context.Context, cfg config.DHCP, links []rack.Link, log *slog.Logger) (found bool, err error) {
 	if cfg.Disable || cfg.Force || dhcpMode(cfg) != ipam.DHCPServe {
 		return cfg.Disable, nil

@@ -16,10 +16,11 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// racksPort is where racks reach a region.
+// racksPort is the default port of a region for racks.
 const racksPort = 5250
 
-// Region runs a region without a rack until ctx ends. It calls ready, if that is not nil, when everything serves.
+// Region runs a region without a rack until ctx ends. It calls ready, if that is not nil, when
+// everything serves.
 func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func()) (err error) {
 	if cfg.Data == "" {
 		cfg.Data = config.DefaultData
@@ -108,7 +109,8 @@ func listenRegion(ctx context.Context, cfg config.Config) (r region.Sockets, err
 	return region.Sockets{API: []net.Listener{api}, Local: local}, nil
 }
 
-// ownAddresses is where a listener is reached from other hosts: at its address or, if that is none, at each of this host's.
+// ownAddresses returns the addresses at which other hosts reach a listener: its own or, if it
+// listens on all, each address of this host.
 func ownAddresses(listener net.Addr) ([]string, error) {
 	at, err := netip.ParseAddrPort(listener.String())
 	if err != nil {

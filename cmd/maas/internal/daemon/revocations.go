@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/rpc/enrol"
 )
 
-// revocations are the certificates that the region told this rack to refuse from other racks. The zero revocations refuse
-// none. Its methods may be called concurrently.
+// revocations holds the certificates that this rack refuses from other racks. The zero value
+// refuses none. Its methods may be called concurrently.
 type revocations struct {
 	mu      sync.Mutex // guards following
 	serials map[string]bool

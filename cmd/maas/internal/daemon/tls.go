@@ -10,7 +10,8 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 )
 
-// withTLS makes a listener of the API speak TLS if the configuration says so. It closes ln when that fails.
+// withTLS makes a listener of the API speak TLS if the configuration says so. It closes ln when
+// that fails.
 func withTLS(ln net.Listener, cfg config.Config) (net.Listener, error) {
 	var tlsConfig *tls.Config
 	var err error
@@ -28,7 +29,7 @@ func withTLS(ln net.Listener, cfg config.Config) (net.Listener, error) {
 	return tls.NewListener(ln, tlsConfig), nil
 }
 
-// ownNames are what clients may call this host.
+// ownNames returns the names by which clients may reach this host.
 func ownNames(addr net.Addr) []string {
 	names := []string{"localhost", "127.0.0.1", "::1"}
 	if host, err := os.Hostname(); err == nil {

@@ -107,7 +107,7 @@ func evict(p Port) string {
 	return "stop that program, or choose another port where there is a flag for it"
 }
 
-// smallestMTU is what boot files are sent with by default.
+// smallestMTU is the MTU that the default block sizes of boot transfers fit into.
 const smallestMTU = 1500
 
 func checkLinks(r *report, f Facts) {
@@ -191,7 +191,7 @@ func checkRegion(r *report, f Facts) {
 	}
 }
 
-// renewal is how long before its end a certificate should have been renewed.
+// renewal is the remaining lifetime at which a certificate should have been renewed.
 const renewal = 14 * 24 * time.Hour
 
 func checkCertificate(r *report, f Facts) {

@@ -1,12 +1,13 @@
-// Package doctor looks for what keeps a region or a rack on this host from working, and says how to cure it.
+// Package doctor looks for what keeps a region or a rack on this host from working, and says how to
+// cure it.
 //
 //	facts := doctor.Gather(ctx, doctor.Config{Data: "/var/lib/maas"})
 //	for _, f := range doctor.Check(facts) {
 //		fmt.Println(f.Severity, f.Text, f.Cure)
 //	}
 //
-// Gather asks the host, the network and a daemon that runs; Check decides, and is pure. Nothing is changed: a probe takes no
-// lease.
+// Gather asks the host, the network and a daemon that runs; Check decides, and is pure. Nothing is
+// changed: a probe takes no lease.
 package doctor
 
 import (
@@ -14,13 +15,16 @@ import (
 	"time"
 )
 
-// Facts are what there is to judge. What could not be found out has its error, and is a finding as well.
+// Facts are the gathered facts. A fact that could not be gathered has an error in its place, which
+// is a finding too.
 type Facts struct {
 	// Daemon is whether one runs on the data directory.
 	Daemon bool
-	// Rack is whether machines are served from this host: there is a rack's data, or no daemon's at all.
+	// Rack is whether machines are served from this host: there is a rack's data, or no daemon's at
+	// all.
 	Rack bool
-	// MissingCapabilities are what this process, or the daemon, may not do, such as CAP_NET_RAW.
+	// MissingCapabilities are capabilities, such as CAP_NET_RAW, that this process or the daemon
+	// lacks.
 	MissingCapabilities []string
 	Ports               []Port
 	Links               []Link
@@ -80,7 +84,8 @@ type Dir struct {
 	Free   uint64 // bytes
 }
 
-// Clock is how far this host's clock is ahead of the region's.
+// Clock is the difference between this host's clock and the region's; positive if this host is
+// ahead.
 type Clock struct {
 	Known bool
 	Ahead time.Duration
@@ -106,7 +111,7 @@ type VLAN struct {
 	Name    string // fabric and tag
 	Subnets []string
 	Ranges  bool     // there is a dynamic range
-	Racks   []string // that are told to serve it
+	Racks   []string // racks that are assigned to serve it
 	Near    bool     // a rack has an address in it
 	Relay   string   // VLAN that it is relayed to; empty = none
 	MTU     int
@@ -130,7 +135,7 @@ const (
 	Bad     Severity = "error"   // something does not work
 )
 
-// Finding is what a check came to.
+// Finding is the result of a check.
 type Finding struct {
 	Check    string   `json:"check"`
 	Severity Severity `json:"severity"`

@@ -35,10 +35,11 @@ type Config struct {
 	Quick bool
 }
 
-// searchTime is how long DHCP servers have for an answer. dnsmasq pings an address for 3 s before it offers it.
+// searchTime is the time that DHCP servers have to answer. dnsmasq pings an address for 3 s before
+// it offers it.
 const searchTime = 4 * time.Second
 
-// askTime is how long everything else may take.
+// askTime bounds each of the other questions.
 const askTime = 3 * time.Second
 
 // Gather looks. It takes some seconds, and ends with ctx.
@@ -126,7 +127,8 @@ func lookAtData(path string) Dir {
 	return d
 }
 
-// lookAtLinks takes interfaces that are wanted or, without any, all that are no loopback and have an IPv4 address.
+// lookAtLinks takes interfaces that are wanted or, without any, all that are no loopback and have
+// an IPv4 address.
 func lookAtLinks(wanted []string) (out []Link) {
 	all, _ := net.Interfaces() // without any there is a finding
 	for _, ifi := range all {

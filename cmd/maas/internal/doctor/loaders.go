@@ -44,7 +44,8 @@ func readLoader(from fs.FS, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxLoader))
 }
 
-// certificates is the entry of a program's table that leads to its signatures (PE format, attribute certificate table).
+// certificates is the entry of a program's table that leads to its signatures (PE format, attribute
+// certificate table).
 const certificates = 4
 
 // signed reports whether a UEFI program has a signature. Whose, is the firmware's to judge.

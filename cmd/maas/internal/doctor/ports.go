@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// program is what this one is called.
+// program is the name of this program in the kernel's process list.
 const program = "maas"
 
 // lookAtPorts looks who has the ports of the roles that this host has.
@@ -39,7 +39,7 @@ func lookAtPorts(cfg Config, f Facts, remote bool) []Port {
 			data, _ := os.ReadFile("/proc/net/" + file) // a host may have no IPv6
 			for _, s := range listeners(string(data), p.Port) {
 				if !s.addr.IsUnspecified() && !slices.Contains(own, s.addr.Unmap()) {
-					continue // such as that of systemd-resolved on 127.0.0.53
+					continue // such as systemd-resolved on 127.0.0.53
 				}
 				by := owners[s.inode]
 				if by == "" {
@@ -84,7 +84,8 @@ func listeners(table string, port int) (out []socket) {
 	return out
 }
 
-// kernelAddr reads an address as the kernel prints it: words of four bytes in the order of a little-endian machine.
+// kernelAddr reads an address as the kernel prints it: words of four bytes in the order of a
+// little-endian machine.
 func kernelAddr(text string) (netip.Addr, bool) {
 	b, err := hex.DecodeString(text)
 	if err != nil || len(b) != 4 && len(b) != 16 {
@@ -96,7 +97,8 @@ func kernelAddr(text string) (netip.Addr, bool) {
 	return netip.AddrFromSlice(b)
 }
 
-// socketOwners are the names of programs by the inodes of their sockets, as far as this user may see.
+// socketOwners are the names of programs by the inodes of their sockets, as far as this user may
+// see.
 func socketOwners(proc string) map[string]string {
 	out := map[string]string{}
 	fds, _ := filepath.Glob(proc + "/[0-9]*/fd/*") // the pattern is good

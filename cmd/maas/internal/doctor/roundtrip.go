@@ -38,11 +38,12 @@ func roundTrips(ctx context.Context, cfg Config, f Facts) (out []RoundTrip) {
 	return append(out, askDHCP(ctx, cfg.Client)...)
 }
 
-// meant are reasons of silence that somebody has chosen.
+// meant lists the reasons for silence that an administrator has configured.
 var meant = []string{"proxy", "listening", "no-boot", "partner"}
 
-// askDHCP lets the daemon answer a DISCOVER of a machine that nobody knows, on each of its networks. The message does not pass
-// the network: this host does not hear its own. A region that does not answer tells nothing.
+// askDHCP asks the daemon to explain its answer to the DISCOVER of an unknown machine on each of
+// its networks. It sends no packet: a host does not receive its own broadcasts. If no region
+// answers, askDHCP returns nothing.
 func askDHCP(ctx context.Context, c client.Client) (out []RoundTrip) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()

@@ -18,8 +18,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
-// lookAtSite asks a region about what is served, and for its time. One that does not answer leaves both unknown: that it
-// does not is found elsewhere.
+// lookAtSite asks a region about what is served, and for its time. One that does not answer leaves
+// both unknown: that it does not is found elsewhere.
 func lookAtSite(ctx context.Context, c client.Client) (out []VLAN, clock Clock) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -107,7 +107,7 @@ func reach(ctx context.Context, addresses []string) (r Region) {
 	return r
 }
 
-// regionAddresses are those that the rack was told when it came in.
+// regionAddresses returns the addresses of the regions that the rack stored when it joined.
 func regionAddresses(data string) []string {
 	var joined struct {
 		Regions []string `json:"regions"`

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// grace is how long requests in progress may take when the daemon ends.
+// grace bounds the requests in progress when the daemon ends.
 const grace = 2 * time.Second
 
-// maxHeader is how large the header of a request may be in bytes.
+// maxHeader bounds the header of a request, in bytes.
 const maxHeader = 64 << 10
 
-// Serve serves until ctx ends, then lets the requests in progress end for a moment and returns nil. The contexts of requests
-// end with ctx. It closes ln.
+// Serve serves until ctx ends, then lets the requests in progress end for a moment and returns nil.
+// The contexts of requests end with ctx. It closes ln.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,

@@ -25,17 +25,17 @@ const (
 	KeyFile  = "api.key"
 )
 
-// A certificate that is made here is good for certLife, and made anew when less than certRenew of that is left.
+// A certificate created here is valid for certLife, and replaced when less than certRenew remains.
 const (
 	certLife  = 2 * 365 * 24 * time.Hour
 	certRenew = 30 * 24 * time.Hour
 )
 
-// lookEvery is how often files of certificates are looked at for changes, at most.
+// lookEvery is the shortest interval between checks of certificate files for changes.
 const lookEvery = 10 * time.Second
 
-// Files serves TLS 1.2 and newer with a certificate and its key in PEM files. When they change they are read again; while
-// they cannot be read the last ones serve.
+// Files serves TLS 1.2 and newer with a certificate and its key in PEM files. When they change they
+// are read again; while they cannot be read the last ones serve.
 func Files(certFile, keyFile string) (*tls.Config, error) {
 	f := &files{cert: certFile, key: keyFile}
 	if _, err := f.get(nil); err != nil {
@@ -78,8 +78,8 @@ func (f *files) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.last, nil
 }
 
-// SelfSigned serves TLS with a certificate that is made in dir when there is none, or it ends soon. Names are host names and
-// addresses at which clients reach the server.
+// SelfSigned serves TLS with a certificate that is made in dir when there is none, or it ends soon.
+// Names are host names and addresses at which clients reach the server.
 func SelfSigned(dir string, names []string) (*tls.Config, error) {
 	certFile, keyFile := filepath.Join(dir, CertFile), filepath.Join(dir, KeyFile)
 	good, err := isGood(certFile, keyFile)
@@ -92,7 +92,7 @@ func SelfSigned(dir string, names []string) (*tls.Config, error) {
 	return Files(certFile, keyFile)
 }
 
-// isGood tells whether there is a certificate that does not end soon.
+// isGood reports whether a certificate exists that does not expire soon.
 func isGood(certFile, keyFile string) (bool, error) {
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if errors.Is(err, fs.ErrNotExist) {

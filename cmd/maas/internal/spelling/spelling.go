@@ -1,4 +1,4 @@
-// Package spelling tells how far apart two words are, for suggestions.
+// Package spelling computes the edit distance of two words, for suggestions.
 package spelling
 
 // Distance is the number of letters to add, drop or change to turn a into b.

@@ -22,7 +22,8 @@ func (t *Tracer) StartRequest(r *http.Request, name string) (context.Context, Sp
 	return t.start(carrier.Extract(r.Context(), propagation.HeaderCarrier(r.Header)), name, oteltrace.SpanKindServer, time.Time{})
 }
 
-// Metadata is what goes with calls and state so that their spans become part of the trace of ctx; nil where that has none.
+// Metadata returns the metadata of calls and state by which their spans join the trace of ctx. It
+// is nil if ctx has no trace.
 func (t *Tracer) Metadata(ctx context.Context) map[string]string {
 	if t == nil || !oteltrace.SpanContextFromContext(ctx).IsValid() {
 		return nil
@@ -40,7 +41,8 @@ func continued(ctx context.Context) context.Context {
 	return carrier.Extract(ctx, propagation.MapCarrier(rpc.Metadata(ctx)))
 }
 
-// StartServing begins the span of a rack that is about to serve state, below what changed it where that is known.
+// StartServing begins the span of a rack that is about to serve state, below what changed it where
+// that is known.
 func (t *Tracer) StartServing(ctx context.Context, name string) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}

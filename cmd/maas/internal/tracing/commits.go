@@ -10,13 +10,15 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// maxCommits is how many commits wait to be published; what comes after them is published without a link to the oldest.
+// maxCommits is the number of commits that wait to be published. After more, the oldest loses its
+// link.
 const maxCommits = 64
 
-// Commits are transactions whose changes are not published yet. The zero value has none; its methods may be called concurrently.
+// Commits are transactions whose changes are not published yet. The zero value has none; its
+// methods may be called concurrently.
 type Commits struct {
 	mu  sync.Mutex // guards following
-	all []commit   // in order of revision, as far as they were told of
+	all []commit   // by revision, as far as they were noted
 }
 
 type commit struct {
@@ -24,7 +26,8 @@ type commit struct {
 	by       oteltrace.SpanContext
 }
 
-// Note makes transactions with the context it returns be told of in a span, and by StartPublishing.
+// Note returns a context whose transactions are recorded in the span, and linked by
+// StartPublishing.
 func (c *Commits) Note(ctx context.Context, s Span) context.Context {
 	if !s.Recording() {
 		return ctx
@@ -55,8 +58,8 @@ func (c *Commits) upTo(revision int64) (by []oteltrace.SpanContext) {
 	return by
 }
 
-// StartPublishing begins the span of a publication of what was committed up to a revision: in the trace of the first commit, with
-// links to the others.
+// StartPublishing begins the span of a publication of what was committed up to a revision: in the
+// trace of the first commit, with links to the others.
 func (t *Tracer) StartPublishing(ctx context.Context, c *Commits, revision int64, at time.Time) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}

@@ -14,31 +14,31 @@ import (
 // A Span is one thing that takes time. The zero Span records nothing.
 type Span struct{ span oteltrace.Span }
 
-// Recording reports whether what is told of the span arrives anywhere.
+// Recording reports whether the span is sampled.
 func (s Span) Recording() bool { return s.span != nil && s.span.IsRecording() }
 
-// Text tells something of the span. An empty text is left out.
+// Text sets a text attribute. An empty text is left out.
 func (s Span) Text(name, value string) {
 	if s.span != nil && value != "" {
 		s.span.SetAttributes(attribute.String(name, valid(value)))
 	}
 }
 
-// Int tells a number.
+// Int sets an integer attribute.
 func (s Span) Int(name string, n int64) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.Int64(name, n))
 	}
 }
 
-// Bool tells what holds or not.
+// Bool sets a boolean attribute.
 func (s Span) Bool(name string, is bool) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.Bool(name, is))
 	}
 }
 
-// Event tells what happened in it, at a time; zero means now.
+// Event adds an event at a time. The zero time means now.
 func (s Span) Event(name string, at time.Time) {
 	if s.span != nil {
 		s.event(name, at)
@@ -53,7 +53,8 @@ func (s Span) event(name string, at time.Time, about ...attribute.KeyValue) {
 	s.span.AddEvent(name, options...)
 }
 
-// Counted tells what happened in it, and how much of what. It is not for where traces may be off: a map costs.
+// Counted adds an event with counts. The map allocates even if tracing is off, so hot paths must
+// not call it.
 func (s Span) Counted(name string, counts map[string]int) {
 	if s.span == nil {
 		return

@@ -46,8 +46,8 @@ type lab struct {
 	stop     func() error
 }
 
-// newLab starts region and rack. The simulated files stand for loaders, kernel and initrd: what they hold does not matter to
-// machines that only load them.
+// newLab starts region and rack. Simulated files stand for loaders, kernel and initrd; the
+// simulated machines load them but never run them.
 func newLab(ctx context.Context, dir string, log *slog.Logger) (*lab, error) {
 	images, loaders, err := simulatedFiles(dir)
 	if err != nil {
@@ -180,7 +180,7 @@ Ctrl-C ends it.
 `, program, l.dir, name, host, port, l.client.Socket, l.api)
 }
 
-// The simulated system. Sizes are those of a distribution's kernel and initrd.
+// The simulated system. Sizes are typical of a distribution's kernel and initrd.
 const (
 	kernelName = "demonstration/vmlinuz"
 	initrdName = "demonstration/initrd"
@@ -208,7 +208,7 @@ func simulatedFiles(dir string) (images, loaders fs.FS, err error) {
 	return os.DirFS(filepath.Join(dir, "images")), pxe.Loaders(filepath.Join(dir, "loaders")), nil
 }
 
-// logFile is where the daemons' log goes.
+// logFile receives the daemons' log.
 type logFile struct{ file *os.File }
 
 func openLog(dir string) (logFile, error) {

@@ -32,7 +32,7 @@ type machine struct {
 	sim      *boottest.Machine
 }
 
-// result is how one machine's boot went.
+// result is the result of one machine's boot.
 type result struct {
 	machine *machine
 	report  *boottest.Report
@@ -41,7 +41,8 @@ type result struct {
 	err     error
 }
 
-// addMachines plugs in machines of different firmware, each with a BMC, and tells the region about them.
+// addMachines adds machines of different firmware, each with a BMC, to the network and to the
+// region.
 func (l *lab) addMachines(ctx context.Context, count int, show *show) ([]*machine, error) {
 	firmware := []boottest.Firmware{boottest.BIOSiPXE, boottest.UEFIShimGRUB, boottest.BIOSPXE}
 	var machines []*machine
@@ -59,7 +60,8 @@ func (l *lab) addMachines(ctx context.Context, count int, show *show) ([]*machin
 	return machines, nil
 }
 
-// addBMC puts a BMC in front of the machine, every other one with Redfish, and creates the machine through the API.
+// addBMC puts a BMC in front of the machine, every other one with Redfish, and creates the machine
+// through the API.
 func (l *lab) addBMC(ctx context.Context, m *machine, i int) error {
 	chassis := &powersim.Chassis{OnPower: func(on bool, _ power.BootDevice) {
 		if on {
@@ -87,7 +89,8 @@ func (l *lab) addBMC(ctx context.Context, m *machine, i int) error {
 	return l.client.Post(ctx, client.API+"machines/", form, nil)
 }
 
-// parallelBoots is how many machines boot at a time, so that many do not wait for each other on a small host.
+// parallelBoots bounds the machines that boot at a time, so that many machines on a small host do
+// not time out.
 const parallelBoots = 32
 
 func (l *lab) bootAll(ctx context.Context, machines []*machine, show *show) []result {
@@ -172,7 +175,8 @@ func fileSum(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// checkName asks our DNS server, over a real socket, for the machine's name and for the name of its address.
+// checkName asks our DNS server, over a real socket, for the machine's name and for the name of its
+// address.
 func (l *lab) checkName(ctx context.Context, m *machine) (string, error) {
 	name := m.name + ".maas."
 	answer, err := l.ask(ctx, name, dns.TypeA)

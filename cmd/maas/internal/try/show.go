@@ -15,7 +15,7 @@ import (
 	"github.com/gomaas/maas/pxe/boottest"
 )
 
-// maxBars is how many machines a terminal shows as bars; more are shown as lines.
+// maxBars is the largest number of machines that a terminal shows as bars; more are shown as lines.
 const maxBars = 16
 
 // show prints a timeline. Its methods may be called concurrently.
@@ -175,7 +175,7 @@ func (s *show) done(r result) {
 	}
 }
 
-// end leaves the screen to whoever prints next.
+// end moves the cursor below the bars for the next output.
 func (s *show) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

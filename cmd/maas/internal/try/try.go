@@ -1,7 +1,8 @@
-// Package try is `maas try`: it starts a region and a rack with their real servers on a simulated network segment, switches
-// on simulated machines through simulated BMCs, and shows how they boot.
+// Package try is `maas try`: it starts a region and a rack with their real servers on a simulated
+// network segment, switches on simulated machines through simulated BMCs, and shows how they boot.
 //
-// Only the wire, the machines and what they run are simulated. Everything in between is what `maas all` runs.
+// Only the wire, the machines and what they run are simulated. Everything in between is what `maas
+// all` runs.
 package try
 
 import (
@@ -16,15 +17,15 @@ import (
 
 // Config says what to show.
 type Config struct {
-	// Machines is how many are booted, at least 1.
+	// Machines is the number of machines to boot, at least 1.
 	Machines int
 	// Keep leaves everything up until ctx ends.
 	Keep bool
-	// Out is where it is shown. A terminal gets progress bars.
+	// Out receives the output. A terminal gets progress bars.
 	Out io.Writer
 }
 
-// bootTime is how long all machines together may take.
+// bootTime bounds the boots of all machines together.
 const bootTime = 2 * time.Minute
 
 // Run shows it and returns nil only if every machine runs what it should. It leaves nothing behind.
