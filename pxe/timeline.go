@@ -46,11 +46,17 @@ const (
 	// idleAttempt is the silence after which a machine that comes back is
 	// booting anew.
 	idleAttempt = 10 * time.Minute
+	// maxLate is how much earlier than a step a request may have begun that is
+	// reported after it. More is no order of events but clocks of two racks that
+	// differ.
+	maxLate = time.Minute
 )
 
 // Next returns the attempt after e: a with a step more or a step changed, or a
 // new one when e begins another boot. The zero Attempt is the start of all. The
-// steps of a are not changed.
+// steps of a are not changed. Events are reported when their requests end, so
+// one may arrive after events of requests that began later: its step takes its
+// place among them by the time at which it began.
 func (a Attempt) Next(e Event) Attempt {
 	if a.ends(e) {
 		a = Attempt{}
@@ -60,14 +66,10 @@ func (a Attempt) Next(e Event) Attempt {
 		a = Attempt{MAC: e.MAC, Start: began}
 	}
 	a.Steps = slices.Clone(a.Steps)
-	if i := len(a.Steps) - 1; i < 0 || !a.Steps[i].repeats(e) {
-		if len(a.Steps) >= maxSteps {
-			a.Steps = slices.Delete(a.Steps, 1, 2)
-		}
-		a.Steps = append(a.Steps, Step{Stage: e.Stage, Path: e.Path, Proto: e.Proto, Method: e.Method, Start: began, Size: -1})
+	a.step(e, began).add(e)
+	if e.Time.After(a.Last) {
+		a.Last = e.Time
 	}
-	a.Steps[len(a.Steps)-1].add(e)
-	a.Last = e.Time
 	a.Bytes += e.Bytes
 	a.Running = a.Running || e.Stage == StageRunning
 	if a.Method == "" {
@@ -79,9 +81,39 @@ func (a Attempt) Next(e Event) Attempt {
 	return a
 }
 
+// step returns the step that e is part of, a new one if it repeats none.
+func (a *Attempt) step(e Event, began time.Time) *Step {
+	at := len(a.Steps)
+	for at > 0 && a.Steps[at-1].follows(began) {
+		at--
+	}
+	if at > 0 && a.Steps[at-1].repeats(e) {
+		return &a.Steps[at-1]
+	}
+	if len(a.Steps) >= maxSteps {
+		a.Steps = slices.Delete(a.Steps, 1, 2)
+		if at > 1 {
+			at--
+		}
+	}
+	s := Step{Stage: e.Stage, Path: e.Path, Proto: e.Proto, Method: e.Method, Start: began, Size: -1}
+	a.Steps = slices.Insert(a.Steps, at, s)
+	return &a.Steps[at]
+}
+
+// follows reports whether the step began after a request that began at the
+// time and is reported only now.
+func (s Step) follows(began time.Time) bool {
+	late := s.Start.Sub(began)
+	return late > 0 && late <= maxLate
+}
+
 // ends reports whether e belongs to a later boot. Firmware repeats its DHCP
-// dialogue, and each loader may have one of its own, so an offer begins a boot
-// only when the same was offered before and taken up.
+// dialog, and each loader may have one of its own, so an offer begins a boot
+// only when the same was offered before and taken up. A request that began
+// before a step cannot belong to a boot after it, however late it is reported:
+// the end of a loader's transfer waits for an acknowledgement that many loaders
+// never send.
 func (a Attempt) ends(e Event) bool {
 	if len(a.Steps) == 0 {
 		return false
@@ -89,18 +121,19 @@ func (a Attempt) ends(e Event) bool {
 	if e.Time.Sub(a.Last) > idleAttempt && e.Stage != StageRunning {
 		return true
 	}
+	began := e.Time.Add(-e.Duration)
+	before := func(stages ...Stage) bool { // a step of one of them began before e
+		return slices.ContainsFunc(a.Steps, func(s Step) bool { return slices.Contains(stages, s.Stage) && !s.follows(began) })
+	}
 	switch e.Stage {
 	case StageOffer:
 		i := slices.IndexFunc(a.Steps, func(s Step) bool { return s.Stage == StageOffer && s.Method == e.Method })
-		return a.Running || i >= 0 && slices.ContainsFunc(a.Steps[i:], func(s Step) bool { return s.Stage != StageOffer })
+		return before(StageRunning) ||
+			i >= 0 && slices.ContainsFunc(a.Steps[i:], func(s Step) bool { return s.Stage != StageOffer && !s.follows(began) })
 	case StageLoader:
-		return a.Steps[0].Stage != StageOffer && (a.Running || a.reached(StageKernel))
+		return a.Steps[0].Stage != StageOffer && before(StageRunning, StageKernel)
 	}
 	return false
-}
-
-func (a Attempt) reached(stages ...Stage) bool {
-	return slices.ContainsFunc(a.Steps, func(s Step) bool { return slices.Contains(stages, s.Stage) })
 }
 
 // repeats reports whether e asks for the same once more.
@@ -116,7 +149,9 @@ func (s *Step) add(e Event) {
 	if e.BlockSize > 0 {
 		s.BlockSize, s.WindowSize = e.BlockSize, e.WindowSize
 	}
-	s.End, s.Duration = e.Time, e.Time.Sub(s.Start)
+	if e.Time.After(s.End) {
+		s.End, s.Duration = e.Time, e.Time.Sub(s.Start)
+	}
 	s.Size = e.Size
 	s.Retransmits += e.Retransmits
 	s.Absent, s.Err = e.Absent, e.Err

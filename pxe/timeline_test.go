@@ -101,6 +101,61 @@ func TestAttemptsAreToldApart(t *testing.T) {
 	}
 }
 
+// The end of a transfer may be reported after requests that began later.
+func TestLateEventsBelongToTheirBoot(t *testing.T) {
+	late := func(began, ended int, stage pxe.Stage, path string) pxe.Event {
+		e := at(ended, stage, path)
+		e.Duration = time.Duration(ended-began) * time.Second
+		return e
+	}
+	for _, tt := range []struct {
+		name   string
+		events []pxe.Event
+		want   []string // the steps of the last boot
+		boots  int
+	}{
+		{"loader after the kernel, no DHCP of ours", []pxe.Event{
+			late(2, 3, pxe.StageLoader, "grubx64.efi"), late(4, 5, pxe.StageConfig, "grub.cfg"), late(6, 8, pxe.StageKernel, "vmlinuz"),
+			late(1, 9, pxe.StageLoader, "shimx64.efi"),
+		}, []string{"shimx64.efi", "grubx64.efi", "grub.cfg", "vmlinuz"}, 1},
+		{"loader after the report", []pxe.Event{
+			late(6, 8, pxe.StageKernel, "vmlinuz"), late(9, 9, pxe.StageRunning, "done"), late(1, 10, pxe.StageLoader, "shimx64.efi"),
+		}, []string{"shimx64.efi", "vmlinuz", "done"}, 1},
+		{"second offer after its loader", []pxe.Event{
+			late(0, 0, pxe.StageOffer, "shimx64.efi"), late(2, 3, pxe.StageLoader, "shimx64.efi"), late(1, 1, pxe.StageOffer, "shimx64.efi"),
+		}, []string{"shimx64.efi", "shimx64.efi"}, 1},
+		{"kernel and initrd at once", []pxe.Event{
+			late(3, 4, pxe.StageInitrd, "initrd"), late(2, 9, pxe.StageKernel, "vmlinuz"),
+		}, []string{"vmlinuz", "initrd"}, 1},
+		{"second request of a file", []pxe.Event{
+			late(1, 3, pxe.StageLoader, "shimx64.efi"), late(4, 5, pxe.StageKernel, "vmlinuz"), late(2, 6, pxe.StageLoader, "shimx64.efi"),
+		}, []string{"shimx64.efi", "vmlinuz"}, 1},
+		{"another boot", []pxe.Event{
+			late(2, 3, pxe.StageKernel, "vmlinuz"), late(60, 61, pxe.StageLoader, "shimx64.efi"),
+		}, []string{"shimx64.efi"}, 2},
+		{"another boot at a rack whose clock is 5 minutes behind", []pxe.Event{
+			late(402, 403, pxe.StageKernel, "vmlinuz"), late(160, 161, pxe.StageLoader, "shimx64.efi"),
+		}, []string{"shimx64.efi"}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			boots := reduce(tt.events...)
+			last := boots[len(boots)-1]
+			var got []string
+			for _, s := range last.Steps {
+				got = append(got, s.Path)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || len(boots) != tt.boots {
+				t.Errorf("%d boots, want %d; steps of the last (-want +got):\n%s", len(boots), tt.boots, diff)
+			}
+			for _, s := range last.Steps {
+				if s.End.After(last.Last) || s.Duration != s.End.Sub(s.Start) {
+					t.Errorf("%+v of a boot until %v", s, last.Last)
+				}
+			}
+		})
+	}
+}
+
 func TestDiagnosis(t *testing.T) {
 	stalled := func(bytes int64) func(*pxe.Event) {
 		return func(e *pxe.Event) {
