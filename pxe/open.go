@@ -154,19 +154,19 @@ func (s *Server) openResource(ctx context.Context, in inbound, res resource, r R
 	return s.loader(in, res.file)
 }
 
-// hotLimit is the size up to which files are kept in memory for a protocol.
-func (in inbound) hotLimit() int64 {
+// cacheLimit is the size up to which files are kept in memory for a protocol.
+func (in inbound) cacheLimit() int64 {
 	if in.proto == TFTP {
-		return hotTFTP
+		return cacheTFTP
 	}
-	return hotWeb
+	return cacheHTTP
 }
 
 func (s *Server) file(in inbound, name string) (content, error) {
 	if s.cfg.Files == nil {
 		return content{}, fmt.Errorf("pxe: file %s: no files are served: %w", name, fs.ErrNotExist)
 	}
-	return s.hot.open(s.cfg.Files, hotName{name: name}, in.hotLimit())
+	return s.files.open(s.cfg.Files, cacheName{name: name}, in.cacheLimit())
 }
 
 // installer opens what a switch with ONIE runs: the file of its Chain profile.
@@ -228,7 +228,7 @@ func (s *Server) linkBase(in inbound) string {
 func (s *Server) loader(in inbound, name string) (content, error) {
 	lower := strings.ToLower(name)
 	open := func(name string) (content, error) {
-		return s.hot.open(s.cfg.Loaders, hotName{loader: true, name: name}, in.hotLimit())
+		return s.files.open(s.cfg.Loaders, cacheName{loader: true, name: name}, in.cacheLimit())
 	}
 	c, err := open(name)
 	for _, alias := range []string{lower, loaderAliases[lower]} {

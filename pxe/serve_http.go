@@ -35,11 +35,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.http.leave(client)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		if also := s.cfg.Also[r.URL.Path]; also != nil {
-			also.ServeHTTP(w, r)
-			return
+		if !s.also.serve(w, r) {
+			s.get(w, r)
 		}
-		s.get(w, r)
 	case http.MethodPost, http.MethodPut:
 		s.report(w, r)
 	default:

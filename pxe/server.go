@@ -41,8 +41,11 @@ type Config struct {
 	// they came from, then go on with the others, see Endpoint.Others. It must
 	// not block; nil means that there are no others.
 	Servers func(Request) []netip.Addr
-	// Also are answers to GETs of paths that are no boot files, by exact path
-	// such as "/metrics". They come before files of that name. Nil has none.
+	// Also are answers to GET and HEAD by pattern, for paths that are no boot
+	// files: "/metrics", "/metadata/" or "/metadata/{mac}/user-data". A pattern
+	// is a path as in http.ServeMux, without method and host. It is matched
+	// before boot files, against paths without doubled slashes and dots only, so
+	// that the redirects of ServeMux never reach firmware. Nil has none.
 	Also map[string]http.Handler
 	// HTTPPort is the port clients reach Handler on; 0 means 5248. It is
 	// written into the scripts of clients that came by TFTP.
@@ -120,11 +123,12 @@ func (c Config) withDefaults() (Config, error) {
 
 // Server boots machines. Its methods may be used from many goroutines.
 type Server struct {
-	cfg  Config
-	log  *slog.Logger
-	tftp *tftp.Server
-	http *queue
-	hot  hot
+	cfg   Config
+	log   *slog.Logger
+	tftp  *tftp.Server
+	http  *queue
+	also  *also
+	files fileCache
 }
 
 // New checks cfg and makes a server; it opens and starts nothing.
@@ -134,6 +138,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, log: cfg.Log, http: newQueue(cfg.MaxHTTP, cfg.MaxHTTPPerClient)}
+	if s.also, err = newAlso(cfg.Also); err != nil {
+		return nil, err
+	}
 	s.tftp, err = tftp.New(tftp.Config{
 		Handler:     tftp.HandlerFunc(s.openTFTP),
 		BlockSize:   cfg.TFTPBlockSize,
@@ -141,7 +148,7 @@ func New(cfg Config) (*Server, error) {
 		WindowBytes: cfg.TFTPWindowBytes,
 		SinglePort:  cfg.TFTPSinglePort,
 		DialUDP:     cfg.DialUDP,
-		Events:      s.tftpEvent,
+		Events:      s.dropped,
 		Log:         cfg.Log,
 	})
 	if err != nil {

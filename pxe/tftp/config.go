@@ -50,8 +50,9 @@ type Config struct {
 	DialUDP func(network string, laddr, raddr *net.UDPAddr) (*net.UDPConn, error)
 
 	// Events receives every ended transfer, the failed and the refused ones
-	// too, from the goroutine of the transfer; it must not block long.
-	// Nil drops them.
+	// too, unless its File has Events of its own. It is called from the
+	// goroutine of the transfer and must not block long. If nil, transfers are
+	// not reported.
 	Events func(Transfer)
 	// Log receives debug lines per transfer; nil discards.
 	Log *slog.Logger

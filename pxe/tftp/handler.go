@@ -29,9 +29,10 @@ type File struct {
 	// Size in bytes is what tsize answers; negative when unknown, and then
 	// tsize is left out of the answer.
 	Size int64
-	// Tag is handed on in Transfer.Tag. It is kept even when Open also returns
-	// an error.
-	Tag any
+	// Events receives the ended transfer in the place of Config.Events, so that
+	// what a handler learned in Open needs no way through the transfer. It is
+	// used even when Open also returns an error. Nil means Config.Events.
+	Events func(Transfer)
 }
 
 // Close closes the reader when it can be closed.

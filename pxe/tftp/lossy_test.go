@@ -197,8 +197,9 @@ func TestErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
+			own := make(chan tftp.Transfer, 1) // of the file, in the place of the server's
 			l := newLab(t, tftp.Config{Handler: tftp.HandlerFunc(func(context.Context, *tftp.Request) (tftp.File, error) {
-				return tftp.File{Tag: "tag"}, tt.err
+				return tftp.File{Events: func(x tftp.Transfer) { own <- x }}, tt.err
 			})})
 			defer l.close()
 			_, err := tftp.Client{}.GetFrom(t.Context(), l.client, l.server.LocalAddr(), "x", new(bytes.Buffer))
@@ -209,8 +210,8 @@ func TestErrors(t *testing.T) {
 			if tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("%v is not %v", err, tt.is)
 			}
-			if x := <-l.transfers; x.Err != tt.err || x.Tag != "tag" {
-				t.Errorf("event %+v", x)
+			if x := <-own; x.Err != tt.err || len(l.transfers) != 0 {
+				t.Errorf("event %+v, and %d of the server's", x, len(l.transfers))
 			}
 		})
 	}

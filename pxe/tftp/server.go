@@ -129,7 +129,7 @@ func (l *listener) start(ctx context.Context, r *Request, packet string, from pe
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	t := &transfer{request: packet, cancel: cancel}
+	t := &transfer{request: packet, cancel: cancel, events: s.cfg.Events}
 	if s.cfg.SinglePort || l.port.udp == nil {
 		t.shared = l.sharedWire(from)
 	}
@@ -145,14 +145,10 @@ func (l *listener) start(ctx context.Context, r *Request, packet string, from pe
 			delete(l.active, from.tid)
 		}
 		l.mu.Unlock()
-		s.report(stats)
+		s.log.Debug("tftp transfer", "client", stats.Client, "file", clean(stats.Name), "bytes", stats.Bytes, "duration", stats.Duration,
+			"options", stats.Granted, "retransmits", stats.Retransmits, "err", stats.Err)
+		t.events(stats)
 	})
-}
-
-func (s *Server) report(t Transfer) {
-	s.log.Debug("tftp transfer", "client", t.Client, "file", clean(t.Name), "bytes", t.Bytes, "duration", t.Duration,
-		"options", t.Granted, "retransmits", t.Retransmits, "err", t.Err)
-	s.cfg.Events(t)
 }
 
 func (s *Server) enter(client netip.Addr) bool {

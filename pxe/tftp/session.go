@@ -15,6 +15,7 @@ type transfer struct {
 	moving  atomic.Bool // the client acknowledged something
 	cancel  context.CancelCauseFunc
 	shared  *sharedWire // nil when it has a socket of its own
+	events  func(Transfer)
 }
 
 // run serves one request to its end.
@@ -58,7 +59,9 @@ func (t *transfer) wire(s *Server, r *Request) (wire, error) {
 // serve opens the file, agrees on options and sends.
 func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, stats *Transfer) error {
 	f, err := s.cfg.Handler.Open(ctx, r)
-	stats.Tag = f.Tag
+	if f.Events != nil {
+		t.events = f.Events
+	}
 	if err != nil {
 		_ = w.write(appendError(nil, wireError(err)))
 		return err

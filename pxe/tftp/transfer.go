@@ -22,7 +22,6 @@ type Transfer struct {
 	Retransmits int64         // DATA packets sent again
 	Timeouts    int64         // times the retransmission timer ran out
 	RTT         time.Duration // smoothed round trip at the end; 0 when never measured
-	Tag         any           // the File's
 	Err         error         // nil, ErrAborted, ErrTimeout, ErrBusy, *Error, the context's or a read error
 }
 
