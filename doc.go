@@ -3,14 +3,14 @@
 //
 // # The concerns
 //
-// Each is useful alone, knows none of the others, and draws in only the libraries of its own protocol:
+// Each is useful alone, imports none of the others, and depends only on the libraries of its own protocol:
 //
 //   - [github.com/gomaas/maas/ipam]: subnets, VLANs, fabrics and ranges; which addresses are free and why
 //   - [github.com/gomaas/maas/dhcpsrv]: a DHCP server whose leases are on disk before they are acknowledged
 //   - [github.com/gomaas/maas/pxe]: boot methods and profiles, served by TFTP (pxe/tftp) and HTTP
 //   - [github.com/gomaas/maas/dnssrv]: authoritative DNS whose changes are answered by the next question
 //   - [github.com/gomaas/maas/power]: BMC drivers behind one small interface, and a controller that converges
-//   - [github.com/gomaas/maas/discovery]: which devices are on the wire
+//   - [github.com/gomaas/maas/discovery]: the devices on the wire, and their addresses and names
 //   - [github.com/gomaas/maas/proxy]: the HTTP proxy for machines
 //   - [github.com/gomaas/maas/rpc]: state from regions to racks, facts back, calls either way
 //   - [github.com/gomaas/maas/store]: the database, and in store/inventory the model of a whole site
