@@ -23,9 +23,9 @@ func (s *Server) startClock() {
 	case by == 0:
 		return
 	case counted:
-		s.log.Warn("clock differs from the time of the stored leases; leases keep the time they have left", "by", by)
+		s.log.Warn("clock differs from the time of the stored leases; leases keep the time they have left", "step", by)
 	default:
-		s.log.Warn("clock behind; leases go on from when this server was last alive", "by", -by)
+		s.log.Warn("clock behind; leases go on from when this server was last alive", "step", -by)
 	}
 	m.shift(by)
 	s.shift(int64(by))
@@ -49,7 +49,7 @@ func (s *Server) mindClock() {
 		s.wakeCommitter()
 	}
 	s.stats.clockSet.Add(1)
-	s.log.Warn("clock set; leases keep the time they have left", "by", set)
+	s.log.Warn("clock set; leases keep the time they have left", "step", set)
 }
 
 // shift moves all times. Changes on their way to the store follow in catchUp, and stored leases
@@ -177,9 +177,9 @@ func (s *Server) logMove(by int64, err error) {
 	switch {
 	case err == nil && s.clock.moveErr != "":
 		s.clock.moveErr = ""
-		s.log.Info("stored leases moved with the clock", "by", time.Duration(by))
+		s.log.Info("stored leases moved with the clock", "step", time.Duration(by))
 	case err != nil && s.clock.moveErr != err.Error():
 		s.clock.moveErr = err.Error()
-		s.log.Error("stored leases not moved with the clock; new ones are stored in its previous time", "by", time.Duration(by), "err", err)
+		s.log.Error("stored leases not moved with the clock; new ones are stored in its previous time", "step", time.Duration(by), "err", err)
 	}
 }

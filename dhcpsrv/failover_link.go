@@ -223,14 +223,14 @@ func (x *failoverLink) hello(m *message) error {
 	}
 	p.link, p.synced, p.ready, p.skew = x, false, false, m.clock.Sub(time.Unix(0, s.now()))
 	if p.skew.Abs() > clockWarn {
-		s.log.Warn("partner clock differs; synchronize both by NTP", "partner", p.Name, "ahead", p.skew)
+		s.log.Warn("partner clock differs; synchronize both by NTP", "partner", p.Name, "offset", p.skew)
 	}
 	if p.incarnation != m.incarnation {
 		p.incarnation, p.acked = m.incarnation, 0
 	}
 	s.fillLog(p)
 	x.helloIn, x.initial, x.sentSeq = true, p.seq, p.acked
-	s.log.Info("partner connected", "partner", p.Name, "changes", len(p.log))
+	s.log.Info("partner connected", "partner", p.Name, "count", len(p.log))
 	x.poke()
 	return nil
 }

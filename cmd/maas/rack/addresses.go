@@ -31,7 +31,7 @@ func FollowAddresses(ctx context.Context, interfaces []string, known []netip.Add
 	changed, done := make(chan netlink.AddrUpdate, 64), make(chan struct{})
 	defer close(done)
 	if err := netlink.AddrSubscribe(changed, done); err != nil {
-		log.Warn("changes of addresses noticed late", "after", lookAtAddresses, "err", err)
+		log.Warn("changes of addresses noticed late", "retry_in", lookAtAddresses, "err", err)
 		changed = nil
 	}
 	ticker := time.NewTicker(lookAtAddresses)

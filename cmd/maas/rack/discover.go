@@ -111,7 +111,7 @@ func (d *discoverer) listen(ctx context.Context, policy discoveryrpc.Policy, cha
 			return
 		case <-drops.C:
 			if n := d.counters.Dropped.Load(); n != lost {
-				d.log.Warn("frames lost", "lost", n-lost, "stats", d.table.Stats())
+				d.log.Warn("frames lost", "count", n-lost, "stats", d.table.Stats())
 				lost = n
 			}
 		case <-changed:

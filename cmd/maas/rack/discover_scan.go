@@ -78,8 +78,8 @@ func (d *discoverer) Start(ctx context.Context, r discoveryrpc.ScanRequest) (dis
 	return s.get(), nil
 }
 
-// policyTime is how long a scan waits for a policy that allows it: the call may arrive before the
-// state that was published earlier.
+// policyTime bounds the time that a scan waits for a policy that allows it: the call may arrive
+// before the state that was published earlier.
 const policyTime = 2 * time.Second
 
 // awaitPolicy refuses subnets that the policy does not name. A region that lost its authority must

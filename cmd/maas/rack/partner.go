@@ -47,7 +47,7 @@ func (r *Rack) servePartners(listeners []net.Listener) []task {
 	return []task{{name: "partner", run: func(ctx context.Context) error { return r.peer.Serve(ctx, listeners...) }}}
 }
 
-// mergeTime is how long the first report of all leases waits for the leases of the partner. What
+// mergeTime bounds the wait of the first report of all leases for the leases of the partner. What
 // this rack stored before its last stop may be out of date, and the region would show it as
 // current.
 const mergeTime = 15 * time.Second

@@ -104,7 +104,7 @@ func (s *proxyServer) follow(ctx context.Context, port int) bool {
 	if port != 0 {
 		var err error
 		if listeners, err = s.listen(ctx, port); err != nil {
-			s.log.Error("proxy port not changed, trying again", "port", port, "stays", from, "err", err)
+			s.log.Error("proxy port not changed, trying again", "to", port, "from", from, "err", err)
 			return false
 		}
 	}

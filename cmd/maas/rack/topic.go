@@ -29,7 +29,7 @@ type subscription struct {
 	ready chan struct{}
 }
 
-// profilesWait is how long the first subnets wait for the first boot profiles.
+// profilesWait bounds the wait of the first subnets for the first boot profiles.
 const profilesWait = 2 * time.Second
 
 // subscribe returns what the rack serves from. Topics arrive independently of each other, but no

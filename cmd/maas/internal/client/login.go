@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // A Login is a site that the user has logged in to.
@@ -59,7 +61,7 @@ func LoadLogins(path string) (l Logins, err error) {
 	return l, nil
 }
 
-// Save writes the file for the user alone. It is whole at any time.
+// Save replaces the file, which only the user can read, whole or not at all.
 func (l Logins) Save(path string) error {
 	data, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
@@ -68,18 +70,7 @@ func (l Logins) Save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".logins-") // which has mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(data, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		err = errors.Join(err, os.Remove(f.Name()))
-	}
-	return err
+	return renameio.WriteFile(path, append(data, '\n'), 0o600)
 }
 
 // Base is the URL of a site as people give it: the API's path is cut off, and the scheme may be

@@ -17,7 +17,7 @@ import (
 
 const method = "explain"
 
-// Query is what to explain. Each part that is set is answered.
+// Query is a question. The answer covers each part that is set.
 type Query struct {
 	// MAC is the machine whose DHCP is explained. If empty, DHCP is not explained.
 	MAC string `json:"mac,omitempty"`
