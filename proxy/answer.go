@@ -22,7 +22,7 @@ type part struct{ start, length int64 }
 
 // answer sends a stored response. status says in Cache-Status how it came about (RFC 9211).
 func (x *exchange) answer(s *stored, status string) {
-	if x.quiet {
+	if x.background {
 		return
 	}
 	if s.content.Body != nil {
@@ -112,22 +112,22 @@ func sendFile(w http.ResponseWriter, f *os.File, n int64) (sent int64, err error
 	return sent, err
 }
 
-// follow sends a response whose body still comes in. A body that ends early ends the connection, so that the client notices.
-func (x *exchange) follow(f *filling, body *os.File, status string) {
-	if x.quiet {
-		x.drain(f)
+// sendDownload sends a response whose body still comes in. A body that ends early ends the connection, so that the client notices.
+func (x *exchange) sendDownload(d *download, body *os.File, status string) {
+	if x.background {
+		x.drain(d)
 		return
 	}
-	bytes, send := x.head(f.meta, f.fresh, f.length, status)
+	bytes, send := x.head(d.meta, d.fresh, d.length, status)
 	if !send {
 		return
 	}
-	if err := x.stream(x.r.Context(), f, body, bytes); err != nil {
+	if err := x.stream(x.r.Context(), d, body, bytes); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-func (x *exchange) stream(ctx context.Context, f *filling, body *os.File, bytes part) error {
+func (x *exchange) stream(ctx context.Context, d *download, body *os.File, bytes part) error {
 	if _, err := body.Seek(bytes.start, io.SeekStart); err != nil {
 		return err
 	}
@@ -136,10 +136,10 @@ func (x *exchange) stream(ctx context.Context, f *filling, body *os.File, bytes 
 		end = math.MaxInt64
 	}
 	for at < end {
-		if have, done, _ := f.state(at); have <= at && !done {
+		if have, done, _ := d.state(at); have <= at && !done {
 			_ = http.NewResponseController(x.w).Flush() // the client shall have what is there before we wait
 		}
-		have, err := f.reach(ctx, at, end, x.begin(f))
+		have, err := d.waitFor(ctx, at, end, x.startMissing(d))
 		if err != nil || have <= at {
 			return err
 		}
@@ -153,15 +153,15 @@ func (x *exchange) stream(ctx context.Context, f *filling, body *os.File, bytes 
 	return nil
 }
 
-// begin is how a reader has a missing part brought.
-func (x *exchange) begin(f *filling) func(*transfer) {
-	return func(t *transfer) { x.cache.more(x, f, t) }
+// startMissing is how a reader has a missing part brought.
+func (x *exchange) startMissing(d *download) func(*segment) {
+	return func(seg *segment) { x.cache.startSegment(x, d, seg) }
 }
 
 // drain reads a body for nobody, so that it comes in.
-func (x *exchange) drain(f *filling) {
+func (x *exchange) drain(d *download) {
 	for at := int64(0); ; {
-		have, err := f.reach(x.cache.ctx, at, math.MaxInt64, x.begin(f))
+		have, err := d.waitFor(x.cache.ctx, at, math.MaxInt64, x.startMissing(d))
 		if err != nil || have <= at {
 			return
 		}
@@ -172,7 +172,7 @@ func (x *exchange) drain(f *filling) {
 // relay passes a response on that is not kept.
 func (x *exchange) relay(resp *http.Response) {
 	defer resp.Body.Close()
-	if x.quiet {
+	if x.background {
 		return
 	}
 	h := x.w.Header()

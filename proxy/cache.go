@@ -49,10 +49,10 @@ type Cache struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	mu      sync.Mutex
-	closed  bool
-	flights map[string]*flight    // by key: at most one fetch of each URL is shared
-	fills   map[*filling]struct{} // all bodies that come in
+	mu        sync.Mutex
+	closed    bool
+	groups    map[string]*fetchGroup // by key: at most one fetch of each URL is shared
+	downloads map[*download]struct{} // all bodies that come in
 }
 
 const (
@@ -78,7 +78,7 @@ func OpenCache(cfg CacheConfig) (*Cache, error) {
 		return nil, fmt.Errorf("proxy: cache %s: %w", cfg.Dir, err)
 	}
 	c := &Cache{
-		store: store, log: cfg.Log, rules: compiled, flights: make(map[string]*flight), fills: make(map[*filling]struct{}),
+		store: store, log: cfg.Log, rules: compiled, groups: make(map[string]*fetchGroup), downloads: make(map[*download]struct{}),
 		maxObject: cmp.Or(cfg.MaxObject, store.Limit()/2), idle: cmp.Or(cfg.Idle, defaultIdle),
 	}
 	if c.log == nil {
@@ -115,7 +115,7 @@ func (c *Cache) Close() error {
 func (c *Cache) Idle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.fills) == 0 && len(c.flights) == 0
+	return len(c.downloads) == 0 && len(c.groups) == 0
 }
 
 // start runs f apart from the request that caused it, unless the cache is being closed.
@@ -149,12 +149,12 @@ func (c *Cache) forget(key string) int {
 func (c *Cache) outdate(match func(url string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for fill := range c.fills {
-		if match(fill.meta.URL) {
-			fill.outdated.Store(true)
+	for d := range c.downloads {
+		if match(d.meta.URL) {
+			d.outdated.Store(true)
 		}
 	}
-	maps.DeleteFunc(c.flights, func(key string, _ *flight) bool { return match(key) })
+	maps.DeleteFunc(c.groups, func(key string, _ *fetchGroup) bool { return match(key) })
 }
 
 // stored is a response found in the store.

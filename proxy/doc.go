@@ -34,7 +34,7 @@
 // A body whose end cannot be told from a broken connection is never kept. What a kill or a crash leaves is found by
 // checksums; see the package's internal/objects for how.
 //
-// A transfer that breaks off goes on where it ended, with If-Range, and its clients do not notice. What is there of a body
+// A fetch that breaks off goes on where it ended, with If-Range, and its clients do not notice. What is there of a body
 // that nobody waits for any more is kept with a list of its parts; so are ranges of what is not there. Later requests are
 // answered from the parts, and what is missing of them is asked for. That takes a strong validator and a known length;
 // without, a body that came short is dropped. Requests with bodies, If-Match, Expect or Upgrade, and multi-part ranges of what

@@ -24,11 +24,11 @@ type exchange struct {
 	key        string
 	directives rfc9111.Directives
 
-	cancel  context.CancelCauseFunc // ends the request to the origin
-	release func()                  // frees what that held; may be called again
-	detach  func() bool             // lets it outlive the client, unless that is gone
-	quiet   bool                    // nobody waits for the answer
-	span    *span                   // the part to ask for, nil for the whole
+	cancel     context.CancelCauseFunc // ends the request to the origin
+	release    func()                  // frees what that held; may be called again
+	detach     func() bool             // lets it outlive the client, unless that is gone
+	background bool                    // nobody waits for the answer
+	span       *span                   // the part to ask for, nil for the whole
 }
 
 // keyOf is the URL under which responses are kept: scheme and host in lower case, without default port and fragment.
@@ -64,7 +64,7 @@ func (x *exchange) ask(old *stored) (resp *http.Response, requested time.Time, e
 	x.release = func() { withClient(); withCache(); cancel(nil) }
 
 	trace := &interim{}
-	if x.r.ProtoAtLeast(1, 1) && !x.quiet {
+	if x.r.ProtoAtLeast(1, 1) && !x.background {
 		trace.w = x.w
 	}
 	out := x.outgoing(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: trace.pass}), old)

@@ -17,8 +17,8 @@ var (
 	errIdle        = errors.New("the origin stopped sending")
 )
 
-// fetch leads a flight: it asks the origin, about the stored response when there is one, and answers the client.
-func (c *Cache) fetch(x *exchange, f *flight, old *stored) {
+// fetch leads a fetch: it asks the origin, about the stored response when there is one, and answers the client.
+func (c *Cache) fetch(x *exchange, g *fetchGroup, old *stored) {
 	resp, requested, err := x.ask(old)
 	if err == nil && resp.StatusCode == http.StatusNotModified && old != nil && !rfc9111.Answers(old.content.Header, resp.Header) {
 		resp.Body.Close() // it speaks of something else than what is stored: get it whole
@@ -28,48 +28,48 @@ func (c *Cache) fetch(x *exchange, f *flight, old *stored) {
 	}
 	switch {
 	case err != nil:
-		c.fetchFailed(x, f, old, err)
+		c.fetchFailed(x, g, old, err)
 	case resp.StatusCode == http.StatusNotModified && old != nil:
 		resp.Body.Close()
 		x.release()
-		c.validated(x, f, c.update(old, resp.Header, requested))
+		c.validated(x, g, c.update(old, resp.Header, requested))
 	case resp.StatusCode >= 500 && old != nil && old.fresh.DespiteError(x.directives, false, time.Now()):
 		resp.Body.Close()
 		x.release()
-		c.useStale(x, f, old)
+		c.answerStale(x, g, old)
 	default:
-		c.fetched(x, f, old, resp, requested)
+		c.fetched(x, g, old, resp, requested)
 	}
 }
 
-func (c *Cache) fetchFailed(x *exchange, f *flight, old *stored, err error) {
+func (c *Cache) fetchFailed(x *exchange, g *fetchGroup, old *stored, err error) {
 	x.release()
 	if x.gone() {
-		f.again = true
-		c.land(x.key, f)
+		g.again = true
+		c.finish(x.key, g)
 		return
 	}
 	if old != nil && !errors.Is(err, errForbidden) && old.fresh.DespiteError(x.directives, true, time.Now()) {
-		c.useStale(x, f, old)
+		c.answerStale(x, g, old)
 		return
 	}
-	f.err = err
-	c.land(x.key, f)
+	g.err = err
+	c.finish(x.key, g)
 	x.failed(err)
 }
 
-// useStale answers with what is stored, since the origin failed.
-func (c *Cache) useStale(x *exchange, f *flight, old *stored) {
+// answerStale answers with what is stored, since the origin failed.
+func (c *Cache) answerStale(x *exchange, g *fetchGroup, old *stored) {
 	c.stats.stale.Add(1)
-	f.stored = old
-	c.land(x.key, f)
+	g.stored = old
+	c.finish(x.key, g)
 	x.answer(old, "fwd=stale")
 }
 
-func (c *Cache) validated(x *exchange, f *flight, s *stored) {
+func (c *Cache) validated(x *exchange, g *fetchGroup, s *stored) {
 	c.stats.validated.Add(1)
-	f.stored = s
-	c.land(x.key, f)
+	g.stored = s
+	c.finish(x.key, g)
 	x.answer(s, "fwd=stale; fwd-status=304")
 }
 
@@ -85,10 +85,10 @@ func (c *Cache) update(old *stored, notModified http.Header, requested time.Time
 }
 
 // fetched decides what becomes of a new response.
-func (c *Cache) fetched(x *exchange, f *flight, old *stored, resp *http.Response, requested time.Time) {
+func (c *Cache) fetched(x *exchange, g *fetchGroup, old *stored, resp *http.Response, requested time.Time) {
 	m := x.describe(resp, requested)
-	if f.fill = c.begin(x, f, m, resp, resp.ContentLength); f.fill == nil {
-		c.land(x.key, f)
+	if g.download = c.openDownload(x, g, m, resp, resp.ContentLength); g.download == nil {
+		c.finish(x.key, g)
 		defer x.release()
 		if old != nil && resp.StatusCode < 500 {
 			c.store.Remove(old.object) // the origin's answer is newer, and not to be kept
@@ -98,7 +98,7 @@ func (c *Cache) fetched(x *exchange, f *flight, old *stored, resp *http.Response
 		return
 	}
 	c.stats.misses.Add(1)
-	c.launch(x, f, f.fill.addTransfer(objects.Extent{Start: 0, End: wholeEnd(resp)}), resp, "fwd=miss; stored")
+	c.startDownload(x, g, g.download.addSegment(objects.Extent{Start: 0, End: wholeEnd(resp)}), resp, "fwd=miss; stored")
 }
 
 func wholeEnd(resp *http.Response) int64 {
@@ -108,34 +108,34 @@ func wholeEnd(resp *http.Response) int64 {
 	return resp.ContentLength
 }
 
-// launch lets the first transfer of a filling run apart from its client, and answers that.
-func (c *Cache) launch(x *exchange, f *flight, t *transfer, resp *http.Response, status string) {
-	fill, release := f.fill, x.release
-	t.cancel = x.cancel
-	body, err := fill.fill.Open()
+// startDownload lets the first segment of a download run apart from its client, and answers that.
+func (c *Cache) startDownload(x *exchange, g *fetchGroup, seg *segment, resp *http.Response, status string) {
+	d, release := g.download, x.release
+	seg.cancel = x.cancel
+	body, err := d.writer.Open()
 	if err == nil {
 		defer body.Close()
 	}
 	run := func() {
 		defer release()
-		c.copy(fill, t, resp)
+		c.copySegment(d, seg, resp)
 	}
 	if err != nil || !x.detach() || !c.start(run) {
 		resp.Body.Close()
 		release()
-		f.fill, f.again = nil, true
-		c.shelve(fill, errNobodyWaits)
-		c.land(x.key, f)
+		g.download, g.again = nil, true
+		c.keepPartial(d, errNobodyWaits)
+		c.finish(x.key, g)
 		x.failed(cmp.Or(err, context.Canceled))
 		return
 	}
-	c.land(x.key, f)
-	defer c.exit(fill)
-	x.follow(fill, body, status)
+	c.finish(x.key, g)
+	defer c.removeReader(d)
+	x.sendDownload(d, body, status)
 }
 
-// begin makes room for a response that is worth keeping; nil for others.
-func (c *Cache) begin(x *exchange, f *flight, m *objects.Meta, resp *http.Response, length int64) *filling {
+// openDownload makes room for a response that is worth keeping; nil for others.
+func (c *Cache) openDownload(x *exchange, g *fetchGroup, m *objects.Meta, resp *http.Response, length int64) *download {
 	fresh := c.freshness(m)
 	switch {
 	case !rfc9111.Storable(x.r.Header, responseOf(m)) || !fresh.Useful(m.Header),
@@ -143,22 +143,22 @@ func (c *Cache) begin(x *exchange, f *flight, m *objects.Meta, resp *http.Respon
 		return nil
 	}
 	m.Size = max(length, 0)
-	fill := newFilling(f, x.key, m, fresh, length)
+	d := newDownload(g, x.key, m, fresh, length)
 	var err error
-	if fill.fill, err = c.store.Create(); err != nil {
+	if d.writer, err = c.store.Create(); err != nil {
 		c.diskFailed(err)
 		return nil
 	}
-	c.known(fill)
-	return fill
+	c.track(d)
+	return d
 }
 
-// known lets purges and unsafe requests find a filling. It may be outdated already, while the origin thought about it.
-func (c *Cache) known(fill *filling) {
+// track lets purges and unsafe requests find a download. It may be outdated already, while the origin thought about it.
+func (c *Cache) track(d *download) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fills[fill] = struct{}{}
-	fill.outdated.Store(fill.flight.shared && c.flights[fill.key] != fill.flight)
+	c.downloads[d] = struct{}{}
+	d.outdated.Store(d.group.shared && c.groups[d.key] != d.group)
 }
 
 // delimited reports whether a body that was cut off can be told from a whole one. Those that end with their connection

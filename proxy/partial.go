@@ -10,7 +10,7 @@ import (
 )
 
 // fetchPart asks for the client's range of something of which nothing is there, and keeps it as the first part.
-func (c *Cache) fetchPart(x *exchange, f *flight) {
+func (c *Cache) fetchPart(x *exchange, g *fetchGroup) {
 	x.span = &span{field: x.r.Header.Get("Range")}
 	resp, requested, err := x.ask(nil)
 	if err == nil && resp.StatusCode == http.StatusPartialContent && !rfc9111.RangeApplies(x.r.Header, resp.Header) {
@@ -20,27 +20,27 @@ func (c *Cache) fetchPart(x *exchange, f *flight) {
 	}
 	switch {
 	case err != nil:
-		c.fetchFailed(x, f, nil, err)
+		c.fetchFailed(x, g, nil, err)
 		return
 	case resp.StatusCode != http.StatusPartialContent:
 		x.span = nil
-		c.fetched(x, f, nil, resp, requested)
+		c.fetched(x, g, nil, resp, requested)
 		return
 	}
-	t := c.beginPart(x, f, resp, requested)
-	if t == nil {
-		c.land(x.key, f)
+	seg := c.openPart(x, g, resp, requested)
+	if seg == nil {
+		c.finish(x.key, g)
 		defer x.release()
 		c.stats.passed.Add(1)
 		x.relay(resp)
 		return
 	}
 	c.stats.misses.Add(1)
-	c.launch(x, f, t, resp, "fwd=miss; stored")
+	c.startDownload(x, g, seg, resp, "fwd=miss; stored")
 }
 
-// beginPart makes a filling from a response with a part, nil when it is not to be kept.
-func (c *Cache) beginPart(x *exchange, f *flight, resp *http.Response, requested time.Time) *transfer {
+// openPart makes a download from a response with a part, nil when it is not to be kept.
+func (c *Cache) openPart(x *exchange, g *fetchGroup, resp *http.Response, requested time.Time) *segment {
 	first, last, total, ok := rfc9111.ContentRange(resp.Header.Get("Content-Range"))
 	m := x.describe(resp, requested)
 	whole := *m
@@ -50,41 +50,41 @@ func (c *Cache) beginPart(x *exchange, f *flight, resp *http.Response, requested
 	if !ok || !fits || first != start || last != start+length-1 || multipart(resp.Header) || rfc9111.StrongValidator(whole.Header) == "" {
 		return nil
 	}
-	if f.fill = c.begin(x, f, &whole, resp, total); f.fill == nil {
+	if g.download = c.openDownload(x, g, &whole, resp, total); g.download == nil {
 		return nil
 	}
-	return f.fill.addTransfer(objects.Extent{Start: first, End: last + 1})
+	return g.download.addSegment(objects.Extent{Start: first, End: last + 1})
 }
 
-// goOn answers from an incomplete body that was kept, and what is missing of it. It reports whether there was one.
-func (c *Cache) goOn(x *exchange, f *flight) bool {
-	fill := c.resume(x, f)
-	if fill == nil {
+// resumePartial answers from an incomplete body that was kept, and what is missing of it. It reports whether there was one.
+func (c *Cache) resumePartial(x *exchange, g *fetchGroup) bool {
+	d := c.takePartial(x, g)
+	if d == nil {
 		return false
 	}
-	wanted := objects.Extent{Start: 0, End: fill.length}
-	if field := x.r.Header.Get("Range"); field != "" && rfc9111.RangeApplies(x.r.Header, fill.meta.Header) {
+	wanted := objects.Extent{Start: 0, End: d.length}
+	if field := x.r.Header.Get("Range"); field != "" && rfc9111.RangeApplies(x.r.Header, d.meta.Header) {
 		if r, ok := rfc9111.ParseRange(field); ok {
-			if start, length, ok := r.In(fill.length); ok {
+			if start, length, ok := r.In(d.length); ok {
 				wanted = objects.Extent{Start: start, End: start + length}
 			}
 		}
 	}
-	gap, missing := fill.have.Gap(wanted.Start, wanted.End)
+	gap, missing := d.have.Gap(wanted.Start, wanted.End)
 	if !missing {
-		if fill.fresh.Reuse(x.directives, time.Now()) == rfc9111.Fresh {
+		if d.fresh.Reuse(x.directives, time.Now()) == rfc9111.Fresh {
 			c.stats.hits.Add(1)
-			c.answerParked(x, f, fill, "hit")
+			c.answerPartial(x, g, d, "hit")
 			return true
 		}
-		gap, _ = fill.have.Gap(0, fill.length) // asking for more is how it is validated
+		gap, _ = d.have.Gap(0, d.length) // asking for more is how it is validated
 	}
-	c.askRest(x, f, fill, gap, !missing)
+	c.fetchRest(x, g, d, gap, !missing)
 	return true
 }
 
-// resume takes an incomplete body out of the store, nil when none is there that suits.
-func (c *Cache) resume(x *exchange, f *flight) *filling {
+// takePartial takes an incomplete body out of the store, nil when none is there that suits.
+func (c *Cache) takePartial(x *exchange, g *fetchGroup) *download {
 	o := c.store.Partial(x.key)
 	if o == nil || !selects(o.Vary, x.r.Header) {
 		return nil
@@ -97,69 +97,69 @@ func (c *Cache) resume(x *exchange, f *flight) *filling {
 		body.Abort()
 		return nil
 	}
-	fill := newFilling(f, x.key, m, c.freshness(m), m.Size)
-	fill.fill, fill.have = body, m.Parts
-	fill.noted = fill.have.Bytes()
-	c.known(fill)
-	return fill
+	d := newDownload(g, x.key, m, c.freshness(m), m.Size)
+	d.writer, d.have = body, m.Parts
+	d.noted = d.have.Bytes()
+	c.track(d)
+	return d
 }
 
-// answerParked answers from what is there, and without the origin as long as that is enough.
-func (c *Cache) answerParked(x *exchange, f *flight, fill *filling, status string) {
-	body, err := fill.fill.Open()
+// answerPartial answers from what is there, and without the origin as long as that is enough.
+func (c *Cache) answerPartial(x *exchange, g *fetchGroup, d *download, status string) {
+	body, err := d.writer.Open()
 	if err != nil {
-		f.again = true
-		c.shelve(fill, errChanged)
-		c.land(x.key, f)
+		g.again = true
+		c.keepPartial(d, errChanged)
+		c.finish(x.key, g)
 		x.failed(err)
 		return
 	}
 	defer body.Close()
-	f.fill = fill
-	c.land(x.key, f)
-	defer c.exit(fill)
-	x.follow(fill, body, status)
+	g.download = d
+	c.finish(x.key, g)
+	defer c.removeReader(d)
+	x.sendDownload(d, body, status)
 }
 
-// askRest asks the origin for a missing part, on the condition that what is there is still good.
-func (c *Cache) askRest(x *exchange, f *flight, fill *filling, gap objects.Extent, enough bool) {
-	x.span = &span{from: gap.Start, to: gap.End, validator: rfc9111.StrongValidator(fill.meta.Header)}
+// fetchRest asks the origin for a missing part, on the condition that what is there is still good.
+func (c *Cache) fetchRest(x *exchange, g *fetchGroup, d *download, gap objects.Extent, enough bool) {
+	x.span = &span{from: gap.Start, to: gap.End, validator: rfc9111.StrongValidator(d.meta.Header)}
 	resp, requested, err := x.ask(nil)
 	x.span = nil
 	var end int64
 	var fitting error
 	if err == nil {
-		end, fitting = fits(resp, fill.meta, fill.length, gap.Start)
+		end, fitting = continues(resp, d.meta, d.length, gap.Start)
 	}
 	switch {
 	case err != nil:
 		x.release()
-		if enough && !x.gone() && !errors.Is(err, errForbidden) && fill.fresh.DespiteError(x.directives, true, time.Now()) {
+		if enough && !x.gone() && !errors.Is(err, errForbidden) && d.fresh.DespiteError(x.directives, true, time.Now()) {
 			c.stats.stale.Add(1)
-			c.answerParked(x, f, fill, "fwd=stale")
+			c.answerPartial(x, g, d, "fwd=stale")
 			return
 		}
-		c.shelve(fill, errNobodyWaits)
-		c.fetchFailed(x, f, nil, err)
+		c.keepPartial(d, errNobodyWaits)
+		c.fetchFailed(x, g, nil, err)
 	case resp.StatusCode >= 500:
-		c.shelve(fill, errNobodyWaits)
-		c.fetched(x, f, nil, resp, requested)
+		c.keepPartial(d, errNobodyWaits)
+		c.fetched(x, g, nil, resp, requested)
 	case fitting == nil:
 		gap.End = min(gap.End, end)
-		m := *fill.meta
-		m.Header = wholeHeader(rfc9111.Update(m.Header, resp.Header), fill.length)
+		m := *d.meta
+		m.Header = wholeHeader(rfc9111.Update(m.Header, resp.Header), d.length)
 		m.Requested, m.Received = requested, time.Now()
-		fill.meta, fill.fresh = &m, c.freshness(&m)
-		f.fill = fill
+		d.meta, d.fresh = &m, c.freshness(&m)
+		g.download = d
 		c.stats.partial.Add(1)
-		c.launch(x, f, fill.addTransfer(gap), resp, "fwd=partial; stored")
+		c.startDownload(x, g, d.addSegment(gap), resp, "fwd=partial; stored")
 	default:
-		c.shelve(fill, errChanged)
+		c.keepPartial(d, errChanged)
 		if resp.StatusCode == http.StatusPartialContent || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
 			resp.Body.Close()
-			c.fetch(x, f, nil)
+			c.fetch(x, g, nil)
 			return
 		}
-		c.fetched(x, f, nil, resp, requested)
+		c.fetched(x, g, nil, resp, requested)
 	}
 }

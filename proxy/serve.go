@@ -33,12 +33,12 @@ func (c *Cache) serve(x *exchange, pass func()) {
 		return
 	}
 	for {
-		f, leader := c.join(x.key)
+		g, leader := c.joinGroup(x.key)
 		if leader {
-			c.lead(x, f, old)
+			c.leaderFetch(x, g, old)
 			return
 		}
-		answered, again := c.ride(x, f)
+		answered, again := c.followFetch(x, g)
 		if answered {
 			return
 		}
@@ -54,19 +54,19 @@ func (c *Cache) serve(x *exchange, pass func()) {
 		pass()
 		return
 	}
-	c.fetch(x, newFlight(), old)
+	c.fetch(x, newFetchGroup(), old)
 }
 
-// lead is for the client whose request goes to the origin.
-func (c *Cache) lead(x *exchange, f *flight, old *stored) {
+// leaderFetch is for the client whose request goes to the origin.
+func (c *Cache) leaderFetch(x *exchange, g *fetchGroup, old *stored) {
 	switch {
 	case old != nil:
-		c.fetch(x, f, old)
-	case c.goOn(x, f):
+		c.fetch(x, g, old)
+	case c.resumePartial(x, g):
 	case startsLate(x.r.Header):
-		c.fetchPart(x, f)
+		c.fetchPart(x, g)
 	default:
-		c.fetch(x, f, nil)
+		c.fetch(x, g, nil)
 	}
 }
 
@@ -83,47 +83,47 @@ func (c *Cache) reuse(x *exchange, old *stored) bool {
 	return true
 }
 
-// ride waits for another client's flight and answers from it where that suits this request.
-func (c *Cache) ride(x *exchange, f *flight) (answered, again bool) {
+// followFetch waits for another client's fetch and answers from it where that suits this request.
+func (c *Cache) followFetch(x *exchange, g *fetchGroup) (answered, again bool) {
 	late := false
 	select {
-	case <-f.ready:
+	case <-g.ready:
 		late = true
 	default:
 		select {
-		case <-f.ready:
+		case <-g.ready:
 		case <-x.r.Context().Done():
 			return true, false
 		}
 	}
 	switch {
-	case f.again:
+	case g.again:
 		return false, true
-	case f.err != nil:
-		x.failed(f.err)
+	case g.err != nil:
+		x.failed(g.err)
 		return true, false
-	case f.stored != nil && selects(f.stored.object.Vary, x.r.Header) && (isRouted(x.r) || !f.stored.content.Targeted):
+	case g.stored != nil && selects(g.stored.object.Vary, x.r.Header) && (isRouted(x.r) || !g.stored.content.Targeted):
 		c.stats.collapsed.Add(1)
-		x.answer(f.stored, "fwd=stale; collapsed")
+		x.answer(g.stored, "fwd=stale; collapsed")
 		return true, false
-	case f.fill == nil || !selects(f.fill.meta.Vary, x.r.Header), f.fill.meta.Targeted && !isRouted(x.r):
+	case g.download == nil || !selects(g.download.meta.Vary, x.r.Header), g.download.meta.Targeted && !isRouted(x.r):
 		return false, false
-	case !f.fill.ranges && startsLate(x.r.Header):
+	case !g.download.ranges && startsLate(x.r.Header):
 		return false, false
-	case late && f.fill.fresh.Reuse(x.directives, time.Now()) != rfc9111.Fresh:
+	case late && g.download.fresh.Reuse(x.directives, time.Now()) != rfc9111.Fresh:
 		return false, false
 	}
-	if !f.fill.enter(x.r.Context()) {
+	if !g.download.addReader(x.r.Context()) {
 		return x.gone(), true
 	}
-	defer c.exit(f.fill)
-	return c.rideBody(x, f)
+	defer c.removeReader(g.download)
+	return c.followDownload(x, g)
 }
 
-// rideBody reads a body that another client's request brings in. One that ended meanwhile is in the store, or to be asked for.
-func (c *Cache) rideBody(x *exchange, f *flight) (answered, again bool) {
-	body, err := f.fill.fill.Open()
-	if _, ended, _ := f.fill.state(0); err != nil || ended {
+// followDownload reads a body that another client's request brings in. One that ended meanwhile is in the store, or to be asked for.
+func (c *Cache) followDownload(x *exchange, g *fetchGroup) (answered, again bool) {
+	body, err := g.download.writer.Open()
+	if _, ended, _ := g.download.state(0); err != nil || ended {
 		if err == nil {
 			body.Close()
 		}
@@ -132,7 +132,7 @@ func (c *Cache) rideBody(x *exchange, f *flight) (answered, again bool) {
 	}
 	defer body.Close()
 	c.stats.collapsed.Add(1)
-	x.follow(f.fill, body, "fwd=miss; collapsed")
+	x.sendDownload(g.download, body, "fwd=miss; collapsed")
 	return true, false
 }
 

@@ -11,7 +11,7 @@ type CacheStats struct {
 	Stale     uint64 `json:"stale"`     // answered although the origin failed
 	Passed    uint64 `json:"passed"`    // fetched and not kept
 	Partial   uint64 `json:"partial"`   // answered from an incomplete body and what was missing of it
-	Resumed   uint64 `json:"resumed"`   // transfers that went on where others had broken off, or brought a further part
+	Resumed   uint64 `json:"resumed"`   // segments that went on where others had broken off, or brought a further part
 
 	ServedBytes  int64 `json:"servedBytes"`  // of bodies of kept responses, to clients
 	FetchedBytes int64 `json:"fetchedBytes"` // of bodies of kept responses, from origins

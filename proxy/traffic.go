@@ -34,7 +34,7 @@ type Stats struct {
 type SubnetStats struct {
 	Prefix   netip.Prefix `json:"prefix"`
 	Requests uint64       `json:"requests"`
-	Hits     uint64       `json:"hits"`  // answered without a transfer from the origin of their own
+	Hits     uint64       `json:"hits"`  // answered without a fetch from the origin of their own
 	Bytes    int64        `json:"bytes"` // to clients
 	Saved    int64        `json:"saved"` // of them, not fetched for this client
 }
@@ -79,7 +79,7 @@ func (t *traffic) begin(now time.Time) {
 	t.subnets = make(map[netip.Prefix]*SubnetStats)
 }
 
-// spares reports whether an answer cost no transfer of its own.
+// spares reports whether an answer cost no fetch of its own.
 func (a *Access) spares() bool {
 	return a.Cache == "hit" || strings.HasPrefix(a.Cache, "fwd=stale") || strings.HasSuffix(a.Cache, "; collapsed")
 }

@@ -42,7 +42,7 @@ func TestPartsOutliveAKillAndNotTheMachine(t *testing.T) {
 	}
 	f.WriteAt([]byte(text[20_000:]), 20_000)
 	f.WriteAt([]byte(text[:10]), 0)
-	if err := f.Note(m, Extents{{0, 10}, {20_000, 30_000}}); err != nil {
+	if err := f.SaveParts(m, Extents{{0, 10}, {20_000, 30_000}}); err != nil {
 		t.Fatal(err)
 	}
 	s.Close() // as a kill would, without a word to the fill
@@ -59,7 +59,7 @@ func TestPartsOutliveAKillAndNotTheMachine(t *testing.T) {
 	if _, _, err := s.Resume(o); err == nil {
 		t.Error("two go on with one object")
 	}
-	if err := f.Park(m, m.Parts, never); err != nil {
+	if err := f.KeepPartial(m, m.Parts, never); err != nil {
 		t.Fatal(err)
 	}
 	if f, m, err = s.Resume(s.Partial("http://a/")); err != nil {
@@ -90,7 +90,7 @@ func TestPartsOutliveAKillAndNotTheMachine(t *testing.T) {
 	}
 	f.WriteAt([]byte("half"), 0)
 	m = &Meta{URL: "http://a/other", Header: http.Header{}, Size: 8}
-	if err := f.Park(m, Extents{{0, 4}}, never); err != nil {
+	if err := f.KeepPartial(m, Extents{{0, 4}}, never); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A Fill is an object while its body comes in, in any order. Its methods may be called concurrently until it ends with
-// [Fill.Commit], [Fill.Park] or [Fill.Abort]; any number may read with [Fill.Open] meanwhile.
-type Fill struct {
+// A Writer is an object while its body comes in, in any order. Its methods may be called concurrently until it ends with
+// [Writer.Commit], [Writer.KeepPartial] or [Writer.Abort]; any number may read with [Writer.Open] meanwhile.
+type Writer struct {
 	s  *Store
 	id uint64
 	f  *os.File
@@ -29,7 +29,7 @@ type Fill struct {
 }
 
 // Create starts an object.
-func (s *Store) Create() (*Fill, error) {
+func (s *Store) Create() (*Writer, error) {
 	id := s.next.Add(1) - 1
 	path := s.path(id, bodySuffix)
 	f, err := create(path)
@@ -41,7 +41,7 @@ func (s *Store) Create() (*Fill, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fill{s: s, id: id, f: f}, nil
+	return &Writer{s: s, id: id, f: f}, nil
 }
 
 func create(path string) (*os.File, error) {
@@ -49,7 +49,7 @@ func create(path string) (*os.File, error) {
 }
 
 // Resume takes an incomplete object out of the store to go on with it. Its parts are those of the description.
-func (s *Store) Resume(o *Object) (*Fill, *Meta, error) {
+func (s *Store) Resume(o *Object) (*Writer, *Meta, error) {
 	s.mu.Lock()
 	mine := s.partial[o.URL] == o
 	if mine {
@@ -70,107 +70,107 @@ func (s *Store) Resume(o *Object) (*Fill, *Meta, error) {
 		s.unlink(o)
 		return nil, nil, err
 	}
-	return &Fill{s: s, id: o.id, f: f, noted: slices.Clone(m.Parts), asOf: m.Received}, m, nil
+	return &Writer{s: s, id: o.id, f: f, noted: slices.Clone(m.Parts), asOf: m.Received}, m, nil
 }
 
 // WriteAt puts bytes at their place in the body.
-func (f *Fill) WriteAt(b []byte, offset int64) (int, error) {
-	n, err := f.f.WriteAt(b, offset)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if offset == f.next {
-		f.sum = crc32.Update(f.sum, castagnoli, b[:n])
-		f.next += int64(n)
+func (w *Writer) WriteAt(b []byte, offset int64) (int, error) {
+	n, err := w.f.WriteAt(b, offset)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if offset == w.next {
+		w.sum = crc32.Update(w.sum, castagnoli, b[:n])
+		w.next += int64(n)
 	}
-	f.size = max(f.size, offset+int64(n))
+	w.size = max(w.size, offset+int64(n))
 	return n, err
 }
 
 // Open opens the body as far as it is there. Callers open it before the fill ends, or it may be gone.
-func (f *Fill) Open() (*os.File, error) { return os.Open(f.f.Name()) }
+func (w *Writer) Open() (*os.File, error) { return os.Open(w.f.Name()) }
 
 // Commit makes the object visible with a body of size bytes, all of which are there, in the place of what it replaces, unless
 // outdated says at that moment that it must not be. Whatever was removed after outdated said so stays removed.
-func (f *Fill) Commit(m *Meta, size int64, outdated func() bool) error {
-	sum, err := f.checksum(size)
-	err = errors.Join(err, f.f.Close())
+func (w *Writer) Commit(m *Meta, size int64, outdated func() bool) error {
+	sum, err := w.checksum(size)
+	err = errors.Join(err, w.f.Close())
 	whole := *m
-	whole.Size, whole.Sum, whole.Boot, whole.Parts = size, sum, f.s.boot, nil
-	f.end()
+	whole.Size, whole.Sum, whole.Boot, whole.Parts = size, sum, w.s.boot, nil
+	w.end()
 	if err == nil {
-		err = f.s.writeSidecar(f.id, &whole)
+		err = w.s.writeSidecar(w.id, &whole)
 	}
 	if err != nil {
-		f.remove()
+		w.remove()
 		return err
 	}
-	o := newObject(f.id, &whole)
+	o := newObject(w.id, &whole)
 	o.trusted.Store(true)
-	f.s.add(o, outdated)
+	w.s.add(o, outdated)
 	return nil
 }
 
 // end keeps later notes from what is written now.
-func (f *Fill) end() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.ended = true
+func (w *Writer) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
 }
 
 // checksum is that of the whole body, which is read again when it did not come from its beginning to its end.
-func (f *Fill) checksum(size int64) (uint32, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.next == size {
-		return f.sum, nil
+func (w *Writer) checksum(size int64) (uint32, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.next == size {
+		return w.sum, nil
 	}
 	sum := crc32.New(castagnoli)
-	n, err := io.Copy(sum, io.NewSectionReader(f.f, 0, size))
+	n, err := io.Copy(sum, io.NewSectionReader(w.f, 0, size))
 	if err == nil && n != size {
 		err = io.ErrUnexpectedEOF
 	}
 	return sum.Sum32(), err
 }
 
-// Note writes down which parts of the body, of m.Size bytes in all, are there, so that they outlive a kill.
-func (f *Fill) Note(m *Meta, parts Extents) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended || slices.Equal(parts, f.noted) && f.asOf.Equal(m.Received) {
+// SaveParts writes down which parts of the body, of m.Size bytes in all, are there, so that they outlive a kill.
+func (w *Writer) SaveParts(m *Meta, parts Extents) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended || slices.Equal(parts, w.noted) && w.asOf.Equal(m.Received) {
 		return nil
 	}
 	part := *m
-	part.Parts, part.Sum, part.Boot = slices.Clone(parts), 0, f.s.boot
-	if err := f.s.writeSidecar(f.id, &part); err != nil {
+	part.Parts, part.Sum, part.Boot = slices.Clone(parts), 0, w.s.boot
+	if err := w.s.writeSidecar(w.id, &part); err != nil {
 		return err
 	}
-	f.noted, f.asOf = part.Parts, m.Received
+	w.noted, w.asOf = part.Parts, m.Received
 	return nil
 }
 
-// Park keeps the parts that are there, to be taken up by [Store.Resume], unless outdated says that they must not be.
-func (f *Fill) Park(m *Meta, parts Extents, outdated func() bool) error {
-	err := errors.Join(f.Note(m, parts), f.f.Close())
-	f.end()
+// KeepPartial keeps the parts that are there, to be taken up by [Store.Resume], unless outdated says that they must not be.
+func (w *Writer) KeepPartial(m *Meta, parts Extents, outdated func() bool) error {
+	err := errors.Join(w.SaveParts(m, parts), w.f.Close())
+	w.end()
 	if err != nil || len(parts) == 0 {
-		f.remove()
+		w.remove()
 		return err
 	}
 	part := *m
 	part.Parts = slices.Clone(parts)
-	f.s.add(newObject(f.id, &part), outdated)
+	w.s.add(newObject(w.id, &part), outdated)
 	return nil
 }
 
 // Abort removes what was written.
-func (f *Fill) Abort() {
-	f.end()
-	f.f.Close()
-	f.remove()
+func (w *Writer) Abort() {
+	w.end()
+	w.f.Close()
+	w.remove()
 }
 
 // remove unlinks the files, the sidecar first.
-func (f *Fill) remove() {
-	_ = os.Remove(f.s.path(f.id, sidecarSuffix))
-	_ = os.Remove(f.f.Name())
+func (w *Writer) remove() {
+	_ = os.Remove(w.s.path(w.id, sidecarSuffix))
+	_ = os.Remove(w.f.Name())
 }

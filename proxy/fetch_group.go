@@ -1,0 +1,44 @@
+package proxy
+
+// A fetchGroup is one request to an origin that the clients who want the same wait for. Its leader asks; when the header of the
+// answer is there, ready is closed and the fields below it say what came of it.
+type fetchGroup struct {
+	ready  chan struct{}
+	shared bool // others may join it
+	// At most one of these is set. None: the answer was for the leader alone.
+	again    bool    // the leader went away; ask again
+	err      error   // the origin did not answer
+	stored   *stored // what is in the store may be used
+	download *download
+}
+
+func newFetchGroup() *fetchGroup { return &fetchGroup{ready: make(chan struct{})} }
+
+// finish publishes what came of the fetch. Unless it fills, nobody joins it from now on.
+func (c *Cache) finish(key string, g *fetchGroup) {
+	if g.download == nil {
+		c.removeGroup(key, g)
+	}
+	close(g.ready)
+}
+
+// joinGroup returns the fetch for a key, and whether the caller has to lead it.
+func (c *Cache) joinGroup(key string) (g *fetchGroup, leader bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if g, ok := c.groups[key]; ok {
+		return g, false
+	}
+	g = newFetchGroup()
+	g.shared = true
+	c.groups[key] = g
+	return g, true
+}
+
+func (c *Cache) removeGroup(key string, g *fetchGroup) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.groups[key] == g {
+		delete(c.groups, key)
+	}
+}
