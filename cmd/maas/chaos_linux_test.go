@@ -644,7 +644,7 @@ func (s *chaosSite) judgeNet(n *chaosNet) {
 		hw, _ := net.ParseMAC(mac)
 		m, err := s.inv.MachineByMAC(ctx, hw)
 		chaosOK(s.t, err)
-		events, err := s.inv.Events(ctx, m.ID, 0, 100_000)
+		events, err := s.inv.Events.After(ctx, m.ID, 0, 100_000)
 		chaosOK(s.t, err)
 		boots := 0
 		for _, e := range events {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // held is the row behind an ipam.Allocation.
@@ -18,7 +19,7 @@ type held struct {
 }
 
 var allocations = table[held]{
-	kind: KindAllocation, name: "allocation",
+	kind: kinds.Allocation, name: "allocation",
 	cols: []string{"type", "subnet_id", "ip", "interface_id", "owner", "comment", "hostname", "created", "expires"},
 	id:   func(a *held) *int64 { return &a.ID },
 	fields: func(a *held) []any {
@@ -77,7 +78,7 @@ func insertHeld(ctx context.Context, tx *store.Tx, a *held) error {
 		return err
 	}
 	a.ID = id
-	tx.Changed(KindAllocation, id, store.Created)
+	tx.Changed(kinds.Allocation, id, store.Created)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/internal/secret"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // APIKey is the stored part of a key with which a user's programs use the API.
@@ -21,7 +22,7 @@ type APIKey struct {
 }
 
 var apiKeys = table[APIKey]{
-	kind: KindAPIKey, name: "api_key", cols: []string{"account_id", "name", "consumer", "token", "secret", "created"},
+	kind: kinds.APIKey, name: "api_key", cols: []string{"account_id", "name", "consumer", "token", "secret", "created"},
 	id: func(k *APIKey) *int64 { return &k.ID },
 	fields: func(k *APIKey) []any {
 		return []any{&k.UserID, &k.Name, &k.Consumer, &k.Token, &k.hash, asTime{&k.Created}}
@@ -31,15 +32,18 @@ var apiKeys = table[APIKey]{
 // maxKeys bounds the keys of a user: creating another one deletes the oldest.
 const maxKeys = 100
 
-// CreateAPIKey makes a key for a user. Text is consumer:token:secret; the secret cannot be read
+// APIKeys holds the keys with which the programs of users use the API.
+type APIKeys struct{ inv *Inventory }
+
+// Create makes a key for a user. Text is consumer:token:secret; the secret cannot be read
 // again. Of a hundred keys the oldest is taken away.
-func (inv *Inventory) CreateAPIKey(ctx context.Context, user int64, name string) (k APIKey, text string, err error) {
+func (ks *APIKeys) Create(ctx context.Context, user int64, name string) (k APIKey, text string, err error) {
 	part := rand.Text()
 	k = APIKey{UserID: user, Name: name, Consumer: rand.Text(), Token: rand.Text(), hash: secret.HashToken(part), Created: time.Now()}
 	if len(name) > maxKeyName {
-		return k, "", invalid(KindAPIKey, name[:maxKeyName], "name", "must have at most 200 bytes")
+		return k, "", invalid(kinds.APIKey, name[:maxKeyName], "name", "must have at most 200 bytes")
 	}
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = ks.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if _, err := users.get(ctx, tx, user); err != nil {
 			return err
 		}
@@ -59,25 +63,25 @@ func (inv *Inventory) CreateAPIKey(ctx context.Context, user int64, name string)
 
 const maxKeyName = 200
 
-// APIKeys lists a user's keys, the oldest first.
-func (inv *Inventory) APIKeys(ctx context.Context, user int64) ([]APIKey, error) {
-	return listIn(ctx, inv, apiKeys, "account_id = ?", user)
+// List lists a user's keys, the oldest first.
+func (ks *APIKeys) List(ctx context.Context, user int64) ([]APIKey, error) {
+	return listIn(ctx, ks.inv, apiKeys, "account_id = ?", user)
 }
 
-// RenameAPIKey gives the user's key with a token another name.
-func (inv *Inventory) RenameAPIKey(ctx context.Context, user int64, token, name string) error {
+// Rename gives the user's key with a token another name.
+func (ks *APIKeys) Rename(ctx context.Context, user int64, token, name string) error {
 	if len(name) > maxKeyName {
-		return invalid(KindAPIKey, token, "name", "must have at most 200 bytes")
+		return invalid(kinds.APIKey, token, "name", "must have at most 200 bytes")
 	}
-	return inv.withAPIKey(ctx, user, token, func(ctx context.Context, tx *store.Tx, k *APIKey) error {
+	return ks.inv.withAPIKey(ctx, user, token, func(ctx context.Context, tx *store.Tx, k *APIKey) error {
 		k.Name = name
 		return apiKeys.update(ctx, tx, k)
 	})
 }
 
-// DeleteAPIKey makes the user's key with a token void.
-func (inv *Inventory) DeleteAPIKey(ctx context.Context, user int64, token string) error {
-	return inv.withAPIKey(ctx, user, token, func(ctx context.Context, tx *store.Tx, k *APIKey) error {
+// Delete makes the user's key with a token void.
+func (ks *APIKeys) Delete(ctx context.Context, user int64, token string) error {
+	return ks.inv.withAPIKey(ctx, user, token, func(ctx context.Context, tx *store.Tx, k *APIKey) error {
 		return apiKeys.delete(ctx, tx, k.ID)
 	})
 }
@@ -92,10 +96,10 @@ func (inv *Inventory) withAPIKey(ctx context.Context, user int64, token string, 
 	})
 }
 
-// CheckAPIKey returns the user of a key; false = the key is not valid, or no longer.
-func (inv *Inventory) CheckAPIKey(ctx context.Context, consumer, token, last string) (u User, ok bool, err error) {
+// Check returns the user of a key; false = the key is not valid, or no longer.
+func (ks *APIKeys) Check(ctx context.Context, consumer, token, last string) (u User, ok bool, err error) {
 	var k APIKey
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = ks.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		query := "SELECT " + apiKeys.columns("k.") + ", " + users.columns("a.") + " FROM api_key k JOIN account a ON a.id = k.account_id WHERE k.consumer = ?"
 		return tx.Get(ctx, query, []any{consumer}, append(apiKeys.dest(&k), users.dest(&u)...)...)
 	})

@@ -26,7 +26,7 @@ func fleet(b *testing.B, n int) *inventory.Inventory {
 				return err
 			}
 			a = a.Next()
-			if err := inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(i), Addr: a, Expires: time.Now().Add(time.Hour)}); err != nil {
+			if err := inv.Leases.Record(ctx, inventory.LeaseFact{MAC: mac(i), Addr: a, Expires: time.Now().Add(time.Hour)}); err != nil {
 				return err
 			}
 		}
@@ -62,7 +62,7 @@ func BenchmarkRecordLease(b *testing.B) {
 		if !a.IsValid() || a == addr("10.0.255.254") {
 			a = addr("10.0.200.0").Next()
 		}
-		ok(b, inv.RecordLease(b.Context(), inventory.LeaseFact{MAC: mac(i % 1000), Addr: a, Expires: time.Now().Add(time.Hour)}))
+		ok(b, inv.Leases.Record(b.Context(), inventory.LeaseFact{MAC: mac(i % 1000), Addr: a, Expires: time.Now().Add(time.Hour)}))
 	}
 }
 
@@ -119,7 +119,7 @@ func BenchmarkRecordLeaseAmongSubnets(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				a := netip.AddrFrom4([4]byte{10, 0, 0, byte(10 + i%240)})
-				ok(b, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(i % 240), Addr: a, Expires: time.Now().Add(time.Hour)}))
+				ok(b, inv.Leases.Record(ctx, inventory.LeaseFact{MAC: mac(i % 240), Addr: a, Expires: time.Now().Add(time.Hour)}))
 			}
 		})
 	}

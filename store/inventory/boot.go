@@ -30,13 +30,16 @@ var attempts = table[attempt]{
 	fields: func(a *attempt) []any { return []any{asMAC{&a.mac}, asTime{&a.started}, asJSON{&a.record}, &a.step} },
 }
 
-// RecordBoot adds what a machine was offered or fetched to its boots: a step of the last one, or
-// the first of another. Boots are not in the change feed; BootsSince follows them.
-func (inv *Inventory) RecordBoot(ctx context.Context, e pxe.Event) error {
+// Boots records the boots of machines.
+type Boots struct{ inv *Inventory }
+
+// Record adds what a machine was offered or fetched to its boots: a step of the last one, or
+// the first of another. Boots are not in the change feed; Boots.Since follows them.
+func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 	if len(e.MAC) == 0 {
 		return nil
 	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return bs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		all, err := attempts.list(ctx, tx, "mac = ?", e.MAC.String())
 		if err != nil {
 			return err
@@ -71,9 +74,9 @@ func (inv *Inventory) RecordBoot(ctx context.Context, e pxe.Event) error {
 	})
 }
 
-// Boots returns the last boots of link addresses, the latest first; at most five of each address.
-func (inv *Inventory) Boots(ctx context.Context, macs ...net.HardwareAddr) (out []pxe.Attempt, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+// Of returns the last boots of link addresses, the latest first; at most five of each address.
+func (bs *Boots) Of(ctx context.Context, macs ...net.HardwareAddr) (out []pxe.Attempt, err error) {
+	err = bs.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out = nil
 		for _, mac := range macs {
 			all, err := attempts.list(ctx, tx, "mac = ?", mac.String())
@@ -96,19 +99,19 @@ func lastStep(ctx context.Context, tx *store.Tx) (step int64, err error) {
 	return step, err
 }
 
-// LastBootStep returns the position from which BootsSince reports only future boots.
-func (inv *Inventory) LastBootStep(ctx context.Context) (step int64, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+// LastStep returns the position from which Boots.Since reports only future boots.
+func (bs *Boots) LastStep(ctx context.Context) (step int64, err error) {
+	err = bs.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		step, err = lastStep(ctx, tx)
 		return err
 	})
 	return step, err
 }
 
-// BootsSince returns up to limit boots that had a step since, in the order of their last steps, and
+// Since returns up to limit boots that had a step since, in the order of their last steps, and
 // where to go on.
-func (inv *Inventory) BootsSince(ctx context.Context, step int64, limit int) (out []pxe.Attempt, next int64, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (bs *Boots) Since(ctx context.Context, step int64, limit int) (out []pxe.Attempt, next int64, err error) {
+	err = bs.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out, next = nil, step
 		const query = "SELECT record, step FROM boot_attempt WHERE step > ? ORDER BY step LIMIT ?"
 		return tx.Query(ctx, query, []any{step, limit}, func(scan func(...any) error) error {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // BootTarget is the target of a boot profile: one machine, the machines or subnets with a tag, a
@@ -34,24 +36,27 @@ type bootRule struct {
 }
 
 var bootRules = table[bootRule]{
-	kind: KindBootProfile, name: "boot_profile", cols: []string{"subnet_id", "tag_id", "profile"},
+	kind: kinds.BootProfile, name: "boot_profile", cols: []string{"subnet_id", "tag_id", "profile"},
 	id:     func(r *bootRule) *int64 { return &r.id },
 	fields: func(r *bootRule) []any { return []any{asRef{&r.For.SubnetID}, asRef{&r.For.TagID}, asJSON{&r.Profile}} },
 }
 
-// BootProfile returns the profile of exactly this target; nil = it has none, and what is less
+// Profiles holds boot profiles by target.
+type Profiles struct{ inv *Inventory }
+
+// Get returns the profile of exactly this target; nil = it has none, and what is less
 // particular counts.
-func (inv *Inventory) BootProfile(ctx context.Context, of BootTarget) (p *pxe.Profile, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ps *Profiles) Get(ctx context.Context, of BootTarget) (p *pxe.Profile, err error) {
+	err = ps.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if _, err := of.name(ctx, tx); err != nil {
 			return err
 		}
 		switch {
 		case of == BootTarget{}:
-			p, err = inv.DefaultProfile(ctx)
+			p, err = ps.Default(ctx)
 			return err
 		case of.MachineID != 0:
-			m, err := inv.Machines.Get(ctx, of.MachineID)
+			m, err := ps.inv.Machines.Get(ctx, of.MachineID)
 			p = m.Profile
 			return err
 		}
@@ -64,24 +69,24 @@ func (inv *Inventory) BootProfile(ctx context.Context, of BootTarget) (p *pxe.Pr
 	return p, err
 }
 
-// SetBootProfile sets the profile of a target; nil takes it back. Racks follow at once. A profile
+// Set sets the profile of a target; nil takes it back. Racks follow at once. A profile
 // that cannot be booted is an *InvalidError that names the target.
-func (inv *Inventory) SetBootProfile(ctx context.Context, of BootTarget, p *pxe.Profile) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ps *Profiles) Set(ctx context.Context, of BootTarget, p *pxe.Profile) error {
+	return ps.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		name, err := of.name(ctx, tx)
 		if err != nil {
 			return err
 		}
 		if p != nil {
 			if err := p.Validate(); err != nil {
-				return invalid(KindBootProfile, name, "profile", "cannot be booted: "+err.Error())
+				return invalid(kinds.BootProfile, name, "profile", "cannot be booted: "+err.Error())
 			}
 		}
 		switch {
 		case of == BootTarget{}:
-			return inv.SetDefaultProfile(ctx, p)
+			return ps.SetDefault(ctx, p)
 		case of.MachineID != 0:
-			return inv.setMachineProfile(ctx, of.MachineID, p)
+			return ps.inv.setMachineProfile(ctx, of.MachineID, p)
 		}
 		return of.setRule(ctx, tx, p)
 	})
@@ -103,7 +108,7 @@ func (of BootTarget) name(ctx context.Context, tx *store.Tx) (string, error) {
 	case BootTarget{}:
 		return "site", nil
 	case BootTarget{MachineID: of.MachineID}:
-		m, err := nodeOf(ctx, tx, KindMachine, of.MachineID)
+		m, err := nodeOf(ctx, tx, kinds.Machine, of.MachineID)
 		return "machine " + m.Hostname, err
 	case BootTarget{TagID: of.TagID}:
 		t, err := tags.get(ctx, tx, of.TagID)
@@ -112,7 +117,7 @@ func (of BootTarget) name(ctx context.Context, tx *store.Tx) (string, error) {
 		s, err := subnets.get(ctx, tx, of.SubnetID)
 		return "subnet " + s.Prefix.String(), err
 	}
-	return "", invalid(KindBootProfile, "", "__all__", "is for one of machine, tag and subnet, or for the site")
+	return "", invalid(kinds.BootProfile, "", "__all__", "is for one of machine, tag and subnet, or for the site")
 }
 
 // rule reads the profile of a tag or subnet; one without an ID if there is none.
@@ -145,12 +150,12 @@ func (of BootTarget) setRule(ctx context.Context, tx *store.Tx, p *pxe.Profile) 
 	return bootRules.update(ctx, tx, &r)
 }
 
-// BootProfiles lists all profiles: the site's default one, then the profiles of tags, subnets and
+// List lists all profiles: the site's default one, then the profiles of tags, subnets and
 // machines.
-func (inv *Inventory) BootProfiles(ctx context.Context) (all []BootProfile, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ps *Profiles) List(ctx context.Context) (all []BootProfile, err error) {
+	err = ps.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		all = nil
-		site, err := inv.DefaultProfile(ctx)
+		site, err := ps.Default(ctx)
 		if err != nil {
 			return err
 		}
@@ -169,7 +174,7 @@ func (inv *Inventory) BootProfiles(ctx context.Context) (all []BootProfile, err 
 			_, r.Name, _ = strings.Cut(name, " ")
 			all = append(all, r.BootProfile)
 		}
-		machines, err := nodesWhere(ctx, tx, KindMachine, "n.profile <> 'null'")
+		machines, err := nodesWhere(ctx, tx, kinds.Machine, "n.profile <> 'null'")
 		for _, n := range machines {
 			all = append(all, BootProfile{For: BootTarget{MachineID: n.ID}, Name: n.FQDN, Profile: *n.Profile})
 		}
@@ -178,11 +183,11 @@ func (inv *Inventory) BootProfiles(ctx context.Context) (all []BootProfile, err 
 	return all, err
 }
 
-// SetDefaultProfile sets what a machine without a profile of its own boots; nil takes it back, and
+// SetDefault sets what a machine without a profile of its own boots; nil takes it back, and
 // such machines find nothing to boot.
-func (inv *Inventory) SetDefaultProfile(ctx context.Context, p *pxe.Profile) error {
+func (ps *Profiles) SetDefault(ctx context.Context, p *pxe.Profile) error {
 	if p == nil {
-		return inv.SetSetting(ctx, SettingBootProfile, "")
+		return ps.inv.Settings.Set(ctx, setting.BootProfile, "")
 	}
 	if err := p.Validate(); err != nil {
 		return err
@@ -191,12 +196,12 @@ func (inv *Inventory) SetDefaultProfile(ctx context.Context, p *pxe.Profile) err
 	if err != nil {
 		return err
 	}
-	return inv.SetSetting(ctx, SettingBootProfile, string(text))
+	return ps.inv.Settings.Set(ctx, setting.BootProfile, string(text))
 }
 
-// DefaultProfile returns what a machine without a profile of its own boots; nil = nothing.
-func (inv *Inventory) DefaultProfile(ctx context.Context) (*pxe.Profile, error) {
-	text, err := inv.Setting(ctx, SettingBootProfile)
+// Default returns what a machine without a profile of its own boots; nil = nothing.
+func (ps *Profiles) Default(ctx context.Context) (*pxe.Profile, error) {
+	text, err := ps.inv.Settings.Get(ctx, setting.BootProfile)
 	if notFound(err) {
 		return nil, nil
 	}
@@ -212,7 +217,7 @@ func parseProfile(text string) (*pxe.Profile, error) {
 	}
 	p := new(pxe.Profile)
 	if err := json.Unmarshal([]byte(text), p); err != nil {
-		return nil, fmt.Errorf("inventory: setting %s: %w", SettingBootProfile, err)
+		return nil, fmt.Errorf("inventory: setting %s: %w", setting.BootProfile, err)
 	}
 	return p, nil
 }

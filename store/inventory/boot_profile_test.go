@@ -23,20 +23,20 @@ func TestBootProfilesOfTagsAndSubnets(t *testing.T) {
 		second := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "ant"}))
 		place := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "room"}))
 		for _, tag := range []inventory.Tag{first, second} {
-			_, _, err := inv.TagNodes(ctx, tag.ID, []int64{m.ID}, nil)
+			_, _, err := inv.Tags.MarkNodes(ctx, tag.ID, []int64{m.ID}, nil)
 			ok(t, err)
 		}
-		added, _, err := inv.TagSubnets(ctx, place.ID, []int64{s.ID, s.ID}, nil)
+		added, _, err := inv.Tags.MarkSubnets(ctx, place.ID, []int64{s.ID, s.ID}, nil)
 		if err != nil || added != 1 {
 			t.Errorf("%d subnets were tagged, %v", added, err)
 		}
 		targets := []inventory.BootTarget{{MachineID: m.ID}, {TagID: first.ID}, {TagID: second.ID}, {SubnetID: s.ID}, {TagID: place.ID}, {}}
 		rules := []string{"the machine's own", "tag zebra", "tag ant", "subnet 10.0.0.0/24", "tag room of subnet 10.0.0.0/24", "the site's default", ""}
 		for i, of := range targets {
-			ok(t, inv.SetBootProfile(ctx, of, disk("old")))
-			ok(t, inv.SetBootProfile(ctx, of, disk(fmt.Sprint("profile", i))))
+			ok(t, inv.Profiles.Set(ctx, of, disk("old")))
+			ok(t, inv.Profiles.Set(ctx, of, disk(fmt.Sprint("profile", i))))
 		}
-		if all := must[[]inventory.BootProfile](t)(inv.BootProfiles(ctx)); len(all) != 6 || all[0].Name != "" || all[1].Name != "zebra" || all[5].Name != "node1.maas" {
+		if all := must[[]inventory.BootProfile](t)(inv.Profiles.List(ctx)); len(all) != 6 || all[0].Name != "" || all[1].Name != "zebra" || all[5].Name != "node1.maas" {
 			t.Errorf("listed %+v", all)
 		}
 		for i, rule := range rules {
@@ -49,9 +49,9 @@ func TestBootProfilesOfTagsAndSubnets(t *testing.T) {
 				t.Errorf("decided by %q, want %q", why, rule)
 			}
 			if rule != "" {
-				ok(t, inv.SetBootProfile(ctx, targets[i], nil))
-				ok(t, inv.SetBootProfile(ctx, targets[i], nil))
-				if p := must[*pxe.Profile](t)(inv.BootProfile(ctx, targets[i])); p != nil {
+				ok(t, inv.Profiles.Set(ctx, targets[i], nil))
+				ok(t, inv.Profiles.Set(ctx, targets[i], nil))
+				if p := must[*pxe.Profile](t)(inv.Profiles.Get(ctx, targets[i])); p != nil {
 					t.Errorf("%+v still has %+v", targets[i], p)
 				}
 			}
@@ -65,9 +65,9 @@ func TestBootProfilesGoWithTheirTargets(t *testing.T) {
 		ctx := inventory.As(t.Context(), inventory.Actor{User: "ada", Doing: func() string { return "test" }})
 		s := must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("10.0.0.0/24")}))
 		tag := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "lab"}))
-		ok(t, inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: s.ID}, disk("a")))
-		ok(t, inv.SetBootProfile(ctx, inventory.BootTarget{TagID: tag.ID}, disk("b")))
-		_, _, err := inv.TagSubnets(ctx, tag.ID, []int64{s.ID}, nil)
+		ok(t, inv.Profiles.Set(ctx, inventory.BootTarget{SubnetID: s.ID}, disk("a")))
+		ok(t, inv.Profiles.Set(ctx, inventory.BootTarget{TagID: tag.ID}, disk("b")))
+		_, _, err := inv.Tags.MarkSubnets(ctx, tag.ID, []int64{s.ID}, nil)
 		ok(t, err)
 		ok(t, inv.Subnets.Delete(ctx, s.ID))
 		ok(t, inv.Tags.Delete(ctx, tag.ID))

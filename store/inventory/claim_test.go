@@ -55,7 +55,7 @@ func TestClaimAsksTheNetwork(t *testing.T) {
 	if len(asked) != 5 {
 		t.Errorf("asked for %v: each address once", asked)
 	}
-	log := must[[]inventory.Event](t)(inv.LastEvents(t.Context(), 0, 10))
+	log := must[[]inventory.Event](t)(inv.Events.Last(t.Context(), 0, 10))
 	if len(log) != 3 || !strings.Contains(log[0].Description, "address 10.0.0.1 was free and answered") {
 		t.Errorf("events %+v", log)
 	}

@@ -5,10 +5,11 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 func (d Device) node() node {
-	return node{kind: KindDevice, parentID: d.ParentID, Machine: Machine{
+	return node{kind: kinds.Device, parentID: d.ParentID, Machine: Machine{
 		ID: d.ID, SystemID: d.SystemID, Version: d.Version, Hostname: d.Hostname, DomainID: d.DomainID, Description: d.Description, Owner: d.Owner,
 		ZoneID: d.ZoneID, Interfaces: d.Interfaces, Created: d.Created, Updated: d.Updated, FQDN: d.FQDN, Tags: d.Tags,
 	}}
@@ -25,7 +26,7 @@ func (n node) device() Device {
 func (inv *Inventory) DeviceBySystemID(ctx context.Context, id string) (Device, error) {
 	var d Device
 	err := inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n, err := oneNode(ctx, tx, KindDevice, id, "n.system_id = ?", id)
+		n, err := oneNode(ctx, tx, kinds.Device, id, "n.system_id = ?", id)
 		d = n.device()
 		return err
 	})
@@ -54,5 +55,5 @@ type Device struct {
 // deviceCollection is the collection of the devices, which are created, changed and deleted as
 // machines are.
 func (inv *Inventory) deviceCollection() *Collection[Device] {
-	return nodeCollection(inv, KindDevice, func(d *Device) *int64 { return &d.ID }, Device.node, node.device)
+	return nodeCollection(inv, kinds.Device, func(d *Device) *int64 { return &d.ID }, Device.node, node.device)
 }

@@ -60,9 +60,12 @@ const (
 	UnknownMACAndAddr               // of which nothing is known
 )
 
-// Discoveries lists the devices that racks saw, the last seen first.
-func (inv *Inventory) Discoveries(ctx context.Context, view DiscoveryView) (out []Discovery, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+// Discoveries holds the devices that racks saw on their networks.
+type Discoveries struct{ inv *Inventory }
+
+// List lists the devices that racks saw, the last seen first.
+func (ds *Discoveries) List(ctx context.Context, view DiscoveryView) (out []Discovery, err error) {
+	err = ds.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		rows, err := observations.list(ctx, tx, "")
 		if err != nil {
 			return err
@@ -78,13 +81,13 @@ func (inv *Inventory) Discoveries(ctx context.Context, view DiscoveryView) (out 
 	return out, err
 }
 
-// Discovery returns one by its key.
-func (inv *Inventory) Discovery(ctx context.Context, key string) (d Discovery, err error) {
+// Get returns one by its key.
+func (ds *Discoveries) Get(ctx context.Context, key string) (d Discovery, err error) {
 	a, mac, err := parseDiscoveryKey(key)
 	if err != nil {
 		return d, err
 	}
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = ds.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d, err = discoveryOf(ctx, tx, a, mac)
 		return err
 	})
@@ -249,7 +252,7 @@ func (p *places) locate(ctx context.Context, tx *store.Tx, d *Discovery) error {
 	return nil
 }
 
-// ClearWhat chooses what ClearDiscoveries forgets.
+// ClearWhat chooses what Discoveries.Clear forgets.
 type ClearWhat int
 
 // Kinds of observations to clear. Clearing multicast DNS keeps devices that were observed by other
@@ -263,9 +266,9 @@ const (
 // mdnsOnly are the sources of what ClearMDNS forgets.
 const mdnsOnly = discovery.MDNS
 
-// ClearDiscoveries forgets what racks saw, until they see it again.
-func (inv *Inventory) ClearDiscoveries(ctx context.Context, what ClearWhat) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+// Clear forgets what racks saw, until they see it again.
+func (ds *Discoveries) Clear(ctx context.Context, what ClearWhat) error {
+	return ds.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if what == ClearAll {
 			if err := dhcpServers.deleteWhere(ctx, tx, "1 = 1"); err != nil {
 				return err
@@ -314,7 +317,7 @@ func clearSource(ctx context.Context, tx *store.Tx, o *Observation, what ClearWh
 	return observations.update(ctx, tx, o)
 }
 
-// ClearDiscovery forgets one device at one address and returns how many observations that were.
-func (inv *Inventory) ClearDiscovery(ctx context.Context, a netip.Addr, mac net.HardwareAddr) (n int, err error) {
-	return inv.forgetObservations(ctx, "ip = ? AND mac = ?", a.String(), string(bytes.ToLower([]byte(mac.String()))))
+// Forget forgets one device at one address and returns how many observations that were.
+func (ds *Discoveries) Forget(ctx context.Context, a netip.Addr, mac net.HardwareAddr) (n int, err error) {
+	return ds.inv.forgetObservations(ctx, "ip = ? AND mac = ?", a.String(), string(bytes.ToLower([]byte(mac.String()))))
 }

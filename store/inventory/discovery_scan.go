@@ -10,29 +10,19 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
-)
-
-// Settings of discovery, named as in MAAS.
-const (
-	// SettingNetworkDiscovery turns listening off with "disabled".
-	SettingNetworkDiscovery = "network_discovery"
-	// SettingActiveDiscoveryInterval is the interval at which subnets with active discovery are
-	// swept, in seconds; 0 = never, default three hours.
-	SettingActiveDiscoveryInterval = "active_discovery_interval"
-	// SettingDiscoveryIgnore lists MACs, beginnings of MACs, addresses and prefixes that are not
-	// reported.
-	SettingDiscoveryIgnore = "discovery_ignore"
+	"github.com/gomaas/maas/store/inventory/kinds"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 const defaultScanInterval = 3 * time.Hour
 
-// scanIntervals are the choices of SettingActiveDiscoveryInterval.
+// scanIntervals are the choices of setting.ActiveDiscoveryInterval.
 var scanIntervals = [...]time.Duration{
 	0, 10 * time.Minute, 30 * time.Minute, time.Hour, defaultScanInterval, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour,
 }
 
 // DiscoveryEnabled reports whether racks listen.
-func (m *Model) DiscoveryEnabled() bool { return m.Settings[SettingNetworkDiscovery] != "disabled" }
+func (m *Model) DiscoveryEnabled() bool { return m.Settings[setting.NetworkDiscovery] != "disabled" }
 
 // ScanInterval returns the interval at which subnets with active discovery are swept; 0 = never,
 // also while racks do not listen.
@@ -40,7 +30,7 @@ func (m *Model) ScanInterval() time.Duration {
 	if !m.DiscoveryEnabled() {
 		return 0
 	}
-	seconds, err := strconv.Atoi(strings.TrimSpace(m.Settings[SettingActiveDiscoveryInterval]))
+	seconds, err := strconv.Atoi(strings.TrimSpace(m.Settings[setting.ActiveDiscoveryInterval]))
 	if err != nil || seconds < 0 {
 		return defaultScanInterval
 	}
@@ -57,16 +47,19 @@ type ScanRecord struct {
 }
 
 var scans = table[ScanRecord]{
-	kind: KindObservation, name: "scan", cols: []string{"subnet_id", "rack", "started", "held"},
+	kind: kinds.Observation, name: "scan", cols: []string{"subnet_id", "rack", "started", "held"},
 	id:     func(r *ScanRecord) *int64 { return &r.ID },
 	fields: func(r *ScanRecord) []any { return []any{&r.SubnetID, &r.Rack, asTime{&r.Started}, asTime{&r.Held}} },
 }
 
-// ClaimScan gives a rack the sweep of a subnet for a while and reports whether it did: not while
+// Scans shares out the sweeps of subnets among racks.
+type Scans struct{ inv *Inventory }
+
+// Claim gives a rack the sweep of a subnet for a while and reports whether it did: not while
 // another rack has it, and not within the interval after the last sweep (0 = at any time). A last
 // sweep in the future, by a clock that was wrong, is ignored.
-func (inv *Inventory) ClaimScan(ctx context.Context, subnet int64, rack string, now time.Time, interval, hold time.Duration) (ok bool, err error) {
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ss *Scans) Claim(ctx context.Context, subnet int64, rack string, now time.Time, interval, hold time.Duration) (ok bool, err error) {
+	err = ss.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		ok = false
 		mine := ScanRecord{SubnetID: subnet, Rack: rack, Started: now, Held: now.Add(hold)}
 		old, err := scans.one(ctx, tx, strconv.FormatInt(subnet, 10), "subnet_id = ?", subnet)
@@ -87,9 +80,9 @@ func (inv *Inventory) ClaimScan(ctx context.Context, subnet int64, rack string, 
 	return ok, err
 }
 
-// EndScan lets others sweep a subnet that a rack has claimed.
-func (inv *Inventory) EndScan(ctx context.Context, subnet int64, rack string, now time.Time) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+// End lets others sweep a subnet that a rack has claimed.
+func (ss *Scans) End(ctx context.Context, subnet int64, rack string, now time.Time) error {
+	return ss.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.Exec(ctx, "UPDATE scan SET held = ? WHERE subnet_id = ? AND rack = ?", asTime{&now}, subnet, rack)
 		return err
 	})

@@ -11,61 +11,57 @@ import (
 
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
-// DiscoverySettings are the names of the settings of discovery.
-var DiscoverySettings = [...]string{
-	SettingNetworkDiscovery, SettingActiveDiscoveryInterval, SettingDiscoveryIgnore, SettingDiscoveryVLANs,
-}
-
-// SetDiscoverySetting sets one of DiscoverySettings, if it can be understood.
-func (inv *Inventory) SetDiscoverySetting(ctx context.Context, name, value string) error {
-	value = strings.TrimSpace(value)
-	bad := func(why string) error { return invalid(KindSetting, value, name, why) }
+// checkDiscoverySetting refuses values that racks could not use.
+func checkDiscoverySetting(name, value string) error {
+	why := ""
 	switch name {
-	case SettingNetworkDiscovery:
+	case setting.NetworkDiscovery:
 		if value != "enabled" && value != "disabled" {
-			return bad("is enabled or disabled")
+			why = "is enabled or disabled"
 		}
-	case SettingDiscoveryVLANs:
+	case setting.DiscoveryVLANs:
 		if value != "create" && value != "propose" {
-			return bad("is create or propose")
+			why = "is create or propose"
 		}
-	case SettingActiveDiscoveryInterval:
+	case setting.ActiveDiscoveryInterval:
 		seconds, err := strconv.Atoi(value)
 		if err != nil || !slices.Contains(scanIntervals[:], time.Duration(seconds)*time.Second) {
-			return bad("is a number of seconds, one of " + intervalChoices())
+			why = "is a number of seconds, one of " + intervalChoices()
 		}
-	case SettingDiscoveryIgnore:
-		m := &Model{Settings: map[string]string{name: value}}
-		rules, err := discovery.ParseIgnore(m.SettingList(name))
-		if err != nil {
-			return bad(fmt.Sprintf("has a part that is not a rule: %v", err))
+	case setting.DiscoveryIgnore:
+		if _, err := discovery.ParseIgnore(elements(value)); err != nil {
+			why = fmt.Sprintf("has a part that is not a rule: %v", err)
 		}
-		return inv.setIgnore(ctx, value, rules)
-	default:
-		return &NotFoundError{KindSetting, name}
 	}
-	return inv.SetSetting(ctx, name, value)
+	if why == "" {
+		return nil
+	}
+	return invalid(kinds.Setting, value, name, why)
 }
 
-// setIgnore forgets what is ignored from now on.
-func (inv *Inventory) setIgnore(ctx context.Context, value string, rules discovery.Ignore) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		rows, err := observations.list(ctx, tx, "")
-		if err != nil {
-			return err
-		}
-		for _, o := range rows {
-			mac, _ := discovery.MACOf(o.MAC)
-			if rules.Match(mac, o.Addr) {
-				if err := observations.delete(ctx, tx, o.ID); err != nil {
-					return err
-				}
+// forgetIgnored deletes the observations that racks no longer report.
+func forgetIgnored(ctx context.Context, tx *store.Tx, value string) error {
+	rules, err := discovery.ParseIgnore(elements(value))
+	if err != nil {
+		return err
+	}
+	rows, err := observations.list(ctx, tx, "")
+	if err != nil {
+		return err
+	}
+	for _, o := range rows {
+		mac, _ := discovery.MACOf(o.MAC)
+		if rules.Match(mac, o.Addr) {
+			if err := observations.delete(ctx, tx, o.ID); err != nil {
+				return err
 			}
 		}
-		return inv.SetSetting(ctx, SettingDiscoveryIgnore, value)
-	})
+	}
+	return nil
 }
 
 func intervalChoices() string {
@@ -76,20 +72,20 @@ func intervalChoices() string {
 	return strings.Join(out, ", ")
 }
 
-// SetActiveDiscovery chooses whether a subnet is swept regularly.
-func (inv *Inventory) SetActiveDiscovery(ctx context.Context, prefix netip.Prefix, on bool) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+// SetActive chooses whether a subnet is swept regularly.
+func (ss *Scans) SetActive(ctx context.Context, prefix netip.Prefix, on bool) error {
+	return ss.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		s, err := subnets.one(ctx, tx, prefix.String(), "prefix = ?", prefix.Masked().String())
 		if err != nil || s.ActiveDiscovery == on {
 			return err
 		}
 		s.ActiveDiscovery = on
-		_, err = inv.Subnets.Update(ctx, s)
+		_, err = ss.inv.Subnets.Update(ctx, s)
 		return err
 	})
 }
 
-// Scans lists when subnets were swept last.
-func (inv *Inventory) Scans(ctx context.Context) ([]ScanRecord, error) {
-	return listIn(ctx, inv, scans, "")
+// List lists when subnets were swept last.
+func (ss *Scans) List(ctx context.Context) ([]ScanRecord, error) {
+	return listIn(ctx, ss.inv, scans, "")
 }

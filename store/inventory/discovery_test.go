@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/plan"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 var discoveryTime = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -67,7 +68,7 @@ func record(t *testing.T, inv *inventory.Inventory, rack string, events ...disco
 	t.Helper()
 	for _, e := range events {
 		for range 2 { // twice changes nothing
-			if err := inv.RecordDiscovery(t.Context(), rack, e); err != nil {
+			if err := inv.Discoveries.Record(t.Context(), rack, e); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -77,7 +78,7 @@ func record(t *testing.T, inv *inventory.Inventory, rack string, events ...disco
 func shown(t *testing.T, inv *inventory.Inventory, view inventory.DiscoveryView) []string {
 	t.Helper()
 	out := []string{}
-	for _, d := range fine(inv.Discoveries(t.Context(), view))(t) {
+	for _, d := range fine(inv.Discoveries.List(t.Context(), view))(t) {
 		out = append(out, fmt.Sprintf("%s %s %q", d.Addr, d.MAC, d.Hostname))
 	}
 	slices.Sort(out)
@@ -87,7 +88,7 @@ func shown(t *testing.T, inv *inventory.Inventory, view inventory.DiscoveryView)
 func described(t *testing.T, inv *inventory.Inventory) string {
 	t.Helper()
 	var b strings.Builder
-	for _, e := range fine(inv.LastEvents(t.Context(), 0, 100))(t) {
+	for _, e := range fine(inv.Events.Last(t.Context(), 0, 100))(t) {
 		b.WriteString(e.Level + ": " + e.Description + "\n")
 	}
 	return b.String()
@@ -112,12 +113,12 @@ func TestDiscoveryViews(t *testing.T) {
 				t.Errorf("view %d: got %q, want %q", view, got, want)
 			}
 		}
-		all := fine(inv.Discoveries(t.Context(), inventory.AllDiscoveries))(t)
-		d := fine(inv.Discovery(t.Context(), all[0].Key()))(t)
+		all := fine(inv.Discoveries.List(t.Context(), inventory.AllDiscoveries))(t)
+		d := fine(inv.Discoveries.Get(t.Context(), all[0].Key()))(t)
 		if d.Rack != "rack-2" || len(d.Observers) != 2 || d.Fabric.ID != 0 && d.VLAN.ID == 0 || d.Subnet.Prefix.String() != "192.0.2.0/24" {
 			t.Errorf("got %+v", d)
 		}
-		if _, err := inv.Discovery(t.Context(), "nonsense"); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := inv.Discoveries.Get(t.Context(), "nonsense"); !errors.Is(err, fs.ErrNotExist) {
 			t.Error(err)
 		}
 	})
@@ -131,7 +132,7 @@ func TestDiscoveriesMoveAndQuarrelAndExpire(t *testing.T) {
 		conflict := seenEvent(discovery.Conflict, 9, "192.0.2.10", discovery.Info{})
 		conflict.Previous = discovery.MAC{2, 0, 0, 0, 0, 10}
 		record(t, inv, "rack-1", seenEvent(discovery.New, 7, "192.0.2.7", discovery.Info{}), moved)
-		if err := inv.RecordDiscovery(t.Context(), "rack-1", conflict); err != nil {
+		if err := inv.Discoveries.Record(t.Context(), "rack-1", conflict); err != nil {
 			t.Fatal(err)
 		}
 		if got := shown(t, inv, 0); len(got) != 2 || got[1] != `192.0.2.7 02:00:00:00:00:08 ""` {
@@ -141,7 +142,7 @@ func TestDiscoveriesMoveAndQuarrelAndExpire(t *testing.T) {
 		if strings.Count(text, "192.0.2.7 moved from 02:00:00:00:00:07 to 02:00:00:00:00:08") != 1 || !strings.Contains(text, "error: 192.0.2.10 is used by two devices") {
 			t.Errorf("events:\n%s", text)
 		}
-		if n := fine(inv.ExpireObservations(t.Context(), discoveryTime.Add(2*time.Hour)))(t); n != 2 {
+		if n := fine(inv.Discoveries.Expire(t.Context(), discoveryTime.Add(2*time.Hour)))(t); n != 2 {
 			t.Errorf("%d expired", n)
 		}
 	})
@@ -172,16 +173,16 @@ func TestNewTagsAndForeignServers(t *testing.T) {
 		if v, err := inv.VLANByVID(t.Context(), fabric, 42); err != nil {
 			t.Errorf("VLAN %+v: %v", v, err)
 		}
-		servers := fine(inv.ForeignDHCPServers(t.Context()))(t)
+		servers := fine(inv.Discoveries.DHCPServers(t.Context()))(t)
 		if len(servers) != 2 || servers[0].Addr.String() != "192.0.2.9" || servers[1].MAC != nil {
 			t.Errorf("servers %+v", servers)
 		}
-		for _, d := range fine(inv.Discoveries(t.Context(), 0))(t) {
+		for _, d := range fine(inv.Discoveries.List(t.Context(), 0))(t) {
 			if d.ExternalDHCP != (d.Addr.String() == "192.0.2.9") || d.VID == 42 && d.VLAN.VID != 42 {
 				t.Errorf("%+v", d)
 			}
 		}
-		if err := inv.SetSetting(t.Context(), inventory.SettingDiscoveryVLANs, "propose"); err != nil {
+		if err := inv.Settings.Set(t.Context(), setting.DiscoveryVLANs, "propose"); err != nil {
 			t.Fatal(err)
 		}
 		tagged.Device.VID = 43
@@ -216,11 +217,11 @@ func TestClearDiscoveries(t *testing.T) {
 			{inventory.ClearNeighbours, []string{`192.0.2.7 02:00:00:00:00:07 "printer"`, `192.0.2.8 02:00:00:00:00:08 "phone"`}},
 			{inventory.ClearAll, []string{}},
 		} {
-			if err := inv.ClearDiscoveries(t.Context(), inventory.ClearAll); err != nil {
+			if err := inv.Discoveries.Clear(t.Context(), inventory.ClearAll); err != nil {
 				t.Fatal(err)
 			}
 			fill()
-			if err := inv.ClearDiscoveries(t.Context(), c.what); err != nil {
+			if err := inv.Discoveries.Clear(t.Context(), c.what); err != nil {
 				t.Fatal(err)
 			}
 			if got := shown(t, inv, 0); !slices.Equal(got, c.want) {
@@ -228,7 +229,7 @@ func TestClearDiscoveries(t *testing.T) {
 			}
 		}
 		fill()
-		if n := fine(inv.ClearDiscovery(t.Context(), netip.MustParseAddr("192.0.2.8"), seenMAC(8)))(t); n != 1 {
+		if n := fine(inv.Discoveries.Forget(t.Context(), netip.MustParseAddr("192.0.2.8"), seenMAC(8)))(t); n != 1 {
 			t.Errorf("%d cleared", n)
 		}
 	})
@@ -240,7 +241,7 @@ func TestIgnoredDevicesAreNotRecorded(t *testing.T) {
 		watched(t, inv, "192.0.2.0/24")
 		seven, eight := seenEvent(discovery.New, 7, "192.0.2.7", discovery.Info{}), seenEvent(discovery.New, 8, "192.0.2.8", discovery.Info{})
 		record(t, inv, "rack-1", seven)
-		if err := inv.SetDiscoverySetting(t.Context(), inventory.SettingDiscoveryIgnore, "192.0.2.7"); err != nil {
+		if err := inv.Settings.Set(t.Context(), setting.DiscoveryIgnore, "192.0.2.7"); err != nil {
 			t.Fatal(err)
 		}
 		record(t, inv, "rack-1", seven, eight)
@@ -259,7 +260,7 @@ func TestPromote(t *testing.T) {
 		ask := func(n byte, addr string) inventory.Promotion {
 			return inventory.Promotion{Addr: netip.MustParseAddr(addr), MAC: seenMAC(n), Device: true}
 		}
-		got := fine(inv.Promote(t.Context(), ask(7, "192.0.2.7")))(t)
+		got := fine(inv.Discoveries.Promote(t.Context(), ask(7, "192.0.2.7")))(t)
 		if d := got.Device; d == nil || d.FQDN != "printer.maas" || got.Addr.String() != "192.0.2.7" || len(d.Interfaces) != 1 || len(d.Interfaces[0].Links) != 1 ||
 			d.Interfaces[0].Links[0].Type != ipam.AllocSticky || d.Interfaces[0].VLANID != subnet.VLANID {
 			t.Errorf("got %+v", got)
@@ -273,7 +274,7 @@ func TestPromote(t *testing.T) {
 		// The name is taken by now, and a machine is made.
 		machine := ask(8, "192.0.2.8")
 		machine.Device = false
-		if got := fine(inv.Promote(t.Context(), machine))(t); got.Machine == nil || got.Machine.Hostname == "printer" || got.Machine.Hostname == "" {
+		if got := fine(inv.Discoveries.Promote(t.Context(), machine))(t); got.Machine == nil || got.Machine.Hostname == "printer" || got.Machine.Hostname == "" {
 			t.Errorf("got %+v", got)
 		}
 		for _, c := range []struct {
@@ -284,13 +285,13 @@ func TestPromote(t *testing.T) {
 			{"again", ask(7, "192.0.2.7"), fs.ErrExist},
 			{"never seen", ask(10, "192.0.2.10"), fs.ErrNotExist},
 		} {
-			if _, err := inv.Promote(t.Context(), c.ask); !errors.Is(err, c.is) {
+			if _, err := inv.Discoveries.Promote(t.Context(), c.ask); !errors.Is(err, c.is) {
 				t.Errorf("%s: %v", c.name, err)
 			}
 		}
 		// An address of DHCP's cannot be kept, and then nothing is made.
 		var refused *ipam.RefusedError
-		if _, err := inv.Promote(t.Context(), ask(9, "192.0.2.109")); !errors.As(err, &refused) {
+		if _, err := inv.Discoveries.Promote(t.Context(), ask(9, "192.0.2.109")); !errors.As(err, &refused) {
 			t.Errorf("got %v", err)
 		}
 		if n := len(fine(inv.Devices.List(t.Context()))(t)); n != 1 {
@@ -298,7 +299,7 @@ func TestPromote(t *testing.T) {
 		}
 		without := ask(9, "192.0.2.109")
 		without.NoAddress = true
-		if got := fine(inv.Promote(t.Context(), without))(t); got.Device == nil || got.Addr.IsValid() {
+		if got := fine(inv.Discoveries.Promote(t.Context(), without))(t); got.Device == nil || got.Addr.IsValid() {
 			t.Errorf("got %+v", got)
 		}
 		if got := shown(t, inv, inventory.UnknownMAC); len(got) != 0 {
@@ -323,13 +324,13 @@ func TestOneRackScansASubnetAtATime(t *testing.T) {
 		now := discoveryTime
 		claim := func(rack string, after, interval time.Duration, want bool) {
 			t.Helper()
-			if got := fine(inv.ClaimScan(t.Context(), subnet, rack, now.Add(after), interval, time.Minute))(t); got != want {
+			if got := fine(inv.Scans.Claim(t.Context(), subnet, rack, now.Add(after), interval, time.Minute))(t); got != want {
 				t.Errorf("%s after %v: %v", rack, after, got)
 			}
 		}
 		claim("rack-1", 0, time.Hour, true)
 		claim("rack-2", time.Second, 0, false)
-		if err := inv.EndScan(t.Context(), subnet, "rack-1", now.Add(10*time.Second)); err != nil {
+		if err := inv.Scans.End(t.Context(), subnet, "rack-1", now.Add(10*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		claim("rack-2", 20*time.Second, time.Hour, false) // was done lately
@@ -362,12 +363,12 @@ func TestPlanScan(t *testing.T) {
 	if len(plans) != 2 || plans[0].Rack != "a" || plans[0].Subnets[0].ID != 1 || plans[1].Rack != "b" || plans[1].Subnets[0].ID != 2 || len(left) != 2 {
 		t.Errorf("%+v, %+v", plans, left)
 	}
-	m.Settings = map[string]string{inventory.SettingUpstreamDNS: "192.0.2.53 2001:db8::53", inventory.SettingDiscoveryIgnore: "02:00:00"}
+	m.Settings = map[string]string{setting.UpstreamDNS: "192.0.2.53 2001:db8::53", setting.DiscoveryIgnore: "02:00:00"}
 	p := plan.Discovery(m, m.Racks[1])
 	if !p.Listen || len(p.Subnets) != 2 || len(p.Resolvers) != 2 || p.Resolvers[0].String() != "192.0.2.53:53" || len(p.Ignore) != 1 || m.ScanInterval() != 3*time.Hour {
 		t.Errorf("%+v", p)
 	}
-	m.Settings[inventory.SettingNetworkDiscovery] = "disabled"
+	m.Settings[setting.NetworkDiscovery] = "disabled"
 	if plan.Discovery(m, m.Racks[1]).Listen || m.ScanInterval() != 0 {
 		t.Error("disabled, but listens")
 	}
@@ -383,12 +384,12 @@ func TestBeaconsProposeFabrics(t *testing.T) {
 		if _, err := inv.Subnets.Update(t.Context(), subnets[1]); err != nil {
 			t.Fatal(err)
 		}
-		if got := fine(inv.FabricProposals(t.Context()))(t); len(got) != 0 {
+		if got := fine(inv.Topology.Proposals(t.Context()))(t); len(got) != 0 {
 			t.Errorf("proposed without a reason: %+v", got)
 		}
 		heard := seenEvent(discovery.New, 1, "", discovery.Info{Beacon: &discovery.Beacon{Rack: "rack-1", Interface: "eth0"}})
 		record(t, inv, "rack-2", heard)
-		got := fine(inv.FabricProposals(t.Context()))(t)
+		got := fine(inv.Topology.Proposals(t.Context()))(t)
 		if len(got) != 1 || got[0].Subnet.ID != subnets[1].ID || got[0].To.ID != subnets[0].VLANID || got[0].Rack != "rack-2" {
 			t.Fatalf("got %+v", got)
 		}
@@ -402,7 +403,7 @@ func TestBeaconsProposeFabrics(t *testing.T) {
 		if _, err := inv.VLANByVID(t.Context(), fabric, 77); err != nil {
 			t.Error(err)
 		}
-		if done := fine(inv.ApplyFabricProposals(t.Context()))(t); len(done) != 1 {
+		if done := fine(inv.Topology.Apply(t.Context()))(t); len(done) != 1 {
 			t.Errorf("done %+v", done)
 		}
 		if s := fine(inv.Subnets.Get(context.Background(), subnets[1].ID))(t); s.VLANID != subnets[0].VLANID {
@@ -414,7 +415,7 @@ func TestBeaconsProposeFabrics(t *testing.T) {
 		}
 		sw := seenEvent(discovery.New, 5, "", discovery.Info{Switch: &discovery.Switch{Chassis: "leaf", Port: "ge-0/0/1", TTL: time.Minute}})
 		record(t, inv, "rack-1", sw)
-		peers := fine(inv.LinkPeers(t.Context()))(t)
+		peers := fine(inv.Topology.Peers(t.Context()))(t)
 		if s := peers[len(peers)-1].Switch(); len(peers) != 4 || s == nil || s.Port != "ge-0/0/1" {
 			t.Errorf("peers %+v", peers)
 		}

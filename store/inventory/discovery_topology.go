@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // LinkPeer is the far end of a rack's link: the port of a switch, or a link of another rack on the
@@ -43,7 +44,7 @@ const (
 )
 
 var linkPeers = table[LinkPeer]{
-	kind: KindObservation, name: "link_peer", cols: []string{"rack", "link", "vid", "kind", "peer", "peer_link", "info", "last_seen", "expires"},
+	kind: kinds.Observation, name: "link_peer", cols: []string{"rack", "link", "vid", "kind", "peer", "peer_link", "info", "last_seen", "expires"},
 	id: func(p *LinkPeer) *int64 { return &p.ID },
 	fields: func(p *LinkPeer) []any {
 		return []any{&p.Rack, &p.Link, &p.VID, &p.Kind, &p.Peer, &p.PeerLink, asJSON{&p.Info}, asTime{&p.LastSeen}, asTime{&p.Expires}}
@@ -89,9 +90,12 @@ func (inv *Inventory) recordPeer(ctx context.Context, tx *store.Tx, rack string,
 	return err
 }
 
-// LinkPeers lists what is at the other ends of racks' links.
-func (inv *Inventory) LinkPeers(ctx context.Context) ([]LinkPeer, error) {
-	return listIn(ctx, inv, linkPeers, "")
+// Topology holds the far ends of racks' links.
+type Topology struct{ inv *Inventory }
+
+// Peers lists what is at the other ends of racks' links.
+func (ts *Topology) Peers(ctx context.Context) ([]LinkPeer, error) {
+	return listIn(ctx, ts.inv, linkPeers, "")
 }
 
 // linkVLAN returns the untagged VLAN of a rack's link: the VLAN of the subnet of one of its
@@ -114,7 +118,7 @@ func linkVLAN(ctx context.Context, tx *store.Tx, rack, link string) (ipam.VLAN, 
 			return ipam.VLAN{}, err
 		}
 	}
-	return ipam.VLAN{}, &NotFoundError{KindVLAN, "of " + link + " of rack " + rack}
+	return ipam.VLAN{}, &NotFoundError{kinds.VLAN, "of " + link + " of rack " + rack}
 }
 
 // subnetOfLink is the subnet that one of a link's addresses is in.
@@ -131,7 +135,7 @@ func subnetOfLink(ctx context.Context, tx *store.Tx, all []Rack, p rackPort) (ip
 			}
 		}
 	}
-	return ipam.Subnet{}, &NotFoundError{KindSubnet, "of " + p.link + " of rack " + p.rack}
+	return ipam.Subnet{}, &NotFoundError{kinds.Subnet, "of " + p.link + " of rack " + p.rack}
 }
 
 // rackPort is a link of a rack.
@@ -174,11 +178,11 @@ type FabricProposal struct {
 	Why        string
 }
 
-// FabricProposals compares what racks' beacons tell about which links share a network with the
+// Proposals compares what racks' beacons tell about which links share a network with the
 // fabrics of the subnets on these links. Of the fabrics on one network the oldest is the one to
 // keep.
-func (inv *Inventory) FabricProposals(ctx context.Context) (out []FabricProposal, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ts *Topology) Proposals(ctx context.Context) (out []FabricProposal, err error) {
+	err = ts.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out, err = fabricProposals(ctx, tx)
 		return err
 	})
@@ -253,10 +257,10 @@ func proposalsOf(ctx context.Context, tx *store.Tx, all []Rack, group []rackPort
 	return out, nil
 }
 
-// ApplyFabricProposals moves the subnets of all proposals to the VLANs that they belong to, all or
+// Apply moves the subnets of all proposals to the VLANs that they belong to, all or
 // none, and returns what it did.
-func (inv *Inventory) ApplyFabricProposals(ctx context.Context) (done []FabricProposal, err error) {
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ts *Topology) Apply(ctx context.Context) (done []FabricProposal, err error) {
+	err = ts.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if done, err = fabricProposals(ctx, tx); err != nil {
 			return err
 		}
@@ -266,10 +270,10 @@ func (inv *Inventory) ApplyFabricProposals(ctx context.Context) (done []FabricPr
 				return err
 			}
 			s.VLANID = p.To.ID
-			if _, err := inv.Subnets.Update(ctx, s); err != nil {
+			if _, err := ts.inv.Subnets.Update(ctx, s); err != nil {
 				return err
 			}
-			if err := inv.note(ctx, "info", "subnet %s moved to fabric %d: %s", s.Prefix, p.To.FabricID, p.Why); err != nil {
+			if err := ts.inv.note(ctx, "info", "subnet %s moved to fabric %d: %s", s.Prefix, p.To.FabricID, p.Why); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // TSIGKey is a secret that the site's DNS servers share with a secondary, or with who may change
@@ -28,7 +30,7 @@ type TSIGKey struct {
 }
 
 var tsigKeys = table[TSIGKey]{
-	kind: KindTSIGKey, name: "tsig_key", cols: []string{"name", "algorithm", "sealed", "created"},
+	kind: kinds.TSIGKey, name: "tsig_key", cols: []string{"name", "algorithm", "sealed", "created"},
 	id:     func(k *TSIGKey) *int64 { return &k.ID },
 	fields: func(k *TSIGKey) []any { return []any{&k.Name, &k.Algorithm, &k.sealed, asTime{&k.Created}} },
 }
@@ -47,12 +49,12 @@ func usersOfKey(ctx context.Context, tx *store.Tx, name string) (by []string, er
 	if err != nil {
 		return nil, err
 	}
-	s, err := settings.one(ctx, tx, SettingDNSTransfer, "name = ?", SettingDNSTransfer)
+	s, err := settings.one(ctx, tx, setting.DNSTransfer, "name = ?", setting.DNSTransfer)
 	if notFound(err) {
 		return by, nil
 	}
 	if _, keys := SplitTransfer(elements(s.value)); slices.Contains(keys, name) {
-		by = append(by, "setting "+SettingDNSTransfer)
+		by = append(by, "setting "+setting.DNSTransfer)
 	}
 	return by, err
 }
@@ -91,7 +93,7 @@ func (inv *Inventory) tsigKeyRules() rules[TSIGKey] {
 	return rules[TSIGKey]{
 		check: func(_ context.Context, _ *store.Tx, k, old *TSIGKey) error {
 			if old != nil {
-				return invalid(KindTSIGKey, old.Name, "name", "cannot be changed; make another key")
+				return invalid(kinds.TSIGKey, old.Name, "name", "cannot be changed; make another key")
 			}
 			return inv.prepareKey(k)
 		},
@@ -102,7 +104,7 @@ func (inv *Inventory) tsigKeyRules() rules[TSIGKey] {
 			if err != nil {
 				return err
 			}
-			return inUse(KindTSIGKey, k.Name, "take it out of their lists first", by)
+			return inUse(kinds.TSIGKey, k.Name, "take it out of their lists first", by)
 		},
 	}
 }
@@ -110,10 +112,10 @@ func (inv *Inventory) tsigKeyRules() rules[TSIGKey] {
 func (inv *Inventory) prepareKey(k *TSIGKey) error {
 	name, err := DomainName(k.Name)
 	if err != nil {
-		return invalid(KindTSIGKey, k.Name, "name", "must be a name like that of a domain")
+		return invalid(kinds.TSIGKey, k.Name, "name", "must be a name like that of a domain")
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
-		return invalid(KindTSIGKey, name, "name", "must not be an address: lists have both")
+		return invalid(kinds.TSIGKey, name, "name", "must not be an address: lists have both")
 	}
 	k.Name, k.Created = name, time.Now()
 	k.Algorithm = cmp.Or(strings.ToLower(strings.TrimSpace(k.Algorithm)), "hmac-sha256")
@@ -124,7 +126,7 @@ func (inv *Inventory) prepareKey(k *TSIGKey) error {
 		err = key.Check()
 	}
 	if err != nil {
-		return invalid(KindTSIGKey, name, "secret", strings.TrimPrefix(err.Error(), "dnssrv: key "+name+": "))
+		return invalid(kinds.TSIGKey, name, "secret", strings.TrimPrefix(err.Error(), "dnssrv: key "+name+": "))
 	}
 	k.Secret, k.sealed = key.Secret, inv.seal.Close([]byte(key.Secret), keyOwner(name))
 	return nil

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Owner names may hold underscores (RFC 8552), and "*" as the first label.
@@ -37,20 +38,20 @@ func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
 	r.Name = strings.ToLower(strings.TrimSpace(r.Name))
 	r.Type, r.Data = strings.ToUpper(strings.TrimSpace(r.Type)), strings.TrimSpace(r.Data)
 	if why := badOwner(r.Name, d.Name); why != "" {
-		return r, invalid(KindRecord, r.Name, "name", why)
+		return r, invalid(kinds.Record, r.Name, "name", why)
 	}
 	if r.Type == "CNAME" && r.Name == "@" {
-		return r, invalid(KindRecord, r.Name, "rrtype", "cannot be CNAME at the domain itself, which has SOA and NS records; use A and AAAA")
+		return r, invalid(kinds.Record, r.Name, "rrtype", "cannot be CNAME at the domain itself, which has SOA and NS records; use A and AAAA")
 	}
 	if r.TTL < 0 || r.TTL > 1<<31-1 {
-		return r, invalid(KindRecord, r.Name, "ttl", "must be 0 to 2147483647 seconds")
+		return r, invalid(kinds.Record, r.Name, "ttl", "must be 0 to 2147483647 seconds")
 	}
 	if why := badData(r.Type, r.Data); why != "" {
-		return r, invalid(KindRecord, r.Name, "rrdata", why)
+		return r, invalid(kinds.Record, r.Name, "rrdata", why)
 	}
 	r.Data = CanonicalData(r.Type, r.Data)
 	if _, err := normal(r, d.Name); err != nil { // DNS servers would refuse it, and all that changed with it
-		return r, invalid(KindRecord, r.Name, "rrdata", "is not valid data of "+r.Type+": "+strings.TrimPrefix(err.Error(), "dnssrv: "))
+		return r, invalid(kinds.Record, r.Name, "rrdata", "is not valid data of "+r.Type+": "+strings.TrimPrefix(err.Error(), "dnssrv: "))
 	}
 	return r, nil
 }
@@ -87,11 +88,11 @@ func checkBeside(r DNSRecord, same []DNSRecord) error {
 	for _, o := range same {
 		switch {
 		case r.Type == "CNAME" && o.Type == "CNAME":
-			return invalid(KindRecord, r.Name, "rrtype", "can have one CNAME only; it is "+o.Data)
+			return invalid(kinds.Record, r.Name, "rrtype", "can have one CNAME only; it is "+o.Data)
 		case r.Type == "CNAME" || o.Type == "CNAME":
-			return invalid(KindRecord, r.Name, "rrtype", "is a CNAME: it has no other records")
+			return invalid(kinds.Record, r.Name, "rrtype", "is a CNAME: it has no other records")
 		case r.Type == o.Type && r.TTL != o.TTL:
-			return invalid(KindRecord, r.Name, "ttl", fmt.Sprintf("must be %d, as of the other %s records of the name", o.TTL, o.Type))
+			return invalid(kinds.Record, r.Name, "ttl", fmt.Sprintf("must be %d, as of the other %s records of the name", o.TTL, o.Type))
 		}
 	}
 	return nil
@@ -156,7 +157,7 @@ type DNSRecord struct {
 }
 
 var records = table[DNSRecord]{
-	kind: KindRecord, name: "dns_record", cols: []string{"domain_id", "name", "type", "ttl", "data"},
+	kind: kinds.Record, name: "dns_record", cols: []string{"domain_id", "name", "type", "ttl", "data"},
 	id: func(r *DNSRecord) *int64 { return &r.ID }, version: func(r *DNSRecord) *int64 { return &r.Version },
 	label: func(r *DNSRecord) string { return r.Name + " " + r.Type },
 	fields: func(r *DNSRecord) []any {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Codes that an update is answered with (RFC 2136 section 2.2).
@@ -44,7 +45,7 @@ func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []b
 			return err
 		}
 		if domain.ID == 0 {
-			return invalid(KindDomain, zone, "allow_update", "does not reach the zone: it is no domain's")
+			return invalid(kinds.Domain, zone, "allow_update", "does not reach the zone: it is no domain's")
 		}
 		ours := slices.DeleteFunc(m.Records, func(r DNSRecord) bool { return r.DomainID != domain.ID })
 		return inv.setRecords(ctx, tx, domain, recordChange{sets, served.Sets, ours})
@@ -64,7 +65,7 @@ func (inv *Inventory) DynamicUpdate(ctx context.Context, key string, message []b
 // the name that is made up for them.
 func (inv *Inventory) modelOfNames(ctx context.Context, tx *store.Tx, zone string, names []string) (m *Model, domain Domain, err error) {
 	m = new(Model)
-	var all []setting
+	var all []settingRow
 	err = errors.Join(into(ctx, tx, domains, &m.Domains), into(ctx, tx, subnets, &m.Subnets), into(ctx, tx, racks, &m.Racks),
 		into(ctx, tx, tsigKeys, &m.TSIGKeys), into(ctx, tx, settings, &all))
 	if err != nil {
@@ -130,11 +131,11 @@ func (m *Model) readHolders(ctx context.Context, tx *store.Tx, hosts, addrs map[
 	inHosts, args := inStrings(hosts)
 	args = append(args, atAddrs...)
 	where := "n.hostname IN " + inHosts + " OR n.id IN (SELECT i.node_id FROM interface i JOIN allocation a ON a.interface_id = i.id WHERE a.ip IN " + inAddrs + ")"
-	machines, err := nodesWhere(ctx, tx, KindMachine, where, args...)
+	machines, err := nodesWhere(ctx, tx, kinds.Machine, where, args...)
 	if err != nil {
 		return err
 	}
-	devices, err := nodesWhere(ctx, tx, KindDevice, where, args...)
+	devices, err := nodesWhere(ctx, tx, kinds.Device, where, args...)
 	if err != nil {
 		return err
 	}
@@ -202,7 +203,7 @@ func (inv *Inventory) setRecords(ctx context.Context, tx *store.Tx, d Domain, c 
 		}
 		for _, data := range others {
 			if !slices.Contains(want.Data, data) {
-				return invalid(KindRecord, want.Name, "rrdata", want.Type+" "+data+" belongs to a machine, a device, a rack or a lease")
+				return invalid(kinds.Record, want.Name, "rrdata", want.Type+" "+data+" belongs to a machine, a device, a rack or a lease")
 			}
 		}
 		for data, same := range rows {

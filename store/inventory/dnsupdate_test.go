@@ -19,6 +19,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/internal/sitetest"
 	"github.com/gomaas/maas/store/inventory/plan"
 	"github.com/gomaas/maas/store/inventory/schema"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 func TestTSIGKeys(t *testing.T) {
@@ -46,8 +47,8 @@ func TestTSIGKeys(t *testing.T) {
 		t.Error(diff)
 	}
 	refused(t, inv.TSIGKeys.Delete(ctx, k.ID), "in the way are domain lab.example")
-	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, "10.0.0.0/8 xfer"))
-	refused(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, "other"), "neither a network nor a TSIG key")
+	ok(t, inv.Settings.Set(ctx, setting.DNSTransfer, "10.0.0.0/8 xfer"))
+	refused(t, inv.Settings.Set(ctx, setting.DNSTransfer, "other"), "neither a network nor a TSIG key")
 	m := must[*inventory.Model](t)(inv.Model(ctx))
 	keys := must[[]dnssrv.Key](t)(inv.DNSKeys(m))
 	if len(keys) != 1 || keys[0].Secret != k.Secret {
@@ -63,7 +64,7 @@ func TestTSIGKeys(t *testing.T) {
 	if diff := cmp.Diff(fmt.Sprint(want), fmt.Sprint(plan.DNS(m).Access)); diff != "" {
 		t.Error(diff)
 	}
-	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTransfer, ""))
+	ok(t, inv.Settings.Set(ctx, setting.DNSTransfer, ""))
 	d.AllowTransfer, d.AllowUpdate = nil, nil
 	ok(t, errOf(inv.Domains.Update(ctx, d)))
 	ok(t, inv.TSIGKeys.Delete(ctx, k.ID))
@@ -119,7 +120,7 @@ func testDynamicUpdate(t *testing.T, inv *inventory.Inventory) {
 		{Key: "k", Name: "@"}, {Key: "acme", Name: "_acme-challenge", Types: []string{"TXT"}},
 	}}))
 	must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{Name: "sub.lab.example"}))
-	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, "int.lab.example"))
+	ok(t, inv.Settings.Set(ctx, setting.InternalDomain, "int.lab.example"))
 	must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", DomainID: d.ID}))
 	must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "www", Type: "CNAME", Data: "web"}))
 	must[inventory.DNSRecord](t)(inv.Records.Create(ctx, inventory.DNSRecord{DomainID: d.ID, Name: "web", Type: "A", TTL: 60, Data: "192.0.2.1"}))

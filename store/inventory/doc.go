@@ -9,8 +9,10 @@
 // # Collections and verbs
 //
 // An [Inventory] has a [Collection] for each kind of object: inv.Fabrics.List, inv.Machines.Find,
-// inv.VLANs.Update, inv.Tags.Delete. Everything else is a method: Enlist, ClaimAuto, RecordLease,
-// Promote.
+// inv.VLANs.Update, inv.Tags.Delete. Further fields hold the rest by subject: inv.Settings.Set,
+// inv.Leases.Record, inv.Events.Last, inv.Discoveries.Promote. What concerns several kinds is a
+// method: Enlist, ClaimAuto, Model. Package setting names the settings, package kinds the kinds of
+// objects in the change feed.
 //
 // # Transactions
 //

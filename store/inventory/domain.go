@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Domain is a DNS domain that machines' names are in.
@@ -22,10 +23,10 @@ type Domain struct {
 	// all other names.
 	Forward []netip.AddrPort
 	// AllowTransfer lists networks and names of TSIG keys that may transfer the zone, in addition
-	// to SettingDNSTransfer.
+	// to setting.DNSTransfer.
 	AllowTransfer []string
 	// Notify lists secondaries that are notified of each change of the zone, in addition to
-	// SettingDNSNotify.
+	// setting.DNSNotify.
 	Notify []netip.AddrPort
 	// AllowUpdate lists the rights to change the domain's records by dynamic updates. Subdomains of
 	// reverse zones cannot have any.
@@ -35,7 +36,7 @@ type Domain struct {
 }
 
 var domains = table[Domain]{
-	kind: KindDomain, name: "domain", cols: []string{"name", "external", "ttl", "forward", "signed", "allow_transfer", "notify", "allow_update"},
+	kind: kinds.Domain, name: "domain", cols: []string{"name", "external", "ttl", "forward", "signed", "allow_transfer", "notify", "allow_update"},
 	id: func(d *Domain) *int64 { return &d.ID }, version: func(d *Domain) *int64 { return &d.Version },
 	label: func(d *Domain) string { return d.Name },
 	fields: func(d *Domain) []any {
@@ -57,29 +58,29 @@ func (d *Domain) keys() []string {
 // checkAccess brings who may do what with a domain's zone into its canonical form, and checks it.
 func checkAccess(ctx context.Context, tx *store.Tx, d *Domain) error {
 	if d.External && len(d.AllowTransfer)+len(d.Notify)+len(d.AllowUpdate) > 0 {
-		return invalid(KindDomain, d.Name, "allow_transfer", "is for domains that are authoritative, as are notify and allow_update")
+		return invalid(kinds.Domain, d.Name, "allow_transfer", "is for domains that are authoritative, as are notify and allow_update")
 	}
 	_, keys := SplitTransfer(d.AllowTransfer)
-	if err := checkKeys(ctx, tx, KindDomain, d.Name, "allow_transfer", keys); err != nil {
+	if err := checkKeys(ctx, tx, kinds.Domain, d.Name, "allow_transfer", keys); err != nil {
 		return err
 	}
 	d.AllowTransfer = CanonicalTransfer(d.AllowTransfer)
 	for _, s := range d.Notify {
 		if !s.IsValid() || s.Port() == 0 || s.Addr().IsUnspecified() {
-			return invalid(KindDomain, d.Name, "notify", s.String()+" is not the address and port of a server")
+			return invalid(kinds.Domain, d.Name, "notify", s.String()+" is not the address and port of a server")
 		}
 	}
 	for i := range d.AllowUpdate {
 		g := &d.AllowUpdate[i]
-		if err := checkKeys(ctx, tx, KindDomain, d.Name, "allow_update", []string{g.Key}); err != nil {
+		if err := checkKeys(ctx, tx, kinds.Domain, d.Name, "allow_update", []string{g.Key}); err != nil {
 			return err
 		}
 		if !ownerName.MatchString(g.Name) {
-			return invalid(KindDomain, d.Name, "allow_update", g.String()+": "+g.Name+" is not a name relative to the domain")
+			return invalid(kinds.Domain, d.Name, "allow_update", g.String()+": "+g.Name+" is not a name relative to the domain")
 		}
 		for _, t := range g.Types {
 			if !slices.Contains(recordTypes, t) {
-				return invalid(KindDomain, d.Name, "allow_update", g.String()+": "+t+" is not one of "+strings.Join(recordTypes, ", "))
+				return invalid(kinds.Domain, d.Name, "allow_update", g.String()+": "+t+" is not one of "+strings.Join(recordTypes, ", "))
 			}
 		}
 	}
@@ -113,7 +114,7 @@ func keepDomain(ctx context.Context, tx *store.Tx, d *Domain) error {
 	if err != nil {
 		return err
 	}
-	if err := inUse(KindDomain, d.Name, "move them to another domain first", by); err != nil {
+	if err := inUse(kinds.Domain, d.Name, "move them to another domain first", by); err != nil {
 		return err
 	}
 	return records.deleteWhere(ctx, tx, "domain_id = ?", d.ID)
@@ -121,7 +122,7 @@ func keepDomain(ctx context.Context, tx *store.Tx, d *Domain) error {
 
 // check refuses what contradicts itself. Signed zones need a key of the site's secrets.
 func (d *Domain) check(hasKey bool) error {
-	wrong := func(field, why string) error { return invalid(KindDomain, d.Name, field, why) }
+	wrong := func(field, why string) error { return invalid(kinds.Domain, d.Name, field, why) }
 	switch {
 	case d.TTL < 0 || d.TTL > math.MaxInt32:
 		return wrong("ttl", "must be from 0 to 2147483647 seconds")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Enlistment describes a machine that booted from the network.
@@ -24,7 +25,7 @@ type Enlistment struct {
 // machine.
 func (inv *Inventory) Enlist(ctx context.Context, e Enlistment) (m Machine, created bool, err error) {
 	if len(e.MAC) != 6 {
-		return m, false, invalid(KindMachine, e.Hostname, "mac_addresses", fmt.Sprintf("has %q, which is not six octets", e.MAC))
+		return m, false, invalid(kinds.Machine, e.Hostname, "mac_addresses", fmt.Sprintf("has %q, which is not six octets", e.MAC))
 	}
 	if m, err = inv.MachineByMAC(ctx, e.MAC); err == nil && !e.adds(m) {
 		return m, false, nil // the usual case costs no write
@@ -48,7 +49,7 @@ func (inv *Inventory) createEnlisted(ctx context.Context, tx *store.Tx, e Enlist
 	if err != nil {
 		return Machine{}, err
 	}
-	name, err := HostName(KindMachine, e.Hostname)
+	name, err := HostName(kinds.Machine, e.Hostname)
 	if err != nil {
 		name = "" // what a client calls itself may be anything
 	} else {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // RackToken lets one rack in, once. Its secret is not kept, only a hash of it.
@@ -25,7 +26,7 @@ type RackToken struct {
 }
 
 var rackTokens = table[RackToken]{
-	kind: KindToken, name: "rack_token", cols: []string{"hash", "rack", "zone_id", "created", "expires", "used", "used_by"},
+	kind: kinds.Token, name: "rack_token", cols: []string{"hash", "rack", "zone_id", "created", "expires", "used", "used_by"},
 	id: func(t *RackToken) *int64 { return &t.ID },
 	fields: func(t *RackToken) []any {
 		return []any{&t.Hash, &t.Rack, &t.ZoneID, asTime{&t.Created}, asTime{&t.Expires}, asTime{&t.Used}, &t.UsedBy}
@@ -43,7 +44,7 @@ type RackCertificate struct {
 }
 
 var rackCertificates = table[RackCertificate]{
-	kind: KindCertificate, name: "rack_certificate", cols: []string{"serial", "rack", "created", "expires", "revoked"},
+	kind: kinds.Certificate, name: "rack_certificate", cols: []string{"serial", "rack", "created", "expires", "revoked"},
 	id: func(c *RackCertificate) *int64 { return &c.ID },
 	fields: func(c *RackCertificate) []any {
 		return []any{&c.Serial, &c.Rack, asTime{&c.Created}, asTime{&c.Expires}, asTime{&c.Revoked}}
@@ -72,16 +73,19 @@ func (e *RefusedRackError) Is(target error) bool { return target == fs.ErrPermis
 // keepEnrolled is the time for which expired tokens stay listed.
 const keepEnrolled = 30 * 24 * time.Hour
 
-// AdmitRack uses the token with that hash for the rack of the certificate, records the certificate
+// Enrolment admits racks by token and certificate.
+type Enrolment struct{ inv *Inventory }
+
+// Admit uses the token with that hash for the rack of the certificate, records the certificate
 // and adds the rack. A refusal is a *RefusedRackError and leaves the token unused.
-func (inv *Inventory) AdmitRack(ctx context.Context, hash string, c RackCertificate) error {
+func (en *Enrolment) Admit(ctx context.Context, hash string, c RackCertificate) error {
 	const cure = "make a new token with `maas region token create`"
 	c.Rack, c.Created, c.Revoked = strings.TrimSpace(c.Rack), time.Now(), time.Time{}
 	refused := func(why, cure string) error { return &RefusedRackError{c.Rack, why, cure} }
 	if c.Rack == "" {
 		return refused("it has no name", "give it one with --name")
 	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		t, err := rackTokens.one(ctx, tx, "", "hash = ?", hash)
 		switch {
 		case notFound(err):
@@ -102,7 +106,7 @@ func (inv *Inventory) AdmitRack(ctx context.Context, hash string, c RackCertific
 		if err := rackTokens.update(ctx, tx, &t); err != nil {
 			return err
 		}
-		return inv.addCertifiedRack(ctx, tx, c, t.ZoneID)
+		return en.inv.addCertifiedRack(ctx, tx, c, t.ZoneID)
 	})
 }
 
@@ -149,13 +153,13 @@ func (inv *Inventory) addCertifiedRack(ctx context.Context, tx *store.Tx, c Rack
 	return racks.update(ctx, tx, &r)
 }
 
-// RenewRack records a further certificate for the rack that presents the one with that serial
+// Renew records a further certificate for the rack that presents the one with that serial
 // number. That one must be recorded for the same rack and not be revoked, else the error is a
 // *RefusedRackError: a rack that was revoked cannot return by the valid certificate of another host
 // that has its name now.
-func (inv *Inventory) RenewRack(ctx context.Context, serial string, c RackCertificate) error {
+func (en *Enrolment) Renew(ctx context.Context, serial string, c RackCertificate) error {
 	c.Created, c.Revoked = time.Now(), time.Time{}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		held, err := rackCertificates.list(ctx, tx, "serial = ? AND rack = ? AND revoked = 0", serial, c.Rack)
 		if err != nil {
 			return err
@@ -170,10 +174,10 @@ func (inv *Inventory) RenewRack(ctx context.Context, serial string, c RackCertif
 	})
 }
 
-// CertifiedRack returns the name of the rack that a certificate was made for, if it is still good,
+// RackOf returns the name of the rack that a certificate was made for, if it is still good,
 // else a *RefusedRackError.
-func (inv *Inventory) CertifiedRack(ctx context.Context, serial string) (name string, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (en *Enrolment) RackOf(ctx context.Context, serial string) (name string, err error) {
+	err = en.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		const cure = "enrol it again with a new token"
 		c, err := rackCertificates.one(ctx, tx, serial, "serial = ?", serial)
 		switch {
@@ -190,10 +194,10 @@ func (inv *Inventory) CertifiedRack(ctx context.Context, serial string) (name st
 	return name, err
 }
 
-// RevokeRack makes all certificates of a rack void. Its data stays.
-func (inv *Inventory) RevokeRack(ctx context.Context, name string) error {
+// Revoke makes all certificates of a rack void. Its data stays.
+func (en *Enrolment) Revoke(ctx context.Context, name string) error {
 	now := time.Now()
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		held, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0", name)
 		if err != nil {
 			return err
@@ -211,24 +215,24 @@ func (inv *Inventory) RevokeRack(ctx context.Context, name string) error {
 	})
 }
 
-// RackCertificates lists the certificates, revoked and expired ones included.
-func (inv *Inventory) RackCertificates(ctx context.Context) ([]RackCertificate, error) {
-	return listIn(ctx, inv, rackCertificates, "")
+// Certificates lists the certificates, revoked and expired ones included.
+func (en *Enrolment) Certificates(ctx context.Context) ([]RackCertificate, error) {
+	return listIn(ctx, en.inv, rackCertificates, "")
 }
 
 // rackTokenRules: tokens that expired long ago are deleted when another is made. A token is used by
-// AdmitRack, and by nothing else.
+// Enrolment.Admit, and by nothing else.
 var rackTokenRules = rules[RackToken]{
 	check: func(ctx context.Context, tx *store.Tx, t, old *RackToken) error {
 		if old != nil {
-			return invalid(KindToken, "", "hash", "cannot be changed; make another token")
+			return invalid(kinds.Token, "", "hash", "cannot be changed; make another token")
 		}
 		t.Created, t.Used, t.UsedBy = time.Now(), time.Time{}, ""
 		if t.Hash == "" {
-			return invalid(KindToken, "", "hash", "is missing")
+			return invalid(kinds.Token, "", "hash", "is missing")
 		}
 		if !t.Expires.After(t.Created) {
-			return invalid(KindToken, "", "expires", "is in the past")
+			return invalid(kinds.Token, "", "expires", "is in the past")
 		}
 		if err := orFirst(ctx, tx, zones, &t.ZoneID); err != nil {
 			return err
@@ -246,16 +250,19 @@ type Region struct {
 }
 
 var regions = table[Region]{
-	kind: KindRegion, name: "region", cols: []string{"name", "addresses", "last_seen"},
+	kind: kinds.Region, name: "region", cols: []string{"name", "addresses", "last_seen"},
 	id:     func(r *Region) *int64 { return &r.ID },
 	fields: func(r *Region) []any { return []any{&r.Name, asJSON{&r.Addresses}, asTime{&r.LastSeen}} },
 }
 
-// RegisterRegion says that a region lives, and where. Regions that did not say so for the time of
+// Regions lists the regions of the site.
+type Regions struct{ inv *Inventory }
+
+// Register says that a region lives, and where. Regions that did not say so for the time of
 // forget are removed.
-func (inv *Inventory) RegisterRegion(ctx context.Context, r Region, forget time.Duration) error {
+func (rs *Regions) Register(ctx context.Context, r Region, forget time.Duration) error {
 	r.LastSeen = time.Now()
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return rs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := regions.deleteWhere(ctx, tx, "last_seen < ? AND name <> ?", r.LastSeen.Add(-forget).UnixMicro(), r.Name); err != nil {
 			return err
 		}
@@ -274,31 +281,31 @@ func (inv *Inventory) RegisterRegion(ctx context.Context, r Region, forget time.
 	})
 }
 
-// Regions lists the regions of the site.
-func (inv *Inventory) Regions(ctx context.Context) ([]Region, error) {
-	return listIn(ctx, inv, regions, "")
+// List lists the regions of the site.
+func (rs *Regions) List(ctx context.Context) ([]Region, error) {
+	return listIn(ctx, rs.inv, regions, "")
 }
 
 // siteOwner is the owner that the site's own secrets are sealed for.
 const siteOwner = "0"
 
-// SiteCA returns the certificate and the key of the site's certificate authority. The first call
+// CA returns the certificate and the key of the site's certificate authority. The first call
 // for a site calls newCA and keeps what that returns, the key sealed; all regions get the same.
-func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte, err error)) (cert, key []byte, err error) {
+func (en *Enrolment) CA(ctx context.Context, newCA func() (cert, key []byte, err error)) (cert, key []byte, err error) {
 	read := func(ctx context.Context, tx *store.Tx) error {
 		var sealed []byte
 		err := tx.Get(ctx, "SELECT cert, sealed FROM site_ca WHERE one = 1", nil, &cert, &sealed)
 		if err != nil {
 			return err
 		}
-		key, err = inv.seal.Open(sealed, siteOwner)
+		key, err = en.inv.seal.Open(sealed, siteOwner)
 		return err
 	}
-	err = inv.view(ctx, read)
+	err = en.inv.view(ctx, read)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return cert, key, err
 	}
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := read(ctx, tx); !errors.Is(err, fs.ErrNotExist) {
 			return err // another region was first, or it cannot be read
 		}
@@ -306,7 +313,7 @@ func (inv *Inventory) SiteCA(ctx context.Context, newCA func() (cert, key []byte
 		if cert, key, err = newCA(); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO site_ca (one, cert, sealed) VALUES (1, ?, ?)", cert, inv.seal.Close(key, siteOwner))
+		_, err = tx.Exec(ctx, "INSERT INTO site_ca (one, cert, sealed) VALUES (1, ?, ?)", cert, en.inv.seal.Close(key, siteOwner))
 		return err
 	})
 	return cert, key, err

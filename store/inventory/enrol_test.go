@@ -29,27 +29,27 @@ func TestATokenLetsOneRackIn(t *testing.T) {
 		_, err := inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h4", Expires: time.Now().Add(-time.Second)})
 		refused(t, err, "is in the past")
 
-		ok(t, inv.AdmitRack(ctx, "h1", certificate("1", "rack-1")))
+		ok(t, inv.Enrolment.Admit(ctx, "h1", certificate("1", "rack-1")))
 		if r := must[inventory.Rack](t)(inv.Racks.Find(ctx, "rack-1")); r.ZoneID != west.ID {
 			t.Errorf("zone %d, want that of the token", r.ZoneID)
 		}
-		err = inv.AdmitRack(ctx, "h1", certificate("2", "rack-3"))
+		err = inv.Enrolment.Admit(ctx, "h1", certificate("2", "rack-3"))
 		refused(t, err, "for rack rack-1, and is good only once")
 		if !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%v is no fs.ErrPermission", err)
 		}
-		refused(t, inv.AdmitRack(ctx, "unknown", certificate("2", "rack-3")), "not known here, or was revoked")
-		refused(t, inv.AdmitRack(ctx, "h2", certificate("2", "rack-3")), "its token is for rack rack-2")
+		refused(t, inv.Enrolment.Admit(ctx, "unknown", certificate("2", "rack-3")), "not known here, or was revoked")
+		refused(t, inv.Enrolment.Admit(ctx, "h2", certificate("2", "rack-3")), "its token is for rack rack-2")
 		time.Sleep(time.Until(short.Expires.Add(time.Millisecond)))
-		refused(t, inv.AdmitRack(ctx, "h3", certificate("2", "rack-3")), "its token expired at")
-		ok(t, inv.AdmitRack(ctx, "h2", certificate("2", "rack-2")))
+		refused(t, inv.Enrolment.Admit(ctx, "h3", certificate("2", "rack-3")), "its token expired at")
+		ok(t, inv.Enrolment.Admit(ctx, "h2", certificate("2", "rack-2")))
 		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h5", Expires: soon}))
-		refused(t, inv.AdmitRack(ctx, "h5", certificate("3", "rack-1")), "enrolled already; choose another with --name or, if this one takes its place, first: maas rack revoke rack-1")
+		refused(t, inv.Enrolment.Admit(ctx, "h5", certificate("3", "rack-1")), "enrolled already; choose another with --name or, if this one takes its place, first: maas rack revoke rack-1")
 
 		must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "beside"}))
-		refused(t, inv.AdmitRack(ctx, "h5", certificate("3", "beside")), "did not enrol, as one in the process of its region; choose another with --name")
+		refused(t, inv.Enrolment.Admit(ctx, "h5", certificate("3", "beside")), "did not enrol, as one in the process of its region; choose another with --name")
 		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h6", Rack: "beside", Expires: soon}))
-		ok(t, inv.AdmitRack(ctx, "h6", certificate("3", "beside")))
+		ok(t, inv.Enrolment.Admit(ctx, "h6", certificate("3", "beside")))
 
 		ok(t, inv.RackTokens.Delete(ctx, token.ID))
 		if all := must[[]inventory.RackToken](t)(inv.RackTokens.List(ctx)); len(all) != 4 || all[0].UsedBy != "rack-2" {
@@ -62,29 +62,29 @@ func TestRevokedRacksStayOut(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
 		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h1", Expires: time.Now().Add(time.Hour)}))
-		ok(t, inv.AdmitRack(ctx, "h1", certificate("1", "rack-1")))
-		ok(t, inv.RenewRack(ctx, "1", certificate("2", "rack-1")))
+		ok(t, inv.Enrolment.Admit(ctx, "h1", certificate("1", "rack-1")))
+		ok(t, inv.Enrolment.Renew(ctx, "1", certificate("2", "rack-1")))
 		for _, serial := range []string{"1", "2"} {
-			if name, err := inv.CertifiedRack(ctx, serial); name != "rack-1" || err != nil {
+			if name, err := inv.Enrolment.RackOf(ctx, serial); name != "rack-1" || err != nil {
 				t.Errorf("%s: %q, %v", serial, name, err)
 			}
 		}
-		_, err := inv.CertifiedRack(ctx, "3")
+		_, err := inv.Enrolment.RackOf(ctx, "3")
 		refused(t, err, "not known here")
-		ok(t, inv.RevokeRack(ctx, "rack-1"))
-		_, err = inv.CertifiedRack(ctx, "2")
+		ok(t, inv.Enrolment.Revoke(ctx, "rack-1"))
+		_, err = inv.Enrolment.RackOf(ctx, "2")
 		refused(t, err, "rack rack-1 is refused: its certificate was revoked at")
-		refused(t, inv.RenewRack(ctx, "2", certificate("4", "rack-1")), "its certificate is revoked")
-		if err := inv.RevokeRack(ctx, "rack-1"); !errors.Is(err, fs.ErrNotExist) {
+		refused(t, inv.Enrolment.Renew(ctx, "2", certificate("4", "rack-1")), "its certificate is revoked")
+		if err := inv.Enrolment.Revoke(ctx, "rack-1"); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("again: %v", err)
 		}
 
 		// Another host takes the name: its certificate is no use to the one that was shut out.
 		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h2", Expires: time.Now().Add(time.Hour)}))
-		ok(t, inv.AdmitRack(ctx, "h2", certificate("5", "rack-1")))
-		refused(t, inv.RenewRack(ctx, "2", certificate("6", "rack-1")), "its certificate is revoked")
-		refused(t, inv.RenewRack(ctx, "5", certificate("6", "rack-2")), "its certificate is revoked")
-		ok(t, inv.RenewRack(ctx, "5", certificate("6", "rack-1")))
+		ok(t, inv.Enrolment.Admit(ctx, "h2", certificate("5", "rack-1")))
+		refused(t, inv.Enrolment.Renew(ctx, "2", certificate("6", "rack-1")), "its certificate is revoked")
+		refused(t, inv.Enrolment.Renew(ctx, "5", certificate("6", "rack-2")), "its certificate is revoked")
+		ok(t, inv.Enrolment.Renew(ctx, "5", certificate("6", "rack-1")))
 	})
 }
 
@@ -93,7 +93,7 @@ func TestSiteCAIsMadeOnceAndSealed(t *testing.T) {
 		made := 0
 		newCA := func() (cert, key []byte, err error) { made++; return []byte("cert"), []byte("key"), nil }
 		for range 2 {
-			cert, key, err := inv.SiteCA(t.Context(), newCA)
+			cert, key, err := inv.Enrolment.CA(t.Context(), newCA)
 			if string(cert) != "cert" || string(key) != "key" || err != nil {
 				t.Errorf("%q, %q, %v", cert, key, err)
 			}
@@ -136,18 +136,18 @@ func TestFactsCountOnce(t *testing.T) {
 func TestRegionsAreListedWhileTheyLive(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		ctx := t.Context()
-		ok(t, inv.RegisterRegion(ctx, inventory.Region{Name: "a", Addresses: []string{"192.0.2.1:5250"}}, time.Hour))
-		ok(t, inv.RegisterRegion(ctx, inventory.Region{Name: "b", Addresses: []string{"192.0.2.2:5250"}}, time.Hour))
-		ok(t, inv.RegisterRegion(ctx, inventory.Region{Name: "a", Addresses: []string{"192.0.2.3:5250"}}, time.Hour))
+		ok(t, inv.Regions.Register(ctx, inventory.Region{Name: "a", Addresses: []string{"192.0.2.1:5250"}}, time.Hour))
+		ok(t, inv.Regions.Register(ctx, inventory.Region{Name: "b", Addresses: []string{"192.0.2.2:5250"}}, time.Hour))
+		ok(t, inv.Regions.Register(ctx, inventory.Region{Name: "a", Addresses: []string{"192.0.2.3:5250"}}, time.Hour))
 		var got [][]string
-		for _, r := range must[[]inventory.Region](t)(inv.Regions(ctx)) {
+		for _, r := range must[[]inventory.Region](t)(inv.Regions.List(ctx)) {
 			got = append(got, r.Addresses)
 		}
 		if diff := cmp.Diff([][]string{{"192.0.2.3:5250"}, {"192.0.2.2:5250"}}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
-		ok(t, inv.RegisterRegion(ctx, inventory.Region{Name: "a"}, -time.Hour))
-		if all := must[[]inventory.Region](t)(inv.Regions(ctx)); len(all) != 1 {
+		ok(t, inv.Regions.Register(ctx, inventory.Region{Name: "a"}, -time.Hour))
+		if all := must[[]inventory.Region](t)(inv.Regions.List(ctx)); len(all) != 1 {
 			t.Errorf("regions: %+v", all)
 		}
 	})

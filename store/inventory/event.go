@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Event is an entry of the site's log about its machines.
@@ -29,9 +30,12 @@ var events = table[Event]{
 	},
 }
 
-// AddEvents appends to the log. Events are not in the change feed.
-func (inv *Inventory) AddEvents(ctx context.Context, batch ...Event) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+// Events is the log of the site.
+type Events struct{ inv *Inventory }
+
+// Add appends to the log. Events are not in the change feed.
+func (es *Events) Add(ctx context.Context, batch ...Event) error {
+	return es.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		for _, e := range batch {
 			if e.Time.IsZero() {
 				e.Time = time.Now()
@@ -105,32 +109,32 @@ func anys[T any](values []T) (out []any) {
 	return out
 }
 
-// FindEvents returns events, oldest first.
-func (inv *Inventory) FindEvents(ctx context.Context, f EventFilter) ([]Event, error) {
+// Find returns events, oldest first.
+func (es *Events) Find(ctx context.Context, f EventFilter) ([]Event, error) {
 	where, args := f.where()
 	order := " ORDER BY id DESC LIMIT ?"
 	if f.Oldest {
 		order = " ORDER BY id LIMIT ?"
 	}
-	return listIn(ctx, inv, events, "id IN (SELECT id FROM event WHERE "+where+order+")", append(args, f.Limit)...)
+	return listIn(ctx, es.inv, events, "id IN (SELECT id FROM event WHERE "+where+order+")", append(args, f.Limit)...)
 }
 
-// Events returns up to limit events with an ID above after, oldest first, of one machine or (0) of
+// After returns up to limit events with an ID above after, oldest first, of one machine or (0) of
 // all.
-func (inv *Inventory) Events(ctx context.Context, node, after int64, limit int) ([]Event, error) {
+func (es *Events) After(ctx context.Context, node, after int64, limit int) ([]Event, error) {
 	const page = "id IN (SELECT id FROM event WHERE id > ? AND (? = 0 OR node_id = ?) ORDER BY id LIMIT ?)"
-	return listIn(ctx, inv, events, page, after, node, node, limit)
+	return listIn(ctx, es.inv, events, page, after, node, node, limit)
 }
 
-// LastEvents returns the last up to limit events of a machine (0 = of all), oldest first.
-func (inv *Inventory) LastEvents(ctx context.Context, node int64, limit int) ([]Event, error) {
+// Last returns the last up to limit events of a machine (0 = of all), oldest first.
+func (es *Events) Last(ctx context.Context, node int64, limit int) ([]Event, error) {
 	const page = "id IN (SELECT id FROM event WHERE ? = 0 OR node_id = ? ORDER BY id DESC LIMIT ?)"
-	return listIn(ctx, inv, events, page, node, node, limit)
+	return listIn(ctx, es.inv, events, page, node, node, limit)
 }
 
-// TrimEvents deletes all but the last keep events.
-func (inv *Inventory) TrimEvents(ctx context.Context, keep int) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+// Trim deletes all but the last keep events.
+func (es *Events) Trim(ctx context.Context, keep int) error {
+	return es.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.Exec(ctx, "DELETE FROM event WHERE id <= (SELECT COALESCE(MAX(id), 0) FROM event) - ?", keep)
 		return err
 	})
@@ -160,15 +164,15 @@ const maxAudited = 12
 
 // nameQueries read how objects of a kind are called by people.
 var nameQueries = map[string]string{
-	KindMachine: "SELECT hostname FROM node WHERE id = ?", KindDevice: "SELECT hostname FROM node WHERE id = ?",
-	KindSubnet: "SELECT prefix FROM subnet WHERE id = ?", KindFabric: "SELECT name FROM fabric WHERE id = ?",
-	KindVLAN: "SELECT name FROM vlan WHERE id = ?", KindSpace: "SELECT name FROM space WHERE id = ?",
-	KindZone: "SELECT name FROM zone WHERE id = ?", KindPool: "SELECT name FROM resource_pool WHERE id = ?",
-	KindDomain: "SELECT name FROM domain WHERE id = ?", KindRecord: "SELECT name FROM dns_record WHERE id = ?",
-	KindSetting: "SELECT name FROM setting WHERE id = ?", KindUser: "SELECT name FROM account WHERE id = ?",
-	KindRack: "SELECT name FROM rack WHERE id = ?", KindTag: "SELECT name FROM tag WHERE id = ?",
-	KindSnippet: "SELECT name FROM dhcp_snippet WHERE id = ?", KindTSIGKey: "SELECT name FROM tsig_key WHERE id = ?",
-	KindBootProfile: "SELECT COALESCE(s.prefix, t.name) FROM boot_profile p LEFT JOIN subnet s ON s.id = p.subnet_id " +
+	kinds.Machine: "SELECT hostname FROM node WHERE id = ?", kinds.Device: "SELECT hostname FROM node WHERE id = ?",
+	kinds.Subnet: "SELECT prefix FROM subnet WHERE id = ?", kinds.Fabric: "SELECT name FROM fabric WHERE id = ?",
+	kinds.VLAN: "SELECT name FROM vlan WHERE id = ?", kinds.Space: "SELECT name FROM space WHERE id = ?",
+	kinds.Zone: "SELECT name FROM zone WHERE id = ?", kinds.Pool: "SELECT name FROM resource_pool WHERE id = ?",
+	kinds.Domain: "SELECT name FROM domain WHERE id = ?", kinds.Record: "SELECT name FROM dns_record WHERE id = ?",
+	kinds.Setting: "SELECT name FROM setting WHERE id = ?", kinds.User: "SELECT name FROM account WHERE id = ?",
+	kinds.Rack: "SELECT name FROM rack WHERE id = ?", kinds.Tag: "SELECT name FROM tag WHERE id = ?",
+	kinds.Snippet: "SELECT name FROM dhcp_snippet WHERE id = ?", kinds.TSIGKey: "SELECT name FROM tsig_key WHERE id = ?",
+	kinds.BootProfile: "SELECT COALESCE(s.prefix, t.name) FROM boot_profile p LEFT JOIN subnet s ON s.id = p.subnet_id " +
 		"LEFT JOIN tag t ON t.id = p.tag_id WHERE p.id = ?",
 }
 
@@ -192,7 +196,7 @@ func (inv *Inventory) audit(ctx context.Context, tx *store.Tx, a *Actor, changes
 				return err
 			}
 			text += " " + name
-			if c.Kind == KindMachine || c.Kind == KindDevice {
+			if c.Kind == kinds.Machine || c.Kind == kinds.Device {
 				e.NodeID = c.ID
 			}
 		}
@@ -201,5 +205,5 @@ func (inv *Inventory) audit(ctx context.Context, tx *store.Tx, a *Actor, changes
 	if e.Description = a.Doing() + ": " + strings.Join(done, ", "); more > 0 {
 		e.Description += fmt.Sprintf(" and %d more", more)
 	}
-	return inv.AddEvents(ctx, e)
+	return inv.Events.Add(ctx, e)
 }

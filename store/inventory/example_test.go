@@ -34,7 +34,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := inv.SetDefaultProfile(ctx, &pxe.Profile{Kernel: "vmlinuz", Initrd: []string{"initrd"}}); err != nil {
+	if err := inv.Profiles.SetDefault(ctx, &pxe.Profile{Kernel: "vmlinuz", Initrd: []string{"initrd"}}); err != nil {
 		log.Fatal(err)
 	}
 
@@ -43,7 +43,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	lease := inventory.LeaseFact{MAC: mac, Addr: netip.MustParseAddr("10.0.0.200"), Expires: time.Now().Add(time.Hour)}
-	if err := inv.RecordLease(ctx, lease); err != nil {
+	if err := inv.Leases.Record(ctx, lease); err != nil {
 		log.Fatal(err)
 	}
 

@@ -8,11 +8,8 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
-
-// SettingExhaustion is the number of free addresses of a subnet below which a notice is given;
-// default 16, 0 = never.
-const SettingExhaustion = "subnet_ip_exhaustion_threshold_count"
 
 const defaultExhaustion = 16
 
@@ -62,12 +59,12 @@ func (inv *Inventory) ExhaustionNotices(ctx context.Context) (notices []Exhausti
 }
 
 func (inv *Inventory) exhaustionThreshold(ctx context.Context) (int, error) {
-	text, err := inv.Setting(ctx, SettingExhaustion)
+	text, err := inv.Settings.Get(ctx, setting.Exhaustion)
 	if err != nil && !notFound(err) {
 		return 0, err
 	}
-	m := Model{Settings: map[string]string{SettingExhaustion: strings.TrimSpace(text)}}
-	return m.SettingNumber(SettingExhaustion, defaultExhaustion), nil
+	m := Model{Settings: map[string]string{setting.Exhaustion: strings.TrimSpace(text)}}
+	return m.SettingNumber(setting.Exhaustion, defaultExhaustion), nil
 }
 
 // nearlyFull spares large subnets the exact count: what its settings leave open, less one address

@@ -5,10 +5,11 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var fabrics = table[ipam.Fabric]{
-	kind: KindFabric, name: "fabric", cols: []string{"name", "description", "class_type"},
+	kind: kinds.Fabric, name: "fabric", cols: []string{"name", "description", "class_type"},
 	id: func(f *ipam.Fabric) *int64 { return &f.ID }, version: func(f *ipam.Fabric) *int64 { return &f.Version },
 	label:  func(f *ipam.Fabric) string { return f.Name },
 	fields: func(f *ipam.Fabric) []any { return []any{&f.Name, &f.Description, &f.ClassType} },
@@ -47,14 +48,14 @@ func keepFabric(ctx context.Context, tx *store.Tx, f *ipam.Fabric) error {
 	if err != nil {
 		return err
 	}
-	if err := inUse(KindFabric, f.Name, "", append(by, connected...)); err != nil {
+	if err := inUse(kinds.Fabric, f.Name, "", append(by, connected...)); err != nil {
 		return err
 	}
 	return vlans.deleteWhere(ctx, tx, "fabric_id = ?", f.ID)
 }
 
 var spaces = table[ipam.Space]{
-	kind: KindSpace, name: "space", cols: []string{"name", "description"},
+	kind: kinds.Space, name: "space", cols: []string{"name", "description"},
 	id: func(s *ipam.Space) *int64 { return &s.ID }, version: func(s *ipam.Space) *int64 { return &s.Version },
 	label:  func(s *ipam.Space) string { return s.Name },
 	fields: func(s *ipam.Space) []any { return []any{&s.Name, &s.Description} },

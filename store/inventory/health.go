@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // RackReport is a rack's report of its health.
@@ -59,17 +60,20 @@ var rackHealths = table[RackHealth]{
 	},
 }
 
-// ReportRack records a rack's report to a region. It is not in the change feed, since no plan
+// Health holds the reports of racks.
+type Health struct{ inv *Inventory }
+
+// Report records a rack's report to a region. It is not in the change feed, since no plan
 // depends on it. A rack that was marked away is back.
-func (inv *Inventory) ReportRack(ctx context.Context, rack, region string, report RackReport) error {
+func (hs *Health) Report(ctx context.Context, rack, region string, report RackReport) error {
 	now := time.Now()
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return hs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		n, err := tx.Exec(ctx, "UPDATE rack SET last_seen = ? WHERE name = ?", asTime{&now}, rack)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return &NotFoundError{KindRack, rack}
+			return &NotFoundError{kinds.Rack, rack}
 		}
 		old, err := rackHealths.one(ctx, tx, rack, "rack = ?", rack)
 		if err != nil && !notFound(err) {
@@ -81,13 +85,13 @@ func (inv *Inventory) ReportRack(ctx context.Context, rack, region string, repor
 			return err
 		}
 		text := fmt.Sprintf("rack %s is back, it was last heard of at %s", rack, old.Heard.Format(time.DateTime))
-		return inv.AddEvents(ctx, Event{Kind: KindRack, Description: text})
+		return hs.inv.Events.Add(ctx, Event{Kind: kinds.Rack, Description: text})
 	})
 }
 
-// RackHealths returns the last report of each rack that made one.
-func (inv *Inventory) RackHealths(ctx context.Context) (map[string]RackHealth, error) {
-	all, err := listIn(ctx, inv, rackHealths, "")
+// Racks returns the last report of each rack that made one.
+func (hs *Health) Racks(ctx context.Context) (map[string]RackHealth, error) {
+	all, err := listIn(ctx, hs.inv, rackHealths, "")
 	out := make(map[string]RackHealth, len(all))
 	for _, h := range all {
 		out[h.Rack] = h
@@ -97,12 +101,12 @@ func (inv *Inventory) RackHealths(ctx context.Context) (map[string]RackHealth, e
 
 // NoticeAway marks racks without a report since a time, logs an event for each, and another for
 // each zone whose racks are all away. It returns the racks that were not marked before.
-func (inv *Inventory) NoticeAway(ctx context.Context, since time.Time) (away []string, err error) {
-	quiet, err := listIn(ctx, inv, rackHealths, "away = 0 AND heard < ?", asTime{&since})
+func (hs *Health) NoticeAway(ctx context.Context, since time.Time) (away []string, err error) {
+	quiet, err := listIn(ctx, hs.inv, rackHealths, "away = 0 AND heard < ?", asTime{&since})
 	if err != nil || len(quiet) == 0 {
 		return nil, err
 	}
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = hs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		away = nil
 		quiet, err := rackHealths.list(ctx, tx, "away = 0 AND heard < ?", asTime{&since})
 		if err != nil {
@@ -115,18 +119,18 @@ func (inv *Inventory) NoticeAway(ctx context.Context, since time.Time) (away []s
 			}
 			away = append(away, h.Rack)
 			text := fmt.Sprintf("rack %s was not heard of since %s; its machines are served while its network has another rack", h.Rack, h.Heard.Format(time.DateTime))
-			if err := inv.AddEvents(ctx, Event{Kind: KindRack, Level: "warning", Description: text}); err != nil {
+			if err := hs.inv.Events.Add(ctx, Event{Kind: kinds.Rack, Level: "warning", Description: text}); err != nil {
 				return err
 			}
 		}
-		return inv.noticeZones(ctx, away)
+		return hs.inv.noticeZones(ctx, away)
 	})
 	return away, err
 }
 
 // noticeZones logs an event for each zone that lost its last rack with these racks.
 func (inv *Inventory) noticeZones(ctx context.Context, fresh []string) error {
-	zones, err := inv.ZonesWithoutRacks(ctx)
+	zones, err := inv.Health.LostZones(ctx)
 	if err != nil {
 		return err
 	}
@@ -135,7 +139,7 @@ func (inv *Inventory) noticeZones(ctx context.Context, fresh []string) error {
 			continue
 		}
 		text := fmt.Sprintf("zone %s is without racks: %s not heard of; BMCs that only they reach cannot be asked", z.Zone.Name, strings.Join(z.Racks, ", "))
-		if err := inv.AddEvents(ctx, Event{Kind: KindZone, Level: "error", Description: text}); err != nil {
+		if err := inv.Events.Add(ctx, Event{Kind: kinds.Zone, Level: "error", Description: text}); err != nil {
 			return err
 		}
 	}
@@ -148,19 +152,19 @@ type LostZone struct {
 	Racks []string
 }
 
-// ZonesWithoutRacks returns the zones that have racks, all of which count as away.
-func (inv *Inventory) ZonesWithoutRacks(ctx context.Context) (lost []LostZone, err error) {
-	err = inv.Consistently(ctx, func(ctx context.Context) error {
+// LostZones returns the zones that have racks, all of which count as away.
+func (hs *Health) LostZones(ctx context.Context) (lost []LostZone, err error) {
+	err = hs.inv.Consistently(ctx, func(ctx context.Context) error {
 		lost = nil
-		zones, err := inv.Zones.List(ctx)
+		zones, err := hs.inv.Zones.List(ctx)
 		if err != nil {
 			return err
 		}
-		racks, err := inv.Racks.List(ctx)
+		racks, err := hs.inv.Racks.List(ctx)
 		if err != nil {
 			return err
 		}
-		health, err := inv.RackHealths(ctx)
+		health, err := hs.Racks(ctx)
 		if err != nil {
 			return err
 		}

@@ -20,37 +20,37 @@ func TestRacksThatAreAwayAreNoticedOnce(t *testing.T) {
 		must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "e1"}))
 		report := inventory.RackReport{Version: "1.2", Services: []inventory.RackService{{Name: "dhcp", Status: "running"}}, Waiting: 7}
 		for _, name := range []string{"w1", "w2", "e1"} {
-			ok(t, inv.ReportRack(ctx, name, "region-a", report))
+			ok(t, inv.Health.Report(ctx, name, "region-a", report))
 		}
-		if err := inv.ReportRack(ctx, "nobody", "region-a", report); !errors.Is(err, fs.ErrNotExist) {
+		if err := inv.Health.Report(ctx, "nobody", "region-a", report); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("a rack that is not there: %v", err)
 		}
-		h := must[map[string]inventory.RackHealth](t)(inv.RackHealths(ctx))["w1"]
+		h := must[map[string]inventory.RackHealth](t)(inv.Health.Racks(ctx))["w1"]
 		if h.Region != "region-a" || h.Report.Version != "1.2" || h.Report.Waiting != 7 || len(h.Report.Services) != 1 {
 			t.Errorf("health %+v", h)
 		}
-		if away := must[[]string](t)(inv.NoticeAway(ctx, time.Now().Add(-time.Minute))); len(away) != 0 {
+		if away := must[[]string](t)(inv.Health.NoticeAway(ctx, time.Now().Add(-time.Minute))); len(away) != 0 {
 			t.Errorf("away: %v", away)
 		}
 		time.Sleep(5 * time.Millisecond)
 		since := time.Now()
-		ok(t, inv.ReportRack(ctx, "e1", "region-a", report))
-		if away := must[[]string](t)(inv.NoticeAway(ctx, since)); strings.Join(away, " ") != "w1 w2" {
+		ok(t, inv.Health.Report(ctx, "e1", "region-a", report))
+		if away := must[[]string](t)(inv.Health.NoticeAway(ctx, since)); strings.Join(away, " ") != "w1 w2" {
 			t.Errorf("away: %v", away)
 		}
-		if away := must[[]string](t)(inv.NoticeAway(ctx, since)); len(away) != 0 {
+		if away := must[[]string](t)(inv.Health.NoticeAway(ctx, since)); len(away) != 0 {
 			t.Errorf("noticed again: %v", away)
 		}
-		lost := must[[]inventory.LostZone](t)(inv.ZonesWithoutRacks(ctx))
+		lost := must[[]inventory.LostZone](t)(inv.Health.LostZones(ctx))
 		if len(lost) != 1 || lost[0].Zone.Name != "west" {
 			t.Errorf("lost zones %+v", lost)
 		}
-		ok(t, inv.ReportRack(ctx, "w2", "region-b", report))
-		if lost := must[[]inventory.LostZone](t)(inv.ZonesWithoutRacks(ctx)); len(lost) != 0 {
+		ok(t, inv.Health.Report(ctx, "w2", "region-b", report))
+		if lost := must[[]inventory.LostZone](t)(inv.Health.LostZones(ctx)); len(lost) != 0 {
 			t.Errorf("lost zones %+v", lost)
 		}
 		var log []string
-		for _, e := range must[[]inventory.Event](t)(inv.Events(ctx, 0, 0, 10)) {
+		for _, e := range must[[]inventory.Event](t)(inv.Events.After(ctx, 0, 0, 10)) {
 			log = append(log, e.Level+" "+strings.Join(strings.Fields(e.Description)[:4], " "))
 		}
 		want := "warning rack w1 was not; warning rack w2 was not; error zone west is without; info rack w2 is back,"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
@@ -21,11 +22,11 @@ var label = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 func DomainName(name string) (string, error) {
 	name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
 	if name == "" || len(name) > 253 {
-		return "", invalid(KindDomain, name, "name", "must be 1 to 253 characters")
+		return "", invalid(kinds.Domain, name, "name", "must be 1 to 253 characters")
 	}
 	for _, l := range strings.Split(name, ".") {
 		if !label.MatchString(l) {
-			return "", invalid(KindDomain, name, "name", fmt.Sprintf("has the label %q: a label is 1 to 63 letters, digits and inner hyphens", l))
+			return "", invalid(kinds.Domain, name, "name", fmt.Sprintf("has the label %q: a label is 1 to 63 letters, digits and inner hyphens", l))
 		}
 	}
 	return name, nil

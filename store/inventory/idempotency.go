@@ -35,12 +35,15 @@ const (
 	answerTime = 10 * time.Minute
 )
 
-// BeginAnswer records that a request is running. If the user sent a request with that key before,
+// Answers keeps the answers to requests with idempotency keys.
+type Answers struct{ inv *Inventory }
+
+// Begin records that a request is running. If the user sent a request with that key before,
 // it returns that request's answer and false, and records nothing. Answers are not in the change
 // feed.
-func (inv *Inventory) BeginAnswer(ctx context.Context, a Answer) (old Answer, begun bool, err error) {
+func (an *Answers) Begin(ctx context.Context, a Answer) (old Answer, begun bool, err error) {
 	a.Created, a.Body = time.Now(), []byte{}
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	err = an.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		begun = false
 		ended := a.Created.Add(-answerLife).UnixMicro()
 		stuck := a.Created.Add(-answerTime).UnixMicro()
@@ -61,10 +64,10 @@ func (inv *Inventory) BeginAnswer(ctx context.Context, a Answer) (old Answer, be
 	return old, begun, err
 }
 
-// EndAnswer keeps the answer of a request that BeginAnswer noted or, with status 0, forgets the
+// End keeps the answer of a request that Answers.Begin noted or, with status 0, forgets the
 // request.
-func (inv *Inventory) EndAnswer(ctx context.Context, a Answer) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (an *Answers) End(ctx context.Context, a Answer) error {
+	return an.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if a.Status == 0 {
 			_, err := tx.Exec(ctx, "DELETE FROM answer WHERE id = ?", a.ID)
 			return err

@@ -8,10 +8,11 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var interfaces = table[ipam.Interface]{
-	kind: KindInterface, name: "interface", cols: []string{"node_id", "name", "kind", "mac", "vlan_id", "parents", "params", "boot", "enabled"},
+	kind: kinds.Interface, name: "interface", cols: []string{"node_id", "name", "kind", "mac", "vlan_id", "parents", "params", "boot", "enabled"},
 	id: func(i *ipam.Interface) *int64 { return &i.ID }, version: func(i *ipam.Interface) *int64 { return &i.Version },
 	label: func(i *ipam.Interface) string { return i.Name },
 	fields: func(i *ipam.Interface) []any {
@@ -92,7 +93,7 @@ func insertInterface(ctx context.Context, tx *store.Tx, i *ipam.Interface) error
 
 // nameTaken is err, or says that the name is in the way: link addresses were looked for before.
 func nameTaken(i *ipam.Interface, err error) error {
-	return taken(err, KindInterface, fmt.Sprintf("name %s on its machine, or MAC %s", i.Name, i.MAC))
+	return taken(err, kinds.Interface, fmt.Sprintf("name %s on its machine, or MAC %s", i.Name, i.MAC))
 }
 
 // parentsOf reads an interface's parents, fills in what the interface takes from them, and checks
@@ -134,7 +135,7 @@ func macFree(ctx context.Context, tx *store.Tx, i ipam.Interface) error {
 	if err != nil || len(by) == 0 {
 		return err
 	}
-	return &ExistsError{KindInterface, fmt.Sprintf("MAC %s (of %s)", i.MAC, by[0])}
+	return &ExistsError{kinds.Interface, fmt.Sprintf("MAC %s (of %s)", i.MAC, by[0])}
 }
 
 func hasParent(i ipam.Interface, id int64) bool {
@@ -157,7 +158,7 @@ func (inv *Inventory) Interface(ctx context.Context, id int64) (i Interface, err
 			i = is[0]
 			return nil
 		}
-		return &NotFoundError{KindInterface, fmt.Sprint(id)}
+		return &NotFoundError{kinds.Interface, fmt.Sprint(id)}
 	})
 	return i, err
 }
@@ -252,7 +253,7 @@ func (inv *Inventory) deleteInterface(ctx context.Context, tx *store.Tx, id int6
 			continue
 		}
 		if s.Kind != ipam.VLANInterface {
-			return &InUseError{Kind: KindInterface, Name: i.Name, By: []string{s.Kind.String() + " " + s.Name}}
+			return &InUseError{Kind: kinds.Interface, Name: i.Name, By: []string{s.Kind.String() + " " + s.Name}}
 		}
 		if err := inv.deleteInterface(ctx, tx, s.ID); err != nil {
 			return err
@@ -272,7 +273,7 @@ func (inv *Inventory) deleteInterface(ctx context.Context, tx *store.Tx, id int6
 // choice back, for both families.
 func (inv *Inventory) SetDefaultGateway(ctx context.Context, machine, link int64) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		n, err := nodeOf(ctx, tx, KindMachine, machine)
+		n, err := nodeOf(ctx, tx, kinds.Machine, machine)
 		if err != nil {
 			return err
 		}
@@ -304,14 +305,14 @@ func gatewayFamily(ctx context.Context, tx *store.Tx, n node, a ipam.Allocation)
 		return 0, err
 	}
 	if owner != n.ID || a.SubnetID == 0 {
-		return 0, invalid(KindMachine, n.Hostname, "link_id", "is not a link of the machine to a subnet")
+		return 0, invalid(kinds.Machine, n.Hostname, "link_id", "is not a link of the machine to a subnet")
 	}
 	s, err := subnets.get(ctx, tx, a.SubnetID)
 	if err != nil {
 		return 0, err
 	}
 	if !s.Gateway.IsValid() {
-		return 0, invalid(KindMachine, n.Hostname, "link_id", fmt.Sprintf("is on subnet %s, which has no gateway", s.Prefix))
+		return 0, invalid(kinds.Machine, n.Hostname, "link_id", fmt.Sprintf("is on subnet %s, which has no gateway", s.Prefix))
 	}
 	if s.Prefix.Addr().Is6() {
 		return 6, nil

@@ -37,8 +37,8 @@ type Config struct {
 	PasswordCost int
 }
 
-// Inventory is a site's data: a collection for each kind of object, and methods for everything
-// else. It is safe for concurrent use.
+// Inventory is a site's data: a collection for each kind of object, the rest by subject, and methods
+// for what concerns several kinds. It is safe for concurrent use.
 type Inventory struct {
 	Fabrics     *Collection[ipam.Fabric]
 	VLANs       *Collection[ipam.VLAN]
@@ -57,10 +57,24 @@ type Inventory struct {
 	Domains     *Collection[Domain]
 	Records     *Collection[DNSRecord]
 	TSIGKeys    *Collection[TSIGKey]
-	Tags        *Collection[Tag]
 	Snippets    *Collection[Snippet]
 	Users       *Collection[User]
 	SSHKeys     *Collection[SSHKey]
+	Tags        Tags
+
+	Answers     *Answers
+	APIKeys     *APIKeys
+	Boots       *Boots
+	Discoveries *Discoveries
+	Enrolment   *Enrolment
+	Events      *Events
+	Health      *Health
+	Leases      *Leases
+	Profiles    *Profiles
+	Regions     *Regions
+	Scans       *Scans
+	Settings    *Settings
+	Topology    *Topology
 
 	db         *store.DB
 	seal       *secret.Seal // nil = secrets are stored in the open
@@ -95,6 +109,7 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
 		}
 	}
 	inv.makeCollections()
+	inv.makeGroups()
 	if err := inv.Atomically(ctx, inv.makeDefaults); err != nil {
 		return nil, fmt.Errorf("inventory: make the default objects: %w", err)
 	}
@@ -119,10 +134,26 @@ func (inv *Inventory) makeCollections() {
 	inv.Domains = collect(inv, domains, inv.domainRules())
 	inv.Records = collect(inv, records, recordRules)
 	inv.TSIGKeys = collect(inv, tsigKeys, inv.tsigKeyRules())
-	inv.Tags = collect(inv, tags, tagRules)
+	inv.Tags = Tags{collect(inv, tags, tagRules)}
 	inv.Snippets = collect(inv, snippets, snippetRules)
 	inv.Users = collect(inv, users, userRules)
 	inv.SSHKeys = collect(inv, sshKeys, sshKeyRules)
+}
+
+func (inv *Inventory) makeGroups() {
+	inv.Answers = &Answers{inv}
+	inv.APIKeys = &APIKeys{inv}
+	inv.Boots = &Boots{inv}
+	inv.Discoveries = &Discoveries{inv}
+	inv.Enrolment = &Enrolment{inv}
+	inv.Events = &Events{inv}
+	inv.Health = &Health{inv}
+	inv.Leases = &Leases{inv}
+	inv.Profiles = &Profiles{inv}
+	inv.Regions = &Regions{inv}
+	inv.Scans = &Scans{inv}
+	inv.Settings = &Settings{inv}
+	inv.Topology = &Topology{inv}
 }
 
 // makeDefaults makes what every site has. The first of each kind is the default.

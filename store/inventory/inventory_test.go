@@ -115,7 +115,7 @@ func TestSmoke(t *testing.T) {
 		if !created || m.Hostname == "" || m.FQDN != m.Hostname+".maas" || m.Status != inventory.StatusNew || m.UUID != "abc" {
 			t.Errorf("enlisted %+v", m)
 		}
-		ok(t, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(1), Addr: addr("10.0.0.200"), Expires: time.Now().Add(time.Hour)}))
+		ok(t, inv.Leases.Record(ctx, inventory.LeaseFact{MAC: mac(1), Addr: addr("10.0.0.200"), Expires: time.Now().Add(time.Hour)}))
 		m = must[inventory.Machine](t)(inv.Machines.Find(ctx, m.FQDN))
 		if len(m.Addrs()) != 1 || m.Addrs()[0] != addr("10.0.0.200") {
 			t.Errorf("addresses = %v", m.Addrs())

@@ -7,10 +7,11 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var ranges = table[ipam.Range]{
-	kind: KindRange, name: "ip_range", cols: []string{"subnet_id", "type", "first_addr", "last_addr", "owner", "comment"},
+	kind: kinds.Range, name: "ip_range", cols: []string{"subnet_id", "type", "first_addr", "last_addr", "owner", "comment"},
 	id: func(r *ipam.Range) *int64 { return &r.ID }, version: func(r *ipam.Range) *int64 { return &r.Version },
 	label: func(r *ipam.Range) string { return r.String() },
 	fields: func(r *ipam.Range) []any {

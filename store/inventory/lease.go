@@ -22,18 +22,21 @@ type LeaseFact struct {
 	Ended    bool      // released, expired, declined
 }
 
-// RecordLease takes in a fact about a lease: the address is observed on the interface with that MAC
+// Leases holds the addresses that machines lease from racks.
+type Leases struct{ inv *Inventory }
+
+// Record takes in a fact about a lease: the address is observed on the interface with that MAC
 // (made, on no machine, if there is none), in the place of what was observed there before, and the
 // name the client gave is its name in the DNS. Addresses outside dynamic ranges are not recorded:
 // they have a holder of their own. Taking in a fact twice changes nothing.
-func (inv *Inventory) RecordLease(ctx context.Context, f LeaseFact) error {
+func (ls *Leases) Record(ctx context.Context, f LeaseFact) error {
 	if len(f.MAC) != 6 || !f.Addr.IsValid() {
 		return invalid("lease", f.Addr.String(), "mac", "and ip are needed")
 	}
 	if f.Time.IsZero() {
 		f.Time = time.Now()
 	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	return ls.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		s, err := subnetFor(ctx, tx, f.Addr)
 		if err != nil {
 			return err
@@ -140,10 +143,10 @@ func seenInterface(ctx context.Context, tx *store.Tx, s ipam.Subnet, mac net.Har
 	return i, err
 }
 
-// ExpireLeases forgets observed addresses whose lease ended before now, as when the rack that gave
+// Expire forgets observed addresses whose lease ended before now, as when the rack that gave
 // them is gone, and returns how many.
-func (inv *Inventory) ExpireLeases(ctx context.Context, now time.Time) (n int, err error) {
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ls *Leases) Expire(ctx context.Context, now time.Time) (n int, err error) {
+	err = ls.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		rows, err := allocations.list(ctx, tx, "type = ? AND expires <> 0 AND expires < ?", int64(ipam.AllocDiscovered), now.UnixMicro())
 		if err != nil {
 			return err

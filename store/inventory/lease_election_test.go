@@ -27,7 +27,7 @@ func TestADutyHasOneHolder(t *testing.T) {
 		}
 		ok(t, inv.RenewLeaderLease(ctx, first, -time.Second)) // as after a time without renewal
 		onFirst := inventory.WithLeaderLease(ctx, first)
-		ok(t, inv.AddEvents(onFirst, inventory.Event{Kind: "test", Description: "nobody else has it yet"}))
+		ok(t, inv.Events.Add(onFirst, inventory.Event{Kind: "test", Description: "nobody else has it yet"}))
 
 		second, held, err := inv.TakeLeaderLease(ctx, "sweep", "b", time.Hour)
 		ok(t, err)
@@ -37,14 +37,14 @@ func TestADutyHasOneHolder(t *testing.T) {
 		if err := inv.RenewLeaderLease(ctx, first, time.Hour); !errors.Is(err, inventory.ErrLeaderLeaseLost) {
 			t.Errorf("renewed by who lost it: %v", err)
 		}
-		if err := inv.AddEvents(onFirst, inventory.Event{Kind: "test", Description: "too late"}); !errors.Is(err, inventory.ErrLeaderLeaseLost) {
+		if err := inv.Events.Add(onFirst, inventory.Event{Kind: "test", Description: "too late"}); !errors.Is(err, inventory.ErrLeaderLeaseLost) {
 			t.Errorf("a write of who lost it: %v", err)
 		}
 		if err := inv.Compact(onFirst, 0); !errors.Is(err, inventory.ErrLeaderLeaseLost) {
 			t.Errorf("the feed was trimmed: %v", err)
 		}
-		ok(t, inv.AddEvents(inventory.WithLeaderLease(ctx, second), inventory.Event{Kind: "test", Description: "in time"}))
-		if events := must[[]inventory.Event](t)(inv.Events(ctx, 0, 0, 10)); len(events) != 2 || events[1].Description != "in time" {
+		ok(t, inv.Events.Add(inventory.WithLeaderLease(ctx, second), inventory.Event{Kind: "test", Description: "in time"}))
+		if events := must[[]inventory.Event](t)(inv.Events.After(ctx, 0, 0, 10)); len(events) != 2 || events[1].Description != "in time" {
 			t.Errorf("events %+v", events)
 		}
 		ok(t, inv.LeaveLeaderLease(ctx, first)) // no longer its own

@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Status is a machine's state in its life cycle.
@@ -57,7 +58,7 @@ type Machine struct {
 	Created    time.Time
 	Updated    time.Time
 
-	// Tags are the names of its tags in order; see TagNodes. Writes do not change them.
+	// Tags are the names of its tags in order; see Tags.MarkNodes. Writes do not change them.
 	Tags []string
 	// Gateway4 and Gateway6 are the IDs of the links through whose subnets' gateways it reaches the
 	// rest of the world; 0 = not chosen. See SetDefaultGateway. Writes do not change them.
@@ -174,7 +175,7 @@ func fillDefaults(ctx context.Context, tx *store.Tx, n *node) error {
 	if n.parentID == 0 {
 		return nil
 	}
-	_, err := nodeOf(ctx, tx, KindMachine, n.parentID)
+	_, err := nodeOf(ctx, tx, kinds.Machine, n.parentID)
 	return err
 }
 
@@ -279,7 +280,7 @@ func (inv *Inventory) machine(ctx context.Context, what, where string, args ...a
 }
 
 func machineBy(ctx context.Context, tx *store.Tx, what, where string, args ...any) (Machine, error) {
-	n, err := oneNode(ctx, tx, KindMachine, what, where, args...)
+	n, err := oneNode(ctx, tx, kinds.Machine, what, where, args...)
 	return n.Machine, err
 }
 
@@ -346,8 +347,8 @@ func (inv *Inventory) LockMachine(ctx context.Context, id int64, locked bool) er
 // interfaces, and keeps the stored secrets if Power.Secrets is nil. A machine is deleted with its
 // interfaces, addresses and events, and the devices that are part of it.
 func (inv *Inventory) machines() *Collection[Machine] {
-	return nodeCollection(inv, KindMachine, func(m *Machine) *int64 { return &m.ID },
-		func(m Machine) node { return node{Machine: m, kind: KindMachine} }, func(n node) Machine { return n.Machine })
+	return nodeCollection(inv, kinds.Machine, func(m *Machine) *int64 { return &m.ID },
+		func(m Machine) node { return node{Machine: m, kind: kinds.Machine} }, func(n node) Machine { return n.Machine })
 }
 
 // nodeCollection makes the collection of one kind of node.

@@ -8,6 +8,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // Model is the whole site at one moment: what plans are made of. Lists are in order of ID; the
@@ -71,7 +72,7 @@ func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
 
 // readNetworks reads all but machines, devices, orphans and records.
 func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
-	var all []setting
+	var all []settingRow
 	var rules []bootRule
 	for _, read := range []func() error{
 		func() error { return into(ctx, tx, fabrics, &m.Fabrics) },
@@ -126,7 +127,7 @@ func elements(text string) []string {
 
 // DefaultProfile returns what machines boot of which nothing else is said; nil = nothing.
 func (m *Model) DefaultProfile() *pxe.Profile {
-	p, err := parseProfile(m.Settings[SettingBootProfile])
+	p, err := parseProfile(m.Settings[setting.BootProfile])
 	if err != nil {
 		return nil
 	}

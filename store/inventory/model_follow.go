@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // maxSince bounds the changes that are read one by one: with more, reading the whole model is
@@ -76,7 +77,7 @@ type followed struct {
 // nodes may have changed.
 func (inv *Inventory) changedSince(ctx context.Context, tx *store.Tx, old *Model) (f followed, complete bool, err error) {
 	f = followed{nodes: make(map[int64]bool), orphans: make(map[int64]bool), records: make(map[int64]bool)}
-	parts := map[string]map[int64]bool{KindAllocation: f.orphans, KindInterface: {}}
+	parts := map[string]map[int64]bool{kinds.Allocation: f.orphans, kinds.Interface: {}}
 	complete = true
 	count := 0
 	const query = "SELECT kind, object FROM change WHERE rev > ? ORDER BY rev LIMIT ?"
@@ -88,15 +89,15 @@ func (inv *Inventory) changedSince(ctx context.Context, tx *store.Tx, old *Model
 		}
 		count++
 		switch kind {
-		case KindMachine, KindDevice:
+		case kinds.Machine, kinds.Device:
 			f.nodes[id] = true
-		case KindAllocation, KindInterface:
+		case kinds.Allocation, kinds.Interface:
 			parts[kind][id] = true
-		case KindRecord:
+		case kinds.Record:
 			f.records[id] = true
-		case KindDomain, KindTag:
+		case kinds.Domain, kinds.Tag:
 			complete = false // names that many machines have
-		case nodes.kind, KindObservation:
+		case nodes.kind, kinds.Observation:
 		default:
 			f.others = true
 		}
@@ -113,7 +114,7 @@ func (inv *Inventory) changedSince(ctx context.Context, tx *store.Tx, old *Model
 	if err := nodesOf(ctx, tx, parts, f.nodes); err != nil {
 		return f, false, err
 	}
-	return f, true, old.orphansOf(ctx, tx, parts[KindInterface], f.orphans)
+	return f, true, old.orphansOf(ctx, tx, parts[kinds.Interface], f.orphans)
 }
 
 // orphansOf adds the addresses that the interfaces had, and have now.
@@ -137,16 +138,16 @@ func (m *Model) orphansOf(ctx context.Context, tx *store.Tx, interfaces, into ma
 
 // nodesWith adds the nodes that had one of the interfaces or allocations.
 func (m *Model) nodesWith(parts map[string]map[int64]bool, into map[int64]bool) {
-	if len(parts[KindAllocation])+len(parts[KindInterface]) == 0 {
+	if len(parts[kinds.Allocation])+len(parts[kinds.Interface]) == 0 {
 		return
 	}
 	look := func(node int64, ifaces []Interface) {
 		for _, i := range ifaces {
-			if parts[KindInterface][i.ID] {
+			if parts[kinds.Interface][i.ID] {
 				into[node] = true
 			}
 			for _, l := range i.Links {
-				if parts[KindAllocation][l.ID] {
+				if parts[kinds.Allocation][l.ID] {
 					into[node] = true
 				}
 			}
@@ -163,8 +164,8 @@ func (m *Model) nodesWith(parts map[string]map[int64]bool, into map[int64]bool) 
 // nodesOf adds the nodes that have one of the interfaces or allocations now.
 func nodesOf(ctx context.Context, tx *store.Tx, parts map[string]map[int64]bool, into map[int64]bool) error {
 	for kind, query := range map[string]string{
-		KindAllocation: "SELECT i.node_id FROM interface i JOIN allocation a ON a.interface_id = i.id WHERE i.node_id IS NOT NULL AND a.id IN ",
-		KindInterface:  "SELECT node_id FROM interface WHERE node_id IS NOT NULL AND id IN ",
+		kinds.Allocation: "SELECT i.node_id FROM interface i JOIN allocation a ON a.interface_id = i.id WHERE i.node_id IS NOT NULL AND a.id IN ",
+		kinds.Interface:  "SELECT node_id FROM interface WHERE node_id IS NOT NULL AND id IN ",
 	} {
 		list, args := inList(parts[kind])
 		if len(args) == 0 {
@@ -195,11 +196,11 @@ func inList(ids map[int64]bool) (string, []any) {
 // read reads what changed as it is now.
 func (f *followed) read(ctx context.Context, tx *store.Tx) (p Part, err error) {
 	if list, args := inList(f.nodes); len(args) > 0 {
-		machines, err := nodesWhere(ctx, tx, KindMachine, "n.id IN "+list, args...)
+		machines, err := nodesWhere(ctx, tx, kinds.Machine, "n.id IN "+list, args...)
 		if err != nil {
 			return p, err
 		}
-		devices, err := nodesWhere(ctx, tx, KindDevice, "n.id IN "+list, args...)
+		devices, err := nodesWhere(ctx, tx, kinds.Device, "n.id IN "+list, args...)
 		if err != nil {
 			return p, err
 		}

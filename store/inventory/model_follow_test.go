@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/internal/sitetest"
 	"github.com/gomaas/maas/store/inventory/plan"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // walker makes random changes of every kind to a site. What is refused is fine.
@@ -70,7 +71,7 @@ func (w *walker) step() {
 		a := addr("10.0.0.191").As4()
 		a[3] += byte(w.r.IntN(60))
 		end := time.Now().Add(time.Hour)
-		_ = inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(w.r.IntN(60)), Addr: addr(fmt.Sprintf("10.0.0.%d", a[3])), Hostname: fmt.Sprint("client", w.n), Expires: end, Ended: w.r.IntN(3) == 0})
+		_ = inv.Leases.Record(ctx, inventory.LeaseFact{MAC: mac(w.r.IntN(60)), Addr: addr(fmt.Sprintf("10.0.0.%d", a[3])), Hostname: fmt.Sprint("client", w.n), Expires: end, Ended: w.r.IntN(3) == 0})
 	case 7:
 		_ = inv.Machines.Delete(ctx, w.machine().ID)
 	case 8, 9:
@@ -109,7 +110,7 @@ func (w *walker) step() {
 	case 20:
 		_, _ = inv.ReserveAddress(ctx, inventory.Reservation{SubnetID: w.subnet().ID, Owner: "ada", Hostname: fmt.Sprint("r", w.n)})
 	case 21:
-		_, _ = inv.ExpireLeases(ctx, time.Now().Add(time.Duration(w.r.IntN(2))*2*time.Hour))
+		_, _ = inv.Leases.Expire(ctx, time.Now().Add(time.Duration(w.r.IntN(2))*2*time.Hour))
 	case 22:
 		w.rare()
 	case 23:
@@ -129,7 +130,7 @@ func (w *walker) rare() {
 			_ = inv.Zones.Delete(ctx, z.ID)
 		}
 	case 2:
-		_ = inv.SetSetting(ctx, inventory.SettingDNSTTL, fmt.Sprint(w.n))
+		_ = inv.Settings.Set(ctx, setting.DNSTTL, fmt.Sprint(w.n))
 	case 3:
 		all, err := inv.Domains.List(ctx)
 		if d, ok := pickOf(w, all, err); ok {
@@ -141,7 +142,7 @@ func (w *walker) rare() {
 	case 5:
 		_, _ = inv.Records.Create(ctx, inventory.DNSRecord{Name: fmt.Sprint("r", w.n), Type: "A", Data: "10.0.0.9"})
 	case 6:
-		_ = inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: w.subnet().ID}, disk(fmt.Sprint("p", w.n)))
+		_ = inv.Profiles.Set(ctx, inventory.BootTarget{SubnetID: w.subnet().ID}, disk(fmt.Sprint("p", w.n)))
 	case 7:
 		s := w.subnet()
 		s.DenyProxy = !s.DenyProxy

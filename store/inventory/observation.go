@@ -10,6 +10,7 @@ import (
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Observation is a device that a rack saw on a network. Rack, Link, VID, Addr and MAC together tell
@@ -38,7 +39,7 @@ const defaultObservationTTL = 24 * time.Hour
 const maxObservations = 1 << 16
 
 var observations = table[Observation]{
-	kind: KindObservation, name: "observation",
+	kind: kinds.Observation, name: "observation",
 	cols: []string{"ip", "mac", "rack", "link", "vid", "hostname", "first_seen", "last_seen", "expires", "count", "sources", "rival", "info"},
 	id:   func(o *Observation) *int64 { return &o.ID },
 	fields: func(o *Observation) []any {
@@ -49,11 +50,11 @@ var observations = table[Observation]{
 
 // Observe takes in what a rack saw. Seeing the same again changes only when it was seen last, and
 // is not in the change feed.
-func (inv *Inventory) Observe(ctx context.Context, o Observation) error {
+func (ds *Discoveries) Observe(ctx context.Context, o Observation) error {
 	if !o.Addr.IsValid() || len(o.MAC) == 0 {
-		return invalid(KindObservation, o.Addr.String(), "ip", "and mac_address are needed")
+		return invalid(kinds.Observation, o.Addr.String(), "ip", "and mac_address are needed")
 	}
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return inv.observe(ctx, tx, o) })
+	return ds.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return ds.inv.observe(ctx, tx, o) })
 }
 
 func (inv *Inventory) observe(ctx context.Context, tx *store.Tx, o Observation) error {
@@ -113,11 +114,11 @@ func (inv *Inventory) forgetObservations(ctx context.Context, where string, args
 	return n, err
 }
 
-// ExpireObservations deletes what has not been seen for as long as its sources vouch for it:
+// Expire deletes what has not been seen for as long as its sources vouch for it:
 // devices, switches, racks, DHCP servers. It returns how many devices.
-func (inv *Inventory) ExpireObservations(ctx context.Context, now time.Time) (n int, err error) {
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if n, err = inv.forgetObservations(ctx, "expires < ? AND (expires > 0 OR last_seen < ?)", now.UnixMicro(), now.Add(-defaultObservationTTL).UnixMicro()); err != nil {
+func (ds *Discoveries) Expire(ctx context.Context, now time.Time) (n int, err error) {
+	err = ds.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if n, err = ds.inv.forgetObservations(ctx, "expires < ? AND (expires > 0 OR last_seen < ?)", now.UnixMicro(), now.Add(-defaultObservationTTL).UnixMicro()); err != nil {
 			return err
 		}
 		if err := linkPeers.deleteWhere(ctx, tx, "expires < ?", now.UnixMicro()); err != nil {

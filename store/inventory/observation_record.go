@@ -10,47 +10,49 @@ import (
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // eventDiscovery is the kind of events about what racks saw.
 const eventDiscovery = "discovery"
 
-// RecordDiscovery records an event of a rack's discovery: a device, an address that moved, a
+// Record records an event of a rack's discovery: a device, an address that moved, a
 // conflict, a switch or rack at the far end of a link, a DHCP server, an unknown VLAN. Events for
 // administrators are logged. Recording an event twice changes nothing.
-func (inv *Inventory) RecordDiscovery(ctx context.Context, rack string, e discovery.Event) error {
-	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ds *Discoveries) Record(ctx context.Context, rack string, e discovery.Event) error {
+	return ds.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		o := e.Device
 		switch {
 		case o.Switch != nil, o.Beacon != nil:
-			return inv.recordPeer(ctx, tx, rack, e)
+			return ds.inv.recordPeer(ctx, tx, rack, e)
 		case !o.Addr.IsValid():
-			return invalid(KindObservation, o.MAC.String(), "ip", "is needed")
+			return invalid(kinds.Observation, o.MAC.String(), "ip", "is needed")
 		}
 		if e.Kind != discovery.Expired {
-			if ignored, err := inv.ignores(ctx, o.MAC, o.Addr); err != nil || ignored {
+			if ignored, err := ds.inv.ignores(ctx, o.MAC, o.Addr); err != nil || ignored {
 				return err
 			}
 		}
 		if o.DHCPServer && e.Kind != discovery.Expired {
-			if err := inv.recordDHCPServer(ctx, tx, rack, o); err != nil {
+			if err := ds.inv.recordDHCPServer(ctx, tx, rack, o); err != nil {
 				return err
 			}
 		}
 		if o.MAC == (discovery.MAC{}) {
 			return nil // another device mentioned it; it was not observed itself
 		}
-		if err := inv.recordVLAN(ctx, tx, rack, o); err != nil {
+		if err := ds.inv.recordVLAN(ctx, tx, rack, o); err != nil {
 			return err
 		}
-		return inv.recordDevice(ctx, tx, rack, e)
+		return ds.inv.recordDevice(ctx, tx, rack, e)
 	})
 }
 
 // ignores reports whether a rule ignores a device now. Racks obey the rules too, but a rack that
 // has not received a new rule yet still reports.
 func (inv *Inventory) ignores(ctx context.Context, mac discovery.MAC, a netip.Addr) (bool, error) {
-	text, err := inv.Setting(ctx, SettingDiscoveryIgnore)
+	text, err := inv.Settings.Get(ctx, setting.DiscoveryIgnore)
 	if err != nil {
 		if notFound(err) {
 			err = nil
@@ -59,7 +61,7 @@ func (inv *Inventory) ignores(ctx context.Context, mac discovery.MAC, a netip.Ad
 	}
 	rules, err := discovery.ParseIgnore(elements(text))
 	if err != nil {
-		return false, nil // no rule that SetDiscoverySetting takes; to refuse the report would hold up all that follow
+		return false, nil // no rule that Settings.Set takes; to refuse the report would hold up all that follow
 	}
 	return rules.Match(mac, a), nil
 }
@@ -103,7 +105,7 @@ func (inv *Inventory) recordDevice(ctx context.Context, tx *store.Tx, rack strin
 
 // note writes to the log of events.
 func (inv *Inventory) note(ctx context.Context, level, format string, args ...any) error {
-	return inv.AddEvents(ctx, Event{Kind: eventDiscovery, Level: level, Description: fmt.Sprintf(format, args...)})
+	return inv.Events.Add(ctx, Event{Kind: eventDiscovery, Level: level, Description: fmt.Sprintf(format, args...)})
 }
 
 // DHCPServer is a DHCP server that a rack saw, or that a client named.
@@ -118,7 +120,7 @@ type DHCPServer struct {
 }
 
 var dhcpServers = table[DHCPServer]{
-	kind: KindObservation, name: "dhcp_server", cols: []string{"rack", "link", "vid", "ip", "mac", "last_seen"},
+	kind: kinds.Observation, name: "dhcp_server", cols: []string{"rack", "link", "vid", "ip", "mac", "last_seen"},
 	id: func(s *DHCPServer) *int64 { return &s.ID },
 	fields: func(s *DHCPServer) []any {
 		return []any{&s.Rack, &s.Link, &s.VID, asText{&s.Addr}, asMAC{&s.MAC}, asTime{&s.LastSeen}}
@@ -165,9 +167,9 @@ func rackAddresses(ctx context.Context, tx *store.Tx) (map[netip.Addr]bool, erro
 	return own, err
 }
 
-// ForeignDHCPServers lists the DHCP servers that racks saw beside their own.
-func (inv *Inventory) ForeignDHCPServers(ctx context.Context) (out []DHCPServer, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+// DHCPServers lists the DHCP servers that racks saw beside their own.
+func (ds *Discoveries) DHCPServers(ctx context.Context) (out []DHCPServer, err error) {
+	err = ds.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out, err = foreignServers(ctx, tx)
 		return err
 	})
@@ -188,10 +190,6 @@ func foreignServers(ctx context.Context, tx *store.Tx) (out []DHCPServer, err er
 	return out, err
 }
 
-// SettingDiscoveryVLANs is the action for an unknown VLAN tag: "create" makes a VLAN in the fabric
-// of the link (the default), "propose" only logs an event.
-const SettingDiscoveryVLANs = "discovery_vlans"
-
 // recordVLAN makes sure that there is a VLAN for a tag that was seen.
 func (inv *Inventory) recordVLAN(ctx context.Context, tx *store.Tx, rack string, o discovery.Device) error {
 	if o.VID == 0 {
@@ -207,7 +205,7 @@ func (inv *Inventory) recordVLAN(ctx context.Context, tx *store.Tx, rack string,
 	if _, err := vlans.one(ctx, tx, fmt.Sprint(o.VID), "fabric_id = ? AND vid = ?", base.FabricID, int(o.VID)); !notFound(err) {
 		return err
 	}
-	mode, err := inv.Setting(ctx, SettingDiscoveryVLANs)
+	mode, err := inv.Settings.Get(ctx, setting.DiscoveryVLANs)
 	if err != nil && !notFound(err) {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Power holds a machine's power control.
@@ -136,7 +137,7 @@ func (inv *Inventory) SetPowerState(ctx context.Context, machine int64, state st
 		if _, err := tx.Exec(ctx, "UPDATE node SET power_state = ? WHERE id = ?", state, machine); err != nil {
 			return err
 		}
-		tx.Changed(KindMachine, machine, store.Updated)
+		tx.Changed(kinds.Machine, machine, store.Updated)
 		return nil
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Promotion makes something that is managed of a device that a rack saw.
@@ -38,8 +39,8 @@ type Promoted struct {
 // transaction: all of it or, with an error, nothing. The error is fs.ErrNotExist if no rack saw it,
 // fs.ErrExist if its MAC or the name has an owner, and an ipam.RefusedError if the address cannot
 // be given away.
-func (inv *Inventory) Promote(ctx context.Context, p Promotion) (out Promoted, err error) {
-	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+func (ds *Discoveries) Promote(ctx context.Context, p Promotion) (out Promoted, err error) {
+	err = ds.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d, err := discoveryOf(ctx, tx, p.Addr.Unmap(), p.MAC)
 		if err != nil {
 			return err
@@ -52,16 +53,16 @@ func (inv *Inventory) Promote(ctx context.Context, p Promotion) (out Promoted, e
 				return err
 			}
 		}
-		node, iface, err := inv.promoteNode(ctx, p, d, &out)
+		node, iface, err := ds.inv.promoteNode(ctx, p, d, &out)
 		if err != nil {
 			return err
 		}
 		if !p.NoAddress {
-			if err := inv.keepAddress(ctx, iface, d, &out); err != nil {
+			if err := ds.inv.keepAddress(ctx, iface, d, &out); err != nil {
 				return err
 			}
 		}
-		return inv.reread(ctx, d, node, &out)
+		return ds.inv.reread(ctx, d, node, &out)
 	})
 	if err != nil {
 		return Promoted{}, err
@@ -113,7 +114,7 @@ func (inv *Inventory) reread(ctx context.Context, d Discovery, node int64, out *
 	if err != nil {
 		return err
 	}
-	return inv.AddEvents(ctx, Event{
+	return inv.Events.Add(ctx, Event{
 		NodeID: node, Kind: eventDiscovery,
 		Description: fmt.Sprintf("%s was made of what rack %s saw on %s: %s at %s", name, d.Rack, d.Link, d.MAC, d.Addr),
 	})
@@ -121,7 +122,7 @@ func (inv *Inventory) reread(ctx context.Context, d Discovery, node int64, out *
 
 // freeOrNone returns a name that was seen if it is one and is free, else "".
 func freeOrNone(ctx context.Context, tx *store.Tx, seen string, domain int64) (string, error) {
-	name, err := HostName(KindMachine, seen)
+	name, err := HostName(kinds.Machine, seen)
 	if err != nil || name == "" {
 		return "", nil
 	}

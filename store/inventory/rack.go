@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Rack is a process that serves machines on the networks it is linked to.
@@ -31,7 +32,7 @@ type RackLink struct {
 }
 
 var racks = table[Rack]{
-	kind: KindRack, name: "rack", cols: []string{"name", "zone_id", "links", "last_seen"},
+	kind: kinds.Rack, name: "rack", cols: []string{"name", "zone_id", "links", "last_seen"},
 	id: func(r *Rack) *int64 { return &r.ID }, version: func(r *Rack) *int64 { return &r.Version },
 	label: func(r *Rack) string { return r.Name },
 	fields: func(r *Rack) []any {
@@ -43,7 +44,7 @@ var racks = table[Rack]{
 // addresses are held from then on, so that no machine gets them.
 func (inv *Inventory) RegisterRack(ctx context.Context, r Rack) (Rack, error) {
 	if strings.TrimSpace(r.Name) == "" {
-		return r, invalid(KindRack, r.Name, "name", "is missing")
+		return r, invalid(kinds.Rack, r.Name, "name", "is missing")
 	}
 	err := inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		r.LastSeen = time.Now()
@@ -122,7 +123,7 @@ func (inv *Inventory) holdRackAddresses(ctx context.Context, tx *store.Tx, r Rac
 func (inv *Inventory) rackRules() rules[Rack] {
 	return rules[Rack]{
 		check: func(ctx context.Context, tx *store.Tx, r, old *Rack) error {
-			if err := needName(KindRack, r.Name); err != nil {
+			if err := needName(kinds.Rack, r.Name); err != nil {
 				return err
 			}
 			if old != nil {
@@ -154,7 +155,7 @@ func (inv *Inventory) keepRack(ctx context.Context, tx *store.Tx, r *Rack) error
 	for _, v := range vs {
 		by = append(by, fmt.Sprintf("vlan %s (id %d)", v, v.ID))
 	}
-	if err := inUse(KindRack, r.Name, "give these VLANs another rack first", by); err != nil {
+	if err := inUse(kinds.Rack, r.Name, "give these VLANs another rack first", by); err != nil {
 		return err
 	}
 	gone := *r

@@ -22,8 +22,8 @@ func TestRenameRack(t *testing.T) {
 		v.SecondaryRack = "other"
 		must[ipam.VLAN](t)(inv.VLANs.Update(ctx, v))
 		must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: "h", Rack: "before", Expires: time.Now().Add(time.Hour)}))
-		ok(t, inv.Observe(ctx, inventory.Observation{Addr: addr("10.0.0.9"), MAC: mac(9), Rack: "before", Link: "eth0"}))
-		ok(t, inv.ReportRack(ctx, "before", "region", inventory.RackReport{Version: "1"}))
+		ok(t, inv.Discoveries.Observe(ctx, inventory.Observation{Addr: addr("10.0.0.9"), MAC: mac(9), Rack: "before", Link: "eth0"}))
+		ok(t, inv.Health.Report(ctx, "before", "region", inventory.RackReport{Version: "1"}))
 		must[int](t)(inv.NewFacts(ctx, "before", "box", []uint64{1, 2}))
 
 		r := must[inventory.Rack](t)(inv.Racks.Find(ctx, "before"))

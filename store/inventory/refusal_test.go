@@ -287,13 +287,13 @@ func nameAttempts() []attempt {
 			return errOf(inv.Machines.Create(ctx, inventory.Machine{Hostname: "a_b", Interfaces: []inventory.Interface{nic(9)}}))
 		}, `machine "a_b": hostname must be 1 to 63 letters`},
 		{"bad profile", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.SetBootProfile(ctx, inventory.BootTarget{MachineID: w.node1.ID}, &pxe.Profile{})
+			return inv.Profiles.Set(ctx, inventory.BootTarget{MachineID: w.node1.ID}, &pxe.Profile{})
 		}, `boot-profile "machine node1": profile cannot be booted: pxe: profile "": kernel is empty`},
 		{"profile of a subnet that is not there", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
-			return inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: 999}, &pxe.Profile{Kind: pxe.Local})
+			return inv.Profiles.Set(ctx, inventory.BootTarget{SubnetID: 999}, &pxe.Profile{Kind: pxe.Local})
 		}, "no subnet 999"},
 		{"profile of two", func(ctx context.Context, inv *inventory.Inventory, w town) error {
-			return inv.SetBootProfile(ctx, inventory.BootTarget{MachineID: w.node1.ID, SubnetID: w.s.ID}, &pxe.Profile{Kind: pxe.Local})
+			return inv.Profiles.Set(ctx, inventory.BootTarget{MachineID: w.node1.ID, SubnetID: w.s.ID}, &pxe.Profile{Kind: pxe.Local})
 		}, "is for one of machine, tag and subnet"},
 		{"interface's name again", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			return errOf(inv.Interfaces.Create(ctx, ipam.Interface{NodeID: w.node1.ID, Name: "eth0", MAC: mac(9)}))

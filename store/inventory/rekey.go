@@ -150,8 +150,8 @@ func KeyMarked(ctx context.Context, db *store.DB) (marked bool, err error) {
 
 // Digest returns a keyed hash of data. Without the site's key the data cannot be found by trial, so
 // a digest of data with secrets may be stored.
-func (inv *Inventory) Digest(data []byte) string {
-	return secret.Digest(inv.digestKey, data)
+func (an *Answers) Digest(data []byte) string {
+	return secret.Digest(an.inv.digestKey, data)
 }
 
 // FitsKey reports whether the secrets in a database are sealed with a key.

@@ -27,14 +27,14 @@ func TestReplaceKey(t *testing.T) {
 		must[inventory.TSIGKey](t)(inv.TSIGKeys.Create(ctx, inventory.TSIGKey{Name: "xfer", Secret: "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}))
 		must[inventory.Domain](t)(inv.Domains.Create(ctx, inventory.Domain{Name: "lab.example", Signed: true}))
 		authority := func(inv *inventory.Inventory) string {
-			_, key, err := inv.SiteCA(ctx, func() (cert, key []byte, err error) { return []byte("cert"), []byte("new"), nil })
+			_, key, err := inv.Enrolment.CA(ctx, func() (cert, key []byte, err error) { return []byte("cert"), []byte("new"), nil })
 			ok(t, err)
 			return string(key)
 		}
 		authority(inv)
 		enrol := func(inv *inventory.Inventory, serial string) error {
 			must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: serial, Expires: time.Now().Add(time.Hour)}))
-			return inv.AdmitRack(ctx, serial, certificate(serial, "far"))
+			return inv.Enrolment.Admit(ctx, serial, certificate(serial, "far"))
 		}
 		ok(t, enrol(inv, "1"))
 

@@ -6,10 +6,11 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var reservedIPs = table[ipam.ReservedIP]{
-	kind: KindReservedIP, name: "reserved_ip", cols: []string{"subnet_id", "ip", "mac", "comment"},
+	kind: kinds.ReservedIP, name: "reserved_ip", cols: []string{"subnet_id", "ip", "mac", "comment"},
 	id: func(r *ipam.ReservedIP) *int64 { return &r.ID }, version: func(r *ipam.ReservedIP) *int64 { return &r.Version },
 	label: func(r *ipam.ReservedIP) string { return r.String() },
 	fields: func(r *ipam.ReservedIP) []any {
@@ -23,7 +24,7 @@ var reservedIPRules = rules[ipam.ReservedIP]{
 	check: func(ctx context.Context, tx *store.Tx, r, old *ipam.ReservedIP) error {
 		if old != nil {
 			if r.Addr != old.Addr || r.MAC.String() != old.MAC.String() || r.SubnetID != old.SubnetID {
-				return invalid(KindReservedIP, old.String(), "comment", "alone can be changed; delete it and make another one")
+				return invalid(kinds.ReservedIP, old.String(), "comment", "alone can be changed; delete it and make another one")
 			}
 			return nil
 		}

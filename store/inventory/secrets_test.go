@@ -72,7 +72,7 @@ func TestDigestTakesTheKey(t *testing.T) {
 		db, err := store.Open(t.Context(), "memory:", schema.FS)
 		ok(t, err)
 		defer db.Close()
-		return must[*inventory.Inventory](t)(inventory.Open(t.Context(), db, inventory.Config{Key: []byte(key)})).Digest([]byte(text))
+		return must[*inventory.Inventory](t)(inventory.Open(t.Context(), db, inventory.Config{Key: []byte(key)})).Answers.Digest([]byte(text))
 	}
 	one, two := strings.Repeat("1", 32), strings.Repeat("2", 32)
 	want := digest(one, "x")

@@ -7,35 +7,37 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/store/inventory/kinds"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // checkDNSSetting refuses what DNS servers could not use.
 func checkDNSSetting(name, value string) error {
 	why := ""
 	switch name {
-	case SettingDNSSEC:
+	case setting.DNSSEC:
 		switch dnssrv.Validation(value) {
 		case "", dnssrv.ValidationAuto, dnssrv.ValidationYes, dnssrv.ValidationNo:
 		default:
 			why = fmt.Sprintf("%q is none of auto, yes and no", value)
 		}
-	case SettingUpstreamDNS, SettingDNSNotify:
+	case setting.UpstreamDNS, setting.DNSNotify:
 		for _, text := range elements(value) {
 			if _, ok := parseServer(text); !ok {
 				why = fmt.Sprintf("%q is neither an address nor an address and a port", text)
 			}
 		}
-	case SettingDNSTrustedACL:
+	case setting.DNSTrustedACL:
 		for _, text := range elements(value) {
 			if _, ok := parseNetwork(text); !ok {
 				why = fmt.Sprintf("%q is neither a network like 192.0.2.0/24 nor an address", text)
 			}
 		}
-	case SettingInternalDomain:
+	case setting.InternalDomain:
 		if name, err := DomainName(value); value != "" && (err != nil || name != value) {
 			why = fmt.Sprintf("%q is not the name of a domain in lower case", value)
 		}
-	case SettingDNSTTL:
+	case setting.DNSTTL:
 		if n, err := strconv.ParseUint(value, 10, 31); value != "" && (err != nil || n == 0) {
 			why = fmt.Sprintf("%q is not a number of seconds from 1 to 2147483647", value)
 		}
@@ -43,7 +45,7 @@ func checkDNSSetting(name, value string) error {
 	if why == "" {
 		return nil
 	}
-	return invalid(KindSetting, name, name, why)
+	return invalid(kinds.Setting, name, name, why)
 }
 
 // parseServer reads the address of a DNS server; port 53 when there is none.
@@ -63,12 +65,6 @@ func parseNetwork(text string) (netip.Prefix, bool) {
 	a, err := netip.ParseAddr(text)
 	return netip.PrefixFrom(a, a.BitLen()), err == nil && a.Zone() == ""
 }
-
-// SettingInternalDomain is the domain with a name for the racks of each subnet.
-const SettingInternalDomain = "maas_internal_domain"
-
-// DefaultInternalDomain is the default of SettingInternalDomain.
-const DefaultInternalDomain = "maas-internal"
 
 // SettingServers are the DNS servers of a setting.
 func (m *Model) SettingServers(name string) (out []netip.AddrPort) {

@@ -7,52 +7,29 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/proxy"
+	"github.com/gomaas/maas/store/inventory/kinds"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
-
-// Settings of the proxy, with the names they have in MAAS.
-const (
-	SettingEnableHTTPProxy = "enable_http_proxy" // whether machines are given a proxy; default true
-	SettingHTTPProxy       = "http_proxy"        // external proxy that machines are given instead of the racks'; "" = none
-	SettingUsePeerProxy    = "use_peer_proxy"    // machines are given the racks' proxies, and these go through http_proxy; default false
-	SettingProxyPort       = "maas_proxy_port"   // of the racks' proxies; default 8000
-	SettingPreferV4Proxy   = "prefer_v4_proxy"   // connect to IPv4 addresses of origins first; default false
-	SettingNoProxy         = "no_proxy"          // what racks reach without a parent: hosts, .domains and networks
-)
-
-// Further settings of the proxy, which MAAS has not.
-const (
-	SettingProxyRoutes = "proxy_routes" // what racks serve of mirrors: PREFIX=ORIGIN, such as /ubuntu/=http://archive.example/ubuntu/
-	SettingProxyUplink = "proxy_uplink" // bytes a second that each rack takes from origins, shared fairly; default 0 = no limit
-)
-
-// ProxySettings are the names of all of them.
-var ProxySettings = []string{
-	SettingEnableHTTPProxy, SettingHTTPProxy, SettingUsePeerProxy, SettingProxyPort, SettingPreferV4Proxy, SettingNoProxy,
-	SettingProxyRoutes, SettingProxyUplink,
-}
-
-// DefaultProxyPort is the port that MAAS uses.
-const DefaultProxyPort = 8000
 
 // checkProxySetting refuses values that the proxy cannot have. Of other settings it knows nothing.
 func checkProxySetting(name, value string) error {
 	why := ""
 	switch name {
-	case SettingEnableHTTPProxy, SettingUsePeerProxy, SettingPreferV4Proxy:
+	case setting.EnableHTTPProxy, setting.UsePeerProxy, setting.PreferV4Proxy:
 		if _, err := strconv.ParseBool(value); err != nil && value != "" {
 			why = fmt.Sprintf("%q is neither true nor false", value)
 		}
-	case SettingHTTPProxy:
+	case setting.HTTPProxy:
 		if u, err := url.Parse(value); value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "") {
 			why = "is not a URL like http://proxy.example:3128" // which may hold a password, so it is not repeated
 		}
-	case SettingProxyPort:
+	case setting.ProxyPort:
 		why = badProxyPort(value)
-	case SettingProxyRoutes:
+	case setting.ProxyRoutes:
 		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{Routes: ProxyRoutes(elements(value))}); err != nil {
 			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
 		}
-	case SettingProxyUplink:
+	case setting.ProxyUplink:
 		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0) {
 			why = fmt.Sprintf("%q is not a number of bytes a second; 0 means no limit", value)
 		}
@@ -60,7 +37,7 @@ func checkProxySetting(name, value string) error {
 	if why == "" {
 		return nil
 	}
-	return invalid(KindSetting, name, name, why)
+	return invalid(kinds.Setting, name, name, why)
 }
 
 // ProxyRoutes reads PREFIX=ORIGIN of each element. What is not of that form has no origin.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Snippet is a set of DHCP options of the site or, if one of the references is not 0, of a node, a
@@ -22,7 +23,7 @@ type Snippet struct {
 }
 
 var snippets = table[Snippet]{
-	kind: KindSnippet, name: "dhcp_snippet", cols: []string{"name", "description", "value", "enabled", "node_id", "subnet_id", "range_id"},
+	kind: kinds.Snippet, name: "dhcp_snippet", cols: []string{"name", "description", "value", "enabled", "node_id", "subnet_id", "range_id"},
 	id: func(s *Snippet) *int64 { return &s.ID }, version: func(s *Snippet) *int64 { return &s.Version },
 	label: func(s *Snippet) string { return s.Name },
 	fields: func(s *Snippet) []any {
@@ -35,7 +36,7 @@ const maxSnippet = 16 << 10
 
 // check sees to it that the options can be read and are of the family of where they belong.
 func (s Snippet) check(ctx context.Context, tx *store.Tx) error {
-	wrong := func(field, why string) error { return invalid(KindSnippet, s.Name, field, why) }
+	wrong := func(field, why string) error { return invalid(kinds.Snippet, s.Name, field, why) }
 	places := 0
 	for _, id := range []int64{s.NodeID, s.SubnetID, s.RangeID} {
 		if id != 0 {
@@ -84,7 +85,7 @@ var snippetRules = rules[Snippet]{
 		if err := s.check(ctx, tx); err != nil {
 			return err
 		}
-		return needName(KindSnippet, s.Name)
+		return needName(kinds.Snippet, s.Name)
 	},
 	unique: func(s *Snippet) string { return "name " + s.Name },
 }

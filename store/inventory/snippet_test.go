@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/internal/sitetest"
 	"github.com/gomaas/maas/store/inventory/plan"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 func TestParseDHCPOptions(t *testing.T) {
@@ -135,12 +136,12 @@ func TestTagsAndGateways(t *testing.T) {
 		tag := must[inventory.Tag](t)(inv.Tags.Create(ctx, inventory.Tag{Name: "gpu", KernelOpts: "iommu=on"}))
 		_, err := inv.Tags.Create(ctx, inventory.Tag{Name: "gpu"})
 		refused(t, err, "there is already a tag with name gpu")
-		_, _, err = inv.TagNodes(ctx, tag.ID, []int64{m.ID, m.ID}, nil)
+		_, _, err = inv.Tags.MarkNodes(ctx, tag.ID, []int64{m.ID, m.ID}, nil)
 		ok(t, err)
 		link := must[ipam.Allocation](t)(inv.LinkInterface(ctx, m.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, SubnetID: s.ID}))
 		ok(t, inv.SetDefaultGateway(ctx, m.ID, link.ID))
 		ok(t, inv.LockMachine(ctx, m.ID, true))
-		ok(t, inv.SetSetting(ctx, inventory.SettingBootProfile, `{"kernel":"k","cmdline":"quiet"}`))
+		ok(t, inv.Settings.Set(ctx, setting.BootProfile, `{"kernel":"k","cmdline":"quiet"}`))
 		m = must[inventory.Machine](t)(inv.Machines.Get(ctx, m.ID))
 		if fmt.Sprint(m.Tags) != "[gpu]" || m.Gateway4 != link.ID || !m.Locked {
 			t.Errorf("read %+v", m)

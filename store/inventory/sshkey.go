@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // maxPublicKey is the longest public key in bytes; RSA with 16384 bits has less than 3 kB.
@@ -35,7 +36,7 @@ type SSHKey struct {
 }
 
 var sshKeys = table[SSHKey]{
-	kind: KindSSHKey, name: "ssh_key", cols: []string{"account_id", "public_key"},
+	kind: kinds.SSHKey, name: "ssh_key", cols: []string{"account_id", "public_key"},
 	id:     func(k *SSHKey) *int64 { return &k.ID },
 	fields: func(k *SSHKey) []any { return []any{&k.UserID, &k.Key} },
 }
@@ -49,7 +50,7 @@ var sshKeyRules = rules[SSHKey]{
 	check: func(_ context.Context, _ *store.Tx, k, _ *SSHKey) error {
 		k.Key = strings.Join(strings.Fields(k.Key), " ")
 		if !isPublicKey(k.Key) {
-			return invalid(KindSSHKey, "", "key", "is not a public key like ssh-ed25519 AAAA... name")
+			return invalid(kinds.SSHKey, "", "key", "is not a public key like ssh-ed25519 AAAA... name")
 		}
 		return nil
 	},

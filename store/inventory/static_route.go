@@ -6,10 +6,11 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var routes = table[ipam.StaticRoute]{
-	kind: KindRoute, name: "static_route", cols: []string{"source_id", "destination_id", "gateway", "metric"},
+	kind: kinds.Route, name: "static_route", cols: []string{"source_id", "destination_id", "gateway", "metric"},
 	id: func(r *ipam.StaticRoute) *int64 { return &r.ID }, version: func(r *ipam.StaticRoute) *int64 { return &r.Version },
 	label: func(r *ipam.StaticRoute) string { return r.String() },
 	fields: func(r *ipam.StaticRoute) []any {

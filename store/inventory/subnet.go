@@ -9,10 +9,11 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var subnets = table[ipam.Subnet]{
-	kind: KindSubnet, name: "subnet",
+	kind: kinds.Subnet, name: "subnet",
 	cols: []string{"name", "description", "vlan_id", "prefix", "gateway", "dns_servers", "rdns", "unmanaged", "deny_dns", "deny_proxy", "active_discovery", "disabled_boot"},
 	id:   func(s *ipam.Subnet) *int64 { return &s.ID }, version: func(s *ipam.Subnet) *int64 { return &s.Version },
 	label: func(s *ipam.Subnet) string { return s.String() },
@@ -60,7 +61,7 @@ func checkFits(ctx context.Context, tx *store.Tx, s ipam.Subnet) error {
 		}
 	}
 	if len(out) > 0 {
-		return invalid(KindSubnet, s.String(), "cidr", "leaves out "+out[0]+fmt.Sprintf(" (%d objects in all); remove what it leaves out first", len(out)))
+		return invalid(kinds.Subnet, s.String(), "cidr", "leaves out "+out[0]+fmt.Sprintf(" (%d objects in all); remove what it leaves out first", len(out)))
 	}
 	return nil
 }
@@ -86,7 +87,7 @@ func subnetFor(ctx context.Context, tx *store.Tx, a netip.Addr) (ipam.Subnet, er
 		}
 	}
 	if len(prefixes) == 0 {
-		return ipam.Subnet{}, &NotFoundError{KindSubnet, "for " + a.String()}
+		return ipam.Subnet{}, &NotFoundError{kinds.Subnet, "for " + a.String()}
 	}
 	return subnets.one(ctx, tx, "for "+a.String(), "prefix IN (?"+strings.Repeat(", ?", len(prefixes)-1)+")", prefixes...)
 }
@@ -227,7 +228,7 @@ func emptySubnet(ctx context.Context, tx *store.Tx, id int64, force bool) error 
 			by = append(by, r.String())
 		}
 	}
-	if err := inUse(KindSubnet, u.Subnet.String(), "delete the dynamic range, or turn DHCP off on VLAN "+v.String(), by); err != nil {
+	if err := inUse(kinds.Subnet, u.Subnet.String(), "delete the dynamic range, or turn DHCP off on VLAN "+v.String(), by); err != nil {
 		return err
 	}
 	for _, a := range u.Allocations {
@@ -235,7 +236,7 @@ func emptySubnet(ctx context.Context, tx *store.Tx, id int64, force bool) error 
 			by = append(by, a.String())
 		}
 	}
-	if err := inUse(KindSubnet, u.Subnet.String(), "release them, or use force", by); err != nil && !force {
+	if err := inUse(kinds.Subnet, u.Subnet.String(), "release them, or use force", by); err != nil && !force {
 		return err
 	}
 	return errors.Join(

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Tag marks machines, devices and subnets.
@@ -20,7 +21,7 @@ type Tag struct {
 }
 
 var tags = table[Tag]{
-	kind: KindTag, name: "tag", cols: []string{"name", "comment", "kernel_opts"},
+	kind: kinds.Tag, name: "tag", cols: []string{"name", "comment", "kernel_opts"},
 	id: func(t *Tag) *int64 { return &t.ID }, version: func(t *Tag) *int64 { return &t.Version },
 	label:  func(t *Tag) string { return t.Name },
 	fields: func(t *Tag) []any { return []any{&t.Name, &t.Comment, &t.KernelOpts} },
@@ -30,10 +31,10 @@ var tagName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}$`)
 
 func (t Tag) check() error {
 	if !tagName.MatchString(t.Name) {
-		return invalid(KindTag, t.Name, "name", "must be 1 to 256 letters, digits, _ and -")
+		return invalid(kinds.Tag, t.Name, "name", "must be 1 to 256 letters, digits, _ and -")
 	}
 	if err := checkKernelOpts(t.KernelOpts); err != nil {
-		return invalid(KindTag, t.Name, "kernel_opts", err.Error())
+		return invalid(kinds.Tag, t.Name, "kernel_opts", err.Error())
 	}
 	return nil
 }
@@ -57,21 +58,24 @@ func taggedChanged(ctx context.Context, tx *store.Tx, tag int64) error {
 	})
 }
 
-// TagNodes adds a tag to machines and devices and removes it from others, by ID, and returns how
+// Tags holds tags and what they mark.
+type Tags struct{ *Collection[Tag] }
+
+// MarkNodes adds a tag to machines and devices and removes it from others, by ID, and returns how
 // many changed.
-func (inv *Inventory) TagNodes(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
-	return inv.retag(ctx, tag, "node", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
+func (ts Tags) MarkNodes(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
+	return ts.inv.retag(ctx, tag, "node", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
 		n, err := nodes.get(ctx, tx, id)
 		return func() { n.changed(tx, store.Updated) }, err
 	})
 }
 
-// TagSubnets gives a tag to subnets and takes it from others, as TagNodes does with machines. What
+// MarkSubnets gives a tag to subnets and takes it from others, as Tags.MarkNodes does with machines. What
 // boots there boots by the tag's profile, see BootProfile.
-func (inv *Inventory) TagSubnets(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
-	return inv.retag(ctx, tag, "subnet", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
+func (ts Tags) MarkSubnets(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
+	return ts.inv.retag(ctx, tag, "subnet", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
 		_, err = subnets.get(ctx, tx, id)
-		return func() { tx.Changed(KindSubnet, id, store.Updated) }, err
+		return func() { tx.Changed(kinds.Subnet, id, store.Updated) }, err
 	})
 }
 
@@ -141,23 +145,23 @@ func addMarks(ctx context.Context, tx *store.Tx, all []node, which string, args 
 	})
 }
 
-// MachinesTagged lists the machines that have a tag.
-func (inv *Inventory) MachinesTagged(ctx context.Context, name string) ([]Machine, error) {
-	return inv.Machines.where(ctx, tagged, name)
+// Machines lists the machines that have a tag.
+func (ts Tags) Machines(ctx context.Context, name string) ([]Machine, error) {
+	return ts.inv.Machines.where(ctx, tagged, name)
 }
 
-// DevicesTagged lists the devices that have a tag.
-func (inv *Inventory) DevicesTagged(ctx context.Context, name string) ([]Device, error) {
-	return inv.Devices.where(ctx, tagged, name)
+// Devices lists the devices that have a tag.
+func (ts Tags) Devices(ctx context.Context, name string) ([]Device, error) {
+	return ts.inv.Devices.where(ctx, tagged, name)
 }
 
 // tagged selects the nodes that have a tag.
 const tagged = "n.id IN (SELECT m.node_id FROM node_tag m JOIN tag t ON t.id = m.tag_id WHERE t.name = ?)"
 
-// SubnetTags returns the names of the tags of subnets, the one that was made first before the
+// OfSubnets returns the names of the tags of subnets, the one that was made first before the
 // others, by ID of the subnet.
-func (inv *Inventory) SubnetTags(ctx context.Context) (all map[int64][]string, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+func (ts Tags) OfSubnets(ctx context.Context) (all map[int64][]string, err error) {
+	err = ts.inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		all, err = subnetTags(ctx, tx)
 		return err
 	})
@@ -191,9 +195,9 @@ var tagRules = rules[Tag]{
 	keep: func(ctx context.Context, tx *store.Tx, t *Tag) error { return taggedChanged(ctx, tx, t.ID) },
 }
 
-// TagsOf lists the names of a subnet's tags.
-func (inv *Inventory) TagsOf(ctx context.Context, subnet int64) (names []string, err error) {
-	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+// OfSubnet lists the names of a subnet's tags.
+func (ts Tags) OfSubnet(ctx context.Context, subnet int64) (names []string, err error) {
+	err = ts.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		names = nil // the view may be tried again
 		const query = "SELECT t.name FROM subnet_tag m JOIN tag t ON t.id = m.tag_id WHERE m.subnet_id = ? ORDER BY t.id"
 		return tx.Query(ctx, query, []any{subnet}, func(scan func(...any) error) error {

@@ -106,10 +106,10 @@ func checkUnreleasedSite(t *testing.T, inv *inventory.Inventory) {
 	if keys, err := inv.DNSKeys(model); err != nil || len(keys) != 1 || len(keys[0].Secret) < 40 {
 		t.Errorf("TSIG keys: %d, %v", len(keys), err)
 	}
-	if _, _, err := inv.SiteCA(ctx, nil); err != nil {
+	if _, _, err := inv.Enrolment.CA(ctx, nil); err != nil {
 		t.Errorf("the site's CA: %v", err)
 	}
-	if name, err := inv.CertifiedRack(ctx, "3aae1348be56641c69629e413bd91690"); name != "r9" || err != nil {
+	if name, err := inv.Enrolment.RackOf(ctx, "3aae1348be56641c69629e413bd91690"); name != "r9" || err != nil {
 		t.Errorf("rack of the certificate: %q, %v", name, err)
 	}
 	var names []string

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/internal/secret"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // Role is the set of a user's rights.
@@ -38,7 +39,7 @@ type User struct {
 }
 
 var users = table[User]{
-	kind: KindUser, name: "account", cols: []string{"name", "email", "role", "password", "created"},
+	kind: kinds.User, name: "account", cols: []string{"name", "email", "role", "password", "created"},
 	id: func(u *User) *int64 { return &u.ID }, version: func(u *User) *int64 { return &u.Version },
 	label:  func(u *User) string { return u.Name },
 	fields: func(u *User) []any { return []any{&u.Name, &u.Email, &u.Role, &u.Password, asTime{&u.Created}} },
@@ -52,13 +53,13 @@ func (u *User) check() error {
 	}
 	switch {
 	case !userName.MatchString(u.Name):
-		return invalid(KindUser, u.Name, "username", "must be 1 to 150 letters, digits and _ . @ + -")
+		return invalid(kinds.User, u.Name, "username", "must be 1 to 150 letters, digits and _ . @ + -")
 	case !slices.Contains(Roles, u.Role):
-		return invalid(KindUser, u.Name, "role", fmt.Sprintf("must be one of %q", Roles))
+		return invalid(kinds.User, u.Name, "role", fmt.Sprintf("must be one of %q", Roles))
 	case len(u.Email) > 254 || u.Email != "" && !strings.Contains(u.Email, "@"):
-		return invalid(KindUser, u.Name, "email", "is not an address like ada@example.org")
+		return invalid(kinds.User, u.Name, "email", "is not an address like ada@example.org")
 	case u.Password != "" && !secret.IsHash(u.Password):
-		return invalid(KindUser, u.Name, "password", "must be hashed before it is stored")
+		return invalid(kinds.User, u.Name, "password", "must be hashed before it is stored")
 	}
 	return nil
 }
@@ -70,7 +71,7 @@ func otherAdmin(ctx context.Context, tx *store.Tx, u User) error {
 		return err
 	}
 	if n == 0 {
-		return &InUseError{Kind: KindUser, Name: u.Name, Remedy: "it is the only administrator; make another one first"}
+		return &InUseError{Kind: kinds.User, Name: u.Name, Remedy: "it is the only administrator; make another one first"}
 	}
 	return nil
 }
@@ -105,7 +106,7 @@ var userRules = rules[User]{
 		if err != nil {
 			return err
 		}
-		if err := inUse(KindUser, u.Name, "release them first", append(by, held...)); err != nil {
+		if err := inUse(kinds.User, u.Name, "release them first", append(by, held...)); err != nil {
 			return err
 		}
 		return apiKeys.deleteWhere(ctx, tx, "account_id = ?", u.ID)
@@ -117,7 +118,7 @@ var userRules = rules[User]{
 // transaction.
 func (inv *Inventory) HashPassword(ctx context.Context, password string) (string, error) {
 	if len(password) < secret.MinPassword || len(password) > secret.MaxPassword {
-		return "", invalid(KindUser, "", "password", fmt.Sprintf("must have %d to %d bytes", secret.MinPassword, secret.MaxPassword))
+		return "", invalid(kinds.User, "", "password", fmt.Sprintf("must have %d to %d bytes", secret.MinPassword, secret.MaxPassword))
 	}
 	return inv.passwords.Hash(ctx, password)
 }

@@ -27,27 +27,27 @@ func TestUsers(t *testing.T) {
 		admin.Role = inventory.RoleReadOnly
 		refused(t, errOf(inv.Users.Update(ctx, admin)), "only administrator")
 
-		_, text, err := inv.CreateAPIKey(ctx, ada.ID, "ci")
+		_, text, err := inv.APIKeys.Create(ctx, ada.ID, "ci")
 		ok(t, err)
 		parts := strings.Split(text, ":")
-		u, good, err := inv.CheckAPIKey(ctx, parts[0], parts[1], parts[2])
+		u, good, err := inv.APIKeys.Check(ctx, parts[0], parts[1], parts[2])
 		if err != nil || !good || u.Name != "ada" {
 			t.Errorf("key of %s: %t, %v", u.Name, good, err)
 		}
 		for range 105 {
-			_, _, err := inv.CreateAPIKey(ctx, ada.ID, "more")
+			_, _, err := inv.APIKeys.Create(ctx, ada.ID, "more")
 			ok(t, err)
 		}
-		if keys := must[[]inventory.APIKey](t)(inv.APIKeys(ctx, ada.ID)); len(keys) != 100 {
+		if keys := must[[]inventory.APIKey](t)(inv.APIKeys.List(ctx, ada.ID)); len(keys) != 100 {
 			t.Errorf("%d keys", len(keys))
 		}
-		if _, good, err := inv.CheckAPIKey(ctx, parts[0], parts[1], parts[2]); good || err != nil {
+		if _, good, err := inv.APIKeys.Check(ctx, parts[0], parts[1], parts[2]); good || err != nil {
 			t.Errorf("the oldest key is still good: %v", err)
 		}
 		m := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "node1", Owner: "ada"}))
 		refused(t, inv.Users.Delete(ctx, ada.ID), "in the way are machine node1")
 		ok(t, inv.Machines.Delete(ctx, m.ID))
 		ok(t, inv.Users.Delete(ctx, ada.ID))
-		refused(t, inv.RenameAPIKey(ctx, ada.ID, "x", "y"), "no api-key x")
+		refused(t, inv.APIKeys.Rename(ctx, ada.ID, "x", "y"), "no api-key x")
 	})
 }

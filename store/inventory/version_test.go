@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // versioned is an object that can be updated, as the test below sees it.
@@ -41,61 +42,61 @@ func everyVersioned(t *testing.T, inv *inventory.Inventory) []versioned {
 	i := m.Interfaces[0].Interface
 	number := func(text string) int { n, _ := strconv.Atoi(text); return n }
 	return []versioned{
-		{inventory.KindFabric, func(ctx context.Context, n int64, x string) error {
+		{kinds.Fabric, func(ctx context.Context, n int64, x string) error {
 			f.Version, f.Description = n, x
 			return errOf(inv.Fabrics.Update(ctx, f))
 		}},
-		{inventory.KindSpace, func(ctx context.Context, n int64, x string) error {
+		{kinds.Space, func(ctx context.Context, n int64, x string) error {
 			sp.Version, sp.Description = n, x
 			return errOf(inv.Spaces.Update(ctx, sp))
 		}},
-		{inventory.KindVLAN, func(ctx context.Context, n int64, x string) error {
+		{kinds.VLAN, func(ctx context.Context, n int64, x string) error {
 			v.Version, v.Description = n, x
 			return errOf(inv.VLANs.Update(ctx, v))
 		}},
-		{inventory.KindSubnet, func(ctx context.Context, n int64, x string) error {
+		{kinds.Subnet, func(ctx context.Context, n int64, x string) error {
 			s.Version, s.Description = n, x
 			return errOf(inv.Subnets.Update(ctx, s))
 		}},
-		{inventory.KindRange, func(ctx context.Context, n int64, x string) error {
+		{kinds.Range, func(ctx context.Context, n int64, x string) error {
 			r.Version, r.Comment = n, x
 			return errOf(inv.Ranges.Update(ctx, r))
 		}},
-		{inventory.KindRoute, func(ctx context.Context, n int64, x string) error {
+		{kinds.Route, func(ctx context.Context, n int64, x string) error {
 			rt.Version, rt.Metric = n, number(x)
 			return errOf(inv.Routes.Update(ctx, rt))
 		}},
-		{inventory.KindZone, func(ctx context.Context, n int64, x string) error {
+		{kinds.Zone, func(ctx context.Context, n int64, x string) error {
 			z.Version, z.Description = n, x
 			return errOf(inv.Zones.Update(ctx, z))
 		}},
-		{inventory.KindPool, func(ctx context.Context, n int64, x string) error {
+		{kinds.Pool, func(ctx context.Context, n int64, x string) error {
 			p.Version, p.Description = n, x
 			return errOf(inv.Pools.Update(ctx, p))
 		}},
-		{inventory.KindDomain, func(ctx context.Context, n int64, x string) error {
+		{kinds.Domain, func(ctx context.Context, n int64, x string) error {
 			d.Version, d.TTL = n, number(x)
 			return errOf(inv.Domains.Update(ctx, d))
 		}},
-		{inventory.KindRecord, func(ctx context.Context, n int64, x string) error {
+		{kinds.Record, func(ctx context.Context, n int64, x string) error {
 			rec.Version, rec.Data = n, x
 			return errOf(inv.Records.Update(ctx, rec))
 		}},
-		{inventory.KindRack, func(ctx context.Context, n int64, x string) error {
+		{kinds.Rack, func(ctx context.Context, n int64, x string) error {
 			rack.Version, rack.ZoneID = n, map[bool]int64{true: z.ID, false: 0}[x == "5"]
 			return errOf(inv.Racks.Update(ctx, rack))
 		}},
-		{inventory.KindInterface, func(ctx context.Context, n int64, x string) error {
+		{kinds.Interface, func(ctx context.Context, n int64, x string) error {
 			i.Version, i.Params = n, map[string]string{"x": x}
 			return errOf(inv.Interfaces.Update(ctx, i))
 		}},
-		{inventory.KindMachine, func(ctx context.Context, n int64, x string) error {
+		{kinds.Machine, func(ctx context.Context, n int64, x string) error {
 			m := m
 			m.Version, m.Description = n, x
 			_, err := inv.Machines.Update(ctx, m)
 			return err
 		}},
-		{inventory.KindDevice, func(ctx context.Context, n int64, x string) error {
+		{kinds.Device, func(ctx context.Context, n int64, x string) error {
 			dev := dev
 			dev.Version, dev.Description = n, x
 			_, err := inv.Devices.Update(ctx, dev)

@@ -8,10 +8,11 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var vlans = table[ipam.VLAN]{
-	kind: KindVLAN, name: "vlan",
+	kind: kinds.VLAN, name: "vlan",
 	cols: []string{"fabric_id", "vid", "name", "description", "mtu", "space_id", "dhcp", "primary_rack", "secondary_rack", "relay_vlan_id", "dhcp_mode"},
 	id:   func(v *ipam.VLAN) *int64 { return &v.ID }, version: func(v *ipam.VLAN) *int64 { return &v.Version },
 	label: func(v *ipam.VLAN) string { return v.String() },
@@ -47,7 +48,7 @@ func checkVLAN(ctx context.Context, tx *store.Tx, v ipam.VLAN) error {
 			return err
 		}
 		if target.RelayVLANID != 0 {
-			return invalid(KindVLAN, v.String(), "relay_vlan", "is itself relayed; name the VLAN whose rack answers")
+			return invalid(kinds.VLAN, v.String(), "relay_vlan", "is itself relayed; name the VLAN whose rack answers")
 		}
 	}
 	if !v.DHCP || v.DHCPMode == ipam.DHCPProxy {
@@ -59,7 +60,7 @@ func checkVLAN(ctx context.Context, tx *store.Tx, v ipam.VLAN) error {
 		return err
 	}
 	if ranges == 0 {
-		return invalid(KindVLAN, v.String(), "dhcp_on", "needs a dynamic range on one of the VLAN's subnets; add one first")
+		return invalid(kinds.VLAN, v.String(), "dhcp_on", "needs a dynamic range on one of the VLAN's subnets; add one first")
 	}
 	return nil
 }
@@ -180,7 +181,7 @@ func changeVLAN(ctx context.Context, tx *store.Tx, v, old *ipam.VLAN) error {
 		return err
 	}
 	if v.FabricID != old.FabricID || v.VID != old.VID {
-		return invalid(KindVLAN, old.String(), "fabric", "and vid of a fabric's default VLAN cannot be changed")
+		return invalid(kinds.VLAN, old.String(), "fabric", "and vid of a fabric's default VLAN cannot be changed")
 	}
 	v.Name = ipam.UntaggedName
 	return nil
@@ -194,7 +195,7 @@ func (inv *Inventory) keepVLAN(ctx context.Context, tx *store.Tx, v *ipam.VLAN) 
 		return err
 	}
 	if def.ID == v.ID {
-		return &InUseError{Kind: KindVLAN, Name: v.String(), Remedy: "it is its fabric's default VLAN"}
+		return &InUseError{Kind: kinds.VLAN, Name: v.String(), Remedy: "it is its fabric's default VLAN"}
 	}
 	return inv.emptyVLAN(ctx, tx, v.ID, def.ID)
 }

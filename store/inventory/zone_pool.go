@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // AvailabilityZone is a part of a site that fails on its own: a room, a row, a power feed. Every
@@ -24,14 +25,14 @@ type ResourcePool struct {
 }
 
 var zones = table[AvailabilityZone]{
-	kind: KindZone, name: "zone", cols: []string{"name", "description"},
+	kind: kinds.Zone, name: "zone", cols: []string{"name", "description"},
 	id: func(z *AvailabilityZone) *int64 { return &z.ID }, version: func(z *AvailabilityZone) *int64 { return &z.Version },
 	label:  func(z *AvailabilityZone) string { return z.Name },
 	fields: func(z *AvailabilityZone) []any { return []any{&z.Name, &z.Description} },
 }
 
 var resourcePools = table[ResourcePool]{
-	kind: KindPool, name: "resource_pool", cols: []string{"name", "description"},
+	kind: kinds.Pool, name: "resource_pool", cols: []string{"name", "description"},
 	id: func(p *ResourcePool) *int64 { return &p.ID }, version: func(p *ResourcePool) *int64 { return &p.Version },
 	label:  func(p *ResourcePool) string { return p.Name },
 	fields: func(p *ResourcePool) []any { return []any{&p.Name, &p.Description} },
@@ -64,7 +65,9 @@ func emptyZone(ctx context.Context, tx *store.Tx, id, to int64) error {
 }
 
 var zoneRules = rules[AvailabilityZone]{
-	check:  func(_ context.Context, _ *store.Tx, z, _ *AvailabilityZone) error { return needName(KindZone, z.Name) },
+	check: func(_ context.Context, _ *store.Tx, z, _ *AvailabilityZone) error {
+		return needName(kinds.Zone, z.Name)
+	},
 	unique: func(z *AvailabilityZone) string { return "name " + z.Name },
 	key:    "name",
 	// The machines and racks of a zone that is deleted move to the default one.
@@ -78,7 +81,7 @@ var zoneRules = rules[AvailabilityZone]{
 }
 
 var poolRules = rules[ResourcePool]{
-	check:  func(_ context.Context, _ *store.Tx, p, _ *ResourcePool) error { return needName(KindPool, p.Name) },
+	check:  func(_ context.Context, _ *store.Tx, p, _ *ResourcePool) error { return needName(kinds.Pool, p.Name) },
 	unique: func(p *ResourcePool) string { return "name " + p.Name },
 	key:    "name",
 	keep: func(ctx context.Context, tx *store.Tx, p *ResourcePool) error {
@@ -89,6 +92,6 @@ var poolRules = rules[ResourcePool]{
 		if err != nil {
 			return err
 		}
-		return inUse(KindPool, p.Name, "move them to another pool first", by)
+		return inUse(kinds.Pool, p.Name, "move them to another pool first", by)
 	},
 }

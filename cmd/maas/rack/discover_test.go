@@ -20,6 +20,7 @@ import (
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // discoverySite is a region and racks on one segment, which is theirs for discovery only.
@@ -90,7 +91,7 @@ func (s *discoverySite) api(method, path string, form url.Values, out any) int {
 
 func (s *discoverySite) seen() map[string]inventory.Discovery {
 	s.t.Helper()
-	all, err := s.region.Inventory().Discoveries(s.t.Context(), inventory.AllDiscoveries)
+	all, err := s.region.Inventory().Discoveries.List(s.t.Context(), inventory.AllDiscoveries)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func TestScanIsDoneByOneRack(t *testing.T) {
 func TestRacksObeyTheDiscoveryPolicy(t *testing.T) {
 	s := newDiscoverySite(t)
 	inv := s.region.Inventory()
-	if err := inv.SetDiscoverySetting(t.Context(), inventory.SettingDiscoveryIgnore, "02:00:00:00:02:09"); err != nil {
+	if err := inv.Settings.Set(t.Context(), setting.DiscoveryIgnore, "02:00:00:00:02:09"); err != nil {
 		t.Fatal(err)
 	}
 	s.rack("rack", "192.0.2.1/24", 1)
@@ -171,14 +172,14 @@ func TestRacksObeyTheDiscoveryPolicy(t *testing.T) {
 	// Beacons tell the racks of each other.
 	s.rack("rack-2", "192.0.2.2/24", 2)
 	eventually(t, "the racks hear each other", func() bool {
-		peers, err := inv.LinkPeers(t.Context())
+		peers, err := inv.Topology.Peers(t.Context())
 		return err == nil && len(peers) == 2
 	})
-	if err := inv.SetDiscoverySetting(t.Context(), inventory.SettingNetworkDiscovery, "disabled"); err != nil {
+	if err := inv.Settings.Set(t.Context(), setting.NetworkDiscovery, "disabled"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the racks stop listening", func() bool {
-		if err := inv.ClearDiscoveries(t.Context(), inventory.ClearAll); err != nil {
+		if err := inv.Discoveries.Clear(t.Context(), inventory.ClearAll); err != nil {
 			t.Fatal(err)
 		}
 		say(7)
@@ -193,10 +194,10 @@ func TestSubnetsAreScannedRegularly(t *testing.T) {
 		inv := s.region.Inventory()
 		s.segment.Host(hostMAC(7), netip.MustParseAddr("192.0.2.57"))
 		s.rack("rack", "192.0.2.1/24", 1)
-		if err := inv.SetActiveDiscovery(t.Context(), network, true); err != nil {
+		if err := inv.Scans.SetActive(t.Context(), network, true); err != nil {
 			t.Fatal(err)
 		}
-		if err := inv.SetDiscoverySetting(t.Context(), inventory.SettingActiveDiscoveryInterval, "600"); err != nil {
+		if err := inv.Settings.Set(t.Context(), setting.ActiveDiscoveryInterval, "600"); err != nil {
 			t.Fatal(err)
 		}
 		other := netip.MustParsePrefix("198.51.100.0/24")
@@ -204,16 +205,16 @@ func TestSubnetsAreScannedRegularly(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(7 * time.Minute)
-		first, err := inv.Scans(t.Context())
+		first, err := inv.Scans.List(t.Context())
 		if err != nil || len(first) != 1 || first[0].Rack != "rack" || s.seen()["192.0.2.57"].Rack != "rack" {
 			t.Fatalf("scans %+v, %v; seen %+v", first, err, s.seen())
 		}
 		time.Sleep(time.Until(first[0].Started.Add(9 * time.Minute)))
-		if again, _ := inv.Scans(t.Context()); len(again) != 1 || !again[0].Started.Equal(first[0].Started) {
+		if again, _ := inv.Scans.List(t.Context()); len(again) != 1 || !again[0].Started.Equal(first[0].Started) {
 			t.Errorf("scanned before its time: %+v", again)
 		}
 		time.Sleep(7 * time.Minute)
-		if again, _ := inv.Scans(t.Context()); len(again) != 1 || !again[0].Started.After(first[0].Started) {
+		if again, _ := inv.Scans.List(t.Context()); len(again) != 1 || !again[0].Started.After(first[0].Started) {
 			t.Errorf("not scanned in time: %+v", again)
 		}
 	})

@@ -32,7 +32,7 @@ func Example() {
 	check(err)
 	_, err = site.Inventory().Bootstrap(ctx, inventory.Bootstrap{Rack: "rack", Link: "boottest0", Address: netip.MustParsePrefix("192.0.2.1/24")})
 	check(err)
-	check(site.Inventory().SetDefaultProfile(ctx, &pxe.Profile{Name: "site", Kernel: "vmlinuz", Cmdline: "quiet"}))
+	check(site.Inventory().Profiles.SetDefault(ctx, &pxe.Profile{Name: "site", Kernel: "vmlinuz", Cmdline: "quiet"}))
 
 	servers, err := rack.New(rack.Config{
 		Name: "rack", Dir: filepath.Join(dir, "rack"), Dial: site.Dial("rack"), Power: power.Config{Registry: kinds},

@@ -54,7 +54,7 @@ func TestExplainSaysWhatIsAnswered(t *testing.T) {
 	if dhcp.Machine != "known.maas" || told.BootFile != "shimx64.efi" || len(told.Steps) == 0 {
 		t.Errorf("%+v", dhcp)
 	}
-	boots, err := reg.Inventory().Boots(t.Context(), mac)
+	boots, err := reg.Inventory().Boots.Of(t.Context(), mac)
 	if err != nil || len(boots) > 0 {
 		t.Errorf("a question was taken for a boot: %v, %v", boots, err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/gomaas/maas/pxe/boottest"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // proxyRack serves a rack of a region with its proxy at an address of this host, until stop.
@@ -106,7 +107,7 @@ func TestRacksGoThroughTheirRegion(t *testing.T) {
 	inv, port := reg.Inventory(), freePort(t)
 	set := func(name, value string) {
 		t.Helper()
-		if err := inv.SetSetting(t.Context(), name, value); err != nil {
+		if err := inv.Settings.Set(t.Context(), name, value); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -119,9 +120,9 @@ func TestRacksGoThroughTheirRegion(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set(inventory.SettingProxyPort, strconv.Itoa(port))
-	set(inventory.SettingHTTPProxy, external.URL)
-	set(inventory.SettingUsePeerProxy, "true")
+	set(setting.ProxyPort, strconv.Itoa(port))
+	set(setting.HTTPProxy, external.URL)
+	set(setting.UsePeerProxy, "true")
 	ctx, cancel := context.WithCancel(t.Context())
 	regionDone := make(chan error, 1)
 	go func() { regionDone <- reg.Serve(ctx, region.Sockets{}) }()
@@ -145,7 +146,7 @@ func TestRacksGoThroughTheirRegion(t *testing.T) {
 	}
 
 	port = freePort(t)
-	set(inventory.SettingProxyPort, strconv.Itoa(port))
+	set(setting.ProxyPort, strconv.Itoa(port))
 	eventually(t, "moved to the other port", func() bool {
 		status, _, _ := through(t, at(far), target)
 		return status == 200
@@ -163,7 +164,7 @@ func TestRacksGoThroughTheirRegion(t *testing.T) {
 		t.Error("the rack went another way up than through its region")
 	}
 
-	set(inventory.SettingEnableHTTPProxy, "false")
+	set(setting.EnableHTTPProxy, "false")
 	eventually(t, "off", func() bool {
 		status, _, _ := through(t, at(far), target)
 		return status == 0
@@ -175,7 +176,7 @@ func TestBootProfilesNameTheProxy(t *testing.T) {
 	reg := openRegion(t, t.TempDir())
 	defer reg.Close()
 	profile := &pxe.Profile{Name: "site", Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "proxy={http_proxy} maas.done={done}"}
-	if err := reg.Inventory().SetDefaultProfile(t.Context(), profile); err != nil {
+	if err := reg.Inventory().Profiles.SetDefault(t.Context(), profile); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -183,11 +184,11 @@ func TestBootProfilesNameTheProxy(t *testing.T) {
 	go func() { regionDone <- reg.Serve(ctx, region.Sockets{}) }()
 	segment, stop := serve(t, t.TempDir(), rpc.Loopback(reg.RPC(), "rack"))
 	for _, c := range []struct{ name, value, proxy string }{
-		{inventory.SettingProxyPort, "3128", "proxy=http://192.0.2.1:3128/ "},
-		{inventory.SettingHTTPProxy, "http://proxy.example:8080", "proxy=http://proxy.example:8080 "},
-		{inventory.SettingEnableHTTPProxy, "false", "proxy= "},
+		{setting.ProxyPort, "3128", "proxy=http://192.0.2.1:3128/ "},
+		{setting.HTTPProxy, "http://proxy.example:8080", "proxy=http://proxy.example:8080 "},
+		{setting.EnableHTTPProxy, "false", "proxy= "},
 	} {
-		if err := reg.Inventory().SetSetting(t.Context(), c.name, c.value); err != nil {
+		if err := reg.Inventory().Settings.Set(t.Context(), c.name, c.value); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, c.name, func() bool {

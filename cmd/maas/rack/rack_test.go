@@ -48,7 +48,7 @@ func openRegionWith(t *testing.T, cfg region.Config) *region.Region {
 		t.Fatal(err)
 	}
 	profile := &pxe.Profile{Name: "site", Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "quiet maas.done={done}"}
-	if err := inv.SetDefaultProfile(t.Context(), profile); err != nil {
+	if err := inv.Profiles.SetDefault(t.Context(), profile); err != nil {
 		t.Fatal(err)
 	}
 	return r

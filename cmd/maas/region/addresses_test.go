@@ -224,7 +224,7 @@ func TestMachineStaysOffWithoutAnAddress(t *testing.T) {
 		if len(m.Addrs()) != 0 {
 			t.Errorf("the machine kept %v", m.Addrs())
 		}
-		log, err := d.region.Inventory().LastEvents(t.Context(), d.machine.ID, 2)
+		log, err := d.region.Inventory().Events.Last(t.Context(), d.machine.ID, 2)
 		ok(t, err)
 		if len(log) != 2 || log[0].Level != "error" || !strings.HasPrefix(log[0].Description, "on failed: assign the addresses of machine node1") {
 			t.Errorf("events %+v", log)

@@ -14,7 +14,7 @@ import (
 
 // takeObservation records what a rack saw.
 func (r *Region) takeObservation(ctx context.Context, rack string, seen discoveryrpc.Fact) error {
-	return r.inv.RecordDiscovery(ctx, rack, discoveryrpc.EventOf(seen))
+	return r.inv.Discoveries.Record(ctx, rack, discoveryrpc.EventOf(seen))
 }
 
 // beaconKey is the secret that racks' beacons are made with. It follows from the region's own, and tells nothing about it.
@@ -68,7 +68,7 @@ func (r *Region) settleScans(ctx context.Context) error {
 
 // freshen forgets what has expired and sweeps the subnets whose time has come.
 func (r *Region) freshen(ctx context.Context, now time.Time) error {
-	if _, err := r.inv.ExpireObservations(ctx, now); err != nil {
+	if _, err := r.inv.Discoveries.Expire(ctx, now); err != nil {
 		return err
 	}
 	model, err := r.inv.Model(ctx)

@@ -290,7 +290,7 @@ func (r *Region) explainAddress(ctx context.Context, model *inventory.Model, out
 			add(AddressFact{Kind: "reservation", Text: strings.TrimSuffix("reserved for "+x.MAC.String()+": "+x.Comment, ": "), Who: x.MAC.String()})
 		}
 	}
-	seen, err := r.inv.Discoveries(ctx, inventory.AllDiscoveries)
+	seen, err := r.inv.Discoveries.List(ctx, inventory.AllDiscoveries)
 	if err != nil {
 		return err
 	}

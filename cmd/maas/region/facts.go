@@ -100,7 +100,7 @@ func (r *Region) takeLease(ctx context.Context, l dhcprpc.Fact, at time.Time) er
 	if mac == nil {
 		return nil // a client without a link address is nobody's interface
 	}
-	return r.inv.RecordLease(ctx, inventory.LeaseFact{
+	return r.inv.Leases.Record(ctx, inventory.LeaseFact{
 		MAC: mac, Addr: l.Addr, Hostname: l.Hostname, Time: at, Expires: l.End, Ended: !l.Holds(),
 	})
 }
@@ -125,13 +125,13 @@ func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
 	} else if m, err := r.inv.MachineByMAC(ctx, e.MAC); err == nil {
 		node = m.ID
 	}
-	if err := r.inv.RecordBoot(ctx, e); err != nil {
+	if err := r.inv.Boots.Record(ctx, e); err != nil {
 		return err
 	}
 	if e.Absent || e.Stage == pxe.StageOffer {
 		return nil // of the boot only, not of the log
 	}
-	return r.inv.AddEvents(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)})
+	return r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)})
 }
 
 // architecture is the name that MAAS has for a machine's, empty when firmware did not say.

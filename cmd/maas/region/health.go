@@ -20,7 +20,7 @@ const (
 
 // takeReport records how a rack does.
 func (r *Region) takeReport(ctx context.Context, report inventory.RackReport) (register.Answer, error) {
-	return register.Answer{}, r.inv.ReportRack(ctx, rpc.CallingRack(ctx), r.name, report)
+	return register.Answer{}, r.inv.Health.Report(ctx, rpc.CallingRack(ctx), r.name, report)
 }
 
 // watchRacks notices racks that fall silent, until ctx ends. The time before it began says nothing: there may have been no
@@ -37,7 +37,7 @@ func (r *Region) watchRacks(ctx context.Context) error {
 			if now.Sub(began) < awayAfter {
 				continue
 			}
-			away, err := r.inv.NoticeAway(ctx, now.Add(-awayAfter))
+			away, err := r.inv.Health.NoticeAway(ctx, now.Add(-awayAfter))
 			r.try(ctx, "look for racks that are away", err)
 			for _, name := range away {
 				r.log.Warn("rack silent", "rack", name, "for", awayAfter)

@@ -36,7 +36,7 @@ func (r *Region) maintain(ctx context.Context) error {
 			r.try(ctx, "count free addresses", r.noticeFull(ctx, full))
 			if now.Sub(trimmed) >= trimEvery {
 				trimmed = now
-				r.try(ctx, "trim the event log", r.inv.TrimEvents(ctx, keepEvents))
+				r.try(ctx, "trim the event log", r.inv.Events.Trim(ctx, keepEvents))
 				r.try(ctx, "trim the change feed", r.inv.Compact(ctx, keepChanges))
 			}
 		}
@@ -51,7 +51,7 @@ func (r *Region) try(ctx context.Context, what string, err error) {
 }
 
 func (r *Region) expireLeases(ctx context.Context, now time.Time) error {
-	n, err := r.inv.ExpireLeases(ctx, now.Add(-leaseGrace))
+	n, err := r.inv.Leases.Expire(ctx, now.Add(-leaseGrace))
 	if n > 0 {
 		r.log.Info("ended leases removed", "count", n)
 	}
@@ -71,7 +71,7 @@ func (r *Region) noticeFull(ctx context.Context, told map[int64]string) error {
 			continue
 		}
 		r.log.Warn("subnet almost exhausted", "subnet", n.Subnet.String(), "free", n.Statistics.Available, "total", n.Statistics.Total)
-		if err := r.inv.AddEvents(ctx, inventory.Event{Kind: "subnet", Level: "warning", Description: n.String()}); err != nil {
+		if err := r.inv.Events.Add(ctx, inventory.Event{Kind: "subnet", Level: "warning", Description: n.String()}); err != nil {
 			return err
 		}
 		told[n.Subnet.ID] = n.Subnet.String()
@@ -80,7 +80,7 @@ func (r *Region) noticeFull(ctx context.Context, told map[int64]string) error {
 		if !now[id] {
 			delete(told, id)
 			text := fmt.Sprintf("subnet %s has enough free addresses again", name)
-			if err := r.inv.AddEvents(ctx, inventory.Event{Kind: "subnet", Level: "info", Description: text}); err != nil {
+			if err := r.inv.Events.Add(ctx, inventory.Event{Kind: "subnet", Level: "info", Description: text}); err != nil {
 				return err
 			}
 		}

@@ -82,7 +82,7 @@ func (r *Region) powerSeen(ctx context.Context, o power.Observation) {
 		if err := r.inv.SetPowerState(ctx, m.ID, state); err != nil {
 			return err
 		}
-		return r.inv.AddEvents(ctx, event)
+		return r.inv.Events.Add(ctx, event)
 	})
 	if err != nil && ctx.Err() == nil {
 		r.log.Error("power state not recorded", "machine", m.FQDN, "err", err)

@@ -132,7 +132,7 @@ func TestPowerIsWatched(t *testing.T) {
 	await(bad, "error")
 	chassis.SetPower(true)
 	await(good, "on")
-	events, err := inv.Events(t.Context(), 0, 0, 1000)
+	events, err := inv.Events.After(t.Context(), 0, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

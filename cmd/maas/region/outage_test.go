@@ -102,7 +102,7 @@ func TestRevocationsOutliveTheDatabasesAbsence(t *testing.T) {
 	r := servingRacks(t, log)
 	id, ended := session(t, r, "rack-1")
 	ok(t, r.db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-		if err := r.inv.RevokeRack(ctx, "rack-1"); err != nil {
+		if err := r.inv.Enrolment.Revoke(ctx, "rack-1"); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "ALTER TABLE rack_certificate RENAME TO away")

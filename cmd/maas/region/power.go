@@ -46,7 +46,7 @@ func (p *powerService) Power(ctx context.Context, m inventory.Machine, action po
 		return result, err
 	}
 	logged := context.WithoutCancel(ctx) // it happened, whether or not somebody waits for the answer
-	if lerr := p.region.inv.AddEvents(logged, powerEvent(m.ID, action, result, err)); lerr != nil {
+	if lerr := p.region.inv.Events.Add(logged, powerEvent(m.ID, action, result, err)); lerr != nil {
 		p.region.log.Error("power event not recorded", "machine", m.FQDN, "err", lerr)
 	}
 	return result, err

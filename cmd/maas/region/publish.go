@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
@@ -178,7 +179,7 @@ func (r *Region) revoked(ctx context.Context) (serials []string, err error) {
 	if r.racks == nil {
 		return nil, nil
 	}
-	all, err := r.inv.RackCertificates(ctx)
+	all, err := r.inv.Enrolment.Certificates(ctx)
 	for _, c := range all {
 		if !c.Revoked.IsZero() && time.Now().Before(c.Expires) {
 			serials = append(serials, c.Serial)
@@ -283,7 +284,7 @@ func (r *Region) watchFrom(ctx context.Context, from int64, changed chan<- struc
 			r.log.Warn("changes not read, trying again", "err", err)
 			continue
 		}
-		if change.Kind == inventory.KindObservation {
+		if change.Kind == kinds.Observation {
 			continue // nothing is planned from what was merely seen
 		}
 		tell(changed)

@@ -17,6 +17,7 @@ import (
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // site makes random changes of which what machines get follows. What is refused is fine.
@@ -68,12 +69,12 @@ func (s *site) changeNetwork(ctx context.Context) {
 	case 7:
 		_, _ = s.inv.ReservedIPs.Create(ctx, ipam.ReservedIP{SubnetID: subnets[0].ID, Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(10 + s.n%90)}), MAC: s.mac()})
 	case 8:
-		_ = s.inv.SetBootProfile(ctx, inventory.BootTarget{SubnetID: subnet.ID}, &pxe.Profile{Name: fmt.Sprint("p", s.n), Kind: pxe.Local})
+		_ = s.inv.Profiles.Set(ctx, inventory.BootTarget{SubnetID: subnet.ID}, &pxe.Profile{Name: fmt.Sprint("p", s.n), Kind: pxe.Local})
 	case 9:
 		machines, err := s.inv.Machines.List(ctx)
 		_, _ = s.inv.Snippets.Create(ctx, inventory.Snippet{Name: fmt.Sprint("s", s.n), Value: "option root-path \"/r\";", Enabled: true, NodeID: one(s, machines, err).ID})
 	case 10:
-		_ = s.inv.SetSetting(ctx, inventory.SettingKernelOpts, fmt.Sprint("n=", s.n))
+		_ = s.inv.Settings.Set(ctx, setting.KernelOpts, fmt.Sprint("n=", s.n))
 	}
 }
 

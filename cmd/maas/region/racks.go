@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 const (
@@ -39,7 +40,7 @@ type rackService struct {
 }
 
 func newRackService(ctx context.Context, r *Region, cfg Config) (*rackService, error) {
-	cert, key, err := r.inv.SiteCA(ctx, func() (cert, key []byte, err error) {
+	cert, key, err := r.inv.Enrolment.CA(ctx, func() (cert, key []byte, err error) {
 		ca, err := enrol.NewCA()
 		if err != nil {
 			return nil, nil, err
@@ -69,7 +70,7 @@ func (s *rackService) offer(m *rpc.Methods) {
 }
 
 func (s *rackService) authorize(ctx context.Context, cert *x509.Certificate) (string, error) {
-	return s.region.inv.CertifiedRack(ctx, enrol.Serial(cert))
+	return s.region.inv.Enrolment.RackOf(ctx, enrol.Serial(cert))
 }
 
 // enrol answers a rack that has a token and no certificate.
@@ -83,7 +84,7 @@ func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error
 			return &inventory.RefusedRackError{Rack: name, Why: "that is the name of the rack in the region's own process",
 				Cure: "choose another with --name"}
 		}
-		return s.region.inv.AdmitRack(ctx, enrol.Hash(in.Secret), c)
+		return s.region.inv.Enrolment.Admit(ctx, enrol.Hash(in.Secret), c)
 	})
 	if err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer
 		return enrol.Answer{}, fmt.Errorf("rack %s has no certificate to renew; one in the region's process needs none", rack)
 	}
 	answer, err := s.sign(in.CSR, rack, func(c inventory.RackCertificate) error {
-		return s.region.inv.RenewRack(ctx, enrol.Serial(shown), c)
+		return s.region.inv.Enrolment.Renew(ctx, enrol.Serial(shown), c)
 	})
 	if err == nil {
 		s.region.log.Info("certificate renewed", "rack", rack)
@@ -162,7 +163,7 @@ func (s *rackService) allAddresses(ctx context.Context) ([]string, error) {
 
 // allRegions are the regions of the site by name, this one with what it knows of itself.
 func (s *rackService) allRegions(ctx context.Context) ([]register.Region, error) {
-	all, err := s.region.inv.Regions(ctx)
+	all, err := s.region.inv.Regions.List(ctx)
 	out := []register.Region{{Name: s.name, Addresses: s.addresses}}
 	for _, r := range all {
 		if r.Name != s.name {
@@ -184,7 +185,7 @@ func (s *rackService) run(ctx context.Context) error {
 		s.watchRevocations(ctx)
 	}()
 	for {
-		err := s.region.inv.RegisterRegion(ctx, inventory.Region{Name: s.name, Addresses: s.addresses}, forgetRegion)
+		err := s.region.inv.Regions.Register(ctx, inventory.Region{Name: s.name, Addresses: s.addresses}, forgetRegion)
 		s.region.try(ctx, "say that this region lives", err)
 		select {
 		case <-ctx.Done():
@@ -217,7 +218,7 @@ func (s *rackService) cutAsRevoked(ctx context.Context) error {
 		return err
 	}
 	for change, err := range s.region.inv.Watch(ctx, from) {
-		if err == nil && change.Kind == inventory.KindCertificate {
+		if err == nil && change.Kind == kinds.Certificate {
 			err = s.cutRevoked(ctx)
 		}
 		if err != nil {
@@ -230,7 +231,7 @@ func (s *rackService) cutAsRevoked(ctx context.Context) error {
 // cutRevoked ends the sessions of certificates that are revoked, also of racks that cannot be called: a hostile one need not
 // listen.
 func (s *rackService) cutRevoked(ctx context.Context) error {
-	all, err := s.region.inv.RackCertificates(ctx)
+	all, err := s.region.inv.Enrolment.Certificates(ctx)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
@@ -98,7 +99,7 @@ func (r *Region) createToken(req *http.Request) (any, error) {
 	if text := req.FormValue("ttl"); text != "" {
 		var err error
 		if ttl, err = time.ParseDuration(text); err != nil || ttl <= 0 || ttl > maxTokenTime {
-			return nil, &inventory.InvalidError{Kind: inventory.KindToken, Name: text, Field: "ttl", Why: "is a time like 1h, at most 720h"}
+			return nil, &inventory.InvalidError{Kind: kinds.Token, Name: text, Field: "ttl", Why: "is a time like 1h, at most 720h"}
 		}
 	}
 	zone, err := r.zoneID(req, req.FormValue("zone"))
@@ -126,7 +127,7 @@ func (r *Region) zoneID(req *http.Request, name string) (int64, error) {
 		}
 		names = append(names, z.Name)
 	}
-	return 0, &inventory.InvalidError{Kind: inventory.KindToken, Name: name, Field: "zone", Why: fmt.Sprintf("is one of %q", names)}
+	return 0, &inventory.InvalidError{Kind: kinds.Token, Name: name, Field: "zone", Why: fmt.Sprintf("is one of %q", names)}
 }
 
 func (r *Region) zoneNames(req *http.Request) (map[int64]string, error) {
@@ -151,16 +152,16 @@ func (r *Region) listTokens(req *http.Request) (any, error) {
 func (r *Region) deleteToken(req *http.Request) (any, error) {
 	id, err := strconv.ParseInt(req.PathValue("id"), 10, 64)
 	if err != nil {
-		return nil, &inventory.NotFoundError{Kind: inventory.KindToken, What: req.PathValue("id")}
+		return nil, &inventory.NotFoundError{Kind: kinds.Token, What: req.PathValue("id")}
 	}
 	return struct{}{}, r.inv.RackTokens.Delete(req.Context(), id)
 }
 
 func (r *Region) listRacks(req *http.Request) (any, error) {
 	racks, err1 := r.inv.Racks.List(req.Context())
-	certs, err2 := r.inv.RackCertificates(req.Context())
+	certs, err2 := r.inv.Enrolment.Certificates(req.Context())
 	zones, err3 := r.zoneNames(req)
-	health, err4 := r.inv.RackHealths(req.Context())
+	health, err4 := r.inv.Health.Racks(req.Context())
 	connected := r.rpc.Racks()
 	out := []RackInfo{}
 	for _, k := range racks {
@@ -185,7 +186,7 @@ func (r *Region) listRacks(req *http.Request) (any, error) {
 // revokeRack shuts a rack out. Its session ends at once here, and at other regions when they see the change.
 func (r *Region) revokeRack(req *http.Request) (any, error) {
 	name := req.PathValue("name")
-	if err := r.inv.RevokeRack(req.Context(), name); err != nil {
+	if err := r.inv.Enrolment.Revoke(req.Context(), name); err != nil {
 		return nil, err
 	}
 	if r.racks != nil {

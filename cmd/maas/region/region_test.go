@@ -101,7 +101,7 @@ func TestMaintenance(t *testing.T) {
 		taken, err := inv.Ranges.Create(t.Context(), ipam.Range{Start: netip.MustParseAddr("198.51.100.1"), End: netip.MustParseAddr("198.51.100.50")})
 		ok(t, err)
 		mac := []byte{2, 0, 0, 0, 0, 1}
-		ok(t, inv.RecordLease(t.Context(), inventory.LeaseFact{MAC: mac, Addr: netip.MustParseAddr("192.0.2.200"), Expires: time.Now().Add(10 * time.Minute)}))
+		ok(t, inv.Leases.Record(t.Context(), inventory.LeaseFact{MAC: mac, Addr: netip.MustParseAddr("192.0.2.200"), Expires: time.Now().Add(10 * time.Minute)}))
 		leases := func() int {
 			all, err := inv.Allocations(t.Context(), 0)
 			ok(t, err)
@@ -123,7 +123,7 @@ func TestMaintenance(t *testing.T) {
 		}
 		ok(t, inv.Ranges.Delete(t.Context(), taken.ID))
 		time.Sleep(2 * time.Minute)
-		events, err := inv.LastEvents(t.Context(), 0, 10)
+		events, err := inv.Events.Last(t.Context(), 0, 10)
 		ok(t, err)
 		want := []string{
 			"subnet small is running out of addresses: 12 free, 50 of 62 addresses used (80.6 %); release some, shrink a range or extend the subnet",

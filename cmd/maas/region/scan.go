@@ -172,7 +172,7 @@ func (s *scanService) startOn(ctx context.Context, id string, plan inventory.Sca
 
 // claim makes the rack the one that sweeps the subnet. It returns why not.
 func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, interval, hold time.Duration) (why string) {
-	ok, err := s.region.inv.ClaimScan(ctx, sub.ID, rack, time.Now(), interval, hold)
+	ok, err := s.region.inv.Scans.Claim(ctx, sub.ID, rack, time.Now(), interval, hold)
 	switch {
 	case err != nil:
 		s.region.log.Error("scan not claimed", "subnet", sub.Prefix, "err", err)
@@ -185,7 +185,7 @@ func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, i
 
 func (s *scanService) release(ctx context.Context, claims []claim) {
 	for _, c := range claims {
-		if err := s.region.inv.EndScan(context.WithoutCancel(ctx), c.subnet, c.rack, time.Now()); err != nil {
+		if err := s.region.inv.Scans.End(context.WithoutCancel(ctx), c.subnet, c.rack, time.Now()); err != nil {
 			s.region.log.Error("scan not released", "rack", c.rack, "err", err)
 		}
 	}

@@ -92,7 +92,7 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		inv: cfg.Inventory, stores: storesOf(cfg.Inventory), power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, vendor: cfg.Vendor,
 		version: cmp.Or(cfg.Version, "3.8.0"), more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
-		keys:   oauth.Verifier[inventory.User]{Check: cfg.Inventory.CheckAPIKey},
+		keys:   oauth.Verifier[inventory.User]{Check: cfg.Inventory.APIKeys.Check},
 		logins: oauth.Limiter{Every: loginEvery, Burst: loginBurst}, streams: make(chan struct{}, maxStreams),
 	}
 	if a.vendor == nil {

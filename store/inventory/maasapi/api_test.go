@@ -305,7 +305,7 @@ func TestKeys(t *testing.T) {
 		t.Errorf("version without a key: %d", code)
 	}
 	secret := strings.Split(apiKey, ":")[2]
-	settings, err := s.inv.Settings(t.Context())
+	settings, err := s.inv.Settings.All(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

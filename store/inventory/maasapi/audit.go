@@ -71,5 +71,5 @@ func (a *API) auditPower(r *http.Request, m inventory.Machine, action power.Acti
 	if failed != nil {
 		text += " failed"
 	}
-	return a.inv.AddEvents(r.Context(), inventory.Event{NodeID: m.ID, Kind: "power", Level: inventory.LevelAudit, User: userOf(r), Description: text})
+	return a.inv.Events.Add(r.Context(), inventory.Event{NodeID: m.ID, Kind: "power", Level: inventory.LevelAudit, User: userOf(r), Description: text})
 }

@@ -17,7 +17,7 @@ func (a *API) CreateKey(ctx context.Context, user string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, text, err := a.inv.CreateAPIKey(ctx, u.ID, "")
+	_, text, err := a.inv.APIKeys.Create(ctx, u.ID, "")
 	return text, err
 }
 

@@ -172,7 +172,7 @@ func TestStream(t *testing.T) {
 	await(lines, ": from ")
 	s.call("POST", base+"spaces/", "name=dmz")
 	place := await(lines, `"kind":"space"`)
-	if err := s.inv.AddEvents(t.Context(), inventory.Event{Kind: "boot", Description: "kernel loaded"}); err != nil {
+	if err := s.inv.Events.Add(t.Context(), inventory.Event{Kind: "boot", Description: "kernel loaded"}); err != nil {
 		t.Fatal(err)
 	}
 	await(lines, "kernel loaded")
@@ -182,7 +182,7 @@ func TestStream(t *testing.T) {
 	mac, _ := net.ParseMAC("02:00:00:00:00:77")
 	for _, e := range []pxe.Event{{Stage: pxe.StageLoader, Path: "first.efi"}, {Stage: pxe.StageKernel, Path: "vmlinuz"}} {
 		e.MAC, e.Time = mac, time.Now()
-		if err := s.inv.RecordBoot(t.Context(), e); err != nil {
+		if err := s.inv.Boots.Record(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}

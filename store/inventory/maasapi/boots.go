@@ -26,7 +26,7 @@ func (a *API) listBoots(r *http.Request) (any, error) {
 			macs = append(macs, i.MAC)
 		}
 	}
-	all, err := a.boots.Boots(r.Context(), macs...)
+	all, err := a.boots.Of(r.Context(), macs...)
 	out := []Boot{}
 	for _, attempt := range all {
 		out = append(out, Boot{attempt, attempt.Diagnosis(time.Now())})

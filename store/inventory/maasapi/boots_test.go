@@ -16,7 +16,7 @@ func TestBootsOfAMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	offer := pxe.Event{MAC: m.Interfaces[0].MAC, Time: time.Now().Add(-time.Hour), Stage: pxe.StageOffer, Path: "shimx64.efi", Proto: "tftp", Method: "uefi-pxe", Size: -1}
-	if err := s.inv.RecordBoot(t.Context(), offer); err != nil {
+	if err := s.inv.Boots.Record(t.Context(), offer); err != nil {
 		t.Fatal(err)
 	}
 	code, body := s.do("GET", "/api/v1/machines/"+m.SystemID+"/boots", nil)

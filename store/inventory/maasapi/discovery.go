@@ -87,7 +87,7 @@ func (a *API) listDiscoveries(r *http.Request) (any, error) {
 	if !ok {
 		return nil, &unsupported{"discovery op=" + op}
 	}
-	seen, err := a.discoveries.Discoveries(r.Context(), view)
+	seen, err := a.discoveries.List(r.Context(), view)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (a *API) listDiscoveries(r *http.Request) (any, error) {
 
 // getDiscovery returns the device of the path.
 func (a *API) getDiscovery(r *http.Request) (any, error) {
-	d, err := a.discoveries.Discovery(r.Context(), r.PathValue("id"))
+	d, err := a.discoveries.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (a *API) clearDiscoveries(r *http.Request, f *form.Form) error {
 			return f.Err
 		}
 		if chosen {
-			if err := a.discoveries.ClearDiscoveries(r.Context(), c.what); err != nil || c.what == inventory.ClearAll {
+			if err := a.discoveries.Clear(r.Context(), c.what); err != nil || c.what == inventory.ClearAll {
 				return err
 			}
 			done = true
@@ -171,7 +171,7 @@ func (a *API) clearDiscovery(r *http.Request, f *form.Form) error {
 	if err != nil {
 		return err
 	}
-	n, err := a.discoveries.ClearDiscovery(r.Context(), addr, mac)
+	n, err := a.discoveries.Forget(r.Context(), addr, mac)
 	if err == nil && n == 0 {
 		return &inventory.NotFoundError{Kind: "discovery", What: "of " + mac.String() + " at " + addr.String()}
 	}
@@ -254,7 +254,7 @@ type DHCPServer struct {
 
 // listDHCPServers returns the rogue DHCP servers that racks have seen.
 func (a *API) listDHCPServers(r *http.Request) (any, error) {
-	all, err := a.discoveries.ForeignDHCPServers(r.Context())
+	all, err := a.discoveries.DHCPServers(r.Context())
 	out := []DHCPServer{}
 	for _, s := range all {
 		out = append(out, DHCPServer{
@@ -297,11 +297,11 @@ type topologyProposalJSON struct {
 // getTopology returns the racks' neighbors and the moves of subnets that they suggest. It changes
 // nothing: an operator decides.
 func (a *API) getTopology(r *http.Request) (any, error) {
-	peers, err := a.topology.LinkPeers(r.Context())
+	peers, err := a.topology.Peers(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	proposals, err := a.topology.FabricProposals(r.Context())
+	proposals, err := a.topology.Proposals(r.Context())
 	out := Topology{Links: []topologyLinkJSON{}, Proposals: proposalsOf(proposals)}
 	for _, p := range peers {
 		out.Links = append(out.Links, topologyLinkJSON{
@@ -313,7 +313,7 @@ func (a *API) getTopology(r *http.Request) (any, error) {
 
 // applyTopology moves the subnets as proposed and returns what it did.
 func (a *API) applyTopology(r *http.Request) (any, error) {
-	done, err := a.topology.ApplyFabricProposals(r.Context())
+	done, err := a.topology.Apply(r.Context())
 	return proposalsOf(done), err
 }
 

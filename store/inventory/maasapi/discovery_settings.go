@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // DiscoverySettings control what racks do about discovery.
@@ -34,13 +35,13 @@ type discoverySubnetJSON struct {
 
 // discoveryDefaults are the values of settings that are not stored.
 var discoveryDefaults = map[string]string{
-	inventory.SettingNetworkDiscovery: "enabled", inventory.SettingActiveDiscoveryInterval: "10800", inventory.SettingDiscoveryVLANs: "create",
-	inventory.SettingDiscoveryIgnore: "",
+	setting.NetworkDiscovery: "enabled", setting.ActiveDiscoveryInterval: "10800", setting.DiscoveryVLANs: "create",
+	setting.DiscoveryIgnore: "",
 }
 
 // discoverySetting returns a setting or its default.
 func (a *API) discoverySetting(r *http.Request, name string) (string, error) {
-	all, err := a.inv.Settings(r.Context())
+	all, err := a.inv.Settings.All(r.Context())
 	if value := all[name]; err != nil || value != "" {
 		return value, err
 	}
@@ -52,8 +53,8 @@ func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 	out := DiscoverySettings{Subnets: []discoverySubnetJSON{}}
 	var interval string
 	for name, to := range map[string]*string{
-		inventory.SettingNetworkDiscovery: &out.Listening, inventory.SettingActiveDiscoveryInterval: &interval,
-		inventory.SettingDiscoveryIgnore: &out.Ignore, inventory.SettingDiscoveryVLANs: &out.VLANs,
+		setting.NetworkDiscovery: &out.Listening, setting.ActiveDiscoveryInterval: &interval,
+		setting.DiscoveryIgnore: &out.Ignore, setting.DiscoveryVLANs: &out.VLANs,
 	} {
 		var err error
 		if *to, err = a.discoverySetting(r, name); err != nil {
@@ -65,7 +66,7 @@ func (a *API) getDiscoverySettings(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	scans, err := a.inv.Scans(r.Context())
+	scans, err := a.inv.Scans.List(r.Context())
 	for _, s := range subnets {
 		d := discoverySubnetJSON{CIDR: s.Prefix.String(), Active: s.ActiveDiscovery}
 		if i := slices.IndexFunc(scans, func(r inventory.ScanRecord) bool { return r.SubnetID == s.ID }); i >= 0 {
@@ -84,9 +85,9 @@ func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
 		return nil, err
 	}
 	err = a.tx.Atomically(r.Context(), func(ctx context.Context) error {
-		for _, name := range inventory.DiscoverySettings {
+		for _, name := range setting.DiscoveryNames {
 			if r.PostForm.Has(name) {
-				if err := a.inv.SetDiscoverySetting(ctx, name, r.PostForm.Get(name)); err != nil {
+				if err := a.inv.Settings.Set(ctx, name, r.PostForm.Get(name)); err != nil {
 					return err
 				}
 			}
@@ -97,7 +98,7 @@ func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
 				if err != nil {
 					return form.Invalid(field, "is not a prefix like 192.0.2.0/24")
 				}
-				if err := a.inv.SetActiveDiscovery(ctx, p, field == "active"); err != nil {
+				if err := a.inv.Scans.SetActive(ctx, p, field == "active"); err != nil {
 					return err
 				}
 			}

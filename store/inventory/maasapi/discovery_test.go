@@ -59,7 +59,7 @@ func newDiscoverySite(t *testing.T) (*site, *fakeScanner) {
 
 func see(t *testing.T, s *site, addr string, last byte, info discovery.Info) {
 	t.Helper()
-	err := s.inv.RecordDiscovery(t.Context(), "rack-1", discovery.Event{Kind: discovery.New, Device: discovery.Device{
+	err := s.inv.Discoveries.Record(t.Context(), "rack-1", discovery.Event{Kind: discovery.New, Device: discovery.Device{
 		Interface: "eth0", Addr: netip.MustParseAddr(addr), MAC: discovery.MAC{0xb8, 0x27, 0xeb, 0, 0, last}, Sources: discovery.ARP | discovery.MDNS,
 		First: time.Now(), Last: time.Now(), Expires: time.Now().Add(time.Hour), Info: info,
 	}})

@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
@@ -76,7 +77,7 @@ func mistake(err error) (field, why string, ok bool) {
 		return refusedField(refused), plain(err), true
 	case errors.As(err, &spec), errors.As(err, &many), errors.Is(err, fs.ErrExist):
 		return "__all__", plain(err), true
-	case errors.As(err, &none) && none.Kind == inventory.KindSubnet && strings.HasPrefix(none.What, "for "):
+	case errors.As(err, &none) && none.Kind == kinds.Subnet && strings.HasPrefix(none.What, "for "):
 		return "__all__", strings.TrimPrefix(none.What, "for ") + " is in no subnet of this site", true
 	}
 	return "", "", false

@@ -51,7 +51,7 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 	if err != nil || !some {
 		return Events{Events: []Event{}}, err
 	}
-	events, err := a.events.FindEvents(r.Context(), filter)
+	events, err := a.events.Find(r.Context(), filter)
 	if err != nil {
 		return nil, err
 	}

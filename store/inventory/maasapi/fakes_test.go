@@ -88,7 +88,7 @@ type memAnswers struct {
 
 func (*memAnswers) Digest(data []byte) string { return string(data) }
 
-func (m *memAnswers) BeginAnswer(_ context.Context, a inventory.Answer) (inventory.Answer, bool, error) {
+func (m *memAnswers) Begin(_ context.Context, a inventory.Answer) (inventory.Answer, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old, ok := m.kept[a.Key]; ok {
@@ -101,7 +101,7 @@ func (m *memAnswers) BeginAnswer(_ context.Context, a inventory.Answer) (invento
 	return a, true, nil
 }
 
-func (m *memAnswers) EndAnswer(_ context.Context, a inventory.Answer) error {
+func (m *memAnswers) End(_ context.Context, a inventory.Answer) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.kept[a.Key] = a; a.Status == 0 {
@@ -171,7 +171,7 @@ func (m *memFeed) Watch(ctx context.Context, from int64) iter.Seq2[store.Change,
 	}
 }
 
-func (m *memFeed) Events(_ context.Context, _, after int64, limit int) (out []inventory.Event, err error) {
+func (m *memFeed) After(_ context.Context, _, after int64, limit int) (out []inventory.Event, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range m.events {
@@ -182,13 +182,13 @@ func (m *memFeed) Events(_ context.Context, _, after int64, limit int) (out []in
 	return out, nil
 }
 
-func (m *memFeed) LastEvents(_ context.Context, _ int64, limit int) ([]inventory.Event, error) {
+func (m *memFeed) Last(_ context.Context, _ int64, limit int) ([]inventory.Event, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.events[max(len(m.events)-limit, 0):]), nil
 }
 
-func (m *memFeed) FindEvents(_ context.Context, f inventory.EventFilter) (out []inventory.Event, err error) {
+func (m *memFeed) Find(_ context.Context, f inventory.EventFilter) (out []inventory.Event, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range m.events {
@@ -199,18 +199,18 @@ func (m *memFeed) FindEvents(_ context.Context, f inventory.EventFilter) (out []
 	return out, nil
 }
 
-func (m *memFeed) Boots(context.Context, ...net.HardwareAddr) ([]pxe.Attempt, error) {
+func (m *memFeed) Of(context.Context, ...net.HardwareAddr) ([]pxe.Attempt, error) {
 	return m.boots, nil
 }
 
-func (m *memFeed) BootsSince(_ context.Context, step int64, limit int) ([]pxe.Attempt, int64, error) {
+func (m *memFeed) Since(_ context.Context, step int64, limit int) ([]pxe.Attempt, int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	to := min(step+int64(limit), int64(len(m.boots)))
 	return m.boots[step:to], to, nil
 }
 
-func (m *memFeed) LastBootStep(context.Context) (int64, error) {
+func (m *memFeed) LastStep(context.Context) (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return int64(len(m.boots)), nil
@@ -234,12 +234,12 @@ type memDiscoveries struct {
 	promoted inventory.Promotion
 }
 
-func (m *memDiscoveries) Discoveries(_ context.Context, view inventory.DiscoveryView) ([]inventory.Discovery, error) {
+func (m *memDiscoveries) List(_ context.Context, view inventory.DiscoveryView) ([]inventory.Discovery, error) {
 	m.view = view
 	return m.all, nil
 }
 
-func (m *memDiscoveries) Discovery(_ context.Context, key string) (inventory.Discovery, error) {
+func (m *memDiscoveries) Get(_ context.Context, key string) (inventory.Discovery, error) {
 	for _, d := range m.all {
 		if d.Key() == key {
 			return d, nil
@@ -248,12 +248,12 @@ func (m *memDiscoveries) Discovery(_ context.Context, key string) (inventory.Dis
 	return inventory.Discovery{}, fs.ErrNotExist
 }
 
-func (m *memDiscoveries) ClearDiscoveries(_ context.Context, what inventory.ClearWhat) error {
+func (m *memDiscoveries) Clear(_ context.Context, what inventory.ClearWhat) error {
 	m.cleared = append(m.cleared, what)
 	return nil
 }
 
-func (m *memDiscoveries) ClearDiscovery(_ context.Context, addr netip.Addr, mac net.HardwareAddr) (n int, err error) {
+func (m *memDiscoveries) Forget(_ context.Context, addr netip.Addr, mac net.HardwareAddr) (n int, err error) {
 	for _, d := range m.all {
 		if d.Addr == addr && d.MAC.String() == mac.String() {
 			n++
@@ -270,6 +270,6 @@ func (m *memDiscoveries) Promote(_ context.Context, p inventory.Promotion) (inve
 	return inventory.Promoted{Machine: &inventory.Machine{SystemID: "m1", FQDN: p.Hostname + ".maas"}}, nil
 }
 
-func (m *memDiscoveries) ForeignDHCPServers(context.Context) ([]inventory.DHCPServer, error) {
+func (m *memDiscoveries) DHCPServers(context.Context) ([]inventory.DHCPServer, error) {
 	return []inventory.DHCPServer{{Rack: "rack1", Link: "eth0", VID: 7, Addr: netip.MustParseAddr("192.0.2.66")}}, nil
 }

@@ -74,15 +74,14 @@ func TestDiscoveryHandlers(t *testing.T) {
 // memRacks are racks, their health and certificates.
 type memRacks struct {
 	collection[inventory.Rack] // nil: nothing is written
-	rackHealth
-	racks  []inventory.Rack
-	health map[string]inventory.RackHealth
-	err    error
+	racks                      []inventory.Rack
+	health                     map[string]inventory.RackHealth
+	err                        error
 }
 
 func (m *memRacks) List(context.Context) ([]inventory.Rack, error) { return m.racks, m.err }
 
-func (m *memRacks) RackHealths(context.Context) (map[string]inventory.RackHealth, error) {
+func (m *memRacks) Racks(context.Context) (map[string]inventory.RackHealth, error) {
 	return m.health, nil
 }
 
@@ -118,7 +117,7 @@ func TestRackHandlers(t *testing.T) {
 
 type memRegions []inventory.Region
 
-func (m memRegions) Regions(context.Context) ([]inventory.Region, error) { return m, nil }
+func (m memRegions) List(context.Context) ([]inventory.Region, error) { return m, nil }
 
 func TestRegionHandlers(t *testing.T) {
 	a := faked(t, stores{regions: memRegions{{Name: "region1", Addresses: []string{"192.0.2.1:5242", "region.example:5242"}}}})
@@ -135,19 +134,19 @@ func TestRegionHandlers(t *testing.T) {
 
 type memTopology struct{ applied bool }
 
-func (*memTopology) LinkPeers(context.Context) ([]inventory.LinkPeer, error) {
+func (*memTopology) Peers(context.Context) ([]inventory.LinkPeer, error) {
 	return []inventory.LinkPeer{{Rack: "rack1", Link: "eth0", Kind: "rack", Peer: "rack2", PeerLink: "eth1"}}, nil
 }
 
-func (*memTopology) FabricProposals(context.Context) ([]inventory.FabricProposal, error) {
+func (*memTopology) Proposals(context.Context) ([]inventory.FabricProposal, error) {
 	return []inventory.FabricProposal{{
 		Subnet: ipam.Subnet{Prefix: netip.MustParsePrefix("192.0.2.0/24")}, From: ipam.VLAN{ID: 2, FabricID: 2}, To: ipam.VLAN{ID: 1, FabricID: 1}, Why: "rack1 hears rack2",
 	}}, nil
 }
 
-func (m *memTopology) ApplyFabricProposals(ctx context.Context) ([]inventory.FabricProposal, error) {
+func (m *memTopology) Apply(ctx context.Context) ([]inventory.FabricProposal, error) {
 	m.applied = true
-	return m.FabricProposals(ctx)
+	return m.Proposals(ctx)
 }
 
 func TestTopologyHandlers(t *testing.T) {
@@ -392,7 +391,7 @@ func (m *memParts) RangesOf(_ context.Context, subnet int64) ([]ipam.Range, erro
 	return []ipam.Range{{ID: 3, SubnetID: subnet, Start: netip.MustParseAddr("192.0.2.1"), End: netip.MustParseAddr("192.0.2.2")}}, nil
 }
 
-func (m *memParts) TagsOf(context.Context, int64) ([]string, error) {
+func (m *memParts) OfSubnet(context.Context, int64) ([]string, error) {
 	m.reads++
 	return []string{"x"}, nil
 }
@@ -401,7 +400,7 @@ func (m *memParts) TagsOf(context.Context, int64) ([]string, error) {
 func TestOneSubnetReadsItsParts(t *testing.T) {
 	m := &memParts{}
 	a := faked(t, stores{
-		subnetParts: m, vlansByID: getFunc[ipam.VLAN](m.VLAN), fabricsByID: getFunc[ipam.Fabric](m.Fabric), spacesByID: getFunc[ipam.Space](m.Space),
+		subnetRanges: m, subnetTags: m, vlansByID: getFunc[ipam.VLAN](m.VLAN), fabricsByID: getFunc[ipam.Fabric](m.Fabric), spacesByID: getFunc[ipam.Space](m.Space),
 	})
 	r := httptest.NewRequest("GET", "/", nil)
 	shown, err := a.showSubnets(r, []ipam.Subnet{{ID: 1, VLANID: 5, Prefix: netip.MustParsePrefix("192.0.2.0/24")}})

@@ -46,7 +46,7 @@ func (a *API) idempotency(next http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		// a keyed digest, because the body may contain passwords
 		sum := a.answers.Digest(fmt.Appendf(nil, "%s\n%s\n%s", r.URL.RequestURI(), r.Header.Get("Content-Type"), body))
-		answer, begun, err := a.answers.BeginAnswer(r.Context(), inventory.Answer{User: userOf(r), Key: key, Request: sum})
+		answer, begun, err := a.answers.Begin(r.Context(), inventory.Answer{User: userOf(r), Key: key, Request: sum})
 		switch {
 		case err != nil:
 			a.fail(w, r, err)
@@ -79,7 +79,7 @@ func (a *API) keep(w http.ResponseWriter, r *http.Request, next http.Handler, an
 		if c.status >= http.StatusInternalServerError || c.body.Len() > maxKept || !c.done {
 			answer.Status = 0
 		}
-		if err := a.answers.EndAnswer(ctx, answer); err != nil {
+		if err := a.answers.End(ctx, answer); err != nil {
 			a.log.Error("answer to a request with a key not kept", "err", err)
 		}
 	}()

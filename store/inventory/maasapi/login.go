@@ -76,7 +76,7 @@ func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k invent
 	}
 	r = Audited(r.WithContext(context.WithValue(r.Context(), userKey{}, u)))
 	err = a.tx.Atomically(r.Context(), func(ctx context.Context) error {
-		all, err := a.inv.APIKeys(ctx, u.ID)
+		all, err := a.inv.APIKeys.List(ctx, u.ID)
 		if err != nil {
 			return err
 		}
@@ -88,11 +88,11 @@ func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k invent
 			if same++; same < maxLoginKeys {
 				continue
 			}
-			if err := a.inv.DeleteAPIKey(ctx, u.ID, all[i].Token); err != nil {
+			if err := a.inv.APIKeys.Delete(ctx, u.ID, all[i].Token); err != nil {
 				return err
 			}
 		}
-		k, text, err = a.inv.CreateAPIKey(ctx, u.ID, name)
+		k, text, err = a.inv.APIKeys.Create(ctx, u.ID, name)
 		return err
 	})
 	return k, text, err

@@ -77,7 +77,7 @@ func (a *API) getProfile(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := a.profiles.BootProfile(r.Context(), of)
+	p, err := a.profiles.Get(r.Context(), of)
 	if err != nil {
 		return nil, err
 	}
@@ -109,13 +109,13 @@ func (a *API) setProfile(r *http.Request, p *pxe.Profile) error {
 		if err != nil {
 			return err
 		}
-		return a.profiles.SetBootProfile(ctx, of, p)
+		return a.profiles.Set(ctx, of, p)
 	})
 }
 
 // listProfiles returns all profiles of the site.
 func (a *API) listProfiles(r *http.Request) (any, error) {
-	all, err := a.profiles.BootProfiles(r.Context())
+	all, err := a.profiles.List(r.Context())
 	out := make([]BootProfile, 0, len(all))
 	for _, p := range all {
 		shown := BootProfile{Profile: p.Profile}

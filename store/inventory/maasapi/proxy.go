@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/gomaas/maas/proxy"
-	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // Proxy reaches the proxies of all racks. Its methods may be called concurrently and may block
@@ -59,7 +59,7 @@ func (a *API) purgeProxy(r *http.Request) (any, error) {
 // proxyDefaults are the values of settings that are not stored, in the types that clients of MAAS
 // expect.
 var proxyDefaults = map[string]any{
-	inventory.SettingEnableHTTPProxy: true, inventory.SettingHTTPProxy: "", inventory.SettingUsePeerProxy: false,
-	inventory.SettingProxyPort: inventory.DefaultProxyPort, inventory.SettingPreferV4Proxy: false, inventory.SettingNoProxy: "",
-	inventory.SettingProxyRoutes: "", inventory.SettingProxyUplink: 0,
+	setting.EnableHTTPProxy: true, setting.HTTPProxy: "", setting.UsePeerProxy: false,
+	setting.ProxyPort: setting.DefaultProxyPort, setting.PreferV4Proxy: false, setting.NoProxy: "",
+	setting.ProxyRoutes: "", setting.ProxyUplink: 0,
 }

@@ -72,7 +72,7 @@ func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) 
 	if err != nil {
 		return nil, err
 	}
-	health, err := a.health.RackHealths(r.Context())
+	health, err := a.health.Racks(r.Context())
 	var out []any
 	for _, k := range racks {
 		shown := Controller{
@@ -200,11 +200,11 @@ func (e *connected) Error() string {
 // awayRack reports whether a rack that is away or revoked has a certificate that is still good. For a
 // rack that is at work the error is *connected.
 func (a *API) awayRack(ctx context.Context, name string) (valid bool, err error) {
-	health, err := a.health.RackHealths(ctx)
+	health, err := a.health.Racks(ctx)
 	if err != nil {
 		return false, err
 	}
-	certificates, err := a.health.RackCertificates(ctx)
+	certificates, err := a.enrolment.Certificates(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -235,7 +235,7 @@ func (a *API) deleteRack(r *http.Request) (any, error) {
 			return err
 		}
 		if valid {
-			if err := a.health.RevokeRack(ctx, k.Name); err != nil {
+			if err := a.enrolment.Revoke(ctx, k.Name); err != nil {
 				return err
 			}
 		}
@@ -248,7 +248,7 @@ func (a *API) listRegions(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"regioncontrollers op=" + op}
 	}
-	regions, err := a.regions.Regions(r.Context())
+	regions, err := a.regions.List(r.Context())
 	out := []any{}
 	for _, g := range regions {
 		out = append(out, a.controllerOf(g))
@@ -261,7 +261,7 @@ func (a *API) getRegion(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"region controller op=" + op}
 	}
-	regions, err := a.regions.Regions(r.Context())
+	regions, err := a.regions.List(r.Context())
 	for _, g := range regions {
 		if g.Name == r.PathValue("id") {
 			return a.controllerOf(g), nil

@@ -69,7 +69,7 @@ func TestConnectedRackIsNotDeleted(t *testing.T) {
 	s := newSite(t)
 	s.rack(t, "rack1")
 	const path = base + "rackcontrollers/rack1/"
-	if err := s.inv.ReportRack(t.Context(), "rack1", "region1", inventory.RackReport{}); err != nil {
+	if err := s.inv.Health.Report(t.Context(), "rack1", "region1", inventory.RackReport{}); err != nil {
 		t.Fatal(err)
 	}
 	if code, body := s.do("PUT", path, url.Values{"hostname": {"rack2"}}); code != 409 || !strings.Contains(body, "is connected") {
@@ -78,7 +78,7 @@ func TestConnectedRackIsNotDeleted(t *testing.T) {
 	if code, body := s.do("DELETE", path, nil); code != 409 || !strings.Contains(body, "maas rack revoke rack1") {
 		t.Errorf("connected: %d %s", code, body)
 	}
-	if _, err := s.inv.NoticeAway(t.Context(), time.Now().Add(time.Hour)); err != nil {
+	if _, err := s.inv.Health.NoticeAway(t.Context(), time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if code, body := s.do("DELETE", path, nil); code != 204 {
@@ -94,17 +94,17 @@ func TestRevokedRackIsDeleted(t *testing.T) {
 		if _, err := s.inv.RackTokens.Create(ctx, inventory.RackToken{Hash: name, Expires: soon}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.inv.AdmitRack(ctx, name, inventory.RackCertificate{Serial: name, Rack: name, Expires: soon}); err != nil {
+		if err := s.inv.Enrolment.Admit(ctx, name, inventory.RackCertificate{Serial: name, Rack: name, Expires: soon}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.inv.ReportRack(ctx, "rack1", "region1", inventory.RackReport{}); err != nil {
+	if err := s.inv.Health.Report(ctx, "rack1", "region1", inventory.RackReport{}); err != nil {
 		t.Fatal(err)
 	}
 	if code, body := s.do("DELETE", base+"rackcontrollers/rack1/", nil); code != 409 {
 		t.Errorf("with a certificate: %d %s", code, body)
 	}
-	if err := s.inv.RevokeRack(ctx, "rack1"); err != nil {
+	if err := s.inv.Enrolment.Revoke(ctx, "rack1"); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"rack1", "rack2"} { // rack2 has never reported
@@ -112,7 +112,7 @@ func TestRevokedRackIsDeleted(t *testing.T) {
 			t.Errorf("%s: %d %s", name, code, body)
 		}
 	}
-	all, err := s.inv.RackCertificates(ctx)
+	all, err := s.inv.Enrolment.Certificates(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,44 +4,35 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
-// setting is a setting of the site that get_config and set_config know. Other settings of MAAS
+// siteSetting is a setting of the site that get_config and set_config know. Other settings of MAAS
 // answer 501.
-type setting struct {
+type siteSetting struct {
 	// fallback is the value if none is stored, of the type that clients of MAAS expect: string, int
 	// or bool.
 	fallback any
-	set      func(a *API, r *http.Request, value string) error // stores it; nil = Inventory.SetSetting
 }
 
 // settings returns the settings that concern networks.
-func settings() map[string]setting {
-	discovery := func(name string) func(a *API, r *http.Request, value string) error {
-		return func(a *API, r *http.Request, value string) error {
-			return a.inv.SetDiscoverySetting(r.Context(), name, value)
-		}
-	}
-	out := map[string]setting{
-		inventory.SettingUpstreamDNS: {fallback: ""}, inventory.SettingDNSSEC: {fallback: "auto"}, inventory.SettingDNSTrustedACL: {fallback: ""},
-		inventory.SettingDNSTransfer: {fallback: ""}, inventory.SettingDNSNotify: {fallback: ""}, inventory.SettingDNSTTL: {fallback: 30},
-		inventory.SettingSecondaryNS: {fallback: ""}, inventory.SettingInternalDomain: {fallback: inventory.DefaultInternalDomain}, inventory.SettingNTPServers: {fallback: ""}, inventory.SettingKernelOpts: {fallback: ""},
-		inventory.SettingExhaustion: {fallback: 16}, inventory.SettingCircuitQuota: {fallback: 0}, inventory.SettingLinkQuota: {fallback: 0}, inventory.SettingTakeover: {fallback: 3600},
-		inventory.SettingRouterAdvertisements: {fallback: "", set: func(a *API, r *http.Request, value string) error {
-			return a.inv.SetRouterAdvertisements(r.Context(), value)
-		}},
+func settings() map[string]siteSetting {
+	out := map[string]siteSetting{
+		setting.UpstreamDNS: {""}, setting.DNSSEC: {"auto"}, setting.DNSTrustedACL: {""},
+		setting.DNSTransfer: {""}, setting.DNSNotify: {""}, setting.DNSTTL: {30},
+		setting.SecondaryNS: {""}, setting.InternalDomain: {setting.DefaultInternalDomain}, setting.NTPServers: {""}, setting.KernelOpts: {""},
+		setting.Exhaustion: {16}, setting.CircuitQuota: {0}, setting.LinkQuota: {0}, setting.Takeover: {3600},
+		setting.RouterAdvertisements: {""},
 	}
 	for name, fallback := range proxyDefaults {
-		out[name] = setting{fallback: fallback}
+		out[name] = siteSetting{fallback}
 	}
 	for name, fallback := range discoveryDefaults {
-		s := setting{fallback: fallback, set: discovery(name)}
+		out[name] = siteSetting{fallback}
 		if n, err := strconv.Atoi(fallback); err == nil {
-			s.fallback = n
+			out[name] = siteSetting{n}
 		}
-		out[name] = s
 	}
 	return out
 }
@@ -53,7 +44,7 @@ func (a *API) getSetting(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "get_config" || !known && name != "" {
 		return nil, &unsupported{"maas op=" + op + " name=" + name}
 	}
-	all, err := a.inv.Settings(r.Context())
+	all, err := a.inv.Settings.All(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +61,7 @@ func (a *API) getSetting(r *http.Request) (any, error) {
 }
 
 // value converts a stored text to the type that clients expect.
-func (s setting) value(text string) (any, error) {
+func (s siteSetting) value(text string) (any, error) {
 	if text == "" {
 		return s.fallback, nil
 	}
@@ -90,16 +81,11 @@ func (a *API) setSetting(r *http.Request) (any, error) {
 		return nil, err
 	}
 	name, value := f.Get("name"), f.Values.Get("value")
-	s, known := settings()[name]
+	_, known := settings()[name]
 	if op := r.URL.Query().Get("op"); op != "set_config" || !known {
 		return nil, &unsupported{"maas op=" + op + " name=" + name}
 	}
-	if s.set == nil {
-		err = a.inv.SetSetting(r.Context(), name, value)
-	} else {
-		err = s.set(a, r, value)
-	}
-	if err != nil {
+	if err := a.inv.Settings.Set(r.Context(), name, value); err != nil {
 		return nil, err
 	}
 	return "OK", nil

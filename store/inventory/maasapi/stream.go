@@ -96,7 +96,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 func (a *API) streamStart(r *http.Request) (at streamPlace, err error) {
 	if text := r.Header.Get("Last-Event-ID"); text != "" {
 		if at, err = parsePlace(text); err == nil && at.boot < 0 {
-			at.boot, err = a.boots.LastBootStep(r.Context())
+			at.boot, err = a.boots.LastStep(r.Context())
 		}
 		return at, err
 	}
@@ -110,10 +110,10 @@ func (a *API) streamNow(r *http.Request) (at streamPlace, err error) {
 		if at.rev, err = a.feed.Revision(ctx); err != nil {
 			return err
 		}
-		if at.boot, err = a.boots.LastBootStep(ctx); err != nil {
+		if at.boot, err = a.boots.LastStep(ctx); err != nil {
 			return err
 		}
-		last, err := a.events.LastEvents(ctx, 0, 1)
+		last, err := a.events.Last(ctx, 0, 1)
 		if len(last) > 0 {
 			at.log = last[0].ID
 		}
@@ -235,7 +235,7 @@ func (a *API) watchChanges(ctx context.Context, from int64, out chan<- change) {
 func (a *API) sendLog(r *http.Request, s *sender, names map[int64]inventory.Machine) error {
 	clear(names)
 	for {
-		page, err := a.events.Events(r.Context(), 0, s.at.log, streamPage)
+		page, err := a.events.After(r.Context(), 0, s.at.log, streamPage)
 		if err != nil {
 			return err
 		}
@@ -254,7 +254,7 @@ func (a *API) sendLog(r *http.Request, s *sender, names map[int64]inventory.Mach
 // sendBoots sends the boots that have progressed.
 func (a *API) sendBoots(r *http.Request, s *sender) error {
 	for {
-		page, next, err := a.boots.BootsSince(r.Context(), s.at.boot, streamPage)
+		page, next, err := a.boots.Since(r.Context(), s.at.boot, streamPage)
 		if err != nil || len(page) == 0 {
 			return err
 		}

@@ -99,7 +99,7 @@ func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
 	if err != nil {
 		return v, err
 	}
-	v.tags, err = a.inv.SubnetTags(r.Context())
+	v.tags, err = a.inv.Tags.OfSubnets(r.Context())
 	return v, err
 }
 
@@ -130,11 +130,11 @@ func (a *API) subnetViewOf(r *http.Request, subnets []ipam.Subnet) (v subnetView
 			v.spaces[space.ID] = space.Name
 		}
 	}
-	ranges, err := a.subnetParts.RangesOf(ctx, s.ID)
+	ranges, err := a.subnetRanges.RangesOf(ctx, s.ID)
 	if err != nil {
 		return v, err
 	}
-	tags, err := a.subnetParts.TagsOf(ctx, s.ID)
+	tags, err := a.subnetTags.OfSubnet(ctx, s.ID)
 	v.ranges, v.tags = map[int64][]ipam.Range{s.ID: ranges}, map[int64][]string{s.ID: tags}
 	return v, err
 }

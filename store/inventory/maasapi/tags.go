@@ -79,7 +79,7 @@ func (a *API) getTag(r *http.Request) (any, error) {
 
 // taggedMachines shows the machines with a tag.
 func (a *API) taggedMachines(r *http.Request, tag string) ([]any, error) {
-	all, err := a.inv.MachinesTagged(r.Context(), tag)
+	all, err := a.inv.Tags.Machines(r.Context(), tag)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (a *API) taggedMachines(r *http.Request, tag string) ([]any, error) {
 
 // taggedDevices shows the devices with a tag.
 func (a *API) taggedDevices(r *http.Request, tag string) ([]any, error) {
-	all, err := a.inv.DevicesTagged(r.Context(), tag)
+	all, err := a.inv.Tags.Devices(r.Context(), tag)
 	if err != nil {
 		return nil, err
 	}
@@ -121,11 +121,11 @@ func (a *API) actOnTag(r *http.Request) (any, error) {
 				subnets[i] = append(subnets[i], s.ID)
 			}
 		}
-		added, removed, err := a.inv.TagNodes(r.Context(), t.ID, nodes[0], nodes[1])
+		added, removed, err := a.inv.Tags.MarkNodes(r.Context(), t.ID, nodes[0], nodes[1])
 		if err != nil {
 			return nil, err
 		}
-		more, less, err := a.inv.TagSubnets(r.Context(), t.ID, subnets[0], subnets[1])
+		more, less, err := a.inv.Tags.MarkSubnets(r.Context(), t.ID, subnets[0], subnets[1])
 		return map[string]int64{"added": added + more, "removed": removed + less}, err
 	})
 }

@@ -109,7 +109,7 @@ func (a *API) listTokens(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := a.inv.APIKeys(r.Context(), u.ID)
+	keys, err := a.inv.APIKeys.List(r.Context(), u.ID)
 	out := []tokenJSON{}
 	for _, k := range keys {
 		out = append(out, tokenOf(k, ""))
@@ -129,15 +129,15 @@ func (a *API) actOnAccount(r *http.Request) (any, error) {
 	}
 	switch op := r.URL.Query().Get("op"); op {
 	case "create_authorisation_token":
-		k, text, err := a.inv.CreateAPIKey(r.Context(), u.ID, f.Get("name"))
+		k, text, err := a.inv.APIKeys.Create(r.Context(), u.ID, f.Get("name"))
 		if err != nil {
 			return nil, err
 		}
 		return tokenOf(k, text), nil
 	case "delete_authorisation_token":
-		return nil, a.inv.DeleteAPIKey(r.Context(), u.ID, f.Get("token_key"))
+		return nil, a.inv.APIKeys.Delete(r.Context(), u.ID, f.Get("token_key"))
 	case "update_token_name":
-		if err := a.inv.RenameAPIKey(r.Context(), u.ID, tokenPart(f.Get("token")), f.Get("name")); err != nil {
+		if err := a.inv.APIKeys.Rename(r.Context(), u.ID, tokenPart(f.Get("token")), f.Get("name")); err != nil {
 			return nil, err
 		}
 		return "Accepted", nil

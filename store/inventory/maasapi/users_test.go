@@ -123,7 +123,7 @@ func TestLogIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if keys, err := s.inv.APIKeys(t.Context(), u.ID); err != nil || len(keys) > 11 {
+	if keys, err := s.inv.APIKeys.List(t.Context(), u.ID); err != nil || len(keys) > 11 {
 		t.Errorf("%d keys, %v", len(keys), err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // NodeBoot holds the boot settings of one machine or device.
@@ -103,7 +104,7 @@ func BootRule(m *inventory.Model, x *inventory.Machine, s *ipam.Subnet) string {
 
 // kernelOpts returns the kernel options that a machine gets from the site and from its tags.
 func kernelOpts(m *inventory.Model, machine *inventory.Machine) string {
-	opts := []string{m.Settings[inventory.SettingKernelOpts]}
+	opts := []string{m.Settings[setting.KernelOpts]}
 	for _, t := range m.Tags {
 		for _, name := range machine.Tags {
 			if name == t.Name {

@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // DHCP returns what a rack's DHCP server serves from: the managed subnets of the VLANs that it is a
@@ -112,7 +113,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, at.serving)...))
 	sub.Pools = p.pools(s.ID)
 	p.share(&sub, s, at.serving)
-	sub.CircuitQuota, sub.LinkQuota = p.m.SettingNumber(inventory.SettingCircuitQuota, 0), p.m.SettingNumber(inventory.SettingLinkQuota, 0)
+	sub.CircuitQuota, sub.LinkQuota = p.m.SettingNumber(setting.CircuitQuota, 0), p.m.SettingNumber(setting.LinkQuota, 0)
 	if s.Prefix.Addr().Is6() {
 		return p.subnet6(sub)
 	}
@@ -211,7 +212,7 @@ func (p *dhcpPlan) dns(s *ipam.Subnet, racks []netip.Addr) []netip.Addr {
 
 func (p *dhcpPlan) ntp(is4 bool) []netip.Addr {
 	var out []netip.Addr
-	for _, s := range p.m.SettingList(inventory.SettingNTPServers) {
+	for _, s := range p.m.SettingList(setting.NTPServers) {
 		if a, err := netip.ParseAddr(s); err == nil && a.Is4() == is4 {
 			out = append(out, a)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // leaseTime6 is the time of IPv6 leases, as MAAS has it.
@@ -46,7 +47,7 @@ func Advertisements(m *inventory.Model, rack inventory.Rack) []radv.Advertisemen
 
 // advertisements returns one advertisement for each link with a subnet that the setting names.
 func (p *dhcpPlan) advertisements(subnets []dhcpsrv.Subnet) (out []radv.Advertisement) {
-	named := p.m.SettingList(inventory.SettingRouterAdvertisements)
+	named := p.m.SettingList(setting.RouterAdvertisements)
 	if len(named) == 0 {
 		return nil
 	}

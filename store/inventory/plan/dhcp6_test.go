@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/internal/sitetest"
 	"github.com/gomaas/maas/store/inventory/plan"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 func TestPlanDHCP6(t *testing.T) {
@@ -25,7 +26,7 @@ func TestPlanDHCP6(t *testing.T) {
 	must[ipam.Range](t)(inv.Ranges.Create(ctx, ipam.Range{SubnetID: s.ID, Type: ipam.RangeDynamic, Start: addr("2001:db8::1:0"), End: addr("2001:db8::1:ffff")}))
 	m := model(t, inv)
 	must[ipam.Allocation](t)(inv.LinkInterface(ctx, m.Machines[0].Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("2001:db8::50")}))
-	ok(t, inv.SetSetting(ctx, inventory.SettingRouterAdvertisements, "2001:db8::/64"))
+	ok(t, inv.Settings.Set(ctx, setting.RouterAdvertisements, "2001:db8::/64"))
 	m = model(t, inv)
 	snap := plan.DHCP(m, m.Racks[0])
 	var b strings.Builder
@@ -63,10 +64,10 @@ func TestPlanAdvertisements(t *testing.T) {
 	if got := plan.Advertisements(m, m.Racks[0]); got != nil {
 		t.Errorf("advertised without being told to: %+v", got)
 	}
-	if err := inv.SetRouterAdvertisements(t.Context(), "eth0"); err == nil || !strings.Contains(err.Error(), "eth0") {
+	if err := inv.Settings.Set(t.Context(), setting.RouterAdvertisements, "eth0"); err == nil || !strings.Contains(err.Error(), "eth0") {
 		t.Errorf("a link is no subnet: %v", err)
 	}
-	ok(t, inv.SetRouterAdvertisements(t.Context(), "all"))
+	ok(t, inv.Settings.Set(t.Context(), setting.RouterAdvertisements, "all"))
 	m = model(t, inv)
 	if d := cmp.Diff([]radv.Advertisement{{Link: "eth0"}}, plan.Advertisements(m, m.Racks[0])); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
-	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // share makes the other rack of a VLAN the partner in a subnet, when that rack serves it as well:
@@ -61,5 +61,5 @@ func appendNew(addrs []netip.Addr, a netip.Addr) []netip.Addr {
 
 // takeover is the time that a rack has to be away before its partner uses its addresses.
 func (p *dhcpPlan) takeover() time.Duration {
-	return time.Duration(p.m.SettingNumber(inventory.SettingTakeover, int(dhcpsrv.DefaultTakeover/time.Second))) * time.Second
+	return time.Duration(p.m.SettingNumber(setting.Takeover, int(dhcpsrv.DefaultTakeover/time.Second))) * time.Second
 }

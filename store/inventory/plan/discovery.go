@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // DiscoveryPlan holds the discovery settings of one rack.
@@ -19,8 +20,8 @@ const dnsPort = 53
 
 // Discovery makes the plan of a rack.
 func Discovery(m *inventory.Model, rack inventory.Rack) DiscoveryPlan {
-	p := DiscoveryPlan{Listen: m.DiscoveryEnabled(), Ignore: m.SettingList(inventory.SettingDiscoveryIgnore)}
-	for _, text := range m.SettingList(inventory.SettingUpstreamDNS) {
+	p := DiscoveryPlan{Listen: m.DiscoveryEnabled(), Ignore: m.SettingList(setting.DiscoveryIgnore)}
+	for _, text := range m.SettingList(setting.UpstreamDNS) {
 		if a, err := netip.ParseAddr(text); err == nil {
 			p.Resolvers = append(p.Resolvers, netip.AddrPortFrom(a, dnsPort))
 		} else if ap, err := netip.ParseAddrPort(text); err == nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // DNS returns what DNS servers serve for a site; see [NamePlanner] for the names.
@@ -17,7 +18,7 @@ func DNS(m *inventory.Model) inventory.DNSPlan { return new(NamePlanner).Plan(m)
 
 // zones returns the zones of the site's domains and of the reverse records of its subnets.
 func dnsZones(m *inventory.Model) []dnssrv.Zone {
-	ttl := uint32(m.SettingNumber(inventory.SettingDNSTTL, dnssrv.DefaultTTL))
+	ttl := uint32(m.SettingNumber(setting.DNSTTL, dnssrv.DefaultTTL))
 	names := make(map[string]uint32)
 	for _, d := range m.Domains {
 		if !d.External {
@@ -54,7 +55,7 @@ func nameServer(m *inventory.Model) string { return "ns." + defaultDomain(m) }
 // operator says have copies.
 func nameServers(m *inventory.Model) []string {
 	servers := []string{nameServer(m)}
-	for _, s := range m.SettingList(inventory.SettingSecondaryNS) {
+	for _, s := range m.SettingList(setting.SecondaryNS) {
 		if name, err := inventory.DomainName(s); err == nil && !slices.Contains(servers, name) {
 			servers = append(servers, name)
 		}
@@ -99,13 +100,13 @@ func classless(s ipam.Subnet) string {
 
 // forwarding lets the clients of subnets that may use DNS ask for other names.
 func forwarding(m *inventory.Model) dnssrv.Forwarding {
-	f := dnssrv.Forwarding{Servers: m.SettingServers(inventory.SettingUpstreamDNS), Validation: dnssrv.Validation(m.Settings[inventory.SettingDNSSEC])}
+	f := dnssrv.Forwarding{Servers: m.SettingServers(setting.UpstreamDNS), Validation: dnssrv.Validation(m.Settings[setting.DNSSEC])}
 	for _, s := range m.Subnets {
 		if !s.DenyDNS {
 			f.Allow = append(f.Allow, s.Prefix)
 		}
 	}
-	f.Allow = append(f.Allow, m.SettingNetworks(inventory.SettingDNSTrustedACL)...)
+	f.Allow = append(f.Allow, m.SettingNetworks(setting.DNSTrustedACL)...)
 	for _, d := range m.Domains {
 		if d.External && len(d.Forward) > 0 {
 			f.Domains = append(f.Domains, dnssrv.DomainForwarding{Name: d.Name, Servers: d.Forward})
@@ -118,8 +119,8 @@ func forwarding(m *inventory.Model) dnssrv.Forwarding {
 
 // dnsAccess holds the rights of other servers and of holders of keys. DNSKeys adds the keys.
 func dnsAccess(m *inventory.Model) dnssrv.Access {
-	out := dnssrv.Access{Notify: m.SettingServers(inventory.SettingDNSNotify)}
-	out.Transfer, out.TransferKeys = inventory.SplitTransfer(m.SettingList(inventory.SettingDNSTransfer))
+	out := dnssrv.Access{Notify: m.SettingServers(setting.DNSNotify)}
+	out.Transfer, out.TransferKeys = inventory.SplitTransfer(m.SettingList(setting.DNSTransfer))
 	for _, d := range m.Domains {
 		if d.External {
 			continue

@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/plan"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // town is a model made by hand: plans need no database. Rack a serves VLAN 1 and, as a relay's target,
@@ -75,11 +76,11 @@ func TestDiscovery(t *testing.T) {
 		{"defaults", 0, nil, "true [] [] [10.0.0.0/24 fd00::/64]"},
 		{"one subnet", 1, nil, "true [] [] [10.0.0.0/24]"},
 		{"no subnet of the site", 2, nil, "true [] [] []"},
-		{"off", 0, func(m *inventory.Model) { m.Settings[inventory.SettingNetworkDiscovery] = "disabled" }, "false [] [] [10.0.0.0/24 fd00::/64]"},
+		{"off", 0, func(m *inventory.Model) { m.Settings[setting.NetworkDiscovery] = "disabled" }, "false [] [] [10.0.0.0/24 fd00::/64]"},
 		{"resolvers", 1, func(m *inventory.Model) {
-			m.Settings[inventory.SettingUpstreamDNS] = "192.0.2.53, [2001:db8::53]:5353 nonsense"
+			m.Settings[setting.UpstreamDNS] = "192.0.2.53, [2001:db8::53]:5353 nonsense"
 		}, "true [] [192.0.2.53:53 [2001:db8::53]:5353] [10.0.0.0/24]"},
-		{"rules", 1, func(m *inventory.Model) { m.Settings[inventory.SettingDiscoveryIgnore] = "02:00 10.0.0.7" }, "true [02:00 10.0.0.7] [] [10.0.0.0/24]"},
+		{"rules", 1, func(m *inventory.Model) { m.Settings[setting.DiscoveryIgnore] = "02:00 10.0.0.7" }, "true [02:00 10.0.0.7] [] [10.0.0.0/24]"},
 	} {
 		m := town()
 		if tt.change != nil {
@@ -105,13 +106,13 @@ func TestBootRule(t *testing.T) {
 		{func(m *inventory.Model) { delete(m.Profiles, inventory.BootTarget{TagID: 2}) }, "tag new"},
 		{func(m *inventory.Model) { delete(m.Profiles, inventory.BootTarget{SubnetID: 1}) }, "subnet 10.0.0.0/24"},
 		{func(m *inventory.Model) { delete(m.Profiles, inventory.BootTarget{TagID: 3}) }, "tag place of subnet 10.0.0.0/24"},
-		{func(m *inventory.Model) { delete(m.Settings, inventory.SettingBootProfile) }, "the site's default"},
+		{func(m *inventory.Model) { delete(m.Settings, setting.BootProfile) }, "the site's default"},
 	}
 	m := town()
 	m.Tags = append(m.Tags, inventory.Tag{ID: 3, Name: "place"})
 	m.SubnetTags = map[int64][]string{1: {"place"}}
 	m.Machines[0].Profile = &disk
-	m.Settings[inventory.SettingBootProfile] = `{"name":"site","kernel":"vmlinuz"}`
+	m.Settings[setting.BootProfile] = `{"name":"site","kernel":"vmlinuz"}`
 	for _, of := range []inventory.BootTarget{{TagID: 1}, {TagID: 2}, {TagID: 3}, {SubnetID: 1}} {
 		m.Profiles[of] = disk
 	}
@@ -136,7 +137,7 @@ func TestBootRule(t *testing.T) {
 
 func TestBootOf(t *testing.T) {
 	m := town()
-	m.Settings[inventory.SettingKernelOpts] = "zero"
+	m.Settings[setting.KernelOpts] = "zero"
 	m.Devices = []inventory.Device{{ID: 9, Hostname: "printer"}}
 	nodes := plan.Nodes(m)
 	if len(nodes) != 2 || nodes[0].Hostname != "m1" || nodes[1].Machine != nil {
@@ -209,7 +210,7 @@ func TestNodesBasis(t *testing.T) {
 		{"a machine", func(m *inventory.Model) { m.Machines[0].Hostname = "x" }, true, true, true, true},
 		{"a subnet's name", func(m *inventory.Model) { m.Subnets[0].Name = "x" }, true, true, true, true},
 		{"a zone", func(m *inventory.Model) { m.Zones = append(m.Zones, inventory.AvailabilityZone{ID: 2}) }, true, true, true, true},
-		{"kernel options", func(m *inventory.Model) { m.Settings[inventory.SettingKernelOpts] = "x" }, false, false, false, false},
+		{"kernel options", func(m *inventory.Model) { m.Settings[setting.KernelOpts] = "x" }, false, false, false, false},
 		{"a tag", func(m *inventory.Model) { m.Tags[0].KernelOpts = "x" }, false, false, false, false},
 		{"a profile", func(m *inventory.Model) { m.Profiles[inventory.BootTarget{TagID: 1}] = pxe.Profile{} }, false, false, false, false},
 		{"a reserved IP", func(m *inventory.Model) { m.Reserved = append(m.Reserved, ipam.ReservedIP{ID: 1}) }, false, false, false, false},
@@ -316,9 +317,9 @@ func TestNamesAndTheirRivals(t *testing.T) {
 
 func TestDNSAccessAndForwarding(t *testing.T) {
 	m := town()
-	m.Settings[inventory.SettingDNSNotify] = "192.0.2.53 192.0.2.54:5353"
-	m.Settings[inventory.SettingDNSTransfer] = "192.0.2.0/28 Site-Key."
-	m.Settings[inventory.SettingDNSTrustedACL] = "10.9.0.0/16 10.0.0.0/24"
+	m.Settings[setting.DNSNotify] = "192.0.2.53 192.0.2.54:5353"
+	m.Settings[setting.DNSTransfer] = "192.0.2.0/28 Site-Key."
+	m.Settings[setting.DNSTrustedACL] = "10.9.0.0/16 10.0.0.0/24"
 	m.Subnets[1].DenyDNS = true
 	m.Domains[1].AllowTransfer = []string{"lab-key", "198.51.100.1/32"}
 	m.Domains[1].AllowUpdate = []inventory.UpdateGrant{{Key: "acme", Name: "_acme-challenge", Types: []string{"TXT"}}, {Key: "all", Name: "@"}}
@@ -401,7 +402,7 @@ func TestInternalNames(t *testing.T) {
 		t.Errorf("of a subnet whose clients may not ask: %s", got)
 	}
 	m = town()
-	m.Settings[inventory.SettingInternalDomain] = "racks.lab"
+	m.Settings[setting.InternalDomain] = "racks.lab"
 	if got := sets(plan.DNS(m).Sets, "10-0-0-0--24.racks.lab"); got == "" {
 		t.Error("not in the configured domain")
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // The names that each part of a site wants.
@@ -48,7 +49,7 @@ func (p *NamePlanner) node(t touched, back bool, id int64, fqdn string, ifaces [
 func (p *NamePlanner) rack(t touched, r *inventory.Rack) {
 	own := claimant{p, t, source{fromRack, r.ID}, false}
 	service := claimant{p, t, source{fromRecord, 0}, false} // keeps its names
-	host, err := inventory.HostName(inventory.KindRack, r.Name)
+	host, err := inventory.HostName(kinds.Rack, r.Name)
 	name := host + "." + p.home
 	for _, l := range r.Links {
 		for _, a := range l.Addrs {

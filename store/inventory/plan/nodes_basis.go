@@ -7,6 +7,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // NodesBasis holds everything that reservations and BootOf depend on besides machines and devices.
@@ -35,7 +36,7 @@ type servedBasis struct {
 // NodesBasisOf returns the basis of a model.
 func NodesBasisOf(m *inventory.Model) *NodesBasis {
 	b := &NodesBasis{
-		site:  siteBasis{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[inventory.SettingKernelOpts]},
+		site:  siteBasis{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[setting.KernelOpts]},
 		racks: make(map[string][]servedBasis, len(m.Racks)),
 	}
 	for _, rack := range m.Racks {

@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/internal/sitetest"
 	"github.com/gomaas/maas/store/inventory/plan"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 func TestPlanDHCP(t *testing.T) {
@@ -65,10 +66,10 @@ func TestPlanDHCPOfSecondaryRack(t *testing.T) {
 	v := must[ipam.VLAN](t)(inv.DefaultVLAN(ctx, 0))
 	v.SecondaryRack = "rack2"
 	ok(t, errOf(inv.VLANs.Update(ctx, v)))
-	if err := inv.SetSetting(ctx, inventory.SettingTakeover, "5"); err == nil {
+	if err := inv.Settings.Set(ctx, setting.Takeover, "5"); err == nil {
 		t.Error("a takeover after 5 seconds was accepted")
 	}
-	ok(t, inv.SetSetting(ctx, inventory.SettingTakeover, "90"))
+	ok(t, inv.Settings.Set(ctx, setting.Takeover, "90"))
 	m := model(t, inv)
 	var b strings.Builder
 	for _, rack := range m.Racks {
@@ -125,8 +126,8 @@ func TestPlanDHCPMode(t *testing.T) {
 	if _, err := inv.VLANs.Update(ctx, v); err == nil {
 		t.Error("a mode that there is not was accepted")
 	}
-	ok(t, inv.SetSetting(ctx, inventory.SettingCircuitQuota, "8"))
-	ok(t, inv.SetSetting(ctx, inventory.SettingLinkQuota, "9"))
+	ok(t, inv.Settings.Set(ctx, setting.CircuitQuota, "8"))
+	ok(t, inv.Settings.Set(ctx, setting.LinkQuota, "9"))
 	for mode, want := range map[ipam.DHCPMode]string{
 		ipam.DHCPServe: "10.0.0.0/24 serve 8 9; 10.7.0.0/24 serve 8 9; ", ipam.DHCPProxy: "10.0.0.0/24 proxy 8 9; 10.7.0.0/24 proxy 8 9; ",
 		ipam.DHCPAuto: "10.0.0.0/24 auto 8 9; 10.7.0.0/24 serve 8 9; ",

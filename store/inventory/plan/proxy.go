@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // ProxyPlan holds the settings of one rack's proxy.
@@ -32,10 +33,10 @@ func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 	if p.Port == 0 {
 		return p
 	}
-	p.Policy.PreferIPv4 = m.SettingFlag(inventory.SettingPreferV4Proxy, false)
-	p.Policy.Direct = m.SettingList(inventory.SettingNoProxy)
-	p.Policy.Routes = inventory.ProxyRoutes(m.SettingList(inventory.SettingProxyRoutes))
-	p.Policy.Uplink = int64(m.SettingNumber(inventory.SettingProxyUplink, 0))
+	p.Policy.PreferIPv4 = m.SettingFlag(setting.PreferV4Proxy, false)
+	p.Policy.Direct = m.SettingList(setting.NoProxy)
+	p.Policy.Routes = inventory.ProxyRoutes(m.SettingList(setting.ProxyRoutes))
+	p.Policy.Uplink = int64(m.SettingNumber(setting.ProxyUplink, 0))
 	for _, s := range m.Subnets {
 		if !s.DenyProxy {
 			p.Policy.Allow = append(p.Policy.Allow, s.Prefix)
@@ -53,7 +54,7 @@ func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 			}
 		}
 	}
-	if external := m.Settings[inventory.SettingHTTPProxy]; external != "" && len(p.Policy.Parents) == 0 {
+	if external := m.Settings[setting.HTTPProxy]; external != "" && len(p.Policy.Parents) == 0 {
 		p.Policy.Parents = []string{external}
 	}
 	slices.SortFunc(p.Policy.Allow, netip.Prefix.Compare)
@@ -64,11 +65,11 @@ func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 
 // proxyPort returns the port of the racks' proxies; 0 = they serve none.
 func proxyPort(m *inventory.Model) int {
-	external := m.Settings[inventory.SettingHTTPProxy] != "" && !m.SettingFlag(inventory.SettingUsePeerProxy, false)
-	if external || !m.SettingFlag(inventory.SettingEnableHTTPProxy, true) {
+	external := m.Settings[setting.HTTPProxy] != "" && !m.SettingFlag(setting.UsePeerProxy, false)
+	if external || !m.SettingFlag(setting.EnableHTTPProxy, true) {
 		return 0
 	}
-	return m.SettingNumber(inventory.SettingProxyPort, inventory.DefaultProxyPort)
+	return m.SettingNumber(setting.ProxyPort, setting.DefaultProxyPort)
 }
 
 // hosts returns the rack's addresses, each as a network of its own, in order.
@@ -93,10 +94,10 @@ type ProxyURLs struct {
 func ProxyURLsOf(m *inventory.Model, rack inventory.Rack) ProxyURLs {
 	port := proxyPort(m)
 	switch {
-	case !m.SettingFlag(inventory.SettingEnableHTTPProxy, true):
+	case !m.SettingFlag(setting.EnableHTTPProxy, true):
 		return ProxyURLs{}
 	case port == 0:
-		return ProxyURLs{Anywhere: m.Settings[inventory.SettingHTTPProxy]}
+		return ProxyURLs{Anywhere: m.Settings[setting.HTTPProxy]}
 	}
 	type side struct {
 		vlan int64

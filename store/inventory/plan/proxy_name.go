@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // internalTTL is short: machines are to find the racks that serve them now.
@@ -18,7 +19,7 @@ const internalTTL = 15
 // name for services that either of two racks may provide. It is "" if other servers serve the
 // domain.
 func internalDomain(m *inventory.Model) string {
-	name := cmp.Or(m.Settings[inventory.SettingInternalDomain], inventory.DefaultInternalDomain)
+	name := cmp.Or(m.Settings[setting.InternalDomain], setting.DefaultInternalDomain)
 	if slices.ContainsFunc(m.Domains, func(d inventory.Domain) bool { return d.Name == name && d.External }) {
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/internal/sitetest"
 	"github.com/gomaas/maas/store/inventory/plan"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 var samePrefix = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
@@ -63,7 +64,7 @@ func TestProxySettings(t *testing.T) {
 	} {
 		inv := sitetest.Site(t)
 		for i := 0; i < len(c.settings); i += 2 {
-			if err := inv.SetSetting(t.Context(), c.settings[i], c.settings[i+1]); err != nil {
+			if err := inv.Settings.Set(t.Context(), c.settings[i], c.settings[i+1]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -111,10 +112,10 @@ func TestProxySettingsThatCannotBe(t *testing.T) {
 		{"proxy_routes", "/ubuntu/"}, {"proxy_routes", "ubuntu=http://x/"}, {"proxy_uplink", "-1"}, {"proxy_uplink", "10M"},
 	} {
 		var bad *inventory.InvalidError
-		if err := inv.SetSetting(t.Context(), c[0], c[1]); !errors.As(err, &bad) || bad.Field != c[0] {
+		if err := inv.Settings.Set(t.Context(), c[0], c[1]); !errors.As(err, &bad) || bad.Field != c[0] {
 			t.Errorf("%v: %v", c, err)
 		}
-		if err := inv.SetSetting(t.Context(), c[0], ""); err != nil {
+		if err := inv.Settings.Set(t.Context(), c[0], ""); err != nil {
 			t.Errorf("%s cannot be taken back: %v", c[0], err)
 		}
 	}
@@ -155,15 +156,15 @@ func TestMachinesFindBothProxies(t *testing.T) {
 	if got := answers("fd00-0000-0000-0000-0000-0000-0000-0000--64.maas-internal"); !slices.Equal(got, []string{"fd00::2", "fd00::3"}) {
 		t.Errorf("the name of the other subnet leads to %v", got)
 	}
-	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, "racks.example"))
+	ok(t, inv.Settings.Set(ctx, setting.InternalDomain, "racks.example"))
 	if got := told("10.0.0.0/24"); got != "http://10-0-0-0--24.racks.example:8000/" || len(answers("10-0-0-0--24.racks.example")) != 2 {
 		t.Errorf("in another domain machines are told %q", got)
 	}
 	var bad *inventory.InvalidError
-	if err := inv.SetSetting(ctx, inventory.SettingInternalDomain, "a..b"); !errors.As(err, &bad) {
+	if err := inv.Settings.Set(ctx, setting.InternalDomain, "a..b"); !errors.As(err, &bad) {
 		t.Errorf("a domain that cannot be: %v", err)
 	}
-	ok(t, inv.SetSetting(ctx, inventory.SettingInternalDomain, ""))
+	ok(t, inv.Settings.Set(ctx, setting.InternalDomain, ""))
 	s.DNSServers = []netip.Addr{addr("9.9.9.9")} // whom the name says nothing
 	ok(t, errOf(inv.Subnets.Update(ctx, s)))
 	if got := told("10.0.0.0/24"); got != "http://10.0.0.2:8000/" {

@@ -56,7 +56,7 @@ func (a *applier) tags(docs *[]Tag) step {
 func (a *applier) listTags(ctx context.Context) ([]tagged, error) {
 	all, err1 := a.inv.Tags.List(ctx)
 	subnets, err2 := a.inv.Subnets.List(ctx)
-	of, err3 := a.inv.SubnetTags(ctx)
+	of, err3 := a.inv.Tags.OfSubnets(ctx)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (a *applier) listTags(ctx context.Context) ([]tagged, error) {
 	for _, t := range all {
 		x := tagged{Tag: t}
 		var err error
-		if x.machines, err = a.inv.MachinesTagged(ctx, t.Name); err != nil {
+		if x.machines, err = a.inv.Tags.Machines(ctx, t.Name); err != nil {
 			return nil, err
 		}
 		for _, s := range subnets {
@@ -115,10 +115,10 @@ func (a *applier) fitTag(ctx context.Context, want tagged) error {
 	}
 	have := all[slices.IndexFunc(all, func(t tagged) bool { return t.ID == want.ID })]
 	machine, subnet := func(m inventory.Machine) int64 { return m.ID }, func(s ipam.Subnet) int64 { return s.ID }
-	if _, _, err := a.inv.TagNodes(ctx, want.ID, ids(want.machines, machine), missing(have.machines, want.machines, machine)); err != nil {
+	if _, _, err := a.inv.Tags.MarkNodes(ctx, want.ID, ids(want.machines, machine), missing(have.machines, want.machines, machine)); err != nil {
 		return err
 	}
-	_, _, err = a.inv.TagSubnets(ctx, want.ID, ids(want.subnets, subnet), missing(have.subnets, want.subnets, subnet))
+	_, _, err = a.inv.Tags.MarkSubnets(ctx, want.ID, ids(want.subnets, subnet), missing(have.subnets, want.subnets, subnet))
 	return err
 }
 
@@ -139,10 +139,10 @@ func missing[T any](all, of []T, id func(T) int64) []int64 {
 func (a *applier) profiles(docs *[]BootProfile) step {
 	inv := a.inv
 	set := func(ctx context.Context, p inventory.BootProfile) error {
-		return inv.SetBootProfile(ctx, p.For, &p.Profile)
+		return inv.Profiles.Set(ctx, p.For, &p.Profile)
 	}
 	return kind[BootProfile, inventory.BootProfile]{
-		applier: a, name: "boot profile", docs: docs, list: inv.BootProfiles, id: func(inventory.BootProfile) int64 { return 0 },
+		applier: a, name: "boot profile", docs: docs, list: inv.Profiles.List, id: func(inventory.BootProfile) int64 { return 0 },
 		doc: func(p inventory.BootProfile) (BootProfile, error) {
 			out := BootProfile{Profile: profileDoc(p.Profile)}
 			switch {
@@ -160,7 +160,7 @@ func (a *applier) profiles(docs *[]BootProfile) step {
 			return p, set(ctx, p)
 		},
 		update: set,
-		remove: func(ctx context.Context, p inventory.BootProfile) error { return inv.SetBootProfile(ctx, p.For, nil) },
+		remove: func(ctx context.Context, p inventory.BootProfile) error { return inv.Profiles.Set(ctx, p.For, nil) },
 	}
 }
 

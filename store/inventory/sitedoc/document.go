@@ -37,7 +37,7 @@ type Domain struct {
 	// Of what follows, what is left out is left alone.
 	DNSSEC *bool `json:"dnssec,omitempty" yaml:"dnssec,omitempty"`
 	// AllowTransfer lists networks and names of TSIG keys that may transfer the zone, in addition
-	// to SettingDNSTransfer.
+	// to setting.DNSTransfer.
 	AllowTransfer []string `json:"allow_transfer,omitempty" yaml:"allow_transfer,omitempty"`
 	Notify        []string `json:"notify,omitempty" yaml:"notify,omitempty"`
 	AllowUpdate   []string `json:"allow_update,omitempty" yaml:"allow_update,omitempty"`

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // group begins what is done about objects that have a name and a description and nothing else.
@@ -42,7 +43,7 @@ func (a *applier) removeZone(ctx context.Context, z inventory.AvailabilityZone) 
 	machines, err := a.inv.Machines.List(ctx)
 	for _, m := range machines {
 		if m.ZoneID == z.ID {
-			return &inventory.InUseError{Kind: inventory.KindZone, Name: z.Name, By: []string{"machine " + m.FQDN}, Remedy: "move it to another zone first"}
+			return &inventory.InUseError{Kind: kinds.Zone, Name: z.Name, By: []string{"machine " + m.FQDN}, Remedy: "move it to another zone first"}
 		}
 	}
 	return errors.Join(err, a.inv.Zones.Delete(ctx, z.ID))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 func (a *applier) machines(docs *[]Machine) step {
@@ -88,7 +89,7 @@ func (a *applier) removeMachine(ctx context.Context, m powered) error {
 		why = "it is " + string(m.Status)
 	}
 	if why != "" {
-		return &inventory.InUseError{Kind: inventory.KindMachine, Name: m.FQDN, Remedy: why}
+		return &inventory.InUseError{Kind: kinds.Machine, Name: m.FQDN, Remedy: why}
 	}
 	return a.inv.Machines.Delete(ctx, m.ID)
 }

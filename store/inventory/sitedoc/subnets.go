@@ -9,6 +9,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 func (a *applier) subnets(docs *[]Subnet) step {
@@ -34,7 +35,7 @@ func (a *applier) removeSubnet(ctx context.Context, s ipam.Subnet) error {
 		}
 	}
 	if len(by) > 0 {
-		return &inventory.InUseError{Kind: inventory.KindSubnet, Name: s.Prefix.String(), By: by, Remedy: "release them, or wait for the ends of leases"}
+		return &inventory.InUseError{Kind: kinds.Subnet, Name: s.Prefix.String(), By: by, Remedy: "release them, or wait for the ends of leases"}
 	}
 	return a.inv.Subnets.Delete(ctx, s.ID)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 func (a *applier) fabrics(docs *[]Fabric) step {
@@ -164,7 +165,7 @@ func (a *applier) removeVLAN(ctx context.Context, v ipam.VLAN) error {
 		}
 	}
 	if len(by) > 0 {
-		return &inventory.InUseError{Kind: inventory.KindVLAN, Name: v.String(), By: by, Remedy: "move them to another VLAN first"}
+		return &inventory.InUseError{Kind: kinds.VLAN, Name: v.String(), By: by, Remedy: "move them to another VLAN first"}
 	}
 	return a.inv.VLANs.Delete(ctx, v.ID)
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 type proxyCmd struct {
@@ -61,8 +61,8 @@ type proxyShowCmd struct{ remote }
 
 // Run runs the command.
 func (c proxyShowCmd) Run(ctx context.Context, io stdio) error {
-	values := make(map[string]any, len(inventory.ProxySettings))
-	for _, name := range inventory.ProxySettings {
+	values := make(map[string]any, len(setting.ProxyNames))
+	for _, name := range setting.ProxyNames {
 		var v any
 		if err := c.get(ctx, configPath+"?op=get_config&name="+name, &v); err != nil {
 			return err
@@ -73,7 +73,7 @@ func (c proxyShowCmd) Run(ctx context.Context, io stdio) error {
 		values[name] = v
 	}
 	return c.print(io.out, values, "SETTING\tVALUE", func(row func(...string)) {
-		for _, name := range inventory.ProxySettings {
+		for _, name := range setting.ProxyNames {
 			row(name, fmt.Sprint(values[name]))
 		}
 	})

@@ -130,7 +130,7 @@ func othersStopped(ctx context.Context, db *store.DB) error {
 	if err != nil {
 		return err
 	}
-	regions, err := inv.Regions(ctx)
+	regions, err := inv.Regions.List(ctx)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 		case c.Delete != nil:
 			return c.delete(ctx, io, inv, u)
 		}
-		_, key, err := inv.CreateAPIKey(ctx, u.ID, c.Name)
+		_, key, err := inv.APIKeys.Create(ctx, u.ID, c.Name)
 		if err == nil {
 			_, err = fmt.Fprintln(io.out, key)
 		}
@@ -107,7 +107,7 @@ func (c apiKeyCmd) list(ctx context.Context, io stdio, inv *inventory.Inventory,
 		Name    string    `json:"name"`
 		Created time.Time `json:"created"`
 	}
-	keys, err := inv.APIKeys(ctx, u.ID)
+	keys, err := inv.APIKeys.List(ctx, u.ID)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (c apiKeyCmd) delete(ctx context.Context, io stdio, inv *inventory.Inventor
 	if parts := strings.Split(token, ":"); len(parts) == 3 {
 		token = parts[1]
 	}
-	err := inv.DeleteAPIKey(ctx, u.ID, token)
+	err := inv.APIKeys.Delete(ctx, u.ID, token)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s has no key %s; see maas apikey --username %s --list", u.Name, token, u.Name)
 	}

@@ -42,6 +42,7 @@ import (
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/peer"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // The ports of a site, as MAAS has them.
@@ -301,13 +302,13 @@ func nameDomain(ctx context.Context, inv *inventory.Inventory, name string) erro
 func (s *site) setResolvers(ctx context.Context, inv *inventory.Inventory) error {
 	servers := s.cfg.DNS.Forwarders
 	if len(servers) == 0 {
-		_, err := inv.Setting(ctx, inventory.SettingUpstreamDNS)
+		_, err := inv.Settings.Get(ctx, setting.UpstreamDNS)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		servers = hostResolvers("/etc/resolv.conf", s.links)
 	}
-	return inv.SetSetting(ctx, inventory.SettingUpstreamDNS, strings.Join(servers, " "))
+	return inv.Settings.Set(ctx, setting.UpstreamDNS, strings.Join(servers, " "))
 }
 
 // probeTime is the time that other DHCP servers have to answer. dnsmasq pings an address for 3 s

@@ -91,7 +91,7 @@ func TestARevokedRackThatDoesNotListenIsShutOut(t *testing.T) {
 			at = u.Position
 		}
 	}()
-	if err := r.Inventory().RevokeRack(t.Context(), "rack-1"); err != nil {
+	if err := r.Inventory().Enrolment.Revoke(t.Context(), "rack-1"); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -12,22 +12,23 @@ import (
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/plan"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // setProxy makes settings of what the configuration says about the proxy, and leaves the others.
 func (s *site) setProxy(ctx context.Context, inv *inventory.Inventory) error {
 	set := make(map[string]string)
 	if s.cfg.Proxy.Port != 0 {
-		set[inventory.SettingProxyPort] = strconv.Itoa(s.cfg.Proxy.Port)
+		set[setting.ProxyPort] = strconv.Itoa(s.cfg.Proxy.Port)
 	}
 	if s.cfg.Proxy.Parent != "" {
-		set[inventory.SettingHTTPProxy], set[inventory.SettingUsePeerProxy] = s.cfg.Proxy.Parent, "true"
+		set[setting.HTTPProxy], set[setting.UsePeerProxy] = s.cfg.Proxy.Parent, "true"
 	}
 	if s.cfg.Proxy.Disable {
-		set[inventory.SettingEnableHTTPProxy] = "false"
+		set[setting.EnableHTTPProxy] = "false"
 	}
 	for name, value := range set {
-		if err := inv.SetSetting(ctx, name, value); err != nil {
+		if err := inv.Settings.Set(ctx, name, value); err != nil {
 			return err
 		}
 	}

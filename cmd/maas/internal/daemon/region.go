@@ -82,7 +82,7 @@ func (s *site) settings(ctx context.Context, inv *inventory.Inventory, profile *
 		}
 	}
 	if profile != nil {
-		if err := inv.SetDefaultProfile(ctx, profile); err != nil {
+		if err := inv.Profiles.SetDefault(ctx, profile); err != nil {
 			return err
 		}
 	}

@@ -189,7 +189,7 @@ func TestTwoRegionsShareTheirRacks(t *testing.T) {
 	wait(t, "a change at one region is served by a rack of the other", func() bool { return racks[1].replica.Position("dns").Revision > before })
 
 	wait(t, "the racks tell how they do", func() bool {
-		all, err := b.region.Inventory().RackHealths(t.Context())
+		all, err := b.region.Inventory().Health.Racks(t.Context())
 		return err == nil && len(all) == 3 && all["rack-1"].Region == "a" && all["rack-2"].Region == "b" && all["rack-3"].Report.Version == "1.2"
 	})
 	wait(t, "the duties are somebody's", func() bool { return dutyHolder(b, region.DutyPower) != "" })

@@ -45,10 +45,10 @@ func TestAReplacementDoesNotKeepTheRevokedRackIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = r.Inventory().Atomically(ctx, func(ctx context.Context) error {
-		if err := r.Inventory().RevokeRack(ctx, "rack-1"); err != nil {
+		if err := r.Inventory().Enrolment.Revoke(ctx, "rack-1"); err != nil {
 			return err
 		}
-		return r.Inventory().AdmitRack(ctx, "hash", inventory.RackCertificate{Serial: "1", Rack: "rack-1", Expires: time.Now().Add(time.Hour)})
+		return r.Inventory().Enrolment.Admit(ctx, "hash", inventory.RackCertificate{Serial: "1", Rack: "rack-1", Expires: time.Now().Add(time.Hour)})
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -83,7 +83,7 @@ func (l *lab) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return inv.SetDefaultProfile(ctx, &pxe.Profile{
+	return inv.Profiles.SetDefault(ctx, &pxe.Profile{
 		Name: "demonstration", Kernel: kernelName, Initrd: []string{initrdName}, Cmdline: "console=ttyS0 quiet maas.done={done}",
 	})
 }

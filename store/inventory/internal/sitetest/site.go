@@ -10,6 +10,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // Site makes a site with one of everything that plans depend on.
@@ -56,18 +57,18 @@ func fill(t testing.TB, inv *inventory.Inventory, s, small, v6 ipam.Subnet, lab 
 	must[ipam.Allocation](t)(inv.LinkInterface(ctx, bond.ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.0.0.60")}))
 	_, _, err := inv.Enlist(ctx, inventory.Enlistment{MAC: mac(5), Hostname: "leased"})
 	ok(t, err)
-	ok(t, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(5), Addr: addr("10.0.0.200"), Hostname: "ignored", Expires: time.Now().Add(time.Hour)}))
-	ok(t, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(6), Addr: addr("10.0.0.201"), Hostname: "Laptop", Expires: time.Now().Add(time.Hour)}))
-	ok(t, inv.RecordLease(ctx, inventory.LeaseFact{MAC: mac(7), Addr: addr("10.0.0.202"), Hostname: "node1", Expires: time.Now().Add(time.Hour)}))
+	ok(t, inv.Leases.Record(ctx, inventory.LeaseFact{MAC: mac(5), Addr: addr("10.0.0.200"), Hostname: "ignored", Expires: time.Now().Add(time.Hour)}))
+	ok(t, inv.Leases.Record(ctx, inventory.LeaseFact{MAC: mac(6), Addr: addr("10.0.0.201"), Hostname: "Laptop", Expires: time.Now().Add(time.Hour)}))
+	ok(t, inv.Leases.Record(ctx, inventory.LeaseFact{MAC: mac(7), Addr: addr("10.0.0.202"), Hostname: "node1", Expires: time.Now().Add(time.Hour)}))
 	must[ipam.ReservedIP](t)(inv.ReservedIPs.Create(ctx, ipam.ReservedIP{Addr: addr("10.0.0.70"), MAC: mac(5)}))
 	must[ipam.ReservedIP](t)(inv.ReservedIPs.Create(ctx, ipam.ReservedIP{Addr: addr("10.0.0.71"), MAC: mac(8)}))
 	must[ipam.Allocation](t)(inv.ReserveAddress(ctx, inventory.Reservation{Addr: addr("10.0.0.90"), Owner: "ada", Hostname: "db"}))
 	must[ipam.Allocation](t)(inv.ReserveAddress(ctx, inventory.Reservation{Addr: addr("10.0.0.91"), Owner: "ada"}))
 	printer := must[inventory.Device](t)(inv.Devices.Create(ctx, inventory.Device{Hostname: "printer", Interfaces: []inventory.Interface{nic(9)}}))
 	must[ipam.Allocation](t)(inv.LinkInterface(ctx, printer.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.0.0.95")}))
-	ok(t, inv.SetDefaultProfile(ctx, &pxe.Profile{Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "quiet"}))
-	ok(t, inv.SetSetting(ctx, inventory.SettingUpstreamDNS, "1.1.1.1, 8.8.8.8:5353"))
-	ok(t, inv.SetSetting(ctx, inventory.SettingDNSTrustedACL, "172.16.0.0/12"))
-	ok(t, inv.SetSetting(ctx, inventory.SettingSecondaryNS, "NS2.example. bad_name"))
-	ok(t, inv.SetSetting(ctx, inventory.SettingNTPServers, "10.0.0.123 ntp.example"))
+	ok(t, inv.Profiles.SetDefault(ctx, &pxe.Profile{Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "quiet"}))
+	ok(t, inv.Settings.Set(ctx, setting.UpstreamDNS, "1.1.1.1, 8.8.8.8:5353"))
+	ok(t, inv.Settings.Set(ctx, setting.DNSTrustedACL, "172.16.0.0/12"))
+	ok(t, inv.Settings.Set(ctx, setting.SecondaryNS, "NS2.example. bad_name"))
+	ok(t, inv.Settings.Set(ctx, setting.NTPServers, "10.0.0.123 ntp.example"))
 }

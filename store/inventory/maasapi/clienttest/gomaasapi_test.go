@@ -44,7 +44,7 @@ func TestJuju(t *testing.T) {
 		Interfaces: []inventory.Interface{{Interface: ipam.Interface{MAC: []byte{2, 0, 0, 0, 0, 1}, Kind: ipam.Physical, VLANID: v.ID, Enabled: true}}},
 	}))
 	tag := must[inventory.Tag](t, "tag")(inv.Tags.Create(ctx, inventory.Tag{Name: "gpu"}))
-	if _, _, err := inv.TagNodes(ctx, tag.ID, []int64{1}, nil); err != nil {
+	if _, _, err := inv.Tags.MarkNodes(ctx, tag.ID, []int64{1}, nil); err != nil {
 		t.Fatal(err)
 	}
 
