@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/pxe/boottest/netlab"
+	"github.com/mdlayher/ndp"
 	"golang.org/x/net/ipv6"
+
+	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
 // Advertise sends IPv6 router advertisements on an interface of ns until the
@@ -19,8 +21,12 @@ import (
 // themselves an address; with none they have only their link-local one.
 func Advertise(t testing.TB, ns *netlab.NS, ifname string, prefixes ...netip.Prefix) {
 	t.Helper()
+	packet, err := advertisement(prefixes)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var conn *ipv6.PacketConn
-	err := ns.Do(func() error {
+	err = ns.Do(func() error {
 		raw, err := net.ListenPacket("ip6:ipv6-icmp", "::")
 		if err != nil {
 			return err
@@ -42,21 +48,25 @@ func Advertise(t testing.TB, ns *netlab.NS, ifname string, prefixes ...netip.Pre
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		advertise(ctx, conn, advertisement(prefixes))
+		advertise(ctx, conn, packet)
 	}()
 	t.Cleanup(func() { cancel(); <-done; conn.Close() })
 }
 
-// advertisement is of type 134, with hop limit 64, no flags and no lifetime: not
-// a default router. The kernel fills in the checksum. Each prefix is on the link
-// and for addresses (RFC 4861 section 4.6.2), for ten minutes.
-func advertisement(prefixes []netip.Prefix) []byte {
-	packet := []byte{134, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+// prefixLife is how long guests may use a prefix; the tests are over long before.
+const prefixLife = 10 * time.Minute
+
+// advertisement is that of a router that is no default router, since its lifetime is zero: guests get addresses, and routes
+// to their own link alone. The kernel fills in the checksum.
+func advertisement(prefixes []netip.Prefix) ([]byte, error) {
+	m := &ndp.RouterAdvertisement{CurrentHopLimit: 64}
 	for _, p := range prefixes {
-		packet = append(packet, 3, 4, byte(p.Bits()), 0xc0, 0, 0, 2, 88, 0, 0, 2, 88, 0, 0, 0, 0)
-		packet = append(packet, p.Masked().Addr().AsSlice()...)
+		m.Options = append(m.Options, &ndp.PrefixInformation{
+			Prefix: p.Masked().Addr(), PrefixLength: uint8(p.Bits()), OnLink: true, AutonomousAddressConfiguration: true,
+			ValidLifetime: prefixLife, PreferredLifetime: prefixLife,
+		})
 	}
-	return packet
+	return ndp.MarshalMessage(m)
 }
 
 func advertise(ctx context.Context, conn *ipv6.PacketConn, packet []byte) {
