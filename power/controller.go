@@ -12,27 +12,32 @@ import (
 type Config struct {
 	// Registry has the kinds. Required.
 	Registry Registry
-	// Timeout bounds one request, from its turn at the BMC to the state that was asked for. Zero means 5 minutes.
+	// Timeout bounds one request, from its turn at the BMC to the state that was asked for. Zero
+	// means 5 minutes.
 	Timeout time.Duration
 	// Poll is how often the state is asked for while waiting for it. Zero means one second.
 	Poll time.Duration
-	// Repeat is when on or off is asked for again, should the BMC still report the opposite: some accept a request and
-	// forget it. A cycle is never repeated, nor anything while the state is in between. Zero means one minute.
+	// Repeat is when on or off is asked for again, should the BMC still report the opposite: some
+	// accept a request and forget it. A cycle is never repeated, nor anything while the state is in
+	// between. Zero means one minute.
 	Repeat time.Duration
-	// Parallel is how many BMCs are talked to at a time; those that are only waited for do not count. Zero means 64.
+	// Parallel is how many BMCs are talked to at a time; those that are only waited for do not
+	// count. Zero means 64.
 	Parallel int
-	// Spacing is the least time between the end of a request to a BMC and the beginning of the next one to the same: many
-	// are slow, and drop what comes too fast. Zero means 50 ms, less than zero none.
+	// Spacing is the least time between the end of a request to a BMC and the beginning of the next
+	// one to the same: many are slow, and drop what comes too fast. Zero means 50 ms, less than
+	// zero none.
 	Spacing time.Duration
-	// Done receives the result of each request that has ended, with its error. It may be called concurrently, and must
-	// return soon. If nil, results are not reported.
+	// Done receives the result of each request that has ended, with its error. It may be called
+	// concurrently, and must return soon. If nil, results are not reported.
 	Done func(Result, error)
 	// Log receives what was done to which BMC, without secrets. Nil discards.
 	Log *slog.Logger
 }
 
-// A Controller drives the power of many machines: requests to one BMC go one after the other, and a request is done when
-// the state has been seen, not when it was accepted. Its methods may be called concurrently.
+// A Controller drives the power of many machines: requests to one BMC go one after the other, and a
+// request is done when the state has been seen, not when it was accepted. Its methods may be called
+// concurrently.
 type Controller struct {
 	cfg    Config
 	slots  chan struct{}
@@ -79,7 +84,8 @@ type Target struct {
 	Kind string
 	// Params are its settings, with secrets.
 	Params Params
-	// Name identifies the machine in logs and results. For a [Monitor] it is the key, so each target needs its own.
+	// Name identifies the machine in logs and results. For a [Monitor] it is the key, so each
+	// target needs its own.
 	Name string
 }
 

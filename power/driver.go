@@ -15,16 +15,19 @@ const (
 	Transitioning State = "transitioning"
 	// Unknown means that the BMC does not say, or that this kind of power control cannot ask.
 	Unknown State = "unknown"
-	// Failing is what is shown of a machine whose BMC fails. No driver returns it: it has an error instead.
+	// Failing is what is shown of a machine whose BMC fails. No driver returns it: it has an error
+	// instead.
 	Failing State = "error"
 )
 
-// A Driver talks to the one BMC that its [Kind] opened it for. Its methods are called one at a time.
+// A Driver talks to the one BMC that its [Kind] opened it for. Its methods are called one at a
+// time.
 type Driver interface {
 	// PowerState asks for the state.
 	PowerState(ctx context.Context) (State, error)
-	// SetPower asks for On or Off and returns when the BMC has accepted, which says nothing about when it is done. Off is
-	// immediate, as by a switch; see [SoftOffer] for the polite way. Asking for the state that holds is not an error.
+	// SetPower asks for On or Off and returns when the BMC has accepted, which says nothing about
+	// when it is done. Off is immediate, as by a switch; see [SoftOffer] for the polite way. Asking
+	// for the state that holds is not an error.
 	SetPower(ctx context.Context, target State) error
 }
 
@@ -49,15 +52,15 @@ type SoftOffer interface {
 type Booter interface {
 	// SetBootOnce makes the next boot, and only that, come from the device.
 	SetBootOnce(ctx context.Context, device BootDevice) error
-	// BootOnce reads back what the next boot will come from, so that an override that was accepted and forgotten is seen.
-	// It returns an error of class [Unsupported] when the BMC cannot tell.
+	// BootOnce reads back what the next boot will come from, so that an override that was accepted
+	// and forgotten is seen. It returns an error of class [Unsupported] when the BMC cannot tell.
 	BootOnce(ctx context.Context) (BootDevice, error)
 }
 
 // An AlwaysBooter can choose what a machine boots from now on, each time.
 type AlwaysBooter interface {
-	// SetBootAlways makes every boot come from the device, until it is set again; [Default] gives the choice back to the
-	// firmware.
+	// SetBootAlways makes every boot come from the device, until it is set again; [Default] gives
+	// the choice back to the firmware.
 	SetBootAlways(ctx context.Context, device BootDevice) error
 }
 
@@ -69,7 +72,8 @@ type Identifier interface {
 
 // A SensorReader can read the sensors of a machine.
 type SensorReader interface {
-	// Sensors returns those that have a reading, in the BMC's order. It takes a few requests for each.
+	// Sensors returns those that have a reading, in the BMC's order. It takes a few requests for
+	// each.
 	Sensors(ctx context.Context) ([]Sensor, error)
 }
 
@@ -79,7 +83,8 @@ type Sensor struct {
 	Name string `json:"name"`
 	// Value is the reading, in units of Unit.
 	Value float64 `json:"value"`
-	// Unit is such as "degrees C", "V", "A", "W", "RPM" or "%". Empty means that the BMC does not say.
+	// Unit is such as "degrees C", "V", "A", "W", "RPM" or "%". Empty means that the BMC does not
+	// say.
 	Unit string `json:"unit,omitempty"`
 	// Health is "ok", "warning" or "critical". Empty means that the BMC does not say.
 	Health string `json:"health,omitempty"`
@@ -92,8 +97,8 @@ const (
 	HealthCritical = "critical"
 )
 
-// A Closer ends the session with the BMC, which has only a few of them. It is called once, when the driver is not needed
-// any longer, even after errors.
+// A Closer ends the session with the BMC, which has only a few of them. It is called once, when the
+// driver is not needed any longer, even after errors.
 type Closer interface {
 	Close(ctx context.Context) error
 }

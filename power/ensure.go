@@ -10,12 +10,14 @@ import (
 type Options struct {
 	// Boot is what the machine boots when it is switched on or cycled. Empty leaves its own order.
 	Boot BootDevice
-	// Soft asks the operating system first when switching off, for so long, before the power is taken. Zero takes it at once.
+	// Soft asks the operating system first when switching off, for so long, before the power is
+	// taken. Zero takes it at once.
 	Soft time.Duration
 }
 
-// Ensure brings the machine to On or Off: it looks, sets the boot override and reads it back, acts once, and polls until
-// the BMC reports the state. A machine that is in the state already is left alone.
+// Ensure brings the machine to On or Off: it looks, sets the boot override and reads it back, acts
+// once, and polls until the BMC reports the state. A machine that is in the state already is left
+// alone.
 func (c *Controller) Ensure(ctx context.Context, t Target, want State, opts Options) (result Result, err error) {
 	r, release, err := c.inTurn(ctx, t, setPowerOp(want))
 	if err != nil {
@@ -132,11 +134,13 @@ func (r *run) softOff(patience time.Duration) bool {
 	return r.await(ctx, Off, nil) == nil
 }
 
-// lostReply is how long the state is watched after a request whose answer got lost: the BMC may have acted all the same.
+// lostReply is how long the state is watched after a request whose answer got lost: the BMC may
+// have acted all the same.
 const lostReply = 30 * time.Second
 
-// act does something once and waits for the state. It is never repeated while the machine is on its way: repeating restarts
-// a slow BMC's machine again and again. Nor is it repeated when the answer got lost; then the state tells what happened.
+// act does something once and waits for the state. It is never repeated while the machine is on its
+// way: repeating restarts a slow BMC's machine again and again. Nor is it repeated when the answer
+// got lost; then the state tells what happened.
 func (r *run) act(op string, want State, do func() error) error {
 	if !r.slot { // a wait that ended early left it
 		if err := r.takeSlot(r.ctx); err != nil {
@@ -173,9 +177,9 @@ const opCycle = "cycle"
 
 func setPowerOp(want State) string { return "set power " + string(want) }
 
-// await polls until the state is there. A driver that cannot ask is believed. Lost answers and ended sessions are normal
-// while a BMC is busy, so only what cannot get better ends the wait. again, unless nil, repeats the request while the BMC
-// keeps reporting the opposite.
+// await polls until the state is there. A driver that cannot ask is believed. Lost answers and
+// ended sessions are normal while a BMC is busy, so only what cannot get better ends the wait.
+// again, unless nil, repeats the request while the BMC keeps reporting the opposite.
 func (r *run) await(ctx context.Context, want State, again func() error) error {
 	repeat := time.Now().Add(r.cfg.Repeat)
 	for {

@@ -19,7 +19,8 @@ const (
 	Unsupported Class = "unsupported"
 	// Settings: the parameters are missing, malformed or name something that is not there.
 	Settings Class = "settings"
-	// ActionFailed: the BMC was reached and refused, or accepted and did not do it. Trying again may help.
+	// ActionFailed: the BMC was reached and refused, or accepted and did not do it. Trying again
+	// may help.
 	ActionFailed Class = "action"
 )
 
@@ -46,8 +47,8 @@ func Errorf(class Class, op, format string, args ...any) *Error {
 	return &Error{Class: class, Op: op, Err: fmt.Errorf(format, args...)}
 }
 
-// ClassOf returns the class of an error: that of the [*Error] in its chain, Connection for an ended context, and
-// ActionFailed for all others. It is empty for nil.
+// ClassOf returns the class of an error: that of the [*Error] in its chain, Connection for an ended
+// context, and ActionFailed for all others. It is empty for nil.
 func ClassOf(err error) Class {
 	var e *Error
 	switch {

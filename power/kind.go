@@ -9,7 +9,8 @@ import (
 // Params are the settings of one machine's power control, by the names that its [Kind] declares.
 type Params map[string]string
 
-// A Kind is one way to control power: what it is called, what it needs to know, and how a driver for it is opened.
+// A Kind is one way to control power: what it is called, what it needs to know, and how a driver
+// for it is opened.
 type Kind struct {
 	// Name is what users write, such as "ipmi".
 	Name string
@@ -17,11 +18,11 @@ type Kind struct {
 	Title string
 	// Params are the settings, in the order in which a form shows them.
 	Params []Param
-	// Open returns a driver. It may wait for the BMC; it opens nothing that [Closer] does not close. The parameters have
-	// been through [Kind.Check].
+	// Open returns a driver. It may wait for the BMC; it opens nothing that [Closer] does not
+	// close. The parameters have been through [Kind.Check].
 	Open func(ctx context.Context, p Params) (Driver, error)
-	// Identity names the BMC that the parameters lead to, so that requests to one BMC go one after the other. Nil means
-	// the value of "power_address".
+	// Identity names the BMC that the parameters lead to, so that requests to one BMC go one after
+	// the other. Nil means the value of "power_address".
 	Identity func(p Params) string
 }
 
@@ -54,8 +55,8 @@ type Param struct {
 	Scope Scope
 }
 
-// Check fills in the defaults and returns the complete parameters, or an error of class [Settings] that names the
-// parameter and what it may be. Unknown parameters are refused.
+// Check fills in the defaults and returns the complete parameters, or an error of class [Settings]
+// that names the parameter and what it may be. Unknown parameters are refused.
 func (k *Kind) Check(p Params) (Params, error) {
 	const op = "settings"
 	full := Params{}
@@ -100,8 +101,8 @@ func (k *Kind) identity(p Params) string {
 	return k.Name + " " + p["power_address"]
 }
 
-// A Registry holds kinds by name. It is a value that its owner makes; there is no global one. It must not be changed while
-// it is used.
+// A Registry holds kinds by name. It is a value that its owner makes; there is no global one. It
+// must not be changed while it is used.
 type Registry map[string]Kind
 
 // NewRegistry returns a registry of the kinds.

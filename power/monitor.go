@@ -18,10 +18,11 @@ type MonitorConfig struct {
 	Every time.Duration
 	// Parallel is how many are asked at a time. Zero means 16.
 	Parallel int
-	// Timeout bounds one question, so that a dead BMC does not hold up others. Zero means 30 seconds.
+	// Timeout bounds one question, so that a dead BMC does not hold up others. Zero means 30
+	// seconds.
 	Timeout time.Duration
-	// Changed is told when a machine's state is first known and when it changes, one call after the other. Its context is
-	// that of Run. Required.
+	// Changed is told when a machine's state is first known and when it changes, one call after the
+	// other. Its context is that of Run. Required.
 	Changed func(context.Context, Observation)
 }
 
@@ -42,8 +43,9 @@ type Observation struct {
 // maxBackoff is how rarely, in times of Every, a BMC that keeps failing is asked.
 const maxBackoff = 16
 
-// A Monitor keeps asking many machines for their state and tells of changes only. The questions are spread over the time,
-// and a BMC that fails is asked more and more rarely. Its methods may be called concurrently.
+// A Monitor keeps asking many machines for their state and tells of changes only. The questions are
+// spread over the time, and a BMC that fails is asked more and more rarely. Its methods may be
+// called concurrently.
 type Monitor struct {
 	cfg MonitorConfig
 
@@ -82,9 +84,10 @@ func NewMonitor(cfg MonitorConfig) (*Monitor, error) {
 	return &Monitor{cfg: cfg, byName: map[string]*watched{}, updated: make(chan struct{}, 1)}, nil
 }
 
-// Update replaces the machines to watch. Target.Name is the key: Update changes nothing and returns an error when a name is
-// empty or occurs twice. Machines that stay keep their turn. New ones get theirs within Every, at a time that depends on the
-// name, so that a restart does not ask all BMCs at once.
+// Update replaces the machines to watch. Target.Name is the key: Update changes nothing and returns
+// an error when a name is empty or occurs twice. Machines that stay keep their turn. New ones get
+// theirs within Every, at a time that depends on the name, so that a restart does not ask all BMCs
+// at once.
 func (m *Monitor) Update(targets []Target) error {
 	keep := make(map[string]bool, len(targets))
 	for i, t := range targets {
@@ -140,7 +143,8 @@ func mix(x uint64) uint64 {
 	return x ^ x>>33
 }
 
-// Run asks until ctx ends, and returns nil when all questions in progress are answered. It is called once.
+// Run asks until ctx ends, and returns nil when all questions in progress are answered. It is
+// called once.
 func (m *Monitor) Run(ctx context.Context) error {
 	jobs, tell := make(chan *watched), make(chan Observation)
 	var workers, teller sync.WaitGroup
@@ -225,7 +229,8 @@ func (m *Monitor) ask(ctx context.Context, w *watched) (o Observation, changed b
 	return Observation{Name: target.Name, Time: now, State: state, Err: err, Next: w.due}, changed
 }
 
-// turn is when a machine is asked again: in step with its phase, and after n failures only every 2^n-th time.
+// turn is when a machine is asked again: in step with its phase, and after n failures only every
+// 2^n-th time.
 func (m *Monitor) turn(last, now time.Time, failures int) time.Time {
 	step := m.cfg.Every
 	for range failures {

@@ -22,8 +22,9 @@ type queue struct {
 	left  *session  // open, for who is next
 }
 
-// enter waits for the turn at a BMC, and a little longer if the last request is hardly over. Who has the turn leaves it. The
-// session that was left open, if any, belongs to the caller, also with an error.
+// enter waits for the turn at a BMC, and a little longer if the last request is hardly over. Who
+// has the turn leaves it. The session that was left open, if any, belongs to the caller, also with
+// an error.
 func (q *queues) enter(ctx context.Context, bmc string) (left *session, err error) {
 	q.mu.Lock()
 	at := q.byBMC[bmc]

@@ -2,16 +2,16 @@ package power
 
 import "time"
 
-// A Result is the outcome of one request to a BMC: what was asked, when, what was done and which state was seen. It holds
-// no secrets, and it is valid when the request failed.
+// A Result is the outcome of one request to a BMC: what was asked, when, what was done and which
+// state was seen. It holds no secrets, and it is valid when the request failed.
 type Result struct {
 	// Name and Kind are those of the target.
 	Name string `json:"-"`
 	Kind string `json:"-"`
 	// Action is, for example, "set power on" or "query".
 	Action string `json:"-"`
-	// Asked is the time of the request. Began is when its turn came and the session was open; zero means that it never was.
-	// Ended is the time of the result.
+	// Asked is the time of the request. Began is when its turn came and the session was open; zero
+	// means that it never was. Ended is the time of the result.
 	Asked time.Time `json:"-"`
 	Began time.Time `json:"-"`
 	Ended time.Time `json:"-"`
@@ -23,7 +23,8 @@ type Result struct {
 	Steps []Step `json:"steps,omitempty"`
 	// Sensors are the readings of ActionSensors.
 	Sensors []Sensor `json:"sensors,omitempty"`
-	// Transcript is the dialog with the BMC, as [Transcript.WriteTo] writes it, when the caller asked for one.
+	// Transcript is the dialog with the BMC, as [Transcript.WriteTo] writes it, when the caller
+	// asked for one.
 	Transcript string `json:"transcript,omitempty"`
 }
 

@@ -13,7 +13,8 @@ type session struct {
 	params Params
 	log    *slog.Logger
 	driver Driver // nil = not open
-	// inherited says that the driver was opened by an earlier request, and not used by this one yet.
+	// inherited says that the driver was opened by an earlier request, and not used by this one
+	// yet.
 	inherited bool
 
 	slots chan struct{} // one for each BMC that may be talked to at a time
@@ -70,8 +71,8 @@ func (s *session) reopen(ctx context.Context) error {
 	return s.open(ctx)
 }
 
-// A session is closed even when its time is over: one that stays open uses up one of the BMC's few. Not much is hoped for
-// after a failure.
+// A session is closed even when its time is over: one that stays open uses up one of the BMC's few.
+// Not much is hoped for after a failure.
 const (
 	closeTimeout       = 5 * time.Second
 	closeFailedTimeout = time.Second
@@ -111,7 +112,8 @@ func (s *session) serves(other *session) bool {
 	return s.kind.Name == other.kind.Name && maps.Equal(s.params, other.params)
 }
 
-// look asks for the power state at the beginning of a request. A session that was inherited may have ended meanwhile.
+// look asks for the power state at the beginning of a request. A session that was inherited may
+// have ended meanwhile.
 func (s *session) look(ctx context.Context) (State, error) {
 	if s.inherited {
 		s.inherited = false

@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// A Transcript records what drivers and BMCs say to each other, for reports of bugs, and plays it back, so that a driver can
-// be run against a BMC that one does not have. Secrets are replaced before they are recorded. Drivers that speak HTTP or
-// RMCP+ take part. The zero value records; [ReadTranscript] makes one that plays back. Its methods may be called
-// concurrently.
+// A Transcript records what drivers and BMCs say to each other, for reports of bugs, and plays it
+// back, so that a driver can be run against a BMC that one does not have. Secrets are replaced
+// before they are recorded. Drivers that speak HTTP or RMCP+ take part. The zero value records;
+// [ReadTranscript] makes one that plays back. Its methods may be called concurrently.
 //
 //	var tr power.Transcript
 //	state, err := controller.Query(power.WithTranscript(ctx, &tr), target)
@@ -36,15 +36,16 @@ type Exchange struct {
 	Took time.Duration `json:"took"`
 	// Layer is what the text is: "http", or "ipmi" with hexadecimal octets.
 	Layer string `json:"layer"`
-	// Request is sent, Answer is what came back. A playback finds answers by layer and request, or by the first line of the
-	// request if there is none for all of it.
+	// Request is sent, Answer is what came back. A playback finds answers by layer and request, or
+	// by the first line of the request if there is none for all of it.
 	Request string `json:"request"`
 	Answer  string `json:"answer,omitempty"`
 	// Err is why there was no answer.
 	Err string `json:"err,omitempty"`
 }
 
-// Limits of a transcript: how many exchanges it records, and how many octets of a request or answer.
+// Limits of a transcript: how many exchanges it records, and how many octets of a request or
+// answer.
 const (
 	maxExchanges = 10_000
 	maxExchange  = 256 << 10
@@ -52,7 +53,8 @@ const (
 
 type transcriptKey struct{}
 
-// WithTranscript makes the drivers that are opened under ctx record to the transcript, or play it back.
+// WithTranscript makes the drivers that are opened under ctx record to the transcript, or play it
+// back.
 func WithTranscript(ctx context.Context, t *Transcript) context.Context {
 	return context.WithValue(ctx, transcriptKey{}, t)
 }
@@ -73,7 +75,8 @@ func (t *Transcript) Replays() bool {
 	return t.used != nil
 }
 
-// Record is for drivers. It adds an exchange, with the secrets taken out. A nil transcript records nothing.
+// Record is for drivers. It adds an exchange, with the secrets taken out. A nil transcript records
+// nothing.
 func (t *Transcript) Record(e Exchange) {
 	if t == nil {
 		return
@@ -94,7 +97,8 @@ func (t *Transcript) Record(e Exchange) {
 
 const hidden = "***"
 
-// Replay is for drivers. It returns the next recorded answer to the request, and after the last one that again.
+// Replay is for drivers. It returns the next recorded answer to the request, and after the last one
+// that again.
 func (t *Transcript) Replay(layer, request string) (Exchange, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -116,7 +120,8 @@ func (t *Transcript) Replay(layer, request string) (Exchange, error) {
 	return t.exchanges[last], nil
 }
 
-// find returns the first exchange that fits and was not played back, or else the last one that fits, or -1.
+// find returns the first exchange that fits and was not played back, or else the last one that
+// fits, or -1.
 func (t *Transcript) find(fits func(*Exchange) bool) int {
 	last := -1
 	for i := range t.exchanges {

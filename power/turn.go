@@ -13,8 +13,9 @@ type run struct {
 	result Result
 }
 
-// inTurn waits until it is the target's turn and opens a session with its BMC, or takes over the session that the request
-// before left open. Unless it fails, the caller must defer release, which ends the turn and reports the result.
+// inTurn waits until it is the target's turn and opens a session with its BMC, or takes over the
+// session that the request before left open. Unless it fails, the caller must defer release, which
+// ends the turn and reports the result.
 func (c *Controller) inTurn(ctx context.Context, t Target, action string) (r *run, release func(*Result, *error), err error) {
 	kind, err := c.cfg.Registry.Kind(t.Kind)
 	if err != nil {
@@ -64,7 +65,8 @@ func (c *Controller) enter(ctx context.Context, bmc string, s *session) error {
 	return err
 }
 
-// leave ends the turn at a BMC. The session is left to a request that waits already, and closed otherwise: a BMC has few.
+// leave ends the turn at a BMC. The session is left to a request that waits already, and closed
+// otherwise: a BMC has few.
 func (c *Controller) leave(ctx context.Context, bmc string, s *session, healthy bool) {
 	handed := healthy && c.queues.hand(bmc, s)
 	if !handed {

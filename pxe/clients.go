@@ -8,10 +8,9 @@ import (
 // maxClients bounds Clients: at about 300 bytes each, 5 MB.
 const maxClients = 16384
 
-// Clients remembers what machines said about themselves in DHCP, so that the
-// boot server knows their architecture and UUID when a loader does not tell
-// them. It holds the 16,384 machines heard most recently. Its zero value is
-// empty and ready; it may be used from many goroutines.
+// Clients remembers what machines said about themselves in DHCP, so that the boot server knows
+// their architecture and UUID when a loader does not tell them. It holds the 16,384 machines heard
+// most recently. Its zero value is empty and ready; it may be used from many goroutines.
 type Clients struct {
 	mu    sync.Mutex
 	known map[[6]byte]Client

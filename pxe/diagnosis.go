@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// slowStep is how long a healthy machine takes between two steps at most:
-// firmware tries its other protocols and unpacks what it loaded.
+// slowStep is how long a healthy machine takes between two steps at most: firmware tries its other
+// protocols and unpacks what it loaded.
 const slowStep = 30 * time.Second
 
-// Diagnosis says in words how the attempt stands at the time now and, when it
-// stopped, why that is likely.
+// Diagnosis says in words how the attempt stands at the time now and, when it stopped, why that is
+// likely.
 func (a Attempt) Diagnosis(now time.Time) string {
 	if len(a.Steps) == 0 {
 		return "nothing heard"

@@ -43,8 +43,8 @@ type Event struct {
 	Timeouts    int           `json:"timeouts,omitempty"`    // TFTP, retransmission timer runs
 	RTT         time.Duration `json:"rtt,omitempty"`         // TFTP, smoothed round trip
 
-	// Absent says that the file does not exist and that this is a normal
-	// answer: an optional part of a loader, or a machine without a profile.
+	// Absent says that the file does not exist and that this is a normal answer: an optional part
+	// of a loader, or a machine without a profile.
 	Absent bool `json:"absent,omitempty"`
 	// Probe says that the client only asked for the size (TFTP tsize, HTTP HEAD).
 	Probe bool `json:"probe,omitempty"`
@@ -54,8 +54,8 @@ type Event struct {
 	Body []byte `json:"body,omitempty"`
 }
 
-// Event tells of the offer, for a Timeline: composing code sends it when DHCP
-// hands the offer to the client.
+// Event tells of the offer, for a Timeline: composing code sends it when DHCP hands the offer to
+// the client.
 func (o Offer) Event(c Client, at time.Time) Event {
 	return Event{Time: at, Stage: StageOffer, MAC: c.MAC, UUID: c.UUID, Server: o.NextServer, Arch: o.Arch,
 		Method: o.Method.Name, Path: o.File, Proto: string(o.Method.Proto), Size: -1}

@@ -18,9 +18,9 @@ const (
 // cacheFresh is how long a file in memory is not looked at again on disk.
 const cacheFresh = 100 * time.Millisecond
 
-// fileCache keeps small files in memory once, however many clients read them. What it
-// has is used only while the file has the same size and time of change, or had
-// them less than cacheFresh ago. The zero value is empty and ready.
+// fileCache keeps small files in memory once, however many clients read them. What it has is used
+// only while the file has the same size and time of change, or had them less than cacheFresh ago.
+// The zero value is empty and ready.
 type fileCache struct {
 	mu    sync.Mutex
 	files map[cacheName]cachedFile

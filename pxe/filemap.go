@@ -5,9 +5,8 @@ import (
 	"os"
 )
 
-// FileMap serves single files of this machine under chosen names: the key is
-// the name in the file system it makes ("vmlinuz"), the value the path of the
-// file. Directories cannot be listed.
+// FileMap serves single files of this machine under chosen names: the key is the name in the file
+// system it makes ("vmlinuz"), the value the path of the file. Directories cannot be listed.
 type FileMap map[string]string
 
 // Open opens the file behind name.

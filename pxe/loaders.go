@@ -58,14 +58,13 @@ func LoaderNames() []string {
 	return names
 }
 
-// DebianLoaders serves the boot loaders of the packages installed on this
-// machine. Opening one that is missing fails with the path and the package to
-// install; the error wraps fs.ErrNotExist.
+// DebianLoaders serves the boot loaders of the packages installed on this machine. Opening one that
+// is missing fails with the path and the package to install; the error wraps fs.ErrNotExist.
 func DebianLoaders() fs.FS { return Loaders("/") }
 
-// Loaders serves boot loaders from dir, which holds them by the names of
-// LoaderNames, by the names they have in their packages, or in an unpacked
-// package tree (dpkg -x). Other files of dir are served by their own names.
+// Loaders serves boot loaders from dir, which holds them by the names of LoaderNames, by the names
+// they have in their packages, or in an unpacked package tree (dpkg -x). Other files of dir are
+// served by their own names.
 func Loaders(dir string) fs.FS { return loaderFS{dir} }
 
 type loaderFS struct{ dir string }

@@ -5,34 +5,32 @@ import (
 	"net/netip"
 )
 
-// Method is one way to network boot: which firmware it is for, what that is
-// handed, and what its loader then asks for. Methods are data; the first of a
-// table that matches a client is used.
+// Method is one way to network boot: which firmware it is for, what that is handed, and what its
+// loader then asks for. Methods are data; the first of a table that matches a client is used.
 type Method struct {
 	Name string // such as "uefi-amd64-pxe"
 
-	// Arch, UserClass and VendorClass select clients: any of the architecture
-	// types (none listed means all), the user class (option 77) exactly, and a
-	// prefix of the vendor class (option 60). Empty matches everything.
+	// Arch, UserClass and VendorClass select clients: any of the architecture types (none listed
+	// means all), the user class (option 77) exactly, and a prefix of the vendor class (option 60).
+	// Empty matches everything.
 	Arch        []Arch
 	UserClass   string
 	VendorClass string
 
-	// Loader is the first file, by its name in Config.Loaders. Empty means that
-	// the client is a loader already and is handed its configuration.
+	// Loader is the first file, by its name in Config.Loaders. Empty means that the client is a
+	// loader already and is handed its configuration.
 	Loader string
 	// Proto is how the first file is fetched: TFTP or HTTP.
 	Proto Proto
 	// Config is the language of the configuration the loader reads.
 	Config Language
-	// Configs are the names it asks for, in order, with {mac}, {uuid} and
-	// {arch} in place of what varies. They document the method and drive
-	// simulated machines; the server answers these names for every method.
+	// Configs are the names it asks for, in order, with {mac}, {uuid} and {arch} in place of what
+	// varies. They document the method and drive simulated machines; the server answers these names
+	// for every method.
 	Configs []string
 	// PathPrefix is sent as option 210, for loaders that fetch everything below it.
 	PathPrefix string
-	// IPv4Only says that the firmware cannot boot over IPv6: over DHCPv6 the
-	// method matches nobody.
+	// IPv4Only says that the firmware cannot boot over IPv6: over DHCPv6 the method matches nobody.
 	IPv4Only bool
 	// Source says where the behaviour of the firmware was seen or is specified.
 	Source string
@@ -61,9 +59,8 @@ type Client struct {
 type Endpoint struct {
 	Addr     netip.Addr // of the server, towards that client
 	HTTPPort int        // 0 means 5248
-	// Others are further servers with the same files on the same ports, in the
-	// order to try them: scripts go on with the next when one fails. The first
-	// two of the family of Addr are used.
+	// Others are further servers with the same files on the same ports, in the order to try them:
+	// scripts go on with the next when one fails. The first two of the family of Addr are used.
 	Others []netip.Addr
 }
 

@@ -34,9 +34,9 @@ const (
 	docONIE     = "ONIE design specification, image discovery: options 60, 77, 114 and 67, default names, HTTP headers"
 )
 
-// Methods returns a fresh copy of the method table, in the order of matching.
-// Change it to taste: put MethodNamed("bios-pxelinux") in front to serve
-// pxelinux to BIOS machines, or replace a Loader.
+// Methods returns a fresh copy of the method table, in the order of matching. Change it to taste:
+// put MethodNamed("bios-pxelinux") in front to serve pxelinux to BIOS machines, or replace a
+// Loader.
 func Methods() []Method {
 	return append(uefiMethods(), otherMethods()...)
 }
@@ -80,8 +80,8 @@ func otherMethods() []Method {
 	}
 }
 
-// Alternatives returns methods that are in no default table, to be put in front
-// of it: "bios-pxelinux", "bios-lpxelinux" and "uefi-amd64-ipxe".
+// Alternatives returns methods that are in no default table, to be put in front of it:
+// "bios-pxelinux", "bios-lpxelinux" and "uefi-amd64-ipxe".
 func Alternatives() []Method {
 	return []Method{
 		{Name: "bios-pxelinux", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
@@ -111,8 +111,7 @@ func prefixed(prefix string, names []string) []string {
 	return out
 }
 
-// Matches reports whether the method is for the client, and which of its
-// architectures it is for.
+// Matches reports whether the method is for the client, and which of its architectures it is for.
 func (m Method) Matches(c Client) (Arch, bool) {
 	if m.UserClass != "" && m.UserClass != c.UserClass && !(m.UserClass == "iPXE" && c.IPXE) {
 		return ArchUnknown, false
@@ -134,9 +133,8 @@ func (m Method) Matches(c Client) (Arch, bool) {
 	return ArchUnknown, false
 }
 
-// Select returns what to hand the client, from the first of methods that
-// matches it. It reports false for a client that does not want to boot from the
-// network.
+// Select returns what to hand the client, from the first of methods that matches it. It reports
+// false for a client that does not want to boot from the network.
 func Select(methods []Method, c Client, at Endpoint) (Offer, bool) {
 	for _, m := range methods {
 		if arch, ok := m.Matches(c); ok && !(m.IPv4Only && at.isIPv6()) {
@@ -169,9 +167,9 @@ func newOffer(m Method, arch Arch, c Client, at Endpoint) Offer {
 	return o
 }
 
-// firstConfig is what a client that is a loader already is handed. Pxelinux
-// style loaders find their configuration by themselves. A client whose DHCP did
-// not tell its MAC address is asked for it by what it is handed.
+// firstConfig is what a client that is a loader already is handed. Pxelinux style loaders find
+// their configuration by themselves. A client whose DHCP did not tell its MAC address is asked for
+// it by what it is handed.
 func firstConfig(m Method, arch Arch, c Client) string {
 	switch {
 	case m.Config == ONIE && len(c.MAC) == 0:
@@ -193,8 +191,8 @@ func firstConfig(m Method, arch Arch, c Client) string {
 
 func (at Endpoint) isIPv6() bool { return at.Addr.Is6() && !at.Addr.Is4In6() }
 
-// URL returns the base of the HTTP server, without a trailing slash. An invalid
-// Addr gives "", which makes links relative.
+// URL returns the base of the HTTP server, without a trailing slash. An invalid Addr gives "",
+// which makes links relative.
 func (at Endpoint) URL() string {
 	if !at.Addr.IsValid() {
 		return ""

@@ -31,8 +31,8 @@ type content struct {
 	text    bool
 }
 
-// maxPath is the length from which on a path names nothing, in bytes; more of it
-// is not logged nor reported.
+// maxPath is the length from which on a path names nothing, in bytes; more of it is not logged nor
+// reported.
 const maxPath = 1024
 
 func (in inbound) shownPath() string { return in.path[:min(len(in.path), maxPath)] }
@@ -84,8 +84,8 @@ func (s *Server) complete(r *Request, c Client) {
 	}
 }
 
-// claimedArch reads the firmware type from an iPXE link: ours holds option 93,
-// and ${platform} and ${buildarch} are iPXE's own words.
+// claimedArch reads the firmware type from an iPXE link: ours holds option 93, and ${platform} and
+// ${buildarch} are iPXE's own words.
 func claimedArch(in inbound) Arch {
 	if n, err := strconv.ParseUint(in.arch, 10, 16); err == nil {
 		return Arch(n)
@@ -99,8 +99,8 @@ func claimedArch(in inbound) Arch {
 	return ArchUnknown
 }
 
-// methodOf names the method of the table that a request belongs to: by its
-// loader, or by the language and architecture of its configuration.
+// methodOf names the method of the table that a request belongs to: by its loader, or by the
+// language and architecture of its configuration.
 func (s *Server) methodOf(res resource, arch Arch) string {
 	for _, m := range s.cfg.Methods {
 		switch {
@@ -115,9 +115,8 @@ func (s *Server) methodOf(res resource, arch Arch) string {
 	return ""
 }
 
-// open finds the answer to a request. The event is filled in as far as it is
-// known before the transfer, also when there is an error. Errors that wrap
-// fs.ErrNotExist are to be told as such.
+// open finds the answer to a request. The event is filled in as far as it is known before the
+// transfer, also when there is an error. Errors that wrap fs.ErrNotExist are to be told as such.
 func (s *Server) open(ctx context.Context, in inbound) (content, *Event, error) {
 	e := &Event{Stage: StageFile, Addr: in.addr, Server: in.server, Arch: ArchUnknown,
 		Path: in.shownPath(), Proto: string(in.proto), Size: -1}
@@ -169,8 +168,8 @@ func (s *Server) file(in inbound, name string) (content, error) {
 	return s.files.open(s.cfg.Files, cacheName{name: name}, in.cacheLimit())
 }
 
-// installer opens what a switch with ONIE runs: the file of its Chain profile.
-// ONIE has no way to be sent elsewhere, so a URL is no answer.
+// installer opens what a switch with ONIE runs: the file of its Chain profile. ONIE has no way to
+// be sent elsewhere, so a URL is no answer.
 func (s *Server) installer(ctx context.Context, in inbound, r Request, e *Event) (content, error) {
 	p, err := s.cfg.Resolver.Resolve(ctx, r)
 	if err != nil {
@@ -187,8 +186,8 @@ func (s *Server) installer(ctx context.Context, in inbound, r Request, e *Event)
 	return s.file(in, name)
 }
 
-// config renders the profile of a machine. A client that named nobody and is
-// not known by its address is told to come back with its name.
+// config renders the profile of a machine. A client that named nobody and is not known by its
+// address is told to come back with its name.
 func (s *Server) config(ctx context.Context, in inbound, res resource, r Request, e *Event) (content, error) {
 	at := Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}
 	if r.MAC == nil && !res.named {
@@ -214,8 +213,8 @@ func (s *Server) config(ctx context.Context, in inbound, res resource, r Request
 	return text(out), nil
 }
 
-// linkBase is what links of a script start with: relative to the script when
-// that came by HTTP, so that they lead wherever the client got through to.
+// linkBase is what links of a script start with: relative to the script when that came by HTTP, so
+// that they lead wherever the client got through to.
 func (s *Server) linkBase(in inbound) string {
 	if in.proto == HTTP {
 		return "/"
@@ -223,8 +222,8 @@ func (s *Server) linkBase(in inbound) string {
 	return Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}.URL() + "/"
 }
 
-// loader opens a boot loader: by its name, else by it in lower case, else by
-// the name that UEFI's removable media path uses for it.
+// loader opens a boot loader: by its name, else by it in lower case, else by the name that UEFI's
+// removable media path uses for it.
 func (s *Server) loader(in inbound, name string) (content, error) {
 	lower := strings.ToLower(name)
 	open := func(name string) (content, error) {

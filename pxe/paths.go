@@ -71,8 +71,7 @@ func parsePath(name string) resource {
 	return resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageLoader}
 }
 
-// hasPathPrefix reports whether dir is the path prefix of a method before a name
-// of ours.
+// hasPathPrefix reports whether dir is the path prefix of a method before a name of ours.
 func hasPathPrefix(dir, rest string) bool {
 	return (dir == "ppc64el" || dir == "s390x") && (strings.HasPrefix(rest, "boot/") || strings.HasPrefix(rest, "images/"))
 }
@@ -109,8 +108,8 @@ func parseBoot(rest string) resource {
 	return res
 }
 
-// parseGRUB reads the last element of a path below grub/, or of a grub.cfg
-// beside the loader, where some distributions look. The module lists are absent, as a signed image needs none.
+// parseGRUB reads the last element of a path below grub/, or of a grub.cfg beside the loader, where
+// some distributions look. The module lists are absent, as a signed image needs none.
 func parseGRUB(base string) resource {
 	suffix, ok := strings.CutPrefix(base, "grub.cfg")
 	if !ok {
@@ -138,9 +137,8 @@ func parseSuffix(lang Language, suffix string) resource {
 	return res
 }
 
-// parsePXELinux reads a name below pxelinux.cfg/. The address in hexadecimal
-// adds nothing to the source address, and its shortened forms would name whole
-// subnets, so these are absent.
+// parsePXELinux reads a name below pxelinux.cfg/. The address in hexadecimal adds nothing to the
+// source address, and its shortened forms would name whole subnets, so these are absent.
 func parsePXELinux(base string, arch Arch) resource {
 	res := resource{kind: kindConfig, lang: PXELINUX, arch: arch, named: true, stage: StageConfig}
 	if def, ok := strings.CutPrefix(base, "default"); ok {
@@ -162,17 +160,17 @@ func parsePXELinux(base string, arch Arch) resource {
 
 const onieInstaller = "onie-installer"
 
-// parseONIE reads one of the names under which ONIE looks for an installer. It
-// tries them below its MAC address and other things first; what follows the name
-// says what hardware it is, which the profile of the machine knows better.
+// parseONIE reads one of the names under which ONIE looks for an installer. It tries them below its
+// MAC address and other things first; what follows the name says what hardware it is, which the
+// profile of the machine knows better.
 func parseONIE(dir string) resource {
 	res := resource{kind: kindInstaller, lang: ONIE, arch: ArchUnknown, stage: StageKernel}
 	res.mac, _ = ParseMAC(dir)
 	return res
 }
 
-// archNamed turns the processor name in a config's file name into the firmware
-// type that is most likely behind it.
+// archNamed turns the processor name in a config's file name into the firmware type that is most
+// likely behind it.
 func archNamed(name string) Arch {
 	name, _, _ = strings.Cut(strings.ToLower(name), "-")
 	switch name {
@@ -194,8 +192,8 @@ func archNamed(name string) Arch {
 	return ArchUnknown
 }
 
-// archOfPrefix is the firmware that was sent to a directory by option 210; all
-// others look at the top, pxelinux and U-Boot alike.
+// archOfPrefix is the firmware that was sent to a directory by option 210; all others look at the
+// top, pxelinux and U-Boot alike.
 func archOfPrefix(dir string) Arch {
 	if dir == "pxelinux.cfg" {
 		return ArchUnknown
@@ -211,6 +209,6 @@ func pathID(r Request) string {
 	return FormatMAC(r.MAC)
 }
 
-// cleanName cleans a name from the network; see tftp.CleanPath. A name that is
-// no path at all is kindNone's.
+// cleanName cleans a name from the network; see tftp.CleanPath. A name that is no path at all is
+// kindNone's.
 func cleanName(name string) (string, bool) { return tftp.CleanPath(name) }

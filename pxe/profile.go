@@ -28,21 +28,19 @@ type Profile struct {
 	Name string `json:"name,omitempty"` // for events and the boot screen
 	Kind Kind   `json:"kind,omitempty"` // empty means Linux
 
-	// Kernel and Initrd name files of Config.Files ("vmlinuz") or are absolute
-	// http URLs, which only iPXE can fetch.
+	// Kernel and Initrd name files of Config.Files ("vmlinuz") or are absolute http URLs, which
+	// only iPXE can fetch.
 	Kernel string   `json:"kernel,omitempty"`
 	Initrd []string `json:"initrd,omitempty"`
-	// Cmdline is the kernel command line, in which {mac}, {uuid}, {ip},
-	// {server}, {http}, {arch}, {bootif}, {profile} and the keys of Vars in
-	// braces are replaced; see Variables.
+	// Cmdline is the kernel command line, in which {mac}, {uuid}, {ip}, {server}, {http}, {arch},
+	// {bootif}, {profile} and the keys of Vars in braces are replaced; see Variables.
 	Cmdline string `json:"cmdline,omitempty"`
-	// Vars are further variables. Keys are lower-case letters, digits and
-	// underscores; values may not hold control characters.
+	// Vars are further variables. Keys are lower-case letters, digits and underscores; values may
+	// not hold control characters.
 	Vars map[string]string `json:"vars,omitempty"`
 
 	URL string `json:"url,omitempty"` // of Chain: http URL, or a file of Config.Files, which is what ONIE can fetch
-	// Text of Script by language. A loader whose language is missing is told
-	// that there is no file.
+	// Text of Script by language. A loader whose language is missing is told that there is no file.
 	Text  map[Language]string `json:"text,omitempty"`
 	Delay time.Duration       `json:"delay,omitempty"` // of Wait, in nanoseconds; 0 means 10 s
 }
@@ -54,8 +52,8 @@ func (p Profile) kind() Kind {
 	return p.Kind
 }
 
-// WithOptions returns the profile with more at the end of its kernel command
-// line; one that loads no kernel is returned as it is.
+// WithOptions returns the profile with more at the end of its kernel command line; one that loads
+// no kernel is returned as it is.
 func (p Profile) WithOptions(options string) Profile {
 	if options != "" && p.kind() == Linux {
 		p.Cmdline = strings.TrimSpace(p.Cmdline + " " + options)
@@ -63,9 +61,9 @@ func (p Profile) WithOptions(options string) Profile {
 	return p
 }
 
-// Validate reports the first mistake in the profile, naming the field. The
-// server validates what its Resolver returns, so that a bad profile is an error
-// in the log instead of a machine at a loader prompt.
+// Validate reports the first mistake in the profile, naming the field. The server validates what
+// its Resolver returns, so that a bad profile is an error in the log instead of a machine at a
+// loader prompt.
 func (p Profile) Validate() error {
 	if err := p.validate(); err != nil {
 		return fmt.Errorf("pxe: profile %q: %w", p.Name, err)

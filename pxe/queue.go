@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// queue bounds the HTTP requests in service, in all and of each client, so that
-// a client whose connections stand still does not keep the places of the others.
-// Who finds no place waits, in order. A client without an IP address, such as
-// all those of a UNIX socket together, has no bound of its own.
+// queue bounds the HTTP requests in service, in all and of each client, so that a client whose
+// connections stand still does not keep the places of the others. Who finds no place waits, in
+// order. A client without an IP address, such as all those of a UNIX socket together, has no bound
+// of its own.
 type queue struct {
 	all  chan struct{} // a token for each request in service
 	each int           // requests of one address, at most
@@ -21,8 +21,8 @@ type queue struct {
 	waiting map[netip.Addr][]chan struct{} // of those that have none; closed when they get one
 }
 
-// A waiting request holds a connection, whose client may have gone: so they are
-// bounded, to so many times those in service of their client, and in time.
+// A waiting request holds a connection, whose client may have gone: so they are bounded, to so many
+// times those in service of their client, and in time.
 const (
 	maxWaiting = 4
 	waitTime   = time.Minute
@@ -33,8 +33,8 @@ func newQueue(all, each int) *queue {
 		clients: make(map[netip.Addr]int), waiting: make(map[netip.Addr][]chan struct{})}
 }
 
-// enter waits for a place. It reports false when too many wait already, when
-// the wait takes too long, or when ctx ends.
+// enter waits for a place. It reports false when too many wait already, when the wait takes too
+// long, or when ctx ends.
 func (q *queue) enter(ctx context.Context, client netip.Addr) bool {
 	own := q.enterOwn(client)
 	if own {

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// Render writes the profile in the language r.Config for the machine r. Links
-// lead to the HTTP server at at; with its zero value they are relative, for a
-// loader that fetched the text itself by HTTP. When at has Others, the text goes
-// on with them after some tries. A profile that has nothing in this language is
-// ErrNoProfile.
+// Render writes the profile in the language r.Config for the machine r. Links lead to the HTTP
+// server at at; with its zero value they are relative, for a loader that fetched the text itself by
+// HTTP. When at has Others, the text goes on with them after some tries. A profile that has nothing
+// in this language is ErrNoProfile.
 func Render(p Profile, r Request, at Endpoint) (string, error) {
 	return render(p, r, at, at.URL()+"/")
 }
@@ -69,8 +68,8 @@ type source struct {
 	args []string // expanded kernel arguments, which name the server
 }
 
-// maxOthers bounds the other servers in a script: each costs a minute or more
-// when it is silent, too.
+// maxOthers bounds the other servers in a script: each costs a minute or more when it is silent,
+// too.
 const maxOthers = 2
 
 // all returns the endpoint and those of its Others that a client of its can try.
@@ -95,8 +94,8 @@ func commandLine(p Profile, r Request, at Endpoint) ([]string, error) {
 	return arguments(text)
 }
 
-// link returns how a loader reaches a file of the profile below base; stage is
-// "kernel" or "initrd" and attributes the fetch.
+// link returns how a loader reaches a file of the profile below base; stage is "kernel" or "initrd"
+// and attributes the fetch.
 func (c page) link(base string, stage Stage, file string) string {
 	if isURL(file) {
 		return file
@@ -113,8 +112,8 @@ func (c page) each(commands func(source) []string) (all [][]string) {
 	return all
 }
 
-// title names the profile and the machine on a boot screen, in characters that
-// mean nothing to any loader.
+// title names the profile and the machine on a boot screen, in characters that mean nothing to any
+// loader.
 func (c page) title() string {
 	return plain(string(c.profile.kind())+" "+c.profile.Name) + " for " + plain(c.id)
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// renderGRUB writes a configuration for GRUB 2. Debian's signed image has no
-// http module, so links stay on the device that GRUB itself came from.
+// renderGRUB writes a configuration for GRUB 2. Debian's signed image has no http module, so links
+// stay on the device that GRUB itself came from.
 func renderGRUB(c page) (string, error) {
 	for i := range c.servers {
 		c.servers[i].base = c.deviceGRUB(i)
@@ -41,8 +41,8 @@ func renderGRUB(c page) (string, error) {
 	return b.String(), nil
 }
 
-// deviceGRUB is what files of a server begin with: the root for the one that
-// GRUB came from, else a device of the same protocol.
+// deviceGRUB is what files of a server begin with: the root for the one that GRUB came from, else a
+// device of the same protocol.
 func (c page) deviceGRUB(server int) string {
 	if server == 0 {
 		return "/"
@@ -78,8 +78,8 @@ func quoteGRUB(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// retryGRUB runs the lines of the first server and boots, some times over, and
-// then those of the next; GRUB has no arithmetic.
+// retryGRUB runs the lines of the first server and boots, some times over, and then those of the
+// next; GRUB has no arithmetic.
 func retryGRUB(b *strings.Builder, servers [][]string) {
 	tries := triesAlone
 	if len(servers) > 1 {
@@ -108,8 +108,8 @@ func numbers(n int) (text string) {
 	return text
 }
 
-// localGRUB chainloads the first boot loader found on a disk: GRUB's own exit
-// would end in the firmware's set-up screen.
+// localGRUB chainloads the first boot loader found on a disk: GRUB's own exit would end in the
+// firmware's set-up screen.
 func localGRUB(b *strings.Builder) {
 	b.WriteString("if [ \"$grub_cpu\" = arm64 ]; then set suffix=aa64; elif [ \"$grub_cpu\" = riscv64 ]; then set suffix=riscv64; else set suffix=x64; fi\n")
 	b.WriteString("for file in /efi/debian/shim$suffix.efi /efi/ubuntu/shim$suffix.efi /efi/fedora/shim$suffix.efi" +
@@ -119,8 +119,8 @@ func localGRUB(b *strings.Builder) {
 		"    if chainloader ($disk)$file; then boot; fi\n  fi\ndone\nexit 1\n")
 }
 
-// identifyGRUB makes GRUB ask again under the name of its network card.
-// net_default_mac is set by GRUB after DHCP, on BIOS, UEFI and Open Firmware.
+// identifyGRUB makes GRUB ask again under the name of its network card. net_default_mac is set by
+// GRUB after DHCP, on BIOS, UEFI and Open Firmware.
 func identifyGRUB() string {
 	return "set timeout=0\n" +
 		"if [ -n \"$net_default_mac\" ]; then configfile \"/grub/grub.cfg-01-$net_default_mac\"; fi\n" +

@@ -5,10 +5,9 @@ import (
 	"strings"
 )
 
-// renderIPXE writes a script. Fetches are retried inside the script: a lost
-// packet must not leave a machine in its firmware's menu. The last "exit 1" makes
-// both BIOS and UEFI go on with the next boot device (a plain exit ends in the
-// set-up screen of UEFI).
+// renderIPXE writes a script. Fetches are retried inside the script: a lost packet must not leave a
+// machine in its firmware's menu. The last "exit 1" makes both BIOS and UEFI go on with the next
+// boot device (a plain exit ends in the set-up screen of UEFI).
 func renderIPXE(c page) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "#!ipxe\necho maas: %s\n", c.title())
@@ -48,16 +47,16 @@ func (c page) linuxIPXE(s source) (lines []string) {
 	return append(lines, "boot")
 }
 
-// How often a script tries, 3 s apart: one server alone, or each of several
-// before the next, in so many rounds.
+// How often a script tries, 3 s apart: one server alone, or each of several before the next, in so
+// many rounds.
 const (
 	triesAlone = 10
 	triesEach  = 3
 	rounds     = 2
 )
 
-// retryIPXE runs the lines of the first server, again from the first when one
-// fails, and then those of the next.
+// retryIPXE runs the lines of the first server, again from the first when one fails, and then those
+// of the next.
 func retryIPXE(b *strings.Builder, servers [][]string) {
 	tries := triesAlone
 	if len(servers) > 1 {
@@ -83,8 +82,8 @@ func retryIPXE(b *strings.Builder, servers [][]string) {
 	b.WriteString(":fail\necho maas: giving up, next boot device\nsleep 5\nexit 1\n")
 }
 
-// identifyIPXE makes a client that did not say who it is ask again with its
-// name. The placeholders are expanded by iPXE.
+// identifyIPXE makes a client that did not say who it is ask again with its name. The placeholders
+// are expanded by iPXE.
 func identifyIPXE(base string) string {
 	return "#!ipxe\nchain --replace --autofree " + base + "boot/${netX/mac:hexhyp}/script.ipxe" +
 		"?uuid=${uuid}&platform=${platform}&buildarch=${buildarch} || exit 1\n"

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// renderPXELinux writes a pxelinux configuration. Paths are relative to the
-// loader; lpxelinux and Petitboot also take URLs. SYSAPPEND 2 adds BOOTIF.
+// renderPXELinux writes a pxelinux configuration. Paths are relative to the loader; lpxelinux and
+// Petitboot also take URLs. SYSAPPEND 2 adds BOOTIF.
 //
-// pxelinux goes on with a second server by itself: ONERROR names the label of
-// the second, and ADDRESS::FILE is how it asks another server. It appends the name
-// of the label that failed to the command line, where the dot in it makes Linux
-// pass over it. Others who read this format know neither.
+// pxelinux goes on with a second server by itself: ONERROR names the label of the second, and
+// ADDRESS::FILE is how it asks another server. It appends the name of the label that failed to the
+// command line, where the dot in it makes Linux pass over it. Others who read this format know
+// neither.
 func renderPXELinux(c page) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# maas: %s\nDEFAULT maas.0\nPROMPT 0\nTIMEOUT 1\n", c.title())

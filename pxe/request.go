@@ -26,13 +26,13 @@ const (
 	IPXE     Language = "ipxe"
 	GRUB     Language = "grub"
 	PXELINUX Language = "pxelinux"
-	// ONIE is no language: a switch asks for an installer and runs it. It is
-	// handed the file of a Chain profile, and finds nothing with any other.
+	// ONIE is no language: a switch asks for an installer and runs it. It is handed the file of a
+	// Chain profile, and finds nothing with any other.
 	ONIE Language = "onie"
 )
 
-// Arch is a client system architecture type: DHCPv4 option 93, DHCPv6 option
-// 61 (RFC 4578, RFC 5970 and the IANA registry).
+// Arch is a client system architecture type: DHCPv4 option 93, DHCPv6 option 61 (RFC 4578, RFC 5970
+// and the IANA registry).
 type Arch uint16
 
 // Architecture types that the method table knows.
@@ -89,15 +89,15 @@ func (a Arch) UEFI() bool {
 	return false
 }
 
-// FormatMAC writes a hardware address with dashes in lower case, as in the
-// file names loaders ask for. The empty address gives "".
+// FormatMAC writes a hardware address with dashes in lower case, as in the file names loaders ask
+// for. The empty address gives "".
 func FormatMAC(mac net.HardwareAddr) string {
 	return strings.ReplaceAll(mac.String(), ":", "-")
 }
 
-// ParseMAC reads a 6-byte hardware address written with colons or dashes in
-// either case, optionally after the hardware type "01-" that loaders put before
-// it. The all-zero and group addresses are refused: no machine boots from them.
+// ParseMAC reads a 6-byte hardware address written with colons or dashes in either case, optionally
+// after the hardware type "01-" that loaders put before it. The all-zero and group addresses are
+// refused: no machine boots from them.
 func ParseMAC(s string) (net.HardwareAddr, error) {
 	s = strings.ReplaceAll(s, "-", ":")
 	if len(s) == 20 {
@@ -110,8 +110,8 @@ func ParseMAC(s string) (net.HardwareAddr, error) {
 	return mac, nil
 }
 
-// parseUUID returns s in canonical form, or "" when it is not a UUID or one of
-// the all-equal fillers that boards without a serial number report.
+// parseUUID returns s in canonical form, or "" when it is not a UUID or one of the all-equal
+// fillers that boards without a serial number report.
 func parseUUID(s string) string {
 	s = strings.ToLower(s)
 	if len(s) != 36 || strings.Count(s, s[:1]) >= 32 {

@@ -8,17 +8,16 @@ import (
 	"net/netip"
 )
 
-// ErrNoProfile is what a Resolver answers for a machine it has nothing for. It
-// is a protocol answer, not a failure: the client is told "file not found" and
-// tries its next name, or its next boot device. It wraps fs.ErrNotExist.
+// ErrNoProfile is what a Resolver answers for a machine it has nothing for. It is a protocol
+// answer, not a failure: the client is told "file not found" and tries its next name, or its next
+// boot device. It wraps fs.ErrNotExist.
 var ErrNoProfile = fmt.Errorf("pxe: no boot profile: %w", fs.ErrNotExist)
 
-// Resolver chooses the profile of a machine. It is called for each
-// configuration a loader asks for, from many goroutines at once, and nothing it
-// returns is cached, so that a change holds for the next request. It may block
-// until ctx ends. Request.MAC is nil for a client that cannot be identified:
-// answer it with a default for everyone or with ErrNoProfile. An error other
-// than ErrNoProfile is reported to the client as a server failure.
+// Resolver chooses the profile of a machine. It is called for each configuration a loader asks for,
+// from many goroutines at once, and nothing it returns is cached, so that a change holds for the
+// next request. It may block until ctx ends. Request.MAC is nil for a client that cannot be
+// identified: answer it with a default for everyone or with ErrNoProfile. An error other than
+// ErrNoProfile is reported to the client as a server failure.
 type Resolver interface {
 	Resolve(ctx context.Context, r Request) (Profile, error)
 }
@@ -34,9 +33,8 @@ func Static(p Profile) Resolver {
 	return ResolverFunc(func(context.Context, Request) (Profile, error) { return p, nil })
 }
 
-// Identifier finds the machine behind an address, usually from DHCP leases, for
-// clients that do not name themselves. It must not block and may be called from
-// many goroutines.
+// Identifier finds the machine behind an address, usually from DHCP leases, for clients that do not
+// name themselves. It must not block and may be called from many goroutines.
 type Identifier interface {
 	MACOf(addr netip.Addr) (net.HardwareAddr, bool)
 }

@@ -9,20 +9,19 @@ import (
 	"slices"
 )
 
-// Rules choose profiles by machine, by subnet, by the tags of a subnet, or for
-// the whole site. They are plain data, equal in JSON and Go, and a Resolver: the
-// most particular that there is wins, in the order of the fields. The zero value
-// has nothing for anybody. Rules may be read from many goroutines; make new ones
-// to change them.
+// Rules choose profiles by machine, by subnet, by the tags of a subnet, or for the whole site. They
+// are plain data, equal in JSON and Go, and a Resolver: the most particular that there is wins, in
+// the order of the fields. The zero value has nothing for anybody. Rules may be read from many
+// goroutines; make new ones to change them.
 type Rules struct {
-	// Machines has the profiles of single machines, by FormatMAC or as
-	// net.HardwareAddr prints them.
+	// Machines has the profiles of single machines, by FormatMAC or as net.HardwareAddr prints
+	// them.
 	Machines map[string]Profile `json:"machines,omitempty"`
-	// Subnets says what is known of the networks that clients boot in. The
-	// longest prefix that holds the client's address is its subnet.
+	// Subnets says what is known of the networks that clients boot in. The longest prefix that
+	// holds the client's address is its subnet.
 	Subnets []SubnetRule `json:"subnets,omitempty"`
-	// Tags has the profiles of tagged subnets; the first whose tag the client's
-	// subnet bears is taken.
+	// Tags has the profiles of tagged subnets; the first whose tag the client's subnet bears is
+	// taken.
 	Tags []TagRule `json:"tags,omitempty"`
 	// Default is for everybody else; nil means ErrNoProfile.
 	Default *Profile `json:"default,omitempty"`
@@ -32,8 +31,8 @@ type Rules struct {
 type SubnetRule struct {
 	Prefix netip.Prefix `json:"prefix"`
 	Tags   []string     `json:"tags,omitempty"`
-	// Profile is what machines without one of their own boot here. Nil leaves
-	// it to the tags and the default.
+	// Profile is what machines without one of their own boot here. Nil leaves it to the tags and
+	// the default.
 	Profile *Profile `json:"profile,omitempty"`
 }
 

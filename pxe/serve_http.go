@@ -15,10 +15,9 @@ import (
 	"time"
 )
 
-// Handler serves everything that TFTP serves, by GET and HEAD, and takes
-// reports of started systems by POST to boot/MAC/done. It cleans paths by itself
-// and never redirects, which firmware cannot follow: mount it at the root and
-// not on a mux that redirects.
+// Handler serves everything that TFTP serves, by GET and HEAD, and takes reports of started systems
+// by POST to boot/MAC/done. It cleans paths by itself and never redirects, which firmware cannot
+// follow: mount it at the root and not on a mux that redirects.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
@@ -46,8 +45,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// recovered ends the connection of a request that panicked, as net/http does, and logs the panic as an
-// error, which net/http does not tell from lesser ones.
+// recovered ends the connection of a request that panicked, as net/http does, and logs the panic as
+// an error, which net/http does not tell from lesser ones.
 func (s *Server) recovered(r *http.Request) {
 	if cause := recover(); cause != nil {
 		if cause != http.ErrAbortHandler {
@@ -157,8 +156,8 @@ func contentType(name string, c content) string {
 	return "application/octet-stream"
 }
 
-// serveContent writes the body, by sendfile when it is a plain file: nothing
-// between it and the connection may hide io.ReaderFrom.
+// serveContent writes the body, by sendfile when it is a plain file: nothing between it and the
+// connection may hide io.ReaderFrom.
 func serveContent(w http.ResponseWriter, r *http.Request, c content) {
 	if seeker, ok := c.ReadCloser.(io.ReadSeeker); ok {
 		http.ServeContent(w, r, "", c.modTime, seeker)

@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/pxe/tftp"
 )
 
-// ServeTFTP answers TFTP requests on conn, usually port 69, until ctx ends; see
-// tftp.Server.Serve. It closes conn.
+// ServeTFTP answers TFTP requests on conn, usually port 69, until ctx ends; see tftp.Server.Serve.
+// It closes conn.
 func (s *Server) ServeTFTP(ctx context.Context, conn net.PacketConn) error {
 	return s.tftp.Serve(ctx, conn)
 }
@@ -26,8 +26,7 @@ func (s *Server) openTFTP(ctx context.Context, r *tftp.Request) (tftp.File, erro
 	return tftp.File{Reader: c.ReadCloser, Size: c.size, Events: ended}, nil
 }
 
-// wireError keeps causes and paths of this machine off the wire, and the cause
-// for the event.
+// wireError keeps causes and paths of this machine off the wire, and the cause for the event.
 func wireError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return err

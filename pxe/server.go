@@ -18,60 +18,54 @@ import (
 type Config struct {
 	// Resolver chooses the profile of each machine.
 	Resolver Resolver
-	// Files holds kernels, initrds and images, served below /images/; nil
-	// serves none.
+	// Files holds kernels, initrds and images, served below /images/; nil serves none.
 	Files fs.FS
-	// Loaders holds shim, GRUB, iPXE and the like by the names of LoaderNames;
-	// nil means DebianLoaders().
+	// Loaders holds shim, GRUB, iPXE and the like by the names of LoaderNames; nil means
+	// DebianLoaders().
 	Loaders fs.FS
 	// Methods is the table of boot methods; nil means Methods().
 	Methods []Method
-	// Identify finds machines by address; nil identifies only those that name
-	// themselves.
+	// Identify finds machines by address; nil identifies only those that name themselves.
 	Identify Identifier
-	// Describe tells what a machine said about itself in DHCP, such as
-	// Clients.Describe. It completes Request.Arch, UUID and Method for loaders
-	// that do not tell them; nil leaves them unknown. It must not block.
+	// Describe tells what a machine said about itself in DHCP, such as Clients.Describe. It
+	// completes Request.Arch, UUID and Method for loaders that do not tell them; nil leaves them
+	// unknown. It must not block.
 	Describe func(mac net.HardwareAddr) (Client, bool)
-	// Events receives every finished request, from many goroutines at once. It
-	// must not block long. Nil drops them.
+	// Events receives every finished request, from many goroutines at once. It must not block long.
+	// Nil drops them.
 	Events func(Event)
-	// Servers lists the boot servers that a machine can reach, in the order to
-	// try them, such as those of both racks of its subnet. Scripts try the one
-	// they came from, then go on with the others, see Endpoint.Others. It must
-	// not block; nil means that there are no others.
+	// Servers lists the boot servers that a machine can reach, in the order to try them, such as
+	// those of both racks of its subnet. Scripts try the one they came from, then go on with the
+	// others, see Endpoint.Others. It must not block; nil means that there are no others.
 	Servers func(Request) []netip.Addr
-	// Also are answers to GET and HEAD by pattern, for paths that are no boot
-	// files: "/metrics", "/metadata/" or "/metadata/{mac}/user-data". A pattern
-	// is a path as in http.ServeMux, without method and host. It is matched
-	// before boot files, against paths without doubled slashes and dots only, so
-	// that the redirects of ServeMux never reach firmware. Nil has none.
+	// Also are answers to GET and HEAD by pattern, for paths that are no boot files: "/metrics",
+	// "/metadata/" or "/metadata/{mac}/user-data". A pattern is a path as in http.ServeMux, without
+	// method and host. It is matched before boot files, against paths without doubled slashes and
+	// dots only, so that the redirects of ServeMux never reach firmware. Nil has none.
 	Also map[string]http.Handler
-	// HTTPPort is the port clients reach Handler on; 0 means 5248. It is
-	// written into the scripts of clients that came by TFTP.
+	// HTTPPort is the port clients reach Handler on; 0 means 5248. It is written into the scripts
+	// of clients that came by TFTP.
 	HTTPPort int
 
-	// TFTPBlockSize, TFTPWindowSize and TFTPWindowBytes bound what is
-	// negotiated, see tftp.Config; 0 means its defaults.
+	// TFTPBlockSize, TFTPWindowSize and TFTPWindowBytes bound what is negotiated, see tftp.Config;
+	// 0 means its defaults.
 	TFTPBlockSize, TFTPWindowSize, TFTPWindowBytes int
 	// TFTPSinglePort answers TFTP from the port of the request.
 	TFTPSinglePort bool
 	// DialUDP opens the socket of a TFTP transfer; nil means net.DialUDP.
 	DialUDP func(network string, laddr, raddr *net.UDPAddr) (*net.UDPConn, error)
 
-	// MaxHTTP bounds the HTTP requests served at a time; further ones wait in
-	// order, a minute at most. 0 means 512.
+	// MaxHTTP bounds the HTTP requests served at a time; further ones wait in order, a minute at
+	// most. 0 means 512.
 	MaxHTTP int
-	// MaxHTTPPerClient bounds those of one address, so that clients whose
-	// connections stand still do not keep all places; 0 means 32. Machines behind
-	// one address, as of a proxy, share them.
+	// MaxHTTPPerClient bounds those of one address, so that clients whose connections stand still
+	// do not keep all places; 0 means 32. Machines behind one address, as of a proxy, share them.
 	MaxHTTPPerClient int
-	// HTTPRate paces each connection of Serve, in bytes per second; 0 does not.
-	// Some network cards lose packets that iPXE's drivers never recover from
-	// when they come at line speed. Linux only, by the kernel, at no cost.
+	// HTTPRate paces each connection of Serve, in bytes per second; 0 does not. Some network cards
+	// lose packets that iPXE's drivers never recover from when they come at line speed. Linux only,
+	// by the kernel, at no cost.
 	HTTPRate int
-	// Log receives one line per refused or failed request, and debug lines;
-	// nil discards.
+	// Log receives one line per refused or failed request, and debug lines; nil discards.
 	Log *slog.Logger
 }
 

@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Attempt is one boot of one machine: what it was offered and fetched, in
-// order. It is plain data made of events by Next, so that it can be kept, sent
-// and replayed.
+// Attempt is one boot of one machine: what it was offered and fetched, in order. It is plain data
+// made of events by Next, so that it can be kept, sent and replayed.
 type Attempt struct {
 	MAC     net.HardwareAddr `json:"mac,omitempty"`
 	Method  string           `json:"method,omitempty"`  // of the first step that told
@@ -40,23 +39,19 @@ type Step struct {
 }
 
 const (
-	// maxSteps bounds an attempt: a machine in a loop fetches the same few
-	// files for ever.
+	// maxSteps bounds an attempt: a machine in a loop fetches the same few files for ever.
 	maxSteps = 200
-	// idleAttempt is the silence after which a machine that comes back is
-	// booting anew.
+	// idleAttempt is the silence after which a machine that comes back is booting anew.
 	idleAttempt = 10 * time.Minute
-	// maxLate is how much earlier than a step a request may have begun that is
-	// reported after it. More is no order of events but clocks of two racks that
-	// differ.
+	// maxLate is how much earlier than a step a request may have begun that is reported after it.
+	// More is no order of events but clocks of two racks that differ.
 	maxLate = time.Minute
 )
 
-// Next returns the attempt after e: a with a step more or a step changed, or a
-// new one when e begins another boot. The zero Attempt is the start of all. The
-// steps of a are not changed. Events are reported when their requests end, so
-// one may arrive after events of requests that began later: its step takes its
-// place among them by the time at which it began.
+// Next returns the attempt after e: a with a step more or a step changed, or a new one when e
+// begins another boot. The zero Attempt is the start of all. The steps of a are not changed. Events
+// are reported when their requests end, so one may arrive after events of requests that began
+// later: its step takes its place among them by the time at which it began.
 func (a Attempt) Next(e Event) Attempt {
 	if a.ends(e) {
 		a = Attempt{}
@@ -101,19 +96,18 @@ func (a *Attempt) step(e Event, began time.Time) *Step {
 	return &a.Steps[at]
 }
 
-// follows reports whether the step began after a request that began at the
-// time and is reported only now.
+// follows reports whether the step began after a request that began at the time and is reported
+// only now.
 func (s Step) follows(began time.Time) bool {
 	late := s.Start.Sub(began)
 	return late > 0 && late <= maxLate
 }
 
-// ends reports whether e belongs to a later boot. Firmware repeats its DHCP
-// dialog, and each loader may have one of its own, so an offer begins a boot
-// only when the same was offered before and taken up. A request that began
-// before a step cannot belong to a boot after it, however late it is reported:
-// the end of a loader's transfer waits for an acknowledgement that many loaders
-// never send.
+// ends reports whether e belongs to a later boot. Firmware repeats its DHCP dialog, and each loader
+// may have one of its own, so an offer begins a boot only when the same was offered before and
+// taken up. A request that began before a step cannot belong to a boot after it, however late it is
+// reported: the end of a loader's transfer waits for an acknowledgement that many loaders never
+// send.
 func (a Attempt) ends(e Event) bool {
 	if len(a.Steps) == 0 {
 		return false

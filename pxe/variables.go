@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Variables returns what {name} in a command line is replaced with for this
-// request: mac, bootif (01- and the MAC with dashes), uuid, ip, server, http
-// (base URL), done (URL to report to when running), arch, profile, and http_proxy,
-// which is empty unless Vars has it. Facts that are not known are empty.
+// Variables returns what {name} in a command line is replaced with for this request: mac, bootif
+// (01- and the MAC with dashes), uuid, ip, server, http (base URL), done (URL to report to when
+// running), arch, profile, and http_proxy, which is empty unless Vars has it. Facts that are not
+// known are empty.
 func Variables(p Profile, r Request, at Endpoint) map[string]string {
 	vars := maps.Clone(p.Vars)
 	if vars == nil {
@@ -39,8 +39,8 @@ func Variables(p Profile, r Request, at Endpoint) map[string]string {
 	return vars
 }
 
-// expand replaces {name} for every name of vars. Braces around anything that is
-// not written like a name stay, since cloud-init and others use them.
+// expand replaces {name} for every name of vars. Braces around anything that is not written like a
+// name stay, since cloud-init and others use them.
 func expand(text string, vars map[string]string) (string, error) {
 	var out strings.Builder
 	for {
@@ -87,8 +87,8 @@ func validateCmdline(cmdline string, vars map[string]string) error {
 	return err
 }
 
-// arguments splits an expanded command line at spaces and refuses what a loader
-// would take for its own syntax: iPXE has no quoting.
+// arguments splits an expanded command line at spaces and refuses what a loader would take for its
+// own syntax: iPXE has no quoting.
 func arguments(text string) ([]string, error) {
 	if err := printable("cmdline", text); err != nil {
 		return nil, err

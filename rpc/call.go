@@ -8,7 +8,8 @@ import (
 	"sync"
 )
 
-// A Caller calls methods of the other side with one JSON document each way. [Do] is the typed way to use it.
+// A Caller calls methods of the other side with one JSON document each way. [Do] is the typed way
+// to use it.
 type Caller interface {
 	Call(ctx context.Context, method string, in []byte) ([]byte, error)
 }
@@ -30,18 +31,21 @@ func Do[Out, In any](ctx context.Context, c Caller, method string, in In) (Out, 
 	return out, nil
 }
 
-// Methods is what one side offers to be called. The zero value offers nothing. Its methods may be called concurrently.
+// Methods is what one side offers to be called. The zero value offers nothing. Its methods may be
+// called concurrently.
 type Methods struct {
 	mu     sync.RWMutex // guards following
 	table  map[string]func(context.Context, []byte) ([]byte, error)
 	around Around
 }
 
-// Around runs a call of an offered method, which is what next does, and returns what comes of it: to watch calls. It calls next
-// at most once, with a context of that which it got. It is called concurrently.
+// Around runs a call of an offered method, which is what next does, and returns what comes of it:
+// to watch calls. It calls next at most once, with a context of that which it got. It is called
+// concurrently.
 type Around func(ctx context.Context, method string, next func(context.Context) ([]byte, error)) ([]byte, error)
 
-// Watch makes f run all calls of offered methods from now on, in the place of what did so before. Nil runs them as they are.
+// Watch makes f run all calls of offered methods from now on, in the place of what did so before.
+// Nil runs them as they are.
 func (m *Methods) Watch(f Around) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,7 +7,8 @@ import (
 	"io/fs"
 )
 
-// ErrUnavailable is what a call returns when the other side cannot be reached now. Trying again later may help.
+// ErrUnavailable is what a call returns when the other side cannot be reached now. Trying again
+// later may help.
 var ErrUnavailable = errors.New("unavailable")
 
 // ErrUnknownMethod is what a call returns when the other side does not offer the method.
@@ -31,8 +32,9 @@ var codes = []struct {
 	{"invalid", ErrInvalid},
 }
 
-// An Error is a failure reported by the other side of a call. errors.Is finds the cause by its code: fs.ErrNotExist,
-// fs.ErrExist, fs.ErrPermission, context.DeadlineExceeded, context.Canceled and this package's sentinels.
+// An Error is a failure reported by the other side of a call. errors.Is finds the cause by its
+// code: fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, context.DeadlineExceeded, context.Canceled
+// and this package's sentinels.
 type Error struct {
 	// Method is what was called.
 	Method string `json:"method,omitempty"`
@@ -60,7 +62,8 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// AsError makes an error ready to travel: it keeps the cause as a code and the text. One that is an [*Error] stays as it is.
+// AsError makes an error ready to travel: it keeps the cause as a code and the text. One that is an
+// [*Error] stays as it is.
 func AsError(method string, err error) *Error {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return e

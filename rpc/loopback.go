@@ -2,8 +2,8 @@ package rpc
 
 import "context"
 
-// Loopback connects a rack to a region in the same process, without a wire: what `maas all` uses. The result is the Dial
-// of a [RackConfig] for the rack of that name.
+// Loopback connects a rack to a region in the same process, without a wire: what `maas all` uses.
+// The result is the Dial of a [RackConfig] for the rack of that name.
 func Loopback(region *Region, rack string) func(context.Context) (Conn, error) {
 	return func(context.Context) (Conn, error) {
 		return region.Conn(rack), nil

@@ -10,12 +10,13 @@ const maxMetadata = 1 << 10
 
 type metadataKey struct{}
 
-// WithMetadata makes m travel with the calls that are made with the context it returns: the other side's method finds it with
-// [Metadata]. It is for what describes a call without being an argument of it, such as W3C trace context. What came with a call
-// goes on with the calls that its method makes.
+// WithMetadata makes m travel with the calls that are made with the context it returns: the other
+// side's method finds it with [Metadata]. It is for what describes a call without being an argument
+// of it, such as W3C trace context. What came with a call goes on with the calls that its method
+// makes.
 //
-// Metadata is a hint: a peer of an older version ignores it, and more than a kilobyte in all is left behind, so nothing may
-// depend on its arrival. The map must not be modified afterwards.
+// Metadata is a hint: a peer of an older version ignores it, and more than a kilobyte in all is
+// left behind, so nothing may depend on its arrival. The map must not be modified afterwards.
 func WithMetadata(ctx context.Context, m map[string]string) context.Context {
 	if len(m) == 0 || tooLarge(m) {
 		return ctx
@@ -23,8 +24,8 @@ func WithMetadata(ctx context.Context, m map[string]string) context.Context {
 	return context.WithValue(ctx, metadataKey{}, m)
 }
 
-// Metadata is what came along with a call, inside its method, or with an update, inside Apply and Change of a [Topic]. Nil is
-// nothing. It must not be modified.
+// Metadata is what came along with a call, inside its method, or with an update, inside Apply and
+// Change of a [Topic]. Nil is nothing. It must not be modified.
 func Metadata(ctx context.Context) map[string]string {
 	m, _ := ctx.Value(metadataKey{}).(map[string]string)
 	return m
@@ -38,8 +39,9 @@ func tooLarge(m map[string]string) bool {
 	return size > maxMetadata
 }
 
-// Carry makes m travel with what is set and changed from now on, until Carry is called again: a rack finds it with [Metadata].
-// Where several changes come as one update, it is that of the last. Nil, the beginning, carries nothing.
+// Carry makes m travel with what is set and changed from now on, until Carry is called again: a
+// rack finds it with [Metadata]. Where several changes come as one update, it is that of the last.
+// Nil, the beginning, carries nothing.
 func (s *State) Carry(m map[string]string) {
 	if tooLarge(m) {
 		m = nil
@@ -51,7 +53,8 @@ func (s *State) Carry(m map[string]string) {
 
 type servingKey struct{}
 
-// Serving is the position that a rack is about to serve, inside Apply and Change of a [Topic]; zero in any other context.
+// Serving is the position that a rack is about to serve, inside Apply and Change of a [Topic]; zero
+// in any other context.
 func Serving(ctx context.Context) Position {
 	p, _ := ctx.Value(servingKey{}).(Position)
 	return p

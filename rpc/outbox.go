@@ -13,12 +13,14 @@ import (
 	"github.com/gomaas/maas/rpc/internal/linelog"
 )
 
-// A Fact is something a rack saw and its region should know: a lease, a boot event, an observation, a power state.
+// A Fact is something a rack saw and its region should know: a lease, a boot event, an observation,
+// a power state.
 type Fact struct {
-	// Outbox names the outbox it is in. An outbox that lost its file has another name and begins again with Seq 1, so a
-	// region tells facts that come again by rack, Outbox and Seq.
+	// Outbox names the outbox it is in. An outbox that lost its file has another name and begins
+	// again with Seq 1, so a region tells facts that come again by rack, Outbox and Seq.
 	Outbox string `json:"outbox,omitempty"`
-	// Seq numbers the facts of one outbox from 1 without gaps, except where facts were dropped because it was full.
+	// Seq numbers the facts of one outbox from 1 without gaps, except where facts were dropped
+	// because it was full.
 	Seq uint64 `json:"seq"`
 	// Kind says what Data is.
 	Kind string `json:"kind"`
@@ -32,16 +34,18 @@ type Fact struct {
 type OutboxConfig struct {
 	// Path is the file, made when missing.
 	Path string
-	// Limit is how many undelivered facts are kept before droppable ones give way. Zero means 100,000.
+	// Limit is how many undelivered facts are kept before droppable ones give way. Zero means
+	// 100,000.
 	Limit int
-	// Droppable lists the kinds that give way, oldest first, when the outbox is full. All others are never dropped, even
-	// above Limit.
+	// Droppable lists the kinds that give way, oldest first, when the outbox is full. All others
+	// are never dropped, even above Limit.
 	Droppable []string
 	// Now stamps facts. Nil means time.Now.
 	Now func() time.Time
 }
 
-// An Outbox keeps facts on disk, in order, until a region has taken them. Its methods may be called concurrently.
+// An Outbox keeps facts on disk, in order, until a region has taken them. Its methods may be called
+// concurrently.
 type Outbox struct {
 	cfg     OutboxConfig
 	mu      sync.Mutex // guards following
@@ -122,8 +126,8 @@ func (o *Outbox) take(seq uint64) {
 	o.pending = slices.Delete(o.pending, 0, i)
 }
 
-// Add puts facts of one kind into the outbox and returns when they are on disk. Each value is encoded as JSON. When it
-// returns an error none was added.
+// Add puts facts of one kind into the outbox and returns when they are on disk. Each value is
+// encoded as JSON. When it returns an error none was added.
 func (o *Outbox) Add(kind string, values ...any) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -169,8 +173,8 @@ func (o *Outbox) shed() {
 	})
 }
 
-// Next waits until there are facts and returns the oldest, at most limit of them. They stay until [Outbox.Ack]. It returns
-// an error only when ctx ends.
+// Next waits until there are facts and returns the oldest, at most limit of them. They stay until
+// [Outbox.Ack]. It returns an error only when ctx ends.
 func (o *Outbox) Next(ctx context.Context, limit int) ([]Fact, error) {
 	for {
 		o.mu.Lock()

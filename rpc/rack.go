@@ -14,9 +14,9 @@ import (
 	"github.com/gomaas/maas/rpc/internal/ratelog"
 )
 
-// A Conn is a rack's open connection to one region. Its methods may be called concurrently; each ends when its context
-// does, and with an error that is [ErrUnavailable] when the connection is lost. A Conn that is also an io.Closer is closed
-// when its session ends.
+// A Conn is a rack's open connection to one region. Its methods may be called concurrently; each
+// ends when its context does, and with an error that is [ErrUnavailable] when the connection is
+// lost. A Conn that is also an io.Closer is closed when its session ends.
 type Conn interface {
 	Caller
 	// Next waits for the update that leads from the position onwards, see [State.Next].
@@ -30,13 +30,14 @@ type Conn interface {
 // A Topic is one subscription of a rack.
 type Topic struct {
 	Name string
-	// Apply makes the rack serve the objects, which are the whole content of the topic and on disk already. The map is
-	// Apply's own. It is called from one goroutine per topic, first for what the disk holds, then for each update. An
-	// error is logged and leaves the rack serving what it served before.
+	// Apply makes the rack serve the objects, which are the whole content of the topic and on disk
+	// already. The map is Apply's own. It is called from one goroutine per topic, first for what
+	// the disk holds, then for each update. An error is logged and leaves the rack serving what it
+	// served before.
 	Apply func(ctx context.Context, objects map[string][]byte) error
-	// Change, if not nil, is called in place of Apply for updates that are not whole, so that a small change of a large
-	// topic is small work: with what changed alone, sorted by key, after an Apply that succeeded. When it returns an error,
-	// Apply is called as well.
+	// Change, if not nil, is called in place of Apply for updates that are not whole, so that a
+	// small change of a large topic is small work: with what changed alone, sorted by key, after an
+	// Apply that succeeded. When it returns an error, Apply is called as well.
 	Change func(ctx context.Context, changed []Object) error
 }
 
@@ -50,10 +51,11 @@ type RackConfig struct {
 	Topics []Topic
 	// Methods is what the region may call. Nil offers nothing.
 	Methods *Methods
-	// Dial connects to a region. It is called again, with growing pauses of up to MaxPause, whenever the connection ends.
+	// Dial connects to a region. It is called again, with growing pauses of up to MaxPause,
+	// whenever the connection ends.
 	Dial func(ctx context.Context) (Conn, error)
-	// Connected runs beside each session, from its beginning until its context ends: to register, for one. An error ends
-	// the session; nil leaves it. Nil does nothing.
+	// Connected runs beside each session, from its beginning until its context ends: to register,
+	// for one. An error ends the session; nil leaves it. Nil does nothing.
 	Connected func(ctx context.Context, conn Conn) error
 	// MaxPause is the longest wait between attempts to connect. Zero means 5 s.
 	MaxPause time.Duration
@@ -93,8 +95,8 @@ func NewRack(cfg RackConfig) (*Rack, error) {
 	return &Rack{cfg: cfg, applied: make([]bool, len(cfg.Topics)), status: make([]TopicStatus, len(cfg.Topics))}, nil
 }
 
-// Restore applies every topic that is on disk, so that the rack serves before any region answers. The first topic that
-// cannot be applied ends it with an error.
+// Restore applies every topic that is on disk, so that the rack serves before any region answers.
+// The first topic that cannot be applied ends it with an error.
 func (r *Rack) Restore(ctx context.Context) error {
 	for i, t := range r.cfg.Topics {
 		if r.cfg.Replica.Position(t.Name) == (Position{}) {
@@ -111,8 +113,8 @@ func (r *Rack) Restore(ctx context.Context) error {
 	return nil
 }
 
-// What ends connections is told at once sayAtOnce times, since the first reason is often not the one that lasts, and then every
-// sayAgain.
+// What ends connections is told at once sayAtOnce times, since the first reason is often not the
+// one that lasts, and then every sayAgain.
 const (
 	sayAtOnce = 5
 	sayAgain  = 5 * time.Minute

@@ -10,8 +10,9 @@ import (
 
 // RegionConfig is what a region offers to its racks.
 type RegionConfig struct {
-	// Facts takes facts of a rack, in order. It must be idempotent by (rack, Seq), since a fact may come again after a
-	// lost connection. When it returns an error the same facts are offered again later. Nil discards them.
+	// Facts takes facts of a rack, in order. It must be idempotent by (rack, Seq), since a fact may
+	// come again after a lost connection. When it returns an error the same facts are offered again
+	// later. Nil discards them.
 	Facts func(ctx context.Context, rack string, facts []Fact) error
 	// Methods is what racks may call. Nil offers nothing.
 	Methods *Methods
@@ -62,8 +63,8 @@ func (r *Region) Racks() []string {
 	return slices.Sorted(maps.Keys(r.racks))
 }
 
-// Await waits until one of the named racks is connected, or returns the error of ctx. Those of a region that has just started
-// are on their way: who gives up at once would fail for a second.
+// Await waits until one of the named racks is connected, or returns the error of ctx. Those of a
+// region that has just started are on their way: who gives up at once would fail for a second.
 func (r *Region) Await(ctx context.Context, racks ...string) error {
 	for {
 		r.mu.Lock()
@@ -81,8 +82,8 @@ func (r *Region) Await(ctx context.Context, racks ...string) error {
 	}
 }
 
-// Rack returns a caller for the methods of a rack. Its calls fail with [ErrUnavailable] while the rack is not connected, and
-// wait while too many are in progress.
+// Rack returns a caller for the methods of a rack. Its calls fail with [ErrUnavailable] while the
+// rack is not connected, and wait while too many are in progress.
 func (r *Region) Rack(name string) Caller { return rackCaller{region: r, name: name} }
 
 type rackCaller struct {
@@ -128,8 +129,9 @@ func (r *Region) limit(name string) chan struct{} {
 	return r.limits[name]
 }
 
-// Attach makes a rack callable through c until the returned function is called. Of several connections of a rack the newest
-// is used, and an older one when that has ended. It is for packages that carry connections; [Loopback] calls it by itself.
+// Attach makes a rack callable through c until the returned function is called. Of several
+// connections of a rack the newest is used, and an older one when that has ended. It is for
+// packages that carry connections; [Loopback] calls it by itself.
 func (r *Region) Attach(name string, c Caller) (detach func()) {
 	a := &attached{caller: c}
 	r.mu.Lock()
@@ -147,13 +149,14 @@ func (r *Region) Attach(name string, c Caller) (detach func()) {
 	}
 }
 
-// Conn is what the named rack may do with this region. It is for packages that carry connections and know for certain who
-// the rack is.
+// Conn is what the named rack may do with this region. It is for packages that carry connections
+// and know for certain who the rack is.
 func (r *Region) Conn(rack string) Conn { return &loopback{region: r, rack: rack} }
 
 type callerKey struct{}
 
-// CallingRack is the name of the rack on whose behalf a region's method runs, empty in any other context.
+// CallingRack is the name of the rack on whose behalf a region's method runs, empty in any other
+// context.
 func CallingRack(ctx context.Context) string {
 	name, _ := ctx.Value(callerKey{}).(string)
 	return name

@@ -16,8 +16,8 @@ import (
 	"github.com/gomaas/maas/rpc/internal/linelog"
 )
 
-// A Replica is a rack's copy of its state on disk, one file a topic. A rack that starts without any region serves from
-// it. Its methods may be called concurrently.
+// A Replica is a rack's copy of its state on disk, one file a topic. A rack that starts without any
+// region serves from it. Its methods may be called concurrently.
 type Replica struct {
 	dir    string
 	mu     sync.Mutex // guards following
@@ -31,14 +31,15 @@ type replicaTopic struct {
 	live     int64 // bytes of keys and values, to know when the file is worth compacting
 }
 
-// replicaSuffix ends the file name of a topic, whose own name is escaped so that it cannot leave the directory.
+// replicaSuffix ends the file name of a topic, whose own name is escaped so that it cannot leave
+// the directory.
 const replicaSuffix = ".state"
 
 // compactAbove is the file size in bytes under which a topic's file is never rewritten.
 const compactAbove = 1 << 20
 
-// OpenReplica loads every topic kept in dir, which is made (mode 0700) when missing. Only one Replica may use dir at a
-// time.
+// OpenReplica loads every topic kept in dir, which is made (mode 0700) when missing. Only one
+// Replica may use dir at a time.
 func OpenReplica(dir string) (*Replica, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("rpc: replica: %w", err)
@@ -64,7 +65,8 @@ func OpenReplica(dir string) (*Replica, error) {
 	return r, nil
 }
 
-// topic returns the named topic, opening its file at first use. r.mu is held, or r is not shared yet.
+// topic returns the named topic, opening its file at first use. r.mu is held, or r is not shared
+// yet.
 func (r *Replica) topic(name string) (*replicaTopic, error) {
 	if t := r.topics[name]; t != nil {
 		return t, nil
@@ -96,7 +98,8 @@ func (r *Replica) Position(name string) Position {
 	return Position{}
 }
 
-// Objects returns the topic's objects by key. The map is the caller's, the values must not be modified.
+// Objects returns the topic's objects by key. The map is the caller's, the values must not be
+// modified.
 func (r *Replica) Objects(name string) map[string][]byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 
 // A Position says how much of a topic a rack has. The zero Position has nothing.
 type Position struct {
-	// Epoch names one life of the region's [State]. Revisions of different epochs cannot be compared, so a rack that
-	// comes with another epoch gets the whole topic.
+	// Epoch names one life of the region's [State]. Revisions of different epochs cannot be
+	// compared, so a rack that comes with another epoch gets the whole topic.
 	Epoch string `json:"epoch,omitempty"`
 	// Revision counts changes within the epoch.
 	Revision uint64 `json:"revision,omitempty"`
@@ -28,7 +28,8 @@ type Object struct {
 	Deleted bool   `json:"deleted,omitempty"`
 }
 
-// An Update brings a topic from one position to a later one. Its objects are applied together or not at all.
+// An Update brings a topic from one position to a later one. Its objects are applied together or
+// not at all.
 type Update struct {
 	Topic string `json:"topic"`
 	// Position is where the topic stands once the update is applied.
@@ -41,11 +42,12 @@ type Update struct {
 	Objects []Object `json:"objects"`
 }
 
-// maxRecent bounds how many changes of objects a topic remembers. A rack that is further behind gets the whole topic.
+// maxRecent bounds how many changes of objects a topic remembers. A rack that is further behind
+// gets the whole topic.
 const maxRecent = 8192
 
-// State is what a region wants one rack to serve: keyed objects in topics, each change numbered. The zero State is not
-// usable; make one with [NewState]. Its methods may be called concurrently.
+// State is what a region wants one rack to serve: keyed objects in topics, each change numbered.
+// The zero State is not usable; make one with [NewState]. Its methods may be called concurrently.
 type State struct {
 	epoch   string
 	mu      sync.Mutex // guards following
@@ -83,8 +85,9 @@ func (s *State) topic(name string) *topic {
 	return t
 }
 
-// Set makes objects the whole content of the topic. Only what differs becomes a change; when nothing does, the revision
-// stays. The values must not be modified afterwards. It returns the topic's position.
+// Set makes objects the whole content of the topic. Only what differs becomes a change; when
+// nothing does, the revision stays. The values must not be modified afterwards. It returns the
+// topic's position.
 func (s *State) Set(name string, objects map[string][]byte) Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,16 +105,16 @@ func (s *State) Set(name string, objects map[string][]byte) Position {
 	})
 }
 
-// Change puts the upserts and removes the deletes as one change, in time proportional to them alone. Upserts that equal
-// what is there and deletes of absent keys are no change.
+// Change puts the upserts and removes the deletes as one change, in time proportional to them
+// alone. Upserts that equal what is there and deletes of absent keys are no change.
 func (s *State) Change(name string, upserts map[string][]byte, deletes []string) Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.change(s.topic(name), upserts, func() []string { return deletes })
 }
 
-// Difference returns what [State.Change] is to be called with when some objects become others: all of after as JSON, and the
-// keys that only before has.
+// Difference returns what [State.Change] is to be called with when some objects become others: all
+// of after as JSON, and the keys that only before has.
 func Difference[T any](before, after []T, key func(T) string) (upserts map[string][]byte, deletes []string, err error) {
 	upserts = make(map[string][]byte, len(after))
 	for _, x := range after {
@@ -158,7 +161,8 @@ func (s *State) change(t *topic, upserts map[string][]byte, deletes func() []str
 	return Position{Epoch: s.epoch, Revision: t.revision}
 }
 
-// forget drops the older half of the changes once there are too many; readers from before then start over.
+// forget drops the older half of the changes once there are too many; readers from before then
+// start over.
 func (t *topic) forget() {
 	if len(t.recent) <= maxRecent {
 		return
@@ -171,8 +175,8 @@ func (t *topic) forget() {
 	t.recent = append([]touch(nil), t.recent[keep:]...)
 }
 
-// Next waits until the topic is past from and returns the update that leads from there to now. It returns an error only
-// when ctx ends.
+// Next waits until the topic is past from and returns the update that leads from there to now. It
+// returns an error only when ctx ends.
 func (s *State) Next(ctx context.Context, name string, from Position) (Update, error) {
 	for {
 		s.mu.Lock()
@@ -207,7 +211,8 @@ func (s *State) update(name string, t *topic, from Position) Update {
 	return u
 }
 
-// since returns each object that changed after a revision, as it is now: a small change to a large topic is small work.
+// since returns each object that changed after a revision, as it is now: a small change to a large
+// topic is small work.
 func (t *topic) since(revision uint64) []Object {
 	first, _ := slices.BinarySearchFunc(t.recent, revision+1, func(c touch, r uint64) int { return cmp.Compare(c.revision, r) })
 	var out []Object

@@ -11,7 +11,8 @@ type TopicStatus struct {
 	Refused string
 }
 
-// Status returns how far the rack is with each of its topics, in their order. It may be called concurrently with all else.
+// Status returns how far the rack is with each of its topics, in their order. It may be called
+// concurrently with all else.
 func (r *Rack) Status() []TopicStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -26,7 +26,8 @@ const (
 	paramCommunity = "power_pass"
 )
 
-// tables are the columns of PowerNet-MIB that control an outlet: rPDUOutletControlOutletCommand and sPDUOutletCtl.
+// tables are the columns of PowerNet-MIB that control an outlet: rPDUOutletControlOutletCommand and
+// sPDUOutletCtl.
 var tables = map[string]string{
 	"RPDU":         ".1.3.6.1.4.1.318.1.1.12.3.3.1.1.4.",
 	"MASTERSWITCH": ".1.3.6.1.4.1.318.1.1.4.4.2.1.3.",
@@ -144,7 +145,8 @@ func (d *driver) SetPower(ctx context.Context, target power.State) error {
 	return classify(ctx, "switch the outlet "+string(target), answer, err)
 }
 
-// Cycle implements power.Cycler: machines keep some power for seconds, so the time without it is a setting.
+// Cycle implements power.Cycler: machines keep some power for seconds, so the time without it is a
+// setting.
 func (d *driver) Cycle(ctx context.Context) error {
 	if err := d.SetPower(ctx, power.Off); err != nil {
 		return err

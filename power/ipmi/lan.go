@@ -9,8 +9,9 @@ import (
 	"github.com/gomaas/maas/power"
 )
 
-// lan is a session over IPMI 1.5. Its library takes no context and waits 5 s for each answer, so a call that outlives its
-// context goes on in the background until then; the next call, and Close, wait for it.
+// lan is a session over IPMI 1.5. Its library takes no context and waits 5 s for each answer, so a
+// call that outlives its context goes on in the background until then; the next call, and Close,
+// wait for it.
 type lan struct {
 	client *goipmi.Client
 	busy   chan struct{}

@@ -75,7 +75,8 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 // levels are the privilege levels by name. USER can ask but not switch.
 var levels = map[string]byte{"USER": rmcp.User, "OPERATOR": rmcp.Operator, "ADMIN": rmcp.Administrator}
 
-// parseKey reads a BMC key as MAAS writes it: up to 20 characters, or 0x and up to 40 hexadecimal digits.
+// parseKey reads a BMC key as MAAS writes it: up to 20 characters, or 0x and up to 40 hexadecimal
+// digits.
 func parseKey(text string) ([]byte, error) {
 	digits, isHex := strings.CutPrefix(text, "0x")
 	key := []byte(text)
@@ -214,8 +215,8 @@ func (d *lanPlus) setBoot(ctx context.Context, device power.BootDevice, flags by
 	if d.efi {
 		flags |= flagEFI
 	}
-	// Many BMCs know neither of these two, and need neither: the second tells that no part of the system has acted on
-	// the options yet.
+	// Many BMCs know neither of these two, and need neither: the second tells that no part of the
+	// system has acted on the options yet.
 	_, _ = d.command(ctx, op, cmdSetBoot, paramProgress, 1)
 	_, _ = d.command(ctx, op, cmdSetBoot, paramBootAck, 1, 1)
 	_, err := d.command(ctx, op, cmdSetBoot, paramBootFlags, flags, selector<<2, 0, 0, 0)
@@ -223,8 +224,8 @@ func (d *lanPlus) setBoot(ctx context.Context, device power.BootDevice, flags by
 	return err
 }
 
-// BootOnce implements power.Booter. Some BMCs, and OpenIPMI's simulator, keep the device but not the bit that says it is
-// valid, so only the device is compared.
+// BootOnce implements power.Booter. Some BMCs, and OpenIPMI's simulator, keep the device but not
+// the bit that says it is valid, so only the device is compared.
 func (d *lanPlus) BootOnce(ctx context.Context) (power.BootDevice, error) {
 	const op = "read the boot device"
 	answer, err := d.command(ctx, op, cmdGetBoot, paramBootFlags, 0, 0)

@@ -13,7 +13,8 @@ import (
 // arpTable is where Linux shows the addresses of its neighbours.
 const arpTable = "/proc/net/arp"
 
-// neighbour finds the IPv4 address of a BMC by its link address, among those that this host has talked to of late.
+// neighbour finds the IPv4 address of a BMC by its link address, among those that this host has
+// talked to of late.
 func neighbour(mac string) (string, error) {
 	const op = "find the BMC"
 	if mac == "" {
@@ -34,7 +35,8 @@ func neighbour(mac string) (string, error) {
 	return "", power.Errorf(power.Connection, op, "no neighbour of this rack has the MAC address %s now", want)
 }
 
-// lookup reads a table of lines "address type flags MAC mask device"; flag 2 marks the complete ones.
+// lookup reads a table of lines "address type flags MAC mask device"; flag 2 marks the complete
+// ones.
 func lookup(table io.Reader, want net.HardwareAddr) string {
 	for in := bufio.NewScanner(table); in.Scan(); {
 		f := strings.Fields(in.Text())

@@ -41,7 +41,8 @@ var units = map[byte]string{
 	1: "degrees C", 2: "degrees F", 3: "degrees K", 4: "V", 5: "A", 6: "W", 7: "J", 18: "RPM", 19: "Hz", 20: "us", 21: "ms", 22: "s",
 }
 
-// parseSensor reads a record. Records of other types, and of sensors without an analogue reading, are not ok.
+// parseSensor reads a record. Records of other types, and of sensors without an analogue reading,
+// are not ok.
 func parseSensor(r []byte) (s sensor, ok bool) {
 	if len(r) < atName || r[3] != fullSensor || r[atReading] != thresholds {
 		return s, false
@@ -70,7 +71,8 @@ func signed(x, bits int) int {
 	return x
 }
 
-// text decodes a name (section 43.15). Unicode has no defined encoding there, and only printable ASCII is kept of anything.
+// text decodes a name (section 43.15). Unicode has no defined encoding there, and only printable
+// ASCII is kept of anything.
 func text(kind byte, b []byte) string {
 	var out strings.Builder
 	switch kind {

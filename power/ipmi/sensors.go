@@ -50,7 +50,8 @@ func (d *lanPlus) Sensors(ctx context.Context) ([]power.Sensor, error) {
 	return out, nil
 }
 
-// record reads a record in pieces. A reservation may be lost at any time, when somebody else takes one.
+// record reads a record in pieces. A reservation may be lost at any time, when somebody else takes
+// one.
 func (d *lanPlus) record(ctx context.Context, id uint16) (next uint16, record []byte, err error) {
 	for range reservationTries {
 		next, record, err = d.recordOnce(ctx, id)
@@ -120,7 +121,8 @@ func (d *lanPlus) reading(ctx context.Context, s sensor) (out power.Sensor, ok b
 	return out, true, nil
 }
 
-// healthOf reads the thresholds that are crossed (table 35-15): non-critical, critical and non-recoverable, low and high.
+// healthOf reads the thresholds that are crossed (table 35-15): non-critical, critical and
+// non-recoverable, low and high.
 func healthOf(crossed byte) string {
 	switch {
 	case crossed&0b110110 != 0:

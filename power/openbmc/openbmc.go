@@ -130,8 +130,8 @@ func (d *driver) put(ctx context.Context, op, path string, value any) error {
 	return d.do(ctx, op, http.MethodPut, path, value, nil)
 }
 
-// PowerState implements power.Driver. The host's state is asked, and where it is neither running nor off the chassis',
-// since a host may hang with the power on.
+// PowerState implements power.Driver. The host's state is asked, and where it is neither running
+// nor off the chassis', since a host may hang with the power on.
 func (d *driver) PowerState(ctx context.Context) (power.State, error) {
 	const op = "read the power state"
 	state, err := d.get(ctx, op, hostState)

@@ -8,11 +8,11 @@ import (
 	"github.com/gomaas/maas/power"
 )
 
-// A Chassis is a simulated machine as its BMC sees it. The zero Chassis is off. Its methods may be called concurrently; its
-// fields are set before a BMC serves it, or in [Chassis.Configure].
+// A Chassis is a simulated machine as its BMC sees it. The zero Chassis is off. Its methods may be
+// called concurrently; its fields are set before a BMC serves it, or in [Chassis.Configure].
 type Chassis struct {
-	// OnPower is told each change of power, one after the other, with the device of the boot that begins when it comes on.
-	// It must return soon. Nil tells nobody.
+	// OnPower is told each change of power, one after the other, with the device of the boot that
+	// begins when it comes on. It must return soon. Nil tells nobody.
 	OnPower func(on bool, boot power.BootDevice)
 	// Delay is how long a change takes after the BMC has accepted it. Zero means none.
 	Delay time.Duration

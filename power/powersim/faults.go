@@ -18,7 +18,8 @@ type faults struct {
 	end    func()          // forgets all sessions; nil = by client
 }
 
-// Stall makes the BMC stop in the middle of an answer (Redfish) or not answer at all (IPMI), until it is told otherwise.
+// Stall makes the BMC stop in the middle of an answer (Redfish) or not answer at all (IPMI), until
+// it is told otherwise.
 func (b *BMC) Stall(on bool) {
 	b.faults.mu.Lock()
 	defer b.faults.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/power"
 )
 
-// ServeOpenBMC starts a BMC with OpenBMC's D-Bus REST interface over TLS on a free port of 127.0.0.1. Its certificate is
-// self-signed; the target pins it.
+// ServeOpenBMC starts a BMC with OpenBMC's D-Bus REST interface over TLS on a free port of
+// 127.0.0.1. Its certificate is self-signed; the target pins it.
 func ServeOpenBMC(c *Chassis, user, password string) (*BMC, error) {
 	o := &openBMC{chassis: c, user: user, password: password, sessions: map[string]bool{}}
 	return serveTLS(c, "openbmc", user, password, o.handler(), o.count, o.endSessions)

@@ -17,8 +17,8 @@ import (
 // maxSessions is how many sessions a simulated Redfish BMC has; real ones have as few.
 const maxSessions = 8
 
-// ServeRedfish starts a BMC with Redfish over TLS on a free port of 127.0.0.1. Its certificate is self-signed; the target
-// pins it.
+// ServeRedfish starts a BMC with Redfish over TLS on a free port of 127.0.0.1. Its certificate is
+// self-signed; the target pins it.
 func ServeRedfish(c *Chassis, user, password string) (*BMC, error) {
 	return Shape{}.Serve(c, user, password)
 }

@@ -1,16 +1,18 @@
 package powersim
 
-// A Shape is how a make of BMC lays out its Redfish service: the differences that clients trip over. The zero Shape is a
-// plain one after the standard.
+// A Shape is how a make of BMC lays out its Redfish service: the differences that clients trip
+// over. The zero Shape is a plain one after the standard.
 type Shape struct {
 	Name string // for tests
 	// System is the ID of the one system. Empty means "1".
 	System string
 	// Slash has all URIs that the service gives out end with a slash; both forms are answered.
 	Slash bool
-	// ResetTypes are what the system offers. Nil means On, ForceOff, GracefulShutdown, ForceRestart and PowerCycle.
+	// ResetTypes are what the system offers. Nil means On, ForceOff, GracefulShutdown, ForceRestart
+	// and PowerCycle.
 	ResetTypes []string
-	// ActionInfo tells the reset types in a resource of their own, not beside the action (DSP0266 section 9.6.13).
+	// ActionInfo tells the reset types in a resource of their own, not beside the action (DSP0266
+	// section 9.6.13).
 	ActionInfo bool
 	// ETag is how the system's version is told.
 	ETag ETag
@@ -22,8 +24,8 @@ type Shape struct {
 	NeedsMode bool
 	// AbsoluteLocation tells a new session's whole URL.
 	AbsoluteLocation bool
-	// SensorCollection tells the sensors as the collection that came with the release of 2020.4, not as Thermal and Power,
-	// and has LocationIndicatorActive in the place of IndicatorLED.
+	// SensorCollection tells the sensors as the collection that came with the release of 2020.4,
+	// not as Thermal and Power, and has LocationIndicatorActive in the place of IndicatorLED.
 	SensorCollection bool
 	// Powering reports PoweringOn and PoweringOff during a change.
 	Powering bool

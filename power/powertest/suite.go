@@ -46,7 +46,8 @@ func (h Harness) with(names []string, value string) power.Target {
 	return t
 }
 
-// Run runs the conformance suite. open makes a harness with a fresh BMC and removes it when the test ends.
+// Run runs the conformance suite. open makes a harness with a fresh BMC and removes it when the
+// test ends.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	for name, test := range map[string]func(*testing.T, Harness, *power.Controller){
 		"OnAndOff":         testOnAndOff,

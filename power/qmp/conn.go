@@ -14,7 +14,8 @@ import (
 	"github.com/gomaas/maas/power"
 )
 
-// maxMessages bounds the events that are skipped while waiting for an answer, and maxBytes what a monitor may send.
+// maxMessages bounds the events that are skipped while waiting for an answer, and maxBytes what a
+// monitor may send.
 const (
 	maxMessages = 10000
 	maxBytes    = 16 << 20

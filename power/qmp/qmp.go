@@ -28,7 +28,8 @@ func Kind() power.Kind {
 
 type driver struct{ conn *conn }
 
-// off are the run states in which the machine has no power: stopped before or after it ran. Others, even a crash, are on.
+// off are the run states in which the machine has no power: stopped before or after it ran. Others,
+// even a crash, are on.
 var off = map[string]bool{"prelaunch": true, "shutdown": true, "paused": true}
 
 // PowerState implements power.Driver.
@@ -45,8 +46,8 @@ func (d *driver) PowerState(ctx context.Context) (power.State, error) {
 	return power.On, nil
 }
 
-// SetPower implements power.Driver. Power that comes or goes is a reset either way, so that a machine that switched itself
-// off starts from the beginning.
+// SetPower implements power.Driver. Power that comes or goes is a reset either way, so that a
+// machine that switched itself off starts from the beginning.
 func (d *driver) SetPower(ctx context.Context, target power.State) error {
 	state, err := d.PowerState(ctx)
 	if err != nil || state == target {

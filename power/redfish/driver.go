@@ -69,7 +69,8 @@ func (d *driver) choose(ctx context.Context, node string) error {
 	return power.Errorf(power.Settings, op, "the BMC has no system %q; there are %q", node, ids)
 }
 
-// classify sorts the library's errors. The library hides the context's own error, so that is asked first.
+// classify sorts the library's errors. The library hides the context's own error, so that is asked
+// first.
 func classify(ctx context.Context, op string, err error) error {
 	var answer *schemas.Error
 	if ctx.Err() != nil || !errors.As(err, &answer) {
@@ -128,7 +129,8 @@ func (d *driver) SoftOff(ctx context.Context) error {
 	return d.reset(ctx, "soft shutdown", schemas.GracefulShutdownResetType)
 }
 
-// reset sends the first of the reset types that the system says it has. One that does not say gets the first.
+// reset sends the first of the reset types that the system says it has. One that does not say gets
+// the first.
 func (d *driver) reset(ctx context.Context, op string, types ...schemas.ResetType) error {
 	system, err := d.read(ctx, op)
 	if err != nil {
@@ -148,7 +150,8 @@ func (d *driver) reset(ctx context.Context, op string, types ...schemas.ResetTyp
 	})
 }
 
-// retryStale does something again, once, on a fresh copy when the BMC says that the first was out of date.
+// retryStale does something again, once, on a fresh copy when the BMC says that the first was out
+// of date.
 func (d *driver) retryStale(ctx context.Context, op string, s *schemas.ComputerSystem, do func(*schemas.ComputerSystem) error) error {
 	err := do(s)
 	var answer *schemas.Error
@@ -202,8 +205,8 @@ func (d *driver) setBoot(ctx context.Context, device power.BootDevice, enabled s
 	return d.retryStale(ctx, op, system, func(s *schemas.ComputerSystem) error { return s.SetBoot(&boot) })
 }
 
-// BootOnce implements power.Booter. Where settings wait at a resource of their own until they are applied, the override is
-// found there.
+// BootOnce implements power.Booter. Where settings wait at a resource of their own until they are
+// applied, the override is found there.
 func (d *driver) BootOnce(ctx context.Context) (power.BootDevice, error) {
 	const op = "read the boot device"
 	system, err := d.read(ctx, op)

@@ -5,11 +5,12 @@
 //		"ssh_fingerprint": "SHA256:...",
 //	}}
 //
-// The address is a libvirt URI whose transport is unix (the default when there is no host), tcp, tls or ssh (the default when
-// there is one). Over ssh the library of Go is used, with the password, the key in ssh_key, or the keys of the user that runs
-// the program; the host must be known by ssh_fingerprint or by that user's known_hosts file. Over tls the certificate is
-// verified as the tls_ parameters say, and tls_cert and tls_key are shown to the host. tcp neither encrypts nor asks who one
-// is: it is for test hosts.
+// The address is a libvirt URI whose transport is unix (the default when there is no host), tcp,
+// tls or ssh (the default when there is one). Over ssh the library of Go is used, with the
+// password, the key in ssh_key, or the keys of the user that runs the program; the host must be
+// known by ssh_fingerprint or by that user's known_hosts file. Over tls the certificate is verified
+// as the tls_ parameters say, and tls_cert and tls_key are shown to the host. tcp neither encrypts
+// nor asks who one is: it is for test hosts.
 //
 // What a machine boots from is part of its definition and not changed here.
 package virsh

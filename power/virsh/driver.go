@@ -14,8 +14,8 @@ import (
 	"github.com/gomaas/maas/power"
 )
 
-// driver is a connection to a libvirt host for one of its machines. The library takes no context: when one ends the
-// connection is closed, which ends the call.
+// driver is a connection to a libvirt host for one of its machines. The library takes no context:
+// when one ends the connection is closed, which ends the call.
 type driver struct {
 	virt    *libvirt.Libvirt
 	conn    net.Conn

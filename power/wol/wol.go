@@ -63,8 +63,8 @@ func open(_ context.Context, p power.Params) (power.Driver, error) {
 	return &driver{address, Packet(mac, password)}, nil
 }
 
-// Packet returns the magic packet for a link address: six octets of ones, the address 16 times, and the SecureOn password
-// if there is one.
+// Packet returns the magic packet for a link address: six octets of ones, the address 16 times, and
+// the SecureOn password if there is one.
 func Packet(mac, password net.HardwareAddr) []byte {
 	b := append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(mac, 16)...)
 	return append(b, password...)

@@ -50,7 +50,8 @@ func (d *deadline) wait() <-chan struct{} {
 	return d.ch
 }
 
-// until waits for a time. It returns the error of whichever comes first: closed (net.ErrClosed or why) or the deadline.
+// until waits for a time. It returns the error of whichever comes first: closed (net.ErrClosed or
+// why) or the deadline.
 func until(t time.Time, closed <-chan struct{}, why func() error, dl *deadline) error {
 	wait := time.Until(t)
 	if wait <= 0 {

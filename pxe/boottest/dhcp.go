@@ -141,8 +141,9 @@ const (
 	optVendor      = 43
 )
 
-// proxied adds the boot data of a proxyDHCP server: those of its offer, or those of its answer on port 4011, which firmware
-// asks when the offer names no file or does not say that it will do (option 43, discovery control).
+// proxied adds the boot data of a proxyDHCP server: those of its offer, or those of its answer on
+// port 4011, which firmware asks when the offer names no file or does not say that it will do
+// (option 43, discovery control).
 func (c *dhcpClient) proxied(ctx context.Context, lease *Lease, offer *dhcpv4.DHCPv4) error {
 	if !c.fw.BootServer || bootFile(offer) != "" && useOffer(offer.Options.Get(dhcpv4.GenericOptionCode(optVendor))) {
 		lease.addBoot(offer)
@@ -207,7 +208,8 @@ func isAnswer(m *dhcpv4.DHCPv4) bool {
 	return m.MessageType() == dhcpv4.MessageTypeAck || m.MessageType() == dhcpv4.MessageTypeNak
 }
 
-// choose takes the first offer with an address, one with a boot file before others, and the first proxyDHCP offer.
+// choose takes the first offer with an address, one with a boot file before others, and the first
+// proxyDHCP offer.
 func choose(offers []*dhcpv4.DHCPv4) (best, proxy *dhcpv4.DHCPv4) {
 	for _, o := range offers {
 		switch {
@@ -256,7 +258,8 @@ func (c *dhcpClient) ask(ctx context.Context, m *dhcpv4.DHCPv4, to netip.AddrPor
 	return nil, fmt.Errorf("no answer to %v (%d sent)", m.MessageType(), len(c.fw.Resend))
 }
 
-// first waits for an answer. Offers without an address, of proxyDHCP servers, are none: it waits on for one that has.
+// first waits for an answer. Offers without an address, of proxyDHCP servers, are none: it waits on
+// for one that has.
 func (c *dhcpClient) first(end time.Time, want func(*dhcpv4.DHCPv4) bool) (got []*dhcpv4.DHCPv4, err error) {
 	for {
 		one, err := c.collect(end, 1, want)

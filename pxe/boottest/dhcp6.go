@@ -16,7 +16,8 @@ import (
 	"github.com/insomniacslk/dhcp/rfc1035label"
 )
 
-// dhcp6Client is the DHCPv6 client of firmware, a loader or the system: it takes one address, and what there is to boot.
+// dhcp6Client is the DHCPv6 client of firmware, a loader or the system: it takes one address, and
+// what there is to boot.
 type dhcp6Client struct {
 	*dhcpClient
 	server netip.Addr // that answered last
@@ -62,7 +63,8 @@ func (c *dhcp6Client) obtain6() (*Lease, error) {
 	return c.accept6(reply)
 }
 
-// message6 makes a message with what the personality puts into it, as EDK II and iPXE do: a DUID of the machine's UUID.
+// message6 makes a message with what the personality puts into it, as EDK II and iPXE do: a DUID of
+// the machine's UUID.
 func (c *dhcp6Client) message6(kind dhcpv6.MessageType) *dhcpv6.Message {
 	m := &dhcpv6.Message{MessageType: kind}
 	_, _ = rand.Read(m.TransactionID[:])

@@ -1,5 +1,6 @@
-// Package boottest is a machine that boots from the network, in memory: for tests of boot servers, and for showing them.
-// There are no namespaces, no root and no real time: it works inside a testing/synctest bubble.
+// Package boottest is a machine that boots from the network, in memory: for tests of boot servers,
+// and for showing them. There are no namespaces, no root and no real time: it works inside a
+// testing/synctest bubble.
 //
 // # The one call
 //
@@ -14,30 +15,34 @@
 //
 // # The struct
 //
-// [MachineConfig] says which network card and firmware a machine has and who watches it boot. [Firmware] is plain data: what
-// real firmware puts into its DHCP packets, which TFTP options it asks for, how long it waits; take one of the personalities
-// of this package and change what a test is about. [Report] holds every stage and every fetch with sizes, times and
-// negotiated options, and hashes of what is running.
+// [MachineConfig] says which network card and firmware a machine has and who watches it boot.
+// [Firmware] is plain data: what real firmware puts into its DHCP packets, which TFTP options it
+// asks for, how long it waits; take one of the personalities of this package and change what a test
+// is about. [Report] holds every stage and every fetch with sizes, times and negotiated options,
+// and hashes of what is running.
 //
 // # The parts
 //
-// A [Segment] is the wire, of IPv4 or IPv6: it delivers datagrams and streams between nodes, with delay, reordering, loss
-// and a rate when asked to. [Segment.VLAN] is a tagged network on the same wire, [Segment.RelayTo] a router with a DHCP relay
-// between two. A [Node] is a host, with a DHCP server port ([Node.DHCP] has the shape of dhcpsrv.Conn), that of boot servers
-// ([Node.DHCPBoot]), packet conns, listeners and a dialer. [Machine.PowerOn], [Machine.PowerOff] and [Machine.Powered] are
-// what a simulated BMC acts on, such as power/powersim.Chassis.
+// A [Segment] is the wire, of IPv4 or IPv6: it delivers datagrams and streams between nodes, with
+// delay, reordering, loss and a rate when asked to. [Segment.VLAN] is a tagged network on the same
+// wire, [Segment.RelayTo] a router with a DHCP relay between two. A [Node] is a host, with a DHCP
+// server port ([Node.DHCP] has the shape of dhcpsrv.Conn), that of boot servers ([Node.DHCPBoot]),
+// packet conns, listeners and a dialer. [Machine.PowerOn], [Machine.PowerOff] and [Machine.Powered]
+// are what a simulated BMC acts on, such as power/powersim.Chassis.
 //
 // # How real it is
 //
-// DHCP, TFTP, HTTP and DNS are spoken byte by byte, by clients written for this package and not by those of the servers under
-// test. Options, order of requests and waits follow captures of QEMU's iPXE ROM, OVMF, shim 15.8, GRUB 2.06, pxelinux 6.04,
-// U-Boot 2023.01 and udhcpc; Petitboot, s390-ccw and ONIE are made after their manuals. iPXE scripts and configurations of
-// GRUB and pxelinux are interpreted, in the part of the languages that boot servers use; a command the
-// interpreter does not know fails as it would on a loader without it, and is noted in [Report.Console]. Below UDP and TCP
-// there is no wire: no ARP, no IP fragments, no Ethernet frames. Loaders are not executed: their names tell what they do.
+// DHCP, TFTP, HTTP and DNS are spoken byte by byte, by clients written for this package and not by
+// those of the servers under test. Options, order of requests and waits follow captures of QEMU's
+// iPXE ROM, OVMF, shim 15.8, GRUB 2.06, pxelinux 6.04, U-Boot 2023.01 and udhcpc; Petitboot,
+// s390-ccw and ONIE are made after their manuals. iPXE scripts and configurations of GRUB and
+// pxelinux are interpreted, in the part of the languages that boot servers use; a command the
+// interpreter does not know fails as it would on a loader without it, and is noted in
+// [Report.Console]. Below UDP and TCP there is no wire: no ARP, no IP fragments, no Ethernet
+// frames. Loaders are not executed: their names tell what they do.
 //
 // # Concurrency
 //
-// Segments, nodes and machines are safe for concurrent use. A segment has no goroutines; a machine has one while it is
-// powered on by PowerOn, and PowerOff waits for it.
+// Segments, nodes and machines are safe for concurrent use. A segment has no goroutines; a machine
+// has one while it is powered on by PowerOn, and PowerOff waits for it.
 package boottest

@@ -71,7 +71,8 @@ func (l *limited) Write(p []byte) (int, error) {
 	return l.Buffer.Write(p)
 }
 
-// fetch reads a tftp or http URL, after a probe if the source makes one, and notes it in the report.
+// fetch reads a tftp or http URL, after a probe if the source makes one, and notes it in the
+// report.
 func (b *boot) fetch(ctx context.Context, src source, stage Stage, uri string, w io.Writer) (Fetch, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -125,7 +126,8 @@ func (b *boot) transfer(ctx context.Context, src source, u *url.URL, probe bool,
 	return fmt.Errorf("%s speaks no %s", src.by, u.Scheme)
 }
 
-// tftpName is the file name in a tftp URL: what follows the slash after the server. A name with a leading slash has two.
+// tftpName is the file name in a tftp URL: what follows the slash after the server. A name with a
+// leading slash has two.
 func tftpName(u *url.URL) string {
 	return strings.TrimPrefix(u.Path, "/")
 }
@@ -175,7 +177,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// httpClient makes a client on the machine's own network. It asks for no compression, as firmware does not.
+// httpClient makes a client on the machine's own network. It asks for no compression, as firmware
+// does not.
 func (b *boot) httpClient(redirects int) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{DialContext: b.dial, DisableCompression: true},

@@ -2,8 +2,8 @@ package boottest
 
 import "time"
 
-// Firmware is a personality: what a kind of firmware sends, asks for and does. It is plain data; the values of this package
-// come from captures.
+// Firmware is a personality: what a kind of firmware sends, asks for and does. It is plain data;
+// the values of this package come from captures.
 type Firmware struct {
 	Name string // for reports
 
@@ -20,13 +20,16 @@ type Firmware struct {
 	ClientID    bool     // option 61 with the link address
 	UUID        bool     // option 97
 
-	// OfferWait is how long it collects offers before it takes one. With IPXE set, an offer with 175.176=1 ends it.
+	// OfferWait is how long it collects offers before it takes one. With IPXE set, an offer with
+	// 175.176=1 ends it.
 	OfferWait time.Duration
-	// Resend are the silences after which it sends a DHCP message again; it gives up after the last.
+	// Resend are the silences after which it sends a DHCP message again; it gives up after the
+	// last.
 	Resend []time.Duration
 
 	TFTP TFTPOptions // of its own loads
-	// SizeProbe reads every file twice: the first request asks for the size and is broken off with ERROR 8.
+	// SizeProbe reads every file twice: the first request asks for the size and is broken off with
+	// ERROR 8.
 	SizeProbe bool
 	// UserAgent of its HTTP requests; "" = it speaks no HTTP.
 	UserAgent string
@@ -35,25 +38,30 @@ type Firmware struct {
 	// Redirects is how many HTTP redirects it follows.
 	Redirects int
 
-	// BootServer asks a proxyDHCP server again, on port 4011, unless its offer says that this is not needed.
+	// BootServer asks a proxyDHCP server again, on port 4011, unless its offer says that this is
+	// not needed.
 	BootServer bool
 
-	// Loader says what the firmware itself is able to run: "ipxe" interprets iPXE scripts, "pxelinux" configurations of
-	// pxelinux, "onie" runs installers, "" only runs loaders.
+	// Loader says what the firmware itself is able to run: "ipxe" interprets iPXE scripts,
+	// "pxelinux" configurations of pxelinux, "onie" runs installers, "" only runs loaders.
 	Loader string
-	// Configs are what firmware looks for by itself, below the path prefix of option 210, when DHCP names no boot file:
-	// names with {uuid}, {mac} and {hexip}, which stands for the address in all its lengths.
+	// Configs are what firmware looks for by itself, below the path prefix of option 210, when DHCP
+	// names no boot file: names with {uuid}, {mac} and {hexip}, which stands for the address in all
+	// its lengths.
 	Configs []string
-	// EFI firmware ends in its set-up screen when a loader returns success; others go on with the next boot device.
+	// EFI firmware ends in its set-up screen when a loader returns success; others go on with the
+	// next boot device.
 	EFI bool
 }
 
-// TFTPOptions are the options of a read request; zero values are not sent. Windowsize 0 is lock-step.
+// TFTPOptions are the options of a read request; zero values are not sent. Windowsize 0 is
+// lock-step.
 type TFTPOptions struct {
 	BlockSize  int
 	WindowSize int
 	AskSize    bool // tsize=0
-	// Names is the order in which the options are sent, of "blksize", "windowsize" and "tsize"; nil = this one.
+	// Names is the order in which the options are sent, of "blksize", "windowsize" and "tsize"; nil
+	// = this one.
 	Names []string
 }
 
@@ -75,7 +83,8 @@ var (
 )
 
 var (
-	// BIOSiPXE is SeaBIOS with iPXE as the boot ROM of the network card (QEMU, iPXE 1.0.0+git-20190125).
+	// BIOSiPXE is SeaBIOS with iPXE as the boot ROM of the network card (QEMU, iPXE
+	// 1.0.0+git-20190125).
 	BIOSiPXE = Firmware{
 		Name: "bios-ipxe", Arch: []uint16{0}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE", NIC: []byte{1, 2, 1},
 		IPXE: []byte{177, 5, 1, 0x1a, 0xf4, 0x10, 0, 235, 3, 1, 0, 0, 23, 1, 1, 34, 1, 1, 19, 1, 1, 17, 1, 1, 39, 1, 1, 25, 1, 1,
@@ -102,7 +111,8 @@ var (
 		TFTP: TFTPOptions{BlockSize: 1456, AskSize: true, Names: []string{"tsize", "blksize"}}, SizeProbe: true,
 	}
 
-	// UEFIShimGRUB is UEFI PXE on x64 as OVMF (EDK II) does it. With the usual boot file it runs shim, and that runs GRUB.
+	// UEFIShimGRUB is UEFI PXE on x64 as OVMF (EDK II) does it. With the usual boot file it runs
+	// shim, and that runs GRUB.
 	UEFIShimGRUB = Firmware{
 		Name: "uefi-pxe", Arch: []uint16{7}, VendorClass: "PXEClient:Arch:00007:UNDI:003000", NIC: []byte{1, 3, 0},
 		Requested: edkRequested, MaxSize: 1472, MaxSizeAck: 65280, Broadcast: true, UUID: true, Resend: edkResend, OfferWait: 3700 * time.Millisecond,
@@ -118,8 +128,8 @@ var (
 		UserAgent: "UefiHttpBoot/1.0", HTTPHead: true, EFI: true,
 	}
 
-	// UEFIARM64, UEFIARM64HTTP, UEFIIA32, UEFIRISCV64 and UEFIRISCV64HTTP are the same firmware on other processors (AAVMF; IA32
-	// after RFC 4578, RISC-V after the registry of RFC 5970).
+	// UEFIARM64, UEFIARM64HTTP, UEFIIA32, UEFIRISCV64 and UEFIRISCV64HTTP are the same firmware on
+	// other processors (AAVMF; IA32 after RFC 4578, RISC-V after the registry of RFC 5970).
 	UEFIARM64       = UEFIShimGRUB.as("uefi-arm64-pxe", 11, "PXEClient:Arch:00011:UNDI:003000")
 	UEFIARM64HTTP   = UEFIHTTP.as("uefi-arm64-http", 19, "HTTPClient:Arch:00019:UNDI:003000")
 	UEFIIA32        = UEFIShimGRUB.as("uefi-ia32-pxe", 6, "PXEClient:Arch:00006:UNDI:003000")
@@ -128,7 +138,8 @@ var (
 	// UnknownPXE is a PXE ROM with a processor nobody has heard of.
 	UnknownPXE = BIOSPXE.as("unknown-pxe", 99, "PXEClient:Arch:00099:UNDI:002001")
 
-	// Petitboot is what OpenPOWER machines boot with, after its manual; S390X is s390-ccw of QEMU, after QEMU's.
+	// Petitboot is what OpenPOWER machines boot with, after its manual; S390X is s390-ccw of QEMU,
+	// after QEMU's.
 	Petitboot = Firmware{
 		Name: "petitboot", Arch: []uint16{14}, Requested: []byte{1, 3, 6, 12, 15, 66, 67, 209, 210}, MaxSize: 576, ClientID: true, UUID: true,
 		Resend: udhcpc.Resend, Loader: "pxelinux", Configs: pxelinuxConfigs,

@@ -29,7 +29,8 @@ type grub struct {
 // grubMenu is a menu: what it holds is run after the configuration has been read.
 type grubMenu struct{ entries []grubBlock }
 
-// grub runs GRUB as it comes out of a signed network image: lists of modules, then its configuration.
+// grub runs GRUB as it comes out of a signed network image: lists of modules, then its
+// configuration.
 func (b *boot) grub(ctx context.Context, uri string) error {
 	u, err := url.Parse(uri)
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// A GRUB configuration is parsed into statements. The language is that of GRUB's manual as far as boot configurations use
-// it: commands, if, for, while, until, menuentry, submenu, function; quotes, $name and ${name}.
+// A GRUB configuration is parsed into statements. The language is that of GRUB's manual as far as
+// boot configurations use it: commands, if, for, while, until, menuentry, submenu, function;
+// quotes, $name and ${name}.
 
 // grubWord is a word made of pieces; it is split at blanks where an unquoted variable brings some.
 type grubWord []grubPiece
@@ -49,7 +50,8 @@ type grubToken struct {
 	word grubWord
 }
 
-// literal returns the text of a word without variables or quotes, "" for others: what keywords are recognised by.
+// literal returns the text of a word without variables or quotes, "" for others: what keywords are
+// recognised by.
 func (t grubToken) literal() string {
 	if t.op == "" && len(t.word) == 1 && !t.word[0].isVar && !t.word[0].quoted {
 		return t.word[0].text

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// ipxeScript is a script being interpreted. The language: one command line per line, joined by || and &&; labels; settings
-// in ${}. A line that fails ends the script.
+// ipxeScript is a script being interpreted. The language: one command line per line, joined by ||
+// and &&; labels; settings in ${}. A line that fails ends the script.
 type ipxeScript struct {
 	*boot
 	uri      string
@@ -58,7 +58,8 @@ func (b *boot) ipxe(ctx context.Context, text, uri string) error {
 	case errors.As(err, &end):
 		return err
 	case errors.As(err, &exit):
-		// UEFI shows its set-up screen when a boot program returns success; a BIOS goes on in any case.
+		// UEFI shows its set-up screen when a boot program returns success; a BIOS goes on in any
+		// case.
 		if b.fw.EFI && exit.status == 0 {
 			return &ended{SetupMenu}
 		}
@@ -102,8 +103,8 @@ func joinLines(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// line runs the commands of one line. Control errors (a boot, an exit) end it at once; others make it fail unless an ||
-// follows.
+// line runs the commands of one line. Control errors (a boot, an exit) end it at once; others make
+// it fail unless an || follows.
 func (s *ipxeScript) line(ctx context.Context, line string) error {
 	var failure error
 	run := true
@@ -199,7 +200,8 @@ func (s *ipxeScript) jump(args []string) error {
 	return fmt.Errorf("goto %s: no such label", strings.Join(args, " "))
 }
 
-// options takes --name value and flags from the front of arguments. Flags that change nothing here are skipped.
+// options takes --name value and flags from the front of arguments. Flags that change nothing here
+// are skipped.
 func options(args []string) (flags map[string]string, rest []string) {
 	flags = map[string]string{}
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {

@@ -56,7 +56,8 @@ func (b *boot) load(ctx context.Context, file string) error {
 	return b.runImage(ctx, uri)
 }
 
-// runImage fetches what a URL names, an iPXE script if the machine runs iPXE, else a program, and runs it.
+// runImage fetches what a URL names, an iPXE script if the machine runs iPXE, else a program, and
+// runs it.
 func (b *boot) runImage(ctx context.Context, uri string) error {
 	if b.depth++; b.depth > maxDepth {
 		return fmt.Errorf("%d loaders in a row load each other: %s", maxDepth, uri)
@@ -118,7 +119,8 @@ func (b *boot) startIPXE(ctx context.Context) error {
 	return b.network(ctx)
 }
 
-// shim looks for its optional files beside it, then runs GRUB from there. It uses the firmware's own protocols.
+// shim looks for its optional files beside it, then runs GRUB from there. It uses the firmware's
+// own protocols.
 func (b *boot) shim(ctx context.Context, uri string) error {
 	src := b.own()
 	src.by, src.tftp, src.probe, src.head = "shim", shimTFTP, false, false
@@ -135,7 +137,8 @@ func (b *boot) shim(ctx context.Context, uri string) error {
 	return b.grub(ctx, grub)
 }
 
-// beside returns the URL of a file in the same directory. Over HTTP shim writes the slash between twice.
+// beside returns the URL of a file in the same directory. Over HTTP shim writes the slash between
+// twice.
 func beside(uri, name string) string {
 	u, err := url.Parse(uri)
 	if err != nil {

@@ -20,13 +20,14 @@ type MachineConfig struct {
 
 	// Disk: there is a bootable system on the local disk.
 	Disk bool
-	// Resolve are names that the system looks up besides its own, which it resolves forward and back when DHCP gives it a
-	// domain and a DNS server.
+	// Resolve are names that the system looks up besides its own, which it resolves forward and
+	// back when DHCP gives it a domain and a DNS server.
 	Resolve []string
-	// Impatient leaves out the waits that real firmware makes for further offers, and sleeps of scripts, for boots on the
-	// wall clock. Silences after which packets are sent again stay.
+	// Impatient leaves out the waits that real firmware makes for further offers, and sleeps of
+	// scripts, for boots on the wall clock. Silences after which packets are sent again stay.
 	Impatient bool
-	// Observe is called for every step of a boot, one at a time, from the goroutine of the boot. nil = nobody watches.
+	// Observe is called for every step of a boot, one at a time, from the goroutine of the boot.
+	// nil = nobody watches.
 	Observe func(Progress)
 }
 
@@ -71,10 +72,11 @@ func (s *Segment) NewMachine(cfg MachineConfig) *Machine {
 // MAC returns the link address of the machine.
 func (m *Machine) MAC() net.HardwareAddr { return m.cfg.MAC }
 
-// Boot switches the machine on, waits until something runs, and returns how it got there. The machine keeps its address, as
-// a running system does, until the next Boot or PowerOff; only a machine that was switched on by PowerOn renews its lease.
-// The report is not nil even with an error: it tells how far the boot got. The error says in which stage it ended and why; it
-// is that of ctx when ctx ended. Boots of one machine exclude each other.
+// Boot switches the machine on, waits until something runs, and returns how it got there. The
+// machine keeps its address, as a running system does, until the next Boot or PowerOff; only a
+// machine that was switched on by PowerOn renews its lease. The report is not nil even with an
+// error: it tells how far the boot got. The error says in which stage it ended and why; it is that
+// of ctx when ctx ended. Boots of one machine exclude each other.
 func (m *Machine) Boot(ctx context.Context) (*Report, error) {
 	m.booting.Lock()
 	defer m.booting.Unlock()

@@ -66,7 +66,8 @@ func (n *Node) setAddr(a netip.Addr) error {
 	return nil
 }
 
-// DHCP opens the DHCP server port, 67 or, on a segment of IPv6, 547. Its methods are those of dhcpsrv.Conn.
+// DHCP opens the DHCP server port, 67 or, on a segment of IPv6, 547. Its methods are those of
+// dhcpsrv.Conn.
 func (n *Node) DHCP() (*DHCPConn, error) {
 	if n.local.IsValid() {
 		return n.dhcp(547)
@@ -85,8 +86,9 @@ func (n *Node) dhcp(port uint16) (*DHCPConn, error) {
 	return &DHCPConn{c}, nil
 }
 
-// ListenPacket opens a UDP port of the node. Network is "udp", "udp4" or "udp6", address ":port" or "addr:port" with the node's own
-// address; port 0 takes a free one. The conn's LocalAddr is the node's address, never the wildcard.
+// ListenPacket opens a UDP port of the node. Network is "udp", "udp4" or "udp6", address ":port" or
+// "addr:port" with the node's own address; port 0 takes a free one. The conn's LocalAddr is the
+// node's address, never the wildcard.
 func (n *Node) ListenPacket(network, address string) (net.PacketConn, error) {
 	port, err := n.parseLocal(network, "udp", address)
 	if err != nil {
@@ -99,7 +101,8 @@ func (n *Node) ListenPacket(network, address string) (net.PacketConn, error) {
 	return c, nil
 }
 
-// Listen opens a TCP port of the node. Network is "tcp", "tcp4" or "tcp6"; address is as for ListenPacket.
+// Listen opens a TCP port of the node. Network is "tcp", "tcp4" or "tcp6"; address is as for
+// ListenPacket.
 func (n *Node) Listen(network, address string) (net.Listener, error) {
 	port, err := n.parseLocal(network, "tcp", address)
 	if err != nil {
@@ -118,7 +121,8 @@ func (n *Node) Listen(network, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// DialContext opens a TCP stream, or a UDP conn that talks to one address. It has the shape that http.Transport wants.
+// DialContext opens a TCP stream, or a UDP conn that talks to one address. It has the shape that
+// http.Transport wants.
 func (n *Node) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	fail := func(err error) (net.Conn, error) { return nil, &net.OpError{Op: "dial", Net: network, Err: err} }
 	to, err := netip.ParseAddrPort(address)

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// onie is a switch looking for its installer: at exact URLs from DHCP first, then under its default names at the boot server,
-// by TFTP below its link address and at the top.
+// onie is a switch looking for its installer: at exact URLs from DHCP first, then under its default
+// names at the boot server, by TFTP below its link address and at the top.
 func (b *boot) onie(ctx context.Context) error {
 	var places []string
 	for _, text := range []string{string(b.lease.Options[114]), b.lease.BootFile} {

@@ -235,7 +235,8 @@ func (d *DHCPConn) ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, d
 	return copy(b, m.data), d.c.node.seg.Link, m.from, m.to, nil
 }
 
-// WriteDHCP sends a datagram; with hw to that link address, whatever address its host has. The link "" is the segment.
+// WriteDHCP sends a datagram; with hw to that link address, whatever address its host has. The link
+// "" is the segment.
 func (d *DHCPConn) WriteDHCP(b []byte, link string, src netip.Addr, dst netip.AddrPort, hw net.HardwareAddr) error {
 	if link != "" && link != d.c.node.seg.Link {
 		return d.c.wrap("write", net.InvalidAddrError("no link "+link))

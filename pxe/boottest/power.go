@@ -9,8 +9,9 @@ import (
 // errNotBooted says that a machine has not finished a boot.
 var errNotBooted = errors.New("boottest: the machine has not booted")
 
-// PowerOn switches the machine on: it boots and keeps running, renewing its lease, until PowerOff. On a machine that is on
-// it does nothing. With [Machine.PowerOff] and [Machine.Powered] it is what a simulated BMC acts on.
+// PowerOn switches the machine on: it boots and keeps running, renewing its lease, until PowerOff.
+// On a machine that is on it does nothing. With [Machine.PowerOff] and [Machine.Powered] it is what
+// a simulated BMC acts on.
 func (m *Machine) PowerOn() {
 	m.power.Lock()
 	defer m.power.Unlock()
@@ -50,7 +51,8 @@ func (m *Machine) live(ctx context.Context, booted chan<- struct{}) {
 	m.node.reset()
 }
 
-// renew extends the system's lease at half of its time, for ever. When that fails the system keeps trying, as clients do.
+// renew extends the system's lease at half of its time, for ever. When that fails the system keeps
+// trying, as clients do.
 func (m *Machine) renew(ctx context.Context, lease *Lease) {
 	b := &boot{Machine: m, fw: udhcpc, report: &Report{}, quiet: true}
 	for sleep(ctx, max(lease.Time/2, time.Second)) == nil {
@@ -61,8 +63,9 @@ func (m *Machine) renew(ctx context.Context, lease *Lease) {
 	}
 }
 
-// PowerOff cuts the power: what the machine does ends at once, its connections break and its address is gone. It returns
-// when all of that has happened. On a machine that is off it does nothing.
+// PowerOff cuts the power: what the machine does ends at once, its connections break and its
+// address is gone. It returns when all of that has happened. On a machine that is off it does
+// nothing.
 func (m *Machine) PowerOff() {
 	m.power.Lock()
 	defer m.power.Unlock()
@@ -86,7 +89,8 @@ func (m *Machine) Powered() bool {
 	return m.cancel != nil
 }
 
-// Wait waits until the boot that PowerOn began has ended in something, and returns what Boot would have returned.
+// Wait waits until the boot that PowerOn began has ended in something, and returns what Boot would
+// have returned.
 func (m *Machine) Wait(ctx context.Context) (*Report, error) {
 	m.mu.Lock()
 	booted := m.booted

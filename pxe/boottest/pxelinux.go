@@ -36,7 +36,8 @@ type pxelinuxLabel struct {
 	local, bootif                       bool
 }
 
-// pxelinux runs the loader of that name, which reads its core module and then its configuration from beside itself.
+// pxelinux runs the loader of that name, which reads its core module and then its configuration
+// from beside itself.
 func (b *boot) pxelinux(ctx context.Context, uri string) error {
 	server, name, err := splitTFTP(uri)
 	if err != nil {

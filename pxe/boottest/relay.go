@@ -8,8 +8,8 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
-// relay is a router's DHCP relay agent: of DHCPv4 (RFC 2131 section 4, RFC 3046) or, on segments of IPv6, of DHCPv6 (RFC 8415
-// section 19).
+// relay is a router's DHCP relay agent: of DHCPv4 (RFC 2131 section 4, RFC 3046) or, on segments of
+// IPv6, of DHCPv6 (RFC 8415 section 19).
 type relay struct {
 	node    *Node // towards the clients
 	up      *packetConn
@@ -18,9 +18,10 @@ type relay struct {
 	servers []netip.Addr
 }
 
-// RelayTo puts a router with an address on the segment: it relays DHCP to servers on the segment upstream, and datagrams and
-// streams find their way between the two. Both segments are of IPv4, or both of IPv6. What it relays tells the servers the
-// name of the segment as circuit ID, or as interface ID. It panics as [Segment.Server] does.
+// RelayTo puts a router with an address on the segment: it relays DHCP to servers on the segment
+// upstream, and datagrams and streams find their way between the two. Both segments are of IPv4, or
+// both of IPv6. What it relays tells the servers the name of the segment as circuit ID, or as
+// interface ID. It panics as [Segment.Server] does.
 func (s *Segment) RelayTo(upstream *Segment, addr netip.Addr, servers ...netip.Addr) {
 	n := s.Server(addr)
 	r := &relay{node: n, port: 67, servers: servers}
@@ -86,7 +87,8 @@ func (r *relay) answer4(m *dhcpv4.DHCPv4) {
 	_ = r.down.send(m.ToBytes(), r.node.Addr(), netip.AddrPortFrom(to, 68), hw)
 }
 
-// The types and options of DHCPv6 that a relay deals with, and the length of its header: RFC 8415 sections 7.3, 9 and 21.
+// The types and options of DHCPv6 that a relay deals with, and the length of its header: RFC 8415
+// sections 7.3, 9 and 21.
 const (
 	relayForward  = 12
 	relayReply    = 13

@@ -9,7 +9,8 @@ import (
 // Stage names a part of a boot.
 type Stage string
 
-// The stages of a boot, in their usual order. A machine that loads iPXE over the network goes through StageDHCP twice.
+// The stages of a boot, in their usual order. A machine that loads iPXE over the network goes
+// through StageDHCP twice.
 const (
 	StageDHCP   Stage = "dhcp"   // the firmware, or a loader, gets an address and a boot file
 	StageLoader Stage = "loader" // programs: iPXE, shim, GRUB and what they look for beside them

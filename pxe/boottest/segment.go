@@ -9,18 +9,21 @@ import (
 	"time"
 )
 
-// Segment is one broadcast domain with a prefix of IPv4, or of IPv6: there machines speak DHCPv6. Make one with
-// [NewSegment]; change the exported fields before the first node is made.
+// Segment is one broadcast domain with a prefix of IPv4, or of IPv6: there machines speak DHCPv6.
+// Make one with [NewSegment]; change the exported fields before the first node is made.
 type Segment struct {
 	// Link is the name by which DHCP servers know the segment, as they know an interface.
 	Link string
 	// Delay is how long a datagram, or a piece of a stream, is under way.
 	Delay time.Duration
-	// Jitter is up to how much longer than Delay a datagram is under way, at random: they overtake each other.
+	// Jitter is up to how much longer than Delay a datagram is under way, at random: they overtake
+	// each other.
 	Jitter time.Duration
-	// Loss is the share of datagrams lost, 0 to 1. Streams lose nothing. Which ones are lost is the same in every run.
+	// Loss is the share of datagrams lost, 0 to 1. Streams lose nothing. Which ones are lost is the
+	// same in every run.
 	Loss float64
-	// MTU is the size, headers included, above which datagrams are lost without a word, as in a badly made tunnel; 0 = none is.
+	// MTU is the size, headers included, above which datagrams are lost without a word, as in a
+	// badly made tunnel; 0 = none is.
 	MTU int
 	// Rate bounds what each node receives, in bytes per second; 0 = no bound.
 	Rate int64
@@ -40,8 +43,8 @@ func NewSegment(prefix netip.Prefix) *Segment {
 	return &Segment{Link: "boottest0", prefix: prefix.Masked(), rand: rand.New(rand.NewPCG(1, 2)), byIP: make(map[netip.Addr]*Node)}
 }
 
-// VLAN returns a tagged network on the same wire, with the name "LINK.tag" and the wire's present delay, jitter, loss, MTU
-// and rate. Nothing passes between it and the others.
+// VLAN returns a tagged network on the same wire, with the name "LINK.tag" and the wire's present
+// delay, jitter, loss, MTU and rate. Nothing passes between it and the others.
 func (s *Segment) VLAN(tag int, prefix netip.Prefix) *Segment {
 	v := NewSegment(prefix)
 	v.Link = fmt.Sprintf("%s.%d", s.Link, tag)
@@ -52,8 +55,8 @@ func (s *Segment) VLAN(tag int, prefix netip.Prefix) *Segment {
 // Prefix returns the prefix of the segment.
 func (s *Segment) Prefix() netip.Prefix { return s.prefix }
 
-// Server puts a host with a fixed address on the segment. It panics when the address is taken or outside the prefix, which
-// is a mistake in the program.
+// Server puts a host with a fixed address on the segment. It panics when the address is taken or
+// outside the prefix, which is a mistake in the program.
 func (s *Segment) Server(addr netip.Addr) *Node {
 	if !s.prefix.Contains(addr) {
 		panic(fmt.Sprintf("boottest: server address %v is outside the segment's prefix %v", addr, s.prefix))
@@ -105,8 +108,8 @@ func (s *Segment) owner(a netip.Addr) *Node {
 // broadcast is the address of everybody.
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// receivers returns the nodes that hear what is sent to an address: everybody else, the owner, or, with hw, the host with
-// that link address, whatever address it has.
+// receivers returns the nodes that hear what is sent to an address: everybody else, the owner, or,
+// with hw, the host with that link address, whatever address it has.
 func (s *Segment) receivers(from *Node, dst netip.Addr, hw net.HardwareAddr) (nodes []*Node) {
 	everybody := dst == broadcast || dst == s.last() || dst.IsMulticast()
 	if hw == nil && !everybody {

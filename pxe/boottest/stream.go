@@ -290,7 +290,8 @@ func isClosed(ch <-chan struct{}) bool {
 	}
 }
 
-// Close implements net.Conn: the other end reads what is under way and then the end; what it writes fails.
+// Close implements net.Conn: the other end reads what is under way and then the end; what it writes
+// fails.
 func (s *stream) Close() error {
 	s.once.Do(func() {
 		close(s.closed)

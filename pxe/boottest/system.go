@@ -67,8 +67,8 @@ func (b *boot) resolveNames(ctx context.Context, host string) error {
 	return nil
 }
 
-// resolve looks up one name, until it is there or the time is over. With want it must have that address, which must lead
-// back to the name.
+// resolve looks up one name, until it is there or the time is over. With want it must have that
+// address, which must lead back to the name.
 func (b *boot) resolve(ctx context.Context, name string, want netip.Addr) (err error) {
 	b.progress(Progress{Stage: StageNames, What: name, Total: -1})
 	end := time.Now().Add(namesWithin)

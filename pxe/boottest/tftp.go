@@ -119,7 +119,8 @@ func (g *tftpGet) run(name string) error {
 	}
 }
 
-// mine accepts the port of the first answer as the transfer's, and only that from then on (RFC 1350 section 4).
+// mine accepts the port of the first answer as the transfer's, and only that from then on (RFC 1350
+// section 4).
 func (g *tftpGet) mine(from netip.AddrPort) bool {
 	if from.Addr() != g.server.Addr() || g.known && from != g.server {
 		return false
@@ -180,7 +181,8 @@ func (g *tftpGet) abort(code uint16, text string) {
 	_ = g.conn.send(append(b, text+"\x00"...), netip.Addr{}, g.server, nil)
 }
 
-// negotiated reads an OACK. A server may lower what was asked for, and may not grant what was not (RFC 2347, 7440).
+// negotiated reads an OACK. A server may lower what was asked for, and may not grant what was not
+// (RFC 2347, 7440).
 func (g *tftpGet) negotiated(b []byte) error {
 	fields := strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
 	if len(fields)%2 != 0 {
@@ -205,7 +207,8 @@ func (g *tftpGet) negotiated(b []byte) error {
 	return nil
 }
 
-// data takes a block in order. After a gap it tells the server once where to go on, and waits for that (RFC 7440 section 4).
+// data takes a block in order. After a gap it tells the server once where to go on, and waits for
+// that (RFC 7440 section 4).
 func (g *tftpGet) data(number uint16, payload []byte) (done, moved bool, err error) {
 	if number != uint16(g.block+1) {
 		if g.gapped {

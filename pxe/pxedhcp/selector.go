@@ -16,18 +16,17 @@ type Config struct {
 	Methods []pxe.Method
 	// HTTPPort is the port of the boot server's HTTP side; 0 means 5248.
 	HTTPPort int
-	// Server is the boot server's address; the zero value means the DHCP
-	// server's own address towards the client.
+	// Server is the boot server's address; the zero value means the DHCP server's own address
+	// towards the client.
 	Server netip.Addr
-	// Servers lists the boot servers that a client can reach, in the order to
-	// try them. It is sent over IPv4 to those who ask for option 150, such as
-	// U-Boot and ONIE. Nil sends none.
+	// Servers lists the boot servers that a client can reach, in the order to try them. It is sent
+	// over IPv4 to those who ask for option 150, such as U-Boot and ONIE. Nil sends none.
 	Servers func(dhcpsrv.BootQuery) []netip.Addr
-	// Skip, when set, leaves clients without boot data: machines that must not
-	// boot from the network.
+	// Skip, when set, leaves clients without boot data: machines that must not boot from the
+	// network.
 	Skip func(pxe.Client) bool
-	// Seen hears of every client that is handed something, on the path of the
-	// packet: it must not block. Clients.Remember of package pxe takes the client.
+	// Seen hears of every client that is handed something, on the path of the packet: it must not
+	// block. Clients.Remember of package pxe takes the client.
 	Seen func(pxe.Client, pxe.Offer)
 }
 
@@ -53,8 +52,8 @@ const (
 	ipxeNoProxy   = 176 // inside optIPXE: do not wait for proxyDHCP
 )
 
-// SelectBoot answers what the client of q shall load, or false when it does not
-// boot from the network.
+// SelectBoot answers what the client of q shall load, or false when it does not boot from the
+// network.
 func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
 	c := ClientOf(q)
 	o, ok := s.choose(c, q.Server)
@@ -120,9 +119,8 @@ func ClientOf(q dhcpsrv.BootQuery) pxe.Client {
 	return c
 }
 
-// formatUUID writes option 97 as dmidecode shows it: the first three fields are
-// little-endian on the wire, as in EFI (RFC 4578 section 2.3 leaves it open; EDK
-// II and iPXE agree).
+// formatUUID writes option 97 as dmidecode shows it: the first three fields are little-endian on
+// the wire, as in EFI (RFC 4578 section 2.3 leaves it open; EDK II and iPXE agree).
 func formatUUID(b []byte) string {
 	if len(b) != 16 {
 		return ""

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Client reads files. Its zero value sends no options and so works with every
-// server, slowly. A Client is a plain value and may be used from many goroutines.
+// Client reads files. Its zero value sends no options and so works with every server, slowly. A
+// Client is a plain value and may be used from many goroutines.
 type Client struct {
 	BlockSize  int           // blksize to ask for, in bytes; 0 asks for none (512)
 	WindowSize int           // windowsize to ask for, in blocks; 0 asks for none (1)
@@ -27,8 +27,7 @@ type Client struct {
 	Tries int
 }
 
-// Get reads the file name from the server at address "host:port" into w, from a
-// socket of its own.
+// Get reads the file name from the server at address "host:port" into w, from a socket of its own.
 func (c Client) Get(ctx context.Context, address, name string, w io.Writer) (Transfer, error) {
 	server, err := net.ResolveUDPAddr("udp", address)
 	if err != nil {
@@ -50,8 +49,8 @@ func (c Client) Get(ctx context.Context, address, name string, w io.Writer) (Tra
 	return c.GetFrom(ctx, conn, server, name, w)
 }
 
-// GetFrom reads a file over conn, which must not be used for anything else
-// meanwhile. The Transfer is filled in even when there is an error.
+// GetFrom reads a file over conn, which must not be used for anything else meanwhile. The Transfer
+// is filled in even when there is an error.
 func (c Client) GetFrom(ctx context.Context, conn net.PacketConn, server net.Addr, name string, w io.Writer) (Transfer, error) {
 	g := c.newGetter(conn, server, name)
 	var flush func() error
@@ -71,9 +70,8 @@ func (c Client) GetFrom(ctx context.Context, conn net.PacketConn, server net.Add
 	return g.stats, err
 }
 
-// Size asks for the size of a file and ends the transfer with ERROR 8 once it is
-// known, as UEFI does before each real read. A server that does not tell is
-// errors.ErrUnsupported.
+// Size asks for the size of a file and ends the transfer with ERROR 8 once it is known, as UEFI
+// does before each real read. A server that does not tell is errors.ErrUnsupported.
 func (c Client) Size(ctx context.Context, conn net.PacketConn, server net.Addr, name string) (int64, error) {
 	c.AskSize = true
 	g := c.newGetter(conn, server, name)
@@ -221,8 +219,8 @@ func (g *getter) oack(o Options) error {
 	return g.ack(0)
 }
 
-// data takes a block. One out of order is answered once with the last in
-// order, which makes the server resume there (RFC 7440 section 4).
+// data takes a block. One out of order is answered once with the last in order, which makes the
+// server resume there (RFC 7440 section 4).
 func (g *getter) data(block uint16, p []byte) error {
 	g.stats.Packets++
 	if len(p) > g.stats.Granted.BlockSize {

@@ -13,46 +13,41 @@ type Config struct {
 	// Handler opens the files.
 	Handler Handler
 
-	// BlockSize is the largest block granted, 512-65464 bytes; 0 means 65464.
-	// Whatever it says, a block is never larger than fits the path MTU
-	// unfragmented, unless AllowFragments is set.
+	// BlockSize is the largest block granted, 512-65464 bytes; 0 means 65464. Whatever it says, a
+	// block is never larger than fits the path MTU unfragmented, unless AllowFragments is set.
 	BlockSize int
 	// AllowFragments grants blocks that need IP fragmentation.
 	AllowFragments bool
-	// WindowSize is the largest window granted, in blocks, 1-65535; 0 means 64
-	// and 1 turns windows off.
+	// WindowSize is the largest window granted, in blocks, 1-65535; 0 means 64 and 1 turns windows
+	// off.
 	WindowSize int
-	// WindowBytes bounds window times block, which must fit the client's
-	// receive buffer or the transfer collapses. 0 means 96 KiB for blocks that
-	// fit an Ethernet frame and 64 KiB for larger ones, whose buffers waste more:
-	// both stay within Linux's default of 208 KiB, overhead included.
+	// WindowBytes bounds window times block, which must fit the client's receive buffer or the
+	// transfer collapses. 0 means 96 KiB for blocks that fit an Ethernet frame and 64 KiB for
+	// larger ones, whose buffers waste more: both stay within Linux's default of 208 KiB, overhead
+	// included.
 	WindowBytes int
 
-	// Silence is how long a client may say nothing before its transfer is
-	// given up; 0 means 30 s.
+	// Silence is how long a client may say nothing before its transfer is given up; 0 means 30 s.
 	Silence time.Duration
-	// MaxTransfers bounds the transfers at a time; 0 means 1,024. Each takes a
-	// socket and twice its window of memory, at least 34 KiB and by default at
-	// most 200 KiB.
+	// MaxTransfers bounds the transfers at a time; 0 means 1,024. Each takes a socket and twice its
+	// window of memory, at least 34 KiB and by default at most 200 KiB.
 	MaxTransfers int
-	// MaxPerClient bounds the transfers at a time of one address; 0 means 32.
-	// A request above a bound is not answered, so that the client asks again.
-	// The last quarter of MaxTransfers is for files up to 1 MiB, so that a
-	// machine's configuration does not wait for the kernels of others.
+	// MaxPerClient bounds the transfers at a time of one address; 0 means 32. A request above a
+	// bound is not answered, so that the client asks again. The last quarter of MaxTransfers is for
+	// files up to 1 MiB, so that a machine's configuration does not wait for the kernels of others.
 	MaxPerClient int
 
-	// SinglePort answers from the port of the request, for firewalls that do
-	// not know TFTP. It is always so for conns that are not a *net.UDPConn.
+	// SinglePort answers from the port of the request, for firewalls that do not know TFTP. It is
+	// always so for conns that are not a *net.UDPConn.
 	SinglePort bool
-	// DialUDP opens the socket of a transfer, bound to laddr (port 0) and
-	// connected to raddr; nil means net.DialUDP. It lets a server whose sockets
-	// live in another network namespace open these there, too.
+	// DialUDP opens the socket of a transfer, bound to laddr (port 0) and connected to raddr; nil
+	// means net.DialUDP. It lets a server whose sockets live in another network namespace open
+	// these there, too.
 	DialUDP func(network string, laddr, raddr *net.UDPAddr) (*net.UDPConn, error)
 
-	// Events receives every ended transfer, the failed and the refused ones
-	// too, unless its File has Events of its own. It is called from the
-	// goroutine of the transfer and must not block long. If nil, transfers are
-	// not reported.
+	// Events receives every ended transfer, the failed and the refused ones too, unless its File
+	// has Events of its own. It is called from the goroutine of the transfer and must not block
+	// long. If nil, transfers are not reported.
 	Events func(Transfer)
 	// Log receives debug lines per transfer; nil discards.
 	Log *slog.Logger

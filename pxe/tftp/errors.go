@@ -22,9 +22,9 @@ const (
 	CodeOptionRefused Code = 8 // option negotiation refused; firmware also sends it to end a size probe
 )
 
-// Error is an ERROR packet, received or to be sent. A handler may return one
-// to choose code and message. errors.Is finds fs.ErrNotExist in CodeNotFound,
-// fs.ErrPermission in CodeAccess and fs.ErrExist in CodeExists.
+// Error is an ERROR packet, received or to be sent. A handler may return one to choose code and
+// message. errors.Is finds fs.ErrNotExist in CodeNotFound, fs.ErrPermission in CodeAccess and
+// fs.ErrExist in CodeExists.
 type Error struct {
 	Code    Code
 	Message string // printable text, at most 200 bytes are sent
@@ -57,16 +57,16 @@ func (e *Error) Is(target error) bool {
 var (
 	// ErrTimeout says that the peer fell silent for longer than Config.Silence.
 	ErrTimeout = errors.New("tftp: peer stopped answering")
-	// ErrAborted says that the client gave up with ERROR 8 before the first
-	// block: a probe for the size, which UEFI sends before each real read.
+	// ErrAborted says that the client gave up with ERROR 8 before the first block: a probe for the
+	// size, which UEFI sends before each real read.
 	ErrAborted = errors.New("tftp: client only asked for the size")
-	// ErrBusy says that a request was left unanswered because of
-	// Config.MaxTransfers or MaxPerClient. The client asks again.
+	// ErrBusy says that a request was left unanswered because of Config.MaxTransfers or
+	// MaxPerClient. The client asks again.
 	ErrBusy = errors.New("tftp: too many transfers")
 )
 
-// wireError turns what a handler returned into the packet for the client. The
-// text never shows paths or causes of this machine.
+// wireError turns what a handler returned into the packet for the client. The text never shows
+// paths or causes of this machine.
 func wireError(err error) *Error {
 	var e *Error
 	switch {

@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// Handler opens files for requests. It is called once a transfer, from the
-// transfer's own goroutine, and may block until ctx ends. The error decides the
-// ERROR packet: fs.ErrNotExist is code 1, fs.ErrPermission code 2, an *Error is
-// sent as it is, anything else code 0.
+// Handler opens files for requests. It is called once a transfer, from the transfer's own
+// goroutine, and may block until ctx ends. The error decides the ERROR packet: fs.ErrNotExist is
+// code 1, fs.ErrPermission code 2, an *Error is sent as it is, anything else code 0.
 type Handler interface {
 	Open(ctx context.Context, r *Request) (File, error)
 }
@@ -22,16 +21,16 @@ type HandlerFunc func(ctx context.Context, r *Request) (File, error)
 // Open calls f.
 func (f HandlerFunc) Open(ctx context.Context, r *Request) (File, error) { return f(ctx, r) }
 
-// File is what a handler opened: a stream that is read once, from its start, in
-// large reads, and closed at the end of the transfer when it is an io.Closer.
+// File is what a handler opened: a stream that is read once, from its start, in large reads, and
+// closed at the end of the transfer when it is an io.Closer.
 type File struct {
 	io.Reader
-	// Size in bytes is what tsize answers; negative when unknown, and then
-	// tsize is left out of the answer.
+	// Size in bytes is what tsize answers; negative when unknown, and then tsize is left out of the
+	// answer.
 	Size int64
-	// Events receives the ended transfer in the place of Config.Events, so that
-	// what a handler learned in Open needs no way through the transfer. It is
-	// used even when Open also returns an error. Nil means Config.Events.
+	// Events receives the ended transfer in the place of Config.Events, so that what a handler
+	// learned in Open needs no way through the transfer. It is used even when Open also returns an
+	// error. Nil means Config.Events.
 	Events func(Transfer)
 }
 
@@ -48,8 +47,7 @@ func String(text string) File {
 	return File{Reader: strings.NewReader(text), Size: int64(len(text))}
 }
 
-// FS serves the files of fsys. Names are cleaned as CleanPath does, so that
-// none leaves the root.
+// FS serves the files of fsys. Names are cleaned as CleanPath does, so that none leaves the root.
 func FS(fsys fs.FS) Handler {
 	return HandlerFunc(func(_ context.Context, r *Request) (File, error) {
 		name, ok := CleanPath(r.Name)
@@ -77,9 +75,9 @@ func OpenFS(fsys fs.FS, name string) (File, error) {
 	return File{Reader: f, Size: info.Size()}, nil
 }
 
-// CleanPath turns the name a client sent into a path valid for fs.FS: firmware
-// sends backslashes, doubled and leading slashes. It reports false for a name
-// that is empty, holds control characters, or climbs with "..".
+// CleanPath turns the name a client sent into a path valid for fs.FS: firmware sends backslashes,
+// doubled and leading slashes. It reports false for a name that is empty, holds control characters,
+// or climbs with "..".
 func CleanPath(name string) (string, bool) {
 	if len(name) > 1024 {
 		return "", false

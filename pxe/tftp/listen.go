@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// Listen opens a UDP socket for Serve, usually on port 69. Address is as in
-// net.ListenPacket; ":69" takes IPv4 and IPv6.
+// Listen opens a UDP socket for Serve, usually on port 69. Address is as in net.ListenPacket; ":69"
+// takes IPv4 and IPv6.
 func Listen(address string) (*net.UDPConn, error) {
 	conn, err := net.ListenPacket("udp", address)
 	if err != nil {
@@ -18,8 +18,8 @@ func Listen(address string) (*net.UDPConn, error) {
 	return conn.(*net.UDPConn), nil
 }
 
-// port receives requests. For a UDP socket it learns which address of this
-// machine they were sent to, so that the answer can come from there.
+// port receives requests. For a UDP socket it learns which address of this machine they were sent
+// to, so that the answer can come from there.
 type port struct {
 	conn net.PacketConn
 	udp  *net.UDPConn // nil for other conns
@@ -70,8 +70,8 @@ func (p *port) receive(b []byte) (n int, from netip.AddrPort, addr net.Addr, loc
 	return n, from, nil, local, nil
 }
 
-// destination finds the address a packet was sent to in its control message.
-// It is invalid for broadcast and multicast, which cannot be answered from.
+// destination finds the address a packet was sent to in its control message. It is invalid for
+// broadcast and multicast, which cannot be answered from.
 func destination(oob []byte, from netip.Addr) netip.Addr {
 	var ip net.IP
 	var c4 ipv4.ControlMessage

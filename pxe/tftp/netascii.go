@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// netASCII turns text with Unix line ends into netascii (RFC 764): LF becomes
-// CR LF, and a CR that is data becomes CR NUL.
+// netASCII turns text with Unix line ends into netascii (RFC 764): LF becomes CR LF, and a CR that
+// is data becomes CR NUL.
 type netASCII struct {
 	r       *bufio.Reader
 	pending []byte
@@ -48,8 +48,8 @@ var (
 	nul = []byte{0}
 )
 
-// netASCIIWriter is the opposite: it turns netascii into text with Unix line
-// ends. A CR before anything but LF and NUL is kept.
+// netASCIIWriter is the opposite: it turns netascii into text with Unix line ends. A CR before
+// anything but LF and NUL is kept.
 type netASCIIWriter struct {
 	w  io.Writer
 	cr bool

@@ -61,8 +61,8 @@ func parseError(p []byte) *Error {
 	return &Error{Code: Code(binary.BigEndian.Uint16(p[2:])), Message: clean(text), Remote: true}
 }
 
-// cutString takes a NUL-terminated string off b. A missing terminator is
-// tolerated for the last string, as some firmware leaves it out.
+// cutString takes a NUL-terminated string off b. A missing terminator is tolerated for the last
+// string, as some firmware leaves it out.
 func cutString(b []byte) (s string, rest []byte, terminated bool) {
 	for i, c := range b {
 		if c == 0 {

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// FromPin serves with a handler written for github.com/pin/tftp: it is called
-// with the file name and something to send by, and blocks in ReadFrom until the
-// transfer is over. What it is given also has SetSize(int64), RemoteAddr()
-// net.UDPAddr and LocalIP() net.IP, as there. ReadFrom returns when all data has
-// been taken from the reader, or with an error when the transfer ended before.
+// FromPin serves with a handler written for github.com/pin/tftp: it is called with the file name
+// and something to send by, and blocks in ReadFrom until the transfer is over. What it is given
+// also has SetSize(int64), RemoteAddr() net.UDPAddr and LocalIP() net.IP, as there. ReadFrom
+// returns when all data has been taken from the reader, or with an error when the transfer ended
+// before.
 func FromPin(handler func(name string, rf io.ReaderFrom) error) Handler {
 	return HandlerFunc(func(ctx context.Context, r *Request) (File, error) {
 		p := &pinTransfer{request: r, size: -1, opened: make(chan io.Reader), failed: make(chan error, 1),

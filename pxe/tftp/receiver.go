@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// receiver takes datagrams from a Client's conn. Where the kernel hands over
-// several that came in a row at once, it returns them one by one.
+// receiver takes datagrams from a Client's conn. Where the kernel hands over several that came in a
+// row at once, it returns them one by one.
 type receiver struct {
 	conn net.PacketConn
 	udp  *net.UDPConn // conn, when it is one
@@ -29,12 +29,12 @@ func newReceiver(conn net.PacketConn) *receiver {
 	return &receiver{conn: conn, udp: udp, buf: make([]byte, 1<<16), oob: make([]byte, 64)}
 }
 
-// next waits for a datagram, at the latest until deadline, and fails with
-// os.ErrDeadlineExceeded then. What it returns is good until the next call.
+// next waits for a datagram, at the latest until deadline, and fails with os.ErrDeadlineExceeded
+// then. What it returns is good until the next call.
 func (r *receiver) next(deadline time.Time) ([]byte, netip.AddrPort, error) {
 	for len(r.rest) == 0 {
-		// Setting a deadline costs as much as a packet: one that is too early is
-		// found out when it has passed.
+		// Setting a deadline costs as much as a packet: one that is too early is found out when it
+		// has passed.
 		if !r.armed.After(time.Now()) || r.armed.After(deadline) {
 			r.armed = deadline
 			if err := r.conn.SetReadDeadline(deadline); err != nil {

@@ -26,8 +26,8 @@ const (
 	NetASCII Mode = "netascii"
 )
 
-// Options are the options of a request or of its acknowledgement. Zero values
-// mean that the option is absent.
+// Options are the options of a request or of its acknowledgement. Zero values mean that the option
+// is absent.
 type Options struct {
 	BlockSize  int           // blksize in bytes, 8-65464 (RFC 2348)
 	WindowSize int           // windowsize in blocks, 1-65535 (RFC 7440)
@@ -71,9 +71,9 @@ func (o Options) String() string {
 	return out.String()
 }
 
-// parseOptions reads name and value pairs. Names are case-insensitive; an
-// unknown name or a value out of range is as if it had not been sent, which RFC
-// 2347 allows and which firmware needs: it fails on an ERROR 8.
+// parseOptions reads name and value pairs. Names are case-insensitive; an unknown name or a value
+// out of range is as if it had not been sent, which RFC 2347 allows and which firmware needs: it
+// fails on an ERROR 8.
 func parseOptions(b []byte) Options {
 	var o Options
 	for len(b) > 0 {

@@ -9,16 +9,16 @@ const (
 	minProbe   = 10 * time.Millisecond // a question costs one packet, so it may be asked too early
 )
 
-// rtt estimates the round trip and the retransmission timeout as RFC 6298 does,
-// with bounds that suit a LAN. Its zero value is ready to use.
+// rtt estimates the round trip and the retransmission timeout as RFC 6298 does, with bounds that
+// suit a LAN. Its zero value is ready to use.
 type rtt struct {
 	smooth, dev, least time.Duration
 	backoff            uint
 	limit              time.Duration // ceiling of the timeout; 0 means maxRTO
 }
 
-// sample takes the time between a window and its acknowledgement. Windows that
-// were sent twice are not measured (Karn's rule).
+// sample takes the time between a window and its acknowledgement. Windows that were sent twice are
+// not measured (Karn's rule).
 func (r *rtt) sample(d time.Duration) {
 	d = max(d, time.Microsecond)
 	if r.smooth == 0 {

@@ -33,8 +33,8 @@ type sender struct {
 	deadline time.Time
 }
 
-// pause is between bursts to a client that loses the tail of its windows,
-// which is how a receive buffer smaller than the window shows.
+// pause is between bursts to a client that loses the tail of its windows, which is how a receive
+// buffer smaller than the window shows.
 const (
 	pause    = 500 * time.Microsecond
 	minBurst = 4
@@ -90,8 +90,8 @@ func (s *sender) run(ctx context.Context) error {
 	}
 }
 
-// send writes the whole window: the client waits for all of it (RFC 7440
-// section 4), so it is never shortened, only spread after loss.
+// send writes the whole window: the client waits for all of it (RFC 7440 section 4), so it is never
+// shortened, only spread after loss.
 func (s *sender) send(ctx context.Context) error {
 	n := s.win.count
 	for i := 0; i < n; i += s.burst {
@@ -115,8 +115,8 @@ func (s *sender) markSent() {
 	s.deadline = s.sent.Add(s.rtt.timeout())
 }
 
-// await waits until the client acknowledges something new, and sends the
-// window again when it seems lost.
+// await waits until the client acknowledges something new, and sends the window again when it seems
+// lost.
 func (s *sender) await(ctx context.Context) error {
 	for {
 		block, err := s.ack(ctx)
@@ -129,8 +129,8 @@ func (s *sender) await(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		// Distance from the last block before the window, modulo 2^16: block
-		// numbers roll over to 0 in files of more than 65,535 blocks.
+		// Distance from the last block before the window, modulo 2^16: block numbers roll over to 0
+		// in files of more than 65,535 blocks.
 		switch d := int(block - uint16(s.win.base-1)); {
 		case d >= 1 && d <= s.win.count:
 			s.advance(d)
@@ -144,10 +144,10 @@ func (s *sender) await(ctx context.Context) error {
 	}
 }
 
-// timeout asks the client where it stands, and the next time sends the window
-// again. The question is a block from beyond the window: whoever gets a block
-// out of order acknowledges the last one in order, while some clients ignore
-// blocks they have, so that a lost acknowledgement would cost their own timeout.
+// timeout asks the client where it stands, and the next time sends the window again. The question
+// is a block from beyond the window: whoever gets a block out of order acknowledges the last one in
+// order, while some clients ignore blocks they have, so that a lost acknowledgement would cost
+// their own timeout.
 func (s *sender) timeout(ctx context.Context) error {
 	if p := s.win.beyond(); p != nil && !s.probed {
 		s.probed = true
@@ -166,9 +166,9 @@ func (s *sender) timeout(ctx context.Context) error {
 	return s.resend(ctx)
 }
 
-// advance takes an acknowledgement of the first d packets. When it covers part
-// of the window, the client misses the next one: what remains is sent again at
-// once, from there, as part of the next full window.
+// advance takes an acknowledgement of the first d packets. When it covers part of the window, the
+// client misses the next one: what remains is sent again at once, from there, as part of the next
+// full window.
 func (s *sender) advance(d int) {
 	whole := d == s.win.count
 	s.measure()
@@ -184,12 +184,11 @@ func (s *sender) advance(d int) {
 	s.stats.Retransmits += int64(s.win.count)
 }
 
-// gap decides whether another acknowledgement of the block before the window
-// says that its first packet is missing. With a window of one, duplicates are
-// never answered, or both sides send everything twice for the rest of the
-// file (RFC 1123 section 4.2.3.1). With more, as many as there were extra sends
-// of the window before are echoes of these, and so are those that come back
-// faster than a round trip.
+// gap decides whether another acknowledgement of the block before the window says that its first
+// packet is missing. With a window of one, duplicates are never answered, or both sides send
+// everything twice for the rest of the file (RFC 1123 section 4.2.3.1). With more, as many as there
+// were extra sends of the window before are echoes of these, and so are those that come back faster
+// than a round trip.
 func (s *sender) gap() bool {
 	if s.win.size == 1 {
 		return false
@@ -222,8 +221,8 @@ func (s *sender) measure() {
 	s.rtt.sample(time.Since(s.sent))
 }
 
-// ack waits for an acknowledgement until the retransmission is due, which it
-// reports as os.ErrDeadlineExceeded.
+// ack waits for an acknowledgement until the retransmission is due, which it reports as
+// os.ErrDeadlineExceeded.
 func (s *sender) ack(ctx context.Context) (uint16, error) {
 	for {
 		n, err := s.wire.read(s.in[:], s.deadline)
@@ -261,12 +260,12 @@ func (s *sender) expire(ctx context.Context, err error) error {
 	return err
 }
 
-// blackHole is the number of timeouts in a row after which packets may be fragmented on
-// their way, in case a tunnel swallows large ones without a word.
+// blackHole is the number of timeouts in a row after which packets may be fragmented on their way,
+// in case a tunnel swallows large ones without a word.
 const blackHole = 4
 
-// refused explains an ERROR of the client. EDK II and others end the transfer
-// that only asks for the size with ERROR 8, some with 0.
+// refused explains an ERROR of the client. EDK II and others end the transfer that only asks for
+// the size with ERROR 8, some with 0.
 func (s *sender) refused(e *Error) error {
 	if s.asked && s.stats.Bytes == 0 && (e.Code == CodeOptionRefused || e.Code == CodeUndefined) {
 		return ErrAborted
@@ -274,8 +273,8 @@ func (s *sender) refused(e *Error) error {
 	return e
 }
 
-// fail explains an error of the wire. A client that has all data may close its
-// port before its last acknowledgement gets through.
+// fail explains an error of the wire. A client that has all data may close its port before its last
+// acknowledgement gets through.
 func (s *sender) fail(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:

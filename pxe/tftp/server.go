@@ -33,9 +33,9 @@ func New(cfg Config) (*Server, error) {
 	return &Server{cfg: cfg, log: cfg.Log, large: large, client: make(map[netip.Addr]int)}, nil
 }
 
-// Serve answers the requests that arrive on conn until ctx ends, then cuts off
-// its transfers, waits for them and returns nil; else it returns why conn
-// failed. It closes conn. Several conns may be served at a time.
+// Serve answers the requests that arrive on conn until ctx ends, then cuts off its transfers, waits
+// for them and returns nil; else it returns why conn failed. It closes conn. Several conns may be
+// served at a time.
 func (s *Server) Serve(ctx context.Context, conn net.PacketConn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -174,8 +174,8 @@ func (s *Server) leave(client netip.Addr) {
 // smallFile is the size up to which a file need not wait for larger ones.
 const smallFile = 1 << 20
 
-// place takes a place among the large files, unless the file is small; it is
-// left by calling leave. ErrBusy says that there is none.
+// place takes a place among the large files, unless the file is small; it is left by calling leave.
+// ErrBusy says that there is none.
 func (s *Server) place(size int64) (leave func(), err error) {
 	if size >= 0 && size <= smallFile {
 		return func() {}, nil

@@ -95,9 +95,8 @@ func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, sta
 	return err
 }
 
-// grant decides on the options. It returns those in force and the OACK, nil
-// when none was agreed on. Payload is the largest datagram that is not
-// fragmented, 0 when unknown.
+// grant decides on the options. It returns those in force and the OACK, nil when none was agreed
+// on. Payload is the largest datagram that is not fragmented, 0 when unknown.
 func (c *Config) grant(asked Options, size int64, payload int) (Options, []byte) {
 	force := Options{BlockSize: defaultBlockSize, WindowSize: 1}
 	var answer Options

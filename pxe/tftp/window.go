@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// window holds the DATA packets that may be in flight, back to back and ready
-// to be sent, so that a run of them is one slice.
+// window holds the DATA packets that may be in flight, back to back and ready to be sent, so that a
+// run of them is one slice.
 type window struct {
 	src   io.Reader
 	block int // payload size
@@ -34,8 +34,8 @@ func newWindow(src io.Reader, block, size int) *window {
 
 func (w *window) segment() int { return w.block + headerSize }
 
-// prefetch reads the data of the next packets, to be done while the client is
-// busy with the last ones.
+// prefetch reads the data of the next packets, to be done while the client is busy with the last
+// ones.
 func (w *window) prefetch() {
 	if len(w.ahead) > 0 || w.eof || w.err != nil {
 		return
@@ -69,8 +69,7 @@ func (w *window) fill() error {
 	return nil
 }
 
-// add makes one packet of what was read. A short one, which may be empty, ends
-// the file.
+// add makes one packet of what was read. A short one, which may be empty, ends the file.
 func (w *window) add() {
 	p := w.buf[w.count*w.segment():]
 	binary.BigEndian.PutUint16(p, opDATA)
@@ -109,8 +108,8 @@ func (w *window) packets(i, j int) []byte {
 // reaches reports whether beyond has something to return.
 func (w *window) reaches() bool { return w.size > 1 && len(w.ahead) >= 2*w.block }
 
-// beyond returns the second packet after the window, nil when the file does not
-// go that far, is not read that far, or there are no windows.
+// beyond returns the second packet after the window, nil when the file does not go that far, is not
+// read that far, or there are no windows.
 func (w *window) beyond() []byte {
 	if !w.reaches() {
 		return nil

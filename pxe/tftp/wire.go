@@ -9,13 +9,13 @@ import (
 
 // wire is the way to one client.
 type wire interface {
-	// write sends one packet. Only errors that end the transfer are reported;
-	// a packet that could not be sent is as good as one lost on the way.
+	// write sends one packet. Only errors that end the transfer are reported; a packet that could
+	// not be sent is as good as one lost on the way.
 	write(p []byte) error
 	// writeBlocks sends packets i to j of the window.
 	writeBlocks(w *window, i, j int) error
-	// read waits for a packet of the client, at the latest until deadline, and
-	// fails with os.ErrDeadlineExceeded then.
+	// read waits for a packet of the client, at the latest until deadline, and fails with
+	// os.ErrDeadlineExceeded then.
 	read(b []byte, deadline time.Time) (int, error)
 	// payload is the largest packet that is not fragmented; 0 when unknown.
 	payload() int
@@ -26,8 +26,8 @@ type wire interface {
 	close()
 }
 
-// sharedWire answers from the port of the request. Packets of its client are
-// sorted out by the server and arrive in in.
+// sharedWire answers from the port of the request. Packets of its client are sorted out by the
+// server and arrive in in.
 type sharedWire struct {
 	conn   net.PacketConn
 	client net.Addr

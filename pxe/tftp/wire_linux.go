@@ -15,16 +15,16 @@ func setSegment(conn *net.UDPConn, size int) error {
 	})
 }
 
-// joinDatagrams makes the kernel hand over those that came in a row, and are as
-// long as each other, with one read.
+// joinDatagrams makes the kernel hand over those that came in a row, and are as long as each other,
+// with one read.
 func joinDatagrams(conn *net.UDPConn) error {
 	return control(conn, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	})
 }
 
-// joinedSize returns how long each of the joined datagrams is that came with a
-// control message; 0 when they were not joined.
+// joinedSize returns how long each of the joined datagrams is that came with a control message; 0
+// when they were not joined.
 func joinedSize(oob []byte) int {
 	for len(oob) >= unix.SizeofCmsghdr {
 		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
@@ -39,8 +39,7 @@ func joinedSize(oob []byte) int {
 	return 0
 }
 
-// pathMTU returns what the kernel knows of the path of a connected socket, 0
-// when it knows nothing.
+// pathMTU returns what the kernel knows of the path of a connected socket, 0 when it knows nothing.
 func pathMTU(conn *net.UDPConn, client netip.Addr) (mtu int) {
 	level, opt := unix.IPPROTO_IP, unix.IP_MTU
 	if client.Is6() {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// udpWire is a socket of its own, connected to the client: the kernel sorts
-// packets and reports a closed port.
+// udpWire is a socket of its own, connected to the client: the kernel sorts packets and reports a
+// closed port.
 type udpWire struct {
 	conn    *net.UDPConn
 	client  netip.AddrPort
@@ -35,9 +35,9 @@ func (w *udpWire) write(p []byte) error {
 	return lasting(err)
 }
 
-// writeBlocks sends as much as it can per system call: with UDP generic
-// segmentation offload the kernel cuts one buffer into packets; without it,
-// sendmmsg takes them all; without that, they go one by one.
+// writeBlocks sends as much as it can per system call: with UDP generic segmentation offload the
+// kernel cuts one buffer into packets; without it, sendmmsg takes them all; without that, they go
+// one by one.
 func (w *udpWire) writeBlocks(win *window, i, j int) error {
 	if j-i > 1 && w.canSplit(win) {
 		sent, err := w.writeSplit(win, i, j)
@@ -59,8 +59,8 @@ const (
 	maxSplitSize = 65000 // one IP packet, headers included
 )
 
-// canSplit asks the socket once to split at this transfer's packet size. Small
-// blocks are left alone, lest an ERROR packet be split.
+// canSplit asks the socket once to split at this transfer's packet size. Small blocks are left
+// alone, lest an ERROR packet be split.
 func (w *udpWire) canSplit(win *window) bool {
 	if w.noSplit || win.block < defaultBlockSize || 2*win.segment() > maxSplitSize {
 		return false
@@ -112,8 +112,8 @@ func (w *udpWire) writeBatch(win *window, i, j int) error {
 	return nil
 }
 
-// read leaves the socket's deadline alone while it is early enough, since
-// setting it costs as much as a packet, and waits on when it was too early.
+// read leaves the socket's deadline alone while it is early enough, since setting it costs as much
+// as a packet, and waits on when it was too early.
 func (w *udpWire) read(b []byte, deadline time.Time) (int, error) {
 	for {
 		if !w.armed.After(time.Now()) || w.armed.After(deadline) {
@@ -142,8 +142,8 @@ func (w *udpWire) interrupt() {
 
 func (w *udpWire) close() { w.conn.Close() }
 
-// lasting returns the errors after which nothing more can be sent. The rest,
-// such as a full queue, a missing route or a firewall, may pass.
+// lasting returns the errors after which nothing more can be sent. The rest, such as a full queue,
+// a missing route or a firewall, may pass.
 func lasting(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) {
 		return err
@@ -151,8 +151,7 @@ func lasting(err error) error {
 	return nil
 }
 
-// udpShared makes a wire on the port itself that answers from the address the
-// request was sent to.
+// udpShared makes a wire on the port itself that answers from the address the request was sent to.
 func (p *port) udpShared(id tid) *sharedWire {
 	w := newSharedWire(p.conn, net.UDPAddrFromAddrPort(id.client))
 	var oob []byte

@@ -1,7 +1,8 @@
-// Package dhcprpc carries what a DHCP server serves from a region to a rack, and what it leased back.
+// Package dhcprpc carries what a DHCP server serves from a region to a rack, and what it leased
+// back.
 //
-// A [dhcpsrv.Snapshot] becomes one object per subnet, reservation, advertisement and partner, so that a change to one of them costs one object
-// on the wire and on the rack's disk:
+// A [dhcpsrv.Snapshot] becomes one object per subnet, reservation, advertisement and partner, so
+// that a change to one of them costs one object on the wire and on the rack's disk:
 //
 //	objects, err := dhcprpc.Objects(snapshot, advertisements)                  // region
 //	region.State("rack-1").Set(dhcprpc.Topic, objects)
@@ -118,7 +119,8 @@ func Snapshot(objects map[string][]byte) (dhcpsrv.Snapshot, []radv.Advertisement
 	return s, ads, err
 }
 
-// A Follower puts snapshots together from the topic, decoding only what changed. It is not for concurrent use.
+// A Follower puts snapshots together from the topic, decoding only what changed. It is not for
+// concurrent use.
 type Follower struct {
 	update  func(context.Context, dhcpsrv.Snapshot, []radv.Advertisement) error
 	keys    []string // sorted
@@ -227,7 +229,8 @@ func (f *Follower) snapshot() (s dhcpsrv.Snapshot, ads []radv.Advertisement) {
 
 // A Fact is a lease event on its way to the region.
 type Fact struct {
-	// Event is the kind of event as its String says: granted, renewed, expired, released, declined or conflict.
+	// Event is the kind of event as its String says: granted, renewed, expired, released, declined
+	// or conflict.
 	Event    string     `json:"event"`
 	Addr     netip.Addr `json:"addr"`
 	MAC      string     `json:"mac,omitempty"`

@@ -1,5 +1,5 @@
-// Package discoveryrpc joins discovery on racks to their region: what was seen goes up, what to look at comes down, and the
-// region has a rack sweep.
+// Package discoveryrpc joins discovery on racks to their region: what was seen goes up, what to
+// look at comes down, and the region has a rack sweep.
 //
 //	outbox.Add(discoveryrpc.FactKind, discoveryrpc.FactOf(event))           // rack
 //	err := json.Unmarshal(fact.Data, &seen) // a discoveryrpc.Fact, where fact.Kind is FactKind // region
@@ -23,7 +23,8 @@ import (
 	"github.com/gomaas/maas/discovery"
 )
 
-// FactKind is the kind of facts that hold a [Fact]. They are observations: a full outbox drops them first.
+// FactKind is the kind of facts that hold a [Fact]. They are observations: a full outbox drops them
+// first.
 const FactKind = "observation"
 
 // Fact is an observation on its way to the region.

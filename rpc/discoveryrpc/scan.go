@@ -37,9 +37,11 @@ type ScanStatus struct {
 
 // Sweeper is a rack's side. Its methods may be called concurrently and do not wait for a scan.
 type Sweeper interface {
-	// Start begins a scan. fs.ErrExist means that another one runs, rpc.ErrInvalid that a prefix is not this rack's.
+	// Start begins a scan. fs.ErrExist means that another one runs, rpc.ErrInvalid that a prefix is
+	// not this rack's.
 	Start(ctx context.Context, r ScanRequest) (ScanStatus, error)
-	// Status tells about the scan with the ID, also after it has ended; fs.ErrNotExist when it is not known (any more).
+	// Status tells about the scan with the ID, also after it has ended; fs.ErrNotExist when it is
+	// not known (any more).
 	Status(ctx context.Context, id string) (ScanStatus, error)
 	// Cancel ends the scan with the ID and returns its last status.
 	Cancel(ctx context.Context, id string) (ScanStatus, error)

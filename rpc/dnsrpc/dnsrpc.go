@@ -1,4 +1,5 @@
-// Package dnsrpc carries zones, records and forwarding rules from a region to the DNS server of a rack.
+// Package dnsrpc carries zones, records and forwarding rules from a region to the DNS server of a
+// rack.
 //
 //	objects, err := dnsrpc.Objects(dnsrpc.Content{Zones: zones, Sets: sets})   // region
 //	state := region.State("rack-1")
@@ -9,11 +10,13 @@
 //	follower := dnsrpc.Follow(server)                                          // rack
 //	rpc.Topic{Name: dnsrpc.Topic, Apply: follower.Apply, Change: follower.Change}
 //
-// Dynamic updates go the other way, by [Updater] and [OfferUpdates]: what a region has committed comes back as state.
+// Dynamic updates go the other way, by [Updater] and [OfferUpdates]: what a region has committed
+// comes back as state.
 //
-// There is one object per zone and per record set, and sets that were learned are apart from those that were configured. A
-// changed record is one object on the way and on disk, and changes one record of the server, under one new serial of its
-// zone, at a cost that does not depend on how many others there are.
+// There is one object per zone and per record set, and sets that were learned are apart from those
+// that were configured. A changed record is one object on the way and on disk, and changes one
+// record of the server, under one new serial of its zone, at a cost that does not depend on how
+// many others there are.
 package dnsrpc
 
 import (
@@ -40,7 +43,8 @@ const (
 	accessKey     = "access"
 )
 
-// Content is everything that a DNS server serves by configuration. It holds secrets: the keys of zones and of [dnssrv.Access].
+// Content is everything that a DNS server serves by configuration. It holds secrets: the keys of
+// zones and of [dnssrv.Access].
 type Content struct {
 	Zones      []dnssrv.Zone
 	Sets       []dnssrv.RRset
@@ -109,8 +113,8 @@ func setKey(s dnssrv.RRset) string {
 
 func fold(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
-// A Follower makes a server serve the topic. It remembers what it applied, so there is one for each server; it is not for
-// concurrent use.
+// A Follower makes a server serve the topic. It remembers what it applied, so there is one for each
+// server; it is not for concurrent use.
 type Follower struct {
 	server  *dnssrv.Server
 	applied map[string][]byte
@@ -200,7 +204,8 @@ func decode(key string, data []byte, into any) error {
 	return nil
 }
 
-// Names returns the names of the record sets among some objects, and whether there are zones among them.
+// Names returns the names of the record sets among some objects, and whether there are zones among
+// them.
 func Names(objects []rpc.Object) (names []string, zones bool) {
 	for _, o := range objects {
 		zones = zones || strings.HasPrefix(o.Key, zonePrefix)
@@ -255,7 +260,8 @@ func add(c *dnssrv.Change, key string, data []byte) error {
 	return nil
 }
 
-// named makes sure that an object is what its key says, because the key alone is there when it is removed.
+// named makes sure that an object is what its key says, because the key alone is there when it is
+// removed.
 func named(key, want string) error {
 	if key != want {
 		return fmt.Errorf("holds %s", want)

@@ -20,7 +20,8 @@ type updated struct {
 	Rcode int `json:"rcode"`
 }
 
-// OfferUpdates lets racks hand dynamic updates to a region, which makes them with the function; see [dnssrv.Updater].
+// OfferUpdates lets racks hand dynamic updates to a region, which makes them with the function; see
+// [dnssrv.Updater].
 func OfferUpdates(m *rpc.Methods, make func(ctx context.Context, key string, message []byte) (rcode int, err error)) {
 	rpc.Offer(m, UpdateMethod, func(ctx context.Context, u update) (updated, error) {
 		rcode, err := make(ctx, u.Key, u.Message)
@@ -28,7 +29,8 @@ func OfferUpdates(m *rpc.Methods, make func(ctx context.Context, key string, mes
 	})
 }
 
-// An Updater is the [dnssrv.Updater] of a rack. A region that cannot be reached is an error, so that clients hear of it.
+// An Updater is the [dnssrv.Updater] of a rack. A region that cannot be reached is an error, so
+// that clients hear of it.
 type Updater struct{ Region rpc.Caller }
 
 // Update hands over one update.

@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// RegionName is the name in each region's certificate. Racks check it instead of an address, which may change.
+// RegionName is the name in each region's certificate. Racks check it instead of an address, which
+// may change.
 const RegionName = "region.maas.internal"
 
 const (
@@ -90,8 +91,8 @@ func fingerprint(der []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// SignRack makes a rack's certificate from its request (PKCS #10 in DER), which proves that it has the key. Of the request
-// only the key is taken; name and life are the caller's.
+// SignRack makes a rack's certificate from its request (PKCS #10 in DER), which proves that it has
+// the key. Of the request only the key is taken; name and life are the caller's.
 func (ca *CA) SignRack(request []byte, rack string, life time.Duration) (*x509.Certificate, error) {
 	r, err := x509.ParseCertificateRequest(request)
 	if err == nil {
@@ -132,7 +133,8 @@ func (ca *CA) sign(key any, template *x509.Certificate, life time.Duration) (*x5
 	return x509.ParseCertificate(der)
 }
 
-// RegionTLS is how a region shows itself and knows its racks. Its certificate is made anew before it expires.
+// RegionTLS is how a region shows itself and knows its racks. Its certificate is made anew before
+// it expires.
 func (ca *CA) RegionTLS() *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)

@@ -1,8 +1,8 @@
-// Package enrol makes a rack known to a site: the site's certificate authority, the token that a rack is let in with, and the
-// certificate that it shows from then on.
+// Package enrol makes a rack known to a site: the site's certificate authority, the token that a
+// rack is let in with, and the certificate that it shows from then on.
 //
-// The region makes a [CA] once and keeps it. A token names regions, the CA's fingerprint and a secret, so that a rack knows
-// whom it talks to before it tells anything:
+// The region makes a [CA] once and keeps it. A token names regions, the CA's fingerprint and a
+// secret, so that a rack knows whom it talks to before it tells anything:
 //
 //	token := enrol.Token{Regions: addresses, Fingerprint: ca.Fingerprint(), Secret: rand.Text(), Expires: soon}
 //	fmt.Println(token) // what the administrator carries to the rack
@@ -13,10 +13,10 @@
 //	keeper, err := enrol.Keep(path, identity)
 //	dialer := &wire.Dialer{TLS: keeper.TLS, ...} // always the present certificate
 //
-// [Keeper.Renew] replaces key and certificate over a session that is up; [Identity.RenewAt] is when. The region decides and
-// keeps which racks get a certificate, which tokens are used and which certificates are revoked; this package signs what
-// the region tells it to sign.
+// [Keeper.Renew] replaces key and certificate over a session that is up; [Identity.RenewAt] is
+// when. The region decides and keeps which racks get a certificate, which tokens are used and which
+// certificates are revoked; this package signs what the region tells it to sign.
 //
-// Keys are ECDSA on P-256. A region's certificate is good for servers only and a rack's for clients only, so a rack cannot
-// pose as a region. Values may be used concurrently once made.
+// Keys are ECDSA on P-256. A region's certificate is good for servers only and a rack's for clients
+// only, so a rack cannot pose as a region. Values may be used concurrently once made.
 package enrol

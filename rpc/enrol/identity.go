@@ -14,7 +14,8 @@ import (
 	"github.com/gomaas/maas/rpc/internal/atomicfile"
 )
 
-// An Identity is who a rack is: its key, the certificate for it, and the CA whose regions it trusts.
+// An Identity is who a rack is: its key, the certificate for it, and the CA whose regions it
+// trusts.
 type Identity struct {
 	Key  *ecdsa.PrivateKey
 	Cert *x509.Certificate
@@ -30,7 +31,8 @@ func (id *Identity) RenewAt() time.Time {
 	return id.Cert.NotBefore.Add(life * 2 / 3)
 }
 
-// complete returns an error when a part is missing, as in an Identity that was not made by this package.
+// complete returns an error when a part is missing, as in an Identity that was not made by this
+// package.
 func (id *Identity) complete() error {
 	if id == nil || id.Key == nil || id.Cert == nil || id.CA == nil {
 		return errors.New("enrol: the identity lacks its key, certificate or CA; Join, Load and CA.Issue return whole ones")
@@ -56,7 +58,8 @@ const (
 	pemCert = "CERTIFICATE"
 )
 
-// Save puts the identity into one file of mode 0600, in the place of what is there, whole or not at all.
+// Save puts the identity into one file of mode 0600, in the place of what is there, whole or not at
+// all.
 func (id *Identity) Save(path string) (err error) {
 	if err := id.complete(); err != nil {
 		return err

@@ -17,7 +17,8 @@ import (
 	"github.com/gomaas/maas/rpc/wire"
 )
 
-// A Request asks a region for a certificate: the question of [wire.Ask], and what [RenewMethod] takes.
+// A Request asks a region for a certificate: the question of [wire.Ask], and what [RenewMethod]
+// takes.
 type Request struct {
 	// Secret is that of the token; empty in a renewal.
 	Secret string `json:"secret,omitempty"`
@@ -38,8 +39,8 @@ type Answer struct {
 // RenewMethod is the region's method for renewals.
 const RenewMethod = "enrol.renew"
 
-// Join enrols a rack at the first region of the token that answers, and returns its identity and the regions there are. A
-// region that is not of the site the token came from is told nothing.
+// Join enrols a rack at the first region of the token that answers, and returns its identity and
+// the regions there are. A region that is not of the site the token came from is told nothing.
 func Join(ctx context.Context, t Token, rack string) (*Identity, []string, error) {
 	if time.Now().After(t.Expires) {
 		return nil, nil, fmt.Errorf("enrol: the token expired at %s; make a new one with `maas region token create`", t.Expires.Format(time.DateTime))

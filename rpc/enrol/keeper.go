@@ -24,7 +24,8 @@ func Keep(path string, id *Identity) (*Keeper, error) {
 	return &Keeper{path: path, id: id}, nil
 }
 
-// OpenKeeper loads the identity that was kept at the path. The error is fs.ErrNotExist where there is none.
+// OpenKeeper loads the identity that was kept at the path. The error is fs.ErrNotExist where there
+// is none.
 func OpenKeeper(path string) (*Keeper, error) {
 	id, err := Load(path)
 	if err != nil {
@@ -40,20 +41,22 @@ func (k *Keeper) Identity() *Identity {
 	return k.id
 }
 
-// TLS returns the configuration of the present identity, for TLS of [wire.Dialer]. The method value Identity.TLS would not
-// do: it belongs to one certificate, and a dialer with it is refused once that has expired.
+// TLS returns the configuration of the present identity, for TLS of [wire.Dialer]. The method value
+// Identity.TLS would not do: it belongs to one certificate, and a dialer with it is refused once
+// that has expired.
 //
 // [wire.Dialer]: https://pkg.go.dev/github.com/gomaas/maas/rpc/wire#Dialer
 func (k *Keeper) TLS() (*tls.Config, error) { return k.Identity().TLS() }
 
-// Renew replaces the identity by one with a new key and certificate, which the region at the other end of the session
-// signs. A session that is up stays with the old certificate.
+// Renew replaces the identity by one with a new key and certificate, which the region at the other
+// end of the session signs. A session that is up stays with the old certificate.
 func (k *Keeper) Renew(ctx context.Context, region rpc.Caller) error {
 	renewed, err := Renew(ctx, region, k.Identity())
 	if err != nil {
 		return err
 	}
-	// On disk first: after a crash the rack has the new certificate or still the old one, and both are good.
+	// On disk first: after a crash the rack has the new certificate or still the old one, and both
+	// are good.
 	if err := renewed.Save(k.path); err != nil {
 		return err
 	}

@@ -70,7 +70,8 @@ func ParseToken(text string) (Token, error) {
 	return Token{j.Regions, j.Fingerprint, j.Secret, time.Unix(j.Expires, 0)}, nil
 }
 
-// Hash is what a region keeps of a token's secret. A secret has 128 random bits or more, so a plain hash keeps it.
+// Hash is what a region keeps of a token's secret. A secret has 128 random bits or more, so a plain
+// hash keeps it.
 func Hash(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])

@@ -16,7 +16,8 @@ const (
 	stuck      = 10 * time.Second
 )
 
-// Conn carries messages to one partner. Send and Receive may each be called by one goroutine, Close by any.
+// Conn carries messages to one partner. Send and Receive may each be called by one goroutine, Close
+// by any.
 type Conn struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -46,7 +47,8 @@ func (c *Conn) Receive() (b []byte, err error) {
 	return c.buf, err
 }
 
-// readMessage reads a message into buf or into new memory, of which there is never more than what has arrived calls for.
+// readMessage reads a message into buf or into new memory, of which there is never more than what
+// has arrived calls for.
 func readMessage(r *bufio.Reader, buf []byte) ([]byte, error) {
 	head, err := r.Peek(4)
 	if err != nil {

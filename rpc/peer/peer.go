@@ -35,16 +35,17 @@ type Partner struct {
 
 // Config is what a Peer is made of.
 type Config struct {
-	// Identity is who this rack is; it is asked for each connection, so a renewed certificate is used from the next one on.
-	// Required.
+	// Identity is who this rack is; it is asked for each connection, so a renewed certificate is
+	// used from the next one on. Required.
 	Identity func() *enrol.Identity
 	// Partners tells who the partners are now. It is asked often and concurrently. Required.
 	Partners func() []Partner
-	// Refuse says why a certificate of the site's CA is no good, such as a revoked one. It is asked often, concurrently, also
-	// of connections that are there; those end then. Nil refuses none.
+	// Refuse says why a certificate of the site's CA is no good, such as a revoked one. It is asked
+	// often, concurrently, also of connections that are there; those end then. Nil refuses none.
 	Refuse func(*x509.Certificate) error
-	// Exchange does what the connection is for. The other side is the partner of that name. It returns when ctx or the
-	// connection ends, having closed conn. One that comes while another runs is there to take its place. Required.
+	// Exchange does what the connection is for. The other side is the partner of that name. It
+	// returns when ctx or the connection ends, having closed conn. One that comes while another
+	// runs is there to take its place. Required.
 	Exchange func(ctx context.Context, partner string, conn *Conn) error
 	// Port is where partners listen. Zero means DefaultPort.
 	Port int
@@ -84,8 +85,9 @@ func New(cfg Config) (*Peer, error) {
 	}, nil
 }
 
-// Serve keeps a connection to each partner until ctx ends, and returns nil then. It closes the listeners, on which those
-// partners come in that dial; there may be several, one for each address of the rack.
+// Serve keeps a connection to each partner until ctx ends, and returns nil then. It closes the
+// listeners, on which those partners come in that dial; there may be several, one for each address
+// of the rack.
 func (p *Peer) Serve(ctx context.Context, listeners ...net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -162,8 +164,8 @@ func (p *Peer) dial(ctx context.Context, partner Partner) {
 // sayAgain is how often it is logged that a partner still cannot be reached.
 const sayAgain = 5 * time.Minute
 
-// say logs a failure, and those that follow now and then only: the next try is a second away, and its error may name another
-// port.
+// say logs a failure, and those that follow now and then only: the next try is a second away, and
+// its error may name another port.
 func (p *Peer) say(name string, err error) {
 	now := time.Now()
 	p.mu.Lock()
@@ -249,8 +251,8 @@ func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) 
 	p.exchange(ctx, name, conn)
 }
 
-// A rack that is shut out comes each second, a stranger more often. This many refusals are logged at once, and then one in so
-// much time.
+// A rack that is shut out comes each second, a stranger more often. This many refusals are logged
+// at once, and then one in so much time.
 const (
 	refusedAtOnce = 5
 	refusedEvery  = time.Minute
@@ -294,8 +296,9 @@ func (p *Peer) exchange(ctx context.Context, name string, conn *tls.Conn) {
 	conn.Close()
 }
 
-// brief is up to how long a connection was none: with TLS 1.3 who is refused hears of it only afterwards. That comes each
-// second, and is logged once; a connection after it is logged when it has lasted longer.
+// brief is up to how long a connection was none: with TLS 1.3 who is refused hears of it only
+// afterwards. That comes each second, and is logged once; a connection after it is logged when it
+// has lasted longer.
 const brief = 2 * dialEvery
 
 // outlives calls f if ctx lasts that long.

@@ -12,16 +12,16 @@ import (
 // protocol is the application protocol, so that nothing else is taken for it.
 const protocol = "maas-peer/1"
 
-// tlsConfig is how a rack shows itself to another one, and knows it: refuse judges the other's certificate, and allowed
-// the name in it.
+// tlsConfig is how a rack shows itself to another one, and knows it: refuse judges the other's
+// certificate, and allowed the name in it.
 func tlsConfig(id *enrol.Identity, refuse func(*x509.Certificate) error, allowed func(name string) error) *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(id.CA)
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: []string{protocol}, SessionTicketsDisabled: true,
 		Certificates: []tls.Certificate{{Certificate: [][]byte{id.Cert.Raw}, PrivateKey: id.Key, Leaf: id.Cert}},
-		// Both sides are racks, whose certificates are for clients and name no host; what Go would check by itself does not
-		// fit. VerifyConnection checks all of it, and is never skipped.
+		// Both sides are racks, whose certificates are for clients and name no host; what Go would
+		// check by itself does not fit. VerifyConnection checks all of it, and is never skipped.
 		ClientAuth: tls.RequireAnyClientCert, InsecureSkipVerify: true,
 		VerifyConnection: func(state tls.ConnectionState) error { return verify(state, roots, refuse, allowed) },
 	}

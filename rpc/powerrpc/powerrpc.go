@@ -24,7 +24,8 @@ type Request struct {
 	// Target holds secrets; a request must not be logged.
 	Target power.Target `json:"target"`
 	Action power.Action `json:"action"`
-	// Boot is where the machine boots from when it comes on. BMCs that cannot choose are switched all the same.
+	// Boot is where the machine boots from when it comes on. BMCs that cannot choose are switched
+	// all the same.
 	Boot power.BootDevice `json:"boot,omitempty"`
 	// Soft is how long the system may take to shut down by itself, for ActionSoftOff.
 	Soft time.Duration `json:"soft,omitempty"`
@@ -59,8 +60,8 @@ func Offer(m *rpc.Methods, c *power.Controller) {
 	})
 }
 
-// Do asks the rack behind the caller. A failure of power control is a [*power.Error], and the result is valid with it; so is
-// a rack that cannot be reached, of class Connection.
+// Do asks the rack behind the caller. A failure of power control is a [*power.Error], and the
+// result is valid with it; so is a rack that cannot be reached, of class Connection.
 func Do(ctx context.Context, c rpc.Caller, r Request) (power.Result, error) {
 	a, err := rpc.Do[answer](ctx, c, Method, r)
 	switch {

@@ -1,4 +1,5 @@
-// Package proxyrpc carries what a rack's proxy does from the region, and what the region wants to know and to purge.
+// Package proxyrpc carries what a rack's proxy does from the region, and what the region wants to
+// know and to purge.
 //
 //	objects, err := proxyrpc.Objects(proxyrpc.Content{Policy: policy, Port: 8000}) // region
 //	region.State("rack-1").Set(proxyrpc.Topic, objects)
@@ -33,7 +34,8 @@ const (
 	portKey   = "port"
 )
 
-// Objects returns the topic's objects. The policy may hold credentials of parents; it is not to be logged.
+// Objects returns the topic's objects. The policy may hold credentials of parents; it is not to be
+// logged.
 func Objects(c Content) (map[string][]byte, error) {
 	policy, err := json.Marshal(c.Policy)
 	if err != nil {
@@ -46,8 +48,9 @@ func Objects(c Content) (map[string][]byte, error) {
 	return map[string][]byte{policyKey: policy, portKey: port}, nil
 }
 
-// Apply puts each state of the topic in force: the policy in p, and the port by calling listen, which may be nil. Without a
-// policy object nobody may use the proxy; without a port it stays where it is.
+// Apply puts each state of the topic in force: the policy in p, and the port by calling listen,
+// which may be nil. Without a policy object nobody may use the proxy; without a port it stays where
+// it is.
 func Apply(p *proxy.Proxy, listen func(port int)) func(context.Context, map[string][]byte) error {
 	return func(_ context.Context, objects map[string][]byte) error {
 		var c Content

@@ -7,7 +7,8 @@
 //	rpc.Topic{Name: pxerpc.Topic, Apply: table.Apply, Change: table.Change}
 //	pxe.New(pxe.Config{Resolver: &table})
 //
-// A machine that a region deletes is gone from the table with the next state; nothing is cached beside it.
+// A machine that a region deletes is gone from the table with the next state; nothing is cached
+// beside it.
 package pxerpc
 
 import (
@@ -52,7 +53,8 @@ type Machine struct {
 // Network is what holds for the machines of a subnet.
 type Network struct {
 	Prefix netip.Prefix `json:"prefix"`
-	// Servers are the boot servers of all racks that serve the subnet, in the order to try them. None is not known.
+	// Servers are the boot servers of all racks that serve the subnet, in the order to try them.
+	// None is not known.
 	Servers []netip.Addr `json:"servers"`
 	// Profile is what machines boot here that have none of their own. Nil means the default.
 	Profile *pxe.Profile `json:"profile,omitempty"`
@@ -62,9 +64,11 @@ type Network struct {
 
 // Content is what all machines boot.
 type Content struct {
-	// Default is for machines, known or not, for which neither they nor their networks have a profile. Nil means they get none.
+	// Default is for machines, known or not, for which neither they nor their networks have a
+	// profile. Nil means they get none.
 	Default *pxe.Profile
-	// Vars are variables that profiles can use. Those of the network where a machine is, and those of a profile, go first.
+	// Vars are variables that profiles can use. Those of the network where a machine is, and those
+	// of a profile, go first.
 	Vars     map[string]string
 	Machines []Machine
 	Networks []Network
@@ -104,7 +108,8 @@ func Objects(c Content) (map[string][]byte, error) {
 	return objects, nil
 }
 
-// MachineObjects is the change of the topic when what is known of some machines becomes something else.
+// MachineObjects is the change of the topic when what is known of some machines becomes something
+// else.
 func MachineObjects(before, after []Machine) (upserts map[string][]byte, deletes []string, err error) {
 	return rpc.Difference(before, after, machineKey)
 }
@@ -122,8 +127,8 @@ func Names(objects []rpc.Object) map[string]bool {
 	return out
 }
 
-// A Table is a rack's copy of the content. It is a [pxe.Resolver]. The zero Table knows nobody and has no default. Its
-// methods may be called concurrently.
+// A Table is a rack's copy of the content. It is a [pxe.Resolver]. The zero Table knows nobody and
+// has no default. Its methods may be called concurrently.
 type Table struct {
 	mu       sync.RWMutex // guards following
 	fallback *pxe.Profile
@@ -132,7 +137,8 @@ type Table struct {
 	networks map[string]Network // by key
 }
 
-// Apply replaces the content by that of the objects. An error names the object and leaves the old content.
+// Apply replaces the content by that of the objects. An error names the object and leaves the old
+// content.
 func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
 	next := Table{machines: make(map[string]Machine, len(objects)), networks: map[string]Network{}}
 	for key, data := range objects {
@@ -231,7 +237,8 @@ func decode(key string, data []byte) (value any, err error) {
 	return value, nil
 }
 
-// Servers are the boot servers that a client can reach, in the order to try them; nil when nothing is known of its subnet.
+// Servers are the boot servers that a client can reach, in the order to try them; nil when nothing
+// is known of its subnet.
 func (t *Table) Servers(client netip.Addr) []netip.Addr {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -260,8 +267,8 @@ func (t *Table) Machine(mac net.HardwareAddr) (Machine, bool) {
 	return m, ok
 }
 
-// Resolve returns the machine's own profile, else that of the network where it is, else the default, with the machine's
-// options and the network's variables; or else [pxe.ErrNoProfile].
+// Resolve returns the machine's own profile, else that of the network where it is, else the
+// default, with the machine's options and the network's variables; or else [pxe.ErrNoProfile].
 func (t *Table) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error) {
 	m, _ := t.Machine(r.MAC)
 	t.mu.RLock()

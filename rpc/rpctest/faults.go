@@ -12,7 +12,8 @@ import (
 // Dial connects a rack to a region, as in rpc.RackConfig.
 type Dial = func(context.Context) (rpc.Conn, error)
 
-// Faults makes connections fail. The zero value lets them be. Its methods may be called concurrently.
+// Faults makes connections fail. The zero value lets them be. Its methods may be called
+// concurrently.
 type Faults struct {
 	mu        sync.Mutex // guards following
 	delay     time.Duration

@@ -26,7 +26,8 @@ type conn struct {
 	closed chan struct{}
 }
 
-// maxWaits is how many of the streams are left to requests that wait: those for state, and the announcements.
+// maxWaits is how many of the streams are left to requests that wait: those for state, and the
+// announcements.
 const maxWaits = 50
 
 // Close ends the connection and everything that uses it.
@@ -106,7 +107,8 @@ func (c *conn) hello(ctx context.Context) error {
 	return nil
 }
 
-// RegionOf is the name of the region that a connection of a [Dialer] leads to, empty when it did not say.
+// RegionOf is the name of the region that a connection of a [Dialer] leads to, empty when it did
+// not say.
 func RegionOf(c rpc.Conn) string {
 	if c, is := c.(*conn); is {
 		return c.region

@@ -15,14 +15,18 @@ import (
 	"github.com/gomaas/maas/rpc"
 )
 
-// A Dialer connects a rack to one of several regions. It must not be copied; its Dial may be called concurrently.
+// A Dialer connects a rack to one of several regions. It must not be copied; its Dial may be called
+// concurrently.
 type Dialer struct {
-	// Regions are the addresses to choose from, as host:port. It is asked again for each Dial. Required.
+	// Regions are the addresses to choose from, as host:port. It is asked again for each Dial.
+	// Required.
 	Regions func() []string
-	// Ordered says that the first of Regions is the best. Those that failed within the last half minute are tried last.
+	// Ordered says that the first of Regions is the best. Those that failed within the last half
+	// minute are tried last.
 	Ordered bool
-	// TLS has the rack's certificate and, as RootCAs and ServerName, who it takes for a region. It is asked again for each
-	// connection, so a renewed certificate is used from the next one on. Required.
+	// TLS has the rack's certificate and, as RootCAs and ServerName, who it takes for a region. It
+	// is asked again for each connection, so a renewed certificate is used from the next one on.
+	// Required.
 	TLS func() (*tls.Config, error)
 	// Timeout is how long each region may take to answer. Zero means 3 s.
 	Timeout time.Duration
@@ -38,8 +42,9 @@ type Dialer struct {
 // shunTime is how long an address that failed comes last.
 const shunTime = 30 * time.Second
 
-// Dial connects to a region that answers. Unless they are Ordered, the first address is chosen at random, so that racks
-// spread; each further Dial begins after the one that was connected last, which has just been lost.
+// Dial connects to a region that answers. Unless they are Ordered, the first address is chosen at
+// random, so that racks spread; each further Dial begins after the one that was connected last,
+// which has just been lost.
 func (d *Dialer) Dial(ctx context.Context) (rpc.Conn, error) {
 	if d.Regions == nil || d.TLS == nil {
 		return nil, errDialer
@@ -177,8 +182,9 @@ func (d *Dialer) dial(ctx context.Context, address string) (*conn, error) {
 	return c, nil
 }
 
-// explain adds what to do when a region ends the connection right after the client's part of the handshake: in TLS 1.3 that
-// is how it refuses a certificate. Often the alert that says so is lost with the connection.
+// explain adds what to do when a region ends the connection right after the client's part of the
+// handshake: in TLS 1.3 that is how it refuses a certificate. Often the alert that says so is lost
+// with the connection.
 func explain(err error, conn *tls.Conn) error {
 	refused := (*rpc.Error)(nil)
 	if conn == nil || !conn.ConnectionState().HandshakeComplete || errors.As(err, &refused) || errors.Is(err, context.DeadlineExceeded) {

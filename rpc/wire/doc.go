@@ -1,38 +1,43 @@
-// Package wire carries the connections of package rpc between processes: TLS 1.3 with certificates on both sides, dialled by
-// the rack.
+// Package wire carries the connections of package rpc between processes: TLS 1.3 with certificates
+// on both sides, dialled by the rack.
 //
 // A region serves its racks on a listener:
 //
 //	server, err := wire.NewServer(wire.ServerConfig{Region: region, TLS: regionTLS, Authorize: whoIs})
 //	err = server.Serve(ctx, listener)
 //
-// A rack's Dial comes from a [Dialer], which knows several regions and goes to the next one when a connection ends:
+// A rack's Dial comes from a [Dialer], which knows several regions and goes to the next one when a
+// connection ends:
 //
 //	dialer := &wire.Dialer{Regions: addresses, TLS: rackTLS}
 //	rack, err := rpc.NewRack(rpc.RackConfig{Dial: dialer.Dial, ...})
 //
 // # The protocol
 //
-// One connection is HTTP/2 as net/http speaks it, which brings streams, back-pressure for each of them, pings and years of
-// hardening. The rack is the client. Its first request, hello, makes the session; then each wait for state, each batch of
-// facts and each call is one request. Calls of the region are announced on the answer to one request that stays open, and
-// each is answered by a request of its own, so a large answer holds nothing else up.
+// One connection is HTTP/2 as net/http speaks it, which brings streams, back-pressure for each of
+// them, pings and years of hardening. The rack is the client. Its first request, hello, makes the
+// session; then each wait for state, each batch of facts and each call is one request. Calls of the
+// region are announced on the answer to one request that stays open, and each is answered by a
+// request of its own, so a large answer holds nothing else up.
 //
-// State and announcements are messages made of frames. A frame is a kind (1 byte), flags (1 byte; bit 0: the message goes on
-// in the next frame), a length (2 bytes, big endian) and so at most 65,535 bytes; there is no frame too large to be read.
-// State has no size limit, a message that is not a value 1 MiB, a call 16 MiB each way. All else is JSON.
+// State and announcements are messages made of frames. A frame is a kind (1 byte), flags (1 byte;
+// bit 0: the message goes on in the next frame), a length (2 bytes, big endian) and so at most
+// 65,535 bytes; there is no frame too large to be read. State has no size limit, a message that is
+// not a value 1 MiB, a call 16 MiB each way. All else is JSON.
 //
-// A kind of message or a field of a JSON document that one side does not know is skipped, so either side may be newer.
+// A kind of message or a field of a JSON document that one side does not know is skipped, so either
+// side may be newer.
 //
 // # Why not an RPC library
 //
-// What travels is opaque to rpc: three verbs over JSON documents. Generated messages would describe none of it, and their
-// library with its codec costs two modules and about 2 MB of program. So this package draws in nothing beyond package rpc.
+// What travels is opaque to rpc: three verbs over JSON documents. Generated messages would describe
+// none of it, and their library with its codec costs two modules and about 2 MB of program. So this
+// package draws in nothing beyond package rpc.
 //
 // # Who is trusted
 //
-// Nothing is read before the handshake is done. A client whose certificate is not signed by the site's CA ends there. A
-// rack that Authorize refuses is told why and cut off. [Server.Disconnect] ends the sessions of revoked certificates at
-// once. A client that offers only the application protocol of enrolment may ask one bounded question, see [Ask], and
-// nothing else.
+// Nothing is read before the handshake is done. A client whose certificate is not signed by the
+// site's CA ends there. A rack that Authorize refuses is told why and cut off. [Server.Disconnect]
+// ends the sessions of revoked certificates at once. A client that offers only the application
+// protocol of enrolment may ask one bounded question, see [Ask], and nothing else.
 package wire

@@ -22,8 +22,8 @@ const (
 	enrolTime   = 10 * time.Second
 )
 
-// Ask puts one question, a JSON document, to a region that [ServerConfig].Enrol answers. cfg says how to know the region.
-// What the region refuses comes back as an [rpc.Error].
+// Ask puts one question, a JSON document, to a region that [ServerConfig].Enrol answers. cfg says
+// how to know the region. What the region refuses comes back as an [rpc.Error].
 func Ask(ctx context.Context, address string, cfg *tls.Config, question []byte) ([]byte, error) {
 	if cfg == nil {
 		return nil, errors.New("wire: Ask needs a TLS configuration; it says how to know the region")

@@ -26,7 +26,8 @@ const (
 const (
 	headerSize = 4
 	flagMore   = 1
-	// framePayload is how much goes into one frame that is written. Any length that a frame can have is read.
+	// framePayload is how much goes into one frame that is written. Any length that a frame can
+	// have is read.
 	framePayload = 32 << 10
 	// maxMessage bounds a message that is not a value, in bytes.
 	maxMessage = 1 << 20

@@ -79,7 +79,8 @@ func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
 		s.cfg.Log.Info("rack connected", "rack", rack, "from", r.RemoteAddr)
 	}
 	session.begin(rack, s.cfg.Region.Conn(rack), cert)
-	// Disconnect may have looked for its sessions before this was one of them: what it was called for is known by now.
+	// Disconnect may have looked for its sessions before this was one of them: what it was called
+	// for is known by now.
 	if _, err := s.cfg.Authorize(r.Context(), cert); err != nil {
 		s.refusals.warn("rack refused", "name", cert.Subject.CommonName, "from", r.RemoteAddr, "err", err)
 		session.cut()

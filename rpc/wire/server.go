@@ -20,20 +20,23 @@ import (
 type ServerConfig struct {
 	// Region is what racks connect to. Required.
 	Region *rpc.Region
-	// Name tells racks which region of the site this is, however they reached it. Empty tells them nothing.
+	// Name tells racks which region of the site this is, however they reached it. Empty tells them
+	// nothing.
 	Name string
-	// TLS has the region's certificate and, as ClientCAs, the site's CA. Required. Version, protocols and the demand for a
-	// client's certificate are set by the server.
+	// TLS has the region's certificate and, as ClientCAs, the site's CA. Required. Version,
+	// protocols and the demand for a client's certificate are set by the server.
 	TLS *tls.Config
-	// Authorize says which rack a certificate of the CA belongs to, or why it is refused, in words that the rack is told.
-	// It is called twice a connection, concurrently. Required.
+	// Authorize says which rack a certificate of the CA belongs to, or why it is refused, in words
+	// that the rack is told. It is called twice a connection, concurrently. Required.
 	Authorize func(ctx context.Context, cert *x509.Certificate) (rack string, err error)
-	// Enrol answers the question of a client without a certificate, see [Ask]. The error's text is told to the client. It
-	// may be called concurrently. Nil lets none in.
+	// Enrol answers the question of a client without a certificate, see [Ask]. The error's text is
+	// told to the client. It may be called concurrently. Nil lets none in.
 	Enrol func(ctx context.Context, question []byte) (answer []byte, err error)
-	// MaxConns bounds how many connections there may be. Zero means 2,048. One more is closed at once.
+	// MaxConns bounds how many connections there may be. Zero means 2,048. One more is closed at
+	// once.
 	MaxConns int
-	// Log receives sessions and refusals; of many refusals it receives some, and how many there were more. Nil discards.
+	// Log receives sessions and refusals; of many refusals it receives some, and how many there
+	// were more. Nil discards.
 	Log *slog.Logger
 }
 
@@ -46,7 +49,8 @@ type Server struct {
 	sessions map[*session]struct{}
 }
 
-// Times after which a connection counts as dead. A rack notices first, since it has somewhere to go.
+// Times after which a connection counts as dead. A rack notices first, since it has somewhere to
+// go.
 const (
 	handshakeTime   = 10 * time.Second
 	rackPingAfter   = 5 * time.Second
@@ -72,7 +76,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	return &Server{cfg: cfg, refusals: newRefusals(cfg.Log), sessions: map[*session]struct{}{}}, nil
 }
 
-// tlsConfig demands a certificate from everyone who does not come to enrol, and gives those nothing else.
+// tlsConfig demands a certificate from everyone who does not come to enrol, and gives those nothing
+// else.
 func (s *Server) tlsConfig() *tls.Config {
 	racks := s.cfg.TLS.Clone()
 	racks.MinVersion, racks.NextProtos, racks.ClientAuth = tls.VersionTLS13, []string{"h2"}, tls.RequireAndVerifyClientCert
@@ -89,7 +94,8 @@ func (s *Server) tlsConfig() *tls.Config {
 	return racks
 }
 
-// Serve takes connections until ctx ends, then ends them all and returns nil. It closes the listener.
+// Serve takes connections until ctx ends, then ends them all and returns nil. It closes the
+// listener.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -120,8 +126,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 type sessionKey struct{}
 
-// CallingCertificate is what the rack showed in whose session a region's method runs. It is nil in any other context, as in a
-// call by a rack of the region's own process.
+// CallingCertificate is what the rack showed in whose session a region's method runs. It is nil in
+// any other context, as in a call by a rack of the region's own process.
 func CallingCertificate(ctx context.Context) *x509.Certificate {
 	session, ok := ctx.Value(sessionKey{}).(*session)
 	if !ok {
@@ -155,11 +161,13 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// Disconnect ends at once the sessions whose certificates the function says, as when they are revoked, whatever the racks do
-// in them, and returns the names of these racks, one for each session. Calls in progress fail with [rpc.ErrUnavailable]. A
-// certificate that Authorize refuses by the time of the call has no session afterwards, even if it was just coming.
+// Disconnect ends at once the sessions whose certificates the function says, as when they are
+// revoked, whatever the racks do in them, and returns the names of these racks, one for each
+// session. Calls in progress fail with [rpc.ErrUnavailable]. A certificate that Authorize refuses
+// by the time of the call has no session afterwards, even if it was just coming.
 //
-// It asks about certificates since a name is not enough: another certificate of that name may be good.
+// It asks about certificates since a name is not enough: another certificate of that name may be
+// good.
 func (s *Server) Disconnect(revoked func(cert *x509.Certificate) bool) (racks []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

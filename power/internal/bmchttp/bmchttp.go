@@ -1,5 +1,5 @@
-// Package bmchttp makes the HTTP clients of drivers: each with a transport of
-// its own, that trusts a BMC's certificate as the parameters say.
+// Package bmchttp makes the HTTP clients of drivers: each with a transport of its own, that trusts
+// a BMC's certificate as the parameters say.
 package bmchttp
 
 import (
@@ -34,8 +34,8 @@ func Params() []power.Param {
 // requestTimeout is for one HTTP request; some BMCs take tens of seconds under load.
 const requestTimeout = time.Minute
 
-// New returns a client with a transport of its own, that takes part in the
-// transcript of ctx. Its owner calls CloseIdleConnections when done.
+// New returns a client with a transport of its own, that takes part in the transcript of ctx. Its
+// owner calls CloseIdleConnections when done.
 func New(ctx context.Context, p power.Params) (*http.Client, error) {
 	config, err := TLSConfig(p)
 	if err != nil {

@@ -58,7 +58,8 @@ func (t *transcribed) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// describe is the method and the path, and the body below it. Values in the query are left out: people put keys there.
+// describe is the method and the path, and the body below it. Values in the query are left out:
+// people put keys there.
 func describe(req *http.Request) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", req.Method, req.URL.EscapedPath())

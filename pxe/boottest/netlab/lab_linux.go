@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Lab is a set of namespaces that live as long as one test. Its methods fail the test when the kernel refuses.
-// They are meant for the test's own goroutine.
+// A Lab is a set of namespaces that live as long as one test. Its methods fail the test when the
+// kernel refuses. They are meant for the test's own goroutine.
 type Lab struct {
 	t  testing.TB
 	id string
@@ -38,7 +38,8 @@ type NS struct {
 	t    testing.TB
 }
 
-// NS makes a namespace. It is removed when the test ends, after the processes still running in it are killed.
+// NS makes a namespace. It is removed when the test ends, after the processes still running in it
+// are killed.
 func (l *Lab) NS(name string) *NS {
 	l.t.Helper()
 	ns := &NS{Name: l.id + "-" + name, t: l.t}
@@ -48,7 +49,8 @@ func (l *Lab) NS(name string) *NS {
 	return ns
 }
 
-// remove ends what still runs inside (only processes the test itself put there can) and deletes the namespace.
+// remove ends what still runs inside (only processes the test itself put there can) and deletes the
+// namespace.
 func (ns *NS) remove() {
 	out, _ := exec.Command("ip", "netns", "pids", ns.Name).Output()
 	for _, field := range strings.Fields(string(out)) {
@@ -62,8 +64,8 @@ func (ns *NS) remove() {
 	}
 }
 
-// Veth joins two namespaces by a cable: an interface in each, both up. Transmit checksum offload is switched off,
-// because raw-socket DHCP clients drop the partial checksums that it leaves.
+// Veth joins two namespaces by a cable: an interface in each, both up. Transmit checksum offload is
+// switched off, because raw-socket DHCP clients drop the partial checksums that it leaves.
 func (l *Lab) Veth(a *NS, aIf string, b *NS, bIf string) {
 	l.t.Helper()
 	run(l.t, "ip", "link", "add", "name", aIf, "netns", a.Name, "type", "veth", "peer", "name", bIf, "netns", b.Name)
@@ -92,7 +94,8 @@ func (ns *NS) Tap(bridge, ifname string) {
 	ns.Port(bridge, ifname)
 }
 
-// Addr gives the interface an address in CIDR notation. IPv6 addresses skip duplicate address detection.
+// Addr gives the interface an address in CIDR notation. IPv6 addresses skip duplicate address
+// detection.
 func (ns *NS) Addr(ifname, cidr string) {
 	ns.t.Helper()
 	args := []string{"addr", "add", cidr, "dev", ifname}
@@ -115,19 +118,21 @@ func (ns *NS) up(ifname string) {
 	_ = exec.Command("ip", "netns", "exec", ns.Name, "ethtool", "-K", ifname, "tx", "off").Run()
 }
 
-// Command prepares a program to run inside the namespace. It is killed when ctx ends and cannot outlive the lab.
+// Command prepares a program to run inside the namespace. It is killed when ctx ends and cannot
+// outlive the lab.
 func (ns *NS) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns.Name, name}, args...)...)
 	cmd.WaitDelay = 2 * time.Second
 	return cmd
 }
 
-// Do calls fn on a thread that is inside the namespace: sockets that fn opens belong to it for good. Goroutines
-// started by fn are outside.
+// Do calls fn on a thread that is inside the namespace: sockets that fn opens belong to it for
+// good. Goroutines started by fn are outside.
 func (ns *NS) Do(fn func() error) error {
 	result := make(chan error, 1)
 	go func() {
-		// The thread is not unlocked when it could not be brought back, so that the runtime ends it with the goroutine.
+		// The thread is not unlocked when it could not be brought back, so that the runtime ends it
+		// with the goroutine.
 		runtime.LockOSThread()
 		home, err := os.Open("/proc/thread-self/ns/net")
 		if err != nil {

@@ -7,14 +7,15 @@ import (
 	"testing"
 )
 
-// A Need is one thing a test cannot do without. It returns nil when the thing is there, otherwise an error that names
-// it and says how to get it.
+// A Need is one thing a test cannot do without. It returns nil when the thing is there, otherwise
+// an error that names it and says how to get it.
 type Need func() error
 
 // RequireEnv is the environment variable that, set to "all", turns skips into failures.
 const RequireEnv = "MAAS_TEST_REQUIRE"
 
-// Require ends the test unless every need is met: it skips with the reason, or fails when MAAS_TEST_REQUIRE=all.
+// Require ends the test unless every need is met: it skips with the reason, or fails when
+// MAAS_TEST_REQUIRE=all.
 func Require(t testing.TB, needs ...Need) {
 	t.Helper()
 	for _, need := range needs {
@@ -29,7 +30,8 @@ func Require(t testing.TB, needs ...Need) {
 	}
 }
 
-// Root is the need to run as the superuser on Linux with the ip program, which making namespaces takes.
+// Root is the need to run as the superuser on Linux with the ip program, which making namespaces
+// takes.
 func Root() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("needs root to make network namespaces")
@@ -37,7 +39,8 @@ func Root() error {
 	return Program("ip", "iproute2")()
 }
 
-// Program is the need for an executable in PATH (or at an absolute path), which the named Debian package installs.
+// Program is the need for an executable in PATH (or at an absolute path), which the named Debian
+// package installs.
 func Program(name, debianPackage string) Need {
 	return func() error {
 		if _, err := exec.LookPath(name); err != nil {

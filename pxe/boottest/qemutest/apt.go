@@ -12,12 +12,13 @@ import (
 	"testing"
 )
 
-// kernelPackages is how the packages begin that depend on a processor's current kernel for virtual machines.
+// kernelPackages is how the packages begin that depend on a processor's current kernel for virtual
+// machines.
 const kernelPackages = "linux-image-cloud-"
 
-// Unpacked returns a directory in which packages of another processor, such as
-// "arm64", are unpacked: from the cache, or downloaded there without the system's
-// apt knowing of that processor. It skips the test when neither can be done.
+// Unpacked returns a directory in which packages of another processor, such as "arm64", are
+// unpacked: from the cache, or downloaded there without the system's apt knowing of that processor.
+// It skips the test when neither can be done.
 func Unpacked(t testing.TB, arch string, packages ...string) string {
 	t.Helper()
 	cache, err := CacheDir()
@@ -90,8 +91,8 @@ func (a apt) run(ctx context.Context, dir, program string, args ...string) ([]by
 	return out, err
 }
 
-// download fetches packages into a directory. In the place of one that stands
-// for the current kernel is that.
+// download fetches packages into a directory. In the place of one that stands for the current
+// kernel is that.
 func (a apt) download(ctx context.Context, dir string, packages ...string) (debs []string, err error) {
 	names := append([]string{"download"}, packages...)
 	for i, name := range names {

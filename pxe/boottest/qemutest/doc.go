@@ -1,5 +1,5 @@
-// Package qemutest boots real firmware in tests: virtual machines under QEMU
-// with SeaBIOS and iPXE, or with UEFI, that find everything on the network.
+// Package qemutest boots real firmware in tests: virtual machines under QEMU with SeaBIOS and iPXE,
+// or with UEFI, that find everything on the network.
 //
 //	guest := qemutest.NewGuest(t)                         // kernel and initrd to be served
 //	lab := netlab.New(t); ns := lab.NS("rack")
@@ -7,16 +7,14 @@
 //	vm := qemutest.Start(t, ns, qemutest.VM{Firmware: qemutest.UEFI, Tap: "tap0", MAC: mac})
 //	vm.WaitSerial(ctx, qemutest.Marker)
 //
-// The guest is Debian's cloud kernel with an initrd made here from busybox. It
-// takes an address by DHCP, prints Marker, posts a line to the URL in
-// maas.done= of its command line, and powers off.
+// The guest is Debian's cloud kernel with an initrd made here from busybox. It takes an address by
+// DHCP, prints Marker, posts a line to the URL in maas.done= of its command line, and powers off.
 //
-// CommandLine gives the same machine as an argument vector, for a test whose
-// BMC simulator switches it on. The machines run without KVM, so a boot takes
-// 10 to 40 seconds; Needs lists what Require should check first.
+// CommandLine gives the same machine as an argument vector, for a test whose BMC simulator switches
+// it on. The machines run without KVM, so a boot takes 10 to 40 seconds; Needs lists what Require
+// should check first.
 //
-// Machines of 64-bit ARM take their guest from packages of their own, see Unpacked
-// and GuestFrom.
+// Machines of 64-bit ARM take their guest from packages of their own, see Unpacked and GuestFrom.
 //
 // The kernel is downloaded with apt-get once and kept in CacheDir.
 package qemutest

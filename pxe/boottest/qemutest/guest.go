@@ -24,8 +24,8 @@ import (
 // CacheEnv names the environment variable that holds the cache directory.
 const CacheEnv = "MAAS_TEST_CACHE"
 
-// CacheDir is where downloaded kernels are kept: $MAAS_TEST_CACHE, else
-// gomaas-test in the user's cache directory.
+// CacheDir is where downloaded kernels are kept: $MAAS_TEST_CACHE, else gomaas-test in the user's
+// cache directory.
 func CacheDir() (string, error) {
 	if dir := os.Getenv(CacheEnv); dir != "" {
 		return dir, nil
@@ -43,16 +43,15 @@ type Guest struct {
 	Initrd string // path of the initrd
 }
 
-// Cmdline is the command line the guest needs; add " maas.done=URL" to have it
-// report.
+// Cmdline is the command line the guest needs; add " maas.done=URL" to have it report.
 const Cmdline = "console=ttyS0 quiet panic=-1"
 
-// Marker is what the guest prints on its console when it runs and has an
-// address: this word, its host name and its address.
+// Marker is what the guest prints on its console when it runs and has an address: this word, its
+// host name and its address.
 const Marker = "GUEST-IS-UP"
 
-// NewGuest makes the guest in a directory of the test, or skips the test when
-// the kernel can neither be found in the cache nor downloaded.
+// NewGuest makes the guest in a directory of the test, or skips the test when the kernel can
+// neither be found in the cache nor downloaded.
 func NewGuest(t testing.TB) Guest {
 	t.Helper()
 	cache, err := CacheDir()
@@ -72,9 +71,9 @@ func cannot(t testing.TB, err error) {
 	netlab.Require(t, func() error { return err })
 }
 
-// GuestFrom makes the guest, in a directory of the test, from unpacked packages
-// of any processor: root holds boot/vmlinuz-VERSION, bin/busybox, static,
-// and the modules below lib/modules, as far as they are not in the kernel.
+// GuestFrom makes the guest, in a directory of the test, from unpacked packages of any processor:
+// root holds boot/vmlinuz-VERSION, bin/busybox, static, and the modules below lib/modules, as far
+// as they are not in the kernel.
 func GuestFrom(t testing.TB, root string) Guest {
 	t.Helper()
 	kernels, _ := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*"))
@@ -105,8 +104,8 @@ const kernelPackage = kernelPackages + "amd64"
 var modules = []string{"virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
 	"failover", "net_failover", "virtio_net"}
 
-// BuildGuest writes an initrd to dir, with a kernel from cache, which is
-// downloaded there first when it is absent.
+// BuildGuest writes an initrd to dir, with a kernel from cache, which is downloaded there first
+// when it is absent.
 func BuildGuest(ctx context.Context, cache, dir string) (Guest, error) {
 	store := filepath.Join(cache, kernelPackage)
 	g := Guest{Kernel: filepath.Join(store, "vmlinuz"), Initrd: filepath.Join(dir, "initrd.gz")}
@@ -122,8 +121,8 @@ func BuildGuest(ctx context.Context, cache, dir string) (Guest, error) {
 	return g, writeInitrd(g.Initrd, busybox, store)
 }
 
-// download fetches the kernel package and keeps what the guest needs of it. The
-// directory appears complete or not at all.
+// download fetches the kernel package and keeps what the guest needs of it. The directory appears
+// complete or not at all.
 func download(ctx context.Context, store string) error {
 	tmp, err := os.MkdirTemp("", "qemutest")
 	if err != nil {
@@ -141,8 +140,8 @@ func download(ctx context.Context, store string) error {
 	return install(kept, store)
 }
 
-// install copies beside the store and renames, as the temporary directory may
-// be on another file system.
+// install copies beside the store and renames, as the temporary directory may be on another file
+// system.
 func install(from, store string) error {
 	if err := os.MkdirAll(filepath.Dir(store), 0o755); err != nil {
 		return err

@@ -24,8 +24,8 @@ type Machine struct {
 	out    bytes.Buffer // what QEMU itself says; read after exited
 }
 
-// Start switches a machine on inside ns and switches it off when the test ends.
-// When the test failed by then, its console is in the test's log.
+// Start switches a machine on inside ns and switches it off when the test ends. When the test
+// failed by then, its console is in the test's log.
 func Start(t testing.TB, ns *netlab.NS, vm VM) *Machine {
 	t.Helper()
 	if vm.Dir == "" {

@@ -15,10 +15,10 @@ import (
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
-// Advertise sends IPv6 router advertisements on an interface of ns until the
-// test ends. Without any router, iPXE sits out its IPv6 configuration, which
-// makes each of its boots some 12 s longer. From a prefix of 64 bits guests make
-// themselves an address; with none they have only their link-local one.
+// Advertise sends IPv6 router advertisements on an interface of ns until the test ends. Without any
+// router, iPXE sits out its IPv6 configuration, which makes each of its boots some 12 s longer.
+// From a prefix of 64 bits guests make themselves an address; with none they have only their
+// link-local one.
 func Advertise(t testing.TB, ns *netlab.NS, ifname string, prefixes ...netip.Prefix) {
 	t.Helper()
 	packet, err := advertisement(prefixes)
@@ -56,8 +56,8 @@ func Advertise(t testing.TB, ns *netlab.NS, ifname string, prefixes ...netip.Pre
 // prefixLife is how long guests may use a prefix; the tests are over long before.
 const prefixLife = 10 * time.Minute
 
-// advertisement is that of a router that is no default router, since its lifetime is zero: guests get addresses, and routes
-// to their own link alone. The kernel fills in the checksum.
+// advertisement is that of a router that is no default router, since its lifetime is zero: guests
+// get addresses, and routes to their own link alone. The kernel fills in the checksum.
 func advertisement(prefixes []netip.Prefix) ([]byte, error) {
 	m := &ndp.RouterAdvertisement{CurrentHopLimit: 64}
 	for _, p := range prefixes {

@@ -33,8 +33,8 @@ type VM struct {
 	UUID     string           // SMBIOS UUID; empty leaves QEMU's
 	IPv6     bool             // UEFI boots over IPv6 instead of IPv4
 	HTTPBoot bool             // UEFI boots by HTTP instead of PXE
-	// Dir holds the serial log and the firmware's variables; needed by
-	// CommandLine, made by Start when empty.
+	// Dir holds the serial log and the firmware's variables; needed by CommandLine, made by Start
+	// when empty.
 	Dir string
 }
 
@@ -77,9 +77,8 @@ func (vm VM) pflash() (code, vars string) {
 	return "", ""
 }
 
-// CommandLine returns the arguments that run the machine in the foreground,
-// program first, and prepares vm.Dir. KVM is not used, so that it runs inside
-// other virtual machines.
+// CommandLine returns the arguments that run the machine in the foreground, program first, and
+// prepares vm.Dir. KVM is not used, so that it runs inside other virtual machines.
 func (vm VM) CommandLine() ([]string, error) {
 	if vm.Dir == "" || vm.Tap == "" || len(vm.MAC) != 6 {
 		return nil, errors.New("qemutest: VM needs Dir, Tap and a 6-byte MAC")

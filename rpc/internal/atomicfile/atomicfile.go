@@ -3,7 +3,8 @@
 //	f, err := atomicfile.Replace(path, data) // path holds all of data, after a crash too
 //	err = f.Close()
 //
-// renameio does the same, but closes the file that linelog goes on to append to, and does not build for Windows.
+// renameio does the same, but closes the file that linelog goes on to append to, and does not build
+// for Windows.
 package atomicfile
 
 import (
@@ -12,9 +13,10 @@ import (
 	"path/filepath"
 )
 
-// Replace puts data at path in the place of what is there, with mode 0600, and returns the new file, open behind its last
-// byte. With an error the file is nil and the old one as it was. Only when the directory cannot be synced are both returned:
-// the new file is in place then, but may be gone after a crash.
+// Replace puts data at path in the place of what is there, with mode 0600, and returns the new
+// file, open behind its last byte. With an error the file is nil and the old one as it was. Only
+// when the directory cannot be synced are both returned: the new file is in place then, but may be
+// gone after a crash.
 func Replace(path string, data []byte) (*os.File, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
@@ -22,7 +24,8 @@ func Replace(path string, data []byte) (*os.File, error) {
 	}
 	_, err = f.Write(data)
 	if err == nil {
-		// Before the rename: without it a crash can leave the new name with an empty file (ext4, XFS).
+		// Before the rename: without it a crash can leave the new name with an empty file (ext4,
+		// XFS).
 		err = f.Sync()
 	}
 	if err == nil {

@@ -1,7 +1,9 @@
-// Package linelog keeps an append-only file of checksummed lines. It is the disk format of the replica and the outbox.
+// Package linelog keeps an append-only file of checksummed lines. It is the disk format of the
+// replica and the outbox.
 //
-// A line is eight hexadecimal digits of CRC-32C, a space, and one JSON document. A torn last line, which a crash in the
-// middle of a write leaves, is cut off at open; damage before the last line is reported, never skipped silently.
+// A line is eight hexadecimal digits of CRC-32C, a space, and one JSON document. A torn last line,
+// which a crash in the middle of a write leaves, is cut off at open; damage before the last line is
+// reported, never skipped silently.
 package linelog
 
 import (
@@ -25,8 +27,9 @@ type Log struct {
 	size int64
 }
 
-// Open reads the file at path, calling replay for each line in order, and leaves it ready for appending. A missing file
-// is made with mode 0600. The slice given to replay is only valid during the call.
+// Open reads the file at path, calling replay for each line in order, and leaves it ready for
+// appending. A missing file is made with mode 0600. The slice given to replay is only valid during
+// the call.
 func Open(path string, replay func(line []byte) error) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -85,8 +88,8 @@ func check(line []byte) ([]byte, bool) {
 
 func sum(body []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(body, castagnoli)) }
 
-// Append writes the lines and returns once they are on disk. When it fails, none of them counts: what may have been
-// written is cut off again.
+// Append writes the lines and returns once they are on disk. When it fails, none of them counts:
+// what may have been written is cut off again.
 func (l *Log) Append(lines ...[]byte) error {
 	buf := encode(lines)
 	_, err := l.f.WriteAt(buf, l.size)

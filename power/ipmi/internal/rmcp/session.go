@@ -27,8 +27,8 @@ type Config struct {
 	Key       []byte // K_g, at most 20 octets; nil = the BMC has none
 	Suite     uint8  // 3, 8 or 17
 	Privilege byte
-	// Wait is how long an answer may take before the request is sent again,
-	// Tries how often it is sent.
+	// Wait is how long an answer may take before the request is sent again, Tries how often it is
+	// sent.
 	Wait  time.Duration
 	Tries int
 }
@@ -55,8 +55,8 @@ const (
 	maxUser, maxSecret = 16, 20
 )
 
-// Dial opens a session. The error is Status, ErrPassword, ErrKey or ErrSilent,
-// or that of ctx or the network.
+// Dial opens a session. The error is Status, ErrPassword, ErrKey or ErrSilent, or that of ctx or
+// the network.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	s, ok := suites[cfg.Suite]
 	if !ok {
@@ -147,8 +147,7 @@ func (c *Session) open(ctx context.Context, s suite) error {
 	return nil
 }
 
-// exchange sends a message of the handshake and returns the answer to it, of
-// at least min octets.
+// exchange sends a message of the handshake and returns the answer to it, of at least min octets.
 func (c *Session) exchange(ctx context.Context, send, expect byte, message []byte, least int) ([]byte, error) {
 	c.tag++
 	message[0] = c.tag
@@ -171,8 +170,8 @@ func (c *Session) exchange(ctx context.Context, send, expect byte, message []byt
 	return answer, err
 }
 
-// Command runs a command and returns the data of its answer, valid until the
-// next call. The error is Completion, ErrSilent, or that of ctx or the network.
+// Command runs a command and returns the data of its answer, valid until the next call. The error
+// is Completion, ErrSilent, or that of ctx or the network.
 func (c *Session) Command(ctx context.Context, netFn, command byte, data []byte) (answer []byte, err error) {
 	c.rq = (c.rq + 1) & 0x3f
 	message := appendRequest(make([]byte, 0, 64), netFn, c.rq, command, data)
@@ -198,8 +197,8 @@ func (c *Session) Command(ctx context.Context, netFn, command byte, data []byte)
 	return answer, err
 }
 
-// roundTrip sends what packet makes until accept takes an answer. An error of
-// accept ends it, other than errForeign: such packets are passed over.
+// roundTrip sends what packet makes until accept takes an answer. An error of accept ends it, other
+// than errForeign: such packets are passed over.
 func (c *Session) roundTrip(ctx context.Context, packet func() []byte, accept func([]byte) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
