@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// An Action is what a person asks of a machine's power.
+// An Action is one operation on a machine's power, as users and the API name it.
 type Action string
 
 // The actions.

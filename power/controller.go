@@ -8,21 +8,22 @@ import (
 	"time"
 )
 
-// Config is what a controller is made of.
+// Config holds the settings of a [Controller].
 type Config struct {
 	// Registry has the kinds. Required.
 	Registry Registry
 	// Timeout bounds one request, from its turn at the BMC to the state that was asked for. Zero
 	// means 5 minutes.
 	Timeout time.Duration
-	// Poll is how often the state is asked for while waiting for it. Zero means one second.
+	// Poll is the interval between two reads of the state while waiting for it. Zero means one
+	// second.
 	Poll time.Duration
-	// Repeat is when on or off is asked for again, should the BMC still report the opposite: some
-	// accept a request and forget it. A cycle is never repeated, nor anything while the state is in
-	// between. Zero means one minute.
+	// Repeat is the time after which on or off is requested again if the BMC still reports the
+	// opposite: some accept a request and forget it. A cycle is never repeated, nor anything while
+	// the state is in between. Zero means one minute.
 	Repeat time.Duration
-	// Parallel is how many BMCs are talked to at a time; those that are only waited for do not
-	// count. Zero means 64.
+	// Parallel is the number of BMCs in dialog at a time; a request that only waits for a state
+	// does not count. Zero means 64.
 	Parallel int
 	// Spacing is the least time between the end of a request to a BMC and the beginning of the next
 	// one to the same: many are slow, and drop what comes too fast. Zero means 50 ms, less than

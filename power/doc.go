@@ -1,32 +1,38 @@
 // Package power switches machines on and off through their BMCs, and makes sure that it happened.
 //
-// # One machine
-//
-// A [Controller] brings a machine to a state: it looks, sets what to boot and reads it back, acts
-// once, and polls until the state has been seen. "Accepted" is not "on":
-//
 //	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind(), redfish.Kind())})
 //	result, err := c.Ensure(ctx, target, power.On, power.Options{Boot: power.Network})
 //
-// Requests to one BMC go one after the other, those that wait in the same session, and no more than
-// a configured number of BMCs is talked to at a time.
+// # One machine
 //
-// # Drivers
+// A [Controller] brings a machine to a state: it looks, sets what to boot and reads it back, acts
+// once, and polls until the BMC reports the state. "Accepted" is not "on".
 //
-// A [Driver] reads and sets the power state. What else it can do it says by further methods:
-// [Cycler], [Resetter], [SoftOffer], [Booter], [AlwaysBooter], [Identifier], [SensorReader],
-// [Closer]. Drivers live in packages of their own, each with a function Kind that declares its
-// parameters; a [Registry] is an ordinary value that the program puts together. Writing one takes
-// two methods and a [Kind]; package powertest has the conformance suite, package powersim simulated
-// BMCs to try it on.
+// Requests to one BMC run one after the other; a request that waited takes over the open session.
+// [Config] bounds the number of BMCs in dialog at a time.
 //
-// The kinds there are: ipmi, redfish, webhook, virsh, qmp ("qemu"), openbmc, apc, wol, each in the
-// package of its name, and [Manual]. openbmc and apc were tested against simulations of public
-// documents only.
+// # A driver of your own
+//
+// A [Driver] reads and sets the power state, which takes two methods. A [Kind] names it and its
+// parameters:
+//
+//	kind := power.Kind{
+//		Name: "plug", Title: "Wi-Fi plug", Params: []power.Param{{Name: "power_address", Label: "Address", Required: true}},
+//		Open: func(ctx context.Context, p power.Params) (power.Driver, error) { return dial(ctx, p["power_address"]) },
+//	}
+//
+// Optional abilities are further methods: [Cycler], [Resetter], [SoftOffer], [Booter],
+// [AlwaysBooter], [Identifier], [SensorReader], [Closer]. A request that needs a missing one fails
+// with [Unsupported]; Options.Boot is such a request. Package powertest has the conformance suite,
+// package powersim simulated BMCs.
+//
+// The packages below this one have the kinds ipmi, redfish, webhook, virsh, qmp ("qemu"), openbmc,
+// apc and wol; [Manual] is here. openbmc and apc were tested against simulations of public
+// documents only. A [Registry] is an ordinary value that the program puts together.
 //
 // # Many machines
 //
-// A [Monitor] keeps asking all machines for their state, evenly spread, and tells of changes:
+// A [Monitor] asks all machines for their state, evenly spread over time, and reports changes:
 //
 //	m, err := power.NewMonitor(power.MonitorConfig{Asker: c, Changed: func(_ context.Context, o power.Observation) { ... }})
 //	err = m.Update(targets)
@@ -34,8 +40,7 @@
 //
 // # Errors
 //
-// Failures carry a [Class] that says whether trying again can help: a refused password never does,
-// a lost connection may. Errors, logs and reports never hold secrets. A [Transcript] holds what a
-// driver and a BMC said to each other, without secrets too, and plays it back where there is no
-// such BMC.
+// Failures carry a [Class], which decides whether trying again can help: after a refused password
+// never, after a lost connection maybe. Errors, logs and results never hold secrets. A [Transcript]
+// holds the dialog of a driver and a BMC, without secrets too, and plays it back without the BMC.
 package power

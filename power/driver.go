@@ -15,8 +15,8 @@ const (
 	Transitioning State = "transitioning"
 	// Unknown means that the BMC does not say, or that this kind of power control cannot ask.
 	Unknown State = "unknown"
-	// Failing is what is shown of a machine whose BMC fails. No driver returns it: it has an error
-	// instead.
+	// Failing is shown for a machine whose BMC fails. No driver returns it: a driver returns an
+	// error.
 	Failing State = "error"
 )
 
@@ -64,7 +64,7 @@ type AlwaysBooter interface {
 	SetBootAlways(ctx context.Context, device BootDevice) error
 }
 
-// An Identifier can make a machine's light blink, so that somebody finds it.
+// An Identifier can make a machine's light blink, so that a technician finds it in the rack.
 type Identifier interface {
 	// Identify switches the light on until it is switched off.
 	Identify(ctx context.Context, on bool) error
@@ -77,7 +77,7 @@ type SensorReader interface {
 	Sensors(ctx context.Context) ([]Sensor, error)
 }
 
-// A Sensor is what a BMC measures.
+// A Sensor is one measurement of a BMC.
 type Sensor struct {
 	// Name is the BMC's.
 	Name string `json:"name"`
@@ -103,7 +103,7 @@ type Closer interface {
 	Close(ctx context.Context) error
 }
 
-// BootDevice is where a machine boots from.
+// BootDevice names the device or protocol that a machine boots from.
 type BootDevice string
 
 // The boot devices that BMCs commonly know.

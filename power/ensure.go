@@ -8,7 +8,8 @@ import (
 
 // Options refine a request.
 type Options struct {
-	// Boot is what the machine boots when it is switched on or cycled. Empty leaves its own order.
+	// Boot is the device for the boot that switching on or cycling begins. Empty leaves the
+	// machine's own order.
 	Boot BootDevice
 	// Soft asks the operating system first when switching off, for so long, before the power is
 	// taken. Zero takes it at once.
@@ -134,13 +135,13 @@ func (r *run) softOff(patience time.Duration) bool {
 	return r.await(ctx, Off, nil) == nil
 }
 
-// lostReply is how long the state is watched after a request whose answer got lost: the BMC may
-// have acted all the same.
+// lostReply is the time in which the state is watched after a request whose answer was lost: the
+// BMC may have acted all the same.
 const lostReply = 30 * time.Second
 
 // act does something once and waits for the state. It is never repeated while the machine is on its
 // way: repeating restarts a slow BMC's machine again and again. Nor is it repeated when the answer
-// got lost; then the state tells what happened.
+// was lost; then the state shows whether the BMC acted.
 func (r *run) act(op string, want State, do func() error) error {
 	if !r.slot { // a wait that ended early left it
 		if err := r.takeSlot(r.ctx); err != nil {
@@ -152,7 +153,7 @@ func (r *run) act(op string, want State, do func() error) error {
 	}
 	if err := r.result.step(op, do()); err != nil {
 		if ClassOf(err) != Connection || r.ctx.Err() != nil || op == opCycle {
-			return err // of a cycle that may or may not have begun, the state tells nothing
+			return err // a machine that is on before and after a cycle proves nothing
 		}
 		ctx, cancel := context.WithTimeout(r.ctx, lostReply)
 		defer cancel()
@@ -177,9 +178,9 @@ const opCycle = "cycle"
 
 func setPowerOp(want State) string { return "set power " + string(want) }
 
-// await polls until the state is there. A driver that cannot ask is believed. Lost answers and
-// ended sessions are normal while a BMC is busy, so only what cannot get better ends the wait.
-// again, unless nil, repeats the request while the BMC keeps reporting the opposite.
+// await polls until the BMC reports the state. A driver that cannot ask is believed. Lost answers
+// and ended sessions are normal while a BMC is busy, so only an error that cannot improve ends the
+// wait. again, unless nil, repeats the request while the BMC keeps reporting the opposite.
 func (r *run) await(ctx context.Context, want State, again func() error) error {
 	repeat := time.Now().Add(r.cfg.Repeat)
 	for {

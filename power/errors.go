@@ -27,7 +27,7 @@ const (
 // An Error is a failure of power control. It never holds a password.
 type Error struct {
 	Class Class
-	// Op is what was tried, such as "set power on".
+	// Op names the operation that failed, for example "set power on".
 	Op string
 	// Err is the cause.
 	Err error
@@ -39,7 +39,7 @@ func (e *Error) Error() string { return fmt.Sprintf("power: %s: %v", e.Op, e.Err
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Temporary reports whether the same request may succeed later without anybody changing anything.
+// Temporary reports whether the same request may succeed later without a change of settings.
 func (e *Error) Temporary() bool { return e.Class == Connection || e.Class == ActionFailed }
 
 // Errorf makes an error of a class; format works as in fmt.Errorf.
@@ -47,8 +47,8 @@ func Errorf(class Class, op, format string, args ...any) *Error {
 	return &Error{Class: class, Op: op, Err: fmt.Errorf(format, args...)}
 }
 
-// ClassOf returns the class of an error: that of the [*Error] in its chain, Connection for an ended
-// context, and ActionFailed for all others. It is empty for nil.
+// ClassOf returns the class of the [*Error] in an error's chain, Connection for an ended context,
+// and ActionFailed for all others. It is empty for nil.
 func ClassOf(err error) Class {
 	var e *Error
 	switch {

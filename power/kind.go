@@ -12,9 +12,9 @@ type Params map[string]string
 // A Kind is one way to control power: what it is called, what it needs to know, and how a driver
 // for it is opened.
 type Kind struct {
-	// Name is what users write, such as "ipmi".
+	// Name is the power type in the API and in configurations, for example "ipmi".
 	Name string
-	// Title is what they read, such as "IPMI".
+	// Title is its name in forms, for example "IPMI".
 	Title string
 	// Params are the settings, in the order in which a form shows them.
 	Params []Param
@@ -33,7 +33,7 @@ type Scope string
 const (
 	// ScopeBMC is for what several machines behind one BMC share.
 	ScopeBMC Scope = "bmc"
-	// ScopeNode is for what tells them apart.
+	// ScopeNode is for parameters that differ between the machines behind one BMC.
 	ScopeNode Scope = "node"
 )
 
@@ -41,7 +41,7 @@ const (
 type Param struct {
 	// Name is the key in [Params], such as "power_address".
 	Name string
-	// Label is what users read.
+	// Label is its description in forms.
 	Label string
 	// Default is used when the parameter is not given. Empty means none.
 	Default string

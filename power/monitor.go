@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// MonitorConfig is what a monitor is made of.
+// MonitorConfig holds the settings of a [Monitor].
 type MonitorConfig struct {
 	// Asker asks the BMCs; a [Controller] does, and whatever knows one that does. Required.
 	Asker Asker
-	// Every is how often each machine is asked. Zero means 5 minutes.
+	// Every is the interval between two questions about one machine. Zero means 5 minutes.
 	Every time.Duration
-	// Parallel is how many are asked at a time. Zero means 16.
+	// Parallel bounds the questions in progress. Zero means 16.
 	Parallel int
 	// Timeout bounds one question, so that a dead BMC does not hold up others. Zero means 30
 	// seconds.
 	Timeout time.Duration
-	// Changed is told when a machine's state is first known and when it changes, one call after the
-	// other. Its context is that of Run. Required.
+	// Changed receives a machine's state when it is first known and when it changes, one call after
+	// the other, with the context of Run. Required.
 	Changed func(context.Context, Observation)
 }
 
@@ -31,7 +31,7 @@ type Asker interface {
 	Query(ctx context.Context, t Target) (State, error)
 }
 
-// An Observation is what a monitor has seen of one machine.
+// An Observation is the state of one machine at a time, or the error of asking for it.
 type Observation struct {
 	Name  string // of the target
 	Time  time.Time
@@ -40,12 +40,12 @@ type Observation struct {
 	Next  time.Time
 }
 
-// maxBackoff is how rarely, in times of Every, a BMC that keeps failing is asked.
+// maxBackoff bounds the interval for a BMC that keeps failing, in multiples of Every.
 const maxBackoff = 16
 
-// A Monitor keeps asking many machines for their state and tells of changes only. The questions are
-// spread over the time, and a BMC that fails is asked more and more rarely. Its methods may be
-// called concurrently.
+// A Monitor asks many machines for their state and reports only changes. The questions are spread
+// over time, and a BMC that fails is asked more and more rarely. Its methods may be called
+// concurrently.
 type Monitor struct {
 	cfg MonitorConfig
 
@@ -205,7 +205,7 @@ func (m *Monitor) ask(ctx context.Context, w *watched) (o Observation, changed b
 	defer cancel()
 	state, err := m.cfg.Asker.Query(asking, target)
 	if ctx.Err() != nil {
-		return o, false // nobody's failure
+		return o, false // an ended context is no failure of the BMC
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -229,8 +229,8 @@ func (m *Monitor) ask(ctx context.Context, w *watched) (o Observation, changed b
 	return Observation{Name: target.Name, Time: now, State: state, Err: err, Next: w.due}, changed
 }
 
-// turn is when a machine is asked again: in step with its phase, and after n failures only every
-// 2^n-th time.
+// turn returns the time of a machine's next question: in step with its phase, and after n failures
+// only every 2^n-th time.
 func (m *Monitor) turn(last, now time.Time, failures int) time.Time {
 	step := m.cfg.Every
 	for range failures {

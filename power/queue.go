@@ -19,12 +19,12 @@ type queue struct {
 	turn  chan struct{}
 	users int       // that wait or have the turn
 	ended time.Time // when the last had it
-	left  *session  // open, for who is next
+	left  *session  // open, for the next request
 }
 
-// enter waits for the turn at a BMC, and a little longer if the last request is hardly over. Who
-// has the turn leaves it. The session that was left open, if any, belongs to the caller, also with
-// an error.
+// enter waits for the turn at a BMC, and a little longer if the last request has just ended. The
+// caller must leave the turn. The session that was left open, if any, belongs to the caller, also
+// with an error.
 func (q *queues) enter(ctx context.Context, bmc string) (left *session, err error) {
 	q.mu.Lock()
 	at := q.byBMC[bmc]
@@ -65,7 +65,7 @@ func (q *queues) space(ctx context.Context, at *queue) error {
 	}
 }
 
-// hand leaves the session to who waits for the turn, if anybody does.
+// hand leaves the session to the next request that waits for the turn, if one does.
 func (q *queues) hand(bmc string, s *session) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -78,7 +78,7 @@ func (q *queues) hand(bmc string, s *session) bool {
 	return true
 }
 
-// leave gives the turn away. It returns the session that nobody wants any longer.
+// leave gives the turn away. It returns the session that no request waits for any longer.
 func (q *queues) leave(bmc string) (orphan *session) {
 	q.mu.Lock()
 	at := q.byBMC[bmc]

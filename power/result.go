@@ -5,7 +5,7 @@ import "time"
 // A Result is the outcome of one request to a BMC: what was asked, when, what was done and which
 // state was seen. It holds no secrets, and it is valid when the request failed.
 type Result struct {
-	// Name and Kind are those of the target.
+	// Name and Kind are the target's.
 	Name string `json:"-"`
 	Kind string `json:"-"`
 	// Action is, for example, "set power on" or "query".
@@ -19,7 +19,7 @@ type Result struct {
 	Before State `json:"-"`
 	// State is the state seen last; Unknown when the request did not read it.
 	State State `json:"state"`
-	// Steps are what was done to the BMC, in order.
+	// Steps are the operations on the BMC, in order.
 	Steps []Step `json:"steps,omitempty"`
 	// Sensors are the readings of ActionSensors.
 	Sensors []Sensor `json:"sensors,omitempty"`

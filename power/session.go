@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// session is a driver that can be opened anew: BMCs end sessions when they like.
+// session is a driver that can be opened again: BMCs end sessions when they like.
 type session struct {
 	kind   Kind
 	params Params
@@ -99,7 +99,7 @@ func (s *session) state(ctx context.Context) (State, error) {
 	state, err := s.driver.PowerState(ctx)
 	if err != nil {
 		s.close(ctx, closeFailedTimeout)
-		if ClassOf(err) == Auth { // it let us in before: the session is what it refuses
+		if ClassOf(err) == Auth { // the BMC took the password before, so it is the session that it refuses
 			err = Errorf(Connection, "read the power state", "the BMC ended the session: %w", err)
 		}
 		return Unknown, err

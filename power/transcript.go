@@ -34,13 +34,13 @@ type Transcript struct {
 type Exchange struct {
 	Time time.Time     `json:"time"`
 	Took time.Duration `json:"took"`
-	// Layer is what the text is: "http", or "ipmi" with hexadecimal octets.
+	// Layer names the form of the text: "http", or "ipmi" with hexadecimal octets.
 	Layer string `json:"layer"`
-	// Request is sent, Answer is what came back. A playback finds answers by layer and request, or
-	// by the first line of the request if there is none for all of it.
+	// Request was sent and Answer received. A playback finds answers by layer and request, or by
+	// the first line of the request if no recorded request equals all of it.
 	Request string `json:"request"`
 	Answer  string `json:"answer,omitempty"`
-	// Err is why there was no answer.
+	// Err is the reason for a missing answer.
 	Err string `json:"err,omitempty"`
 }
 
@@ -164,7 +164,7 @@ func (t *Transcript) hide(k *Kind, p Params) {
 	}
 }
 
-// Len is how many exchanges there are.
+// Len returns the number of exchanges.
 func (t *Transcript) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

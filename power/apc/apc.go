@@ -154,7 +154,7 @@ func (d *driver) Cycle(ctx context.Context) error {
 	select {
 	case <-time.After(d.delay):
 	case <-ctx.Done():
-		// The machine must not stay off because somebody stopped waiting.
+		// The machine must not stay off because the caller stopped waiting.
 		return errors.Join(ctx.Err(), d.SetPower(context.WithoutCancel(ctx), power.On))
 	}
 	return d.SetPower(ctx, power.On)

@@ -78,7 +78,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	return openLANPlus(ctx, host, port, p)
 }
 
-// defaultPort is that of RMCP.
+// defaultPort is the port of RMCP (asf-rmcp).
 const defaultPort = 623
 
 func hostPort(address string) (host string, port int, err error) {

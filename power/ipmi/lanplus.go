@@ -215,8 +215,8 @@ func (d *lanPlus) setBoot(ctx context.Context, device power.BootDevice, flags by
 	if d.efi {
 		flags |= flagEFI
 	}
-	// Many BMCs know neither of these two, and need neither: the second tells that no part of the
-	// system has acted on the options yet.
+	// Many BMCs know neither of these two, and need neither: the second declares that no part of
+	// the system has acted on the options yet. So their errors do not count.
 	_, _ = d.command(ctx, op, cmdSetBoot, paramProgress, 1)
 	_, _ = d.command(ctx, op, cmdSetBoot, paramBootAck, 1, 1)
 	_, err := d.command(ctx, op, cmdSetBoot, paramBootFlags, flags, selector<<2, 0, 0, 0)

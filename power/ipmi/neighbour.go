@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/power"
 )
 
-// arpTable is where Linux shows the addresses of its neighbours.
+// arpTable is Linux's list of the IPv4 addresses and link addresses of its neighbors.
 const arpTable = "/proc/net/arp"
 
 // neighbour finds the IPv4 address of a BMC by its link address, among those that this host has

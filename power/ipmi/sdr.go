@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// sensor is what a full sensor record says of a sensor (IPMI 2.0 section 43.1).
+// sensor holds the parts of a full sensor record that turn a reading into a value (IPMI 2.0 section
+// 43.1).
 type sensor struct {
 	number    byte
 	name      string
@@ -116,7 +117,7 @@ func (s *sensor) value(raw byte) float64 {
 	return y
 }
 
-// curves are what a sensor's value goes through, by code (table 43-1, octet 24).
+// curves are the functions that linearize a sensor's value, by code (table 43-1, octet 24).
 var curves = []func(float64) float64{
 	1: math.Log, 2: math.Log10, 3: math.Log2, 4: math.Exp, 5: func(y float64) float64 { return math.Pow(10, y) }, 6: math.Exp2,
 	7: func(y float64) float64 { return 1 / y }, 8: func(y float64) float64 { return y * y }, 9: func(y float64) float64 { return y * y * y },

@@ -50,7 +50,7 @@ func (d *lanPlus) Sensors(ctx context.Context) ([]power.Sensor, error) {
 	return out, nil
 }
 
-// record reads a record in pieces. A reservation may be lost at any time, when somebody else takes
+// record reads a record in pieces. A reservation may be lost at any time, when another client takes
 // one.
 func (d *lanPlus) record(ctx context.Context, id uint16) (next uint16, record []byte, err error) {
 	for range reservationTries {

@@ -18,9 +18,9 @@ type commander interface {
 	Close(ctx context.Context) error
 }
 
-// layer is what the exchanges of IPMI are called in a transcript. A request is network function,
-// command and data; an answer is completion code and data. The handshake is not recorded: it proves
-// that one knows the password.
+// layer names exchanges of IPMI in a transcript. A request is network function, command and data;
+// an answer is completion code and data. The handshake is not recorded: it proves knowledge of the
+// password, and a password could be guessed from it offline.
 const layer = "ipmi"
 
 func describe(netFn, command byte, data []byte) string {

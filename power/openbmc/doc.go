@@ -1,5 +1,5 @@
 // Package openbmc drives BMCs that run OpenBMC through their D-Bus REST interface, which older
-// releases have beside Redfish. Where Redfish is there, prefer power/redfish.
+// releases have beside Redfish. Where a BMC has Redfish, prefer power/redfish.
 //
 //	target := power.Target{Kind: "openbmc", Params: power.Params{
 //		"power_address": "192.0.2.9", "power_user": "root", "power_pass": secret, "tls_fingerprint": pin,

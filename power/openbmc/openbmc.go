@@ -53,7 +53,7 @@ const (
 	modeSetup     = "xyz.openbmc_project.Control.Boot.Mode.Modes.Setup"
 )
 
-// maxBody is how much of an answer is read.
+// maxBody bounds the part of an answer that is read.
 const maxBody = 1 << 20
 
 type driver struct {

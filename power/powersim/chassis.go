@@ -11,12 +11,12 @@ import (
 // A Chassis is a simulated machine as its BMC sees it. The zero Chassis is off. Its methods may be
 // called concurrently; its fields are set before a BMC serves it, or in [Chassis.Configure].
 type Chassis struct {
-	// OnPower is told each change of power, one after the other, with the device of the boot that
-	// begins when it comes on. It must return soon. Nil tells nobody.
+	// OnPower receives each change of power, one after the other, with the device of the boot that
+	// begins when power comes on. It must return soon. If nil, changes are not reported.
 	OnPower func(on bool, boot power.BootDevice)
-	// Delay is how long a change takes after the BMC has accepted it. Zero means none.
+	// Delay is the time between the BMC's acceptance and the change. Zero means none.
 	Delay time.Duration
-	// Sensors are what the BMC measures. Only Redfish BMCs tell.
+	// Sensors are the readings of the BMC. Redfish and IPMI BMCs report them.
 	Sensors []power.Sensor
 	// Ignore accepts that many power requests without doing anything, as some BMCs do.
 	Ignore int
@@ -52,7 +52,7 @@ func (c *Chassis) state() (on, changing bool) {
 	return c.on, c.pending > 0
 }
 
-// Cycles is how often it was power cycled.
+// Cycles returns the number of power cycles.
 func (c *Chassis) Cycles() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -148,7 +148,7 @@ func (c *Chassis) set(on bool) {
 
 // A BMC is a simulated BMC on loopback.
 type BMC struct {
-	// Address is what a driver connects to.
+	// Address is the value for power_address.
 	Address string
 	target  power.Target
 	close   func() error
@@ -156,10 +156,10 @@ type BMC struct {
 	faults  *faults
 }
 
-// Target is what a controller needs to drive it.
+// Target returns the target with which a controller drives the BMC.
 func (b *BMC) Target() power.Target { return b.target }
 
-// Sessions is how many sessions are open now.
+// Sessions returns the number of open sessions.
 func (b *BMC) Sessions() int { return b.session() }
 
 // Close ends the BMC and waits for what it does.

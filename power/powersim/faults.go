@@ -9,7 +9,7 @@ import (
 	"github.com/bougou/go-ipmi/pkg/transport/udp"
 )
 
-// faults are what a BMC does wrong on the wire.
+// faults are the ways in which a BMC misbehaves on the wire.
 type faults struct {
 	mu     sync.Mutex // guards following
 	silent bool
@@ -19,7 +19,7 @@ type faults struct {
 }
 
 // Stall makes the BMC stop in the middle of an answer (Redfish) or not answer at all (IPMI), until
-// it is told otherwise.
+// Stall(false).
 func (b *BMC) Stall(on bool) {
 	b.faults.mu.Lock()
 	defer b.faults.mu.Unlock()

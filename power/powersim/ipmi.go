@@ -90,7 +90,7 @@ func (i *ipmiChassis) ColdReset(context.Context) error {
 	return nil
 }
 
-// bootDevices are those of the boot flags that a chassis knows.
+// bootDevices are the devices of the boot flags that a chassis knows.
 var bootDevices = map[types.BootDeviceSelector]power.BootDevice{
 	types.BootDeviceSelectorNoOverride:     power.Default,
 	types.BootDeviceSelectorForcePXE:       power.Network,

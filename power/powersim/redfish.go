@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/power"
 )
 
-// maxSessions is how many sessions a simulated Redfish BMC has; real ones have as few.
+// maxSessions is the number of sessions of a simulated Redfish BMC; real ones have as few.
 const maxSessions = 8
 
 // ServeRedfish starts a BMC with Redfish over TLS on a free port of 127.0.0.1. Its certificate is
@@ -174,7 +174,7 @@ var redfishTargets = map[power.BootDevice]string{
 	power.Default: "None", power.Network: "Pxe", power.NetworkHTTP: "UefiHttp", power.Disk: "Hdd", power.Setup: "BiosSetup",
 }
 
-// etag is the version as the service tells it; "" = not at all. r.mu is held.
+// etag returns the version as the service reports it; "" = not at all. r.mu is held.
 func (r *redfishBMC) etag() string {
 	switch r.ETag {
 	case NoETag:
@@ -185,7 +185,7 @@ func (r *redfishBMC) etag() string {
 	return fmt.Sprintf(`"%d"`, r.version)
 }
 
-// powerState is what the system reports.
+// powerState returns the state as the system reports it.
 func (r *redfishBMC) powerState() string {
 	on, changing := r.chassis.state()
 	switch {

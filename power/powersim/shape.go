@@ -1,20 +1,20 @@
 package powersim
 
-// A Shape is how a make of BMC lays out its Redfish service: the differences that clients trip
-// over. The zero Shape is a plain one after the standard.
+// A Shape describes how a make of BMC lays out its Redfish service: the differences that clients
+// trip over. The zero Shape is a plain one after the standard.
 type Shape struct {
 	Name string // for tests
 	// System is the ID of the one system. Empty means "1".
 	System string
 	// Slash has all URIs that the service gives out end with a slash; both forms are answered.
 	Slash bool
-	// ResetTypes are what the system offers. Nil means On, ForceOff, GracefulShutdown, ForceRestart
-	// and PowerCycle.
+	// ResetTypes are the reset types that the system lists. Nil means On, ForceOff,
+	// GracefulShutdown, ForceRestart and PowerCycle.
 	ResetTypes []string
-	// ActionInfo tells the reset types in a resource of their own, not beside the action (DSP0266
+	// ActionInfo puts the reset types into a resource of their own, not beside the action (DSP0266
 	// section 9.6.13).
 	ActionInfo bool
-	// ETag is how the system's version is told.
+	// ETag selects where the system's version is found.
 	ETag ETag
 	// NeedsMatch refuses a PATCH without If-Match with 428 (RFC 6585).
 	NeedsMatch bool
@@ -22,9 +22,9 @@ type Shape struct {
 	Settings bool
 	// NeedsMode refuses a boot override that does not name the boot mode.
 	NeedsMode bool
-	// AbsoluteLocation tells a new session's whole URL.
+	// AbsoluteLocation returns a new session's whole URL, not its path alone.
 	AbsoluteLocation bool
-	// SensorCollection tells the sensors as the collection that came with the release of 2020.4,
+	// SensorCollection lists the sensors in the collection that came with the release of 2020.4,
 	// not as Thermal and Power, and has LocationIndicatorActive in the place of IndicatorLED.
 	SensorCollection bool
 	// Powering reports PoweringOn and PoweringOff during a change.
@@ -43,7 +43,8 @@ const (
 	NoETag
 )
 
-// Shapes are layouts like those of well-known makes, put together from their public documentation.
+// Shapes returns layouts like those of well-known makes, put together from their public
+// documentation.
 func Shapes() []Shape {
 	return []Shape{
 		{Name: "standard"},

@@ -12,9 +12,9 @@ import (
 	"github.com/gomaas/maas/power/powersim"
 )
 
-// A Harness is what [Run] tries a kind of power control on.
+// A Harness holds the kind of power control that [Run] tests, and a simulated machine behind it.
 type Harness struct {
-	// Kind is what is tried.
+	// Kind is the kind under test.
 	Kind power.Kind
 	// Target leads to a BMC that works.
 	Target power.Target
@@ -32,7 +32,7 @@ type Harness struct {
 	PasswordParam string
 	// AddressParams are the parameters that say where the BMC is. Nil means "power_address".
 	AddressParams []string
-	// Unreachable is an address where nobody is. Empty means "127.0.0.1:1".
+	// Unreachable is an address that does not answer. Empty means "127.0.0.1:1".
 	Unreachable string
 }
 

@@ -38,8 +38,8 @@ func (d *driver) Identify(ctx context.Context, on bool) error {
 	})
 }
 
-// Sensors implements power.SensorReader: those of the chassis that the system is in. Services have
-// a collection of sensors, or the older Thermal and Power resources; both are optional.
+// Sensors implements power.SensorReader: it reads the sensors of the system's chassis. Services
+// have a collection of sensors, or the older Thermal and Power resources; both are optional.
 func (d *driver) Sensors(ctx context.Context) ([]power.Sensor, error) {
 	const op = "read the sensors"
 	system, err := d.read(ctx, op)

@@ -114,7 +114,7 @@ func (d *driver) SetPower(ctx context.Context, target power.State) error {
 	var refused libvirt.Error
 	if errors.As(err, &refused) && libvirt.ErrorNumber(refused.Code) == libvirt.ErrOperationInvalid {
 		if state, serr := d.PowerState(ctx); serr == nil && state == target {
-			return nil // it is there already
+			return nil // the domain is in that state already
 		}
 	}
 	return err

@@ -28,7 +28,7 @@ const (
 	paramSystem   = "system_id"
 )
 
-// maxBody is how much of an answer is looked at.
+// maxBody bounds the part of an answer that is searched.
 const maxBody = 1 << 20
 
 // Kind declares the power type "webhook".

@@ -19,10 +19,10 @@ const (
 	paramPassword = "power_pass"
 )
 
-// port is that of the discard service, which nobody listens on: the network card reads the frame.
+// port is the discard service's, on which no program listens: the network card reads the frame.
 const port = "9"
 
-// copies of the packet are sent, since nobody acknowledges it.
+// copies is the number of packets: none is acknowledged, and a lost one is not noticed.
 const copies = 3
 
 // Kind declares the power type "wol".

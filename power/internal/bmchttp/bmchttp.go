@@ -52,7 +52,7 @@ func New(ctx context.Context, p power.Params) (*http.Client, error) {
 	return client, nil
 }
 
-// TLSConfig is what the parameters say of a certificate.
+// TLSConfig returns a configuration that accepts the certificate that the parameters describe.
 func TLSConfig(p power.Params) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	pin := p[paramFingerprint]
@@ -70,7 +70,7 @@ func TLSConfig(p power.Params) (*tls.Config, error) {
 	return config, nil
 }
 
-// ErrPin is what a connection to a BMC with another certificate fails with.
+// ErrPin is the error of a connection to a BMC with another certificate than the pinned one.
 var ErrPin = errors.New("the certificate does not have the pinned fingerprint")
 
 // pinned is asked on resumed connections too, unlike VerifyPeerCertificate.
@@ -91,7 +91,7 @@ func Endpoint(address string) string {
 	return strings.TrimRight(address, "/")
 }
 
-// Transport sorts the errors of a client: those of a request that was never answered.
+// Transport returns the error of a request that was never answered, with its class.
 func Transport(ctx context.Context, op string, err error) *power.Error {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError

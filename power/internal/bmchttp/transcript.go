@@ -14,10 +14,10 @@ import (
 	"github.com/gomaas/maas/power"
 )
 
-// layer is what the exchanges of HTTP are called in a transcript.
+// layer names exchanges of HTTP in a transcript.
 const layer = "http"
 
-// maxBody is how much of an answer a transcript keeps.
+// maxBody bounds the part of an answer that a transcript keeps.
 const maxBody = 1 << 20
 
 // transcribed records requests and answers, or plays them back.
@@ -26,7 +26,7 @@ type transcribed struct {
 	t    *power.Transcript
 }
 
-// CloseIdleConnections is what http.Client.CloseIdleConnections looks for.
+// CloseIdleConnections implements the method that http.Client.CloseIdleConnections looks for.
 func (t *transcribed) CloseIdleConnections() { t.next.CloseIdleConnections() }
 
 // RoundTrip implements http.RoundTripper.

@@ -23,12 +23,12 @@ func (s Status) Error() string {
 	return fmt.Sprintf("handshake status %#02x", byte(s))
 }
 
-// Suite tells whether another cipher suite may be liked better.
+// Suite reports whether the BMC may accept another cipher suite.
 func (s Status) Suite() bool {
 	return s >= 0x04 && s <= 0x07 || s == 0x10 || s == 0x11
 }
 
-// Busy tells whether the BMC has no session left.
+// Busy reports whether the BMC has no session left.
 func (s Status) Busy() bool { return s == 0x01 || s == 0x0b }
 
 // Completion is the completion code of a command that failed (IPMI 2.0 table 5-2).

@@ -40,7 +40,7 @@ func appendPlain(b []byte, payloadType byte, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// keys are those of a session.
+// keys authenticate and encrypt the packets of a session.
 type keys struct {
 	suite suite
 	k1    []byte       // integrity

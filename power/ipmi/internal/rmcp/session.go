@@ -27,8 +27,8 @@ type Config struct {
 	Key       []byte // K_g, at most 20 octets; nil = the BMC has none
 	Suite     uint8  // 3, 8 or 17
 	Privilege byte
-	// Wait is how long an answer may take before the request is sent again, Tries how often it is
-	// sent.
+	// Wait is the time after which a request without an answer is sent again, and Tries the number
+	// of times that it is sent.
 	Wait  time.Duration
 	Tries int
 }
@@ -55,8 +55,8 @@ const (
 	maxUser, maxSecret = 16, 20
 )
 
-// Dial opens a session. The error is Status, ErrPassword, ErrKey or ErrSilent, or that of ctx or
-// the network.
+// Dial opens a session. The error is Status, ErrPassword, ErrKey or ErrSilent, or the error of ctx
+// or the network.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	s, ok := suites[cfg.Suite]
 	if !ok {
@@ -171,7 +171,7 @@ func (c *Session) exchange(ctx context.Context, send, expect byte, message []byt
 }
 
 // Command runs a command and returns the data of its answer, valid until the next call. The error
-// is Completion, ErrSilent, or that of ctx or the network.
+// is Completion, ErrSilent, or the error of ctx or the network.
 func (c *Session) Command(ctx context.Context, netFn, command byte, data []byte) (answer []byte, err error) {
 	c.rq = (c.rq + 1) & 0x3f
 	message := appendRequest(make([]byte, 0, 64), netFn, c.rq, command, data)
