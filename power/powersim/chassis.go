@@ -16,7 +16,7 @@ type Chassis struct {
 	OnPower func(on bool, boot power.BootDevice)
 	// Delay is the time between the BMC's acceptance and the change. Zero means none.
 	Delay time.Duration
-	// Sensors are the readings of the BMC. Redfish and IPMI BMCs report them.
+	// Sensors are the readings of the BMC. Only Redfish BMCs report them.
 	Sensors []power.Sensor
 	// Ignore accepts that many power requests without doing anything, as some BMCs do.
 	Ignore int
