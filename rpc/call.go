@@ -31,17 +31,16 @@ func Do[Out, In any](ctx context.Context, c Caller, method string, in In) (Out, 
 	return out, nil
 }
 
-// Methods is what one side offers to be called. The zero value offers nothing. Its methods may be
-// called concurrently.
+// Methods holds the methods that one side offers to the other. The zero value offers nothing. It
+// may be used concurrently.
 type Methods struct {
 	mu     sync.RWMutex // guards following
 	table  map[string]func(context.Context, []byte) ([]byte, error)
 	around Around
 }
 
-// Around runs a call of an offered method, which is what next does, and returns what comes of it:
-// to watch calls. It calls next at most once, with a context of that which it got. It is called
-// concurrently.
+// Around watches calls of offered methods: next runs the call, and Around returns its outcome. It
+// calls next at most once, with a context derived from its own. It is called concurrently.
 type Around func(ctx context.Context, method string, next func(context.Context) ([]byte, error)) ([]byte, error)
 
 // Watch makes f run all calls of offered methods from now on, in the place of what did so before.

@@ -7,14 +7,14 @@ import (
 	"io/fs"
 )
 
-// ErrUnavailable is what a call returns when the other side cannot be reached now. Trying again
+// ErrUnavailable is returned by a call when the other side cannot be reached now. Trying again
 // later may help.
 var ErrUnavailable = errors.New("unavailable")
 
-// ErrUnknownMethod is what a call returns when the other side does not offer the method.
+// ErrUnknownMethod is returned by a call when the other side does not offer the method.
 var ErrUnknownMethod = errors.New("unknown method")
 
-// ErrInvalid is what a call returns when the other side refuses the arguments.
+// ErrInvalid is returned by a call when the other side refuses the arguments.
 var ErrInvalid = errors.New("invalid argument")
 
 // codes maps the causes that survive a call to the names that travel. The first match wins.
@@ -36,7 +36,7 @@ var codes = []struct {
 // code: fs.ErrNotExist, fs.ErrExist, fs.ErrPermission, context.DeadlineExceeded, context.Canceled
 // and this package's sentinels.
 type Error struct {
-	// Method is what was called.
+	// Method is the name of the called method.
 	Method string `json:"method,omitempty"`
 	// Code names the cause, empty for one that has no code.
 	Code string `json:"code,omitempty"`
@@ -52,7 +52,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("rpc: %s: %s", e.Method, e.Message)
 }
 
-// Is reports whether target is the cause that the code stands for.
+// Is reports whether target is the sentinel of the error's code.
 func (e *Error) Is(target error) bool {
 	for _, c := range codes {
 		if c.name == e.Code {

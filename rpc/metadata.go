@@ -24,8 +24,8 @@ func WithMetadata(ctx context.Context, m map[string]string) context.Context {
 	return context.WithValue(ctx, metadataKey{}, m)
 }
 
-// Metadata is what came along with a call, inside its method, or with an update, inside Apply and
-// Change of a [Topic]. Nil is nothing. It must not be modified.
+// Metadata returns the metadata of a call, inside its method, or of an update, inside Apply and
+// Change of a [Topic]. Nil means none. It must not be modified.
 func Metadata(ctx context.Context) map[string]string {
 	m, _ := ctx.Value(metadataKey{}).(map[string]string)
 	return m
@@ -39,9 +39,9 @@ func tooLarge(m map[string]string) bool {
 	return size > maxMetadata
 }
 
-// Carry makes m travel with what is set and changed from now on, until Carry is called again: a
-// rack finds it with [Metadata]. Where several changes come as one update, it is that of the last.
-// Nil, the beginning, carries nothing.
+// Carry attaches m to later changes, until Carry is called again: a rack finds it with [Metadata].
+// Where several changes arrive as one update, it has the metadata of the last one. Nil, the
+// beginning, attaches nothing.
 func (s *State) Carry(m map[string]string) {
 	if tooLarge(m) {
 		m = nil

@@ -16,15 +16,15 @@ import (
 // A Fact is something a rack saw and its region should know: a lease, a boot event, an observation,
 // a power state.
 type Fact struct {
-	// Outbox names the outbox it is in. An outbox that lost its file has another name and begins
-	// again with Seq 1, so a region tells facts that come again by rack, Outbox and Seq.
+	// Outbox names the outbox of the fact. An outbox that lost its file has another name and begins
+	// again with Seq 1, so a region recognizes repeated facts by rack, Outbox and Seq.
 	Outbox string `json:"outbox,omitempty"`
 	// Seq numbers the facts of one outbox from 1 without gaps, except where facts were dropped
 	// because it was full.
 	Seq uint64 `json:"seq"`
 	// Kind says what Data is.
 	Kind string `json:"kind"`
-	// Time is when it was seen.
+	// Time is the time of the observation.
 	Time time.Time `json:"time"`
 	// Data is one JSON document.
 	Data json.RawMessage `json:"data"`
@@ -34,7 +34,7 @@ type Fact struct {
 type OutboxConfig struct {
 	// Path is the file, made when missing.
 	Path string
-	// Limit is how many undelivered facts are kept before droppable ones give way. Zero means
+	// Limit is the number of undelivered facts from which on droppable ones are dropped. Zero means
 	// 100,000.
 	Limit int
 	// Droppable lists the kinds that give way, oldest first, when the outbox is full. All others
@@ -220,7 +220,8 @@ func (o *Outbox) Ack(seq uint64) error {
 	return nil
 }
 
-// Pending is how many facts wait, and dropped how many gave way since the outbox was opened.
+// Pending returns the number of facts that wait, and the number dropped since the outbox was
+// opened.
 func (o *Outbox) Pending() (waiting int, dropped uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

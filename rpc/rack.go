@@ -41,15 +41,15 @@ type Topic struct {
 	Change func(ctx context.Context, changed []Object) error
 }
 
-// RackConfig is what a rack is made of.
+// RackConfig holds the settings of a [Rack].
 type RackConfig struct {
 	// Replica keeps state on disk. Required.
 	Replica *Replica
 	// Outbox keeps facts on disk. Required.
 	Outbox *Outbox
-	// Topics are what the rack subscribes to.
+	// Topics are the rack's subscriptions.
 	Topics []Topic
-	// Methods is what the region may call. Nil offers nothing.
+	// Methods are the methods that the region may call. Nil offers nothing.
 	Methods *Methods
 	// Dial connects to a region. It is called again, with growing pauses of up to MaxPause,
 	// whenever the connection ends.
@@ -113,8 +113,8 @@ func (r *Rack) Restore(ctx context.Context) error {
 	return nil
 }
 
-// What ends connections is told at once sayAtOnce times, since the first reason is often not the
-// one that lasts, and then every sayAgain.
+// The reasons for ended connections are logged at once sayAtOnce times, since the first reason is
+// often not the one that lasts, and then every sayAgain.
 const (
 	sayAtOnce = 5
 	sayAgain  = 5 * time.Minute
@@ -170,7 +170,7 @@ func (r *Rack) follow(ctx context.Context, conn Conn, topic int) error {
 			return err
 		}
 		about := WithMetadata(context.WithValue(ctx, servingKey{}, u.Position), u.Metadata)
-		u.Metadata = nil // tells of the change, not of what is kept
+		u.Metadata = nil // it describes the change and is not kept
 		if err := r.cfg.Replica.Apply(u); err != nil {
 			return err
 		}
@@ -195,7 +195,7 @@ func (r *Rack) serve(ctx context.Context, topic int, u Update) error {
 	return err
 }
 
-// deliverBatch is how many facts travel at once.
+// deliverBatch bounds the facts in one delivery.
 const deliverBatch = 512
 
 func (r *Rack) send(ctx context.Context, conn Conn) error {

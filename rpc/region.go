@@ -8,15 +8,15 @@ import (
 	"sync"
 )
 
-// RegionConfig is what a region offers to its racks.
+// RegionConfig holds the settings of a [Region].
 type RegionConfig struct {
-	// Facts takes facts of a rack, in order. It must be idempotent by (rack, Seq), since a fact may
-	// come again after a lost connection. When it returns an error the same facts are offered again
-	// later. Nil discards them.
+	// Facts takes facts of a rack, in order. It must be idempotent by rack, Fact.Outbox and
+	// Fact.Seq, since a fact may be delivered again after a lost connection. When it returns an
+	// error the same facts are offered again later. If nil, facts are discarded.
 	Facts func(ctx context.Context, rack string, facts []Fact) error
-	// Methods is what racks may call. Nil offers nothing.
+	// Methods are the methods that racks may call. Nil offers nothing.
 	Methods *Methods
-	// MaxCalls is how many calls to one rack may be in progress; further ones wait. Zero means 64.
+	// MaxCalls bounds the calls in progress to one rack; further ones wait. Zero means 64.
 	MaxCalls int
 }
 
@@ -27,10 +27,11 @@ type Region struct {
 	states map[string]*State
 	racks  map[string][]*attached // by name, those that came last at the end
 	limits map[string]chan struct{}
-	came   chan struct{} // closed, and made anew, when a rack connects
+	came   chan struct{} // closed, and replaced, when a rack connects
 }
 
-// attached is a connection of a rack. Its identity, not its name, is what it removes when it ends.
+// attached is a connection of a rack. It is compared by identity: a rack that connects again has
+// the same name, and the end of its old connection must not remove the new one.
 type attached struct{ caller Caller }
 
 // NewRegion returns a region without racks.
@@ -63,8 +64,8 @@ func (r *Region) Racks() []string {
 	return slices.Sorted(maps.Keys(r.racks))
 }
 
-// Await waits until one of the named racks is connected, or returns the error of ctx. Those of a
-// region that has just started are on their way: who gives up at once would fail for a second.
+// Await waits until one of the named racks is connected, or returns the error of ctx. After a
+// region starts, racks take a moment to connect, and a call that does not wait fails.
 func (r *Region) Await(ctx context.Context, racks ...string) error {
 	for {
 		r.mu.Lock()
@@ -149,8 +150,8 @@ func (r *Region) Attach(name string, c Caller) (detach func()) {
 	}
 }
 
-// Conn is what the named rack may do with this region. It is for packages that carry connections
-// and know for certain who the rack is.
+// Conn returns the named rack's connection to this region. It is for packages that carry
+// connections and have verified the rack's name.
 func (r *Region) Conn(rack string) Conn { return &loopback{region: r, rack: rack} }
 
 type callerKey struct{}

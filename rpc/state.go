@@ -32,7 +32,7 @@ type Object struct {
 // not at all.
 type Update struct {
 	Topic string `json:"topic"`
-	// Position is where the topic stands once the update is applied.
+	// Position is the topic's position after the update.
 	Position Position `json:"position"`
 	// Whole means that Objects is everything: keys that are not named are gone.
 	Whole bool `json:"whole,omitempty"`
@@ -46,7 +46,7 @@ type Update struct {
 // gets the whole topic.
 const maxRecent = 8192
 
-// State is what a region wants one rack to serve: keyed objects in topics, each change numbered.
+// State holds the objects that one rack is to serve, by topic and key, with each change numbered.
 // The zero State is not usable; make one with [NewState]. Its methods may be called concurrently.
 type State struct {
 	epoch   string
@@ -106,7 +106,7 @@ func (s *State) Set(name string, objects map[string][]byte) Position {
 }
 
 // Change puts the upserts and removes the deletes as one change, in time proportional to them
-// alone. Upserts that equal what is there and deletes of absent keys are no change.
+// alone. Upserts that equal the present object and deletes of absent keys are no change.
 func (s *State) Change(name string, upserts map[string][]byte, deletes []string) Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()

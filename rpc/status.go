@@ -3,11 +3,11 @@ package rpc
 // TopicStatus says how far a rack is with one topic.
 type TopicStatus struct {
 	Name string
-	// Position is what is on disk.
+	// Position is the position on disk.
 	Position Position
 	// Served is the position that Apply or Change took last; zero when none did since the start.
 	Served Position
-	// Refused is why what is on disk is not served, empty when it is.
+	// Refused is the reason why the state on disk is not served, empty when it is served.
 	Refused string
 }
 

@@ -54,7 +54,7 @@ const Topic = "discovery"
 
 const policyKey = "policy"
 
-// Policy is what a rack does about discovery. The zero value does nothing.
+// Policy selects how a rack discovers devices. The zero value does nothing.
 type Policy struct {
 	// Rack is the name of the rack that this is for.
 	Rack string `json:"rack,omitempty"`

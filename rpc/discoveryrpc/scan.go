@@ -25,13 +25,13 @@ type ScanRequest struct {
 	Slow bool `json:"slow,omitempty"`
 }
 
-// ScanStatus is how far a scan has come.
+// ScanStatus is the progress of a scan.
 type ScanStatus struct {
 	ID string `json:"id"`
 	discovery.SweepProgress
 	// Running says that it has not ended.
 	Running bool `json:"running"`
-	// Error is why it ended early, empty when it did not.
+	// Error is the reason for an early end, empty when the scan is complete or in progress.
 	Error string `json:"error,omitempty"`
 }
 
@@ -40,8 +40,8 @@ type Sweeper interface {
 	// Start begins a scan. fs.ErrExist means that another one runs, rpc.ErrInvalid that a prefix is
 	// not this rack's.
 	Start(ctx context.Context, r ScanRequest) (ScanStatus, error)
-	// Status tells about the scan with the ID, also after it has ended; fs.ErrNotExist when it is
-	// not known (any more).
+	// Status returns the progress of the scan with the ID, also after its end; fs.ErrNotExist when
+	// the ID is unknown or forgotten.
 	Status(ctx context.Context, id string) (ScanStatus, error)
 	// Cancel ends the scan with the ID and returns its last status.
 	Cancel(ctx context.Context, id string) (ScanStatus, error)
@@ -54,17 +54,17 @@ func OfferScans(m *rpc.Methods, s Sweeper) {
 	rpc.Offer(m, methodCancel, s.Cancel)
 }
 
-// StartScan asks the rack behind the caller; errors are those of [Sweeper].
+// StartScan asks the rack behind the caller; it returns the errors of [Sweeper].
 func StartScan(ctx context.Context, c rpc.Caller, r ScanRequest) (ScanStatus, error) {
 	return rpc.Do[ScanStatus](ctx, c, methodStart, r)
 }
 
-// StatusOfScan asks the rack behind the caller; errors are those of [Sweeper].
+// StatusOfScan asks the rack behind the caller; it returns the errors of [Sweeper].
 func StatusOfScan(ctx context.Context, c rpc.Caller, id string) (ScanStatus, error) {
 	return rpc.Do[ScanStatus](ctx, c, methodStatus, id)
 }
 
-// CancelScan asks the rack behind the caller; errors are those of [Sweeper].
+// CancelScan asks the rack behind the caller; it returns the errors of [Sweeper].
 func CancelScan(ctx context.Context, c rpc.Caller, id string) (ScanStatus, error) {
 	return rpc.Do[ScanStatus](ctx, c, methodCancel, id)
 }

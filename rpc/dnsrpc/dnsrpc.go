@@ -85,7 +85,8 @@ func Objects(c Content) (map[string][]byte, error) {
 	return objects, nil
 }
 
-// SetObjects returns sets as keyed objects, and the keys of those that have no data any more.
+// SetObjects returns sets as keyed objects, and the keys of sets without data, which are to be
+// deleted.
 func SetObjects(sets []dnssrv.RRset) (upserts map[string][]byte, deletes []string, err error) {
 	upserts = make(map[string][]byte, len(sets))
 	for _, set := range sets {
@@ -179,7 +180,7 @@ func (f *Follower) apply(c dnssrv.Change, forwardingData, accessData []byte) err
 	if err := decode(accessKey, accessData, &access); err != nil {
 		return err
 	}
-	if !bytes.Equal(accessData, f.applied[accessKey]) { // before the change, so that secondaries hear of it
+	if !bytes.Equal(accessData, f.applied[accessKey]) { // before the change, so that it is sent to the secondaries of the new access list
 		if err := f.server.SetAccess(access); err != nil {
 			return err
 		}
@@ -260,8 +261,7 @@ func add(c *dnssrv.Change, key string, data []byte) error {
 	return nil
 }
 
-// named makes sure that an object is what its key says, because the key alone is there when it is
-// removed.
+// named checks that an object has the name in its key, because a removal carries the key alone.
 func named(key, want string) error {
 	if key != want {
 		return fmt.Errorf("holds %s", want)

@@ -15,7 +15,7 @@ type update struct {
 	Message []byte `json:"message"`
 }
 
-// updated is what became of it.
+// updated is the answer to an update.
 type updated struct {
 	Rcode int `json:"rcode"`
 }
@@ -30,7 +30,7 @@ func OfferUpdates(m *rpc.Methods, make func(ctx context.Context, key string, mes
 }
 
 // An Updater is the [dnssrv.Updater] of a rack. A region that cannot be reached is an error, so
-// that clients hear of it.
+// that clients receive SERVFAIL and try again.
 type Updater struct{ Region rpc.Caller }
 
 // Update hands over one update.

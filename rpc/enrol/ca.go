@@ -24,7 +24,7 @@ const RegionName = "region.maas.internal"
 const (
 	caLife     = 20 * 365 * 24 * time.Hour
 	regionLife = 30 * 24 * time.Hour
-	// clockSkew is how far behind the clock of a peer may be.
+	// clockSkew is the time by which a peer's clock may be behind.
 	clockSkew = 5 * time.Minute
 )
 
@@ -133,8 +133,8 @@ func (ca *CA) sign(key any, template *x509.Certificate, life time.Duration) (*x5
 	return x509.ParseCertificate(der)
 }
 
-// RegionTLS is how a region shows itself and knows its racks. Its certificate is made anew before
-// it expires.
+// RegionTLS returns the configuration with which a region shows its certificate and verifies racks.
+// The certificate is replaced before it expires.
 func (ca *CA) RegionTLS() *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)

@@ -1,8 +1,8 @@
-// Package enrol makes a rack known to a site: the site's certificate authority, the token that a
-// rack is let in with, and the certificate that it shows from then on.
+// Package enrol makes a rack a member of a site by a token. It has the site's certificate
+// authority, the tokens, and the certificates of racks.
 //
 // The region makes a [CA] once and keeps it. A token names regions, the CA's fingerprint and a
-// secret, so that a rack knows whom it talks to before it tells anything:
+// secret, so that a rack verifies the region before it sends the secret:
 //
 //	token := enrol.Token{Regions: addresses, Fingerprint: ca.Fingerprint(), Secret: rand.Text(), Expires: soon}
 //	fmt.Println(token) // what the administrator carries to the rack
@@ -13,8 +13,8 @@
 //	keeper, err := enrol.Keep(path, identity)
 //	dialer := &wire.Dialer{TLS: keeper.TLS, ...} // always the present certificate
 //
-// [Keeper.Renew] replaces key and certificate over a session that is up; [Identity.RenewAt] is
-// when. The region decides and keeps which racks get a certificate, which tokens are used and which
+// [Keeper.Renew] replaces key and certificate over a session that is up, from [Identity.RenewAt]
+// on. The region decides which racks get a certificate, and keeps which tokens are used and which
 // certificates are revoked; this package signs what the region tells it to sign.
 //
 // Keys are ECDSA on P-256. A region's certificate is good for servers only and a rack's for clients

@@ -14,8 +14,7 @@ import (
 	"github.com/gomaas/maas/rpc/internal/atomicfile"
 )
 
-// An Identity is who a rack is: its key, the certificate for it, and the CA whose regions it
-// trusts.
+// An Identity is a rack's key, the certificate for it, and the CA whose regions it trusts.
 type Identity struct {
 	Key  *ecdsa.PrivateKey
 	Cert *x509.Certificate
@@ -25,7 +24,7 @@ type Identity struct {
 // Name is the rack's name.
 func (id *Identity) Name() string { return id.Cert.Subject.CommonName }
 
-// RenewAt is when two thirds of the certificate's life are over.
+// RenewAt returns the time at which two thirds of the certificate's life are over.
 func (id *Identity) RenewAt() time.Time {
 	life := id.Cert.NotAfter.Sub(id.Cert.NotBefore)
 	return id.Cert.NotBefore.Add(life * 2 / 3)
@@ -40,7 +39,8 @@ func (id *Identity) complete() error {
 	return nil
 }
 
-// TLS is how the rack shows itself and knows a region.
+// TLS returns the configuration with which the rack shows its certificate and verifies a region. It
+// does not follow renewals; see [Keeper.TLS].
 func (id *Identity) TLS() (*tls.Config, error) {
 	if err := id.complete(); err != nil {
 		return nil, err
@@ -58,8 +58,7 @@ const (
 	pemCert = "CERTIFICATE"
 )
 
-// Save puts the identity into one file of mode 0600, in the place of what is there, whole or not at
-// all.
+// Save replaces the file at path by the identity, whole or not at all, with mode 0600.
 func (id *Identity) Save(path string) (err error) {
 	if err := id.complete(); err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 // A Request asks a region for a certificate: the question of [wire.Ask], and what [RenewMethod]
 // takes.
 type Request struct {
-	// Secret is that of the token; empty in a renewal.
+	// Secret is the token's; empty in a renewal.
 	Secret string `json:"secret,omitempty"`
 	// Rack is the name that the rack wants; a renewal keeps the one it has.
 	Rack string `json:"rack,omitempty"`
@@ -28,7 +28,7 @@ type Request struct {
 	CSR []byte `json:"csr"`
 }
 
-// An Answer is what the region says to a Request that it grants.
+// An Answer is the region's answer to a Request that it grants.
 type Answer struct {
 	// Cert is the rack's certificate, in DER.
 	Cert []byte `json:"cert"`
@@ -40,7 +40,7 @@ type Answer struct {
 const RenewMethod = "enrol.renew"
 
 // Join enrols a rack at the first region of the token that answers, and returns its identity and
-// the regions there are. A region that is not of the site the token came from is told nothing.
+// the addresses of all regions. It sends nothing to a region that is not of the token's site.
 func Join(ctx context.Context, t Token, rack string) (*Identity, []string, error) {
 	if time.Now().After(t.Expires) {
 		return nil, nil, fmt.Errorf("enrol: the token expired at %s; make a new one with `maas region token create`", t.Expires.Format(time.DateTime))

@@ -16,11 +16,11 @@ import (
 type Token struct {
 	// Regions are addresses to enrol at, as host:port.
 	Regions []string
-	// Fingerprint is that of the site's CA, see [CA.Fingerprint].
+	// Fingerprint is the fingerprint of the site's CA, see [CA.Fingerprint].
 	Fingerprint string
-	// Secret is what the region knows the token by.
+	// Secret identifies the token in the region.
 	Secret string
-	// Expires is when the region stops to take it.
+	// Expires is the time from which on the region refuses it.
 	Expires time.Time
 }
 
@@ -70,8 +70,8 @@ func ParseToken(text string) (Token, error) {
 	return Token{j.Regions, j.Fingerprint, j.Secret, time.Unix(j.Expires, 0)}, nil
 }
 
-// Hash is what a region keeps of a token's secret. A secret has 128 random bits or more, so a plain
-// hash keeps it.
+// Hash returns the form in which a region keeps a token's secret. A secret has 128 random bits or
+// more, so a plain hash is enough.
 func Hash(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])

@@ -17,7 +17,7 @@ import (
 	"github.com/gomaas/maas/rpc/internal/ratelog"
 )
 
-// DefaultPort is where racks listen for each other.
+// DefaultPort is the TCP port on which racks listen for their partners.
 const DefaultPort = 5251
 
 const (
@@ -33,23 +33,24 @@ type Partner struct {
 	Addrs []netip.Addr // where it is reached, the best one first
 }
 
-// Config is what a Peer is made of.
+// Config holds the settings of a [Peer].
 type Config struct {
-	// Identity is who this rack is; it is asked for each connection, so a renewed certificate is
-	// used from the next one on. Required.
+	// Identity returns this rack's identity; it is called for each connection, so a renewed
+	// certificate is used from the next one on. Required.
 	Identity func() *enrol.Identity
-	// Partners tells who the partners are now. It is asked often and concurrently. Required.
+	// Partners returns the present partners. It is called often and concurrently. Required.
 	Partners func() []Partner
-	// Refuse says why a certificate of the site's CA is no good, such as a revoked one. It is asked
-	// often, concurrently, also of connections that are there; those end then. Nil refuses none.
+	// Refuse returns the reason to refuse a certificate of the site's CA, for example that it is
+	// revoked. It is called often and concurrently, also for open connections, which then end. Nil
+	// refuses none.
 	Refuse func(*x509.Certificate) error
-	// Exchange does what the connection is for. The other side is the partner of that name. It
-	// returns when ctx or the connection ends, having closed conn. One that comes while another
-	// runs is there to take its place. Required.
+	// Exchange uses the connection to the named partner. It returns when ctx or the connection
+	// ends, having closed conn. A second call for the same partner, while the first one runs, is
+	// for the connection that replaces it. Required.
 	Exchange func(ctx context.Context, partner string, conn *Conn) error
-	// Port is where partners listen. Zero means DefaultPort.
+	// Port is the port of the partners. Zero means DefaultPort.
 	Port int
-	// Log hears of connections and refusals. Nil discards.
+	// Log receives connections and refusals. If nil, they are discarded.
 	Log *slog.Logger
 }
 
@@ -161,7 +162,7 @@ func (p *Peer) dial(ctx context.Context, partner Partner) {
 	}
 }
 
-// sayAgain is how often it is logged that a partner still cannot be reached.
+// sayAgain is the interval of log lines about a partner that cannot be reached.
 const sayAgain = 5 * time.Minute
 
 // say logs a failure, and those that follow now and then only: the next try is a second away, and
@@ -224,7 +225,7 @@ func (p *Peer) accept(ctx context.Context, ln net.Listener, places chan struct{}
 	}
 }
 
-// welcome lets a partner in, or nobody.
+// welcome verifies the other side of an accepted connection and exchanges with it.
 func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) {
 	conn := tls.Server(raw, tlsConfig(p.cfg.Identity(), p.cfg.Refuse, p.allowed))
 	err := func() error {
@@ -296,9 +297,9 @@ func (p *Peer) exchange(ctx context.Context, name string, conn *tls.Conn) {
 	conn.Close()
 }
 
-// brief is up to how long a connection was none: with TLS 1.3 who is refused hears of it only
-// afterwards. That comes each second, and is logged once; a connection after it is logged when it
-// has lasted longer.
+// brief is the duration below which a connection does not count as one. With TLS 1.3 a refused
+// client learns of the refusal only after its handshake. It tries again each second, and is logged
+// once; a connection after it is logged when it has lasted longer.
 const brief = 2 * dialEvery
 
 // outlives calls f if ctx lasts that long.

@@ -12,8 +12,8 @@ import (
 // protocol is the application protocol, so that nothing else is taken for it.
 const protocol = "maas-peer/1"
 
-// tlsConfig is how a rack shows itself to another one, and knows it: refuse judges the other's
-// certificate, and allowed the name in it.
+// tlsConfig returns the configuration with which a rack shows its certificate and verifies the
+// partner's: refuse judges the certificate, and allowed the name in it.
 func tlsConfig(id *enrol.Identity, refuse func(*x509.Certificate) error, allowed func(name string) error) *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(id.CA)

@@ -24,10 +24,10 @@ type Request struct {
 	// Target holds secrets; a request must not be logged.
 	Target power.Target `json:"target"`
 	Action power.Action `json:"action"`
-	// Boot is where the machine boots from when it comes on. BMCs that cannot choose are switched
-	// all the same.
+	// Boot is the device for the boot that begins when the machine comes on. BMCs that cannot
+	// choose are switched all the same.
 	Boot power.BootDevice `json:"boot,omitempty"`
-	// Soft is how long the system may take to shut down by itself, for ActionSoftOff.
+	// Soft is the time that the system has to shut down by itself, for ActionSoftOff.
 	Soft time.Duration `json:"soft,omitempty"`
 	// Transcript asks for what was said to the BMC.
 	Transcript bool `json:"transcript,omitempty"`

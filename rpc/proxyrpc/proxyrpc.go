@@ -21,7 +21,7 @@ import (
 // Topic is the rpc topic.
 const Topic = "proxy"
 
-// Content is what a rack's proxy does. The zero Content serves nobody.
+// Content configures a rack's proxy. The zero Content serves no client.
 type Content struct {
 	Policy proxy.Policy
 	// Port is the TCP port of the proxy, 0 when there is to be none.
@@ -49,8 +49,8 @@ func Objects(c Content) (map[string][]byte, error) {
 }
 
 // Apply puts each state of the topic in force: the policy in p, and the port by calling listen,
-// which may be nil. Without a policy object nobody may use the proxy; without a port it stays where
-// it is.
+// which may be nil. Without a policy object no client may use the proxy; without a port it stays
+// where it is.
 func Apply(p *proxy.Proxy, listen func(port int)) func(context.Context, map[string][]byte) error {
 	return func(_ context.Context, objects map[string][]byte) error {
 		var c Content

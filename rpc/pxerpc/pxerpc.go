@@ -39,36 +39,36 @@ const (
 	networkPrefix = "network/"
 )
 
-// Machine is what a rack knows about one link address.
+// Machine holds a rack's knowledge of one link address.
 type Machine struct {
 	MAC net.HardwareAddr `json:"mac"`
 	// Name is the machine's host name, without a domain.
 	Name string `json:"name"`
-	// Profile is what it boots wherever it is. Nil means what its network says.
+	// Profile is the machine's own profile, in any network. Nil means the network's.
 	Profile *pxe.Profile `json:"profile,omitempty"`
 	// Options end its kernel command line, whichever profile it boots.
 	Options string `json:"options,omitempty"`
 }
 
-// Network is what holds for the machines of a subnet.
+// Network holds the defaults for machines of a subnet.
 type Network struct {
 	Prefix netip.Prefix `json:"prefix"`
 	// Servers are the boot servers of all racks that serve the subnet, in the order to try them.
 	// None is not known.
 	Servers []netip.Addr `json:"servers"`
-	// Profile is what machines boot here that have none of their own. Nil means the default.
+	// Profile is for machines without one of their own. Nil means the default.
 	Profile *pxe.Profile `json:"profile,omitempty"`
-	// Vars are variables that profiles can use here, in place of those of Content.
+	// Vars are variables for profiles in this network; they take the place of Content's.
 	Vars map[string]string `json:"vars,omitempty"`
 }
 
-// Content is what all machines boot.
+// Content holds the profiles of all machines, networks and the site.
 type Content struct {
 	// Default is for machines, known or not, for which neither they nor their networks have a
 	// profile. Nil means they get none.
 	Default *pxe.Profile
-	// Vars are variables that profiles can use. Those of the network where a machine is, and those
-	// of a profile, go first.
+	// Vars are variables for profiles. The variables of the machine's network, and of a profile, go
+	// first.
 	Vars     map[string]string
 	Machines []Machine
 	Networks []Network
@@ -127,8 +127,8 @@ func Names(objects []rpc.Object) map[string]bool {
 	return out
 }
 
-// A Table is a rack's copy of the content. It is a [pxe.Resolver]. The zero Table knows nobody and
-// has no default. Its methods may be called concurrently.
+// A Table is a rack's copy of the content. It is a [pxe.Resolver]. The zero Table has no machines
+// and no default. Its methods may be called concurrently.
 type Table struct {
 	mu       sync.RWMutex // guards following
 	fallback *pxe.Profile
@@ -137,7 +137,7 @@ type Table struct {
 	networks map[string]Network // by key
 }
 
-// Apply replaces the content by that of the objects. An error names the object and leaves the old
+// Apply replaces the content by the objects' content. An error names the object and leaves the old
 // content.
 func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
 	next := Table{machines: make(map[string]Machine, len(objects)), networks: map[string]Network{}}
@@ -267,8 +267,8 @@ func (t *Table) Machine(mac net.HardwareAddr) (Machine, bool) {
 	return m, ok
 }
 
-// Resolve returns the machine's own profile, else that of the network where it is, else the
-// default, with the machine's options and the network's variables; or else [pxe.ErrNoProfile].
+// Resolve returns the machine's own profile, else its network's, else the default, with the
+// machine's options and the network's variables; or else [pxe.ErrNoProfile].
 func (t *Table) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error) {
 	m, _ := t.Machine(r.MAC)
 	t.mu.RLock()

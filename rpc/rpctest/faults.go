@@ -42,7 +42,7 @@ func (f *Faults) Delay(d time.Duration) { f.set(func() { f.delay = d }) }
 // Duplicate delivers facts twice.
 func (f *Faults) Duplicate(on bool) { f.set(func() { f.duplicate = on }) }
 
-// LoseAck delivers facts and cuts the connection before the rack hears of it.
+// LoseAck delivers facts and cuts the connection before the rack receives the acknowledgement.
 func (f *Faults) LoseAck(on bool) { f.set(func() { f.loseAck = on }) }
 
 func (f *Faults) set(change func()) {

@@ -19,7 +19,7 @@ import (
 // Rack is the name of the rack in the suite.
 const Rack = "rack-1"
 
-// patience is how long something may take before a test fails.
+// patience bounds each wait of a test.
 const patience = 20 * time.Second
 
 // Connect makes what connects the rack named [Rack] to a region. What it opens ends with the test.

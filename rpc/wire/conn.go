@@ -26,8 +26,9 @@ type conn struct {
 	closed chan struct{}
 }
 
-// maxWaits is how many of the streams are left to requests that wait: those for state, and the
-// announcements.
+// maxWaits is the number of streams that are left to requests that wait: for state, and for
+// announcements. Without it, many calls at once could use up the streams, and state would not
+// arrive.
 const maxWaits = 50
 
 // Close ends the connection and everything that uses it.
@@ -134,7 +135,7 @@ func (c *conn) Next(ctx context.Context, topic string, from rpc.Position) (rpc.U
 	return u, nil
 }
 
-// factsAtOnce is how large a batch of facts may become, in bytes, as long as it has more than one.
+// factsAtOnce bounds a batch of several facts, in bytes. A single larger one travels alone.
 const factsAtOnce = 1 << 20
 
 // Deliver hands facts over, in several requests if they are large.
@@ -195,7 +196,7 @@ func (c *conn) Accept(ctx context.Context, m *rpc.Methods) error {
 	return lost(ctx, a.read(ctx, newDecoder(response.Body)))
 }
 
-// longestCall is how long a call may take whose caller did not say.
+// longestCall bounds a call whose caller set no deadline.
 const longestCall = time.Hour
 
 // acceptor runs announced calls.
@@ -250,7 +251,7 @@ func (a *acceptor) start(ctx context.Context, call announcement, args []byte) {
 		if merr != nil {
 			body, _ = json.Marshal(answerOf(call.Method, nil, merr))
 		}
-		// Nobody waits any more when this fails.
+		// When this fails, the caller's connection is lost and no call waits for it.
 		_, _ = a.conn.ask(ctx, pathAnswer+strconv.FormatUint(call.ID, 10), body)
 	})
 }

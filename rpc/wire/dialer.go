@@ -24,11 +24,11 @@ type Dialer struct {
 	// Ordered says that the first of Regions is the best. Those that failed within the last half
 	// minute are tried last.
 	Ordered bool
-	// TLS has the rack's certificate and, as RootCAs and ServerName, who it takes for a region. It
-	// is asked again for each connection, so a renewed certificate is used from the next one on.
-	// Required.
+	// TLS returns the rack's certificate and, as RootCAs and ServerName, the regions that it
+	// trusts. It is called for each connection, so a renewed certificate is used from the next one
+	// on. Required.
 	TLS func() (*tls.Config, error)
-	// Timeout is how long each region may take to answer. Zero means 3 s.
+	// Timeout bounds the attempt to connect to each region. Zero means 3 s.
 	Timeout time.Duration
 	// Net opens connections. Nil means TCP.
 	Net func(ctx context.Context, network, address string) (net.Conn, error)
@@ -39,7 +39,7 @@ type Dialer struct {
 	failed map[string]time.Time // when addresses did not answer; with Ordered only
 }
 
-// shunTime is how long an address that failed comes last.
+// shunTime is the time for which an address that failed is tried last.
 const shunTime = 30 * time.Second
 
 // Dial connects to a region that answers. Unless they are Ordered, the first address is chosen at

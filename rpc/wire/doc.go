@@ -1,16 +1,14 @@
 // Package wire carries the connections of package rpc between processes: TLS 1.3 with certificates
-// on both sides, dialled by the rack.
+// on both sides, dialed by the rack.
 //
-// A region serves its racks on a listener:
-//
-//	server, err := wire.NewServer(wire.ServerConfig{Region: region, TLS: regionTLS, Authorize: whoIs})
+//	server, err := wire.NewServer(wire.ServerConfig{Region: region, TLS: ca.RegionTLS(), Authorize: authorize}) // region
 //	err = server.Serve(ctx, listener)
 //
-// A rack's Dial comes from a [Dialer], which knows several regions and goes to the next one when a
-// connection ends:
-//
-//	dialer := &wire.Dialer{Regions: addresses, TLS: rackTLS}
+//	dialer := &wire.Dialer{Regions: addresses, TLS: keeper.TLS} // rack
 //	rack, err := rpc.NewRack(rpc.RackConfig{Dial: dialer.Dial, ...})
+//
+// A [Dialer] knows several regions and goes to the next one when a connection ends. Package enrol
+// makes the certificates; its example has both sides whole.
 //
 // # The protocol
 //
@@ -22,22 +20,22 @@
 //
 // State and announcements are messages made of frames. A frame is a kind (1 byte), flags (1 byte;
 // bit 0: the message goes on in the next frame), a length (2 bytes, big endian) and so at most
-// 65,535 bytes; there is no frame too large to be read. State has no size limit, a message that is
-// not a value 1 MiB, a call 16 MiB each way. All else is JSON.
+// 65,535 bytes; no frame is too large to be read. State has no size limit, a message that is not a
+// value 1 MiB, a call 16 MiB each way. All else is JSON.
 //
 // A kind of message or a field of a JSON document that one side does not know is skipped, so either
 // side may be newer.
 //
 // # Why not an RPC library
 //
-// What travels is opaque to rpc: three verbs over JSON documents. Generated messages would describe
+// The content is opaque to rpc: three verbs over JSON documents. Generated messages would describe
 // none of it, and their library with its codec costs two modules and about 2 MB of program. So this
 // package draws in nothing beyond package rpc.
 //
-// # Who is trusted
+// # Trust
 //
 // Nothing is read before the handshake is done. A client whose certificate is not signed by the
-// site's CA ends there. A rack that Authorize refuses is told why and cut off. [Server.Disconnect]
-// ends the sessions of revoked certificates at once. A client that offers only the application
-// protocol of enrolment may ask one bounded question, see [Ask], and nothing else.
+// site's CA ends there. A rack that Authorize refuses receives the reason and is cut off.
+// [Server.Disconnect] ends the sessions of revoked certificates at once. A client that offers only
+// the application protocol of enrolment may ask one bounded question, see [Ask], and nothing else.
 package wire

@@ -26,8 +26,8 @@ const (
 const (
 	headerSize = 4
 	flagMore   = 1
-	// framePayload is how much goes into one frame that is written. Any length that a frame can
-	// have is read.
+	// framePayload is the payload of a frame that is written. Any length that a frame can have is
+	// read.
 	framePayload = 32 << 10
 	// maxMessage bounds a message that is not a value, in bytes.
 	maxMessage = 1 << 20
@@ -35,7 +35,7 @@ const (
 	maxCall = 16 << 20
 )
 
-// errMalformed is what a stream that does not follow the protocol ends with.
+// errMalformed ends a stream that does not follow the protocol.
 var errMalformed = errors.New("malformed message")
 
 // encoder writes messages.

@@ -25,7 +25,7 @@ const (
 const (
 	// timeoutHeader says how long the caller waits, in milliseconds.
 	timeoutHeader = "Rpc-Timeout"
-	// metadataHeader is what comes along with a call, as the query of a URL is written.
+	// metadataHeader holds the metadata of a call, encoded as the query of a URL.
 	metadataHeader = "Rpc-Metadata"
 	// maxFacts bounds a batch of facts, in bytes. One fact alone may not be larger.
 	maxFacts = 16 << 20
@@ -94,7 +94,7 @@ func refuse(w http.ResponseWriter, err error) {
 	reply(w, answer{Error: rpc.AsError("", err)})
 }
 
-// reply writes a JSON document. When the client has gone there is nobody to tell.
+// reply writes a JSON document. Its error does not matter: the client has disconnected.
 func reply(w http.ResponseWriter, v any) { _ = json.NewEncoder(w).Encode(v) }
 
 func (s *Server) next(w http.ResponseWriter, r *http.Request, _ *session, conn rpc.Conn) {

@@ -16,21 +16,22 @@ import (
 	"github.com/gomaas/maas/rpc"
 )
 
-// ServerConfig is what a server of racks is made of.
+// ServerConfig holds the settings of a [Server].
 type ServerConfig struct {
-	// Region is what racks connect to. Required.
+	// Region serves the racks. Required.
 	Region *rpc.Region
-	// Name tells racks which region of the site this is, however they reached it. Empty tells them
-	// nothing.
+	// Name is this region's name in the site, which racks learn however they reached it. Empty
+	// sends no name.
 	Name string
 	// TLS has the region's certificate and, as ClientCAs, the site's CA. Required. Version,
 	// protocols and the demand for a client's certificate are set by the server.
 	TLS *tls.Config
-	// Authorize says which rack a certificate of the CA belongs to, or why it is refused, in words
-	// that the rack is told. It is called twice a connection, concurrently. Required.
+	// Authorize returns the rack that a certificate of the CA belongs to, or the reason for
+	// refusing it, which is sent to the rack. It is called twice a connection, concurrently.
+	// Required.
 	Authorize func(ctx context.Context, cert *x509.Certificate) (rack string, err error)
 	// Enrol answers the question of a client without a certificate, see [Ask]. The error's text is
-	// told to the client. It may be called concurrently. Nil lets none in.
+	// sent to the client. It may be called concurrently. Nil lets none in.
 	Enrol func(ctx context.Context, question []byte) (answer []byte, err error)
 	// MaxConns bounds how many connections there may be. Zero means 2,048. One more is closed at
 	// once.
@@ -59,7 +60,7 @@ const (
 	stuckTime       = 15 * time.Second
 )
 
-// maxStreams is how many requests a rack may have in progress at once.
+// maxStreams bounds the requests of a rack in progress.
 const maxStreams = 250
 
 // NewServer checks the configuration. It starts nothing.
@@ -81,7 +82,8 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 func (s *Server) tlsConfig() *tls.Config {
 	racks := s.cfg.TLS.Clone()
 	racks.MinVersion, racks.NextProtos, racks.ClientAuth = tls.VersionTLS13, []string{"h2"}, tls.RequireAndVerifyClientCert
-	racks.SessionTicketsDisabled = true // each connection shows its certificate anew
+	// a resumed session would not prove again that the rack has its key
+	racks.SessionTicketsDisabled = true
 	newcomers := s.cfg.TLS.Clone()
 	newcomers.MinVersion, newcomers.NextProtos, newcomers.ClientAuth = tls.VersionTLS13, []string{enrolProtocol}, tls.NoClientCert
 	newcomers.SessionTicketsDisabled = true
@@ -126,8 +128,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 type sessionKey struct{}
 
-// CallingCertificate is what the rack showed in whose session a region's method runs. It is nil in
-// any other context, as in a call by a rack of the region's own process.
+// CallingCertificate returns the certificate of the rack in whose session a region's method runs.
+// It is nil in any other context, as in a call by a rack of the region's own process.
 func CallingCertificate(ctx context.Context) *x509.Certificate {
 	session, ok := ctx.Value(sessionKey{}).(*session)
 	if !ok {

@@ -35,17 +35,17 @@ type outgoing struct {
 	args []byte
 }
 
-// announcement tells the rack of a call.
+// announcement announces a call to the rack.
 type announcement struct {
 	ID     uint64 `json:"id"`
 	Method string `json:"method,omitempty"`
-	// Timeout is how long the caller waits, in milliseconds; 0 = not known.
+	// Timeout is the caller's patience, in milliseconds; 0 = not known.
 	Timeout int64 `json:"timeout,omitempty"`
 	// Metadata comes along with the call, see rpc.WithMetadata.
 	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
-// answer is what comes of a call.
+// answer is the outcome of a call.
 type answer struct {
 	Result json.RawMessage `json:"result,omitempty"`
 	Error  *rpc.Error      `json:"error,omitempty"`
@@ -85,7 +85,7 @@ func (s *session) identity() (string, rpc.Conn) {
 	return s.rack, s.region
 }
 
-// certificate is what the rack showed; nil before hello.
+// certificate returns the rack's certificate; nil before hello.
 func (s *session) certificate() *x509.Certificate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +169,7 @@ func (s *session) forget(id uint64) {
 	delete(s.waiting, id)
 }
 
-// resolve hands an answer to its caller, if that still waits. A second answer finds nobody.
+// resolve hands an answer to its caller, if that still waits. A second answer is discarded.
 func (s *session) resolve(id uint64, a answer) {
 	s.mu.Lock()
 	answered := s.waiting[id]
