@@ -208,7 +208,7 @@ func TestFind(t *testing.T) {
 	}))
 	defer srv.Close()
 	zone := *resourceNamed("zone")
-	zone.direct, zone.id = false, "id"
+	zone.direct, zone.id, zone.names = false, "id", []string{"{name}"}
 	target := target{resource: &zone, client: client.Client{URL: srv.URL}}
 	for text, want := range map[string]string{
 		"east": "1", "EAST": "1", "1": "2", "4": "4",
