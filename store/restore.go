@@ -113,6 +113,10 @@ const (
 	formerSchema = 17
 )
 
+// formerTables are the names that tables had before the first release, by which dumps of those
+// builds still call them.
+var formerTables = map[string]string{"duty": "leader_lease"}
+
 // restoreEmpty loads a dump into a database that nothing was ever put into.
 func (tx *Tx) restoreEmpty(ctx context.Context, in *dumpReader) error {
 	var last int64
@@ -216,6 +220,9 @@ func (tx *Tx) restoreTables(ctx context.Context, in *dumpReader) (rows int64, er
 		case done:
 			return rows, nil
 		case table != nil:
+			if to, former := formerTables[table.Table]; former {
+				table.Table = to
+			}
 			if insert, err = insertInto(*table, tables); err != nil {
 				return rows, fmt.Errorf("line %d: %w", in.lines, err)
 			}

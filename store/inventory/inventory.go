@@ -10,6 +10,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/internal/secret"
+	"github.com/gomaas/maas/store/inventory/leader"
 )
 
 // DefaultUser is the administrator that Open creates if there are no users. It has no password: the
@@ -69,6 +70,7 @@ type Inventory struct {
 	Enrolment   *Enrolment
 	Events      *Events
 	Health      *Health
+	Leader      *leader.Leases
 	Leases      *Leases
 	Profiles    *Profiles
 	Regions     *Regions
@@ -148,6 +150,7 @@ func (inv *Inventory) makeGroups() {
 	inv.Enrolment = &Enrolment{inv}
 	inv.Events = &Events{inv}
 	inv.Health = &Health{inv}
+	inv.Leader = leader.New(inv.db)
 	inv.Leases = &Leases{inv}
 	inv.Profiles = &Profiles{inv}
 	inv.Regions = &Regions{inv}

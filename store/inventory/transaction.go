@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/leader"
 )
 
 // Atomically runs f so that all calls it makes on the Inventory with the ctx it is given happen in
@@ -21,7 +22,7 @@ func (inv *Inventory) Consistently(ctx context.Context, f func(ctx context.Conte
 func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
 	a := actorOf(ctx)
 	return inv.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		if err := fence(ctx, tx); err != nil {
+		if err := leader.Fence(ctx, tx); err != nil {
 			return err
 		}
 		if a == nil {

@@ -72,6 +72,8 @@ func tablesOf(t *testing.T, dump []byte) map[string][]string {
 func TestRestoresUnreleasedBackup(t *testing.T) {
 	old, key := unreleased(t)
 	want := tablesOf(t, old)
+	want["leader_lease"] = want["duty"] // its name at the time
+	delete(want, "duty")
 	for name, rows := range want {
 		if len(rows) == 0 && !slices.Contains([]string{"dhcp_server", "link_peer", "scan"}, name) {
 			t.Errorf("the backup has no %s: it proves nothing about them", name)

@@ -51,7 +51,7 @@ func (r *Region) discover(ctx context.Context) error {
 	}
 }
 
-// settleScans asks after this region's scans, whoever has the duty to sweep, until ctx ends.
+// settleScans asks after this region's scans, whichever region is the leader of sweeps, until ctx ends.
 func (r *Region) settleScans(ctx context.Context) error {
 	tick := time.NewTicker(discoveryTime)
 	defer tick.Stop()

@@ -9,8 +9,8 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// DutyHealth looks whether racks are still heard of.
-const DutyHealth = "health"
+// TaskHealth looks whether racks are still heard of.
+const TaskHealth = "health"
 
 const (
 	healthEvery = 10 * time.Second

@@ -11,13 +11,13 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// powerWatch runs a monitor while this region has the duty.
+// powerWatch runs a monitor while this region is the leader.
 type powerWatch struct {
 	cfg power.MonitorConfig
 
 	mu      sync.Mutex // guards following
 	targets []power.Target
-	monitor *power.Monitor // nil = another region's duty
+	monitor *power.Monitor // nil = another region is the leader
 }
 
 // update replaces the machines to watch.

@@ -220,10 +220,10 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.followChanges(ctx) })
 	g.Go(func() error { return r.settleScans(ctx) })
-	g.Go(func() error { return r.onDuty(ctx, DutyMaintenance, r.maintain) })
-	g.Go(func() error { return r.onDuty(ctx, DutyHealth, r.watchRacks) })
-	g.Go(func() error { return r.onDuty(ctx, DutyPower, r.powers.run) })
-	g.Go(func() error { return r.onDuty(ctx, DutyDiscovery, r.discover) })
+	g.Go(func() error { return r.asLeader(ctx, TaskMaintenance, r.maintain) })
+	g.Go(func() error { return r.asLeader(ctx, TaskHealth, r.watchRacks) })
+	g.Go(func() error { return r.asLeader(ctx, TaskPower, r.powers.run) })
+	g.Go(func() error { return r.asLeader(ctx, TaskDiscovery, r.discover) })
 	if r.racks != nil {
 		g.Go(func() error { return r.racks.run(ctx) })
 		for _, ln := range sockets.Racks {

@@ -421,7 +421,7 @@ CREATE TABLE site_key (
 );
 
 -- Leader leases: work that one region does at a time. The token grows with each holder and fences off earlier ones.
-CREATE TABLE duty (
+CREATE TABLE leader_lease (
     id      {{id}},
     name    TEXT NOT NULL UNIQUE,
     holder  TEXT NOT NULL,

@@ -192,11 +192,11 @@ func TestTwoRegionsShareTheirRacks(t *testing.T) {
 		all, err := b.region.Inventory().Health.Racks(t.Context())
 		return err == nil && len(all) == 3 && all["rack-1"].Region == "a" && all["rack-2"].Region == "b" && all["rack-3"].Report.Version == "1.2"
 	})
-	wait(t, "the duties are somebody's", func() bool { return dutyHolder(b, region.DutyPower) != "" })
+	wait(t, "the tasks have a leader", func() bool { return leaderOf(b, region.TaskPower) != "" })
 	a.stop()
 	wait(t, "the racks move", func() bool { return spread() == "bbb" })
-	for _, duty := range []string{region.DutyMaintenance, region.DutyDiscovery, region.DutyPower} {
-		wait(t, "the duties move", func() bool { return dutyHolder(b, duty) == "b" })
+	for _, task := range []string{region.TaskMaintenance, region.TaskDiscovery, region.TaskPower} {
+		wait(t, "the tasks move", func() bool { return leaderOf(b, task) == "b" })
 	}
 	a.start()
 	wait(t, "the racks come back", func() bool { return spread() == "aba" })
@@ -206,9 +206,9 @@ func TestTwoRegionsShareTheirRacks(t *testing.T) {
 	}
 }
 
-// dutyHolder is the name of the region that has a duty, empty when it has been left or never taken.
-func dutyHolder(s *served, name string) string {
-	d, err := s.region.Inventory().LeaderLeaseOf(s.t.Context(), name)
+// leaderOf returns the name of the region that has a task; "" if its lease was left or never taken.
+func leaderOf(s *served, name string) string {
+	d, err := s.region.Inventory().Leader.Of(s.t.Context(), name)
 	if err != nil || time.Now().After(d.Expires) {
 		return ""
 	}
