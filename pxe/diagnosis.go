@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// slowStep is how long a healthy machine takes between two steps at most: firmware tries its other
-// protocols and unpacks what it loaded.
+// slowStep is the longest time between two steps of a healthy machine: firmware tries its other
+// protocols and unpacks the files that it loaded.
 const slowStep = 30 * time.Second
 
-// Diagnosis says in words how the attempt stands at the time now and, when it stopped, why that is
-// likely.
+// Diagnosis describes in words how the attempt stands at the time now and, when it stopped, the
+// likely reason.
 func (a Attempt) Diagnosis(now time.Time) string {
 	if len(a.Steps) == 0 {
 		return "nothing heard"
@@ -36,7 +36,7 @@ func (a Attempt) runningAt() time.Time {
 	return a.Last
 }
 
-// doing tells what a step did.
+// doing describes a step that went well.
 func (s Step) doing() string {
 	switch {
 	case s.Stage == StageOffer && s.Path == "":

@@ -20,7 +20,7 @@ const (
 	StageRunning Stage = "running" // the started system reported back
 )
 
-// Event tells of one finished request of a machine.
+// Event describes one finished request of a machine.
 type Event struct {
 	Time     time.Time        `json:"time"` // when the request ended
 	Stage    Stage            `json:"stage"`
@@ -28,7 +28,7 @@ type Event struct {
 	UUID     string           `json:"uuid,omitempty"`
 	Addr     netip.Addr       `json:"addr"`
 	Server   netip.Addr       `json:"server"` // this server's address, invalid when unknown
-	Arch     Arch             `json:"arch"`   // ArchUnknown when not told
+	Arch     Arch             `json:"arch"`   // ArchUnknown when the client did not send it
 	Method   string           `json:"method,omitempty"`
 	Profile  string           `json:"profile,omitempty"` // name of the profile a config was made from
 	Path     string           `json:"path"`              // as requested
@@ -48,14 +48,14 @@ type Event struct {
 	Absent bool `json:"absent,omitempty"`
 	// Probe says that the client only asked for the size (TFTP tsize, HTTP HEAD).
 	Probe bool `json:"probe,omitempty"`
-	// Err is why the request failed, empty when it did not.
+	// Err is the reason for a failure, empty when the request succeeded.
 	Err string `json:"err,omitempty"`
-	// Body is what the started system sent with its report, at most 64 KiB.
+	// Body is the text of a started system's report, at most 64 KiB.
 	Body []byte `json:"body,omitempty"`
 }
 
-// Event tells of the offer, for a Timeline: composing code sends it when DHCP hands the offer to
-// the client.
+// Event returns the event of an offer, for [Attempt.Next]: composing code sends it when DHCP hands
+// the offer to the client.
 func (o Offer) Event(c Client, at time.Time) Event {
 	return Event{Time: at, Stage: StageOffer, MAC: c.MAC, UUID: c.UUID, Server: o.NextServer, Arch: o.Arch,
 		Method: o.Method.Name, Path: o.File, Proto: string(o.Method.Proto), Size: -1}

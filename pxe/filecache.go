@@ -15,7 +15,8 @@ const (
 	cacheHTTP  = 64 << 10 // of one that goes out by HTTP: larger ones are sent by the kernel
 )
 
-// cacheFresh is how long a file in memory is not looked at again on disk.
+// cacheFresh is the time for which a file in memory is served without a look at the disk. A rack
+// that is powered on at once reads the same loader hundreds of times in it.
 const cacheFresh = 100 * time.Millisecond
 
 // fileCache keeps small files in memory once, however many clients read them. What it has is used
@@ -39,7 +40,7 @@ type cachedFile struct {
 	seen    time.Time // when the disk was asked
 }
 
-// open opens a file of fsys, from memory when it has no more than limit bytes.
+// open opens a file of fsys, from memory when it has at most limit bytes.
 func (c *fileCache) open(fsys fs.FS, id cacheName, limit int64) (content, error) {
 	c.mu.Lock()
 	f, known := c.files[id]
@@ -57,7 +58,7 @@ func (c *fileCache) open(fsys fs.FS, id cacheName, limit int64) (content, error)
 		}
 	}
 	opened, err := openFile(fsys, id.name)
-	// Files without a time cannot be told from their successors.
+	// A change of a file without a time (embed.FS has none) could not be noticed.
 	if err != nil || opened.size > limit || opened.modTime.IsZero() {
 		return opened, err
 	}
@@ -103,7 +104,7 @@ func (c *fileCache) keep(id cacheName, f cachedFile) {
 	}
 }
 
-// cacheCost is what an entry takes beside its data, so that empty files count, too.
+// cacheCost is an entry's memory beside its data, so that empty files count, too.
 const cacheCost = 512
 
 func (f cachedFile) content() content {

@@ -20,7 +20,7 @@ type Method struct {
 	// Loader is the first file, by its name in Config.Loaders. Empty means that the client is a
 	// loader already and is handed its configuration.
 	Loader string
-	// Proto is how the first file is fetched: TFTP or HTTP.
+	// Proto is the protocol of the first file: TFTP or HTTP.
 	Proto Proto
 	// Config is the language of the configuration the loader reads.
 	Config Language
@@ -30,7 +30,7 @@ type Method struct {
 	Configs []string
 	// PathPrefix is sent as option 210, for loaders that fetch everything below it.
 	PathPrefix string
-	// IPv4Only says that the firmware cannot boot over IPv6: over DHCPv6 the method matches nobody.
+	// IPv4Only excludes the method from DHCPv6: its firmware cannot boot over IPv6.
 	IPv4Only bool
 	// Source says where the behaviour of the firmware was seen or is specified.
 	Source string
@@ -45,7 +45,7 @@ const (
 	HTTP Proto = "http"
 )
 
-// Client is what firmware tells about itself in DHCP.
+// Client holds the parts of a DHCP request that describe firmware.
 type Client struct {
 	MAC         net.HardwareAddr
 	UUID        string // option 97 in text form; empty when absent or malformed
@@ -55,7 +55,7 @@ type Client struct {
 	IPXE        bool   // option 175 is present
 }
 
-// Endpoint is where a server is reached by a client.
+// Endpoint is the address and port at which a client reaches a server.
 type Endpoint struct {
 	Addr     netip.Addr // of the server, towards that client
 	HTTPPort int        // 0 means 5248
@@ -64,7 +64,7 @@ type Endpoint struct {
 	Others []netip.Addr
 }
 
-// Offer is what to hand a client in DHCP.
+// Offer is the answer to a client in DHCP.
 type Offer struct {
 	Method      Method
 	Arch        Arch       // the architecture that matched

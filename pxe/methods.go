@@ -73,7 +73,7 @@ func otherMethods() []Method {
 		{Name: "armhf-uboot", Arch: []Arch{ArchARM32UBoot}, Proto: TFTP, Config: PXELINUX, Configs: ubootConfigs, IPv4Only: true, Source: seenUBoot},
 		{Name: "bios-pxe", Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient",
 			Loader: "undionly.kpxe", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs, IPv4Only: true, Source: seenPXE},
-		// The stated default: firmware nobody has heard of is treated as a BIOS.
+		// The default: firmware that no method names is treated as a BIOS.
 		{Name: "default", VendorClass: "PXEClient",
 			Loader: "undionly.kpxe", Proto: TFTP, Config: IPXE, Configs: ipxeConfigs, IPv4Only: true,
 			Source: "a choice of this package: what BIOS machines are handed"},
@@ -167,9 +167,9 @@ func newOffer(m Method, arch Arch, c Client, at Endpoint) Offer {
 	return o
 }
 
-// firstConfig is what a client that is a loader already is handed. Pxelinux style loaders find
-// their configuration by themselves. A client whose DHCP did not tell its MAC address is asked for
-// it by what it is handed.
+// firstConfig returns the file for a client that is a loader already. Loaders in the style of
+// pxelinux find their configuration by themselves. If DHCP did not carry the client's MAC address,
+// the file asks for it.
 func firstConfig(m Method, arch Arch, c Client) string {
 	switch {
 	case m.Config == ONIE && len(c.MAC) == 0:

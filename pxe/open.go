@@ -19,11 +19,11 @@ type inbound struct {
 	proto        Proto
 	path         string // as requested, without the query
 	addr, server netip.Addr
-	// What an iPXE script's link tells; all of it is only a claim.
+	// Parameters of a link in an iPXE script; all of them are only claims.
 	mac, uuid, arch, platform, buildarch string
 }
 
-// content is what answers a request.
+// content is the answer to a request.
 type content struct {
 	io.ReadCloser
 	size    int64
@@ -116,7 +116,8 @@ func (s *Server) methodOf(res resource, arch Arch) string {
 }
 
 // open finds the answer to a request. The event is filled in as far as it is known before the
-// transfer, also when there is an error. Errors that wrap fs.ErrNotExist are to be told as such.
+// transfer, also when there is an error. For errors that wrap fs.ErrNotExist the client must
+// receive "file not found".
 func (s *Server) open(ctx context.Context, in inbound) (content, *Event, error) {
 	e := &Event{Stage: StageFile, Addr: in.addr, Server: in.server, Arch: ArchUnknown,
 		Path: in.shownPath(), Proto: string(in.proto), Size: -1}
@@ -186,8 +187,8 @@ func (s *Server) installer(ctx context.Context, in inbound, r Request, e *Event)
 	return s.file(in, name)
 }
 
-// config renders the profile of a machine. A client that named nobody and is not known by its
-// address is told to come back with its name.
+// config renders the profile of a machine. A client that named no machine and has no known address
+// receives a script that comes back with its name.
 func (s *Server) config(ctx context.Context, in inbound, res resource, r Request, e *Event) (content, error) {
 	at := Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}
 	if r.MAC == nil && !res.named {
@@ -213,8 +214,8 @@ func (s *Server) config(ctx context.Context, in inbound, res resource, r Request
 	return text(out), nil
 }
 
-// linkBase is what links of a script start with: relative to the script when that came by HTTP, so
-// that they lead wherever the client got through to.
+// linkBase begins the links of a script: they are relative when the script was fetched by HTTP, so
+// that they lead to the server that the client reached, also through a proxy or a port forwarding.
 func (s *Server) linkBase(in inbound) string {
 	if in.proto == HTTP {
 		return "/"
@@ -273,5 +274,5 @@ type textFile struct{ *bytes.Reader }
 // Close does nothing.
 func (textFile) Close() error { return nil }
 
-// nobody identifies no address.
+// nobody is the Identifier that knows no machine.
 func nobody(netip.Addr) (net.HardwareAddr, bool) { return nil, false }

@@ -14,8 +14,8 @@ func pace(c net.Conn, bytesPerSecond int) error {
 	return setOption(c, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, bytesPerSecond)
 }
 
-// giveUp has the kernel end a connection whose client takes nothing for so long: that of a machine
-// that was switched off would stand for a quarter of an hour.
+// giveUp makes the kernel end a connection whose client acknowledges nothing for so long. Without
+// it the connection of a machine that was switched off lasts a quarter of an hour.
 func giveUp(c net.Conn, after time.Duration) error {
 	return setOption(c, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(after.Milliseconds()))
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/gomaas/maas/pxe/tftp"
 )
 
-// unknownID stands in paths for a machine that could not be identified.
+// unknownID is the ID in paths of a machine that could not be identified.
 const unknownID = "unknown"
 
-// resource is what a path names. TFTP and HTTP share one name space:
+// resource is the meaning of a path. TFTP and HTTP share one name space:
 //
 //	boot/ID/script.ipxe, grub.cfg, pxelinux.cfg   the profile of machine ID
 //	boot/ID/kernel/FILE, boot/ID/initrd/FILE      files, attributed to it
@@ -31,7 +31,7 @@ type resource struct {
 	mac   net.HardwareAddr // from the path
 	uuid  string           // from the path
 	arch  Arch             // from the path, else ArchUnknown
-	named bool             // the path says whom the config is for, if only "whoever"
+	named bool             // the path names a machine, or the default of an architecture
 	file  string           // for kindFile and kindLoader
 	stage Stage
 }
@@ -52,7 +52,7 @@ func parsePath(name string) resource {
 	first, rest, _ := strings.Cut(name, "/")
 	switch {
 	case hasPathPrefix(first, rest):
-		// Who was sent to a directory by option 210 puts it before all names.
+		// A client with option 210 (path prefix) puts it before all names.
 		return parsePath(rest)
 	case first == "boot" && rest != "":
 		return parseBoot(rest)

@@ -23,7 +23,7 @@ const (
 	PowerOff Kind = "poweroff" // switch the machine off
 )
 
-// Profile is what a machine boots. It is plain data, equal in JSON and Go.
+// Profile describes a boot. It is plain data, equal in JSON and Go.
 type Profile struct {
 	Name string `json:"name,omitempty"` // for events and the boot screen
 	Kind Kind   `json:"kind,omitempty"` // empty means Linux
@@ -40,7 +40,7 @@ type Profile struct {
 	Vars map[string]string `json:"vars,omitempty"`
 
 	URL string `json:"url,omitempty"` // of Chain: http URL, or a file of Config.Files, which is what ONIE can fetch
-	// Text of Script by language. A loader whose language is missing is told that there is no file.
+	// Text of Script by language. A loader whose language is missing receives "file not found".
 	Text  map[Language]string `json:"text,omitempty"`
 	Delay time.Duration       `json:"delay,omitempty"` // of Wait, in nanoseconds; 0 means 10 s
 }

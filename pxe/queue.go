@@ -9,15 +9,14 @@ import (
 )
 
 // queue bounds the HTTP requests in service, in all and of each client, so that a client whose
-// connections stand still does not keep the places of the others. Who finds no place waits, in
-// order. A client without an IP address, such as all those of a UNIX socket together, has no bound
-// of its own.
+// connections are stuck does not keep the places of the others. A request without a place waits, in
+// order. Clients without an IP address, as on a UNIX socket, have no bound of their own.
 type queue struct {
 	all  chan struct{} // a token for each request in service
 	each int           // requests of one address, at most
 
 	mu      sync.Mutex
-	clients map[netip.Addr]int             // requests that have a place among those of their client
+	clients map[netip.Addr]int             // requests that have a place, by client
 	waiting map[netip.Addr][]chan struct{} // of those that have none; closed when they get one
 }
 

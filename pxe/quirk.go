@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Effect is what a quirk changes.
+// Effect names the change that a quirk makes.
 type Effect string
 
 // The effects that quirks have.

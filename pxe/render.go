@@ -52,7 +52,7 @@ func render(p Profile, r Request, at Endpoint, base string) (string, error) {
 	return "", ErrNoProfile
 }
 
-// page is what the renderers work from.
+// page holds the input of the renderers.
 type page struct {
 	profile Profile
 	request Request
@@ -72,7 +72,7 @@ type source struct {
 // too.
 const maxOthers = 2
 
-// all returns the endpoint and those of its Others that a client of its can try.
+// all returns the endpoint and its Others, as far as the client's address family reaches them.
 func (at Endpoint) all() []Endpoint {
 	own := at
 	own.Others = nil

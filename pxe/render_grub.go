@@ -41,8 +41,8 @@ func renderGRUB(c page) (string, error) {
 	return b.String(), nil
 }
 
-// deviceGRUB is what files of a server begin with: the root for the one that GRUB came from, else a
-// device of the same protocol.
+// deviceGRUB returns the prefix of a server's files: the root for the server that GRUB came from,
+// else a device of the same protocol.
 func (c page) deviceGRUB(server int) string {
 	if server == 0 {
 		return "/"
@@ -78,8 +78,8 @@ func quoteGRUB(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// retryGRUB runs the lines of the first server and boots, some times over, and then those of the
-// next; GRUB has no arithmetic.
+// retryGRUB runs the lines of the first server and boots, several times, and then the lines of the
+// next one. The repetitions are written out, since GRUB has no arithmetic for a counter.
 func retryGRUB(b *strings.Builder, servers [][]string) {
 	tries := triesAlone
 	if len(servers) > 1 {

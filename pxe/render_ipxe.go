@@ -55,8 +55,8 @@ const (
 	rounds     = 2
 )
 
-// retryIPXE runs the lines of the first server, again from the first when one fails, and then those
-// of the next.
+// retryIPXE runs the lines of the first server, again from the first line when one fails, and then
+// the lines of the next server.
 func retryIPXE(b *strings.Builder, servers [][]string) {
 	tries := triesAlone
 	if len(servers) > 1 {

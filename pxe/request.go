@@ -13,7 +13,7 @@ type Request struct {
 	UUID   string           // SMBIOS UUID in lower case with dashes, or empty
 	Addr   netip.Addr       // the client's address
 	Server netip.Addr       // this server's address as the client used it; invalid when unknown
-	Arch   Arch             // firmware, ArchUnknown when not told
+	Arch   Arch             // of the firmware; ArchUnknown when not known
 	Method string           // name of the boot Method, empty when not known
 	Config Language         // configuration language the client understands
 }

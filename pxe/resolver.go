@@ -8,9 +8,9 @@ import (
 	"net/netip"
 )
 
-// ErrNoProfile is what a Resolver answers for a machine it has nothing for. It is a protocol
-// answer, not a failure: the client is told "file not found" and tries its next name, or its next
-// boot device. It wraps fs.ErrNotExist.
+// ErrNoProfile is a Resolver's answer for a machine without a profile. It is a protocol answer, not
+// a failure: the client receives "file not found" and tries its next name, or its next boot device.
+// It wraps fs.ErrNotExist.
 var ErrNoProfile = fmt.Errorf("pxe: no boot profile: %w", fs.ErrNotExist)
 
 // Resolver chooses the profile of a machine. It is called for each configuration a loader asks for,

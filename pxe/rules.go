@@ -10,9 +10,9 @@ import (
 )
 
 // Rules choose profiles by machine, by subnet, by the tags of a subnet, or for the whole site. They
-// are plain data, equal in JSON and Go, and a Resolver: the most particular that there is wins, in
-// the order of the fields. The zero value has nothing for anybody. Rules may be read from many
-// goroutines; make new ones to change them.
+// are plain data, equal in JSON and Go, and a Resolver: the most particular rule wins, in the order
+// of the fields. The zero value has no profile. Rules may be read from many goroutines; make new
+// ones to change them.
 type Rules struct {
 	// Machines has the profiles of single machines, by FormatMAC or as net.HardwareAddr prints
 	// them.
@@ -23,20 +23,20 @@ type Rules struct {
 	// Tags has the profiles of tagged subnets; the first whose tag the client's subnet bears is
 	// taken.
 	Tags []TagRule `json:"tags,omitempty"`
-	// Default is for everybody else; nil means ErrNoProfile.
+	// Default is for all other machines; nil means ErrNoProfile.
 	Default *Profile `json:"default,omitempty"`
 }
 
-// SubnetRule is what Rules know of a subnet.
+// SubnetRule holds the rules for one subnet.
 type SubnetRule struct {
 	Prefix netip.Prefix `json:"prefix"`
 	Tags   []string     `json:"tags,omitempty"`
-	// Profile is what machines without one of their own boot here. Nil leaves it to the tags and
-	// the default.
+	// Profile is for machines of the subnet without one of their own. Nil leaves them to the tags
+	// and the default.
 	Profile *Profile `json:"profile,omitempty"`
 }
 
-// TagRule is what machines boot in subnets with a tag.
+// TagRule is the rule for subnets with a tag.
 type TagRule struct {
 	Tag     string  `json:"tag"`
 	Profile Profile `json:"profile"`

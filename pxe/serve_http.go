@@ -74,7 +74,7 @@ func newInbound(r *http.Request) inbound {
 	return in
 }
 
-// clientOf is who a request comes from; invalid when that is no IP address.
+// clientOf returns the address of a request's client; invalid when it is no IP address.
 func clientOf(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -112,7 +112,8 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 // slowest is the rate below which a client is taken for dead.
 const slowest = 64 << 10 // bytes per second
 
-// What clients are told instead of a file.
+// Texts for clients in the place of a file. They hold no causes, which may show paths of this
+// machine.
 const (
 	failedText = "the boot server failed, see its log"
 	absentText = "file not found"
@@ -124,7 +125,7 @@ func extend(w http.ResponseWriter, size int64) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(patience(size)))
 }
 
-// patience is how long a client may take for so many bytes.
+// patience returns the time that a client may take for so many bytes.
 func patience(size int64) time.Duration { return time.Minute + time.Duration(size/slowest)*time.Second }
 
 func header(h http.Header, name string, c content) {

@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/pxe/tftp"
 )
 
-// Config is what a Server is made from. Only Resolver is required.
+// Config holds the settings of a Server. Only Resolver is required.
 type Config struct {
 	// Resolver chooses the profile of each machine.
 	Resolver Resolver
@@ -27,15 +27,15 @@ type Config struct {
 	Methods []Method
 	// Identify finds machines by address; nil identifies only those that name themselves.
 	Identify Identifier
-	// Describe tells what a machine said about itself in DHCP, such as Clients.Describe. It
-	// completes Request.Arch, UUID and Method for loaders that do not tell them; nil leaves them
-	// unknown. It must not block.
+	// Describe returns the description that a machine gave of itself in DHCP, such as
+	// Clients.Describe. It completes Request.Arch, UUID and Method for loaders that do not send
+	// them; nil leaves them unknown. It must not block.
 	Describe func(mac net.HardwareAddr) (Client, bool)
 	// Events receives every finished request, from many goroutines at once. It must not block long.
 	// Nil drops them.
 	Events func(Event)
 	// Servers lists the boot servers that a machine can reach, in the order to try them, such as
-	// those of both racks of its subnet. Scripts try the one they came from, then go on with the
+	// both racks of its subnet. Scripts try the server that sent them first, then go on with the
 	// others, see Endpoint.Others. It must not block; nil means that there are no others.
 	Servers func(Request) []netip.Addr
 	// Also are answers to GET and HEAD by pattern, for paths that are no boot files: "/metrics",
@@ -58,8 +58,9 @@ type Config struct {
 	// MaxHTTP bounds the HTTP requests served at a time; further ones wait in order, a minute at
 	// most. 0 means 512.
 	MaxHTTP int
-	// MaxHTTPPerClient bounds those of one address, so that clients whose connections stand still
-	// do not keep all places; 0 means 32. Machines behind one address, as of a proxy, share them.
+	// MaxHTTPPerClient bounds the requests of one address, so that clients whose connections are
+	// stuck do not keep all places; 0 means 32. Machines behind one address, as of a proxy, share
+	// them.
 	MaxHTTPPerClient int
 	// HTTPRate paces each connection of Serve, in bytes per second; 0 does not. Some network cards
 	// lose packets that iPXE's drivers never recover from when they come at line speed. Linux only,

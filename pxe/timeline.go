@@ -10,7 +10,7 @@ import (
 // made of events by Next, so that it can be kept, sent and replayed.
 type Attempt struct {
 	MAC     net.HardwareAddr `json:"mac,omitempty"`
-	Method  string           `json:"method,omitempty"`  // of the first step that told
+	Method  string           `json:"method,omitempty"`  // of the first step that has one
 	Profile string           `json:"profile,omitempty"` // of the last configuration
 	Start   time.Time        `json:"start"`             // when the first step began
 	Last    time.Time        `json:"last"`              // when the last step ended
@@ -41,10 +41,10 @@ type Step struct {
 const (
 	// maxSteps bounds an attempt: a machine in a loop fetches the same few files for ever.
 	maxSteps = 200
-	// idleAttempt is the silence after which a machine that comes back is booting anew.
+	// idleAttempt is the silence after which the next request begins another boot.
 	idleAttempt = 10 * time.Minute
-	// maxLate is how much earlier than a step a request may have begun that is reported after it.
-	// More is no order of events but clocks of two racks that differ.
+	// maxLate bounds by how much a request that is reported after a step may have begun before it.
+	// A larger difference comes from the clocks of two racks.
 	maxLate = time.Minute
 )
 

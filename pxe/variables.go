@@ -17,7 +17,7 @@ func Variables(p Profile, r Request, at Endpoint) map[string]string {
 		vars = make(map[string]string)
 	}
 	if _, ok := vars["http_proxy"]; !ok {
-		vars["http_proxy"] = "" // for whoever composes the profile to set
+		vars["http_proxy"] = "" // empty here: the region or the embedder sets it in the profile
 	}
 	vars["mac"] = r.MAC.String()
 	vars["bootif"] = ""

@@ -13,7 +13,7 @@ type deadline struct {
 	ch    chan struct{}
 }
 
-// set moves the deadline; the zero time removes it. Whoever waits already notices.
+// set moves the deadline; the zero time removes it. Calls that wait already follow it.
 func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -65,7 +65,8 @@ func (c *dhcpClient) obtainAny(ctx context.Context) (*Lease, error) {
 	return c.exchange(ctx, c.obtain)
 }
 
-// renew extends a lease with the server that gave it. Over IPv6 it asks anew, for the same.
+// renew extends a lease with the server that gave it. Over IPv6 it requests the same address in a
+// new exchange.
 func (c *dhcpClient) renew(ctx context.Context, lease *Lease) (*Lease, error) {
 	if c.node.local.IsValid() {
 		return c.obtainAny(ctx)
@@ -99,7 +100,7 @@ func (c *dhcpClient) exchange(ctx context.Context, f func(context.Context) (*Lea
 	return lease, err
 }
 
-// maxNAK is how often a client starts over.
+// maxNAK bounds how often a client starts over.
 const maxNAK = 3
 
 // obtain goes from DISCOVER to ACK.
@@ -141,9 +142,9 @@ const (
 	optVendor      = 43
 )
 
-// proxied adds the boot data of a proxyDHCP server: those of its offer, or those of its answer on
-// port 4011, which firmware asks when the offer names no file or does not say that it will do
-// (option 43, discovery control).
+// proxied adds the boot data of a proxyDHCP server, from its offer or from its answer on port 4011.
+// Firmware asks there when the offer names no file or does not declare that it is enough (option
+// 43, discovery control).
 func (c *dhcpClient) proxied(ctx context.Context, lease *Lease, offer *dhcpv4.DHCPv4) error {
 	if !c.fw.BootServer || bootFile(offer) != "" && useOffer(offer.Options.Get(dhcpv4.GenericOptionCode(optVendor))) {
 		lease.addBoot(offer)
@@ -170,7 +171,8 @@ func (c *dhcpClient) proxied(ctx context.Context, lease *Lease, offer *dhcpv4.DH
 	return nil
 }
 
-// useOffer reads bit 3 of PXE_DISCOVERY_CONTROL: take the file of the offer and ask nobody.
+// useOffer reads bit 3 of PXE_DISCOVERY_CONTROL: take the file of the offer without asking on port
+// 4011.
 func useOffer(v []byte) bool {
 	for len(v) >= 2 && v[0] != 255 && len(v) >= 2+int(v[1]) {
 		if v[0] == 6 && v[1] == 1 {
@@ -181,7 +183,7 @@ func useOffer(v []byte) bool {
 	return false
 }
 
-// offerWait is how long more offers are waited for after the first one.
+// offerWait returns the time to wait for more offers after the first one.
 func (c *dhcpClient) offerWait(first *dhcpv4.DHCPv4) time.Duration {
 	if c.cfg.Impatient || c.fw.IPXE != nil && skipsProxy(first.Options.Get(dhcpv4.GenericOptionCode(optIPXEData))) {
 		return 0
@@ -191,7 +193,7 @@ func (c *dhcpClient) offerWait(first *dhcpv4.DHCPv4) time.Duration {
 
 func noWait(*dhcpv4.DHCPv4) time.Duration { return 0 }
 
-// skipsProxy reports whether iPXE's option 176 in option 175 tells it not to wait for proxyDHCP.
+// skipsProxy reports whether iPXE's option 176 in option 175 switches off the wait for proxyDHCP.
 func skipsProxy(v []byte) bool {
 	for len(v) >= 2 && len(v) >= 2+int(v[1]) {
 		if v[0] == 176 && v[1] == 1 {
@@ -224,7 +226,7 @@ func choose(offers []*dhcpv4.DHCPv4) (best, proxy *dhcpv4.DHCPv4) {
 	return best, proxy
 }
 
-// bootFile is the name in option 67, else that of the header field.
+// bootFile returns the name in option 67, else in the header field.
 func bootFile(m *dhcpv4.DHCPv4) string {
 	if name := strings.TrimRight(m.BootFileNameOption(), "\x00"); name != "" {
 		return name
@@ -232,7 +234,7 @@ func bootFile(m *dhcpv4.DHCPv4) string {
 	return m.BootFileName
 }
 
-// ask sends a message until somebody answers, then collects answers for the wait.
+// ask sends a message until a server answers, then collects answers for the wait.
 func (c *dhcpClient) ask(ctx context.Context, m *dhcpv4.DHCPv4, to netip.AddrPort, wait func(*dhcpv4.DHCPv4) time.Duration, want func(*dhcpv4.DHCPv4) bool) ([]*dhcpv4.DHCPv4, error) {
 	var proxies []*dhcpv4.DHCPv4
 	for i, silence := range c.fw.Resend {
@@ -281,7 +283,7 @@ func (c *dhcpClient) collect(end time.Time, n int, want func(*dhcpv4.DHCPv4) boo
 			return nil, err
 		}
 		if len(d.data) < 8 || !bytes.Equal(d.data[4:8], c.xid[:]) {
-			continue // a broadcast for somebody else
+			continue // a broadcast for another client
 		}
 		m, err := dhcpv4.FromBytes(d.data)
 		if err == nil && m.OpCode == dhcpv4.OpcodeBootReply && m.TransactionID == c.xid && string(m.ClientHWAddr) == string(c.cfg.MAC) && want(m) {

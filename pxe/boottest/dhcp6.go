@@ -25,7 +25,7 @@ type dhcp6Client struct {
 
 var allServers6 = netip.MustParseAddrPort("[ff02::1:2]:547")
 
-// enterpriseIntel is that of the vendor class that UEFI firmware sends.
+// enterpriseIntel is the enterprise number in the vendor class that UEFI firmware sends.
 const enterpriseIntel = 343
 
 // exchange goes from SOLICIT to REPLY.

@@ -19,7 +19,7 @@ import (
 // maxText bounds scripts and configurations.
 const maxText = 1 << 20
 
-// progressEvery is how many bytes pass between two calls of the observer for one file.
+// progressEvery is the number of bytes between two calls of the observer for one file.
 const progressEvery = 256 << 10
 
 // source says who fetches and how.
@@ -33,7 +33,7 @@ type source struct {
 	header    http.Header // more than the usual
 }
 
-// own is how the firmware, or the loader that took its place, fetches.
+// own returns the way in which the firmware, or the loader that took its place, fetches files.
 func (b *boot) own() source {
 	return source{by: b.fw.Name, tftp: b.fw.TFTP, probe: b.fw.SizeProbe, head: b.fw.HTTPHead, userAgent: b.fw.UserAgent, redirects: b.fw.Redirects}
 }

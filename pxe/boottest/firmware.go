@@ -20,8 +20,8 @@ type Firmware struct {
 	ClientID    bool     // option 61 with the link address
 	UUID        bool     // option 97
 
-	// OfferWait is how long it collects offers before it takes one. With IPXE set, an offer with
-	// 175.176=1 ends it.
+	// OfferWait is the time in which it collects offers before it takes one. With IPXE set, an
+	// offer with 175.176=1 ends it.
 	OfferWait time.Duration
 	// Resend are the silences after which it sends a DHCP message again; it gives up after the
 	// last.
@@ -35,7 +35,7 @@ type Firmware struct {
 	UserAgent string
 	// HTTPHead asks with HEAD before each GET.
 	HTTPHead bool
-	// Redirects is how many HTTP redirects it follows.
+	// Redirects bounds the HTTP redirects that it follows.
 	Redirects int
 
 	// BootServer asks a proxyDHCP server again, on port 4011, unless its offer says that this is
@@ -45,9 +45,9 @@ type Firmware struct {
 	// Loader says what the firmware itself is able to run: "ipxe" interprets iPXE scripts,
 	// "pxelinux" configurations of pxelinux, "onie" runs installers, "" only runs loaders.
 	Loader string
-	// Configs are what firmware looks for by itself, below the path prefix of option 210, when DHCP
-	// names no boot file: names with {uuid}, {mac} and {hexip}, which stands for the address in all
-	// its lengths.
+	// Configs are the names that firmware asks for by itself, below the path prefix of option 210,
+	// when DHCP names no boot file. They may hold {uuid}, {mac} and {hexip}, the address in all its
+	// lengths.
 	Configs []string
 	// EFI firmware ends in its set-up screen when a loader returns success; others go on with the
 	// next boot device.
@@ -135,10 +135,10 @@ var (
 	UEFIIA32        = UEFIShimGRUB.as("uefi-ia32-pxe", 6, "PXEClient:Arch:00006:UNDI:003000")
 	UEFIRISCV64     = UEFIShimGRUB.as("uefi-riscv64-pxe", 27, "PXEClient:Arch:00027:UNDI:003000")
 	UEFIRISCV64HTTP = UEFIHTTP.as("uefi-riscv64-http", 28, "HTTPClient:Arch:00028:UNDI:003000")
-	// UnknownPXE is a PXE ROM with a processor nobody has heard of.
+	// UnknownPXE is a PXE ROM with an architecture number that is not assigned.
 	UnknownPXE = BIOSPXE.as("unknown-pxe", 99, "PXEClient:Arch:00099:UNDI:002001")
 
-	// Petitboot is what OpenPOWER machines boot with, after its manual; S390X is s390-ccw of QEMU,
+	// Petitboot is the loader of OpenPOWER machines, after its manual; S390X is s390-ccw of QEMU,
 	// after QEMU's.
 	Petitboot = Firmware{
 		Name: "petitboot", Arch: []uint16{14}, Requested: []byte{1, 3, 6, 12, 15, 66, 67, 209, 210}, MaxSize: 576, ClientID: true, UUID: true,
@@ -175,7 +175,8 @@ func (f Firmware) as(name string, arch uint16, vendorClass string) Firmware {
 	return f
 }
 
-// cpu is what shim and GRUB call the processor: the suffix of files and the name of the platform.
+// cpu returns the names of the processor in shim and GRUB: the suffix of files and the name of the
+// platform.
 func (f Firmware) cpu() (suffix, platform string) {
 	if len(f.Arch) > 0 {
 		switch f.Arch[0] {

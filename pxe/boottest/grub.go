@@ -155,7 +155,7 @@ func (g *grub) runMenu(ctx context.Context, menu grubMenu) error {
 // maxSteps ends configurations that loop for ever without waiting.
 const maxSteps = 10_000
 
-// exec runs statements. The result is that of the last one; control errors end it at once.
+// exec runs statements and returns the result of the last one; control errors end it at once.
 func (g *grub) exec(ctx context.Context, stmts []grubStmt, menu *grubMenu) (err error) {
 	for _, s := range stmts {
 		if g.steps++; g.steps > maxSteps {

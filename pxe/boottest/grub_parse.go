@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A GRUB configuration is parsed into statements. The language is that of GRUB's manual as far as
-// boot configurations use it: commands, if, for, while, until, menuentry, submenu, function;
-// quotes, $name and ${name}.
+// A GRUB configuration is parsed into statements. The language is the part of GRUB's manual that
+// boot configurations use: commands, if, for, while, until, menuentry, submenu, function; quotes,
+// $name and ${name}.
 
 // grubWord is a word made of pieces; it is split at blanks where an unquoted variable brings some.
 type grubWord []grubPiece

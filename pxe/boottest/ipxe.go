@@ -44,7 +44,7 @@ type errReplaced struct{ err error }
 func (e errReplaced) Error() string { return fmt.Sprint("replaced: ", e.err) }
 func (e errReplaced) Unwrap() error { return e.err }
 
-// ipxe runs a script as what iPXE was told to boot, and what follows from its end.
+// ipxe runs a script as iPXE's boot file, and continues as iPXE does after its end.
 func (b *boot) ipxe(ctx context.Context, text, uri string) error {
 	s := &ipxeScript{boot: b, settings: map[string]string{}}
 	err := s.run(ctx, text, uri)

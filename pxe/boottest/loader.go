@@ -84,7 +84,7 @@ func (b *boot) runImage(ctx context.Context, uri string) error {
 	return fmt.Errorf("%s cannot run %s: neither a script nor a loader whose name this simulation knows", b.fw.Name, uri)
 }
 
-// loaderKind tells by its name what a boot program does; "" = not known.
+// loaderKind returns the kind of a boot program by its name; "" = not known.
 func loaderKind(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil {

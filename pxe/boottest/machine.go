@@ -26,8 +26,8 @@ type MachineConfig struct {
 	// Impatient leaves out the waits that real firmware makes for further offers, and sleeps of
 	// scripts, for boots on the wall clock. Silences after which packets are sent again stay.
 	Impatient bool
-	// Observe is called for every step of a boot, one at a time, from the goroutine of the boot.
-	// nil = nobody watches.
+	// Observe is called for every step of a boot, one at a time, from the goroutine of the boot. If
+	// nil, steps are not reported.
 	Observe func(Progress)
 }
 
@@ -74,9 +74,9 @@ func (m *Machine) MAC() net.HardwareAddr { return m.cfg.MAC }
 
 // Boot switches the machine on, waits until something runs, and returns how it got there. The
 // machine keeps its address, as a running system does, until the next Boot or PowerOff; only a
-// machine that was switched on by PowerOn renews its lease. The report is not nil even with an
-// error: it tells how far the boot got. The error says in which stage it ended and why; it is that
-// of ctx when ctx ended. Boots of one machine exclude each other.
+// machine that was switched on by PowerOn renews its lease. With an error the report is not nil: it
+// has the stages up to the failure. The error names the stage and the cause; it is the error of ctx
+// when ctx ended. Boots of one machine exclude each other.
 func (m *Machine) Boot(ctx context.Context) (*Report, error) {
 	m.booting.Lock()
 	defer m.booting.Unlock()
@@ -106,13 +106,13 @@ type boot struct {
 	report *Report
 	lease  *Lease // what the firmware or loader works with
 	depth  int    // of loaders started by loaders
-	quiet  bool   // nobody is told
+	quiet  bool   // the observer is not called
 }
 
 // maxDepth ends boots in which loaders load each other for ever.
 const maxDepth = 16
 
-// ended is how the parts of a boot tell that it is decided; it travels as an error.
+// ended is returned by the parts of a boot when its outcome is decided; it travels as an error.
 type ended struct{ kind Outcome }
 
 func (e *ended) Error() string { return "boot ended: " + string(e.kind) }
@@ -142,7 +142,7 @@ func (b *boot) run(ctx context.Context) error {
 	return b.system(ctx)
 }
 
-// network is what firmware does: DHCP, then whatever the boot file is.
+// network boots as firmware does: DHCP, then the boot file, whatever it is.
 func (b *boot) network(ctx context.Context) error {
 	if err := b.dhcp(ctx); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (b *boot) say(format string, args ...any) {
 	b.report.Console = append(b.report.Console, fmt.Sprintf(format, args...))
 }
 
-// progress tells the observer.
+// progress calls the observer.
 func (b *boot) progress(p Progress) {
 	p.MAC, p.Time = b.cfg.MAC, time.Now()
 	b.account(p)

@@ -66,7 +66,7 @@ func (n *Node) setAddr(a netip.Addr) error {
 	return nil
 }
 
-// DHCP opens the DHCP server port, 67 or, on a segment of IPv6, 547. Its methods are those of
+// DHCP opens the DHCP server port, 67 or, on a segment of IPv6, 547. The conn implements
 // dhcpsrv.Conn.
 func (n *Node) DHCP() (*DHCPConn, error) {
 	if n.local.IsValid() {
@@ -209,7 +209,7 @@ func (n *Node) reset() {
 	for s := range streams {
 		s.abort(errReset)
 	}
-	n.setAddr(netip.Addr{}) // cannot fail: nobody else has no address
+	n.setAddr(netip.Addr{}) // cannot fail: only valid addresses conflict
 }
 
 var errReset = errors.New("connection reset by peer")

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// queueLen is how many datagrams wait in a conn; further ones are lost, as in a full socket buffer.
+// queueLen is the number of datagrams that wait in a conn; further ones are lost, as in a full
+// socket buffer.
 const queueLen = 4096
 
 type datagram struct {
@@ -69,7 +70,7 @@ func (c *packetConn) receive() (datagram, error) {
 	}
 }
 
-// take returns a datagram that is there, or when the next one will be.
+// take returns a datagram that has arrived, or the time at which the next one will.
 func (c *packetConn) take() (d datagram, due time.Time, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,7 +125,7 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 	if seg.MTU > 0 && len(b)+28 > seg.MTU {
 		return nil
 	}
-	var data []byte // one copy for all: nobody changes what was received
+	var data []byte // one copy for all receivers, which only read it
 	for _, n := range seg.receivers(c.node, to.Addr(), hw) {
 		n.mu.Lock()
 		at := n.udp[to.Port()]
@@ -226,7 +227,7 @@ func (c *connected) RemoteAddr() net.Addr { return c.to }
 // DHCPConn is the DHCP server port of a node, with the methods of dhcpsrv.Conn.
 type DHCPConn struct{ c *packetConn }
 
-// ReadDHCP waits for a datagram and tells where it came in and where it was sent to.
+// ReadDHCP waits for a datagram and returns the link it arrived on and the address it was sent to.
 func (d *DHCPConn) ReadDHCP(b []byte) (n int, link string, src netip.AddrPort, dst netip.Addr, err error) {
 	m, err := d.c.receive()
 	if err != nil {

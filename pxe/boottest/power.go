@@ -10,8 +10,8 @@ import (
 var errNotBooted = errors.New("boottest: the machine has not booted")
 
 // PowerOn switches the machine on: it boots and keeps running, renewing its lease, until PowerOff.
-// On a machine that is on it does nothing. With [Machine.PowerOff] and [Machine.Powered] it is what
-// a simulated BMC acts on.
+// On a machine that is on it does nothing. A simulated BMC calls it, [Machine.PowerOff] and
+// [Machine.Powered].
 func (m *Machine) PowerOn() {
 	m.power.Lock()
 	defer m.power.Unlock()

@@ -19,9 +19,9 @@ type relay struct {
 }
 
 // RelayTo puts a router with an address on the segment: it relays DHCP to servers on the segment
-// upstream, and datagrams and streams find their way between the two. Both segments are of IPv4, or
-// both of IPv6. What it relays tells the servers the name of the segment as circuit ID, or as
-// interface ID. It panics as [Segment.Server] does.
+// upstream, and forwards datagrams and streams between the two. Both segments are of IPv4, or both
+// of IPv6. Relayed packets carry the name of the segment as circuit ID, or as interface ID. It
+// panics as [Segment.Server] does.
 func (s *Segment) RelayTo(upstream *Segment, addr netip.Addr, servers ...netip.Addr) {
 	n := s.Server(addr)
 	r := &relay{node: n, port: 67, servers: servers}

@@ -51,7 +51,7 @@ type Fetch struct {
 
 	// Negotiated by TFTP.
 	BlockSize, WindowSize int
-	Size                  int64 // tsize, or Content-Length; -1 = not told
+	Size                  int64 // tsize, or Content-Length; -1 = not known
 	Resent                int   // packets sent again after a silence
 }
 
@@ -63,7 +63,7 @@ func (f *Fetch) Rate() float64 {
 	return float64(f.Bytes) / f.Duration.Seconds()
 }
 
-// Lease is what a DHCP exchange gave.
+// Lease is the result of a DHCP exchange.
 type Lease struct {
 	By         string // firmware, "ipxe" or "linux"
 	Addr       netip.Addr
@@ -112,7 +112,7 @@ type File struct {
 	SHA256 string
 }
 
-// Running is what a machine ended up running.
+// Running describes the system at the end of a boot.
 type Running struct {
 	Kind    Outcome
 	Kernel  File
@@ -123,7 +123,7 @@ type Running struct {
 	Done    bool     // it reported to the URL on its command line
 }
 
-// Report tells how a boot went.
+// Report describes a boot.
 type Report struct {
 	MAC      net.HardwareAddr
 	Firmware string

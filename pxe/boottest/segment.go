@@ -14,7 +14,7 @@ import (
 type Segment struct {
 	// Link is the name by which DHCP servers know the segment, as they know an interface.
 	Link string
-	// Delay is how long a datagram, or a piece of a stream, is under way.
+	// Delay is the transit time of a datagram, or of a piece of a stream.
 	Delay time.Duration
 	// Jitter is up to how much longer than Delay a datagram is under way, at random: they overtake
 	// each other.
@@ -105,11 +105,12 @@ func (s *Segment) owner(a netip.Addr) *Node {
 	return n
 }
 
-// broadcast is the address of everybody.
+// broadcast is the limited broadcast address (RFC 919).
 var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// receivers returns the nodes that hear what is sent to an address: everybody else, the owner, or,
-// with hw, the host with that link address, whatever address it has.
+// receivers returns the nodes that receive what is sent to an address: all others for a broadcast
+// or multicast, the owner, or, with hw, the host with that link address, whatever its IP address
+// is.
 func (s *Segment) receivers(from *Node, dst netip.Addr, hw net.HardwareAddr) (nodes []*Node) {
 	everybody := dst == broadcast || dst == s.last() || dst.IsMulticast()
 	if hw == nil && !everybody {
@@ -150,7 +151,7 @@ func (s *Segment) lost() bool {
 	return s.rand.Float64() < s.Loss
 }
 
-// due returns when something of the given size, sent to n now, is there.
+// due returns the time at which something of the given size, sent to n now, arrives.
 func (s *Segment) due(n *Node, size int) time.Time {
 	now := time.Now()
 	if s.Rate > 0 {

@@ -45,7 +45,7 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// refuse breaks what nobody will accept any more.
+// refuse breaks the connections that will not be accepted any more.
 func (l *listener) refuse() {
 	for {
 		select {
@@ -98,7 +98,7 @@ func (n *Node) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	}
 }
 
-// window is how much of a stream may be under way.
+// window bounds the bytes of a stream in transit.
 const window = 256 << 10
 
 // pipe is one direction of a stream.
@@ -113,7 +113,7 @@ type pipe struct {
 	changed chan struct{}
 }
 
-// notify wakes everybody who waits for a change; the caller holds p.mu.
+// notify wakes all calls that wait for a change; the caller holds p.mu.
 func (p *pipe) notify() {
 	close(p.changed)
 	p.changed = make(chan struct{})

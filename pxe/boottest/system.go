@@ -41,10 +41,10 @@ func (b *boot) system(ctx context.Context) error {
 	return b.phoneHome(ctx, host)
 }
 
-// namesWithin is how long a name may take to appear after the lease was given.
+// namesWithin is the time between the lease and the appearance of a name.
 const namesWithin = 5 * time.Second
 
-// resolveNames looks up the system's own name, forward and back, and those of the config.
+// resolveNames looks up the system's own name, forward and back, and the names of the config.
 func (b *boot) resolveNames(ctx context.Context, host string) error {
 	var names []string
 	if b.lease.Domain != "" && host != "localhost" {
@@ -67,7 +67,7 @@ func (b *boot) resolveNames(ctx context.Context, host string) error {
 	return nil
 }
 
-// resolve looks up one name, until it is there or the time is over. With want it must have that
+// resolve looks up one name, until it exists or the time is over. With want it must have that
 // address, which must lead back to the name.
 func (b *boot) resolve(ctx context.Context, name string, want netip.Addr) (err error) {
 	b.progress(Progress{Stage: StageNames, What: name, Total: -1})

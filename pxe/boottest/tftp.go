@@ -207,8 +207,8 @@ func (g *tftpGet) negotiated(b []byte) error {
 	return nil
 }
 
-// data takes a block in order. After a gap it tells the server once where to go on, and waits for
-// that (RFC 7440 section 4).
+// data takes a block in order. After a gap it acknowledges the last block in order once, and waits
+// for the next one (RFC 7440 section 4).
 func (g *tftpGet) data(number uint16, payload []byte) (done, moved bool, err error) {
 	if number != uint16(g.block+1) {
 		if g.gapped {

@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
-// Config is what a Selector is made from. Its zero value is useful.
+// Config holds the settings of a Selector. Its zero value is useful.
 type Config struct {
 	// Methods is the table of boot methods, matched in order; nil means pxe.Methods().
 	Methods []pxe.Method
@@ -25,7 +25,7 @@ type Config struct {
 	// Skip, when set, leaves clients without boot data: machines that must not boot from the
 	// network.
 	Skip func(pxe.Client) bool
-	// Seen hears of every client that is handed something, on the path of the packet: it must not
+	// Seen receives every client that is offered a file, on the path of the packet: it must not
 	// block. Clients.Remember of package pxe takes the client.
 	Seen func(pxe.Client, pxe.Offer)
 }
@@ -109,7 +109,7 @@ func (s *Selector) choose(c pxe.Client, server netip.Addr) (pxe.Offer, bool) {
 	return pxe.Select(s.cfg.Methods, c, pxe.Endpoint{Addr: server, HTTPPort: s.cfg.HTTPPort})
 }
 
-// ClientOf translates what a packet told.
+// ClientOf translates a DHCP packet's description of its client.
 func ClientOf(q dhcpsrv.BootQuery) pxe.Client {
 	c := pxe.Client{MAC: slices.Clone(q.MAC), UUID: formatUUID(q.ClientUUID),
 		VendorClass: q.VendorClass, UserClass: q.UserClass, IPXE: q.HasIPXE}

@@ -23,7 +23,7 @@ type Client struct {
 
 	// Resend is the silence after which the last packet is sent again; 0 means 1 s.
 	Resend time.Duration
-	// Tries is how often that is done in a row before giving up; 0 means 6.
+	// Tries is the number of repetitions in a row before giving up; 0 means 6.
 	Tries int
 }
 
@@ -111,7 +111,7 @@ func (c Client) newGetter(conn net.PacketConn, server net.Addr, name string) *ge
 type getter struct {
 	Client
 	in    *receiver
-	peer  netip.AddrPort // the server, then whoever answers from its address
+	peer  netip.AddrPort // the server, then the port that answers from its address
 	send  net.Addr       // the same
 	fixed bool           // the answer has come
 	out   io.Writer
@@ -154,7 +154,7 @@ func (g *getter) run(ctx context.Context) error {
 	return nil
 }
 
-// read returns the next packet of the server, or an empty one for that of somebody else.
+// read returns the next packet of the server, or an empty one when another host sent it.
 func (g *getter) read() ([]byte, error) {
 	p, from, err := g.in.next(time.Now().Add(g.Resend))
 	switch {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Config is what a Server is made from. Only Handler is required.
+// Config holds the settings of a Server. Only Handler is required.
 type Config struct {
 	// Handler opens the files.
 	Handler Handler
@@ -27,7 +27,8 @@ type Config struct {
 	// included.
 	WindowBytes int
 
-	// Silence is how long a client may say nothing before its transfer is given up; 0 means 30 s.
+	// Silence is the time without a packet of the client after which its transfer ends; 0 means 30
+	// s.
 	Silence time.Duration
 	// MaxTransfers bounds the transfers at a time; 0 means 1,024. Each takes a socket and twice its
 	// window of memory, at least 34 KiB and by default at most 200 KiB.

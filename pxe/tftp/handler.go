@@ -21,12 +21,12 @@ type HandlerFunc func(ctx context.Context, r *Request) (File, error)
 // Open calls f.
 func (f HandlerFunc) Open(ctx context.Context, r *Request) (File, error) { return f(ctx, r) }
 
-// File is what a handler opened: a stream that is read once, from its start, in large reads, and
-// closed at the end of the transfer when it is an io.Closer.
+// File is an opened file: a stream that is read once, from its start, in large reads, and closed at
+// the end of the transfer when it is an io.Closer.
 type File struct {
 	io.Reader
-	// Size in bytes is what tsize answers; negative when unknown, and then tsize is left out of the
-	// answer.
+	// Size in bytes answers the option tsize; negative when unknown, and then tsize is left out of
+	// the answer.
 	Size int64
 	// Events receives the ended transfer in the place of Config.Events, so that what a handler
 	// learned in Open needs no way through the transfer. It is used even when Open also returns an

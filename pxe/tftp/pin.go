@@ -67,7 +67,7 @@ func (p *pinTransfer) ReadFrom(src io.Reader) (int64, error) {
 	return p.read, nil
 }
 
-// remaining is the size of a file from where it stands, -1 when it cannot tell.
+// remaining returns the bytes from the present position to the end, -1 when s cannot tell.
 func remaining(s io.Seeker) int64 {
 	at, err := s.Seek(0, io.SeekCurrent)
 	if err != nil {

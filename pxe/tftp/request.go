@@ -111,7 +111,7 @@ func (o *Options) set(name string, n int64) {
 	}
 }
 
-// parseRequest reads an RRQ. The returned error is what the client is told.
+// parseRequest reads an RRQ. The returned error is for the client.
 func parseRequest(p []byte) (*Request, *Error) {
 	switch opcode(p) {
 	case opRRQ:

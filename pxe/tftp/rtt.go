@@ -50,7 +50,7 @@ func (r *rtt) timeout() time.Duration {
 	return min(d<<r.backoff, top)
 }
 
-// probe returns how long to wait before asking where the client stands.
+// probe returns the time to wait before asking for the client's position.
 func (r *rtt) probe() time.Duration {
 	if r.smooth == 0 {
 		return r.timeout()

@@ -26,7 +26,7 @@ type sender struct {
 	sent     time.Time // end of the last send
 	resent   bool      // the window holds packets that were sent before
 	extra    int       // sends of this window beyond the first, probes included
-	stale    int       // acknowledgements that those of the window before still bring,
+	stale    int       // acknowledgements of the window before that may still arrive,
 	until    time.Time // up to here
 	probed   bool      // the last timeout sent a probe
 	burst    int       // packets sent without a pause; less than a window after loss of its tail
@@ -144,10 +144,10 @@ func (s *sender) await(ctx context.Context) error {
 	}
 }
 
-// timeout asks the client where it stands, and the next time sends the window again. The question
-// is a block from beyond the window: whoever gets a block out of order acknowledges the last one in
-// order, while some clients ignore blocks they have, so that a lost acknowledgement would cost
-// their own timeout.
+// timeout asks for the client's position, and the next time sends the window again. The question is
+// a block from beyond the window: a client acknowledges the last block in order when it gets one
+// out of order, while some clients ignore blocks they have, so that a lost acknowledgement would
+// cost their own timeout.
 func (s *sender) timeout(ctx context.Context) error {
 	if p := s.win.beyond(); p != nil && !s.probed {
 		s.probed = true

@@ -105,7 +105,7 @@ func (l *listener) handle(ctx context.Context, p []byte, from peer) {
 		if t.request == string(p) && !t.moving.Load() {
 			return // the request was repeated before our answer arrived
 		}
-		// The client started anew from the same port: some ROMs have only one.
+		// The client began another transfer from the same port: some ROMs have only one.
 		t.cancel(errReplaced)
 	}
 	r, wireErr := parseRequest(p)

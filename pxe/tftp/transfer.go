@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Transfer tells how one transfer went.
+// Transfer describes an ended transfer.
 type Transfer struct {
 	Name    string         // file name as requested
 	Mode    Mode           // transfer mode

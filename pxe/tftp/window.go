@@ -25,7 +25,7 @@ type window struct {
 	err   error // of the last read
 }
 
-// minRead is how much is read at once when windows are smaller.
+// minRead is the size of a read when windows are smaller.
 const minRead = 32 << 10
 
 func newWindow(src io.Reader, block, size int) *window {

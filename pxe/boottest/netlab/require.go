@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A Need is one thing a test cannot do without. It returns nil when the thing is there, otherwise
-// an error that names it and says how to get it.
+// A Need is one precondition of a test. It returns nil when it is met, otherwise an error that
+// names it and how to meet it.
 type Need func() error
 
 // RequireEnv is the environment variable that, set to "all", turns skips into failures.

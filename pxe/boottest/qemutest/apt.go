@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// kernelPackages is how the packages begin that depend on a processor's current kernel for virtual
-// machines.
+// kernelPackages begins the names of packages that depend on a processor's current kernel for
+// virtual machines.
 const kernelPackages = "linux-image-cloud-"
 
 // Unpacked returns a directory in which packages of another processor, such as "arm64", are
@@ -91,8 +91,8 @@ func (a apt) run(ctx context.Context, dir, program string, args ...string) ([]by
 	return out, err
 }
 
-// download fetches packages into a directory. In the place of one that stands for the current
-// kernel is that.
+// download fetches packages into a directory. A package that stands for the current kernel is
+// replaced by that kernel's.
 func (a apt) download(ctx context.Context, dir string, packages ...string) (debs []string, err error) {
 	names := append([]string{"download"}, packages...)
 	for i, name := range names {
@@ -112,7 +112,7 @@ func (a apt) download(ctx context.Context, dir string, packages ...string) (debs
 	return debs, err
 }
 
-// kernel is the package that a meta package stands for today.
+// kernel returns the package that a meta package stands for today.
 func (a apt) kernel(ctx context.Context, dir, meta string) (string, error) {
 	out, err := a.run(ctx, dir, "apt-cache", "depends", meta)
 	if err != nil {

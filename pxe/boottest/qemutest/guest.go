@@ -24,8 +24,8 @@ import (
 // CacheEnv names the environment variable that holds the cache directory.
 const CacheEnv = "MAAS_TEST_CACHE"
 
-// CacheDir is where downloaded kernels are kept: $MAAS_TEST_CACHE, else gomaas-test in the user's
-// cache directory.
+// CacheDir returns the directory of downloaded kernels: $MAAS_TEST_CACHE, else gomaas-test in the
+// user's cache directory.
 func CacheDir() (string, error) {
 	if dir := os.Getenv(CacheEnv); dir != "" {
 		return dir, nil
@@ -46,8 +46,8 @@ type Guest struct {
 // Cmdline is the command line the guest needs; add " maas.done=URL" to have it report.
 const Cmdline = "console=ttyS0 quiet panic=-1"
 
-// Marker is what the guest prints on its console when it runs and has an address: this word, its
-// host name and its address.
+// Marker begins the line that the guest prints on its console when it runs and has an address: this
+// word, its host name and its address.
 const Marker = "GUEST-IS-UP"
 
 // NewGuest makes the guest in a directory of the test, or skips the test when the kernel can

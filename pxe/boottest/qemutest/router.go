@@ -53,11 +53,12 @@ func Advertise(t testing.TB, ns *netlab.NS, ifname string, prefixes ...netip.Pre
 	t.Cleanup(func() { cancel(); <-done; conn.Close() })
 }
 
-// prefixLife is how long guests may use a prefix; the tests are over long before.
+// prefixLife is the lifetime of a prefix; the tests are over long before.
 const prefixLife = 10 * time.Minute
 
-// advertisement is that of a router that is no default router, since its lifetime is zero: guests
-// get addresses, and routes to their own link alone. The kernel fills in the checksum.
+// advertisement encodes a router advertisement. The router is no default router, since its lifetime
+// is zero: guests get addresses, and routes to their own link alone. The kernel fills in the
+// checksum.
 func advertisement(prefixes []netip.Prefix) ([]byte, error) {
 	m := &ndp.RouterAdvertisement{CurrentHopLimit: 64}
 	for _, p := range prefixes {

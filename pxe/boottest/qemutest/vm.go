@@ -13,7 +13,7 @@ import (
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
-// Firmware is what a machine starts with.
+// Firmware names the firmware of a virtual machine.
 type Firmware string
 
 // The firmware that QEMU brings along.
