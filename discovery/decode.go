@@ -24,7 +24,7 @@ type Decoder struct {
 	Sources Source
 	// Key authenticates beacons. Nil accepts none.
 	Key BeaconKey
-	// Counters are added to. Required.
+	// Counters are added to. If nil, nothing is counted.
 	Counters *Counters
 
 	costly   float64 // frames of names and services that may be read at once
@@ -37,6 +37,9 @@ const costlyRate = 2000
 // Decode appends what a frame says to out. vid is the tag that the interface took off. What a frame of no interest or a broken
 // one costs is counted, and nothing else happens. Observations do not refer to the frame.
 func (d *Decoder) Decode(b []byte, vid uint16, now time.Time, out []Observation) []Observation {
+	if d.Counters == nil {
+		d.Counters = new(Counters)
+	}
 	d.Counters.Frames.Add(1)
 	f, err := ParseFrame(b, vid)
 	if err == nil {

@@ -26,7 +26,7 @@ func frame(n byte, addr string, vid uint16) []byte {
 	return b
 }
 
-func sighting(n byte, addr string) discovery.Observation {
+func observation(n byte, addr string) discovery.Observation {
 	return discovery.Observation{Addr: netip.MustParseAddr(addr), MAC: mac(n), Source: discovery.ARP}
 }
 
@@ -75,7 +75,7 @@ type story struct {
 }
 
 func (s *story) see(after time.Duration, n byte, addr string) {
-	if e, ok := s.table.See("eth0", sighting(n, addr), start.Add(after)); ok {
+	if e, ok := s.table.See("eth0", observation(n, addr), start.Add(after)); ok {
 		s.told = append(s.told, fmt.Sprintf("%v %s %v %v %v %d", after, e.Kind, e.Device.Addr, e.Device.MAC, e.Previous, e.Device.Count))
 	}
 }
@@ -124,7 +124,7 @@ func TestTwoDevicesThatUseOneAddressAreAConflict(t *testing.T) {
 func TestTentativeAddressesWaitForADefence(t *testing.T) {
 	table := discovery.NewTable(discovery.TableConfig{})
 	asks := func(n byte, addr string) {
-		s := sighting(n, addr)
+		s := observation(n, addr)
 		s.Tentative, s.Source = true, discovery.NDP
 		if e, ok := table.See("eth0", s, start); ok {
 			t.Errorf("reported at once: %+v", e)
@@ -134,7 +134,7 @@ func TestTentativeAddressesWaitForADefence(t *testing.T) {
 	asks(2, "2001:db8::2")
 	asks(4, "2001:db8::4")
 	asks(5, "2001:db8::4") // so does another
-	defence := sighting(3, "2001:db8::2")
+	defence := observation(3, "2001:db8::2")
 	defence.Source = discovery.NDP
 	table.See("eth0", defence, start.Add(time.Second))
 	if early := table.Tick(start.Add(time.Second)); len(early) != 0 {
@@ -152,19 +152,19 @@ func TestIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	table := discovery.NewTable(discovery.TableConfig{})
-	table.See("eth0", sighting(1, "192.0.2.77"), start)
+	table.See("eth0", observation(1, "192.0.2.77"), start)
 	table.SetIgnore(rules)
 	if n := len(table.Devices(start)); n != 0 {
 		t.Errorf("%d kept that are ignored from now on", n)
 	}
-	other := sighting(2, "192.0.2.78")
+	other := observation(2, "192.0.2.78")
 	other.MAC[0] = 6
-	for _, s := range []discovery.Observation{sighting(1, "192.0.2.77"), sighting(2, "192.0.2.15"), sighting(2, "2001:db8::7"), other} {
+	for _, s := range []discovery.Observation{observation(1, "192.0.2.77"), observation(2, "192.0.2.15"), observation(2, "2001:db8::7"), other} {
 		if e, ok := table.See("eth0", s, start); ok {
 			t.Errorf("reported %+v", e)
 		}
 	}
-	if _, ok := table.See("eth0", sighting(2, "192.0.2.16"), start); !ok || table.Stats().Ignored != 4 {
+	if _, ok := table.See("eth0", observation(2, "192.0.2.16"), start); !ok || table.Stats().Ignored != 4 {
 		t.Errorf("not ignored: %v; stats %+v", !ok, table.Stats())
 	}
 	if _, err := discovery.ParseIgnore([]string{"hello"}); err == nil {
@@ -175,8 +175,8 @@ func TestIgnored(t *testing.T) {
 // What was there before a flood outlives it; memory is bounded; events are too.
 func TestFloodIsBounded(t *testing.T) {
 	table := discovery.NewTable(discovery.TableConfig{Limit: 100, Reports: 10})
-	table.See("eth0", sighting(1, "192.0.2.7"), start)
-	table.See("eth0", sighting(1, "192.0.2.7"), start.Add(2*time.Second))
+	table.See("eth0", observation(1, "192.0.2.7"), start)
+	table.See("eth0", observation(1, "192.0.2.7"), start.Add(2*time.Second))
 	reports := 0
 	for i := range 10_000 {
 		s := discovery.Observation{Addr: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), MAC: discovery.MAC{2, 1, 0, 0, byte(i >> 8), byte(i)}, Source: discovery.ARP}
@@ -188,7 +188,7 @@ func TestFloodIsBounded(t *testing.T) {
 	if stats.Kept != 100 || stats.Evicted != 9901 || reports > 100 || int(stats.Suppressed) != 10_000-reports {
 		t.Errorf("%d reports, %+v", reports, stats)
 	}
-	if e, ok := table.See("eth0", sighting(1, "192.0.2.7"), start.Add(time.Hour)); !ok || e.Kind != discovery.Refreshed {
+	if e, ok := table.See("eth0", observation(1, "192.0.2.7"), start.Add(time.Hour)); !ok || e.Kind != discovery.Refreshed {
 		t.Errorf("who was there before the flood is forgotten: %+v", e)
 	}
 	// Who was not reported for the flood is when it is seen again.

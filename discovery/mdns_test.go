@@ -74,7 +74,7 @@ func TestMDNSReverseNames(t *testing.T) {
 	packet := announcement(t, "7.2.0.192.in-addr.arpa. 120 IN PTR printer.local.", "8.2.0.192.in-addr.arpa. 120 IN PTR www.example.com.",
 		"7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. 120 IN PTR printer.local.", "arpa. 120 IN PTR x.local.")
 	table := discovery.NewTable(discovery.TableConfig{})
-	table.See("eth0", sighting(7, "2001:db8::7"), start)
+	table.See("eth0", observation(7, "2001:db8::7"), start)
 	if o, c := hear(t, table, "192.0.2.7", packet); o.Hostname() != "printer" || c.Foreign.Load() != 2 {
 		t.Errorf("got %+v, %d foreign", o, c.Foreign.Load())
 	}
@@ -101,7 +101,7 @@ func TestMDNSHearsay(t *testing.T) {
 		t.Errorf("got %+v", o)
 	}
 	// It is known at that address too: then the name is right.
-	s := sighting(7, "192.0.2.8")
+	s := observation(7, "192.0.2.8")
 	table.See("eth0", s, start)
 	if o, _ := hear(t, table, "192.0.2.8", packet); o.Hostname() != "other" || len(o.Services) != 1 {
 		t.Errorf("got %+v", o)
@@ -110,7 +110,7 @@ func TestMDNSHearsay(t *testing.T) {
 
 func TestNamesStandInOrderOfTrust(t *testing.T) {
 	table := discovery.NewTable(discovery.TableConfig{})
-	s := sighting(7, "192.0.2.7")
+	s := observation(7, "192.0.2.7")
 	for _, n := range []discovery.Name{{Name: "dhcp", Origin: discovery.DHCPv4}, {Name: "claimed", Origin: discovery.MDNS}} {
 		s.Info = &discovery.Info{Names: []discovery.Name{n}}
 		table.See("eth0", s, start)

@@ -40,10 +40,10 @@ const (
 
 // NewReverse returns one that works while a [Watch] uses it.
 func NewReverse(cfg ReverseConfig) *Reverse {
-	if cfg.Rate == 0 {
+	if cfg.Rate <= 0 {
 		cfg.Rate = 10
 	}
-	if cfg.Again == 0 {
+	if cfg.Again <= 0 {
 		cfg.Again = time.Hour
 	}
 	if cfg.Exchange == nil {
@@ -79,7 +79,7 @@ func (r *Reverse) ask(addr netip.Addr) {
 
 // run looks addresses up until ctx ends. named is told the name, or that there is none.
 func (r *Reverse) run(ctx context.Context, named func(addr netip.Addr, name string)) {
-	tick := time.NewTicker(time.Second / time.Duration(r.cfg.Rate))
+	tick := time.NewTicker(max(1, time.Second/time.Duration(r.cfg.Rate)))
 	defer tick.Stop()
 	for {
 		select {

@@ -60,6 +60,12 @@ const sweepRounds = 2
 // where the prefix is small, and by multicast echo (RFC 4443) in any. It returns when all answers are in; with ctx's error when
 // that ends first, and then says how far it came.
 func Sweep(ctx context.Context, cfg SweepConfig) (SweepProgress, error) {
+	if cfg.Conn == nil {
+		return SweepProgress{}, errors.New("discovery: SweepConfig needs a Conn; OpenPacket opens one")
+	}
+	if cfg.Rate < 0 || cfg.Wait < 0 {
+		return SweepProgress{}, fmt.Errorf("discovery: a sweep at %d questions a second with a wait of %s never ends; leave them zero for the defaults", cfg.Rate, cfg.Wait)
+	}
 	s := &sweep{cfg: cfg, found: map[answer]bool{}, answered: map[netip.Addr]bool{}}
 	if err := s.plan(); err != nil {
 		return SweepProgress{}, err
@@ -97,6 +103,9 @@ type target struct {
 func (s *sweep) plan() error {
 	link := s.cfg.Conn.Interface()
 	for _, p := range s.cfg.Prefixes {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("discovery: prefix %s cannot be swept; write an IPv4 or IPv6 network", p)
+		}
 		p = p.Masked()
 		source, ok := ownAddr(link, p)
 		if !ok {

@@ -48,9 +48,9 @@ const (
 )
 
 func (c *TableConfig) defaults() {
-	c.Refresh = cmp.Or(c.Refresh, 10*time.Minute)
-	c.Limit = cmp.Or(c.Limit, 1<<17)
-	c.Reports = cmp.Or(c.Reports, 500)
+	c.Refresh = cmp.Or(max(c.Refresh, 0), 10*time.Minute)
+	c.Limit = cmp.Or(max(c.Limit, 0), 1<<17)
+	c.Reports = cmp.Or(max(c.Reports, 0), 500)
 }
 
 func (c *TableConfig) ttl(s Observation) time.Duration {
@@ -60,7 +60,7 @@ func (c *TableConfig) ttl(s Observation) time.Duration {
 	return cmp.Or(c.TTL[s.Source], DefaultTTL(s.Source))
 }
 
-// A Table turns observations into events. Its methods may be called concurrently.
+// A Table turns observations into events. Its methods may be called concurrently. The zero value has the default bounds.
 //
 // It keeps devices that have been there for a second apart from those that were seen once, so that a flood of made-up senders
 // pushes out its own kind only.
@@ -110,15 +110,26 @@ type pending struct {
 
 // NewTable returns an empty table.
 func NewTable(cfg TableConfig) *Table {
-	cfg.defaults()
-	return &Table{
-		cfg: cfg, interfaces: map[string]uint16{}, index: map[key]uint32{}, holders: map[place]uint32{}, tentative: map[place]pending{},
+	t := &Table{cfg: cfg}
+	t.lock()
+	t.mu.Unlock()
+	return t
+}
+
+// lock locks the table and makes the zero value ready.
+func (t *Table) lock() {
+	t.mu.Lock()
+	if t.index != nil {
+		return
 	}
+	t.cfg.defaults()
+	t.interfaces, t.index = map[string]uint16{}, map[key]uint32{}
+	t.holders, t.tentative = map[place]uint32{}, map[place]pending{}
 }
 
 // SetIgnore replaces the rules. What they match is forgotten.
 func (t *Table) SetIgnore(ig Ignore) {
-	t.mu.Lock()
+	t.lock()
 	defer t.mu.Unlock()
 	t.cfg.Ignore = ig
 	for _, e := range t.all() {
@@ -130,7 +141,7 @@ func (t *Table) SetIgnore(ig Ignore) {
 
 // See records an observation on the interface at a time. It returns what there is to report, and false when nothing is.
 func (t *Table) See(ifname string, s Observation, now time.Time) (Event, bool) {
-	t.mu.Lock()
+	t.lock()
 	defer t.mu.Unlock()
 	if t.cfg.Ignore.Match(s.MAC, s.Addr) {
 		t.stats.Ignored++
@@ -288,7 +299,7 @@ func (t *Table) leave(e *entry) (Event, bool) {
 // Tick forgets what has expired at a time and decides about addresses that devices asked for. It returns what there is to
 // report. Call it twice a second or so.
 func (t *Table) Tick(now time.Time) []Event {
-	t.mu.Lock()
+	t.lock()
 	var events []Event
 	at := now.UnixNano()
 	if at-t.expiredAt >= int64(expireEvery) {
@@ -335,7 +346,7 @@ func (t *Table) wait(p place, ifname string, s Observation, now time.Time) {
 
 // Devices returns everything remembered at a time, by interface, VID, address and MAC.
 func (t *Table) Devices(now time.Time) []Device {
-	t.mu.Lock()
+	t.lock()
 	defer t.mu.Unlock()
 	all := make([]Device, 0, len(t.index))
 	for _, e := range t.all() {
@@ -351,7 +362,7 @@ func (t *Table) Devices(now time.Time) []Device {
 
 // Stats returns the counters.
 func (t *Table) Stats() TableStats {
-	t.mu.Lock()
+	t.lock()
 	defer t.mu.Unlock()
 	s := t.stats
 	s.Kept = len(t.index)
@@ -361,7 +372,7 @@ func (t *Table) Stats() TableStats {
 // Name gives everything at an address the name that the resolvers have for it, or with "" takes it back. It returns what there
 // is to report.
 func (t *Table) Name(addr netip.Addr, name string, now time.Time) []Event {
-	t.mu.Lock()
+	t.lock()
 	defer t.mu.Unlock()
 	info := Info{goodbye: ReverseDNS}
 	if name != "" {

@@ -6,8 +6,11 @@ import (
 	"strings"
 )
 
-// PTRName is the name under which the reverse record of addr is found, such as "7.2.0.192.in-addr.arpa.".
+// PTRName returns the name of the reverse record of addr, such as "7.2.0.192.in-addr.arpa.", and "" if addr is not valid.
 func PTRName(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
 	addr = addr.Unmap()
 	labels := addr.BitLen() / 8
 	if addr.Is6() {

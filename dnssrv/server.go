@@ -69,7 +69,7 @@ const maxUDP = 1232
 // Handle answers one question, without a socket. The client's address decides whether a question outside of the zones is
 // forwarded. It returns nil when the message deserves no answer.
 func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns.Msg {
-	if q.Response {
+	if q == nil || q.Response {
 		return nil
 	}
 	m := new(dns.Msg)

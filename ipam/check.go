@@ -35,15 +35,10 @@ func (u *Usage) checkEnds(r Range) error {
 	refuse := func(why Reason, subject string) error {
 		return &RefusedError{Reason: why, Subject: subject, Subnet: p}
 	}
+	if err := r.validate(p); err != nil {
+		return err
+	}
 	switch {
-	case !r.Start.IsValid() || !r.End.IsValid():
-		return refuse(Incomplete, r.Type.String()+" range")
-	case len(r.Comment) > 255:
-		return invalid("range", r.String(), "comment", "is longer than 255 characters")
-	case r.Start.Is4() != r.End.Is4():
-		return refuse(WrongFamily, r.String())
-	case r.End.Less(r.Start):
-		return refuse(Backwards, r.String())
 	case !p.Contains(r.Start):
 		return refuse(OutsideSubnet, "start "+r.Start.String()+" of the "+r.Type.String()+" range")
 	case !p.Contains(r.End):

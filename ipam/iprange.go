@@ -59,6 +59,28 @@ func (r Range) IPRange() netipx.IPRange { return netipx.IPRangeFrom(r.Start, r.E
 // Contains tells whether a lies in r.
 func (r Range) Contains(a netip.Addr) bool { return r.IPRange().Contains(a) }
 
+// Validate checks the range by itself: both ends are there, of one family and
+// in order. Whether it fits on a subnet is Usage.CheckRange.
+func (r Range) Validate() error { return r.validate(netip.Prefix{}) }
+
+// validate is Validate whose errors name the subnet.
+func (r Range) validate(subnet netip.Prefix) error {
+	refuse := func(why Reason, subject string) error {
+		return &RefusedError{Reason: why, Subject: subject, Subnet: subnet}
+	}
+	switch {
+	case !r.Start.IsValid() || !r.End.IsValid():
+		return refuse(Incomplete, r.Type.String()+" range")
+	case len(r.Comment) > 255:
+		return invalid("range", r.String(), "comment", "is longer than 255 characters")
+	case r.Start.Is4() != r.End.Is4():
+		return refuse(WrongFamily, r.String())
+	case r.End.Less(r.Start):
+		return refuse(Backwards, r.String())
+	}
+	return nil
+}
+
 // String writes such as "dynamic range 10.0.0.10-10.0.0.99".
 func (r Range) String() string {
 	return fmt.Sprintf("%s range %s-%s", r.Type, r.Start, r.End)

@@ -14,6 +14,9 @@ import (
 // try picks addresses until insert accepts one. It refuses only when the
 // ledger, read anew, shows that nothing is left.
 func (p *Pool) try(ctx context.Context, insert func(context.Context, netip.Addr) error, choose func() (u128, bool)) (netip.Addr, error) {
+	if p.ledger == nil {
+		return netip.Addr{}, errNoPool
+	}
 	current := p.lister == nil
 	for {
 		if err := ctx.Err(); err != nil {

@@ -48,16 +48,25 @@ type Pool struct {
 	loads   uint64            // reloads completed
 }
 
+// errNoPool is what a zero Pool answers: it has no subnet.
+var errNoPool = errors.New("ipam: the pool has no subnet; make it with NewPool")
+
 // change is an address that left (or came back to) the free set.
 type change struct {
 	x    u128
 	back bool
 }
 
-// NewPool makes a Pool, reading the ledger if it is a Lister.
+// NewPool makes a Pool, reading the ledger if it is a Lister. It refuses a
+// subnet or range that is not valid.
 func NewPool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	if err := cfg.Usage.Subnet.Validate(); err != nil {
 		return nil, err
+	}
+	for _, r := range cfg.Usage.Ranges {
+		if err := r.validate(cfg.Usage.Subnet.Prefix); err != nil {
+			return nil, err // an ignored reserved range would be given out
+		}
 	}
 	universe := Universe(cfg.Usage.Subnet.Prefix)
 	p := &Pool{
@@ -180,6 +189,9 @@ func (p *Pool) giveBack(ctx context.Context, a netip.Addr) error {
 // Take gives the address a to key, if the subnet's rules allow to assign it
 // by hand (see Usage.CheckAddress) and nobody holds it.
 func (p *Pool) Take(ctx context.Context, a netip.Addr, key string) error {
+	if p.ledger == nil {
+		return errNoPool
+	}
 	settings := p.cfg.Usage
 	settings.Allocations, settings.Neighbours = nil, nil
 	if err := settings.CheckAddress(a, nil, false); err != nil {
@@ -209,6 +221,9 @@ func (p *Pool) inUse(ctx context.Context, a netip.Addr) error {
 // Release takes a back; the error is fs.ErrNotExist if nobody holds it. The
 // address goes to quarantine.
 func (p *Pool) Release(ctx context.Context, a netip.Addr) error {
+	if p.ledger == nil {
+		return errNoPool
+	}
 	key := ""
 	if p.cfg.Quarantine > 0 {
 		key, _ = p.ledger.Holder(ctx, a)
@@ -240,6 +255,9 @@ func (p *Pool) Released(a netip.Addr, key string) {
 func (p *Pool) Free() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.free == nil {
+		return 0
+	}
 	p.wake()
 	return p.free.free.clamp()
 }

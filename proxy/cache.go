@@ -79,7 +79,7 @@ func OpenCache(cfg CacheConfig) (*Cache, error) {
 	}
 	c := &Cache{
 		store: store, log: cfg.Log, rules: compiled, groups: make(map[string]*fetchGroup), downloads: make(map[*download]struct{}),
-		maxObject: cmp.Or(cfg.MaxObject, store.Limit()/2), idle: cmp.Or(cfg.Idle, defaultIdle),
+		maxObject: cmp.Or(max(cfg.MaxObject, 0), store.Limit()/2), idle: cmp.Or(max(cfg.Idle, 0), defaultIdle),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

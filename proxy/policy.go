@@ -61,6 +61,11 @@ func (p *Policy) check() error {
 	if p.Uplink < 0 {
 		return fmt.Errorf("proxy: policy: an uplink of %d bytes a second is none; 0 means no limit", p.Uplink)
 	}
+	for _, rule := range p.Direct {
+		if err := checkDirect(rule); err != nil {
+			return err
+		}
+	}
 	for _, r := range p.Routes {
 		if err := r.check(); err != nil {
 			return err
@@ -73,6 +78,38 @@ func (p *Policy) check() error {
 		}
 	}
 	return nil
+}
+
+// checkDirect refuses an entry of Direct that would match nothing, so that its hosts would go to the parent.
+func checkDirect(rule string) error {
+	if _, err := netip.ParsePrefix(rule); err == nil || rule == "*" {
+		return nil
+	}
+	if _, err := netip.ParseAddr(rule); err == nil {
+		return nil
+	}
+	if domain, ok := strings.CutPrefix(rule, "*"); ok && isHost(strings.TrimPrefix(domain, ".")) && domain[0] == '.' {
+		return fmt.Errorf("proxy: policy: direct %q is not a domain; write %s", rule, domain)
+	}
+	if !isHost(strings.TrimPrefix(rule, ".")) {
+		return fmt.Errorf("proxy: policy: direct %q is not a host, a domain such as .lab.example, a network or *", rule)
+	}
+	return nil
+}
+
+// isHost reports whether a name can be the host of a URL: labels of letters, digits, hyphens and underscores.
+func isHost(name string) bool {
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" {
+			return false
+		}
+		for _, c := range label {
+			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // redacted is a URL for people to read, without what could be a password.

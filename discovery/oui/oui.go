@@ -27,7 +27,7 @@ func Lookup(mac []byte) string { return builtIn.Lookup(mac) }
 // Default is the register that this package was built with.
 func Default() *Table { return &builtIn }
 
-// A Table is a register. It is not changed after it was made, and may be used concurrently.
+// A Table is a register. It is not changed after it was made, and may be used concurrently. The zero value knows no vendor.
 //
 // Its one string holds, for prefixes of 36, 28 and 24 bits in this order: the number of entries (4 octets, big endian), and the
 // entries in ascending order, each a prefix (5, 4 and 3 octets, left aligned) and where its vendor's name begins behind all of
@@ -41,7 +41,7 @@ const offsetOctets = 3
 
 // Lookup returns the vendor of a MAC, empty when it is not known. It does not allocate.
 func (t *Table) Lookup(mac []byte) string {
-	if len(mac) != 6 || mac[0]&2 != 0 {
+	if t == nil || t.data == "" || len(mac) != 6 || mac[0]&2 != 0 {
 		return ""
 	}
 	var name int
@@ -71,6 +71,9 @@ func (t *Table) Lookup(mac []byte) string {
 
 // Len is how many prefixes there are.
 func (t *Table) Len() (total int) {
+	if t == nil || t.data == "" {
+		return 0
+	}
 	rest := t.data
 	for _, s := range sections {
 		n := number(rest[:4])

@@ -29,6 +29,10 @@ func checkProxySetting(name, value string) error {
 		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{Routes: ProxyRoutes(elements(value))}); err != nil {
 			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
 		}
+	case setting.NoProxy:
+		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{Direct: elements(value)}); err != nil {
+			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
+		}
 	case setting.ProxyUplink:
 		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0) {
 			why = fmt.Sprintf("%q is not a number of bytes a second; 0 means no limit", value)
