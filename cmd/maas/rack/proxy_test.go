@@ -99,7 +99,7 @@ func TestRacksGoThroughTheirRegion(t *testing.T) {
 	}))
 	defer external.Close()
 	near, far := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
-	reg, err := region.Open(t.Context(), region.Config{Dir: t.TempDir(), Beside: "near", Kinds: power.NewRegistry(power.Manual())})
+	reg, err := region.Open(t.Context(), region.Config{Dir: t.TempDir(), LocalRack: "near", Kinds: power.NewRegistry(power.Manual())})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func servingRacks(t *testing.T, log *logText) *Region {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	ok(t, err)
 	r, err := Open(t.Context(), Config{
-		Dir: t.TempDir(), Beside: "rack", Advertise: []string{ln.Addr().String()}, Kinds: power.NewRegistry(power.Manual()),
+		Dir: t.TempDir(), LocalRack: "rack", Advertise: []string{ln.Addr().String()}, Kinds: power.NewRegistry(power.Manual()),
 		Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	ok(t, err)
@@ -134,7 +134,7 @@ func TestRevocationsOutliveTheDatabasesAbsence(t *testing.T) {
 
 // A host that happens to be called as the rack in the region's process does not get that rack's name, not even with a token
 // for it: both would be sent the same calls.
-func TestNobodyTakesTheNameOfTheRackBeside(t *testing.T) {
+func TestNameOfTheLocalRackIsRefused(t *testing.T) {
 	r := servingRacks(t, new(logText))
 	for _, only := range []string{"", "rack"} {
 		token, err := r.NewToken(t.Context(), inventory.RackToken{Rack: only, Expires: time.Now().Add(time.Minute)})

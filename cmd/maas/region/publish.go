@@ -24,7 +24,7 @@ import (
 type published struct {
 	model inventory.Model
 	names plan.NamePlanner
-	nodes nodesSent
+	nodes sentNodes
 	stale bool // not all of the model is out
 	sent  sentState
 }
@@ -78,7 +78,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 		plan func(inventory.Rack) (map[string][]byte, error)
 	}{
 		{proxyrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
-			return proxyrpc.Objects(proxyrpc.Content(plan.Proxy(m, rack.Name, r.beside)))
+			return proxyrpc.Objects(proxyrpc.Content(plan.Proxy(m, rack.Name, r.localRack)))
 		}},
 		{register.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
 			return register.Objects(regionsFor(rack, m.Racks, regions), revoked)

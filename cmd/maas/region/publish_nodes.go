@@ -11,106 +11,117 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// nodesSent tells, when networks have changed, what is different for machines and devices.
-type nodesSent struct {
-	basis    *plan.NodesBasis                // of the last plan of networks; nil before the first
-	networks map[rackTopic]map[string][]byte // the objects that are of no machine or device
+// sentNodes is the last publication of networks, with which the next one is compared.
+type sentNodes struct {
+	inputs   *plan.NodeInputs          // nil before the first publication
+	networks map[string]networkObjects // by rack
 }
 
-type rackTopic struct{ rack, topic string }
+// networkObjects are the objects of one rack that are of no machine or device.
+type networkObjects struct{ dhcp, boot map[string][]byte }
 
-// nodesPlan publishes what racks tell machines after a change of networks: the part of the networks and, where machines get
-// the same as before, of the machines only those that changed, in time proportional to them.
+// nodesPlan publishes DHCP and boot state after a change of networks. A site has few networks and
+// many machines, so racks for whose machines nothing changes get the networks alone, in time
+// proportional to them.
 type nodesPlan struct {
 	region    *Region
 	model     *inventory.Model
-	last, now nodesSent
+	last, now sentNodes
 	boot      bootPlanner
-	changed   *plan.ChangedNodes // nil: any machine may get something else
+	changed   *plan.ChangedNodes // nil = the plan of any machine may differ
 	boots     objectsChange      // of changed
 }
 
-// objectsChange is what State.Change takes.
+// objectsChange is the arguments of State.Change.
 type objectsChange struct {
 	upserts map[string][]byte
 	deletes []string
 }
 
-// publishNodes plans for the racks, all of which were sent the last plan if changes is not nil.
+// publishNodes plans for the racks. changes is nil unless all racks were sent the last plan.
 func (r *Region) publishNodes(m *inventory.Model, changes *inventory.Changes) (err error) {
 	p := &nodesPlan{
-		region: r, model: m, last: r.published.nodes, now: nodesSent{plan.NodesBasisOf(m), make(map[rackTopic]map[string][]byte)},
+		region: r, model: m, last: r.published.nodes, now: sentNodes{plan.NodeInputsOf(m), make(map[string]networkObjects)},
 		boot: bootPlanner{model: m},
 	}
-	if changes != nil && p.now.basis.Equal(p.last.basis) {
+	if changes != nil && p.now.inputs.Equal(p.last.inputs) {
 		p.changed = plan.NodesChanged(m, changes)
 		if p.boots, err = p.boot.change(p.changed); err != nil {
 			return err
 		}
 	}
-	for _, publish := range []func(inventory.Rack) error{p.dhcp, p.profiles} {
-		for _, rack := range m.Racks {
-			if err := publish(rack); err != nil {
-				return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
-			}
+	for _, rack := range m.Racks {
+		if err := p.publish(rack); err != nil {
+			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)
 		}
 	}
 	r.published.nodes = p.now
 	return nil
 }
 
-func (p *nodesPlan) dhcp(rack inventory.Rack) error {
-	ads := plan.Advertisements(p.model, rack)
-	networks, err := dhcprpc.Objects(plan.DHCPNetworks(p.model, rack), ads)
-	if err != nil {
+// publish sends a rack its networks, and its machines as far as they differ.
+func (p *nodesPlan) publish(rack inventory.Rack) (err error) {
+	var n networkObjects
+	if n.dhcp, err = dhcprpc.Objects(plan.DHCPNetworks(p.model, rack), plan.Advertisements(p.model, rack)); err != nil {
 		return err
 	}
-	return p.publish(rackTopic{rack.Name, dhcprpc.Topic}, networks, func() (c objectsChange, err error) {
-		c.upserts, c.deletes, err = dhcprpc.ReservationObjects(p.changed.Reservations(rack))
-		return c, err
-	}, func() (map[string][]byte, error) {
-		return dhcprpc.Objects(plan.DHCP(p.model, rack), ads)
-	})
+	if n.boot, err = p.boot.objects(rack); err != nil {
+		return err
+	}
+	p.now.networks[rack.Name] = n
+	last, sent := p.last.networks[rack.Name]
+	if !sent || p.changed == nil || !p.now.inputs.EqualFor(p.last.inputs, rack.Name) {
+		return p.whole(rack)
+	}
+	return p.delta(rack, last)
 }
 
-func (p *nodesPlan) profiles(rack inventory.Rack) error {
-	networks, err := p.boot.objects(rack)
+// whole replaces all that a rack has of both topics. DHCP precedes boot files, as a machine asks for
+// them in this order.
+func (p *nodesPlan) whole(rack inventory.Rack) error {
+	dhcp, err := dhcprpc.Objects(plan.DHCP(p.model, rack), plan.Advertisements(p.model, rack))
 	if err != nil {
 		return err
 	}
-	return p.publish(rackTopic{rack.Name, pxerpc.Topic}, networks, func() (objectsChange, error) {
-		return p.boots, nil
-	}, func() (map[string][]byte, error) {
-		machines, err := p.boot.all()
-		whole := make(map[string][]byte, len(machines)+len(networks))
-		maps.Copy(whole, machines)
-		maps.Copy(whole, networks)
-		return whole, err
-	})
-}
-
-// publish sends one rack the change if it has the rest, and all otherwise.
-func (p *nodesPlan) publish(to rackTopic, networks map[string][]byte, change func() (objectsChange, error), all func() (map[string][]byte, error)) error {
-	p.now.networks[to] = networks
-	state, before := p.region.rpc.State(to.rack), p.last.networks[to]
-	if before == nil || p.changed == nil || !p.now.basis.EqualFor(p.last.basis, to.rack) {
-		whole, err := all()
-		if err == nil {
-			p.region.sent(to.rack, to.topic, len(whole), state.Set(to.topic, whole))
-		}
-		return err
-	}
-	c, err := change()
+	machines, err := p.boot.all()
 	if err != nil {
 		return err
 	}
-	upserts, deletes := maps.Clone(networks), slices.Clone(c.deletes)
-	maps.Copy(upserts, c.upserts)
-	for key := range before {
-		if networks[key] == nil {
-			deletes = append(deletes, key)
-		}
-	}
-	p.region.sent(to.rack, to.topic, len(upserts)+len(deletes), state.Change(to.topic, upserts, deletes))
+	networks := p.now.networks[rack.Name].boot
+	boot := make(map[string][]byte, len(machines)+len(networks))
+	maps.Copy(boot, machines)
+	maps.Copy(boot, networks)
+	state := p.region.rpc.State(rack.Name)
+	p.region.sent(rack.Name, dhcprpc.Topic, len(dhcp), state.Set(dhcprpc.Topic, dhcp))
+	p.region.sent(rack.Name, pxerpc.Topic, len(boot), state.Set(pxerpc.Topic, boot))
 	return nil
+}
+
+// delta sends a rack its networks and the machines that changed since its last publication.
+func (p *nodesPlan) delta(rack inventory.Rack, last networkObjects) (err error) {
+	var reservations objectsChange
+	if reservations.upserts, reservations.deletes, err = dhcprpc.ReservationObjects(p.changed.Reservations(rack)); err != nil {
+		return err
+	}
+	now := p.now.networks[rack.Name]
+	p.change(rack, dhcprpc.Topic, reservations.with(now.dhcp, last.dhcp))
+	p.change(rack, pxerpc.Topic, p.boots.with(now.boot, last.boot))
+	return nil
+}
+
+func (p *nodesPlan) change(rack inventory.Rack, topic string, c objectsChange) {
+	p.region.sent(rack.Name, topic, len(c.upserts)+len(c.deletes), p.region.rpc.State(rack.Name).Change(topic, c.upserts, c.deletes))
+}
+
+// with adds the networks to a change: all of them as upserts, since a state drops what is equal to
+// what it has, and the former ones that no longer exist as deletes.
+func (c objectsChange) with(now, last map[string][]byte) objectsChange {
+	sum := objectsChange{maps.Clone(now), slices.Clone(c.deletes)}
+	maps.Copy(sum.upserts, c.upserts)
+	for key := range last {
+		if now[key] == nil {
+			sum.deletes = append(sum.deletes, key)
+		}
+	}
+	return sum
 }

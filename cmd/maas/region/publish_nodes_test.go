@@ -136,11 +136,11 @@ func TestChangesOfNetworksArePublishedWhole(t *testing.T) {
 				s.changeNetwork(t.Context())
 			}
 		}
-		before := r.published.nodes.basis
+		before := r.published.nodes.inputs
 		if err := r.publish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if now := r.published.nodes.basis; now != before && now.Equal(before) {
+		if now := r.published.nodes.inputs; now != before && now.Equal(before) {
 			kept++
 		}
 		other.rpc, other.published = rpc.NewRegion(rpc.RegionConfig{}), published{}

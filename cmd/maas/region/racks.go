@@ -80,7 +80,7 @@ func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error
 		return nil, errors.New("malformed request")
 	}
 	answer, err := s.sign(in.CSR, in.Rack, func(c inventory.RackCertificate) error {
-		if name := strings.TrimSpace(in.Rack); name != "" && name == s.region.beside {
+		if name := strings.TrimSpace(in.Rack); name != "" && name == s.region.localRack {
 			return &inventory.RefusedRackError{Rack: name, Why: "that is the name of the rack in the region's own process",
 				Cure: "choose another with --name"}
 		}

@@ -44,9 +44,9 @@ type Config struct {
 	// Base is the path below which the whole API is mounted, such as "/maas/site1": MAAS' paths are
 	// then below /maas/site1/api/2.0/. Empty means MAAS' own, /MAAS/api/2.0/.
 	Base string
-	// Beside is the name of the rack that runs in this process. The proxies of other racks go through its. Empty means that
+	// LocalRack is the name of the rack that runs in this process. The proxies of other racks go through its. Empty means that
 	// none does.
-	Beside string
+	LocalRack string
 	// Advertise are the addresses, host:port, at which racks of other processes reach this region. None lets no such racks in.
 	Advertise []string
 	// RackCertLife is how long a rack's certificate is good. Zero means 90 days.
@@ -78,7 +78,7 @@ type Region struct {
 	api       *maasapi.API
 	published published // only publish uses it
 
-	beside string
+	localRack string
 
 	racks      *rackService // nil: no racks of other processes
 	methods    rpc.Methods
@@ -111,7 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Region, error) {
 		}
 		cfg.Database = "sqlite://" + path
 	}
-	r := &Region{log: cfg.Log, beside: cfg.Beside, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer), calls: newCalls(), unregister: func() {}}
+	r := &Region{log: cfg.Log, localRack: cfg.LocalRack, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer), calls: newCalls(), unregister: func() {}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

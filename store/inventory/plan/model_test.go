@@ -199,8 +199,8 @@ func TestDHCPOptionsByPlace(t *testing.T) {
 	}
 }
 
-// A change that plans of machines depend on makes another basis, for the racks that it concerns.
-func TestNodesBasis(t *testing.T) {
+// A change that plans of machines depend on makes other inputs, for the racks that it concerns.
+func TestNodeInputs(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
 		change       func(m *inventory.Model)
@@ -219,17 +219,17 @@ func TestNodesBasis(t *testing.T) {
 		{"another secondary rack", func(m *inventory.Model) { m.VLANs[0].SecondaryRack = "c" }, true, true, false, true},
 		{"DHCP off", func(m *inventory.Model) { m.VLANs[0].DHCP = false }, true, false, false, true},
 	} {
-		before, m := plan.NodesBasisOf(town()), town()
+		before, m := plan.NodeInputsOf(town()), town()
 		tt.change(m)
-		after := plan.NodesBasisOf(m)
+		after := plan.NodeInputsOf(m)
 		got := []bool{before.Equal(after), before.EqualFor(after, "a"), before.EqualFor(after, "b"), before.EqualFor(after, "c")}
 		if want := []bool{tt.all, tt.a, tt.b, tt.c}; !cmp.Equal(got, want) {
 			t.Errorf("%s: equal %v, want %v", tt.name, got, want)
 		}
 	}
-	b := plan.NodesBasisOf(town())
-	if b.Equal(nil) || (*plan.NodesBasis)(nil).Equal(b) || b.EqualFor(b, "unknown") {
-		t.Error("a basis is like none, or like that of an unknown rack")
+	b := plan.NodeInputsOf(town())
+	if b.Equal(nil) || (*plan.NodeInputs)(nil).Equal(b) || b.EqualFor(b, "unknown") {
+		t.Error("inputs equal none, or those of an unknown rack")
 	}
 }
 

@@ -29,7 +29,7 @@ type NamePlanner struct {
 	names    map[string]*nameClaims
 	pointers map[netip.Addr][]pointer
 	elected  map[netip.Addr]pointer // which of the pointers holds
-	basis    *namesBasis            // of the last plan
+	inputs   *nameInputs            // of the last plan
 }
 
 // nameClaims holds the records that sources claim for one name.
@@ -95,7 +95,7 @@ type touched struct {
 // Plan returns what DNS servers serve for a site.
 func (p *NamePlanner) Plan(m *inventory.Model) inventory.DNSPlan {
 	plan := p.plan(m)
-	p.basis = basisOf(m)
+	p.inputs = nameInputsOf(m)
 	return plan
 }
 

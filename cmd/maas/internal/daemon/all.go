@@ -131,7 +131,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	if rackSockets.Proxy, err = s.listenProxy(ctx); err != nil {
 		return err
 	}
-	if err := s.newRackBeside(files, loaders); err != nil {
+	if err := s.newLocalRack(files, loaders); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.rack.Close()) }()
@@ -144,7 +144,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 // openRegion opens the region of this process.
 func (s *site) openRegion(ctx context.Context, addresses []string) (err error) {
 	s.region, err = region.Open(ctx, region.Config{
-		Dir: s.cfg.Data, Name: s.cfg.Region.Name, Database: s.cfg.Region.Database, Beside: rackName, Kinds: Kinds(), Advertise: addresses,
+		Dir: s.cfg.Data, Name: s.cfg.Region.Name, Database: s.cfg.Region.Database, LocalRack: rackName, Kinds: Kinds(), Advertise: addresses,
 		Tracer: s.tracer, Log: s.log,
 	})
 	return err
@@ -192,9 +192,9 @@ func (s *site) keepLinks(ctx context.Context, _ rpc.Conn) error {
 	return nil
 }
 
-// newRackBeside composes the rack of the region's own process.
-func (s *site) newRackBeside(files, loaders fs.FS) error {
-	identity, err := s.region.BesideIdentity()
+// newLocalRack composes the rack of the region's own process.
+func (s *site) newLocalRack(files, loaders fs.FS) error {
+	identity, err := s.region.LocalRackIdentity()
 	if err != nil {
 		return err
 	}

@@ -7,13 +7,13 @@ import (
 	"github.com/gomaas/maas/rpc/enrol"
 )
 
-// BesideIdentity is who the rack of this process is to the racks of others, always good for some time yet. It is nil when
+// LocalRackIdentity is who the rack of this process is to the racks of others, always good for some time yet. It is nil when
 // this region takes no such racks.
-func (r *Region) BesideIdentity() (func() *enrol.Identity, error) {
+func (r *Region) LocalRackIdentity() (func() *enrol.Identity, error) {
 	if r.racks == nil {
 		return nil, nil
 	}
-	current, err := r.racks.ca.Issue(r.beside, r.racks.certLife)
+	current, err := r.racks.ca.Issue(r.localRack, r.racks.certLife)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +22,7 @@ func (r *Region) BesideIdentity() (func() *enrol.Identity, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if time.Now().After(current.RenewAt()) {
-			if next, err := r.racks.ca.Issue(r.beside, r.racks.certLife); err == nil {
+			if next, err := r.racks.ca.Issue(r.localRack, r.racks.certLife); err == nil {
 				current = next
 			} else {
 				r.log.Error("identity of the co-located rack not renewed", "err", err)

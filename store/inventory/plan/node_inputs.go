@@ -10,15 +10,15 @@ import (
 	"github.com/gomaas/maas/store/inventory/setting"
 )
 
-// NodesBasis holds everything that reservations and BootOf depend on besides machines and devices.
+// NodeInputs holds everything that reservations and BootOf depend on besides machines and devices.
 // Most changes of networks leave it as it is; then planning the nodes of NodesChanged is enough.
-type NodesBasis struct {
-	site  siteBasis
-	racks map[string][]servedBasis // by name of the rack
+type NodeInputs struct {
+	site  siteInputs
+	racks map[string][]servedInputs // by name of the rack
 }
 
-// siteBasis is the part that all racks share.
-type siteBasis struct {
+// siteInputs is the part that all racks share.
+type siteInputs struct {
 	reserved   []ipam.ReservedIP
 	snippets   []inventory.Snippet
 	tags       []inventory.Tag
@@ -26,27 +26,27 @@ type siteBasis struct {
 	kernelOpts string
 }
 
-// servedBasis holds the settings of a served subnet that reservations depend on.
-type servedBasis struct {
+// servedInputs holds the settings of a served subnet that reservations depend on.
+type servedInputs struct {
 	id     int64
 	prefix netip.Prefix
 	own    netip.Addr // the rack's address there
 }
 
-// NodesBasisOf returns the basis of a model.
-func NodesBasisOf(m *inventory.Model) *NodesBasis {
-	b := &NodesBasis{
-		site:  siteBasis{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[setting.KernelOpts]},
-		racks: make(map[string][]servedBasis, len(m.Racks)),
+// NodeInputsOf returns the inputs of a model.
+func NodeInputsOf(m *inventory.Model) *NodeInputs {
+	b := &NodeInputs{
+		site:  siteInputs{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[setting.KernelOpts]},
+		racks: make(map[string][]servedInputs, len(m.Racks)),
 	}
 	for _, rack := range m.Racks {
 		p := newDHCPPlan(m, rack)
 		served := p.served()
-		list := make([]servedBasis, 0, len(served))
+		list := make([]servedInputs, 0, len(served))
 		for _, s := range m.Subnets {
 			if served[s.ID] {
 				_, own := p.addressIn(rack, s.Prefix)
-				list = append(list, servedBasis{s.ID, s.Prefix, own})
+				list = append(list, servedInputs{s.ID, s.Prefix, own})
 			}
 		}
 		b.racks[rack.Name] = list
@@ -56,12 +56,12 @@ func NodesBasisOf(m *inventory.Model) *NodesBasis {
 
 // Equal reports whether machines and devices are planned alike, as far as that is the same for all
 // racks. Nothing is like nil.
-func (b *NodesBasis) Equal(other *NodesBasis) bool {
+func (b *NodeInputs) Equal(other *NodeInputs) bool {
 	return b != nil && other != nil && reflect.DeepEqual(b.site, other.site)
 }
 
 // EqualFor reports whether they are planned alike for one rack, also in what is of it alone.
-func (b *NodesBasis) EqualFor(other *NodesBasis, rack string) bool {
+func (b *NodeInputs) EqualFor(other *NodeInputs, rack string) bool {
 	if !b.Equal(other) {
 		return false
 	}

@@ -8,31 +8,31 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// namesBasis is all that the names of a site follow from besides machines, devices, addresses and
+// nameInputs is all that the names of a site follow from besides machines, devices, addresses and
 // records.
-type namesBasis struct {
+type nameInputs struct {
 	rest    inventory.DNSPlan // of a site without those
 	domains []inventory.Domain
 	keys    []inventory.TSIGKey
 	racks   []string
-	reverse []reverseBasis
+	reverse []reverseInputs
 }
 
-// reverseBasis holds the settings of a subnet that reverse records depend on.
-type reverseBasis struct {
+// reverseInputs holds the settings of a subnet that reverse records depend on.
+type reverseInputs struct {
 	prefix netip.Prefix
 	mode   ipam.RDNSMode
 }
 
-func basisOf(m *inventory.Model) *namesBasis {
+func nameInputsOf(m *inventory.Model) *nameInputs {
 	site := *m
 	site.Machines, site.Devices, site.Orphans, site.Records = nil, nil, nil, nil
-	b := &namesBasis{rest: new(NamePlanner).plan(&site), domains: m.Domains, keys: m.TSIGKeys}
+	b := &nameInputs{rest: new(NamePlanner).plan(&site), domains: m.Domains, keys: m.TSIGKeys}
 	for _, r := range m.Racks {
 		b.racks = append(b.racks, r.Name)
 	}
 	for _, s := range m.Subnets {
-		b.reverse = append(b.reverse, reverseBasis{s.Prefix, s.RDNS})
+		b.reverse = append(b.reverse, reverseInputs{s.Prefix, s.RDNS})
 	}
 	return b
 }
@@ -40,5 +40,5 @@ func basisOf(m *inventory.Model) *namesBasis {
 // Fits reports whether everything but the objects in Changes is as it was for the last plan, so
 // that Change is enough. Most changes of networks affect no names.
 func (p *NamePlanner) Fits(m *inventory.Model) bool {
-	return p.basis != nil && reflect.DeepEqual(p.basis, basisOf(m))
+	return p.inputs != nil && reflect.DeepEqual(p.inputs, nameInputsOf(m))
 }
