@@ -75,6 +75,7 @@ func (r *request6) lease(ia *ia6, before *Lease) Lease {
 		l.RemoteID = clip(relay.Options.Find(wire6.OptRemoteID), 255)
 	}
 	l.Subscriber = string(r.subscriber())
+	// Most packets are renewals, whose texts equal those of the lease.
 	if before != nil && bytes.Equal(l.DUID, before.DUID) && bytes.Equal(l.MAC, before.MAC) && bytes.Equal(l.CircuitID, before.CircuitID) && bytes.Equal(l.RemoteID, before.RemoteID) {
 		l.DUID, l.MAC, l.CircuitID, l.RemoteID = before.DUID, before.MAC, before.CircuitID, before.RemoteID
 		return l
@@ -85,6 +86,7 @@ func (r *request6) lease(ia *ia6, before *Lease) Lease {
 // hostname6 returns the name a client gives itself in option 39 (RFC 4704).
 func hostname6(o wire6.Options) string {
 	v := o.Find(wire6.OptFQDN)
+	// One byte of flags, then at least the root label.
 	if len(v) < 2 {
 		return ""
 	}
@@ -102,6 +104,8 @@ func vendorClass6(o wire6.Options) []byte {
 
 // grant binds the address of an IA and ends the other leases of the IA in the shared network.
 func (t *table6) grant(d *decision6, ia *ia6, r *request6) {
+	// An association has one address in a shared network: the client dropped the others by asking
+	// for this one.
 	for other := range t.own(ia.key, ia.sub.seg) {
 		switch {
 		case other.lease.Addr == ia.addr:
@@ -130,12 +134,14 @@ func (t *table6) grant(d *decision6, ia *ia6, r *request6) {
 		t.remove(e)
 	}
 	lease := r.lease(ia, &e.lease)
+	// Partners compare Changed: it grows even if the clock was set back meanwhile.
 	lease.Changed = laterThan(e.lease.Changed, d.now)
 	e.probing, e.probed = false, false
 	e.sub, e.former, e.lease = ia.sub, time.Time{}, lease
 	if !e.mine(ia.key) {
 		e.key = string(ia.key)
 	}
+	// A renewal without a name keeps the name of the lease, so that DNS does not lose it.
 	if e.lease.Hostname == "" {
 		e.lease.Hostname = hostname
 	}

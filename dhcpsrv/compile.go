@@ -25,6 +25,8 @@ func compile(snap *Snapshot) (*serving, error) {
 		site:     snap.Options,
 		v6:       newServing6(snap.Options6),
 	}
+	// Every check runs here. An error leaves the server with its previous snapshot, so that a
+	// typing error of an operator never ends a service that works.
 	if err := checkOptions("site", snap.Options); err != nil {
 		return nil, err
 	}
@@ -44,6 +46,7 @@ func compile(snap *Snapshot) (*serving, error) {
 		if err := c.reserveEither(&snap.Reservations[i]); err != nil {
 			return nil, err
 		}
+		// A site has 100,000 reservations; their check must not starve the packets meanwhile.
 		rest(i)
 	}
 	return c, nil
@@ -67,6 +70,7 @@ func (c *serving) addSubnets(subnets []Subnet) error {
 			return err
 		}
 	}
+	// Once sorted, only neighbors can overlap, so that one pass finds all overlaps.
 	slices.SortFunc(c.subnets, func(a, b *subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
 	for i, sub := range c.subnets[min(1, len(c.subnets)):] {
 		if before := c.subnets[i]; before.hi >= sub.lo {
@@ -122,6 +126,7 @@ func (c *serving) join(sub *subnet, byNetwork map[string]*sharedNetwork) error {
 	return nil
 }
 
+// newSubnet checks a subnet of IPv4 and derives what does not change while it is served.
 func (c *serving) newSubnet(conf Subnet) (*subnet, error) {
 	if conf.Name == "" {
 		return nil, fmt.Errorf("subnet %v: has no name", conf.Prefix)
@@ -132,6 +137,7 @@ func (c *serving) newSubnet(conf Subnet) (*subnet, error) {
 	if !conf.Prefix.IsValid() || !conf.Prefix.Addr().Is4() || conf.Prefix.Bits() < 1 {
 		return fail("prefix %v is not an IPv4 prefix", conf.Prefix)
 	}
+	// The server address becomes the server identifier (option 54), to which clients send renewals.
 	if !conf.Server.IsValid() {
 		return fail("has no server address: clients could not renew")
 	}
@@ -149,6 +155,7 @@ func (c *serving) newSubnet(conf Subnet) (*subnet, error) {
 	if err := checkOptions(fmt.Sprintf("subnet %q", conf.Name), conf.Options); err != nil {
 		return nil, err
 	}
+	// Explicit options override the fields of the subnet, and these override the site's options.
 	sub.options = merge(c.site, sub.fieldOptions(), conf.Options)
 	if err := sub.setPools(); err != nil {
 		return fail("%v", err)
@@ -156,6 +163,7 @@ func (c *serving) newSubnet(conf Subnet) (*subnet, error) {
 	return sub, nil
 }
 
+// setTimes sets the default times and checks all times.
 func (s *subnet) setTimes() error {
 	if s.LeaseTime == 0 {
 		s.LeaseTime = DefaultLeaseTime
@@ -179,7 +187,9 @@ func (s *subnet) setTimes() error {
 	return nil
 }
 
+// checkFields checks the fields that become options, so that an option never fails to be written.
 func (s *subnet) checkFields() error {
+	// 68 is the smallest MTU that option 26 may carry (RFC 2132 section 5.1).
 	if s.MTU != 0 && (s.MTU < 68 || s.MTU > 65535) {
 		return fmt.Errorf("MTU %d is not between 68 and 65535", s.MTU)
 	}
@@ -192,6 +202,7 @@ func (s *subnet) checkFields() error {
 				return fmt.Errorf("%s %v is not an IPv4 address", name, a)
 			}
 		}
+		// An option holds 255 bytes, which are 63 addresses.
 		if len(addrs) > 63 {
 			return fmt.Errorf("%d %ss are more than an option holds (63)", len(addrs), name)
 		}
@@ -208,6 +219,7 @@ func (s *subnet) checkFields() error {
 func (s *subnet) fieldOptions() Options {
 	mask := net.CIDRMask(s.Prefix.Bits(), 32)
 	opts := Options{{Code: wire.OptMask, Data: mask, Always: true}}
+	// A /31 and a /32 have no broadcast address (RFC 3021).
 	if s.Prefix.Bits() < 31 {
 		opts = append(opts, AddrOption(wire.OptBroadcast, s.hi.addr()))
 	}
@@ -223,6 +235,8 @@ func (s *subnet) fieldOptions() Options {
 		opts = append(opts, uint16Option(wire.OptMTU, uint16(s.MTU)))
 	}
 	if len(s.Routes) > 0 {
+		// Clients that understand option 121 ignore option 3 (RFC 3442), so the default route must
+		// be in both.
 		routes := slices.Clone(s.Routes)
 		if len(s.Routers) > 0 {
 			routes = append(routes, Route{Dest: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Via: s.Routers[0]})
@@ -232,6 +246,7 @@ func (s *subnet) fieldOptions() Options {
 	return opts
 }
 
+// setPools checks the pools and builds the bitmap of their addresses.
 func (s *subnet) setPools() error {
 	var ranges []addrRange
 	for _, p := range s.Pools {
@@ -245,6 +260,7 @@ func (s *subnet) setPools() error {
 		if err := checkOptions(fmt.Sprintf("pool %v-%v", p.First, p.Last), p.Options); err != nil {
 			return err
 		}
+		// Overlapping pools would give one address two places in the bitmap.
 		for _, r := range ranges {
 			if lo <= r.hi && r.lo <= hi {
 				return fmt.Errorf("pool %v-%v overlaps pool %v-%v", p.First, p.Last, r.lo.addr(), r.hi.addr())

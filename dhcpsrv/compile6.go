@@ -10,6 +10,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
+// add checks a subnet of IPv6 and enters it into its shared network and into the indexes.
 func (c *serving6) add(conf Subnet, byNetwork map[string]*sharedNetwork6) error {
 	sub, err := c.newSubnet(conf)
 	if err != nil {
@@ -66,6 +67,8 @@ func serverDUID(a netip.Addr) []byte {
 	return append([]byte{0, 4}, uuid...)
 }
 
+// newSubnet checks a subnet of IPv6. Fields that DHCPv6 cannot carry are refused rather than
+// ignored: an operator who sets them expects machines to receive them.
 func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 	if conf.Prefix = conf.Prefix.Masked(); conf.Prefix.Addr().Is4In6() || conf.Prefix.Bits() < 8 {
 		return nil, fmt.Errorf("prefix %v is not an IPv6 prefix of /8 or longer", conf.Prefix)
@@ -106,6 +109,8 @@ func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 
 // fieldOptions turns the fields of the subnet into options.
 func (s *subnet6) fieldOptions() (opts Options) {
+	// DHCPv6 has no domain name option. Clients take the first name of the search list for their
+	// own (RFC 3646 section 4).
 	names := s.Search
 	if s.Domain != "" && !slices.Contains(names, s.Domain) {
 		names = append([]string{s.Domain}, names...)
@@ -121,6 +126,7 @@ func (s *subnet6) fieldOptions() (opts Options) {
 	return opts
 }
 
+// setPools checks the pools and counts their addresses. Pools of IPv6 are too large for a bitmap.
 func (s *subnet6) setPools() error {
 	for i, p := range s.Pools {
 		switch {
@@ -139,7 +145,10 @@ func (s *subnet6) setPools() error {
 		}
 		n := span6(p.First, p.Last)
 		s.sizes = append(s.sizes, n)
+		// A sum of several /64s would overflow; a bound of 2^62 is as good as any larger number.
 		s.total = min(s.total+n, 1<<62)
+		// Failover partners divide the addresses by their lowest bit, and each needs to know its
+		// share.
 		s.parities[bit6(p.First)] += (n + 1) / 2
 		s.parities[bit6(p.First)^1] += n / 2
 	}
@@ -150,6 +159,8 @@ func (s *subnet6) setPools() error {
 // them only.
 func (c *serving6) wants(r *Reservation) (wants, only bool) {
 	switch {
+	// With an address the family is evident; without one the reservation applies to every family
+	// that can identify the client.
 	case r.Addr.IsValid():
 		return is6(r.Addr), is6(r.Addr)
 	case r.Subnet != "":
@@ -183,6 +194,7 @@ func (c *serving6) reserve(r *Reservation) error {
 		}
 		c.byAddr[r.Addr] = r
 	}
+	// As with IPv4: one reservation per client and scope.
 	for _, id := range r.identities6() {
 		for _, other := range c.byClient[id] {
 			if c.scope(r) == c.scope(other) {

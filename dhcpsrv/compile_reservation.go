@@ -35,11 +35,15 @@ func (c *serving) reserve(r *Reservation) error {
 	if r.Subnet != "" && c.byName[r.Subnet] == nil {
 		return fail("there is no subnet %q", r.Subnet)
 	}
+	// The address is entered first: its error names the subnet, which helps more than a doubled
+	// client.
 	if r.Addr.IsValid() {
 		if err := c.reserveAddr(r); err != nil {
 			return fail("%v", err)
 		}
 	}
+	// A client may have one reservation in each subnet, since machines move. Two in one scope would
+	// make the answer depend on the order of the snapshot.
 	for _, id := range r.identities() {
 		for _, other := range c.byClient[id] {
 			if c.sameScope(r, other) {
@@ -51,6 +55,8 @@ func (c *serving) reserve(r *Reservation) error {
 	return nil
 }
 
+// reserveAddr enters the address of a reservation. The address may lie outside all pools, as MAAS
+// allows, but never where it would collide with this server or with the network itself.
 func (c *serving) reserveAddr(r *Reservation) error {
 	if !r.Addr.Is4() {
 		return fmt.Errorf("%v is not an IPv4 address", r.Addr)

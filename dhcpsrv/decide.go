@@ -28,6 +28,7 @@ func (t *table) decide(d *decision, r *request) {
 	if d.trace {
 		d.noteClient()
 	}
+	// The place of the client (its relay and circuit) is needed only where a quota counts by it.
 	if d.sub.hasQuota() {
 		d.circuit, d.quota = d.sub.place(r.giaddr, string(wire.SubOption(r.relayAgent, 1)))
 	}
@@ -37,6 +38,8 @@ func (t *table) decide(d *decision, r *request) {
 	}
 }
 
+// decideByMode judges by the port and by the mode of the shared network: port 4011 is the boot
+// server's, whatever gives the addresses.
 func (t *table) decideByMode(d *decision, r *request) {
 	d.mode, d.modeBy = d.seg.modeNow()
 	if d.trace && d.seg.mode != ModeServe {
@@ -64,6 +67,7 @@ func (t *table) decideServing(d *decision, r *request) {
 	t.holdBack(d)
 }
 
+// decideKind judges by the type of the message.
 func (t *table) decideKind(d *decision, r *request) {
 	switch r.kind {
 	case wire.Discover:
@@ -81,6 +85,7 @@ func (t *table) decideKind(d *decision, r *request) {
 	}
 }
 
+// noteClient adds to an explanation how the client was identified.
 func (d *decision) noteClient() {
 	switch d.key[0] {
 	case 'i':
@@ -97,10 +102,13 @@ func (d *decision) noteClient() {
 
 // setLease completes a decision once the address is known.
 func (d *decision) setLease(c *serving, r *request) {
+	// A shared network may give an address of another subnet than the preferred one, with other
+	// options. A NAK keeps the subnet of the client's place.
 	if sub := c.find(d.addr); sub != nil && d.reply != wire.Nak {
 		d.sub = sub
 	}
 	d.lease = d.sub.LeaseTime
+	// Firmware holds its address for minutes and never releases it.
 	if r.isBoot() {
 		d.lease = d.sub.BootLeaseTime
 	}
@@ -116,6 +124,8 @@ func (d *decision) setLease(c *serving, r *request) {
 	}
 }
 
+// decideDiscover chooses the address of an offer. With rapid commit (RFC 4039) the offer is a lease
+// at once.
 func (t *table) decideDiscover(d *decision, r *request) {
 	if !t.choose(d, r.wanted) {
 		d.silent(cmp.Or(d.reason, dropPoolExhausted))
@@ -125,6 +135,8 @@ func (t *table) decideDiscover(d *decision, r *request) {
 	if r.Has(wire.OptRapidCommit) && d.sub.RapidCommit {
 		d.reply, d.act, d.rapid = wire.Ack, actGrant, true
 	}
+	// The client repeated its DISCOVER while its address is probed; the answer to the first one
+	// follows.
 	if e := t.byAddr[d.addr]; e != nil && e.mine(d.key) && e.probing {
 		d.silent(dropProbing)
 		d.act = actNone
@@ -135,6 +147,7 @@ func (t *table) decideDiscover(d *decision, r *request) {
 func (t *table) decideRequest(d *decision, r *request) {
 	state := "renewing or rebinding"
 	switch {
+	// A server identifier means SELECTING: the client chose among offers.
 	case r.serverID.IsValid():
 		state = "selecting"
 		if !d.seg.hasServer(r, d.now) {
@@ -142,9 +155,11 @@ func (t *table) decideRequest(d *decision, r *request) {
 			d.act = actForget
 			return
 		}
+		// Some clients repeat the offered address in ciaddr instead of option 50.
 		if d.addr = r.wanted; d.addr == 0 {
 			d.addr = r.ciaddr
 		}
+	// Option 50 without a server identifier: the client restarted and remembers its address.
 	case r.wanted != 0:
 		state = "init-reboot"
 		d.addr = r.wanted
@@ -154,6 +169,7 @@ func (t *table) decideRequest(d *decision, r *request) {
 	if d.trace {
 		d.note("request while %s, for %v", state, d.addr.addr())
 	}
+	// Neither field names an address: there is nothing to confirm or refuse.
 	if d.addr == 0 {
 		d.silent(dropIncomplete)
 		return
@@ -186,6 +202,8 @@ func (t *table) decideGrant(d *decision, selecting bool) {
 		return
 	}
 	e := t.byAddr[d.addr]
+	// Another server on the link may have given the address. A server that is not authoritative
+	// leaves clients alone that it does not know (RFC 2131 section 4.3.2).
 	known := e != nil && e.mine(d.key) || d.res != nil && addr4From(d.res.Addr) == d.addr
 	if !known && !selecting && sub.NotAuthoritative {
 		d.silent(dropUnknownLease)
@@ -208,6 +226,9 @@ func (t *table) decideGrant(d *decision, selecting bool) {
 	}
 }
 
+// refusal returns why the client may not have the address that it asks for, or 0. The order
+// matters: a client with a reservation elsewhere is told to start over only if it could get that
+// address.
 func (t *table) refusal(d *decision) Reason {
 	if d.res != nil && d.res.Addr.IsValid() {
 		a := addr4From(d.res.Addr)
@@ -222,6 +243,7 @@ func (t *table) refusal(d *decision) Reason {
 		return nakPartner
 	case d.res != nil && addr4From(d.res.Addr) == d.addr:
 		return 0
+	// The address is reserved for another client, even if that client does not use it now.
 	case t.cur.byAddr[d.addr] != nil:
 		return nakReserved
 	case !t.dynamic(d, d.addr):
@@ -238,6 +260,7 @@ func (t *table) decideGiveBack(d *decision, r *request) {
 	if r.kind == wire.Decline {
 		d.act, d.addr = actDecline, r.wanted
 	}
+	// The client gives back the address of another server.
 	if r.serverID.IsValid() && !d.seg.hasServer(r, d.now) {
 		d.silent(dropOtherServer)
 		d.act = actNone
@@ -250,7 +273,8 @@ func (t *table) decideGiveBack(d *decision, r *request) {
 }
 
 // decideBOOTP serves clients that know no leases, and so only those with a reserved address: such a
-// client would never give an address back.
+// client would never give an address back. BOOTP replies carry no lease time (RFC 1534 section 2),
+// so that the address is the client's for good.
 func (t *table) decideBOOTP(d *decision) {
 	if d.res == nil || !d.res.Addr.IsValid() {
 		d.silent(dropNoReservation)

@@ -36,6 +36,7 @@ func (t *table6) decide(d *decision6, r *request6) {
 		d.silent(why)
 		return
 	}
+	// The client must ask again by multicast, so that relays add their options.
 	if d.unicast(r) {
 		d.status = wire6.StatusUseMulticast
 		return
@@ -96,6 +97,7 @@ func (d *decision6) unicast(r *request6) bool {
 }
 
 func (t *table6) decideSolicit(d *decision6, r *request6) {
+	// An ADVERTISE holds its address only for a short time, in memory.
 	act := actHold
 	d.reply = wire6.Advertise
 	if r.Options.Has(wire6.OptRapidCommit) && d.sub.RapidCommit {
@@ -104,6 +106,7 @@ func (t *table6) decideSolicit(d *decision6, r *request6) {
 	none := len(d.ias) > 0
 	for i := range d.ias {
 		ia := &d.ias[i]
+		// Each association is satisfied by itself; one without an address carries its own status.
 		if !t.choose(d, ia, r.ias[i].Addrs) {
 			ia.status = wire6.StatusNoAddrsAvail
 			continue
@@ -129,12 +132,14 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 	answered := false
 	for i := range d.ias {
 		ia, asked := &d.ias[i], r.ias[i].Addrs
+		// The client moved here with addresses of another link.
 		others := slices.ContainsFunc(asked, func(a netip.Addr) bool {
 			sub := t.cur.find(a)
 			return sub == nil || sub.seg != d.sub.seg
 		})
 		known := t.owns(ia.key, d.sub.seg) || d.reserved().IsValid()
 		switch {
+		// NotOnLink makes the client solicit again (RFC 8415 section 18.3.2).
 		case others && r.Type == wire6.Request:
 			ia.status = wire6.StatusNotOnLink
 		case !known && r.Type == wire6.Rebind && (d.sub.NotAuthoritative || d.leavesUnknown()):
@@ -153,6 +158,7 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 		}
 		answered = true
 	}
+	// All associations are left to the server that may know them.
 	if !answered && len(d.ias) > 0 {
 		d.silent(dropUnknownLease)
 		return

@@ -46,6 +46,7 @@ func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 		return x
 	}
 	x.Message = r.kind.String()
+	// The decision is made on the real table under its lock, but never applied.
 	d := decision{hold: int64(s.cfg.OfferHold), trace: true}
 	s.mu.Lock()
 	d.now = s.now()
@@ -57,6 +58,7 @@ func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 	if d.reply == noReply {
 		return x
 	}
+	// The reply is encoded like any other, since size limits and overrides act only there.
 	reply := s.reply(&d, &r, make([]byte, wire.MaxSize))
 	x.To, x.Link, x.HW = reply.Dst, reply.Link, reply.HW
 	x.readReply(reply.Data)
@@ -154,6 +156,7 @@ func (x *Explanation) readReply6(b []byte) {
 	for len(b) > 34 && wire6.Type(b[0]) == wire6.RelayReply {
 		b = wire6.Options(b[34:]).Find(wire6.OptRelayMessage)
 	}
+	// Not a DHCPv6 message: Explain6 has no reply to show.
 	if len(b) < 4 {
 		return
 	}

@@ -76,12 +76,14 @@ type failoverLink struct {
 	reason  error
 }
 
+// sentUpdate is an update that the partner has not acknowledged.
 type sentUpdate struct {
 	number uint64
 	items  []logged
 }
 
-// inbound is an update of the partner on its way to the store.
+// inbound is an update of the partner on its way to the store. The acknowledgement is sent when
+// left is zero.
 type inbound struct {
 	x      *failoverLink
 	number uint64
@@ -114,6 +116,7 @@ func (s *Server) ServePartner(ctx context.Context, name string, conn PartnerConn
 	close(done)
 	writer.Wait()
 	x.gone()
+	// The end of ctx is the caller's wish and no error.
 	if x.reason == nil || ctx.Err() != nil {
 		return nil
 	}
@@ -136,6 +139,7 @@ func (x *failoverLink) gone() {
 	s, p := x.s, x.p
 	s.mu.Lock()
 	if p.link == x {
+		// Contact ended when the partner was last heard, not when the silence was noticed.
 		p.lost(max(s.now()-int64(time.Since(x.heardAt)), p.contact))
 		s.log.Warn("partner disconnected", "partner", p.Name, "err", x.reason)
 	}
@@ -146,6 +150,7 @@ func (x *failoverLink) gone() {
 	s.remember(context.Background(), true)
 }
 
+// poke wakes the writer. A full channel means that it will look anyway.
 func (x *failoverLink) poke() {
 	select {
 	case x.wake <- struct{}{}:
@@ -166,11 +171,14 @@ func (x *failoverLink) read() error {
 			return err
 		}
 		x.s.mu.Lock()
+		// Any message proves that the partner lives, also one that is of no use.
 		x.heardAt = time.Now()
 		ready := x.helloIn
 		x.s.mu.Unlock()
 		switch {
 		case !ready && m.kind != messageHello:
+			// Messages may overtake the hello, but a peer that never says hello must not fill the
+			// memory.
 			if len(early) >= maxEarly {
 				return errors.New("no hello")
 			}
@@ -215,6 +223,7 @@ func (x *failoverLink) hello(m *message) error {
 		return errors.New("no partner any more")
 	case m.name != p.Name || m.self != p.Self:
 		return fmt.Errorf("it calls itself %q and this server %q, not %q and %q", m.name, m.self, p.Name, p.Self)
+	// The partner computed the difference of the clocks from a time that is no longer right.
 	case x.helloSent && x.shifted != s.clock.shifted:
 		return errors.New("the clock has been set since this server said hello")
 	}
@@ -225,6 +234,7 @@ func (x *failoverLink) hello(m *message) error {
 	if p.skew.Abs() > clockWarn {
 		s.log.Warn("partner clock differs; synchronize both by NTP", "partner", p.Name, "offset", p.skew)
 	}
+	// The partner restarted, perhaps without its disk: all leases are sent again.
 	if p.incarnation != m.incarnation {
 		p.incarnation, p.acked = m.incarnation, 0
 	}
@@ -235,6 +245,8 @@ func (x *failoverLink) hello(m *message) error {
 	return nil
 }
 
+// handle acts on a message after the hello. Kinds that are not known are ignored: a newer partner
+// may send them.
 func (x *failoverLink) handle(m *message) {
 	switch m.kind {
 	case messageUpdate:
@@ -261,9 +273,11 @@ func (x *failoverLink) update(m *message) {
 	s := x.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The partner must not crowd out the clients: half of the queue stays theirs.
 	for len(s.pending) > maxPending/2 && x.p.link == x {
 		s.progress.Wait()
 	}
+	// A transport may deliver twice, and a replaced link may still deliver.
 	if x.p.link != x || x.arrived[m.number] || x.early[m.number] || m.number <= x.stored {
 		return
 	}
@@ -287,6 +301,7 @@ func (x *failoverLink) update(m *message) {
 	}
 	s.stats.partnerReceived.Add(uint64(len(m.leases)))
 	in.ack = append(in.ack, bits...)
+	// Nothing is new: the update counts as stored.
 	if in.left = len(changes); in.left == 0 {
 		x.onDisk(in)
 	}
@@ -327,6 +342,7 @@ func (x *failoverLink) acked(m *message) {
 		return
 	}
 	for n, item := range x.unacked[i].items {
+		// Both sides know that the lease has ended, so that either may give the address out.
 		if sh, state, ok := s.sharedOf(item.addr); ok && sh.seq == item.seq && state != Bound && m.isOver(n) {
 			sh.confirmed = true
 		}
@@ -380,6 +396,7 @@ func (x *failoverLink) next() []byte {
 	case !x.helloSent:
 		x.helloSent, x.shifted = true, s.clock.shifted
 		b = appendHello(b, p.Self, p.Name, s.failover.incarnation, time.Unix(0, s.now()))
+	// Acknowledgements go first: clients of the partner wait for them.
 	case len(x.acks) > 0:
 		b = append(b, x.acks[0]...)
 		x.acks = x.acks[1:]
@@ -394,6 +411,7 @@ func (x *failoverLink) next() []byte {
 	case p.synced && !x.readySet:
 		x.readySet = true
 		b = append(b, messageReady)
+	// Only a link that is otherwise silent needs beats.
 	case now.Sub(x.spokeAt) >= beatEvery:
 		b = append(b, messageBeat)
 	}

@@ -23,7 +23,8 @@ const (
 
 var errMessage = errors.New("malformed message")
 
-// message is one message of a partner, decoded.
+// message is one message of a partner, decoded. The fields are a union over all kinds; a kind
+// leaves the others zero.
 type message struct {
 	kind byte
 
@@ -70,12 +71,15 @@ func parseMessage(b []byte) (m message, err error) {
 	case messageSyncEnd:
 		m.number = f.Uvarint()
 	}
+	// Fields remembers the first error, so that one check at the end is enough.
 	if f.Bad || len(b) == 0 {
 		err = errMessage
 	}
 	return m, err
 }
 
+// parseRecords decodes the records of an update. They have the format of the journal, and copy
+// their bytes.
 func parseRecords(b []byte) (leases []Lease, err error) {
 	for len(b) > 0 {
 		l, err := parseRecord(b)

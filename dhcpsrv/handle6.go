@@ -13,6 +13,8 @@ func (s *Server) Handle6(ctx context.Context, p Packet) (Reply, bool) {
 
 // run6 is [Server.run] for DHCPv6; the address to probe is in j.probe6.
 func (s *Server) run6(ctx context.Context, j *job) (again bool) {
+	// A panic leaves finished false: the job is then lost to the pool, since other goroutines may
+	// still hold it, and the packet is counted as dropped.
 	finished := false
 	defer func() {
 		if !finished {
@@ -29,6 +31,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 		s.drop(j, why)
 		return false
 	}
+	// A packet returns here after its probe; it counts, and is limited, only the first time.
 	if j.asked == 0 {
 		s.stats.received6[r.Type].Add(1)
 		if s.rate.exceeded(r.duid, time.Now()) {
@@ -54,6 +57,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 	if d.reason != 0 {
 		s.stats.reasons[d.reason].Add(1)
 	}
+	// The reply leaves when the change is on disk: an acknowledged lease survives a crash.
 	if stored {
 		j.step()
 	} else {
@@ -67,15 +71,20 @@ func (s *Server) decide6(d *decision6, r *request6, j *job) (stored, again bool)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.now = time.Unix(0, s.now())
+	// Leases of the partner may be in the past only because its newer versions have not arrived
+	// yet.
 	if !s.recovering(d.now.UnixNano()) {
 		s.enqueue(s.table6.expire(d.now, expireChunk))
 	}
+	// The disk is slower than the packets. To be silent is better than to queue without bound:
+	// clients ask again.
 	if len(s.pending) > maxPending {
 		d.silent(dropBacklog)
 		return false, false
 	}
 	s.table6.decide(d, r)
 	if ia := s.mustProbe6(d, j); ia != nil {
+		// The address is held during the probe, so that no other client is offered the same one.
 		s.table6.hold(d, ia, r)
 		j.probe6 = s.table6.byAddr[ia.addr]
 		j.probe6.probing = true

@@ -147,9 +147,9 @@ func dnsLabels(v []byte) (name []byte) {
 	return name
 }
 
-// ClientName returns the name under which a client of a lease is found in the DNS: the first label of
-// the host name that it gave, in lower case, in a domain. It is "" if that is no label of a host (RFC
-// 1123 section 2.1), such as "(none)". With an empty domain it is the label alone. Rack and
+// ClientName returns the name under which a client of a lease is found in the DNS: the first label
+// of the host name that it gave, in lower case, in a domain. It is "" if that is no label of a host
+// (RFC 1123 section 2.1), such as "(none)". With an empty domain it is the label alone. Rack and
 // region name leases by this one rule, so that they publish the same name.
 func ClientName(hostname, domain string) string {
 	label, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(hostname)), ".") // a client does not choose its domain

@@ -27,6 +27,7 @@ type outbox struct {
 }
 
 func newOutbox(s *Server, conn Conn, v6 bool, port uint16) *outbox {
+	// A Conn without batches, such as one in memory, is served one packet at a time.
 	b, ok := conn.(BatchConn)
 	if !ok {
 		b = singly{conn}
@@ -49,6 +50,7 @@ func (b *outbox) job(p *Packet) *job {
 }
 
 func (b *outbox) recycle(j *job) {
+	// After a panic, some goroutine may still hold the job.
 	if j.lost {
 		return
 	}
@@ -95,6 +97,7 @@ func (b *outbox) write() {
 }
 
 func (b *outbox) failed(i int, err error) {
+	// The server is about to end; its clients ask again.
 	if errors.Is(err, net.ErrClosed) {
 		return
 	}

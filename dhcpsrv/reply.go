@@ -22,12 +22,15 @@ const (
 func (s *Server) reply(d *decision, r *request, buf []byte) Reply {
 	var w wire.Writer
 	asked := r.Option(wire.OptParameterList)
+	// Absent means 576 bytes, which every client must accept (RFC 2131 section 2).
 	size, _ := r.Uint16(wire.OptMaxSize)
 	reserve := 0
+	// Room for option 82, which must return unchanged and last (RFC 3046 section 2.2).
 	if r.relayAgent != nil {
 		reserve = 2 + len(r.relayAgent)
 	}
 	w.Reset(buf, &r.Msg, wire.SizeLimit(size), reserve)
+	// A BOOTP client knows neither message types nor server identifiers.
 	if r.kind != wire.BOOTP {
 		w.Byte(wire.OptMessageType, byte(d.reply))
 		w.Addr(wire.OptServerID, d.serverID(r))
@@ -36,6 +39,7 @@ func (s *Server) reply(d *decision, r *request, buf []byte) Reply {
 		w.Option(wire.OptClientID, clip(id, 255))
 	}
 	if d.reply == wire.Nak {
+		// The reason helps a person with a packet capture; clients show it in their logs.
 		w.Option(wire.OptMessage, []byte(d.reason.String()))
 		if r.giaddr != 0 {
 			w.SetBroadcast() // the relay must not send it to an address that is wrong (RFC 2131 section 4.3.2)
@@ -46,6 +50,8 @@ func (s *Server) reply(d *decision, r *request, buf []byte) Reply {
 	return s.address(d, r, w.Finish(r.relayAgent))
 }
 
+// serverID returns the identifier to which the client sends its renewals: this server's address or,
+// if the relay asks for it, the relay's (RFC 5107).
 func (d *decision) serverID(r *request) netip.Addr {
 	if r.override.IsValid() {
 		return r.override
@@ -56,11 +62,14 @@ func (d *decision) serverID(r *request) netip.Addr {
 // body writes addresses, lease times, boot data and options of an OFFER or ACK.
 func body(w *wire.Writer, d *decision, r *request, asked []byte) {
 	w.SetSIAddr(d.sub.Server)
+	// Only an ACK repeats ciaddr; in an OFFER it is zero (RFC 2131 table 3).
 	if d.reply == wire.Ack && r.kind != wire.Discover {
 		w.SetCIAddr(r.CIAddr())
 	}
 	if d.addr != 0 {
 		w.SetYIAddr(d.addr.addr())
+		// T1 and T2 are sent although they have defaults: old clients compute them from option 51
+		// in odd ways.
 		if !d.bootp {
 			secs := uint32(d.lease / time.Second)
 			w.Uint32(wire.OptLeaseTime, secs)
@@ -87,6 +96,7 @@ func (s *Server) selectBoot(ctx context.Context, d *decision, r *request) (a Boo
 	if s.cfg.Boot == nil {
 		return BootAnswer{}, false
 	}
+	// The selector is code of the embedder; its panic costs the boot options of this one reply.
 	defer s.recovered("boot selector")
 	return s.cfg.Boot.SelectBoot(ctx, bootQuery(d, r))
 }
@@ -100,9 +110,11 @@ func bootQuery(d *decision, r *request) BootQuery {
 	if d.addr != 0 {
 		q.Client = d.addr.addr()
 	}
+	// A list of types in the order of preference (RFC 4578 section 2.1).
 	for v := r.Option(wire.OptClientArch); len(v) >= 2; v = v[2:] {
 		q.Arch = append(q.Arch, binary.BigEndian.Uint16(v))
 	}
+	// Type 0 is a GUID, the only type that is defined (RFC 4578 section 2.3).
 	if v := r.Option(wire.OptClientUUID); len(v) == 17 && v[0] == 0 {
 		q.ClientUUID = v[1:]
 	}
@@ -133,6 +145,8 @@ func bootOptions(w *wire.Writer, d *decision, a BootAnswer, r *request) Options 
 		extra = append(extra[:len(extra):len(extra)], Option{Code: wire.OptVendorClass, Data: []byte(a.VendorClass), Always: true})
 	}
 	if a.File != "" {
+		// The header field holds 127 bytes. Longer names, such as URLs, are in option 67 alone,
+		// which is then sent without being asked for.
 		fits := w.SetFile(a.File)
 		extra = append(extra[:len(extra):len(extra)],
 			Option{Code: wire.OptBootFile, Data: []byte(a.File), Always: !fits},
@@ -172,6 +186,7 @@ func (l *levels) all() iter.Seq[*Option] {
 	}
 }
 
+// levels returns the options that apply to the client of a decision.
 func (d *decision) levels(boot Options) levels {
 	if d.bootOnly {
 		return levels{boot}
@@ -193,10 +208,12 @@ func (d *decision) levels(boot Options) levels {
 func writeOptions(w *wire.Writer, d *decision, boot Options, asked []byte) {
 	l := d.levels(boot)
 	for o := range l.all() {
+		// First those that clients need but do not ask for, while there is room.
 		if o.Always {
 			w.Option(o.Code, o.Data)
 		}
 	}
+	// RFC 2132 section 9.8: the order of the request is the client's order of preference.
 	for _, code := range asked {
 		if o := l.find(code); o != nil {
 			w.Option(o.Code, o.Data)
@@ -216,6 +233,7 @@ func (s *Server) address(d *decision, r *request, b []byte) Reply {
 	switch {
 	case r.pkt.Port == BootServerPort:
 		return r.bootServerReply(b, d.sub.Server)
+	// The relay finds the client by its own state and option 82.
 	case r.giaddr != 0:
 		port := uint16(serverPort)
 		if wire.SubOption(r.relayAgent, 19) != nil { // RFC 8357: the relay listens on the port it sent from
@@ -223,6 +241,8 @@ func (s *Server) address(d *decision, r *request, b []byte) Reply {
 		}
 		reply.Dst, reply.Link = netip.AddrPortFrom(r.giaddr.addr(), port), ""
 		reply.Src = netip.Addr{}
+	// The client may have an address of another network, so that only a broadcast is sure to
+	// arrive.
 	case d.reply == wire.Nak && !r.routed():
 		reply.Dst = toClient(limitedBroadcast)
 	case r.ciaddr != 0:
@@ -230,8 +250,10 @@ func (s *Server) address(d *decision, r *request, b []byte) Reply {
 		if d.sub.Link != r.pkt.Link || !d.sub.contains(r.ciaddr) {
 			reply.Link, reply.Src = "", netip.Addr{}
 		}
+	// Windows sends INFORM without ciaddr, from its own address.
 	case r.kind == wire.Inform && r.pkt.Src.Addr().Is4() && !r.pkt.Src.Addr().IsUnspecified():
 		reply.Dst = toClient(r.pkt.Src.Addr())
+	// Frames by link address are possible for Ethernet only.
 	case r.Broadcast() || d.addr == 0 || len(r.CHAddr()) != 6:
 		reply.Dst = toClient(limitedBroadcast)
 	default:

@@ -29,6 +29,8 @@ func (s *Server) reply6(ctx context.Context, w *wire6.Writer, d *decision6, r *r
 	for i := range r.Relays {
 		relay := &r.Relays[i]
 		w.RelayHeader(relay)
+		// A relay finds the client's interface by its own Interface-ID, which must return (RFC 8415
+		// section 21.18).
 		for _, code := range []uint16{wire6.OptInterfaceID, wire6.OptRelaySource} {
 			if v := relay.Options.Find(code); v != nil {
 				w.Option(code, v)
@@ -37,6 +39,7 @@ func (s *Server) reply6(ctx context.Context, w *wire6.Writer, d *decision6, r *r
 		w.Open(wire6.OptRelayMessage)
 	}
 	s.body6(ctx, w, d, r)
+	// The envelopes close from the inside out.
 	for range r.Relays {
 		w.Close()
 	}
@@ -69,6 +72,7 @@ func (s *Server) body6(ctx context.Context, w *wire6.Writer, d *decision6, r *re
 	if d.status != noStatus {
 		w.Status(d.status, "")
 	}
+	// Nothing but the status may be in such a reply (RFC 8415 section 18.4).
 	if d.status == wire6.StatusUseMulticast {
 		return
 	}
@@ -87,6 +91,7 @@ func (s *Server) body6(ctx context.Context, w *wire6.Writer, d *decision6, r *re
 	}
 }
 
+// write writes the association with T1 and T2 at 0.5 and 0.8 of the lease (RFC 8415 section 21.4).
 func (ia *ia6) write(w *wire6.Writer) {
 	secs := uint32(ia.lease / time.Second)
 	w.Open(wire6.OptIANA)
@@ -96,6 +101,7 @@ func (ia *ia6) write(w *wire6.Writer) {
 	if ia.addr.IsValid() {
 		w.IAAddr(ia.addr, secs, secs)
 	}
+	// Lifetimes of zero make the client drop these addresses at once (RFC 8415 section 18.3.4).
 	for _, a := range ia.gone {
 		w.IAAddr(a, 0, 0)
 	}
@@ -129,6 +135,7 @@ func (s *Server) writeOptions6(ctx context.Context, w *wire6.Writer, d *decision
 	}
 }
 
+// levels returns the options that apply to the client of a decision.
 func (d *decision6) levels(boot Options) levels {
 	addr, sub := d.first()
 	l := levels{boot, nil, nil, sub.options}
@@ -192,6 +199,7 @@ func bootURL(a BootAnswer, server netip.Addr) string {
 	return "tftp://[" + server.String() + "]/" + strings.TrimPrefix(a.File, "/")
 }
 
+// bootQuery returns the question to the boot selector, with the first address of the reply.
 func (r *request6) bootQuery(d *decision6) BootQuery {
 	addr, sub := d.first()
 	q := BootQuery{

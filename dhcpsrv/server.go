@@ -74,6 +74,8 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
 	s.table6.heard = s.table.heard
+	// A new number for each start tells the partner that its acknowledgements of the last run are
+	// void.
 	s.failover.incarnation = rand.Uint64()
 	s.loadMemory(context.Background())
 	s.clock = reckoning{readWall: func() int64 { return time.Now().UnixNano() }, uptime: uptime}
@@ -90,6 +92,8 @@ func (s *Server) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// A store that returns such a lease is damaged. To start without its leases would give
+		// addresses out twice.
 		if !l.Addr.Is4() && !is6(l.Addr) || l.State < Bound || l.State > Declined {
 			return fmt.Errorf("lease of %v in state %v makes no sense", l.Addr, l.State)
 		}
@@ -113,6 +117,8 @@ func (s *Server) load(ctx context.Context) error {
 func (s *Server) Leases() iter.Seq[Lease] {
 	return func(yield func(Lease) bool) {
 		s.mu.Lock()
+		// Only the addresses are copied under the lock; a million leases would hold packets up for
+		// a second.
 		addrs := slices.Sorted(maps.Keys(s.table.byAddr))
 		addrs6 := slices.SortedFunc(maps.Keys(s.table6.byAddr), netip.Addr.Compare)
 		s.mu.Unlock()
@@ -133,6 +139,7 @@ func (s *Server) lease(a addr4) (Lease, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.table.byAddr[a]
+	// An offer is no lease: the client may choose another server.
 	if e == nil || e.state == offered {
 		return Lease{}, false
 	}

@@ -49,11 +49,15 @@ type stats struct {
 	partnerSent, partnerReceived, partnerLate atomic.Uint64
 }
 
+// receive counts a packet. Types are chosen by strangers, so that all unknown types share one
+// counter.
 func (s *stats) receive(t wire.Type) { s.received[min(int(t), len(s.received)-1)].Add(1) }
 
 // Stats returns the counters. Keys whose count is zero are left out.
 func (s *Server) Stats() Stats {
 	c := &s.stats
+	// The counters are read one by one: together they are not of one moment, which rates do not
+	// need.
 	out := Stats{
 		Received: map[string]uint64{}, Sent: map[string]uint64{}, Reasons: map[string]uint64{}, Events: map[string]uint64{},
 		Commits: c.commits.Load(), Committed: c.committed.Load(), CommitTime: time.Duration(c.commitTime.Load()),

@@ -115,11 +115,13 @@ func (t *table) remove(e *entry) {
 	if e.key != "" {
 		t.unlink(e)
 	}
+	// A reserved address is never free in the bitmap, whether a lease of it exists or not.
 	if e.sub != nil && t.cur.byAddr[e.addr] == nil {
 		e.sub.space.release(e.addr)
 	}
 }
 
+// link enters e first in the list of its client: the newest entry is asked for most.
 func (t *table) link(e *entry) {
 	if e.key != "" {
 		e.sameClient = t.byClient[e.key]
@@ -127,6 +129,7 @@ func (t *table) link(e *entry) {
 	}
 }
 
+// unlink takes e out of the list of its client. The list is short, so that a search costs little.
 func (t *table) unlink(e *entry) {
 	first := t.byClient[e.key]
 	if first == e {
@@ -158,6 +161,7 @@ func (t *table) schedule(e *entry) {
 	}
 }
 
+// unschedule is the inverse of schedule. Callers change state and end only between the two.
 func (t *table) unschedule(e *entry) {
 	t.due.remove(e)
 	t.charge(e, -1)
@@ -166,6 +170,8 @@ func (t *table) unschedule(e *entry) {
 	}
 }
 
+// listOf returns the list of e in its pool, or nil. Partners own ended addresses by parity, and
+// each takes from its own list.
 func (t *table) listOf(e *entry) *list {
 	if e.sub == nil || t.cur.byAddr[e.addr] != nil {
 		return nil
@@ -200,6 +206,7 @@ func (t *table) replace(c *serving, renamed []*entry) {
 		}
 	}
 	t.cur = c
+	// Quotas are counted again from the entries, since they belong to subnets.
 	clear(t.circuits)
 	for a := range c.byAddr {
 		c.find(a).space.take(a)
@@ -215,6 +222,7 @@ func (t *table) replace(c *serving, renamed []*entry) {
 			listed = append(listed, e)
 		}
 	}
+	// The lists give the address out first that was unused for the longest time.
 	sortByEnd(listed)
 	for _, e := range listed {
 		t.listOf(e).push(e)
