@@ -130,7 +130,7 @@ func (r *Rack) Serve(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		ends.Warn("connection to the region ended, trying again", "err", err)
+		ends.Warn("region disconnected, trying again", "err", err)
 		if time.Since(started) > r.cfg.MaxPause {
 			again.reset() // it was up: what ended it need not be what kept it from connecting
 		}
@@ -148,7 +148,7 @@ func (r *Rack) session(ctx context.Context) error {
 	if c, ok := conn.(io.Closer); ok {
 		defer c.Close()
 	}
-	r.cfg.Log.Info("connected to the region")
+	r.cfg.Log.Info("region connected")
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range r.cfg.Topics {
 		g.Go(func() error { return r.follow(ctx, conn, i) })
@@ -177,7 +177,7 @@ func (r *Rack) follow(ctx context.Context, conn Conn, topic int) error {
 		err = r.serve(about, topic, u)
 		r.served(topic, u.Position, err)
 		if err != nil {
-			r.cfg.Log.Error("state refused, still serving the last", "topic", name, "revision", u.Position.Revision, "err", err)
+			r.cfg.Log.Error("state refused, last one still served", "topic", name, "revision", u.Position.Revision, "err", err)
 		}
 	}
 }

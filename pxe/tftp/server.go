@@ -123,7 +123,7 @@ var errReplaced = errors.New("tftp: client started another transfer from the sam
 func (l *listener) start(ctx context.Context, r *Request, packet string, from peer) {
 	s := l.server
 	if !s.enter(r.Client.Addr()) {
-		s.log.Warn("tftp request dropped, too many transfers", "client", r.Client, "file", clean(r.Name))
+		s.log.Warn("tftp request dropped: too many transfers", "client", r.Client, "file", clean(r.Name))
 		s.cfg.Events(Transfer{Name: r.Name, Mode: r.Mode, Client: r.Client, Local: r.Local, Asked: r.Options,
 			Start: time.Now(), Size: -1, Err: ErrBusy})
 		return
@@ -145,7 +145,7 @@ func (l *listener) start(ctx context.Context, r *Request, packet string, from pe
 			delete(l.active, from.tid)
 		}
 		l.mu.Unlock()
-		s.log.Debug("tftp transfer", "client", stats.Client, "file", clean(stats.Name), "bytes", stats.Bytes, "duration", stats.Duration,
+		s.log.Debug("tftp transfer", "client", stats.Client, "file", clean(stats.Name), "bytes", stats.Bytes, "took", stats.Duration,
 			"options", stats.Granted, "retransmits", stats.Retransmits, "err", stats.Err)
 		t.events(stats)
 	})

@@ -236,7 +236,7 @@ func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) 
 	}()
 	if err != nil {
 		raw.Close()
-		p.refusals.Warn("connection refused", "from", raw.RemoteAddr().String(), "err", err)
+		p.refusals.Warn("connection refused", "client", raw.RemoteAddr().String(), "err", err)
 		return
 	}
 	name := conn.ConnectionState().PeerCertificates[0].Subject.CommonName

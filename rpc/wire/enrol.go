@@ -62,7 +62,7 @@ func (s *Server) enrol(ctx context.Context, conn net.Conn) {
 		out, err = s.cfg.Enrol(ctx, question)
 	}
 	if err != nil {
-		s.refusals.warn("enrolment refused", "from", conn.RemoteAddr().String(), "err", err)
+		s.refusals.warn("enrolment refused", "client", conn.RemoteAddr().String(), "err", err)
 		err = rpc.AsError("enrol", err)
 	}
 	// A client that has gone needs no answer.

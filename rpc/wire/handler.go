@@ -70,19 +70,19 @@ func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
 	cert := r.TLS.PeerCertificates[0]
 	rack, err := s.cfg.Authorize(r.Context(), cert)
 	if err != nil {
-		s.refusals.warn("rack refused", "name", cert.Subject.CommonName, "from", r.RemoteAddr, "err", err)
+		s.refusals.warn("rack refused", "rack", cert.Subject.CommonName, "client", r.RemoteAddr, "err", err)
 		refuse(w, err)
 		return
 	}
 	session := r.Context().Value(sessionKey{}).(*session)
 	if known, _ := session.identity(); known == "" {
-		s.cfg.Log.Info("rack connected", "rack", rack, "from", r.RemoteAddr)
+		s.cfg.Log.Info("rack connected", "rack", rack, "client", r.RemoteAddr)
 	}
 	session.begin(rack, s.cfg.Region.Conn(rack), cert)
 	// Disconnect may have looked for its sessions before this was one of them: what it was called
 	// for is known by now.
 	if _, err := s.cfg.Authorize(r.Context(), cert); err != nil {
-		s.refusals.warn("rack refused", "name", cert.Subject.CommonName, "from", r.RemoteAddr, "err", err)
+		s.refusals.warn("rack refused", "rack", cert.Subject.CommonName, "client", r.RemoteAddr, "err", err)
 		session.cut()
 		return
 	}

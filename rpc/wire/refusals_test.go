@@ -18,7 +18,7 @@ func TestComplaintsAreBounded(t *testing.T) {
 	for port := range 1000 {
 		fmt.Fprintf(c, "http: TLS handshake error from 192.0.2.7:%d: EOF\n", port)
 		fmt.Fprintf(c, "http2: server: error reading preface from client 192.0.2.7:%d: bogus greeting\n", port)
-		c.warn("rack refused", "from", port)
+		c.warn("rack refused", "client", port)
 	}
 	if n := strings.Count(text.String(), "\n"); n < refusalsAtOnce || n > refusalsAtOnce+20 { // a few more in minutes
 		t.Errorf("%d lines, want %d", n, refusalsAtOnce)
