@@ -46,11 +46,11 @@ func TestShapes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer bmc.Close()
-			var boots []power.BootDevice
+			boots := make(chan power.BootDevice, 10)
 			chassis.Configure(func(c *powersim.Chassis) {
 				c.OnPower = func(on bool, boot power.BootDevice) {
 					if on {
-						boots = append(boots, boot)
+						boots <- boot
 					}
 				}
 			})
@@ -68,8 +68,10 @@ func TestShapes(t *testing.T) {
 			if report, err := c.Cycle(t.Context(), target, power.Options{Boot: power.Disk}); err != nil {
 				t.Fatalf("cycle: %+v, %v", report, err)
 			}
-			for deadline := time.Now().Add(5 * time.Second); chassis.Cycles() == 0 && time.Now().Before(deadline); {
-				time.Sleep(10 * time.Millisecond)
+			for _, want := range []power.BootDevice{power.Network, power.Disk} {
+				if got := <-boots; got != want {
+					t.Errorf("booted from %q, want %q", got, want)
+				}
 			}
 			for _, on := range []bool{true, false} {
 				if err := c.Identify(t.Context(), target, on); err != nil || chassis.Light() != on {
@@ -82,8 +84,8 @@ func TestShapes(t *testing.T) {
 			if report, err := c.Ensure(t.Context(), target, power.Off, power.Options{Soft: time.Second}); err != nil {
 				t.Fatalf("off: %+v, %v", report, err)
 			}
-			if len(boots) != 2 || boots[0] != power.Network || boots[1] != power.Disk {
-				t.Errorf("booted from %q", boots)
+			if n := chassis.Cycles(); len(boots) != 0 || n != 1 {
+				t.Errorf("%d further boots, %d cycles", len(boots), n)
 			}
 			if n := bmc.Sessions(); n != 0 {
 				t.Errorf("%d sessions are still open", n)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/gomaas/maas/pxe/tftp"
 	pin "github.com/pin/tftp/v3"
@@ -56,7 +55,6 @@ func BenchmarkGet(b *testing.B) {
 			}
 			done := make(chan error, 1)
 			go func() { done <- s.Serve(conn) }()
-			time.Sleep(50 * time.Millisecond)
 			benchGet(b, conn.LocalAddr().String(), 1, tftp.Client.Get)
 			s.Shutdown()
 			<-done

@@ -65,10 +65,21 @@ func TestPathMTU(t *testing.T) {
 	}
 }
 
+// bound reports whether a socket can be bound to an address, as duplicate address detection forbids.
+func bound(ns *netlab.NS, addr, zone string) bool {
+	return ns.Do(func() error {
+		conn, err := net.ListenPacket("udp6", net.JoinHostPort(addr+"%"+zone, "0"))
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}) == nil
+}
+
 // linkLocalOf waits for the interface's link-local address.
 func linkLocalOf(t *testing.T, ns *netlab.NS, name string) (addr string) {
 	t.Helper()
-	for range 50 {
+	for range 200 {
 		err := ns.Do(func() error {
 			ifi, err := net.InterfaceByName(name)
 			if err != nil {
@@ -85,11 +96,10 @@ func linkLocalOf(t *testing.T, ns *netlab.NS, name string) (addr string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if addr != "" {
-			time.Sleep(2 * time.Second) // duplicate address detection
+		if addr != "" && bound(ns, addr, name) {
 			return addr
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // for the kernel: it makes the address and detects duplicates
 	}
 	t.Fatal("no link-local address on " + name)
 	return ""

@@ -165,22 +165,12 @@ func later(t *testing.T, old []byte) []byte {
 	return append(unknown, text...)
 }
 
-// oldRegion answers with what was recorded.
-func oldRegion(t *testing.T, s *site, old recorded, update []byte, announced []byte) string {
+// oldRegion answers with what was recorded. The channel gets the answers to the announced call.
+func oldRegion(t *testing.T, s *site, old recorded, update []byte, announced []byte) (address string, answered chan string) {
 	t.Helper()
 	cfg := s.ca.RegionTLS()
 	cfg.MinVersion, cfg.NextProtos, cfg.ClientAuth = tls.VersionTLS13, []string{"h2"}, tls.RequireAndVerifyClientCert
-	answered := make(chan string, 1)
-	t.Cleanup(func() {
-		select {
-		case got := <-answered:
-			if got != old.Answer {
-				t.Errorf("answer %s, want %s", got, old.Answer)
-			}
-		default:
-			t.Error("the announced call was not answered")
-		}
-	})
+	answered = make(chan string, 1)
 	mux := http.NewServeMux()
 	reply := func(path, body string) {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body+"\n") })
@@ -215,7 +205,7 @@ func oldRegion(t *testing.T, s *site, old recorded, update []byte, announced []b
 	done := make(chan error, 1)
 	go func() { done <- srv.ServeTLS(ln, "", "") }()
 	t.Cleanup(func() { srv.Close(); <-done })
-	return ln.Addr().String()
+	return ln.Addr().String(), answered
 }
 
 // The rack of today talks to an old region, and to a newer one, whose further fields, messages and topics it passes over.
@@ -225,7 +215,7 @@ func TestANewRackAndOtherRegions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, rpc.NewRegion(rpc.RegionConfig{}))
 			id := s.identity(t, "rack-1")
-			at := oldRegion(t, s, old, update, unhex(t, old.Announce))
+			at, answered := oldRegion(t, s, old, update, unhex(t, old.Announce))
 			d := &wire.Dialer{Regions: func() []string { return []string{at} }, TLS: id.TLS}
 			conn, err := d.Dial(t.Context())
 			if err != nil {
@@ -254,13 +244,17 @@ func TestANewRackAndOtherRegions(t *testing.T) {
 				t.Errorf("a method that it does not have: %v", err)
 			}
 			var methods rpc.Methods
-			answered := make(chan struct{})
-			rpc.Offer(&methods, "double", func(_ context.Context, n int) (int, error) { defer close(answered); return 2 * n, nil })
-			accepting, stop := context.WithTimeout(t.Context(), 5*time.Second)
+			rpc.Offer(&methods, "double", func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+			accepting, stop := context.WithCancel(t.Context())
 			defer stop()
-			go func() { <-answered; time.Sleep(50 * time.Millisecond); stop() }()
-			if err := conn.Accept(accepting, &methods); err == nil {
-				t.Error("Accept ended without its context")
+			ended := make(chan error, 1)
+			go func() { ended <- conn.Accept(accepting, &methods) }()
+			if got := <-answered; got != old.Answer {
+				t.Errorf("answer %s, want %s", got, old.Answer)
+			}
+			stop()
+			if err := <-ended; err == nil {
+				t.Error("Accept ended without an error")
 			}
 		})
 	}

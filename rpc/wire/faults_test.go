@@ -110,7 +110,7 @@ func TestNothingIsLostOrTakenTwice(t *testing.T) {
 				if random.IntN(3) == 0 {
 					faults.Cut()
 				}
-				time.Sleep(time.Duration(random.IntN(4)) * time.Millisecond)
+				time.Sleep(time.Duration(random.IntN(4)) * time.Millisecond) // spreads the facts; the result does not depend on it
 			}
 			faults.LoseAck(false)
 			faults.Down(false)
