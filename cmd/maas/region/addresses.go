@@ -84,8 +84,8 @@ func (p *rackProber) ask(ctx context.Context, rack string, addr netip.Addr) (boo
 	return inUse, nil
 }
 
-// racksOn returns the connected racks that have an address in a subnet, at most probeRacks. If
-// none is connected, it waits for one, once for all addresses of the machine: after a start of the
+// racksOn returns the connected racks that have an address in a subnet, at most probeRacks. If none
+// is connected, it waits for one, once for all addresses of the machine: after a start of the
 // region its racks take a moment to connect.
 func (p *rackProber) racksOn(ctx context.Context, subnet ipam.Subnet) (names []string, err error) {
 	racks, err := p.region.inv.Racks.List(ctx)

@@ -15,10 +15,10 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
-// TokenInfo is a token of a rack, as the command line shows it.
+// TokenInfo is a token of a rack in the answers of the command socket.
 type TokenInfo struct {
 	ID      int64     `json:"id"`
-	Token   string    `json:"token,omitempty"` // only when it is made
+	Token   string    `json:"token,omitempty"` // only in the answer that creates it; the database has its hash alone
 	Rack    string    `json:"rack,omitempty"`
 	Zone    string    `json:"zone"`
 	Expires time.Time `json:"expires"`
@@ -26,32 +26,36 @@ type TokenInfo struct {
 	UsedBy  string    `json:"used_by,omitempty"`
 }
 
-// RackInfo is a rack, as the command line shows it.
+// RackInfo is a rack in the answers of the command socket.
 type RackInfo struct {
 	Name      string    `json:"name"`
 	Zone      string    `json:"zone"`
 	Connected bool      `json:"connected"`
 	LastSeen  time.Time `json:"last_seen,omitzero"`
 	Addresses []string  `json:"addresses"`
-	// Certificate is when its last one expires; zero when it has none, as a rack in the region's own process.
+	// Certificate is the time at which its last certificate expires. It is zero for a rack without
+	// one, such as the rack in the region's own process.
 	Certificate time.Time `json:"certificate,omitzero"`
-	// Region is the one that it reported to last, Heard when, and Away since when it counts as away; zero when it does not.
+	// Region is the region of its last report, Heard the time of that report. Away is the time
+	// since which the rack counts as away; zero = it does not.
 	Region string    `json:"region,omitempty"`
 	Heard  time.Time `json:"heard,omitzero"`
 	Away   time.Time `json:"away,omitzero"`
-	// Report is how it did then.
+	// Report is its last report.
 	Report inventory.RackReport `json:"report"`
 }
 
-// Paths of the command socket. They are not served to the network.
+// Paths of the command socket. They are not served to the network: a token admits a rack, and with
+// it the secrets of BMCs.
 const (
 	TokensPath = "/api/v1/rack-tokens"
 	RacksPath  = "/api/v1/racks"
 )
 
-// Local returns the API for the administrator on this host: it trusts its clients, for a socket that
-// only the administrator can open.
+// Local returns the API for the administrator on this host: it trusts its clients, for a socket
+// that only the administrator can open.
 func (r *Region) Local() http.Handler {
+	// The patterns below are more specific than "/", so they win over the API's handler.
 	mux := http.NewServeMux()
 	mux.Handle("/", r.api.Local())
 	profiles(mux)
@@ -66,7 +70,7 @@ func (r *Region) Local() http.Handler {
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(out) // a client that has gone needs no answer
+			_ = json.NewEncoder(w).Encode(out) // an error means that the client has gone
 		})
 	}
 	return mux
@@ -85,7 +89,8 @@ func statusOf(err error) int {
 
 var errNoRacks = errors.New("this daemon takes no racks of other hosts; run `maas region` for that")
 
-// tokenTime is how long a token is good unless told otherwise, and maxTokenTime how long at most.
+// tokenTime is the default life of a token, and maxTokenTime the longest. A token is typed or
+// pasted within minutes; longer lives are for images that enrol at their first start.
 const (
 	tokenTime    = time.Hour
 	maxTokenTime = 30 * 24 * time.Hour
@@ -114,7 +119,7 @@ func (r *Region) createToken(req *http.Request) (any, error) {
 	return TokenInfo{ID: t.ID, Token: token.String(), Rack: t.Rack, Zone: zones[t.ZoneID], Expires: t.Expires}, err
 }
 
-// zoneID finds a zone by name; 0 for none.
+// zoneID finds a zone by name; 0 = no name was given, which means the default zone.
 func (r *Region) zoneID(req *http.Request, name string) (int64, error) {
 	zones, err := r.inv.Zones.List(req.Context())
 	if err != nil || name == "" {
@@ -173,6 +178,7 @@ func (r *Region) listRacks(req *http.Request) (any, error) {
 				info.Addresses = append(info.Addresses, a.String())
 			}
 		}
+		// While a rack renews its certificate it has two; the later one counts.
 		for _, c := range certs {
 			if c.Rack == k.Name && c.Revoked.IsZero() && c.Expires.After(info.Certificate) {
 				info.Certificate = c.Expires
@@ -183,12 +189,14 @@ func (r *Region) listRacks(req *http.Request) (any, error) {
 	return out, errors.Join(err1, err2, err3, err4)
 }
 
-// revokeRack shuts a rack out. Its session ends at once here, and at other regions when they see the change.
+// revokeRack voids the certificates of a rack. Its session with this region ends at once, its
+// sessions with other regions once these read the change.
 func (r *Region) revokeRack(req *http.Request) (any, error) {
 	name := req.PathValue("name")
 	if err := r.inv.Enrolment.Revoke(req.Context(), name); err != nil {
 		return nil, err
 	}
+	// The watch of revocations would end the session too, a moment after the answer.
 	if r.racks != nil {
 		return struct{}{}, r.racks.cutRevoked(req.Context())
 	}

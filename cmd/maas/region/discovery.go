@@ -12,19 +12,20 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// takeObservation records what a rack saw.
+// takeObservation records a sighting by a rack.
 func (r *Region) takeObservation(ctx context.Context, rack string, seen discoveryrpc.Fact) error {
 	return r.inv.Discoveries.Record(ctx, rack, discoveryrpc.EventOf(seen))
 }
 
-// beaconKey is the secret that racks' beacons are made with. It follows from the region's own, and tells nothing about it.
+// beaconKey derives the key that authenticates the beacons between racks. Racks get this key, so it
+// must not reveal the region's secret, from which it follows.
 func beaconKey(secret []byte) []byte {
 	h := hmac.New(sha256.New, secret)
 	h.Write([]byte("beacons between racks"))
 	return h.Sum(nil)
 }
 
-// discoveryPolicy is what a rack does about discovery.
+// discoveryPolicy returns a rack's part in discovery.
 func (r *Region) discoveryPolicy(m *inventory.Model, rack inventory.Rack) discoveryrpc.Policy {
 	plan := plan.Discovery(m, rack)
 	return discoveryrpc.Policy{
@@ -32,10 +33,11 @@ func (r *Region) discoveryPolicy(m *inventory.Model, rack inventory.Rack) discov
 	}
 }
 
-// discoveryTime is how often it is looked at whether something has expired or is to be swept, as in MAAS.
+// discoveryTime is the interval at which expired observations are removed and due sweeps are
+// started, as in MAAS.
 const discoveryTime = 5 * time.Minute
 
-// discover keeps discoveries fresh until ctx ends.
+// discover removes expired observations and sweeps subnets until ctx ends.
 func (r *Region) discover(ctx context.Context) error {
 	tick := time.NewTicker(discoveryTime)
 	defer tick.Stop()
@@ -51,7 +53,8 @@ func (r *Region) discover(ctx context.Context) error {
 	}
 }
 
-// settleScans asks after this region's scans, whichever region is the leader of sweeps, until ctx ends.
+// settleScans follows the scans that this region started until ctx ends. The leader of sweeps
+// cannot do it: each region knows its own scans only, and clients start scans at any region.
 func (r *Region) settleScans(ctx context.Context) error {
 	tick := time.NewTicker(discoveryTime)
 	defer tick.Stop()
@@ -66,7 +69,7 @@ func (r *Region) settleScans(ctx context.Context) error {
 	}
 }
 
-// freshen forgets what has expired and sweeps the subnets whose time has come.
+// freshen removes expired observations and starts the sweeps that are due.
 func (r *Region) freshen(ctx context.Context, now time.Time) error {
 	if _, err := r.inv.Discoveries.Expire(ctx, now); err != nil {
 		return err

@@ -9,8 +9,9 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// dynamicUpdate commits what a rack's DNS server was asked to change. The rack has checked the signature; whether the key may
-// do that is decided here again. What the site does not allow is an answer, not an error.
+// dynamicUpdate commits an update that a client sent to a rack's DNS server. The rack has verified
+// the signature, but authority is the region's: it checks again whether the key may change these
+// names. A refusal is an answer, not an error, so that the rack does not repeat the call.
 func (r *Region) dynamicUpdate(ctx context.Context, key string, message []byte) (rcode int, err error) {
 	rcode, err = r.inv.DynamicUpdate(ctx, key, message, plan.DNS)
 	if err != nil && rcode == dns.RcodeServerFailure {

@@ -21,10 +21,11 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// explainTime is how long racks have for an answer.
+// explainTime limits the call to each rack; the answer contains the racks that were too late with
+// their error.
 const explainTime = 10 * time.Second
 
-// explainRoutes are the endpoints that tell why.
+// explainRoutes returns the endpoints that explain decisions of racks.
 func (r *Region) explainRoutes() map[string]maasapi.Endpoint {
 	return map[string]maasapi.Endpoint{
 		"GET /api/v1/explain/dhcp":        r.getDHCPExplanation,
@@ -33,14 +34,15 @@ func (r *Region) explainRoutes() map[string]maasapi.Endpoint {
 	}
 }
 
-// RackAnswer is what one rack says. A rack that could not be asked has an error.
+// RackAnswer is the answer of one rack, or the error of the call.
 type RackAnswer struct {
 	Rack  string `json:"rack"`
 	Error string `json:"error,omitempty"`
 	explain.Answer
 }
 
-// askRacks asks all racks of the site.
+// askRacks asks all racks of the site at once: one that is away would hold up the others for
+// explainTime.
 func (r *Region) askRacks(ctx context.Context, q explain.Query) ([]RackAnswer, error) {
 	racks, err := r.inv.Racks.List(ctx)
 	if err != nil {
@@ -54,6 +56,7 @@ func (r *Region) askRacks(ctx context.Context, q explain.Query) ([]RackAnswer, e
 		go func() {
 			defer func() { done <- struct{}{} }()
 			out[i].Rack = rack.Name
+			// Each goroutine writes its own element, so no lock is needed.
 			answer, err := explain.Ask(ctx, r.rack(rack.Name), q)
 			if err != nil {
 				out[i].Error = err.Error()
@@ -67,14 +70,15 @@ func (r *Region) askRacks(ctx context.Context, q explain.Query) ([]RackAnswer, e
 	return out, nil
 }
 
-// DHCPExplanation is what a machine would be answered by the site's racks.
+// DHCPExplanation contains the answers that the site's racks would give a client.
 type DHCPExplanation struct {
 	MAC     string       `json:"mac"`
-	Machine string       `json:"machine,omitempty"` // that it belongs to
+	Machine string       `json:"machine,omitempty"` // that has the MAC
 	Racks   []RackAnswer `json:"racks"`
 }
 
-// getDHCPExplanation answers for mac, arch (such as uefi or bios, none for an operating system; that of the machine when left out), subnet or vlan, and ipv6=true.
+// getDHCPExplanation serves the parameters mac, arch, subnet or vlan, and ipv6=true. Arch is such
+// as uefi or bios, or none for an operating system; if empty, it is the machine's.
 func (r *Region) getDHCPExplanation(req *http.Request) (any, error) {
 	query := req.URL.Query()
 	mac, err := pxe.ParseMAC(query.Get("mac"))
@@ -82,6 +86,7 @@ func (r *Region) getDHCPExplanation(req *http.Request) (any, error) {
 		return nil, maasapi.BadField("mac", "is needed, and is a MAC address such as 02:00:00:00:00:01")
 	}
 	q := explain.Query{MAC: mac.String(), IPv6: query.Get("ipv6") == "true"}
+	// An unknown MAC is a fair question: what would a machine get that is new to the site?
 	m, err := r.inv.MachineByMAC(req.Context(), mac)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -97,7 +102,7 @@ func (r *Region) getDHCPExplanation(req *http.Request) (any, error) {
 	return out, err
 }
 
-// subnetsOf are the prefixes that are meant; none = all.
+// subnetsOf returns the prefixes of a subnet or of the subnets of a VLAN; nil = all.
 func (r *Region) subnetsOf(ctx context.Context, subnet, vlan string) (out []netip.Prefix, err error) {
 	if subnet != "" {
 		s, err := r.inv.Subnets.Find(ctx, subnet)
@@ -122,7 +127,7 @@ func (r *Region) subnetsOf(ctx context.Context, subnet, vlan string) (out []neti
 	return out, err
 }
 
-// BootExplanation is what a machine would boot, and why.
+// BootExplanation contains the profile that a machine would boot, and its origin.
 type BootExplanation struct {
 	Machine string       `json:"machine,omitempty"`
 	MAC     string       `json:"mac"`
@@ -130,7 +135,8 @@ type BootExplanation struct {
 	Racks   []RackAnswer `json:"racks"`
 }
 
-// getBootExplanation answers for a machine by name or MAC, with arch as for DHCP. Only racks that serve it know all.
+// getBootExplanation serves a machine by name or MAC, with arch as for DHCP. The profile may depend
+// on the subnet, so the racks that serve the machine answer.
 func (r *Region) getBootExplanation(req *http.Request) (any, error) {
 	m, mac, err := r.machineNamed(req.Context(), req.PathValue("name"))
 	if err != nil {
@@ -147,6 +153,7 @@ func (r *Region) getBootExplanation(req *http.Request) (any, error) {
 	}
 	out.Why = whyProfile(model, m)
 	out.Racks, err = r.askRacks(req.Context(), q)
+	// Racks know the resulting profile, but not the rule that it comes from.
 	for _, a := range out.Racks {
 		if a.Boot != nil {
 			a.Boot.Rule = bootRule(model, m, a.Boot.Addr)
@@ -155,7 +162,8 @@ func (r *Region) getBootExplanation(req *http.Request) (any, error) {
 	return out, err
 }
 
-// machineNamed finds a machine by name, system ID or MAC. A MAC need not be known.
+// machineNamed finds a machine by name, system ID or MAC. An unknown MAC is a machine without an
+// ID: it would be enlisted.
 func (r *Region) machineNamed(ctx context.Context, name string) (inventory.Machine, net.HardwareAddr, error) {
 	if mac, err := pxe.ParseMAC(name); err == nil {
 		m, err := r.inv.MachineByMAC(ctx, mac)
@@ -175,7 +183,8 @@ func (r *Region) machineNamed(ctx context.Context, name string) (inventory.Machi
 	return m, i.MAC, nil
 }
 
-// archOf reads the firmware of a query. Without one it is that which the machine was last seen with, or else what most have.
+// archOf reads the firmware of a query. The default is the firmware that the machine was last seen
+// with, or the most common one of its architecture.
 func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
 	if text != "" {
 		arch, err := explain.ParseArch(text)
@@ -184,6 +193,7 @@ func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
 		}
 		return arch, err
 	}
+	// A method may have several architecture codes; firmware that uses it is served alike for each.
 	for _, method := range pxe.Methods() {
 		if method.Name == m.Firmware && len(method.Arch) > 0 {
 			return &method.Arch[0], nil
@@ -196,7 +206,7 @@ func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
 	return &usual, nil
 }
 
-// whyProfile says where the profile comes from, as far as that does not depend on the rack.
+// whyProfile describes the origin of the profile, as far as it does not depend on the subnet.
 func whyProfile(model *inventory.Model, m inventory.Machine) string {
 	if m.ID == 0 {
 		return "no machine has this MAC: it gets the profile of the subnet where it boots, or the site's default, and is enlisted"
@@ -213,7 +223,7 @@ func whyProfile(model *inventory.Model, m inventory.Machine) string {
 	return why
 }
 
-// bootRule says which profile decides for a machine at an address.
+// bootRule names the rule that decides for a machine at an address.
 func bootRule(model *inventory.Model, m inventory.Machine, a netip.Addr) string {
 	machine := &m
 	if m.ID == 0 {
@@ -228,17 +238,17 @@ func bootRule(model *inventory.Model, m inventory.Machine, a netip.Addr) string 
 	return cmp.Or(plan.BootRule(model, machine, at), "none: it finds nothing and goes on with its next boot device")
 }
 
-// AddressExplanation is everything that is known of an address.
+// AddressExplanation contains all that the site knows about an address.
 type AddressExplanation struct {
 	IP     netip.Addr `json:"ip"`
 	Subnet string     `json:"subnet,omitempty"`
 	VLAN   string     `json:"vlan,omitempty"` // fabric and tag
-	// Facts are what is known, the most certain first.
+	// Facts are in order of certainty: what was configured precedes what was observed.
 	Facts []AddressFact `json:"facts"`
 	Racks []RackAnswer  `json:"racks"` // leases
 }
 
-// AddressFact is one thing that is known of an address.
+// AddressFact is one finding about an address.
 type AddressFact struct {
 	Kind  string    `json:"kind"` // gateway, range, allocation, reservation, rack, discovery, dns
 	Text  string    `json:"text"`
@@ -252,20 +262,21 @@ func (r *Region) getAddressExplanation(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, maasapi.BadField("ip", fmt.Sprintf("%q is not an IP address", req.PathValue("ip")))
 	}
-	ip = ip.Unmap()
+	ip = ip.Unmap() // the database has IPv4 addresses in their short form
 	out := AddressExplanation{IP: ip, Facts: []AddressFact{}}
 	err = r.inv.Consistently(req.Context(), func(ctx context.Context) error {
 		model, err := r.inv.Model(ctx)
 		if err != nil {
 			return err
 		}
-		out.Facts = out.Facts[:0]
+		out.Facts = out.Facts[:0] // the database may ask for another run
 		return r.explainAddress(ctx, model, &out)
 	})
 	if err != nil {
 		return nil, err
 	}
 	out.Racks, err = r.askRacks(req.Context(), explain.Query{Addr: ip})
+	// Racks that do not serve the address have no lease of it, and would be noise.
 	out.Racks = slices.DeleteFunc(out.Racks, func(a RackAnswer) bool { return a.Lease == nil && a.Error == "" })
 	return out, err
 }
@@ -307,7 +318,7 @@ func (r *Region) explainAddress(ctx context.Context, model *inventory.Model, out
 	return nil
 }
 
-// explainSubnet tells what the address is in its subnet, and who holds it.
+// explainSubnet adds the role of the address in its subnet, and its holder.
 func (r *Region) explainSubnet(ctx context.Context, subnet ipam.Subnet, out *AddressExplanation) error {
 	add := func(f AddressFact) { out.Facts = append(out.Facts, f) }
 	out.Subnet = subnet.Prefix.String()
@@ -348,7 +359,7 @@ func (r *Region) explainSubnet(ctx context.Context, subnet ipam.Subnet, out *Add
 	return err
 }
 
-// explainNames tells the names in DNS, and the racks that have the address.
+// explainNames adds the names in DNS, and the racks that have the address.
 func (r *Region) explainNames(model *inventory.Model, out *AddressExplanation) {
 	for _, k := range model.Racks {
 		for _, l := range k.Links {

@@ -18,15 +18,16 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// takeFacts records what a rack reports, all in one transaction. A fact that the inventory refuses is logged and counts as
-// taken, since it would be refused for ever; only when nothing can be recorded at all is an error returned, and the rack
-// offers the facts again.
+// takeFacts records the facts of a rack in one transaction. A fact that breaks a rule of the
+// inventory is logged and counts as taken: it would be refused each time, and the facts behind it
+// would never arrive. An error means that the database failed; the rack sends the facts again.
 func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) error {
 	err := r.inv.Atomically(ctx, func(ctx context.Context) error {
 		fresh, err := r.onlyNew(ctx, rack, facts)
 		if err != nil {
 			return err
 		}
+		// The order is the rack's: a lease that ended and began again must end in this order.
 		for _, f := range fresh {
 			if err := r.takeFact(ctx, rack, f); isRefusal(err) {
 				r.log.Warn("fact refused", "rack", rack, "kind", f.Kind, "seq", f.Seq, "err", err)
@@ -42,8 +43,10 @@ func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) e
 	return err
 }
 
-// onlyNew leaves out the facts that were taken before. A rack offers those again whose acknowledgement it has not seen.
+// onlyNew removes the facts that were taken before. A rack repeats facts if the connection ended
+// before their acknowledgment arrived.
 func (r *Region) onlyNew(ctx context.Context, rack string, facts []rpc.Fact) ([]rpc.Fact, error) {
+	// Facts without an outbox are of a sender that does not repeat them.
 	if len(facts) == 0 || facts[0].Outbox == "" {
 		return facts, nil
 	}
@@ -58,7 +61,8 @@ func (r *Region) onlyNew(ctx context.Context, rack string, facts []rpc.Fact) ([]
 	return facts[skip:], err
 }
 
-// isRefusal reports errors that say something about the fact, not about the database.
+// isRefusal reports whether an error is about the fact. Other errors are about the database and may
+// not occur the next time.
 func isRefusal(err error) bool {
 	var (
 		invalid *inventory.InvalidError
@@ -92,21 +96,24 @@ func (r *Region) takeFact(ctx context.Context, rack string, f rpc.Fact) error {
 		}
 		return r.takeObservation(ctx, rack, seen)
 	}
-	return nil // a newer rack knows more kinds
+	return nil // of a rack that is newer than this region
 }
 
 func (r *Region) takeLease(ctx context.Context, l dhcprpc.Fact, at time.Time) error {
 	mac := l.HardwareAddr()
 	if mac == nil {
-		return nil // a client without a link address is nobody's interface
+		return nil // a client without a link address, which belongs to no interface
 	}
 	return r.inv.Leases.Record(ctx, inventory.LeaseFact{
 		MAC: mac, Addr: l.Addr, Hostname: l.Hostname, Time: at, Expires: l.End, Ended: !l.Holds(),
 	})
 }
 
-// takeBoot enlists the machine that asked for its configuration, and writes the steps of a boot into the log.
+// takeBoot enlists the machine that asked for its configuration, and logs the steps of a boot.
+// Earlier steps enlist none: the first offer goes to any DHCP client with PXE options, also to one
+// that boots elsewhere.
 func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
+	// A probe is a check of the service, by doctor for example, and of no machine.
 	if len(e.MAC) == 0 || e.Probe {
 		return nil
 	}
@@ -129,12 +136,12 @@ func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
 		return err
 	}
 	if e.Absent || e.Stage == pxe.StageOffer {
-		return nil // of the boot only, not of the log
+		return nil // part of the boot's steps; the log would have a line for each file name that firmware tries
 	}
 	return r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)})
 }
 
-// architecture is the name that MAAS has for a machine's, empty when firmware did not say.
+// architecture returns MAAS' name of an architecture; "" if the firmware did not send one.
 func architecture(a pxe.Arch) string {
 	if a == pxe.ArchUnknown {
 		return ""
@@ -142,8 +149,8 @@ func architecture(a pxe.Arch) string {
 	return a.String() + "/generic"
 }
 
-// firmware is the boot method with the kind of firmware in front, such as "bios-ipxe" or "uefi-amd64-pxe", empty when it did
-// not say.
+// firmware returns the kind of firmware and the boot method, such as "bios-ipxe" or
+// "uefi-amd64-pxe"; the method alone if the kind is unknown.
 func firmware(e pxe.Event) string {
 	if e.Method == "" || e.Arch == pxe.ArchUnknown {
 		return e.Method
@@ -155,6 +162,7 @@ func firmware(e pxe.Event) string {
 	case e.Arch.UEFI():
 		kind = "uefi"
 	}
+	// Methods such as uefi-amd64-pxe contain the kind already.
 	if strings.HasPrefix(e.Method, kind) {
 		return e.Method
 	}
@@ -168,7 +176,7 @@ func level(e pxe.Event) string {
 	return "info"
 }
 
-// describe is one line about a request.
+// describe returns one line about a request.
 func describe(e pxe.Event) string {
 	text := fmt.Sprintf("%s: %s by %s, %d bytes in %v", e.Stage, e.Path, e.Proto, e.Bytes, e.Duration.Round(time.Millisecond))
 	if e.BlockSize > 0 {

@@ -9,22 +9,23 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// TaskHealth looks whether racks are still heard of.
+// TaskHealth is the task of noticing racks without reports.
 const TaskHealth = "health"
 
 const (
 	healthEvery = 10 * time.Second
-	// awayAfter is how long a rack may be silent: three of its reports.
+	// awayAfter is the silence after which a rack counts as away: three reports, so that a lost one
+	// is no alarm.
 	awayAfter = 3 * register.ReportEvery
 )
 
-// takeReport records how a rack does.
+// takeReport records the health report of a rack.
 func (r *Region) takeReport(ctx context.Context, report inventory.RackReport) (register.Answer, error) {
 	return register.Answer{}, r.inv.Health.Report(ctx, rpc.CallingRack(ctx), r.name, report)
 }
 
-// watchRacks notices racks that fall silent, until ctx ends. The time before it began says nothing: there may have been no
-// region to report to.
+// watchRacks notices racks that fall silent until ctx ends. It begins after awayAfter: during an
+// outage of all regions racks had no region to report to.
 func (r *Region) watchRacks(ctx context.Context) error {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
@@ -34,6 +35,7 @@ func (r *Region) watchRacks(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
+			// After a change of the leader too: the last one may have been cut off from the racks.
 			if now.Sub(began) < awayAfter {
 				continue
 			}

@@ -27,8 +27,8 @@ const (
 )
 
 // holder returns the name under which the region takes leases. Several regions may be configured
-// with one name, and a restarted region must not continue with the token of its former life, so
-// the name contains the life where the database is shared.
+// with one name, and a restarted region must not continue with the token of its former life, so the
+// name contains the life where the database is shared.
 func (r *Region) holder() string {
 	if !r.db.Shared() {
 		return r.name

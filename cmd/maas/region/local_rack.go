@@ -7,8 +7,8 @@ import (
 	"github.com/gomaas/maas/rpc/enrol"
 )
 
-// LocalRackIdentity is who the rack of this process is to the racks of others, always good for some time yet. It is nil when
-// this region takes no such racks.
+// LocalRackIdentity returns the certificate that the rack of this process presents to its failover
+// partners, renewed in time. It is nil if this region admits no racks of other processes.
 func (r *Region) LocalRackIdentity() (func() *enrol.Identity, error) {
 	if r.racks == nil {
 		return nil, nil

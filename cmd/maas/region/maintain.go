@@ -8,24 +8,28 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// What the database keeps, and how often it is looked at.
+// Intervals of maintenance, and the bounds of what the database keeps.
 const (
 	maintainEvery = time.Minute
 	trimEvery     = time.Hour
-	// leaseGrace is how long an ended lease stays known: its renewal may still be on the way from its rack.
+	// leaseGrace is the time for which an ended lease is kept: its renewal may still be in the
+	// outbox of its rack.
 	leaseGrace = 5 * time.Minute
-	// keepEvents and keepChanges bound the log and the change feed. A reader further behind reads all anew.
+	// keepEvents and keepChanges are numbers of rows. A reader of changes that is further behind
+	// has to read the whole model.
 	keepEvents  = 200_000
 	keepChanges = 100_000
-	// quarantine is how long a released address is given to nobody else, so that ARP caches and DNS answers run out.
+	// quarantine is the time for which only its last holder gets a released address: others may
+	// still have it in ARP caches and DNS answers.
 	quarantine = 10 * time.Minute
 )
 
-// maintain forgets what is over, and says when a subnet runs full, until ctx ends. What fails is tried again the next time.
+// maintain deletes what has expired and reports subnets that run full, until ctx ends. A failed
+// step is repeated in the next round.
 func (r *Region) maintain(ctx context.Context) error {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
-	full := make(map[int64]string) // subnets that were told of
+	full := make(map[int64]string) // names of reported subnets by ID
 	var trimmed time.Time
 	for {
 		select {
@@ -43,7 +47,7 @@ func (r *Region) maintain(ctx context.Context) error {
 	}
 }
 
-// try logs an error that the next round may not meet again.
+// try logs an error; the caller repeats the step in its next round.
 func (r *Region) try(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("maintenance failed, trying again later", "what", what, "err", err)
@@ -58,8 +62,9 @@ func (r *Region) expireLeases(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// noticeFull tells, once each, of subnets that begin or cease to run out of addresses. told is what was said before.
-func (r *Region) noticeFull(ctx context.Context, told map[int64]string) error {
+// noticeFull logs, once each, the subnets that begin or cease to run out of addresses. reported
+// holds the names of subnets logged before, by ID: a subnet deleted since has only this name left.
+func (r *Region) noticeFull(ctx context.Context, reported map[int64]string) error {
 	notices, err := r.inv.ExhaustionNotices(ctx)
 	if err != nil {
 		return err
@@ -67,18 +72,19 @@ func (r *Region) noticeFull(ctx context.Context, told map[int64]string) error {
 	now := make(map[int64]bool)
 	for _, n := range notices {
 		now[n.Subnet.ID] = true
-		if told[n.Subnet.ID] != "" {
+		if reported[n.Subnet.ID] != "" {
 			continue
 		}
 		r.log.Warn("subnet almost exhausted", "subnet", n.Subnet.String(), "free", n.Statistics.Available, "total", n.Statistics.Total)
 		if err := r.inv.Events.Add(ctx, inventory.Event{Kind: "subnet", Level: "warning", Description: n.String()}); err != nil {
 			return err
 		}
-		told[n.Subnet.ID] = n.Subnet.String()
+		// Only after the event is stored: if that fails, the next round reports the subnet again.
+		reported[n.Subnet.ID] = n.Subnet.String()
 	}
-	for id, name := range told {
+	for id, name := range reported {
 		if !now[id] {
-			delete(told, id)
+			delete(reported, id)
 			text := fmt.Sprintf("subnet %s has enough free addresses again", name)
 			if err := r.inv.Events.Add(ctx, inventory.Event{Kind: "subnet", Level: "info", Description: text}); err != nil {
 				return err

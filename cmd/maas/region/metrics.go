@@ -28,13 +28,15 @@ func newCalls() calls {
 
 // called counts a request to the API.
 func (r *Region) called(route string, code int, took time.Duration) {
+	// The route, not the path: paths contain IDs, and each would be a time series.
 	method, path, _ := strings.Cut(strings.TrimSuffix(route, "{$}"), " ")
 	by := []string{method, path, strconv.Itoa(code)}
 	r.calls.count.WithLabelValues(by...).Inc()
 	r.calls.took.WithLabelValues(by...).Observe(took.Seconds())
 }
 
-// pages adds what watches a region to what serves it.
+// pages adds metrics and health to the API. They need no key: monitors and load balancers have
+// none.
 func (r *Region) pages(api http.Handler) http.Handler {
 	counts := metrics.Handler(r)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -51,7 +53,7 @@ func (r *Region) pages(api http.Handler) http.Handler {
 	})
 }
 
-// profiles adds what profiles the program, for who may do everything.
+// profiles adds the profiles of the program, on the command socket alone: they reveal memory.
 func profiles(mux *http.ServeMux) {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -60,10 +62,11 @@ func profiles(mux *http.ServeMux) {
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 }
 
-// readyTime is how long the database may take before the region counts as not ready.
+// readyTime is the time that the database has for an answer before the region counts as not ready.
 const readyTime = 2 * time.Second
 
-// ready answers 503 while the database does not answer.
+// ready answers 503 if the database does not respond, so that a load balancer sends clients to
+// another region.
 func (r *Region) ready(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), readyTime)
 	defer cancel()
@@ -75,11 +78,12 @@ func (r *Region) ready(w http.ResponseWriter, req *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-// Describe implements prometheus.Collector. It names nothing: labels depend on the site.
+// Describe implements prometheus.Collector. It describes nothing, which makes the collector an
+// unchecked one: the label values depend on the site.
 func (r *Region) Describe(chan<- *prometheus.Desc) {}
 
-// Collect implements prometheus.Collector: it emits the region's counters. What only the database
-// knows is left out while the database does not answer.
+// Collect implements prometheus.Collector: it emits the region's counters. Numbers from the
+// database are missing while it does not respond.
 func (r *Region) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTime)
 	defer cancel()

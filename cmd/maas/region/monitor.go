@@ -11,7 +11,8 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// powerWatch runs a monitor while this region is the leader.
+// powerWatch runs a monitor of power states while this region is the leader. It keeps the targets
+// meanwhile, to start with them once it becomes the leader.
 type powerWatch struct {
 	cfg power.MonitorConfig
 
@@ -44,6 +45,7 @@ func (w *powerWatch) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Without a monitor, update keeps the targets for the next time that this region is the leader.
 	defer func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -52,29 +54,32 @@ func (w *powerWatch) run(ctx context.Context) error {
 	return monitor.Run(ctx)
 }
 
-// watched are the machines whose power can be asked for.
+// watched returns the machines whose BMC reports a state.
 func (r *Region) watched(m *inventory.Model) []power.Target {
 	var out []power.Target
 	for i := range m.Machines {
 		switch kind := m.Machines[i].Power.Type; kind {
-		case "", "manual", "wol": // nobody to ask
+		case "", "manual", "wol": // no BMC, or one that only listens
 		default:
+			// Without parameters: Query reads the present ones, and no secrets stay in memory.
 			out = append(out, power.Target{Kind: kind, Name: m.Machines[i].SystemID})
 		}
 	}
 	return out
 }
 
-// powerSeen records what the monitor has seen of a machine.
+// powerSeen records an observation of the monitor, if it differs from the last.
 func (r *Region) powerSeen(ctx context.Context, o power.Observation) {
 	if errors.Is(o.Err, rpc.ErrUnavailable) || ctx.Err() != nil {
-		return // says nothing about the machine
+		return // the rack is away, which is no fact about the machine
 	}
 	m, err := r.inv.MachineBySystemID(ctx, o.Name)
 	if err != nil {
-		return // deleted meanwhile
+		return // the machine was deleted since
 	}
 	state, event := seen(m, o)
+	// Most observations repeat the last one, and a write for each would fill the database. Failures
+	// are logged each time, with the time of the next try.
 	if state == m.Power.State && event.Level == "info" {
 		return
 	}
@@ -89,7 +94,7 @@ func (r *Region) powerSeen(ctx context.Context, o power.Observation) {
 	}
 }
 
-// seen is the state to show, and a line about it.
+// seen returns the state to show, and its event.
 func seen(m inventory.Machine, o power.Observation) (string, inventory.Event) {
 	e := inventory.Event{NodeID: m.ID, Kind: "power", Level: "info", Time: o.Time}
 	if o.Err != nil {

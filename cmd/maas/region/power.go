@@ -18,10 +18,11 @@ import (
 // rackWait is the default of Config.RackWait.
 const rackWait = 5 * time.Second
 
-// softTime is how long a system may take to shut down by itself before its power is taken.
+// softTime is the time that a system has to shut down by itself before its power is cut.
 const softTime = 2 * time.Minute
 
-// powerService switches machines through their racks: it is the API's Power, and who the monitor asks.
+// powerService switches machines through their racks. It implements [maasapi.Power] for the API and
+// [power.Asker] for the monitor.
 type powerService struct {
 	region   *Region
 	kinds    power.Registry
@@ -42,17 +43,19 @@ func (p *powerService) Power(ctx context.Context, m inventory.Machine, action po
 		result, err = p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript}, p.rackWait)
 	}
 	tellPower(span, m, result, err)
+	// Reads change nothing, and monitors repeat them by the minute.
 	if action == power.ActionQuery || action == power.ActionSensors {
 		return result, err
 	}
-	logged := context.WithoutCancel(ctx) // it happened, whether or not somebody waits for the answer
+	logged := context.WithoutCancel(ctx) // the BMC has acted, also if the client has gone
 	if lerr := p.region.inv.Events.Add(logged, powerEvent(m.ID, action, result, err)); lerr != nil {
 		p.region.log.Error("power event not recorded", "machine", m.FQDN, "err", lerr)
 	}
 	return result, err
 }
 
-// await waits a while for one of the racks when none of them is connected, and returns those that are.
+// await returns the connected racks of a list. If none is connected, it waits for one: the racks of
+// a region that has just started need a moment to connect.
 func (p *powerService) await(ctx context.Context, racks []inventory.Rack, wait time.Duration) (connected []inventory.Rack) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -61,13 +64,13 @@ func (p *powerService) await(ctx context.Context, racks []inventory.Rack, wait t
 		names[i] = racks[i].Name
 	}
 	if len(names) > 0 {
-		_ = p.region.rpc.Await(ctx, names...) // without one, the request says so
+		_ = p.region.rpc.Await(ctx, names...) // without a rack, the request has its own error
 	}
 	there := p.region.rpc.Racks()
 	return slices.DeleteFunc(racks, func(r inventory.Rack) bool { return !slices.Contains(there, r.Name) })
 }
 
-// powerEvent is one line about a request.
+// powerEvent returns one line about a request.
 func powerEvent(machine int64, action power.Action, result power.Result, err error) inventory.Event {
 	e := inventory.Event{NodeID: machine, Kind: "power", Level: "info", Description: string(action)}
 	if result.State != power.Unknown {
@@ -86,22 +89,26 @@ func powerEvent(machine int64, action power.Action, result power.Result, err err
 	return e
 }
 
-// Query asks for the power of the machine whose system ID is the target's name. It makes the service a [power.Asker].
+// Query returns the power state of the machine whose system ID is the target's name. It implements
+// [power.Asker].
 func (p *powerService) Query(ctx context.Context, t power.Target) (power.State, error) {
 	m, err := p.region.inv.MachineBySystemID(ctx, t.Name)
 	if err != nil {
 		return power.Unknown, err
 	}
-	result, err := p.through(ctx, m, powerrpc.Request{Action: power.ActionQuery}, 0) // the monitor asks again
+	// 0 = no wait: the monitor asks again
+	result, err := p.through(ctx, m, powerrpc.Request{Action: power.ActionQuery}, 0)
 	return result.State, err
 }
 
-// maxRacks bounds how many racks try to reach one BMC for one request.
+// maxRacks limits the racks that try to reach one BMC for one request: a BMC without power would
+// otherwise cost a timeout for each rack of the site.
 const maxRacks = 3
 
-// through asks the racks that suit the machine best first. The next one is asked when a rack could not be reached, or could
-// not reach the BMC and trying again does no harm. What a BMC refused, it refuses from everywhere. When none of them is
-// connected it waits that long for the first.
+// through asks the most suitable racks in turn. The next rack is asked if one is not reachable, or
+// if it does not reach the BMC and a repetition does no harm: a cycle or reset may have been
+// executed before its answer was lost. A refusal by the BMC is final, since it refuses other racks
+// too. Wait limits the wait for a first rack.
 func (p *powerService) through(ctx context.Context, m inventory.Machine, request powerrpc.Request, wait time.Duration) (power.Result, error) {
 	none := power.Result{State: power.Unknown}
 	if m.Power.Type == "" {
@@ -115,6 +122,7 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 	if err != nil {
 		return none, err
 	}
+	// The name is for the rack's log; the parameters include secrets.
 	request.Target = power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN}
 	result := none
 	err = power.Errorf(power.Connection, string(request.Action), "no rack is connected: %w", rpc.ErrUnavailable)
@@ -124,7 +132,7 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 		if errors.Is(err, rpc.ErrUnavailable) && ctx.Err() == nil {
 			continue
 		}
-		tried++
+		tried++ // racks that were not reachable do not count
 		again := err != nil && power.ClassOf(err) == power.Connection && request.Action != power.ActionCycle && request.Action != power.ActionReset
 		if !again || ctx.Err() != nil || tried == maxRacks {
 			break

@@ -8,10 +8,11 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
-// proxyService looks at the racks' proxies for the API.
+// proxyService reads and purges the racks' proxies. It implements [maasapi.Proxy].
 type proxyService struct{ region *Region }
 
-// each calls f for every rack that the site has. One that is not connected answers with its error.
+// each calls f for each rack of the site. The result for a rack that is not connected has its
+// error.
 func (p *proxyService) each(ctx context.Context, f func(rack inventory.Rack) maasapi.RackProxy) ([]maasapi.RackProxy, error) {
 	racks, err := p.region.inv.Racks.List(ctx)
 	out := make([]maasapi.RackProxy, 0, len(racks))

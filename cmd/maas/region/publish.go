@@ -20,17 +20,17 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// published is what racks were sent last.
+// published is the state that racks were sent last.
 type published struct {
 	model inventory.Model
 	names plan.NamePlanner
 	nodes sentNodes
-	stale bool // not all of the model is out
+	stale bool // the last publication failed, so racks may have a part of the model
 	sent  sentState
 }
 
-// publish hands each rack what differs from before: the changes alone where only machines, devices, addresses and records
-// changed, which takes time proportional to them. It is not called twice at once.
+// publish sends each rack the difference to its last state. After changes of machines, devices,
+// addresses and records alone it takes time proportional to them. Only one call may run at a time.
 func (r *Region) publish(ctx context.Context) (err error) {
 	p, began, before := &r.published, time.Now(), r.published.model.Revision
 	changes, err := r.inv.Follow(ctx, &p.model)
@@ -38,13 +38,14 @@ func (r *Region) publish(ctx context.Context) (err error) {
 		return err
 	}
 	if p.stale {
-		changes = nil
+		changes = nil // they would leave out what the failed publication did not send
 	}
 	whole := changes == nil || changes.Networks
 	if whole || p.model.Revision != before {
 		told := r.tracePublication(ctx, began, whole, changes)
 		defer func() { told(err) }()
 	}
+	// Stale until all racks are served: after an error the next call must not trust the changes.
 	p.stale = true
 	if whole {
 		err = r.publishAll(ctx, &p.model, changes)
@@ -57,13 +58,15 @@ func (r *Region) publish(ctx context.Context) (err error) {
 	p.stale = false
 	if whole || len(changes.Before.Machines)+len(changes.After.Machines) > 0 {
 		if err := r.powers.update(r.watched(&p.model)); err != nil {
-			r.log.Error("power targets not updated", "err", err) // the plans are out all the same
+			// racks have their state already; a repetition would not help
+			r.log.Error("power targets not updated", "err", err)
 		}
 	}
 	return nil
 }
 
-// publishAll plans the whole site: for all racks what is quick first, then what takes time with thousands of machines.
+// publishAll plans the whole site. The topics whose plans are small precede the topics that take
+// time with thousands of machines, for all racks.
 func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *inventory.Changes) error {
 	regions, err := r.allRegions(ctx)
 	if err != nil {
@@ -98,13 +101,14 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 	if err := r.publishNodes(m, changes); err != nil {
 		return err
 	}
+	// Most changes of networks, such as another range, affect no name.
 	if changes != nil && r.published.names.Fits(m) {
 		return r.publishNames(m, changes)
 	}
 	return r.publishAllNames(m)
 }
 
-// publishAllNames plans what DNS servers serve, the same on all racks.
+// publishAllNames plans the content of DNS servers. It is the same on all racks, and encoded once.
 func (r *Region) publishAllNames(m *inventory.Model) (err error) {
 	names := r.published.names.Plan(m)
 	r.sign(m, names.Zones)
@@ -121,7 +125,7 @@ func (r *Region) publishAllNames(m *inventory.Model) (err error) {
 	return nil
 }
 
-// publishNames plans the names that changes change.
+// publishNames plans the names that a change affects.
 func (r *Region) publishNames(m *inventory.Model, changes *inventory.Changes) error {
 	upserts, deletes, err := dnsrpc.SetObjects(r.published.names.Change(changes))
 	if err != nil {
@@ -144,7 +148,7 @@ func (r *Region) sign(m *inventory.Model, zones []dnssrv.Zone) {
 	}
 }
 
-// publishChanges plans what differs in a model by changes.
+// publishChanges plans the difference between two models whose networks are the same.
 func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) error {
 	if err := r.publishNames(m, changes); err != nil {
 		return err
@@ -166,7 +170,8 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 	return nil
 }
 
-// allRegions is where the regions are, by name; nowhere, while they take no racks of other processes.
+// allRegions returns the addresses of regions by name; nil if this region admits no racks of other
+// processes.
 func (r *Region) allRegions(ctx context.Context) ([]register.Region, error) {
 	if r.racks == nil {
 		return nil, nil
@@ -174,7 +179,8 @@ func (r *Region) allRegions(ctx context.Context) ([]register.Region, error) {
 	return r.racks.allRegions(ctx)
 }
 
-// revoked are the serial numbers of the certificates that racks are to refuse each other, sorted.
+// revoked returns the serial numbers of revoked certificates, sorted. Racks check them for their
+// failover partners. An expired certificate is refused anyway, so the list does not grow for ever.
 func (r *Region) revoked(ctx context.Context) (serials []string, err error) {
 	if r.racks == nil {
 		return nil, nil
@@ -189,8 +195,8 @@ func (r *Region) revoked(ctx context.Context) (serials []string, err error) {
 	return serials, err
 }
 
-// regionsFor orders the regions for a rack: racks are dealt out to them in the order in which they came, and keep the rest
-// for when theirs is away.
+// regionsFor orders the regions for a rack, its first choice first. Racks are spread over the
+// regions in order of ID, which never changes, so that a new rack moves no other.
 func regionsFor(rack inventory.Rack, racks []inventory.Rack, regions []register.Region) []register.Region {
 	if len(regions) == 0 {
 		return nil
@@ -204,21 +210,22 @@ func regionsFor(rack inventory.Rack, racks []inventory.Rack, regions []register.
 	first := before % len(regions)
 	out := []register.Region{regions[first]}
 	rest := slices.Delete(slices.Clone(regions), first, first+1)
-	if len(rest) > 0 { // those of a region that is away go to different ones
+	if len(rest) > 0 { // the racks of a region that fails spread over the others
 		turn := before / len(regions) % len(rest)
 		out = append(append(out, rest[turn:]...), rest[:turn]...)
 	}
 	return out
 }
 
-// After a failure state is published again, also without a further change: first after publishAgain, then after twice the pause
-// each time, up to publishAgainMost, since a large site takes seconds to plan.
+// Pauses before a failed publication is repeated, also without a further change. The pause doubles
+// from publishAgain to publishAgainMost, since a large site takes seconds to plan.
 const (
 	publishAgain     = time.Second
 	publishAgainMost = 30 * time.Second
 )
 
-// followChanges publishes again after each change, several at once when they come faster than they are planned.
+// followChanges publishes after each change. Changes that arrive during a publication are published
+// together by the next one.
 func (r *Region) followChanges(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	watching := make(chan error, 1)
@@ -228,10 +235,10 @@ func (r *Region) followChanges(ctx context.Context) error {
 	if err != nil {
 		return ended(ctx, err)
 	}
-	// What changed between the first publication and this revision is published by the first round.
+	// The first round publishes the changes between the publication by Serve and this revision.
 	changed <- struct{}{}
 	go func() { watching <- r.watch(ctx, from, changed) }()
-	var again <-chan time.Time // nil: the last publication succeeded
+	var again <-chan time.Time // nil = the last publication succeeded
 	pause := publishAgain
 	for {
 		select {
@@ -240,6 +247,7 @@ func (r *Region) followChanges(ctx context.Context) error {
 		case err := <-watching:
 			return ended(ctx, err)
 		}
+		// A read of the model may fail while the database restarts; racks serve on meanwhile.
 		err := r.publish(ctx)
 		if err == nil {
 			again, pause = nil, publishAgain
@@ -252,8 +260,8 @@ func (r *Region) followChanges(ctx context.Context) error {
 	}
 }
 
-// watch says that something changed, until ctx ends. When changes are missing, as after a restore, everything counts as
-// changed.
+// watch reports that the site changed, until ctx ends. If changes are missing, as after a restore,
+// it reports one change: publish compares whole models then.
 func (r *Region) watch(ctx context.Context, from int64, changed chan<- struct{}) error {
 	for {
 		err := r.watchFrom(ctx, from, changed)
@@ -268,6 +276,7 @@ func (r *Region) watch(ctx context.Context, from int64, changed chan<- struct{})
 	}
 }
 
+// tell wakes followChanges. The channel holds one signal: several changes need one publication.
 func tell(changed chan<- struct{}) {
 	select {
 	case changed <- struct{}{}:
@@ -285,14 +294,14 @@ func (r *Region) watchFrom(ctx context.Context, from int64, changed chan<- struc
 			continue
 		}
 		if change.Kind == kinds.Observation {
-			continue // nothing is planned from what was merely seen
+			continue // no plan depends on observations, and they are the most frequent changes
 		}
 		tell(changed)
 	}
 	return ctx.Err()
 }
 
-// ended turns the end of the context into success.
+// ended returns nil if the context has ended, which is the regular end of a task.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -9,16 +9,17 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// proxyVariable is the name by which command lines of boot profiles take the machine's proxy.
+// proxyVariable is the variable of boot profiles' command lines that holds the machine's proxy.
 const proxyVariable = "http_proxy"
 
-// bootPlanner plans what machines boot. What concerns machines is the same for all racks; where they are, is not.
+// bootPlanner plans boot profiles. The objects of machines are the same for all racks and are
+// encoded once; the objects of networks differ, since each rack names itself as boot server.
 type bootPlanner struct {
 	model    *inventory.Model
-	machines map[string][]byte // objects of all machines; nil before they are asked for
+	machines map[string][]byte // objects of all machines; nil until the first rack needs them
 }
 
-// all are the objects of all machines, not to be modified.
+// all returns the objects of all machines. Callers must not modify the map.
 func (p *bootPlanner) all() (_ map[string][]byte, err error) {
 	if p.machines == nil {
 		p.machines, err = pxerpc.Objects(pxerpc.Content{Machines: bootMachines(p.model, plan.Nodes(p.model))})
@@ -26,7 +27,7 @@ func (p *bootPlanner) all() (_ map[string][]byte, err error) {
 	return p.machines, err
 }
 
-// change is what becomes different when machines and devices change.
+// change returns the difference in boot profiles that a change of machines and devices makes.
 func (p *bootPlanner) change(nodes *plan.ChangedNodes) (c objectsChange, err error) {
 	c.upserts, c.deletes, err = pxerpc.MachineObjects(bootMachines(p.model, nodes.Before), bootMachines(p.model, nodes.After))
 	if err != nil {
@@ -35,7 +36,7 @@ func (p *bootPlanner) change(nodes *plan.ChangedNodes) (c objectsChange, err err
 	return c, err
 }
 
-// objects are what one rack tells machines to boot wherever nothing else is known of them.
+// objects returns a rack's objects of no machine: the default profile, and the networks.
 func (p *bootPlanner) objects(rack inventory.Rack) (map[string][]byte, error) {
 	proxies := plan.ProxyURLsOf(p.model, rack)
 	return pxerpc.Objects(pxerpc.Content{
@@ -43,7 +44,7 @@ func (p *bootPlanner) objects(rack inventory.Rack) (map[string][]byte, error) {
 	})
 }
 
-// networks are those of which there is something to say: boot servers, a profile that is not the default one, another proxy.
+// networks returns the networks that differ from the default: by boot servers, profile or proxy.
 func (p *bootPlanner) networks(rack inventory.Rack, proxies plan.ProxyURLs) []pxerpc.Network {
 	servers := make(map[netip.Prefix][]netip.Addr)
 	for _, n := range plan.BootServers(p.model, rack) {
@@ -63,7 +64,8 @@ func (p *bootPlanner) networks(rack inventory.Rack, proxies plan.ProxyURLs) []px
 	return out
 }
 
-// bootMachines are what racks know about the link addresses of nodes.
+// bootMachines returns an object for each link address of the nodes: firmware may boot from any of
+// them.
 func bootMachines(m *inventory.Model, nodes []plan.PlannedNode) []pxerpc.Machine {
 	out := make([]pxerpc.Machine, 0, len(nodes))
 	for _, n := range nodes {

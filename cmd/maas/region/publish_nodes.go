@@ -11,13 +11,13 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// sentNodes is the last publication of networks, with which the next one is compared.
+// sentNodes holds the last publication of networks, to compare the next one with it.
 type sentNodes struct {
 	inputs   *plan.NodeInputs          // nil before the first publication
 	networks map[string]networkObjects // by rack
 }
 
-// networkObjects are the objects of one rack that are of no machine or device.
+// networkObjects are a rack's objects of no machine or device.
 type networkObjects struct{ dhcp, boot map[string][]byte }
 
 // nodesPlan publishes DHCP and boot state after a change of networks. A site has few networks and
@@ -32,7 +32,7 @@ type nodesPlan struct {
 	boots     objectsChange      // of changed
 }
 
-// objectsChange is the arguments of State.Change.
+// objectsChange holds the arguments of State.Change.
 type objectsChange struct {
 	upserts map[string][]byte
 	deletes []string
@@ -76,8 +76,8 @@ func (p *nodesPlan) publish(rack inventory.Rack) (err error) {
 	return p.delta(rack, last)
 }
 
-// whole replaces all that a rack has of both topics. DHCP precedes boot files, as a machine asks for
-// them in this order.
+// whole replaces all that a rack has of both topics. DHCP precedes boot files, as a machine asks
+// for them in this order.
 func (p *nodesPlan) whole(rack inventory.Rack) error {
 	dhcp, err := dhcprpc.Objects(plan.DHCP(p.model, rack), plan.Advertisements(p.model, rack))
 	if err != nil {
@@ -114,7 +114,7 @@ func (p *nodesPlan) change(rack inventory.Rack, topic string, c objectsChange) {
 }
 
 // with adds the networks to a change: all of them as upserts, since a state drops what is equal to
-// what it has, and the former ones that no longer exist as deletes.
+// what it has, and removed ones as deletes.
 func (c objectsChange) with(now, last map[string][]byte) objectsChange {
 	sum := objectsChange{maps.Clone(now), slices.Clone(c.deletes)}
 	maps.Copy(sum.upserts, c.upserts)

@@ -20,22 +20,25 @@ import (
 )
 
 const (
-	// rackCertLife is how long a rack may be away and still come back.
+	// rackCertLife is the default of Config.RackCertLife. A rack that is away for longer needs a
+	// new token.
 	rackCertLife = 90 * 24 * time.Hour
-	// beatEvery is how often a region says that it lives, and forgetRegion how long it is listed after the last time.
+	// A region registers itself at intervals of beatEvery, and is listed until forgetRegion after
+	// the last time. A day is long enough for a repair, after which its racks still
+	// know it.
 	beatEvery    = 30 * time.Second
 	forgetRegion = 24 * time.Hour
-	// lookAgain is the pause after a failure to read what is revoked.
+	// lookAgain is the pause after a failure to read revocations.
 	lookAgain = time.Second
 )
 
-// rackService lets racks of other processes in, and only those that are enrolled.
+// rackService admits racks of other processes, by token and certificate.
 type rackService struct {
 	region    *Region
 	ca        *enrol.CA
 	server    *wire.Server
 	name      string   // of this region
-	addresses []string // where racks reach it
+	addresses []string // that racks dial
 	certLife  time.Duration
 }
 
@@ -63,7 +66,7 @@ func newRackService(ctx context.Context, r *Region, cfg Config) (*rackService, e
 	return s, err
 }
 
-// offer adds what racks may call.
+// offer adds the methods for racks.
 func (s *rackService) offer(m *rpc.Methods) {
 	rpc.Offer(m, enrol.RenewMethod, s.renew)
 	rpc.Offer(m, register.Method, s.register)
@@ -73,13 +76,16 @@ func (s *rackService) authorize(ctx context.Context, cert *x509.Certificate) (st
 	return s.region.inv.Enrolment.RackOf(ctx, enrol.Serial(cert))
 }
 
-// enrol answers a rack that has a token and no certificate.
+// enrol serves racks that have a token and no certificate. Any host may call it, so the token is
+// checked in the transaction that uses it up.
 func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error) {
 	var in enrol.Request
 	if err := json.Unmarshal(question, &in); err != nil {
+		// The error would repeat bytes of a host that is not known yet.
 		return nil, errors.New("malformed request")
 	}
 	answer, err := s.sign(in.CSR, in.Rack, func(c inventory.RackCertificate) error {
+		// The rack of this process has no certificate in the database that would hold its name.
 		if name := strings.TrimSpace(in.Rack); name != "" && name == s.region.localRack {
 			return &inventory.RefusedRackError{Rack: name, Why: "that is the name of the rack in the region's own process",
 				Cure: "choose another with --name"}
@@ -99,6 +105,7 @@ func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error
 
 func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer, error) {
 	rack, shown := rpc.CallingRack(ctx), wire.CallingCertificate(ctx)
+	// A rack over the loopback is known by its name alone and has no connection to secure.
 	if shown == nil {
 		return enrol.Answer{}, fmt.Errorf("rack %s has no certificate to renew; one in the region's process needs none", rack)
 	}
@@ -111,7 +118,8 @@ func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer
 	return answer, err
 }
 
-// sign makes a certificate that is not handed out unless record takes it.
+// sign makes a certificate and has it recorded before it is handed out: an unrecorded certificate
+// could not be revoked.
 func (s *rackService) sign(csr []byte, rack string, record func(inventory.RackCertificate) error) (enrol.Answer, error) {
 	cert, err := s.ca.SignRack(csr, rack, s.certLife)
 	if err != nil {
@@ -121,7 +129,8 @@ func (s *rackService) sign(csr []byte, rack string, record func(inventory.RackCe
 	return enrol.Answer{Cert: cert.Raw}, err
 }
 
-// register takes what a rack tells of itself.
+// register records a rack's report of its links. The name comes from its certificate, not from the
+// report.
 func (s *rackService) register(ctx context.Context, in register.Request) (register.Answer, error) {
 	reg := register.Registration(rpc.CallingRack(ctx), in)
 	if err := s.region.inv.RegisterLinks(ctx, reg); err != nil {
@@ -131,7 +140,7 @@ func (s *rackService) register(ctx context.Context, in register.Request) (regist
 	return register.Answer{}, nil
 }
 
-// NewToken makes a token that lets a rack in, and records it. It needs Config.Advertise.
+// NewToken makes a token that admits one rack, and records it. It needs Config.Advertise.
 func (r *Region) NewToken(ctx context.Context, t inventory.RackToken) (enrol.Token, error) {
 	if r.racks == nil {
 		return enrol.Token{}, errNoRacks
@@ -140,7 +149,7 @@ func (r *Region) NewToken(ctx context.Context, t inventory.RackToken) (enrol.Tok
 	return token, err
 }
 
-// newToken makes a token and records its hash.
+// newToken makes a token and records its hash: a reader of the database cannot enrol a rack.
 func (s *rackService) newToken(ctx context.Context, t inventory.RackToken) (inventory.RackToken, enrol.Token, error) {
 	addresses, err := s.allAddresses(ctx)
 	if err != nil {
@@ -154,14 +163,15 @@ func (s *rackService) newToken(ctx context.Context, t inventory.RackToken) (inve
 	return t, enrol.Token{Regions: addresses, Fingerprint: s.ca.Fingerprint(), Secret: secret, Expires: t.Expires}, nil
 }
 
-// allAddresses are those of all regions, this one's first.
+// allAddresses returns the addresses of all regions, with this region's first.
 func (s *rackService) allAddresses(ctx context.Context) ([]string, error) {
 	all, err := s.allRegions(ctx)
 	own := []register.Region{{Name: s.name, Addresses: s.addresses}}
 	return register.Flat(append(own, all...)), err
 }
 
-// allRegions are the regions of the site by name, this one with what it knows of itself.
+// allRegions returns the regions of the site by name. This region is in it even before its first
+// registration.
 func (s *rackService) allRegions(ctx context.Context) ([]register.Region, error) {
 	all, err := s.region.inv.Regions.List(ctx)
 	out := []register.Region{{Name: s.name, Addresses: s.addresses}}
@@ -174,8 +184,10 @@ func (s *rackService) allRegions(ctx context.Context) ([]register.Region, error)
 	return out, err
 }
 
-// run keeps this region listed, and ends the sessions of racks that are revoked, at whichever region, until ctx ends.
+// run registers this region at intervals and ends the sessions of revoked racks, until ctx ends. A
+// rack may be revoked at any region.
 func (s *rackService) run(ctx context.Context) error {
+	// The deferred calls run in reverse order: cancel ends the goroutine, then its end is awaited.
 	watching := make(chan struct{})
 	defer func() { <-watching }()
 	ctx, cancel := context.WithCancel(ctx)
@@ -195,7 +207,8 @@ func (s *rackService) run(ctx context.Context) error {
 	}
 }
 
-// watchRevocations cuts sessions until ctx ends. After a failure it begins anew: nothing that was revoked meanwhile is missed.
+// watchRevocations ends sessions of revoked racks until ctx ends. After a failure it reads all
+// certificates again, so that no revocation is missed.
 func (s *rackService) watchRevocations(ctx context.Context) {
 	for {
 		s.region.try(ctx, "look for revoked racks", s.cutAsRevoked(ctx))
@@ -207,13 +220,15 @@ func (s *rackService) watchRevocations(ctx context.Context) {
 	}
 }
 
-// cutAsRevoked cuts the sessions of what is revoked already, then of what comes to be, until something fails, as when the
-// database is away.
+// cutAsRevoked ends the sessions of racks that are revoked, then of racks that are revoked later.
+// It returns the first error, such as a lost connection to the database.
 func (s *rackService) cutAsRevoked(ctx context.Context) error {
-	from, err := s.region.inv.Revision(ctx) // before the first look: what is revoked during it comes once more
+	// read first: a revocation during the look below is then seen twice, never missed
+	from, err := s.region.inv.Revision(ctx)
 	if err != nil {
 		return err
 	}
+	// Revocations before from are in no change: after a compaction the feed begins later.
 	if err := s.cutRevoked(ctx); err != nil {
 		return err
 	}
@@ -228,8 +243,8 @@ func (s *rackService) cutAsRevoked(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// cutRevoked ends the sessions of certificates that are revoked, also of racks that cannot be called: a hostile one need not
-// listen.
+// cutRevoked closes the connections of revoked certificates. It does not ask the rack to leave: a
+// hostile one would not.
 func (s *rackService) cutRevoked(ctx context.Context) error {
 	all, err := s.region.inv.Enrolment.Certificates(ctx)
 	if err != nil {

@@ -1,7 +1,29 @@
-// Package region is the region role: the site's database, what follows from it for each rack, and the API.
+// Package region is the region role of a site: its database, the state that racks serve, and the
+// API.
 //
-// Whatever changes in the database is planned anew and published as state to the racks; what racks report goes back into
-// the database. Neither is on the path of a machine's packets.
+//	site, err := region.Open(ctx, region.Config{Dir: "/var/lib/maas", Kinds: kinds})
+//	defer site.Close()
+//	mux.Handle("/MAAS/", site.Handler())        // the API
+//	cfg.Dial = site.Dial("rack")                // of a rack.Config in this process
+//	err = site.Serve(ctx, region.Sockets{})     // until ctx ends
+//
+// # State and facts
+//
+// A change in the database, by the API or by a fact of a rack, is planned and published to the
+// racks as state. Racks serve machines from that state and report leases, boots and observations as
+// facts. So no packet of a machine waits for a region: racks go on while all regions are down.
+//
+// # Several regions
+//
+// Regions on one PostgreSQL database share a site. Each serves the API and publishes to the racks
+// that are connected to it. Tasks of the site, such as deleting what has expired, are done by the
+// region that holds the task's leader lease; see package leader.
+//
+// # Errors and shutdown
+//
+// Open fails if the database or its key is missing or of another site; the error names the cure.
+// Serve returns nil after ctx ends. While it runs, failures of the database are logged and
+// repeated: racks serve the last state meanwhile.
 package region
 
 import (
@@ -33,54 +55,56 @@ import (
 	"github.com/gomaas/maas/store/inventory/schema"
 )
 
-// Config is what a region is made of.
+// Config configures a region. Dir and Kinds are needed.
 type Config struct {
-	// Dir holds the database and the key of its secrets. It is made when missing.
+	// Dir holds the database and the key of its secrets. Open creates it.
 	Dir string
-	// Database is where the data is; see store.Open. Empty means the file maas.db in Dir.
+	// Database is the URL of the database; see store.Open. If empty, it is the file maas.db in Dir.
 	Database string
-	// Name tells this region from the others of its site. Empty means the name of the host.
+	// Name distinguishes the regions of a site. If empty, it is the host's name.
 	Name string
-	// Base is the path below which the whole API is mounted, such as "/maas/site1": MAAS' paths are
-	// then below /maas/site1/api/2.0/. Empty means MAAS' own, /MAAS/api/2.0/.
+	// Base is the path below which the whole API is served, such as "/maas/site1": MAAS' paths are
+	// then below /maas/site1/api/2.0/. If empty, paths are as in MAAS, below /MAAS/api/2.0/.
 	Base string
-	// LocalRack is the name of the rack that runs in this process. The proxies of other racks go through its. Empty means that
-	// none does.
+	// LocalRack is the name of the rack in this process. The proxies of other racks use its proxy
+	// as their parent, and no other rack can enrol under its name. If empty, this process has no
+	// rack.
 	LocalRack string
-	// Advertise are the addresses, host:port, at which racks of other processes reach this region. None lets no such racks in.
+	// Advertise lists the addresses, host:port, at which racks of other processes reach this
+	// region. If empty, such racks are not admitted.
 	Advertise []string
-	// RackCertLife is how long a rack's certificate is good. Zero means 90 days.
+	// RackCertLife is the life of a rack's certificate, which the rack renews; 0 = 90 days.
 	RackCertLife time.Duration
-	// Kinds are the power types there are.
+	// Kinds are the supported power types.
 	Kinds power.Registry
-	// PowerEvery is how often each machine's power is asked for. Zero means 5 minutes.
+	// PowerEvery is the interval at which each machine's power is queried; 0 = 5 minutes.
 	PowerEvery time.Duration
-	// RackWait is how long a request to a machine's power waits for a first rack when none is connected. Those of a region that
-	// has just started come within a second or two. Zero means 5 seconds.
+	// RackWait limits the wait for a rack if a request needs one and none is connected; 0 = 5
+	// seconds. After a start of the region, racks connect within a second or two.
 	RackWait time.Duration
-	// Tracer receives spans of what the region does. If nil, none are made.
+	// Tracer receives spans of requests and publications. If nil, none are made.
 	Tracer oteltrace.TracerProvider
-	// Meter receives the region as a collector, from Open until Close. If nil, only the page /metrics
-	// has its numbers.
+	// Meter receives the region as a collector, from Open until Close. If nil, only the page
+	// /metrics has its numbers.
 	Meter prometheus.Registerer
-	// Log receives what operators should see.
+	// Log receives messages for operators. If nil, they are discarded.
 	Log *slog.Logger
 }
 
-// A Region is a composed region.
+// Region is the region role of a site. Its methods may be called concurrently.
 type Region struct {
 	log       *slog.Logger
 	name      string
-	life      string // of this process
+	life      string // random, of this process
 	db        *store.DB
 	inv       *inventory.Inventory
 	rpc       *rpc.Region
 	api       *maasapi.API
-	published published // only publish uses it
+	published published // used by publish alone, so without a lock
 
 	localRack string
 
-	racks      *rackService // nil: no racks of other processes
+	racks      *rackService // nil = racks of other processes are not admitted
 	methods    rpc.Methods
 	power      *powerService
 	powers     powerWatch
@@ -88,18 +112,19 @@ type Region struct {
 	vendors    *vendors
 	beacons    []byte // key of the racks' beacons
 	calls      calls
-	unregister func()          // from the meter
-	trace      *tracing.Tracer // nil: none
-	commits    tracing.Commits // to be published
+	unregister func()          // removes the collector from Config.Meter
+	trace      *tracing.Tracer // nil = no traces
+	commits    tracing.Commits // spans of requests whose changes wait for a publication
 }
 
 // Names of files in Config.Dir.
 const (
 	DatabaseFile = "maas.db"
-	KeyFile      = "secret.key" // seals the secrets in the database
+	KeyFile      = "secret.key" // of the secrets in the database
 )
 
-// Open opens the database, which is made when missing. It starts nothing.
+// Open opens the database, which it creates if there is none. It starts no goroutine and opens no
+// socket.
 func Open(ctx context.Context, cfg Config) (*Region, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
@@ -121,6 +146,7 @@ func Open(ctx context.Context, cfg Config) (*Region, error) {
 	if err := r.compose(ctx, cfg); err != nil {
 		return nil, errors.Join(err, r.db.Close())
 	}
+	// Last, as a collector is called as soon as it is registered.
 	remove, err := metrics.Register(cfg.Meter, r)
 	if err != nil {
 		return nil, errors.Join(err, r.db.Close())
@@ -131,6 +157,7 @@ func Open(ctx context.Context, cfg Config) (*Region, error) {
 
 // open opens the database with the site's key.
 func (r *Region) open(ctx context.Context, cfg Config) (err error) {
+	// The name is needed before the database: it is the holder of leader leases.
 	if r.name == "" {
 		if r.name, err = os.Hostname(); err != nil {
 			return err
@@ -151,7 +178,7 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-// compose puts the parts together.
+// compose creates the services and connects them.
 func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts, Methods: &r.methods})
 	r.power = &powerService{region: r, kinds: cfg.Kinds, rackWait: cmp.Or(cfg.RackWait, rackWait)}
@@ -168,34 +195,36 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 		}
 		r.racks.offer(&r.methods)
 	}
+	// Racks in this process report and send updates too, so these methods need no rackService.
 	rpc.Offer(&r.methods, register.HealthMethod, r.takeReport)
 	dnsrpc.OfferUpdates(&r.methods, r.dynamicUpdate)
 	r.powers.cfg = power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen}
 	return nil
 }
 
-// RPC is what racks connect to.
+// RPC returns the side of the region to which racks connect.
 func (r *Region) RPC() *rpc.Region { return r.rpc }
 
-// Inventory is the region's data.
+// Inventory returns the region's data. Changes of it reach racks while Serve runs.
 func (r *Region) Inventory() *inventory.Inventory { return r.inv }
 
-// Handler returns the API for clients with a key, below Config.Base, and the pages /metrics, /healthz
-// and /readyz. It is for callers that serve it themselves. What it changes reaches racks while Serve runs.
+// Handler returns the API for clients with a key, below Config.Base, and the pages /metrics,
+// /healthz and /readyz, for a server of the caller's. Changes reach racks while Serve runs.
 func (r *Region) Handler() http.Handler { return r.pages(r.api.Handler()) }
 
-// Dial returns what connects a rack of this process to the region, for rack.Config.Dial.
+// Dial returns the Dial function of a rack.Config for a rack in this process.
 func (r *Region) Dial(rack string) func(context.Context) (rpc.Conn, error) {
 	return rpc.Loopback(r.rpc, rack)
 }
 
-// Sockets are what a region serves on. Empty fields are not served. Serve closes them.
+// Sockets are the listeners of a region. Empty fields are not served. Serve closes all of them.
 type Sockets struct {
-	// API asks clients for a key.
+	// API serves clients that have a key.
 	API []net.Listener
-	// Local trusts its clients.
+	// Local serves clients without asking for a key: only administrators may be able to connect to
+	// it.
 	Local net.Listener
-	// Racks is for racks of other processes.
+	// Racks serves racks of other processes over mutual TLS.
 	Racks []net.Listener
 }
 
@@ -211,8 +240,9 @@ func (s *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
-// Serve publishes state and serves the API until ctx ends, then returns nil.
+// Serve publishes state to racks and serves the API until ctx ends, then returns nil.
 func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
+	// The first publication precedes the sockets: a rack that connects finds its whole state.
 	if err := r.publish(ctx); err != nil {
 		sockets.Close()
 		return err
@@ -220,6 +250,7 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.followChanges(ctx) })
 	g.Go(func() error { return r.settleScans(ctx) })
+	// Scans are followed by the region that started them, the tasks below by their leader.
 	g.Go(func() error { return r.asLeader(ctx, TaskMaintenance, r.maintain) })
 	g.Go(func() error { return r.asLeader(ctx, TaskHealth, r.watchRacks) })
 	g.Go(func() error { return r.asLeader(ctx, TaskPower, r.powers.run) })
@@ -239,7 +270,7 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	return g.Wait()
 }
 
-// Close closes the database. Serve must have returned.
+// Close closes the database. If Serve was called, it must have returned.
 func (r *Region) Close() error {
 	r.unregister()
 	return r.db.Close()

@@ -20,20 +20,20 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
-// scanService has racks sweep subnets: it is the API's Scanner.
+// scanService sweeps subnets through racks. It implements [maasapi.Scanner].
 type scanService struct {
 	region *Region
 	mu     sync.Mutex // guards following
 	recent []*startedScan
 }
 
-// startedScan is a scan that one or more racks were asked for.
+// startedScan is a scan in which one or more racks take part.
 type startedScan struct {
 	report maasapi.Scan
 	claims []claim
 }
 
-// claim is a subnet that a rack sweeps for the scan.
+// claim is a subnet that a rack sweeps.
 type claim struct {
 	rack   string
 	subnet int64
@@ -41,10 +41,11 @@ type claim struct {
 
 const (
 	keptScans = 32
-	callTime  = 10 * time.Second // as in MAAS
+	callTime  = 10 * time.Second // limit for a rack's answer, as in MAAS
 )
 
-// holdTime is longer than it takes to sweep subnets, as far as the rack is not gone.
+// holdTime returns a time in which a rack sweeps the subnets for certain. After it other racks may
+// claim them: the rack is gone.
 func holdTime(subnets []ipam.Subnet, slow bool) time.Duration {
 	rate := discovery.FastRate
 	if slow {
@@ -52,22 +53,22 @@ func holdTime(subnets []ipam.Subnet, slow bool) time.Duration {
 	}
 	questions := 0
 	for _, s := range subnets {
-		if free := s.Prefix.Addr().BitLen() - s.Prefix.Bits(); free <= 16 { // more are asked by multicast
+		if free := s.Prefix.Addr().BitLen() - s.Prefix.Bits(); free <= 16 { // larger subnets are swept by multicast, in no time
 			questions += 2 << free
 		}
 	}
 	return time.Minute + time.Duration(questions)*time.Second*3/2/time.Duration(rate)
 }
 
-// scanWish is what to sweep.
+// scanWish selects the subnets of a scan.
 type scanWish struct {
 	wanted   func(ipam.Subnet) bool
-	parts    []netip.Prefix // of these subnets; none = all of each
-	interval time.Duration  // at least since the last time; 0 = it does not matter
+	parts    []netip.Prefix // of the selected subnets; nil = all of each
+	interval time.Duration  // least time since the last sweep; 0 = any
 	slow     bool
 }
 
-// Scan starts sweeping.
+// Scan starts a scan and returns its first status.
 func (s *scanService) Scan(ctx context.Context, prefixes []netip.Prefix, slow bool) (maasapi.Scan, error) {
 	model, err := s.region.inv.Model(ctx)
 	if err != nil {
@@ -81,7 +82,7 @@ func (s *scanService) Scan(ctx context.Context, prefixes []netip.Prefix, slow bo
 	return s.ScanStatus(ctx, report.ID)
 }
 
-// partsOf are the prefixes that lie in a subnet.
+// partsOf returns the prefixes that lie in a subnet.
 func partsOf(s ipam.Subnet, prefixes []netip.Prefix) (parts []netip.Prefix) {
 	for _, p := range prefixes {
 		if s.Prefix.Bits() <= p.Bits() && s.Prefix.Contains(p.Addr()) {
@@ -91,7 +92,8 @@ func partsOf(s ipam.Subnet, prefixes []netip.Prefix) (parts []netip.Prefix) {
 	return parts
 }
 
-// start asks the racks that suit. Subnets that are being swept, or were lately, are left out.
+// start starts a scan on the racks that have an address in the subnets. Subnets that are being
+// swept, or were within the interval, are skipped.
 func (s *scanService) start(ctx context.Context, model *inventory.Model, wish scanWish) maasapi.Scan {
 	report := maasapi.Scan{
 		Attempted: []string{}, Started: []string{}, Failed: []string{}, NotFound: []string{}, TimedOut: []string{}, Racks: []maasapi.RackScan{},
@@ -102,6 +104,7 @@ func (s *scanService) start(ctx context.Context, model *inventory.Model, wish sc
 		report.Skipped[sub.Prefix.String()] = "no rack that is connected has an address in it"
 	}
 	started := &startedScan{}
+	// The regions share no scans, so IDs are random: another region finds a scan by asking racks.
 	id := rand.Text()
 	for _, plan := range plans {
 		s.startOn(ctx, id, plan, wish, &report, started)
@@ -113,6 +116,8 @@ func (s *scanService) start(ctx context.Context, model *inventory.Model, wish sc
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.recent = append(s.recent, started)
+		// The oldest is forgotten though it may run: racks end it by themselves, and its claims
+		// expire.
 		if len(s.recent) > keptScans {
 			s.recent = slices.Delete(s.recent, 0, 1)
 		}
@@ -120,7 +125,7 @@ func (s *scanService) start(ctx context.Context, model *inventory.Model, wish sc
 	return report
 }
 
-// startOn asks one rack.
+// startOn starts a rack's part of a scan.
 func (s *scanService) startOn(ctx context.Context, id string, plan inventory.ScanPlan, wish scanWish, report *maasapi.Scan, started *startedScan) {
 	part := maasapi.RackScan{Rack: plan.Rack, Subnets: []string{}}
 	request := discoveryrpc.ScanRequest{ID: id, Slow: wish.slow}
@@ -145,6 +150,7 @@ func (s *scanService) startOn(ctx context.Context, id string, plan inventory.Sca
 		return
 	}
 	report.Attempted = append(report.Attempted, plan.Rack)
+	// A rack starts the sweep and answers at once; one that hangs must not hold up the others.
 	callCtx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	_, err := discoveryrpc.StartScan(callCtx, s.region.rack(plan.Rack), request)
@@ -167,10 +173,12 @@ func (s *scanService) startOn(ctx context.Context, id string, plan inventory.Sca
 	}
 	part.Error = err.Error()
 	report.Racks = append(report.Racks, part)
+	// The rack does not sweep, so others may.
 	s.release(ctx, claims)
 }
 
-// claim makes the rack the one that sweeps the subnet. It returns why not.
+// claim reserves a subnet for a rack, across all regions: two sweeps at once would double the load
+// of its network. If it is refused, why is the reason.
 func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, interval, hold time.Duration) (why string) {
 	ok, err := s.region.inv.Scans.Claim(ctx, sub.ID, rack, time.Now(), interval, hold)
 	switch {
@@ -185,13 +193,14 @@ func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, i
 
 func (s *scanService) release(ctx context.Context, claims []claim) {
 	for _, c := range claims {
+		// Also if the client has gone: a claim that stays would block the subnet for holdTime.
 		if err := s.region.inv.Scans.End(context.WithoutCancel(ctx), c.subnet, c.rack, time.Now()); err != nil {
 			s.region.log.Error("scan not released", "rack", c.rack, "err", err)
 		}
 	}
 }
 
-// summary is the text of the answer.
+// summary returns the text of MAAS' answer.
 func summary(r maasapi.Scan) string {
 	var parts []string
 	for _, p := range []struct {
@@ -222,17 +231,18 @@ func (s *scanService) find(id string) (*startedScan, error) {
 	return nil, fmt.Errorf("scan %s: %w", id, fs.ErrNotExist)
 }
 
-// ScanStatus asks the racks how far they are.
+// ScanStatus returns the progress of a scan on all its racks.
 func (s *scanService) ScanStatus(ctx context.Context, id string) (maasapi.Scan, error) {
 	return s.ask(ctx, id, discoveryrpc.StatusOfScan)
 }
 
-// CancelScan ends the scan on all its racks.
+// CancelScan ends a scan on all its racks.
 func (s *scanService) CancelScan(ctx context.Context, id string) (maasapi.Scan, error) {
 	return s.ask(ctx, id, discoveryrpc.CancelScan)
 }
 
-// ask calls each rack of a scan and adds up what they say. Once none runs any more, the subnets are free for others.
+// ask calls each rack of a scan and sums up their progress. After the last rack has ended, it
+// releases the subnets.
 func (s *scanService) ask(ctx context.Context, id string, call func(context.Context, rpc.Caller, string) (discoveryrpc.ScanStatus, error)) (maasapi.Scan, error) {
 	started, err := s.find(id)
 	if err != nil {
@@ -254,6 +264,7 @@ func (s *scanService) ask(ctx context.Context, id string, call func(context.Cont
 		if part.Running {
 			status, err := call(ctx, s.region.rack(part.Rack), id)
 			if err != nil {
+				// A rack that is slow still sweeps; one that is away has lost the scan.
 				part.Running, part.Error = errors.Is(err, context.DeadlineExceeded), err.Error()
 			} else {
 				part.Running, part.Error, part.SweepProgress = status.Running, status.Error, status.SweepProgress
@@ -283,7 +294,7 @@ func (s *scanService) elsewhere(ctx context.Context, id string, call func(contex
 	for _, rack := range s.region.rpc.Racks() {
 		status, err := call(ctx, s.region.rack(rack), id)
 		if err != nil {
-			continue // it has no part in the scan, or cannot be asked
+			continue // the rack has no part in the scan, or is away
 		}
 		report.Attempted, report.Started = append(report.Attempted, rack), append(report.Started, rack)
 		report.Racks = append(report.Racks, maasapi.RackScan{
@@ -299,7 +310,8 @@ func (s *scanService) elsewhere(ctx context.Context, id string, call func(contex
 	return report, nil
 }
 
-// settle asks after scans that run, so that their subnets become free although nobody watches.
+// settle follows running scans, so that their subnets are released even if no client asks for their
+// status.
 func (s *scanService) settle(ctx context.Context) {
 	s.mu.Lock()
 	var ids []string

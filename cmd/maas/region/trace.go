@@ -15,11 +15,12 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// rack is a caller of a rack whose calls are in traces.
+// rack returns a caller for a rack whose calls are traced.
 func (r *Region) rack(name string) rpc.Caller { return r.trace.Caller(r.rpc.Rack(name), name) }
 
-// tracedRequests makes requests to the API spans; nil without traces. What clients send is not told, but for the name of the
-// operation.
+// tracedRequests returns the function that starts the span of a request to the API; nil = no
+// traces. Bodies and queries are left out, since they may hold passwords; the name of an operation
+// is kept.
 func (r *Region) tracedRequests() func(*http.Request, string, string) (context.Context, func(int)) {
 	if r.trace == nil {
 		return nil
@@ -45,25 +46,26 @@ func (r *Region) tracedRequests() func(*http.Request, string, string) (context.C
 	}
 }
 
-// isOperation tells names of operations from whatever else clients write there.
+// isOperation reports whether op looks like the name of an operation. Clients may write anything
+// there, which must not fill the store of traces.
 func isOperation(op string) bool {
 	return len(op) < 40 && !strings.ContainsFunc(op, func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') })
 }
 
-// sentState is what the racks were sent, as far as traces tell of it.
+// sentState counts the objects of a publication for its span.
 type sentState struct {
 	positions map[[2]string]rpc.Position // by rack and topic
-	topics    map[string]*sentTopic      // of this publication; nil: it is not traced
+	topics    map[string]*sentTopic      // of this publication; nil = it is not traced
 }
 
 // sentTopic sums up one topic of a publication.
 type sentTopic struct{ racks, changed, objects int }
 
-// sent notes what a rack was sent.
+// sent counts the objects that a rack was sent.
 func (r *Region) sent(rack, topic string, objects int, now rpc.Position) {
 	s := &r.published.sent
 	if s.topics == nil {
-		return
+		return // most publications are not traced
 	}
 	t := s.topics[topic]
 	if t == nil {
@@ -78,7 +80,8 @@ func (r *Region) sent(rack, topic string, objects int, now rpc.Position) {
 	}
 }
 
-// tracePublication begins the span of a publication, which goes on on the racks. It is told of the end.
+// tracePublication starts the span of a publication, and has racks continue it when they apply the
+// state. The returned function ends it.
 func (r *Region) tracePublication(ctx context.Context, began time.Time, whole bool, changes *inventory.Changes) (told func(error)) {
 	if r.trace == nil {
 		return func(error) {}
@@ -116,7 +119,7 @@ func (r *Region) tracePublication(ctx context.Context, began time.Time, whole bo
 	}
 }
 
-// tellPower ends the span of a request to a BMC.
+// tellPower ends the span of a power request with a step for each exchange with the BMC.
 func tellPower(span tracing.Span, m inventory.Machine, result power.Result, err error) {
 	if !span.Recording() {
 		return

@@ -10,16 +10,17 @@ import (
 	"github.com/gomaas/maas/discovery/oui"
 )
 
-// vendorDir is where Debian's package ieee-data keeps the register of vendors.
+// vendorDir holds the register of vendors in Debian's package ieee-data.
 const vendorDir = "/usr/share/ieee-data"
 
-// vendors names who made network cards: by the register of the host while that is there, else by the one that is built in.
+// vendors names the vendors of network cards, by the host's register if it has one, which is newer
+// than the built-in one.
 type vendors struct {
 	dir   string
 	log   *slog.Logger
 	mu    sync.RWMutex // guards following
 	table *oui.Table
-	of    time.Time // when the register was written; zero = built in
+	of    time.Time // modification time of the register's file; zero = built in
 }
 
 func newVendors(dir string, log *slog.Logger) *vendors {
@@ -28,10 +29,12 @@ func newVendors(dir string, log *slog.Logger) *vendors {
 	return v
 }
 
-// refresh reads the register again when it has changed. One that cannot be read leaves the last.
+// refresh reads the register again if its file has changed. If it cannot be read, the last table
+// stays.
 func (v *vendors) refresh() {
 	info, err := os.Stat(filepath.Join(v.dir, oui.Files[0]))
 	v.mu.RLock()
+	// A package upgrade replaces the files; a stat is cheaper than to parse them.
 	same := err == nil && info.ModTime().Equal(v.of)
 	v.mu.RUnlock()
 	if err != nil || same {
@@ -40,7 +43,7 @@ func (v *vendors) refresh() {
 	table, err := oui.Load(os.DirFS(v.dir))
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.of = info.ModTime()
+	v.of = info.ModTime() // also of a file that is not readable: it is reported once
 	if err != nil {
 		v.log.Warn("register of vendors not readable", "directory", v.dir, "err", err)
 		return
