@@ -13,8 +13,8 @@ const (
 	arpReply   = 2
 )
 
-// DecodeARP reads an ARP packet (RFC 826) of Ethernet and IPv4. The sender is what was seen. Probes (RFC 5227) have a sender
-// without an address and are no observation.
+// DecodeARP reads an ARP packet (RFC 826) of Ethernet and IPv4, and returns its sender. A probe
+// (RFC 5227) has a sender without an address and is no observation.
 func DecodeARP(f Frame) (Observation, error) {
 	body := f.Payload
 	if f.Type != etherARP || len(body) < arpLength {
@@ -41,8 +41,8 @@ func usable(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && a != broadcast
 }
 
-// arpQuestion appends the frame that asks who has an address. A source that is not valid makes it a probe (RFC 5227), which
-// no neighbour learns from.
+// arpQuestion appends the frame that asks who has an address. A source that is not valid makes it a
+// probe (RFC 5227), which no neighbour learns from.
 func arpQuestion(b []byte, from MAC, source, target netip.Addr) []byte {
 	b = append(b, 255, 255, 255, 255, 255, 255)
 	b = append(b, from[:]...)

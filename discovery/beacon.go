@@ -8,10 +8,12 @@ import (
 	"time"
 )
 
-// A Beacon is a rack's word, authenticated with the key of the site, that it sent this frame from one of its interfaces. Who
-// receives it shares a link with that interface, whatever is in between.
+// A Beacon is a frame by which a rack shows on which link one of its interfaces is, authenticated
+// with the key of the site. An interface that receives it shares a link with the sender's, whatever
+// lies between them.
 //
-// On the wire it is an Ethernet frame to a group address with the local experimental EtherType 0x88b5:
+// On the wire it is an Ethernet frame to a group address with the local experimental EtherType
+// 0x88b5:
 //
 //	"MAASb1"  octets: magic and version
 //	kind      1 octet: 1 asks for beacons, 2 answers or repeats
@@ -20,8 +22,8 @@ import (
 //	interface 1 octet of length, then the interface's name
 //	mac       32 octets: HMAC-SHA256 over all of the above and the sender's MAC
 //
-// It does not need IP addresses, and reaches exactly as far as broadcasts do. Encryption would hide nothing that the frame's
-// header does not show.
+// It does not need IP addresses, and reaches exactly as far as broadcasts do. Encryption would hide
+// nothing that the frame's header does not show.
 type Beacon struct {
 	Rack      string `json:"rack"`
 	Interface string `json:"interface"`
@@ -35,13 +37,15 @@ var beaconGroup = MAC{0x03, 0x4d, 0x41, 0x41, 0x53, 0x01}
 
 const beaconMagic = "MAASb1"
 
-// BeaconSkew is how far the clocks of two racks may be apart, and how long a recorded beacon can be played back.
+// BeaconSkew is the largest difference between the clocks of two racks, and the time during which a
+// recorded beacon can be played back.
 const BeaconSkew = time.Minute
 
 // ErrBeacon is returned for beacons that were not made with the key, or are too old.
 var ErrBeacon = errors.New("discovery: beacon is not of this site, or the clocks of its racks differ by more than a minute")
 
-// A BeaconKey is the secret that the racks of a site share. Racks without it are strangers. Nil authenticates nothing.
+// A BeaconKey is the secret that the racks of a site share. Racks without it are strangers. Nil
+// authenticates nothing.
 type BeaconKey []byte
 
 // Encode makes the frame of a beacon. Names are cut at 255 octets.

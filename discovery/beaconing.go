@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// When beacons are sent: twice when an interface comes up, then regularly, and when another rack asks, but not more often than
-// every few seconds.
+// When beacons are sent: twice when an interface comes up, then regularly, and when another rack
+// asks, but not more often than every few seconds.
 const (
 	beaconTwice    = 3 * time.Second
 	beaconInterval = 30 * time.Second

@@ -4,12 +4,14 @@ import "net/netip"
 
 // A Conn is one end of an Ethernet link: [OpenPacket] opens a real one, and tests give their own.
 type Conn interface {
-	// Receive waits for frames and hands them, at least one, to fn, with the VLAN tag that the interface took off them. fn must
-	// not keep the frame. The error is net.ErrClosed after Close. It is called from one goroutine at a time.
+	// Receive waits for frames and hands them, at least one, to fn, with the VLAN tag that the
+	// interface took off them. fn must not keep the frame. The error is net.ErrClosed after Close.
+	// It is called from one goroutine at a time.
 	Receive(fn func(frame []byte, vid uint16)) error
 	// Send transmits a whole frame. It may be called while Receive waits.
 	Send(frame []byte) error
-	// Drops is how many frames were lost since the last call because they were not received in time.
+	// Drops returns the number of frames lost since the last call because they were not received in
+	// time.
 	Drops() uint64
 	// Interface is the interface as it was when it was opened.
 	Interface() Interface
@@ -22,7 +24,8 @@ type Interface struct {
 	Name  string `json:"name"`
 	Index int    `json:"index"`
 	MAC   MAC    `json:"mac"`
-	// Kind is the kernel's name for virtual kinds such as "bond", "bridge", "vlan" or "veth", empty for hardware.
+	// Kind is the kernel's name for virtual kinds such as "bond", "bridge", "vlan" or "veth", empty
+	// for hardware.
 	Kind string `json:"kind,omitempty"`
 	// Up says that frames can pass: it is switched on and has a carrier.
 	Up       bool `json:"up"`
@@ -35,9 +38,10 @@ type Interface struct {
 	Addrs []netip.Prefix `json:"addrs,omitempty"`
 }
 
-// Choose returns the links to watch, by MAAS's rules: those that are up, of which hardware that is no part of a bond, bonds,
-// and bridges without hardware in them, since the hardware sees the same frames. VLAN interfaces are not watched: their frames
-// are seen with their tags on the interface below. Virtual cables count as hardware unless they are plugged into a bridge here.
+// Choose returns the links to watch, by MAAS's rules: those that are up, of which hardware that is
+// no part of a bond, bonds, and bridges without hardware in them, since the hardware sees the same
+// frames. VLAN interfaces are not watched: their frames are seen with their tags on the interface
+// below. Virtual cables count as hardware unless they are plugged into a bridge here.
 func Choose(links []Interface) []Interface {
 	kind, ported := map[int]string{}, map[int]bool{}
 	for _, l := range links {

@@ -18,9 +18,10 @@ type Counters struct {
 	Ignored   atomic.Uint64 // observations that a rule ignores
 }
 
-// A Decoder tells the frames of one interface apart and hands them to the functions that read them. It is for one goroutine.
+// A Decoder reads the frames of one interface with the decoder of their protocol. It is for one
+// goroutine.
 type Decoder struct {
-	// Sources are what is looked at. Zero means [Passive].
+	// Sources selects the protocols that are read. Zero means [Passive].
 	Sources Source
 	// Key authenticates beacons. Nil accepts none.
 	Key BeaconKey
@@ -31,11 +32,13 @@ type Decoder struct {
 	costlyAt time.Time
 }
 
-// costlyRate is how many frames a second are read of those protocols that need memory for each, and how many at once.
+// costlyRate is the number of frames a second, and at once, that are read of the protocols that
+// take memory for each frame. It bounds the work that a flood can cause.
 const costlyRate = 2000
 
-// Decode appends what a frame says to out. vid is the tag that the interface took off. What a frame of no interest or a broken
-// one costs is counted, and nothing else happens. Observations do not refer to the frame.
+// Decode appends what a frame says to out. vid is the tag that the interface took off. What a frame
+// of no interest or a broken one costs is counted, and nothing else happens. Observations do not
+// refer to the frame.
 func (d *Decoder) Decode(b []byte, vid uint16, now time.Time, out []Observation) []Observation {
 	if d.Counters == nil {
 		d.Counters = new(Counters)
@@ -109,7 +112,8 @@ func (d *Decoder) afford(now time.Time) bool {
 	return true
 }
 
-// classify tells which protocol a frame is, zero for none of interest, without checking more than where it goes.
+// classify returns the protocol of a frame, zero if it is of no interest. It checks no more than
+// types and ports.
 func classify(f Frame) Source {
 	switch f.Type {
 	case etherARP:

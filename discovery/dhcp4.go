@@ -18,11 +18,13 @@ const (
 	portDHCP6Server = 547
 )
 
-// fqdnWireFormat is the flag of option 81 for names in DNS wire format; without it they are ASCII (RFC 4702 section 2.1).
+// fqdnWireFormat is the flag of option 81 for names in DNS wire format; without it they are ASCII
+// (RFC 4702 section 2.1).
 const fqdnWireFormat = 0x04
 
-// DecodeDHCPv4 overhears DHCP (RFC 2131) and appends what was seen to out: the client at its address once it asks for one that
-// a server offered or that it has, and the server. A client without an address is no observation.
+// DecodeDHCPv4 overhears DHCP (RFC 2131) and appends what was seen to out: the client at its
+// address once it asks for one that a server offered or that it has, and the server. A client
+// without an address is no observation.
 func DecodeDHCPv4(f Frame, out []Observation) ([]Observation, error) {
 	d, ok := ipPacket(f)
 	if !ok {
@@ -32,7 +34,8 @@ func DecodeDHCPv4(f Frame, out []Observation) ([]Observation, error) {
 	if !ok || dstPort != portDHCPServer && dstPort != portDHCPClient {
 		return out, ErrMalformed
 	}
-	// Some firmware leaves out the end option, which the library demands. Padding and a second end do no harm.
+	// Some firmware leaves out the end option, which the library demands. Padding and a second end
+	// do no harm.
 	m, err := dhcpv4.FromBytes(append(slices.Clip(b), dhcpv4.OptionEnd.Code()))
 	if err != nil || m.HWType != iana.HWTypeEthernet || len(m.ClientHWAddr) != len(MAC{}) {
 		return out, ErrMalformed

@@ -9,8 +9,8 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 )
 
-// DecodeDHCPv6 overhears DHCPv6 (RFC 8415) and appends what was seen to out: the client at its link-local address and at the
-// address it asks for, and servers.
+// DecodeDHCPv6 overhears DHCPv6 (RFC 8415) and appends what was seen to out: the client at its
+// link-local address and at the address it asks for, and servers.
 func DecodeDHCPv6(f Frame, out []Observation) ([]Observation, error) {
 	d, ok := ipPacket(f)
 	if !ok || f.Type != etherIPv6 {
@@ -22,7 +22,8 @@ func DecodeDHCPv6(f Frame, out []Observation) ([]Observation, error) {
 	}
 	o := Observation{Addr: d.src, MAC: f.Src, VID: f.VID, Source: DHCPv6}
 	kind := dhcpv6.MessageType(b[0])
-	// Clients and servers of the link send from their link-local addresses; other packets have been relayed or routed.
+	// Clients and servers of the link send from their link-local addresses; other packets have been
+	// relayed or routed.
 	if kind >= dhcpv6.MessageTypeRelayForward || !d.src.IsLinkLocalUnicast() || !f.Src.Unicast() {
 		return out, ErrNoObservation
 	}
@@ -48,9 +49,10 @@ func DecodeDHCPv6(f Frame, out []Observation) ([]Observation, error) {
 	return out, nil
 }
 
-// parseDHCPv6Option decodes the options that tell of a client. Names are left as they are: the library follows compression
-// pointers in them, which RFC 8415 section 10 forbids, so that one frame of 1,400 octets took 90 ms. An
-// option that is broken inside is left as it is too, since the others still tell of the client.
+// parseDHCPv6Option decodes the options that tell of a client. Names are left as they are: the
+// library follows compression pointers in them, which RFC 8415 section 10 forbids, so that one
+// frame of 1,400 octets took 90 ms. An option that is broken inside is left as it is too, since the
+// others still tell of the client.
 func parseDHCPv6Option(code dhcpv6.OptionCode, data []byte) (dhcpv6.Option, error) {
 	switch code {
 	case dhcpv6.OptionVendorClass:
@@ -67,7 +69,8 @@ func parseDHCPv6Option(code dhcpv6.OptionCode, data []byte) (dhcpv6.Option, erro
 	return &dhcpv6.OptionGeneric{OptionCode: code, OptionData: data}, nil
 }
 
-// parseIAOption decodes an address without the options inside of it, which may be of any kind and depth.
+// parseIAOption decodes an address without the options inside of it, which may be of any kind and
+// depth.
 func parseIAOption(code dhcpv6.OptionCode, data []byte) (dhcpv6.Option, error) {
 	const size = 24 // address and two lifetimes
 	if o := new(dhcpv6.OptIAAddress); code == dhcpv6.OptionIAAddr && len(data) >= size && o.FromBytes(data[:size]) == nil {
@@ -112,7 +115,8 @@ func requested6(options dhcpv6.Options) netip.Addr {
 	return netip.Addr{}
 }
 
-// wireName reads the name of the FQDN option (RFC 4704): flags, then a name in DNS wire format that may lack its end.
+// wireName reads the name of the FQDN option (RFC 4704): flags, then a name in DNS wire format that
+// may lack its end.
 func wireName(b []byte) string {
 	if len(b) < 2 {
 		return ""

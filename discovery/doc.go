@@ -1,60 +1,67 @@
-// Package discovery tells which devices are on the wire, by listening: over IPv4 and IPv6, with their names, where they are
-// plugged in, and when they go.
+// Package discovery finds the devices on a network by listening, over IPv4 and IPv6: their
+// addresses, names and switch ports, and when they disappear.
 //
 // # The one call
 //
-// [Watch] listens on the interfaces that suit, chosen anew when links change, and reports what is new or has changed:
+// [Watch] listens on suitable interfaces, chosen again whenever interfaces change, and reports what
+// is new or has changed:
 //
 //	err := discovery.Watch(ctx, discovery.Config{
 //		Sink: func(e discovery.Event) { log.Println(e.Kind, e.Device.Addr, e.Device.MAC, e.Device.Hostname()) },
 //	})
 //
-// [Sweep] asks every address of a prefix instead, slowly or fast, and says how far it has come:
+// [Sweep] asks every address of a prefix instead, slowly or fast, and reports its progress:
 //
 //	conn, err := discovery.OpenPacket("eth0", discovery.Scan)
 //	progress, err := discovery.Sweep(ctx, discovery.SweepConfig{Conn: conn, Prefixes: subnets, Rate: discovery.FastRate, Sink: seen})
 //
 // # The struct
 //
-// [Config] says on which interfaces to listen and to which sources: ARP, IPv6 neighbour and router discovery, DHCP of clients
-// and servers that are overheard, multicast DNS, LLDP, and the beacons of other racks. With [Config.Reverse] the resolvers are
-// asked for names of what was seen. [TableConfig] says for how long the word of each source is good, how often what stays is
-// reported again, and what is ignored.
+// [Config] selects the interfaces and the sources: ARP, IPv6 neighbor and router discovery,
+// overheard DHCP, multicast DNS, LLDP, and the beacons of other racks. With [Config.Reverse]
+// resolvers are asked for the names of devices. [TableConfig] sets for how long each source is
+// believed, how often a device is reported again, and which devices are ignored.
 //
 // # The parts
 //
-// Every protocol has a function of its own that reads a [Frame] and keeps nothing: [DecodeARP], [DecodeNDP], [DecodeDHCPv4],
-// [DecodeDHCPv6], [DecodeMDNS], [DecodeLLDP], [BeaconKey.Decode]. A [Decoder] tells frames apart, counts, and reads no more of
-// the costly ones than it can afford. A [Table] turns observations into events: one [Device] for each interface, VLAN, address
-// and MAC; an address that moves to another MAC, and one that two of them fight over. [Filter] is the kernel's part, [Choose]
-// picks interfaces, [Reverse] looks names up. Package discoverytest is an Ethernet in memory, and package oui knows who made
-// a network card.
+// An [Observation] is what one packet shows; a [Device] is what the table keeps.
+//
+// Every protocol has a function that reads a [Frame] and keeps nothing: [DecodeARP], [DecodeNDP],
+// [DecodeDHCPv4], [DecodeDHCPv6], [DecodeMDNS], [DecodeLLDP], [BeaconKey.Decode]. A [Decoder] picks
+// the function for a frame, counts, and bounds the costly protocols. A [Table] turns observations
+// into events: one [Device] for each interface, VLAN, address and MAC, an address that moves to
+// another MAC, and a conflict of two MACs. [Filter] is the kernel's part, [Choose] selects
+// interfaces, [Reverse] looks names up. Package discoverytest is an Ethernet in memory; package oui
+// returns the vendor of a MAC.
 //
 // # What is seen, and what is not
 //
-// All sources of an interface share one packet socket whose filter drops everything else in the kernel, and whose ring the
-// kernel writes into: a frame of a known device costs no system call, no copy and no memory. VLAN tags are read whether the
-// interface takes them off or not. Nothing is sent, but for beacons if there is a key for them.
+// All sources of an interface share one packet socket. Its filter drops everything else in the
+// kernel, which writes the rest into a ring: a frame of a known device costs no system call, no
+// copy and no memory. VLAN tags are read whether the interface strips them or not. Nothing is sent,
+// except beacons if a key is set.
 //
-// Probes for duplicate IPv4 addresses (RFC 5227) and senders without an address say nothing about who owns one. An IPv6 address
-// that a device asks for (RFC 4862) counts after 1.2 seconds without a defence. Multicast DNS has no say in names
-// outside of .local, and whoever repeats the packets of others does not get their addresses. Names stand in the order of their
-// origin: reverse DNS, multicast DNS, DHCP, LLDP.
+// Probes for duplicate IPv4 addresses (RFC 5227) and senders without an address do not show an
+// owner. An IPv6 address that a device asks for (RFC 4862) counts after 1.2 seconds without a
+// defense. Multicast DNS has no authority outside of .local. A device that repeats the packets of
+// others does not get their addresses. Names are ordered by origin: reverse DNS, multicast DNS,
+// DHCP, LLDP.
 //
 // # Floods
 //
-// A table keeps at most [TableConfig.Limit] devices. Devices that have been there for a second give way last, and are
-// reported in their turn, so that made-up senders push out, and hold up, each other. What is lost, dropped or left out is counted:
-// [Counters], [TableStats].
+// A table keeps at most [TableConfig.Limit] devices. Devices that were seen for a second are
+// evicted last, and have reports of their own, so that made-up senders displace only each other.
+// Everything lost, dropped or left out is counted: [Counters], [TableStats].
 //
 // # Concurrency, errors, systems
 //
-// The methods of Table and Reverse are safe for concurrent use; a Decoder is for one goroutine; the sink is called by one
-// goroutine at a time. Errors name the interface, and what is missing: listening takes Linux and CAP_NET_RAW, the decoders and
-// the table take neither. An interface that vanishes is watched again when it is back.
+// The methods of Table and Reverse are safe for concurrent use. A Decoder is for one goroutine. The
+// sink is called by one goroutine at a time. Errors name the interface and what is missing:
+// listening takes Linux and CAP_NET_RAW, the decoders and the table take neither. An interface that
+// disappears is watched again when it returns.
 //
 // # What it does not do
 //
-// It asks questions by multicast DNS only in sweeps that want names, does not scan ports, does not guess systems from fingerprints, and reads no DNS, HTTP or
-// other traffic. DESIGN.md has the reasons and what was measured.
+// It sends multicast DNS questions only in sweeps that want names. It does not scan ports, does not
+// guess systems from fingerprints, and reads no DNS, HTTP or other traffic.
 package discovery

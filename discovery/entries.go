@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// entry is what the table keeps of a device at an address. Times are in nanoseconds since 1970.
+// entry is the record of a device in the table. Times are in nanoseconds since 1970.
 type entry struct {
 	key                            key
 	id                             uint32
@@ -27,10 +27,11 @@ func (e *entry) addr() netip.Addr {
 	return netip.AddrFrom16(e.key.addr).Unmap()
 }
 
-// chunk is how many entries are allocated at once. They are never moved, and used again when they are free.
+// chunk is the number of entries allocated at once. They never move, and are used again once they
+// are free.
 const chunk = 1024
 
-// slab holds entries by number. Number 0 is nobody's.
+// slab holds entries by number. Number 0 is unused, so that zero can mean "none" in lists.
 type slab struct {
 	chunks [][]entry
 	free   []uint32
@@ -183,7 +184,8 @@ func (t *Table) all() func(func(int, *entry) bool) {
 	}
 }
 
-// device is the entry as it is shown. It shares the lists of the entry's info, which are never changed in place.
+// device is the entry as it is shown. It shares the lists of the entry's info, which are never
+// changed in place.
 func (t *Table) device(e *entry) Device {
 	o := Device{
 		Interface: t.names[e.key.link], VID: e.key.vid, Addr: e.addr(), MAC: e.key.mac, First: time.Unix(0, e.first), Last: time.Unix(0, e.last),

@@ -2,8 +2,8 @@ package discovery
 
 import "golang.org/x/net/bpf"
 
-// Filter is the program with which the kernel drops, before they are copied, all frames but those that the sources are about.
-// It finds them behind up to two VLAN tags too. Zero means [Passive].
+// Filter is the program with which the kernel drops, before they are copied, all frames but those
+// that the sources are about. It finds them behind up to two VLAN tags too. Zero means [Passive].
 func Filter(sources Source) []bpf.Instruction {
 	if sources == 0 {
 		sources = Passive
@@ -61,7 +61,8 @@ func types6(s Source) (types []uint32) {
 	return types
 }
 
-// An assembler writes a program in which every jump goes forward to a label. X holds the length of the tags.
+// An assembler writes a program in which every jump goes forward to a label. X holds the length of
+// the tags.
 type assembler struct {
 	code  []bpf.Instruction
 	jumps []jump
@@ -144,7 +145,8 @@ func (a *assembler) ipv6(types, ports []uint32) {
 	a.emit(bpf.RetConstant{Val: whole})
 }
 
-// ports jumps when the source or the destination port of the UDP header at an offset from X is one of them.
+// ports jumps when the source or the destination port of the UDP header at an offset from X is one
+// of them.
 func (a *assembler) ports(off uint32, ports []uint32, label string) {
 	for side := range uint32(2) {
 		a.emit(bpf.LoadIndirect{Off: off + 2*side, Size: 2})

@@ -31,15 +31,16 @@ const (
 	maxTags     = 2
 )
 
-// ErrNoObservation is returned for packets that are well formed but say nothing about who owns an address: probes, senders
-// without an address, replies to nobody.
+// ErrNoObservation is returned for well-formed packets that do not show the owner of an address:
+// probes, senders without an address, replies without a receiver.
 var ErrNoObservation = errors.New("discovery: no observation")
 
-// ErrMalformed is returned for packets that break their protocol's format. Errors of the single decoders wrap it.
+// ErrMalformed is returned for packets that break their protocol's format. Errors of the single
+// decoders wrap it.
 var ErrMalformed = errors.New("discovery: malformed packet")
 
-// ParseFrame reads the header of an Ethernet frame with up to two VLAN tags (IEEE 802.1Q, 802.1ad). vid is the tag that the
-// network interface has taken off already, zero when it has not.
+// ParseFrame reads the header of an Ethernet frame with up to two VLAN tags (IEEE 802.1Q, 802.1ad).
+// vid is the tag that the network interface has taken off already, zero when it has not.
 func ParseFrame(b []byte, vid uint16) (Frame, error) {
 	if len(b) < etherHeader {
 		return Frame{}, ErrMalformed

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Ignore are rules for devices that are not to be reported. The zero value ignores nothing. It is not changed after use.
+// Ignore are rules for devices that are not to be reported. The zero value ignores nothing. It is
+// not changed after use.
 type Ignore struct {
 	// MACs are whole addresses or beginnings, such as a vendor's.
 	MACs []MACPrefix
@@ -15,7 +16,8 @@ type Ignore struct {
 	Prefixes []netip.Prefix
 }
 
-// ParseIgnore reads rules: each is a MAC, the beginning of one, an IP address or a prefix, such as "02:00:00" or "192.0.2.0/28".
+// ParseIgnore reads rules: each is a MAC, the beginning of one, an IP address or a prefix, such as
+// "02:00:00" or "192.0.2.0/28".
 func ParseIgnore(rules []string) (Ignore, error) {
 	var ig Ignore
 	for _, rule := range rules {

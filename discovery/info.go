@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// merge takes in what an observation says and reports whether anything is other than before. It never changes what i's slices hold:
-// devices that were handed out share them.
+// merge takes in what an observation says and reports whether anything is other than before. It
+// never changes what i's slices hold: devices that were handed out share them.
 func (i *Info) merge(s *Info) bool {
 	before := *i
 	i.mergeNames(s)

@@ -69,7 +69,7 @@ func (l *Interface) attribute(a syscall.NetlinkRouteAttr) {
 	}
 }
 
-// address is that of the interface itself, not of the other end of a point-to-point link.
+// address returns the interface's own address, not the other end of a point-to-point link.
 func address(bits int, attrs []syscall.NetlinkRouteAttr) (p netip.Prefix) {
 	for _, a := range attrs {
 		if a.Attr.Type != unix.IFA_ADDRESS && a.Attr.Type != unix.IFA_LOCAL || p.IsValid() && a.Attr.Type == unix.IFA_ADDRESS {
@@ -103,7 +103,8 @@ func eachNetlink(kind int, f func(syscall.NetlinkMessage, []syscall.NetlinkRoute
 	return nil
 }
 
-// followInterfaces returns a channel that is told when interfaces or their addresses change. It is closed after ctx has ended.
+// followInterfaces returns a channel that receives when interfaces or their addresses change. It is
+// closed after ctx has ended.
 func followInterfaces(ctx context.Context) (<-chan struct{}, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -123,7 +124,7 @@ func followInterfaces(ctx context.Context) (<-chan struct{}, error) {
 		defer stop()
 		buf := make([]byte, 1<<16)
 		for {
-			// Messages that were lost (ENOBUFS) are a change like any other: all is read anew.
+			// Lost messages (ENOBUFS) count as a change: the receiver reads everything again.
 			if _, err := f.Read(buf); err != nil && ctx.Err() != nil {
 				return
 			}

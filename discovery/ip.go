@@ -25,7 +25,8 @@ type datagram struct {
 	body     []byte
 }
 
-// ipPacket reads the IP header of a frame. Fragments are refused: none of the protocols here sends them.
+// ipPacket reads the IP header of a frame. Fragments are refused: none of the protocols here sends
+// them.
 func ipPacket(f Frame) (d datagram, ok bool) {
 	p := f.Payload
 	switch f.Type {
@@ -55,7 +56,8 @@ func ipPacket(f Frame) (d datagram, ok bool) {
 	return d, false
 }
 
-// udp reads a UDP header (RFC 768). Checksums are not looked at: network cards fill in those of local virtual machines later.
+// udp reads a UDP header (RFC 768). It does not check the sum: for local virtual machines the
+// network card fills it in later.
 func (d datagram) udp() (src, dst uint16, body []byte, ok bool) {
 	if d.proto != protoUDP || len(d.body) < udpHeader {
 		return 0, 0, nil, false

@@ -7,8 +7,8 @@ import (
 	"net"
 )
 
-// A MAC is an Ethernet address. Unlike [net.HardwareAddr] it is a value: it can be compared, is a map key, and costs no
-// allocation. The zero value stands for "none".
+// A MAC is an Ethernet address. Unlike [net.HardwareAddr] it is a value: it can be compared, can be
+// a map key, and costs no allocation. The zero value means "none".
 type MAC [6]byte
 
 // ParseMAC reads six octets in any notation that [net.ParseMAC] knows.

@@ -24,12 +24,14 @@ const (
 	maxServices = 64
 )
 
-// cacheFlush is the top bit of a record's class: this record replaces others of its name and type (RFC 6762 section 10.2).
+// cacheFlush is the top bit of a record's class: this record replaces others of its name and type
+// (RFC 6762 section 10.2).
 const cacheFlush = 1 << 15
 
-// DecodeMDNS reads a multicast DNS packet (RFC 6762), also one with services (RFC 6763), and appends what was seen to out: the
-// sender at its address, and as hearsay at others that it claims. foreign is how many of the records were about names outside
-// of .local, which multicast DNS has no say in.
+// DecodeMDNS reads a multicast DNS packet (RFC 6762), also one with services (RFC 6763), and
+// appends what was seen to out: the sender at its address, and as hearsay at others that it claims.
+// foreign is how many of the records were about names outside of .local, which multicast DNS has no
+// say in.
 func DecodeMDNS(f Frame, out []Observation) (_ []Observation, foreign int, err error) {
 	d, ok := ipPacket(f)
 	if !ok {
@@ -43,7 +45,7 @@ func DecodeMDNS(f Frame, out []Observation) (_ []Observation, foreign int, err e
 	if !usable(d.src) || !f.Src.Unicast() || body[2]&0x80 == 0 && d.dst != mdnsGroup4 && d.dst != mdnsGroup6 {
 		return out, 0, ErrNoObservation
 	}
-	if body[2]&0x80 == 0 { // a question tells who asks
+	if body[2]&0x80 == 0 { // a question shows its sender
 		return append(out, Observation{Addr: d.src, MAC: f.Src, VID: f.VID, Source: MDNS}), 0, nil
 	}
 	var msg dns.Msg
@@ -127,7 +129,7 @@ func (c *claims) reverse(rr dns.RR) {
 	}
 }
 
-// arpaAddr is the address that a reverse name stands for, not valid for others.
+// arpaAddr returns the address of a reverse name, not valid for other names.
 func arpaAddr(name string) netip.Addr {
 	labels := dns.SplitDomainName(strings.ToLower(name))
 	slices.Reverse(labels)
@@ -208,11 +210,12 @@ func unescape(s string) string {
 
 func digit(c byte) bool { return c >= '0' && c <= '9' }
 
-// mdnsTTL is for how long an announcement vouches for a device. Records live for two minutes, but responders say them again
-// only when asked, so they do not tell how long a device is there.
+// mdnsTTL is the time for which an announcement shows that a device is present. Records live for
+// two minutes, but responders repeat them only when asked, so that their TTL does not tell.
 const mdnsTTL = 75 * time.Minute
 
-// observations appends one for the sender's own address, and one of hearsay for each other address that it claims.
+// observations appends one for the sender's own address, and one of hearsay for each other address
+// that it claims.
 func (c *claims) sightings(f Frame, src netip.Addr, out []Observation) []Observation {
 	own := Observation{Addr: src, MAC: f.Src, VID: f.VID, Source: MDNS, Info: c.info(src)}
 	for _, s := range c.services {

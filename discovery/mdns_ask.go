@@ -7,8 +7,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// mdnsQuestion appends the frame that asks, by multicast DNS, what an address is called (RFC 6762 section 4). It appends nothing
-// when the families differ.
+// mdnsQuestion appends the frame that asks, by multicast DNS, what an address is called (RFC 6762
+// section 4). It appends nothing when the families differ.
 func mdnsQuestion(b []byte, from MAC, source, about netip.Addr) []byte {
 	arpa, err := dns.ReverseAddr(about.String())
 	if err != nil || source.Is4() != about.Is4() {

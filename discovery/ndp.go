@@ -23,10 +23,11 @@ const (
 	ndpRouterAdvertHeader = 16
 )
 
-// DecodeNDP reads neighbor and router discovery of IPv6 (RFC 4861). A device that asks whether an address is free
-// (RFC 4862) is a tentative observation.
+// DecodeNDP reads neighbor and router discovery of IPv6 (RFC 4861). A device that asks whether an
+// address is free (RFC 4862) is a tentative observation.
 //
-// Neighbor messages are read in place: they are most of the IPv6 frames of a link, and package ndp allocates for each.
+// Neighbor messages are read in place: they are most of the IPv6 frames of a link, and package ndp
+// allocates for each.
 func DecodeNDP(f Frame) (Observation, error) {
 	d, ok := ipPacket(f)
 	if !ok || d.proto != protoICMPv6 || f.Type != etherIPv6 || len(d.body) < 8 {
@@ -35,7 +36,8 @@ func DecodeNDP(f Frame) (Observation, error) {
 	if d.body[0] < icmpRouterSolicit || d.body[0] > icmpNeighborAdvert {
 		return Observation{}, ErrNoObservation
 	}
-	// Routers decrement the limit, so that a packet with 255 is from this link (RFC 4861 section 6.1).
+	// Routers decrement the limit, so that a packet with 255 is from this link (RFC 4861 section
+	// 6.1).
 	if d.hops != ndpHopLimit || d.body[1] != 0 {
 		return Observation{}, ErrMalformed
 	}
@@ -80,13 +82,15 @@ func DecodeNDP(f Frame) (Observation, error) {
 	return s, nil
 }
 
-// isRouterAdvert reports whether an ICMPv6 frame is a router advertisement, which takes memory to read.
+// isRouterAdvert reports whether an ICMPv6 frame is a router advertisement, which takes memory to
+// read.
 func isRouterAdvert(f Frame) bool {
 	d, ok := ipPacket(f)
 	return ok && len(d.body) > 0 && d.body[0] == icmpRouterAdvert
 }
 
-// linkOption walks the options and returns the link address in the one of that type, zero if none has it.
+// linkOption walks the options and returns the link address in the one of that type, zero if none
+// has it.
 func linkOption(options []byte, kind byte) (mac MAC, err error) {
 	for len(options) > 0 {
 		// An option of length zero would never end (RFC 4861 section 4.6).
@@ -104,8 +108,8 @@ func linkOption(options []byte, kind byte) (mac MAC, err error) {
 // maxRouterItems bounds what is kept of one advertisement.
 const maxRouterItems = 16
 
-// routerInfo returns what a router advertises. The library refuses a message for one bad option; the header alone still shows
-// that this is a router, which matters more than its options.
+// routerInfo returns what a router advertises. The library refuses a message for one bad option;
+// the header alone still shows that this is a router, which matters more than its options.
 func routerInfo(body []byte) (*Info, error) {
 	m, err := ndp.ParseMessage(body)
 	if err != nil {

@@ -15,49 +15,53 @@ type Observation struct {
 	VID uint16
 	// Source is the one protocol that said it.
 	Source Source
-	// Tentative says that the device is still asking whether it may have the address (RFC 4862 section 5.4).
+	// Tentative says that the device is still asking whether it may have the address (RFC 4862
+	// section 5.4).
 	Tentative bool
-	// Hearsay says that the packet came from another address. It counts only where the device is known at this one already:
-	// whoever repeats the packets of other devices does not have their addresses.
+	// Hearsay marks an address other than the packet's source. It counts only if the device is
+	// known at this address already, because a repeater does not have the addresses of the packets
+	// that it repeats.
 	Hearsay bool
 	// Gone says that the device gives the address up.
 	Gone bool
-	// Info is what else the packet said, nil for most. It does not refer to the packet.
+	// Info holds what else the packet contained, nil for most. It does not refer to the packet.
 	Info *Info
 }
 
-// Info is what is known of a device beyond its addresses. Empty fields are not known.
+// Info holds what is known of a device beyond its addresses. Empty fields are not known.
 type Info struct {
-	// Names are what the device is called, the most reliable first.
+	// Names lists the names of the device, the most reliable first.
 	Names []Name `json:"names,omitempty"`
-	// Services are what it offers, as multicast DNS announced it.
+	// Services lists what the device announced by multicast DNS.
 	Services []Service `json:"services,omitempty"`
 	// VendorClass is option 60 of DHCPv4 or 16 of DHCPv6.
 	VendorClass string `json:"vendor_class,omitempty"`
-	// Fingerprint is the list of options that its DHCP client asks for, as numbers with commas: it tells systems apart.
+	// Fingerprint lists the options that its DHCP client asks for, as numbers with commas. It
+	// differs between systems.
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// DHCPServer says that it answers DHCP clients, or that a client named it as its server.
 	DHCPServer bool `json:"dhcp_server,omitempty"`
-	// Router is what it advertises as an IPv6 router, nil when it is none.
+	// Router holds its IPv6 router advertisement, nil if it sends none.
 	Router *Router `json:"router,omitempty"`
 	// Switch is the switch port that this end of the cable is plugged into, by LLDP.
 	Switch *Switch `json:"switch,omitempty"`
 	// Beacon is another rack's, or this rack's own on another interface.
 	Beacon *Beacon `json:"beacon,omitempty"`
 
-	ended          []Service     // services that are offered no more
+	ended          []Service     // services that are no longer offered
 	flush, goodbye Source        // names of this source are replaced, or given up
 	ttl            time.Duration // for how long the packet vouches for it; 0 = as usual for the source
 }
 
-// A Name is what somebody calls a device.
+// A Name is a name of a device and the source that gave it.
 type Name struct {
 	Name string `json:"name"`
 	// Origin is the one source of the name.
 	Origin Source `json:"origin"`
 }
 
-// originOrder is how much a name's origin is trusted: what the network's administrator wrote before what a device claims.
+// originOrder orders the origins of names by trust: the entries of the network's administrator
+// before the claims of a device.
 var originOrder = [...]Source{ReverseDNS, MDNS, DHCPv4, DHCPv6, LLDP, Beacons}
 
 func (n Name) rank() int { return slices.Index(originOrder[:], n.Origin) }
@@ -69,7 +73,7 @@ type Service struct {
 	Port uint16 `json:"port,omitempty"`
 }
 
-// A Router is what an IPv6 router advertises (RFC 4861 section 4.2).
+// A Router holds the content of an IPv6 router advertisement (RFC 4861 section 4.2).
 type Router struct {
 	// Lifetime is for how long it may be the default router; zero means that it is none.
 	Lifetime time.Duration `json:"lifetime"`
@@ -82,7 +86,7 @@ type Router struct {
 	DNS []netip.Addr `json:"dns,omitempty"`
 }
 
-// A Switch is what LLDP tells of the other end of a cable.
+// A Switch describes the other end of a cable, by LLDP.
 type Switch struct {
 	Chassis     string        `json:"chassis"` // a MAC or a name
 	Port        string        `json:"port"`
@@ -94,8 +98,8 @@ type Switch struct {
 	TTL         time.Duration `json:"ttl"`           // zero = it says good-bye
 }
 
-// An Device is a device as it has been seen at one address on one interface. It is identified by interface, VID, address
-// and MAC together.
+// An Device is a device as it has been seen at one address on one interface. It is identified by
+// interface, VID, address and MAC together.
 type Device struct {
 	Interface string     `json:"interface"`
 	VID       uint16     `json:"vid,omitempty"`
@@ -103,9 +107,9 @@ type Device struct {
 	MAC       MAC        `json:"mac"`
 	First     time.Time  `json:"first"`
 	Last      time.Time  `json:"last"`
-	// Expires is when it is forgotten unless it is seen again.
+	// Expires is the time at which the device is forgotten unless it is seen again.
 	Expires time.Time `json:"expires"`
-	// Count is how many packets have spoken of it since First.
+	// Count is the number of packets that showed the device since First.
 	Count   uint64 `json:"count"`
 	Sources Source `json:"sources"`
 	Info

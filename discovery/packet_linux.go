@@ -16,15 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The receive ring of one interface: 1 MiB, of which the kernel hands over a block when it is full or retireMillis old.
+// The receive ring of one interface: 1 MiB, of which the kernel hands over a block when it is full
+// or retireMillis old.
 const (
 	blockSize    = 1 << 17
 	blockCount   = 8
 	retireMillis = 50
 )
 
-// packetConn is a packet socket whose frames the kernel writes into memory that is shared with it (TPACKET_V3): a busy link
-// costs one system call for hundreds of frames, and no copy.
+// packetConn is a packet socket whose frames the kernel writes into memory that is shared with it
+// (TPACKET_V3): a busy link costs one system call for hundreds of frames, and no copy.
 type packetConn struct {
 	file   *os.File
 	raw    syscallConn
@@ -42,7 +43,8 @@ type syscallConn interface {
 	Read(func(fd uintptr) bool) error
 }
 
-// OpenPacket opens the interface for frames of the sources (zero means [Passive]). It takes CAP_NET_RAW.
+// OpenPacket opens the interface for frames of the sources (zero means [Passive]). It takes
+// CAP_NET_RAW.
 func OpenPacket(name string, sources Source) (Conn, error) {
 	links, err := Interfaces()
 	if err != nil {
@@ -100,7 +102,8 @@ func (c *packetConn) setUp(filter []bpf.Instruction) error {
 	request := unix.TpacketReq3{
 		Block_size: blockSize, Block_nr: blockCount, Frame_size: 2048, Frame_nr: blockSize / 2048 * blockCount, Retire_blk_tov: retireMillis,
 	}
-	// Frames for groups that nobody here is in, such as those of neighbour discovery, must pass the interface too.
+	// The interface must also pass frames for groups that this host is not in, such as those of
+	// neighbor discovery.
 	groups := unix.PacketMreq{Ifindex: int32(c.link.Index), Type: unix.PACKET_MR_ALLMULTI}
 	address := unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: c.link.Index}
 	for _, step := range []struct {
@@ -131,8 +134,9 @@ func networkOrder(n uint16) uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
 }
 
-// joinGroups makes switches that snoop on IGMP and MLD forward multicast DNS to this interface. The frames come by the packet
-// socket; nothing is received here. A family that the interface has no address of is left out.
+// joinGroups makes switches that snoop on IGMP and MLD forward multicast DNS to this interface. The
+// frames come by the packet socket; nothing is received here. A family that the interface has no
+// address of is left out.
 func (c *packetConn) joinGroups() {
 	if fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
 		c.groups = append(c.groups, os.NewFile(uintptr(fd), "mdns"))

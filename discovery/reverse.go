@@ -13,15 +13,18 @@ import (
 type ReverseConfig struct {
 	// Servers are the resolvers, asked in order until one answers. Without any nothing is asked.
 	Servers []netip.AddrPort
-	// Rate is how many addresses are looked up a second. Zero means 10.
+	// Rate is the number of addresses looked up a second. Zero means 10.
 	Rate int
-	// Again is after what time an address is looked up again when it is still there. Zero means one hour.
+	// Again is after what time an address is looked up again when it is still there. Zero means one
+	// hour.
 	Again time.Duration
-	// Exchange asks one server; tests give their own. Nil sends UDP, with a time limit of 2 seconds.
+	// Exchange asks one server; tests give their own. Nil sends UDP, with a time limit of 2
+	// seconds.
 	Exchange func(ctx context.Context, m *dns.Msg, server netip.AddrPort) (*dns.Msg, error)
 }
 
-// Reverse looks up the names of addresses in the DNS, slowly and not twice. Its methods may be called concurrently.
+// Reverse looks up the names of addresses in the DNS, slowly and not twice. Its methods may be
+// called concurrently.
 type Reverse struct {
 	cfg   ReverseConfig
 	queue chan netip.Addr
@@ -59,7 +62,7 @@ func NewReverse(cfg ReverseConfig) *Reverse {
 // ask queues an address unless it was asked for lately or too many wait.
 func (r *Reverse) ask(addr netip.Addr) {
 	if addr.IsLinkLocalUnicast() || len(r.cfg.Servers) == 0 {
-		return // nobody has a zone for these
+		return // link-local addresses are in no zone
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +80,7 @@ func (r *Reverse) ask(addr netip.Addr) {
 	}
 }
 
-// run looks addresses up until ctx ends. named is told the name, or that there is none.
+// run looks addresses up until ctx ends. It calls named with the name, empty if there is none.
 func (r *Reverse) run(ctx context.Context, named func(addr netip.Addr, name string)) {
 	tick := time.NewTicker(max(1, time.Second/time.Duration(r.cfg.Rate)))
 	defer tick.Stop()
@@ -98,8 +101,8 @@ func (r *Reverse) run(ctx context.Context, named func(addr netip.Addr, name stri
 	}
 }
 
-// Lookup asks the resolvers for the name of an address. The name is empty when there is none; false means that no resolver
-// could tell.
+// Lookup asks the resolvers for the name of an address. The name is empty when there is none; false
+// means that no resolver could tell.
 func (r *Reverse) Lookup(ctx context.Context, addr netip.Addr) (name string, ok bool) {
 	arpa, err := dns.ReverseAddr(addr.String())
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// A Source is a way of learning about devices. Sources are bits: a Source with several of them is a set.
+// A Source is a way of learning about devices. Sources are bits: a Source with several of them is a
+// set.
 type Source uint16
 
 // The sources. All but ReverseDNS and Scan are passive.

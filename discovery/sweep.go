@@ -18,47 +18,49 @@ import (
 
 // Rates of a sweep in questions a second.
 const (
-	SlowRate = 10   // is not noticed by anybody
+	SlowRate = 10   // slow enough to go unnoticed
 	FastRate = 1000 // a /24 in under a second
 )
 
-// MaxSweep is the most addresses that one sweep asks for. IPv6 prefixes with more are asked by multicast only.
+// MaxSweep is the most addresses that one sweep asks for. IPv6 prefixes with more are asked by
+// multicast only.
 const MaxSweep = 1 << 16
 
 // SweepConfig says what to sweep.
 type SweepConfig struct {
 	// Conn is the link, from [OpenPacket] with the source [Scan]. The caller closes it. Required.
 	Conn Conn
-	// Prefixes are swept in order. Each must be a network that the link has an address in, or a part of one: nothing is asked
-	// outside of them.
+	// Prefixes are swept in order. Each must be a network that the link has an address in, or a
+	// part of one: nothing is asked outside of them.
 	Prefixes []netip.Prefix
 	// Rate is the most questions a second. Zero means SlowRate.
 	Rate int
-	// Wait is for how long answers are waited for after the last question, and half as long before silent addresses are asked
-	// again. Zero means 600 ms.
+	// Wait is for how long answers are waited for after the last question, and half as long before
+	// silent addresses are asked again. Zero means 600 ms.
 	Wait time.Duration
 	// Names asks who answered for its name, by multicast DNS, which takes half a second longer.
 	Names bool
-	// Sink is told of each device that answers, once for each address and MAC and again with names, from one goroutine. Nil
-	// tells nobody.
+	// Sink receives each device that answers, once for each address and MAC and again with names,
+	// from one goroutine. If nil, devices are discarded.
 	Sink func(Observation)
-	// Progress is told after each question, from one goroutine. Nil tells nobody.
+	// Progress is called after each question, from one goroutine. If nil, progress is discarded.
 	Progress func(SweepProgress)
 }
 
-// SweepProgress is how far a sweep has come.
+// SweepProgress counts the questions and answers of a sweep.
 type SweepProgress struct {
 	Total int `json:"total"` // questions there are to be asked
 	Done  int `json:"done"`  // asked, or answered before they were
 	Found int `json:"found"` // addresses that answered
 }
 
-// sweepRounds is how often who does not answer is asked.
+// sweepRounds is the number of times that a silent address is asked.
 const sweepRounds = 2
 
-// Sweep asks every address of some prefixes who has it: by ARP (RFC 826) in IPv4; in IPv6 by neighbour solicitation (RFC 4861)
-// where the prefix is small, and by multicast echo (RFC 4443) in any. It returns when all answers are in; with ctx's error when
-// that ends first, and then says how far it came.
+// Sweep asks every address of some prefixes who has it: by ARP (RFC 826) in IPv4; in IPv6 by
+// neighbour solicitation (RFC 4861) where the prefix is small, and by multicast echo (RFC 4443) in
+// any. It returns when all answers are in; with ctx's error when that ends first, and then says how
+// far it came.
 func Sweep(ctx context.Context, cfg SweepConfig) (SweepProgress, error) {
 	if cfg.Conn == nil {
 		return SweepProgress{}, errors.New("discovery: SweepConfig needs a Conn; OpenPacket opens one")
@@ -164,8 +166,8 @@ func lastAddr(p netip.Prefix) netip.Addr {
 	return a
 }
 
-// multicast asks all IPv6 devices of the link: by an echo, and for those that do not answer echoes by an option that they must
-// complain about (RFC 4443 section 3.4).
+// multicast asks all IPv6 devices of the link: by an echo, and for those that do not answer echoes
+// by an option that they must complain about (RFC 4443 section 3.4).
 func (s *sweep) multicast(link Interface, source netip.Addr) {
 	s.targets = append(s.targets,
 		target{frame: func(b []byte) ([]byte, error) { return echoQuestion(b, link.MAC, source, false), nil }},
@@ -198,7 +200,7 @@ func (s *sweep) ask(ctx context.Context) error {
 			}
 			s.count()
 		}
-		// Who has been asked last has time to answer before it is asked again.
+		// The last address has time to answer before the next round asks it again.
 		if err := sleep(ctx, wait*time.Duration(round+1)/sweepRounds); err != nil {
 			return err
 		}
@@ -209,7 +211,8 @@ func (s *sweep) ask(ctx context.Context) error {
 	return s.askNames(ctx, interval)
 }
 
-// nameWait is for how long names are waited for: responders may take their time (RFC 6762 section 6).
+// nameWait is for how long names are waited for: responders may take their time (RFC 6762 section
+// 6).
 const nameWait = 500 * time.Millisecond
 
 // askNames asks all that answered for their names.
@@ -289,7 +292,7 @@ func (s *sweep) receive(ctx context.Context) error {
 	}
 }
 
-// takeNames passes on what multicast DNS tells of devices that answered.
+// takeNames passes on the names that multicast DNS gives to devices that answered.
 func (s *sweep) takeNames(f Frame) {
 	all, _, err := DecodeMDNS(f, nil)
 	if err != nil || s.cfg.Sink == nil {
@@ -327,7 +330,7 @@ func (s *sweep) take(seen Observation) {
 	}
 }
 
-// decodeAnswer reads whatever shows that a device is there.
+// decodeAnswer reads any packet that shows a device.
 func decodeAnswer(f Frame) (Observation, bool) {
 	var s Observation
 	var err error
@@ -367,7 +370,7 @@ func neighborQuestion(b []byte, from MAC, source, addr netip.Addr) ([]byte, erro
 	return ipv6Frame(b, from, source.As16(), group.As16(), protoICMPv6, body), nil
 }
 
-// echoQuestion appends the frame of an echo to all nodes, behind an option that nobody knows if odd is set.
+// echoQuestion appends the frame of an echo to all nodes, behind an unknown option if odd is set.
 func echoQuestion(b []byte, from MAC, source netip.Addr, odd bool) []byte {
 	var options []byte
 	if odd {
@@ -379,7 +382,8 @@ func echoQuestion(b []byte, from MAC, source netip.Addr, odd bool) []byte {
 
 var allNodes = netip.MustParseAddr("ff02::1")
 
-// icmpFrame appends an ICMPv6 packet to a group. options is a destination options header or nothing.
+// icmpFrame appends an ICMPv6 packet to a group. options is a destination options header or
+// nothing.
 func icmpFrame(b []byte, from MAC, source, group netip.Addr, options, body []byte) []byte {
 	src, dst := source.As16(), group.As16()
 	binary.BigEndian.PutUint16(body[2:], checksum(src, dst, protoICMPv6, body))
@@ -389,7 +393,7 @@ func icmpFrame(b []byte, from MAC, source, group netip.Addr, options, body []byt
 	return ipv6Frame(b, from, src, dst, protoICMPv6, body)
 }
 
-// checksum is that of a transport protocol with its pseudo-header (RFC 8200 section 8.1).
+// checksum returns the sum of a transport protocol with its pseudo-header (RFC 8200 section 8.1).
 func checksum(src, dst [16]byte, proto byte, body []byte) uint16 {
 	sum := uint32(len(body)) + uint32(proto)
 	sum = uint32(sum16(sum, src[:]))

@@ -11,16 +11,18 @@ import (
 
 // TableConfig bounds a table. The zero value uses the defaults.
 type TableConfig struct {
-	// Refresh is how often a device that stays is reported again. Zero means 10 minutes.
+	// Refresh is the interval between reports of a device that stays. Zero means 10 minutes.
 	Refresh time.Duration
-	// TTL is for how long a source's word is good, by source. What is missing or zero is as DefaultTTL says.
+	// TTL is for how long a source's word is good, by source. What is missing or zero is as
+	// DefaultTTL says.
 	TTL map[Source]time.Duration
-	// Limit is the most devices kept; above it those that were seen only once give way, the longest silent first. Zero
-	// means 131,072, which take about 30 MB.
+	// Limit is the most devices kept; above it those that were seen only once give way, the longest
+	// silent first. Zero means 131,072, which take about 30 MB.
 	Limit int
-	// Reports is how many events a second are made about devices that were seen only once, as many about addresses that are
-	// fought over, and four times as many about others; eight seconds' worth may come at once. A device that is over the rate
-	// is reported in its turn if it stays. Zero means 500.
+	// Reports is the number of events a second about devices that were seen only once. The same
+	// number is left for addresses in conflict, and four times as many for other devices. Eight
+	// seconds' worth may occur at once. A device above the rate is reported in its turn if it
+	// stays. Zero means 500.
 	Reports int
 	// Ignore are rules for devices that are not to be remembered.
 	Ignore Ignore
@@ -60,10 +62,11 @@ func (c *TableConfig) ttl(s Observation) time.Duration {
 	return cmp.Or(c.TTL[s.Source], DefaultTTL(s.Source))
 }
 
-// A Table turns observations into events. Its methods may be called concurrently. The zero value has the default bounds.
+// A Table turns observations into events. Its methods may be called concurrently. The zero value
+// has the default bounds.
 //
-// It keeps devices that have been there for a second apart from those that were seen once, so that a flood of made-up senders
-// pushes out its own kind only.
+// It keeps devices that have been there for a second apart from those that were seen once, so that
+// a flood of made-up senders pushes out its own kind only.
 type Table struct {
 	mu         sync.Mutex // guards following
 	cfg        TableConfig
@@ -71,7 +74,7 @@ type Table struct {
 	names      []string
 	entries    slab
 	index      map[key]uint32
-	holders    map[place]uint32 // who has an address now
+	holders    map[place]uint32 // the entry that has an address now
 	fresh      list
 	stayed     list
 	budgets    [3]budget // by class
@@ -89,7 +92,8 @@ type TableStats struct {
 	Ignored    uint64 // observations that a rule ignores
 }
 
-// place is an address on a link, and key a device at it. They hold no pointers, so that the collector passes them over.
+// place is an address on a link, and key a device at it. They hold no pointers, so that the
+// collector passes them over.
 type place struct {
 	addr [16]byte
 	vid  uint16
@@ -139,7 +143,8 @@ func (t *Table) SetIgnore(ig Ignore) {
 	}
 }
 
-// See records an observation on the interface at a time. It returns what there is to report, and false when nothing is.
+// See records an observation on the interface at a time. It returns what there is to report, and
+// false when nothing is.
 func (t *Table) See(ifname string, s Observation, now time.Time) (Event, bool) {
 	t.lock()
 	defer t.mu.Unlock()
@@ -152,12 +157,12 @@ func (t *Table) See(ifname string, s Observation, now time.Time) (Event, bool) {
 		t.wait(k.place, ifname, s, now)
 		return Event{}, false
 	}
-	// Whoever has the address defends it.
+	// The owner of the address defends it.
 	if len(t.tentative) > 0 && !s.Gone {
 		delete(t.tentative, k.place)
 	}
 	e := t.find(k, now)
-	if e == nil && s.MAC == (MAC{}) { // somebody tells of an address; its device may be known
+	if e == nil && s.MAC == (MAC{}) { // a third party names an address, whose device may be known
 		if id, ok := t.holders[k.place]; ok {
 			e = t.entries.at(id)
 			k = e.key
@@ -210,7 +215,7 @@ const (
 	classFight
 )
 
-// afford tells whether an event may be made now. A device that has stayed gets in line if not.
+// afford reports whether an event may be made now. If not, a device that has stayed gets in line.
 func (t *Table) afford(e *entry, kind Kind, at int64) bool {
 	class, rate := classFresh, float64(t.cfg.Reports)
 	switch {
@@ -231,7 +236,7 @@ func (t *Table) afford(e *entry, kind Kind, at int64) bool {
 	return false
 }
 
-// stayedShare is how much more is reported about devices that have stayed.
+// stayedShare is the factor by which devices that have stayed may be reported more often.
 const stayedShare = 4
 
 // nextInLine reports devices that wait for it, as many as may be reported now.
@@ -252,13 +257,14 @@ func (t *Table) nextInLine(at int64) (events []Event) {
 	return events
 }
 
-// judge tells what is new about an entry that was just seen, and makes it the holder of its address.
+// judge returns what is new about an entry that was just seen, and makes it the holder of its
+// address.
 func (t *Table) judge(e *entry, at int64, changed bool) (Kind, MAC) {
 	var other *entry
 	if id, ok := t.holders[e.key.place]; ok && id != e.id {
 		other = t.entries.at(id)
 	}
-	// Where nobody has an address, several may be at once.
+	// Entries without an address do not compete: there may be several at once.
 	if e.key.addr != [16]byte{} && e.key.mac != (MAC{}) {
 		t.holders[e.key.place] = e.id
 	} else {
@@ -296,8 +302,8 @@ func (t *Table) leave(e *entry) (Event, bool) {
 	return Event{Kind: Expired, Device: o}, reported
 }
 
-// Tick forgets what has expired at a time and decides about addresses that devices asked for. It returns what there is to
-// report. Call it twice a second or so.
+// Tick forgets what has expired at a time and decides about addresses that devices asked for. It
+// returns what there is to report. Call it twice a second or so.
 func (t *Table) Tick(now time.Time) []Event {
 	t.lock()
 	var events []Event
@@ -369,8 +375,8 @@ func (t *Table) Stats() TableStats {
 	return s
 }
 
-// Name gives everything at an address the name that the resolvers have for it, or with "" takes it back. It returns what there
-// is to report.
+// Name gives everything at an address the name that the resolvers have for it, or with "" takes it
+// back. It returns what there is to report.
 func (t *Table) Name(addr netip.Addr, name string, now time.Time) []Event {
 	t.lock()
 	defer t.mu.Unlock()

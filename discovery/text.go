@@ -22,8 +22,8 @@ func clean(b []byte) string {
 	}, string(b)))
 }
 
-// hostname is a name from the network without a final dot, empty when it is none: letters, digits, hyphens and dots, as RFC 1123
-// allows, and underscores, which some devices use.
+// hostname is a name from the network without a final dot, empty when it is none: letters, digits,
+// hyphens and dots, as RFC 1123 allows, and underscores, which some devices use.
 func hostname(b []byte) string {
 	name := strings.TrimRight(string(b), ".\x00")
 	if name == "" || len(name) > 253 {

@@ -14,27 +14,28 @@ import (
 
 // Config says where to listen and whom to tell.
 type Config struct {
-	// Interfaces are names of Ethernet interfaces. Empty means those that [Choose] chooses, chosen anew when links change.
+	// Interfaces are names of Ethernet interfaces. If empty, [Choose] chooses them, again whenever
+	// interfaces change.
 	Interfaces []string
-	// Sources are what is listened to. Zero means [Passive].
+	// Sources selects what is listened to. Zero means [Passive].
 	Sources Source
-	// Sink is told each event, one at a time. It must not block for long: frames queue in the kernel meanwhile, and are lost
-	// when its queue is full. Required.
+	// Sink receives the events, one at a time. It must not block for long: frames wait in the
+	// kernel meanwhile, and are lost when its ring is full. Required.
 	Sink func(Event)
 	// Table remembers. Nil makes one with the default bounds.
 	Table *Table
-	// Rack and Key make the watch send beacons on its interfaces in the name of a rack, and hear those of others. Without both
-	// it sends nothing at all.
+	// Rack and Key make the watch send beacons on its interfaces in the name of a rack, and read
+	// those of other racks. If either is empty it sends nothing at all.
 	Rack string
 	Key  BeaconKey
 	// Reverse looks up the names of what was seen. Nil looks up nothing.
 	Reverse *Reverse
-	// Counters are added to. Nil counts for nobody.
+	// Counters are added to. If nil, nothing is counted.
 	Counters *Counters
-	// Open opens an interface; tests give their own. Nil means [OpenPacket]. With Open, Interfaces must be given and are all
-	// there is.
+	// Open opens an interface; tests give their own. Nil means [OpenPacket]. With Open, Interfaces
+	// must be given and are all there is.
 	Open func(name string) (Conn, error)
-	// Log is told which interfaces are watched, and which are lost. Nil discards.
+	// Log receives the interfaces that are watched or lost. If nil, it is discarded.
 	Log *slog.Logger
 }
 
@@ -57,10 +58,11 @@ func (c *Config) check() error {
 	return nil
 }
 
-// Watch listens until ctx ends and then returns nil. It returns an error when an interface that was named is not there at the
-// start, or when the system refuses to let it listen. An interface that is lost later is watched again when it is back.
+// Watch listens until ctx ends and then returns nil. It returns an error if a named interface does
+// not exist at the start, or if the system refuses to let it listen. An interface that is lost
+// later is watched again when it returns.
 //
-// Interfaces are those of the network namespace of the goroutine that calls.
+// The interfaces are those of the network namespace of the calling goroutine.
 func Watch(ctx context.Context, cfg Config) error {
 	if err := cfg.check(); err != nil {
 		return err
@@ -93,7 +95,8 @@ type watcher struct {
 	telling sync.Mutex // makes the sink hear one event at a time
 }
 
-// How often a lost interface is tried again when nothing was heard of it, and how often the table is tidied.
+// Intervals after which a lost interface is tried again without a notice from the kernel, and after
+// which the table is tidied.
 const (
 	retryTime = 5 * time.Second
 	tidyTime  = 500 * time.Millisecond
@@ -131,7 +134,8 @@ func (w *watcher) run(ctx context.Context, changed <-chan struct{}) error {
 	}
 }
 
-// adjust opens and closes ports. What cannot be opened is an error at the start and is tried again later.
+// adjust opens and closes ports. What cannot be opened is an error at the start and is tried again
+// later.
 func (w *watcher) adjust(ctx context.Context, start bool) error {
 	links, err := w.wanted()
 	if err != nil {

@@ -17,8 +17,8 @@ type Access struct {
 	Transfer []netip.Prefix `json:"transfer,omitempty"`
 	// TransferKeys are names of keys that may do so from anywhere.
 	TransferKeys []string `json:"transfer_keys,omitempty"`
-	// Notify are secondaries that are told of each change (RFC 1996), while [Server.SendNotifies] runs, and once when they
-	// are new here.
+	// Notify lists the secondaries that get a NOTIFY (RFC 1996) for each change while
+	// [Server.SendNotifies] runs, and one when they are added here.
 	Notify []netip.AddrPort `json:"notify,omitempty"`
 	// Zones allow more for single zones.
 	Zones []ZoneAccess `json:"zones,omitempty"`
@@ -26,7 +26,7 @@ type Access struct {
 	Update []UpdateRule `json:"update,omitempty"`
 }
 
-// ZoneAccess is what secondaries may do in one zone, besides what they may in all; see [Access].
+// ZoneAccess grants secondaries access to one zone, besides the access to all zones; see [Access].
 type ZoneAccess struct {
 	Zone         string           `json:"zone"`
 	Transfer     []netip.Prefix   `json:"transfer,omitempty"`
@@ -38,7 +38,8 @@ type ZoneAccess struct {
 type UpdateRule struct {
 	// Key is the name of a key in [Access].Keys.
 	Key string `json:"key"`
-	// Zone is the zone that may be changed; those below it are others. Empty means the one that is named Below.
+	// Zone is the zone that may be changed; those below it are others. Empty means the one that is
+	// named Below.
 	Zone string `json:"zone,omitempty"`
 	// Below is the name at and below which records may be changed.
 	Below string `json:"below"`
@@ -65,7 +66,8 @@ type updateRule struct {
 	types            map[uint16]bool // empty means all
 }
 
-// SetAccess replaces what [Server.SetAccess] allowed before. An error names what is not usable and changes nothing.
+// SetAccess replaces what [Server.SetAccess] allowed before. An error names what is not usable and
+// changes nothing.
 func (s *Server) SetAccess(a Access) error {
 	p := &policy{zones: map[string]zonePolicy{}}
 	var err error
@@ -152,7 +154,8 @@ func (p *policy) updates(key, zone string) bool {
 	return key != "" && slices.ContainsFunc(p.update, func(r updateRule) bool { return r.key == key && r.zone == zone })
 }
 
-// mayUpdate reports whether the key's holder may change a type at a name of a zone. TypeANY stands for all types.
+// mayUpdate reports whether the key's holder may change a type at a name of a zone. TypeANY means
+// all types.
 func (p *policy) mayUpdate(key, zone, name string, qtype uint16) bool {
 	return key != "" && slices.ContainsFunc(p.update, func(r updateRule) bool {
 		return r.key == key && r.zone == zone && dns.IsSubDomain(r.below, name) && (len(r.types) == 0 || r.types[qtype])

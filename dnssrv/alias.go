@@ -8,9 +8,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// followAlias adds to an answer whose aliases lead out of the zones, to end, what is there: stub resolvers do not go on by
-// themselves (RFC 1034 section 5.3.1). What leads back into a zone is answered from it. Where nobody can be asked, the answer
-// stays as it is.
+// followAlias completes an answer whose aliases lead out of the zones, to end, because stub
+// resolvers do not follow them (RFC 1034 section 5.3.1). An alias that leads back into a zone is
+// answered from the zone. Without an upstream to ask, the answer stays as it is.
 func (s *Server) followAlias(ctx context.Context, q, m *dns.Msg, end string) {
 	f := s.forwarding.Load()
 	for range maxChain {
@@ -37,8 +37,9 @@ func (s *Server) followAlias(ctx context.Context, q, m *dns.Msg, end string) {
 	}
 }
 
-// within adds what the zones have at the end of an alias of somebody else. It returns the name outside of them to go on with,
-// empty at the end and for a name that is in none of them: its server has answered already.
+// within adds the zones' records at the end of a foreign alias. It returns the next name outside of
+// the zones, empty at the end of the chain. It is empty too for a name that is in no zone, since
+// its server has answered already.
 func (s *Server) within(q, m *dns.Msg, name string) (end string) {
 	own := new(dns.Msg).SetReply(q)
 	own.Question = []dns.Question{{Name: name, Qtype: q.Question[0].Qtype, Qclass: dns.ClassINET}}
@@ -62,7 +63,8 @@ func (s *Server) within(q, m *dns.Msg, name string) (end string) {
 	return ""
 }
 
-// aliasOf is where the aliases of an answer end without what was asked for, empty when they do not.
+// aliasOf returns the end of an answer's aliases if the records asked for are missing there, else
+// an empty name.
 func aliasOf(m *dns.Msg) (name string) {
 	qtype := m.Question[0].Qtype
 	for _, rr := range m.Answer {

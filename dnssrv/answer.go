@@ -9,8 +9,9 @@ import (
 // maxChain bounds how many CNAMEs one answer follows, so that a loop among them ends.
 const maxChain = 16
 
-// answer fills m with what the zones say about its question (RFC 1034 section 4.3.2). It returns false when the question
-// is not about any zone of ours. The records it puts into m are shared and must not be modified.
+// answer fills m with what the zones say about its question (RFC 1034 section 4.3.2). It returns
+// false when the question is not about any zone of ours. The records it puts into m are shared and
+// must not be modified.
 func (d *data) answer(m *dns.Msg) bool {
 	q := m.Question[0]
 	name := dns.CanonicalName(q.Name)
@@ -82,7 +83,8 @@ func (d *data) step(m *dns.Msg, z *zoneData, name string, qtype uint16) (target 
 	return d.fromNode(m, z, n, name, qtype)
 }
 
-// delegationSigner answers the parent's question about a zone of this server: the DS set there, or that of its key.
+// delegationSigner answers the parent's question about a zone of this server, with the DS set in
+// the parent or the DS of the zone's key.
 func (d *data) delegationSigner(m *dns.Msg, parent, child *zoneData) {
 	ds := child.nodes[child.name].get(dns.TypeDS)
 	switch {
@@ -95,7 +97,7 @@ func (d *data) delegationSigner(m *dns.Msg, parent, child *zoneData) {
 	}
 }
 
-// fromNode answers from the records of n for the owner name, which differs from that of n for a wildcard.
+// fromNode answers from the records of n under the owner name, which for a wildcard is not n's own.
 func (d *data) fromNode(m *dns.Msg, z *zoneData, n *node, name string, qtype uint16) (target string) {
 	if qtype == dns.TypeANY && n != nil && len(n.slots) > 0 {
 		// RFC 8482 section 4.2: one made-up record instead of everything.
@@ -127,8 +129,8 @@ func (z *zoneData) apex(qtype uint16) []dns.RR {
 	return z.signer.apex(qtype)
 }
 
-// delegation returns the NS set of the highest zone cut between the apex and name, nil when there is none. The DS of a
-// delegated zone is a matter of the parent (RFC 4035 section 3.1.4.1).
+// delegation returns the NS set of the highest zone cut between the apex and name, nil when there
+// is none. The DS of a delegated zone is a matter of the parent (RFC 4035 section 3.1.4.1).
 func (z *zoneData) delegation(name string, qtype uint16) *parsed {
 	if z.cuts == 0 {
 		return nil
@@ -149,8 +151,8 @@ func (z *zoneData) delegation(name string, qtype uint16) *parsed {
 	return cut
 }
 
-// wildcard looks for the closest existing name above name and the "*" below it (RFC 4592 section 3.3.1). exists reports
-// that the asterisk's name is there but only as an empty non-terminal.
+// wildcard returns the "*" below the closest existing name above name (RFC 4592 section 3.3.1).
+// exists reports that the asterisk's name exists, but only as an empty non-terminal.
 func (z *zoneData) wildcard(name string) (wild *node, exists bool) {
 	for off, end := dns.NextLabel(name, 0); !end; off, end = dns.NextLabel(name, off) {
 		encloser := name[off:]
@@ -165,8 +167,8 @@ func (z *zoneData) wildcard(name string) (wild *node, exists bool) {
 	return nil, false
 }
 
-// owned returns the records with the given owner and, where they have no TTL of their own, that of the zone. They are
-// copied only where something differs.
+// owned returns the records with the given owner and, if they have no TTL of their own, the zone's.
+// They are copied only where something differs.
 func (p *parsed) owned(name string, ttl uint32) []dns.RR {
 	if p.ttl != 0 && strings.EqualFold(name, p.name) {
 		return p.records

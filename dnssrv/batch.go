@@ -18,7 +18,7 @@ const (
 	oobSize     = 64      // for the one control message that names the destination
 )
 
-// batchConn is what ipv4.PacketConn and ipv6.PacketConn have in common.
+// batchConn is implemented by ipv4.PacketConn and ipv6.PacketConn.
 type batchConn interface {
 	ReadBatch([]ipv4.Message, int) (int, error)
 	WriteBatch([]ipv4.Message, int) (int, error)
@@ -36,7 +36,7 @@ func (s *Server) serveBatches(conn *net.UDPConn, l *later) error {
 	}
 	if local.IP.IsUnspecified() {
 		oob = oobSize
-		if err := tellDestination(conn, is6); err != nil {
+		if err := requestDestination(conn, is6); err != nil {
 			return err
 		}
 	}
@@ -55,7 +55,7 @@ func (s *Server) serveBatches(conn *net.UDPConn, l *later) error {
 	return err
 }
 
-func tellDestination(conn *net.UDPConn, is6 bool) error {
+func requestDestination(conn *net.UDPConn, is6 bool) error {
 	if is6 {
 		return ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
 	}

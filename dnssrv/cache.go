@@ -13,7 +13,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// The limits of the cache. Answers are kept whole, each under its question, so that no answer can speak for another name.
+// The limits of the cache. Answers are kept whole, each under its question, so that no answer can
+// speak for another name.
 const (
 	maxCacheBytes = 64 << 20
 	entryOverhead = 320 // bytes of an entry besides its answer and name, by measurement of the heap
@@ -25,7 +26,7 @@ const (
 	staleTTL      = 30 * time.Second // RFC 8767 section 4
 )
 
-// A key is what answers depend on.
+// A key holds everything that an answer depends on.
 type key struct {
 	name   string // canonical
 	qtype  uint16
@@ -37,7 +38,7 @@ func newKey(q *dns.Msg) key {
 	return key{dns.CanonicalName(q.Question[0].Name), q.Question[0].Qtype, opt != nil && opt.Do(), q.CheckingDisabled}
 }
 
-// bytes is how the cache finds it.
+// bytes returns the key in the form that indexes the cache.
 func (k key) bytes() []byte {
 	return appendKey([]byte(k.name), k.qtype, k.do, k.cd)
 }
@@ -53,7 +54,8 @@ func appendKey(b []byte, qtype uint16, do, cd bool) []byte {
 	return append(b, byte(qtype>>8), byte(qtype), flags)
 }
 
-// A cache keeps answers until memory is short. Of those that were not used since the last round it drops the oldest.
+// A cache keeps answers until memory is short. Of those that were not used since the last round it
+// drops the oldest.
 type cache struct {
 	mu      sync.RWMutex // guards following
 	entries map[string]*list.Element
@@ -116,7 +118,7 @@ func (c *cache) drop(at *list.Element) {
 	c.bytes -= e.size()
 }
 
-// failure keeps for a short time that nobody answered, and returns that.
+// failure caches for a short time that no upstream answered, and returns the entry.
 func (c *cache) failure(k key) *entry {
 	m := new(dns.Msg)
 	m.SetQuestion(k.name, k.qtype)
@@ -207,7 +209,8 @@ func newEntry(k key, answer *dns.Msg) (*entry, error) {
 	return e, err
 }
 
-// lifetime is how long an answer may be kept: the least TTL, for denials that of RFC 2308 section 5.
+// lifetime returns the time for which an answer may be kept: its least TTL, or for denials the TTL
+// of RFC 2308 section 5.
 func lifetime(m *dns.Msg, rcode int) time.Duration {
 	if rcode != dns.RcodeSuccess && rcode != dns.RcodeNameError {
 		return 0
@@ -259,7 +262,8 @@ func ttlOffsets(b []byte, n int) ([]uint16, error) {
 	return out, nil
 }
 
-// append appends the records of the answer, with TTLs of now, to a message that ends with its question.
+// append appends the records of the answer, with TTLs of now, to a message that ends with its
+// question.
 func (e *entry) append(out []byte, age time.Duration) []byte {
 	at := len(out)
 	out = append(out, e.body...)

@@ -12,8 +12,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// The sizes of RFC 7873 and the layout of RFC 9018: version 1, three octets of nothing, the time, and a hash. Only this
-// server has to know its own cookies again, so the hash is HMAC-SHA-256, cut.
+// The sizes of RFC 7873 and the layout of RFC 9018: version 1, three octets of nothing, the time,
+// and a hash. Only this server has to know its own cookies again, so the hash is HMAC-SHA-256, cut.
 const (
 	clientCookie = 8
 	serverCookie = 16
@@ -53,8 +53,8 @@ func (s *cookieSecret) valid(client netip.Addr, cookie []byte) bool {
 	return hmac.Equal(cookie[clientCookie:], s.make(client, cookie, at))
 }
 
-// answer puts the cookie that follows that of the question into the answer's OPT record. It returns false for a malformed
-// one (RFC 7873 section 5.2.2).
+// answer puts the cookie that answers the question's into the OPT record. It returns false if the
+// question's is malformed (RFC 7873 section 5.2.2).
 func (s *cookieSecret) answer(q, m *dns.OPT, client netip.Addr) bool {
 	for _, option := range q.Option {
 		c, ok := option.(*dns.EDNS0_COOKIE)

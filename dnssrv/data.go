@@ -30,7 +30,8 @@ type zoneData struct {
 	journal ixfrJournal
 }
 
-// A node is a name that has records, or names with records below it (an empty non-terminal, RFC 4592 section 2.2.2).
+// A node is a name that has records, or names with records below it (an empty non-terminal, RFC
+// 4592 section 2.2.2).
 type node struct {
 	slots []slot // few, in no order
 	below int    // how many names with records are strictly below this one, within the zone
@@ -80,7 +81,8 @@ func (d *data) zoneOf(name string) *zoneData {
 	return nil
 }
 
-// zoneFor is zoneOf for a question: the DS of a zone is a matter of its parent, if that is here (RFC 4035 section 3.1.4.1).
+// zoneFor is zoneOf for a question: the DS of a zone is a matter of its parent, if that is here
+// (RFC 4035 section 3.1.4.1).
 func (d *data) zoneFor(name string, qtype uint16) *zoneData {
 	z := d.zoneOf(name)
 	if qtype == dns.TypeDS && z != nil && z.name == name {
@@ -131,7 +133,8 @@ func newZone(z Zone, serial uint32) (*zoneData, error) {
 	return zd, nil
 }
 
-// mailboxName turns user@example.com into the domain name form of RFC 1035 section 8, dots of the user part escaped.
+// mailboxName turns user@example.com into the domain name form of RFC 1035 section 8, dots of the
+// user part escaped.
 func mailboxName(contact, zone string) (string, error) {
 	if contact == "" {
 		return "hostmaster." + zone, nil
@@ -147,7 +150,8 @@ func header(name string, qtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: name, Rrtype: qtype, Class: dns.ClassINET, Ttl: ttl}
 }
 
-// put stores or, when it has no records, removes an RRset. It returns what the name served of that type before and after.
+// put stores or, when it has no records, removes an RRset. It returns what the name served of that
+// type before and after.
 func (z *zoneData) put(p *parsed) (before, after *parsed) {
 	n := z.nodes[p.name]
 	if n == nil {
@@ -196,8 +200,8 @@ func (n *node) set(p *parsed) {
 	}
 }
 
-// count tells the names above, up to the apex, that name now has records or no longer has any, and drops names that are
-// left without reason to exist.
+// count updates the names above name, up to the apex, after name got its first record or lost its
+// last one. Names that no longer have a reason to exist are removed.
 func (z *zoneData) count(name string, has bool) {
 	if n := z.nodes[name]; !has && n.below == 0 {
 		delete(z.nodes, name)
@@ -223,7 +227,8 @@ func (z *zoneData) count(name string, has bool) {
 	}
 }
 
-// addZone adds or replaces a zone. Names that were in a zone further up move into a new one; names of a replaced zone stay.
+// addZone adds or replaces a zone. Names that were in a zone further up move into a new one; names
+// of a replaced zone stay.
 func (d *data) addZone(z *zoneData) {
 	if old := d.zones[z.name]; old != nil {
 		z.serial, z.nodes, z.cuts = old.serial, old.nodes, old.cuts

@@ -13,14 +13,17 @@ import (
 
 // An Updater keeps the records that dynamic updates change.
 type Updater interface {
-	// Update makes the changes of an update (RFC 2136 section 2) in wire form, for the holder of a key, and returns the code
-	// to answer when they are kept for good. The server has checked the signature, the policy and the prerequisites against
-	// what it serves; who keeps the records checks them again, because those may have changed since. It may block until ctx
-	// ends, which is after a few seconds, and is called concurrently. An error is logged and answered with SERVFAIL.
+	// Update makes the changes of an update (RFC 2136 section 2) in wire form, for the holder of a
+	// key, and returns the code to answer once they are stored. The server has checked the
+	// signature, the policy and the prerequisites against the records that it serves; an
+	// implementation checks the prerequisites again, because its own records may be newer. Update
+	// may block until ctx ends after a few seconds, and is called concurrently. An error is logged
+	// and answered with SERVFAIL.
 	Update(ctx context.Context, key string, message []byte) (rcode int, err error)
 }
 
-// How long an update takes at most, and how long its client then waits for the server to answer with what it changed.
+// How long an update takes at most, and how long its client then waits for the server to answer
+// with what it changed.
 const (
 	updateTimeout = 3 * time.Second
 	updateShown   = 500 * time.Millisecond
@@ -39,7 +42,7 @@ func (s *Server) dynamicUpdate(ctx context.Context, q *dns.Msg, in []byte, key s
 	case err != nil:
 		log.Warn("dynamic update failed", "err", err)
 	case key == "":
-		log.Debug("unsigned dynamic update refused") // anybody can send many
+		log.Debug("unsigned dynamic update refused") // any client can send many
 	default:
 		log.Info("dynamic update")
 	}
@@ -79,9 +82,9 @@ func (s *Server) updateThere(ctx context.Context, q *dns.Msg, in []byte, key str
 	return rcode, nil
 }
 
-// Preview returns what a dynamic update (RFC 2136) in wire form would make of the sets it changes, those without data being
-// removed, for the holder of a key, and the code to answer. It changes nothing and checks no signature. Data is as
-// [RRset.Normal] writes it.
+// Preview returns what a dynamic update (RFC 2136) in wire form would make of the sets it changes,
+// those without data being removed, for the holder of a key, and the code to answer. It changes
+// nothing and checks no signature. Data is as [RRset.Normal] writes it.
 func (s *Server) Preview(key string, message []byte) (sets []RRset, rcode int) {
 	q := new(dns.Msg)
 	if q.Unpack(message) != nil || q.Opcode != dns.OpcodeUpdate || len(q.Question) != 1 {
@@ -96,8 +99,8 @@ func (s *Server) Preview(key string, message []byte) (sets []RRset, rcode int) {
 	return sets, rcode
 }
 
-// UpdatedNames returns the zone of a dynamic update in wire form, and the names of it whose records decide what becomes of it,
-// all in lower case and without a final dot; no zone when it is not one.
+// UpdatedNames returns the zone of a dynamic update in wire form, and the names of it whose records
+// decide what becomes of it, all in lower case and without a final dot; no zone when it is not one.
 func UpdatedNames(message []byte) (zone string, names []string) {
 	q := new(dns.Msg)
 	if q.Unpack(message) != nil || q.Opcode != dns.OpcodeUpdate || len(q.Question) != 1 {
@@ -162,7 +165,7 @@ type setID struct {
 	qtype uint16
 }
 
-// An edit is what an update makes of the sets it touches, before it takes effect.
+// An edit holds the sets that an update changes, as they will be, before they take effect.
 type edit struct {
 	d    *data
 	z    *zoneData
@@ -286,8 +289,8 @@ func (e *edit) check(rr dns.RR) int {
 	return dns.RcodeSuccess
 }
 
-// readable reports whether what is written of a record can be read again, which that of one that ends early cannot. Types that
-// have no name are not written.
+// readable reports whether a record can be read again from its presentation form. A record that was
+// cut short cannot. Types without a mnemonic have no presentation form.
 func readable(rr dns.RR) bool {
 	h := rr.Header()
 	if dns.TypeToString[h.Rrtype] == "" {
@@ -297,7 +300,8 @@ func readable(rr dns.RR) bool {
 	return err == nil
 }
 
-// change makes one change (RFC 2136 section 3.4.2). The serial and the last server of the zone stay the server's matter.
+// change makes one change (RFC 2136 section 3.4.2). The serial and the last server of the zone stay
+// the server's matter.
 func (e *edit) change(rr dns.RR) {
 	h := rr.Header()
 	id := setID{dns.CanonicalName(h.Name), h.Rrtype}
@@ -324,8 +328,8 @@ func (e *edit) change(rr dns.RR) {
 	}
 }
 
-// add adds a record. A CNAME stands alone; what would not let it is ignored, as the RFC has it, and so is one at the apex, which
-// has a SOA record and servers.
+// add adds a record. A CNAME is the only record of its name: a record that would break this is
+// ignored (RFC 2136 section 3.4.2.2), and so is a CNAME at the apex.
 func (e *edit) add(id setID, rr dns.RR) {
 	isCNAME := id.qtype == dns.TypeCNAME
 	if isCNAME && id.name == e.z.name {
@@ -343,7 +347,7 @@ func (e *edit) add(id setID, rr dns.RR) {
 	e.sets[id] = append(without(have, []dns.RR{rr}), rr)
 }
 
-// result is what to store. What is deleted is gone even if it was learned.
+// result returns the sets to store. A deleted set is removed even if it was learned.
 func (e *edit) result() []parsed {
 	var out []parsed
 	for id, rrs := range e.sets {
@@ -365,8 +369,8 @@ func (e *edit) result() []parsed {
 	return out
 }
 
-// inZone is a record of an update as the zone would hold it. A TTL that has its highest bit set counts as zero (RFC 2181
-// section 8), which is the zone's.
+// inZone is a record of an update as the zone would hold it. A TTL that has its highest bit set
+// counts as zero (RFC 2181 section 8), which is the zone's.
 func inZone(rr dns.RR) dns.RR {
 	rr = dns.Copy(rr)
 	h := rr.Header()

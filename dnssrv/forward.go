@@ -16,31 +16,33 @@ import (
 
 // Forwarding says for whom questions outside of the zones are asked elsewhere.
 type Forwarding struct {
-	// Servers are recursive resolvers; of those that answer, the fastest is asked. None means that nothing is forwarded
-	// but questions in Domains.
+	// Servers are recursive resolvers; of those that answer, the fastest is asked. None means that
+	// nothing is forwarded but questions in Domains.
 	Servers []netip.AddrPort `json:"servers,omitempty"`
-	// Allow lists the clients' networks. None means nobody, so that a server is never open by accident.
+	// Allow lists the clients' networks. If empty no client is allowed, so that a server is never
+	// open by accident.
 	Allow []netip.Prefix `json:"allow,omitempty"`
 	// Domains have resolvers of their own. The longest that holds a name decides.
 	Domains []DomainForwarding `json:"domains,omitempty"`
-	// TLSName makes Servers be asked over TLS (RFC 7858): their certificates must be for this name. Empty means UDP, and TCP
-	// for what does not fit.
+	// TLSName makes Servers be asked over TLS (RFC 7858): their certificates must be for this name.
+	// Empty means UDP, and TCP for what does not fit.
 	TLSName string `json:"tls_name,omitempty"`
 	// Validation says what DNSSEC is worth here. Empty means ValidationAuto.
 	Validation Validation `json:"validation,omitempty"`
 }
 
-// Validation is how answers are checked against their signatures. The checking is done by the upstreams; this server makes
-// sure that they do it, or that they do not.
+// Validation selects how upstreams check answers against their signatures. This server only makes
+// sure that they do, or that they do not.
 type Validation string
 
 // The ways of validation.
 const (
-	// ValidationAuto uses every upstream. One that validates says so with the AD bit, which is passed on to clients that ask
-	// for it.
+	// ValidationAuto uses every upstream. One that validates says so with the AD bit, which is
+	// passed on to clients that ask for it.
 	ValidationAuto Validation = "auto"
-	// ValidationYes uses only upstreams that have proven to validate, by the AD bit in an answer about the root. Names in
-	// Domains are not concerned: their servers are often not resolvers, and their zones not in the public tree.
+	// ValidationYes uses only upstreams that have proven to validate, by the AD bit in an answer
+	// about the root. Names in Domains are not concerned: their servers are often not resolvers,
+	// and their zones not in the public tree.
 	ValidationYes Validation = "yes"
 	// ValidationNo asks upstreams not to validate (the CD bit), and passes no AD bit on.
 	ValidationNo Validation = "no"
@@ -58,14 +60,16 @@ func (f Forwarding) String() string {
 	return text + "}"
 }
 
-// DomainForwarding sends questions about a domain, and names below it, to resolvers or servers of its own.
+// DomainForwarding sends questions about a domain, and names below it, to resolvers or servers of
+// its own.
 type DomainForwarding struct {
 	Name    string           `json:"name"`
 	Servers []netip.AddrPort `json:"servers"`
 }
 
-// SetForwarding replaces the forwarding rules; questions in progress finish by the old ones. An error names the entry that
-// is not usable and leaves the rules as they were. What was learned about answers and servers is kept where it still holds.
+// SetForwarding replaces the forwarding rules; questions in progress finish by the old ones. An
+// error names the entry that is not usable and leaves the rules as they were. What was learned
+// about answers and servers is kept where it still holds.
 func (s *Server) SetForwarding(f Forwarding) error {
 	old := s.forwarding.Load()
 	next, err := newForwarder(f, old, s.roots)
@@ -144,7 +148,8 @@ func (f *forwarder) allows(client netip.Addr) bool {
 	return (len(f.servers) > 0 || len(f.domains) > 0) && f.allow.contains(client)
 }
 
-// groupOf is who to ask about a canonical name, which may be nobody, and whether the name is in one of Domains.
+// groupOf returns the upstreams for a canonical name, which may be none, and whether the name is in
+// one of Domains.
 func (f *forwarder) groupOf(name string) (g group, own bool) {
 	if len(f.domains) > 0 {
 		for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
@@ -156,11 +161,12 @@ func (f *forwarder) groupOf(name string) (g group, own bool) {
 	return f.servers, false
 }
 
-// staleWait is how long an answer is waited for while there is an old one: clients give up soon after (RFC 8767 section 5).
+// staleWait bounds the wait for an answer while an old one exists: clients give up soon after (RFC
+// 8767 section 5).
 const staleWait = 1800 * time.Millisecond
 
-// forward answers into m from the cache or a server; when none answers, with what the cache had until lately, and else with
-// SERVFAIL.
+// forward answers into m from the cache or a server; when none answers, with what the cache had
+// until lately, and else with SERVFAIL.
 func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
 	k := newKey(q)
 	have := f.cache.get(k.bytes())
@@ -188,10 +194,11 @@ func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
 	m.AuthenticatedData = m.AuthenticatedData && (k.do || q.AuthenticatedData)
 }
 
-// errNoServer is why nobody was asked.
+// errNoServer is the error when there is no upstream.
 var errNoServer = errors.New("dnssrv: no server to forward to")
 
-// fetch asks a server and keeps the answer. Equal questions that come meanwhile wait for the same answer.
+// fetch asks a server and keeps the answer. Equal questions that come meanwhile wait for the same
+// answer.
 func (f *forwarder) fetch(ctx context.Context, k key) (*entry, error) {
 	return f.cache.once(ctx, k, func() (*entry, error) {
 		ask := new(dns.Msg)

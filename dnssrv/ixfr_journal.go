@@ -2,8 +2,8 @@ package dnssrv
 
 import "github.com/miekg/dns"
 
-// maxJournal is how many records the changes of one zone may hold that secondaries can still fetch piecemeal. Who is
-// further behind gets the whole zone.
+// maxJournal is the largest number of records in the changes of one zone that secondaries can fetch
+// one by one. A secondary that is further behind gets the whole zone.
 const maxJournal = 20_000
 
 // A delta leads from one serial of a zone to the next.
@@ -60,7 +60,8 @@ func (z *zoneData) advance(d *delta) {
 	z.journal.add(d)
 }
 
-// since returns the changes that lead from a serial to now, false when they are no longer all known.
+// since returns the changes that lead from a serial to now, false when they are no longer all
+// known.
 func (j ixfrJournal) since(serial uint32) ([]*delta, bool) {
 	for i := len(j.steps) - 1; i >= 0; i-- {
 		if j.steps[i].from.Serial == serial {

@@ -10,9 +10,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A limiter bounds how much of the same a network of clients is sent in datagrams, so that forged questions do not make
-// the server a weapon. Nil limits nothing. Every second answer above the limit is an empty, truncated one: a real client
-// then comes over TCP, which cannot be forged.
+// A limiter bounds how much of the same a network of clients is sent in datagrams, so that forged
+// questions do not make the server a weapon. Nil limits nothing. Every second answer above the
+// limit is an empty, truncated one: a real client then comes over TCP, which cannot be forged.
 type limiter struct {
 	rate    uint32 // answers a second
 	seed    maphash.Seed
@@ -68,8 +68,8 @@ func (l *limiter) judge(client netip.Addr, rcode int) verdict {
 	return drop
 }
 
-// pass reports whether an answer of the general handler may be sent as it is. Who has proved its address by a cookie may
-// have all.
+// pass reports whether an answer of the general handler may be sent as it is. Clients that proved
+// their address by a cookie are not limited.
 func (l *limiter) pass(client netip.Addr, m *dns.Msg) bool {
 	return l == nil || hasServerCookie(m) || l.judge(client, m.Rcode) == send
 }
@@ -83,7 +83,8 @@ func (l *limiter) slip(m *dns.Msg) *dns.Msg {
 	return m
 }
 
-// limit applies the limiter to an answer of the plain path, whose question ends at end. It returns the new size.
+// limit applies the limiter to an answer of the plain path, whose question ends at end. It returns
+// the new size.
 func (l *limiter) limit(out []byte, end int, client netip.Addr) int {
 	switch l.judge(client, int(out[3]&0xF)) {
 	case truncate:

@@ -10,7 +10,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// notices are what secondaries have not been told of.
+// notices holds the changed zones that secondaries have not been notified of.
 type notices struct {
 	wake chan struct{}
 
@@ -19,7 +19,7 @@ type notices struct {
 	busy    map[netip.AddrPort]bool
 }
 
-// notify remembers which zones secondaries are to be told of.
+// notify queues a NOTIFY of each changed zone for its secondaries.
 func (s *Server) notify(changed map[string]uint32) {
 	p := s.policy.Load()
 	for zone := range changed {
@@ -29,7 +29,8 @@ func (s *Server) notify(changed map[string]uint32) {
 	}
 }
 
-// greet remembers to tell secondaries that are new of the zones: they may have asked before they were allowed to.
+// greet remembers to tell secondaries that are new of the zones: they may have asked before they
+// were allowed to.
 func (s *Server) greet(old, p *policy) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -56,7 +57,7 @@ func (n *notices) add(zone string, target netip.AddrPort) {
 	}
 }
 
-// begin returns the targets that nobody tells at the moment; the caller does then.
+// begin returns the targets that have no sender at the moment; the caller starts one for each.
 func (n *notices) begin() (targets []netip.AddrPort) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -69,7 +70,7 @@ func (n *notices) begin() (targets []netip.AddrPort) {
 	return targets
 }
 
-// next takes what a target is to be told, nil when that is nothing and nobody tells it any more.
+// next removes and returns the zones pending for a target. Nil ends the target's sender.
 func (n *notices) next(target netip.AddrPort) map[string]bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -81,11 +82,12 @@ func (n *notices) next(target netip.AddrPort) map[string]bool {
 	return zones
 }
 
-// SendNotifies tells the secondaries of [Access] about each zone that changes until ctx ends, and then returns nil. Several
-// changes that come while one is being told are told as one. Secondaries do not wait for each other.
+// SendNotifies notifies the secondaries of [Access] of each zone that changes until ctx ends, and
+// then returns nil. Changes that occur while a NOTIFY is sent share the next one. Secondaries do
+// not wait for each other.
 func (s *Server) SendNotifies(ctx context.Context) error {
-	var telling sync.WaitGroup
-	defer telling.Wait()
+	var senders sync.WaitGroup
+	defer senders.Wait()
 	for {
 		select {
 		case <-ctx.Done():
@@ -93,16 +95,17 @@ func (s *Server) SendNotifies(ctx context.Context) error {
 		case <-s.notices.wake:
 		}
 		for _, target := range s.notices.begin() {
-			telling.Go(func() { s.tellAll(ctx, target) })
+			senders.Go(func() { s.sendAll(ctx, target) })
 		}
 	}
 }
 
-// tellAll tells one secondary all that there is. One that does not answer is spared the rest: it will ask by itself.
-func (s *Server) tellAll(ctx context.Context, target netip.AddrPort) {
+// sendAll sends one secondary all pending notices. One that does not answer is not sent the rest:
+// it polls by itself.
+func (s *Server) sendAll(ctx context.Context, target netip.AddrPort) {
 	for zones := s.notices.next(target); zones != nil; zones = s.notices.next(target) {
 		for zone := range zones {
-			if err := s.tell(ctx, zone, target); err != nil {
+			if err := s.sendNotify(ctx, zone, target); err != nil {
 				if ctx.Err() == nil {
 					s.log.Warn("secondary did not acknowledge NOTIFY", "zone", zone, "secondary", target, "err", err)
 				}
@@ -112,8 +115,8 @@ func (s *Server) tellAll(ctx context.Context, target netip.AddrPort) {
 	}
 }
 
-// tell sends one NOTIFY, a few times if need be.
-func (s *Server) tell(ctx context.Context, zone string, target netip.AddrPort) error {
+// sendNotify sends one NOTIFY, repeated with a doubled wait: UDP may lose it.
+func (s *Server) sendNotify(ctx context.Context, zone string, target netip.AddrPort) error {
 	s.mu.RLock()
 	z := s.data.zones[zone]
 	var soa *dns.SOA

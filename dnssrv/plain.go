@@ -8,8 +8,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// appendPlain answers a plain question into out, which has room for maxUDP bytes, without allocating. It returns zero when the
-// general handler has to answer, less when nobody has to. What it answers is what that one would, but for the compression of names.
+// appendPlain answers a plain question into out, which has room for maxUDP bytes, without
+// allocating. It returns zero if the general handler has to answer, and less if no answer is due.
+// Its answer is the general handler's, except for the compression of names.
 func (s *Server) appendPlain(p *plain, q, out []byte, client netip.Addr) int {
 	if !p.parse(q) {
 		return 0
@@ -44,7 +45,7 @@ func (s *Server) appendPlain(p *plain, q, out []byte, client netip.Addr) int {
 	return size
 }
 
-// A finding is what a look on the plain path at a question came to.
+// A finding is the result of a lookup on the plain path.
 type finding int
 
 const (
@@ -72,7 +73,8 @@ func (c *cache) appendPlain(p *plain, q, out []byte) ([]byte, finding) {
 	return e.append(out, age), answered
 }
 
-// finish adds the OPT record and returns the size, zero when the answer is too large for the client.
+// finish adds the OPT record and returns the size, zero when the answer is too large for the
+// client.
 func (p *plain) finish(out []byte) int {
 	if p.edns {
 		var flags byte
@@ -156,8 +158,8 @@ func (z *zoneData) below(name []byte, apex int) bool {
 	return false
 }
 
-// denies reports whether a name without node does not exist at all: neither by a wildcard nor by a range. It overwrites
-// labels of the name that it is done with.
+// denies reports whether a name without node does not exist at all: neither by a wildcard nor by a
+// range. It overwrites labels of the name that it is done with.
 func (z *zoneData) denies(name []byte, apex int) bool {
 	if len(z.ranges) > 0 {
 		return false
@@ -172,7 +174,7 @@ func (z *zoneData) denies(name []byte, apex int) bool {
 	}
 }
 
-// next is where the label after the one at the offset starts, len(name) at the end.
+// next returns the offset of the label after the one at the given offset, len(name) at the end.
 func next(name []byte, at int) int {
 	for name[at] != '.' {
 		at++

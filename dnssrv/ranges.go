@@ -10,9 +10,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A Range of addresses, of any size, whose names exist without being stored: 10.0.3.7 is "10-0-3-7" and 2001:db8::7 is
-// "2001-0db8-0000-0000-0000-0000-0000-0007", in Domain. A forward zone answers A or AAAA for the names when it is named
-// Domain; a reverse zone answers PTR for the addresses. A name that has records of its own is not made up.
+// A Range of addresses, of any size, whose names exist without being stored: 10.0.3.7 is "10-0-3-7"
+// and 2001:db8::7 is "2001-0db8-0000-0000-0000-0000-0000-0007", in Domain. A forward zone answers A
+// or AAAA for the names when it is named Domain; a reverse zone answers PTR for the addresses. A
+// name that has records of its own is not made up.
 type Range struct {
 	From netip.Addr `json:"from"`
 	// To is the last address, of the same family.
@@ -72,7 +73,8 @@ func addrOfLabel(label string) (netip.Addr, bool) {
 	return a, err == nil && madeUpLabel(a) == label
 }
 
-// synthesise answers for a name without node that a range makes exist. It returns false when none does.
+// synthesise answers for a name without node that a range makes exist. It returns false when none
+// does.
 func (z *zoneData) synthesise(m *dns.Msg, name string, qtype uint16) bool {
 	if len(z.ranges) == 0 {
 		return false
@@ -91,7 +93,8 @@ func (z *zoneData) synthesise(m *dns.Msg, name string, qtype uint16) bool {
 	return true
 }
 
-// ofRange returns the record that a range gives a name, nil for a name that only has such names below it.
+// ofRange returns the record that a range gives a name, nil for a name that only has such names
+// below it.
 func (z *zoneData) ofRange(name string) (rr dns.RR, exists bool) {
 	if label, ok := strings.CutSuffix(name, "."+z.name); ok {
 		if addr, ok := addrOfLabel(label); ok {

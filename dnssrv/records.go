@@ -7,10 +7,12 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxRange is how many names of one range a transfer or export spells out. Names of larger ones are only answered.
+// maxRange is the largest number of names of one range in a transfer or export. Names of larger
+// ranges are answered, but not listed.
 const maxRange = 1 << 16
 
-// records are all records of a zone but its SOA, in no order. Zones of this server right below it show as delegations.
+// records are all records of a zone but its SOA, in no order. Zones of this server right below it
+// show as delegations.
 func (d *data) records(z *zoneData) []dns.RR {
 	var out []dns.RR
 	if z.nodes[z.name].get(dns.TypeNS) == nil {
@@ -38,7 +40,8 @@ func (d *data) parent(z *zoneData) *zoneData {
 	return d.zoneOf(z.name[off:])
 }
 
-// referral is what the parent says of a zone: its servers, and their addresses if they are in it.
+// referral returns the parent's records about a zone: its servers, and their addresses if they are
+// in the zone.
 func (d *data) referral(child *zoneData) []dns.RR {
 	servers := child.ns
 	if set := child.nodes[child.name].get(dns.TypeNS); set != nil {

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// PTRName returns the name of the reverse record of addr, such as "7.2.0.192.in-addr.arpa.", and "" if addr is not valid.
+// PTRName returns the name of the reverse record of addr, such as "7.2.0.192.in-addr.arpa.", and ""
+// if addr is not valid.
 func PTRName(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return ""
@@ -19,15 +20,16 @@ func PTRName(addr netip.Addr) string {
 	return reverseName(addr, labels)
 }
 
-// PTRAddr is the address whose PTRName this is, in lower case and with or without the final dot; false when it is none.
+// PTRAddr is the address whose PTRName this is, in lower case and with or without the final dot;
+// false when it is none.
 func PTRAddr(name string) (netip.Addr, bool) {
 	p, ok := parseReverse(strings.TrimSuffix(name, ".") + ".")
 	return p.Addr(), ok && p.IsSingleIP()
 }
 
-// ReverseZones returns the names of the zones that together hold the reverse records of a prefix: one at the next octet
-// (IPv4) or nibble (IPv6) boundary inside it, so several when the prefix ends between boundaries. A prefix longer than
-// /24, or /124, gets the zone that encloses it.
+// ReverseZones returns the names of the zones that together hold the reverse records of a prefix:
+// one at the next octet (IPv4) or nibble (IPv6) boundary inside it, so several when the prefix ends
+// between boundaries. A prefix longer than /24, or /124, gets the zone that encloses it.
 func ReverseZones(prefix netip.Prefix) []string {
 	prefix = prefix.Masked()
 	unit, most := 8, 24
@@ -45,7 +47,7 @@ func ReverseZones(prefix netip.Prefix) []string {
 	return zones
 }
 
-// nextBlock is the first address of the block after that of addr, invalid when there is none.
+// nextBlock returns the first address of the block after addr's, not valid if there is none.
 func nextBlock(addr netip.Addr, bits int) netip.Addr {
 	b := addr.AsSlice()
 	step := byte(1) << (7 - (bits-1)%8)

@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// Serials make the serials of zones grow across restarts, whatever the clock does and however fast records change. The file
-// holds a bound that no serial given out has passed; it is moved on, and on disk, before one does. The zero Serials keeps
-// nothing: serials then start at the seconds since 1970. One is used by one server.
+// Serials make the serials of zones grow across restarts, whatever the clock does and however fast
+// records change. The file holds a bound that no serial given out has passed; it is moved on, and
+// on disk, before one does. The zero Serials keeps nothing: serials then start at the seconds since
+// 1970. One is used by one server.
 type Serials struct {
 	path string
 
@@ -24,11 +25,11 @@ type Serials struct {
 	bound uint32     // on disk; zero: none
 }
 
-// serialStep is how many changes go by between two writes.
+// serialStep is the number of changes between two writes.
 const serialStep = 1 << 14
 
-// OpenSerials reads the file, which is made when missing. A damaged one is an error that names it: to go on, give it the
-// highest serial that a secondary has, or remove it if there are none.
+// OpenSerials reads the file, which is made when missing. A damaged one is an error that names it:
+// to go on, give it the highest serial that a secondary has, or remove it if there are none.
 func OpenSerials(path string) (*Serials, error) {
 	s := &Serials{path: path}
 	text, err := os.ReadFile(path)
@@ -45,7 +46,8 @@ func OpenSerials(path string) (*Serials, error) {
 	return s, s.reserve(s.first())
 }
 
-// first is where new zones start: above all that was given out before, and with the clock where that is ahead.
+// first returns the serial of new zones: above every serial given out before, or the clock if that
+// is ahead.
 func (s *Serials) first() uint32 {
 	now := uint32(time.Now().Unix())
 	if s == nil {
@@ -111,8 +113,8 @@ func writeDurably(path string, content []byte) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// reserveFor keeps the bound ahead of a zone. A disk that does not take it stops no answers: they matter more than that a
-// secondary may have to be told to start over after the next crash.
+// reserveFor keeps the bound ahead of a zone's serial. A failing disk does not stop answers: they
+// matter more than a secondary that must start over after the next crash.
 func (s *Serials) reserveFor(serial uint32, log *slog.Logger) {
 	if err := s.reserve(serial); err != nil {
 		log.Error("serials not stored, they may go back after a restart", "err", err)

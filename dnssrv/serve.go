@@ -11,15 +11,18 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxInFlight is how many questions of one UDP socket may wait for something other than memory, such as an upstream. It
-// bounds memory: each holds a goroutine and two messages. Above it questions are dropped; clients ask again.
+// maxInFlight is the largest number of questions of one UDP socket that wait for something other
+// than memory, such as an upstream. It bounds memory: each holds a goroutine and two messages.
+// Above it questions are dropped; clients ask again.
 const maxInFlight = 512
 
-// ServePacket answers datagrams on conn until ctx ends, then closes conn, waits for the answers in progress and returns
-// nil. Any other end of conn is returned as an error. Several calls may serve several sockets.
+// ServePacket answers datagrams on conn until ctx ends, then closes conn, waits for the answers in
+// progress and returns nil. Any other end of conn is returned as an error. Several calls may serve
+// several sockets.
 //
-// On Linux a *net.UDPConn is read and written many datagrams at a time, its receive buffer is enlarged, and answers leave
-// from the address that was asked even when conn listens on all addresses.
+// On Linux a *net.UDPConn is read and written many datagrams at a time, its receive buffer is
+// enlarged, and answers leave from the address that was asked even when conn listens on all
+// addresses.
 func (s *Server) ServePacket(ctx context.Context, conn net.PacketConn) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -38,7 +41,7 @@ func (s *Server) ServePacket(ctx context.Context, conn net.PacketConn) error {
 	return err
 }
 
-// serveSingly is for connections that are no UDP sockets, such as those of simulated networks.
+// serveSingly serves connections other than UDP sockets, such as those of simulated networks.
 func (s *Server) serveSingly(conn net.PacketConn, l *later) error {
 	in, out := make([]byte, maxQuestion), make([]byte, maxUDP)
 	var p plain
@@ -71,8 +74,8 @@ type later struct {
 	running sync.WaitGroup
 }
 
-// answer answers the question unless too many are in progress. A refresh is asked upstream and not replied to. It takes
-// over the question's memory.
+// answer answers the question unless too many are in progress. A refresh is asked upstream and not
+// replied to. It takes over the question's memory.
 func (l *later) answer(q []byte, client netip.Addr, refresh bool, reply func([]byte)) {
 	select {
 	case l.slots <- struct{}{}:
@@ -127,8 +130,8 @@ func addrOf(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// handleMessage is Handle on the wire form, and does what takes signatures or several messages. It returns nil when nothing is
-// to be sent, and survives a panic.
+// handleMessage is Handle on the wire form, and does what takes signatures or several messages. It
+// returns nil when nothing is to be sent, and survives a panic.
 func (s *Server) handleMessage(ctx context.Context, in []byte, client netip.Addr, datagram bool) (out [][]byte) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -177,7 +180,8 @@ func (s *Server) pack(q, m *dns.Msg, datagram bool) []byte {
 	return out
 }
 
-// formatError answers a question that cannot be decoded but whose header can (RFC 1035 section 4.1.1).
+// formatError answers a question that cannot be decoded but whose header can (RFC 1035 section
+// 4.1.1).
 func formatError(in []byte) [][]byte {
 	if len(in) < headerSize || in[2]&0x80 != 0 {
 		return nil

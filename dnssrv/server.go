@@ -12,25 +12,27 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Config is what a server is made of. The zero value is a server without zones that forwards nothing.
+// Config configures a server. The zero value is a server without zones that forwards nothing.
 type Config struct {
-	// Log receives failures that no client is told of. Nil discards.
+	// Log receives failures that no client sees. If nil, they are discarded.
 	Log *slog.Logger
-	// ResponseRate is how many answers a second of one kind (their code) a network of clients (a /24 or /56) gets in
-	// datagrams before they are truncated or dropped. Zero sets no limit, which is right for a server that strangers
-	// cannot reach.
+	// ResponseRate is the number of datagram answers with one response code that a network of
+	// clients (a /24 or /56) gets a second. Further answers are truncated or dropped. Zero sets no
+	// limit, which is right for a server that only its own clients can reach.
 	ResponseRate int
-	// Updates takes dynamic updates that the policy allows. Nil changes the server's records in memory; a later [Server.Update]
-	// of the same sets replaces them then.
+	// Updates takes dynamic updates that the policy allows. Nil changes the server's records in
+	// memory; a later [Server.Update] of the same sets replaces them then.
 	Updates Updater
-	// Serials keeps the serials of zones from going back across restarts; secondaries need that. Nil starts at the clock.
+	// Serials keeps the serials of zones from going back across restarts; secondaries need that.
+	// Nil starts at the clock.
 	Serials *Serials
-	// Roots are trusted to sign the certificates of upstreams that are asked over TLS. Nil means those of the system.
+	// Roots sign the certificates of upstreams that are asked over TLS. If nil, the system's roots
+	// do.
 	Roots *x509.CertPool
 }
 
-// A Server answers questions about its zones and, for the clients it may, forwards others. Its methods may be called
-// concurrently.
+// A Server answers questions about its zones and, for the clients it may, forwards others. Its
+// methods may be called concurrently.
 type Server struct {
 	log        *slog.Logger
 	forwarding atomic.Pointer[forwarder]
@@ -63,11 +65,12 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// maxUDP is the largest answer sent in a datagram: what passes every link unfragmented (DNS flag day 2020).
+// maxUDP is the largest answer sent in a datagram: what passes every link unfragmented (DNS flag
+// day 2020).
 const maxUDP = 1232
 
-// Handle answers one question, without a socket. The client's address decides whether a question outside of the zones is
-// forwarded. It returns nil when the message deserves no answer.
+// Handle answers one question, without a socket. The client's address decides whether a question
+// outside of the zones is forwarded. It returns nil when the message deserves no answer.
 func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns.Msg {
 	if q == nil || q.Response {
 		return nil

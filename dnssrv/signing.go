@@ -17,8 +17,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A SigningKey signs a zone (ECDSA P-256 with SHA-256, RFC 6605): 32 octets in base64, as in the field PrivateKey of the key
-// files of other servers. It is a secret: however it is printed, only stars appear; its JSON form holds it.
+// A SigningKey signs a zone (ECDSA P-256 with SHA-256, RFC 6605): 32 octets in base64, as in the
+// field PrivateKey of the key files of other servers. It is a secret: however it is printed, only
+// stars appear; its JSON form holds it.
 type SigningKey string
 
 // NewSigningKey makes a key.
@@ -34,8 +35,8 @@ func NewSigningKey() SigningKey {
 	return SigningKey(base64.StdEncoding.EncodeToString(raw))
 }
 
-// DeriveSigningKey makes the key of a zone from a secret: always the same from the same two, and no two zones have the same.
-// The secret has at least 32 octets that nobody can guess.
+// DeriveSigningKey makes the key of a zone from a secret. The same secret and zone give the same
+// key, two zones never do. The secret has at least 32 random octets.
 func DeriveSigningKey(secret []byte, zone string) SigningKey {
 	zone = dns.CanonicalName(zone)
 	for attempt := 0; ; attempt++ {
@@ -52,8 +53,8 @@ func DeriveSigningKey(secret []byte, zone string) SigningKey {
 // Format shows stars, whatever the verb.
 func (k SigningKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// DS is the record that the parent of the zone needs, as its data in presentation form: key tag, algorithm, digest type and
-// SHA-256 digest (RFC 4509).
+// DS is the record that the parent of the zone needs, as its data in presentation form: key tag,
+// algorithm, digest type and SHA-256 digest (RFC 4509).
 func (k SigningKey) DS(zone string) (string, error) {
 	name, err := canonical(zone)
 	if err != nil {
@@ -66,7 +67,8 @@ func (k SigningKey) DS(zone string) (string, error) {
 	return dataOf(s.ds), nil
 }
 
-// How long signatures are good for. They are made when they are first needed, and again after half of the time.
+// How long signatures are good for. They are made when they are first needed, and again after half
+// of the time.
 const (
 	signatureLife = 7 * 24 * time.Hour
 	clockSkew     = time.Hour // of validators
@@ -107,8 +109,8 @@ func newZoneSigner(k SigningKey, zone string) (*zoneSigner, error) {
 	return s, nil
 }
 
-// apex are the records that a signed zone has at its top, nil for other types. CDS and CDNSKEY tell a parent that polls for
-// them what to publish (RFC 8078).
+// apex are the records that a signed zone has at its top, nil for other types. CDS and CDNSKEY tell
+// a parent that polls for them what to publish (RFC 8078).
 func (s *zoneSigner) apex(qtype uint16) []dns.RR {
 	if s == nil {
 		return nil
@@ -154,7 +156,7 @@ func (s *zoneSigner) sign(set []dns.RR, now time.Time) (*dns.RRSIG, error) {
 	return sig, nil
 }
 
-// identity tells record sets apart.
+// identity returns a hash that differs between record sets.
 func identity(set []dns.RR) (id [sha256.Size]byte, err error) {
 	hash := sha256.New()
 	buf := make([]byte, 0, 512)
@@ -169,9 +171,9 @@ func identity(set []dns.RR) (id [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(hash.Sum(id[:0])), nil
 }
 
-// secure adds signatures and proofs to an answer from the zones, for clients that want them. Denials are made for the very
-// name that was asked, which so seems to exist without any data (RFC 9824): nothing else of the zone shows, and nothing has
-// to be known beforehand.
+// secure adds signatures and proofs to an answer from the zones, for clients that want them.
+// Denials are made for the very name that was asked, which so seems to exist without any data (RFC
+// 9824): nothing else of the zone shows, and nothing has to be known beforehand.
 func (d *data) secure(m *dns.Msg, now time.Time) error {
 	name, z := d.end(m)
 	if z != nil && z.signer != nil {
@@ -199,7 +201,8 @@ func (d *data) end(m *dns.Msg) (string, *zoneData) {
 	return name, d.zoneFor(name, q.Qtype)
 }
 
-// prove adds what shows that a denial or a delegation is not forged, and the answer to questions about such proofs.
+// prove adds what shows that a denial or a delegation is not forged, and the answer to questions
+// about such proofs.
 func (z *zoneData) prove(d *data, m *dns.Msg, name string) {
 	if len(m.Ns) == 0 {
 		return
@@ -257,8 +260,8 @@ func (d *data) typesAt(z *zoneData, name string, asked uint16) []uint16 {
 	return types
 }
 
-// signAll puts behind each set of records its signature, where its zone is signed. A delegation is not the parent's to sign,
-// and proofs are those of the zone at the end of the chain.
+// signAll adds the signature behind each set of records whose zone is signed. The parent does not
+// sign a delegation. Proofs belong to the zone at the end of the chain.
 func (d *data) signAll(records []dns.RR, end *zoneData, now time.Time) ([]dns.RR, error) {
 	var out []dns.RR
 	for len(records) > 0 {

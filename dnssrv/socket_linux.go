@@ -5,10 +5,12 @@ import (
 	"syscall"
 )
 
-// canBatch says that control messages which name the destination of a datagram can be sent back as its answer's source.
+// canBatch says that control messages which name the destination of a datagram can be sent back as
+// its answer's source.
 const canBatch = true
 
-// enlarge asks for a receive buffer beyond the system's limit, which takes privileges, and else for what may be had.
+// enlarge asks for a receive buffer beyond the system's limit, which takes privileges, and else for
+// what may be had.
 func enlarge(conn *net.UDPConn, size int) {
 	_ = conn.SetReadBuffer(size)
 	raw, err := conn.SyscallConn()
@@ -20,8 +22,9 @@ func enlarge(conn *net.UDPConn, size int) {
 	})
 }
 
-// replyFrom turns the control message of a question into that of its answer, in place: the same address, but the route
-// decides about the interface, unless the address is only good on one.
+// replyFrom turns the control message of a question into the one of its answer, in place. The
+// address stays. The route selects the interface, unless the address is valid on one interface
+// only.
 func replyFrom(oob []byte, is6 bool) []byte {
 	at := syscall.CmsgLen(0)
 	if is6 {

@@ -10,15 +10,15 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Stats counts since the server was made, and tells what it holds now.
+// Stats holds counters since the server was made, and its present content.
 type Stats struct {
 	Dropped uint64 // questions dropped because too many of their socket were waiting for upstreams
 	Panics  uint64 // questions whose handling failed by a fault of this package; the log has them
-	// Answers are those to questions other than transfers and updates, by response code such as "NXDOMAIN". Codes without
-	// answers are left out.
+	// Answers are those to questions other than transfers and updates, by response code such as
+	// "NXDOMAIN". Codes without answers are left out.
 	Answers map[string]uint64
 	Cache   CacheStats
-	// Upstreams are those of the forwarding rules of now, in order of address and name.
+	// Upstreams lists the upstreams of the present forwarding rules, by address and name.
 	Upstreams []UpstreamStats
 }
 
@@ -34,7 +34,8 @@ type CacheStats struct {
 	Limit      int    // that they may take
 }
 
-// UpstreamStats is about one server that questions are forwarded to. It counts from when it was named in the rules.
+// UpstreamStats is about one server that questions are forwarded to. It counts from when it was
+// named in the rules.
 type UpstreamStats struct {
 	Server  netip.AddrPort
 	TLSName string // empty: not asked over TLS
@@ -48,7 +49,8 @@ type UpstreamStats struct {
 // cacheCounts are of all caches that a server had.
 type cacheCounts struct{ hits, misses, stale, failed, prefetches atomic.Uint64 }
 
-// tally is what a loop counts by itself until its batch is done: what all loops share is dear to touch for each question.
+// tally is a loop's own count until its batch is done: a counter shared by all loops is expensive
+// to touch for each question.
 type tally struct {
 	answers    [16]uint64 // by response code
 	hits       uint64

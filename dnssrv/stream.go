@@ -16,8 +16,9 @@ const (
 	idleStream   = 10 * time.Second // after which a silent connection is closed
 )
 
-// ServeStream answers on TCP (or TLS) connections of ln until ctx ends, then closes ln and the connections, waits and
-// returns nil. Questions of one connection are answered as their answers come, in any order (RFC 7766 section 6.2.1.1).
+// ServeStream answers on TCP (or TLS) connections of ln until ctx ends, then closes ln and the
+// connections, waits and returns nil. Questions of one connection are answered as their answers
+// come, in any order (RFC 7766 section 6.2.1.1).
 func (s *Server) ServeStream(ctx context.Context, ln net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
@@ -41,8 +42,8 @@ func (s *Server) ServeStream(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// stream answers one connection. Reading and writing each end after the idle time, so that a client that does not take its
-// answers costs no more than one that does not ask.
+// stream answers one connection. Reading and writing each end after the idle time, so that a client
+// that does not read its answers costs no more than one that sends no questions.
 func (s *Server) stream(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -87,7 +88,8 @@ type streamWriter struct {
 	conn net.Conn
 }
 
-// write sends the messages of one answer one after the other. It returns false when the connection is of no more use.
+// write sends the messages of one answer one after the other. It returns false if the connection is
+// broken.
 func (w *streamWriter) write(messages [][]byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

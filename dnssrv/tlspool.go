@@ -11,7 +11,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// How connections to an upstream over TLS are kept: making one costs two round trips and some cryptography.
+// How connections to an upstream over TLS are kept: making one costs two round trips and some
+// cryptography.
 const (
 	maxIdleTLS  = 8
 	idleTLS     = 8 * time.Second // less than servers commonly wait
@@ -38,8 +39,8 @@ func newTLSPool(addr netip.AddrPort, name string, roots *x509.CertPool) *tlsPool
 	}}}
 }
 
-// exchange asks over a connection that is idle, or a new one. A server may have closed an idle one at any time, so a failure
-// there is tried again on a new one.
+// exchange asks over a connection that is idle, or a new one. A server may have closed an idle one
+// at any time, so a failure there is tried again on a new one.
 func (p *tlsPool) exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	for conn := p.take(); conn != nil; conn = p.take() {
 		if answer, err := p.ask(ctx, conn, q); err == nil || ctx.Err() != nil {
@@ -87,7 +88,7 @@ func (p *tlsPool) put(conn *dns.Conn) {
 	p.idle = append(p.idle, idleConn{conn, time.AfterFunc(idleTLS, func() { p.expire(conn) })})
 }
 
-// expire closes a connection that nobody took.
+// expire closes a connection that was not taken in time.
 func (p *tlsPool) expire(conn *dns.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -47,8 +47,8 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 	return out
 }
 
-// badSignature tells the client what is wrong with its signature (RFC 8945 section 5.2). If that is the time, it is told the
-// server's, signed as of its own.
+// badSignature reports to the client what is wrong with its signature (RFC 8945 section 5.2). For a
+// wrong time the answer has the server's time and is signed with the client's.
 func (s *Server) badSignature(q *dns.Msg, tsigError uint16, sign signer) [][]byte {
 	t, now := q.IsTsig(), uint64(time.Now().Unix())
 	m := new(dns.Msg).SetRcode(q, dns.RcodeNotAuth)
@@ -97,8 +97,8 @@ func (s *Server) transfer(q *dns.Msg, client netip.Addr, key string, datagram bo
 	return split(q, records)
 }
 
-// since is the body of an IXFR answer: nothing but the SOA for who is up to date, the changes or, when they are not all
-// known, the zone.
+// since is the body of an IXFR answer: nothing but the SOA for who is up to date, the changes or,
+// when they are not all known, the zone.
 func (d *data) since(z *zoneData, q *dns.Msg) []dns.RR {
 	if len(q.Ns) == 0 {
 		return d.whole(z)
@@ -128,7 +128,8 @@ func (d *data) whole(z *zoneData) []dns.RR {
 	return append(out, z.soa)
 }
 
-// maxTransfer is how many bytes of records go into one message, so that names can be compressed to the end of it.
+// maxTransfer is the number of bytes of records in one message. Compression pointers reach 16 KiB,
+// so that names can be compressed to the end of it.
 const maxTransfer = 15 << 10
 
 // split spreads records over messages.

@@ -12,28 +12,31 @@ import (
 	"github.com/miekg/dns"
 )
 
-// A Key is what two servers share to sign what they tell each other (TSIG, RFC 8945).
+// A Key is shared by two servers that sign their messages to each other (TSIG, RFC 8945).
 type Key struct {
 	// Name is a domain name, the same at both. Case and a final dot do not matter.
 	Name string `json:"name"`
-	// Algorithm is "hmac-sha256", "hmac-sha384" or "hmac-sha512". Empty means hmac-sha256. Messages that are signed by another are refused.
+	// Algorithm is "hmac-sha256", "hmac-sha384" or "hmac-sha512". Empty means hmac-sha256. Messages
+	// that are signed by another are refused.
 	Algorithm string    `json:"algorithm,omitempty"`
 	Secret    KeySecret `json:"secret"`
 }
 
-// A KeySecret is the secret of a [Key], at least 16 octets in base64. However it is printed, only stars appear; its JSON form holds it.
+// A KeySecret is the secret of a [Key], at least 16 octets in base64. However it is printed, only
+// stars appear; its JSON form holds it.
 type KeySecret string
 
 // Format shows stars, whatever the verb.
 func (KeySecret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// leastSecret is how many octets a secret has: one that is shorter can be found by trying.
+// leastSecret is the smallest length of a secret in octets: a shorter one can be found by trying.
 const leastSecret = 16
 
-// digests are the octets of what each algorithm makes, as long as which a secret should be (RFC 8945 section 8).
+// digests are the octets of what each algorithm makes, as long as which a secret should be (RFC
+// 8945 section 8).
 var digests = map[string]int{"hmac-sha256": 32, "hmac-sha384": 48, "hmac-sha512": 64}
 
-// NewKey makes a key of random. The error is that of [Key.Check].
+// NewKey returns a key with a random secret. The error is [Key.Check]'s.
 func NewKey(name, algorithm string) (Key, error) {
 	k := Key{Name: name, Algorithm: algorithm}
 	raw := make([]byte, max(digests[k.algorithm()], leastSecret))
@@ -74,15 +77,16 @@ func keysByName(keys []Key) (map[string]Key, error) {
 
 const tsigFudge = 300 // seconds that clocks may differ (RFC 8945 section 10)
 
-// signer signs the messages of an answer as its question was. The zero value leaves them as they are.
+// signer signs the messages of an answer as its question was. The zero value leaves them as they
+// are.
 type signer struct {
 	key, secret, algorithm string
 	mac                    string
 	more                   bool // than the first message
 }
 
-// verify checks the signature of a question, if there is one. It returns how to sign the answer also when only the time of
-// the question is wrong.
+// verify checks the signature of a question, if there is one. It returns how to sign the answer
+// also when only the time of the question is wrong.
 func (s *Server) verify(q *dns.Msg, in []byte) (sign signer, tsigError uint16) {
 	t := q.IsTsig()
 	if t == nil {

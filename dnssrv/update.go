@@ -14,10 +14,11 @@ type plan struct {
 	sets   []parsed
 }
 
-// Update applies a change in time proportional to its size. Questions see all of it or nothing. When any part is refused,
-// the error names it and nothing has changed.
+// Update applies a change in time proportional to its size. Questions see all of it or nothing.
+// When any part is refused, the error names it and nothing has changed.
 //
-// Every zone in which what clients see changes gets one new serial, however many of its records change.
+// Every zone in which what clients see changes gets one new serial, however many of its records
+// change.
 func (s *Server) Update(c Change) error {
 	p, err := parseChange(c, s.serials.first()) // the costly part, while questions are answered
 	if err != nil {
@@ -103,7 +104,8 @@ func (ds deltas) restartParent(d *data, z *zoneData) {
 	}
 }
 
-// apply makes the change and returns the names of the zones in which something is different now, with their new serials.
+// apply makes the change and returns the names of the zones in which something is different now,
+// with their new serials.
 func (s *Server) apply(p plan) map[string]uint32 {
 	touched := deltas{}
 	for _, name := range p.remove {

@@ -15,7 +15,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// How long servers may take. Each try waits a few times as long as the server lately took, within these limits.
+// How long servers may take. Each try waits a few times as long as the server lately took, within
+// these limits.
 const (
 	firstWait   = time.Second // for a server never asked
 	leastWait   = 300 * time.Millisecond
@@ -68,9 +69,9 @@ func newGroup(servers []netip.AddrPort, tlsName string, roots *x509.CertPool, kn
 	return g, nil
 }
 
-// ask tries the servers, the fastest that works first, until one gives an answer that is worth passing on. All are asked
-// twice; while none says anything, which is also what a resolver does that has to look for long, with more patience again,
-// as long as one of them may be alive.
+// ask tries the servers, the fastest that works first, until one gives an answer that is worth
+// passing on. All are asked twice; while none says anything, which is also what a resolver does
+// that has to look for long, with more patience again, as long as one of them may be alive.
 func (g group) ask(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, allTries)
 	defer cancel()
@@ -99,8 +100,8 @@ func timedOut(err error) bool {
 	return errors.As(err, &slow) && slow.Timeout()
 }
 
-// ordered is the order in which to try. Servers that are passed over seem a little faster each time, so that each is tried
-// again some day.
+// ordered is the order in which to try. Servers that are passed over seem a little faster each
+// time, so that each is tried again some day.
 func (g group) ordered() group {
 	if len(g) < 2 {
 		return g

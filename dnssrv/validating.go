@@ -7,7 +7,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// proofLife is how long an upstream counts as one that validates, or does not.
+// proofLife is the time for which the result of probing an upstream is believed.
 const proofLife = 10 * time.Minute
 
 // validating are the upstreams that validate. Those of which that is not known are asked now.
@@ -21,7 +21,8 @@ func (g group) validating(ctx context.Context) group {
 	return out
 }
 
-// validates asks about the root, which is signed. Who does not answer is not known to validate, and asked again next time.
+// validates reports whether an upstream validates, by a question about the root, which is signed.
+// An upstream that does not answer is not known to validate, and is asked again next time.
 func (u *upstream) validates(ctx context.Context) bool {
 	u.mu.Lock()
 	known, proven := time.Now().Before(u.provenUntil), u.proven

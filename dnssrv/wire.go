@@ -6,9 +6,10 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Answers to plain questions are put together from records that were encoded when they were set. An encoded record has
-// its owner as a pointer to the question (RFC 1035 section 4.1.4), which is always at the same place, so that the same
-// bytes serve whatever case the client wrote the name in.
+// Answers to plain questions are put together from records that were encoded when they were set. An
+// encoded record has its owner as a pointer to the question (RFC 1035 section 4.1.4), which is
+// always at the same place, so that the same bytes serve whatever case the client wrote the name
+// in.
 const (
 	headerSize  = 12
 	toQuestion  = 0xC000 | headerSize
@@ -20,7 +21,8 @@ const (
 	maxWireName = 255
 )
 
-// encode sets p.wire. Types whose answers carry more than themselves are left to the general handler.
+// encode sets p.wire. Types whose answers carry more than themselves are left to the general
+// handler.
 func (p *parsed) encode() {
 	p.wire = nil
 	switch p.qtype {
@@ -65,7 +67,8 @@ func (z *zoneData) encodeDenial() {
 	}
 }
 
-// plain is a question of the common form: one name, class IN, a type that is data, at most an OPT record without options.
+// plain is a question of the common form: one name, class IN, a type that is data, at most an OPT
+// record without options.
 type plain struct {
 	name    [maxWireName + 4]byte // as the zones key it: lower case, labels ended by dots; room for the rest of a cache key
 	size    int                   // of name
@@ -78,7 +81,8 @@ type plain struct {
 	tally
 }
 
-// parse reads a message. It returns false for everything that is not plain, which the general handler then judges.
+// parse reads a message. It returns false for everything that is not plain, which the general
+// handler then judges.
 func (p *plain) parse(q []byte) bool {
 	const queryBits = 0xFA // QR, opcode and TC of the third octet; AA is of no meaning in a question
 	if len(q) < headerSize+5 || q[2]&queryBits != 0 || q[3]&0x0F != 0 {
@@ -116,7 +120,7 @@ func (p *plain) parseOPT(rr []byte) bool {
 	return true
 }
 
-// isPlainType tells types that only mean data at a name from those with rules of their own.
+// isPlainType reports whether a type only means data at a name, without rules of its own.
 func isPlainType(qtype uint16) bool {
 	switch qtype {
 	case 0, dns.TypeNS, dns.TypeSOA, dns.TypeDS, dns.TypeOPT:
@@ -125,7 +129,8 @@ func isPlainType(qtype uint16) bool {
 	return qtype < 128 || qtype > dns.TypeANY && qtype < dns.TypeTA
 }
 
-// parseName reads the name of the question. Octets that zone files would escape are left to the general handler.
+// parseName reads the name of the question. Octets that zone files would escape are left to the
+// general handler.
 func (p *plain) parseName(q []byte) bool {
 	p.size = 0
 	at := headerSize
@@ -156,7 +161,8 @@ func (p *plain) parseName(q []byte) bool {
 	return p.size > 0
 }
 
-// plainOctet maps letters to lower case, digits and some marks to themselves, everything else to zero.
+// plainOctet maps letters to lower case, digits and some marks to themselves, everything else to
+// zero.
 var plainOctet = func() (table [256]byte) {
 	for c := range 256 {
 		switch {

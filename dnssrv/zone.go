@@ -14,33 +14,40 @@ const DefaultTTL = 30
 
 // A Zone is a part of the name space that the server answers for with authority.
 type Zone struct {
-	// Name is the apex, such as "maas" or "2.0.192.in-addr.arpa". Case and a final dot do not matter.
+	// Name is the apex, such as "maas" or "2.0.192.in-addr.arpa". Case and a final dot do not
+	// matter.
 	Name string `json:"name"`
-	// TTL in seconds is for records that have none, and how long a denial may be cached. Zero means DefaultTTL.
+	// TTL in seconds is for records that have none, and how long a denial may be cached. Zero means
+	// DefaultTTL.
 	TTL uint32 `json:"ttl,omitempty"`
-	// NS are the names of the zone's servers. None means a single one, "ns." before the zone's name, without an address.
+	// NS are the names of the zone's servers. None means a single one, "ns." before the zone's
+	// name, without an address.
 	NS []string `json:"ns,omitempty"`
-	// Contact is the mailbox of who is responsible, "user@example.com". Empty means "hostmaster@" the zone's name.
+	// Contact is the mailbox of who is responsible, "user@example.com". Empty means "hostmaster@"
+	// the zone's name.
 	Contact string `json:"contact,omitempty"`
 	// Ranges are address ranges whose names are made up when they are asked for.
 	Ranges []Range `json:"ranges,omitempty"`
-	// SigningKey makes the server sign its answers (DNSSEC) for clients that want that. Empty leaves the zone unsigned.
+	// SigningKey makes the server sign its answers (DNSSEC) for clients that want that. Empty
+	// leaves the zone unsigned.
 	SigningKey SigningKey `json:"signing_key,omitempty"`
 }
 
 // An RRset is all records of one type that a name has.
 type RRset struct {
-	// Name is fully qualified; case and a final dot do not matter. It may start with the label "*" (RFC 4592).
+	// Name is fully qualified; case and a final dot do not matter. It may start with the label "*"
+	// (RFC 4592).
 	Name string `json:"name"`
 	// Type is the mnemonic, such as "A" or "SRV".
 	Type string `json:"type"`
-	// TTL in seconds; zero means that of the zone.
+	// TTL in seconds; zero means the zone's.
 	TTL uint32 `json:"ttl,omitempty"`
-	// Data holds each record's data in presentation form, such as "10 5 8080 web.maas." for an SRV; names in it that end
-	// without a dot are still taken as fully qualified. No data removes the set.
+	// Data holds each record's data in presentation form, such as "10 5 8080 web.maas." for an SRV;
+	// names in it that end without a dot are still taken as fully qualified. No data removes the
+	// set.
 	Data []string `json:"data,omitempty"`
-	// Learned marks a set that was learned, as from a DHCP lease. It gives way to a configured one of the same name and
-	// type, and comes back when that one is removed.
+	// Learned marks a set that was learned, as from a DHCP lease. It gives way to a configured one
+	// of the same name and type, and comes back when that one is removed.
 	Learned bool `json:"learned,omitempty"`
 }
 
@@ -50,7 +57,8 @@ type Change struct {
 	Zones []Zone
 	// RemoveZones are removed with all records in them.
 	RemoveZones []string
-	// Set replaces whole RRsets; one without data is removed. Each name must be in a zone of the server.
+	// Set replaces whole RRsets; one without data is removed. Each name must be in a zone of the
+	// server.
 	Set []RRset
 }
 
@@ -73,7 +81,8 @@ func canonical(name string) (string, error) {
 	return c, nil
 }
 
-// refusedTypes cannot be set: the server makes them itself, or they are questions and transport, not data.
+// refusedTypes cannot be set: the server makes them itself, or they are questions and transport,
+// not data.
 var refusedTypes = map[uint16]bool{
 	dns.TypeSOA: true, dns.TypeANY: true, dns.TypeAXFR: true, dns.TypeIXFR: true, dns.TypeOPT: true, dns.TypeTSIG: true,
 	dns.TypeRRSIG: true, dns.TypeNSEC: true, dns.TypeNSEC3: true, dns.TypeNSEC3PARAM: true, dns.TypeNXNAME: true,
@@ -107,8 +116,9 @@ func (s RRset) parse() (parsed, error) {
 	return p, nil
 }
 
-// Normal checks a set and returns it as the server writes it: the name in lower case with a final dot, the type in upper
-// case, names and numbers in the data in one form. The error is that of [Server.Update].
+// Normal checks a set and returns it in the server's spelling: the name in lower case with a final
+// dot, the type in upper case, names and numbers of the data in one form. It fails as
+// [Server.Update] does.
 func (s RRset) Normal() (RRset, error) {
 	p, err := s.parse()
 	if err != nil {
@@ -128,7 +138,8 @@ func (p *parsed) set() RRset {
 
 func parseRecord(name string, qtype uint16, ttl uint32, data string) (dns.RR, error) {
 	typeName := dns.TypeToString[qtype]
-	// Addresses are nearly all of the data, and netip is stricter and much faster than the zone file parser.
+	// Addresses are nearly all of the data, and netip is stricter and much faster than the zone
+	// file parser.
 	if qtype == dns.TypeA || qtype == dns.TypeAAAA {
 		addr, err := netip.ParseAddr(data)
 		if err != nil || addr.Zone() != "" || addr.Is4() != (qtype == dns.TypeA) {

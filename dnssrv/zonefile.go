@@ -11,9 +11,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// ParseZone reads a zone file (RFC 1035 section 5) as the change that adds it. The zone's TTL is the SOA record's minimum;
-// serial and timers are not kept, because the server makes its own, nor are signatures. $INCLUDE is refused. An error names
-// the line.
+// ParseZone reads a zone file (RFC 1035 section 5) as the change that adds it. The zone's TTL is
+// the SOA record's minimum; serial and timers are not kept, because the server makes its own, nor
+// are signatures. $INCLUDE is refused. An error names the line.
 func ParseZone(r io.Reader, name string) (Change, error) {
 	apex, err := canonical(name)
 	if err != nil {
@@ -79,8 +79,8 @@ func mailboxOf(mbox string) string {
 	return ""
 }
 
-// WriteZone writes a zone as a zone file that other servers can load, in order of names. Zones of this server right below
-// it are delegations, and ranges of up to 65,536 addresses are spelled out.
+// WriteZone writes a zone as a zone file that other servers can load, in order of names. Zones of
+// this server right below it are delegations, and ranges of up to 65,536 addresses are spelled out.
 func (s *Server) WriteZone(w io.Writer, name string) error {
 	s.mu.RLock()
 	z := s.data.zones[dns.CanonicalName(name)]

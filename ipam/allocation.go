@@ -11,7 +11,7 @@ import (
 // AllocType says how an address came to its holder.
 type AllocType uint8
 
-// The numbers are those of the MAAS API.
+// The numbers are the MAAS API's, which clients store.
 const (
 	AllocAuto         AllocType = 0 // chosen by MAAS when the machine is deployed
 	AllocSticky       AllocType = 1 // chosen once, kept for the interface; without an address: link up only
@@ -47,9 +47,8 @@ func ParseAllocType(s string) (AllocType, error) {
 	return 0, fmt.Errorf("ipam: allocation type %q is not known", s)
 }
 
-// Allocation ties an address of a subnet to its holder. At most one
-// allocation that is not AllocDiscovered exists per address, and beside it at
-// most one that is.
+// Allocation ties an address of a subnet to its holder. At most one allocation that is not
+// AllocDiscovered exists per address, and beside it at most one that is.
 type Allocation struct {
 	ID          int64
 	Type        AllocType
@@ -58,13 +57,12 @@ type Allocation struct {
 	InterfaceID int64      // 0 = no interface, as for a user's reservation
 	Owner       string     // user of AllocUserReserved; "" = none
 	Comment     string
-	Holder      string    // who holds it, for messages, such as "node1 eth0"; "" = unknown
+	Holder      string    // the holder's name for messages, such as "node1 eth0"; "" = unknown
 	Created     time.Time // zero = unknown
 	Expires     time.Time // end of the lease behind AllocDiscovered; zero = no end
 }
 
-// Validate checks the rules between type and address, and that the address
-// lies in subnet.
+// Validate checks the rules between type and address, and that the address lies in subnet.
 func (a Allocation) Validate(subnet Subnet) error {
 	name := a.Addr.String()
 	switch {
@@ -90,9 +88,8 @@ func (a Allocation) String() string {
 	return s
 }
 
-// ReservedIP keeps one address for one link address: the machine with that
-// MAC gets it from DHCP and from an automatic link, nobody else does. Only
-// its comment can be changed.
+// ReservedIP keeps one address for one link address. Only the machine with that MAC gets it, from
+// DHCP and from an automatic link. Only the comment can be changed.
 type ReservedIP struct {
 	ID       int64
 	Version  int64 // counts changes
@@ -107,14 +104,14 @@ func (r ReservedIP) String() string {
 	return fmt.Sprintf("reserved IP %s for %s", r.Addr, r.MAC)
 }
 
-// For tells whether the reservation is for mac; no MAC is never the holder.
+// For reports whether the reservation is for mac. It is never for an empty MAC.
 func (r ReservedIP) For(mac net.HardwareAddr) bool {
 	return len(mac) > 0 && bytes.Equal(r.MAC, mac)
 }
 
-// Neighbour is a device seen on the network with an address that ipam did
-// not give out. Automatic allocation avoids such addresses until nothing else
-// is left, then takes the one not seen for longest.
+// Neighbour is a device seen on the network with an address that ipam did not give out. Automatic
+// allocation avoids such addresses until nothing else is left, then takes the one not seen for
+// longest.
 type Neighbour struct {
 	Addr     netip.Addr
 	MAC      net.HardwareAddr

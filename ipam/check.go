@@ -7,10 +7,9 @@ import (
 	"go4.org/netipx"
 )
 
-// CheckRange tells whether r may be on the subnet: nil, or a *RefusedError.
-// If r.ID is that of a range in u, r is a change of that range. A dynamic
-// range in use may always shrink, and may grow where what it gains is free,
-// even though addresses inside it are held.
+// CheckRange returns nil if r may be on the subnet, else a *RefusedError. If r.ID is the ID of a
+// range in u, r is a change of that range. A dynamic range in use may always shrink. It may grow
+// where the added addresses are free, even though addresses inside it are held.
 func (u *Usage) CheckRange(r Range) error {
 	if err := u.checkEnds(r); err != nil {
 		return err
@@ -53,7 +52,7 @@ func (u *Usage) checkEnds(r Range) error {
 	return nil
 }
 
-// edgeOf tells whether r touches an address that Universe leaves out; 0 if not.
+// edgeOf returns the reason if r touches an address that Universe leaves out, else 0.
 func edgeOf(p netip.Prefix, r netipx.IPRange) Reason {
 	all, universe := netipx.RangeOfPrefix(p), Universe(p)
 	switch {
@@ -77,7 +76,7 @@ func (u *Usage) withoutRange(r Range) (rest *Usage, old Range, found bool) {
 	return u, Range{}, false
 }
 
-// grows tells whether all that to has and from has not is free.
+// grows reports whether every address of to that from lacks is free.
 func grows(from, to netipx.IPRange, free *netipx.IPSet) bool {
 	var b netipx.IPSetBuilder
 	b.AddRange(to)
@@ -122,10 +121,9 @@ func (u *Usage) rangeConflict(r Range, free *netipx.IPSet) error {
 	return e
 }
 
-// CheckAddress tells whether the holder of mac (nil if it has none) may take
-// address a by name: nil, or a *RefusedError. inReserved permits addresses of
-// reserved ranges, as for the links of a machine; on an unmanaged subnet,
-// where those ranges are MAAS' own, they are permitted anyway.
+// CheckAddress returns nil if the holder of mac (nil if it has none) may take address a by name,
+// else a *RefusedError. inReserved permits addresses of reserved ranges, as for the links of a
+// machine. On an unmanaged subnet they are permitted anyway, because MAAS owns those ranges.
 func (u *Usage) CheckAddress(a netip.Addr, mac net.HardwareAddr, inReserved bool) error {
 	e := &RefusedError{Subject: "address " + a.String(), Subnet: u.Subnet.Prefix}
 	if !u.Subnet.Prefix.Contains(a) {
@@ -163,9 +161,9 @@ func closes(use Use, mac net.HardwareAddr, inReserved bool) Reason {
 	return 0
 }
 
-// CheckReservedIP tells whether r may be kept: inside the subnet, outside
-// every dynamic range, and not held by anybody. holds tells of an allocation
-// whether it is by the machine the reservation is for; nil = none is.
+// CheckReservedIP returns nil if r may be kept: it lies inside the subnet and outside every dynamic
+// range, and has no holder. holds reports whether an allocation belongs to the machine that the
+// reservation is for; if nil, none does.
 func (u *Usage) CheckReservedIP(r ReservedIP, holds func(Allocation) bool) error {
 	e := &RefusedError{Subject: r.String(), Subnet: u.Subnet.Prefix}
 	if len(r.MAC) != 6 {

@@ -18,7 +18,7 @@ const (
 	BroadcastAddress                   // the last address of an IPv4 subnet
 	TooSmall                           // a dynamic IPv6 range of fewer than MinDynamic6 addresses
 	NoRoom                             // no range of the wanted type fits on the subnet at all
-	Overlap                            // another subnet or range is there
+	Overlap                            // another subnet or range has some of the addresses
 	InDynamicRange                     // the address belongs to the DHCP server
 	InReservedRange                    // the address is kept for others
 	NotReserved                        // outside every reserved range of an unmanaged subnet
@@ -39,8 +39,8 @@ func (r Reason) String() string {
 	return reasonNames[r]
 }
 
-// RefusedError is the answer to a request that a rule forbids. It names what
-// was asked for and the object in the way. InUse is fs.ErrExist to errors.Is.
+// RefusedError is the answer to a request that a rule forbids. It names what was asked for and the
+// object in the way. InUse is fs.ErrExist to errors.Is.
 type RefusedError struct {
 	Reason  Reason
 	Subject string       // what was asked for, such as "dynamic range 10.0.0.5-10.0.0.9"
@@ -95,8 +95,7 @@ func (e *RefusedError) Is(target error) bool {
 	return target == fs.ErrExist && e.Reason == InUse
 }
 
-// InvalidError says that a field of an object breaks a rule that needs no
-// other object to check.
+// InvalidError says that a field of an object breaks a rule that needs no other object to check.
 type InvalidError struct {
 	Kind  string // "subnet", "vlan", ...
 	Name  string // of the object; may be ""

@@ -17,7 +17,7 @@ type Explanation struct {
 	Auto error
 	// Static is nil if an operator may assign the address by hand, else why not.
 	Static error
-	// DHCP tells whether the address is one the DHCP server hands out.
+	// DHCP reports whether the DHCP server hands the address out.
 	DHCP bool
 }
 

@@ -5,8 +5,8 @@ import (
 	"regexp"
 )
 
-// Fabric is a set of VLANs among which a VLAN id means one thing: usually one
-// physical network, a set of switches that are connected with each other.
+// Fabric is a set of VLANs among which a VLAN id means one thing: usually one physical network, a
+// set of switches that are connected with each other.
 type Fabric struct {
 	ID          int64
 	Version     int64  // counts changes; an update must carry the one that was read
@@ -17,8 +17,8 @@ type Fabric struct {
 
 var generatedFabricName = regexp.MustCompile(`^fabric-[0-9]+$`)
 
-// Validate checks the fabric by itself. Names of the form fabric-N are kept
-// for the fabric whose ID is N, so that generated names never collide.
+// Validate checks the fabric by itself. Names of the form fabric-N are kept for the fabric whose ID
+// is N, so that generated names never collide.
 func (f Fabric) Validate() error {
 	if len(f.Name) > 256 {
 		return invalid("fabric", f.Name, "name", "is longer than 256 characters")
@@ -29,8 +29,8 @@ func (f Fabric) Validate() error {
 	return nil
 }
 
-// Space groups VLANs whose subnets may route to each other. Addresses in one
-// space are considered mutually reachable.
+// Space groups VLANs whose subnets may route to each other. Addresses in one space are considered
+// mutually reachable.
 type Space struct {
 	ID          int64
 	Version     int64  // counts changes; an update must carry the one that was read

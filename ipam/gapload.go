@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// runsWithout yields runs, which are in order, without the given addresses,
-// which it sorts.
+// runsWithout yields runs, which are in order, without the given addresses, which it sorts.
 func runsWithout(runs []gap, used []u128) iter.Seq[gap] {
 	sortAddrs(used)
 	return func(yield func(gap) bool) {
@@ -34,9 +33,8 @@ func runsWithout(runs []gap, used []u128) iter.Seq[gap] {
 	}
 }
 
-// sortAddrs sorts what is often in order already and lies, but for networks
-// larger than a /64, within 64 bits: then by its digits, which takes a few
-// passes whatever the order.
+// sortAddrs sorts what is often in order already and lies, but for networks larger than a /64,
+// within 64 bits: then by its digits, which takes a few passes whatever the order.
 func sortAddrs(x []u128) {
 	if slices.IsSortedFunc(x, u128.cmp) {
 		return
@@ -65,8 +63,8 @@ func sortAddrs(x []u128) {
 	}
 }
 
-// radixSort sorts x, none of which is above most, into x or a slice of its
-// own. Digits have 11 bits: their counters fit the innermost cache.
+// radixSort sorts x, none of which is above most, into x or a slice of its own. Digits have 11
+// bits: their counters fit the innermost cache.
 func radixSort(x []uint64, most uint64) []uint64 {
 	const digit = 11
 	other := make([]uint64, len(x))

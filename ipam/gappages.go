@@ -1,7 +1,7 @@
 package ipam
 
-// splice replaces del gaps at i of a leaf, which was reached by way, and brings
-// the pages above up to date.
+// splice replaces del gaps at i of a leaf, which was reached by way, and brings the pages above up
+// to date.
 func (g *gapSet) splice(way *path, at int32, i, del int, with ...gap) {
 	grown := int32(-1) // page that came to be beside the one below
 	if l := &g.leaves[at]; l.n-del+len(with) > fan {
@@ -36,9 +36,9 @@ func (l *leaf) replace(i, del int, with []gap) {
 	l.n += len(with) - del
 }
 
-// pull brings what a page knows of its kid up to date, after that has changed
-// and, if grown is a page, has given half of itself to that. It returns the
-// page that this one came to be split into, or -1.
+// pull brings what a page knows of its kid up to date, after that has changed and, if grown is a
+// page, has given half of itself to that. It returns the page that this one came to be split into,
+// or -1.
 func (g *gapSet) pull(page int32, kid, level int, grown int32) int32 {
 	p := &g.inners[page]
 	if g.count(p.kid[kid], level) == 0 {
@@ -98,8 +98,8 @@ func (g *gapSet) drop(p *inner, i, level int) {
 	p.n--
 }
 
-// joinKids joins a kid that has become small with the one beside it, so that
-// no filling and emptying leaves many pages that hold little.
+// joinKids joins a kid that has become small with the one beside it, so that no filling and
+// emptying leaves many pages that hold little.
 func (g *gapSet) joinKids(p *inner, kid, level int) {
 	n := g.count(p.kid[kid], level)
 	if n > fan/4 || p.n == 1 {

@@ -2,13 +2,12 @@ package ipam
 
 import "iter"
 
-// gapSet is a set of addresses kept as its maximal runs, here called gaps: a
-// B+ tree ordered by address in which every inner page knows the best gap
-// (shortest, then lowest) below each of its kids. Picking, removing and adding
-// an address touch one page per level, of which a million gaps need four, so
-// that they cost a handful of cache misses where a binary tree has one or more
-// at each of twenty levels. Pages live in slices without pointers, which costs
-// the garbage collector nothing.
+// gapSet is a set of addresses kept as its maximal runs, here called gaps: a B+ tree ordered by
+// address in which every inner page knows the best gap (shortest, then lowest) below each of its
+// kids. Picking, removing and adding an address touch one page per level, of which a million gaps
+// need four, so that they cost a handful of cache misses where a binary tree has one or more at
+// each of twenty levels. Pages live in slices without pointers, which costs the garbage collector
+// nothing.
 type gapSet struct {
 	leaves      []leaf
 	inners      []inner
@@ -19,12 +18,12 @@ type gapSet struct {
 	free        u128 // addresses in the set
 }
 
-// fan is how many entries a page has at most. Half as many are a tenth faster
-// at half a million gaps, twice as many a tenth slower; empty sets do not care.
+// fan is the largest number of entries in a page. At half a million gaps half as many are a tenth
+// faster and twice as many a tenth slower; sets with few gaps do not differ.
 const fan = 32
 
-// packed is how full pages are when they are built, so that the first
-// insertion does not split them.
+// packed is the number of entries in a page when it is built. The room left keeps the first
+// insertion from splitting it.
 const packed = fan - 4
 
 // gap is one run, both ends included.
@@ -36,8 +35,8 @@ type leaf struct {
 	gaps [fan]gap
 }
 
-// inner has kids in order of their addresses. Those of kid i are not less than
-// low[i], and less than low[i+1]; what is less than low[0] belongs to kid 0.
+// inner has kids in order of their addresses. Those of kid i are not less than low[i], and less
+// than low[i+1]; what is less than low[0] belongs to kid 0.
 type inner struct {
 	n    int
 	low  [fan]u128
@@ -57,8 +56,8 @@ func bestOf(gaps []gap) gap {
 	return best
 }
 
-// newGapSet builds the set in O(n) from about as many runs as count says, in
-// order, which neither overlap nor touch.
+// newGapSet builds the set in O(n) from about as many runs as count says, in order, which neither
+// overlap nor touch.
 func newGapSet(runs iter.Seq[gap], count int) *gapSet {
 	g := &gapSet{leaves: make([]leaf, 1, count/packed+2)}
 	l := &g.leaves[0]
@@ -93,8 +92,7 @@ func (g *gapSet) buildInner() {
 	g.root = int32(first)
 }
 
-// edge returns the lower bound and the best gap of a page at a level, which is
-// not empty.
+// edge returns the lower bound and the best gap of a page at a level, which is not empty.
 func (g *gapSet) edge(page int32, level int) (low u128, best gap) {
 	if level == 0 {
 		l := &g.leaves[page]
@@ -113,15 +111,15 @@ func (g *gapSet) bestFit() (u128, bool) {
 	return best.from, true
 }
 
-// path is how a leaf was reached: page and kid at each level above it. Six
-// levels hold more gaps than an int32 counts.
+// path holds the way to a leaf: the page and the kid at each level above it. Six levels hold more
+// gaps than an int32 counts.
 type path [8]struct {
 	page int32
 	kid  int
 }
 
-// descend finds the leaf that x belongs to and the last gap in it that does
-// not begin after x; -1 if all do.
+// descend finds the leaf that x belongs to and the last gap in it that does not begin after x; -1
+// if all do.
 func (g *gapSet) descend(x u128, way *path) (at int32, i int) {
 	at = g.root
 	for level := g.height; level > 0; level-- {
@@ -179,7 +177,7 @@ func (g *gapSet) contains(x u128) bool {
 	return i >= 0 && !g.leaves[at].gaps[i].to.less(x)
 }
 
-// remove takes x out and tells whether it was in.
+// remove takes x out and reports whether it was in the set.
 func (g *gapSet) remove(x u128) bool {
 	var way path
 	at, i := g.descend(x, &way)
@@ -241,15 +239,15 @@ func (g *gapSet) addAtEdge(x u128) {
 			run.to = above.to
 		}
 	}
-	// Where its end belongs, for no gap may reach into the bounds of a page
-	// after its own; the beginning may move a bound down.
+	// Where its end belongs, for no gap may reach into the bounds of a page after its own; the
+	// beginning may move a bound down.
 	var way path
 	at, i := g.descend(run.to, &way)
 	g.splice(&way, at, i+1, 0, run)
 }
 
-// take removes the whole gap that holds x and returns it. The count of free
-// addresses stays: the caller puts the gap back as part of another.
+// take removes the whole gap that holds x and returns it. The count of free addresses stays: the
+// caller puts the gap back as part of another.
 func (g *gapSet) take(x u128) (gap, bool) {
 	var way path
 	at, i := g.descend(x, &way)

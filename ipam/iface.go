@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// InterfaceKind is what a network interface is made of.
+// InterfaceKind is the kind of a network interface, such as a bond.
 type InterfaceKind uint8
 
 const (
@@ -17,8 +17,8 @@ const (
 	Bond
 	Bridge
 	VLANInterface
-	// Unknown is an interface of no known machine: a MAC that got a lease
-	// or that a user reserved an address for.
+	// Unknown is an interface of no known machine: a MAC that got a lease or that a user reserved
+	// an address for.
 	Unknown
 )
 
@@ -40,7 +40,7 @@ func ParseInterfaceKind(s string) (InterfaceKind, error) {
 	return 0, fmt.Errorf("ipam: interface type %q: must be one of %v", s, kindNames)
 }
 
-// LinkMode is how an interface is joined to a subnet.
+// LinkMode selects how an interface is joined to a subnet.
 type LinkMode uint8
 
 const (

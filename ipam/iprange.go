@@ -12,8 +12,8 @@ import (
 type RangeType uint8
 
 const (
-	// RangeReserved keeps addresses of a managed subnet for others. On an
-	// unmanaged subnet it is the opposite: the addresses MAAS may give out.
+	// RangeReserved keeps addresses of a managed subnet for others. On an unmanaged subnet it is
+	// the opposite: the addresses MAAS may give out.
 	RangeReserved RangeType = iota
 	// RangeDynamic is a pool of the DHCP server.
 	RangeDynamic
@@ -38,7 +38,7 @@ func ParseRangeType(s string) (RangeType, error) {
 	return 0, fmt.Errorf("ipam: range type %q: must be reserved or dynamic", s)
 }
 
-// MinDynamic6 is how many addresses a dynamic IPv6 range has at least.
+// MinDynamic6 is the smallest number of addresses in a dynamic IPv6 range.
 const MinDynamic6 = 256
 
 // Range is a run of addresses of one subnet, both ends included.
@@ -49,18 +49,18 @@ type Range struct {
 	Type     RangeType
 	Start    netip.Addr
 	End      netip.Addr
-	Owner    string // user who holds a reserved range; "" = nobody in particular
+	Owner    string // user that holds a reserved range; "" = none
 	Comment  string // up to 255 characters
 }
 
 // IPRange returns the addresses of r.
 func (r Range) IPRange() netipx.IPRange { return netipx.IPRangeFrom(r.Start, r.End) }
 
-// Contains tells whether a lies in r.
+// Contains reports whether a lies in r.
 func (r Range) Contains(a netip.Addr) bool { return r.IPRange().Contains(a) }
 
-// Validate checks the range by itself: both ends are there, of one family and
-// in order. Whether it fits on a subnet is Usage.CheckRange.
+// Validate checks the range by itself: both ends are set, of one family and in order.
+// Usage.CheckRange checks whether it fits on a subnet.
 func (r Range) Validate() error { return r.validate(netip.Prefix{}) }
 
 // validate is Validate whose errors name the subnet.
@@ -86,9 +86,8 @@ func (r Range) String() string {
 	return fmt.Sprintf("%s range %s-%s", r.Type, r.Start, r.End)
 }
 
-// ParseRange reads "FIRST-LAST", a prefix or one address, as the addresses
-// they stand for. Both ends must be of one family and in order; IPv6 zones
-// are refused.
+// ParseRange reads "FIRST-LAST", a prefix or one address, and returns the addresses that it means.
+// Both ends must be of one family and in order; IPv6 zones are refused.
 func ParseRange(s string) (netipx.IPRange, error) {
 	bad := func(why string) (netipx.IPRange, error) {
 		return netipx.IPRange{}, fmt.Errorf("ipam: range %q: %s; write FIRST-LAST", s, why)

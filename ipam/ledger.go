@@ -9,25 +9,24 @@ import (
 	"sync"
 )
 
-// Ledger is the record of who holds which address, and what decides between
-// two who want the same one. Its methods are called concurrently and may
-// block; they return promptly with an error when ctx ends.
+// Ledger is the record of who holds which address, and what decides between two who want the same
+// one. Its methods are called concurrently and may block; they return promptly with an error when
+// ctx ends.
 type Ledger interface {
-	// Insert records that key holds addr. It is atomic: of two calls for one
-	// address exactly one succeeds, the other gets an error that is
-	// fs.ErrExist to errors.Is. key may be empty.
+	// Insert records that key holds addr. It is atomic: of two calls for one address exactly one
+	// succeeds, the other gets an error that is fs.ErrExist to errors.Is. key may be empty.
 	Insert(ctx context.Context, addr netip.Addr, key string) error
 	// Delete removes the record; fs.ErrNotExist if there is none.
 	Delete(ctx context.Context, addr netip.Addr) error
-	// Holder returns the key that holds addr; fs.ErrNotExist if nobody does.
+	// Holder returns the key that holds addr; fs.ErrNotExist if none does.
 	Holder(ctx context.Context, addr netip.Addr) (key string, err error)
 }
 
-// Lister is a Ledger that others write to as well, or that was there before.
-// A Pool reads it when it is made, and again before it refuses.
+// Lister is a Ledger with other writers, or one that existed before the Pool. A Pool reads it when
+// it is made, and again before it refuses.
 type Lister interface {
-	// Addrs yields every held address inside p, in any order. It yields an
-	// error as the last element if it could not go on.
+	// Addrs yields every held address inside p, in any order. It yields an error as the last
+	// element if it could not go on.
 	Addrs(ctx context.Context, p netip.Prefix) iter.Seq2[netip.Addr, error]
 }
 

@@ -28,8 +28,8 @@ func (n *Networks) FindFabrics(s Specifier) []Fabric { return find(s, n.Fabrics,
 // FindSpaces returns the spaces that s means, in their order in n.
 func (n *Networks) FindSpaces(s Specifier) []Space { return find(s, n.Spaces, n.spaceIs) }
 
-// find joins what the terms of s mean. A value without a key that is the ID of
-// one object and the name of another means the ID.
+// find joins what the terms of s mean. A value without a key that is the ID of one object and the
+// name of another means the ID.
 func find[T any](s Specifier, all []T, is func(T, *Term) bool) []T {
 	meant := make([]bool, len(all))
 	for i := range s.terms {
@@ -54,8 +54,8 @@ func find[T any](s Specifier, all []T, is func(T, *Term) bool) []T {
 	return out
 }
 
-// findTerm tries the readings of a value without a key in turn; the first that
-// finds something is meant.
+// findTerm tries the readings of a value without a key in turn; the first that finds something is
+// meant.
 func findTerm[T any](t *Term, all []T, is func(T, *Term) bool) []bool {
 	hits := make([]bool, len(all))
 	for _, reading := range t.readings() {
@@ -187,7 +187,7 @@ func (n *Networks) spaceIs(s Space, t *Term) bool {
 	return false
 }
 
-// matches tells whether t, which may have no key, means v among all.
+// matches reports whether t, which may have no key, means v among all.
 func matches[T any](t *Term, v T, all []T, is func(T, *Term) bool) bool {
 	for _, reading := range t.readings() {
 		if is(v, &reading) {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// try picks addresses until insert accepts one. It refuses only when the
-// ledger, read anew, shows that nothing is left.
+// try picks addresses until insert accepts one. It refuses only after it has read the ledger again
+// and nothing is left.
 func (p *Pool) try(ctx context.Context, insert func(context.Context, netip.Addr) error, choose func() (u128, bool)) (netip.Addr, error) {
 	if p.ledger == nil {
 		return netip.Addr{}, errNoPool
@@ -52,8 +52,8 @@ type candidate struct {
 	neighbour bool
 }
 
-// pick removes an address from what is free: one that choose names, or with
-// lastResort one from quarantine, or a neighbour.
+// pick removes an address from what is free: one that choose names, or with lastResort one from
+// quarantine, or a neighbour.
 func (p *Pool) pick(choose func() (u128, bool), lastResort bool) (c candidate, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,11 +76,11 @@ func (p *Pool) pick(choose func() (u128, bool), lastResort bool) (c candidate, o
 // bestFit is the choice of Next. p.mu is held.
 func (p *Pool) bestFit() (u128, bool) { return p.free.bestFit() }
 
-// probes is how many places byKey tries before it takes the next free address.
+// probes is the number of places that byKey tries before it takes the next free address.
 const probes = 16
 
-// byKey is the choice of For. p.mu is held. It hashes over the whole subnet,
-// not over what is free, so that the answer seldom depends on the filling.
+// byKey is the choice of For. p.mu is held. It hashes over the whole subnet, not over what is free,
+// so that the answer seldom depends on the filling.
 func (p *Pool) byKey(key string) (u128, bool) {
 	h := sha256.Sum256([]byte(p.cfg.Usage.Subnet.Prefix.String() + " " + key))
 	at := u128{binary.BigEndian.Uint64(h[0:]), binary.BigEndian.Uint64(h[8:])}
@@ -124,8 +124,7 @@ func (p *Pool) picked(x u128) {
 	}
 }
 
-// decided notes that the ledger has answered; with back the candidate is
-// as free as it was.
+// decided notes that the ledger has answered; with back the candidate is as free as it was.
 func (p *Pool) decided(c candidate, back bool) {
 	if p.lister == nil && !back {
 		return
@@ -149,9 +148,8 @@ func (p *Pool) putBack(x u128) {
 	}
 }
 
-// load builds the free set from the settings and the ledger. Callers that
-// come while another loads wait for it, and share its result if it began
-// after they came.
+// load builds the free set from the settings and the ledger. Callers that come while another loads
+// wait for it, and share its result if it began after they came.
 func (p *Pool) load(ctx context.Context) error {
 	p.mu.Lock()
 	before := p.loads
@@ -180,8 +178,8 @@ func (p *Pool) load(ctx context.Context) error {
 	return nil
 }
 
-// beginLoad starts the journal and returns the addresses in flight. shared
-// tells that a load has begun and ended since before was read.
+// beginLoad starts the journal and returns the addresses in flight. shared reports that another
+// load began and ended since before was read.
 func (p *Pool) beginLoad(before uint64) (used []u128, shared bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

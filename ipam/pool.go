@@ -15,27 +15,26 @@ import (
 
 // PoolConfig configures NewPool.
 type PoolConfig struct {
-	// Usage describes the subnet. Its Allocations are addresses already
-	// given out. If Ledger is a Lister it is asked for them instead, and only
-	// those of type AllocDiscovered count here.
+	// Usage describes the subnet. Its Allocations are the addresses already given out. If Ledger is
+	// a Lister, the Pool reads them from the ledger, and only Allocations of type AllocDiscovered
+	// count here.
 	Usage Usage
 	// Ledger decides and remembers; nil = a new MemLedger of the Pool's own.
 	Ledger Ledger
-	// Quarantine is how long a released address is given to nobody but its
-	// last holder while others are left; 0 = not at all.
+	// Quarantine is the time during which only the last holder gets a released address, as long as
+	// others are left; 0 = none.
 	Quarantine time.Duration
 }
 
-// Pool gives out the addresses of one subnet that Usage.FreeForAuto allows.
-// It is safe for concurrent use. When the subnet's settings change, make a
-// new Pool.
+// Pool gives out the addresses of one subnet that Usage.FreeForAuto allows. It is safe for
+// concurrent use. When the subnet's settings change, make a new Pool.
 type Pool struct {
 	cfg    PoolConfig
 	is4    bool
 	whole  gap   // Universe of the subnet
 	open   []gap // what settings allow to give out, in order
 	ledger Ledger
-	lister Lister // nil = nobody else writes to the ledger
+	lister Lister // nil = the Pool is the only writer of the ledger
 
 	mu      sync.Mutex
 	free    *gapSet
@@ -48,7 +47,7 @@ type Pool struct {
 	loads   uint64            // reloads completed
 }
 
-// errNoPool is what a zero Pool answers: it has no subnet.
+// errNoPool is the answer of a zero Pool, which has no subnet.
 var errNoPool = errors.New("ipam: the pool has no subnet; make it with NewPool")
 
 // change is an address that left (or came back to) the free set.
@@ -57,8 +56,8 @@ type change struct {
 	back bool
 }
 
-// NewPool makes a Pool, reading the ledger if it is a Lister. It refuses a
-// subnet or range that is not valid.
+// NewPool makes a Pool, reading the ledger if it is a Lister. It refuses a subnet or range that is
+// not valid.
 func NewPool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	if err := cfg.Usage.Subnet.Validate(); err != nil {
 		return nil, err
@@ -117,7 +116,7 @@ func (p *Pool) leastRecentlySeen() []netip.Addr {
 	return addrs
 }
 
-// isOpen tells whether settings allow giving a out at all.
+// isOpen reports whether settings allow giving a out at all.
 func (p *Pool) isOpen(a netip.Addr) bool {
 	if a.Is4() != p.is4 || !a.IsValid() {
 		return false
@@ -127,26 +126,23 @@ func (p *Pool) isOpen(a netip.Addr) bool {
 	return i < len(p.open) && !x.less(p.open[i].from)
 }
 
-// Next gives out a free address to key: the lowest of the smallest gap
-// between used addresses, as MAAS does, which keeps large runs whole. When
-// none is left it takes the address that has rested longest in quarantine,
-// then the neighbour not seen for longest, and then returns *ExhaustedError.
+// Next gives out a free address to key: the lowest of the smallest gap between used addresses, as
+// MAAS does, which keeps large runs whole. When none is left it takes the address that has rested
+// longest in quarantine, then the neighbour not seen for longest, and then returns *ExhaustedError.
 func (p *Pool) Next(ctx context.Context, key string) (netip.Addr, error) {
 	return p.NextFunc(ctx, func(ctx context.Context, a netip.Addr) error { return p.ledger.Insert(ctx, a, key) })
 }
 
-// NextFunc is Next with insert in the place of the ledger's Insert, for
-// callers whose insertion belongs to a larger transaction. insert returns an
-// error that is fs.ErrExist if the address has a holder: another is tried.
-// Any other error ends the call, and the address stays free.
+// NextFunc is Next with insert in the place of the ledger's Insert, for callers whose insertion
+// belongs to a larger transaction. insert returns an error that is fs.ErrExist if the address has a
+// holder: another is tried. Any other error ends the call, and the address stays free.
 func (p *Pool) NextFunc(ctx context.Context, insert func(context.Context, netip.Addr) error) (netip.Addr, error) {
 	return p.try(ctx, insert, p.bestFit)
 }
 
-// For gives out an address chosen by key: the same key gets the same address
-// of an equally filled subnet on every run, even if the ledger was lost, and
-// mostly also if it is filled otherwise. It does not look whether key holds
-// an address already.
+// For gives out an address chosen by key: the same key gets the same address of an equally filled
+// subnet on every run, even if the ledger was lost, and mostly also if it is filled otherwise. It
+// does not look whether key holds an address already.
 func (p *Pool) For(ctx context.Context, key string) (netip.Addr, error) {
 	insert := func(ctx context.Context, a netip.Addr) error { return p.ledger.Insert(ctx, a, key) }
 	return p.try(ctx, insert, func() (u128, bool) { return p.byKey(key) })
@@ -175,7 +171,7 @@ func (p *Pool) NextN(ctx context.Context, n int, key string) ([]netip.Addr, erro
 	return got, nil
 }
 
-// giveBack releases without quarantine an address that nobody saw.
+// giveBack releases an address without quarantine, because no client has seen it.
 func (p *Pool) giveBack(ctx context.Context, a netip.Addr) error {
 	if err := p.ledger.Delete(ctx, a); err != nil {
 		return err
@@ -186,8 +182,8 @@ func (p *Pool) giveBack(ctx context.Context, a netip.Addr) error {
 	return nil
 }
 
-// Take gives the address a to key, if the subnet's rules allow to assign it
-// by hand (see Usage.CheckAddress) and nobody holds it.
+// Take gives the address a to key, if the subnet's rules allow its assignment by hand (see
+// Usage.CheckAddress) and it has no holder.
 func (p *Pool) Take(ctx context.Context, a netip.Addr, key string) error {
 	if p.ledger == nil {
 		return errNoPool
@@ -218,8 +214,8 @@ func (p *Pool) inUse(ctx context.Context, a netip.Addr) error {
 	return e
 }
 
-// Release takes a back; the error is fs.ErrNotExist if nobody holds it. The
-// address goes to quarantine.
+// Release takes a back; the error is fs.ErrNotExist if it has no holder. The address enters
+// quarantine.
 func (p *Pool) Release(ctx context.Context, a netip.Addr) error {
 	if p.ledger == nil {
 		return errNoPool
@@ -235,8 +231,8 @@ func (p *Pool) Release(ctx context.Context, a netip.Addr) error {
 	return nil
 }
 
-// Released tells the Pool that somebody deleted a from the ledger, which key
-// held last. Release calls it; call it after deleting in another way.
+// Released notifies the Pool that a was deleted from the ledger; key was its last holder. Release
+// calls it; call it after deleting in another way.
 func (p *Pool) Released(a netip.Addr, key string) {
 	if !p.isOpen(a) {
 		return
@@ -250,8 +246,8 @@ func (p *Pool) Released(a netip.Addr, key string) {
 	p.putBack(toU128(a))
 }
 
-// Free returns how many addresses Next can give out before it falls back on
-// quarantined ones, at most the largest int.
+// Free returns how many addresses Next can give out before it falls back on quarantined ones, at
+// most the largest int.
 func (p *Pool) Free() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

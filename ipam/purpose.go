@@ -18,12 +18,12 @@ const (
 	PurposeDiscovered                     // seen in use by a lease (AllocDiscovered)
 	PurposeReservedIP                     // kept for one link address
 	PurposeExcluded                       // left out at the caller's wish
-	PurposeNeighbour                      // seen on the network, held by nobody we know
+	PurposeNeighbour                      // seen on the network without a known holder
 	PurposeAnycast                        // IPv6 subnet-router anycast address (RFC 4291 section 2.6.1)
 	PurposeLowBlock                       // ::1 to ::ffff:ffff of an IPv6 /64, kept for addresses set by hand
 )
 
-// The spelling is that of the MAAS API, which has fewer kinds.
+// The names are the MAAS API's, which has fewer kinds.
 var purposeNames = []struct {
 	p    Purpose
 	name string
@@ -38,8 +38,7 @@ var purposeNames = []struct {
 	{PurposeAnycast, "rfc-4291-2.6.1"},
 }
 
-// Names returns the purposes as the MAAS API spells them, sorted; "unused"
-// where there is none.
+// Names returns the purposes as the MAAS API spells them, sorted; "unused" where there is none.
 func (p Purpose) Names() []string {
 	var names []string
 	for _, n := range purposeNames {

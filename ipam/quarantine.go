@@ -2,9 +2,8 @@ package ipam
 
 import "time"
 
-// quarantine holds released addresses back, oldest first. Every entry stays
-// equally long, so the order of release is the order of expiry. The zero
-// value is empty.
+// quarantine holds released addresses back, oldest first. Every entry stays equally long, so the
+// order of release is the order of expiry. The zero value is empty.
 type quarantine struct {
 	queue []restEntry // oldest first; entries no longer in held are skipped
 	held  map[u128]restEntry
@@ -13,7 +12,7 @@ type quarantine struct {
 type restEntry struct {
 	at    u128
 	until time.Time
-	key   string // who had it last
+	key   string // the last holder
 }
 
 func (q *quarantine) put(x u128, key string, until time.Time) {
@@ -44,14 +43,14 @@ func (q *quarantine) pop(now time.Time, expiredOnly bool) (u128, bool) {
 	return u128{}, false
 }
 
-// take removes x and tells whether it was held.
+// take removes x and reports whether it was held.
 func (q *quarantine) take(x u128) bool {
 	_, ok := q.held[x]
 	delete(q.held, x)
 	return ok
 }
 
-// by tells whether key was the last to hold x, which rests here.
+// by reports whether key was the last to hold x, which rests here.
 func (q *quarantine) by(x u128, key string) bool {
 	e, ok := q.held[x]
 	return ok && key != "" && e.key == key

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// StaticRoute is a route that machines on one subnet are told about.
+// StaticRoute is a route that DHCP announces to the machines of one subnet.
 type StaticRoute struct {
 	ID            int64
 	Version       int64        // counts changes; an update must carry the one that was read

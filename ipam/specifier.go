@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Specifier says which networks are meant, in the language that MAAS users
-// write: terms separated by commas.
+// Specifier says which networks are meant, in the language that MAAS users write: terms separated
+// by commas.
 //
 //	10.0.0.0/24              the subnet with that prefix
 //	10.0.0.7                 the subnet that the address lies in
@@ -19,9 +19,8 @@ import (
 //	space:dmz,space:storage  one of them must
 //	fabric:lab,!vid:7        not on that VLAN
 //
-// The value of fabric:, vlan:, space: and subnet: is a specifier of one term
-// of that kind of object, such as vlan:name:pxe. The zero Specifier means
-// nothing. Terms join from left to right.
+// The value of fabric:, vlan:, space: and subnet: is a specifier of one term of that kind of
+// object, such as vlan:name:pxe. The zero Specifier means nothing. Terms join from left to right.
 type Specifier struct {
 	terms []Term
 }
@@ -44,7 +43,7 @@ const (
 	AndNot Join = '!'
 )
 
-// Key is what a term looks at.
+// Key selects the field that a term compares.
 type Key string
 
 const (
@@ -77,8 +76,7 @@ type SpecifierError struct {
 
 func (e *SpecifierError) Error() string { return fmt.Sprintf("ipam: specifier %q: %s", e.Text, e.Why) }
 
-// ParseSpecifier reads a Specifier. Spaces around terms do not count. The
-// error is *SpecifierError.
+// ParseSpecifier reads a Specifier. Spaces around terms do not count. The error is *SpecifierError.
 func ParseSpecifier(s string) (Specifier, error) {
 	var out Specifier
 	for _, text := range strings.Split(s, ",") {
@@ -96,7 +94,7 @@ func ParseSpecifier(s string) (Specifier, error) {
 		}
 		t.Join = join
 		if len(out.terms) == 0 && join == And {
-			t.Join = Or // nothing stands before it
+			t.Join = Or // no term precedes it
 		}
 		out.terms = append(out.terms, *t)
 	}
@@ -125,8 +123,8 @@ func MustParseSpecifier(s string) Specifier {
 // Terms returns the terms in order.
 func (s Specifier) Terms() []Term { return append([]Term(nil), s.terms...) }
 
-// parseTerm reads "key:value" or a value alone. What looks like neither a
-// known key nor an IPv6 address or prefix is a name.
+// parseTerm reads "key:value" or a value alone. What looks like neither a known key nor an IPv6
+// address or prefix is a name.
 func parseTerm(text string, depth int) (*Term, error) {
 	if text == "" {
 		return nil, &SpecifierError{text, "is empty"}

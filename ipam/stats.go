@@ -8,8 +8,8 @@ import (
 	"go4.org/netipx"
 )
 
-// Statistics counts the addresses of a subnet. Counts are of Universe: the
-// IPv4 network and broadcast address are in none of them.
+// Statistics counts the addresses of a subnet. Counts are of Universe: the IPv4 network and
+// broadcast address are in none of them.
 type Statistics struct {
 	Total     *big.Int
 	Used      *big.Int // with any purpose, reserved ranges included
@@ -52,9 +52,9 @@ func (s Statistics) Usage() float64 {
 	return f
 }
 
-// Exhausting tells whether a subnet is about to run full: at most threshold
-// addresses are available, and the subnet is large enough (three times the
-// threshold) for that to be news. MAAS' default threshold is 16.
+// Exhausting reports whether a subnet is about to run full: at most threshold addresses are
+// available, and the subnet has at least three times as many, since a smaller one is always close
+// to it. MAAS' default threshold is 16.
 func (s Statistics) Exhausting(threshold int) bool {
 	t := big.NewInt(int64(threshold))
 	return s.Available.Cmp(t) <= 0 && s.Total.Cmp(new(big.Int).Mul(t, big.NewInt(3))) >= 0

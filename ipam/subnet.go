@@ -6,8 +6,7 @@ import (
 	"strconv"
 )
 
-// RDNSMode says which reverse DNS zones are made for a subnet. The zero value
-// is the default.
+// RDNSMode says which reverse DNS zones are made for a subnet. The zero value is the default.
 type RDNSMode uint8
 
 const (
@@ -38,12 +37,12 @@ type Subnet struct {
 	VLANID      int64
 	Prefix      netip.Prefix // masked; no two subnets of a site overlap
 	Gateway     netip.Addr   // in Prefix, or an fe80:: address on IPv6; zero = none
-	DNSServers  []netip.Addr // told to clients after MAAS' own; may lie outside Prefix
+	DNSServers  []netip.Addr // announced to clients after MAAS' own; may lie outside Prefix
 	RDNS        RDNSMode
 
-	// Unmanaged subnets are run by somebody else: MAAS serves no DHCP there
-	// and gives out addresses only inside reserved ranges, whose meaning is
-	// so the opposite of that on a managed subnet.
+	// Unmanaged subnets have an administrator of their own: MAAS serves no DHCP there and gives out
+	// addresses only inside reserved ranges, which on a managed subnet are the ones it leaves
+	// alone.
 	Unmanaged bool
 	// DenyDNS keeps clients here from using MAAS' DNS (allow_dns=false).
 	DenyDNS bool
@@ -102,8 +101,8 @@ func (s Subnet) String() string {
 	return s.Prefix.String()
 }
 
-// CheckOverlap refuses a subnet whose prefix overlaps one of others; an entry
-// with the same non-zero ID is the subnet itself and is skipped.
+// CheckOverlap refuses a subnet whose prefix overlaps one of others; an entry with the same
+// non-zero ID is the subnet itself and is skipped.
 func CheckOverlap(s Subnet, others []Subnet) error {
 	for _, o := range others {
 		if s.ID != 0 && o.ID == s.ID {
@@ -116,7 +115,7 @@ func CheckOverlap(s Subnet, others []Subnet) error {
 	return nil
 }
 
-// label writes "name (10.0.0.0/24)", or just the prefix where the name says no more.
+// label returns "name (10.0.0.0/24)", or only the prefix if the name repeats it.
 func label(name string, p netip.Prefix) string {
 	if name == "" || name == p.String() {
 		return p.String()

@@ -6,10 +6,9 @@ import (
 	"go4.org/netipx"
 )
 
-// SuggestedGateway returns an address that would do as the subnet's gateway:
-// on IPv4 the first address if unused, else the last, else the first unused
-// one; on IPv6 the subnet-router anycast address. It is the zero Addr if the
-// subnet has a gateway, or no address to spare.
+// SuggestedGateway returns an address that would do as the subnet's gateway: on IPv4 the first
+// address if unused, else the last, else the first unused one; on IPv6 the subnet-router anycast
+// address. It is the zero Addr if the subnet has a gateway, or no address to spare.
 func (u *Usage) SuggestedGateway() netip.Addr {
 	if u.Subnet.Gateway.IsValid() {
 		return netip.Addr{}
@@ -44,10 +43,9 @@ func suggestedGateway(p netip.Prefix, spans []Span) netip.Addr {
 
 func unused(s Span) bool { return s.Purpose&^notUsed == 0 }
 
-// SuggestedDynamicRange returns a good place for the first dynamic range: a
-// quarter of the subnet at the end of its largest unused block, but never
-// more than half of what is free, and clear of the suggested gateway. It is
-// not valid if there is a dynamic range already, or no room for one.
+// SuggestedDynamicRange returns a good place for the first dynamic range: a quarter of the subnet
+// at the end of its largest unused block, but never more than half of what is free, and clear of
+// the suggested gateway. It is not valid if there is a dynamic range already, or no room for one.
 func (u *Usage) SuggestedDynamicRange() netipx.IPRange {
 	spans := u.Spans()
 	for _, s := range spans {

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// u128 is an address as a number, so that IPv4 and IPv6 share one arithmetic.
-// An IPv4 address is its 32 bits.
+// u128 is an address as a number, so that IPv4 and IPv6 share one arithmetic. An IPv4 address is
+// its 32 bits.
 type u128 struct{ hi, lo uint64 }
 
 func toU128(a netip.Addr) u128 {

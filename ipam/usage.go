@@ -9,8 +9,8 @@ import (
 	"go4.org/netipx"
 )
 
-// Usage is everything that decides over the addresses of one subnet. Its
-// methods are pure. Entries outside the subnet's prefix are ignored.
+// Usage is everything that decides over the addresses of one subnet. Its methods are pure. Entries
+// outside the subnet's prefix are ignored.
 type Usage struct {
 	Subnet      Subnet
 	Ranges      []Range
@@ -25,8 +25,8 @@ type Usage struct {
 type Use struct {
 	Range   netipx.IPRange
 	Purpose Purpose // one purpose
-	// Object is the *Range, *StaticRoute, *Allocation, *ReservedIP or
-	// *Neighbour in the Usage; nil where the purpose says it all.
+	// Object is the *Range, *StaticRoute, *Allocation, *ReservedIP or *Neighbour in the Usage; nil
+	// where the purpose says it all.
 	Object fmt.Stringer
 }
 
@@ -47,8 +47,8 @@ func (u Use) String() string {
 	return u.Purpose.String() + " " + u.Range.String()
 }
 
-// Uses returns every object on the subnet that lies at least partly inside
-// it, in no particular order.
+// Uses returns every object on the subnet that lies at least partly inside it, in no particular
+// order.
 func (u *Usage) Uses() []Use {
 	p := u.Subnet.Prefix
 	uses := make([]Use, 0, len(u.Ranges)+len(u.Routes)+len(u.Allocations)+len(u.Reserved)+len(u.Neighbours)+4)
@@ -122,10 +122,9 @@ func clip(p netip.Prefix, r netipx.IPRange) (netipx.IPRange, bool) {
 	return netipx.IPRangeFrom(from, to), true
 }
 
-// Universe returns the addresses that a host of prefix p can have at all:
-// without network and broadcast address on IPv4 (except /31, RFC 3021, and
-// /32), without the first address on IPv6 (except /127 and /128). It is not
-// valid if p is not.
+// Universe returns the addresses that a host of prefix p can have at all: without network and
+// broadcast address on IPv4 (except /31, RFC 3021, and /32), without the first address on IPv6
+// (except /127 and /128). It is not valid if p is not.
 func Universe(p netip.Prefix) netipx.IPRange {
 	if !p.IsValid() {
 		return netipx.IPRange{}
@@ -174,7 +173,7 @@ type sweep struct {
 	out   []Span
 }
 
-// edge is where a use begins (+1) or where it has ended (-1).
+// edge is the address where a use begins (+1) or has ended (-1).
 type edge struct {
 	at    u128
 	what  Purpose
@@ -235,8 +234,8 @@ func (u *Usage) FreeForDynamic() *netipx.IPSet { return u.open(dynamicBlocked) }
 // FreeForAuto returns the addresses that may be given out automatically.
 func (u *Usage) FreeForAuto() *netipx.IPSet { return u.openAuto(autoBlocked) }
 
-// Free returns the addresses that nobody holds: FreeForAuto plus observed
-// neighbours and excluded addresses, which are the last resort.
+// Free returns the addresses without a holder: FreeForAuto plus observed neighbours and excluded
+// addresses, which are the last resort.
 func (u *Usage) Free() *netipx.IPSet { return u.openAuto(freeBlocked) }
 
 // open returns what is open on the subnet and not used for any of blocked.
@@ -247,8 +246,8 @@ func (u *Usage) open(blocked Purpose) *netipx.IPSet {
 	return u.where(0, blocked|PurposeReserved)
 }
 
-// openAuto is open without the low block of a /64, which an operator of an
-// unmanaged subnet may open by a reserved range.
+// openAuto is open without the low block of a /64, which an operator of an unmanaged subnet may
+// open by a reserved range.
 func (u *Usage) openAuto(blocked Purpose) *netipx.IPSet {
 	if u.Subnet.Unmanaged {
 		return u.open(blocked)
@@ -268,8 +267,8 @@ func (u *Usage) where(must, not Purpose) *netipx.IPSet {
 	return set
 }
 
-// usesOf returns the uses that overlap r and have one of the purposes,
-// ordered by address and then by kind.
+// usesOf returns the uses that overlap r and have one of the purposes, ordered by address and then
+// by kind.
 func (u *Usage) usesOf(r netipx.IPRange, purposes Purpose) []Use {
 	var hit []Use
 	for _, use := range u.Uses() {

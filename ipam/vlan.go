@@ -24,20 +24,20 @@ type VLAN struct {
 	MTU         int   // MinMTU to MaxMTU; 0 = DefaultMTU
 	SpaceID     int64 // 0 = no space
 
-	// DHCP says that racks serve DHCP here. It needs a primary rack and, but
-	// with DHCPProxy, a dynamic range, and excludes RelayVLANID.
+	// DHCP says that racks serve DHCP here. It needs a primary rack and, but with DHCPProxy, a
+	// dynamic range, and excludes RelayVLANID.
 	DHCP bool
 	// DHCPMode says who gives addresses where DHCP is on.
 	DHCPMode      DHCPMode
 	PrimaryRack   string // system id of the rack that serves; "" = none
 	SecondaryRack string // system id of the rack that shares its work; "" = none
-	// RelayVLANID is the VLAN whose racks answer for this one through a
-	// relay agent in the network; 0 = not relayed.
+	// RelayVLANID is the VLAN whose racks answer for this one through a relay agent in the network;
+	// 0 = not relayed.
 	RelayVLANID int64
 }
 
-// DHCPMode says who gives the machines of a VLAN their addresses. IPv6
-// addresses are always given by racks.
+// DHCPMode says who gives the machines of a VLAN their addresses. IPv6 addresses are always given
+// by racks.
 type DHCPMode string
 
 // The modes.
@@ -47,8 +47,8 @@ const (
 	DHCPAuto  DHCPMode = "auto"  // racks do while no other server answers
 )
 
-// Validate checks the VLAN by itself. What depends on other objects (a unique
-// VID, the dynamic range DHCP needs) is checked where those are known.
+// Validate checks the VLAN by itself. What depends on other objects (a unique VID, the dynamic
+// range DHCP needs) is checked where those are known.
 func (v VLAN) Validate() error {
 	name := v.String()
 	switch {

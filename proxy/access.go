@@ -9,27 +9,28 @@ import (
 	"time"
 )
 
-// Access tells of a request that was answered, refused or forwarded.
+// Access describes a request that was answered, refused or forwarded.
 type Access struct {
 	Time   time.Time // when it came
 	Client netip.Addr
 	Method string
-	// URL is that of the origin, for CONNECT host and port.
+	// URL is the origin's, for CONNECT host and port.
 	URL string
 	// Proto is the protocol of the request, such as HTTP/1.1.
 	Proto string
-	// Status is what the client got. Zero means that the connection ended before that.
+	// Status is the status that the client got. Zero means that the connection ended before.
 	Status int
-	// Bytes are those of the body that were sent to the client; of a tunnel, those from the destination.
+	// Bytes counts the body bytes sent to the client; for a tunnel, the bytes from the destination.
 	Bytes int64
-	// Cache is how the cache answered, in terms of RFC 9211: "hit", "fwd=miss; stored", "fwd=miss; collapsed" and so on.
-	// Empty means that the request passed by it.
+	// Cache is the value of Cache-Status (RFC 9211) without the cache's name: "hit", "fwd=miss;
+	// stored", "fwd=miss; collapsed" and so on. It is empty if the cache was not asked.
 	Cache string
 	// Duration is from the request to the end of the answer.
 	Duration time.Duration
 }
 
-// recorder counts what goes to a client. It keeps io.ReaderFrom in reach, by which files go out with sendfile.
+// recorder counts what goes to a client. It keeps io.ReaderFrom in reach, by which files go out
+// with sendfile.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -75,7 +76,8 @@ func withoutUser(u *url.URL) string {
 	return bare.String()
 }
 
-// record serves a request and tells of it, also when serving ends in a panic that ends the connection.
+// record serves a request and reports it, also when serving ends in a panic that ends the
+// connection.
 func (p *Proxy) record(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
 	a := Access{Time: time.Now(), Client: clientOf(r), Method: r.Method, URL: withoutUser(r.URL), Proto: r.Proto}

@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/proxy/internal/rfc9111"
 )
 
-// cacheName is who speaks in Cache-Status.
+// cacheName is the name of this cache in Cache-Status.
 const cacheName = "maas"
 
 // part is which bytes of a body a client gets.
@@ -112,7 +112,8 @@ func sendFile(w http.ResponseWriter, f *os.File, n int64) (sent int64, err error
 	return sent, err
 }
 
-// sendDownload sends a response whose body still comes in. A body that ends early ends the connection, so that the client notices.
+// sendDownload sends a response whose body still comes in. A body that ends early ends the
+// connection, so that the client notices.
 func (x *exchange) sendDownload(d *download, body *os.File, status string) {
 	if x.background {
 		x.drain(d)
@@ -137,7 +138,7 @@ func (x *exchange) stream(ctx context.Context, d *download, body *os.File, bytes
 	}
 	for at < end {
 		if have, done, _ := d.state(at); have <= at && !done {
-			_ = http.NewResponseController(x.w).Flush() // the client shall have what is there before we wait
+			_ = http.NewResponseController(x.w).Flush() // send the client what has arrived before waiting
 		}
 		have, err := d.waitFor(ctx, at, end, x.startMissing(d))
 		if err != nil || have <= at {
@@ -153,12 +154,12 @@ func (x *exchange) stream(ctx context.Context, d *download, body *os.File, bytes
 	return nil
 }
 
-// startMissing is how a reader has a missing part brought.
+// startMissing returns the function by which a reader starts a missing segment.
 func (x *exchange) startMissing(d *download) func(*segment) {
 	return func(seg *segment) { x.cache.startSegment(x, d, seg) }
 }
 
-// drain reads a body for nobody, so that it comes in.
+// drain reads a body without a client, so that it is downloaded.
 func (x *exchange) drain(d *download) {
 	for at := int64(0); ; {
 		have, err := d.waitFor(x.cache.ctx, at, math.MaxInt64, x.startMissing(d))

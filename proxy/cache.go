@@ -21,15 +21,16 @@ import (
 type CacheConfig struct {
 	// Dir holds the cache. It is made when missing, and belongs to one cache of one process.
 	Dir string
-	// Limit is how many bytes it may take. Zero means 20 GB, but never more than half of what it has already and the disk
-	// has left.
+	// Limit is the most bytes on disk. Zero means 20 GB, but at most half of the cache's present
+	// size and the free space together.
 	Limit int64
-	// MaxObject is the size in bytes from which on bodies are passed on and not kept. Zero means half of the limit.
+	// MaxObject is the size in bytes from which on bodies are passed on and not kept. Zero means
+	// half of the limit.
 	MaxObject int64
-	// Rules are what is known about URLs beyond what their responses say; the first that matches counts. Nil means
-	// [PackageRules].
+	// Rules add knowledge about URLs that responses do not carry; the first that matches counts. If
+	// nil, [PackageRules] are used.
 	Rules []Rule
-	// Idle is how long an origin may send nothing in the middle of a body. Zero means a minute.
+	// Idle is the longest pause of an origin in the middle of a body. Zero means a minute.
 	Idle time.Duration
 	// Log receives damage and disk errors. Nil discards.
 	Log *slog.Logger
@@ -132,7 +133,8 @@ func (c *Cache) start(f func()) bool {
 // Purge forgets what is kept of a URL, and returns how many responses that were.
 func (c *Cache) Purge(rawURL string) int { return c.forget(keyOfString(rawURL)) }
 
-// PurgePrefix forgets what is kept of all URLs that begin so, such as http://archive.example/ubuntu/dists/.
+// PurgePrefix forgets what is kept of all URLs that begin so, such as
+// http://archive.example/ubuntu/dists/.
 func (c *Cache) PurgePrefix(prefix string) int {
 	match := func(url string) bool { return strings.HasPrefix(url, prefix) }
 	c.outdate(match)

@@ -10,8 +10,8 @@ import (
 	"github.com/gomaas/maas/proxy/internal/rfc9111"
 )
 
-// download is a body that comes in, for any number of readers at their own speed. Segments bring it; where it can be asked
-// for by ranges, a reader whose next byte nobody brings begins another segment.
+// download is a body that arrives, for any number of readers at their own speed. Segments bring it.
+// If it can be fetched by ranges, a reader whose next byte is in no segment starts one.
 type download struct {
 	key    string
 	group  *fetchGroup
@@ -29,7 +29,7 @@ type download struct {
 	segments []*segment
 	failures int   // segments in a row that brought next to nothing
 	noted    int64 // how much there was when that was last written down
-	closing  bool  // nobody can join any more
+	closing  bool  // no reader can join any more
 	done     bool
 	err      error         // why it ended early
 	changed  chan struct{} // closed when one of the above changes
@@ -53,13 +53,15 @@ func (seg *segment) stop() {
 }
 
 const (
-	// maxFailures is how many segments in a row may break off before the origin is given up.
+	// maxFailures is the number of segments in a row that may break off before the origin is given
+	// up.
 	maxFailures = 3
-	// progress is how many bytes make a segment that broke off a good one.
+	// progress is the number of bytes from which a segment that broke off counts as a success.
 	progress = 1 << 20
-	// maxParts is how many pieces of one body are kept apart. More come from clients that want to exhaust something.
+	// maxParts bounds the separate parts of one body. Only an attack on memory needs more.
 	maxParts = 512
-	// noteEach is after how many bytes, at most, it is written down what is there of a body, for the case of a kill.
+	// noteEach is the number of bytes after which the parts on disk are written down, so that they
+	// outlive a kill.
 	noteEach = 8 << 20
 )
 
@@ -98,15 +100,17 @@ func (d *download) addReader(ctx context.Context) bool {
 	}
 }
 
-// state returns how far the bytes go on from at without waiting, whether no more comes, and why that was too early.
+// state returns, without waiting, the end of the bytes that continue from at, whether the download
+// has ended, and the error if it ended early.
 func (d *download) state(at int64) (to int64, done bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.have.Run(at), d.done, d.err
 }
 
-// waitFor waits for the byte at an offset and returns how far they go on from there, at most to end. When nobody brings it,
-// begin is told to. It returns at itself at the end of the body.
+// waitFor waits for the byte at an offset and returns the end of the bytes that continue from
+// there, at most end. If no segment brings the byte, begin is called with one. At the end of the
+// body it returns at.
 func (d *download) waitFor(ctx context.Context, at, end int64, begin func(*segment)) (to int64, err error) {
 	for {
 		d.mu.Lock()
@@ -131,7 +135,8 @@ func (d *download) waitFor(ctx context.Context, at, end int64, begin func(*segme
 	}
 }
 
-// nextSegment adds a segment for what is missing from at on, when none is on its way there. d.mu is held.
+// nextSegment adds a segment for what is missing from at on, when none is on its way there. d.mu is
+// held.
 func (d *download) nextSegment(at, end int64) *segment {
 	if !d.ranges || d.closing {
 		return nil
@@ -151,7 +156,7 @@ func (d *download) nextSegment(at, end int64) *segment {
 	return d.addSegment(gap)
 }
 
-// addSegment makes a segment count. d.mu is held, or nobody else knows the download.
+// addSegment adds a segment. d.mu is held, or the download is not shared yet.
 func (d *download) addSegment(gap objects.Extent) *segment {
 	for _, seg := range d.segments { // what it overtakes ends where it begins
 		if seg.at < gap.Start && gap.Start < seg.end {
@@ -171,15 +176,15 @@ func (d *download) cut(seg *segment, end int64) {
 	seg.end = max(seg.at, min(seg.end, end))
 }
 
-// room is how many more bytes a segment has to bring.
+// room returns the number of bytes that a segment still has to bring.
 func (d *download) room(seg *segment) int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return seg.end - seg.at - seg.got
 }
 
-// received publishes n more bytes of a segment. The last ones of a body are not published: whole means that it has to be
-// committed first. note says that it is time to write down what is there.
+// received publishes n more bytes of a segment. The last bytes of a body are not published: whole
+// means that the body must be committed first. note means that the parts should be written down.
 func (d *download) received(seg *segment, n int64) (whole, note bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -204,7 +209,7 @@ func (d *download) received(seg *segment, n int64) (whole, note bool) {
 	return false, false
 }
 
-// parts is a copy of what is there.
+// parts returns a copy of the parts that have arrived.
 func (d *download) parts() objects.Extents {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -218,7 +223,7 @@ func (d *download) beginClosing() bool {
 	return !was
 }
 
-// finish publishes the end. Without an error the whole body is there.
+// finish publishes the end. Without an error the body is whole.
 func (d *download) finish(size int64, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -235,11 +240,11 @@ func (d *download) finish(size int64, err error) {
 // endless is the end of a segment whose length the origin did not say.
 const endless = math.MaxInt64
 
-// smallRest is how many missing bytes are fetched although nobody waits for them any more.
+// smallRest is the number of missing bytes that are fetched even without a reader.
 const smallRest = 16 << 20
 
-// removeReader ends a reader. Without readers the rest is only fetched when that is little, or less than what is there; otherwise
-// what there is is kept.
+// removeReader removes a reader. Without readers the rest is fetched only if it is small, or
+// smaller than the part that has arrived; otherwise the download ends as a partial entry.
 func (c *Cache) removeReader(d *download) {
 	d.mu.Lock()
 	d.readers--

@@ -27,11 +27,12 @@ type exchange struct {
 	cancel     context.CancelCauseFunc // ends the request to the origin
 	release    func()                  // frees what that held; may be called again
 	detach     func() bool             // lets it outlive the client, unless that is gone
-	background bool                    // nobody waits for the answer
+	background bool                    // no client waits for the answer
 	span       *span                   // the part to ask for, nil for the whole
 }
 
-// keyOf is the URL under which responses are kept: scheme and host in lower case, without default port and fragment.
+// keyOf is the URL under which responses are kept: scheme and host in lower case, without default
+// port and fragment.
 func keyOf(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	switch u.Scheme {
@@ -51,8 +52,8 @@ func keyOfString(raw string) string {
 	return keyOf(u)
 }
 
-// ask sends the request to the origin, or one that asks whether the stored response is still good. The request ends with
-// the client, until detach is called.
+// ask sends the request to the origin, or one that asks whether the stored response is still good.
+// The request ends with the client, until detach is called.
 func (x *exchange) ask(old *stored) (resp *http.Response, requested time.Time, err error) {
 	if x.release != nil {
 		x.release()
@@ -77,7 +78,8 @@ func (x *exchange) ask(old *stored) (resp *http.Response, requested time.Time, e
 // gone reports whether the client went away.
 func (x *exchange) gone() bool { return x.r.Context().Err() != nil }
 
-// outgoing is the request for the origin. The client's range is dropped, since it is cut from what comes.
+// outgoing is the request for the origin. The client's range is dropped, since it is cut from what
+// comes.
 func (x *exchange) outgoing(ctx context.Context, old *stored) *http.Request {
 	out := x.r.Clone(ctx)
 	out.RequestURI, out.Body, out.Close = "", nil, false
@@ -96,7 +98,7 @@ func (x *exchange) outgoing(ctx context.Context, old *stored) *http.Request {
 	return out
 }
 
-// describe is what the store keeps of a response.
+// describe returns the description of a response that the store keeps.
 func (x *exchange) describe(resp *http.Response, requested time.Time) *objects.Meta {
 	h := resp.Header
 	rfc9111.RemoveHopByHop(h)

@@ -17,7 +17,8 @@ var (
 	errIdle        = errors.New("the origin stopped sending")
 )
 
-// fetch leads a fetch: it asks the origin, about the stored response when there is one, and answers the client.
+// fetch leads a fetch: it asks the origin, about the stored response when there is one, and answers
+// the client.
 func (c *Cache) fetch(x *exchange, g *fetchGroup, old *stored) {
 	resp, requested, err := x.ask(old)
 	if err == nil && resp.StatusCode == http.StatusNotModified && old != nil && !rfc9111.Answers(old.content.Header, resp.Header) {
@@ -73,7 +74,8 @@ func (c *Cache) validated(x *exchange, g *fetchGroup, s *stored) {
 	x.answer(s, "fwd=stale; fwd-status=304")
 }
 
-// update puts the fields of a 304 into a stored response. When the disk refuses, the response is good for this time.
+// update puts the fields of a 304 into a stored response. When the disk refuses, the response is
+// good for this time.
 func (c *Cache) update(old *stored, notModified http.Header, requested time.Time) *stored {
 	m := *old.content.Meta
 	m.Header = rfc9111.Update(m.Header, notModified)
@@ -153,7 +155,8 @@ func (c *Cache) openDownload(x *exchange, g *fetchGroup, m *objects.Meta, resp *
 	return d
 }
 
-// track lets purges and unsafe requests find a download. It may be outdated already, while the origin thought about it.
+// track lets purges and unsafe requests find a download. It may be outdated already, while the
+// origin thought about it.
 func (c *Cache) track(d *download) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -161,13 +164,13 @@ func (c *Cache) track(d *download) {
 	d.outdated.Store(d.group.shared && c.groups[d.key] != d.group)
 }
 
-// delimited reports whether a body that was cut off can be told from a whole one. Those that end with their connection
-// cannot, so they are never kept.
+// delimited reports whether a truncated body can be told from a whole one. A body that ends with
+// its connection cannot, so it is never kept.
 func delimited(resp *http.Response) bool {
 	return resp.ContentLength >= 0 || resp.ProtoMajor > 1 || len(resp.TransferEncoding) > 0
 }
 
-// diskPause is how long nothing is kept after the disk refused something.
+// diskPause is the time during which nothing is kept after the disk failed.
 const diskPause = 30 * time.Second
 
 func (c *Cache) diskFailed(err error) {

@@ -1,7 +1,8 @@
 package proxy
 
-// A fetchGroup is one request to an origin that the clients who want the same wait for. Its leader asks; when the header of the
-// answer is there, ready is closed and the fields below it say what came of it.
+// A fetchGroup is one request to an origin and the clients that wait for its response. The leader
+// sends it. When the header of the response has arrived, ready is closed and the fields below hold
+// the result.
 type fetchGroup struct {
 	ready  chan struct{}
 	shared bool // others may join it
@@ -14,7 +15,7 @@ type fetchGroup struct {
 
 func newFetchGroup() *fetchGroup { return &fetchGroup{ready: make(chan struct{})} }
 
-// finish publishes what came of the fetch. Unless it fills, nobody joins it from now on.
+// finish publishes the result. Without a download, later requests do not join the group.
 func (c *Cache) finish(key string, g *fetchGroup) {
 	if g.download == nil {
 		c.removeGroup(key, g)

@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// invalidate forgets what an unsafe request changed: its URL, and those that the response names on the same origin
-// (RFC 9111, 4.4).
+// invalidate forgets what an unsafe request changed: its URL, and those that the response names on
+// the same origin (RFC 9111, 4.4).
 func (c *Cache) invalidate(resp *http.Response) {
 	switch resp.Request.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:

@@ -10,8 +10,9 @@ import (
 // defaultPerClient is more than any installer opens.
 const defaultPerClient = 256
 
-// LimitClients returns a listener whose clients may have so many connections each at a time; others are closed at once. Zero
-// means 256. It bounds what one machine can take up by opening connections and being slow.
+// LimitClients returns a listener whose clients may have so many connections each at a time; others
+// are closed at once. Zero means 256. It bounds what one machine can take up by opening connections
+// and being slow.
 func LimitClients(ln net.Listener, most int) net.Listener {
 	return &limited{Listener: ln, most: cmp.Or(max(most, 0), defaultPerClient), open: make(map[netip.Addr]int)}
 }

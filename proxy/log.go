@@ -21,8 +21,9 @@ func LogAccess(log *slog.Logger) func(Access) {
 	}
 }
 
-// CommonLog returns a function for [Config.Access] that writes a line in the common log format for each request, with how the
-// cache answered and the duration in milliseconds behind it. Lines are written one at a time; errors of w are ignored.
+// CommonLog returns a function for [Config.Access] that writes a line in the common log format for
+// each request, with how the cache answered and the duration in milliseconds behind it. Lines are
+// written one at a time; errors of w are ignored.
 func CommonLog(w io.Writer) func(Access) {
 	if w == nil {
 		w = io.Discard

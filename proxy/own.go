@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// ownAddresses are the addresses of this host, which listens on them with what is not for machines. The zero value works.
+// ownAddresses are the addresses of this host, which listens on them with what is not for machines.
+// The zero value works.
 type ownAddresses struct {
 	mu   sync.Mutex // guards following
 	at   time.Time
 	list map[netip.Addr]bool
 }
 
-// ownFresh is how long the list is believed.
+// ownFresh is the time for which the list is believed.
 const ownFresh = 5 * time.Second
 
 func (o *ownAddresses) has(addr netip.Addr) bool {

@@ -14,13 +14,14 @@ import (
 	"time"
 )
 
-// parentTimeout is how long a parent proxy may take to open a tunnel.
+// parentTimeout bounds the time in which a parent proxy opens a tunnel.
 const parentTimeout = 30 * time.Second
 
-// parentRest is how long a parent is left alone that could not be connected to.
+// parentRest is the time during which a parent that could not be connected to is not tried.
 const parentRest = 10 * time.Second
 
-// health remembers which parents could not be connected to, by address. The zero value is for use by many goroutines.
+// health remembers which parents could not be connected to, by address. The zero value is for use
+// by many goroutines.
 type health struct{ failed sync.Map }
 
 func (h *health) fail(address string) { h.failed.Store(address, time.Now()) }
@@ -45,7 +46,7 @@ func (p *Proxy) parentOf(host string) (*url.URL, error) {
 	return url.Parse(parents[0])
 }
 
-// addressOf is where to connect to for a parent.
+// addressOf returns the address to connect to for a parent.
 func addressOf(parent *url.URL) string {
 	port := parent.Port()
 	if port == "" {
@@ -144,7 +145,8 @@ func (p *Proxy) dialTunnelOnce(ctx context.Context, r *http.Request) (net.Conn, 
 	return tunnel, nil
 }
 
-// secure speaks TLS with a parent. The handshake comes with the first byte, so it falls under the same deadline.
+// secure speaks TLS with a parent. The handshake comes with the first byte, so it falls under the
+// same deadline.
 func (p *Proxy) secure(conn net.Conn, name string) net.Conn {
 	cfg := p.tls.Clone()
 	if cfg == nil {
@@ -156,7 +158,8 @@ func (p *Proxy) secure(conn net.Conn, name string) net.Conn {
 	return tls.Client(conn, cfg)
 }
 
-// askParent sends CONNECT and reads the answer. What the origin may have sent right behind it stays readable.
+// askParent sends CONNECT and reads the answer. What the origin may have sent right behind it stays
+// readable.
 func askParent(conn net.Conn, parent *url.URL, req *http.Request) (net.Conn, error) {
 	if parent.User != nil {
 		password, _ := parent.User.Password()

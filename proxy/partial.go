@@ -9,7 +9,7 @@ import (
 	"github.com/gomaas/maas/proxy/internal/rfc9111"
 )
 
-// fetchPart asks for the client's range of something of which nothing is there, and keeps it as the first part.
+// fetchPart fetches only the requested range of an uncached object, and keeps it as the first part.
 func (c *Cache) fetchPart(x *exchange, g *fetchGroup) {
 	x.span = &span{field: x.r.Header.Get("Range")}
 	resp, requested, err := x.ask(nil)
@@ -56,7 +56,8 @@ func (c *Cache) openPart(x *exchange, g *fetchGroup, resp *http.Response, reques
 	return g.download.addSegment(objects.Extent{Start: first, End: last + 1})
 }
 
-// resumePartial answers from an incomplete body that was kept, and what is missing of it. It reports whether there was one.
+// resumePartial answers from an incomplete body that was kept, and what is missing of it. It
+// reports whether there was one.
 func (c *Cache) resumePartial(x *exchange, g *fetchGroup) bool {
 	d := c.takePartial(x, g)
 	if d == nil {
@@ -83,7 +84,7 @@ func (c *Cache) resumePartial(x *exchange, g *fetchGroup) bool {
 	return true
 }
 
-// takePartial takes an incomplete body out of the store, nil when none is there that suits.
+// takePartial takes a partial entry out of the store, nil if none fits the request.
 func (c *Cache) takePartial(x *exchange, g *fetchGroup) *download {
 	o := c.store.Partial(x.key)
 	if o == nil || !selects(o.Vary, x.r.Header) {
@@ -104,7 +105,7 @@ func (c *Cache) takePartial(x *exchange, g *fetchGroup) *download {
 	return d
 }
 
-// answerPartial answers from what is there, and without the origin as long as that is enough.
+// answerPartial answers from the parts of an entry, without the origin as long as they suffice.
 func (c *Cache) answerPartial(x *exchange, g *fetchGroup, d *download, status string) {
 	body, err := d.writer.Open()
 	if err != nil {
@@ -121,7 +122,8 @@ func (c *Cache) answerPartial(x *exchange, g *fetchGroup, d *download, status st
 	x.sendDownload(d, body, status)
 }
 
-// fetchRest asks the origin for a missing part, on the condition that what is there is still good.
+// fetchRest asks the origin for a missing part, on the condition that the parts on disk are still
+// valid.
 func (c *Cache) fetchRest(x *exchange, g *fetchGroup, d *download, gap objects.Extent, enough bool) {
 	x.span = &span{from: gap.Start, to: gap.End, validator: rfc9111.StrongValidator(d.meta.Header)}
 	resp, requested, err := x.ask(nil)

@@ -9,43 +9,52 @@ import (
 	"strings"
 )
 
-// Policy says who may use a proxy and what for. The zero Policy allows nobody.
+// Policy says which clients may use a proxy, and for what. The zero Policy allows no client.
 type Policy struct {
-	// Allow lists the networks of clients. None means nobody.
+	// Allow lists the networks of clients. If empty, no client is allowed.
 	Allow []netip.Prefix `json:"allow,omitempty"`
-	// Ports are the destination ports of plain requests. None means 80, 443 and everything from 1024.
+	// Ports are the destination ports of plain requests. None means 80, 443 and everything from
+	// 1024.
 	Ports []uint16 `json:"ports,omitempty"`
 	// TunnelPorts are the destination ports of CONNECT. None means 443 only.
 	TunnelPorts []uint16 `json:"tunnelPorts,omitempty"`
 	// AllowLocal lists loopback and link-local networks that may be reached all the same.
 	AllowLocal []netip.Prefix `json:"allowLocal,omitempty"`
-	// Deny lists further networks that may not be reached, such as the addresses of racks and regions. It goes before
-	// AllowLocal, and does not concern parents and routes.
+	// Deny lists further networks that may not be reached, such as the addresses of racks and
+	// regions. It goes before AllowLocal, and does not concern parents and routes.
 	Deny []netip.Prefix `json:"deny,omitempty"`
-	// Parent is the proxy through which everything goes, such as http://proxy.example:3128. Empty means directly.
+	// Parent is the proxy through which everything goes, such as http://proxy.example:3128. Empty
+	// means directly.
 	Parent string `json:"parent,omitempty"`
-	// Parents are further proxies in the order in which they are tried. One that cannot be connected to is left alone for
-	// some seconds. While all are away the first is tried, never the origin.
+	// Parents are further proxies in the order in which they are tried. One that cannot be
+	// connected to is left alone for some seconds. While all are away the first is tried, never the
+	// origin.
 	Parents []string `json:"parents,omitempty"`
-	// Direct lists what is reached without a parent: hosts, domains with a dot in front, and networks, such as
-	// mirror.example, .lab.example and 192.0.2.0/24; * is everything. Networks are for hosts given as addresses.
+	// Direct lists what is reached without a parent: hosts, domains with a dot in front, and
+	// networks, such as mirror.example, .lab.example and 192.0.2.0/24; * is everything. Networks
+	// are for hosts given as addresses.
 	Direct []string `json:"direct,omitempty"`
-	// PreferIPv4 connects to the IPv4 addresses of a host first, and to others only when none of them answers.
+	// PreferIPv4 connects to the IPv4 addresses of a host first, and to others only when none of
+	// them answers.
 	PreferIPv4 bool `json:"preferIPv4,omitempty"`
-	// Uplink is how many bytes a second may come from origins, through tunnels too. Clients that want more than there is
-	// get equal shares; what one of them fetches for others counts as its own, and answers from the cache cost nothing. Zero
-	// means no limit.
+	// Uplink is the largest number of bytes a second from origins, tunnels included. Clients that
+	// want more get equal shares. A fetch that others join counts for the client that began it, and
+	// answers from the cache cost nothing. Zero means no limit.
 	Uplink int64 `json:"uplink,omitempty"`
-	// Forwarded tells origins and parents in Forwarded (RFC 7239) who asked. What clients say about that is never passed on.
+	// Forwarded names the client to origins and parents in Forwarded (RFC 7239). The clients' own
+	// such fields are never passed on.
 	Forwarded bool `json:"forwarded,omitempty"`
-	// HideVia leaves out Via (RFC 9110, 7.6.3). Proxies that are each other's parent then no longer notice that.
+	// HideVia leaves out Via (RFC 9110, 7.6.3). Proxies that are each other's parent then no longer
+	// notice that.
 	HideVia bool `json:"hideVia,omitempty"`
-	// Routes make the proxy a server of other origins' files, for requests that name it and not an origin.
+	// Routes make the proxy a server of other origins' files, for requests that name it and not an
+	// origin.
 	Routes []Route `json:"routes,omitempty"`
 }
 
-// A Route answers paths below Prefix, such as /images/, with what is below Origin, such as http://images.example/maas/. The
-// longest prefix that matches counts. An origin may be anywhere, on loopback too, since whoever wrote the policy chose it.
+// A Route answers paths below Prefix, such as /images/, with the same paths below Origin, such as
+// http://images.example/maas/. The longest matching prefix counts. An origin may have any address,
+// even on loopback, since the author of the policy chose it.
 type Route struct {
 	Prefix string `json:"prefix"`
 	Origin string `json:"origin"`
@@ -80,7 +89,8 @@ func (p *Policy) check() error {
 	return nil
 }
 
-// checkDirect refuses an entry of Direct that would match nothing, so that its hosts would go to the parent.
+// checkDirect refuses an entry of Direct that would match nothing, so that its hosts would go to
+// the parent.
 func checkDirect(rule string) error {
 	if _, err := netip.ParsePrefix(rule); err == nil || rule == "*" {
 		return nil
@@ -97,7 +107,8 @@ func checkDirect(rule string) error {
 	return nil
 }
 
-// isHost reports whether a name can be the host of a URL: labels of letters, digits, hyphens and underscores.
+// isHost reports whether a name can be the host of a URL: labels of letters, digits, hyphens and
+// underscores.
 func isHost(name string) bool {
 	for label := range strings.SplitSeq(name, ".") {
 		if label == "" {

@@ -19,15 +19,16 @@ import (
 	"time"
 )
 
-// Config is what a proxy is made of. The zero value works.
+// Config configures a proxy. The zero value works.
 type Config struct {
-	// Cache keeps what may be kept. Nil forwards everything. The caller closes it after the last request.
+	// Cache keeps what may be kept. Nil forwards everything. The caller closes it after the last
+	// request.
 	Cache *Cache
-	// Access is told of each request when its answer ended, in the request's goroutine; for access logs and statistics. Nil
-	// tells nobody.
+	// Access receives each request after its answer has ended, in the request's goroutine, for logs
+	// and statistics. If nil, requests are not reported.
 	Access func(Access)
-	// Name is how the proxy calls itself in Via, by which it knows a request that comes back. Empty means a random one, so
-	// that no two proxies share it.
+	// Name is the proxy's name in Via, by which it recognizes a request that returns. If empty, a
+	// random name keeps two proxies from sharing it.
 	Name string
 	// TLS is for origins of routes and for parents with https. Nil means the system's roots.
 	TLS *tls.Config
@@ -52,8 +53,8 @@ type Proxy struct {
 	forward httputil.ReverseProxy
 }
 
-// origins sends requests. Those of routes have connections of their own, so that what a client may not reach is not reached
-// over a connection that a route left open.
+// origins sends requests. Those of routes have connections of their own, so that what a client may
+// not reach is not reached over a connection that a route left open.
 type origins struct {
 	p            *Proxy
 	free, routed http.RoundTripper
@@ -84,7 +85,7 @@ func (o *origins) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// New returns a proxy that allows nobody until [Proxy.Update] gives it a policy. It starts nothing.
+// New returns a proxy that allows no client until [Proxy.Update] sets a policy. It starts nothing.
 func New(cfg Config) *Proxy {
 	p := &Proxy{log: cfg.Log, cache: cfg.Cache, access: cfg.Access, name: cfg.Name, tls: cfg.TLS}
 	if p.name == "" {
@@ -109,7 +110,7 @@ func New(cfg Config) *Proxy {
 
 const (
 	dialTimeout = 30 * time.Second
-	// expectTimeout is how long an origin may take to say that it wants a body.
+	// expectTimeout bounds the wait for an origin's request for the body.
 	expectTimeout = 5 * time.Second
 	// maxHeader bounds the header of an origin's response, in bytes.
 	maxHeader = 256 << 10
@@ -152,7 +153,8 @@ func (p *Proxy) Update(policy Policy) error {
 // errForbidden is a destination that the policy keeps machines away from.
 var errForbidden = errors.New("destination is not allowed")
 
-// checkDestination runs on each socket after name resolution, so that a name cannot hide an address.
+// checkDestination runs on each socket after name resolution, so that a name cannot hide an
+// address.
 func (p *Proxy) checkDestination(_ context.Context, _, address string, _ syscall.RawConn) error {
 	dest, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -164,14 +166,15 @@ func (p *Proxy) checkDestination(_ context.Context, _, address string, _ syscall
 	return nil
 }
 
-// reachable reports whether clients may reach an address: not this host, unless the policy says so, nor what it denies.
+// reachable reports whether clients may reach an address: not this host, unless the policy says so,
+// nor what it denies.
 func (p *Proxy) reachable(addr netip.Addr) bool {
 	policy := p.policy.Load()
 	return policy.allowsDestination(addr) && (contains(policy.AllowLocal, addr) || !p.own.has(addr))
 }
 
-// named reports whether a host may be asked for. An address is refused before a parent could reach it, names after they were
-// resolved.
+// named reports whether a host may be asked for. An address is refused before a parent could reach
+// it, names after they were resolved.
 func (p *Proxy) named(host string) bool {
 	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
 		return p.reachable(netip.AddrFrom4([4]byte{127, 0, 0, 1}))

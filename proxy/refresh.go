@@ -2,7 +2,8 @@ package proxy
 
 import "context"
 
-// refresh validates a stored response while it is still in use (RFC 5861, 3). One refresh of a URL runs at a time.
+// refresh validates a stored response while it is still in use (RFC 5861, 3). One refresh of a URL
+// runs at a time.
 func (c *Cache) refresh(x *exchange, old *stored) {
 	g, leader := c.joinGroup(x.key)
 	if !leader {

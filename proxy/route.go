@@ -19,7 +19,8 @@ func (r Route) check() error {
 	return nil
 }
 
-// route returns the request as it goes to the origin of the longest prefix that matches, nil when none does.
+// route returns the request as it goes to the origin of the longest prefix that matches, nil when
+// none does.
 func (p *Policy) route(r *http.Request) *http.Request {
 	path := r.URL.EscapedPath()
 	var best Route

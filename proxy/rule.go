@@ -9,22 +9,25 @@ import (
 	"github.com/gomaas/maas/proxy/internal/rfc9111"
 )
 
-// A Rule is knowledge about URLs that their responses do not carry. It changes how long kept responses with status 200 are
-// reused; what is kept at all, the responses decide.
+// A Rule is knowledge about URLs that their responses do not carry. It changes how long kept
+// responses with status 200 are reused; what is kept at all, the responses decide.
 type Rule struct {
-	// URL is a regular expression for the whole URL without its scheme, such as "archive\.example/.*".
+	// URL is a regular expression for the whole URL without its scheme, such as
+	// "archive\.example/.*".
 	URL string `json:"url"`
-	// Fresh is how long a response is reused without asking the origin, from when it came or was last validated. Zero means
-	// that each use is validated; an origin that cannot be reached excuses. Otherwise clients that ask for validation do not
-	// get it either: only [Cache.Purge] makes the cache ask again.
+	// Fresh is the time for which a response is reused without asking the origin, from its arrival
+	// or last validation. Zero means that each use is validated; while the origin cannot be
+	// reached, the response is used anyway. With a time, clients cannot force a validation: only
+	// [Cache.Purge] does.
 	Fresh time.Duration `json:"fresh"`
 }
 
 // immutable is for names that never get other content.
 const immutable = 90 * 24 * time.Hour
 
-// PackageRules are the rules for package repositories: files whose name holds their hash or version never change, and the
-// indexes that lead to them are validated, so that no machine sees an index that does not fit its signature.
+// PackageRules are the rules for package repositories: files whose name holds their hash or version
+// never change, and the indexes that lead to them are validated, so that no machine sees an index
+// that does not fit its signature.
 func PackageRules() []Rule {
 	return []Rule{
 		{URL: `.*/by-hash/(MD5Sum|SHA1|SHA256|SHA512)/[0-9a-f]+`, Fresh: immutable},                                        // apt

@@ -29,7 +29,8 @@ func (c *Cache) startSegment(x *exchange, d *download, seg *segment) {
 	}
 }
 
-// retryPause is how long the origin is left alone after a segment that brought nothing; longer after several.
+// retryPause is the pause after a segment that brought nothing; it grows with the failures in a
+// row.
 const retryPause = 200 * time.Millisecond
 
 // fetchSegment asks for a part and copies it.
@@ -59,8 +60,8 @@ func (c *Cache) fetchSegment(y *exchange, d *download, seg *segment, wait time.D
 
 var errChanged = errors.New("the origin has something else now")
 
-// continues returns where a response ends that continues the body that m describes at an offset. It has to carry the same strong
-// validator (RFC 9111, 3.4).
+// continues returns where a response ends that continues the body that m describes at an offset. It
+// has to carry the same strong validator (RFC 9111, 3.4).
 func continues(resp *http.Response, m *objects.Meta, length, at int64) (end int64, err error) {
 	if resp.StatusCode >= 500 {
 		return 0, fmt.Errorf("the origin answered %s", resp.Status)
@@ -80,7 +81,7 @@ func (c *Cache) copySegment(d *download, seg *segment, resp *http.Response) {
 	defer watch.Stop()
 	size := int64(copyBuffer)
 	if room := d.room(seg); room < size {
-		size = room + 1 // one more byte tells whether more comes than was said
+		size = room + 1 // one more byte shows whether the origin sends more than it announced
 	}
 	buf := make([]byte, size)
 	for {
@@ -111,10 +112,10 @@ func (c *Cache) copySegment(d *download, seg *segment, resp *http.Response) {
 	}
 }
 
-// errWhole says that nothing is missing any more.
+// errWhole ends a segment because the body is whole.
 var errWhole = errors.New("the body is whole")
 
-// write writes bytes that a segment brought and tells the readers.
+// write writes the bytes that a segment brought and wakes the readers.
 func (c *Cache) write(d *download, seg *segment, b []byte) error {
 	c.stats.fetchedBytes.Add(int64(len(b)))
 	if seg.at+seg.got+int64(len(b)) > c.maxObject {
@@ -143,7 +144,8 @@ type diskError struct{ err error }
 
 func (e *diskError) Error() string { return e.err.Error() }
 
-// endSegment takes a segment off. The readers go on by themselves, unless there is no sense in that.
+// endSegment takes a segment off. The readers go on by themselves, unless there is no sense in
+// that.
 func (c *Cache) endSegment(d *download, seg *segment, err error) {
 	d.mu.Lock()
 	d.segments = slices.DeleteFunc(d.segments, func(o *segment) bool { return o == seg })
@@ -197,14 +199,16 @@ func (c *Cache) commit(d *download, size int64) {
 // minPartial is the least that is worth to be kept of a body that did not come whole.
 const minPartial = 64 << 10
 
-// endPartial ends a download that is not whole, so that the next request for the URL looks into the store.
+// endPartial ends a download that is not whole, so that the next request for the URL looks into the
+// store.
 func (c *Cache) endPartial(d *download, err error) {
 	c.keepPartial(d, err)
 	c.removeGroup(d.key, d.group)
 	d.finish(0, err)
 }
 
-// keepPartial keeps what is there of a download when the rest can be asked for later.
+// keepPartial keeps the parts of a download if the rest can be fetched later, and removes them
+// otherwise.
 func (c *Cache) keepPartial(d *download, err error) {
 	parts := d.parts()
 	if !d.ranges || errors.Is(err, errChanged) || d.outdated.Load() || parts.Bytes() < minPartial || len(parts) > maxParts {
@@ -228,7 +232,7 @@ func (c *Cache) untrack(d *download) {
 // span is the part of a body that a request asks for.
 type span struct {
 	from, to  int64  // to is endless for all that follows
-	validator string // for If-Range, empty when nothing is there yet
+	validator string // for If-Range, empty for the first part
 	field     string // the client's own Range, in the place of from and to
 }
 

@@ -7,7 +7,8 @@ import (
 	"github.com/gomaas/maas/proxy/internal/rfc9111"
 )
 
-// takes reports whether a request may be answered from the cache, or its answer be kept. The others pass.
+// takes reports whether a request may be answered from the cache, or its answer be kept. The others
+// pass.
 func (c *Cache) takes(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength != 0 {
 		return false
@@ -120,7 +121,8 @@ func (c *Cache) followFetch(x *exchange, g *fetchGroup) (answered, again bool) {
 	return c.followDownload(x, g)
 }
 
-// followDownload reads a body that another client's request brings in. One that ended meanwhile is in the store, or to be asked for.
+// followDownload reads a body that another client's request brings in. One that ended meanwhile is
+// in the store, or to be asked for.
 func (c *Cache) followDownload(x *exchange, g *fetchGroup) (answered, again bool) {
 	body, err := g.download.writer.Open()
 	if _, ended, _ := g.download.state(0); err != nil || ended {
@@ -136,8 +138,8 @@ func (c *Cache) followDownload(x *exchange, g *fetchGroup) (answered, again bool
 	return true, false
 }
 
-// lateStart is the offset from which on a range of something that is not there is fetched by itself: its client would wait for
-// all that precedes it.
+// lateStart is the offset from which on a range of something that is not there is fetched by
+// itself: its client would wait for all that precedes it.
 const lateStart = 1 << 20
 
 // startsLate reports whether a request asks for a range like that.

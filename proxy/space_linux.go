@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// spaceFor is how many bytes the disk has for a directory that may not be there yet. Unknown is enough for the default
-// limit.
+// spaceFor returns the free bytes of the disk of a directory that may not exist yet. If they are
+// not known, the default limit holds.
 func spaceFor(dir string) int64 {
 	for {
 		var fs syscall.Statfs_t

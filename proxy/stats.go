@@ -21,7 +21,7 @@ type CacheStats struct {
 	Limit   int64 `json:"limit"`
 }
 
-// SavedBytes is how much less was fetched than served.
+// SavedBytes returns the bytes served beyond those that were fetched.
 func (s CacheStats) SavedBytes() int64 { return max(0, s.ServedBytes-s.FetchedBytes) }
 
 type counters struct {

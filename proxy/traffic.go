@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Stats is what a proxy did since it was made. Sizes are in bytes.
+// Stats holds the counters of a proxy since it was made. Sizes are in bytes.
 type Stats struct {
 	Since    time.Time `json:"since"`
 	Requests uint64    `json:"requests"` // all that were answered
@@ -22,15 +22,15 @@ type Stats struct {
 	Cache *CacheStats `json:"cache,omitempty"`
 	// Subnets are the networks that the policy allows or allowed, sorted.
 	Subnets []SubnetStats `json:"subnets"`
-	// Parents are those of the policy, in its order.
+	// Parents lists the policy's parents in their order.
 	Parents []ParentStats `json:"parents,omitempty"`
-	// Objects and Clients are the busiest ones by bytes, at most 256 of each. When there are more, a new one takes over the
-	// counts of the least, so theirs are upper bounds.
+	// Objects and Clients are the busiest ones by bytes, at most 256 of each. When there are more,
+	// a new one takes over the counts of the least, so theirs are upper bounds.
 	Objects []Busy `json:"objects"`
 	Clients []Busy `json:"clients"`
 }
 
-// SubnetStats is what the clients of one network got.
+// SubnetStats holds the counters of the clients of one network.
 type SubnetStats struct {
 	Prefix   netip.Prefix `json:"prefix"`
 	Requests uint64       `json:"requests"`
@@ -39,7 +39,7 @@ type SubnetStats struct {
 	Saved    int64        `json:"saved"` // of them, not fetched for this client
 }
 
-// ParentStats is how a parent proxy does.
+// ParentStats is the state of a parent proxy.
 type ParentStats struct {
 	Address string `json:"address"` // host and port
 	Well    bool   `json:"well"`    // it could be connected to when that was last tried
@@ -144,14 +144,14 @@ func (t *traffic) snapshot() Stats {
 	return s
 }
 
-// busiest keeps the names with most bytes in bounded memory ("Efficient computation of frequent and top-k elements in data
-// streams", 2005). The zero value is empty.
+// busiest keeps the names with most bytes in bounded memory ("Efficient computation of frequent and
+// top-k elements in data streams", 2005). The zero value is empty.
 type busiest struct {
 	list []Busy
 	at   map[string]int
 }
 
-// maxBusy is how many names are told apart, maxName how long one may be.
+// maxBusy bounds the names that are counted separately, maxName the length of one.
 const (
 	maxBusy = 256
 	maxName = 1024

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// tunnel joins the client to the destination until one side ends. Behind a parent it asks the parent for the tunnel.
+// tunnel joins the client to the destination until one side ends. Behind a parent it asks the
+// parent for the tunnel.
 func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	origin, err := p.dialTunnel(r.Context(), r)
 	if err != nil {
@@ -37,7 +38,7 @@ func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	<-upward
 }
 
-// closeWrite tells the other side that no more comes, where the connection can say so.
+// closeWrite ends the sending half of a connection, if it can be ended alone.
 func closeWrite(conn net.Conn) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()

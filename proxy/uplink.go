@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// uplink shares a budget of bytes a second among clients: who waits gets its turn after one read of each other client. The
-// zero uplink has no limit.
+// uplink shares a budget of bytes a second among clients. A waiting client gets its turn after one
+// read of each other client. The zero uplink has no limit.
 type uplink struct {
 	mu     sync.Mutex // guards following
 	rate   int64      // bytes a second, 0 = no limit
@@ -29,7 +29,7 @@ type turn struct {
 // quantum is the most that one turn passes, in bytes.
 const quantum = 64 << 10
 
-// burst is how long the line may be idle and make up for it.
+// burst is the idle time that the line may make up for.
 const burst = 100 * time.Millisecond
 
 func (u *uplink) setRate(rate int64) {

@@ -54,14 +54,14 @@ func (p *Proxy) forwarded(r *http.Request) string {
 	return fmt.Sprintf("for=%s;by=_%s;proto=http", node, p.name)
 }
 
-// clientOf is who sent a request, invalid when that is not an address.
+// clientOf returns the address of a request's sender, not valid if it has none.
 func clientOf(r *http.Request) netip.Addr {
 	client, _ := netip.ParseAddrPort(r.RemoteAddr)
 	return client.Addr().Unmap()
 }
 
-// lastHop answers OPTIONS and TRACE that may go no further, and counts the others down (RFC 9110, 7.6.2). TRACE is answered
-// for nobody, since it would show what others added to the request.
+// lastHop answers OPTIONS and TRACE whose hops are used up, and counts the others down (RFC 9110,
+// 7.6.2). TRACE is refused, since its answer would show the fields that other proxies added.
 func lastHop(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method == http.MethodTrace {
 		http.Error(w, "TRACE is not forwarded", http.StatusMethodNotAllowed)

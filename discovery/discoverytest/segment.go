@@ -1,12 +1,12 @@
-// Package discoverytest is a piece of Ethernet in memory, for tests of what uses package discovery: no root, no namespaces, and
-// it works in the virtual time of testing/synctest.
+// Package discoverytest is a piece of Ethernet in memory, for tests of what uses package discovery:
+// no root, no namespaces, and it works in the virtual time of testing/synctest.
 //
 //	segment := discoverytest.NewSegment()
 //	segment.Host(mac, netip.MustParseAddr("192.0.2.7"))
 //	err := discovery.Watch(ctx, discovery.Config{Interfaces: []string{"eth0"}, Open: segment.Open(link), Sink: sink})
 //
-// A frame that one port sends comes out of all others at once, in order. A port whose reader is slow loses frames and counts
-// them, as a kernel does.
+// A frame that one port sends comes out of all others at once, in order. A port whose reader is
+// slow loses frames and counts them, as a kernel does.
 package discoverytest
 
 import (
@@ -29,7 +29,7 @@ type Segment struct {
 // NewSegment returns one without ports.
 func NewSegment() *Segment { return &Segment{} }
 
-// Port adds a port. The link is what the port says it is.
+// Port adds a port that describes itself as the given interface.
 func (s *Segment) Port(link discovery.Interface) *Port {
 	p := &Port{segment: s, link: link, frames: make(chan []byte, queue), closed: make(chan struct{})}
 	s.mu.Lock()
@@ -38,7 +38,8 @@ func (s *Segment) Port(link discovery.Interface) *Port {
 	return p
 }
 
-// Open is for discovery.Config: each call adds a port that is like the link, with the name that is asked for.
+// Open is for discovery.Config: each call adds a port that is like the link, with the name that is
+// asked for.
 func (s *Segment) Open(link discovery.Interface) func(name string) (discovery.Conn, error) {
 	return func(name string) (discovery.Conn, error) {
 		l := link
@@ -61,7 +62,7 @@ func (s *Segment) send(from *Port, frame []byte) {
 	}
 }
 
-// queue is how many frames wait for the reader of a port.
+// queue is the number of frames that wait for the reader of a port.
 const queue = 1024
 
 // A Port is a discovery.Conn.
@@ -111,10 +112,10 @@ func (p *Port) Send(frame []byte) error {
 	return nil
 }
 
-// Drops is how many frames found the queue full since the last call.
+// Drops returns the number of frames that found the queue full since the last call.
 func (p *Port) Drops() uint64 { return p.drops.Swap(0) }
 
-// Interface is what Port was given.
+// Interface returns the interface that Port was called with.
 func (p *Port) Interface() discovery.Interface { return p.link }
 
 // Close takes the port off the cable.
@@ -128,7 +129,8 @@ func (p *Port) Close() error {
 	return nil
 }
 
-// Host adds a device that answers ARP questions for its IPv4 addresses and neighbour solicitations for its IPv6 addresses.
+// Host adds a device that answers ARP questions for its IPv4 addresses and neighbour solicitations
+// for its IPv6 addresses.
 func (s *Segment) Host(mac discovery.MAC, addrs ...netip.Addr) *Port {
 	p := s.Port(discovery.Interface{MAC: mac})
 	p.answer = func(frame []byte) [][]byte {
@@ -169,8 +171,8 @@ func ARP(from discovery.MAC, sender netip.Addr, to discovery.MAC, target netip.A
 	return append(b, four(target)...)
 }
 
-// Advertisement is the frame of a neighbour advertisement (RFC 4861 section 4.4). Its checksum is left out: nothing that
-// listens beside a kernel looks at it.
+// Advertisement is the frame of a neighbour advertisement (RFC 4861 section 4.4). Its checksum is
+// left out: nothing that listens beside a kernel looks at it.
 func Advertisement(from discovery.MAC, addr netip.Addr, to discovery.MAC, dst netip.Addr) []byte {
 	b := binary.BigEndian.AppendUint16(append(to[:], from[:]...), 0x86dd)
 	b = append(b, 0x60, 0, 0, 0, 0, 32, 58, 255)

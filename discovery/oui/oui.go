@@ -1,11 +1,11 @@
-// Package oui tells who made a network card from its MAC: the register of the IEEE, as Debian's package ieee-data has it, in a
-// form that is searched where the linker put it, without making a single copy.
+// Package oui returns the vendor of a network card from its MAC.
 //
-//	vendor := oui.Lookup([]byte(mac)) // "Raspberry Pi Trading Ltd", "" when it is not known
+//	vendor := oui.Lookup([]byte(mac)) // "Raspberry Pi Trading Ltd", "" if it is not known
 //
-// [Lookup] uses the register that was current when this package was built. [Load] reads a newer one at run time, from the
-// directory of that package or from files of the same format. Addresses that somebody made up (locally administered) belong to
-// nobody.
+// The register is the IEEE's, as Debian's package ieee-data has it, in a form that is searched
+// where the linker put it, without a copy. [Lookup] uses the register that was current when this
+// package was built. [Load] reads a newer one at run time, from the directory of that package or
+// from files of the same format. Locally administered addresses have no vendor.
 package oui
 
 import (
@@ -27,11 +27,13 @@ func Lookup(mac []byte) string { return builtIn.Lookup(mac) }
 // Default is the register that this package was built with.
 func Default() *Table { return &builtIn }
 
-// A Table is a register. It is not changed after it was made, and may be used concurrently. The zero value knows no vendor.
+// A Table is a register. It is not changed after it was made, and may be used concurrently. The
+// zero value knows no vendor.
 //
-// Its one string holds, for prefixes of 36, 28 and 24 bits in this order: the number of entries (4 octets, big endian), and the
-// entries in ascending order, each a prefix (5, 4 and 3 octets, left aligned) and where its vendor's name begins behind all of
-// them (3 octets). A name is one octet of length and the text.
+// Its one string holds, for prefixes of 36, 28 and 24 bits in this order: the number of entries (4
+// octets, big endian), and the entries in ascending order, each a prefix (5, 4 and 3 octets, left
+// aligned) and where its vendor's name begins behind all of them (3 octets). A name is one octet of
+// length and the text.
 type Table struct{ data string }
 
 // sections are the lengths of prefixes: in bits, and in octets.
@@ -69,7 +71,7 @@ func (t *Table) Lookup(mac []byte) string {
 	return rest[name+1 : name+1+int(rest[name])]
 }
 
-// Len is how many prefixes there are.
+// Len returns the number of prefixes.
 func (t *Table) Len() (total int) {
 	if t == nil || t.data == "" {
 		return 0

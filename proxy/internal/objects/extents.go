@@ -5,7 +5,7 @@ import "slices"
 // An Extent is a run of bytes, from Start up to but not including End.
 type Extent struct{ Start, End int64 }
 
-// Extents are the runs of a body that are there: sorted, apart from each other, none of them empty.
+// Extents are the present runs of a body: sorted, not adjacent, none of them empty.
 type Extents []Extent
 
 // Add joins a run to them.
@@ -31,7 +31,8 @@ func (x *Extents) Add(e Extent) {
 	*x = slices.Replace(slices.Clone(list), first, last, e)
 }
 
-// Run returns where the bytes from at on that are there end: at itself when that byte is missing.
+// Run returns the end of the present bytes that continue from at, and at itself if that byte is
+// missing.
 func (x Extents) Run(at int64) int64 {
 	for _, e := range x {
 		if e.Start <= at && at < e.End {
@@ -56,7 +57,7 @@ func (x Extents) Gap(from, to int64) (Extent, bool) {
 	return Extent{from, to}, true
 }
 
-// Bytes is how many there are.
+// Bytes returns the number of present bytes.
 func (x Extents) Bytes() (n int64) {
 	for _, e := range x {
 		n += e.End - e.Start

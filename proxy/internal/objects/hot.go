@@ -10,7 +10,7 @@ type Content struct {
 	*Meta
 	// Body is the whole body, or nil when it has to be read from its file.
 	Body []byte
-	// Note is what the user of the store computed from the description, see [Store.Load].
+	// Note is the value that the store's user computed from the description, see [Store.Load].
 	Note any
 }
 

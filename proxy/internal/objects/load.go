@@ -7,8 +7,9 @@ import (
 	"os"
 )
 
-// Load returns an object's content for use and counts the use. note is called once for a description that comes from disk.
-// An object that cannot be read, or whose body is not what was written, is removed and an error says so.
+// Load returns an object's content for use and counts the use. note is called once for a
+// description that comes from disk. An object that cannot be read, or whose body is not what was
+// written, is removed and an error says so.
 func (s *Store) Load(o *Object, note func(*Meta) any) (*Content, error) {
 	o.use()
 	if c := s.hot.get(o); c != nil {

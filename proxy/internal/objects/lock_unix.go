@@ -9,7 +9,8 @@ import (
 	"syscall"
 )
 
-// lockDir keeps other processes from using the directory while this one does. The lock ends with the process.
+// lockDir keeps other processes from using the directory while this one does. The lock ends with
+// the process.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

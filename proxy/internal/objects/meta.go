@@ -24,7 +24,8 @@ type Meta struct {
 	Targeted bool
 	// Boot is the boot id of the machine that wrote it.
 	Boot string
-	// Parts are what is there of an incomplete body, which has no checksum. Nil means that the body is whole.
+	// Parts are the present parts of an incomplete body, which has no checksum. If nil, the body is
+	// whole.
 	Parts Extents
 }
 
@@ -40,7 +41,8 @@ const (
 
 var errSidecar = errors.New("the sidecar is damaged")
 
-// encode lays a sidecar out: magic, CRC-32C of the rest, then the fields, strings with their length before them.
+// encode lays a sidecar out: magic, CRC-32C of the rest, then the fields, strings with their length
+// before them.
 func (m *Meta) encode() []byte {
 	b := append(make([]byte, 0, 1024), sidecarMagic+"\x00\x00\x00\x00"...)
 	b = appendString(b, m.URL)

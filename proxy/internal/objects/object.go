@@ -11,7 +11,7 @@ type Object struct {
 	URL  string
 	Vary []Field
 	Size int64
-	// Parts are what is there of an incomplete body. Nil means that the body is whole.
+	// Parts are the present parts of an incomplete body. If nil, the body is whole.
 	Parts Extents
 
 	id       uint64
@@ -22,7 +22,8 @@ type Object struct {
 	place    *list.Element // under Store.mu
 }
 
-// overhead is what an object takes on disk beside its body: its sidecar and the halves of blocks left empty.
+// overhead is the disk space of an object beside its body: its sidecar, and on average half a block
+// of each file.
 const overhead = 8 << 10
 
 func (o *Object) cost() int64 {

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// Open opens the store in dir, which it makes when missing, and keeps it to limit bytes. It reads the sidecars, so it takes
-// about 20 us an object, and removes what an interrupted write left.
+// Open opens the store in dir, which it makes when missing, and keeps it to limit bytes. It reads
+// the sidecars, so it takes about 20 us an object, and removes what an interrupted write left.
 func Open(dir string, limit int64) (*Store, error) {
 	if limit <= 0 {
 		return nil, fmt.Errorf("a limit of %d bytes keeps nothing", limit)
@@ -107,8 +107,8 @@ func (s *Store) loadObject(path, name string) (*Object, error) {
 	return o, nil
 }
 
-// fits reports whether a body of that size can be what the sidecar describes. Parts have no checksum, so they do not outlive
-// the run of the machine that wrote them.
+// fits reports whether a body of that size can be what the sidecar describes. Parts have no
+// checksum, so they do not outlive the run of the machine that wrote them.
 func (s *Store) fits(m *Meta, size int64) bool {
 	if m.Parts == nil {
 		return size == m.Size

@@ -26,20 +26,22 @@ type Store struct {
 	queues  queues
 }
 
-// maxVariants is how many responses that differ by request fields are kept of one URL.
+// maxVariants bounds the responses of one URL that differ by request fields.
 const maxVariants = 16
 
 // shards is the number of subdirectories.
 const shards = 256
 
-// Lookup returns the responses kept of a URL, the latest first. The caller does not change the slice.
+// Lookup returns the responses kept of a URL, the latest first. The caller does not change the
+// slice.
 func (s *Store) Lookup(url string) []*Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byURL[url]
 }
 
-// Partial returns the incomplete response kept of a URL, nil when there is none. See [Store.Resume].
+// Partial returns the incomplete response kept of a URL, nil when there is none. See
+// [Store.Resume].
 func (s *Store) Partial(url string) *Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,8 +194,8 @@ func (s *Store) discard(o *Object) {
 	s.unlink(o)
 }
 
-// unlink removes the files, the sidecar first: what is left of an interruption is a body without one. A file that cannot be
-// removed is found again when the store is opened.
+// unlink removes the files, the sidecar first: what is left of an interruption is a body without
+// one. A file that cannot be removed is found again when the store is opened.
 func (s *Store) unlink(o *Object) {
 	s.hot.drop(o)
 	_ = os.Remove(s.path(o.id, sidecarSuffix))

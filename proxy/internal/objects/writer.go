@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// A Writer is an object while its body comes in, in any order. Its methods may be called concurrently until it ends with
-// [Writer.Commit], [Writer.KeepPartial] or [Writer.Abort]; any number may read with [Writer.Open] meanwhile.
+// A Writer is an object while its body comes in, in any order. Its methods may be called
+// concurrently until it ends with [Writer.Commit], [Writer.KeepPartial] or [Writer.Abort]; any
+// number may read with [Writer.Open] meanwhile.
 type Writer struct {
 	s  *Store
 	id uint64
@@ -24,7 +25,7 @@ type Writer struct {
 	size  int64      // end of what was written
 	sum   uint32     // of the bytes up to next
 	ended bool       // the sidecar is final
-	noted Extents    // what the sidecar says is there
+	noted Extents    // the parts that the sidecar lists
 	asOf  time.Time  // when that description was received or validated
 }
 
@@ -48,7 +49,8 @@ func create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 }
 
-// Resume takes an incomplete object out of the store to go on with it. Its parts are those of the description.
+// Resume takes an incomplete object out of the store to complete it. Its parts are in the
+// description.
 func (s *Store) Resume(o *Object) (*Writer, *Meta, error) {
 	s.mu.Lock()
 	mine := s.partial[o.URL] == o
@@ -86,11 +88,13 @@ func (w *Writer) WriteAt(b []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// Open opens the body as far as it is there. Callers open it before the fill ends, or it may be gone.
+// Open opens the body as far as it has arrived. Callers open it before the writer ends, because
+// Abort removes the file.
 func (w *Writer) Open() (*os.File, error) { return os.Open(w.f.Name()) }
 
-// Commit makes the object visible with a body of size bytes, all of which are there, in the place of what it replaces, unless
-// outdated says at that moment that it must not be. Whatever was removed after outdated said so stays removed.
+// Commit makes the object visible with a whole body of size bytes, in place of the object that it
+// replaces, unless outdated returns true at that moment. An object that was removed after outdated
+// returned true stays removed.
 func (w *Writer) Commit(m *Meta, size int64, outdated func() bool) error {
 	sum, err := w.checksum(size)
 	err = errors.Join(err, w.f.Close())
@@ -117,7 +121,8 @@ func (w *Writer) end() {
 	w.ended = true
 }
 
-// checksum is that of the whole body, which is read again when it did not come from its beginning to its end.
+// checksum returns the sum of the whole body. A body that did not arrive from beginning to end is
+// read again.
 func (w *Writer) checksum(size int64) (uint32, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,7 +137,7 @@ func (w *Writer) checksum(size int64) (uint32, error) {
 	return sum.Sum32(), err
 }
 
-// SaveParts writes down which parts of the body, of m.Size bytes in all, are there, so that they outlive a kill.
+// SaveParts writes down the present parts of a body of m.Size bytes, so that they outlive a kill.
 func (w *Writer) SaveParts(m *Meta, parts Extents) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,7 +153,7 @@ func (w *Writer) SaveParts(m *Meta, parts Extents) error {
 	return nil
 }
 
-// KeepPartial keeps the parts that are there, to be taken up by [Store.Resume], unless outdated says that they must not be.
+// KeepPartial keeps the present parts for [Store.Resume], unless outdated returns true.
 func (w *Writer) KeepPartial(m *Meta, parts Extents, outdated func() bool) error {
 	err := errors.Join(w.SaveParts(m, parts), w.f.Close())
 	w.end()

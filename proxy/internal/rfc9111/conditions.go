@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// NotModified reports whether a stored 200 with these fields answers the request's If-None-Match or If-Modified-Since with
-// 304. The first one rules out the second (RFC 9110, 13.2.2).
+// NotModified reports whether a stored 200 with these fields answers the request's If-None-Match or
+// If-Modified-Since with 304. The first one rules out the second (RFC 9110, 13.2.2).
 func NotModified(request, stored http.Header) bool {
 	if lines := request["If-None-Match"]; len(lines) > 0 {
 		return matches(strings.Join(lines, ","), stored.Get("Etag"))
@@ -36,8 +36,8 @@ func matches(list, etag string) bool {
 	return false
 }
 
-// RangeApplies reports whether the request's Range is for this stored response: If-Range is absent or names it strongly
-// (RFC 9110, 13.1.5).
+// RangeApplies reports whether the request's Range is for this stored response: If-Range is absent
+// or names it strongly (RFC 9110, 13.1.5).
 func RangeApplies(request, stored http.Header) bool {
 	condition := request.Get("If-Range")
 	switch {

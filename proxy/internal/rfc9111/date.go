@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// parseDate reads an HTTP-date (RFC 9110, 5.6.7). Unlike [http.ParseTime] it refuses what only resembles one, such as an hour
-// of one digit, since a date that is read wrongly makes a response fresh that is not. The case of its zone is free, and the
-// day of the week is not checked.
+// parseDate reads an HTTP-date (RFC 9110, 5.6.7). Unlike [http.ParseTime] it refuses what only
+// resembles one, such as an hour of one digit, since a date that is read wrongly makes a response
+// fresh that is not. The case of its zone is free, and the day of the week is not checked.
 func parseDate(text string) (time.Time, bool) {
 	if head, zone := cutZone(text); strings.EqualFold(zone, "GMT") {
 		text = head + "GMT"

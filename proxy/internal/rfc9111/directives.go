@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// Directives are the members of a Cache-Control field, by lower-case name. Of a repeated one the first counts (4.2.1).
+// Directives are the members of a Cache-Control field, by lower-case name. Of a repeated one the
+// first counts (4.2.1).
 type Directives map[string]string
 
-// ParseDirectives reads the Cache-Control field. What it cannot read it skips, as 5.2 asks of unknown directives.
+// ParseDirectives reads the Cache-Control field. What it cannot read it skips, as 5.2 asks of
+// unknown directives.
 func ParseDirectives(h http.Header) Directives { return parse(h["Cache-Control"]) }
 
 func parse(lines []string) Directives {
@@ -55,13 +57,14 @@ func unquote(value string) string {
 	return value[1 : len(value)-1]
 }
 
-// Has reports whether the directive is there, with or without a value.
+// Has reports whether the directive is present, with or without a value.
 func (d Directives) Has(name string) bool {
 	_, ok := d[name]
 	return ok
 }
 
-// Seconds is the directive's delta-seconds. One that cannot be read counts as 0, which makes responses stale (4.2.1).
+// Seconds is the directive's delta-seconds. One that cannot be read counts as 0, which makes
+// responses stale (4.2.1).
 func (d Directives) Seconds(name string) (v time.Duration, ok bool) {
 	text, ok := d[name]
 	if !ok {
@@ -71,7 +74,7 @@ func (d Directives) Seconds(name string) (v time.Duration, ok bool) {
 	return v, true
 }
 
-// maxDelta stands for all larger numbers, as 1.2.2 recommends.
+// maxDelta replaces all larger numbers, as 1.2.2 recommends.
 const maxDelta = (1 << 31) * time.Second
 
 func deltaSeconds(text string) (time.Duration, bool) {

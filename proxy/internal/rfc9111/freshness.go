@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// A Response is what the rules need of a stored response.
+// A Response holds the parts of a stored response that the rules read.
 type Response struct {
 	Status int
 	Header http.Header
-	// Requested and Received are when the request left and when the header of the response was there, by this clock.
+	// Requested and Received are the times, by this clock, at which the request was sent and the
+	// header of the response had arrived.
 	Requested, Received time.Time
-	// Targeted is for responses of origins that this cache serves for: CDN-Cache-Control replaces Cache-Control and
-	// Expires (RFC 9213).
+	// Targeted is for responses of origins that this cache serves for: CDN-Cache-Control replaces
+	// Cache-Control and Expires (RFC 9213).
 	Targeted bool
 }
 
@@ -26,7 +27,8 @@ func (r Response) directives() (cc Directives, targeted bool) {
 	return ParseDirectives(r.Header), false
 }
 
-// Freshness is what a response's fields say about its reuse. It is computed once for each stored response.
+// Freshness holds the fields of a response that govern its reuse. It is computed once for each
+// stored response.
 type Freshness struct {
 	received     time.Time
 	initialAge   time.Duration
@@ -38,13 +40,15 @@ type Freshness struct {
 	ifError      time.Duration // RFC 5861 stale-if-error
 }
 
-// The share of the time since the last change that a response without explicit lifetime is taken as fresh, and its bound.
+// The share of the time since the last change that a response without explicit lifetime is taken as
+// fresh, and its bound.
 const (
 	heuristicShare = 10
 	heuristicMost  = 24 * time.Hour
 )
 
-// FreshnessOf reads the fields of a response. A shared cache prefers s-maxage to max-age, and both to Expires (4.2.1).
+// FreshnessOf reads the fields of a response. A shared cache prefers s-maxage to max-age, and both
+// to Expires (4.2.1).
 func FreshnessOf(r Response) Freshness {
 	cc, targeted := r.directives()
 	f := Freshness{received: r.Received, initialAge: initialAge(r)}
@@ -107,14 +111,16 @@ func (f Freshness) Age(now time.Time) time.Duration {
 	return f.initialAge + max(0, now.Sub(f.received))
 }
 
-// heuristicStatus are the statuses that are cacheable without explicit freshness (RFC 9110, 15.1) and complete.
+// heuristicStatus are the statuses that are cacheable without explicit freshness (RFC 9110, 15.1)
+// and complete.
 func heuristicStatus(status int) bool {
 	return slices.Contains([]int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}, status)
 }
 
-// Override returns the freshness with a lifetime that an operator's rule gives, counted from when the response came or was
-// last validated. Zero means that each use needs validation; the origin may still be away. While any other lifetime lasts, no
-// request can ask for validation: apt does so for each index, under a name that holds its hash as well.
+// Override returns the freshness with a lifetime that an operator's rule gives, counted from when
+// the response came or was last validated. Zero means that each use needs validation; the origin
+// may still be away. While any other lifetime lasts, no request can ask for validation: apt does so
+// for each index, under a name that holds its hash as well.
 func (f Freshness) Override(lifetime time.Duration) Freshness {
 	f.lifetime, f.noCache, f.strict, f.initialAge = lifetime, false, false, 0
 	f.settled = lifetime > 0
@@ -124,7 +130,8 @@ func (f Freshness) Override(lifetime time.Duration) Freshness {
 	return f
 }
 
-// Useful reports whether a stored response can ever spare something: it is fresh for a while, or can be validated.
+// Useful reports whether a stored response can ever spare something: it is fresh for a while, or
+// can be validated.
 func (f Freshness) Useful(h http.Header) bool {
 	return !f.noCache && f.lifetime > f.initialAge || h.Get("Etag") != "" || h.Get("Last-Modified") != ""
 }

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// settled is how long before the response its last change must have been for the time to be a strong validator
-// (RFC 9110, 8.8.2.2).
+// settled is the least time between the last change and the response for the change to be a strong
+// validator (RFC 9110, 8.8.2.2): within one second a file can change twice.
 const settled = time.Minute
 
-// StrongValidator returns what If-Range can name: a strong entity tag, or a time of the last change that is strong. Empty
-// means that parts of the response cannot be put together.
+// StrongValidator returns what If-Range can name: a strong entity tag, or a time of the last change
+// that is strong. Empty means that parts of the response cannot be put together.
 func StrongValidator(h http.Header) string {
 	if etag := h.Get("Etag"); etag != "" {
 		if strings.HasPrefix(etag, `"`) {
@@ -29,7 +29,8 @@ func StrongValidator(h http.Header) string {
 	return modified
 }
 
-// SameStrongly reports whether two responses have the same strong validator, so that their parts belong together (3.4).
+// SameStrongly reports whether two responses have the same strong validator, so that their parts
+// belong together (3.4).
 func SameStrongly(a, b http.Header) bool {
 	v := StrongValidator(a)
 	if v == "" {
@@ -41,8 +42,8 @@ func SameStrongly(a, b http.Header) bool {
 	return b.Get("Etag") == "" && b.Get("Last-Modified") == v
 }
 
-// ContentRange reads the field of a response with one part (RFC 9110, 14.4): first and last byte and the whole size, which
-// has to be known.
+// ContentRange reads the field of a response with one part (RFC 9110, 14.4): first and last byte
+// and the whole size, which has to be known.
 func ContentRange(field string) (first, last, total int64, ok bool) {
 	rest, ok1 := strings.CutPrefix(field, "bytes ")
 	positions, size, ok2 := strings.Cut(rest, "/")

@@ -11,7 +11,8 @@ type Range struct {
 	Last  int64 // inclusive; -1: to the end
 }
 
-// ParseRange reads a Range field of one byte range. Other fields may be ignored by whom they do not suit (RFC 9110, 14.2).
+// ParseRange reads a Range field of one byte range. Other fields may be ignored by whom they do not
+// suit (RFC 9110, 14.2).
 func ParseRange(field string) (r Range, ok bool) {
 	set, ok := strings.CutPrefix(field, "bytes=")
 	first, last, dash := strings.Cut(strings.TrimSpace(set), "-")

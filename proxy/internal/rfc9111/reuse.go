@@ -49,8 +49,9 @@ func (f Freshness) Reuse(request Directives, now time.Time) Verdict {
 	return Validate
 }
 
-// DespiteError reports whether the response may be used stale since the origin failed: unreachable, or answering with a
-// server error. Without stale-if-error only an unreachable origin excuses (4.2.4), and strict responses are never excused.
+// DespiteError reports whether the response may be used stale since the origin failed: unreachable,
+// or answering with a server error. Without stale-if-error only an unreachable origin excuses
+// (4.2.4), and strict responses are never excused.
 func (f Freshness) DespiteError(request Directives, unreachable bool, now time.Time) bool {
 	if f.noCache || f.strict || request.Has("no-cache") {
 		return false
@@ -61,7 +62,8 @@ func (f Freshness) DespiteError(request Directives, unreachable bool, now time.T
 	return f.Age(now)-f.lifetime < f.ifError
 }
 
-// RequestDirectives are those of a request. Without the field, Pragma: no-cache stands for it (5.4).
+// RequestDirectives returns the directives of a request. Without the field, Pragma: no-cache counts
+// as one (5.4).
 func RequestDirectives(h http.Header) Directives {
 	d := ParseDirectives(h)
 	if d == nil && h.Get("Pragma") == "no-cache" {

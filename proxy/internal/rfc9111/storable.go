@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Storable reports whether a shared cache may keep the response to a GET with this header (3). Partial and conditional
-// responses are not kept.
+// Storable reports whether a shared cache may keep the response to a GET with this header (3).
+// Partial and conditional responses are not kept.
 func Storable(request http.Header, r Response) bool {
 	cc, _ := r.directives()
 	switch {
@@ -36,7 +36,8 @@ func understood(status int) bool {
 
 func variesOnEverything(h http.Header) bool { return slices.Contains(VaryNames(h), "*") }
 
-// VaryNames are the canonical names of the request fields that selected a response, sorted, each once (4.1).
+// VaryNames are the canonical names of the request fields that selected a response, sorted, each
+// once (4.1).
 func VaryNames(h http.Header) []string {
 	var names []string
 	for _, line := range h["Vary"] {
@@ -50,7 +51,8 @@ func VaryNames(h http.Header) []string {
 	return slices.Compact(names)
 }
 
-// VaryValue is a request field in the form in which two requests are compared: lines joined, white space around commas gone.
+// VaryValue is a request field in the form in which two requests are compared: lines joined, white
+// space around commas gone.
 func VaryValue(request http.Header, name string) string {
 	lines := request[name]
 	if len(lines) == 0 {

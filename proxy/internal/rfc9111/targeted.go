@@ -2,8 +2,9 @@ package rfc9111
 
 import "strings"
 
-// dictionary reports whether a field is a structured dictionary, as far as directives need it: keys in lower case, and values
-// that are absent, integers, tokens or strings (RFC 8941, 3.2). Of a field that is none, RFC 9213 lets nothing count.
+// dictionary reports whether a field is a structured dictionary, as far as directives need it: keys
+// in lower case, and values that are absent, integers, tokens or strings (RFC 8941, 3.2). Of a
+// field that is none, RFC 9213 lets nothing count.
 func dictionary(lines []string) bool {
 	list := strings.Join(lines, ",")
 	for list != "" {
