@@ -13,17 +13,16 @@ import (
 // Watch reports what is on the wire. Here the wire is one in memory; without Open it is the host's.
 func Example() {
 	segment := discoverytest.NewSegment()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	printer := discovery.MAC{2, 0, 0, 0, 0, 7}
-	go func() {
-		for ctx.Err() == nil {
-			segment.Send(discoverytest.ARP(printer, netip.MustParseAddr("192.0.2.7"), discovery.MAC{}, netip.MustParseAddr("192.0.2.1"), false))
-			time.Sleep(time.Millisecond)
-		}
-	}()
+	open := func(name string) (discovery.Conn, error) {
+		conn := segment.Port(discovery.Interface{Name: name})
+		printer := discovery.MAC{2, 0, 0, 0, 0, 7}
+		segment.Send(discoverytest.ARP(printer, netip.MustParseAddr("192.0.2.7"), discovery.MAC{}, netip.MustParseAddr("192.0.2.1"), false))
+		return conn, nil // the frame waits in the port until the watch reads it
+	}
 	err := discovery.Watch(ctx, discovery.Config{
-		Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Interface{}),
+		Interfaces: []string{"eth0"}, Open: open,
 		Sink: func(e discovery.Event) {
 			fmt.Println(e.Kind, e.Device.Interface, e.Device.Addr, e.Device.MAC)
 			cancel()

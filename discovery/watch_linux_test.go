@@ -2,10 +2,12 @@ package discovery_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,22 +38,37 @@ func newWire(t *testing.T, cfg discovery.Config) *wire {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	cfg.Sink = func(e discovery.Event) { w.events <- e }
-	ready := make(chan struct{})
+	opened := make(chan struct{})
+	cfg.Log = slog.New(slog.NewTextHandler(&onLine{"started watching interface", sync.OnceFunc(func() { close(opened) })}, nil))
 	go func() {
-		done <- w.rack.Do(func() error {
-			close(ready)
-			return discovery.Watch(ctx, cfg)
-		})
+		done <- w.rack.Do(func() error { return discovery.Watch(ctx, cfg) })
 	}()
-	<-ready
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
-	time.Sleep(200 * time.Millisecond) // until the sockets are open
+	select {
+	case <-opened:
+	case err := <-done:
+		done <- err
+		t.Fatal(err)
+	}
 	return w
+}
+
+// onLine calls seen for each line of a log that has a text.
+type onLine struct {
+	text string
+	seen func()
+}
+
+func (l *onLine) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), l.text) {
+		l.seen()
+	}
+	return len(b), nil
 }
 
 func (w *wire) plug(ns *netlab.NS, name string) {

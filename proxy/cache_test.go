@@ -255,13 +255,10 @@ func TestStaleWhileRevalidate(t *testing.T) {
 	if _, body := b.do(t, "GET", "/a"); body != "1" {
 		t.Errorf("the client waited for %q", body)
 	}
-	for range 100 {
-		if _, body := b.do(t, "GET", "/a"); body != "1" {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Error("the refresh did not come")
+	eventually(t, "the refreshed response is served", func() bool {
+		_, body := b.do(t, "GET", "/a")
+		return body != "1"
+	})
 }
 
 func TestRoutes(t *testing.T) {
@@ -376,12 +373,19 @@ func TestLeaderGoesAway(t *testing.T) {
 	r, _ := http.NewRequestWithContext(ctx, "GET", b.origin.URL+"/a", nil)
 	go b.client.Do(r)
 	<-asked
-	answer := make(chan string)
+	answer, sent := make(chan string), make(chan struct{})
+	follower := announced(t.Context(), t, b.origin.URL+"/a", func() { close(sent) })
 	go func() {
-		_, body := b.do(t, "GET", "/a")
-		answer <- body
+		resp, err := b.client.Do(follower)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		answer <- string(body)
 	}()
-	time.Sleep(20 * time.Millisecond) // let it join; without that the test proves less but does not fail
+	<-sent
 	leave()
 	<-asked
 	close(gate)

@@ -23,10 +23,11 @@ func TestACrowd(t *testing.T) {
 		size = int64(n) << 20
 	}
 	var first atomic.Int64
+	var asked sync.WaitGroup
 	piece := make([]byte, 1<<20)
 	begun := make(chan struct{})
 	b := setUp(t, proxy.CacheConfig{Limit: 1 << 34}, func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(300 * time.Millisecond) // until all of them have asked
+		asked.Wait() // all of them have sent their request
 		w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Write(piece[:1000])
@@ -39,10 +40,11 @@ func TestACrowd(t *testing.T) {
 	})
 	lag, took := make([]time.Duration, clients), make([]time.Duration, clients)
 	var began, done sync.WaitGroup
+	asked.Add(clients)
 	for i := range clients {
 		began.Add(1)
 		done.Go(func() {
-			resp, err := b.client.Get(b.origin.URL + "/pool/x.deb")
+			resp, err := b.client.Do(announced(t.Context(), t, b.origin.URL+"/pool/x.deb", asked.Done))
 			if err != nil {
 				t.Error(err)
 				began.Done()

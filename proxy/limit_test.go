@@ -71,14 +71,10 @@ func TestSlowConnectionsEnd(t *testing.T) {
 	for range 20 {
 		connect(t, net.IPv4(127, 0, 0, 1), at, slowHeader)
 	}
-	for range 1000 {
+	eventually(t, "slow connections end", func() bool {
 		conn := connect(t, net.IPv4(127, 0, 0, 1), at, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		defer conn.Close()
 		_, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		conn.Close()
-		if err == nil {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Error("slow connections do not end")
+		return err == nil
+	})
 }

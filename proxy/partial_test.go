@@ -131,13 +131,7 @@ const copySlack = 1 << 20
 
 func waitForObject(t *testing.T, b *bench) {
 	t.Helper()
-	for range 500 {
-		if b.cache.Stats().Objects > 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("nothing was kept")
+	eventually(t, "an object is kept", func() bool { return b.cache.Stats().Objects > 0 })
 }
 
 // Ranges are kept apart, joined, and answered from as long as they reach.
@@ -177,13 +171,7 @@ func TestRangesAreKeptApart(t *testing.T) {
 // settle waits until no body comes in any more.
 func (b *bench) settle(t *testing.T) {
 	t.Helper()
-	for range 500 {
-		if b.cache.Idle() {
-			return
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	t.Fatal("a body still comes in")
+	eventually(t, "all bodies have arrived", b.cache.Idle)
 }
 
 // A file that changed is never joined to parts of what it was.

@@ -46,14 +46,8 @@ func TestStats(t *testing.T) {
 // counted returns the statistics after that many requests. The last may be counted a moment after its answer.
 func counted(t *testing.T, p *proxy.Proxy, requests uint64) proxy.Stats {
 	t.Helper()
-	for range 500 {
-		if s := p.Stats(); s.Requests >= requests {
-			return s
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	t.Fatalf("%+v", p.Stats())
-	return proxy.Stats{}
+	eventually(t, fmt.Sprint(requests, " requests are counted"), func() bool { return p.Stats().Requests >= requests })
+	return p.Stats()
 }
 
 func TestAccessLogs(t *testing.T) {
