@@ -72,6 +72,7 @@ func Sweep(ctx context.Context, cfg SweepConfig) (SweepProgress, error) {
 	if err := s.plan(); err != nil {
 		return SweepProgress{}, err
 	}
+	// Ends the receiver, which waits in the Conn.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	received := make(chan error, 1)
@@ -118,6 +119,7 @@ func (s *sweep) plan() error {
 		if p.Addr().Is4() && !small {
 			return fmt.Errorf("discovery: %s has more than %d addresses; sweep a part of it", p, MaxSweep)
 		}
+		// In IPv6 a group reaches all devices, however large the prefix.
 		if !p.Addr().Is4() {
 			s.multicast(link, source)
 		}
@@ -187,6 +189,7 @@ func (s *sweep) ask(ctx context.Context) error {
 				s.count()
 				continue
 			}
+			// Times are from the start, so that a slow Send does not lower the rate.
 			if err := sleep(ctx, time.Until(start.Add(time.Duration(sent)*interval))); err != nil {
 				return err
 			}
@@ -274,6 +277,7 @@ func (s *sweep) receive(ctx context.Context) error {
 	for {
 		err := s.cfg.Conn.Receive(func(frame []byte, vid uint16) {
 			f, err := ParseFrame(frame, vid)
+			// Tagged frames show devices of other networks.
 			if err != nil || f.VID != 0 {
 				return // on another link: nothing was asked there
 			}

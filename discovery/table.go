@@ -148,6 +148,7 @@ func (t *Table) SetIgnore(ig Ignore) {
 func (t *Table) See(ifname string, s Observation, now time.Time) (Event, bool) {
 	t.lock()
 	defer t.mu.Unlock()
+	// First of all, so that an ignored device costs neither memory nor a report.
 	if t.cfg.Ignore.Match(s.MAC, s.Addr) {
 		t.stats.Ignored++
 		return Event{}, false
@@ -182,9 +183,11 @@ func (t *Table) See(ifname string, s Observation, now time.Time) (Event, bool) {
 // update takes in an observation of the entry's device and decides what to report.
 func (t *Table) update(e *entry, s Observation, now time.Time) (Event, bool) {
 	at := now.UnixNano()
+	// The clock may be set back between two frames.
 	e.last = max(e.last, at)
 	e.count++
 	e.sources |= s.Source
+	// A source with a short life does not shorten what another one vouched for.
 	e.expires = max(e.expires, at+int64(t.cfg.ttl(s)))
 	changed := false
 	if s.Info != nil {
@@ -193,6 +196,7 @@ func (t *Table) update(e *entry, s Observation, now time.Time) (Event, bool) {
 		}
 		changed = e.info.merge(s.Info)
 	}
+	// A second apart: a flood sends each made-up sender once.
 	if !e.stayed && at-e.first >= int64(established) {
 		t.fresh.remove(&t.entries, e)
 		e.stayed = true
@@ -224,6 +228,7 @@ func (t *Table) afford(e *entry, kind Kind, at int64) bool {
 	case e.stayed:
 		class, rate = classStayed, stayedShare*rate
 	}
+	// No device overtakes the ones that wait.
 	inLine := class == classStayed && kind == New && len(t.waiting) > 0
 	if !inLine && t.budgets[class].take(rate, at) {
 		return true
@@ -273,7 +278,9 @@ func (t *Table) judge(e *entry, at int64, changed bool) (Kind, MAC) {
 	switch {
 	case e.reported == 0 && e.stayed:
 		return New, MAC{}
+	// Both have spoken within the window: neither has moved.
 	case other != nil && e.count > 1 && at-other.last < int64(conflictWindow):
+		// A conflict may last for hours: it is reported once in each interval.
 		if at-e.quarrelled < int64(t.cfg.Refresh) && e.quarrelled != 0 {
 			return "", MAC{}
 		}
@@ -321,6 +328,7 @@ func (t *Table) Tick(now time.Time) []Event {
 		}
 	}
 	t.mu.Unlock()
+	// A map has no order, and reports should have one.
 	slices.SortFunc(due, func(a, b pending) int { return cmp.Or(a.due.Compare(b.due), a.s.Addr.Compare(b.s.Addr)) })
 	for _, w := range due {
 		w.s.Tentative = false
@@ -345,6 +353,7 @@ func (t *Table) expire(at int64) (events []Event) {
 func (t *Table) wait(p place, ifname string, s Observation, now time.Time) {
 	if other, asked := t.tentative[p]; asked && other.s.MAC != s.MAC {
 		delete(t.tentative, p) // two devices ask: neither gets it
+		// A flood of questions leaves no memory behind.
 	} else if !asked && len(t.tentative) < maxTentative {
 		t.tentative[p] = pending{s, ifname, now.Add(tentativeTime)}
 	}

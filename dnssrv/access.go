@@ -94,6 +94,7 @@ func (s *Server) SetAccess(a Access) error {
 		p.update = append(p.update, rule)
 	}
 	old := s.policy.Swap(p)
+	// A secondary that asked too early was refused, and would not ask again for hours.
 	s.greet(old, p)
 	return nil
 }
@@ -109,6 +110,7 @@ func (p *policy) zone(z ZoneAccess) (out zonePolicy, err error) {
 		}
 		out.transferKeys[dns.CanonicalName(name)] = true
 	}
+	// Without a port a NOTIFY would never arrive, and nothing would report it.
 	for _, target := range z.Notify {
 		if !target.IsValid() || target.Port() == 0 {
 			return out, fmt.Errorf("dnssrv: secondary %q needs an address and a port", target)
@@ -151,6 +153,7 @@ func (p *policy) notify(zone string) []netip.AddrPort {
 
 // updates reports whether the key's holder may change anything in a zone.
 func (p *policy) updates(key, zone string) bool {
+	// An address is no proof of who sends a datagram, so that updates always take a key.
 	return key != "" && slices.ContainsFunc(p.update, func(r updateRule) bool { return r.key == key && r.zone == zone })
 }
 

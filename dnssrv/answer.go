@@ -20,6 +20,7 @@ func (d *data) answer(m *dns.Msg) bool {
 		return false
 	}
 	m.Authoritative = true
+	// The chain ends after maxChain steps, since a zone may have a loop of aliases.
 	for range maxChain {
 		target := d.step(m, z, name, q.Qtype)
 		if target == "" {
@@ -54,6 +55,7 @@ func (d *data) step(m *dns.Msg, z *zoneData, name string, qtype uint16) (target 
 		m.Authoritative = len(m.Answer) > 0
 		return ""
 	}
+	// Only a DS question gets here: zoneFor sent it to the parent.
 	if child := d.zones[name]; child != nil && child != z {
 		d.delegationSigner(m, z, child)
 		return ""
@@ -66,12 +68,14 @@ func (d *data) step(m *dns.Msg, z *zoneData, name string, qtype uint16) (target 
 		}
 		exists = true
 	}
+	// A range makes names exist without nodes; wildcards do not cover them (RFC 4592 section 2.2).
 	if !exists {
 		if z.synthesise(m, name, qtype) {
 			return ""
 		}
 		wild, encloser := z.wildcard(name)
 		if wild == nil {
+			// Below an asterisk without records the name exists, without data.
 			if !encloser {
 				m.Rcode = dns.RcodeNameError
 			}
@@ -104,6 +108,7 @@ func (d *data) fromNode(m *dns.Msg, z *zoneData, n *node, name string, qtype uin
 		m.Answer = append(m.Answer, &dns.HINFO{Hdr: header(name, dns.TypeHINFO, z.ttl), Cpu: "RFC8482"})
 		return ""
 	}
+	// Data of the type comes before an alias: a question for CNAME is answered here too.
 	if set := n.get(qtype); set != nil {
 		m.Answer = append(m.Answer, set.owned(name, z.ttl)...)
 		return ""
@@ -141,6 +146,7 @@ func (z *zoneData) delegation(name string, qtype uint16) *parsed {
 		if owner == z.name {
 			break
 		}
+		// Only names strictly above are cuts for a DS question.
 		if qtype == dns.TypeDS && off == 0 {
 			continue
 		}
@@ -170,6 +176,7 @@ func (z *zoneData) wildcard(name string) (wild *node, exists bool) {
 // owned returns the records with the given owner and, if they have no TTL of their own, the zone's.
 // They are copied only where something differs.
 func (p *parsed) owned(name string, ttl uint32) []dns.RR {
+	// The common case shares the stored records; a wildcard needs its own.
 	if p.ttl != 0 && strings.EqualFold(name, p.name) {
 		return p.records
 	}

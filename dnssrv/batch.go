@@ -34,6 +34,7 @@ func (s *Server) serveBatches(conn *net.UDPConn, l *later) error {
 	if is6 {
 		b = ipv6.NewPacketConn(conn)
 	}
+	// The kernel would choose the source by the route, and the client drop the answer.
 	if local.IP.IsUnspecified() {
 		oob = oobSize
 		if err := requestDestination(conn, is6); err != nil {
@@ -89,6 +90,7 @@ func (l *batchLoop) run() error {
 	for {
 		n, err := l.batch.ReadBatch(l.in, 0)
 		if err != nil {
+			// A signal, or a client that closed its port: neither is the end of the socket.
 			if errors.Is(err, syscall.EINTR) || errors.Is(err, syscall.ECONNREFUSED) {
 				continue
 			}

@@ -57,22 +57,22 @@ func appendKey(b []byte, qtype uint16, do, cd bool) []byte {
 // A cache keeps answers until memory is short. Of those that were not used since the last round it
 // drops the oldest.
 type cache struct {
-	mu      sync.RWMutex // guards following
-	entries map[string]*list.Element
-	order   list.List // of *entry
-	bytes   int
-	flights map[string]*flight
+	mu       sync.RWMutex // guards following
+	entries  map[string]*list.Element
+	order    list.List // of *entry
+	bytes    int
+	inFlight map[string]*pendingQuestion
 }
 
-// A flight is a question that is being asked.
-type flight struct {
+// A pendingQuestion is a question on its way to an upstream.
+type pendingQuestion struct {
 	done  chan struct{} // closed when entry and err are set
 	entry *entry
 	err   error
 }
 
 func newCache() *cache {
-	return &cache{entries: map[string]*list.Element{}, flights: map[string]*flight{}}
+	return &cache{entries: map[string]*list.Element{}, inFlight: map[string]*pendingQuestion{}}
 }
 
 // get returns the answer to a question, fresh or stale, nil when there is none.
@@ -84,9 +84,11 @@ func (c *cache) get(key []byte) *entry {
 		return nil
 	}
 	e := at.Value.(*entry)
+	// A load before the store keeps popular entries from moving their cache line between cores.
 	if !e.used.Load() {
 		e.used.Store(true)
 	}
+	// Older ones are dropped when memory is short, not here: a reader holds no lock.
 	if time.Since(e.stored) > e.ttl+maxStale {
 		return nil
 	}
@@ -103,6 +105,7 @@ func (c *cache) put(e *entry) {
 	c.bytes += e.size()
 	for c.bytes > maxCacheBytes {
 		last := c.order.Back()
+		// Second chance: an entry used since the last round stays for another one.
 		if le := last.Value.(*entry); le.used.Swap(false) {
 			c.order.MoveToFront(last)
 			continue
@@ -136,7 +139,7 @@ func (c *cache) failure(k key) *entry {
 func (c *cache) once(ctx context.Context, k key, ask func() (*entry, error)) (*entry, error) {
 	id := string(k.bytes())
 	c.mu.Lock()
-	if f := c.flights[id]; f != nil {
+	if f := c.inFlight[id]; f != nil {
 		c.mu.Unlock()
 		select {
 		case <-f.done:
@@ -145,12 +148,13 @@ func (c *cache) once(ctx context.Context, k key, ask func() (*entry, error)) (*e
 			return nil, ctx.Err()
 		}
 	}
-	f := &flight{done: make(chan struct{}), err: errors.New("dnssrv: the question was given up")}
-	c.flights[id] = f
+	// The error is what the waiters get if ask panics.
+	f := &pendingQuestion{done: make(chan struct{}), err: errors.New("dnssrv: the question was given up")}
+	c.inFlight[id] = f
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
-		delete(c.flights, id)
+		delete(c.inFlight, id)
 		c.mu.Unlock()
 		close(f.done)
 	}()
@@ -189,6 +193,7 @@ func (e *entry) wantsRefresh(age time.Duration) bool {
 func newEntry(k key, answer *dns.Msg) (*entry, error) {
 	m := &dns.Msg{Compress: true, Question: []dns.Question{{Name: k.name, Qtype: k.qtype, Qclass: dns.ClassINET}}}
 	m.Answer, m.Ns = answer.Answer, answer.Ns
+	// The OPT record belongs to one hop (RFC 6891 section 6.1.1).
 	m.Extra = slices.DeleteFunc(slices.Clone(answer.Extra), func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT })
 	for _, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
 		for _, rr := range section { // RFC 8767 section 4
@@ -200,6 +205,7 @@ func newEntry(k key, answer *dns.Msg) (*entry, error) {
 		return nil, err
 	}
 	end, _ := skipName(wire, headerSize)
+	// Type and class
 	end += 4
 	e := &entry{
 		key: string(k.bytes()), question: wire[headerSize:end], body: wire[end:], rcode: byte(answer.Rcode & 0xF), ad: answer.AuthenticatedData,
@@ -212,6 +218,7 @@ func newEntry(k key, answer *dns.Msg) (*entry, error) {
 // lifetime returns the time for which an answer may be kept: its least TTL, or for denials the TTL
 // of RFC 2308 section 5.
 func lifetime(m *dns.Msg, rcode int) time.Duration {
+	// Other codes say something about the server and not about the name.
 	if rcode != dns.RcodeSuccess && rcode != dns.RcodeNameError {
 		return 0
 	}
@@ -219,6 +226,7 @@ func lifetime(m *dns.Msg, rcode int) time.Duration {
 	for _, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
 		for _, rr := range section {
 			least = min(least, time.Duration(rr.Header().Ttl)*time.Second)
+			// The first SOA record counts: it is the one of the zone that denies.
 			if soa, ok := rr.(*dns.SOA); ok && denial {
 				least, most, denial = min(least, time.Duration(soa.Minttl)*time.Second), maxDenial, false
 			}
@@ -256,6 +264,7 @@ func ttlOffsets(b []byte, n int) ([]uint16, error) {
 		if at, err = skipName(b, at); err != nil || at+10 > len(b) {
 			return nil, errShort
 		}
+		// After type and class
 		out = append(out, uint16(at+4))
 		at += 10 + int(binary.BigEndian.Uint16(b[at+8:]))
 	}
@@ -269,6 +278,7 @@ func (e *entry) append(out []byte, age time.Duration) []byte {
 	out = append(out, e.body...)
 	for _, off := range e.ttls {
 		ttl := out[at+int(off):]
+		// A stale answer gets a short TTL, so that clients ask again soon (RFC 8767 section 4).
 		left := uint32(staleTTL / time.Second)
 		if age < e.ttl {
 			left = binary.BigEndian.Uint32(ttl) - uint32(age/time.Second)
@@ -288,6 +298,7 @@ func (e *entry) reply(m *dns.Msg) error {
 		return nil
 	}
 	wire := make([]byte, headerSize, headerSize+len(e.question)+len(e.body))
+	// One question
 	wire[5] = 1
 	wire = e.append(append(wire, e.question...), time.Since(e.stored))
 	var answer dns.Msg

@@ -37,6 +37,7 @@ func (s *cookieSecret) make(client netip.Addr, cookie []byte, at time.Time) []by
 	mac := hmac.New(sha256.New, s[:])
 	mac.Write(cookie[:clientCookie])
 	mac.Write(out)
+	// The address is in the hash: a cookie proves that its sender receives there.
 	mac.Write(client.AsSlice())
 	return mac.Sum(out)[:serverCookie]
 }
@@ -47,9 +48,11 @@ func (s *cookieSecret) valid(client netip.Addr, cookie []byte) bool {
 		return false
 	}
 	at := time.Unix(int64(binary.BigEndian.Uint32(cookie[clientCookie+4:])), 0)
+	// A stolen cookie is of no use after an hour (RFC 9018 section 4.3).
 	if age := time.Since(at); age > cookieAge || age < -cookieAhead {
 		return false
 	}
+	// In constant time, since a client can try
 	return hmac.Equal(cookie[clientCookie:], s.make(client, cookie, at))
 }
 

@@ -85,6 +85,7 @@ func (d *data) zoneOf(name string) *zoneData {
 // (RFC 4035 section 3.1.4.1).
 func (d *data) zoneFor(name string, qtype uint16) *zoneData {
 	z := d.zoneOf(name)
+	// Both zones may be here: the question decides which of them answers.
 	if qtype == dns.TypeDS && z != nil && z.name == name {
 		if parent := d.parent(z); parent != nil {
 			return parent

@@ -76,6 +76,7 @@ func (s *Server) updateThere(ctx context.Context, q *dns.Msg, in []byte, key str
 	if err != nil {
 		return dns.RcodeServerFailure, err
 	}
+	// The keeper's records arrive by another way; users of nsupdate look at once.
 	for end := time.Now().Add(updateShown); rcode == dns.RcodeSuccess && !s.shows(sets) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
@@ -375,6 +376,7 @@ func inZone(rr dns.RR) dns.RR {
 	rr = dns.Copy(rr)
 	h := rr.Header()
 	h.Name, h.Class = dns.CanonicalName(h.Name), dns.ClassINET
+	// Such a TTL counts as zero, and not as the largest one.
 	if h.Ttl > math.MaxInt32 {
 		h.Ttl = 0
 	}

@@ -27,6 +27,7 @@ func (j *ixfrJournal) add(d *delta) {
 	j.size += d.size()
 	for j.size > maxJournal {
 		j.size -= j.steps[0].size()
+		// Else the array would keep the records
 		j.steps[0] = nil
 		j.steps = j.steps[1:]
 	}
@@ -53,6 +54,7 @@ func (z *zoneData) advance(d *delta) {
 	soa.Serial = z.serial
 	z.soa, d.to = &soa, &soa
 	z.encodeDenial()
+	// Secondaries then get the whole zone.
 	if d.restart || d.size() > maxJournal {
 		z.journal = ixfrJournal{}
 		return

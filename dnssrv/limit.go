@@ -40,13 +40,17 @@ const (
 func (l *limiter) judge(client netip.Addr, rcode int) verdict {
 	var id [17]byte
 	a := client.As16()
+	// A /24 and a /56: an attacker of one network can use all addresses of it.
 	if client.Is4() {
 		copy(id[:], a[12:15])
 	} else {
 		copy(id[:], a[:7])
 	}
+	// Errors have a budget of their own, so that a flood of wrong names does not stop right
+	// answers.
 	id[16] = byte(rcode)
 	at := &l.buckets[maphash.Bytes(l.seed, id[:])%uint64(len(l.buckets))]
+	// Zero is the second of an empty bucket.
 	second := uint64(time.Since(l.start)/time.Second) + 1
 	var count uint64
 	for {
@@ -55,6 +59,7 @@ func (l *limiter) judge(client netip.Addr, rcode int) verdict {
 		if old>>32 != second {
 			count = 1
 		}
+		// One word holds second and count, so that counting takes no lock.
 		if at.CompareAndSwap(old, second<<32|count) {
 			break
 		}
@@ -76,6 +81,7 @@ func (l *limiter) pass(client netip.Addr, m *dns.Msg) bool {
 
 // slip is sent in place of an answer that did not pass: nil for half of them.
 func (l *limiter) slip(m *dns.Msg) *dns.Msg {
+	// The client's random ID stands for a coin: half of the answers are dropped.
 	if m.Id%2 == 0 {
 		return nil
 	}
@@ -89,6 +95,7 @@ func (l *limiter) limit(out []byte, end int, client netip.Addr) int {
 	switch l.judge(client, int(out[3]&0xF)) {
 	case truncate:
 		out[2] |= 0x02
+		// No records: only the question goes back, so that nothing is amplified.
 		binary.BigEndian.PutUint32(out[6:], 0)
 		binary.BigEndian.PutUint16(out[10:], 0)
 		return end

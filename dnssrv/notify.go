@@ -52,6 +52,7 @@ func (n *notices) add(zone string, target netip.AddrPort) {
 	n.pending[target][zone] = true
 	n.mu.Unlock()
 	select {
+	// One token is enough: the sender takes all that is pending.
 	case n.wake <- struct{}{}:
 	default:
 	}
@@ -109,6 +110,7 @@ func (s *Server) sendAll(ctx context.Context, target netip.AddrPort) {
 				if ctx.Err() == nil {
 					s.log.Warn("secondary did not acknowledge NOTIFY", "zone", zone, "secondary", target, "err", err)
 				}
+				// Its refresh timer brings the rest.
 				break
 			}
 		}

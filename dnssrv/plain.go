@@ -23,6 +23,7 @@ func (s *Server) appendPlain(p *plain, q, out []byte, client netip.Addr) int {
 	if recursion {
 		out[3] |= 0x80
 	}
+	// No records yet; the counts are set by what is appended.
 	clear(out[6:headerSize])
 	s.mu.RLock()
 	out, found := s.data.appendPlain(p, out)
@@ -62,6 +63,7 @@ func (c *cache) appendPlain(p *plain, q, out []byte) ([]byte, finding) {
 		return out, unusual
 	}
 	age := time.Since(e.stored)
+	// A stale answer needs a try at the upstream first, and a long one TCP.
 	if age >= e.ttl || len(out)+len(e.body) > maxUDP-optSize {
 		return out, unusual
 	}
@@ -103,6 +105,7 @@ func (d *data) appendPlain(p *plain, out []byte) ([]byte, finding) {
 			return out, elsewhere
 		}
 	}
+	// Referrals carry glue, and signed answers proofs.
 	if z.cuts > 0 && z.below(name, apex) || z.signer != nil && (p.do || apex == 0) {
 		return out, unusual
 	}
@@ -168,6 +171,7 @@ func (z *zoneData) denies(name []byte, apex int) bool {
 		if at < apex && z.nodes[string(name[at:])] == nil {
 			continue
 		}
+		// The label before has at least one octet and a dot: enough room for "*.".
 		wild := name[at-2:]
 		wild[0] = '*'
 		return z.nodes[string(wild)] == nil

@@ -66,10 +66,12 @@ func madeUpLabel(a netip.Addr) string {
 // addrOfLabel is the opposite of madeUpLabel.
 func addrOfLabel(label string) (netip.Addr, bool) {
 	sep := "."
+	// The long form has seven separators; a short one such as "--1" would be ambiguous.
 	if strings.Count(label, "-") == 7 {
 		sep = ":"
 	}
 	a, err := netip.ParseAddr(strings.ReplaceAll(label, "-", sep))
+	// Each address has one name: 10-0-3-07 and other spellings do not exist.
 	return a, err == nil && madeUpLabel(a) == label
 }
 
@@ -111,6 +113,7 @@ func (z *zoneData) ofRange(name string) (rr dns.RR, exists bool) {
 	if !ok || r.Domain == z.name {
 		return nil, false
 	}
+	// A name above the addresses exists without records: NODATA, not NXDOMAIN (RFC 8020).
 	if !prefix.IsSingleIP() {
 		return nil, true
 	}
@@ -143,10 +146,12 @@ func parseReverseLabels(labels []string, addr []byte, unit, base int) (netip.Pre
 	slices.Reverse(labels)
 	for i, label := range labels {
 		v, err := strconv.ParseUint(label, base, unit)
+		// Leading zeros would give one address several reverse names.
 		if err != nil || label != strconv.FormatUint(v, base) {
 			return netip.Prefix{}, false
 		}
 		at := i * unit
+		// Nibbles fill the high half of an octet first.
 		addr[at/8] |= byte(v) << (8 - unit - at%8)
 	}
 	a, _ := netip.AddrFromSlice(addr)

@@ -23,6 +23,7 @@ func (d *data) records(z *zoneData) []dns.RR {
 			out = append(out, n.slots[i].served().owned(name, z.ttl)...)
 		}
 	}
+	// Zones of this server below it are delegations to a server that gets the transfer.
 	for _, child := range d.zones {
 		if child != z && dns.IsSubDomain(z.name, child.name) && d.parent(child) == z {
 			out = append(out, d.referral(child)...)
@@ -54,6 +55,7 @@ func (d *data) referral(child *zoneData) []dns.RR {
 		}
 	}
 	out := append(slices.Clone(servers), m.Extra...)
+	// The parent publishes the DS of a signed child by itself.
 	if child.signer != nil {
 		out = append(out, child.signer.ds)
 	}
@@ -70,6 +72,7 @@ func (z *zoneData) spelledOut() []dns.RR {
 			if r.Domain == z.name {
 				name = madeUpLabel(addr) + "." + z.name
 			}
+			// A name with records of its own is not made up.
 			if z.nodes[name] != nil || !dns.IsSubDomain(z.name, name) {
 				continue
 			}

@@ -77,6 +77,8 @@ func (s *Serials) reserve(serial uint32) error {
 	if s.bound != 0 && int32(s.bound-serial) > 0 {
 		return nil
 	}
+	// The bound on disk is ahead of every serial given out, so that a crash skips some and repeats
+	// none.
 	bound := serial + serialStep
 	if err := s.write(bound); err != nil {
 		return fmt.Errorf("dnssrv: serials: %w", err)
@@ -87,6 +89,7 @@ func (s *Serials) reserve(serial uint32) error {
 
 func (s *Serials) write(bound uint32) error {
 	text := binary.BigEndian.AppendUint32(nil, bound)
+	// A torn write must not look like a serial of long ago.
 	text = binary.BigEndian.AppendUint32(text, crc32.ChecksumIEEE(text))
 	return writeDurably(s.path, text)
 }

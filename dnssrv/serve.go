@@ -62,6 +62,7 @@ func (s *Server) serveSingly(conn net.PacketConn, l *later) error {
 			}
 		}
 		reply := func(b []byte) { _, _ = conn.WriteTo(b, from) }
+		// The copy is the goroutine's; the buffer gets the next datagram.
 		l.answer(append([]byte(nil), in[:n]...), client, p.refresh, reply)
 	}
 }
@@ -78,6 +79,7 @@ type later struct {
 // replied to. It takes over the question's memory.
 func (l *later) answer(q []byte, client netip.Addr, refresh bool, reply func([]byte)) {
 	select {
+	// Waiting here would stop the loop, and with it the answers from memory.
 	case l.slots <- struct{}{}:
 	default:
 		l.s.dropped.Add(1)
@@ -165,6 +167,7 @@ func (s *Server) handleMessage(ctx context.Context, in []byte, client netip.Addr
 func (s *Server) pack(q, m *dns.Msg, datagram bool) []byte {
 	m.Compress = true
 	if datagram {
+		// Without EDNS a client takes 512 octets (RFC 1035 section 4.2.1).
 		size := dns.MinMsgSize
 		if opt := q.IsEdns0(); opt != nil {
 			size = min(max(int(opt.UDPSize()), dns.MinMsgSize), maxUDP)
@@ -183,6 +186,7 @@ func (s *Server) pack(q, m *dns.Msg, datagram bool) []byte {
 // formatError answers a question that cannot be decoded but whose header can (RFC 1035 section
 // 4.1.1).
 func formatError(in []byte) [][]byte {
+	// Answering an answer could start two servers talking for ever.
 	if len(in) < headerSize || in[2]&0x80 != 0 {
 		return nil
 	}

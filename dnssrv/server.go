@@ -82,6 +82,7 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 	opt := q.IsEdns0()
 	if opt != nil {
 		m.SetEdns0(maxUDP, opt.Do())
+		// RFC 6891 section 6.1.3
 		if opt.Version() != 0 {
 			m.Rcode = dns.RcodeBadVers
 			return m
@@ -98,8 +99,10 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 		m.Rcode = dns.RcodeFormatError
 	case q.Opcode != dns.OpcodeQuery:
 		m.Rcode = dns.RcodeNotImplemented
+	// More than one question has no defined answer (RFC 9619).
 	case len(q.Question) != 1 || len(q.Answer) != 0 || len(q.Ns) != 0:
 		m.Rcode = dns.RcodeFormatError
+	// Transfers take several messages, so they are answered where the socket is.
 	case q.Question[0].Qclass != dns.ClassINET || isTransfer(q.Question[0].Qtype):
 		m.Rcode = dns.RcodeRefused
 	default:
@@ -129,6 +132,7 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 		m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure
 		return
 	}
+	// A client that does not ask for recursion is a server, which follows aliases itself.
 	recursive := m.RecursionAvailable && q.RecursionDesired
 	switch {
 	case !ours && recursive:

@@ -96,6 +96,7 @@ func newZoneSigner(k SigningKey, zone string) (*zoneSigner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dnssrv: zone %s: the signing key is not a P-256 key of 32 octets", zone)
 	}
+	// RFC 6605 section 4 has the two coordinates, without the octet before them.
 	point, err := private.PublicKey.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("dnssrv: zone %s: the signing key has no public part", zone)
@@ -136,12 +137,14 @@ func (s *zoneSigner) sign(set []dns.RR, now time.Time) (*dns.RRSIG, error) {
 	s.mu.Lock()
 	sig := s.signatures[id]
 	s.mu.Unlock()
+	// Caches may serve a signature for its TTL, so that half of its life must be left.
 	if sig != nil && int64(sig.Expiration)-now.Unix() > int64(signatureLife/time.Second)/2 {
 		return sig, nil
 	}
 	h := set[0].Header()
 	sig = &dns.RRSIG{
 		Hdr: header(h.Name, dns.TypeRRSIG, h.Ttl), Algorithm: s.key.Algorithm, KeyTag: s.tag, SignerName: s.key.Hdr.Name,
+		// A validator whose clock is slow would take a signature of now for one of the future.
 		Inception: uint32(now.Add(-clockSkew).Unix()), Expiration: uint32(now.Add(signatureLife).Unix()),
 	}
 	if err := sig.Sign(s.private, set); err != nil {
@@ -214,6 +217,7 @@ func (z *zoneData) prove(d *data, m *dns.Msg, name string) {
 			m.Ns = append(m.Ns, ds.owned(owner, z.ttl)...)
 			return
 		}
+		// Without DS the delegation is proven to be unsigned.
 		m.Ns = append(m.Ns, z.nsec(owner, []uint16{dns.TypeNS}))
 	case *dns.SOA:
 		types := []uint16{dns.TypeNXNAME}
@@ -221,10 +225,13 @@ func (z *zoneData) prove(d *data, m *dns.Msg, name string) {
 			types = d.typesAt(z, name, m.Question[0].Qtype)
 		}
 		proof := z.nsec(name, types)
+		// The proof is the answer itself when it was asked for.
 		if m.Question[0].Qtype == dns.TypeNSEC && m.Rcode == dns.RcodeSuccess {
 			m.Answer, m.Ns = append(m.Answer, proof), nil
 			return
 		}
+		// Compact denial answers NOERROR: the NXNAME type shows that the name does not exist (RFC
+		// 9824).
 		m.Rcode = dns.RcodeSuccess
 		m.Ns = append(m.Ns, proof)
 	}
@@ -277,6 +284,7 @@ func (d *data) signAll(records []dns.RR, end *zoneData, now time.Time) ([]dns.RR
 		if h.Rrtype != dns.TypeNSEC {
 			z = d.zoneFor(name, h.Rrtype)
 		}
+		// NS records below the apex are the child's (RFC 4035 section 2.2).
 		if z == nil || z.signer == nil || h.Rrtype == dns.TypeNS && name != z.name {
 			continue
 		}

@@ -12,6 +12,7 @@ const canBatch = true
 // enlarge asks for a receive buffer beyond the system's limit, which takes privileges, and else for
 // what may be had.
 func enlarge(conn *net.UDPConn, size int) {
+	// The first call is bounded by net.core.rmem_max; the second one, with CAP_NET_ADMIN, is not.
 	_ = conn.SetReadBuffer(size)
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -35,6 +36,7 @@ func replyFrom(oob []byte, is6 bool) []byte {
 	} else if len(oob) < at+12 {
 		return oob
 	}
+	// The interface of the question may not be the way back, where routes are asymmetric.
 	clear(oob[at : at+4])
 	return oob
 }

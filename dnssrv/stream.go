@@ -61,6 +61,7 @@ func (s *Server) stream(ctx context.Context, conn net.Conn) {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
+			// A message that deserves no answer ends the connection: its sender is no client.
 			if !w.write(s.handleMessage(ctx, in, client, false)) {
 				conn.Close()
 			}

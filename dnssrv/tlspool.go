@@ -35,6 +35,7 @@ type idleConn struct {
 
 func newTLSPool(addr netip.AddrPort, name string, roots *x509.CertPool) *tlsPool {
 	return &tlsPool{addr: addr.String(), dialer: &dns.Client{Net: "tcp-tls", TLSConfig: &tls.Config{
+		// Versions before TLS 1.2 are deprecated (RFC 8996).
 		ServerName: name, RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(sessionsTLS),
 	}}}
 }

@@ -36,6 +36,7 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 			s.log.Error("answer not encoded", "question", q.Question, "err", err)
 			return nil
 		}
+		// The signature is made again, since it covers the TC bit.
 		if datagram && len(wire) > maxUDP {
 			m.Answer, m.Ns, m.Extra, m.Truncated = nil, nil, nil, true
 			if wire, err = again.pack(m, time.Now().Unix()); err != nil {
@@ -77,6 +78,7 @@ func (s *Server) transfer(q *dns.Msg, client netip.Addr, key string, datagram bo
 	incremental := question.Qtype == dns.TypeIXFR
 	refused := []*dns.Msg{new(dns.Msg).SetRcode(q, dns.RcodeRefused)}
 	zone := dns.CanonicalName(question.Name)
+	// AXFR has no form over UDP (RFC 5936 section 4.2).
 	if !s.policy.Load().mayTransfer(zone, client, key) || datagram && !incremental {
 		return refused
 	}
@@ -107,6 +109,7 @@ func (d *data) since(z *zoneData, q *dns.Msg) []dns.RR {
 	if !ok {
 		return d.whole(z)
 	}
+	// The difference wraps: serials are compared in a circle.
 	if int32(z.serial-soa.Serial) <= 0 { // RFC 1982
 		return []dns.RR{z.soa}
 	}
@@ -144,6 +147,7 @@ func split(q *dns.Msg, records []dns.RR) []*dns.Msg {
 		m := new(dns.Msg).SetReply(q)
 		m.Authoritative = true
 		m.Answer = records[:n]
+		// Further messages need no question (RFC 5936 section 2.2.1), which saves its octets.
 		if len(out) > 0 {
 			m.Question = nil
 		}

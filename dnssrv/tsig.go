@@ -54,6 +54,7 @@ func (k Key) Check() error {
 		return fmt.Errorf("dnssrv: key %s: %q is none of hmac-sha256, hmac-sha384 and hmac-sha512", k.Name, k.Algorithm)
 	}
 	raw, err := base64.StdEncoding.DecodeString(string(k.Secret))
+	// The secret is not repeated: errors go to logs.
 	if err != nil || len(raw) < leastSecret {
 		return fmt.Errorf("dnssrv: key %s: the secret must be at least %d octets in base64", k.Name, leastSecret)
 	}
@@ -97,8 +98,11 @@ func (s *Server) verify(q *dns.Msg, in []byte) (sign signer, tsigError uint16) {
 	if !known || dns.CanonicalName(t.Algorithm) != key.algorithm()+"." {
 		return signer{}, dns.RcodeBadKey
 	}
+	// The answer's signature covers the question's, so that it answers only this one (RFC 8945
+	// section 5.3).
 	sign = signer{key: name, secret: string(key.Secret), algorithm: t.Algorithm, mac: t.MAC}
 	switch err := dns.TsigVerify(in, string(key.Secret), "", false); {
+	// The signature is right and only old: the answer may be signed, and shows the server's clock.
 	case errors.Is(err, dns.ErrTime):
 		return sign, dns.RcodeBadTime
 	case err != nil:
@@ -115,6 +119,8 @@ func (g *signer) pack(m *dns.Msg, now int64) ([]byte, error) {
 	}
 	m.SetTsig(g.key, g.algorithm, tsigFudge, now)
 	out, mac, err := dns.TsigGenerate(m, g.secret, g.mac, g.more)
+	// Each message of a transfer covers the one before, so that none can be left out (RFC 8945
+	// section 5.3.1).
 	g.mac, g.more = mac, true
 	return out, err
 }

@@ -20,6 +20,7 @@ type plan struct {
 // Every zone in which what clients see changes gets one new serial, however many of its records
 // change.
 func (s *Server) Update(c Change) error {
+	// Nothing is locked yet: parsing a large change takes longer than all else.
 	p, err := parseChange(c, s.serials.first()) // the costly part, while questions are answered
 	if err != nil {
 		return err
@@ -126,6 +127,7 @@ func (s *Server) apply(p plan) map[string]uint32 {
 		set := &p.sets[i]
 		z := s.data.zoneOf(set.name)
 		if z == nil {
+			// Removing what does not exist is no error, so that a caller may repeat a change.
 			continue // a removal in a zone that is gone
 		}
 		if before, after := z.put(set); !sameSet(before, after) {

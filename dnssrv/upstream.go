@@ -54,10 +54,12 @@ type group []*upstream
 func newGroup(servers []netip.AddrPort, tlsName string, roots *x509.CertPool, known map[upstreamKey]*upstream) (group, error) {
 	var g group
 	for _, server := range servers {
+		// The unspecified address would be this host, and a question to itself a loop.
 		if !server.IsValid() || server.Port() == 0 || server.Addr().IsUnspecified() {
 			return nil, fmt.Errorf("dnssrv: forwarder %q needs an address and a port", server)
 		}
 		key := upstreamKey{server, tlsName}
+		// The delay and the failures of a server outlive a change of the rules.
 		if known[key] == nil {
 			known[key] = &upstream{key: key}
 			if tlsName != "" {
@@ -83,11 +85,14 @@ func (g group) ask(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 				return nil, err
 			}
 			var answer *dns.Msg
+			// The wait doubles each round: a resolver that looks for long is then not asked in vain
+			// again.
 			if answer, err = u.ask(ctx, q, u.patience()<<round); err == nil {
 				return answer, nil
 			}
 			said, hope = said || !timedOut(err), hope || !u.dead()
 		}
+		// One that said something would say it again, and dead ones say nothing.
 		if round > 0 && (said || !hope) {
 			break
 		}
@@ -130,6 +135,7 @@ func (g group) ordered() group {
 	})
 	for _, u := range out[1:] {
 		u.mu.Lock()
+		// After some 90 questions a server that was passed over seems twice as fast.
 		u.delay -= u.delay / 128
 		u.mu.Unlock()
 	}
@@ -151,10 +157,12 @@ func (u *upstream) ask(ctx context.Context, q *dns.Msg, wait time.Duration) (*dn
 		u.asked, u.failed = u.asked+1, u.failed+1
 		u.mu.Unlock()
 		return nil, errUseless // says nothing about the server's health: it may be about this name only
+	// An answer to another question is a late or a forged one (RFC 5452 section 9.1).
 	case len(answer.Question) != 1 || answer.Question[0].Qtype != q.Question[0].Qtype ||
 		!strings.EqualFold(answer.Question[0].Name, q.Question[0].Name):
 		err = errors.New("dnssrv: the server answered another question")
 	}
+	// A client that gave up shows nothing about the server.
 	if ctx.Err() == nil {
 		u.note(err, time.Since(asked))
 	}
@@ -167,6 +175,7 @@ func (u *upstream) patience() time.Duration {
 	if u.delay == 0 {
 		return firstWait
 	}
+	// Four times the mean leaves room for names that the server must look for itself.
 	return min(max(4*u.delay, leastWait), mostWait)
 }
 
@@ -185,9 +194,11 @@ func (u *upstream) note(err error, took time.Duration) {
 	case err != nil:
 		u.failed++
 		u.failures = min(u.failures+1, deadAfter)
+		// The shift is bounded by deadAfter: 1, 2, 4, 8, 16 and 30 seconds.
 		u.rest = time.Now().Add(min(time.Second<<(u.failures-1), longestRest))
 		return
 	case u.delay == 0:
+		// Zero means that the server was never asked.
 		u.delay = max(took, 1)
 	default:
 		u.delay += (took - u.delay) / 4
@@ -198,6 +209,7 @@ func (u *upstream) note(err error, took time.Duration) {
 // exchange asks over UDP, and over TCP when the answer did not fit; or over TLS.
 func (u *upstream) exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	q = q.Copy()
+	// A fresh random ID, together with the random port, is what makes forging hard (RFC 5452).
 	q.Id = dns.Id()
 	if u.key.tlsName != "" {
 		return u.secure.exchange(ctx, q)

@@ -31,6 +31,7 @@ func (u *upstream) validates(ctx context.Context) bool {
 		return proven
 	}
 	q := new(dns.Msg)
+	// Resolvers have the root's SOA in their cache, so that the probe costs nothing.
 	q.SetQuestion(".", dns.TypeSOA)
 	q.AuthenticatedData = true
 	q.SetEdns0(maxUDP, true)

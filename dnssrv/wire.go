@@ -85,6 +85,7 @@ type plain struct {
 // handler then judges.
 func (p *plain) parse(q []byte) bool {
 	const queryBits = 0xFA // QR, opcode and TC of the third octet; AA is of no meaning in a question
+	// The shortest question has a root name, type and class.
 	if len(q) < headerSize+5 || q[2]&queryBits != 0 || q[3]&0x0F != 0 {
 		return false
 	}
@@ -112,6 +113,7 @@ func (p *plain) parse(q []byte) bool {
 
 // parseOPT reads an OPT record of version 0 without options (RFC 6891 section 6.1.2).
 func (p *plain) parseOPT(rr []byte) bool {
+	// An extended code, another version or options are for the general handler.
 	if rr[0] != 0 || binary.BigEndian.Uint16(rr[1:]) != dns.TypeOPT || rr[6] != 0 || rr[9] != 0 || rr[10] != 0 {
 		return false
 	}
@@ -123,6 +125,7 @@ func (p *plain) parseOPT(rr []byte) bool {
 // isPlainType reports whether a type only means data at a name, without rules of its own.
 func isPlainType(qtype uint16) bool {
 	switch qtype {
+	// The apex has them without a node, and a DS is the parent's.
 	case 0, dns.TypeNS, dns.TypeSOA, dns.TypeDS, dns.TypeOPT:
 		return false
 	}
@@ -143,6 +146,7 @@ func (p *plain) parseName(q []byte) bool {
 		if n == 0 {
 			break
 		}
+		// A pointer has the two highest bits set, so it fails here too.
 		if n > 63 || at+n >= len(q) || p.size+n+1 >= maxWireName {
 			return false
 		}

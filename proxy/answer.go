@@ -58,6 +58,7 @@ func (x *exchange) head(m *objects.Meta, fresh rfc9111.Freshness, size int64, st
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // else the server guesses one
 	}
+	// A response from the cache has an Age (RFC 9111, 5.1).
 	h["Age"] = []string{strconv.FormatInt(int64(fresh.Age(time.Now())/time.Second), 10)}
 	h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], cacheName+"; "+status)
 	delete(h, "Content-Length")

@@ -97,6 +97,7 @@ func openStore(dir string, limit int64) (*objects.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	// What the cache has already counts as free, or each restart would shrink it.
 	_, used := store.Usage()
 	store.SetLimit(min(defaultLimit, (used+spaceFor(dir))/2))
 	return store, nil
@@ -151,6 +152,7 @@ func (c *Cache) forget(key string) int {
 func (c *Cache) outdate(match func(url string) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// Their readers get the body to its end; only the store refuses it.
 	for d := range c.downloads {
 		if match(d.meta.URL) {
 			d.outdated.Store(true)

@@ -122,6 +122,7 @@ func (d *download) waitFor(ctx context.Context, at, end int64, begin func(*segme
 			}
 			return to, err
 		}
+		// The channel is taken under the lock, so that no change is missed.
 		seg, changed := d.nextSegment(at, end), d.changed
 		d.mu.Unlock()
 		if seg != nil {
@@ -143,9 +144,11 @@ func (d *download) nextSegment(at, end int64) *segment {
 	}
 	gap, _ := d.have.Gap(at, min(end, d.length))
 	for _, seg := range d.segments {
+		// A segment that is close to the byte is faster than a new request.
 		if reached := seg.at + seg.got; seg.at <= at && at < seg.end && at-reached < lateStart {
 			return nil
 		}
+		// The gap ends where another segment begins.
 		if seg.at > at {
 			gap.End = min(gap.End, seg.at)
 		}
@@ -194,6 +197,7 @@ func (d *download) received(seg *segment, n int64) (whole, note bool) {
 		return false, false
 	}
 	if d.length >= 0 && d.have.Bytes()+n >= d.length {
+		// Parts of overlapping segments count once, so that the sum is checked on a copy.
 		all := append(objects.Extents(nil), d.have...)
 		if all.Add(e); all.Bytes() == d.length {
 			d.closing = true
@@ -202,6 +206,7 @@ func (d *download) received(seg *segment, n int64) (whole, note bool) {
 	}
 	d.have.Add(e)
 	d.notify()
+	// The first note is early, since most bodies are small; later ones double up to noteEach.
 	if d.ranges && d.have.Bytes()-d.noted >= min(noteEach, max(progress, d.noted)) {
 		d.noted = d.have.Bytes()
 		return false, true
@@ -252,6 +257,7 @@ func (c *Cache) removeReader(d *download) {
 	if d.readers == 0 && !d.closing {
 		have := d.have.Bytes()
 		for _, seg := range d.segments {
+			// A body of unknown length may never end.
 			if seg.end == endless || seg.end-seg.at-seg.got > max(smallRest, have) {
 				seg.stop()
 			}

@@ -58,6 +58,7 @@ func (x *exchange) ask(old *stored) (resp *http.Response, requested time.Time, e
 	if x.release != nil {
 		x.release()
 	}
+	// The request must be able to outlive its client, whose followers need the answer.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(x.r.Context()))
 	withClient := context.AfterFunc(x.r.Context(), func() { cancel(context.Canceled) })
 	withCache := context.AfterFunc(x.cache.ctx, func() { cancel(context.Canceled) })
@@ -65,6 +66,7 @@ func (x *exchange) ask(old *stored) (resp *http.Response, requested time.Time, e
 	x.release = func() { withClient(); withCache(); cancel(nil) }
 
 	trace := &interim{}
+	// HTTP/1.0 has no informational responses (RFC 9110, 15.2).
 	if x.r.ProtoAtLeast(1, 1) && !x.background {
 		trace.w = x.w
 	}
@@ -82,6 +84,7 @@ func (x *exchange) gone() bool { return x.r.Context().Err() != nil }
 // comes.
 func (x *exchange) outgoing(ctx context.Context, old *stored) *http.Request {
 	out := x.r.Clone(ctx)
+	// A GET has no body, and the client's connection says nothing about the origin's.
 	out.RequestURI, out.Body, out.Close = "", nil, false
 	rfc9111.RemoveHopByHop(out.Header)
 	delete(out.Header, "Range")
@@ -121,6 +124,7 @@ type interim struct {
 func (i *interim) pass(code int, fields textproto.MIMEHeader) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	// 100 is between neighbors: the server has sent its own.
 	if i.w == nil || code == http.StatusContinue {
 		return nil
 	}

@@ -21,6 +21,7 @@ var (
 // the client.
 func (c *Cache) fetch(x *exchange, g *fetchGroup, old *stored) {
 	resp, requested, err := x.ask(old)
+	// A 304 whose validators match nothing stored must not freshen it (RFC 9111, 4.3.4).
 	if err == nil && resp.StatusCode == http.StatusNotModified && old != nil && !rfc9111.Answers(old.content.Header, resp.Header) {
 		resp.Body.Close() // it speaks of something else than what is stored: get it whole
 		c.store.Remove(old.object)
@@ -34,6 +35,7 @@ func (c *Cache) fetch(x *exchange, g *fetchGroup, old *stored) {
 		resp.Body.Close()
 		x.release()
 		c.validated(x, g, c.update(old, resp.Header, requested))
+	// Stale-if-error (RFC 5861, 4)
 	case resp.StatusCode >= 500 && old != nil && old.fresh.DespiteError(x.directives, false, time.Now()):
 		resp.Body.Close()
 		x.release()
@@ -50,6 +52,8 @@ func (c *Cache) fetchFailed(x *exchange, g *fetchGroup, old *stored, err error) 
 		c.finish(x.key, g)
 		return
 	}
+	// A refusal by the policy is no failure of the origin, so that stale content is no way around
+	// it.
 	if old != nil && !errors.Is(err, errForbidden) && old.fresh.DespiteError(x.directives, true, time.Now()) {
 		c.answerStale(x, g, old)
 		return
@@ -80,6 +84,7 @@ func (c *Cache) update(old *stored, notModified http.Header, requested time.Time
 	m := *old.content.Meta
 	m.Header = rfc9111.Update(m.Header, notModified)
 	m.Requested, m.Received = requested, time.Now()
+	// The object may have been evicted meanwhile; the response in hand is still good.
 	if err := c.store.Update(old.object, &m); err != nil {
 		c.log.Warn("metadata not updated", "url", m.URL, "err", err)
 	}
@@ -122,6 +127,7 @@ func (c *Cache) startDownload(x *exchange, g *fetchGroup, seg *segment, resp *ht
 		defer release()
 		c.copySegment(d, seg, resp)
 	}
+	// The client has left, or the cache is being closed: no goroutine may begin.
 	if err != nil || !x.detach() || !c.start(run) {
 		resp.Body.Close()
 		release()
@@ -144,6 +150,7 @@ func (c *Cache) openDownload(x *exchange, g *fetchGroup, m *objects.Meta, resp *
 		!delimited(resp), length > c.maxObject, c.full.on():
 		return nil
 	}
+	// -1 means that the origin did not say
 	m.Size = max(length, 0)
 	d := newDownload(g, x.key, m, fresh, length)
 	var err error
@@ -161,6 +168,7 @@ func (c *Cache) track(d *download) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.downloads[d] = struct{}{}
+	// A purge took the group off while its leader waited for the origin.
 	d.outdated.Store(d.group.shared && c.groups[d.key] != d.group)
 }
 

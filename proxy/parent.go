@@ -83,6 +83,7 @@ func (p *Proxy) isParent(address string) bool {
 }
 
 func (p *Proxy) dialParent(ctx context.Context, network, address string) (net.Conn, error) {
+	// A third of the time, so that a second and third parent are tried before the client gives up.
 	conn, err := (&net.Dialer{Timeout: dialTimeout / 3}).DialContext(ctx, network, address)
 	if err != nil && ctx.Err() == nil {
 		p.health.fail(address)
@@ -99,6 +100,7 @@ func (e *parentError) Unwrap() error { return e.err }
 
 // tryParents calls f until it does not fail for a parent that is away, at most once for each.
 func tryParents[T any](p *Proxy, f func() (T, error)) (T, error) {
+	// The last try returns its own error, whatever it is.
 	for range len(p.policy.Load().parents()) - 1 {
 		v, err := f()
 		if away := (*parentError)(nil); !errors.As(err, &away) {

@@ -13,6 +13,7 @@ import (
 func (c *Cache) fetchPart(x *exchange, g *fetchGroup) {
 	x.span = &span{field: x.r.Header.Get("Range")}
 	resp, requested, err := x.ask(nil)
+	// If-Range did not match, although the origin ignored it.
 	if err == nil && resp.StatusCode == http.StatusPartialContent && !rfc9111.RangeApplies(x.r.Header, resp.Header) {
 		resp.Body.Close() // the client has a part of something else, so it gets the whole
 		x.span = nil
@@ -47,6 +48,7 @@ func (c *Cache) openPart(x *exchange, g *fetchGroup, resp *http.Response, reques
 	whole.Status, whole.Header, whole.Size = http.StatusOK, wholeHeader(m.Header, total), total
 	r, _ := rfc9111.ParseRange(x.r.Header.Get("Range"))
 	start, length, fits := r.In(total)
+	// Only what Content-Range covers is kept, and only with a strong validator (RFC 9111, 3.3).
 	if !ok || !fits || first != start || last != start+length-1 || multipart(resp.Header) || rfc9111.StrongValidator(whole.Header) == "" {
 		return nil
 	}
@@ -94,6 +96,7 @@ func (c *Cache) takePartial(x *exchange, g *fetchGroup) *download {
 	if err != nil {
 		return nil
 	}
+	// What CDN-Cache-Control allowed to keep is for routes only.
 	if m.Targeted && !isRouted(x.r) {
 		body.Abort()
 		return nil

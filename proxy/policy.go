@@ -158,6 +158,7 @@ func (p *Policy) parentURLs() (urls []*url.URL) {
 
 // direct reports whether a host is reached without a parent.
 func (p *Policy) direct(host string) bool {
+	// A name is not resolved here: the parent may be the only one that can.
 	addr, _ := netip.ParseAddr(host)
 	return slices.ContainsFunc(p.Direct, func(rule string) bool {
 		if rule == "*" {
@@ -190,6 +191,7 @@ func (p *Policy) allowsPort(port uint16, tunnel bool) bool {
 // allowsDestination refuses the addresses that mean the proxy's own host or link.
 func (p *Policy) allowsDestination(addr netip.Addr) bool {
 	addr = addr.Unmap()
+	// Deny comes first, so that a wide AllowLocal does not open a denied host.
 	if contains(p.Deny, addr) {
 		return false
 	}
@@ -200,6 +202,7 @@ func (p *Policy) allowsDestination(addr netip.Addr) bool {
 }
 
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	// Prefixes have neither zones nor mapped forms.
 	addr = addr.Unmap().WithZone("")
 	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

@@ -29,6 +29,7 @@ func (p *Policy) route(r *http.Request) *http.Request {
 			best = candidate
 		}
 	}
+	// The origin would resolve "..", and serve what is outside of the route.
 	if best.Prefix == "" || climbs(r.URL.Path) {
 		return nil
 	}

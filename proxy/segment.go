@@ -37,6 +37,7 @@ const retryPause = 200 * time.Millisecond
 func (c *Cache) fetchSegment(y *exchange, d *download, seg *segment, wait time.Duration) {
 	defer seg.cancel(nil)
 	select {
+	// The origin that just failed gets a pause, not a storm of requests.
 	case <-time.After(wait):
 	case <-y.r.Context().Done():
 	case <-c.ctx.Done():
@@ -63,6 +64,7 @@ var errChanged = errors.New("the origin has something else now")
 // continues returns where a response ends that continues the body that m describes at an offset. It
 // has to carry the same strong validator (RFC 9111, 3.4).
 func continues(resp *http.Response, m *objects.Meta, length, at int64) (end int64, err error) {
+	// A failing origin says nothing about the version that it has.
 	if resp.StatusCode >= 500 {
 		return 0, fmt.Errorf("the origin answered %s", resp.Status)
 	}
@@ -77,6 +79,7 @@ func continues(resp *http.Response, m *objects.Meta, length, at int64) (end int6
 // copySegment brings bytes in, until the end of the segment or a reason to give up.
 func (c *Cache) copySegment(d *download, seg *segment, resp *http.Response) {
 	defer resp.Body.Close()
+	// Read has no deadline of its own here; ending the request ends it.
 	watch := time.AfterFunc(c.idle, func() { seg.cancel(errIdle) })
 	defer watch.Stop()
 	size := int64(copyBuffer)
@@ -88,6 +91,7 @@ func (c *Cache) copySegment(d *download, seg *segment, resp *http.Response) {
 		n, err := resp.Body.Read(buf)
 		watch.Reset(c.idle)
 		room := d.room(seg)
+		// An origin that sends more than it announced is cut at the length.
 		n = int(min(int64(n), room))
 		if kerr := c.write(d, seg, buf[:n]); kerr != nil {
 			err = kerr
@@ -153,12 +157,14 @@ func (c *Cache) endSegment(d *download, seg *segment, err error) {
 		err = io.ErrUnexpectedEOF
 	}
 	switch {
+	// Progress resets the count: a flaky line may finish a large body in many segments.
 	case err == nil || seg.got >= progress:
 		d.failures = 0
 	case !seg.stopped:
 		d.failures++
 	}
 	var disk *diskError
+	// Without ranges the rest cannot be asked for; too many parts are an attack.
 	fatal := err != nil && (!d.ranges || d.failures >= maxFailures || len(d.have) > maxParts || errors.As(err, &disk) ||
 		errors.Is(err, errChanged) || errors.Is(err, errTooLarge) || errors.Is(err, errForbidden))
 	last := d.readers == 0 && len(d.segments) == 0
@@ -216,6 +222,7 @@ func (c *Cache) keepPartial(d *download, err error) {
 	} else if perr := d.writer.KeepPartial(d.meta, parts, d.outdated.Load); perr != nil {
 		c.diskFailed(perr)
 	}
+	// A client that left is no event worth a line.
 	if !errors.Is(err, errNobodyWaits) {
 		c.log.Info("body truncated", "url", d.key, "bytes", parts.Bytes(), "err", err)
 	}
@@ -242,6 +249,7 @@ func (s *span) set(h http.Header) {
 		h["Range"] = []string{s.field}
 		return
 	}
+	// The client's conditions are about its copy, If-Range about the cache's.
 	for _, name := range rfc9111.Conditional {
 		delete(h, name)
 	}

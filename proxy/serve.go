@@ -24,10 +24,12 @@ func (c *Cache) serve(x *exchange, pass func()) {
 	if old != nil && c.reuse(x, old) {
 		return
 	}
+	// Such a client wants no traffic, not even a validation.
 	if x.directives.Has("only-if-cached") {
 		http.Error(x.w, "this is not in the cache, and only-if-cached was asked for", http.StatusGatewayTimeout) // 5.2.1.7
 		return
 	}
+	// An answer to HEAD has no body to keep, and a multi-part range cannot be cut while it arrives.
 	if x.r.Method == http.MethodHead || x.directives.Has("no-store") || old == nil && !cuttable(x.r.Header) {
 		c.stats.passed.Add(1)
 		pass()
@@ -55,6 +57,7 @@ func (c *Cache) serve(x *exchange, pass func()) {
 		pass()
 		return
 	}
+	// The shared fetch does not suit this request, so that it gets one of its own.
 	c.fetch(x, newFetchGroup(), old)
 }
 
@@ -109,8 +112,10 @@ func (c *Cache) followFetch(x *exchange, g *fetchGroup) (answered, again bool) {
 		return true, false
 	case g.download == nil || !selects(g.download.meta.Vary, x.r.Header), g.download.meta.Targeted && !isRouted(x.r):
 		return false, false
+	// Without ranges the client would wait for everything before its part.
 	case !g.download.ranges && startsLate(x.r.Header):
 		return false, false
+	// A request that began after the answer may not be served from one that must be validated.
 	case late && g.download.fresh.Reuse(x.directives, time.Now()) != rfc9111.Fresh:
 		return false, false
 	}

@@ -17,6 +17,7 @@ func (s *Store) Load(o *Object, note func(*Meta) any) (*Content, error) {
 	}
 	c, err := s.read(o)
 	if err != nil {
+		// The next request fetches it again; serving it damaged would be worse than a miss.
 		s.Remove(o)
 		return nil, fmt.Errorf("object of %s: %w", o.URL, err)
 	}
@@ -39,6 +40,7 @@ func (s *Store) read(o *Object) (*Content, error) {
 			return nil, errBody
 		}
 	}
+	// A small body was checked above, as it was read anyway.
 	if !o.trusted.Load() && c.Body == nil {
 		if err := s.verify(o, m); err != nil {
 			return nil, err

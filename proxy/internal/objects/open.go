@@ -16,6 +16,7 @@ import (
 // Open opens the store in dir, which it makes when missing, and keeps it to limit bytes. It reads
 // the sidecars, so it takes about 20 us an object, and removes what an interrupted write left.
 func Open(dir string, limit int64) (*Store, error) {
+	// Zero would evict each object as it arrives.
 	if limit <= 0 {
 		return nil, fmt.Errorf("a limit of %d bytes keeps nothing", limit)
 	}
@@ -56,6 +57,7 @@ func (s *Store) load() error {
 		}
 		found = append(found, s.loadShard(shard, entries)...)
 	}
+	// The order of arrival is all that is left of the queues.
 	slices.SortFunc(found, func(a, b *Object) int { return cmp.Compare(a.received, b.received) })
 	for _, o := range found {
 		s.insert(o)
@@ -101,6 +103,7 @@ func (s *Store) loadObject(path, name string) (*Object, error) {
 	if !body.Mode().IsRegular() || !s.fits(m, body.Size()) {
 		return nil, errSidecar
 	}
+	// A new object must not get the files of an old one.
 	s.next.Store(max(s.next.Load(), id+1))
 	o := newObject(id, m)
 	o.trusted.Store(m.Boot != "" && m.Boot == s.boot)
@@ -121,6 +124,7 @@ func readSidecar(path string) (*Meta, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A damaged directory must not fill the memory.
 	if info.Size() > maxSidecar {
 		return nil, errSidecar
 	}

@@ -28,6 +28,7 @@ func (q *queues) used() int64 { return q.small.bytes + q.main.bytes }
 // add puts a new object in its queue.
 func (q *queues) add(o *Object) {
 	to := &q.small
+	// It was evicted too early: this time it goes to the main queue.
 	if e, ok := q.ghost[o.URL]; ok {
 		q.forget(e)
 		to = &q.main
@@ -53,6 +54,7 @@ func (q *queues) remove(o *Object) {
 func (q *queues) victim() *Object {
 	for {
 		from := &q.main
+		// New objects leave first: most of them are asked for once.
 		if q.main.list.Len() == 0 || q.small.bytes > q.limit/smallShare {
 			from = &q.small
 		}
@@ -84,6 +86,7 @@ func (q *queues) remember(url string) {
 		q.forget(e)
 	}
 	q.ghost[url] = q.ghosts.PushBack(url)
+	// As many ghosts as the main queue has objects; URLs are all that they cost.
 	for q.ghosts.Len() > max(minGhosts, q.main.list.Len()) {
 		q.forget(q.ghosts.Front())
 	}

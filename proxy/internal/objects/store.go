@@ -66,6 +66,7 @@ func (s *Store) Update(o *Object, m *Meta) error {
 	if o.queue == nil {
 		return fs.ErrNotExist
 	}
+	// The old sidecar stays until the rename: a kill leaves one of the two.
 	if err := s.writeSidecar(o.id, m); err != nil {
 		return err
 	}
@@ -85,6 +86,7 @@ func (s *Store) writeSidecar(id uint64, m *Meta) error {
 func (s *Store) add(o *Object, outdated func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Asked under the lock: a purge that runs now either sees the object or is seen here.
 	if outdated() {
 		s.unlink(o)
 		return
@@ -103,6 +105,7 @@ func (s *Store) insert(o *Object) {
 		s.queues.add(o)
 		return
 	}
+	// The slice is replaced and never changed, since Lookup hands it out.
 	variants := []*Object{o}
 	for _, old := range s.byURL[o.URL] {
 		if sameVariant(old, o) || len(variants) == maxVariants {
@@ -169,6 +172,7 @@ func (s *Store) RemoveIf(match func(url string) bool) (n int) {
 		}
 	}
 	s.mu.Unlock()
+	// One URL at a time, so that requests get the lock between them.
 	for _, url := range urls {
 		n += s.RemoveURL(url)
 	}

@@ -34,6 +34,7 @@ func (s *Store) Create() (*Writer, error) {
 	id := s.next.Add(1) - 1
 	path := s.path(id, bodySuffix)
 	f, err := create(path)
+	// Subdirectories are made when they are first needed: an empty cache has none.
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
 			f, err = create(path)
@@ -53,6 +54,7 @@ func create(path string) (*os.File, error) {
 // description.
 func (s *Store) Resume(o *Object) (*Writer, *Meta, error) {
 	s.mu.Lock()
+	// Two requests may find it at once; one of them gets it.
 	mine := s.partial[o.URL] == o
 	if mine {
 		delete(s.partial, o.URL)
@@ -80,6 +82,7 @@ func (w *Writer) WriteAt(b []byte, offset int64) (int, error) {
 	n, err := w.f.WriteAt(b, offset)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// Most bodies arrive in order: their checksum costs no second reading.
 	if offset == w.next {
 		w.sum = crc32.Update(w.sum, castagnoli, b[:n])
 		w.next += int64(n)
@@ -109,6 +112,7 @@ func (w *Writer) Commit(m *Meta, size int64, outdated func() bool) error {
 		return err
 	}
 	o := newObject(w.id, &whole)
+	// This process wrote it, so that its pages are what it wrote.
 	o.trusted.Store(true)
 	w.s.add(o, outdated)
 	return nil
@@ -141,6 +145,7 @@ func (w *Writer) checksum(size int64) (uint32, error) {
 func (w *Writer) SaveParts(m *Meta, parts Extents) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// An unchanged list need not be written again.
 	if w.ended || slices.Equal(parts, w.noted) && w.asOf.Equal(m.Received) {
 		return nil
 	}
@@ -157,6 +162,7 @@ func (w *Writer) SaveParts(m *Meta, parts Extents) error {
 func (w *Writer) KeepPartial(m *Meta, parts Extents, outdated func() bool) error {
 	err := errors.Join(w.SaveParts(m, parts), w.f.Close())
 	w.end()
+	// Without a description no later request could use the parts.
 	if err != nil || len(parts) == 0 {
 		w.remove()
 		return err
