@@ -2,6 +2,7 @@ package powersim
 
 import (
 	"cmp"
+	"errors"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type Chassis struct {
 	pending int // changes accepted and not yet done
 	changes sync.WaitGroup
 }
+
+var errChassis = errors.New("powersim: a BMC needs a chassis; the zero Chassis is one that is off")
 
 // Configure changes the fields of a chassis that is in use.
 func (c *Chassis) Configure(change func(*Chassis)) {

@@ -20,6 +20,9 @@ import (
 // ServeIPMI starts a BMC with IPMI 1.5 (MD5) and RMCP+ (cipher suites 3 and 17) on a free port of
 // 127.0.0.1.
 func ServeIPMI(c *Chassis, user, password string) (*BMC, error) {
+	if c == nil {
+		return nil, errChassis
+	}
 	b := bmc.New(bmc.DeviceInfo{DeviceID: 32, DeviceRevision: 1, FirmwareMajor: 1, IPMIVersion: 0x20},
 		[16]byte{'s', 'i', 'm', 'u', 'l', 'a', 't', 'e', 'd'}, &ipmiHAL{HAL: mock.New(), chassis: &ipmiChassis{c: c}},
 		bmc.WithClock(clock.Real))

@@ -285,9 +285,10 @@ func (r *redfishBMC) setBoot(w http.ResponseWriter, enabled, target string) {
 		switch enabled {
 		case "Continuous":
 			r.chassis.SetBootAlways(device)
+			r.chassis.SetBootOnce("") // there is one override, and the last one holds
 		case "Disabled":
 			r.chassis.SetBootAlways(power.Default)
-			r.chassis.SetBootOnce(power.Default)
+			r.chassis.SetBootOnce("")
 		default:
 			r.chassis.SetBootOnce(device)
 		}

@@ -21,6 +21,9 @@ import (
 
 // serveTLS puts a service on a free port of loopback.
 func serveTLS(c *Chassis, kind, user, password string, service http.Handler, sessions func() int, endSessions func()) (*BMC, error) {
+	if c == nil {
+		return nil, errChassis
+	}
 	cert, err := selfSigned()
 	if err != nil {
 		return nil, err
