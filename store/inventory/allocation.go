@@ -38,6 +38,7 @@ func heldAddresses(ctx context.Context, tx *store.Tx, where string, args ...any)
 		if err := scan(append(append([]any{&a.ID}, allocations.fields(&a)...), &host, &iface, &mac)...); err != nil {
 			return err
 		}
+		// Rows without an interface are those of users and racks; the comment of a rack's says so.
 		switch {
 		case host != "":
 			a.Holder = host + " " + iface
@@ -71,6 +72,8 @@ func insertHeld(ctx context.Context, tx *store.Tx, a *held) error {
 		a.Created = time.Now()
 	}
 	fields := allocations.fields(a)
+	// A conflict must not fail the statement: PostgreSQL would refuse the rest of the transaction,
+	// in which choose tries the next address.
 	const query = `INSERT INTO allocation (type, subnet_id, ip, interface_id, owner, comment, hostname, created, expires)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`
 	id, err := tx.Insert(ctx, query, fields...)
@@ -90,8 +93,8 @@ type LinkRequest struct {
 }
 
 // LinkInterface joins an interface to a subnet. A static address is given at once, an automatic one
-// by ClaimAutoChecked when the machine is deployed. An interface that is on no VLAN comes to be on the
-// subnet's, and a link that only brings it up goes when another one is made.
+// by ClaimAutoChecked when the machine is deployed. An interface that is on no VLAN comes to be on
+// the subnet's, and a link that only brings it up goes when another one is made.
 func (inv *Inventory) LinkInterface(ctx context.Context, iface int64, r LinkRequest) (a ipam.Allocation, err error) {
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		i, err := interfaces.get(ctx, tx, iface)
@@ -134,6 +137,7 @@ func linkSubnet(ctx context.Context, tx *store.Tx, r LinkRequest) (ipam.Subnet, 
 
 // afterLink puts the interface on the subnet's VLAN and drops links that brought it up only.
 func afterLink(ctx context.Context, tx *store.Tx, i ipam.Interface, s ipam.Subnet, keep int64) error {
+	// As in MAAS: an interface without a VLAN is on no network yet, so the first link decides.
 	if i.VLANID == 0 && s.VLANID != 0 {
 		i.VLANID = s.VLANID
 		if err := interfaces.update(ctx, tx, &i); err != nil {
@@ -151,6 +155,8 @@ func (inv *Inventory) giveAddress(ctx context.Context, tx *store.Tx, i ipam.Inte
 	if err != nil {
 		return err
 	}
+	// A reserved IP precedes free addresses: with any other the machine's DHCP client would be
+	// given the reserved one and the site's records would be wrong.
 	if !row.Addr.IsValid() {
 		for _, r := range u.Reserved {
 			if r.For(i.MAC) {
@@ -165,6 +171,8 @@ func (inv *Inventory) giveAddress(ctx context.Context, tx *store.Tx, i ipam.Inte
 		})
 		return err
 	}
+	// One address is checked, so its own row is enough of the allocations: a subnet may have
+	// 65,000.
 	if u.Allocations, err = heldAddresses(ctx, tx, "a.ip = ?", row.Addr.String()); err != nil {
 		return err
 	}
@@ -207,6 +215,8 @@ func (inv *Inventory) ClaimAuto(ctx context.Context, machine int64) error {
 			if err != nil {
 				return err
 			}
+			// The row is replaced, not changed: giveAddress inserts, and learns from a conflict
+			// that another transaction took the address. It is no deletion for readers of the feed.
 			if _, err := tx.Exec(ctx, "DELETE FROM allocation WHERE id = ?", row.ID); err != nil {
 				return err
 			}
@@ -226,7 +236,7 @@ func (inv *Inventory) ReleaseAuto(ctx context.Context, machine int64) error {
 			return err
 		}
 		for _, row := range rows {
-			inv.released(ctx, tx, row)
+			inv.released(ctx, tx, row) // before the address is removed from the row
 			row.Addr = netip.Addr{}
 			if err := allocations.update(ctx, tx, &row); err != nil {
 				return err
@@ -279,6 +289,7 @@ func (inv *Inventory) ReserveAddress(ctx context.Context, r Reservation) (a ipam
 // set.
 func (inv *Inventory) ReleaseAddress(ctx context.Context, a netip.Addr, owner string, force bool) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		// The type is part of the condition: addresses of machines are released with their links.
 		row, err := allocations.one(ctx, tx, "reserved address "+a.String(), "ip = ? AND type = ?", a.String(), int64(ipam.AllocUserReserved))
 		if err != nil {
 			return err

@@ -35,8 +35,8 @@ const maxKeys = 100
 // APIKeys holds the keys with which the programs of users use the API.
 type APIKeys struct{ inv *Inventory }
 
-// Create makes a key for a user. Text is consumer:token:secret; the secret cannot be read
-// again. Of a hundred keys the oldest is taken away.
+// Create makes a key for a user. Text is consumer:token:secret; the secret cannot be read again. Of
+// a hundred keys the oldest is taken away.
 func (ks *APIKeys) Create(ctx context.Context, user int64, name string) (k APIKey, text string, err error) {
 	part := rand.Text()
 	k = APIKey{UserID: user, Name: name, Consumer: rand.Text(), Token: rand.Text(), hash: secret.HashToken(part), Created: time.Now()}
@@ -51,6 +51,7 @@ func (ks *APIKeys) Create(ctx context.Context, user int64, name string) (k APIKe
 		if err != nil {
 			return err
 		}
+		// Scripts log in again and again without logging out, so the oldest keys make room.
 		for i := range max(0, len(all)-maxKeys+1) {
 			if err := apiKeys.delete(ctx, tx, all[i].ID); err != nil {
 				return err
@@ -106,6 +107,8 @@ func (ks *APIKeys) Check(ctx context.Context, consumer, token, last string) (u U
 	if err != nil && !notFound(err) {
 		return User{}, false, err
 	}
+	// The comparison takes the same time for an unknown key, and without it a client could tell by
+	// the time which consumer keys exist.
 	right := secret.Equal(secret.HashToken(last), k.hash) && secret.Equal(token, k.Token)
 	if err != nil || !right {
 		return User{}, false, nil

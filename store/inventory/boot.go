@@ -33,8 +33,8 @@ var attempts = table[attempt]{
 // Boots records the boots of machines.
 type Boots struct{ inv *Inventory }
 
-// Record adds what a machine was offered or fetched to its boots: a step of the last one, or
-// the first of another. Boots are not in the change feed; Boots.Since follows them.
+// Record adds what a machine was offered or fetched to its boots: a step of the last one, or the
+// first of another. Boots are not in the change feed; Boots.Since follows them.
 func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 	if len(e.MAC) == 0 {
 		return nil
@@ -48,6 +48,7 @@ func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 		if len(all) > 0 {
 			last = all[len(all)-1]
 		}
+		// Next decides whether the event continues the last boot or begins another one.
 		next := last.record.Next(e)
 		record, err := json.Marshal(next)
 		if err != nil {
@@ -57,6 +58,8 @@ func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 		if err != nil {
 			return err
 		}
+		// The statements below bypass the change feed: a boot has hundreds of steps, and no plan
+		// depends on them.
 		if last.id != 0 && next.Start.Equal(last.record.Start) {
 			_, err = tx.Exec(ctx, "UPDATE boot_attempt SET record = ?, step = ? WHERE id = ?", string(record), step+1, last.id)
 			return err
@@ -113,6 +116,7 @@ func (bs *Boots) LastStep(ctx context.Context) (step int64, err error) {
 func (bs *Boots) Since(ctx context.Context, step int64, limit int) (out []pxe.Attempt, next int64, err error) {
 	err = bs.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out, next = nil, step
+		// A boot has one row, with the number of its last step: a slow reader sees the boot once.
 		const query = "SELECT record, step FROM boot_attempt WHERE step > ? ORDER BY step LIMIT ?"
 		return tx.Query(ctx, query, []any{step, limit}, func(scan func(...any) error) error {
 			var a pxe.Attempt

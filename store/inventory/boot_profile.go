@@ -44,8 +44,8 @@ var bootRules = table[bootRule]{
 // Profiles holds boot profiles by target.
 type Profiles struct{ inv *Inventory }
 
-// Get returns the profile of exactly this target; nil = it has none, and what is less
-// particular counts.
+// Get returns the profile of exactly this target; nil = it has none, and what is less particular
+// counts.
 func (ps *Profiles) Get(ctx context.Context, of BootTarget) (p *pxe.Profile, err error) {
 	err = ps.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if _, err := of.name(ctx, tx); err != nil {
@@ -69,8 +69,8 @@ func (ps *Profiles) Get(ctx context.Context, of BootTarget) (p *pxe.Profile, err
 	return p, err
 }
 
-// Set sets the profile of a target; nil takes it back. Racks follow at once. A profile
-// that cannot be booted is an *InvalidError that names the target.
+// Set sets the profile of a target; nil takes it back. Racks follow at once. A profile that cannot
+// be booted is an *InvalidError that names the target.
 func (ps *Profiles) Set(ctx context.Context, of BootTarget, p *pxe.Profile) error {
 	return ps.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		name, err := of.name(ctx, tx)
@@ -150,8 +150,7 @@ func (of BootTarget) setRule(ctx context.Context, tx *store.Tx, p *pxe.Profile) 
 	return bootRules.update(ctx, tx, &r)
 }
 
-// List lists all profiles: the site's default one, then the profiles of tags, subnets and
-// machines.
+// List lists all profiles: the site's default one, then the profiles of tags, subnets and machines.
 func (ps *Profiles) List(ctx context.Context) (all []BootProfile, err error) {
 	err = ps.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		all = nil
@@ -174,6 +173,7 @@ func (ps *Profiles) List(ctx context.Context) (all []BootProfile, err error) {
 			_, r.Name, _ = strings.Cut(name, " ")
 			all = append(all, r.BootProfile)
 		}
+		// The column holds JSON, so a machine without a profile has null as text.
 		machines, err := nodesWhere(ctx, tx, kinds.Machine, "n.profile <> 'null'")
 		for _, n := range machines {
 			all = append(all, BootProfile{For: BootTarget{MachineID: n.ID}, Name: n.FQDN, Profile: *n.Profile})
@@ -183,8 +183,8 @@ func (ps *Profiles) List(ctx context.Context) (all []BootProfile, err error) {
 	return all, err
 }
 
-// SetDefault sets what a machine without a profile of its own boots; nil takes it back, and
-// such machines find nothing to boot.
+// SetDefault sets what a machine without a profile of its own boots; nil takes it back, and such
+// machines find nothing to boot.
 func (ps *Profiles) SetDefault(ctx context.Context, p *pxe.Profile) error {
 	if p == nil {
 		return ps.inv.Settings.Set(ctx, setting.BootProfile, "")
@@ -212,7 +212,7 @@ func (ps *Profiles) Default(ctx context.Context) (*pxe.Profile, error) {
 }
 
 func parseProfile(text string) (*pxe.Profile, error) {
-	if text == "" {
+	if text == "" { // a profile that was taken back
 		return nil, nil
 	}
 	p := new(pxe.Profile)

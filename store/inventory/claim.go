@@ -46,11 +46,13 @@ func (inv *Inventory) ClaimAutoChecked(ctx context.Context, machine int64, check
 	for _, a := range before {
 		kept[a.Addr] = true
 	}
+	// Also if ctx has ended, since that is the usual reason.
 	defer func() {
 		if err != nil {
 			err = joinClaim(err, inv.undoClaim(context.WithoutCancel(ctx), machine, before))
 		}
 	}()
+	// Each round replaces the addresses that were found in use by the round before.
 	for {
 		if err := inv.ClaimAuto(ctx, machine); err != nil {
 			return used, err
@@ -63,7 +65,7 @@ func (inv *Inventory) ClaimAutoChecked(ctx context.Context, machine int64, check
 			return used, err
 		case len(found) == 0:
 			return used, nil
-		case again.IsValid():
+		case again.IsValid(): // a reserved IP, or the subnet has no others left
 			return used, &ipam.RefusedError{Reason: ipam.InUse, Subject: "address " + again.String(), With: "it answers on the network, and no other can take its place"}
 		}
 		if len(used) > claimTries {

@@ -153,7 +153,7 @@ func (k keeper[T]) insertNamed(ctx context.Context, tx *store.Tx, v *T) error {
 		return k.taken(k.table.insert(ctx, tx, v), v)
 	}
 	name := k.rules.name(v)
-	*name = "new " + k.kind // until the ID is known
+	*name = "new " + k.kind // until the ID is known; no other transaction sees it
 	if err := k.table.insert(ctx, tx, v); err != nil {
 		return k.taken(err, v)
 	}
@@ -162,6 +162,8 @@ func (k keeper[T]) insertNamed(ctx context.Context, tx *store.Tx, v *T) error {
 }
 
 func (k keeper[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
+	// A stale object is refused before its fields are checked: they may be wrong only because the
+	// stored object has changed.
 	old, err := k.current(ctx, tx, v)
 	if err != nil {
 		return err

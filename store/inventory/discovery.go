@@ -156,6 +156,7 @@ func assemble(ctx context.Context, tx *store.Tx, rows []Observation) ([]Discover
 	}
 	at := map[pair]int{}
 	var out []Discovery
+	// The newest observation of a device is shown; add completes it from the older ones.
 	slices.SortStableFunc(rows, func(a, b Observation) int { return b.LastSeen.Compare(a.LastSeen) })
 	for _, o := range rows {
 		p := pair{o.Addr, o.MAC.String()}
@@ -237,6 +238,7 @@ func (p *places) locate(ctx context.Context, tx *store.Tx, d *Discovery) error {
 		p.links[port] = base
 	}
 	d.Fabric, d.VLAN = p.fabrics[base.FabricID], base
+	// A tag counts inside the fabric of the link that it was seen on.
 	if d.VID != 0 {
 		i := slices.IndexFunc(p.vlans, func(v ipam.VLAN) bool { return v.FabricID == base.FabricID && v.VID == d.VID })
 		if d.VLAN = (ipam.VLAN{}); i >= 0 {

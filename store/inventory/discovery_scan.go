@@ -70,6 +70,8 @@ func (ss *Scans) Claim(ctx context.Context, subnet int64, rack string, now time.
 		case err != nil:
 			return err
 		}
+		// Otherwise a rack whose clock was a year ahead would keep the subnet from sweeps for a
+		// year.
 		wrong := old.Started.After(now)
 		if !wrong && (old.Held.After(now) || now.Sub(old.Started) < interval) {
 			return nil
@@ -108,6 +110,7 @@ func PlanScan(m *Model, connected []string, wanted func(ipam.Subnet) bool) (plan
 			left = append(left, s)
 			continue
 		}
+		// Racks sweep one subnet after the other, so the load is spread by number.
 		best := slices.MinFunc(able, func(a, b string) int { return len(load[a]) - len(load[b]) })
 		for _, v := range m.VLANs {
 			if v.ID == s.VLANID && slices.Contains(able, v.PrimaryRack) {
@@ -116,7 +119,7 @@ func PlanScan(m *Model, connected []string, wanted func(ipam.Subnet) bool) (plan
 		}
 		load[best] = append(load[best], s)
 	}
-	for _, r := range m.Racks {
+	for _, r := range m.Racks { // in the model's order, so that plans are the same each time
 		if len(load[r.Name]) > 0 {
 			plans = append(plans, ScanPlan{r.Name, load[r.Name]})
 		}

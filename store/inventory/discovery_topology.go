@@ -178,9 +178,8 @@ type FabricProposal struct {
 	Why        string
 }
 
-// Proposals compares what racks' beacons tell about which links share a network with the
-// fabrics of the subnets on these links. Of the fabrics on one network the oldest is the one to
-// keep.
+// Proposals compares what racks' beacons tell about which links share a network with the fabrics of
+// the subnets on these links. Of the fabrics on one network the oldest is the one to keep.
 func (ts *Topology) Proposals(ctx context.Context) (out []FabricProposal, err error) {
 	err = ts.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		out, err = fabricProposals(ctx, tx)
@@ -257,8 +256,8 @@ func proposalsOf(ctx context.Context, tx *store.Tx, all []Rack, group []rackPort
 	return out, nil
 }
 
-// Apply moves the subnets of all proposals to the VLANs that they belong to, all or
-// none, and returns what it did.
+// Apply moves the subnets of all proposals to the VLANs that they belong to, all or none, and
+// returns what it did.
 func (ts *Topology) Apply(ctx context.Context) (done []FabricProposal, err error) {
 	err = ts.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if done, err = fabricProposals(ctx, tx); err != nil {

@@ -119,6 +119,7 @@ func (inv *Inventory) prepareKey(k *TSIGKey) error {
 	}
 	k.Name, k.Created = name, time.Now()
 	k.Algorithm = cmp.Or(strings.ToLower(strings.TrimSpace(k.Algorithm)), "hmac-sha256")
+	// The default is the only algorithm that RFC 8945 section 6 makes mandatory and recommends.
 	key := dnssrv.Key{Name: k.Name, Algorithm: k.Algorithm, Secret: k.Secret}
 	if k.Secret == "" {
 		key, err = dnssrv.NewKey(k.Name, k.Algorithm)

@@ -35,6 +35,7 @@ func checkRecord(ctx context.Context, tx *store.Tx, r DNSRecord) (DNSRecord, err
 
 // checkAlone is checkRecord without regard to the other records of the domain.
 func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
+	// Names are compared without regard to case (RFC 4343), and the database compares bytes.
 	r.Name = strings.ToLower(strings.TrimSpace(r.Name))
 	r.Type, r.Data = strings.ToUpper(strings.TrimSpace(r.Type)), strings.TrimSpace(r.Data)
 	if why := badOwner(r.Name, d.Name); why != "" {
@@ -56,8 +57,8 @@ func checkAlone(r DNSRecord, d Domain) (DNSRecord, error) {
 	return r, nil
 }
 
-// CanonicalData is how the data of a record is kept: an address in its shortest form (RFC 5952), by
-// which it is found, anything else without the space around it.
+// CanonicalData returns the stored form of a record's data: of an address the shortest one (RFC
+// 5952), by which it is found, else the data without surrounding space.
 func CanonicalData(rrtype, data string) string {
 	data = strings.TrimSpace(data)
 	if addr, err := netip.ParseAddr(data); err == nil && (rrtype == "A" || rrtype == "AAAA") {
@@ -82,8 +83,8 @@ func badOwner(name, domain string) string {
 	return ""
 }
 
-// checkBeside checks a record against the others of its name (RFC 1034 section 3.6.2: a CNAME
-// stands alone; RFC 2181 section 5.2: one TTL per set).
+// checkBeside checks a record against the others of its name (RFC 1034 section 3.6.2: a CNAME is
+// alone; RFC 2181 section 5.2: one TTL per set).
 func checkBeside(r DNSRecord, same []DNSRecord) error {
 	for _, o := range same {
 		switch {
@@ -131,6 +132,7 @@ func badData(kind, data string) string {
 			return "must be <algorithm> <fingerprint type> <fingerprint in hexadecimal>"
 		}
 	case "TXT", "CAA", "TLSA", "HTTPS", "SVCB", "DHCID":
+		// Their syntax is checked by the DNS library, see normal.
 		if data == "" {
 			return "is missing"
 		}

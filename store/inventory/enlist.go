@@ -31,6 +31,7 @@ func (inv *Inventory) Enlist(ctx context.Context, e Enlistment) (m Machine, crea
 		return m, false, nil // the usual case costs no write
 	}
 	err = inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		// Read again: two racks may report the first boot of one machine at once.
 		m, err = machineBy(ctx, tx, e.MAC.String(), "n.id IN (SELECT node_id FROM interface WHERE mac = ?)", e.MAC.String())
 		created = notFound(err)
 		switch {
@@ -57,7 +58,7 @@ func (inv *Inventory) createEnlisted(ctx context.Context, tx *store.Tx, e Enlist
 		if err := tx.Get(ctx, "SELECT COUNT(*) FROM node WHERE hostname = ? AND domain_id = ?", []any{name, domain}, &n); err != nil {
 			return Machine{}, err
 		}
-		if n > 0 {
+		if n > 0 { // images that were cloned all send the same name
 			name = ""
 		}
 	}
@@ -79,6 +80,7 @@ func (e Enlistment) fill(m Machine) Machine {
 	if e.Firmware != "" {
 		m.Firmware = e.Firmware
 	}
+	// Like the architecture, it may have been corrected by an administrator, so it stays.
 	if m.UUID == "" {
 		m.UUID = strings.ToLower(e.UUID)
 	}

@@ -19,7 +19,7 @@ type RackToken struct {
 	Hash    string    // of the secret
 	Rack    string    // the only name that may be taken with it; "" = any that is free
 	ZoneID  int64     // where the rack will be; 0 = the default zone
-	Created time.Time // set by CreateRackToken
+	Created time.Time // set by RackTokens.Create
 	Expires time.Time
 	Used    time.Time // zero = not yet
 	UsedBy  string    // name of the rack; "" while Used is zero
@@ -76,8 +76,8 @@ const keepEnrolled = 30 * 24 * time.Hour
 // Enrolment admits racks by token and certificate.
 type Enrolment struct{ inv *Inventory }
 
-// Admit uses the token with that hash for the rack of the certificate, records the certificate
-// and adds the rack. A refusal is a *RefusedRackError and leaves the token unused.
+// Admit uses the token with that hash for the rack of the certificate, records the certificate and
+// adds the rack. A refusal is a *RefusedRackError and leaves the token unused.
 func (en *Enrolment) Admit(ctx context.Context, hash string, c RackCertificate) error {
 	const cure = "make a new token with `maas region token create`"
 	c.Rack, c.Created, c.Revoked = strings.TrimSpace(c.Rack), time.Now(), time.Time{}
@@ -85,6 +85,8 @@ func (en *Enrolment) Admit(ctx context.Context, hash string, c RackCertificate) 
 	if c.Rack == "" {
 		return refused("it has no name", "give it one with --name")
 	}
+	// All checks are in the transaction that marks the token as used: of two hosts with a copy of
+	// it, one is admitted.
 	return en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		t, err := rackTokens.one(ctx, tx, "", "hash = ?", hash)
 		switch {
@@ -153,8 +155,8 @@ func (inv *Inventory) addCertifiedRack(ctx context.Context, tx *store.Tx, c Rack
 	return racks.update(ctx, tx, &r)
 }
 
-// Renew records a further certificate for the rack that presents the one with that serial
-// number. That one must be recorded for the same rack and not be revoked, else the error is a
+// Renew records a further certificate for the rack that presents the one with that serial number.
+// That one must be recorded for the same rack and not be revoked, else the error is a
 // *RefusedRackError: a rack that was revoked cannot return by the valid certificate of another host
 // that has its name now.
 func (en *Enrolment) Renew(ctx context.Context, serial string, c RackCertificate) error {
@@ -174,8 +176,8 @@ func (en *Enrolment) Renew(ctx context.Context, serial string, c RackCertificate
 	})
 }
 
-// RackOf returns the name of the rack that a certificate was made for, if it is still good,
-// else a *RefusedRackError.
+// RackOf returns the name of the rack that a certificate was made for, if it is still good, else a
+// *RefusedRackError.
 func (en *Enrolment) RackOf(ctx context.Context, serial string) (name string, err error) {
 	err = en.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		const cure = "enrol it again with a new token"
@@ -258,8 +260,8 @@ var regions = table[Region]{
 // Regions lists the regions of the site.
 type Regions struct{ inv *Inventory }
 
-// Register says that a region lives, and where. Regions that did not say so for the time of
-// forget are removed.
+// Register says that a region lives, and where. Regions that did not say so for the time of forget
+// are removed.
 func (rs *Regions) Register(ctx context.Context, r Region, forget time.Duration) error {
 	r.LastSeen = time.Now()
 	return rs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -289,8 +291,8 @@ func (rs *Regions) List(ctx context.Context) ([]Region, error) {
 // siteOwner is the owner that the site's own secrets are sealed for.
 const siteOwner = "0"
 
-// CA returns the certificate and the key of the site's certificate authority. The first call
-// for a site calls newCA and keeps what that returns, the key sealed; all regions get the same.
+// CA returns the certificate and the key of the site's certificate authority. The first call for a
+// site calls newCA and keeps what that returns, the key sealed; all regions get the same.
 func (en *Enrolment) CA(ctx context.Context, newCA func() (cert, key []byte, err error)) (cert, key []byte, err error) {
 	read := func(ctx context.Context, tx *store.Tx) error {
 		var sealed []byte

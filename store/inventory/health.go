@@ -63,8 +63,8 @@ var rackHealths = table[RackHealth]{
 // Health holds the reports of racks.
 type Health struct{ inv *Inventory }
 
-// Report records a rack's report to a region. It is not in the change feed, since no plan
-// depends on it. A rack that was marked away is back.
+// Report records a rack's report to a region. It is not in the change feed, since no plan depends
+// on it. A rack that was marked away is back.
 func (hs *Health) Report(ctx context.Context, rack, region string, report RackReport) error {
 	now := time.Now()
 	return hs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {

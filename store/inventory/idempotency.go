@@ -38,15 +38,16 @@ const (
 // Answers keeps the answers to requests with idempotency keys.
 type Answers struct{ inv *Inventory }
 
-// Begin records that a request is running. If the user sent a request with that key before,
-// it returns that request's answer and false, and records nothing. Answers are not in the change
-// feed.
+// Begin records that a request is running. If the user sent a request with that key before, it
+// returns that request's answer and false, and records nothing. Answers are not in the change feed.
 func (an *Answers) Begin(ctx context.Context, a Answer) (old Answer, begun bool, err error) {
 	a.Created, a.Body = time.Now(), []byte{}
 	err = an.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		begun = false
 		ended := a.Created.Add(-answerLife).UnixMicro()
 		stuck := a.Created.Add(-answerTime).UnixMicro()
+		// Old answers make room here, so that no task is needed. A request that is still running
+		// after answerTime died with its region.
 		const trim = "DELETE FROM answer WHERE created < ? OR status = 0 AND created < ? OR id <= (SELECT COALESCE(MAX(id), 0) FROM answer) - ?"
 		if _, err := tx.Exec(ctx, trim, ended, stuck, maxAnswers); err != nil {
 			return err
@@ -94,6 +95,7 @@ func (inv *Inventory) NewFacts(ctx context.Context, rack, outbox string, seqs []
 		if err != nil && !notFound(err) {
 			return err
 		}
+		// A rack that lost its disk begins a new outbox, whose numbers start at one again.
 		if name == outbox {
 			for skip < len(seqs) && seqs[skip] <= uint64(last) {
 				skip++

@@ -112,6 +112,7 @@ func parentsOf(ctx context.Context, tx *store.Tx, i *ipam.Interface) ([]ipam.Int
 		}
 		parents = append(parents, p)
 	}
+	// Linux gives bonds, bridges and VLAN interfaces the link address of their first parent.
 	if len(parents) > 0 && len(i.MAC) == 0 {
 		i.MAC = parents[0].MAC
 	}
@@ -128,7 +129,7 @@ func parentsOf(ctx context.Context, tx *store.Tx, i *ipam.Interface) ([]ipam.Int
 // macFree refuses a physical interface whose link address another has, naming it.
 func macFree(ctx context.Context, tx *store.Tx, i ipam.Interface) error {
 	if i.Kind != ipam.Physical {
-		return nil
+		return nil // see parentsOf
 	}
 	const query = "SELECT n.hostname FROM interface i JOIN node n ON n.id = i.node_id WHERE i.mac = ? AND i.kind = ? AND i.id <> ?"
 	by, err := namesOf(ctx, tx, "", query, i.MAC.String(), int64(ipam.Physical), i.ID)
@@ -252,6 +253,7 @@ func (inv *Inventory) deleteInterface(ctx context.Context, tx *store.Tx, id int6
 		if !hasParent(s, id) {
 			continue
 		}
+		// A VLAN interface is nothing without its parent; a bond may have other members.
 		if s.Kind != ipam.VLANInterface {
 			return &InUseError{Kind: kinds.Interface, Name: i.Name, By: []string{s.Kind.String() + " " + s.Name}}
 		}

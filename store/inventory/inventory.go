@@ -38,8 +38,8 @@ type Config struct {
 	PasswordCost int
 }
 
-// Inventory is a site's data: a collection for each kind of object, the rest by subject, and methods
-// for what concerns several kinds. It is safe for concurrent use.
+// Inventory is a site's data: a collection for each kind of object, the rest by subject, and
+// methods for what concerns several kinds. It is safe for concurrent use.
 type Inventory struct {
 	Fabrics     *Collection[ipam.Fabric]
 	VLANs       *Collection[ipam.VLAN]

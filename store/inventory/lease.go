@@ -48,6 +48,8 @@ func (ls *Leases) Record(ctx context.Context, f LeaseFact) error {
 		if err != nil {
 			return err
 		}
+		// A client with a reservation leases an address outside the ranges, which its machine
+		// holds.
 		for _, r := range rs {
 			if r.Contains(f.Addr) {
 				return beginLease(ctx, tx, s, f)
@@ -69,6 +71,8 @@ func endLease(ctx context.Context, tx *store.Tx, f LeaseFact) error {
 	if err != nil {
 		return err
 	}
+	// Facts of two racks arrive in any order: the end of an old lease may follow the start of a new
+	// one of the same address.
 	if i.MAC.String() != f.MAC.String() || row.Created.After(f.Time) {
 		return nil // another client has it by now, or the fact is an old one
 	}
@@ -118,7 +122,7 @@ func forgetSeen(ctx context.Context, tx *store.Tx, i ipam.Interface, f LeaseFact
 	}
 	for _, row := range old {
 		if row.Addr.Is4() != f.Addr.Is4() {
-			continue
+			continue // a client has a lease of each family
 		}
 		if err := allocations.delete(ctx, tx, row.ID); err != nil {
 			return err
@@ -133,6 +137,8 @@ func seenInterface(ctx context.Context, tx *store.Tx, s ipam.Subnet, mac net.Har
 	if err != nil {
 		return ipam.Interface{}, err
 	}
+	// A bond and its VLANs have the link address of a physical interface. DHCP packets of the
+	// firmware come from the physical one.
 	for _, i := range all {
 		if i.Kind == ipam.Physical || i.Kind == ipam.Unknown || len(all) == 1 {
 			return i, nil
@@ -143,8 +149,8 @@ func seenInterface(ctx context.Context, tx *store.Tx, s ipam.Subnet, mac net.Har
 	return i, err
 }
 
-// Expire forgets observed addresses whose lease ended before now, as when the rack that gave
-// them is gone, and returns how many.
+// Expire forgets observed addresses whose lease ended before now, as when the rack that gave them
+// is gone, and returns how many.
 func (ls *Leases) Expire(ctx context.Context, now time.Time) (n int, err error) {
 	err = ls.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		rows, err := allocations.list(ctx, tx, "type = ? AND expires <> 0 AND expires < ?", int64(ipam.AllocDiscovered), now.UnixMicro())

@@ -206,12 +206,14 @@ func (inv *Inventory) updateNode(ctx context.Context, tx *store.Tx, n *node) err
 	if err != nil {
 		return err
 	}
+	// The table would find it too, but only after fields were filled in and checked.
 	if old.Version != n.Version {
 		return &StaleError{Kind: n.kind, Name: old.Hostname, Have: old.Version, Want: n.Version}
 	}
 	if err := fillDefaults(ctx, tx, n); err != nil {
 		return err
 	}
+	// Fields that the caller never has, or may leave out, keep their value.
 	n.Hostname = cmp.Or(n.Hostname, old.Hostname)
 	n.Status = cmp.Or(n.Status, old.Status)
 	if err := n.check(); err != nil {
@@ -241,6 +243,7 @@ func (inv *Inventory) deleteNode(ctx context.Context, kind string, id int64) err
 		if err != nil {
 			return err
 		}
+		// Children are devices inside the machine, such as its containers; they end with it.
 		for _, child := range children {
 			if err := inv.deleteNode(ctx, child.kind, child.ID); err != nil {
 				return err

@@ -114,8 +114,8 @@ func (inv *Inventory) forgetObservations(ctx context.Context, where string, args
 	return n, err
 }
 
-// Expire deletes what has not been seen for as long as its sources vouch for it:
-// devices, switches, racks, DHCP servers. It returns how many devices.
+// Expire deletes what has not been seen for as long as its sources vouch for it: devices, switches,
+// racks, DHCP servers. It returns how many devices.
 func (ds *Discoveries) Expire(ctx context.Context, now time.Time) (n int, err error) {
 	err = ds.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if n, err = ds.inv.forgetObservations(ctx, "expires < ? AND (expires > 0 OR last_seen < ?)", now.UnixMicro(), now.Add(-defaultObservationTTL).UnixMicro()); err != nil {

@@ -17,8 +17,8 @@ import (
 // eventDiscovery is the kind of events about what racks saw.
 const eventDiscovery = "discovery"
 
-// Record records an event of a rack's discovery: a device, an address that moved, a
-// conflict, a switch or rack at the far end of a link, a DHCP server, an unknown VLAN. Events for
+// Record records an event of a rack's discovery: a device, an address that moved, a conflict, a
+// switch or rack at the far end of a link, a DHCP server, an unknown VLAN. Events for
 // administrators are logged. Recording an event twice changes nothing.
 func (ds *Discoveries) Record(ctx context.Context, rack string, e discovery.Event) error {
 	return ds.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {

@@ -83,6 +83,8 @@ func (inv *Inventory) putSecrets(ctx context.Context, tx *store.Tx, node int64, 
 	if err != nil {
 		return err
 	}
+	// The ID is part of what is sealed: a sealed secret that is copied to another row does not
+	// open.
 	const query = "INSERT INTO node_secret (node_id, sealed) VALUES (?, ?) ON CONFLICT (node_id) DO UPDATE SET sealed = excluded.sealed"
 	_, err = tx.Exec(ctx, query, node, inv.seal.Close(text, strconv.FormatInt(node, 10)))
 	return err
@@ -127,10 +129,11 @@ func (inv *Inventory) PowerParams(ctx context.Context, machine int64) (params ma
 }
 
 // SetPowerState records the power state that was seen. It is no change in the sense of
-// UpdateMachine: it makes no version stale.
+// Machines.Update: it makes no version stale.
 func (inv *Inventory) SetPowerState(ctx context.Context, machine int64, state string) error {
 	return inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		m, err := machineBy(ctx, tx, strconv.FormatInt(machine, 10), "n.id = ?", machine)
+		// The monitor asks by the minute, and most answers are the last one again.
 		if err != nil || m.Power.State == state {
 			return err
 		}

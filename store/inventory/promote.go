@@ -45,6 +45,8 @@ func (ds *Discoveries) Promote(ctx context.Context, p Promotion) (out Promoted, 
 		if err != nil {
 			return err
 		}
+		// Creation would refuse it too, but by then a name was made up and the error is about the
+		// name.
 		if err := macFree(ctx, tx, ipam.Interface{Kind: ipam.Physical, MAC: d.MAC}); err != nil {
 			return err
 		}

@@ -62,6 +62,7 @@ func (inv *Inventory) RegisterRack(ctx context.Context, r Rack) (Rack, error) {
 			if r.ZoneID == 0 {
 				r.ZoneID = old.ZoneID
 			}
+			// Racks register at each connection; without a change no plan has to be made again.
 			if slices.EqualFunc(old.Links, r.Links, sameLink) && old.ZoneID == r.ZoneID {
 				_, err = tx.Exec(ctx, "UPDATE rack SET last_seen = ? WHERE id = ?", asTime{&r.LastSeen}, r.ID)
 				break
@@ -105,12 +106,13 @@ func (inv *Inventory) holdRackAddresses(ctx context.Context, tx *store.Tx, r Rac
 	for a := range keep {
 		s, err := subnetFor(ctx, tx, a)
 		if notFound(err) {
-			continue
+			continue // such as an address of a network that the site does not manage
 		}
 		if err != nil {
 			return err
 		}
 		row := held{Allocation: ipam.Allocation{Type: ipam.AllocSticky, SubnetID: s.ID, Addr: a, Comment: r.holder()}}
+		// Another rack or a user may hold the address already; that row keeps it from machines too.
 		if err := insertHeld(ctx, tx, &row); err != nil && !isExist(err) {
 			return fmt.Errorf("inventory: hold %s for %s: %w", a, r.holder(), err)
 		}
@@ -159,7 +161,7 @@ func (inv *Inventory) keepRack(ctx context.Context, tx *store.Tx, r *Rack) error
 		return err
 	}
 	gone := *r
-	gone.Links = nil
+	gone.Links = nil // which releases the addresses
 	return inv.holdRackAddresses(ctx, tx, gone)
 }
 

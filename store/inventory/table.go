@@ -75,6 +75,7 @@ func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
 	if err != nil {
 		return fmt.Errorf("inventory: change %s %d: %w", t.kind, id, err)
 	}
+	// No row has this ID and version: current finds out which of both is wrong, for the error.
 	if n == 0 {
 		if _, err := t.current(ctx, tx, v); err != nil {
 			return err
@@ -147,6 +148,7 @@ func (t table[T]) list(ctx context.Context, tx *store.Tx, where string, args ...
 	if where != "" {
 		query += " WHERE " + where
 	}
+	// The order is that of creation, so that lists, plans and exports are the same each time.
 	var all []T
 	err := tx.Query(ctx, query+" ORDER BY id", args, func(scan func(...any) error) error {
 		var v T

@@ -70,8 +70,8 @@ func (ts Tags) MarkNodes(ctx context.Context, tag int64, add, remove []int64) (a
 	})
 }
 
-// MarkSubnets gives a tag to subnets and takes it from others, as Tags.MarkNodes does with machines. What
-// boots there boots by the tag's profile, see BootProfile.
+// MarkSubnets gives a tag to subnets and takes it from others, as Tags.MarkNodes does with
+// machines. What boots there boots by the tag's profile, see BootProfile.
 func (ts Tags) MarkSubnets(ctx context.Context, tag int64, add, remove []int64) (added, removed int64, err error) {
 	return ts.inv.retag(ctx, tag, "subnet", add, remove, func(ctx context.Context, tx *store.Tx, id int64) (changed func(), err error) {
 		_, err = subnets.get(ctx, tx, id)

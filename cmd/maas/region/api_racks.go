@@ -89,8 +89,8 @@ func statusOf(err error) int {
 
 var errNoRacks = errors.New("this daemon takes no racks of other hosts; run `maas region` for that")
 
-// tokenTime is the default life of a token, and maxTokenTime the longest. A token is typed or
-// pasted within minutes; longer lives are for images that enrol at their first start.
+// tokenTime is the default life of a token, and maxTokenTime the longest. A token that leaks admits
+// a rack until it expires, so the default is the time that it takes to paste it.
 const (
 	tokenTime    = time.Hour
 	maxTokenTime = 30 * 24 * time.Hour

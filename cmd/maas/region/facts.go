@@ -113,7 +113,7 @@ func (r *Region) takeLease(ctx context.Context, l dhcprpc.Fact, at time.Time) er
 // Earlier steps enlist none: the first offer goes to any DHCP client with PXE options, also to one
 // that boots elsewhere.
 func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
-	// A probe is a check of the service, by doctor for example, and of no machine.
+	// Firmware asks for the size of a file before it reads it; the read itself is the step.
 	if len(e.MAC) == 0 || e.Probe {
 		return nil
 	}

@@ -24,8 +24,7 @@ const (
 	// new token.
 	rackCertLife = 90 * 24 * time.Hour
 	// A region registers itself at intervals of beatEvery, and is listed until forgetRegion after
-	// the last time. A day is long enough for a repair, after which its racks still
-	// know it.
+	// the last time. A day is long enough for a repair, after which its racks still know it.
 	beatEvery    = 30 * time.Second
 	forgetRegion = 24 * time.Hour
 	// lookAgain is the pause after a failure to read revocations.
