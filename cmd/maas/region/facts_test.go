@@ -24,9 +24,15 @@ import (
 // opened is a region that serves nothing, with the rack "rack" on 192.0.2.0/24.
 func opened(t *testing.T) (*Region, *logText) {
 	t.Helper()
+	return openedIn(t, t.TempDir())
+}
+
+// openedIn is opened in a directory, for tests whose bubble must not make it.
+func openedIn(t *testing.T, dir string) (*Region, *logText) {
+	t.Helper()
 	log := new(logText)
 	r, err := Open(t.Context(), Config{
-		Dir: t.TempDir(), Kinds: power.NewRegistry(power.Manual()), Advertise: []string{"192.0.2.1:5242"},
+		Dir: dir, Kinds: power.NewRegistry(power.Manual()), Advertise: []string{"192.0.2.1:5242"},
 		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	ok(t, err)
