@@ -54,7 +54,8 @@ func Kind() power.Kind {
 			{Name: paramMAC, Label: "MAC address of the BMC, to find it by when it has no fixed address", Scope: power.ScopeNode},
 			{Name: paramFlags, Label: "Workarounds; accepted for compatibility with MAAS, none is needed here"},
 		},
-		Open:     open,
+		Open: open,
+		// A BMC without a fixed address is the same one wherever its MAC address is found.
 		Identity: func(p power.Params) string { return cmp.Or(p[paramAddress], p[paramMAC]) },
 	}
 }

@@ -25,6 +25,8 @@ func openLAN(ctx context.Context, host string, port int, p power.Params) (power.
 	if err != nil {
 		return nil, power.Errorf(power.Settings, "open a session", "%v", err)
 	}
+	// The library is not safe for concurrent use, and a call goes on after its context: one at a
+	// time.
 	d := &lan{client: c, busy: make(chan struct{}, 1), off: goipmi.ControlPowerDown}
 	if p[paramOffMode] == offSoft {
 		d.off = goipmi.ControlPowerAcpiSoft
@@ -60,6 +62,7 @@ func (d *lan) do(ctx context.Context, op string, fn func() error) error {
 	if err := d.enter(ctx); err != nil {
 		return power.Errorf(power.Connection, op, "%w", err)
 	}
+	// With room for one, so that the goroutine ends when do has returned before it.
 	done := make(chan error, 1)
 	go func() {
 		err := fn()
@@ -79,6 +82,7 @@ func classifyLAN(op string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	// A completion code is an answer: the BMC understood and refused.
 	case errors.As(err, &code):
 		return power.Errorf(power.ActionFailed, op, "%w", err)
 	}

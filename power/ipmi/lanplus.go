@@ -46,6 +46,7 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 		d.session = played{transcript}
 		return d, nil
 	}
+	// 17 (SHA-256) is the strongest that BMCs have; 3 (SHA-1) is in all of them.
 	suites := []uint8{17, 3}
 	if p[paramCipher] != "" {
 		id, err := strconv.ParseUint(p[paramCipher], 10, 8)
@@ -101,8 +102,10 @@ func classify(op string, err error) error {
 		return power.Errorf(power.Auth, op, "%w", err)
 	case errors.As(err, &status):
 		return power.Errorf(classOf(status), op, "%w", err)
+	// 0xd4 is "insufficient privilege". At the opening of a session any refusal concerns the user.
 	case errors.As(err, &code) && (code == 0xd4 || op == opOpen):
 		return power.Errorf(power.Auth, op, "%w", err)
+	// 0x80 is "parameter not supported", 0xc1 "invalid command": another try gets the same.
 	case errors.As(err, &code) && (code == 0x80 || code == 0xc1):
 		return power.Errorf(power.Unsupported, op, "%w", err)
 	case errors.As(err, &code):
@@ -115,6 +118,7 @@ func classOf(s rmcp.Status) power.Class {
 	switch {
 	case s.Suite():
 		return power.Unsupported
+	// A session of another client ends at some time: this is worth another try.
 	case s.Busy():
 		return power.Connection
 	}
@@ -161,6 +165,7 @@ func (d *lanPlus) PowerState(ctx context.Context) (power.State, error) {
 
 func (d *lanPlus) SetPower(ctx context.Context, target power.State) error {
 	if target == power.On {
+		// Up and down are idempotent, unlike cycle: a repeated one changes nothing.
 		return d.control(ctx, "power up", controlUp)
 	}
 	return d.control(ctx, "power down", d.off)
@@ -236,6 +241,7 @@ func (d *lanPlus) BootOnce(ctx context.Context) (power.BootDevice, error) {
 		return "", err
 	}
 	for device, selector := range selectors {
+		// The device is in bits 5 to 2 of the second data octet (table 28-14).
 		if selector == answer[3]>>2&0xf {
 			return device, nil
 		}
@@ -247,6 +253,8 @@ func (d *lanPlus) BootOnce(ctx context.Context) (power.BootDevice, error) {
 func (d *lanPlus) Identify(ctx context.Context, on bool) error {
 	data := []byte{0} // for no time: off
 	if on {
+		// The second octet is "force on": the light stays on without a time (an interval ends after
+		// 255 s).
 		data = []byte{0, 1}
 	}
 	_, err := d.command(ctx, "identify", cmdIdentify, data...)

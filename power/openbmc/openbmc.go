@@ -105,6 +105,7 @@ func (d *driver) do(ctx context.Context, op, method, path string, in, out any) e
 		Data    json.RawMessage `json:"data"`
 		Message string          `json:"message"`
 	}
+	// The status goes first: an error page need not be JSON.
 	decoded := json.Unmarshal(text, &answer)
 	if err := bmchttp.Status(op, resp.StatusCode, answer.Message); err != nil {
 		return err
@@ -161,8 +162,10 @@ func (d *driver) PowerState(ctx context.Context) (power.State, error) {
 // SetPower implements power.Driver.
 func (d *driver) SetPower(ctx context.Context, target power.State) error {
 	if target == power.On {
+		// The host's transition also switches the chassis on; the chassis' own leaves the host off.
 		return d.put(ctx, "power on", hostTransition, hostPrefix+"Transition.On")
 	}
+	// At once: Off of the host asks the operating system first, see SoftOff.
 	return d.put(ctx, "power off", chassisRequest, chassisPrefix+"Transition.Off")
 }
 
@@ -192,6 +195,7 @@ func (d *driver) SetBootOnce(ctx context.Context, device power.BootDevice) error
 	if device == power.Setup {
 		mode = modeSetup
 	}
+	// Enabled is last, so that a boot between two of the requests does not use half of them.
 	if err := d.put(ctx, op, bootSource, sourcePrefix+source); err != nil {
 		return err
 	}

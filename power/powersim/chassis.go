@@ -122,6 +122,7 @@ func (c *Chassis) later(change func()) {
 	case c.Delay == 0:
 		change()
 	default:
+		// Close of the BMC waits for these, so that no change comes after it.
 		c.changes.Add(1)
 		c.pending++
 		time.AfterFunc(c.Delay, func() {
@@ -142,6 +143,7 @@ func (c *Chassis) set(on bool) {
 	c.on = on
 	boot := cmp.Or(c.boot, c.always, power.Default)
 	if on {
+		// An override is used up when the boot begins, not when it succeeds.
 		c.boot = "" // once
 	}
 	if c.OnPower != nil {

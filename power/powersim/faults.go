@@ -62,6 +62,7 @@ func (c *faultyConn) ReadFrom(b []byte) (int, net.Addr, error) {
 func (f *faults) hears(client string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	// A BMC sends no error for a session that it does not know: the client has to notice by itself.
 	if f.silent || f.gone[client] {
 		return false
 	}
@@ -83,6 +84,7 @@ func (f *faults) stalling(next http.Handler) http.Handler {
 		next.ServeHTTP(half, r)
 		_, _ = w.Write(half.body.Bytes()[:half.body.Len()/2])
 		_ = http.NewResponseController(w).Flush()
+		// A real BMC that hangs keeps the connection open; closing it would be another failure.
 		<-r.Context().Done() // until the client gives up
 		panic(http.ErrAbortHandler)
 	})

@@ -39,6 +39,7 @@ func ServeIPMI(c *Chassis, user, password string) (*BMC, error) {
 		return nil, err
 	}
 	faults := &faults{}
+	// The faults are below the library's server, where packets are lost on a real network.
 	conn := &faultyConn{udp.Wrap(socket, udp.WithReadTimeout(5*time.Second)), faults}
 	srv := server.NewServer(b, conn)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -118,6 +118,7 @@ func (o *openBMC) get(w http.ResponseWriter, r *http.Request) {
 	if boot == power.Setup {
 		mode = "Setup"
 	}
+	// Attributes that the driver does not read are left out.
 	values := map[string]any{
 		"state/host0/attr/CurrentHostState":           openBMCHost + "HostState." + strings.Replace(on, "On", "Running", 1),
 		"state/chassis0/attr/CurrentPowerState":       openBMCChassis + "PowerState." + on,
@@ -165,6 +166,7 @@ func (o *openBMC) putBoot(path string, value any) bool {
 		o.source = strings.TrimPrefix(text, openBMCSource)
 	case "control/host0/boot/one_time/attr/BootMode":
 		o.mode = strings.TrimPrefix(text, openBMCMode)
+	// The source and the mode have no effect until they are enabled.
 	case "control/host0/boot/one_time/attr/Enabled":
 		o.chassis.SetBootOnce(o.next(value == true))
 	default:

@@ -104,6 +104,7 @@ func (r *redfishBMC) handler() http.Handler {
 	}
 	r.handleSensors(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		// Both forms of a URI name the resource, and ServeMux would redirect one to the other.
 		req.URL.Path = strings.TrimSuffix(req.URL.Path, "/")
 		mux.ServeHTTP(w, req)
 	})
@@ -122,6 +123,7 @@ func (r *redfishBMC) authorized(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		user, password, basic := req.BasicAuth()
 		r.mu.Lock()
+		// Services take HTTP Basic as well as sessions (DSP0266 section 13.3).
 		ok := basic && user == r.user && password == r.password
 		for _, token := range r.sessions {
 			ok = ok || token == req.Header.Get("X-Auth-Token")
@@ -146,6 +148,7 @@ func (r *redfishBMC) login(w http.ResponseWriter, req *http.Request) {
 	switch {
 	case in.UserName != r.user || in.Password != r.password:
 		fail(w, http.StatusUnauthorized, "Base.1.0.ResourceAtUriUnauthorized", "The user or password is wrong.")
+	// A driver that forgets to log out is noticed here, after eight requests.
 	case len(r.sessions) >= maxSessions:
 		fail(w, http.StatusServiceUnavailable, "Base.1.0.SessionLimitExceeded", "All sessions are in use.")
 	default:

@@ -45,6 +45,8 @@ func serveTLS(c *Chassis, kind, user, password string, service http.Handler, ses
 			"power_address": address, "power_user": user, "power_pass": password, "tls_fingerprint": hex.EncodeToString(pin[:]),
 		}},
 		close: func() error {
+			// The order matters: no request may start another change once the changes are waited
+			// for.
 			err := srv.Close() // a stalled request would hold up a shutdown
 			done.Wait()
 			c.changes.Wait()

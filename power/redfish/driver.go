@@ -35,6 +35,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	}
 	c, err := gofish.ConnectContext(ctx, gofish.ClientConfig{
 		Endpoint: bmchttp.Endpoint(p[paramAddress]), Username: p[paramUser], Password: p[paramPass],
+		// Without NoModifyTransport the library changes the transport's TLS settings.
 		HTTPClient: hc, NoModifyTransport: true, ReuseConnections: true,
 	})
 	if err != nil {
@@ -101,6 +102,7 @@ func (d *driver) PowerState(ctx context.Context) (power.State, error) {
 		return power.On, nil
 	case schemas.OffPowerState:
 		return power.Off, nil
+	// Acting on a machine on its way restarts it on some BMCs.
 	case schemas.PoweringOnPowerState, schemas.PoweringOffPowerState:
 		return power.Transitioning, nil
 	}
@@ -109,6 +111,7 @@ func (d *driver) PowerState(ctx context.Context) (power.State, error) {
 
 func (d *driver) SetPower(ctx context.Context, target power.State) error {
 	if target == power.On {
+		// A system that does not list On may list ForceOn.
 		return d.reset(ctx, "power on", schemas.OnResetType, schemas.ForceOnResetType)
 	}
 	return d.reset(ctx, "power off", schemas.ForceOffResetType)
@@ -116,6 +119,7 @@ func (d *driver) SetPower(ctx context.Context, target power.State) error {
 
 // Cycle implements power.Cycler.
 func (d *driver) Cycle(ctx context.Context) error {
+	// Several makes do not list PowerCycle, see powersim.Shapes.
 	return d.reset(ctx, "power cycle", schemas.PowerCycleResetType, schemas.ForceRestartResetType)
 }
 
@@ -196,6 +200,7 @@ func (d *driver) setBoot(ctx context.Context, device power.BootDevice, enabled s
 	}
 	boot := schemas.Boot{BootSourceOverrideMode: d.mode, BootSourceOverrideTarget: target, BootSourceOverrideEnabled: enabled}
 	if device == power.Default {
+		// None for the next boot means that no override is left.
 		boot.BootSourceOverrideEnabled = schemas.DisabledBootSourceOverrideEnabled
 	}
 	system, err := d.read(ctx, op)
@@ -245,6 +250,7 @@ func deviceOf(s *schemas.ComputerSystem) power.BootDevice {
 
 // Close implements power.Closer.
 func (d *driver) Close(ctx context.Context) error {
+	// The library returns no error; a session that stays ends by the BMC's own timeout.
 	d.client.WithContext(ctx).Logout()
 	d.http.CloseIdleConnections()
 	return nil

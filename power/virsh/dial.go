@@ -58,6 +58,7 @@ func dialTLS(ctx context.Context, a address, p power.Params) (net.Conn, error) {
 	if err != nil {
 		return nil, bmchttp.Transport(ctx, opConnect, err)
 	}
+	// The octet may never arrive, so ctx must be able to end the read.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
 	answer := make([]byte, 1)
@@ -86,6 +87,7 @@ func dialSSH(ctx context.Context, a address, p power.Params) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The ssh library takes no context; closing the connection ends the handshake.
 	stop := context.AfterFunc(ctx, func() { tcp.Close() })
 	defer stop()
 	conn, chans, reqs, err := ssh.NewClientConn(tcp, a.host, &ssh.ClientConfig{User: a.user, Auth: auth, HostKeyCallback: check.verify})
@@ -114,6 +116,8 @@ func sshAuth(p power.Params) ([]ssh.AuthMethod, error) {
 		return []ssh.AuthMethod{ssh.PublicKeys(key)}, nil
 	}
 	if p[paramPass] != "" {
+		// Hosts with PAM often offer keyboard-interactive alone, with the password as its one
+		// question.
 		return []ssh.AuthMethod{ssh.Password(p[paramPass]), ssh.KeyboardInteractive(answerAll(p[paramPass]))}, nil
 	}
 	var keys []ssh.Signer
@@ -122,6 +126,7 @@ func sshAuth(p power.Params) ([]ssh.AuthMethod, error) {
 		if err != nil {
 			continue
 		}
+		// A key with a passphrase is passed over, as ssh does without an agent or a terminal.
 		if key, err := ssh.ParsePrivateKey(text); err == nil {
 			keys = append(keys, key)
 		}
@@ -161,6 +166,7 @@ func hostKeyCheck(pin string) *hostKey {
 	}
 	known, err := knownhosts.New(filepath.Join(sshDir(), "known_hosts"))
 	if err != nil {
+		// Without the file no host is known: trusting the first key seen would accept an impostor.
 		known = func(string, net.Addr, ssh.PublicKey) error { return errors.New("there is no usable known_hosts file") }
 	}
 	return &hostKey{known: known}
@@ -168,6 +174,7 @@ func hostKeyCheck(pin string) *hostKey {
 
 func (h *hostKey) verify(host string, remote net.Addr, key ssh.PublicKey) (err error) {
 	h.seen = ssh.FingerprintSHA256(key)
+	// A pinned key goes before known_hosts: it was given for this machine.
 	if h.pin != "" {
 		if h.bad = h.pin != h.seen; h.bad {
 			return errors.New("the host key has another fingerprint")

@@ -74,6 +74,7 @@ func classify(ctx context.Context, op string, err error) error {
 // find looks the machine up by UUID or name.
 func (d *driver) find(ctx context.Context, id string) error {
 	return d.do(ctx, fmt.Sprintf("find virtual machine %q", id), func() (err error) {
+		// A UUID, with or without dashes; anything else is a name.
 		if raw, bad := hex.DecodeString(strings.ReplaceAll(id, "-", "")); bad == nil && len(raw) == libvirt.UUIDBuflen {
 			d.machine, err = d.virt.DomainLookupByUUID(libvirt.UUID(raw))
 			return err
@@ -94,6 +95,7 @@ func (d *driver) PowerState(ctx context.Context) (power.State, error) {
 		return power.Unknown, err
 	}
 	switch libvirt.DomainState(state) {
+	// A paused domain holds its memory and devices, so starting it again is refused.
 	case libvirt.DomainRunning, libvirt.DomainBlocked, libvirt.DomainPaused, libvirt.DomainPmsuspended:
 		return power.On, nil
 	case libvirt.DomainShutdown: // on its way
@@ -112,6 +114,8 @@ func (d *driver) SetPower(ctx context.Context, target power.State) error {
 	}
 	err := d.do(ctx, op, func() error { return call(d.machine) })
 	var refused libvirt.Error
+	// libvirt refuses to start a running domain, while asking for the state that holds is no error
+	// here.
 	if errors.As(err, &refused) && libvirt.ErrorNumber(refused.Code) == libvirt.ErrOperationInvalid {
 		if state, serr := d.PowerState(ctx); serr == nil && state == target {
 			return nil // the domain is in that state already

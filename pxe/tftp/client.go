@@ -160,6 +160,8 @@ func (g *getter) read() ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	// The server answers from a port of its choice, which is fixed by its first packet (RFC 1350
+	// section 4).
 	case g.fixed && from != g.peer, !g.fixed && from.Addr() != g.peer.Addr():
 		return nil, nil
 	case !g.fixed:
@@ -194,6 +196,7 @@ func (g *getter) handle(p []byte) error {
 
 // oack takes the options the server agreed to.
 func (g *getter) oack(o Options) error {
+	// A repeated OACK must not change what blocks were already counted by.
 	if g.next > 1 || g.unacked > 0 {
 		return nil
 	}
@@ -228,6 +231,7 @@ func (g *getter) data(block uint16, p []byte) error {
 	}
 	if block != uint16(g.next) {
 		g.stats.Retransmits++
+		// One answer a gap: each further one would make the server send its window again.
 		if g.gapped || g.next == 1 && block == 0 {
 			return nil
 		}

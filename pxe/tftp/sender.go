@@ -162,6 +162,8 @@ func (s *sender) timeout(ctx context.Context) error {
 	}
 	s.probed = false
 	s.rtt.expired()
+	// A tail that is lost again and again shows a small receive buffer: it gets pauses, not fewer
+	// packets.
 	s.burst = max(s.burst/2, min(minBurst, s.win.size))
 	return s.resend(ctx)
 }
@@ -198,6 +200,8 @@ func (s *sender) gap() bool {
 		return false
 	}
 	s.stale = 0
+	// An acknowledgement cannot come back faster than a round trip: half of the least one allows
+	// for jitter.
 	hold := s.rtt.least / 2
 	if s.resent {
 		hold = s.rtt.smooth
@@ -267,6 +271,7 @@ const blackHole = 4
 // refused explains an ERROR of the client. EDK II and others end the transfer that only asks for
 // the size with ERROR 8, some with 0.
 func (s *sender) refused(e *Error) error {
+	// A client that has data and then refuses has failed.
 	if s.asked && s.stats.Bytes == 0 && (e.Code == CodeOptionRefused || e.Code == CodeUndefined) {
 		return ErrAborted
 	}
@@ -280,6 +285,8 @@ func (s *sender) fail(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, syscall.ECONNREFUSED):
+		// It has acknowledged nothing of the last window, but a closed port after repetition means
+		// that it left with the file.
 		if s.win.final && s.resent {
 			s.stats.Bytes += s.win.advance(s.win.count)
 			return errFinished

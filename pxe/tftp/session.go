@@ -103,6 +103,7 @@ func (c *Config) grant(asked Options, size int64, payload int) (Options, []byte)
 	if asked.BlockSize > 0 {
 		b := min(asked.BlockSize, c.BlockSize)
 		if fits := payload - headerSize; !c.AllowFragments && fits > 0 {
+			// 512 is the least: a client without options has buffers for it (RFC 1350).
 			b = min(b, max(fits, defaultBlockSize))
 		}
 		force.BlockSize, answer.BlockSize = b, b
@@ -114,6 +115,7 @@ func (c *Config) grant(asked Options, size int64, payload int) (Options, []byte)
 	if asked.Timeout > 0 {
 		force.Timeout, answer.Timeout = asked.Timeout, asked.Timeout
 	}
+	// A wrong size is worse than none: UEFI allocates its buffer by it.
 	if asked.AskSize && size >= 0 {
 		force.AskSize, force.Size = true, size
 		answer.AskSize, answer.Size = true, size

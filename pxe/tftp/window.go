@@ -76,6 +76,7 @@ func (w *window) add() {
 	binary.BigEndian.PutUint16(p[2:], uint16(w.base+uint64(w.count)))
 	w.last = copy(p[headerSize:w.segment()], w.ahead)
 	w.ahead = w.ahead[w.last:]
+	// A file whose size is a multiple of the block ends with an empty packet (RFC 1350 section 6).
 	w.final = w.last < w.block
 	w.count++
 }

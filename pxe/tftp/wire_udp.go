@@ -41,6 +41,8 @@ func (w *udpWire) write(p []byte) error {
 func (w *udpWire) writeBlocks(win *window, i, j int) error {
 	if j-i > 1 && w.canSplit(win) {
 		sent, err := w.writeSplit(win, i, j)
+		// Some drivers and virtual interfaces accept the socket option and then refuse to send: the
+		// rest goes without it.
 		if err == nil || lasting(err) != nil {
 			return lasting(err)
 		}
@@ -107,6 +109,7 @@ func (w *udpWire) writeBatch(win *window, i, j int) error {
 			return err
 		}
 		// A packet that cannot be sent is lost.
+		// Skipping it keeps a bad packet from being tried for ever.
 		msgs = msgs[max(n, 1):]
 	}
 	return nil

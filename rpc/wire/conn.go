@@ -52,6 +52,7 @@ func (c *conn) post(ctx context.Context, path string, body []byte) (*http.Respon
 		return nil, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
+		// A duration and not a time: the clocks of the two sides may differ.
 		request.Header.Set(timeoutHeader, strconv.FormatInt(max(1, time.Until(deadline).Milliseconds()), 10))
 	}
 	if m := rpc.Metadata(ctx); len(m) > 0 {

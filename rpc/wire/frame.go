@@ -83,6 +83,8 @@ func (d decoder) next() (kind byte, body []byte, err error) {
 			kind = head[0]
 		}
 		size, more := int(binary.BigEndian.Uint16(head[2:])), head[1]&flagMore != 0
+		// An empty frame that continues would let a peer send frames for ever without reaching a
+		// limit.
 		if head[0] != kind || more && size == 0 {
 			return 0, nil, fmt.Errorf("%w: a frame does not continue its message", errMalformed)
 		}
@@ -90,6 +92,7 @@ func (d decoder) next() (kind byte, body []byte, err error) {
 			return 0, nil, fmt.Errorf("%w: kind %d has more than %d bytes", errMalformed, kind, sizeLimit(kind))
 		}
 		start := len(body)
+		// Memory grows by what arrives, at most a frame ahead: no length is believed in advance.
 		body = append(body, make([]byte, size)...)
 		if _, err := io.ReadFull(d.r, body[start:]); err != nil {
 			return 0, nil, midway(err, false)
@@ -119,6 +122,7 @@ func sizeLimit(kind byte) int {
 
 func writeUpdate(w io.Writer, u rpc.Update) error {
 	e := newEncoder(w)
+	// Values are binary and travel as they are: as JSON they would be base64, a third larger.
 	objects := u.Objects
 	u.Objects = nil
 	if err := e.json(kindUpdate, u); err != nil {

@@ -116,6 +116,7 @@ func (s *Server) facts(w http.ResponseWriter, r *http.Request, _ *session, conn 
 	if !read(w, r, &facts, maxFacts) {
 		return
 	}
+	// The answer is the acknowledgement: the rack drops these facts when it arrives.
 	reply(w, answerOf("facts", nil, conn.Deliver(r.Context(), facts)))
 }
 
@@ -153,9 +154,11 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, _ *session, conn r
 // accept announces the region's calls for as long as the request lasts.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, session *session, _ rpc.Conn) {
 	rack, _ := session.identity()
+	// From here on the region can call the rack, and no longer once the stream ends.
 	defer s.cfg.Region.Attach(rack, caller{session, r.Context().Done()})()
 	e := newEncoder(w)
 	flush := http.NewResponseController(w).Flush
+	// Without a flush the header stays in a buffer, and the rack waits for the answer to begin.
 	if flush() != nil {
 		return
 	}

@@ -122,6 +122,7 @@ func (c caller) Call(ctx context.Context, method string, in []byte) ([]byte, err
 	if len(in) > maxCall {
 		return nil, rpc.AsError(method, fmt.Errorf("%w: arguments of %d bytes, at most %d can be sent", rpc.ErrInvalid, len(in), maxCall))
 	}
+	// Before the announcement, since the answer may arrive before Call goes on.
 	call, answered := c.expect(method)
 	defer c.forget(call.ID)
 	call.Metadata = rpc.Metadata(ctx)

@@ -43,6 +43,7 @@ func New(ctx context.Context, p power.Params) (*http.Client, error) {
 	}
 	transport := &http.Transport{
 		TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: requestTimeout,
+		// BMCs serve few connections at a time; a second one may be refused.
 		MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second,
 	}
 	client := &http.Client{Timeout: requestTimeout, Transport: transport}
@@ -99,6 +100,7 @@ func Transport(ctx context.Context, op string, err error) *power.Error {
 	switch {
 	case ctx.Err() != nil:
 		return power.Errorf(power.Connection, op, "%w", ctx.Err())
+	// Not a failure of the network: trying again gets the same certificate.
 	case errors.Is(err, ErrPin):
 		return power.Errorf(power.Settings, op, "%w", err)
 	case errors.As(err, &unknown), errors.As(err, &host), errors.As(err, &invalid):
@@ -120,6 +122,7 @@ func Status(op string, code int, detail string) error {
 		return power.Errorf(power.Settings, op, "%w", cause)
 	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return power.Errorf(power.Unsupported, op, "%w", cause)
+	// A BMC that starts, or has no session left, answers with these for a while.
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return power.Errorf(power.Connection, op, "%w", cause)
 	}

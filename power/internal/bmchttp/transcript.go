@@ -66,6 +66,8 @@ func describe(req *http.Request) (string, error) {
 	for i, name := range names(req.URL.Query()) {
 		fmt.Fprintf(&b, "%c%s=***", "?&"[min(i, 1)], name)
 	}
+	// A playback compares this text, so it holds nothing that differs from run to run, such as
+	// header fields.
 	if req.Body == nil || req.Body == http.NoBody {
 		return b.String(), nil
 	}

@@ -65,6 +65,8 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	if len(cfg.User) > maxUser || len(cfg.Password) > maxSecret || len(cfg.Key) > maxSecret {
 		return nil, fmt.Errorf("the user's name has at most %d octets, password and key %d", maxUser, maxSecret)
 	}
+	// Connected, so that packets of other hosts are dropped by the kernel and a closed port is an
+	// error.
 	conn, err := new(net.Dialer).DialContext(ctx, "udp", cfg.Address)
 	if err != nil {
 		return nil, err
@@ -74,6 +76,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		conn.Close()
 		return nil, err
 	}
+	// A session begins with the rights of USER, whatever the handshake asked for (section 22.18).
 	if _, err := c.Command(ctx, netFnApp, cmdSetPrivilege, []byte{cfg.Privilege}); err != nil {
 		_ = c.Close(ctx)
 		return nil, fmt.Errorf("set the privilege level: %w", err)
@@ -102,6 +105,8 @@ func (c *Session) handshake(ctx context.Context, s suite) error {
 	if !hmac.Equal(proof, s.mac(password, console, bmc, random[:], theirs, guid, who)) {
 		return ErrPassword
 	}
+	// A BMC without a key of its own derives the session keys from the user's password (section
+	// 13.31).
 	key := c.cfg.Key
 	if len(key) == 0 {
 		key = password
@@ -110,6 +115,8 @@ func (c *Session) handshake(ctx context.Context, s suite) error {
 	if c.keys, err = newKeys(s, sik); err != nil {
 		return err
 	}
+	// The BMC proves in RAKP 4 that it derived the same keys. The proof is cut like an integrity
+	// check (section 13.28).
 	want := s.mac(sik, random[:], bmc, guid)[:s.trailer]
 
 	rakp3 := append(append([]byte{0, 0, 0, 0}, bmc...), s.mac(password, theirs, console, who)...)
@@ -128,6 +135,7 @@ func le(x uint32) []byte { return binary.LittleEndian.AppendUint32(nil, x) }
 // open asks for a session with the suite's algorithms (section 13.17).
 func (c *Session) open(ctx context.Context, s suite) error {
 	var id [4]byte
+	// Zero is the ID of packets outside a session (IPMI 2.0 section 13.6).
 	for c.console == 0 {
 		_, _ = rand.Read(id[:])
 		c.console = binary.LittleEndian.Uint32(id[:])
@@ -141,6 +149,7 @@ func (c *Session) open(ctx context.Context, s suite) error {
 		return err
 	}
 	c.bmc = binary.LittleEndian.Uint32(answer[8:])
+	// A BMC may answer with weaker algorithms than those asked for; none of them is taken.
 	if answer[16] != s.auth || answer[24] != s.integrity || answer[32] != aesCBC128 {
 		return Status(0x11)
 	}
@@ -149,6 +158,7 @@ func (c *Session) open(ctx context.Context, s suite) error {
 
 // exchange sends a message of the handshake and returns the answer to it, of at least min octets.
 func (c *Session) exchange(ctx context.Context, send, expect byte, message []byte, least int) ([]byte, error) {
+	// The tag tells the answer to this message from late ones to earlier messages.
 	c.tag++
 	message[0] = c.tag
 	c.out = appendPlain(c.out[:0], send, message)
@@ -173,6 +183,7 @@ func (c *Session) exchange(ctx context.Context, send, expect byte, message []byt
 // Command runs a command and returns the data of its answer, valid until the next call. The error
 // is Completion, ErrSilent, or the error of ctx or the network.
 func (c *Session) Command(ctx context.Context, netFn, command byte, data []byte) (answer []byte, err error) {
+	// Six bits, in the upper part of an octet (section 13.8).
 	c.rq = (c.rq + 1) & 0x3f
 	message := appendRequest(make([]byte, 0, 64), netFn, c.rq, command, data)
 	err = c.roundTrip(ctx, func() []byte {
@@ -200,6 +211,7 @@ func (c *Session) Command(ctx context.Context, netFn, command byte, data []byte)
 // roundTrip sends what packet makes until accept takes an answer. An error of accept ends it, other
 // than errForeign: such packets are passed over.
 func (c *Session) roundTrip(ctx context.Context, packet func() []byte, accept func([]byte) error) error {
+	// A deadline in the past ends a read that is in progress.
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for range max(1, c.cfg.Tries) {
@@ -222,6 +234,8 @@ func (c *Session) roundTrip(ctx context.Context, packet func() []byte, accept fu
 			if err != nil {
 				return c.failed(ctx, err)
 			}
+			// A late answer to a repeated request, or a packet of any other host, does not end the
+			// wait.
 			if err := accept(c.in[:n]); !errors.Is(err, errForeign) {
 				return err
 			}
