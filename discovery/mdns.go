@@ -56,7 +56,7 @@ func DecodeMDNS(f Frame, out []Observation) (_ []Observation, foreign int, err e
 	for _, rr := range append(msg.Answer, msg.Extra...) {
 		c.record(rr)
 	}
-	return c.sightings(f, d.src, out), c.foreign, nil
+	return c.observations(f, d.src, out), c.foreign, nil
 }
 
 // claims collects what the records of one packet say.
@@ -216,7 +216,7 @@ const mdnsTTL = 75 * time.Minute
 
 // observations appends one for the sender's own address, and one of hearsay for each other address
 // that it claims.
-func (c *claims) sightings(f Frame, src netip.Addr, out []Observation) []Observation {
+func (c *claims) observations(f Frame, src netip.Addr, out []Observation) []Observation {
 	own := Observation{Addr: src, MAC: f.Src, VID: f.VID, Source: MDNS, Info: c.info(src)}
 	for _, s := range c.services {
 		// A service is the sender's unless it says that another host has it.
