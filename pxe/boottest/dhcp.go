@@ -42,6 +42,8 @@ func (c *dhcpClient) acquire(ctx context.Context) (*Lease, error) {
 	c.progress(Progress{Stage: c.stage, What: "DISCOVER", Total: -1})
 	lease, err := c.obtainAny(ctx)
 	if err == nil {
+		// An address that another node has fails the boot here. Real firmware would go on, and both
+		// machines would lose packets.
 		if err = c.node.setAddr(lease.Addr); err != nil {
 			err = fmt.Errorf("address given twice: %w", err)
 		}
@@ -106,6 +108,8 @@ const maxNAK = 3
 // obtain goes from DISCOVER to ACK.
 func (c *dhcpClient) obtain(ctx context.Context) (*Lease, error) {
 	everybody := netip.AddrPortFrom(broadcast, 67)
+	// After a NAK a client begins again with DISCOVER (RFC 2131 section 3.1). Firmware gives up
+	// after a few.
 	for range maxNAK {
 		offers, err := c.ask(ctx, c.message(dhcpv4.MessageTypeDiscover), everybody, c.offerWait, isOffer)
 		if err != nil {
@@ -159,6 +163,7 @@ func (c *dhcpClient) proxied(ctx context.Context, lease *Lease, offer *dhcpv4.DH
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	// Firmware keeps its transaction ID and its options; only the port and the address are others.
 	again := *c
 	again.conn = conn
 	ask := again.message(dhcpv4.MessageTypeRequest)
@@ -237,6 +242,8 @@ func bootFile(m *dhcpv4.DHCPv4) string {
 // ask sends a message until a server answers, then collects answers for the wait.
 func (c *dhcpClient) ask(ctx context.Context, m *dhcpv4.DHCPv4, to netip.AddrPort, wait func(*dhcpv4.DHCPv4) time.Duration, want func(*dhcpv4.DHCPv4) bool) ([]*dhcpv4.DHCPv4, error) {
 	var proxies []*dhcpv4.DHCPv4
+	// The silences are captured ones: they decide how long a boot takes when packets are lost, and
+	// whether a slow server is heard at all.
 	for i, silence := range c.fw.Resend {
 		if i > 0 {
 			c.resent++
@@ -285,6 +292,8 @@ func (c *dhcpClient) collect(end time.Time, n int, want func(*dhcpv4.DHCPv4) boo
 		if len(d.data) < 8 || !bytes.Equal(d.data[4:8], c.xid[:]) {
 			continue // a broadcast for another client
 		}
+		// The transaction ID was compared first: decoding all broadcasts of a thousand machines
+		// takes most of a test's time.
 		m, err := dhcpv4.FromBytes(d.data)
 		if err == nil && m.OpCode == dhcpv4.OpcodeBootReply && m.TransactionID == c.xid && string(m.ClientHWAddr) == string(c.cfg.MAC) && want(m) {
 			out = append(out, m)
@@ -332,9 +341,11 @@ func (c *dhcpClient) message(kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
 	set(dhcpv4.OptionParameterRequestList.Code(), fw.Requested)
 	set(optIPXEData, fw.IPXE)
 	if fw.ClientID {
+		// Type 1: an Ethernet address follows (RFC 2132 section 9.14).
 		set(dhcpv4.OptionClientIdentifier.Code(), append([]byte{1}, c.cfg.MAC...))
 	}
 	if fw.UUID {
+		// Type 0: a UUID follows (RFC 4578 section 2.3).
 		set(optUUID, append([]byte{0}, c.cfg.UUID[:]...))
 	}
 	if c.hostname != "" { // as udhcpc -F sends it: name by option 81, the server shall update DNS
@@ -362,6 +373,7 @@ func (c *dhcpClient) accept(m *dhcpv4.DHCPv4) (*Lease, error) {
 	for code, v := range m.Options {
 		l.Options[code] = v
 	}
+	// Some firmware boots with such an answer and some hangs, so a test must not pass with it.
 	if !c.seg.prefix.Contains(l.Addr) || len(l.Mask) != 4 || l.Time == 0 {
 		return nil, fmt.Errorf("useless answer: address %v, mask %v, lease time %v on a segment with prefix %v", l.Addr, l.Mask, l.Time, c.seg.prefix)
 	}

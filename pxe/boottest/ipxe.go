@@ -74,6 +74,8 @@ func (b *boot) ipxe(ctx context.Context, text, uri string) error {
 
 // run interprets a script from its first line.
 func (s *ipxeScript) run(ctx context.Context, text, uri string) error {
+	// A script that chains to itself without waiting is a mistake of the server under test, not a
+	// loop of the simulation.
 	if s.depth++; s.depth > maxDepth {
 		return fmt.Errorf("ipxe: %d scripts in a row run each other: %s", maxDepth, uri)
 	}
@@ -87,6 +89,7 @@ func (s *ipxeScript) run(ctx context.Context, text, uri string) error {
 		}
 		line := strings.TrimSpace(s.lines[s.at])
 		s.at++
+		// Labels are found by goto, which searches the lines.
 		if line == "" || line[0] == '#' || line[0] == ':' {
 			continue
 		}

@@ -37,6 +37,7 @@ func (b *boot) fileURL(file string) (string, error) {
 	if strings.Contains(file, "://") {
 		return file, nil
 	}
+	// siaddr is the server to fetch from. Without it firmware asks the DHCP server itself.
 	server := b.lease.NextServer
 	if !server.IsValid() {
 		server = b.lease.Server
@@ -63,6 +64,7 @@ func (b *boot) runImage(ctx context.Context, uri string) error {
 		return fmt.Errorf("%d loaders in a row load each other: %s", maxDepth, uri)
 	}
 	kind, stage := loaderKind(uri), StageLoader
+	// A name that is no loader's is a script to iPXE, which looks at the content.
 	if kind == "" && b.fw.Loader == "ipxe" {
 		stage = StageConfig
 	}
@@ -105,6 +107,7 @@ func loaderKind(uri string) string {
 
 // startIPXE makes the machine run iPXE, which asks for an address and a boot file itself.
 func (b *boot) startIPXE(ctx context.Context) error {
+	// iPXE is another DHCP client, with other options; the firmware's lease is not used any more.
 	ipxe := BIOSiPXE
 	if b.fw.EFI {
 		ipxe = UEFIiPXE
@@ -123,6 +126,7 @@ func (b *boot) startIPXE(ctx context.Context) error {
 // own protocols.
 func (b *boot) shim(ctx context.Context, uri string) error {
 	src := b.own()
+	// Shim calls the firmware's PXE protocol with options of its own, and asks for no sizes.
 	src.by, src.tftp, src.probe, src.head = "shim", shimTFTP, false, false
 	for _, name := range []string{"revocations_sku.efi", "revocations_sbat.efi", "shim_certificate_0.efi"} {
 		if _, err := b.binary(ctx, src, StageLoader, beside(uri, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

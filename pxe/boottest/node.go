@@ -171,6 +171,8 @@ func (n *Node) parseLocal(network, kind, address string) (uint16, error) {
 // freePort returns a port that is not taken; the caller holds n.mu.
 func (n *Node) freePort(taken func(uint16) bool) uint16 {
 	for {
+		// Ports begin where Linux takes them from, so that none collides with one that a server
+		// listens on.
 		if n.nextPort++; n.nextPort < 32768 {
 			n.nextPort = 32768
 		}
@@ -206,6 +208,8 @@ func (n *Node) reset() {
 	for _, l := range listeners {
 		l.Close()
 	}
+	// The other side of a real connection would notice only by its timeouts; a reset makes tests
+	// quicker.
 	for s := range streams {
 		s.abort(errReset)
 	}

@@ -95,6 +95,7 @@ func (c *packetConn) put(d datagram) {
 	if len(c.waiting) >= queueLen {
 		return
 	}
+	// Sorted by arrival: with Jitter a later datagram may overtake an earlier one.
 	i := len(c.waiting)
 	for i > 0 && c.waiting[i-1].due.After(d.due) {
 		i--
@@ -122,6 +123,8 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 		src = c.node.source(to.Addr())
 	}
 	seg := c.node.seg
+	// 28 are the headers of IPv4 and UDP. No error comes back, as from a tunnel that drops what is
+	// too large.
 	if seg.MTU > 0 && len(b)+28 > seg.MTU {
 		return nil
 	}
@@ -131,6 +134,7 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 		at := n.udp[to.Port()]
 		n.mu.Unlock()
 		relayed := n.relay != nil && to.Port() == n.relay.port
+		// A datagram for a closed port is lost without a word; firmware ignores the ICMP error.
 		if at == nil && !relayed || seg.lost() || n.seg != seg && n.seg.lost() {
 			continue
 		}

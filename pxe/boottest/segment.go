@@ -40,6 +40,7 @@ type Segment struct {
 
 // NewSegment returns an empty segment named "boottest0".
 func NewSegment(prefix netip.Prefix) *Segment {
+	// A fixed seed loses the same datagrams in every run, so that a failure can be repeated.
 	return &Segment{Link: "boottest0", prefix: prefix.Masked(), rand: rand.New(rand.NewPCG(1, 2)), byIP: make(map[netip.Addr]*Node)}
 }
 
@@ -114,6 +115,8 @@ var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 func (s *Segment) receivers(from *Node, dst netip.Addr, hw net.HardwareAddr) (nodes []*Node) {
 	everybody := dst == broadcast || dst == s.last() || dst.IsMulticast()
 	if hw == nil && !everybody {
+		// Without an owner the datagram is lost: no host sends an error for an address that does
+		// not exist.
 		if n := s.owner(dst); n != nil {
 			nodes = append(nodes, n)
 		}
@@ -154,6 +157,7 @@ func (s *Segment) lost() bool {
 // due returns the time at which something of the given size, sent to n now, arrives.
 func (s *Segment) due(n *Node, size int) time.Time {
 	now := time.Now()
+	// A line carries one thing after the other: what arrives for a busy one waits for its turn.
 	if s.Rate > 0 {
 		n.mu.Lock()
 		if n.busy.Before(now) {

@@ -80,6 +80,7 @@ func (n *Node) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 		return nil, syscall.ENETUNREACH
 	}
 	here, there := newStreams(n, from, peer, to)
+	// A round trip passes before the first byte, as it does in a boot over a slow link.
 	if n.seg.Delay > 0 { // the handshake
 		if err := until(time.Now().Add(2*n.seg.Delay), ctx.Done(), ctx.Err, &deadline{}); err != nil {
 			return nil, err
@@ -87,6 +88,8 @@ func (n *Node) dialTCP(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	}
 	select {
 	case l.backlog <- there:
+		// The listener may have been closed in between; a stream left in its backlog would wait for
+		// ever.
 		if isClosed(l.closed) {
 			l.refuse()
 		}
@@ -155,6 +158,7 @@ func newStreams(a *Node, from netip.AddrPort, b *Node, to netip.AddrPort) (here,
 		if s.node.streams == nil {
 			s.node.streams = make(map[*stream]bool)
 		}
+		// So that a power cut can end them.
 		s.node.streams[s] = true
 		s.node.mu.Unlock()
 	}

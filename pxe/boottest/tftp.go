@@ -109,6 +109,8 @@ func (g *tftpGet) run(name string) error {
 			if done, moved, err = g.handle(d.data); done {
 				return nil
 			}
+			// Only progress counts: a server that repeats itself must not keep the client waiting
+			// for ever.
 			if moved {
 				tries = 0
 			}
