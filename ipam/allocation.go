@@ -106,6 +106,7 @@ func (r ReservedIP) String() string {
 
 // For reports whether the reservation is for mac. It is never for an empty MAC.
 func (r ReservedIP) For(mac net.HardwareAddr) bool {
+	// An unknown client must not get an address because the reservation lacks a MAC.
 	return len(mac) > 0 && bytes.Equal(r.MAC, mac)
 }
 

@@ -19,6 +19,7 @@ func (u *Usage) CheckRange(r Range) error {
 	if r.Type == RangeDynamic {
 		free = rest.FreeForDynamic()
 	}
+	// The common case costs no search for the object in the way.
 	if free.ContainsRange(r.IPRange()) {
 		return nil
 	}

@@ -23,6 +23,7 @@ func (f Fabric) Validate() error {
 	if len(f.Name) > 256 {
 		return invalid("fabric", f.Name, "name", "is longer than 256 characters")
 	}
+	// A taken name would collide when the fabric of that ID is made.
 	if generatedFabricName.MatchString(f.Name) && f.Name != fmt.Sprintf("fabric-%d", f.ID) {
 		return invalid("fabric", f.Name, "name", "is kept for generated names; choose one that is not fabric-<number>")
 	}

@@ -102,6 +102,7 @@ type Interface struct {
 	Enabled bool
 }
 
+// The kernel takes 15 octets (IFNAMSIZ less the final zero).
 var interfaceName = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,15}$`)
 
 // Validate checks the interface given its parents, in the order of i.Parents.
@@ -109,6 +110,7 @@ func (i Interface) Validate(parents []Interface) error {
 	if !interfaceName.MatchString(i.Name) {
 		return invalid("interface", i.Name, "name", "must be 1 to 15 letters, digits or _ . : -")
 	}
+	// VLAN interfaces and bridges may take the MAC of a parent.
 	if i.Kind != VLANInterface && i.Kind != Bridge && len(i.MAC) != 6 {
 		return invalid("interface", i.Name, "mac_address", "must be six octets")
 	}
@@ -130,6 +132,7 @@ func (i Interface) validateParents(parents []Interface) error {
 		if len(parents) != 1 {
 			return invalid("interface", i.Name, "parents", "must be exactly one for a VLAN interface")
 		}
+		// MAAS has no VLAN interfaces on VLAN interfaces.
 		if k := parents[0].Kind; k == VLANInterface || k == Unknown {
 			return invalid("interface", i.Name, "parents", "must be a physical interface, a bond or a bridge")
 		}

@@ -107,6 +107,7 @@ func ParseRange(s string) (netipx.IPRange, error) {
 	if err != nil {
 		return bad("its end is not an address")
 	}
+	// ::ffff:10.0.0.1 is an IPv4 address to everything else.
 	from, to = from.Unmap(), to.Unmap()
 	switch {
 	case from.Zone() != "" || to.Zone() != "":

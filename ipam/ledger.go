@@ -45,6 +45,7 @@ func wide(a netip.Addr) u128 {
 func (l *MemLedger) Insert(_ context.Context, addr netip.Addr, key string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	// The error names the holder, so that its reader can find out why.
 	if holder, ok := l.held[wide(addr)]; ok {
 		return fmt.Errorf("ipam: address %s is held by %q: %w", addr, holder, fs.ErrExist)
 	}
@@ -87,6 +88,7 @@ func (l *MemLedger) Len() int {
 // Addrs implements Lister, on a snapshot.
 func (l *MemLedger) Addrs(_ context.Context, p netip.Prefix) iter.Seq2[netip.Addr, error] {
 	l.mu.RLock()
+	// A copy: the caller may insert while it reads.
 	held := make([]netip.Addr, 0, len(l.held))
 	for w := range l.held {
 		if a := w.addr(false).Unmap(); p.Contains(a) {

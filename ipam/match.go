@@ -38,6 +38,7 @@ func find[T any](s Specifier, all []T, is func(T, *Term) bool) []T {
 			switch s.terms[i].Join {
 			case And:
 				meant[k] = meant[k] && hits[k]
+			// A specifier that begins with a negation means all but.
 			case AndNot:
 				meant[k] = (i == 0 || meant[k]) && !hits[k]
 			default:
@@ -83,6 +84,7 @@ func (t *Term) readings() []Term {
 			out = append(out, r)
 		}
 	}
+	// Last: a subnet named "5" is found only if no ID is 5.
 	return append(out, Term{Key: NameKey, Value: t.Value})
 }
 
@@ -131,6 +133,7 @@ func (n *Networks) vlanIs(v VLAN, t *Term) bool {
 			}
 		}
 	case SpaceKey:
+		// MAAS' name for the VLANs without a space.
 		if v.SpaceID == 0 {
 			return t.Sub.Value == "undefined"
 		}

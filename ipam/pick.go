@@ -17,6 +17,7 @@ func (p *Pool) try(ctx context.Context, insert func(context.Context, netip.Addr)
 	if p.ledger == nil {
 		return netip.Addr{}, errNoPool
 	}
+	// Without other writers the free set is the truth.
 	current := p.lister == nil
 	for {
 		if err := ctx.Err(); err != nil {
@@ -27,6 +28,7 @@ func (p *Pool) try(ctx context.Context, insert func(context.Context, netip.Addr)
 		case ok:
 			a := c.x.addr(p.is4)
 			err := insert(ctx, a)
+			// An address that another writer holds is not put back.
 			p.decided(c, err != nil && !errors.Is(err, fs.ErrExist))
 			if err == nil {
 				return a, nil
@@ -35,6 +37,7 @@ func (p *Pool) try(ctx context.Context, insert func(context.Context, netip.Addr)
 				return netip.Addr{}, err
 			}
 			current = p.lister == nil
+		// The ledger was read after the last insertion failed: nothing is left.
 		case current:
 			return netip.Addr{}, p.exhausted()
 		default:
@@ -64,6 +67,7 @@ func (p *Pool) pick(choose func() (u128, bool), lastResort bool) (c candidate, o
 		}
 	} else if !lastResort {
 		return c, false
+		// A released address is safer than one that a stranger was seen at.
 	} else if c.x, ok = p.resting.pop(time.Time{}, false); !ok && len(p.seen) > 0 {
 		c, p.seen, ok = candidate{toU128(p.seen[0]), true}, p.seen[1:], true
 	}
@@ -84,10 +88,12 @@ const probes = 16
 func (p *Pool) byKey(key string) (u128, bool) {
 	h := sha256.Sum256([]byte(p.cfg.Usage.Subnet.Prefix.String() + " " + key))
 	at := u128{binary.BigEndian.Uint64(h[0:]), binary.BigEndian.Uint64(h[8:])}
+	// An odd step reaches every address before it repeats, in sizes of powers of two.
 	step := u128{binary.BigEndian.Uint64(h[16:]), binary.BigEndian.Uint64(h[24:]) | 1}
 	size := p.whole.to.sub(p.whole.from).next()
 	for range probes {
 		x := p.whole.from.add(at.mod(size))
+		// The last holder may return while the address rests.
 		if p.free.contains(x) || p.resting.by(x, key) {
 			return x, true
 		}
@@ -120,6 +126,7 @@ func (p *Pool) picked(x u128) {
 	}
 	p.flight[x] = struct{}{}
 	if p.loading {
+		// The reload may have read the ledger before this insertion.
 		p.journal = append(p.journal, change{x, false})
 	}
 }
@@ -134,6 +141,7 @@ func (p *Pool) decided(c candidate, back bool) {
 	delete(p.flight, c.x)
 	switch {
 	case back && c.neighbour:
+		// In front again: it is still the one not seen for longest.
 		p.seen = append([]netip.Addr{c.x.addr(p.is4)}, p.seen...)
 	case back:
 		p.putBack(c.x)
@@ -164,6 +172,7 @@ func (p *Pool) load(ctx context.Context) error {
 	if shared {
 		return nil
 	}
+	// Without the lock: reading a ledger may take seconds, and addresses are given out meanwhile.
 	used, err := p.usedBy(ctx, used)
 	free := newGapSet(runsWithout(p.open, used), len(p.open)+len(used))
 
@@ -187,6 +196,7 @@ func (p *Pool) beginLoad(before uint64) (used []u128, shared bool) {
 		return nil, true
 	}
 	p.loading, p.journal = true, nil
+	// The ledger may not have them yet, although it will.
 	for x := range p.flight {
 		used = append(used, x)
 	}
@@ -215,6 +225,7 @@ func (p *Pool) usedBy(ctx context.Context, used []u128) ([]u128, error) {
 		return used, nil
 	}
 	if own, ok := p.lister.(*MemLedger); ok {
+		// Growing step by step would copy a large ledger many times.
 		used = slices.Grow(used, own.Len())
 	}
 	for a, err := range p.lister.Addrs(ctx, p.cfg.Usage.Subnet.Prefix) {
@@ -237,6 +248,7 @@ func (p *Pool) replace(free *gapSet) {
 		}
 	}
 	p.journal = nil
+	// The ledger has lost them already, but they are not free yet.
 	for x := range p.resting.held {
 		p.free.remove(x)
 	}

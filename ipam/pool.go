@@ -79,6 +79,7 @@ func NewPool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 		p.lister, _ = cfg.Ledger.(Lister)
 	}
 	settings := cfg.Usage
+	// What settings allow does not change while the pool lives; what is held does.
 	settings.Allocations, settings.Neighbours, settings.Exclude = nil, nil, nil
 	p.open = runsOf(settings.Free())
 	p.seen = p.leastRecentlySeen()
@@ -90,6 +91,7 @@ func remember(held []Allocation) *MemLedger {
 	l := new(MemLedger)
 	for _, a := range held {
 		if a.Addr.IsValid() && a.Type != AllocDiscovered {
+			// Discovered addresses are leases, which the DHCP server keeps itself.
 			_ = l.Insert(context.Background(), a.Addr, a.Holder) // a repeated entry changes nothing
 		}
 	}
@@ -106,6 +108,7 @@ func runsOf(s *netipx.IPSet) []gap {
 
 func (p *Pool) leastRecentlySeen() []netip.Addr {
 	seen := slices.Clone(p.cfg.Usage.Neighbours)
+	// A device that was silent for longest has most likely left.
 	slices.SortStableFunc(seen, func(a, b Neighbour) int { return a.LastSeen.Compare(b.LastSeen) })
 	var addrs []netip.Addr
 	for _, n := range seen {
@@ -158,6 +161,7 @@ func (p *Pool) NextN(ctx context.Context, n int, key string) ([]netip.Addr, erro
 		a, err := p.Next(ctx, key)
 		if err != nil {
 			for _, a := range got {
+				// The caller's context may have ended, but the addresses must not stay taken.
 				err = errors.Join(err, p.giveBack(context.WithoutCancel(ctx), a))
 			}
 			var full *ExhaustedError
@@ -195,6 +199,7 @@ func (p *Pool) Take(ctx context.Context, a netip.Addr, key string) error {
 	}
 	x := toU128(a)
 	p.mu.Lock()
+	// Before the ledger is asked, so that Next does not pick it meanwhile.
 	was := p.free.remove(x) || p.resting.take(x)
 	p.picked(x)
 	p.mu.Unlock()
@@ -222,6 +227,7 @@ func (p *Pool) Release(ctx context.Context, a netip.Addr) error {
 	}
 	key := ""
 	if p.cfg.Quarantine > 0 {
+		// Only to know whom the address may return to; without it, to anyone.
 		key, _ = p.ledger.Holder(ctx, a)
 	}
 	if err := p.ledger.Delete(ctx, a); err != nil {

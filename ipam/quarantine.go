@@ -28,6 +28,8 @@ func (q *quarantine) put(x u128, key string, until time.Time) {
 func (q *quarantine) pop(now time.Time, expiredOnly bool) (u128, bool) {
 	for len(q.queue) > 0 {
 		e := q.queue[0]
+		// Removing from the middle of the queue would be linear, so that stale entries are skipped
+		// here.
 		if have, ok := q.held[e.at]; !ok || have != e {
 			q.queue = q.queue[1:] // taken or put again since
 			continue
@@ -53,5 +55,6 @@ func (q *quarantine) take(x u128) bool {
 // by reports whether key was the last to hold x, which rests here.
 func (q *quarantine) by(x u128, key string) bool {
 	e, ok := q.held[x]
+	// Without a key all unnamed holders would be one.
 	return ok && key != "" && e.key == key
 }

@@ -20,6 +20,7 @@ type StaticRoute struct {
 func (r StaticRoute) Validate(source, destination Subnet) error {
 	name := fmt.Sprintf("from %s to %s", source, destination)
 	switch {
+	// Machines reach their own subnet without a gateway.
 	case source.ID == destination.ID && source.Prefix == destination.Prefix:
 		return invalid("static route", name, "destination", "is the source too")
 	case source.Prefix.Addr().Is4() != destination.Prefix.Addr().Is4():

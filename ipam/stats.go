@@ -28,6 +28,7 @@ func statistics(spans []Span, universe netipx.IPRange) Statistics {
 	var used, free, largest, run u128
 	for _, s := range spans {
 		n := length(s.Range)
+		// A run of available addresses ends at the first used one.
 		if s.Purpose&^notUsed != 0 {
 			used, run = used.add(n), u128{}
 			continue
@@ -48,6 +49,7 @@ func (s Statistics) Usage() float64 {
 	if s.Total.Sign() == 0 {
 		return 0
 	}
+	// Exact division first: an IPv6 subnet has more addresses than a float64 counts exactly.
 	f, _ := new(big.Rat).SetFrac(s.Used, s.Total).Float64()
 	return f
 }

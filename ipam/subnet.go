@@ -64,6 +64,7 @@ func (s Subnet) Validate() error {
 		return invalid("subnet", name, "cidr", "is missing; write network/length such as 10.0.0.0/24")
 	case s.Prefix != s.Prefix.Masked():
 		return invalid("subnet", name, "cidr", "has host bits set; write "+s.Prefix.Masked().String())
+	// Every other subnet would overlap with it.
 	case s.Prefix.Bits() == 0:
 		return invalid("subnet", name, "cidr", "must be longer than /0")
 	case s.Prefix.Addr().Is4In6():
@@ -90,6 +91,7 @@ func (s Subnet) gatewayFits() bool {
 	if s.Prefix.Contains(s.Gateway) {
 		return true
 	}
+	// Routers advertise their link-local address as the gateway (RFC 4861 section 4.2).
 	return s.Prefix.Addr().Is6() && s.Gateway.Is6() && s.Gateway.IsLinkLocalUnicast()
 }
 
@@ -105,6 +107,7 @@ func (s Subnet) String() string {
 // non-zero ID is the subnet itself and is skipped.
 func CheckOverlap(s Subnet, others []Subnet) error {
 	for _, o := range others {
+		// Its own old prefix may overlap with the new one.
 		if s.ID != 0 && o.ID == s.ID {
 			continue
 		}

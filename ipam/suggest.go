@@ -21,12 +21,14 @@ func suggestedGateway(p netip.Prefix, spans []Span) netip.Addr {
 		return netip.Addr{}
 	}
 	if p.Addr().Is6() {
+		// Both addresses of a /127 are hosts (RFC 6164).
 		if p.Bits() >= 127 {
 			return netip.Addr{}
 		}
 		return p.Addr()
 	}
 	first, last := spans[0], spans[len(spans)-1]
+	// Gateways are at the edges by custom: the first address, or the last.
 	if unused(first) {
 		return first.Range.From()
 	}
@@ -57,6 +59,7 @@ func (u *Usage) SuggestedDynamicRange() netipx.IPRange {
 	if !block.IsValid() {
 		return netipx.IPRange{}
 	}
+	// The user who takes both suggestions must not get an overlap.
 	if !u.Subnet.Gateway.IsValid() {
 		block = without(block, suggestedGateway(u.Subnet.Prefix, spans))
 	}
@@ -67,6 +70,7 @@ func (u *Usage) SuggestedDynamicRange() netipx.IPRange {
 	quarter, half := total.half().half(), free.half()
 	var from u128
 	switch n := length(block); {
+	// The end of the block stays clear of the low addresses, which people give out by hand.
 	case quarter.less(n):
 		from = last.sub(quarter)
 	case !n.less(half):
@@ -94,6 +98,7 @@ func largestUnused(spans []Span) (block netipx.IPRange, free, total u128) {
 			continue
 		}
 		free = free.add(n)
+		// On a tie the later run: it is further away from the hand-made addresses.
 		if s.Purpose == 0 && !n.less(longest) {
 			block, longest = s.Range, n
 		}

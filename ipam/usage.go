@@ -53,6 +53,7 @@ func (u *Usage) Uses() []Use {
 	p := u.Subnet.Prefix
 	uses := make([]Use, 0, len(u.Ranges)+len(u.Routes)+len(u.Allocations)+len(u.Reserved)+len(u.Neighbours)+4)
 	one := func(a netip.Addr, purpose Purpose, object fmt.Stringer) {
+		// Objects outside are ignored: a subnet may have been made smaller.
 		if p.Contains(a) {
 			uses = append(uses, Use{netipx.IPRangeFrom(a, a), purpose, object})
 		}
@@ -98,7 +99,9 @@ func builtInUses(p netip.Prefix) []Use {
 		return nil // RFC 6164: both addresses of a /127 are ordinary
 	}
 	base := toU128(p.Addr())
+	// RFC 4291 section 2.6.1: routers answer on the first address.
 	uses := []Use{{netipx.IPRangeFrom(p.Addr(), p.Addr()), PurposeAnycast, nil}}
+	// MAAS keeps the lowest 2^32 addresses of a /64, which people type in by hand.
 	if p.Bits() == 64 {
 		low := netipx.IPRangeFrom(base.next().addr(false), base.add(u128{0, 0xffffffff}).addr(false))
 		uses = append(uses, Use{low, PurposeLowBlock, nil})
@@ -113,6 +116,7 @@ func clip(p netip.Prefix, r netipx.IPRange) (netipx.IPRange, bool) {
 		return netipx.IPRange{}, false
 	}
 	from, to := r.From(), r.To()
+	// A range may reach beyond a subnet that was made smaller.
 	if from.Less(all.From()) {
 		from = all.From()
 	}
@@ -130,6 +134,7 @@ func Universe(p netip.Prefix) netipx.IPRange {
 		return netipx.IPRange{}
 	}
 	r := netipx.RangeOfPrefix(p)
+	// A /31 and a /127 have two hosts, a /32 and a /128 one.
 	if p.Addr().BitLen()-p.Bits() <= 1 {
 		return r
 	}

@@ -54,10 +54,12 @@ func (v VLAN) Validate() error {
 	switch {
 	case v.VID < 0 || v.VID > MaxVID:
 		return invalid("vlan", name, "vid", "must be 0 to 4094")
+	// 552 is the least that MAAS takes.
 	case v.MTU != 0 && (v.MTU < MinMTU || v.MTU > MaxMTU):
 		return invalid("vlan", name, "mtu", "must be 552 to 65535")
 	case v.RelayVLANID != 0 && v.RelayVLANID == v.ID:
 		return invalid("vlan", name, "relay_vlan", "is the VLAN itself; choose the VLAN whose rack answers")
+	// Two servers would answer each client.
 	case v.RelayVLANID != 0 && v.DHCP:
 		return invalid("vlan", name, "relay_vlan", "excludes DHCP on the VLAN; turn one of them off")
 	case v.DHCPMode != DHCPServe && v.DHCPMode != DHCPProxy && v.DHCPMode != DHCPAuto:
