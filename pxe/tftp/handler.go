@@ -2,6 +2,7 @@ package tftp
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"path"
@@ -50,6 +51,9 @@ func String(text string) File {
 // FS serves the files of fsys. Names are cleaned as CleanPath does, so that none leaves the root.
 func FS(fsys fs.FS) Handler {
 	return HandlerFunc(func(_ context.Context, r *Request) (File, error) {
+		if fsys == nil {
+			return File{}, errors.New("tftp: FS has no file system")
+		}
 		name, ok := CleanPath(r.Name)
 		if !ok {
 			return File{}, fs.ErrNotExist
