@@ -34,6 +34,7 @@ var ErrCompacted = errors.New("store: changes that old are no longer kept; read 
 // Changed records that the transaction changed an object. Records of the same object are merged; an
 // object that was created and deleted in one transaction is not reported.
 func (tx *Tx) Changed(kind string, id int64, op Op) {
+	// A transaction changes few objects, so a search is cheaper than an index.
 	for i, c := range tx.changes {
 		if c.Kind != kind || c.ID != id {
 			continue
@@ -95,6 +96,7 @@ func (db *DB) Watch(ctx context.Context, from int64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		db.listen()
 		for {
+			// Taken before the read: a commit between the read and the wait closes this channel.
 			wake := db.waker()
 			batch, err := db.changesAfter(ctx, from)
 			if ctx.Err() != nil || db.isClosed() {
@@ -124,6 +126,7 @@ func (db *DB) changesAfter(ctx context.Context, from int64) (batch []Change, err
 		if err := tx.Get(ctx, bounds, nil, &last, &oldest); err != nil {
 			return err
 		}
+		// The next change would be from+1. If even that is gone, some were missed.
 		if from < oldest-1 {
 			return ErrCompacted
 		}
@@ -196,6 +199,7 @@ func (db *DB) listen() {
 		return
 	}
 	db.started = true
+	// The listener serves all Watches, so it does not end with the first one's context.
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

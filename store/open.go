@@ -74,6 +74,7 @@ func openAt(ctx context.Context, url string, schema fs.FS, version int64) (*DB, 
 	}
 	switch scheme {
 	case "sqlite":
+		// Three slashes name an absolute path, two a path relative to the working directory.
 		if path := strings.TrimPrefix(rest, "//"); path != inMemory {
 			return openSQLite(ctx, path, schema, version)
 		}
@@ -106,13 +107,14 @@ func (db *DB) Close() error {
 		return nil
 	default:
 	}
+	// Watches end by this channel, before the connections that they read from are closed.
 	close(db.closed)
 	stop := db.stop
 	db.mu.Unlock()
 	if stop != nil {
 		stop()
 	}
-	if db.read == db.write {
+	if db.read == db.write { // as in memory and on PostgreSQL
 		return db.write.Close()
 	}
 	return errors.Join(db.read.Close(), db.write.Close())

@@ -34,6 +34,7 @@ const stuckAfter = "5s"
 // begin makes write transactions run one after the other, as on SQLite: what the transaction reads
 // cannot change before it commits.
 func (pgEngine) begin(ctx context.Context, tx *sql.Tx) error {
+	// The lock ends with the transaction. It is not that of a table, so that readers do not wait.
 	const query = "SELECT set_config('idle_in_transaction_session_timeout', $2, true), pg_advisory_xact_lock($1)"
 	_, err := tx.ExecContext(ctx, query, int64(lockWriter), stuckAfter)
 	return err
@@ -106,6 +107,7 @@ func openPostgres(ctx context.Context, dsn string, schema fs.FS, version int64) 
 		return nil, &OpenError{name, "is not a PostgreSQL address", "write postgres://user@host/name", errors.New("malformed connection string")}
 	}
 	conn := stdlib.OpenDB(*cfg)
+	// Several regions share the server, which allows 100 connections by default.
 	conn.SetMaxOpenConns(16)
 	conn.SetMaxIdleConns(4)
 	db := newDB(name, schema, pgEngine{}, conn, conn)
@@ -153,5 +155,6 @@ func redact(dsn string) string {
 
 func pgRetryable(err error) bool {
 	var pg *pgconn.PgError
+	// serialization_failure and deadlock_detected
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }

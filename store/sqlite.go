@@ -56,16 +56,20 @@ func openSQLite(ctx context.Context, path string, schema fs.FS, version int64) (
 	if err := checkFile(path, version == asItIs); err != nil {
 		return nil, err
 	}
+	// The path is escaped: a question mark in it would begin the pragmas.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + pragmas
 	write, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("store: %s: %w", path, err)
 	}
+	// SQLite has one writer. With one connection, writers wait in the program, in order, and none
+	// is refused with SQLITE_BUSY by another of this process.
 	write.SetMaxOpenConns(1)
 	read, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("store: %s: %w", path, err), write.Close())
 	}
+	// Readers see the state of their start while a write runs, as the log is write-ahead.
 	read.SetMaxOpenConns(max(2, runtime.GOMAXPROCS(0)))
 	db := newDB(path, schema, sqliteEngine{}, write, read)
 	if err := db.prepareSQLite(ctx, version); err != nil {
@@ -122,6 +126,8 @@ func checkFile(path string, mustExist bool) error {
 	case st.IsDir():
 		return &OpenError{path, "is a directory", "name a file in it, such as " + filepath.Join(path, "maas.db"), nil}
 	}
+	// The file holds hashes and sealed secrets, so other users of the host must not read it. SQLite
+	// gives the files of its log the same mode.
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return &OpenError{path, "cannot be opened for writing: " + cause(err), cureAccess, err}
@@ -168,7 +174,7 @@ var fileErrors = map[int]struct{ why, cure string }{
 func retryable(err error) bool {
 	var lite *sqlite.Error
 	if errors.As(err, &lite) {
-		code := lite.Code() & 0xff
+		code := lite.Code() & 0xff // the upper bytes hold the extended code
 		return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED
 	}
 	return pgRetryable(err)

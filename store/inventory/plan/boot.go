@@ -21,6 +21,7 @@ type NodeBoot struct {
 
 // BootOf returns what is said of the boots of a machine or device.
 func BootOf(m *inventory.Model, n PlannedNode) NodeBoot {
+	// A device is not the site's to boot: an operating system on its disk must not be lost.
 	if n.Machine == nil {
 		return NodeBoot{Profile: &pxe.Profile{Name: "device", Kind: pxe.Local}}
 	}
@@ -74,6 +75,7 @@ func subnetProfile(m *inventory.Model, s *ipam.Subnet) (p *pxe.Profile, by strin
 
 // tagProfile is the profile of the first of the site's tags that has one and is among the names.
 func tagProfile(m *inventory.Model, names []string) (p *pxe.Profile, by string) {
+	// In the order of the site's tags, the oldest first, whatever the order of the names is.
 	for _, t := range m.Tags {
 		if of, ok := m.Profiles[inventory.BootTarget{TagID: t.ID}]; ok && slices.Contains(names, t.Name) {
 			return &of, "tag " + t.Name
@@ -104,6 +106,7 @@ func BootRule(m *inventory.Model, x *inventory.Machine, s *ipam.Subnet) string {
 
 // kernelOpts returns the kernel options that a machine gets from the site and from its tags.
 func kernelOpts(m *inventory.Model, machine *inventory.Machine) string {
+	// The last occurrence of an option counts for the kernel, so tags follow the site.
 	opts := []string{m.Settings[setting.KernelOpts]}
 	for _, t := range m.Tags {
 		for _, name := range machine.Tags {

@@ -96,8 +96,11 @@ func (p *dhcpPlan) at(s *ipam.Subnet) (at servedAt) {
 	switch {
 	case !p.serves(at.serving):
 	case at.serving.ID == v.ID:
+		// On its own VLAN a rack answers from its address in the subnet: clients renew by unicast.
 		at.link, at.server = p.addressIn(p.rack, s.Prefix)
 	default:
+		// Behind a relay it has no address in the subnet, and answers from one that the relay
+		// reaches.
 		at.server = p.addressOn(p.rack, at.serving.ID, s.Prefix.Addr().Is4())
 	}
 	return at
@@ -121,7 +124,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	if s.Gateway.IsValid() {
 		sub.Routers = []netip.Addr{s.Gateway}
 	}
-	if v.MTU != ipam.DefaultMTU {
+	if v.MTU != ipam.DefaultMTU { // clients assume it without the option
 		sub.MTU = v.MTU
 	}
 	sub.Routes = p.routes(s.ID)
@@ -143,6 +146,7 @@ func modeOf(v, serving ipam.VLAN) dhcpsrv.Mode {
 // serving returns the VLAN whose racks answer the clients of a subnet.
 func (p *dhcpPlan) serving(s *ipam.Subnet) ipam.VLAN {
 	v := p.vlans[s.VLANID]
+	// A rack on the VLAN itself precedes the relay; else clients would get two answers.
 	if target, relayed := p.vlans[v.RelayVLANID]; relayed && !p.serves(v) && p.serves(target) {
 		return target
 	}
@@ -213,6 +217,7 @@ func (p *dhcpPlan) dns(s *ipam.Subnet, racks []netip.Addr) []netip.Addr {
 func (p *dhcpPlan) ntp(is4 bool) []netip.Addr {
 	var out []netip.Addr
 	for _, s := range p.m.SettingList(setting.NTPServers) {
+		// Option 42 carries addresses only (RFC 2132 section 8.3), so names are left out.
 		if a, err := netip.ParseAddr(s); err == nil && a.Is4() == is4 {
 			out = append(out, a)
 		}
@@ -243,6 +248,7 @@ func (p *dhcpPlan) routes(subnet int64) []dhcpsrv.Route {
 // searchList is the default domain, then the others in order of name.
 func searchList(m *inventory.Model) []string {
 	var rest []string
+	// Names of external domains are complete when users write them.
 	for _, d := range m.Domains[min(1, len(m.Domains)):] {
 		if !d.External {
 			rest = append(rest, d.Name)
@@ -255,6 +261,7 @@ func searchList(m *inventory.Model) []string {
 // reservations gives each interface the addresses that it holds on the served subnets; an interface
 // without one gets its machine's name. A rack that serves no subnet needs none.
 func (p *dhcpPlan) reservations(served map[int64]bool) []dhcpsrv.Reservation {
+	// Otherwise every change of a machine would be sent to racks that answer no client.
 	if len(served) == 0 {
 		return nil
 	}
@@ -285,6 +292,8 @@ type reservationList struct {
 
 func newReservationList(p *dhcpPlan, served map[int64]bool) *reservationList {
 	l := &reservationList{dhcpPlan: p, served: served, waiting: make(map[string]bool), holders: make(map[string]PlannedNode), listed: make(map[listed]bool)}
+	// Such an interface gets no reservation of its name alone: it would come first and hide the
+	// address.
 	for _, r := range p.m.Reserved {
 		if served[r.SubnetID] && r.Addr.Is4() {
 			l.waiting[string(r.MAC)] = true
@@ -304,6 +313,7 @@ func (l *reservationList) node(n PlannedNode) {
 	options := l.options[place{node: n.id}]
 	for _, i := range n.Interfaces {
 		l.holders[string(i.MAC)] = n
+		// A VLAN interface has the MAC of its parent, whose reservation serves both.
 		if len(i.MAC) == 0 || i.Kind == ipam.VLANInterface {
 			continue
 		}
@@ -319,7 +329,7 @@ func (l *reservationList) node(n PlannedNode) {
 		}
 		if !fixed && !l.waiting[string(i.MAC)] && !isMember(i, n.Interfaces) {
 			base.Options = options.v4
-			l.add(0, base)
+			l.add(0, base) // in any subnet
 		}
 	}
 }
@@ -339,6 +349,7 @@ func (l *reservationList) reserved(r ipam.ReservedIP) {
 }
 
 func (l *reservationList) sorted() []dhcpsrv.Reservation {
+	// The order must not depend on that of machines: equal snapshots are not sent again.
 	slices.SortStableFunc(l.list, func(a, b dhcpsrv.Reservation) int {
 		return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Name, b.Name), bytes.Compare(a.MAC, b.MAC))
 	})
@@ -350,6 +361,7 @@ func members(i inventory.Interface, all []inventory.Interface) []net.HardwareAdd
 	if i.Kind != ipam.Bond {
 		return nil
 	}
+	// Until the bond is set up, firmware and installer use each member with its own MAC.
 	var out []net.HardwareAddr
 	for _, o := range all {
 		if slices.Contains(i.Parents, o.ID) && o.MAC.String() != i.MAC.String() {

@@ -20,6 +20,7 @@ const leaseTime6 = 30 * time.Minute
 func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet) dhcpsrv.Subnet {
 	sub.LeaseTime = leaseTime6
 	for i := range sub.Pools {
+		// RFC 4291 section 2.6.1: the address with an empty interface ID is every router's.
 		if sub.Pools[i].First == sub.Prefix.Masked().Addr() {
 			sub.Pools[i].First = sub.Pools[i].First.Next()
 		}
@@ -69,9 +70,10 @@ func (p *dhcpPlan) advertisement(link string, subnets []dhcpsrv.Subnet) radv.Adv
 		if s.Link != link || !s.Prefix.Addr().Is6() {
 			continue
 		}
-		a.Managed = true
+		a.Managed = true // the M flag: addresses come from DHCPv6
 		a.Prefixes = append(a.Prefixes, s.Prefix)
 		model := slices.IndexFunc(p.m.Subnets, func(m ipam.Subnet) bool { return m.Prefix == s.Prefix })
+		// Below 1280 a link cannot carry IPv6 (RFC 8200 section 5), and hosts ignore the option.
 		if v := p.vlans[p.m.Subnets[model].VLANID]; v.MTU != ipam.DefaultMTU && v.MTU >= 1280 {
 			a.MTU = v.MTU
 		}

@@ -17,6 +17,8 @@ func (p *dhcpPlan) share(sub *dhcpsrv.Subnet, s *ipam.Subnet, serving ipam.VLAN)
 	if other == p.rack.Name {
 		other = serving.PrimaryRack
 	}
+	// Two racks that share one address, as with VRRP, are one server to clients: they cannot split
+	// the load.
 	servers := p.otherRacks(s, serving)
 	if other == "" || len(servers) == 0 || servers[0] == sub.Server {
 		return
@@ -42,6 +44,7 @@ func (p *dhcpPlan) partners(subnets []dhcpsrv.Subnet) (out []dhcpsrv.Partner) {
 		for _, r := range p.m.Racks {
 			for _, l := range r.Links {
 				for _, a := range l.Addrs {
+					// Link-local addresses need a zone, which means nothing on another host.
 					if r.Name == out[i].Name && !a.Addr().IsLoopback() && !a.Addr().IsLinkLocalUnicast() {
 						out[i].Addrs = appendNew(out[i].Addrs, a.Addr())
 					}

@@ -49,6 +49,8 @@ func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Opt
 	var changes []Change
 	err := inv.Atomically(ctx, func(ctx context.Context) error {
 		a := &applier{inv: inv, ctx: ctx, opts: opts, changes: []Change{}}
+		// Each kind refers to the kinds before it only, so they are made in order, and removed in
+		// reverse order.
 		steps := a.steps(&doc)
 		for _, s := range steps {
 			if err := s.apply(); err != nil {
@@ -63,6 +65,8 @@ func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Opt
 			}
 		}
 		changes = a.changes
+		// A dry run makes all changes, so that it meets every rule of the inventory, and rolls
+		// back.
 		if opts.DryRun {
 			return errDry
 		}
@@ -80,7 +84,7 @@ func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Opt
 // Export reads the site as a document.
 func Export(ctx context.Context, inv *inventory.Inventory) (doc Document, err error) {
 	err = inv.Consistently(ctx, func(ctx context.Context) error {
-		doc = Document{}
+		doc = Document{} // the database may ask for another run
 		a := &applier{inv: inv, ctx: ctx}
 		for _, s := range a.steps(&doc) {
 			if err := s.export(); err != nil {
@@ -95,11 +99,12 @@ func Export(ctx context.Context, inv *inventory.Inventory) (doc Document, err er
 // applier is one run over a document.
 type applier struct {
 	inv     *inventory.Inventory
-	ctx     context.Context // of the transaction
+	ctx     context.Context // of the transaction, which ends before Apply returns
 	opts    Options
 	changes []Change
 }
 
+// note records a change. VLANs are applied twice: both updates of one object are one change.
 func (a *applier) note(op, kind, name string, before, after []byte) {
 	for i := range a.changes { // a second pass over the same object
 		if c := &a.changes[i]; c.Kind == kind && c.Name == name && op == "update" {

@@ -60,6 +60,7 @@ func (a *applier) listTags(ctx context.Context) ([]tagged, error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
+	// Devices have tags as well, but a document has no devices, so their tags stay as they are.
 	out := make([]tagged, 0, len(all))
 	for _, t := range all {
 		x := tagged{Tag: t}

@@ -36,6 +36,7 @@ func (a *applier) fitInterfaces(d Machine, id int64) error {
 		if slices.ContainsFunc(d.Interfaces[:n], func(o Interface) bool { return o.Name == want.Name }) {
 			return fmt.Errorf("interface %s is there twice", want.Name)
 		}
+		// In the order of the document, in which parents precede bonds and VLAN interfaces.
 		if err := a.fitInterface(id, name, want); err != nil {
 			return fmt.Errorf("interface %s: %w", want.Name, err)
 		}
@@ -43,6 +44,7 @@ func (a *applier) fitInterfaces(d Machine, id int64) error {
 	return nil
 }
 
+// interfaceDoc refers to parents by name: IDs differ from site to site.
 func (a *applier) interfaceDoc(i inventory.Interface, all []inventory.Interface) (Interface, error) {
 	vlan, err := a.vlanRef(i.VLANID)
 	out := Interface{Name: i.Name, Type: i.Kind.String(), MAC: i.MAC.String(), VLAN: vlan, Disabled: !i.Enabled}
@@ -55,7 +57,7 @@ func (a *applier) interfaceDoc(i inventory.Interface, all []inventory.Interface)
 	}
 	for _, x := range i.Links {
 		if x.Type == ipam.AllocDiscovered {
-			continue
+			continue // a lease, which no document can give
 		}
 		l, err := a.linkDoc(x)
 		if err != nil {
@@ -66,6 +68,7 @@ func (a *applier) interfaceDoc(i inventory.Interface, all []inventory.Interface)
 	return out, err
 }
 
+// interfaceText returns an interface as the document shows it, to compare and to report it.
 func (a *applier) interfaceText(i inventory.Interface, all []inventory.Interface) ([]byte, error) {
 	d, err := a.interfaceDoc(i, all)
 	if err != nil {
@@ -74,7 +77,9 @@ func (a *applier) interfaceText(i inventory.Interface, all []inventory.Interface
 	return json.Marshal(d)
 }
 
+// fitInterface creates or updates an interface with its links. Both are one change in the report.
 func (a *applier) fitInterface(machine int64, name string, want Interface) error {
+	// Read anew for each interface: the ones before may be its parents.
 	m, err := a.inv.Machines.Get(a.ctx, machine)
 	if err != nil {
 		return err
@@ -106,6 +111,7 @@ func (a *applier) fitInterface(machine int64, name string, want Interface) error
 	if err := a.fitLinks(i.ID, want.Links); err != nil {
 		return err
 	}
+	// Links may put the interface on a VLAN, and static ones without an address get one.
 	now, err := a.inv.Interface(a.ctx, i.ID)
 	if err != nil {
 		return err
@@ -116,6 +122,8 @@ func (a *applier) fitInterface(machine int64, name string, want Interface) error
 	return err
 }
 
+// fillInterface sets the fields of an interface. A MAC that is left out stays: bonds and VLAN
+// interfaces take it from their parents.
 func (a *applier) fillInterface(d Interface, i *ipam.Interface, all []inventory.Interface) (err error) {
 	if d.Name == "" {
 		return errors.New("name is missing")

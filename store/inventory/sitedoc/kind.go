@@ -55,6 +55,9 @@ type kind[D, T any] struct {
 	after   func(D, int64) error // follows when the object exists; nil = nothing
 }
 
+// The next four methods do the inventory's part: by the function of the kind if it has one, else by
+// the collection.
+
 func (k kind[D, T]) all() ([]T, error) {
 	if k.list != nil {
 		return k.list(k.ctx)
@@ -84,6 +87,7 @@ func (k kind[D, T]) delete(x T) error {
 	return k.objects.Delete(k.ctx, k.id(x))
 }
 
+// current returns the stored objects by key, and the keys in the order of the objects.
 func (k kind[D, T]) current() (map[string]T, []string, error) {
 	all, err := k.all()
 	out, order := make(map[string]T, len(all)), []string(nil)
@@ -97,6 +101,8 @@ func (k kind[D, T]) current() (map[string]T, []string, error) {
 	return out, order, err
 }
 
+// apply creates and updates the objects of the document. A list that is missing leaves its objects
+// alone, an empty one too, except that it can be pruned.
 func (k kind[D, T]) apply() error {
 	if *k.docs == nil {
 		return nil
@@ -119,9 +125,11 @@ func (k kind[D, T]) apply() error {
 	return nil
 }
 
+// one applies one object. It is written only if its text differs, so that a document that was
+// exported applies without a change, and makes no version stale.
 func (k kind[D, T]) one(d D, name string, have map[string]T) error {
 	old, there := have[name]
-	x := old
+	x := old // keeps the fields that a document does not have
 	if err := k.fill(d, &x); err != nil {
 		return err
 	}
@@ -130,6 +138,7 @@ func (k kind[D, T]) one(d D, name string, have map[string]T) error {
 		if err != nil {
 			return err
 		}
+		// The text of what was stored: names and defaults have been filled in.
 		after, err := k.text(made)
 		if err != nil {
 			return err
@@ -154,6 +163,8 @@ func (k kind[D, T]) one(d D, name string, have map[string]T) error {
 	return k.then(d, k.id(old))
 }
 
+// then applies the parts of an object, such as a machine's interfaces, also if the object itself is
+// unchanged.
 func (k kind[D, T]) then(d D, id int64) error {
 	if k.after == nil {
 		return nil
@@ -161,6 +172,7 @@ func (k kind[D, T]) then(d D, id int64) error {
 	return k.after(d, id)
 }
 
+// text returns an object as the document shows it, to compare and to report it.
 func (k kind[D, T]) text(x T) ([]byte, error) {
 	d, err := k.doc(x)
 	if err != nil {
@@ -169,6 +181,7 @@ func (k kind[D, T]) text(x T) ([]byte, error) {
 	return json.Marshal(d)
 }
 
+// prune removes the objects that the list lacks.
 func (k kind[D, T]) prune() error {
 	if *k.docs == nil || k.remains {
 		return nil
@@ -185,7 +198,7 @@ func (k kind[D, T]) prune() error {
 		if !extra || k.stays != nil && k.stays(x) {
 			continue
 		}
-		before, err := k.text(x)
+		before, err := k.text(x) // afterwards its references may be gone
 		if err != nil {
 			return err
 		}
@@ -197,6 +210,7 @@ func (k kind[D, T]) prune() error {
 	return nil
 }
 
+// export appends all objects to the document's list.
 func (k kind[D, T]) export() error {
 	all, err := k.all()
 	for _, x := range all {

@@ -8,6 +8,8 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
+// linkDoc returns a link as the document shows it. The address of an automatic link is left out:
+// the site assigns another one at each deployment.
 func (a *applier) linkDoc(x ipam.Allocation) (Link, error) {
 	l := Link{Mode: ipam.LinkUp.String()}
 	switch {
@@ -32,6 +34,8 @@ func (a *applier) fitLinks(id int64, want []Link) error {
 	if err != nil {
 		return err
 	}
+	// Links that the document has in this or an equal form stay with their address and ID: default
+	// gateways refer to them.
 	missing := slices.Clone(want)
 	for n := range missing {
 		missing[n].Subnet, missing[n].Mode = canonical(missing[n].Subnet), strings.ToLower(missing[n].Mode)
@@ -44,6 +48,7 @@ func (a *applier) fitLinks(id int64, want []Link) error {
 		if err != nil {
 			return err
 		}
+		// A subnet may be left out where the address says it, and the address where one is chosen.
 		at := slices.IndexFunc(missing, func(l Link) bool {
 			return l.Mode == have.Mode && (l.Subnet == have.Subnet || l.Subnet == "" && l.IP != "") && (l.IP == have.IP || l.IP == "")
 		})
@@ -58,6 +63,7 @@ func (a *applier) fitLinks(id int64, want []Link) error {
 			return err
 		}
 	}
+	// After the removals, so that an address may move from one link to another.
 	for _, l := range missing {
 		if err := a.addLink(id, l); err != nil {
 			return err

@@ -16,6 +16,8 @@ func (a *applier) machines(docs *[]Machine) step {
 		applier: a, name: "machine", docs: docs, list: a.listMachines, id: func(m powered) int64 { return m.ID },
 		doc: a.machineDoc, key: a.machineKey, fill: a.fillMachine,
 		create: func(ctx context.Context, m powered) (made powered, err error) {
+			// A machine that an administrator wrote down is accepted; one that booted by itself is
+			// new.
 			m.Status, made.secrets = inventory.StatusReady, m.secrets
 			made.Machine, err = inv.Machines.Create(ctx, m.Machine)
 			return made, err
@@ -28,6 +30,7 @@ func (a *applier) machines(docs *[]Machine) step {
 	}
 }
 
+// machineKey is the full name. Interfaces may move from one machine to another, so MACs are no key.
 func (a *applier) machineKey(d Machine) string {
 	domain := d.Domain
 	if domain == "" {
@@ -69,6 +72,7 @@ func (a *applier) fillMachine(d Machine, m *powered) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
+	// The first of each list is the default one.
 	zone, err1 := byName("zone", cmp.Or(d.Zone, zones[0].Name), zones, func(z inventory.AvailabilityZone) string { return z.Name })
 	pool, err2 := byName("resource pool", cmp.Or(d.Pool, pools[0].Name), pools, func(p inventory.ResourcePool) string { return p.Name })
 	if err := errors.Join(err1, err2); err != nil {

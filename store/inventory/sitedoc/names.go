@@ -17,6 +17,8 @@ func (a *applier) domains(docs *[]Domain) step {
 				Name: d.Name, TTL: d.TTL, External: d.External, Forward: texts(d.Forward),
 				AllowTransfer: d.AllowTransfer, Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
 			}
+			// Left out if false: a document of an older release, which cannot have it, applies
+			// without a change.
 			if d.Signed {
 				out.DNSSEC = &d.Signed
 			}
@@ -34,6 +36,7 @@ func (a *applier) domainByName(name string) (inventory.Domain, error) {
 		return inventory.Domain{}, err
 	}
 	for _, d := range all {
+		// The first domain is the default one.
 		if name == "" || strings.EqualFold(d.Name, strings.TrimSuffix(name, ".")) {
 			return d, nil
 		}
@@ -44,6 +47,8 @@ func (a *applier) domainByName(name string) (inventory.Domain, error) {
 // fillDomain sets a domain's fields.
 func fillDomain(d Domain, to *inventory.Domain) (err error) {
 	to.Name, to.TTL, to.External = strings.ToLower(strings.TrimSuffix(d.Name, ".")), d.TTL, d.External
+	// Rights of others stay if the document says nothing about them: to forget the list by mistake
+	// would cut off secondaries, or open the zone.
 	if d.DNSSEC != nil {
 		to.Signed = *d.DNSSEC
 	}
@@ -100,6 +105,8 @@ func (a *applier) records(docs *[]Record) step {
 			return Record{d.Name, r.Name, r.Type, r.Data, r.TTL}, err
 		},
 		key: func(d Record) string {
+			// A name has several records, so the data is part of the key, in the form in which it
+			// is stored.
 			kind := strings.ToUpper(d.Type)
 			return strings.ToLower(d.Name+" "+d.Domain) + " " + kind + " " + inventory.CanonicalData(kind, d.Data)
 		},

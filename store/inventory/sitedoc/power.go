@@ -40,6 +40,8 @@ func powerDoc(m powered) *Power {
 	return out
 }
 
+// fillPower sets the power control of a machine. It writes only what changes: secrets cannot be
+// compared by a document that never shows them.
 func (a *applier) fillPower(d *Power, m *powered) error {
 	switch {
 	case d == nil, d.Type == m.Power.Type && maps.Equal(d.Parameters, m.Power.Params):
@@ -58,6 +60,7 @@ func (a *applier) fillPower(d *Power, m *powered) error {
 	if err != nil {
 		return err
 	}
+	// Stored secrets fill in those that are left out, as an exported document has none.
 	params := power.Params(maps.Clone(stored))
 	maps.Copy(params, d.Parameters)
 	if err := notHidden(k, params); err != nil {
@@ -70,7 +73,7 @@ func (a *applier) fillPower(d *Power, m *powered) error {
 	if m.secrets = changedSecrets(stored, p.Secrets); len(m.secrets) == 0 && d.Type == m.Power.Type {
 		p.Secrets = nil // as they are stored
 	}
-	p.State = m.Power.State
+	p.State = m.Power.State // observed, so not a document's
 	m.Power = p
 	return nil
 }
@@ -114,6 +117,8 @@ func parameterNames(k power.Kind) string {
 	return strings.Join(out, ", ")
 }
 
+// changedSecrets returns the secrets that differ, for the report: it shows that a secret changes,
+// never its value.
 func changedSecrets(stored map[string]string, now inventory.Secrets) map[string]string {
 	out := map[string]string{}
 	for name, value := range now {

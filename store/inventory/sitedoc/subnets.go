@@ -73,10 +73,11 @@ func (a *applier) fillSubnet(d Subnet, s *ipam.Subnet) error {
 		return err
 	}
 	s.Prefix, s.VLANID, s.Name, s.Description = p.Masked(), v.ID, d.Name, d.Description
-	if s.Name == "" {
+	if s.Name == "" { // as the inventory does, so that the text before and after is the same
 		s.Name = s.Prefix.String()
 	}
 	s.Unmanaged, s.DenyDNS, s.DenyProxy, s.ActiveDiscovery = d.Unmanaged, d.DenyDNS, d.DenyProxy, d.Scan
+	// The first is the default, as in MAAS.
 	modes := []ipam.RDNSMode{ipam.RDNSRFC2317, ipam.RDNSEnabled, ipam.RDNSDisabled}
 	i := slices.IndexFunc(modes, func(m ipam.RDNSMode) bool { return m.String() == d.RDNS })
 	if d.RDNS != "" && i < 0 {

@@ -21,7 +21,7 @@ func (a *applier) fabrics(docs *[]Fabric) step {
 			f.Name, f.Description, f.ClassType = d.Name, d.Description, d.ClassType
 			return named(d.Name)
 		},
-		stays: func(f ipam.Fabric) bool { return f.ID == 1 },
+		stays: func(f ipam.Fabric) bool { return f.ID == 1 }, // the default one, which the inventory makes
 	}
 }
 
@@ -35,7 +35,7 @@ func (a *applier) fabricByName(name string) (ipam.Fabric, error) {
 
 // vlanOf finds fabric/vid.
 func (a *applier) vlanOf(ref string) (ipam.VLAN, error) {
-	i := strings.LastIndex(ref, "/")
+	i := strings.LastIndex(ref, "/") // the name of a fabric may have slashes
 	vid, err := strconv.Atoi(ref[i+1:])
 	if i < 0 || err != nil {
 		return ipam.VLAN{}, fmt.Errorf("vlan %q is not written as fabric/vid, such as fabric-1/0", ref)
@@ -60,6 +60,8 @@ func (a *applier) vlanRef(id int64) (string, error) {
 	return fmt.Sprintf("%s/%d", f.Name, v.VID), err
 }
 
+// vlans is applied before the subnets, which need VLANs to be on (first), and again after the
+// ranges, which DHCP needs.
 func (a *applier) vlans(docs *[]VLAN, first bool) step {
 	inv := a.inv
 	k := kind[VLAN, ipam.VLAN]{
@@ -67,7 +69,8 @@ func (a *applier) vlans(docs *[]VLAN, first bool) step {
 		doc: a.vlanDoc, key: func(d VLAN) string { return fmt.Sprintf("%s/%d", d.Fabric, d.VID) },
 		fill:   func(d VLAN, v *ipam.VLAN) error { return a.fillVLAN(d, v, first) },
 		remove: a.removeVLAN,
-		stays:  func(v ipam.VLAN) bool { return v.VID == 0 && v.Name == ipam.UntaggedName },
+		// The inventory makes an untagged VLAN in each fabric, and removes it with the fabric.
+		stays: func(v ipam.VLAN) bool { return v.VID == 0 && v.Name == ipam.UntaggedName },
 	}
 	if !first {
 		k.remains = true
@@ -110,6 +113,7 @@ func (a *applier) fillVLAN(d VLAN, v *ipam.VLAN, first bool) error {
 	if v.SpaceID, err = a.spaceID(d.Space); err != nil {
 		return err
 	}
+	// DHCP that stays on would forbid to remove the last range of the VLAN.
 	if first {
 		v.DHCP = v.DHCP && d.DHCP
 		if d.Relay == "" {
