@@ -127,3 +127,58 @@ func TestUnknownSystemIsNamed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A system that lacks the reset types for a request gets none, and the error lists what it has.
+func TestMissingResetTypes(t *testing.T) {
+	chassis := &powersim.Chassis{}
+	bmc, err := powersim.Shape{ResetTypes: []string{"ForceOn", "Nmi"}}.Serve(chassis, "admin", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bmc.Close()
+	c, err := power.NewController(power.Config{Registry: power.NewRegistry(redfish.Kind()), Poll: time.Millisecond, Spacing: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result, err := c.Ensure(t.Context(), bmc.Target(), power.On, power.Options{}); err != nil || result.State != power.On {
+		t.Errorf("ForceOn in the place of On: %+v, %v", result, err)
+	}
+	for name, do := range map[string]func() error{
+		"off":   func() error { _, err := c.Ensure(t.Context(), bmc.Target(), power.Off, power.Options{}); return err },
+		"cycle": func() error { _, err := c.Cycle(t.Context(), bmc.Target(), power.Options{}); return err },
+		"reset": func() error { return c.Reset(t.Context(), bmc.Target()) },
+	} {
+		if err := do(); power.ClassOf(err) != power.Unsupported || !strings.Contains(err.Error(), `"Nmi"`) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if !chassis.On() || chassis.Cycles() != 0 {
+		t.Errorf("on: %t, %d cycles", chassis.On(), chassis.Cycles())
+	}
+}
+
+func TestBootDevices(t *testing.T) {
+	target := open(t).Target
+	kind := redfish.Kind()
+	params, err := kind.Check(target.Params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := kind.Open(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.(power.Closer).Close(t.Context())
+	b := d.(power.Booter)
+	for _, device := range []power.BootDevice{power.Network, power.NetworkHTTP, power.Disk, power.Setup, power.Default} {
+		if err := b.SetBootOnce(t.Context(), device); err != nil {
+			t.Errorf("%s: %v", device, err)
+		}
+		if got, err := b.BootOnce(t.Context()); got != device || err != nil {
+			t.Errorf("%s is kept as %s, %v", device, got, err)
+		}
+	}
+	if err := b.SetBootOnce(t.Context(), "floppy"); power.ClassOf(err) != power.Unsupported {
+		t.Errorf("a device that Redfish has not: %v", err)
+	}
+}
