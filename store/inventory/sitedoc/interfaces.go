@@ -122,6 +122,31 @@ func (a *applier) fitInterface(machine int64, name string, want Interface) error
 	return err
 }
 
+// interfaceVLAN returns the VLAN of an interface; 0 = none. Without a VLAN of its own the interface
+// is on the VLAN of its first link, as the inventory puts it there when it makes the link:
+// otherwise a second application of the document would take it off that VLAN again.
+func (a *applier) interfaceVLAN(d Interface) (int64, error) {
+	if d.VLAN != "" {
+		v, err := a.vlanOf(d.VLAN)
+		return v.ID, err
+	}
+	for _, l := range d.Links {
+		if l.Subnet != "" {
+			s, err := a.subnetByCIDR(l.Subnet)
+			return s.VLANID, err
+		}
+		if l.IP != "" {
+			ip, err := addrOf("ip_address", l.IP)
+			if err != nil {
+				return 0, err
+			}
+			s, err := a.inv.SubnetFor(a.ctx, ip)
+			return s.VLANID, err
+		}
+	}
+	return 0, nil
+}
+
 // fillInterface sets the fields of an interface. A MAC that is left out stays: bonds and VLAN
 // interfaces take it from their parents.
 func (a *applier) fillInterface(d Interface, i *ipam.Interface, all []inventory.Interface) (err error) {
@@ -139,12 +164,8 @@ func (a *applier) fillInterface(d Interface, i *ipam.Interface, all []inventory.
 			return err
 		}
 	}
-	if d.VLAN != "" {
-		v, err := a.vlanOf(d.VLAN)
-		if err != nil {
-			return err
-		}
-		i.VLANID = v.ID
+	if i.VLANID, err = a.interfaceVLAN(d); err != nil {
+		return err
 	}
 	for _, name := range d.Parents {
 		at := slices.IndexFunc(all, func(p inventory.Interface) bool { return p.Name == name })
