@@ -26,7 +26,9 @@ func (s *Server) appendPlain(p *plain, q, out []byte, client netip.Addr) int {
 	// No records yet; the counts are set by what is appended.
 	clear(out[6:headerSize])
 	s.mu.RLock()
+	p.locked = true // for answerPlain, should this panic: faster than a deferred unlock
 	out, found := s.data.appendPlain(p, out)
+	p.locked = false
 	s.mu.RUnlock()
 	cached := found == elsewhere && recursion && q[2]&0x01 != 0
 	if cached {

@@ -109,6 +109,10 @@ func (s *Server) refresh(ctx context.Context, in []byte) {
 func (s *Server) answerPlain(p *plain, in, out []byte, client netip.Addr) (size int) {
 	defer func() {
 		if v := recover(); v != nil {
+			if p.locked {
+				p.locked = false
+				s.mu.RUnlock()
+			}
 			s.survived(client, v)
 			size = -1
 		}

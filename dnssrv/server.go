@@ -113,20 +113,26 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 
 func isTransfer(qtype uint16) bool { return qtype == dns.TypeAXFR || qtype == dns.TypeIXFR }
 
-func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) {
+// answerLocal answers from the zones. It reports whether the question is about one of them, and the
+// end of an alias that leads out of them. The lock is deferred: a panic, which is survived, must not
+// keep it and so stop all changes.
+func (s *Server) answerLocal(q, m *dns.Msg) (ours bool, alias string, err error) {
 	s.mu.RLock()
-	ours := s.data.answer(m)
-	var err error
-	if opt := q.IsEdns0(); ours && opt != nil && opt.Do() {
+	defer s.mu.RUnlock()
+	if ours = s.data.answer(m); !ours {
+		return false, "", nil
+	}
+	if opt := q.IsEdns0(); opt != nil && opt.Do() {
 		err = s.data.secure(m, time.Now())
 	}
-	alias := ""
-	if ours {
-		if end, z := s.data.end(m); z == nil {
-			alias = end
-		}
+	if end, z := s.data.end(m); z == nil {
+		alias = end
 	}
-	s.mu.RUnlock()
+	return true, alias, err
+}
+
+func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) {
+	ours, alias, err := s.answerLocal(q, m)
 	if err != nil {
 		s.log.Error("answer not signed", "question", q.Question, "err", err)
 		m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure

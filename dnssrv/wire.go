@@ -77,6 +77,7 @@ type plain struct {
 	limit   int // size of the largest answer
 	edns    bool
 	do      bool
+	locked  bool // the server's lock is held
 	refresh bool // set when the answer comes from the cache, which should be asked for it again
 	tally
 }
