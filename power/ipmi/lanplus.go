@@ -42,6 +42,7 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 	if p[paramOffMode] == offSoft {
 		d.off = controlSoft
 	}
+	// A playback needs no BMC, and the handshake is not in the transcript.
 	if transcript.Replays() {
 		d.session = played{transcript}
 		return d, nil

@@ -58,6 +58,8 @@ func (d *driver) choose(ctx context.Context, node string) error {
 	}
 	var ids []string
 	for _, s := range systems {
+		// Chassis of blades have one BMC for many systems; guessing one could switch off another's
+		// machine.
 		if s.ID == node || (node == "" && len(systems) == 1) {
 			d.system = s.ODataID
 			return nil
@@ -77,6 +79,7 @@ func classify(ctx context.Context, op string, err error) error {
 	if ctx.Err() != nil || !errors.As(err, &answer) {
 		return bmchttp.Transport(ctx, op, err)
 	}
+	// The status decides about the class; codes in the body differ between makes.
 	if failed := bmchttp.Status(op, answer.HTTPReturnedStatusCode, answer.Message); failed != nil {
 		return failed
 	}
@@ -237,6 +240,7 @@ func (d *driver) BootOnce(ctx context.Context) (power.BootDevice, error) {
 }
 
 func deviceOf(s *schemas.ComputerSystem) power.BootDevice {
+	// The property is optional: a system without it has no override.
 	if e := s.Boot.BootSourceOverrideEnabled; e == schemas.DisabledBootSourceOverrideEnabled || e == "" {
 		return power.Default
 	}

@@ -25,6 +25,8 @@ func dial(ctx context.Context, a address, p power.Params) (net.Conn, error) {
 	switch a.transport {
 	case "unix":
 		return dialPlain(ctx, "unix", a.socket)
+	// libvirt's plain TCP has neither encryption nor proof of the host: only for networks that are
+	// trusted.
 	case "tcp":
 		return dialPlain(ctx, "tcp", a.host)
 	case "tls":
@@ -96,6 +98,7 @@ func dialSSH(ctx context.Context, a address, p power.Params) (net.Conn, error) {
 		return nil, classifySSH(ctx, err, check)
 	}
 	client := ssh.NewClient(conn, chans, reqs)
+	// A forwarded socket needs no program on the host, where the virsh command opens netcat.
 	socket, err := client.Dial("unix", a.socket)
 	if err != nil {
 		client.Close()
@@ -173,6 +176,7 @@ func hostKeyCheck(pin string) *hostKey {
 }
 
 func (h *hostKey) verify(host string, remote net.Addr, key ssh.PublicKey) (err error) {
+	// Kept for the error, so that it can be compared with what the host itself shows.
 	h.seen = ssh.FingerprintSHA256(key)
 	// A pinned key goes before known_hosts: it was given for this machine.
 	if h.pin != "" {

@@ -32,6 +32,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 		return nil, err
 	}
 	d := &driver{virt: libvirt.NewWithDialer(dialers.NewAlreadyConnected(conn)), conn: conn}
+	// The URI is the daemon's own: the connection has reached its host already.
 	err = d.do(ctx, opConnect, func() error { return d.virt.ConnectToURI(libvirt.ConnectURI(a.local)) })
 	if err != nil {
 		conn.Close()
@@ -57,6 +58,7 @@ func classify(ctx context.Context, op string, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return power.Errorf(power.Connection, op, "%w", ctx.Err())
+	// Not an answer of libvirt: the connection failed, or ended within a call.
 	case !errors.As(err, &refused):
 		return power.Errorf(power.Connection, op, "%w", err)
 	}
@@ -136,6 +138,7 @@ func (d *driver) SoftOff(ctx context.Context) error {
 
 // Close implements power.Closer.
 func (d *driver) Close(ctx context.Context) error {
+	// Without the goodbye the daemon keeps the client until its keepalive fails.
 	err := d.do(ctx, "close the connection", d.virt.Disconnect)
 	d.conn.Close()
 	return err

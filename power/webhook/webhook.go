@@ -99,6 +99,7 @@ func (d *driver) PowerState(ctx context.Context) (power.State, error) {
 	switch {
 	case err != nil:
 		return power.Unknown, err
+	// On goes first: a body in which both are found is on.
 	case d.on.Match(body):
 		return power.On, nil
 	case d.off.Match(body):

@@ -54,6 +54,7 @@ func (n *Node) source(dst netip.Addr) netip.Addr {
 func (n *Node) setAddr(a netip.Addr) error {
 	n.seg.mu.Lock()
 	defer n.seg.mu.Unlock()
+	// The segment has no ARP, so a duplicate is noticed here and nowhere else.
 	if other := n.seg.byIP[a]; other != nil && other != n {
 		return fmt.Errorf("%v of %v is already in use by %v", a, n.mac, other.mac)
 	}

@@ -74,6 +74,7 @@ func (b *boot) names(pattern string) (names []string) {
 		return nil
 	}
 	hex := fmt.Sprintf("%08X", b.lease.Addr.AsSlice())
+	// pxelinux shortens the address by a digit at a time, from one machine to ever larger networks.
 	for n := len(hex); n > 0; n-- {
 		names = append(names, strings.ReplaceAll(text, "{hexip}", hex[:n]))
 	}

@@ -78,6 +78,7 @@ func (s *Segment) newNode(mac net.HardwareAddr) *Node {
 		mac = net.HardwareAddr{0x02, 0, 0x5e, 0, byte(n >> 8), byte(n)}
 	}
 	n := &Node{seg: s, mac: mac, udp: make(map[uint16]*packetConn), tcp: make(map[uint16]*listener), nextPort: 32768}
+	// DHCPv6 needs an address to send from, so a card has one from the beginning.
 	if s.prefix.Addr().Is6() {
 		n.local = linkLocal(mac)
 		s.byIP[n.local] = n

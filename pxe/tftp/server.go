@@ -29,6 +29,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A quarter of the places is left to small files, see Config.MaxPerClient.
 	large := make(chan struct{}, max(cfg.MaxTransfers-cfg.MaxTransfers/4, 1))
 	return &Server{cfg: cfg, log: cfg.Log, large: large, client: make(map[netip.Addr]int)}, nil
 }
@@ -52,6 +53,7 @@ func (s *Server) Serve(ctx context.Context, conn net.PacketConn) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		// A closed conn never recovers; other errors may, such as a lack of buffers.
 		case errors.Is(err, net.ErrClosed), err != nil && failed >= maxReceiveErrors:
 			return fmt.Errorf("tftp: receive on %s: %w", conn.LocalAddr(), err)
 		case err != nil:
@@ -130,6 +132,8 @@ func (l *listener) start(ctx context.Context, r *Request, packet string, from pe
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &transfer{request: packet, cancel: cancel, events: s.cfg.Events}
+	// Without a socket of its own the transfer gets its packets from handle, which knows them by
+	// the client's address.
 	if s.cfg.SinglePort || l.port.udp == nil {
 		t.shared = l.sharedWire(from)
 	}
@@ -141,6 +145,7 @@ func (l *listener) start(ctx context.Context, r *Request, packet string, from pe
 		defer s.leave(r.Client.Addr())
 		stats := t.run(ctx, s, r)
 		l.mu.Lock()
+		// A client that began again from the same port has another transfer there by now.
 		if l.active[from.tid] == t {
 			delete(l.active, from.tid)
 		}

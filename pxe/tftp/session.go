@@ -75,6 +75,7 @@ func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, sta
 	defer leave()
 	src := f.Reader
 	if r.Mode == NetASCII {
+		// The size on the wire is known only when all of the text was converted.
 		src, stats.Size = newNetASCII(src), -1
 	}
 	granted, oack := s.cfg.grant(r.Options, stats.Size, w.payload())
@@ -109,6 +110,7 @@ func (c *Config) grant(asked Options, size int64, payload int) (Options, []byte)
 		force.BlockSize, answer.BlockSize = b, b
 	}
 	if asked.WindowSize > 0 {
+		// A window that does not fit the client's receive buffer loses its tail every time.
 		n := min(asked.WindowSize, c.WindowSize, max(c.windowBytes(force.BlockSize)/force.BlockSize, 1))
 		force.WindowSize, answer.WindowSize = n, n
 	}

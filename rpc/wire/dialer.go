@@ -155,6 +155,8 @@ func (d *Dialer) dial(ctx context.Context, address string) (*conn, error) {
 	transport := &http.Transport{
 		Protocols: &protocols, DisableCompression: true,
 		HTTP2: &http.HTTP2Config{
+			// Strict: a request beyond the limit waits for a stream; the region knows one
+			// connection of a rack.
 			SendPingTimeout: rackPingAfter, PingTimeout: pingTime, WriteByteTimeout: stuckTime, StrictMaxConcurrentRequests: true,
 		},
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -87,6 +87,8 @@ func (s *Server) tlsConfig() *tls.Config {
 	newcomers := s.cfg.TLS.Clone()
 	newcomers.MinVersion, newcomers.NextProtos, newcomers.ClientAuth = tls.VersionTLS13, []string{enrolProtocol}, tls.NoClientCert
 	newcomers.SessionTicketsDisabled = true
+	// The application protocol decides: a client that offers enrolment is asked for no certificate,
+	// and is served nothing else.
 	racks.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if s.cfg.Enrol != nil && slices.Contains(hello.SupportedProtos, enrolProtocol) {
 			return newcomers, nil
@@ -109,6 +111,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			MaxConcurrentStreams: maxStreams, SendPingTimeout: regionPingAfter, PingTimeout: pingTime, WriteByteTimeout: stuckTime,
 		},
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
+			// net/http hands over connections of this protocol after the handshake; HTTP never sees
+			// them.
 			enrolProtocol: func(_ *http.Server, conn *tls.Conn, _ http.Handler) { s.enrol(ctx, conn) },
 		},
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -202,6 +206,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		}
 		select {
 		case l.free <- struct{}{}:
+			// Once: net/http may close a connection several times.
 			return &limitedConn{Conn: conn, done: sync.OnceFunc(func() { <-l.free })}, nil
 		default:
 			conn.Close()

@@ -46,6 +46,7 @@ func New(ctx context.Context, p power.Params) (*http.Client, error) {
 		// BMCs serve few connections at a time; a second one may be refused.
 		MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second,
 	}
+	// No cookies: drivers that need them set a jar.
 	client := &http.Client{Timeout: requestTimeout, Transport: transport}
 	if t := power.TranscriptFrom(ctx); t != nil {
 		client.Transport = &transcribed{transport, t}
@@ -98,6 +99,7 @@ func Transport(ctx context.Context, op string, err error) *power.Error {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	switch {
+	// The context goes first: its end shows as any error of the connection.
 	case ctx.Err() != nil:
 		return power.Errorf(power.Connection, op, "%w", ctx.Err())
 	// Not a failure of the network: trying again gets the same certificate.
