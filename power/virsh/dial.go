@@ -98,7 +98,7 @@ func dialSSH(ctx context.Context, a address, p power.Params) (net.Conn, error) {
 		return nil, classifySSH(ctx, err, check)
 	}
 	client := ssh.NewClient(conn, chans, reqs)
-	// A forwarded socket needs no program on the host, where the virsh command opens netcat.
+	// A forwarded socket needs no program on the host, where the virsh command runs netcat.
 	socket, err := client.Dial("unix", a.socket)
 	if err != nil {
 		client.Close()
