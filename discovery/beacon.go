@@ -75,6 +75,7 @@ func (k BeaconKey) Decode(f Frame, now time.Time) (Observation, error) {
 	if !ok1 || !ok2 || len(rest) < sha256.Size {
 		return Observation{}, ErrMalformed
 	}
+	// The time is inside of the authenticated part, so that a recorded beacon ends.
 	if len(k) == 0 || !hmac.Equal(rest[:sha256.Size], k.sum(f.Src, p[:len(p)-len(rest)])) || now.Sub(b.Time).Abs() > BeaconSkew {
 		return Observation{}, ErrBeacon
 	}

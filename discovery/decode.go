@@ -68,6 +68,7 @@ func (d *Decoder) decode(f Frame, now time.Time, out []Observation) ([]Observati
 		return out, ErrNoObservation
 	case kind == ARP:
 		s, err = DecodeARP(f)
+	// Neighbors are read in place, so that a flood of them costs no memory.
 	case kind == NDP && !isRouterAdvert(f):
 		s, err = DecodeNDP(f)
 	case !d.afford(now):
@@ -103,6 +104,7 @@ func (d *Decoder) wants(kind Source) bool {
 
 // afford is a token bucket.
 func (d *Decoder) afford(now time.Time) bool {
+	// The bucket holds one second's worth, which a burst after a quiet time may use.
 	d.costly = min(costlyRate, d.costly+now.Sub(d.costlyAt).Seconds()*costlyRate)
 	d.costlyAt = now
 	if d.costly < 1 {

@@ -53,6 +53,7 @@ func ParseFrame(b []byte, vid uint16) (Frame, error) {
 		if len(f.Payload) < 4 {
 			return Frame{}, ErrMalformed
 		}
+		// The outermost tag counts, and the card may have taken it off already.
 		if f.VID == 0 {
 			f.VID = binary.BigEndian.Uint16(f.Payload) & 0x0fff
 		}

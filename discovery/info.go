@@ -34,6 +34,7 @@ func (i *Info) mergeNames(s *Info) {
 	if len(s.Names) == 0 && s.goodbye == 0 {
 		return
 	}
+	// Names of other sources stay: each source takes back only its own.
 	gone := s.flush | s.goodbye
 	names := slices.DeleteFunc(slices.Clone(i.Names), func(n Name) bool { return gone.Has(n.Origin) })
 	for _, n := range s.Names {

@@ -42,6 +42,7 @@ func DecodeMDNS(f Frame, out []Observation) (_ []Observation, foreign int, err e
 	if !ok || srcPort != portMDNS || len(body) < 12 {
 		return out, 0, ErrMalformed
 	}
+	// Unicast questions (RFC 6762 section 5.5) may come from other links.
 	if !usable(d.src) || !f.Src.Unicast() || body[2]&0x80 == 0 && d.dst != mdnsGroup4 && d.dst != mdnsGroup6 {
 		return out, 0, ErrNoObservation
 	}

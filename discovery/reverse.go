@@ -70,6 +70,7 @@ func (r *Reverse) ask(addr netip.Addr) {
 	if at, ok := r.asked[addr]; ok && now.Sub(at) < r.cfg.Again {
 		return
 	}
+	// Forgetting all costs some repeated questions, and no bookkeeping.
 	if len(r.asked) >= reverseAsked {
 		clear(r.asked)
 	}
@@ -111,6 +112,7 @@ func (r *Reverse) Lookup(ctx context.Context, addr netip.Addr) (name string, ok 
 	for range reverseTrials {
 		for _, server := range r.cfg.Servers {
 			answer, err := r.cfg.Exchange(ctx, new(dns.Msg).SetQuestion(arpa, dns.TypePTR), server)
+			// SERVFAIL and REFUSED say nothing about the name: another resolver may know it.
 			if err != nil || answer.Rcode != dns.RcodeSuccess && answer.Rcode != dns.RcodeNameError {
 				continue
 			}

@@ -39,6 +39,7 @@ func (u *Usage) checkEnds(r Range) error {
 		return err
 	}
 	switch {
+	// The end that is outside is named, since one of them is usually a typo.
 	case !p.Contains(r.Start):
 		return refuse(OutsideSubnet, "start "+r.Start.String()+" of the "+r.Type.String()+" range")
 	case !p.Contains(r.End):
@@ -47,6 +48,7 @@ func (u *Usage) checkEnds(r Range) error {
 	if why := edgeOf(p, r.IPRange()); why != 0 {
 		return refuse(why, r.String())
 	}
+	// MAAS refuses smaller ones too.
 	if r.Type == RangeDynamic && r.Start.Is6() && length(r.IPRange()).less(u128{0, MinDynamic6}) {
 		return refuse(TooSmall, r.String())
 	}

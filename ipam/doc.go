@@ -25,8 +25,7 @@
 //
 // # Names of networks
 //
-// A [Specifier] is how users say which networks they mean, and [Networks] is what it is matched
-// against:
+// A [Specifier] is a user's expression for some networks; [Networks] finds those that it matches:
 //
 //	spec, err := ipam.ParseSpecifier("space:dmz,&vid:100")
 //	subnets := networks.FindSubnets(spec)

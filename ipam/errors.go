@@ -33,6 +33,7 @@ var reasonNames = [...]string{
 
 // String returns a short fixed name such as "in-dynamic-range".
 func (r Reason) String() string {
+	// A number of a later version must not panic in a message.
 	if r == 0 || int(r) >= len(reasonNames) {
 		return fmt.Sprintf("reason-%d", uint8(r))
 	}

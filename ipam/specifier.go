@@ -115,6 +115,7 @@ func cutJoin(text string) (Join, string) {
 func MustParseSpecifier(s string) Specifier {
 	out, err := ParseSpecifier(s)
 	if err != nil {
+		// For specifiers in code, as regexp.MustCompile.
 		panic(err)
 	}
 	return out

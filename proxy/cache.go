@@ -106,6 +106,7 @@ func openStore(dir string, limit int64) (*objects.Store, error) {
 // Close ends the fetches that still run, and releases the directory. No request may be in progress.
 func (c *Cache) Close() error {
 	c.mu.Lock()
+	// Before the context ends, so that nothing starts between the two.
 	c.closed = true
 	c.mu.Unlock()
 	c.stop()
@@ -175,11 +176,13 @@ func (c *Cache) find(key string, r *http.Request) *stored {
 		if !selects(o.Vary, request) {
 			continue
 		}
+		// The store removes an object whose body is damaged; the request becomes a miss.
 		content, err := c.store.Load(o, c.note)
 		if err != nil {
 			c.log.Warn("damaged object removed", "err", err)
 			continue
 		}
+		// What a CDN field allowed to keep is for routes only (RFC 9213).
 		if content.Targeted && !targeted {
 			continue
 		}

@@ -17,6 +17,7 @@ func newFetchGroup() *fetchGroup { return &fetchGroup{ready: make(chan struct{})
 
 // finish publishes the result. Without a download, later requests do not join the group.
 func (c *Cache) finish(key string, g *fetchGroup) {
+	// A group with a download stays: later requests join it until it ends.
 	if g.download == nil {
 		c.removeGroup(key, g)
 	}
@@ -39,6 +40,7 @@ func (c *Cache) joinGroup(key string) (g *fetchGroup, leader bool) {
 func (c *Cache) removeGroup(key string, g *fetchGroup) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// A purge, or a later group, may have taken its place.
 	if c.groups[key] == g {
 		delete(c.groups, key)
 	}

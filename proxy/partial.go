@@ -80,6 +80,7 @@ func (c *Cache) resumePartial(x *exchange, g *fetchGroup) bool {
 			c.answerPartial(x, g, d, "hit")
 			return true
 		}
+		// If-Range makes the origin say whether the parts are still valid.
 		gap, _ = d.have.Gap(0, d.length) // asking for more is how it is validated
 	}
 	c.fetchRest(x, g, d, gap, !missing)
@@ -103,6 +104,7 @@ func (c *Cache) takePartial(x *exchange, g *fetchGroup) *download {
 	}
 	d := newDownload(g, x.key, m, c.freshness(m), m.Size)
 	d.writer, d.have = body, m.Parts
+	// The sidecar on disk lists them already.
 	d.noted = d.have.Bytes()
 	c.track(d)
 	return d

@@ -10,6 +10,7 @@ import (
 
 func (r Route) check() error {
 	u, err := url.Parse(r.Origin)
+	// Prefix and origin are joined as text, so that both end with a slash.
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || !strings.HasSuffix(u.Path, "/") || u.RawQuery != "" {
 		return fmt.Errorf("proxy: policy: route origin %q is not a URL like http://images.example/ that ends with a slash", r.Origin)
 	}

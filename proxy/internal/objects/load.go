@@ -11,6 +11,7 @@ import (
 // description that comes from disk. An object that cannot be read, or whose body is not what was
 // written, is removed and an error says so.
 func (s *Store) Load(o *Object, note func(*Meta) any) (*Content, error) {
+	// Counted even if the load fails: the object is removed then.
 	o.use()
 	if c := s.hot.get(o); c != nil {
 		return c, nil

@@ -109,6 +109,7 @@ func decode(b []byte) (*Meta, error) {
 	for range r.count() {
 		m.Parts = append(m.Parts, Extent{r.int(), r.int()})
 	}
+	// The checksum is right, but a sidecar of another version may still say something else.
 	if r.bad || len(r.b) > 0 || m.Size < 0 || !m.Parts.valid(m.Size) {
 		return nil, errSidecar
 	}
@@ -144,6 +145,7 @@ func (r *reader) int() int64 {
 // count is a number of things of at least one byte each, so it cannot exceed what is left.
 func (r *reader) count() int {
 	v := r.uint()
+	// A length that lies must not allocate more than the file has.
 	if v > uint64(len(r.b)) {
 		r.b, r.bad = nil, true
 		return 0

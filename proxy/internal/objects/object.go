@@ -35,6 +35,7 @@ func (o *Object) cost() int64 {
 
 // use notes a hit. Losing one of two simultaneous ones is harmless.
 func (o *Object) use() {
+	// No write once the count is full: popular objects stay in the cache of each core.
 	if n := o.uses.Load(); n < maxUses {
 		o.uses.Store(n + 1)
 	}

@@ -80,6 +80,7 @@ func (s *Store) loadShard(shard string, entries []os.DirEntry) (found []*Object)
 		}
 	}
 	for _, e := range entries {
+		// RemoveAll, since the name may be a directory: nothing but objects belongs here.
 		if !whole[e.Name()] {
 			_ = os.RemoveAll(filepath.Join(shard, e.Name()))
 		}
@@ -113,6 +114,7 @@ func (s *Store) loadObject(path, name string) (*Object, error) {
 // fits reports whether a body of that size can be what the sidecar describes. Parts have no
 // checksum, so they do not outlive the run of the machine that wrote them.
 func (s *Store) fits(m *Meta, size int64) bool {
+	// A whole body has exactly its length; an incomplete one may have holes.
 	if m.Parts == nil {
 		return size == m.Size
 	}

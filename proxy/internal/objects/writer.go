@@ -100,6 +100,7 @@ func (w *Writer) Open() (*os.File, error) { return os.Open(w.f.Name()) }
 // returned true stays removed.
 func (w *Writer) Commit(m *Meta, size int64, outdated func() bool) error {
 	sum, err := w.checksum(size)
+	// Closed before the sidecar is written: an error of a full disk may come only now.
 	err = errors.Join(err, w.f.Close())
 	whole := *m
 	whole.Size, whole.Sum, whole.Boot, whole.Parts = size, sum, w.s.boot, nil
