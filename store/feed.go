@@ -161,6 +161,7 @@ func (db *DB) broadcast() {
 	db.wake = make(chan struct{})
 }
 
+// waker returns the channel that the next commit closes.
 func (db *DB) waker() <-chan struct{} {
 	db.mu.Lock()
 	defer db.mu.Unlock()

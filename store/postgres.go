@@ -124,6 +124,8 @@ func (db *DB) preparePostgres(ctx context.Context, version int64) error {
 		return &OpenError{db.name, "cannot be reached: " + firstLine(err), "check that PostgreSQL runs there and lets this user in", err}
 	}
 	defer conn.Close()
+	// A session lock, since migrations are transactions of their own; the connection that holds it
+	// is not used for them.
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(lockMigrate)); err != nil {
 		return fmt.Errorf("store: %s: wait for other migrations: %w", db.name, err)
 	}
@@ -133,6 +135,7 @@ func (db *DB) preparePostgres(ctx context.Context, version int64) error {
 	return db.migrate(ctx, version)
 }
 
+// firstLine leaves out the further hosts that the driver tried, each on a line of its own.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line

@@ -41,11 +41,13 @@ func (db *DB) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) er
 		if !retryable(err) || attempt == 9 || ctx.Err() != nil {
 			return explain(db.name, err)
 		}
+		// Longer each time, for writers of other processes that run into each other.
 		time.Sleep(time.Duration(attempt+1) * 5 * time.Millisecond)
 	}
 }
 
 func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (err error) {
+	// Waiting here and not for a connection ends with ctx, and the order is that of arrival.
 	select {
 	case db.turn <- struct{}{}:
 		defer func() { <-db.turn }()
@@ -77,6 +79,7 @@ func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (e
 			return err
 		}
 	}
+	// Last, so that the row of the revision counter is locked for as short a time as possible.
 	if err := tx.publish(ctx); err != nil {
 		return err
 	}

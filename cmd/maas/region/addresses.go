@@ -74,6 +74,7 @@ func (p *rackProber) InUse(ctx context.Context, subnet ipam.Subnet, addr netip.A
 	return inUse, err
 }
 
+// ask has one rack probe an address.
 func (p *rackProber) ask(ctx context.Context, rack string, addr netip.Addr) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()

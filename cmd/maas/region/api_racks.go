@@ -76,6 +76,8 @@ func (r *Region) Local() http.Handler {
 	return mux
 }
 
+// statusOf returns the status of an error. Its text is sent whatever it is: the socket is the
+// administrator's.
 func statusOf(err error) int {
 	invalid := (*inventory.InvalidError)(nil)
 	switch {
@@ -96,6 +98,8 @@ const (
 	maxTokenTime = 30 * 24 * time.Hour
 )
 
+// createToken serves the form fields rack, zone and ttl, all optional. The answer alone has the
+// token.
 func (r *Region) createToken(req *http.Request) (any, error) {
 	if r.racks == nil {
 		return nil, errNoRacks
@@ -135,6 +139,7 @@ func (r *Region) zoneID(req *http.Request, name string) (int64, error) {
 	return 0, &inventory.InvalidError{Kind: kinds.Token, Name: name, Field: "zone", Why: fmt.Sprintf("is one of %q", names)}
 }
 
+// zoneNames returns the names of zones by ID.
 func (r *Region) zoneNames(req *http.Request) (map[int64]string, error) {
 	zones, err := r.inv.Zones.List(req.Context())
 	names := make(map[int64]string)
@@ -144,6 +149,8 @@ func (r *Region) zoneNames(req *http.Request) (map[int64]string, error) {
 	return names, err
 }
 
+// listTokens includes tokens that were used or have expired, so that an administrator sees what
+// became of one. A new token removes those that expired a month ago.
 func (r *Region) listTokens(req *http.Request) (any, error) {
 	tokens, err1 := r.inv.RackTokens.List(req.Context())
 	zones, err2 := r.zoneNames(req)
@@ -154,6 +161,7 @@ func (r *Region) listTokens(req *http.Request) (any, error) {
 	return out, errors.Join(err1, err2)
 }
 
+// deleteToken revokes a token that was not used. A rack that used it stays enrolled.
 func (r *Region) deleteToken(req *http.Request) (any, error) {
 	id, err := strconv.ParseInt(req.PathValue("id"), 10, 64)
 	if err != nil {
@@ -162,6 +170,8 @@ func (r *Region) deleteToken(req *http.Request) (any, error) {
 	return struct{}{}, r.inv.RackTokens.Delete(req.Context(), id)
 }
 
+// listRacks joins what the database knows of each rack with its sessions at this region. Connected
+// is false for a rack with a session at another one, whose last report says so.
 func (r *Region) listRacks(req *http.Request) (any, error) {
 	racks, err1 := r.inv.Racks.List(req.Context())
 	certs, err2 := r.inv.Enrolment.Certificates(req.Context())

@@ -257,6 +257,8 @@ type AddressFact struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
+// getAddressExplanation serves an address. Racks are asked after the database, outside of its
+// transaction: one that is away would hold it open.
 func (r *Region) getAddressExplanation(req *http.Request) (any, error) {
 	ip, err := netip.ParseAddr(req.PathValue("ip"))
 	if err != nil {
@@ -281,6 +283,7 @@ func (r *Region) getAddressExplanation(req *http.Request) (any, error) {
 	return out, err
 }
 
+// explainAddress adds the facts of the database, in the order in which they are shown.
 func (r *Region) explainAddress(ctx context.Context, model *inventory.Model, out *AddressExplanation) error {
 	add := func(f AddressFact) { out.Facts = append(out.Facts, f) }
 	subnet, err := r.inv.SubnetFor(ctx, out.IP)

@@ -75,6 +75,7 @@ func isRefusal(err error) bool {
 		errors.As(err, &kind) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)
 }
 
+// takeFact records one fact. Its kind decides what its data is.
 func (r *Region) takeFact(ctx context.Context, rack string, f rpc.Fact) error {
 	switch f.Kind {
 	case dhcprpc.FactKind:
@@ -99,6 +100,8 @@ func (r *Region) takeFact(ctx context.Context, rack string, f rpc.Fact) error {
 	return nil // of a rack that is newer than this region
 }
 
+// takeLease records a lease. The fact's time counts, not that of its arrival, which may be hours
+// later if the rack was cut off.
 func (r *Region) takeLease(ctx context.Context, l dhcprpc.Fact, at time.Time) error {
 	mac := l.HardwareAddr()
 	if mac == nil {

@@ -36,8 +36,10 @@ func (r *Region) holder() string {
 	return r.name + "/" + r.life
 }
 
+// newLife returns a name that no process of the site had before.
 func newLife() string { return rand.Text()[:8] }
 
+// leaseTime returns the life of the leases that this region takes.
 func (r *Region) leaseTime() time.Duration {
 	if !r.db.Shared() {
 		return leaseTimeAlone
@@ -94,6 +96,7 @@ func (r *Region) whileHeld(ctx context.Context, lease leader.Lease, work func(co
 	}
 }
 
+// renew has a third of the lease's life for it, so that a database that hangs is noticed in time.
 func (r *Region) renew(ctx context.Context, lease leader.Lease) error {
 	ctx, cancel := context.WithTimeout(ctx, r.leaseTime()/3)
 	defer cancel()

@@ -54,6 +54,7 @@ func (r *Region) try(ctx context.Context, what string, err error) {
 	}
 }
 
+// expireLeases removes leases without a report of their end, as of racks that are gone.
 func (r *Region) expireLeases(ctx context.Context, now time.Time) error {
 	n, err := r.inv.Leases.Expire(ctx, now.Add(-leaseGrace))
 	if n > 0 {

@@ -19,6 +19,7 @@ type calls struct {
 	took  *prometheus.HistogramVec
 }
 
+// newCalls has no registry: Collect passes on its counters with the region's.
 func newCalls() calls {
 	return calls{
 		metrics.Counts("maas_api_requests_total", "Requests to the API by method, route and status.", "method", "route", "code"),

@@ -284,6 +284,7 @@ func tell(changed chan<- struct{}) {
 	}
 }
 
+// watchFrom reports changes after a revision until they are missing or ctx ends.
 func (r *Region) watchFrom(ctx context.Context, from int64, changed chan<- struct{}) error {
 	for change, err := range r.inv.Watch(ctx, from) {
 		if errors.Is(err, store.ErrCompacted) {

@@ -109,6 +109,7 @@ func (p *nodesPlan) delta(rack inventory.Rack, last networkObjects) (err error) 
 	return nil
 }
 
+// change sends a change of one topic.
 func (p *nodesPlan) change(rack inventory.Rack, topic string, c objectsChange) {
 	p.region.sent(rack.Name, topic, len(c.upserts)+len(c.deletes), p.region.rpc.State(rack.Name).Change(topic, c.upserts, c.deletes))
 }

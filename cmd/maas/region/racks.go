@@ -41,6 +41,7 @@ type rackService struct {
 	certLife  time.Duration
 }
 
+// newRackService reads the site's certificate authority; the first region of the site makes it.
 func newRackService(ctx context.Context, r *Region, cfg Config) (*rackService, error) {
 	cert, key, err := r.inv.Enrolment.CA(ctx, func() (cert, key []byte, err error) {
 		ca, err := enrol.NewCA()
@@ -71,6 +72,8 @@ func (s *rackService) offer(m *rpc.Methods) {
 	rpc.Offer(m, register.Method, s.register)
 }
 
+// authorize returns the name of the rack with a certificate, which the wire asks at each
+// connection: a certificate that is valid by its signature may have been revoked.
 func (s *rackService) authorize(ctx context.Context, cert *x509.Certificate) (string, error) {
 	return s.region.inv.Enrolment.RackOf(ctx, enrol.Serial(cert))
 }
@@ -102,6 +105,8 @@ func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error
 	return json.Marshal(answer)
 }
 
+// renew signs a further certificate for the calling rack. The last one stays valid until it
+// expires, since the rack may fail to store its successor.
 func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer, error) {
 	rack, shown := rpc.CallingRack(ctx), wire.CallingCertificate(ctx)
 	// A rack over the loopback is known by its name alone and has no connection to secure.

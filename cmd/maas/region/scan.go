@@ -191,6 +191,7 @@ func (s *scanService) claim(ctx context.Context, sub ipam.Subnet, rack string, i
 	return ""
 }
 
+// release ends the claims of a rack on subnets.
 func (s *scanService) release(ctx context.Context, claims []claim) {
 	for _, c := range claims {
 		// Also if the client has gone: a claim that stays would block the subnet for holdTime.
@@ -220,6 +221,7 @@ func summary(r maasapi.Scan) string {
 	return strings.Join(parts, " ")
 }
 
+// find returns a scan that this region started.
 func (s *scanService) find(id string) (*startedScan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -51,6 +51,7 @@ func (v *vendors) refresh() {
 	v.table = table
 }
 
+// lookup returns the vendor of a MAC; "" = unknown, or an address that was assigned locally.
 func (v *vendors) lookup(mac []byte) string {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

@@ -156,8 +156,8 @@ func (a *API) rackOf(r *http.Request) (inventory.Rack, error) {
 	return a.racks.Find(r.Context(), r.PathValue("id"))
 }
 
-// updateRack moves a rack to another zone, or renames it while it is away: it learns its name when it
-// connects. Of MAAS' other fields none applies: a rack registers its own interfaces, and is not
+// updateRack moves a rack to another zone, or renames it while it is away: it learns its name when
+// it connects. Of MAAS' other fields none applies: a rack registers its own interfaces, and is not
 // switched.
 func (a *API) updateRack(r *http.Request) (any, error) {
 	return a.change(r, func(r *http.Request, f *form.Form) (any, error) {
@@ -197,8 +197,8 @@ func (e *connected) Error() string {
 	return "rack " + e.rack + " is connected, and would register again; stop it, or shut it out with: maas rack revoke " + e.rack
 }
 
-// awayRack reports whether a rack that is away or revoked has a certificate that is still good. For a
-// rack that is at work the error is *connected.
+// awayRack reports whether a rack that is away or revoked has a certificate that is still good. For
+// a rack that is at work the error is *connected.
 func (a *API) awayRack(ctx context.Context, name string) (valid bool, err error) {
 	health, err := a.health.Racks(ctx)
 	if err != nil {

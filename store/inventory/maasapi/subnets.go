@@ -103,8 +103,9 @@ func (a *API) subnetView(r *http.Request) (v subnetView, err error) {
 	return v, err
 }
 
-// subnetViewOf returns the objects that the subnets refer to. For one subnet it reads these alone, so
-// that a client that asks for a subnet every second does not make the region read the whole site.
+// subnetViewOf returns the objects that the subnets refer to. For one subnet it reads these alone,
+// so that a client that asks for a subnet every second does not make the region read the whole
+// site.
 func (a *API) subnetViewOf(r *http.Request, subnets []ipam.Subnet) (v subnetView, err error) {
 	if len(subnets) != 1 {
 		return a.subnetView(r)
