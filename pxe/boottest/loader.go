@@ -60,6 +60,8 @@ func (b *boot) load(ctx context.Context, file string) error {
 // runImage fetches what a URL names, an iPXE script if the machine runs iPXE, else a program, and
 // runs it.
 func (b *boot) runImage(ctx context.Context, uri string) error {
+	// Loaders that load each other are a mistake of the server under test; without an end the test
+	// would hang.
 	if b.depth++; b.depth > maxDepth {
 		return fmt.Errorf("%d loaders in a row load each other: %s", maxDepth, uri)
 	}
@@ -133,6 +135,7 @@ func (b *boot) shim(ctx context.Context, uri string) error {
 			return err
 		}
 	}
+	// Shim looks for the loader of its own processor, whatever name it was itself fetched by.
 	suffix, _ := b.fw.cpu()
 	grub := beside(uri, "grub"+suffix+".efi")
 	if _, err := b.binary(ctx, src, StageLoader, grub); err != nil {

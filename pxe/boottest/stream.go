@@ -276,6 +276,8 @@ func (s *stream) writeSome(b []byte) (int, error) {
 		return 0, s.await(changed, time.Time{}, &s.write)
 	}
 	defer p.mu.Unlock()
+	// In pieces, so that the delay and the rate of the segment hold within a file and not only for
+	// all of it.
 	chunk := append([]byte(nil), b[:min(len(b), window-p.size, 16<<10)]...)
 	p.chunks = append(p.chunks, datagram{data: chunk, due: p.to.seg.due(p.to, len(chunk))})
 	p.size += len(chunk)

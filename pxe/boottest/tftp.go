@@ -57,6 +57,7 @@ func (b *boot) tftp(ctx context.Context, server netip.Addr, name string, opts TF
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	g := &tftpGet{conn: conn, server: netip.AddrPortFrom(server, 69), opts: opts, probe: probe, out: w, fetch: f, tick: tick}
+	// What holds when the server answers no option (RFC 1350).
 	f.BlockSize, f.WindowSize, f.Size = 512, 1, -1
 	if err = g.run(name); ctx.Err() != nil {
 		return ctx.Err()
