@@ -42,16 +42,16 @@ type Interface struct {
 // no part of a bond, bonds, and bridges without hardware in them, since the hardware sees the same
 // frames. VLAN interfaces are not watched: their frames are seen with their tags on the interface
 // below. Virtual cables count as hardware unless they are plugged into a bridge here.
-func Choose(links []Interface) []Interface {
+func Choose(interfaces []Interface) []Interface {
 	kind, ported := map[int]string{}, map[int]bool{}
-	for _, l := range links {
+	for _, l := range interfaces {
 		kind[l.Index] = l.Kind
 		if l.Master != 0 && !virtual(l.Kind) {
 			ported[l.Master] = true
 		}
 	}
 	var out []Interface
-	for _, l := range links {
+	for _, l := range interfaces {
 		switch {
 		case !l.Up || l.Loopback || !l.Ethernet:
 		case l.Kind == "bridge" && ported[l.Index]:

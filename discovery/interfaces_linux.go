@@ -13,7 +13,7 @@ import (
 
 // Interfaces lists the network interfaces of this host, by index.
 func Interfaces() ([]Interface, error) {
-	var links []Interface
+	var interfaces []Interface
 	byIndex := map[int]int{}
 	err := eachNetlink(unix.RTM_GETLINK, func(m syscall.NetlinkMessage, attrs []syscall.NetlinkRouteAttr) {
 		if len(m.Data) < unix.SizeofIfInfomsg {
@@ -25,8 +25,8 @@ func Interfaces() ([]Interface, error) {
 		for _, a := range attrs {
 			l.attribute(a)
 		}
-		byIndex[l.Index] = len(links)
-		links = append(links, l)
+		byIndex[l.Index] = len(interfaces)
+		interfaces = append(interfaces, l)
 	})
 	if err != nil {
 		return nil, err
@@ -37,10 +37,10 @@ func Interfaces() ([]Interface, error) {
 		}
 		i, ok := byIndex[int(binary.NativeEndian.Uint32(m.Data[4:]))]
 		if p := address(int(m.Data[1]), attrs); ok && p.IsValid() {
-			links[i].Addrs = append(links[i].Addrs, p)
+			interfaces[i].Addrs = append(interfaces[i].Addrs, p)
 		}
 	})
-	return links, err
+	return interfaces, err
 }
 
 func (l *Interface) attribute(a syscall.NetlinkRouteAttr) {

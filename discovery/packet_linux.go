@@ -30,7 +30,7 @@ type packetConn struct {
 	file   *os.File
 	raw    syscallConn
 	fd     int
-	link   Interface
+	iface  Interface
 	groups []*os.File // sockets that are in the groups of multicast DNS
 	ring   []byte
 	block  int
@@ -46,18 +46,18 @@ type syscallConn interface {
 // OpenPacket opens the interface for frames of the sources (zero means [Passive]). It takes
 // CAP_NET_RAW.
 func OpenPacket(name string, sources Source) (Conn, error) {
-	links, err := Interfaces()
+	interfaces, err := Interfaces()
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(links, func(l Interface) bool { return l.Name == name })
+	i := slices.IndexFunc(interfaces, func(l Interface) bool { return l.Name == name })
 	if i < 0 {
 		return nil, fmt.Errorf("discovery: interface %s: %w", name, &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist})
 	}
-	if !links[i].Ethernet {
+	if !interfaces[i].Ethernet {
 		return nil, fmt.Errorf("discovery: interface %s does not speak Ethernet", name)
 	}
-	c, err := openPacket(links[i], Filter(sources))
+	c, err := openPacket(interfaces[i], Filter(sources))
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("discovery: interface %s: %w; listening needs root or CAP_NET_RAW", name, err)
 	}
@@ -70,17 +70,17 @@ func OpenPacket(name string, sources Source) (Conn, error) {
 	return c, nil
 }
 
-func openPacket(link Interface, filter []bpf.Instruction) (*packetConn, error) {
+func openPacket(iface Interface, filter []bpf.Instruction) (*packetConn, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	c := &packetConn{fd: fd, link: link}
+	c := &packetConn{fd: fd, iface: iface}
 	if err := c.setUp(filter); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	c.file = os.NewFile(uintptr(fd), "packet "+link.Name)
+	c.file = os.NewFile(uintptr(fd), "packet "+iface.Name)
 	if c.raw, err = c.file.SyscallConn(); err != nil {
 		c.Close()
 		return nil, err
@@ -104,8 +104,8 @@ func (c *packetConn) setUp(filter []bpf.Instruction) error {
 	}
 	// The interface must also pass frames for groups that this host is not in, such as those of
 	// neighbor discovery.
-	groups := unix.PacketMreq{Ifindex: int32(c.link.Index), Type: unix.PACKET_MR_ALLMULTI}
-	address := unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: c.link.Index}
+	groups := unix.PacketMreq{Ifindex: int32(c.iface.Index), Type: unix.PACKET_MR_ALLMULTI}
+	address := unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: c.iface.Index}
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -140,11 +140,11 @@ func networkOrder(n uint16) uint16 {
 func (c *packetConn) joinGroups() {
 	if fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
 		c.groups = append(c.groups, os.NewFile(uintptr(fd), "mdns"))
-		_ = unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreqn{Multiaddr: mdnsGroup4.As4(), Ifindex: int32(c.link.Index)})
+		_ = unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &unix.IPMreqn{Multiaddr: mdnsGroup4.As4(), Ifindex: int32(c.iface.Index)})
 	}
 	if fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err == nil {
 		c.groups = append(c.groups, os.NewFile(uintptr(fd), "mdns"))
-		_ = unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &unix.IPv6Mreq{Multiaddr: mdnsGroup6.As16(), Interface: uint32(c.link.Index)})
+		_ = unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &unix.IPv6Mreq{Multiaddr: mdnsGroup6.As16(), Interface: uint32(c.iface.Index)})
 	}
 }
 
@@ -178,9 +178,9 @@ func (c *packetConn) Receive(fn func(frame []byte, vid uint16)) error {
 	case c.closed.Load():
 		return net.ErrClosed
 	case err != nil:
-		return fmt.Errorf("discovery: interface %s: %w", c.link.Name, err)
+		return fmt.Errorf("discovery: interface %s: %w", c.iface.Name, err)
 	case failure != nil:
-		return fmt.Errorf("discovery: interface %s: %w", c.link.Name, failure)
+		return fmt.Errorf("discovery: interface %s: %w", c.iface.Name, failure)
 	}
 	c.hand(fn)
 	return nil
@@ -211,14 +211,14 @@ func (c *packetConn) hand(fn func([]byte, uint16)) {
 
 // Send transmits a frame.
 func (c *packetConn) Send(frame []byte) error {
-	to := unix.SockaddrLinklayer{Protocol: networkOrder(binary.BigEndian.Uint16(frame[12:])), Ifindex: c.link.Index, Halen: 6}
+	to := unix.SockaddrLinklayer{Protocol: networkOrder(binary.BigEndian.Uint16(frame[12:])), Ifindex: c.iface.Index, Halen: 6}
 	copy(to.Addr[:], frame[:6])
 	err := unix.Sendto(c.fd, frame, 0, &to)
 	if err == unix.ENOBUFS || err == unix.EAGAIN {
 		return nil // the queue is full: a lost frame, as networks lose frames
 	}
 	if err != nil {
-		return fmt.Errorf("discovery: interface %s: %w", c.link.Name, os.NewSyscallError("send", err))
+		return fmt.Errorf("discovery: interface %s: %w", c.iface.Name, os.NewSyscallError("send", err))
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func (c *packetConn) Drops() uint64 {
 	return uint64(stats.Drops)
 }
 
-func (c *packetConn) Interface() Interface { return c.link }
+func (c *packetConn) Interface() Interface { return c.iface }
 
 func (c *packetConn) Close() error {
 	if c.closed.Swap(true) {

@@ -28,9 +28,9 @@ const MaxSweep = 1 << 16
 
 // SweepConfig says what to sweep.
 type SweepConfig struct {
-	// Conn is the link, from [OpenPacket] with the source [Scan]. The caller closes it. Required.
+	// Conn is the interface, from [OpenPacket] with the source [Scan]. The caller closes it. Required.
 	Conn Conn
-	// Prefixes are swept in order. Each must be a network that the link has an address in, or a
+	// Prefixes are swept in order. Each must be a network that the interface has an address in, or a
 	// part of one: nothing is asked outside of them.
 	Prefixes []netip.Prefix
 	// Rate is the most questions a second. Zero means SlowRate.
@@ -104,15 +104,15 @@ type target struct {
 }
 
 func (s *sweep) plan() error {
-	link := s.cfg.Conn.Interface()
+	iface := s.cfg.Conn.Interface()
 	for _, p := range s.cfg.Prefixes {
 		if !p.IsValid() || p.Addr().Is4In6() {
 			return fmt.Errorf("discovery: prefix %s cannot be swept; write an IPv4 or IPv6 network", p)
 		}
 		p = p.Masked()
-		source, ok := ownAddr(link, p)
+		source, ok := ownAddr(iface, p)
 		if !ok {
-			return fmt.Errorf("discovery: %s has no address in %s, so it does not ask there", link.Name, p)
+			return fmt.Errorf("discovery: %s has no address in %s, so it does not ask there", iface.Name, p)
 		}
 		free := p.Addr().BitLen() - p.Bits()
 		small := 1<<min(free, 30) <= MaxSweep
@@ -121,10 +121,10 @@ func (s *sweep) plan() error {
 		}
 		// In IPv6 a group reaches all devices, however large the prefix.
 		if !p.Addr().Is4() {
-			s.multicast(link, source)
+			s.multicast(iface, source)
 		}
 		if small {
-			s.each(link, p, source)
+			s.each(iface, p, source)
 		}
 	}
 	if len(s.targets) == 0 {
@@ -134,7 +134,7 @@ func (s *sweep) plan() error {
 	return nil
 }
 
-// ownAddr is the link's address in the network that a prefix is a part of.
+// ownAddr returns the interface's address in the network that a prefix is a part of.
 func ownAddr(l Interface, p netip.Prefix) (netip.Addr, bool) {
 	for _, own := range l.Addrs {
 		if own.Masked().Contains(p.Addr()) && own.Bits() <= p.Bits() {
@@ -145,15 +145,15 @@ func ownAddr(l Interface, p netip.Prefix) (netip.Addr, bool) {
 }
 
 // each adds every address that a device can have.
-func (s *sweep) each(link Interface, p netip.Prefix, source netip.Addr) {
+func (s *sweep) each(iface Interface, p netip.Prefix, source netip.Addr) {
 	network, last := p.Addr(), lastAddr(p)
 	for a := network; a.IsValid() && p.Contains(a); a = a.Next() {
 		if a == source || a.Is4() && p.Bits() < 31 && (a == network || a == last) {
 			continue
 		}
-		t := target{addr: a, frame: func(b []byte) ([]byte, error) { return arpQuestion(b, link.MAC, source, a), nil }}
+		t := target{addr: a, frame: func(b []byte) ([]byte, error) { return arpQuestion(b, iface.MAC, source, a), nil }}
 		if !a.Is4() {
-			t.frame = func(b []byte) ([]byte, error) { return neighborQuestion(b, link.MAC, source, a) }
+			t.frame = func(b []byte) ([]byte, error) { return neighborQuestion(b, iface.MAC, source, a) }
 		}
 		s.targets = append(s.targets, t)
 	}
@@ -170,10 +170,10 @@ func lastAddr(p netip.Prefix) netip.Addr {
 
 // multicast asks all IPv6 devices of the link: by an echo, and for those that do not answer echoes
 // by an option that they must complain about (RFC 4443 section 3.4).
-func (s *sweep) multicast(link Interface, source netip.Addr) {
+func (s *sweep) multicast(iface Interface, source netip.Addr) {
 	s.targets = append(s.targets,
-		target{frame: func(b []byte) ([]byte, error) { return echoQuestion(b, link.MAC, source, false), nil }},
-		target{frame: func(b []byte) ([]byte, error) { return echoQuestion(b, link.MAC, source, true), nil }})
+		target{frame: func(b []byte) ([]byte, error) { return echoQuestion(b, iface.MAC, source, false), nil }},
+		target{frame: func(b []byte) ([]byte, error) { return echoQuestion(b, iface.MAC, source, true), nil }})
 }
 
 // ask sends the questions and waits for the last answers.
@@ -223,16 +223,16 @@ func (s *sweep) askNames(ctx context.Context, interval time.Duration) error {
 	s.mu.Lock()
 	answered := slices.SortedFunc(maps.Keys(s.answered), netip.Addr.Compare)
 	s.mu.Unlock()
-	link, start := s.cfg.Conn.Interface(), time.Now()
+	iface, start := s.cfg.Conn.Interface(), time.Now()
 	for i, a := range answered {
-		source, ok := ownAddr(link, netip.PrefixFrom(a, a.BitLen()))
+		source, ok := ownAddr(iface, netip.PrefixFrom(a, a.BitLen()))
 		if !ok {
 			continue
 		}
 		if err := sleep(ctx, time.Until(start.Add(time.Duration(i)*interval))); err != nil {
 			return err
 		}
-		if err := s.cfg.Conn.Send(mdnsQuestion(nil, link.MAC, source, a)); err != nil {
+		if err := s.cfg.Conn.Send(mdnsQuestion(nil, iface.MAC, source, a)); err != nil {
 			return err
 		}
 	}

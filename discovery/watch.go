@@ -137,26 +137,26 @@ func (w *watcher) run(ctx context.Context, changed <-chan struct{}) error {
 // adjust opens and closes ports. What cannot be opened is an error at the start and is tried again
 // later.
 func (w *watcher) adjust(ctx context.Context, start bool) error {
-	links, err := w.wanted()
+	interfaces, err := w.wanted()
 	if err != nil {
 		return err
 	}
 	for name, p := range w.ports {
-		i := slices.IndexFunc(links, func(l Interface) bool { return l.Name == name })
-		if i < 0 || w.cfg.Open == nil && links[i].Index != p.conn.Interface().Index {
+		i := slices.IndexFunc(interfaces, func(l Interface) bool { return l.Name == name })
+		if i < 0 || w.cfg.Open == nil && interfaces[i].Index != p.conn.Interface().Index {
 			w.cfg.Log.Info("stopped watching interface", "interface", name)
 			w.stop(name)
 		}
 	}
 	for _, name := range w.cfg.Interfaces {
-		if start && w.cfg.Open == nil && !slices.ContainsFunc(links, func(l Interface) bool { return l.Name == name }) {
+		if start && w.cfg.Open == nil && !slices.ContainsFunc(interfaces, func(l Interface) bool { return l.Name == name }) {
 			if _, err := OpenPacket(name, w.sources()); err != nil {
 				return err
 			}
 			w.cfg.Log.Warn("interface down, watched once it is up", "interface", name)
 		}
 	}
-	for _, l := range links {
+	for _, l := range interfaces {
 		if w.ports[l.Name] != nil {
 			continue
 		}
@@ -172,20 +172,20 @@ func (w *watcher) adjust(ctx context.Context, start bool) error {
 // wanted are the links that should be open.
 func (w *watcher) wanted() ([]Interface, error) {
 	if w.cfg.Open != nil {
-		links := make([]Interface, len(w.cfg.Interfaces))
+		interfaces := make([]Interface, len(w.cfg.Interfaces))
 		for i, name := range w.cfg.Interfaces {
-			links[i].Name = name
+			interfaces[i].Name = name
 		}
-		return links, nil
+		return interfaces, nil
 	}
-	links, err := Interfaces()
+	interfaces, err := Interfaces()
 	if err != nil {
 		return nil, err
 	}
 	if len(w.cfg.Interfaces) == 0 {
-		return Choose(links), nil
+		return Choose(interfaces), nil
 	}
-	return slices.DeleteFunc(links, func(l Interface) bool { return !l.Up || !slices.Contains(w.cfg.Interfaces, l.Name) }), nil
+	return slices.DeleteFunc(interfaces, func(l Interface) bool { return !l.Up || !slices.Contains(w.cfg.Interfaces, l.Name) }), nil
 }
 
 func (w *watcher) sources() Source { return cmp.Or(w.cfg.Sources, Passive) }
