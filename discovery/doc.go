@@ -19,8 +19,7 @@
 //
 // [Config] selects the interfaces and the sources: ARP, IPv6 neighbor and router discovery,
 // overheard DHCP, multicast DNS, LLDP, and the beacons of other racks. With [Config.Reverse]
-// resolvers are asked for the names of devices. [TableConfig] sets for how long each source is
-// believed, how often a device is reported again, and which devices are ignored.
+// resolvers are asked for the names of devices.
 //
 // # The parts
 //
@@ -38,8 +37,7 @@
 //
 // All sources of an interface share one packet socket. Its filter drops everything else in the
 // kernel, which writes the rest into a ring: a frame of a known device costs no system call, no
-// copy and no memory. VLAN tags are read whether the interface strips them or not. Nothing is sent,
-// except beacons if a key is set.
+// copy and no memory. Nothing is sent, except beacons if a key is set.
 //
 // Probes for duplicate IPv4 addresses (RFC 5227) and senders without an address do not show an
 // owner. An IPv6 address that a device asks for (RFC 4862) counts after 1.2 seconds without a

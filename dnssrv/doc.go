@@ -27,9 +27,8 @@
 //
 // A zone with a [SigningKey] is signed for clients that ask for signatures (DNSSEC, ECDSA P-256).
 // Signatures are made when they are first needed; denials are made for the name in the question
-// (RFC 9824). A change therefore costs no more than in an unsigned zone. The parent zone publishes
-// [SigningKey.DS]. Transfers and zone files have no signatures: each server with the key makes its
-// own.
+// (RFC 9824). The parent zone publishes [SigningKey.DS]. Transfers and zone files have no
+// signatures: each server with the key makes its own.
 //
 // # Forwarding
 //
@@ -54,9 +53,9 @@
 // # Concurrency and errors
 //
 // All methods may be called concurrently. ServePacket, ServeStream and SendNotifies wait for the
-// goroutines that they started. A refused change names the record or zone and changes nothing. Wire
-// format and record types are those of github.com/miekg/dns. At most 512 questions per socket wait
-// for upstreams; the cache has 64 MiB; a zone keeps 20,000 records of changes.
+// goroutines that they started. A refused change names the record or zone and changes nothing. At
+// most 512 questions per socket wait for upstreams; the cache has 64 MiB; a zone keeps 20,000
+// records of changes.
 //
 // # What this package does not do
 //
