@@ -33,11 +33,11 @@ type BootQuery struct {
 	Server           netip.Addr       // this server's address towards the client
 	Subnet           string           // name of the chosen subnet
 	Link             string           // interface the packet came in on
-	Arch             []uint16         // option 93 in order of preference (RFC 4578 section 2.1); empty when absent
+	Arch             []uint16         // option 93 in order of preference (RFC 4578 section 2.1), else the architecture in VendorClass
 	VendorClass      string           // option 60, such as "PXEClient:Arch:00007:UNDI:003000"
-	UserClass        string           // option 77: iPXE's bare text, or the first class of an RFC 3004 list
+	UserClasses      []string         // option 77: iPXE's bare text, or all classes of an RFC 3004 list
 	ClientUUID       []byte           // option 97 without its type byte: 16 bytes, or nil
-	HasIPXE          bool             // option 175 is present: some build of iPXE
+	HasIPXE          bool             // some build of iPXE: option 175 is present, or a user class says so
 	IPXE             []byte           // option 175 as sent: encapsulated feature options of iPXE
 	RequestedOptions []byte           // option 55, the codes asked for
 }

@@ -22,6 +22,7 @@ func compile(snap *Snapshot) (*serving, error) {
 		byLink:   make(map[string]*sharedNetwork),
 		byClient: make(map[string][]*Reservation, len(snap.Reservations)),
 		byAddr:   make(map[addr4]*Reservation, len(snap.Reservations)),
+		byRelay:  make(map[addr4]*subnet),
 		site:     snap.Options,
 		v6:       newServing6(snap.Options6),
 	}
@@ -121,6 +122,14 @@ func (c *serving) join(sub *subnet, byNetwork map[string]*sharedNetwork) error {
 	sub.seg = seg
 	seg.subnets = append(seg.subnets, sub)
 	seg.byClientID = seg.byClientID || sub.ByClientID
+	for _, relay := range sub.Relays {
+		a := addr4From(relay)
+		if other := c.byRelay[a]; other != nil && other.seg != seg {
+			return fmt.Errorf("subnet %q: relay %v already belongs to subnet %q of another shared network", sub.Name, relay, other.Name)
+		} else if other == nil {
+			c.byRelay[a] = sub
+		}
+	}
 	c.subnets = append(c.subnets, sub)
 	c.byName[sub.Name] = sub
 	return nil
@@ -205,6 +214,11 @@ func (s *subnet) checkFields() error {
 		// An option holds 255 bytes, which are 63 addresses.
 		if len(addrs) > 63 {
 			return fmt.Errorf("%d %ss are more than an option holds (63)", len(addrs), name)
+		}
+	}
+	for _, a := range s.Relays {
+		if !a.Is4() || a.IsUnspecified() {
+			return fmt.Errorf("relay %v is not an IPv4 address", a)
 		}
 	}
 	for _, r := range s.Routes {

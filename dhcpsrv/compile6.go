@@ -40,6 +40,13 @@ func (c *serving6) add(conf Subnet, byNetwork map[string]*sharedNetwork6) error 
 		c.byLink[sub.Link] = seg
 	}
 	sub.seg = seg
+	for _, relay := range sub.Relays {
+		if other := c.byRelay[relay]; other != nil && other.seg != seg {
+			return fmt.Errorf("subnet %q: relay %v already belongs to subnet %q of another shared network", sub.Name, relay, other.Name)
+		} else if other == nil {
+			c.byRelay[relay] = sub
+		}
+	}
 	seg.subnets = append(seg.subnets, sub)
 	c.subnets = append(c.subnets, sub)
 	c.byName[sub.Name] = sub
@@ -93,6 +100,11 @@ func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 		}
 		if len(group) > 63 {
 			return nil, fmt.Errorf("%d DNS or NTP servers are more than 63", len(group))
+		}
+	}
+	for _, a := range conf.Relays {
+		if !is6(a) || a.IsUnspecified() || a.Zone() != "" {
+			return nil, fmt.Errorf("relay %v is not an IPv6 address", a)
 		}
 	}
 	times := subnet{Subnet: conf}

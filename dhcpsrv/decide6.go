@@ -72,7 +72,7 @@ func (d *decision6) check(r *request6) Reason {
 	case wire6.Request, wire6.Renew, wire6.Release, wire6.Decline:
 		needsServer = true
 	case wire6.InformationRequest:
-		if len(r.ias) > 0 {
+		if len(r.ias)+len(r.foreign) > 0 {
 			return dropMalformed
 		}
 	}
@@ -103,7 +103,7 @@ func (t *table6) decideSolicit(d *decision6, r *request6) {
 	if r.Options.Has(wire6.OptRapidCommit) && d.sub.RapidCommit {
 		d.reply, d.rapid, act = wire6.Reply, true, actGrant
 	}
-	none := len(d.ias) > 0
+	none := len(d.ias)+len(r.foreign) > 0
 	for i := range d.ias {
 		ia := &d.ias[i]
 		// Each association is satisfied by itself; one without an address carries its own status.

@@ -25,7 +25,7 @@ func lab6() dhcpsrv.Snapshot {
 // bootByFirmware6 stands for an embedder's table of boot methods.
 func bootByFirmware6(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
 	switch {
-	case q.UserClass == "iPXE":
+	case strings.Join(q.UserClasses, ",") == "iPXE":
 		return dhcpsrv.BootAnswer{File: "http://[fd77::1]:5248/boot.ipxe", Params: []string{"mac=" + q.MAC.String()}}, true
 	case strings.HasPrefix(q.VendorClass, "HTTPClient"):
 		return dhcpsrv.BootAnswer{File: "http://[fd77::1]:5248/shimx64.efi"}, true

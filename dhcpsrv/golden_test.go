@@ -57,7 +57,7 @@ func lab() dhcpsrv.Snapshot {
 // bootByFirmware stands for an embedder's table of boot methods.
 func bootByFirmware(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
 	switch {
-	case q.UserClass == "iPXE":
+	case strings.Join(q.UserClasses, ",") == "iPXE":
 		return dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/boot.ipxe", Options: dhcpsrv.Options{{Code: 175, Data: []byte{176, 1, 1}}}}, true
 	case strings.HasPrefix(q.VendorClass, "HTTPClient"):
 		return dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/shimx64.efi", VendorClass: "HTTPClient"}, true

@@ -100,9 +100,9 @@ func writeFQDN6(w *wire6.Writer, d *decision6, r *request6, sub *subnet6) {
 }
 
 // appendHostname appends the characters of a client's name that a DNS name may hold; none may be
-// left. A client's name ends up in DNS and in logs, so nothing else passes.
+// left, and no label is longer than one of a DNS name. A client's name ends up in DNS and in logs, so nothing else passes.
 func appendHostname(dst, b []byte) []byte {
-	start := len(dst)
+	start, label := len(dst), 0
 	for _, c := range clip(b, 253) {
 		switch {
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '.':
@@ -111,6 +111,11 @@ func appendHostname(dst, b []byte) []byte {
 		case c == '_', c == ' ':
 			c = '-'
 		default:
+			continue
+		}
+		if label++; c == '.' {
+			label = 0
+		} else if label > maxLabel {
 			continue
 		}
 		if len(dst) > start || c != '-' && c != '.' {
@@ -148,11 +153,14 @@ func dnsLabels(v []byte) (name []byte) {
 }
 
 // ClientName returns the name under which a client of a lease is found in the DNS: the first label
-// of the host name that it gave, in lower case, in a domain. It is "" if that is no label of a host
+// of the host name that it gave, in lower case and cut to the 63 letters of a label, in a domain. It is "" if that is no label of a host
 // (RFC 1123 section 2.1), such as "(none)". With an empty domain it is the label alone. Rack and
 // region name leases by this one rule, so that they publish the same name.
 func ClientName(hostname, domain string) string {
 	label, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(hostname)), ".") // a client does not choose its domain
+	if len(label) > maxLabel {
+		label = strings.TrimRight(label[:maxLabel], "-")
+	}
 	if !isHostLabel(label) {
 		return ""
 	}
@@ -162,8 +170,11 @@ func ClientName(hostname, domain string) string {
 	return label + "." + strings.ToLower(domain)
 }
 
+// maxLabel is the longest label of a DNS name, in bytes (RFC 1035 section 2.3.4).
+const maxLabel = 63
+
 func isHostLabel(s string) bool {
-	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
 	for i := range len(s) {

@@ -30,7 +30,7 @@ func TestFQDN(t *testing.T) {
 		{"a reserved name", mac2, "\x05\x00\x00\x04Node", "\x05\xff\xff\x03db1\x06office\x04test\x00"},
 		{"no name", mac1, "\x05\x00\x00", "\x05\xff\xff"},
 		{"cut off", mac1, "\x05\x00", ""},
-		{"too long", mac1, "\x01\x00\x00" + strings.Repeat("x", 250), "\x01\xff\xff" + (strings.Repeat("x", 250) + ".office.test")[:252]},
+		{"too long", mac1, "\x01\x00\x00" + strings.Repeat("x", 250), "\x01\xff\xff" + strings.Repeat("x", 63) + ".office.test"},
 	} {
 		m, _ := newClient(t, s, test.mac).send(dhcpv4.MessageTypeDiscover, dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionFQDN, []byte(test.sent))))
 		if got := string(m.Options.Get(dhcpv4.OptionFQDN)); got != test.got {
@@ -133,7 +133,8 @@ func TestClientName(t *testing.T) {
 		{"laptop", "", "laptop"},
 		{"9p", "maas", "9p.maas"},
 		{long, "maas", long + ".maas"},
-		{long + "x", "maas", ""},
+		{long + "x", "maas", long + ".maas"},
+		{long[:62] + "-x", "maas", long[:62] + ".maas"},
 		{"", "maas", ""},
 		{".maas", "maas", ""},
 		{"(none)", "maas", ""},

@@ -146,7 +146,7 @@ func TestBootAnswer(t *testing.T) {
 	if !bytes.Equal(m.Options.Get(dhcpv4.OptionClientMachineIdentifier), uuid) || !bytes.Equal(m.Options.Get(dhcpv4.GenericOptionCode(175)), []byte{176, 1, 1}) {
 		t.Errorf("options %v", m.Options)
 	}
-	query := fmt.Sprintf("%v %s %x %s %v", asked.Arch, asked.UserClass, asked.ClientUUID, asked.Subnet, asked.Server)
+	query := fmt.Sprintf("%v %s %x %s %v", asked.Arch, strings.Join(asked.UserClasses, ","), asked.ClientUUID, asked.Subnet, asked.Server)
 	if query != "[16 7] iPXE 07070707070707070707070707070707 office 192.0.2.1" || asked.Client.String() != m.YourIPAddr.String() {
 		t.Errorf("query %+v", asked)
 	}

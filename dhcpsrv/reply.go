@@ -7,6 +7,9 @@ import (
 	"iter"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
@@ -80,6 +83,9 @@ func body(w *wire.Writer, d *decision, r *request, asked []byte) {
 	if d.rapid {
 		w.Option(wire.OptRapidCommit, nil)
 	}
+	if v := r.Option(wire.OptSubnetSelect); r.selected() != 0 {
+		w.Option(wire.OptSubnetSelect, v) // clients discard replies without their copy (RFC 3011 section 2)
+	}
 	writeFQDN(w, d, r)
 	var extra Options
 	if d.booting {
@@ -103,8 +109,8 @@ func (s *Server) selectBoot(ctx context.Context, d *decision, r *request) (a Boo
 
 func bootQuery(d *decision, r *request) BootQuery {
 	q := BootQuery{
-		MAC: net.HardwareAddr(r.CHAddr()), Client: r.CIAddr(), Server: d.sub.Server, Subnet: d.sub.Name, Link: r.pkt.Link,
-		VendorClass: string(r.Option(wire.OptVendorClass)), UserClass: userClass(r.Option(wire.OptUserClass)),
+		MAC: net.HardwareAddr(r.CHAddr()), Client: r.held.addr(), Server: d.sub.Server, Subnet: d.sub.Name, Link: r.pkt.Link,
+		VendorClass: string(r.Option(wire.OptVendorClass)), UserClasses: userClasses(r.Option(wire.OptUserClass)),
 		HasIPXE: r.Has(wire.OptIPXE), IPXE: r.Option(wire.OptIPXE), RequestedOptions: r.Option(wire.OptParameterList),
 	}
 	if d.addr != 0 {
@@ -114,23 +120,48 @@ func bootQuery(d *decision, r *request) BootQuery {
 	for v := r.Option(wire.OptClientArch); len(v) >= 2; v = v[2:] {
 		q.Arch = append(q.Arch, binary.BigEndian.Uint16(v))
 	}
+	if len(q.Arch) == 0 {
+		q.Arch = archOfClass(q.VendorClass)
+	}
+	q.HasIPXE = q.HasIPXE || slices.Contains(q.UserClasses, "iPXE")
 	// Type 0 is a GUID, the only type that is defined (RFC 4578 section 2.3).
-	if v := r.Option(wire.OptClientUUID); len(v) == 17 && v[0] == 0 {
+	if v := r.First(wire.OptClientUUID); len(v) == 17 && v[0] == 0 {
 		q.ClientUUID = v[1:]
 	}
 	return q
 }
 
-// userClass reads option 77: a list of length-prefixed classes (RFC 3004), or bare text as iPXE
-// sends it.
-func userClass(v []byte) string {
-	if len(v) > 1 && int(v[0]) < len(v) && v[0] > 0 {
-		n := 1 + int(v[0])
-		if n == len(v) || n+1+int(v[n]) <= len(v) {
-			return string(v[1:n])
+// userClasses reads option 77: a list of length-prefixed classes (RFC 3004), or bare text as iPXE
+// sends it. Text that happens to be a list does not occur: its first letter would be its length.
+func userClasses(v []byte) (classes []string) {
+	list := v
+	for len(list) > 0 && list[0] > 0 && int(list[0]) < len(list) {
+		n := 1 + int(list[0])
+		classes = append(classes, string(list[1:n]))
+		list = list[n:]
+	}
+	if text := bytes.TrimRight(v, "\x00"); len(list) > 0 && len(text) > 0 {
+		return []string{string(text)}
+	}
+	return classes
+}
+
+// archOfClass returns the architecture in a vendor class such as PXEClient:Arch:00007:UNDI:003000.
+// Firmware without option 93, or with a short one, still has it there (PXE 2.1 section 2.2.1).
+func archOfClass(class string) []uint16 {
+	text, isPXE := strings.CutPrefix(class, "PXEClient:Arch:")
+	if !isPXE {
+		var isHTTP bool
+		if text, isHTTP = strings.CutPrefix(class, "HTTPClient:Arch:"); !isHTTP {
+			return nil
 		}
 	}
-	return string(bytes.TrimRight(v, "\x00"))
+	digits, _, _ := strings.Cut(text, ":")
+	n, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil {
+		return nil
+	}
+	return []uint16{uint16(n)}
 }
 
 // bootOptions writes the boot data that has header fields and returns the rest as options.
@@ -153,7 +184,7 @@ func bootOptions(w *wire.Writer, d *decision, a BootAnswer, r *request) Options 
 			Option{Code: wire.OptTFTPServer, Data: []byte(next.String())})
 	}
 	// PXE firmware drops replies without its own UUID (PXE 2.1 section 2.2.1).
-	if uuid := r.Option(wire.OptClientUUID); uuid != nil {
+	if uuid := r.First(wire.OptClientUUID); uuid != nil {
 		w.Option(wire.OptClientUUID, clip(uuid, 255))
 	}
 	return extra
@@ -245,9 +276,9 @@ func (s *Server) address(d *decision, r *request, b []byte) Reply {
 	// arrive.
 	case d.reply == wire.Nak && !r.routed():
 		reply.Dst = toClient(limitedBroadcast)
-	case r.ciaddr != 0:
-		reply.Dst = toClient(r.ciaddr.addr())
-		if d.sub.Link != r.pkt.Link || !d.sub.contains(r.ciaddr) {
+	case r.held != 0:
+		reply.Dst = toClient(r.held.addr())
+		if d.sub.Link != r.pkt.Link || !d.sub.contains(r.held) {
 			reply.Link, reply.Src = "", netip.Addr{}
 		}
 	// Windows sends INFORM without ciaddr, from its own address.

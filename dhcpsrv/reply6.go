@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,16 +80,42 @@ func (s *Server) body6(ctx context.Context, w *wire6.Writer, d *decision6, r *re
 	if d.rapid {
 		w.Option(wire6.OptRapidCommit, nil)
 	}
-	if d.reply == wire6.Advertise && !d.sub.NotAuthoritative {
+	if a, _ := d.first(); d.reply == wire6.Advertise && !d.sub.NotAuthoritative && a.IsValid() {
 		// no other server serves here: the client need not wait for more offers
 		w.Option(wire6.OptPreference, []byte{255})
 	}
 	for i := range d.ias {
 		d.ias[i].write(w)
 	}
+	for i := range r.foreign {
+		writeForeign(w, &r.foreign[i], r.Type)
+	}
 	if d.reason == 0 && r.Type != wire6.Confirm && r.Type != wire6.Release && r.Type != wire6.Decline {
 		s.writeOptions6(ctx, w, d, r)
 	}
+}
+
+// writeForeign answers an association that this server does not serve. Without an answer, clients
+// wait for one: routers never ask the server that delegates prefixes (RFC 8415 sections 18.3.1 to
+// 18.3.8).
+func writeForeign(w *wire6.Writer, ia *wire6.IA, message wire6.Type) {
+	status := uint16(wire6.StatusNoBinding)
+	switch message {
+	case wire6.Confirm:
+		return // CONFIRM is about the link, and its reply has no associations
+	case wire6.Solicit, wire6.Request:
+		if status = wire6.StatusNoAddrsAvail; ia.Code == wire6.OptIAPD {
+			status = wire6.StatusNoPrefix
+		}
+	}
+	w.Open(ia.Code)
+	w.Uint32(ia.ID)
+	if ia.Code == wire6.OptIAPD {
+		w.Uint32(0)
+		w.Uint32(0)
+	}
+	w.Status(status, "")
+	w.Close()
 }
 
 // write writes the association with T1 and T2 at 0.5 and 0.8 of the lease (RFC 8415 section 21.4).
@@ -204,13 +231,16 @@ func (r *request6) bootQuery(d *decision6) BootQuery {
 	addr, sub := d.first()
 	q := BootQuery{
 		Client: addr, Server: sub.Server, Subnet: sub.Name, Link: r.pkt.Link,
-		VendorClass: string(vendorClass6(r.Options)), UserClass: userClass6(r.Options.Find(wire6.OptUserClass)),
+		VendorClass: string(vendorClass6(r.Options)), UserClasses: userClasses6(r.Options.Find(wire6.OptUserClass)),
 	}
 	if len(r.macs) > 0 {
 		q.MAC = net.HardwareAddr(r.macs[0])
 	}
 	for v := r.Options.Find(wire6.OptClientArch); len(v) >= 2; v = v[2:] {
 		q.Arch = append(q.Arch, binary.BigEndian.Uint16(v))
+	}
+	if len(q.Arch) == 0 {
+		q.Arch = archOfClass(q.VendorClass)
 	}
 	for code := range r.Requested() {
 		if code < 256 {
@@ -221,17 +251,24 @@ func (r *request6) bootQuery(d *decision6) BootQuery {
 	if len(r.duid) == 18 && r.duid[0] == 0 && r.duid[1] == 4 {
 		q.ClientUUID = r.duid[2:]
 	}
-	q.HasIPXE = q.UserClass == "iPXE"
+	q.HasIPXE = slices.Contains(q.UserClasses, "iPXE")
 	return q
 }
 
-// userClass6 reads option 15: texts with their length before them (RFC 8415 section 21.15), or bare
-// text.
-func userClass6(v []byte) string {
-	if len(v) >= 2 {
-		if n := int(binary.BigEndian.Uint16(v)); n+2 <= len(v) {
-			return string(v[2 : 2+n])
+// userClasses6 reads option 15: texts with their length before them (RFC 8415 section 21.15), or
+// bare text.
+func userClasses6(v []byte) (classes []string) {
+	list := v
+	for len(list) >= 2 {
+		n := 2 + int(binary.BigEndian.Uint16(list))
+		if n > len(list) {
+			break
 		}
+		classes = append(classes, string(list[2:n]))
+		list = list[n:]
 	}
-	return string(v)
+	if len(list) > 0 {
+		return []string{string(v)}
+	}
+	return classes
 }

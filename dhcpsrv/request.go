@@ -18,6 +18,7 @@ type request struct {
 	kind wire.Type
 
 	giaddr, ciaddr addr4
+	held           addr4      // ciaddr of a client that has the address; 0 = the client has none
 	wanted         addr4      // option 50
 	serverID       netip.Addr // option 54
 	relayAgent     []byte     // option 82
@@ -40,11 +41,34 @@ func (r *request) parse(p Packet) Reason {
 	r.giaddr, r.ciaddr = addr4From(r.GIAddr()), addr4From(r.CIAddr())
 	r.wanted = addr4From(r.Addr(wire.OptRequestedIP))
 	r.serverID = r.Addr(wire.OptServerID)
+	r.held = r.heldAddr()
 	if r.relayAgent = r.Option(wire.OptRelayAgent); len(r.relayAgent) > 255 {
 		return dropMalformed
 	}
 	if v := wire.SubOption(r.relayAgent, 11); len(v) == 4 {
 		r.override = netip.AddrFrom4([4]byte(v))
+	}
+	return 0
+}
+
+// heldAddr returns ciaddr if the client has that address, else 0. RFC 2131 table 5 demands a ciaddr
+// of zero before BOUND, but clients leave their former address there: NetworkManager's until version
+// 1.58 when it starts over, BOOTP clients always. Nobody answers ARP for such an address, so it must
+// neither receive the reply nor select the subnet.
+func (r *request) heldAddr() addr4 {
+	switch r.kind {
+	case wire.Inform, wire.Release:
+		return r.ciaddr
+	case wire.Request:
+		from := r.pkt.Src.Addr()
+		switch {
+		case r.pkt.Port == BootServerPort:
+			return r.ciaddr // firmware has its address when it asks there (PXE 2.1 section 2.2.4)
+		case r.wanted != 0, r.giaddr == 0 && from.IsValid() && from.IsUnspecified():
+			return 0 // SELECTING or INIT-REBOOT, or a renewal that cannot come from its address
+		case !r.serverID.IsValid(), addr4From(from) == r.ciaddr:
+			return r.ciaddr
+		}
 	}
 	return 0
 }
@@ -59,7 +83,7 @@ func (r *request) waited() time.Duration { return time.Duration(r.Secs()) * time
 // routed reports whether the client sent to this server's own address: then it already has an
 // address.
 func (r *request) routed() bool {
-	return r.giaddr == 0 && r.ciaddr != 0 && r.pkt.Dst.Is4() && r.pkt.Dst != limitedBroadcast
+	return r.giaddr == 0 && r.held != 0 && r.pkt.Dst.Is4() && r.pkt.Dst != limitedBroadcast
 }
 
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
@@ -67,25 +91,30 @@ var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // selectSubnet finds the shared network of the client and, in it, the preferred subnet. how names
 // the deciding field for an explanation.
 func (c *serving) selectSubnet(r *request) (seg *sharedNetwork, prefer *subnet, how string, why Reason) {
-	if r.giaddr != 0 {
-		target, how := r.giaddr, "relay address (giaddr)"
-		if v := wire.SubOption(r.relayAgent, 5); len(v) == 4 { // RFC 3527
-			target, how = addr4(binary.BigEndian.Uint32(v)), "link selection of the relay (option 82.5)"
-		} else if a := r.Addr(wire.OptSubnetSelect); a.Is4() { // RFC 3011
-			target, how = addr4From(a), "subnet selection (option 118)"
+	found := func(sub *subnet, how string, absent Reason) (*sharedNetwork, *subnet, string, Reason) {
+		if sub == nil {
+			return nil, nil, how, absent
 		}
-		if sub := c.find(target); sub != nil {
-			return sub.seg, sub, how, 0
-		}
-		return nil, nil, how, dropUnknownRelay
+		return sub.seg, sub, how, 0
+	}
+	linkSelection := wire.SubOption(r.relayAgent, 5)
+	switch {
+	case r.giaddr != 0 && len(linkSelection) == 4: // RFC 3527
+		return found(c.find(addr4(binary.BigEndian.Uint32(linkSelection))), "link selection of the relay (option 82.5)", dropUnknownRelay)
+	case r.selected() != 0: // RFC 3011: in place of the interface, and of the relay's address
+		return found(c.find(r.selected()), "subnet selection (option 118)", dropUnknownSubnet)
+	case r.giaddr != 0 && c.byRelay[r.giaddr] != nil:
+		return found(c.byRelay[r.giaddr], "relay of the subnet (giaddr)", 0)
+	case r.giaddr != 0:
+		return found(c.find(r.giaddr), "relay address (giaddr)", dropUnknownRelay)
 	}
 	seg = c.byLink[r.pkt.Link]
 	if r.pkt.Link == "" {
 		seg = nil
 	}
-	if r.ciaddr != 0 {
-		if sub := c.find(r.ciaddr); sub != nil && (sub.seg == seg || r.routed()) {
-			return sub.seg, sub, "the client's own address (ciaddr)", 0
+	if r.held != 0 {
+		if sub := c.find(r.held); sub != nil && (sub.seg == seg || r.routed()) {
+			return found(sub, "the client's own address (ciaddr)", 0)
 		}
 	}
 	if seg == nil {
@@ -93,11 +122,14 @@ func (c *serving) selectSubnet(r *request) (seg *sharedNetwork, prefer *subnet, 
 	}
 	for _, sub := range seg.subnets {
 		if sub.Server == r.pkt.Dst {
-			return seg, sub, "link, and the address it was sent to", 0
+			return found(sub, "link, and the address it was sent to", 0)
 		}
 	}
-	return seg, seg.subnets[0], "link", 0
+	return found(seg.subnets[0], "link", 0)
 }
+
+// selected returns the subnet that the client, or a proxy for it, chose by option 118; 0 = none.
+func (r *request) selected() addr4 { return addr4From(r.Addr(wire.OptSubnetSelect)) }
 
 // isBoot reports whether firmware or a boot loader sent the packet: it gets the shorter lease.
 func (r *request) isBoot() bool {

@@ -25,7 +25,8 @@ type request6 struct {
 	serverID []byte // nil = none
 	macs     []net.HardwareAddr
 	macBuf   [3][6]byte // memory of macs
-	ias      []wire6.IA
+	ias      []wire6.IA // of type NA
+	foreign  []wire6.IA // of the types TA and PD, which this server does not serve
 }
 
 // parse reads a packet. A reason other than 0 drops it before any decision.
@@ -45,7 +46,7 @@ func (r *request6) parse(p Packet) Reason {
 	if len(r.duid) > maxDUID || len(r.duid) < 3 && r.duid != nil {
 		return dropMalformed
 	}
-	r.ias = r.IAs(r.ias, maxIAs)
+	r.ias, r.foreign = r.IAs(r.ias, maxIAs, wire6.OptIANA), r.IAs(r.foreign, maxIAs, wire6.OptIATA, wire6.OptIAPD)
 	r.findMACs()
 	return 0
 }
@@ -104,10 +105,10 @@ func (r *request6) subscriber() []byte {
 }
 
 // linkAddress returns the link address of the innermost relay that sends one: layer-2 relays leave
-// it out (RFC 6221).
+// it out (RFC 6221). A link-local address names no link, though some relays send one.
 func (r *request6) linkAddress() netip.Addr {
 	for i := len(r.Relays) - 1; i >= 0; i-- {
-		if a := r.Relays[i].Link; !a.IsUnspecified() {
+		if a := r.Relays[i].Link; !a.IsUnspecified() && !a.IsLinkLocalUnicast() {
 			return a
 		}
 	}
@@ -125,6 +126,13 @@ func (r *request6) circuitID() []byte {
 
 // selectSubnet finds the shared network of the client and, in it, the subnet to prefer.
 func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why Reason) {
+	if len(r.Relays) > 0 {
+		for _, a := range []netip.Addr{r.linkAddress(), r.relay().Link, r.pkt.Src.Addr().WithZone("")} {
+			if sub := c.byRelay[a]; sub != nil {
+				return sub, "relay of the subnet", 0
+			}
+		}
+	}
 	if a := r.linkAddress(); a.IsValid() {
 		if sub := c.find(a); sub != nil {
 			return sub, "link address of the relay", 0

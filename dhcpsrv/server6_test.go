@@ -374,7 +374,7 @@ func TestOtherMessages6(t *testing.T) {
 func TestBoot6(t *testing.T) {
 	boot := dhcpsrv.BootSelectorFunc(func(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
 		switch {
-		case q.UserClass == "iPXE":
+		case slices.Contains(q.UserClasses, "iPXE"):
 			return dhcpsrv.BootAnswer{File: "http://[2001:db8:1::1]/boot.ipxe"}, true
 		case slices.Contains(q.Arch, 16):
 			return dhcpsrv.BootAnswer{File: "http://[2001:db8:1::1]/uki.efi"}, true

@@ -14,6 +14,7 @@ type serving struct {
 	networks []*sharedNetwork
 	byClient map[string][]*Reservation // by identity: key of a link address or of a client identifier
 	byAddr   map[addr4]*Reservation
+	byRelay  map[addr4]*subnet // by the addresses in Subnet.Relays
 	site     Options
 	partners map[string]Partner
 	v6       *serving6
@@ -74,6 +75,7 @@ type serving6 struct {
 	byLink   map[string]*sharedNetwork6
 	byClient map[string][]*Reservation // by key of a DUID or of a link address
 	byAddr   map[netip.Addr]*Reservation
+	byRelay  map[netip.Addr]*subnet6
 	site     Options
 }
 
@@ -153,6 +155,6 @@ func (c *serving) sameScope(a, b *Reservation) bool { return c.scope(a) == c.sco
 func newServing6(site Options) *serving6 {
 	return &serving6{
 		byName: make(map[string]*subnet6), byLink: make(map[string]*sharedNetwork6), byClient: make(map[string][]*Reservation),
-		byAddr: make(map[netip.Addr]*Reservation), site: site,
+		byAddr: make(map[netip.Addr]*Reservation), byRelay: make(map[netip.Addr]*subnet6), site: site,
 	}
 }

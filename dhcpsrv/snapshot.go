@@ -37,6 +37,10 @@ type Subnet struct {
 	// Link is the interface on which the subnet is local; "" = its clients are reached only by
 	// relay.
 	Link string
+	// Relays are addresses of relays whose clients belong to the subnet although the addresses do
+	// not: a relay that sends a loopback address, or the address of another network. For IPv6 they
+	// are compared with the link address and then with the source of the packet.
+	Relays []netip.Addr `json:",omitempty"`
 	// SharedNetwork names the broadcast domain (VLAN). A client heard on one of its subnets may get
 	// an address of any other, since they share the wire. "" = subnets with the same Link are one
 	// shared network, and one without Link is alone.

@@ -71,7 +71,7 @@ func ExampleSelect() {
 	for _, c := range []pxe.Client{
 		{Arch: []pxe.Arch{pxe.ArchEFI64}, VendorClass: "PXEClient:Arch:00007:UNDI:003000"},
 		{Arch: []pxe.Arch{pxe.ArchEFI64HTTP}, VendorClass: "HTTPClient:Arch:00016:UNDI:003000"},
-		{Arch: []pxe.Arch{pxe.ArchBIOS}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE"},
+		{Arch: []pxe.Arch{pxe.ArchBIOS}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClasses: []string{"iPXE"}},
 	} {
 		o, _ := pxe.Select(pxe.Methods(), c, at)
 		fmt.Println(o.Method.Name, o.File)

@@ -48,11 +48,11 @@ const (
 // Client holds the parts of a DHCP request that describe firmware.
 type Client struct {
 	MAC         net.HardwareAddr
-	UUID        string // option 97 in text form; empty when absent or malformed
-	Arch        []Arch // option 93 in the client's order of preference; none means a BOOTP client
-	VendorClass string // option 60
-	UserClass   string // option 77, bare or RFC 3004 text
-	IPXE        bool   // option 175 is present
+	UUID        string   // option 97 in text form; empty when absent or malformed
+	Arch        []Arch   // option 93 in the client's order of preference; none means a BOOTP client
+	VendorClass string   // option 60
+	UserClasses []string // option 77: bare text, or all classes of an RFC 3004 list
+	IPXE        bool     // option 175 is present
 }
 
 // Endpoint is the address and port at which a client reaches a server.

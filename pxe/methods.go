@@ -113,7 +113,7 @@ func prefixed(prefix string, names []string) []string {
 
 // Matches reports whether the method is for the client, and which of its architectures it is for.
 func (m Method) Matches(c Client) (Arch, bool) {
-	if m.UserClass != "" && m.UserClass != c.UserClass && !(m.UserClass == "iPXE" && c.IPXE) {
+	if m.UserClass != "" && !slices.Contains(c.UserClasses, m.UserClass) && !(m.UserClass == "iPXE" && c.IPXE) {
 		return ArchUnknown, false
 	}
 	if !strings.HasPrefix(c.VendorClass, m.VendorClass) {

@@ -26,7 +26,7 @@ func TestMethodTable(t *testing.T) {
 		class      string
 		pathPrefix string
 	}{
-		{"ipxe", pxe.Client{Arch: []pxe.Arch{0}, VendorClass: pxeClass("00000"), UserClass: "iPXE", IPXE: true},
+		{"ipxe", pxe.Client{Arch: []pxe.Arch{0}, VendorClass: pxeClass("00000"), UserClasses: []string{"iPXE"}, IPXE: true},
 			"http://10.77.0.1:5248/boot/52-54-00-77-e1-97/script.ipxe?arch=0", "http://[fd77::1]:5248/boot/52-54-00-77-e1-97/script.ipxe?arch=0", "", ""},
 		{"uefi-amd64-http", pxe.Client{Arch: []pxe.Arch{16}, VendorClass: "HTTPClient:Arch:00016:UNDI:003000"},
 			"http://10.77.0.1:5248/snponly.efi", "http://[fd77::1]:5248/snponly.efi", "HTTPClient", ""},
@@ -38,7 +38,7 @@ func TestMethodTable(t *testing.T) {
 		{"uefi-riscv64-http", pxe.Client{Arch: []pxe.Arch{28}, VendorClass: "HTTPClient:Arch:00028:UNDI:003000"},
 			"http://10.77.0.1:5248/snponly-riscv64.efi", "http://[fd77::1]:5248/snponly-riscv64.efi", "HTTPClient", ""},
 		{"uefi-riscv64-pxe", pxe.Client{Arch: []pxe.Arch{27}, VendorClass: pxeClass("00027")}, "grubriscv64.efi", "tftp://[fd77::1]/grubriscv64.efi", "", ""},
-		{"onie", pxe.Client{VendorClass: "onie_vendor:x86_64-acme_s1-r0", UserClass: "onie_dhcp_user_class"},
+		{"onie", pxe.Client{VendorClass: "onie_vendor:x86_64-acme_s1-r0", UserClasses: []string{"onie_dhcp_user_class"}},
 			"http://10.77.0.1:5248/boot/52-54-00-77-e1-97/onie-installer", "-", "", ""},
 		{"powernv", pxe.Client{Arch: []pxe.Arch{14}}, "", "-", "", "ppc64el/"},
 		{"s390x", pxe.Client{Arch: []pxe.Arch{31}}, "", "-", "", "s390x/"},
@@ -102,7 +102,7 @@ func TestQuirks(t *testing.T) {
 		}
 		switch q.Effect {
 		case pxe.NoProxyWait:
-			if o, ok := pxe.Select(pxe.Methods(), pxe.Client{UserClass: "iPXE"}, at4); !ok || !o.NoProxyWait {
+			if o, ok := pxe.Select(pxe.Methods(), pxe.Client{UserClasses: []string{"iPXE"}}, at4); !ok || !o.NoProxyWait {
 				t.Errorf("%s: %+v", q.Name, o)
 			}
 		case pxe.OptionalFile:

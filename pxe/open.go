@@ -107,7 +107,7 @@ func (s *Server) methodOf(res resource, arch Arch) string {
 		case res.kind == kindLoader && m.Loader != "" && strings.EqualFold(m.Loader, res.file):
 			return m.Name
 		case res.lang != "" && m.Config == res.lang:
-			if _, ok := m.Matches(Client{Arch: []Arch{arch}, UserClass: m.UserClass, VendorClass: m.VendorClass}); ok {
+			if _, ok := m.Matches(Client{Arch: []Arch{arch}, UserClasses: []string{m.UserClass}, VendorClass: m.VendorClass}); ok {
 				return m.Name
 			}
 		}

@@ -112,7 +112,7 @@ func (s *Selector) choose(c pxe.Client, server netip.Addr) (pxe.Offer, bool) {
 // ClientOf translates a DHCP packet's description of its client.
 func ClientOf(q dhcpsrv.BootQuery) pxe.Client {
 	c := pxe.Client{MAC: slices.Clone(q.MAC), UUID: formatUUID(q.ClientUUID),
-		VendorClass: q.VendorClass, UserClass: q.UserClass, IPXE: q.HasIPXE}
+		VendorClass: q.VendorClass, UserClasses: slices.Clone(q.UserClasses), IPXE: q.HasIPXE}
 	for _, a := range q.Arch {
 		c.Arch = append(c.Arch, pxe.Arch(a))
 	}

@@ -25,7 +25,7 @@ func TestSelectBoot(t *testing.T) {
 		q    dhcpsrv.BootQuery
 		want dhcpsrv.BootAnswer // zero means no boot data
 	}{
-		{"ipxe-bios", dhcpsrv.BootQuery{Arch: []uint16{0}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClass: "iPXE", HasIPXE: true},
+		{"ipxe-bios", dhcpsrv.BootQuery{Arch: []uint16{0}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClasses: []string{"iPXE"}, HasIPXE: true},
 			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/boot/52-54-00-77-e1-97/script.ipxe?arch=0", Options: noWait}},
 		{"ipxe-uefi-by-175", dhcpsrv.BootQuery{Arch: []uint16{7}, VendorClass: "PXEClient:Arch:00007:UNDI:003010", HasIPXE: true},
 			dhcpsrv.BootAnswer{File: "http://10.77.0.1:5248/boot/52-54-00-77-e1-97/script.ipxe?arch=7", Options: noWait}},
@@ -45,7 +45,7 @@ func TestSelectBoot(t *testing.T) {
 			dhcpsrv.BootAnswer{Options: dhcpsrv.Options{{Code: 210, Data: []byte("ppc64el/"), Always: true}}}},
 		{"s390x", dhcpsrv.BootQuery{Arch: []uint16{31}},
 			dhcpsrv.BootAnswer{Options: dhcpsrv.Options{{Code: 210, Data: []byte("s390x/"), Always: true}}}},
-		{"onie", dhcpsrv.BootQuery{VendorClass: "onie_vendor:x86_64-acme_s1-r0", UserClass: "onie_dhcp_user_class"},
+		{"onie", dhcpsrv.BootQuery{VendorClass: "onie_vendor:x86_64-acme_s1-r0", UserClasses: []string{"onie_dhcp_user_class"}},
 			dhcpsrv.BootAnswer{File: onieURL, Options: dhcpsrv.Options{{Code: 114, Data: []byte(onieURL)}}}},
 		{"unknown-firmware", dhcpsrv.BootQuery{Arch: []uint16{99}, VendorClass: "PXEClient:Arch:00099"},
 			dhcpsrv.BootAnswer{File: "undionly.kpxe"}},
@@ -79,7 +79,7 @@ func TestConfig(t *testing.T) {
 		Skip:     func(c pxe.Client) bool { return c.MAC[5] == 1 },
 		Seen:     func(c pxe.Client, _ pxe.Offer) { seen = append(seen, c) },
 	})
-	q := dhcpsrv.BootQuery{MAC: mac, UserClass: "iPXE", Server: netip.MustParseAddr("10.0.0.1")}
+	q := dhcpsrv.BootQuery{MAC: mac, UserClasses: []string{"iPXE"}, Server: netip.MustParseAddr("10.0.0.1")}
 	q.ClientUUID, _ = hex.DecodeString("33221100554477668899aabbccddeeff")
 	a, ok := s.SelectBoot(t.Context(), q)
 	if want := "http://[2001:db8::5]:80/boot/52-54-00-77-e1-97/script.ipxe"; !ok || a.File != want {

@@ -55,6 +55,7 @@ const (
 	OptDNS            = 6
 	OptHostname       = 12
 	OptDomain         = 15
+	OptRootPath       = 17
 	OptMTU            = 26
 	OptBroadcast      = 28
 	OptNTP            = 42
@@ -83,15 +84,15 @@ const (
 	OptSearch         = 119
 	OptClasslessRoute = 121
 	OptIPXE           = 175
+	OptConfigFile     = 209
+	OptPathPrefix     = 210
 	OptEnd            = 255
 )
 
 // Why a packet is not a DHCPv4 message.
 var (
-	ErrShort     = errors.New("shorter than a BOOTP header")
-	ErrCookie    = errors.New("no magic cookie")
-	ErrHLen      = errors.New("link address longer than 16 bytes")
-	ErrTruncated = errors.New("option runs over the end")
+	ErrShort = errors.New("shorter than a BOOTP header")
+	ErrHLen  = errors.New("link address longer than 16 bytes")
 )
 
 var cookie = [4]byte{99, 130, 83, 99}
@@ -109,50 +110,47 @@ type Msg struct {
 func (m *Msg) Parse(b []byte) error {
 	*m = Msg{raw: b}
 	switch {
-	case len(b) < HeaderLen || len(b) > 1<<16-1:
+	case len(b) < offCookie || len(b) > 1<<16-1:
 		return ErrShort
-	case [4]byte(b[offCookie:]) != cookie:
-		return ErrCookie
 	case b[2] > 16:
 		return ErrHLen
+	case len(b) < HeaderLen || [4]byte(b[offCookie:]) != cookie:
+		return nil // plain BOOTP: the vendor area may hold anything (RFC 951 section 3)
 	}
-	if err := m.scan(HeaderLen, len(b)); err != nil {
-		return err
-	}
+	m.scan(HeaderLen, len(b))
 	// Option 52 says that file (1), sname (2) or both (3) carry options too; they are read in this
 	// order.
-	overload := m.Option(OptOverload)
+	overload := m.First(OptOverload)
 	if len(overload) != 1 {
 		return nil
 	}
 	if overload[0]&1 != 0 {
-		if err := m.scan(offFile, offCookie); err != nil {
-			return err
-		}
+		m.scan(offFile, offCookie)
 	}
 	if overload[0]&2 != 0 {
-		return m.scan(offSname, offFile)
+		m.scan(offSname, offFile)
 	}
 	return nil
 }
 
-func (m *Msg) scan(from, to int) error {
+// scan enters the options of a field. A last option that runs over the end is left out, as dnsmasq
+// does: the options before it are good.
+func (m *Msg) scan(from, to int) {
 	for i := from; i < to; {
 		code := m.raw[i]
 		if code == OptEnd {
-			return nil
+			return
 		}
 		if code == 0 {
 			i++
 			continue
 		}
 		if i+2 > to || i+2+int(m.raw[i+1]) > to {
-			return ErrTruncated
+			return
 		}
 		m.add(code, i+2, int(m.raw[i+1]))
 		i += 2 + int(m.raw[i+1])
 	}
-	return nil
 }
 
 func (m *Msg) add(code uint8, off, n int) {
@@ -188,10 +186,20 @@ func (m *Msg) Option(code uint8) []byte {
 	return m.raw[s.off : s.off+s.len : s.off+s.len]
 }
 
+// First returns the first piece of an option, or nil. An option of fixed length is never split, so
+// that a second one is a copy: servers take the first.
+func (m *Msg) First(code uint8) []byte {
+	s := m.opts[code]
+	if s.off == 0 {
+		return nil
+	}
+	return m.raw[s.off : s.off+s.len : s.off+s.len]
+}
+
 // Addr returns the payload of an option that is one IPv4 address; invalid when it is absent or
 // malformed.
 func (m *Msg) Addr(code uint8) netip.Addr {
-	if v := m.Option(code); len(v) == 4 {
+	if v := m.First(code); len(v) == 4 {
 		return netip.AddrFrom4([4]byte(v))
 	}
 	return netip.Addr{}
@@ -199,7 +207,7 @@ func (m *Msg) Addr(code uint8) netip.Addr {
 
 // Uint16 returns the payload of an option that is a 16-bit number.
 func (m *Msg) Uint16(code uint8) (uint16, bool) {
-	if v := m.Option(code); len(v) == 2 {
+	if v := m.First(code); len(v) == 2 {
 		return binary.BigEndian.Uint16(v), true
 	}
 	return 0, false
@@ -207,7 +215,7 @@ func (m *Msg) Uint16(code uint8) (uint16, bool) {
 
 // Uint32 returns the payload of an option that is a 32-bit number.
 func (m *Msg) Uint32(code uint8) (uint32, bool) {
-	if v := m.Option(code); len(v) == 4 {
+	if v := m.First(code); len(v) == 4 {
 		return binary.BigEndian.Uint32(v), true
 	}
 	return 0, false
@@ -218,7 +226,7 @@ func (m *Msg) Type() Type {
 	if !m.Has(OptMessageType) {
 		return BOOTP
 	}
-	if v := m.Option(OptMessageType); len(v) == 1 && v[0] != 0 {
+	if v := m.First(OptMessageType); len(v) == 1 && v[0] != 0 {
 		return Type(v[0])
 	}
 	return 255
@@ -272,7 +280,7 @@ func (m *Msg) SIAddr() netip.Addr { return netip.AddrFrom4([4]byte(m.raw[20:])) 
 
 // File returns the boot file name of the header field, "" when the field carries options.
 func (m *Msg) File() string {
-	if v := m.Option(OptOverload); len(v) == 1 && v[0]&1 != 0 {
+	if v := m.First(OptOverload); len(v) == 1 && v[0]&1 != 0 {
 		return ""
 	}
 	name, _, _ := bytes.Cut(m.raw[offFile:offCookie], []byte{0})

@@ -31,18 +31,90 @@ func TestParse(t *testing.T) {
 	}{
 		{"empty", nil, ErrShort},
 		{"header only", message(), nil},
-		{"one byte less", message()[:HeaderLen-1], ErrShort},
-		{"cookie", noCookie, ErrCookie},
+		{"plain BOOTP without a vendor area", message()[:offCookie], nil},
+		{"one byte less", message()[:offCookie-1], ErrShort},
+		{"another cookie", noCookie, nil},
 		{"hlen", long, ErrHLen},
 		{"no END", message(53, 1, 1), nil},
 		{"rubbish after END", message(255, 53, 9), nil},
-		{"code alone", message(53), ErrTruncated},
-		{"payload cut", message(53, 2, 1), ErrTruncated},
+		{"code alone", message(53), nil},
+		{"payload cut", message(53, 2, 1), nil},
 		{"padding", message(0, 0, 0, 53, 1, 3, 255), nil},
 	} {
 		var m Msg
 		if err := m.Parse(tt.in); !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+// What is odd in a message does not take what is good in it along.
+func TestOddOptions(t *testing.T) {
+	noCookie := message(53, 1, 1, 255)
+	noCookie[offCookie] = 0
+	for _, tt := range []struct {
+		name string
+		in   []byte
+		kind Type
+		want string // option 60
+	}{
+		{"the last one overruns", message(53, 1, 1, 60, 2, 'a', 'b', 61, 9, 1), Discover, "ab"},
+		{"the last one is a code", message(53, 1, 1, 60, 2, 'a', 'b', 61), Discover, "ab"},
+		{"its length overruns at once", message(53, 1, 1, 60, 200), Discover, ""},
+		{"the type comes twice", message(53, 1, 1, 53, 1, 1, 60, 1, 'a', 255), Discover, "a"},
+		{"two types", message(53, 1, 3, 53, 1, 1, 255), Request, ""},
+		{"another cookie", noCookie, BOOTP, ""},
+		{"no cookie", message()[:offCookie], BOOTP, ""},
+	} {
+		var m Msg
+		if err := m.Parse(tt.in); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if got := string(m.Option(60)); m.Type() != tt.kind || got != tt.want {
+			t.Errorf("%s: %v with option 60 %q, want %v with %q", tt.name, m.Type(), got, tt.kind, tt.want)
+		}
+	}
+}
+
+// Options of fixed length that come twice are read once.
+func TestDoubledFixedOptions(t *testing.T) {
+	var m Msg
+	err := m.Parse(message(50, 4, 192, 0, 2, 9, 50, 4, 192, 0, 2, 10, 57, 2, 5, 0, 57, 2, 1, 0, 51, 4, 0, 0, 0, 60, 51, 4, 0, 0, 1, 0, 52, 1, 1, 52, 1, 1, 255))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, _ := m.Uint16(57)
+	lease, _ := m.Uint32(51)
+	if a := m.Addr(50); a != netip.MustParseAddr("192.0.2.9") || size != 1280 || lease != 60 || m.File() != "" {
+		t.Errorf("address %v, size %d, lease %d, file %q", a, size, lease, m.File())
+	}
+}
+
+// A zero byte follows each option that firmware takes for a C string, wherever it is written, and is not part of it.
+func TestFirmwareTextsEnd(t *testing.T) {
+	for _, fill := range []int{0, 200, 290} { // so that the texts are in the main part, in file and in sname
+		for _, code := range []uint8{17, 43, 66, 67, 209, 210} {
+			var req, got Msg
+			if err := req.Parse(message(53, 1, 1, 255)); err != nil {
+				t.Fatal(err)
+			}
+			var w Writer
+			w.Reset(make([]byte, MaxSize), &req, SizeLimit(0), 0)
+			for n := fill; n > 0; n -= 250 {
+				w.Option(uint8(128+n/250), make([]byte, min(n, 250)))
+			}
+			if !w.Option(code, []byte("undionly.kpxe")) {
+				t.Fatalf("option %d does not fit", code)
+			}
+			w.Option(60, []byte("PXEClient"))
+			b := w.Finish([]byte{1, 1, 9})
+			if at := bytes.Index(b, []byte("undionly.kpxe")); b[at+len("undionly.kpxe")] != 0 {
+				t.Errorf("option %d after %d bytes: followed by %x", code, fill, b[at+len("undionly.kpxe")])
+			}
+			if err := got.Parse(b); err != nil || string(got.Option(code)) != "undionly.kpxe" || string(got.Option(60)) != "PXEClient" {
+				t.Errorf("option %d after %d bytes: %v, %q, %q", code, fill, err, got.Option(code), got.Option(60))
+			}
 		}
 	}
 }

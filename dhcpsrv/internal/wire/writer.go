@@ -87,13 +87,18 @@ func (w *Writer) Option(code uint8, data []byte) bool {
 		return true
 	}
 	need := len(data) + 2*max(1, (len(data)+254)/255)
+	if isFirmwareText(code) {
+		need++
+	}
 	switch {
 	case len(w.b)+need+w.tail <= w.max:
 		w.b = appendOption(w.b, code, data)
 	case need+1 <= fileCap-w.over[0] && !w.closed[0]:
-		w.over[0] += len(appendOption(w.b[:offFile+w.over[0]], code, data)) - offFile - w.over[0]
+		appendOption(w.b[:offFile+w.over[0]], code, data)
+		w.over[0] += need
 	case need+1 <= snamCap-w.over[1] && !w.closed[1]:
-		w.over[1] += len(appendOption(w.b[:offSname+w.over[1]], code, data)) - offSname - w.over[1]
+		appendOption(w.b[:offSname+w.over[1]], code, data)
+		w.over[1] += need
 	default:
 		return false
 	}
@@ -120,13 +125,29 @@ func (w *Writer) Byte(code, v uint8) bool {
 	return w.Option(code, b[:])
 }
 
+// isFirmwareText reports whether firmware takes the option for a C string: some ROMs read on to the
+// next zero byte and ask for the name with whatever follows. A pad option behind it is that byte; a
+// zero that the length counts would be part of the name for other firmware.
+func isFirmwareText(code uint8) bool {
+	switch code {
+	case OptRootPath, OptVendorInfo, OptTFTPServer, OptBootFile, OptConfigFile, OptPathPrefix:
+		return true
+	}
+	return false
+}
+
+// appendOption appends an option, and the pad behind a text of firmware.
 func appendOption(b []byte, code uint8, data []byte) []byte {
 	for {
 		n := min(len(data), 255)
 		b = append(append(b, code, byte(n)), data[:n]...)
-		if data = data[n:]; len(data) == 0 {
-			return b
+		if data = data[n:]; len(data) > 0 {
+			continue
 		}
+		if isFirmwareText(code) {
+			b = append(b, 0)
+		}
+		return b
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/netip"
+	"slices"
 )
 
 // Type is a message type.
@@ -75,6 +76,7 @@ const (
 	ntpServerAddress  = 1
 	statusHeader      = 2
 	iaHeader          = 12
+	iaTAHeader        = 4
 	iaAddrHeader      = 24
 	relayPeerOffset   = 18
 	relayLinkOffset   = 2
@@ -88,6 +90,7 @@ const (
 	StatusNoBinding    = 3
 	StatusNotOnLink    = 4
 	StatusUseMulticast = 5
+	StatusNoPrefix     = 6 // NoPrefixAvail
 )
 
 var errMalformed = errors.New("wire6: malformed message")
@@ -181,18 +184,23 @@ func (m *Msg) Parse(b []byte) error {
 	return errMalformed
 }
 
-// IA is one IA_NA option.
+// IA is one identity association.
 type IA struct {
+	Code  uint16 // OptIANA, OptIATA or OptIAPD
 	ID    uint32
-	Addrs []netip.Addr
+	Addrs []netip.Addr // of IA_NA
 }
 
-// IAs returns the IA_NA options, at most most of them, each with at most most addresses. It uses
-// the memory of out again.
-func (m *Msg) IAs(out []IA, most int) []IA {
+// IAs returns the identity associations with one of the codes, at most most of them, each with at
+// most most addresses. It uses the memory of out again.
+func (m *Msg) IAs(out []IA, most int, codes ...uint16) []IA {
 	out = out[:0]
 	for code, data := range m.Options.All() {
-		if code != OptIANA || len(data) < iaHeader || len(out) == most {
+		header := iaHeader
+		if code == OptIATA {
+			header = iaTAHeader
+		}
+		if !slices.Contains(codes, code) || len(data) < header || len(out) == most {
 			continue
 		}
 		if len(out) < cap(out) {
@@ -201,8 +209,8 @@ func (m *Msg) IAs(out []IA, most int) []IA {
 			out = append(out, IA{})
 		}
 		ia := &out[len(out)-1]
-		ia.ID, ia.Addrs = binary.BigEndian.Uint32(data), ia.Addrs[:0]
-		for code, sub := range Options(data[iaHeader:]).All() {
+		ia.Code, ia.ID, ia.Addrs = code, binary.BigEndian.Uint32(data), ia.Addrs[:0]
+		for code, sub := range Options(data[header:]).All() {
 			if code == OptIAAddr && len(sub) >= iaAddrHeader && len(ia.Addrs) < most {
 				ia.Addrs = append(ia.Addrs, netip.AddrFrom16([16]byte(sub)))
 			}

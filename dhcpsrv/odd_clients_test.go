@@ -1,0 +1,370 @@
+package dhcpsrv_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
+
+	"github.com/gomaas/maas/dhcpsrv"
+)
+
+// from hands a message to the server as if it came from an address.
+func (c *client) from(src, dst string, m *dhcpv4.DHCPv4) (*dhcpv4.DHCPv4, dhcpsrv.Reply) {
+	c.t.Helper()
+	p := dhcpsrv.Packet{Data: m.ToBytes(), Link: c.link, Src: netip.MustParseAddrPort(src), Dst: netip.MustParseAddr(dst)}
+	r, ok := c.s.Handle(context.Background(), p)
+	if !ok {
+		return nil, r
+	}
+	answer, err := dhcpv4.FromBytes(r.Data)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return answer, r
+}
+
+// A client answers at ciaddr only when it has that address. Whatever else it puts there, its reply goes to yiaddr by its link
+// address, or to all.
+func TestWhereRepliesGo(t *testing.T) {
+	const all, held, other = "255.255.255.255", "192.0.2.100", "203.0.113.9"
+	for _, tt := range []struct {
+		name      string
+		kind      dhcpv4.MessageType
+		ciaddr    string
+		src, dst  string
+		server    bool // names the server
+		wanted    bool // names the address in option 50
+		broadcast bool
+		to        string // "" = by the link address
+		link      string
+	}{
+		{"DISCOVER", dhcpv4.MessageTypeDiscover, held, "0.0.0.0:68", all, false, false, false, "", "eth0"},
+		{"DISCOVER of another network", dhcpv4.MessageTypeDiscover, other, "0.0.0.0:68", all, false, false, false, "", "eth0"},
+		{"DISCOVER, broadcast", dhcpv4.MessageTypeDiscover, held, "0.0.0.0:68", all, false, false, true, all, "eth0"},
+		{"SELECTING", dhcpv4.MessageTypeRequest, held, "0.0.0.0:68", all, true, true, false, "", "eth0"},
+		{"SELECTING without option 50", dhcpv4.MessageTypeRequest, held, "0.0.0.0:68", all, true, false, false, "", "eth0"},
+		{"SELECTING of another network", dhcpv4.MessageTypeRequest, other, "0.0.0.0:68", all, true, true, false, "", "eth0"},
+		{"INIT-REBOOT", dhcpv4.MessageTypeRequest, held, "0.0.0.0:68", all, false, true, false, "", "eth0"},
+		{"INIT-REBOOT, broadcast", dhcpv4.MessageTypeRequest, held, "0.0.0.0:68", all, false, true, true, all, "eth0"},
+		{"a renewal of a client that lost its address", dhcpv4.MessageTypeRequest, held, "0.0.0.0:68", all, false, false, false, "", "eth0"},
+		{"RENEWING", dhcpv4.MessageTypeRequest, held, held + ":68", "192.0.2.1", false, false, false, held, "eth0"},
+		{"REBINDING", dhcpv4.MessageTypeRequest, held, held + ":68", all, false, false, false, held, "eth0"},
+		{"RENEWING that names the server", dhcpv4.MessageTypeRequest, held, held + ":68", "192.0.2.1", true, false, false, held, "eth0"},
+		{"INFORM", dhcpv4.MessageTypeInform, held, held + ":68", all, false, false, false, held, "eth0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newServer(t, dhcpsrv.Config{}, office())
+			c := newClient(t, s, mac1)
+			lease := c.dora()
+			if lease.String() != held { // the address of the table is the one that the client gets
+				tt.ciaddr, tt.src = strings.Replace(tt.ciaddr, held, lease.String(), 1), strings.Replace(tt.src, held, lease.String(), 1)
+				tt.to = strings.Replace(tt.to, held, lease.String(), 1)
+			}
+			var mods []dhcpv4.Modifier
+			if tt.server {
+				mods = append(mods, withServer(net.IP{192, 0, 2, 1}))
+			}
+			if tt.wanted {
+				mods = append(mods, withWanted(lease.AsSlice()))
+			}
+			m := c.packet(tt.kind, append(mods, dhcpv4.WithBroadcast(tt.broadcast))...)
+			m.ClientIPAddr = net.ParseIP(tt.ciaddr)
+			answer, r := c.from(tt.src, tt.dst, m)
+			if answer == nil || answer.MessageType() == dhcpv4.MessageTypeNak {
+				t.Fatalf("answered %v", answer)
+			}
+			got, hw := r.Dst.Addr().String(), r.HW.String()
+			switch {
+			case r.Link != tt.link:
+				t.Errorf("leaves on %q, want %q", r.Link, tt.link)
+			case tt.to == "" && (hw != mac1.String() || got != lease.String()):
+				t.Errorf("goes to %s, link address %q; want %v at %v", got, hw, lease, mac1)
+			case tt.to != "" && (hw != "" || got != tt.to):
+				t.Errorf("goes to %s, link address %q; want %s", got, hw, tt.to)
+			}
+		})
+	}
+}
+
+// A ciaddr that the client does not hold selects no subnet either: the client is where its packet came from.
+func TestForeignCIAddrSelectsNoSubnet(t *testing.T) {
+	snap := office()
+	snap.Subnets[1].Link, snap.Subnets[1].Server = "eth1", ip("198.51.100.2")
+	s := newServer(t, dhcpsrv.Config{}, snap)
+	c := newClient(t, s, mac1)
+	c.link = "eth1"
+	m := c.packet(dhcpv4.MessageTypeDiscover)
+	m.ClientIPAddr = net.IP{192, 0, 2, 100} // of eth0
+	if answer, _ := c.from("0.0.0.0:68", "255.255.255.255", m); answer == nil || !netip.MustParsePrefix("198.51.100.0/24").Contains(ip(answer.YourIPAddr.String())) {
+		t.Errorf("answered %v", answer)
+	}
+}
+
+// Option 118 selects the subnet before the interface and the relay's address, but not before link selection by a relay, and
+// comes back as it was.
+func TestSubnetSelectionOption(t *testing.T) {
+	far, near := []byte{198, 51, 100, 77}, []byte{192, 0, 2, 0}
+	relay := dhcpv4.WithRelay(net.IP{192, 0, 2, 254})
+	linkSelection := dhcpv4.WithOption(dhcpv4.OptRelayAgentInfo(dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(5), near)))
+	for _, tt := range []struct {
+		name   string
+		choose []byte
+		mods   []dhcpv4.Modifier
+		want   string // prefix; "" = silence
+	}{
+		{"on a link", far, nil, "198.51.100.0/24"},
+		{"its own link", near, nil, "192.0.2.0/24"},
+		{"behind a relay", far, []dhcpv4.Modifier{relay}, "198.51.100.0/24"},
+		{"the relay selects another", far, []dhcpv4.Modifier{relay, linkSelection}, "192.0.2.0/24"},
+		{"no subnet has it", []byte{203, 0, 113, 1}, nil, ""},
+		{"all zeros select nothing", []byte{0, 0, 0, 0}, nil, "192.0.2.0/24"},
+		{"short", []byte{198, 51, 100}, nil, "192.0.2.0/24"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newClient(t, newServer(t, dhcpsrv.Config{}, office()), mac1, append(tt.mods, dhcpv4.WithGeneric(dhcpv4.OptionSubnetSelection, tt.choose))...)
+			m, _ := c.send(dhcpv4.MessageTypeDiscover)
+			if m == nil || tt.want == "" {
+				if m != nil || tt.want != "" {
+					t.Fatalf("answered %v, want an address of %q", m, tt.want)
+				}
+				return
+			}
+			if !netip.MustParsePrefix(tt.want).Contains(ip(m.YourIPAddr.String())) {
+				t.Errorf("offered %v, want one of %s", m.YourIPAddr, tt.want)
+			}
+			valid := len(tt.choose) == 4 && tt.choose[0] != 0
+			if got := m.Options.Get(dhcpv4.OptionSubnetSelection); valid && !bytes.Equal(got, tt.choose) {
+				t.Errorf("comes back as %v", got)
+			}
+		})
+	}
+}
+
+// A relay whose address is in no subnet is bound to one by the snapshot.
+func TestRelaysOfASubnet(t *testing.T) {
+	snap := office()
+	snap.Subnets[1].Relays = []netip.Addr{ip("127.0.0.1"), ip("192.0.2.254")}
+	c := newClient(t, newServer(t, dhcpsrv.Config{}, snap), mac1)
+	for relay, want := range map[string]string{"127.0.0.1": "198.51.100.0/24", "192.0.2.254": "198.51.100.0/24", "192.0.2.253": "192.0.2.0/24"} {
+		m, r := c.send(dhcpv4.MessageTypeDiscover, dhcpv4.WithRelay(net.ParseIP(relay)))
+		if m == nil || !netip.MustParsePrefix(want).Contains(ip(m.YourIPAddr.String())) || r.Dst.Addr() != ip(relay) {
+			t.Errorf("behind %s: %v to %v, want one of %s", relay, m, r.Dst, want)
+		}
+	}
+	for name, change := range map[string]func(*dhcpsrv.Snapshot){
+		"relay 127.0.0.1 already belongs to subnet": func(s *dhcpsrv.Snapshot) { s.Subnets[0].Relays = []netip.Addr{ip("127.0.0.1")} },
+		"relay fe80::1 is not an IPv4 address":      func(s *dhcpsrv.Snapshot) { s.Subnets[0].Relays = []netip.Addr{ip("fe80::1")} },
+		"relay 0.0.0.0 is not an IPv4 address":      func(s *dhcpsrv.Snapshot) { s.Subnets[0].Relays = []netip.Addr{netip.IPv4Unspecified()} },
+	} {
+		bad := office()
+		bad.Subnets[1].Relays = []netip.Addr{ip("127.0.0.1")}
+		change(&bad)
+		if err := c.s.Update(bad); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What a relay says of the link in DHCPv6: a link-local address says nothing, and a subnet may name its relays.
+func TestLinkAddress6(t *testing.T) {
+	snap := office6()
+	snap.Subnets[1].Relays = []netip.Addr{ip("2001:db8:99::1"), ip("2001:db8:1::253")}
+	for _, tt := range []struct {
+		name  string
+		links []string // of the relays, the outermost first
+		src   string
+		want  string // prefix; "" = silence
+	}{
+		{"global", []string{"2001:db8:1::5"}, "2001:db8:1::5", "2001:db8:1::/64"},
+		{"unspecified inside", []string{"2001:db8:1::5", "::"}, "2001:db8:1::5", "2001:db8:1::/64"},
+		{"link-local inside", []string{"2001:db8:1::5", "fe80::5"}, "2001:db8:1::5", "2001:db8:1::/64"},
+		{"link-local alone", []string{"fe80::5"}, "2001:db8:77::5", "2001:db8:1::/64"},
+		{"a relay of the subnet by its link address", []string{"2001:db8:99::1"}, "2001:db8:99::1", "2001:db8:2::/64"},
+		{"a relay of the subnet by its source", []string{"fe80::5"}, "2001:db8:1::253", "2001:db8:2::/64"},
+		{"unknown", []string{"2001:db8:77::5"}, "2001:db8:77::5", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newClient6(t, newServer(t, dhcpsrv.Config{}, snap), mac1.String())
+			c.wrap = func(m *dhcpv6.Message) dhcpv6.DHCPv6 {
+				var d dhcpv6.DHCPv6 = m
+				for _, link := range slices.Backward(tt.links) {
+					r, err := dhcpv6.EncapsulateRelay(d, dhcpv6.MessageTypeRelayForward, net.ParseIP(link), net.ParseIP("fe80::9"))
+					if err != nil {
+						t.Fatal(err)
+					}
+					d = r
+				}
+				return d
+			}
+			p := c.packet(dhcpv6.MessageTypeSolicit, ia(1))
+			p.Link, p.Src = "eth0", netip.AddrPortFrom(ip(tt.src), 547)
+			r, ok := c.s.Handle6(t.Context(), p)
+			if ok != (tt.want != "") {
+				t.Fatalf("answered %t", ok)
+			}
+			if !ok {
+				return
+			}
+			d, err := dhcpv6.FromBytes(r.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := d.GetInnerMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := ip(m.Options.OneIANA().Options.OneAddress().IPv6Addr.String()); !netip.MustParsePrefix(tt.want).Contains(a) {
+				t.Errorf("offered %v, want one of %s", a, tt.want)
+			}
+		})
+	}
+}
+
+// Each identity association comes back, also those of types that are not served; and nobody is told to choose a server that
+// gives nothing.
+func TestForeignAssociations(t *testing.T) {
+	pd := &dhcpv6.OptIAPD{IaId: [4]byte{0, 0, 0, 7}}
+	ta := &dhcpv6.OptIATA{IaId: [4]byte{0, 0, 0, 8}}
+	for _, tt := range []struct {
+		kind    dhcpv6.MessageType
+		opts    []dhcpv6.Option
+		pd, ta  iana.StatusCode
+		prefers bool
+	}{
+		{dhcpv6.MessageTypeSolicit, []dhcpv6.Option{pd}, iana.StatusNoPrefixAvail, 0, false},
+		{dhcpv6.MessageTypeSolicit, []dhcpv6.Option{ta}, 0, iana.StatusNoAddrsAvail, false},
+		{dhcpv6.MessageTypeSolicit, []dhcpv6.Option{ia(1), pd, ta}, iana.StatusNoPrefixAvail, iana.StatusNoAddrsAvail, true},
+		{dhcpv6.MessageTypeSolicit, nil, 0, 0, false},
+		{dhcpv6.MessageTypeRequest, []dhcpv6.Option{ia(1), pd}, iana.StatusNoPrefixAvail, 0, false},
+		{dhcpv6.MessageTypeRequest, []dhcpv6.Option{ta}, 0, iana.StatusNoAddrsAvail, false},
+		{dhcpv6.MessageTypeRenew, []dhcpv6.Option{ia(1), pd, ta}, iana.StatusNoBinding, iana.StatusNoBinding, false},
+		{dhcpv6.MessageTypeRebind, []dhcpv6.Option{pd}, iana.StatusNoBinding, 0, false},
+		{dhcpv6.MessageTypeRelease, []dhcpv6.Option{pd}, iana.StatusNoBinding, 0, false},
+		{dhcpv6.MessageTypeDecline, []dhcpv6.Option{ta}, 0, iana.StatusNoBinding, false},
+	} {
+		t.Run(fmt.Sprint(tt.kind, len(tt.opts)), func(t *testing.T) {
+			s := newServer(t, dhcpsrv.Config{}, office6())
+			c := newClient6(t, s, mac1.String())
+			m := c.ask(t, dhcpv6.MessageTypeSolicit, ia(1))
+			opts := tt.opts
+			if k := tt.kind; k != dhcpv6.MessageTypeSolicit && k != dhcpv6.MessageTypeRebind {
+				opts = append(slices.Clone(opts), dhcpv6.OptServerID(m.Options.ServerID()))
+			}
+			m = c.ask(t, tt.kind, opts...)
+			for code, want := range map[dhcpv6.OptionCode]iana.StatusCode{dhcpv6.OptionIAPD: tt.pd, dhcpv6.OptionIATA: tt.ta} {
+				o := m.GetOneOption(code)
+				if (o != nil) != (want != 0) {
+					t.Errorf("%v: %v", code, o)
+				} else if o != nil && statusOf(o) != want {
+					t.Errorf("%v: status %v, want %v", code, statusOf(o), want)
+				}
+			}
+			if has := m.GetOneOption(dhcpv6.OptionPreference) != nil; has != tt.prefers {
+				t.Errorf("preference: %t, want %t", has, tt.prefers)
+			}
+		})
+	}
+}
+
+// ask sends a message and returns the answer.
+func (c *client6) ask(t *testing.T, kind dhcpv6.MessageType, opts ...dhcpv6.Option) *dhcpv6.Message {
+	t.Helper()
+	r, ok := c.s.Handle6(t.Context(), c.packet(kind, opts...))
+	if !ok {
+		t.Fatalf("%v: no answer", kind)
+	}
+	m, err := dhcpv6.MessageFromBytes(r.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// statusOf returns the status in an association.
+func statusOf(o dhcpv6.Option) iana.StatusCode {
+	switch x := o.(type) {
+	case *dhcpv6.OptIAPD:
+		return x.Options.Status().StatusCode
+	case *dhcpv6.OptIATA:
+		return x.Options.Options.GetOne(dhcpv6.OptionStatusCode).(*dhcpv6.OptStatusCode).StatusCode
+	}
+	return 0
+}
+
+// What firmware says of its architecture and of its classes, in all the places and forms.
+func TestArchitectureAndClasses(t *testing.T) {
+	var asked dhcpsrv.BootQuery
+	boot := dhcpsrv.BootSelectorFunc(func(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
+		asked = q
+		asked.Arch, asked.UserClasses = slices.Clone(q.Arch), slices.Clone(q.UserClasses)
+		return dhcpsrv.BootAnswer{}, false
+	})
+	s := newServer(t, dhcpsrv.Config{Boot: boot}, office())
+	for _, tt := range []struct {
+		class, arch, user string
+		want              []uint16
+		classes           []string
+		ipxe              bool
+	}{
+		{"PXEClient:Arch:00007:UNDI:003000", "", "", []uint16{7}, nil, false},
+		{"PXEClient:Arch:00007:UNDI:003000", "\x00", "", []uint16{7}, nil, false},
+		{"PXEClient:Arch:00000:UNDI:002001", "\x00\x07", "", []uint16{7}, nil, false},
+		{"HTTPClient:Arch:00016", "", "", []uint16{16}, nil, false},
+		{"PXEClient:Arch:xxxxx", "", "", nil, nil, false},
+		{"PXEClient:Arch:99999", "", "", nil, nil, false},
+		{"PXEClient", "", "", nil, nil, false},
+		{"udhcp 1.36", "", "", nil, nil, false},
+		{"PXEClient", "", "iPXE", nil, []string{"iPXE"}, true},
+		{"PXEClient", "", "\x03foo\x04iPXE", nil, []string{"foo", "iPXE"}, true},
+		{"PXEClient", "", "\x04iPXE", nil, []string{"iPXE"}, true},
+		{"PXEClient", "", "\x03foo\x09cut", nil, []string{"\x03foo\x09cut"}, false},
+		{"PXEClient", "", "text\x00", nil, []string{"text"}, false},
+	} {
+		mods := []dhcpv4.Modifier{dhcpv4.WithOption(dhcpv4.OptClassIdentifier(tt.class))}
+		if tt.arch != "" {
+			mods = append(mods, dhcpv4.WithGeneric(dhcpv4.OptionClientSystemArchitectureType, []byte(tt.arch)))
+		}
+		if tt.user != "" {
+			mods = append(mods, dhcpv4.WithGeneric(dhcpv4.OptionUserClassInformation, []byte(tt.user)))
+		}
+		newClient(t, s, mac1).send(dhcpv4.MessageTypeDiscover, mods...)
+		if !slices.Equal(asked.Arch, tt.want) || !slices.Equal(asked.UserClasses, tt.classes) || asked.HasIPXE != tt.ipxe {
+			t.Errorf("%q %q %q: architectures %v, classes %q, iPXE %t", tt.class, tt.arch, tt.user, asked.Arch, asked.UserClasses, asked.HasIPXE)
+		}
+	}
+}
+
+// A plain BOOTP client with a reservation is served whatever its vendor area holds.
+func TestPlainBOOTP(t *testing.T) {
+	snap := office()
+	snap.Reservations = []dhcpsrv.Reservation{{MAC: mac1, Addr: ip("192.0.2.50")}}
+	s := newServer(t, dhcpsrv.Config{}, snap)
+	m, err := dhcpv4.New(dhcpv4.WithHwAddr(mac1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := m.ToBytes()[:236]
+	for name, vendor := range map[string][]byte{
+		"none": nil, "zeros": make([]byte, 64), "CMU": append([]byte("CMU\x00"), make([]byte, 60)...), "text": []byte(strings.Repeat("vendor", 10)),
+		"a cookie and nothing": {99, 130, 83, 99}, "a cookie and rubbish": {99, 130, 83, 99, 12, 250, 1},
+	} {
+		r, ok := s.Handle(t.Context(), dhcpsrv.Packet{Data: append(slices.Clone(header), vendor...), Link: "eth0"})
+		if !ok {
+			t.Errorf("%s: no answer", name)
+			continue
+		}
+		answer, err := dhcpv4.FromBytes(r.Data)
+		if err != nil || answer.YourIPAddr.String() != "192.0.2.50" || len(r.Data) < 300 {
+			t.Errorf("%s: %v %v in %d bytes", name, answer, err, len(r.Data))
+		}
+	}
+}
