@@ -3,6 +3,7 @@ package dhcpsrv
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 )
@@ -48,4 +49,13 @@ type Prober interface {
 	// several goroutines at once. An error counts as "not in use": a broken probe must not stop the
 	// service.
 	Probe(ctx context.Context, link string, addr netip.Addr) (inUse bool, err error)
+}
+
+// An OwnerProber is a [Prober] that also returns the link address of the host that answers, or nil
+// if it cannot know it. The server calls ProbeOwner in place of Probe: an answer of the client
+// itself, or of a client of the address's reservation, is no conflict. Hosts that had the address
+// before they asked for it answer so.
+type OwnerProber interface {
+	Prober
+	ProbeOwner(ctx context.Context, link string, addr netip.Addr) (owner net.HardwareAddr, inUse bool, err error)
 }

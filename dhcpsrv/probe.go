@@ -1,8 +1,11 @@
 package dhcpsrv
 
 import (
+	"bytes"
 	"context"
+	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
@@ -94,20 +97,21 @@ func (s *Server) probe(ctx context.Context, j *job) {
 	s.mu.Lock()
 	link, addr := j.probed()
 	s.mu.Unlock()
-	inUse := s.askProber(ctx, link, addr)
+	owner, inUse := s.askProber(ctx, link, addr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j.v6 {
-		s.probed6(j.probe6, inUse)
+		s.probed6(j.probe6, owner, inUse)
 		return
 	}
 	e := j.probe
+	inUse = inUse && string(owner) != e.mac && !s.table.cur.byAddr[e.addr].isFor(owner)
 	if s.table.byAddr[e.addr] != e || !e.probing {
 		return // the offer has lapsed, or the client has accepted it
 	}
 	e.probing, e.probed = false, !inUse
 	if inUse {
-		s.log.Warn("address in use, not offered", "ip", e.addr.addr(), "subnet", e.subnetName)
+		s.log.Warn("address in use, not offered", "ip", e.addr.addr(), "subnet", e.subnetName, "mac", owner)
 		s.table.changes = s.table.changes[:0]
 		s.table.decline(e, Conflict, s.now())
 		s.enqueue(s.table.changes)
@@ -115,13 +119,14 @@ func (s *Server) probe(ctx context.Context, j *job) {
 }
 
 // probed6 records the answer to the probe of an IPv6 address.
-func (s *Server) probed6(e *entry6, inUse bool) {
+func (s *Server) probed6(e *entry6, owner net.HardwareAddr, inUse bool) {
+	inUse = inUse && !(len(owner) > 0 && bytes.Equal(owner, e.lease.MAC)) && !s.table6.cur.byAddr[e.lease.Addr].isFor(owner)
 	if s.table6.byAddr[e.lease.Addr] != e || !e.probing {
 		return
 	}
 	e.probing, e.probed = false, !inUse
 	if inUse && e.sub != nil {
-		s.log.Warn("address in use, not offered", "ip", e.lease.Addr, "subnet", e.lease.Subnet)
+		s.log.Warn("address in use, not offered", "ip", e.lease.Addr, "subnet", e.lease.Subnet, "mac", owner)
 		s.enqueue([]change{s.table6.decline(e, Conflict, time.Unix(0, s.now()))})
 	}
 }
@@ -140,13 +145,29 @@ func (j *job) probed() (link string, addr netip.Addr) {
 	return link, addr
 }
 
-func (s *Server) askProber(ctx context.Context, link string, addr netip.Addr) (inUse bool) {
+// isFor reports whether a link address is one of the reservation's client. A nil reservation is for
+// none.
+func (r *Reservation) isFor(mac net.HardwareAddr) bool {
+	if r == nil || len(mac) == 0 {
+		return false
+	}
+	return bytes.Equal(r.MAC, mac) || slices.ContainsFunc(r.Aliases, func(a net.HardwareAddr) bool { return bytes.Equal(a, mac) })
+}
+
+// askProber probes an address. owner is the link address of the host that answers, nil when the
+// prober does not know it.
+func (s *Server) askProber(ctx context.Context, link string, addr netip.Addr) (owner net.HardwareAddr, inUse bool) {
 	defer s.recovered("prober")
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	inUse, err := s.cfg.Prober.Probe(ctx, link, addr)
+	var err error
+	if p, ok := s.cfg.Prober.(OwnerProber); ok {
+		owner, inUse, err = p.ProbeOwner(ctx, link, addr)
+	} else {
+		inUse, err = s.cfg.Prober.Probe(ctx, link, addr)
+	}
 	if err != nil && ctx.Err() == nil {
 		s.log.Warn("probe failed", "ip", addr, "err", err)
 	}
-	return inUse && err == nil
+	return owner, inUse && err == nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv6"
 
 	"github.com/gomaas/maas/dhcpsrv"
 )
@@ -238,6 +240,55 @@ func TestProbe(t *testing.T) {
 			t.Errorf("probed %v: an address the client holds needs no probe", asked)
 		}
 	})
+}
+
+// ownerProber answers as hosts that have addresses.
+type ownerProber map[string]net.HardwareAddr
+
+func (p ownerProber) Probe(ctx context.Context, link string, a netip.Addr) (bool, error) {
+	_, inUse, err := p.ProbeOwner(ctx, link, a)
+	return inUse, err
+}
+
+func (p ownerProber) ProbeOwner(_ context.Context, _ string, a netip.Addr) (net.HardwareAddr, bool, error) {
+	mac, inUse := p[a.String()]
+	return mac, inUse, nil
+}
+
+// A host that already has the address it asks for is no conflict, nor is the client of a reservation. Any other host is.
+func TestProbeOfTheClientItself(t *testing.T) {
+	const reserved, reserved6 = "192.0.2.50", "2001:db8:1::50"
+	for _, tt := range []struct {
+		name    string
+		owner   net.HardwareAddr
+		aliases []net.HardwareAddr
+		offered bool
+	}{
+		{"the client itself", mac1, nil, true},
+		{"another interface of the client", mac2, []net.HardwareAddr{mac2}, true},
+		{"another host", mac2, nil, false},
+		{"a host that is not known", nil, nil, false},
+	} {
+		prober := ownerProber{reserved: tt.owner, reserved6: tt.owner}
+		snap := office()
+		snap.Subnets = append(snap.Subnets, office6().Subnets...)
+		snap.Reservations = []dhcpsrv.Reservation{
+			{MAC: mac1, Aliases: tt.aliases, Addr: ip(reserved), Hostname: "db1"}, {MAC: mac1, Aliases: tt.aliases, Addr: ip(reserved6)},
+		}
+		s := newServer(t, dhcpsrv.Config{Prober: prober}, snap)
+		m, _ := newClient(t, s, mac1).send(dhcpv4.MessageTypeDiscover)
+		if m == nil || (m.YourIPAddr.String() == reserved) != tt.offered {
+			t.Errorf("%s: offered %v", tt.name, m)
+		}
+		if got := addrs(newClient6(t, s, mac1.String()).send(dhcpv6.MessageTypeSolicit, ia(1))); slices.Contains(got, reserved6) != tt.offered {
+			t.Errorf("%s: advertised %v", tt.name, got)
+		}
+	}
+	// The same without a reservation: a host that restarts asks for an address that it has.
+	s := newServer(t, dhcpsrv.Config{Prober: ownerProber{"192.0.2.105": mac1}}, office())
+	if m, _ := newClient(t, s, mac1).send(dhcpv4.MessageTypeDiscover, withWanted(net.IP{192, 0, 2, 105})); m == nil || m.YourIPAddr.String() != "192.0.2.105" {
+		t.Errorf("offered %v", m)
+	}
 }
 
 // failingStore refuses commits while broken is set.

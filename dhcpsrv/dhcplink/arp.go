@@ -1,10 +1,15 @@
 package dhcplink
 
-import "net/netip"
+import (
+	"net"
+	"net/netip"
+	"slices"
+)
 
 // ARP messages of Ethernet and IPv4 (RFC 826).
 const (
 	arpLen    = 28
+	arpOwner  = 8  // offset of the sender's link address
 	arpSender = 14 // offset of the sender's IP address
 )
 
@@ -19,6 +24,9 @@ func arpRequest(mac []byte, addr netip.Addr) []byte {
 
 // arpShows reports whether an ARP message proves that addr is in use: a reply, a probe or an
 // announcement of its owner.
-func arpShows(b []byte, addr netip.Addr) bool {
-	return len(b) >= arpLen && string(b[:6]) == "\x00\x01\x08\x00\x06\x04" && addr.As4() == [4]byte(b[arpSender:])
+func arpShows(b []byte, addr netip.Addr) (owner net.HardwareAddr, shows bool) {
+	if len(b) < arpLen || string(b[:6]) != "\x00\x01\x08\x00\x06\x04" || addr.As4() != [4]byte(b[arpSender:]) {
+		return nil, false
+	}
+	return slices.Clone(b[arpOwner:arpSender]), true
 }

@@ -11,34 +11,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func arpProbe(ctx context.Context, link string, addr netip.Addr) (inUse bool, err error) {
+func arpProbe(ctx context.Context, link string, addr netip.Addr) (owner net.HardwareAddr, inUse bool, err error) {
 	ifi, err := net.InterfaceByName(link)
 	if err != nil {
-		return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
+		return nil, false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 	}
 	if len(ifi.HardwareAddr) != 6 {
-		return false, nil // no ARP there
+		return nil, false, nil // no ARP there
 	}
 	conn, err := packet.Listen(ifi, packet.Datagram, unix.ETH_P_ARP, nil)
 	if err != nil {
-		return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
+		return nil, false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })()
 	if _, err := conn.WriteTo(arpRequest(ifi.HardwareAddr, addr), &packet.Addr{HardwareAddr: etherBroadcast}); err != nil {
-		return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
+		return nil, false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 	}
 	buf := make([]byte, 128)
 	for {
 		n, _, err := conn.ReadFrom(buf)
 		if ctx.Err() != nil {
-			return false, nil
+			return nil, false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
+			return nil, false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 		}
-		if arpShows(buf[:n], addr) {
-			return true, nil
+		if owner, shows := arpShows(buf[:n], addr); shows {
+			return owner, true, nil
 		}
 	}
 }

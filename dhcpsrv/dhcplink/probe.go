@@ -29,6 +29,12 @@ type Prober struct {
 
 // Probe implements [dhcpsrv.Prober].
 func (p Prober) Probe(ctx context.Context, link string, addr netip.Addr) (bool, error) {
+	_, inUse, err := p.ProbeOwner(ctx, link, addr)
+	return inUse, err
+}
+
+// ProbeOwner implements [dhcpsrv.OwnerProber]. It knows the owner on a link, and not behind a relay.
+func (p Prober) ProbeOwner(ctx context.Context, link string, addr netip.Addr) (owner net.HardwareAddr, inUse bool, err error) {
 	addr = addr.Unmap()
 	wait := p.Wait
 	switch {
@@ -42,7 +48,8 @@ func (p Prober) Probe(ctx context.Context, link string, addr netip.Addr) (bool, 
 	defer cancel()
 	switch {
 	case link == "":
-		return echoProbe(ctx, addr)
+		inUse, err = echoProbe(ctx, addr)
+		return nil, inUse, err
 	case addr.Is4():
 		return arpProbe(ctx, link, addr)
 	}
@@ -84,8 +91,18 @@ func neighborSolicit(mac net.HardwareAddr, addr netip.Addr) ([]byte, error) {
 	return ndp.MarshalMessage(&ndp.NeighborSolicitation{TargetAddress: addr, Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: mac}}})
 }
 
-// neighborShows reports whether an ICMP message proves that addr is in use.
-func neighborShows(b []byte, addr netip.Addr) bool {
-	target := addr.As16()
-	return len(b) >= neighborSolicitTarget+16 && b[0] == icmp6NeighborAdvert && [16]byte(b[neighborSolicitTarget:]) == target
+// neighborShows reports whether an ICMP message proves that addr is in use, and the link address of
+// its owner if the message has it.
+func neighborShows(b []byte, addr netip.Addr) (owner net.HardwareAddr, shows bool) {
+	m, err := ndp.ParseMessage(b)
+	advert, is := m.(*ndp.NeighborAdvertisement)
+	if err != nil || !is || advert.TargetAddress != addr {
+		return nil, false
+	}
+	for _, o := range advert.Options {
+		if a, is := o.(*ndp.LinkLayerAddress); is && a.Direction == ndp.Target {
+			owner = a.Addr
+		}
+	}
+	return owner, true
 }

@@ -35,16 +35,16 @@ func echoProbe(ctx context.Context, addr netip.Addr) (inUse bool, err error) {
 	return hear(ctx, conn, addr, func(b []byte) bool { return echoShows(b, request) })
 }
 
-func neighborProbe(ctx context.Context, link string, addr netip.Addr) (inUse bool, err error) {
-	fail := func(err error) (bool, error) {
-		return false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
+func neighborProbe(ctx context.Context, link string, addr netip.Addr) (owner net.HardwareAddr, inUse bool, err error) {
+	fail := func(err error) (net.HardwareAddr, bool, error) {
+		return nil, false, fmt.Errorf("dhcplink: probe %v on %q: %w", addr, link, err)
 	}
 	ifi, err := net.InterfaceByName(link)
 	if err != nil {
 		return fail(err)
 	}
 	if len(ifi.HardwareAddr) != 6 {
-		return false, nil // no neighbor discovery with Ethernet addresses there
+		return nil, false, nil // no neighbor discovery with Ethernet addresses there
 	}
 	conn, err := net.ListenPacket("ip6:ipv6-icmp", "::")
 	if err != nil {
@@ -70,7 +70,11 @@ func neighborProbe(ctx context.Context, link string, addr netip.Addr) (inUse boo
 	if _, err := pc.WriteTo(solicit, &ipv6.ControlMessage{IfIndex: ifi.Index, HopLimit: onLinkHops}, to); err != nil {
 		return fail(err)
 	}
-	return hear(ctx, conn, addr, func(b []byte) bool { return neighborShows(b, addr) })
+	inUse, err = hear(ctx, conn, addr, func(b []byte) (shows bool) {
+		owner, shows = neighborShows(b, addr)
+		return shows
+	})
+	return owner, inUse, err
 }
 
 // hear reads ICMP messages until one shows that the address is in use, or ctx ends.

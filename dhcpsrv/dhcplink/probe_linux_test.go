@@ -2,6 +2,7 @@ package dhcplink_test
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -38,6 +39,7 @@ func TestProber(t *testing.T) {
 	asker.IP("route", "add", "198.51.100.0/24", "via", "192.0.2.105")
 	asker.IP("route", "add", "2001:db8:2::/64", "via", "2001:db8:1::105")
 	settled(t, asker)
+	mac := macOf(t, owner, "eth0")
 	for _, test := range []struct {
 		link, addr string
 		want       bool
@@ -51,9 +53,12 @@ func TestProber(t *testing.T) {
 			if test.want { // which is there at once, but for a busy machine
 				prober.Wait = 5 * time.Second
 			}
-			inUse, err := prober.Probe(context.Background(), test.link, netip.MustParseAddr(test.addr))
+			holder, inUse, err := prober.ProbeOwner(context.Background(), test.link, netip.MustParseAddr(test.addr))
 			if inUse != test.want {
 				t.Errorf("%s on %q in use: %v", test.addr, test.link, inUse)
+			}
+			if known := test.want && test.link != ""; known && holder.String() != mac || !known && holder != nil {
+				t.Errorf("%s on %q belongs to %q, want %q", test.addr, test.link, holder, mac)
 			}
 			return err
 		})
@@ -68,4 +73,19 @@ func TestProber(t *testing.T) {
 	if err == nil {
 		t.Error("no error for an interface that is not there")
 	}
+}
+
+// macOf returns the link address of an interface in a namespace.
+func macOf(t *testing.T, ns *netlab.NS, name string) (mac string) {
+	t.Helper()
+	if err := ns.Do(func() error {
+		ifi, err := net.InterfaceByName(name)
+		if err == nil {
+			mac = ifi.HardwareAddr.String()
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return mac
 }

@@ -17,18 +17,21 @@ func TestProbeIsCalled(t *testing.T) {
 	if _, err := dhcprpc.Probe(t.Context(), methods, used); !errors.Is(err, rpc.ErrUnknownMethod) {
 		t.Errorf("a rack that does not probe: %v", err)
 	}
-	dhcprpc.OfferProbe(methods, func(_ context.Context, a netip.Addr) (bool, error) {
+	dhcprpc.OfferProbe(methods, func(_ context.Context, a netip.Addr) (dhcprpc.Probed, error) {
 		if a == broken {
-			return true, errors.New("no raw socket")
+			return dhcprpc.Probed{InUse: true}, errors.New("no raw socket")
 		}
-		return a == used, nil
+		if a != used {
+			return dhcprpc.Probed{}, nil
+		}
+		return dhcprpc.Probed{InUse: true, Owner: "02:00:00:00:00:09"}, nil
 	})
 	for _, a := range []netip.Addr{used, netip.MustParseAddr("192.0.2.8")} {
-		if inUse, err := dhcprpc.Probe(t.Context(), methods, a); err != nil || inUse != (a == used) {
-			t.Errorf("%s: %v, %v", a, inUse, err)
+		if p, err := dhcprpc.Probe(t.Context(), methods, a); err != nil || p.InUse != (a == used) || (p.Owner != "") != (a == used) {
+			t.Errorf("%s: %v, %v", a, p, err)
 		}
 	}
-	if inUse, err := dhcprpc.Probe(t.Context(), methods, broken); inUse || err == nil || !strings.Contains(err.Error(), "no raw socket") {
-		t.Errorf("a probe that fails: %v, %v", inUse, err)
+	if p, err := dhcprpc.Probe(t.Context(), methods, broken); p.InUse || err == nil || !strings.Contains(err.Error(), "no raw socket") {
+		t.Errorf("a probe that fails: %v, %v", p, err)
 	}
 }

@@ -52,10 +52,18 @@ func (r *Rack) servePartners(listeners []net.Listener) []task {
 // current.
 const mergeTime = 15 * time.Second
 
-// merged returns all leases after the partners have sent theirs, or after mergeTime.
-func (r *Rack) merged() iter.Seq[dhcpsrv.Lease] {
-	for end := time.Now().Add(mergeTime); time.Now().Before(end) && r.recovering(); {
-		time.Sleep(100 * time.Millisecond)
+// merged returns all leases after the partners have sent theirs, after mergeTime, or when ctx ends:
+// a rack that is asked to stop does not wait for a partner.
+func (r *Rack) merged(ctx context.Context) iter.Seq[dhcpsrv.Lease] {
+	ctx, cancel := context.WithTimeout(ctx, mergeTime)
+	defer cancel()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for r.recovering() && ctx.Err() == nil {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+		}
 	}
 	return r.dhcp.Leases()
 }

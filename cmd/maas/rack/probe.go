@@ -3,26 +3,34 @@ package rack
 import (
 	"context"
 	"net/netip"
+
+	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/rpc/dhcprpc"
 )
 
 // probe reports whether an address is in use, for the region before it assigns the address. An
 // address outside the subnets of the rack's interfaces is probed through the router.
-func (r *Rack) probe(ctx context.Context, addr netip.Addr) (inUse bool, err error) {
+func (r *Rack) probe(ctx context.Context, addr netip.Addr) (dhcprpc.Probed, error) {
 	links, err := r.discover.links()
 	if err != nil {
-		return false, err
+		return dhcprpc.Probed{}, err
 	}
 	via := ""
 	for _, l := range links {
 		for _, p := range l.Addrs {
 			// A host does not answer its own ARP probe, so the rack's addresses are compared.
 			if p.Addr() == addr {
-				return true, nil
+				return dhcprpc.Probed{InUse: true}, nil
 			}
 			if l.Up && l.Ethernet && via == "" && p.Masked().Contains(addr) {
 				via = l.Name
 			}
 		}
 	}
-	return r.cfg.Prober.Probe(ctx, via, addr)
+	if p, ok := r.cfg.Prober.(dhcpsrv.OwnerProber); ok {
+		owner, inUse, err := p.ProbeOwner(ctx, via, addr)
+		return dhcprpc.Probed{InUse: inUse, Owner: owner.String()}, err
+	}
+	inUse, err := r.cfg.Prober.Probe(ctx, via, addr)
+	return dhcprpc.Probed{InUse: inUse}, err
 }

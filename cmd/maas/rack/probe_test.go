@@ -47,9 +47,9 @@ func TestProbeTakesTheInterfaceOfTheSubnet(t *testing.T) {
 		{"behind a router", "10.0.0.9", false, []string{""}},
 	} {
 		asked = nil
-		inUse, err := dhcprpc.Probe(t.Context(), r.Methods(), netip.MustParseAddr(test.addr))
-		if err != nil || inUse != test.inUse || len(asked) != len(test.via) || len(asked) == 1 && asked[0] != test.via[0] {
-			t.Errorf("%s: in use %v, err %v, probed over %q, want %v over %q", test.name, inUse, err, asked, test.inUse, test.via)
+		probed, err := dhcprpc.Probe(t.Context(), r.Methods(), netip.MustParseAddr(test.addr))
+		if err != nil || probed.InUse != test.inUse || len(asked) != len(test.via) || len(asked) == 1 && asked[0] != test.via[0] {
+			t.Errorf("%s: in use %v, err %v, probed over %q, want %v over %q", test.name, probed.InUse, err, asked, test.inUse, test.via)
 		}
 	}
 }

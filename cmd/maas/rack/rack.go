@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"maps"
 	"net"
@@ -294,7 +295,7 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 	factsCtx, stopFacts := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
 		defer close(factsDone)
-		r.facts.run(factsCtx, r.merged)
+		r.facts.run(factsCtx, func() iter.Seq[dhcpsrv.Lease] { return r.merged(ctx) })
 	}()
 	g, serveCtx := errgroup.WithContext(ctx)
 	for _, task := range r.tasks(sockets) {

@@ -36,7 +36,7 @@ func assignsAddresses(m inventory.Machine, action power.Action) bool {
 // assignAddresses gives the automatic links of a machine their addresses, each probed first by a
 // rack on its subnet. It precedes power on: the machine asks for its address once it boots.
 func (p *powerService) assignAddresses(ctx context.Context, m inventory.Machine) error {
-	used, err := p.region.inv.ClaimAutoChecked(ctx, m.ID, &rackProber{region: p.region, wait: p.rackWait})
+	used, err := p.region.inv.ClaimAutoChecked(ctx, m.ID, &rackProber{region: p.region, machine: m, wait: p.rackWait})
 	if len(used) > 0 {
 		p.region.log.Warn("addresses in use, others assigned", "machine", m.FQDN, "ip", used)
 	}
@@ -49,9 +49,10 @@ func (p *powerService) assignAddresses(ctx context.Context, m inventory.Machine)
 // rackProber has racks probe the addresses of one machine. It implements
 // [inventory.AddressChecker].
 type rackProber struct {
-	region *Region
-	wait   time.Duration // for a first rack
-	waited bool
+	region  *Region
+	machine inventory.Machine // its own answers are no conflict
+	wait    time.Duration     // for a first rack
+	waited  bool
 }
 
 // errNoRack is the error of a subnet without a connected rack.
@@ -78,11 +79,12 @@ func (p *rackProber) InUse(ctx context.Context, subnet ipam.Subnet, addr netip.A
 func (p *rackProber) ask(ctx context.Context, rack string, addr netip.Addr) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	inUse, err := dhcprpc.Probe(ctx, p.region.rack(rack), addr)
+	probed, err := dhcprpc.Probe(ctx, p.region.rack(rack), addr)
 	if err != nil {
 		return false, fmt.Errorf("rack %s: %w", rack, err)
 	}
-	return inUse, nil
+	own := slices.ContainsFunc(p.machine.Interfaces, func(i inventory.Interface) bool { return len(i.MAC) > 0 && i.MAC.String() == probed.Owner })
+	return probed.InUse && !own, nil
 }
 
 // racksOn returns the connected racks that have an address in a subnet, at most probeRacks. If none

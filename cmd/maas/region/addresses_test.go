@@ -155,18 +155,18 @@ func TestAutomaticAddressIsProbedByARack(t *testing.T) {
 // A probe that no rack can do keeps no machine from its deployment.
 func TestAddressIsAssignedWithoutAProbe(t *testing.T) {
 	for name, test := range map[string]struct {
-		probe func(context.Context, netip.Addr) (bool, error) // nil = the rack offers none
+		probe func(context.Context, netip.Addr) (dhcprpc.Probed, error) // nil = the rack offers none
 		gone  bool
 		log   string
 	}{
 		"rack not connected": {gone: true, log: "no rack with an address in the subnet is connected"},
 		"rack without probe": {log: "unknown method"},
-		"probe fails": {probe: func(context.Context, netip.Addr) (bool, error) {
-			return true, errors.New("operation not permitted")
+		"probe fails": {probe: func(context.Context, netip.Addr) (dhcprpc.Probed, error) {
+			return dhcprpc.Probed{InUse: true}, errors.New("operation not permitted")
 		}, log: "operation not permitted"},
-		"rack hangs": {probe: func(ctx context.Context, _ netip.Addr) (bool, error) {
+		"rack hangs": {probe: func(ctx context.Context, _ netip.Addr) (dhcprpc.Probed, error) {
 			<-ctx.Done()
-			return true, ctx.Err()
+			return dhcprpc.Probed{InUse: true}, ctx.Err()
 		}, log: "deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestAddressIsAssignedWithoutAProbe(t *testing.T) {
 }
 
 // attachRack connects a rack with power and a probe, unless it is gone.
-func attachRack(t *testing.T, r *region.Region, probe func(context.Context, netip.Addr) (bool, error), gone bool) {
+func attachRack(t *testing.T, r *region.Region, probe func(context.Context, netip.Addr) (dhcprpc.Probed, error), gone bool) {
 	t.Helper()
 	if gone {
 		return
@@ -208,12 +208,25 @@ func attachRack(t *testing.T, r *region.Region, probe func(context.Context, neti
 	t.Cleanup(r.RPC().Attach("rack", methods))
 }
 
+// An answer of the machine itself is no conflict: it had the address before.
+func TestTheMachineItselfIsNoConflict(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		d := newDeploying(t, dir)
+		attachRack(t, d.region, func(context.Context, netip.Addr) (dhcprpc.Probed, error) {
+			return dhcprpc.Probed{InUse: true, Owner: macOf(1).String()}, nil
+		}, false)
+		d.expect("allocate")
+		d.expect("power_on", "192.0.2.254")
+	})
+}
+
 // Where each address answers, the machine stays off and holds none.
 func TestMachineStaysOffWithoutAnAddress(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		d := newDeploying(t, dir)
-		attachRack(t, d.region, func(context.Context, netip.Addr) (bool, error) { return true, nil }, false)
+		attachRack(t, d.region, func(context.Context, netip.Addr) (dhcprpc.Probed, error) { return dhcprpc.Probed{InUse: true}, nil }, false)
 		d.expect("allocate")
 		code, body, _ := d.op("power_on")
 		if code == 200 || !strings.Contains(body, "look for a device that answers for all") {
