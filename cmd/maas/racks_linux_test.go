@@ -188,7 +188,7 @@ func TestRackServesWithoutItsRegion(t *testing.T) {
 	n := newRackNet(t)
 
 	n.rack.start("--no-dhcp")
-	eventually(t, "a rack without a site is refused", func() bool { return strings.Contains(n.rack.logged(), "maas rack --enrol TOKEN") })
+	eventually(t, "a rack without a site is refused", func() bool { return strings.Contains(n.rack.logged(), "maas rack run --enrol TOKEN") })
 	n.rack.kill()
 
 	n.startRegion()

@@ -47,6 +47,8 @@ type commands struct {
 	Rekey     rekeyCmd     `cmd:"" help:"Seal the secrets of the site with a new key while no region runs, even if the old key is lost."`
 	Version   versionCmd   `cmd:"" help:"Show the version."`
 
+	ShowVersion kong.VersionFlag `name:"version" env:"-" help:"Show the version."`
+
 	Completion completionCmd `cmd:"" help:"Write a completion script for a shell."`
 	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete" passthrough:"" help:"Answer a shell's completion request."`
 	Man        manCmd        `cmd:"" hidden:"" help:"Write the manual page."`

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/store/inventory/maasapi"
@@ -13,9 +16,12 @@ import (
 
 type eventsCmd struct {
 	remote
-	Machine string `arg:"" optional:"" help:"Name or system ID (default: all machines)."`
-	Limit   int    `default:"50" help:"Number of events."`
-	Follow  bool   `short:"f" help:"Continue with new events until interrupted."`
+	Machine string        `arg:"" optional:"" help:"Name or system ID (default: all machines)."`
+	Limit   int           `default:"50" help:"Number of events."`
+	Level   string        `help:"Only events of a level: audit (what users changed), debug, info, warning, error or critical." placeholder:"LEVEL"`
+	User    string        `help:"Only events of a user." placeholder:"NAME"`
+	Since   time.Duration `help:"Only events of the last time, such as 2h." placeholder:"DURATION"`
+	Follow  bool          `short:"f" help:"Continue with new events until interrupted."`
 }
 
 // Run runs the command.
@@ -37,9 +43,9 @@ func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 		if err != nil {
 			return err
 		}
-		return c.print(io.out, append([]maasapi.Event{}, answer...), "TIME\tLEVEL\tKIND\tWHAT", func(row func(...string)) {
+		return c.print(io.out, append([]maasapi.Event{}, answer...), "TIME\tLEVEL\tMACHINE\tUSER\tKIND\tWHAT", func(row func(...string)) {
 			for _, e := range answer {
-				row(stamp(e.Created), e.Level, e.Type, e.Description)
+				row(stamp(e.Created), e.Level, e.Hostname, e.Username, e.Type, printable(e.Description))
 			}
 		})
 	}
@@ -48,12 +54,20 @@ func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 
 func (c eventsCmd) past(ctx context.Context, cl client.Client, system string) ([]maasapi.Event, error) {
 	query := url.Values{"op": {"query"}, "limit": {fmt.Sprint(c.Limit)}}
-	if system != "" {
-		query.Set("id", system)
+	for name, value := range map[string]string{"id": system, "level": strings.ToUpper(c.Level), "owner": c.User} {
+		if value != "" {
+			query.Set(name, value)
+		}
 	}
 	var answer maasapi.Events
 	err := cl.Get(ctx, client.API+"events/?"+query.Encode(), &answer)
-	return answer.Events, err
+	return slices.DeleteFunc(answer.Events, func(e maasapi.Event) bool { return !c.asks(e) }), err
+}
+
+// asks reports whether the flags ask for an event.
+func (c eventsCmd) asks(e maasapi.Event) bool {
+	return (c.Level == "" || strings.EqualFold(c.Level, e.Level)) && (c.User == "" || c.User == e.Username) &&
+		(c.Since == 0 || time.Since(e.Created) <= c.Since)
 }
 
 // follow writes one line for each event: the last events once the stream is open, so that none is
@@ -76,7 +90,7 @@ func (c eventsCmd) follow(ctx context.Context, w io.Writer, cl client.Client, sy
 			}
 		}
 		for _, e := range events {
-			if e.ID <= last || system != "" && e.Node != system {
+			if e.ID <= last || system != "" && e.Node != system || !c.asks(e) {
 				continue
 			}
 			last = e.ID
@@ -93,8 +107,10 @@ func (c eventsCmd) writeEvent(w io.Writer, e maasapi.Event) error {
 		return c.printNext(w, e)
 	}
 	where := ""
-	if e.Hostname != "" {
-		where = e.Hostname + ": "
+	for _, name := range []string{e.Hostname, e.Username} {
+		if name != "" {
+			where += name + ": "
+		}
 	}
 	_, err := fmt.Fprintf(w, "%s  %-8s  %s%s\n", stamp(e.Created), e.Level, where, printable(e.Description))
 	return err

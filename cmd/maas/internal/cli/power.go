@@ -16,13 +16,16 @@ import (
 
 type machinePowerCmd struct {
 	remote
-	Action     string `arg:"" enum:"on,off,cycle,soft-off,reset,query,light,dark" help:"on, off, cycle, soft-off, reset or query; light and dark switch the identify LED."`
+	Action     string `arg:"" enum:"on,off,cycle,soft-off,reset,query,status,light,dark" help:"on, off, cycle, soft-off, reset or query (or status); light and dark switch the identify LED."`
 	Name       string `arg:"" help:"Name or system ID."`
-	Transcript string `help:"Print the conversation with the BMC, without secrets, for a bug report." placeholder:"FILE"`
+	Transcript string `help:"Write the conversation with the BMC to a file, without secrets, for a bug report." placeholder:"FILE"`
 }
 
 // Run runs the command.
 func (c machinePowerCmd) Run(ctx context.Context, io stdio) error {
+	if c.Action == "status" { // the word of other tools for it
+		c.Action = string(power.ActionQuery)
+	}
 	result, err := c.power(ctx, c.Name, power.Action(c.Action), c.Transcript)
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil || c.Once {
+		if err != nil || c.once(io.out) {
 			return err
 		}
 		last = now
@@ -134,10 +134,16 @@ func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
 	}
 }
 
+// once reports whether one picture is asked for. A table that is not for a terminal, such as one in a
+// pipe, would never end.
+func (c proxyTopCmd) once(out io.Writer) bool {
+	return c.Once || c.Output == "table" && !isTerminal(out)
+}
+
 // show prints one picture. It clears the screen first, unless only one picture is asked for.
 func (c proxyTopCmd) show(out io.Writer, last, now []maasapi.RackProxy) error {
 	var b strings.Builder
-	if !c.Once {
+	if !c.once(out) {
 		b.WriteString(clearScreen)
 	}
 	writeTop(&b, difference(last, now, c.Every), now, c.Lines)

@@ -129,7 +129,9 @@ func (c remote) printRaw(w io.Writer, text []byte) error {
 }
 
 // defaultVars returns the variables of help texts and defaults.
-func defaultVars() map[string]string { return map[string]string{"default_data": config.DefaultData} }
+func defaultVars() map[string]string {
+	return map[string]string{"default_data": config.DefaultData, "version": "maas " + Version}
+}
 
 // siteNames returns the names of the sites, sorted.
 func siteNames(l client.Logins) []string { return slices.Sorted(maps.Keys(l.Sites)) }

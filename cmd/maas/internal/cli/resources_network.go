@@ -15,7 +15,7 @@ func networkResources() []*resource {
 			fields: append([]string{"vid", "fabric", "mtu", "space", "dhcp_on", "dhcp_mode", "primary_rack", "secondary_rack", "relay_vlan"}, described...),
 			columns: []column{
 				col("FABRIC", "fabric"), col("TAG", "vid"), col("ID", "id"), col("NAME", "name"), col("MTU", "mtu"), col("SPACE", "space"), col("DHCP", "dhcp_on"),
-				col("RACKS", "primary_rack"), col("AND", "secondary_rack"), col("RELAYED TO", "relay_vlan.vid"),
+				col("MODE", "dhcp_mode"), col("RACK", "primary_rack"), col("SECOND RACK", "secondary_rack"), {"RELAYED TO", relayedTo},
 			},
 		},
 		{
@@ -33,11 +33,20 @@ func subnetResource() *resource {
 		columns: []column{
 			col("SUBNET", "cidr"), col("GATEWAY", "gateway_ip"), col("FABRIC", "vlan.fabric"), col("VLAN", "vlan.vid"), col("SPACE", "space"),
 			{"DHCP", func(o object) string {
+				if relay := relayedTo(object{"relay_vlan": at(o, "vlan.relay_vlan")}); relay != "" {
+					return "by " + relay
+				}
 				return map[string]string{"yes": "on", "no": "off"}[summary(at(o, "vlan.dhcp_on"))]
 			}},
 			{"DYNAMIC RANGES", dynamicRanges},
 		},
 	}
+}
+
+// relayedTo names the VLAN that serves the clients of another one, as FABRIC/TAG.
+func relayedTo(o object) string {
+	name, _ := expand("{relay_vlan.fabric}/{relay_vlan.vid}", o)
+	return name
 }
 
 func dynamicRanges(o object) string {

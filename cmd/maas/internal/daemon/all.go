@@ -26,7 +26,6 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/cmd/maas/region"
-	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
@@ -110,9 +109,6 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 			err = errors.Join(err, regionSockets.Close(), rackSockets.Close())
 		}
 	}()
-	if err := lookForOthers(ctx, cfg.DHCP, links); err != nil {
-		return err
-	}
 	tracer, stopTracer := openTracer(ctx, cfg, cfg.Region.Name, log)
 	defer stopTracer()
 	s := &site{cfg: cfg, log: log, links: links, tracer: tracer}
@@ -125,6 +121,11 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 		return err
 	}
 	defer func() { err = errors.Join(err, s.region.Close()) }()
+	endWatch, err := s.lookForOthers(ctx)
+	if err != nil {
+		return err
+	}
+	defer endWatch()
 	if err := s.begin(ctx, profile); err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	defer func() { err = errors.Join(err, s.rack.Close()) }()
 	warnLoaders(log, loaders)
 	serving = true
-	log.Info("serving", "interfaces", linkNames(links), "address", links[0].Prefixes[0], "data", cfg.Data)
+	s.logServing(ctx)
 	return s.serve(ctx, regionSockets, rackSockets, ready)
 }
 
@@ -309,34 +310,6 @@ func (s *site) setResolvers(ctx context.Context, inv *inventory.Inventory) error
 		servers = hostResolvers("/etc/resolv.conf", s.links)
 	}
 	return inv.Settings.Set(ctx, setting.UpstreamDNS, strings.Join(servers, " "))
-}
-
-// probeTime is the time that other DHCP servers have to answer. dnsmasq pings an address for 3 s
-// before it offers it.
-const probeTime = 4500 * time.Millisecond
-
-// lookForOthers refuses to go on where another DHCP server answers.
-func lookForOthers(ctx context.Context, cfg config.DHCP, links []rack.Link) error {
-	if cfg.Disable || cfg.Force || dhcpMode(cfg) != ipam.DHCPServe {
-		return nil
-	}
-	for _, link := range links {
-		servers, err := otherServers(ctx, link.Name)
-		if err != nil {
-			return err
-		}
-		for _, other := range servers {
-			return fmt.Errorf("DHCP: another server, %s (%s), answers on %s; stop it, or start beside it with --dhcp-mode proxy, auto or --no-dhcp, or in spite of it with --dhcp-force",
-				other.Addr, other.MAC, link.Name)
-		}
-	}
-	return nil
-}
-
-func otherServers(ctx context.Context, link string) ([]dhcpsrv.RogueServer, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
-	return dhcplink.FindServers(ctx, link)
 }
 
 // dhcpMode returns the DHCP mode of networks that are new to the site. The configuration is valid.

@@ -48,6 +48,9 @@ type membership struct {
 
 	keeper *enrol.Keeper // has the identity
 
+	searched chan struct{} // closed after the search for other DHCP servers; nil = none is made
+	beside   bool          // another DHCP server was found; read after searched
+
 	mu      sync.Mutex        // guards following
 	regions []register.Region // the best first
 	home    string            // region of the current session; "" if none or unnamed
@@ -82,7 +85,7 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 	}
 	m.regions = []register.Region{{Addresses: was.Regions}}
 	if m.keeper, err = enrol.OpenKeeper(filepath.Join(dir, identityFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("this rack belongs to no site yet; run `maas region token create` on the region's host, and here: maas rack --enrol TOKEN")
+		return nil, errors.New("this rack belongs to no site yet; run `maas region token create` on the region's host, and here: maas rack run --enrol TOKEN")
 	}
 	if err == nil && name != "" && name != m.name() {
 		err = fmt.Errorf("this rack is enrolled as %s; to call it %s, enrol it again with a new token", m.name(), name)
@@ -172,6 +175,22 @@ var errRenewed = errors.New("the certificate was renewed")
 // to.
 var errMoved = errors.New("the region of this rack is back")
 
+// lookForOthers searches for other DHCP servers while the rack already serves what it knows. If one
+// answers, DHCP stays off in networks that are new to the site; in known networks the region decides,
+// as the other server may be the failover partner. The caller calls end before it returns.
+func (m *membership) lookForOthers(ctx context.Context) (end func()) {
+	if !searches(m.cfg.DHCP) {
+		return func() {}
+	}
+	m.searched = make(chan struct{})
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(m.searched)
+		m.beside = warnOfOthers(ctx, m.links, m.log)
+	}()
+	return func() { cancel(); <-m.searched }
+}
+
 // connected registers the rack in each session, again when its addresses change, renews its
 // certificate in time, and leaves for the rack's own region when that is back.
 func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
@@ -179,6 +198,13 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 	home := wire.RegionOf(conn)
 	m.settle(home)
 	defer m.settle("")
+	if m.searched != nil { // the registration says whether another server answers
+		select {
+		case <-m.searched:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 	for {
 		if now := m.request(); !sameRequest(told, now) {
 			if _, err := rpc.Do[register.Answer](ctx, conn, register.Method, now); err != nil && ctx.Err() == nil {
@@ -209,7 +235,7 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 // the start, since the sockets are still bound to those.
 func (m *membership) request() register.Request {
 	r := register.Request{
-		Version: m.version, NoDHCP: m.cfg.DHCP.Disable, Mode: dhcpMode(m.cfg.DHCP),
+		Version: m.version, NoDHCP: m.cfg.DHCP.Disable || m.beside, Mode: dhcpMode(m.cfg.DHCP),
 	}
 	for _, link := range m.links {
 		if now, err := rack.FindLink(link.Name); err == nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/rack/register"
-	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/peer"
 	"github.com/gomaas/maas/rpc/wire"
@@ -67,13 +66,9 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if err != nil {
 		return err
 	}
-	// last, since it takes seconds: an invalid token is reported before it
-	noDHCP, err := besideOthers(ctx, cfg.DHCP, links, log)
-	if err != nil {
-		return err
-	}
 	m.links, m.cfg, m.version = links, cfg, options.Version
-	m.cfg.DHCP.Disable = noDHCP
+	endSearch := m.lookForOthers(ctx)
+	defer endSearch()
 	tracer, stopTracer := openTracer(ctx, cfg, m.name(), log)
 	defer stopTracer()
 	s := &site{cfg: cfg, log: log, links: links, tracer: tracer}
@@ -102,25 +97,4 @@ func (m *membership) rack() rack.Config {
 		Name: m.name(), Version: m.version, Dial: dialer.Dial, Connected: m.connected, Identity: m.current, Revoked: m.revoked.refuse,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
 	}
-}
-
-// besideOthers reports whether DHCP stays off in networks that are new to the site because another
-// server answers there. In known networks the region decides, as the other server may be the
-// failover partner.
-func besideOthers(ctx context.Context, cfg config.DHCP, links []rack.Link, log *slog.Logger) (found bool, err error) {
-	if cfg.Disable || cfg.Force || dhcpMode(cfg) != ipam.DHCPServe {
-		return cfg.Disable, nil
-	}
-	for _, link := range links {
-		servers, err := otherServers(ctx, link.Name)
-		if err != nil {
-			return false, err
-		}
-		for _, other := range servers {
-			found = true
-			log.Warn("rogue DHCP server found; DHCP stays off if the site does not know this network yet",
-				"interface", link.Name, "server", other.Addr, "mac", other.MAC.String())
-		}
-	}
-	return found, nil
 }

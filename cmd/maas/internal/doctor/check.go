@@ -11,7 +11,7 @@ import (
 func Check(f Facts) []Finding {
 	var r report
 	for _, check := range []func(*report, Facts){
-		checkData, checkCapabilities, checkPorts, checkLinks, checkServers, checkLoaders, checkRegion, checkCertificate, checkClock, checkVLANs, checkRoundTrips,
+		checkData, checkCapabilities, checkPorts, checkLinks, checkServers, checkLoaders, checkRegion, checkCertificate, checkClock, checkVLANs, checkRoundTrips, checkUpstreams,
 	} {
 		check(&r, f)
 	}
@@ -41,7 +41,7 @@ func checkData(r *report, f Facts) {
 		r.add("store", Bad, "give it to the user that runs the daemon, or choose another directory with --data", "%s cannot be written: %v", d.Path, d.Err)
 		return
 	case d.Absent:
-		r.fine("store", "%s is not there yet; the daemon makes it", d.Path)
+		r.fine("store", "%s does not exist yet; the daemon creates it", d.Path)
 	}
 	switch free := megabytes(d.Free); {
 	case d.Free < noSpace:
@@ -65,7 +65,7 @@ func checkCapabilities(r *report, f Facts) {
 		severity = Warning
 	}
 	r.add("capabilities", severity, "run it as root, or with AmbientCapabilities="+strings.Join(f.MissingCapabilities, " ")+" in its unit; run maas doctor as root to see all",
-		"%s may not be used", strings.Join(f.MissingCapabilities, ", "))
+		"the capabilities %s are missing", strings.Join(f.MissingCapabilities, ", "))
 }
 
 func checkPorts(r *report, f Facts) {
@@ -176,7 +176,7 @@ func checkLoaders(r *report, f Facts) {
 		}
 	}
 	if len(there) > 0 {
-		r.fine("loaders", "there are %s", strings.Join(there, ", "))
+		r.fine("loaders", "found %s", strings.Join(there, ", "))
 	}
 }
 
@@ -197,7 +197,7 @@ const renewal = 14 * 24 * time.Hour
 func checkCertificate(r *report, f Facts) {
 	c := f.Certificate
 	left := c.Expires.Sub(c.Now)
-	const again = "enrol it again: maas region token create on the region, then maas rack --enrol TOKEN"
+	const again = "enrol it again: maas region token create on the region, then maas rack run --enrol TOKEN"
 	switch {
 	case !c.Known:
 	case c.Err != nil:
@@ -249,6 +249,20 @@ func checkVLANs(r *report, f Facts) {
 					"VLAN %s tells machines to send %d bytes, and %s takes %d", v.Name, v.MTU, l.Name, l.MTU)
 			}
 		}
+	}
+}
+
+func checkUpstreams(r *report, f Facts) {
+	var answering []string
+	for _, u := range f.Upstreams {
+		if u.Err != nil {
+			r.add("upstream dns", Warning, "maas settings set upstream_dns with resolvers that answer", "the resolver %s does not answer: %v; machines wait seconds for other names", u.Addr, u.Err)
+			continue
+		}
+		answering = append(answering, u.Addr)
+	}
+	if len(answering) > 0 {
+		r.fine("upstream dns", "%s answers", strings.Join(answering, ", "))
 	}
 }
 

@@ -38,6 +38,7 @@ type Facts struct {
 	Certificate         Certificate
 	VLANs               []VLAN
 	RoundTrips          []RoundTrip
+	Upstreams           []Upstream
 }
 
 // Port is one that the daemon serves on.
@@ -123,6 +124,12 @@ type RoundTrip struct {
 	At   string // address
 	Err  error
 	Took time.Duration
+}
+
+// Upstream is a resolver that the racks forward queries for other names to.
+type Upstream struct {
+	Addr string
+	Err  error
 }
 
 // Severity says how bad a finding is.

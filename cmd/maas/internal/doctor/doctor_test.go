@@ -65,7 +65,7 @@ func TestFindings(t *testing.T) {
 		{"loader missing", func(f *Facts) { f.Loaders[0].Err = errors.New("shimx64.efi: install shim-signed") }, Warning, "install shim-signed", "--loaders"},
 		{"loader not signed", func(f *Facts) { f.Loaders[0].Signed = false }, Warning, "Secure Boot refuse", "shim-signed"},
 		{"no region", func(f *Facts) { f.Region.Err = errors.New("connection refused") }, Bad, "maas.example:5250: connection refused", "firewall"},
-		{"certificate ended", func(f *Facts) { f.Certificate.Expires = f.Certificate.Now }, Bad, "ended on 2026-03-01", "maas rack --enrol"},
+		{"certificate ended", func(f *Facts) { f.Certificate.Expires = f.Certificate.Now }, Bad, "ended on 2026-03-01", "maas rack run --enrol"},
 		{"certificate ends", func(f *Facts) { f.Certificate.Expires = f.Certificate.Now.Add(time.Hour) }, Warning, "ends on 2026-03-01", "renews"},
 		{"certificate damaged", func(f *Facts) { f.Certificate.Err = errors.New("no PEM") }, Bad, "no PEM", "token create"},
 		{"clock far", func(f *Facts) { f.Clock.Ahead = -time.Hour }, Bad, "1h0m0s behind", "chrony"},

@@ -55,6 +55,19 @@ func lookAtPorts(cfg Config, f Facts, remote bool) []Port {
 	return ports
 }
 
+// servedAt reports whether a program listens at a port of an address, by the kernel's tables.
+func servedAt(network string, port int, addr netip.Addr) bool {
+	for _, file := range []string{network, network + "6"} {
+		data, _ := os.ReadFile("/proc/net/" + file) // a host may have no IPv6
+		for _, s := range listeners(string(data), port) {
+			if s.addr.IsUnspecified() || s.addr.Unmap() == addr {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // socket is one that listens.
 type socket struct {
 	addr  netip.Addr

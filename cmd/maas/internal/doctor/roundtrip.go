@@ -8,13 +8,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 	"github.com/gomaas/maas/cmd/maas/rack/explain"
 	"github.com/gomaas/maas/pxe/tftp"
+	"github.com/miekg/dns"
 )
 
 // roundTrips ask the rack's servers at each address in the way of machines.
@@ -26,13 +29,20 @@ func roundTrips(ctx context.Context, cfg Config, f Facts) (out []RoundTrip) {
 			break
 		}
 	}
+	// An address that the rack does not serve, such as that of a management network, has no sockets.
+	// checkPorts finds a server that runs nowhere.
 	for _, l := range f.Links {
 		for _, p := range l.Addrs {
 			host := p.Addr().String()
-			out = append(out,
-				ask(ctx, "TFTP", host, func(ctx context.Context) error { return askTFTP(ctx, host, name) }),
-				ask(ctx, "HTTP boot", host, func(ctx context.Context) error { return askHTTP(ctx, host, cfg.HTTPPort, name) }),
-				ask(ctx, "DNS", host, func(ctx context.Context) error { return askDNS(ctx, host, cfg.DNSPort) }))
+			if servedAt("udp", 69, p.Addr()) {
+				out = append(out, ask(ctx, "TFTP", host, func(ctx context.Context) error { return askTFTP(ctx, host, name) }))
+			}
+			if servedAt("tcp", cfg.HTTPPort, p.Addr()) {
+				out = append(out, ask(ctx, "HTTP boot", host, func(ctx context.Context) error { return askHTTP(ctx, host, cfg.HTTPPort, name) }))
+			}
+			if servedAt("udp", cfg.DNSPort, p.Addr()) {
+				out = append(out, ask(ctx, "DNS", host, func(ctx context.Context) error { return askDNS(ctx, net.JoinHostPort(host, strconv.Itoa(cfg.DNSPort))) }))
+			}
 		}
 	}
 	return append(out, askDHCP(ctx, cfg.Client)...)
@@ -104,14 +114,30 @@ func askHTTP(ctx context.Context, host string, port int, name string) error {
 	return nil
 }
 
-// askDNS looks a name up. That there is no such name is an answer, too.
-func askDNS(ctx context.Context, host string, port int) error {
-	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(host, strconv.Itoa(port)))
-	}}
-	_, err := r.LookupHost(ctx, "maas-doctor.maas.")
-	if e := (*net.DNSError)(nil); errors.As(err, &e) && e.IsNotFound {
+// askDNS asks a server for the root without recursion. Any answer shows that it serves, also REFUSED:
+// what the server knows is not the question, and no upstream takes part.
+func askDNS(ctx context.Context, server string) error {
+	q := new(dns.Msg).SetQuestion(".", dns.TypeNS)
+	q.RecursionDesired = false
+	_, _, err := new(dns.Client).ExchangeContext(ctx, q, server)
+	return err
+}
+
+// askUpstreams asks the site's resolvers for other names. Nothing else notices a dead one before a
+// machine waits for it.
+func askUpstreams(ctx context.Context, c client.Client) (out []Upstream) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	var settings struct {
+		Upstream string `json:"upstream_dns"`
+	}
+	if c.Get(ctx, client.API+"maas/?op=get_config", &settings) != nil {
 		return nil
 	}
-	return err
+	for _, server := range strings.FieldsFunc(settings.Upstream, func(r rune) bool { return r == ' ' || r == ',' }) {
+		if addr, err := netip.ParseAddr(server); err == nil {
+			out = append(out, Upstream{Addr: server, Err: askDNS(ctx, netip.AddrPortFrom(addr, 53).String())})
+		}
+	}
+	return out
 }

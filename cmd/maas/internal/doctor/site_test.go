@@ -225,31 +225,80 @@ func TestAskHTTP(t *testing.T) {
 	}
 }
 
-func TestAskDNS(t *testing.T) {
-	for rcode, fails := range map[int]bool{dns.RcodeSuccess: false, dns.RcodeNameError: false, dns.RcodeServerFailure: true} {
-		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-			a := new(dns.Msg).SetRcode(q, rcode)
-			if rcode == dns.RcodeSuccess && q.Question[0].Qtype == dns.TypeA {
-				rr, err := dns.NewRR(q.Question[0].Name + " 60 IN A 192.0.2.1")
-				if err != nil {
-					t.Error(err)
-				}
-				a.Answer = append(a.Answer, rr)
-			}
-			_ = w.WriteMsg(a)
-		})}
-		done := make(chan error, 1)
-		go func() { done <- server.ActivateAndServe() }()
-		err = askDNS(t.Context(), "127.0.0.1", conn.LocalAddr().(*net.UDPAddr).Port)
-		if (err != nil) != fails {
-			t.Errorf("%s: %v", dns.RcodeToString[rcode], err)
-		}
+// resolver answers all queries with a response code, or not at all.
+func resolver(t *testing.T, rcode int) (addr string) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &dns.Server{PacketConn: conn, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		_ = w.WriteMsg(new(dns.Msg).SetRcode(q, rcode))
+	})}
+	done := make(chan error, 1)
+	go func() { done <- server.ActivateAndServe() }()
+	t.Cleanup(func() {
 		_ = server.Shutdown()
 		<-done
+	})
+	return conn.LocalAddr().String()
+}
+
+// Whatever a server answers shows that it serves.
+func TestAskDNS(t *testing.T) {
+	for _, rcode := range []int{dns.RcodeSuccess, dns.RcodeNameError, dns.RcodeRefused, dns.RcodeServerFailure} {
+		if err := askDNS(t.Context(), resolver(t, rcode)); err != nil {
+			t.Errorf("%s: %v", dns.RcodeToString[rcode], err)
+		}
+	}
+	gone, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	if err := askDNS(t.Context(), gone.LocalAddr().String()); err == nil {
+		t.Error("a resolver that is gone answers")
+	}
+}
+
+func TestUpstreams(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		upstreams []Upstream
+		text      string // of the finding; "" = none
+		severity  Severity
+	}{
+		{"none", nil, "", ""},
+		{"all answer", []Upstream{{Addr: "192.0.2.53"}, {Addr: "192.0.2.54"}}, "192.0.2.53, 192.0.2.54 answers", Fine},
+		{"one is dead", []Upstream{{Addr: "192.0.2.99", Err: context.DeadlineExceeded}}, "192.0.2.99 does not answer", Warning},
+	} {
+		f := healthy()
+		f.Upstreams = c.upstreams
+		var found []Finding
+		for _, x := range Check(f) {
+			if x.Check == "upstream dns" {
+				found = append(found, x)
+			}
+		}
+		if c.text == "" && len(found) > 0 || c.text != "" && (len(found) != 1 || found[0].Severity != c.severity || !strings.Contains(found[0].Text, c.text)) {
+			t.Errorf("%s: %+v", c.name, found)
+		}
+	}
+	if got := askUpstreams(t.Context(), site(t, time.Now(), map[string]string{client.API + "maas/": `{"upstream_dns": "not-an-address"}`})); got != nil {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Only addresses with a listening socket are served.
+func TestServedAt(t *testing.T) {
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	port := conn.LocalAddr().(*net.UDPAddr).Port
+	if !servedAt("udp", port, netip.MustParseAddr("127.0.0.1")) || servedAt("udp", port, netip.MustParseAddr("127.0.0.2")) {
+		t.Errorf("port %d: wrong addresses", port)
 	}
 }
 

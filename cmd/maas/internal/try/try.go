@@ -25,8 +25,11 @@ type Config struct {
 	Out io.Writer
 }
 
-// bootTime bounds the boots of all machines together.
-const bootTime = 2 * time.Minute
+// bootTime returns the bound of the boots of all machines together. Machines share the processors of
+// this host, so that more of them take longer.
+func bootTime(machines int) time.Duration {
+	return 2*time.Minute + time.Duration(machines)*time.Second
+}
 
 // Run shows it and returns nil only if every machine runs what it should. It leaves nothing behind.
 func Run(ctx context.Context, cfg Config) (err error) {
@@ -52,10 +55,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	bootCtx, cancel := context.WithTimeout(ctx, bootTime)
+	bootCtx, cancel := context.WithTimeout(ctx, bootTime(cfg.Machines))
 	defer cancel()
 	results := l.bootAll(bootCtx, machines, show)
 	show.end()
+	if errors.Is(bootCtx.Err(), context.DeadlineExceeded) {
+		fmt.Fprintf(cfg.Out, "The %v for all boots ran out; fewer machines, or a host with more processors, need less.\n", bootTime(cfg.Machines))
+	}
 	failed := summarize(cfg.Out, results)
 	if cfg.Keep {
 		l.explain(cfg.Out, machines)
