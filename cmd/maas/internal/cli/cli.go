@@ -33,6 +33,7 @@ type commands struct {
 	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"Manage boot profiles of machines, tags, subnets and the site."`
 	Discovery discoveryCmd `cmd:"" help:"Show, scan for and add devices on the racks' networks."`
 	Proxy     proxyCmd     `cmd:"" help:"Show, change and purge the HTTP proxy for machines."`
+	Status    statusCmd    `cmd:"" help:"Show the site on one screen: racks, subnets, machines and recent warnings."`
 	Events    eventsCmd    `cmd:"" help:"Show recent events, or follow new ones."`
 	Doctor    doctorCmd    `cmd:"" help:"Check whether this host can serve machines, and print the cure of each problem."`
 	Explain   explainCmd   `cmd:"" help:"Show what machines would get, and why."`

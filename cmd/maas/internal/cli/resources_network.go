@@ -32,15 +32,18 @@ func subnetResource() *resource {
 		fields: append([]string{"cidr", "vlan", "fabric", "vid", "gateway_ip", "dns_servers", "managed", "allow_dns", "allow_proxy", "active_discovery", "disabled_boot_architectures", "rdns_mode"}, described...),
 		columns: []column{
 			col("SUBNET", "cidr"), col("GATEWAY", "gateway_ip"), col("FABRIC", "vlan.fabric"), col("VLAN", "vlan.vid"), col("SPACE", "space"),
-			{"DHCP", func(o object) string {
-				if relay := relayedTo(object{"relay_vlan": at(o, "vlan.relay_vlan")}); relay != "" {
-					return "by " + relay
-				}
-				return map[string]string{"yes": "on", "no": "off"}[summary(at(o, "vlan.dhcp_on"))]
-			}},
+			{"DHCP", servedBy},
 			{"DYNAMIC RANGES", dynamicRanges},
 		},
 	}
+}
+
+// servedBy returns whether DHCP is on in a subnet, or the VLAN that serves it through a relay.
+func servedBy(o object) string {
+	if relay := relayedTo(object{"relay_vlan": at(o, "vlan.relay_vlan")}); relay != "" {
+		return "by " + relay
+	}
+	return map[string]string{"yes": "on", "no": "off"}[summary(at(o, "vlan.dhcp_on"))]
 }
 
 // relayedTo names the VLAN that serves the clients of another one, as FABRIC/TAG.
