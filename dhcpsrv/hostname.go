@@ -100,7 +100,8 @@ func writeFQDN6(w *wire6.Writer, d *decision6, r *request6, sub *subnet6) {
 }
 
 // appendHostname appends the characters of a client's name that a DNS name may hold; none may be
-// left, and no label is longer than one of a DNS name. A client's name ends up in DNS and in logs, so nothing else passes.
+// left, and no label is longer than one of a DNS name. A client's name ends up in DNS and in logs,
+// so nothing else passes.
 func appendHostname(dst, b []byte) []byte {
 	start, label := len(dst), 0
 	for _, c := range clip(b, 253) {
@@ -153,9 +154,10 @@ func dnsLabels(v []byte) (name []byte) {
 }
 
 // ClientName returns the name under which a client of a lease is found in the DNS: the first label
-// of the host name that it gave, in lower case and cut to the 63 letters of a label, in a domain. It is "" if that is no label of a host
-// (RFC 1123 section 2.1), such as "(none)". With an empty domain it is the label alone. Rack and
-// region name leases by this one rule, so that they publish the same name.
+// of the host name that it gave, in lower case and cut to the 63 letters of a label, in a domain.
+// It is "" if that is no label of a host (RFC 1123 section 2.1), such as "(none)". With an empty
+// domain it is the label alone. Rack and region name leases by this one rule, so that they publish
+// the same name.
 func ClientName(hostname, domain string) string {
 	label, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(hostname)), ".") // a client does not choose its domain
 	if len(label) > maxLabel {

@@ -52,9 +52,9 @@ func (r *request) parse(p Packet) Reason {
 }
 
 // heldAddr returns ciaddr if the client has that address, else 0. RFC 2131 table 5 demands a ciaddr
-// of zero before BOUND, but clients leave their former address there: NetworkManager's until version
-// 1.58 when it starts over, BOOTP clients always. Nobody answers ARP for such an address, so it must
-// neither receive the reply nor select the subnet.
+// of zero before BOUND, but clients leave their former address there: NetworkManager's until
+// version 1.58 when it starts over, BOOTP clients always. No host answers ARP for such an address,
+// so it must neither receive the reply nor select the subnet.
 func (r *request) heldAddr() addr4 {
 	switch r.kind {
 	case wire.Inform, wire.Release:

@@ -33,6 +33,7 @@ type discoverer struct {
 	scans   []*scan // newest last, at most keptScans
 }
 
+// newDiscoverer returns a discoverer without a policy, which listens to nothing.
 func newDiscoverer(cfg Config, sink func(discovery.Event), log *slog.Logger) *discoverer {
 	d := &discoverer{
 		watch: cfg.Watch, all: cfg.WatchAll, virtual: cfg.OpenLink != nil, open: cfg.OpenLink, links: cfg.Links, sink: sink, log: log,
@@ -62,6 +63,7 @@ func (d *discoverer) adopt(_ context.Context, p discoveryrpc.Policy) error {
 	return nil
 }
 
+// current returns the policy and a channel that is closed when it changes.
 func (d *discoverer) current() (discoveryrpc.Policy, <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,6 +129,7 @@ func sameListening(a, b discoveryrpc.Policy) bool {
 	return a.Rack == b.Rack && a.Passive == b.Passive && slices.Equal(a.Resolvers, b.Resolvers) && slices.Equal(a.BeaconKey, b.BeaconKey)
 }
 
+// config returns the configuration of package discovery for a policy.
 func (d *discoverer) config(policy discoveryrpc.Policy) discovery.Config {
 	cfg := discovery.Config{
 		Interfaces: d.watch, Sink: d.sink, Table: d.table, Rack: policy.Rack, Key: policy.BeaconKey, Counters: &d.counters, Log: d.log,

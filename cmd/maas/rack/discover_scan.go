@@ -24,12 +24,14 @@ type scan struct {
 	status discoveryrpc.ScanStatus
 }
 
+// get returns a copy of the status.
 func (s *scan) get() discoveryrpc.ScanStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status
 }
 
+// change changes the status.
 func (s *scan) change(f func(*discoveryrpc.ScanStatus)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,6 +156,7 @@ func (d *discoverer) sweep(ctx context.Context, s *scan, legs []leg, slow bool) 
 	})
 }
 
+// sweepLeg scans the subnets of one interface.
 func (d *discoverer) sweepLeg(ctx context.Context, s *scan, l leg, slow bool, before discovery.SweepProgress) (discovery.SweepProgress, error) {
 	conn, err := d.open(l.link, discovery.Scan)
 	if err != nil {
@@ -179,6 +182,7 @@ func (d *discoverer) sweepLeg(ctx context.Context, s *scan, l leg, slow bool, be
 	})
 }
 
+// find returns a scan that is kept.
 func (d *discoverer) find(id string) (*scan, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -57,6 +57,7 @@ func (r *Rack) places(q explain.Query) (out []dhcpsrv.Subnet) {
 	return out
 }
 
+// explainDHCP explains the answer on each network.
 func (r *Rack) explainDHCP(ctx context.Context, q explain.Query, mac net.HardwareAddr, place dhcpsrv.Subnet) explain.DHCP {
 	packet := explain.Packet(q, mac, place)
 	var x dhcpsrv.Explanation

@@ -42,6 +42,7 @@ func newFacts(outbox *rpc.Outbox, log *slog.Logger) *facts {
 	return &facts{outbox: outbox, log: log, queue: make(chan fact, factQueue)}
 }
 
+// lease queues a lease. If the queue is full, all leases are reported later.
 func (f *facts) lease(e dhcpsrv.Event) {
 	select {
 	case f.queue <- fact{dhcprpc.FactKind, dhcprpc.FactOf(e)}:

@@ -96,6 +96,7 @@ func served(t rpc.TopicStatus) string {
 	return "serves older state: "
 }
 
+// reportOf returns the state of one server.
 func reportOf(t rpc.TopicStatus) inventory.RackTopic {
 	out := inventory.RackTopic{Name: t.Name, Revision: t.Position.Revision, Refused: t.Refused}
 	if t.Served.Epoch == t.Position.Epoch {

@@ -36,6 +36,7 @@ func FindLink(name string) (Link, error) {
 	return link, nil
 }
 
+// prefixes4 returns the IPv4 addresses of an interface.
 func prefixes4(ifi *net.Interface) (out []netip.Prefix, err error) {
 	addrs, err := ifi.Addrs()
 	for _, a := range addrs {
@@ -47,6 +48,7 @@ func prefixes4(ifi *net.Interface) (out []netip.Prefix, err error) {
 	return out, err
 }
 
+// interfaceNames lists the interfaces of the host, for errors.
 func interfaceNames() string {
 	all, err := net.Interfaces()
 	if err != nil || len(all) == 0 {

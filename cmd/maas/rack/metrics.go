@@ -17,6 +17,7 @@ type transfers struct {
 	took         *prometheus.HistogramVec
 }
 
+// newTransfers returns the collectors of boot transfers.
 func newTransfers() transfers {
 	return transfers{
 		metrics.Counts("maas_boot_transfers_total", "Requests for boot files by protocol, stage and result.", "proto", "stage", "result"),
@@ -66,12 +67,15 @@ func (r *Rack) Collect(ch chan<- prometheus.Metric) {
 	r.rpcMetrics(m)
 }
 
+// byKey yields the entries of a map in the order of their keys, so that a page is the same each
+// time.
 func byKey(f metrics.Family, label string, counts map[string]uint64) {
 	for _, key := range slices.Sorted(maps.Keys(counts)) {
 		f.Add(float64(counts[key]), label, key)
 	}
 }
 
+// dhcpMetrics emits the counters of the DHCP server.
 func (r *Rack) dhcpMetrics(w metrics.Sink) {
 	s, ads := r.dhcp.Stats(), r.radv.Stats()
 	byKey(w.Counter("maas_dhcp_received_total", "DHCP messages received by type; those of DHCPv6 end with 6."), "message", s.Received)
@@ -105,6 +109,7 @@ func (r *Rack) dhcpMetrics(w metrics.Sink) {
 	}
 }
 
+// bootMetrics emits the counters of the boot servers.
 func (r *Rack) bootMetrics(w metrics.Sink) {
 	for _, c := range []prometheus.Collector{r.transfers.count, r.transfers.bytes, r.transfers.took} {
 		c.Collect(w)
@@ -112,6 +117,7 @@ func (r *Rack) bootMetrics(w metrics.Sink) {
 	w.Counter("maas_boot_tftp_retransmits_total", "TFTP packets sent again.").Add(float64(r.retransmits.Load()))
 }
 
+// proxyMetrics emits the counters of the proxy and its cache.
 func (r *Rack) proxyMetrics(w metrics.Sink) {
 	s := r.proxy.Stats()
 	w.Counter("maas_proxy_requests_total", "Requests to the proxy.").Add(float64(s.Requests))
@@ -137,6 +143,7 @@ func (r *Rack) proxyMetrics(w metrics.Sink) {
 	w.Gauge("maas_proxy_cache_limit_bytes", "Size that the cache may have.").Add(float64(c.Limit))
 }
 
+// rpcMetrics emits the state of the sessions with regions.
 func (r *Rack) rpcMetrics(w metrics.Sink) {
 	waiting, dropped := r.outbox.Pending()
 	w.Gauge("maas_rpc_sessions", "Sessions with regions.").Add(float64(r.sessions.Load()))

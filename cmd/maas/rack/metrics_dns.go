@@ -5,6 +5,7 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 )
 
+// dnsMetrics emits the counters of the DNS server.
 func dnsMetrics(w metrics.Sink, s dnssrv.Stats) {
 	byKey(w.Counter("maas_dns_answers_total", "DNS answers by response code."), "rcode", s.Answers)
 	w.Counter("maas_dns_dropped_total", "DNS questions dropped because too many waited for upstreams.").Add(float64(s.Dropped))
@@ -19,6 +20,7 @@ func dnsMetrics(w metrics.Sink, s dnssrv.Stats) {
 	upstreamMetrics(w, s.Upstreams)
 }
 
+// upstreamMetrics emits the counters of each upstream resolver.
 func upstreamMetrics(w metrics.Sink, upstreams []dnssrv.UpstreamStats) {
 	for _, m := range []struct {
 		family func(name, help string) metrics.Family

@@ -29,6 +29,7 @@ type names struct {
 	byName map[string]map[netip.Addr]struct{} // the inverse of byAddr
 }
 
+// newNames returns names without leases.
 func newNames(dns *dnssrv.Server, nameOf func(net.HardwareAddr) string) *names {
 	return &names{
 		dns: dns, nameOf: nameOf, domain: map[string]string{},
@@ -160,6 +161,7 @@ func (n *names) forward(name string) []dnssrv.RRset {
 	return []dnssrv.RRset{a, aaaa}
 }
 
+// reverse returns the PTR record set of an address; an empty name removes it.
 func reverse(addr netip.Addr, name string) dnssrv.RRset {
 	set := dnssrv.RRset{Name: dnssrv.PTRName(addr), Type: "PTR", TTL: nameTTL, Learned: true}
 	if name != "" {

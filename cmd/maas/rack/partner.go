@@ -68,6 +68,7 @@ func (r *Rack) merged(ctx context.Context) iter.Seq[dhcpsrv.Lease] {
 	return r.dhcp.Leases()
 }
 
+// recovering reports whether a partner's leases are still awaited.
 func (r *Rack) recovering() bool {
 	for _, p := range r.dhcp.Partners() {
 		if p.State == dhcpsrv.Recovering {

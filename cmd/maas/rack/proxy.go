@@ -122,6 +122,7 @@ func (s *proxyServer) where() (port int, moved <-chan struct{}) {
 	return s.port, s.moved
 }
 
+// setPort records the port in use and wakes everything that follows it.
 func (s *proxyServer) setPort(port int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,6 +177,7 @@ const (
 	maxHeader = 64 << 10
 )
 
+// serve serves the proxy on listeners until ctx ends.
 func (s *proxyServer) serve(ctx context.Context, listeners []net.Listener) {
 	s.opened.Store(len(listeners) > 0)
 	for _, ln := range listeners {
@@ -189,6 +191,7 @@ func (s *proxyServer) serve(ctx context.Context, listeners []net.Listener) {
 	}
 }
 
+// server returns an HTTP server with the bounds of the proxy.
 func (s *proxyServer) server(ctx context.Context) *http.Server {
 	return &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,

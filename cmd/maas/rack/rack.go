@@ -213,6 +213,8 @@ func (r *Rack) open() (err error) {
 	return err
 }
 
+// compose makes the servers. The order is that of their dependencies: names need DNS, DHCP needs
+// the boot selector, and topics need all servers.
 func (r *Rack) compose() (err error) {
 	serials, err := dnssrv.OpenSerials(filepath.Join(r.cfg.Dir, "serials"))
 	if err != nil {
@@ -323,6 +325,7 @@ type task struct {
 	after string // topic whose first state the task waits for; if empty, it starts at once
 }
 
+// tasks returns what runs during Serve.
 func (r *Rack) tasks(s Sockets) []task {
 	tasks := []task{{name: "rpc", run: r.protocol.Serve}, {name: "dns notify", run: r.dns.SendNotifies}}
 	if s.DHCP != nil {
@@ -393,6 +396,7 @@ func (r *Rack) Close() error {
 	return errors.Join(errs...)
 }
 
+// macOf returns the link address that holds an address, by the lease.
 func (r *Rack) macOf(addr netip.Addr) (net.HardwareAddr, bool) {
 	lease, ok := r.dhcp.Lookup(addr.Unmap())
 	return lease.MAC, ok && len(lease.MAC) > 0

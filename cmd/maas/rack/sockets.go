@@ -160,6 +160,7 @@ func (s *Sockets) listen6(links []Link, names []string) (err error) {
 	return err
 }
 
+// listenOn opens the sockets that each address has of its own.
 func (s *Sockets) listenOn(ctx context.Context, addr netip.Addr, ports Ports) error {
 	packet := func(list *[]net.PacketConn, what string, port int) error {
 		if port == 0 {

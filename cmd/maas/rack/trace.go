@@ -112,6 +112,7 @@ func (b *bootTraces) run(ctx context.Context) error {
 	}
 }
 
+// follow adds an event to the boot of its machine.
 func (b *bootTraces) follow(e pxe.Event) {
 	key := string(e.MAC)
 	last, known := b.boots[key]
@@ -139,6 +140,7 @@ func (b *bootTraces) settle(now time.Time) {
 	}
 }
 
+// end emits and forgets the boots that are over.
 func (b *bootTraces) end(over func(tracedBoot) bool) {
 	for key, a := range b.boots {
 		if over(a) {

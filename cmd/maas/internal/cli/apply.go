@@ -18,6 +18,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/sitedoc"
 )
 
+// applyCmd is `maas apply`, which sends a document to the API; the region compares and applies it
+// in one transaction.
 type applyCmd struct {
 	remote
 	destructive
@@ -61,6 +63,7 @@ func (c applyCmd) Run(ctx context.Context, io stdio) error {
 	return err
 }
 
+// send sends the document and returns the changes, made or planned.
 func (c applyCmd) send(ctx context.Context, cl client.Client, doc []byte, dry bool) (did maasapi.Applied, err error) {
 	kind := "application/yaml"
 	if filepath.Ext(c.File) == ".json" {
@@ -74,6 +77,7 @@ func (c applyCmd) send(ctx context.Context, cl client.Client, doc []byte, dry bo
 	return did, err
 }
 
+// readFile reads a file, or standard input for "-".
 func readFile(name string) ([]byte, error) {
 	if name == "-" {
 		return io.ReadAll(os.Stdin)
@@ -97,6 +101,7 @@ func outcome(did maasapi.Applied) string {
 	return fmt.Sprintf(form, count["create"], count["update"], count["delete"])
 }
 
+// counted returns a number with its noun, in the plural by an s.
 func counted(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -165,6 +170,7 @@ func compact(raw json.RawMessage) string {
 	return strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(out.String())
 }
 
+// exportCmd is `maas export`.
 type exportCmd struct {
 	remote
 	File string `short:"f" help:"File to write (default: standard output)." placeholder:"FILE"`

@@ -56,6 +56,7 @@ func (r *resource) assignBare(form url.Values, arg string) error {
 	return nil
 }
 
+// hasField reports whether the form has a field, by name or by the beginning of its name.
 func (r *resource) hasField(name string) bool {
 	for _, f := range r.fields {
 		if prefix, many := strings.CutSuffix(f, "*"); f == name || many && strings.HasPrefix(name, prefix) {

@@ -92,6 +92,7 @@ func (c stored) served(ctx context.Context) bool {
 	return true
 }
 
+// backupCmd is `maas backup`, which reads the database itself so that it works without a daemon.
 type backupCmd struct {
 	stored
 	File   string `arg:"" help:"File to write. An existing file is replaced when the backup is complete." type:"path"`

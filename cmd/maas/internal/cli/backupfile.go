@@ -89,6 +89,7 @@ func openBackup(ctx context.Context, path string) (*backupFile, error) {
 	return b, nil
 }
 
+// openArchive opens the entries of an archive. The dump is read as a stream, since it can be large.
 func openArchive(f *os.File) (*backupFile, error) {
 	st, err := f.Stat()
 	if err != nil {
@@ -138,6 +139,7 @@ func openCopy(ctx context.Context, f *os.File) (b *backupFile, err error) {
 	return &backupFile{Site: dump, Close: func() error { return errors.Join(dump.Close(), f.Close(), os.RemoveAll(dir)) }}, nil
 }
 
+// dumpCopy dumps a database file that nothing else has open.
 func dumpCopy(ctx context.Context, f *os.File, path string) (_ *os.File, err error) {
 	own, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -83,6 +83,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// newParser builds the parser of all commands. Options of kong may be added, as tests do.
 func newParser(more ...kong.Option) (*kong.Kong, error) {
 	options := append(resourceCommands(), kong.Name("maas"),
 		kong.Description("Provision bare metal: DHCP, network boot, DNS, power and the rest of the network's side."),
@@ -134,6 +135,7 @@ func deepest(k *kong.Context) (n *kong.Node) {
 // oneLine returns the error's text on one line, since scripts read messages by lines.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
+// versionCmd is `maas version`.
 type versionCmd struct{}
 
 // Run runs the command.
@@ -142,10 +144,12 @@ func (versionCmd) Run(io stdio) error {
 	return err
 }
 
+// configCmd is the group `maas config`.
 type configCmd struct {
 	Check configCheckCmd `cmd:"" help:"Report the first mistake in a configuration file, with its line."`
 }
 
+// configCheckCmd is `maas config check`.
 type configCheckCmd struct {
 	File string `arg:"" help:"Configuration file." type:"path"`
 }
@@ -159,6 +163,7 @@ func (c configCheckCmd) Run(io stdio) error {
 	return err
 }
 
+// tryCmd is `maas try`.
 type tryCmd struct {
 	Machines int  `default:"3" help:"Number of machines to boot."`
 	Keep     bool `help:"Keep everything running afterwards, for exploration."`

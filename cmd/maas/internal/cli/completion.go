@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// completionCmd is `maas completion`.
 type completionCmd struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
 }
@@ -52,6 +53,7 @@ func (c completionCmd) Run(io stdio) error {
 	return err
 }
 
+// completeCmd is the hidden command that completion scripts call for every word.
 type completeCmd struct {
 	Words []string `arg:"" optional:""`
 }
@@ -123,6 +125,7 @@ func (c *remote) take(flag, value string) {
 	}
 }
 
+// child returns the subcommand with a name, or nil.
 func child(n *kong.Node, name string) *kong.Node {
 	for _, c := range n.Children {
 		if c.Name == name && c.Type == kong.CommandNode {
@@ -132,6 +135,7 @@ func child(n *kong.Node, name string) *kong.Node {
 	return nil
 }
 
+// flagNamed returns the flag with a name, of the command or one above it, or nil.
 func flagNamed(n *kong.Node, name string) *kong.Flag {
 	for ; n != nil; n = n.Parent {
 		for _, f := range n.Flags {
@@ -143,6 +147,7 @@ func flagNamed(n *kong.Node, name string) *kong.Flag {
 	return nil
 }
 
+// flagsOf returns all flags of a command, those of the commands above included.
 func flagsOf(n *kong.Node) (out []string) {
 	for ; n != nil; n = n.Parent {
 		for _, f := range n.Flags {

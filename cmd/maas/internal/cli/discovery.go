@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// discoveryCmd is the group `maas discovery`.
 type discoveryCmd struct {
 	List     discoveryListCmd     `cmd:"" help:"List discovered devices."`
 	Show     discoveryShowCmd     `cmd:"" help:"Show everything known about a discovered device."`
@@ -26,6 +27,7 @@ type discoveryCmd struct {
 
 const discoveryPath = client.API + "discovery/"
 
+// discoveryListCmd is `maas discovery list`.
 type discoveryListCmd struct {
 	remote
 	Unknown string `enum:"any,mac,ip,both" default:"any" help:"Only devices whose MAC, IP address or both are unknown to the site: mac, ip or both." placeholder:"WHAT"`
@@ -46,6 +48,7 @@ func (c discoveryListCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// tag returns a VLAN tag as text; nil is empty.
 func tag(vid *int) string {
 	if vid == nil {
 		return ""
@@ -91,6 +94,7 @@ func (c remote) chosen(ctx context.Context, addr, mac string) (maasapi.Discovery
 	return maasapi.Discovery{}, fmt.Errorf("several devices were seen at %s; choose one with --mac: %s", addr, strings.Join(macs, ", "))
 }
 
+// discoveryShowCmd is `maas discovery show`.
 type discoveryShowCmd struct {
 	remote
 	Addr string `arg:"" help:"IP address of the discovered device."`
@@ -128,6 +132,7 @@ func (c discoveryShowCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// discoveryPromoteCmd is `maas discovery promote`.
 type discoveryPromoteCmd struct {
 	remote
 	Addr      string `arg:"" help:"IP address of the discovered device."`
@@ -160,6 +165,7 @@ func (c discoveryPromoteCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// discoveryClearCmd is `maas discovery clear`.
 type discoveryClearCmd struct {
 	remote
 	All        bool   `help:"Delete all discovered devices and neighbours."`
@@ -185,6 +191,7 @@ func (c discoveryClearCmd) Run(ctx context.Context) error {
 	return c.post(ctx, discoveryPath+"?op=clear", form, nil)
 }
 
+// discoveryServersCmd is `maas discovery dhcp-servers`.
 type discoveryServersCmd struct{ remote }
 
 // Run runs the command.
@@ -200,6 +207,7 @@ func (c discoveryServersCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// discoveryTopologyCmd is `maas discovery topology`.
 type discoveryTopologyCmd struct {
 	remote
 	Apply bool `help:"Move subnets to the fabrics in which they were found."`
@@ -237,6 +245,7 @@ func (c discoveryTopologyCmd) Run(ctx context.Context, io stdio) error {
 	return c.print(io.out, t, "PROPOSED\tTO FABRIC\tWHY", func(row func(...string)) { proposals(t, row) })
 }
 
+// proposals returns the moves of subnets that the topology suggests.
 func proposals(t maasapi.Topology, row func(...string)) {
 	for _, p := range t.Proposals {
 		row(p.Subnet, fmt.Sprint(p.ToFabric), p.Why)

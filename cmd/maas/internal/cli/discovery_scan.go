@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// discoveryScanCmd is `maas discovery scan`.
 type discoveryScanCmd struct {
 	remote
 	CIDR   []string `arg:"" optional:"" help:"Subnets or parts of subnets." placeholder:"CIDR"`
@@ -73,6 +74,7 @@ func (c discoveryScanCmd) follow(ctx context.Context, io stdio, scan maasapi.Sca
 	return c.show(io, scan)
 }
 
+// cancel ends the scan on the racks. It has time of its own, since the command's context has ended.
 func (c discoveryScanCmd) cancel(ctx context.Context, path string) error {
 	ctx, stop := context.WithTimeout(ctx, cancelTime)
 	defer stop()
@@ -112,6 +114,7 @@ type progress struct {
 
 const barWidth = 30
 
+// show draws the progress over the previous one.
 func (p progress) show(s maasapi.Scan) {
 	if !p.terminal {
 		return
@@ -123,6 +126,7 @@ func (p progress) show(s maasapi.Scan) {
 	fmt.Fprintf(p.w, "\r[%s%s] %d of %d asked, %d answered ", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), s.Done, s.Total, s.Found)
 }
 
+// end moves below the bar.
 func (p progress) end() {
 	if p.terminal {
 		fmt.Fprintln(p.w)

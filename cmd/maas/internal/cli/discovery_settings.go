@@ -10,6 +10,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// discoverySettingsCmd is `maas discovery settings`.
 type discoverySettingsCmd struct {
 	remote
 	Listen  string         `enum:",on,off" default:"" help:"Passive discovery on racks: on or off." placeholder:"on|off"`
@@ -56,6 +57,7 @@ func (c discoverySettingsCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// form returns the settings that flags change.
 func (c discoverySettingsCmd) form() url.Values {
 	form := url.Values{}
 	if c.Listen != "" {

@@ -12,6 +12,8 @@ import (
 	"github.com/gomaas/maas/pxe"
 )
 
+// doctorCmd is `maas doctor`, which works without a daemon: what keeps it from starting is part of
+// the question.
 type doctorCmd struct {
 	remote
 	Interface []string `help:"Interface to check (default: all that have an address)." placeholder:"IFACE"`
@@ -58,6 +60,7 @@ func (c doctorCmd) Run(ctx context.Context, io stdio) error {
 	return err
 }
 
+// writeFindings writes a line for each finding, and its cure below it.
 func writeFindings(w io.Writer, findings []doctor.Finding) {
 	for _, f := range findings {
 		mark := findingMarks[f.Severity]

@@ -14,6 +14,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// eventsCmd is `maas events`.
 type eventsCmd struct {
 	remote
 	Machine string        `arg:"" optional:"" help:"Name or system ID (default: all machines)."`
@@ -52,6 +53,7 @@ func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 	return c.follow(ctx, io.out, cl, system)
 }
 
+// past reads the last events that the flags ask for.
 func (c eventsCmd) past(ctx context.Context, cl client.Client, system string) ([]maasapi.Event, error) {
 	query := url.Values{"op": {"query"}, "limit": {fmt.Sprint(c.Limit)}}
 	for name, value := range map[string]string{"id": system, "level": strings.ToUpper(c.Level), "owner": c.User} {
@@ -102,6 +104,7 @@ func (c eventsCmd) follow(ctx context.Context, w io.Writer, cl client.Client, sy
 	})
 }
 
+// writeEvent writes one event of a stream, on one line.
 func (c eventsCmd) writeEvent(w io.Writer, e maasapi.Event) error {
 	if c.Output != "table" {
 		return c.printNext(w, e)

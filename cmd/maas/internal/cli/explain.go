@@ -14,6 +14,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/region"
 )
 
+// explainCmd is the group `maas explain`.
 type explainCmd struct {
 	DHCP explainDHCPCmd `cmd:"" name:"dhcp" help:"Show what the racks would answer to a machine's DHCP request, and why."`
 	IP   explainIPCmd   `cmd:"" name:"ip" help:"Show everything known about an address."`
@@ -22,6 +23,7 @@ type explainCmd struct {
 
 const explainPath = "/api/v1/explain/"
 
+// explainDHCPCmd is `maas explain dhcp`.
 type explainDHCPCmd struct {
 	remote
 	MAC    string `required:"" help:"MAC address of the machine." placeholder:"MAC"`
@@ -76,6 +78,7 @@ func eachRack(w io.Writer, racks []region.RackAnswer, show func(region.RackAnswe
 	return errors.Join(errs...)
 }
 
+// writeDHCP writes the answer on one network, the steps that led to it, and its options.
 func (c explainDHCPCmd) writeDHCP(w io.Writer, rack string, x explain.DHCP) error {
 	place := "on " + x.Link
 	if x.Relay != "" {
@@ -119,6 +122,7 @@ type validAddr interface {
 	String() string
 }
 
+// addrText returns an address as text; the zero Addr is empty.
 func addrText(a validAddr) string {
 	if !a.IsValid() {
 		return ""
@@ -126,6 +130,7 @@ func addrText(a validAddr) string {
 	return a.String()
 }
 
+// explainIPCmd is `maas explain ip`.
 type explainIPCmd struct {
 	remote
 	Addr string `arg:"" help:"The address."`
@@ -177,6 +182,7 @@ func span(since, until time.Time) string {
 	return out
 }
 
+// explainBootCmd is `maas explain boot`.
 type explainBootCmd struct {
 	remote
 	Name string `arg:"" help:"Machine, by name or system ID, or any MAC."`
@@ -199,6 +205,7 @@ func (c explainBootCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// writeBoot writes the boot that a rack would give, with its script.
 func writeBoot(w io.Writer, a region.RackAnswer) {
 	b := a.Boot
 	if b == nil {

@@ -142,6 +142,7 @@ func findMachine(ctx context.Context, cl client.Client, name string) (match, err
 	return target{resource: resourceNamed("machine"), client: cl}.find(ctx, name)
 }
 
+// matched returns an object as a match, with all its names.
 func (t target) matched(raw json.RawMessage) (match, error) {
 	var o object
 	if err := decode(raw, &o); err != nil {

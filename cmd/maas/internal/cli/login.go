@@ -14,6 +14,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// loginCmd is `maas login`, which stores a key of the user and never a password.
 type loginCmd struct {
 	Profile      string `default:"default" help:"Name for the site. Several sites may be logged in to." placeholder:"NAME"`
 	URL          string `arg:"" name:"url" help:"URL of the site's API, such as https://maas.example:5240."`
@@ -86,6 +87,7 @@ func (c loginCmd) key(ctx context.Context, io stdio, cl client.Client) (string, 
 	return cl.Authenticate(ctx, user, password, strings.TrimSpace("maas login "+host))
 }
 
+// logoutCmd is `maas logout`.
 type logoutCmd struct {
 	Profile string `help:"Site to log out of (default: the current site)." placeholder:"NAME"`
 }
@@ -118,6 +120,7 @@ func (c logoutCmd) Run(ctx context.Context, io stdio) error {
 	return err
 }
 
+// loginsCmd is `maas logins`.
 type loginsCmd struct {
 	Output string `short:"o" enum:"table,json,yaml" default:"table" help:"Output format: table, json or yaml."`
 	Use    string `arg:"" optional:"" help:"Name of the site for later commands; local is this host. The default is to list the sites."`

@@ -10,6 +10,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 )
 
+// machineCmd is the group `maas machine`: the verbs of all resources, and the ones for power.
 type machineCmd struct {
 	reading
 	Create machineCreateCmd `cmd:"" help:"Add a machine."`
@@ -22,6 +23,7 @@ type machineCmd struct {
 	PowerTypes powerTypesCmd     `cmd:"" help:"List the power types, or the parameters of one."`
 }
 
+// machineCreateCmd is `maas machine create`; its flags are the fields that most machines need.
 type machineCreateCmd struct {
 	remote
 	MAC           []string `required:"" help:"MAC address. The first one is the boot interface." placeholder:"MAC"`
@@ -48,6 +50,8 @@ func (c machineCreateCmd) Run(ctx context.Context, io stdio) error {
 	return c.showObject(io.out, resourceNamed("machine"), made)
 }
 
+// form returns the fields of the new machine. The password of the BMC comes from a file: arguments
+// are visible to all users of a host.
 func (c machineCreateCmd) form() (url.Values, error) {
 	form, err := resourceNamed("machine").assignments(c.Set)
 	if err != nil {

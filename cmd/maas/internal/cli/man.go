@@ -8,6 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// manCmd is the hidden command that writes the manual page for the package.
 type manCmd struct{}
 
 // Run runs the command.
@@ -29,6 +30,7 @@ func manual(app *kong.Application) string {
 	return b.String()
 }
 
+// manCommands writes the commands below a node, depth first.
 func manCommands(w io.Writer, n *kong.Node, path string) {
 	for _, child := range n.Children {
 		if child.Hidden || child.Type != kong.CommandNode {
@@ -49,6 +51,7 @@ func manCommands(w io.Writer, n *kong.Node, path string) {
 	}
 }
 
+// manFlags writes the flags of a command.
 func manFlags(w io.Writer, n *kong.Node) {
 	fmt.Fprintln(w, ".RS")
 	for _, arg := range n.Positional {

@@ -14,6 +14,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// machinePowerCmd is `maas machine power`.
 type machinePowerCmd struct {
 	remote
 	Action     string `arg:"" enum:"on,off,cycle,soft-off,reset,query,status,light,dark" help:"on, off, cycle, soft-off, reset or query (or status); light and dark switch the identify LED."`
@@ -39,6 +40,7 @@ func (c machinePowerCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// machineSensorsCmd is `maas machine sensors`.
 type machineSensorsCmd struct {
 	remote
 	Name string `arg:"" help:"Name or system ID."`
@@ -79,6 +81,7 @@ func (c remote) power(ctx context.Context, name string, action power.Action, tra
 	return answer, nil
 }
 
+// powerTypesCmd is `maas machine power-types`.
 type powerTypesCmd struct {
 	remote
 	Type string `arg:"" optional:"" help:"Power type, such as ipmi, whose parameters are listed."`
@@ -107,6 +110,7 @@ func (c powerTypesCmd) Run(ctx context.Context, io stdio) error {
 	return fmt.Errorf("there is no power type %q; there are %s", c.Type, strings.Join(names, ", "))
 }
 
+// printFields prints the parameters of a power type.
 func (c powerTypesCmd) printFields(io stdio, t maasapi.PowerType) error {
 	return c.print(io.out, t, "PARAMETER\tREQUIRED\tSECRET\tDEFAULT\tCHOICES\tMEANING", func(row func(...string)) {
 		yes := map[bool]string{true: "yes"}

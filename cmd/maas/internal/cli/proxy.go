@@ -13,6 +13,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/setting"
 )
 
+// proxyCmd is the group `maas proxy`.
 type proxyCmd struct {
 	Top   proxyTopCmd   `cmd:"" help:"Show the activity of the racks' proxies: hit rate, busiest objects and clients."`
 	Purge proxyPurgeCmd `cmd:"" help:"Remove a URL, or all URLs with a prefix, from the caches."`
@@ -22,6 +23,7 @@ type proxyCmd struct {
 
 const proxyPath = "/api/v1/proxy"
 
+// proxyPurgeCmd is `maas proxy purge`.
 type proxyPurgeCmd struct {
 	remote
 	URL    string `arg:"" help:"URL to remove, such as http://archive.example/ubuntu/dists/."`
@@ -57,6 +59,7 @@ func rackErrors(racks []maasapi.RackProxy) error {
 	return errors.Join(errs...)
 }
 
+// proxyShowCmd is `maas proxy show`.
 type proxyShowCmd struct{ remote }
 
 // Run runs the command.
@@ -88,6 +91,7 @@ func withoutPassword(text string) string {
 	return u.Redacted()
 }
 
+// proxySetCmd is `maas proxy set`.
 type proxySetCmd struct {
 	remote
 	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy, no_proxy, proxy_routes or proxy_uplink."`
@@ -99,6 +103,7 @@ func (c proxySetCmd) Run(ctx context.Context) error {
 	return c.post(ctx, configPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {c.Value}}, nil)
 }
 
+// proxyTopCmd is `maas proxy top`.
 type proxyTopCmd struct {
 	remote
 	Once  bool          `help:"Print once and exit. Rates are then averages since the start of the proxies."`

@@ -69,6 +69,7 @@ func writeTop(w io.Writer, rate map[string]rates, now []maasapi.RackProxy, lines
 	writeBusy(tw, "CLIENT", clients, lines)
 }
 
+// writeBusy writes the objects or clients with the most bytes.
 func writeBusy(w io.Writer, what string, list []proxy.Busy, lines int) {
 	slices.SortFunc(list, func(a, b proxy.Busy) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name)) })
 	fmt.Fprintf(w, "\nSENT\tREQUESTS\tHITS\t%s\n", what)
@@ -87,6 +88,7 @@ func printable(s string) string {
 	}, s)
 }
 
+// percent returns a share as text, "-" of nothing.
 func percent(part, whole uint64) string {
 	if whole == 0 {
 		return "-"

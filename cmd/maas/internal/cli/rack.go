@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
+// rackCmd is the group `maas rack`.
 type rackCmd struct {
 	Run    rackRunCmd    `cmd:"" default:"withargs" help:"Run a rack whose region is another process."`
 	List   rackListCmd   `cmd:"" help:"List the racks."`
@@ -64,6 +65,7 @@ func (c *rackRunCmd) config() (config.Config, error) {
 	return c.join(cfg)
 }
 
+// rackListCmd is `maas rack list`; on the region's host it shows more than the API does.
 type rackListCmd struct{ remote }
 
 // Run runs the command.
@@ -107,6 +109,7 @@ func servicesOf(r inventory.RackReport) string {
 	return strings.Join(out, " ")
 }
 
+// rackRevokeCmd is `maas rack revoke`.
 type rackRevokeCmd struct {
 	remote
 	Name string `arg:"" help:"Name of the rack."`

@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/region"
 )
 
+// regionCmd is the group `maas region`.
 type regionCmd struct {
 	Run   regionRunCmd `cmd:"" default:"withargs" help:"Run a region, without a rack."`
 	Token tokenCmd     `cmd:"" help:"Manage the tokens with which racks join."`
@@ -56,12 +57,14 @@ func (c *regionRunCmd) config() (config.Config, error) {
 	return c.join(cfg)
 }
 
+// tokenCmd is the group `maas region token`, which only the region's host may use.
 type tokenCmd struct {
 	Create tokenCreateCmd `cmd:"" help:"Create a token and print it. One rack can join with it, once."`
 	List   tokenListCmd   `cmd:"" help:"List all tokens, including used and expired ones."`
 	Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token. A rack that has joined with it stays."`
 }
 
+// tokenCreateCmd is `maas region token create`.
 type tokenCreateCmd struct {
 	remote
 	Zone string        `help:"Availability zone of the rack (default the first one)."`
@@ -82,6 +85,7 @@ func (c tokenCreateCmd) Run(ctx context.Context, io stdio) error {
 	return err
 }
 
+// tokenListCmd is `maas region token list`.
 type tokenListCmd struct{ remote }
 
 // Run runs the command.
@@ -105,6 +109,7 @@ func stamp(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
+// tokenRevokeCmd is `maas region token revoke`.
 type tokenRevokeCmd struct {
 	remote
 	ID int64 `arg:"" help:"ID of the token, as listed."`

@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
+// rekeyCmd is `maas rekey`.
 type rekeyCmd struct {
 	stored
 	destructive

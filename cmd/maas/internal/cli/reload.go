@@ -52,6 +52,7 @@ func again(log *slog.Logger, level *slog.LevelVar, reread func() (config.Config,
 	log.Info("configuration reloaded; only log.level changes while the daemon runs", "level", level.Level())
 }
 
+// levelOf returns the level of a name; the configuration has been checked.
 func levelOf(cfg config.Log) (level slog.Level) {
 	if cfg.Level != "" {
 		_ = level.UnmarshalText([]byte(cfg.Level)) // cannot fail: the configuration is valid

@@ -57,6 +57,7 @@ func (c remote) client() (client.Client, error) {
 	return site.Client(), nil
 }
 
+// get reads from the API.
 func (c remote) get(ctx context.Context, path string, out any) error {
 	cl, err := c.client()
 	if err != nil {
@@ -65,6 +66,7 @@ func (c remote) get(ctx context.Context, path string, out any) error {
 	return cl.Get(ctx, path, out)
 }
 
+// post sends a form to the API.
 func (c remote) post(ctx context.Context, path string, form url.Values, out any) error {
 	cl, err := c.client()
 	if err != nil {
@@ -73,6 +75,7 @@ func (c remote) post(ctx context.Context, path string, form url.Values, out any)
 	return cl.Post(ctx, path, form, out)
 }
 
+// call sends any other request to the API.
 func (c remote) call(ctx context.Context, method, path string, body io.Reader, contentType string, out any) error {
 	cl, err := c.client()
 	if err != nil {

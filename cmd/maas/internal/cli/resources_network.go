@@ -26,6 +26,7 @@ func networkResources() []*resource {
 	}
 }
 
+// subnetResource returns subnets, whose columns summarize their VLAN.
 func subnetResource() *resource {
 	return &resource{
 		name: "subnet", help: "Subnets, named by CIDR, name or number.", collection: "subnets/", id: "id", direct: true, names: []string{"{cidr}", "{name}"}, bare: "cidr",
@@ -52,6 +53,7 @@ func relayedTo(o object) string {
 	return name
 }
 
+// dynamicRanges returns the dynamic ranges of a subnet.
 func dynamicRanges(o object) string {
 	ranges, _ := o["ip_ranges"].([]any)
 	var out []string

@@ -28,6 +28,7 @@ func nodeResources() []*resource {
 	}
 }
 
+// machineResource returns machines, whose fields include the power parameters.
 func machineResource() *resource {
 	mac, addresses := col("MAC", "boot_interface.mac_address"), col("ADDRESSES", "ip_addresses")
 	return &resource{

@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/schema"
 )
 
+// restoreCmd is `maas restore`.
 type restoreCmd struct {
 	stored
 	destructive

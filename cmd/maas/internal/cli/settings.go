@@ -11,6 +11,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/client"
 )
 
+// settingsCmd is the group `maas settings`.
 type settingsCmd struct {
 	List settingsListCmd `cmd:"" help:"List the settings with their values."`
 	Get  settingsGetCmd  `cmd:"" help:"Show the value of a setting."`
@@ -26,6 +27,7 @@ func (c remote) settings(ctx context.Context) (map[string]json.RawMessage, error
 	return all, err
 }
 
+// settingsListCmd is `maas settings list`.
 type settingsListCmd struct{ remote }
 
 // Run runs the command.
@@ -41,6 +43,7 @@ func (c settingsListCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// settingsGetCmd is `maas settings get`.
 type settingsGetCmd struct {
 	remote
 	Name string `arg:"" help:"Name of the setting."`
@@ -63,6 +66,7 @@ func (c settingsGetCmd) Run(ctx context.Context, io stdio) error {
 	return err
 }
 
+// unknownSetting returns the error of a setting that does not exist, with similar names.
 func unknownSetting(name string, all map[string]json.RawMessage) error {
 	help := didYouMean(name, slices.Sorted(maps.Keys(all)))
 	if help == "" {
@@ -71,6 +75,7 @@ func unknownSetting(name string, all map[string]json.RawMessage) error {
 	return fmt.Errorf("there is no setting %q%s", name, help)
 }
 
+// settingsSetCmd is `maas settings set`.
 type settingsSetCmd struct {
 	remote
 	Name  string `arg:"" help:"Name of the setting."`

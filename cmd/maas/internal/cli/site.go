@@ -12,6 +12,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// profileCmd is the group `maas boot-profile`.
 type profileCmd struct {
 	List   profileListCmd   `cmd:"" help:"List the profiles of the site, tags, subnets and machines."`
 	Show   profileShowCmd   `cmd:"" help:"Show one profile as JSON."`
@@ -37,6 +38,7 @@ func (t profileTarget) path() string {
 	return "/api/v1/boot-profile?" + query.Encode()
 }
 
+// profileListCmd is `maas boot-profile list`.
 type profileListCmd struct{ remote }
 
 // Run runs the command.
@@ -61,6 +63,7 @@ func (c profileListCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// profileShowCmd is `maas boot-profile show`.
 type profileShowCmd struct {
 	remote
 	profileTarget
@@ -76,6 +79,7 @@ func (c profileShowCmd) Run(ctx context.Context, io stdio) error {
 	return c.print(io.out, p, "", nil)
 }
 
+// profileSetCmd is `maas boot-profile set`.
 type profileSetCmd struct {
 	remote
 	profileTarget
@@ -91,6 +95,7 @@ func (c profileSetCmd) Run(ctx context.Context) error {
 	return c.call(ctx, http.MethodPut, c.path(), bytes.NewReader(data), "application/json", nil)
 }
 
+// profileDeleteCmd is `maas boot-profile delete`.
 type profileDeleteCmd struct {
 	remote
 	profileTarget

@@ -15,9 +15,10 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// statusCmd is `maas status`.
 type statusCmd struct{ remote }
 
-// siteStatus is what fits on one screen of a site.
+// siteStatus holds a site in the size of one screen.
 type siteStatus struct {
 	Racks    []rackStatus    `json:"racks"`
 	Subnets  []subnetStatus  `json:"subnets"`
@@ -25,6 +26,7 @@ type siteStatus struct {
 	Trouble  []maasapi.Event `json:"trouble"`  // warnings and errors of the last day, newest first
 }
 
+// rackStatus is a rack with its services.
 type rackStatus struct {
 	Name     string     `json:"name"`
 	Seen     *time.Time `json:"last_seen"`
@@ -32,6 +34,7 @@ type rackStatus struct {
 	Faults   []string   `json:"faults"`
 }
 
+// subnetStatus is a subnet with the use of its addresses.
 type subnetStatus struct {
 	CIDR    string `json:"cidr"`
 	DHCP    string `json:"dhcp"` // on, off or the relay
@@ -95,6 +98,8 @@ func readStatus(ctx context.Context, cl client.Client) (s siteStatus, err error)
 	return s, nil
 }
 
+// statusOfRack returns the services of a rack. A service that does not simply run is named with its
+// state and reason.
 func statusOfRack(r maasapi.Controller) rackStatus {
 	out := rackStatus{Name: r.Hostname, Seen: r.LastSeen, Services: []string{}, Faults: []string{}}
 	for _, s := range r.Services {
@@ -112,6 +117,7 @@ func statusOfRack(r maasapi.Controller) rackStatus {
 	return out
 }
 
+// statusOfSubnets returns the subnets with the use of their addresses.
 func statusOfSubnets(ctx context.Context, cl client.Client) ([]subnetStatus, error) {
 	subnets, err := target{resource: resourceNamed("subnet"), client: cl}.list(ctx, nil)
 	if err != nil {

@@ -18,6 +18,7 @@ func painted(w io.Writer, color, text string) string {
 	return "\x1b[" + color + "m" + text + "\x1b[0m"
 }
 
+// isTerminal reports whether a file is a terminal. Anything that is no file is none.
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {

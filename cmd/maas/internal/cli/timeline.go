@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
+// timelineCmd is `maas timeline`.
 type timelineCmd struct {
 	remote
 	Machine string `arg:"" help:"Name or system ID."`
@@ -71,6 +72,7 @@ func (c timelineCmd) boots(ctx context.Context, cl client.Client, machine string
 	return boots, err
 }
 
+// show writes a boot: its summary, and a line for each step.
 func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error {
 	if c.Output != "table" {
 		return c.print(w, boots, "", nil)

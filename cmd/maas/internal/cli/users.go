@@ -18,6 +18,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/schema"
 )
 
+// adminCmd is `maas createadmin`, the first command on a site: before it, no user can log in.
 type adminCmd struct {
 	stored
 	Username     string `required:"" help:"Name of the administrator. An account without a password gets one."`
@@ -60,6 +61,7 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// apiKeyCmd is `maas apikey`.
 type apiKeyCmd struct {
 	stored
 	Username string  `required:"" help:"User of the key."`
@@ -101,6 +103,7 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
+// list prints the user's keys without their secrets.
 func (c apiKeyCmd) list(ctx context.Context, io stdio, inv *inventory.Inventory, u inventory.User) error {
 	type key struct {
 		Token   string    `json:"token"`
@@ -122,6 +125,7 @@ func (c apiKeyCmd) list(ctx context.Context, io stdio, inv *inventory.Inventory,
 	})
 }
 
+// delete revokes a key of the user.
 func (c apiKeyCmd) delete(ctx context.Context, io stdio, inv *inventory.Inventory, u inventory.User) error {
 	token := *c.Delete
 	if parts := strings.Split(token, ":"); len(parts) == 3 {
@@ -176,6 +180,7 @@ func oncePassword(ctx context.Context, file string, prompt io.Writer) (string, e
 	return passwordOf(ctx, file, prompt, "Password: ")
 }
 
+// passwordOf reads a password from a file, from standard input, or from the terminal.
 func passwordOf(ctx context.Context, file string, prompt io.Writer, questions ...string) (string, error) {
 	in := os.Stdin
 	switch {
@@ -233,6 +238,7 @@ func askPassword(ctx context.Context, prompt io.Writer, questions []string) (str
 	return answers[0], nil
 }
 
+// line reads one line without its end.
 func line(in *bufio.Reader) (string, error) {
 	text, err := in.ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

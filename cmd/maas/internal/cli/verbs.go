@@ -77,6 +77,7 @@ func resourceCommands() []kong.Option {
 // chosenResource returns the resource of the parent command.
 func chosenResource(k *kong.Context) *resource { return resourceNamed(k.Selected().Parent.Name) }
 
+// listCmd is `list` of every resource.
 type listCmd struct {
 	remote
 	Watch  bool     `short:"w" help:"Print the list again after each change, until interrupted."`
@@ -103,6 +104,7 @@ func (c listCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 // writer replaces io.Writer in functions whose stdio is called io.
 type writer = io.Writer
 
+// list reads the objects once and prints them.
 func (c listCmd) list(ctx context.Context, w writer, t target, query url.Values) error {
 	all, err := t.list(ctx, query)
 	if err != nil {
@@ -132,6 +134,7 @@ func (c listCmd) list(ctx context.Context, w writer, t target, query url.Values)
 	})
 }
 
+// showCmd is `show` of every resource.
 type showCmd struct {
 	remote
 	Watch bool     `short:"w" help:"Print the object again after each change, until interrupted."`
@@ -180,6 +183,7 @@ func (c remote) showObject(w io.Writer, r *resource, raw json.RawMessage) error 
 	})
 }
 
+// createCmd is `create` of every resource.
 type createCmd struct {
 	remote
 	Set []string `arg:"" optional:"" name:"name=value" help:"Fields as NAME=VALUE; the first may be the name alone. NAME=@FILE reads a value from a file, NAME=@- from standard input."`
@@ -249,6 +253,7 @@ func (t target) hint(err error) error {
 	return err
 }
 
+// updateCmd is `update` of every resource.
 type updateCmd struct {
 	remote
 	Name []string `arg:"" name:"name" help:"Name or number of the object, and the changes as NAME=VALUE. For interfaces, the machine first."`
@@ -302,6 +307,7 @@ func (c opCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	return c.change(ctx, io, r, c.Name, http.MethodPost, "?op="+r.ops[k.Selected().Name])
 }
 
+// deleteCmd is `delete` of every resource.
 type deleteCmd struct {
 	remote
 	destructive
@@ -338,6 +344,7 @@ func (c deleteCmd) Run(ctx context.Context, k *kong.Context, io stdio) error {
 	return nil
 }
 
+// delete deletes one object.
 func (t target) delete(ctx context.Context, m match) error {
 	if t.name == "ipaddress" {
 		return t.client.Post(ctx, t.path(t.collection)+"?op=release", url.Values{"ip": {m.id}}, nil)

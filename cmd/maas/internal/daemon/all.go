@@ -320,6 +320,7 @@ func dhcpMode(cfg config.DHCP) ipam.DHCPMode {
 	return ipam.DHCPMode(cfg.Mode)
 }
 
+// portOr returns a port, or the default of a port that is not configured.
 func portOr(port, fallback int) int {
 	if port == 0 {
 		return fallback

@@ -113,6 +113,7 @@ func bootFiles(cfg config.Boot) (fs.FS, *pxe.Profile, error) {
 	return files, profile, profile.Validate()
 }
 
+// chooseLoaders returns the boot loaders of a directory, or nil for those of Debian's packages.
 func chooseLoaders(dir string) fs.FS {
 	if dir == "" {
 		return pxe.DebianLoaders()

@@ -93,6 +93,7 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 	return m, err
 }
 
+// enrol joins a site with a token and stores the identity.
 func (m *membership) enrol(ctx context.Context, dir, name string, t enrol.Token) (err error) {
 	if name == "" {
 		if name, err = os.Hostname(); err != nil {
@@ -162,6 +163,7 @@ func (m *membership) settle(region string) {
 	m.home = region
 }
 
+// atHome returns the region of the current session.
 func (m *membership) atHome() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -258,6 +260,7 @@ func (m *membership) request() register.Request {
 	return r
 }
 
+// sameRequest compares requests by what is sent.
 func sameRequest(a, b register.Request) bool {
 	x, err1 := json.Marshal(a)
 	y, err2 := json.Marshal(b)

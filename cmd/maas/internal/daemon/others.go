@@ -23,6 +23,7 @@ func searches(cfg config.DHCP) bool {
 	return !cfg.Disable && !cfg.Force && dhcpMode(cfg) == ipam.DHCPServe
 }
 
+// otherServers searches one interface for DHCP servers.
 func otherServers(ctx context.Context, link string) ([]dhcpsrv.RogueServer, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()

@@ -125,6 +125,7 @@ func (p *peers) connect(ctx context.Context, name string) (err error) {
 	return err
 }
 
+// addressesOf returns the addresses of a region.
 func (p *peers) addressesOf(name string) []string {
 	for _, region := range p.m.allRegions() {
 		if region.Name == name {
@@ -134,6 +135,7 @@ func (p *peers) addressesOf(name string) []string {
 	return nil
 }
 
+// note records since when a region has been reachable.
 func (p *peers) note(name string, up bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -34,6 +34,7 @@ const (
 	littleSpace = 1 << 30
 )
 
+// checkData judges the data directory and the room for leases.
 func checkData(r *report, f Facts) {
 	d := f.Data
 	switch {
@@ -55,6 +56,8 @@ func checkData(r *report, f Facts) {
 
 func megabytes(n uint64) string { return fmt.Sprintf("%d MB", n>>20) }
 
+// checkCapabilities judges whether low ports and raw packets are allowed. A region alone needs
+// neither.
 func checkCapabilities(r *report, f Facts) {
 	if len(f.MissingCapabilities) == 0 {
 		r.fine("capabilities", "ports below 1024 and raw packets are allowed")
@@ -68,6 +71,7 @@ func checkCapabilities(r *report, f Facts) {
 		"the capabilities %s are missing", strings.Join(f.MissingCapabilities, ", "))
 }
 
+// checkPorts judges whether the ports are the daemon's or free.
 func checkPorts(r *report, f Facts) {
 	busy := 0
 	for _, p := range f.Ports {
@@ -110,6 +114,7 @@ func evict(p Port) string {
 // smallestMTU is the MTU that the default block sizes of boot transfers fit into.
 const smallestMTU = 1500
 
+// checkLinks judges the interfaces that machines are served on.
 func checkLinks(r *report, f Facts) {
 	if !f.Rack {
 		return
@@ -138,6 +143,7 @@ func checkLinks(r *report, f Facts) {
 	r.fine("interfaces", "%d can serve machines", serving)
 }
 
+// checkServers reports DHCP servers of others.
 func checkServers(r *report, f Facts) {
 	if f.ServersErr != nil {
 		r.add("dhcp", Warning, "run maas doctor as root", "other DHCP servers could not be looked for: %v", f.ServersErr)
@@ -159,6 +165,7 @@ func checkServers(r *report, f Facts) {
 // usual are the loaders that most machines need.
 var usual = []string{"undionly.kpxe", "shimx64.efi", "grubx64.efi"}
 
+// checkLoaders judges the boot loaders. Only the usual ones are missed: no site needs all of them.
 func checkLoaders(r *report, f Facts) {
 	if !f.Rack {
 		return
@@ -180,6 +187,7 @@ func checkLoaders(r *report, f Facts) {
 	}
 }
 
+// checkRegion judges whether the rack reaches its region.
 func checkRegion(r *report, f Facts) {
 	switch {
 	case !f.Region.Known:
@@ -194,6 +202,7 @@ func checkRegion(r *report, f Facts) {
 // renewal is the remaining lifetime at which a certificate should have been renewed.
 const renewal = 14 * 24 * time.Hour
 
+// checkCertificate judges the rack's certificate.
 func checkCertificate(r *report, f Facts) {
 	c := f.Certificate
 	left := c.Expires.Sub(c.Now)
@@ -217,6 +226,7 @@ const (
 	void    = 2 * time.Minute
 )
 
+// checkClock judges the difference between the clocks of this host and the region.
 func checkClock(r *report, f Facts) {
 	off := f.Clock.Ahead.Abs()
 	way := map[bool]string{true: "ahead of", false: "behind"}[f.Clock.Ahead > 0]
@@ -232,6 +242,7 @@ func checkClock(r *report, f Facts) {
 	}
 }
 
+// checkVLANs judges whether the VLANs that give addresses can do so.
 func checkVLANs(r *report, f Facts) {
 	for _, v := range f.VLANs {
 		switch {
@@ -252,6 +263,7 @@ func checkVLANs(r *report, f Facts) {
 	}
 }
 
+// checkUpstreams judges the resolvers for other names.
 func checkUpstreams(r *report, f Facts) {
 	var answering []string
 	for _, u := range f.Upstreams {
@@ -266,6 +278,7 @@ func checkUpstreams(r *report, f Facts) {
 	}
 }
 
+// checkRoundTrips reports the servers that did not answer.
 func checkRoundTrips(r *report, f Facts) {
 	for _, t := range f.RoundTrips {
 		if t.Err != nil {

@@ -80,11 +80,13 @@ func Gather(ctx context.Context, cfg Config) Facts {
 	return f
 }
 
+// exists reports whether a path exists.
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
 }
 
+// answers reports whether a daemon accepts connections at a socket.
 func answers(socket string) bool {
 	conn, err := net.DialTimeout("unix", socket, time.Second)
 	if err != nil {
@@ -104,6 +106,7 @@ func locked(path string) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
 }
 
+// lookAtData tries to write in the data directory, or looks at the one in which it will be created.
 func lookAtData(path string) Dir {
 	d := Dir{Path: path}
 	at := path
@@ -151,6 +154,7 @@ func lookAtLinks(wanted []string) (out []Link) {
 	return out
 }
 
+// rpFilter reads the reverse path filter of an interface, 0 if there is none.
 func rpFilter(link string) int {
 	data, err := os.ReadFile("/proc/sys/net/ipv4/conf/" + link + "/rp_filter")
 	if err != nil {
@@ -166,6 +170,7 @@ var capabilities = []struct {
 	bit  uint
 }{{"CAP_NET_BIND_SERVICE", unix.CAP_NET_BIND_SERVICE}, {"CAP_NET_RAW", unix.CAP_NET_RAW}}
 
+// missingCapabilities reads the capabilities in force from a status file of /proc.
 func missingCapabilities(status string) (out []string) {
 	data, err := os.ReadFile(status)
 	if err != nil {
@@ -186,6 +191,7 @@ func missingCapabilities(status string) (out []string) {
 	return out
 }
 
+// lookForServers searches all interfaces at once.
 func lookForServers(ctx context.Context, links []Link, own map[netip.Addr]bool) (out []Server, err error) {
 	ctx, cancel := context.WithTimeout(ctx, searchTime)
 	defer cancel()

@@ -14,6 +14,8 @@ import (
 // secure are the loaders that firmware with Secure Boot checks, or that shim does.
 var secure = []string{"shimx64.efi", "grubx64.efi", "shimaa64.efi", "grubaa64.efi", "shimia32.efi", "grubia32.efi"}
 
+// lookAtLoaders reads every loader that firmware may ask for. Modules of PXELINUX are no loaders of
+// their own.
 func lookAtLoaders(from fs.FS) (out []Loader) {
 	if from == nil {
 		from = pxe.DebianLoaders()
@@ -35,6 +37,7 @@ func lookAtLoaders(from fs.FS) (out []Loader) {
 // maxLoader bounds what is read: the largest GRUB has some megabytes.
 const maxLoader = 64 << 20
 
+// readLoader reads a loader, at most maxLoader bytes.
 func readLoader(from fs.FS, name string) ([]byte, error) {
 	f, err := from.Open(name)
 	if err != nil {

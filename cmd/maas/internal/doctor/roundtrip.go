@@ -80,6 +80,7 @@ func askDHCP(ctx context.Context, c client.Client) (out []RoundTrip) {
 	return out
 }
 
+// ask asks one question and measures it.
 func ask(ctx context.Context, what, at string, question func(context.Context) error) RoundTrip {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -98,6 +99,7 @@ func askTFTP(ctx context.Context, host, name string) error {
 	return err
 }
 
+// askHTTP asks for the header of a loader. An absent file is an answer, too.
 func askHTTP(ctx context.Context, host string, port int, name string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, fmt.Sprintf("http://%s/%s", net.JoinHostPort(host, strconv.Itoa(port)), name), nil)
 	if err != nil {

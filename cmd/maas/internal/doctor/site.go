@@ -45,6 +45,7 @@ func lookAtSite(ctx context.Context, c client.Client) (out []VLAN, clock Clock) 
 	return vlansOf(subnets, addrs), clock
 }
 
+// vlansOf gathers the VLANs with DHCP on from their subnets.
 func vlansOf(subnets []maasapi.Subnet, racks []netip.Addr) (out []VLAN) {
 	at := map[int64]int{}
 	for _, s := range subnets {
