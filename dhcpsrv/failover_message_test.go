@@ -112,7 +112,7 @@ func TestDiscoverSilence(t *testing.T) {
 		want dhcpsrv.Reason
 	}{
 		{dhcpsrv.Packet{Data: []byte("hello"), Link: "eth0"}, dhcpsrv.DropMalformed},
-		{dhcpsrv.Packet{Data: good.ToBytes()[:243], Link: "eth0"}, 0}, // cut inside the END padding is sound
+		{dhcpsrv.Packet{Data: good.ToBytes()[:243], Link: "eth0"}, 0},                         // cut inside the END padding is sound
 		{dhcpsrv.Packet{Data: good.ToBytes()[:242], Link: "eth0"}, dhcpsrv.DropNoReservation}, // its type is cut off: plain BOOTP
 		{dhcpsrv.Packet{Data: good.ToBytes()[:235], Link: "eth0"}, dhcpsrv.DropMalformed},
 		{dhcpsrv.Packet{Data: reply.ToBytes(), Link: "eth0"}, dhcpsrv.DropNotRequest},
