@@ -33,6 +33,7 @@ func (inv *Inventory) Bootstrap(ctx context.Context, b Bootstrap) (s ipam.Subnet
 		s, err = inv.SubnetFor(ctx, b.Address.Addr())
 		fresh := notFound(err)
 		if fresh {
+			// The VLAN is left open: that of the interface, if the rack registered it before.
 			s, err = inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix, Gateway: b.Gateway, DNSServers: b.DNS})
 		}
 		if err != nil {
@@ -70,31 +71,47 @@ func (inv *Inventory) addRackLink(ctx context.Context, b Bootstrap) error {
 	return err
 }
 
-// serve adds the dynamic range and switches DHCP on, if the VLAN has no rack yet.
+// serve adds the dynamic range and switches DHCP on, if the VLAN has no rack yet. A further network
+// of a VLAN that the rack serves gets its range alone.
 func (inv *Inventory) serve(ctx context.Context, s ipam.Subnet, b Bootstrap, fresh bool) error {
 	v, err := inv.VLANs.Get(ctx, s.VLANID)
-	if err != nil || v.PrimaryRack != "" || !fresh && v.DHCP {
-		return err
-	}
-	u, err := inv.Usage(ctx, s.ID)
 	if err != nil {
 		return err
+	}
+	if fresh && v.DHCP && (v.PrimaryRack == b.Rack || v.SecondaryRack == b.Rack) {
+		b.NoDHCP, b.DHCPMode = false, v.DHCPMode
+		_, err = inv.addDynamic(ctx, s, b)
+		return err
+	}
+	if v.PrimaryRack != "" || !fresh && v.DHCP {
+		return nil
+	}
+	dynamic, err := inv.addDynamic(ctx, s, b)
+	if err != nil {
+		return err
+	}
+	v.PrimaryRack, v.DHCPMode = b.Rack, b.DHCPMode
+	v.DHCP = !b.NoDHCP && (b.DHCPMode == ipam.DHCPProxy || dynamic)
+	_, err = inv.VLANs.Update(ctx, v)
+	return err
+}
+
+// addDynamic makes the dynamic range of a subnet that needs one, and reports whether it can have
+// one.
+func (inv *Inventory) addDynamic(ctx context.Context, s ipam.Subnet, b Bootstrap) (bool, error) {
+	u, err := inv.Usage(ctx, s.ID)
+	if err != nil || hasDynamic(u) {
+		return err == nil, err
 	}
 	first, last := b.DynamicFirst, b.DynamicLast
 	if !first.IsValid() {
 		r := u.SuggestedDynamicRange()
 		first, last = r.From(), r.To()
 	}
-	proxy := b.DHCPMode == ipam.DHCPProxy
-	if first.IsValid() && !hasDynamic(u) && !proxy {
-		if _, err := inv.Ranges.Create(ctx, ipam.Range{SubnetID: s.ID, Type: ipam.RangeDynamic, Start: first, End: last}); err != nil {
-			return err
-		}
+	if first.IsValid() && b.DHCPMode != ipam.DHCPProxy {
+		_, err = inv.Ranges.Create(ctx, ipam.Range{SubnetID: s.ID, Type: ipam.RangeDynamic, Start: first, End: last})
 	}
-	v.PrimaryRack, v.DHCPMode = b.Rack, b.DHCPMode
-	v.DHCP = !b.NoDHCP && (proxy || first.IsValid() || hasDynamic(u))
-	_, err = inv.VLANs.Update(ctx, v)
-	return err
+	return first.IsValid(), err
 }
 
 func hasDynamic(u *ipam.Usage) bool {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store"
 )
 
 // Registration is a rack's report of its links when it connects.
@@ -29,9 +30,10 @@ type Registration struct {
 }
 
 // RegisterLinks updates the links of a rack and makes what is needed to serve its networks: a
-// subnet for an unknown network, on a fabric of its own since nothing shows that it is joined to
-// another; a dynamic range; and DHCP where no rack serves yet. Objects that exist stay as they are,
-// so it may be called at every connection.
+// subnet for an unknown network, a dynamic range, and DHCP where no rack serves yet. All networks
+// of an interface are on one VLAN: an unknown one joins the VLAN of a known one, or is on a fabric
+// of its own, since nothing shows that it is joined to another. Objects that exist stay as they
+// are, so it may be called at every connection.
 func (inv *Inventory) RegisterLinks(ctx context.Context, reg Registration) error {
 	return inv.Atomically(ctx, func(ctx context.Context) error {
 		var fresh []ipam.Subnet
@@ -39,15 +41,11 @@ func (inv *Inventory) RegisterLinks(ctx context.Context, reg Registration) error
 			if !slices.Contains(reg.Serve, link.Name) {
 				continue
 			}
-			for _, address := range link.Addrs {
-				s, err := inv.linkSubnet(ctx, reg, address)
-				if err != nil {
-					return fmt.Errorf("interface %s of rack %s: %w", link.Name, reg.Rack, err)
-				}
-				if s.ID != 0 {
-					fresh = append(fresh, s)
-				}
+			made, err := inv.linkSubnets(ctx, reg, link)
+			if err != nil {
+				return fmt.Errorf("interface %s of rack %s: %w", link.Name, reg.Rack, err)
 			}
+			fresh = append(fresh, made...)
 		}
 		// The addresses of the rack are held before a range is suggested.
 		if _, err := inv.RegisterRack(ctx, Rack{Name: reg.Rack, Links: reg.Links}); err != nil {
@@ -66,34 +64,81 @@ func (inv *Inventory) RegisterLinks(ctx context.Context, reg Registration) error
 	})
 }
 
-// linkSubnet makes the subnet of an address if there is none, and returns it then; the zero Subnet
-// if there is one that serves.
-func (inv *Inventory) linkSubnet(ctx context.Context, reg Registration, address netip.Prefix) (ipam.Subnet, error) {
-	prefix := address.Masked()
-	s, err := inv.SubnetFor(ctx, address.Addr())
-	if err == nil {
-		if s.Prefix != prefix {
-			return s, fmt.Errorf("inventory: it has the address %s, but the site has subnet %s there; correct the interface or the subnet", address, s.Prefix)
-		}
-		return ipam.Subnet{}, nil
-	}
-	if !notFound(err) {
-		return s, err
-	}
-	if !prefix.Addr().Is4() { // which IPv6 networks there are is the operator's to say
-		return ipam.Subnet{}, nil
-	}
-	vlan, err := inv.newNetwork(ctx)
+// linkSubnets makes the subnets that are missing for the addresses of a link and returns them.
+func (inv *Inventory) linkSubnets(ctx context.Context, reg Registration, link RackLink) (made []ipam.Subnet, err error) {
+	vlan, err := inv.linkVLAN(ctx, link.Addrs)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	s = ipam.Subnet{Prefix: prefix, VLANID: vlan}
-	for _, g := range reg.Gateways {
-		if prefix.Contains(g) {
-			s.Gateway = g
+	for _, address := range link.Addrs {
+		// A /32, as of a virtual router or of a service, is an address and no network.
+		if address.IsSingleIP() || address.Addr().IsLinkLocalUnicast() {
+			continue
+		}
+		prefix := address.Masked()
+		known, err := inv.SubnetFor(ctx, address.Addr())
+		if err == nil && known.Prefix != prefix {
+			return nil, fmt.Errorf("inventory: it has the address %s, but the site has subnet %s there; correct the interface or the subnet", address, known.Prefix)
+		}
+		// Which IPv6 networks exist is the operator's decision.
+		if err == nil || notFound(err) && !prefix.Addr().Is4() {
+			continue
+		}
+		if !notFound(err) {
+			return nil, err
+		}
+		if vlan == 0 {
+			if vlan, err = inv.newNetwork(ctx); err != nil {
+				return nil, err
+			}
+		}
+		s := ipam.Subnet{Prefix: prefix, VLANID: vlan}
+		for _, g := range reg.Gateways {
+			if prefix.Contains(g) {
+				s.Gateway = g
+			}
+		}
+		if s, err = inv.Subnets.Create(ctx, s); err != nil {
+			return nil, err
+		}
+		made = append(made, s)
+	}
+	return made, nil
+}
+
+// linkVLAN returns the VLAN of the first of the addresses whose subnet the site has; 0 = none.
+// Interfaces have one broadcast domain, so the others are on it, too.
+func (inv *Inventory) linkVLAN(ctx context.Context, addresses []netip.Prefix) (int64, error) {
+	for _, a := range addresses {
+		s, err := inv.SubnetFor(ctx, a.Addr())
+		if err == nil {
+			return s.VLANID, nil
+		}
+		if !notFound(err) {
+			return 0, err
 		}
 	}
-	return inv.Subnets.Create(ctx, s)
+	return 0, nil
+}
+
+// vlanOfNetwork returns the VLAN for a subnet of which none is named: the VLAN of the rack's
+// interface that has an address there; 0 = no rack has one, or its other networks are unknown.
+func (inv *Inventory) vlanOfNetwork(ctx context.Context, tx *store.Tx, prefix netip.Prefix) (int64, error) {
+	all, err := racks.list(ctx, tx, "")
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range all {
+		for _, l := range r.Links {
+			if !slices.ContainsFunc(l.Addrs, func(a netip.Prefix) bool { return prefix.Contains(a.Addr()) }) {
+				continue
+			}
+			if vlan, err := inv.linkVLAN(ctx, l.Addrs); vlan != 0 || err != nil {
+				return vlan, err
+			}
+		}
+	}
+	return 0, nil
 }
 
 // newNetwork returns the default fabric's untagged VLAN if it has no subnets, else the VLAN of a

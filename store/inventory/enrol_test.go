@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,4 +180,65 @@ func TestRegisteredLinksAreServed(t *testing.T) {
 		}
 		refused(t, register("rack-4", "10.1.0.3/16"), "interface eth0 of rack rack-4: inventory: it has the address 10.1.0.3/16, but the site has subnet 10.1.0.0/24 there")
 	})
+}
+
+// All networks of an interface are one broadcast domain: an unknown one joins the VLAN of the known
+// one, whenever and in whatever order it is found.
+func TestFurtherNetworksJoinTheVLANOfTheirInterface(t *testing.T) {
+	type step []string // addresses of eth0 at one registration
+	for name, test := range map[string]struct {
+		steps  []step
+		shared bool // the first subnet of the site is on another interface
+		want   []string
+	}{
+		"both at once":        {steps: []step{{"10.77.0.1/24", "10.79.0.1/24"}}, want: []string{"10.77.0.0/24", "10.79.0.0/24"}},
+		"one after the other": {steps: []step{{"10.77.0.1/24"}, {"10.77.0.1/24", "10.79.0.1/24"}}, want: []string{"10.77.0.0/24", "10.79.0.0/24"}},
+		"the new one first":   {steps: []step{{"10.77.0.1/24"}, {"10.79.0.1/24", "10.77.0.1/24", "10.80.0.1/25"}}, want: []string{"10.77.0.0/24", "10.79.0.0/24", "10.80.0.0/25"}},
+		"not the first link":  {steps: []step{{"10.77.0.1/24"}, {"10.77.0.1/24", "10.79.0.1/24"}}, shared: true, want: []string{"10.77.0.0/24", "10.79.0.0/24"}},
+		"virtual addresses":   {steps: []step{{"10.77.0.9/32", "169.254.3.4/16", "10.77.0.1/24", "10.9.9.9/32"}}, want: []string{"10.77.0.0/24"}},
+		"beside IPv6":         {steps: []step{{"fe80::1/64", "fd77::1/64", "10.77.0.1/24"}, {"fd77::1/64", "10.77.0.1/24", "10.79.0.1/24"}}, want: []string{"10.77.0.0/24", "10.79.0.0/24"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+				ctx := t.Context()
+				if test.shared {
+					ok(t, inv.RegisterLinks(ctx, inventory.Registration{
+						Rack: "other", Serve: []string{"eth0"}, Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("192.0.2.1/24")}}},
+					}))
+				}
+				for _, s := range test.steps {
+					link := inventory.RackLink{Name: "eth0"}
+					for _, a := range s {
+						link.Addrs = append(link.Addrs, prefix(a))
+					}
+					ok(t, inv.RegisterLinks(ctx, inventory.Registration{Rack: "rack", Serve: []string{"eth0"}, Links: []inventory.RackLink{link}}))
+				}
+				// An IPv6 network is the operator's to add; without a VLAN it joins them, too.
+				must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("fd77::/64")}))
+				var got []string
+				vlans := make(map[int64]bool)
+				for _, s := range must[[]ipam.Subnet](t)(inv.Subnets.List(ctx)) {
+					if s.Prefix == prefix("192.0.2.0/24") || s.Prefix.Addr().Is6() && !strings.Contains(name, "IPv6") {
+						continue
+					}
+					vlans[s.VLANID] = true
+					if s.Prefix.Addr().Is6() {
+						continue
+					}
+					got = append(got, s.Prefix.String())
+					if u := must[*ipam.Usage](t)(inv.Usage(ctx, s.ID)); len(u.Ranges) != 1 {
+						t.Errorf("%s has ranges %v, want a dynamic one", s, u.Ranges)
+					}
+				}
+				if diff := cmp.Diff(test.want, got); diff != "" || len(vlans) != 1 {
+					t.Errorf("%d VLANs, subnets (-want +got):\n%s", len(vlans), diff)
+				}
+				for id := range vlans {
+					if v := must[ipam.VLAN](t)(inv.VLANs.Get(ctx, id)); !v.DHCP || v.PrimaryRack != "rack" {
+						t.Errorf("VLAN %+v", v)
+					}
+				}
+			})
+		})
+	}
 }

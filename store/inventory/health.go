@@ -64,7 +64,7 @@ var rackHealths = table[RackHealth]{
 type Health struct{ inv *Inventory }
 
 // Report records a rack's report to a region. It is not in the change feed, since no plan depends
-// on it. A rack that was marked away is back.
+// on it. A rack that was marked away is back. State that the rack refuses becomes an event.
 func (hs *Health) Report(ctx context.Context, rack, region string, report RackReport) error {
 	now := time.Now()
 	return hs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
@@ -81,12 +81,55 @@ func (hs *Health) Report(ctx context.Context, rack, region string, report RackRe
 		}
 		const query = `INSERT INTO rack_health (rack, region, heard, report, away) VALUES (?, ?, ?, ?, 0)
 			ON CONFLICT (rack) DO UPDATE SET region = excluded.region, heard = excluded.heard, report = excluded.report, away = 0`
-		if _, err := tx.Exec(ctx, query, rack, region, asTime{&now}, asJSON{&report}); err != nil || old.Away.IsZero() {
+		if _, err := tx.Exec(ctx, query, rack, region, asTime{&now}, asJSON{&report}); err != nil {
+			return err
+		}
+		if err := hs.noticeRefusals(ctx, rack, old.Report, report); err != nil || old.Away.IsZero() {
 			return err
 		}
 		text := fmt.Sprintf("rack %s is back, it was last heard of at %s", rack, old.Heard.Format(time.DateTime))
 		return hs.inv.Events.Add(ctx, Event{Kind: kinds.Rack, Description: text})
 	})
+}
+
+// noticeRefusals logs an event for each topic that a rack begins or ceases to refuse, and for each
+// service that fails or works again. Racks report at short intervals, so only differences count.
+func (hs *Health) noticeRefusals(ctx context.Context, rack string, before, now RackReport) error {
+	var batch []Event
+	add := func(level, format string, args ...any) {
+		batch = append(batch, Event{Kind: kinds.Rack, Level: level, Description: "rack " + rack + " " + fmt.Sprintf(format, args...)})
+	}
+	refused := make(map[string]string)
+	for _, t := range before.Topics {
+		refused[t.Name] = t.Refused
+	}
+	for _, t := range now.Topics {
+		switch old := refused[t.Name]; {
+		case t.Refused == old:
+		case t.Refused == "":
+			add("info", "accepts its %s state again", t.Name)
+		case t.Served == 0:
+			add("error", "refused its %s state and serves nothing: %s", t.Name, t.Refused)
+		default:
+			add("error", "refused its %s state and serves older state: %s", t.Name, t.Refused)
+		}
+	}
+	dead := make(map[string]bool)
+	for _, s := range before.Services {
+		dead[s.Name] = s.Status == "dead"
+	}
+	for _, s := range now.Services {
+		switch {
+		case s.Status == "dead" && !dead[s.Name]:
+			add("error", "does not serve %s: %s", s.Name, s.Info)
+		case s.Status != "dead" && dead[s.Name]:
+			add("info", "has service %s back: %s", s.Name, s.Status)
+		}
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	return hs.inv.Events.Add(ctx, batch...)
 }
 
 // Racks returns the last report of each rack that made one.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -56,6 +58,40 @@ func TestRacksThatAreAwayAreNoticedOnce(t *testing.T) {
 		want := "warning rack w1 was not; warning rack w2 was not; error zone west is without; info rack w2 is back,"
 		if got := strings.Join(log, "; "); got != want {
 			t.Errorf("events\n%s, want\n%s", got, want)
+		}
+	})
+}
+
+// State that a rack refuses and services that fail are events, once each, and so is their end.
+func TestRefusedStateIsAnEvent(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := t.Context()
+		must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: "r1"}))
+		topic := func(refused string, served uint64) inventory.RackReport {
+			return inventory.RackReport{Topics: []inventory.RackTopic{{Name: "dhcp", Revision: 9, Served: served, Refused: refused}, {Name: "dns", Revision: 9, Served: 9}}}
+		}
+		service := func(status, info string) inventory.RackReport {
+			return inventory.RackReport{Services: []inventory.RackService{{Name: "tftp", Status: status, Info: info}}}
+		}
+		for _, r := range []inventory.RackReport{
+			topic("", 9), topic("link a", 8), topic("link a", 8), topic("link b", 0), topic("", 10), topic("", 11),
+			service("running", ""), service("dead", "port taken"), service("dead", "port taken"), service("running", ""),
+		} {
+			ok(t, inv.Health.Report(ctx, "r1", "region-a", r))
+		}
+		var log []string
+		for _, e := range must[[]inventory.Event](t)(inv.Events.After(ctx, 0, 0, 10)) {
+			log = append(log, e.Kind+" "+e.Level+" "+e.Description)
+		}
+		want := []string{
+			"rack error rack r1 refused its dhcp state and serves older state: link a",
+			"rack error rack r1 refused its dhcp state and serves nothing: link b",
+			"rack info rack r1 accepts its dhcp state again",
+			"rack error rack r1 does not serve tftp: port taken",
+			"rack info rack r1 has service tftp back: running",
+		}
+		if diff := cmp.Diff(want, log); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -36,6 +36,10 @@ type Config struct {
 	// PasswordCost is the number of rounds of a password's hash; 0 = 600,000, about a fifth of a
 	// second.
 	PasswordCost int
+	// Check is called with the networks of the site (a Model without machines, devices, orphans and
+	// records) before a transaction of an Actor that changed networks commits. Its error is the
+	// error of the transaction, which leaves no trace then. If nil, nothing is checked.
+	Check func(networks *Model) error
 }
 
 // Inventory is a site's data: a collection for each kind of object, the rest by subject, and
@@ -83,6 +87,7 @@ type Inventory struct {
 	zoneSecret []byte       // nil = zones cannot be signed
 	digestKey  []byte       // nil = none
 	quarantine time.Duration
+	check      func(*Model) error // nil = none
 	passwords  *secret.Passwords
 
 	mu    sync.Mutex
@@ -92,7 +97,7 @@ type Inventory struct {
 // Open makes an Inventory on db, with the default fabric, zone, pool and domain if they are not
 // there. The caller closes db.
 func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
-	inv := &Inventory{db: db, quarantine: cfg.Quarantine, pools: make(map[int64]*subnetPool)}
+	inv := &Inventory{db: db, quarantine: cfg.Quarantine, check: cfg.Check, pools: make(map[int64]*subnetPool)}
 	inv.passwords = secret.NewPasswords(cfg.PasswordCost)
 	if len(cfg.Key) > 0 {
 		seal, err := secret.NewSeal(cfg.Key)

@@ -145,7 +145,8 @@ func settingsOf(ctx context.Context, tx *store.Tx, id int64) (u *ipam.Usage, err
 	return u, err
 }
 
-// subnetRules: a subnet without a VLAN is on the default one, and without a name is called by its
+// subnetRules: a subnet without a VLAN is on the VLAN of the rack's interface that has an address
+// in it, else on the default one, and without a name is called by its
 // prefix. A new prefix must still hold the ranges and the reserved and given addresses; where the
 // name contains the old prefix, it gets the new one.
 func (inv *Inventory) subnetRules() rules[ipam.Subnet] {
@@ -154,6 +155,12 @@ func (inv *Inventory) subnetRules() rules[ipam.Subnet] {
 			s.Prefix = s.Prefix.Masked()
 			if old != nil {
 				return changeSubnet(ctx, tx, s, old)
+			}
+			if s.VLANID == 0 && s.Prefix.IsValid() {
+				var err error
+				if s.VLANID, err = inv.vlanOfNetwork(ctx, tx, s.Prefix); err != nil {
+					return err
+				}
 			}
 			v, err := vlanOf(ctx, tx, s.VLANID)
 			if err != nil {

@@ -36,6 +36,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -101,6 +102,8 @@ type Region struct {
 	rpc       *rpc.Region
 	api       *maasapi.API
 	published published // used by publish alone, so without a lock
+	// networks are the networks that were published last, for checkNetworks.
+	networks atomic.Pointer[inventory.Model]
 
 	localRack string
 
@@ -170,7 +173,7 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 	key, err := siteKey(ctx, r.db, path)
 	if err == nil {
 		r.beacons = beaconKey(key)
-		r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine})
+		r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine, Check: r.checkNetworks})
 	}
 	if err != nil {
 		return errors.Join(explainKey(err, r.db, path), r.db.Close())
