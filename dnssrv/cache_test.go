@@ -3,6 +3,7 @@ package dnssrv
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -197,7 +198,7 @@ func TestFastestHealthyServerComesFirst(t *testing.T) {
 		for i := range 3 {
 			servers = append(servers, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 53))
 		}
-		g, err := newGroup(servers, "", nil, map[upstreamKey]*upstream{})
+		g, err := newGroup(servers, "", environment{log: slog.New(slog.DiscardHandler)}, map[upstreamKey]*upstream{})
 		if err != nil {
 			t.Fatal(err)
 		}

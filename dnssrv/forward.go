@@ -2,7 +2,6 @@ package dnssrv
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -72,7 +71,7 @@ type DomainForwarding struct {
 // about answers and servers is kept where it still holds.
 func (s *Server) SetForwarding(f Forwarding) error {
 	old := s.forwarding.Load()
-	next, err := newForwarder(f, old, s.roots)
+	next, err := newForwarder(f, old, environment{s.log, s.roots})
 	if err != nil {
 		return err
 	}
@@ -90,11 +89,11 @@ type forwarder struct {
 	counts  *cacheCounts
 }
 
-func newForwarder(f Forwarding, old *forwarder, roots *x509.CertPool) (*forwarder, error) {
+func newForwarder(f Forwarding, old *forwarder, env environment) (*forwarder, error) {
 	next := &forwarder{conf: f, domains: map[string]group{}, counts: old.counts}
 	known := old.upstreams()
 	var err error
-	if next.servers, err = newGroup(f.Servers, f.TLSName, roots, known); err != nil {
+	if next.servers, err = newGroup(f.Servers, f.TLSName, env, known); err != nil {
 		return nil, err
 	}
 	for _, d := range f.Domains {
@@ -105,7 +104,7 @@ func newForwarder(f Forwarding, old *forwarder, roots *x509.CertPool) (*forwarde
 		if len(d.Servers) == 0 {
 			return nil, fmt.Errorf("dnssrv: forwarding of %s needs a server", d.Name)
 		}
-		if next.domains[name], err = newGroup(d.Servers, "", nil, known); err != nil {
+		if next.domains[name], err = newGroup(d.Servers, "", environment{log: env.log}, known); err != nil {
 			return nil, err
 		}
 	}

@@ -41,9 +41,11 @@ type UpstreamStats struct {
 	TLSName string // empty: not asked over TLS
 	// Resting says that it failed lately, and that others are preferred for a while.
 	Resting bool
-	Delay   time.Duration // smoothed time to answer; zero when it never answered
-	Asked   uint64
-	Failed  uint64 // questions among them that were not answered, or not by an answer to them
+	// NoEDNS says that it refused EDNS lately, and is asked without for a while.
+	NoEDNS bool
+	Delay  time.Duration // smoothed time to answer; zero when it never answered
+	Asked  uint64
+	Failed uint64 // questions among them that were not answered, or not by an answer to them
 }
 
 // cacheCounts are of all caches that a server had.
@@ -114,6 +116,6 @@ func (u *upstream) stats() UpstreamStats {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return UpstreamStats{
-		Server: u.key.addr, TLSName: u.key.tlsName, Resting: time.Now().Before(u.rest), Delay: u.delay, Asked: u.asked, Failed: u.failed,
+		Server: u.key.addr, TLSName: u.key.tlsName, Resting: time.Now().Before(u.rest), NoEDNS: time.Now().Before(u.basicUntil), Delay: u.delay, Asked: u.asked, Failed: u.failed,
 	}
 }

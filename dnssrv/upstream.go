@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -36,6 +37,7 @@ type upstreamKey struct {
 type upstream struct {
 	key    upstreamKey
 	secure *tlsPool // when it is asked over TLS
+	log    *slog.Logger
 
 	mu       sync.Mutex    // guards following
 	delay    time.Duration // smoothed time to answer, zero when never asked
@@ -43,15 +45,24 @@ type upstream struct {
 	asked    uint64
 	failed   uint64
 	rest     time.Time // others are preferred until then
+	// basicUntil is the time until which it is asked without EDNS, as it refused that.
+	basicUntil time.Time
+	basicKnown bool // logged, and not to be logged again
 	// proven is whether it validates, as far as is known until provenUntil.
 	proven      bool
 	provenUntil time.Time
 }
 
+// environment holds what all upstreams of a server share.
+type environment struct {
+	log   *slog.Logger
+	roots *x509.CertPool
+}
+
 // A group of upstreams know the same.
 type group []*upstream
 
-func newGroup(servers []netip.AddrPort, tlsName string, roots *x509.CertPool, known map[upstreamKey]*upstream) (group, error) {
+func newGroup(servers []netip.AddrPort, tlsName string, env environment, known map[upstreamKey]*upstream) (group, error) {
 	var g group
 	for _, server := range servers {
 		// The unspecified address would be this host, and a question to itself a loop.
@@ -61,9 +72,9 @@ func newGroup(servers []netip.AddrPort, tlsName string, roots *x509.CertPool, kn
 		key := upstreamKey{server, tlsName}
 		// The delay and the failures of a server outlive a change of the rules.
 		if known[key] == nil {
-			known[key] = &upstream{key: key}
+			known[key] = &upstream{key: key, log: env.log}
 			if tlsName != "" {
-				known[key].secure = newTLSPool(server, tlsName, roots)
+				known[key].secure = newTLSPool(server, tlsName, env.roots)
 			}
 		}
 		g = append(g, known[key])
@@ -147,12 +158,10 @@ var errUseless = errors.New("dnssrv: the server failed or refused")
 // ask asks this server once, and waits so long.
 func (u *upstream) ask(ctx context.Context, q *dns.Msg, wait time.Duration) (*dns.Msg, error) {
 	asked := time.Now()
-	tryCtx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	answer, err := u.exchange(tryCtx, q)
+	answer, err := u.negotiate(ctx, q, wait)
 	switch {
 	case err != nil:
-	case answer.Rcode == dns.RcodeServerFailure || answer.Rcode == dns.RcodeRefused || answer.Rcode == dns.RcodeNotImplemented:
+	case answer.Rcode == dns.RcodeServerFailure || answer.Rcode == dns.RcodeRefused || refusesMessage(answer):
 		u.mu.Lock()
 		u.asked, u.failed = u.asked+1, u.failed+1
 		u.mu.Unlock()
@@ -206,8 +215,10 @@ func (u *upstream) note(err error, took time.Duration) {
 	u.failures, u.rest = 0, time.Time{}
 }
 
-// exchange asks over UDP, and over TCP when the answer did not fit; or over TLS.
-func (u *upstream) exchange(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
+// exchange asks over UDP, and over TCP when the answer did not fit; or over TLS. It waits so long.
+func (u *upstream) exchange(ctx context.Context, q *dns.Msg, wait time.Duration) (*dns.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
 	q = q.Copy()
 	// A fresh random ID, together with the random port, is what makes forging hard (RFC 5452).
 	q.Id = dns.Id()
