@@ -37,7 +37,7 @@
 // an alias that leads out of a zone is followed to its end. Answers and denials are cached (RFC
 // 2308). A popular one is fetched again before it expires, and one that expired within a day is
 // used while no upstream answers (RFC 8767). The fastest working upstream is asked first; domains
-// may have their own.
+// may have their own. Names that must not leave a site (RFC 6303, 6761, 6762) are answered here.
 //
 // Upstreams validate answers, this package does not: [Forwarding].Validation selects upstreams that
 // do. The AD bit is as trustworthy as the path to the upstream; use one on the same machine or

@@ -87,10 +87,11 @@ type forwarder struct {
 	allow   networks
 	cache   *cache
 	counts  *cacheCounts
+	leaky   bool // asks upstreams about special names too
 }
 
 func newForwarder(f Forwarding, old *forwarder, env environment) (*forwarder, error) {
-	next := &forwarder{conf: f, domains: map[string]group{}, counts: old.counts}
+	next := &forwarder{conf: f, domains: map[string]group{}, counts: old.counts, leaky: old.leaky}
 	known := old.upstreams()
 	var err error
 	if next.servers, err = newGroup(f.Servers, f.TLSName, env, known); err != nil {
@@ -164,9 +165,12 @@ func (f *forwarder) groupOf(name string) (g group, own bool) {
 // 8767 section 5).
 const staleWait = 1800 * time.Millisecond
 
-// forward answers into m from the cache or a server; when none answers, with what the cache had
+// forward answers into m: special names by itself, others from the cache or a server; when none answers, with what the cache had
 // until lately, and else with SERVFAIL.
 func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
+	if f.answerSpecial(m) {
+		return
+	}
 	k := newKey(q)
 	have := f.cache.get(k.bytes())
 	e, err := have, error(nil)

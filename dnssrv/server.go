@@ -26,6 +26,11 @@ type Config struct {
 	// Serials keeps the serials of zones from going back across restarts; secondaries need that.
 	// Nil starts at the clock.
 	Serials *Serials
+	// ForwardSpecialNames makes upstreams be asked about names that mean something within a site
+	// only: reverse names of private addresses (RFC 6303), localhost, test, invalid (RFC 6761),
+	// local (RFC 6762), onion (RFC 7686) and a few more. If false they are answered here, unless a
+	// zone or one of [Forwarding].Domains has them.
+	ForwardSpecialNames bool
 	// Roots sign the certificates of upstreams that are asked over TLS. If nil, the system's roots
 	// do.
 	Roots *x509.CertPool
@@ -59,7 +64,7 @@ func New(cfg Config) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.forwarding.Store(&forwarder{counts: &s.cached})
+	s.forwarding.Store(&forwarder{counts: &s.cached, leaky: cfg.ForwardSpecialNames})
 	s.policy.Store(&policy{})
 	s.notices = notices{wake: make(chan struct{}, 1), pending: map[netip.AddrPort]map[string]bool{}, busy: map[netip.AddrPort]bool{}}
 	return s
