@@ -91,41 +91,47 @@ var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // selectSubnet finds the shared network of the client and, in it, the preferred subnet. how names
 // the deciding field for an explanation.
 func (c *serving) selectSubnet(r *request) (seg *sharedNetwork, prefer *subnet, how string, why Reason) {
-	found := func(sub *subnet, how string, absent Reason) (*sharedNetwork, *subnet, string, Reason) {
-		if sub == nil {
-			return nil, nil, how, absent
-		}
-		return sub.seg, sub, how, 0
-	}
 	linkSelection := wire.SubOption(r.relayAgent, 5)
 	switch {
 	case r.giaddr != 0 && len(linkSelection) == 4: // RFC 3527
-		return found(c.find(addr4(binary.BigEndian.Uint32(linkSelection))), "link selection of the relay (option 82.5)", dropUnknownRelay)
+		prefer, how, why = c.find(addr4(binary.BigEndian.Uint32(linkSelection))), "link selection of the relay (option 82.5)", dropUnknownRelay
 	case r.selected() != 0: // RFC 3011: in place of the interface, and of the relay's address
-		return found(c.find(r.selected()), "subnet selection (option 118)", dropUnknownSubnet)
+		prefer, how, why = c.find(r.selected()), "subnet selection (option 118)", dropUnknownSubnet
 	case r.giaddr != 0 && c.byRelay[r.giaddr] != nil:
-		return found(c.byRelay[r.giaddr], "relay of the subnet (giaddr)", 0)
+		prefer, how = c.byRelay[r.giaddr], "relay of the subnet (giaddr)"
 	case r.giaddr != 0:
-		return found(c.find(r.giaddr), "relay address (giaddr)", dropUnknownRelay)
+		prefer, how, why = c.find(r.giaddr), "relay address (giaddr)", dropUnknownRelay
+	default:
+		prefer, how = c.selectByLink(r)
+		why = dropUnknownLink
 	}
-	seg = c.byLink[r.pkt.Link]
+	if prefer == nil {
+		return nil, nil, how, why
+	}
+	return prefer.seg, prefer, how, 0
+}
+
+// selectByLink finds the subnet of a client on a link, or of one that reached this server by routes
+// from its own address; nil = none.
+func (c *serving) selectByLink(r *request) (prefer *subnet, how string) {
+	seg := c.byLink[r.pkt.Link]
 	if r.pkt.Link == "" {
 		seg = nil
 	}
 	if r.held != 0 {
 		if sub := c.find(r.held); sub != nil && (sub.seg == seg || r.routed()) {
-			return found(sub, "the client's own address (ciaddr)", 0)
+			return sub, "the client's own address (ciaddr)"
 		}
 	}
 	if seg == nil {
-		return nil, nil, "link", dropUnknownLink
+		return nil, "link"
 	}
 	for _, sub := range seg.subnets {
 		if sub.Server == r.pkt.Dst {
-			return found(sub, "link, and the address it was sent to", 0)
+			return sub, "link, and the address it was sent to"
 		}
 	}
-	return found(seg.subnets[0], "link", 0)
+	return seg.subnets[0], "link"
 }
 
 // selected returns the subnet that the client, or a proxy for it, chose by option 118; 0 = none.

@@ -46,7 +46,7 @@ func (r *request6) parse(p Packet) Reason {
 	if len(r.duid) > maxDUID || len(r.duid) < 3 && r.duid != nil {
 		return dropMalformed
 	}
-	r.ias, r.foreign = r.IAs(r.ias, maxIAs, wire6.OptIANA), r.IAs(r.foreign, maxIAs, wire6.OptIATA, wire6.OptIAPD)
+	r.ias, r.foreign = r.IAs(r.ias, r.foreign, maxIAs)
 	r.findMACs()
 	return 0
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"net/netip"
-	"slices"
 )
 
 // Type is a message type.
@@ -126,12 +125,18 @@ func (o Options) All() iter.Seq2[uint16, []byte] {
 	}
 }
 
-// Find returns the data of the first option with the code, and nil only when it is absent.
+// Find returns the data of the first option with the code, and nil only when it is absent. It is a
+// plain loop, since a packet takes a dozen of them.
 func (o Options) Find(code uint16) []byte {
-	for c, data := range o.All() {
-		if c == code {
-			return data
+	for len(o) >= optionHeaderBytes {
+		n := optionHeaderBytes + int(binary.BigEndian.Uint16(o[2:]))
+		if n > len(o) {
+			return nil
 		}
+		if binary.BigEndian.Uint16(o) == code {
+			return o[optionHeaderBytes:n:n]
+		}
+		o = o[n:]
 	}
 	return nil
 }
@@ -191,31 +196,36 @@ type IA struct {
 	Addrs []netip.Addr // of IA_NA
 }
 
-// IAs returns the identity associations with one of the codes, at most most of them, each with at
-// most most addresses. It uses the memory of out again.
-func (m *Msg) IAs(out []IA, most int, codes ...uint16) []IA {
-	out = out[:0]
+// IAs returns the IA_NA options, and apart from them the associations of the other types, at most
+// most of each, and each IA_NA with at most most addresses. It uses the memory of both slices again.
+func (m *Msg) IAs(served, foreign []IA, most int) (na, others []IA) {
+	served, foreign = served[:0], foreign[:0]
 	for code, data := range m.Options.All() {
-		header := iaHeader
-		if code == OptIATA {
-			header = iaTAHeader
-		}
-		if !slices.Contains(codes, code) || len(data) < header || len(out) == most {
-			continue
-		}
-		if len(out) < cap(out) {
-			out = out[:len(out)+1]
-		} else {
-			out = append(out, IA{})
-		}
-		ia := &out[len(out)-1]
-		ia.Code, ia.ID, ia.Addrs = code, binary.BigEndian.Uint32(data), ia.Addrs[:0]
-		for code, sub := range Options(data[header:]).All() {
-			if code == OptIAAddr && len(sub) >= iaAddrHeader && len(ia.Addrs) < most {
-				ia.Addrs = append(ia.Addrs, netip.AddrFrom16([16]byte(sub)))
+		switch {
+		case code == OptIANA && len(data) >= iaHeader && len(served) < most:
+			served = appendIA(served, code, data)
+			ia := &served[len(served)-1]
+			for code, sub := range Options(data[iaHeader:]).All() {
+				if code == OptIAAddr && len(sub) >= iaAddrHeader && len(ia.Addrs) < most {
+					ia.Addrs = append(ia.Addrs, netip.AddrFrom16([16]byte(sub)))
+				}
 			}
+		case (code == OptIATA && len(data) >= iaTAHeader || code == OptIAPD && len(data) >= iaHeader) && len(foreign) < most:
+			foreign = appendIA(foreign, code, data)
 		}
 	}
+	return served, foreign
+}
+
+// appendIA appends an association without addresses, in the memory of an earlier one.
+func appendIA(out []IA, code uint16, data []byte) []IA {
+	if len(out) < cap(out) {
+		out = out[:len(out)+1]
+	} else {
+		out = append(out, IA{})
+	}
+	ia := &out[len(out)-1]
+	ia.Code, ia.ID, ia.Addrs = code, binary.BigEndian.Uint32(data), ia.Addrs[:0]
 	return out
 }
 
