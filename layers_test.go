@@ -16,7 +16,7 @@ const module = "github.com/gomaas/maas"
 
 var concerns = []string{"ipam", "dhcpsrv", "pxe", "dnssrv", "power", "discovery", "proxy", "rpc", "store"}
 
-// pkg is what `go list` tells about a package of this module.
+// pkg holds the output of `go list` for a package of this module.
 type pkg struct {
 	ImportPath string
 	Doc        string
@@ -97,10 +97,11 @@ func TestEveryPackageHasADoc(t *testing.T) {
 	}
 }
 
-// budget is how many foreign modules the import closure of each concern may hold. Raising a number is a decision to be
-// explained in the commit that does it. store is above the usual ten because it speaks to two engines: SQLite without cgo
-// brings a translated C library (8 modules), PostgreSQL's driver 5 and migrations 3. discovery reads DHCP and router
-// advertisements with insomniacslk/dhcp (4 modules with its own) and mdlayher/ndp (2): an overheard packet is any stranger's.
+// budget bounds the foreign modules in the import closure of each concern. Raising a number is a
+// decision to be explained in the commit that does it. store is above the usual ten because it
+// supports two engines: SQLite without cgo brings a translated C library (8 modules), PostgreSQL's
+// driver 5 and migrations 3. discovery reads DHCP and router advertisements with insomniacslk/dhcp
+// (4 modules with its own) and mdlayher/ndp (2): an overheard packet is any stranger's.
 var budget = map[string]int{
 	"ipam": 1, "dhcpsrv": 5, "pxe": 2, "pxe/tftp": 2, "dnssrv": 4, "power": 0, "discovery": 9, "proxy": 0, "rpc": 2, "store": 18,
 }

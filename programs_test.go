@@ -72,7 +72,7 @@ func TestProgramsOfTestsAreInstalled(t *testing.T) {
 	}
 }
 
-// programName is how names of programs look, unlike options.
+// programName matches names of programs, and no options.
 var programName = regexp.MustCompile(`^[a-z][a-z0-9_.-]*$`)
 
 // isField reports whether an argument is a field, such as the path of a program that the test built.

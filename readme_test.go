@@ -55,7 +55,7 @@ func TestREADMECommandsAreUnderstood(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "maas.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "site.zip"), nil, 0o600); err != nil { // a backup that is restored has to be there
+	if err := os.WriteFile(filepath.Join(dir, "site.zip"), nil, 0o600); err != nil { // a backup that is restored has to exist
 		t.Fatal(err)
 	}
 	for _, line := range strings.Split(strings.Join(blocks(t, "sh"), ""), "\n") {

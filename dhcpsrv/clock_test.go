@@ -292,7 +292,8 @@ func TestClockSetThenStop(t *testing.T) {
 	})
 }
 
-// Who was offered an address before the server's own one changed is answered, also when the clock is set in between.
+// A client that was offered an address before the server's own one changed is answered, also when
+// the clock is set in between.
 func TestClockSetAfterReaddress(t *testing.T) {
 	withClock(t, new(dhcpsrv.MemStore), func(c *clockTest) {
 		d := &duo{t: t, s: [2]*dhcpsrv.Server{c.s}}

@@ -17,8 +17,9 @@ type awayCase struct {
 	paused bool // the machine was, as a virtual one is, so that its uptime does not count the time away
 }
 
-// Whatever a server takes the time for that it was away, and however often it starts, it gives nobody an address that its
-// partner gave meanwhile; once the partner's last lease must be over it gives addresses again.
+// Whatever a server takes the time for that it was away, and however often it starts, it gives no
+// client an address that its partner gave meanwhile; once the partner's last lease must be over it
+// gives addresses again.
 func TestPartnerTookOver(t *testing.T) {
 	for _, c := range []awayCase{
 		{name: "away", starts: 1},

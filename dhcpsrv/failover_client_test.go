@@ -15,7 +15,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// simKind is where a client is.
+// simKind holds the state of a client.
 type simKind int
 
 const (
@@ -58,7 +58,7 @@ type simClient struct {
 
 func (c *simClient) mac() net.HardwareAddr { return net.HardwareAddr{2, 0, 0, 0, 0, c.n} }
 
-// simReply is what a client reads from an answer.
+// simReply holds what a client reads from an answer.
 type simReply struct {
 	offer, ack, nak bool
 	addr, server    netip.Addr

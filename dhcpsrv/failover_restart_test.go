@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/dhcptest"
 )
 
-// restartCase is what happens around a restart that comes right after an ACK.
+// restartCase holds the events around a restart right after an ACK.
 type restartCase struct {
 	crashed []int         // of the two servers
 	renewed bool          // the ACK is of the server that did not give the lease

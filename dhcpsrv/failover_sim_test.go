@@ -22,7 +22,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/dhcptest"
 )
 
-// seeds is how many runs a simulation makes: MAAS_SEEDS, or a few. MAAS_SEED replays one.
+// seeds returns the number of runs of a simulation: MAAS_SEEDS, or a few. MAAS_SEED replays one.
 func seeds(few int) (from, to uint64) {
 	if one, err := strconv.ParseUint(os.Getenv("MAAS_SEED"), 10, 64); err == nil {
 		return one, one + 1
@@ -60,7 +60,7 @@ func TestPartnersSimulated(t *testing.T) {
 const (
 	simTakeover = 2 * time.Minute
 	simLease    = time.Minute
-	roomy       = 40 // addresses that are enough for everybody, whatever happened; with fewer they are fought for
+	roomy       = 40 // addresses for all clients, whatever happened; with fewer they compete
 )
 
 var simNames = [2]string{"alpha", "beta"}

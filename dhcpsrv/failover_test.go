@@ -174,7 +174,8 @@ func TestPartnerRenewsTheOthers(t *testing.T) {
 		if r := d.send(1, x, x.extend(false), false); !r.ack || r.addr != x.holds {
 			t.Fatalf("beta answers %+v to the renewal of %v", r, x.holds)
 		}
-		// Alpha has not heard of that, and takes the lease for ended; it must not give the address to anybody else.
+		// Alpha does not know that, and takes the lease for ended; it must not give the address to
+		// another client.
 		time.Sleep(30 * time.Second)
 		if d.lease(0, y) {
 			t.Fatalf("alpha gave %v to another client, while beta has renewed the lease of %v", y.holds, x.holds)

@@ -13,7 +13,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// TestFQDN asks with each wish of RFC 4702: who enters the name, and in which form it is.
+// TestFQDN asks with each wish of RFC 4702: the side that enters the name, and the form of the
+// name.
 func TestFQDN(t *testing.T) {
 	snap := office()
 	snap.Reservations = []dhcpsrv.Reservation{{MAC: mac2, Addr: ip("192.0.2.50"), Hostname: "db1"}}

@@ -86,7 +86,7 @@ func TestAuto(t *testing.T) {
 		if r := p.ask(newClient(t, s, mac2), dhcpv4.MessageTypeDiscover); r != nil {
 			t.Errorf("offered %v beside another server", r)
 		}
-		// Who has a lease keeps it until its end, and no longer.
+		// A client with a lease keeps it until its end, and no longer.
 		l, _ := s.Lookup(held)
 		renewed := p.ask(c, dhcpv4.MessageTypeRequest, withCIAddr(held))
 		if renewed == nil || renewed.MessageType() != dhcpv4.MessageTypeAck || renewed.IPAddressLeaseTime(0) >= 10*time.Minute {
@@ -123,7 +123,7 @@ func TestAuto(t *testing.T) {
 		time.Sleep(dhcpsrv.ForeignQuiet)
 		expect(dhcpsrv.ModeServe, "auto: no other server answers")
 
-		// A new snapshot does not start over; a snapshot without the mode asks nobody any more.
+		// A new snapshot does not start over; a snapshot without the mode ends the search.
 		if err := s.Update(inMode(dhcpsrv.ModeAuto)); err != nil {
 			t.Fatal(err)
 		}

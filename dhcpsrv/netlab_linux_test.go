@@ -164,7 +164,8 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-// TestBurst is what a power restore does: many clients at once, over real sockets. Nobody has to ask twice.
+// TestBurst makes the load of a power restore: many clients at once, over real sockets. No client
+// has to ask twice.
 func TestBurst(t *testing.T) {
 	netlab.Require(t, netlab.Root)
 	snap := office()

@@ -229,8 +229,8 @@ func TestLinkAddress6(t *testing.T) {
 	}
 }
 
-// Each identity association comes back, also those of types that are not served; and nobody is told to choose a server that
-// gives nothing.
+// Each identity association comes back, also those of types that are not served; and no client is
+// told to prefer a server that gives nothing.
 func TestForeignAssociations(t *testing.T) {
 	pd := &dhcpv6.OptIAPD{IaId: [4]byte{0, 0, 0, 7}}
 	ta := &dhcpv6.OptIATA{IaId: [4]byte{0, 0, 0, 8}}

@@ -14,7 +14,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// holding is what a client believes to hold.
+// holding is the lease that a client believes to hold.
 type holding struct {
 	addr  netip.Addr
 	until time.Time

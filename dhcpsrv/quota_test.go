@@ -43,7 +43,7 @@ func TestCircuitQuota(t *testing.T) {
 		if got := s.Stats().Reasons["quota"]; got != 94 {
 			t.Errorf("quota counted %d times", got)
 		}
-		at("port 1", 0).dora() // who has an address keeps it
+		at("port 1", 0).dora() // a client with an address keeps it
 		at("port 2", 60).dora()
 		if err := s.Update(snap); err != nil { // nor does a new snapshot forget
 			t.Fatal(err)
@@ -56,8 +56,8 @@ func TestCircuitQuota(t *testing.T) {
 	})
 }
 
-// A renewal goes past the relay, which alone can say where the client is: the lease stays at that place, and takes none of
-// another. Once the relay names another port, the lease is there.
+// A renewal goes past the relay, which alone knows the client's place: the lease stays at that
+// place, and takes none of another. Once the relay names another port, the lease moves there.
 func TestCircuitQuotaAfterRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		snap := office()
@@ -248,7 +248,8 @@ func TestLinkQuotaOfSelectedLinks(t *testing.T) {
 	})
 }
 
-// A client whose pool is gone gets another address for its lease; so it does for each, and nobody gets a further one.
+// A client whose pool is gone gets another address for its lease; so it does for each, and no
+// client gets a further one.
 func TestQuotaAfterPoolIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		snap := office()

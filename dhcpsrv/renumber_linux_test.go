@@ -83,7 +83,8 @@ func TestAddressReplaced6(t *testing.T) {
 		}
 		exchange()
 	}
-	// Nothing was asked twice. The answer to a release may have met an interface without address: nobody waits for it.
+	// Nothing was asked twice. The answer to a release may have met an interface without address:
+	// no client waits for it.
 	if st := s.Stats(); st.ReadErrors > 0 || st.Received["SOLICIT6"] != 3 || st.Received["REQUEST6"] != 3 {
 		t.Errorf("%+v", st)
 	}

@@ -433,7 +433,7 @@ func TestJournal6(t *testing.T) {
 	}
 }
 
-// When the store fails, nobody hears of the lease and the address is free again.
+// When the store fails, the client gets no answer and the address is free again.
 func TestCommitFails6(t *testing.T) {
 	store := &failing6{}
 	s := newServer(t, dhcpsrv.Config{Store: store}, office6())

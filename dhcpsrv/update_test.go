@@ -16,8 +16,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// While clients come and go, snapshots that differ in their reservations leave the server as if it had entered every lease
-// anew.
+// While clients ask and leave, snapshots that differ in their reservations leave the server as if
+// it had entered every lease anew.
 func TestUpdateOfReservations(t *testing.T) {
 	base := office()
 	for i := range base.Subnets {

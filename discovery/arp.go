@@ -20,8 +20,8 @@ func DecodeARP(f Frame) (Observation, error) {
 	if f.Type != etherARP || len(body) < arpLength {
 		return Observation{}, ErrMalformed
 	}
-	// Ethernet and IPv4 are the only combination in use.
-	// Hardware type, protocol and their lengths: a frame of another kind is well formed.
+	// Ethernet and IPv4 are the only combination in use. Hardware type, protocol and their lengths:
+	// a frame of another kind is well formed.
 	if [6]byte(body[:6]) != [6]byte{0, 1, 8, 0, 6, 4} {
 		return Observation{}, ErrNoObservation
 	}

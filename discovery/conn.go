@@ -38,10 +38,10 @@ type Interface struct {
 	Addrs []netip.Prefix `json:"addrs,omitempty"`
 }
 
-// Choose returns the interfaces to watch, by MAAS's rules: those that are up, of which hardware that is
-// no part of a bond, bonds, and bridges without hardware in them, since the hardware sees the same
-// frames. VLAN interfaces are not watched: their frames are seen with their tags on the interface
-// below. Virtual cables count as hardware unless they are plugged into a bridge here.
+// Choose returns the interfaces to watch, by MAAS's rules: those that are up, of which hardware
+// that is no part of a bond, bonds, and bridges without hardware in them, since the hardware sees
+// the same frames. VLAN interfaces are not watched: their frames are seen with their tags on the
+// interface below. Virtual cables count as hardware unless they are plugged into a bridge here.
 func Choose(interfaces []Interface) []Interface {
 	kind, ported := map[int]string{}, map[int]bool{}
 	for _, l := range interfaces {

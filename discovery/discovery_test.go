@@ -172,7 +172,7 @@ func TestIgnored(t *testing.T) {
 	}
 }
 
-// What was there before a flood outlives it; memory is bounded; events are too.
+// Devices that were seen before a flood outlive it; memory is bounded; events are too.
 func TestFloodIsBounded(t *testing.T) {
 	table := discovery.NewTable(discovery.TableConfig{Limit: 100, Reports: 10})
 	table.See("eth0", observation(1, "192.0.2.7"), start)
@@ -191,7 +191,7 @@ func TestFloodIsBounded(t *testing.T) {
 	if e, ok := table.See("eth0", observation(1, "192.0.2.7"), start.Add(time.Hour)); !ok || e.Kind != discovery.Refreshed {
 		t.Errorf("who was there before the flood is forgotten: %+v", e)
 	}
-	// Who was not reported for the flood is when it is seen again.
+	// A device that was not reported for the flood is reported when it is seen again.
 	last := discovery.Observation{Addr: netip.AddrFrom4([4]byte{10, 0, 9999 >> 8, 9999 & 0xff}), MAC: discovery.MAC{2, 1, 0, 0, 9999 >> 8, 9999 & 0xff}, Source: discovery.ARP}
 	if e, ok := table.See("eth0", last, start.Add(time.Hour)); !ok || e.Kind != discovery.New {
 		t.Errorf("not reported: %v %+v", ok, e)

@@ -13,7 +13,8 @@ import (
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
-// floodSenders is how many made-up devices flood the wire; the environment may ask for more.
+// floodSenders is the number of made-up devices that flood the wire; the environment may ask for
+// more.
 func floodSenders() int {
 	if n, err := strconv.Atoi(os.Getenv("MAAS_FLOOD")); err == nil {
 		return n
@@ -59,7 +60,7 @@ func TestFloodOnTheWire(t *testing.T) {
 	}
 }
 
-// heap is how much memory is in use.
+// heap returns the memory in use.
 func heap() int64 {
 	runtime.GC()
 	var mem runtime.MemStats

@@ -28,10 +28,11 @@ const MaxSweep = 1 << 16
 
 // SweepConfig says what to sweep.
 type SweepConfig struct {
-	// Conn is the interface, from [OpenPacket] with the source [Scan]. The caller closes it. Required.
+	// Conn is the interface, from [OpenPacket] with the source [Scan]. The caller closes it.
+	// Required.
 	Conn Conn
-	// Prefixes are swept in order. Each must be a network that the interface has an address in, or a
-	// part of one: nothing is asked outside of them.
+	// Prefixes are swept in order. Each must be a network that the interface has an address in, or
+	// a part of one: nothing is asked outside of them.
 	Prefixes []netip.Prefix
 	// Rate is the most questions a second. Zero means SlowRate.
 	Rate int

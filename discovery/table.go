@@ -43,7 +43,7 @@ func DefaultTTL(s Source) time.Duration {
 
 const (
 	conflictWindow = 30 * time.Second        // two MACs that both speak within it share an address
-	established    = time.Second             // for how long a device must be there to be more than a flood's
+	established    = time.Second             // how long a device must be present to be more than a flood's
 	tentativeTime  = 1200 * time.Millisecond // after which an address is the device's (RFC 4862 section 5.4: 1 s)
 	expireEvery    = 5 * time.Second         // all entries are looked at for that
 	maxTentative   = 1024

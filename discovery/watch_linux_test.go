@@ -79,7 +79,7 @@ func (w *wire) plug(ns *netlab.NS, name string) {
 // host makes a namespace with an interface on the bridge.
 func (w *wire) host(name string) *netlab.NS {
 	ns := w.lab.NS(name)
-	// Link-local addresses are there at once, for programs that do not wait for them.
+	// Link-local addresses exist at once, for programs that do not wait for them.
 	if out, err := ns.Command(w.t.Context(), "sysctl", "-w", "net.ipv6.conf.default.accept_dad=0").CombinedOutput(); err != nil {
 		w.t.Fatalf("%v: %s", err, out)
 	}

@@ -168,7 +168,8 @@ func TestUpdatesAreKeptElsewhere(t *testing.T) {
 	}
 }
 
-// Who may change nothing learns nothing by an update that changes nothing, and an update that changes nothing is nobody's work.
+// A client that may change nothing learns nothing by an update that changes nothing, and such an
+// update costs no work.
 func TestUpdatesOfNothing(t *testing.T) {
 	k := &keeper{err: errors.New("asked")}
 	k.s = dnssrv.New(dnssrv.Config{Updates: k})
@@ -261,7 +262,8 @@ func TestSignatureOfTruncatedAnswer(t *testing.T) {
 	}
 }
 
-// Who has the wrong time is told the right one, by an answer that it can verify (RFC 8945 section 5.2.3).
+// A client with the wrong time is told the right one, by an answer that it can verify (RFC 8945
+// section 5.2.3).
 func TestSignatureOfAnotherTime(t *testing.T) {
 	s := example(t)
 	allow(t, s, dnssrv.Access{})

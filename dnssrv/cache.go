@@ -148,7 +148,7 @@ func (c *cache) once(ctx context.Context, k key, ask func() (*entry, error)) (*e
 			return nil, ctx.Err()
 		}
 	}
-	// The error is what the waiters get if ask panics.
+	// The waiters get this error if ask panics.
 	f := &pendingQuestion{done: make(chan struct{}), err: errors.New("dnssrv: the question was given up")}
 	c.inFlight[id] = f
 	c.mu.Unlock()

@@ -12,10 +12,10 @@ import (
 // costs one round trip, and a server that was updated gives larger answers and signatures.
 const basicLife = 30 * time.Minute
 
-// negotiate asks with EDNS, and again without when the server does not know EDNS. Servers older than
-// EDNS answer FORMERR or NOTIMP, with the question or with the header alone (RFC 6891 section 7);
-// BADVERS comes from servers that know it in another version. A server that does not answer at all
-// is not asked again without: that would double every wait for a dead one.
+// negotiate asks with EDNS, and again without when the server does not know EDNS. Servers older
+// than EDNS answer FORMERR or NOTIMP, with the question or with the header alone (RFC 6891 section
+// 7); BADVERS comes from servers that know it in another version. A server that does not answer at
+// all is not asked again without: that would double every wait for a dead one.
 func (u *upstream) negotiate(ctx context.Context, q *dns.Msg, wait time.Duration) (*dns.Msg, error) {
 	if q.IsEdns0() == nil {
 		return u.exchange(ctx, q, wait)

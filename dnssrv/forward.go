@@ -165,8 +165,8 @@ func (f *forwarder) groupOf(name string) (g group, own bool) {
 // 8767 section 5).
 const staleWait = 1800 * time.Millisecond
 
-// forward answers into m: special names by itself, others from the cache or a server; when none answers, with what the cache had
-// until lately, and else with SERVFAIL.
+// forward answers into m: special names by itself, others from the cache or a server; when none
+// answers, with what the cache had until lately, and else with SERVFAIL.
 func (f *forwarder) forward(ctx context.Context, q, m *dns.Msg) {
 	if f.answerSpecial(m) {
 		return

@@ -108,7 +108,7 @@ func (s *Server) sendAll(ctx context.Context, target netip.AddrPort) {
 		for zone := range zones {
 			if err := s.sendNotify(ctx, zone, target); err != nil {
 				if ctx.Err() == nil {
-					s.log.Warn("secondary did not acknowledge NOTIFY", "zone", zone, "secondary", target, "err", err)
+					s.log.Warn("secondary did not acknowledge NOTIFY", "zone", zone, "server", target, "err", err)
 				}
 				// Its refresh timer brings the rest.
 				break

@@ -119,8 +119,8 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 func isTransfer(qtype uint16) bool { return qtype == dns.TypeAXFR || qtype == dns.TypeIXFR }
 
 // answerLocal answers from the zones. It reports whether the question is about one of them, and the
-// end of an alias that leads out of them. The lock is deferred: a panic, which is survived, must not
-// keep it and so stop all changes.
+// end of an alias that leads out of them. The lock is deferred: a panic, which is survived, must
+// not keep it and so stop all changes.
 func (s *Server) answerLocal(q, m *dns.Msg) (ours bool, alias string, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

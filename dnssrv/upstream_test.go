@@ -138,7 +138,8 @@ func (c *counting) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// Questions share connections; one that the server has closed meanwhile is replaced without anybody noticing.
+// Questions share connections; one that the server has closed meanwhile is replaced without an
+// error.
 func TestUpstreamsOverTLS(t *testing.T) {
 	web := httptest.NewTLSServer(nil) // for its certificate only
 	defer web.Close()

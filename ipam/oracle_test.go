@@ -184,7 +184,7 @@ func TestSuggestionsAreFree(t *testing.T) {
 	})
 }
 
-// suggestions are what MAAS would suggest, address by address; zero = nothing.
+// suggestions holds the suggestions of MAAS, made address by address; zero = nothing.
 func suggestions(u *ipam.Usage) (gateway, first, last netip.Addr) {
 	type block struct{ from, n int }
 	var all []netip.Addr

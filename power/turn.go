@@ -82,7 +82,7 @@ func (c *Controller) leave(ctx context.Context, bmc string, s *session, healthy 
 func (c *Controller) ended(result *Result, err error) {
 	result.Ended = time.Now()
 	for _, s := range result.Steps {
-		c.cfg.Log.Info("power operation", "machine", result.Name, "kind", result.Kind, "op", s.Op, "err", s.Err)
+		c.cfg.Log.Info("power operation", "machine", result.Name, "kind", result.Kind, "task", s.Op, "err", s.Err)
 	}
 	if c.cfg.Done != nil {
 		c.cfg.Done(*result, err)

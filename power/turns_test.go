@@ -102,7 +102,7 @@ func TestRequestsThatWaitShareASession(t *testing.T) {
 	}
 }
 
-// Whoever gives up while waiting must not leave the session open that was left for it.
+// A caller that gives up while waiting must not leave the session open that was left for it.
 func TestGivingUpLeavesNoSessionOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bmc := &countingBMC{fakeBMC: fakeBMC{state: power.On}}

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the test is gone
 }
 
-// content is what the origin has at a path: its number, again and again.
+// content returns what the origin has at a path: its number, again and again.
 func content(path string) []byte { return bytes.Repeat([]byte(path+"\n"), 1_500_000/len(path)) }
 
 // A proxy that is killed at any moment never serves a body that is not the origin's when it is started again.
@@ -115,7 +115,8 @@ func killed(t *testing.T, dir string, f func(*http.Client)) {
 	_ = cmd.Wait()
 }
 
-// check reads the path and compares it with what the origin has. In passing it begins another that nobody reads to its end.
+// check reads the path and compares it with what the origin has. In passing it begins another that
+// it does not read to its end.
 func check(t *testing.T, client *http.Client, origin, path string, whole bool) {
 	t.Helper()
 	part, err := http.NewRequest("GET", origin+path+"/abandoned", nil)

@@ -65,7 +65,7 @@ func TestSlowlorisIsBounded(t *testing.T) {
 	}
 }
 
-// Who sends its header too slowly loses its connections, and is served again.
+// A client that sends its header too slowly loses its connections, and is served again.
 func TestSlowConnectionsEnd(t *testing.T) {
 	at := limitedProxy(t, 100*time.Millisecond)
 	for range 20 {

@@ -269,7 +269,7 @@ func TestManyRangesAtOnce(t *testing.T) {
 	}
 }
 
-// What is there of an image is served while its origin is away.
+// The stored parts of an image are served while its origin is away.
 func TestPartsWhileTheOriginIsAway(t *testing.T) {
 	i := newImage(4 << 20)
 	b := setUp(t, proxy.CacheConfig{}, i.ServeHTTP)

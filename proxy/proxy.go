@@ -246,7 +246,7 @@ func portOf(u *url.URL, tunnel bool) string {
 }
 
 func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, code int, why string) {
-	p.log.Debug("request refused", "client", r.RemoteAddr, "method", r.Method, "host", r.URL.Host, "why", why)
+	p.log.Debug("request refused", "client", r.RemoteAddr, "method", r.Method, "host", r.URL.Host, "err", why)
 	http.Error(w, why, code)
 }
 

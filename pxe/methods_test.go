@@ -119,7 +119,8 @@ func TestQuirks(t *testing.T) {
 	}
 }
 
-// A switch gets the file of its Chain profile, by each of the names it tries, whoever says who it is.
+// A switch gets the file of its Chain profile, by each of the names it tries, for every client that
+// sends one.
 func TestONIE(t *testing.T) {
 	r := newRig(t)
 	r.answer(pxe.Profile{Name: "nos", Kind: pxe.Chain, URL: "vmlinuz"}, nil)

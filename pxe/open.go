@@ -274,5 +274,5 @@ type textFile struct{ *bytes.Reader }
 // Close does nothing.
 func (textFile) Close() error { return nil }
 
-// nobody is the Identifier that knows no machine.
-func nobody(netip.Addr) (net.HardwareAddr, bool) { return nil, false }
+// anonymous implements Identifier and knows no machine.
+func anonymous(netip.Addr) (net.HardwareAddr, bool) { return nil, false }

@@ -104,7 +104,8 @@ func TestQueueKeepsCount(t *testing.T) {
 	}
 }
 
-// Who waits holds a connection: too many of one client are refused, and none waits for ever.
+// A client that waits holds a connection: too many of one client are refused, and none waits for
+// ever.
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, client := newQueue(2, 1), netip.MustParseAddr("192.0.2.1")

@@ -62,7 +62,7 @@ func TestRules(t *testing.T) {
 	if _, err := (pxe.Rules{}).Resolve(t.Context(), pxe.Request{}); !errors.Is(err, pxe.ErrNoProfile) {
 		t.Errorf("no rules: %v", err)
 	}
-	// A client that could not be identified has nobody's profile.
+	// A client that could not be identified has no profile of its own.
 	if _, err := (pxe.Rules{Machines: map[string]pxe.Profile{"": disk("x")}}).Resolve(t.Context(), pxe.Request{}); !errors.Is(err, pxe.ErrNoProfile) {
 		t.Errorf("empty key: %v", err)
 	}

@@ -105,7 +105,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Events = func(Event) {}
 	}
 	if c.Identify == nil {
-		c.Identify = IdentifierFunc(nobody)
+		c.Identify = IdentifierFunc(anonymous)
 	}
 	if c.Describe == nil {
 		c.Describe = new(Clients).Describe
@@ -160,7 +160,7 @@ func (s *Server) finish(e *Event, err error) {
 		s.log.Warn("boot request failed", "mac", e.MAC.String(), "ip", e.Addr, "proto", e.Proto, "path", e.Path, "err", err)
 	} else if s.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.log.Debug("boot request", "mac", e.MAC.String(), "ip", e.Addr, "proto", e.Proto, "path", e.Path,
-			"bytes", e.Bytes, "took", e.Duration, "absent", e.Absent)
+			"bytes", e.Bytes, "took", e.Duration, "result", map[bool]string{false: "ok", true: "absent"}[e.Absent])
 	}
 	s.cfg.Events(*e)
 }

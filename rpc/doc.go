@@ -12,14 +12,14 @@
 //
 // A region keeps one [State] per rack: keyed objects in topics, each change numbered. A rack
 // subscribes from the [Position] it has and gets only later changes; each [Update] goes to its disk
-// ([Replica]) and is then applied by a [Topic]. A rack that starts while every region is away serves
-// the state on its disk ([Rack.Restore]).
+// ([Replica]) and is then applied by a [Topic]. A rack that starts while every region is away
+// serves the state on its disk ([Rack.Restore]).
 //
 // A rack puts what it saw into its [Outbox], on disk and in order. Facts stay there until a region
 // has taken them, at least once.
 //
-// Either side calls the other with [Do], and declares with [Offer] which methods it has. Errors keep
-// their meaning across the wire: errors.Is(err, fs.ErrNotExist) works on the caller's side.
+// Either side calls the other with [Do], and declares with [Offer] which methods it has. Errors
+// keep their meaning across the wire: errors.Is(err, fs.ErrNotExist) works on the caller's side.
 //
 //	rpc.Offer(&methods, "power.query", func(ctx context.Context, in PowerQuery) (PowerState, error) { ... })
 //	state, err := rpc.Do[PowerState](ctx, region.Rack("rack-1"), "power.query", PowerQuery{Machine: 7})
@@ -30,8 +30,8 @@
 // # Connections
 //
 // [Rack.Serve] keeps one connection and makes it again when it is lost. [Conn] is its contract, and
-// rpctest tests it; [Loopback] connects inside a process, package wire between processes. Values are
-// opaque here: the packages that fill and read a topic agree on its objects.
+// rpctest tests it; [Loopback] connects inside a process, package wire between processes. Values
+// are opaque here: the packages that fill and read a topic agree on its objects.
 //
 // # What this package does not do
 //

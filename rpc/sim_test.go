@@ -19,10 +19,10 @@ import (
 	"github.com/gomaas/maas/rpc"
 )
 
-// simTopics are what the racks of a simulation serve.
+// simTopics are the topics that the racks of a simulation serve.
 var simTopics = []string{"dhcp", "dns"}
 
-// simDatabase is what the regions of a simulation share.
+// simDatabase is the database that the regions of a simulation share.
 type simDatabase struct {
 	mu      sync.Mutex                              // guards following
 	content map[string]map[string]map[string][]byte // by rack, topic and key

@@ -73,7 +73,7 @@ func TestStateUnchangedKeepsItsRevision(t *testing.T) {
 	}
 }
 
-// A topic forgets old changes; whoever missed some of them gets everything.
+// A topic forgets old changes; a rack that missed some of them gets everything.
 func TestStateForgets(t *testing.T) {
 	s := rpc.NewState()
 	first := s.Set("dns", values("a", "1", "b", "2"))

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		}
 		fill(url)
 	case "open":
-		if os.Geteuid() == 0 { // root may write everything: become nobody
+		if os.Geteuid() == 0 { // root may write everything: become another user
 			if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
 				fmt.Println("setuid", err)
 			}

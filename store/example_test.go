@@ -9,7 +9,7 @@ import (
 	"github.com/gomaas/maas/store"
 )
 
-// A transaction notes what it changed, and whoever watches hears of it.
+// A transaction notes what it changed, and each watcher receives it.
 func Example() {
 	ctx := context.Background()
 	schema := fstest.MapFS{"0001_zone.sql": {Data: []byte(`-- +goose Up

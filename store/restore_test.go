@@ -43,8 +43,7 @@ func rows(text string) string {
 	return strings.Join(keep, "\n")
 }
 
-// A restore replaces what is there while others write and watch: they go on,
-// and learn of it.
+// A restore replaces the data while others write and watch: they go on, and learn of it.
 func TestRestoreWhileRunning(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		db := open(t, url)

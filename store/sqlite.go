@@ -18,8 +18,8 @@ import (
 
 type sqliteEngine struct{}
 
-// A transaction of the writing connection begins IMMEDIATE (see pragmas), so that it holds SQLite's
-// write lock from its first statement on.
+// begin does nothing: a transaction of the writing connection begins IMMEDIATE (see pragmas) and
+// holds SQLite's write lock from its first statement on.
 func (sqliteEngine) begin(context.Context, *sql.Tx) error  { return nil }
 func (sqliteEngine) notify(context.Context, *sql.Tx) error { return nil }
 

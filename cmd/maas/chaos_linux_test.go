@@ -509,9 +509,10 @@ func (s *chaosSite) served(p *part) func() bool {
 	return func() bool { return p.cmd != nil && strings.Count(p.logged(), "msg=serving") >= count }
 }
 
-// The parts of a site are killed, stopped, cut off and started again at random. Machines that are known boot whenever their
-// rack lives; no address is given twice; what the API acknowledged is there; what racks saw arrives, and once. A seed, printed,
-// makes the same faults again: MAAS_CHAOS_SEED; MAAS_CHAOS=10m goes on for that time.
+// The parts of a site are killed, stopped, cut off and started again at random. Known machines boot
+// whenever their rack lives; no address is given twice; acknowledged changes of the API exist; what
+// racks saw arrives, and once. The printed seed makes the same faults again: MAAS_CHAOS_SEED;
+// MAAS_CHAOS=10m sets the duration.
 func TestChaos(t *testing.T) {
 	netlab.Require(t, netlab.Root, netlab.Program("dhcrelay", "isc-dhcp-relay"))
 	length := 5 * time.Second

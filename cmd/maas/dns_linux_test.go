@@ -116,7 +116,7 @@ func (n *rackNet) fill(to any, args ...string) {
 	}
 }
 
-// keeps sees to it that nobody logged a secret.
+// keeps checks that no log holds a secret.
 func (n *rackNet) keeps(secret string) {
 	n.t.Helper()
 	for _, p := range []*process{n.region, n.rack} {

@@ -138,7 +138,7 @@ func (s *realSite) machines() map[string]maasapi.Machine {
 	return byMAC
 }
 
-// check makes sure that a machine that has booted is what everybody says it is.
+// check compares what the API, DNS and the lease say of a machine that has booted.
 func (s *realSite) check(mac net.HardwareAddr, uuid, firmware string) maasapi.Machine {
 	s.t.Helper()
 	m, ok := s.machines()[mac.String()]
@@ -238,8 +238,9 @@ func (s *realSite) awaitReport(mac net.HardwareAddr) {
 	}
 }
 
-// Real firmware, from power-on to a running Linux, through one binary: a machine that nobody knows, and two that are
-// switched on through their BMCs, with BIOS and with UEFI, shim and GRUB.
+// Real firmware, from power-on to a running Linux, through one binary: a machine that the site does
+// not know, and two that are switched on through their BMCs, with BIOS and with UEFI, shim and
+// GRUB.
 func TestFirmwareBootsToLinux(t *testing.T) {
 	unknown := qemutest.VM{Firmware: qemutest.BIOS, MAC: mac(1), UUID: "11111111-2222-3333-4444-000000000001", Tap: "tap1"}
 	bios := qemutest.VM{Firmware: qemutest.BIOS, MAC: mac(2), UUID: "11111111-2222-3333-4444-000000000002", Tap: "tap2"}

@@ -77,7 +77,7 @@ func TestTwoRacksOfAVLAN(t *testing.T) {
 		if slices.Sort(addrs); err != nil || !slices.Equal(addrs, []string{"192.0.2.1", "192.0.2.2"}) {
 			t.Errorf("%s %s says that %s is %v, %v", when, server, name, addrs, err)
 		}
-		// The machine asks for what nobody serves: that the proxy says so is enough.
+		// The machine asks for a name that no server has: that the proxy says so is enough.
 		out, err = machine.Command(t.Context(), "curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--max-time", "10",
 			"--resolve", name+":8000:192.0.2.1,192.0.2.2", "--proxy", "http://"+name+":8000", "http://192.0.2.250:9999/").Output()
 		if string(out) != "502" {

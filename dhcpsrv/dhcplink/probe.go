@@ -33,7 +33,8 @@ func (p Prober) Probe(ctx context.Context, link string, addr netip.Addr) (bool, 
 	return inUse, err
 }
 
-// ProbeOwner implements [dhcpsrv.OwnerProber]. It knows the owner on a link, and not behind a relay.
+// ProbeOwner implements [dhcpsrv.OwnerProber]. It knows the owner on a link, and not behind a
+// relay.
 func (p Prober) ProbeOwner(ctx context.Context, link string, addr netip.Addr) (owner net.HardwareAddr, inUse bool, err error) {
 	addr = addr.Unmap()
 	wait := p.Wait

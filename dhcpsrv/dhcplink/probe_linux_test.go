@@ -50,7 +50,7 @@ func TestProber(t *testing.T) {
 	} {
 		err := asker.Do(func() error {
 			prober := dhcplink.Prober{Wait: 200 * time.Millisecond}
-			if test.want { // which is there at once, but for a busy machine
+			if test.want { // an answer comes at once, but for a busy machine
 				prober.Wait = 5 * time.Second
 			}
 			holder, inUse, err := prober.ProbeOwner(context.Background(), test.link, netip.MustParseAddr(test.addr))

@@ -53,8 +53,8 @@ func journalLease(i byte, end time.Time) dhcpsrv.Lease {
 	return dhcpsrv.Lease{Addr: netip.MustParseAddr("192.0.2.100").Next(), State: dhcpsrv.Bound, MAC: []byte{2, 0, 0, 0, 0, i}, Subnet: "office", Start: end, End: end}
 }
 
-// TestJournalTornTail cuts the file at every length: what was committed before the cut record is there, and the journal
-// goes on.
+// TestJournalTornTail cuts the file at every length: commits before the cut record are kept, and
+// the journal goes on.
 func TestJournalTornTail(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "leases")

@@ -18,8 +18,8 @@ import (
 // old.
 var Files = [...]string{"oui.csv", "mam.csv", "oui36.csv", "iab.csv"}
 
-// Load reads the lists in a directory, such as os.DirFS("/usr/share/ieee-data"). oui.csv must be
-// there, the others may be absent.
+// Load reads the lists in a directory, such as os.DirFS("/usr/share/ieee-data"). oui.csv must
+// exist, the others may be absent.
 func Load(dir fs.FS) (*Table, error) {
 	var b builder
 	for _, name := range Files {

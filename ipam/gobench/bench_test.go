@@ -24,7 +24,7 @@ import (
 
 const prefix = "10.0.0.0/16"
 
-// allocator is what both can do.
+// allocator has the methods of both.
 type allocator interface {
 	next(ctx context.Context) (netip.Addr, error)
 	fill(ctx context.Context, first []netip.Addr) error // of an empty one

@@ -45,7 +45,7 @@ func TestLANPlus(t *testing.T) { powertest.Run(t, open("LAN_2_0")) }
 
 func TestLAN(t *testing.T) {
 	powertest.Run(t, open("LAN"))
-	time.Sleep(5 * time.Second) // how long the library waits for an answer, whoever else has given up
+	time.Sleep(5 * time.Second) // how long the library waits for an answer, even if its caller has given up
 }
 
 func TestSettings(t *testing.T) {
@@ -158,7 +158,7 @@ func await(t *testing.T, c *power.Controller, target power.Target) {
 	}
 }
 
-// The simulated BMC is understood by the tool that everybody has.
+// The simulated BMC is understood by the tool of most operators.
 func TestIpmitoolAgainstOurBMC(t *testing.T) {
 	netlab.Require(t, netlab.Program("ipmitool", "ipmitool"))
 	h := open("LAN_2_0")(t)

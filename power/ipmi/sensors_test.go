@@ -30,14 +30,14 @@ func sdr(number int, name string, kind, unit, factor, exponent byte) string {
 	return line
 }
 
-// sim is how the simulator is told of a sensor that it has, with its value.
+// sim gives the simulator a sensor with its value.
 func sim(number, kind, value int) string {
 	const none = "000000000000000"
 	return fmt.Sprintf("sensor_add 0x20 0 %[1]d %[2]d 1\nsensor_set_value 0x20 0 %[1]d %[3]d 0\n"+
 		"sensor_set_event_support 0x20 0 %[1]d enable scanning per-state %[4]s %[4]s %[4]s %[4]s", number, kind, value, none)
 }
 
-// OpenIPMI's simulator has sensors, and the tool that everybody has reads the same values.
+// OpenIPMI's simulator has sensors, and the tool of most operators reads the same values.
 func TestSensors(t *testing.T) {
 	netlab.Require(t, netlab.Program("ipmitool", "ipmitool"))
 	address, _ := openSim(t,

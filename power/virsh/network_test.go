@@ -22,7 +22,7 @@ import (
 	"github.com/gomaas/maas/power/virsh"
 )
 
-// freePort is one on loopback that nobody has.
+// freePort returns a port on loopback that no program uses.
 func freePort(t *testing.T) int {
 	t.Helper()
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")

@@ -70,7 +70,7 @@ func profile() pxe.Profile {
 	return pxe.Profile{Name: "test", Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "console=ttyS0 maas.done={done}"}
 }
 
-// network is where a site is, and how it serves. The zero value is IPv4 with the usual table.
+// network holds the addresses of a site and its mode. The zero value is IPv4 with the usual table.
 type network struct {
 	six     bool
 	methods []pxe.Method
@@ -90,7 +90,7 @@ func (n network) prefix() netip.Prefix {
 	return prefix
 }
 
-// upstream is where the servers are that a relay leads to.
+// upstream returns the network of the servers that a relay leads to.
 func (n network) upstream() netip.Prefix {
 	if n.six {
 		return netip.MustParsePrefix("2001:db8:1::/64")

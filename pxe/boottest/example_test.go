@@ -19,7 +19,8 @@ func Example() {
 	segment := boottest.NewSegment(netip.MustParsePrefix("192.0.2.0/24"))
 	server := segment.Server(netip.MustParseAddr("192.0.2.1"))
 
-	// The servers under test: DHCP with one subnet, and a boot server with one profile for everybody.
+	// The servers under test: DHCP with one subnet, and a boot server with one profile for all
+	// machines.
 	leases, err := dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{})})
 	if err != nil {
 		log.Fatal(err)

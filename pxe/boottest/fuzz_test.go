@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// newFuzzBoot is a boot on a segment without anybody, with firmware that speaks no HTTP.
+// newFuzzBoot returns a boot on an empty segment, with firmware that speaks no HTTP.
 func newFuzzBoot() *boot {
 	s := NewSegment(netip.MustParsePrefix("192.0.2.0/24"))
 	m := s.NewMachine(MachineConfig{Impatient: true})

@@ -75,7 +75,7 @@ func small(of fs.FS) fstest.MapFS {
 
 var smallFiles, smallLoaders = small(files()), small(loaders())
 
-// everybody boots the same kernel, and switches install the initrd; all files are small.
+// all machines boot the same kernel, and switches install the initrd; all files are small.
 func everybody(_ *boottest.Segment, c *pxe.Config) {
 	c.Files, c.Loaders = smallFiles, smallLoaders
 	c.Resolver = pxe.ResolverFunc(func(_ context.Context, r pxe.Request) (pxe.Profile, error) {

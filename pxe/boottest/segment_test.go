@@ -100,7 +100,7 @@ func TestPacketConn(t *testing.T) {
 		if string(buf[:n]) != "hel" || from.String() != pb.LocalAddr().String() || err != nil || time.Since(start) != s.Delay {
 			t.Errorf("read %q from %v after %v: %v", buf[:n], from, time.Since(start), err)
 		}
-		// A deadline before the datagram is there does not lose it.
+		// A deadline before the datagram arrives does not lose it.
 		_, err = pa.WriteTo([]byte("abc"), pb.LocalAddr())
 		must(t, err)
 		pb.SetReadDeadline(time.Now().Add(time.Millisecond))

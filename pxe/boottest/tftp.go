@@ -48,7 +48,7 @@ type tftpGet struct {
 // errProbed ends a transfer that only asked for the size.
 var errProbed = errors.New("size is known")
 
-// get reads a file from a server into w, and fills in what was negotiated.
+// tftp reads a file from a server into w, and fills in what was negotiated.
 func (b *boot) tftp(ctx context.Context, server netip.Addr, name string, opts TFTPOptions, probe bool, w io.Writer, f *Fetch, tick func()) error {
 	conn, err := b.node.listenUDP(0)
 	if err != nil {

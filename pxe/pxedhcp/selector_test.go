@@ -15,7 +15,7 @@ import (
 
 var mac = net.HardwareAddr{0x52, 0x54, 0, 0x77, 0xe1, 0x97}
 
-// The queries are what firmware was seen to send.
+// The queries are those of real firmware.
 func TestSelectBoot(t *testing.T) {
 	server := netip.MustParseAddr("10.77.0.1")
 	onieURL := "http://10.77.0.1:5248/boot/52-54-00-77-e1-97/onie-installer"

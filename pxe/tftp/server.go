@@ -151,7 +151,7 @@ func (l *listener) start(ctx context.Context, r *Request, packet string, from pe
 		}
 		l.mu.Unlock()
 		s.log.Debug("tftp transfer", "client", stats.Client, "file", clean(stats.Name), "bytes", stats.Bytes, "took", stats.Duration,
-			"options", stats.Granted, "retransmits", stats.Retransmits, "err", stats.Err)
+			"options", stats.Granted, "count", stats.Retransmits, "err", stats.Err)
 		t.events(stats)
 	})
 }

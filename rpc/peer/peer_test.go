@@ -121,7 +121,7 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// TestStrangers lets nobody in who is not a partner with a certificate of the site.
+// TestStrangers admits only partners with a certificate of the site.
 func TestStrangers(t *testing.T) {
 	ca := newCA(t)
 	for _, tt := range []struct {

@@ -39,7 +39,7 @@ type recorded struct {
 	Answer      string `json:"answer"`       // to it
 }
 
-// wanted is what the update brings.
+// wanted holds the content of the update.
 var wanted = rpc.Update{Topic: "dns", Position: rpc.Position{Epoch: "E1", Revision: 7}, Objects: []rpc.Object{
 	{Key: "a", Value: []byte("first")}, {Key: "b", Deleted: true}, {Key: "c"},
 }}
@@ -65,7 +65,7 @@ func unhex(t *testing.T, text string) []byte {
 	return b
 }
 
-// rackHTTP is what a rack of any version speaks with: HTTP/2 over mutual TLS.
+// rackHTTP is the transport of a rack of any version: HTTP/2 over mutual TLS.
 func (s *site) rackHTTP(t *testing.T) *http.Client {
 	t.Helper()
 	cfg, err := s.identity(t, "rack-1").TLS()

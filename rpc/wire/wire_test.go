@@ -228,7 +228,7 @@ func TestRevocationEndsTheSession(t *testing.T) {
 // only says yes to the certificate of an identity.
 func only(id *enrol.Identity) func(*x509.Certificate) bool { return id.Cert.Equal }
 
-// A method is told which certificate its caller showed; nobody showed one to a call in the region's own process.
+// A method learns which certificate its caller showed; a call in the region's own process has none.
 func TestMethodsKnowTheCertificate(t *testing.T) {
 	methods := new(rpc.Methods)
 	rpc.Offer(methods, "serial", func(ctx context.Context, _ int) (string, error) {

@@ -66,7 +66,7 @@ func BenchmarkRecordLease(b *testing.B) {
 	}
 }
 
-// BenchmarkEnlistKnown is what every boot of a known machine costs.
+// BenchmarkEnlistKnown measures the cost of every boot of a known machine.
 func BenchmarkEnlistKnown(b *testing.B) {
 	inv := fleet(b, 1000)
 	i := 0

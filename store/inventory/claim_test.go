@@ -103,7 +103,7 @@ func TestClaimThatFailsGivesBack(t *testing.T) {
 	}
 }
 
-// A reserved IP is used by nobody else and replaced by nothing.
+// A reserved IP is used by no other machine and replaced by nothing.
 func TestClaimOfReservedAddressInUse(t *testing.T) {
 	inv, m := claiming(t)
 	must[ipam.ReservedIP](t)(inv.ReservedIPs.Create(t.Context(), ipam.ReservedIP{Addr: addr("10.0.0.6"), MAC: mac(2)}))

@@ -22,8 +22,8 @@ import (
 	"github.com/gomaas/maas/store/pgtest"
 )
 
-// Many at once ask a nearly full subnet: no address goes out twice, and
-// nobody is refused while one is free.
+// Many callers at once ask a nearly full subnet: no address goes out twice, and none is refused
+// while one is free.
 func TestAllocateFromNearlyFullSubnet(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		const callers, each, free = 64, 2, 100
@@ -266,7 +266,7 @@ func runAndKill(t *testing.T, url string, after time.Duration) []string {
 	return lines
 }
 
-// checkFeed reads all changes: every revision must be there once.
+// checkFeed reads all changes: every revision must occur once.
 func checkFeed(t *testing.T, inv *inventory.Inventory) {
 	t.Helper()
 	last := must[int64](t)(inv.Revision(t.Context()))

@@ -334,7 +334,7 @@ func TestOneRackScansASubnetAtATime(t *testing.T) {
 			t.Fatal(err)
 		}
 		claim("rack-2", 20*time.Second, time.Hour, false) // was done lately
-		claim("rack-2", 20*time.Second, 0, true)          // somebody asks for it
+		claim("rack-2", 20*time.Second, 0, true)          // a user asks for it
 		claim("rack-1", 2*time.Minute, 0, true)           // the other one is gone
 		claim("rack-1", -24*time.Hour, time.Hour, true)   // the clock was wrong
 	})

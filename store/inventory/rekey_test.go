@@ -68,7 +68,7 @@ func TestReplaceKey(t *testing.T) {
 		if got := must[[]dnssrv.Key](t)(inv.DNSKeys(model(t, inv))); len(got) != 1 || got[0].Secret == "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0" || got[0].Check() != nil {
 			t.Errorf("TSIG: %d keys, or one that is known or of no use", len(got))
 		}
-		ok(t, enrol(inv, "2")) // the same rack again, and nobody had to revoke the first certificate
+		ok(t, enrol(inv, "2")) // the same rack again, without a revocation of the first certificate
 		if got := authority(inv); got != "new" {
 			t.Errorf("the authority's key is %q", got)
 		}

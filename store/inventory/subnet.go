@@ -146,9 +146,9 @@ func settingsOf(ctx context.Context, tx *store.Tx, id int64) (u *ipam.Usage, err
 }
 
 // subnetRules: a subnet without a VLAN is on the VLAN of the rack's interface that has an address
-// in it, else on the default one, and without a name is called by its
-// prefix. A new prefix must still hold the ranges and the reserved and given addresses; where the
-// name contains the old prefix, it gets the new one.
+// in it, else on the default one, and without a name is called by its prefix. A new prefix must
+// still hold the ranges and the reserved and given addresses; where the name contains the old
+// prefix, it gets the new one.
 func (inv *Inventory) subnetRules() rules[ipam.Subnet] {
 	return rules[ipam.Subnet]{
 		check: func(ctx context.Context, tx *store.Tx, s, old *ipam.Subnet) error {

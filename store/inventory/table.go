@@ -59,7 +59,7 @@ func (t table[T]) insert(ctx context.Context, tx *store.Tx, v *T) error {
 	return nil
 }
 
-// update writes all columns of v, which must be there and, if it has a version, must be as it was
+// update writes all columns of v, which must exist and, if it has a version, must be as it was
 // read.
 func (t table[T]) update(ctx context.Context, tx *store.Tx, v *T) error {
 	id := *t.id(v)

@@ -40,7 +40,8 @@ func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx
 	})
 }
 
-// servedKinds are the kinds of which a rack's DHCP service consists, besides machines and addresses.
+// servedKinds are the kinds of which a rack's DHCP service consists, besides machines and
+// addresses.
 var servedKinds = []string{kinds.VLAN, kinds.Subnet, kinds.Range, kinds.Route, kinds.Rack, kinds.Setting, kinds.Snippet, kinds.Domain}
 
 // checkNetworks has Config.Check look at the networks that a transaction leads to.

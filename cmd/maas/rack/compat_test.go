@@ -28,8 +28,9 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// stateFile is what the region of the first version had its rack serve. It is never made again: a rack of today serves it,
-// too. MAAS_RECORD_STATE names a file for what the region of today says, to keep beside it.
+// stateFile holds the state that the region of the first version sent. It is never made again: a
+// rack of today serves it, too. MAAS_RECORD_STATE names a file for the state of today's region, to
+// keep beside it.
 const stateFile = "testdata/state-1.json"
 
 var (

@@ -10,7 +10,7 @@ import (
 	"github.com/gomaas/maas/rpc"
 )
 
-// Who finds the port of DHCPv6 taken reports that for as long as it is.
+// A rack that finds the port of DHCPv6 taken reports that for as long as it is.
 func TestAPortThatIsTakenIsReported(t *testing.T) {
 	if taken, err := net.ListenPacket("udp6", "[::1]:"+port6); err == nil { // else it cannot be had anyway
 		defer taken.Close()

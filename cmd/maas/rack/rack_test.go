@@ -174,7 +174,7 @@ func TestRackServesFromDiskWithoutARegion(t *testing.T) {
 	regionDone := make(chan error, 1)
 	go func() { regionDone <- reg.Serve(ctx, region.Sockets{}) }()
 	segment, stop := serve(t, rackDir, rpc.Loopback(reg.RPC(), "rack"))
-	boot(t, segment, impatient(boottest.BIOSiPXE), mac) // until here the region was there
+	boot(t, segment, impatient(boottest.BIOSiPXE), mac) // until here the region was connected
 	stop()
 	cancel()
 	if err := errors.Join(<-regionDone, reg.Close()); err != nil {

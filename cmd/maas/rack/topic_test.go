@@ -44,7 +44,7 @@ func nameserver(t *testing.T, reg *rpc.Region, requests ...net.Listener) (r *rac
 	return r, packets
 }
 
-// ask asks for a name once. Nil comes when nobody answers.
+// ask asks for a name once. A server that does not answer gives nil.
 func ask(server net.PacketConn) <-chan *dns.Msg {
 	answer := make(chan *dns.Msg, 1)
 	go func() {
@@ -55,7 +55,7 @@ func ask(server net.PacketConn) <-chan *dns.Msg {
 	return answer
 }
 
-// service is what a rack reports of one of its servers.
+// service returns the report of a rack on one of its servers.
 func service(r *rack.Rack, name string) inventory.RackService {
 	for _, s := range r.Report().Services {
 		if s.Name == name {
@@ -79,8 +79,8 @@ func TestANewRackAnswersWhateverItHears(t *testing.T) {
 	})
 }
 
-// A rack that is new refuses nobody before it has heard whom to serve: who asks too early gets the answer as soon as it is
-// known.
+// A new rack refuses no client before its first state has arrived: a client that asks earlier gets
+// its answer then.
 func TestANewRackRefusesNobodyBeforeItKnows(t *testing.T) {
 	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer origin.Close()

@@ -30,7 +30,7 @@ func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) e
 		// The order is the rack's: a lease that ended and began again must end in this order.
 		for _, f := range fresh {
 			if err := r.takeFact(ctx, rack, f); isRefusal(err) {
-				r.log.Warn("fact refused", "rack", rack, "kind", f.Kind, "seq", f.Seq, "err", err)
+				r.log.Warn("fact refused", "rack", rack, "kind", f.Kind, "revision", f.Seq, "err", err)
 			} else if err != nil {
 				return err
 			}

@@ -100,12 +100,12 @@ func TestFactsAreRecordedOneByOne(t *testing.T) {
 	if len(seen) != 1 || seen[0].Rack != "rack" || seen[0].Addr != device.Addr {
 		t.Errorf("seen %+v", seen)
 	}
-	for _, line := range []string{"msg=\"fact refused\" rack=rack kind=lease seq=2", "kind=boot seq=3", "machine enlisted"} {
+	for _, line := range []string{"msg=\"fact refused\" rack=rack kind=lease revision=2", "kind=boot revision=3", "machine enlisted"} {
 		if !log.contains(line) {
 			t.Errorf("no %q in the log:\n%s", line, log.text.String())
 		}
 	}
-	if log.contains("seq=4") || log.contains("seq=5") {
+	if log.contains("revision=4") || log.contains("revision=5") {
 		t.Errorf("facts that mean nothing here are refused:\n%s", log.text.String())
 	}
 }

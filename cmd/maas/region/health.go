@@ -42,7 +42,7 @@ func (r *Region) watchRacks(ctx context.Context) error {
 			away, err := r.inv.Health.NoticeAway(ctx, now.Add(-awayAfter))
 			r.try(ctx, "look for racks that are away", err)
 			for _, name := range away {
-				r.log.Warn("rack silent", "rack", name, "for", awayAfter)
+				r.log.Warn("rack silent", "rack", name, "took", awayAfter)
 			}
 		}
 	}

@@ -50,7 +50,7 @@ func (r *Region) maintain(ctx context.Context) error {
 // try logs an error; the caller repeats the step in its next round.
 func (r *Region) try(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
-		r.log.Warn("maintenance failed, trying again later", "what", what, "err", err)
+		r.log.Warn("maintenance failed, trying again later", "task", what, "err", err)
 	}
 }
 

@@ -67,7 +67,7 @@ func machineOf(t *testing.T, r *region.Region, bmc *powersim.BMC, name, password
 	return m
 }
 
-// Who asks before the racks of a region that has just started are back waits for them.
+// A request before the racks of a region that has just started are back waits for them.
 func TestPowerWaitsForTheFirstRack(t *testing.T) {
 	chassis := &powersim.Chassis{}
 	bmc, err := powersim.ServeIPMI(chassis, "admin", "secret")
@@ -102,7 +102,7 @@ func TestPowerWaitsForTheFirstRack(t *testing.T) {
 	}
 }
 
-// The state that somebody changed at the machine itself arrives, and a BMC that fails is shown as such.
+// A state that was changed at the machine itself arrives, and a BMC that fails is shown as such.
 func TestPowerIsWatched(t *testing.T) {
 	r := serve(t, 100*time.Millisecond)
 	chassis := &powersim.Chassis{}

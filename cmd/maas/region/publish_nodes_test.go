@@ -97,7 +97,7 @@ func (s *site) changeMachine(ctx context.Context) {
 	}
 }
 
-// publishedTo is what a rack is sent of what machines get.
+// publishedTo returns the objects that a rack is sent for machines.
 func publishedTo(t *testing.T, r *Region, rack string) map[string]string {
 	out := map[string]string{}
 	for _, topic := range []string{dhcprpc.Topic, pxerpc.Topic} {

@@ -197,7 +197,8 @@ type IA struct {
 }
 
 // IAs returns the IA_NA options, and apart from them the associations of the other types, at most
-// most of each, and each IA_NA with at most most addresses. It uses the memory of both slices again.
+// most of each, and each IA_NA with at most most addresses. It uses the memory of both slices
+// again.
 func (m *Msg) IAs(served, foreign []IA, most int) (na, others []IA) {
 	served, foreign = served[:0], foreign[:0]
 	for code, data := range m.Options.All() {

@@ -13,10 +13,9 @@ import (
 	"path/filepath"
 )
 
-// Replace puts data at path in the place of what is there, with mode 0600, and returns the new
-// file, open behind its last byte. With an error the file is nil and the old one as it was. Only
-// when the directory cannot be synced are both returned: the new file is in place then, but may be
-// gone after a crash.
+// Replace writes data to path, with mode 0600, and returns the new file, open behind its last byte.
+// With an error the file is nil and the old one unchanged. Only when the directory cannot be synced
+// are both returned: the new file is in place then, but may be gone after a crash.
 func Replace(path string, data []byte) (*os.File, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {

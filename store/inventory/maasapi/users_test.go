@@ -128,7 +128,7 @@ func TestLogIn(t *testing.T) {
 	}
 }
 
-// Whoever guesses passwords is made to wait: per user and per network.
+// A client that guesses passwords is made to wait: per user and per network.
 func TestLogInIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t)

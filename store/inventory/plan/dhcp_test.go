@@ -52,7 +52,7 @@ func served(s dhcpsrv.Snapshot, cidr string) (dhcpsrv.Subnet, bool) {
 	return s.Subnets[i], true
 }
 
-// Who serves a subnet, over which link, and from which address, follows from the VLANs.
+// The rack that serves a subnet, the link and the address follow from the VLANs.
 func TestRacksOfSubnets(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -16,7 +16,7 @@ import (
 // DNS returns what DNS servers serve for a site; see [NamePlanner] for the names.
 func DNS(m *inventory.Model) inventory.DNSPlan { return new(NamePlanner).Plan(m) }
 
-// zones returns the zones of the site's domains and of the reverse records of its subnets.
+// dnsZones returns the zones of the site's domains and of the reverse records of its subnets.
 func dnsZones(m *inventory.Model) []dnssrv.Zone {
 	ttl := uint32(m.SettingNumber(setting.DNSTTL, dnssrv.DefaultTTL))
 	names := make(map[string]uint32)

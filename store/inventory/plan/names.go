@@ -116,10 +116,9 @@ func (p *NamePlanner) plan(m *inventory.Model) inventory.DNSPlan {
 	return inventory.DNSPlan{Zones: dnsZones(m), Sets: p.settle(t), Forwarding: forwarding(m), Access: dnsAccess(m)}
 }
 
-// Change returns the record sets that are different from the last plan, those without data being
-// gone, in the order of [DNSPlan]. c is what Follow returned for the model that was planned, and
-// not nil. If Networks changed, the model has to fit: zones and the rest of the plan are the same
-// then.
+// Change returns the record sets that differ from the last plan, without data if they are gone, in
+// the order of [DNS]. c is the result of Follow for the planned model, and not nil. If Networks
+// changed, the model has to fit: zones and the rest of the plan are the same then.
 func (p *NamePlanner) Change(c *inventory.Changes) []dnssrv.RRset {
 	t := touched{make(map[string]bool), make(map[netip.Addr]bool)}
 	p.claim(t, true, &c.Before)

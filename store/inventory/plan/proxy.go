@@ -72,7 +72,7 @@ func proxyPort(m *inventory.Model) int {
 	return m.SettingNumber(setting.ProxyPort, setting.DefaultProxyPort)
 }
 
-// hosts returns the rack's addresses, each as a network of its own, in order.
+// hostsOf returns the rack's addresses, each as a network of its own, in order.
 func hostsOf(r *inventory.Rack) (own []netip.Prefix) {
 	for _, l := range r.Links {
 		for _, a := range l.Addrs {

@@ -75,7 +75,7 @@ func parse(t testing.TB, text string) (doc sitedoc.Document) {
 	return doc
 }
 
-// names are what changed, in short.
+// names returns the changes in short.
 func names(changes []sitedoc.Change) string {
 	var out []string
 	for _, c := range changes {

@@ -150,7 +150,7 @@ func TestPowerRefuses(t *testing.T) {
 	}
 }
 
-// Values are what is written, whatever YAML would make of them.
+// Values stay as they were written, whatever YAML would make of them.
 func TestParameters(t *testing.T) {
 	const text = `machines: [{hostname: node1, power: {type: x, parameters: {a: 0123, b: 1e5, c: true, d: on, e: ~, f: 0x10, g: 1_000, h: 1.50,
   i: no, j: 2020-01-01, k: .inf, l: '012', m: +5, n: "a\tb", o: .nan, 7: x}}}]`

@@ -139,8 +139,8 @@ func (c proxyTopCmd) Run(ctx context.Context, io stdio) error {
 	}
 }
 
-// once reports whether one picture is asked for. A table that is not for a terminal, such as one in a
-// pipe, would never end.
+// once reports whether one picture is asked for. A table that is not for a terminal, such as one in
+// a pipe, would never end.
 func (c proxyTopCmd) once(out io.Writer) bool {
 	return c.Once || c.Output == "table" && !isTerminal(out)
 }

@@ -17,7 +17,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestResources checks that the table is of one piece: what a person needs to use a command is there.
+// TestResources checks that the table is complete: each command has what its user needs.
 func TestResources(t *testing.T) {
 	app, err := newParser()
 	if err != nil {

@@ -42,7 +42,8 @@ type subnetStatus struct {
 	Usage   string `json:"usage"`
 }
 
-// troubleTime is the age of the oldest event that a status shows, troubleLines the number of events.
+// troubleTime is the age of the oldest event that a status shows, troubleLines the number of
+// events.
 const (
 	troubleTime  = 24 * time.Hour
 	troubleLines = 8

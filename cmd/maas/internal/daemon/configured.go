@@ -32,15 +32,15 @@ func (s *site) logServing(ctx context.Context) {
 			dynamic = append(dynamic, r.Start.String()+"-"+r.End.String())
 		}
 	}
-	s.log.Info("serving", "interfaces", linkNames(s.links), "address", prefix, "range", dynamic, "url", s.apiURL(), "ports", openPorts(rackPorts(s.cfg)), "data", s.cfg.Data)
+	s.log.Info("serving", "interfaces", linkNames(s.links), "address", prefix, "ranges", dynamic, "url", s.apiURL(), "ports", openPorts(rackPorts(s.cfg)), "data", s.cfg.Data)
 	if first, last, err := s.cfg.DHCP.ParseRange(); err == nil && first.IsValid() {
 		if text := first.String() + "-" + last.String(); !slices.Contains(dynamic, text) {
-			s.log.Warn("dhcp.range of the configuration not in use: the site has another; change it with maas iprange", "range", text, "used", dynamic)
+			s.log.Warn("dhcp.range of the configuration not in use: the site has another; change it with maas iprange", "subnet", prefix.Masked(), "from", text, "to", dynamic)
 		}
 	}
 	if gateway, err := netip.ParseAddr(s.cfg.DHCP.Gateway); err == nil && gateway != subnet.Gateway {
 		s.log.Warn(fmt.Sprintf("dhcp.gateway of the configuration not in use: the site has another; change it with maas subnet update %s gateway_ip=%s", subnet.Prefix, gateway),
-			"ip", gateway, "used", subnet.Gateway)
+			"ip", subnet.Gateway)
 	}
 }
 

@@ -178,8 +178,8 @@ var errRenewed = errors.New("the certificate was renewed")
 var errMoved = errors.New("the region of this rack is back")
 
 // lookForOthers searches for other DHCP servers while the rack already serves what it knows. If one
-// answers, DHCP stays off in networks that are new to the site; in known networks the region decides,
-// as the other server may be the failover partner. The caller calls end before it returns.
+// answers, DHCP stays off in networks that are new to the site; in known networks the region
+// decides, as the other server may be the failover partner. The caller calls end before it returns.
 func (m *membership) lookForOthers(ctx context.Context) (end func()) {
 	if !searches(m.cfg.DHCP) {
 		return func() {}

@@ -113,7 +113,8 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
-// TestGather looks at the host that it runs on: what is there is that host's, but it ends, and a directory of no daemon is one.
+// TestGather looks at the host that it runs on: it ends whatever that host has, and takes a
+// directory without a daemon for one.
 func TestGather(t *testing.T) {
 	dir := t.TempDir()
 	f := Gather(t.Context(), Config{Data: filepath.Join(dir, "none"), Quick: true, Loaders: fstest.MapFS{"shimx64.efi": {Data: []byte("MZ, but no program")}}})

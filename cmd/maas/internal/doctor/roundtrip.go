@@ -29,8 +29,8 @@ func roundTrips(ctx context.Context, cfg Config, f Facts) (out []RoundTrip) {
 			break
 		}
 	}
-	// An address that the rack does not serve, such as that of a management network, has no sockets.
-	// checkPorts finds a server that runs nowhere.
+	// An address that the rack does not serve, such as that of a management network, has no
+	// sockets. checkPorts finds a server that runs nowhere.
 	for _, l := range f.Links {
 		for _, p := range l.Addrs {
 			host := p.Addr().String()
@@ -116,8 +116,8 @@ func askHTTP(ctx context.Context, host string, port int, name string) error {
 	return nil
 }
 
-// askDNS asks a server for the root without recursion. Any answer shows that it serves, also REFUSED:
-// what the server knows is not the question, and no upstream takes part.
+// askDNS asks a server for the root without recursion. Any answer shows that it serves, also
+// REFUSED: what the server knows is not the question, and no upstream takes part.
 func askDNS(ctx context.Context, server string) error {
 	q := new(dns.Msg).SetQuestion(".", dns.TypeNS)
 	q.RecursionDesired = false

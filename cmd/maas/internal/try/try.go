@@ -25,8 +25,8 @@ type Config struct {
 	Out io.Writer
 }
 
-// bootTime returns the bound of the boots of all machines together. Machines share the processors of
-// this host, so that more of them take longer.
+// bootTime returns the bound of the boots of all machines together. Machines share the processors
+// of this host, so that more of them take longer.
 func bootTime(machines int) time.Duration {
 	return 2*time.Minute + time.Duration(machines)*time.Second
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// BootsOf is what a rack that knows the model tells machines to boot.
+// BootsOf returns the boots that a rack that knows the model gives to machines.
 func BootsOf(t testing.TB, m *inventory.Model) *pxerpc.Table {
 	t.Helper()
 	content := pxerpc.Content{Default: m.DefaultProfile()}
