@@ -50,7 +50,11 @@ func inChain(answer []dns.RR, target string) bool {
 
 // step answers one name of a CNAME chain. It returns the name to go on with, empty at the end.
 func (d *data) step(m *dns.Msg, z *zoneData, name string, qtype uint16) (target string) {
-	if cut := z.delegation(name, qtype); cut != nil {
+	switch cut := z.cut(name, qtype); {
+	case cut == nil:
+	case cut.qtype == dns.TypeDNAME:
+		return redirect(m, cut.owned(cut.name, z.ttl)[0].(*dns.DNAME), name)
+	default:
 		m.Ns = append(m.Ns, cut.owned(cut.name, z.ttl)...)
 		m.Authoritative = len(m.Answer) > 0
 		return ""
@@ -134,24 +138,29 @@ func (z *zoneData) apex(qtype uint16) []dns.RR {
 	return z.signer.apex(qtype)
 }
 
-// delegation returns the NS set of the highest zone cut between the apex and name, nil when there
-// is none. The DS of a delegated zone is a matter of the parent (RFC 4035 section 3.1.4.1).
-func (z *zoneData) delegation(name string, qtype uint16) *parsed {
+// cut returns what hides a name from the zone: the highest set between the apex and name that is the
+// NS of a delegation, or a DNAME above the name; nil when there is none. The DS of a delegated zone
+// is a matter of the parent (RFC 4035 section 3.1.4.1).
+func (z *zoneData) cut(name string, qtype uint16) *parsed {
 	if z.cuts == 0 {
 		return nil
 	}
 	var cut *parsed
 	for off, end := 0, false; !end; off, end = dns.NextLabel(name, off) {
 		owner := name[off:]
+		n := z.nodes[owner]
+		// The loop goes upwards, so the last set found is the highest. A DNAME redirects what is
+		// below it, not itself, and the apex may have one (RFC 6672 section 2.3).
+		if dname := n.get(dns.TypeDNAME); dname != nil && off > 0 {
+			cut = dname
+		}
 		if owner == z.name {
 			break
 		}
-		// Only names strictly above are cuts for a DS question.
-		if qtype == dns.TypeDS && off == 0 {
-			continue
-		}
-		if ns := z.nodes[owner].get(dns.TypeNS); ns != nil {
-			cut = ns // the loop goes upwards, so the last one found is the highest
+		// Only names strictly above are cuts for a DS question. Where a name has both, what is
+		// below is the child's.
+		if ns := n.get(dns.TypeNS); ns != nil && (qtype != dns.TypeDS || off > 0) {
+			cut = ns
 		}
 	}
 	return cut

@@ -25,7 +25,7 @@ type zoneData struct {
 	signer *zoneSigner // nil: not signed
 
 	nodes   map[string]*node
-	cuts    int // how many names below the apex have NS records
+	cuts    int // how many names have NS records below the apex, or a DNAME
 	ranges  ranges
 	journal ixfrJournal
 }
@@ -166,7 +166,8 @@ func (z *zoneData) put(p *parsed) (before, after *parsed) {
 	before = n.get(p.qtype)
 	n.set(p)
 	after = n.get(p.qtype)
-	if p.qtype == dns.TypeNS && p.name != z.name && (before == nil) != (after == nil) {
+	cuts := p.qtype == dns.TypeNS && p.name != z.name || p.qtype == dns.TypeDNAME
+	if cuts && (before == nil) != (after == nil) {
 		z.cuts++
 		if after == nil {
 			z.cuts -= 2

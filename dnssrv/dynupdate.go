@@ -187,7 +187,11 @@ func (e *edit) run(q *dns.Msg, p *policy, key string) int {
 			return rcode
 		}
 	}
+	// The message may remove what the next record needs gone, so the order counts.
 	for _, rr := range q.Ns {
+		if e.redirected(rr) {
+			return dns.RcodeRefused
+		}
 		e.change(rr)
 	}
 	return dns.RcodeSuccess
@@ -342,7 +346,7 @@ func (e *edit) add(id setID, rr dns.RR) {
 		}
 	}
 	have := e.get(id)
-	if isCNAME {
+	if isSingle(id.qtype) {
 		have = nil
 	}
 	e.sets[id] = append(without(have, []dns.RR{rr}), rr)

@@ -169,6 +169,11 @@ func populated(t testing.TB) *dnssrv.Server {
 			c.Set = append(c.Set, set(name, "HTTPS", "1 . alpn=h2"), set(name, "CAA", `0 issue "example.com"`), set("_443._tcp."+name, "TLSA", "3 1 1 "+strings.Repeat("0b", 32)))
 		case 5:
 			c.Set = append(c.Set, set("zone-"+name, "NS", "ns.zone-"+name, "ns.elsewhere.example"), set("ns.zone-"+name, "A", "192.0.2.2"))
+		case 6:
+			// Below h3 are a.b.c.h3, and so below the DNAME b.c.h3; alias-h6 goes on through it.
+			c.Set = append(c.Set, set(name, "DNAME", fmt.Sprintf("c.h%d.maas", i-3)), set("alias-"+name, "CNAME", "a.b."+name))
+		case 7:
+			c.Set = append(c.Set, set("d."+name, "DNAME", "elsewhere.example"), set("e."+name, "DNAME", "h"+fmt.Sprint(i-1)+".maas"))
 		}
 	}
 	update(t, s, c)
@@ -276,7 +281,7 @@ func questions(t testing.TB, s *dnssrv.Server) []*dns.Msg {
 	for _, name := range names {
 		for _, qtype := range []uint16{
 			dns.TypeA, dns.TypeAAAA, dns.TypeNS, dns.TypeSOA, dns.TypeCNAME, dns.TypeMX, dns.TypeTXT, dns.TypeSRV, dns.TypePTR, dns.TypeDS,
-			dns.TypeCAA, dns.TypeHTTPS, dns.TypeTLSA, dns.TypeSSHFP, 999,
+			dns.TypeCAA, dns.TypeHTTPS, dns.TypeTLSA, dns.TypeSSHFP, dns.TypeDNAME, 999,
 		} {
 			for _, do := range []bool{false, true} {
 				q := new(dns.Msg)

@@ -107,7 +107,7 @@ func (d *data) appendPlain(p *plain, out []byte) ([]byte, finding) {
 			return out, elsewhere
 		}
 	}
-	// Referrals carry glue, and signed answers proofs.
+	// Referrals carry glue, names below a DNAME a CNAME, and signed answers proofs.
 	if z.cuts > 0 && z.below(name, apex) || z.signer != nil && (p.do || apex == 0) {
 		return out, unusual
 	}
@@ -153,14 +153,15 @@ func (z *zoneData) negative(out []byte, apex int) ([]byte, finding) {
 	return out, answered
 }
 
-// below reports whether name is at or below a delegation.
+// below reports whether name is at or below a delegation, or below a DNAME.
 func (z *zoneData) below(name []byte, apex int) bool {
 	for at := 0; at < apex; at = next(name, at) {
-		if z.nodes[string(name[at:])].get(dns.TypeNS) != nil {
+		n := z.nodes[string(name[at:])]
+		if n.get(dns.TypeNS) != nil || at > 0 && n.get(dns.TypeDNAME) != nil {
 			return true
 		}
 	}
-	return false
+	return apex > 0 && z.nodes[z.name].get(dns.TypeDNAME) != nil
 }
 
 // denies reports whether a name without node does not exist at all: neither by a wildcard nor by a

@@ -29,6 +29,7 @@ func mixed(t testing.TB) *Server {
 			set("below.cut.example", "NS", "ns.below.cut.example"), set("ns.below.cut.example", "A", "192.0.2.54"), set("flat.cut.example", "A", "192.0.2.1"),
 			set("7.2.0.192.in-addr.arpa", "PTR", "web.maas"), set(`odd\.dot.maas`, "A", "192.0.2.1"), set("big.maas", "TXT", strings.Repeat(`"0123456789012345678901234567890123456789" `, 20)),
 			set("*.all.maas", "A", "192.0.2.3"), set("*.all.maas", "CNAME"), set("10-0-0-7.dyn.maas", "TXT", `"own"`),
+			set("moved.maas", "DNAME", "wild.maas"), set("moved.maas", "TXT", `"itself"`), set("host.moved.maas", "A", "192.0.2.4"),
 		},
 	}
 	if err := s.Update(c); err != nil {

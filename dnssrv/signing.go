@@ -284,8 +284,10 @@ func (d *data) signAll(records []dns.RR, end *zoneData, now time.Time) ([]dns.RR
 		if h.Rrtype != dns.TypeNSEC {
 			z = d.zoneFor(name, h.Rrtype)
 		}
-		// NS records below the apex are the child's (RFC 4035 section 2.2).
-		if z == nil || z.signer == nil || h.Rrtype == dns.TypeNS && name != z.name {
+		// NS records below the apex are the child's (RFC 4035 section 2.2). A validator makes the CNAME
+		// of a DNAME itself (RFC 6672 section 5.3.1).
+		if z == nil || z.signer == nil || h.Rrtype == dns.TypeNS && name != z.name ||
+			h.Rrtype == dns.TypeCNAME && z.redirects(name) {
 			continue
 		}
 		sig, err := z.signer.sign(set, now)

@@ -35,6 +35,7 @@ func signed(t testing.TB) *dnssrv.Server {
 		},
 		Set: []dnssrv.RRset{
 			set("www.signed.maas", "A", "192.0.2.80"), set("www.plain.maas", "A", "192.0.2.81"), set("into.maas", "CNAME", "www.signed.maas"),
+			set("moved.maas", "DNAME", "signed.maas"),
 			set("sub2.maas", "NS", "ns.elsewhere.example"), set("sub2.maas", "DS", "1 13 2 "+strings.Repeat("ab", 32)),
 		},
 	})
@@ -183,6 +184,8 @@ func TestDelvValidates(t *testing.T) {
 		{"www.signed.maas", "A", "fully validated"},
 		{"nope.signed.maas", "A", "negative response, fully validated"},
 		{"into.maas", "A", "fully validated"},
+		{"www.moved.maas", "A", "fully validated"},
+		{"moved.maas", "A", "negative response, fully validated"},
 		{"www.plain.maas", "A", "unsigned answer"},
 	} {
 		out, err := exec.CommandContext(t.Context(), "delv", "@"+host, "-p", port, "-a", anchors, "+root=maas", c.name, c.qtype).CombinedOutput()

@@ -109,12 +109,16 @@ func (s RRset) parse() (parsed, error) {
 		}
 		p.records = append(p.records, rr)
 	}
-	if qtype == dns.TypeCNAME && len(p.records) > 1 {
-		return parsed{}, fmt.Errorf("dnssrv: %s: a name can have one CNAME, not %d", s.Name, len(p.records))
+	if isSingle(qtype) && len(p.records) > 1 {
+		return parsed{}, fmt.Errorf("dnssrv: %s: a name can have one %s, not %d", s.Name, dns.Type(qtype), len(p.records))
 	}
 	p.encode()
 	return p, nil
 }
+
+// isSingle reports whether a name can have only one record of the type (RFC 2181 section 10.1, RFC
+// 6672 section 2.4).
+func isSingle(qtype uint16) bool { return qtype == dns.TypeCNAME || qtype == dns.TypeDNAME }
 
 // Normal checks a set and returns it in the server's spelling: the name in lower case with a final
 // dot, the type in upper case, names and numbers of the data in one form. It fails as
