@@ -75,7 +75,7 @@ type pair struct {
 	pool    int // addresses in each subnet's pool
 	uptime  func() (string, time.Duration)
 
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	steps  []string
 	apart  bool // the racks do not hear each other
 	ends   []*dhcptest.PartnerEnd

@@ -29,7 +29,7 @@ type Reverse struct {
 	cfg   ReverseConfig
 	queue chan netip.Addr
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	asked map[netip.Addr]time.Time
 }
 

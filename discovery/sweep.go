@@ -92,7 +92,7 @@ type sweep struct {
 	cfg     SweepConfig
 	targets []target
 
-	mu       sync.Mutex // guards following
+	mu       sync.Mutex // guards the fields below
 	found    map[answer]bool
 	answered map[netip.Addr]bool
 	progress SweepProgress

@@ -68,7 +68,7 @@ func (c *TableConfig) ttl(s Observation) time.Duration {
 // It keeps devices that have been there for a second apart from those that were seen once, so that
 // a flood of made-up senders pushes out its own kind only.
 type Table struct {
-	mu         sync.Mutex // guards following
+	mu         sync.Mutex // guards the fields below
 	cfg        TableConfig
 	interfaces map[string]uint16
 	names      []string

@@ -109,7 +109,7 @@ func TestAccessIsChecked(t *testing.T) {
 type keeper struct {
 	s *dnssrv.Server
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	rcode int
 	err   error
 }

@@ -138,9 +138,9 @@ func (z *zoneData) apex(qtype uint16) []dns.RR {
 	return z.signer.apex(qtype)
 }
 
-// cut returns what hides a name from the zone: the highest set between the apex and name that is the
-// NS of a delegation, or a DNAME above the name; nil when there is none. The DS of a delegated zone
-// is a matter of the parent (RFC 4035 section 3.1.4.1).
+// cut returns what hides a name from the zone: the highest set between the apex and name that is
+// the NS of a delegation, or a DNAME above the name; nil when there is none. The DS of a delegated
+// zone is a matter of the parent (RFC 4035 section 3.1.4.1).
 func (z *zoneData) cut(name string, qtype uint16) *parsed {
 	if z.cuts == 0 {
 		return nil

@@ -57,7 +57,7 @@ func appendKey(b []byte, qtype uint16, do, cd bool) []byte {
 // A cache keeps answers until memory is short. Of those that were not used since the last round it
 // drops the oldest.
 type cache struct {
-	mu       sync.RWMutex // guards following
+	mu       sync.RWMutex // guards the fields below
 	entries  map[string]*list.Element
 	order    list.List // of *entry
 	bytes    int

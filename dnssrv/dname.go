@@ -45,8 +45,8 @@ func (z *zoneData) redirects(name string) bool {
 	return cut != nil && cut.qtype == dns.TypeDNAME
 }
 
-// redirected reports whether a record would be below a DNAME, where questions never find it: updates
-// that add such records must not be accepted (RFC 6672 section 5.2).
+// redirected reports whether a record would be below a DNAME, where questions never find it:
+// updates that add such records must not be accepted (RFC 6672 section 5.2).
 func (e *edit) redirected(rr dns.RR) bool {
 	name := dns.CanonicalName(rr.Header().Name)
 	if rr.Header().Class != dns.ClassINET || name == e.z.name {

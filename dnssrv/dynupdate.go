@@ -64,7 +64,7 @@ func (s *Server) updateHere(q *dns.Msg, key string) int {
 	return rcode
 }
 
-// updateThere has the records changed where they come from, and waits a moment for them to come.
+// updateThere passes the update on to the owner of the records, and waits a moment for its change.
 func (s *Server) updateThere(ctx context.Context, q *dns.Msg, in []byte, key string) (int, error) {
 	sets, rcode := s.preview(q, key)
 	if rcode != dns.RcodeSuccess || len(sets) == 0 {

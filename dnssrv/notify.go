@@ -14,7 +14,7 @@ import (
 type notices struct {
 	wake chan struct{}
 
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	pending map[netip.AddrPort]map[string]bool
 	busy    map[netip.AddrPort]bool
 }

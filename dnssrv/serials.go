@@ -20,7 +20,7 @@ import (
 type Serials struct {
 	path string
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	high  uint32     // the highest that was given out, by this process or, as far as is known, by one before
 	bound uint32     // on disk; zero: none
 }

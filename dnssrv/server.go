@@ -53,7 +53,7 @@ type Server struct {
 	policy     atomic.Pointer[policy]
 	notices    notices
 
-	mu   sync.RWMutex // guards following
+	mu   sync.RWMutex // guards the fields below
 	data data
 }
 

@@ -83,7 +83,7 @@ type zoneSigner struct {
 	ds      *dns.DS
 	tag     uint16
 
-	mu         sync.Mutex // guards following
+	mu         sync.Mutex // guards the fields below
 	signatures map[[sha256.Size]byte]*dns.RRSIG
 }
 
@@ -284,8 +284,8 @@ func (d *data) signAll(records []dns.RR, end *zoneData, now time.Time) ([]dns.RR
 		if h.Rrtype != dns.TypeNSEC {
 			z = d.zoneFor(name, h.Rrtype)
 		}
-		// NS records below the apex are the child's (RFC 4035 section 2.2). A validator makes the CNAME
-		// of a DNAME itself (RFC 6672 section 5.3.1).
+		// NS records below the apex are the child's (RFC 4035 section 2.2). A validator makes the
+		// CNAME of a DNAME itself (RFC 6672 section 5.3.1).
 		if z == nil || z.signer == nil || h.Rrtype == dns.TypeNS && name != z.name ||
 			h.Rrtype == dns.TypeCNAME && z.redirects(name) {
 			continue

@@ -85,7 +85,7 @@ func readFramed(conn net.Conn) []byte {
 
 // streamWriter keeps the messages of different answers apart.
 type streamWriter struct {
-	mu   sync.Mutex // guards following
+	mu   sync.Mutex // guards the fields below
 	conn net.Conn
 }
 

@@ -24,7 +24,7 @@ type tlsPool struct {
 	addr   string
 	dialer *dns.Client
 
-	mu   sync.Mutex // guards following
+	mu   sync.Mutex // guards the fields below
 	idle []idleConn // the longest idle first
 }
 

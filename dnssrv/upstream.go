@@ -39,7 +39,7 @@ type upstream struct {
 	secure *tlsPool // when it is asked over TLS
 	log    *slog.Logger
 
-	mu       sync.Mutex    // guards following
+	mu       sync.Mutex    // guards the fields below
 	delay    time.Duration // smoothed time to answer, zero when never asked
 	failures int           // in a row
 	asked    uint64
@@ -155,7 +155,7 @@ func (g group) ordered() group {
 
 var errUseless = errors.New("dnssrv: the server failed or refused")
 
-// ask asks this server once, and waits so long.
+// ask asks this server once, and waits for the answer at most for wait.
 func (u *upstream) ask(ctx context.Context, q *dns.Msg, wait time.Duration) (*dns.Msg, error) {
 	asked := time.Now()
 	answer, err := u.negotiate(ctx, q, wait)
@@ -215,7 +215,8 @@ func (u *upstream) note(err error, took time.Duration) {
 	u.failures, u.rest = 0, time.Time{}
 }
 
-// exchange asks over UDP, and over TCP when the answer did not fit; or over TLS. It waits so long.
+// exchange asks over UDP, and over TCP when the answer did not fit; or over TLS. It waits at most
+// for wait.
 func (u *upstream) exchange(ctx context.Context, q *dns.Msg, wait time.Duration) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

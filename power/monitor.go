@@ -49,7 +49,7 @@ const maxBackoff = 16
 type Monitor struct {
 	cfg MonitorConfig
 
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	byName  map[string]*watched
 	due     dueHeap
 	updated chan struct{} // buffer 1

@@ -10,7 +10,7 @@ import (
 type queues struct {
 	spacing time.Duration
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	byBMC map[string]*queue
 }
 
@@ -19,7 +19,7 @@ type queue struct {
 	turn  chan struct{}
 	users int       // that wait or have the turn
 	ended time.Time // when the last had it
-	left  *session  // open, for the next request
+	left  *session  // an open session, for the next request
 }
 
 // enter waits for the turn at a BMC, and a little longer if the last request has just ended. The

@@ -24,7 +24,7 @@ import (
 //	state, err := controller.Query(power.WithTranscript(ctx, &tr), target)
 //	tr.WriteTo(file)
 type Transcript struct {
-	mu        sync.Mutex // guards following
+	mu        sync.Mutex // guards the fields below
 	exchanges []Exchange
 	used      []bool // played back already; nil = recording
 	secrets   []string

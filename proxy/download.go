@@ -23,7 +23,7 @@ type download struct {
 
 	meta     *objects.Meta
 	fresh    rfc9111.Freshness
-	mu       sync.Mutex // guards following
+	mu       sync.Mutex // guards the fields below
 	readers  int
 	have     objects.Extents
 	segments []*segment

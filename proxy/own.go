@@ -10,7 +10,7 @@ import (
 // ownAddresses are the addresses of this host, which listens on them with what is not for machines.
 // The zero value works.
 type ownAddresses struct {
-	mu   sync.Mutex // guards following
+	mu   sync.Mutex // guards the fields below
 	at   time.Time
 	list map[netip.Addr]bool
 }

@@ -68,7 +68,7 @@ func (p *Proxy) Stats() Stats {
 
 // traffic counts requests.
 type traffic struct {
-	mu               sync.Mutex // guards following
+	mu               sync.Mutex // guards the fields below
 	total            Stats      // without lists
 	subnets          map[netip.Prefix]*SubnetStats
 	objects, clients busiest

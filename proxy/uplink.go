@@ -11,7 +11,7 @@ import (
 // uplink shares a budget of bytes a second among clients. A waiting client gets its turn after one
 // read of each other client. The zero uplink has no limit.
 type uplink struct {
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	rate   int64      // bytes a second, 0 = no limit
 	credit float64    // bytes that may pass now, negative after a large read
 	at     time.Time  // when credit was right

@@ -34,7 +34,7 @@ func Do[Out, In any](ctx context.Context, c Caller, method string, in In) (Out, 
 // Methods holds the methods that one side offers to the other. The zero value offers nothing. It
 // may be used concurrently.
 type Methods struct {
-	mu     sync.RWMutex // guards following
+	mu     sync.RWMutex // guards the fields below
 	table  map[string]func(context.Context, []byte) ([]byte, error)
 	around Around
 }

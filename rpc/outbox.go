@@ -48,7 +48,7 @@ type OutboxConfig struct {
 // concurrently.
 type Outbox struct {
 	cfg     OutboxConfig
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	log     *linelog.Log
 	name    string // of the outbox, in each Fact
 	pending []Fact // by Seq

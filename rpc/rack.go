@@ -69,7 +69,7 @@ type Rack struct {
 	// applied are the topics whose last state is served; each is used by its own goroutine only.
 	applied []bool
 
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	status []TopicStatus
 }
 

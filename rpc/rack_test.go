@@ -25,7 +25,7 @@ type site struct {
 	outbox  *rpc.Outbox
 	methods rpc.Methods // of the rack
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	dns   map[string]string
 	facts []string
 	fail  error // what the region says to facts

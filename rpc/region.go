@@ -23,7 +23,7 @@ type RegionConfig struct {
 // A Region is the side of rpc that owns state. Its methods may be called concurrently.
 type Region struct {
 	cfg    RegionConfig
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	states map[string]*State
 	racks  map[string][]*attached // by name, those that came last at the end
 	limits map[string]chan struct{}

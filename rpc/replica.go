@@ -20,7 +20,7 @@ import (
 // region serves from it. Its methods may be called concurrently.
 type Replica struct {
 	dir    string
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	topics map[string]*replicaTopic
 }
 

@@ -24,7 +24,7 @@ var simTopics = []string{"dhcp", "dns"}
 
 // simDatabase is the database that the regions of a simulation share.
 type simDatabase struct {
-	mu      sync.Mutex                              // guards following
+	mu      sync.Mutex                              // guards the fields below
 	content map[string]map[string]map[string][]byte // by rack, topic and key
 	taken   map[string]uint64                       // last fact by rack and outbox
 	effects map[string]int                          // how often each fact counted
@@ -62,7 +62,7 @@ type simRack struct {
 	dir  string
 	stop func()
 
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	outbox  *rpc.Outbox
 	served  map[string]map[string][]byte
 	added   []string // facts that are on disk
@@ -79,7 +79,7 @@ type sim struct {
 	racks   []*simRack
 	regions []*rpc.Region // nil = crashed
 
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	cut    []chan struct{}
 	healed bool
 	facts  int
@@ -168,7 +168,7 @@ type simConn struct {
 	name string
 	cut  chan struct{}
 
-	mu sync.Mutex // guards following
+	mu sync.Mutex // guards the fields below
 	n  map[string]int
 }
 

@@ -50,7 +50,7 @@ const maxRecent = 8192
 // The zero State is not usable; make one with [NewState]. Its methods may be called concurrently.
 type State struct {
 	epoch   string
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	topics  map[string]*topic
 	carried map[string]string // with what changes now
 }

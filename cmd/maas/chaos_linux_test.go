@@ -40,7 +40,7 @@ type part struct {
 	name string
 	ns   *netlab.NS
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	since time.Time  // when it last became whole, or will be; zero = it is not
 	heal  func()     // ends its fault; nil = it has none
 	until time.Time
@@ -94,7 +94,7 @@ type chaosNet struct {
 	known   map[string]string // address by MAC
 	macs    []net.HardwareAddr
 
-	mu      sync.Mutex      // guards following
+	mu      sync.Mutex      // guards the fields below
 	dynamic map[string]held // by address
 	scripts map[string]int  // requests by MAC
 	checks  int
@@ -111,7 +111,7 @@ type chaosSite struct {
 	db      *store.DB
 	inv     *inventory.Inventory
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	acked []string   // names written through the API
 }
 

@@ -22,7 +22,7 @@ import (
 
 // A Segment is a cable with any number of ports. Its methods may be called concurrently.
 type Segment struct {
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	ports []*Port
 }
 

@@ -22,7 +22,7 @@ type Chassis struct {
 	// Ignore accepts that many power requests without doing anything, as some BMCs do.
 	Ignore int
 
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	on      bool
 	boot    power.BootDevice // of the next boot
 	always  power.BootDevice // of all others

@@ -11,7 +11,7 @@ import (
 
 // faults are the ways in which a BMC misbehaves on the wire.
 type faults struct {
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	silent bool
 	gone   map[string]bool // clients whose sessions were forgotten
 	seen   map[string]bool // clients that were heard

@@ -22,7 +22,7 @@ type openBMC struct {
 	chassis        *Chassis
 	user, password string
 
-	mu       sync.Mutex // guards following
+	mu       sync.Mutex // guards the fields below
 	sessions map[string]bool
 	source   string // what was last set; the chassis keeps what holds
 	mode     string

@@ -41,7 +41,7 @@ type redfishBMC struct {
 	chassis        *Chassis
 	user, password string
 
-	mu       sync.Mutex // guards following
+	mu       sync.Mutex // guards the fields below
 	sessions map[string]string
 	next     int
 	version  int    // of the system, for its ETag

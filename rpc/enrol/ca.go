@@ -33,7 +33,7 @@ type CA struct {
 	cert *x509.Certificate
 	key  crypto.Signer
 
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	region *tls.Certificate
 }
 

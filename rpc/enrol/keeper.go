@@ -12,7 +12,7 @@ import (
 type Keeper struct {
 	path string
 
-	mu sync.Mutex // guards following
+	mu sync.Mutex // guards the fields below
 	id *Identity
 }
 

@@ -130,7 +130,7 @@ func Names(objects []rpc.Object) map[string]bool {
 // A Table is a rack's copy of the content. It is a [pxe.Resolver]. The zero Table has no machines
 // and no default. Its methods may be called concurrently.
 type Table struct {
-	mu       sync.RWMutex // guards following
+	mu       sync.RWMutex // guards the fields below
 	fallback *pxe.Profile
 	vars     map[string]string
 	machines map[string]Machine // by pxe.FormatMAC

@@ -12,10 +12,10 @@ import (
 // Dial connects a rack to a region, as in rpc.RackConfig.
 type Dial = func(context.Context) (rpc.Conn, error)
 
-// Faults makes connections fail. The zero value lets them be. Its methods may be called
+// Faults makes connections fail. With the zero value none fails. Its methods may be called
 // concurrently.
 type Faults struct {
-	mu        sync.Mutex // guards following
+	mu        sync.Mutex // guards the fields below
 	delay     time.Duration
 	duplicate bool
 	loseAck   bool

@@ -30,7 +30,7 @@ type env struct {
 	region *rpc.Region
 	conn   rpc.Conn
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	facts []string
 	fail  error
 }

@@ -206,7 +206,7 @@ type acceptor struct {
 	methods *rpc.Methods
 	calls   sync.WaitGroup
 
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	running map[uint64]context.CancelFunc
 }
 

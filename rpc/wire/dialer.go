@@ -33,7 +33,7 @@ type Dialer struct {
 	// Net opens connections. Nil means TCP.
 	Net func(ctx context.Context, network, address string) (net.Conn, error)
 
-	mu     sync.Mutex           // guards following
+	mu     sync.Mutex           // guards the fields below
 	next   int                  // of the addresses, where the next attempt begins
 	used   bool                 // next was chosen
 	failed map[string]time.Time // when addresses did not answer; with Ordered only

@@ -20,7 +20,7 @@ import (
 
 // ledger counts each fact once, as a region's database does.
 type ledger struct {
-	mu   sync.Mutex // guards following
+	mu   sync.Mutex // guards the fields below
 	last map[string]uint64
 	data []string
 	came int // with repetitions

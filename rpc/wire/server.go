@@ -46,7 +46,7 @@ type Server struct {
 	cfg      ServerConfig
 	refusals *refusals
 
-	mu       sync.Mutex // guards following
+	mu       sync.Mutex // guards the fields below
 	sessions map[*session]struct{}
 }
 

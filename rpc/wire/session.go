@@ -18,7 +18,7 @@ type session struct {
 	conn net.Conn
 	out  chan outgoing // what the open announcement stream is to write
 
-	mu      sync.Mutex        // guards following
+	mu      sync.Mutex        // guards the fields below
 	rack    string            // empty before hello
 	cert    *x509.Certificate // what it showed; nil before hello
 	expiry  *time.Timer

@@ -32,14 +32,14 @@ type site struct {
 	stop    func()
 	logged  *logs
 
-	mu         sync.Mutex // guards following
+	mu         sync.Mutex // guards the fields below
 	revoked    bool
 	authorized func() // runs once, after a certificate was found good
 }
 
 // logs keeps what was logged.
 type logs struct {
-	mu   sync.Mutex // guards following
+	mu   sync.Mutex // guards the fields below
 	text strings.Builder
 }
 

@@ -202,9 +202,6 @@ func (inv *Inventory) Watch(ctx context.Context, from int64) iter.Seq2[store.Cha
 	return inv.db.Watch(ctx, from)
 }
 
-// Revision returns the revision of the last change.
-func (inv *Inventory) Revision(ctx context.Context) (int64, error) { return inv.db.Revision(ctx) }
-
 // Compact forgets all but the last changes; see store.DB.Compact.
 func (inv *Inventory) Compact(ctx context.Context, keep int64) error {
 	return inv.Atomically(ctx, func(ctx context.Context) error { return inv.db.Compact(ctx, keep) })

@@ -60,3 +60,6 @@ func (inv *Inventory) checkNetworks(ctx context.Context, tx *store.Tx, changes [
 func (inv *Inventory) view(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {
 	return inv.db.View(ctx, f)
 }
+
+// Revision returns the revision of the last change.
+func (inv *Inventory) Revision(ctx context.Context) (int64, error) { return inv.db.Revision(ctx) }

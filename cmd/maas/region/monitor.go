@@ -16,7 +16,7 @@ import (
 type powerWatch struct {
 	cfg power.MonitorConfig
 
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	targets []power.Target
 	monitor *power.Monitor // nil = another region is the leader
 }

@@ -39,7 +39,7 @@ func eventually(t *testing.T, what string, yes func() bool) {
 
 // logText is a log to look into.
 type logText struct {
-	mu   sync.Mutex // guards following
+	mu   sync.Mutex // guards the fields below
 	text bytes.Buffer
 }
 

@@ -23,7 +23,7 @@ import (
 // scanService sweeps subnets through racks. It implements [maasapi.Scanner].
 type scanService struct {
 	region *Region
-	mu     sync.Mutex // guards following
+	mu     sync.Mutex // guards the fields below
 	recent []*startedScan
 }
 

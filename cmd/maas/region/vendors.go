@@ -18,7 +18,7 @@ const vendorDir = "/usr/share/ieee-data"
 type vendors struct {
 	dir   string
 	log   *slog.Logger
-	mu    sync.RWMutex // guards following
+	mu    sync.RWMutex // guards the fields below
 	table *oui.Table
 	of    time.Time // modification time of the register's file; zero = built in
 }

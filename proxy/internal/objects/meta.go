@@ -15,7 +15,8 @@ type Meta struct {
 	Vary   []Field
 	Status int
 	Header http.Header
-	// Requested and Received are when it was asked for and came, or was last validated.
+	// Requested and Received are the times of the request and of its answer, or of the last
+	// validation.
 	Requested, Received time.Time
 	// Size and Sum are the body's length and its CRC-32C.
 	Size int64

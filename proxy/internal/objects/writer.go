@@ -20,7 +20,7 @@ type Writer struct {
 	id uint64
 	f  *os.File
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	next  int64      // end of what was written from the beginning on, without a leap
 	size  int64      // end of what was written
 	sum   uint32     // of the bytes up to next

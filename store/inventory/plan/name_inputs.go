@@ -8,8 +8,8 @@ import (
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// nameInputs is all that the names of a site follow from besides machines, devices, addresses and
-// records.
+// nameInputs holds everything that the names of a site depend on besides machines, devices,
+// addresses and records.
 type nameInputs struct {
 	rest    inventory.DNSPlan // of a site without those
 	domains []inventory.Domain

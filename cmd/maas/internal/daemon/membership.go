@@ -51,7 +51,7 @@ type membership struct {
 	searched chan struct{} // closed after the search for other DHCP servers; nil = none is made
 	beside   bool          // another DHCP server was found; read after searched
 
-	mu      sync.Mutex        // guards following
+	mu      sync.Mutex        // guards the fields below
 	regions []register.Region // the best first
 	home    string            // region of the current session; "" if none or unnamed
 }

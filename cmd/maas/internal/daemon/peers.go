@@ -33,7 +33,7 @@ type peers struct {
 	settle  time.Duration // see settleTime
 	pause   time.Duration // see peerPause
 
-	mu sync.Mutex           // guards following
+	mu sync.Mutex           // guards the fields below
 	up map[string]time.Time // since when a region is connected, by name
 }
 

@@ -13,7 +13,7 @@ import (
 // revocations holds the certificates that this rack refuses from other racks. The zero value
 // refuses none. Its methods may be called concurrently.
 type revocations struct {
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	serials map[string]bool
 }
 

@@ -25,7 +25,7 @@ import (
 // fakeCollector receives spans as a collector does that speaks OTLP over HTTP.
 type fakeCollector struct {
 	*httptest.Server
-	mu      sync.Mutex // guards following
+	mu      sync.Mutex // guards the fields below
 	status  int        // to answer with
 	headers http.Header
 	names   []string // of the spans

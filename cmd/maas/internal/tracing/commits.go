@@ -17,7 +17,7 @@ const maxCommits = 64
 // Commits are transactions whose changes are not published yet. The zero value has none; its
 // methods may be called concurrently.
 type Commits struct {
-	mu  sync.Mutex // guards following
+	mu  sync.Mutex // guards the fields below
 	all []commit   // by revision, as far as they were noted
 }
 

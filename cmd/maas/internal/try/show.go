@@ -24,7 +24,7 @@ type show struct {
 	bars  bool
 	began time.Time
 
-	mu    sync.Mutex // guards following
+	mu    sync.Mutex // guards the fields below
 	order []*machine
 	state map[*machine]string // what its bar says
 	drawn int                 // lines of bars on the screen
