@@ -68,29 +68,40 @@ func (s *cookieSecret) answer(q, m *dns.OPT, client netip.Addr) bool {
 		if n := len(cookie); err != nil || n != clientCookie && (n < clientCookie+8 || n > clientCookie+32) {
 			return false
 		}
-		known := s.valid(client, cookie)
+		answer := &provenCookie{proven: s.valid(client, cookie), first: len(cookie) == clientCookie}
 		cookie = append(cookie[:clientCookie:clientCookie], s.make(client, cookie, time.Now())...)
-		m.Option = append(m.Option, &provenCookie{EDNS0_COOKIE: dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(cookie)}, proven: known})
+		answer.EDNS0_COOKIE = dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(cookie)}
+		m.Option = append(m.Option, answer)
 		return true
 	}
 	return true
 }
 
-// provenCookie remembers whether the client sent a valid one.
+// provenCookie remembers what the client sent.
 type provenCookie struct {
 	dns.EDNS0_COOKIE
-	proven bool
+	proven bool // a valid one of this server
+	first  bool // none of a server
 }
 
-func hasServerCookie(m *dns.Msg) bool {
+// status is the code for a client that asks for nothing but a cookie (RFC 7873 section 5.4).
+func (c *provenCookie) status() int {
+	if c.first || c.proven {
+		return dns.RcodeSuccess
+	}
+	return dns.RcodeBadCookie
+}
+
+// cookieIn returns the cookie of an answer, nil if there is none.
+func cookieIn(m *dns.Msg) *provenCookie {
 	opt := m.IsEdns0()
 	if opt == nil {
-		return false
+		return nil
 	}
 	for _, option := range opt.Option {
 		if c, ok := option.(*provenCookie); ok {
-			return c.proven
+			return c
 		}
 	}
-	return false
+	return nil
 }

@@ -20,11 +20,23 @@ type limiter struct {
 	start   time.Time
 }
 
+// DefaultResponseRate is a [Config].ResponseRate for most sites. A resolver of strangers caches, so
+// that all of its network asks about a few names a second.
+const DefaultResponseRate = 200
+
 func newLimiter(rate int) *limiter {
 	if rate <= 0 {
 		return nil
 	}
 	return &limiter{rate: uint32(rate), seed: maphash.MakeSeed(), start: time.Now()}
+}
+
+// concerns reports whether the client's answers are counted. Answers to clients that may have
+// questions forwarded are not: they are the site's own, whose addresses strangers cannot forge from outside,
+// and many of them may be one address behind a translator. Nor are answers to this host, since no
+// packet from outside has its address.
+func (l *limiter) concerns(client netip.Addr, known networks) bool {
+	return l != nil && !client.IsLoopback() && !known.contains(client)
 }
 
 // verdict says what becomes of an answer.
@@ -75,8 +87,12 @@ func (l *limiter) judge(client netip.Addr, rcode int) verdict {
 
 // pass reports whether an answer of the general handler may be sent as it is. Clients that proved
 // their address by a cookie are not limited.
-func (l *limiter) pass(client netip.Addr, m *dns.Msg) bool {
-	return l == nil || hasServerCookie(m) || l.judge(client, m.Rcode) == send
+func (l *limiter) pass(client netip.Addr, known networks, m *dns.Msg) bool {
+	if !l.concerns(client, known) {
+		return true
+	}
+	c := cookieIn(m)
+	return c != nil && c.proven || l.judge(client, m.Rcode) == send
 }
 
 // slip is sent in place of an answer that did not pass: nil for half of them.

@@ -38,7 +38,7 @@ func (s *Server) appendPlain(p *plain, q, out []byte, client netip.Addr) int {
 		return 0
 	}
 	size := p.finish(out)
-	if size > 0 && s.limiter != nil {
+	if size > 0 && !recursion && s.limiter.concerns(client, f.allow) {
 		size = s.limiter.limit(out[:size], p.end, client)
 	}
 	p.refresh = p.refresh && size != 0 // what does not fit is for the general handler, which does not only fetch it

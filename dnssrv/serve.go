@@ -159,7 +159,7 @@ func (s *Server) handleMessage(ctx context.Context, in []byte, client netip.Addr
 	if m == nil {
 		return nil
 	}
-	if datagram && !s.limiter.pass(client, m) {
+	if datagram && !s.limiter.pass(client, s.forwarding.Load().allow, m) {
 		if m = s.limiter.slip(m); m == nil {
 			return nil
 		}

@@ -17,8 +17,10 @@ type Config struct {
 	// Log receives failures that no client sees. If nil, they are discarded.
 	Log *slog.Logger
 	// ResponseRate is the number of datagram answers with one response code that a network of
-	// clients (a /24 or /56) gets a second. Further answers are truncated or dropped. Zero sets no
-	// limit, which is right for a server that only its own clients can reach.
+	// clients (a /24 or /56) gets a second. Of further answers half are truncated, so that a real
+	// client comes over TCP, and half are dropped. Answers to this host and to clients that
+	// [Forwarding] allows are not counted. Zero sets no limit; a server that strangers reach
+	// should have [DefaultResponseRate].
 	ResponseRate int
 	// Updates takes dynamic updates that the policy allows. Nil changes the server's records in
 	// memory; a later [Server.Update] of the same sets replaces them then.
@@ -104,6 +106,8 @@ func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 		m.Rcode = dns.RcodeFormatError
 	case q.Opcode != dns.OpcodeQuery:
 		m.Rcode = dns.RcodeNotImplemented
+	case len(q.Question) == 0 && len(q.Answer) == 0 && len(q.Ns) == 0 && opt != nil && cookieIn(m) != nil:
+		m.Rcode = cookieIn(m).status()
 	// More than one question has no defined answer (RFC 9619).
 	case len(q.Question) != 1 || len(q.Answer) != 0 || len(q.Ns) != 0:
 		m.Rcode = dns.RcodeFormatError

@@ -220,7 +220,10 @@ func (r *Rack) compose() (err error) {
 	if err != nil {
 		return err
 	}
-	r.dns = dnssrv.New(dnssrv.Config{Serials: serials, Updates: dnsrpc.Updater{Region: &r.region}, Log: r.log.With("component", "dns")})
+	r.dns = dnssrv.New(dnssrv.Config{
+		Serials: serials, Updates: dnsrpc.Updater{Region: &r.region}, Log: r.log.With("component", "dns"),
+		ResponseRate: dnssrv.DefaultResponseRate,
+	})
 	r.names = newNames(r.dns, r.nameOf)
 	r.facts = newFacts(r.outbox, r.log)
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
