@@ -135,6 +135,10 @@ func (r *run) softOff(patience time.Duration) bool {
 	return r.await(ctx, Off, nil) == nil
 }
 
+// refusedPolls is the number of times that the state is read after a refusal before that is believed:
+// BMCs that refuse since the machine is in the state already may show the old state a little longer.
+const refusedPolls = 3
+
 // lostReply is the time in which the state is watched after a request whose answer was lost: the
 // BMC may have acted all the same.
 const lostReply = 30 * time.Second
@@ -152,15 +156,7 @@ func (r *run) act(op string, want State, do func() error) error {
 		return err
 	}
 	if err := r.result.step(op, do()); err != nil {
-		if ClassOf(err) != Connection || r.ctx.Err() != nil || op == opCycle {
-			return err // a machine that is on before and after a cycle proves nothing
-		}
-		ctx, cancel := context.WithTimeout(r.ctx, lostReply)
-		defer cancel()
-		if r.await(ctx, want, nil) != nil {
-			return err
-		}
-		return nil
+		return r.doubt(op, want, err)
 	}
 	var again func() error
 	if op == setPowerOp(want) {
@@ -174,11 +170,59 @@ func (r *run) act(op string, want State, do func() error) error {
 	return err
 }
 
+// doubt looks whether the machine gets into the state although the request failed, and returns the
+// failure if it does not. The result then holds the state that was read last.
+func (r *run) doubt(op string, want State, failure error) error {
+	if r.kind.Blind || r.ctx.Err() != nil {
+		return failure
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, lostReply)
+	defer cancel()
+	switch class := ClassOf(failure); {
+	case op == opCycle:
+		// A machine that is on before and after a cycle proves nothing. One that went off before it
+		// is refused the cycle, and only needs to be switched on.
+		if class == ActionFailed && r.reread(ctx) == Off {
+			return r.set(On)
+		}
+	// The answer was lost: the BMC may have acted all the same.
+	case class == Connection:
+		if r.await(ctx, want, nil) == nil {
+			return nil
+		}
+	// A BMC refuses what is so already: HTTP 400, 405 or 409, IPMI 0xd5.
+	case class == ActionFailed || class == Unsupported:
+		for polls := 1; ; polls++ {
+			state := r.reread(ctx)
+			if state == want {
+				return nil
+			}
+			// On its way, the machine may still get there.
+			if state == opposite(want) && polls >= refusedPolls || class == Unsupported || r.pause(ctx, r.cfg.Poll) != nil {
+				return failure
+			}
+		}
+	}
+	return failure
+}
+
+// reread returns the state of the machine, Unknown when the BMC does not answer, and keeps it for the
+// result.
+func (r *run) reread(ctx context.Context) State {
+	state, err := r.state(ctx)
+	if err != nil {
+		return Unknown
+	}
+	r.result.State = state
+	return state
+}
+
 const opCycle = "cycle"
 
 func setPowerOp(want State) string { return "set power " + string(want) }
 
-// await polls until the BMC reports the state. A driver that cannot ask is believed. Lost answers
+// await polls until the BMC reports the state. A kind that cannot ask is believed. Many BMCs report
+// none, or one of their own, while they act, so an unknown state is waited for. Lost answers
 // and ended sessions are normal while a BMC is busy, so only an error that cannot improve ends the
 // wait. again, unless nil, repeats the request while the BMC keeps reporting the opposite.
 func (r *run) await(ctx context.Context, want State, again func() error) error {
@@ -188,7 +232,7 @@ func (r *run) await(ctx context.Context, want State, again func() error) error {
 		switch class := ClassOf(err); {
 		case err != nil && class != Connection && class != ActionFailed:
 			return err
-		case err == nil && (state == want || state == Unknown):
+		case err == nil && (state == want || r.kind.Blind):
 			r.result.State = state
 			return nil
 		case err == nil:

@@ -21,6 +21,10 @@ type Kind struct {
 	// Open returns a driver. It may wait for the BMC; it opens nothing that [Closer] does not
 	// close. The parameters have been through [Kind.Check].
 	Open func(ctx context.Context, p Params) (Driver, error)
+	// Blind is set for kinds that cannot ask for the state, such as Wake-on-LAN: a request that was
+	// accepted is believed. Otherwise a request waits until the driver reports the state, also when
+	// that is [Unknown] for a while.
+	Blind bool
 	// Identity names the BMC that the parameters lead to, so that requests to one BMC go one after
 	// the other. Nil means the value of "power_address".
 	Identity func(p Params) string

@@ -4,7 +4,7 @@ import "context"
 
 // Manual is the power type of machines that people switch: it knows nothing and refuses to act.
 func Manual() Kind {
-	return Kind{Name: "manual", Title: "Manual", Open: func(context.Context, Params) (Driver, error) { return manual{}, nil }}
+	return Kind{Name: "manual", Title: "Manual", Blind: true, Open: func(context.Context, Params) (Driver, error) { return manual{}, nil }}
 }
 
 type manual struct{}

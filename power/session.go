@@ -87,7 +87,11 @@ func (s *session) close(ctx context.Context, timeout time.Duration) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	if err := closer.Close(ctx); err != nil {
-		s.log.Debug("session not closed", "err", err)
+		level := slog.LevelWarn
+		if timeout == closeFailedTimeout {
+			level = slog.LevelDebug // the failure before it is reported, and explains this one
+		}
+		s.log.Log(ctx, level, "session not closed", "err", err)
 	}
 }
 

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 )
 
 // Name is the power type's name.
@@ -34,7 +34,7 @@ func Kind() power.Kind {
 			{Name: paramAddress, Label: "Broadcast address of its network", Default: "255.255.255.255", Scope: power.ScopeNode},
 			{Name: paramPassword, Label: "SecureOn password, as six octets", Secret: true, Scope: power.ScopeNode},
 		},
-		Open:     open,
+		Open: open, Blind: true,
 		Identity: func(p power.Params) string { return p[paramMAC] },
 	}
 }
@@ -56,11 +56,11 @@ func open(_ context.Context, p power.Params) (power.Driver, error) {
 			return nil, power.Errorf(power.Settings, op, "%s is not six octets, such as 00:11:22:33:44:55", paramPassword)
 		}
 	}
-	address := p[paramAddress]
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		address = net.JoinHostPort(strings.Trim(address, "[]"), port)
+	at, err := address.ParseHost(paramAddress, p[paramAddress])
+	if err != nil {
+		return nil, err
 	}
-	return &driver{address, Packet(mac, password)}, nil
+	return &driver{at.HostPort(port), Packet(mac, password)}, nil
 }
 
 // Packet returns the magic packet for a link address: six octets of ones, the address 16 times, and
