@@ -123,8 +123,7 @@ func TestDependencyBudget(t *testing.T) {
 }
 
 // What ships holds no test kit: no package of this module in the closure of the command imports testing
-// or a package below it. (gofish's schemas import testing themselves, by a helper that is not named
-// as a test.)
+// or a package below it.
 func TestTheCommandLinksNoTestKit(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./cmd/maas").Output()
 	if err != nil {

@@ -1,9 +1,9 @@
 package apc
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -12,6 +12,7 @@ import (
 	"github.com/gosnmp/gosnmp"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 )
 
 // Name is the power type's name.
@@ -50,7 +51,8 @@ func Kind() power.Kind {
 			{Name: paramType, Label: "Type of PDU", Default: "RPDU", Choices: []string{"RPDU", "MASTERSWITCH"}},
 			{Name: paramCommunity, Label: "SNMP community; private, when empty", Secret: true},
 		},
-		Open: open,
+		Open:     open,
+		Identity: func(p power.Params) string { return address.Identity(p[paramAddress], defaultPort) },
 	}
 }
 
@@ -59,6 +61,9 @@ const (
 	exchangeTimeout = 2 * time.Second
 	retries         = 2
 )
+
+// defaultPort is the port of SNMP.
+const defaultPort = "161"
 
 // maxDelay is the longest time without power in a cycle.
 const maxDelay = 10 * time.Minute
@@ -71,12 +76,13 @@ type driver struct {
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	const op = "settings"
-	host, port := p[paramAddress], uint64(161)
-	if h, text, err := net.SplitHostPort(host); err == nil {
-		if port, err = strconv.ParseUint(text, 10, 16); err != nil || port == 0 {
-			return nil, power.Errorf(power.Settings, op, "%s has no usable port", paramAddress)
-		}
-		host = h
+	at, err := address.ParseHost(paramAddress, p[paramAddress])
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(cmp.Or(at.Port, defaultPort), 10, 16)
+	if err != nil {
+		return nil, power.Errorf(power.Settings, op, "%s: %v", paramAddress, err)
 	}
 	d := &driver{}
 	for _, text := range strings.Split(p[paramOutlet], ",") {
@@ -95,7 +101,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 		community = "private"
 	}
 	d.snmp = &gosnmp.GoSNMP{
-		Target: host, Port: uint16(port), Version: gosnmp.Version1, Community: community, Timeout: exchangeTimeout, Retries: retries, MaxOids: gosnmp.MaxOids,
+		Target: at.Host, Port: uint16(port), Version: gosnmp.Version1, Community: community, Timeout: exchangeTimeout, Retries: retries, MaxOids: gosnmp.MaxOids,
 	}
 	d.snmp.Context = ctx
 	if err := d.snmp.Connect(); err != nil {

@@ -1,12 +1,10 @@
 package ipmi
 
 import (
-	"cmp"
 	"context"
-	"net"
-	"strconv"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 )
 
 // Name is the power type's name.
@@ -56,40 +54,33 @@ func Kind() power.Kind {
 		},
 		Open: open,
 		// A BMC without a fixed address is the same one wherever its MAC address is found.
-		Identity: func(p power.Params) string { return cmp.Or(p[paramAddress], p[paramMAC]) },
+		Identity: func(p power.Params) string {
+			if p[paramAddress] == "" {
+				return p[paramMAC]
+			}
+			return address.Identity(p[paramAddress], defaultPort)
+		},
 	}
 }
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
-	address := p[paramAddress]
-	if address == "" {
+	text := p[paramAddress]
+	if text == "" {
 		found, err := neighbour(p[paramMAC])
 		if err != nil {
 			return nil, err
 		}
-		address = found
+		text = found
 	}
-	host, port, err := hostPort(address)
+	at, err := address.ParseHost(paramAddress, text)
 	if err != nil {
 		return nil, err
 	}
 	if p[paramDriver] == driverLAN {
-		return openLAN(ctx, host, port, p)
+		return openLAN(ctx, at, p)
 	}
-	return openLANPlus(ctx, host, port, p)
+	return openLANPlus(ctx, at, p)
 }
 
 // defaultPort is the port of RMCP (asf-rmcp).
-const defaultPort = 623
-
-func hostPort(address string) (host string, port int, err error) {
-	host, text, err := net.SplitHostPort(address)
-	if err != nil { // no port
-		return address, defaultPort, nil
-	}
-	port, err = strconv.Atoi(text)
-	if err != nil || port < 1 || port > 65535 {
-		return "", 0, power.Errorf(power.Settings, "settings", "%s: %q has no usable port", paramAddress, address)
-	}
-	return host, port, nil
-}
+const defaultPort = "623"

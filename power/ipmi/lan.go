@@ -1,13 +1,20 @@
 package ipmi
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 
 	goipmi "github.com/vmware/goipmi"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 )
+
+// maxLAN is the number of octets of a user's name and password.
+const maxLAN = 16
 
 // lan is a session over IPMI 1.5. Its library takes no context and waits 5 s for each answer, so a
 // call that outlives its context goes on in the background until then; the next call, and Close,
@@ -18,9 +25,20 @@ type lan struct {
 	off    goipmi.ChassisControl
 }
 
-func openLAN(ctx context.Context, host string, port int, p power.Params) (power.Driver, error) {
+func openLAN(ctx context.Context, at address.Address, p power.Params) (power.Driver, error) {
+	// The library cuts longer ones, and the BMC refuses what is left (IPMI 1.5 section 18.26).
+	if len(p[paramUser]) > maxLAN || len(p[paramPass]) > maxLAN {
+		return nil, power.Errorf(power.Settings, "settings", "%s and %s have at most %d octets over IPMI 1.5", paramUser, paramPass, maxLAN)
+	}
+	if strings.Contains(at.Host, ":") {
+		return nil, power.Errorf(power.Settings, "settings", "%s: IPMI 1.5 is spoken over IPv4 only; set %s to %s", paramAddress, paramDriver, driverLANPlus)
+	}
+	port, err := strconv.Atoi(cmp.Or(at.Port, defaultPort))
+	if err != nil {
+		return nil, power.Errorf(power.Settings, "settings", "%s: %v", paramAddress, err)
+	}
 	c, err := goipmi.NewClient(&goipmi.Connection{
-		Hostname: host, Port: port, Username: p[paramUser], Password: p[paramPass], Interface: "lan",
+		Hostname: at.Host, Port: port, Username: p[paramUser], Password: p[paramPass], Interface: "lan",
 	})
 	if err != nil {
 		return nil, power.Errorf(power.Settings, "open a session", "%v", err)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"net"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 	"github.com/gomaas/maas/power/ipmi/internal/rmcp"
 )
 
@@ -17,6 +17,7 @@ import (
 const (
 	exchangeTimeout = 2 * time.Second
 	tries           = 4
+	silentTries     = 2 // with a suite that is not the last one
 )
 
 // lanPlus is a session over RMCP+.
@@ -28,14 +29,18 @@ type lanPlus struct {
 
 const opOpen = "open a session"
 
-func openLANPlus(ctx context.Context, host string, port int, p power.Params) (power.Driver, error) {
+func openLANPlus(ctx context.Context, at address.Address, p power.Params) (power.Driver, error) {
 	key, err := parseKey(p[paramKey])
 	if err != nil {
 		return nil, err
 	}
 	cfg := rmcp.Config{
-		Address: net.JoinHostPort(host, strconv.Itoa(port)), User: p[paramUser], Password: p[paramPass], Key: key,
+		Address: at.HostPort(defaultPort), User: p[paramUser], Password: p[paramPass], Key: key,
 		Privilege: levels[p[paramLevel]], Wait: exchangeTimeout, Tries: tries,
+	}
+	suites, err := suitesOf(p)
+	if err != nil {
+		return nil, err
 	}
 	transcript := power.TranscriptFrom(ctx)
 	d := &lanPlus{efi: p[paramBootType] == bootEFI, off: controlDown}
@@ -47,23 +52,7 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 		d.session = played{transcript}
 		return d, nil
 	}
-	// 17 (SHA-256) is the strongest that BMCs have; 3 (SHA-1) is in all of them.
-	suites := []uint8{17, 3}
-	if p[paramCipher] != "" {
-		id, err := strconv.ParseUint(p[paramCipher], 10, 8)
-		if err != nil {
-			return nil, power.Errorf(power.Settings, "settings", "%s: %v", paramCipher, err)
-		}
-		suites = []uint8{uint8(id)}
-	}
-	var session *rmcp.Session
-	for _, cfg.Suite = range suites {
-		session, err = rmcp.Dial(ctx, cfg)
-		var status rmcp.Status
-		if !errors.As(err, &status) || !status.Suite() {
-			break // only a BMC that does not know the suite may like another one better
-		}
-	}
+	session, err := dial(ctx, cfg, suites)
 	if err != nil {
 		return nil, classify(opOpen, err)
 	}
@@ -72,6 +61,41 @@ func openLANPlus(ctx context.Context, host string, port int, p power.Params) (po
 		d.session = recorded{session, transcript}
 	}
 	return d, nil
+}
+
+// suitesOf returns the cipher suites to try, in order. 17 (SHA-256) is the strongest that BMCs have;
+// 3 (SHA-1) is in all of them.
+func suitesOf(p power.Params) ([]uint8, error) {
+	if p[paramCipher] == "" {
+		return []uint8{17, 3}, nil
+	}
+	id, err := strconv.ParseUint(p[paramCipher], 10, 8)
+	if err != nil {
+		return nil, power.Errorf(power.Settings, "settings", "%s: %v", paramCipher, err)
+	}
+	return []uint8{uint8(id)}, nil
+}
+
+// dial opens a session with the first suite that the BMC speaks. Some BMCs refuse a suite, and old
+// ones do not answer at all, so silence leads to the next suite, too: after fewer tries, and early
+// enough to leave the last suite at least half of the time that ctx has.
+func dial(ctx context.Context, cfg rmcp.Config, suites []uint8) (session *rmcp.Session, err error) {
+	for i, suite := range suites {
+		attempt := cfg
+		attempt.Suite = suite
+		if i < len(suites)-1 {
+			attempt.HandshakeTries = silentTries
+			if end, ok := ctx.Deadline(); ok {
+				attempt.HandshakeWait = min(cfg.Wait, time.Until(end)/(2*silentTries))
+			}
+		}
+		session, err = rmcp.Dial(ctx, attempt)
+		var status rmcp.Status
+		if !errors.Is(err, rmcp.ErrSilent) && (!errors.As(err, &status) || !status.Suite()) {
+			break // another suite would get the same answer
+		}
+	}
+	return session, err
 }
 
 // levels are the privilege levels by name. USER can ask but not switch.
@@ -99,6 +123,8 @@ func classify(op string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, rmcp.ErrConfig):
+		return power.Errorf(power.Settings, op, "%w", err)
 	case errors.Is(err, rmcp.ErrPassword), errors.Is(err, rmcp.ErrKey):
 		return power.Errorf(power.Auth, op, "%w", err)
 	case errors.As(err, &status):

@@ -28,17 +28,27 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-func TestHostPort(t *testing.T) {
-	for in, want := range map[string]string{
-		"192.0.2.9": "192.0.2.9 623", "192.0.2.9:6230": "192.0.2.9 6230", "bmc.example": "bmc.example 623", "[2001:db8::9]:624": "2001:db8::9 624",
+// Settings that no BMC can satisfy are refused before a packet is sent.
+func TestSettingsAreRefused(t *testing.T) {
+	kind := Kind()
+	for name, p := range map[string]power.Params{
+		"a URL":                   {paramAddress: "https://192.0.2.9"},
+		"a path":                  {paramAddress: "192.0.2.9/x"},
+		"a port of nobody":        {paramAddress: "192.0.2.9:0"},
+		"neither address nor MAC": {},
+		"a long user":             {paramAddress: "127.0.0.1", paramUser: strings.Repeat("u", 17)},
+		"a long password":         {paramAddress: "127.0.0.1", paramPass: strings.Repeat("p", 21)},
+		"a long key":              {paramAddress: "127.0.0.1", paramKey: strings.Repeat("k", 21)},
+		"IPMI 1.5 over IPv6":      {paramAddress: "::1", paramDriver: driverLAN},
+		"IPMI 1.5, long user":     {paramAddress: "127.0.0.1", paramDriver: driverLAN, paramUser: strings.Repeat("u", 17)},
+		"IPMI 1.5, long password": {paramAddress: "127.0.0.1", paramDriver: driverLAN, paramPass: strings.Repeat("p", 17)},
 	} {
-		if host, port, err := hostPort(in); err != nil || fmt.Sprint(host, " ", port) != want {
-			t.Errorf("%s: %s %d, %v", in, host, port, err)
+		full, err := kind.Check(p)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for _, in := range []string{"192.0.2.9:0", "192.0.2.9:65536", "192.0.2.9:http"} {
-		if _, _, err := hostPort(in); power.ClassOf(err) != power.Settings {
-			t.Errorf("%s: %v", in, err)
+		if _, err := kind.Open(t.Context(), full); power.ClassOf(err) != power.Settings {
+			t.Errorf("%s: %v of class %q", name, err, power.ClassOf(err))
 		}
 	}
 }
@@ -51,7 +61,7 @@ func TestClassify(t *testing.T) {
 		want power.Class
 	}{
 		{opOpen, nil, ""},
-		{opOpen, rmcp.ErrPassword, power.Auth}, {opOpen, rmcp.ErrKey, power.Auth}, {opOpen, rmcp.ErrSilent, power.Connection},
+		{opOpen, rmcp.ErrPassword, power.Auth}, {opOpen, rmcp.ErrKey, power.Auth}, {opOpen, rmcp.ErrSilent, power.Connection}, {opOpen, rmcp.ErrConfig, power.Settings},
 		{opOpen, rmcp.Status(0x01), power.Connection}, // no session left: another client's may end
 		{opOpen, rmcp.Status(0x0b), power.Connection},
 		{opOpen, rmcp.Status(0x11), power.Unsupported}, {opOpen, rmcp.Status(0x04), power.Unsupported},

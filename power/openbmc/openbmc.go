@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 	"github.com/gomaas/maas/power/internal/bmchttp"
 )
 
@@ -31,7 +32,8 @@ func Kind() power.Kind {
 			{Name: paramUser, Label: "User", Required: true},
 			{Name: paramPass, Label: "Password", Required: true, Secret: true},
 		}, bmchttp.Params()...),
-		Open: open,
+		Open:     open,
+		Identity: func(p power.Params) string { return address.Identity(p[paramAddress], "443") },
 	}
 }
 
@@ -62,6 +64,10 @@ type driver struct {
 }
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
+	at, err := address.ParseHTTP(paramAddress, p[paramAddress])
+	if err != nil {
+		return nil, err
+	}
 	client, err := bmchttp.New(ctx, p)
 	if err != nil {
 		return nil, err
@@ -69,7 +75,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	if client.Jar, err = cookiejar.New(nil); err != nil {
 		return nil, err
 	}
-	d := &driver{client, bmchttp.Endpoint(p[paramAddress])}
+	d := &driver{client, at.URL()}
 	if err := d.do(ctx, "open a session", http.MethodPost, "/login", []string{p[paramUser], p[paramPass]}, nil); err != nil {
 		client.CloseIdleConnections()
 		return nil, err

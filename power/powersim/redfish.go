@@ -106,17 +106,24 @@ func (r *redfishBMC) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		// Both forms of a URI name the resource, and ServeMux would redirect one to the other.
 		req.URL.Path = strings.TrimSuffix(req.URL.Path, "/")
+		if r.NoSessions && strings.HasPrefix(req.URL.Path, root+"/SessionService") {
+			fail(w, http.StatusNotFound, "Base.1.0.ResourceMissingAtURI", "There is no such resource.")
+			return
+		}
 		mux.ServeHTTP(w, req)
 	})
 }
 
 // root needs no session (DSP0266 section 13.3.1).
 func (r *redfishBMC) root(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, object{
+	out := object{
 		"@odata.id": root + "/", "@odata.type": "#ServiceRoot.v1_15_0.ServiceRoot", "Id": "RootService", "Name": "Simulated BMC",
-		"RedfishVersion": "1.15.0", "Systems": r.link(systemsPath), "SessionService": r.link(root + "/SessionService"),
-		"Links": object{"Sessions": r.link(sessionsPath)},
-	})
+		"RedfishVersion": "1.15.0", "Systems": r.link(systemsPath),
+	}
+	if !r.NoSessions {
+		out["SessionService"], out["Links"] = r.link(root+"/SessionService"), object{"Sessions": r.link(sessionsPath)}
+	}
+	reply(w, http.StatusOK, out)
 }
 
 func (r *redfishBMC) authorized(next http.HandlerFunc) http.HandlerFunc {

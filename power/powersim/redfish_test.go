@@ -2,6 +2,7 @@ package powersim_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -253,5 +254,28 @@ func TestShapesHaveNames(t *testing.T) {
 			t.Errorf("shape %q has no name of its own", s.Name)
 		}
 		seen[s.Name] = true
+	}
+}
+
+// A service without sessions takes the password with each request, and offers no log-in.
+func TestRedfishWithoutSessions(t *testing.T) {
+	chassis := &powersim.Chassis{}
+	bmc, err := powersim.Shape{NoSessions: true}.Serve(chassis, "admin", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bmc.Close() })
+	c := newClient(t, bmc)
+	_, service := c.do("GET", "/redfish/v1", "")
+	if service["Links"] != nil || service["SessionService"] != nil || service["Systems"] == nil {
+		t.Errorf("the root is %v", service)
+	}
+	c.status(404, "POST", sessions, `{"UserName":"admin","Password":"secret"}`)
+	c.status(404, "GET", "/redfish/v1/SessionService", "")
+	c.status(401, "GET", system, "")
+	c.head.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("admin:secret")))
+	c.status(204, "POST", resetAt, `{"ResetType":"On"}`)
+	if !chassis.On() || bmc.Sessions() != 0 {
+		t.Errorf("on: %t, %d sessions", chassis.On(), bmc.Sessions())
 	}
 }

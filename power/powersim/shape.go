@@ -24,6 +24,9 @@ type Shape struct {
 	NeedsMode bool
 	// AbsoluteLocation returns a new session's whole URL, not its path alone.
 	AbsoluteLocation bool
+	// NoSessions has no session service: requests are authorized by HTTP Basic alone, as with
+	// emulators and storage controllers.
+	NoSessions bool
 	// SensorCollection lists the sensors in the collection that came with the release of 2020.4,
 	// not as Thermal and Power, and has LocationIndicatorActive in the place of IndicatorLED.
 	SensorCollection bool
@@ -67,6 +70,10 @@ func Shapes() []Shape {
 		{
 			Name: "like OpenBMC", System: "system", ActionInfo: true, ETag: HeaderETag, Powering: true, SensorCollection: true,
 			ResetTypes: []string{"On", "ForceOff", "ForceOn", "ForceRestart", "GracefulRestart", "GracefulShutdown", "PowerCycle", "Nmi"},
+		},
+		{
+			Name: "like an emulator", System: "6c8f1a4e-0000-4000-8000-000000000001", NoSessions: true, ETag: NoETag,
+			ResetTypes: []string{"On", "ForceOff", "GracefulShutdown", "GracefulRestart", "ForceRestart", "Nmi", "ForceOn"},
 		},
 		{Name: "like Ampere", System: "Self", Settings: true, ETag: StrongETag, NeedsMatch: true},
 		{Name: "without ETags", ETag: NoETag},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 )
 
 // maxMessages bounds the events that are skipped while waiting for an answer, and maxBytes what a
@@ -41,13 +42,21 @@ type message struct {
 }
 
 // dial connects, reads the greeting and leaves the mode of negotiation.
-func dial(ctx context.Context, address string) (*conn, error) {
+func dial(ctx context.Context, where string) (*conn, error) {
 	const op = "connect to the monitor"
-	network := "tcp"
-	if strings.ContainsRune(address, '/') {
-		network = "unix"
+	network := "unix"
+	if !strings.Contains(strings.TrimRight(where, "/"), "/") {
+		network = "tcp"
+		at, err := address.ParseHost(paramAddress, where)
+		if err != nil {
+			return nil, err
+		}
+		if at.Port == "" {
+			return nil, power.Errorf(power.Settings, op, "%s %q has no port, and monitors have none by default", paramAddress, where)
+		}
+		where = at.HostPort("")
 	}
-	nc, err := new(net.Dialer).DialContext(ctx, network, address)
+	nc, err := new(net.Dialer).DialContext(ctx, network, where)
 	if err != nil {
 		return nil, power.Errorf(power.Connection, op, "%w", err)
 	}
@@ -61,7 +70,7 @@ func dial(ctx context.Context, address string) (*conn, error) {
 	}
 	if greeting.QMP == nil {
 		nc.Close()
-		return nil, power.Errorf(power.Settings, op, "%s is not the socket of a QEMU monitor", address)
+		return nil, power.Errorf(power.Settings, op, "%s is not the socket of a QEMU monitor", where)
 	}
 	if err := c.run(ctx, "qmp_capabilities", nil, nil); err != nil {
 		nc.Close()

@@ -1,4 +1,4 @@
-// Package redfish drives BMCs over Redfish (DMTF DSP0266), through github.com/stmcginnis/gofish.
+// Package redfish drives BMCs over Redfish (DMTF DSP0266).
 //
 //	registry := power.NewRegistry(redfish.Kind())
 //	target := power.Target{Kind: "redfish", Params: power.Params{
@@ -8,9 +8,11 @@
 // TLS is verified by default. BMCs rarely have a certificate of a known authority, so either
 // tls_fingerprint holds its SHA-256 fingerprint, or tls_verify=no switches verification off by
 // name. Each request opens a session and closes it again, since BMCs have few and keep forgotten
-// ones for long. Where several systems are behind one BMC, node_id names the machine's. The driver
-// uses only reset types that the system lists.
+// ones for long. Services without sessions get basic authentication. Where several systems are
+// behind one BMC, node_id names the machine's. The driver uses only reset types that the system
+// lists.
 //
-// The library is always given a client of this package's own: left alone it switches off
-// verification for the whole process.
+// Makes give many properties other types than the schema says. So the driver decodes, of the one
+// system that is meant, what power control needs: PowerState, Boot, Actions, and the links to
+// sensors. All else may have any type, be absent or fail.
 package redfish

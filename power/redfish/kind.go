@@ -1,7 +1,10 @@
 package redfish
 
 import (
+	"strings"
+
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 	"github.com/gomaas/maas/power/internal/bmchttp"
 )
 
@@ -27,6 +30,23 @@ func Kind() power.Kind {
 			{Name: paramNode, Label: "System, when the BMC has several", Scope: power.ScopeNode},
 			{Name: paramMode, Label: "Boot mode to name with a boot device, for BMCs that want one", Default: "auto", Choices: []string{"auto", "uefi", "legacy"}},
 		}, bmchttp.Params()...),
-		Open: open,
+		Open:     open,
+		Identity: func(p power.Params) string { return address.Identity(p[paramAddress], "443") },
 	}
+}
+
+// endpoint returns the URL of the service without the path that all services have, which may be
+// written or left out. What stands before it is kept: a proxy may lead to many BMCs.
+func endpoint(text string) (string, error) {
+	a, err := address.ParseHTTP(paramAddress, text)
+	if err != nil {
+		return "", err
+	}
+	prefix, rest, found := strings.Cut(a.Path+"/", "/redfish/")
+	if rest = strings.Trim(rest, "/"); found && rest != "" && rest != "v1" {
+		return "", power.Errorf(power.Settings, "settings", "%s %q: the path goes on after /redfish/v1; write the host, and the system's name into %s",
+			paramAddress, text, paramNode)
+	}
+	a.Path = strings.TrimRight(prefix, "/")
+	return a.URL(), nil
 }

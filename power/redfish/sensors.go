@@ -1,11 +1,10 @@
 package redfish
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"strconv"
-
-	"github.com/stmcginnis/gofish/schemas"
+	"net/http"
+	"strings"
 
 	"github.com/gomaas/maas/power"
 )
@@ -18,24 +17,18 @@ func (d *driver) Identify(ctx context.Context, on bool) error {
 	if err != nil {
 		return err
 	}
-	//lint:ignore SA1019 deprecated, and all that older BMCs have
-	led := system.IndicatorLED
-	if system.LocationIndicatorActive == nil && led == "" {
+	var body map[string]any
+	switch {
+	case system.object.has("LocationIndicatorActive"):
+		body = map[string]any{"LocationIndicatorActive": on}
+	case system.object.has("IndicatorLED") && on:
+		body = map[string]any{"IndicatorLED": "Blinking"}
+	case system.object.has("IndicatorLED"):
+		body = map[string]any{"IndicatorLED": "Off"}
+	default:
 		return power.Errorf(power.Unsupported, op, "the system has no indicator")
 	}
-	return d.retryStale(ctx, op, system, func(s *schemas.ComputerSystem) error {
-		if s.LocationIndicatorActive != nil {
-			s.LocationIndicatorActive = &on
-			return s.Update()
-		}
-		light := schemas.OffIndicatorLED
-		if on {
-			light = schemas.BlinkingIndicatorLED
-		}
-		//lint:ignore SA1019 as above
-		s.IndicatorLED = light
-		return s.Update()
-	})
+	return d.change(ctx, op, http.MethodPatch, d.system, system.etag, body, d.etag(ctx, op, d.system))
 }
 
 // Sensors implements power.SensorReader: it reads the sensors of the system's chassis. Services
@@ -46,92 +39,90 @@ func (d *driver) Sensors(ctx context.Context) ([]power.Sensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	chassis, err := system.Chassis()
+	r := &reader{driver: d, ctx: ctx, op: op}
+	for _, chassis := range system.object.child("Links").list("Chassis") {
+		r.chassis(d.path(link(chassis)))
+	}
+	// Sensors that fail are left out. With nothing left the failure is the answer.
+	if len(r.out) == 0 || r.failed != nil && ended(ctx, r.failed) {
+		return nil, r.failed
+	}
+	return r.out, nil
+}
+
+// reader collects the sensors that can be read.
+type reader struct {
+	*driver
+	ctx    context.Context
+	op     string
+	out    []power.Sensor
+	failed error // the first failure
+}
+
+// resource returns a resource, or nil when it is absent or cannot be read.
+func (r *reader) resource(uri string) object {
+	if uri == "" || r.failed != nil && ended(r.ctx, r.failed) {
+		return nil
+	}
+	a, err := r.get(r.ctx, r.op, uri)
 	if err != nil {
-		return nil, classify(ctx, op, err)
+		r.failed = cmp.Or(r.failed, err)
+		return nil
 	}
-	var out []power.Sensor
-	for _, c := range chassis {
-		sensors, err := c.Sensors()
-		if err == nil && len(sensors) > 0 {
-			out = append(out, readings(sensors)...)
-			continue
+	return a.object
+}
+
+func (r *reader) chassis(uri string) {
+	c := r.resource(uri)
+	if sensors := r.path(link(c.value("Sensors"))); sensors != "" {
+		before := len(r.out)
+		r.collection(sensors)
+		if len(r.out) > before {
+			return // Thermal and Power would repeat them
 		}
-		older, err := thermalAndPower(c)
-		if err != nil {
-			return nil, classify(ctx, op, err)
-		}
-		out = append(out, older...)
 	}
-	return out, nil
+	thermal := r.resource(r.path(link(c.value("Thermal"))))
+	r.add(thermal, "Temperatures", "ReadingCelsius", "degrees C")
+	r.add(thermal, "Fans", "Reading", "")
+	supply := r.resource(r.path(link(c.value("Power"))))
+	r.add(supply, "Voltages", "ReadingVolts", "V")
+	r.add(supply, "PowerControl", "PowerConsumedWatts", "W")
+}
+
+// collection reads the sensors of the collection that came with the release of 2020.4.
+func (r *reader) collection(uri string) {
+	uris, err := r.members(r.ctx, r.op, uri)
+	if err != nil {
+		r.failed = cmp.Or(r.failed, err)
+	}
+	for _, uri := range uris {
+		r.reading(r.resource(uri), "Reading", "")
+	}
+}
+
+// add adds the readings of an array.
+func (r *reader) add(resource object, array, field, unit string) {
+	for _, v := range resource.list(array) {
+		r.reading(asObject(v), field, unit)
+	}
+}
+
+// reading adds a sensor, unless its value is no number: absent parts have null, and some makes
+// write "N/A".
+func (r *reader) reading(s object, field, unit string) {
+	value, ok := s.number(field)
+	if !ok {
+		return
+	}
+	r.out = append(r.out, power.Sensor{
+		Name:  cmp.Or(s.text("Name"), s.text("FanName"), s.text("MemberId"), s.text("Id")), // FanName: before 2016
+		Value: value, Unit: cmp.Or(unit, unitOf(s.text("ReadingUnits"))), Health: healths[strings.ToLower(s.child("Status").text("Health"))],
+	})
 }
 
 // unitNames are UCUM codes (DSP0268, ReadingUnits) as package power writes them; others stay.
 var unitNames = map[string]string{"Cel": "degrees C", "{rev}/min": "RPM", "RPM": "RPM", "Percent": "%"}
 
-func unit(name string) string {
-	if known, ok := unitNames[name]; ok {
-		return known
-	}
-	return name
-}
+func unitOf(name string) string { return cmp.Or(unitNames[name], name) }
 
-func readings(sensors []*schemas.Sensor) []power.Sensor {
-	var out []power.Sensor
-	for _, s := range sensors {
-		if s.Reading != nil {
-			out = append(out, power.Sensor{Name: s.Name, Value: *s.Reading, Unit: unit(s.ReadingUnits), Health: health(s.Status)})
-		}
-	}
-	return out
-}
-
-// thermalAndPower reads the resources that came before the collection of sensors.
-func thermalAndPower(c *schemas.Chassis) ([]power.Sensor, error) {
-	var out []power.Sensor
-	thermal, err := c.Thermal()
-	if err != nil {
-		return nil, err
-	}
-	if thermal != nil {
-		for _, t := range thermal.Temperatures {
-			out = addReading(out, t.Name, t.ReadingCelsius, "degrees C", t.Status)
-		}
-		for _, f := range thermal.Fans {
-			out = addReading(out, f.Name, f.Reading, unit(string(f.ReadingUnits)), f.Status)
-		}
-	}
-	supply, err := c.Power()
-	if err != nil {
-		return nil, err
-	}
-	if supply != nil {
-		for _, v := range supply.Voltages {
-			out = addReading(out, v.Name, v.ReadingVolts, "V", v.Status)
-		}
-		for _, p := range supply.PowerControl {
-			out = addReading(out, p.Name, p.PowerConsumedWatts, "W", p.Status)
-		}
-	}
-	return out, nil
-}
-
-func addReading[N int | float32 | float64](out []power.Sensor, name string, value *N, unit string, status schemas.Status) []power.Sensor {
-	if value == nil {
-		return out
-	}
-	exact, _ := strconv.ParseFloat(fmt.Sprint(*value), 64) // 12.1 as a float32 is not 12.1 as a float64
-	return append(out, power.Sensor{Name: name, Value: exact, Unit: unit, Health: health(status)})
-}
-
-func health(s schemas.Status) string {
-	switch s.Health {
-	case schemas.OKHealth:
-		return power.HealthOK
-	case schemas.WarningHealth:
-		return power.HealthWarning
-	case schemas.CriticalHealth:
-		return power.HealthCritical
-	}
-	return ""
-}
+var healths = map[string]string{"ok": power.HealthOK, "warning": power.HealthWarning, "critical": power.HealthCritical}

@@ -1,11 +1,11 @@
 package virsh
 
 import (
-	"net"
 	"net/url"
 	"strings"
 
 	"github.com/gomaas/maas/power"
+	bmcaddress "github.com/gomaas/maas/power/internal/address"
 	"github.com/gomaas/maas/power/internal/bmchttp"
 )
 
@@ -55,7 +55,7 @@ var defaultPorts = map[string]string{"tcp": "16509", "tls": "16514", "ssh": "22"
 
 func parse(text string) (address, error) {
 	const op = "settings"
-	u, err := url.Parse(text)
+	u, err := url.Parse(bracketed(strings.TrimSpace(text)))
 	if err != nil || u.Scheme == "" {
 		return address{}, power.Errorf(power.Settings, op, "%s is not a libvirt URI; write such as qemu+ssh://user@host/system", paramAddress)
 	}
@@ -77,14 +77,32 @@ func parse(text string) (address, error) {
 		return a, nil
 	}
 	port, known := defaultPorts[a.transport]
-	switch {
-	case !known:
+	if !known {
 		return a, power.Errorf(power.Settings, op, "%s: transport %q is none of unix, tcp, tls and ssh", paramAddress, a.transport)
-	case u.Hostname() == "":
-		return a, power.Errorf(power.Settings, op, "%s names no host", paramAddress)
-	case u.Port() != "":
-		port = u.Port()
 	}
-	a.host = net.JoinHostPort(u.Hostname(), port)
+	at, err := bmcaddress.Parse(paramAddress, u.Host)
+	if err != nil {
+		return a, err
+	}
+	a.host = at.HostPort(port)
 	return a, nil
+}
+
+// bracketed puts an IPv6 address that is written bare into brackets, without which it is no URI.
+func bracketed(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return text
+	}
+	end := len(rest)
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		end = i
+	}
+	begin := strings.LastIndexByte(rest[:end], '@') + 1
+	at, err := bmcaddress.Parse(paramAddress, scheme+"://"+rest[begin:end])
+	if err != nil {
+		return text // parse says what is wrong
+	}
+	_, host, _ := strings.Cut(at.URL(), "://")
+	return scheme + "://" + rest[:begin] + host + rest[end:]
 }

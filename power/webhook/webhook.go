@@ -3,12 +3,14 @@ package webhook
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/address"
 	"github.com/gomaas/maas/power/internal/bmchttp"
 )
 
@@ -65,13 +67,14 @@ type driver struct {
 
 func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	const op = "settings"
+	p = maps.Clone(p)
+	var err error
 	for _, name := range []string{paramOn, paramOff, paramQuery} {
-		if u, err := url.Parse(p[name]); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, power.Errorf(power.Settings, op, "%s is not a complete http or https URL", name)
+		if p[name], err = address.CompleteURL(name, p[name]); err != nil {
+			return nil, err
 		}
 	}
 	d := &driver{p: p}
-	var err error
 	if d.on, err = regexp.Compile(p[paramOnRegex]); err != nil {
 		return nil, power.Errorf(power.Settings, op, "%s: %w", paramOnRegex, err)
 	}
@@ -81,16 +84,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	if d.http, err = bmchttp.New(ctx, p); err != nil {
 		return nil, err
 	}
-	d.http.CheckRedirect = sameHost
 	return d, nil
-}
-
-// sameHost keeps the token, the password and the system's name from other hosts.
-func sameHost(req *http.Request, via []*http.Request) error {
-	if len(via) > 5 || req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
-		return http.ErrUseLastResponse
-	}
-	return nil
 }
 
 // PowerState implements power.Driver.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 const (
 	paramVerify      = "tls_verify"
 	paramFingerprint = "tls_fingerprint"
+	paramLegacy      = "tls_legacy"
 )
 
 // Params are the parameters that New reads.
@@ -28,6 +30,7 @@ func Params() []power.Param {
 	return []power.Param{
 		{Name: paramVerify, Label: "Verify the TLS certificate", Default: "yes", Choices: []string{"yes", "no"}},
 		{Name: paramFingerprint, Label: "SHA-256 fingerprint of the BMC's certificate"},
+		{Name: paramLegacy, Label: "Allow TLS 1.0, TLS 1.1 and RSA key exchange, for old BMCs", Default: "no", Choices: []string{"yes", "no"}},
 	}
 }
 
@@ -47,16 +50,32 @@ func New(ctx context.Context, p power.Params) (*http.Client, error) {
 		MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second,
 	}
 	// No cookies: drivers that need them set a jar.
-	client := &http.Client{Timeout: requestTimeout, Transport: transport}
+	client := &http.Client{Timeout: requestTimeout, Transport: transport, CheckRedirect: sameService}
 	if t := power.TranscriptFrom(ctx); t != nil {
 		client.Transport = &transcribed{transport, t}
 	}
 	return client, nil
 }
 
+// sameService keeps passwords, tokens and the names of machines from other hosts, and from plain
+// HTTP. Redirects elsewhere are returned as the answer.
+func sameService(req *http.Request, via []*http.Request) error {
+	if len(via) > 5 || req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
 // TLSConfig returns a configuration that accepts the certificate that the parameters describe.
 func TLSConfig(p power.Params) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if p[paramLegacy] == "yes" {
+		config.MinVersion = tls.VersionTLS10
+		// A list of our own, since Go's does not have RSA key exchange and 3DES any longer.
+		for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+			config.CipherSuites = append(config.CipherSuites, suite.ID)
+		}
+	}
 	pin := p[paramFingerprint]
 	switch {
 	case pin != "":
@@ -85,14 +104,6 @@ func pinned(want [sha256.Size]byte) func(tls.ConnectionState) error {
 	}
 }
 
-// Endpoint turns an address into a URL without a path; https if it names no scheme.
-func Endpoint(address string) string {
-	if !strings.Contains(address, "://") {
-		address = "https://" + address
-	}
-	return strings.TrimRight(address, "/")
-}
-
 // Transport returns the error of a request that was never answered, with its class.
 func Transport(ctx context.Context, op string, err error) *power.Error {
 	var unknown x509.UnknownAuthorityError
@@ -107,8 +118,24 @@ func Transport(ctx context.Context, op string, err error) *power.Error {
 		return power.Errorf(power.Settings, op, "%w", err)
 	case errors.As(err, &unknown), errors.As(err, &host), errors.As(err, &invalid):
 		return power.Errorf(power.Settings, op, "%w; set %s to the fingerprint of the BMC's certificate, or %s to no", err, paramFingerprint, paramVerify)
+	case refusedHandshake(err):
+		return power.Errorf(power.Settings, op, "%w; an old BMC may need %s=yes, which allows TLS 1.0, TLS 1.1 and RSA key exchange", err, paramLegacy)
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return power.Errorf(power.Settings, op, "%w; write http:// before the address, or the port of https", err)
 	}
 	return power.Errorf(power.Connection, op, "%w", err)
+}
+
+// refusals are the texts of package crypto/tls when the two sides have no version or cipher suite in
+// common. It has no types for them.
+var refusals = []string{
+	"tls: handshake failure", "tls: protocol version not supported", "tls: insufficient security level",
+	"server selected unsupported protocol version", "server selected unsupported cipher suite", "server chose an unconfigured cipher suite",
+}
+
+// refusedHandshake reports whether another try would be refused as well.
+func refusedHandshake(err error) bool {
+	return slices.ContainsFunc(refusals, func(text string) bool { return strings.Contains(err.Error(), text) })
 }
 
 // Status sorts an HTTP status that is not a success; nil for one that is.

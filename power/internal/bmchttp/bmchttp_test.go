@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -16,17 +17,6 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/internal/bmchttp"
 )
-
-func TestEndpoint(t *testing.T) {
-	for in, want := range map[string]string{
-		"192.0.2.9": "https://192.0.2.9", "192.0.2.9:8443/": "https://192.0.2.9:8443", "http://bmc.example//": "http://bmc.example",
-		"[2001:db8::9]": "https://[2001:db8::9]",
-	} {
-		if got := bmchttp.Endpoint(in); got != want {
-			t.Errorf("%s: %s, want %s", in, got, want)
-		}
-	}
-}
 
 func TestStatus(t *testing.T) {
 	for code, want := range map[int]power.Class{
@@ -108,6 +98,68 @@ func TestTransportErrors(t *testing.T) {
 	cancel()
 	if _, err := get(t, ended, nil, "https://127.0.0.1:1/"); power.ClassOf(err) != power.Connection || !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: %v", err)
+	}
+}
+
+// An old BMC is reached by a parameter, and without it the error names the parameter.
+func TestLegacyTLS(t *testing.T) {
+	for name, config := range map[string]*tls.Config{
+		"RSA key exchange":        {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}},
+		"RSA key exchange, 3DES":  {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA}},
+		"TLS 1.1":                 {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		"TLS 1.0, RSA, with CBC":  {MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_256_CBC_SHA}},
+		"TLS 1.2 with RC4 (2011)": {MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "old") }))
+			srv.TLS, srv.Config.ErrorLog = config, log.New(io.Discard, "", 0)
+			srv.StartTLS()
+			defer srv.Close()
+			_, err := get(t, t.Context(), power.Params{"tls_verify": "no"}, srv.URL)
+			if power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), "tls_legacy=yes") {
+				t.Errorf("without the parameter: class %q, %v", power.ClassOf(err), err)
+			}
+			if body, err := get(t, t.Context(), power.Params{"tls_verify": "no", "tls_legacy": "yes"}, srv.URL); err != nil || body != "old" {
+				t.Errorf("with it: %q, %v", body, err)
+			}
+		})
+	}
+	url, pin := service(t, func(http.ResponseWriter, *http.Request) {})
+	if _, err := get(t, t.Context(), power.Params{"tls_fingerprint": pin, "tls_legacy": "yes"}, url); err != nil {
+		t.Errorf("a BMC of today with the parameter: %v", err)
+	}
+}
+
+// A plain-text service behind an https address is a mistake in the settings.
+func TestPlainService(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	_, err := get(t, t.Context(), nil, strings.Replace(srv.URL, "http", "https", 1))
+	if power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), "write http://") {
+		t.Errorf("class %q, %v", power.ClassOf(err), err)
+	}
+}
+
+// Redirects to other hosts and schemes are not followed: the request holds a password or token.
+func TestRedirects(t *testing.T) {
+	asked := 0
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	defer other.Close()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/here" {
+			_, _ = io.WriteString(w, "here")
+			return
+		}
+		http.Redirect(w, r, map[string]string{"/a": "/here", "/b": other.URL, "/c": "/c"}[r.URL.Path], http.StatusFound)
+	}))
+	defer srv.Close()
+	if body, err := get(t, t.Context(), nil, srv.URL+"/a"); body != "here" || err != nil {
+		t.Errorf("%q, %v", body, err)
+	}
+	for _, path := range []string{"/b", "/c"} {
+		if body, err := get(t, t.Context(), nil, srv.URL+path); body == "here" || err != nil || asked != 0 {
+			t.Errorf("%s: %q, %v; the other host was asked %d times", path, body, err, asked)
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ func (c Completion) Error() string {
 
 // Errors of the handshake and of a session.
 var (
+	ErrConfig   = errors.New("settings of the session")
 	ErrPassword = errors.New("the BMC's proof does not fit the password")
 	ErrKey      = errors.New("the BMC's proof does not fit the BMC key (K_g)")
 	ErrSilent   = errors.New("no answer")

@@ -1,6 +1,7 @@
 package rmcp
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -31,6 +32,10 @@ type Config struct {
 	// of times that it is sent.
 	Wait  time.Duration
 	Tries int
+	// HandshakeWait and HandshakeTries take their place until the session is open. Zero means the
+	// same.
+	HandshakeWait  time.Duration
+	HandshakeTries int
 }
 
 // Session is a session with a BMC. It is used by one goroutine.
@@ -42,7 +47,9 @@ type Session struct {
 	console, bmc uint32 // session IDs
 	seq          uint32 // of the last packet sent in the session
 	rq           byte   // of the last request
-	tag          byte   // of the last message of the handshake
+	wait         time.Duration
+	tries        int
+	tag          byte // of the last message of the handshake
 	out, in      []byte
 }
 
@@ -55,15 +62,15 @@ const (
 	maxUser, maxSecret = 16, 20
 )
 
-// Dial opens a session. The error is Status, ErrPassword, ErrKey or ErrSilent, or the error of ctx
+// Dial opens a session. The error is Status, ErrConfig, ErrPassword, ErrKey or ErrSilent, or the error of ctx
 // or the network.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	s, ok := suites[cfg.Suite]
 	if !ok {
-		return nil, fmt.Errorf("cipher suite %d is not known", cfg.Suite)
+		return nil, fmt.Errorf("%w: cipher suite %d is not known", ErrConfig, cfg.Suite)
 	}
 	if len(cfg.User) > maxUser || len(cfg.Password) > maxSecret || len(cfg.Key) > maxSecret {
-		return nil, fmt.Errorf("the user's name has at most %d octets, password and key %d", maxUser, maxSecret)
+		return nil, fmt.Errorf("%w: the user's name has at most %d octets, password and key %d", ErrConfig, maxUser, maxSecret)
 	}
 	// Connected, so that packets of other hosts are dropped by the kernel and a closed port is an
 	// error.
@@ -71,11 +78,15 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Session{cfg: cfg, conn: conn, in: make([]byte, maxPacket)}
+	c := &Session{
+		cfg: cfg, conn: conn, in: make([]byte, maxPacket),
+		wait: cmp.Or(cfg.HandshakeWait, cfg.Wait), tries: cmp.Or(cfg.HandshakeTries, cfg.Tries),
+	}
 	if err := c.handshake(ctx, s); err != nil {
 		conn.Close()
 		return nil, err
 	}
+	c.wait, c.tries = cfg.Wait, cfg.Tries
 	// A session begins with the rights of USER, whatever the handshake asked for (section 22.18).
 	if _, err := c.Command(ctx, netFnApp, cmdSetPrivilege, []byte{cfg.Privilege}); err != nil {
 		_ = c.Close(ctx)
@@ -214,14 +225,14 @@ func (c *Session) roundTrip(ctx context.Context, packet func() []byte, accept fu
 	// A deadline in the past ends a read that is in progress.
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	for range max(1, c.cfg.Tries) {
+	for range max(1, c.tries) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if _, err := c.conn.Write(packet()); err != nil {
 			return c.failed(ctx, err)
 		}
-		until := time.Now().Add(c.cfg.Wait)
+		until := time.Now().Add(c.wait)
 		_ = c.conn.SetReadDeadline(until)
 		if ctx.Err() != nil { // it ended in between, and its deadline is overwritten
 			return ctx.Err()
