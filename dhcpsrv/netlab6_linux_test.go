@@ -108,6 +108,56 @@ func TestDhclient6(t *testing.T) {
 	}
 }
 
+// ISC's client asks for a prefix, which this server does not delegate: it does not choose the server for nothing, asks on, and
+// another server can answer it. With an address besides the prefix it is bound at once.
+func TestDhclientPrefix(t *testing.T) {
+	netlab.Require(t, netlab.Root, netlab.Program("dhclient", "isc-dhcp-client"))
+	lab := netlab.New(t)
+	server, client := lab.NS("server"), lab.NS("client")
+	lab.Veth(server, "eth0", client, "eth0")
+	s := newServer(t, dhcpsrv.Config{}, office6())
+	settled(t, server)
+	settled(t, client)
+	serve6(t, server, s)
+	dir, script := t.TempDir(), script6(t)
+	start := func(more ...string) (wait func()) {
+		ctx, cancel := context.WithCancel(context.Background())
+		args := append([]string{"-6", "-1", "-d", "-sf", script, "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "-cf", "/dev/null"}, more...)
+		cmd := client.Command(ctx, "dhclient", append(args, "eth0")...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			cancel()
+			_ = cmd.Wait() // it was ended
+		}
+	}
+	await := func(what string, done func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(20 * time.Millisecond) { // for the client
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %+v", what, s.Stats())
+			}
+		}
+	}
+	stop := start("-P")
+	await("it does not ask twice", func() bool { return s.Stats().Received["SOLICIT6"] >= 2 })
+	stop()
+	if n := s.Stats().Received["REQUEST6"]; n != 0 {
+		t.Errorf("asked %d times for a prefix that was not offered", n)
+	}
+	stop = start("-N", "-P")
+	await("it gets no address", func() bool {
+		for l := range s.Leases() {
+			if l.State == dhcpsrv.Bound {
+				return true
+			}
+		}
+		return false
+	})
+	stop()
+}
+
 // ISC's relay stands between two links.
 func TestDhcrelay6(t *testing.T) {
 	netlab.Require(t, netlab.Root, netlab.Program("dhclient", "isc-dhcp-client"), netlab.Program("dhcrelay", "isc-dhcp-relay"))
