@@ -55,5 +55,5 @@ func (c *allCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
-	return daemon.All(ctx, cfg, liveLogger(ctx, io.err, cfg.Log, c.config), daemon.Notify(ctx))
+	return daemon.All(ctx, cfg, Version, liveLogger(ctx, io.err, cfg.Log, c.config), daemon.Notify(ctx))
 }

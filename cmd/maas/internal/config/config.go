@@ -232,8 +232,45 @@ func syntaxMistake(path string, err error) error {
 		if unknown := (*yaml.UnknownFieldError)(nil); errors.As(err, &unknown) {
 			m.Text = fmt.Sprintf("unknown key %q%s", token.Value, suggestion(token.Value))
 		}
+		if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) && wrong.DstType != nil && wrong.SrcType != nil {
+			m.Text = fmt.Sprintf("%s is needed here, and not %s", kindName(wrong.DstType), kindName(wrong.SrcType))
+		}
+	}
+	// Node types have names of their own in the library.
+	if is, needed, found := strings.Cut(m.Text, " was used where "); found {
+		if needed, found = strings.CutSuffix(needed, " is expected"); found {
+			m.Text = fmt.Sprintf("%s is needed here, and not %s", nodeNames(needed), nodeNames(is))
+		}
 	}
 	return m
+}
+
+// nodeNames returns the name that a writer of YAML has for a type of node.
+func nodeNames(node string) string {
+	switch node {
+	case "string":
+		return "text"
+	case "sequence":
+		return "a list"
+	case "mapping":
+		return "a group of keys"
+	}
+	return "a " + node
+}
+
+// kindName returns the name that a writer of YAML has for a type.
+func kindName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "a group of keys"
+	}
+	return "a number"
 }
 
 // Keys are all keys of the file, dotted, such as "dhcp.range".
@@ -377,8 +414,11 @@ func (d *DHCP) ParseRange() (first, last netip.Addr, err error) {
 	a, b, ok := strings.Cut(d.Range, "-")
 	first, err1 := netip.ParseAddr(strings.TrimSpace(a))
 	last, err2 := netip.ParseAddr(strings.TrimSpace(b))
-	if !ok || err1 != nil || err2 != nil || last.Less(first) {
+	switch {
+	case !ok || err1 != nil || err2 != nil || first.Is4() != last.Is4():
 		return netip.Addr{}, netip.Addr{}, fmt.Errorf("%q is not a range like 192.0.2.100-192.0.2.200", d.Range)
+	case last.Less(first):
+		return netip.Addr{}, netip.Addr{}, fmt.Errorf("the range %q begins behind its end; write %s-%s", d.Range, last, first)
 	}
 	return first, last, nil
 }

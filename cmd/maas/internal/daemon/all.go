@@ -62,11 +62,12 @@ func Kinds() power.Registry {
 
 // site is a region and a rack in one process.
 type site struct {
-	cfg    config.Config
-	log    *slog.Logger
-	links  []rack.Link // the first is where the site begins
-	region *region.Region
-	rack   *rack.Rack
+	cfg     config.Config
+	version string // of the program
+	log     *slog.Logger
+	links   []rack.Link // the first is where the site begins
+	region  *region.Region
+	rack    *rack.Rack
 	// closers are closed at the end.
 	closers    []io.Closer
 	tracer     oteltrace.TracerProvider // nil: none
@@ -81,7 +82,7 @@ func openTracer(ctx context.Context, cfg config.Config, instance string, log *sl
 
 // All runs region and rack on the configured interface until ctx ends. It calls ready, if that is
 // not nil, when everything serves.
-func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func()) (err error) {
+func All(ctx context.Context, cfg config.Config, version string, log *slog.Logger, ready func()) (err error) {
 	if cfg.Data == "" {
 		cfg.Data = config.DefaultData
 	}
@@ -111,7 +112,7 @@ func All(ctx context.Context, cfg config.Config, log *slog.Logger, ready func())
 	}()
 	tracer, stopTracer := openTracer(ctx, cfg, cfg.Region.Name, log)
 	defer stopTracer()
-	s := &site{cfg: cfg, log: log, links: links, tracer: tracer}
+	s := &site{cfg: cfg, version: version, log: log, links: links, tracer: tracer}
 	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	addresses, err := listenForRacks(ctx, cfg, &regionSockets)
 	if err != nil {
@@ -201,7 +202,7 @@ func (s *site) newLocalRack(files, loaders fs.FS) error {
 	}
 	revoked := new(revocations)
 	return s.newRack(rack.Config{
-		Name: rackName, Dial: s.region.Dial(rackName), Connected: s.keepLinks, Identity: identity, Revoked: revoked.refuse,
+		Name: rackName, Version: s.version, Dial: s.region.Dial(rackName), Connected: s.keepLinks, Identity: identity, Revoked: revoked.refuse,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: revoked.adopt}},
 	}, files, loaders)
 }
