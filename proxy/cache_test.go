@@ -233,14 +233,81 @@ func TestCacheAnswersWhileTheOriginIsAway(t *testing.T) {
 	}
 }
 
-func TestPackagesAreImmutable(t *testing.T) {
-	b := setUp(t, proxy.CacheConfig{}, answering("deb", "Cache-Control", "no-cache", "Last-Modified", "Sun, 22 Nov 2026 12:00:00 GMT"))
-	for _, path := range []string{"/ubuntu/pool/main/b/bash/bash_5.2_amd64.deb", "/ubuntu/dists/noble/main/by-hash/SHA256/00ff"} {
+// Names with a hash never get other content, so nothing said about them counts.
+func TestHashedNamesAreImmutable(t *testing.T) {
+	digest := strings.Repeat("0123456789abcdef", 4)
+	b := setUp(t, proxy.CacheConfig{}, answering("x", "Cache-Control", "no-cache", "Last-Modified", "Sun, 22 Nov 2026 12:00:00 GMT"))
+	for _, path := range []string{
+		"/ubuntu/dists/noble/main/by-hash/SHA256/00ff", "/debian/dists/sid/main/by-hash/MD5Sum/00ff", "/el9/repodata/" + digest + "-primary.xml.gz",
+		"/el9/repodata/" + digest + "-filelists.sqlite.bz2", "/v2/library/ubuntu/blobs/sha256:" + digest, "/v2/a/b/c/manifests/sha256:" + digest,
+	} {
 		b.asked.Store(0)
 		b.do(t, "GET", path)
-		if b.do(t, "GET", path); b.asked.Load() != 1 {
+		b.do(t, "GET", path)
+		b.do(t, "GET", path, "Cache-Control", "no-cache")
+		if b.do(t, "GET", path, "Cache-Control", "max-age=0"); b.asked.Load() != 1 {
 			t.Errorf("%s: the origin was asked %d times", path, b.asked.Load())
 		}
+	}
+}
+
+// Files without a hash in their name are published again under it. What is older than a minute, or has
+// no version in its name, is validated; so is what origin or client want to be.
+func TestPublishedAgain(t *testing.T) {
+	const deb, versioned, rpm, latest = "/pool/main/t/tool/tool_amd64.deb", "/pool/t/tool_1.2-3_amd64.deb", "/el9/x/tool-1.2-3.el9.x86_64.rpm", "/el9/x/tool-latest.x86_64.rpm"
+	for _, c := range []struct {
+		path, origin, client string
+		again                bool
+	}{
+		{path: deb, again: true}, {path: latest, again: true}, {path: "/tool.deb", again: true}, {path: "/pool/t/tool.orig.tar.xz", again: true},
+		{path: versioned}, {path: rpm}, {path: "/debian/pool/main/t/tool_1.2-3.dsc"}, {path: "/pool/t/tool_1.2.orig.tar.xz"}, {path: "/any/where/tool_1%3a2.0~rc1_all.deb"},
+		{path: "/images/ubuntu/noble/20261122.1/root.img"},
+		{path: versioned, client: "no-cache", again: true}, {path: versioned, client: "max-age=0", again: true}, {path: rpm, client: "no-cache", again: true},
+		{path: versioned, origin: "no-cache", again: true}, {path: rpm, origin: "max-age=0", again: true}, {path: versioned, origin: "s-maxage=0", again: true},
+		{path: versioned, origin: "private", again: true}, {path: rpm, origin: "no-store", again: true}, {path: rpm, origin: "must-revalidate, max-age=0", again: true},
+		{path: versioned, origin: "expired", again: true},
+		{path: deb, origin: "max-age=3600"}, {path: latest, origin: "public, max-age=3600"}, {path: deb, origin: "s-maxage=60"},
+		{path: deb, origin: "max-age=3600", client: "no-cache", again: true}, {path: deb, origin: "max-age=3600", client: "max-age=0", again: true},
+		{path: "/ubuntu/dists/noble/InRelease", origin: "max-age=3600", again: true}, {path: "/el9/repodata/repomd.xml", origin: "max-age=3600", again: true},
+		{path: "/streams/v1/index.sjson", again: true},
+	} {
+		t.Run(c.path+" "+c.origin+" "+c.client, func(t *testing.T) {
+			release := 1
+			b := setUp(t, proxy.CacheConfig{}, func(w http.ResponseWriter, r *http.Request) {
+				tag := fmt.Sprintf(`"r%d"`, release)
+				w.Header().Set("ETag", tag)
+				w.Header().Set("Last-Modified", "Sun, 22 Nov 2026 12:00:00 GMT") // the publisher keeps times
+				switch c.origin {
+				case "":
+				case "expired":
+					w.Header().Set("Expires", "0")
+				default:
+					w.Header().Set("Cache-Control", c.origin)
+				}
+				if r.Header.Get("If-None-Match") == tag {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				fmt.Fprint(w, "release ", release)
+			})
+			var field []string
+			if c.client != "" {
+				field = []string{"Cache-Control", c.client}
+			}
+			want := "release 1"
+			for range 2 { // the second time costs a validation at most
+				if _, body := b.do(t, "GET", c.path, field...); body != want {
+					t.Fatal(body)
+				}
+			}
+			release = 2
+			if c.again {
+				want = "release 2"
+			}
+			if _, body := b.do(t, "GET", c.path, field...); body != want {
+				t.Errorf("got %q, want %q", body, want)
+			}
+		})
 	}
 }
 

@@ -69,24 +69,7 @@ func TestApt(t *testing.T) {
 	netlab.Require(t, netlab.Program("apt-get", "apt"))
 	mirror := t.TempDir()
 	deb := bytes.Repeat([]byte("not really a package "), 10_000) // apt-get download checks its sum, not its form
-	packages := fmt.Sprintf("Package: gomaas-probe\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"+
-		"Description: probe\nFilename: pool/g/gomaas-probe_1_all.deb\nSize: %d\nSHA256: %x\n", len(deb), sha256.Sum256(deb))
-	release := fmt.Sprintf("Suite: stable\nCodename: stable\nComponents: main\nArchitectures: amd64 all\nDate: %s\nAcquire-By-Hash: yes\nSHA256:\n"+
-		" %x %d main/binary-all/Packages\n %[2]x %[3]d main/binary-amd64/Packages\n",
-		time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 UTC"), sha256.Sum256([]byte(packages)), len(packages))
-	byHash := fmt.Sprintf("/by-hash/SHA256/%x", sha256.Sum256([]byte(packages)))
-	for path, text := range map[string]string{
-		"dists/stable/Release": release, "pool/g/gomaas-probe_1_all.deb": string(deb),
-		"dists/stable/main/binary-all" + byHash: packages, "dists/stable/main/binary-amd64" + byHash: packages,
-	} {
-		path = filepath.Join(mirror, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	publish(t, mirror, "pool/g/gomaas-probe_1_all.deb", deb)
 	var mu sync.Mutex
 	var paths []string
 	files := http.FileServer(http.Dir(mirror))
@@ -109,8 +92,55 @@ func TestApt(t *testing.T) {
 	}
 }
 
+// publish makes a repository of one package, or publishes that again.
+func publish(t *testing.T, mirror, file string, deb []byte) {
+	t.Helper()
+	packages := fmt.Sprintf("Package: gomaas-probe\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\n"+
+		"Description: probe\nFilename: %s\nSize: %d\nSHA256: %x\n", file, len(deb), sha256.Sum256(deb))
+	release := fmt.Sprintf("Suite: stable\nCodename: stable\nComponents: main\nArchitectures: amd64 all\nDate: %s\nAcquire-By-Hash: yes\nSHA256:\n"+
+		" %x %d main/binary-all/Packages\n %[2]x %[3]d main/binary-amd64/Packages\n",
+		time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 UTC"), sha256.Sum256([]byte(packages)), len(packages))
+	byHash := fmt.Sprintf("/by-hash/SHA256/%x", sha256.Sum256([]byte(packages)))
+	for path, text := range map[string]string{
+		"dists/stable/Release": release, file: string(deb),
+		"dists/stable/main/binary-all" + byHash: packages, "dists/stable/main/binary-amd64" + byHash: packages,
+	} {
+		path = filepath.Join(mirror, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A package is published again under its old name. Machines get the new one: by themselves where the
+// name has no version, else when apt asks for what is current.
+func TestAptAfterAPackageIsPublishedAgain(t *testing.T) {
+	netlab.Require(t, netlab.Program("apt-get", "apt"))
+	for file, options := range map[string][]string{
+		"pool/g/gomaas-probe_all.deb":   nil,
+		"pool/g/gomaas-probe_1_all.deb": {"-o", "Acquire::http::No-Cache=true"},
+	} {
+		mirror := t.TempDir()
+		files := http.FileServer(http.Dir(mirror))
+		b := setUp(t, proxy.CacheConfig{}, func(w http.ResponseWriter, r *http.Request) {
+			if info, err := os.Stat(filepath.Join(mirror, filepath.FromSlash(r.URL.Path))); err == nil {
+				w.Header().Set("ETag", fmt.Sprintf(`"%x"`, info.ModTime().UnixNano())) // Last-Modified has seconds only
+			}
+			files.ServeHTTP(w, r)
+		})
+		for release := range 3 {
+			deb := bytes.Repeat([]byte{byte('a' + release)}, 50_000)
+			publish(t, mirror, file, deb)
+			apt(t, b, deb, options...)
+		}
+	}
+}
+
 // apt is a machine with nothing in it that updates its lists and downloads the package.
-func apt(t *testing.T, b *bench, deb []byte) {
+func apt(t *testing.T, b *bench, deb []byte, more ...string) {
 	t.Helper()
 	root := t.TempDir()
 	for _, dir := range []string{"lists/partial", "archives/partial", "etc", "out"} {
@@ -130,6 +160,7 @@ func apt(t *testing.T, b *bench, deb []byte) {
 		"-o", "Dir::Etc::sourceparts=-", "-o", "Dir::State::status=" + root + "/status", "-o", "APT::Sandbox::User=root",
 		"-o", "APT::Architecture=amd64", "-o", "Acquire::Languages=none", "-o", "APT::Get::AllowUnauthenticated=true",
 	}
+	options = append(options, more...)
 	run(t, b, root, "apt-get", append(options, "update")...)
 	run(t, b, filepath.Join(root, "out"), "apt-get", append(options, "download", "gomaas-probe")...)
 	if got, err := os.ReadFile(filepath.Join(root, "out", "gomaas-probe_1_all.deb")); err != nil || !bytes.Equal(got, deb) {

@@ -116,7 +116,7 @@ func (c *Cache) followFetch(x *exchange, g *fetchGroup) (answered, again bool) {
 	case !g.download.ranges && startsLate(x.r.Header):
 		return false, false
 	// A request that began after the answer may not be served from one that must be validated.
-	case late && g.download.fresh.Reuse(x.directives, time.Now()) != rfc9111.Fresh:
+	case late && g.download.fresh.Arriving().Reuse(x.directives, time.Now()) != rfc9111.Fresh:
 		return false, false
 	}
 	if !g.download.addReader(x.r.Context()) {

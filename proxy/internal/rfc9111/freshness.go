@@ -33,6 +33,8 @@ type Freshness struct {
 	received     time.Time
 	initialAge   time.Duration
 	lifetime     time.Duration
+	explicit     bool          // the lifetime is the origin's own
+	suggested    bool          // the lifetime is an operator's, for responses without one
 	settled      bool          // an operator knows that it does not change
 	noCache      bool          // never without validation
 	strict       bool          // never stale, not even when the origin is away
@@ -58,6 +60,7 @@ func FreshnessOf(r Response) Freshness {
 	f.whileRefresh, _ = cc.Seconds("stale-while-revalidate")
 	f.ifError, _ = cc.Seconds("stale-if-error")
 	lifetime, explicit := explicitLifetime(cc, targeted, r)
+	f.explicit = explicit
 	if f.lifetime = lifetime; !explicit && (heuristicStatus(r.Status) || cc.Has("public")) {
 		f.lifetime = heuristicLifetime(r)
 	}
@@ -115,6 +118,29 @@ func (f Freshness) Age(now time.Time) time.Duration {
 // and complete.
 func heuristicStatus(status int) bool {
 	return slices.Contains([]int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}, status)
+}
+
+// Suggest returns the freshness with a lifetime that an operator's rule gives instead of a guess,
+// counted from when the response came or was last validated. What the origin says explicitly counts,
+// and clients may ask for validation.
+func (f Freshness) Suggest(lifetime time.Duration) Freshness {
+	if !f.explicit {
+		f.lifetime, f.initialAge, f.suggested = lifetime, 0, true
+	}
+	return f
+}
+
+// arriving is the least time for which a response with a suggested lifetime is reused while its body
+// is on its way.
+const arriving = time.Minute
+
+// Arriving returns the freshness of a response whose body still arrives. Many machines want a new
+// package at once; those that ask while the first gets it would else each fetch it.
+func (f Freshness) Arriving() Freshness {
+	if f.suggested {
+		f.lifetime = max(f.lifetime, arriving)
+	}
+	return f
 }
 
 // Override returns the freshness with a lifetime that an operator's rule gives, counted from when

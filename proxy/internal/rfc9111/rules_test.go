@@ -202,6 +202,50 @@ func TestOverride(t *testing.T) {
 	}
 }
 
+// A suggestion replaces a guess, not what the origin says.
+func TestSuggest(t *testing.T) {
+	guessed := []string{"Last-Modified", received.Add(-1000 * time.Hour).UTC().Format(time.RFC1123), "Age", "100"}
+	for _, c := range []struct {
+		fields  []string
+		request Directives
+		after   time.Duration
+		want    Verdict
+	}{
+		{nil, nil, 59 * time.Second, Fresh}, {nil, nil, time.Minute, Validate},
+		{guessed, nil, 59 * time.Second, Fresh}, {guessed, nil, time.Minute, Validate},
+		{nil, Directives{"no-cache": ""}, 0, Validate}, {nil, Directives{"max-age": "0"}, 0, Validate}, {nil, Directives{"max-age": "30"}, 20 * time.Second, Fresh},
+		{[]string{"Cache-Control", "max-age=10"}, nil, 9 * time.Second, Fresh}, {[]string{"Cache-Control", "max-age=10"}, nil, 10 * time.Second, Validate},
+		{[]string{"Cache-Control", "max-age=3600"}, nil, 59 * time.Minute, Fresh}, {[]string{"Cache-Control", "max-age=3600", "Age", "3600"}, nil, 0, Validate},
+		{[]string{"Cache-Control", "no-cache"}, nil, 0, Validate}, {[]string{"Expires", "0"}, nil, 0, Validate},
+	} {
+		if got := FreshnessOf(response(c.fields...)).Suggest(time.Minute).Reuse(c.request, received.Add(c.after)); got != c.want {
+			t.Errorf("%q for %v after %s: %d, want %d", c.fields, c.request, c.after, got, c.want)
+		}
+	}
+}
+
+// While the body arrives, a suggested lifetime is no shorter than a minute.
+func TestArriving(t *testing.T) {
+	for _, c := range []struct {
+		f       Freshness
+		request Directives
+		after   time.Duration
+		want    Verdict
+	}{
+		{FreshnessOf(response()).Suggest(0), nil, 59 * time.Second, Fresh},
+		{FreshnessOf(response()).Suggest(0), nil, time.Minute, Validate},
+		{FreshnessOf(response()).Suggest(0), Directives{"no-cache": ""}, 0, Validate},
+		{FreshnessOf(response()).Suggest(time.Hour), nil, 59 * time.Minute, Fresh},
+		{FreshnessOf(response("Cache-Control", "no-cache")).Suggest(time.Hour), nil, 0, Validate},
+		{FreshnessOf(response("Cache-Control", "max-age=0")).Suggest(time.Hour), nil, 0, Validate},
+		{FreshnessOf(response()).Override(0), nil, 0, Validate},
+	} {
+		if got := c.f.Arriving().Reuse(c.request, received.Add(c.after)); got != c.want {
+			t.Errorf("%+v for %v after %s: %d, want %d", c.f, c.request, c.after, got, c.want)
+		}
+	}
+}
+
 // What can be neither reused nor validated is not worth keeping.
 func TestUseful(t *testing.T) {
 	for name, c := range map[string]struct {
