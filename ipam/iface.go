@@ -98,6 +98,7 @@ type Interface struct {
 	VLANID  int64   // 0 = not connected, or not known
 	Parents []int64 // members of a bond or bridge, the device under a VLAN interface
 	Params  map[string]string
+	Tags    []string
 	Boot    bool // the machine boots from this interface
 	Enabled bool
 }

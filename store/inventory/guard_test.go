@@ -68,7 +68,7 @@ func TestVLANRules(t *testing.T) {
 		_, err = inv.VLANs.Create(ctx, ipam.VLAN{VID: 100})
 		refused(t, err, "there is already a vlan with VID 100 in its fabric")
 		v.PrimaryRack = "nowhere"
-		refused(t, errOf(inv.VLANs.Update(ctx, v)), "primary_rack: inventory: no rack nowhere")
+		refused(t, errOf(inv.VLANs.Update(ctx, v)), "primary_rack: inventory: rack nowhere does not exist")
 		for _, name := range []string{"r1", "r2"} {
 			must[inventory.Rack](t)(inv.RegisterRack(ctx, inventory.Rack{Name: name}))
 		}
@@ -103,7 +103,7 @@ func TestSubnetRules(t *testing.T) {
 			t.Errorf("host bits were kept: %s", s.Prefix)
 		}
 		_, err := inv.Ranges.Create(ctx, ipam.Range{Type: ipam.RangeDynamic, Start: addr("10.9.0.10"), End: addr("10.9.0.99")})
-		refused(t, err, "no subnet for 10.9.0.10")
+		refused(t, err, "subnet for 10.9.0.10 does not exist")
 		must[ipam.Range](t)(inv.Ranges.Create(ctx, ipam.Range{Type: ipam.RangeDynamic, Start: addr("10.0.0.10"), End: addr("10.0.0.99")}))
 		_, err = inv.ReservedIPs.Create(ctx, ipam.ReservedIP{Addr: addr("10.0.0.20"), MAC: mac(1)})
 		refused(t, err, "belongs to the DHCP server (dynamic range 10.0.0.10-10.0.0.99)")

@@ -12,11 +12,11 @@ import (
 )
 
 var interfaces = table[ipam.Interface]{
-	kind: kinds.Interface, name: "interface", cols: []string{"node_id", "name", "kind", "mac", "vlan_id", "parents", "params", "boot", "enabled"},
+	kind: kinds.Interface, name: "interface", cols: []string{"node_id", "name", "kind", "mac", "vlan_id", "parents", "params", "boot", "enabled", "tags"},
 	id: func(i *ipam.Interface) *int64 { return &i.ID }, version: func(i *ipam.Interface) *int64 { return &i.Version },
 	label: func(i *ipam.Interface) string { return i.Name },
 	fields: func(i *ipam.Interface) []any {
-		return []any{asRef{&i.NodeID}, &i.Name, asInt[ipam.InterfaceKind]{&i.Kind}, asMAC{&i.MAC}, asRef{&i.VLANID}, asJSON{&i.Parents}, asJSON{&i.Params}, &i.Boot, &i.Enabled}
+		return []any{asRef{&i.NodeID}, &i.Name, asInt[ipam.InterfaceKind]{&i.Kind}, asMAC{&i.MAC}, asRef{&i.VLANID}, asJSON{&i.Parents}, asJSON{&i.Params}, &i.Boot, &i.Enabled, asJSON{&i.Tags}}
 	},
 }
 

@@ -104,7 +104,7 @@ func subnetAttempts() []attempt {
 		{"whole internet", create(ipam.Subnet{Prefix: prefix("0.0.0.0/0")}), `subnet "0.0.0.0/0": cidr must be longer than /0`},
 		{"no prefix", create(ipam.Subnet{Name: "x"}), `subnet "x": cidr is missing`},
 		{"bad name", create(ipam.Subnet{Name: "a<b", Prefix: prefix("10.9.0.0/24")}), `subnet "a<b": name may hold`},
-		{"VLAN that is not there", create(ipam.Subnet{Prefix: prefix("10.9.0.0/24"), VLANID: 999}), "no vlan 999"},
+		{"VLAN that is not there", create(ipam.Subnet{Prefix: prefix("10.9.0.0/24"), VLANID: 999}), "vlan 999 does not exist"},
 		{"DNS server that is none", create(ipam.Subnet{Prefix: prefix("10.9.0.0/24"), DNSServers: []netip.Addr{addr("224.0.0.1")}}), "dns_servers 224.0.0.1 is not an address of a server"},
 		{"shrinks below a range", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.s.Prefix, w.s.Gateway = prefix("10.0.0.0/25"), addr("10.0.0.1")
@@ -117,7 +117,7 @@ func subnetAttempts() []attempt {
 		{"moves to a VLAN that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.s.VLANID = 999
 			return errOf(inv.Subnets.Update(ctx, w.s))
-		}, "no vlan 999"},
+		}, "vlan 999 does not exist"},
 		{"gateway moves outside", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.s.Gateway = addr("10.0.1.1")
 			return errOf(inv.Subnets.Update(ctx, w.s))
@@ -145,7 +145,7 @@ func rangeAttempts() []attempt {
 		{"range with the broadcast address", create(ipam.RangeReserved, "10.0.0.255", "10.0.0.255"), "the last address of 10.0.0.0/24 is its broadcast address"},
 		{"small dynamic IPv6 range", create(ipam.RangeDynamic, "fd00::1:0:0:0", "fd00::1:0:0:9"), "a dynamic IPv6 range has at least 256 addresses"},
 		{"dynamic range where all is foreign", create(ipam.RangeDynamic, "10.2.0.10", "10.2.0.20"), "no free room for it on subnet 10.2.0.0/24"},
-		{"range on no subnet", create(ipam.RangeReserved, "172.16.0.1", "172.16.0.2"), "no subnet for 172.16.0.1"},
+		{"range on no subnet", create(ipam.RangeReserved, "172.16.0.1", "172.16.0.2"), "subnet for 172.16.0.1 does not exist"},
 		{"range without an end", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			return errOf(inv.Ranges.Create(ctx, ipam.Range{SubnetID: w.s.ID, Start: addr("10.0.0.5")}))
 		}, "reserved range: needs both a start and an end"},
@@ -174,7 +174,7 @@ func rangeAttempts() []attempt {
 		}, "there is already a route with gateway 10.0.0.3 between these subnets"},
 		{"route to nowhere", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			return errOf(inv.Routes.Create(ctx, ipam.StaticRoute{SourceID: w.s.ID, DestinationID: 999, Gateway: addr("10.0.0.9")}))
-		}, "no subnet 999"},
+		}, "subnet 999 does not exist"},
 	}
 }
 
@@ -198,14 +198,14 @@ func vlanAttempts() []attempt {
 		{"second untagged VLAN", create(ipam.VLAN{}), "there is already a vlan with VID 0 in its fabric"},
 		{"small mtu", create(ipam.VLAN{VID: 8, MTU: 551}), `vlan "8": mtu must be 552 to 65535`},
 		{"large mtu", create(ipam.VLAN{VID: 8, MTU: 65536}), "mtu must be 552 to 65535"},
-		{"fabric that is not there", create(ipam.VLAN{VID: 8, FabricID: 999}), "no fabric 999"},
+		{"fabric that is not there", create(ipam.VLAN{VID: 8, FabricID: 999}), "fabric 999 does not exist"},
 		{"DHCP without a rack", change(func(v *ipam.VLAN, _ town) { v.DHCP = true }), `vlan "seven": dhcp_on needs a primary rack`},
 		{"DHCP without a range", change(func(v *ipam.VLAN, _ town) { v.DHCP, v.PrimaryRack = true, "rack1" }), "dhcp_on needs a dynamic range"},
-		{"rack that is not there", change(func(v *ipam.VLAN, _ town) { v.PrimaryRack = "rack9" }), "vlan seven: primary_rack: inventory: no rack rack9"},
+		{"rack that is not there", change(func(v *ipam.VLAN, _ town) { v.PrimaryRack = "rack9" }), "vlan seven: primary_rack: inventory: rack rack9 does not exist"},
 		{"one rack twice", change(func(v *ipam.VLAN, _ town) { v.PrimaryRack, v.SecondaryRack = "rack1", "rack1" }), "secondary_rack is the primary rack too"},
 		{"relay to itself", change(func(v *ipam.VLAN, _ town) { v.RelayVLANID = v.ID }), "relay_vlan is the VLAN itself"},
-		{"relay to nowhere", change(func(v *ipam.VLAN, _ town) { v.RelayVLANID = 999 }), "no vlan 999"},
-		{"space that is not there", change(func(v *ipam.VLAN, _ town) { v.SpaceID = 999 }), "no space 999"},
+		{"relay to nowhere", change(func(v *ipam.VLAN, _ town) { v.RelayVLANID = 999 }), "vlan 999 does not exist"},
+		{"space that is not there", change(func(v *ipam.VLAN, _ town) { v.SpaceID = 999 }), "space 999 does not exist"},
 		{"vid taken", change(func(v *ipam.VLAN, _ town) { v.VID = 0 }), "there is already a vlan with VID 0 in its fabric"},
 		{"default VLAN moves", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.vlan.FabricID = w.second.ID
@@ -259,22 +259,22 @@ func nameAttempts() []attempt {
 		{"zone that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.node1.ZoneID = 999
 			return errOf(inv.Machines.Update(ctx, w.node1))
-		}, "no zone 999"},
+		}, "zone 999 does not exist"},
 		{"pool that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.node1.PoolID = 999
 			return errOf(inv.Machines.Update(ctx, w.node1))
-		}, "no pool 999"},
+		}, "pool 999 does not exist"},
 		{"domain that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.device.DomainID = 999
 			return errOf(inv.Devices.Update(ctx, w.device))
-		}, "no domain 999"},
+		}, "domain 999 does not exist"},
 		{"parent that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			w.device.ParentID = 999
 			return errOf(inv.Devices.Update(ctx, w.device))
-		}, "no machine 999"},
+		}, "machine 999 does not exist"},
 		{"interface on a VLAN that is not there", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			return errOf(inv.Interfaces.Create(ctx, ipam.Interface{NodeID: w.node2.ID, Name: "eth9", MAC: mac(9), VLANID: 999}))
-		}, "no vlan 999"},
+		}, "vlan 999 does not exist"},
 		{"rack without a name", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
 			return errOf(inv.RegisterRack(ctx, inventory.Rack{Name: " "}))
 		}, "name is missing"},
@@ -291,7 +291,7 @@ func nameAttempts() []attempt {
 		}, `boot-profile "machine node1": profile cannot be booted: pxe: profile "": kernel is empty`},
 		{"profile of a subnet that is not there", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
 			return inv.Profiles.Set(ctx, inventory.BootTarget{SubnetID: 999}, &pxe.Profile{Kind: pxe.Local})
-		}, "no subnet 999"},
+		}, "subnet 999 does not exist"},
 		{"profile of two", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			return inv.Profiles.Set(ctx, inventory.BootTarget{MachineID: w.node1.ID, SubnetID: w.s.ID}, &pxe.Profile{Kind: pxe.Local})
 		}, "is for one of machine, tag and subnet"},
@@ -334,7 +334,7 @@ func addressAttempts() []attempt {
 		{"address kept for another", link(inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.0.0.70")}), "is kept for another link address (reserved IP 10.0.0.70"},
 		{"network address", link(inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.0.0.0")}), "names the network"},
 		{"address of another subnet", link(inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("10.1.0.5"), SubnetID: 1}), "address 10.1.0.5: is not in subnet 10.0.0.0/24"},
-		{"address of no subnet", link(inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("172.16.0.1")}), "no subnet for 172.16.0.1"},
+		{"address of no subnet", link(inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("172.16.0.1")}), "subnet for 172.16.0.1 does not exist"},
 		{"address of the wrong family", link(inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: addr("fd00::1:0:0:1"), SubnetID: 1}), "is not in subnet 10.0.0.0/24"},
 		{"address with an automatic link", link(inventory.LinkRequest{Mode: ipam.LinkAuto, Addr: addr("10.0.0.51")}), "ip_address is for static links only"},
 		{"link to nothing", link(inventory.LinkRequest{Mode: ipam.LinkAuto}), "subnet is missing"},
@@ -353,7 +353,7 @@ func addressAttempts() []attempt {
 		{"MAC with two reserved IPs", keep("10.0.0.71", 7), "overlaps another (reserved IP 10.0.0.70 for 52:54:00:00:00:07)"},
 		{"reserved network address", keep("10.0.0.0", 9), "names the network"},
 		{"reserved broadcast address", keep("10.0.0.255", 9), "broadcast address"},
-		{"reserved IP of no subnet", keep("172.16.0.1", 9), "no subnet for 172.16.0.1"},
+		{"reserved IP of no subnet", keep("172.16.0.1", 9), "subnet for 172.16.0.1 does not exist"},
 	}
 }
 
@@ -397,10 +397,10 @@ func deleteAttempts() []attempt {
 		}, "interface eth0 cannot be deleted: in the way are bond bond0"},
 		{"what is not there", func(ctx context.Context, inv *inventory.Inventory, _ town) error {
 			return inv.Machines.Delete(ctx, 999)
-		}, "no machine 999"},
+		}, "machine 999 does not exist"},
 		{"device as machine", func(ctx context.Context, inv *inventory.Inventory, w town) error {
 			return inv.Machines.Delete(ctx, w.device.ID)
-		}, "no machine"},
+		}, "machine 3 does not exist"},
 	}
 }
 

@@ -150,7 +150,7 @@ func TestTagsAndGateways(t *testing.T) {
 		if p, err := sitetest.BootsOf(t, model(t, inv)).Resolve(ctx, pxe.Request{MAC: mac(1)}); err != nil || p.Cmdline != "quiet iommu=on" {
 			t.Errorf("command line %q, %v", p.Cmdline, err)
 		}
-		refused(t, inv.SetDefaultGateway(ctx, m.ID, link.ID+99), "no allocation")
+		refused(t, inv.SetDefaultGateway(ctx, m.ID, link.ID+99), "does not exist")
 		ok(t, inv.Unlink(ctx, link.ID))
 		ok(t, inv.Tags.Delete(ctx, tag.ID))
 		if m = must[inventory.Machine](t)(inv.Machines.Get(ctx, m.ID)); m.Gateway4 != 0 || m.Tags != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // AmbiguousError says that a specifier means several objects where one is wanted.
@@ -95,4 +96,54 @@ func (inv *Inventory) findVLAN(ctx context.Context, _ *store.Tx, spec string) (i
 		}
 	}
 	return v, err
+}
+
+// SubnetsOf returns all subnets that a specifier means, as space:dmz means those of a space. If a
+// specifier of one term means none and names a single object, the error is *NotFoundError.
+func (inv *Inventory) SubnetsOf(ctx context.Context, spec string) ([]ipam.Subnet, error) {
+	all, err := findBy(ctx, inv, spec, (*ipam.Networks).FindSubnets)
+	return named(ctx, inv, all, err, kinds.Subnet, spec)
+}
+
+// VLANsOf returns all VLANs that a specifier means. Its error is that of SubnetsOf.
+func (inv *Inventory) VLANsOf(ctx context.Context, spec string) ([]ipam.VLAN, error) {
+	all, err := findBy(ctx, inv, spec, (*ipam.Networks).FindVLANs)
+	if listed, ok := vlanOfFabric(spec); ok && err == nil && len(all) == 0 {
+		all, err = findBy(ctx, inv, listed, (*ipam.Networks).FindVLANs)
+	}
+	return named(ctx, inv, all, err, kinds.VLAN, spec)
+}
+
+// named refuses a specifier that means nothing because what it names does not exist: to avoid a
+// space with a typing error in its name would avoid nothing. A space without subnets is known.
+func named[T any](ctx context.Context, inv *Inventory, all []T, err error, kind, spec string) ([]T, error) {
+	if err != nil || len(all) > 0 {
+		return all, err
+	}
+	parsed, err := ipam.ParseSpecifier(spec)
+	if err != nil {
+		return nil, err
+	}
+	n, err := inv.networks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range parsed.Terms() {
+		one := ipam.MustParseSpecifier(t.String())
+		exists := false
+		switch t.Key {
+		case ipam.SpaceKey:
+			exists = t.Sub.Value == "undefined" || len(n.FindSpaces(one)) > 0
+		case ipam.FabricKey, ipam.ClassKey:
+			exists = len(n.FindFabrics(one)) > 0
+		case ipam.VLANKey, ipam.VIDKey:
+			exists = len(n.FindVLANs(one)) > 0
+		default:
+			exists = len(n.FindSubnets(one)) > 0 || len(n.FindVLANs(one)) > 0
+		}
+		if !exists {
+			return nil, &NotFoundError{kind, spec}
+		}
+	}
+	return all, nil
 }

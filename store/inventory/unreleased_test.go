@@ -74,6 +74,9 @@ func TestRestoresUnreleasedBackup(t *testing.T) {
 	want := tablesOf(t, old)
 	want["leader_lease"] = want["duty"] // its name at the time
 	delete(want, "duty")
+	for i, row := range want["interface"] { // a later column
+		want["interface"][i] = strings.Replace(row, `"version":`, `"tags":"null","version":`, 1)
+	}
 	for name, rows := range want {
 		if len(rows) == 0 && !slices.Contains([]string{"dhcp_server", "link_peer", "scan"}, name) {
 			t.Errorf("the backup has no %s: it proves nothing about them", name)

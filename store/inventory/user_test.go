@@ -48,6 +48,6 @@ func TestUsers(t *testing.T) {
 		refused(t, inv.Users.Delete(ctx, ada.ID), "in the way are machine node1")
 		ok(t, inv.Machines.Delete(ctx, m.ID))
 		ok(t, inv.Users.Delete(ctx, ada.ID))
-		refused(t, inv.APIKeys.Rename(ctx, ada.ID, "x", "y"), "no api-key x")
+		refused(t, inv.APIKeys.Rename(ctx, ada.ID, "x", "y"), "api-key x does not exist")
 	})
 }

@@ -101,6 +101,9 @@ func (a *API) actOnAddresses(r *http.Request) (any, error) {
 		if force && accountOf(r).Role != inventory.RoleAdmin {
 			return nil, &forbidden{"releasing addresses of others with force is for administrators"}
 		}
+		if err := f.Rest(); err != nil {
+			return nil, err
+		}
 		if discovered {
 			return nil, &unsupported{"releasing observed addresses"}
 		}
@@ -122,11 +125,11 @@ func (a *API) reserveAddress(r *http.Request, f *form.Form) (any, error) {
 	if f.Err == nil && want.SubnetID == 0 && !want.Addr.IsValid() {
 		f.Wrong("ip", "or subnet is needed")
 	}
-	if f.Err != nil {
-		return nil, f.Err
-	}
-	if f.Has("mac") {
+	if f.Get("mac") != "" {
 		return nil, &unsupported{"reserving for a MAC address; reservedips does that"}
+	}
+	if err := f.Rest(); err != nil {
+		return nil, err
 	}
 	x, err := a.inv.ReserveAddress(r.Context(), want)
 	if err != nil {

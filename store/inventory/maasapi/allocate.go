@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 	"github.com/gomaas/maas/store/inventory/plan"
@@ -40,8 +39,10 @@ func (a *API) updateMachine(r *http.Request) (any, error) {
 		f.Text("hostname", &m.Hostname)
 		f.Text("description", &m.Description)
 		f.Text("architecture", &m.Architecture)
-		if a.placeForm(r, f, &m); f.Err != nil {
-			return f.Err
+		a.placeForm(r, f, &m)
+		a.usePower(f)
+		if err := f.Rest(); err != nil {
+			return err
 		}
 		if err := a.powerForm(ctx, f, &m); err != nil {
 			return err
@@ -109,8 +110,7 @@ func (a *API) constraints(r *http.Request, f *form.Form) plan.Constraints {
 		c.Arch += "/generic"
 	}
 	for _, name := range []string{
-		"fabrics", "not_fabrics", "fabric_classes", "not_fabric_classes", "storage", "interfaces",
-		"cpu_count", "mem", "pod", "not_pod", "pod_type", "not_pod_type",
+		"storage", "cpu_count", "mem", "pod", "not_pod", "pod_type", "not_pod_type",
 	} {
 		if f.Get(name) != "" && f.Get(name) != "0" {
 			f.Err = &unsupported{"allocating by " + name}
@@ -123,7 +123,9 @@ func (a *API) constraints(r *http.Request, f *form.Form) plan.Constraints {
 // of them left.
 func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 	var m inventory.Machine
+	var met map[string]any
 	err := a.tx.Atomically(r.Context(), func(ctx context.Context) error {
+		met = map[string]any{}
 		r := r.WithContext(ctx)
 		c := a.constraints(r, f)
 		if f.Err != nil {
@@ -133,82 +135,130 @@ func (a *API) allocate(r *http.Request, f *form.Form) (any, error) {
 		if err != nil {
 			return err
 		}
+		name, systemID, note := f.Get("name"), f.Get("system_id"), noteOf(f)
+		dry, _ := form.ParseBool(f.Get("dry_run"))
+		f.Used("verbose", "mem") // mem=0 is let through above
+		if err := f.Rest(); err != nil {
+			return err
+		}
 		machines, err := a.inv.Machines.List(ctx)
 		if err != nil {
 			return err
 		}
 		machines = slices.DeleteFunc(machines, func(m inventory.Machine) bool {
-			named := f.Get("name") == "" || strings.EqualFold(f.Get("name"), m.Hostname) || strings.EqualFold(f.Get("name"), m.FQDN)
-			return !named || f.Get("system_id") != "" && f.Get("system_id") != m.SystemID || !fits(m)
+			named := name == "" || strings.EqualFold(name, m.Hostname) || strings.EqualFold(name, m.FQDN)
+			return !named || systemID != "" && systemID != m.SystemID || !fits.allows(m)
 		})
 		picked, err := plan.Spread(machines, 1, c)
 		if err != nil {
 			return &noMachine{}
 		}
 		m = picked[0]
-		if dry, _ := form.ParseBool(f.Get("dry_run")); dry {
+		if ids, _ := matchInterfaces(m, fits.interfaces); len(ids) > 0 {
+			met["interfaces"] = ids
+		}
+		if dry {
 			return nil
 		}
 		m.Owner, m.Status = userOf(r), inventory.StatusAllocated
-		m, err = a.inv.Machines.Update(ctx, m)
-		return err
+		if m, err = a.inv.Machines.Update(ctx, m); err != nil {
+			return err
+		}
+		return a.addNote(r, m.ID, "allocate", note)
 	})
 	if err != nil {
 		return nil, err
 	}
 	shown, err := a.shown(r, m)
-	return allocatedJSON{Machine: shown, Constraints: map[string]any{}}, err
+	return allocatedJSON{Machine: shown, Constraints: met}, err
 }
 
 // allocatedJSON is the answer to op=allocate.
 type allocatedJSON struct {
 	Machine
-	// Constraints would name the disks and interfaces that met a constraint. Such constraints are
-	// not supported, so it is empty.
+	// Constraints has, below "interfaces", the numbers of the interfaces that met each label of the
+	// field interfaces.
 	Constraints map[string]any `json:"constraints_by_type"`
 }
 
-// further reads the constraints that plan.Spread does not have: tags, and subnets and pools to
-// avoid.
-func (a *API) further(r *http.Request, f *form.Form) (fits func(inventory.Machine) bool, err error) {
-	ids := map[string][]int64{}
-	for field, find := range map[string]func(string) (int64, error){
-		"subnets": a.subnetRef(r), "not_subnets": a.subnetRef(r), "not_in_pool": a.poolRef(r),
+// fitting holds the constraints that plan.Spread does not have.
+type fitting struct {
+	networkSets
+	subnets, notSubnets []map[int64]bool // each value is a set: one of it must be met, or none
+	vlans, notVLANs     []map[int64]bool
+	tags, notTags       []string
+	notPools            []int64
+	interfaces          []labeled
+}
+
+// further reads tags, networks, and pools to avoid.
+func (a *API) further(r *http.Request, f *form.Form) (fit fitting, err error) {
+	ctx := r.Context()
+	fit.networkSets = networkSets{a.inv, map[int64]int64{}}
+	all, err := a.inv.Subnets.List(ctx)
+	if err != nil {
+		return fit, err
+	}
+	for _, s := range all {
+		fit.vlanOf[s.ID] = s.VLANID
+	}
+	for _, c := range []struct {
+		field, key string // the key of a value without one
+		sets       *[]map[int64]bool
+		find       func(context.Context, string) (map[int64]bool, error)
+	}{
+		{"subnets", "", &fit.subnets, fit.networkSets.subnets}, {"not_subnets", "", &fit.notSubnets, fit.networkSets.subnets},
+		{"fabrics", "fabric:", &fit.vlans, fit.networkSets.vlans}, {"not_fabrics", "fabric:", &fit.notVLANs, fit.networkSets.vlans},
+		{"fabric_classes", "class:", &fit.vlans, fit.networkSets.vlans}, {"not_fabric_classes", "class:", &fit.notVLANs, fit.networkSets.vlans},
 	} {
-		for _, text := range f.List(field) {
-			id, err := find(text)
-			if err != nil {
-				return nil, form.Invalid(field, err.Error())
+		for _, spec := range specifiers(f, c.field) {
+			if c.key != "" && !strings.Contains(spec, ":") {
+				spec = c.key + spec
 			}
-			ids[field] = append(ids[field], id)
+			ids, err := c.find(ctx, spec)
+			if err != nil {
+				return fit, form.Invalid(c.field, plain(err))
+			}
+			*c.sets = append(*c.sets, ids)
 		}
+	}
+	for _, text := range f.List("not_in_pool") {
+		id, err := a.poolRef(r)(text)
+		if err != nil {
+			return fit, form.Invalid("not_in_pool", plain(err))
+		}
+		fit.notPools = append(fit.notPools, id)
 	}
 	for _, field := range []string{"tags", "not_tags"} {
 		for _, name := range f.List(field) {
-			if _, err := a.inv.Tags.Find(r.Context(), name); err != nil {
-				return nil, form.Invalid(field, err.Error())
+			if _, err := a.inv.Tags.Find(ctx, name); err != nil {
+				return fit, form.Invalid(field, plain(err))
 			}
 		}
 	}
-	tags, notTags := f.List("tags"), f.List("not_tags")
-	return func(m inventory.Machine) bool {
-		linked := func(id int64) bool { return onSubnet(m, id) }
-		tagged := func(name string) bool { return slices.Contains(m.Tags, name) }
-		return all(ids["subnets"], linked) && !slices.ContainsFunc(ids["not_subnets"], linked) &&
-			all(tags, tagged) && !slices.ContainsFunc(notTags, tagged) && !slices.Contains(ids["not_in_pool"], m.PoolID)
-	}, nil
+	fit.tags, fit.notTags = f.List("tags"), f.List("not_tags")
+	fit.interfaces, err = fit.interfaceConstraints(ctx, f)
+	return fit, err
+}
+
+// allows reports whether a machine meets the constraints.
+func (fit fitting) allows(m inventory.Machine) bool {
+	onSubnet := func(ids map[int64]bool) bool {
+		return slices.ContainsFunc(m.Interfaces, func(i inventory.Interface) bool { return onSubnets(i, ids) })
+	}
+	onVLAN := func(ids map[int64]bool) bool {
+		return slices.ContainsFunc(m.Interfaces, func(i inventory.Interface) bool { return fit.onVLANs(i, ids) })
+	}
+	tagged := func(name string) bool { return slices.Contains(m.Tags, name) }
+	_, met := matchInterfaces(m, fit.interfaces)
+	return met && all(fit.subnets, onSubnet) && !slices.ContainsFunc(fit.notSubnets, onSubnet) &&
+		all(fit.vlans, onVLAN) && !slices.ContainsFunc(fit.notVLANs, onVLAN) &&
+		all(fit.tags, tagged) && !slices.ContainsFunc(fit.notTags, tagged) && !slices.Contains(fit.notPools, m.PoolID)
 }
 
 // all reports whether a condition holds for each element of a list.
 func all[T any](list []T, holds func(T) bool) bool {
 	return !slices.ContainsFunc(list, func(x T) bool { return !holds(x) })
-}
-
-// onSubnet reports whether the machine has a link to a subnet.
-func onSubnet(m inventory.Machine, id int64) bool {
-	return slices.ContainsFunc(m.Interfaces, func(i inventory.Interface) bool {
-		return slices.ContainsFunc(i.Links, func(l ipam.Allocation) bool { return l.SubnetID == id })
-	})
 }
 
 // noMachine is the answer of an allocation that nothing fits.
@@ -244,6 +294,11 @@ func (a *API) releaseMany(r *http.Request, f *form.Form) (any, error) {
 	released := []string{}
 	err := a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		released = released[:0]
+		note := noteOf(f)
+		f.Used("machines")
+		if err := f.Rest(); err != nil {
+			return err
+		}
 		for _, name := range f.List("machines") {
 			m, err := a.inv.Machines.Find(ctx, name)
 			if err != nil {
@@ -255,9 +310,31 @@ func (a *API) releaseMany(r *http.Request, f *form.Form) (any, error) {
 			if _, err := a.release(ctx, m); err != nil {
 				return err
 			}
+			if err := a.addNote(r.WithContext(ctx), m.ID, "release", note); err != nil {
+				return err
+			}
 			released = append(released, m.SystemID)
 		}
 		return nil
 	})
 	return released, err
+}
+
+// noteOf returns the texts that clients give along with an operation: Juju names itself by
+// agent_name.
+func noteOf(f *form.Form) string {
+	note := f.Get("comment")
+	if agent := f.Get("agent_name"); agent != "" {
+		note = strings.TrimSpace("agent " + agent + " " + note)
+	}
+	return note
+}
+
+// addNote logs the text of a client about its operation on a machine.
+func (a *API) addNote(r *http.Request, machine int64, op, note string) error {
+	if note == "" {
+		return nil
+	}
+	e := inventory.Event{NodeID: machine, Kind: "comment", User: userOf(r), Description: printable(op + ": " + note)}
+	return a.inv.Events.Add(r.Context(), e)
 }

@@ -31,6 +31,9 @@ func (a *API) postKey(r *http.Request) (any, error) {
 	if user == "" {
 		return nil, form.Invalid("username", "a user is needed")
 	}
+	if err := f.Rest(); err != nil {
+		return nil, err
+	}
 	text, err := a.CreateKey(r.Context(), user)
 	if err != nil {
 		return nil, err

@@ -108,8 +108,9 @@ func (c crud[T]) post(r *http.Request) (any, error) {
 				return err
 			}
 		}
-		if c.read(r, f, &x); f.Err != nil {
-			return f.Err
+		c.read(r, f, &x)
+		if err := f.Rest(); err != nil {
+			return err
 		}
 		x, err = c.create(ctx, x)
 		return err
@@ -133,8 +134,9 @@ func (c crud[T]) put(r *http.Request) (any, error) {
 		if err := ifMatch(r, x); err != nil {
 			return err
 		}
-		if c.read(r, f, &x); f.Err != nil {
-			return f.Err
+		c.read(r, f, &x)
+		if err := f.Rest(); err != nil {
+			return err
 		}
 		if x, err = c.update(ctx, x); err != nil {
 			return err

@@ -137,6 +137,10 @@ func (a *API) clearDiscoveries(r *http.Request, f *form.Form) error {
 		if f.Flag(c.field, &chosen); f.Err != nil {
 			return f.Err
 		}
+		f.Used("all", "mdns", "neighbours")
+		if err := f.Rest(); err != nil {
+			return err
+		}
 		if chosen {
 			if err := a.discoveries.Clear(r.Context(), c.what); err != nil || c.what == inventory.ClearAll {
 				return err
@@ -151,15 +155,15 @@ func (a *API) clearDiscoveries(r *http.Request, f *form.Form) error {
 }
 
 // pairOf reads the IP and MAC address that identify a discovery.
-func pairOf(values url.Values) (addr netip.Addr, mac net.HardwareAddr, err error) {
-	if addr, err = netip.ParseAddr(values.Get("ip")); err != nil {
+func pairOf(f *form.Form) (addr netip.Addr, mac net.HardwareAddr, err error) {
+	if addr, err = netip.ParseAddr(f.Raw("ip")); err != nil {
 		return addr, nil, form.Invalid("ip", "is not an IP address")
 	}
 	field := "mac"
-	if !values.Has(field) {
+	if !f.Has(field) {
 		field = "mac_address"
 	}
-	if mac, err = pxe.ParseMAC(values.Get(field)); err != nil {
+	if mac, err = pxe.ParseMAC(f.Raw(field)); err != nil {
 		return addr, nil, form.Invalid(field, "is not a MAC address like 02:00:00:00:00:01")
 	}
 	return addr, mac, nil
@@ -167,8 +171,11 @@ func pairOf(values url.Values) (addr netip.Addr, mac net.HardwareAddr, err error
 
 // clearDiscovery clears one device.
 func (a *API) clearDiscovery(r *http.Request, f *form.Form) error {
-	addr, mac, err := pairOf(f.Values)
+	addr, mac, err := pairOf(f)
 	if err != nil {
+		return err
+	}
+	if err := f.Rest(); err != nil {
 		return err
 	}
 	n, err := a.discoveries.Forget(r.Context(), addr, mac)
@@ -193,22 +200,24 @@ func (a *API) promote(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, mac, err := pairOf(f.Values)
+	addr, mac, err := pairOf(f)
 	if err != nil {
 		return nil, err
 	}
-	p := inventory.Promotion{Addr: addr, MAC: mac, Hostname: f.Values.Get("hostname"), Description: f.Values.Get("description")}
-	switch kind := f.Values.Get("kind"); kind {
+	p := inventory.Promotion{Addr: addr, MAC: mac, Hostname: f.Raw("hostname"), Description: f.Raw("description")}
+	switch kind := f.Raw("kind"); kind {
 	case "device", "":
 		p.Device = true
 	case "machine":
 	default:
 		return nil, form.Invalid("kind", "is machine or device")
 	}
-	if f.Flag("no_address", &p.NoAddress); f.Err != nil {
-		return nil, f.Err
+	f.Flag("no_address", &p.NoAddress)
+	f.Used("domain")
+	if err := f.Rest(); err != nil {
+		return nil, err
 	}
-	if name := f.Values.Get("domain"); name != "" {
+	if name := f.Raw("domain"); name != "" {
 		if p.DomainID, err = a.domainID(r, name); err != nil {
 			return nil, err
 		}

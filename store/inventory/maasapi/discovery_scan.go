@@ -64,8 +64,10 @@ func (a *API) startScan(r *http.Request, f *form.Form) (any, error) {
 	}
 	var force, slow bool
 	f.Flag("force", &force)
-	if f.Flag("slow", &slow); f.Err != nil {
-		return nil, f.Err
+	f.Flag("slow", &slow)
+	f.Used("cidr", "threads", "always_use_ping")
+	if err := f.Rest(); err != nil {
+		return nil, err
 	}
 	if len(prefixes) == 0 && !force {
 		return nil, form.Invalid("force", "is needed to scan all subnets; or name some with cidr")

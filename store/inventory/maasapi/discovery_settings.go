@@ -86,8 +86,8 @@ func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
 	}
 	err = a.tx.Atomically(r.Context(), func(ctx context.Context) error {
 		for _, name := range setting.DiscoveryNames {
-			if r.PostForm.Has(name) {
-				if err := a.inv.Settings.Set(ctx, name, r.PostForm.Get(name)); err != nil {
+			if f.Has(name) {
+				if err := a.inv.Settings.Set(ctx, name, f.Raw(name)); err != nil {
 					return err
 				}
 			}
@@ -103,7 +103,7 @@ func (a *API) postDiscoverySettings(r *http.Request) (any, error) {
 				}
 			}
 		}
-		return nil
+		return f.Rest()
 	})
 	if err != nil {
 		return nil, err

@@ -23,6 +23,22 @@ func (a *API) RouteTable() string {
 	return b.String()
 }
 
+// FormRoutes returns the endpoints that read a form, as "POST path/" or "POST path/?op=name".
+func (a *API) FormRoutes() (out []string) {
+	for _, x := range a.table {
+		if x.method != "POST" && x.method != "PUT" || x.body != nil {
+			continue
+		}
+		if len(x.ops) == 0 || x.path == "machines/" {
+			out = append(out, x.method+" "+x.path)
+		}
+		for _, op := range x.ops {
+			out = append(out, x.method+" "+x.path+"?op="+op)
+		}
+	}
+	return out
+}
+
 // writers names the roles that may use a route that changes something.
 func (x route) writers() string {
 	switch {

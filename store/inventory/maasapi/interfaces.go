@@ -59,7 +59,7 @@ func modeOf(x ipam.Allocation) string {
 func (v subnetView) iface(systemID string, i inventory.Interface, all []inventory.Interface) interfaceJSON {
 	out := interfaceJSON{
 		ID: i.ID, SystemID: systemID, Name: i.Name, Type: i.Kind.String(), MACAddress: i.MAC.String(), VLAN: v.vlanView.byID(i.VLANID),
-		Links: []linkJSON{}, Discovered: []linkJSON{}, Parents: []string{}, Children: []string{}, Tags: []string{}, Params: nonNil(i.Params), Enabled: i.Enabled,
+		Links: []linkJSON{}, Discovered: []linkJSON{}, Parents: []string{}, Children: []string{}, Tags: append([]string{}, i.Tags...), Params: nonNil(i.Params), Enabled: i.Enabled,
 		EffectiveMTU: ipam.DefaultMTU, ResourceURI: fmt.Sprintf("%snodes/%s/interfaces/%d/", v.base, systemID, i.ID),
 	}
 	if out.VLAN != nil && out.VLAN.MTU > 0 {
@@ -176,6 +176,12 @@ func (a *API) interfaceForm(r *http.Request, f *form.Form, i *inventory.Interfac
 			i.Parents = a.parentsOf(r, f, field)
 		}
 	}
+	if f.Has("tags") {
+		i.Tags = nil
+		for _, t := range f.List("tags") {
+			addTag(i, t)
+		}
+	}
 	for _, name := range interfaceParams {
 		if f.Has(name) {
 			if i.Params == nil {
@@ -184,6 +190,28 @@ func (a *API) interfaceForm(r *http.Request, f *form.Form, i *inventory.Interfac
 			i.Params[name] = f.Get(name)
 		}
 	}
+}
+
+// addTag adds a tag that the interface does not have.
+func addTag(i *inventory.Interface, tag string) {
+	if !slices.Contains(i.Tags, tag) {
+		i.Tags = append(i.Tags, tag)
+	}
+}
+
+// tagInterface serves op=add_tag and op=remove_tag.
+func (a *API) tagInterface(ctx context.Context, r *http.Request, f *form.Form, i inventory.Interface) error {
+	tags := f.List("tag")
+	if len(tags) != 1 {
+		return form.Invalid("tag", "one tag is needed")
+	}
+	if r.URL.Query().Get("op") == "add_tag" {
+		addTag(&i, tags[0])
+	} else {
+		i.Tags = slices.DeleteFunc(i.Tags, func(t string) bool { return t == tags[0] })
+	}
+	_, err := a.inv.Interfaces.Update(ctx, i.Interface)
+	return err
 }
 
 // parentsOf returns the interfaces of the node that a field names, or has the numbers of.
@@ -237,8 +265,10 @@ func (a *API) change(r *http.Request, do func(*http.Request, *form.Form) (any, e
 		return nil, err
 	}
 	err = a.tx.Atomically(r.Context(), func(ctx context.Context) (err error) {
-		shown, err = do(r.WithContext(ctx), f)
-		return err
+		if shown, err = do(r.WithContext(ctx), f); err != nil {
+			return err
+		}
+		return f.Rest()
 	})
 	return shown, err
 }
@@ -248,6 +278,7 @@ func (a *API) actOnInterface(r *http.Request) (any, error) {
 	op := r.URL.Query().Get("op")
 	do, ok := map[string]func(context.Context, *http.Request, *form.Form, inventory.Interface) error{
 		"link_subnet": a.linkSubnet, "unlink_subnet": a.unlinkSubnet, "disconnect": a.disconnect, "set_default_gateway": a.setGateway,
+		"add_tag": a.tagInterface, "remove_tag": a.tagInterface,
 	}[op]
 	if !ok {
 		return nil, &unsupported{"interface op=" + op}
@@ -276,8 +307,9 @@ func (a *API) linkSubnet(ctx context.Context, r *http.Request, f *form.Form, i i
 	if mode == ipam.LinkStatic {
 		f.Addr("ip_address", &want.Addr)
 	}
-	var force bool
+	var force, gateway bool
 	f.Flag("force", &force)
+	f.Flag("default_gateway", &gateway)
 	if f.Err != nil {
 		return f.Err
 	}
@@ -286,8 +318,11 @@ func (a *API) linkSubnet(ctx context.Context, r *http.Request, f *form.Form, i i
 			return err
 		}
 	}
-	_, err = a.inv.LinkInterface(ctx, i.ID, want)
-	return err
+	link, err := a.inv.LinkInterface(ctx, i.ID, want)
+	if err != nil || !gateway {
+		return err
+	}
+	return a.inv.SetDefaultGateway(ctx, i.NodeID, link.ID)
 }
 
 // unlinkAll removes the links of an interface. Discovered addresses are not links but observations,

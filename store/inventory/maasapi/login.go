@@ -45,8 +45,13 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 		return nil, err
 	}
 	name := f.Get("username")
-	if name == "" || f.Values.Get("password") == "" {
+	if name == "" || f.Raw("password") == "" {
 		return nil, form.Invalid("username", "and password are needed")
+	}
+	consumer := f.Get("consumer")
+	f.Used("csrfmiddlewaretoken") // of browsers' forms, for cookies, which this API does not use
+	if err := f.Rest(); err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	for _, who := range []string{"user " + name, "address " + oauth.Network(r.RemoteAddr)} {
@@ -54,7 +59,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 			return nil, &tooMany{wait}
 		}
 	}
-	u, ok, err := a.passwords.CheckPassword(r.Context(), name, f.Values.Get("password"))
+	u, ok, err := a.passwords.CheckPassword(r.Context(), name, f.Raw("password"))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +67,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 		a.log.Warn("log-in refused", "user", name, "client", r.RemoteAddr)
 		return nil, &unauthorized{"user and password do not match"}
 	}
-	k, text, err := a.loginKey(r, u, f.Get("consumer"))
+	k, text, err := a.loginKey(r, u, consumer)
 	if err != nil {
 		return nil, err
 	}

@@ -263,12 +263,13 @@ func (a *API) createMachine(r *http.Request) (any, error) {
 	default:
 		return nil, &unsupported{"machines op=" + op}
 	}
-	m, err := a.machineOf(f.Values)
+	m, err := a.machineOf(f)
 	if err != nil {
 		return nil, err
 	}
-	if a.placeForm(r, f, &m); f.Err != nil {
-		return nil, f.Err
+	a.placeForm(r, f, &m)
+	if err := f.Rest(); err != nil {
+		return nil, err
 	}
 	if m, err = a.inv.Machines.Create(r.Context(), m); err != nil {
 		return nil, err
@@ -277,12 +278,15 @@ func (a *API) createMachine(r *http.Request) (any, error) {
 }
 
 // machineOf reads the form of a new machine.
-func (a *API) machineOf(values url.Values) (inventory.Machine, error) {
+func (a *API) machineOf(f *form.Form) (inventory.Machine, error) {
 	m := inventory.Machine{
-		Hostname: values.Get("hostname"), Architecture: values.Get("architecture"), Description: values.Get("description"),
+		Hostname: f.Raw("hostname"), Architecture: f.Raw("architecture"), Description: f.Raw("description"),
 		Status: inventory.StatusReady,
 	}
-	macs := values["mac_addresses"]
+	// Nothing is commissioned or deployed here, so that a new machine is ready in any case.
+	f.Used("mac_addresses", "commission", "skip_networking", "skip_storage", "skip_bmc_config", "enable_ssh")
+	a.usePower(f)
+	macs := f.Values["mac_addresses"]
 	if len(macs) == 0 {
 		return m, form.Invalid("mac_addresses", "at least one is needed")
 	}
@@ -294,6 +298,6 @@ func (a *API) machineOf(values url.Values) (inventory.Machine, error) {
 		m.Interfaces = append(m.Interfaces, inventory.Interface{Interface: ipam.Interface{MAC: mac, Kind: ipam.Physical, Enabled: true}})
 	}
 	var err error
-	m.Power, err = a.powerOf(values)
+	m.Power, err = a.powerOf(f.Values)
 	return m, err
 }

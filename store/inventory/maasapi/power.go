@@ -35,7 +35,13 @@ var actions = map[string]power.Action{
 // actOnMachine serves the operations of a machine. Switching is no transaction: a BMC may take
 // minutes, and what it did cannot be undone if the answer is lost.
 func (a *API) actOnMachine(r *http.Request) (any, error) {
-	if _, err := form.Read(r); err != nil {
+	f, err := form.Read(r)
+	if err != nil {
+		return nil, err
+	}
+	soft := f.Get("stop_mode") == "soft"
+	note := noteOf(f)
+	if err := f.Rest(); err != nil {
 		return nil, err
 	}
 	m, err := a.find(r)
@@ -52,6 +58,9 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 		if err := do(r, m); err != nil {
 			return nil, err
 		}
+		if err := a.addNote(r, m.ID, op, note); err != nil {
+			return nil, err
+		}
 		if m, err = a.inv.Machines.Get(r.Context(), m.ID); err != nil {
 			return nil, err
 		}
@@ -61,10 +70,13 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 	if !ok {
 		return nil, &unsupported{"machine op=" + op}
 	}
-	if op == "power_off" && r.PostForm.Get("stop_mode") == "soft" {
+	if op == "power_off" && soft {
 		action = power.ActionSoftOff
 	}
 	if _, err := a.act(r, m, action, false); err != nil {
+		return nil, err
+	}
+	if err := a.addNote(r, m.ID, op, note); err != nil {
 		return nil, err
 	}
 	m, err = a.inv.Machines.Get(r.Context(), m.ID)
@@ -116,7 +128,12 @@ type PowerAnswer struct {
 
 // postPower serves all actions, some of which MAAS has no operation for, and returns the steps.
 func (a *API) postPower(r *http.Request) (any, error) {
-	if _, err := form.Read(r); err != nil {
+	f, err := form.Read(r)
+	if err != nil {
+		return nil, err
+	}
+	wanted, transcript := f.Get("action"), f.Get("transcript") == "true"
+	if err := f.Rest(); err != nil {
 		return nil, err
 	}
 	m, err := a.find(r)
@@ -126,11 +143,11 @@ func (a *API) postPower(r *http.Request) (any, error) {
 	if err := own(r, "machine "+m.FQDN, m.Owner); err != nil {
 		return nil, err
 	}
-	action, err := power.ParseAction(r.PostForm.Get("action"))
+	action, err := power.ParseAction(wanted)
 	if err != nil {
 		return nil, form.Invalid("action", err.Error())
 	}
-	result, err := a.act(r, m, action, r.PostForm.Get("transcript") == "true")
+	result, err := a.act(r, m, action, transcript)
 	var perr *power.Error
 	if errors.As(err, &perr) {
 		return PowerAnswer{result, perr.Class, err.Error()}, nil
@@ -203,6 +220,16 @@ func nonNil(m map[string]string) map[string]string {
 
 // powerPrefix starts the name of a form field for one power parameter.
 const powerPrefix = "power_parameters_"
+
+// usePower marks the fields of power as read; powerOf reads them from the values.
+func (a *API) usePower(f *form.Form) {
+	f.Used("power_type", "power_parameters")
+	for name := range f.Values {
+		if strings.HasPrefix(name, powerPrefix) {
+			f.Used(name)
+		}
+	}
+}
 
 // powerOf reads and checks the power type and its parameters. Parameters are one JSON object, or
 // one field each.

@@ -43,10 +43,14 @@ func (a *API) purgeProxy(r *http.Request) (any, error) {
 	if a.proxy == nil {
 		return nil, &unsupported{"purging the racks' proxies"}
 	}
-	if _, err := form.Read(r); err != nil {
+	f, err := form.Read(r)
+	if err != nil {
 		return nil, err
 	}
-	url, prefix := r.PostForm.Get("url"), r.PostForm.Get("prefix")
+	url, prefix := f.Raw("url"), f.Raw("prefix")
+	if err := f.Rest(); err != nil {
+		return nil, err
+	}
 	switch {
 	case (url == "") == (prefix == ""):
 		return nil, form.Invalid("url", "give either url, or prefix for all that begin so")

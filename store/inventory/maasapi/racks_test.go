@@ -38,7 +38,7 @@ func TestRackIsMovedAndDeleted(t *testing.T) {
 		{url.Values{"hostname": {"rack1"}}, 200, `"hostname":"rack1"`},
 		{url.Values{"zone": {"west"}}, 400, `there is no zone`},
 		{url.Values{"hostname": {"rack2"}}, 200, `"hostname":"rack2"`},
-		{url.Values{}, 404, "no rack rack1"},
+		{url.Values{}, 404, "rack rack1 does not exist"},
 	} {
 		if code, body := s.do("PUT", path, c.form); code != c.code || !strings.Contains(body, c.want) {
 			t.Errorf("%v: %d %s", c.form, code, body)

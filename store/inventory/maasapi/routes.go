@@ -130,7 +130,7 @@ func (a *API) nodeRoutes() []route {
 		{method: "POST", path: "nodes/{node}/interfaces/", handle: a.createInterface, answer: interfaceJSON{}, ops: []string{"create_physical", "create_bond", "create_bridge", "create_vlan"}},
 		{
 			method: "POST", path: "nodes/{node}/interfaces/{id}/", handle: a.actOnInterface, answer: interfaceJSON{},
-			ops: []string{"link_subnet", "unlink_subnet", "disconnect", "set_default_gateway"},
+			ops: []string{"link_subnet", "unlink_subnet", "disconnect", "set_default_gateway", "add_tag", "remove_tag"},
 		},
 		{method: "GET", path: "tags/{id}/", handle: a.getTag, answer: tagJSON{}, ops: []string{"machines", "devices", "nodes"}},
 		{method: "POST", path: "tags/{id}/", handle: a.actOnTag, answer: tagJSON{}, ops: []string{"update_nodes"}},
@@ -161,6 +161,8 @@ func (a *API) siteRoutes() []route {
 		{method: "GET", path: "discovery/", handle: a.listDiscoveries, answer: Discovery{}, list: true, ops: []string{"by_unknown_ip", "by_unknown_mac", "by_unknown_ip_and_mac"}},
 		{method: "POST", path: "discovery/", handle: a.postDiscoveries, ops: []string{"clear", "clear_by_mac_and_ip", "scan"}, operators: []string{"scan"}},
 		{method: "GET", path: "discovery/{id}/", handle: a.getDiscovery, answer: Discovery{}},
+		{method: "GET", path: "notifications/", handle: a.listNotifications, answer: notificationJSON{}, list: true},
+		{method: "GET", path: "notifications/{id}/", handle: a.getNotification, answer: notificationJSON{}},
 		{method: "GET", path: "maas/", handle: a.getSetting, ops: []string{"get_config"}, query: []string{"name"}},
 		{method: "POST", path: "maas/", handle: a.setSetting, ops: []string{"set_config"}},
 	}

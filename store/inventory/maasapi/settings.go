@@ -80,10 +80,13 @@ func (a *API) setSetting(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, value := f.Get("name"), f.Values.Get("value")
+	name, value := f.Get("name"), f.Raw("value")
 	_, known := settings()[name]
 	if op := r.URL.Query().Get("op"); op != "set_config" || !known {
 		return nil, &unsupported{"maas op=" + op + " name=" + name}
+	}
+	if err := f.Rest(); err != nil {
+		return nil, err
 	}
 	if err := a.inv.Settings.Set(r.Context(), name, value); err != nil {
 		return nil, err

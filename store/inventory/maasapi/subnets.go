@@ -191,8 +191,33 @@ func (a *API) subnetForm(r *http.Request, f *form.Form, s *ipam.Subnet) {
 	}
 	s.RDNS = rdnsModes[mode]
 	readRef(f, "vlan", &s.VLANID, a.vlanRef(r))
-	if f.Err == nil && f.Get("vlan") == "" && (s.ID == 0 || f.Get("fabric") != "" || f.Get("vid") != "") {
+	fabric, vid := f.Get("fabric"), f.Get("vid")
+	switch {
+	case f.Err != nil:
+	case f.Get("vlan") != "":
+		a.sameVLAN(r, f, s.VLANID)
+	// Clients send vid=0 for "not given". The inventory chooses the VLAN of a new subnet then.
+	case fabric != "" || vid != "" && (s.ID != 0 || vid != "0"):
 		s.VLANID = a.vlanOfForm(r, f)
+	}
+}
+
+// sameVLAN refuses a fabric and a vid beside a VLAN that is another one.
+func (a *API) sameVLAN(r *http.Request, f *form.Form, id int64) {
+	v, err := a.vlansByID.Get(r.Context(), id)
+	if err != nil {
+		f.Wrong("vlan", "%s", plain(err))
+		return
+	}
+	fabric, vid := v.FabricID, v.VID
+	if f.Get("fabric") != "" {
+		readRef(f, "fabric", &fabric, a.fabricRef(r))
+	}
+	if f.Get("vid") != "" && f.Get("vid") != "0" {
+		f.Number("vid", &vid)
+	}
+	if f.Err == nil && (fabric != v.FabricID || vid != v.VID) {
+		f.Wrong("vlan", "is not the VLAN that fabric and vid name; give one or the other")
 	}
 }
 

@@ -109,7 +109,7 @@ func TestBootProfilesOfMachinesTagsAndSubnets(t *testing.T) {
 		{"PUT ?subnet=office", `{"kind":"poweroff"}`, 200, ""},
 		{"PUT ?subnet=office&tag=lab", `{"kind":"poweroff"}`, 400, "for one of machine, tag and subnet"},
 		{"PUT ?subnet=office", `{"kernel":"../x"}`, 400, "cannot be booted: pxe: profile"},
-		{"PUT ?tag=none", `{"kind":"local"}`, 404, "no tag none"},
+		{"PUT ?tag=none", `{"kind":"local"}`, 404, "tag none does not exist"},
 		{"GET ?tag=lab", "", 200, `"inspect"`},
 		{"GET s", "", 200, `{"tag":"lab","profile":{"name":"inspect","kernel":"vmlinuz"}},{"subnet":"192.0.2.0/24","profile":{"kind":"poweroff"}},{"machine":"node1.maas"`},
 		{"DELETE ?tag=lab", "", 204, ""},

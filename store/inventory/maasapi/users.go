@@ -38,7 +38,7 @@ func (a *API) users() crud[inventory.User] {
 		show: each(func(u inventory.User) any { return a.showUser(u) }),
 		ready: func(r *http.Request, f *form.Form) {
 			if f.Has("password") {
-				hash, err := a.inv.HashPassword(r.Context(), f.Values.Get("password"))
+				hash, err := a.inv.HashPassword(r.Context(), f.Raw("password"))
 				f.Err = err
 				f.Values.Set("password", hash)
 			}
@@ -127,17 +127,21 @@ func (a *API) actOnAccount(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	name, tokenKey, token := f.Get("name"), f.Get("token_key"), f.Get("token")
+	if err := f.Rest(); err != nil {
+		return nil, err
+	}
 	switch op := r.URL.Query().Get("op"); op {
 	case "create_authorisation_token":
-		k, text, err := a.inv.APIKeys.Create(r.Context(), u.ID, f.Get("name"))
+		k, text, err := a.inv.APIKeys.Create(r.Context(), u.ID, name)
 		if err != nil {
 			return nil, err
 		}
 		return tokenOf(k, text), nil
 	case "delete_authorisation_token":
-		return nil, a.inv.APIKeys.Delete(r.Context(), u.ID, f.Get("token_key"))
+		return nil, a.inv.APIKeys.Delete(r.Context(), u.ID, tokenKey)
 	case "update_token_name":
-		if err := a.inv.APIKeys.Rename(r.Context(), u.ID, tokenPart(f.Get("token")), f.Get("name")); err != nil {
+		if err := a.inv.APIKeys.Rename(r.Context(), u.ID, tokenPart(token), name); err != nil {
 			return nil, err
 		}
 		return "Accepted", nil

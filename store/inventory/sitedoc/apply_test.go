@@ -173,7 +173,7 @@ func TestPruneRefuses(t *testing.T) {
 		{"machines: [{hostname: node2, pool: deep}]", `there is no resource pool "deep"`},
 		{"vlans: [{fabric: leaf, vid: 30, space: deep}]", `there is no space "deep"`},
 		{"spaces: [{description: deep}]", "space : name is missing"},
-		{"boot_profiles: [{tag: none, profile: {kind: local}}]", "no tag none"},
+		{"boot_profiles: [{tag: none, profile: {kind: local}}]", "tag none does not exist"},
 		{"boot_profiles: [{subnet: 10.0.0.0/24, profile: {kernel: ../x}}]", `"../x" is not a path inside the files served`},
 	} {
 		before, _ := inv.Revision(ctx)

@@ -11,8 +11,10 @@ package form
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +26,8 @@ import (
 type Form struct {
 	Values url.Values
 	Err    error
+
+	read map[string]bool // fields that were asked for; see Rest
 }
 
 // InvalidError reports what is wrong with one field of a request.
@@ -35,10 +39,54 @@ func (e *InvalidError) Error() string { return e.Field + ": " + e.Why }
 func Invalid(field, why string) error { return &InvalidError{field, why} }
 
 // Has reports whether the request has the field and no mistake was found yet.
-func (f *Form) Has(name string) bool { return f.Err == nil && len(f.Values[name]) > 0 }
+func (f *Form) Has(name string) bool {
+	f.Used(name)
+	return f.Err == nil && len(f.Values[name]) > 0
+}
 
 // Get returns the first value of a field, without space around it.
-func (f *Form) Get(name string) string { return strings.TrimSpace(f.Values.Get(name)) }
+func (f *Form) Get(name string) string { return strings.TrimSpace(f.Raw(name)) }
+
+// Raw returns the first value of a field as it was sent, such as a password.
+func (f *Form) Raw(name string) string {
+	f.Used(name)
+	return f.Values.Get(name)
+}
+
+// Used marks fields as read that a reader takes from Values, or that another field makes
+// superfluous.
+func (f *Form) Used(names ...string) {
+	if f.read == nil {
+		f.read = make(map[string]bool)
+	}
+	for _, name := range names {
+		f.read[name] = true
+	}
+}
+
+// Rest returns Err, or else an *InvalidError for the first field that nothing has read, so that no
+// value is accepted and forgotten. Fields that ask for nothing are let through: clients of MAAS
+// send all fields that they know, most of them empty, 0 or false.
+func (f *Form) Rest() error {
+	if f.Err != nil {
+		return f.Err
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Values)) {
+		if !f.read[name] && slices.ContainsFunc(f.Values[name], asks) {
+			return &InvalidError{name, "is not supported here; leave it out"}
+		}
+	}
+	return nil
+}
+
+// asks reports whether the value of a field asks for something.
+func asks(value string) bool {
+	switch strings.ToLower(strings.TrimSpace(value)) {
+	case "", "0", "false", "[]", "{}", "null", "none":
+		return false
+	}
+	return true
+}
 
 // Wrong records a mistake unless an earlier one was recorded.
 func (f *Form) Wrong(name, format string, args ...any) {
@@ -106,6 +154,7 @@ func ParseBool(text string) (bool, error) {
 
 // List returns all values of a field. One value may hold several, separated by commas or spaces.
 func (f *Form) List(name string) []string {
+	f.Used(name)
 	var out []string
 	for _, value := range f.Values[name] {
 		out = append(out, strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' })...)

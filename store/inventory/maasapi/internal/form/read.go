@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -22,6 +23,12 @@ const MaxBody = 1 << 20
 // It sets r.PostForm to the fields, whatever the encoding.
 func Read(r *http.Request) (*Form, error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if empty, err := emptyBody(r); err != nil {
+		return nil, readError(err)
+	} else if empty { // in any encoding: some clients send a type with no body, or a multipart body without parts
+		r.PostForm = url.Values{}
+		return &Form{Values: r.PostForm}, nil
+	}
 	if packed := r.Header.Get("Content-Encoding"); packed != "" && packed != "identity" {
 		return nil, &MediaTypeError{kind + " in " + packed}
 	}
@@ -30,11 +37,13 @@ func Read(r *http.Request) (*Form, error) {
 	case "application/json":
 		err = parseJSON(r)
 	case "multipart/form-data":
-		err = r.ParseMultipartForm(MaxBody)
+		if err = r.ParseMultipartForm(MaxBody); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errors.New("its last part has no end, or none of its parts begins with the boundary of the Content-Type")
+		}
 	case "application/x-www-form-urlencoded":
 		err = r.ParseForm()
 	default:
-		err = refuseBody(r, kind)
+		return nil, &MediaTypeError{kind}
 	}
 	if err != nil {
 		return nil, readError(err)
@@ -51,16 +60,30 @@ func Read(r *http.Request) (*Form, error) {
 	return &Form{Values: r.PostForm}, nil
 }
 
-// refuseBody refuses a body of an unknown type. Without it the fields would be overlooked and the
-// request would succeed.
-func refuseBody(r *http.Request, kind string) error {
-	switch _, err := io.ReadFull(r.Body, make([]byte, 1)); {
-	case errors.Is(err, io.EOF): // no body
-		return nil
-	case err != nil:
-		return err
+// emptyBody reports whether the body has no bytes, or is a multipart body without a part. It leaves
+// the body to be read.
+func emptyBody(r *http.Request) (bool, error) {
+	if r.Body == nil {
+		return true, nil
 	}
-	return &MediaTypeError{kind}
+	// The end of a multipart body is its boundary between two pairs of hyphens.
+	_, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	end := "--" + params["boundary"] + "--"
+	head := make([]byte, len(end)+2*len("\r\n")+1)
+	n, err := io.ReadFull(r.Body, head)
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		if n == 0 || params["boundary"] != "" && strings.TrimSpace(string(head[:n])) == end {
+			return true, nil
+		}
+	case err != nil:
+		return false, err
+	}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head[:n]), r.Body), r.Body}
+	return false, nil
 }
 
 // readError describes why a form cannot be read. Errors with a status of their own stay as they
