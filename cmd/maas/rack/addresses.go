@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sync/errgroup"
 )
 
 // lookAtAddresses is the interval at which addresses are read even without a message of the kernel,
@@ -108,13 +107,14 @@ func (r *Rack) serveAddress(ctx context.Context, a netip.Addr) error {
 	if err := s.listenOn(ctx, a, r.cfg.Ports); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, task := range r.addressTasks(s) {
-		g.Go(func() error {
+	var serving sync.WaitGroup
+	proxying := task{name: "proxy", run: func(ctx context.Context) error { return r.proxying.at(ctx, a) }}
+	for _, task := range append(r.addressTasks(s), proxying) {
+		serving.Go(func() {
 			r.wait(ctx, task.after)
-			return task.run(ctx)
+			r.supervise(ctx, task)
 		})
 	}
-	g.Go(func() error { return r.proxying.at(ctx, a) })
-	return g.Wait()
+	serving.Wait()
+	return nil
 }

@@ -2,7 +2,6 @@ package rack
 
 import (
 	"context"
-	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
@@ -13,7 +12,7 @@ import (
 func (r *Rack) dhcp6Tasks(s Sockets) []task {
 	switch {
 	case s.DHCP6 != nil:
-		return []task{{name: "dhcpv6", run: func(ctx context.Context) error { return r.dhcp.Serve6(ctx, s.DHCP6) }}}
+		return []task{onSocket("dhcpv6", "", s.DHCP6, r.dhcp.Serve6, again(r.cfg.Interfaces, listenDHCP6))}
 	case r.cfg.Ports.DHCP != 0 && len(r.cfg.Interfaces) > 0:
 		return []task{{name: "dhcpv6 to come", run: r.serve6Later}}
 	}
@@ -28,19 +27,21 @@ func (r *Rack) serve6Later(ctx context.Context) error {
 		return nil
 	case <-r.came6:
 	}
-	insist(ctx, func(ctx context.Context) error {
-		conn, err := listenDHCP6(r.cfg.Interfaces)
-		if err != nil {
-			r.health.fail("dhcpv6", err)
-			return err
-		}
-		end := r.health.begin("dhcpv6")
-		err = r.dhcp.Serve6(ctx, conn)
-		end(err)
+	var conn dhcpsrv.Conn
+	open := func(context.Context) (err error) {
+		conn, err = listenDHCP6(r.cfg.Interfaces)
 		return err
-	}, func(err error, pause time.Duration) {
-		r.log.Warn("DHCPv6 not served, trying again", "retry_in", pause, "err", err)
-	})
+	}
+	r.supervise(ctx, task{name: "dhcpv6", open: open, run: func(ctx context.Context) error {
+		if conn == nil {
+			if err := open(ctx); err != nil {
+				return err
+			}
+		}
+		serving := conn
+		conn = nil
+		return r.dhcp.Serve6(ctx, serving)
+	}})
 	return nil
 }
 
@@ -51,21 +52,4 @@ func listenDHCP6(interfaces []string) (dhcpsrv.Conn, error) {
 		return nil, ExplainPort(err, "DHCPv6", "udp", port6)
 	}
 	return conn, nil
-}
-
-// insist calls serve until ctx ends. After an error it calls failed with the error and the pause,
-// waits for the pause and tries again.
-func insist(ctx context.Context, serve func(context.Context) error, failed func(err error, pause time.Duration)) {
-	for pause := 200 * time.Millisecond; ; pause = min(2*pause, time.Minute) {
-		err := serve(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		failed(err, pause)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-	}
 }

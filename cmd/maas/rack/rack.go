@@ -25,7 +25,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io/fs"
 	"iter"
 	"log/slog"
@@ -40,7 +39,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	oteltrace "go.opentelemetry.io/otel/trace"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
@@ -283,7 +281,7 @@ const clientRate = 50
 
 // Serve serves the state on disk at once, and the state of the region as it arrives, until ctx
 // ends. It then returns nil, after the sockets are closed, requests in progress have ended and the
-// facts are on disk. Any other end of a server ends Serve with that error.
+// facts are on disk. A server that fails is started again, and Report shows it meanwhile.
 func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 	if sockets.empty() && len(r.cfg.Interfaces) > 0 {
 		var err error
@@ -302,48 +300,38 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 		defer close(factsDone)
 		r.facts.run(factsCtx, func() iter.Seq[dhcpsrv.Lease] { return r.merged(ctx) })
 	}()
-	g, serveCtx := errgroup.WithContext(ctx)
+	var serving sync.WaitGroup
 	for _, task := range r.tasks(sockets) {
-		g.Go(func() error {
-			r.wait(serveCtx, task.after)
-			end := r.health.begin(task.name)
-			err := task.run(serveCtx)
-			end(err)
-			if err != nil {
-				return fmt.Errorf("%s: %w", task.name, err)
-			}
-			return nil
+		serving.Go(func() {
+			r.wait(ctx, task.after)
+			r.supervise(ctx, task)
 		})
 	}
-	err := g.Wait()
+	serving.Wait()
 	stopFacts()
 	<-factsDone
-	return err
-}
-
-// task is one long-running part of Serve.
-type task struct {
-	name  string
-	run   func(context.Context) error
-	after string // topic whose first state the task waits for; if empty, it starts at once
+	return nil
 }
 
 // tasks returns what runs during Serve.
 func (r *Rack) tasks(s Sockets) []task {
 	tasks := []task{{name: "rpc", run: r.protocol.Serve}, {name: "dns notify", run: r.dns.SendNotifies}}
+	names := r.cfg.Interfaces
 	if s.DHCP != nil {
-		tasks = append(tasks, task{name: "dhcp", run: func(ctx context.Context) error { return r.dhcp.Serve(ctx, s.DHCP) }})
+		tasks = append(tasks, onSocket("dhcp", "", s.DHCP, r.dhcp.Serve, again(names, func(names []string) (dhcpsrv.Conn, error) {
+			return listenDHCP(names, r.cfg.Ports.DHCP)
+		})))
 	}
 	tasks = append(tasks, r.servePartners(s.Partner)...)
 	if s.DHCPBoot != nil {
-		tasks = append(tasks, task{name: "dhcp boot server", run: func(ctx context.Context) error { return r.dhcp.ServeBoot(ctx, s.DHCPBoot) }})
+		tasks = append(tasks, onSocket("dhcp boot server", "", s.DHCPBoot, r.dhcp.ServeBoot, again(names, listenDHCPBoot)))
 	}
 	tasks = append(tasks, r.dhcp6Tasks(s)...)
 	if s.Advertise != nil {
-		tasks = append(tasks, task{name: "router advertisements", run: func(ctx context.Context) error { return r.radv.Serve(ctx, s.Advertise) }})
+		tasks = append(tasks, onSocket("router advertisements", "", s.Advertise, r.radv.Serve, again(names, listenAdvertise)))
 	}
 	tasks = append(tasks, r.addressTasks(s)...)
-	if len(r.cfg.Interfaces) > 0 {
+	if len(names) > 0 {
 		tasks = append(tasks, task{name: "new addresses", run: func(ctx context.Context) error { return r.follow(ctx, &s) }})
 	}
 	if r.boots != nil {
@@ -357,16 +345,16 @@ func (r *Rack) tasks(s Sockets) []task {
 // addressTasks returns the tasks of the servers that have a socket for each address.
 func (r *Rack) addressTasks(s Sockets) (tasks []task) {
 	for _, conn := range s.TFTP {
-		tasks = append(tasks, task{name: "tftp", run: func(ctx context.Context) error { return r.boot.ServeTFTP(ctx, conn) }})
+		tasks = append(tasks, onSocket("tftp", "", conn, r.boot.ServeTFTP, reopenPacket(conn)))
 	}
 	for _, ln := range s.HTTP {
-		tasks = append(tasks, task{name: "http", run: func(ctx context.Context) error { return r.boot.Serve(ctx, ln) }})
+		tasks = append(tasks, onSocket("http", "", ln, r.boot.Serve, reopenStream(ln)))
 	}
 	for _, conn := range s.DNSPacket {
-		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServePacket(ctx, conn) }, dnsrpc.Topic})
+		tasks = append(tasks, onSocket("dns", dnsrpc.Topic, conn, r.dns.ServePacket, reopenPacket(conn)))
 	}
 	for _, ln := range s.DNSStream {
-		tasks = append(tasks, task{"dns", func(ctx context.Context) error { return r.dns.ServeStream(ctx, ln) }, dnsrpc.Topic})
+		tasks = append(tasks, onSocket("dns", dnsrpc.Topic, ln, r.dns.ServeStream, reopenStream(ln)))
 	}
 	return tasks
 }

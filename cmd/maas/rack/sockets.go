@@ -123,12 +123,11 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 		if err := s.listen6(links, names); err != nil {
 			return s, err
 		}
-		// Absent, because a VLAN's interface may disappear and return while the others are served.
-		if s.DHCP, err = dhcplink.Listen(dhcplink.ListenConfig{Interfaces: names, Port: ports.DHCP, Absent: true}); err != nil {
-			return s, ExplainPort(err, "DHCP", "udp", strconv.Itoa(ports.DHCP))
+		if s.DHCP, err = listenDHCP(names, ports.DHCP); err != nil {
+			return s, err
 		}
-		if s.DHCPBoot, err = dhcplink.ListenBoot(dhcplink.ListenConfig{Interfaces: names, Absent: true}); err != nil {
-			return s, ExplainPort(err, "DHCP boot server", "udp", strconv.Itoa(dhcpsrv.BootServerPort))
+		if s.DHCPBoot, err = listenDHCPBoot(names); err != nil {
+			return s, err
 		}
 	}
 	for _, link := range links {
@@ -141,17 +140,44 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 	return s, nil
 }
 
+// listenDHCP opens the socket of DHCPv4. Absent, because a VLAN's interface may disappear and return
+// while the others are served.
+func listenDHCP(interfaces []string, port int) (dhcpsrv.Conn, error) {
+	conn, err := dhcplink.Listen(dhcplink.ListenConfig{Interfaces: interfaces, Port: port, Absent: true})
+	if err != nil {
+		return nil, ExplainPort(err, "DHCP", "udp", strconv.Itoa(port))
+	}
+	return conn, nil
+}
+
+// listenDHCPBoot opens the socket for firmware that got its address from another server.
+func listenDHCPBoot(interfaces []string) (dhcpsrv.Conn, error) {
+	conn, err := dhcplink.ListenBoot(dhcplink.ListenConfig{Interfaces: interfaces, Absent: true})
+	if err != nil {
+		return nil, ExplainPort(err, "DHCP boot server", "udp", strconv.Itoa(dhcpsrv.BootServerPort))
+	}
+	return conn, nil
+}
+
+// listenAdvertise opens the socket of router advertisements; nil on a host without IPv6.
+func listenAdvertise(interfaces []string) (radv.Conn, error) {
+	conn, err := dhcplink.ListenAdvertise(dhcplink.ListenConfig{Interfaces: interfaces, Absent: true})
+	if errors.Is(err, syscall.EAFNOSUPPORT) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("router advertisements need privileges; run as root, or with CAP_NET_RAW: %w", oneLine(err))
+	}
+	return conn, nil
+}
+
 // port6 is the port of DHCPv6 servers (RFC 8415 section 7.2).
 const port6 = "547"
 
 // listen6 opens the sockets for IPv6. On a host without IPv6 it opens none.
 func (s *Sockets) listen6(links []Link, names []string) (err error) {
-	s.Advertise, err = dhcplink.ListenAdvertise(dhcplink.ListenConfig{Interfaces: names, Absent: true})
-	if errors.Is(err, syscall.EAFNOSUPPORT) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("router advertisements need privileges; run as root, or with CAP_NET_RAW: %w", oneLine(err))
+	if s.Advertise, err = listenAdvertise(names); err != nil || s.Advertise == nil {
+		return err
 	}
 	if !slices.ContainsFunc(links, Link.Has6) {
 		return nil
@@ -166,23 +192,21 @@ func (s *Sockets) listenOn(ctx context.Context, addr netip.Addr, ports Ports) er
 		if port == 0 {
 			return nil
 		}
-		conn, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", netip.AddrPortFrom(addr, uint16(port)).String())
-		if err != nil {
-			return ExplainPort(err, what, "udp", strconv.Itoa(port))
+		conn, err := listenPacket(ctx, netip.AddrPortFrom(addr, uint16(port)), what)
+		if err == nil {
+			*list = append(*list, conn)
 		}
-		*list = append(*list, conn)
-		return nil
+		return err
 	}
 	stream := func(list *[]net.Listener, what string, port int) error {
 		if port == 0 {
 			return nil
 		}
-		ln, err := (&net.ListenConfig{Control: awayToo}).Listen(ctx, "tcp", netip.AddrPortFrom(addr, uint16(port)).String())
-		if err != nil {
-			return ExplainPort(err, what, "tcp", strconv.Itoa(port))
+		ln, err := listenStream(ctx, netip.AddrPortFrom(addr, uint16(port)), what)
+		if err == nil {
+			*list = append(*list, ln)
 		}
-		*list = append(*list, ln)
-		return nil
+		return err
 	}
 	return cmp.Or(
 		packet(&s.TFTP, "TFTP", ports.TFTP),
