@@ -33,9 +33,8 @@ func (h *health) well(address string) bool {
 
 // parentOf is the parent for requests to host, nil for the direct way.
 func (p *Proxy) parentOf(host string) (*url.URL, error) {
-	policy := p.policy.Load()
-	parents := policy.parents()
-	if len(parents) == 0 || policy.direct(host) {
+	parents := p.policy.Load().parentsFor(host)
+	if len(parents) == 0 {
 		return nil, nil
 	}
 	for _, raw := range parents {
@@ -76,7 +75,7 @@ func (p *Proxy) dialOrigin(ctx context.Context, network, address string) (net.Co
 }
 
 func (p *Proxy) isParent(address string) bool {
-	return slices.ContainsFunc(p.policy.Load().parents(), func(raw string) bool {
+	return slices.ContainsFunc(p.policy.Load().allParents(), func(raw string) bool {
 		u, err := url.Parse(raw)
 		return err == nil && addressOf(u) == address
 	})
@@ -98,10 +97,11 @@ type parentError struct{ err error }
 func (e *parentError) Error() string { return "parent proxy: " + e.err.Error() }
 func (e *parentError) Unwrap() error { return e.err }
 
-// tryParents calls f until it does not fail for a parent that is away, at most once for each.
-func tryParents[T any](p *Proxy, f func() (T, error)) (T, error) {
+// tryParents calls f until it does not fail for a parent of the host that is away, at most once for
+// each.
+func tryParents[T any](p *Proxy, host string, f func() (T, error)) (T, error) {
 	// The last try returns its own error, whatever it is.
-	for range len(p.policy.Load().parents()) - 1 {
+	for range len(p.policy.Load().parentsFor(host)) - 1 {
 		v, err := f()
 		if away := (*parentError)(nil); !errors.As(err, &away) {
 			return v, err
@@ -112,15 +112,15 @@ func tryParents[T any](p *Proxy, f func() (T, error)) (T, error) {
 
 // dialTunnel connects to where a CONNECT goes, through a parent where there is one.
 func (p *Proxy) dialTunnel(ctx context.Context, r *http.Request) (net.Conn, error) {
-	return tryParents(p, func() (net.Conn, error) { return p.dialTunnelOnce(ctx, r) })
-}
-
-func (p *Proxy) dialTunnelOnce(ctx context.Context, r *http.Request) (net.Conn, error) {
-	host := r.URL.Host
-	name, _, err := net.SplitHostPort(host)
+	name, _, err := net.SplitHostPort(r.URL.Host)
 	if err != nil {
 		return nil, err
 	}
+	return tryParents(p, name, func() (net.Conn, error) { return p.dialTunnelOnce(ctx, r, name) })
+}
+
+func (p *Proxy) dialTunnelOnce(ctx context.Context, r *http.Request, name string) (net.Conn, error) {
+	host := r.URL.Host
 	parent, err := p.parentOf(name)
 	if err != nil {
 		return nil, err

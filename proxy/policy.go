@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -30,6 +31,9 @@ type Policy struct {
 	// connected to is left alone for some seconds. While all are away the first is tried, never the
 	// origin.
 	Parents []string `json:"parents,omitempty"`
+	// HostParents replace Parent and Parents for some hosts. The entry that names a host most
+	// closely counts: the host itself, then the longest domain or network.
+	HostParents []HostParents `json:"hostParents,omitempty"`
 	// Direct lists what is reached without a parent: hosts, domains with a dot in front, and
 	// networks, such as mirror.example, .lab.example and 192.0.2.0/24; * is everything. Networks
 	// are for hosts given as addresses.
@@ -52,6 +56,15 @@ type Policy struct {
 	Routes []Route `json:"routes,omitempty"`
 }
 
+// HostParents are the parents for some hosts only, such as the domain of a company whose mirrors are
+// behind its own proxy.
+type HostParents struct {
+	// Hosts are in the form of Policy.Direct: hosts, domains with a dot in front, networks and *.
+	Hosts []string `json:"hosts"`
+	// Parents are tried in order, as Policy.Parents are.
+	Parents []string `json:"parents"`
+}
+
 // A Route answers paths below Prefix, such as /images/, with the same paths below Origin, such as
 // http://images.example/maas/. The longest matching prefix counts. An origin may have any address,
 // even on loopback, since the author of the policy chose it.
@@ -70,9 +83,24 @@ func (p *Policy) check() error {
 	if p.Uplink < 0 {
 		return fmt.Errorf("proxy: policy: an uplink of %d bytes a second is none; 0 means no limit", p.Uplink)
 	}
+	for _, port := range slices.Concat(p.Ports, p.TunnelPorts) {
+		if port == 0 {
+			return errors.New("proxy: policy: 0 is not a port; ports go from 1 to 65535")
+		}
+	}
 	for _, rule := range p.Direct {
-		if err := checkDirect(rule); err != nil {
+		if err := checkHosts("direct", rule); err != nil {
 			return err
+		}
+	}
+	for _, h := range p.HostParents {
+		if len(h.Hosts) == 0 || len(h.Parents) == 0 {
+			return fmt.Errorf("proxy: policy: parents for hosts %q need both hosts and a parent", h.Hosts)
+		}
+		for _, rule := range h.Hosts {
+			if err := checkHosts("parent for", rule); err != nil {
+				return err
+			}
 		}
 	}
 	for _, r := range p.Routes {
@@ -80,7 +108,7 @@ func (p *Policy) check() error {
 			return err
 		}
 	}
-	for _, parent := range p.parents() {
+	for _, parent := range p.allParents() {
 		u, err := url.Parse(parent)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 			return fmt.Errorf("proxy: policy: parent %q is not a URL like http://proxy.example:3128", redacted(parent))
@@ -89,9 +117,9 @@ func (p *Policy) check() error {
 	return nil
 }
 
-// checkDirect refuses an entry of Direct that would match nothing, so that its hosts would go to
-// the parent.
-func checkDirect(rule string) error {
+// checkHosts refuses an entry for hosts that would match none, so that they would go another way than
+// its author means.
+func checkHosts(what, rule string) error {
 	if _, err := netip.ParsePrefix(rule); err == nil || rule == "*" {
 		return nil
 	}
@@ -99,10 +127,10 @@ func checkDirect(rule string) error {
 		return nil
 	}
 	if domain, ok := strings.CutPrefix(rule, "*"); ok && isHost(strings.TrimPrefix(domain, ".")) && domain[0] == '.' {
-		return fmt.Errorf("proxy: policy: direct %q is not a domain; write %s", rule, domain)
+		return fmt.Errorf("proxy: policy: %s %q is not a domain; write %s", what, rule, domain)
 	}
 	if !isHost(strings.TrimPrefix(rule, ".")) {
-		return fmt.Errorf("proxy: policy: direct %q is not a host, a domain such as .lab.example, a network or *", rule)
+		return fmt.Errorf("proxy: policy: %s %q is not a host, a domain such as .lab.example, a network or *", what, rule)
 	}
 	return nil
 }
@@ -138,7 +166,7 @@ func redacted(raw string) string {
 	return rest
 }
 
-// parents are all of them, in order.
+// parents are those for all hosts, in order.
 func (p *Policy) parents() []string {
 	if p.Parent == "" {
 		return p.Parents
@@ -146,9 +174,22 @@ func (p *Policy) parents() []string {
 	return slices.Concat([]string{p.Parent}, p.Parents)
 }
 
-// parentURLs are the same, parsed. They have been checked.
+// allParents are those for all and for some hosts, each once.
+func (p *Policy) allParents() []string {
+	all := slices.Clone(p.parents())
+	for _, h := range p.HostParents {
+		for _, parent := range h.Parents {
+			if !slices.Contains(all, parent) {
+				all = append(all, parent)
+			}
+		}
+	}
+	return all
+}
+
+// parentURLs are all parents, parsed. They have been checked.
 func (p *Policy) parentURLs() (urls []*url.URL) {
-	for _, raw := range p.parents() {
+	for _, raw := range p.allParents() {
 		if u, err := url.Parse(raw); err == nil {
 			urls = append(urls, u)
 		}
@@ -156,22 +197,41 @@ func (p *Policy) parentURLs() (urls []*url.URL) {
 	return urls
 }
 
-// direct reports whether a host is reached without a parent.
-func (p *Policy) direct(host string) bool {
+// parentsFor are the parents for a host, in order; none for the direct way.
+func (p *Policy) parentsFor(host string) []string {
+	host = strings.TrimSuffix(host, ".") // a final dot does not make it another host
+	if closest(p.Direct, host) >= 0 {
+		return nil
+	}
+	parents, best := p.parents(), -1
+	for _, h := range p.HostParents {
+		if c := closest(h.Hosts, host); c > best {
+			parents, best = h.Parents, c
+		}
+	}
+	return parents
+}
+
+// closest returns how closely the rules name a host, negative if none does: the host itself beats
+// domains and networks, of which the longest counts, and * is the last.
+func closest(rules []string, host string) int {
 	// A name is not resolved here: the parent may be the only one that can.
 	addr, _ := netip.ParseAddr(host)
-	return slices.ContainsFunc(p.Direct, func(rule string) bool {
-		if rule == "*" {
-			return true
+	best := -1
+	for _, rule := range rules {
+		network, err := netip.ParsePrefix(rule)
+		switch {
+		case rule == "*":
+			best = max(best, 0)
+		case err == nil && network.Contains(addr.Unmap()):
+			best = max(best, network.Bits()+1)
+		case strings.HasPrefix(rule, ".") && len(host) > len(rule) && strings.EqualFold(host[len(host)-len(rule):], rule):
+			best = max(best, len(rule))
+		case strings.EqualFold(host, rule):
+			return math.MaxInt
 		}
-		if network, err := netip.ParsePrefix(rule); err == nil {
-			return network.Contains(addr.Unmap())
-		}
-		if strings.HasPrefix(rule, ".") {
-			return len(host) > len(rule) && strings.EqualFold(host[len(host)-len(rule):], rule)
-		}
-		return strings.EqualFold(host, rule)
-	})
+	}
+	return best
 }
 
 func (p *Policy) allows(client netip.Addr) bool { return contains(p.Allow, client) }

@@ -71,7 +71,7 @@ func (o *origins) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil && r.Body != http.NoBody {
 		resp, err = way.RoundTrip(r) // it closes the body, so there is no second attempt
 	} else {
-		resp, err = tryParents(o.p, func() (*http.Response, error) { return way.RoundTrip(r) })
+		resp, err = tryParents(o.p, r.URL.Hostname(), func() (*http.Response, error) { return way.RoundTrip(r) })
 	}
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +34,45 @@ func TestApplyPutsThePolicyInForce(t *testing.T) {
 	}
 	if err := apply(t.Context(), nil); err != nil || status() != http.StatusForbidden || port != 3128 {
 		t.Errorf("no policy: %d, port %d, %v", status(), port, err)
+	}
+}
+
+// A rack serves as its policy says: a tunnel port that it does not have is refused, and one that it
+// has leads to the parent of its host.
+func TestPortsAndParentsAreCarried(t *testing.T) {
+	var asked []string
+	parent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.Host)
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer parent.Close()
+	p := proxy.New(proxy.Config{})
+	objects, err := proxyrpc.Objects(proxyrpc.Content{Policy: proxy.Policy{
+		Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Ports: []uint16{8080}, TunnelPorts: []uint16{8443},
+		HostParents: []proxy.HostParents{{Hosts: []string{".corp.example"}, Parents: []string{parent.URL}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := proxyrpc.Apply(p, nil)(t.Context(), objects); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, target string
+		want           int
+	}{
+		{http.MethodGet, "http://a.corp.example:8080/", http.StatusTeapot}, {http.MethodGet, "http://a.corp.example/", http.StatusForbidden},
+		{http.MethodConnect, "a.corp.example:8443", http.StatusBadGateway}, {http.MethodConnect, "a.corp.example:443", http.StatusForbidden},
+	} {
+		r := httptest.NewRequest(c.method, c.target, nil)
+		r.RemoteAddr = "192.0.2.7:4000"
+		w := httptest.NewRecorder()
+		if p.ServeHTTP(w, r); w.Code != c.want {
+			t.Errorf("%s %s: %d, want %d", c.method, c.target, w.Code, c.want)
+		}
+	}
+	if want := []string{"GET a.corp.example:8080", "CONNECT a.corp.example:8443"}; !slices.Equal(asked, want) {
+		t.Errorf("the parent was asked %q, want %q", asked, want)
 	}
 }
 

@@ -29,6 +29,14 @@ func checkProxySetting(name, value string) error {
 		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{Routes: ProxyRoutes(elements(value))}); err != nil {
 			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
 		}
+	case setting.ProxyTunnelPorts, setting.ProxyPorts:
+		if _, err := ProxyPorts(elements(value)); err != nil {
+			why = err.Error()
+		}
+	case setting.ProxyParents:
+		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{HostParents: ProxyParents(elements(value))}); err != nil {
+			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
+		}
 	case setting.NoProxy:
 		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{Direct: elements(value)}); err != nil {
 			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
@@ -51,6 +59,37 @@ func ProxyRoutes(list []string) (routes []proxy.Route) {
 		routes = append(routes, proxy.Route{Prefix: prefix, Origin: origin})
 	}
 	return routes
+}
+
+// ProxyPorts reads the ports of a list. An error names the part that is none.
+func ProxyPorts(list []string) (ports []uint16, err error) {
+	for _, text := range list {
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || port == 0 {
+			return nil, fmt.Errorf("%q is not a port; ports go from 1 to 65535", text)
+		}
+		ports = append(ports, uint16(port))
+	}
+	return ports, nil
+}
+
+// ProxyParents reads HOST=URL of each element, in which the parents of a host keep their order. What
+// is not of that form has no parent.
+func ProxyParents(list []string) (out []proxy.HostParents) {
+	at := make(map[string]int)
+	for _, text := range list {
+		host, parent, found := strings.Cut(text, "=")
+		i, seen := at[host]
+		if !seen {
+			i = len(out)
+			at[host] = i
+			out = append(out, proxy.HostParents{Hosts: []string{host}})
+		}
+		if found {
+			out[i].Parents = append(out[i].Parents, parent)
+		}
+	}
+	return out
 }
 
 // badProxyPort says why a port is not for the proxy; "" = it is.

@@ -65,6 +65,7 @@ func TestProxySettings(t *testing.T) {
 	for _, c := range []struct{ name, first, value, then string }{
 		{"enable_http_proxy", "true", "false", "false"}, {"maas_proxy_port", "8000", "3128", "3128"}, {"use_peer_proxy", "false", "True", "true"},
 		{"http_proxy", `""`, "http://proxy.example:3128", `"http://proxy.example:3128"`}, {"proxy_uplink", "0", "1000000", "1000000"},
+		{"proxy_tunnel_ports", `""`, "443 8443", `"443 8443"`}, {"proxy_ports", `""`, "80", `"80"`}, {"proxy_parents", `""`, ".a.example=http://p.example", `".a.example=http://p.example"`},
 	} {
 		if got := get(c.name); got != c.first {
 			t.Errorf("%s begins as %s", c.name, got)

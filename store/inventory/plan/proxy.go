@@ -37,6 +37,9 @@ func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 	p.Policy.Direct = m.SettingList(setting.NoProxy)
 	p.Policy.Routes = inventory.ProxyRoutes(m.SettingList(setting.ProxyRoutes))
 	p.Policy.Uplink = int64(m.SettingNumber(setting.ProxyUplink, 0))
+	// Settings were checked when they were set, so that an error means the default.
+	p.Policy.Ports, _ = inventory.ProxyPorts(m.SettingList(setting.ProxyPorts))
+	p.Policy.TunnelPorts, _ = inventory.ProxyPorts(m.SettingList(setting.ProxyTunnelPorts))
 	for _, s := range m.Subnets {
 		if !s.DenyProxy {
 			p.Policy.Allow = append(p.Policy.Allow, s.Prefix)
@@ -54,8 +57,12 @@ func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 			}
 		}
 	}
-	if external := m.Settings[setting.HTTPProxy]; external != "" && len(p.Policy.Parents) == 0 {
-		p.Policy.Parents = []string{external}
+	// The proxy beside the region has the parents of the site, so the others need only that one.
+	if len(p.Policy.Parents) == 0 {
+		p.Policy.HostParents = inventory.ProxyParents(m.SettingList(setting.ProxyParents))
+		if external := m.Settings[setting.HTTPProxy]; external != "" {
+			p.Policy.Parents = []string{external}
+		}
 	}
 	slices.SortFunc(p.Policy.Allow, netip.Prefix.Compare)
 	slices.SortFunc(p.Policy.Deny, netip.Prefix.Compare)

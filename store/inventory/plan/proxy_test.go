@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/internal/sitetest"
 	"github.com/gomaas/maas/store/inventory/plan"
@@ -78,6 +79,38 @@ func TestProxySettings(t *testing.T) {
 		}
 		if plan.Port == 0 && len(plan.Policy.Allow) > 0 {
 			t.Errorf("%s: a proxy that is off allows %v", name, plan.Policy.Allow)
+		}
+	}
+}
+
+// Ports and the parents of some hosts reach the racks: the ports all of them, the parents the one
+// through which the others go.
+func TestProxyPortsAndParents(t *testing.T) {
+	inv := sitetest.Site(t)
+	must[inventory.Rack](t)(inv.RegisterRack(t.Context(), inventory.Rack{Name: "far", Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("10.7.0.2/24")}}}}))
+	for name, value := range map[string]string{
+		"proxy_tunnel_ports": "443, 8443", "proxy_ports": "80 8080",
+		"proxy_parents": ".corp.example=http://one.example:3128 10.9.0.0/16=http://other.example .corp.example=http://user:secret@two.example:3128",
+	} {
+		if err := inv.Settings.Set(t.Context(), name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := model(t, inv)
+	near, far := plan.Proxy(m, "rack1", "rack1").Policy, plan.Proxy(m, "far", "rack1").Policy
+	want := []proxy.HostParents{
+		{Hosts: []string{".corp.example"}, Parents: []string{"http://one.example:3128", "http://user:secret@two.example:3128"}},
+		{Hosts: []string{"10.9.0.0/16"}, Parents: []string{"http://other.example"}},
+	}
+	if d := cmp.Diff(want, near.HostParents); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if len(far.HostParents) != 0 || len(far.Parents) != 1 {
+		t.Errorf("the rack behind the other has %v and %v", far.Parents, far.HostParents)
+	}
+	for _, p := range []proxy.Policy{near, far} {
+		if !slices.Equal(p.TunnelPorts, []uint16{443, 8443}) || !slices.Equal(p.Ports, []uint16{80, 8080}) {
+			t.Errorf("%v, %v", p.TunnelPorts, p.Ports)
 		}
 	}
 }

@@ -82,19 +82,31 @@ func (c proxyShowCmd) Run(ctx context.Context, io stdio) error {
 	})
 }
 
-// withoutPassword removes the password from a URL, since others may see the screen.
+// withoutPassword removes the passwords from the URLs of a list, each of which may follow HOST=,
+// since others may see the screen.
 func withoutPassword(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' })
+	hidden := false
+	for i, word := range words {
+		scheme := strings.Index(word, "://")
+		if scheme < 0 {
+			continue
+		}
+		start := strings.LastIndexByte(word[:scheme], '=') + 1
+		if u, err := url.Parse(word[start:]); err == nil && u.User != nil {
+			words[i], hidden = word[:start]+u.Redacted(), true
+		}
+	}
+	if !hidden {
 		return text
 	}
-	return u.Redacted()
+	return strings.Join(words, " ")
 }
 
 // proxySetCmd is `maas proxy set`.
 type proxySetCmd struct {
 	remote
-	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy, no_proxy, proxy_routes or proxy_uplink."`
+	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy, no_proxy, proxy_routes, proxy_uplink, proxy_tunnel_ports (such as \"443 8443\"), proxy_ports or proxy_parents (such as .corp.example=http://proxy.corp.example:3128)."`
 	Value string `arg:"" help:"Value of the setting. An empty value restores the default."`
 }
 

@@ -57,10 +57,13 @@ func TestRoff(t *testing.T) {
 
 func TestWithoutPassword(t *testing.T) {
 	for text, want := range map[string]string{
-		"http://proxy.example:3128/":       "http://proxy.example:3128/",
-		"http://ada:secret@proxy.example/": "http://ada:xxxxx@proxy.example/",
-		"http://ada@proxy.example/":        "http://ada@proxy.example/",
-		"":                                 "",
+		"http://proxy.example:3128/":                                           "http://proxy.example:3128/",
+		"http://ada:secret@proxy.example/":                                     "http://ada:xxxxx@proxy.example/",
+		"http://ada@proxy.example/":                                            "http://ada@proxy.example/",
+		".corp.example=http://ada:secret@p.example b.example=http://p.example": ".corp.example=http://ada:xxxxx@p.example b.example=http://p.example",
+		"a=http://u:one@p.example,b=https://u:two@p.example":                   "a=http://u:xxxxx@p.example b=https://u:xxxxx@p.example",
+		"/ubuntu/=http://archive.example/a=b":                                  "/ubuntu/=http://archive.example/a=b",
+		"":                                                                     "",
 	} {
 		if got := withoutPassword(text); got != want {
 			t.Errorf("withoutPassword(%q) = %q, want %q", text, got, want)
