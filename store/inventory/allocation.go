@@ -66,6 +66,15 @@ func (inv *Inventory) Allocations(ctx context.Context, subnet int64) (all []ipam
 	return all, err
 }
 
+// UserAddresses returns the addresses that users reserved, in order of ID.
+func (inv *Inventory) UserAddresses(ctx context.Context) (all []Orphan, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		all, err = orphansWhere(ctx, tx, " AND type = ?", int64(ipam.AllocUserReserved))
+		return err
+	})
+	return all, err
+}
+
 // insertHeld inserts an allocation; an address that has a holder is fs.ErrExist.
 func insertHeld(ctx context.Context, tx *store.Tx, a *held) error {
 	if a.Created.IsZero() {

@@ -157,7 +157,21 @@ func (k keeper[T]) insertNamed(ctx context.Context, tx *store.Tx, v *T) error {
 	if err := k.table.insert(ctx, tx, v); err != nil {
 		return k.taken(err, v)
 	}
-	*name = k.kind + "-" + strconv.FormatInt(*k.id(v), 10)
+	made := k.kind + "-" + strconv.FormatInt(*k.id(v), 10)
+	// A document may have given another object this name; see KeepNames.
+	for n := 2; ; n++ {
+		*name = made
+		if n > 2 {
+			*name += "-" + strconv.Itoa(n-1)
+		}
+		taken, err := k.list(ctx, tx, "name = ?", *name)
+		if err != nil {
+			return err
+		}
+		if len(taken) == 0 {
+			break
+		}
+	}
 	return k.taken(k.table.update(ctx, tx, v), v)
 }
 

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"regexp"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
@@ -19,7 +20,13 @@ var fabrics = table[ipam.Fabric]{
 // or connected interfaces stays.
 func (inv *Inventory) fabricRules() rules[ipam.Fabric] {
 	return rules[ipam.Fabric]{
-		check:  func(_ context.Context, _ *store.Tx, f, old *ipam.Fabric) error { return f.Validate() },
+		check: func(ctx context.Context, _ *store.Tx, f, old *ipam.Fabric) error {
+			if c := *f; keepsName(ctx, f.Name, old != nil && old.Name == f.Name) {
+				c.Name = ""
+				return c.Validate()
+			}
+			return f.Validate()
+		},
 		name:   func(f *ipam.Fabric) *string { return &f.Name },
 		unique: func(f *ipam.Fabric) string { return "name " + f.Name },
 		after: func(ctx context.Context, tx *store.Tx, f, old *ipam.Fabric) error {
@@ -33,6 +40,20 @@ func (inv *Inventory) fabricRules() rules[ipam.Fabric] {
 			return oneBy(ctx, inv, spec, (*ipam.Networks).FindFabrics, fabrics)
 		},
 	}
+}
+
+type keepNames struct{}
+
+// KeepNames returns a context in which fabrics and spaces may have the names that were generated
+// for them on another site, such as fabric-3 for one whose ID is 2 here.
+func KeepNames(ctx context.Context) context.Context { return context.WithValue(ctx, keepNames{}, true) }
+
+var generatedName = regexp.MustCompile(`^(fabric|space)-[0-9]+$`)
+
+// keepsName reports whether a generated name is let through: on behalf of a document, or because
+// the object has it already.
+func keepsName(ctx context.Context, name string, unchanged bool) bool {
+	return generatedName.MatchString(name) && (unchanged || ctx.Value(keepNames{}) != nil)
 }
 
 func keepFabric(ctx context.Context, tx *store.Tx, f *ipam.Fabric) error {
@@ -64,7 +85,13 @@ var spaces = table[ipam.Space]{
 // spaceRules: the VLANs of a space that is deleted are in none.
 func (inv *Inventory) spaceRules() rules[ipam.Space] {
 	return rules[ipam.Space]{
-		check:  func(_ context.Context, _ *store.Tx, s, _ *ipam.Space) error { return s.Validate() },
+		check: func(ctx context.Context, _ *store.Tx, s, old *ipam.Space) error {
+			if c := *s; keepsName(ctx, s.Name, old != nil && old.Name == s.Name) {
+				c.Name = ""
+				return c.Validate()
+			}
+			return s.Validate()
+		},
 		name:   func(s *ipam.Space) *string { return &s.Name },
 		unique: func(s *ipam.Space) string { return "name " + s.Name },
 		find: func(ctx context.Context, _ *store.Tx, spec string) (ipam.Space, error) {

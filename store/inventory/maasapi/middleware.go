@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
@@ -30,10 +31,21 @@ func securityHeaders(next http.Handler) http.Handler {
 	})
 }
 
+// applyPath takes a whole site as one document, of at most maxDocument bytes: 2 MB have 5,000
+// machines.
+const (
+	applyPath   = "/api/v1/apply"
+	maxDocument = 64 << 20
+)
+
 // limitBody bounds the size of a request's body and the time that the client has to send it.
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = &timedBody{http.MaxBytesReader(w, r.Body, form.MaxBody), http.NewResponseController(w), time.Now().Add(bodyTime)}
+		most := int64(form.MaxBody)
+		if strings.HasSuffix(r.URL.Path, applyPath) {
+			most = maxDocument
+		}
+		r.Body = &timedBody{http.MaxBytesReader(w, r.Body, most), http.NewResponseController(w), time.Now().Add(bodyTime)}
 		next.ServeHTTP(w, r)
 	})
 }

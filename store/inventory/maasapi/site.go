@@ -27,6 +27,8 @@ type Applied struct {
 	DryRun bool `json:"dry_run"`
 	// Changes were made or, in a dry run, would be.
 	Changes []sitedoc.Change `json:"changes"`
+	// Warnings are about what was left out, such as a rack that is not enrolled yet.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // applySite makes the site equal to a document; see package sitedoc. Query parameters are dry_run
@@ -37,6 +39,8 @@ func (a *API) applySite(r *http.Request) (any, error) {
 		return nil, err
 	}
 	opts.Kinds = a.power.Kinds()
+	var warnings []string
+	opts.Warn = func(text string) { warnings = append(warnings, text) }
 	doc, err := readDocument(r)
 	if err != nil {
 		return nil, err
@@ -45,7 +49,7 @@ func (a *API) applySite(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, applyError(err)
 	}
-	return Applied{DryRun: opts.DryRun, Changes: changes}, nil
+	return Applied{DryRun: opts.DryRun, Changes: changes, Warnings: warnings}, nil
 }
 
 // applyOptions reads the options of the query.
@@ -58,7 +62,7 @@ func applyOptions(query url.Values) (opts sitedoc.Options, err error) {
 	return opts, nil
 }
 
-// readDocument reads a document of at most form.MaxBody bytes. Both decoders are strict: a
+// readDocument reads a document of at most maxDocument bytes. Both decoders are strict: a
 // misspelled key would otherwise be dropped, and with prune its objects deleted.
 func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 	data, err := io.ReadAll(r.Body)

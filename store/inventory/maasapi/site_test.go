@@ -132,3 +132,22 @@ func TestPowerIsDescribed(t *testing.T) {
 		t.Errorf("%d: there is no %s", w.Code, want)
 	}
 }
+
+// A document may be as large as a site; warnings are part of the answer.
+func TestApplyLargeDocuments(t *testing.T) {
+	s := newSite(t)
+	apply := func(body string) (int, string) {
+		r := httptest.NewRequest("POST", "/api/v1/apply", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		s.api.Local().ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	vlan := `{"vlans": [{"fabric": "fabric-1", "vid": 0, "name": "untagged", "dhcp": true, "primary_rack": "far"}], "zones": [{"name": "z", "description": "`
+	if code, body := apply(vlan + "x" + strings.Repeat(" ", 3<<20) + `"}]}`); code != 200 || !strings.Contains(body, `"warnings":["vlan fabric-1/0: rack far is not enrolled yet`) {
+		t.Errorf("3 MiB: %d %.300s", code, body)
+	}
+	if code, _ := apply(vlan + strings.Repeat(" ", 65<<20) + `"}]}`); code != 413 {
+		t.Errorf("65 MiB: %d", code)
+	}
+}

@@ -6,6 +6,8 @@
 // empty, has its default.
 package setting
 
+import "slices"
+
 // Settings of boots and DHCP.
 const (
 	BootProfile = "boot_profile" // JSON of pxe.Profile, see inventory.Profiles.SetDefault
@@ -39,6 +41,17 @@ const (
 	SecondaryNS    = "dns_secondary_ns"     // names of further servers of the site's zones, which transfer them
 	InternalDomain = "maas_internal_domain" // domain with a name for the racks of each subnet; default [DefaultInternalDomain]
 )
+
+// Exported returns the names of the settings that a document of the site has, sorted. The boot
+// profile is not among them, since documents have it in another form.
+func Exported() []string {
+	names := slices.Concat(ProxyNames, DiscoveryNames[:], []string{
+		KernelOpts, NTPServers, Takeover, CircuitQuota, LinkQuota, RouterAdvertisements, Exhaustion,
+		UpstreamDNS, DNSTrustedACL, DNSSEC, DNSTransfer, DNSNotify, DNSTTL, SecondaryNS, InternalDomain,
+	})
+	slices.Sort(names)
+	return names
+}
 
 // DefaultInternalDomain is the default of InternalDomain.
 const DefaultInternalDomain = "maas-internal"

@@ -18,6 +18,9 @@ type Options struct {
 	// Kinds are the kinds of power control that machines may have. They say which parameters are
 	// secret. Nil = there are none.
 	Kinds power.Registry
+	// Warn is called with what was left out of an application, such as a rack that the site does not
+	// have yet. If nil, warnings are discarded.
+	Warn func(text string)
 }
 
 // Change is the creation, update or deletion of one object.
@@ -47,8 +50,9 @@ var errDry = errors.New("sitedoc: this was a dry run")
 // it made them. An error about an object is an [*Error]; then nothing has changed.
 func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Options) ([]Change, error) {
 	var changes []Change
+	var warnings []string
 	err := inv.Atomically(ctx, func(ctx context.Context) error {
-		a := &applier{inv: inv, ctx: ctx, opts: opts, changes: []Change{}}
+		a := &applier{inv: inv, ctx: inventory.KeepNames(ctx), opts: opts, changes: []Change{}}
 		// Each kind refers to the kinds before it only, so they are made in order, and removed in
 		// reverse order.
 		steps := a.steps(&doc)
@@ -64,7 +68,10 @@ func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Opt
 				}
 			}
 		}
-		changes = a.changes
+		if err := a.missingSecrets(&doc); err != nil {
+			return err
+		}
+		changes, warnings = a.changes, a.warnings
 		// A dry run makes all changes, so that it meets every rule of the inventory, and rolls
 		// back.
 		if opts.DryRun {
@@ -77,6 +84,11 @@ func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Opt
 	}
 	if err != nil {
 		return nil, err
+	}
+	for _, text := range warnings {
+		if opts.Warn != nil {
+			opts.Warn(text)
+		}
 	}
 	return changes, nil
 }
@@ -102,6 +114,15 @@ type applier struct {
 	ctx     context.Context // of the transaction, which ends before Apply returns
 	opts    Options
 	changes []Change
+	// warnings are collected, as the database may ask for another run.
+	warnings []string
+}
+
+// warn adds a warning.
+func (a *applier) warn(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(a.warnings, text) {
+		a.warnings = append(a.warnings, text)
+	}
 }
 
 // note records a change. VLANs are applied twice: both updates of one object are one change.

@@ -18,6 +18,7 @@ import (
 type tagged struct {
 	inventory.Tag
 	machines []inventory.Machine
+	devices  []inventory.Device
 	subnets  []ipam.Subnet
 }
 
@@ -29,6 +30,9 @@ func (a *applier) tags(docs *[]Tag) step {
 			out := Tag{Name: t.Name, Comment: t.Comment, KernelOpts: t.KernelOpts}
 			for _, m := range t.machines {
 				out.Machines = append(out.Machines, m.FQDN)
+			}
+			for _, d := range t.devices {
+				out.Devices = append(out.Devices, d.FQDN)
 			}
 			for _, s := range t.subnets {
 				out.Subnets = append(out.Subnets, s.Prefix.String())
@@ -60,12 +64,14 @@ func (a *applier) listTags(ctx context.Context) ([]tagged, error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	// Devices have tags as well, but a document has no devices, so their tags stay as they are.
 	out := make([]tagged, 0, len(all))
 	for _, t := range all {
 		x := tagged{Tag: t}
 		var err error
 		if x.machines, err = a.inv.Tags.Machines(ctx, t.Name); err != nil {
+			return nil, err
+		}
+		if x.devices, err = a.inv.Tags.Devices(ctx, t.Name); err != nil {
 			return nil, err
 		}
 		for _, s := range subnets {
@@ -83,6 +89,10 @@ func (a *applier) fillTag(d Tag, t *tagged) (err error) {
 	if d.Machines != nil {
 		t.machines, err = found(d.Machines, func(name string) (inventory.Machine, error) { return a.inv.Machines.Find(a.ctx, name) },
 			func(m inventory.Machine) [2]int64 { return [2]int64{m.DomainID, m.ID} })
+	}
+	if d.Devices != nil && err == nil {
+		t.devices, err = found(d.Devices, func(name string) (inventory.Device, error) { return a.inv.Devices.Find(a.ctx, name) },
+			func(d inventory.Device) [2]int64 { return [2]int64{d.DomainID, d.ID} })
 	}
 	if d.Subnets != nil && err == nil {
 		t.subnets, err = found(d.Subnets, a.subnetByCIDR, func(s ipam.Subnet) [2]int64 { return [2]int64{s.ID} })
@@ -116,7 +126,10 @@ func (a *applier) fitTag(ctx context.Context, want tagged) error {
 	}
 	have := all[slices.IndexFunc(all, func(t tagged) bool { return t.ID == want.ID })]
 	machine, subnet := func(m inventory.Machine) int64 { return m.ID }, func(s ipam.Subnet) int64 { return s.ID }
-	if _, _, err := a.inv.Tags.MarkNodes(ctx, want.ID, ids(want.machines, machine), missing(have.machines, want.machines, machine)); err != nil {
+	device := func(d inventory.Device) int64 { return d.ID }
+	add := append(ids(want.machines, machine), ids(want.devices, device)...)
+	remove := append(missing(have.machines, want.machines, machine), missing(have.devices, want.devices, device)...)
+	if _, _, err := a.inv.Tags.MarkNodes(ctx, want.ID, add, remove); err != nil {
 		return err
 	}
 	_, _, err = a.inv.Tags.MarkSubnets(ctx, want.ID, ids(want.subnets, subnet), missing(have.subnets, want.subnets, subnet))

@@ -13,7 +13,10 @@
 // Interfaces and links are part of their machine: if the list is present, those that it lacks are
 // removed.
 //
-// TSIG keys, users and settings are not in a document, except for the site's boot profile.
+// A rack that a VLAN names and that is not enrolled yet is left out with a warning, and so is DHCP
+// if it is the only one. Generated names, such as fabric-3, are kept on another site.
+//
+// TSIG keys, users and passwords are not in a document.
 //
 // # Power
 //

@@ -4,6 +4,10 @@ import "github.com/gomaas/maas/pxe"
 
 // Document is a site. Nil lists say nothing about their kind of object.
 type Document struct {
+	// Settings are the settings of the site by name that have a value. A setting that is left out is
+	// left alone, or has its default again if the document is applied with Prune.
+	Settings map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"`
+
 	Zones    []Group      `json:"zones,omitempty" yaml:"zones,omitempty"`
 	Pools    []Group      `json:"pools,omitempty" yaml:"pools,omitempty"`
 	Domains  []Domain     `json:"domains,omitempty" yaml:"domains,omitempty"`
@@ -17,6 +21,10 @@ type Document struct {
 	Records  []Record     `json:"records,omitempty" yaml:"records,omitempty"`
 	Machines []Machine    `json:"machines,omitempty" yaml:"machines,omitempty"`
 	Tags     []Tag        `json:"tags,omitempty" yaml:"tags,omitempty"`
+	// Addresses are the addresses that users reserved.
+	Addresses []Address `json:"addresses,omitempty" yaml:"addresses,omitempty"`
+	Devices   []Device  `json:"devices,omitempty" yaml:"devices,omitempty"`
+	Snippets  []Snippet `json:"snippets,omitempty" yaml:"snippets,omitempty"`
 	// BootProfiles are the boot profiles, the site's default one included.
 	BootProfiles []BootProfile `json:"boot_profiles,omitempty" yaml:"boot_profiles,omitempty"`
 }
@@ -30,7 +38,10 @@ type Group struct {
 // Domain is a DNS domain.
 type Domain struct {
 	Name string `json:"name" yaml:"name"`
-	TTL  int    `json:"ttl,omitempty" yaml:"ttl,omitempty"` // seconds; 0 = the site's default
+	// Default says that it is the domain of machines of which none is given. A site whose default
+	// domain has another name renames it, unless it has both.
+	Default bool `json:"default,omitempty" yaml:"default,omitempty"`
+	TTL     int  `json:"ttl,omitempty" yaml:"ttl,omitempty"` // seconds; 0 = the site's default
 	// External domains are served by other servers, which are asked at Forward, host:port.
 	External bool     `json:"external,omitempty" yaml:"external,omitempty"`
 	Forward  []string `json:"forward,omitempty" yaml:"forward,omitempty"`
@@ -59,6 +70,7 @@ type VLAN struct {
 	MTU         int    `json:"mtu,omitempty" yaml:"mtu,omitempty"` // 0 = 1500
 	Space       string `json:"space,omitempty" yaml:"space,omitempty"`
 	DHCP        bool   `json:"dhcp,omitempty" yaml:"dhcp,omitempty"`
+	DHCPMode    string `json:"dhcp_mode,omitempty" yaml:"dhcp_mode,omitempty"` // "proxy" or "auto"; "" = it serves
 	Primary     string `json:"primary_rack,omitempty" yaml:"primary_rack,omitempty"`
 	Secondary   string `json:"secondary_rack,omitempty" yaml:"secondary_rack,omitempty"`
 	Relay       string `json:"relay_vlan,omitempty" yaml:"relay_vlan,omitempty"`
@@ -77,6 +89,8 @@ type Subnet struct {
 	DenyDNS     bool     `json:"deny_dns,omitempty" yaml:"deny_dns,omitempty"`
 	DenyProxy   bool     `json:"deny_proxy,omitempty" yaml:"deny_proxy,omitempty"`
 	Scan        bool     `json:"active_discovery,omitempty" yaml:"active_discovery,omitempty"`
+	// DisabledBootMethods are the boot methods that are not offered.
+	DisabledBootMethods []string `json:"disabled_boot_architectures,omitempty" yaml:"disabled_boot_architectures,omitempty"`
 }
 
 // Range is a range of addresses of the subnet that it is in.
@@ -140,6 +154,9 @@ type Interface struct {
 	Parents  []string `json:"parents,omitempty" yaml:"parents,omitempty"`
 	Disabled bool     `json:"disabled,omitempty" yaml:"disabled,omitempty"`
 	Links    []Link   `json:"links,omitempty" yaml:"links,omitempty"`
+	Tags     []string `json:"tags,omitempty" yaml:"tags,omitempty"`
+	// Params are further settings such as bond_mode, by MAAS' names.
+	Params map[string]string `json:"params,omitempty" yaml:"params,omitempty"`
 }
 
 // Link joins an interface to a subnet.
@@ -156,7 +173,39 @@ type Tag struct {
 	Comment    string   `json:"comment,omitempty" yaml:"comment,omitempty"`
 	KernelOpts string   `json:"kernel_opts,omitempty" yaml:"kernel_opts,omitempty"`
 	Machines   []string `json:"machines,omitempty" yaml:"machines,omitempty"`
+	Devices    []string `json:"devices,omitempty" yaml:"devices,omitempty"` // by full name; nil = left alone
 	Subnets    []string `json:"subnets,omitempty" yaml:"subnets,omitempty"`
+}
+
+// Address is an address that a user reserved.
+type Address struct {
+	IP       string `json:"ip" yaml:"ip"`
+	Owner    string `json:"owner,omitempty" yaml:"owner,omitempty"` // "" = the administrator
+	Hostname string `json:"hostname,omitempty" yaml:"hostname,omitempty"`
+	Comment  string `json:"comment,omitempty" yaml:"comment,omitempty"`
+}
+
+// Device is a device with its interfaces.
+type Device struct {
+	Hostname    string      `json:"hostname" yaml:"hostname"`
+	Domain      string      `json:"domain,omitempty" yaml:"domain,omitempty"` // "" = the default one, as for zone
+	Description string      `json:"description,omitempty" yaml:"description,omitempty"`
+	Zone        string      `json:"zone,omitempty" yaml:"zone,omitempty"`
+	Owner       string      `json:"owner,omitempty" yaml:"owner,omitempty"`
+	Parent      string      `json:"parent,omitempty" yaml:"parent,omitempty"`         // full name of a machine; "" = none
+	Interfaces  []Interface `json:"interfaces,omitempty" yaml:"interfaces,omitempty"` // nil = left alone
+}
+
+// Snippet holds DHCP options of the site or of one of the places below.
+type Snippet struct {
+	Name        string `json:"name" yaml:"name"`
+	Description string `json:"description,omitempty" yaml:"description,omitempty"`
+	Value       string `json:"value" yaml:"value"`
+	Disabled    bool   `json:"disabled,omitempty" yaml:"disabled,omitempty"`
+	Machine     string `json:"machine,omitempty" yaml:"machine,omitempty"` // full name
+	Device      string `json:"device,omitempty" yaml:"device,omitempty"`   // full name
+	Subnet      string `json:"subnet,omitempty" yaml:"subnet,omitempty"`   // prefix
+	Range       string `json:"range,omitempty" yaml:"range,omitempty"`     // START-END
 }
 
 // BootProfile is the boot profile of a machine, of a tag or of a subnet; without any of these, the

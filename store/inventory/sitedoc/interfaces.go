@@ -12,17 +12,34 @@ import (
 
 // fitInterfaces makes a machine's interfaces match the document, if it lists any.
 func (a *applier) fitInterfaces(d Machine, id int64) error {
-	if d.Interfaces == nil {
+	n := nodeInterfaces{a, id, a.machineKey(d), func() ([]inventory.Interface, error) {
+		m, err := a.inv.Machines.Get(a.ctx, id)
+		return m.Interfaces, err
+	}}
+	return n.fit(d.Interfaces)
+}
+
+// nodeInterfaces are the interfaces of a machine or device.
+type nodeInterfaces struct {
+	*applier
+	id   int64
+	name string // of the node
+	read func() ([]inventory.Interface, error)
+}
+
+// fit makes the interfaces match a list; nil leaves them alone.
+func (a nodeInterfaces) fit(list []Interface) error {
+	if list == nil {
 		return nil
 	}
-	name := a.machineKey(d)
-	m, err := a.inv.Machines.Get(a.ctx, id)
+	name := a.name
+	all, err := a.read()
 	if err != nil {
 		return err
 	}
-	for _, i := range slices.Backward(m.Interfaces) { // what rests on others is newer
-		if !slices.ContainsFunc(d.Interfaces, func(want Interface) bool { return want.Name == i.Name }) {
-			before, err := a.interfaceText(i, m.Interfaces)
+	for _, i := range slices.Backward(all) { // what rests on others is newer
+		if !slices.ContainsFunc(list, func(want Interface) bool { return want.Name == i.Name }) {
+			before, err := a.interfaceText(i, all)
 			if err != nil {
 				return err
 			}
@@ -32,12 +49,12 @@ func (a *applier) fitInterfaces(d Machine, id int64) error {
 			a.note("delete", "interface", name+"/"+i.Name, before, nil)
 		}
 	}
-	for n, want := range d.Interfaces {
-		if slices.ContainsFunc(d.Interfaces[:n], func(o Interface) bool { return o.Name == want.Name }) {
+	for n, want := range list {
+		if slices.ContainsFunc(list[:n], func(o Interface) bool { return o.Name == want.Name }) {
 			return fmt.Errorf("interface %s is there twice", want.Name)
 		}
 		// In the order of the document, in which parents precede bonds and VLAN interfaces.
-		if err := a.fitInterface(id, name, want); err != nil {
+		if err := a.one(want); err != nil {
 			return fmt.Errorf("interface %s: %w", want.Name, err)
 		}
 	}
@@ -47,7 +64,7 @@ func (a *applier) fitInterfaces(d Machine, id int64) error {
 // interfaceDoc refers to parents by name: IDs differ from site to site.
 func (a *applier) interfaceDoc(i inventory.Interface, all []inventory.Interface) (Interface, error) {
 	vlan, err := a.vlanRef(i.VLANID)
-	out := Interface{Name: i.Name, Type: i.Kind.String(), MAC: i.MAC.String(), VLAN: vlan, Disabled: !i.Enabled}
+	out := Interface{Name: i.Name, Type: i.Kind.String(), MAC: i.MAC.String(), VLAN: vlan, Disabled: !i.Enabled, Tags: i.Tags, Params: i.Params}
 	for _, id := range i.Parents {
 		for _, p := range all {
 			if p.ID == id {
@@ -77,25 +94,25 @@ func (a *applier) interfaceText(i inventory.Interface, all []inventory.Interface
 	return json.Marshal(d)
 }
 
-// fitInterface creates or updates an interface with its links. Both are one change in the report.
-func (a *applier) fitInterface(machine int64, name string, want Interface) error {
+// one creates or updates an interface with its links. Both are one change in the report.
+func (a nodeInterfaces) one(want Interface) error {
 	// Read anew for each interface: the ones before may be its parents.
-	m, err := a.inv.Machines.Get(a.ctx, machine)
+	all, err := a.read()
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(m.Interfaces, func(i inventory.Interface) bool { return i.Name == want.Name })
-	i, op, before := inventory.Interface{Interface: ipam.Interface{NodeID: machine}}, "create", []byte(nil)
+	at := slices.IndexFunc(all, func(i inventory.Interface) bool { return i.Name == want.Name })
+	i, op, before := inventory.Interface{Interface: ipam.Interface{NodeID: a.id}}, "create", []byte(nil)
 	if at >= 0 {
-		i, op = m.Interfaces[at], "update"
-		if before, err = a.interfaceText(i, m.Interfaces); err != nil {
+		i, op = all[at], "update"
+		if before, err = a.interfaceText(i, all); err != nil {
 			return err
 		}
 	}
-	if err := a.fillInterface(want, &i.Interface, m.Interfaces); err != nil {
+	if err := a.fillInterface(want, &i.Interface, all); err != nil {
 		return err
 	}
-	after, err := a.interfaceText(i, m.Interfaces)
+	after, err := a.interfaceText(i, all)
 	if err != nil {
 		return err
 	}
@@ -116,8 +133,8 @@ func (a *applier) fitInterface(machine int64, name string, want Interface) error
 	if err != nil {
 		return err
 	}
-	if after, err = a.interfaceText(now, m.Interfaces); err == nil && string(before) != string(after) {
-		a.note(op, "interface", name+"/"+want.Name, before, after)
+	if after, err = a.interfaceText(now, all); err == nil && string(before) != string(after) {
+		a.note(op, "interface", a.name+"/"+want.Name, before, after)
 	}
 	return err
 }
@@ -158,6 +175,12 @@ func (a *applier) fillInterface(d Interface, i *ipam.Interface, all []inventory.
 		if i.Kind, err = ipam.ParseInterfaceKind(d.Type); err != nil {
 			return err
 		}
+	}
+	if d.Tags != nil {
+		i.Tags = d.Tags
+	}
+	if d.Params != nil {
+		i.Params = d.Params
 	}
 	if d.MAC != "" {
 		if i.MAC, err = macOf(d.MAC); err != nil {

@@ -13,10 +13,10 @@ import (
 // a relay other VLANs.
 func (a *applier) steps(doc *Document) []step {
 	return []step{
-		a.zones(&doc.Zones), a.pools(&doc.Pools), a.domains(&doc.Domains), a.spaces(&doc.Spaces), a.fabrics(&doc.Fabrics),
+		defaultDomain{a, &doc.Domains}, a.zones(&doc.Zones), a.pools(&doc.Pools), a.domains(&doc.Domains), a.spaces(&doc.Spaces), a.fabrics(&doc.Fabrics),
 		early{a.vlans(&doc.VLANs, true)}, a.subnets(&doc.Subnets), a.ranges(&doc.Ranges), a.vlans(&doc.VLANs, false),
 		a.routes(&doc.Routes), a.reserved(&doc.Reserved), a.records(&doc.Records), a.machines(&doc.Machines),
-		a.tags(&doc.Tags), a.profiles(&doc.BootProfiles),
+		a.devices(&doc.Devices), a.addresses(&doc.Addresses), a.tags(&doc.Tags), a.snippets(&doc.Snippets), siteSettings{a, &doc.Settings}, a.profiles(&doc.BootProfiles),
 	}
 }
 

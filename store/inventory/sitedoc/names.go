@@ -14,7 +14,7 @@ func (a *applier) domains(docs *[]Domain) step {
 		applier: a, name: "domain", docs: docs, objects: inv.Domains, id: func(d inventory.Domain) int64 { return d.ID },
 		doc: func(d inventory.Domain) (Domain, error) {
 			out := Domain{
-				Name: d.Name, TTL: d.TTL, External: d.External, Forward: texts(d.Forward),
+				Name: d.Name, Default: d.ID == defaultDomainID, TTL: d.TTL, External: d.External, Forward: texts(d.Forward),
 				AllowTransfer: d.AllowTransfer, Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
 			}
 			// Left out if false: a document of an older release, which cannot have it, applies
@@ -26,7 +26,7 @@ func (a *applier) domains(docs *[]Domain) step {
 		},
 		key:   func(d Domain) string { return strings.ToLower(strings.TrimSuffix(d.Name, ".")) },
 		fill:  fillDomain,
-		stays: func(d inventory.Domain) bool { return d.ID == 1 },
+		stays: func(d inventory.Domain) bool { return d.ID == defaultDomainID },
 	}
 }
 

@@ -94,6 +94,34 @@ func (a *applier) storedSecrets(k power.Kind, m *powered) (map[string]string, er
 	return out, err
 }
 
+// missingSecrets warns of machines of the document whose power control lacks a secret: documents
+// never export secrets, so the machines of another site cannot be switched until they are given.
+func (a *applier) missingSecrets(doc *Document) error {
+	for _, d := range doc.Machines {
+		if d.Power == nil || d.Power.Type == "" {
+			continue
+		}
+		k, err := a.opts.Kinds.Kind(d.Power.Type)
+		if err != nil {
+			continue // it was known before
+		}
+		m, err := a.inv.Machines.Find(a.ctx, a.machineKey(d))
+		if err != nil {
+			return err
+		}
+		stored, err := a.storedSecrets(k, &powered{Machine: m})
+		if err != nil {
+			return err
+		}
+		for _, p := range k.Params {
+			if p.Secret && stored[p.Name] == "" && (p.Required || p.Name == "power_pass") {
+				a.warn("machine %s: no %s; documents hold no secrets, so set it on this site", m.FQDN, p.Name)
+			}
+		}
+	}
+	return nil
+}
+
 // notHidden refuses values that were copied from a list of changes.
 func notHidden(k power.Kind, params power.Params) error {
 	for _, p := range k.Params {

@@ -34,7 +34,6 @@ func TestRefusals(t *testing.T) {
 		{`vlans: [{fabric: leaf, vid: 30, space: moon}]`, `vlan leaf/30: there is no space "moon"`},
 		{`vlans: [{fabric: leaf, vid: 30, relay_vlan: leaf}]`, `vlan leaf/30: vlan "leaf" is not written as fabric/vid, such as fabric-1/0`},
 		{`vlans: [{fabric: leaf, vid: 30, relay_vlan: leaf/77}]`, `vlan leaf/30: inventory: vlan with VID 77 in fabric 2 does not exist`},
-		{`vlans: [{fabric: leaf, vid: 30, primary_rack: nobody}]`, `vlan leaf/30: inventory: vlan 30: primary_rack: inventory: rack nobody does not exist`},
 		{`vlans: [{fabric: leaf, vid: 30, dhcp: true, primary_rack: rack1}]`, `vlan leaf/30: inventory: vlan "30": dhcp_on needs a dynamic range on one of the VLAN's subnets; add one first`},
 		{`subnets: [{cidr: 10.0.0.0/33, vlan: leaf/0}]`, `subnet 10.0.0.0/33: cidr: "10.0.0.0/33" is not a network like 192.0.2.0/24`},
 		{`subnets: [{cidr: 10.9.0.0/24, vlan: leaf/77}]`, `subnet 10.9.0.0/24: inventory: vlan with VID 77 in fabric 2 does not exist`},

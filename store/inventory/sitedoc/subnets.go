@@ -52,7 +52,7 @@ func (a *applier) subnetDoc(s ipam.Subnet) (Subnet, error) {
 	vlan, err := a.vlanRef(s.VLANID)
 	out := Subnet{
 		CIDR: s.Prefix.String(), Name: s.Name, Description: s.Description, VLAN: vlan, Unmanaged: s.Unmanaged, DenyDNS: s.DenyDNS,
-		DenyProxy: s.DenyProxy, Scan: s.ActiveDiscovery, RDNS: s.RDNS.String(),
+		DenyProxy: s.DenyProxy, Scan: s.ActiveDiscovery, RDNS: s.RDNS.String(), DisabledBootMethods: s.DisabledBootMethods,
 	}
 	if s.Gateway.IsValid() {
 		out.Gateway = s.Gateway.String()
@@ -76,6 +76,7 @@ func (a *applier) fillSubnet(d Subnet, s *ipam.Subnet) error {
 	if s.Name == "" { // as the inventory does, so that the text before and after is the same
 		s.Name = s.Prefix.String()
 	}
+	s.DisabledBootMethods = d.DisabledBootMethods
 	s.Unmanaged, s.DenyDNS, s.DenyProxy, s.ActiveDiscovery = d.Unmanaged, d.DenyDNS, d.DenyProxy, d.Scan
 	// The first is the default, as in MAAS.
 	modes := []ipam.RDNSMode{ipam.RDNSRFC2317, ipam.RDNSEnabled, ipam.RDNSDisabled}

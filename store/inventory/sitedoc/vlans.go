@@ -2,7 +2,9 @@ package sitedoc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 
@@ -84,7 +86,7 @@ func (a *applier) vlanDoc(v ipam.VLAN) (VLAN, error) {
 		return VLAN{}, err
 	}
 	out := VLAN{
-		Fabric: f.Name, VID: v.VID, Name: v.Name, Description: v.Description, MTU: v.MTU, DHCP: v.DHCP, Primary: v.PrimaryRack, Secondary: v.SecondaryRack,
+		Fabric: f.Name, VID: v.VID, Name: v.Name, Description: v.Description, MTU: v.MTU, DHCP: v.DHCP, DHCPMode: string(v.DHCPMode), Primary: v.PrimaryRack, Secondary: v.SecondaryRack,
 	}
 	if v.SpaceID != 0 {
 		s, err := a.inv.Spaces.Get(a.ctx, v.SpaceID)
@@ -121,13 +123,42 @@ func (a *applier) fillVLAN(d VLAN, v *ipam.VLAN, first bool) error {
 		}
 		return nil
 	}
-	v.DHCP, v.PrimaryRack, v.SecondaryRack, v.RelayVLANID = d.DHCP, d.Primary, d.Secondary, 0
+	v.RelayVLANID, v.DHCPMode = 0, ipam.DHCPMode(d.DHCPMode)
+	if err := a.fillRacks(d, v); err != nil {
+		return err
+	}
 	if d.Relay != "" {
 		target, err := a.vlanOf(d.Relay)
 		if err != nil {
 			return err
 		}
 		v.RelayVLANID = target.ID
+	}
+	return nil
+}
+
+// fillRacks sets DHCP and the racks of a VLAN. A rack that did not enrol yet is left out with a
+// warning, and with it DHCP if no other rack is given: the document is applied again when it is
+// there.
+func (a *applier) fillRacks(d VLAN, v *ipam.VLAN) error {
+	v.DHCP, v.PrimaryRack, v.SecondaryRack = d.DHCP, d.Primary, d.Secondary
+	for _, name := range []*string{&v.PrimaryRack, &v.SecondaryRack} {
+		_, err := a.inv.Racks.Find(a.ctx, *name)
+		if *name == "" || err == nil {
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		a.warn("vlan %s/%d: rack %s is not enrolled yet and was left out; apply the document again when it is", d.Fabric, d.VID, *name)
+		*name = ""
+	}
+	if v.PrimaryRack == "" && d.Primary != "" {
+		v.PrimaryRack, v.SecondaryRack = v.SecondaryRack, ""
+	}
+	if v.DHCP && v.PrimaryRack == "" && d.Primary != "" {
+		v.DHCP = false
+		a.warn("vlan %s/%d: DHCP stays off until one of its racks is enrolled", d.Fabric, d.VID)
 	}
 	return nil
 }

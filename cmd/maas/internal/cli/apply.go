@@ -59,6 +59,9 @@ func (c applyCmd) Run(ctx context.Context, io stdio) error {
 		return c.print(io.out, did, "", nil)
 	}
 	writeChanges(io.out, did.Changes)
+	for _, w := range did.Warnings {
+		fmt.Fprintln(io.err, "warning: "+printable(w))
+	}
 	_, err = fmt.Fprintln(io.out, outcome(did))
 	return err
 }
