@@ -266,10 +266,26 @@ func (t *table) decideGiveBack(d *decision, r *request) {
 		d.act = actNone
 		return
 	}
-	if e := t.byAddr[d.addr]; e == nil || !e.mine(d.key) || !e.live(d.now) || r.kind == wire.Release && e.state != Bound {
+	if e := t.byAddr[d.addr]; e == nil || !e.mine(d.key) || !e.live(d.now) || r.kind == wire.Release && e.state != Bound || !t.cur.comesFrom(r, d.seg, e.sub) {
 		d.silent(dropNotHeld)
 		d.act = actNone
 	}
+}
+
+// comesFrom reports whether a packet comes from the network in which a lease was given. Link address
+// and ciaddr are easily forged, so that a host of another VLAN could end the lease otherwise.
+func (c *serving) comesFrom(r *request, seg *sharedNetwork, sub *subnet) bool {
+	switch {
+	case sub == nil || sub.seg != seg:
+		return false
+	case r.giaddr != 0 || r.pkt.Link == "":
+		return true // the relay, or the embedder's choice of the subnet, says where it comes from
+	case sub.Link != "":
+		return c.byLink[r.pkt.Link] == seg
+	}
+	// A client behind a relay releases by unicast, past the relay.
+	from := r.pkt.Src.Addr()
+	return !from.IsValid() || addr4From(from) == r.ciaddr
 }
 
 // decideBOOTP serves clients that know no leases, and so only those with a reserved address: such a

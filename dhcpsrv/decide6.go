@@ -220,7 +220,7 @@ func (t *table6) decideGiveBack(d *decision6, r *request6) {
 		}
 		for _, a := range r.ias[i].Addrs {
 			e := t.byAddr[a]
-			if e != nil && e.mine(ia.key) && e.sub != nil && e.live(d.now) && e.lease.State == Bound && !slices.Contains(ia.held, a) {
+			if e != nil && e.mine(ia.key) && e.sub != nil && e.sub.seg == d.sub.seg && e.live(d.now) && e.lease.State == Bound && !slices.Contains(ia.held, a) {
 				ia.held = append(ia.held, a)
 			}
 		}

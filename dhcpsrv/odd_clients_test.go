@@ -368,3 +368,55 @@ func TestPlainBOOTP(t *testing.T) {
 		}
 	}
 }
+
+// A lease ends only by a message from the network in which it was given: a host of another VLAN cannot forge one.
+func TestGivingBackFromElsewhere(t *testing.T) {
+	const all = "255.255.255.255"
+	for _, tt := range []struct {
+		name     string
+		kind     dhcpv4.MessageType
+		behind   string // relay of the lease; "" = on eth0
+		link     string
+		src, dst string
+		relay    string
+		ends     bool
+	}{
+		{"release on the link", dhcpv4.MessageTypeRelease, "", "eth0", "LEASE:68", "192.0.2.1", "", true},
+		{"release of another VLAN", dhcpv4.MessageTypeRelease, "", "eth1", "203.0.113.66:68", "192.0.2.1", "", false},
+		{"release of another VLAN with its source forged", dhcpv4.MessageTypeRelease, "", "eth1", "LEASE:68", "192.0.2.1", "", false},
+		{"decline on the link", dhcpv4.MessageTypeDecline, "", "eth0", "0.0.0.0:68", all, "", true},
+		{"decline of another VLAN", dhcpv4.MessageTypeDecline, "", "eth1", "0.0.0.0:68", all, "", false},
+		{"release behind a relay, by routes", dhcpv4.MessageTypeRelease, "198.51.100.1", "eth0", "LEASE:68", "192.0.2.1", "", true},
+		{"release behind a relay, of another host", dhcpv4.MessageTypeRelease, "198.51.100.1", "eth0", "192.0.2.66:68", "192.0.2.1", "", false},
+		{"decline through the relay", dhcpv4.MessageTypeDecline, "198.51.100.1", "eth0", "198.51.100.1:67", "192.0.2.1", "198.51.100.1", true},
+		{"decline of a lease behind a relay, on the link", dhcpv4.MessageTypeDecline, "198.51.100.1", "eth0", "0.0.0.0:68", all, "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			snap := office()
+			snap.Subnets = append(snap.Subnets, dhcpsrv.Subnet{
+				Name: "other", Prefix: netip.MustParsePrefix("203.0.113.0/24"), Link: "eth1", Server: ip("203.0.113.1"),
+				Pools: []dhcpsrv.Pool{{First: ip("203.0.113.10"), Last: ip("203.0.113.19")}},
+			})
+			s := newServer(t, dhcpsrv.Config{}, snap)
+			c := newClient(t, s, mac1)
+			if tt.behind != "" {
+				c.mods = []dhcpv4.Modifier{dhcpv4.WithRelay(net.ParseIP(tt.behind))}
+			}
+			lease := c.dora()
+			c.mods, c.link = nil, tt.link
+			m := c.packet(tt.kind, withServer(net.IP{192, 0, 2, 1}))
+			if tt.relay != "" {
+				m.GatewayIPAddr = net.ParseIP(tt.relay)
+			}
+			if tt.kind == dhcpv4.MessageTypeRelease {
+				m.ClientIPAddr = lease.AsSlice()
+			} else {
+				m.UpdateOption(dhcpv4.OptRequestedIPAddress(lease.AsSlice()))
+			}
+			c.from(strings.Replace(tt.src, "LEASE", lease.String(), 1), tt.dst, m)
+			if _, bound := s.Lookup(lease); bound == tt.ends {
+				t.Errorf("bound afterwards: %t", bound)
+			}
+		})
+	}
+}
