@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
@@ -163,7 +164,7 @@ func ClientName(hostname, domain string) string {
 	if len(label) > maxLabel {
 		label = strings.TrimRight(label[:maxLabel], "-")
 	}
-	if !isHostLabel(label) {
+	if !isHostLabel(label) || slices.Contains(serviceNames, label) {
 		return ""
 	}
 	if domain == "" {
@@ -171,6 +172,11 @@ func ClientName(hostname, domain string) string {
 	}
 	return label + "." + strings.ToLower(domain)
 }
+
+// serviceNames are names by which programs look for services in their own domain: proxies
+// (draft-ietf-wrec-wpad), tunnels (RFC 5214 section 8.3.2), name servers and the host itself (RFC
+// 6761 section 6.3). A client does not become one by its host name.
+var serviceNames = []string{"wpad", "isatap", "localhost", "ns", "ns1", "ns2", "maas-internal", "broadcasthost", "ip6-localhost", "ip6-loopback"}
 
 // maxLabel is the longest label of a DNS name, in bytes (RFC 1035 section 2.3.4).
 const maxLabel = 63

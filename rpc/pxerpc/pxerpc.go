@@ -134,13 +134,14 @@ type Table struct {
 	fallback *pxe.Profile
 	vars     map[string]string
 	machines map[string]Machine // by pxe.FormatMAC
+	names    map[string]int     // machines by name in lower case
 	networks map[string]Network // by key
 }
 
 // Apply replaces the content by the objects' content. An error names the object and leaves the old
 // content.
 func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
-	next := Table{machines: make(map[string]Machine, len(objects)), networks: map[string]Network{}}
+	next := Table{machines: make(map[string]Machine, len(objects)), names: map[string]int{}, networks: map[string]Network{}}
 	for key, data := range objects {
 		value, err := decode(key, data)
 		if err != nil {
@@ -150,7 +151,7 @@ func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fallback, t.vars, t.machines, t.networks = next.fallback, next.vars, next.machines, next.networks
+	t.fallback, t.vars, t.machines, t.names, t.networks = next.fallback, next.vars, next.machines, next.names, next.networks
 	return nil
 }
 
@@ -169,7 +170,7 @@ func (t *Table) Change(_ context.Context, changed []rpc.Object) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.machines == nil {
-		t.machines, t.networks = map[string]Machine{}, map[string]Network{}
+		t.machines, t.names, t.networks = map[string]Machine{}, map[string]int{}, map[string]Network{}
 	}
 	for i, o := range changed {
 		if o.Deleted {
@@ -184,7 +185,9 @@ func (t *Table) Change(_ context.Context, changed []rpc.Object) error {
 func (t *Table) put(key string, value any) {
 	switch value := value.(type) {
 	case Machine:
+		t.removeMachine(key)
 		t.machines[strings.TrimPrefix(key, machinePrefix)] = value
+		t.names[strings.ToLower(value.Name)]++
 	case Network:
 		t.networks[key] = value
 	case pxe.Profile:
@@ -195,7 +198,7 @@ func (t *Table) put(key string, value any) {
 }
 
 func (t *Table) remove(key string) {
-	delete(t.machines, strings.TrimPrefix(key, machinePrefix))
+	t.removeMachine(key)
 	delete(t.networks, key)
 	switch key {
 	case defaultKey:
@@ -203,6 +206,27 @@ func (t *Table) remove(key string) {
 	case varsKey:
 		t.vars = nil
 	}
+}
+
+// removeMachine removes a machine, if the key is that of one, and its use of its name.
+func (t *Table) removeMachine(key string) {
+	mac := strings.TrimPrefix(key, machinePrefix)
+	m, known := t.machines[mac]
+	if !known {
+		return
+	}
+	delete(t.machines, mac)
+	name := strings.ToLower(m.Name)
+	if t.names[name]--; t.names[name] <= 0 {
+		delete(t.names, name)
+	}
+}
+
+// HasName reports whether a machine has a host name.
+func (t *Table) HasName(name string) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return name != "" && t.names[strings.ToLower(name)] > 0
 }
 
 // decode reads one object; one of a kind that is not known is nil.

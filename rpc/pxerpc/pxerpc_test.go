@@ -191,3 +191,43 @@ func FuzzApply(f *testing.F) {
 		_, _ = table.Resolve(t.Context(), pxe.Request{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addr: netip.MustParseAddr("192.0.2.9")})
 	})
 }
+
+// HasName follows the machines of the table, also when two of them share a name for a moment.
+func TestHasName(t *testing.T) {
+	var table pxerpc.Table
+	machine := func(last byte, name string) pxerpc.Machine {
+		return pxerpc.Machine{MAC: net.HardwareAddr{2, 0, 0, 0, 0, last}, Name: name}
+	}
+	change := func(before, after []pxerpc.Machine) {
+		t.Helper()
+		upserts, deletes, err := pxerpc.MachineObjects(before, after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var changed []rpc.Object
+		for key, value := range upserts {
+			changed = append(changed, rpc.Object{Key: key, Value: value})
+		}
+		for _, key := range deletes {
+			changed = append(changed, rpc.Object{Key: key, Deleted: true})
+		}
+		if err := table.Change(t.Context(), changed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if table.HasName("web") || table.HasName("") {
+		t.Error("an empty table has names")
+	}
+	change(nil, []pxerpc.Machine{machine(1, "Web"), machine(2, "web")})
+	change([]pxerpc.Machine{machine(1, "Web")}, []pxerpc.Machine{machine(1, "db")})
+	if !table.HasName("WEB") || !table.HasName("db") {
+		t.Error("the second web, or db, has no name")
+	}
+	change([]pxerpc.Machine{machine(2, "web")}, nil)
+	if table.HasName("web") || !table.HasName("db") {
+		t.Error("web is gone, and db stays")
+	}
+	if err := table.Apply(t.Context(), map[string][]byte{}); err != nil || table.HasName("db") {
+		t.Errorf("after an empty state: %v", err)
+	}
+}

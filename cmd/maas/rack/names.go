@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gomaas/maas/dhcpsrv"
@@ -17,23 +18,26 @@ import (
 // belong to another machine.
 const nameTTL = 30
 
-// names publishes the DNS names of leases. A machine that the region knows has its own name; any
-// other client has the name that it sent.
+// names publishes the DNS names of leases. A machine that the region knows has its own name. Any
+// other client has the name that it sent, unless a machine or another client has the name: the first
+// client keeps it (RFC 4703), and a machine takes it.
 type names struct {
 	dns    *dnssrv.Server
 	nameOf func(net.HardwareAddr) string
+	taken  func(label string) bool // a machine of the site has the name; nil = none has
 
 	mu     sync.Mutex // guards the fields below
 	domain map[string]string
 	byAddr map[netip.Addr]string              // fully qualified name of each address
 	byName map[string]map[netip.Addr]struct{} // the inverse of byAddr
+	owner  map[string]string                  // identity of the client that has each name
 }
 
 // newNames returns names without leases.
 func newNames(dns *dnssrv.Server, nameOf func(net.HardwareAddr) string) *names {
 	return &names{
 		dns: dns, nameOf: nameOf, domain: map[string]string{},
-		byAddr: map[netip.Addr]string{}, byName: map[string]map[netip.Addr]struct{}{},
+		byAddr: map[netip.Addr]string{}, byName: map[string]map[netip.Addr]struct{}{}, owner: map[string]string{},
 	}
 }
 
@@ -58,8 +62,10 @@ func (n *names) event(e dhcpsrv.Event) {
 func (n *names) refresh(leases iter.Seq[dhcpsrv.Lease]) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	// After a restart the client that has held its lease for longest is the first one.
+	all := slices.SortedStableFunc(leases, func(a, b dhcpsrv.Lease) int { return a.Start.Compare(b.Start) })
 	var changed []dnssrv.RRset
-	for l := range leases {
+	for _, l := range all {
 		changed = append(changed, n.follow(l, l.State == dhcpsrv.Bound)...)
 	}
 	n.publish(changed)
@@ -102,47 +108,81 @@ func (n *names) rename(leases iter.Seq[dhcpsrv.Lease], macs map[string]bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for l := range leases {
-		if macs[l.MAC.String()] {
+		if macs[l.MAC.String()] || n.lost(l.Addr) {
 			n.publish(n.follow(l, l.State == dhcpsrv.Bound))
 		}
 	}
 }
 
+// lost reports whether the name of an address is a client's that a machine has now.
+func (n *names) lost(addr netip.Addr) bool {
+	name := n.byAddr[addr]
+	label, _, _ := strings.Cut(name, ".")
+	return name != "" && !isMachine(n.owner[name]) && n.taken != nil && n.taken(label)
+}
+
 // follow updates the maps for one lease and returns the record sets that changed.
 func (n *names) follow(l dhcpsrv.Lease, held bool) []dnssrv.RRset {
-	want := ""
-	if held {
-		want = n.fqdn(l)
-	}
-	have := n.byAddr[l.Addr]
-	if want == have {
-		return nil
-	}
 	var changed []dnssrv.RRset
-	if have != "" {
-		delete(n.byName[have], l.Addr)
-		delete(n.byAddr, l.Addr)
-		changed = append(append(changed, n.forward(have)...), reverse(l.Addr, ""))
+	want, client := "", ""
+	if held {
+		want, client = n.fqdn(l)
 	}
+	if own := n.owner[want]; want != "" && own != "" && own != client {
+		if !isMachine(client) || isMachine(own) {
+			want = "" // the first one keeps it
+		} else {
+			for addr := range n.byName[want] {
+				changed = append(changed, n.drop(addr)...)
+			}
+		}
+	}
+	if want == n.byAddr[l.Addr] {
+		return changed
+	}
+	changed = append(changed, n.drop(l.Addr)...)
 	if want != "" {
 		if n.byName[want] == nil {
 			n.byName[want] = map[netip.Addr]struct{}{}
 		}
 		n.byName[want][l.Addr] = struct{}{}
-		n.byAddr[l.Addr] = want
+		n.byAddr[l.Addr], n.owner[want] = want, client
 		changed = append(append(changed, n.forward(want)...), reverse(l.Addr, want))
 	}
 	return changed
 }
 
-// fqdn returns the name of a lease's client, or "" if it has none.
-func (n *names) fqdn(l dhcpsrv.Lease) string {
+// drop takes the name of an address away, and returns the record sets that changed.
+func (n *names) drop(addr netip.Addr) []dnssrv.RRset {
+	have := n.byAddr[addr]
+	if have == "" {
+		return nil
+	}
+	delete(n.byName[have], addr)
+	delete(n.byAddr, addr)
+	return append(n.forward(have), reverse(addr, ""))
+}
+
+// fqdn returns the name of a lease's client, or "" if it has none, and the identity of the client.
+func (n *names) fqdn(l dhcpsrv.Lease) (name, client string) {
 	domain := n.domain[l.Subnet]
 	if domain == "" {
-		return ""
+		return "", ""
 	}
-	return dhcpsrv.ClientName(cmp.Or(n.nameOf(l.MAC), l.Hostname), domain)
+	if own := n.nameOf(l.MAC); own != "" {
+		return strings.ToLower(own + "." + domain), "machine " + own
+	}
+	label := dhcpsrv.ClientName(l.Hostname, "")
+	if label == "" || n.taken != nil && n.taken(label) {
+		return "", ""
+	}
+	// The link address is the same in both families, whatever identifier a client sends.
+	identity := cmp.Or(string(l.MAC), string(l.DUID), string(l.ClientID))
+	return label + "." + strings.ToLower(domain), "client " + identity
 }
+
+// isMachine reports whether an identity is that of a machine of the site.
+func isMachine(identity string) bool { return strings.HasPrefix(identity, "machine ") }
 
 // forward returns the A and AAAA record sets of a name.
 func (n *names) forward(name string) []dnssrv.RRset {
@@ -157,6 +197,7 @@ func (n *names) forward(name string) []dnssrv.RRset {
 	}
 	if len(a.Data)+len(aaaa.Data) == 0 {
 		delete(n.byName, name)
+		delete(n.owner, name)
 	}
 	return []dnssrv.RRset{a, aaaa}
 }

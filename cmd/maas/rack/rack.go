@@ -34,6 +34,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -223,6 +224,7 @@ func (r *Rack) compose() (err error) {
 		ResponseRate: dnssrv.DefaultResponseRate,
 	})
 	r.names = newNames(r.dns, r.nameOf)
+	r.names.taken = func(label string) bool { return r.table.HasName(label) || strings.EqualFold(label, r.cfg.Name) }
 	r.facts = newFacts(r.outbox, r.log)
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
 	selecting := pxedhcp.Config{
