@@ -272,8 +272,9 @@ func (t *table) decideGiveBack(d *decision, r *request) {
 	}
 }
 
-// comesFrom reports whether a packet comes from the network in which a lease was given. Link address
-// and ciaddr are easily forged, so that a host of another VLAN could end the lease otherwise.
+// comesFrom reports whether a packet comes from the network in which a lease was given. Link
+// address and ciaddr are easily forged, so that a host of another VLAN could end the lease
+// otherwise.
 func (c *serving) comesFrom(r *request, seg *sharedNetwork, sub *subnet) bool {
 	switch {
 	case sub == nil || sub.seg != seg:

@@ -32,9 +32,9 @@ func newLimiter(rate int) *limiter {
 }
 
 // concerns reports whether the client's answers are counted. Answers to clients that may have
-// questions forwarded are not: they are the site's own, whose addresses strangers cannot forge from outside,
-// and many of them may be one address behind a translator. Nor are answers to this host, since no
-// packet from outside has its address.
+// questions forwarded are not: they are the site's own, whose addresses strangers cannot forge from
+// outside, and many of them may be one address behind a translator. Nor are answers to this host,
+// since no packet from outside has its address.
 func (l *limiter) concerns(client netip.Addr, known networks) bool {
 	return l != nil && !client.IsLoopback() && !known.contains(client)
 }

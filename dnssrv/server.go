@@ -19,8 +19,8 @@ type Config struct {
 	// ResponseRate is the number of datagram answers with one response code that a network of
 	// clients (a /24 or /56) gets a second. Of further answers half are truncated, so that a real
 	// client comes over TCP, and half are dropped. Answers to this host and to clients that
-	// [Forwarding] allows are not counted. Zero sets no limit; a server that strangers reach
-	// should have [DefaultResponseRate].
+	// [Forwarding] allows are not counted. Zero sets no limit; a server that strangers reach should
+	// have [DefaultResponseRate].
 	ResponseRate int
 	// Updates takes dynamic updates that the policy allows. Nil changes the server's records in
 	// memory; a later [Server.Update] of the same sets replaces them then.

@@ -135,8 +135,9 @@ func (r *run) softOff(patience time.Duration) bool {
 	return r.await(ctx, Off, nil) == nil
 }
 
-// refusedPolls is the number of times that the state is read after a refusal before that is believed:
-// BMCs that refuse since the machine is in the state already may show the old state a little longer.
+// refusedPolls is the number of times that the state is read after a refusal before that is
+// believed: BMCs that refuse since the machine is in the state already may show the old state a
+// little longer.
 const refusedPolls = 3
 
 // lostReply is the time in which the state is watched after a request whose answer was lost: the
@@ -206,8 +207,8 @@ func (r *run) doubt(op string, want State, failure error) error {
 	return failure
 }
 
-// reread returns the state of the machine, Unknown when the BMC does not answer, and keeps it for the
-// result.
+// reread returns the state of the machine, Unknown when the BMC does not answer, and keeps it for
+// the result.
 func (r *run) reread(ctx context.Context) State {
 	state, err := r.state(ctx)
 	if err != nil {
@@ -222,8 +223,8 @@ const opCycle = "cycle"
 func setPowerOp(want State) string { return "set power " + string(want) }
 
 // await polls until the BMC reports the state. A kind that cannot ask is believed. Many BMCs report
-// none, or one of their own, while they act, so an unknown state is waited for. Lost answers
-// and ended sessions are normal while a BMC is busy, so only an error that cannot improve ends the
+// none, or one of their own, while they act, so an unknown state is waited for. Lost answers and
+// ended sessions are normal while a BMC is busy, so only an error that cannot improve ends the
 // wait. again, unless nil, repeats the request while the BMC keeps reporting the opposite.
 func (r *run) await(ctx context.Context, want State, again func() error) error {
 	repeat := time.Now().Add(r.cfg.Repeat)

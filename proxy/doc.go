@@ -43,9 +43,8 @@
 // # Between proxies
 //
 // [Policy.Parents] are tried in order; [Policy.HostParents] are for some hosts only, and
-// [Policy.Direct] is reached without any. Requests carry Via,
-// so that a loop of parents ends with 508. [Policy.Uplink] shares a slow line among clients.
-// Credentials of parents are never shown.
+// [Policy.Direct] is reached without any. Requests carry Via, so that a loop of parents ends with
+// 508. [Policy.Uplink] shares a slow line among clients. Credentials of parents are never shown.
 //
 // # Watching it
 //

@@ -56,8 +56,8 @@ type Policy struct {
 	Routes []Route `json:"routes,omitempty"`
 }
 
-// HostParents are the parents for some hosts only, such as the domain of a company whose mirrors are
-// behind its own proxy.
+// HostParents are the parents for some hosts only, such as the domain of a company whose mirrors
+// are behind its own proxy.
 type HostParents struct {
 	// Hosts are in the form of Policy.Direct: hosts, domains with a dot in front, networks and *.
 	Hosts []string `json:"hosts"`
@@ -117,8 +117,8 @@ func (p *Policy) check() error {
 	return nil
 }
 
-// checkHosts refuses an entry for hosts that would match none, so that they would go another way than
-// its author means.
+// checkHosts refuses an entry for hosts that would match none, so that they would go another way
+// than its author means.
 func checkHosts(what, rule string) error {
 	if _, err := netip.ParsePrefix(rule); err == nil || rule == "*" {
 		return nil

@@ -17,8 +17,8 @@ type Rule struct {
 	// "archive\.example/.*".
 	URL string `json:"url"`
 	// Fresh is the time for which a response is reused without asking the origin, from its arrival
-	// or last validation, if the origin gives no time of its own by max-age, Expires or no-cache.
-	// A client can ask for validation earlier. Zero means that each use is validated.
+	// or last validation, if the origin gives no time of its own by max-age, Expires or no-cache. A
+	// client can ask for validation earlier. Zero means that each use is validated.
 	Fresh time.Duration `json:"fresh"`
 	// Immutable is for names that never get other content, such as those with a hash of it: neither
 	// origins nor clients shorten Fresh, only [Cache.Purge] does. With it Fresh may be zero, which
@@ -33,8 +33,8 @@ const (
 	// immutableLife is for names that never get other content. A bound spares the disk what nothing
 	// refers to any more.
 	immutableLife = 90 * 24 * time.Hour
-	// versionLife is for names with a version or date: publishers build again under the same one, and
-	// then machines have an index with the new checksum. Within a minute all machines of an
+	// versionLife is for names with a version or date: publishers build again under the same one,
+	// and then machines have an index with the new checksum. Within a minute all machines of an
 	// installation spare the origin the question, and no operator waits longer for the cure.
 	versionLife = time.Minute
 )

@@ -63,8 +63,8 @@ func openLANPlus(ctx context.Context, at address.Address, p power.Params) (power
 	return d, nil
 }
 
-// suitesOf returns the cipher suites to try, in order. 17 (SHA-256) is the strongest that BMCs have;
-// 3 (SHA-1) is in all of them.
+// suitesOf returns the cipher suites to try, in order. 17 (SHA-256) is the strongest that BMCs
+// have; 3 (SHA-1) is in all of them.
 func suitesOf(p power.Params) ([]uint8, error) {
 	if p[paramCipher] == "" {
 		return []uint8{17, 3}, nil

@@ -68,7 +68,7 @@ func TestWithoutSessions(t *testing.T) {
 	}
 }
 
-// A BMC that starts or has no session left is asked again later, by whoever may retry: basic
+// A BMC that starts or has no session left is asked again later, by the caller: basic
 // authentication would not get further.
 func TestLogInLater(t *testing.T) {
 	for _, code := range []int{502, 503, 504, 429} {

@@ -13,8 +13,8 @@ type NotFoundError struct {
 	What string // how it was asked for, such as "7" or "10.0.0.0/24"
 }
 
-// Error has the words of MAAS: its clients take what "does not exist" for deleted, and anything else
-// for a failure.
+// Error has the words of MAAS: its clients take what "does not exist" for deleted, and anything
+// else for a failure.
 func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("inventory: %s %s does not exist", e.Kind, e.What)
 }

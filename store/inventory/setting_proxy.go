@@ -73,8 +73,8 @@ func ProxyPorts(list []string) (ports []uint16, err error) {
 	return ports, nil
 }
 
-// ProxyParents reads HOST=URL of each element, in which the parents of a host keep their order. What
-// is not of that form has no parent.
+// ProxyParents reads HOST=URL of each element, in which the parents of a host keep their order.
+// What is not of that form has no parent.
 func ProxyParents(list []string) (out []proxy.HostParents) {
 	at := make(map[string]int)
 	for _, text := range list {

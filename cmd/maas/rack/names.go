@@ -19,8 +19,8 @@ import (
 const nameTTL = 30
 
 // names publishes the DNS names of leases. A machine that the region knows has its own name. Any
-// other client has the name that it sent, unless a machine or another client has the name: the first
-// client keeps it (RFC 4703), and a machine takes it.
+// other client has the name that it sent, unless a machine or another client has the name: the
+// first client keeps it (RFC 4703), and a machine takes it.
 type names struct {
 	dns    *dnssrv.Server
 	nameOf func(net.HardwareAddr) string

@@ -140,8 +140,8 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 	return s, nil
 }
 
-// listenDHCP opens the socket of DHCPv4. Absent, because a VLAN's interface may disappear and return
-// while the others are served.
+// listenDHCP opens the socket of DHCPv4. Absent, because a VLAN's interface may disappear and
+// return while the others are served.
 func listenDHCP(interfaces []string, port int) (dhcpsrv.Conn, error) {
 	conn, err := dhcplink.Listen(dhcplink.ListenConfig{Interfaces: interfaces, Port: port, Absent: true})
 	if err != nil {

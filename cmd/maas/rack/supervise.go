@@ -38,7 +38,8 @@ func onSocket[C io.Closer](name, after string, conn C, serve func(context.Contex
 }
 
 // supervise runs a task until ctx ends. A task that fails is started again after a pause, and its
-// failure shows in the rack's health meanwhile: a fault of one server must not take the others along.
+// failure shows in the rack's health meanwhile: a fault of one server must not take the others
+// along.
 func (r *Rack) supervise(ctx context.Context, t task) {
 	first := true
 	insist(ctx, func(ctx context.Context) error {

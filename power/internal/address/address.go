@@ -70,9 +70,9 @@ func ParseHTTP(param, text string) (Address, error) {
 	return a, nil
 }
 
-// CompleteURL reads a URL that may have a query, and returns it as package net/url can parse it: its
-// host may be an IPv6 address without brackets. The error does not show the URL, since people put
-// keys into queries.
+// CompleteURL reads a URL that may have a query, and returns it as package net/url can parse it:
+// its host may be an IPv6 address without brackets. The error does not show the URL, since people
+// put keys into queries.
 func CompleteURL(param, text string) (string, error) {
 	text = strings.TrimSpace(text)
 	end := len(text)
@@ -151,7 +151,8 @@ func parse(text string) (a Address, reason string) {
 		return a, "it holds a user; that has a parameter of its own"
 	}
 	if a.Scheme != "" {
-		// RFC 6874: in a URL the percent sign before a zone is escaped. Elsewhere %25 is interface 25.
+		// RFC 6874: in a URL the percent sign before a zone is escaped. Elsewhere %25 is interface
+		// 25.
 		if before, zone, ok := strings.Cut(rest, "%25"); ok && strings.Trim(zone, "]") != "" {
 			rest = before + "%" + zone
 		}
@@ -235,8 +236,8 @@ func checkHost(host string) (reason string) {
 			return "the parts of a host's name have 1 to 63 characters"
 		}
 	}
-	// A name whose last part is a number is a mistyped address; some resolvers would read 192.0.2 as
-	// 192.0.0.2.
+	// A name whose last part is a number is a mistyped address; some resolvers would read 192.0.2
+	// as 192.0.0.2.
 	if _, err := strconv.ParseUint(labels[len(labels)-1], 0, 64); err == nil {
 		return "it is not a complete IPv4 address"
 	}

@@ -126,8 +126,8 @@ func Transport(ctx context.Context, op string, err error) *power.Error {
 	return power.Errorf(power.Connection, op, "%w", err)
 }
 
-// refusals are the texts of package crypto/tls when the two sides have no version or cipher suite in
-// common. It has no types for them.
+// refusals are the texts of package crypto/tls when the two sides have no version or cipher suite
+// in common. It has no types for them.
 var refusals = []string{
 	"tls: handshake failure", "tls: protocol version not supported", "tls: insufficient security level",
 	"server selected unsupported protocol version", "server selected unsupported cipher suite", "server chose an unconfigured cipher suite",

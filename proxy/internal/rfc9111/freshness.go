@@ -121,8 +121,8 @@ func heuristicStatus(status int) bool {
 }
 
 // Suggest returns the freshness with a lifetime that an operator's rule gives instead of a guess,
-// counted from when the response came or was last validated. What the origin says explicitly counts,
-// and clients may ask for validation.
+// counted from when the response came or was last validated. What the origin says explicitly
+// counts, and clients may ask for validation.
 func (f Freshness) Suggest(lifetime time.Duration) Freshness {
 	if !f.explicit {
 		f.lifetime, f.initialAge, f.suggested = lifetime, 0, true
@@ -130,8 +130,8 @@ func (f Freshness) Suggest(lifetime time.Duration) Freshness {
 	return f
 }
 
-// arriving is the least time for which a response with a suggested lifetime is reused while its body
-// is on its way.
+// arriving is the least time for which a response with a suggested lifetime is reused while its
+// body is on its way.
 const arriving = time.Minute
 
 // Arriving returns the freshness of a response whose body still arrives. Many machines want a new

@@ -62,8 +62,8 @@ const (
 	maxUser, maxSecret = 16, 20
 )
 
-// Dial opens a session. The error is Status, ErrConfig, ErrPassword, ErrKey or ErrSilent, or the error of ctx
-// or the network.
+// Dial opens a session. The error is Status, ErrConfig, ErrPassword, ErrKey or ErrSilent, or the
+// error of ctx or the network.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	s, ok := suites[cfg.Suite]
 	if !ok {
