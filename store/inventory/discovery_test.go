@@ -421,3 +421,49 @@ func TestBeaconsProposeFabrics(t *testing.T) {
 		}
 	})
 }
+
+// A router that answers for all addresses of a subnet makes none of them unavailable; devices keep
+// theirs, and no conflict is reported with it, but one between two devices is.
+func TestProxyARPMakesNoAddressUnavailable(t *testing.T) {
+	for name, c := range map[string]struct {
+		prefix  string
+		answers int // last octet of the last address that the router answers for
+	}{
+		"all of a /24": {"192.0.2.0/24", 254}, "a part of a /24": {"192.0.2.0/24", 40}, "a /28": {"192.0.2.0/28", 14},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+				subnet := watched(t, inv, c.prefix)[0] // .1 is the rack's
+				at := func(n int) string { return netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}).String() }
+				record(t, inv, "rack-1", seenEvent(discovery.New, 5, at(5), discovery.Info{}))
+				for i := 2; i <= c.answers; i++ {
+					record(t, inv, "rack-1", seenEvent(discovery.New, 9, at(i), discovery.Info{}))
+				}
+				conflict := seenEvent(discovery.Conflict, 9, at(5), discovery.Info{})
+				conflict.Previous = discovery.MAC{2, 0, 0, 0, 0, 5}
+				moved := seenEvent(discovery.Moved, 9, at(5), discovery.Info{})
+				moved.Previous = conflict.Previous
+				real := seenEvent(discovery.Conflict, 5, at(5), discovery.Info{})
+				real.Previous = discovery.MAC{2, 0, 0, 0, 0, 6}
+				record(t, inv, "rack-1", conflict, moved)
+				text := described(t, inv)
+				if strings.Contains(text, "used by two devices") || strings.Contains(text, "moved from") || strings.Count(text, "a router with proxy ARP") != 1 {
+					t.Errorf("events:\n%s", text)
+				}
+				record(t, inv, "rack-1", real)
+				if text := described(t, inv); !strings.Contains(text, "used by two devices") {
+					t.Errorf("a conflict beside it is not reported:\n%s", text)
+				}
+				u := fine(inv.Usage(t.Context(), subnet.ID))(t)
+				if len(u.Neighbours) != 2 { // the device, and the router at one address
+					t.Errorf("neighbors %v", u.Neighbours)
+				}
+				for range 5 {
+					if got := fine(inv.ReserveAddress(t.Context(), inventory.Reservation{SubnetID: subnet.ID}))(t); got.Addr.String() == at(5) {
+						t.Errorf("given %s, which a device has", got.Addr)
+					}
+				}
+			})
+		})
+	}
+}

@@ -95,6 +95,9 @@ func (inv *Inventory) addObservation(ctx context.Context, tx *store.Tx, o *Obser
 	if err := observations.insert(ctx, tx, o); err != nil {
 		return err
 	}
+	if err := inv.noteAnswerer(ctx, tx, o); err != nil {
+		return err
+	}
 	if o.ID%256 != 0 { // counting costs, so that it is done now and then
 		return nil
 	}
@@ -129,14 +132,104 @@ func (ds *Discoveries) Expire(ctx context.Context, now time.Time) (n int, err er
 	return n, err
 }
 
+// maxPerMAC is the number of addresses of a subnet that one device is believed to have. A router
+// with proxy ARP answers for every address, also for those that nothing has (RFC 1027).
+const maxPerMAC = 16
+
+// believable returns the number of addresses of a subnet that one device may have: fewer in a small
+// one, where a router answers for few.
+func believable(p netip.Prefix) int {
+	if bits := p.Addr().BitLen() - p.Bits(); bits < 6 {
+		return max(4, 1<<bits/4)
+	}
+	return maxPerMAC
+}
+
+// answerer is a device that answers for many addresses of a subnet. The first one that it was seen
+// at counts as its own.
+type answerer struct {
+	many bool
+	own  netip.Addr
+	n    int
+	seen time.Time
+}
+
+// not reports whether the address is one that the device only answers for.
+func (a answerer) not(addr netip.Addr) bool { return a.many && addr != a.own }
+
+// answersForMany returns the devices, by link address, that answer for many addresses of a subnet.
+func answersForMany(p netip.Prefix, all []Observation) map[string]answerer {
+	found := make(map[string]answerer)
+	counted := make(map[string]bool) // several racks see the same
+	for _, o := range all {
+		mac := o.MAC.String()
+		if key := mac + " " + o.Addr.String(); !p.Contains(o.Addr) || counted[key] {
+			continue
+		} else {
+			counted[key] = true
+		}
+		a := found[mac]
+		if a.n++; a.n == 1 || o.FirstSeen.Before(a.seen) {
+			a.own, a.seen = o.Addr, o.FirstSeen
+		}
+		a.many = a.n > believable(p)
+		found[mac] = a
+	}
+	return found
+}
+
+// answererAt returns what is known of a device in the subnet of an address.
+func answererAt(ctx context.Context, tx *store.Tx, mac net.HardwareAddr, addr netip.Addr) (answerer, netip.Prefix, error) {
+	s, err := subnetFor(ctx, tx, addr)
+	if err != nil {
+		if notFound(err) {
+			err = nil
+		}
+		return answerer{}, netip.Prefix{}, err
+	}
+	all, err := observations.list(ctx, tx, "mac = ?", mac.String())
+	return answersForMany(s.Prefix, all)[mac.String()], s.Prefix, err
+}
+
+// noteAnswerer logs that a device answers for more addresses than it can have, when it is seen at
+// the first that is too many.
+func (inv *Inventory) noteAnswerer(ctx context.Context, tx *store.Tx, o *Observation) error {
+	a, p, err := answererAt(ctx, tx, o.MAC, o.Addr)
+	if err != nil || !a.many || a.n != believable(p)+1 {
+		return err
+	}
+	// Other racks see the same.
+	if same, err := observations.list(ctx, tx, "mac = ? AND ip = ?", o.MAC.String(), o.Addr.String()); err != nil || len(same) > 1 {
+		return err
+	}
+	if err := touchSubnetOf(ctx, tx, o.Addr); err != nil { // what it answers for is free again
+		return err
+	}
+	return inv.note(ctx, "warning", "%s answers for more than %d addresses of %s, as rack %s saw on %s: a router with proxy ARP. Addresses that only it answers for count as free",
+		o.MAC, believable(p), p, o.Rack, o.Link)
+}
+
+// touchSubnetOf notes that the rules of the addresses of a subnet have changed.
+func touchSubnetOf(ctx context.Context, tx *store.Tx, a netip.Addr) error {
+	s, err := subnetFor(ctx, tx, a)
+	if notFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return touchSubnet(ctx, tx, s.ID)
+}
+
 // neighboursOf reads the observed devices of a subnet that hold no address of ours, each address
-// once.
+// once. An address that only a router with proxy ARP answers for has no device.
 func neighboursOf(ctx context.Context, tx *store.Tx, p netip.Prefix) ([]ipam.Neighbour, error) {
 	all, err := observations.list(ctx, tx, "ip NOT IN (SELECT ip FROM allocation WHERE ip IS NOT NULL)")
 	var out []ipam.Neighbour
 	at := map[netip.Addr]int{}
+	proxies := answersForMany(p, all)
 	for _, o := range all {
-		if !p.Contains(o.Addr) {
+		if !p.Contains(o.Addr) || proxies[o.MAC.String()].not(o.Addr) {
 			continue
 		}
 		n := ipam.Neighbour{Addr: o.Addr, MAC: o.MAC, LastSeen: o.LastSeen}

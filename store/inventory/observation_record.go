@@ -76,6 +76,15 @@ func (inv *Inventory) recordDevice(ctx context.Context, tx *store.Tx, rack strin
 		Addr: o.Addr, MAC: o.MAC.HardwareAddr(), Rack: rack, Link: o.Interface, VID: int(o.VID), Hostname: o.Hostname(), FirstSeen: o.First, LastSeen: o.Last,
 		Expires: o.Expires, Count: int64(min(o.Count, 1<<62)), Sources: o.Sources, Info: o.Info,
 	}
+	if e.Kind == discovery.Moved || e.Kind == discovery.Conflict {
+		proxied, err := answeredFor(ctx, tx, e)
+		if err != nil {
+			return err
+		}
+		if proxied {
+			e.Kind = discovery.New
+		}
+	}
 	switch e.Kind {
 	case discovery.Expired:
 		return observations.deleteWhere(ctx, tx, at, where(o.MAC)...)
@@ -101,6 +110,18 @@ func (inv *Inventory) recordDevice(ctx context.Context, tx *store.Tx, rack strin
 		}
 	}
 	return inv.observe(ctx, tx, row)
+}
+
+// answeredFor reports whether a change of an address is only a router with proxy ARP that answers
+// for it: the device did not move, and no two devices use the address.
+func answeredFor(ctx context.Context, tx *store.Tx, e discovery.Event) (bool, error) {
+	for _, mac := range []discovery.MAC{e.Device.MAC, e.Previous} {
+		a, _, err := answererAt(ctx, tx, mac.HardwareAddr(), e.Device.Addr)
+		if err != nil || a.not(e.Device.Addr) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // note writes to the log of events.
