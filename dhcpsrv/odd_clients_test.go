@@ -178,6 +178,10 @@ func TestRelaysOfASubnet(t *testing.T) {
 func TestLinkAddress6(t *testing.T) {
 	snap := office6()
 	snap.Subnets[1].Relays = []netip.Addr{ip("2001:db8:99::1"), ip("2001:db8:1::253")}
+	snap.Subnets = append(snap.Subnets, dhcpsrv.Subnet{
+		Name: "other6", Prefix: netip.MustParsePrefix("2001:db8:3::/64"), Link: "eth1", Server: ip("2001:db8:3::1"),
+		Pools: []dhcpsrv.Pool{{First: ip("2001:db8:3::100"), Last: ip("2001:db8:3::107")}},
+	})
 	for _, tt := range []struct {
 		name  string
 		links []string // of the relays, the outermost first
@@ -191,6 +195,7 @@ func TestLinkAddress6(t *testing.T) {
 		{"a relay of the subnet by its link address", []string{"2001:db8:99::1"}, "2001:db8:99::1", "2001:db8:2::/64"},
 		{"a relay of the subnet by its source", []string{"fe80::5"}, "2001:db8:1::253", "2001:db8:2::/64"},
 		{"unknown", []string{"2001:db8:77::5"}, "2001:db8:77::5", ""},
+		{"local on another link", []string{"2001:db8:3::5"}, "2001:db8:1::5", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClient6(t, newServer(t, dhcpsrv.Config{}, snap), mac1.String())
@@ -416,6 +421,45 @@ func TestGivingBackFromElsewhere(t *testing.T) {
 			c.from(strings.Replace(tt.src, "LEASE", lease.String(), 1), tt.dst, m)
 			if _, bound := s.Lookup(lease); bound == tt.ends {
 				t.Errorf("bound afterwards: %t", bound)
+			}
+		})
+	}
+}
+
+// A host cannot pose as a relay of another VLAN: a local subnet is served on its own link, or through a relay that the snapshot
+// names.
+func TestRelaysFromElsewhere(t *testing.T) {
+	near := dhcpv4.OptGeneric(dhcpv4.GenericOptionCode(5), []byte{192, 0, 2, 0})
+	for _, tt := range []struct {
+		name, link string
+		mods       []dhcpv4.Modifier
+		relays     []netip.Addr // of the subnet on eth0
+		want       string
+	}{
+		{"its own link", "eth0", []dhcpv4.Modifier{dhcpv4.WithRelay(net.IP{192, 0, 2, 254})}, nil, "192.0.2.0/24"},
+		{"a relay address of another VLAN", "eth1", []dhcpv4.Modifier{dhcpv4.WithRelay(net.IP{192, 0, 2, 254})}, nil, ""},
+		{"link selection of another VLAN", "eth1", []dhcpv4.Modifier{dhcpv4.WithRelay(net.IP{203, 0, 113, 66}), dhcpv4.WithOption(dhcpv4.OptRelayAgentInfo(near))}, nil, ""},
+		{"subnet selection of another VLAN", "eth1", []dhcpv4.Modifier{dhcpv4.WithGeneric(dhcpv4.OptionSubnetSelection, []byte{192, 0, 2, 0})}, nil, ""},
+		{"a relay that the snapshot names", "eth1", []dhcpv4.Modifier{dhcpv4.WithRelay(net.IP{203, 0, 113, 254})}, []netip.Addr{ip("203.0.113.254")}, "192.0.2.0/24"},
+		{"a relayed subnet", "eth1", []dhcpv4.Modifier{dhcpv4.WithRelay(net.IP{198, 51, 100, 1})}, nil, "198.51.100.0/24"},
+		{"a link without subnets", "uplink", []dhcpv4.Modifier{dhcpv4.WithRelay(net.IP{192, 0, 2, 254})}, nil, "192.0.2.0/24"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			snap := office()
+			snap.Subnets[0].Relays = tt.relays
+			snap.Subnets = append(snap.Subnets, dhcpsrv.Subnet{
+				Name: "other", Prefix: netip.MustParsePrefix("203.0.113.0/24"), Link: "eth1", Server: ip("203.0.113.1"),
+				Pools: []dhcpsrv.Pool{{First: ip("203.0.113.10"), Last: ip("203.0.113.19")}},
+			})
+			s := newServer(t, dhcpsrv.Config{}, snap)
+			c := newClient(t, s, mac1)
+			c.link = tt.link
+			m, _ := c.send(dhcpv4.MessageTypeDiscover, tt.mods...)
+			if (m != nil) != (tt.want != "") || m != nil && !netip.MustParsePrefix(tt.want).Contains(ip(m.YourIPAddr.String())) {
+				t.Errorf("answered %v, want an address of %q", m, tt.want)
+			}
+			if tt.want == "" && s.Stats().Reasons["elsewhere"] != 1 {
+				t.Errorf("reasons %v", s.Stats().Reasons)
 			}
 		})
 	}

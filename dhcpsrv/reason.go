@@ -15,6 +15,7 @@ const (
 	dropUnknownLink          // no subnet is local on the interface it came from
 	dropUnknownRelay         // the relay's address, or the one it selects, is in no subnet
 	dropUnknownSubnet        // the subnet that option 118 selects does not exist
+	dropElsewhere            // the relay, or option 118, selects a subnet that is local on another link
 	dropPoolExhausted        // no address is left for the client
 	dropOtherServer          // the client chose another server
 	dropUnknownLease         // the lease is not known here, and another server may know it
@@ -47,7 +48,7 @@ const (
 
 var reasonNames = [numReasons]string{
 	"none", "malformed", "not-a-request", "too-many-hops", "unknown-type", "no-identity", "unknown-link", "unknown-relay",
-	"unknown-subnet", "pool-exhausted", "other-server", "unknown-lease", "no-reservation", "incomplete", "not-held", "probing",
+	"unknown-subnet", "elsewhere", "pool-exhausted", "other-server", "unknown-lease", "no-reservation", "incomplete", "not-held", "probing",
 	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "proxy", "no-boot", "listening", "partner", "recovering",
 	"nothing-to-say",
 	"wrong-network", "taken", "reserved", "moved", "no-pool", "partner-half",

@@ -102,13 +102,29 @@ func (c *serving) selectSubnet(r *request) (seg *sharedNetwork, prefer *subnet, 
 	case r.giaddr != 0:
 		prefer, how, why = c.find(r.giaddr), "relay address (giaddr)", dropUnknownRelay
 	default:
-		prefer, how = c.selectByLink(r)
-		why = dropUnknownLink
+		if prefer, how = c.selectByLink(r); prefer == nil {
+			return nil, nil, how, dropUnknownLink
+		}
+		return prefer.seg, prefer, how, 0
 	}
-	if prefer == nil {
+	switch {
+	case prefer == nil:
 		return nil, nil, how, why
+	case c.elsewhere(r, prefer):
+		return nil, nil, how, dropElsewhere
 	}
 	return prefer.seg, prefer, how, 0
+}
+
+// elsewhere reports whether a packet that selects a subnet by its own fields came in on a link of
+// another network, although the subnet is local on a link and none of its relays sent the packet. A
+// host of one VLAN could take the addresses of another otherwise, by posing as a relay.
+func (c *serving) elsewhere(r *request, sub *subnet) bool {
+	if sub.Link == "" || r.pkt.Link == "" || r.giaddr != 0 && c.byRelay[r.giaddr] != nil {
+		return false
+	}
+	seg := c.byLink[r.pkt.Link]
+	return seg != nil && seg != sub.seg
 }
 
 // selectByLink finds the subnet of a client on a link, or of one that reached this server by routes

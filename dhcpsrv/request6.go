@@ -135,6 +135,10 @@ func (c *serving6) selectSubnet(r *request6) (prefer *subnet6, how string, why R
 	}
 	if a := r.linkAddress(); a.IsValid() {
 		if sub := c.find(a); sub != nil {
+			// As with IPv4, a local subnet is not behind a relay that is heard on another link.
+			if seg := c.byLink[r.pkt.Link]; sub.Link != "" && r.pkt.Link != "" && seg != nil && seg != sub.seg {
+				return nil, "link address of the relay", dropElsewhere
+			}
 			return sub, "link address of the relay", 0
 		}
 		return nil, "link address of the relay", dropUnknownRelay
