@@ -15,6 +15,6 @@ func (tx *Tx) Now(ctx context.Context) (time.Time, error) {
 
 // Shared reports whether other hosts may use the database too.
 func (db *DB) Shared() bool {
-	_, is := db.engine.(pgEngine)
+	_, is := db.engine.(*pgEngine)
 	return is
 }

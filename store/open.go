@@ -36,6 +36,9 @@ type engine interface {
 	listen(ctx context.Context, db *sql.DB, wake func())
 	// snapshot opens a read transaction that sees one state.
 	snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error)
+	// lost reports whether an error means that the server behind the connections is gone or may not
+	// be written. No transaction that begins later uses a connection to it.
+	lost(err error) bool
 	dialect() dialect
 }
 

@@ -3,11 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,7 +19,57 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-type pgEngine struct{}
+// pgEngine counts the servers that were seen behind the address. A connection that was made before
+// the last loss is not used again: behind one address stands another server after a fail-over,
+// while connections to the former one may stay open, to a server that may only be read.
+type pgEngine struct{ losses atomic.Int64 }
+
+// maxAge is the age at which a connection is replaced. It bounds the time for which a region that
+// only reads stays with a server that is no longer the site's.
+const maxAge = time.Minute
+
+// lossKey is the key of a connection's data that holds the number of losses when it was made.
+const lossKey = "maas losses"
+
+// mark notes when a connection was made.
+func (e *pgEngine) mark(_ context.Context, c *pgx.Conn) error {
+	c.PgConn().CustomData()[lossKey] = e.losses.Load()
+	return nil
+}
+
+// reuse refuses a connection that was made before the last loss; a new one takes its place.
+func (e *pgEngine) reuse(_ context.Context, c *pgx.Conn) error {
+	if made, _ := c.PgConn().CustomData()[lossKey].(int64); made != e.losses.Load() {
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
+func (e *pgEngine) lost(err error) bool {
+	if !pgLost(err) {
+		return false
+	}
+	e.losses.Add(1)
+	return true
+}
+
+// pgLost reports whether an error is of a server that may only be read, that stops or starts, or of
+// a broken connection.
+func pgLost(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		// read_only_sql_transaction; admin_shutdown, crash_shutdown, cannot_connect_now
+		case "25006", "57P01", "57P02", "57P03":
+			return true
+		}
+		return strings.HasPrefix(pg.Code, "08") // connection_exception
+	}
+	var broken net.Error
+	var refused *pgconn.ConnectError
+	return pgconn.SafeToRetry(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.As(err, &refused) || errors.As(err, &broken) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
+}
 
 // Keys of the advisory locks, "maas" in ASCII and a number each.
 const (
@@ -33,21 +87,21 @@ const stuckAfter = "5s"
 
 // begin makes write transactions run one after the other, as on SQLite: what the transaction reads
 // cannot change before it commits.
-func (pgEngine) begin(ctx context.Context, tx *sql.Tx) error {
+func (*pgEngine) begin(ctx context.Context, tx *sql.Tx) error {
 	// The lock ends with the transaction. It is not that of a table, so that readers do not wait.
 	const query = "SELECT set_config('idle_in_transaction_session_timeout', $2, true), pg_advisory_xact_lock($1)"
 	_, err := tx.ExecContext(ctx, query, int64(lockWriter), stuckAfter)
 	return err
 }
 
-func (pgEngine) notify(ctx context.Context, tx *sql.Tx) error {
+func (*pgEngine) notify(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, "SELECT pg_notify($1, '')", channel)
 	return err
 }
 
 // listen holds one connection. When it is lost, a new one is made, and the Watches look for what
 // was missed.
-func (e pgEngine) listen(ctx context.Context, db *sql.DB, wake func()) {
+func (e *pgEngine) listen(ctx context.Context, db *sql.DB, wake func()) {
 	for ctx.Err() == nil {
 		_ = e.listenOnce(ctx, db, wake) // Watches poll meanwhile and report what is wrong
 		wake()
@@ -58,7 +112,7 @@ func (e pgEngine) listen(ctx context.Context, db *sql.DB, wake func()) {
 	}
 }
 
-func (pgEngine) listenOnce(ctx context.Context, db *sql.DB, wake func()) error {
+func (*pgEngine) listenOnce(ctx context.Context, db *sql.DB, wake func()) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
@@ -71,6 +125,9 @@ func (pgEngine) listenOnce(ctx context.Context, db *sql.DB, wake func()) error {
 			return err
 		}
 		wake()
+		// Renewed like others: nothing arrives from a server that is no longer written.
+		ctx, cancel := context.WithTimeout(ctx, maxAge)
+		defer cancel()
 		for {
 			if _, err := pc.WaitForNotification(ctx); err != nil {
 				return err
@@ -80,11 +137,11 @@ func (pgEngine) listenOnce(ctx context.Context, db *sql.DB, wake func()) error {
 	})
 }
 
-func (pgEngine) snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
+func (*pgEngine) snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 	return db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 }
 
-func (pgEngine) dialect() dialect {
+func (*pgEngine) dialect() dialect {
 	return dialect{
 		numbered: true,
 		now:      "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
@@ -106,11 +163,13 @@ func openPostgres(ctx context.Context, dsn string, schema fs.FS, version int64) 
 	if err != nil {
 		return nil, &OpenError{name, "is not a PostgreSQL address", "write postgres://user@host/name", errors.New("malformed connection string")}
 	}
-	conn := stdlib.OpenDB(*cfg)
+	engine := new(pgEngine)
+	conn := stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(engine.mark), stdlib.OptionResetSession(engine.reuse))
 	// Several regions share the server, which allows 100 connections by default.
 	conn.SetMaxOpenConns(16)
 	conn.SetMaxIdleConns(4)
-	db := newDB(name, schema, pgEngine{}, conn, conn)
+	conn.SetConnMaxLifetime(maxAge)
+	db := newDB(name, schema, engine, conn, conn)
 	if err := db.preparePostgres(ctx, version); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

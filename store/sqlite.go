@@ -170,6 +170,9 @@ var fileErrors = map[int]struct{ why, cure string }{
 	sqlite3.SQLITE_LOCKED:   {"is locked by another program", "stop the other program"},
 }
 
+// lost is false: a file does not move.
+func (sqliteEngine) lost(error) bool { return false }
+
 // retryable reports whether the same transaction may succeed when it is run again.
 func retryable(err error) bool {
 	var lite *sqlite.Error

@@ -36,17 +36,40 @@ func (db *DB) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) er
 		}
 		return f(ctx, outer)
 	}
+	lost := 0
 	for attempt := 0; ; attempt++ {
-		err := db.update(ctx, f)
-		if !retryable(err) || attempt == 9 || ctx.Err() != nil {
-			return explain(db.name, err)
+		committing := false
+		err := db.update(ctx, f, &committing)
+		switch {
+		case ctx.Err() != nil:
+		case retryable(err) && attempt < 9:
+			// Longer each time, for writers of other processes that run into each other.
+			time.Sleep(time.Duration(attempt+1) * 5 * time.Millisecond)
+			continue
+		// After a lost commit it is not known whether the changes were made.
+		case db.engine.lost(err) && !committing && lost < len(lostPauses) && pause(ctx, lostPauses[lost]):
+			lost++
+			continue
 		}
-		// Longer each time, for writers of other processes that run into each other.
-		time.Sleep(time.Duration(attempt+1) * 5 * time.Millisecond)
+		return explain(db.name, err)
 	}
 }
 
-func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (err error) {
+// lostPauses are the pauses before a transaction is run again whose server was lost. Their sum is
+// short, since a server that is away for long is to be reported.
+var lostPauses = [...]time.Duration{0, 50 * time.Millisecond, 250 * time.Millisecond, 700 * time.Millisecond}
+
+// pause waits, and reports whether ctx has not ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error, committing *bool) (err error) {
 	// Waiting here and not for a connection ends with ctx, and the order is that of arrival.
 	select {
 	case db.turn <- struct{}{}:
@@ -83,6 +106,7 @@ func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error) (e
 	if err := tx.publish(ctx); err != nil {
 		return err
 	}
+	*committing = true
 	if err := inner.Commit(); err != nil {
 		return fmt.Errorf("store: %s: commit: %w", db.name, translate(err))
 	}
@@ -112,12 +136,20 @@ func (db *DB) View(ctx context.Context, f func(ctx context.Context, tx *Tx) erro
 		return f(ctx, outer)
 	}
 	inner, err := db.engine.snapshot(ctx, db.read)
+	for _, d := range lostPauses {
+		if !db.engine.lost(err) || !pause(ctx, d) {
+			break
+		}
+		inner, err = db.engine.snapshot(ctx, db.read)
+	}
 	if err != nil {
 		return fmt.Errorf("store: %s: begin: %w", db.name, err)
 	}
 	defer func() { _ = inner.Rollback() }()
 	tx := &Tx{db: db, tx: inner}
-	return explain(db.name, f(context.WithValue(ctx, txKey{db}, tx), tx))
+	err = f(context.WithValue(ctx, txKey{db}, tx), tx)
+	db.engine.lost(err) // so that the next one gets another connection
+	return explain(db.name, err)
 }
 
 // OnRollback has f called if the transaction does not commit.

@@ -15,7 +15,7 @@ import (
 
 // PostgreSQL numbers the arguments of a query, SQLite takes the question marks.
 func TestArgumentsAreNumbered(t *testing.T) {
-	pg, lite := pgEngine{}.dialect(), sqliteEngine{}.dialect()
+	pg, lite := new(pgEngine).dialect(), sqliteEngine{}.dialect()
 	for query, want := range map[string]string{
 		"SELECT 1":                           "SELECT 1",
 		"SELECT ? ":                          "SELECT $1 ",

@@ -170,6 +170,17 @@ func (p *Server) exec(query string) error {
 	return err
 }
 
+// Socket returns the path of the Unix socket at which the server listens, for a proxy before it.
+func (p *Server) Socket() string { return filepath.Join(p.socket, ".s.PGSQL.5432") }
+
+// Exec runs a statement as the owner of the server.
+func (p *Server) Exec(t testing.TB, query string) {
+	t.Helper()
+	if err := p.exec(query); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
 // NewDatabase makes an empty database and returns its URL for store.Open.
 func (p *Server) NewDatabase(t testing.TB) string {
 	t.Helper()
