@@ -25,10 +25,14 @@ func DecodeARP(f Frame) (Observation, error) {
 	if [6]byte(body[:6]) != [6]byte{0, 1, 8, 0, 6, 4} {
 		return Observation{}, ErrNoObservation
 	}
-	if op := binary.BigEndian.Uint16(body[6:]); op != arpRequest && op != arpReply {
+	op := binary.BigEndian.Uint16(body[6:])
+	if op != arpRequest && op != arpReply {
 		return Observation{}, ErrNoObservation
 	}
 	s := Observation{Addr: netip.AddrFrom4([4]byte(body[14:18])), MAC: MAC(body[8:14]), VID: f.VID, Source: ARP}
+	// A device asks, and announces itself by naming its own address twice (RFC 5227 section 3), for
+	// itself only; a router with proxy ARP answers for others.
+	s.Own = op == arpRequest || [4]byte(body[24:28]) == [4]byte(body[14:18])
 	if !usable(s.Addr) || !s.MAC.Unicast() {
 		return Observation{}, ErrNoObservation
 	}

@@ -14,6 +14,7 @@ type entry struct {
 	stayed                         bool // in the list of devices that have been there for a while
 	used                           bool
 	waiting                        bool // in line to be reported
+	own                            bool // the device spoke from the address by itself
 	count                          uint64
 	first, last, expires, reported int64
 	quarrelled                     int64
@@ -159,6 +160,7 @@ func (t *Table) add(k key, now time.Time) *entry {
 
 func (t *Table) remove(e *entry) {
 	t.listOf(e).remove(&t.entries, e)
+	t.countClaim(e, -1)
 	delete(t.index, e.key)
 	if t.holders[e.key.place] == e.id {
 		delete(t.holders, e.key.place)

@@ -41,7 +41,7 @@ func DecodeNDP(f Frame) (Observation, error) {
 	if d.hops != ndpHopLimit || d.body[1] != 0 {
 		return Observation{}, ErrMalformed
 	}
-	s := Observation{Addr: d.src, MAC: f.Src, VID: f.VID, Source: NDP}
+	s := Observation{Addr: d.src, MAC: f.Src, VID: f.VID, Source: NDP, Own: true}
 	var options []byte
 	link := byte(ndpSourceLink)
 	switch d.body[0] {
@@ -53,6 +53,7 @@ func DecodeNDP(f Frame) (Observation, error) {
 		options = d.body[ndpNeighborHeader:]
 		if d.body[0] == icmpNeighborAdvert {
 			s.Addr, link = target, ndpTargetLink
+			s.Own = target == d.src // a proxy answers from its own address (RFC 4389 section 4.1.3.3)
 		} else if d.src.IsUnspecified() {
 			s.Addr, s.Tentative = target, true
 		}

@@ -24,6 +24,9 @@ type Observation struct {
 	Hearsay bool
 	// Gone says that the device gives the address up.
 	Gone bool
+	// Own says that the device itself spoke from the address: it asked, or announced itself. An
+	// answer to a question may be about any address that a router with proxy ARP stands for.
+	Own bool
 	// Info holds what else the packet contained, nil for most. It does not refer to the packet.
 	Info *Info
 }
@@ -139,6 +142,10 @@ const (
 	Moved Kind = "moved"
 	// Conflict is an address that two MACs use by turns.
 	Conflict Kind = "conflict"
+	// ProxyARP is a MAC that answers for all addresses, as a router with proxy ARP does. Its
+	// answers are no devices. Device is the router at its own address, or without an address if
+	// that is not known. It is reported once, until it has not answered so for hours.
+	ProxyARP Kind = "proxy-arp"
 	// Expired is one that was silent for too long, or said good-bye.
 	Expired Kind = "expired"
 )

@@ -42,7 +42,8 @@ type SweepConfig struct {
 	// Names asks who answered for its name, by multicast DNS, which takes half a second longer.
 	Names bool
 	// Sink receives each device that answers, once for each address and MAC and again with names,
-	// from one goroutine. If nil, devices are discarded.
+	// from one goroutine. If nil, devices are discarded. A router with proxy ARP answers for every
+	// address: a [Table] tells its answers from devices.
 	Sink func(Observation)
 	// Progress is called after each question, from one goroutine. If nil, progress is discarded.
 	Progress func(SweepProgress)
@@ -52,7 +53,7 @@ type SweepConfig struct {
 type SweepProgress struct {
 	Total int `json:"total"` // questions there are to be asked
 	Done  int `json:"done"`  // asked, or answered before they were
-	Found int `json:"found"` // addresses that answered
+	Found int `json:"found"` // addresses that answered, or that a router answered for
 }
 
 // sweepRounds is the number of times that a silent address is asked.
@@ -349,7 +350,7 @@ func decodeAnswer(f Frame) (Observation, bool) {
 		}
 		if d.body[0] == icmpEchoReply || d.body[0] == icmpParameterProblem {
 			// The answer is to a question that stays on the link: a router does not pass it on.
-			return Observation{Addr: d.src, MAC: f.Src, Source: Scan}, usable(d.src) && f.Src.Unicast()
+			return Observation{Addr: d.src, MAC: f.Src, Source: Scan, Own: true}, usable(d.src) && f.Src.Unicast()
 		}
 		s, err = DecodeNDP(f)
 	default:

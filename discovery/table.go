@@ -80,6 +80,9 @@ type Table struct {
 	budgets    [3]budget // by class
 	waiting    []uint32  // devices that have stayed and are still to be reported
 	tentative  map[place]pending
+	claimed    map[owner]uint16 // entries that exist by claims only
+	claimants  map[owner]*claimant
+	withdrawn  []Event // of devices that were none, to be reported
 	expiredAt  int64
 	stats      TableStats
 }
@@ -129,6 +132,7 @@ func (t *Table) lock() {
 	t.cfg.defaults()
 	t.interfaces, t.index = map[string]uint16{}, map[key]uint32{}
 	t.holders, t.tentative = map[place]uint32{}, map[place]pending{}
+	t.claimed, t.claimants = map[owner]uint16{}, map[owner]*claimant{}
 }
 
 // SetIgnore replaces the rules. What they match is forgotten.
@@ -174,8 +178,18 @@ func (t *Table) See(ifname string, s Observation, now time.Time) (Event, bool) {
 		return t.leave(e)
 	case e == nil && s.Hearsay:
 		return Event{}, false
+	case e == nil && s.claims():
+		if ok, ev, report := t.believes(k, ifname, s, now); !ok {
+			return ev, report
+		}
+		e = t.add(k, now)
+		t.countClaim(e, 1)
 	case e == nil:
 		e = t.add(k, now)
+		e.own = true
+	case !e.own && !s.claims() && s.MAC != (MAC{}):
+		t.countClaim(e, -1)
+		e.own = true
 	}
 	return t.update(e, s, now)
 }
@@ -319,6 +333,7 @@ func (t *Table) Tick(now time.Time) []Event {
 		t.expiredAt = at
 		events = t.expire(at)
 	}
+	events = append(events, t.settleClaims(now)...)
 	events = append(events, t.nextInLine(at)...)
 	var due []pending
 	for p, w := range t.tentative {

@@ -148,6 +148,29 @@ func TestDiscoveriesMoveAndQuarrelAndExpire(t *testing.T) {
 	})
 }
 
+// A router that answers for all addresses is an event, and no device.
+func TestProxyARPIsAnEvent(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		watched(t, inv, "192.0.2.0/24")
+		known := seenEvent(discovery.ProxyARP, 1, "192.0.2.254", discovery.Info{})
+		unknown := seenEvent(discovery.ProxyARP, 2, "", discovery.Info{})
+		for _, e := range []discovery.Event{known, unknown} {
+			if err := inv.Discoveries.Record(t.Context(), "rack-1", e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := shown(t, inv, 0); len(got) != 0 {
+			t.Errorf("devices %q", got)
+		}
+		text := described(t, inv)
+		for _, want := range []string{"warning: 02:00:00:00:00:01 at 192.0.2.254 answers for all addresses", "warning: 02:00:00:00:00:02 answers for all addresses"} {
+			if strings.Count(text, want) != 1 {
+				t.Errorf("no %q in:\n%s", want, text)
+			}
+		}
+	})
+}
+
 func TestSeenAddressesAreNotGivenOut(t *testing.T) {
 	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
 		subnet := watched(t, inv, "192.0.2.0/29")[0] // .1 is the rack's

@@ -24,6 +24,8 @@ func (ds *Discoveries) Record(ctx context.Context, rack string, e discovery.Even
 	return ds.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		o := e.Device
 		switch {
+		case e.Kind == discovery.ProxyARP:
+			return ds.inv.recordProxyARP(ctx, rack, o)
 		case o.Switch != nil, o.Beacon != nil:
 			return ds.inv.recordPeer(ctx, tx, rack, e)
 		case !o.Addr.IsValid():
@@ -122,6 +124,17 @@ func answeredFor(ctx context.Context, tx *store.Tx, e discovery.Event) (bool, er
 		}
 	}
 	return false, nil
+}
+
+// recordProxyARP reports a router that answers for all addresses. Its own address has been reported
+// as a device's; the others are none.
+func (inv *Inventory) recordProxyARP(ctx context.Context, rack string, o discovery.Device) error {
+	at := ""
+	if o.Addr.IsValid() {
+		at = " at " + o.Addr.String()
+	}
+	return inv.note(ctx, "warning", "%s%s answers for all addresses of its network (proxy ARP), as rack %s saw on %s; its answers are not taken for devices",
+		o.MAC, at, rack, o.Interface)
 }
 
 // note writes to the log of events.
