@@ -168,6 +168,18 @@ func (t *table) decline(e *entry, kind EventKind, now int64) {
 	e.rev++
 	t.insert(e)
 	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
+	if kind == ClientDeclined {
+		t.boundDeclined(e.sub, now)
+	}
+}
+
+// boundDeclined ends the oldest declined address of a subnet, at its next expiry, when clients have
+// declined more than a quarter of its pools. Three datagrams decline an address, so that one host
+// could take all of them out of use otherwise. A prober still keeps an address that is in use.
+func (t *table) boundDeclined(sub *subnet, now int64) {
+	if oldest := sub.space.declined.first; sub.space.declined.n > max(1, sub.space.size/4) && oldest.end > now {
+		t.turn(oldest, Declined, now)
+	}
 }
 
 // forgetOffers removes the offers made to a client that accepted another server's.

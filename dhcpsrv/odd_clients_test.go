@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -462,5 +463,43 @@ func TestRelaysFromElsewhere(t *testing.T) {
 				t.Errorf("reasons %v", s.Stats().Reasons)
 			}
 		})
+	}
+}
+
+// Clients keep at most a quarter of a pool out of use by declining: the address that was declined first is given out again.
+func TestDeclinesAreBounded(t *testing.T) {
+	var mu sync.Mutex
+	states := map[string]dhcpsrv.EventKind{}
+	s := newServer(t, dhcpsrv.Config{Events: func(e dhcpsrv.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		states[e.Lease.Addr.String()] = e.Kind
+	}}, office()) // a pool of ten
+	var declined []netip.Addr
+	for i := range byte(8) {
+		c := newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 9, i})
+		a := c.dora()
+		declined = append(declined, a)
+		m := c.packet(dhcpv4.MessageTypeDecline, withServer(net.IP{192, 0, 2, 1}), withWanted(a.AsSlice()))
+		c.from("0.0.0.0:68", "255.255.255.255", m)
+	}
+	newClient(t, s, mac1).dora() // what ended is expired with the next packet
+	out := 0
+	for l := range s.Leases() {
+		if l.State == dhcpsrv.Declined {
+			out++
+		}
+	}
+	if out > 3 {
+		t.Errorf("%d of 10 addresses are out of use after 8 declines", out)
+	}
+	last := declined[len(declined)-1]
+	if l, bound := s.Lookup(last); bound {
+		t.Errorf("the address declined last is given out: %+v", l)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if states[last.String()] != dhcpsrv.ClientDeclined {
+		t.Errorf("the last event of %v is %v", last, states[last.String()])
 	}
 }

@@ -21,8 +21,9 @@ type space struct {
 	parities [2]int   // of free: even and odd addresses
 	// entries of ended leases, least recently used first; with a partner by lowest bit, else all in
 	// the first
-	ended  [2]list
-	offers list // entries held for an offer, oldest first
+	ended    [2]list
+	offers   list // entries held for an offer, oldest first
+	declined list // declined addresses, the first to end first
 }
 
 func newSpace(ranges []addrRange) (*space, error) {
@@ -134,9 +135,13 @@ func mix(h uint64) uint64 {
 }
 
 // list is a doubly linked list through the entries themselves.
-type list struct{ first, last *entry }
+type list struct {
+	first, last *entry
+	n           int
+}
 
 func (l *list) push(e *entry) {
+	l.n++
 	e.prev, e.next = l.last, nil
 	if l.last != nil {
 		l.last.next = e
@@ -147,6 +152,7 @@ func (l *list) push(e *entry) {
 }
 
 func (l *list) remove(e *entry) {
+	l.n--
 	if e.prev != nil {
 		e.prev.next = e.next
 	} else {

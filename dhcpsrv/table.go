@@ -184,6 +184,8 @@ func (t *table) listOf(e *entry) *list {
 		return &e.sub.space.ended[e.sub.parity(e.addr)]
 	case offered:
 		return &e.sub.space.offers
+	case Declined:
+		return &e.sub.space.declined
 	}
 	return nil
 }
