@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -104,7 +105,7 @@ func claimedArch(in inbound) Arch {
 func (s *Server) methodOf(res resource, arch Arch) string {
 	for _, m := range s.cfg.Methods {
 		switch {
-		case res.kind == kindLoader && m.Loader != "" && strings.EqualFold(m.Loader, res.file):
+		case res.kind == kindLoader && m.Loader != "" && strings.EqualFold(m.Loader, path.Base(res.file)):
 			return m.Name
 		case res.lang != "" && m.Config == res.lang:
 			if _, ok := m.Matches(Client{Arch: []Arch{arch}, UserClasses: []string{m.UserClass}, VendorClass: m.VendorClass}); ok {
@@ -118,16 +119,32 @@ func (s *Server) methodOf(res resource, arch Arch) string {
 // open finds the answer to a request. The event is filled in as far as it is known before the
 // transfer, also when there is an error. For errors that wrap fs.ErrNotExist the client must
 // receive "file not found".
-func (s *Server) open(ctx context.Context, in inbound) (content, *Event, error) {
-	e := &Event{Stage: StageFile, Addr: in.addr, Server: in.server, Arch: ArchUnknown,
-		Path: in.shownPath(), Proto: string(in.proto), Size: -1}
-	name, ok := cleanName(in.path)
-	if !ok || len(in.path) > maxPath {
-		return content{}, e, fmt.Errorf("pxe: %.80q is not a path: %w", in.path, fs.ErrNotExist)
+func (s *Server) open(ctx context.Context, in inbound) (c content, e *Event, err error) {
+	names := requested(in.path)
+	if len(names) == 0 {
+		return content{}, s.event(in), fmt.Errorf("pxe: %.80q is not a path: %w", in.path, fs.ErrNotExist)
 	}
-	res := parsePath(name)
+	c, e, err = s.openName(ctx, in, names[0])
+	for _, name := range names[1:] {
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		// The likeliest name is reported when none of them is found.
+		if other, event, oerr := s.openName(ctx, in, name); oerr == nil {
+			return other, event, nil
+		}
+	}
+	return c, e, err
+}
+
+func (s *Server) event(in inbound) *Event {
+	return &Event{Stage: StageFile, Addr: in.addr, Server: in.server, Arch: ArchUnknown, Path: in.shownPath(), Proto: string(in.proto), Size: -1}
+}
+
+func (s *Server) openName(ctx context.Context, in inbound, name string) (content, *Event, error) {
+	e, res := s.event(in), parsePath(name)
 	e.Stage = res.stage
-	if res.kind == kindNone || res.kind == kindDone {
+	if res.kind == kindDone {
 		e.Stage, e.Absent = StageConfig, optional(name)
 		return content{}, e, fmt.Errorf("pxe: %s: %w", name, fs.ErrNotExist)
 	}
@@ -145,11 +162,23 @@ func (s *Server) open(ctx context.Context, in inbound) (content, *Event, error) 
 func (s *Server) openResource(ctx context.Context, in inbound, res resource, r Request, e *Event) (content, error) {
 	switch res.kind {
 	case kindConfig:
+		if strings.EqualFold(path.Base(res.whole), autoexec) {
+			// An operator who serves iPXE may have written one.
+			if c, err := s.loader(in, res.whole); !errors.Is(err, fs.ErrNotExist) {
+				return c, err
+			}
+		}
 		return s.config(ctx, in, res, r, e)
 	case kindInstaller:
 		return s.installer(ctx, in, r, e)
 	case kindFile:
-		return s.file(in, res.file)
+		c, err := s.file(in, res.file)
+		if res.whole != "" && errors.Is(err, fs.ErrNotExist) {
+			if other, lerr := s.loader(in, res.whole); lerr == nil {
+				return other, nil
+			}
+		}
+		return c, err
 	}
 	return s.loader(in, res.file)
 }

@@ -18,11 +18,12 @@ const unknownID = "unknown"
 //	boot/ID/onie-installer                        its installer, for ONIE
 //	boot/ID/done                                  its report (POST)
 //	images/FILE                                   files
-//	ipxe.cfg[-MAC | -default-ARCH]                iPXE, MAAS's names
+//	[DIR/]ipxe.cfg[-MAC | -default-ARCH]          iPXE, MAAS's names
+//	[DIR/]autoexec.ipxe                           iPXE's own name
 //	[DIR/]grub.cfg[-01-MAC | -MAC | -default-ARCH] GRUB
 //	[PREFIX/]pxelinux.cfg/NAME                    pxelinux and its imitators
 //	[MAC/]onie-installer[-...]                    ONIE
-//	anything else                                 a boot loader
+//	anything else                                 a boot loader, or another file beside the loaders
 //
 // ID is a MAC address with dashes, or "unknown".
 type resource struct {
@@ -33,6 +34,7 @@ type resource struct {
 	arch  Arch             // from the path, else ArchUnknown
 	named bool             // the path names a machine, or the default of an architecture
 	file  string           // for kindFile and kindLoader
+	whole string           // the whole name, where the operator may have a file of that name
 	stage Stage
 }
 
@@ -47,34 +49,60 @@ const (
 	kindDone
 )
 
-// parsePath maps a cleaned name to what it names.
+// parsePath maps a cleaned name to what it names. A name that is none of ours is a boot loader's or
+// another file of the operator's, also below the directories that our own names begin with: GRUB
+// images and other servers' configurations use the same ones.
 func parsePath(name string) resource {
 	first, rest, _ := strings.Cut(name, "/")
-	switch {
-	case hasPathPrefix(first, rest):
-		// A client with option 210 (path prefix) puts it before all names.
-		return parsePath(rest)
-	case first == "boot" && rest != "":
-		return parseBoot(rest)
-	case first == "images" && rest != "":
-		return resource{kind: kindFile, arch: ArchUnknown, file: rest, stage: StageFile}
-	case first == "grub", strings.HasPrefix(path.Base(name), "grub.cfg"):
-		return parseGRUB(path.Base(name))
-	case strings.HasPrefix(name, "ipxe.cfg"):
-		return parseSuffix(IPXE, strings.TrimPrefix(name, "ipxe.cfg"))
+	own := name
+	if first == "ppc64el" || first == "s390x" {
+		own = rest // a client with option 210 (path prefix) puts it before all names
 	}
-	if dir, base := path.Split(name); path.Base(dir) == "pxelinux.cfg" {
-		return parsePXELinux(base, archOfPrefix(first))
-	} else if strings.HasPrefix(base, onieInstaller) {
-		return parseONIE(path.Base(dir))
+	switch dir, below, _ := strings.Cut(own, "/"); {
+	case dir == "boot":
+		if res := parseBoot(below); res.kind != kindNone {
+			return res
+		}
+	case dir == "images" && below != "":
+		return resource{kind: kindFile, arch: ArchUnknown, file: below, whole: name, stage: StageFile}
+	}
+	if res, ok := parseConfig(name, first); ok {
+		return res
 	}
 	return resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageLoader}
 }
 
-// hasPathPrefix reports whether dir is the path prefix of a method before a name of ours.
-func hasPathPrefix(dir, rest string) bool {
-	return (dir == "ppc64el" || dir == "s390x") && (strings.HasPrefix(rest, "boot/") || strings.HasPrefix(rest, "images/"))
+// parseConfig reads the names of configurations. Loaders ask for them below any prefix: the directory
+// of the loader, or what the tool that made the loader wrote into it.
+func parseConfig(name, first string) (resource, bool) {
+	dir, base := path.Split(name)
+	var res resource
+	switch {
+	case strings.HasPrefix(base, "grub.cfg"):
+		res = parseSuffix(GRUB, strings.TrimPrefix(base, "grub.cfg"))
+	case strings.HasPrefix(base, "ipxe.cfg"):
+		res = parseSuffix(IPXE, strings.TrimPrefix(base, "ipxe.cfg"))
+	case strings.EqualFold(base, autoexec):
+		res = parseSuffix(IPXE, "")
+	case path.Base(dir) == "pxelinux.cfg":
+		res = parsePXELinux(base, archOfPrefix(first))
+	case strings.HasPrefix(base, onieInstaller):
+		res = parseONIE(path.Base(dir))
+	default:
+		return resource{}, false
+	}
+	if res.kind == kindNone {
+		// One of the further names that loaders try, such as an address in hexadecimal: the operator
+		// may have it.
+		res = resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageConfig}
+	}
+	res.whole = name
+	return res, true
 }
+
+// autoexec is the script that iPXE runs when it was loaded by UEFI firmware, from the directory of
+// its own file.
+const autoexec = "autoexec.ipxe"
 
 // parseBoot reads what follows boot/.
 func parseBoot(rest string) resource {
@@ -106,16 +134,6 @@ func parseBoot(rest string) resource {
 		return resource{}
 	}
 	return res
-}
-
-// parseGRUB reads the last element of a path below grub/, or of a grub.cfg beside the loader, where
-// some distributions look. The module lists are absent, as a signed image needs none.
-func parseGRUB(base string) resource {
-	suffix, ok := strings.CutPrefix(base, "grub.cfg")
-	if !ok {
-		return resource{}
-	}
-	return parseSuffix(GRUB, suffix)
 }
 
 // parseSuffix reads the part of a config's name that says whom it is for.
@@ -207,6 +225,14 @@ func pathID(r Request) string {
 		return unknownID
 	}
 	return FormatMAC(r.MAC)
+}
+
+// requested returns the names that a client may have meant, likeliest first; see tftp.Names.
+func requested(name string) []string {
+	if len(name) > maxPath {
+		return nil
+	}
+	return tftp.Names(name)
 }
 
 // cleanName cleans a name from the network; see tftp.CleanPath. A name that is no path at all is

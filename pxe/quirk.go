@@ -45,6 +45,8 @@ func Quirks() []Quirk {
 			"pxelinux 6.04 tries UUID, MAC, the address shortened digit by digit and default"},
 		{"uboot-script", OptionalFile, "", "boot.scr*",
 			"U-Boot 2023.01 asks for boot.scr.uimg before pxelinux.cfg; it may be absent"},
+		{"ipxe-autoexec", OptionalFile, "", autoexec,
+			"iPXE for UEFI asks for autoexec.ipxe beside its own file, and goes on without it"},
 		{"onie-search", OptionalFile, "", "onie-*",
 			"ONIE tries onie-installer and onie-updater with its hardware in the name, from the longest to the shortest"},
 		{"ovmf-size-probe", SizeProbe, "", "",
@@ -65,7 +67,7 @@ func optional(name string) bool {
 		if q.Effect != OptionalFile {
 			continue
 		}
-		for part := range strings.SplitSeq(name, "/") {
+		for part := range strings.SplitSeq(strings.ToLower(name), "/") { // firmware writes FAT's names
 			if glob(q.Path, part) {
 				return true
 			}

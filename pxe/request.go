@@ -55,6 +55,7 @@ const (
 	ArchRISCV64HTTP Arch = 0x1c // UEFI RISC-V 64 HTTP boot
 	ArchS390Basic   Arch = 0x1f // s390x, basic (KVM)
 	ArchS390Ext     Arch = 0x20 // s390x, extended (DPM partition)
+	ArchRaspberryPi Arch = 0x29 // the firmware of Raspberry Pi
 	ArchUnknown     Arch = 0xffff
 )
 

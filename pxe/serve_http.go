@@ -177,9 +177,9 @@ const maxReport = 64 << 10
 func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	in := newInbound(r)
-	name, _ := cleanName(in.path)
+	name, ok := cleanName(in.path)
 	res := parsePath(name)
-	if res.kind != kindDone {
+	if !ok || res.kind != kindDone {
 		http.Error(w, "nothing can be written here", http.StatusMethodNotAllowed)
 		return
 	}

@@ -45,7 +45,7 @@ type message struct {
 func dial(ctx context.Context, where string) (*conn, error) {
 	const op = "connect to the monitor"
 	network := "unix"
-	if !strings.Contains(strings.TrimRight(where, "/"), "/") {
+	if strings.Contains(where, "://") || !strings.Contains(strings.TrimRight(where, "/"), "/") {
 		network = "tcp"
 		at, err := address.ParseHost(paramAddress, where)
 		if err != nil {

@@ -45,11 +45,22 @@ var _ dhcpsrv.BootSelector = (*Selector)(nil)
 
 // DHCP option codes that the answer may hold.
 const (
+	optVendorInfo = 43  // PXE 2.1 section 2.1.2
 	optDefaultURL = 114 // RFC 3679 lists it; ONIE's installer
 	optServers    = 150 // RFC 5859: TFTP servers
 	optPathPrefix = 210 // RFC 5071
 	optIPXE       = 175 // encapsulated options of iPXE
 	ipxeNoProxy   = 176 // inside optIPXE: do not wait for proxyDHCP
+)
+
+// raspberryPiBoot is option 43 for the firmware of a Raspberry Pi, which boots from no server that
+// does not send this text in a boot menu. A pad (0) follows each text, since firmware takes texts for
+// strings that end with a zero, while a zero that the length counts would belong to the text.
+var raspberryPiBoot = slices.Concat(
+	[]byte{6, 1, 3},                            // PXE_DISCOVERY_CONTROL: no broadcast, no multicast
+	[]byte{10, 4, 0}, []byte("PXE"), []byte{0}, // PXE_MENU_PROMPT: no waiting, and its text
+	[]byte{9, 20, 0, 0, 17}, []byte("Raspberry Pi Boot"), []byte{0}, // PXE_BOOT_MENU: one entry of type 0
+	[]byte{255},
 )
 
 // SelectBoot answers what the client of q shall load, or false when it does not boot from the
@@ -74,6 +85,10 @@ func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.B
 		prefix := dhcpsrv.TextOption(optPathPrefix, o.PathPrefix)
 		prefix.Always = true // loaders use it without asking for it
 		a.Options = append(a.Options, prefix)
+	}
+	if c.IsRaspberryPi() {
+		// It goes before the option 43 of a proxy offer and of the subnet.
+		a.Options = append(a.Options, dhcpsrv.Option{Code: optVendorInfo, Data: raspberryPiBoot, Always: true})
 	}
 	if list := s.servers(q); len(list) > 0 {
 		a.Options = append(a.Options, dhcpsrv.Option{Code: optServers, Data: list})

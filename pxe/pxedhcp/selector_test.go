@@ -71,6 +71,45 @@ func TestSelectBoot(t *testing.T) {
 	}
 }
 
+// The firmware of a Raspberry Pi is sent its text, as it stands in answers of other servers. A PC with
+// the same class is not.
+func TestRaspberryPi(t *testing.T) {
+	const bios = "PXEClient:Arch:00000:UNDI:002001"
+	pi := net.HardwareAddr{0xdc, 0xa6, 0x32, 1, 2, 3}
+	for name, tt := range map[string]struct {
+		q    dhcpsrv.BootQuery
+		want bool
+	}{
+		"Pi 4":             {dhcpsrv.BootQuery{MAC: pi, Arch: []uint16{0}, VendorClass: bios}, true},
+		"Pi 3":             {dhcpsrv.BootQuery{MAC: net.HardwareAddr{0xb8, 0x27, 0xeb, 1, 2, 3}, VendorClass: bios}, true},
+		"Pi 5":             {dhcpsrv.BootQuery{MAC: net.HardwareAddr{0x2c, 0xcf, 0x67, 1, 2, 3}, Arch: []uint16{0}, VendorClass: bios}, true},
+		"its own type":     {dhcpsrv.BootQuery{MAC: mac, Arch: []uint16{41}, VendorClass: "PXEClient:Arch:00041:UNDI:002001"}, true},
+		"its own class":    {dhcpsrv.BootQuery{MAC: mac, VendorClass: "PXEClient:Arch:00041:UNDI:002001"}, true},
+		"a PC":             {dhcpsrv.BootQuery{MAC: mac, Arch: []uint16{0}, VendorClass: bios}, false},
+		"UEFI on a Pi":     {dhcpsrv.BootQuery{MAC: pi, Arch: []uint16{11}, VendorClass: "PXEClient:Arch:00011:UNDI:003000"}, false},
+		"U-Boot on a Pi":   {dhcpsrv.BootQuery{MAC: pi, Arch: []uint16{22}, VendorClass: "U-Boot.armv8"}, false},
+		"iPXE on a Pi":     {dhcpsrv.BootQuery{MAC: pi, Arch: []uint16{0}, VendorClass: bios, HasIPXE: true}, false},
+		"no Ethernet":      {dhcpsrv.BootQuery{MAC: net.HardwareAddr{0xdc, 0xa6, 0x32}, Arch: []uint16{0}, VendorClass: bios}, false},
+		"the system on it": {dhcpsrv.BootQuery{MAC: pi, VendorClass: "dhcpcd-9.4.1:Linux"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.q.Server = netip.MustParseAddr("10.77.0.1")
+			a, _ := pxedhcp.New(pxedhcp.Config{}).SelectBoot(t.Context(), tt.q)
+			var sent []byte
+			for _, o := range a.Options {
+				if o.Code == 43 {
+					if sent = o.Data; !o.Always {
+						t.Error("it is sent to those alone who ask for it")
+					}
+				}
+			}
+			if want := "\x06\x01\x03\x0a\x04\x00PXE\x00\x09\x14\x00\x00\x11Raspberry Pi Boot\x00\xff"; (string(sent) == want) != tt.want || !tt.want && sent != nil {
+				t.Errorf("option 43 is %q", sent)
+			}
+		})
+	}
+}
+
 func TestConfig(t *testing.T) {
 	var seen []pxe.Client
 	s := pxedhcp.New(pxedhcp.Config{

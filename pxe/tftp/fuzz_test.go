@@ -3,8 +3,10 @@ package tftp_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -99,4 +101,40 @@ func FuzzCleanPath(f *testing.F) {
 			t.Errorf("CleanPath(%q) is %q, and of that %q, %t", name, got, again, ok)
 		}
 	})
+}
+
+// Old PXE ROMs ask for a name with the options of DHCP that follow it.
+func TestNames(t *testing.T) {
+	for in, want := range map[string][]string{
+		"undionly.kpxe":                         {"undionly.kpxe"},
+		"/boot//x.efi":                          {"boot/x.efi"},
+		"日本":                                    {"日本"},
+		"undionly.kpxe\xff":                     {"undionly.kpxe"},
+		"undionly.kpxe\xff\xd1":                 {"undionly.kpxe"},
+		"undionly.kpxe\xff3*G":                  {"undionly.kpxe"},
+		`\boot\x64\wdsnbp.com` + "\xff":         {"boot/x64/wdsnbp.com"},
+		"undionly.kpxeB\t192.0.2.1\x1c\x04\xc0": {"undionly.kpxeB", "undionly.kpxe"}, // option 66 follows
+		"undionly.kpxe\x06\x04\xc0\x00":         {"undionly.kpxe", "undionly.kpx"},   // option 6
+		"undionly.kpxe\x80\x04abc":              {"undionly.kpxe"},                   // option 128
+		"x\xff/../../etc/passwd":                {"x"},
+		"../x\xff":                              nil,
+		"\xff\xff":                              nil,
+		"\x01x":                                 nil,
+		"":                                      nil,
+		"..":                                    nil,
+		strings.Repeat("x", 1024) + "\xff":      nil,
+	} {
+		if got := tftp.Names(in); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	for _, name := range []string{"loader\xff", "loaderB\tx"} {
+		f, err := tftp.FS(fstest.MapFS{"loader": {Data: []byte("x")}}).Open(t.Context(), &tftp.Request{Name: name})
+		if err != nil || f.Size != 1 {
+			t.Errorf("%q: %+v, %v", name, f, err)
+		}
+	}
+	if _, err := tftp.FS(fstest.MapFS{}).Open(t.Context(), &tftp.Request{Name: "loader\xff"}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an absent file: %v", err)
+	}
 }
