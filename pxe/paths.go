@@ -72,8 +72,8 @@ func parsePath(name string) resource {
 	return resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageLoader}
 }
 
-// parseConfig reads the names of configurations. Loaders ask for them below any prefix: the directory
-// of the loader, or what the tool that made the loader wrote into it.
+// parseConfig reads the names of configurations. Loaders ask for them below any prefix: the
+// directory of the loader, or what the tool that made the loader wrote into it.
 func parseConfig(name, first string) (resource, bool) {
 	dir, base := path.Split(name)
 	var res resource
@@ -92,8 +92,8 @@ func parseConfig(name, first string) (resource, bool) {
 		return resource{}, false
 	}
 	if res.kind == kindNone {
-		// One of the further names that loaders try, such as an address in hexadecimal: the operator
-		// may have it.
+		// One of the further names that loaders try, such as an address in hexadecimal: the
+		// operator may have it.
 		res = resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageConfig}
 	}
 	res.whole = name

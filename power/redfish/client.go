@@ -110,7 +110,8 @@ func (c *client) send(ctx context.Context, op string, req *http.Request) (*answe
 		return nil, bmchttp.Transport(ctx, op, err)
 	}
 	a := &answer{code: resp.StatusCode, etag: resp.Header.Get("ETag"), location: resp.Header.Get("Location"), token: resp.Header.Get("X-Auth-Token")}
-	// A body that is no JSON object leaves the object nil: error pages and empty answers are normal.
+	// A body that is no JSON object leaves the object nil: error pages and empty answers are
+	// normal.
 	if json.Unmarshal(text, &a.object) != nil {
 		a.object = nil
 	}

@@ -54,8 +54,8 @@ const (
 )
 
 // raspberryPiBoot is option 43 for the firmware of a Raspberry Pi, which boots from no server that
-// does not send this text in a boot menu. A pad (0) follows each text, since firmware takes texts for
-// strings that end with a zero, while a zero that the length counts would belong to the text.
+// does not send this text in a boot menu. A pad (0) follows each text, since firmware takes texts
+// for strings that end with a zero, while a zero that the length counts would belong to the text.
 var raspberryPiBoot = slices.Concat(
 	[]byte{6, 1, 3},                            // PXE_DISCOVERY_CONTROL: no broadcast, no multicast
 	[]byte{10, 4, 0}, []byte("PXE"), []byte{0}, // PXE_MENU_PROMPT: no waiting, and its text

@@ -83,11 +83,11 @@ func OpenFS(fsys fs.FS, name string) (File, error) {
 	return File{Reader: f, Size: info.Size()}, nil
 }
 
-// Names returns the paths that a client may have meant by a name, likeliest first, each as CleanPath
-// makes it; none when the name is no path. Old PXE ROMs take option 67 of DHCP for a string that ends
-// with a zero, and ask for the file name with the options behind it: 0xFF, the end of all options, or
-// the code and the length of the next one. So a name ends before the first octet that is no text, or
-// one octet earlier, where that may be the code.
+// Names returns the paths that a client may have meant by a name, likeliest first, each as
+// CleanPath makes it; none when the name is no path. Old PXE ROMs take option 67 of DHCP for a
+// string that ends with a zero, and ask for the file name with the options behind it: 0xFF, the end
+// of all options, or the code and the length of the next one. So a name ends before the first octet
+// that is no text, or one octet earlier, where that may be the code.
 func Names(name string) []string {
 	if clean, ok := CleanPath(name); ok {
 		return []string{clean}

@@ -108,8 +108,8 @@ func (w *udpWire) writeBatch(win *window, i, j int) error {
 		if err := lasting(err); err != nil {
 			return err
 		}
-		// A packet that cannot be sent is lost.
-		// Skipping it keeps a bad packet from being tried for ever.
+		// A packet that cannot be sent is lost. Skipping it keeps a bad packet from being tried for
+		// ever.
 		msgs = msgs[max(n, 1):]
 	}
 	return nil
