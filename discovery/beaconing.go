@@ -50,6 +50,7 @@ func (w *watcher) heard(p *port, b *Beacon) {
 	}
 	select {
 	case p.ask <- struct{}{}:
+	// One beacon answers all racks that ask meanwhile.
 	default:
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/mdlayher/ndp"
 
 	"github.com/gomaas/maas/discovery"
+	"github.com/gomaas/maas/discovery/discoverytest"
 )
 
 // A claim is an answer for an address, with the last octets of MAC and address.
@@ -178,5 +180,60 @@ func TestProxyARPEnds(t *testing.T) {
 	events, devices := watchClaims(append(sweepOf(200, time.Millisecond), claim{at: 5 * time.Hour, mac: 200, ip: 9}), 5*time.Hour+time.Minute)
 	if len(events[discovery.ProxyARP]) != 1 || !slices.Equal(devices, []string{"192.0.2.9 200"}) {
 		t.Errorf("%v, %v", events[discovery.ProxyARP], devices)
+	}
+}
+
+// Only an answer about an address that the packet is not from may be a proxy's.
+func TestPacketsOfOneself(t *testing.T) {
+	router, host := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.7")
+	for name, c := range map[string]struct {
+		sender, target netip.Addr
+		reply, own     bool
+	}{
+		"question":              {sender: host, target: router, own: true},
+		"announcement":          {sender: host, target: host, own: true},
+		"announcement as reply": {sender: host, target: host, reply: true, own: true},
+		"answer":                {sender: host, target: router, reply: true},
+	} {
+		f, err := discovery.ParseFrame(discoverytest.ARP(mac(7), c.sender, mac(1), c.target, c.reply), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, err := discovery.DecodeARP(f); err != nil || o.Own != c.own {
+			t.Errorf("ARP %s: %+v, %v", name, o, err)
+		}
+	}
+	target := netip.MustParseAddr("2001:db8::7")
+	for name, c := range map[string]struct {
+		source  string
+		message ndp.Message
+		own     bool
+	}{
+		"solicitation":          {"2001:db8::7", &ndp.NeighborSolicitation{TargetAddress: netip.MustParseAddr("2001:db8::1")}, true},
+		"tentative":             {"::", &ndp.NeighborSolicitation{TargetAddress: target}, true},
+		"router solicitation":   {"fe80::7", &ndp.RouterSolicitation{}, true},
+		"advertisement":         {"2001:db8::7", &ndp.NeighborAdvertisement{TargetAddress: target}, true},
+		"advertisement of else": {"fe80::7", &ndp.NeighborAdvertisement{TargetAddress: target}, false},
+	} {
+		if o, err := discovery.DecodeNDP(icmp6(t, 7, c.source, 255, message(t, c.message))); err != nil || o.Own != c.own {
+			t.Errorf("NDP %s: %+v, %v", name, o, err)
+		}
+	}
+}
+
+// A virtual address moves to a device that has more of them already: one move, at once when the
+// device announces it.
+func TestVirtualAddressMovesToABusyDevice(t *testing.T) {
+	var claims []claim
+	for i := range byte(8) { // two devices with eight addresses each
+		claims = append(claims, claim{mac: 1, ip: 10 + i, own: true}, claim{mac: 2, ip: 20 + i, own: true})
+	}
+	for i := range byte(8) {
+		claims = append(claims, claim{at: time.Minute, mac: 2, ip: 10 + i, own: true}, claim{at: time.Minute + time.Second, mac: 2, ip: 10 + i, own: true})
+	}
+	slices.SortStableFunc(claims, func(a, b claim) int { return int(a.at - b.at) })
+	events, devices := watchClaims(claims, 2*time.Minute)
+	if len(events[discovery.Moved]) != 8 || len(events[discovery.Conflict]) != 0 || len(events[discovery.ProxyARP]) != 0 || len(devices) != 24 {
+		t.Errorf("%d moved, %d in conflict, %v, %d devices", len(events[discovery.Moved]), len(events[discovery.Conflict]), events[discovery.ProxyARP], len(devices))
 	}
 }

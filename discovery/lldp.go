@@ -90,6 +90,8 @@ func (s *Switch) take(kind int, v []byte) bool {
 	case lldpDescription:
 		s.Description = clean(v)
 	case lldpManagement:
+		// The length in front counts the subtype too. A switch may name several addresses; the
+		// first one that can be used is kept.
 		if len(v) >= 2 && len(v) > int(v[0]) && v[0] > 1 && !s.Management.IsValid() {
 			if a, ok := netip.AddrFromSlice(v[2 : 1+int(v[0])]); ok && usable(a) {
 				s.Management = a

@@ -94,6 +94,7 @@ func (r *Reverse) run(ctx context.Context, named func(addr netip.Addr, name stri
 				named(addr, name)
 			}
 		}
+		// After the lookup, so that the first address of a quiet network does not wait.
 		select {
 		case <-ctx.Done():
 			return

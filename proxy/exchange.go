@@ -92,6 +92,7 @@ func (x *exchange) outgoing(ctx context.Context, old *stored) *http.Request {
 	if old != nil {
 		rfc9111.AddValidators(out.Header, old.content.Header)
 	}
+	// Last, since a part has conditions of its own, which replace the others.
 	if x.span != nil {
 		x.span.set(out.Header)
 	}

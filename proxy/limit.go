@@ -42,6 +42,7 @@ func (l *limited) Accept() (net.Conn, error) {
 			}
 			return &limitedConn{conn, leave}, nil
 		}
+		// Closing costs nothing, while an answer would wait for a client that may never read it.
 		conn.Close()
 	}
 }

@@ -169,6 +169,7 @@ func askParent(conn net.Conn, parent *url.URL, req *http.Request) (net.Conn, err
 		basic.SetBasicAuth(parent.User.Username(), password)
 		req.Header.Set("Proxy-Authorization", basic.Header.Get("Authorization"))
 	}
+	// A parent that accepts and then is silent must not hold the client for ever.
 	if err := conn.SetDeadline(time.Now().Add(parentTimeout)); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 // tunnel joins the client to the destination until one side ends. Behind a parent it asks the
 // parent for the tunnel.
 func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
+	// The destination comes first: an error can be answered with a status only until the client's
+	// connection is hijacked.
 	origin, err := p.dialTunnel(r.Context(), r)
 	if err != nil {
 		p.failed(w, r, err)
@@ -29,8 +31,10 @@ func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
 	go func() {
 		defer close(upward)
 		_, _ = io.Copy(origin, buffered)
+		// The client ended its half; the destination may still answer.
 		closeWrite(origin)
 	}()
+	// Only what arrives from the destination is metered, which is what Policy.Uplink limits.
 	down, _ := io.Copy(client, p.uplink.meter(r.Context(), clientOf(r), origin))
 	tunnelled(w, down)
 	closeWrite(client)

@@ -72,6 +72,8 @@ func (u *uplink) dispatch() {
 	for len(u.ring) > 0 && (u.credit > 0 || u.rate == 0) {
 		client := u.ring[0]
 		waiting := u.queues[client]
+		// The credit may become negative, so that a read of any size passes; the next one waits
+		// longer for it.
 		u.credit -= float64(waiting[0].bytes)
 		close(waiting[0].ready)
 		u.ring = u.ring[1:]
@@ -85,6 +87,7 @@ func (u *uplink) dispatch() {
 	if len(u.ring) == 0 {
 		return
 	}
+	// A microsecond more, since a timer that rounds down would fire before the credit exists.
 	wait := time.Duration((1-u.credit)/float64(u.rate)*float64(time.Second)) + time.Microsecond
 	if u.timer == nil {
 		u.timer = time.AfterFunc(wait, u.tick)

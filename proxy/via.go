@@ -33,6 +33,7 @@ func (p *Proxy) addVia(h http.Header, major, minor int) {
 // introduce gives a request for an origin the fields by which it says where it comes from.
 func (p *Proxy) introduce(r *http.Request) {
 	policy := p.policy.Load()
+	// A client could else pass for another one at origins that believe these fields.
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
 		delete(r.Header, name)
 	}
