@@ -26,7 +26,7 @@ type lan struct {
 }
 
 func openLAN(ctx context.Context, at address.Address, p power.Params) (power.Driver, error) {
-	// The library cuts longer ones, and the BMC refuses what is left (IPMI 1.5 section 18.26).
+	// The library cuts longer ones, and the BMC refuses what is left.
 	if len(p[paramUser]) > maxLAN || len(p[paramPass]) > maxLAN {
 		return nil, power.Errorf(power.Settings, "settings", "%s and %s have at most %d octets over IPMI 1.5", paramUser, paramPass, maxLAN)
 	}

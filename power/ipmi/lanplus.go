@@ -43,6 +43,7 @@ func openLANPlus(ctx context.Context, at address.Address, p power.Params) (power
 		return nil, err
 	}
 	transcript := power.TranscriptFrom(ctx)
+	// Power up and down are the same for all; only the polite way to switch off is a setting.
 	d := &lanPlus{efi: p[paramBootType] == bootEFI, off: controlDown}
 	if p[paramOffMode] == offSoft {
 		d.off = controlSoft
@@ -182,6 +183,7 @@ func (d *lanPlus) PowerState(ctx context.Context) (power.State, error) {
 	switch {
 	case err != nil:
 		return power.Unknown, err
+	// Bit 0 of the first octet is the power (IPMI 2.0 section 28.2).
 	case len(answer) == 0:
 		return power.Unknown, power.Errorf(power.ActionFailed, op, "the answer is empty")
 	case answer[0]&1 != 0:
@@ -232,6 +234,7 @@ func (d *lanPlus) SetBootOnce(ctx context.Context, device power.BootDevice) erro
 
 // SetBootAlways implements power.AlwaysBooter.
 func (d *lanPlus) SetBootAlways(ctx context.Context, device power.BootDevice) error {
+	// There is nothing to keep for all boots: without an override the machine has its own order.
 	if device == power.Default {
 		return d.setBoot(ctx, device, flagValid)
 	}
@@ -244,6 +247,7 @@ func (d *lanPlus) setBoot(ctx context.Context, device power.BootDevice, flags by
 	if !ok {
 		return power.Errorf(power.Unsupported, op, "IPMI has no boot device %q", device)
 	}
+	// Some UEFI firmware ignores flags that are meant for a BIOS (table 28-14, bit 5).
 	if d.efi {
 		flags |= flagEFI
 	}

@@ -72,6 +72,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
+	// This API of the BMC (phosphor-rest-server) has its session in a cookie.
 	if client.Jar, err = cookiejar.New(nil); err != nil {
 		return nil, err
 	}
@@ -222,6 +223,7 @@ func (d *driver) BootOnce(ctx context.Context) (power.BootDevice, error) {
 	if err != nil {
 		return "", err
 	}
+	// Setup is a mode, not a source, and goes before any source.
 	if mode == modeSetup {
 		return power.Setup, nil
 	}
@@ -237,6 +239,7 @@ func (d *driver) BootOnce(ctx context.Context) (power.BootDevice, error) {
 
 // Close implements power.Closer.
 func (d *driver) Close(ctx context.Context) error {
+	// The service wants data in every body, even an empty list.
 	err := d.do(ctx, "close the session", http.MethodPost, "/logout", []string{}, nil)
 	d.http.CloseIdleConnections()
 	return err

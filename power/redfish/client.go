@@ -27,7 +27,7 @@ type client struct {
 	sessions       []string // URIs at which the session may be closed, likeliest first
 }
 
-// rootPath is the same for every service (DSP0266 section 6.2).
+// rootPath is the same for every service (DSP0266).
 const rootPath = "/redfish/v1"
 
 // maxBody bounds the part of an answer that is read. Systems with many links are the largest.
@@ -91,8 +91,9 @@ func (c *client) request(ctx context.Context, method, uri string, body any) (*ht
 	if err != nil {
 		return nil, err
 	}
+	// Some services answer with their web page to clients that do not say what they accept.
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("OData-Version", "4.0") // DSP0266 section 7.1: a service may refuse others
+	req.Header.Set("OData-Version", "4.0") // a service may refuse other versions (DSP0266)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -130,7 +131,7 @@ func (a *answer) failure(op string) error {
 	return bmchttp.Status(op, a.code, a.detail())
 }
 
-// detail is the service's own words about a failure (DSP0266 section 8.6).
+// detail is the service's own words about a failure (DSP0266).
 func (a *answer) detail() string {
 	failed := a.object.child("error")
 	for _, info := range failed.list("@Message.ExtendedInfo") {

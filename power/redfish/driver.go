@@ -32,6 +32,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	}
 	d := &driver{client: &client{http: hc, base: base, user: p[paramUser], password: p[paramPass]}, mode: modes[p[paramMode]]}
 	if err := d.login(ctx); err != nil {
+		// The session may be open already when a later part of the log-in fails.
 		return nil, errors.Join(err, d.Close(ctx))
 	}
 	if d.system, err = d.choose(ctx, p[paramNode]); err != nil {
@@ -115,7 +116,7 @@ func (d *driver) reset(ctx context.Context, op string, types ...string) error {
 		choice = types[i]
 	}
 	target := d.path(action.text("target"))
-	if target == "" { // DSP0266 section 7.12 makes the path of every action
+	if target == "" { // DSP0266 makes the path of every action like this
 		target = strings.TrimRight(d.system, "/") + "/Actions/ComputerSystem.Reset"
 	}
 	return d.change(ctx, op, http.MethodPost, target, system.etag, map[string]string{"ResetType": choice}, d.etag(ctx, op, d.system))
@@ -212,6 +213,7 @@ func (d *driver) BootOnce(ctx context.Context) (power.BootDevice, error) {
 	if device != power.Default || pending == "" {
 		return device, nil
 	}
+	// A default there, too, means that no override waits.
 	waiting, err := d.get(ctx, op, pending)
 	if err != nil {
 		return "", err

@@ -36,7 +36,7 @@ func Kind() power.Kind {
 }
 
 // endpoint returns the URL of the service without the path that all services have, which may be
-// written or left out. What stands before it is kept: a proxy may lead to many BMCs.
+// written or left out. What precedes it is kept: a proxy may lead to many BMCs.
 func endpoint(text string) (string, error) {
 	a, err := address.ParseHTTP(paramAddress, text)
 	if err != nil {

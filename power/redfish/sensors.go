@@ -115,7 +115,7 @@ func (r *reader) reading(s object, field, unit string) {
 		return
 	}
 	r.out = append(r.out, power.Sensor{
-		Name:  cmp.Or(s.text("Name"), s.text("FanName"), s.text("MemberId"), s.text("Id")), // FanName: before 2016
+		Name:  cmp.Or(s.text("Name"), s.text("FanName"), s.text("MemberId"), s.text("Id")), // FanName: older schemas
 		Value: value, Unit: cmp.Or(unit, unitOf(s.text("ReadingUnits"))), Health: healths[strings.ToLower(s.child("Status").text("Health"))],
 	})
 }

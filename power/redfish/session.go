@@ -61,7 +61,7 @@ func (c *client) collection(root object) string {
 		return strings.TrimSuffix(uri, "/")
 	}
 	if uri := c.path(link(root.value("SessionService"))); uri != "" {
-		return strings.TrimSuffix(uri, "/") + "/Sessions" // DSP0266 section 13.3.3
+		return strings.TrimSuffix(uri, "/") + "/Sessions" // where DSP0266 has them
 	}
 	return ""
 }

@@ -75,6 +75,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 		}
 	}
 	d := &driver{p: p}
+	// Compiled here, so that a mistake is a matter of the settings, not of a request.
 	if d.on, err = regexp.Compile(p[paramOnRegex]); err != nil {
 		return nil, power.Errorf(power.Settings, op, "%s: %w", paramOnRegex, err)
 	}
@@ -108,6 +109,7 @@ func (d *driver) SetPower(ctx context.Context, target power.State) error {
 	if target == power.On {
 		uri = d.p[paramOn]
 	}
+	// What the service answers says nothing; the state that is read afterwards counts.
 	_, err := d.ask(ctx, "set power "+string(target), http.MethodPost, uri)
 	return err
 }

@@ -181,6 +181,7 @@ func split(text string) (host, port, reason string) {
 		port, reason = checkPort(after[1:])
 		return host, port, reason
 	}
+	// One colon is a port's; an IPv6 address has at least two.
 	if strings.Count(text, ":") > 1 {
 		// Without brackets the last part belongs to the address.
 		if _, err := netip.ParseAddr(text); err != nil {
@@ -196,6 +197,7 @@ func split(text string) (host, port, reason string) {
 }
 
 func checkPort(text string) (port, reason string) {
+	// Written as a number again, so that 0443 and 443 are one identity.
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || n == 0 {
 		return "", "it has no usable port; that is a number from 1 to 65535"

@@ -69,6 +69,7 @@ func sameService(req *http.Request, via []*http.Request) error {
 // TLSConfig returns a configuration that accepts the certificate that the parameters describe.
 func TLSConfig(p power.Params) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	// Off by default: these versions and exchanges have no forward secrecy, or are broken.
 	if p[paramLegacy] == "yes" {
 		config.MinVersion = tls.VersionTLS10
 		// A list of our own, since Go's does not have RSA key exchange and 3DES any longer.

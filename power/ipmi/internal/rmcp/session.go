@@ -152,6 +152,7 @@ func (c *Session) open(ctx context.Context, s suite) error {
 		c.console = binary.LittleEndian.Uint32(id[:])
 	}
 	request := append([]byte{0, c.cfg.Privilege, 0, 0}, le(c.console)...)
+	// Three payloads of eight octets each: authentication, integrity, confidentiality.
 	for i, algorithm := range []byte{s.auth, s.integrity, aesCBC128} {
 		request = append(request, byte(i), 0, 0, 8, algorithm, 0, 0, 0)
 	}
@@ -169,7 +170,7 @@ func (c *Session) open(ctx context.Context, s suite) error {
 
 // exchange sends a message of the handshake and returns the answer to it, of at least min octets.
 func (c *Session) exchange(ctx context.Context, send, expect byte, message []byte, least int) ([]byte, error) {
-	// The tag tells the answer to this message from late ones to earlier messages.
+	// The tag distinguishes the answer to this message from late answers to earlier ones.
 	c.tag++
 	message[0] = c.tag
 	c.out = appendPlain(c.out[:0], send, message)
@@ -179,6 +180,7 @@ func (c *Session) exchange(ctx context.Context, send, expect byte, message []byt
 		if err != nil || kind != expect || len(payload) < 2 || payload[0] != c.tag {
 			return errForeign
 		}
+		// The status goes before the length, which a refusal need not have.
 		if payload[1] != 0 { // some send nothing more, such as OpenIPMI's simulator
 			return Status(payload[1])
 		}
@@ -229,6 +231,7 @@ func (c *Session) roundTrip(ctx context.Context, packet func() []byte, accept fu
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		// On a connected socket a closed port may show here, as an error of the packet before.
 		if _, err := c.conn.Write(packet()); err != nil {
 			return c.failed(ctx, err)
 		}
@@ -264,6 +267,7 @@ func (c *Session) failed(ctx context.Context, err error) error {
 
 // Close ends the session.
 func (c *Session) Close(ctx context.Context) error {
+	// The BMC frees the session at once; without it, after about a minute (section 6.12.15).
 	_, err := c.Command(ctx, netFnApp, cmdCloseSession, le(c.bmc))
 	return errors.Join(err, c.conn.Close())
 }
