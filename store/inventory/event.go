@@ -132,11 +132,21 @@ func (es *Events) Last(ctx context.Context, node int64, limit int) ([]Event, err
 	return listIn(ctx, es.inv, events, page, node, node, limit)
 }
 
-// Trim deletes all but the last keep events.
-func (es *Events) Trim(ctx context.Context, keep int) error {
+// Trim deletes all but the last keep events, and all but the last keepAudit events of level
+// "audit". Each has its own bound: a site that boots much must not lose the record of who changed
+// what.
+func (es *Events) Trim(ctx context.Context, keep, keepAudit int) error {
 	return es.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		_, err := tx.Exec(ctx, "DELETE FROM event WHERE id <= (SELECT COALESCE(MAX(id), 0) FROM event) - ?", keep)
-		return err
+		for _, part := range []struct {
+			where string
+			keep  int
+		}{{"level <> 'audit'", keep}, {"level = 'audit'", keepAudit}} {
+			query := "DELETE FROM event WHERE " + part.where + " AND id <= (SELECT id FROM event WHERE " + part.where + " ORDER BY id DESC LIMIT 1 OFFSET ?)"
+			if _, err := tx.Exec(ctx, query, part.keep); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

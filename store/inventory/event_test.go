@@ -66,9 +66,14 @@ func TestEventFilters(t *testing.T) {
 	if got := idsOf(must[[]inventory.Event](t)(inv.Events.Last(ctx, 0, 3))); got != "4 5 6" {
 		t.Errorf("the last three: %q", got)
 	}
-	ok(t, inv.Events.Trim(ctx, 2))
-	if got := idsOf(must[[]inventory.Event](t)(inv.Events.Last(ctx, 0, 10))); got != "5 6" {
-		t.Errorf("after a trim: %q", got)
+	for _, step := range []struct {
+		keep, audit int
+		want        string
+	}{{9, 9, "1 2 3 4 5 6"}, {2, 1, "4 5 6"}, {0, 1, "5"}, {0, 0, ""}} {
+		ok(t, inv.Events.Trim(ctx, step.keep, step.audit))
+		if got := idsOf(must[[]inventory.Event](t)(inv.Events.Last(ctx, 0, 10))); got != step.want {
+			t.Errorf("after a trim to %d and %d: %q, want %q", step.keep, step.audit, got, step.want)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"net/netip"
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
@@ -56,6 +57,38 @@ func (inv *Inventory) ExhaustionNotices(ctx context.Context) (notices []Exhausti
 		return nil
 	})
 	return notices, err
+}
+
+// FullRanges returns the dynamic ranges of which every address is held or leased, in order of ID.
+func (inv *Inventory) FullRanges(ctx context.Context) (full []ipam.Range, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		full = nil
+		all, err := ranges.list(ctx, tx, "type = ?", int64(ipam.RangeDynamic))
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			rows, err := allocations.list(ctx, tx, "subnet_id = ? AND ip IS NOT NULL", r.SubnetID)
+			if err != nil {
+				return err
+			}
+			// By walking the range, since a range of IPv6 is too large to count: it ends at the
+			// first free address.
+			held := make(map[netip.Addr]bool, len(rows))
+			for _, a := range rows {
+				held[a.Addr] = true
+			}
+			at := r.Start
+			for at.IsValid() && !r.End.Less(at) && held[at] {
+				at = at.Next()
+			}
+			if !at.IsValid() || r.End.Less(at) {
+				full = append(full, r)
+			}
+		}
+		return nil
+	})
+	return full, err
 }
 
 func (inv *Inventory) exhaustionThreshold(ctx context.Context) (int, error) {

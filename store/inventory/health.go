@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,8 +22,12 @@ type RackReport struct {
 	Topics   []RackTopic   `json:"topics,omitempty"`
 	// Waiting is the number of facts on its disk for a region, and Dropped the number of
 	// observations that were discarded since its start.
-	Waiting int    `json:"waiting"`
-	Dropped uint64 `json:"dropped,omitempty"`
+	Waiting int `json:"waiting"`
+	// Troubles are faults outside of the rack that it notices, by name, such as "upstream
+	// 192.0.2.53" with the text "does not answer since 10:04". Their beginnings and ends are
+	// events.
+	Troubles map[string]string `json:"troubles,omitempty"`
+	Dropped  uint64            `json:"dropped,omitempty"`
 }
 
 // RackService is one of a rack's servers.
@@ -124,6 +129,16 @@ func (hs *Health) noticeRefusals(ctx context.Context, rack string, before, now R
 			add("error", "does not serve %s: %s", s.Name, s.Info)
 		case s.Status != "dead" && dead[s.Name]:
 			add("info", "has service %s back: %s", s.Name, s.Status)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(now.Troubles)) {
+		if _, known := before.Troubles[name]; !known {
+			add("error", "reports %s: %s", name, now.Troubles[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before.Troubles)) {
+		if _, still := now.Troubles[name]; !still {
+			add("info", "reports that %s is well again", name)
 		}
 	}
 	if len(batch) == 0 {

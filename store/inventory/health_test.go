@@ -75,6 +75,7 @@ func TestRefusedStateIsAnEvent(t *testing.T) {
 		}
 		for _, r := range []inventory.RackReport{
 			topic("", 9), topic("link a", 8), topic("link a", 8), topic("link b", 0), topic("", 10), topic("", 11),
+			{Troubles: map[string]string{"upstream 192.0.2.53": "no answer"}}, {Troubles: map[string]string{"upstream 192.0.2.53": "no answer"}}, {},
 			service("running", ""), service("dead", "port taken"), service("dead", "port taken"), service("running", ""),
 		} {
 			ok(t, inv.Health.Report(ctx, "r1", "region-a", r))
@@ -87,6 +88,8 @@ func TestRefusedStateIsAnEvent(t *testing.T) {
 			"rack error rack r1 refused its dhcp state and serves older state: link a",
 			"rack error rack r1 refused its dhcp state and serves nothing: link b",
 			"rack info rack r1 accepts its dhcp state again",
+			"rack error rack r1 reports upstream 192.0.2.53: no answer",
+			"rack info rack r1 reports that upstream 192.0.2.53 is well again",
 			"rack error rack r1 does not serve tftp: port taken",
 			"rack info rack r1 has service tftp back: running",
 		}

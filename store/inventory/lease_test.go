@@ -148,3 +148,21 @@ func TestLeaseOfABond(t *testing.T) {
 		t.Errorf("addresses %v", got)
 	}
 }
+
+// A dynamic range is full when each of its addresses is leased, not before.
+func TestFullRanges(t *testing.T) {
+	onEngines(t, func(t *testing.T, inv *inventory.Inventory) {
+		ctx := t.Context()
+		must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("192.0.2.0/24")}))
+		must[ipam.Subnet](t)(inv.Subnets.Create(ctx, ipam.Subnet{Prefix: prefix("fd77::/64")}))
+		for _, r := range [][2]string{{"192.0.2.10", "192.0.2.11"}, {"fd77::1:0:0", "fd77::2:0:0"}, {"192.0.2.255", "192.0.2.255"}} {
+			_, _ = inv.Ranges.Create(ctx, ipam.Range{Type: ipam.RangeDynamic, Start: netip.MustParseAddr(r[0]), End: netip.MustParseAddr(r[1])})
+		}
+		for i, want := range []int{0, 1} {
+			ok(t, inv.Leases.Record(ctx, inventory.LeaseFact{MAC: []byte{2, 0, 0, 0, 0, byte(i)}, Addr: netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + i)}), Expires: time.Now().Add(time.Hour)}))
+			if full := must[[]ipam.Range](t)(inv.FullRanges(ctx)); len(full) != want {
+				t.Errorf("%d leases: full are %v", i+1, full)
+			}
+		}
+	})
+}

@@ -193,17 +193,49 @@ func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
 		}
 		return arch, err
 	}
-	// A method may have several architecture codes; firmware that uses it is served alike for each.
-	for _, method := range pxe.Methods() {
-		if method.Name == m.Firmware && len(method.Arch) > 0 {
-			return &method.Arch[0], nil
-		}
+	if arch, ok := seenArch(m.Firmware, m.Architecture); ok {
+		return &arch, nil
 	}
-	usual := pxe.ArchEFI64
-	if strings.HasPrefix(m.Architecture, "arm64") {
-		usual = pxe.ArchARM64
+	usual, ok := uefiArchs[family(m.Architecture)]
+	if !ok {
+		usual = pxe.ArchEFI64
 	}
 	return &usual, nil
+}
+
+// uefiArchs and otherArchs are the architectures by the names in events: those whose firmware is
+// UEFI, and those with another firmware.
+var (
+	uefiArchs = map[string]pxe.Arch{
+		"amd64": pxe.ArchEFI64, "i386": pxe.ArchEFI32, "arm64": pxe.ArchARM64, "armhf": pxe.ArchARM32, "riscv64": pxe.ArchRISCV64,
+	}
+	otherArchs = map[string]pxe.Arch{
+		"bios": pxe.ArchBIOS, "arm64": pxe.ArchARM64UBoot, "armhf": pxe.ArchARM32UBoot, "ppc64el": pxe.ArchPowerNV, "s390x": pxe.ArchS390Basic,
+	}
+)
+
+// family returns the part of MAAS' name of an architecture before the slash.
+func family(architecture string) string {
+	name, _, _ := strings.Cut(architecture, "/")
+	return name
+}
+
+// seenArch returns the architecture of a firmware as the function firmware names it: by its boot
+// method, or by its kind before a method that several kinds use, as in bios-ipxe.
+func seenArch(firmware, architecture string) (pxe.Arch, bool) {
+	kind, rest, _ := strings.Cut(firmware, "-")
+	// A method may have several architecture codes; firmware that uses it is served alike for each.
+	for _, name := range []string{firmware, rest} {
+		if method, ok := pxe.MethodNamed(name); ok && len(method.Arch) > 0 {
+			return method.Arch[0], true
+		}
+	}
+	if kind == "uefi" {
+		arch, ok := uefiArchs[family(architecture)]
+		return arch, ok
+	}
+	arch, ok := otherArchs[kind]
+	return arch, ok
 }
 
 // whyProfile describes the origin of the profile, as far as it does not depend on the subnet.

@@ -130,6 +130,10 @@ func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
 		}
 		if created {
 			r.log.Info("machine enlisted", "machine", m.FQDN, "mac", e.MAC.String(), "firmware", m.Firmware, "arch", m.Architecture)
+			text := fmt.Sprintf("%s enlisted: %s, %s, firmware %s", m.FQDN, e.MAC, m.Architecture, m.Firmware)
+			if err := r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: m.ID, Kind: "machine", Description: text}); err != nil {
+				return err
+			}
 		}
 		node = m.ID
 	} else if m, err := r.inv.MachineByMAC(ctx, e.MAC); err == nil {

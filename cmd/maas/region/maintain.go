@@ -18,6 +18,7 @@ const (
 	// keepEvents and keepChanges are numbers of rows. A reader of changes that is further behind
 	// has to read the whole model.
 	keepEvents  = 200_000
+	keepAudit   = 100_000
 	keepChanges = 100_000
 	// quarantine is the time for which only its last holder gets a released address: others may
 	// still have it in ARP caches and DNS answers.
@@ -29,7 +30,8 @@ const (
 func (r *Region) maintain(ctx context.Context) error {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
-	full := make(map[int64]string) // names of reported subnets by ID
+	full := make(map[int64]string)  // names of reported subnets by ID
+	pools := make(map[int64]string) // reported dynamic ranges by ID
 	var trimmed time.Time
 	for {
 		select {
@@ -38,9 +40,10 @@ func (r *Region) maintain(ctx context.Context) error {
 		case now := <-tick.C:
 			r.try(ctx, "forget ended leases", r.expireLeases(ctx, now))
 			r.try(ctx, "count free addresses", r.noticeFull(ctx, full))
+			r.try(ctx, "count leases", r.noticeFullPools(ctx, pools))
 			if now.Sub(trimmed) >= trimEvery {
 				trimmed = now
-				r.try(ctx, "trim the event log", r.inv.Events.Trim(ctx, keepEvents))
+				r.try(ctx, "trim the event log", r.inv.Events.Trim(ctx, keepEvents, keepAudit))
 				r.try(ctx, "trim the change feed", r.inv.Compact(ctx, keepChanges))
 			}
 		}
@@ -61,6 +64,38 @@ func (r *Region) expireLeases(ctx context.Context, now time.Time) error {
 		r.log.Info("ended leases removed", "count", n)
 	}
 	return err
+}
+
+// noticeFullPools logs, once each, the dynamic ranges of which all addresses are leased, and those
+// that have free ones again. reported holds them by ID.
+func (r *Region) noticeFullPools(ctx context.Context, reported map[int64]string) error {
+	full, err := r.inv.FullRanges(ctx)
+	if err != nil {
+		return err
+	}
+	now := make(map[int64]bool)
+	for _, pool := range full {
+		now[pool.ID] = true
+		if reported[pool.ID] != "" {
+			continue
+		}
+		r.log.Warn("dynamic range exhausted", "subnet", pool.String())
+		text := fmt.Sprintf("%s: all addresses are leased, and further clients get none; extend it, or shorten leases", pool)
+		if err := r.inv.Events.Add(ctx, inventory.Event{Kind: "subnet", Level: "error", Description: text}); err != nil {
+			return err
+		}
+		reported[pool.ID] = pool.String()
+	}
+	for id, name := range reported {
+		if now[id] {
+			continue
+		}
+		if err := r.inv.Events.Add(ctx, inventory.Event{Kind: "subnet", Level: "info", Description: name + " has free addresses again"}); err != nil {
+			return err
+		}
+		delete(reported, id)
+	}
+	return nil
 }
 
 // noticeFull logs, once each, the subnets that begin or cease to run out of addresses. reported

@@ -250,6 +250,9 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 		sockets.Close()
 		return err
 	}
+	if err := r.inv.Events.Add(ctx, inventory.Event{Kind: "region", Description: "region " + r.name + " started"}); err != nil {
+		r.log.Warn("event not recorded", "err", err) // a disk that is full must not keep racks without a region
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.followChanges(ctx) })
 	g.Go(func() error { return r.settleScans(ctx) })

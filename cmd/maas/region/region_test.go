@@ -129,7 +129,7 @@ func TestMaintenance(t *testing.T) {
 			"subnet small is running out of addresses: 12 free, 50 of 62 addresses used (80.6 %); release some, shrink a range or extend the subnet",
 			"subnet small has enough free addresses again",
 		}
-		if len(events) != 2 || events[0].Description != want[0] || events[1].Description != want[1] {
+		if len(events) != 3 || !strings.HasSuffix(events[0].Description, " started") || events[1].Description != want[0] || events[2].Description != want[1] {
 			t.Errorf("events of %s: %+v", small, events)
 		}
 	})

@@ -18,8 +18,8 @@ type Options struct {
 	// Kinds are the kinds of power control that machines may have. They say which parameters are
 	// secret. Nil = there are none.
 	Kinds power.Registry
-	// Warn is called with what was left out of an application, such as a rack that the site does not
-	// have yet. If nil, warnings are discarded.
+	// Warn is called with what was left out of an application, such as a rack that the site does
+	// not have yet. If nil, warnings are discarded.
 	Warn func(text string)
 }
 

@@ -4,8 +4,8 @@ import "github.com/gomaas/maas/pxe"
 
 // Document is a site. Nil lists say nothing about their kind of object.
 type Document struct {
-	// Settings are the settings of the site by name that have a value. A setting that is left out is
-	// left alone, or has its default again if the document is applied with Prune.
+	// Settings are the settings of the site by name that have a value. A setting that is left out
+	// is left alone, or has its default again if the document is applied with Prune.
 	Settings map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"`
 
 	Zones    []Group      `json:"zones,omitempty" yaml:"zones,omitempty"`

@@ -138,8 +138,8 @@ func (a *applier) fillVLAN(d VLAN, v *ipam.VLAN, first bool) error {
 }
 
 // fillRacks sets DHCP and the racks of a VLAN. A rack that did not enrol yet is left out with a
-// warning, and with it DHCP if no other rack is given: the document is applied again when the
-// rack exists.
+// warning, and with it DHCP if no other rack is given: the document is applied again when the rack
+// exists.
 func (a *applier) fillRacks(d VLAN, v *ipam.VLAN) error {
 	v.DHCP, v.PrimaryRack, v.SecondaryRack = d.DHCP, d.Primary, d.Secondary
 	for _, name := range []*string{&v.PrimaryRack, &v.SecondaryRack} {
