@@ -105,7 +105,7 @@ func checkSetting(name, value string) error {
 	case setting.RouterAdvertisements:
 		for _, text := range elements(value) {
 			if p, err := netip.ParsePrefix(text); text != "all" && (err != nil || p != p.Masked()) {
-				return invalid(kinds.Setting, name, "value", fmt.Sprintf("%q is neither the prefix of a subnet, like 2001:db8::/64, nor all", text))
+				return invalid(kinds.Setting, name, name, fmt.Sprintf("%q is neither the prefix of a subnet, like 2001:db8::/64, nor all", text))
 			}
 		}
 	case setting.KernelOpts:

@@ -2,12 +2,15 @@ package maasapi_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
 // spacious is a site with two fabrics, of which the first has a space with two subnets and the
@@ -124,4 +127,14 @@ func TestNotifications(t *testing.T) {
 		{"DELETE subnets/small/", "", 204, ""},
 		{"GET notifications/", "", 200, "[]"},
 	})
+}
+
+// What a full disk does is said where it is met, without the name of the file.
+func TestFullDiskIsSaid(t *testing.T) {
+	full := &store.OpenError{Name: "/data/maas.db", Why: "the disk is full", Cure: "make room on it"}
+	s := newSite(t)
+	s.serve(t, maasapi.Config{More: map[string]maasapi.Endpoint{"GET /api/v1/full": func(*http.Request) (any, error) { return nil, full }}})
+	if code, body := s.do("GET", "/api/v1/full", nil); code != 503 || strings.TrimSpace(body) != "the site's database: the disk is full; make room on it" {
+		t.Errorf("%d %s", code, body)
+	}
 }

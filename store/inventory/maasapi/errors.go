@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/kinds"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
@@ -31,9 +32,13 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if often := (*tooMany)(nil); errors.As(err, &often) {
 		w.Header().Set("Retry-After", retryAfter(often.wait))
 	}
+	disk := (*store.OpenError)(nil)
 	switch {
 	case r.Context().Err() != nil: // the client has gone
 		http.Error(w, "the request was cancelled", http.StatusServiceUnavailable)
+	case errors.As(err, &disk): // such as a full disk; the name of the file is for the log
+		a.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		http.Error(w, "the site's database: "+disk.Why+"; "+disk.Cure, http.StatusServiceUnavailable)
 	case code == http.StatusInternalServerError:
 		a.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 		http.Error(w, "the region failed to do this; its log has the reason", code)
