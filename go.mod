@@ -20,6 +20,7 @@ require (
 	github.com/pressly/goose/v3 v3.29.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/rogpeppe/go-internal v1.16.0
+	github.com/stmcginnis/gofish v0.25.0
 	github.com/vishvananda/netlink v1.3.1
 	github.com/vmware/goipmi v0.0.0-20181114221114-2333cd82d702
 	go.opentelemetry.io/otel v1.47.0

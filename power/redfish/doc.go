@@ -15,4 +15,10 @@
 // Makes give many properties other types than the schema says. So the driver decodes, of the one
 // system that is meant, what power control needs: PowerState, Boot, Actions, and the links to
 // sensors. All else may have any type, be absent or fail.
+//
+// This is why the driver has a client of its own beside gofish, which is its foreign peer in the
+// tests. gofish v0.25 decodes whole resources: of 21 responses with one odd property 19 cost it the
+// system, and with it the power control. It lists all systems where one is meant, and does not go
+// on without a session service. A query with log-in and log-out takes 1.0 ms here and 4.0 ms by
+// gofish (BenchmarkState).
 package redfish

@@ -30,7 +30,7 @@ func Params() []power.Param {
 	return []power.Param{
 		{Name: paramVerify, Label: "Verify the TLS certificate", Default: "yes", Choices: []string{"yes", "no"}},
 		{Name: paramFingerprint, Label: "SHA-256 fingerprint of the BMC's certificate"},
-		{Name: paramLegacy, Label: "Allow TLS 1.0, TLS 1.1 and RSA key exchange, for old BMCs", Default: "no", Choices: []string{"yes", "no"}},
+		{Name: paramLegacy, Label: "Allow TLS 1.0, TLS 1.1 and RSA key exchange, for old BMCs; allowed without verification, too", Choices: []string{"yes", "no"}},
 	}
 }
 
@@ -69,8 +69,10 @@ func sameService(req *http.Request, via []*http.Request) error {
 // TLSConfig returns a configuration that accepts the certificate that the parameters describe.
 func TLSConfig(p power.Params) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	// Off by default: these versions and exchanges have no forward secrecy, or are broken.
-	if p[paramLegacy] == "yes" {
+	// Off by default: these versions and exchanges have no forward secrecy, or are broken. A
+	// connection whose certificate is not checked has no security to lose, and reaches old BMCs.
+	unchecked := p[paramVerify] == "no" && p[paramFingerprint] == ""
+	if p[paramLegacy] == "yes" || unchecked && p[paramLegacy] != "no" {
 		config.MinVersion = tls.VersionTLS10
 		// A list of our own, since Go's does not have RSA key exchange and 3DES any longer.
 		for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {

@@ -115,12 +115,19 @@ func TestLegacyTLS(t *testing.T) {
 			srv.TLS, srv.Config.ErrorLog = config, log.New(io.Discard, "", 0)
 			srv.StartTLS()
 			defer srv.Close()
-			_, err := get(t, t.Context(), power.Params{"tls_verify": "no"}, srv.URL)
+			_, err := get(t, t.Context(), power.Params{"tls_verify": "no", "tls_legacy": "no"}, srv.URL)
 			if power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), "tls_legacy=yes") {
 				t.Errorf("without the parameter: class %q, %v", power.ClassOf(err), err)
 			}
 			if body, err := get(t, t.Context(), power.Params{"tls_verify": "no", "tls_legacy": "yes"}, srv.URL); err != nil || body != "old" {
 				t.Errorf("with it: %q, %v", body, err)
+			}
+			// A certificate that is not checked protects nothing; a pinned one does.
+			if body, err := get(t, t.Context(), power.Params{"tls_verify": "no"}, srv.URL); err != nil || body != "old" {
+				t.Errorf("without verification: %q, %v", body, err)
+			}
+			if _, err := get(t, t.Context(), power.Params{"tls_verify": "no", "tls_fingerprint": strings.Repeat("00", 32)}, srv.URL); power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), "tls_legacy=yes") {
+				t.Errorf("pinned, without the parameter: class %q, %v", power.ClassOf(err), err)
 			}
 		})
 	}
