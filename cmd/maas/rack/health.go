@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
@@ -18,6 +19,13 @@ type health struct {
 	started time.Time
 	running map[string]int
 	failed  map[string]string
+	silent  map[string]silence // by upstream resolver
+}
+
+// silence is the state of a resolver that does not answer.
+type silence struct {
+	since    time.Time
+	answered uint64 // questions that it had answered before
 }
 
 // services are the reported servers, with the topic that each one serves from.
@@ -85,7 +93,31 @@ func (r *Rack) Report() inventory.RackReport {
 		}
 		report.Services = append(report.Services, inventory.RackService{Name: s.name, Status: status, Info: info})
 	}
+	report.Troubles = r.health.troubles(r.dns.Stats().Upstreams, time.Now())
 	return report
+}
+
+// troubles returns the resolvers that do not answer. A server that rests is asked again after a
+// while and may fail again: it is well only after an answer. The caller holds mu.
+func (h *health) troubles(upstreams []dnssrv.UpstreamStats, now time.Time) map[string]string {
+	next, out := map[string]silence{}, map[string]string{}
+	for _, u := range upstreams {
+		name := "upstream " + u.Server.Addr().String()
+		was, silent := h.silent[name]
+		switch {
+		case !silent && !u.Resting, silent && u.Asked-u.Failed > was.answered:
+			continue
+		case !silent:
+			was = silence{now, u.Asked - u.Failed}
+		}
+		next[name] = was
+		out[name] = "does not answer since " + was.since.Format(time.TimeOnly)
+	}
+	h.silent = next
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // served names the state that is served in place of a refused one.

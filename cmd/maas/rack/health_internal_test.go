@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/rpc"
 )
 
@@ -57,5 +59,34 @@ func TestAPortThatIsTakenIsReported(t *testing.T) {
 			t.Fatalf("it is %q: %s", status, info)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// A resolver that rests is reported until it has answered again, also while it is tried in between.
+func TestSilentUpstreams(t *testing.T) {
+	var h health
+	at := time.Date(2026, 3, 1, 10, 4, 0, 0, time.UTC)
+	look := func(asked, failed uint64, resting bool) map[string]string {
+		at = at.Add(time.Minute)
+		return h.troubles([]dnssrv.UpstreamStats{{Server: netip.MustParseAddrPort("192.0.2.53:53"), Asked: asked, Failed: failed, Resting: resting}}, at)
+	}
+	for i, step := range []struct {
+		asked, failed uint64
+		resting       bool
+		want          string
+	}{
+		{10, 1, false, ""},
+		{13, 4, true, "does not answer since 10:06:00"},
+		{13, 4, false, "does not answer since 10:06:00"}, // it will be tried
+		{14, 5, true, "does not answer since 10:06:00"},
+		{16, 5, false, ""},
+		{17, 6, true, "does not answer since 10:10:00"},
+	} {
+		if got := look(step.asked, step.failed, step.resting)["upstream 192.0.2.53"]; got != step.want {
+			t.Errorf("step %d: %q, want %q", i, got, step.want)
+		}
+	}
+	if got := h.troubles(nil, at); got != nil || len(h.silent) > 0 {
+		t.Errorf("without upstreams: %v", got)
 	}
 }
