@@ -401,3 +401,21 @@ next:
 	}
 	return out
 }
+
+// redirected reports whether a record would be below a DNAME, where questions never find it:
+// updates that add such records must not be accepted (RFC 6672 section 5.2).
+func (e *edit) redirected(rr dns.RR) bool {
+	name := dns.CanonicalName(rr.Header().Name)
+	if rr.Header().Class != dns.ClassINET || name == e.z.name {
+		return false
+	}
+	for off, end := dns.NextLabel(name, 0); !end; off, end = dns.NextLabel(name, off) {
+		if len(e.get(setID{name[off:], dns.TypeDNAME})) > 0 {
+			return true
+		}
+		if name[off:] == e.z.name {
+			break
+		}
+	}
+	return false
+}

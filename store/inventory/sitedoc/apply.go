@@ -118,13 +118,6 @@ type applier struct {
 	warnings []string
 }
 
-// warn adds a warning.
-func (a *applier) warn(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(a.warnings, text) {
-		a.warnings = append(a.warnings, text)
-	}
-}
-
 // note records a change. VLANs are applied twice: both updates of one object are one change.
 func (a *applier) note(op, kind, name string, before, after []byte) {
 	for i := range a.changes { // a second pass over the same object
