@@ -6,15 +6,23 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // closer counts how often it was closed.
-type closer struct{ closed int }
+type closer struct{ closed atomic.Int32 }
 
-func (c *closer) Close() error { c.closed++; return nil }
+func (c *closer) Close() error { c.closed.Add(1); return nil }
+
+// of returns the failure of a task, and how many of it run.
+func (h *health) of(task string) (failed string, running int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.failed[task], h.running[task]
+}
 
 // A server that fails is started again on a new socket, after pauses that grow, and its failure shows meanwhile.
 func TestAFailedServerStartsAgain(t *testing.T) {
@@ -47,8 +55,9 @@ func TestAFailedServerStartsAgain(t *testing.T) {
 			close(done)
 		}()
 		time.Sleep(100 * time.Millisecond)
-		if failed := r.health.failed["dhcp"]; failed != "no such device" || first.closed != 0 {
-			t.Errorf("between the runs: failure %q, socket closed %d times", failed, first.closed)
+		synctest.Wait()
+		if failed, _ := r.health.of("dhcp"); failed != "no such device" || first.closed.Load() != 0 {
+			t.Errorf("between the runs: failure %q, socket closed %d times", failed, first.closed.Load())
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -61,13 +70,13 @@ func TestAFailedServerStartsAgain(t *testing.T) {
 				t.Errorf("start %d at %v, want %v", i, starts[i], want[i])
 			}
 		}
-		if r.health.failed["dhcp"] != "" || r.health.running["dhcp"] != 1 || first.closed != 1 || opened[0].closed != 1 || opened[2].closed != 0 {
-			t.Errorf("while it serves: %+v, first closed %d times", r.health.failed, first.closed)
+		if failed, running := r.health.of("dhcp"); failed != "" || running != 1 || first.closed.Load() != 1 || opened[0].closed.Load() != 1 || opened[2].closed.Load() != 0 {
+			t.Errorf("while it serves: failure %q, %d running, first closed %d times", failed, running, first.closed.Load())
 		}
 		stop()
 		<-done
-		if r.health.failed["dhcp"] != "" || r.health.running["dhcp"] != 0 {
-			t.Errorf("after the end: failed %q, %d running", r.health.failed["dhcp"], r.health.running["dhcp"])
+		if failed, running := r.health.of("dhcp"); failed != "" || running != 0 {
+			t.Errorf("after the end: failed %q, %d running", failed, running)
 		}
 	})
 }
@@ -85,11 +94,12 @@ func TestAServerThatCannotStartStaysDead(t *testing.T) {
 			close(done)
 		}()
 		synctest.Wait()
-		if failed := r.health.failed["tftp"]; failed != "it ended by itself" {
+		if failed, _ := r.health.of("tftp"); failed != "it ended by itself" {
 			t.Errorf("at first: %q", failed)
 		}
 		time.Sleep(time.Hour)
-		if failed := r.health.failed["tftp"]; failed != "port 69 is in use" {
+		synctest.Wait()
+		if failed, _ := r.health.of("tftp"); failed != "port 69 is in use" {
 			t.Errorf("later: %q", failed)
 		}
 		stop()
