@@ -2,7 +2,9 @@ package powersim_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,10 +16,19 @@ import (
 )
 
 // watched returns a chassis and the log of its changes.
-func watched(c *powersim.Chassis) (*powersim.Chassis, *[]string) {
-	log := new([]string)
-	c.OnPower = func(on bool, boot power.BootDevice) { *log = append(*log, fmt.Sprintf("%t %s", on, boot)) }
-	return c, log
+func watched(c *powersim.Chassis) (_ *powersim.Chassis, log func() []string) {
+	var mu sync.Mutex
+	var changes []string
+	c.OnPower = func(on bool, boot power.BootDevice) {
+		mu.Lock()
+		defer mu.Unlock()
+		changes = append(changes, fmt.Sprintf("%t %s", on, boot))
+	}
+	return c, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(changes)
+	}
 }
 
 func TestChassisBoots(t *testing.T) {
@@ -59,7 +70,7 @@ func TestChassisBoots(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c, log := watched(&powersim.Chassis{})
 			tt.do(c)
-			if diff := cmp.Diff(tt.want, *log); diff != "" {
+			if diff := cmp.Diff(tt.want, log()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if want := strings.HasPrefix(tt.want[len(tt.want)-1], "true"); c.On() != want {
@@ -75,13 +86,13 @@ func TestChassisDelays(t *testing.T) {
 		c.SetPower(true)
 		time.Sleep(999 * time.Millisecond)
 		synctest.Wait()
-		if c.On() || len(*log) != 0 {
+		if c.On() || len(log()) != 0 {
 			t.Error("the change came before its time")
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if !c.On() || len(*log) != 1 {
-			t.Errorf("on: %t, %v", c.On(), *log)
+		if !c.On() || len(log()) != 1 {
+			t.Errorf("on: %t, %v", c.On(), log())
 		}
 		c.Cycle()
 		if c.Cycles() != 0 {
