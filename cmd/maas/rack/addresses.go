@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/gomaas/maas/cmd/maas/internal/supervise"
 )
 
 // lookAtAddresses is the interval at which addresses are read even without a message of the kernel,
@@ -86,7 +88,7 @@ func (f *follower) adopt(ctx context.Context, interfaces []string) {
 		here, end := context.WithCancel(ctx)
 		f.ends[a] = end
 		f.running.Go(func() {
-			insist(here, func(ctx context.Context) error { return f.serve(ctx, a) }, func(err error, pause time.Duration) {
+			supervise.Insist(here, func(ctx context.Context) error { return f.serve(ctx, a) }, func(err error, pause time.Duration) {
 				f.log.Warn("address not served, trying again", "ip", a, "retry_in", pause, "err", err)
 			})
 		})
@@ -108,7 +110,7 @@ func (r *Rack) serveAddress(ctx context.Context, a netip.Addr) error {
 		return errors.Join(err, s.Close())
 	}
 	var serving sync.WaitGroup
-	proxying := task{name: "proxy", run: func(ctx context.Context) error { return r.proxying.at(ctx, a) }}
+	proxying := newTask("proxy", func(ctx context.Context) error { return r.proxying.at(ctx, a) })
 	for _, task := range append(r.addressTasks(s), proxying) {
 		serving.Go(func() {
 			r.wait(ctx, task.after)

@@ -3,6 +3,7 @@ package rack
 import (
 	"context"
 
+	"github.com/gomaas/maas/cmd/maas/internal/supervise"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 )
@@ -14,7 +15,7 @@ func (r *Rack) dhcp6Tasks(s Sockets) []task {
 	case s.DHCP6 != nil:
 		return []task{onSocket("dhcpv6", "", s.DHCP6, r.dhcp.Serve6, again(r.cfg.Interfaces, listenDHCP6))}
 	case r.cfg.Ports.DHCP != 0 && len(r.cfg.Interfaces) > 0:
-		return []task{{name: "dhcpv6 to come", run: r.serve6Later}}
+		return []task{newTask("dhcpv6 to come", r.serve6Later)}
 	}
 	return nil
 }
@@ -32,7 +33,7 @@ func (r *Rack) serve6Later(ctx context.Context) error {
 		conn, err = listenDHCP6(r.cfg.Interfaces)
 		return err
 	}
-	r.supervise(ctx, task{name: "dhcpv6", open: open, run: func(ctx context.Context) error {
+	r.supervise(ctx, task{Task: supervise.Task{Name: "dhcpv6", Open: open, Run: func(ctx context.Context) error {
 		if conn == nil {
 			if err := open(ctx); err != nil {
 				return err
@@ -41,7 +42,7 @@ func (r *Rack) serve6Later(ctx context.Context) error {
 		serving := conn
 		conn = nil
 		return r.dhcp.Serve6(ctx, serving)
-	}})
+	}}})
 	return nil
 }
 

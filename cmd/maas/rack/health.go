@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/internal/supervise"
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
@@ -15,11 +16,10 @@ import (
 
 // health holds the states of the rack's servers.
 type health struct {
-	mu      sync.Mutex // guards the fields below
-	started time.Time
-	running map[string]int
-	failed  map[string]string
-	silent  map[string]silence // by upstream resolver
+	supervise.Tasks
+
+	mu     sync.Mutex         // guards silent
+	silent map[string]silence // by upstream resolver
 }
 
 // silence is the state of a resolver that does not answer.
@@ -34,46 +34,12 @@ var services = [...]struct{ task, name, topic string }{
 	{"dns", "dns", dnsrpc.Topic}, {"proxy", "proxy", proxyrpc.Topic},
 }
 
-// begin records that a server runs. The caller calls end with the result of the server.
-func (h *health) begin(task string) (end func(error)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.start()
-	h.running[task]++
-	delete(h.failed, task)
-	return func(err error) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.running[task]--
-		if err != nil {
-			h.failed[task] = err.Error()
-		}
-	}
-}
-
-// fail records why a server cannot start, until it starts.
-func (h *health) fail(task string, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.start()
-	h.failed[task] = err.Error()
-}
-
-// start initializes the maps; the caller holds mu.
-func (h *health) start() {
-	if h.running == nil {
-		h.started, h.running, h.failed = time.Now(), map[string]int{}, map[string]string{}
-	}
-}
-
 // Report returns the health of the rack's servers at this moment.
 func (r *Rack) Report() inventory.RackReport {
 	waiting, dropped := r.outbox.Pending()
 	topics := r.protocol.Status()
 	refused := map[string]string{}
-	r.health.mu.Lock()
-	defer r.health.mu.Unlock()
-	report := inventory.RackReport{Version: r.cfg.Version, Started: r.health.started, Waiting: waiting, Dropped: dropped, Services: []inventory.RackService{}}
+	report := inventory.RackReport{Version: r.cfg.Version, Started: r.health.Started(), Waiting: waiting, Dropped: dropped, Services: []inventory.RackService{}}
 	for _, t := range topics {
 		if refused[t.Name] = t.Refused; t.Refused != "" {
 			refused[t.Name] = served(t) + t.Refused
@@ -82,13 +48,14 @@ func (r *Rack) Report() inventory.RackReport {
 	}
 	for _, s := range services {
 		status, info := "off", ""
+		running, failed := r.health.State(s.task)
 		switch {
-		case r.health.failed[s.task] != "":
-			status, info = "dead", r.health.failed[s.task]
+		case failed != "":
+			status, info = "dead", failed
 		case s.task == "proxy" && !r.proxying.open():
-		case r.health.running[s.task] > 0 && refused[s.topic] != "":
+		case running > 0 && refused[s.topic] != "":
 			status, info = "degraded", refused[s.topic]
-		case r.health.running[s.task] > 0:
+		case running > 0:
 			status = "running"
 		}
 		report.Services = append(report.Services, inventory.RackService{Name: s.name, Status: status, Info: info})
@@ -98,8 +65,10 @@ func (r *Rack) Report() inventory.RackReport {
 }
 
 // troubles returns the resolvers that do not answer. A server that rests is asked again after a
-// while and may fail again: it is well only after an answer. The caller holds mu.
+// while and may fail again: it is well only after an answer.
 func (h *health) troubles(upstreams []dnssrv.UpstreamStats, now time.Time) map[string]string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	next, out := map[string]silence{}, map[string]string{}
 	for _, u := range upstreams {
 		name := "upstream " + u.Server.Addr().String()

@@ -44,7 +44,7 @@ func (r *Rack) servePartners(listeners []net.Listener) []task {
 	if r.peer == nil {
 		return nil
 	}
-	return []task{{name: "partner", run: func(ctx context.Context) error { return r.peer.Serve(ctx, listeners...) }}}
+	return []task{newTask("partner", func(ctx context.Context) error { return r.peer.Serve(ctx, listeners...) })}
 }
 
 // mergeTime bounds the wait of the first report of all leases for the leases of the partner. What

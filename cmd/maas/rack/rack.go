@@ -42,6 +42,7 @@ import (
 	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
+	"github.com/gomaas/maas/cmd/maas/internal/supervise"
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
@@ -317,7 +318,7 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 
 // tasks returns what runs during Serve.
 func (r *Rack) tasks(s Sockets) []task {
-	tasks := []task{{name: "rpc", run: r.protocol.Serve}, {name: "dns notify", run: r.dns.SendNotifies}}
+	tasks := []task{newTask("rpc", r.protocol.Serve), newTask("dns notify", r.dns.SendNotifies)}
 	names := r.cfg.Interfaces
 	if s.DHCP != nil {
 		tasks = append(tasks, onSocket("dhcp", "", s.DHCP, r.dhcp.Serve, again(names, func(names []string) (dhcpsrv.Conn, error) {
@@ -334,14 +335,14 @@ func (r *Rack) tasks(s Sockets) []task {
 	}
 	tasks = append(tasks, r.addressTasks(s)...)
 	if len(names) > 0 {
-		tasks = append(tasks, task{name: "new addresses", run: func(ctx context.Context) error { return r.follow(ctx, &s) }})
+		tasks = append(tasks, newTask("new addresses", func(ctx context.Context) error { return r.follow(ctx, &s) }))
 	}
 	if r.boots != nil {
-		tasks = append(tasks, task{name: "traces of boots", run: r.boots.run})
+		tasks = append(tasks, newTask("traces of boots", r.boots.run))
 	}
-	tasks = append(tasks, task{name: "discovery", run: r.discover.run})
+	tasks = append(tasks, newTask("discovery", r.discover.run))
 	proxying := func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }
-	return append(tasks, task{name: "proxy", run: proxying, after: proxyrpc.Topic})
+	return append(tasks, task{supervise.Task{Name: "proxy", Run: proxying}, proxyrpc.Topic})
 }
 
 // addressTasks returns the tasks of the servers that have a socket for each address.

@@ -2,8 +2,10 @@ package region
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,8 +68,12 @@ func profiles(mux *http.ServeMux) {
 // readyTime is the time that the database has for an answer before the region counts as not ready.
 const readyTime = 2 * time.Second
 
-// ready answers 503 if the database does not respond, so that a load balancer sends clients to
-// another region.
+// needed are the tasks without which a region is not ready. Others, such as the power monitor,
+// leave the API and the racks as they are: a load balancer must not take the region out for them.
+var needed = []string{taskPublish, taskAPI, taskSocket, taskRacks}
+
+// ready answers 503 if the database does not respond or a needed task is down, so that a load
+// balancer sends clients to another region. Other tasks that are down are in the text.
 func (r *Region) ready(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), readyTime)
 	defer cancel()
@@ -76,7 +82,20 @@ func (r *Region) ready(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "the database does not answer; the region's log has the reason", http.StatusServiceUnavailable)
 		return
 	}
-	_, _ = w.Write([]byte("ok\n"))
+	failed := r.tasks.Failed()
+	status, text := http.StatusOK, "ok\n"
+	for _, name := range slices.Sorted(maps.Keys(failed)) {
+		if slices.Contains(needed, name) {
+			status = http.StatusServiceUnavailable
+		}
+		text += name + " is down and started again; the region's log has the reason\n"
+	}
+	if status != http.StatusOK {
+		text = strings.TrimPrefix(text, "ok\n")
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
 }
 
 // Describe implements prometheus.Collector. It describes nothing, which makes the collector an
@@ -91,6 +110,7 @@ func (r *Region) Collect(ch chan<- prometheus.Metric) {
 	r.calls.count.Collect(ch)
 	r.calls.took.Collect(ch)
 	m := metrics.Sink(ch)
+	m.Gauge("maas_tasks_failed", "Tasks of the region that are down and started again.").Add(float64(len(r.tasks.Failed())))
 	m.Gauge("maas_rpc_racks_connected", "Racks with a session with this region.").Add(float64(len(r.rpc.Racks())))
 	if rev, err := r.inv.Revision(ctx); err == nil {
 		m.Gauge("maas_store_revision", "Revision of the change feed.").Add(float64(rev))

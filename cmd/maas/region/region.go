@@ -36,15 +36,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	oteltrace "go.opentelemetry.io/otel/trace"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
+	"github.com/gomaas/maas/cmd/maas/internal/supervise"
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/power"
@@ -117,6 +118,7 @@ type Region struct {
 	calls      calls
 	unregister func()          // removes the collector from Config.Meter
 	trace      *tracing.Tracer // nil = no traces
+	tasks      supervise.Tasks // of Serve
 	commits    tracing.Commits // spans of requests whose changes wait for a publication
 }
 
@@ -243,7 +245,8 @@ func (s *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
-// Serve publishes state to racks and serves the API until ctx ends, then returns nil.
+// Serve publishes state to racks and serves the API until ctx ends, then returns nil. A part that
+// fails is started again, and /readyz shows it meanwhile.
 func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	// The first publication precedes the sockets: a rack that connects finds its whole state.
 	if err := r.publish(ctx); err != nil {
@@ -253,27 +256,54 @@ func (r *Region) Serve(ctx context.Context, sockets Sockets) error {
 	if err := r.inv.Events.Add(ctx, inventory.Event{Kind: "region", Description: "region " + r.name + " started"}); err != nil {
 		r.log.Warn("event not recorded", "err", err) // a disk that is full must not keep racks without a region
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.followChanges(ctx) })
-	g.Go(func() error { return r.settleScans(ctx) })
-	// Scans are followed by the region that started them, the tasks below by their leader.
-	g.Go(func() error { return r.asLeader(ctx, TaskMaintenance, r.maintain) })
-	g.Go(func() error { return r.asLeader(ctx, TaskHealth, r.watchRacks) })
-	g.Go(func() error { return r.asLeader(ctx, TaskPower, r.powers.run) })
-	g.Go(func() error { return r.asLeader(ctx, TaskDiscovery, r.discover) })
+	var running sync.WaitGroup
+	for _, task := range r.parts(sockets) {
+		running.Go(func() {
+			r.tasks.Keep(ctx, task, func(err error, pause time.Duration) {
+				r.log.Error("task failed, starting it again", "task", task.Name, "retry_in", pause, "err", err)
+			})
+		})
+	}
+	running.Wait()
+	return nil
+}
+
+// Names of tasks without which a region is of no use to clients or racks; see needed.
+const (
+	taskPublish = "publication"
+	taskAPI     = "api"
+	taskSocket  = "command socket"
+	taskRacks   = "racks"
+)
+
+// parts returns what runs during Serve. One that fails is started again and leaves the others
+// alone.
+func (r *Region) parts(sockets Sockets) []supervise.Task {
+	// Scans are followed by the region that started them, the tasks of the site by their leader.
+	parts := []supervise.Task{{Name: taskPublish, Run: r.followChanges}, {Name: "scans", Run: r.settleScans}}
+	for name, work := range map[string]func(context.Context) error{
+		TaskMaintenance: r.maintain, TaskHealth: r.watchRacks, TaskPower: r.powers.run, TaskDiscovery: r.discover,
+	} {
+		parts = append(parts, supervise.Task{Name: name, Run: func(ctx context.Context) error { return r.asLeader(ctx, name, work) }})
+	}
 	if r.racks != nil {
-		g.Go(func() error { return r.racks.run(ctx) })
+		parts = append(parts, supervise.Task{Name: "registration", Run: r.racks.run})
 		for _, ln := range sockets.Racks {
-			g.Go(func() error { return r.racks.server.Serve(ctx, ln) })
+			parts = append(parts, supervise.OnSocket(taskRacks, ln, r.racks.server.Serve, supervise.Reopen(ln)))
 		}
 	}
 	for _, ln := range sockets.API {
-		g.Go(func() error { return httpserve.Serve(ctx, ln, r.Handler()) })
+		parts = append(parts, serving(taskAPI, ln, r.Handler()))
 	}
 	if sockets.Local != nil {
-		g.Go(func() error { return httpserve.Serve(ctx, sockets.Local, r.pages(r.Local())) })
+		parts = append(parts, serving(taskSocket, sockets.Local, r.pages(r.Local())))
 	}
-	return g.Wait()
+	return parts
+}
+
+// serving returns the task of an HTTP server.
+func serving(name string, ln net.Listener, h http.Handler) supervise.Task {
+	return supervise.OnSocket(name, ln, func(ctx context.Context, ln net.Listener) error { return httpserve.Serve(ctx, ln, h) }, supervise.Reopen(ln))
 }
 
 // Close closes the database. If Serve was called, it must have returned.
