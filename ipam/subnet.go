@@ -3,6 +3,7 @@ package ipam
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -50,6 +51,9 @@ type Subnet struct {
 	DenyProxy bool
 	// ActiveDiscovery lets racks scan the subnet for unknown neighbours.
 	ActiveDiscovery bool
+	// Relays are addresses of DHCP relays whose clients belong here although the addresses do not:
+	// a relay that sends its loopback address, or an address of another network.
+	Relays []netip.Addr
 	// DisabledBootMethods are boot methods refused here, by name such as "uefi_amd64_tftp".
 	DisabledBootMethods []string
 }
@@ -82,6 +86,41 @@ func (s Subnet) Validate() error {
 	for _, d := range s.DNSServers {
 		if !d.IsValid() || d.IsUnspecified() || d.IsMulticast() {
 			return invalid("subnet", name, "dns_servers", d.String()+" is not an address of a server")
+		}
+	}
+	return s.validateRelays()
+}
+
+func (s Subnet) validateRelays() error {
+	for i, r := range s.Relays {
+		switch {
+		case !r.IsValid() || r.Is4() != s.Prefix.Addr().Is4():
+			return invalid("subnet", s.String(), "relays", r.String()+" is not of the address family of the subnet")
+		// The server sends its replies there. A router's loopback interface has an address of its
+		// own; 127.0.0.1 would be the server itself.
+		case r.IsUnspecified(), r.IsMulticast(), r.IsLoopback(), r == limitedBroadcast, r.Zone() != "":
+			return invalid("subnet", s.String(), "relays", r.String()+" is not an address of a relay")
+		case slices.Contains(s.Relays[:i], r):
+			return invalid("subnet", s.String(), "relays", r.String()+" is given twice")
+		}
+	}
+	return nil
+}
+
+// limitedBroadcast is no relay's address, although it is no multicast address either.
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// CheckRelays refuses a relay that is bound to one of others already: its clients would belong to
+// both. An entry with the same non-zero ID is the subnet itself and is skipped.
+func CheckRelays(s Subnet, others []Subnet) error {
+	for _, o := range others {
+		if s.ID != 0 && o.ID == s.ID {
+			continue
+		}
+		for _, r := range s.Relays {
+			if slices.Contains(o.Relays, r) {
+				return invalid("subnet", s.String(), "relays", r.String()+" is a relay of subnet "+label(o.Name, o.Prefix)+"; remove it there first")
+			}
 		}
 	}
 	return nil

@@ -40,6 +40,16 @@ func TestSubnetValidate(t *testing.T) {
 		"DNS server of nothing":  {ipam.Subnet{Prefix: lab, DNSServers: make([]netip.Addr, 1)}, "dns_servers"},
 		"DNS server unspecified": {ipam.Subnet{Prefix: lab, DNSServers: addrs("0.0.0.0")}, "0.0.0.0 is not an address of a server"},
 		"DNS server of a group":  {ipam.Subnet{Prefix: lab, DNSServers: addrs("224.0.0.251")}, "is not an address of a server"},
+		"relays":                 {ipam.Subnet{Prefix: lab, Relays: addrs("10.255.0.1", "10.0.0.1")}, ""},
+		"relay of the other IP":  {ipam.Subnet{Prefix: lab, Relays: addrs("2001:db8::1")}, "relays 2001:db8::1 is not of the address family"},
+		"IPv6 relays":            {ipam.Subnet{Prefix: netip.MustParsePrefix("2001:db8::/64"), Relays: addrs("2001:db8:f::1", "fe80::1")}, ""},
+		"relay with a zone":      {ipam.Subnet{Prefix: netip.MustParsePrefix("2001:db8::/64"), Relays: addrs("fe80::1%eth0")}, "is not an address of a relay"},
+		"relay of nothing":       {ipam.Subnet{Prefix: lab, Relays: make([]netip.Addr, 1)}, "relays"},
+		"relay unspecified":      {ipam.Subnet{Prefix: lab, Relays: addrs("0.0.0.0")}, "0.0.0.0 is not an address of a relay"},
+		"relay here":             {ipam.Subnet{Prefix: lab, Relays: addrs("127.0.0.1")}, "127.0.0.1 is not an address of a relay"},
+		"relay of all":           {ipam.Subnet{Prefix: lab, Relays: addrs("255.255.255.255")}, "is not an address of a relay"},
+		"relay of a group":       {ipam.Subnet{Prefix: lab, Relays: addrs("224.0.0.12")}, "is not an address of a relay"},
+		"relay given twice":      {ipam.Subnet{Prefix: lab, Relays: addrs("10.255.0.1", "10.255.0.1")}, "is given twice"},
 	} {
 		err := c.s.Validate()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
@@ -63,6 +73,20 @@ func TestOverlap(t *testing.T) {
 		err := ipam.CheckOverlap(c.s, others)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestRelaysOfOneSubnet(t *testing.T) {
+	relays := []netip.Addr{netip.MustParseAddr("10.255.0.1")}
+	others := []ipam.Subnet{{ID: 1, Name: "lab", Prefix: netip.MustParsePrefix("10.0.0.0/24"), Relays: relays}, {ID: 2, Prefix: netip.MustParsePrefix("10.2.0.0/16")}}
+	err := ipam.CheckRelays(ipam.Subnet{Name: "new", Relays: relays}, others)
+	if err == nil || !strings.Contains(err.Error(), "10.255.0.1 is a relay of subnet lab (10.0.0.0/24); remove it there first") {
+		t.Errorf("a second subnet: %v", err)
+	}
+	for name, s := range map[string]ipam.Subnet{"itself": {ID: 1, Relays: relays}, "another relay": {Relays: []netip.Addr{netip.MustParseAddr("10.255.0.2")}}, "none": {}} {
+		if err := ipam.CheckRelays(s, others); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -14,12 +14,12 @@ import (
 
 var subnets = table[ipam.Subnet]{
 	kind: kinds.Subnet, name: "subnet",
-	cols: []string{"name", "description", "vlan_id", "prefix", "gateway", "dns_servers", "rdns", "unmanaged", "deny_dns", "deny_proxy", "active_discovery", "disabled_boot"},
+	cols: []string{"name", "description", "vlan_id", "prefix", "gateway", "dns_servers", "rdns", "unmanaged", "deny_dns", "deny_proxy", "active_discovery", "disabled_boot", "relays"},
 	id:   func(s *ipam.Subnet) *int64 { return &s.ID }, version: func(s *ipam.Subnet) *int64 { return &s.Version },
 	label: func(s *ipam.Subnet) string { return s.String() },
 	fields: func(s *ipam.Subnet) []any {
 		return []any{&s.Name, &s.Description, &s.VLANID, asText{&s.Prefix}, asText{&s.Gateway}, asJSON{&s.DNSServers}, asInt[ipam.RDNSMode]{&s.RDNS},
-			&s.Unmanaged, &s.DenyDNS, &s.DenyProxy, &s.ActiveDiscovery, asJSON{&s.DisabledBootMethods}}
+			&s.Unmanaged, &s.DenyDNS, &s.DenyProxy, &s.ActiveDiscovery, asJSON{&s.DisabledBootMethods}, asJSON{&s.Relays}}
 	},
 }
 
@@ -29,6 +29,9 @@ func checkSubnet(ctx context.Context, tx *store.Tx, s ipam.Subnet) error {
 	}
 	others, err := subnets.list(ctx, tx, "")
 	if err != nil {
+		return err
+	}
+	if err := ipam.CheckRelays(s, others); err != nil {
 		return err
 	}
 	return ipam.CheckOverlap(s, others)

@@ -30,6 +30,7 @@ type Subnet struct {
 	ActiveDiscovery bool        `json:"active_discovery"`
 	DisabledBoot    []string    `json:"disabled_boot_architectures"`
 	TagNames        []string    `json:"tag_names"` // MAAS does not tag subnets
+	Relays          []string    `json:"relays"`    // MAAS does not bind relays
 	VLAN            *vlanJSON   `json:"vlan"`
 	Ranges          []rangeJSON `json:"ip_ranges"`
 	ResourceURI     string      `json:"resource_uri"`
@@ -146,7 +147,7 @@ func (v subnetView) show(s ipam.Subnet) Subnet {
 		ID: s.ID, Name: s.Name, Description: s.Description, CIDR: s.Prefix.String(), DNSServers: texts(s.DNSServers),
 		RDNSMode: slices.Index(rdnsModes, s.RDNS), Managed: !s.Unmanaged, AllowDNS: !s.DenyDNS, AllowProxy: !s.DenyProxy,
 		ActiveDiscovery: s.ActiveDiscovery, DisabledBoot: append([]string{}, s.DisabledBootMethods...), VLAN: v.vlanView.byID(s.VLANID),
-		TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []rangeJSON{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", v.base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
+		Relays: texts(s.Relays), TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []rangeJSON{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", v.base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
 	}
 	if s.Gateway.IsValid() {
 		text := s.Gateway.String()
@@ -177,6 +178,7 @@ func (a *API) subnetForm(r *http.Request, f *form.Form, s *ipam.Subnet) {
 	f.Text("description", &s.Description)
 	f.Addr("gateway_ip", &s.Gateway)
 	f.Addrs("dns_servers", &s.DNSServers)
+	f.Addrs("relays", &s.Relays)
 	f.Not("managed", &s.Unmanaged)
 	f.Not("allow_dns", &s.DenyDNS)
 	f.Not("allow_proxy", &s.DenyProxy)

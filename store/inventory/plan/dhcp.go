@@ -110,6 +110,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	v := p.vlans[s.VLANID]
 	sub := dhcpsrv.Subnet{
 		Name: s.Prefix.String(), Prefix: s.Prefix, SharedNetwork: fmt.Sprintf("vlan-%d", v.ID), Link: at.link, Server: at.server,
+		Relays: s.Relays,
 		Domain: defaultDomain(p.m), Search: searchList(p.m), NTP: p.ntp(s.Prefix.Addr().Is4()),
 		Options: p.options[place{subnet: s.ID}].of(s.Prefix.Addr().Is6()),
 	}

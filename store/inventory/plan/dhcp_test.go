@@ -52,6 +52,23 @@ func served(s dhcpsrv.Snapshot, cidr string) (dhcpsrv.Subnet, bool) {
 	return s.Subnets[i], true
 }
 
+// Relays that lie in no subnet are bound to that of their clients, on its own link and behind the
+// VLAN that serves it.
+func TestRelaysOfSubnets(t *testing.T) {
+	m := campus()
+	m.Subnets[0].Relays, m.Subnets[1].Relays = []netip.Addr{addr("10.255.0.1")}, []netip.Addr{addr("10.255.0.2"), addr("10.0.1.254")}
+	m.Subnets[3].Relays = []netip.Addr{addr("2001:db8:ffff::1")}
+	snap := plan.DHCP(m, m.Racks[0])
+	for _, s := range m.Subnets[:2] {
+		if got, ok := served(snap, s.Prefix.String()); !ok || !slices.Equal(got.Relays, s.Relays) {
+			t.Errorf("%v: relays %v, want %v", s.Prefix, got.Relays, s.Relays)
+		}
+	}
+	if got, ok := served(snap, "2001:db8:1::/64"); !ok || !slices.Equal(got.Relays, m.Subnets[3].Relays) {
+		t.Errorf("IPv6: relays %v", got.Relays)
+	}
+}
+
 // The rack that serves a subnet, the link and the address follow from the VLANs.
 func TestRacksOfSubnets(t *testing.T) {
 	for _, test := range []struct {

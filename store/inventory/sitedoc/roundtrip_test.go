@@ -33,7 +33,7 @@ vlans:
   - {fabric: fabric-3, vid: 0, name: untagged}
 subnets:
   - {cidr: 10.0.0.0/24, vlan: fabric-1/0, gateway_ip: 10.0.0.1, dns_servers: [10.0.0.5, 10.0.0.6], disabled_boot_architectures: [uefi-arm64-pxe]}
-  - {cidr: 10.9.0.0/24, vlan: fabric-9/40, name: front, deny_dns: true, active_discovery: true, rdns: disabled}
+  - {cidr: 10.9.0.0/24, vlan: fabric-9/40, name: front, deny_dns: true, active_discovery: true, rdns: disabled, relays: [10.255.0.9, 192.0.2.254]}
   - {cidr: "fd77::/64", vlan: fabric-1/0, dns_servers: ["fd77::1"]}
 ranges: [{type: dynamic, start_ip: 10.0.0.100, end_ip: 10.0.0.199}, {type: reserved, start_ip: 10.9.0.2, end_ip: 10.9.0.9, comment: switches}]
 routes: [{source: 10.0.0.0/24, destination: 10.9.0.0/24, gateway_ip: 10.0.0.2, metric: 5}]

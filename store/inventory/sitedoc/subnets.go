@@ -60,6 +60,9 @@ func (a *applier) subnetDoc(s ipam.Subnet) (Subnet, error) {
 	for _, d := range s.DNSServers {
 		out.DNSServers = append(out.DNSServers, d.String())
 	}
+	for _, r := range s.Relays {
+		out.Relays = append(out.Relays, r.String())
+	}
 	return out, err
 }
 
@@ -90,15 +93,22 @@ func (a *applier) fillSubnet(d Subnet, s *ipam.Subnet) error {
 			return err
 		}
 	}
-	s.DNSServers = nil
-	for _, text := range d.DNSServers {
-		addr, err := addrOf("dns_servers", text)
-		if err != nil {
-			return err
-		}
-		s.DNSServers = append(s.DNSServers, addr)
+	if s.DNSServers, err = addrsOf("dns_servers", d.DNSServers); err != nil {
+		return err
 	}
-	return nil
+	s.Relays, err = addrsOf("relays", d.Relays)
+	return err
+}
+
+func addrsOf(field string, texts []string) (out []netip.Addr, err error) {
+	for _, text := range texts {
+		addr, err := addrOf(field, text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, addr)
+	}
+	return out, nil
 }
 
 func addrOf(field, text string) (netip.Addr, error) {

@@ -30,7 +30,7 @@ func networkResources() []*resource {
 func subnetResource() *resource {
 	return &resource{
 		name: "subnet", help: "Subnets, named by CIDR, name or number.", collection: "subnets/", id: "id", direct: true, names: []string{"{cidr}", "{name}"}, bare: "cidr",
-		fields: append([]string{"cidr", "vlan", "fabric", "vid", "gateway_ip", "dns_servers", "managed", "allow_dns", "allow_proxy", "active_discovery", "disabled_boot_architectures", "rdns_mode"}, described...),
+		fields: append([]string{"cidr", "vlan", "fabric", "vid", "gateway_ip", "dns_servers", "relays", "managed", "allow_dns", "allow_proxy", "active_discovery", "disabled_boot_architectures", "rdns_mode"}, described...),
 		columns: []column{
 			col("SUBNET", "cidr"), col("GATEWAY", "gateway_ip"), col("FABRIC", "vlan.fabric"), col("VLAN", "vlan.vid"), col("SPACE", "space"),
 			{"DHCP", servedBy},
