@@ -36,10 +36,11 @@ type Config struct {
 	// PasswordCost is the number of rounds of a password's hash; 0 = 600,000, about a fifth of a
 	// second.
 	PasswordCost int
-	// Check is called with the networks of the site (a Model without machines, devices, orphans and
-	// records) before a transaction of an Actor that changed networks commits. Its error is the
-	// error of the transaction, which leaves no trace then. If nil, nothing is checked.
-	Check func(networks *Model) error
+	// Check is called before a transaction of an Actor commits that changed what DHCP servers serve.
+	// Its Model has all networks, and of machines and devices those whose reservations the
+	// transaction may have changed; orphans and records are left out. Its error is the error of the
+	// transaction, which leaves no trace then. If nil, nothing is checked.
+	Check func(served *Model) error
 }
 
 // Inventory is a site's data: a collection for each kind of object, the rest by subject, and

@@ -185,7 +185,7 @@ func nodesOf(ctx context.Context, tx *store.Tx, parts map[string]map[int64]bool,
 }
 
 // inList is "(?, ?)" with its arguments.
-func inList(ids map[int64]bool) (string, []any) {
+func inList[K comparable](ids map[K]bool) (string, []any) {
 	args := make([]any, 0, len(ids))
 	for id := range ids {
 		args = append(args, id)

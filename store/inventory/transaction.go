@@ -2,10 +2,8 @@ package inventory
 
 import (
 	"context"
-	"slices"
 
 	"github.com/gomaas/maas/store"
-	"github.com/gomaas/maas/store/inventory/kinds"
 	"github.com/gomaas/maas/store/inventory/leader"
 )
 
@@ -31,30 +29,13 @@ func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx
 			return f(ctx, tx)
 		}
 		tx.BeforeCommit(func(ctx context.Context, changes []store.Change) error {
-			if err := inv.checkNetworks(ctx, tx, changes); err != nil {
+			if err := inv.checkServed(ctx, tx, changes); err != nil {
 				return err
 			}
 			return inv.audit(ctx, tx, a, changes)
 		})
 		return f(ctx, tx)
 	})
-}
-
-// servedKinds are the kinds of which a rack's DHCP service consists, besides machines and
-// addresses.
-var servedKinds = []string{kinds.VLAN, kinds.Subnet, kinds.Range, kinds.Route, kinds.Rack, kinds.Setting, kinds.Snippet, kinds.Domain}
-
-// checkNetworks has Config.Check look at the networks that a transaction leads to.
-func (inv *Inventory) checkNetworks(ctx context.Context, tx *store.Tx, changes []store.Change) error {
-	served := func(c store.Change) bool { return slices.Contains(servedKinds, c.Kind) }
-	if inv.check == nil || !slices.ContainsFunc(changes, served) {
-		return nil
-	}
-	m := new(Model)
-	if err := m.readNetworks(ctx, tx); err != nil {
-		return err
-	}
-	return inv.check(m)
 }
 
 func (inv *Inventory) view(ctx context.Context, f func(ctx context.Context, tx *store.Tx) error) error {

@@ -6,21 +6,21 @@ import (
 	"fmt"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/kinds"
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// checkNetworks refuses networks that the DHCP server of a rack would refuse, by the same check: a
-// rack could only serve its older state, and the client that caused it would not learn it. A rack
-// that refuses the published networks already blocks nothing, or its cure in steps were impossible.
-func (r *Region) checkNetworks(m *inventory.Model) error {
+// checkServed refuses networks and reservations that the DHCP server of a rack would refuse, by the
+// same check: a rack could only serve its older state, and the client that caused it would not learn
+// it. A rack that refuses what it was sent already blocks nothing, or its cure in steps were
+// impossible.
+func (r *Region) checkServed(m *inventory.Model) error {
 	for _, rack := range m.Racks {
-		err := checkDHCP(m, rack)
-		if err == nil {
-			continue
-		}
-		if last := r.networks.Load(); last != nil && refuses(last, rack.Name) {
+		err := checkDHCP(plan.DHCP(m, rack))
+		if err == nil || r.refusesAlready(rack.Name) {
 			continue
 		}
 		return &inventory.InvalidError{Kind: kinds.Rack, Name: rack.Name, Field: "__all__",
@@ -29,19 +29,24 @@ func (r *Region) checkNetworks(m *inventory.Model) error {
 	return nil
 }
 
-// refuses reports whether a rack refuses the networks of a model.
-func refuses(m *inventory.Model, rack string) bool {
-	for _, r := range m.Racks {
-		if r.Name == rack {
-			return checkDHCP(m, r) != nil
-		}
+// refusesAlready reports whether a rack refuses what it was sent last.
+func (r *Region) refusesAlready(rack string) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // what was sent is read, and not waited for
+	sent, err := r.rpc.State(rack).Next(ctx, dhcprpc.Topic, rpc.Position{})
+	if err != nil {
+		return false
 	}
-	return false
+	objects := make(map[string][]byte, len(sent.Objects))
+	for _, o := range sent.Objects {
+		objects[o.Key] = o.Value
+	}
+	snap, _, err := dhcprpc.Snapshot(objects)
+	return err == nil && checkDHCP(snap) != nil
 }
 
-// checkDHCP returns the error of a rack's DHCP server for its networks.
-func checkDHCP(m *inventory.Model, rack inventory.Rack) error {
-	snap := plan.DHCPNetworks(m, rack)
+// checkDHCP returns the error of a DHCP server for a snapshot.
+func checkDHCP(snap dhcpsrv.Snapshot) error {
 	if len(snap.Subnets) == 0 {
 		return nil
 	}

@@ -56,11 +56,6 @@ func (r *Region) publish(ctx context.Context) (err error) {
 		return err
 	}
 	p.stale = false
-	if whole || changes.Networks {
-		networks := p.model
-		networks.Machines, networks.Devices, networks.Orphans, networks.Records = nil, nil, nil, nil
-		r.networks.Store(&networks)
-	}
 	if whole || len(changes.Before.Machines)+len(changes.After.Machines) > 0 {
 		if err := r.powers.update(r.watched(&p.model)); err != nil {
 			// racks have their state already; a repetition would not help

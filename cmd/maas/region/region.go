@@ -37,7 +37,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -103,8 +102,6 @@ type Region struct {
 	rpc       *rpc.Region
 	api       *maasapi.API
 	published published // used by publish alone, so without a lock
-	// networks are the networks that were published last, for checkNetworks.
-	networks atomic.Pointer[inventory.Model]
 
 	localRack string
 
@@ -175,7 +172,7 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 	key, err := siteKey(ctx, r.db, path)
 	if err == nil {
 		r.beacons = beaconKey(key)
-		r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine, Check: r.checkNetworks})
+		r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine, Check: r.checkServed})
 	}
 	if err != nil {
 		return errors.Join(explainKey(err, r.db, path), r.db.Close())
