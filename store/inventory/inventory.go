@@ -36,8 +36,8 @@ type Config struct {
 	// PasswordCost is the number of rounds of a password's hash; 0 = 600,000, about a fifth of a
 	// second.
 	PasswordCost int
-	// Check is called before a transaction of an Actor commits that changed what DHCP servers serve.
-	// Its Model has all networks, and of machines and devices those whose reservations the
+	// Check is called before a transaction of an Actor commits that changed what DHCP servers
+	// serve. Its Model has all networks, and of machines and devices those whose reservations the
 	// transaction may have changed; orphans and records are left out. Its error is the error of the
 	// transaction, which leaves no trace then. If nil, nothing is checked.
 	Check func(served *Model) error

@@ -14,8 +14,8 @@ import (
 )
 
 // checkServed refuses networks and reservations that the DHCP server of a rack would refuse, by the
-// same check: a rack could only serve its older state, and the client that caused it would not learn
-// it. A rack that refuses what it was sent already blocks nothing, or its cure in steps were
+// same check: a rack could only serve its older state, and the client that caused it would not
+// learn it. A rack that refuses what it was sent already blocks nothing, or its cure in steps were
 // impossible.
 func (r *Region) checkServed(m *inventory.Model) error {
 	for _, rack := range m.Racks {

@@ -41,13 +41,13 @@ func (a *API) applySite(r *http.Request) (any, error) {
 	opts.Kinds = a.power.Kinds()
 	var warnings []string
 	opts.Warn = func(text string) { warnings = append(warnings, text) }
-	doc, err := readDocument(r)
+	doc, data, err := readDocument(r)
 	if err != nil {
 		return nil, err
 	}
 	changes, err := sitedoc.Apply(r.Context(), a.inv, doc, opts)
 	if err != nil {
-		return nil, applyError(err)
+		return nil, applyError(err, func(e *sitedoc.Error) int { return lineOf(data, isJSON(r), e) })
 	}
 	return Applied{DryRun: opts.DryRun, Changes: changes, Warnings: warnings}, nil
 }
@@ -64,19 +64,17 @@ func applyOptions(query url.Values) (opts sitedoc.Options, err error) {
 
 // readDocument reads a document of at most maxDocument bytes. Both decoders are strict: a
 // misspelled key would otherwise be dropped, and with prune its objects deleted.
-func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
-	data, err := io.ReadAll(r.Body)
-	if err != nil {
-		return doc, err
+func readDocument(r *http.Request) (doc sitedoc.Document, data []byte, err error) {
+	if data, err = io.ReadAll(r.Body); err != nil {
+		return doc, nil, err
 	}
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	defer func() {
 		if p := recover(); p != nil { // the YAML library panics on some malformed documents
-			doc, err = sitedoc.Document{}, form.Invalid("document", "is not valid YAML")
+			doc, data, err = sitedoc.Document{}, nil, form.Invalid("document", "is not valid YAML")
 		}
 	}()
-	if kind == "application/json" {
-		err = decodeJSON(data, &doc)
+	if isJSON(r) {
+		err = jsonError(decodeJSON(data, &doc), data)
 	} else if err = plainYAML(data); err == nil {
 		err = yaml.UnmarshalWithOptions(data, &doc, yaml.Strict())
 	}
@@ -84,12 +82,18 @@ func readDocument(r *http.Request) (doc sitedoc.Document, err error) {
 		err = yamlError(yerr)
 	}
 	if err != nil {
-		return sitedoc.Document{}, form.Invalid("document", err.Error())
+		return sitedoc.Document{}, nil, form.Invalid("document", err.Error())
 	}
 	if !utf8.Valid(data) || form.UnfitIn(reflect.ValueOf(doc)) {
-		return sitedoc.Document{}, form.Invalid("document", "has a text that "+form.UnfitMessage)
+		return sitedoc.Document{}, nil, form.Invalid("document", "has a text that "+form.UnfitMessage)
 	}
-	return doc, nil
+	return doc, data, nil
+}
+
+// isJSON reports whether the body of a request is JSON.
+func isJSON(r *http.Request) bool {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return kind == "application/json"
 }
 
 // yamlError returns what is wrong and the line, without the text around it, which may be a secret.
@@ -102,9 +106,24 @@ func yamlError(err yaml.Error) error {
 		text = strings.TrimRight(text, ": ")
 	}
 	if at := err.GetToken(); at != nil && at.Position != nil {
-		text += fmt.Sprintf(" in line %d", at.Position.Line)
+		text = fmt.Sprintf("line %d: %s", at.Position.Line, text)
 	}
 	return errors.New(text)
+}
+
+// jsonError adds the line to an error of which the place is known.
+func jsonError(err error, data []byte) error {
+	syntax, kind := (*json.SyntaxError)(nil), (*json.UnmarshalTypeError)(nil)
+	at := int64(0)
+	switch {
+	case errors.As(err, &syntax):
+		at = syntax.Offset
+	case errors.As(err, &kind):
+		at = kind.Offset
+	default:
+		return err
+	}
+	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:min(at, int64(len(data)))], []byte("\n")), err)
 }
 
 // maxNesting bounds the open brackets of a document: the YAML library takes quadratic time for
@@ -130,14 +149,18 @@ func plainYAML(data []byte) error {
 	return nil
 }
 
-// applyError keeps the name of the object in the message of an error.
-func applyError(err error) error {
+// applyError keeps the name of the object in the message of an error, and adds the line.
+func applyError(err error, line func(*sitedoc.Error) int) error {
 	at := (*sitedoc.Error)(nil)
 	inUse, stale := (*inventory.InUseError)(nil), (*inventory.StaleError)(nil)
 	if !errors.As(err, &at) || errors.As(err, &inUse) || errors.As(err, &stale) {
 		return err
 	}
-	return form.Invalid("document", at.Error())
+	text := at.Error()
+	if n := line(at); n > 0 {
+		text = fmt.Sprintf("line %d: %s", n, text)
+	}
+	return form.Invalid("document", text)
 }
 
 // exportSite returns the site as a document: YAML, or JSON if the client accepts nothing else.

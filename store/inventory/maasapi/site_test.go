@@ -111,14 +111,30 @@ func TestApplyTellsNoSecrets(t *testing.T) {
 func TestApplyNamesTheLine(t *testing.T) {
 	s := newSite(t)
 	for doc, want := range map[string]string{
-		"zones:\n- name: a\n  colour: red":              `unknown field \"colour\" in line 3`,
+		"zones:\n- name: a\n  colour: red":              `line 3: unknown field \"colour\"`,
 		"zones:\n- name: a\n  name: b":                  `mapping key \"name\" already defined`,
-		"zones:\n- name: 'a":                            "could not find end character of single-quoted text in line 2",
-		"vlans:\n- {fabric: a, vid: b}":                 "in line 2",
-		"zones:\n- {name: |a}":                          "invalid header option in line 2",
+		"zones:\n- name: 'a":                            "line 2: could not find end character of single-quoted text",
+		"vlans:\n- {fabric: a, vid: b}":                 "line 2: ",
+		"zones:\n- {name: |a}":                          "line 2: invalid header option",
 		"machines:\n- power:\n    parameters: {a: [b]}": "a has to be text",
+		// What the site refuses is named by the line of the field, else by that of the object.
+		"zones:\n- name: a\n\n# again\n-\n  name: a":                                                                                         "line 6: zone a: is in the document twice",
+		"subnets:\n- cidr: 10.0.0.0/24\n  vlan: fabric-1/0\n- cidr: 10.0.1.0/24\n  vlan: fabric-1/7":                                         "line 4: subnet 10.0.1.0/24: ",
+		"subnets:\n  - vlan: fabric-1/0\n    gateway_ip: 10.9.9.9\n    cidr: nonsense":                                                       "line 4: subnet nonsense: cidr: ",
+		"subnets: [{cidr: 10.0.0.0/24, vlan: fabric-1/0},\n {cidr: 10.0.1.0/24, vlan: fabric-1/0,\n  relays: [x]}]":                          "line 3: subnet 10.0.1.0/24: relays: ",
+		"machines:\n- hostname: a\n  interfaces:\n  - {name: eth0, mac_address: \"02:00:00:00:00:01\"}\n  - name: eth1\n    parents: [eth7]": "line 5: machine a.maas: interface eth1: ",
+		"settings:\n  ntp_servers: 10.0.0.1\n  upstream_dns: '!'":                                                                            "line 3: setting upstream_dns: ",
+		"domains:\n- name: maas\n- {name: a b, default: true}":                                                                               "line 3: domain a b: ",
+		"{\n\"zones\": [\n{\"name\": \"a\"},\n\n\t{\"name\": \"a\"}]}":                                                                       "line 5: zone a: is in the document twice",
+		"{\"subnets\": [\n{\"vlan\": \"fabric-1/0\",\n \"cidr\": \"x\"}]}":                                                                   "line 3: subnet x: cidr: ",
+		"{\"zones\": [\n{\"name\": 7}]}":                                                                                                     "line 2: ",
+		"{\"zones\": [\n{\"name\": \"a\"\n]}":                                                                                                "line 3: ",
 	} {
-		if w := s.call("POST", "/api/v1/apply", doc, "Content-Type", "application/yaml"); w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+		kind := "application/yaml"
+		if doc[0] == '{' {
+			kind = "application/json"
+		}
+		if w := s.call("POST", "/api/v1/apply", doc, "Content-Type", kind); w.Code != 400 || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d %s, want %s", doc, w.Code, w.Body, want)
 		}
 	}

@@ -36,6 +36,9 @@ type Change struct {
 type Error struct {
 	Kind, Name string
 	Err        error
+	// Path leads to the object in the document, by keys and by places in lists, such as "machines",
+	// 2, "interfaces", 0. If nil, the document has no such object.
+	Path []any
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s %s: %v", e.Kind, e.Name, e.Err) }
@@ -58,7 +61,7 @@ func Apply(ctx context.Context, inv *inventory.Inventory, doc Document, opts Opt
 		steps := a.steps(&doc)
 		for _, s := range steps {
 			if err := s.apply(); err != nil {
-				return err
+				return located(err, &doc)
 			}
 		}
 		if opts.Prune {

@@ -91,8 +91,8 @@ type Subnet struct {
 	Scan        bool     `json:"active_discovery,omitempty" yaml:"active_discovery,omitempty"`
 	// DisabledBootMethods are the boot methods that are not offered.
 	DisabledBootMethods []string `json:"disabled_boot_architectures,omitempty" yaml:"disabled_boot_architectures,omitempty"`
-	// Relays are addresses of DHCP relays that lie in no subnet or in another one, and whose clients
-	// belong here.
+	// Relays are addresses of DHCP relays that lie in no subnet or in another one, and whose
+	// clients belong here.
 	Relays []string `json:"relays,omitempty" yaml:"relays,omitempty"`
 }
 

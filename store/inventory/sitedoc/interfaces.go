@@ -51,11 +51,11 @@ func (a nodeInterfaces) fit(list []Interface) error {
 	}
 	for n, want := range list {
 		if slices.ContainsFunc(list[:n], func(o Interface) bool { return o.Name == want.Name }) {
-			return fmt.Errorf("interface %s is there twice", want.Name)
+			return &partError{fmt.Errorf("interface %s is there twice", want.Name), []any{"interfaces", n}}
 		}
 		// In the order of the document, in which parents precede bonds and VLAN interfaces.
 		if err := a.one(want); err != nil {
-			return fmt.Errorf("interface %s: %w", want.Name, err)
+			return &partError{fmt.Errorf("interface %s: %w", want.Name, err), []any{"interfaces", n}}
 		}
 	}
 	return nil

@@ -112,14 +112,14 @@ func (k kind[D, T]) apply() error {
 		return err
 	}
 	seen := map[string]bool{}
-	for _, d := range *k.docs {
+	for i, d := range *k.docs {
 		name := k.key(d)
 		if seen[name] {
-			return &Error{k.name, name, errors.New("is in the document twice")}
+			return &Error{k.name, name, errors.New("is in the document twice"), []any{k.docs, i}}
 		}
 		seen[name] = true
 		if err := k.one(d, name, have); err != nil {
-			return &Error{k.name, name, err}
+			return &Error{k.name, name, err, append([]any{k.docs, i}, below(err)...)}
 		}
 	}
 	return nil
@@ -203,7 +203,7 @@ func (k kind[D, T]) prune() error {
 			return err
 		}
 		if err := k.delete(x); err != nil {
-			return &Error{k.name, name, err}
+			return &Error{Kind: k.name, Name: name, Err: err}
 		}
 		k.note("delete", k.name, name, before, nil)
 	}

@@ -42,7 +42,7 @@ func (s siteSettings) set(name, old, value string) error {
 		return nil
 	}
 	if err := s.inv.Settings.Set(s.ctx, name, value); err != nil {
-		return &Error{"setting", name, err}
+		return &Error{"setting", name, err, []any{s.docs, name}}
 	}
 	before, _ := json.Marshal(map[string]string{"value": old}) // texts always encode
 	after, _ := json.Marshal(map[string]string{"value": value})
@@ -131,7 +131,7 @@ func (s defaultDomain) apply() error {
 	after, _ := json.Marshal(Domain{Name: want, Default: true})
 	all[0].Name = want
 	if _, err := s.inv.Domains.Update(s.ctx, all[0]); err != nil {
-		return &Error{"domain", want, err}
+		return &Error{"domain", want, err, []any{s.docs, i}}
 	}
 	s.note("update", "domain", want, before, after)
 	return nil

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -75,9 +77,23 @@ func (c applyCmd) send(ctx context.Context, cl client.Client, doc []byte, dry bo
 	query := url.Values{"dry_run": {fmt.Sprint(dry)}, "prune": {fmt.Sprint(c.Prune)}}
 	err = cl.Do(ctx, http.MethodPost, "/api/v1/apply?"+query.Encode(), bytes.NewReader(doc), kind, &did)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", c.File, err)
+		err = atLine(c.File, err)
 	}
 	return did, err
+}
+
+// documentLine begins the text of the region's errors about a document.
+var documentLine = regexp.MustCompile(`^document: line (\d+): `)
+
+// atLine names the file of a document before an error, and the line as FILE:LINE if it is known.
+func atLine(file string, err error) error {
+	refused := (*client.Error)(nil)
+	if errors.As(err, &refused) {
+		if m := documentLine.FindStringSubmatch(refused.Text); m != nil {
+			return &client.Error{Status: refused.Status, Text: file + ":" + m[1] + ": " + refused.Text[len(m[0]):]}
+		}
+	}
+	return fmt.Errorf("%s: %w", file, err)
 }
 
 // readFile reads a file, or standard input for "-".
