@@ -275,7 +275,7 @@ func linkExists(link string, own map[string]bool, imports map[string]string, nam
 // logKeys are the keys of log lines. Operators filter by them, so that one thing has one key.
 var logKeys = strings.Fields(`
 	mac ip subnet vlan interface rack partner client zone machine err retry_in count took
-	address arch bytes component data directory duty expires file firmware free from handler host hostname interfaces key kind
+	address arch bytes component data directory duty expires file fingerprint firmware free from handler host hostname interfaces key kind
 	level loader method offset options panic path port prefixes proto question racks records region regions reservations result
 	ranges ports revision server skipped stack stats step subnets task to token topic torn total url user`)
 

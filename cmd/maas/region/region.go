@@ -29,6 +29,7 @@ package region
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -83,6 +84,11 @@ type Config struct {
 	// RackWait limits the wait for a rack if a request needs one and none is connected; 0 = 5
 	// seconds. After a start of the region, racks connect within a second or two.
 	RackWait time.Duration
+	// TLS secures the connections of Sockets.API. Plain HTTP on the same sockets is then answered
+	// to clients of this host alone. If nil, the sockets speak plain HTTP.
+	TLS *tls.Config
+	// PlainHTTP answers clients of other hosts over plain HTTP, too, in spite of TLS.
+	PlainHTTP bool
 	// Tracer receives spans of requests and publications. If nil, none are made.
 	Tracer oteltrace.TracerProvider
 	// Meter receives the region as a collector, from Open until Close. If nil, only the page
@@ -104,6 +110,8 @@ type Region struct {
 	published published // used by publish alone, so without a lock
 
 	localRack string
+	tls       *tls.Config // nil = plain HTTP
+	plainHTTP bool        // besides TLS
 
 	racks      *rackService // nil = racks of other processes are not admitted
 	methods    rpc.Methods
@@ -138,7 +146,7 @@ func Open(ctx context.Context, cfg Config) (*Region, error) {
 		}
 		cfg.Database = "sqlite://" + path
 	}
-	r := &Region{log: cfg.Log, localRack: cfg.LocalRack, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer), calls: newCalls(), unregister: func() {}}
+	r := &Region{log: cfg.Log, localRack: cfg.LocalRack, tls: cfg.TLS, plainHTTP: cfg.PlainHTTP, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer), calls: newCalls(), unregister: func() {}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -221,7 +229,7 @@ func (r *Region) Dial(rack string) func(context.Context) (rpc.Conn, error) {
 
 // Sockets are the listeners of a region. Empty fields are not served. Serve closes all of them.
 type Sockets struct {
-	// API serves clients that have a key.
+	// API serves clients that have a key; see Config.TLS.
 	API []net.Listener
 	// Local serves clients without asking for a key: only administrators may be able to connect to
 	// it.
@@ -290,7 +298,7 @@ func (r *Region) parts(sockets Sockets) []supervise.Task {
 		}
 	}
 	for _, ln := range sockets.API {
-		parts = append(parts, serving(taskAPI, ln, r.Handler()))
+		parts = append(parts, r.serveAPI(ln))
 	}
 	if sockets.Local != nil {
 		parts = append(parts, serving(taskSocket, sockets.Local, r.pages(r.Local())))

@@ -25,13 +25,15 @@ func (f fileFlags) join(flags config.Config) (config.Config, error) {
 // apiFlags configure a region's API.
 type apiFlags struct {
 	Listen  string `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`
-	TLS     string `name:"tls" help:"off, self-signed, or files with --tls-cert and --tls-key (default off)."`
+	TLS     string `name:"tls" help:"self-signed, files with --tls-cert and --tls-key, or off (default self-signed)."`
 	TLSCert string `name:"tls-cert" help:"PEM file with the API's certificate and its chain." type:"path" placeholder:"FILE"`
 	TLSKey  string `name:"tls-key" help:"PEM file with the private key of the API's certificate." type:"path" placeholder:"FILE"`
+	Plain   bool   `name:"plain-http" help:"Answer clients of other hosts over plain HTTP, too. Their passwords and keys cross the network unencrypted."`
 }
 
 func (f apiFlags) into(cfg *config.Config) {
 	cfg.Region.Listen, cfg.Region.TLS, cfg.Region.TLSCert, cfg.Region.TLSKey = f.Listen, f.TLS, f.TLSCert, f.TLSKey
+	cfg.Region.PlainHTTP = f.Plain
 }
 
 // dhcpFlags configure whether a rack serves DHCP.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -22,6 +23,7 @@ type loginCmd struct {
 	PasswordFile string `help:"File whose first line is the password; - reads standard input. The default is to ask." placeholder:"FILE"`
 	KeyFile      string `help:"File with an API key from maas apikey, instead of user and password; - reads standard input." placeholder:"FILE"`
 	CA           string `name:"ca" help:"PEM file with the certificate of the site or its authority." type:"existingfile" placeholder:"FILE"`
+	Fingerprint  string `help:"SHA-256 fingerprint that the site's certificate must have, as the region logs it when it starts (default: ask, and pin the one that is shown)." placeholder:"HEX"`
 }
 
 // Run runs the command.
@@ -41,17 +43,21 @@ func (c loginCmd) Run(ctx context.Context, io stdio) error {
 		}
 		login.CA = string(pem)
 	}
+	logins, path, err := loadLogins()
+	if err != nil {
+		return err
+	}
 	var me maasapi.Account
-	if login.Key, err = c.key(ctx, io, login.Client()); err == nil {
+	// The certificate comes first: nothing secret goes to a server that is not the site.
+	if login.Pin, err = c.trust(ctx, io, login, logins.Sites[c.Profile]); err == nil {
+		login.Key, err = c.key(ctx, io, login.Client())
+	}
+	if err == nil {
 		err = login.Client().Get(ctx, client.API+"users/?op=whoami", &me)
 	}
 	if client.Foreign(err) || err == nil && me.Username == "" {
 		return fmt.Errorf("%s answers, but is not the API of a site; that is at port 5240 unless the site says otherwise", base)
 	}
-	if err != nil {
-		return err
-	}
-	logins, path, err := loadLogins()
 	if err != nil {
 		return err
 	}
@@ -61,6 +67,65 @@ func (c loginCmd) Run(ctx context.Context, io stdio) error {
 	}
 	_, err = fmt.Fprintf(io.out, "Logged in to %s as %s (%s); commands go there now. Leave with: maas logout --profile %s\n", base, me.Username, me.Role, c.Profile)
 	return err
+}
+
+// trust returns the certificate to pin, the zero Pin if an authority vouches for it. known is the
+// login of that name so far.
+func (c loginCmd) trust(ctx context.Context, io stdio, login, known client.Login) (client.Pin, error) {
+	shown, distrust, err := login.Client().Seen(ctx)
+	if err != nil {
+		return client.Pin{}, err
+	}
+	switch {
+	case c.Fingerprint != "":
+		return shown, c.checkFingerprint(login.URL, shown)
+	case shown == client.Pin{}:
+		if !isLoopback(login.URL) {
+			fmt.Fprintf(io.err, "maas: warning: %s speaks no TLS, so the password and the key cross the network unencrypted\n", login.URL)
+		}
+		return shown, nil
+	case distrust == nil:
+		return client.Pin{}, nil
+	case c.CA != "":
+		return client.Pin{}, distrust
+	case known.URL == login.URL && known.Pin != client.Pin{}:
+		return shown, known.Pin.Check(shown)
+	}
+	fmt.Fprintf(io.err, "The certificate of %s has the SHA-256 fingerprint\n  %s\nThe region logs its own when it starts.\n", login.URL, shown.Fingerprint)
+	if !isTerminal(os.Stdin) {
+		fmt.Fprintln(io.err, "It is pinned for later commands.")
+		return shown, nil
+	}
+	fmt.Fprint(io.err, "Are they the same? [y/N] ")
+	answer, err := line(bufio.NewReader(os.Stdin))
+	if answer = strings.ToLower(strings.TrimSpace(answer)); err == nil && answer != "y" && answer != "yes" {
+		err = errors.New("not logged in")
+	}
+	return shown, err
+}
+
+// checkFingerprint compares the certificate of a site with the one that the user expects.
+func (c loginCmd) checkFingerprint(url string, shown client.Pin) error {
+	want, err := client.ParseFingerprint(c.Fingerprint)
+	switch {
+	case err != nil:
+		return err
+	case shown == client.Pin{}:
+		return fmt.Errorf("%s does not speak TLS, so it has no fingerprint; log in with https in the place of http", url)
+	case shown.Fingerprint != want:
+		return fmt.Errorf("the certificate of %s has the fingerprint %s instead of %s; another host may answer in its place, so nothing was sent", url, shown.Fingerprint, want)
+	}
+	return nil
+}
+
+// isLoopback reports whether a site's URL leads to this host.
+func isLoopback(site string) bool {
+	u, err := url.Parse(site)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && a.IsLoopback()
 }
 
 // key reads an API key, or creates one with user and password.

@@ -37,6 +37,9 @@ type Client struct {
 	// CA holds the certificates, in PEM, that the server's certificate is checked against. If
 	// empty, the system's are used.
 	CA string
+	// Pin is the certificate that the server must have, whatever its names and its issuer. The zero
+	// Pin checks names and issuer.
+	Pin Pin
 }
 
 // Error is an answer that is not a success, or none of the API.
@@ -147,6 +150,10 @@ func (c Client) transport() (*http.Transport, error) {
 		}}, nil
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.Pin != (Pin{}) {
+		config.InsecureSkipVerify = true // the check of names and issuer alone; the next line checks more
+		config.VerifyConnection = c.Pin.verify
+	}
 	if c.CA != "" {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM([]byte(c.CA)) {
@@ -208,10 +215,12 @@ func MachinePath(name string) string { return API + "machines/" + url.PathEscape
 
 func (c Client) explain(err error) error {
 	unknown, name := x509.UnknownAuthorityError{}, x509.HostnameError{}
-	record := tls.RecordHeaderError{}
+	record, changed := tls.RecordHeaderError{}, (*ChangedError)(nil)
 	switch {
+	case errors.As(err, &changed):
+		return fmt.Errorf("%s: %w", c.URL, changed)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the certificate of %s is signed by nobody known here; name it, or its authority, with: maas login --ca FILE %s", c.URL, c.URL)
+		return fmt.Errorf("the certificate of %s is signed by nobody known here; pin it with: maas login %s, or name its authority with: maas login --ca FILE %s", c.URL, c.URL, c.URL)
 	case errors.As(err, &name):
 		return fmt.Errorf("the certificate of %s is for other names: %w", c.URL, name)
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):

@@ -17,7 +17,7 @@ import (
 
 func TestLoginsAreForTheUserAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "maas", "logins.json")
-	want := Logins{Current: "lab", Sites: map[string]Login{"lab": {URL: "http://192.0.2.1:5240", Key: "a:b:c"}}}
+	want := Logins{Current: "lab", Sites: map[string]Login{"lab": {URL: "https://192.0.2.1:5240", Key: "a:b:c", Pin: Pin{"ab", "cd"}}, "old": {URL: "http://192.0.2.1:5240", Key: "a:b:c"}}}
 	if err := want.Save(path); err != nil {
 		t.Fatal(err)
 	}
@@ -39,10 +39,11 @@ func TestLoginsAreForTheUserAlone(t *testing.T) {
 
 func TestBase(t *testing.T) {
 	for in, want := range map[string]string{
-		"maas.example": "http://maas.example:5240", "http://192.0.2.1:5240/MAAS/": "http://192.0.2.1:5240", "https://maas.example": "https://maas.example",
+		"maas.example": "https://maas.example:5240", "maas.example/MAAS/": "https://maas.example", "192.0.2.1:81": "https://192.0.2.1:81",
+		"http://maas.example": "http://maas.example:5240", "http://192.0.2.1:5240/MAAS/": "http://192.0.2.1:5240", "https://maas.example": "https://maas.example",
 		"https://maas.example/MAAS/api/2.0/": "https://maas.example", "http://[2001:db8::1]:80": "http://[2001:db8::1]:80",
-		"2001:db8::1": "http://[2001:db8::1]:5240", "[2001:db8::1]:81": "http://[2001:db8::1]:81",
-		"fe80::1%eth0": "http://[fe80::1%25eth0]:5240", "https://[fe80::1%25eth0]:81": "https://[fe80::1%25eth0]:81",
+		"2001:db8::1": "https://[2001:db8::1]:5240", "[2001:db8::1]:81": "https://[2001:db8::1]:81",
+		"fe80::1%eth0": "https://[fe80::1%25eth0]:5240", "https://[fe80::1%25eth0]:81": "https://[fe80::1%25eth0]:81",
 		"ftp://x": "", "http://": "", "http://user@x": "", "http://x/path": "",
 	} {
 		if got, err := Base(in); got != want || (err == nil) != (want != "") {
@@ -105,7 +106,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	srv := httptest.NewTLSServer(http.NotFoundHandler())
 	defer srv.Close()
 	get := func(c Client) error { return c.Get(context.Background(), "/", nil) }
-	if err := get(Client{URL: srv.URL}); err == nil || !strings.Contains(err.Error(), "maas login --ca") {
+	if err := get(Client{URL: srv.URL}); err == nil || !strings.Contains(err.Error(), "maas login "+srv.URL) {
 		t.Errorf("unknown certificate: %v", err)
 	}
 	if err := get(Client{URL: strings.Replace(srv.URL, "https", "http", 1)}); err == nil || !strings.Contains(err.Error(), "https in the place of http") {

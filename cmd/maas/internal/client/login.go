@@ -21,12 +21,13 @@ type Login struct {
 	URL string `json:"url"`
 	Key string `json:"key"`          // CONSUMER:TOKEN:SECRET
 	CA  string `json:"ca,omitempty"` // PEM
+	Pin Pin    `json:"pin,omitzero"`
 	// Own means that logging in made the key, so that logging out takes it back.
 	Own bool `json:"own,omitempty"`
 }
 
 // Client talks to the site.
-func (l Login) Client() Client { return Client{URL: l.URL, Key: l.Key, CA: l.CA} }
+func (l Login) Client() Client { return Client{URL: l.URL, Key: l.Key, CA: l.CA, Pin: l.Pin} }
 
 // Logins are the sites of the user, by the name that the user gave them.
 type Logins struct {
@@ -74,13 +75,14 @@ func (l Logins) Save(path string) error {
 }
 
 // Base is the URL of a site as people give it: the API's path is cut off, and the scheme may be
-// left out.
+// left out, which means https.
 func Base(text string) (string, error) {
 	if a, err := netip.ParseAddr(text); err == nil && a.Is6() {
 		text = "[" + strings.ReplaceAll(text, "%", "%25") + "]" // the zone, by RFC 6874
 	}
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
+	bare := !strings.Contains(text, "://")
+	if bare {
+		text = "https://" + text
 	}
 	u, err := url.Parse(text)
 	if err != nil {
@@ -93,7 +95,7 @@ func Base(text string) (string, error) {
 	if path = strings.TrimSuffix(path, "/"); path != "" {
 		return "", fmt.Errorf("%q has a path; the API of a site is below its root", text)
 	}
-	if u.Port() == "" && u.Scheme == "http" && !strings.Contains(text, "/MAAS") {
+	if u.Port() == "" && (bare || u.Scheme == "http") && !strings.Contains(text, "/MAAS") {
 		u.Host += ":5240"
 	}
 	return u.Scheme + "://" + strings.ReplaceAll(u.Host, "%", "%25"), nil

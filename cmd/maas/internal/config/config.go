@@ -62,12 +62,14 @@ type Region struct {
 	Database string `yaml:"database"`
 	// TLS is the TLS mode of the API on Listen: "off", "self-signed" with a certificate created in
 	// Data, or "files" with TLSCert and TLSKey. If empty, it is "files" if those are set, else
-	// "off".
+	// "self-signed". Clients of this host may use plain HTTP on the same port.
 	TLS string `yaml:"tls"`
 	// TLSCert and TLSKey are PEM files of a certificate with its chain and of its key. Changed
 	// files are read again.
 	TLSCert string `yaml:"tls-cert"`
 	TLSKey  string `yaml:"tls-key"`
+	// PlainHTTP answers clients of other hosts over plain HTTP, too, besides TLS.
+	PlainHTTP bool `yaml:"plain-http"`
 }
 
 // TLSMode is TLS with what an empty one means.
@@ -78,7 +80,7 @@ func (r *Region) TLSMode() string {
 	case r.TLSCert != "" || r.TLSKey != "":
 		return TLSFiles
 	}
-	return TLSOff
+	return TLSSelfSigned
 }
 
 // Values of Region.TLS.

@@ -72,6 +72,8 @@ type site struct {
 	closers    []io.Closer
 	tracer     oteltrace.TracerProvider // nil: none
 	registered register.Request         // of the rack in this process, as the region has it
+	// fingerprint is the SHA-256 of the API's certificate, empty without TLS.
+	fingerprint string
 }
 
 // openTracer begins traces, where the configuration or the environment names a collector, and
@@ -118,7 +120,7 @@ func All(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	if err := s.openRegion(ctx, addresses); err != nil {
+	if err := s.openRegion(ctx, region.Config{LocalRack: rackName, Advertise: addresses}, regionSockets); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.region.Close()) }()
@@ -140,16 +142,28 @@ func All(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	warnLoaders(log, loaders)
 	serving = true
 	s.logServing(ctx)
+	s.logFingerprint()
 	return s.serve(ctx, regionSockets, rackSockets, ready)
 }
 
-// openRegion opens the region of this process.
-func (s *site) openRegion(ctx context.Context, addresses []string) (err error) {
-	s.region, err = region.Open(ctx, region.Config{
-		Dir: s.cfg.Data, Name: s.cfg.Region.Name, Database: s.cfg.Region.Database, LocalRack: rackName, Kinds: Kinds(), Advertise: addresses,
-		Tracer: s.tracer, Log: s.log,
-	})
+// openRegion opens the region of this process. base has what distinguishes the roles.
+func (s *site) openRegion(ctx context.Context, base region.Config, sockets region.Sockets) (err error) {
+	if base.TLS, s.fingerprint, err = openTLS(s.cfg, sockets.API[0].Addr()); err != nil {
+		return err
+	}
+	base.Dir, base.Name, base.Database, base.PlainHTTP = s.cfg.Data, s.cfg.Region.Name, s.cfg.Region.Database, s.cfg.Region.PlainHTTP
+	base.Kinds, base.Tracer, base.Log = Kinds(), s.tracer, s.log
+	s.region, err = region.Open(ctx, base)
 	return err
+}
+
+// logFingerprint logs what clients compare before they trust the API's certificate.
+func (s *site) logFingerprint() {
+	if s.fingerprint == "" {
+		s.log.Warn("API without TLS: passwords and keys cross the network unencrypted; remove region.tls of the configuration")
+		return
+	}
+	s.log.Info("API with TLS; maas login compares the SHA-256 fingerprint of the certificate", "fingerprint", s.fingerprint)
 }
 
 // begin brings the region's data up to date with this host.

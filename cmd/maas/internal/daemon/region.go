@@ -54,11 +54,7 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	tracer, stopTracer := openTracer(ctx, cfg, cfg.Region.Name, log)
 	defer stopTracer()
 	s := &site{cfg: cfg, log: log, tracer: tracer}
-	s.region, err = region.Open(ctx, region.Config{
-		Dir: cfg.Data, Name: cfg.Region.Name, Database: cfg.Region.Database, Kinds: Kinds(), Advertise: addresses,
-		Tracer: s.tracer, Log: log,
-	})
-	if err != nil {
+	if err := s.openRegion(ctx, region.Config{Advertise: addresses}, sockets); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.region.Close()) }()
@@ -68,6 +64,7 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	}
 	serving = true
 	log.Info("serving", "racks", addresses, "data", cfg.Data)
+	s.logFingerprint()
 	if ready != nil {
 		ready()
 	}
@@ -97,9 +94,6 @@ func listenRegion(ctx context.Context, cfg config.Config) (r region.Sockets, err
 	}
 	api, err := listenTCP(ctx, "API", address)
 	if err != nil {
-		return r, err
-	}
-	if api, err = withTLS(api, cfg); err != nil {
 		return r, err
 	}
 	local, err := ListenLocal(ctx, SocketPath(cfg.Data))

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"crypto/tls"
-	"errors"
 	"net"
 	"os"
 
@@ -10,23 +9,22 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
 )
 
-// withTLS makes a listener of the API speak TLS if the configuration says so. It closes ln when
-// that fails.
-func withTLS(ln net.Listener, cfg config.Config) (net.Listener, error) {
-	var tlsConfig *tls.Config
-	var err error
+// openTLS returns how the API on a listener is secured, nil if it is not, and the fingerprint of
+// the certificate.
+func openTLS(cfg config.Config, at net.Addr) (secured *tls.Config, fingerprint string, err error) {
 	switch cfg.Region.TLSMode() {
 	case config.TLSOff:
-		return ln, nil
+		return nil, "", nil
 	case config.TLSFiles:
-		tlsConfig, err = httpserve.Files(cfg.Region.TLSCert, cfg.Region.TLSKey)
+		secured, err = httpserve.Files(cfg.Region.TLSCert, cfg.Region.TLSKey)
 	default:
-		tlsConfig, err = httpserve.SelfSigned(cfg.Data, ownNames(ln.Addr()))
+		secured, err = httpserve.SelfSigned(cfg.Data, ownNames(at))
 	}
 	if err != nil {
-		return nil, errors.Join(err, ln.Close())
+		return nil, "", err
 	}
-	return tls.NewListener(ln, tlsConfig), nil
+	fingerprint, err = httpserve.Fingerprint(secured)
+	return secured, fingerprint, err
 }
 
 // ownNames returns the names by which clients may reach this host.

@@ -1,6 +1,7 @@
 package httpserve
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,6 +18,10 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/gomaas/maas/cmd/maas/internal/secretfile"
 )
 
 // Names of the files of a self-signed certificate in its directory.
@@ -82,6 +87,9 @@ func (f *files) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // Names are host names and addresses at which clients reach the server.
 func SelfSigned(dir string, names []string) (*tls.Config, error) {
 	certFile, keyFile := filepath.Join(dir, CertFile), filepath.Join(dir, KeyFile)
+	if err := secretfile.Check(keyFile); err != nil {
+		return nil, err
+	}
 	good, err := isGood(certFile, keyFile)
 	if err == nil && !good {
 		err = makeCert(certFile, keyFile, names)
@@ -104,8 +112,10 @@ func isGood(certFile, keyFile string) (bool, error) {
 	return time.Until(pair.Leaf.NotAfter) > certRenew, nil
 }
 
+// makeCert writes a certificate for the key in its file, or for a new one. A successor has the key
+// of the certificate before it: clients that pinned that go on.
 func makeCert(certFile, keyFile string, names []string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := keyOf(keyFile)
 	if err != nil {
 		return err
 	}
@@ -129,12 +139,37 @@ func makeCert(certFile, keyFile string, names []string) error {
 	if err != nil {
 		return err
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	return renameio.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+}
+
+// keyOf reads a key from its file. It makes one if there is none.
+func keyOf(file string) (crypto.Signer, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return nil, err
+		}
+		return key, secretfile.Write(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
-		return err
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s: has no key; remove it to have one made", file)
 	}
-	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; remove it to have a key made", file, err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%s: %T cannot sign; remove it to have a key made", file, key)
+	}
+	return signer, nil
 }

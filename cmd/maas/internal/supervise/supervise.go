@@ -54,8 +54,8 @@ type Tasks struct {
 	failed  map[string]string
 }
 
-// Keep runs a task until ctx ends. A task that fails is started again after a pause, and Failed
-// has its error meanwhile. Failures are passed to failed.
+// Keep runs a task until ctx ends. A task that fails is started again after a pause, and Failed has
+// its error meanwhile. Failures are passed to failed.
 func (s *Tasks) Keep(ctx context.Context, t Task, failed func(err error, pause time.Duration)) {
 	first := true
 	Insist(ctx, func(ctx context.Context) error {
