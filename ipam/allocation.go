@@ -58,6 +58,7 @@ type Allocation struct {
 	Owner       string     // user of AllocUserReserved; "" = none
 	Comment     string
 	Holder      string    // the holder's name for messages, such as "node1 eth0"; "" = unknown
+	Name        string    // the holder's in DNS or as a client gave it; "" = none
 	Created     time.Time // zero = unknown
 	Expires     time.Time // end of the lease behind AllocDiscovered; zero = no end
 }

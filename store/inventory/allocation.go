@@ -1,10 +1,12 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/ipam"
@@ -38,6 +40,7 @@ func heldAddresses(ctx context.Context, tx *store.Tx, where string, args ...any)
 		if err := scan(append(append([]any{&a.ID}, allocations.fields(&a)...), &host, &iface, &mac)...); err != nil {
 			return err
 		}
+		a.Name = cmp.Or(host, a.hostname)
 		// Rows without an interface are those of users and racks; the comment of a rack's says so.
 		switch {
 		case host != "":
@@ -46,6 +49,9 @@ func heldAddresses(ctx context.Context, tx *store.Tx, where string, args ...any)
 			a.Holder = mac
 		case a.Comment != "" && a.Owner == "":
 			a.Holder = a.Comment
+			if rack, ok := strings.CutPrefix(a.Comment, "rack "); ok {
+				a.Name = rack
+			}
 		}
 		all = append(all, a.Allocation)
 		return nil
@@ -289,6 +295,7 @@ func (inv *Inventory) ReserveAddress(ctx context.Context, r Reservation) (a ipam
 			return err
 		}
 		a = row.Allocation
+		a.Name = r.Hostname
 		return nil
 	})
 	return a, err

@@ -72,9 +72,11 @@ func (r *Region) askRacks(ctx context.Context, q explain.Query) ([]RackAnswer, e
 
 // DHCPExplanation contains the answers that the site's racks would give a client.
 type DHCPExplanation struct {
-	MAC     string       `json:"mac"`
-	Machine string       `json:"machine,omitempty"` // that has the MAC
-	Racks   []RackAnswer `json:"racks"`
+	MAC     string `json:"mac"`
+	Machine string `json:"machine,omitempty"` // that has the MAC
+	// Unserved says of each subnet that no rack serves why; with many, of the first ones.
+	Unserved []string     `json:"unserved,omitempty"`
+	Racks    []RackAnswer `json:"racks"`
 }
 
 // getDHCPExplanation serves the parameters mac, arch, subnet or vlan, and ipv6=true. Arch is such
@@ -98,8 +100,51 @@ func (r *Region) getDHCPExplanation(req *http.Request) (any, error) {
 		return nil, err
 	}
 	out := DHCPExplanation{MAC: q.MAC, Machine: m.FQDN}
+	if out.Unserved, err = r.unserved(req.Context(), q.Subnets); err != nil {
+		return nil, err
+	}
 	out.Racks, err = r.askRacks(req.Context(), q)
 	return out, err
+}
+
+// maxUnserved bounds the subnets that an answer names as not served.
+const maxUnserved = 12
+
+// unserved says why DHCP is not served on subnets; nil = of all.
+func (r *Region) unserved(ctx context.Context, prefixes []netip.Prefix) (out []string, err error) {
+	all, err := r.inv.Subnets.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := r.inv.VLANs.List(ctx)
+	vlans := make(map[int64]ipam.VLAN, len(list))
+	for _, v := range list {
+		vlans[v.ID] = v
+	}
+	for _, s := range all {
+		if prefixes != nil && !slices.Contains(prefixes, s.Prefix) || len(out) == maxUnserved {
+			continue
+		}
+		if why := whyUnserved(s, vlans); why != "" {
+			out = append(out, "subnet "+s.Prefix.String()+" "+why)
+		}
+	}
+	return out, err
+}
+
+// whyUnserved returns why no rack serves DHCP in a subnet; "" = the site lets racks do it.
+func whyUnserved(s ipam.Subnet, vlans map[int64]ipam.VLAN) string {
+	v := vlans[s.VLANID]
+	target, relayed := vlans[v.RelayVLANID]
+	switch {
+	case s.Unmanaged:
+		return "is unmanaged: DHCP there is the matter of its own administrator, and this site answers no client"
+	case !v.DHCP && relayed && !target.DHCP:
+		return "is relayed to VLAN " + target.String() + ", where DHCP is off"
+	case !v.DHCP && !relayed:
+		return "is on VLAN " + v.String() + ", where DHCP is off"
+	}
+	return ""
 }
 
 // subnetsOf returns the prefixes of a subnet or of the subnets of a VLAN; nil = all.
@@ -282,7 +327,7 @@ type AddressExplanation struct {
 
 // AddressFact is one finding about an address.
 type AddressFact struct {
-	Kind  string    `json:"kind"` // gateway, range, allocation, reservation, rack, discovery, dns
+	Kind  string    `json:"kind"` // unmanaged, gateway, range, allocation, reservation, rack, discovery, dns
 	Text  string    `json:"text"`
 	Who   string    `json:"who,omitempty"`
 	Since time.Time `json:"since,omitzero"`
@@ -366,6 +411,9 @@ func (r *Region) explainSubnet(ctx context.Context, subnet ipam.Subnet, out *Add
 		return err
 	}
 	out.VLAN = fmt.Sprintf("%s/%d", fabric.Name, vlan.VID)
+	if subnet.Unmanaged {
+		add(AddressFact{Kind: "unmanaged", Text: "the site serves no DHCP in " + out.Subnet + ", and gives out its addresses only inside of reserved ranges"})
+	}
 	if subnet.Gateway == out.IP {
 		add(AddressFact{Kind: "gateway", Text: "the gateway of " + out.Subnet})
 	}
@@ -376,6 +424,12 @@ func (r *Region) explainSubnet(ctx context.Context, subnet ipam.Subnet, out *Add
 	for _, x := range ranges {
 		if x.Start.Compare(out.IP) <= 0 && out.IP.Compare(x.End) <= 0 {
 			text := fmt.Sprintf("in the %s range %s-%s", x.Type, x.Start, x.End)
+			switch {
+			case subnet.Unmanaged && x.Type == ipam.RangeDynamic:
+				text += ", which no rack serves while the subnet is unmanaged"
+			case subnet.Unmanaged:
+				text += ", from which the site gives out addresses"
+			}
 			add(AddressFact{Kind: "range", Text: strings.TrimSuffix(text+": "+x.Comment, ": "), Who: x.Owner})
 		}
 	}

@@ -37,6 +37,60 @@ func kindsOf(facts []AddressFact) (out []string) {
 	return out
 }
 
+// Of a subnet that the site does not manage, and of one where DHCP is off, the answers say so.
+func TestExplainUnserved(t *testing.T) {
+	r, _ := opened(t)
+	ctx := t.Context()
+	s, err := r.inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("198.51.100.0/24")})
+	ok(t, err)
+	for kind, first := range map[ipam.RangeType]string{ipam.RangeDynamic: "198.51.100.100", ipam.RangeReserved: "198.51.100.50"} {
+		start := netip.MustParseAddr(first)
+		_, err = r.inv.Ranges.Create(ctx, ipam.Range{SubnetID: s.ID, Type: kind, Start: start, End: start.Next()})
+		ok(t, err)
+	}
+	s, err = r.inv.Subnets.Get(ctx, s.ID)
+	ok(t, err)
+	s.Unmanaged = true
+	_, err = r.inv.Subnets.Update(ctx, s)
+	ok(t, err)
+	fabric, err := r.inv.Fabrics.Create(ctx, ipam.Fabric{Name: "far"})
+	ok(t, err)
+	v, err := r.inv.DefaultVLAN(ctx, fabric.ID)
+	ok(t, err)
+	_, err = r.inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("203.0.113.0/24"), VLANID: v.ID})
+	ok(t, err)
+	for ip, want := range map[string]string{
+		"198.51.100.7":   "the site serves no DHCP in 198.51.100.0/24, and gives out its addresses only inside of reserved ranges",
+		"198.51.100.100": "which no rack serves while the subnet is unmanaged",
+		"198.51.100.51":  "from which the site gives out addresses",
+	} {
+		var out AddressExplanation
+		if text := get(t, r, "/api/v1/explain/ip/"+ip, &out); text != "" || out.Facts[0].Kind != "unmanaged" {
+			t.Errorf("%s: %s %+v", ip, text, out.Facts)
+		}
+		if text, _ := json.Marshal(out.Facts); !strings.Contains(string(text), want) {
+			t.Errorf("%s: no %q in %s", ip, want, text)
+		}
+	}
+	for query, want := range map[string][]string{
+		"":                         {"198.51.100.0/24 is unmanaged", "203.0.113.0/24 is on VLAN untagged"},
+		"&subnet=198.51.100.0/24":  {"198.51.100.0/24 is unmanaged"},
+		"&subnet=203.0.113.0%2F24": {"where DHCP is off"},
+		"&subnet=192.0.2.0/24":     nil,
+	} {
+		var out DHCPExplanation
+		if text := get(t, r, "/api/v1/explain/dhcp?mac=02:00:00:00:00:09"+query, &out); text != "" || len(out.Unserved) != len(want) {
+			t.Errorf("%s: %s %q", query, text, out.Unserved)
+			continue
+		}
+		for i := range want {
+			if !strings.Contains(out.Unserved[i], want[i]) {
+				t.Errorf("%s: %q, want %q", query, out.Unserved[i], want[i])
+			}
+		}
+	}
+}
+
 func TestExplainAddress(t *testing.T) {
 	r, _ := opened(t)
 	ctx := t.Context()

@@ -18,6 +18,7 @@ type ipAddressJSON struct {
 	Owner         *userJSON       `json:"owner"`
 	Subnet        *Subnet         `json:"subnet"`
 	InterfaceSet  []interfaceJSON `json:"interface_set"`
+	Hostname      string          `json:"hostname"` // MAAS does not name holders
 	ResourceURI   string          `json:"resource_uri"`
 }
 
@@ -30,7 +31,7 @@ var allocNames = map[ipam.AllocType]string{
 // by its IP and not by an ID.
 func addressOf(x ipam.Allocation, view subnetView) ipAddressJSON {
 	out := ipAddressJSON{
-		IP: x.Addr.String(), AllocType: int(x.Type), AllocTypeName: allocNames[x.Type], Owner: userNamed(x.Owner), Subnet: view.byID(x.SubnetID),
+		IP: x.Addr.String(), AllocType: int(x.Type), AllocTypeName: allocNames[x.Type], Owner: userNamed(x.Owner), Subnet: view.byID(x.SubnetID), Hostname: x.Name,
 		InterfaceSet: []interfaceJSON{}, ResourceURI: view.base + "ipaddresses/",
 	}
 	if !x.Created.IsZero() {

@@ -30,6 +30,7 @@ type commands struct {
 	Logins    loginsCmd    `cmd:"" help:"List the logged-in sites, or choose the site for later commands."`
 	Machine   machineCmd   `cmd:"" help:"List, add, change and power machines."`
 	Subnet    allVerbs     `cmd:"" help:"List, add and change subnets, named by CIDR, name or number."`
+	Lease     leaseCmd     `cmd:"" help:"List the leases of DHCP, and keep their addresses for their clients."`
 	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"Manage boot profiles of machines, tags, subnets and the site."`
 	Discovery discoveryCmd `cmd:"" help:"Show, scan for and add devices on the racks' networks."`
 	Proxy     proxyCmd     `cmd:"" help:"Show, change and purge the HTTP proxy for machines."`

@@ -48,6 +48,9 @@ func (c explainDHCPCmd) Run(ctx context.Context, io stdio) error {
 		who += ", which is machine " + answer.Machine
 	}
 	fmt.Fprintf(io.out, "%s\n", who)
+	for _, text := range answer.Unserved {
+		fmt.Fprintln(io.out, printable(text))
+	}
 	return eachRack(io.out, answer.Racks, func(a region.RackAnswer) error {
 		if len(a.DHCP) == 0 {
 			fmt.Fprintf(io.out, "\nrack %s serves no such network\n", a.Rack)

@@ -86,7 +86,7 @@ func addressResources() []*resource {
 		{
 			name: "ipaddress", what: "address", help: "Addresses that somebody holds. To create one is to reserve it, to delete it is to release it.", collection: "ipaddresses/", id: "ip",
 			names: []string{"{ip}"}, bare: "ip", make: "ipaddresses/?op=reserve", fields: []string{"ip", "subnet", "hostname", "comment", "mac"},
-			columns: []column{col("ADDRESS", "ip"), col("KIND", "alloc_type_name"), col("OWNER", "owner.username"), col("SUBNET", "subnet.cidr"), col("SINCE", "created")},
+			columns: []column{col("ADDRESS", "ip"), col("NAME", "hostname"), col("KIND", "alloc_type_name"), col("OWNER", "owner.username"), col("SUBNET", "subnet.cidr"), col("SINCE", "created")},
 		},
 	}
 }

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/store/inventory/maasapi"
+)
+
+// leaseCmd is the group `maas lease`.
+type leaseCmd struct {
+	List    leaseListCmd    `cmd:"" help:"List leases, and the addresses that DHCP keeps for clients."`
+	Show    leaseShowCmd    `cmd:"" help:"Show the lease of an address."`
+	Reserve leaseReserveCmd `cmd:"" help:"Keep the address of a lease for its client."`
+}
+
+const leasesPath = "/api/v1/leases"
+
+// leaseListCmd is `maas lease list`.
+type leaseListCmd struct {
+	remote
+	Subnet string `help:"Only leases in a subnet." placeholder:"SUBNET"`
+	MAC    string `name:"mac" help:"Only leases of a MAC address." placeholder:"MAC"`
+	Name   string `help:"Only leases of clients or machines with this in their name." placeholder:"TEXT"`
+	State  string `enum:",active,expired,reserved" default:"" help:"Only leases of a state: active, expired, or reserved for a client." placeholder:"STATE"`
+}
+
+// Run runs the command.
+func (c leaseListCmd) Run(ctx context.Context, io stdio) error {
+	query := url.Values{}
+	for name, value := range map[string]string{"subnet": c.Subnet, "mac_address": c.MAC, "name": c.Name, "state": c.State} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	leases := []maasapi.Lease{}
+	if err := c.get(ctx, leasesPath+"?"+query.Encode(), &leases); err != nil {
+		return err
+	}
+	return c.print(io.out, leases, "ADDRESS\tMAC\tNAME\tMACHINE\tSUBNET\tSTATE\tSINCE\tEXPIRES", func(row func(...string)) {
+		for _, l := range leases {
+			row(l.IP, l.MACAddress, printable(l.Hostname), l.FQDN, l.Subnet, l.State, at0(l.Began), at0(l.Expires))
+		}
+	})
+}
+
+// at0 returns a time that may be missing.
+func at0(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return stamp(*t)
+}
+
+// leaseShowCmd is `maas lease show`.
+type leaseShowCmd struct {
+	remote
+	Addr string `arg:"" help:"The address."`
+}
+
+// Run runs the command.
+func (c leaseShowCmd) Run(ctx context.Context, io stdio) error {
+	var l maasapi.Lease
+	if err := c.get(ctx, leasesPath+"/"+url.PathEscape(c.Addr), &l); err != nil {
+		return err
+	}
+	if c.Output != "table" {
+		return c.print(io.out, l, "", nil)
+	}
+	writeRows(io.out, "%-10s %s\n", [][2]string{
+		{"address", l.IP}, {"MAC", l.MACAddress}, {"name", l.Hostname}, {"machine", l.FQDN}, {"subnet", l.Subnet}, {"state", l.State},
+		{"since", at0(l.Began)}, {"expires", at0(l.Expires)},
+	})
+	return nil
+}
+
+// leaseReserveCmd is `maas lease reserve`.
+type leaseReserveCmd struct {
+	remote
+	Addr    string `arg:"" help:"The address."`
+	Comment string `help:"Comment of the reservation. The default is the client's name." placeholder:"TEXT"`
+}
+
+// Run runs the command.
+func (c leaseReserveCmd) Run(ctx context.Context, io stdio) error {
+	var l maasapi.Lease
+	if err := c.get(ctx, leasesPath+"/"+url.PathEscape(c.Addr), &l); err != nil {
+		return err
+	}
+	form := url.Values{"ip": {l.IP}, "mac_address": {l.MACAddress}, "comment": {cmp.Or(c.Comment, l.Hostname)}}
+	if err := c.post(ctx, client.API+"reservedips/", form, nil); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(io.out, "%s is reserved for %s.\n", l.IP, l.MACAddress)
+	return err
+}

@@ -1,0 +1,86 @@
+package maasapi
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
+)
+
+// Lease is an address that a client has from DHCP, or that DHCP keeps for it.
+type Lease struct {
+	IP         string `json:"ip"`
+	MACAddress string `json:"mac_address"`
+	Hostname   string `json:"hostname"` // as the client gave it
+	// SystemID and FQDN are those of the machine or device that has the MAC.
+	SystemID string     `json:"system_id"`
+	FQDN     string     `json:"fqdn"`
+	Subnet   string     `json:"subnet"` // prefix
+	State    string     `json:"state"`  // active, expired or reserved
+	Began    *time.Time `json:"began"`
+	Expires  *time.Time `json:"expires"`
+}
+
+// listLeases lists leases in order of address. The filters are subnet, mac_address, name and state.
+func (a *API) listLeases(r *http.Request) (any, error) {
+	var filter inventory.LeaseFilter
+	f := &form.Form{Values: r.URL.Query()}
+	readRef(f, "subnet", &filter.SubnetID, a.subnetRef(r))
+	f.MAC("mac_address", (*[]byte)(&filter.MAC))
+	f.Text("name", &filter.Name)
+	state := f.Get("state")
+	switch filter.State = inventory.LeaseState(state); filter.State {
+	case "", inventory.LeaseActive, inventory.LeaseExpired, inventory.LeaseReserved:
+	default:
+		f.Wrong("state", "%q is none of active, expired and reserved", state)
+	}
+	if f.Err != nil {
+		return nil, f.Err
+	}
+	return a.leases(r, filter)
+}
+
+// getLease shows the lease of an address.
+func (a *API) getLease(r *http.Request) (any, error) {
+	ip, err := netip.ParseAddr(r.PathValue("ip"))
+	if err != nil {
+		return nil, form.Invalid("ip", "is not an IP address")
+	}
+	found, err := a.leases(r, inventory.LeaseFilter{Addr: ip.Unmap()})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, &inventory.NotFoundError{Kind: "lease", What: "of " + ip.String()}
+	}
+	return found[0], nil
+}
+
+func (a *API) leases(r *http.Request, filter inventory.LeaseFilter) ([]Lease, error) {
+	subnets, err := a.inv.Subnets.List(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	prefixes := make(map[int64]string, len(subnets))
+	for _, s := range subnets {
+		prefixes[s.ID] = s.Prefix.String()
+	}
+	found, err := a.inv.Leases.Find(r.Context(), filter)
+	out := []Lease{}
+	for _, l := range found {
+		shown := Lease{
+			IP: l.Addr.String(), MACAddress: l.MAC.String(), Hostname: l.Hostname, SystemID: l.SystemID, FQDN: l.FQDN,
+			Subnet: prefixes[l.SubnetID], State: string(l.State),
+		}
+		if !l.Began.IsZero() {
+			shown.Began = &l.Began
+		}
+		if !l.Expires.IsZero() {
+			shown.Expires = &l.Expires
+		}
+		out = append(out, shown)
+	}
+	return out, err
+}
