@@ -139,13 +139,7 @@ func Open(ctx context.Context, cfg Config) (*Region, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	if cfg.Database == "" {
-		path, err := filepath.Abs(filepath.Join(cfg.Dir, DatabaseFile))
-		if err != nil {
-			return nil, err
-		}
-		cfg.Database = "sqlite://" + path
-	}
+	cfg.Database = databaseURL(cfg.Dir, cfg.Database)
 	r := &Region{log: cfg.Log, localRack: cfg.LocalRack, tls: cfg.TLS, plainHTTP: cfg.PlainHTTP, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer), calls: newCalls(), unregister: func() {}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -173,14 +167,20 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 			return err
 		}
 	}
+	if err := CheckData(cfg.Dir, cfg.Database); err != nil { // before a new database is made
+		return err
+	}
 	if r.db, err = store.Open(ctx, cfg.Database, schema.FS); err != nil {
 		return err
 	}
 	path := filepath.Join(cfg.Dir, KeyFile)
-	key, err := siteKey(ctx, r.db, path)
+	key, keep, err := siteKey(ctx, r.db, path)
 	if err == nil {
 		r.beacons = beaconKey(key)
 		r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine, Check: r.checkServed})
+	}
+	if err == nil {
+		err = keep()
 	}
 	if err != nil {
 		return errors.Join(explainKey(err, r.db, path), r.db.Close())

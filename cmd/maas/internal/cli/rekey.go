@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
+	"github.com/gomaas/maas/cmd/maas/internal/secretfile"
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
@@ -67,7 +68,7 @@ func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
 func (c rekeyCmd) replace(ctx context.Context, io stdio, db *store.DB, old []byte) error {
 	fresh := make([]byte, region.KeySize)
 	rand.Read(fresh)
-	if err := writeSynced(c.freshKeyFile(), fresh); err != nil {
+	if err := secretfile.Write(c.freshKeyFile(), fresh); err != nil {
 		return fmt.Errorf("rekey: %w", err)
 	}
 	r, err := inventory.ReplaceKey(ctx, db, old, fresh)
@@ -165,14 +166,4 @@ func (c rekeyCmd) tell(io stdio, r inventory.Rekeyed) {
 	if r.LostCA {
 		fmt.Fprintln(io.out, "racks on other hosts are not let in; make each a token with maas region token create, and join again with maas rack run --enrol TOKEN")
 	}
-}
-
-// writeSynced writes a file that only its owner can read, and syncs it.
-func writeSynced(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
 }

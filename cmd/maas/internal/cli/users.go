@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/schema"
@@ -146,6 +147,9 @@ func (c stored) openOrMake(ctx context.Context) (*store.DB, error) {
 	if c.Database == "" {
 		if err := os.MkdirAll(c.Data, 0o700); err != nil {
 			return nil, fmt.Errorf("data directory: %w; choose another with --data", err)
+		}
+		if err := region.CheckData(c.Data, ""); err != nil {
+			return nil, err
 		}
 	}
 	url, err := c.url()

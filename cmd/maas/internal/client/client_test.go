@@ -32,6 +32,12 @@ func TestLoginsAreForTheUserAlone(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("read again (-want +got):\n%s", diff)
 	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadLogins(path); err == nil || !strings.Contains(err.Error(), "chmod 600 "+path) {
+		t.Errorf("a file that others can read: %v", err)
+	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".logins-*")); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"github.com/gomaas/maas/cmd/maas/internal/secretfile"
 )
 
 // A Login is a site that the user has logged in to.
@@ -47,6 +47,9 @@ func LoginsPath() (string, error) {
 
 // LoadLogins reads a file of logins; one that is not there has none.
 func LoadLogins(path string) (l Logins, err error) {
+	if err := secretfile.Check(path); err != nil {
+		return Logins{}, fmt.Errorf("log-ins: %w", err)
+	}
 	data, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(data, &l)
@@ -71,7 +74,7 @@ func (l Logins) Save(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	return renameio.WriteFile(path, append(data, '\n'), 0o600)
+	return secretfile.Write(path, append(data, '\n'))
 }
 
 // Base is the URL of a site as people give it: the API's path is cut off, and the scheme may be

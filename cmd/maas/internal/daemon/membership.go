@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
+	"github.com/gomaas/maas/cmd/maas/internal/secretfile"
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/rpc"
@@ -84,6 +85,9 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 		m.log.Info("rack already enrolled with that token")
 	}
 	m.regions = []register.Region{{Addresses: was.Regions}}
+	if err := secretfile.Check(filepath.Join(dir, identityFile)); err != nil {
+		return nil, err
+	}
 	if m.keeper, err = enrol.OpenKeeper(filepath.Join(dir, identityFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("this rack belongs to no site yet; run `maas region token create` on the region's host, and here: maas rack run --enrol TOKEN")
 	}
@@ -113,7 +117,7 @@ func (m *membership) enrol(ctx context.Context, dir, name string, t enrol.Token)
 		return err
 	}
 	m.log.Info("enrolled", "rack", name, "regions", addresses)
-	return os.WriteFile(filepath.Join(dir, joinedFile), text, 0o600)
+	return secretfile.Write(filepath.Join(dir, joinedFile), text)
 }
 
 func (m *membership) name() string { return m.current().Name() }
