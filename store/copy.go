@@ -29,6 +29,15 @@ func (db *DB) vacuumInto(ctx context.Context, path string) error {
 		return err
 	}
 	defer conn.Close()
+	// SQLite fills an empty file that exists. Made by SQLite, other users of the host could read it
+	// until its mode is changed.
+	empty, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := empty.Close(); err != nil {
+		return err
+	}
 	if _, err := conn.ExecContext(ctx, "VACUUM INTO ?", path); err != nil { // reads in one transaction
 		return err
 	}
@@ -36,7 +45,7 @@ func (db *DB) vacuumInto(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Chmod(0o600), f.Sync(), f.Close())
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func removeIfThere(path string) error {

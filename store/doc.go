@@ -32,6 +32,7 @@
 // database, including tables that an embedder made beside the schema. [DB.Restore] replaces all
 // data in one transaction while others use the database; their Watches end with [ErrCompacted]. The
 // database has to have the tables that the dump has. [DB.CopyTo] copies an SQLite file in use.
+// Before Open changes the schema of an SQLite file, it keeps a copy beside it; see [DB.Upgraded].
 //
 // # Durability and errors
 //

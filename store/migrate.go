@@ -63,9 +63,14 @@ func (db *DB) migrate(ctx context.Context, upTo int64) error {
 	if have == upTo {
 		return nil
 	}
+	copied, err := db.keepFormer(ctx, have)
+	if err != nil {
+		return err
+	}
 	if _, err := p.UpTo(ctx, upTo); err != nil {
 		return fmt.Errorf("store: %s: change the schema to version %d: %w", db.name, upTo, gooseCause(err))
 	}
+	db.upgrade = Upgrade{From: have, To: upTo, Copy: copied}
 	return nil
 }
 

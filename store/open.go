@@ -19,6 +19,8 @@ type DB struct {
 	read   *sql.DB       // may be write
 	turn   chan struct{} // holds one for the write transaction that runs
 
+	upgrade Upgrade // of the schema, by Open
+
 	mu      sync.Mutex
 	wake    chan struct{} // closed and replaced at every commit
 	closed  chan struct{}

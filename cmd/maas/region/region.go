@@ -173,6 +173,9 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 	if r.db, err = store.Open(ctx, cfg.Database, schema.FS); err != nil {
 		return err
 	}
+	if u := r.db.Upgraded(); u.From > 0 {
+		r.log.Info("database schema upgraded", "from", u.From, "to", u.To, "file", u.Copy)
+	}
 	path := filepath.Join(cfg.Dir, KeyFile)
 	key, keep, err := siteKey(ctx, r.db, path)
 	if err == nil {
