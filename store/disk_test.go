@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 	case "full":
 		// Files cannot grow beyond 256 KiB: what a full disk looks like.
 		signal.Ignore(syscall.SIGXFSZ)
-		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 256 << 10, Max: 256 << 10}); err != nil {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 256 << 10, Max: math.MaxUint64}); err != nil {
 			fmt.Println("setrlimit", err)
 		}
 		fill(url)
@@ -60,16 +61,38 @@ func fill(url string) {
 		return
 	}
 	defer db.Close()
-	for i := 0; ; i++ {
-		err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-			_, err := tx.Exec(ctx, "INSERT INTO zone (name, description) VALUES (?, ?)", fmt.Sprint("zone", i), strings.Repeat("x", 1000))
+	insert := func(name string) error {
+		return db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "INSERT INTO zone (name, description) VALUES (?, ?)", name, strings.Repeat("x", 1000))
 			return err
 		})
-		if err != nil {
-			fmt.Println(i, err)
-			return
+	}
+	i := 0
+	for ; err == nil; i++ {
+		if err = insert(fmt.Sprint("zone", i)); err == nil && db.WriteError() != nil {
+			err = fmt.Errorf("a write error without a failure: %w", db.WriteError())
 		}
 	}
+	acknowledged := i - 1
+	if db.WriteError() == nil {
+		err = fmt.Errorf("no write error after %w", err)
+	}
+	// A transaction without a statement that writes shows nothing about the disk, and neither does one that its caller gave up.
+	empty := db.Update(ctx, func(context.Context, *store.Tx) error { return nil })
+	refused := db.Update(ctx, func(context.Context, *store.Tx) error { return errors.New("refused") })
+	if empty != nil || refused == nil || db.WriteError() == nil {
+		err = fmt.Errorf("forgotten by transactions that write nothing: %w", err)
+	}
+	raise := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: math.MaxUint64, Max: math.MaxUint64})
+	if after := errors.Join(raise, insert("after")); after != nil || db.WriteError() != nil {
+		err = fmt.Errorf("with room on the disk: %v, %v: %w", after, db.WriteError(), err)
+	} else {
+		acknowledged++
+	}
+	if insert("after") == nil || db.WriteError() != nil {
+		err = fmt.Errorf("a name that is taken: %v: %w", db.WriteError(), err)
+	}
+	fmt.Println(acknowledged, strings.ReplaceAll(err.Error(), "\n", " "))
 }
 
 func child(t *testing.T, mode, url string) string {
@@ -91,7 +114,7 @@ func TestFullDisk(t *testing.T) {
 	if _, err := fmt.Sscan(out, &acknowledged); err != nil || acknowledged == 0 {
 		t.Fatalf("the writer says %q", out)
 	}
-	if !strings.Contains(out, "the disk is full") || strings.Contains(out, "\n") {
+	if !strings.HasPrefix(out, fmt.Sprintf("%d store: ", acknowledged)) || !strings.Contains(out, "the disk is full") || strings.Contains(out, "\n") {
 		t.Errorf("the error does not speak of the disk: %s", out)
 	}
 	db := open(t, url)

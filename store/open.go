@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // DB is an open database. It is safe for concurrent use.
@@ -19,7 +20,8 @@ type DB struct {
 	read   *sql.DB       // may be write
 	turn   chan struct{} // holds one for the write transaction that runs
 
-	upgrade Upgrade // of the schema, by Open
+	upgrade  Upgrade               // of the schema, by Open
+	writeErr atomic.Pointer[error] // of the last transaction that writes; nil = it was committed
 
 	mu      sync.Mutex
 	wake    chan struct{} // closed and replaced at every commit

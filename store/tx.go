@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Tx is a transaction. It is used by one goroutine.
@@ -21,6 +23,7 @@ type Tx struct {
 	rollback []func()
 	last     func(context.Context, []Change) error
 	revision int64 // of the last change, once it is published
+	wrote    bool  // a statement was run that can write
 }
 
 type txKey struct{ db *DB }
@@ -51,8 +54,36 @@ func (db *DB) Update(ctx context.Context, f func(ctx context.Context, tx *Tx) er
 			lost++
 			continue
 		}
-		return explain(db.name, err)
+		err = explain(db.name, err)
+		if db.failedWrite(err) {
+			db.writeErr.Store(&err)
+		}
+		return err
 	}
+}
+
+// WriteError returns the error of the last transaction that had something to write, if it failed by
+// the disk or the server: reads go on when a disk is full. It is nil after one that was committed.
+func (db *DB) WriteError() error {
+	if err := db.writeErr.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// failedWrite reports whether an error of Update is a fault of the database, and not of its caller.
+func (db *DB) failedWrite(err error) bool {
+	var file *OpenError
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &file), db.engine.lost(err):
+		return true
+	case errors.As(err, &pg):
+		// Classes of PostgreSQL's appendix A: insufficient resources, system errors, and the
+		// read-only transactions of a standby.
+		return strings.HasPrefix(pg.Code, "53") || strings.HasPrefix(pg.Code, "58") || pg.Code == "25006"
+	}
+	return false
 }
 
 // lostPauses are the pauses before a transaction is run again whose server was lost. Their sum is
@@ -111,6 +142,9 @@ func (db *DB) update(ctx context.Context, f func(context.Context, *Tx) error, co
 		return fmt.Errorf("store: %s: commit: %w", db.name, translate(err))
 	}
 	done = true
+	if tx.wrote {
+		db.writeErr.Store(nil)
+	}
 	if len(tx.changes) > 0 {
 		if committed, ok := ctx.Value(committedKey{}).(func(int64)); ok {
 			committed(tx.revision)
@@ -169,6 +203,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	if !tx.writes {
 		return 0, ErrReadOnly
 	}
+	tx.wrote = true
 	res, err := tx.tx.ExecContext(ctx, tx.db.engine.dialect().bind(query), args...)
 	if err != nil {
 		return 0, translate(err)
@@ -182,6 +217,7 @@ func (tx *Tx) Insert(ctx context.Context, query string, args ...any) (int64, err
 	if !tx.writes {
 		return 0, ErrReadOnly
 	}
+	tx.wrote = true
 	var id int64
 	err := tx.tx.QueryRowContext(ctx, tx.db.engine.dialect().bind(query), args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {

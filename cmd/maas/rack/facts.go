@@ -19,6 +19,7 @@ import (
 // facts moves reports of the servers to the outbox without delaying the servers.
 type facts struct {
 	outbox *rpc.Outbox
+	disk   *disk
 	log    *slog.Logger
 	queue  chan fact
 	// lost is set when the queue was full for a lease. Leases are not lost for good: all leases are
@@ -38,8 +39,8 @@ const (
 	factBatch = 256
 )
 
-func newFacts(outbox *rpc.Outbox, log *slog.Logger) *facts {
-	return &facts{outbox: outbox, log: log, queue: make(chan fact, factQueue)}
+func newFacts(outbox *rpc.Outbox, disk *disk, log *slog.Logger) *facts {
+	return &facts{outbox: outbox, disk: disk, log: log, queue: make(chan fact, factQueue)}
 }
 
 // lease queues a lease. If the queue is full, all leases are reported later.
@@ -124,7 +125,7 @@ func (f *facts) write(next fact) {
 
 // add pauses after a failure, since a full disk does not recover faster by more attempts.
 func (f *facts) add(kind string, values []any) {
-	err := f.outbox.Add(kind, values...)
+	err := f.disk.note(writesFacts, f.outbox.Add(kind, values...))
 	if err == nil {
 		return
 	}

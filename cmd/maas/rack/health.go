@@ -61,6 +61,12 @@ func (r *Rack) Report() inventory.RackReport {
 		report.Services = append(report.Services, inventory.RackService{Name: s.name, Status: status, Info: info})
 	}
 	report.Troubles = r.health.troubles(r.dns.Stats().Upstreams, time.Now())
+	for what, err := range r.disk.errors() {
+		if report.Troubles == nil {
+			report.Troubles = map[string]string{}
+		}
+		report.Troubles[what] = "cannot be written: " + err
+	}
 	return report
 }
 

@@ -35,7 +35,8 @@ func (r *Rack) pages() map[string]http.Handler {
 	}
 }
 
-// ready answers 503 until the rack has its first state, and while one of its servers is dead.
+// ready answers 503 until the rack has its first state, while one of its servers is dead, and after
+// a write that failed until one succeeds.
 func (r *Rack) ready(w http.ResponseWriter, _ *http.Request) {
 	why := ""
 	if r.snapshot.Load() == nil {
@@ -45,6 +46,9 @@ func (r *Rack) ready(w http.ResponseWriter, _ *http.Request) {
 		if s.Status == "dead" {
 			why = s.Name + ": " + s.Info
 		}
+	}
+	for what := range r.disk.errors() {
+		why = what + ": cannot be written; the rack's report has the reason" // which can name files
 	}
 	if why != "" {
 		http.Error(w, why, http.StatusServiceUnavailable)

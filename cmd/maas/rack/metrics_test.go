@@ -2,6 +2,7 @@ package rack_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -60,6 +61,17 @@ func TestMetricsAndHealth(t *testing.T) {
 		b, _ := get(boot, "/readyz")
 		return a == http.StatusOK && b == http.StatusOK
 	})
+	r.NoteLeases(errors.New("write /data/leases: no space left on device"))
+	if code, text := get(boot, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "lease journal: cannot be written") || strings.Contains(text, "/data") {
+		t.Errorf("with a full disk: %d %s", code, text)
+	}
+	if got := r.Report().Troubles["lease journal"]; !strings.Contains(got, "no space left on device") {
+		t.Errorf("with a full disk: reports %q", got)
+	}
+	r.NoteLeases(nil)
+	if code, text := get(boot, "/readyz"); code != http.StatusOK {
+		t.Errorf("with room again: %d %s", code, text)
+	}
 	get(boot, "/shimx64.efi")
 	get(boot, "/none.efi")
 	get(api, "/MAAS/api/2.0/version/")

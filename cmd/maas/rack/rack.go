@@ -136,6 +136,7 @@ type Rack struct {
 	cfg           Config
 	log           *slog.Logger
 	journal       *journal.Journal
+	disk          disk // errors of writes
 	replica       *rpc.Replica
 	outbox        *rpc.Outbox
 	dhcp          *dhcpsrv.Server
@@ -226,7 +227,7 @@ func (r *Rack) compose() (err error) {
 	})
 	r.names = newNames(r.dns, r.nameOf)
 	r.names.taken = func(label string) bool { return r.table.HasName(label) || strings.EqualFold(label, r.cfg.Name) }
-	r.facts = newFacts(r.outbox, r.log)
+	r.facts = newFacts(r.outbox, &r.disk, r.log)
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
 	selecting := pxedhcp.Config{
 		HTTPPort: r.cfg.HTTPPort, Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },
@@ -235,7 +236,7 @@ func (r *Rack) compose() (err error) {
 	selecting.Seen = r.offered
 	selector.heard = pxedhcp.New(selecting)
 	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
-		Store: r.journal, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober, ClientRate: clientRate,
+		Store: leaseStore{r.journal, &r.disk}, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober, ClientRate: clientRate,
 		FindServers: dhcplink.FindServers,
 		Log:         r.log.With("component", "dhcp"),
 	})

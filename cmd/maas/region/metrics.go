@@ -2,6 +2,7 @@ package region
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"net/http/pprof"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gomaas/maas/cmd/maas/internal/metrics"
+	"github.com/gomaas/maas/store"
 )
 
 // calls counts requests to the API by method, route and status.
@@ -72,14 +74,20 @@ const readyTime = 2 * time.Second
 // leave the API and the racks as they are: a load balancer must not take the region out for them.
 var needed = []string{taskPublish, taskAPI, taskSocket, taskRacks}
 
-// ready answers 503 if the database does not respond or a needed task is down, so that a load
-// balancer sends clients to another region. Other tasks that are down are in the text.
+// ready answers 503 if the database does not respond, if its last write failed, or if a needed task
+// is down, so that a load balancer sends clients to another region. Other tasks that are down are
+// in the text.
 func (r *Region) ready(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), readyTime)
 	defer cancel()
 	if _, err := r.inv.Revision(ctx); err != nil {
 		r.log.Error("not ready", "err", err)
 		http.Error(w, "the database does not answer; the region's log has the reason", http.StatusServiceUnavailable)
+		return
+	}
+	if err := r.db.WriteError(); err != nil {
+		r.log.Error("not ready", "err", err)
+		http.Error(w, "the database cannot be written: "+withoutName(err), http.StatusServiceUnavailable)
 		return
 	}
 	failed := r.tasks.Failed()
@@ -96,6 +104,15 @@ func (r *Region) ready(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
+}
+
+// withoutName returns what is wrong with the database and the cure, without the path or the address
+// of it: any client may read the page.
+func withoutName(err error) string {
+	if file := (*store.OpenError)(nil); errors.As(err, &file) {
+		return file.Why + "; " + file.Cure
+	}
+	return "the region's log has the reason"
 }
 
 // Describe implements prometheus.Collector. It describes nothing, which makes the collector an
