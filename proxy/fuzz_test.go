@@ -80,7 +80,7 @@ func FuzzTarget(f *testing.F) {
 	}
 	f.Cleanup(func() { cache.Close() })
 	p := proxy.New(proxy.Config{Cache: cache})
-	policy := proxy.Policy{Allow: loopback, Ports: []uint16{1}, TunnelPorts: []uint16{1}} // and nothing exists
+	policy := proxy.Policy{Allow: loopback, Ports: []proxy.Ports{proxy.Port(1)}, TunnelPorts: []proxy.Ports{proxy.Port(1)}} // and nothing exists
 	policy.Routes = []proxy.Route{{Prefix: "/mirror/", Origin: "http://127.0.0.1:1/"}}
 	if err := p.Update(policy); err != nil {
 		f.Fatal(err)

@@ -160,8 +160,8 @@ func TestPoliciesWithBadHostParents(t *testing.T) {
 			t.Errorf("%v: %v, want %q", h, err, want)
 		}
 	}
-	for _, p := range []proxy.Policy{{Ports: []uint16{80, 0}}, {TunnelPorts: []uint16{0}}} {
-		if err := proxy.New(proxy.Config{}).Update(p); err == nil || !strings.Contains(err.Error(), "0 is not a port") {
+	for _, p := range []proxy.Policy{{Ports: []proxy.Ports{proxy.Port(80), {}}}, {TunnelPorts: []proxy.Ports{{First: 0, Last: 80}}}} {
+		if err := proxy.New(proxy.Config{}).Update(p); err == nil || !strings.Contains(err.Error(), "is not a port") {
 			t.Errorf("%v %v: %v", p.Ports, p.TunnelPorts, err)
 		}
 	}

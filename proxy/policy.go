@@ -16,9 +16,9 @@ type Policy struct {
 	Allow []netip.Prefix `json:"allow,omitempty"`
 	// Ports are the destination ports of plain requests. None means 80, 443 and everything from
 	// 1024.
-	Ports []uint16 `json:"ports,omitempty"`
+	Ports []Ports `json:"ports,omitempty"`
 	// TunnelPorts are the destination ports of CONNECT. None means 443 only.
-	TunnelPorts []uint16 `json:"tunnelPorts,omitempty"`
+	TunnelPorts []Ports `json:"tunnelPorts,omitempty"`
 	// AllowLocal lists loopback and link-local networks that may be reached all the same.
 	AllowLocal []netip.Prefix `json:"allowLocal,omitempty"`
 	// Deny lists further networks that may not be reached, such as the addresses of racks and
@@ -84,8 +84,8 @@ func (p *Policy) check() error {
 		return fmt.Errorf("proxy: policy: an uplink of %d bytes a second is none; 0 means no limit", p.Uplink)
 	}
 	for _, port := range slices.Concat(p.Ports, p.TunnelPorts) {
-		if port == 0 {
-			return errors.New("proxy: policy: 0 is not a port; ports go from 1 to 65535")
+		if err := port.check(); err != nil {
+			return fmt.Errorf("proxy: policy: %w", err)
 		}
 	}
 	for _, rule := range p.Direct {
@@ -241,11 +241,11 @@ func (p *Policy) allowsPort(port uint16, tunnel bool) bool {
 	case tunnel && len(p.TunnelPorts) == 0:
 		return port == 443
 	case tunnel:
-		return slices.Contains(p.TunnelPorts, port)
+		return holdsPort(p.TunnelPorts, port)
 	case len(p.Ports) == 0:
 		return port == 80 || port == 443 || port >= 1024
 	}
-	return slices.Contains(p.Ports, port)
+	return holdsPort(p.Ports, port)
 }
 
 // allowsDestination refuses the addresses that mean the proxy's own host or link.

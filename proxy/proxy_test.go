@@ -57,13 +57,13 @@ func get(t *testing.T, c *http.Client, url string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func portsOf(t *testing.T, rawURL string) []uint16 {
+func portsOf(t *testing.T, rawURL string) []proxy.Ports {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	port, _ := strconv.ParseUint(u.Port(), 10, 16)
-	return []uint16{uint16(port)}
+	return []proxy.Ports{proxy.Port(uint16(port))}
 }
 
 func TestForwardsPlainRequests(t *testing.T) {

@@ -237,7 +237,7 @@ func TestThisHostIsOutOfReach(t *testing.T) {
 	var asked int
 	parent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
 	defer parent.Close()
-	policy := proxy.Policy{Allow: loopback, Parent: parent.URL, TunnelPorts: []uint16{443}}
+	policy := proxy.Policy{Allow: loopback, Parent: parent.URL, TunnelPorts: []proxy.Ports{proxy.Port(443)}}
 	_, client, _ := named(t, proxy.Config{}, policy)
 	hosts := []string{"127.0.0.1", "localhost", "LOCALHOST.", "[::1]", "169.254.169.254", "[fe80::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "224.0.0.1"}
 	if own, err := net.InterfaceAddrs(); err == nil {

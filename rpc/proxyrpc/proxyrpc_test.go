@@ -48,7 +48,7 @@ func TestPortsAndParentsAreCarried(t *testing.T) {
 	defer parent.Close()
 	p := proxy.New(proxy.Config{})
 	objects, err := proxyrpc.Objects(proxyrpc.Content{Policy: proxy.Policy{
-		Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Ports: []uint16{8080}, TunnelPorts: []uint16{8443},
+		Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, Ports: []proxy.Ports{{First: 8000, Last: 8999}}, TunnelPorts: []proxy.Ports{proxy.Port(8443)},
 		HostParents: []proxy.HostParents{{Hosts: []string{".corp.example"}, Parents: []string{parent.URL}}},
 	}})
 	if err != nil {

@@ -61,14 +61,14 @@ func ProxyRoutes(list []string) (routes []proxy.Route) {
 	return routes
 }
 
-// ProxyPorts reads the ports of a list. An error names the part that is none.
-func ProxyPorts(list []string) (ports []uint16, err error) {
+// ProxyPorts reads the ports and ranges of ports of a list. An error names the part that is none.
+func ProxyPorts(list []string) (ports []proxy.Ports, err error) {
 	for _, text := range list {
-		port, err := strconv.ParseUint(text, 10, 16)
-		if err != nil || port == 0 {
-			return nil, fmt.Errorf("%q is not a port; ports go from 1 to 65535", text)
+		p, err := proxy.ParsePorts(text)
+		if err != nil {
+			return nil, err
 		}
-		ports = append(ports, uint16(port))
+		ports = append(ports, p)
 	}
 	return ports, nil
 }

@@ -89,7 +89,7 @@ func TestProxyPortsAndParents(t *testing.T) {
 	inv := sitetest.Site(t)
 	must[inventory.Rack](t)(inv.RegisterRack(t.Context(), inventory.Rack{Name: "far", Links: []inventory.RackLink{{Name: "eth0", Addrs: []netip.Prefix{prefix("10.7.0.2/24")}}}}))
 	for name, value := range map[string]string{
-		"proxy_tunnel_ports": "443, 8443", "proxy_ports": "80 8080",
+		"proxy_tunnel_ports": "443, 8443", "proxy_ports": "80 8000-8999",
 		"proxy_parents": ".corp.example=http://one.example:3128 10.9.0.0/16=http://other.example .corp.example=http://user:secret@two.example:3128",
 	} {
 		if err := inv.Settings.Set(t.Context(), name, value); err != nil {
@@ -109,7 +109,7 @@ func TestProxyPortsAndParents(t *testing.T) {
 		t.Errorf("the rack behind the other has %v and %v", far.Parents, far.HostParents)
 	}
 	for _, p := range []proxy.Policy{near, far} {
-		if !slices.Equal(p.TunnelPorts, []uint16{443, 8443}) || !slices.Equal(p.Ports, []uint16{80, 8080}) {
+		if !slices.Equal(p.TunnelPorts, []proxy.Ports{proxy.Port(443), proxy.Port(8443)}) || !slices.Equal(p.Ports, []proxy.Ports{proxy.Port(80), {First: 8000, Last: 8999}}) {
 			t.Errorf("%v, %v", p.TunnelPorts, p.Ports)
 		}
 	}

@@ -67,8 +67,8 @@ const (
 	ProxyRoutes     = "proxy_routes"      // what racks serve of mirrors: PREFIX=ORIGIN, such as /ubuntu/=http://archive.example/ubuntu/; not of MAAS
 	ProxyUplink     = "proxy_uplink"      // bytes a second that each rack takes from origins, shared fairly; default 0 = no limit; not of MAAS
 
-	// ProxyTunnelPorts are the ports that CONNECT may go to, such as 443 8443; default 443. Not of
-	// MAAS.
+	// ProxyTunnelPorts are the ports that CONNECT may go to, such as 443 8000-8999; default 443.
+	// Not of MAAS.
 	ProxyTunnelPorts = "proxy_tunnel_ports"
 	// ProxyPorts are the ports that plain requests may go to; default 80, 443 and all from 1024.
 	// Not of MAAS.
