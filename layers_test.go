@@ -41,10 +41,13 @@ func packages(t *testing.T) []pkg {
 	}
 }
 
-// concern is the first element of a package's path inside the module, empty for the root and for foreign packages.
+// foundation is a directory whose packages every concern may import, since they import the standard library only.
+const foundation = module + "/internal/"
+
+// concern is the first element of a package's path inside the module, empty for the root, the foundation and foreign packages.
 func concern(importPath string) string {
 	inside, ok := strings.CutPrefix(importPath, module+"/")
-	if !ok {
+	if !ok || strings.HasPrefix(importPath, foundation) {
 		return ""
 	}
 	first, _, _ := strings.Cut(inside, "/")
@@ -85,6 +88,17 @@ func TestLayers(t *testing.T) {
 		case len(others) == 0, aggregate, isBridge(p.ImportPath) && len(others) == 1:
 		default:
 			t.Errorf("%s imports %v; a concern imports no other", p.ImportPath, others)
+		}
+	}
+}
+
+// What every concern may import must not bring anything along.
+func TestTheFoundationImportsTheStandardLibraryOnly(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			if first, _, _ := strings.Cut(imp, "/"); strings.HasPrefix(p.ImportPath, foundation) && strings.Contains(first, ".") {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gomaas/maas/rpc/internal/ratelog"
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // A Conn is a rack's open connection to one region. Its methods may be called concurrently; each
@@ -123,7 +123,7 @@ const (
 // Serve keeps the rack connected until ctx ends, then returns nil.
 func (r *Rack) Serve(ctx context.Context) error {
 	again := backoff{first: 100 * time.Millisecond, most: r.cfg.MaxPause}
-	ends := ratelog.New(r.cfg.Log, sayAtOnce, sayAgain)
+	ends := bounds.NewLog(r.cfg.Log, bounds.Rate{Burst: sayAtOnce, Every: sayAgain})
 	for ctx.Err() == nil {
 		started := time.Now()
 		err := r.session(ctx)

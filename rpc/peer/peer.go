@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/rpc/enrol"
-	"github.com/gomaas/maas/rpc/internal/ratelog"
 )
 
 // DefaultPort is the TCP port on which racks listen for their partners.
@@ -63,7 +63,7 @@ type Peer struct {
 	said  map[string]time.Time // when it was logged that a partner cannot be reached
 	brief map[string]bool      // whether the last connection was, by partner
 
-	refusals *ratelog.Log
+	refusals *bounds.Log
 }
 
 // New checks the configuration. It starts nothing.
@@ -82,7 +82,7 @@ func New(cfg Config) (*Peer, error) {
 	}
 	return &Peer{
 		cfg: cfg, busy: make(map[string]int), said: make(map[string]time.Time), brief: make(map[string]bool),
-		refusals: ratelog.New(cfg.Log, refusedAtOnce, refusedEvery),
+		refusals: bounds.NewLog(cfg.Log, bounds.Rate{Burst: refusedAtOnce, Every: refusedEvery}),
 	}, nil
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomaas/maas/rpc/internal/ratelog"
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // Unauthenticated peers cannot fill the log: this many lines about them are written at once, and
@@ -18,11 +18,11 @@ const (
 // refusals logs peers that are not let in. It is the error log of net/http as well.
 type refusals struct {
 	log     *slog.Logger
-	limited *ratelog.Log
+	limited *bounds.Log
 }
 
 func newRefusals(log *slog.Logger) *refusals {
-	return &refusals{log, ratelog.New(log, refusalsAtOnce, refusalInterval)}
+	return &refusals{log, bounds.NewLog(log, bounds.Rate{Burst: refusalsAtOnce, Every: refusalInterval})}
 }
 
 // warn writes a line, or counts it.
