@@ -1,6 +1,7 @@
 package dnssrv
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"log/slog"
@@ -33,6 +34,10 @@ type Config struct {
 	// local (RFC 6762), onion (RFC 7686) and a few more. If false they are answered here, unless a
 	// zone or one of [Forwarding].Domains has them.
 	ForwardSpecialNames bool
+	// MaxStreams bounds the TCP connections of one listener of [Server.ServeStream], and
+	// MaxStreamsPerClient those of one client, an IPv4 address or an IPv6 /64. At a bound, the
+	// connection that is idle longest is closed. Zero means 256 and 32.
+	MaxStreams, MaxStreamsPerClient int
 	// Roots sign the certificates of upstreams that are asked over TLS. If nil, the system's roots
 	// do.
 	Roots *x509.CertPool
@@ -52,8 +57,11 @@ type Server struct {
 	roots      *x509.CertPool
 	cookies    cookieSecret
 	updates    Updater
-	policy     atomic.Pointer[policy]
-	notices    notices
+
+	maxStreams, maxPerClient int
+
+	policy  atomic.Pointer[policy]
+	notices notices
 
 	mu   sync.RWMutex // guards the fields below
 	data data
@@ -63,6 +71,8 @@ type Server struct {
 func New(cfg Config) *Server {
 	s := &Server{log: cfg.Log, data: newData(), limiter: newLimiter(cfg.ResponseRate), cookies: newCookieSecret()}
 	s.serials, s.roots, s.updates = cfg.Serials, cfg.Roots, cfg.Updates
+	s.maxStreams = cmp.Or(max(cfg.MaxStreams, 0), maxStreams)
+	s.maxPerClient = cmp.Or(max(cfg.MaxStreamsPerClient, 0), maxPerClient)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -7,27 +7,30 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // The limits of TCP.
 const (
-	maxStreams   = 256              // connections of one listener
+	maxStreams   = 256              // connections of one listener, see Config.MaxStreams
+	maxPerClient = 32               // of one client, see Config.MaxStreamsPerClient
 	maxPipelined = 16               // questions of one connection that are being answered
 	idleStream   = 10 * time.Second // after which a silent connection is closed
 )
 
 // ServeStream answers on TCP (or TLS) connections of ln until ctx ends, then closes ln and the
-// connections, waits and returns nil. Questions of one connection are answered as their answers
+// connections, waits and returns nil. Errors of Accept other than that ln is closed pass, as for
+// lack of file descriptors. Questions of one connection are answered as their answers
 // come, in any order (RFC 7766 section 6.2.1.1).
 func (s *Server) ServeStream(ctx context.Context, ln net.Listener) error {
+	ln = bounds.Listen(ln, bounds.Limits{Total: s.maxStreams, PerSource: s.maxPerClient, Log: s.log})
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
 	defer ln.Close()
 	var open sync.WaitGroup
 	defer open.Wait()
-	slots := make(chan struct{}, maxStreams)
 	for {
-		slots <- struct{}{}
 		conn, err := ln.Accept()
 		if err != nil {
 			if ctx.Err() != nil {
@@ -35,10 +38,7 @@ func (s *Server) ServeStream(ctx context.Context, ln net.Listener) error {
 			}
 			return err
 		}
-		open.Go(func() {
-			defer func() { <-slots }()
-			s.stream(ctx, conn)
-		})
+		open.Go(func() { s.stream(ctx, conn) })
 	}
 }
 

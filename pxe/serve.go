@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // idleTimeout bounds the silence of a connection between requests.
@@ -17,10 +19,13 @@ const idleTimeout = 2 * time.Minute
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		ConnContext: s.prepare,
+		ConnState:   func(c net.Conn, state http.ConnState) { bounds.Busy(c, state == http.StateActive) },
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	limited := bounds.Listen(l, bounds.Limits{Total: s.cfg.MaxConns, PerSource: s.cfg.MaxConnsPerClient, Log: s.log})
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(pacedListener{l, s}) }()
+	go func() { served <- srv.Serve(limited) }()
 	select {
 	case err := <-served:
 		srv.Close()
@@ -36,23 +41,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
-// pacedListener sets the options of accepted connections.
-type pacedListener struct {
-	net.Listener
-	server *Server
-}
-
-// Accept implements net.Listener.
-func (l pacedListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
+// prepare sets the options of an accepted connection.
+func (s *Server) prepare(ctx context.Context, conn net.Conn) context.Context {
 	_ = giveUp(conn, idleTimeout) // without it, deadlines end the connection later
-	if rate := l.server.cfg.HTTPRate; rate > 0 {
+	if rate := s.cfg.HTTPRate; rate > 0 {
 		if err := pace(conn, rate); err != nil {
-			l.server.log.Warn("connection not paced", "client", conn.RemoteAddr(), "err", err)
+			s.log.Warn("connection not paced", "client", conn.RemoteAddr(), "err", err)
 		}
 	}
-	return conn, nil
+	return ctx
 }

@@ -62,6 +62,10 @@ type Config struct {
 	// stuck do not keep all places; 0 means 32. Machines behind one address, as of a proxy, share
 	// them.
 	MaxHTTPPerClient int
+	// MaxConns bounds the connections of one listener of Serve, and MaxConnsPerClient those of one
+	// client, an IPv4 address or an IPv6 /64. At a bound, the connection that is idle longest is
+	// closed. 0 means 4,096 and 256.
+	MaxConns, MaxConnsPerClient int
 	// HTTPRate paces each connection of Serve, in bytes per second; 0 does not. Some network cards
 	// lose packets that iPXE's drivers never recover from when they come at line speed. Linux only,
 	// by the kernel, at no cost.
@@ -83,6 +87,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxHTTPPerClient == 0 {
 		c.MaxHTTPPerClient = 32
 	}
+	if c.MaxConns == 0 {
+		c.MaxConns = 4096
+	}
+	if c.MaxConnsPerClient == 0 {
+		c.MaxConnsPerClient = 256
+	}
 	if c.HTTPPort < 0 || c.HTTPPort > 65535 {
 		return c, fmt.Errorf("pxe: Config.HTTPPort is %d, want 1 to 65535", c.HTTPPort)
 	}
@@ -94,6 +104,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxHTTPPerClient < 0 {
 		return c, fmt.Errorf("pxe: Config.MaxHTTPPerClient is %d, want 1 or more", c.MaxHTTPPerClient)
+	}
+	if c.MaxConns < 0 || c.MaxConnsPerClient < 0 {
+		return c, fmt.Errorf("pxe: Config.MaxConns is %d and MaxConnsPerClient is %d, want 1 or more", c.MaxConns, c.MaxConnsPerClient)
 	}
 	if c.Methods == nil {
 		c.Methods = Methods()

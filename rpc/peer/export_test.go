@@ -6,8 +6,4 @@ import (
 )
 
 // Welcome takes one connection as a listener would, until it ends.
-func (p *Peer) Welcome(ctx context.Context, raw net.Conn) {
-	places := make(chan struct{}, 1)
-	places <- struct{}{}
-	p.welcome(ctx, raw, places)
-}
+func (p *Peer) Welcome(ctx context.Context, raw net.Conn) { p.welcome(ctx, raw) }

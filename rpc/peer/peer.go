@@ -24,7 +24,8 @@ const (
 	dialEvery     = time.Second
 	dialTime      = 3 * time.Second
 	handshakeTime = 5 * time.Second
-	maxHandshakes = 16 // at once
+	maxHandshakes = 64 // at once, on one listener
+	maxOfOne      = 8  // of one address
 )
 
 // Partner is a rack to be connected with.
@@ -100,9 +101,8 @@ func (p *Peer) Serve(ctx context.Context, listeners ...net.Listener) error {
 		}
 	}()
 	failed := make(chan error, len(listeners))
-	places := make(chan struct{}, maxHandshakes)
 	for _, ln := range listeners {
-		running.Go(func() { failed <- p.accept(ctx, ln, places, &running) })
+		running.Go(func() { failed <- p.accept(ctx, ln, &running) })
 	}
 	tick := time.NewTicker(dialEvery)
 	defer tick.Stop()
@@ -202,34 +202,23 @@ func (p *Peer) connect(ctx context.Context, name, address string) (*tls.Conn, er
 }
 
 // accept takes connections until the listener is closed.
-func (p *Peer) accept(ctx context.Context, ln net.Listener, places chan struct{}, running *sync.WaitGroup) error {
+func (p *Peer) accept(ctx context.Context, ln net.Listener, running *sync.WaitGroup) error {
+	ln = bounds.Listen(ln, bounds.Limits{Total: maxHandshakes, PerSource: maxOfOne, Log: p.cfg.Log})
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	defer stop()
 	for {
 		raw, err := ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
+		if err != nil {
 			return err
 		}
-		if err != nil { // too many files open, and the like: that passes
-			select {
-			case <-time.After(100 * time.Millisecond):
-				continue
-			case <-ctx.Done():
-				return err
-			}
-		}
-		select {
-		case places <- struct{}{}:
-			running.Go(func() { p.welcome(ctx, raw, places) })
-		default:
-			raw.Close()
-		}
+		running.Go(func() { p.welcome(ctx, raw) })
 	}
 }
 
 // welcome verifies the other side of an accepted connection and exchanges with it.
-func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) {
+func (p *Peer) welcome(ctx context.Context, raw net.Conn) {
 	conn := tls.Server(raw, tlsConfig(p.cfg.Identity(), p.cfg.Refuse, p.allowed))
 	err := func() error {
-		defer func() { <-places }()
 		ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 		defer cancel()
 		return conn.HandshakeContext(ctx)
@@ -245,7 +234,7 @@ func (p *Peer) welcome(ctx context.Context, raw net.Conn, places chan struct{}) 
 	p.busy[name]++
 	p.mu.Unlock()
 	defer p.done(name)
-	if many {
+	if many || !bounds.Admit(raw) {
 		raw.Close()
 		return
 	}

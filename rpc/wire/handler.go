@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/rpc"
 )
 
@@ -75,10 +77,16 @@ func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	session := r.Context().Value(sessionKey{}).(*session)
+	if !bounds.Admit(session.conn) {
+		s.refusals.warn("rack refused", "rack", rack, "client", r.RemoteAddr, "err", errTooMany)
+		refuse(w, errTooMany)
+		return
+	}
 	if known, _ := session.identity(); known == "" {
 		s.cfg.Log.Info("rack connected", "rack", rack, "client", r.RemoteAddr)
 	}
 	session.begin(rack, s.cfg.Region.Conn(rack), cert)
+	s.cutOldest(rack)
 	// Disconnect may have looked for its sessions before this was one of them: what it was called
 	// for is known by now.
 	if _, err := s.cfg.Authorize(r.Context(), cert); err != nil {
@@ -88,6 +96,8 @@ func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
 	}
 	reply(w, helloAnswer{s.cfg.Name})
 }
+
+var errTooMany = fmt.Errorf("%w: the region has too many sessions", rpc.ErrUnavailable)
 
 func refuse(w http.ResponseWriter, err error) {
 	w.WriteHeader(http.StatusForbidden)

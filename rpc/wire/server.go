@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/rpc"
 )
 
@@ -33,9 +35,12 @@ type ServerConfig struct {
 	// Enrol answers the question of a client without a certificate, see [Ask]. The error's text is
 	// sent to the client. It may be called concurrently. Nil lets none in.
 	Enrol func(ctx context.Context, question []byte) (answer []byte, err error)
-	// MaxConns bounds how many connections there may be. Zero means 2,048. One more is closed at
-	// once.
+	// MaxConns bounds the sessions of racks. Zero means 2,048. One more is closed.
 	MaxConns int
+	// MaxStrangers bounds the connections that have not proved to be a rack's, in all, and
+	// MaxStrangersPerSource those of one IPv4 address or IPv6 /64. At a bound, the one that is
+	// silent longest is closed. Zero means 256 and 16.
+	MaxStrangers, MaxStrangersPerSource int
 	// Log receives sessions and refusals; of many refusals it receives some, and how many there
 	// were more. Nil discards.
 	Log *slog.Logger
@@ -68,9 +73,9 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Region == nil || cfg.Authorize == nil || cfg.TLS == nil || cfg.TLS.ClientCAs == nil {
 		return nil, errors.New("wire: a server needs Region, Authorize, and TLS with ClientCAs")
 	}
-	if cfg.MaxConns == 0 {
-		cfg.MaxConns = 2048
-	}
+	cfg.MaxConns = cmp.Or(cfg.MaxConns, 2048)
+	cfg.MaxStrangers = cmp.Or(cfg.MaxStrangers, 256)
+	cfg.MaxStrangersPerSource = cmp.Or(cfg.MaxStrangersPerSource, 16)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -122,7 +127,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
-	err := srv.Serve(tls.NewListener(limit(ln, s.cfg.MaxConns), s.tlsConfig()))
+	limits := bounds.Limits{Total: s.cfg.MaxStrangers, PerSource: s.cfg.MaxStrangersPerSource, Admitted: s.cfg.MaxConns, Log: s.cfg.Log}
+	err := srv.Serve(tls.NewListener(bounds.Listen(ln, limits), s.tlsConfig()))
 	if ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -167,6 +173,30 @@ func (s *Server) connState(conn net.Conn, state http.ConnState) {
 	}
 }
 
+// maxSessions bounds the sessions of one rack. A rack has one, and a second while the first one's
+// end is not noticed yet.
+const maxSessions = 16
+
+// cutOldest ends the oldest session of a rack that has too many, so that a stolen identity cannot
+// take the places of all racks.
+func (s *Server) cutOldest(rack string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var oldest *session
+	count := 0
+	for session := range s.sessions {
+		if name, _ := session.identity(); name != rack {
+			continue
+		}
+		if count++; oldest == nil || session.began.Before(oldest.began) {
+			oldest = session
+		}
+	}
+	if count > maxSessions {
+		oldest.cut()
+	}
+}
+
 // Disconnect ends at once the sessions whose certificates the function says, as when they are
 // revoked, whatever the racks do in them, and returns the names of these racks, one for each
 // session. Calls in progress fail with [rpc.ErrUnavailable]. A certificate that Authorize refuses
@@ -186,41 +216,4 @@ func (s *Server) Disconnect(revoked func(cert *x509.Certificate) bool) (racks []
 	}
 	slices.Sort(racks)
 	return racks
-}
-
-// limit closes connections at once that are more than most at a time.
-func limit(ln net.Listener, most int) net.Listener {
-	return &limitedListener{Listener: ln, free: make(chan struct{}, most)}
-}
-
-type limitedListener struct {
-	net.Listener
-	free chan struct{} // holds one for each connection
-}
-
-func (l *limitedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.free <- struct{}{}:
-			// Once: net/http may close a connection several times.
-			return &limitedConn{Conn: conn, done: sync.OnceFunc(func() { <-l.free })}, nil
-		default:
-			conn.Close()
-		}
-	}
-}
-
-type limitedConn struct {
-	net.Conn
-	done func()
-}
-
-// Close closes the connection and makes room for another.
-func (c *limitedConn) Close() error {
-	defer c.done()
-	return c.Conn.Close()
 }

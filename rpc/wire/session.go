@@ -15,8 +15,9 @@ import (
 
 // session is one connection of a rack, as the region sees it. It calls the rack.
 type session struct {
-	conn net.Conn
-	out  chan outgoing // what the open announcement stream is to write
+	conn  net.Conn
+	began time.Time
+	out   chan outgoing // what the open announcement stream is to write
 
 	mu      sync.Mutex        // guards the fields below
 	rack    string            // empty before hello
@@ -75,7 +76,7 @@ func (s *session) cut() {
 }
 
 func newSession(conn net.Conn) *session {
-	return &session{conn: conn, out: make(chan outgoing), waiting: map[uint64]chan answer{}}
+	return &session{conn: conn, began: time.Now(), out: make(chan outgoing), waiting: map[uint64]chan answer{}}
 }
 
 // identity is the rack's name and what it may do; nil before hello.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/proxy"
 )
 
@@ -196,6 +197,7 @@ func (s *proxyServer) server(ctx context.Context) *http.Server {
 	return &http.Server{
 		Handler: s.handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnState:   func(c net.Conn, state http.ConnState) { bounds.Busy(c, state == http.StateActive) },
 	}
 }
 

@@ -1,7 +1,6 @@
 package region_test
 
 import (
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -11,15 +10,15 @@ import (
 	"github.com/gomaas/maas/cmd/maas/region"
 )
 
-// broken is a listener that fails once it is asked for connections.
+// broken is a listener that was closed by the time it is asked for connections. Other errors of Accept end no server.
 type broken struct{ net.Listener }
 
-func (broken) Accept() (net.Conn, error) { return nil, errors.New("accept: no buffer space available") }
+func (broken) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 
 // unreachable is a broken listener that cannot be opened again.
 type unreachable struct{ net.Listener }
 
-func (unreachable) Accept() (net.Conn, error) { return nil, errors.New("accept: no such device") }
+func (unreachable) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 func (unreachable) Addr() net.Addr            { return &net.IPNet{} }
 
 // get returns the status and the text of a page, as soon as its server answers.

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // grace bounds the requests in progress when the daemon ends.
@@ -14,13 +16,26 @@ const grace = 2 * time.Second
 // maxHeader bounds the header of a request, in bytes.
 const maxHeader = 64 << 10
 
+// limits bound the connections of a listener. A reverse proxy has all of its connections from one
+// address.
+var limits = bounds.Limits{Total: 2048, PerSource: 256}
+
 // Serve serves until ctx ends, then lets the requests in progress end for a moment and returns nil.
 // The contexts of requests end with ctx. It closes ln.
+//
+// A client, an IPv4 address or an IPv6 /64, may have 256 connections, and all clients 2,048: then
+// the one that is idle longest is closed.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
+	return serve(ctx, bounds.Listen(ln, limits), h)
+}
+
+// serve serves on a listener with limits.
+func serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:   func(c net.Conn, state http.ConnState) { bounds.Busy(c, state == http.StateActive) },
 	}
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {

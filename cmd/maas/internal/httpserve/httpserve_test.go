@@ -2,10 +2,12 @@ package httpserve_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -38,5 +40,70 @@ func TestRequestsInProgressEndBeforeServeReturns(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// Silent connections, and requests that do not end, keep no other client out.
+func TestSilentConnectionsKeepNoneOut(t *testing.T) {
+	for name, flood := range map[string]struct {
+		tls           bool
+		clients, each int
+		begin         string
+	}{
+		"one client":      {false, 1, 1000, ""},
+		"many clients":    {false, 60, 50, ""},
+		"headers":         {false, 12, 256, "GET / HTTP/1.1\r\nX:"},
+		"TLS":             {true, 60, 50, ""},
+		"half handshakes": {true, 12, 256, "\x16\x03\x01"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			serve, scheme := httpserve.Serve, "http"
+			if flood.tls {
+				cfg, err := httpserve.SelfSigned(t.TempDir(), []string{"127.0.0.1"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				scheme = "https"
+				serve = func(ctx context.Context, ln net.Listener, h http.Handler) error {
+					return httpserve.Secure(ctx, ln, cfg, h)
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() {
+				done <- serve(ctx, raw, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if (r.TLS != nil) != flood.tls {
+						t.Errorf("the handler sees TLS: %v", r.TLS != nil)
+					}
+				}))
+			}()
+			for i := range flood.clients {
+				for range flood.each {
+					conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i+1))}}).Dial("tcp", raw.Addr().String())
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer conn.Close()
+					io.WriteString(conn, flood.begin)
+				}
+			}
+			dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+				DisableKeepAlives: true, DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+			}}
+			if resp, err := client.Get(scheme + "://" + raw.Addr().String()); err != nil {
+				t.Error(err)
+			} else {
+				resp.Body.Close()
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

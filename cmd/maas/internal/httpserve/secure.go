@@ -11,13 +11,15 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // Secure serves TLS and, on the same port, plain HTTP. Which of them a connection speaks shows in
 // its first byte. Requests over TLS have their Request.TLS set; the handler decides what plain ones
 // get. Otherwise Secure is like [Serve].
 func Secure(ctx context.Context, ln net.Listener, cfg *tls.Config, h http.Handler) error {
-	return Serve(ctx, &eitherListener{ln, cfg}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return serve(ctx, &eitherListener{bounds.Listen(ln, limits), cfg}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*eitherConn); ok {
 			if secured := c.tls.Load(); secured != nil {
 				state := secured.ConnectionState()
@@ -92,6 +94,9 @@ type eitherConn struct {
 	tls  atomic.Pointer[tls.Conn] // nil = not TLS, or not known yet
 	rest net.Conn                 // what to read and write: tls, or the connection with its first byte
 }
+
+// NetConn returns the connection as accepted, as [tls.Conn.NetConn] does.
+func (c *eitherConn) NetConn() net.Conn { return c.Conn }
 
 // look reads the first byte.
 func (c *eitherConn) look() error {
