@@ -287,7 +287,7 @@ func (s *chaosSite) enrol(machines int) {
 	for i, rack := range s.racks {
 		var token region.TokenInfo
 		chaosOK(s.t, s.admin(i%2).Post(ctx, region.TokensPath, nil, &token))
-		rack.start("--enrol", token.Token)
+		rack.start("--enrol-file", tokenFile(rack.t, token.Token))
 	}
 	for i, n := range s.nets {
 		at := netip.MustParseAddr(n.address(1, 1))

@@ -19,7 +19,7 @@ func TestSecondaryAndUpdatesOfARealSite(t *testing.T) {
 	netlab.Require(t, netlab.Root, netlab.Program("named", "bind9"), netlab.Program("nsupdate", "bind9-dnsutils"), netlab.Program("dig", "bind9-dnsutils"), netlab.Program("curl", "curl"))
 	n := newRackNet(t)
 	n.startRegion()
-	n.rack.start("--enrol", n.token())
+	n.rack.start("--enrol-file", tokenFile(n.rack.t, n.token()))
 	eventually(t, "the rack is connected", n.connected)
 	secondary, client := n.clients[0], n.clients[1]
 	secondary.Addr("eth0", "192.0.2.9/24")

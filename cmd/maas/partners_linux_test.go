@@ -37,9 +37,9 @@ func TestTwoRacksOfAVLAN(t *testing.T) {
 	}
 	n.region = newProcess(t, site, "region", "--data", n.data)
 	n.startRegion()
-	racks["a"].start("--enrol", n.token())
+	racks["a"].start("--enrol-file", tokenFile(racks["a"].t, n.token()))
 	n.run("vlan of the first rack", func(out string) bool { return strings.Contains(out, `"primary_rack": "a"`) }, "vlan", "list", "-o", "json")
-	racks["b"].start("--enrol", n.token())
+	racks["b"].start("--enrol-file", tokenFile(racks["b"].t, n.token()))
 	n.run("both racks", func(out string) bool { return strings.Count(out, `"connected": true`) == 2 }, "rack", "list", "-o", "json")
 	vlan := n.vlanOf("a")
 	n.run("the second rack's part", func(string) bool { return true }, "vlan", "update", vlan, "secondary_rack=b")

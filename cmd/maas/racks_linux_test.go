@@ -51,6 +51,16 @@ func (p *process) start(more ...string) {
 	}
 }
 
+// tokenFile returns a file with a token: arguments are visible to all users of the host.
+func tokenFile(t *testing.T, token string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // kill ends the process as a power failure would.
 func (p *process) kill() {
 	if p.cmd != nil {
@@ -188,12 +198,12 @@ func TestRackServesWithoutItsRegion(t *testing.T) {
 	n := newRackNet(t)
 
 	n.rack.start("--no-dhcp")
-	eventually(t, "a rack without a site is refused", func() bool { return strings.Contains(n.rack.logged(), "maas rack run --enrol TOKEN") })
+	eventually(t, "a rack without a site is refused", func() bool { return strings.Contains(n.rack.logged(), "maas rack run --enrol-file FILE") })
 	n.rack.kill()
 
 	n.startRegion()
 	token := n.token()
-	n.rack.start("--enrol", token)
+	n.rack.start("--enrol-file", tokenFile(n.rack.t, token))
 	eventually(t, "the rack is connected", n.connected)
 	if strings.Contains(n.rack.logged()+n.region.logged(), token) {
 		t.Error("the token is in a log")
@@ -214,7 +224,7 @@ func TestRackServesWithoutItsRegion(t *testing.T) {
 		t.Errorf("with the region gone a client got %q", second)
 	}
 	n.rack.kill()
-	n.rack.start("--enrol", token) // as a unit file would: the token was used, and is not needed
+	n.rack.start("--enrol-file", tokenFile(n.rack.t, token)) // as a unit file would: the token was used, and is not needed
 	third := n.lease(n.clients[2])
 	if !strings.HasPrefix(third, "192.0.2.") || third == first || third == second {
 		t.Errorf("from a rack that started without any region a client got %q", third)
@@ -230,7 +240,7 @@ func TestRackServesWithoutItsRegion(t *testing.T) {
 	other := newProcess(t, n.rackNS, "rack", "--data", filepath.Join(t.TempDir(), "other"), "--interface", "br0", "--name", "rack-2",
 		"--no-dhcp", "--dns-port", "5353", "--rack-port", "5349")
 	n.rack.kill() // its TFTP port
-	other.start("--enrol", token)
+	other.start("--enrol-file", tokenFile(other.t, token))
 	eventually(t, "a used token is refused", func() bool { return strings.Contains(other.logged(), "good only once") })
 	other.kill()
 

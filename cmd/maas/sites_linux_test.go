@@ -30,7 +30,7 @@ func TestAllServesNetworksAndTakesRacks(t *testing.T) {
 	n.region.args = append(n.region.args, "--racks", "10.9.9.1:5250")
 	n.startRegion()
 	rack := newProcess(t, far, "rack", "--data", filepath.Join(t.TempDir(), "rack"), "--interface", "eth0", "--name", "far", "--dhcp-force")
-	rack.start("--enrol", n.token())
+	rack.start("--enrol-file", tokenFile(rack.t, n.token()))
 	for network, client := range clients {
 		eventually(t, "a machine on "+network+"0 gets an address", func() bool { return strings.HasPrefix(n.lease(client), network) })
 	}

@@ -69,6 +69,10 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "maas:", err)
 		return 1
 	}
+	if err := refuseSecrets(args); err != nil {
+		fmt.Fprintln(stderr, "maas:", err)
+		return 2
+	}
 	kctx, err := parser.Parse(args)
 	if status >= 0 { // help was asked for
 		return status

@@ -34,7 +34,7 @@ type machineCreateCmd struct {
 	PowerUser     string   `help:"User of the BMC." placeholder:"USER"`
 	PowerPassFile string   `help:"File with the password of the BMC; - reads standard input." placeholder:"FILE"`
 	Set           []string `arg:"" optional:"" name:"name=value" help:"Other fields, such as zone=east; see maas machine update."`
-	PowerParam    []string `help:"Another parameter of the power type, such as tls_verify=no." placeholder:"NAME=VALUE"`
+	PowerParam    []string `help:"Another parameter of the power type, such as tls_verify=no; NAME=@FILE reads a file." placeholder:"NAME=VALUE"`
 }
 
 // Run runs the command.
@@ -73,7 +73,11 @@ func (c machineCreateCmd) form() (url.Values, error) {
 		if !ok {
 			return nil, fmt.Errorf("--power-param %q is not NAME=VALUE", p)
 		}
-		set("power_parameters_"+name, value)
+		text, err := contents(value)
+		if err != nil {
+			return nil, fmt.Errorf("--power-param %s: %w", name, err)
+		}
+		set("power_parameters_"+name, text)
 	}
 	if c.PowerPassFile == "" {
 		return form, nil

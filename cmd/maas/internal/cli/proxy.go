@@ -107,12 +107,16 @@ func withoutPassword(text string) string {
 type proxySetCmd struct {
 	remote
 	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy, no_proxy, proxy_routes, proxy_uplink, proxy_tunnel_ports (such as \"443 8443\"), proxy_ports (such as \"80 443 8000-8999\") or proxy_parents (such as .corp.example=http://proxy.corp.example:3128)."`
-	Value string `arg:"" help:"Value of the setting. An empty value restores the default."`
+	Value string `arg:"" help:"Value of the setting. An empty value restores the default; @FILE reads a file, @- standard input."`
 }
 
 // Run runs the command.
 func (c proxySetCmd) Run(ctx context.Context) error {
-	return c.post(ctx, configPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {c.Value}}, nil)
+	value, err := contents(c.Value)
+	if err != nil {
+		return err
+	}
+	return c.post(ctx, configPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {value}}, nil)
 }
 
 // proxyTopCmd is `maas proxy top`.

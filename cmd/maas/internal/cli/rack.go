@@ -24,8 +24,8 @@ type rackCmd struct {
 
 // rackRunCmd has a flag for each key of the configuration file that a rack reads.
 type rackRunCmd struct {
-	Enrol string `help:"Token from maas region token create, to join a site. Needed once." placeholder:"TOKEN"`
-	Name  string `help:"Name of this rack (default: the name of the host)."`
+	EnrolFile string `help:"File with a token from maas region token create, to join a site; - reads standard input. Needed once. The variable MAAS_ENROL_TOKEN can have the token instead." placeholder:"FILE"`
+	Name      string `help:"Name of this rack (default: the name of the host)."`
 	fileFlags
 	Interface string `help:"Interface to serve, several separated by commas, or all (default: the only interface with an IPv4 address)." placeholder:"IFACE"`
 	RackPort  int    `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
@@ -46,8 +46,12 @@ func (c *rackRunCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
+	token, err := enrolToken(c.EnrolFile, cfg.Data)
+	if err != nil {
+		return err
+	}
 	log := liveLogger(ctx, io.err, cfg.Log, c.config)
-	return daemon.Rack(ctx, cfg, daemon.RackOptions{Enrol: c.Enrol, Version: Version}, log, daemon.Notify(ctx))
+	return daemon.Rack(ctx, cfg, daemon.RackOptions{Enrol: token, Version: Version}, log, daemon.Notify(ctx))
 }
 
 // config joins file and flags.

@@ -164,6 +164,6 @@ func (c rekeyCmd) tell(io stdio, r inventory.Rekeyed) {
 		}
 	}
 	if r.LostCA {
-		fmt.Fprintln(io.out, "racks on other hosts are not let in; make each a token with maas region token create, and join again with maas rack run --enrol TOKEN")
+		fmt.Fprintln(io.out, "racks on other hosts are not let in; make each a token with maas region token create, and join again with maas rack run --enrol-file FILE")
 	}
 }

@@ -79,7 +79,7 @@ func unknownSetting(name string, all map[string]json.RawMessage) error {
 type settingsSetCmd struct {
 	remote
 	Name  string `arg:"" help:"Name of the setting."`
-	Value string `arg:"" help:"Value of the setting."`
+	Value string `arg:"" help:"Value of the setting; @FILE reads a file, @- standard input."`
 }
 
 // Run runs the command.
@@ -91,5 +91,9 @@ func (c settingsSetCmd) Run(ctx context.Context) error {
 	if _, ok := all[c.Name]; !ok {
 		return unknownSetting(c.Name, all)
 	}
-	return c.post(ctx, configPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {c.Value}}, nil)
+	value, err := contents(c.Value)
+	if err != nil {
+		return err
+	}
+	return c.post(ctx, configPath+"?op=set_config", url.Values{"name": {c.Name}, "value": {value}}, nil)
 }

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -63,6 +64,13 @@ type joined struct {
 	Regions []string `json:"regions"`
 }
 
+// Enrolled reports whether the rack with this data directory, or the default one, has joined a
+// site.
+func Enrolled(data string) bool {
+	_, err := os.Stat(filepath.Join(rackDir(cmp.Or(data, config.DefaultData)), identityFile))
+	return err == nil
+}
+
 // openMembership loads it, or enrols with a token that was not used for it yet.
 func openMembership(ctx context.Context, dir, name, token string, log *slog.Logger) (*membership, error) {
 	m := &membership{every: lookAgain, renewAt: (*enrol.Identity).RenewAt, log: log.With("component", "membership")}
@@ -89,7 +97,7 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 		return nil, err
 	}
 	if m.keeper, err = enrol.OpenKeeper(filepath.Join(dir, identityFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("this rack belongs to no site yet; run `maas region token create` on the region's host, and here: maas rack run --enrol TOKEN")
+		return nil, errors.New("this rack belongs to no site yet; run `maas region token create` on the region's host, and here: maas rack run --enrol-file FILE, with that token in the file")
 	}
 	if err == nil && name != "" && name != m.name() {
 		err = fmt.Errorf("this rack is enrolled as %s; to call it %s, enrol it again with a new token", m.name(), name)

@@ -206,7 +206,7 @@ const renewal = 14 * 24 * time.Hour
 func checkCertificate(r *report, f Facts) {
 	c := f.Certificate
 	left := c.Expires.Sub(c.Now)
-	const again = "enrol it again: maas region token create on the region, then maas rack run --enrol TOKEN"
+	const again = "enrol it again: maas region token create on the region, then maas rack run --enrol-file FILE"
 	switch {
 	case !c.Known:
 	case c.Err != nil:
