@@ -21,9 +21,16 @@ type Chassis struct {
 	Sensors []power.Sensor
 	// Ignore accepts that many power requests without doing anything, as some BMCs do.
 	Ignore int
+	// Strict refuses requests for the state that the machine is in, and a cycle of a machine that
+	// is off, as many BMCs do: completion code 0xD5. Only IPMI BMCs look at it.
+	Strict bool
+	// Late answers that many queries with the state before the last change, as BMCs do that look at
+	// their machine from time to time only. Only IPMI BMCs look at it.
+	Late int
 
 	mu      sync.Mutex // guards the fields below
 	on      bool
+	former  bool             // on, before the last change
 	boot    power.BootDevice // of the next boot
 	always  power.BootDevice // of all others
 	light   bool
@@ -53,6 +60,24 @@ func (c *Chassis) state() (on, changing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.on, c.pending > 0
+}
+
+// told returns the state that a BMC reports.
+func (c *Chassis) told() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.Late > 0 {
+		c.Late--
+		return c.former
+	}
+	return c.on
+}
+
+// refuses reports whether a strict chassis refuses a request; a cycle needs power, too.
+func (c *Chassis) refuses(on, cycle bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Strict && (!cycle && c.on == on || cycle && !c.on)
 }
 
 // Cycles returns the number of power cycles.
@@ -140,7 +165,7 @@ func (c *Chassis) set(on bool) {
 	if c.on == on {
 		return
 	}
-	c.on = on
+	c.former, c.on = c.on, on
 	boot := cmp.Or(c.boot, c.always, power.Default)
 	if on {
 		// An override is used up when the boot begins, not when it succeeds.

@@ -77,19 +77,24 @@ type ipmiChassis struct {
 	c *Chassis
 }
 
-func (i *ipmiChassis) PowerState(context.Context) (bool, error) { return i.c.On(), nil }
+func (i *ipmiChassis) PowerState(context.Context) (bool, error) { return i.c.told(), nil }
 
 func (i *ipmiChassis) SetPower(_ context.Context, on bool) error {
+	if i.c.refuses(on, false) {
+		return types.CodeNotSupported // 0xD5: not in the present state
+	}
 	i.c.SetPower(on)
 	return nil
 }
 
-func (i *ipmiChassis) PowerCycle(context.Context) error {
-	i.c.Cycle()
-	return nil
-}
+func (i *ipmiChassis) PowerCycle(context.Context) error { return i.cycle() }
 
-func (i *ipmiChassis) ColdReset(context.Context) error {
+func (i *ipmiChassis) ColdReset(context.Context) error { return i.cycle() }
+
+func (i *ipmiChassis) cycle() error {
+	if i.c.refuses(true, true) {
+		return types.CodeNotSupported
+	}
 	i.c.Cycle()
 	return nil
 }
