@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/pxe/tftp"
 )
 
@@ -52,6 +53,9 @@ type Config struct {
 	TFTPBlockSize, TFTPWindowSize, TFTPWindowBytes int
 	// TFTPSinglePort answers TFTP from the port of the request.
 	TFTPSinglePort bool
+	// TFTPAccept reports whether a client's TFTP requests are answered; nil answers all. See
+	// tftp.Config.
+	TFTPAccept func(client netip.Addr) bool
 	// DialUDP opens the socket of a TFTP transfer; nil means net.DialUDP.
 	DialUDP func(network string, laddr, raddr *net.UDPAddr) (*net.UDPConn, error)
 
@@ -129,10 +133,15 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// failLines is the rate of log lines about failed requests, of which any host may send as many as
+// it likes.
+var failLines = bounds.Rate{Burst: 100, Every: time.Second}
+
 // Server boots machines. Its methods may be used from many goroutines.
 type Server struct {
 	cfg   Config
 	log   *slog.Logger
+	fails *bounds.Log // of requests
 	tftp  *tftp.Server
 	http  *queue
 	also  *also
@@ -145,7 +154,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, http: newQueue(cfg.MaxHTTP, cfg.MaxHTTPPerClient)}
+	s := &Server{cfg: cfg, log: cfg.Log, fails: bounds.NewLog(cfg.Log, failLines), http: newQueue(cfg.MaxHTTP, cfg.MaxHTTPPerClient)}
 	if s.also, err = newAlso(cfg.Also); err != nil {
 		return nil, err
 	}
@@ -156,6 +165,8 @@ func New(cfg Config) (*Server, error) {
 		WindowBytes: cfg.TFTPWindowBytes,
 		SinglePort:  cfg.TFTPSinglePort,
 		DialUDP:     cfg.DialUDP,
+		Accept:      cfg.TFTPAccept,
+		Known:       s.holds,
 		Events:      s.dropped,
 		Log:         cfg.Log,
 	})
@@ -165,12 +176,18 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
+// holds reports whether an address is known to belong to a machine.
+func (s *Server) holds(client netip.Addr) bool {
+	_, ok := s.cfg.Identify.MACOf(client)
+	return ok
+}
+
 // finish sends an event and logs what went wrong.
 func (s *Server) finish(e *Event, err error) {
 	e.Time = time.Now()
 	if err != nil && !e.Absent {
 		e.Err = err.Error()
-		s.log.Warn("boot request failed", "mac", e.MAC.String(), "ip", e.Addr, "proto", e.Proto, "path", e.Path, "err", err)
+		s.fails.Warn("boot request failed", "mac", e.MAC.String(), "ip", e.Addr, "proto", e.Proto, "path", e.Path, "err", err)
 	} else if s.log.Enabled(context.Background(), slog.LevelDebug) {
 		s.log.Debug("boot request", "mac", e.MAC.String(), "ip", e.Addr, "proto", e.Proto, "path", e.Path,
 			"bytes", e.Bytes, "took", e.Duration, "result", map[bool]string{false: "ok", true: "absent"}[e.Absent])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -28,15 +29,29 @@ type Config struct {
 	WindowBytes int
 
 	// Silence is the time without a packet of the client after which its transfer ends; 0 means 30
-	// s.
+	// s. A client that has acknowledged nothing yet is sent its first packet three times at most,
+	// and has three seconds.
 	Silence time.Duration
 	// MaxTransfers bounds the transfers at a time; 0 means 1,024. Each takes a socket and twice its
 	// window of memory, at least 34 KiB and by default at most 200 KiB.
 	MaxTransfers int
-	// MaxPerClient bounds the transfers at a time of one address; 0 means 32. A request above a
-	// bound is not answered, so that the client asks again. The last quarter of MaxTransfers is for
-	// files up to 1 MiB, so that a machine's configuration does not wait for the kernels of others.
+	// MaxPerClient bounds the transfers at a time of one address; 0 means 32. Up to eight times as
+	// many requests wait for them, in order. A request above a bound is not answered, so that the
+	// client asks again. The last quarter of MaxTransfers is for files up to 1 MiB, so that a
+	// machine's configuration does not wait for the kernels of others.
+	//
+	// A transfer whose client has acknowledged nothing gives way to a new one when places run out.
+	// Clients that have never acknowledged anything have a quarter of the places.
 	MaxPerClient int
+
+	// Accept reports whether a client's requests are answered; others are ignored. It is called for
+	// each request and must not block. Nil answers all.
+	Accept func(client netip.Addr) bool
+	// Known reports whether an address is known to belong to its client, such as by a lease of
+	// DHCP. The first request without options of other addresses must be repeated, so that the
+	// server sends none of them more than ten times what it sent, unless it has acknowledged a
+	// transfer lately. It is called for each request and must not block. Nil knows none.
+	Known func(client netip.Addr) bool
 
 	// SinglePort answers from the port of the request, for firewalls that do not know TFTP. It is
 	// always so for conns that are not a *net.UDPConn.
@@ -85,6 +100,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.DialUDP == nil {
 		c.DialUDP = net.DialUDP
+	}
+	if c.Accept == nil {
+		c.Accept = func(netip.Addr) bool { return true }
+	}
+	if c.Known == nil {
+		c.Known = func(netip.Addr) bool { return false }
 	}
 	if c.Events == nil {
 		c.Events = func(Transfer) {}

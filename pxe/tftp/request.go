@@ -36,6 +36,9 @@ type Options struct {
 	Size       int64         // tsize as answered; meaningful only with AskSize
 }
 
+// any reports whether an option is asked for.
+func (o Options) any() bool { return o.AskSize || o.BlockSize > 0 || o.WindowSize > 0 || o.Timeout > 0 }
+
 // appendTo writes the options in the form of RFC 2347.
 func (o Options) appendTo(b []byte) []byte {
 	add := func(name string, v int64) {

@@ -19,18 +19,21 @@ type sender struct {
 	asked   bool // the client asked for tsize, so that it may only be probing
 	stats   *Transfer
 	moving  *atomic.Bool // set once the client acknowledged something
+	quiet   *atomic.Bool // set once the first packet was sent as often as it may be
+	opened  func()       // called when the client answers for the first time
 	in      [256]byte
 
-	heard    time.Time // last packet of the client
-	mute     int       // timeouts since
-	sent     time.Time // end of the last send
-	resent   bool      // the window holds packets that were sent before
-	extra    int       // sends of this window beyond the first, probes included
-	stale    int       // acknowledgements of the window before that may still arrive,
-	until    time.Time // up to here
-	probed   bool      // the last timeout sent a probe
-	burst    int       // packets sent without a pause; less than a window after loss of its tail
-	deadline time.Time
+	greetings int       // times that the first packet may still be sent
+	heard     time.Time // last packet of the client
+	mute      int       // timeouts since
+	sent      time.Time // end of the last send
+	resent    bool      // the window holds packets that were sent before
+	extra     int       // sends of this window beyond the first, probes included
+	stale     int       // acknowledgements of the window before that may still arrive,
+	until     time.Time // up to here
+	probed    bool      // the last timeout sent a probe
+	burst     int       // packets sent without a pause; less than a window after loss of its tail
+	deadline  time.Time
 }
 
 // pause is between bursts to a client that loses the tail of its windows, which is how a receive
@@ -44,8 +47,10 @@ const (
 func (s *sender) negotiate(ctx context.Context, oack []byte) error {
 	s.heard = time.Now()
 	for {
-		if err := s.wire.write(oack); err != nil {
-			return s.fail(ctx, err)
+		if s.greet() {
+			if err := s.wire.write(oack); err != nil {
+				return s.fail(ctx, err)
+			}
 		}
 		s.markSent()
 		for {
@@ -70,6 +75,10 @@ func (s *sender) negotiate(ctx context.Context, oack []byte) error {
 // run sends the file. After negotiate, or at once when no option was agreed on.
 func (s *sender) run(ctx context.Context) error {
 	s.burst = s.win.size
+	if !s.moving.Load() {
+		s.greetings--
+		s.quiet.Store(s.greetings <= 0)
+	}
 	if s.heard.IsZero() {
 		s.heard = time.Now()
 	}
@@ -108,6 +117,18 @@ func (s *sender) send(ctx context.Context) error {
 		s.deadline = s.sent.Add(s.rtt.probe())
 	}
 	return nil
+}
+
+// greet reports whether the first packet may be sent once more.
+func (s *sender) greet() bool {
+	if s.moving.Load() {
+		return true
+	}
+	s.greetings--
+	if s.greetings <= 0 {
+		s.quiet.Store(true)
+	}
+	return s.greetings >= 0
 }
 
 func (s *sender) markSent() {
@@ -210,6 +231,10 @@ func (s *sender) gap() bool {
 }
 
 func (s *sender) resend(ctx context.Context) error {
+	if !s.greet() {
+		s.markSent()
+		return nil
+	}
 	s.resent = true
 	s.extra++
 	s.stats.Retransmits += int64(s.win.count)
@@ -240,7 +265,10 @@ func (s *sender) ack(ctx context.Context) (uint16, error) {
 		switch p := s.in[:n]; opcode(p) {
 		case opACK:
 			if block, err := blockNumber(p); err == nil {
-				s.moving.Store(true)
+				if !s.moving.Load() {
+					s.moving.Store(true)
+					s.opened()
+				}
 				return block, nil
 			}
 		case opERROR:
@@ -254,7 +282,11 @@ func (s *sender) expire(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if time.Since(s.heard) >= s.silence {
+	silence := s.silence
+	if !s.moving.Load() {
+		silence = min(silence, greetingTime)
+	}
+	if time.Since(s.heard) >= silence {
 		return ErrTimeout
 	}
 	s.stats.Timeouts++

@@ -9,19 +9,21 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // Server serves files by TFTP. Its methods may be used from many goroutines.
 type Server struct {
-	cfg   Config
-	log   *slog.Logger
-	large chan struct{} // one token for each large file on its way
-
-	// mu guards the following.
-	mu     sync.Mutex
-	total  int
-	client map[netip.Addr]int // transfers of each
+	cfg       Config
+	log       *slog.Logger
+	dropped   *bounds.Log
+	places    *places
+	strangers *strangers
 }
+
+// dropLines is the rate of log lines about requests that were dropped.
+var dropLines = bounds.Rate{Burst: 10, Every: 5 * time.Second}
 
 // New checks cfg and makes a server; it opens and starts nothing.
 func New(cfg Config) (*Server, error) {
@@ -29,9 +31,9 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A quarter of the places is left to small files, see Config.MaxPerClient.
-	large := make(chan struct{}, max(cfg.MaxTransfers-cfg.MaxTransfers/4, 1))
-	return &Server{cfg: cfg, log: cfg.Log, large: large, client: make(map[netip.Addr]int)}, nil
+	return &Server{
+		cfg: cfg, log: cfg.Log, dropped: bounds.NewLog(cfg.Log, dropLines), places: newPlaces(cfg), strangers: newStrangers(cfg.Known),
+	}, nil
 }
 
 // Serve answers the requests that arrive on conn until ctx ends, then cuts off its transfers, waits
@@ -46,6 +48,7 @@ func (s *Server) Serve(ctx context.Context, conn net.PacketConn) error {
 
 	l := &listener{server: s, port: newPort(conn), active: make(map[tid]*transfer)}
 	defer l.wg.Wait()
+	defer l.end()
 	defer cancel()
 	b := make([]byte, maxRequest)
 	for failed := 0; ; {
@@ -86,9 +89,16 @@ type listener struct {
 	port   *port
 	wg     sync.WaitGroup
 
-	// mu guards active.
-	mu     sync.Mutex
+	mu     sync.Mutex // guards the fields below
 	active map[tid]*transfer
+	ended  bool
+}
+
+// end keeps transfers that wait for a place from starting.
+func (l *listener) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
 }
 
 // handle sorts a packet: to the transfer it belongs to, or to a new one.
@@ -103,8 +113,13 @@ func (l *listener) handle(ctx context.Context, p []byte, from peer) {
 		}
 		return
 	}
+	s := l.server
+	if !s.cfg.Accept(from.client.Addr()) {
+		s.dropped.Warn("tftp request dropped: unknown source", "client", from.client)
+		return
+	}
 	if t != nil {
-		if t.request == string(p) && !t.moving.Load() {
+		if t.request == string(p) && !t.moving.Load() && !t.mute.Load() {
 			return // the request was repeated before our answer arrived
 		}
 		// The client began another transfer from the same port: some ROMs have only one.
@@ -116,22 +131,22 @@ func (l *listener) handle(ctx context.Context, p []byte, from peer) {
 		return
 	}
 	r.Client, r.Local = from.client, from.local
-	l.start(ctx, r, string(p), from)
+	stranger := !s.strangers.knows(from.client.Addr())
+	if stranger && !r.Options.any() && !s.strangers.answerable(from.client.Addr(), len(p)) {
+		return // see strangers
+	}
+	l.start(ctx, r, string(p), from, stranger)
 }
 
 var errReplaced = errors.New("tftp: client started another transfer from the same port")
 
-// start takes a place among the transfers and runs one.
-func (l *listener) start(ctx context.Context, r *Request, packet string, from peer) {
+// start takes a place among the transfers and runs one, or has it wait.
+func (l *listener) start(ctx context.Context, r *Request, packet string, from peer, stranger bool) {
 	s := l.server
-	if !s.enter(r.Client.Addr()) {
-		s.log.Warn("tftp request dropped: too many transfers", "client", r.Client, "file", clean(r.Name))
-		s.cfg.Events(Transfer{Name: r.Name, Mode: r.Mode, Client: r.Client, Local: r.Local, Asked: r.Options,
-			Start: time.Now(), Size: -1, Err: ErrBusy})
-		return
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	t := &transfer{request: packet, cancel: cancel, events: s.cfg.Events}
+	t := &transfer{request: packet, cancel: cancel, events: s.cfg.Events, client: r.Client.Addr(), stranger: stranger}
+	asked := time.Now()
+	t.start = func() { l.run(ctx, t, r, from, asked) }
 	// Without a socket of its own the transfer gets its packets from handle, which knows them by
 	// the client's address.
 	if s.cfg.SinglePort || l.port.udp == nil {
@@ -140,56 +155,64 @@ func (l *listener) start(ctx context.Context, r *Request, packet string, from pe
 	l.mu.Lock()
 	l.active[from.tid] = t
 	l.mu.Unlock()
-	l.wg.Go(func() {
-		defer cancel(nil)
-		defer s.leave(r.Client.Addr())
-		stats := t.run(ctx, s, r)
-		l.mu.Lock()
-		// A client that began again from the same port has another transfer there by now.
-		if l.active[from.tid] == t {
-			delete(l.active, from.tid)
+	e, victim := s.places.enter(t)
+	if victim != nil {
+		victim.cancel(ErrBusy)
+	}
+	switch e {
+	case entered:
+		t.start()
+	case refused:
+		cancel(ErrBusy)
+		l.forget(from.tid, t)
+		s.dropped.Warn("tftp request dropped: too many transfers", "client", r.Client, "file", clean(r.Name))
+		s.cfg.Events(Transfer{Name: r.Name, Mode: r.Mode, Client: r.Client, Local: r.Local, Asked: r.Options,
+			Start: time.Now(), Size: -1, Err: ErrBusy})
+	}
+}
+
+// run runs a transfer that has a place, and then starts those that waited for it.
+func (l *listener) run(ctx context.Context, t *transfer, r *Request, from peer, asked time.Time) {
+	s := l.server
+	after := func() {
+		t.cancel(nil)
+		l.forget(from.tid, t)
+		for _, next := range s.places.leave(t) {
+			next.start()
 		}
-		l.mu.Unlock()
+	}
+	running := func() {
+		defer after()
+		stats := t.run(ctx, s, r)
 		s.log.Debug("tftp transfer", "client", stats.Client, "file", clean(stats.Name), "bytes", stats.Bytes, "took", stats.Duration,
 			"options", stats.Granted, "count", stats.Retransmits, "err", stats.Err)
 		t.events(stats)
-	})
-}
-
-func (s *Server) enter(client netip.Addr) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.total >= s.cfg.MaxTransfers || s.client[client] >= s.cfg.MaxPerClient {
-		return false
 	}
-	s.total++
-	s.client[client]++
-	return true
-}
-
-func (s *Server) leave(client netip.Addr) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.total--
-	if s.client[client]--; s.client[client] == 0 {
-		delete(s.client, client)
+	if time.Since(asked) > patience || ctx.Err() != nil || !l.goUnlessEnded(running) {
+		after()
 	}
 }
 
-// smallFile is the size up to which a file need not wait for larger ones.
-const smallFile = 1 << 20
-
-// place takes a place among the large files, unless the file is small; it is left by calling leave.
-// ErrBusy says that there is none.
-func (s *Server) place(size int64) (leave func(), err error) {
-	if size >= 0 && size <= smallFile {
-		return func() {}, nil
+// goUnlessEnded runs f, for which Serve waits, unless Serve is about to return.
+func (l *listener) goUnlessEnded(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		l.wg.Go(f)
 	}
-	select {
-	case s.large <- struct{}{}:
-		return func() { <-s.large }, nil
-	default:
-		return nil, ErrBusy
+	return !l.ended
+}
+
+// patience is the time after which a client whose request waits for a place has given up.
+const patience = 10 * time.Second
+
+// forget removes a transfer from those that packets belong to.
+func (l *listener) forget(id tid, t *transfer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A client that began again from the same port has another transfer there by now.
+	if l.active[id] == t {
+		delete(l.active, id)
 	}
 }
 

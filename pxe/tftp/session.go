@@ -1,10 +1,13 @@
 package tftp
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -16,6 +19,16 @@ type transfer struct {
 	cancel  context.CancelCauseFunc
 	shared  *sharedWire // nil when it has a socket of its own
 	events  func(Transfer)
+
+	client   netip.Addr
+	stranger bool        // the client has acknowledged nothing so far
+	mute     atomic.Bool // the client was sent its first packet as often as it may be
+	start    func()      // runs the transfer, which has a place
+
+	// Guarded by the mutex of places.
+	placed, large bool
+	entered       time.Time
+	half          *list.Element // nil once the client acknowledged something
 }
 
 // run serves one request to its end.
@@ -66,22 +79,40 @@ func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, sta
 		_ = w.write(appendError(nil, wireError(err)))
 		return err
 	}
+	src := f.Reader
+	if _, isFile := src.(fs.File); isFile && t.stranger && r.Options.any() {
+		// A stranger holds no file of the server before it has answered.
+		_ = f.Close()
+		later := &parked{open: func() (File, error) { return s.cfg.Handler.Open(ctx, r) }, size: f.Size}
+		f.Reader, src = later, later
+	}
 	defer f.Close()
 	stats.Size = f.Size
-	leave, err := s.place(f.Size)
-	if err != nil {
-		return err // without a word, so that the client asks again
+	ok, victim := s.places.enlarge(t, f.Size)
+	if victim != nil {
+		victim.cancel(ErrBusy)
 	}
-	defer leave()
-	src := f.Reader
+	if !ok {
+		return ErrBusy // without a word, so that the client asks again
+	}
 	if r.Mode == NetASCII {
 		// The size on the wire is known only when all of the text was converted.
 		src, stats.Size = newNetASCII(src), -1
 	}
 	granted, oack := s.cfg.grant(r.Options, stats.Size, w.payload())
 	stats.Granted = granted
+	if t.stranger && oack == nil && r.Options.any() && !s.strangers.answerable(t.client, len(t.request)) {
+		return ErrBusy // a block, although it asked for options; see strangers
+	}
 	snd := &sender{wire: w, win: newWindow(src, granted.BlockSize, granted.WindowSize), silence: s.cfg.Silence,
-		asked: r.Options.AskSize, stats: stats, moving: &t.moving}
+		asked: r.Options.AskSize, stats: stats, moving: &t.moving, quiet: &t.mute, greetings: maxGreetings,
+		opened: func() {
+			s.strangers.meet(t.client)
+			s.places.open(t)
+		}}
+	if t.stranger && oack == nil {
+		snd.greetings = 1 // see strangers
+	}
 	snd.rtt.limit = granted.Timeout
 	if oack != nil {
 		err = snd.negotiate(ctx, oack)
@@ -90,6 +121,9 @@ func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, sta
 		err = snd.run(ctx)
 	}
 	stats.RTT = snd.rtt.smooth
+	if errors.Is(err, ErrBusy) || errors.Is(err, ErrTimeout) && !t.moving.Load() {
+		return err // without a word, to a client that may not have asked
+	}
 	if fromPeer := (*Error)(nil); err != nil && !errors.As(err, &fromPeer) && !errors.Is(err, ErrAborted) {
 		_ = w.write(appendError(nil, &Error{Message: "transfer ended by the server"}))
 	}

@@ -40,8 +40,13 @@ func (w *window) prefetch() {
 	if len(w.ahead) > 0 || w.eof || w.err != nil {
 		return
 	}
-	if w.space == nil {
-		w.space = make([]byte, max(w.size, minRead/w.block)*w.block)
+	// The first window is all that a client may get that does not exist.
+	want := w.size * w.block
+	if w.base > 1 {
+		want = max(w.size, minRead/w.block) * w.block
+	}
+	if len(w.space) < want {
+		w.space = make([]byte, want)
 	}
 	n, err := io.ReadFull(w.src, w.space)
 	switch {
