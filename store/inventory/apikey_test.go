@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -16,7 +18,7 @@ func TestAPIKeys(t *testing.T) {
 	ctx := t.Context()
 	ada := must[inventory.User](t)(inv.Users.Create(ctx, inventory.User{Name: "ada", Role: inventory.RoleOperator}))
 	bob := must[inventory.User](t)(inv.Users.Create(ctx, inventory.User{Name: "bob", Role: inventory.RoleReadOnly}))
-	k, text, err := inv.APIKeys.Create(ctx, ada.ID, "laptop")
+	k, text, err := inv.APIKeys.Create(ctx, ada.ID, "laptop", time.Time{})
 	ok(t, err)
 	parts := strings.Split(text, ":")
 	if len(parts) != 3 || parts[0] != k.Consumer || parts[1] != k.Token {
@@ -41,7 +43,7 @@ func TestAPIKeys(t *testing.T) {
 	// A key is its user's: others neither rename nor delete it.
 	for name, err := range map[string]error{
 		"rename": inv.APIKeys.Rename(ctx, bob.ID, k.Token, "mine"), "delete": inv.APIKeys.Delete(ctx, bob.ID, k.Token),
-		"create": third(inv.APIKeys.Create(ctx, 99, "nobody's")),
+		"create": third(inv.APIKeys.Create(ctx, 99, "nobody's", time.Time{})),
 	} {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s by another user: %v", name, err)
@@ -51,7 +53,7 @@ func TestAPIKeys(t *testing.T) {
 	if all := must[[]inventory.APIKey](t)(inv.APIKeys.List(ctx, ada.ID)); len(all) != 1 || all[0].Name != "desktop" {
 		t.Errorf("keys %+v", all)
 	}
-	for _, err := range []error{inv.APIKeys.Rename(ctx, ada.ID, k.Token, strings.Repeat("n", 201)), third(inv.APIKeys.Create(ctx, ada.ID, strings.Repeat("n", 201)))} {
+	for _, err := range []error{inv.APIKeys.Rename(ctx, ada.ID, k.Token, strings.Repeat("n", 201)), third(inv.APIKeys.Create(ctx, ada.ID, strings.Repeat("n", 201), time.Time{}))} {
 		refused(t, err, "must have at most 200 bytes")
 	}
 	ok(t, inv.APIKeys.Delete(ctx, ada.ID, k.Token))
@@ -68,7 +70,7 @@ func TestOldestKeyMakesRoom(t *testing.T) {
 	ctx := t.Context()
 	ada := must[inventory.User](t)(inv.Users.Create(ctx, inventory.User{Name: "ada", Role: inventory.RoleOperator}))
 	for i := range 102 {
-		_, _, err := inv.APIKeys.Create(ctx, ada.ID, fmt.Sprint(i))
+		_, _, err := inv.APIKeys.Create(ctx, ada.ID, fmt.Sprint(i), time.Time{})
 		ok(t, err)
 	}
 	all := must[[]inventory.APIKey](t)(inv.APIKeys.List(ctx, ada.ID))
@@ -134,4 +136,41 @@ func TestAnswersToRepeatedRequests(t *testing.T) {
 	if _, begun, err := inv.Answers.Begin(ctx, inventory.Answer{User: "ada", Key: "k2", Request: "r3"}); !begun || err != nil {
 		t.Errorf("after a failure: %v, %v", begun, err)
 	}
+}
+
+// The last use of a key is written at intervals, on either engine, and no reader of the site is told; expired keys are removed.
+func TestUsesOfAPIKeys(t *testing.T) {
+	onDatabases(t, func(t *testing.T, db *store.DB, inv *inventory.Inventory) {
+		ctx := t.Context()
+		ada := must[inventory.User](t)(inv.Users.Create(ctx, inventory.User{Name: "ada", Role: inventory.RoleAdmin}))
+		k, text, err := inv.APIKeys.Create(ctx, ada.ID, "ci", time.Now().Add(time.Hour))
+		ok(t, err)
+		parts := strings.Split(text, ":")
+		_, valid, err := inv.APIKeys.Check(ctx, parts[0], parts[1], parts[2])
+		if err != nil || !valid {
+			t.Fatal(valid, err)
+		}
+		if _, valid, _ := inv.APIKeys.Check(ctx, parts[0], parts[1], "wrong"); valid {
+			t.Error("a wrong secret is valid")
+		}
+		before := must[int64](t)(inv.Revision(ctx))
+		ok(t, inv.APIKeys.NoteUses(ctx))
+		ok(t, inv.APIKeys.NoteUses(ctx)) // there is nothing to write
+		if after := must[int64](t)(inv.Revision(ctx)); after != before {
+			t.Errorf("a use is change %d of the site", after)
+		}
+		other := must[*inventory.Inventory](t)(inventory.Open(ctx, db, inventory.Config{}))
+		keys := must[[]inventory.APIKey](t)(other.APIKeys.List(ctx, ada.ID))
+		if len(keys) != 1 || time.Since(keys[0].Used) > time.Minute || !keys[0].Expires.Equal(k.Expires.Truncate(time.Microsecond)) {
+			t.Errorf("%+v", keys)
+		}
+		ok(t, inv.APIKeys.DeleteExpired(ctx, time.Now().Add(59*time.Minute)))
+		if n := len(must[[]inventory.APIKey](t)(inv.APIKeys.List(ctx, ada.ID))); n != 1 {
+			t.Errorf("before the hour: %d keys", n)
+		}
+		ok(t, inv.APIKeys.DeleteExpired(ctx, time.Now().Add(time.Hour)))
+		if n := len(must[[]inventory.APIKey](t)(inv.APIKeys.List(ctx, ada.ID))); n != 0 {
+			t.Errorf("after an hour: %d keys", n)
+		}
+	})
 }

@@ -150,7 +150,7 @@ func (inv *Inventory) makeCollections() {
 
 func (inv *Inventory) makeGroups() {
 	inv.Answers = &Answers{inv}
-	inv.APIKeys = &APIKeys{inv}
+	inv.APIKeys = &APIKeys{inv: inv}
 	inv.Boots = &Boots{inv}
 	inv.Discoveries = &Discoveries{inv}
 	inv.Enrolment = &Enrolment{inv}

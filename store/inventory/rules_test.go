@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
@@ -291,7 +292,7 @@ func TestGroupsJoinTransactions(t *testing.T) {
 		ok(t, inv.Settings.Set(ctx, "x", "1"))
 		ok(t, inv.Events.Add(ctx, inventory.Event{Kind: "test", Description: "d"}))
 		ok(t, inv.Profiles.SetDefault(ctx, &pxe.Profile{Name: "p", Kernel: "k"}))
-		_, _, err := inv.APIKeys.Create(ctx, 1, "k")
+		_, _, err := inv.APIKeys.Create(ctx, 1, "k", time.Time{})
 		ok(t, err)
 		return errDropped
 	})

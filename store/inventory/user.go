@@ -36,6 +36,10 @@ type User struct {
 	// Password is a hash that HashPassword made; "" = cannot log in with a password.
 	Password string
 	Created  time.Time
+	// KeepKeys leaves the user's API keys valid in an update that changes the password, which ends
+	// them otherwise: the former password may be known to others, and so may keys made with it. It
+	// is not stored.
+	KeepKeys bool
 }
 
 var users = table[User]{
@@ -88,7 +92,12 @@ var userRules = rules[User]{
 			return nil
 		}
 		if u.Role != RoleAdmin {
-			return otherAdmin(ctx, tx, *u)
+			if err := otherAdmin(ctx, tx, *u); err != nil {
+				return err
+			}
+		}
+		if old.Password != "" && u.Password != old.Password && !u.KeepKeys {
+			return apiKeys.deleteWhere(ctx, tx, "account_id = ?", u.ID)
 		}
 		return nil
 	},

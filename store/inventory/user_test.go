@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -27,7 +28,7 @@ func TestUsers(t *testing.T) {
 		admin.Role = inventory.RoleReadOnly
 		refused(t, errOf(inv.Users.Update(ctx, admin)), "only administrator")
 
-		_, text, err := inv.APIKeys.Create(ctx, ada.ID, "ci")
+		_, text, err := inv.APIKeys.Create(ctx, ada.ID, "ci", time.Time{})
 		ok(t, err)
 		parts := strings.Split(text, ":")
 		u, good, err := inv.APIKeys.Check(ctx, parts[0], parts[1], parts[2])
@@ -35,7 +36,7 @@ func TestUsers(t *testing.T) {
 			t.Errorf("key of %s: %t, %v", u.Name, good, err)
 		}
 		for range 105 {
-			_, _, err := inv.APIKeys.Create(ctx, ada.ID, "more")
+			_, _, err := inv.APIKeys.Create(ctx, ada.ID, "more", time.Time{})
 			ok(t, err)
 		}
 		if keys := must[[]inventory.APIKey](t)(inv.APIKeys.List(ctx, ada.ID)); len(keys) != 100 {

@@ -39,6 +39,7 @@ func (r *Region) maintain(ctx context.Context) error {
 			return nil
 		case now := <-tick.C:
 			r.try(ctx, "forget ended leases", r.expireLeases(ctx, now))
+			r.try(ctx, "forget expired keys", r.inv.APIKeys.DeleteExpired(ctx, now))
 			r.try(ctx, "count free addresses", r.noticeFull(ctx, full))
 			r.try(ctx, "count leases", r.noticeFullPools(ctx, pools))
 			if now.Sub(trimmed) >= trimEvery {
@@ -46,6 +47,23 @@ func (r *Region) maintain(ctx context.Context) error {
 				r.try(ctx, "trim the event log", r.inv.Events.Trim(ctx, keepEvents, keepAudit))
 				r.try(ctx, "trim the change feed", r.inv.Compact(ctx, keepChanges))
 			}
+		}
+	}
+}
+
+// noteUses writes when API keys were last used, until ctx ends. Each region has seen uses of its
+// own.
+func (r *Region) noteUses(ctx context.Context) error {
+	tick := time.NewTicker(maintainEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime)
+			defer cancel()
+			return r.inv.APIKeys.NoteUses(last)
+		case <-tick.C:
+			r.try(ctx, "record the use of keys", r.inv.APIKeys.NoteUses(ctx))
 		}
 	}
 }

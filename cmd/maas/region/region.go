@@ -288,7 +288,7 @@ const (
 // alone.
 func (r *Region) parts(sockets Sockets) []supervise.Task {
 	// Scans are followed by the region that started them, the tasks of the site by their leader.
-	parts := []supervise.Task{{Name: taskPublish, Run: r.followChanges}, {Name: "scans", Run: r.settleScans}}
+	parts := []supervise.Task{{Name: taskPublish, Run: r.followChanges}, {Name: "scans", Run: r.settleScans}, {Name: "uses of keys", Run: r.noteUses}}
 	for name, work := range map[string]func(context.Context) error{
 		TaskMaintenance: r.maintain, TaskHealth: r.watchRacks, TaskPower: r.powers.run, TaskDiscovery: r.discover,
 	} {

@@ -76,9 +76,10 @@ type API struct {
 	table          []route
 	public, secret map[string]bool // by path: routes that need no key, and routes that answer with secrets
 
-	keys    oauth.Verifier[inventory.User]
-	logins  oauth.Limiter
-	streams chan struct{} // one element for each client of the stream
+	keys     oauth.Verifier[inventory.User]
+	logins   oauth.Limiter // by network and user
+	networks oauth.Limiter // by network
+	streams  chan struct{} // one element for each client of the stream
 }
 
 // New returns an API. It starts nothing. An error names the field of cfg that is missing or wrong.
@@ -93,7 +94,8 @@ func New(cfg Config) (*API, error) {
 		inv: cfg.Inventory, stores: storesOf(cfg.Inventory), power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, vendor: cfg.Vendor,
 		version: cmp.Or(cfg.Version, "3.8.0"), more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
 		keys:   oauth.Verifier[inventory.User]{Check: cfg.Inventory.APIKeys.Check},
-		logins: oauth.Limiter{Every: loginEvery, Burst: loginBurst}, streams: make(chan struct{}, maxStreams),
+		logins: oauth.Limiter{Every: loginEvery, Burst: loginBurst}, networks: oauth.Limiter{Every: networkEvery, Burst: networkBurst},
+		streams: make(chan struct{}, maxStreams),
 	}
 	if a.vendor == nil {
 		a.vendor = oui.Lookup

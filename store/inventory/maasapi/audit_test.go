@@ -33,7 +33,7 @@ func TestAudit(t *testing.T) {
 		{"PUT subnets/1/", url.Values{"gateway_ip": {"198.51.100.1"}}, ""},
 		{"PUT subnets/1/", url.Values{"name": {"lab"}}, "PUT subnets/1/ (name): update subnet 1 192.0.2.0/24"},
 		{"POST machines/node1/?op=power_on", nil, "power on node1.maas"},
-		{"PUT users/anna/", url.Values{"password": {"another horse"}}, "PUT users/anna/ (password): update user 2 anna"},
+		{"PUT users/anna/", url.Values{"password": {"another horse"}, "keep_keys": {"true"}}, "PUT users/anna/ (keep_keys, password): update user 2 anna"},
 		{"DELETE machines/node1/", nil, "DELETE machines/node1/: delete machine 1"},
 	} {
 		before := len(s.events(t, "level=AUDIT"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
@@ -17,7 +18,7 @@ func (a *API) CreateKey(ctx context.Context, user string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, text, err := a.inv.APIKeys.Create(ctx, u.ID, "")
+	_, text, err := a.inv.APIKeys.Create(ctx, u.ID, "", time.Time{})
 	return text, err
 }
 

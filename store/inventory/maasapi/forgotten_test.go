@@ -72,6 +72,7 @@ var examples = []struct{ route, path, form string }{
 	{"POST discovery/?op=clear", "", "mdns=true&neighbours=true"}, {"POST discovery/?op=scan", "", "force=true&threads=4"},
 	{"POST /api/v1/discovery/settings", "/api/v1/discovery/settings", "active=192.0.2.0/24"},
 	{"POST account/?op=update_token_name", "", "token=TOKEN&name=l"}, {"POST account/?op=delete_authorisation_token", "", "token_key=TOKEN"},
+	{"POST account/?op=delete_all_authorisation_tokens", "", ""}, {"POST users/{id}/?op=delete_all_authorisation_tokens", "users/admin/", ""},
 }
 
 // notWalked are the endpoints that need more than a form of their own; each is tested elsewhere.

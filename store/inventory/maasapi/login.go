@@ -14,11 +14,16 @@ import (
 // authenticatePath exchanges a user and a password for a key, below the path where MAAS is mounted.
 const authenticatePath = "/accounts/authenticate/"
 
-// A user, and an address (an IPv6 network of 64 bits), may try loginBurst passwords at once and
-// then one each loginEvery. Users are limited too, because an attacker may have many addresses.
+// A network, which is an IPv4 address or an IPv6 network of 64 bits, may try loginBurst passwords
+// of one user at once and then one each loginEvery; of all users, networkBurst and networkEvery. No
+// limit is of a user alone: with that, any host could keep a user out from everywhere. What a
+// network may guess of many users is more, since people share addresses behind a router; guesses
+// from many networks wait for each other, because two passwords are hashed at a time.
 const (
-	loginBurst = 10
-	loginEvery = 6 * time.Second
+	loginBurst   = 10
+	loginEvery   = 6 * time.Second
+	networkBurst = 30
+	networkEvery = 2 * time.Second
 )
 
 // maxLoginKeys bounds the keys of one name that a user gets by logging in. The oldest is removed,
@@ -54,10 +59,13 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 		return nil, err
 	}
 	now := time.Now()
-	for _, who := range []string{"user " + name, "address " + oauth.Network(r.RemoteAddr)} {
-		if wait := a.logins.Take(now, who); wait > 0 {
-			return nil, &tooMany{wait}
-		}
+	network := oauth.Network(r.RemoteAddr)
+	wait := a.logins.Take(now, network+" "+name)
+	if wait == 0 {
+		wait = a.networks.Take(now, network)
+	}
+	if wait > 0 {
+		return nil, &tooMany{wait}
 	}
 	u, ok, err := a.passwords.CheckPassword(r.Context(), name, f.Raw("password"))
 	if err != nil {
@@ -97,7 +105,7 @@ func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k invent
 				return err
 			}
 		}
-		k, text, err = a.inv.APIKeys.Create(ctx, u.ID, name)
+		k, text, err = a.inv.APIKeys.Create(ctx, u.ID, name, time.Time{})
 		return err
 	})
 	return k, text, err

@@ -152,8 +152,9 @@ func (a *API) siteRoutes() []route {
 		{method: "GET", path: "account/", handle: a.listTokens, ops: []string{"list_authorisation_tokens"}},
 		{
 			method: "POST", path: "account/", handle: a.actOnAccount, everyone: true, secret: true,
-			ops: []string{"create_authorisation_token", "delete_authorisation_token", "update_token_name"},
+			ops: []string{"create_authorisation_token", "delete_authorisation_token", "delete_all_authorisation_tokens", "update_token_name"},
 		},
+		{method: "POST", path: "users/{id}/", handle: a.actOnUser, ops: []string{"delete_all_authorisation_tokens"}},
 		{method: "GET", path: "ipaddresses/", handle: a.listAddresses, answer: ipAddressJSON{}, list: true},
 		{method: "POST", path: "ipaddresses/", handle: a.actOnAddresses, answer: ipAddressJSON{}, ops: []string{"reserve", "release"}, operators: []string{"reserve", "release"}},
 		{method: "GET", path: "subnets/{id}/", handle: a.getSubnet, answer: Subnet{}, ops: []string{"statistics", "ip_addresses", "reserved_ip_ranges", "unreserved_ip_ranges"}},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
@@ -54,6 +55,7 @@ func readUser(_ *http.Request, f *form.Form, to *inventory.User) {
 	f.Text("username", &to.Name)
 	f.Text("email", &to.Email)
 	f.Text("password", &to.Password)
+	f.Flag("keep_keys", &to.KeepKeys)
 	super := to.Role == inventory.RoleAdmin
 	f.Flag("is_superuser", &super)
 	switch {
@@ -83,11 +85,26 @@ type tokenJSON struct {
 	TokenKey    string `json:"token_key"`
 	// TokenSecret is set only in the answer that creates the key.
 	TokenSecret string `json:"token_secret,omitempty"`
+	// MAAS has none of these. LastUsed is a minute behind at most.
+	Created  time.Time  `json:"created"`
+	Expires  *time.Time `json:"expires"`
+	LastUsed *time.Time `json:"last_used"`
+}
+
+// orNone returns nil for the zero time.
+func orNone(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // tokenOf shows a key. text is the whole key if it was just created, else empty.
 func tokenOf(k inventory.APIKey, text string) tokenJSON {
-	t := tokenJSON{Name: k.Name, Token: k.Consumer + ":" + k.Token, ConsumerKey: k.Consumer, TokenKey: k.Token}
+	t := tokenJSON{
+		Name: k.Name, Token: k.Consumer + ":" + k.Token, ConsumerKey: k.Consumer, TokenKey: k.Token,
+		Created: k.Created, Expires: orNone(k.Expires), LastUsed: orNone(k.Used),
+	}
 	if text != "" {
 		t.TokenSecret, t.Token = text[len(t.Token)+1:], text
 	}
@@ -128,18 +145,25 @@ func (a *API) actOnAccount(r *http.Request) (any, error) {
 		return nil, err
 	}
 	name, tokenKey, token := f.Get("name"), f.Get("token_key"), f.Get("token")
+	expires, err := expiry(f)
+	if err != nil {
+		return nil, err
+	}
 	if err := f.Rest(); err != nil {
 		return nil, err
 	}
 	switch op := r.URL.Query().Get("op"); op {
 	case "create_authorisation_token":
-		k, text, err := a.inv.APIKeys.Create(r.Context(), u.ID, name)
+		k, text, err := a.inv.APIKeys.Create(r.Context(), u.ID, name, expires)
 		if err != nil {
 			return nil, err
 		}
 		return tokenOf(k, text), nil
 	case "delete_authorisation_token":
 		return nil, a.inv.APIKeys.Delete(r.Context(), u.ID, tokenKey)
+	case "delete_all_authorisation_tokens":
+		_, err := a.inv.APIKeys.DeleteAll(r.Context(), u.ID)
+		return nil, err
 	case "update_token_name":
 		if err := a.inv.APIKeys.Rename(r.Context(), u.ID, tokenPart(token), name); err != nil {
 			return nil, err
@@ -148,6 +172,36 @@ func (a *API) actOnAccount(r *http.Request) (any, error) {
 	default:
 		return nil, &unsupported{"account op=" + op}
 	}
+}
+
+// expiry reads the time at which a new key ends; zero = never.
+func expiry(f *form.Form) (at time.Time, err error) {
+	if text := f.Get("expires"); text != "" {
+		if at, err = time.Parse(time.RFC3339, text); err != nil {
+			return at, form.Invalid("expires", fmt.Sprintf("%q is not a time such as 2030-12-31T00:00:00Z", text))
+		}
+	}
+	return at, nil
+}
+
+// actOnUser serves the operations on any user, for administrators.
+func (a *API) actOnUser(r *http.Request) (any, error) {
+	if op := r.URL.Query().Get("op"); op != "delete_all_authorisation_tokens" {
+		return nil, &unsupported{"users op=" + op}
+	}
+	f, err := form.Read(r)
+	if err == nil {
+		err = f.Rest()
+	}
+	if err != nil {
+		return nil, err
+	}
+	u, err := a.inv.Users.Find(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	_, err = a.inv.APIKeys.DeleteAll(r.Context(), u.ID)
+	return nil, err
 }
 
 // sshKeyJSON is a public key of the user.

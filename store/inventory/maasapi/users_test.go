@@ -2,6 +2,7 @@ package maasapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -142,17 +143,147 @@ func TestLogInIsLimited(t *testing.T) {
 		if refused != 10 {
 			t.Errorf("%d of 20 attempts were refused", refused)
 		}
-		if code, _ := s.authenticate("olga", "correct horse", "192.0.2.1:1"); code != 429 {
-			t.Errorf("from elsewhere: %d", code)
-		}
-		if code, _ := s.authenticate("anna", "x", "[2001:db8::2]:1"); code != 429 {
+		if code, _ := s.authenticate("olga", "correct horse", "[2001:db8::2]:1"); code != 429 {
 			t.Errorf("from the same network: %d", code)
 		}
-		time.Sleep(7 * time.Second)
 		if code, body := s.authenticate("olga", "correct horse", "192.0.2.1:1"); code != 200 {
+			t.Errorf("from elsewhere: %d %s", code, body)
+		}
+		if code, body := s.authenticate("anna", "x", "[2001:db8::2]:1"); code != 401 {
+			t.Errorf("another user of the network: %d %s", code, body)
+		}
+		refused = 0
+		for i := range 40 {
+			if code, _ := s.authenticate(fmt.Sprint("user", i), "x", "[2001:db8::3]:1"); code == 429 {
+				refused++
+			}
+		}
+		if refused != 21 { // of 30, olga has used 10 and anna 1
+			t.Errorf("%d of 40 users of one network were refused", refused)
+		}
+		time.Sleep(7 * time.Second)
+		if code, body := s.authenticate("olga", "correct horse", "[2001:db8::1]:1"); code != 200 {
 			t.Errorf("later: %d %s", code, body)
 		}
 	})
+}
+
+// Strangers who guess from many networks keep no user from logging in elsewhere, with a password or a key.
+func TestGuessesKeepNoUserOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		s.user(t, "olga", "operator")
+		for i := range 300 {
+			s.authenticate("olga", "wrong horse", fmt.Sprintf("198.51.100.%d:1", i%25))
+		}
+		if code, body := s.authenticate("olga", "correct horse", "192.0.2.1:1"); code != 200 {
+			t.Errorf("%d %s", code, body)
+		}
+	})
+}
+
+// Keys end at their time, with the password of their user, and all at once; they show when they were last used.
+func TestKeysEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		olga := s.user(t, "olga", "operator")
+		made := func(fields url.Values) (maasapi.Token, int, string) {
+			t.Helper()
+			var token maasapi.Token
+			code, body := olga("POST", base+"account/?op=create_authorisation_token", fields)
+			if code == 200 {
+				if err := json.Unmarshal([]byte(body), &token); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return token, code, body
+		}
+		nonce := 0
+		valid := func(token maasapi.Token) bool {
+			t.Helper()
+			nonce++
+			r := httptest.NewRequest("GET", base+"users/?op=whoami", nil)
+			r.Header.Set("Authorization", oauth(token.Token, fmt.Sprint("v", nonce), time.Now()))
+			code, _ := s.send(r)
+			return code == 200
+		}
+		for _, wrong := range []string{"tomorrow", "1999-01-01T00:00:00Z", "-1", time.Now().Format(time.RFC3339)} {
+			if _, code, body := made(url.Values{"expires": {wrong}}); code != 400 || !strings.Contains(body, "expires") {
+				t.Errorf("expires=%s: %d %s", wrong, code, body)
+			}
+		}
+		hour, code, body := made(url.Values{"expires": {time.Now().Add(time.Hour).Format(time.RFC3339)}, "name": {"hour"}})
+		if code != 200 || !valid(hour) {
+			t.Fatalf("%d %s", code, body)
+		}
+		used := time.Now()
+		time.Sleep(59 * time.Minute)
+		if _, list := olga("GET", base+"account/?op=list_authorisation_tokens", nil); !strings.Contains(list, `"last_used":"`+used.UTC().Format("2006-01-02T15:04")) {
+			t.Errorf("no last use at %v in %s", used, list)
+		}
+		if !valid(hour) {
+			t.Error("the key ended before its time")
+		}
+		time.Sleep(time.Minute)
+		if valid(hour) {
+			t.Error("the key is valid after its time")
+		}
+		if err := s.inv.APIKeys.DeleteExpired(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, list := olga("GET", base+"account/?op=list_authorisation_tokens", nil); strings.Contains(list, `"hour"`) {
+			t.Errorf("the expired key is listed: %s", list)
+		}
+		for _, end := range []struct {
+			what string
+			do   func() (int, string)
+			ends bool
+		}{
+			{"another email", func() (int, string) { return s.do("PUT", base+"users/olga/", url.Values{"email": {"o@example.org"}}) }, false},
+			{"another password and keep_keys", func() (int, string) {
+				return s.do("PUT", base+"users/olga/", url.Values{"password": {"second horse"}, "keep_keys": {"true"}})
+			}, false},
+			{"another password", func() (int, string) { return s.do("PUT", base+"users/olga/", url.Values{"password": {"third horse"}}) }, true},
+			{"an administrator", func() (int, string) { return s.do("POST", base+"users/olga/?op=delete_all_authorisation_tokens", nil) }, true},
+		} {
+			u, err := s.inv.Users.Find(t.Context(), "olga")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, text, err := s.inv.APIKeys.Create(t.Context(), u.ID, "", time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			token := maasapi.Token{Token: text}
+			if !valid(token) {
+				t.Fatalf("%s: not valid before", end.what)
+			}
+			if code, body := end.do(); code/100 != 2 {
+				t.Errorf("%s: %d %s", end.what, code, body)
+			}
+			if got := !valid(token); got != end.ends {
+				t.Errorf("%s: ended %v, want %v", end.what, got, end.ends)
+			}
+		}
+	})
+}
+
+// A user signs out everywhere, and keys of others stay.
+func TestSigningOutEverywhere(t *testing.T) {
+	s := newSite(t)
+	olga, anna := s.user(t, "olga", "read-only"), s.user(t, "anna", "operator")
+	if code, body := anna("POST", base+"users/olga/?op=delete_all_authorisation_tokens", nil); code != 403 {
+		t.Errorf("for another user: %d %s", code, body)
+	}
+	if code, body := olga("POST", base+"account/?op=delete_all_authorisation_tokens", nil); code/100 != 2 {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, _ := olga("GET", base+"users/?op=whoami", nil); code != 401 {
+		t.Errorf("after signing out: %d", code)
+	}
+	if code, _ := anna("GET", base+"users/?op=whoami", nil); code != 200 {
+		t.Errorf("another user: %d", code)
+	}
 }
 
 func TestSkewedClocksAreTold(t *testing.T) {

@@ -154,7 +154,8 @@ func (c loginCmd) key(ctx context.Context, io stdio, cl client.Client) (string, 
 
 // logoutCmd is `maas logout`.
 type logoutCmd struct {
-	Profile string `help:"Site to log out of (default: the current site)." placeholder:"NAME"`
+	Profile    string `help:"Site to log out of (default: the current site)." placeholder:"NAME"`
+	Everywhere bool   `help:"Revoke all keys of the user, also of other programs and hosts."`
 }
 
 // Run runs the command. It revokes a key that the login created, if the site answers.
@@ -168,7 +169,13 @@ func (c logoutCmd) Run(ctx context.Context, io stdio) error {
 	if !ok {
 		return fmt.Errorf("there is no log-in %q; there are: %s", name, cmp.Or(strings.Join(siteNames(logins), ", "), "none"))
 	}
-	if parts := strings.Split(login.Key, ":"); login.Own && len(parts) == 3 {
+	if c.Everywhere {
+		// Before the log-in is forgotten: without an answer, it is all that is left to try again
+		// with.
+		if err := login.Client().Post(ctx, client.API+"account/?op=delete_all_authorisation_tokens", nil, nil); err != nil {
+			return fmt.Errorf("the keys could not be taken back: %w", err)
+		}
+	} else if parts := strings.Split(login.Key, ":"); login.Own && len(parts) == 3 {
 		form := url.Values{"token_key": {parts[1]}}
 		if err := login.Client().Post(ctx, client.API+"account/?op=delete_authorisation_token", form, nil); err != nil {
 			fmt.Fprintf(io.err, "the key could not be taken back: %s\n", oneLine(err))

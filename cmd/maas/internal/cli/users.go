@@ -65,11 +65,13 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 // apiKeyCmd is `maas apikey`.
 type apiKeyCmd struct {
 	stored
-	Username string  `required:"" help:"User of the key."`
-	Name     string  `help:"Purpose of the key." placeholder:"TEXT"`
-	List     bool    `help:"List the user's keys, without secrets, instead of creating one." xor:"what"`
-	Delete   *string `help:"Revoke a key, given whole or by the part between its colons, which --list shows." placeholder:"KEY" xor:"what"`
-	Output   string  `short:"o" enum:"table,json,yaml" default:"table" help:"Format of the list: table, json or yaml."`
+	Username  string        `required:"" help:"User of the key."`
+	Name      string        `help:"Purpose of the key." placeholder:"TEXT"`
+	List      bool          `help:"List the user's keys, without secrets, instead of creating one." xor:"what"`
+	TTL       time.Duration `name:"ttl" help:"Lifetime of the new key, such as 720h (default: no end)." placeholder:"TIME"`
+	DeleteAll bool          `help:"Revoke all keys of the user: sign out everywhere." xor:"what"`
+	Delete    *string       `help:"Revoke a key, given whole or by the part between its colons, which --list shows." placeholder:"KEY" xor:"what"`
+	Output    string        `short:"o" enum:"table,json,yaml" default:"table" help:"Format of the list: table, json or yaml."`
 }
 
 // Run runs the command. Existing keys cannot be shown, since the site stores only hashes of their
@@ -95,8 +97,18 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 			return c.list(ctx, io, inv, u)
 		case c.Delete != nil:
 			return c.delete(ctx, io, inv, u)
+		case c.DeleteAll:
+			n, err := inv.APIKeys.DeleteAll(ctx, u.ID)
+			if err == nil {
+				_, err = fmt.Fprintf(io.out, "%d keys of %s are taken back\n", n, u.Name)
+			}
+			return err
 		}
-		_, key, err := inv.APIKeys.Create(ctx, u.ID, c.Name)
+		var expires time.Time
+		if c.TTL != 0 {
+			expires = time.Now().Add(c.TTL)
+		}
+		_, key, err := inv.APIKeys.Create(ctx, u.ID, c.Name, expires)
 		if err == nil {
 			_, err = fmt.Fprintln(io.out, key)
 		}
@@ -110,6 +122,8 @@ func (c apiKeyCmd) list(ctx context.Context, io stdio, inv *inventory.Inventory,
 		Token   string    `json:"token"`
 		Name    string    `json:"name"`
 		Created time.Time `json:"created"`
+		Expires time.Time `json:"expires,omitzero"`
+		Used    time.Time `json:"last_used,omitzero"`
 	}
 	keys, err := inv.APIKeys.List(ctx, u.ID)
 	if err != nil {
@@ -117,11 +131,11 @@ func (c apiKeyCmd) list(ctx context.Context, io stdio, inv *inventory.Inventory,
 	}
 	all := []key{}
 	for _, k := range keys {
-		all = append(all, key{k.Token, k.Name, k.Created})
+		all = append(all, key{k.Token, k.Name, k.Created, k.Expires, k.Used})
 	}
-	return remote{Output: c.Output}.print(io.out, all, "KEY\tFOR\tMADE", func(row func(...string)) {
+	return remote{Output: c.Output}.print(io.out, all, "KEY\tFOR\tMADE\tENDS\tLAST USED", func(row func(...string)) {
 		for _, k := range all {
-			row(k.Token, k.Name, stamp(k.Created))
+			row(k.Token, k.Name, stamp(k.Created), stamp(k.Expires), stamp(k.Used))
 		}
 	})
 }
