@@ -10,7 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/gomaas/maas/internal/damaged"
 )
 
 // Serials make the serials of zones grow across restarts, whatever the clock does and however fast
@@ -18,7 +21,8 @@ import (
 // on disk, before one does. The zero Serials keeps nothing: serials then start at the seconds since
 // 1970. One is used by one server.
 type Serials struct {
-	path string
+	path  string
+	aside string // a damaged file
 
 	mu    sync.Mutex // guards the fields below
 	high  uint32     // the highest that was given out, by this process or, as far as is known, by one before
@@ -28,8 +32,8 @@ type Serials struct {
 // serialStep is the number of changes between two writes.
 const serialStep = 1 << 14
 
-// OpenSerials reads the file, which is made when missing. A damaged one is an error that names it:
-// to go on, give it the highest serial that a secondary has, or remove it if there are none.
+// OpenSerials reads the file, which is made when missing. A damaged one is moved aside, see
+// [Serials.Damaged].
 func OpenSerials(path string) (*Serials, error) {
 	s := &Serials{path: path}
 	text, err := os.ReadFile(path)
@@ -38,13 +42,24 @@ func OpenSerials(path string) (*Serials, error) {
 	case err != nil:
 		return nil, err
 	case len(text) != 8 || crc32.ChecksumIEEE(text[:4]) != binary.BigEndian.Uint32(text[4:]):
-		return nil, fmt.Errorf("dnssrv: %s is damaged; remove it if no secondary follows this server's zones", path)
+		if s.aside, err = damaged.MoveAside(path); err != nil {
+			return nil, fmt.Errorf("dnssrv: %s is damaged: %w", path, err)
+		}
 	default:
 		s.bound = binary.BigEndian.Uint32(text)
 		s.high = s.bound
 	}
-	return s, s.reserve(s.first())
+	if err := s.reserve(s.first()); err != nil && !errors.Is(err, syscall.ENOSPC) {
+		return nil, err
+	}
+	// A full disk must not keep a server from answering; the next change tries again.
+	return s, nil
 }
+
+// Damaged returns the name of a file that was found damaged and moved aside by OpenSerials, empty
+// if none was. Serials then start at the clock. A secondary with a higher serial, as after more
+// than one change a second for long, must fetch its zones anew.
+func (s *Serials) Damaged() string { return s.aside }
 
 // first returns the serial of new zones: above every serial given out before, or the clock if that
 // is ahead.

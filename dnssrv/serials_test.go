@@ -1,9 +1,10 @@
 package dnssrv_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/gomaas/maas/dnssrv"
@@ -33,8 +34,43 @@ func TestSerialsNeverGoBack(t *testing.T) {
 		}
 		last, _ = s.Serial("maas")
 	}
-	write(t, path, "nonsense")
-	if _, err := dnssrv.OpenSerials(path); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("damaged file: %v", err)
+}
+
+// Whichever bit is flipped and wherever the file ends, the server starts, with a serial of the clock, and the file is kept.
+func TestDamagedSerialsAreMovedAside(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "serials")
+	if _, err := dnssrv.OpenSerials(path); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spoiled [][]byte
+	for bit := range 8 * len(whole) {
+		one := bytes.Clone(whole)
+		one[bit/8] ^= 1 << (bit % 8)
+		spoiled = append(spoiled, one)
+	}
+	for n := range whole {
+		spoiled = append(spoiled, whole[:n])
+	}
+	spoiled = append(spoiled, []byte("nonsense"), append(whole, 0))
+	for _, text := range spoiled {
+		write(t, path, string(text))
+		s, err := dnssrv.OpenSerials(path)
+		if err != nil {
+			t.Fatalf("%x: %v", text, err)
+		}
+		if kept, err := os.ReadFile(s.Damaged()); err != nil || !bytes.Equal(kept, text) {
+			t.Fatalf("%x: kept %x, %v", text, kept, err)
+		}
+		if s, err = dnssrv.OpenSerials(path); err != nil || s.Damaged() != "" {
+			t.Fatalf("%x: the file is not whole afterwards: %v", text, err)
+		}
+	}
+	if names, _ := filepath.Glob(path + "*"); len(names) != 4 {
+		t.Errorf("%d damaged files are left: %v", len(spoiled), names)
 	}
 }

@@ -21,8 +21,8 @@ const (
 
 // ServeStream answers on TCP (or TLS) connections of ln until ctx ends, then closes ln and the
 // connections, waits and returns nil. Errors of Accept other than that ln is closed pass, as for
-// lack of file descriptors. Questions of one connection are answered as their answers
-// come, in any order (RFC 7766 section 6.2.1.1).
+// lack of file descriptors. Questions of one connection are answered as their answers come, in any
+// order (RFC 7766 section 6.2.1.1).
 func (s *Server) ServeStream(ctx context.Context, ln net.Listener) error {
 	ln = bounds.Listen(ln, bounds.Limits{Total: s.maxStreams, PerSource: s.maxPerClient, Log: s.log})
 	stop := context.AfterFunc(ctx, func() { ln.Close() })

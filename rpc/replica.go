@@ -22,6 +22,8 @@ type Replica struct {
 	dir    string
 	mu     sync.Mutex // guards the fields below
 	topics map[string]*replicaTopic
+
+	damaged []string
 }
 
 type replicaTopic struct {
@@ -38,8 +40,8 @@ const replicaSuffix = ".state"
 // compactAbove is the file size in bytes under which a topic's file is never rewritten.
 const compactAbove = 1 << 20
 
-// OpenReplica loads every topic kept in dir, which is made (mode 0700) when missing. Only one
-// Replica may use dir at a time.
+// OpenReplica loads every topic kept in dir, which is made (mode 0700) when missing. A damaged file
+// is moved aside, see [Replica.Damaged]. Only one Replica may use dir at a time.
 func OpenReplica(dir string) (*Replica, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("rpc: replica: %w", err)
@@ -83,9 +85,25 @@ func (r *Replica) topic(name string) (*replicaTopic, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rpc: replica of %s: %w", name, err)
 	}
+	if aside := log.Damaged(); aside != "" {
+		// What reads is served. A change may be missing, so the region sends the whole topic again.
+		t.position = Position{}
+		r.damaged = append(r.damaged, aside)
+		if line, err := json.Marshal(Update{Topic: name, Whole: true, Objects: sortedObjects(t.objects)}); err == nil {
+			_ = log.Rewrite(line) // a full disk must not keep the rack from serving
+		}
+	}
 	t.log = log
 	r.topics[name] = t
 	return t, nil
+}
+
+// Damaged returns the files that were found damaged and moved aside since OpenReplica. Their topics
+// hold what could be read, and are fetched again.
+func (r *Replica) Damaged() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.damaged)
 }
 
 // Position says how much of the topic is here.

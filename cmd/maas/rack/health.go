@@ -1,6 +1,8 @@
 package rack
 
 import (
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,11 +63,18 @@ func (r *Rack) Report() inventory.RackReport {
 		report.Services = append(report.Services, inventory.RackService{Name: s.name, Status: status, Info: info})
 	}
 	report.Troubles = r.health.troubles(r.dns.Stats().Upstreams, time.Now())
-	for what, err := range r.disk.errors() {
+	trouble := func(what, text string) {
 		if report.Troubles == nil {
 			report.Troubles = map[string]string{}
 		}
-		report.Troubles[what] = "cannot be written: " + err
+		report.Troubles[what] = text
+	}
+	for what, err := range r.disk.errors() {
+		trouble(what, "cannot be written: "+err)
+	}
+	for _, file := range r.damaged {
+		name, _, _ := strings.Cut(filepath.Base(file), ".damaged-")
+		trouble(name, "was damaged at the start and is made anew; the old file is "+file)
 	}
 	return report
 }

@@ -156,6 +156,7 @@ type Rack struct {
 	protocol      *rpc.Rack
 	methods       rpc.Methods
 	health        health
+	damaged       []string                 // files that were moved aside
 	subscriptions map[string]*subscription // by topic
 
 	transfers   transfers
@@ -221,6 +222,7 @@ func (r *Rack) compose() (err error) {
 	if err != nil {
 		return err
 	}
+	r.moved(append(r.replica.Damaged(), r.outbox.Damaged(), serials.Damaged())...)
 	r.dns = dnssrv.New(dnssrv.Config{
 		Serials: serials, Updates: dnsrpc.Updater{Region: &r.region}, Log: r.log.With("component", "dns"),
 		ResponseRate: dnssrv.DefaultResponseRate,
@@ -276,6 +278,17 @@ func (r *Rack) compose() (err error) {
 		Log:       r.log.With("component", "rpc"),
 	})
 	return err
+}
+
+// moved reports the files that were damaged and moved aside; empty names are none. All of them are
+// copies, or made again.
+func (r *Rack) moved(files ...string) {
+	for _, file := range files {
+		if file != "" {
+			r.log.Error("damaged file moved aside", "file", file)
+			r.damaged = append(r.damaged, file)
+		}
+	}
 }
 
 // clientRate is the number of DHCP packets per second that the server handles for one client.

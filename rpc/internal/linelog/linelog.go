@@ -2,8 +2,8 @@
 // replica and the outbox.
 //
 // A line is eight hexadecimal digits of CRC-32C, a space, and one JSON document. A torn last line,
-// which a crash in the middle of a write leaves, is cut off at open; damage before the last line is
-// reported, never skipped silently.
+// which a crash in the middle of a write leaves, is cut off at open. A file with damaged lines is
+// moved aside; its other lines are replayed, and Damaged reports it.
 package linelog
 
 import (
@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/gomaas/maas/internal/damaged"
 	"github.com/gomaas/maas/rpc/internal/atomicfile"
 )
 
@@ -25,45 +26,61 @@ type Log struct {
 	path string
 	f    *os.File
 	size int64
+
+	aside string // where the damaged file is
 }
 
 // Open reads the file at path, calling replay for each line in order, and leaves it ready for
 // appending. A missing file is made with mode 0600. The slice given to replay is only valid during
 // the call.
+//
+// A line that is damaged, or that replay refuses, is skipped. The file is then moved aside, and the
+// log is empty: the caller writes with Rewrite what the other lines mean.
 func Open(path string, replay func(line []byte) error) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	l := &Log{path: path, f: f}
-	if err := l.replay(replay); err != nil {
-		f.Close()
+	whole, err := l.replay(replay)
+	if err == nil && whole {
+		return l, nil
+	}
+	if err == nil {
+		l.aside, err = damaged.MoveAside(path)
+	}
+	f.Close()
+	if err != nil {
+		return nil, err
+	}
+	l.size = 0
+	if l.f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *Log) replay(replay func([]byte) error) error {
+// Damaged returns the name to which the file was moved by Open, empty if it was whole.
+func (l *Log) Damaged() string { return l.aside }
+
+// replay reports whether all lines were replayed.
+func (l *Log) replay(replay func([]byte) error) (whole bool, err error) {
+	whole = true
 	r := bufio.NewReaderSize(l.f, 64<<10)
 	for {
 		line, err := r.ReadBytes('\n')
 		if err != nil && err != io.EOF {
-			return err
+			return false, nil // a sector that the disk cannot read
 		}
 		// A line without its newline was never acknowledged: Append had not returned.
-		torn := err == io.EOF
-		if torn && len(line) == 0 {
-			return nil
-		}
-		body, ok := check(line)
-		if torn || !ok {
-			if _, err := r.ReadByte(); err == nil {
-				return fmt.Errorf("%s: damaged at byte %d; move the file away to start without it", l.path, l.size)
+		if err == io.EOF {
+			if !whole || len(line) == 0 {
+				return whole, nil
 			}
-			return l.cut() // the last line: a write that a crash interrupted
+			return true, l.cut()
 		}
-		if err := replay(body); err != nil {
-			return fmt.Errorf("%s: line at byte %d: %w", l.path, l.size, err)
+		if body, ok := check(line); !ok || replay(body) != nil {
+			whole = false
 		}
 		l.size += int64(len(line))
 	}
