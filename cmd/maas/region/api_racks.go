@@ -73,7 +73,7 @@ func (r *Region) Local() http.Handler {
 			_ = json.NewEncoder(w).Encode(out) // an error means that the client has gone
 		})
 	}
-	return mux
+	return maasapi.Administrator(mux)
 }
 
 // statusOf returns the status of an error. Its text is sent whatever it is: the socket is the

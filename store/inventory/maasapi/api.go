@@ -73,8 +73,8 @@ type API struct {
 	maas string // the path where MAAS is mounted
 	base string // maas + apiPath
 
-	table          []route
-	public, secret map[string]bool // by path: routes that need no key, and routes that answer with secrets
+	table  []route
+	public map[string]bool // by path: routes that need no key
 
 	keys     oauth.Verifier[inventory.User]
 	logins   oauth.Limiter // by network and user
@@ -112,10 +112,9 @@ func New(cfg Config) (*API, error) {
 		}
 	}
 	a.table = a.routes()
-	a.public, a.secret = map[string]bool{}, map[string]bool{}
+	a.public = map[string]bool{}
 	for _, x := range a.table {
 		a.public[a.at(x.path)] = a.public[a.at(x.path)] || x.public
-		a.secret[a.at(x.path)] = a.secret[a.at(x.path)] || x.secret
 	}
 	return a, nil
 }
@@ -138,14 +137,14 @@ func (a *API) mount(base string) error {
 // Handler returns the handler for clients that have an API key.
 func (a *API) Handler() http.Handler {
 	return chain(a.mux(), []func(http.Handler) http.Handler{
-		securityHeaders, limitBody, requireUTF8, refuseCrossOrigin, a.requireKey, a.idempotency,
+		securityHeaders, limitBody, requireUTF8, refuseCrossOrigin, a.requireKey,
 	})
 }
 
 // Local returns a handler that serves every client as the administrator: for a socket that only the
 // administrator can open.
 func (a *API) Local() http.Handler {
-	return chain(a.mux(), []func(http.Handler) http.Handler{securityHeaders, limitBody, requireUTF8, a.idempotency})
+	return chain(a.mux(), []func(http.Handler) http.Handler{securityHeaders, limitBody, requireUTF8, Administrator})
 }
 
 // chain puts middlewares before a handler. The first one sees the request first.
@@ -166,7 +165,7 @@ func (a *API) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, x := range a.table {
 		if x.stream != nil {
-			mux.HandleFunc(a.pattern(x), x.stream) // not observed: a request lasts as long as its client
+			mux.Handle(a.pattern(x), a.permit(x, x.stream)) // not observed: a request lasts as long as its client
 			continue
 		}
 		mux.Handle(a.pattern(x), a.observed(x, a.serve(x)))
@@ -181,21 +180,29 @@ func (a *API) mux() *http.ServeMux {
 	return mux
 }
 
-// serve returns the HTTP handler of a route.
-func (a *API) serve(x route) http.Handler {
+// permit lets the requests to a route through that the user may make.
+func (a *API) permit(x route, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := x.may(r)
-		var out any
-		if err == nil {
-			out, err = x.handle(Audited(r))
+		if err := x.may(r); err != nil {
+			a.fail(w, r, err)
+			return
 		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// serve returns the HTTP handler of a route. Nothing of a request is kept before its user may make
+// it.
+func (a *API) serve(x route) http.Handler {
+	return a.permit(x, a.once(x, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out, err := x.handle(Audited(r))
 		if err == nil {
 			err = a.answer(w, r, out)
 		}
 		if err != nil {
 			a.fail(w, r, err)
 		}
-	})
+	})))
 }
 
 // answer sends what an endpoint returned. With an error nothing was sent.

@@ -2,6 +2,7 @@ package maasapi
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -22,6 +23,23 @@ func (a *API) RouteTable() string {
 	}
 	return b.String()
 }
+
+// Route describes a route.
+type Route struct {
+	Method, Path string
+	Public       bool
+}
+
+// Routes returns all routes, with something in the places of the variables of their paths.
+func (a *API) Routes() (out []Route) {
+	for _, x := range a.table {
+		out = append(out, Route{x.method, strings.NewReplacer("{", "", "}", "").Replace(a.at(x.path)), x.public})
+	}
+	return out
+}
+
+// Mux returns the router without the check of keys.
+func (a *API) Mux() http.Handler { return a.mux() }
 
 // FormRoutes returns the endpoints that read a form, as "POST path/" or "POST path/?op=name".
 func (a *API) FormRoutes() (out []string) {

@@ -189,18 +189,24 @@ func TestIdempotency(t *testing.T) {
 	a := faked(t, stores{answers: answers})
 	calls := 0
 	status := http.StatusOK
-	h := a.idempotency(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		calls++
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(status)
 		fmt.Fprint(w, "answer ", calls)
-	}))
+	})
 	post := func(method, path, key, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, path, strings.NewReader(body))
 		r.Header.Set(keyHeader, key)
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		return w
+		for _, x := range a.table {
+			if x.method == method && a.at(x.path) == path {
+				a.once(x, answer).ServeHTTP(w, r)
+				return w
+			}
+		}
+		t.Fatalf("no route %s %s", method, path)
+		return nil
 	}
 	const path = "/MAAS/api/2.0/subnets/"
 	for _, c := range []struct {

@@ -22,19 +22,23 @@ const (
 	maxKept = form.MaxBody
 )
 
-// idempotency executes a POST that carries a key once. Within a day, the same request with the same
-// key gets the kept answer; another request with that key gets 422, and a request whose first copy
-// is still in progress 409. Failures of the region are not kept, so that a retry can succeed, and
+// once executes a POST that carries a key once. Within a day, the same request with the same key
+// gets the kept answer; another request with that key gets 422, and a request whose first copy is
+// still in progress 409. Failures of the region are not kept, so that a retry can succeed, and
 // neither are answers over a mebibyte. Requests that are answered with secrets take no keys: their
-// answers would be stored.
-func (a *API) idempotency(next http.Handler) http.Handler {
+// answers would be stored. Those of nobody take none either: strangers could push out the answers
+// of others, and use their keys.
+func (a *API) once(x route, next http.Handler) http.Handler {
+	if x.method != http.MethodPost || x.public && !x.secret {
+		return next
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get(keyHeader)
-		if key == "" || r.Method != http.MethodPost {
+		if key == "" {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if len(key) > maxKey || a.secret[r.URL.Path] {
+		if len(key) > maxKey || x.secret {
 			fields(w, keyHeader, fmt.Sprintf("has 1 to %d bytes, and is not for requests that are answered with keys", maxKey))
 			return
 		}

@@ -203,6 +203,10 @@ func (a *API) ownRoutes() []route {
 func (x route) may(r *http.Request) error {
 	u := accountOf(r)
 	switch {
+	case x.public:
+		return nil
+	case u.Name == "":
+		return &unauthorized{"this needs a key, or the socket of the administrator"}
 	case u.Role == inventory.RoleAdmin, x.method == http.MethodGet, x.everyone:
 		return nil
 	case u.Role == inventory.RoleOperator && slices.Contains(x.operators, r.URL.Query().Get("op")):

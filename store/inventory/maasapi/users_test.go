@@ -363,3 +363,33 @@ func TestOtherSitesAreShutOut(t *testing.T) {
 		t.Errorf("a large body: %d %s", w.Code, w.Body)
 	}
 }
+
+// No request is the administrator's unless its context says so: a handler that is mounted
+// without the check of keys refuses all but the public routes, and keeps nothing of the requests.
+func TestNobodyMayDoNothing(t *testing.T) {
+	s := newSite(t)
+	for _, x := range s.api.Routes() {
+		r := httptest.NewRequest(x.Method, x.Path, strings.NewReader("name=a"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Idempotency-Key", "k-"+x.Method+x.Path)
+		for name, h := range map[string]http.Handler{"mux": s.api.Mux(), "handler": s.api.Handler()} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r.Clone(t.Context()))
+			if !x.Public && w.Code != 401 {
+				t.Errorf("%s: nobody's %s %s: %d %s", name, x.Method, x.Path, w.Code, w.Body)
+			}
+			if w.Header().Get("Idempotent-Replayed") != "" {
+				t.Errorf("%s: %s %s is answered with what was kept", name, x.Method, x.Path)
+			}
+		}
+	}
+	// The administrator's first use of a key that a stranger sent before is a first use.
+	for _, path := range []string{base + "version/", "/api/v1/openapi.json", base + "nothing/"} {
+		r := httptest.NewRequest("POST", path, strings.NewReader("name=rack-a"))
+		r.Header.Set("Idempotency-Key", "deploy-42")
+		s.api.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if w := s.call("POST", base+"fabrics/", "name=leaf", "Idempotency-Key", "deploy-42"); w.Code != 200 {
+		t.Errorf("the administrator's: %d %s", w.Code, w.Body)
+	}
+}
