@@ -149,17 +149,50 @@ func (t *Transcript) hide(k *Kind, p Params) {
 	defer t.mu.Unlock()
 	for _, d := range k.Params {
 		value := p[d.Name]
-		if !d.Secret || value == "" {
-			continue
-		}
-		quoted, _ := json.Marshal(value) // a string always can be
-		user := p["power_user"]
-		for _, form := range []string{
-			base64.StdEncoding.EncodeToString([]byte(user + ":" + value)), value, string(quoted[1 : len(quoted)-1]), url.QueryEscape(value), url.PathEscape(value),
-		} {
-			if !slices.Contains(t.secrets, form) {
-				t.secrets = append(t.secrets, form)
+		if !d.Secret {
+			for _, part := range secretsOfURL(value) {
+				t.hideValue(p["power_user"], part)
 			}
+		} else if value != "" {
+			t.hideValue(p["power_user"], value)
+		}
+	}
+}
+
+// minSecret is the length of the shortest value of a query that is taken for a secret: masking "1"
+// would make a transcript unreadable.
+const minSecret = 8
+
+// secretsOfURL returns what of a parameter may be secret although the parameter is not: the user
+// information and long values of the query of a URL, such as the key of a webhook.
+func secretsOfURL(text string) (out []string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	if pass, has := u.User.Password(); has && pass != "" {
+		out = append(out, pass)
+	} else if name := u.User.Username(); name != "" { // a token alone
+		out = append(out, name)
+	}
+	for _, values := range u.Query() {
+		for _, v := range values {
+			if len(v) >= minSecret {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+// hideValue is called with the lock held.
+func (t *Transcript) hideValue(user, value string) {
+	quoted, _ := json.Marshal(value) // a string always can be
+	for _, form := range []string{
+		base64.StdEncoding.EncodeToString([]byte(user + ":" + value)), value, string(quoted[1 : len(quoted)-1]), url.QueryEscape(value), url.PathEscape(value),
+	} {
+		if !slices.Contains(t.secrets, form) {
+			t.secrets = append(t.secrets, form)
 		}
 	}
 }

@@ -221,6 +221,9 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, out any) (err error
 	}
 	if file, ok := out.(file); ok {
 		w.Header().Set("Content-Type", file.kind)
+		if !seesSecrets(r) {
+			file.body = withoutUsers(file.body)
+		}
 		_, _ = w.Write(file.body) // an error means that the client has gone
 		return nil
 	}
@@ -230,6 +233,9 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, out any) (err error
 	body, err := json.Marshal(out)
 	if err != nil {
 		return err
+	}
+	if !seesSecrets(r) {
+		body = withoutUsers(body)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(body) // an error means that the client has gone

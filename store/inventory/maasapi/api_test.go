@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
 	"github.com/gomaas/maas/power/redfish"
+	"github.com/gomaas/maas/power/webhook"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
@@ -34,7 +35,7 @@ func (f *fakePower) Power(_ context.Context, m inventory.Machine, action power.A
 }
 
 func (f *fakePower) Kinds() power.Registry {
-	return power.NewRegistry(ipmi.Kind(), redfish.Kind(), power.Manual())
+	return power.NewRegistry(ipmi.Kind(), redfish.Kind(), webhook.Kind(), power.Manual())
 }
 
 type site struct {
@@ -147,7 +148,7 @@ func TestPowerTypesAndParameters(t *testing.T) {
 	m := s.create(t, node1)
 	code, body := s.do("GET", base+"rackcontrollers/?op=describe_power_types", nil)
 	var kinds []maasapi.PowerType
-	if err := json.Unmarshal([]byte(body), &kinds); err != nil || code != 200 || len(kinds) != 3 || kinds[0].Name != "ipmi" || kinds[1].Queryable {
+	if err := json.Unmarshal([]byte(body), &kinds); err != nil || code != 200 || len(kinds) != 4 || kinds[0].Name != "ipmi" || kinds[1].Queryable {
 		t.Fatalf("%d %v %s", code, err, body)
 	}
 	fields := map[string]maasapi.PowerField{}

@@ -26,8 +26,8 @@ const (
 // gets the kept answer; another request with that key gets 422, and a request whose first copy is
 // still in progress 409. Failures of the region are not kept, so that a retry can succeed, and
 // neither are answers over a mebibyte. Requests that are answered with secrets take no keys: their
-// answers would be stored. Those of nobody take none either: strangers could push out the answers
-// of others, and use their keys.
+// answers would be stored. Requests without a user take none either: strangers could push out the
+// answers of others, and use their keys.
 func (a *API) once(x route, next http.Handler) http.Handler {
 	if x.method != http.MethodPost || x.public && !x.secret {
 		return next

@@ -229,7 +229,7 @@ func (a *API) getMachine(r *http.Request) (any, error) {
 	case "details":
 		return noDetails, nil
 	case "power_parameters":
-		return nonNil(m.Power.Params), nil
+		return nonNil(shownParams(r, m.Power.Params)), nil
 	default:
 		return nil, &unsupported{"machine op=" + op}
 	}

@@ -111,7 +111,7 @@ func controlOf(m inventory.Machine) string {
 		text += ", " + m.Power.Type
 	}
 	if addr := m.Power.Params["power_address"]; addr != "" {
-		text += " at " + addr
+		text += " at " + withoutSecrets(addr)
 	}
 	return text
 }

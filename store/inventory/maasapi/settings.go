@@ -48,6 +48,11 @@ func (a *API) getSetting(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !seesSecrets(r) {
+		for name, value := range all {
+			all[name] = withoutSecrets(value)
+		}
+	}
 	if known {
 		return s.value(all[name])
 	}

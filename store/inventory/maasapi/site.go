@@ -166,6 +166,7 @@ func applyError(err error, line func(*sitedoc.Error) int) error {
 // exportSite returns the site as a document: YAML, or JSON if the client accepts nothing else.
 func (a *API) exportSite(r *http.Request) (any, error) {
 	doc, err := sitedoc.Export(r.Context(), a.inv)
+	doc = shownDocument(r, doc)
 	if err != nil || r.URL.Query().Get("format") == "json" || r.Header.Get("Accept") == "application/json" {
 		return doc, err
 	}
