@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
@@ -59,28 +59,6 @@ func databaseFile(url string) (path string, there bool) {
 
 func (c stored) keyFile() string { return filepath.Join(c.Data, region.KeyFile) }
 
-// hand gives a file to the owner of the data directory: the daemon may run as another user than the
-// caller.
-func (c stored) hand(path string) error {
-	st, err := os.Stat(c.Data)
-	if err != nil {
-		return err
-	}
-	owner, known := st.Sys().(*syscall.Stat_t)
-	if !known || os.Geteuid() != 0 {
-		return nil
-	}
-	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
-}
-
-// handDatabase is hand for the database, if it is a file of the data directory.
-func (c stored) handDatabase() error {
-	if c.Database != "" {
-		return nil
-	}
-	return c.hand(filepath.Join(c.Data, region.DatabaseFile))
-}
-
 // served reports whether a daemon runs on the data directory.
 func (c stored) served(ctx context.Context) bool {
 	d := net.Dialer{Timeout: time.Second}
@@ -100,34 +78,73 @@ type backupCmd struct {
 }
 
 // Run runs the command. The daemon may run meanwhile: a backup reads one snapshot.
-func (c backupCmd) Run(ctx context.Context, io stdio) error {
-	db, _, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	key, err := readKey(c.keyFile())
-	if err != nil {
-		return err
-	}
-	err = writeAside(c.File, func(temp string) error {
-		if c.SQLite {
-			return db.CopyTo(ctx, temp)
-		}
-		return writeArchive(ctx, temp, db, key)
-	})
+func (c backupCmd) Run(ctx context.Context, std stdio) error {
+	// The caller may write where the owner of the data may not, and the other way around.
+	out, err := beside(c.File)
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	st, err := os.Stat(c.File)
+	defer out.discard()
+	var name string
+	var key []byte
+	err = c.asOwner(func() (err error) {
+		name, key, err = c.write(ctx, out.File)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "%s: %d bytes, all of %s\n", c.File, st.Size(), db.Name())
+	size, err := out.keep()
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	fmt.Fprintf(std.out, "%s: %d bytes, all of %s\n", c.File, size, name)
 	if c.SQLite && key != nil {
-		fmt.Fprintf(io.err, "maas: a copy of the database has no key; keep %s with it, or power passwords cannot be read\n", c.keyFile())
+		fmt.Fprintf(std.err, "maas: a copy of the database has no key; keep %s with it, or power passwords cannot be read\n", c.keyFile())
 	}
 	return nil
+}
+
+// write writes the backup.
+func (c backupCmd) write(ctx context.Context, out *os.File) (name string, key []byte, err error) {
+	db, _, err := c.open(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	defer db.Close()
+	if key, err = readKey(c.keyFile()); err != nil {
+		return "", nil, err
+	}
+	if c.SQLite {
+		err = c.copyTo(ctx, db, out)
+	} else {
+		err = writeArchive(ctx, out, db, key)
+	}
+	if err != nil {
+		err = fmt.Errorf("backup: %w", err)
+	}
+	return db.Name(), key, err
+}
+
+// copyTo writes a copy of the SQLite database. The engine makes it by name, and so in a directory
+// of the owner of the data.
+func (c backupCmd) copyTo(ctx context.Context, db *store.DB, out *os.File) (err error) {
+	dir, err := os.MkdirTemp(c.Data, ".maas-backup-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	path := filepath.Join(dir, "file")
+	if err := db.CopyTo(ctx, path); err != nil {
+		return err
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = io.Copy(out, in)
+	return err
 }
 
 // readKey reads the key of the secrets. It returns nil if there is none.
@@ -139,24 +156,42 @@ func readKey(path string) ([]byte, error) {
 	return key, err
 }
 
-// writeAside calls write with a file beside path and renames that file to path, so that path is
-// either complete or unchanged.
-func writeAside(path string, write func(temp string) error) error {
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".maas-backup-")
+// aside is a new file that takes the place of another one when it is complete.
+type aside struct {
+	*os.File
+	path string
+}
+
+// beside opens a new file in the directory of path, that only its owner can read.
+func beside(path string) (*aside, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".maas-backup-")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	temp := filepath.Join(dir, "file")
-	if err := write(temp); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
+	return &aside{f, path}, nil
+}
+
+// keep gives the file its path, so that path is either complete or unchanged.
+func (a *aside) keep() (size int64, err error) {
+	st, err := a.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if err := errors.Join(a.Sync(), a.Close()); err != nil {
+		return 0, err
+	}
+	if err := os.Rename(a.Name(), a.path); err != nil {
+		return 0, err
+	}
+	d, err := os.Open(filepath.Dir(a.path))
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), errors.Join(d.Sync(), d.Close())
+}
+
+// discard removes the file, unless it was kept.
+func (a *aside) discard() {
+	_ = a.Close()
+	_ = os.Remove(a.Name())
 }

@@ -24,14 +24,8 @@ const (
 // maxKey bounds what is read of an archive's key.
 const maxKey = 4096
 
-// writeArchive writes a dump of db and the key, if there is one, into a new file that only its
-// owner can read.
-func writeArchive(ctx context.Context, path string, db *store.DB, key []byte) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+// writeArchive writes a dump of db and the key, if there is one.
+func writeArchive(ctx context.Context, f io.Writer, db *store.DB, key []byte) error {
 	z := zip.NewWriter(f)
 	if key != nil {
 		w, err := z.Create(keyEntry)
@@ -49,10 +43,7 @@ func writeArchive(ctx context.Context, path string, db *store.DB, key []byte) (e
 	if err := db.Dump(ctx, w); err != nil {
 		return err
 	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	return f.Sync()
+	return z.Close()
 }
 
 // backupFile is an open backup.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,7 +27,11 @@ type rekeyCmd struct {
 const regionGone = time.Minute
 
 // Run runs the command.
-func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
+func (c rekeyCmd) Run(ctx context.Context, io stdio) error {
+	return c.asOwner(func() error { return c.rekey(ctx, io) })
+}
+
+func (c rekeyCmd) rekey(ctx context.Context, io stdio) (err error) {
 	db, url, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -39,9 +42,6 @@ func (c rekeyCmd) Run(ctx context.Context, io stdio) (err error) {
 		return fmt.Errorf("rekey: %w", err)
 	}
 	defer unlock()
-	if err := c.hand(filepath.Join(c.Data, daemon.LockFile)); err != nil {
-		return err
-	}
 	if done, err := c.finish(ctx, db); err != nil || done {
 		return err
 	}
@@ -84,7 +84,7 @@ func (c rekeyCmd) replace(ctx context.Context, io stdio, db *store.DB, old []byt
 
 // place renames the new key to its final name.
 func (c rekeyCmd) place() error {
-	return errors.Join(c.hand(c.freshKeyFile()), os.Rename(c.freshKeyFile(), c.keyFile()))
+	return os.Rename(c.freshKeyFile(), c.keyFile())
 }
 
 func (c rekeyCmd) freshKeyFile() string { return c.keyFile() + ".new" }

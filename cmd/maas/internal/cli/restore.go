@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/gomaas/maas/cmd/maas/internal/secretfile"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/schema"
 )
@@ -26,6 +27,11 @@ func (c restoreCmd) Run(ctx context.Context, io stdio) (err error) {
 		return fmt.Errorf("restore: %w", err)
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
+	return c.asOwner(func() error { return c.replace(ctx, io, b) })
+}
+
+// replace replaces the data and its key with those of a backup.
+func (c restoreCmd) replace(ctx context.Context, io stdio, b *backupFile) error {
 	url, err := c.url()
 	if err != nil {
 		return err
@@ -67,7 +73,7 @@ func (c restoreCmd) restore(ctx context.Context, b *backupFile, url string) (nam
 	if err != nil {
 		return "", err
 	}
-	err = errors.Join(c.handDatabase(), db.Restore(ctx, b.Site), db.Close())
+	err = errors.Join(db.Restore(ctx, b.Site), db.Close())
 	if err != nil {
 		return "", errors.Join(err, undo())
 	}
@@ -103,7 +109,7 @@ func (c restoreCmd) placeKey(key []byte, served bool) (keep, undo func() error, 
 		return nil, nil, errors.New("the backup is of another site: its power passwords are sealed with another key, which a running daemon cannot take up; stop the daemon, restore, and start it again")
 	}
 	fresh := c.keyFile() + ".restored"
-	if err := errors.Join(os.WriteFile(fresh, key, 0o600), c.hand(fresh)); err != nil {
+	if err := secretfile.Write(fresh, key); err != nil {
 		return nil, nil, err
 	}
 	keep = func() error {

@@ -33,6 +33,11 @@ func (c adminCmd) Run(ctx context.Context, io stdio) error {
 	if err != nil {
 		return err
 	}
+	return c.asOwner(func() error { return c.create(ctx, io, password) })
+}
+
+// create makes the administrator, or gives an account without a password one.
+func (c adminCmd) create(ctx context.Context, io stdio, password string) error {
 	db, err := c.openOrMake(ctx)
 	if err != nil {
 		return err
@@ -80,6 +85,10 @@ func (c apiKeyCmd) Run(ctx context.Context, io stdio) error {
 	if c.Delete != nil && *c.Delete == "" { // such as an unset variable of a script
 		return fmt.Errorf("--delete is empty; it needs a key, of those that this lists: maas apikey --username %s --list", c.Username)
 	}
+	return c.asOwner(func() error { return c.run(ctx, io) })
+}
+
+func (c apiKeyCmd) run(ctx context.Context, io stdio) error {
 	db, _, err := c.open(ctx)
 	if err != nil {
 		return err
@@ -177,9 +186,6 @@ func (c stored) openOrMake(ctx context.Context) (*store.DB, error) {
 // the changes, and the audit log names the host's user by number.
 func (c stored) withUsers(ctx context.Context, db *store.DB, doing string, do func(context.Context, *inventory.Inventory) error) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := c.handDatabase(); err != nil {
-		return err
-	}
 	inv, err := inventory.Open(ctx, db, inventory.Config{})
 	if err != nil {
 		return err

@@ -70,15 +70,15 @@ func linkNames(links []rack.Link) []string {
 	return out
 }
 
-// LockFile is the file in the data directory that a daemon locks.
-const LockFile = "lock"
+// lockFile is the file in the data directory that a daemon locks.
+const lockFile = "lock"
 
 // LockData makes the data directory and keeps daemons out of it until unlock.
 func LockData(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w; choose another with --data", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("data directory %s: %w; it must be writable for the daemon, or choose another with --data", dir, err)
 	}
