@@ -15,14 +15,33 @@ import (
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
+	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 )
 
-// takeFacts records the facts of a rack in one transaction. A fact that breaks a rule of the
-// inventory is logged and counts as taken: it would be refused each time, and the facts behind it
-// would never arrive. An error means that the database failed; the rack sends the facts again.
+// takeFacts records the facts of a rack in one transaction. A fact that cannot be read, or breaks a
+// rule of the inventory, is set aside and counts as taken: it would be refused each time, and the
+// facts behind it would never arrive. An error means that the database failed; the rack sends the
+// facts again.
 func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) error {
-	err := r.inv.Atomically(ctx, func(ctx context.Context) error {
+	err := r.takeBatch(ctx, rack, facts)
+	if err == nil {
+		r.stuck.forget(rack)
+		return nil
+	}
+	var broken *store.ConstraintError
+	if ctx.Err() == nil && len(facts) > 0 && (errors.As(err, &broken) || r.stuck.again(rack, facts[0])) {
+		err = r.takeOneByOne(ctx, rack, facts)
+	}
+	if err != nil {
+		r.log.Error("facts not recorded", "rack", rack, "count", len(facts), "err", err)
+	}
+	return err
+}
+
+// takeBatch records facts in one transaction.
+func (r *Region) takeBatch(ctx context.Context, rack string, facts []rpc.Fact) error {
+	return r.inv.Atomically(ctx, func(ctx context.Context) error {
 		fresh, err := r.onlyNew(ctx, rack, facts)
 		if err != nil {
 			return err
@@ -30,17 +49,15 @@ func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) e
 		// The order is the rack's: a lease that ended and began again must end in this order.
 		for _, f := range fresh {
 			if err := r.takeFact(ctx, rack, f); isRefusal(err) {
-				r.log.Warn("fact refused", "rack", rack, "kind", f.Kind, "revision", f.Seq, "err", err)
+				if err := r.setAside(ctx, rack, f, err); err != nil {
+					return err
+				}
 			} else if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		r.log.Error("facts not recorded", "rack", rack, "count", len(facts), "err", err)
-	}
-	return err
 }
 
 // onlyNew removes the facts that were taken before. A rack repeats facts if the connection ended
@@ -62,17 +79,37 @@ func (r *Region) onlyNew(ctx context.Context, rack string, facts []rpc.Fact) ([]
 }
 
 // isRefusal reports whether an error is about the fact. Other errors are about the database and may
-// not occur the next time.
+// not occur the next time. A broken rule of the schema is none: an engine may end the transaction.
 func isRefusal(err error) bool {
 	var (
-		invalid *inventory.InvalidError
-		refused *ipam.RefusedError
-		address *ipam.InvalidError
-		syntax  *json.SyntaxError
-		kind    *json.UnmarshalTypeError
+		unreadable *unreadableError
+		invalid    *inventory.InvalidError
+		refused    *ipam.RefusedError
+		address    *ipam.InvalidError
+		broken     *store.ConstraintError
 	)
-	return errors.As(err, &invalid) || errors.As(err, &refused) || errors.As(err, &address) || errors.As(err, &syntax) ||
-		errors.As(err, &kind) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)
+	if errors.As(err, &broken) {
+		return false
+	}
+	return errors.As(err, &unreadable) || errors.As(err, &invalid) || errors.As(err, &refused) || errors.As(err, &address) ||
+		errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)
+}
+
+// unreadableError is a fact whose data is not what its kind says. Its type says so by place, since
+// the decoders of times, addresses and the like have errors of no type.
+type unreadableError struct{ err error }
+
+func (e *unreadableError) Error() string { return "the fact cannot be read: " + e.err.Error() }
+
+// Unwrap returns the decoder's error.
+func (e *unreadableError) Unwrap() error { return e.err }
+
+// decode reads the data of a fact.
+func decode(f rpc.Fact, into any) error {
+	if err := json.Unmarshal(f.Data, into); err != nil {
+		return &unreadableError{err}
+	}
+	return nil
 }
 
 // takeFact records one fact. Its kind decides what its data is.
@@ -80,19 +117,19 @@ func (r *Region) takeFact(ctx context.Context, rack string, f rpc.Fact) error {
 	switch f.Kind {
 	case dhcprpc.FactKind:
 		var lease dhcprpc.Fact
-		if err := json.Unmarshal(f.Data, &lease); err != nil {
+		if err := decode(f, &lease); err != nil {
 			return err
 		}
 		return r.takeLease(ctx, lease, f.Time)
 	case pxerpc.FactKind:
 		var e pxe.Event
-		if err := json.Unmarshal(f.Data, &e); err != nil {
+		if err := decode(f, &e); err != nil {
 			return err
 		}
 		return r.takeBoot(ctx, e)
 	case discoveryrpc.FactKind:
 		var seen discoveryrpc.Fact
-		if err := json.Unmarshal(f.Data, &seen); err != nil {
+		if err := decode(f, &seen); err != nil {
 			return err
 		}
 		return r.takeObservation(ctx, rack, seen)

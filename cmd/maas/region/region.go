@@ -48,6 +48,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/supervise"
 	"github.com/gomaas/maas/cmd/maas/internal/tracing"
 	"github.com/gomaas/maas/cmd/maas/rack/register"
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
@@ -117,6 +118,8 @@ type Region struct {
 	methods    rpc.Methods
 	power      *powerService
 	powers     powerWatch
+	stuck      stuck                   // batches of facts that fail again and again
+	asides     *bounds.Buckets[string] // by rack; for events about facts that were set aside
 	scans      *scanService
 	vendors    *vendors
 	beacons    []byte // key of the racks' beacons
@@ -140,7 +143,7 @@ func Open(ctx context.Context, cfg Config) (*Region, error) {
 		return nil, err
 	}
 	cfg.Database = databaseURL(cfg.Dir, cfg.Database)
-	r := &Region{log: cfg.Log, localRack: cfg.LocalRack, tls: cfg.TLS, plainHTTP: cfg.PlainHTTP, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer), calls: newCalls(), unregister: func() {}}
+	r := &Region{log: cfg.Log, localRack: cfg.LocalRack, tls: cfg.TLS, plainHTTP: cfg.PlainHTTP, name: cfg.Name, life: newLife(), trace: tracing.New(cfg.Tracer), calls: newCalls(), asides: bounds.NewBuckets[string](asidesOf, 1024), unregister: func() {}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
