@@ -277,6 +277,9 @@ func (inv *Inventory) ReserveAddress(ctx context.Context, r Reservation) (a ipam
 			if r.Hostname, err = HostName("reserved address", r.Hostname); err != nil {
 				return err
 			}
+			if err := (wantedName{kind: "reserved address", label: r.Hostname, owner: r.Owner}).free(ctx, tx); err != nil {
+				return err
+			}
 		}
 		if r.SubnetID == 0 {
 			if !r.Addr.IsValid() {

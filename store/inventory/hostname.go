@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,7 +12,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/kinds"
 )
@@ -40,6 +43,52 @@ func HostName(kind, name string) (string, error) {
 		return "", invalid(kind, name, "hostname", "must be 1 to 63 letters, digits and inner hyphens")
 	}
 	return name, nil
+}
+
+// wantedName is a name that a user chooses: operators reserve addresses and have devices.
+type wantedName struct {
+	kind  string // of the object
+	label string
+	id    int64  // domain; 0 = the default one
+	owner string // user of a reserved address
+}
+
+// free refuses a name that has an owner already. The plan of names has the same rule, for names
+// that are taken later: see plan.NamePlanner.
+func (w wantedName) free(ctx context.Context, tx *store.Tx) error {
+	var home int64
+	if err := tx.Get(ctx, "SELECT MIN(id) FROM domain", nil, &home); err != nil {
+		return err
+	}
+	w.id = cmp.Or(w.id, home)
+	type holder struct {
+		what, query string
+		args        []any
+	}
+	holders := []holder{{"a record", "SELECT COUNT(*) FROM dns_record WHERE domain_id = ? AND LOWER(name) = ?", []any{w.id, w.label}}}
+	if w.id == home {
+		if dhcpsrv.ClientName(w.label, "") == "" {
+			return invalid(w.kind, w.label, "hostname", w.label+" is a name by which programs look for services; choose another")
+		}
+		holders = append(holders, holder{"a rack", "SELECT COUNT(*) FROM rack WHERE LOWER(name) = ?", []any{w.label}},
+			holder{"an address of another user", "SELECT COUNT(*) FROM allocation WHERE type = ? AND hostname = ? AND owner <> ?", []any{int64(ipam.AllocUserReserved), w.label, w.owner}})
+	}
+	for _, kind := range []string{kinds.Machine, kinds.Device} {
+		if w.kind == kinds.Device {
+			break // the table of nodes has each name of a domain once
+		}
+		holders = append(holders, holder{"a " + kind, "SELECT COUNT(*) FROM node WHERE kind = ? AND domain_id = ? AND hostname = ?", []any{kind, w.id, w.label}})
+	}
+	for _, h := range holders {
+		n := 0
+		if err := tx.Get(ctx, h.query, h.args, &n); err != nil {
+			return err
+		}
+		if n > 0 {
+			return invalid(w.kind, w.label, "hostname", w.label+" is "+h.what+"; choose another")
+		}
+	}
+	return nil
 }
 
 // addrOfReverse is the address whose reverse record is at a name, also at one in a zone of RFC 2317

@@ -143,6 +143,11 @@ func (inv *Inventory) insertNode(ctx context.Context, tx *store.Tx, n *node) (er
 	if err := n.check(); err != nil {
 		return err
 	}
+	if n.kind == kinds.Device {
+		if err := (wantedName{kind: n.kind, label: n.Hostname, id: n.DomainID, owner: n.Owner}).free(ctx, tx); err != nil {
+			return err
+		}
+	}
 	if n.SystemID, err = freeSystemID(ctx, tx); err != nil {
 		return err
 	}
@@ -218,6 +223,11 @@ func (inv *Inventory) updateNode(ctx context.Context, tx *store.Tx, n *node) err
 	n.Status = cmp.Or(n.Status, old.Status)
 	if err := n.check(); err != nil {
 		return err
+	}
+	if n.kind == kinds.Device && (n.Hostname != old.Hostname || n.DomainID != old.DomainID) {
+		if err := (wantedName{kind: n.kind, label: n.Hostname, id: n.DomainID, owner: n.Owner}).free(ctx, tx); err != nil {
+			return err
+		}
 	}
 	n.SystemID, n.Created, n.Updated = old.SystemID, old.Created, time.Now()
 	if err := nodes.update(ctx, tx, n); err != nil {

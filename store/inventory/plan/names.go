@@ -37,6 +37,7 @@ type nameClaims struct {
 	claims []claim
 	nodes  int     // how many machines and devices are called so
 	said   []setID // the sets that the last plan had there
+	holder *holder // nil = not known since the last change of the others
 }
 
 // claim is a record that a part of the site wants.
@@ -45,6 +46,7 @@ type claim struct {
 	kind, data string
 	ttl        uint32
 	learned    bool
+	owner      string // user of a reserved address
 }
 
 // pointer is the target of a reverse record. The smallest rank wins.
@@ -53,6 +55,7 @@ type pointer struct {
 	name    string
 	rank    int
 	learned bool
+	owner   string // user of a reserved address
 }
 
 const (
@@ -70,15 +73,76 @@ type source struct {
 type sourceClass uint8
 
 const (
-	fromNode sourceClass = iota
-	fromRack
-	fromOrphan
+	fromService sourceClass = iota // the name of the site's DNS servers
+	fromNode
 	fromRecord
-	fromPointer // reverse records
+	fromRack
+	fromReserved // addresses of users
+	fromLease    // addresses of clients that are no machines
+	fromPointer  // reverse records
 )
 
-// yields reports whether the source gives up a name that a machine or device has.
-func (s source) yields() bool { return s.class == fromRack || s.class == fromOrphan }
+// yields reports whether the source can lose a name to others.
+func (s source) yields() bool {
+	return s.class == fromNode || s.class == fromRack || s.class == fromReserved || s.class == fromLease
+}
+
+// holder is the owner of a name. Administrators write records, and name machines and racks: what
+// they say of one name belongs together. Users and clients choose names, too, and get those that
+// are free; the first keeps the name.
+type holder struct {
+	service, node, fixed bool // a service, a node, or anything of administrators has the name
+	reserved             bool // a user has it
+	first                map[string]source
+}
+
+// heldBy returns the owner of the name.
+func (n *nameClaims) heldBy() *holder {
+	if n.holder != nil {
+		return n.holder
+	}
+	h := &holder{node: n.nodes > 0, fixed: n.nodes > 0, first: make(map[string]source)}
+	users := source{class: fromReserved}
+	owner := ""
+	for _, c := range n.claims {
+		switch c.from.class {
+		case fromService:
+			h.service, h.fixed = true, true
+		case fromNode, fromRecord, fromRack:
+			h.fixed = true
+		case fromReserved:
+			if !h.reserved || c.from.id < users.id {
+				h.reserved, users.id, owner = true, c.from.id, c.owner
+			}
+		case fromLease:
+			if had, ok := h.first[c.kind]; !ok || c.from.id < had.id {
+				h.first[c.kind] = c.from
+			}
+		}
+	}
+	if h.reserved {
+		h.first = map[string]source{owner: users}
+	}
+	n.holder = h
+	return h
+}
+
+// lets reports whether a source may claim records of a kind for the name. owner is the user of a
+// reserved address.
+func (h *holder) lets(from source, kind, owner string) bool {
+	switch from.class {
+	case fromNode:
+		return !h.service
+	case fromRack:
+		return !h.node && !h.service
+	case fromReserved:
+		_, mine := h.first[owner]
+		return !h.fixed && mine
+	case fromLease:
+		return !h.fixed && !h.reserved && h.first[kind] == from
+	}
+	return true
+}
 
 // setID distinguishes the record sets of one name.
 type setID struct {
@@ -146,8 +210,9 @@ func (p *NamePlanner) claim(t touched, back bool, part *inventory.Part) {
 type claimant struct {
 	*NamePlanner
 	touched
-	from source
-	back bool
+	from  source
+	back  bool
+	owner string // user of a reserved address
 }
 
 func (p *NamePlanner) at(name string) *nameClaims {
@@ -161,7 +226,7 @@ func (p *NamePlanner) at(name string) *nameClaims {
 
 func (c claimant) set(name string, v claim) {
 	n := c.at(name)
-	v.from = c.from
+	v.from, v.owner, n.holder = c.from, c.owner, nil
 	c.touched.names[name] = true
 	if c.back {
 		n.claims = slices.DeleteFunc(n.claims, func(have claim) bool { return have == v })
@@ -171,15 +236,19 @@ func (c claimant) set(name string, v claim) {
 }
 
 func (c claimant) addr(name string, a netip.Addr, learned bool) {
-	kind := "AAAA"
+	c.set(name, claim{kind: addressKind(a), data: a.String(), learned: learned})
+}
+
+// addressKind returns the type of the records of an address.
+func addressKind(a netip.Addr) string {
 	if a.Is4() {
-		kind = "A"
+		return "A"
 	}
-	c.set(name, claim{kind: kind, data: a.String(), learned: learned})
+	return "AAAA"
 }
 
 func (c claimant) pointer(a netip.Addr, v pointer) {
-	v.from = c.from
+	v.from, v.owner = c.from, c.owner
 	c.addrs[a] = true
 	if !c.back {
 		c.pointers[a] = append(c.pointers[a], v)
@@ -195,7 +264,7 @@ func (c claimant) pointer(a netip.Addr, v pointer) {
 func (p *NamePlanner) settle(t touched) []dnssrv.RRset {
 	for name := range t.names {
 		for _, c := range p.at(name).claims {
-			if c.from.yields() { // a machine may have got the name, or lost it
+			if c.from.yields() { // another may have got the name, or lost it
 				if a, err := netip.ParseAddr(c.data); err == nil {
 					t.addrs[a] = true
 				}
@@ -217,7 +286,7 @@ func (p *NamePlanner) elect(a netip.Addr, t touched) {
 	var best *pointer
 	for i := range p.pointers[a] {
 		v := &p.pointers[a][i]
-		if v.from.yields() && p.at(v.name).nodes > 0 {
+		if v.from.yields() && !p.at(v.name).heldBy().lets(v.from, addressKind(a), v.owner) {
 			continue
 		}
 		if best == nil || v.before(best) {
@@ -248,7 +317,7 @@ func (p *NamePlanner) reverse(t touched, back bool, a netip.Addr, to pointer) {
 	if s == nil || s.RDNS == ipam.RDNSDisabled {
 		return
 	}
-	c := claimant{p, t, source{class: fromPointer}, back}
+	c := claimant{p, t, source{class: fromPointer}, back, ""}
 	name := strings.TrimSuffix(dnssrv.PTRName(a), ".")
 	if zone := classless(*s); zone != "" {
 		own := fmt.Sprintf("%d.%s", a.As4()[3], zone)
@@ -265,8 +334,9 @@ func (p *NamePlanner) appendSets(out []dnssrv.RRset, name string) []dnssrv.RRset
 	sets := make(map[setID]*dnssrv.RRset, 2)
 	ttlFrom := make(map[setID]int64)
 	others := false // records besides a CNAME
+	h := n.heldBy()
 	for _, c := range n.claims {
-		if c.from.yields() && n.nodes > 0 {
+		if !h.lets(c.from, c.kind, c.owner) {
 			continue
 		}
 		id := setID{c.kind, c.learned}

@@ -16,13 +16,14 @@ import (
 
 // node names the addresses of one machine or device, family by family.
 func (p *NamePlanner) node(t touched, back bool, id int64, fqdn string, ifaces []inventory.Interface) {
-	c := claimant{p, t, source{fromNode, id}, back}
+	c := claimant{p, t, source{fromNode, id}, back, ""}
 	t.names[fqdn] = true
 	if back {
 		p.at(fqdn).nodes--
 	} else {
 		p.at(fqdn).nodes++
 	}
+	p.at(fqdn).holder = nil
 	for _, is4 := range []bool{true, false} {
 		given := false
 		for _, i := range ifaces {
@@ -47,8 +48,8 @@ func (p *NamePlanner) node(t touched, back bool, id int64, fqdn string, ifaces [
 // rack names a rack, and gives the servers' name its addresses on subnets whose clients may use
 // them.
 func (p *NamePlanner) rack(t touched, r *inventory.Rack) {
-	own := claimant{p, t, source{fromRack, r.ID}, false}
-	service := claimant{p, t, source{fromRecord, 0}, false} // keeps its names
+	own := claimant{p, t, source{fromRack, r.ID}, false, ""}
+	service := claimant{p, t, source{fromService, 0}, false, ""}
 	host, err := inventory.HostName(kinds.Rack, r.Name)
 	name := host + "." + p.home
 	for _, l := range r.Links {
@@ -77,12 +78,13 @@ func (p *NamePlanner) orphan(t touched, back bool, s *inventory.Orphan) {
 		}
 		host = numbered(s.Addr)
 	}
-	c := claimant{p, t, source{fromOrphan, s.ID}, back}
+	c := claimant{p, t, source{fromReserved, s.ID}, back, s.Owner}
 	name, learned := host+"."+p.home, s.Type == ipam.AllocDiscovered
 	if learned { // by the rule of the racks, which name their leases before the region knows them
 		if name = dhcpsrv.ClientName(s.Hostname, p.home); name == "" {
 			return
 		}
+		c.from.class, c.owner = fromLease, ""
 	}
 	c.addr(name, s.Addr, learned)
 	c.pointer(s.Addr, pointer{name: name, rank: rankOther, learned: learned})
@@ -99,7 +101,7 @@ func (p *NamePlanner) record(t touched, back bool, r *inventory.DNSRecord) {
 	if d.External || d.Name == "" {
 		return
 	}
-	c := claimant{p, t, source{fromRecord, r.ID}, back}
+	c := claimant{p, t, source{fromRecord, r.ID}, back, ""}
 	name := inventory.AbsoluteName(r.Name, d.Name)
 	c.set(name, claim{kind: r.Type, data: inventory.QualifiedData(*r, d.Name), ttl: uint32(r.TTL)})
 	wildcard := strings.HasPrefix(r.Name, "*") // that is no host's name

@@ -39,7 +39,7 @@ func (p *NamePlanner) internal(t touched, m *inventory.Model) {
 	if domain == "" {
 		return
 	}
-	c := claimant{p, t, source{fromRecord, 0}, false}
+	c := claimant{p, t, source{fromService, 0}, false, ""}
 	for _, r := range m.Racks {
 		for _, n := range BootServers(m, r) {
 			if !p.subnets.byPrefix[n.Prefix].DenyDNS {

@@ -56,8 +56,12 @@ func (s *Seal) Open(sealed []byte, owner string) ([]byte, error) {
 	}
 	how, rest := sealed[0], sealed[1:]
 	switch {
-	case how == inTheOpen:
+	case how == inTheOpen && s == nil:
 		return rest, nil
+	case how == inTheOpen:
+		// A writer of the database could plant an authority for racks, or the address of a BMC's
+		// password: with a key, only what is sealed with it counts.
+		return nil, errors.New("inventory: the stored secrets are in the open, and the site has a key; set them again, or give them up with maas rekey --lost")
 	case how != byGCM:
 		return nil, fmt.Errorf("inventory: the stored secrets are sealed in a way (%q) that this version does not know", how)
 	case s == nil:

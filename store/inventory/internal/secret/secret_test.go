@@ -37,7 +37,7 @@ func TestSeal(t *testing.T) {
 	}{
 		{"own", one, row, "node 7", ""},
 		{"in the open", nil, open, "node 7", ""},
-		{"in the open, with a key", one, open, "node 7", ""},
+		{"in the open, with a key", one, open, "node 7", "in the open, and the site has a key"},
 		{"another key", other, row, "node 7", "do not open with this key"},
 		{"another owner", one, row, "node 8", "do not open with this key"},
 		{"no key", nil, row, "node 7", "are sealed, and there is no key"},
