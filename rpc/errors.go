@@ -17,11 +17,16 @@ var ErrUnknownMethod = errors.New("unknown method")
 // ErrInvalid is returned by a call when the other side refuses the arguments.
 var ErrInvalid = errors.New("invalid argument")
 
+// ErrRevoked is returned when a region has shut this rack out for good: its certificate was
+// revoked. It is also fs.ErrPermission.
+var ErrRevoked = fmt.Errorf("revoked: %w", fs.ErrPermission)
+
 // codes maps the causes that survive a call to the names that travel. The first match wins.
 var codes = []struct {
 	name  string
 	cause error
 }{
+	{"revoked", ErrRevoked},
 	{"not-found", fs.ErrNotExist},
 	{"exists", fs.ErrExist},
 	{"permission", fs.ErrPermission},
@@ -56,7 +61,7 @@ func (e *Error) Error() string {
 func (e *Error) Is(target error) bool {
 	for _, c := range codes {
 		if c.name == e.Code {
-			return target == c.cause
+			return errors.Is(c.cause, target)
 		}
 	}
 	return false

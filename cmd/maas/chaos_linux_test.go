@@ -286,7 +286,7 @@ func (s *chaosSite) enrol(machines int) {
 	ctx := s.t.Context()
 	for i, rack := range s.racks {
 		var token region.TokenInfo
-		chaosOK(s.t, s.admin(i%2).Post(ctx, region.TokensPath, nil, &token))
+		chaosOK(s.t, s.admin(i%2).Post(ctx, region.TokensPath, url.Values{"open": {"true"}}, &token))
 		rack.start("--enrol-file", tokenFile(rack.t, token.Token))
 	}
 	for i, n := range s.nets {

@@ -136,7 +136,7 @@ func (n *rackNet) startRegion() {
 
 func (n *rackNet) token() string {
 	n.t.Helper()
-	token, err := maas(n.t, "region", "token", "create", "--data", n.data)
+	token, err := maas(n.t, "region", "token", "create", "--accept-networks", "--data", n.data)
 	if err != nil {
 		n.t.Fatal(token)
 	}

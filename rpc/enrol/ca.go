@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -92,8 +93,9 @@ func fingerprint(der []byte) string {
 }
 
 // SignRack makes a rack's certificate from its request (PKCS #10 in DER), which proves that it has
-// the key. Of the request only the key is taken; name and life are the caller's.
-func (ca *CA) SignRack(request []byte, rack string, life time.Duration) (*x509.Certificate, error) {
+// the key. Of the request only the key is taken; name, generation and life are the caller's. The
+// generation counts the certificates of a name, from 1; see [Generation].
+func (ca *CA) SignRack(request []byte, rack string, generation int64, life time.Duration) (*x509.Certificate, error) {
 	r, err := x509.ParseCertificateRequest(request)
 	if err == nil {
 		err = r.CheckSignature()
@@ -105,8 +107,20 @@ func (ca *CA) SignRack(request []byte, rack string, life time.Duration) (*x509.C
 		return nil, errors.New("enrol: certificate request: not an ECDSA key")
 	}
 	return ca.sign(r.PublicKey, &x509.Certificate{
-		Subject: pkix.Name{CommonName: rack}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Subject:     pkix.Name{CommonName: rack, SerialNumber: strconv.FormatInt(generation, 10)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}, life)
+}
+
+// Generation returns the generation of a rack's certificate; 0 = it was signed without one. A
+// region that sees a rack show a certificate older than one it has shown before knows that two
+// hosts have its identity.
+func Generation(cert *x509.Certificate) int64 {
+	n, err := strconv.ParseInt(cert.Subject.SerialNumber, 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
 }
 
 // Issue makes a rack of the CA's own process an identity, good for life.
@@ -115,7 +129,7 @@ func (ca *CA) Issue(rack string, life time.Duration) (*Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := ca.SignRack(csr, rack, life)
+	cert, err := ca.SignRack(csr, rack, 1, life)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func newCA(t testing.TB) *enrol.CA {
 func serve(t *testing.T, ca *enrol.CA) (address string) {
 	t.Helper()
 	sign := func(in enrol.Request, rack string) (enrol.Answer, error) {
-		cert, err := ca.SignRack(in.CSR, rack, time.Hour)
+		cert, err := ca.SignRack(in.CSR, rack, 1, time.Hour)
 		if err != nil {
 			return enrol.Answer{}, err
 		}

@@ -90,7 +90,7 @@ func Example() {
 func exampleRegion(ctx context.Context, ca *enrol.CA, token enrol.Token, listener net.Listener) error {
 	const life = 24 * time.Hour
 	sign := func(in enrol.Request, rack string) (enrol.Answer, error) {
-		cert, err := ca.SignRack(in.CSR, rack, life)
+		cert, err := ca.SignRack(in.CSR, rack, 1, life)
 		if err != nil {
 			return enrol.Answer{}, err
 		}

@@ -24,10 +24,15 @@ type Identity struct {
 // Name is the rack's name.
 func (id *Identity) Name() string { return id.Cert.Subject.CommonName }
 
-// RenewAt returns the time at which two thirds of the certificate's life are over.
+// renewEvery is the longest time between renewals. A copy of an identity is noticed when both hosts
+// have renewed it, so it is short beside the life of a certificate.
+const renewEvery = 24 * time.Hour
+
+// RenewAt returns the time from which on the certificate is to be renewed: after a day, or when two
+// thirds of its life are over.
 func (id *Identity) RenewAt() time.Time {
 	life := id.Cert.NotAfter.Sub(id.Cert.NotBefore)
-	return id.Cert.NotBefore.Add(life * 2 / 3)
+	return id.Cert.NotBefore.Add(min(life*2/3, renewEvery))
 }
 
 // complete returns an error when a part is missing, as in an Identity that was not made by this

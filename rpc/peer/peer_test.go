@@ -31,7 +31,7 @@ func identity(t *testing.T, ca *enrol.CA, name string) *enrol.Identity {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := ca.SignRack(csr, name, time.Hour)
+	cert, err := ca.SignRack(csr, name, 1, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

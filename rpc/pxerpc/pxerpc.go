@@ -114,7 +114,10 @@ func MachineObjects(before, after []Machine) (upserts map[string][]byte, deletes
 	return rpc.Difference(before, after, machineKey)
 }
 
-func machineKey(m Machine) string { return machinePrefix + pxe.FormatMAC(m.MAC) }
+func machineKey(m Machine) string { return MachineKey(m.MAC) }
+
+// MachineKey returns the key of the object of the machine with a link address.
+func MachineKey(mac net.HardwareAddr) string { return machinePrefix + pxe.FormatMAC(mac) }
 
 // Names returns the link addresses among some objects, in the form of net.HardwareAddr's String.
 func Names(objects []rpc.Object) map[string]bool {

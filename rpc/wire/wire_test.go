@@ -117,7 +117,7 @@ func (s *site) enrol(_ context.Context, question []byte) ([]byte, error) {
 func (s *site) identity(t testing.TB, name string) *enrol.Identity {
 	t.Helper()
 	key, csr := request(t)
-	cert, err := s.ca.SignRack(csr, name, time.Hour)
+	cert, err := s.ca.SignRack(csr, name, 1, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func keyOwner(name string) string { return "tsig " + name }
 func usersOfKey(ctx context.Context, tx *store.Tx, name string) (by []string, err error) {
 	all, err := domains.list(ctx, tx, "")
 	for _, d := range all {
-		if slices.Contains(d.keys(), name) {
+		if slices.Contains(d.Keys(), name) {
 			by = append(by, "domain "+d.Name)
 		}
 	}
@@ -135,10 +135,15 @@ func (inv *Inventory) prepareKey(k *TSIGKey) error {
 
 // SigningKey returns the key that a domain's zone is signed with; "" if it is not signed. It
 // follows from the key of secrets, so a restored site signs as it did, and nothing more is kept: a
-// zone of the same name has the same key for as long as that is the same.
+// zone of the same name has the same key for as long as that and the domain's KeyNumber are the
+// same.
 func (inv *Inventory) SigningKey(d Domain) dnssrv.SigningKey {
 	if !d.Signed || len(inv.zoneSecret) == 0 {
 		return ""
 	}
-	return dnssrv.DeriveSigningKey(inv.zoneSecret, d.Name)
+	label := d.Name
+	if d.KeyNumber > 0 {
+		label = fmt.Sprintf("%s/%d", d.Name, d.KeyNumber) // no name of a domain has a slash
+	}
+	return dnssrv.DeriveSigningKey(inv.zoneSecret, label)
 }

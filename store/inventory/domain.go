@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -33,21 +34,26 @@ type Domain struct {
 	AllowUpdate []UpdateGrant
 	// Signed domains are answered with DNSSEC signatures; see [Inventory.SigningKey].
 	Signed bool
+	// Racks are those that serve the zone and hold its keys; nil = all racks of the site. The
+	// others forward questions about it to these.
+	Racks []string
+	// KeyNumber counts the replacements of the signing key; see [Enrolment.Rotate].
+	KeyNumber int64
 }
 
 var domains = table[Domain]{
-	kind: kinds.Domain, name: "domain", cols: []string{"name", "external", "ttl", "forward", "signed", "allow_transfer", "notify", "allow_update"},
+	kind: kinds.Domain, name: "domain", cols: []string{"name", "external", "ttl", "forward", "signed", "allow_transfer", "notify", "allow_update", "racks", "key_number"},
 	id: func(d *Domain) *int64 { return &d.ID }, version: func(d *Domain) *int64 { return &d.Version },
 	label: func(d *Domain) string { return d.Name },
 	fields: func(d *Domain) []any {
 		return []any{
-			&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}, &d.Signed, asJSON{&d.AllowTransfer}, asJSON{&d.Notify}, asJSON{&d.AllowUpdate},
+			&d.Name, &d.External, &d.TTL, asJSON{&d.Forward}, &d.Signed, asJSON{&d.AllowTransfer}, asJSON{&d.Notify}, asJSON{&d.AllowUpdate}, asJSON{&d.Racks}, &d.KeyNumber,
 		}
 	},
 }
 
-// keys are the names of keys that a domain's lists have.
-func (d *Domain) keys() []string {
+// Keys returns the names of the TSIG keys in a domain's lists.
+func (d *Domain) Keys() []string {
 	_, keys := SplitTransfer(d.AllowTransfer)
 	for _, g := range d.AllowUpdate {
 		keys = append(keys, g.Key)
@@ -98,12 +104,39 @@ func (inv *Inventory) domainRules() rules[Domain] {
 			if err := d.check(len(inv.zoneSecret) > 0); err != nil {
 				return err
 			}
+			if err := checkDomainRacks(ctx, tx, d); err != nil {
+				return err
+			}
 			return checkAccess(ctx, tx, d)
 		},
 		unique: func(d *Domain) string { return "name " + d.Name },
 		key:    "name",
 		keep:   keepDomain,
 	}
+}
+
+// checkDomainRacks sorts the racks of a domain and refuses unknown ones.
+func checkDomainRacks(ctx context.Context, tx *store.Tx, d *Domain) error {
+	if d.External && len(d.Racks) > 0 {
+		return invalid(kinds.Domain, d.Name, "racks", "are for domains that are authoritative")
+	}
+	slices.Sort(d.Racks)
+	d.Racks = slices.Compact(d.Racks)
+	for _, name := range d.Racks {
+		_, err := racks.one(ctx, tx, name, "name = ?", name)
+		if notFound(err) {
+			return invalid(kinds.Domain, d.Name, "racks", fmt.Sprintf("names %q, which is no rack of the site", name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ServedBy reports whether a rack serves the domain's zone.
+func (d *Domain) ServedBy(rack string) bool {
+	return !d.External && (len(d.Racks) == 0 || slices.Contains(d.Racks, rack))
 }
 
 func keepDomain(ctx context.Context, tx *store.Tx, d *Domain) error {

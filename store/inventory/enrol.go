@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -23,13 +24,17 @@ type RackToken struct {
 	Expires time.Time
 	Used    time.Time // zero = not yet
 	UsedBy  string    // name of the rack; "" while Used is zero
+	// Networks and BMCNetworks are given to the rack; see [Rack]. With Open, those of its first
+	// registration are, too.
+	Networks, BMCNetworks []netip.Prefix
+	Open                  bool
 }
 
 var rackTokens = table[RackToken]{
-	kind: kinds.Token, name: "rack_token", cols: []string{"hash", "rack", "zone_id", "created", "expires", "used", "used_by"},
+	kind: kinds.Token, name: "rack_token", cols: []string{"hash", "rack", "zone_id", "created", "expires", "used", "used_by", "networks", "bmc_networks", "open"},
 	id: func(t *RackToken) *int64 { return &t.ID },
 	fields: func(t *RackToken) []any {
-		return []any{&t.Hash, &t.Rack, &t.ZoneID, asTime{&t.Created}, asTime{&t.Expires}, asTime{&t.Used}, &t.UsedBy}
+		return []any{&t.Hash, &t.Rack, &t.ZoneID, asTime{&t.Created}, asTime{&t.Expires}, asTime{&t.Used}, &t.UsedBy, asJSON{&t.Networks}, asJSON{&t.BMCNetworks}, &t.Open}
 	},
 }
 
@@ -41,13 +46,17 @@ type RackCertificate struct {
 	Created time.Time
 	Expires time.Time
 	Revoked time.Time // zero = not
+	// Generation counts the certificates of the name, so that a renewed one is told from its
+	// predecessor.
+	Generation int64
+	Used       time.Time // when a rack first showed it; zero = never
 }
 
 var rackCertificates = table[RackCertificate]{
-	kind: kinds.Certificate, name: "rack_certificate", cols: []string{"serial", "rack", "created", "expires", "revoked"},
+	kind: kinds.Certificate, name: "rack_certificate", cols: []string{"serial", "rack", "created", "expires", "revoked", "generation", "used"},
 	id: func(c *RackCertificate) *int64 { return &c.ID },
 	fields: func(c *RackCertificate) []any {
-		return []any{&c.Serial, &c.Rack, asTime{&c.Created}, asTime{&c.Expires}, asTime{&c.Revoked}}
+		return []any{&c.Serial, &c.Rack, asTime{&c.Created}, asTime{&c.Expires}, asTime{&c.Revoked}, &c.Generation, asTime{&c.Used}}
 	},
 }
 
@@ -56,6 +65,8 @@ type RefusedRackError struct {
 	Rack string // "" = not known
 	Why  string
 	Cure string
+	// Revoked is set if the rack is shut out for good; else it may be let in another time.
+	Revoked bool
 }
 
 // Error is one line: who, why, and what to do.
@@ -76,40 +87,75 @@ const keepEnrolled = 30 * 24 * time.Hour
 // Enrolment admits racks by token and certificate.
 type Enrolment struct{ inv *Inventory }
 
+// Examine checks a token and the name of a rack before anything is signed for it, and returns the
+// generation of its certificate. A refusal is a *RefusedRackError.
+func (en *Enrolment) Examine(ctx context.Context, hash, rack string) (generation int64, err error) {
+	c := RackCertificate{Rack: strings.TrimSpace(rack), Created: time.Now()}
+	err = en.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if _, err := goodToken(ctx, tx, hash, c); err != nil {
+			return err
+		}
+		generation, err = lastGeneration(ctx, tx, c.Rack)
+		return err
+	})
+	return generation + 1, err
+}
+
 // Admit uses the token with that hash for the rack of the certificate, records the certificate and
 // adds the rack. A refusal is a *RefusedRackError and leaves the token unused.
 func (en *Enrolment) Admit(ctx context.Context, hash string, c RackCertificate) error {
-	const cure = "make a new token with `maas region token create`"
-	c.Rack, c.Created, c.Revoked = strings.TrimSpace(c.Rack), time.Now(), time.Time{}
-	refused := func(why, cure string) error { return &RefusedRackError{c.Rack, why, cure} }
-	if c.Rack == "" {
-		return refused("it has no name", "give it one with --name")
-	}
+	c.Rack, c.Created, c.Revoked, c.Used = strings.TrimSpace(c.Rack), time.Now(), time.Time{}, time.Time{}
 	// All checks are in the transaction that marks the token as used: of two hosts with a copy of
 	// it, one is admitted.
 	return en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		t, err := rackTokens.one(ctx, tx, "", "hash = ?", hash)
-		switch {
-		case notFound(err):
-			return refused("its token is not known here, or was revoked", cure)
-		case err != nil:
+		t, err := goodToken(ctx, tx, hash, c)
+		if err != nil {
 			return err
-		case !t.Used.IsZero():
-			return refused(fmt.Sprintf("its token was used at %s, for rack %s, and is good only once", t.Used.Format(time.DateTime), t.UsedBy), cure)
-		case !c.Created.Before(t.Expires):
-			return refused("its token expired at "+t.Expires.Format(time.DateTime)+" UTC", cure)
-		case t.Rack != "" && t.Rack != c.Rack:
-			return refused("its token is for rack "+t.Rack, "use that name, or "+cure)
 		}
-		if err := nameIsFree(ctx, tx, c, t.Rack != ""); err != nil {
+		last, err := lastGeneration(ctx, tx, c.Rack)
+		if err != nil {
 			return err
+		}
+		if c.Generation <= last {
+			return &RefusedRackError{Rack: c.Rack, Why: "another host enrolled with that name at the same moment", Cure: "choose another with --name"}
 		}
 		t.Used, t.UsedBy = c.Created, c.Rack
 		if err := rackTokens.update(ctx, tx, &t); err != nil {
 			return err
 		}
-		return en.inv.addCertifiedRack(ctx, tx, c, t.ZoneID)
+		return en.inv.addCertifiedRack(ctx, tx, c, t)
 	})
+}
+
+// goodToken returns the token with that hash if it is good for the rack of the certificate.
+func goodToken(ctx context.Context, tx *store.Tx, hash string, c RackCertificate) (RackToken, error) {
+	const cure = "make a new token with `maas region token create`"
+	refused := func(why, cure string) (RackToken, error) {
+		return RackToken{}, &RefusedRackError{Rack: c.Rack, Why: why, Cure: cure}
+	}
+	if c.Rack == "" {
+		return refused("it has no name", "give it one with --name")
+	}
+	t, err := rackTokens.one(ctx, tx, "", "hash = ?", hash)
+	switch {
+	case notFound(err):
+		return refused("its token is not known here, or was revoked", cure)
+	case err != nil:
+		return t, err
+	case !t.Used.IsZero():
+		return refused(fmt.Sprintf("its token was used at %s, for rack %s, and is good only once", t.Used.Format(time.DateTime), t.UsedBy), cure)
+	case !c.Created.Before(t.Expires):
+		return refused("its token expired at "+t.Expires.Format(time.DateTime)+" UTC", cure)
+	case t.Rack != "" && t.Rack != c.Rack:
+		return refused("its token is for rack "+t.Rack, "use that name, or "+cure)
+	}
+	return t, nameIsFree(ctx, tx, c, t.Rack != "")
+}
+
+// lastGeneration returns the highest generation of the certificates of a name; 0 = it has none.
+func lastGeneration(ctx context.Context, tx *store.Tx, rack string) (last int64, err error) {
+	err = tx.Get(ctx, "SELECT COALESCE(MAX(generation), 0) FROM rack_certificate WHERE rack = ?", []any{rack}, &last)
+	return last, err
 }
 
 // nameIsFree refuses a name that another host may be using. That of a rack without any certificate,
@@ -122,16 +168,16 @@ func nameIsFree(ctx context.Context, tx *store.Tx, c RackCertificate, meant bool
 	}
 	for _, held := range certs {
 		if held.Revoked.IsZero() && held.Expires.After(c.Created) {
-			return &RefusedRackError{c.Rack, "a rack of that name is enrolled already",
-				fmt.Sprintf("choose another with --name or, if this one takes its place, first: maas rack revoke %s", c.Rack)}
+			return &RefusedRackError{Rack: c.Rack, Why: "a rack of that name is enrolled already",
+				Cure: fmt.Sprintf("choose another with --name or, if this one takes its place, first: maas rack revoke %s", c.Rack)}
 		}
 	}
 	if meant || len(certs) > 0 {
 		return nil
 	}
 	if _, err = racks.one(ctx, tx, c.Rack, "name = ?", c.Rack); err == nil {
-		return &RefusedRackError{c.Rack, "there is a rack of that name that did not enrol, as one in the process of its region",
-			fmt.Sprintf("choose another with --name or, if this one takes its place, use a token of: maas region token create --rack %s", c.Rack)}
+		return &RefusedRackError{Rack: c.Rack, Why: "there is a rack of that name that did not enrol, as one in the process of its region",
+			Cure: fmt.Sprintf("choose another with --name or, if this one takes its place, use a token of: maas region token create --rack %s", c.Rack)}
 	}
 	if notFound(err) {
 		err = nil
@@ -139,82 +185,168 @@ func nameIsFree(ctx context.Context, tx *store.Tx, c RackCertificate, meant bool
 	return err
 }
 
-// addCertifiedRack records the certificate, and the rack if it is new.
-func (inv *Inventory) addCertifiedRack(ctx context.Context, tx *store.Tx, c RackCertificate, zone int64) error {
+// addCertifiedRack records the certificate, and the rack with what the token gives it. A rack that
+// enrols again keeps what it had: its host was replaced.
+func (inv *Inventory) addCertifiedRack(ctx context.Context, tx *store.Tx, c RackCertificate, t RackToken) error {
 	if err := rackCertificates.insert(ctx, tx, &c); err != nil {
 		return err
 	}
 	r, err := racks.one(ctx, tx, c.Rack, "name = ?", c.Rack)
-	switch {
-	case notFound(err):
-		return racks.insert(ctx, tx, &Rack{Name: c.Rack, ZoneID: zone})
-	case err != nil || r.ZoneID == zone:
+	if notFound(err) {
+		return racks.insert(ctx, tx, &Rack{Name: c.Rack, ZoneID: t.ZoneID, Networks: t.Networks, BMCNetworks: t.BMCNetworks, Open: t.Open})
+	}
+	if err != nil {
 		return err
 	}
-	r.ZoneID = zone
+	r.ZoneID, r.Open = t.ZoneID, t.Open
+	r.Networks, r.BMCNetworks = sortedNetworks(append(r.Networks, t.Networks...)), sortedNetworks(append(r.BMCNetworks, t.BMCNetworks...))
 	return racks.update(ctx, tx, &r)
 }
 
-// Renew records a further certificate for the rack that presents the one with that serial number.
-// That one must be recorded for the same rack and not be revoked, else the error is a
-// *RefusedRackError: a rack that was revoked cannot return by the valid certificate of another host
-// that has its name now.
-func (en *Enrolment) Renew(ctx context.Context, serial string, c RackCertificate) error {
-	c.Created, c.Revoked = time.Now(), time.Time{}
-	return en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		held, err := rackCertificates.list(ctx, tx, "serial = ? AND rack = ? AND revoked = 0", serial, c.Rack)
-		if err != nil {
-			return err
-		}
-		if len(held) == 0 {
-			return &RefusedRackError{c.Rack, "its certificate is revoked", "enrol it again with a new token"}
+// Renew records a further certificate for the rack that presents another one, which must be good. A
+// rack that fails to store its new certificate presents the old one again.
+func (en *Enrolment) Renew(ctx context.Context, shown, c RackCertificate) error {
+	c.Rack, c.Created, c.Revoked, c.Used = shown.Rack, time.Now(), time.Time{}, time.Time{}
+	refusal, err := en.present(ctx, shown, func(ctx context.Context, tx *store.Tx, held RackCertificate) error {
+		if held.Rack != shown.Rack {
+			// A rack that was revoked cannot return by the valid certificate of another host that
+			// has its name now.
+			return &RefusedRackError{Rack: shown.Rack, Why: "its certificate is revoked", Cure: "enrol it again with a new token"}
 		}
 		if err := rackCertificates.deleteWhere(ctx, tx, "expires < ?", c.Created.Add(-keepEnrolled).UnixMicro()); err != nil {
 			return err
 		}
+		c.Generation = held.Generation + 1
 		return rackCertificates.insert(ctx, tx, &c)
 	})
+	return errors.Join(refusal, err)
 }
 
-// RackOf returns the name of the rack that a certificate was made for, if it is still good, else a
-// *RefusedRackError.
-func (en *Enrolment) RackOf(ctx context.Context, serial string) (name string, err error) {
-	err = en.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
-		const cure = "enrol it again with a new token"
-		c, err := rackCertificates.one(ctx, tx, serial, "serial = ?", serial)
-		switch {
-		case notFound(err):
-			return &RefusedRackError{"", "its certificate is not known here", cure}
-		case err != nil:
-			return err
-		case !c.Revoked.IsZero():
-			return &RefusedRackError{c.Rack, "its certificate was revoked at " + c.Revoked.Format(time.DateTime) + " UTC", cure}
-		}
-		name = c.Rack
+// RackOf returns the name of the rack that shows a certificate, if that is still good, else a
+// *RefusedRackError. The caller has verified that the site's authority signed it.
+func (en *Enrolment) RackOf(ctx context.Context, shown RackCertificate) (name string, err error) {
+	refusal, err := en.present(ctx, shown, func(_ context.Context, _ *store.Tx, held RackCertificate) error {
+		name = held.Rack
 		return nil
 	})
+	if err == nil && refusal != nil {
+		err = refusal
+	}
 	return name, err
+}
+
+// present checks a certificate that a rack shows and runs then for one that is good. A refusal is
+// apart from the error, since what it is based on is stored.
+func (en *Enrolment) present(ctx context.Context, shown RackCertificate, then func(context.Context, *store.Tx, RackCertificate) error) (refusal, err error) {
+	const cure = "enrol it again with a new token"
+	err = en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		refusal = nil
+		held, err := rackCertificates.one(ctx, tx, shown.Serial, "serial = ?", shown.Serial)
+		if notFound(err) {
+			held, err = adopt(ctx, tx, shown)
+		}
+		switch {
+		case notFound(err):
+			refusal = &RefusedRackError{Rack: "", Why: "its certificate is not known here", Cure: cure}
+			return nil
+		case err != nil:
+			return err
+		case !held.Revoked.IsZero():
+			refusal = &RefusedRackError{held.Rack, "its certificate was revoked at " + held.Revoked.Format(time.DateTime) + " UTC", cure, true}
+			return nil
+		}
+		copied, err := supersededBy(ctx, tx, held)
+		if err != nil {
+			return err
+		}
+		if copied {
+			refusal = &RefusedRackError{held.Rack, "two hosts have its identity: it shows a certificate that another host renewed, so that both are shut out",
+				"find out who copied it, then enrol the rack again with a new token", true}
+			return en.shutOut(ctx, tx, held.Rack)
+		}
+		if held.Used.IsZero() {
+			held.Used = time.Now()
+			if err := rackCertificates.update(ctx, tx, &held); err != nil {
+				return err
+			}
+		}
+		return then(ctx, tx, held)
+	})
+	return refusal, err
+}
+
+// adopt records a certificate that the site's authority signed and the database does not have, as
+// after the restore of a backup: it is newer than all that are known of an enrolled rack.
+func adopt(ctx context.Context, tx *store.Tx, shown RackCertificate) (RackCertificate, error) {
+	known, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0", shown.Rack)
+	if err != nil {
+		return shown, err
+	}
+	last, err := lastGeneration(ctx, tx, shown.Rack)
+	if err != nil {
+		return shown, err
+	}
+	if len(known) == 0 || shown.Generation <= last {
+		return shown, &NotFoundError{kinds.Certificate, shown.Serial}
+	}
+	shown.Created, shown.Revoked, shown.Used = time.Now(), time.Time{}, time.Time{}
+	return shown, rackCertificates.insert(ctx, tx, &shown)
+}
+
+// supersededBy reports whether another certificate was used that is as new as this one, or newer: a
+// host that renewed its certificate has no use for the old one.
+func supersededBy(ctx context.Context, tx *store.Tx, c RackCertificate) (bool, error) {
+	newer, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0 AND used <> 0 AND generation >= ? AND serial <> ? AND generation > 0", c.Rack, c.Generation, c.Serial)
+	return len(newer) > 0, err
+}
+
+// shutOut revokes the certificates of a rack whose identity two hosts have.
+func (en *Enrolment) shutOut(ctx context.Context, tx *store.Tx, rack string) error {
+	if err := revokeCertificates(ctx, tx, rack); err != nil {
+		return err
+	}
+	return en.inv.Events.Add(ctx, Event{Kind: "rack", Level: "error", Description: fmt.Sprintf(
+		"two hosts have the identity of rack %s; both are shut out: find out who copied it, see maas rack exposed %s, and enrol the rack again with a new token", rack, rack)})
+}
+
+// Superseded lists the serial numbers that no rack shows any more unless it was copied: those
+// before the newest certificate that a rack has shown.
+func (en *Enrolment) Superseded(ctx context.Context) (map[string]bool, error) {
+	all, err := en.Certificates(ctx)
+	newest := make(map[string]int64)
+	for _, c := range all {
+		if c.Revoked.IsZero() && !c.Used.IsZero() {
+			newest[c.Rack] = max(newest[c.Rack], c.Generation)
+		}
+	}
+	out := make(map[string]bool)
+	for _, c := range all {
+		out[c.Serial] = !c.Revoked.IsZero() || c.Generation < newest[c.Rack]
+	}
+	return out, err
 }
 
 // Revoke makes all certificates of a rack void. Its data stays.
 func (en *Enrolment) Revoke(ctx context.Context, name string) error {
+	return en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error { return revokeCertificates(ctx, tx, name) })
+}
+
+func revokeCertificates(ctx context.Context, tx *store.Tx, rack string) error {
+	held, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0", rack)
+	if err != nil {
+		return err
+	}
+	if len(held) == 0 {
+		return &NotFoundError{"certificate of rack", rack}
+	}
 	now := time.Now()
-	return en.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		held, err := rackCertificates.list(ctx, tx, "rack = ? AND revoked = 0", name)
-		if err != nil {
+	for i := range held {
+		held[i].Revoked = now
+		if err := rackCertificates.update(ctx, tx, &held[i]); err != nil {
 			return err
 		}
-		if len(held) == 0 {
-			return &NotFoundError{"certificate of rack", name}
-		}
-		for i := range held {
-			held[i].Revoked = now
-			if err := rackCertificates.update(ctx, tx, &held[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Certificates lists the certificates, revoked and expired ones included.
@@ -239,6 +371,7 @@ var rackTokenRules = rules[RackToken]{
 		if err := orFirst(ctx, tx, zones, &t.ZoneID); err != nil {
 			return err
 		}
+		t.Networks, t.BMCNetworks = sortedNetworks(t.Networks), sortedNetworks(t.BMCNetworks)
 		return rackTokens.deleteWhere(ctx, tx, "expires < ?", t.Created.Add(-keepEnrolled).UnixMicro())
 	},
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
+	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 // LeaseFact is a rack's report of a DHCP lease.
@@ -129,6 +130,18 @@ func forgetSeen(ctx context.Context, tx *store.Tx, i ipam.Interface, f LeaseFact
 		}
 	}
 	return nil
+}
+
+// Holders returns the interfaces of machines and devices with a link address. Their VLANs say which
+// racks may report about them. Machines that were enlisted and that no administrator took up yet
+// are left out: until then they are where they boot.
+func (ls *Leases) Holders(ctx context.Context, mac string) (out []Interface, err error) {
+	err = ls.inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
+		all, err := interfaces.list(ctx, tx, "mac = ? AND node_id IN (SELECT id FROM node WHERE kind <> ? OR status <> ?)", mac, kinds.Machine, string(StatusNew))
+		out = each(all, func(i ipam.Interface) Interface { return Interface{Interface: i} })
+		return err
+	})
+	return out, err
 }
 
 // seenInterface returns the interface with a link address, made if it is not there.

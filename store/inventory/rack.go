@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,12 +17,24 @@ import (
 
 // Rack is a process that serves machines on the networks it is linked to.
 type Rack struct {
-	ID       int64
-	Version  int64  // counts changes; an update must carry the one that was read
-	Name     string // unique; VLANs name their racks by it
-	ZoneID   int64  // 0 = the default zone
+	ID      int64
+	Version int64  // counts changes; an update must carry the one that was read
+	Name    string // unique; VLANs name their racks by it
+	ZoneID  int64  // 0 = the default zone
+	// Links are its interfaces with the addresses that count: those in networks it was given.
 	Links    []RackLink
 	LastSeen time.Time // zero = never
+	// Networks are those that an administrator, or its token, gave it to serve. It also serves the
+	// subnets of VLANs that name it; see [Model.Assignment].
+	Networks []netip.Prefix
+	// BMCNetworks are networks whose BMCs it switches, besides the BMCs in networks that it serves.
+	BMCNetworks []netip.Prefix
+	// Ignored are networks that it registered and an administrator does not want to hear of again.
+	Ignored []netip.Prefix
+	// Claim is its last registration. If nil, its links are not from a registration.
+	Claim *Registration
+	// Open is set if the networks of its next registration are given to it, once.
+	Open bool
 }
 
 // RackLink is a network interface of a rack.
@@ -32,11 +45,12 @@ type RackLink struct {
 }
 
 var racks = table[Rack]{
-	kind: kinds.Rack, name: "rack", cols: []string{"name", "zone_id", "links", "last_seen"},
+	kind: kinds.Rack, name: "rack", cols: []string{"name", "zone_id", "links", "last_seen", "networks", "bmc_networks", "ignored", "claim", "open"},
 	id: func(r *Rack) *int64 { return &r.ID }, version: func(r *Rack) *int64 { return &r.Version },
 	label: func(r *Rack) string { return r.Name },
 	fields: func(r *Rack) []any {
-		return []any{&r.Name, &r.ZoneID, asJSON{&r.Links}, asTime{&r.LastSeen}}
+		return []any{&r.Name, &r.ZoneID, asJSON{&r.Links}, asTime{&r.LastSeen}, asJSON{&r.Networks}, asJSON{&r.BMCNetworks}, asJSON{&r.Ignored},
+			asJSON{&r.Claim}, &r.Open}
 	},
 }
 
@@ -58,10 +72,9 @@ func (inv *Inventory) RegisterRack(ctx context.Context, r Rack) (Rack, error) {
 			}
 			err = racks.insert(ctx, tx, &r)
 		case err == nil:
-			r.ID, r.Version = old.ID, old.Version
-			if r.ZoneID == 0 {
-				r.ZoneID = old.ZoneID
-			}
+			links, zone, seen := r.Links, r.ZoneID, r.LastSeen
+			r = old
+			r.Links, r.ZoneID, r.LastSeen = links, cmp.Or(zone, old.ZoneID), seen
 			// Racks register at each connection; without a change no plan has to be made again.
 			if slices.EqualFunc(old.Links, r.Links, sameLink) && old.ZoneID == r.ZoneID {
 				_, err = tx.Exec(ctx, "UPDATE rack SET last_seen = ? WHERE id = ?", asTime{&r.LastSeen}, r.ID)
@@ -129,7 +142,17 @@ func (inv *Inventory) rackRules() rules[Rack] {
 				return err
 			}
 			if old != nil {
-				r.Links, r.LastSeen = old.Links, old.LastSeen
+				r.Links, r.LastSeen, r.Claim = old.Links, old.LastSeen, old.Claim
+			}
+			r.Networks, r.BMCNetworks = sortedNetworks(r.Networks), sortedNetworks(r.BMCNetworks)
+			slices.SortFunc(r.Ignored, netip.Prefix.Compare)
+			r.Ignored = slices.Compact(r.Ignored)
+			if r.Claim != nil {
+				a, err := readAssignment(ctx, tx, *r)
+				if err != nil {
+					return err
+				}
+				r.Links, _ = a.split(r.Claim.Links)
 			}
 			return orFirst(ctx, tx, zones, &r.ZoneID)
 		},
@@ -160,6 +183,9 @@ func (inv *Inventory) keepRack(ctx context.Context, tx *store.Tx, r *Rack) error
 	if err := inUse(kinds.Rack, r.Name, "give these VLANs another rack first", by); err != nil {
 		return err
 	}
+	if err := renameInDomains(ctx, tx, r.Name, ""); err != nil {
+		return err
+	}
 	gone := *r
 	gone.Links = nil // which releases the addresses
 	return inv.holdRackAddresses(ctx, tx, gone)
@@ -186,6 +212,7 @@ func renameRack(ctx context.Context, tx *store.Tx, from, to string) error {
 		}
 		err = errors.Join(err, vlans.update(ctx, tx, &v))
 	}
+	err = errors.Join(err, renameInDomains(ctx, tx, from, to))
 	held, herr := allocations.list(ctx, tx, "comment = ? AND type = ?", Rack{Name: from}.holder(), int64(ipam.AllocSticky))
 	for _, a := range held {
 		a.Comment = Rack{Name: to}.holder()
@@ -201,6 +228,27 @@ func renameRack(ctx context.Context, tx *store.Tx, from, to string) error {
 	}
 	if err == nil {
 		_, err = tx.Exec(ctx, "UPDATE link_peer SET peer = ? WHERE kind = 'rack' AND peer = ?", to, from)
+	}
+	return err
+}
+
+// renameInDomains gives a rack its new name in the lists of domains; to "" takes it out. A domain
+// whose last rack it was is served by all.
+func renameInDomains(ctx context.Context, tx *store.Tx, from, to string) error {
+	all, err := domains.list(ctx, tx, "racks <> 'null'")
+	for _, d := range all {
+		i := slices.Index(d.Racks, from)
+		if i < 0 {
+			continue
+		}
+		if d.Racks = slices.Delete(d.Racks, i, i+1); to != "" {
+			d.Racks = append(d.Racks, to)
+		}
+		slices.Sort(d.Racks)
+		if len(d.Racks) == 0 {
+			d.Racks = nil
+		}
+		err = errors.Join(err, domains.update(ctx, tx, &d))
 	}
 	return err
 }

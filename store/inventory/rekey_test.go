@@ -34,7 +34,11 @@ func TestReplaceKey(t *testing.T) {
 		authority(inv)
 		enrol := func(inv *inventory.Inventory, serial string) error {
 			must[inventory.RackToken](t)(inv.RackTokens.Create(ctx, inventory.RackToken{Hash: serial, Expires: time.Now().Add(time.Hour)}))
-			return inv.Enrolment.Admit(ctx, serial, certificate(serial, "far"))
+			next, err := inv.Enrolment.Examine(ctx, serial, "far")
+			if err != nil {
+				return err
+			}
+			return inv.Enrolment.Admit(ctx, serial, generation(next, serial, "far"))
 		}
 		ok(t, enrol(inv, "1"))
 

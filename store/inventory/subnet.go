@@ -177,6 +177,12 @@ func (inv *Inventory) subnetRules() rules[ipam.Subnet] {
 		},
 		unique: func(s *ipam.Subnet) string { return "CIDR " + s.Prefix.String() },
 		after: func(ctx context.Context, tx *store.Tx, s, old *ipam.Subnet) error {
+			// The racks of a VLAN serve its subnets.
+			if s == nil || old == nil || s.VLANID != old.VLANID || s.Prefix != old.Prefix {
+				if err := inv.settleRacks(ctx, tx); err != nil {
+					return err
+				}
+			}
 			if s == nil || old == nil {
 				return nil
 			}

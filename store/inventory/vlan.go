@@ -161,8 +161,15 @@ func (inv *Inventory) vlanRules() rules[ipam.VLAN] {
 			return checkVLAN(ctx, tx, *v)
 		},
 		unique: func(v *ipam.VLAN) string { return fmt.Sprintf("VID %d in its fabric", v.VID) },
-		keep:   inv.keepVLAN,
-		find:   inv.findVLAN,
+		after: func(ctx context.Context, tx *store.Tx, v, old *ipam.VLAN) error {
+			// The racks of a VLAN serve its networks.
+			if v != nil && old != nil && v.PrimaryRack == old.PrimaryRack && v.SecondaryRack == old.SecondaryRack && v.RelayVLANID == old.RelayVLANID {
+				return nil
+			}
+			return inv.settleRacks(ctx, tx)
+		},
+		keep: inv.keepVLAN,
+		find: inv.findVLAN,
 	}
 }
 

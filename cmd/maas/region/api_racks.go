@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -24,6 +25,11 @@ type TokenInfo struct {
 	Expires time.Time `json:"expires"`
 	Used    time.Time `json:"used,omitzero"`
 	UsedBy  string    `json:"used_by,omitempty"`
+	// Networks and BMCNetworks are given to the rack. With Open, it is also given the networks that
+	// it registers first.
+	Networks    []netip.Prefix `json:"networks,omitempty"`
+	BMCNetworks []netip.Prefix `json:"bmc_networks,omitempty"`
+	Open        bool           `json:"open,omitempty"`
 }
 
 // RackInfo is a rack in the answers of the command socket.
@@ -36,6 +42,10 @@ type RackInfo struct {
 	// Certificate is the time at which its last certificate expires. It is zero for a rack without
 	// one, such as the rack in the region's own process.
 	Certificate time.Time `json:"certificate,omitzero"`
+	// Revoked is set if all its certificates are revoked. Waiting are the networks that it
+	// registered and that an administrator neither accepted nor ignored.
+	Revoked bool           `json:"revoked,omitempty"`
+	Waiting []netip.Prefix `json:"waiting,omitempty"`
 	// Region is the region of its last report, Heard the time of that report. Away is the time
 	// since which the rack counts as away; zero = it does not.
 	Region string    `json:"region,omitempty"`
@@ -62,6 +72,7 @@ func (r *Region) Local() http.Handler {
 	for pattern, serve := range map[string]func(*http.Request) (any, error){
 		"GET " + TokensPath: r.listTokens, "POST " + TokensPath: r.createToken, "DELETE " + TokensPath + "/{id}": r.deleteToken,
 		"GET " + RacksPath: r.listRacks, "POST " + RacksPath + "/{name}/revoke": r.revokeRack,
+		"GET " + RacksPath + "/{name}/exposed": r.exposedByRack, "POST " + RacksPath + "/{name}/rotate": r.rotateForRack,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
 			out, err := serve(maasapi.Audited(req))
@@ -98,8 +109,8 @@ const (
 	maxTokenTime = 30 * 24 * time.Hour
 )
 
-// createToken serves the form fields rack, zone and ttl, all optional. The answer alone has the
-// token.
+// createToken serves the form fields rack, zone, ttl, network, bmc_network (both may be repeated)
+// and open, all optional. The answer alone has the token.
 func (r *Region) createToken(req *http.Request) (any, error) {
 	if r.racks == nil {
 		return nil, errNoRacks
@@ -115,12 +126,41 @@ func (r *Region) createToken(req *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, token, err := r.racks.newToken(ctx, inventory.RackToken{Rack: req.FormValue("rack"), ZoneID: zone, Expires: time.Now().Add(ttl)})
+	wanted := inventory.RackToken{Rack: req.FormValue("rack"), ZoneID: zone, Expires: time.Now().Add(ttl), Open: req.FormValue("open") == "true"}
+	if wanted.Networks, err = formNetworks(req, "network"); err != nil {
+		return nil, err
+	}
+	if wanted.BMCNetworks, err = formNetworks(req, "bmc_network"); err != nil {
+		return nil, err
+	}
+	t, token, err := r.racks.newToken(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
 	zones, err := r.zoneNames(req)
-	return TokenInfo{ID: t.ID, Token: token.String(), Rack: t.Rack, Zone: zones[t.ZoneID], Expires: t.Expires}, err
+	info := tokenInfo(t, zones)
+	info.Token = token.String()
+	return info, err
+}
+
+// formNetworks reads a field that may be repeated.
+func formNetworks(req *http.Request, field string) (out []netip.Prefix, err error) {
+	for _, text := range req.Form[field] {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, &inventory.InvalidError{Kind: kinds.Token, Name: text, Field: field, Why: "is a network like 192.0.2.0/24"}
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// tokenInfo returns what may be shown of a token.
+func tokenInfo(t inventory.RackToken, zones map[int64]string) TokenInfo {
+	return TokenInfo{
+		ID: t.ID, Rack: t.Rack, Zone: zones[t.ZoneID], Expires: t.Expires, Used: t.Used, UsedBy: t.UsedBy,
+		Networks: t.Networks, BMCNetworks: t.BMCNetworks, Open: t.Open,
+	}
 }
 
 // zoneID finds a zone by name; 0 = no name was given, which means the default zone.
@@ -156,7 +196,7 @@ func (r *Region) listTokens(req *http.Request) (any, error) {
 	zones, err2 := r.zoneNames(req)
 	out := []TokenInfo{}
 	for _, t := range tokens {
-		out = append(out, TokenInfo{ID: t.ID, Rack: t.Rack, Zone: zones[t.ZoneID], Expires: t.Expires, Used: t.Used, UsedBy: t.UsedBy})
+		out = append(out, tokenInfo(t, zones))
 	}
 	return out, errors.Join(err1, err2)
 }
@@ -177,6 +217,7 @@ func (r *Region) listRacks(req *http.Request) (any, error) {
 	certs, err2 := r.inv.Enrolment.Certificates(req.Context())
 	zones, err3 := r.zoneNames(req)
 	health, err4 := r.inv.Health.Racks(req.Context())
+	assigned, err5 := r.inv.Enrolment.Assignments(req.Context())
 	connected := r.rpc.Racks()
 	out := []RackInfo{}
 	for _, k := range racks {
@@ -190,17 +231,27 @@ func (r *Region) listRacks(req *http.Request) (any, error) {
 		}
 		// While a rack renews its certificate it has two; the later one counts.
 		for _, c := range certs {
-			if c.Rack == k.Name && c.Revoked.IsZero() && c.Expires.After(info.Certificate) {
+			switch {
+			case c.Rack != k.Name:
+			case !c.Revoked.IsZero():
+				info.Revoked = true
+			case c.Expires.After(info.Certificate):
 				info.Certificate = c.Expires
+			}
+		}
+		info.Revoked = info.Revoked && info.Certificate.IsZero()
+		for _, p := range k.Proposals(assigned[k.Name]) {
+			if !p.Ignored {
+				info.Waiting = append(info.Waiting, p.Network)
 			}
 		}
 		out = append(out, info)
 	}
-	return out, errors.Join(err1, err2, err3, err4)
+	return out, errors.Join(err1, err2, err3, err4, err5)
 }
 
-// revokeRack voids the certificates of a rack. Its session with this region ends at once, its
-// sessions with other regions once these read the change.
+// revokeRack voids the certificates of a rack and answers with its [Exposed]. Its session with this
+// region ends at once, its sessions with other regions once these read the change.
 func (r *Region) revokeRack(req *http.Request) (any, error) {
 	name := req.PathValue("name")
 	if err := r.inv.Enrolment.Revoke(req.Context(), name); err != nil {
@@ -208,7 +259,9 @@ func (r *Region) revokeRack(req *http.Request) (any, error) {
 	}
 	// The watch of revocations would end the session too, a moment after the answer.
 	if r.racks != nil {
-		return struct{}{}, r.racks.cutRevoked(req.Context())
+		if err := r.racks.cutRevoked(req.Context()); err != nil {
+			return nil, err
+		}
 	}
-	return struct{}{}, nil
+	return r.exposedByRack(req)
 }

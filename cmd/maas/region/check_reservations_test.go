@@ -19,9 +19,9 @@ import (
 func TestReservationsThatARackWouldRefuse(t *testing.T) {
 	r := running(t, region.Config{Dir: t.TempDir()})
 	inv := r.Inventory()
-	ok(t, inv.RegisterLinks(t.Context(), inventory.Registration{Rack: "rack", Serve: []string{"eth0"}, Links: []inventory.RackLink{
+	ok(t, errOf(inv.RegisterLinks(t.Context(), inventory.Registration{Rack: "rack", Trusted: true, Serve: []string{"eth0"}, Links: []inventory.RackLink{
 		{Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("2001:db8::1/64")}},
-	}}))
+	}})))
 	for _, step := range []struct{ method, path, form, refused string }{
 		{"POST", "subnets/", "cidr=2001:db8::/64", ""},
 		{"POST", "machines/", "hostname=one&architecture=amd64&mac_addresses=02:00:00:00:00:01&mac_addresses=02:00:00:00:00:02", ""},

@@ -28,9 +28,9 @@ func TestNetworksThatARackWouldRefuse(t *testing.T) {
 		r.Local().ServeHTTP(w, req)
 		return w.Body.String()
 	}
-	ok(t, inv.RegisterLinks(ctx, inventory.Registration{Rack: "rack", Serve: []string{"eth0"}, Links: []inventory.RackLink{
+	ok(t, errOf(inv.RegisterLinks(ctx, inventory.Registration{Rack: "rack", Trusted: true, Serve: []string{"eth0"}, Links: []inventory.RackLink{
 		{Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("198.51.100.1/24")}},
-	}}))
+	}})))
 	waitFor(t, snap, func(s dhcpsrv.Snapshot) bool { return len(s.Subnets) == 2 })
 	fabric, err := inv.Fabrics.Create(ctx, ipam.Fabric{})
 	ok(t, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"fmt"
 	"time"
 
 	"github.com/gomaas/maas/ipam"
@@ -12,9 +13,18 @@ import (
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
-// takeObservation records a sighting by a rack.
-func (r *Region) takeObservation(ctx context.Context, rack string, seen discoveryrpc.Fact) error {
-	return r.inv.Discoveries.Record(ctx, rack, discoveryrpc.EventOf(seen))
+// takeObservation records a sighting by a rack. An address in a subnet that the rack does not serve
+// is not recorded: it would count as in use where another rack gives it.
+func (r *Region) takeObservation(ctx context.Context, from *authority, seen discoveryrpc.Fact) error {
+	e := discoveryrpc.EventOf(seen)
+	if addr := e.Device.Addr; addr.IsValid() && !from.a.Serves(addr) {
+		if _, err := r.inv.SubnetFor(ctx, addr); err == nil {
+			if err := from.address(ctx, addr, fmt.Sprintf("%s at %s", e.Device.MAC, addr)); err != nil {
+				return err
+			}
+		}
+	}
+	return r.inv.Discoveries.Record(ctx, from.rack, e)
 }
 
 // beaconKey derives the key that authenticates the beacons between racks. Racks get this key, so it
@@ -27,6 +37,9 @@ func beaconKey(secret []byte) []byte {
 
 // discoveryPolicy returns a rack's part in discovery.
 func (r *Region) discoveryPolicy(m *inventory.Model, rack inventory.Rack) discoveryrpc.Policy {
+	if m.Assignment(rack).Empty() {
+		return discoveryrpc.Policy{Rack: rack.Name}
+	}
 	plan := plan.Discovery(m, rack)
 	return discoveryrpc.Policy{
 		Rack: rack.Name, Passive: plan.Listen, Ignore: plan.Ignore, Resolvers: plan.Resolvers, BeaconKey: r.beacons, Subnets: plan.Subnets,

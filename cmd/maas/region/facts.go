@@ -46,9 +46,10 @@ func (r *Region) takeBatch(ctx context.Context, rack string, facts []rpc.Fact) e
 		if err != nil {
 			return err
 		}
+		authority := r.authorityOf(rack)
 		// The order is the rack's: a lease that ended and began again must end in this order.
 		for _, f := range fresh {
-			if err := r.takeFact(ctx, rack, f); isRefusal(err) {
+			if err := r.takeFact(ctx, authority, f); isRefusal(err) {
 				if err := r.setAside(ctx, rack, f, err); err != nil {
 					return err
 				}
@@ -87,11 +88,12 @@ func isRefusal(err error) bool {
 		refused    *ipam.RefusedError
 		address    *ipam.InvalidError
 		broken     *store.ConstraintError
+		foreign    *foreignError
 	)
 	if errors.As(err, &broken) {
 		return false
 	}
-	return errors.As(err, &unreadable) || errors.As(err, &invalid) || errors.As(err, &refused) || errors.As(err, &address) ||
+	return errors.As(err, &foreign) || errors.As(err, &unreadable) || errors.As(err, &invalid) || errors.As(err, &refused) || errors.As(err, &address) ||
 		errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)
 }
 
@@ -112,37 +114,46 @@ func decode(f rpc.Fact, into any) error {
 	return nil
 }
 
-// takeFact records one fact. Its kind decides what its data is.
-func (r *Region) takeFact(ctx context.Context, rack string, f rpc.Fact) error {
+// takeFact records one fact, if the rack may report it. Its kind decides what its data is.
+func (r *Region) takeFact(ctx context.Context, from *authority, f rpc.Fact) error {
+	now := time.Now()
 	switch f.Kind {
 	case dhcprpc.FactKind:
 		var lease dhcprpc.Fact
 		if err := decode(f, &lease); err != nil {
 			return err
 		}
-		return r.takeLease(ctx, lease, f.Time)
+		return r.takeLease(ctx, from, lease, stamped(f.Time, now))
 	case pxerpc.FactKind:
 		var e pxe.Event
 		if err := decode(f, &e); err != nil {
 			return err
 		}
-		return r.takeBoot(ctx, e)
+		e.Time = stamped(e.Time, now)
+		return r.takeBoot(ctx, from, e)
 	case discoveryrpc.FactKind:
 		var seen discoveryrpc.Fact
 		if err := decode(f, &seen); err != nil {
 			return err
 		}
-		return r.takeObservation(ctx, rack, seen)
+		return r.takeObservation(ctx, from, seen)
 	}
 	return nil // of a rack that is newer than this region
 }
 
 // takeLease records a lease. The fact's time counts, not that of its arrival, which may be hours
 // later if the rack was cut off.
-func (r *Region) takeLease(ctx context.Context, l dhcprpc.Fact, at time.Time) error {
+func (r *Region) takeLease(ctx context.Context, from *authority, l dhcprpc.Fact, at time.Time) error {
 	mac := l.HardwareAddr()
 	if mac == nil {
 		return nil // a client without a link address, which belongs to no interface
+	}
+	what := fmt.Sprintf("a lease of %s by %s", l.Addr, mac)
+	if err := from.address(ctx, l.Addr, what); err != nil {
+		return err
+	}
+	if err := from.client(ctx, mac.String(), what); err != nil {
+		return err
 	}
 	return r.inv.Leases.Record(ctx, inventory.LeaseFact{
 		MAC: mac, Addr: l.Addr, Hostname: l.Hostname, Time: at, Expires: l.End, Ended: !l.Holds(),
@@ -152,10 +163,13 @@ func (r *Region) takeLease(ctx context.Context, l dhcprpc.Fact, at time.Time) er
 // takeBoot enlists the machine that asked for its configuration, and logs the steps of a boot.
 // Earlier steps enlist none: the first offer goes to any DHCP client with PXE options, also to one
 // that boots elsewhere.
-func (r *Region) takeBoot(ctx context.Context, e pxe.Event) error {
+func (r *Region) takeBoot(ctx context.Context, from *authority, e pxe.Event) error {
 	// Firmware asks for the size of a file before it reads it; the read itself is the step.
 	if len(e.MAC) == 0 || e.Probe {
 		return nil
+	}
+	if err := from.boot(ctx, e); err != nil {
+		return err
 	}
 	var node int64
 	if e.Stage == pxe.StageConfig {

@@ -118,16 +118,20 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 	if err != nil {
 		return none, err
 	}
-	racks, err := p.region.inv.Racks.List(ctx)
+	racks, err := p.racksFor(ctx, &m)
 	if err != nil {
 		return none, err
+	}
+	if len(racks) == 0 {
+		return none, power.Errorf(power.Settings, string(request.Action),
+			"no rack was given the network of the BMC of %s; maas rack assign RACK --bmc NETWORK gives it to one", m.FQDN)
 	}
 	// The name is for the rack's log; the parameters include secrets.
 	request.Target = power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN}
 	result := none
 	err = power.Errorf(power.Connection, string(request.Action), "no rack is connected: %w", rpc.ErrUnavailable)
 	tried := 0
-	for _, rack := range p.await(ctx, plan.RacksFor(&m, racks), wait) {
+	for _, rack := range p.await(ctx, racks, wait) {
 		result, err = powerrpc.Do(ctx, p.region.rack(rack.Name), request)
 		if errors.Is(err, rpc.ErrUnavailable) && ctx.Err() == nil {
 			continue
@@ -139,4 +143,26 @@ func (p *powerService) through(ctx context.Context, m inventory.Machine, request
 		}
 	}
 	return result, err
+}
+
+// racksFor returns the racks that may be sent the password of a machine's BMC, best first.
+func (p *powerService) racksFor(ctx context.Context, m *inventory.Machine) ([]inventory.Rack, error) {
+	networks, err := p.region.networksNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := *networks
+	if now.Racks, err = p.region.inv.Racks.List(ctx); err != nil { // with the times at which they were seen
+		return nil, err
+	}
+	return plan.RacksFor(&now, m), nil
+}
+
+// networksNow returns the networks that were published last, or those of the database before the
+// first publication.
+func (r *Region) networksNow(ctx context.Context) (*inventory.Model, error) {
+	if m := r.networks.Load(); m != nil {
+		return m, nil
+	}
+	return r.inv.Model(ctx)
 }

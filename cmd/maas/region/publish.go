@@ -25,7 +25,8 @@ type published struct {
 	model inventory.Model
 	names plan.NamePlanner
 	nodes sentNodes
-	stale bool // the last publication failed, so racks may have a part of the model
+	cuts  map[string]string // by rack: the part of the names that it was sent
+	stale bool              // the last publication failed, so racks may have a part of the model
 	sent  sentState
 }
 
@@ -44,6 +45,12 @@ func (r *Region) publish(ctx context.Context) (err error) {
 	if whole || p.model.Revision != before {
 		told := r.tracePublication(ctx, began, whole, changes)
 		defer func() { told(err) }()
+	}
+	if whole || changes.Networks {
+		// Before racks are told: what they report of a new network is checked against these.
+		networks := p.model
+		networks.Machines, networks.Devices, networks.Orphans, networks.Records = nil, nil, nil, nil
+		r.networks.Store(&networks)
 	}
 	// Stale until all racks are served: after an error the next call must not trust the changes.
 	p.stale = true
@@ -81,6 +88,9 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 		plan func(inventory.Rack) (map[string][]byte, error)
 	}{
 		{proxyrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
+			if m.Assignment(rack).Empty() {
+				return nil, nil // the site's proxy may have a password
+			}
 			return proxyrpc.Objects(proxyrpc.Content(plan.Proxy(m, rack.Name, r.localRack)))
 		}},
 		{register.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
@@ -102,37 +112,69 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 		return err
 	}
 	// Most changes of networks, such as another range, affect no name.
-	if changes != nil && r.published.names.Fits(m) {
+	if changes != nil && r.namesFit(m) {
 		return r.publishNames(m, changes)
 	}
 	return r.publishAllNames(m)
 }
 
-// publishAllNames plans the content of DNS servers. It is the same on all racks, and encoded once.
+// publishAllNames plans the content of DNS servers. Racks with the same part of it share one
+// encoding.
 func (r *Region) publishAllNames(m *inventory.Model) (err error) {
 	names := r.published.names.Plan(m)
 	r.sign(m, names.Zones)
 	if names.Access.Keys, err = r.inv.DNSKeys(m); err != nil {
 		return fmt.Errorf("plan of names: %w", err)
 	}
-	dns, err := dnsrpc.Objects(dnsrpc.Content(names))
-	if err != nil {
-		return fmt.Errorf("plan of names: %w", err)
-	}
+	parts := make(map[string]map[string][]byte)
+	r.published.cuts = make(map[string]string, len(m.Racks))
 	for _, rack := range m.Racks {
-		r.sent(rack.Name, dnsrpc.Topic, len(dns), r.rpc.State(rack.Name).Set(dnsrpc.Topic, dns))
+		cut := plan.DNSCutOf(m, rack)
+		key := cut.Key()
+		if parts[key] == nil {
+			if parts[key], err = dnsrpc.Objects(dnsrpc.Content(cut.Plan(names))); err != nil {
+				return fmt.Errorf("plan of names: %w", err)
+			}
+		}
+		r.published.cuts[rack.Name] = key
+		r.sent(rack.Name, dnsrpc.Topic, len(parts[key]), r.rpc.State(rack.Name).Set(dnsrpc.Topic, parts[key]))
 	}
 	return nil
 }
 
-// publishNames plans the names that a change affects.
-func (r *Region) publishNames(m *inventory.Model, changes *inventory.Changes) error {
-	upserts, deletes, err := dnsrpc.SetObjects(r.published.names.Change(changes))
-	if err != nil {
-		return fmt.Errorf("plan of names: %w", err)
+// namesFit reports whether the names that changes affect are all that racks need: zones, and which
+// rack serves which of them, are as they were.
+func (r *Region) namesFit(m *inventory.Model) bool {
+	if len(m.Racks) != len(r.published.cuts) {
+		return false
 	}
 	for _, rack := range m.Racks {
-		r.sent(rack.Name, dnsrpc.Topic, len(upserts)+len(deletes), r.rpc.State(rack.Name).Change(dnsrpc.Topic, upserts, deletes))
+		if sent, there := r.published.cuts[rack.Name]; !there || sent != plan.DNSCutOf(m, rack).Key() {
+			return false
+		}
+	}
+	return r.published.names.Fits(m)
+}
+
+// publishNames plans the names that a change affects.
+func (r *Region) publishNames(m *inventory.Model, changes *inventory.Changes) error {
+	sets := r.published.names.Change(changes)
+	type part struct {
+		upserts map[string][]byte
+		deletes []string
+	}
+	parts := make(map[string]part)
+	for _, rack := range m.Racks {
+		cut := plan.DNSCutOf(m, rack)
+		p, encoded := parts[cut.Key()]
+		if !encoded {
+			var err error
+			if p.upserts, p.deletes, err = dnsrpc.SetObjects(cut.Sets(sets)); err != nil {
+				return fmt.Errorf("plan of names: %w", err)
+			}
+			parts[cut.Key()] = p
+		}
+		r.sent(rack.Name, dnsrpc.Topic, len(p.upserts)+len(p.deletes), r.rpc.State(rack.Name).Change(dnsrpc.Topic, p.upserts, p.deletes))
 	}
 	return nil
 }
@@ -154,12 +196,13 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 		return err
 	}
 	nodes := plan.NodesChanged(m, changes)
-	boots, err := (&bootPlanner{model: m}).change(nodes)
-	if err != nil {
-		return err
-	}
+	boots := bootChanges{model: m, nodes: nodes}
 	for _, rack := range m.Racks {
 		state := r.rpc.State(rack.Name)
+		boots, err := boots.of(m.Assignment(rack))
+		if err != nil {
+			return err
+		}
 		upserts, deletes, err := dhcprpc.ReservationObjects(nodes.Reservations(rack))
 		if err != nil {
 			return fmt.Errorf("plan for rack %s: %w", rack.Name, err)

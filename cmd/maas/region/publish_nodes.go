@@ -29,7 +29,7 @@ type nodesPlan struct {
 	last, now sentNodes
 	boot      bootPlanner
 	changed   *plan.ChangedNodes // nil = the plan of any machine may differ
-	boots     objectsChange      // of changed
+	boots     bootChanges        // of changed
 }
 
 // objectsChange holds the arguments of State.Change.
@@ -46,9 +46,7 @@ func (r *Region) publishNodes(m *inventory.Model, changes *inventory.Changes) (e
 	}
 	if changes != nil && p.now.inputs.Equal(p.last.inputs) {
 		p.changed = plan.NodesChanged(m, changes)
-		if p.boots, err = p.boot.change(p.changed); err != nil {
-			return err
-		}
+		p.boots = bootChanges{model: m, nodes: p.changed}
 	}
 	for _, rack := range m.Racks {
 		if err := p.publish(rack); err != nil {
@@ -83,7 +81,7 @@ func (p *nodesPlan) whole(rack inventory.Rack) error {
 	if err != nil {
 		return err
 	}
-	machines, err := p.boot.all()
+	machines, err := p.boot.all(p.model.Assignment(rack))
 	if err != nil {
 		return err
 	}
@@ -105,7 +103,11 @@ func (p *nodesPlan) delta(rack inventory.Rack, last networkObjects) (err error) 
 	}
 	now := p.now.networks[rack.Name]
 	p.change(rack, dhcprpc.Topic, reservations.with(now.dhcp, last.dhcp))
-	p.change(rack, pxerpc.Topic, p.boots.with(now.boot, last.boot))
+	boots, err := p.boots.of(p.model.Assignment(rack))
+	if err != nil {
+		return err
+	}
+	p.change(rack, pxerpc.Topic, boots.with(now.boot, last.boot))
 	return nil
 }
 
@@ -117,7 +119,8 @@ func (p *nodesPlan) change(rack inventory.Rack, topic string, c objectsChange) {
 // with adds the networks to a change: all of them as upserts, since a state drops what is equal to
 // what it has, and removed ones as deletes.
 func (c objectsChange) with(now, last map[string][]byte) objectsChange {
-	sum := objectsChange{maps.Clone(now), slices.Clone(c.deletes)}
+	sum := objectsChange{make(map[string][]byte, len(now)+len(c.upserts)), slices.Clone(c.deletes)}
+	maps.Copy(sum.upserts, now)
 	maps.Copy(sum.upserts, c.upserts)
 	for key := range last {
 		if now[key] == nil {

@@ -75,7 +75,18 @@ func (s *rackService) offer(m *rpc.Methods) {
 // authorize returns the name of the rack with a certificate, which the wire asks at each
 // connection: a certificate that is valid by its signature may have been revoked.
 func (s *rackService) authorize(ctx context.Context, cert *x509.Certificate) (string, error) {
-	return s.region.inv.Enrolment.RackOf(ctx, enrol.Serial(cert))
+	name, err := s.region.inv.Enrolment.RackOf(ctx, recorded(cert))
+	if refused := (*inventory.RefusedRackError)(nil); errors.As(err, &refused) && refused.Revoked {
+		err = fmt.Errorf("%w (%w)", err, rpc.ErrRevoked) // by which the rack knows that it has to end
+	}
+	return name, err
+}
+
+// recorded returns a certificate as the inventory keeps it.
+func recorded(cert *x509.Certificate) inventory.RackCertificate {
+	return inventory.RackCertificate{
+		Serial: enrol.Serial(cert), Rack: cert.Subject.CommonName, Generation: enrol.Generation(cert), Expires: cert.NotAfter,
+	}
 }
 
 // enrol serves racks that have a token and no certificate. Any host may call it, so the token is
@@ -86,13 +97,19 @@ func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error
 		// The error would repeat bytes of a host that is not known yet.
 		return nil, errors.New("malformed request")
 	}
-	answer, err := s.sign(in.CSR, in.Rack, func(c inventory.RackCertificate) error {
-		// The rack of this process has no certificate in the database that would hold its name.
-		if name := strings.TrimSpace(in.Rack); name != "" && name == s.region.localRack {
-			return &inventory.RefusedRackError{Rack: name, Why: "that is the name of the rack in the region's own process",
-				Cure: "choose another with --name"}
-		}
-		return s.region.inv.Enrolment.Admit(ctx, enrol.Hash(in.Secret), c)
+	// The rack of this process has no certificate in the database that would hold its name.
+	if name := strings.TrimSpace(in.Rack); name != "" && name == s.region.localRack {
+		return nil, &inventory.RefusedRackError{Rack: name, Why: "that is the name of the rack in the region's own process",
+			Cure: "choose another with --name"}
+	}
+	hash := enrol.Hash(in.Secret)
+	// A stranger without a token costs one read: no signature, no transaction that writes.
+	generation, err := s.region.inv.Enrolment.Examine(ctx, hash, in.Rack)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.sign(in.CSR, in.Rack, generation, func(c inventory.RackCertificate) error {
+		return s.region.inv.Enrolment.Admit(ctx, hash, c)
 	})
 	if err != nil {
 		return nil, err
@@ -113,8 +130,10 @@ func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer
 	if shown == nil {
 		return enrol.Answer{}, fmt.Errorf("rack %s has no certificate to renew; one in the region's process needs none", rack)
 	}
-	answer, err := s.sign(in.CSR, rack, func(c inventory.RackCertificate) error {
-		return s.region.inv.Enrolment.Renew(ctx, enrol.Serial(shown), c)
+	answer, err := s.sign(in.CSR, rack, enrol.Generation(shown)+1, func(c inventory.RackCertificate) error {
+		held := recorded(shown)
+		held.Rack = rack // which may have been renamed since
+		return s.region.inv.Enrolment.Renew(ctx, held, c)
 	})
 	if err == nil {
 		s.region.log.Info("certificate renewed", "rack", rack)
@@ -124,12 +143,12 @@ func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer
 
 // sign makes a certificate and has it recorded before it is handed out: an unrecorded certificate
 // could not be revoked.
-func (s *rackService) sign(csr []byte, rack string, record func(inventory.RackCertificate) error) (enrol.Answer, error) {
-	cert, err := s.ca.SignRack(csr, rack, s.certLife)
+func (s *rackService) sign(csr []byte, rack string, generation int64, record func(inventory.RackCertificate) error) (enrol.Answer, error) {
+	cert, err := s.ca.SignRack(csr, rack, generation, s.certLife)
 	if err != nil {
 		return enrol.Answer{}, err
 	}
-	err = record(inventory.RackCertificate{Serial: enrol.Serial(cert), Rack: rack, Expires: cert.NotAfter})
+	err = record(recorded(cert))
 	return enrol.Answer{Cert: cert.Raw}, err
 }
 
@@ -137,11 +156,16 @@ func (s *rackService) sign(csr []byte, rack string, record func(inventory.RackCe
 // report.
 func (s *rackService) register(ctx context.Context, in register.Request) (register.Answer, error) {
 	reg := register.Registration(rpc.CallingRack(ctx), in)
-	if err := s.region.inv.RegisterLinks(ctx, reg); err != nil {
+	proposals, err := s.region.inv.RegisterLinks(ctx, reg)
+	if err != nil {
 		s.region.log.Warn("registration refused", "rack", reg.Rack, "err", err)
 		return register.Answer{}, err
 	}
-	return register.Answer{}, nil
+	var answer register.Answer
+	for _, p := range proposals {
+		answer.Waiting = append(answer.Waiting, register.Waiting{Link: p.Link, Network: p.Network})
+	}
+	return answer, nil
 }
 
 // NewToken makes a token that admits one rack, and records it. It needs Config.Advertise.
@@ -250,13 +274,11 @@ func (s *rackService) cutAsRevoked(ctx context.Context) error {
 // cutRevoked closes the connections of revoked certificates. It does not ask the rack to leave: a
 // hostile one would not.
 func (s *rackService) cutRevoked(ctx context.Context) error {
-	all, err := s.region.inv.Enrolment.Certificates(ctx)
+	// A session with a superseded certificate ends too: the host that renewed it has another one,
+	// so that a copy has to show its certificate again, and is found out.
+	revoked, err := s.region.inv.Enrolment.Superseded(ctx)
 	if err != nil {
 		return err
-	}
-	revoked := map[string]bool{}
-	for _, c := range all {
-		revoked[c.Serial] = !c.Revoked.IsZero()
 	}
 	for _, rack := range s.server.Disconnect(func(cert *x509.Certificate) bool { return revoked[enrol.Serial(cert)] }) {
 		s.region.log.Info("rack revoked", "rack", rack)

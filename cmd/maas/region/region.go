@@ -38,6 +38,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -109,6 +110,8 @@ type Region struct {
 	rpc       *rpc.Region
 	api       *maasapi.API
 	published published // used by publish alone, so without a lock
+	// networks are the networks that were published last; see authority.
+	networks atomic.Pointer[inventory.Model]
 
 	localRack string
 	tls       *tls.Config // nil = plain HTTP

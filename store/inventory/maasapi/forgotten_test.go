@@ -67,7 +67,9 @@ var examples = []struct{ route, path, form string }{
 	{"POST tags/", "", "name=gpu&comment=c&kernel_opts=quiet"}, {"PUT tags/{id}/", "tags/gpu/", "comment=d"}, {"POST tags/{id}/?op=update_nodes", "tags/gpu/", "add=node1"},
 	{"POST dhcp-snippets/", "", "name=s&value=option+ntp-servers+192.0.2.1%3B"}, {"PUT dhcp-snippets/{id}/", "dhcp-snippets/1/", "description=e"},
 	{"POST ipaddresses/?op=reserve", "", "subnet=a&ip=192.0.2.60&hostname=h&comment=c"}, {"POST ipaddresses/?op=release", "", "ip=192.0.2.60"},
-	{"PUT rackcontrollers/{id}/", "rackcontrollers/rack/", "zone=east"},
+	{"PUT rackcontrollers/{id}/", "rackcontrollers/rack/", "zone=east&networks=10.0.0.0/8&bmc_networks=10.9.0.0/16"},
+	{"POST rackcontrollers/{id}/?op=ignore", "rackcontrollers/rack/", "network=203.0.113.0/24"},
+	{"POST rackcontrollers/{id}/?op=accept", "rackcontrollers/rack/", "network=203.0.113.0/24"},
 	{"POST maas/?op=set_config", "", "name=ntp_servers&value=192.0.2.1"},
 	{"POST discovery/?op=clear", "", "mdns=true&neighbours=true"}, {"POST discovery/?op=scan", "", "force=true&threads=4"},
 	{"POST /api/v1/discovery/settings", "/api/v1/discovery/settings", "active=192.0.2.0/24"},
@@ -86,7 +88,13 @@ var notWalked = map[string]string{
 func TestNoFieldIsForgotten(t *testing.T) {
 	s := newSite(t)
 	s.serve(t, maasapi.Config{Scanner: noScan{}})
-	if _, err := s.inv.RegisterRack(t.Context(), inventory.Rack{Name: "rack"}); err != nil {
+	link := inventory.RackLink{Name: "eth0", Addrs: []netip.Prefix{netip.MustParsePrefix("10.1.0.1/24")}}
+	reg := inventory.Registration{Rack: "rack", Serve: []string{"eth0"}, Links: []inventory.RackLink{link}}
+	if _, err := s.inv.RegisterLinks(t.Context(), reg); err != nil { // the first, so that it is given this
+		t.Fatal(err)
+	}
+	reg.Links[0].Addrs = append(reg.Links[0].Addrs, netip.MustParsePrefix("203.0.113.1/24"))
+	if _, err := s.inv.RegisterLinks(t.Context(), reg); err != nil {
 		t.Fatal(err)
 	}
 	if code, body := s.do("POST", base+"subnets/", url.Values{"cidr": {"198.51.100.0/24"}, "name": {"b"}}); code != 200 {

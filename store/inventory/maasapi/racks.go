@@ -2,6 +2,7 @@ package maasapi
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -31,6 +32,15 @@ type Controller struct {
 	// Version is the version of its program in its last report; empty = no report.
 	Version  string           `json:"version"`
 	Services []rackServerJSON `json:"service_set"`
+	// Networks are those that a rack serves, AssignedNetworks those of them that it was given apart
+	// from the VLANs that name it, and BMCNetworks those whose BMCs it switches besides. Proposals
+	// are networks that it registered and was not given.
+	Networks         []string           `json:"served_networks"`
+	AssignedNetworks []string           `json:"networks"`
+	BMCNetworks      []string           `json:"bmc_networks"`
+	Proposals        []rackProposalJSON `json:"proposals"`
+	// Revoked is the time at which the last certificate of a rack was revoked; nil = it has one.
+	Revoked *time.Time `json:"revoked"`
 }
 
 // rackServerJSON is one of a controller's services.
@@ -72,7 +82,9 @@ func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) 
 	if err != nil {
 		return nil, err
 	}
-	health, err := a.health.Racks(r.Context())
+	health, err1 := a.health.Racks(r.Context())
+	assigned, err2 := a.enrolment.Assignments(r.Context())
+	certificates, err3 := a.enrolment.Certificates(r.Context())
 	var out []any
 	for _, k := range racks {
 		shown := Controller{
@@ -81,6 +93,7 @@ func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) 
 			Services: []rackServerJSON{},
 		}
 		shown.serve(health[k.Name])
+		shown.assign(k, assigned[k.Name], certificates)
 		if !k.LastSeen.IsZero() {
 			shown.LastSeen = &k.LastSeen
 		}
@@ -94,7 +107,7 @@ func (a *API) showRacks(r *http.Request, racks []inventory.Rack) ([]any, error) 
 		}
 		out = append(out, shown)
 	}
-	return out, err
+	return out, errors.Join(err1, err2, err3)
 }
 
 // listRacks lists the racks, or answers describe_power_types and is_registered.
@@ -137,7 +150,12 @@ func (a *API) getRack(r *http.Request) (any, error) {
 	if op := r.URL.Query().Get("op"); op != "" {
 		return nil, &unsupported{"rack controller op=" + op}
 	}
-	k, err := a.racks.Find(r.Context(), r.PathValue("id"))
+	return a.showRack(r, r.PathValue("id"))
+}
+
+// showRack shows a rack by name.
+func (a *API) showRack(r *http.Request, name string) (any, error) {
+	k, err := a.racks.Find(r.Context(), name)
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +174,9 @@ func (a *API) rackOf(r *http.Request) (inventory.Rack, error) {
 	return a.racks.Find(r.Context(), r.PathValue("id"))
 }
 
-// updateRack moves a rack to another zone, or renames it while it is away: it learns its name when
-// it connects. Of MAAS' other fields none applies: a rack registers its own interfaces, and is not
-// switched.
+// updateRack moves a rack to another zone, changes the networks that it was given, or renames it
+// while it is away: it learns its name when it connects. Of MAAS' other fields none applies: a rack
+// registers its own interfaces, and is not switched.
 func (a *API) updateRack(r *http.Request) (any, error) {
 	return a.change(r, func(r *http.Request, f *form.Form) (any, error) {
 		k, err := a.rackOf(r)
@@ -171,6 +189,8 @@ func (a *API) updateRack(r *http.Request) (any, error) {
 		was := k.Name
 		f.Text("hostname", &k.Name)
 		readRef(f, "zone", &k.ZoneID, a.zoneRef(r))
+		readNetworks(f, "networks", &k.Networks)
+		readNetworks(f, "bmc_networks", &k.BMCNetworks)
 		if f.Err != nil {
 			return nil, f.Err
 		}
@@ -179,14 +199,12 @@ func (a *API) updateRack(r *http.Request) (any, error) {
 				return nil, err
 			}
 		}
-		if k, err = a.racks.Update(r.Context(), k); err != nil {
-			return nil, err
-		}
-		shown, err := a.showRacks(r, []inventory.Rack{k})
+		// With what it registered, a network that it is given now is served.
+		_, err = a.enrolment.Assign(r.Context(), was, func(now *inventory.Rack) error { *now = k; return nil })
 		if err != nil {
 			return nil, err
 		}
-		return shown[0], nil
+		return a.showRack(r, k.Name)
 	})
 }
 
@@ -238,6 +256,8 @@ func (a *API) deleteRack(r *http.Request) (any, error) {
 			if err := a.enrolment.Revoke(ctx, k.Name); err != nil {
 				return err
 			}
+		} else if err := a.enrolment.Dismiss(ctx, k.Name); err != nil { // a rack that was shut out keeps no VLAN
+			return err
 		}
 		return a.racks.Delete(ctx, k.ID)
 	})
@@ -277,7 +297,7 @@ func (a *API) getRegion(r *http.Request) (any, error) {
 func (a *API) controllerOf(g inventory.Region) Controller {
 	out := Controller{
 		SystemID: g.Name, Hostname: g.Name, FQDN: g.Name, IPAddresses: []string{}, Interfaces: []rackLinkJSON{}, TagNames: []string{},
-		NodeType: nodeRegion, NodeTypeName: "Region controller", LastSeen: &g.LastSeen, ResourceURI: a.base + "regioncontrollers/" + g.Name + "/",
+		Networks: []string{}, AssignedNetworks: []string{}, BMCNetworks: []string{}, Proposals: []rackProposalJSON{}, NodeType: nodeRegion, NodeTypeName: "Region controller", LastSeen: &g.LastSeen, ResourceURI: a.base + "regioncontrollers/" + g.Name + "/",
 		Services: []rackServerJSON{},
 	}
 	for _, text := range g.Addresses {

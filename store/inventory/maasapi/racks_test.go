@@ -94,7 +94,7 @@ func TestRevokedRackIsDeleted(t *testing.T) {
 		if _, err := s.inv.RackTokens.Create(ctx, inventory.RackToken{Hash: name, Expires: soon}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.inv.Enrolment.Admit(ctx, name, inventory.RackCertificate{Serial: name, Rack: name, Expires: soon}); err != nil {
+		if err := s.inv.Enrolment.Admit(ctx, name, inventory.RackCertificate{Generation: 1, Serial: name, Rack: name, Expires: soon}); err != nil {
 			t.Fatal(err)
 		}
 	}

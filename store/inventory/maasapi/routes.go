@@ -136,6 +136,7 @@ func (a *API) nodeRoutes() []route {
 		{method: "POST", path: "tags/{id}/", handle: a.actOnTag, answer: tagJSON{}, ops: []string{"update_nodes"}},
 		{method: "GET", path: "rackcontrollers/", handle: a.listRacks, answer: Controller{}, list: true, ops: []string{"describe_power_types", "is_registered"}},
 		{method: "GET", path: "rackcontrollers/{id}/", handle: a.getRack, answer: Controller{}},
+		{method: "POST", path: "rackcontrollers/{id}/", handle: a.actOnRack, answer: Controller{}, ops: []string{"accept", "ignore"}},
 		{method: "PUT", path: "rackcontrollers/{id}/", handle: a.updateRack, answer: Controller{}},
 		{method: "DELETE", path: "rackcontrollers/{id}/", handle: a.deleteRack},
 		{method: "GET", path: "regioncontrollers/", handle: a.listRegions, answer: Controller{}, list: true},

@@ -127,8 +127,13 @@ type rackHealth interface {
 	Racks(ctx context.Context) (map[string]inventory.RackHealth, error)
 }
 
-// rackEnrolment reads the certificates of racks, and shuts racks out.
+// rackEnrolment holds the certificates of racks and what they were given, and shuts racks out.
 type rackEnrolment interface {
+	Assignments(ctx context.Context) (map[string]inventory.Assignment, error)
+	Assign(ctx context.Context, rack string, change func(*inventory.Rack) error) (inventory.Rack, error)
+	Accept(ctx context.Context, rack string, networks ...netip.Prefix) ([]netip.Prefix, error)
+	Ignore(ctx context.Context, rack string, networks ...netip.Prefix) ([]netip.Prefix, error)
+	Dismiss(ctx context.Context, rack string) error
 	Revoke(ctx context.Context, rack string) error
 	Certificates(ctx context.Context) ([]inventory.RackCertificate, error)
 }

@@ -62,10 +62,23 @@ func Spread(machines []inventory.Machine, n int, c Constraints) ([]inventory.Mac
 	return picked, nil
 }
 
-// RacksFor orders racks by how well they suit a machine: those in its zone first, of these those in
-// the network of its BMC, then by when they were last seen.
-func RacksFor(m *inventory.Machine, racks []inventory.Rack) []inventory.Rack {
-	bmc := bmcOf(m)
+// RacksFor returns the racks that may be sent the password of a machine's BMC, the most suitable
+// first: racks that were given the network of the BMC, or that serve the machine. Those in its zone
+// come first, then those with the narrower network around the BMC, then those seen last.
+func RacksFor(m *inventory.Model, machine *inventory.Machine) []inventory.Rack {
+	bmc := bmcOf(machine)
+	type candidate struct {
+		rack inventory.Rack
+		bits int
+	}
+	var all []candidate
+	for _, r := range m.Racks {
+		a := m.Assignment(r)
+		bits, ok := a.Reaches(bmc)
+		if ok || a.ServesAny(machine.Interfaces) {
+			all = append(all, candidate{r, bits})
+		}
+	}
 	first := func(a, b bool) int {
 		switch {
 		case a == b:
@@ -75,10 +88,14 @@ func RacksFor(m *inventory.Machine, racks []inventory.Rack) []inventory.Rack {
 		}
 		return 1
 	}
-	out := slices.Clone(racks)
-	slices.SortStableFunc(out, func(a, b inventory.Rack) int {
-		return cmp.Or(first(a.ZoneID == m.ZoneID, b.ZoneID == m.ZoneID), first(reaches(a, bmc), reaches(b, bmc)), b.LastSeen.Compare(a.LastSeen))
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(first(a.rack.ZoneID == machine.ZoneID, b.rack.ZoneID == machine.ZoneID), cmp.Compare(b.bits, a.bits),
+			b.rack.LastSeen.Compare(a.rack.LastSeen))
 	})
+	out := make([]inventory.Rack, len(all))
+	for i := range all {
+		out[i] = all[i].rack
+	}
 	return out
 }
 
@@ -93,11 +110,4 @@ func bmcOf(m *inventory.Machine) netip.Addr {
 	}
 	addr, _ := netip.ParseAddr(text)
 	return addr
-}
-
-// reaches reports whether an address is in one of the rack's networks.
-func reaches(r inventory.Rack, a netip.Addr) bool {
-	return a.IsValid() && slices.ContainsFunc(r.Links, func(l inventory.RackLink) bool {
-		return slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Masked().Contains(a) })
-	})
 }

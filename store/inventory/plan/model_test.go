@@ -216,7 +216,7 @@ func TestNodeInputs(t *testing.T) {
 		{"a reserved IP", func(m *inventory.Model) { m.Reserved = append(m.Reserved, ipam.ReservedIP{ID: 1}) }, false, false, false, false},
 		{"a rack's address", func(m *inventory.Model) { m.Racks[0].Links[0].Addrs[0] = prefix("10.0.0.4/24") }, true, false, true, true},
 		{"a subnet's prefix", func(m *inventory.Model) { m.Subnets[0].Prefix = prefix("10.0.0.0/25") }, true, false, false, true},
-		{"another secondary rack", func(m *inventory.Model) { m.VLANs[0].SecondaryRack = "c" }, true, true, false, true},
+		{"another secondary rack", func(m *inventory.Model) { m.VLANs[0].SecondaryRack = "c" }, true, true, false, false},
 		{"DHCP off", func(m *inventory.Model) { m.VLANs[0].DHCP = false }, true, false, false, true},
 	} {
 		before, m := plan.NodeInputsOf(town()), town()

@@ -14,7 +14,13 @@ import (
 // Most changes of networks leave it as it is; then planning the nodes of NodesChanged is enough.
 type NodeInputs struct {
 	site  siteInputs
-	racks map[string][]servedInputs // by name of the rack
+	racks map[string]rackInputs // by name of the rack
+}
+
+// rackInputs is the part of one rack: the subnets that it serves, and what it was given.
+type rackInputs struct {
+	served   []servedInputs
+	assigned inventory.Assignment
 }
 
 // siteInputs is the part that all racks share.
@@ -37,7 +43,7 @@ type servedInputs struct {
 func NodeInputsOf(m *inventory.Model) *NodeInputs {
 	b := &NodeInputs{
 		site:  siteInputs{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[setting.KernelOpts]},
-		racks: make(map[string][]servedInputs, len(m.Racks)),
+		racks: make(map[string]rackInputs, len(m.Racks)),
 	}
 	for _, rack := range m.Racks {
 		p := newDHCPPlan(m, rack)
@@ -49,7 +55,7 @@ func NodeInputsOf(m *inventory.Model) *NodeInputs {
 				list = append(list, servedInputs{s.ID, s.Prefix, own})
 			}
 		}
-		b.racks[rack.Name] = list
+		b.racks[rack.Name] = rackInputs{list, m.Assignment(rack)}
 	}
 	return b
 }

@@ -79,11 +79,14 @@ func proxyPort(m *inventory.Model) int {
 	return m.SettingNumber(setting.ProxyPort, setting.DefaultProxyPort)
 }
 
-// hostsOf returns the rack's addresses, each as a network of its own, in order.
+// hostsOf returns the rack's addresses, each as a network of its own, in order. Link-local ones
+// mean something else on each link, and are left out.
 func hostsOf(r *inventory.Rack) (own []netip.Prefix) {
 	for _, l := range r.Links {
 		for _, a := range l.Addrs {
-			own = append(own, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
+			if !a.Addr().IsLinkLocalUnicast() {
+				own = append(own, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
+			}
 		}
 	}
 	return own

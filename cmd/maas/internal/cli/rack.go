@@ -19,7 +19,14 @@ type rackCmd struct {
 	Show   showCmd       `cmd:"" help:"Show one rack."`
 	Update updateCmd     `cmd:"" help:"Move one to another zone."`
 	Delete deleteCmd     `cmd:"" help:"Delete racks that are stopped or revoked."`
-	Revoke rackRevokeCmd `cmd:"" help:"Revoke a rack's certificate at once. The rack needs a new token to return."`
+	Revoke rackRevokeCmd `cmd:"" help:"Revoke a rack's certificate at once, and list the secrets to replace. The rack needs a new token to return."`
+
+	Proposals rackProposalsCmd `cmd:"" help:"List the networks that racks have and were not given."`
+	Accept    rackDecideCmd    `cmd:"" help:"Let a rack serve networks that it proposes."`
+	Ignore    rackDecideCmd    `cmd:"" help:"Keep networks that a rack proposes from being reported again."`
+	Assign    rackAssignCmd    `cmd:"" help:"Give a rack networks to serve, or of BMCs to switch, or take them back."`
+	Exposed   rackExposedCmd   `cmd:"" help:"List the secrets that a rack could have been sent."`
+	Rotate    rackRotateCmd    `cmd:"" help:"Replace the DNS keys that a rack holds. Prints what parents of zones and holders of keys need."`
 }
 
 // rackRunCmd has a flag for each key of the configuration file that a rack reads.
@@ -88,7 +95,12 @@ func (c rackListCmd) Run(ctx context.Context, io stdio) error {
 	return c.print(io.out, racks, "RACK\tZONE\tSTATE\tVERSION\tREGION\tSERVICES\tWAITING\tHEARD\tADDRESSES\tCERTIFICATE UNTIL", func(row func(...string)) {
 		for _, r := range racks {
 			state := "away"
-			if r.Connected {
+			switch {
+			case r.Revoked:
+				state = "revoked"
+			case r.Connected && len(r.Waiting) > 0:
+				state = "connected, proposes " + strings.Join(prefixTexts(r.Waiting), " ")
+			case r.Connected:
 				state = "connected"
 			}
 			row(r.Name, r.Zone, state, r.Report.Version, r.Region, servicesOf(r.Report), fmt.Sprint(r.Report.Waiting), stamp(r.Heard),
@@ -120,6 +132,10 @@ type rackRevokeCmd struct {
 }
 
 // Run runs the command.
-func (c rackRevokeCmd) Run(ctx context.Context) error {
-	return c.post(ctx, region.RacksPath+"/"+url.PathEscape(c.Name)+"/revoke", nil, nil)
+func (c rackRevokeCmd) Run(ctx context.Context, io stdio) error {
+	var e region.Exposed
+	if err := c.post(ctx, region.RacksPath+"/"+url.PathEscape(c.Name)+"/revoke", nil, &e); err != nil {
+		return err
+	}
+	return c.printExposed(io, c.Name, e)
 }

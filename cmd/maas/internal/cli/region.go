@@ -3,7 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/config"
@@ -70,12 +73,20 @@ type tokenCreateCmd struct {
 	Zone string        `help:"Availability zone of the rack (default the first one)."`
 	Rack string        `help:"The only rack name that may join with the token (default: any unused name)." placeholder:"NAME"`
 	TTL  time.Duration `name:"ttl" default:"1h" help:"Lifetime of the token."`
+
+	Network        []netip.Prefix `help:"Network that the rack may serve; may be repeated." placeholder:"CIDR"`
+	BMC            []netip.Prefix `name:"bmc" help:"Network of BMCs that the rack switches, and whose passwords it is sent; may be repeated." placeholder:"CIDR"`
+	AcceptNetworks bool           `help:"Let the rack serve all networks that its host has when it joins. Later ones wait for maas rack accept."`
 }
 
 // Run runs the command.
 func (c tokenCreateCmd) Run(ctx context.Context, io stdio) error {
 	var t region.TokenInfo
-	if err := c.post(ctx, region.TokensPath, url.Values{"zone": {c.Zone}, "rack": {c.Rack}, "ttl": {c.TTL.String()}}, &t); err != nil {
+	form := url.Values{
+		"zone": {c.Zone}, "rack": {c.Rack}, "ttl": {c.TTL.String()}, "network": prefixTexts(c.Network), "bmc_network": prefixTexts(c.BMC),
+		"open": {strconv.FormatBool(c.AcceptNetworks)},
+	}
+	if err := c.post(ctx, region.TokensPath, form, &t); err != nil {
 		return err
 	}
 	if c.Output != "table" {
@@ -94,11 +105,23 @@ func (c tokenListCmd) Run(ctx context.Context, io stdio) error {
 	if err := c.get(ctx, region.TokensPath, &tokens); err != nil {
 		return err
 	}
-	return c.print(io.out, tokens, "ID\tZONE\tFOR RACK\tEXPIRES\tUSED BY", func(row func(...string)) {
+	return c.print(io.out, tokens, "ID\tZONE\tFOR RACK\tNETWORKS\tEXPIRES\tUSED BY", func(row func(...string)) {
 		for _, t := range tokens {
-			row(fmt.Sprint(t.ID), t.Zone, t.Rack, stamp(t.Expires), t.UsedBy)
+			networks := strings.Join(prefixTexts(t.Networks), " ")
+			if t.Open {
+				networks = strings.TrimSpace(networks + " as registered")
+			}
+			row(fmt.Sprint(t.ID), t.Zone, t.Rack, networks, stamp(t.Expires), t.UsedBy)
 		}
 	})
+}
+
+// prefixTexts returns networks as text.
+func prefixTexts(networks []netip.Prefix) (out []string) {
+	for _, n := range networks {
+		out = append(out, n.String())
+	}
+	return out
 }
 
 // stamp formats a time. The zero time is empty.

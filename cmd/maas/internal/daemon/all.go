@@ -295,7 +295,9 @@ func (s *site) addLinks(ctx context.Context, inv *inventory.Inventory) error {
 	if sameRequest(s.registered, now) {
 		return nil
 	}
-	if err := inv.RegisterLinks(ctx, register.Registration(rackName, now)); err != nil {
+	reg := register.Registration(rackName, now)
+	reg.Trusted = true // this host is the region's own
+	if _, err := inv.RegisterLinks(ctx, reg); err != nil {
 		return err
 	}
 	s.registered = now

@@ -30,6 +30,7 @@ import (
 const (
 	identityFile = "identity.pem" // key, certificate and CA
 	joinedFile   = "joined.json"  // how it came in
+	revokedFile  = "revoked"      // why it was shut out
 )
 
 // lookAgain is the interval at which a rack checks for changes of its addresses and its region.
@@ -38,6 +39,7 @@ const lookAgain = 5 * time.Second
 // membership is a rack's membership in a site: its identity and the addresses of the regions.
 type membership struct {
 	log     *slog.Logger
+	dir     string
 	links   []rack.Link
 	cfg     config.Config
 	version string
@@ -73,7 +75,7 @@ func Enrolled(data string) bool {
 
 // openMembership loads it, or enrols with a token that was not used for it yet.
 func openMembership(ctx context.Context, dir, name, token string, log *slog.Logger) (*membership, error) {
-	m := &membership{every: lookAgain, renewAt: (*enrol.Identity).RenewAt, log: log.With("component", "membership")}
+	m := &membership{dir: dir, every: lookAgain, renewAt: (*enrol.Identity).RenewAt, log: log.With("component", "membership")}
 	var was joined
 	text, err := os.ReadFile(filepath.Join(dir, joinedFile))
 	if err == nil {
@@ -91,6 +93,9 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 			return m, m.enrol(ctx, dir, name, t)
 		}
 		m.log.Info("rack already enrolled with that token")
+	}
+	if why, err := os.ReadFile(filepath.Join(dir, revokedFile)); err == nil {
+		return nil, fmt.Errorf("this rack serves nothing: a region of its site has shut it out: %s", why)
 	}
 	m.regions = []register.Region{{Addresses: was.Regions}}
 	if err := secretfile.Check(filepath.Join(dir, identityFile)); err != nil {
@@ -125,6 +130,9 @@ func (m *membership) enrol(ctx context.Context, dir, name string, t enrol.Token)
 		return err
 	}
 	m.log.Info("enrolled", "rack", name, "regions", addresses)
+	if err := os.Remove(filepath.Join(dir, revokedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // of the identity before
+	}
 	return secretfile.Write(filepath.Join(dir, joinedFile), text)
 }
 
@@ -182,6 +190,22 @@ func (m *membership) atHome() string {
 	return m.home
 }
 
+// dialer returns dial, and calls shut when a region says that this rack is revoked. The region has
+// proven who it is by then. A rack that was shut out must not go on to give addresses, also when it
+// is started again.
+func (m *membership) dialer(dial func(context.Context) (rpc.Conn, error), shut func(error)) func(context.Context) (rpc.Conn, error) {
+	return func(ctx context.Context) (rpc.Conn, error) {
+		conn, err := dial(ctx)
+		if errors.Is(err, rpc.ErrRevoked) {
+			if werr := os.WriteFile(filepath.Join(m.dir, revokedFile), []byte(err.Error()), 0o600); werr != nil {
+				m.log.Error("revocation not stored", "err", werr)
+			}
+			shut(fmt.Errorf("this rack ends its services: %w", err))
+		}
+		return conn, err
+	}
+}
+
 // errRenewed ends a session so that the next one is made with the new certificate.
 var errRenewed = errors.New("the certificate was renewed")
 
@@ -221,10 +245,13 @@ func (m *membership) connected(ctx context.Context, conn rpc.Conn) error {
 	}
 	for {
 		if now := m.request(); !sameRequest(told, now) {
-			if _, err := rpc.Do[register.Answer](ctx, conn, register.Method, now); err != nil && ctx.Err() == nil {
+			if answer, err := rpc.Do[register.Answer](ctx, conn, register.Method, now); err != nil && ctx.Err() == nil {
 				m.log.Error("registration refused by the region, the last state is served", "err", err)
 			} else {
 				told = now
+				for _, w := range answer.Waiting {
+					m.log.Warn("network not served until an administrator accepts it (maas rack accept)", "interface", w.Link, "subnet", w.Network)
+				}
 			}
 		}
 		if time.Now().After(m.renewAt(m.current())) {

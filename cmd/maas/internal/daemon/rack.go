@@ -74,7 +74,9 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	s := &site{cfg: cfg, log: log, links: links, tracer: tracer}
 	defer func() { err = errors.Join(err, closeAll(s.closers)) }()
 	loaders := chooseLoaders(cfg.Boot.Loaders)
-	if err := s.newRack(m.rack(), files, loaders); err != nil {
+	ctx, shut := context.WithCancelCause(ctx)
+	defer shut(nil)
+	if err := s.newRack(m.rack(shut), files, loaders); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.rack.Close()) }()
@@ -86,15 +88,20 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	}
 	stop := m.peers.start(ctx, s.rack.Methods())
 	defer stop()
-	return s.rack.Serve(ctx, sockets)
+	err = s.rack.Serve(ctx, sockets)
+	if cause := context.Cause(ctx); errors.Is(cause, rpc.ErrRevoked) {
+		return errors.Join(cause, err)
+	}
+	return err
 }
 
-// rack is the part of a rack's configuration that has to do with regions.
-func (m *membership) rack() rack.Config {
+// rack is the part of a rack's configuration that has to do with regions. Shut is called when the
+// rack is revoked.
+func (m *membership) rack(shut func(error)) rack.Config {
 	dialer := &wire.Dialer{Regions: m.addresses, Ordered: true, TLS: m.tls}
 	m.peers = newPeers(m, dialer)
 	return rack.Config{
-		Name: m.name(), Version: m.version, Dial: dialer.Dial, Connected: m.connected, Identity: m.current, Revoked: m.revoked.refuse,
+		Name: m.name(), Version: m.version, Dial: m.dialer(dialer.Dial, shut), Connected: m.connected, Identity: m.current, Revoked: m.revoked.refuse,
 		Topics: []rpc.Topic{{Name: register.Topic, Apply: m.adopt}},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,7 +102,7 @@ type member struct {
 func (s *served) join(t *testing.T, name string) *member {
 	t.Helper()
 	dir := t.TempDir()
-	token, err := s.region.NewToken(t.Context(), inventory.RackToken{Expires: time.Now().Add(time.Minute)})
+	token, err := s.region.NewToken(t.Context(), inventory.RackToken{Expires: time.Now().Add(time.Minute), Networks: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func (s *served) join(t *testing.T, name string) *member {
 	}
 	m.links = []rack.Link{{Name: "absent0"}}
 	m.version = "1.2"
-	cfg := m.rack()
+	cfg := m.rack(func(error) {})
 	connected := func(ctx context.Context, conn rpc.Conn) error {
 		report := inventory.RackReport{Version: m.version, Services: []inventory.RackService{{Name: "dhcp", Status: "running"}}}
 		if _, err := rpc.Do[register.Answer](ctx, conn, register.HealthMethod, report); err != nil && ctx.Err() == nil {

@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,7 +51,7 @@ func TestAReplacementDoesNotKeepTheRevokedRackIn(t *testing.T) {
 		if err := r.Inventory().Enrolment.Revoke(ctx, "rack-1"); err != nil {
 			return err
 		}
-		return r.Inventory().Enrolment.Admit(ctx, "hash", inventory.RackCertificate{Serial: "1", Rack: "rack-1", Expires: time.Now().Add(time.Hour)})
+		return r.Inventory().Enrolment.Admit(ctx, "hash", inventory.RackCertificate{Serial: "1", Rack: "rack-1", Generation: 9, Expires: time.Now().Add(time.Hour)})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -60,5 +63,45 @@ func TestAReplacementDoesNotKeepTheRevokedRackIn(t *testing.T) {
 	case <-ended:
 	case <-time.After(20 * time.Second):
 		t.Error("the session goes on")
+	}
+}
+
+// A rack that a region has shut out ends, and serves nothing when it is started again, until it
+// joins with a new token.
+func TestARevokedRackEnds(t *testing.T) {
+	r, _ := startRegion(t)
+	ctx, dir, log := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
+	join := func() (*membership, error) {
+		token, err := r.NewToken(ctx, inventory.RackToken{Expires: time.Now().Add(time.Minute)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return openMembership(ctx, dir, "rack-1", token.String(), log)
+	}
+	m, err := join()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shut error
+	dial := m.dialer((&wire.Dialer{Regions: m.addresses, TLS: m.tls}).Dial, func(err error) { shut = err })
+	conn, err := dial(ctx)
+	if err != nil || shut != nil {
+		t.Fatalf("%v, %v", err, shut)
+	}
+	conn.(io.Closer).Close()
+	if err := r.Inventory().Enrolment.Revoke(ctx, "rack-1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dial(ctx); !errors.Is(err, rpc.ErrRevoked) || !errors.Is(shut, rpc.ErrRevoked) {
+		t.Errorf("dial: %v; shut: %v", err, shut)
+	}
+	if _, err := openMembership(ctx, dir, "", "", log); err == nil || !strings.Contains(err.Error(), "has shut it out: ") {
+		t.Errorf("started again: %v", err)
+	}
+	if _, err := join(); err != nil {
+		t.Errorf("with a new token: %v", err)
+	}
+	if _, err := openMembership(ctx, dir, "", "", log); err != nil {
+		t.Errorf("started after that: %v", err)
 	}
 }

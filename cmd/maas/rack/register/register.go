@@ -54,7 +54,16 @@ const HealthMethod = "rack.health"
 const ReportEvery = 20 * time.Second
 
 // Answer is the region's answer to a Request.
-type Answer struct{}
+type Answer struct {
+	// Waiting are the networks that the rack was not given. An administrator accepts them.
+	Waiting []Waiting `json:"waiting,omitempty"`
+}
+
+// Waiting is a network on a link of the rack that waits for an administrator.
+type Waiting struct {
+	Link    string       `json:"link"`
+	Network netip.Prefix `json:"network"`
+}
 
 // Topic is the topic of the regions' addresses.
 const Topic = "regions"
