@@ -27,6 +27,7 @@ type Model struct {
 	Domains  []Domain
 	Records  []DNSRecord
 	Racks    []Rack
+	Regions  []Region
 	Machines []Machine
 	Devices  []Device
 	Tags     []Tag
@@ -86,6 +87,7 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 		func() error { return into(ctx, tx, resourcePools, &m.Pools) },
 		func() error { return into(ctx, tx, domains, &m.Domains) },
 		func() error { return into(ctx, tx, racks, &m.Racks) },
+		func() error { return into(ctx, tx, regions, &m.Regions) },
 		func() error { return into(ctx, tx, tags, &m.Tags) },
 		func() error { return into(ctx, tx, snippets, &m.Snippets) },
 		func() error { return into(ctx, tx, tsigKeys, &m.TSIGKeys) },

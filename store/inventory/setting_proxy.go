@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -33,6 +34,12 @@ func checkProxySetting(name, value string) error {
 		if _, err := ProxyPorts(elements(value)); err != nil {
 			why = err.Error()
 		}
+	case setting.AllowProxyTo:
+		for _, text := range elements(value) {
+			if _, err := ProxyNetwork(text); err != nil {
+				why = err.Error()
+			}
+		}
 	case setting.ProxyParents:
 		if err := proxy.New(proxy.Config{}).Update(proxy.Policy{HostParents: ProxyParents(elements(value))}); err != nil {
 			why = strings.TrimPrefix(err.Error(), "proxy: policy: ")
@@ -50,6 +57,18 @@ func checkProxySetting(name, value string) error {
 		return nil
 	}
 	return invalid(kinds.Setting, name, name, why)
+}
+
+// ProxyNetwork reads a network, or an address as a network of its own.
+func ProxyNetwork(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(a.WithZone(""), a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return p, fmt.Errorf("%q is neither a network such as 192.0.2.0/24 nor an address", text)
+	}
+	return p.Masked(), nil
 }
 
 // ProxyRoutes reads PREFIX=ORIGIN of each element. What is not of that form has no origin.

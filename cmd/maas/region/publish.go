@@ -210,6 +210,9 @@ func (r *Region) publishChanges(m *inventory.Model, changes *inventory.Changes) 
 		r.sent(rack.Name, dhcprpc.Topic, len(upserts)+len(deletes), state.Change(dhcprpc.Topic, upserts, deletes))
 		r.sent(rack.Name, pxerpc.Topic, len(boots.upserts)+len(boots.deletes), state.Change(pxerpc.Topic, boots.upserts, boots.deletes))
 	}
+	if plan.BMCsChanged(changes) {
+		return r.publishProxies(m)
+	}
 	return nil
 }
 

@@ -66,5 +66,5 @@ var proxyDefaults = map[string]any{
 	setting.EnableHTTPProxy: true, setting.HTTPProxy: "", setting.UsePeerProxy: false,
 	setting.ProxyPort: setting.DefaultProxyPort, setting.PreferV4Proxy: false, setting.NoProxy: "",
 	setting.ProxyRoutes: "", setting.ProxyUplink: 0,
-	setting.ProxyTunnelPorts: "", setting.ProxyPorts: "", setting.ProxyParents: "",
+	setting.ProxyTunnelPorts: "", setting.ProxyPorts: "", setting.ProxyParents: "", setting.AllowProxyTo: "",
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -102,8 +103,10 @@ func RacksFor(m *inventory.Model, machine *inventory.Machine) []inventory.Rack {
 // bmcOf is the address of a machine's BMC, invalid when it has none or a name.
 func bmcOf(m *inventory.Machine) netip.Addr {
 	text := m.Power.Params["power_address"]
-	if u, err := url.Parse(text); err == nil && u.Host != "" {
-		text = u.Hostname()
+	if strings.Contains(text, "://") {
+		if u, err := url.Parse(text); err == nil && u.Host != "" {
+			text = u.Hostname()
+		}
 	}
 	if ap, err := netip.ParseAddrPort(text); err == nil {
 		return ap.Addr()

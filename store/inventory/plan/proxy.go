@@ -23,8 +23,7 @@ type ProxyPlan struct {
 }
 
 // Proxy returns the settings of a rack's proxy. Clients of every subnet that does not deny it may
-// reach everything but the racks' own addresses: services there are for administrators, or are
-// reached directly.
+// reach what lies outside of the site, and the subnets that the rack serves; see inside.
 //
 // The proxy of the rack in the region's process, "" = none, is the parent of the other racks'
 // proxies, and it alone goes through the site's external proxy, if that is to be a parent.
@@ -47,7 +46,6 @@ func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 	}
 	for _, r := range m.Racks {
 		own := hostsOf(&r)
-		p.Policy.Deny = append(p.Policy.Deny, own...)
 		if rack == beside && r.Name != rack {
 			p.Policy.Allow = append(p.Policy.Allow, own...)
 		}
@@ -65,8 +63,7 @@ func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 		}
 	}
 	slices.SortFunc(p.Policy.Allow, netip.Prefix.Compare)
-	slices.SortFunc(p.Policy.Deny, netip.Prefix.Compare)
-	p.Policy.Allow, p.Policy.Deny = slices.Compact(p.Policy.Allow), slices.Compact(p.Policy.Deny)
+	p.Policy.Allow, p.Policy.Deny = slices.Compact(p.Policy.Allow), inside(m, rack)
 	return p
 }
 

@@ -77,11 +77,14 @@ const (
 	// .corp.example=http://proxy.corp.example:3128, where the host is as in NoProxy. Parents of the
 	// same host are tried in order. Not of MAAS.
 	ProxyParents = "proxy_parents"
+	// AllowProxyTo are networks and addresses of the site that machines of other subnets may reach
+	// through the proxy; default none. BMCs, racks and regions stay out of reach. Not of MAAS.
+	AllowProxyTo = "allow_proxy_to"
 )
 
 // ProxyNames are the names of all settings of the proxy.
 var ProxyNames = []string{EnableHTTPProxy, HTTPProxy, UsePeerProxy, ProxyPort, PreferV4Proxy, NoProxy, ProxyRoutes, ProxyUplink,
-	ProxyTunnelPorts, ProxyPorts, ProxyParents}
+	ProxyTunnelPorts, ProxyPorts, ProxyParents, AllowProxyTo}
 
 // DefaultProxyPort is the port that MAAS uses.
 const DefaultProxyPort = 8000
