@@ -48,6 +48,10 @@ type Event struct {
 	Absent bool `json:"absent,omitempty"`
 	// Probe says that the client only asked for the size (TFTP tsize, HTTP HEAD).
 	Probe bool `json:"probe,omitempty"`
+	// Claimed says that the address is not the MAC's by any lease, although DHCP gives out the
+	// addresses of its network: the client may be another one. The server does not set it; code
+	// that knows the leases does.
+	Claimed bool `json:"claimed,omitempty"`
 	// Err is the reason for a failure, empty when the request succeeded.
 	Err string `json:"err,omitempty"`
 	// Body is the text of a started system's report, at most 64 KiB.

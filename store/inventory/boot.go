@@ -6,14 +6,24 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 )
 
-// keepBoots is the number of boots that are kept for each link address.
-const keepBoots = 5
+// What is kept of boots: of one link address, of all machines, and of all addresses that belong to
+// no machine, which strangers make up.
+const (
+	keepBoots     = 5
+	keepAllBoots  = 50_000
+	keepStrangers = 2_000
+	trimBoots     = 64 // the bounds of all are looked at once in so many new boots
+	// A boot is written anew with each of its steps. Loaders ask for paths of some 100 bytes.
+	maxBoot = 32 << 10
+	maxText = 512
+)
 
 // attempt is a boot in the database.
 type attempt struct {
@@ -49,8 +59,8 @@ func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 			last = all[len(all)-1]
 		}
 		// Next decides whether the event continues the last boot or begins another one.
-		next := last.record.Next(e)
-		record, err := json.Marshal(next)
+		next := last.record.Next(shortened(e))
+		record, err := encodeBoot(&next)
 		if err != nil {
 			return err
 		}
@@ -65,8 +75,14 @@ func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 			return err
 		}
 		const insert = "INSERT INTO boot_attempt (mac, started, record, step) VALUES (?, ?, ?, ?)"
-		if _, err := tx.Exec(ctx, insert, e.MAC.String(), next.Start.UnixMicro(), string(record), step+1); err != nil {
+		id, err := tx.Insert(ctx, insert+" RETURNING id", e.MAC.String(), next.Start.UnixMicro(), string(record), step+1)
+		if err != nil {
 			return err
+		}
+		if id%trimBoots == 0 {
+			if err := forgetBoots(ctx, tx); err != nil {
+				return err
+			}
 		}
 		for _, old := range all[:max(0, len(all)-keepBoots+1)] {
 			if _, err := tx.Exec(ctx, "DELETE FROM boot_attempt WHERE id = ?", old.id); err != nil {
@@ -75,6 +91,44 @@ func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 		}
 		return nil
 	})
+}
+
+// shortened bounds the texts of an event, which clients choose.
+func shortened(e pxe.Event) pxe.Event {
+	for _, text := range []*string{&e.Path, &e.Err, &e.Profile, &e.Method, &e.UUID, &e.Proto} {
+		if len(*text) > maxText {
+			*text = strings.ToValidUTF8((*text)[:maxText], "") + "..."
+		}
+	}
+	return e
+}
+
+// encodeBoot returns the text of a boot. Of one that is too large, steps in the middle are left
+// out: the first ones show how it began, and the last ones how it failed.
+func encodeBoot(a *pxe.Attempt) ([]byte, error) {
+	for {
+		record, err := json.Marshal(a)
+		if err != nil || len(record) <= maxBoot || len(a.Steps) < 4 {
+			return record, err
+		}
+		n := len(a.Steps)
+		a.Steps = slices.Delete(slices.Clone(a.Steps), n/4, n/2)
+	}
+}
+
+// forgetBoots removes the oldest boots of strangers, and of all, beyond those that are kept.
+func forgetBoots(ctx context.Context, tx *store.Tx) error {
+	const stranger = "NOT EXISTS (SELECT 1 FROM interface i WHERE i.mac = boot_attempt.mac)"
+	const oldest = "DELETE FROM boot_attempt WHERE %s AND id <= (SELECT id FROM boot_attempt WHERE %s ORDER BY id DESC LIMIT 1 OFFSET ?)"
+	for _, part := range []struct {
+		where string
+		keep  int
+	}{{stranger, keepStrangers}, {"1 = 1", keepAllBoots}} {
+		if _, err := tx.Exec(ctx, fmt.Sprintf(oldest, part.where, part.where), part.keep); err != nil {
+			return fmt.Errorf("inventory: forget boots: %w", err)
+		}
+	}
+	return nil
 }
 
 // Of returns the last boots of link addresses, the latest first; at most five of each address.

@@ -2,13 +2,16 @@ package inventory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/kinds"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // Enlistment describes a machine that booted from the network.
@@ -18,11 +21,14 @@ type Enlistment struct {
 	Firmware string           // boot method it used, such as "uefi-amd64-pxe"; "" = not known
 	UUID     string           // as firmware reports it; "" = not known
 	Hostname string           // "" = a name is made up
+	VLANID   int64            // where it booted; 0 = not known
 }
 
 // Enlist returns the machine with a link address and reports whether it was created now. Fields
 // that an existing machine lacks are filled in. Concurrent calls for one address create one
-// machine.
+// machine. Of the machines of a VLAN that no user has touched since, setting.EnlistMax are kept,
+// and the oldest makes way for a new one; if it is 0, the error for an unknown address is
+// fs.ErrNotExist.
 func (inv *Inventory) Enlist(ctx context.Context, e Enlistment) (m Machine, created bool, err error) {
 	if len(e.MAC) != 6 {
 		return m, false, invalid(kinds.Machine, e.Hostname, "mac_addresses", fmt.Sprintf("has %q, which is not six octets", e.MAC))
@@ -62,8 +68,87 @@ func (inv *Inventory) createEnlisted(ctx context.Context, tx *store.Tx, e Enlist
 			name = ""
 		}
 	}
+	most, err := enlistMax(ctx, inv)
+	if err != nil {
+		return Machine{}, err
+	}
+	if most == 0 {
+		return Machine{}, &NotFoundError{kinds.Machine, "with " + e.MAC.String()}
+	}
 	iface := Interface{Interface: ipam.Interface{MAC: e.MAC, Boot: true, Enabled: true}}
-	return inv.Machines.Create(ctx, Machine{Hostname: name, Architecture: e.Arch, Firmware: e.Firmware, UUID: e.UUID, Interfaces: []Interface{iface}})
+	m, err := inv.Machines.Create(ctx, Machine{Hostname: name, Architecture: e.Arch, Firmware: e.Firmware, UUID: e.UUID, Interfaces: []Interface{iface}})
+	if err != nil {
+		return m, err
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO enlisted (node_id, vlan_id, at) VALUES (?, ?, ?)", m.ID, e.VLANID, time.Now().UnixMicro()); err != nil {
+		return m, err
+	}
+	return m, inv.makeWay(ctx, tx, e.VLANID, most)
+}
+
+// defaultEnlistMax is the default of setting.EnlistMax: more machines than are unpacked between two
+// looks at the inventory, and few enough for plans and racks if a stranger makes them up.
+const defaultEnlistMax = 1000
+
+func enlistMax(ctx context.Context, inv *Inventory) (int, error) {
+	text, err := inv.Settings.Get(ctx, setting.EnlistMax)
+	if err != nil && !notFound(err) {
+		return 0, err
+	}
+	m := Model{Settings: map[string]string{setting.EnlistMax: text}}
+	return m.SettingNumber(setting.EnlistMax, defaultEnlistMax), nil
+}
+
+// makeWay removes the oldest machines that were enlisted on a VLAN, beyond most.
+func (inv *Inventory) makeWay(ctx context.Context, tx *store.Tx, vlan int64, most int) error {
+	var old []int64
+	const beyond = "SELECT node_id FROM enlisted WHERE vlan_id = ? ORDER BY at DESC, node_id DESC LIMIT 100 OFFSET ?"
+	err := tx.Query(ctx, beyond, []any{vlan, most}, func(scan func(...any) error) error {
+		var id int64
+		err := scan(&id)
+		old = append(old, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range old {
+		m, err := inv.Machines.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		err = inv.Machines.Delete(ctx, id)
+		if inUse := (*InUseError)(nil); errors.As(err, &inUse) {
+			// Something is built on it, which strangers cannot do.
+			err = confirm(ctx, tx, id)
+		} else if err == nil {
+			text := fmt.Sprintf("%s removed: it booted and no user took it, and no VLAN keeps more than %d such machines (%s)", m.FQDN, most, setting.EnlistMax)
+			err = inv.Events.Add(ctx, Event{Kind: "machine", Level: "warning", Description: text})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// confirm notes that a machine is wanted, so that it makes way for no other.
+func confirm(ctx context.Context, tx *store.Tx, machine int64) error {
+	_, err := tx.Exec(ctx, "DELETE FROM enlisted WHERE node_id = ?", machine)
+	return err
+}
+
+// confirmTouched confirms the machines that a user changed.
+func confirmTouched(ctx context.Context, tx *store.Tx, changes []store.Change) error {
+	for _, c := range changes {
+		if c.Kind != kinds.Machine || c.Op == store.Deleted {
+			continue
+		}
+		if err := confirm(ctx, tx, c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // adds reports whether e has a value that m lacks.

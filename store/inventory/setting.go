@@ -98,7 +98,7 @@ func checkSetting(name, value string) error {
 		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < minTakeover) {
 			return invalid(kinds.Setting, name, name, fmt.Sprintf("%q is not a number of seconds from %d", value, minTakeover))
 		}
-	case setting.Exhaustion, setting.CircuitQuota, setting.LinkQuota:
+	case setting.Exhaustion, setting.CircuitQuota, setting.LinkQuota, setting.EnlistMax:
 		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0) {
 			return invalid(kinds.Setting, name, name, fmt.Sprintf("%q is not a number from 0", value))
 		}

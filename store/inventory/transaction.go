@@ -32,6 +32,9 @@ func (inv *Inventory) update(ctx context.Context, f func(ctx context.Context, tx
 			if err := inv.checkServed(ctx, tx, changes); err != nil {
 				return err
 			}
+			if err := confirmTouched(ctx, tx, changes); err != nil {
+				return err
+			}
 			return inv.audit(ctx, tx, a, changes)
 		})
 		return f(ctx, tx)

@@ -94,8 +94,9 @@ func TestRestoresUnreleasedBackup(t *testing.T) {
 			want[table][i] = string(must[[]byte](t)(json.Marshal(row)))
 		}
 	}
+	want["enlisted"] = []string{} // a later table
 	for name, rows := range want {
-		if len(rows) == 0 && !slices.Contains([]string{"dhcp_server", "link_peer", "scan"}, name) {
+		if len(rows) == 0 && !slices.Contains([]string{"dhcp_server", "link_peer", "scan", "enlisted"}, name) {
 			t.Errorf("the backup has no %s: it proves nothing about them", name)
 		}
 	}

@@ -1,10 +1,14 @@
 package rack
 
 import (
+	"bytes"
 	"context"
+	"net"
+	"net/netip"
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/pxe"
 )
 
@@ -41,8 +45,84 @@ func (r *Rack) booted(e pxe.Event) {
 	r.transfers.bytes.WithLabelValues(by...).Add(float64(e.Bytes))
 	r.transfers.took.WithLabelValues(by...).Observe(e.Duration.Seconds())
 	r.retransmits.Add(uint64(e.Retransmits))
+	if !r.bootFacts.take(e.Addr) {
+		return
+	}
+	e.Claimed = r.claims(e.MAC, e.Addr)
 	r.facts.boot(e)
 	r.boots.add(e)
+}
+
+// The boots of one client that are reported to the region, and those of all: a boot has some
+// hundred requests. What exceeds them is served, and not reported: strangers could fill the outbox,
+// and the region's database, with requests that cost them nothing.
+var (
+	bootsOfOne = bounds.Rate{Burst: 1000, Every: 50 * time.Millisecond}
+	bootsOfAll = bounds.Rate{Burst: 50_000, Every: 2 * time.Millisecond}
+)
+
+// bootSources bounds the clients that are known by their rate.
+const bootSources = 16_384
+
+// bootLimit bounds what is reported of boots.
+type bootLimit struct {
+	each *bounds.Buckets[netip.Prefix]
+	all  *bounds.Bucket
+}
+
+func newBootLimit() bootLimit {
+	return bootLimit{bounds.NewBuckets[netip.Prefix](bootsOfOne, bootSources), bounds.NewBucket(bootsOfAll)}
+}
+
+// take reports whether one more request of an address is reported. A client that exceeds its own
+// rate takes nothing of the rate of all.
+func (l bootLimit) take(addr netip.Addr) bool {
+	return l.each.Take(bounds.Source(addr)) && l.all.Take()
+}
+
+// claims reports whether a client that has an address has the MAC by its word alone: the address is
+// leased to another machine, or to none although the rack's DHCP gives out the addresses there.
+// Behind another DHCP server the rack knows no leases, and believes the client.
+func (r *Rack) claims(mac net.HardwareAddr, addr netip.Addr) bool {
+	if len(mac) == 0 || !addr.IsValid() {
+		return false
+	}
+	addr = addr.Unmap().WithZone("")
+	lease, ok := r.dhcp.Lookup(addr)
+	switch {
+	// Loaders do not renew: the lease may have ended since.
+	case len(lease.MAC) > 0 && bytes.Equal(lease.MAC, mac):
+		return false
+	case ok && len(lease.MAC) > 0:
+		name := r.nameOf(mac) // a machine may boot by one interface and name another one
+		return name == "" || name != r.nameOf(lease.MAC)
+	case ok:
+		return false // of a client that DHCP knows by another identity
+	}
+	return r.givesOut(addr)
+}
+
+// givesOut reports whether the rack's DHCP gives out the addresses of the network of an address.
+func (r *Rack) givesOut(addr netip.Addr) bool {
+	snap := r.snapshot.Load()
+	if snap == nil {
+		return false
+	}
+	for _, s := range snap.Subnets {
+		if !s.Prefix.Contains(addr) {
+			continue
+		}
+		mode := s.Mode
+		if mode == dhcpsrv.ModeAuto {
+			for _, m := range r.dhcp.Modes() {
+				if m.SharedNetwork == s.SharedNetwork {
+					mode = m.Mode
+				}
+			}
+		}
+		return mode == dhcpsrv.ModeServe && len(s.Pools) > 0
+	}
+	return false
 }
 
 // silently marks the context of an explanation, whose answers must not count as a boot.

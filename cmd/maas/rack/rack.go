@@ -152,6 +152,7 @@ type Rack struct {
 	clients       pxe.Clients
 	names         *names
 	facts         *facts
+	bootFacts     bootLimit
 	discover      *discoverer
 	protocol      *rpc.Rack
 	methods       rpc.Methods
@@ -229,7 +230,7 @@ func (r *Rack) compose() (err error) {
 	})
 	r.names = newNames(r.dns, r.nameOf)
 	r.names.taken = func(label string) bool { return r.table.HasName(label) || strings.EqualFold(label, r.cfg.Name) }
-	r.facts = newFacts(r.outbox, &r.disk, r.log)
+	r.facts, r.bootFacts = newFacts(r.outbox, &r.disk, r.log), newBootLimit()
 	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
 	selecting := pxedhcp.Config{
 		HTTPPort: r.cfg.HTTPPort, Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },

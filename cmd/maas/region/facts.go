@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
@@ -130,6 +132,10 @@ func (r *Region) takeFact(ctx context.Context, from *authority, f rpc.Fact) erro
 			return err
 		}
 		e.Time = stamped(e.Time, now)
+		if !r.boots.Take(from.rack) {
+			r.refusals.Warn("boot reports dropped", "rack", from.rack)
+			return nil
+		}
 		return r.takeBoot(ctx, from, e)
 	case discoveryrpc.FactKind:
 		var seen discoveryrpc.Fact
@@ -172,31 +178,79 @@ func (r *Region) takeBoot(ctx context.Context, from *authority, e pxe.Event) err
 		return err
 	}
 	var node int64
-	if e.Stage == pxe.StageConfig {
-		m, created, err := r.inv.Enlist(ctx, inventory.Enlistment{
-			MAC: e.MAC, Arch: architecture(e.Arch), Firmware: firmware(e), UUID: e.UUID,
-		})
-		if err != nil {
+	m, err := r.inv.MachineByMAC(ctx, e.MAC)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case e.Stage != pxe.StageConfig || e.Claimed || err != nil && !r.strangers.take(e.Addr):
+		node = m.ID
+	default:
+		if node, err = r.enlist(ctx, e); err != nil {
 			return err
 		}
-		if created {
-			r.log.Info("machine enlisted", "machine", m.FQDN, "mac", e.MAC.String(), "firmware", m.Firmware, "arch", m.Architecture)
-			text := fmt.Sprintf("%s enlisted: %s, %s, firmware %s", m.FQDN, e.MAC, m.Architecture, m.Firmware)
-			if err := r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: m.ID, Kind: "machine", Description: text}); err != nil {
-				return err
-			}
-		}
-		node = m.ID
-	} else if m, err := r.inv.MachineByMAC(ctx, e.MAC); err == nil {
-		node = m.ID
 	}
 	if err := r.inv.Boots.Record(ctx, e); err != nil {
 		return err
 	}
-	if e.Absent || e.Stage == pxe.StageOffer {
-		return nil // part of the boot's steps; the log would have a line for each file name that firmware tries
+	// Part of the boot's steps; the log would have a line for each file name that firmware tries,
+	// and for whatever a stranger asks for.
+	if e.Absent || e.Stage == pxe.StageOffer || node == 0 {
+		return nil
 	}
 	return r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)})
+}
+
+// enlist returns the machine that a boot is of, made if the site has none.
+func (r *Region) enlist(ctx context.Context, e pxe.Event) (int64, error) {
+	want := inventory.Enlistment{MAC: e.MAC, Arch: architecture(e.Arch), Firmware: firmware(e), UUID: e.UUID}
+	if s, err := r.inv.SubnetFor(ctx, e.Addr); err == nil {
+		want.VLANID = s.VLANID
+	}
+	m, created, err := r.inv.Enlist(ctx, want)
+	if errors.Is(err, fs.ErrNotExist) { // the site enlists no machines
+		return 0, nil
+	}
+	if err != nil || !created {
+		return m.ID, err
+	}
+	r.log.Info("machine enlisted", "machine", m.FQDN, "mac", e.MAC.String(), "firmware", m.Firmware, "arch", m.Architecture)
+	text := fmt.Sprintf("%s enlisted: %s, %s, firmware %s", m.FQDN, e.MAC, m.Architecture, m.Firmware)
+	return m.ID, r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: m.ID, Kind: "machine", Description: text})
+}
+
+// Machines that one address enlists: one, as a rule, and a few where machines take turns at it.
+// More are made up.
+var (
+	enlistsOfOne = bounds.Rate{Burst: 16, Every: time.Minute}
+	enlistsOfAll = bounds.Rate{Burst: 5000, Every: 100 * time.Millisecond}
+)
+
+// bootsOfRack bounds what one rack reports of boots. A rack that was cut off reports all that its
+// outbox holds at once.
+var bootsOfRack = bounds.Rate{Burst: 100_000, Every: 2 * time.Millisecond}
+
+// refusalLines bounds the log lines about facts that are refused.
+var refusalLines = bounds.Rate{Burst: 100, Every: time.Second}
+
+// maxRackRates bounds the racks that are known by their rate.
+const maxRackRates = 4096
+
+// enlistSources bounds the addresses that are known by their rate.
+const enlistSources = 16_384
+
+// strangers bounds how many machines are enlisted.
+type strangers struct {
+	each *bounds.Buckets[netip.Prefix]
+	all  *bounds.Bucket
+}
+
+func newStrangers() strangers {
+	return strangers{bounds.NewBuckets[netip.Prefix](enlistsOfOne, enlistSources), bounds.NewBucket(enlistsOfAll)}
+}
+
+// take reports whether an address may enlist one more machine.
+func (s strangers) take(addr netip.Addr) bool {
+	return (!addr.IsValid() || s.each.Take(bounds.Source(addr))) && s.all.Take()
 }
 
 // architecture returns MAAS' name of an architecture; "" if the firmware did not send one.

@@ -111,7 +111,10 @@ type Region struct {
 	api       *maasapi.API
 	published published // used by publish alone, so without a lock
 	// networks are the networks that were published last; see authority.
-	networks atomic.Pointer[inventory.Model]
+	networks  atomic.Pointer[inventory.Model]
+	strangers strangers               // that may enlist machines
+	boots     *bounds.Buckets[string] // reports of boots, by rack
+	refusals  *bounds.Log             // of facts
 
 	localRack string
 	tls       *tls.Config // nil = plain HTTP
@@ -199,6 +202,8 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 
 // compose creates the services and connects them.
 func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
+	r.strangers, r.refusals = newStrangers(), bounds.NewLog(r.log, refusalLines)
+	r.boots = bounds.NewBuckets[string](bootsOfRack, maxRackRates)
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts, Methods: &r.methods})
 	r.power = &powerService{region: r, kinds: cfg.Kinds, rackWait: cmp.Or(cfg.RackWait, rackWait)}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)

@@ -38,7 +38,7 @@ func (r *Region) takeOneByOne(ctx context.Context, rack string, facts []rpc.Fact
 
 // setAside records that a fact was not applied.
 func (r *Region) setAside(ctx context.Context, rack string, f rpc.Fact, why error) error {
-	r.log.Warn("fact refused", "rack", rack, "kind", f.Kind, "revision", f.Seq, "err", why)
+	r.refusals.Warn("fact refused", "rack", rack, "kind", f.Kind, "revision", f.Seq, "err", why)
 	if !r.asides.Take(rack) {
 		return nil // a rack of another version may send thousands
 	}

@@ -22,7 +22,7 @@ func settings() map[string]siteSetting {
 		setting.UpstreamDNS: {""}, setting.DNSSEC: {"auto"}, setting.DNSTrustedACL: {""},
 		setting.DNSTransfer: {""}, setting.DNSNotify: {""}, setting.DNSTTL: {30},
 		setting.SecondaryNS: {""}, setting.InternalDomain: {setting.DefaultInternalDomain}, setting.NTPServers: {""}, setting.KernelOpts: {""},
-		setting.Exhaustion: {16}, setting.CircuitQuota: {0}, setting.LinkQuota: {0}, setting.Takeover: {3600},
+		setting.Exhaustion: {16}, setting.EnlistMax: {1000}, setting.CircuitQuota: {0}, setting.LinkQuota: {0}, setting.Takeover: {3600},
 		setting.RouterAdvertisements: {""},
 	}
 	for name, fallback := range proxyDefaults {

@@ -25,6 +25,10 @@ const (
 	// router. The advertisements announce DHCPv6 where it is served; elsewhere they announce that
 	// there is no router, so that firmware that waits for one continues at once.
 	RouterAdvertisements = "router_advertisements"
+	// EnlistMax is the number of machines of a VLAN that are kept although no user has touched them
+	// since they booted; a further one takes the place of the oldest. Default 1000; 0 = machines
+	// are not enlisted. Not of MAAS.
+	EnlistMax = "enlist_max"
 	// Exhaustion is the number of free addresses of a subnet below which a notice is given; default
 	// 16, 0 = never.
 	Exhaustion = "subnet_ip_exhaustion_threshold_count"
@@ -46,7 +50,7 @@ const (
 // profile is not among them, since documents have it in another form.
 func Exported() []string {
 	names := slices.Concat(ProxyNames, DiscoveryNames[:], []string{
-		KernelOpts, NTPServers, Takeover, CircuitQuota, LinkQuota, RouterAdvertisements, Exhaustion,
+		KernelOpts, NTPServers, Takeover, CircuitQuota, LinkQuota, RouterAdvertisements, Exhaustion, EnlistMax,
 		UpstreamDNS, DNSTrustedACL, DNSSEC, DNSTransfer, DNSNotify, DNSTTL, SecondaryNS, InternalDomain,
 	})
 	slices.Sort(names)
