@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"net/netip"
 	"slices"
@@ -104,7 +103,7 @@ func (inv *Inventory) domainRules() rules[Domain] {
 			if err := d.check(len(inv.zoneSecret) > 0); err != nil {
 				return err
 			}
-			if err := checkDomainRacks(ctx, tx, d); err != nil {
+			if err := checkDomainRacks(d); err != nil {
 				return err
 			}
 			return checkAccess(ctx, tx, d)
@@ -115,22 +114,19 @@ func (inv *Inventory) domainRules() rules[Domain] {
 	}
 }
 
-// checkDomainRacks sorts the racks of a domain and refuses unknown ones.
-func checkDomainRacks(ctx context.Context, tx *store.Tx, d *Domain) error {
+// checkDomainRacks sorts the racks of a domain. A rack that is not enrolled yet may be named: until
+// it is, the others serve the zone.
+func checkDomainRacks(d *Domain) error {
 	if d.External && len(d.Racks) > 0 {
 		return invalid(kinds.Domain, d.Name, "racks", "are for domains that are authoritative")
 	}
-	slices.Sort(d.Racks)
-	d.Racks = slices.Compact(d.Racks)
 	for _, name := range d.Racks {
-		_, err := racks.one(ctx, tx, name, "name = ?", name)
-		if notFound(err) {
-			return invalid(kinds.Domain, d.Name, "racks", fmt.Sprintf("names %q, which is no rack of the site", name))
-		}
-		if err != nil {
+		if err := needName(kinds.Rack, name); err != nil {
 			return err
 		}
 	}
+	slices.Sort(d.Racks)
+	d.Racks = slices.Compact(d.Racks)
 	return nil
 }
 

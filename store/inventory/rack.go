@@ -183,9 +183,6 @@ func (inv *Inventory) keepRack(ctx context.Context, tx *store.Tx, r *Rack) error
 	if err := inUse(kinds.Rack, r.Name, "give these VLANs another rack first", by); err != nil {
 		return err
 	}
-	if err := renameInDomains(ctx, tx, r.Name, ""); err != nil {
-		return err
-	}
 	gone := *r
 	gone.Links = nil // which releases the addresses
 	return inv.holdRackAddresses(ctx, tx, gone)
@@ -232,8 +229,8 @@ func renameRack(ctx context.Context, tx *store.Tx, from, to string) error {
 	return err
 }
 
-// renameInDomains gives a rack its new name in the lists of domains; to "" takes it out. A domain
-// whose last rack it was is served by all.
+// renameInDomains gives a rack its new name in the lists of domains. A rack that is deleted stays
+// in them: without it, a domain whose last rack it was would be served by all.
 func renameInDomains(ctx context.Context, tx *store.Tx, from, to string) error {
 	all, err := domains.list(ctx, tx, "racks <> 'null'")
 	for _, d := range all {
@@ -241,13 +238,8 @@ func renameInDomains(ctx context.Context, tx *store.Tx, from, to string) error {
 		if i < 0 {
 			continue
 		}
-		if d.Racks = slices.Delete(d.Racks, i, i+1); to != "" {
-			d.Racks = append(d.Racks, to)
-		}
+		d.Racks[i] = to
 		slices.Sort(d.Racks)
-		if len(d.Racks) == 0 {
-			d.Racks = nil
-		}
 		err = errors.Join(err, domains.update(ctx, tx, &d))
 	}
 	return err

@@ -30,6 +30,8 @@ type domainJSON struct {
 	AllowTransfer []string `json:"allow_transfer"`
 	Notify        []string `json:"notify"`
 	AllowUpdate   []string `json:"allow_update"`
+	// Racks are those that serve the zone and hold its keys; empty = all. MAAS has no such field.
+	Racks []string `json:"racks"`
 	// DNSSEC says whether answers are signed. MAAS has no such field.
 	DNSSEC bool `json:"dnssec"`
 	// DS is the record that the parent zone needs if answers are signed.
@@ -40,12 +42,16 @@ type domainJSON struct {
 func (a *API) domains() crud[inventory.Domain] {
 	return crud[inventory.Domain]{
 		shown: domainJSON{}, tx: a.tx, all: every(a.inv.Domains.List), find: numbered(a.inv.Domains.Get), show: a.showDomains,
-		read: func(_ *http.Request, f *form.Form, to *inventory.Domain) {
+		read: func(r *http.Request, f *form.Form, to *inventory.Domain) {
 			f.Text("name", &to.Name)
 			f.Number("ttl", &to.TTL)
 			f.Not("authoritative", &to.External)
 			f.Flag("dnssec", &to.Signed)
 			f.Servers("forward_dns_servers", dnsPort, &to.Forward)
+			if f.Has("racks") {
+				to.Racks = f.List("racks")
+				a.knownRacks(r.Context(), f, "racks", to.Racks)
+			}
 			readAccess(f, to)
 		},
 		create: a.inv.Domains.Create, update: a.inv.Domains.Update,
@@ -69,7 +75,7 @@ func (a *API) showDomains(r *http.Request, domains []inventory.Domain) ([]any, e
 		shown := domainJSON{
 			ID: d.ID, Name: d.Name, Authoritative: !d.External, IsDefault: d.ID == defaultDomain, Records: count[d.ID],
 			ResourceURI: fmt.Sprintf("%sdomains/%d/", a.base, d.ID), ForwardServers: texts(d.Forward), DNSSEC: d.Signed,
-			AllowTransfer: texts(d.AllowTransfer), Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
+			AllowTransfer: texts(d.AllowTransfer), Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate), Racks: append([]string{}, d.Racks...),
 		}
 		if d.Signed {
 			if shown.DS, err = a.inv.SigningKey(d).DS(d.Name); err != nil {

@@ -40,7 +40,7 @@ var examples = []struct{ route, path, form string }{
 	{"POST ipranges/", "", "type=dynamic&start_ip=192.0.2.100&end_ip=192.0.2.120"}, {"PUT ipranges/{id}/", "ipranges/1/", "comment=e"},
 	{"POST static-routes/", "", "source=a&destination=b&gateway_ip=192.0.2.2"}, {"PUT static-routes/{id}/", "static-routes/1/", "metric=3"},
 	{"POST reservedips/", "", "ip=192.0.2.50&mac_address=02:00:00:00:00:50"}, {"PUT reservedips/{id}/", "reservedips/1/", "comment=e"},
-	{"POST domains/", "", "name=example.org"}, {"PUT domains/{id}/", "domains/2/", "ttl=30"},
+	{"POST domains/", "", "name=example.org"}, {"PUT domains/{id}/", "domains/2/", "ttl=30&racks=rack"},
 	{"POST dnsresources/", "", "name=www&domain=maas&ip_addresses=192.0.2.9"}, {"PUT dnsresources/{id}/", "dnsresources/1/", "address_ttl=30"},
 	{"POST dnsresourcerecords/", "", "name=x&domain=maas&rrtype=TXT&rrdata=t"}, {"PUT dnsresourcerecords/{id}/", "dnsresourcerecords/2/", "rrdata=u"},
 	{"POST tsigkeys/", "", "name=k"},

@@ -1,6 +1,7 @@
 package maasapi
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"time"
@@ -77,5 +78,14 @@ func readNetworks(f *form.Form, name string, to *[]netip.Prefix) {
 			return
 		}
 		*to = append(*to, p.Masked())
+	}
+}
+
+// knownRacks refuses names that no rack has.
+func (a *API) knownRacks(ctx context.Context, f *form.Form, field string, names []string) {
+	for _, name := range names {
+		if _, err := a.racks.Find(ctx, name); err != nil {
+			f.Wrong(field, "has %q, which is no rack of the site; see maas rack list", name)
+		}
 	}
 }

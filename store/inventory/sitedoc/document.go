@@ -52,6 +52,8 @@ type Domain struct {
 	AllowTransfer []string `json:"allow_transfer,omitempty" yaml:"allow_transfer,omitempty"`
 	Notify        []string `json:"notify,omitempty" yaml:"notify,omitempty"`
 	AllowUpdate   []string `json:"allow_update,omitempty" yaml:"allow_update,omitempty"`
+	// Racks lists the racks that serve the zone and hold its keys; without it all do.
+	Racks []string `json:"racks,omitempty" yaml:"racks,omitempty"`
 }
 
 // Fabric is a fabric.

@@ -15,7 +15,7 @@ func (a *applier) domains(docs *[]Domain) step {
 		doc: func(d inventory.Domain) (Domain, error) {
 			out := Domain{
 				Name: d.Name, Default: d.ID == defaultDomainID, TTL: d.TTL, External: d.External, Forward: texts(d.Forward),
-				AllowTransfer: d.AllowTransfer, Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate),
+				AllowTransfer: d.AllowTransfer, Notify: texts(d.Notify), AllowUpdate: texts(d.AllowUpdate), Racks: d.Racks,
 			}
 			// Left out if false: a document of an older release, which cannot have it, applies
 			// without a change.
@@ -59,6 +59,9 @@ func fillDomain(d Domain, to *inventory.Domain) (err error) {
 		if to.Notify, err = servers("notify", d.Notify); err != nil {
 			return err
 		}
+	}
+	if d.Racks != nil {
+		to.Racks = d.Racks
 	}
 	if d.AllowTransfer != nil {
 		to.AllowTransfer = inventory.CanonicalTransfer(d.AllowTransfer)

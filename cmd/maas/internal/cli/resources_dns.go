@@ -4,7 +4,7 @@ package cli
 func dnsResources() []*resource {
 	return []*resource{
 		{
-			name: "domain", help: "DNS domains.", collection: "domains/", id: "id", names: []string{"{name}"}, bare: "name", fields: []string{"name", "ttl", "authoritative", "dnssec", "forward_dns_servers", "allow_transfer", "notify", "allow_update"},
+			name: "domain", help: "DNS domains.", collection: "domains/", id: "id", names: []string{"{name}"}, bare: "name", fields: []string{"name", "ttl", "authoritative", "dnssec", "forward_dns_servers", "allow_transfer", "notify", "allow_update", "racks"},
 			columns: []column{
 				col("DOMAIN", "name"), col("ID", "id"), col("OURS", "authoritative"), col("DEFAULT", "is_default"), col("SIGNED", "dnssec"), col("TTL", "ttl"),
 				col("RECORDS", "resource_record_count"), col("FORWARDED TO", "forward_dns_servers"), col("TRANSFER", "allow_transfer"), col("NOTIFY", "notify"), col("UPDATE", "allow_update"),
