@@ -83,3 +83,17 @@ type TSIGKey = tsigKeyJSON
 
 // Token lets tests decode an answer.
 type Token = tokenJSON
+
+// Operation is one thing that a route does: Op is "" or "?op=name".
+type Operation struct{ Method, Path, Op string }
+
+// Operations returns what all routes do.
+func (a *API) Operations() (out []Operation) {
+	for _, x := range a.table {
+		out = append(out, Operation{x.method, a.at(x.path), ""})
+		for _, op := range x.ops {
+			out = append(out, Operation{x.method, a.at(x.path), "?op=" + op})
+		}
+	}
+	return out
+}
