@@ -130,7 +130,7 @@ func fillStore(t *testing.T, dir string, count int) {
 	}
 	defer store.Close()
 	for i := range count {
-		f, err := store.Create()
+		f, err := store.Create(0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,10 @@ type CacheConfig struct {
 	// Limit is the most bytes on disk. Zero means 20 GB, but at most half of the cache's present
 	// size and the free space together.
 	Limit int64
+	// MinFree is the free space of the disk, in bytes, below which nothing more is kept: responses
+	// then pass through. Zero means a twentieth of the disk, but at most 1 GiB; less than zero sets
+	// no bound.
+	MinFree int64
 	// MaxObject is the size in bytes from which on bodies are passed on and not kept. Zero means
 	// half of the limit.
 	MaxObject int64
@@ -78,6 +82,7 @@ func OpenCache(cfg CacheConfig) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy: cache %s: %w", cfg.Dir, err)
 	}
+	keepFree(store, cfg.Dir, cfg.MinFree)
 	c := &Cache{
 		store: store, log: cfg.Log, rules: compiled, groups: make(map[string]*fetchGroup), downloads: make(map[*download]struct{}),
 		maxObject: cmp.Or(max(cfg.MaxObject, 0), store.Limit()/2), idle: cmp.Or(max(cfg.Idle, 0), defaultIdle),
@@ -101,6 +106,20 @@ func openStore(dir string, limit int64) (*objects.Store, error) {
 	_, used := store.Usage()
 	store.SetLimit(min(defaultLimit, (used+spaceFor(dir))/2))
 	return store, nil
+}
+
+// maxMinFree bounds the free space that is kept by default. Leases and state, which may be on the
+// same disk, need a fraction of it.
+const maxMinFree = 1 << 30
+
+// keepFree keeps the cache from filling the disk.
+func keepFree(store *objects.Store, dir string, least int64) {
+	if least == 0 {
+		least = min(sizeOf(dir)/20, maxMinFree)
+	}
+	if least > 0 {
+		store.KeepFree(func() int64 { return spaceFor(dir) - least })
+	}
 }
 
 // Close ends the fetches that still run, and releases the directory. No request may be in progress.

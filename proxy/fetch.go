@@ -94,7 +94,7 @@ func (c *Cache) update(old *stored, notModified http.Header, requested time.Time
 // fetched decides what becomes of a new response.
 func (c *Cache) fetched(x *exchange, g *fetchGroup, old *stored, resp *http.Response, requested time.Time) {
 	m := x.describe(resp, requested)
-	if g.download = c.openDownload(x, g, m, resp, resp.ContentLength); g.download == nil {
+	if g.download = c.openDownload(x, g, m, resp, resp.ContentLength, resp.ContentLength); g.download == nil {
 		c.finish(x.key, g)
 		defer x.release()
 		if old != nil && resp.StatusCode < 500 {
@@ -142,8 +142,9 @@ func (c *Cache) startDownload(x *exchange, g *fetchGroup, seg *segment, resp *ht
 	x.sendDownload(d, body, status)
 }
 
-// openDownload makes room for a response that is worth keeping; nil for others.
-func (c *Cache) openDownload(x *exchange, g *fetchGroup, m *objects.Meta, resp *http.Response, length int64) *download {
+// openDownload makes room for a response that is worth keeping; nil for others. Of a body of length
+// bytes, expect arrive by this response; both are less than zero if the origin did not say.
+func (c *Cache) openDownload(x *exchange, g *fetchGroup, m *objects.Meta, resp *http.Response, length, expect int64) *download {
 	fresh := c.freshness(m)
 	switch {
 	case !rfc9111.Storable(x.r.Header, responseOf(m)) || !fresh.Useful(m.Header),
@@ -153,14 +154,23 @@ func (c *Cache) openDownload(x *exchange, g *fetchGroup, m *objects.Meta, resp *
 	// -1 means that the origin did not say
 	m.Size = max(length, 0)
 	d := newDownload(g, x.key, m, fresh, length)
+	if expect < 0 {
+		expect = min(mostUnknown, c.store.Limit()/16)
+	}
 	var err error
-	if d.writer, err = c.store.Create(); err != nil {
-		c.diskFailed(err)
+	if d.writer, err = c.store.Create(expect); err != nil {
+		if !errors.Is(err, objects.ErrNoRoom) {
+			c.diskFailed(err)
+		}
 		return nil
 	}
 	c.track(d)
 	return d
 }
+
+// mostUnknown is the room reserved for a body of unknown length. Most of them are smaller; one that
+// is larger is cut off if there is no more room.
+const mostUnknown = 64 << 20
 
 // track lets purges and unsafe requests find a download. It may be outdated already, while the
 // origin thought about it.

@@ -52,7 +52,7 @@ func (c *Cache) openPart(x *exchange, g *fetchGroup, resp *http.Response, reques
 	if !ok || !fits || first != start || last != start+length-1 || multipart(resp.Header) || rfc9111.StrongValidator(whole.Header) == "" {
 		return nil
 	}
-	if g.download = c.openDownload(x, g, &whole, resp, total); g.download == nil {
+	if g.download = c.openDownload(x, g, &whole, resp, total, last+1-first); g.download == nil {
 		return nil
 	}
 	return g.download.addSegment(objects.Extent{Start: first, End: last + 1})

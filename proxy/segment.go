@@ -179,7 +179,7 @@ func (c *Cache) endSegment(d *download, seg *segment, err error) {
 	if !end {
 		return
 	}
-	if disk != nil {
+	if disk != nil && !errors.Is(disk.err, objects.ErrNoRoom) {
 		c.diskFailed(disk.err)
 	}
 	if err == nil {

@@ -20,3 +20,12 @@ func spaceFor(dir string) int64 {
 		dir = parent
 	}
 }
+
+// sizeOf returns the bytes of the disk of a directory, 0 if they are not known.
+func sizeOf(dir string) int64 {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		return 0
+	}
+	return int64(fs.Blocks) * int64(fs.Bsize)
+}

@@ -1,7 +1,7 @@
 // Package objects keeps HTTP responses on disk under their URL, within a size limit.
 //
 //	s, err := objects.Open(dir, 20<<30)
-//	w, err := s.Create()
+//	w, err := s.Create(size)
 //	n, err := w.WriteAt(body, 0)
 //	err = w.Commit(meta, int64(n), func() bool { return false })
 //	for _, o := range s.Lookup(meta.URL) { ... }

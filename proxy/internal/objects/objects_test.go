@@ -27,7 +27,7 @@ func open(t testing.TB, dir string, limit int64) *Store {
 
 func put(t testing.TB, s *Store, url string, body string, vary ...Field) *Object {
 	t.Helper()
-	f, err := s.Create()
+	f, err := s.Create(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestWhatAnInterruptionLeavesIsRemoved(t *testing.T) {
 	put(t, s, "http://a/whole", "whole")
 	cut := put(t, s, "http://a/cut", "to be cut")
 	damaged := put(t, s, "http://a/damaged", "damaged")
-	f, err := s.Create() // never ends
+	f, err := s.Create(0) // never ends
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func BenchmarkFill(b *testing.B) {
 	b.SetBytes(1 << 20)
 	b.ReportAllocs()
 	for b.Loop() {
-		f, err := s.Create()
+		f, err := s.Create(0)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -36,7 +36,7 @@ func TestPartsOutliveAKillAndNotTheMachine(t *testing.T) {
 	s := open(t, dir, 1<<30)
 	text := strings.Repeat("0123456789", 3000)
 	m := &Meta{URL: "http://a/", Status: 200, Header: http.Header{}, Received: time.Now(), Size: int64(len(text))}
-	f, err := s.Create()
+	f, err := s.Create(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestPartsOutliveAKillAndNotTheMachine(t *testing.T) {
 		t.Errorf("the checksum of a body that came in parts: %v", err)
 	}
 
-	if f, err = s.Create(); err != nil {
+	if f, err = s.Create(0); err != nil {
 		t.Fatal(err)
 	}
 	f.WriteAt([]byte("half"), 0)

@@ -24,6 +24,17 @@ type Store struct {
 	byURL   map[string][]*Object // the slices are replaced, not changed; the latest first
 	partial map[string]*Object   // the incomplete object of a URL, at most one
 	queues  queues
+
+	reserved int64        // bytes for bodies that come in
+	written  atomic.Int64 // of these
+	space    func() int64 // free bytes that may be used; nil if there is no such bound
+}
+
+// KeepFree makes the store take no body for which space returns less than it needs.
+func (s *Store) KeepFree(space func() int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.space = space
 }
 
 // maxVariants bounds the responses of one URL that differ by request fields.
@@ -120,7 +131,7 @@ func (s *Store) insert(o *Object) {
 
 // shrink evicts until the limit is kept.
 func (s *Store) shrink() {
-	for s.queues.used() > s.queues.limit {
+	for s.queues.used()+s.reserved > s.queues.limit {
 		victim := s.queues.victim()
 		if victim == nil {
 			return

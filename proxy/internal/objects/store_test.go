@@ -76,7 +76,7 @@ func TestBodiesInAnyOrder(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		s := open(t, dir, 1<<30)
-		w, err := s.Create()
+		w, err := s.Create(0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestCommitsThatDoNotHappen(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		s := open(t, dir, 1<<30)
-		w, err := s.Create()
+		w, err := s.Create(0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +228,7 @@ func TestLimits(t *testing.T) {
 	for w := range 8 {
 		writers.Go(func() {
 			for i := range 40 {
-				f, err := s.Create()
+				f, err := s.Create(0)
 				if err != nil {
 					t.Error(err)
 					return
@@ -282,7 +282,7 @@ func TestRemoveIfTakesPartsToo(t *testing.T) {
 	s := open(t, dir, 1<<30)
 	put(t, s, "http://a/whole", "x")
 	for _, url := range []string{"http://a/part", "http://b/part"} {
-		w, err := s.Create()
+		w, err := s.Create(0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,8 @@ type Writer struct {
 	f  *os.File
 
 	mu    sync.Mutex // guards the fields below
+	bytes int64      // written, counting what was written twice
+	room  int64      // bytes that the store keeps free for the body, with those written
 	next  int64      // end of what was written from the beginning on, without a leap
 	size  int64      // end of what was written
 	sum   uint32     // of the bytes up to next
@@ -29,8 +31,59 @@ type Writer struct {
 	asOf  time.Time  // when that description was received or validated
 }
 
-// Create starts an object.
-func (s *Store) Create() (*Writer, error) {
+// ErrNoRoom says that a body would exceed the limit of the store, with all others that come in, or
+// leave less free space than it must.
+var ErrNoRoom = errors.New("the cache has no room")
+
+// reserveStep is the number of bytes that a body of unknown length reserves at a time.
+const reserveStep = 1 << 20
+
+// reserve keeps n more bytes free for bodies that come in, which count as used. It evicts what is in
+// their way, and nothing if that does not suffice.
+func (s *Store) reserve(n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reserved+n > s.queues.limit {
+		return ErrNoRoom
+	}
+	if s.space != nil && s.space()-(s.reserved-s.written.Load())-n < 0 {
+		return ErrNoRoom
+	}
+	s.reserved += n
+	s.shrink()
+	return nil
+}
+
+// release undoes the reservations of a body.
+func (w *Writer) release() {
+	w.mu.Lock()
+	room, bytes := w.room, w.bytes
+	w.room, w.bytes = 0, 0
+	w.mu.Unlock()
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	w.s.reserved -= room
+	w.s.written.Add(-bytes)
+}
+
+// Create starts an object of which at least so many bytes will be written. It fails with
+// [ErrNoRoom] if they have no room.
+func (s *Store) Create(expect int64) (*Writer, error) {
+	if err := s.reserve(expect); err != nil {
+		return nil, err
+	}
+	w, err := s.create()
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reserved -= expect
+		return nil, err
+	}
+	w.room = expect
+	return w, nil
+}
+
+func (s *Store) create() (*Writer, error) {
 	id := s.next.Add(1) - 1
 	path := s.path(id, bodySuffix)
 	f, err := create(path)
@@ -74,14 +127,27 @@ func (s *Store) Resume(o *Object) (*Writer, *Meta, error) {
 		s.unlink(o)
 		return nil, nil, err
 	}
-	return &Writer{s: s, id: o.id, f: f, noted: slices.Clone(m.Parts), asOf: m.Received}, m, nil
+	w := &Writer{s: s, id: o.id, f: f, noted: slices.Clone(m.Parts), asOf: m.Received}
+	// What is there stays whatever the limits say; more of it must have room.
+	w.room = Extents(m.Parts).Bytes()
+	w.bytes = w.room
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reserved += w.room
+	s.written.Add(w.room)
+	return w, m, nil
 }
 
 // WriteAt puts bytes at their place in the body.
 func (w *Writer) WriteAt(b []byte, offset int64) (int, error) {
+	if err := w.makeRoom(int64(len(b))); err != nil {
+		return 0, err
+	}
 	n, err := w.f.WriteAt(b, offset)
+	w.s.written.Add(int64(n))
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.bytes += int64(n)
 	// Most bodies arrive in order: their checksum costs no second reading.
 	if offset == w.next {
 		w.sum = crc32.Update(w.sum, castagnoli, b[:n])
@@ -89,6 +155,25 @@ func (w *Writer) WriteAt(b []byte, offset int64) (int, error) {
 	}
 	w.size = max(w.size, offset+int64(n))
 	return n, err
+}
+
+// makeRoom reserves more if n bytes exceed what was reserved.
+func (w *Writer) makeRoom(n int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.bytes+n <= w.room {
+		return nil
+	}
+	step := max(w.bytes+n-w.room, reserveStep)
+	err := w.s.reserve(step)
+	if err != nil && step > w.bytes+n-w.room {
+		step = w.bytes + n - w.room
+		err = w.s.reserve(step)
+	}
+	if err == nil {
+		w.room += step
+	}
+	return err
 }
 
 // Open opens the body as far as it has arrived. Callers open it before the writer ends, because
@@ -112,6 +197,7 @@ func (w *Writer) Commit(m *Meta, size int64, outdated func() bool) error {
 		w.remove()
 		return err
 	}
+	w.release()
 	o := newObject(w.id, &whole)
 	// This process wrote it, so that its pages are what it wrote.
 	o.trusted.Store(true)
@@ -168,6 +254,7 @@ func (w *Writer) KeepPartial(m *Meta, parts Extents, outdated func() bool) error
 		w.remove()
 		return err
 	}
+	w.release()
 	part := *m
 	part.Parts = slices.Clone(parts)
 	w.s.add(newObject(w.id, &part), outdated)
@@ -183,6 +270,7 @@ func (w *Writer) Abort() {
 
 // remove unlinks the files, the sidecar first.
 func (w *Writer) remove() {
+	w.release()
 	_ = os.Remove(w.s.path(w.id, sidecarSuffix))
 	_ = os.Remove(w.f.Name())
 }
