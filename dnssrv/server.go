@@ -35,7 +35,7 @@ type Config struct {
 	// zone or one of [Forwarding].Domains has them.
 	ForwardSpecialNames bool
 	// MaxStreams bounds the TCP connections of one listener of [Server.ServeStream], and
-	// MaxStreamsPerClient those of one client, an IPv4 address or an IPv6 /64. At a bound, the
+	// MaxStreamsPerClient those of one address; an IPv6 /64 has half of all. At a bound, the
 	// connection that is idle longest is closed. Zero means 256 and 32.
 	MaxStreams, MaxStreamsPerClient int
 	// Roots sign the certificates of upstreams that are asked over TLS. If nil, the system's roots

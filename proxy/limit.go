@@ -15,10 +15,10 @@ const (
 	maxConns = 4096
 )
 
-// LimitClients returns a listener whose clients, each an IPv4 address or an IPv6 /64, may have so
-// many connections at a time, and 4,096 in all. At the bound, the connection that is idle longest
-// is closed, or the new one if all are in use. Zero means 256 a client. It bounds what one machine
-// can take up by opening connections and being slow.
+// LimitClients returns a listener whose clients, each an address, may have so many connections at a
+// time, and 4,096 in all, half of them of one IPv6 /64. At the bound, the connection that is idle
+// longest is closed, or the new one if all are in use. Zero means 256 a client. It bounds what one
+// machine can take up by opening connections and being slow.
 func LimitClients(ln net.Listener, most int) net.Listener {
 	return bounds.Listen(ln, bounds.Limits{Total: maxConns, PerSource: cmp.Or(max(most, 0), defaultPerClient)})
 }

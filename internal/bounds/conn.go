@@ -11,7 +11,8 @@ import (
 type place struct {
 	listener *Listener
 	raw      net.Conn
-	source   netip.Prefix
+	source   netip.Addr
+	network  netip.Prefix  // the /64 of an IPv6 address
 	last     atomic.Uint64 // the listener's count at the last use
 	busy     atomic.Int32  // transfers in progress, and one if the server said so
 	marked   atomic.Bool   // whether the server said so

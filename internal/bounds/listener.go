@@ -15,8 +15,9 @@ import (
 type Limits struct {
 	// Total bounds the connections that are not admitted. Zero means 1,024.
 	Total int
-	// PerSource bounds those of one [Source]; connections without an IP address, as on a UNIX
-	// socket, have no such bound. Zero means 64.
+	// PerSource bounds those of one address; connections without an IP address, as on a UNIX
+	// socket, have no such bound. Zero means 64. All addresses of an IPv6 /64 together have half of
+	// Total: they may be one host's, or all machines of a network.
 	PerSource int
 	// Admitted bounds the connections for which [Admit] was called; more are not admitted. Zero
 	// means 4,096.
@@ -49,7 +50,8 @@ type Listener struct {
 	mu       sync.Mutex // guards the fields below
 	admitted int
 	total    int
-	sources  map[netip.Prefix]map[*place]struct{} // connections not admitted
+	sources  map[netip.Addr]map[*place]struct{} // connections not admitted
+	networks map[netip.Prefix]int               // of these, by the /64 of IPv6
 }
 
 // Listen returns a listener that takes the connections of ln. Its Accept fails only when it, or ln,
@@ -64,7 +66,7 @@ func Listen(ln net.Listener, limits Limits) *Listener {
 	ended := make(chan struct{})
 	return &Listener{
 		Listener: ln, limits: limits, failures: NewLog(limits.Log, complaints), crowd: NewLog(limits.Log, complaints),
-		ended: ended, end: sync.OnceFunc(func() { close(ended) }), sources: make(map[netip.Prefix]map[*place]struct{}),
+		ended: ended, end: sync.OnceFunc(func() { close(ended) }), sources: make(map[netip.Addr]map[*place]struct{}), networks: make(map[netip.Prefix]int),
 	}
 }
 
@@ -111,10 +113,13 @@ func (l *Listener) isClosed() bool {
 
 // enter gives a connection a place. It returns nil and closes the connection if there is none.
 func (l *Listener) enter(raw net.Conn) net.Conn {
-	p := &place{listener: l, raw: raw, source: sourceOf(raw.RemoteAddr())}
+	p := &place{listener: l, raw: raw, source: addrOf(raw.RemoteAddr())}
+	if p.source.Is6() {
+		p.network = Source(p.source)
+	}
 	p.touch()
 	l.mu.Lock()
-	victim, ok := l.room(p.source)
+	victim, ok := l.room(p.source, p.network)
 	if victim != nil {
 		l.remove(victim)
 	}
@@ -125,8 +130,8 @@ func (l *Listener) enter(raw net.Conn) net.Conn {
 	if victim != nil || !ok {
 		l.crowd.Warn("too many connections", "address", l.Addr().String(), "client", raw.RemoteAddr().String())
 	}
-	// Outside of the lock: to close a TLS connection's socket is quick, but the sockets of tests and
-	// tunnels may do more.
+	// Outside of the lock: to close a TLS connection's socket is quick, but the sockets of tests
+	// and tunnels may do more.
 	if victim != nil {
 		victim.raw.Close()
 	}
@@ -144,22 +149,35 @@ func (l *Listener) enter(raw net.Conn) net.Conn {
 // source's connections, the one that is idle longest gives way. When the places of all sources are
 // taken, the source with the most connections loses one, so that many connections take nothing from
 // a client with few.
-func (l *Listener) room(source netip.Prefix) (victim *place, ok bool) {
+func (l *Listener) room(source netip.Addr, network netip.Prefix) (victim *place, ok bool) {
 	own := l.sources[source]
 	if source.IsValid() && len(own) >= l.limits.PerSource {
 		victim = oldest(own, false)
 		return victim, victim != nil
 	}
+	if network.IsValid() && l.networks[network] >= max(l.limits.PerSource, l.limits.Total/2) {
+		return l.victim(source, network)
+	}
 	if l.total < l.limits.Total {
 		return nil, true
 	}
+	return l.victim(source, netip.Prefix{})
+}
+
+// victim returns the connection that gives way to a source's, among those of a network if it is
+// valid.
+func (l *Listener) victim(source netip.Addr, network netip.Prefix) (victim *place, ok bool) {
+	own := l.sources[source]
 	var most map[*place]struct{}
-	for _, places := range l.sources {
+	for from, places := range l.sources {
+		if network.IsValid() && !network.Contains(from) {
+			continue
+		}
 		if len(places) > len(most) {
 			most = places
 		}
 		// A source with fewer connections than the newcomer's loses none to it.
-		if idle := oldest(places, false); idle != nil && (len(places) > len(own) || idle.source == source) && l.rather(idle, victim) {
+		if idle := oldest(places, false); idle != nil && (len(places) > len(own) || from == source) && l.rather(idle, victim) {
 			victim = idle
 		}
 	}
@@ -199,6 +217,9 @@ func (l *Listener) add(p *place) {
 	}
 	places[p] = struct{}{}
 	l.total++
+	if p.network.IsValid() {
+		l.networks[p.network]++
+	}
 }
 
 // remove ends the place of a connection, if it has one.
@@ -212,4 +233,9 @@ func (l *Listener) remove(p *place) {
 		delete(l.sources, p.source)
 	}
 	l.total--
+	if p.network.IsValid() {
+		if l.networks[p.network]--; l.networks[p.network] == 0 {
+			delete(l.networks, p.network)
+		}
+	}
 }

@@ -174,7 +174,7 @@ func TestOldestIdleConnectionGivesWay(t *testing.T) {
 		"mapped":    func(int) string { return "::ffff:192.0.2.7" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, bounds.Limits{PerSource: 3})
+			s := newSite(t, bounds.Limits{PerSource: 3, Total: 6})
 			first, rawFirst := s.connect(source(1))
 			_, second := s.connect(source(2))
 			_, third := s.connect(source(3))
@@ -203,6 +203,29 @@ func TestOldestIdleConnectionGivesWay(t *testing.T) {
 				t.Error("a connection without a request keeps its place")
 			}
 		})
+	}
+}
+
+// Machines of one network, as on a VLAN, are no single source, and take no more than half of the places.
+func TestANetworkHasHalfOfThePlaces(t *testing.T) {
+	s := newSite(t, bounds.Limits{Total: 100, PerSource: 4})
+	_, other := s.connect("2001:db8:1::1")
+	var raws []*fakeConn
+	for i := range 60 {
+		conn, raw := s.connect(fmt.Sprintf("2001:db8::%x", i+1))
+		if conn == nil {
+			t.Fatalf("machine %d was refused", i)
+		}
+		raws = append(raws, raw)
+	}
+	open := 0
+	for _, raw := range raws {
+		if !raw.closed.Load() {
+			open++
+		}
+	}
+	if open != 50 || other.closed.Load() || !raws[0].closed.Load() || raws[59].closed.Load() {
+		t.Errorf("%d of 60 connections are open, another network's closed: %v", open, other.closed.Load())
 	}
 }
 

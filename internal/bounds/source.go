@@ -5,9 +5,8 @@ import (
 	"net/netip"
 )
 
-// Source returns the network that counts as one source: the address itself for IPv4, and the /64
-// for IPv6, all addresses of which belong to one host that wants them. The zero Addr has the zero
-// Prefix.
+// Source returns the smallest network that a host can have all addresses of: the address itself for
+// IPv4, and the /64 for IPv6. The zero Addr has the zero Prefix.
 func Source(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()
@@ -21,18 +20,16 @@ func Source(addr netip.Addr) netip.Prefix {
 	return source
 }
 
-// sourceOf returns the source of a connection, and the zero Prefix for one without an IP address,
+// addrOf returns the address of a connection's client, and the zero Addr if it is no IP address,
 // such as a UNIX socket's.
-func sourceOf(addr net.Addr) netip.Prefix {
+func addrOf(addr net.Addr) netip.Addr {
+	var at netip.AddrPort
 	switch a := addr.(type) {
 	case nil:
-		return netip.Prefix{}
 	case *net.TCPAddr:
-		return Source(a.AddrPort().Addr())
+		at = a.AddrPort()
+	default:
+		at, _ = netip.ParseAddrPort(addr.String())
 	}
-	at, err := netip.ParseAddrPort(addr.String())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return Source(at.Addr())
+	return at.Addr().Unmap().WithZone("")
 }

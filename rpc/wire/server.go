@@ -38,8 +38,8 @@ type ServerConfig struct {
 	// MaxConns bounds the sessions of racks. Zero means 2,048. One more is closed.
 	MaxConns int
 	// MaxStrangers bounds the connections that have not proved to be a rack's, in all, and
-	// MaxStrangersPerSource those of one IPv4 address or IPv6 /64. At a bound, the one that is
-	// silent longest is closed. Zero means 256 and 16.
+	// MaxStrangersPerSource those of one address; an IPv6 /64 has half of all. At a bound, the one
+	// that is silent longest is closed. Zero means 256 and 16.
 	MaxStrangers, MaxStrangersPerSource int
 	// Log receives sessions and refusals; of many refusals it receives some, and how many there
 	// were more. Nil discards.

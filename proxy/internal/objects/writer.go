@@ -38,8 +38,8 @@ var ErrNoRoom = errors.New("the cache has no room")
 // reserveStep is the number of bytes that a body of unknown length reserves at a time.
 const reserveStep = 1 << 20
 
-// reserve keeps n more bytes free for bodies that come in, which count as used. It evicts what is in
-// their way, and nothing if that does not suffice.
+// reserve keeps n more bytes free for bodies that come in, which count as used. It evicts what is
+// in their way, and nothing if that does not suffice.
 func (s *Store) reserve(n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *Store) Resume(o *Object) (*Writer, *Meta, error) {
 		return nil, nil, err
 	}
 	w := &Writer{s: s, id: o.id, f: f, noted: slices.Clone(m.Parts), asOf: m.Received}
-	// What is there stays whatever the limits say; more of it must have room.
+	// What exists stays whatever the limits say; more of it must have room.
 	w.room = Extents(m.Parts).Bytes()
 	w.bytes = w.room
 	s.mu.Lock()

@@ -23,8 +23,8 @@ var limits = bounds.Limits{Total: 2048, PerSource: 256}
 // Serve serves until ctx ends, then lets the requests in progress end for a moment and returns nil.
 // The contexts of requests end with ctx. It closes ln.
 //
-// A client, an IPv4 address or an IPv6 /64, may have 256 connections, and all clients 2,048: then
-// the one that is idle longest is closed.
+// An address may have 256 connections, an IPv6 /64 1,024, and all clients 2,048: then the one that
+// is idle longest is closed.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	return serve(ctx, bounds.Listen(ln, limits), h)
 }
