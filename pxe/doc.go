@@ -33,7 +33,7 @@
 //	boot/MAC/script.ipxe, grub.cfg ...       a machine's profile
 //	boot/MAC/kernel/FILE, boot/MAC/initrd/FILE   files, attributed to the machine
 //	boot/MAC/onie-installer                  the installer of a switch
-//	boot/MAC/done                            POST: the started system reports
+//	boot/MAC/done/NONCE                      POST: the started system reports
 //	images/FILE                              files
 //	ipxe.cfg, grub/grub.cfg, pxelinux.cfg/NAME, onie-installer-NAME
 //	                                         names that loaders ask for by themselves

@@ -54,7 +54,10 @@ type Event struct {
 	Claimed bool `json:"claimed,omitempty"`
 	// Err is the reason for a failure, empty when the request succeeded.
 	Err string `json:"err,omitempty"`
-	// Body is the text of a started system's report, at most 64 KiB.
+	// Claimed says that MAC is only what the request says: the address belongs to another machine,
+	// or a report came neither from the machine's address nor with the nonce of its script.
+	Claimed bool `json:"claimed,omitempty"`
+	// Body is the text of a started system's report, the first 4 KiB of it.
 	Body []byte `json:"body,omitempty"`
 }
 

@@ -150,6 +150,7 @@ func (s *Server) openName(ctx context.Context, in inbound, name string) (content
 	}
 	r := s.identify(in, res)
 	e.MAC, e.UUID, e.Arch, e.Method = r.MAC, r.UUID, r.Arch, r.Method
+	e.Claimed = s.borrowed(in, r.MAC)
 	c, err := s.openResource(ctx, in, res, r, e)
 	if err != nil {
 		e.Absent = errors.Is(err, ErrNoProfile) || errors.Is(err, fs.ErrNotExist) && optional(name)
@@ -236,6 +237,7 @@ func (s *Server) config(ctx context.Context, in inbound, res resource, r Request
 	if s.cfg.Servers != nil {
 		at.Others = s.cfg.Servers(r)
 	}
+	at.Nonce = s.reports.nonce(r.MAC, time.Now())
 	out, err := render(p, r, at, s.linkBase(in))
 	if err != nil {
 		return content{}, err

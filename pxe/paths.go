@@ -16,7 +16,7 @@ const unknownID = "unknown"
 //	boot/ID/script.ipxe, grub.cfg, pxelinux.cfg   the profile of machine ID
 //	boot/ID/kernel/FILE, boot/ID/initrd/FILE      files, attributed to it
 //	boot/ID/onie-installer                        its installer, for ONIE
-//	boot/ID/done                                  its report (POST)
+//	boot/ID/done[/NONCE]                          its report (POST)
 //	images/FILE                                   files
 //	[DIR/]ipxe.cfg[-MAC | -default-ARCH]          iPXE, MAAS's names
 //	[DIR/]autoexec.ipxe                           iPXE's own name
@@ -34,6 +34,7 @@ type resource struct {
 	arch  Arch             // from the path, else ArchUnknown
 	named bool             // the path names a machine, or the default of an architecture
 	file  string           // for kindFile and kindLoader
+	nonce string           // for kindDone
 	whole string           // the whole name, where the operator may have a file of that name
 	stage Stage
 }
@@ -124,8 +125,8 @@ func parseBoot(rest string) resource {
 		res.kind, res.lang, res.stage = kindConfig, PXELINUX, StageConfig
 	case action == onieInstaller && !hasFile:
 		res.kind, res.lang, res.stage = kindInstaller, ONIE, StageKernel
-	case action == "done" && !hasFile:
-		res.kind, res.stage = kindDone, StageRunning
+	case action == "done" && !strings.Contains(file, "/"):
+		res.kind, res.stage, res.nonce = kindDone, StageRunning, file
 	case action == "kernel" && file != "":
 		res.kind, res.file, res.stage = kindFile, file, StageKernel
 	case action == "initrd" && file != "":

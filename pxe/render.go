@@ -80,7 +80,7 @@ func (at Endpoint) all() []Endpoint {
 	for _, a := range at.Others {
 		seen := slices.ContainsFunc(all, func(e Endpoint) bool { return e.Addr == a })
 		if !seen && at.Addr.IsValid() && a.Is4() == at.Addr.Unmap().Is4() && len(all) <= maxOthers {
-			all = append(all, Endpoint{Addr: a, HTTPPort: at.HTTPPort})
+			all = append(all, Endpoint{Addr: a, HTTPPort: at.HTTPPort, Nonce: at.Nonce})
 		}
 	}
 	return all

@@ -16,8 +16,8 @@ import (
 )
 
 // Handler serves everything that TFTP serves, by GET and HEAD, and takes reports of started systems
-// by POST to boot/MAC/done. It cleans paths by itself and never redirects, which firmware cannot
-// follow: mount it at the root and not on a mux that redirects.
+// by POST to boot/MAC/done/NONCE. It cleans paths by itself and never redirects, which firmware
+// cannot follow: mount it at the root and not on a mux that redirects.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serveHTTP) }
 
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
@@ -171,7 +171,11 @@ func serveContent(w http.ResponseWriter, r *http.Request, c content) {
 	}
 }
 
-const maxReport = 64 << 10
+// A report is refused from one size on, and its text is kept up to another, in bytes.
+const (
+	maxReport  = 64 << 10
+	keptReport = 4 << 10
+)
 
 // report takes the word of a started system.
 func (s *Server) report(w http.ResponseWriter, r *http.Request) {
@@ -184,7 +188,14 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience(0))) // a body that does not come would keep its place
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+	rest := http.MaxBytesReader(w, r.Body, maxReport)
+	body, err := io.ReadAll(io.LimitReader(rest, keptReport))
+	size := int64(len(body))
+	if err == nil {
+		var more int64
+		more, err = io.Copy(io.Discard, rest)
+		size += more
+	}
 	if err != nil {
 		http.Error(w, "the report is longer than 64 KiB or was cut off", http.StatusRequestEntityTooLarge)
 		return
@@ -192,8 +203,8 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	q := s.identify(in, res)
 	w.WriteHeader(http.StatusNoContent)
 	s.finish(&Event{Stage: StageRunning, MAC: q.MAC, UUID: q.UUID, Addr: in.addr, Server: in.server, Arch: q.Arch,
-		Path: in.shownPath(), Proto: string(HTTP), Size: int64(len(body)), Bytes: int64(len(body)),
-		Duration: time.Since(start), Body: body}, nil)
+		Path: in.shownPath(), Proto: string(HTTP), Size: size, Bytes: size,
+		Duration: time.Since(start), Body: body, Claimed: s.claimed(in, q.MAC, res.nonce)}, nil)
 }
 
 // recorder counts the body and keeps sendfile.

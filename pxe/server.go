@@ -44,6 +44,10 @@ type Config struct {
 	// method and host. It is matched before boot files, against paths without doubled slashes and
 	// dots only, so that the redirects of ServeMux never reach firmware. Nil has none.
 	Also map[string]http.Handler
+	// ReportKey keys the nonces of {done}, by which reports of started systems are known to come
+	// from a machine that was sent its script, see Event.Claimed. Empty means a random key, so that
+	// after a restart the reports of earlier scripts are claims.
+	ReportKey []byte
 	// HTTPPort is the port clients reach Handler on; 0 means 5248. It is written into the scripts
 	// of clients that came by TFTP.
 	HTTPPort int
@@ -67,7 +71,7 @@ type Config struct {
 	// them.
 	MaxHTTPPerClient int
 	// MaxConns bounds the connections of one listener of Serve, and MaxConnsPerClient those of one
-	// client, an IPv4 address or an IPv6 /64. At a bound, the connection that is idle longest is
+	// address; an IPv6 /64 has half of all. At a bound, the connection that is idle longest is
 	// closed. 0 means 4,096 and 256.
 	MaxConns, MaxConnsPerClient int
 	// HTTPRate paces each connection of Serve, in bytes per second; 0 does not. Some network cards
@@ -145,7 +149,9 @@ type Server struct {
 	tftp  *tftp.Server
 	http  *queue
 	also  *also
-	files fileCache
+
+	reports reporting
+	files   fileCache
 }
 
 // New checks cfg and makes a server; it opens and starts nothing.
@@ -154,7 +160,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, fails: bounds.NewLog(cfg.Log, failLines), http: newQueue(cfg.MaxHTTP, cfg.MaxHTTPPerClient)}
+	s := &Server{cfg: cfg, log: cfg.Log, fails: bounds.NewLog(cfg.Log, failLines), http: newQueue(cfg.MaxHTTP, cfg.MaxHTTPPerClient), reports: newReporting(cfg.ReportKey)}
 	if s.also, err = newAlso(cfg.Also); err != nil {
 		return nil, err
 	}

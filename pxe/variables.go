@@ -34,6 +34,9 @@ func Variables(p Profile, r Request, at Endpoint) map[string]string {
 	}
 	vars["http"] = at.URL()
 	vars["done"] = at.URL() + "/boot/" + pathID(r) + "/done"
+	if at.Nonce != "" {
+		vars["done"] += "/" + at.Nonce
+	}
 	vars["arch"] = r.Arch.String()
 	vars["profile"] = p.Name
 	return vars
