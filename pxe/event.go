@@ -48,14 +48,11 @@ type Event struct {
 	Absent bool `json:"absent,omitempty"`
 	// Probe says that the client only asked for the size (TFTP tsize, HTTP HEAD).
 	Probe bool `json:"probe,omitempty"`
-	// Claimed says that the address is not the MAC's by any lease, although DHCP gives out the
-	// addresses of its network: the client may be another one. The server does not set it; code
-	// that knows the leases does.
-	Claimed bool `json:"claimed,omitempty"`
 	// Err is the reason for a failure, empty when the request succeeded.
 	Err string `json:"err,omitempty"`
 	// Claimed says that MAC is only what the request says: the address belongs to another machine,
-	// or a report came neither from the machine's address nor with the nonce of its script.
+	// or to none although DHCP gives out the addresses there, or a report came neither from the
+	// machine's address nor with the nonce of its script.
 	Claimed bool `json:"claimed,omitempty"`
 	// Body is the text of a started system's report, the first 4 KiB of it.
 	Body []byte `json:"body,omitempty"`

@@ -14,7 +14,7 @@ import (
 // installation takes.
 const nonceLife = 48 * time.Hour
 
-// clockSlack is how far a nonce may lie ahead, as after the clock was set back.
+// clockSlack bounds how far a nonce may lie ahead, as after the clock was set back.
 const clockSlack = 5 * time.Minute
 
 var nonceEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)

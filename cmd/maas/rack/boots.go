@@ -3,8 +3,13 @@ package rack
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
@@ -48,7 +53,13 @@ func (r *Rack) booted(e pxe.Event) {
 	if !r.bootFacts.take(e.Addr) {
 		return
 	}
-	e.Claimed = r.claims(e.MAC, e.Addr)
+	// A report has a nonce, which says more than an address.
+	if e.Stage != pxe.StageRunning {
+		e.Claimed = r.claims(e.MAC, e.Addr)
+	} else if e.Claimed {
+		return // or any host could end the boots of others in the timeline
+	}
+	e.Body = nil // the region has no use for it
 	r.facts.boot(e)
 	r.boots.add(e)
 }
@@ -123,6 +134,27 @@ func (r *Rack) givesOut(addr netip.Addr) bool {
 		return mode == dhcpsrv.ModeServe && len(s.Pools) > 0
 	}
 	return false
+}
+
+// reportKey returns the key of the nonces in boot scripts. It is on disk, so that a machine that
+// got its script before a restart can report after it.
+func (r *Rack) reportKey() ([]byte, error) {
+	const size = 32
+	path := filepath.Join(r.cfg.Dir, "report.key")
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) == size {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	key = make([]byte, size)
+	rand.Read(key) // it never fails
+	// A file that a power cut or a full disk left short is made anew at the next start.
+	if err := os.WriteFile(path, key, 0o600); err != nil {
+		r.log.Warn("key of boot reports not stored", "err", err)
+	}
+	return key, nil
 }
 
 // silently marks the context of an explanation, whose answers must not count as a boot.

@@ -252,8 +252,13 @@ func (r *Rack) compose() (err error) {
 	if err := r.newPeer(); err != nil {
 		return err
 	}
+	reportKey, err := r.reportKey()
+	if err != nil {
+		return err
+	}
 	r.boot, err = pxe.New(pxe.Config{
-		Resolver: &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
+		ReportKey: reportKey,
+		Resolver:  &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
 		Servers:  func(q pxe.Request) []netip.Addr { return r.table.Servers(q.Addr) },
 		Describe: r.clients.Describe, Events: r.booted, Also: r.pages(), HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
 	})
