@@ -52,6 +52,7 @@ type State struct {
 	epoch   string
 	mu      sync.Mutex // guards the fields below
 	topics  map[string]*topic
+	created chan struct{}     // closed when a topic is made
 	carried map[string]string // with what changes now
 }
 
@@ -72,7 +73,7 @@ type touch struct {
 
 // NewState returns an empty state in a new epoch.
 func NewState() *State {
-	return &State{epoch: rand.Text(), topics: map[string]*topic{}}
+	return &State{epoch: rand.Text(), topics: map[string]*topic{}, created: make(chan struct{})}
 }
 
 // topic returns the named topic, made when new. s.mu is held.
@@ -81,6 +82,8 @@ func (s *State) topic(name string) *topic {
 	if t == nil {
 		t = &topic{objects: map[string][]byte{}, changed: make(chan struct{})}
 		s.topics[name] = t
+		close(s.created)
+		s.created = make(chan struct{})
 	}
 	return t
 }
@@ -180,9 +183,13 @@ func (t *topic) forget() {
 func (s *State) Next(ctx context.Context, name string, from Position) (Update, error) {
 	for {
 		s.mu.Lock()
-		t := s.topic(name)
-		changed := t.changed
-		if t.revision > 0 && (from.Epoch != s.epoch || from.Revision != t.revision) {
+		// A reader makes no topic: a rack may ask for any name.
+		changed := s.created
+		t := s.topics[name]
+		if t != nil {
+			changed = t.changed
+		}
+		if t != nil && t.revision > 0 && (from.Epoch != s.epoch || from.Revision != t.revision) {
 			u := s.update(name, t, from)
 			s.mu.Unlock()
 			return u, nil

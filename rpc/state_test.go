@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -155,4 +156,31 @@ func BenchmarkStateChange(b *testing.B) {
 		}
 		at = u.Position
 	}
+}
+
+// A reader of a topic that is made later gets it, whatever other names were asked for.
+func TestNextOfATopicThatIsMadeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := rpc.NewState()
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range 1000 {
+			go s.Next(ctx, fmt.Sprint("no topic ", i), rpc.Position{})
+		}
+		got := make(chan rpc.Update, 1)
+		go func() {
+			u, err := s.Next(t.Context(), "dns", rpc.Position{})
+			if err != nil {
+				t.Error(err)
+			}
+			got <- u
+		}()
+		synctest.Wait()
+		s.Set("dhcp", map[string][]byte{"a": nil})
+		synctest.Wait()
+		s.Set("dns", map[string][]byte{"b": []byte("1")})
+		if u := <-got; len(u.Objects) != 1 || u.Objects[0].Key != "b" {
+			t.Errorf("got %+v", u)
+		}
+		cancel()
+	})
 }

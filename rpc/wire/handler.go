@@ -57,6 +57,13 @@ func (s *Server) handler() http.Handler {
 				http.Error(w, "hello comes first", http.StatusForbidden)
 				return
 			}
+			body := &bulkBody{ReadCloser: r.Body, ctx: r.Context(), places: session.bulky}
+			defer body.release()
+			// An answer belongs to a call of the region, of which it makes no more than it can
+			// take. Waiting for a place, it might wait for the request that made the call.
+			if path != pathAnswer+"{id}" {
+				r.Body = body
+			}
 			serve(w, r, session, conn)
 		})
 	}
@@ -193,6 +200,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, session *session
 	var a answer
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusBadRequest), http.StatusBadRequest)
+	} else if !session.expects(id) {
+		http.Error(w, "no call waits for this answer", http.StatusNotFound)
 	} else if read(w, r, &a, maxCall+maxMessage) {
 		session.resolve(id, a)
 	}

@@ -17,6 +17,7 @@ import (
 type session struct {
 	conn  net.Conn
 	began time.Time
+	bulky chan struct{} // holds one for each large request
 	out   chan outgoing // what the open announcement stream is to write
 
 	mu      sync.Mutex        // guards the fields below
@@ -76,7 +77,7 @@ func (s *session) cut() {
 }
 
 func newSession(conn net.Conn) *session {
-	return &session{conn: conn, began: time.Now(), out: make(chan outgoing), waiting: map[uint64]chan answer{}}
+	return &session{conn: conn, began: time.Now(), bulky: make(chan struct{}, maxBulky), out: make(chan outgoing), waiting: map[uint64]chan answer{}}
 }
 
 // identity is the rack's name and what it may do; nil before hello.
@@ -169,6 +170,13 @@ func (s *session) forget(id uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.waiting, id)
+}
+
+// expects reports whether a call waits for an answer.
+func (s *session) expects(id uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting[id] != nil
 }
 
 // resolve hands an answer to its caller, if that still waits. A second answer is discarded.
