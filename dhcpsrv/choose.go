@@ -12,6 +12,7 @@ const (
 	byHash        = "pool"
 	byAge         = "least recently used"
 	bySteal       = "oldest offer"
+	byDecline     = "declined address that is probed again"
 )
 
 // stealAfter is the time during which an offer is safe from other clients when no other address is
@@ -113,9 +114,9 @@ func (t *table) chooseFrom(d *decision, sub *subnet) bool {
 }
 
 // chooseOld takes over the address of an ended lease, or of the oldest offer that its client did
-// not accept.
+// not accept, or the declined address that would be free first. A declined address must be probed.
 func (t *table) chooseOld(d *decision) bool {
-	var ended, offer *entry
+	var ended, offer, declined *entry
 	for _, sub := range d.seg.subnets {
 		if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
 			continue
@@ -126,12 +127,19 @@ func (t *table) chooseOld(d *decision) bool {
 		if e := sub.space.offers.first; e != nil && t.mayGive(d, e.addr) && (offer == nil || e.end < offer.end) {
 			offer = e
 		}
+		if e := sub.space.declined.first; e != nil && t.mayGive(d, e.addr) && (declined == nil || e.end < declined.end) {
+			declined = e
+		}
 	}
 	if ended != nil {
 		return d.take(ended.addr, byAge)
 	}
 	if offer != nil && offer.end-d.now < d.hold-stealAfter {
 		return d.take(offer.addr, bySteal)
+	}
+	// Three datagrams decline an address, and any host can send them.
+	if declined != nil && d.probes {
+		return d.take(declined.addr, byDecline)
 	}
 	return false
 }

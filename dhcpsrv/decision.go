@@ -46,6 +46,7 @@ type decision struct {
 	boot     BootAnswer
 	booting  bool // boot is valid
 
+	probes     bool // an address can be probed before it is offered
 	undirected bool // the packet names no server
 	inVain     bool // the client has sent it for some time without an answer
 }

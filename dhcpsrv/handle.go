@@ -123,8 +123,14 @@ func (s *Server) decide(d *decision, r *request, j *job) (stored, again bool) {
 		d.silent(dropBacklog)
 		return false, false
 	}
+	d.probes = s.cfg.Prober != nil && j.asked < probeTries
 	s.table.decide(d, r)
-	if s.mustProbe(d, j) {
+	must := s.mustProbe(d, j)
+	if d.by == byDecline && !must {
+		d.silent(dropPoolExhausted)
+		return false, false
+	}
+	if must {
 		s.table.hold(d, r)
 		j.probe = s.table.byAddr[d.addr]
 		j.probe.probing = true

@@ -503,3 +503,61 @@ func TestDeclinesAreBounded(t *testing.T) {
 		t.Errorf("the last event of %v is %v", last, states[last.String()])
 	}
 }
+
+// When nothing else is left, the declined address that would be free first is probed again: it is given
+// out if it does not answer, and stays out of use if it does.
+func TestDeclinedAddressIsProbedAgain(t *testing.T) {
+	snap := office()
+	snap.Subnets[0].Pools = []dhcpsrv.Pool{{First: ip("192.0.2.100"), Last: ip("192.0.2.101")}}
+	var mu sync.Mutex
+	taken, probes := map[string]bool{"192.0.2.100": true, "192.0.2.101": true}, 0
+	answers := func(a string, is bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		taken[a], probes = is, 0
+	}
+	prober := dhcpsrv.ProberFunc(func(_ context.Context, _ string, a netip.Addr) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		probes++
+		return taken[a.String()], nil
+	})
+	s := newServer(t, dhcpsrv.Config{Prober: prober}, snap)
+	discover := func(mac byte) bool {
+		c := newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 8, mac})
+		offer, _ := c.send(dhcpv4.MessageTypeDiscover)
+		return offer != nil
+	}
+	if discover(1) {
+		t.Error("an address that answers is offered")
+	}
+	answers("192.0.2.100", true)
+	if discover(2) {
+		t.Error("a declined address that still answers is offered")
+	}
+	mu.Lock()
+	if probes == 0 || probes > 3 {
+		t.Errorf("%d probes", probes)
+	}
+	mu.Unlock()
+	answers("192.0.2.101", false)
+	if a := newClient(t, s, mac1).dora(); a.String() != "192.0.2.101" {
+		t.Errorf("got %v", a)
+	}
+	if discover(3) {
+		t.Error("an address is offered although one is leased and the other answers")
+	}
+
+	// Without a prober a declined address waits for the end of its time.
+	s = newServer(t, dhcpsrv.Config{}, snap)
+	for i := range byte(2) {
+		c := newClient(t, s, net.HardwareAddr{2, 0, 0, 0, 7, i})
+		a := c.dora()
+		if i == 0 {
+			c.from("0.0.0.0:68", "255.255.255.255", c.packet(dhcpv4.MessageTypeDecline, withServer(net.IP{192, 0, 2, 1}), withWanted(a.AsSlice())))
+		}
+	}
+	if offer, _ := newClient(t, s, mac1).send(dhcpv4.MessageTypeDiscover); offer != nil {
+		t.Error("a declined address is offered unprobed")
+	}
+}
