@@ -87,12 +87,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 		name string
 		plan func(inventory.Rack) (map[string][]byte, error)
 	}{
-		{proxyrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
-			if m.Assignment(rack).Empty() {
-				return nil, nil // the site's proxy may have a password
-			}
-			return proxyrpc.Objects(proxyrpc.Content(plan.Proxy(m, rack.Name, r.localRack)))
-		}},
+		{proxyrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) { return r.proxyObjects(m, rack) }},
 		{register.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
 			return register.Objects(regionsFor(rack, m.Racks, regions), revoked)
 		}},
