@@ -32,11 +32,14 @@ type content struct {
 	text    bool
 }
 
-// maxPath is the length from which on a path names nothing, in bytes; more of it is not logged nor
-// reported.
-const maxPath = 1024
+// maxPath is the length from which on a path names nothing, in bytes. Of a path, maxShown bytes are
+// logged and reported: a region keeps hundreds of them for each boot.
+const (
+	maxPath  = 1024
+	maxShown = 256
+)
 
-func (in inbound) shownPath() string { return in.path[:min(len(in.path), maxPath)] }
+func (in inbound) shownPath() string { return in.path[:min(len(in.path), maxShown)] }
 
 // identify works out who asks for res.
 func (s *Server) identify(in inbound, res resource) Request {
