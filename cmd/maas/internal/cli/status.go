@@ -115,6 +115,14 @@ func statusOfRack(r maasapi.Controller) rackStatus {
 			}
 		}
 	}
+	if r.Revoked != nil {
+		out.Services = []string{"revoked"}
+	}
+	for _, p := range r.Proposals {
+		if !p.Ignored {
+			out.Faults = append(out.Faults, fmt.Sprintf("%s on %s is not served: maas rack accept %s %s", p.Network, p.Interface, r.Hostname, p.Network))
+		}
+	}
 	return out
 }
 

@@ -11,7 +11,7 @@ import (
 func Check(f Facts) []Finding {
 	var r report
 	for _, check := range []func(*report, Facts){
-		checkData, checkCapabilities, checkPorts, checkLinks, checkServers, checkLoaders, checkRegion, checkCertificate, checkClock, checkVLANs, checkRoundTrips, checkUpstreams,
+		checkData, checkCapabilities, checkPorts, checkLinks, checkServers, checkLoaders, checkRegion, checkCertificate, checkClock, checkVLANs, checkProposals, checkRoundTrips, checkUpstreams,
 	} {
 		check(&r, f)
 	}
@@ -239,6 +239,14 @@ func checkClock(r *report, f Facts) {
 		r.add("clock", Warning, cure, "this host's clock is %s %s the region's", off.Round(time.Second), way)
 	default:
 		r.fine("clock", "agrees with the region's")
+	}
+}
+
+// checkProposals judges what racks have and were not given.
+func checkProposals(r *report, f Facts) {
+	for _, p := range f.Proposals {
+		r.add("racks", Warning, fmt.Sprintf("maas rack accept %s %s, or maas rack ignore %s %s", p.Rack, p.Network, p.Rack, p.Network),
+			"rack %s has %s on %s, was not given it, and does not serve it", p.Rack, p.Network, p.Link)
 	}
 }
 

@@ -37,6 +37,7 @@ type Facts struct {
 	Region              Region
 	Certificate         Certificate
 	VLANs               []VLAN
+	Proposals           []Proposal // networks that racks have and were not given
 	RoundTrips          []RoundTrip
 	Upstreams           []Upstream
 }
@@ -106,6 +107,9 @@ type Certificate struct {
 	Now     time.Time
 	Err     error
 }
+
+// Proposal is a network on a link of a rack that was not given it.
+type Proposal struct{ Rack, Link, Network string }
 
 // VLAN is one of the site with DHCP switched on.
 type VLAN struct {

@@ -70,6 +70,7 @@ func TestFindings(t *testing.T) {
 		{"certificate damaged", func(f *Facts) { f.Certificate.Err = errors.New("no PEM") }, Bad, "no PEM", "token create"},
 		{"clock far", func(f *Facts) { f.Clock.Ahead = -time.Hour }, Bad, "1h0m0s behind", "chrony"},
 		{"clock off", func(f *Facts) { f.Clock.Ahead = 10 * time.Second }, Warning, "10s ahead of", "chrony"},
+		{"a proposal", func(f *Facts) { f.Proposals = []Proposal{{"far", "eth1", "203.0.113.0/24"}} }, Warning, "has 203.0.113.0/24 on eth1", "maas rack accept far 203.0.113.0/24"},
 		{"no range", func(f *Facts) { f.VLANs[0].Ranges = false }, Warning, "no dynamic range", "maas iprange create"},
 		{"no rack", func(f *Facts) { f.VLANs[0].Racks = nil }, Bad, "no rack serves it", "primary_rack=RACK"},
 		{"relay needed", func(f *Facts) { f.VLANs[0].Near = false }, Warning, "relay only", "relay_vlan=VLAN"},

@@ -72,7 +72,7 @@ func Gather(ctx context.Context, cfg Config) Facts {
 	}
 	work.Go(func() { f.Certificate, f.Region = lookAtIdentity(ctx, identity, cfg.Data) })
 	work.Go(func() { f.Upstreams = askUpstreams(ctx, cfg.Client) })
-	work.Go(func() { f.VLANs, f.Clock = lookAtSite(ctx, cfg.Client) })
+	work.Go(func() { f.VLANs, f.Proposals, f.Clock = lookAtSite(ctx, cfg.Client) })
 	if f.Daemon && f.Rack {
 		work.Go(func() { f.RoundTrips = roundTrips(ctx, cfg, f) })
 	}

@@ -18,9 +18,9 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
-// lookAtSite asks a region about what is served, and for its time. One that does not answer leaves
-// both unknown: that it does not is found elsewhere.
-func lookAtSite(ctx context.Context, c client.Client) (out []VLAN, clock Clock) {
+// lookAtSite asks a region about what is served, what racks propose, and for its time. A region that
+// does not answer leaves all unknown: that it does not is found elsewhere.
+func lookAtSite(ctx context.Context, c client.Client) (out []VLAN, proposals []Proposal, clock Clock) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	var subnets []maasapi.Subnet
@@ -32,17 +32,22 @@ func lookAtSite(ctx context.Context, c client.Client) (out []VLAN, clock Clock) 
 		clock = Clock{true, before.Add(time.Since(before) / 2).Sub(date.Add(time.Second / 2))}
 	}
 	if errors.Join(c.Get(ctx, client.API+"subnets/", &subnets), c.Get(ctx, client.API+"rackcontrollers/", &racks)) != nil {
-		return nil, clock
+		return nil, nil, clock
 	}
 	var addrs []netip.Addr
 	for _, r := range racks {
+		for _, p := range r.Proposals {
+			if !p.Ignored {
+				proposals = append(proposals, Proposal{r.Hostname, p.Interface, p.Network})
+			}
+		}
 		for _, text := range r.IPAddresses {
 			if a, err := netip.ParseAddr(text); err == nil {
 				addrs = append(addrs, a)
 			}
 		}
 	}
-	return vlansOf(subnets, addrs), clock
+	return vlansOf(subnets, addrs), proposals, clock
 }
 
 // vlansOf gathers the VLANs with DHCP on from their subnets.

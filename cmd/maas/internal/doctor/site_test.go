@@ -102,7 +102,7 @@ func TestLookAtSite(t *testing.T) {
 		{"racks are unknown", 0, map[string]string{client.API + "subnets/": string(served), client.API + "version/": "{}"}, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			vlans, clock := lookAtSite(t.Context(), site(t, time.Now().Add(-c.ahead), c.bodies))
+			vlans, _, clock := lookAtSite(t.Context(), site(t, time.Now().Add(-c.ahead), c.bodies))
 			if len(vlans) != c.vlans || len(vlans) > 0 && vlans[0].Near != c.near {
 				t.Errorf("VLANs %+v", vlans)
 			}
@@ -115,7 +115,7 @@ func TestLookAtSite(t *testing.T) {
 
 // A site that cannot be reached leaves everything unknown, and no check complains of what is unknown.
 func TestNoSite(t *testing.T) {
-	vlans, clock := lookAtSite(t.Context(), client.Client{Socket: filepath.Join(t.TempDir(), "none")})
+	vlans, _, clock := lookAtSite(t.Context(), client.Client{Socket: filepath.Join(t.TempDir(), "none")})
 	if vlans != nil || clock.Known {
 		t.Errorf("%+v %+v", vlans, clock)
 	}
