@@ -26,8 +26,20 @@ type Assignment struct {
 	foreign map[int64]bool
 }
 
-// Assignment returns the networks of a rack.
-func (m *Model) Assignment(r Rack) Assignment { return assignmentOf(r, m.VLANs, m.Subnets) }
+// assigned holds the networks that a version of a rack was given.
+type assigned struct {
+	version int64
+	Assignment
+}
+
+// Assignment returns the networks of a rack. Callers must not modify it. A model that was read
+// knows it: plans ask for it several times for each rack.
+func (m *Model) Assignment(r Rack) Assignment {
+	if known, ok := m.assigned[r.ID]; ok && known.version == r.Version {
+		return known.Assignment
+	}
+	return assignmentOf(r, m.VLANs, m.Subnets)
+}
 
 // assignmentOf computes an assignment. A VLAN that names the rack brings its subnets, and a network
 // that holds whole subnets brings their VLANs.

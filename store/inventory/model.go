@@ -41,6 +41,8 @@ type Model struct {
 	Profiles map[BootTarget]pxe.Profile
 	// SubnetTags are the names of the tags of subnets, by ID of the subnet.
 	SubnetTags map[int64][]string
+
+	assigned map[int64]assigned // by ID of the rack; nil in a model that was not read
 }
 
 // Orphan is an address that belongs to no machine or device.
@@ -106,6 +108,10 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 	m.Profiles = make(map[BootTarget]pxe.Profile, len(rules))
 	for _, r := range rules {
 		m.Profiles[r.For] = r.Profile
+	}
+	m.assigned = make(map[int64]assigned, len(m.Racks))
+	for _, r := range m.Racks {
+		m.assigned[r.ID] = assigned{r.Version, assignmentOf(r, m.VLANs, m.Subnets)}
 	}
 	return nil
 }

@@ -26,7 +26,8 @@ type published struct {
 	names plan.NamePlanner
 	nodes sentNodes
 	cuts  map[string]string // by rack: the part of the names that it was sent
-	stale bool              // the last publication failed, so racks may have a part of the model
+	bmcs  plan.BMCs
+	stale bool // the last publication failed, so racks may have a part of the model
 	sent  sentState
 }
 
@@ -51,6 +52,9 @@ func (r *Region) publish(ctx context.Context) (err error) {
 		networks := p.model
 		networks.Machines, networks.Devices, networks.Orphans, networks.Records = nil, nil, nil, nil
 		r.networks.Store(&networks)
+	}
+	if changes == nil || plan.BMCsChanged(changes) {
+		p.bmcs = plan.BMCsOf(p.model.Machines) // once for all racks: it looks at all machines
 	}
 	// Stale until all racks are served: after an error the next call must not trust the changes.
 	p.stale = true

@@ -26,5 +26,5 @@ func (r *Region) proxyObjects(m *inventory.Model, rack inventory.Rack) (map[stri
 	if m.Assignment(rack).Empty() {
 		return nil, nil // the site's proxy may have a password
 	}
-	return proxyrpc.Objects(proxyrpc.Content(plan.Proxy(m, rack.Name, r.localRack)))
+	return proxyrpc.Objects(proxyrpc.Content(plan.Proxy(m, rack.Name, r.localRack, r.published.bmcs)))
 }

@@ -27,7 +27,9 @@ type ProxyPlan struct {
 //
 // The proxy of the rack in the region's process, "" = none, is the parent of the other racks'
 // proxies, and it alone goes through the site's external proxy, if that is to be a parent.
-func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
+//
+// The addresses of BMCs are the result of [BMCsOf]; nil keeps none out.
+func Proxy(m *inventory.Model, rack, beside string, bmcs BMCs) ProxyPlan {
 	p := ProxyPlan{Port: proxyPort(m)}
 	if p.Port == 0 {
 		return p
@@ -63,7 +65,7 @@ func Proxy(m *inventory.Model, rack, beside string) ProxyPlan {
 		}
 	}
 	slices.SortFunc(p.Policy.Allow, netip.Prefix.Compare)
-	p.Policy.Allow, p.Policy.Deny = slices.Compact(p.Policy.Allow), inside(m, rack)
+	p.Policy.Allow, p.Policy.Deny = slices.Compact(p.Policy.Allow), inside(m, rack, bmcs)
 	return p
 }
 

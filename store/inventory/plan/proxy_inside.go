@@ -17,7 +17,7 @@ import (
 // machine could reach through the proxy what its own network does not route it to: the BMCs of all
 // machines, and the services of racks and regions that are for administrators. Of the other subnets
 // the setting AllowProxyTo makes exceptions.
-func inside(m *inventory.Model, rack string) []netip.Prefix {
+func inside(m *inventory.Model, rack string, bmcs BMCs) []netip.Prefix {
 	own := servedBy(m, rack)
 	var deny netipx.IPSetBuilder
 	for _, s := range m.Subnets {
@@ -31,7 +31,7 @@ func inside(m *inventory.Model, rack string) []netip.Prefix {
 			deny.RemovePrefix(p)
 		}
 	}
-	for a := range bmcs(m.Machines) {
+	for a := range bmcs {
 		deny.Add(a)
 		if s := subnetOf(m, a); s != nil && !own[s.ID] {
 			deny.AddPrefix(s.Prefix) // where one BMC is, others are that the site does not know
@@ -80,10 +80,13 @@ func servedBy(m *inventory.Model, name string) map[int64]bool {
 	return own
 }
 
-// bmcs returns the addresses of the machines' BMCs. A BMC that is known by name alone has none:
-// what the name leads to may change after the plan.
-func bmcs(machines []inventory.Machine) map[netip.Addr]bool {
-	out := make(map[netip.Addr]bool)
+// BMCs are the addresses of BMCs. A BMC that is known by name alone has none: what the name leads
+// to may change after the plan.
+type BMCs map[netip.Addr]bool
+
+// BMCsOf returns the addresses of the machines' BMCs.
+func BMCsOf(machines []inventory.Machine) BMCs {
+	out := make(BMCs)
 	for i := range machines {
 		if a := bmcOf(&machines[i]); a.IsValid() {
 			out[a.Unmap().WithZone("")] = true
@@ -102,7 +105,7 @@ func bmcs(machines []inventory.Machine) map[netip.Addr]bool {
 	return out
 }
 
-// BMCsChanged reports whether a change of machines affects the proxies.
+// BMCsChanged reports whether a change of machines changes the addresses of BMCs.
 func BMCsChanged(c *inventory.Changes) bool {
-	return !maps.Equal(bmcs(c.Before.Machines), bmcs(c.After.Machines))
+	return !maps.Equal(BMCsOf(c.Before.Machines), BMCsOf(c.After.Machines))
 }

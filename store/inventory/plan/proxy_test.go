@@ -26,7 +26,7 @@ func TestPlanProxy(t *testing.T) {
 	m := model(t, inv)
 	subnets := []netip.Prefix{prefix("10.0.0.0/24"), prefix("10.7.0.0/24"), prefix("10.8.0.0/24"), prefix("fd00::/64")}
 	racks := []netip.Prefix{prefix("10.0.0.2/32"), prefix("10.7.0.2/32"), prefix("192.0.2.66/32")}
-	near, far := plan.Proxy(m, "rack1", "rack1"), plan.Proxy(m, "far", "rack1")
+	near, far := plan.Proxy(m, "rack1", "rack1", nil), plan.Proxy(m, "far", "rack1", nil)
 	if d := cmp.Diff(append(slices.Clone(subnets), racks[1:]...), near.Policy.Allow, cmp.Transformer("sorted", func(p []netip.Prefix) []netip.Prefix {
 		p = slices.Clone(p)
 		slices.SortFunc(p, netip.Prefix.Compare)
@@ -70,7 +70,7 @@ func TestProxySettings(t *testing.T) {
 			}
 		}
 		m := model(t, inv)
-		plan, url := plan.Proxy(m, "rack1", "rack1"), plan.ProxyURLsOf(m, m.Racks[0]).Anywhere
+		plan, url := plan.Proxy(m, "rack1", "rack1", nil), plan.ProxyURLsOf(m, m.Racks[0]).Anywhere
 		if plan.Port != c.port || url != c.url || !slices.Equal(plan.Policy.Parents, c.parents) {
 			t.Errorf("%s: port %d, parents %v, machines get %q", name, plan.Port, plan.Policy.Parents, url)
 		}
@@ -97,7 +97,7 @@ func TestProxyPortsAndParents(t *testing.T) {
 		}
 	}
 	m := model(t, inv)
-	near, far := plan.Proxy(m, "rack1", "rack1").Policy, plan.Proxy(m, "far", "rack1").Policy
+	near, far := plan.Proxy(m, "rack1", "rack1", nil).Policy, plan.Proxy(m, "far", "rack1", nil).Policy
 	want := []proxy.HostParents{
 		{Hosts: []string{".corp.example"}, Parents: []string{"http://one.example:3128", "http://user:secret@two.example:3128"}},
 		{Hosts: []string{"10.9.0.0/16"}, Parents: []string{"http://other.example"}},

@@ -18,8 +18,8 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
-// lookAtSite asks a region about what is served, what racks propose, and for its time. A region that
-// does not answer leaves all unknown: that it does not is found elsewhere.
+// lookAtSite asks a region about what is served, what racks propose, and for its time. A region
+// that does not answer leaves all unknown: that it does not is found elsewhere.
 func lookAtSite(ctx context.Context, c client.Client) (out []VLAN, proposals []Proposal, clock Clock) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
