@@ -32,7 +32,7 @@ func macOf(i uint32) net.HardwareAddr {
 // dora makes DISCOVER and REQUEST of one client as templates to patch.
 type dora struct{ discover, request []byte }
 
-func newDORA(b *testing.B) dora {
+func newDORA(b testing.TB) dora {
 	c := newClient(b, nil, macOf(0), dhcpv4.WithRequestedOptions(dhcpv4.OptionSubnetMask, dhcpv4.OptionRouter, dhcpv4.OptionDomainNameServer))
 	return dora{c.packet(dhcpv4.MessageTypeDiscover).ToBytes(), c.packet(dhcpv4.MessageTypeRequest, withServer(net.IP{10, 0, 0, 1}), withWanted(net.IP{10, 1, 2, 3})).ToBytes()}
 }

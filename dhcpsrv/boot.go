@@ -7,8 +7,9 @@ import (
 )
 
 // BootSelector chooses what a network-booting client loads. The server calls it once per OFFER and
-// per ACK, from several goroutines at once and on the path of the packet: answer from memory. ctx
-// ends when the server stops.
+// per ACK, from several goroutines at once and on the path of the packet: answer from memory. What
+// needs a database belongs into [Host].Boot, since [Hosts] is not on that path. ctx ends when the
+// server stops.
 //
 // It is called for every client, also for those that do not boot, such as an operating system that
 // renews its lease. With the answer false the reply carries no boot data.
@@ -23,6 +24,9 @@ type BootSelectorFunc func(ctx context.Context, q BootQuery) (BootAnswer, bool)
 func (f BootSelectorFunc) SelectBoot(ctx context.Context, q BootQuery) (BootAnswer, bool) {
 	return f(ctx, q)
 }
+
+// SelectBoot returns a itself: a BootAnswer is a [BootSelector] with one answer, as for [Host].
+func (a BootAnswer) SelectBoot(context.Context, BootQuery) (BootAnswer, bool) { return a, true }
 
 // BootQuery holds what one packet says about the firmware that sent it. The comments name the
 // options of IPv4; DHCPv6 has the architecture in option 61 and the classes in 16 and 15. Slices

@@ -14,6 +14,10 @@ const maxScan = 1 << 16
 // held offer, previous lease, an address asked for, the place the key hashes to, the least recently
 // used one.
 func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
+	if d.refused {
+		d.reason = nakRefused
+		return false
+	}
 	if a := d.reserved(); a.IsValid() && !d.uses(a) {
 		if t.mayTake(d, a, ia.key) && t.mayGive(d, ia, a) {
 			return t.take(ia, a, byReservation)

@@ -17,7 +17,10 @@ const (
 
 // Config sets up a [Server]. The zero value works: leases in memory, no boot data, no probes.
 type Config struct {
-	Store LeaseStore   // nil = a MemStore: leases are forgotten when the process ends
+	Store LeaseStore // nil = a MemStore: leases are forgotten when the process ends
+	// Hosts decides address and options of clients without a reservation. If nil, they get
+	// addresses of the pools.
+	Hosts Hosts
 	Boot  BootSelector // nil = no boot data
 	// Events is called for every change of a lease, after it is durable and before the client is
 	// answered, in the order of the commits and never concurrently. It is on the path of the
@@ -36,6 +39,9 @@ type Config struct {
 	Log *slog.Logger
 
 	ClientRate int // packets of one client (link address, or DUID) handled in a second; 0 = no limit
+
+	HostLookups int // calls of Hosts under way at once; as many clients as Queue wait for theirs; 0 = 1024
+	HostCache   int // answers of Hosts that are kept; 0 = 65536
 
 	OfferHold time.Duration // how long an offered address is kept for its client; 0 = 30 s, at least 1 s
 	Workers   int           // goroutines that handle packets, for each Serve; 0 = 8

@@ -55,12 +55,18 @@ func (t *table) decideByMode(d *decision, r *request) {
 	default:
 		t.decideServing(d, r)
 	}
+	if d.bootOnly {
+		t.consult(d, r)
+	}
 }
 
 // decideServing judges a packet where this server gives the addresses.
 func (t *table) decideServing(d *decision, r *request) {
 	if why := t.mayAnswer(d, r); why != 0 {
 		d.silent(why)
+		return
+	}
+	if !t.consult(d, r) {
 		return
 	}
 	t.decideKind(d, r)
@@ -111,6 +117,9 @@ func (d *decision) setLease(c *serving, r *request) {
 	// Firmware holds its address for minutes and never releases it.
 	if r.isBoot() {
 		d.lease = d.sub.BootLeaseTime
+	}
+	if d.host != nil && d.host.host.LeaseTime > 0 {
+		d.lease = d.host.host.LeaseTime
 	}
 	// A client may ask for a shorter lease, but a very short one would only make work.
 	if secs, ok := r.Uint32(wire.OptLeaseTime); ok {

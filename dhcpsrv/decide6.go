@@ -46,6 +46,9 @@ func (t *table6) decide(d *decision6, r *request6) {
 		d.keys = appendKey6(d.keys, r.duid, ia.ID)
 		d.ias = append(d.ias, ia6{id: ia.ID, key: d.keys[start:len(d.keys):len(d.keys)], status: noStatus})
 	}
+	if !t.consult(d, r) {
+		return
+	}
 	switch r.Type {
 	case wire6.Solicit:
 		t.decideSolicit(d, r)
@@ -181,6 +184,9 @@ func (d *decision6) setLease(ia *ia6, r *request6) {
 	ia.lease = ia.sub.LeaseTime
 	if r.isBoot() {
 		ia.lease = ia.sub.BootLeaseTime
+	}
+	if d.host != nil && d.host.host.LeaseTime > 0 {
+		ia.lease = d.host.host.LeaseTime
 	}
 	if d.trace {
 		d.note("IA %08x: address %v by %s", ia.id, ia.addr, ia.by)

@@ -39,6 +39,12 @@ type decision struct {
 	rapid  bool // ACK to a DISCOVER
 	bootp  bool
 
+	answer  *hostAnswer // of Hosts, for a packet that waited for it
+	awaits  bool        // the decision needs an answer of Hosts
+	gone    *job        // no longer waits for one, since this packet does
+	host    *hostAnswer // applied
+	hostErr error       // its address makes no sense
+
 	mode     Mode
 	modeBy   string
 	bootOnly bool          // boot data without an address
@@ -104,6 +110,13 @@ type decision6 struct {
 
 	undirected bool // the packet names no server
 	inVain     bool // the client has sent it for some time without an answer
+
+	answer  *hostAnswer // of Hosts, for a packet that waited for it
+	awaits  bool        // the decision needs an answer of Hosts
+	gone    *job        // no longer waits for one, since this packet does
+	host    *hostAnswer // applied
+	hostErr error       // its address makes no sense
+	refused bool        // by Hosts
 }
 
 // ia6 is the answer for one identity association.

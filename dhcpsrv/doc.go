@@ -18,6 +18,13 @@
 // reservations, options, partners. [Server.Update] checks a snapshot as a whole and swaps it in
 // between two packets, or refuses it with an error that names the object.
 //
+// # Your inventory decides
+//
+// [Config.Hosts] is asked about each client that the snapshot has no reservation for, in a
+// goroutine of its own: other clients do not wait while it asks a database. It answers with
+// address, options and boot file, or to ignore or refuse the client, and for how long the answer
+// holds.
+//
 // # The parts
 //
 // [Server.Handle] answers one packet without a socket. [Server.Explain] runs the same code, changes

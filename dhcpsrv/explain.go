@@ -48,11 +48,15 @@ func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 	x.Message = r.kind.String()
 	// The decision is made on the real table under its lock, but never applied.
 	d := decision{hold: int64(s.cfg.OfferHold), trace: true}
-	s.mu.Lock()
-	d.now = s.now()
-	s.table.decide(&d, &r)
-	x.Probe = s.wouldProbe(&d)
-	s.mu.Unlock()
+	s.explain(ctx, func(a *hostAnswer) *HostQuery {
+		d = decision{hold: d.hold, trace: true, answer: a, now: s.now()}
+		if s.table.decide(&d, &r); d.awaits {
+			q := s.table.hostQuery(&d, &r)
+			return &q
+		}
+		x.Probe = s.wouldProbe(&d)
+		return nil
+	})
 	s.askBoot(ctx, &d, &r)
 	x.describe(&d)
 	if d.reply == noReply {
@@ -63,6 +67,18 @@ func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 	x.To, x.Link, x.HW = reply.Dst, reply.Link, reply.HW
 	x.readReply(reply.Data)
 	return x
+}
+
+// explain calls decide under the lock and, when it returns a query, again with the answer of Hosts.
+func (s *Server) explain(ctx context.Context, decide func(*hostAnswer) *HostQuery) {
+	locked := func(a *hostAnswer) *HostQuery {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return decide(a)
+	}
+	if q := locked(nil); q != nil {
+		locked(s.askHosts(ctx, "", *q))
+	}
 }
 
 func (x *Explanation) describe(d *decision) {
@@ -114,11 +130,15 @@ func (s *Server) Explain6(ctx context.Context, p Packet) (x Explanation) {
 	}
 	x.Message = r.Type.String()
 	d := decision6{hold: s.cfg.OfferHold, trace: true}
-	s.mu.Lock()
-	d.now = time.Unix(0, s.now())
-	s.table6.decide(&d, &r)
-	x.Probe = s.wouldProbe6(&d) != nil
-	s.mu.Unlock()
+	s.explain(ctx, func(a *hostAnswer) *HostQuery {
+		d = decision6{hold: d.hold, trace: true, answer: a, now: time.Unix(0, s.now())}
+		if s.table6.decide(&d, &r); d.awaits {
+			q := r.hostQuery(&d)
+			return &q
+		}
+		x.Probe = s.wouldProbe6(&d) != nil
+		return nil
+	})
 	x.describe6(&d)
 	if d.reply == 0 {
 		return x

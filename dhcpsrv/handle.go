@@ -62,7 +62,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 		s.drop(j, why)
 		return false
 	}
-	if j.asked == 0 {
+	if j.asked == 0 && j.answer == nil {
 		s.stats.receive(r.kind)
 		if s.rate.exceeded(r.CHAddr(), time.Now()) {
 			finished = true
@@ -70,8 +70,14 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 			return false
 		}
 	}
-	*d = decision{hold: int64(s.cfg.OfferHold)}
-	stored, again := s.decide(d, r, j)
+	*d = decision{hold: int64(s.cfg.OfferHold), answer: j.answer}
+	stored, again := s.decide(ctx, d, r, j)
+	// The job belongs to the call of Hosts from here on.
+	if d.awaits {
+		finished = true
+		s.unpark(d.gone, dropHostPending)
+		return false
+	}
 	if again {
 		finished = true
 		return true
@@ -112,7 +118,7 @@ func (j *job) keep(r Reply) {
 
 // decide decides and applies under the lock, and queues the changes that must become durable.
 // stored reports whether there are any; again, that an address must be probed first.
-func (s *Server) decide(d *decision, r *request, j *job) (stored, again bool) {
+func (s *Server) decide(ctx context.Context, d *decision, r *request, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.now = s.now()
@@ -125,6 +131,11 @@ func (s *Server) decide(d *decision, r *request, j *job) (stored, again bool) {
 	}
 	d.probes = s.cfg.Prober != nil && j.asked < probeTries
 	s.table.decide(d, r)
+	if d.awaits {
+		d.gone = s.park(ctx, j, s.table.hostQuery(d, r))
+		return false, false
+	}
+	s.warnHost(d.host, d.hostErr)
 	must := s.mustProbe(d, j)
 	if d.by == byDecline && !must {
 		d.silent(dropPoolExhausted)

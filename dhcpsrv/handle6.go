@@ -32,7 +32,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 		return false
 	}
 	// A packet returns here after its probe; it counts, and is limited, only the first time.
-	if j.asked == 0 {
+	if j.asked == 0 && j.answer == nil {
 		s.stats.received6[r.Type].Add(1)
 		if s.rate.exceeded(r.duid, time.Now()) {
 			finished = true
@@ -41,7 +41,14 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 		}
 	}
 	d.reset(s.cfg.OfferHold)
-	stored, again := s.decide6(d, r, j)
+	d.answer = j.answer
+	stored, again := s.decide6(ctx, d, r, j)
+	// The job belongs to the call of Hosts from here on.
+	if d.awaits {
+		finished = true
+		s.unpark(d.gone, dropHostPending)
+		return false
+	}
 	if again {
 		finished = true
 		return true
@@ -67,7 +74,7 @@ func (s *Server) run6(ctx context.Context, j *job) (again bool) {
 }
 
 // decide6 decides and applies under the lock, and queues what must become durable.
-func (s *Server) decide6(d *decision6, r *request6, j *job) (stored, again bool) {
+func (s *Server) decide6(ctx context.Context, d *decision6, r *request6, j *job) (stored, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.now = time.Unix(0, s.now())
@@ -83,6 +90,11 @@ func (s *Server) decide6(d *decision6, r *request6, j *job) (stored, again bool)
 		return false, false
 	}
 	s.table6.decide(d, r)
+	if d.awaits {
+		d.gone = s.park(ctx, j, r.hostQuery(d))
+		return false, false
+	}
+	s.warnHost(d.host, d.hostErr)
 	if ia := s.mustProbe6(d, j); ia != nil {
 		// The address is held during the probe, so that no other client is offered the same one.
 		s.table6.hold(d, ia, r)

@@ -21,6 +21,8 @@ type outbox struct {
 	out   []Reply // of batch
 	fail  func(int, error)
 
+	parked sync.WaitGroup // jobs that wait for Hosts, and calls of it
+
 	mu      sync.Mutex
 	waiting []*job
 	writing bool

@@ -107,7 +107,7 @@ func (t *table) decideOldLease(d *decision, r *request) {
 // askBoot asks the embedder what the client loads. Where boot data is all there is to send, no
 // answer means silence.
 func (s *Server) askBoot(ctx context.Context, d *decision, r *request) {
-	if d.reply == noReply || d.reply == wire.Nak || s.cfg.Boot == nil && !d.bootOnly {
+	if d.reply == noReply || d.reply == wire.Nak || d.host.bootBy(s.cfg.Boot) == nil && !d.bootOnly {
 		return
 	}
 	if d.boot, d.booting = s.selectBoot(ctx, d, r); d.bootOnly && !d.booting {

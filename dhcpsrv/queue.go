@@ -3,6 +3,7 @@ package dhcpsrv
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // job is one packet on its way through the server. Its reply leaves after two events, in either
@@ -19,6 +20,9 @@ type job struct {
 	asked  int     // probes made for it
 	probe  *entry  // address to probe before the next run
 	probe6 *entry6 // the same for IPv6
+
+	parked time.Time   // when it began to wait for an answer of Hosts
+	answer *hostAnswer // which it has waited for
 
 	steps  atomic.Int32
 	failed atomic.Bool

@@ -34,6 +34,10 @@ const (
 	dropListening            // mode auto, not yet known whether another server answers
 	dropPartner              // the partner answers the client
 	dropRecovering           // just started, and the partner's leases have not arrived yet
+	dropHostPending          // Hosts is asked about the client
+	dropHostLate             // Hosts answered after the client's patience
+	dropHostFailed           // Hosts failed, or its answer makes no sense
+	dropHostIgnored          // Hosts ignores the client
 	dropNothingToSay         // accepted; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
@@ -43,6 +47,7 @@ const (
 	nakMoved        // another address is reserved for the client
 	nakNoPool       // the address is in no pool
 	nakPartner      // the address belongs to the partner
+	nakRefused      // Hosts refuses the client
 	numReasons
 )
 
@@ -50,8 +55,8 @@ var reasonNames = [numReasons]string{
 	"none", "malformed", "not-a-request", "too-many-hops", "unknown-type", "no-identity", "unknown-link", "unknown-relay",
 	"unknown-subnet", "elsewhere", "pool-exhausted", "other-server", "unknown-lease", "no-reservation", "incomplete", "not-held", "probing",
 	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "proxy", "no-boot", "listening", "partner", "recovering",
-	"nothing-to-say",
-	"wrong-network", "taken", "reserved", "moved", "no-pool", "partner-half",
+	"host-pending", "host-late", "host-failed", "host-ignored", "nothing-to-say",
+	"wrong-network", "taken", "reserved", "moved", "no-pool", "partner-half", "refused",
 }
 
 // String returns a short name with dashes, fit for the label of a metric.

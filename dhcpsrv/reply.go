@@ -99,12 +99,13 @@ func body(w *wire.Writer, d *decision, r *request, asked []byte) {
 
 // selectBoot asks the embedder what the client shall load.
 func (s *Server) selectBoot(ctx context.Context, d *decision, r *request) (a BootAnswer, ok bool) {
-	if s.cfg.Boot == nil {
+	by := d.host.bootBy(s.cfg.Boot)
+	if by == nil {
 		return BootAnswer{}, false
 	}
 	// The selector is code of the embedder; its panic costs the boot options of this one reply.
 	defer s.recovered("boot selector")
-	return s.cfg.Boot.SelectBoot(ctx, bootQuery(d, r))
+	return by.SelectBoot(ctx, bootQuery(d, r))
 }
 
 func bootQuery(d *decision, r *request) BootQuery {

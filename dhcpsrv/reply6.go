@@ -166,7 +166,7 @@ func (s *Server) writeOptions6(ctx context.Context, w *wire6.Writer, d *decision
 func (d *decision6) levels(boot Options) levels {
 	addr, sub := d.first()
 	l := levels{boot, nil, nil, sub.options}
-	if d.reserved().IsValid() {
+	if d.reserved().IsValid() || d.host != nil {
 		l[1] = d.res.Options
 	}
 	if n := sub.pool(addr); n >= 0 {
@@ -178,12 +178,13 @@ func (d *decision6) levels(boot Options) levels {
 // boot6 asks the embedder what the client loads and returns it as options. The Options of the
 // answer are options of IPv4, and are left out.
 func (s *Server) boot6(ctx context.Context, d *decision6, r *request6) (opts Options) {
-	if s.cfg.Boot == nil {
+	by := d.host.bootBy(s.cfg.Boot)
+	if by == nil {
 		return nil
 	}
 	defer s.recovered("boot selector")
 	q := r.bootQuery(d)
-	a, ok := s.cfg.Boot.SelectBoot(ctx, q)
+	a, ok := by.SelectBoot(ctx, q)
 	if !ok {
 		return nil
 	}

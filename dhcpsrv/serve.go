@@ -28,9 +28,11 @@ func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) err
 	defer stop()
 	q := newQueue(s.cfg.Queue)
 	var workers, probes sync.WaitGroup
+	work, stopWork := context.WithCancel(ctx)
+	defer stopWork()
 	box := newOutbox(s, conn, v6, port)
 	for range s.cfg.Workers {
-		workers.Go(func() { s.work(ctx, box, q, &probes) })
+		workers.Go(func() { s.work(work, box, q, &probes) })
 	}
 	expiry, done := context.WithCancel(ctx)
 	workers.Go(func() { s.expireEvery(expiry, time.Second) })
@@ -44,6 +46,10 @@ func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) err
 	done()
 	workers.Wait()
 	probes.Wait()
+	// What a backend has not answered yet is not waited for.
+	s.unparkAll(box)
+	stopWork()
+	box.parked.Wait()
 	s.mindClock()
 	s.waitCommitted()
 	closeConn()

@@ -2,6 +2,7 @@ package dhcpsrv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -30,6 +31,7 @@ type Server struct {
 	table    *table
 	table6   *table6
 	watches  map[string]*watch // by link
+	hosts    *hosts            // nil without Config.Hosts
 	clock    reckoning
 	failover failover
 
@@ -64,6 +66,18 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	if cfg.Queue == 0 {
 		cfg.Queue = defaultQueue
 	}
+	if cfg.HostLookups == 0 {
+		cfg.HostLookups = defaultHostLookups
+	}
+	if cfg.HostCache == 0 {
+		cfg.HostCache = defaultHostCache
+	}
+	if cfg.HostLookups < 0 || cfg.HostCache < 0 {
+		return nil, fmt.Errorf("dhcpsrv: negative HostLookups %d or HostCache %d: set 0 for the default", cfg.HostLookups, cfg.HostCache)
+	}
+	if f, ok := cfg.Hosts.(HostsFunc); ok && f == nil {
+		return nil, errors.New("dhcpsrv: Config.Hosts is a nil HostsFunc: leave Hosts nil, or give it a function")
+	}
 	if cfg.ClientRate < 0 {
 		return nil, fmt.Errorf("dhcpsrv: negative client rate %d", cfg.ClientRate)
 	}
@@ -74,6 +88,10 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
 	s.table6.heard = s.table.heard
+	if cfg.Hosts != nil {
+		s.hosts = newHosts(cfg.HostCache)
+		s.table.hosts, s.table6.hosts = s.hosts, s.hosts
+	}
 	// A new number for each start tells the partner that its acknowledgements of the last run are
 	// void.
 	s.failover.incarnation = rand.Uint64()

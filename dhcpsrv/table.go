@@ -85,6 +85,7 @@ type table struct {
 	due      dueHeap
 	circuits circuits
 	heard    heard    // shared with the table of IPv6
+	hosts    *hosts   // the same; nil = none
 	changes  []change // of the decision in progress
 
 	noting bool

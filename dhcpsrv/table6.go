@@ -53,6 +53,7 @@ type table6 struct {
 
 	circuits circuits
 	heard    heard    // shared with the table of IPv4
+	hosts    *hosts   // the same; nil = none
 	changes  []change // of the decision in progress
 }
 

@@ -1,0 +1,54 @@
+package dhcpsrv_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/gomaas/maas/dhcpsrv"
+)
+
+// An inventory decides: one machine gets its address and boot file, all others are ignored.
+func ExampleHosts() {
+	inventory := map[string]netip.Addr{"02:00:00:00:00:07": netip.MustParseAddr("192.0.2.70")}
+	server, err := dhcpsrv.New(dhcpsrv.Config{Hosts: dhcpsrv.HostsFunc(func(ctx context.Context, q dhcpsrv.HostQuery) (dhcpsrv.Host, error) {
+		addr, ok := inventory[q.MAC.String()] // or a database: other clients do not wait
+		if !ok {
+			return dhcpsrv.Host{Action: dhcpsrv.HostIgnore, Keep: time.Minute}, nil
+		}
+		return dhcpsrv.Host{Addr: addr, Boot: dhcpsrv.BootAnswer{File: "node.efi"}, Keep: 5 * time.Minute}, nil
+	})})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = server.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{{
+		Name: "lab", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth1", Server: netip.MustParseAddr("192.0.2.1"),
+	}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, mac := range []net.HardwareAddr{{2, 0, 0, 0, 0, 7}, {2, 0, 0, 0, 0, 8}} {
+		discover, err := dhcpv4.NewDiscovery(mac)
+		if err != nil {
+			log.Fatal(err)
+		}
+		reply, ok := server.Handle(context.Background(), dhcpsrv.Packet{Data: discover.ToBytes(), Link: "eth1"})
+		if !ok {
+			fmt.Println(mac, "ignored")
+			continue
+		}
+		offer, err := dhcpv4.FromBytes(reply.Data)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(mac, offer.YourIPAddr, offer.BootFileName)
+	}
+	// Output:
+	// 02:00:00:00:00:07 192.0.2.70 node.efi
+	// 02:00:00:00:00:08 ignored
+}
