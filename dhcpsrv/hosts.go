@@ -116,17 +116,17 @@ func checkHost(q *HostQuery, h *Host) error {
 	}
 	switch {
 	case h.Action > HostRefuse:
-		return fmt.Errorf("Action %d is unknown: set HostServe, HostIgnore or HostRefuse", h.Action)
+		return fmt.Errorf("field Action %d is unknown: set HostServe, HostIgnore or HostRefuse", h.Action)
 	case h.Action != HostServe && h.Addr.IsValid():
-		return fmt.Errorf("Addr %v although Action gives no address: leave one of them out", h.Addr)
+		return fmt.Errorf("field Addr %v although Action gives no address: leave one of them out", h.Addr)
 	case h.Addr.IsValid() && six != is6(h.Addr):
-		return fmt.Errorf("Addr %v is not of the client's family: answer an address of the family of HostQuery (DHCPv6 has a DUID)", h.Addr)
+		return fmt.Errorf("field Addr %v is not of the client's family: answer an address of the family of HostQuery (DHCPv6 has a DUID)", h.Addr)
 	case len(h.Hostname) > 255:
-		return fmt.Errorf("Hostname is longer than 255 bytes: shorten it")
+		return fmt.Errorf("field Hostname is longer than 255 bytes: shorten it")
 	case h.LeaseTime != 0 && (h.LeaseTime < time.Second || h.LeaseTime >= math.MaxUint32*time.Second):
-		return fmt.Errorf("LeaseTime %v is not between 1 s and 136 years: set 0 for the subnet's", h.LeaseTime)
+		return fmt.Errorf("field LeaseTime %v is not between 1 s and 136 years: set 0 for the subnet's", h.LeaseTime)
 	case h.Keep < 0:
-		return fmt.Errorf("Keep %v is negative: set 0 for the time of an offer", h.Keep)
+		return fmt.Errorf("field Keep %v is negative: set 0 for the time of an offer", h.Keep)
 	}
 	return check("Options", h.Options)
 }

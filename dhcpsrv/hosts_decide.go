@@ -80,16 +80,16 @@ func (t *table) checkHostAddr(d *decision, addr netip.Addr) error {
 	a := addr4From(addr)
 	sub := t.cur.find(a)
 	if sub == nil || sub.seg != d.seg {
-		return fmt.Errorf("Addr %v is in no subnet of the client's link: answer an address of %v, or none for the pools", addr, d.sub.Prefix)
+		return fmt.Errorf("field Addr %v is in no subnet of the client's link: answer an address of %v, or none for the pools", addr, d.sub.Prefix)
 	}
 	if !sub.usable(a) || addr == sub.Server || addr == sub.PartnerServer {
-		return fmt.Errorf("Addr %v is of the network or of a server itself: answer another address of %v", addr, sub.Prefix)
+		return fmt.Errorf("field Addr %v is of the network or of a server itself: answer another address of %v", addr, sub.Prefix)
 	}
 	if res := t.cur.byAddr[a]; res != nil {
-		return fmt.Errorf("Addr %v is reserved for %s: answer another address, or remove that reservation", addr, res.label())
+		return fmt.Errorf("field Addr %v is reserved for %s: answer another address, or remove that reservation", addr, res.label())
 	}
 	if e := t.blocker(a, d.key, d.now); e != nil {
-		return fmt.Errorf("Addr %v is %s until %s: answer another address, or release it", addr, e.describe(), until(e))
+		return fmt.Errorf("field Addr %v is %s until %s: answer another address, or release it", addr, e.describe(), until(e))
 	}
 	return nil
 }
@@ -203,17 +203,17 @@ func (t *table6) checkHostAddr(d *decision6, a netip.Addr) error {
 	}
 	sub := t.cur.find(a)
 	if sub == nil || sub.seg != d.sub.seg {
-		return fmt.Errorf("Addr %v is in no subnet of the client's link: answer an address of %v, or none for the pools", a, d.sub.Prefix)
+		return fmt.Errorf("field Addr %v is in no subnet of the client's link: answer an address of %v, or none for the pools", a, d.sub.Prefix)
 	}
 	if !sub.usable(a) || a == sub.Server || a == sub.PartnerServer {
-		return fmt.Errorf("Addr %v is of the routers or of a server itself: answer another address of %v", a, sub.Prefix)
+		return fmt.Errorf("field Addr %v is of the routers or of a server itself: answer another address of %v", a, sub.Prefix)
 	}
 	if res := t.cur.byAddr[a]; res != nil {
-		return fmt.Errorf("Addr %v is reserved for %s: answer another address, or remove that reservation", a, res.label())
+		return fmt.Errorf("field Addr %v is reserved for %s: answer another address, or remove that reservation", a, res.label())
 	}
 	held := func(ia ia6) bool { return t.mayTake(d, a, ia.key) }
 	if len(d.ias) > 0 && !slices.ContainsFunc(d.ias, held) {
-		return fmt.Errorf("Addr %v is leased to another client: answer another address, or release it", a)
+		return fmt.Errorf("field Addr %v is leased to another client: answer another address, or release it", a)
 	}
 	return nil
 }
