@@ -164,8 +164,9 @@ func (c *Cache) endSegment(d *download, seg *segment, err error) {
 		d.failures++
 	}
 	var disk *diskError
+	diskFailed := errors.As(err, &disk)
 	// Without ranges the rest cannot be asked for; too many parts are an attack.
-	fatal := err != nil && (!d.ranges || d.failures >= maxFailures || len(d.have) > maxParts || errors.As(err, &disk) ||
+	fatal := err != nil && (!d.ranges || d.failures >= maxFailures || len(d.have) > maxParts || diskFailed ||
 		errors.Is(err, errChanged) || errors.Is(err, errTooLarge) || errors.Is(err, errForbidden))
 	last := d.readers == 0 && len(d.segments) == 0
 	end := (fatal || last) && d.beginClosing()
@@ -179,7 +180,7 @@ func (c *Cache) endSegment(d *download, seg *segment, err error) {
 	if !end {
 		return
 	}
-	if disk != nil && !errors.Is(disk.err, objects.ErrNoRoom) {
+	if diskFailed && !errors.Is(disk.err, objects.ErrNoRoom) {
 		c.diskFailed(disk.err)
 	}
 	if err == nil {
@@ -199,6 +200,9 @@ func (c *Cache) commit(d *download, size int64) {
 	}
 	c.removeGroup(d.key, d.group)
 	c.untrack(d)
+	if errors.Is(err, objects.ErrNotKept) {
+		err = nil // the readers of now have the body open, and later requests find nothing
+	}
 	d.finish(size, err)
 }
 

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
@@ -22,6 +23,7 @@ type Writer struct {
 
 	mu    sync.Mutex // guards the fields below
 	bytes int64      // written, counting what was written twice
+	taken int64      // from the disk before it was written
 	room  int64      // bytes that the store keeps free for the body, with those written
 	next  int64      // end of what was written from the beginning on, without a leap
 	size  int64      // end of what was written
@@ -57,8 +59,8 @@ func (s *Store) reserve(n int64) error {
 // release undoes the reservations of a body.
 func (w *Writer) release() {
 	w.mu.Lock()
-	room, bytes := w.room, w.bytes
-	w.room, w.bytes = 0, 0
+	room, bytes := w.room, max(w.bytes, w.taken)
+	w.room, w.bytes, w.taken = 0, 0, 0
 	w.mu.Unlock()
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
@@ -66,8 +68,9 @@ func (w *Writer) release() {
 	w.s.written.Add(-bytes)
 }
 
-// Create starts an object of which at least so many bytes will be written. It fails with
-// [ErrNoRoom] if they have no room.
+// Create starts an object of which at least so many bytes will be written, and takes their room
+// from the disk. It fails with [ErrNoRoom] if the cache has no room for them, and with the error of
+// the disk if that is full.
 func (s *Store) Create(expect int64) (*Writer, error) {
 	if err := s.reserve(expect); err != nil {
 		return nil, err
@@ -80,6 +83,18 @@ func (s *Store) Create(expect int64) (*Writer, error) {
 		return nil, err
 	}
 	w.room = expect
+	if expect == 0 {
+		return w, nil
+	}
+	took, err := allocate(w.f, expect)
+	if err != nil {
+		w.Abort()
+		return nil, err
+	}
+	if took { // free space is less by all of it at once
+		w.taken = expect
+		s.written.Add(expect)
+	}
 	return w, nil
 }
 
@@ -144,10 +159,11 @@ func (w *Writer) WriteAt(b []byte, offset int64) (int, error) {
 		return 0, err
 	}
 	n, err := w.f.WriteAt(b, offset)
-	w.s.written.Add(int64(n))
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	before := max(w.bytes, w.taken)
 	w.bytes += int64(n)
+	w.s.written.Add(max(w.bytes, w.taken) - before)
 	// Most bodies arrive in order: their checksum costs no second reading.
 	if offset == w.next {
 		w.sum = crc32.Update(w.sum, castagnoli, b[:n])
@@ -180,18 +196,34 @@ func (w *Writer) makeRoom(n int64) error {
 // Abort removes the file.
 func (w *Writer) Open() (*os.File, error) { return os.Open(w.f.Name()) }
 
+// trim gives back what was taken from the disk and not written.
+func (w *Writer) trim() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.taken <= w.size {
+		return nil
+	}
+	return w.f.Truncate(w.size)
+}
+
+// ErrNotKept says that a body is whole, and readers that have it open can read it, but it could not
+// be made an object.
+var ErrNotKept = errors.New("the body was not kept")
+
 // Commit makes the object visible with a whole body of size bytes, in place of the object that it
 // replaces, unless outdated returns true at that moment. An object that was removed after outdated
-// returned true stays removed.
+// returned true stays removed. An error that wraps [ErrNotKept] leaves the body to its readers.
 func (w *Writer) Commit(m *Meta, size int64, outdated func() bool) error {
 	sum, err := w.checksum(size)
 	// Closed before the sidecar is written: an error of a full disk may come only now.
-	err = errors.Join(err, w.f.Close())
+	err = errors.Join(err, w.trim(), w.f.Close())
 	whole := *m
 	whole.Size, whole.Sum, whole.Boot, whole.Parts = size, sum, w.s.boot, nil
 	w.end()
 	if err == nil {
-		err = w.s.writeSidecar(w.id, &whole)
+		if err = w.s.writeSidecar(w.id, &whole); err != nil {
+			err = fmt.Errorf("%w: %w", ErrNotKept, err)
+		}
 	}
 	if err != nil {
 		w.remove()
@@ -247,7 +279,7 @@ func (w *Writer) SaveParts(m *Meta, parts Extents) error {
 
 // KeepPartial keeps the present parts for [Store.Resume], unless outdated returns true.
 func (w *Writer) KeepPartial(m *Meta, parts Extents, outdated func() bool) error {
-	err := errors.Join(w.SaveParts(m, parts), w.f.Close())
+	err := errors.Join(w.SaveParts(m, parts), w.trim(), w.f.Close())
 	w.end()
 	// Without a description no later request could use the parts.
 	if err != nil || len(parts) == 0 {
