@@ -72,7 +72,7 @@ func (s *Server) commitBatch(batch []change, by int64) {
 	err := s.store(batch, by)
 	if err != nil {
 		s.stats.commitErrors.Add(1)
-		s.log.Error("leases not stored, clients not answered", "count", len(batch), "err", err)
+		s.faults.Error("leases not stored, clients not answered", "count", len(batch), "err", err)
 	}
 	if err != nil {
 		s.mu.Lock()

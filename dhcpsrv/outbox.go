@@ -104,5 +104,5 @@ func (b *outbox) failed(i int, err error) {
 		return
 	}
 	b.s.stats.writeErrors.Add(1)
-	b.s.log.Warn("reply not sent", "ip", b.out[i].Dst, "interface", b.out[i].Link, "err", err)
+	b.s.faults.Warn("reply not sent", "ip", b.out[i].Dst, "interface", b.out[i].Link, "err", err)
 }

@@ -111,7 +111,7 @@ func (s *Server) probe(ctx context.Context, j *job) {
 	}
 	e.probing, e.probed = false, !inUse
 	if inUse {
-		s.log.Warn("address in use, not offered", "ip", e.addr.addr(), "subnet", e.subnetName, "mac", owner)
+		s.faults.Warn("address in use, not offered", "ip", e.addr.addr(), "subnet", e.subnetName, "mac", owner)
 		s.table.changes = s.table.changes[:0]
 		s.table.decline(e, Conflict, s.now())
 		s.enqueue(s.table.changes)
@@ -126,7 +126,7 @@ func (s *Server) probed6(e *entry6, owner net.HardwareAddr, inUse bool) {
 	}
 	e.probing, e.probed = false, !inUse
 	if inUse && e.sub != nil {
-		s.log.Warn("address in use, not offered", "ip", e.lease.Addr, "subnet", e.lease.Subnet, "mac", owner)
+		s.faults.Warn("address in use, not offered", "ip", e.lease.Addr, "subnet", e.lease.Subnet, "mac", owner)
 		s.enqueue([]change{s.table6.decline(e, Conflict, time.Unix(0, s.now()))})
 	}
 }
@@ -167,7 +167,7 @@ func (s *Server) askProber(ctx context.Context, link string, addr netip.Addr) (o
 		inUse, err = s.cfg.Prober.Probe(ctx, link, addr)
 	}
 	if err != nil && ctx.Err() == nil {
-		s.log.Warn("probe failed", "ip", addr, "err", err)
+		s.faults.Warn("probe failed", "ip", addr, "err", err)
 	}
 	return owner, inUse && err == nil
 }

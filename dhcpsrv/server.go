@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // Server serves DHCPv4 and DHCPv6 from a [Snapshot]. Its methods are safe for concurrent use. Make
@@ -19,6 +21,7 @@ import (
 type Server struct {
 	cfg    Config
 	log    *slog.Logger
+	faults *bounds.Log // for lines that a packet causes
 	stats  stats
 	probes chan struct{} // holds one for each probe in progress
 	rate   rateLimit
@@ -45,6 +48,10 @@ type Server struct {
 	leases []Lease // of the batch being stored; belongs to the committer
 	jobs   []*job  // of the batch being reported; belongs to the committer
 }
+
+// faultLines is the rate of log lines of which any client may cause as many as it sends packets, as
+// long as a disk, an interface or a prober fails.
+var faultLines = bounds.Rate{Burst: 20, Every: 5 * time.Second}
 
 // New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and
 // opens nothing.
@@ -84,7 +91,7 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	if cfg.OfferHold < time.Second || cfg.Workers < 0 || cfg.Queue < 0 {
 		return nil, fmt.Errorf("dhcpsrv: offer hold %v under 1 s, or negative workers %d or queue %d", cfg.OfferHold, cfg.Workers, cfg.Queue)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}, watching: make(chan struct{}, 1)}
+	s := &Server{cfg: cfg, log: cfg.Log, faults: bounds.NewLog(cfg.Log, faultLines), table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}, watching: make(chan struct{}, 1)}
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
 	s.table6.heard = s.table.heard

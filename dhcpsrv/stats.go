@@ -94,6 +94,6 @@ func addCount(m map[string]uint64, key string, n uint64) {
 func (s *Server) recovered(where string) {
 	if v := recover(); v != nil {
 		s.stats.panics.Add(1)
-		s.log.Error("handler panicked", "handler", where, "panic", v, "stack", string(debug.Stack()))
+		s.faults.Error("handler panicked", "handler", where, "panic", v, "stack", string(debug.Stack()))
 	}
 }

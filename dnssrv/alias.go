@@ -50,7 +50,7 @@ func (s *Server) within(q, m *dns.Msg, name string) (end string) {
 	}
 	if opt := q.IsEdns0(); opt != nil && opt.Do() {
 		if err := s.data.secure(own, time.Now()); err != nil {
-			s.log.Error("answer not signed", "question", own.Question, "err", err)
+			s.faults.Error("answer not signed", "question", own.Question, "err", err)
 			m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure
 			return ""
 		}

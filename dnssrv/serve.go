@@ -123,7 +123,7 @@ func (s *Server) answerPlain(p *plain, in, out []byte, client netip.Addr) (size 
 
 func (s *Server) survived(client netip.Addr, v any) {
 	s.panics.Add(1)
-	s.log.Error("query panicked", "client", client, "panic", v, "stack", string(debug.Stack()))
+	s.faults.Error("query panicked", "client", client, "panic", v, "stack", string(debug.Stack()))
 }
 
 func addrOf(a net.Addr) netip.Addr {
@@ -180,7 +180,7 @@ func (s *Server) pack(q, m *dns.Msg, datagram bool) []byte {
 	}
 	out, err := m.Pack()
 	if err != nil {
-		s.log.Error("answer not encoded", "question", q.Question, "err", err)
+		s.faults.Error("answer not encoded", "question", q.Question, "err", err)
 		m.Answer, m.Ns, m.Extra, m.Rcode = nil, nil, nil, dns.RcodeServerFailure
 		out, _ = m.Pack()
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 // Config configures a server. The zero value is a server without zones that forwards nothing.
@@ -47,6 +49,7 @@ type Config struct {
 // methods may be called concurrently.
 type Server struct {
 	log        *slog.Logger
+	faults     *bounds.Log // for lines that a question causes
 	forwarding atomic.Pointer[forwarder]
 	panics     atomic.Uint64
 	dropped    atomic.Uint64
@@ -67,6 +70,10 @@ type Server struct {
 	data data
 }
 
+// faultLines is the rate of log lines of which any client may cause as many as it sends questions,
+// as long as a key or an encoding fails.
+var faultLines = bounds.Rate{Burst: 20, Every: 5 * time.Second}
+
 // New returns a server without zones. It starts nothing and cannot fail.
 func New(cfg Config) *Server {
 	s := &Server{log: cfg.Log, data: newData(), limiter: newLimiter(cfg.ResponseRate), cookies: newCookieSecret()}
@@ -76,6 +83,7 @@ func New(cfg Config) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.faults = bounds.NewLog(s.log, faultLines)
 	s.forwarding.Store(&forwarder{counts: &s.cached, leaky: cfg.ForwardSpecialNames})
 	s.policy.Store(&policy{})
 	s.notices = notices{wake: make(chan struct{}, 1), pending: map[netip.AddrPort]map[string]bool{}, busy: map[netip.AddrPort]bool{}}
@@ -153,7 +161,7 @@ func (s *Server) answerLocal(q, m *dns.Msg) (ours bool, alias string, err error)
 func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) {
 	ours, alias, err := s.answerLocal(q, m)
 	if err != nil {
-		s.log.Error("answer not signed", "question", q.Question, "err", err)
+		s.faults.Error("answer not signed", "question", q.Question, "err", err)
 		m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure
 		return
 	}

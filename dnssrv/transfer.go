@@ -33,7 +33,7 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 		again := sign // as if this were not signed yet
 		wire, err := sign.pack(m, time.Now().Unix())
 		if err != nil {
-			s.log.Error("answer not encoded", "question", q.Question, "err", err)
+			s.faults.Error("answer not encoded", "question", q.Question, "err", err)
 			return nil
 		}
 		// The signature is made again, since it covers the TC bit.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/proxy/internal/objects"
 	"github.com/gomaas/maas/proxy/internal/rfc9111"
 )
@@ -44,6 +45,7 @@ type CacheConfig struct {
 type Cache struct {
 	store     *objects.Store
 	log       *slog.Logger
+	faults    *bounds.Log // for lines that a request causes
 	rules     []compiledRule
 	maxObject int64
 	idle      time.Duration
@@ -90,6 +92,7 @@ func OpenCache(cfg CacheConfig) (*Cache, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	c.faults = bounds.NewLog(c.log, faultLines)
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -107,6 +110,10 @@ func openStore(dir string, limit int64) (*objects.Store, error) {
 	store.SetLimit(min(defaultLimit, (used+spaceFor(dir))/2))
 	return store, nil
 }
+
+// faultLines is the rate of log lines of which any client may cause as many as it sends requests, as
+// long as the disk fails.
+var faultLines = bounds.Rate{Burst: 20, Every: 5 * time.Second}
 
 // maxMinFree bounds the free space that is kept by default. Leases and state, which may be on the
 // same disk, need a fraction of it.
@@ -198,7 +205,7 @@ func (c *Cache) find(key string, r *http.Request) *stored {
 		// The store removes an object whose body is damaged; the request becomes a miss.
 		content, err := c.store.Load(o, c.note)
 		if err != nil {
-			c.log.Warn("damaged object removed", "err", err)
+			c.faults.Warn("damaged object removed", "err", err)
 			continue
 		}
 		// What a CDN field allowed to keep is for routes only (RFC 9213).

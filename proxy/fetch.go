@@ -86,7 +86,7 @@ func (c *Cache) update(old *stored, notModified http.Header, requested time.Time
 	m.Requested, m.Received = requested, time.Now()
 	// The object may have been evicted meanwhile; the response in hand is still good.
 	if err := c.store.Update(old.object, &m); err != nil {
-		c.log.Warn("metadata not updated", "url", m.URL, "err", err)
+		c.faults.Warn("metadata not updated", "url", m.URL, "err", err)
 	}
 	return &stored{old.object, &objects.Content{Meta: &m, Body: old.content.Body}, c.freshness(&m)}
 }

@@ -20,7 +20,11 @@ func TestLinesAreBounded(t *testing.T) {
 			t.Helper()
 			text.Reset()
 			for n := range 1000 {
-				l.Warn("refused", "port", n)
+				if n%2 == 0 {
+					l.Warn("refused", "port", n)
+				} else {
+					l.Error("failed", "port", n)
+				}
 			}
 			if n := strings.Count(text.String(), "\n"); n != 20 {
 				t.Errorf("%s: %d lines", when, n)

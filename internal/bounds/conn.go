@@ -1,6 +1,7 @@
 package bounds
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/netip"
@@ -96,6 +97,27 @@ func Admit(c net.Conn) bool {
 	p.admitted = true
 	l.admitted++
 	return true
+}
+
+// connKey is the key of a connection in a context.
+type connKey struct{}
+
+// WithConn returns a context for the requests of a connection, see [AdmitRequest]. It is made for
+// ConnContext of an HTTP server.
+func WithConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// ConnOf returns the connection of a request, nil if its context has none.
+func ConnOf(ctx context.Context) net.Conn {
+	c, _ := ctx.Value(connKey{}).(net.Conn)
+	return c
+}
+
+// AdmitRequest is [Admit] for the connection of a request whose sender proved its identity.
+func AdmitRequest(ctx context.Context) bool {
+	c := ConnOf(ctx)
+	return c == nil || Admit(c)
 }
 
 // tcpConn keeps what a TCP connection can do beyond net.Conn, such as to send files by sendfile.

@@ -1,6 +1,7 @@
 package bounds
 
 import (
+	"context"
 	"log/slog"
 	"sync/atomic"
 )
@@ -18,7 +19,12 @@ type Log struct {
 func NewLog(to *slog.Logger, rate Rate) *Log { return &Log{to: to, bucket: NewBucket(rate)} }
 
 // Warn writes a line with the number of lines suppressed before it, or suppresses it.
-func (l *Log) Warn(msg string, args ...any) {
+func (l *Log) Warn(msg string, args ...any) { l.line(slog.LevelWarn, msg, args) }
+
+// Error is Warn for what an operator must look at. It shares the rate.
+func (l *Log) Error(msg string, args ...any) { l.line(slog.LevelError, msg, args) }
+
+func (l *Log) line(level slog.Level, msg string, args []any) {
 	if !l.bucket.Take() {
 		l.suppressed.Add(1)
 		return
@@ -26,5 +32,5 @@ func (l *Log) Warn(msg string, args ...any) {
 	if n := l.suppressed.Swap(0); n > 0 {
 		args = append(args, "suppressed", n)
 	}
-	l.to.Warn(msg, args...)
+	l.to.Log(context.Background(), level, msg, args...)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/oauth"
@@ -82,6 +83,9 @@ func (a *API) requireKey(next http.Handler) http.Handler {
 			w.Header().Set("WWW-Authenticate", `OAuth realm="MAAS API"`)
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
+		}
+		if !bounds.AdmitRequest(r.Context()) {
+			w.Header().Set("Connection", "close") // too many like it: it must not keep its place
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, user)))
 	})

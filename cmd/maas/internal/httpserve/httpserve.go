@@ -24,7 +24,8 @@ var limits = bounds.Limits{Total: 2048, PerSource: 256}
 // The contexts of requests end with ctx. It closes ln.
 //
 // An address may have 256 connections, an IPv6 /64 1,024, and all clients 2,048: then the one that
-// is idle longest is closed.
+// is idle longest is closed. A connection whose client proved its identity, as the handler reports
+// with [bounds.AdmitRequest], no longer counts among these, and 4,096 more of such are served.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	return serve(ctx, bounds.Listen(ln, limits), h)
 }
@@ -34,7 +35,7 @@ func serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx },
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnContext: bounds.WithConn,
 		ConnState:   func(c net.Conn, state http.ConnState) { bounds.Busy(c, state == http.StateActive) },
 	}
 	done := make(chan struct{})

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gomaas/maas/cmd/maas/internal/httpserve"
+	"github.com/gomaas/maas/internal/bounds"
 )
 
 func TestRequestsInProgressEndBeforeServeReturns(t *testing.T) {
@@ -105,5 +106,67 @@ func TestSilentConnectionsKeepNoneOut(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A connection whose client proved who it is stays open whatever strangers do.
+func TestAdmittedConnectionsOutliveAFlood(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		raw, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" && !bounds.AdmitRequest(r.Context()) {
+				t.Error("not admitted")
+			}
+			io.WriteString(w, r.RemoteAddr)
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done, scheme := make(chan error, 1), "http"
+		if secure {
+			cfg, err := httpserve.SelfSigned(t.TempDir(), []string{"127.0.0.1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			scheme = "https"
+			go func() { done <- httpserve.Secure(ctx, raw, cfg, h) }()
+		} else {
+			go func() { done <- httpserve.Serve(ctx, raw, h) }()
+		}
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		seenAs := func() string {
+			t.Helper()
+			r, err := http.NewRequestWithContext(t.Context(), "GET", scheme+"://"+raw.Addr().String(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "proof")
+			resp, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			b, _ := io.ReadAll(resp.Body)
+			return string(b)
+		}
+		before := seenAs()
+		for i := range 60 {
+			for range 50 {
+				conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i+1))}}).Dial("tcp", raw.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+			}
+		}
+		if after := seenAs(); after != before {
+			t.Errorf("%s: the connection of %s was closed; the next one is of %s", scheme, before, after)
+		}
+		client.CloseIdleConnections()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // get. Otherwise Secure is like [Serve].
 func Secure(ctx context.Context, ln net.Listener, cfg *tls.Config, h http.Handler) error {
 	return serve(ctx, &eitherListener{bounds.Listen(ln, limits), cfg}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*eitherConn); ok {
+		if c, ok := bounds.ConnOf(r.Context()).(*eitherConn); ok {
 			if secured := c.tls.Load(); secured != nil {
 				state := secured.ConnectionState()
 				r.TLS = &state
@@ -61,9 +61,6 @@ func Local(r *http.Request) bool {
 	at, err := netip.ParseAddrPort(local.String())
 	return err == nil && at.Addr().Unmap() == from.Addr().Unmap()
 }
-
-// connKey is the key of a request's connection in its context.
-type connKey struct{}
 
 // eitherListener accepts connections that speak TLS or not.
 type eitherListener struct {
