@@ -111,8 +111,8 @@ func openStore(dir string, limit int64) (*objects.Store, error) {
 	return store, nil
 }
 
-// faultLines is the rate of log lines of which any client may cause as many as it sends requests, as
-// long as the disk fails.
+// faultLines is the rate of log lines of which any client may cause as many as it sends requests,
+// as long as the disk fails.
 var faultLines = bounds.Rate{Burst: 20, Every: 5 * time.Second}
 
 // maxMinFree bounds the free space that is kept by default. Leases and state, which may be on the

@@ -14,11 +14,15 @@ import (
 // idleTimeout bounds the silence of a connection between requests.
 const idleTimeout = 2 * time.Minute
 
+// maxHeader bounds the header of a request, in bytes. Firmware sends a few hundred. With the 1 MiB
+// of net/http, connections that send headers without an end would hold gigabytes.
+const maxHeader = 16 << 10
+
 // Serve answers HTTP requests on l until ctx ends, then gives those in service two seconds and
 // returns nil. It closes l. Use Handler to be part of another HTTP server instead.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	srv := &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout,
+		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ConnContext: s.prepare,
 		ConnState:   func(c net.Conn, state http.ConnState) { bounds.Busy(c, state == http.StateActive) },
 		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),

@@ -16,7 +16,7 @@ const inside = "MAAS_TEST_SMALL_DISK"
 
 // Disk is the disk of one test.
 type Disk struct {
-	// Dir is where it is mounted.
+	// Dir holds its path.
 	Dir string
 
 	t *testing.T
