@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gomaas/maas/cmd/maas/internal/secretfile"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/pxe"
@@ -151,7 +152,7 @@ func (r *Rack) reportKey() ([]byte, error) {
 	key = make([]byte, size)
 	rand.Read(key) // it never fails
 	// A file that a power cut or a full disk left short is made anew at the next start.
-	if err := os.WriteFile(path, key, 0o600); err != nil {
+	if err := secretfile.Write(path, key); err != nil {
 		r.log.Warn("key of boot reports not stored", "err", err)
 	}
 	return key, nil
