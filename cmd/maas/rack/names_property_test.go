@@ -9,8 +9,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 )
 
-// Nothing that a client says about itself changes the names of a machine, or of a client that was
-// there before it.
+// Nothing that a client says about itself changes the names of a machine, or of an earlier client.
 func TestAClientChangesNoNamesOfOthers(t *testing.T) {
 	rapid.Check(t, func(d *rapid.T) {
 		n := newNaming(t)

@@ -31,6 +31,8 @@ func (r *Region) explainRoutes() map[string]maasapi.Endpoint {
 		"GET /api/v1/explain/dhcp":        r.getDHCPExplanation,
 		"GET /api/v1/explain/boot/{name}": r.getBootExplanation,
 		"GET /api/v1/explain/ip/{ip}":     r.getAddressExplanation,
+
+		"GET /api/v1/explain/network/{name}": r.getNetworkExplanation,
 	}
 }
 

@@ -143,6 +143,36 @@ func TestExplainAddress(t *testing.T) {
 	}
 }
 
+// The network configuration of a machine is rendered with its addresses and gateways.
+func TestNetworkIsExplained(t *testing.T) {
+	r, _ := opened(t)
+	subnets, err := r.inv.Subnets.List(t.Context())
+	ok(t, err)
+	subnets[0].Gateway = netip.MustParseAddr("192.0.2.254")
+	_, err = r.inv.Subnets.Update(t.Context(), subnets[0])
+	ok(t, err)
+	m, _, err := r.inv.Enlist(t.Context(), inventory.Enlistment{MAC: hw(3), Hostname: "node1"})
+	ok(t, err)
+	_, err = r.inv.LinkInterface(t.Context(), m.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, Addr: netip.MustParseAddr("192.0.2.10")})
+	ok(t, err)
+	for format, want := range map[string]string{
+		"": `via: "192.0.2.254"`, "networkd": "Gateway=192.0.2.254", "kernel": "ip=192.0.2.10::192.0.2.254:255.255.255.0::eth0:none", "networkmanager": "address1=192.0.2.10/24",
+	} {
+		var out NetworkExplanation
+		if text := get(t, r, "/api/v1/explain/network/node1?format="+format, &out); text != "" {
+			t.Errorf("%s: %s", format, text)
+			continue
+		}
+		all := ""
+		for _, f := range out.Files {
+			all += f.Content
+		}
+		if !strings.Contains(all, want) || out.Machine != "node1.maas" {
+			t.Errorf("%s: no %q in %s", format, want, all)
+		}
+	}
+}
+
 func TestExplainRefuses(t *testing.T) {
 	r, _ := opened(t)
 	vlans, err := r.inv.VLANs.List(t.Context())
@@ -159,6 +189,8 @@ func TestExplainRefuses(t *testing.T) {
 		"dhcp?mac=02:00:00:00:00:01&vlan=vid:9":        "has no subnets",
 		"boot/bare":                                    "has no interface to boot from",
 		"boot/nobody":                                  "nobody",
+		"network/nobody":                               "nobody",
+		"network/bare?format=toml":                     "must be one of cloud-init-v1, cloud-init-v2",
 	} {
 		var out any
 		if text := get(t, r, "/api/v1/explain/"+path, &out); !strings.Contains(text, want) {

@@ -19,6 +19,8 @@ type explainCmd struct {
 	DHCP explainDHCPCmd `cmd:"" name:"dhcp" help:"Show what the racks would answer to a machine's DHCP request, and why."`
 	IP   explainIPCmd   `cmd:"" name:"ip" help:"Show everything known about an address."`
 	Boot explainBootCmd `cmd:"" help:"Show what a machine would boot, and why."`
+
+	Network explainNetworkCmd `cmd:"" help:"Show the network configuration of a machine as files of its system."`
 }
 
 const explainPath = "/api/v1/explain/"
@@ -230,4 +232,29 @@ func writeBoot(w io.Writer, a region.RackAnswer) {
 	for line := range strings.Lines(b.Script) {
 		fmt.Fprintf(w, "    | %s\n", printable(strings.TrimRight(line, "\n")))
 	}
+}
+
+// explainNetworkCmd is `maas explain network`.
+type explainNetworkCmd struct {
+	remote
+	Name   string `arg:"" help:"Machine, by name or system ID."`
+	Format string `default:"netplan" help:"Form: netplan, cloud-init-v2, cloud-init-v1, networkd, networkmanager, ifupdown, ignition, ignition-nm or kernel." placeholder:"FORMAT"`
+}
+
+// Run runs the command.
+func (c explainNetworkCmd) Run(ctx context.Context, io stdio) error {
+	var answer region.NetworkExplanation
+	if err := c.get(ctx, explainPath+"network/"+url.PathEscape(c.Name)+"?"+url.Values{"format": {c.Format}}.Encode(), &answer); err != nil {
+		return err
+	}
+	if c.Output != "table" {
+		return c.print(io.out, answer, "", nil)
+	}
+	for _, f := range answer.Files {
+		fmt.Fprintf(io.out, "# %s (mode %o)\n%s\n", f.Path, f.Mode, f.Content)
+	}
+	for _, line := range append(answer.Open, answer.Warnings...) {
+		fmt.Fprintf(io.out, "# %s\n", printable(line))
+	}
+	return nil
 }
