@@ -252,17 +252,7 @@ func (r *Rack) compose() (err error) {
 	if err := r.newPeer(); err != nil {
 		return err
 	}
-	reportKey, err := r.reportKey()
-	if err != nil {
-		return err
-	}
-	r.boot, err = pxe.New(pxe.Config{
-		ReportKey: reportKey,
-		Resolver:  &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
-		Servers:  func(q pxe.Request) []netip.Addr { return r.table.Servers(q.Addr) },
-		Describe: r.clients.Describe, Events: r.booted, Also: r.pages(), HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
-	})
-	if err != nil {
+	if err := r.newBoot(); err != nil {
 		return err
 	}
 	r.boots = newBootTraces(r.trace, r.cfg.Name, r.nameOf)
@@ -282,6 +272,20 @@ func (r *Rack) compose() (err error) {
 		Replica: r.replica, Outbox: r.outbox, Dial: r.cfg.Dial, Methods: &r.methods, Topics: topics,
 		Connected: r.connected,
 		Log:       r.log.With("component", "rpc"),
+	})
+	return err
+}
+
+// newBoot makes the server of boot files.
+func (r *Rack) newBoot() error {
+	key, err := r.reportKey()
+	if err != nil {
+		return err
+	}
+	r.boot, err = pxe.New(pxe.Config{
+		ReportKey: key, Resolver: &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
+		Servers:  func(q pxe.Request) []netip.Addr { return r.table.Servers(q.Addr) },
+		Describe: r.clients.Describe, Events: r.booted, Also: r.pages(), HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
 	})
 	return err
 }

@@ -220,7 +220,7 @@ func (c Client) explain(err error) error {
 	case errors.As(err, &changed):
 		return fmt.Errorf("%s: %w", c.URL, changed)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("the certificate of %s is signed by nobody known here; pin it with: maas login %s, or name its authority with: maas login --ca FILE %s", c.URL, c.URL, c.URL)
+		return fmt.Errorf("the certificate of %s is signed by no authority that is known here; pin it with: maas login %s, or name its authority with: maas login --ca FILE %s", c.URL, c.URL, c.URL)
 	case errors.As(err, &name):
 		return fmt.Errorf("the certificate of %s is for other names: %w", c.URL, name)
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):

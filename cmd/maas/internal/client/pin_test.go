@@ -72,7 +72,7 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// What a server shows is told apart: TLS that is trusted, that is not, and none.
+// A client distinguishes servers with TLS that is trusted, with TLS that is not, and without TLS.
 func TestSeen(t *testing.T) {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {

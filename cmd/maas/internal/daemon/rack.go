@@ -42,10 +42,7 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w; choose another with --data", err)
-	}
-	unlock, err := LockData(rackDir(cfg.Data))
+	unlock, err := lockRack(cfg.Data)
 	if err != nil {
 		return err
 	}
@@ -88,7 +85,19 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	}
 	stop := m.peers.start(ctx, s.rack.Methods())
 	defer stop()
-	err = s.rack.Serve(ctx, sockets)
+	return orRevoked(ctx, s.rack.Serve(ctx, sockets))
+}
+
+// lockRack makes the data directory and locks the rack's part of it.
+func lockRack(data string) (unlock func(), err error) {
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w; choose another with --data", err)
+	}
+	return LockData(rackDir(data))
+}
+
+// orRevoked adds that the rack was revoked to the end of its services, if that ended them.
+func orRevoked(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); errors.Is(cause, rpc.ErrRevoked) {
 		return errors.Join(cause, err)
 	}
