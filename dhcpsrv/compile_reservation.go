@@ -42,6 +42,7 @@ func (c *serving) reserve(r *Reservation) error {
 			return fail("%v", err)
 		}
 	}
+	c.subscribed = c.subscribed || r.Subscriber != ""
 	// A client may have one reservation in each subnet, since machines move. Two in one scope would
 	// make the answer depend on the order of the snapshot.
 	for _, id := range r.identities() {

@@ -16,7 +16,9 @@
 // subscriber of lease events, the [Prober]. With nil fields the server keeps leases in memory,
 // sends no boot data and probes nothing. [Snapshot] holds what changes: subnets, pools,
 // reservations, options, partners. [Server.Update] checks a snapshot as a whole and swaps it in
-// between two packets, or refuses it with an error that names the object.
+// between two packets, or refuses it with an error that names the object. [Server.Reserve],
+// [Server.Unreserve] and [Server.SetSubnet] change one object, in microseconds whatever the size of
+// the site.
 //
 // # Your inventory decides
 //

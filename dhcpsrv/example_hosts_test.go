@@ -52,3 +52,25 @@ func ExampleHosts() {
 	// 02:00:00:00:00:07 192.0.2.70 node.efi
 	// 02:00:00:00:00:08 ignored
 }
+
+// One machine is reserved and released again without a new snapshot.
+func ExampleServer_Reserve() {
+	server, err := dhcpsrv.New(dhcpsrv.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = server.SetSubnet(dhcpsrv.Subnet{
+		Name: "lab", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth1", Server: netip.MustParseAddr("192.0.2.1"),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 7}
+	fmt.Println(server.Reserve(dhcpsrv.Reservation{MAC: mac, Addr: netip.MustParseAddr("192.0.2.70")}))
+	fmt.Println(server.Reserve(dhcpsrv.Reservation{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 8}, Addr: netip.MustParseAddr("192.0.2.70")}))
+	fmt.Println(server.Unreserve(dhcpsrv.Reservation{MAC: mac}))
+	// Output:
+	// <nil>
+	// dhcpsrv: reserve: reservation 02:00:00:00:00:08: 192.0.2.70 is already reserved for 02:00:00:00:00:07
+	// <nil>
+}

@@ -94,7 +94,7 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	s := &Server{cfg: cfg, log: cfg.Log, faults: bounds.NewLog(cfg.Log, faultLines), table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}, watching: make(chan struct{}, 1)}
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
-	s.table6.heard = s.table.heard
+	s.table6.heard, s.table.cur.v6 = s.table.heard, s.table6.cur
 	if cfg.Hosts != nil {
 		s.hosts = newHosts(cfg.HostCache)
 		s.table.hosts, s.table6.hosts = s.hosts, s.hosts

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// serving is a snapshot with the indexes to serve from. It is immutable except for the spaces,
-// which belong to the table.
+// serving is a snapshot with the indexes to serve from. The spaces belong to the table. What
+// [Server.Reserve] and [Server.SetSubnet] change is read and written under the server's lock.
 type serving struct {
 	subnets  []*subnet // by prefix
 	byName   map[string]*subnet
@@ -18,6 +18,8 @@ type serving struct {
 	site     Options
 	partners map[string]Partner
 	v6       *serving6
+
+	subscribed bool // some reservation is, or was, by subscriber
 }
 
 // sharedNetwork is a broadcast domain with its subnets in the order of the snapshot.

@@ -93,7 +93,8 @@ type table struct {
 }
 
 func newTable() *table {
-	return &table{cur: &serving{}, byAddr: make(map[addr4]*entry), byClient: make(map[string]*entry), circuits: circuits{}, heard: heard{}}
+	empty := &serving{byName: map[string]*subnet{}, byClient: map[string][]*Reservation{}, byAddr: map[addr4]*Reservation{}}
+	return &table{cur: empty, byAddr: make(map[addr4]*entry), byClient: make(map[string]*entry), circuits: circuits{}, heard: heard{}}
 }
 
 // insert enters e, whose address must have no entry, into all indexes.

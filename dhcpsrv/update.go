@@ -25,6 +25,10 @@ const (
 func (s *Server) Update(snap Snapshot) error {
 	s.updating.Lock()
 	defer s.updating.Unlock()
+	return s.update(snap)
+}
+
+func (s *Server) update(snap Snapshot) error {
 	c, err := compile(&snap)
 	if err == nil {
 		err = s.checkWatchable(c)
@@ -73,7 +77,7 @@ func (s *Server) prepare(c *serving) {
 // takeSubnets takes over the subnets of the previous snapshot, with the state that they hold, when
 // both are the same.
 func (c *serving) takeSubnets(was *serving) bool {
-	if was.v6 == nil || len(c.subnets) != len(was.subnets) || len(c.v6.subnets) != len(was.v6.subnets) ||
+	if len(c.subnets) != len(was.subnets) || len(c.v6.subnets) != len(was.v6.subnets) ||
 		!reflect.DeepEqual(c.site, was.site) || !reflect.DeepEqual(c.v6.site, was.v6.site) {
 		return false
 	}
@@ -90,8 +94,8 @@ func (c *serving) takeSubnets(was *serving) bool {
 			return false
 		}
 	}
-	c.subnets, c.byName, c.byLink, c.networks = was.subnets, was.byName, was.byLink, was.networks
-	c.v6.subnets, c.v6.sorted, c.v6.byName, c.v6.byLink = was.v6.subnets, was.v6.sorted, was.v6.byName, was.v6.byLink
+	c.subnets, c.byName, c.byLink, c.networks, c.byRelay = was.subnets, was.byName, was.byLink, was.networks, was.byRelay
+	c.v6.subnets, c.v6.sorted, c.v6.byName, c.v6.byLink, c.v6.byRelay = was.v6.subnets, was.v6.sorted, was.v6.byName, was.v6.byLink, was.v6.byRelay
 	return true
 }
 
@@ -109,8 +113,9 @@ func (s *Server) replaceReservations(c *serving) {
 	defer s.mu.Unlock()
 	renamed := s.renamed(c)
 	s.prepare(c)
-	s.table.reserve(c, addrs, renamed)
-	s.table6.reserve(c.v6, addrs6)
+	again := s.table6.takeOut(addrs6)
+	s.table.reserve(addrs, renamed, func() { s.table.cur, s.table6.cur = c, c.v6 })
+	s.table6.putBack(addrs6, again)
 }
 
 // differ returns the addresses that are reserved in one of two snapshots.
@@ -151,9 +156,10 @@ func (s *Server) renamed(c *serving) []*entry {
 	return out
 }
 
-// reserve makes the table serve from c, which has the same subnets. The entries of addrs, whose
-// reservation was added or removed, and the entries of clients with another key are entered again.
-func (t *table) reserve(c *serving, addrs []addr4, renamed []*entry) {
+// reserve makes the table serve from what apply puts in place, which has the same subnets. The
+// entries of addrs, whose reservation is added or removed, and the entries of clients with another
+// key are entered again.
+func (t *table) reserve(addrs []addr4, renamed []*entry, apply func()) {
 	for _, a := range addrs {
 		if e := t.byAddr[a]; e != nil {
 			renamed = append(renamed, e)
@@ -166,6 +172,8 @@ func (t *table) reserve(c *serving, addrs []addr4, renamed []*entry) {
 			again = append(again, e)
 		}
 	}
+	apply()
+	c := t.cur
 	for _, a := range addrs {
 		if sub := c.find(a); c.byAddr[a] != nil {
 			sub.space.take(a)
@@ -173,7 +181,6 @@ func (t *table) reserve(c *serving, addrs []addr4, renamed []*entry) {
 			sub.space.release(a)
 		}
 	}
-	t.cur = c
 	sortByEnd(again)
 	for _, e := range again {
 		t.adopt(e)
@@ -181,16 +188,21 @@ func (t *table) reserve(c *serving, addrs []addr4, renamed []*entry) {
 	}
 }
 
-// reserve is [table.reserve] for IPv6, where keys do not depend on reservations.
-func (t *table6) reserve(c *serving6, addrs []netip.Addr) {
-	var again []*entry6
+// takeOut takes the entries of addresses out of the indexes, before their reservations are added or
+// removed. Keys of IPv6 do not depend on reservations.
+func (t *table6) takeOut(addrs []netip.Addr) (again []*entry6) {
 	for _, a := range addrs {
 		if e := t.byAddr[a]; e != nil {
 			t.remove(e)
 			again = append(again, e)
 		}
 	}
-	t.cur = c
+	return again
+}
+
+// putBack enters them again, once the reservations have changed.
+func (t *table6) putBack(addrs []netip.Addr, again []*entry6) {
+	c := t.cur
 	for _, a := range addrs {
 		switch sub := c.find(a); {
 		case sub.pool(a) < 0:

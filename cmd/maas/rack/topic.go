@@ -45,7 +45,7 @@ func (r *Rack) subscribe() map[string]*subscription {
 		}
 		r.snapshot.Store(&s)
 		return errors.Join(r.dhcp.Update(s), r.radv.Update(ads))
-	})
+	}).ReserveIn(r.dhcp)
 	subscriptions := map[string]*subscription{}
 	add := func(t rpc.Topic, after func([]rpc.Object)) {
 		subscriptions[t.Name] = &subscription{Topic: t, after: after, ready: make(chan struct{})}
