@@ -16,12 +16,22 @@
 // nothing else set it keeps its own record:
 //
 //	pool, err := ipam.NewPool(ctx, ipam.PoolConfig{Usage: u, Quarantine: 10 * time.Minute})
-//	addr, err := pool.Next(ctx, "node1 eth0")
+//	addr, err := pool.Next(ctx, "node1 eth0") // the lowest of the smallest gap, not the lowest of all
+//	fmt.Println(pool.Statistics())            // 1 of 254 addresses used (0.4 %)
+//	err = pool.Release(ctx, addr)
+//
+// [FreePrefix] does the same for networks: it finds a free prefix inside a larger one.
 //
 // # The parts
 //
 // A [Ledger] makes the record durable or shared: its Insert is the atomic check that decides, so
-// several processes may allocate from one subnet.
+// several processes may allocate from one subnet. [OpenJournal] keeps it in a file, where each
+// address is on disk before it is given out:
+//
+//	journal, err := ipam.OpenJournal("/var/lib/tool/addresses")
+//	pool, err := ipam.NewPool(ctx, ipam.PoolConfig{Usage: u, Ledger: journal})
+//
+// Package ipamtest is the conformance suite for ledgers of your own.
 //
 // # Names of networks
 //
@@ -40,6 +50,6 @@
 //
 // Model values and Usage are plain data, safe to read from many goroutines. Pool is safe for
 // concurrent use. Refusals are a [*RefusedError], which names the object in the way, an
-// [*InvalidError], which names the field, or an [*ExhaustedError]. The package does not store, send
-// or log anything.
+// [*InvalidError], which names the field, or an [*ExhaustedError]. Apart from a Journal the package
+// stores nothing, and it sends and logs nothing.
 package ipam

@@ -171,6 +171,28 @@ func (g *gapSet) next(x u128) (u128, bool) {
 	return u128{}, false
 }
 
+// without yields the parts of run that are not in the set, in order.
+func (g *gapSet) without(run gap, yield func(gap)) {
+	for at := run.from; ; {
+		var way path
+		page, i := g.descend(at, &way)
+		if i >= 0 && !g.leaves[page].gaps[i].to.less(at) { // at is in a gap, which is passed over
+			to := g.leaves[page].gaps[i].to
+			if !to.less(run.to) {
+				return
+			}
+			at = to.next()
+		}
+		next, ok := g.next(at)
+		if !ok || run.to.less(next) {
+			yield(gap{at, run.to})
+			return
+		}
+		yield(gap{at, next.prev()})
+		at = next
+	}
+}
+
 func (g *gapSet) contains(x u128) bool {
 	var way path
 	at, i := g.descend(x, &way)

@@ -121,6 +121,7 @@ func (p *Pool) wake() {
 
 // picked notes that x left the free ones. p.mu is held.
 func (p *Pool) picked(x u128) {
+	delete(p.observed, x)
 	if p.lister == nil {
 		return
 	}
@@ -143,6 +144,7 @@ func (p *Pool) decided(c candidate, back bool) {
 	case back && c.neighbour:
 		// In front again: it is still the one not seen for longest.
 		p.seen = append([]netip.Addr{c.x.addr(p.is4)}, p.seen...)
+		p.observed[c.x] = struct{}{}
 	case back:
 		p.putBack(c.x)
 	}
@@ -173,7 +175,11 @@ func (p *Pool) load(ctx context.Context) error {
 		return nil
 	}
 	// Without the lock: reading a ledger may take seconds, and addresses are given out meanwhile.
-	used, err := p.usedBy(ctx, used)
+	used, shut, err := p.usedBy(ctx, used)
+	observed := p.unheld(used)
+	for x := range observed {
+		used = append(used, x)
+	}
 	free := newGapSet(runsWithout(p.open, used), len(p.open)+len(used))
 
 	p.mu.Lock()
@@ -183,6 +189,7 @@ func (p *Pool) load(ctx context.Context) error {
 		return err
 	}
 	p.loads++
+	p.observed, p.shut = observed, shut
 	p.replace(free)
 	return nil
 }
@@ -203,11 +210,12 @@ func (p *Pool) beginLoad(before uint64) (used []u128, shared bool) {
 	return used, false
 }
 
-// usedBy appends what is not free according to the configuration and the ledger.
-func (p *Pool) usedBy(ctx context.Context, used []u128) ([]u128, error) {
+// unheld returns the excluded addresses and the neighbours that have no holder.
+func (p *Pool) unheld(used []u128) map[u128]struct{} {
+	out := make(map[u128]struct{})
 	add := func(a netip.Addr) {
 		if p.isOpen(a) {
-			used = append(used, toU128(a))
+			out[toU128(a)] = struct{}{}
 		}
 	}
 	for _, a := range p.cfg.Usage.Exclude {
@@ -216,13 +224,32 @@ func (p *Pool) usedBy(ctx context.Context, used []u128) ([]u128, error) {
 	for _, n := range p.cfg.Usage.Neighbours {
 		add(n.Addr)
 	}
+	if len(out) > 0 {
+		for _, x := range used {
+			delete(out, x)
+		}
+	}
+	return out
+}
+
+// usedBy appends what has a holder according to the configuration and the ledger. shut are the
+// addresses among them that settings do not allow to give out.
+func (p *Pool) usedBy(ctx context.Context, used []u128) (_ []u128, shut map[netip.Addr]struct{}, _ error) {
+	shut = make(map[netip.Addr]struct{})
+	add := func(a netip.Addr) {
+		if p.isOpen(a) {
+			used = append(used, toU128(a))
+		} else {
+			shut[a] = struct{}{}
+		}
+	}
 	for _, a := range p.cfg.Usage.Allocations {
 		if p.lister == nil || a.Type == AllocDiscovered {
 			add(a.Addr)
 		}
 	}
 	if p.lister == nil {
-		return used, nil
+		return used, shut, nil
 	}
 	if own, ok := p.lister.(*MemLedger); ok {
 		// Growing step by step would copy a large ledger many times.
@@ -230,11 +257,11 @@ func (p *Pool) usedBy(ctx context.Context, used []u128) ([]u128, error) {
 	}
 	for a, err := range p.lister.Addrs(ctx, p.cfg.Usage.Subnet.Prefix) {
 		if err != nil {
-			return used, err
+			return used, shut, err
 		}
 		add(a)
 	}
-	return used, nil
+	return used, shut, nil
 }
 
 // replace installs a freshly built free set, with what happened meanwhile. p.mu is held.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -36,15 +37,17 @@ type Pool struct {
 	ledger Ledger
 	lister Lister // nil = the Pool is the only writer of the ledger
 
-	mu      sync.Mutex
-	free    *gapSet
-	resting quarantine
-	seen    []netip.Addr      // neighbours, least recently seen first
-	flight  map[u128]struct{} // picked, not yet decided by the ledger; with lister only
-	journal []change          // what happened since a reload began
-	loading bool              // a reload is running
-	reload  chan struct{}     // held (buffer 1) while reloading
-	loads   uint64            // reloads completed
+	mu       sync.Mutex
+	free     *gapSet
+	resting  quarantine
+	seen     []netip.Addr            // neighbours, least recently seen first
+	observed map[u128]struct{}       // excluded addresses and neighbours that have no holder
+	shut     map[netip.Addr]struct{} // held though settings do not allow to give them out
+	flight   map[u128]struct{}       // picked, not yet decided by the ledger; with lister only
+	journal  []change                // what happened since a reload began
+	loading  bool                    // a reload is running
+	reload   chan struct{}           // held (buffer 1) while reloading
+	loads    uint64                  // reloads completed
 }
 
 // errNoPool is the answer of a zero Pool, which has no subnet.
@@ -56,16 +59,15 @@ type change struct {
 	back bool
 }
 
-// NewPool makes a Pool, reading the ledger if it is a Lister. It refuses a subnet or range that is
-// not valid.
+// NewPool makes a Pool, reading the ledger if it is a Lister. It refuses a subnet, range, route or
+// reserved address that is not valid, and a range, route or reserved address that lies outside of
+// the subnet: each of them keeps addresses closed, which a slip in one would give out.
 func NewPool(ctx context.Context, cfg PoolConfig) (*Pool, error) {
 	if err := cfg.Usage.Subnet.Validate(); err != nil {
 		return nil, err
 	}
-	for _, r := range cfg.Usage.Ranges {
-		if err := r.validate(cfg.Usage.Subnet.Prefix); err != nil {
-			return nil, err // an ignored reserved range would be given out
-		}
+	if err := cfg.Usage.validate(); err != nil {
+		return nil, err
 	}
 	universe := Universe(cfg.Usage.Subnet.Prefix)
 	p := &Pool{
@@ -205,6 +207,11 @@ func (p *Pool) Take(ctx context.Context, a netip.Addr, key string) error {
 	p.mu.Unlock()
 	err := p.ledger.Insert(ctx, a, key)
 	p.decided(candidate{x: x}, was && err != nil && !errors.Is(err, fs.ErrExist))
+	if err == nil && !p.isOpen(a) {
+		p.mu.Lock()
+		p.shut[a] = struct{}{}
+		p.mu.Unlock()
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return p.inUse(ctx, a)
 	}
@@ -240,16 +247,42 @@ func (p *Pool) Release(ctx context.Context, a netip.Addr) error {
 // Released notifies the Pool that a was deleted from the ledger; key was its last holder. Release
 // calls it; call it after deleting in another way.
 func (p *Pool) Released(a netip.Addr, key string) {
-	if !p.isOpen(a) {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.isOpen(a) {
+		delete(p.shut, a)
+		return
+	}
 	if p.cfg.Quarantine > 0 {
 		p.resting.put(toU128(a), key, time.Now().Add(p.cfg.Quarantine))
 		return
 	}
 	p.putBack(toU128(a))
+}
+
+// Statistics counts what is used, as [Usage.Statistics] does, with what the Pool has given out.
+// Quarantined addresses count as available. What other writers of the ledger did counts once the
+// Pool has read it.
+func (p *Pool) Statistics() Statistics {
+	if p.ledger == nil {
+		return new(Usage).Statistics()
+	}
+	u := p.cfg.Usage
+	u.Ranges, u.Allocations = slices.Clip(u.Ranges), nil
+	p.mu.Lock()
+	for a := range p.shut {
+		u.Allocations = append(u.Allocations, Allocation{Addr: a})
+	}
+	p.wake()
+	available := slices.AppendSeq(slices.Collect(maps.Keys(p.resting.held)), maps.Keys(p.observed))
+	// What is open and not available has a holder. A range stands for each run of such addresses.
+	for g := range runsWithout(p.open, available) {
+		p.free.without(g, func(held gap) {
+			u.Ranges = append(u.Ranges, Range{Type: RangeDynamic, Start: held.from.addr(p.is4), End: held.to.addr(p.is4)})
+		})
+	}
+	p.mu.Unlock()
+	return u.Statistics()
 }
 
 // Free returns how many addresses Next can give out before it falls back on quarantined ones, at

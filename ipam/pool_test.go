@@ -326,3 +326,68 @@ func ExamplePool() {
 	// 10.0.0.2
 	// ipam: address 10.0.0.2: is in use (held by node1 eth0)
 }
+
+// Statistics of a Pool are those of a Usage that has what the Pool gave out.
+func TestPoolStatistics(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		u := genUsage(rt)
+		u.Subnet.DNSServers = nil
+		var ledger ipam.Ledger
+		if rapid.Bool().Draw(rt, "own ledger") {
+			ledger = new(ipam.MemLedger)
+			u.Allocations = nil
+		}
+		pool := newPool(t, ipam.PoolConfig{Usage: *u, Ledger: ledger})
+		want := *u
+		for range rapid.IntRange(0, 20).Draw(rt, "addresses") {
+			a, err := pool.Next(t.Context(), "k")
+			if err != nil {
+				break
+			}
+			want.Allocations = append(slices.Clip(want.Allocations), ipam.Allocation{Addr: a})
+		}
+		// A neighbour that has a lease may be given out as the last resort, and its lease goes on afterwards.
+		leased := func(a netip.Addr) bool {
+			return slices.ContainsFunc(u.Allocations, func(l ipam.Allocation) bool { return l.Addr == a })
+		}
+		if n := len(want.Allocations); n > len(u.Allocations) && !leased(want.Allocations[n-1].Addr) && rapid.Bool().Draw(rt, "release") {
+			if err := pool.Release(t.Context(), want.Allocations[n-1].Addr); err != nil {
+				rt.Fatal(err)
+			}
+			want.Allocations = want.Allocations[:n-1]
+		}
+		if got, want := pool.Statistics(), want.Statistics(); got.String() != want.String() || got.Largest.Cmp(want.Largest) != 0 {
+			rt.Fatalf("%v, largest %v; want %v, %v", got, got.Largest, want, want.Largest)
+		}
+	})
+	if got := new(ipam.Pool).Statistics(); got.Total.Sign() != 0 {
+		t.Errorf("of no subnet: %v", got)
+	}
+}
+
+// What would be ignored by mistake is refused: an address in it would be given out.
+func TestPoolsRefuseWhatIsOutside(t *testing.T) {
+	addr := netip.MustParseAddr
+	for name, change := range map[string]func(*ipam.Usage){
+		"range in another network":    func(u *ipam.Usage) { u.Ranges = []ipam.Range{{Start: addr("10.0.1.1"), End: addr("10.0.1.9")}} },
+		"range of another family":     func(u *ipam.Usage) { u.Ranges = []ipam.Range{{Start: addr("fd00::1"), End: addr("fd00::9")}} },
+		"range backwards":             func(u *ipam.Usage) { u.Ranges = []ipam.Range{{Start: addr("10.0.0.9"), End: addr("10.0.0.2")}} },
+		"range without end":           func(u *ipam.Usage) { u.Ranges = []ipam.Range{{Start: addr("10.0.0.9")}} },
+		"route without gateway":       func(u *ipam.Usage) { u.Routes = []ipam.StaticRoute{{}} },
+		"route in another network":    func(u *ipam.Usage) { u.Routes = []ipam.StaticRoute{{Gateway: addr("10.0.1.1")}} },
+		"route with a metric below 0": func(u *ipam.Usage) { u.Routes = []ipam.StaticRoute{{Gateway: addr("10.0.0.1"), Metric: -1}} },
+		"reserved in another network": func(u *ipam.Usage) { u.Reserved = []ipam.ReservedIP{{Addr: addr("10.0.1.7")}} },
+		"reserved nothing":            func(u *ipam.Usage) { u.Reserved = []ipam.ReservedIP{{}} },
+	} {
+		u := usage("10.0.0.0/28")
+		change(&u)
+		if _, err := ipam.NewPool(t.Context(), ipam.PoolConfig{Usage: u}); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	u := usage("10.0.0.0/28") // a range may reach beyond a subnet that was made smaller
+	u.Ranges = []ipam.Range{{Start: addr("10.0.0.9"), End: addr("10.0.0.200")}}
+	if _, err := ipam.NewPool(t.Context(), ipam.PoolConfig{Usage: u}); err != nil {
+		t.Error(err)
+	}
+}

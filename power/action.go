@@ -47,13 +47,13 @@ func (c *Controller) Do(ctx context.Context, t Target, action Action, opts Optio
 	case ActionQuery:
 		return c.query(ctx, t)
 	case ActionOn:
-		return c.Ensure(ctx, t, On, Options{Boot: opts.Boot})
+		return c.Ensure(ctx, t, On, opts)
 	case ActionOff:
-		return c.Ensure(ctx, t, Off, Options{})
+		return c.Ensure(ctx, t, Off, Options{Step: opts.Step})
 	case ActionSoftOff:
-		return c.Ensure(ctx, t, Off, Options{Soft: opts.Soft})
+		return c.Ensure(ctx, t, Off, Options{Soft: opts.Soft, Step: opts.Step})
 	case ActionCycle:
-		return c.Cycle(ctx, t, Options{Boot: opts.Boot})
+		return c.Cycle(ctx, t, opts)
 	case ActionReset:
 		return c.reset(ctx, t)
 	case ActionLight, ActionDark:

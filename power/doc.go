@@ -23,14 +23,18 @@
 //
 // Optional abilities are further methods: [Cycler], [Resetter], [SoftOffer], [Booter],
 // [AlwaysBooter], [Identifier], [SensorReader], [Closer]. A request that needs a missing one fails
-// with [Unsupported]; Options.Boot is such a request. Package powertest has the conformance suite,
-// package powersim simulated BMCs.
+// with [Unsupported]; Options.Boot is such a request unless BootIfPossible is set. Package
+// powertest has the conformance suite, package powersim simulated BMCs.
 //
 // The packages below this one have the kinds ipmi, redfish, webhook, virsh, qmp ("qemu"), openbmc,
 // apc and wol; [Manual] is here. openbmc and apc were tested against simulations of public
 // documents only. A [Registry] is an ordinary value that the program puts together.
 //
 // # Many machines
+//
+// [Controller.EnsureAll] switches many side by side, and yields each as it is done:
+//
+//	for result, err := range c.EnsureAll(ctx, targets, power.On, power.Options{}) { ... }
 //
 // A [Monitor] asks all machines for their state, evenly spread over time, and reports changes:
 //

@@ -3,6 +3,8 @@ package power
 import (
 	"context"
 	"errors"
+	"iter"
+	"sync"
 	"time"
 )
 
@@ -11,9 +13,15 @@ type Options struct {
 	// Boot is the device for the boot that switching on or cycling begins. Empty leaves the
 	// machine's own order.
 	Boot BootDevice
+	// BootIfPossible switches a machine also if its power control cannot choose the boot device.
+	// Else such a request fails with [Unsupported] before anything is switched.
+	BootIfPossible bool
 	// Soft asks the operating system first when switching off, for so long, before the power is
 	// taken. Zero takes it at once.
 	Soft time.Duration
+	// Step receives each step as it happens, with the name of its target. EnsureAll calls it
+	// concurrently. It must return soon. If nil, steps are in the result alone.
+	Step func(target string, s Step)
 }
 
 // Ensure brings the machine to On or Off: it looks, sets the boot override and reads it back, acts
@@ -25,8 +33,42 @@ func (c *Controller) Ensure(ctx context.Context, t Target, want State, opts Opti
 		return unseen(), err
 	}
 	defer release(&result, &err)
+	r.onStep = opts.Step
 	err = r.ensure(want, opts)
 	return r.result, err
+}
+
+// EnsureAll brings machines to On or Off side by side, as many at a time as Config.Parallel says,
+// and yields the result of each with its error as soon as it has ended. Result.Name is the name of
+// the target. Requests that still run when the loop ends are canceled; EnsureAll waits for them.
+//
+//	for result, err := range c.EnsureAll(ctx, targets, power.On, power.Options{Boot: power.Network}) {
+//		fmt.Println(result.Name, result.State, err)
+//	}
+func (c *Controller) EnsureAll(ctx context.Context, targets []Target, want State, opts Options) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		type ended struct {
+			result Result
+			err    error
+		}
+		var running sync.WaitGroup
+		results := make(chan ended, len(targets)) // so that none waits for a reader that has left
+		defer running.Wait()
+		defer cancel()
+		for _, t := range targets {
+			running.Go(func() {
+				result, err := c.Ensure(ctx, t, want, opts)
+				result.Name, result.Kind = t.Name, t.Kind // also of one that never had its turn
+				results <- ended{result, err}
+			})
+		}
+		for range targets {
+			if e := <-results; !yield(e.result, e.err) {
+				return
+			}
+		}
+	}
 }
 
 // Cycle makes a running machine start again, and switches on one that is off.
@@ -36,7 +78,8 @@ func (c *Controller) Cycle(ctx context.Context, t Target, opts Options) (result 
 		return unseen(), err
 	}
 	defer release(&result, &err)
-	err = r.cycle(opts.Boot)
+	r.onStep = opts.Step
+	err = r.cycle(opts)
 	return r.result, err
 }
 
@@ -51,7 +94,7 @@ func (r *run) ensure(want State, opts Options) error {
 		return nil
 	}
 	if want == On {
-		if err := r.boot(opts.Boot); err != nil {
+		if err := r.boot(opts); err != nil {
 			return err
 		}
 	}
@@ -61,11 +104,11 @@ func (r *run) ensure(want State, opts Options) error {
 	return r.set(want)
 }
 
-func (r *run) cycle(boot BootDevice) error {
+func (r *run) cycle(opts Options) error {
 	if err := r.look(); err != nil {
 		return err
 	}
-	if err := r.boot(boot); err != nil {
+	if err := r.boot(opts); err != nil {
 		return err
 	}
 	if r.result.Before == Off {
@@ -96,16 +139,23 @@ func (r *run) look() error {
 }
 
 // boot sets the override and makes sure that the BMC kept it: some accept and forget.
-func (r *run) boot(device BootDevice) error {
+func (r *run) boot(opts Options) error {
+	device := opts.Boot
 	if device == "" {
 		return nil
 	}
 	op := "boot once from " + string(device)
 	booter, ok := r.driver.(Booter)
+	if !ok && opts.BootIfPossible {
+		return nil
+	}
 	if !ok {
 		return Errorf(Unsupported, op, "this kind of power control cannot choose the boot device")
 	}
-	if err := r.result.step(op, booter.SetBootOnce(r.ctx, device)); err != nil {
+	switch err := r.step(op, booter.SetBootOnce(r.ctx, device)); {
+	case opts.BootIfPossible && ClassOf(err) == Unsupported: // this BMC of a kind that can
+		return nil
+	case err != nil:
 		return err
 	}
 	kept, err := booter.BootOnce(r.ctx)
@@ -115,7 +165,7 @@ func (r *run) boot(device BootDevice) error {
 	case err != nil:
 		return err
 	case kept != device:
-		return r.result.step("read back the boot device",
+		return r.step("read back the boot device",
 			Errorf(ActionFailed, op, "the BMC accepted the boot device and then reported %q", kept))
 	}
 	return nil
@@ -127,7 +177,7 @@ func (r *run) softOff(patience time.Duration) bool {
 	if !ok || patience == 0 {
 		return false
 	}
-	if r.result.step("ask the system to shut down", soft.SoftOff(r.ctx)) != nil {
+	if r.step("ask the system to shut down", soft.SoftOff(r.ctx)) != nil {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, patience)
@@ -156,7 +206,7 @@ func (r *run) act(op string, want State, do func() error) error {
 	if err := r.reopen(r.ctx); err != nil {
 		return err
 	}
-	if err := r.result.step(op, do()); err != nil {
+	if err := r.step(op, do()); err != nil {
 		return r.doubt(op, want, err)
 	}
 	var again func() error
@@ -165,7 +215,7 @@ func (r *run) act(op string, want State, do func() error) error {
 	}
 	err := r.await(r.ctx, want, again)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return r.result.step("wait for power "+string(want),
+		return r.step("wait for power "+string(want),
 			Errorf(ActionFailed, op, "the BMC accepted, but the state was still %q when time was over", r.result.State))
 	}
 	return err
@@ -239,7 +289,7 @@ func (r *run) await(ctx context.Context, want State, again func() error) error {
 		case err == nil:
 			r.result.State = state
 			if again != nil && state == opposite(want) && time.Now().After(repeat) {
-				_ = r.result.step(setPowerOp(want)+" again", again()) // noted; the state decides
+				_ = r.step(setPowerOp(want)+" again", again()) // noted; the state decides
 				repeat = time.Now().Add(r.cfg.Repeat)
 			}
 		}

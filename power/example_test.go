@@ -44,3 +44,33 @@ func Example() {
 	// boot once from network
 	// set power on
 }
+
+// Three machines are switched on side by side, and their steps are printed as they happen.
+func ExampleController_EnsureAll() {
+	var targets []power.Target
+	for _, name := range []string{"node1", "node2", "node3"} {
+		bmc, err := powersim.ServeIPMI(&powersim.Chassis{}, "admin", "secret")
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer bmc.Close()
+		target := bmc.Target()
+		target.Name = name
+		targets = append(targets, target)
+	}
+	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind()), Poll: 10 * time.Millisecond})
+	if err != nil {
+		log.Fatal(err)
+	}
+	options := power.Options{Step: func(target string, s power.Step) { fmt.Println(target, s.Op) }}
+	for result, err := range c.EnsureAll(context.Background(), targets, power.On, options) {
+		fmt.Println(result.Name, result.State, err)
+	}
+	// Unordered output:
+	// node1 set power on
+	// node1 on <nil>
+	// node2 set power on
+	// node2 on <nil>
+	// node3 set power on
+	// node3 on <nil>
+}

@@ -39,13 +39,3 @@ type Step struct {
 
 // unseen returns the result of a request that has not reached the BMC.
 func unseen() Result { return Result{Before: Unknown, State: Unknown} }
-
-// step records one thing done to the BMC and returns its error.
-func (r *Result) step(op string, err error) error {
-	s := Step{Time: time.Now(), Op: op}
-	if err != nil {
-		s.Err = err.Error()
-	}
-	r.Steps = append(r.Steps, s)
-	return err
-}

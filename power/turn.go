@@ -11,6 +11,20 @@ type run struct {
 	*session
 	cfg    *Config
 	result Result
+	onStep func(target string, s Step) // see Options.Step
+}
+
+// step records one thing done to the BMC and returns its error.
+func (r *run) step(op string, err error) error {
+	s := Step{Time: time.Now(), Op: op}
+	if err != nil {
+		s.Err = err.Error()
+	}
+	r.result.Steps = append(r.result.Steps, s)
+	if r.onStep != nil {
+		r.onStep(r.result.Name, s)
+	}
+	return err
 }
 
 // inTurn waits until it is the target's turn and opens a session with its BMC, or takes over the

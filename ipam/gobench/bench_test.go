@@ -177,3 +177,50 @@ func heap() float64 {
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
 }
+
+// BenchmarkDurable acquires and releases an address with the record in a file, when 1,000 addresses are held: ours in a
+// journal that is synced, theirs in the JSON file that it writes anew, and does not sync.
+func BenchmarkDurable(b *testing.B) {
+	kinds := []struct {
+		name string
+		make func(b *testing.B) (allocator, error)
+	}{
+		{"maas", func(b *testing.B) (allocator, error) {
+			journal, err := ipam.OpenJournal(b.TempDir() + "/addresses")
+			if err != nil {
+				return nil, err
+			}
+			b.Cleanup(func() { journal.Close() })
+			usage := ipam.Usage{Subnet: ipam.Subnet{Prefix: netip.MustParsePrefix(prefix)}}
+			pool, err := ipam.NewPool(b.Context(), ipam.PoolConfig{Usage: usage, Ledger: journal})
+			return ours{pool}, err
+		}},
+		{"go-ipam", func(b *testing.B) (allocator, error) {
+			i := goipam.NewWithStorage(goipam.NewLocalFile(b.Context(), b.TempDir()+"/addresses"))
+			_, err := i.NewPrefix(b.Context(), prefix)
+			return theirs{i}, err
+		}},
+	}
+	for _, kind := range kinds {
+		b.Run(kind.name, func(b *testing.B) {
+			a, err := kind.make(b)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for range 1000 {
+				if _, err := a.next(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				addr, err := a.next(b.Context())
+				if err == nil {
+					err = a.release(b.Context(), addr)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -11,7 +11,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/gomaas/maas/rpc/internal/atomicfile"
+	"github.com/gomaas/maas/internal/atomicfile"
 )
 
 // An Identity is a rack's key, the certificate for it, and the CA whose regions it trusts.
@@ -63,22 +63,31 @@ const (
 	pemCert = "CERTIFICATE"
 )
 
-// Save replaces the file at path by the identity, whole or not at all, with mode 0600.
-func (id *Identity) Save(path string) (err error) {
+// PEM returns the text that [Identity.Save] writes. It is secret.
+func (id *Identity) PEM() ([]byte, error) {
 	if err := id.complete(); err != nil {
-		return err
+		return nil, err
 	}
 	key, err := x509.MarshalPKCS8PrivateKey(id.Key)
 	if err != nil {
-		return fmt.Errorf("enrol: %w", err)
+		return nil, fmt.Errorf("enrol: %w", err)
 	}
 	var text bytes.Buffer
 	for _, block := range []pem.Block{{Type: pemKey, Bytes: key}, {Type: pemCert, Bytes: id.Cert.Raw}, {Type: pemCert, Bytes: id.CA.Raw}} {
 		if err := pem.Encode(&text, &block); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	f, err := atomicfile.Replace(path, text.Bytes())
+	return text.Bytes(), nil
+}
+
+// Save replaces the file at path by the identity, whole or not at all, with mode 0600.
+func (id *Identity) Save(path string) error {
+	text, err := id.PEM()
+	if err != nil {
+		return err
+	}
+	f, err := atomicfile.Replace(path, text)
 	if f != nil {
 		err = errors.Join(err, f.Close())
 	}
@@ -94,14 +103,23 @@ func Load(path string) (*Identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("enrol: %w", err)
 	}
+	id, err := ParseIdentity(text)
+	if err != nil {
+		return nil, fmt.Errorf("enrol: %s: %w; enrol again with a new token", path, err)
+	}
+	return id, nil
+}
+
+// ParseIdentity is the inverse of [Identity.PEM].
+func ParseIdentity(text []byte) (*Identity, error) {
 	id := new(Identity)
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if err := id.add(block); err != nil {
-			return nil, fmt.Errorf("enrol: %s: %w; enrol again with a new token", path, err)
+			return nil, err
 		}
 	}
 	if id.Key == nil || id.CA == nil || !id.Key.PublicKey.Equal(id.Cert.PublicKey) {
-		return nil, fmt.Errorf("enrol: %s: incomplete; enrol again with a new token", path)
+		return nil, errors.New("incomplete")
 	}
 	return id, nil
 }

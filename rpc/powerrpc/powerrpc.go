@@ -47,7 +47,7 @@ func Offer(m *rpc.Methods, c *power.Controller) {
 		if r.Transcript {
 			ctx = power.WithTranscript(ctx, &transcript)
 		}
-		result, err := perform(ctx, c, r)
+		result, err := c.Do(ctx, r.Target, r.Action, power.Options{Boot: r.Boot, BootIfPossible: true, Soft: r.Soft})
 		if r.Transcript {
 			var text strings.Builder
 			_, _ = transcript.WriteTo(&text) // memory never fails
@@ -71,13 +71,4 @@ func Do(ctx context.Context, c rpc.Caller, r Request) (power.Result, error) {
 		return a.Result, &power.Error{Class: a.Class, Op: string(r.Action), Err: errors.New(a.Error)}
 	}
 	return a.Result, nil
-}
-
-// perform does without the boot device where the BMC cannot choose it.
-func perform(ctx context.Context, c *power.Controller, r Request) (power.Result, error) {
-	result, err := c.Do(ctx, r.Target, r.Action, power.Options{Boot: r.Boot, Soft: r.Soft})
-	if power.ClassOf(err) == power.Unsupported && r.Boot != "" {
-		return c.Do(ctx, r.Target, r.Action, power.Options{Soft: r.Soft})
-	}
-	return result, err
 }

@@ -15,8 +15,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/gomaas/maas/internal/atomicfile"
 	"github.com/gomaas/maas/internal/damaged"
-	"github.com/gomaas/maas/rpc/internal/atomicfile"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

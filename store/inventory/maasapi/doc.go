@@ -10,7 +10,8 @@
 //	subnet, err := maas.Subnets.Create(&entity.SubnetParams{CIDR: "192.0.2.0/24"})
 //
 // [API.Local] returns a second handler, for a Unix socket: it asks for no key. The package example
-// is a whole program. Config.Base mounts the API below any path.
+// is a whole program. Config.Base mounts the API below any path. [Direct] switches machines from
+// this process, and package maastest is a MAAS for tests in one line.
 //
 // # Authentication
 //

@@ -64,6 +64,9 @@ type membership struct {
 type joined struct {
 	Token   string   `json:"token"` // hash of the secret
 	Regions []string `json:"regions"`
+	// Identity is the identity in PEM until it has its own file. The token is used up when the region
+	// answers, so the first write to the disk has all that the answer brought.
+	Identity string `json:"identity,omitempty"`
 }
 
 // Enrolled reports whether the rack with this data directory, or the default one, has joined a
@@ -83,6 +86,11 @@ func openMembership(ctx context.Context, dir, name, token string, log *slog.Logg
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, joinedFile), err)
+	}
+	if was.Identity != "" { // a power cut ended the enrolment
+		if err := m.join(was); err != nil {
+			return nil, err
+		}
 	}
 	if token != "" {
 		t, err := enrol.ParseToken(token)
@@ -122,18 +130,41 @@ func (m *membership) enrol(ctx context.Context, dir, name string, t enrol.Token)
 		return err
 	}
 	m.regions = []register.Region{{Addresses: addresses}}
-	if m.keeper, err = enrol.Keep(filepath.Join(dir, identityFile), identity); err != nil {
-		return err
-	}
-	text, err := json.Marshal(joined{enrol.Hash(t.Secret), addresses})
+	text, err := identity.PEM()
 	if err != nil {
 		return err
 	}
+	how := joined{enrol.Hash(t.Secret), addresses, string(text)}
+	if err := m.record(how); err != nil {
+		return err
+	}
 	m.log.Info("enrolled", "rack", name, "regions", addresses)
-	if err := os.Remove(filepath.Join(dir, revokedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return m.join(how)
+}
+
+// join gives the identity of an enrolment its own file. A power cut at any point leaves what
+// openMembership completes.
+func (m *membership) join(how joined) error {
+	identity, err := enrol.ParseIdentity([]byte(how.Identity))
+	if err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(m.dir, joinedFile), err)
+	}
+	if m.keeper, err = enrol.Keep(filepath.Join(m.dir, identityFile), identity); err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(m.dir, revokedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err // of the identity before
 	}
-	return secretfile.Write(filepath.Join(dir, joinedFile), text)
+	how.Identity = "" // or the next start would undo renewals
+	return m.record(how)
+}
+
+func (m *membership) record(how joined) error {
+	text, err := json.Marshal(how)
+	if err != nil {
+		return err
+	}
+	return secretfile.Write(filepath.Join(m.dir, joinedFile), text)
 }
 
 func (m *membership) name() string { return m.current().Name() }

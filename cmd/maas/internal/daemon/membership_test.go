@@ -191,3 +191,49 @@ func TestCertificatesAreRenewed(t *testing.T) {
 		t.Errorf("under another name: %v", err)
 	}
 }
+
+// The token of an enrolment is used up at the region when its answer arrives: a power cut after the first write to the disk
+// loses neither the identity nor the regions, with the token given again and without.
+func TestAnEnrolmentSurvivesAPowerCut(t *testing.T) {
+	ca, err := enrol.NewCA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity := func(name string) *enrol.Identity {
+		id, err := ca.Issue(name, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	token := enrol.Token{Regions: []string{"127.0.0.1:1"}, Fingerprint: ca.Fingerprint(), Secret: "s", Expires: time.Now().Add(time.Hour)}
+	for name, given := range map[string]string{"token given again": token.String(), "no token": ""} {
+		t.Run(name, func(t *testing.T) {
+			dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+			if err := identity("before").Save(filepath.Join(dir, identityFile)); err != nil { // of another site
+				t.Fatal(err)
+			}
+			text, err := identity("rack-7").PEM()
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := &membership{dir: dir}
+			if err := m.record(joined{enrol.Hash(token.Secret), token.Regions, string(text)}); err != nil {
+				t.Fatal(err)
+			}
+			if m, err = openMembership(t.Context(), dir, "", given, log); err != nil {
+				t.Fatal(err)
+			}
+			if m.name() != "rack-7" || !slices.Equal(m.addresses(), token.Regions) {
+				t.Errorf("name %s, regions %v", m.name(), m.addresses())
+			}
+			renewed := identity("rack-7")
+			if _, err := enrol.Keep(filepath.Join(dir, identityFile), renewed); err != nil {
+				t.Fatal(err)
+			}
+			if m, err = openMembership(t.Context(), dir, "", given, log); err != nil || enrol.Serial(m.current().Cert) != enrol.Serial(renewed.Cert) {
+				t.Errorf("a later start undid a renewal: %v", err)
+			}
+		})
+	}
+}

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/gomaas/maas/rpc/internal/atomicfile"
+	"github.com/gomaas/maas/internal/atomicfile"
 )
 
 func TestReplace(t *testing.T) {
