@@ -172,6 +172,7 @@ func (c configCheckCmd) Run(io stdio) error {
 type tryCmd struct {
 	Machines int  `default:"3" help:"Number of machines to boot."`
 	Keep     bool `help:"Keep everything running afterwards, for exploration."`
+	JSON     bool `name:"json" help:"Print a summary as JSON instead of a timeline: times by stage, failures, processor time and memory."`
 }
 
 // Run runs the command.
@@ -179,5 +180,5 @@ func (c tryCmd) Run(ctx context.Context, io stdio) error {
 	if c.Machines < 1 || c.Machines > 500 {
 		return errors.New("--machines goes from 1 to 500")
 	}
-	return try.Run(ctx, try.Config{Machines: c.Machines, Keep: c.Keep, Out: io.out})
+	return try.Run(ctx, try.Config{Machines: c.Machines, Keep: c.Keep, Out: io.out, JSON: c.JSON})
 }

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
@@ -44,6 +45,7 @@ type lab struct {
 	bmcs     []*powersim.BMC
 	machines []*boottest.Machine
 	stop     func() error
+	sums     func() (map[string]string, error) // of the images, computed once
 }
 
 // newLab starts region and rack. Simulated files stand for loaders, kernel and initrd; the
@@ -53,7 +55,9 @@ func newLab(ctx context.Context, dir string, log *slog.Logger) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir: dir, segment: boottest.NewSegment(network)}
+	l := &lab{
+		dir: dir, segment: boottest.NewSegment(network), sums: sync.OnceValues(func() (map[string]string, error) { return imageSums(dir) }),
+	}
 	if l.region, err = region.Open(ctx, region.Config{Dir: dir, Kinds: daemon.Kinds(), Log: log}); err != nil {
 		return nil, err
 	}

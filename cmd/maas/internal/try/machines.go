@@ -30,6 +30,7 @@ type machine struct {
 	bmcKind  string
 	firmware boottest.Firmware
 	sim      *boottest.Machine
+	clock    clock
 }
 
 // result is the result of one machine's boot.
@@ -49,7 +50,10 @@ func (l *lab) addMachines(ctx context.Context, count int, show *show) ([]*machin
 	for i := range count {
 		m := &machine{name: fmt.Sprintf("node-%d", i+1), firmware: firmware[i%len(firmware)]}
 		m.sim = l.segment.NewMachine(boottest.MachineConfig{
-			Firmware: m.firmware, Impatient: true, Observe: func(p boottest.Progress) { show.progress(m, p) },
+			Firmware: m.firmware, Impatient: true, Observe: func(p boottest.Progress) {
+				m.clock.reach(string(p.Stage), p.Done && p.Err == nil)
+				show.progress(m, p)
+			},
 		})
 		l.machines = append(l.machines, m.sim)
 		if err := l.addBMC(ctx, m, i); err != nil {
@@ -112,12 +116,14 @@ func (l *lab) bootAll(ctx context.Context, machines []*machine, show *show) []re
 // boot switches one machine on through the API and checks what it ended up with.
 func (l *lab) boot(ctx context.Context, m *machine, show *show) result {
 	began := time.Now()
+	m.clock.begin()
 	show.line(m, "power", "on through "+m.bmcKind)
 	r := result{machine: m}
 	r.err = func() (err error) {
 		if err := l.client.Post(ctx, client.MachinePath(m.name)+"?op=power_on", url.Values{}, nil); err != nil {
 			return fmt.Errorf("power on: %w", err)
 		}
+		m.clock.reach("power", true)
 		if r.report, err = m.sim.Wait(ctx); err != nil {
 			return err
 		}
@@ -128,6 +134,7 @@ func (l *lab) boot(ctx context.Context, m *machine, show *show) result {
 		if err != nil {
 			return err
 		}
+		m.clock.reach("name", true)
 		show.line(m, "name", fmt.Sprintf("%s.maas is %s, and %s is %s.maas", m.name, addr, addr, m.name))
 		return l.client.Get(ctx, client.MachinePath(m.name), &r.listed)
 	}()
@@ -140,12 +147,12 @@ func (l *lab) checkRunning(r *boottest.Report) error {
 	if r.Running.Kind != boottest.Linux {
 		return fmt.Errorf("ended in %q instead of Linux: %s", r.Running.Kind, strings.Join(r.Console, "; "))
 	}
+	want, err := l.sums()
+	if err != nil {
+		return err
+	}
 	for name, sum := range map[string]string{kernelName: r.Running.Kernel.SHA256, initrdName: firstSum(r.Running.Initrds)} {
-		want, err := fileSum(filepath.Join(l.dir, "images", name))
-		if err != nil {
-			return err
-		}
-		if sum != want {
+		if sum != want[name] {
 			return fmt.Errorf("%s arrived damaged", name)
 		}
 	}
@@ -160,6 +167,19 @@ func firstSum(files []boottest.File) string {
 		return ""
 	}
 	return files[0].SHA256
+}
+
+// imageSums returns the checksums of the files that machines boot, by name.
+func imageSums(dir string) (map[string]string, error) {
+	sums := make(map[string]string)
+	for _, name := range []string{kernelName, initrdName} {
+		sum, err := fileSum(filepath.Join(dir, "images", name))
+		if err != nil {
+			return nil, err
+		}
+		sums[name] = sum
+	}
+	return sums, nil
 }
 
 func fileSum(path string) (string, error) {

@@ -7,7 +7,6 @@ import (
 	"path"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -180,29 +179,4 @@ func (s *show) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-}
-
-// summarize prints a table and returns how many machines failed.
-func summarize(w io.Writer, results []result) (failed int) {
-	fmt.Fprintln(w)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "MACHINE\tFIRMWARE\tBMC\tADDRESS\tLOADED\tTIME\tRUNS")
-	for _, r := range results {
-		runs, addresses := "Linux", strings.Join(r.listed.IPAddresses, ",")
-		if r.err != nil {
-			runs = "no: " + r.err.Error()
-			failed++
-		}
-		var loaded int64
-		if r.report != nil {
-			for _, f := range r.report.Fetches {
-				loaded += f.Bytes
-			}
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%.2f s\t%s\n",
-			r.machine.name, r.machine.firmware.Name, r.machine.bmcKind, addresses, size(loaded), r.took.Seconds(), runs)
-	}
-	_ = tw.Flush()
-	fmt.Fprintf(w, "\n%d of %d machines booted.\n", len(results)-failed, len(results))
-	return failed
 }

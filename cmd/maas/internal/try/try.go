@@ -23,6 +23,8 @@ type Config struct {
 	Keep bool
 	// Out receives the output. A terminal gets progress bars.
 	Out io.Writer
+	// JSON writes a [Summary] instead of a timeline and a table.
+	JSON bool
 }
 
 // bootTime returns the bound of the boots of all machines together. Machines share the processors
@@ -49,25 +51,36 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 
-	show := newShow(cfg.Out, cfg.Machines)
-	fmt.Fprintf(cfg.Out, "A region and a rack serve %s; %d machines are switched on through their BMCs.\n\n", l.segment.Prefix(), cfg.Machines)
+	out := cfg.Out
+	if cfg.JSON {
+		out = io.Discard
+	}
+	show := newShow(out, cfg.Machines)
+	fmt.Fprintf(out, "A region and a rack serve %s; %d machines are switched on through their BMCs.\n\n", l.segment.Prefix(), cfg.Machines)
 	machines, err := l.addMachines(ctx, cfg.Machines, show)
 	if err != nil {
 		return err
 	}
 	bootCtx, cancel := context.WithTimeout(ctx, bootTime(cfg.Machines))
 	defer cancel()
+	began := time.Now()
 	results := l.bootAll(bootCtx, machines, show)
+	summary := summarize(results, time.Since(began))
 	show.end()
 	if errors.Is(bootCtx.Err(), context.DeadlineExceeded) {
-		fmt.Fprintf(cfg.Out, "The %v for all boots ran out; fewer machines, or a host with more processors, need less.\n", bootTime(cfg.Machines))
+		fmt.Fprintf(out, "The %v for all boots ran out; fewer machines, or a host with more processors, need less.\n", bootTime(cfg.Machines))
 	}
-	failed := summarize(cfg.Out, results)
+	summary.write(out, results)
+	if cfg.JSON {
+		if err := summary.writeJSON(cfg.Out); err != nil {
+			return err
+		}
+	}
 	if cfg.Keep {
-		l.explain(cfg.Out, machines)
+		l.explain(out, machines)
 		<-ctx.Done()
 	}
-	if failed > 0 {
+	if failed := summary.Machines - summary.Booted; failed > 0 {
 		return fmt.Errorf("%d of %d machines did not boot", failed, len(machines))
 	}
 	return nil
