@@ -3,8 +3,6 @@ package enrol_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,53 +29,39 @@ func newCA(t testing.TB) *enrol.CA {
 	return ca
 }
 
-// serve runs a region that lets in who has the secret "open".
-func serve(t *testing.T, ca *enrol.CA) (address string) {
+// serve runs a region that lets in what its book has, and returns its address.
+func serve(t *testing.T, ca *enrol.CA, book enrol.Book) (address string) {
 	t.Helper()
-	sign := func(in enrol.Request, rack string) (enrol.Answer, error) {
-		cert, err := ca.SignRack(in.CSR, rack, 1, time.Hour)
-		if err != nil {
-			return enrol.Answer{}, err
-		}
-		return enrol.Answer{Cert: cert.Raw, Regions: []string{address}}, nil
-	}
-	var methods rpc.Methods
-	rpc.Offer(&methods, enrol.RenewMethod, func(ctx context.Context, in enrol.Request) (enrol.Answer, error) {
-		return sign(in, rpc.CallingRack(ctx))
-	})
-	server, err := wire.NewServer(wire.ServerConfig{
-		Region: rpc.NewRegion(rpc.RegionConfig{Methods: &methods}), TLS: ca.RegionTLS(),
-		Authorize: func(_ context.Context, cert *x509.Certificate) (string, error) { return cert.Subject.CommonName, nil },
-		Enrol: func(_ context.Context, question []byte) ([]byte, error) {
-			var in enrol.Request
-			if err := json.Unmarshal(question, &in); err != nil || in.Secret != "open" {
-				return nil, errors.New("the token is not known")
-			}
-			out, err := sign(in, in.Rack)
-			if err != nil {
-				return nil, err
-			}
-			return json.Marshal(out)
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address = ln.Addr().String()
+	a := newAuthority(t, ca, book, ln.Addr().String())
+	var methods rpc.Methods
+	a.Offer(&methods)
+	server, err := wire.NewServer(a.ServerConfig(rpc.NewRegion(rpc.RegionConfig{Methods: &methods})))
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, ln) }()
 	t.Cleanup(func() { cancel(); <-done })
-	return address
+	return ln.Addr().String()
+}
+
+// opened returns a book with a token whose secret is "open".
+func opened(token enrol.Token) *enrol.MemBook {
+	book := new(enrol.MemBook)
+	token.Secret = "open"
+	token.Expires = time.Now().Add(time.Minute)
+	book.Add(token)
+	return book
 }
 
 func TestARackJoinsRenewsAndConnects(t *testing.T) {
 	ca := newCA(t)
-	address := serve(t, ca)
+	address := serve(t, ca, opened(enrol.Token{}))
 	token := enrol.Token{Regions: []string{address}, Fingerprint: ca.Fingerprint(), Secret: "open", Expires: time.Now().Add(time.Minute)}
 	id, regions, err := enrol.Join(t.Context(), token, "rack-7")
 	if err != nil {
@@ -120,7 +104,7 @@ func TestARackJoinsRenewsAndConnects(t *testing.T) {
 
 func TestJoinIsRefused(t *testing.T) {
 	ca, other := newCA(t), newCA(t)
-	address := serve(t, ca)
+	address := serve(t, ca, opened(enrol.Token{}))
 	good := enrol.Token{Regions: []string{address}, Fingerprint: ca.Fingerprint(), Secret: "open", Expires: time.Now().Add(time.Minute)}
 	for want, change := range map[string]func(*enrol.Token){
 		"not a region of the site":    func(t *enrol.Token) { t.Fingerprint = other.Fingerprint() },

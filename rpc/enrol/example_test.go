@@ -2,10 +2,6 @@ package enrol_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log"
 	"net"
@@ -21,109 +17,68 @@ import (
 // A region lets a rack in by a token, and the rack renews its certificate before it ends.
 func Example() {
 	dir, err := os.MkdirTemp("", "rack")
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithCancel(context.Background())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 
-	// The region.
+	// The region. A lasting one keeps the CA with CA.Marshal, and has a Book in its database.
 	ca, err := enrol.NewCA()
-	if err != nil {
-		log.Fatal(err)
-	}
-	token := enrol.Token{Regions: []string{listener.Addr().String()}, Fingerprint: ca.Fingerprint(), Secret: rand.Text(), Expires: time.Now().Add(time.Hour)}
-	served := make(chan error)
-	go func() { served <- exampleRegion(ctx, ca, token, listener) }()
+	check(err)
+	book := new(enrol.MemBook)
+	authority, err := enrol.NewAuthority(enrol.AuthorityConfig{
+		CA: ca, Book: book, Life: time.Minute, // so short that the rack renews at once
+		Regions: func(context.Context) ([]string, error) { return []string{listener.Addr().String()}, nil },
+	})
+	check(err)
+	var methods rpc.Methods
+	authority.Offer(&methods)
+	server, err := wire.NewServer(authority.ServerConfig(rpc.NewRegion(rpc.RegionConfig{Methods: &methods})))
+	check(err)
+	ended := make(chan error)
+	go func() { ended <- server.Serve(ctx, listener) }()
+	token, err := authority.NewToken(ctx, time.Now().Add(time.Hour))
+	check(err)
+	book.Add(token)
+	carried := token.String() // one word, which an administrator takes to the rack
 
-	// The rack, which was given the token as text by an administrator.
-	rackToken, err := enrol.ParseToken(token.String())
-	if err != nil {
-		log.Fatal(err)
-	}
-	identity, regions, err := enrol.Join(ctx, rackToken, "rack-7")
-	if err != nil {
-		log.Fatal(err)
-	}
+	// The rack.
+	token, err = enrol.ParseToken(carried)
+	check(err)
+	identity, regions, err := enrol.Join(ctx, token, "rack-7")
+	check(err)
 	keeper, err := enrol.Keep(filepath.Join(dir, "identity.pem"), identity)
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	dialer := &wire.Dialer{Regions: func() []string { return regions }, TLS: keeper.TLS}
 	replica, err := rpc.OpenReplica(filepath.Join(dir, "state"))
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	outbox, err := rpc.OpenOutbox(rpc.OutboxConfig{Path: filepath.Join(dir, "outbox")})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	renewed := make(chan error, 1)
-	rack, err := rpc.NewRack(rpc.RackConfig{Replica: replica, Outbox: outbox, Dial: dialer.Dial,
-		Connected: func(ctx context.Context, region rpc.Conn) error { // a daemon waits for RenewAt first
-			renewed <- keeper.Renew(ctx, region)
-			<-ctx.Done()
-			return nil
-		}})
-	if err != nil {
-		log.Fatal(err)
-	}
-	go func() { served <- rack.Serve(ctx) }()
+	rack, err := rpc.NewRack(rpc.RackConfig{Replica: replica, Outbox: outbox, Dial: dialer.Dial, Connected: func(ctx context.Context, region rpc.Conn) error {
+		err := keeper.Run(ctx, region) // Connected: keeper.Run is enough; this one shows what happens
+		select {
+		case renewed <- err:
+		default: // the example has seen one
+		}
+		return err
+	}})
+	check(err)
+	go func() { ended <- rack.Serve(ctx) }()
 
-	fmt.Println("renewed:", <-renewed)
-	fmt.Println("rack:", keeper.Identity().Name())
-	fmt.Println("another certificate:", enrol.Serial(keeper.Identity().Cert) != enrol.Serial(identity.Cert))
+	fmt.Println(<-renewed)
+	fmt.Println(keeper.Identity().Name(), "has another certificate:", enrol.Serial(keeper.Identity().Cert) != enrol.Serial(identity.Cert))
 	cancel()
-	fmt.Println("ended:", <-served, <-served)
+	fmt.Println("ended:", <-ended, <-ended)
 	// Output:
-	// renewed: <nil>
-	// rack: rack-7
-	// another certificate: true
+	// enrol: the certificate was renewed
+	// rack-7 has another certificate: true
 	// ended: <nil> <nil>
 }
 
-// exampleRegion takes racks on a listener: new ones by the token, those it has signed by their certificate.
-func exampleRegion(ctx context.Context, ca *enrol.CA, token enrol.Token, listener net.Listener) error {
-	const life = 24 * time.Hour
-	sign := func(in enrol.Request, rack string) (enrol.Answer, error) {
-		cert, err := ca.SignRack(in.CSR, rack, 1, life)
-		if err != nil {
-			return enrol.Answer{}, err
-		}
-		return enrol.Answer{Cert: cert.Raw, Regions: token.Regions}, nil
-	}
-	var methods rpc.Methods
-	rpc.Offer(&methods, enrol.RenewMethod, func(ctx context.Context, in enrol.Request) (enrol.Answer, error) {
-		return sign(in, rpc.CallingRack(ctx)) // the name in its certificate, not one that it asks for
-	})
-	server, err := wire.NewServer(wire.ServerConfig{
-		Region: rpc.NewRegion(rpc.RegionConfig{Methods: &methods}),
-		TLS:    ca.RegionTLS(),
-		Authorize: func(_ context.Context, cert *x509.Certificate) (string, error) {
-			return cert.Subject.CommonName, nil // a real one looks whether the certificate is revoked
-		},
-		Enrol: func(_ context.Context, question []byte) ([]byte, error) {
-			var in enrol.Request
-			if err := json.Unmarshal(question, &in); err != nil {
-				return nil, err
-			}
-			// A real one keeps the hash of the secret alone, and takes each token once.
-			if enrol.Hash(in.Secret) != enrol.Hash(token.Secret) || time.Now().After(token.Expires) {
-				return nil, errors.New("the token is not known")
-			}
-			out, err := sign(in, in.Rack)
-			if err != nil {
-				return nil, err
-			}
-			return json.Marshal(out)
-		},
-	})
+func check(err error) {
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
-	return server.Serve(ctx, listener)
 }

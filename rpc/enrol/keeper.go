@@ -3,13 +3,19 @@ package enrol
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/gomaas/maas/rpc"
 )
 
 // A Keeper keeps a rack's identity in a file and renews it. Its methods may be called concurrently.
 type Keeper struct {
+	// Log receives renewals and failures of Run. If nil, they are discarded. It is set before Run.
+	Log *slog.Logger
+
 	path string
 
 	mu sync.Mutex // guards the fields below
@@ -64,4 +70,37 @@ func (k *Keeper) Renew(ctx context.Context, region rpc.Caller) error {
 	defer k.mu.Unlock()
 	k.id = renewed
 	return nil
+}
+
+// ErrRenewed ends a session so that the next one is made with the new certificate.
+var ErrRenewed = errors.New("enrol: the certificate was renewed")
+
+// retryRenewal bounds the pause after a failed renewal.
+const retryRenewal = time.Hour
+
+// Run renews the identity in time, for Connected of [rpc.RackConfig]. It returns ErrRenewed after a
+// renewal, and nil when the session ends before. A failed renewal is repeated: the session is good
+// all the same.
+func (k *Keeper) Run(ctx context.Context, region rpc.Conn) error {
+	log := k.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	for pause := time.Until(k.Identity().RenewAt()); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		err := k.Renew(ctx, region)
+		if err == nil {
+			log.Info("certificate renewed", "rack", k.Identity().Name())
+			return ErrRenewed
+		}
+		expires := k.Identity().Cert.NotAfter
+		pause = min(max(time.Until(expires)/10, time.Second), retryRenewal)
+		if ctx.Err() == nil {
+			log.Error("certificate not renewed", "retry_in", pause, "expires", expires, "err", err)
+		}
+	}
 }

@@ -15,7 +15,8 @@ import (
 // A dialer with the TLS of a keeper uses the renewed certificate once the first one has expired.
 func TestADialerFollowsItsKeeper(t *testing.T) {
 	ca := newCA(t)
-	address := serve(t, ca)
+	book := opened(enrol.Token{})
+	address := serve(t, ca, book)
 	first, err := ca.Issue("rack-7", -time.Second) // expired already
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +30,8 @@ func TestADialerFollowsItsKeeper(t *testing.T) {
 	if _, err := dialer.Dial(t.Context()); err == nil {
 		t.Fatal("an expired certificate was let in")
 	}
-	good, err := ca.Issue("rack-7", time.Hour)
+	token := enrol.Token{Regions: []string{address}, Fingerprint: ca.Fingerprint(), Secret: "open", Expires: time.Now().Add(time.Minute)}
+	good, _, err := enrol.Join(t.Context(), token, "rack-7")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func TestRacksAreShownWithTheirLastReport(t *testing.T) {
 	token, err := r.NewToken(t.Context(), inventory.RackToken{Rack: "rack-2", Expires: time.Now().Add(time.Minute)})
 	ok(t, err)
 	csr := signing(t, "rack-2")
-	answer, err := r.racks.enrol(t.Context(), must(json.Marshal(enrol.Request{CSR: csr, Rack: "rack-2", Secret: token.Secret})))
+	answer, err := r.racks.authority.Enrol(t.Context(), must(json.Marshal(enrol.Request{CSR: csr, Rack: "rack-2", Secret: token.Secret})))
 	ok(t, err)
 	var joined enrol.Answer
 	ok(t, json.Unmarshal(answer, &joined))
@@ -136,13 +136,13 @@ func must[T any](v T, err error) T {
 
 func TestEnrolRefusesWhatItCannotRead(t *testing.T) {
 	r, _ := opened(t)
-	if _, err := r.racks.enrol(t.Context(), []byte("GET / HTTP/1.1")); err == nil || err.Error() != "malformed request" {
+	if _, err := r.racks.authority.Enrol(t.Context(), []byte("GET / HTTP/1.1")); err == nil || err.Error() != "malformed request" {
 		t.Errorf("the answer repeats the request: %v", err)
 	}
-	if _, err := r.racks.enrol(t.Context(), []byte(`{"csr":"AA==","rack":"x"}`)); err == nil {
+	if _, err := r.racks.authority.Enrol(t.Context(), []byte(`{"csr":"AA==","rack":"x"}`)); err == nil {
 		t.Error("a request without a key was signed")
 	}
-	if _, err := r.racks.renew(t.Context(), enrol.Request{}); err == nil || !strings.Contains(err.Error(), "has no certificate to renew") {
+	if _, err := r.racks.authority.Renew(t.Context(), enrol.Request{}); err == nil || !strings.Contains(err.Error(), "has no certificate to renew") {
 		t.Errorf("a renewal over the loopback: %v", err)
 	}
 }

@@ -15,8 +15,8 @@ type NetworkExplanation struct {
 	Machine string        `json:"machine"`
 	Format  string        `json:"format"`
 	Files   []NetworkFile `json:"files"`
-	// Open names what is not decided yet, such as an address that is assigned at deployment. Warnings
-	// name what the format cannot express.
+	// Open names what is not decided yet, such as an address that is assigned at deployment.
+	// Warnings name what the format cannot express.
 	Open     []string `json:"open"`
 	Warnings []string `json:"warnings"`
 }

@@ -2,9 +2,7 @@ package region
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,6 +33,7 @@ const (
 type rackService struct {
 	region    *Region
 	ca        *enrol.CA
+	authority *enrol.Authority
 	server    *wire.Server
 	name      string   // of this region
 	addresses []string // that racks dial
@@ -60,26 +59,61 @@ func newRackService(ctx context.Context, r *Region, cfg Config) (*rackService, e
 	if s.ca, err = enrol.ParseCA(cert, key); err != nil {
 		return nil, err
 	}
-	s.server, err = wire.NewServer(wire.ServerConfig{
-		Region: r.rpc, Name: r.name, TLS: s.ca.RegionTLS(), Authorize: s.authorize, Enrol: s.enrol, Log: r.log.With("component", "rpc"),
-	})
+	if s.authority, err = enrol.NewAuthority(enrol.AuthorityConfig{CA: s.ca, Book: book{r}, Regions: s.allAddresses, Life: s.certLife}); err != nil {
+		return nil, err
+	}
+	server := s.authority.ServerConfig(r.rpc)
+	server.Name, server.Log = r.name, r.log.With("component", "rpc")
+	s.server, err = wire.NewServer(server)
 	return s, err
 }
 
 // offer adds the methods for racks.
 func (s *rackService) offer(m *rpc.Methods) {
-	rpc.Offer(m, enrol.RenewMethod, s.renew)
+	s.authority.Offer(m)
 	rpc.Offer(m, register.Method, s.register)
 }
 
-// authorize returns the name of the rack with a certificate, which the wire asks at each
-// connection: a certificate that is valid by its signature may have been revoked.
-func (s *rackService) authorize(ctx context.Context, cert *x509.Certificate) (string, error) {
-	name, err := s.region.inv.Enrolment.RackOf(ctx, recorded(cert))
+// book is the record of tokens and certificates in the inventory. It implements [enrol.Book].
+type book struct{ region *Region }
+
+// RackOf is asked at each connection: a certificate that is valid by its signature may have been
+// revoked.
+func (b book) RackOf(ctx context.Context, cert *x509.Certificate) (string, error) {
+	name, err := b.region.inv.Enrolment.RackOf(ctx, recorded(cert))
 	if refused := (*inventory.RefusedRackError)(nil); errors.As(err, &refused) && refused.Revoked {
 		err = fmt.Errorf("%w (%w)", err, rpc.ErrRevoked) // by which the rack knows that it has to end
 	}
 	return name, err
+}
+
+func (b book) Examine(ctx context.Context, hash, rack string) (int64, error) {
+	// The rack of this process has no certificate in the database that would hold its name.
+	if rack != "" && rack == b.region.localRack {
+		return 0, &inventory.RefusedRackError{Rack: rack, Why: "that is the name of the rack in the region's own process",
+			Cure: "choose another with --name"}
+	}
+	return b.region.inv.Enrolment.Examine(ctx, hash, rack)
+}
+
+// Admit checks the token in the transaction that uses it up, since any host may ask.
+func (b book) Admit(ctx context.Context, hash string, cert *x509.Certificate) error {
+	c := recorded(cert)
+	err := b.region.inv.Enrolment.Admit(ctx, hash, c)
+	if err == nil {
+		b.region.log.Info("rack enrolled", "rack", c.Rack)
+	}
+	return err
+}
+
+func (b book) Renewed(ctx context.Context, rack string, shown, cert *x509.Certificate) error {
+	held := recorded(shown)
+	held.Rack = rack // which may have been renamed since
+	err := b.region.inv.Enrolment.Renew(ctx, held, recorded(cert))
+	if err == nil {
+		b.region.log.Info("certificate renewed", "rack", rack)
+	}
+	return err
 }
 
 // recorded returns a certificate as the inventory keeps it.
@@ -87,69 +121,6 @@ func recorded(cert *x509.Certificate) inventory.RackCertificate {
 	return inventory.RackCertificate{
 		Serial: enrol.Serial(cert), Rack: cert.Subject.CommonName, Generation: enrol.Generation(cert), Expires: cert.NotAfter,
 	}
-}
-
-// enrol serves racks that have a token and no certificate. Any host may call it, so the token is
-// checked in the transaction that uses it up.
-func (s *rackService) enrol(ctx context.Context, question []byte) ([]byte, error) {
-	var in enrol.Request
-	if err := json.Unmarshal(question, &in); err != nil {
-		// The error would repeat bytes of a host that is not known yet.
-		return nil, errors.New("malformed request")
-	}
-	// The rack of this process has no certificate in the database that would hold its name.
-	if name := strings.TrimSpace(in.Rack); name != "" && name == s.region.localRack {
-		return nil, &inventory.RefusedRackError{Rack: name, Why: "that is the name of the rack in the region's own process",
-			Cure: "choose another with --name"}
-	}
-	hash := enrol.Hash(in.Secret)
-	// A stranger without a token costs one read: no signature, no transaction that writes.
-	generation, err := s.region.inv.Enrolment.Examine(ctx, hash, in.Rack)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := s.sign(in.CSR, in.Rack, generation, func(c inventory.RackCertificate) error {
-		return s.region.inv.Enrolment.Admit(ctx, hash, c)
-	})
-	if err != nil {
-		return nil, err
-	}
-	answer.Regions, err = s.allAddresses(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.region.log.Info("rack enrolled", "rack", in.Rack)
-	return json.Marshal(answer)
-}
-
-// renew signs a further certificate for the calling rack. The last one stays valid until it
-// expires, since the rack may fail to store its successor.
-func (s *rackService) renew(ctx context.Context, in enrol.Request) (enrol.Answer, error) {
-	rack, shown := rpc.CallingRack(ctx), wire.CallingCertificate(ctx)
-	// A rack over the loopback is known by its name alone and has no connection to secure.
-	if shown == nil {
-		return enrol.Answer{}, fmt.Errorf("rack %s has no certificate to renew; one in the region's process needs none", rack)
-	}
-	answer, err := s.sign(in.CSR, rack, enrol.Generation(shown)+1, func(c inventory.RackCertificate) error {
-		held := recorded(shown)
-		held.Rack = rack // which may have been renamed since
-		return s.region.inv.Enrolment.Renew(ctx, held, c)
-	})
-	if err == nil {
-		s.region.log.Info("certificate renewed", "rack", rack)
-	}
-	return answer, err
-}
-
-// sign makes a certificate and has it recorded before it is handed out: an unrecorded certificate
-// could not be revoked.
-func (s *rackService) sign(csr []byte, rack string, generation int64, record func(inventory.RackCertificate) error) (enrol.Answer, error) {
-	cert, err := s.ca.SignRack(csr, rack, generation, s.certLife)
-	if err != nil {
-		return enrol.Answer{}, err
-	}
-	err = record(recorded(cert))
-	return enrol.Answer{Cert: cert.Raw}, err
 }
 
 // register records a rack's report of its links. The name comes from its certificate, not from the
@@ -177,18 +148,16 @@ func (r *Region) NewToken(ctx context.Context, t inventory.RackToken) (enrol.Tok
 	return token, err
 }
 
-// newToken makes a token and records its hash: a reader of the database cannot enrol a rack.
+// newToken makes a token and records its hash, with what it gives to the rack.
 func (s *rackService) newToken(ctx context.Context, t inventory.RackToken) (inventory.RackToken, enrol.Token, error) {
-	addresses, err := s.allAddresses(ctx)
+	token, err := s.authority.NewToken(ctx, t.Expires)
 	if err != nil {
 		return t, enrol.Token{}, err
 	}
-	secret := rand.Text()
-	t.Hash = enrol.Hash(secret)
-	if t, err = s.region.inv.RackTokens.Create(ctx, t); err != nil {
-		return t, enrol.Token{}, err
-	}
-	return t, enrol.Token{Regions: addresses, Fingerprint: s.ca.Fingerprint(), Secret: secret, Expires: t.Expires}, nil
+	t.Hash = enrol.Hash(token.Secret)
+	t, err = s.region.inv.RackTokens.Create(ctx, t)
+	token.Expires = t.Expires
+	return t, token, err
 }
 
 // allAddresses returns the addresses of all regions, with this region's first.
