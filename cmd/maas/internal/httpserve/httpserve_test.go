@@ -93,7 +93,7 @@ func TestSilentConnectionsKeepNoneOut(t *testing.T) {
 				}
 			}
 			dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
-			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+			client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 				DisableKeepAlives: true, DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 			}}
 			if resp, err := client.Get(scheme + "://" + raw.Addr().String()); err != nil {
