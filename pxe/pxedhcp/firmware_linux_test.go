@@ -12,12 +12,10 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
-	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 	"github.com/gomaas/maas/pxe/boottest/qemutest"
 	"github.com/gomaas/maas/pxe/pxedhcp"
-	"golang.org/x/sync/errgroup"
 )
 
 // rack is DHCP, TFTP and HTTP on a bridge of a namespace.
@@ -32,12 +30,6 @@ type rack struct {
 	events []pxe.Event
 	up     chan pxe.Event // StageRunning
 }
-
-var (
-	rackAddr  = netip.MustParseAddr("10.77.0.1")
-	rackAddr6 = netip.MustParseAddr("fd77::1")
-	prefix6   = netip.MustParsePrefix("fd77::/64")
-)
 
 func newRack(t *testing.T, firmware qemutest.Firmware, mode dhcpsrv.Mode, methods []pxe.Method) *rack {
 	t.Helper()
@@ -60,84 +52,52 @@ func (r *rack) start(t *testing.T, methods []pxe.Method) {
 	r.ns.Addr("br0", "10.77.0.1/24")
 	r.ns.Addr("br0", "fd77::1/64")
 
-	var clients pxe.Clients
-	dhcp, err := dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{
-		Methods: methods,
-		Seen:    func(c pxe.Client, _ pxe.Offer) { clients.Remember(c) },
-	})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{{
-		Name: "lab", Prefix: netip.MustParsePrefix("10.77.0.0/24"), Link: "br0", Server: rackAddr, Mode: r.mode,
-		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("10.77.0.100"), Last: netip.MustParseAddr("10.77.0.150")}},
-	}, {
-		Name: "lab6", Prefix: prefix6, Link: "br0", Server: rackAddr6,
-		Pools: []dhcpsrv.Pool{{First: netip.MustParseAddr("fd77::100"), Last: netip.MustParseAddr("fd77::150")}},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	boot, err := pxe.New(pxe.Config{
-		Resolver: pxe.Static(pxe.Profile{Name: "busybox", Kernel: "vmlinuz", Initrd: []string{"initrd.gz"},
-			Cmdline: "console=ttyAMA0 " + qemutest.Cmdline + " maas.done={done}"}),
-		Files:    pxe.FileMap{"vmlinuz": r.guest.Kernel, "initrd.gz": r.guest.Initrd},
-		Loaders:  r.loaders,
-		Methods:  methods,
-		Events:   r.event,
-		Describe: clients.Describe,
-		Identify: pxe.IdentifierFunc(func(addr netip.Addr) (net.HardwareAddr, bool) {
-			l, ok := dhcp.Lookup(addr)
-			return l.MAC, ok
-		}),
-		DialUDP: func(network string, l, remote *net.UDPAddr) (conn *net.UDPConn, err error) {
-			err2 := r.ns.Do(func() error { conn, err = net.DialUDP(network, l, remote); return nil })
-			if err == nil {
-				err = err2
-			}
-			return conn, err
+	site := pxedhcp.Site{
+		Interfaces: []string{"br0"}, Proxy: r.mode == dhcpsrv.ModeProxy,
+		// Nothing else has addresses there, and sockets of a prober would be in another namespace.
+		DHCP: dhcpsrv.Config{Prober: dhcpsrv.ProberFunc(func(context.Context, string, netip.Addr) (bool, error) { return false, nil })},
+		Boot: pxe.Config{
+			Resolver: pxe.Static(pxe.Profile{Name: "busybox", Kernel: "vmlinuz", Initrd: []string{"initrd.gz"},
+				Cmdline: "console=ttyAMA0 " + qemutest.Cmdline + " maas.done={done}"}),
+			Files:   pxe.FileMap{"vmlinuz": r.guest.Kernel, "initrd.gz": r.guest.Initrd},
+			Loaders: r.loaders,
+			Methods: methods,
+			Events:  r.event,
+			DialUDP: func(network string, l, remote *net.UDPAddr) (conn *net.UDPConn, err error) {
+				err2 := r.ns.Do(func() error { conn, err = net.DialUDP(network, l, remote); return nil })
+				if err == nil {
+					err = err2
+				}
+				return conn, err
+			},
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	r.serve(t, dhcp, boot)
-}
-
-func (r *rack) serve(t *testing.T, dhcp *dhcpsrv.Server, boot *pxe.Server) {
-	t.Helper()
-	var conn, conn6, again dhcpsrv.Conn
-	var udp net.PacketConn
-	var web net.Listener
+	if !site.Proxy {
+		a := netip.MustParseAddr
+		site.Pools = []dhcpsrv.Pool{{First: a("10.77.0.100"), Last: a("10.77.0.150")}, {First: a("fd77::100"), Last: a("fd77::150")}}
+	}
+	var server *pxedhcp.Server
+	var sockets pxedhcp.Sockets
 	err := r.ns.Do(func() (err error) {
-		if conn, err = dhcplink.Listen(dhcplink.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
-			return err
+		if server, err = pxedhcp.NewServer(site); err == nil {
+			sockets, err = pxedhcp.Listen(t.Context(), site)
 		}
-		if conn6, err = dhcplink.Listen6(dhcplink.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
-			return err
-		}
-		if again, err = dhcplink.ListenBoot(dhcplink.ListenConfig{Interfaces: []string{"br0"}}); err != nil {
-			return err
-		}
-		if udp, err = net.ListenPacket("udp", ":69"); err != nil {
-			return err
-		}
-		web, err = net.Listen("tcp", ":5248")
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.serve(t, server, sockets)
+}
+
+func (r *rack) serve(t *testing.T, server *pxedhcp.Server, sockets pxedhcp.Sockets) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	var g errgroup.Group
-	g.Go(func() error { return dhcp.Serve(ctx, conn) })
-	g.Go(func() error { return dhcp.Serve6(ctx, conn6) })
-	g.Go(func() error { return dhcp.ServeBoot(ctx, again) })
-	g.Go(func() error { return boot.ServeTFTP(ctx, udp) })
-	g.Go(func() error { return boot.Serve(ctx, web) })
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, sockets) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := g.Wait(); err != nil {
+		if err := <-done; err != nil {
 			t.Error(err)
 		}
 		for _, e := range r.all() {
@@ -229,7 +189,6 @@ func (r *rack) otherDHCP(t *testing.T) {
 func (r *rack) boots(t *testing.T, vm qemutest.VM) {
 	t.Helper()
 	r.ns.Tap("br0", vm.Tap)
-	qemutest.Advertise(t, r.ns, "br0", prefix6)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	start := time.Now()
