@@ -24,7 +24,7 @@
 //	sockets, err := pxedhcp.Listen(ctx, site) // then drop privileges
 //	server, err := pxedhcp.NewServer(site)
 //	go server.Serve(ctx, sockets)
-//	err = server.DHCP().Update(snapshot)
+//	err = server.DHCP().Reserve(reservation)
 //
 // With other servers, a [Selector] alone answers the boot question of a DHCP server from the method
 // table of package pxe. It is a dhcpsrv.BootSelector, and needs no settings if the boot server runs

@@ -39,15 +39,15 @@ type Site struct {
 	Subnets []dhcpsrv.Subnet
 	// Reservations are addresses and options of single clients.
 	Reservations []dhcpsrv.Reservation
-	// Advertisements are sent to the links. If nil, hosts on links with an IPv6 subnet are told to
+	// Advertisements are sent to the links. If nil, they make hosts on links with an IPv6 subnet
 	// use DHCPv6; if empty, nothing is sent.
 	Advertisements []radv.Advertisement
 
 	// DHCP holds the other settings of the DHCP server: lease store, Hosts, events. If Boot in it
-	// is nil, a selector made of Select is used; if Sockets is zero, Prober and FindServers are
-	// those of package dhcplink unless they are set.
+	// is nil, a selector made of Select is used; if Sockets is zero, the defaults of Prober and
+	// FindServers are the means of package dhcplink.
 	DHCP dhcpsrv.Config
-	// Select holds the settings of the selector. Its methods and port are those of Boot.
+	// Select holds the settings of the selector. Boot has its methods and its port.
 	Select Config
 	// Boot holds the resolver, the files and the settings of the boot server. If nil, Identify goes
 	// by the leases, and Describe by what machines said in DHCP. HTTPPort is also the port to
