@@ -1,5 +1,5 @@
-// Command netboot boots whatever asks on the interfaces that it is given: DHCP, TFTP and HTTP in one
-// small program.
+// Command netboot boots whatever asks on the interfaces that it is given: DHCP, TFTP and HTTP in
+// one small program.
 //
 //	sudo netboot -kernel vmlinuz -initrd initrd.img eth1
 //

@@ -57,7 +57,7 @@ func TestServeOnAnInterface(t *testing.T) {
 				if err := cmd.Start(); err != nil {
 					t.Fatal(err)
 				}
-				// Only a server that is there already is certain to be seen by the first search.
+				// Only a server that answers by now is certain to be found by the first search.
 				for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), "IP range"); {
 				}
 				go func() { _, _ = io.Copy(io.Discard, log) }()
@@ -114,7 +114,7 @@ func serveIn(t *testing.T, ns *netlab.NS, link string) (stop func()) {
 	return stop
 }
 
-// lease gets an address with udhcpc, which asks until the server is there.
+// lease gets an address with udhcpc, which asks until the server answers.
 func lease(t *testing.T, ns *netlab.NS) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "script")
