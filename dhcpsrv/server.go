@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -135,60 +131,4 @@ func (s *Server) load(ctx context.Context) error {
 		s.table.insert(e)
 	}
 	return nil
-}
-
-// Leases returns all leases, ended and declined ones included, in the order of their addresses. It
-// locks the server for one lease at a time.
-func (s *Server) Leases() iter.Seq[Lease] {
-	return func(yield func(Lease) bool) {
-		s.mu.Lock()
-		// Only the addresses are copied under the lock; a million leases would hold packets up for
-		// a second.
-		addrs := slices.Sorted(maps.Keys(s.table.byAddr))
-		addrs6 := slices.SortedFunc(maps.Keys(s.table6.byAddr), netip.Addr.Compare)
-		s.mu.Unlock()
-		for _, a := range addrs {
-			if l, ok := s.lease(a); ok && !yield(l) {
-				return
-			}
-		}
-		for _, a := range addrs6 {
-			if l, ok := s.lease6(a); ok && !yield(l) {
-				return
-			}
-		}
-	}
-}
-
-func (s *Server) lease(a addr4) (Lease, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.table.byAddr[a]
-	// An offer is no lease: the client may choose another server.
-	if e == nil || e.state == offered {
-		return Lease{}, false
-	}
-	return e.lease(), true
-}
-
-func (s *Server) lease6(a netip.Addr) (Lease, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e := s.table6.byAddr[a]
-	if e == nil || e.lease.State == offered {
-		return Lease{}, false
-	}
-	return e.lease.clone(), true
-}
-
-// Lookup returns the lease that is bound to addr now.
-func (s *Server) Lookup(addr netip.Addr) (Lease, bool) {
-	l, ok := s.lease6(addr)
-	if addr = addr.Unmap(); addr.Is4() {
-		l, ok = s.lease(addr4From(addr))
-	}
-	s.mu.Lock()
-	now := s.now()
-	s.mu.Unlock()
-	return l, ok && l.State == Bound && l.End.UnixNano() > now
 }
