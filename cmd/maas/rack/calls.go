@@ -27,6 +27,7 @@ func (r *Rack) offer(m *rpc.Methods) error {
 		powerrpc.Offer(m, controller)
 	}
 	explain.Offer(m, r.Explain)
+	dhcprpc.OfferRelease(m, r.dhcp)
 	proxyrpc.Offer(m, r.proxy, r.cache)
 	discoveryrpc.OfferScans(m, r.discover)
 	if r.cfg.Prober != nil {

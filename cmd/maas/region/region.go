@@ -208,7 +208,7 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.power = &powerService{region: r, kinds: cfg.Kinds, rackWait: cmp.Or(cfg.RackWait, rackWait)}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
 	r.api, err = maasapi.New(maasapi.Config{
-		Base: cfg.Base, Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
+		Base: cfg.Base, Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Leases: &leaseService{r}, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
 	})
 	if err != nil {
 		return err

@@ -34,6 +34,8 @@ type Config struct {
 	Proxy Proxy
 	// Scanner sweeps subnets. If nil, requests for scans answer that this is not supported.
 	Scanner Scanner
+	// Leases ends leases. If nil, requests for it answer that this is not supported.
+	Leases LeaseReleaser
 	// Vendor returns the maker of a network card. If nil, oui.Lookup is used. It is called
 	// concurrently.
 	Vendor func(mac []byte) string
@@ -62,6 +64,7 @@ type API struct {
 	power   Power
 	proxy   Proxy
 	scanner Scanner
+	ending  LeaseReleaser
 	vendor  func([]byte) string
 	version string
 	more    map[string]Endpoint
@@ -91,7 +94,7 @@ func New(cfg Config) (*API, error) {
 		return nil, errors.New("maasapi: Config.Power is nil; it is required")
 	}
 	a := &API{
-		inv: cfg.Inventory, stores: storesOf(cfg.Inventory), power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, vendor: cfg.Vendor,
+		inv: cfg.Inventory, stores: storesOf(cfg.Inventory), power: cfg.Power, proxy: cfg.Proxy, scanner: cfg.Scanner, ending: cfg.Leases, vendor: cfg.Vendor,
 		version: cmp.Or(cfg.Version, "3.8.0"), more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
 		keys:   oauth.Verifier[inventory.User]{Check: cfg.Inventory.APIKeys.Check},
 		logins: oauth.Limiter{Every: loginEvery, Burst: loginBurst}, networks: oauth.Limiter{Every: networkEvery, Burst: networkBurst},

@@ -134,7 +134,7 @@ func status(err error) int {
 		return http.StatusTooManyRequests
 	case errors.As(err, &inUse), errors.As(err, &stale), errors.As(err, &none), errors.As(err, &shut), errors.As(err, &atWork):
 		return http.StatusConflict
-	case errors.As(err, &full):
+	case errors.As(err, &full), errors.Is(err, ErrUnreachable):
 		return http.StatusServiceUnavailable
 	case errors.Is(err, fs.ErrNotExist):
 		return http.StatusNotFound

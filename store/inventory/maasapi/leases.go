@@ -1,6 +1,8 @@
 package maasapi
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"time"
@@ -40,6 +42,30 @@ func (a *API) listLeases(r *http.Request) (any, error) {
 		return nil, f.Err
 	}
 	return a.leases(r, filter)
+}
+
+// LeaseReleaser has racks end leases. It may be called concurrently.
+type LeaseReleaser interface {
+	// ReleaseLease ends the lease of an address as its client would, and waits until that is
+	// durable. Without a lease the error is an [inventory.NotFoundError], and one that wraps
+	// [ErrUnreachable] if no rack could be asked.
+	ReleaseLease(ctx context.Context, addr netip.Addr) error
+}
+
+// ErrUnreachable is wrapped by errors of racks that cannot be reached now: the answer is 503, so
+// that clients try again.
+var ErrUnreachable = errors.New("unreachable")
+
+// releaseLease ends the lease of an address.
+func (a *API) releaseLease(r *http.Request) (any, error) {
+	if a.ending == nil {
+		return nil, &unsupported{"ending leases"}
+	}
+	ip, err := netip.ParseAddr(r.PathValue("ip"))
+	if err != nil {
+		return nil, form.Invalid("ip", "is not an IP address")
+	}
+	return nil, a.ending.ReleaseLease(r.Context(), ip.Unmap())
 }
 
 // getLease shows the lease of an address.

@@ -1,12 +1,14 @@
 package maasapi_test
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
 func TestLeases(t *testing.T) {
@@ -38,5 +40,26 @@ func TestLeases(t *testing.T) {
 		{"GET /api/v1/leases/192.0.2.102", "", 404, "lease of 192.0.2.102 does not exist"},
 		{"GET /api/v1/leases/nothing", "", 400, `"ip"`},
 		{"GET ipaddresses/?all=true", "", 200, `"ip":"192.0.2.9" & "hostname":"vip" & "ip":"192.0.2.101" & "hostname":"laptop"`},
+	})
+}
+
+type leaseReleaser func(netip.Addr) error
+
+func (f leaseReleaser) ReleaseLease(_ context.Context, a netip.Addr) error { return f(a) }
+
+func TestReleaseLease(t *testing.T) {
+	s := newSite(t)
+	s.visits(t, []visit{{"DELETE /api/v1/leases/192.0.2.1", "", 501, "ending leases"}})
+	s.serve(t, maasapi.Config{Leases: leaseReleaser(func(a netip.Addr) error {
+		if a != netip.MustParseAddr("192.0.2.1") {
+			return &inventory.NotFoundError{Kind: "lease", What: "of " + a.String()}
+		}
+		return nil
+	})})
+	s.visits(t, []visit{
+		{"DELETE /api/v1/leases/192.0.2.1", "", 204, ""},
+		{"DELETE /api/v1/leases/::ffff:192.0.2.1", "", 204, ""},
+		{"DELETE /api/v1/leases/192.0.2.2", "", 404, "lease of 192.0.2.2 does not exist"},
+		{"DELETE /api/v1/leases/nothing", "", 400, `"ip"`},
 	})
 }

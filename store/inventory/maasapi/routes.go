@@ -186,6 +186,7 @@ func (a *API) ownRoutes() []route {
 		{method: "GET", path: "/api/v1/machines/{id}/boots", handle: a.listBoots, answer: Boot{}, list: true},
 		{method: "GET", path: "/api/v1/leases", handle: a.listLeases, answer: Lease{}, list: true, query: []string{"subnet", "mac_address", "name", "state"}},
 		{method: "GET", path: "/api/v1/leases/{ip}", handle: a.getLease, answer: Lease{}},
+		{method: "DELETE", path: "/api/v1/leases/{ip}", handle: a.releaseLease, operators: []string{""}},
 		{method: "GET", path: "/api/v1/boot-profile", handle: a.getProfile, query: targets, answer: pxe.Profile{}},
 		{method: "PUT", path: "/api/v1/boot-profile", handle: a.putProfile, query: targets, body: pxe.Profile{}, answer: pxe.Profile{}},
 		{method: "DELETE", path: "/api/v1/boot-profile", handle: a.deleteProfile, query: targets},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -16,6 +17,7 @@ type leaseCmd struct {
 	List    leaseListCmd    `cmd:"" help:"List leases, and the addresses that DHCP keeps for clients."`
 	Show    leaseShowCmd    `cmd:"" help:"Show the lease of an address."`
 	Reserve leaseReserveCmd `cmd:"" help:"Keep the address of a lease for its client."`
+	Release leaseReleaseCmd `cmd:"" help:"End the lease of an address, as its client would."`
 }
 
 const leasesPath = "/api/v1/leases"
@@ -96,5 +98,20 @@ func (c leaseReserveCmd) Run(ctx context.Context, io stdio) error {
 		return err
 	}
 	_, err := fmt.Fprintf(io.out, "%s is reserved for %s.\n", l.IP, l.MACAddress)
+	return err
+}
+
+// leaseReleaseCmd is `maas lease release`.
+type leaseReleaseCmd struct {
+	remote
+	Addr string `arg:"" help:"The address."`
+}
+
+// Run runs the command.
+func (c leaseReleaseCmd) Run(ctx context.Context, io stdio) error {
+	if err := c.call(ctx, http.MethodDelete, leasesPath+"/"+url.PathEscape(c.Addr), nil, "", nil); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(io.out, "The lease of %s has ended. Its client is not told: it uses the address until it renews.\n", c.Addr)
 	return err
 }
