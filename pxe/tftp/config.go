@@ -48,9 +48,10 @@ type Config struct {
 	// each request and must not block. Nil answers all.
 	Accept func(client netip.Addr) bool
 	// Known reports whether an address is known to belong to its client, such as by a lease of
-	// DHCP. The first request without options of other addresses must be repeated, so that the
-	// server sends none of them more than ten times what it sent, unless it has acknowledged a
-	// transfer lately. It is called for each request and must not block. Nil knows none.
+	// DHCP. Other addresses must repeat a request whose first answer would be more than ten times
+	// as large, as the first block of a loader is for a request without options, unless they have
+	// acknowledged a transfer lately. It is called for each request and must not block. Nil knows
+	// none.
 	Known func(client netip.Addr) bool
 
 	// SinglePort answers from the port of the request, for firewalls that do not know TFTP. It is

@@ -63,6 +63,8 @@ var (
 	// ErrBusy says that a request was left unanswered because of Config.MaxTransfers or
 	// MaxPerClient. The client asks again.
 	ErrBusy = errors.New("tftp: too many transfers")
+	// errAgain leaves a stranger's request unanswered until it is repeated; see strangers.
+	errAgain = fmt.Errorf("request to be repeated: %w", ErrBusy)
 )
 
 // wireError turns what a handler returned into the packet for the client. The text never shows

@@ -131,11 +131,7 @@ func (l *listener) handle(ctx context.Context, p []byte, from peer) {
 		return
 	}
 	r.Client, r.Local = from.client, from.local
-	stranger := !s.strangers.knows(from.client.Addr())
-	if stranger && !r.Options.any() && !s.strangers.answerable(from.client.Addr(), len(p)) {
-		return // see strangers
-	}
-	l.start(ctx, r, string(p), from, stranger)
+	l.start(ctx, r, string(p), from, !s.strangers.knows(from.client.Addr()))
 }
 
 var errReplaced = errors.New("tftp: client started another transfer from the same port")
@@ -184,6 +180,9 @@ func (l *listener) run(ctx context.Context, t *transfer, r *Request, from peer, 
 	running := func() {
 		defer after()
 		stats := t.run(ctx, s, r)
+		if errors.Is(stats.Err, errAgain) {
+			return // the request counts when it is repeated
+		}
 		s.log.Debug("tftp transfer", "client", stats.Client, "file", clean(stats.Name), "bytes", stats.Bytes, "took", stats.Duration,
 			"options", stats.Granted, "count", stats.Retransmits, "err", stats.Err)
 		t.events(stats)

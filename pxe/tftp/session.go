@@ -101,8 +101,8 @@ func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, sta
 	}
 	granted, oack := s.cfg.grant(r.Options, stats.Size, w.payload())
 	stats.Granted = granted
-	if t.stranger && oack == nil && r.Options.any() && !s.strangers.answerable(t.client, len(t.request)) {
-		return ErrBusy // a block, although it asked for options; see strangers
+	if t.stranger && oack == nil && !s.strangers.answerable(t.client, len(t.request), firstBlock(granted.BlockSize, stats.Size)) {
+		return errAgain
 	}
 	snd := &sender{wire: w, win: newWindow(src, granted.BlockSize, granted.WindowSize), silence: s.cfg.Silence,
 		asked: r.Options.AskSize, stats: stats, moving: &t.moving, quiet: &t.mute, greetings: maxGreetings,
@@ -128,6 +128,14 @@ func (t *transfer) serve(ctx context.Context, s *Server, r *Request, w wire, sta
 		_ = w.write(appendError(nil, &Error{Message: "transfer ended by the server"}))
 	}
 	return err
+}
+
+// firstBlock returns the size of the first packet of data; a file of unknown size (-1) fills it.
+func firstBlock(blockSize int, size int64) int {
+	if size >= 0 {
+		blockSize = int(min(int64(blockSize), size))
+	}
+	return headerSize + blockSize
 }
 
 // grant decides on the options. It returns those in force and the OACK, nil when none was agreed

@@ -15,17 +15,17 @@ const (
 	greetingTime = 3 * time.Second
 )
 
-// Addresses of clients without options are asked to repeat their request, unless they are known:
-// the first block is some fifty times as large as the request, and the request of another host
-// under that address must not make the server a weapon. With options, the first answer is as large
-// as the request.
+// A client that is not known has to repeat a request whose first answer is much larger, as the
+// first block of a loader is for a request without options: the request of another host under that
+// address must not make the server a weapon. A small file is answered at once, and so is a request
+// with options, whose first answer is as large as the request.
 var (
 	repeatWithin = bounds.Rate{Burst: 1, Every: time.Minute}
 	firstBlocks  = bounds.Rate{Burst: 4, Every: time.Second}
 )
 
-// enough is the size of a request, in bytes, that the first block exceeds tenfold at most.
-const enough = 52
+// mostTimes bounds the first answer to a stranger, in sizes of the request.
+const mostTimes = 10
 
 // maxAddresses bounds the addresses that are remembered for each purpose, at about 100 bytes each.
 const maxAddresses = 8192
@@ -70,9 +70,10 @@ func (s *strangers) knows(client netip.Addr) bool {
 	return ok || s.trusted(client)
 }
 
-// answerable reports whether a stranger's request of that size may be answered with a block.
-func (s *strangers) answerable(client netip.Addr, size int) bool {
-	if size < enough && s.first.Take(client) {
+// answerable reports whether a stranger's request of one size may be answered with a block of
+// another one, in bytes.
+func (s *strangers) answerable(client netip.Addr, request, block int) bool {
+	if block > mostTimes*request && s.first.Take(client) {
 		return false
 	}
 	return s.blocks.Take(client)

@@ -227,6 +227,21 @@ func TestStrangersAskTwice(t *testing.T) {
 	})
 }
 
+// A stranger gets a file at once whose first block is at most ten times as large as the request, such as a script.
+func TestSmallFilesAreServedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, tftp.Config{Known: noneKnown})
+		defer l.close()
+		name := "boot/grub/grub.cfg-01-52-54-00-00-00-71" // of 47 octets with its request
+		began := time.Now()
+		l.file(name, 450)
+		l.get(tftp.Client{}, name)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // Machines behind one address, more than may be served at a time, are served in turn.
 func TestManyOfOneAddressWaitInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
