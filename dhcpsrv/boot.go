@@ -44,6 +44,9 @@ type BootQuery struct {
 	HasIPXE          bool             // some build of iPXE: option 175 is present, or a user class says so
 	IPXE             []byte           // option 175 as sent: encapsulated feature options of iPXE
 	RequestedOptions []byte           // option 55, the codes asked for
+	Relay            netip.Addr       // relay agent (giaddr, link address of IPv6); invalid for clients on the link itself
+	CircuitID        []byte           // option 82.1, or 18 of IPv6; nil = none
+	RemoteID         []byte           // option 82.2, or 37 of IPv6; nil = none
 }
 
 // BootAnswer holds what a client loads.
@@ -61,7 +64,7 @@ type BootAnswer struct {
 	// requires "HTTPClient". "" = none, except that a DHCPv6 client that sends "HTTPClient" and
 	// gets an http or https URL receives it back.
 	VendorClass string
-	// Options are further options of IPv4, such as 43, 175 or 210; they override the options of the
-	// snapshot.
-	Options Options
+	// Options are further options of IPv4, such as 43, 175 or 210, and Options6 of DHCPv6; they
+	// override the options of the snapshot.
+	Options, Options6 Options
 }

@@ -97,8 +97,8 @@ func (t *table) dynamic(d *decision, a addr4) bool {
 	if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
 		return false
 	}
-	_, _, ok := sub.space.index(a)
-	return ok && a != addr4From(sub.Server) && a != addr4From(sub.PartnerServer)
+	_, pool, ok := sub.space.index(a)
+	return ok && sub.opens(pool, d.class) && !sub.isServer(a)
 }
 
 func (t *table) isFree(d *decision, a addr4) bool {
@@ -108,6 +108,10 @@ func (t *table) isFree(d *decision, a addr4) bool {
 func (t *table) chooseFrom(d *decision, sub *subnet) bool {
 	if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
 		return false
+	}
+	if sub.classed() {
+		a, ok := t.pickOpen(d, sub)
+		return ok && d.take(a, byHash)
 	}
 	a, ok := sub.pick(d.key, d.now)
 	return ok && d.take(a, byHash)
@@ -120,6 +124,14 @@ func (t *table) chooseOld(d *decision) bool {
 	for _, sub := range d.seg.subnets {
 		if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
 			continue
+		}
+		if sub.classed() {
+			for _, l := range []*list{&sub.space.ended[0], &sub.space.ended[1]} {
+				if e := t.oldestOpen(d, l); e != nil && (ended == nil || e.end < ended.end) {
+					ended = e
+				}
+			}
+			continue // an offer or a declined address of another class is not this client's
 		}
 		if e := sub.oldest(d.now); e != nil && (ended == nil || e.end < ended.end) {
 			ended = e

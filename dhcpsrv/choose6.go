@@ -98,7 +98,7 @@ func (t *table6) sameMachine(d *decision6, e *entry6) bool {
 // dynamic reports whether the client may get the address without holding it.
 func (t *table6) dynamic(d *decision6, a netip.Addr) bool {
 	sub := t.cur.find(a)
-	if sub == nil || sub.seg != d.sub.seg || sub.pool(a) < 0 || a == sub.Server || a == sub.PartnerServer || t.cur.byAddr[a] != nil {
+	if sub == nil || sub.seg != d.sub.seg || sub.pool(a) < 0 || !sub.opens(sub.pool(a), d.class) || a == sub.Server || a == sub.PartnerServer || t.cur.byAddr[a] != nil {
 		return false
 	}
 	return d.res == nil || d.res.Subnet == "" || d.res.Subnet == sub.Name
@@ -132,6 +132,9 @@ func (t *table6) pick(d *decision6, sub *subnet6, key []byte) netip.Addr {
 	now := d.now.UnixNano()
 	if sub.full(now) {
 		return netip.Addr{}
+	}
+	if sub.classed() {
+		return t.pickOpen(d, sub, key)
 	}
 	free := func(a netip.Addr) bool {
 		return sub.mayPick(a, now) && t.byAddr[a] == nil && t.dynamic(d, a) && !d.uses(a)

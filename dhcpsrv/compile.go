@@ -1,6 +1,7 @@
 package dhcpsrv
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net"
@@ -32,6 +33,9 @@ func compile(snap *Snapshot) (*serving, error) {
 		return nil, err
 	}
 	if err := checkOptions6("site", snap.Options6); err != nil {
+		return nil, err
+	}
+	if err := c.setClasses(snap.Classes); err != nil {
 		return nil, err
 	}
 	if err := c.addSubnets(snap.Subnets); err != nil {
@@ -166,7 +170,7 @@ func (c *serving) newSubnet(conf Subnet) (*subnet, error) {
 	}
 	// Explicit options override the fields of the subnet, and these override the site's options.
 	sub.options = merge(c.site, sub.fieldOptions(), conf.Options)
-	if err := sub.setPools(); err != nil {
+	if err := cmp.Or(sub.setPools(), checkPoolClasses(conf.Pools, c.classes)); err != nil {
 		return fail("%v", err)
 	}
 	return sub, nil
@@ -284,8 +288,21 @@ func (s *subnet) setPools() error {
 		s.poolOpts = append(s.poolOpts, p.Options)
 	}
 	var err error
-	s.space, err = newSpace(ranges)
-	return err
+	if s.space, err = newSpace(ranges); err != nil {
+		return err
+	}
+	// A pool may hold them, as MAAS allows, but no client gets them.
+	for _, a := range []netip.Addr{s.Server, s.PartnerServer} {
+		if a.Is4() {
+			s.space.take(addr4From(a))
+		}
+	}
+	return nil
+}
+
+// isServer reports whether an address is this server's or its partner's own.
+func (s *subnet) isServer(a addr4) bool {
+	return a == addr4From(s.Server) || a == addr4From(s.PartnerServer)
 }
 
 // rest yields the processor to packets, once every updateRest calls.

@@ -116,7 +116,7 @@ func (c *serving6) newSubnet(conf Subnet) (*subnet6, error) {
 		return nil, err
 	}
 	sub.options = merge(c.site, sub.fieldOptions(), conf.Options)
-	return sub, sub.setPools()
+	return sub, cmp.Or(sub.setPools(), checkPoolClasses(conf.Pools, c.classes))
 }
 
 // fieldOptions turns the fields of the subnet into options.

@@ -20,6 +20,15 @@ func (t *table) decide(d *decision, r *request) {
 	if d.trace {
 		d.note("subnet %q by %s", d.sub.Name, how)
 	}
+	if d.class = t.cur.classify(r); d.class != nil {
+		if d.trace {
+			d.note("class %q", d.class.Name)
+		}
+		if d.class.Ignore {
+			d.silent(dropClassIgnored)
+			return
+		}
+	}
 	mac := r.CHAddr()
 	if d.key, d.res = t.cur.identify(d.keyBuf[:], d.seg, d.sub, mac, r.Option(wire.OptClientID), r.subscriber()); len(d.key) == 0 {
 		d.silent(dropNoIdentity)

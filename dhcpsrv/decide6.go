@@ -25,6 +25,13 @@ func (t *table6) decide(d *decision6, r *request6) {
 		d.silent(why)
 		return
 	}
+	if d.class = t.cur.classify(r); d.class != nil {
+		d.note("class %q", d.class.Name)
+		if d.class.Ignore {
+			d.silent(dropClassIgnored)
+			return
+		}
+	}
 	if d.res = t.cur.reservation(r, d.sub); d.res != nil {
 		d.note("reservation %s", d.res.label())
 	}

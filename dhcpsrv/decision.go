@@ -20,10 +20,11 @@ type decision struct {
 	trace     bool
 	steps     []string
 
-	seg *sharedNetwork
-	sub *subnet // the preferred subnet at first, the subnet of addr once an address is chosen
-	res *Reservation
-	key []byte // in keyBuf when it fits
+	seg   *sharedNetwork
+	class *Class
+	sub   *subnet // the preferred subnet at first, the subnet of addr once an address is chosen
+	res   *Reservation
+	key   []byte // in keyBuf when it fits
 
 	keyBuf [64]byte
 
@@ -93,8 +94,9 @@ type decision6 struct {
 	trace bool
 	steps []string
 
-	sub *subnet6 // preferred
-	res *Reservation
+	sub   *subnet6 // preferred
+	class *Class
+	res   *Reservation
 
 	circuit circuit // where the client is; only with a quota
 	quota   int     // of addresses there; 0 = no limit

@@ -20,6 +20,11 @@
 // [Server.Unreserve] and [Server.SetSubnet] change one object, in microseconds whatever the size of
 // the site.
 //
+// # Classes
+//
+// A [Class] selects clients by what they send: vendor class, user class, architecture, MAC prefix
+// or circuit. Its clients get options and, by Pool.Class, pools of their own, or are ignored.
+//
 // # Your inventory decides
 //
 // [Config.Hosts] is asked about each client that the snapshot has no reservation for, in a

@@ -74,3 +74,38 @@ func ExampleServer_Reserve() {
 	// dhcpsrv: reserve: reservation 02:00:00:00:00:08: 192.0.2.70 is already reserved for 02:00:00:00:00:07
 	// <nil>
 }
+
+// Switches that boot ONIE get a pool and an installer of their own.
+func ExampleClass() {
+	addr := netip.MustParseAddr
+	server, err := dhcpsrv.New(dhcpsrv.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = server.Update(dhcpsrv.Snapshot{
+		Classes: []dhcpsrv.Class{{
+			Name: "switches", VendorClass: "onie_vendor:", Options: dhcpsrv.Options{dhcpsrv.TextOption(114, "http://192.0.2.1/onie")},
+		}},
+		Subnets: []dhcpsrv.Subnet{{
+			Name: "lab", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth1", Server: addr("192.0.2.1"),
+			Pools: []dhcpsrv.Pool{
+				{First: addr("192.0.2.100"), Last: addr("192.0.2.100")},
+				{First: addr("192.0.2.200"), Last: addr("192.0.2.200"), Class: "switches"},
+			},
+		}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, class := range []string{"udhcp", "onie_vendor:x86_64-acme"} {
+		discover, err := dhcpv4.NewDiscovery(net.HardwareAddr{2, 0, 0, 0, 0, byte(len(class))}, dhcpv4.WithOption(dhcpv4.OptClassIdentifier(class)))
+		if err != nil {
+			log.Fatal(err)
+		}
+		x := server.Explain(context.Background(), dhcpsrv.Packet{Data: discover.ToBytes(), Link: "eth1"})
+		fmt.Println(class, x.Addr)
+	}
+	// Output:
+	// udhcp 192.0.2.100
+	// onie_vendor:x86_64-acme 192.0.2.200
+}

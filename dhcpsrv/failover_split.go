@@ -254,7 +254,7 @@ func (t *table6) oldest(d *decision6, ia *ia6, sub *subnet6) *entry6 {
 	for half := range sub.ended {
 		n := 0
 		for el := sub.ended[half].Front(); el != nil && n < maxOldest; el, n = el.Next(), n+1 {
-			if e := el.Value.(*entry6); !d.uses(e.lease.Addr) && t.mayGive(d, ia, e.lease.Addr) {
+			if e := el.Value.(*entry6); !d.uses(e.lease.Addr) && t.mayGive(d, ia, e.lease.Addr) && (!sub.classed() || t.dynamic(d, e.lease.Addr)) {
 				return e
 			} else if sub.partner != nil && sub.partner.bit != byte(half) && !sub.partner.takesOver(d.now.UnixNano()) {
 				break // none with this bit

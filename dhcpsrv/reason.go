@@ -38,6 +38,7 @@ const (
 	dropHostLate             // Hosts answered after the client's patience
 	dropHostFailed           // Hosts failed, or its answer makes no sense
 	dropHostIgnored          // Hosts ignores the client
+	dropClassIgnored         // the client's class is ignored
 	dropNothingToSay         // accepted; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
@@ -55,7 +56,7 @@ var reasonNames = [numReasons]string{
 	"none", "malformed", "not-a-request", "too-many-hops", "unknown-type", "no-identity", "unknown-link", "unknown-relay",
 	"unknown-subnet", "elsewhere", "pool-exhausted", "other-server", "unknown-lease", "no-reservation", "incomplete", "not-held", "probing",
 	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "proxy", "no-boot", "listening", "partner", "recovering",
-	"host-pending", "host-late", "host-failed", "host-ignored", "nothing-to-say",
+	"host-pending", "host-late", "host-failed", "host-ignored", "class-ignored", "nothing-to-say",
 	"wrong-network", "taken", "reserved", "moved", "no-pool", "partner-half", "refused",
 }
 

@@ -117,6 +117,10 @@ func bootQuery(d *decision, r *request) BootQuery {
 	if d.addr != 0 {
 		q.Client = d.addr.addr()
 	}
+	if r.giaddr != 0 {
+		q.Relay = r.giaddr.addr()
+	}
+	q.CircuitID, q.RemoteID = wire.SubOption(r.relayAgent, 1), wire.SubOption(r.relayAgent, 2)
 	// A list of types in the order of preference (RFC 4578 section 2.1).
 	for v := r.Option(wire.OptClientArch); len(v) >= 2; v = v[2:] {
 		q.Arch = append(q.Arch, binary.BigEndian.Uint16(v))
@@ -192,8 +196,8 @@ func bootOptions(w *wire.Writer, d *decision, a BootAnswer, r *request) Options 
 }
 
 // levels holds the options for one client, the most specific level first: boot answer, host, pool,
-// subnet with site.
-type levels [4]Options
+// class, subnet with site.
+type levels [5]Options
 
 // find returns the option of the most specific level with a code, or nil.
 func (l *levels) find(code uint8) *Option {
@@ -223,7 +227,10 @@ func (d *decision) levels(boot Options) levels {
 	if d.bootOnly {
 		return levels{boot}
 	}
-	l := levels{boot, nil, nil, d.sub.options}
+	l := levels{boot, nil, nil, nil, d.sub.options}
+	if d.class != nil {
+		l[3] = d.class.Options
+	}
 	if d.res != nil {
 		l[1] = d.res.Options
 	}

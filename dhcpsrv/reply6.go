@@ -165,7 +165,10 @@ func (s *Server) writeOptions6(ctx context.Context, w *wire6.Writer, d *decision
 // levels returns the options that apply to the client of a decision.
 func (d *decision6) levels(boot Options) levels {
 	addr, sub := d.first()
-	l := levels{boot, nil, nil, sub.options}
+	l := levels{boot, nil, nil, nil, sub.options}
+	if d.class != nil {
+		l[3] = d.class.Options6
+	}
 	if d.reserved().IsValid() || d.host != nil {
 		l[1] = d.res.Options
 	}
@@ -175,8 +178,7 @@ func (d *decision6) levels(boot Options) levels {
 	return l
 }
 
-// boot6 asks the embedder what the client loads and returns it as options. The Options of the
-// answer are options of IPv4, and are left out.
+// boot6 asks the embedder what the client loads and returns it as options.
 func (s *Server) boot6(ctx context.Context, d *decision6, r *request6) (opts Options) {
 	by := d.host.bootBy(s.cfg.Boot)
 	if by == nil {
@@ -187,6 +189,11 @@ func (s *Server) boot6(ctx context.Context, d *decision6, r *request6) (opts Opt
 	a, ok := by.SelectBoot(ctx, q)
 	if !ok {
 		return nil
+	}
+	for _, o := range a.Options6 {
+		if !ownOption6(o.Code) && len(o.Data) <= 1024 {
+			opts = append(opts, o)
+		}
 	}
 	url := ""
 	if a.File != "" {
@@ -233,6 +240,10 @@ func (r *request6) bootQuery(d *decision6) BootQuery {
 	q := BootQuery{
 		Client: addr, Server: sub.Server, Subnet: sub.Name, Link: r.pkt.Link,
 		VendorClass: string(vendorClass6(r.Options)), UserClasses: userClasses6(r.Options.Find(wire6.OptUserClass)),
+	}
+	q.Relay, q.CircuitID = r.linkAddress(), r.circuitID()
+	if relay := r.relay(); relay != nil {
+		q.RemoteID = relay.Options.Find(wire6.OptRemoteID)
 	}
 	if len(r.macs) > 0 {
 		q.MAC = net.HardwareAddr(r.macs[0])

@@ -331,7 +331,7 @@ func sameSite(a, b Subnet) bool {
 // snapshotWith returns what is served, with one subnet replaced or added.
 func (s *Server) snapshotWith(conf Subnet) Snapshot {
 	c := s.table.cur
-	snap := Snapshot{Options: c.site, Options6: c.v6.site}
+	snap := Snapshot{Classes: c.classes, Options: c.site, Options6: c.v6.site}
 	found := false
 	put := func(sub Subnet) {
 		if sub.Name == conf.Name {

@@ -16,6 +16,7 @@ type serving struct {
 	byAddr   map[addr4]*Reservation
 	byRelay  map[addr4]*subnet // by the addresses in Subnet.Relays
 	site     Options
+	classes  []Class
 	partners map[string]Partner
 	v6       *serving6
 
@@ -79,6 +80,7 @@ type serving6 struct {
 	byAddr   map[netip.Addr]*Reservation
 	byRelay  map[netip.Addr]*subnet6
 	site     Options
+	classes  []Class
 }
 
 // sharedNetwork6 is a broadcast domain with its IPv6 subnets in the order of the snapshot.

@@ -11,6 +11,7 @@ import (
 type Snapshot struct {
 	Subnets      []Subnet
 	Reservations []Reservation
+	Classes      []Class // of clients; the first one that a client satisfies is its class
 	Options      Options // site level: sent in every subnet unless something more specific has the same code
 	// Options6 is the site level of DHCPv6, whose codes differ. Options of a subnet or pool belong
 	// to the family of the subnet, options of a reservation to the family of its address, or to
@@ -104,6 +105,9 @@ type Subnet struct {
 type Pool struct {
 	First, Last netip.Addr // inclusive, inside the subnet's prefix, without its network and broadcast address
 	Options     Options    // for clients with an address of this pool; wins over the subnet's
+	// Class names the class whose clients alone get these addresses, and in this subnet no others.
+	// "" = clients of no class, and of classes without a pool in the subnet.
+	Class string `json:",omitempty"`
 }
 
 // Route is one classless static route (RFC 3442).

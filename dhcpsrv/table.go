@@ -118,7 +118,7 @@ func (t *table) remove(e *entry) {
 		t.unlink(e)
 	}
 	// A reserved address is never free in the bitmap, whether a lease of it exists or not.
-	if e.sub != nil && t.cur.byAddr[e.addr] == nil {
+	if e.sub != nil && t.cur.byAddr[e.addr] == nil && !e.sub.isServer(e.addr) {
 		e.sub.space.release(e.addr)
 	}
 }

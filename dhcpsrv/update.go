@@ -78,7 +78,7 @@ func (s *Server) prepare(c *serving) {
 // both are the same.
 func (c *serving) takeSubnets(was *serving) bool {
 	if len(c.subnets) != len(was.subnets) || len(c.v6.subnets) != len(was.v6.subnets) ||
-		!reflect.DeepEqual(c.site, was.site) || !reflect.DeepEqual(c.v6.site, was.v6.site) {
+		!reflect.DeepEqual(c.classes, was.classes) || !reflect.DeepEqual(c.site, was.site) || !reflect.DeepEqual(c.v6.site, was.v6.site) {
 		return false
 	}
 	for i, sub := range c.subnets {
@@ -177,7 +177,7 @@ func (t *table) reserve(addrs []addr4, renamed []*entry, apply func()) {
 	for _, a := range addrs {
 		if sub := c.find(a); c.byAddr[a] != nil {
 			sub.space.take(a)
-		} else {
+		} else if !sub.isServer(a) {
 			sub.space.release(a)
 		}
 	}
