@@ -40,7 +40,7 @@ func TestCNAMEOutOfTheZones(t *testing.T) {
 	} {
 		q := new(dns.Msg).SetQuestion(c.name, dns.StringToType[c.kind])
 		q.RecursionDesired = c.desired
-		m := s.Handle(t.Context(), q, c.client)
+		m := s.HandleMsg(t.Context(), q, c.client)
 		var got []string
 		for _, rr := range m.Answer {
 			got = append(got, strings.ReplaceAll(strings.ReplaceAll(rr.String(), "\t", " "), " IN ", " "))
@@ -54,7 +54,7 @@ func TestCNAMEOutOfTheZones(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := new(dns.Msg).SetQuestion("out.maas.", dns.TypeA)
-	if m := s.Handle(t.Context(), q, local); m.Rcode != dns.RcodeServerFailure {
+	if m := s.HandleMsg(t.Context(), q, local); m.Rcode != dns.RcodeServerFailure {
 		t.Errorf("with a dead upstream: %v", m)
 	}
 }
@@ -87,7 +87,7 @@ func TestCNAMEBackIntoTheZones(t *testing.T) {
 		{"gone.maas.", 2, "none.maas.", dns.RcodeNameError},
 		{"twice.maas.", 4, "203.0.113.1", dns.RcodeSuccess},
 	} {
-		m := s.Handle(t.Context(), new(dns.Msg).SetQuestion(c.name, dns.TypeA), netip.MustParseAddr("192.0.2.9"))
+		m := s.HandleMsg(t.Context(), new(dns.Msg).SetQuestion(c.name, dns.TypeA), netip.MustParseAddr("192.0.2.9"))
 		if len(m.Answer) != c.answer || !strings.HasSuffix(m.Answer[len(m.Answer)-1].String(), "\t"+c.last) || m.Rcode != c.rcode {
 			t.Errorf("%s: %v", c.name, m)
 		}

@@ -28,7 +28,7 @@ func BenchmarkHandle(b *testing.B) {
 	client := netip.MustParseAddr("192.0.2.200")
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Handle(b.Context(), q, client)
+		s.HandleMsg(b.Context(), q, client)
 	}
 }
 

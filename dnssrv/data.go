@@ -122,6 +122,9 @@ func newZone(z Zone, serial uint32) (*zoneData, error) {
 	if zd.ranges, err = newRanges(z, name); err != nil {
 		return nil, err
 	}
+	if z.SigningKey != "" && z.Answer != nil {
+		return nil, fmt.Errorf("dnssrv: zone %s: names that a function answers cannot be signed; leave out SigningKey or Answer", z.Name)
+	}
 	if z.SigningKey != "" {
 		if zd.signer, err = newZoneSigner(z.SigningKey, name); err != nil {
 			return nil, err

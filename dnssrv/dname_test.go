@@ -97,7 +97,7 @@ func TestSignedDNAME(t *testing.T) {
 	} {
 		q := new(dns.Msg).SetQuestion(name, dns.TypeA)
 		q.SetEdns0(1232, true)
-		m := s.Handle(t.Context(), q, client)
+		m := s.HandleMsg(t.Context(), q, client)
 		var types []string
 		for i, rr := range m.Answer {
 			types = append(types, dns.TypeToString[rr.Header().Rrtype])

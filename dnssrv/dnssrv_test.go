@@ -58,7 +58,7 @@ func ask(t testing.TB, s *dnssrv.Server, name, qtype string) *dns.Msg {
 	t.Helper()
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), dns.StringToType[qtype])
-	m := s.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.200"))
+	m := s.HandleMsg(t.Context(), q, netip.MustParseAddr("192.0.2.200"))
 	if _, err := m.Pack(); err != nil {
 		t.Errorf("answer to %s %s cannot be encoded: %v", name, qtype, err)
 	}
@@ -261,11 +261,11 @@ func TestNotifyIsNotAuthoritative(t *testing.T) {
 	s := example(t)
 	client := netip.MustParseAddr("192.0.2.200")
 	q := new(dns.Msg).SetNotify("maas.")
-	if m := s.Handle(t.Context(), q, client); m.Rcode != dns.RcodeNotAuth || m.Opcode != dns.OpcodeNotify {
+	if m := s.HandleMsg(t.Context(), q, client); m.Rcode != dns.RcodeNotAuth || m.Opcode != dns.OpcodeNotify {
 		t.Errorf("NOTIFY: %v", m)
 	}
 	q.Question = nil
-	if m := s.Handle(t.Context(), q, client); m.Rcode != dns.RcodeFormatError {
+	if m := s.HandleMsg(t.Context(), q, client); m.Rcode != dns.RcodeFormatError {
 		t.Errorf("NOTIFY about nothing: %v", m)
 	}
 }

@@ -12,8 +12,8 @@
 // A [Server] starts empty. [Server.Update] adds zones and whole record sets. Every change is
 // applied at once, in time proportional to its own size, and is in the next answer. [ReverseZones]
 // and [PTRName] give the names of reverse records. A set marked Learned, as from a DHCP lease,
-// gives way to a configured one of the same name and type. [Server.Handle] answers without a
-// socket, for tests.
+// gives way to a configured one of the same name and type. [Server.Handle] answers messages without
+// a socket, and [Server.Handler] over HTTPS.
 //
 // # Answers
 //
@@ -21,7 +21,8 @@
 // with glue, NODATA and NXDOMAIN. ANY gets one made-up record (RFC 8482). Datagrams have at most
 // 1232 bytes; longer answers are truncated, and the client repeats the question over TCP. Clients
 // get DNS cookies (RFC 7873). [Config].ResponseRate limits the answers to forged questions. Names
-// of address ranges, of any size, exist without being stored: see [Range].
+// of address ranges, of any size, exist without being stored: see [Range]. A function of your own,
+// [Zone].Answer, answers names below a zone.
 //
 // # Signing
 //

@@ -83,7 +83,7 @@ func TestUpstreamsWithoutEDNS(t *testing.T) {
 						if i%2 == 1 {
 							q.SetEdns0(1232, i == 3)
 						}
-						if m := s.Handle(t.Context(), q, stranger); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 || (m.IsEdns0() != nil) != (i%2 == 1) {
+						if m := s.HandleMsg(t.Context(), q, stranger); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 || (m.IsEdns0() != nil) != (i%2 == 1) {
 							t.Errorf("question %d: %v", i, m)
 						}
 					}
@@ -113,7 +113,7 @@ func TestRefusalsThatAreNotAboutEDNS(t *testing.T) {
 	}
 	for i := range 3 {
 		q := new(dns.Msg).SetQuestion(fmt.Sprintf("host%d.example.", i), dns.TypeA)
-		if m := s.Handle(t.Context(), q, stranger); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
+		if m := s.HandleMsg(t.Context(), q, stranger); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 {
 			t.Errorf("question %d: %v", i, m)
 		}
 	}

@@ -12,6 +12,19 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 )
 
+// handled packs a question and unpacks the answer, here with miekg/dns; any other codec does.
+func handled(s *dnssrv.Server, q *dns.Msg, client netip.Addr) *dns.Msg {
+	in, err := q.Pack()
+	if err != nil {
+		log.Fatal(err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(s.Handle(context.Background(), in, client)); err != nil {
+		log.Fatal(err)
+	}
+	return m
+}
+
 // A name is answered as soon as Update returns. Handle is what the sockets call for each question.
 func Example() {
 	s := dnssrv.New(dnssrv.Config{})
@@ -28,7 +41,7 @@ func Example() {
 	}
 	q := new(dns.Msg)
 	q.SetQuestion(dnssrv.PTRName(addr), dns.TypePTR)
-	m := s.Handle(context.Background(), q, netip.MustParseAddr("192.0.2.50"))
+	m := handled(s, q, netip.MustParseAddr("192.0.2.50"))
 	fmt.Println(m.Answer[0].(*dns.PTR).Ptr)
 	// Output: web.maas.
 }
@@ -45,7 +58,7 @@ func ExampleRange() {
 	}
 	q := new(dns.Msg)
 	q.SetQuestion("10-1-2-3.maas.", dns.TypeA)
-	m := s.Handle(context.Background(), q, netip.MustParseAddr("192.0.2.50"))
+	m := handled(s, q, netip.MustParseAddr("192.0.2.50"))
 	fmt.Println(m.Answer[0].(*dns.A).A)
 	// Output: 10.1.2.3
 }

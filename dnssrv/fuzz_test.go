@@ -29,7 +29,7 @@ func FuzzHandle(f *testing.F) {
 		if q.Unpack(wire) != nil {
 			return
 		}
-		m := s.Handle(t.Context(), q, client)
+		m := s.HandleMsg(t.Context(), q, client)
 		if m == nil {
 			return
 		}

@@ -53,7 +53,7 @@ func withCookie(t *testing.T, s *Server, client netip.Addr, cookie []byte) (*dns
 	q.SetQuestion("maas.", dns.TypeSOA)
 	q.SetEdns0(1232, false)
 	q.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(cookie)}}
-	m := s.Handle(t.Context(), q, client)
+	m := s.HandleMsg(t.Context(), q, client)
 	for _, o := range m.IsEdns0().Option {
 		if c, ok := o.(*provenCookie); ok {
 			out, err := hex.DecodeString(c.Cookie)

@@ -119,7 +119,7 @@ func (d *data) appendPlain(p *plain, out []byte) ([]byte, finding) {
 		return z.positive(set, out)
 	case n.get(dns.TypeCNAME) != nil:
 		return out, unusual
-	case n == nil && apex > 0 && !z.denies(name, apex):
+	case n == nil && apex > 0 && (z.conf.Answer != nil || !z.denies(name, apex)):
 		return out, unusual
 	case n == nil && apex > 0:
 		out[3] |= dns.RcodeNameError

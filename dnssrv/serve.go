@@ -155,7 +155,7 @@ func (s *Server) handleMessage(ctx context.Context, in []byte, client netip.Addr
 	if q.IsTsig() != nil || q.Opcode == dns.OpcodeUpdate || len(q.Question) == 1 && isTransfer(q.Question[0].Qtype) {
 		return s.privileged(ctx, q, in, client, datagram)
 	}
-	m := s.Handle(ctx, q, client)
+	m := s.handle(ctx, q, client)
 	if m == nil {
 		return nil
 	}

@@ -96,7 +96,7 @@ func TestForwardsOnlyForAllowedClients(t *testing.T) {
 	}
 	q := new(dns.Msg)
 	q.SetQuestion("host.example.", dns.TypeA)
-	if m := s.Handle(t.Context(), q, netip.MustParseAddr("198.51.100.1")); m.Rcode != dns.RcodeRefused {
+	if m := s.HandleMsg(t.Context(), q, netip.MustParseAddr("198.51.100.1")); m.Rcode != dns.RcodeRefused {
 		t.Errorf("other client: %v", m)
 	}
 }

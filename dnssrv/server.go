@@ -94,9 +94,30 @@ func New(cfg Config) *Server {
 // day 2020).
 const maxUDP = 1232
 
-// Handle answers one question, without a socket. The client's address decides whether a question
-// outside of the zones is forwarded. It returns nil when the message deserves no answer.
-func (s *Server) Handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns.Msg {
+// Handle answers a message in wire form, without a socket, as over TCP. The client's address
+// decides whether a question outside of the zones is forwarded. It returns nil when the message
+// deserves no answer. Transfers, which take many messages, are refused: they need
+// [Server.ServeStream].
+func (s *Server) Handle(ctx context.Context, message []byte, client netip.Addr) []byte {
+	q := new(dns.Msg)
+	if q.Unpack(message) == nil && len(q.Question) == 1 && isTransfer(q.Question[0].Qtype) {
+		if q.IsTsig() != nil {
+			q.Extra = nil // a refusal needs no signature
+		}
+		if m := s.handle(ctx, q, client); m != nil {
+			return s.pack(q, m, false)
+		}
+		return nil
+	}
+	out := s.handleMessage(ctx, message, client, false)
+	if len(out) == 0 {
+		return nil
+	}
+	return out[0]
+}
+
+// handle answers one question.
+func (s *Server) handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns.Msg {
 	if q == nil || q.Response {
 		return nil
 	}
@@ -164,6 +185,9 @@ func (s *Server) resolve(ctx context.Context, q, m *dns.Msg, client netip.Addr) 
 		s.faults.Error("answer not signed", "question", q.Question, "err", err)
 		m.Answer, m.Ns, m.Rcode = nil, nil, dns.RcodeServerFailure
 		return
+	}
+	if m.Rcode == dns.RcodeNameError {
+		s.answerByFunc(ctx, m, client)
 	}
 	// A client that does not ask for recursion is a server, which follows aliases itself.
 	recursive := m.RecursionAvailable && q.RecursionDesired

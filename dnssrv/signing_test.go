@@ -48,7 +48,7 @@ func signedAnswer(t *testing.T, s *dnssrv.Server, name, qtype string) *dns.Msg {
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), dns.StringToType[qtype])
 	q.SetEdns0(1232, true)
-	m := s.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.200"))
+	m := s.HandleMsg(t.Context(), q, netip.MustParseAddr("192.0.2.200"))
 	for _, section := range []*[]dns.RR{&m.Answer, &m.Ns} {
 		var kept []dns.RR
 		sets := map[string][]dns.RR{}
@@ -202,6 +202,6 @@ func BenchmarkSigned(b *testing.B) {
 	q.SetEdns0(1232, true)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Handle(b.Context(), q, netip.MustParseAddr("192.0.2.200"))
+		s.HandleMsg(b.Context(), q, netip.MustParseAddr("192.0.2.200"))
 	}
 }

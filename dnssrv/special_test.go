@@ -52,7 +52,7 @@ func TestSpecialNamesStayHere(t *testing.T) {
 		{dnssrv.PTRName(netip.MustParseAddr("febf::1")), "PTR", nx, ""}, {dnssrv.PTRName(netip.MustParseAddr("2001:db8::1")), "PTR", nx, ""},
 	} {
 		q := new(dns.Msg).SetQuestion(c.name, dns.StringToType[c.qtype])
-		m := s.Handle(t.Context(), q, client)
+		m := s.HandleMsg(t.Context(), q, client)
 		data := ""
 		if len(m.Answer) == 1 {
 			data = dns.Field(m.Answer[0], 1)
@@ -80,14 +80,14 @@ func TestNamesBesideSpecialOnes(t *testing.T) {
 		dnssrv.PTRName(netip.MustParseAddr("::2")), dnssrv.PTRName(netip.MustParseAddr("fc00::1")), dnssrv.PTRName(netip.MustParseAddr("2001:db9::1")),
 	}
 	for i, name := range names {
-		m := s.Handle(t.Context(), new(dns.Msg).SetQuestion(name, dns.TypeA), client)
+		m := s.HandleMsg(t.Context(), new(dns.Msg).SetQuestion(name, dns.TypeA), client)
 		if len(m.Answer) != 1 || up.asked.Load() != int32(i+1) {
 			t.Errorf("%s is not asked upstream: %v", name, m)
 		}
 	}
 	before := up.asked.Load()
 	for _, name := range []string{"10.in-addr.arpa.", "home.arpa."} {
-		s.Handle(t.Context(), new(dns.Msg).SetQuestion(name, dns.TypeDS), client)
+		s.HandleMsg(t.Context(), new(dns.Msg).SetQuestion(name, dns.TypeDS), client)
 	}
 	if n := up.asked.Load() - before; n != 2 {
 		t.Errorf("%d of 2 questions for a DS were asked upstream", n)
@@ -97,7 +97,7 @@ func TestNamesBesideSpecialOnes(t *testing.T) {
 // A zone or a rule that has a special name is served as it is configured.
 func TestConfiguredSpecialNames(t *testing.T) {
 	ask := func(s *dnssrv.Server, name string, qtype uint16) *dns.Msg {
-		return s.Handle(t.Context(), new(dns.Msg).SetQuestion(name, qtype), client)
+		return s.HandleMsg(t.Context(), new(dns.Msg).SetQuestion(name, qtype), client)
 	}
 	t.Run("zones", func(t *testing.T) {
 		s, up := guarded(t, dnssrv.Config{})
@@ -155,7 +155,7 @@ func TestConfiguredSpecialNames(t *testing.T) {
 	})
 	t.Run("strangers", func(t *testing.T) {
 		s, _ := guarded(t, dnssrv.Config{})
-		m := s.Handle(t.Context(), new(dns.Msg).SetQuestion("localhost.", dns.TypeA), netip.MustParseAddr("198.51.100.1"))
+		m := s.HandleMsg(t.Context(), new(dns.Msg).SetQuestion("localhost.", dns.TypeA), netip.MustParseAddr("198.51.100.1"))
 		if m.Rcode != dns.RcodeRefused {
 			t.Error(m)
 		}

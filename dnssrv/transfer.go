@@ -23,7 +23,7 @@ func (s *Server) privileged(ctx context.Context, q *dns.Msg, in []byte, client n
 	case q.Opcode == dns.OpcodeQuery && isTransfer(q.Question[0].Qtype):
 		messages = s.transfer(q, client, sign.key, datagram)
 	default:
-		messages = []*dns.Msg{s.Handle(ctx, q, client)}
+		messages = []*dns.Msg{s.handle(ctx, q, client)}
 	}
 	var out [][]byte
 	for _, m := range messages {

@@ -104,7 +104,7 @@ func TestValidation(t *testing.T) {
 		q.SetQuestion("host.example.", dns.TypeA)
 		q.AuthenticatedData = true
 		for range 2 { // the second comes from the cache
-			m := s.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.9"))
+			m := s.HandleMsg(t.Context(), q, netip.MustParseAddr("192.0.2.9"))
 			if len(m.Answer) == 1 != c.answered || m.AuthenticatedData != c.ad {
 				t.Errorf("%q %v: %v", c.how, c.validates, m)
 			}
@@ -113,7 +113,7 @@ func TestValidation(t *testing.T) {
 			t.Errorf("%q: CD at the upstream: %v", c.how, saw)
 		}
 		q.SetQuestion("host.lab.", dns.TypeA)
-		if m := s.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.9")); len(m.Answer) != 1 {
+		if m := s.HandleMsg(t.Context(), q, netip.MustParseAddr("192.0.2.9")); len(m.Answer) != 1 {
 			t.Errorf("%q: a domain with servers of its own: %v", c.how, m)
 		}
 	}
@@ -186,7 +186,7 @@ func TestSlowUpstream(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func(name string) *dns.Msg {
-		return s.Handle(t.Context(), new(dns.Msg).SetQuestion(name, dns.TypeA), netip.MustParseAddr("192.0.2.9"))
+		return s.HandleMsg(t.Context(), new(dns.Msg).SetQuestion(name, dns.TypeA), netip.MustParseAddr("192.0.2.9"))
 	}
 	ask("quick.example.")
 	up.dropped.Store(2) // the first two tries come to nothing

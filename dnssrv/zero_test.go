@@ -14,10 +14,10 @@ import (
 // Nil and zero values have a default or are refused; none panics.
 func TestZeroValuesDoNotPanic(t *testing.T) {
 	s := dnssrv.New(dnssrv.Config{})
-	if m := s.Handle(t.Context(), nil, netip.Addr{}); m != nil {
+	if m := s.HandleMsg(t.Context(), nil, netip.Addr{}); m != nil {
 		t.Errorf("no question is answered: %v", m)
 	}
-	if m := s.Handle(t.Context(), new(dns.Msg), netip.Addr{}); m == nil || m.Rcode != dns.RcodeFormatError {
+	if m := s.HandleMsg(t.Context(), new(dns.Msg), netip.Addr{}); m == nil || m.Rcode != dns.RcodeFormatError {
 		t.Errorf("an empty question: %v", m)
 	}
 	for name, err := range map[string]error{

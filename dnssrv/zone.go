@@ -1,6 +1,7 @@
 package dnssrv
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/netip"
@@ -31,6 +32,20 @@ type Zone struct {
 	// SigningKey makes the server sign its answers (DNSSEC) for clients that want that. Empty
 	// leaves the zone unsigned.
 	SigningKey SigningKey `json:"signing_key,omitempty"`
+	// Answer returns the records of names below the zone's that have none here, for every client.
+	// Records, ranges and wildcards of the zone go before it. It is called from many goroutines,
+	// and its context ends after five seconds. An error that wraps fs.ErrNotExist means that the
+	// name does not exist, any other one that the server fails; no records of the type asked for
+	// mean that the name has none. Transfers do not have these names, and a zone with a SigningKey
+	// cannot have an Answer. Zones with one count as changed in each [Server.Update] that has them.
+	Answer func(ctx context.Context, q Query) ([]RRset, error) `json:"-"`
+}
+
+// A Query is a question for [Zone.Answer].
+type Query struct {
+	Name   string     // in lower case, without a final dot
+	Type   string     // the mnemonic, such as "A"
+	Client netip.Addr // of the client or the resolver that asks
 }
 
 // An RRset is all records of one type that a name has.

@@ -1,6 +1,7 @@
 package dnsrpc_test
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 
@@ -27,9 +28,9 @@ func TestApplyFollowsTheTopic(t *testing.T) {
 	ask := func(name string) (rcode int, serial uint32) {
 		q := new(dns.Msg)
 		q.SetQuestion(name, dns.TypeA)
-		m := server.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.1"))
+		m := handled(t.Context(), server, q, netip.MustParseAddr("192.0.2.1"))
 		q.SetQuestion("maas.", dns.TypeSOA)
-		return m.Rcode, server.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.1")).Answer[0].(*dns.SOA).Serial
+		return m.Rcode, handled(t.Context(), server, q, netip.MustParseAddr("192.0.2.1")).Answer[0].(*dns.SOA).Serial
 	}
 	a := dnssrv.RRset{Name: "a.maas", Type: "A", Data: []string{"192.0.2.1"}}
 	b := dnssrv.RRset{Name: "b.maas", Type: "A", Data: []string{"192.0.2.2"}}
@@ -93,7 +94,7 @@ func TestChangeIsApply(t *testing.T) {
 			q := new(dns.Msg)
 			q.SetQuestion(name, dns.TypeA)
 			client := netip.MustParseAddr("192.0.2.1")
-			want, got := whole.Handle(t.Context(), q, client), server.Handle(t.Context(), q, client)
+			want, got := handled(t.Context(), whole, q, client), handled(t.Context(), server, q, client)
 			if got.Rcode != want.Rcode || len(got.Answer) != len(want.Answer) || len(got.Answer) > 0 && got.Answer[0].String() != want.Answer[0].String() {
 				t.Errorf("%s: %v, want %v", name, got, want)
 			}
@@ -125,4 +126,17 @@ func FuzzApply(f *testing.F) {
 			}
 		}
 	})
+}
+
+// handled returns the answer of a DNS server to a message.
+func handled(ctx context.Context, s *dnssrv.Server, q *dns.Msg, client netip.Addr) *dns.Msg {
+	in, err := q.Pack()
+	if err != nil {
+		panic(err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(s.Handle(ctx, in, client)); err != nil {
+		panic(err)
+	}
+	return m
 }

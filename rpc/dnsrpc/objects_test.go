@@ -45,7 +45,7 @@ func TestRefusedObjectsChangeNothing(t *testing.T) {
 			}
 			q := new(dns.Msg)
 			q.SetQuestion("a.maas.", dns.TypeA)
-			if m := server.Handle(t.Context(), q, netip.MustParseAddr("192.0.2.1")); len(m.Answer) != 1 {
+			if m := handled(t.Context(), server, q, netip.MustParseAddr("192.0.2.1")); len(m.Answer) != 1 {
 				t.Errorf("what was served is gone: %v", m)
 			}
 		})

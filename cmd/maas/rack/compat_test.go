@@ -17,6 +17,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
@@ -162,7 +163,7 @@ func served(t *testing.T, r *rack.Rack) {
 			return err == nil && p.Name == "own"
 		},
 		"the name": func() bool {
-			m := r.DNS().Handle(t.Context(), q, netip.MustParseAddr("192.0.2.9"))
+			m := handled(t.Context(), r.DNS(), q, netip.MustParseAddr("192.0.2.9"))
 			return len(m.Answer) == 1
 		},
 		"all topics": func() bool {
@@ -184,4 +185,17 @@ func served(t *testing.T, r *rack.Rack) {
 			}
 		}
 	}
+}
+
+// handled returns the answer of a DNS server to a message.
+func handled(ctx context.Context, s *dnssrv.Server, q *dns.Msg, client netip.Addr) *dns.Msg {
+	in, err := q.Pack()
+	if err != nil {
+		panic(err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(s.Handle(ctx, in, client)); err != nil {
+		panic(err)
+	}
+	return m
 }

@@ -1,6 +1,7 @@
 package rack
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"slices"
@@ -60,7 +61,7 @@ func (n *naming) release(mac byte, addr, hostname string) {
 // expect compares the addresses of a name.
 func (n *naming) expect(name string, want ...string) {
 	n.t.Helper()
-	m := n.dns.Handle(n.t.Context(), new(dns.Msg).SetQuestion(name+".maas.", dns.TypeA), netip.MustParseAddr("192.0.2.9"))
+	m := handled(n.t.Context(), n.dns, new(dns.Msg).SetQuestion(name+".maas.", dns.TypeA), netip.MustParseAddr("192.0.2.9"))
 	var got []string
 	for _, rr := range m.Answer {
 		got = append(got, strings.TrimPrefix(rr.String(), rr.Header().String()))
@@ -130,4 +131,17 @@ func TestTheFirstAfterARestart(t *testing.T) {
 	n := newNaming(t)
 	n.names.refresh(slices.Values([]dhcpsrv.Lease{lease(9, "192.0.2.1", "nas"), lease(3, "192.0.2.200", "nas")}))
 	n.expect("nas", "192.0.2.200")
+}
+
+// handled returns the answer of a DNS server to a message.
+func handled(ctx context.Context, s *dnssrv.Server, q *dns.Msg, client netip.Addr) *dns.Msg {
+	in, err := q.Pack()
+	if err != nil {
+		panic(err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(s.Handle(ctx, in, client)); err != nil {
+		panic(err)
+	}
+	return m
 }

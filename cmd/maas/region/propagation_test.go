@@ -21,6 +21,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
@@ -181,7 +182,7 @@ func (f *fleet) answers(name, want string) func(*rack.Rack) bool {
 	q := new(dns.Msg)
 	q.SetQuestion(name, dns.TypeA)
 	return func(r *rack.Rack) bool {
-		m := r.DNS().Handle(f.t.Context(), q, netip.MustParseAddr("10.0.0.9"))
+		m := handled(f.t.Context(), r.DNS(), q, netip.MustParseAddr("10.0.0.9"))
 		return len(m.Answer) == 1 && m.Answer[0].(*dns.A).A.String() == want
 	}
 }
@@ -293,7 +294,7 @@ func TestSignedDomainsAreServedSigned(t *testing.T) {
 		q := new(dns.Msg)
 		q.SetQuestion(name, qtype)
 		q.SetEdns0(1232, true)
-		return r.DNS().Handle(t.Context(), q, netip.MustParseAddr("10.0.0.9")).Answer
+		return handled(t.Context(), r.DNS(), q, netip.MustParseAddr("10.0.0.9")).Answer
 	}
 	f.until("signed answer", func(r *rack.Rack) bool { return len(ask(r, "web.lab.", dns.TypeA)) == 2 })
 	var key *dns.DNSKEY
@@ -319,3 +320,16 @@ func TestSignedDomainsAreServedSigned(t *testing.T) {
 
 // errOf keeps the error of a call that returns a value too.
 func errOf[T any](_ T, err error) error { return err }
+
+// handled returns the answer of a DNS server to a message.
+func handled(ctx context.Context, s *dnssrv.Server, q *dns.Msg, client netip.Addr) *dns.Msg {
+	in, err := q.Pack()
+	if err != nil {
+		panic(err)
+	}
+	m := new(dns.Msg)
+	if err := m.Unpack(s.Handle(ctx, in, client)); err != nil {
+		panic(err)
+	}
+	return m
+}
