@@ -109,3 +109,35 @@ func ExampleClass() {
 	// udhcp 192.0.2.100
 	// onie_vendor:x86_64-acme 192.0.2.200
 }
+
+// The leases of one subnet are listed, and one is ended.
+func ExampleServer_Release() {
+	ctx, addr := context.Background(), netip.MustParseAddr("192.0.2.100")
+	server, err := dhcpsrv.New(dhcpsrv.Config{Events: func(ev dhcpsrv.Event) { fmt.Println(ev.Kind, ev.Lease.Addr) }})
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = server.SetSubnet(dhcpsrv.Subnet{
+		Name: "lab", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth1", Server: netip.MustParseAddr("192.0.2.1"),
+		Pools: []dhcpsrv.Pool{{First: addr, Last: addr}}, RapidCommit: true,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	discover, err := dhcpv4.NewDiscovery(net.HardwareAddr{2, 0, 0, 0, 0, 7}, dhcpv4.WithOption(dhcpv4.OptGeneric(dhcpv4.OptionRapidCommit, nil)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Handle(ctx, dhcpsrv.Packet{Data: discover.ToBytes(), Link: "eth1"})
+	for l := range server.Leases(dhcpsrv.LeaseFilter{Subnet: "lab", State: dhcpsrv.Bound}) {
+		fmt.Println(l.Addr, l.MAC)
+	}
+	fmt.Println(server.Release(ctx, addr))
+	fmt.Println(server.Release(ctx, addr))
+	// Output:
+	// granted 192.0.2.100
+	// 192.0.2.100 02:00:00:00:00:07
+	// released 192.0.2.100
+	// <nil>
+	// dhcpsrv: release 192.0.2.100: no lease is bound to it: file does not exist
+}

@@ -34,7 +34,7 @@ type HostQuery struct {
 	ClientID    []byte           // option 61 of IPv4 as sent
 	DUID        []byte           // of a DHCPv6 client; nil = the client asks by DHCPv4
 	Subnet      string           // name of the subnet that the client is in
-	Link        string           // interface of the server that heard it
+	Link        string           // interface of the server that heard it; "" for clients behind a relay
 	Relay       netip.Addr       // relay agent (giaddr, link address of IPv6); invalid for clients on the link itself
 	CircuitID   []byte           // option 82.1, or 18 of IPv6
 	RemoteID    []byte           // option 82.2, or 37 of IPv6

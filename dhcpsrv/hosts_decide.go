@@ -107,7 +107,10 @@ func (t *table) hostPlace(d *decision, r *request) (relay addr4, circuit, subscr
 func (t *table) appendHostKey(b []byte, d *decision, r *request) []byte {
 	relay, circuit, subscriber := t.hostPlace(d, r)
 	b = binary.BigEndian.AppendUint32(append(b, 4), uint32(relay))
-	b = appendPart(append(b, d.sub.Name...), []byte(r.pkt.Link))
+	b = appendPart(b, []byte(d.sub.Name))
+	if relay == 0 {
+		b = appendPart(b, []byte(r.pkt.Link))
+	}
 	b = appendPart(b, r.CHAddr())
 	b = appendPart(b, r.Option(wire.OptClientID))
 	b = appendPart(b, circuit)
@@ -136,7 +139,7 @@ func (t *table) hostQuery(d *decision, r *request) HostQuery {
 		RemoteID: bytes.Clone(wire.SubOption(r.relayAgent, 2)),
 	}
 	if relay != 0 {
-		q.Relay = relay.addr()
+		q.Relay, b.Link = relay.addr(), ""
 	}
 	return q.withFirmware(&b)
 }
@@ -219,7 +222,10 @@ func (t *table6) checkHostAddr(d *decision6, a netip.Addr) error {
 }
 
 func appendHostKey6(b []byte, d *decision6, r *request6) []byte {
-	b = appendPart(append(append(b, 6), d.sub.Name...), []byte(r.pkt.Link))
+	b = appendPart(append(b, 6), []byte(d.sub.Name))
+	if r.relay() == nil {
+		b = appendPart(b, []byte(r.pkt.Link))
+	}
 	b = appendPart(b, r.duid)
 	for _, mac := range r.macs {
 		b = appendPart(b, mac)
@@ -239,7 +245,7 @@ func (r *request6) hostQuery(d *decision6) HostQuery {
 	b := r.bootQuery(d)
 	q := HostQuery{DUID: bytes.Clone(r.duid), CircuitID: bytes.Clone(r.circuitID()), Subscriber: string(r.subscriber()), Relay: r.linkAddress()}
 	if relay := r.relay(); relay != nil {
-		q.RemoteID = bytes.Clone(clip(relay.Options.Find(wire6.OptRemoteID), 255))
+		q.RemoteID, b.Link = bytes.Clone(clip(relay.Options.Find(wire6.OptRemoteID), 255)), ""
 	}
 	return q.withFirmware(&b)
 }

@@ -418,3 +418,62 @@ func BenchmarkHosts(b *testing.B) {
 		d.run(b, s, i)
 	}
 }
+
+// A renewal past the relay asks about the same client as its request by the relay did.
+func TestHostsKnowTheCircuitAtRenewal(t *testing.T) {
+	var asked []string
+	s := newServer(t, dhcpsrv.Config{Hosts: dhcpsrv.HostsFunc(func(_ context.Context, q dhcpsrv.HostQuery) (dhcpsrv.Host, error) {
+		asked = append(asked, string(q.CircuitID)+" "+q.Relay.String())
+		return dhcpsrv.Host{Addr: ip("198.51.100.77")}, nil
+	})}, office())
+	line := dhcpv4.WithOption(dhcpv4.OptRelayAgentInfo(dhcpv4.OptGeneric(dhcpv4.AgentCircuitIDSubOption, []byte("eth7"))))
+	c := newClient(t, s, hostMAC, dhcpv4.WithRelay(net.IP{198, 51, 100, 1}), line)
+	if a := c.dora(); a != ip("198.51.100.77") {
+		t.Fatalf("got %v", a)
+	}
+	renewal := newClient(t, s, hostMAC).packet(dhcpv4.MessageTypeRequest, dhcpv4.WithClientIP(net.IP{198, 51, 100, 77}))
+	p := dhcpsrv.Packet{Data: renewal.ToBytes(), Src: netip.MustParseAddrPort("198.51.100.77:68"), Dst: server}
+	if _, ok := s.Handle(t.Context(), p); !ok {
+		t.Error("the renewal was not answered")
+	}
+	if want := []string{"eth7 198.51.100.1"}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+}
+
+// In proxy mode the answer chooses the boot data, and may leave a client to others; addresses in it are not looked at.
+func TestHostsInProxyMode(t *testing.T) {
+	snap := office()
+	snap.Subnets[0].Mode = dhcpsrv.ModeProxy
+	host := dhcpsrv.Host{Addr: ip("203.0.113.9"), Boot: dhcpsrv.BootAnswer{File: "a.efi"}}
+	s := newServer(t, dhcpsrv.Config{Hosts: dhcpsrv.HostsFunc(func(_ context.Context, q dhcpsrv.HostQuery) (dhcpsrv.Host, error) {
+		if q.MAC[5] == 8 {
+			return dhcpsrv.Host{Action: dhcpsrv.HostIgnore}, nil
+		}
+		return host, nil
+	})}, snap)
+	firmware := dhcpv4.WithOption(dhcpv4.OptClassIdentifier("PXEClient:Arch:00007:UNDI:003000"))
+	offer, _ := newClient(t, s, hostMAC, firmware).send(dhcpv4.MessageTypeDiscover)
+	if offer == nil || offer.BootFileName != "a.efi" || !offer.YourIPAddr.IsUnspecified() {
+		t.Errorf("offer %v", offer)
+	}
+	if offer, _ := newClient(t, s, macOf(8), firmware).send(dhcpv4.MessageTypeDiscover); offer != nil {
+		t.Errorf("ignored client: %v", offer)
+	}
+	if offer, _ := newClient(t, s, hostMAC).send(dhcpv4.MessageTypeDiscover); offer != nil {
+		t.Errorf("no firmware: %v", offer)
+	}
+}
+
+// What a client gives back needs no answer, and nor does a request that is for another server.
+func TestHostsAreNotAsked(t *testing.T) {
+	var calls atomic.Int32
+	s := newServer(t, dhcpsrv.Config{Hosts: answers(dhcpsrv.Host{}, &calls)}, office())
+	c := newClient(t, s, hostMAC)
+	c.send(dhcpv4.MessageTypeRelease, dhcpv4.WithClientIP(net.IP{192, 0, 2, 100}))
+	c.send(dhcpv4.MessageTypeDecline, withWanted(net.IP{192, 0, 2, 100}))
+	c.send(dhcpv4.MessageTypeRequest, withServer(net.IP{192, 0, 2, 250}), withWanted(net.IP{192, 0, 2, 100}))
+	if n := calls.Load(); n != 0 {
+		t.Errorf("asked %d times", n)
+	}
+}
