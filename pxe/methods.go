@@ -163,7 +163,7 @@ func newOffer(m Method, arch Arch, c Client, at Endpoint) Offer {
 	if strings.HasPrefix(c.VendorClass, "HTTPClient") {
 		o.VendorClass = "HTTPClient"
 	}
-	o.NoProxyWait = hasEffect(m.Name, NoProxyWait)
+	o.NoProxyWait = slices.ContainsFunc(Quirks(), func(q Quirk) bool { return q.Applies(NoProxyWait, m.Name) })
 	return o
 }
 

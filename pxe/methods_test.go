@@ -3,8 +3,11 @@ package pxe_test
 import (
 	"errors"
 	"io/fs"
+	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/google/go-cmp/cmp"
@@ -85,6 +88,31 @@ func TestMethodTable(t *testing.T) {
 	}
 	if m, ok := pxe.MethodNamed("none"); ok {
 		t.Errorf("found %+v", m)
+	}
+}
+
+// A table of one's own replaces the quirks, and nonsense in it is refused.
+func TestQuirksOfOnesOwn(t *testing.T) {
+	resolver := pxe.Static(pxe.Profile{Kind: pxe.Local})
+	for text, q := range map[string]pxe.Quirk{
+		`odd: pattern "[" is not a glob`: {Name: "odd", Effect: pxe.OptionalFile, Path: "["},
+		`odd: effect "" is not known`:    {Name: "odd"},
+	} {
+		if _, err := pxe.New(pxe.Config{Resolver: resolver, Quirks: []pxe.Quirk{q}}); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("error %v, want %s", err, text)
+		}
+	}
+	var events []pxe.Event
+	s, err := pxe.New(pxe.Config{Resolver: resolver, Loaders: fstest.MapFS{}, Events: func(e pxe.Event) { events = append(events, e) },
+		Quirks: []pxe.Quirk{{Name: "own", Effect: pxe.OptionalFile, Path: "vendor.cfg"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/vendor.cfg", "/revocations_sku.efi"} {
+		s.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", name, nil))
+	}
+	if len(events) != 2 || !events[0].Absent || events[1].Absent {
+		t.Errorf("events %+v", events)
 	}
 }
 

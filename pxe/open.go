@@ -148,7 +148,7 @@ func (s *Server) openName(ctx context.Context, in inbound, name string) (content
 	e, res := s.event(in), parsePath(name)
 	e.Stage = res.stage
 	if res.kind == kindDone {
-		e.Stage, e.Absent = StageConfig, optional(name)
+		e.Stage, e.Absent = StageConfig, optional(s.cfg.Quirks, name)
 		return content{}, e, fmt.Errorf("pxe: %s: %w", name, fs.ErrNotExist)
 	}
 	r := s.identify(in, res)
@@ -156,7 +156,7 @@ func (s *Server) openName(ctx context.Context, in inbound, name string) (content
 	e.Claimed = s.borrowed(in, r.MAC)
 	c, err := s.openResource(ctx, in, res, r, e)
 	if err != nil {
-		e.Absent = errors.Is(err, ErrNoProfile) || errors.Is(err, fs.ErrNotExist) && optional(name)
+		e.Absent = errors.Is(err, ErrNoProfile) || errors.Is(err, fs.ErrNotExist) && optional(s.cfg.Quirks, name)
 		return content{}, e, err
 	}
 	e.Size = c.size

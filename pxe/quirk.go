@@ -1,8 +1,8 @@
 package pxe
 
 import (
+	"fmt"
 	"path"
-	"slices"
 	"strings"
 )
 
@@ -28,7 +28,24 @@ type Quirk struct {
 	Source string // where it was seen
 }
 
-// Quirks returns the quirk table.
+// check refuses what would never apply.
+func (q Quirk) check() error {
+	for _, pattern := range []string{q.Method, q.Path} {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("pxe: Config.Quirks: %s: pattern %q is not a glob, see path.Match", q.Name, pattern)
+		}
+	}
+	switch q.Effect {
+	case NoProxyWait, OptionalFile, SizeProbe:
+		return nil
+	}
+	return fmt.Errorf("pxe: Config.Quirks: %s: effect %q is not known; use %s, %s or %s", q.Name, q.Effect, NoProxyWait, OptionalFile, SizeProbe)
+}
+
+// Applies reports whether the quirk has an effect with a method.
+func (q Quirk) Applies(e Effect, method string) bool { return q.Effect == e && glob(q.Method, method) }
+
+// Quirks returns the default quirk table.
 func Quirks() []Quirk {
 	return []Quirk{
 		{"ipxe-proxy-wait", NoProxyWait, "ipxe", "",
@@ -54,16 +71,9 @@ func Quirks() []Quirk {
 	}
 }
 
-// hasEffect reports whether a quirk with the effect is in force for a method.
-func hasEffect(method string, e Effect) bool {
-	return slices.ContainsFunc(Quirks(), func(q Quirk) bool {
-		return q.Effect == e && glob(q.Method, method)
-	})
-}
-
 // optional reports whether the absence of a file is a normal answer.
-func optional(name string) bool {
-	for _, q := range Quirks() {
+func optional(quirks []Quirk, name string) bool {
+	for _, q := range quirks {
 		if q.Effect != OptionalFile {
 			continue
 		}

@@ -26,6 +26,8 @@ type Config struct {
 	Loaders fs.FS
 	// Methods is the table of boot methods; nil means Methods().
 	Methods []Method
+	// Quirks are the oddities of firmware that are allowed for; nil means Quirks().
+	Quirks []Quirk
 	// Identify finds machines by address; nil identifies only those that name themselves.
 	Identify Identifier
 	// Describe returns the description that a machine gave of itself in DHCP, such as
@@ -100,6 +102,14 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxConnsPerClient == 0 {
 		c.MaxConnsPerClient = 256
+	}
+	if c.Quirks == nil {
+		c.Quirks = Quirks()
+	}
+	for _, q := range c.Quirks {
+		if err := q.check(); err != nil {
+			return c, err
+		}
 	}
 	if c.HTTPPort < 0 || c.HTTPPort > 65535 {
 		return c, fmt.Errorf("pxe: Config.HTTPPort is %d, want 1 to 65535", c.HTTPPort)

@@ -14,6 +14,8 @@ import (
 type Config struct {
 	// Methods is the table of boot methods, matched in order; nil means pxe.Methods().
 	Methods []pxe.Method
+	// Quirks are the oddities of firmware that are allowed for; nil means pxe.Quirks().
+	Quirks []pxe.Quirk
 	// HTTPPort is the port of the boot server's HTTP side; 0 means 5248.
 	HTTPPort int
 	// Server is the boot server's address; the zero value means the DHCP server's own address
@@ -121,7 +123,11 @@ func (s *Selector) choose(c pxe.Client, server netip.Addr) (pxe.Offer, bool) {
 	if s.cfg.Server.IsValid() {
 		server = s.cfg.Server
 	}
-	return pxe.Select(s.cfg.Methods, c, pxe.Endpoint{Addr: server, HTTPPort: s.cfg.HTTPPort})
+	o, ok := pxe.Select(s.cfg.Methods, c, pxe.Endpoint{Addr: server, HTTPPort: s.cfg.HTTPPort})
+	if ok && s.cfg.Quirks != nil {
+		o.NoProxyWait = slices.ContainsFunc(s.cfg.Quirks, func(q pxe.Quirk) bool { return q.Applies(pxe.NoProxyWait, o.Method.Name) })
+	}
+	return o, ok
 }
 
 // ClientOf translates a DHCP packet's description of its client.

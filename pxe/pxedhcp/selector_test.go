@@ -127,6 +127,9 @@ func TestConfig(t *testing.T) {
 	if len(seen) != 1 || seen[0].UUID != "00112233-4455-6677-8899-aabbccddeeff" {
 		t.Errorf("seen %+v", seen)
 	}
+	if a, _ := pxedhcp.New(pxedhcp.Config{Quirks: []pxe.Quirk{}}).SelectBoot(t.Context(), q); len(a.Options) != 0 {
+		t.Errorf("without quirks: %v", a.Options)
+	}
 	two := pxedhcp.New(pxedhcp.Config{Servers: func(dhcpsrv.BootQuery) []netip.Addr {
 		return []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("2001:db8::5"), netip.MustParseAddr("10.0.0.2")}
 	}})

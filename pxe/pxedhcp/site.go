@@ -47,7 +47,7 @@ type Site struct {
 	// is nil, a selector made of Select is used; if Sockets is zero, the defaults of Prober and
 	// FindServers are the means of package dhcplink.
 	DHCP dhcpsrv.Config
-	// Select holds the settings of the selector. Boot has its methods and its port.
+	// Select holds the settings of the selector. Boot has its methods, quirks and port.
 	Select Config
 	// Boot holds the resolver, the files and the settings of the boot server. If nil, Identify goes
 	// by the leases, and Describe by what machines said in DHCP. HTTPPort is also the port to
@@ -125,7 +125,7 @@ func (s *Server) newDHCP(site Site, networks networks) (*dhcpsrv.Server, error) 
 	}
 	if cfg.Boot == nil {
 		selecting := site.Select
-		selecting.HTTPPort, selecting.Methods = site.Boot.HTTPPort, site.Boot.Methods
+		selecting.HTTPPort, selecting.Methods, selecting.Quirks = site.Boot.HTTPPort, site.Boot.Methods, site.Boot.Quirks
 		selecting.Seen = func(c pxe.Client, o pxe.Offer) {
 			s.clients.Remember(c)
 			if site.Select.Seen != nil {
