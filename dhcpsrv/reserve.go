@@ -275,7 +275,8 @@ func (r *Reservation) names(e *entry) bool {
 // SetSubnet replaces the subnet of that name, or adds it, and keeps all else. It is checked like a
 // whole snapshot. The time depends on the leases of the subnet, not on the size of the site, while
 // its prefix, its server and its place in the network (Link, Relays, SharedNetwork, Mode, partner,
-// ByClientID) stay; other changes take as long as [Server.Update].
+// ByClientID) stay. So it is for a new IPv4 subnet on a network of its own, without a partner.
+// Other changes take as long as [Server.Update].
 func (s *Server) SetSubnet(conf Subnet) error {
 	s.updating.Lock()
 	defer s.updating.Unlock()
@@ -283,6 +284,9 @@ func (s *Server) SetSubnet(conf Subnet) error {
 	if conf.Prefix.IsValid() {
 		conf.Prefix = conf.Prefix.Masked()
 		if done, err := s.setInPlace(c, conf); done || err != nil {
+			return err
+		}
+		if done, err := s.addAlone(c, conf); done || err != nil {
 			return err
 		}
 	}
@@ -318,6 +322,42 @@ func (s *Server) setInPlace(c *serving, conf Subnet) (done bool, err error) {
 		return true, nil
 	}
 	return false, nil
+}
+
+// addAlone adds an IPv4 subnet that shares its network with no other, if it is one.
+func (s *Server) addAlone(c *serving, conf Subnet) (done bool, err error) {
+	if !conf.Prefix.Addr().Is4() || c.byName[conf.Name] != nil || c.v6.byName[conf.Name] != nil || conf.SharedNetwork != "" ||
+		conf.Link != "" && c.byLink[conf.Link] != nil || len(conf.Relays) > 0 || conf.Partner != "" || conf.Mode > ModeProxy {
+		return false, nil
+	}
+	sub, err := c.newSubnet(conf)
+	if err != nil {
+		return false, fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
+	}
+	at, _ := slices.BinarySearchFunc(c.subnets, sub, func(a, b *subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
+	if at > 0 && c.subnets[at-1].hi >= sub.lo || at < len(c.subnets) && c.subnets[at].lo <= sub.hi {
+		return false, nil // the check of the whole names both
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.seg = &sharedNetwork{name: sub.Link, subnets: []*subnet{sub}, byClientID: sub.ByClientID, mode: sub.Mode}
+	entries, _ := within(s.table.byAddr, sub, len(s.table.byAddr))
+	for _, e := range entries {
+		s.table.remove(e)
+	}
+	c.subnets = slices.Insert(c.subnets, at, sub)
+	c.networks = append(c.networks, sub.seg)
+	c.byName[sub.Name] = sub
+	if sub.Link != "" {
+		c.byLink[sub.Link] = sub.seg
+	}
+	sortByEnd(entries)
+	for _, e := range entries {
+		s.table.adopt(e)
+		s.table.insert(e)
+	}
+	s.repartner(c, s.now())
+	return true, nil
 }
 
 // sameSite reports whether two subnets differ only in what concerns no other subnet and no

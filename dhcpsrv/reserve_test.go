@@ -301,3 +301,38 @@ func TestReserveWhileServing(t *testing.T) {
 		}
 	}
 }
+
+// A new subnet leaves the same state as a snapshot with it, stored leases of it included.
+func TestSetSubnetAddsOne(t *testing.T) {
+	whole := office()
+	s := newServer(t, dhcpsrv.Config{}, whole)
+	relay := relayFrom(ip("198.51.100.1"))
+	held := newClient(t, s, hostMAC, relay).dora()
+	without := office()
+	without.Subnets = without.Subnets[:1]
+	if err := s.Update(without); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetSubnet(whole.Subnets[1]); err != nil {
+		t.Fatal(err)
+	}
+	got := s.Indexes()
+	if a := newClient(t, s, hostMAC, relay).dora(); a != held {
+		t.Errorf("the client moved from %v to %v", held, a)
+	}
+	if err := s.UpdateWhole(whole); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s.Indexes(), got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if err := s.Reserve(dhcpsrv.Reservation{MAC: macOf(1), Addr: ip("198.51.100.50")}); err != nil {
+		t.Error(err)
+	}
+	for name, prefix := range map[string]string{"below": "198.51.100.0/25", "above": "198.51.100.128/25", "around": "198.51.0.0/16"} {
+		err := s.SetSubnet(dhcpsrv.Subnet{Name: name, Prefix: netip.MustParsePrefix(prefix), Server: ip("198.51.100.200")})
+		if err == nil || !strings.Contains(err.Error(), "overlaps") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -93,7 +93,7 @@ type table struct {
 }
 
 func newTable() *table {
-	empty := &serving{byName: map[string]*subnet{}, byClient: map[string][]*Reservation{}, byAddr: map[addr4]*Reservation{}}
+	empty := &serving{byName: map[string]*subnet{}, byLink: map[string]*sharedNetwork{}, byClient: map[string][]*Reservation{}, byAddr: map[addr4]*Reservation{}}
 	return &table{cur: empty, byAddr: make(map[addr4]*entry), byClient: make(map[string]*entry), circuits: circuits{}, heard: heard{}}
 }
 
