@@ -7,8 +7,13 @@
 // is new or has changed:
 //
 //	err := discovery.Watch(ctx, discovery.Config{
-//		Sink: func(e discovery.Event) { log.Println(e.Kind, e.Device.Addr, e.Device.MAC, e.Device.Hostname()) },
+//		Sink: func(e discovery.Event) {
+//			log.Println(e.Kind, e.Device.Addr, e.Device.MAC, oui.Lookup(e.Device.MAC[:]), e.Device.Hostname())
+//		},
 //	})
+//
+// A silent device is gone ([Expired]) after the time of [DefaultTTL]: hours, unless TableConfig.TTL
+// says otherwise. [Replay] does the same with a capture of tcpdump or Wireshark.
 //
 // [Sweep] asks every address of a prefix instead, slowly or fast, and reports its progress:
 //

@@ -28,7 +28,9 @@ type TableConfig struct {
 	Ignore Ignore
 }
 
-// DefaultTTL is for how long the word of a source is good unless the packet says so itself.
+// DefaultTTL is for how long the word of a source is good unless the packet says so itself: a day
+// for DHCP, 3 minutes for LLDP and beacons, 75 minutes for multicast DNS, 4 hours for ARP, NDP and
+// others.
 func DefaultTTL(s Source) time.Duration {
 	switch s {
 	case DHCPv4, DHCPv6:

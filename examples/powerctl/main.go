@@ -1,6 +1,6 @@
-// Command power switches a machine through its BMC and says what it saw.
+// Command powerctl switches a machine through its BMC and shows what it saw.
 //
-//	POWER_PASS=secret power -kind ipmi -address 192.0.2.9 -user admin on
+//	POWER_PASS=secret powerctl -kind ipmi -address 192.0.2.9 -user admin on
 package main
 
 import (

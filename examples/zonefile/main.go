@@ -1,6 +1,6 @@
-// Command dns serves the names of a hosts file, forward and reverse.
+// Command zonefile serves the names of a hosts file, forward and reverse.
 //
-//	dns -listen 127.0.0.1:5353 -domain lab.example hosts
+//	zonefile -listen 127.0.0.1:5353 -domain lab.example hosts
 package main
 
 import (
