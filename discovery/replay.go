@@ -125,7 +125,7 @@ func unexpected(err error) error {
 	return err
 }
 
-// section is what a pcapng section says about its packets.
+// section holds what the blocks of a pcapng section share.
 type section struct {
 	order binary.ByteOrder
 	links []uint16        // by interface

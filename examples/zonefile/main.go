@@ -36,6 +36,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	log.Println("serving", conn.LocalAddr())
 	if err := server.ServePacket(ctx, conn); err != nil {
 		log.Fatal(err)
 	}
