@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -68,7 +69,13 @@ func TestServeBootsFirmware(t *testing.T) {
 				base := tt.prefix.Addr()
 				node := segment.Server(base.Next())
 				pool := []dhcpsrv.Pool{{First: base.Next().Next().Next(), Last: base.Next().Next().Next().Next().Next()}}
+				var mu sync.Mutex
 				var seen []string
+				note := func(what string) {
+					mu.Lock()
+					defer mu.Unlock()
+					seen = append(seen, what)
+				}
 				site := pxedhcp.Site{
 					Subnets: []dhcpsrv.Subnet{{Name: "lab", Prefix: tt.prefix, Link: segment.Link, Server: node.Addr(), Mode: tt.mode, Pools: pool}},
 					Boot:    some, Sockets: sockets(t, node, base.Is6()),
@@ -77,9 +84,9 @@ func TestServeBootsFirmware(t *testing.T) {
 					if e.Claimed || e.MAC == nil && e.Profile != "" {
 						t.Errorf("not identified: %+v", e)
 					}
-					seen = append(seen, string(e.Stage))
+					note(string(e.Stage))
 				}
-				site.Select.Seen = func(c pxe.Client, _ pxe.Offer) { seen = append(seen, "asked") }
+				site.Select.Seen = func(c pxe.Client, _ pxe.Offer) { note("asked") }
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan error, 2)
 				go func() { done <- pxedhcp.Serve(ctx, site) }()
@@ -106,8 +113,11 @@ func TestServeBootsFirmware(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if report.Running.Kind != boottest.Linux || !strings.Contains(report.Running.Cmdline, "quiet") || !slices.Contains(seen, "asked") {
-					t.Errorf("runs %+v; %v", report.Running, seen)
+				mu.Lock()
+				asked := slices.Contains(seen, "asked")
+				mu.Unlock()
+				if report.Running.Kind != boottest.Linux || !strings.Contains(report.Running.Cmdline, "quiet") || !asked {
+					t.Errorf("runs %+v; asked: %t", report.Running, asked)
 				}
 				machine.PowerOff()
 				stop()
