@@ -43,7 +43,7 @@ func TestPlanDHCP6(t *testing.T) {
 	for _, a := range plan.Advertisements(m, m.Racks[0]) {
 		fmt.Fprintf(&b, "advertise %s managed=%v router=%v %v\n", a.Link, a.Managed, a.RouterLifetime, a.Prefixes)
 	}
-	want := `subnet 2001:db8::/64 link="eth0" segment=vlan-1 server=2001:db8::2 routers=[] dns=[2001:db8::2] domain=maas lease=30m0s pools=[{2001:db8::1:0 2001:db8::1:ffff []}]
+	want := `subnet 2001:db8::/64 link="eth0" segment=vlan-1 server=2001:db8::2 routers=[] dns=[2001:db8::2] domain=maas lease=30m0s pools=[{2001:db8::1:0 2001:db8::1:ffff [] }]
 node1-eth0 52:54:00:00:00:01 10.0.0.50
 node1-eth1 52:54:00:00:00:02 10.0.0.51
 node1-eth0 52:54:00:00:00:01 2001:db8::50
