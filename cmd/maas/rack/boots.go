@@ -65,9 +65,9 @@ func (r *Rack) booted(e pxe.Event) {
 	r.boots.add(e)
 }
 
-// The boots of one client that are reported to the region, and those of all: a boot has some
-// hundred requests. What exceeds them is served, and not reported: strangers could fill the outbox,
-// and the region's database, with requests that cost them nothing.
+// Rates of the boot requests that are reported to the region, of one client and of all clients: a
+// boot has some hundred requests. What exceeds them is served, and not reported: strangers could
+// fill the outbox, and the region's database, with requests that cost them nothing.
 var (
 	bootsOfOne = bounds.Rate{Burst: 1000, Every: 50 * time.Millisecond}
 	bootsOfAll = bounds.Rate{Burst: 50_000, Every: 2 * time.Millisecond}

@@ -47,7 +47,7 @@ type StageTimes struct {
 	Max      float64 `json:"max"`
 }
 
-// stages are the stages of a boot in their order, with those of the demonstration around them.
+// stages are the stages of a boot in their order; the demonstration adds the first and the last.
 var stages = []string{
 	"power", string(boottest.StageDHCP), string(boottest.StageLoader), string(boottest.StageConfig), string(boottest.StageKernel),
 	string(boottest.StageInitrd), string(boottest.StageSystem), string(boottest.StageDone), "name",
