@@ -13,9 +13,9 @@ const (
 	arpReply   = 2
 )
 
-// DecodeARP reads an ARP packet (RFC 826) of Ethernet and IPv4, and returns its sender. A probe
+// decodeARP reads an ARP packet (RFC 826) of Ethernet and IPv4, and returns its sender. A probe
 // (RFC 5227) has a sender without an address and is no observation.
-func DecodeARP(f Frame) (Observation, error) {
+func decodeARP(f Frame) (Observation, error) {
 	body := f.Payload
 	if f.Type != etherARP || len(body) < arpLength {
 		return Observation{}, ErrMalformed

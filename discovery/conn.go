@@ -19,7 +19,7 @@ type Conn interface {
 	Close() error
 }
 
-// A Interface is a network interface of this host.
+// An Interface is a network interface of this host.
 type Interface struct {
 	Name  string `json:"name"`
 	Index int    `json:"index"`

@@ -67,25 +67,25 @@ func (d *Decoder) decode(f Frame, now time.Time, out []Observation) ([]Observati
 	case kind == 0 || !d.wants(kind):
 		return out, ErrNoObservation
 	case kind == ARP:
-		s, err = DecodeARP(f)
+		s, err = decodeARP(f)
 	// Neighbors are read in place, so that a flood of them costs no memory.
 	case kind == NDP && !isRouterAdvert(f):
-		s, err = DecodeNDP(f)
+		s, err = decodeNDP(f)
 	case !d.afford(now):
 		d.Counters.Limited.Add(1)
 		return out, nil
 	case kind == NDP:
-		s, err = DecodeNDP(f)
+		s, err = decodeNDP(f)
 	case kind == DHCPv4:
-		return DecodeDHCPv4(f, out)
+		return decodeDHCPv4(f, out)
 	case kind == DHCPv6:
-		return DecodeDHCPv6(f, out)
+		return decodeDHCPv6(f, out)
 	case kind == MDNS:
-		out, foreign, err := DecodeMDNS(f, out)
+		out, foreign, err := decodeMDNS(f, out)
 		d.Counters.Foreign.Add(uint64(foreign))
 		return out, err
 	case kind == LLDP:
-		s, err = DecodeLLDP(f)
+		s, err = decodeLLDP(f)
 	default:
 		s, err = d.Key.Decode(f, now)
 	}

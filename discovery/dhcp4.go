@@ -22,10 +22,10 @@ const (
 // (RFC 4702 section 2.1).
 const fqdnWireFormat = 0x04
 
-// DecodeDHCPv4 overhears DHCP (RFC 2131) and appends what was seen to out: the client at its
+// decodeDHCPv4 overhears DHCP (RFC 2131) and appends what was seen to out: the client at its
 // address once it asks for one that a server offered or that it has, and the server. A client
 // without an address is no observation.
-func DecodeDHCPv4(f Frame, out []Observation) ([]Observation, error) {
+func decodeDHCPv4(f Frame, out []Observation) ([]Observation, error) {
 	d, ok := ipPacket(f)
 	if !ok {
 		return out, ErrMalformed

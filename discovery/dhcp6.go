@@ -9,9 +9,9 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 )
 
-// DecodeDHCPv6 overhears DHCPv6 (RFC 8415) and appends what was seen to out: the client at its
+// decodeDHCPv6 overhears DHCPv6 (RFC 8415) and appends what was seen to out: the client at its
 // link-local address and at the address it asks for, and servers.
-func DecodeDHCPv6(f Frame, out []Observation) ([]Observation, error) {
+func decodeDHCPv6(f Frame, out []Observation) ([]Observation, error) {
 	d, ok := ipPacket(f)
 	if !ok || f.Type != etherIPv6 {
 		return out, ErrMalformed

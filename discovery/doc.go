@@ -30,13 +30,12 @@
 //
 // An [Observation] is what one packet shows; a [Device] is what the table keeps.
 //
-// Every protocol has a function that reads a [Frame] and keeps nothing: [DecodeARP], [DecodeNDP],
-// [DecodeDHCPv4], [DecodeDHCPv6], [DecodeMDNS], [DecodeLLDP], [BeaconKey.Decode]. A [Decoder] picks
-// the function for a frame, counts, and bounds the costly protocols. A [Table] turns observations
-// into events: one [Device] for each interface, VLAN, address and MAC, an address that moves to
-// another MAC, a conflict of two MACs, and a router that answers for all addresses (proxy ARP).
-// [Filter] is the kernel's part, [Choose] selects interfaces, [Reverse] looks names up. Package
-// discoverytest is an Ethernet in memory; package oui returns the vendor of a MAC.
+// A [Decoder] reads frames of all protocols, counts, bounds the costly ones, and keeps nothing
+// else; [BeaconKey.Decode] reads beacons alone. A [Table] turns observations into events: one
+// [Device] for each interface, VLAN, address and MAC, an address that moves to another MAC, a
+// conflict of two MACs, and a router that answers for all addresses (proxy ARP). [Filter] is the
+// kernel's part, [Choose] selects interfaces, [Reverse] looks names up. Package discoverytest is an
+// Ethernet in memory; package oui returns the vendor of a MAC.
 //
 // # What is seen, and what is not
 //

@@ -15,6 +15,7 @@ type entry struct {
 	used                           bool
 	waiting                        bool // in line to be reported
 	own                            bool // the device spoke from the address by itself
+	asked                          bool // since it was seen last
 	count                          uint64
 	first, last, expires, reported int64
 	quarrelled                     int64

@@ -20,10 +20,10 @@ const (
 	lldpOrganised   = 127
 )
 
-// DecodeLLDP reads a switch's word of which of its ports this is (IEEE 802.1AB). The observation
+// decodeLLDP reads a switch's word of which of its ports this is (IEEE 802.1AB). The observation
 // has no address: what the switch names as its management address belongs to another MAC of it, if
 // it has one at all.
-func DecodeLLDP(f Frame) (Observation, error) {
+func decodeLLDP(f Frame) (Observation, error) {
 	if f.Type != etherLLDP || !f.Src.Unicast() {
 		return Observation{}, ErrMalformed
 	}

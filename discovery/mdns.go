@@ -28,11 +28,11 @@ const (
 // (RFC 6762 section 10.2).
 const cacheFlush = 1 << 15
 
-// DecodeMDNS reads a multicast DNS packet (RFC 6762), also one with services (RFC 6763), and
+// decodeMDNS reads a multicast DNS packet (RFC 6762), also one with services (RFC 6763), and
 // appends what was seen to out: the sender at its address, and as hearsay at others that it claims.
 // foreign is how many of the records were about names outside of .local, which multicast DNS has no
 // say in.
-func DecodeMDNS(f Frame, out []Observation) (_ []Observation, foreign int, err error) {
+func decodeMDNS(f Frame, out []Observation) (_ []Observation, foreign int, err error) {
 	d, ok := ipPacket(f)
 	if !ok {
 		return out, 0, ErrMalformed

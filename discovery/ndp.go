@@ -23,12 +23,12 @@ const (
 	ndpRouterAdvertHeader = 16
 )
 
-// DecodeNDP reads neighbor and router discovery of IPv6 (RFC 4861). A device that asks whether an
+// decodeNDP reads neighbor and router discovery of IPv6 (RFC 4861). A device that asks whether an
 // address is free (RFC 4862) is a tentative observation.
 //
 // Neighbor messages are read in place: they are most of the IPv6 frames of a link, and package ndp
 // allocates for each.
-func DecodeNDP(f Frame) (Observation, error) {
+func decodeNDP(f Frame) (Observation, error) {
 	d, ok := ipPacket(f)
 	if !ok || d.proto != protoICMPv6 || f.Type != etherIPv6 || len(d.body) < 8 {
 		return Observation{}, ErrMalformed

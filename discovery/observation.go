@@ -101,7 +101,7 @@ type Switch struct {
 	TTL         time.Duration `json:"ttl"`           // zero = it says good-bye
 }
 
-// An Device is a device as it has been seen at one address on one interface. It is identified by
+// A Device is a device as it has been seen at one address on one interface. It is identified by
 // interface, VID, address and MAC together.
 type Device struct {
 	Interface string     `json:"interface"`

@@ -300,7 +300,7 @@ func (s *sweep) receive(ctx context.Context) error {
 
 // takeNames passes on the names that multicast DNS gives to devices that answered.
 func (s *sweep) takeNames(f Frame) {
-	all, _, err := DecodeMDNS(f, nil)
+	all, _, err := decodeMDNS(f, nil)
 	if err != nil || s.cfg.Sink == nil {
 		return
 	}
@@ -342,7 +342,7 @@ func decodeAnswer(f Frame) (Observation, bool) {
 	var err error
 	switch f.Type {
 	case etherARP:
-		s, err = DecodeARP(f)
+		s, err = decodeARP(f)
 	case etherIPv6:
 		d, ok := ipPacket(f)
 		if !ok || d.proto != protoICMPv6 || len(d.body) < 8 {
@@ -352,7 +352,7 @@ func decodeAnswer(f Frame) (Observation, bool) {
 			// The answer is to a question that stays on the link: a router does not pass it on.
 			return Observation{Addr: d.src, MAC: f.Src, Source: Scan, Own: true}, usable(d.src) && f.Src.Unicast()
 		}
-		s, err = DecodeNDP(f)
+		s, err = decodeNDP(f)
 	default:
 		return s, false
 	}

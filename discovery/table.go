@@ -202,6 +202,7 @@ func (t *Table) update(e *entry, s Observation, now time.Time) (Event, bool) {
 	// The clock may be set back between two frames.
 	e.last = max(e.last, at)
 	e.count++
+	e.asked = false
 	e.sources |= s.Source
 	// A source with a short life does not shorten what another one vouched for.
 	e.expires = max(e.expires, at+int64(t.cfg.ttl(s)))

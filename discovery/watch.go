@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -22,12 +23,20 @@ type Config struct {
 	// Sink receives the events, one at a time. It must not block for long: frames wait in the
 	// kernel meanwhile, and are lost when its ring is full. Required.
 	Sink func(Event)
+	// Heard receives each observation, of which the table makes an event only when it changes
+	// something. It is called by several goroutines and must not block. If nil, nothing is called.
+	Heard func(Observation)
 	// Table remembers. Nil makes one with the default bounds.
 	Table *Table
 	// Rack and Key make the watch send beacons on its interfaces in the name of a rack, and read
 	// those of other racks. If either is empty it sends nothing at all.
 	Rack string
 	Key  BeaconKey
+	// Confirm are the networks whose devices are asked, by ARP or neighbor solicitation, before
+	// they count as gone: about three times, the answers to which keep a device. Devices of tagged
+	// networks, and of networks in which the interface has no address, are not asked. The other
+	// devices are gone when their time ends.
+	Confirm []netip.Prefix
 	// Reverse looks up the names of what was seen. Nil looks up nothing.
 	Reverse *Reverse
 	// Counters are added to. If nil, nothing is counted.
@@ -92,7 +101,9 @@ type watcher struct {
 	ports   map[string]*port
 	failed  chan *port
 	running sync.WaitGroup
-	telling sync.Mutex // makes the sink hear one event at a time
+	// confirmed is the time of the last round of questions; see confirm.
+	confirmed time.Time
+	telling   sync.Mutex // makes the sink hear one event at a time
 }
 
 // Intervals after which a lost interface is tried again without a notice from the kernel, and after
@@ -114,6 +125,7 @@ func (w *watcher) run(ctx context.Context, changed <-chan struct{}) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tidy.C:
+			w.confirm(now)
 			for _, e := range w.cfg.Table.Tick(now) {
 				w.tell(e)
 			}
@@ -286,6 +298,9 @@ func (w *watcher) listen(p *port) error {
 func (w *watcher) see(p *port, s Observation, now time.Time) {
 	if s.Source == Beacons {
 		w.heard(p, s.Info.Beacon)
+	}
+	if w.cfg.Heard != nil {
+		w.cfg.Heard(s)
 	}
 	if e, ok := w.cfg.Table.See(p.name, s, now); ok {
 		w.tell(e)

@@ -55,9 +55,21 @@ func watch(t *testing.T, cfg discovery.Config) *log {
 func TestWatchExpiresWhatIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		segment := discoverytest.NewSegment()
-		l := watch(t, discovery.Config{Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Interface{MAC: mac(1)})})
+		heard := 0
+		l := watch(t, discovery.Config{
+			Interfaces: []string{"eth0"}, Open: segment.Open(discovery.Interface{MAC: mac(1)}),
+			Heard: func(o discovery.Observation) {
+				if heard++; o.Addr.String() != "192.0.2.7" {
+					t.Errorf("heard %v", o)
+				}
+			},
+		})
+		segment.Send(frame(7, "192.0.2.7", 5))
 		segment.Send(frame(7, "192.0.2.7", 5))
 		synctest.Wait()
+		if heard != 2 {
+			t.Errorf("heard %d observations", heard)
+		}
 		if got := l.all(); len(got) != 1 || got[0].Device.VID != 5 {
 			t.Fatalf("got %+v", got)
 		}
