@@ -66,8 +66,9 @@ type HostParents struct {
 }
 
 // A Route answers paths below Prefix, such as /images/, with the same paths below Origin, such as
-// http://images.example/maas/. The longest matching prefix counts. An origin may have any address,
-// even on loopback, since the author of the policy chose it.
+// http://images.example/maas/. The longest matching prefix counts; Prefix without its final slash
+// is not below it. An origin may have any address, even on loopback, since the author of the policy
+// chose it.
 type Route struct {
 	Prefix string `json:"prefix"`
 	Origin string `json:"origin"`

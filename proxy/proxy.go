@@ -205,6 +205,10 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		p.send(w, routed)
 		return
 	}
+	if !tunnel && r.URL.Host == "" && len(policy.Routes) > 0 {
+		p.refuse(w, r, http.StatusBadRequest, "no route of this proxy has this path, perhaps for want of a final slash; URLs of other origins are sent in absolute form")
+		return
+	}
 	if !tunnel && (r.URL.Host == "" || r.URL.Scheme != "http") {
 		p.refuse(w, r, http.StatusBadRequest, "this is a proxy: send http URLs in absolute form, and CONNECT for others")
 		return
@@ -252,7 +256,7 @@ func (p *Proxy) refuse(w http.ResponseWriter, r *http.Request, code int, why str
 
 func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, errForbidden) {
-		p.refuse(w, r, http.StatusForbidden, "this destination may not be reached through the proxy")
+		p.refuse(w, r, http.StatusForbidden, "this destination may not be reached through the proxy; the proxy's administrator can allow it")
 		return
 	}
 	p.log.Info("origin failed", "client", r.RemoteAddr, "host", r.URL.Host, "err", err)
