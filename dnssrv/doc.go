@@ -49,7 +49,7 @@
 // [Server.SetAccess] lets secondaries fetch zones by AXFR and IXFR, and holders of TSIG keys change
 // records (RFC 2136). [Server.SendNotifies] notifies secondaries of changes. Dynamic updates are in
 // memory only, unless [Config].Updates keeps them. [ParseZone] and [Server.WriteZone] read and
-// write zone files.
+// write zone files. Package dnsupdate keeps names at servers of others.
 //
 // # Concurrency and errors
 //
@@ -60,6 +60,7 @@
 //
 // # What this package does not do
 //
-// It does not resolve from the root, validate, or follow zones of other primaries. It keeps no
-// records on disk; [Serials] keeps the serials of its zones from going back.
+// It does not resolve from the root or validate. Zones of other primaries it serves only as members
+// of catalogs: see package catalog. It keeps no records on disk; [Serials] keeps the serials of its
+// zones from going back.
 package dnssrv

@@ -40,6 +40,9 @@ type Config struct {
 	// MaxStreamsPerClient those of one address; an IPv6 /64 has half of all. At a bound, the
 	// connection that is idle longest is closed. Zero means 256 and 32.
 	MaxStreams, MaxStreamsPerClient int
+	// Notified is called for each NOTIFY of another server (RFC 1996), and reports whether the zone
+	// is followed from there; it must not wait. If nil, none is.
+	Notified func(zone string, from netip.Addr) bool
 	// Roots sign the certificates of upstreams that are asked over TLS. If nil, the system's roots
 	// do.
 	Roots *x509.CertPool
@@ -60,6 +63,7 @@ type Server struct {
 	roots      *x509.CertPool
 	cookies    cookieSecret
 	updates    Updater
+	notified   func(zone string, from netip.Addr) bool
 
 	maxStreams, maxPerClient int
 
@@ -77,7 +81,7 @@ var faultLines = bounds.Rate{Burst: 20, Every: 5 * time.Second}
 // New returns a server without zones. It starts nothing and cannot fail.
 func New(cfg Config) *Server {
 	s := &Server{log: cfg.Log, data: newData(), limiter: newLimiter(cfg.ResponseRate), cookies: newCookieSecret()}
-	s.serials, s.roots, s.updates = cfg.Serials, cfg.Roots, cfg.Updates
+	s.serials, s.roots, s.updates, s.notified = cfg.Serials, cfg.Roots, cfg.Updates, cfg.Notified
 	s.maxStreams = cmp.Or(max(cfg.MaxStreams, 0), maxStreams)
 	s.maxPerClient = cmp.Or(max(cfg.MaxStreamsPerClient, 0), maxPerClient)
 	if s.log == nil {
@@ -139,6 +143,8 @@ func (s *Server) handle(ctx context.Context, q *dns.Msg, client netip.Addr) *dns
 		}
 	}
 	switch {
+	case q.Opcode == dns.OpcodeNotify && len(q.Question) == 1 && s.notified != nil && s.notified(dns.CanonicalName(q.Question[0].Name), client):
+		m.Authoritative = true
 	case q.Opcode == dns.OpcodeNotify && len(q.Question) == 1:
 		m.Rcode = dns.RcodeNotAuth // the server has no zone of another primary (RFC 1996 section 3.10)
 	case q.Opcode == dns.OpcodeNotify:
