@@ -11,7 +11,8 @@
 //     and why
 //   - [github.com/gomaas/maas/dhcpsrv]: a DHCP server whose leases are on disk before they are
 //     acknowledged
-//   - [github.com/gomaas/maas/pxe]: boot methods and profiles, served by TFTP (pxe/tftp) and HTTP
+//   - [github.com/gomaas/maas/pxe]: profiles for each boot method (pxe/firmware), served by TFTP
+//     (pxe/tftp) and HTTP
 //   - [github.com/gomaas/maas/dnssrv]: authoritative DNS whose changes are answered by the next
 //     question
 //   - [github.com/gomaas/maas/power]: BMC drivers behind one small interface, and a controller that

@@ -50,6 +50,7 @@ func (t *table) apply(d *decision, r *request) []change {
 // them cannot fill the disk. A lease of the client stays as it is.
 func (t *table) hold(d *decision, r *request) {
 	e := t.byAddr[d.addr]
+	probed := t.probedAhead(d.addr, d.now)
 	switch {
 	case e == nil:
 		e = &entry{addr: d.addr, due: -1}
@@ -71,7 +72,7 @@ func (t *table) hold(d *decision, r *request) {
 		}
 	}
 	t.describe(e, d, r)
-	e.state, e.end = offered, d.now+d.hold
+	e.state, e.end, e.probed = offered, d.now+d.hold, probed
 	t.insert(e)
 }
 
@@ -81,34 +82,27 @@ func (t *table) hold(d *decision, r *request) {
 func (t *table) describe(e *entry, d *decision, r *request) {
 	e.sub, e.subnetName, e.link = d.sub, d.sub.Name, r.pkt.Link
 	var buf [512]byte
-	var at [255]byte
+	var at, atLine [255]byte
 	mac, clientID, circuit := r.CHAddr(), r.Option(wire.OptClientID), wire.SubOption(r.relayAgent, 1)
-	vendor := clip(r.Option(wire.OptVendorClass), 64)
+	vendor, line := clip(r.Option(wire.OptVendorClass), 64), r.subscriber()
 	if r.routed() { // a renewal past the relay: only the relay knows the circuit, so the last one stays
-		circuit = append(at[:0], e.circuit...)
+		circuit, line = append(at[:0], e.circuit()...), append(atLine[:0], e.subscriber()...)
 	} else {
 		e.relay = r.giaddr
-		if line := r.subscriber(); e.subscriber != string(line) {
-			e.subscriber = string(line)
-		}
 	}
 	name := hostname(buf[:], &r.Msg)
 	if len(name) == 0 {
-		name = append(name, e.hostname...)
+		name = append(name, e.hostname()...)
 	}
-	if e.key == string(d.key) && e.mac == string(mac) && e.clientID == string(clientID) && e.vendor == string(vendor) &&
-		e.circuit == string(circuit) && e.hostname == string(name) {
+	if e.key == string(d.key) && e.mac() == string(mac) && e.clientID() == string(clientID) && e.circuit() == string(circuit) &&
+		e.vendor() == string(vendor) && e.hostname() == string(name) && e.subscriber() == string(line) {
 		return
 	}
 	var all [512]byte
-	b := append(append(append(append(append(append(all[:0], d.key...), mac...), clientID...), vendor...), circuit...), name...)
-	text := string(b)
-	cut := func(n int) (s string) {
-		s, text = text[:n], text[n:]
-		return s
-	}
-	e.key, e.mac, e.clientID = cut(len(d.key)), cut(len(mac)), cut(len(clientID))
-	e.vendor, e.circuit, e.hostname = cut(len(vendor)), cut(len(circuit)), cut(len(name))
+	b := append(append(append(append(all[:0], d.key...), mac...), clientID...), circuit...)
+	text := string(append(append(append(b, vendor...), name...), line...))
+	e.key = text[:len(d.key)]
+	e.texts = newTexts(text[len(d.key):], [6]int{len(mac), len(clientID), len(circuit), len(vendor), len(name), len(line)})
 }
 
 // grant binds the address of a decision and ends the other leases of the client in the shared
@@ -144,7 +138,7 @@ func (t *table) grant(d *decision, r *request) {
 	e.changed = max(d.now, e.changed+1)
 	e.rev++
 	t.insert(e)
-	c.e, c.lease, c.rev = e, e.lease(), e.rev
+	c.e, c.lease, c.rev = e, t.lease(e), e.rev
 }
 
 // end turns a lease into an ended one and records the change. The entry stays, so that the client
@@ -155,7 +149,7 @@ func (t *table) end(e *entry, kind EventKind, now int64) {
 		e.changed = max(now, e.changed+1)
 	}
 	t.turn(e, Ended, min(now, e.end))
-	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
+	t.changes = append(t.changes, change{kind: kind, lease: t.lease(e), at: now, e: e, rev: e.rev, before: before, was: true})
 }
 
 // decline takes an address from its client, withholds it from all clients for the subnet's
@@ -167,7 +161,7 @@ func (t *table) decline(e *entry, kind EventKind, now int64) {
 	e.start, e.end, e.changed = now, now+int64(e.sub.DeclineTime), max(now, e.changed+1)
 	e.rev++
 	t.insert(e)
-	t.changes = append(t.changes, change{kind: kind, lease: e.lease(), at: now, e: e, rev: e.rev, before: before, was: true})
+	t.changes = append(t.changes, change{kind: kind, lease: t.lease(e), at: now, e: e, rev: e.rev, before: before, was: true})
 	if kind == ClientDeclined {
 		t.boundDeclined(e.sub, now)
 	}

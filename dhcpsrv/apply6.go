@@ -11,8 +11,13 @@ import (
 // the reply leaves, in order. The slice is valid until the next apply.
 func (t *table6) apply(d *decision6, r *request6) []change {
 	t.changes = t.changes[:0]
-	for i := range d.ias {
-		ia := &d.ias[i]
+	for i := range len(d.ias) + len(d.pds) {
+		var ia *ia6
+		if i < len(d.ias) {
+			ia = &d.ias[i]
+		} else {
+			ia = &d.pds[i-len(d.ias)]
+		}
 		switch ia.act {
 		case actHold:
 			t.hold(d, ia, r)
@@ -34,6 +39,7 @@ func (t *table6) apply(d *decision6, r *request6) []change {
 // hold keeps an address for an ADVERTISE, in memory only. A lease of the client stays as it is.
 func (t *table6) hold(d *decision6, ia *ia6, r *request6) {
 	e := t.byAddr[ia.addr]
+	probed := t.probedAhead(ia.addr, d.now.UnixNano())
 	switch {
 	case e == nil:
 	// its own lease, or one that passes on within a reservation at the REQUEST
@@ -45,7 +51,7 @@ func (t *table6) hold(d *decision6, ia *ia6, r *request6) {
 	default:
 		t.remove(e)
 	}
-	fresh := &entry6{key: string(ia.key), sub: ia.sub, lease: r.lease(ia, nil)}
+	fresh := &entry6{key: string(ia.key), sub: ia.sub, lease: r.lease(ia, nil), probed: probed}
 	fresh.lease.State, fresh.lease.Start, fresh.lease.End = offered, d.now, d.now.Add(d.hold)
 	if e != nil && e.mine(ia.key) {
 		fresh.former, fresh.lease.Start, fresh.rev = e.lease.End, e.lease.Start, e.rev+1
@@ -61,7 +67,7 @@ func (t *table6) hold(d *decision6, ia *ia6, r *request6) {
 // allocates little.
 func (r *request6) lease(ia *ia6, before *Lease) Lease {
 	l := Lease{
-		Addr: ia.addr, Subnet: ia.sub.Name, Link: r.pkt.Link, IAID: ia.id, DUID: r.duid,
+		Addr: ia.addr, VRF: ia.sub.VRF, Bits: ia.bits, Subnet: ia.sub.Name, Link: r.pkt.Link, IAID: ia.id, DUID: r.duid,
 		Hostname: hostname6(r.Options), VendorClass: string(clip(vendorClass6(r.Options), 64)),
 	}
 	if len(r.macs) > 0 {

@@ -10,6 +10,7 @@ const (
 	byFormer      = "former lease"
 	byRequest     = "requested"
 	byHash        = "pool"
+	byStock       = "pool, the nearest that was probed ahead"
 	byAge         = "least recently used"
 	bySteal       = "oldest offer"
 	byDecline     = "declined address that is probed again"
@@ -109,12 +110,20 @@ func (t *table) chooseFrom(d *decision, sub *subnet) bool {
 	if d.res != nil && d.res.Subnet != "" && d.res.Subnet != sub.Name {
 		return false
 	}
+	var a addr4
+	ok := false
 	if sub.classed() {
-		a, ok := t.pickOpen(d, sub)
-		return ok && d.take(a, byHash)
+		a, ok = t.pickOpen(d, sub)
+	} else {
+		a, ok = sub.pick(d.key, d.now)
 	}
-	a, ok := sub.pick(d.key, d.now)
-	return ok && d.take(a, byHash)
+	if !ok {
+		return false
+	}
+	if probed, ok := t.pickProbed(d, sub, a); ok && probed != a {
+		return d.take(probed, byStock)
+	}
+	return d.take(a, byHash)
 }
 
 // chooseOld takes over the address of an ended lease, or of the oldest offer that its client did
@@ -126,22 +135,13 @@ func (t *table) chooseOld(d *decision) bool {
 			continue
 		}
 		if sub.classed() {
-			for _, l := range []*list{&sub.space.ended[0], &sub.space.ended[1]} {
-				if e := t.oldestOpen(d, l); e != nil && (ended == nil || e.end < ended.end) {
-					ended = e
-				}
-			}
-			continue // an offer or a declined address of another class is not this client's
+			ended = sooner(ended, t.oldestOpen(d, &sub.space.ended[0]))
+			ended = sooner(ended, t.oldestOpen(d, &sub.space.ended[1]))
+		} else {
+			ended = sooner(ended, sub.oldest(d.now))
 		}
-		if e := sub.oldest(d.now); e != nil && (ended == nil || e.end < ended.end) {
-			ended = e
-		}
-		if e := sub.space.offers.first; e != nil && t.mayGive(d, e.addr) && (offer == nil || e.end < offer.end) {
-			offer = e
-		}
-		if e := sub.space.declined.first; e != nil && t.mayGive(d, e.addr) && (declined == nil || e.end < declined.end) {
-			declined = e
-		}
+		offer = sooner(offer, t.oldestOpen(d, &sub.space.offers))
+		declined = sooner(declined, t.oldestOpen(d, &sub.space.declined))
 	}
 	if ended != nil {
 		return d.take(ended.addr, byAge)
@@ -154,6 +154,26 @@ func (t *table) chooseOld(d *decision) bool {
 		return d.take(declined.addr, byDecline)
 	}
 	return false
+}
+
+// oldestOpen returns the first entry of a list whose address the client of a decision may have, or
+// nil.
+func (t *table) oldestOpen(d *decision, l *list) *entry {
+	n := 0
+	for e := l.first; e != nil && n < maxOldest; e, n = e.next, n+1 {
+		if t.dynamic(d, e.addr) && t.mayGive(d, e.addr) {
+			return e
+		}
+	}
+	return nil
+}
+
+// sooner returns the entry of two that ends first; nil ends last.
+func sooner(a, b *entry) *entry {
+	if a == nil || b != nil && b.end < a.end {
+		return b
+	}
+	return a
 }
 
 func (e *entry) describe() string {

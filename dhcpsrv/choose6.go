@@ -4,6 +4,9 @@ import (
 	"iter"
 	"net/netip"
 	"slices"
+	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
 // maxScan bounds the search for a free address after hashing has found none. No larger pool is full
@@ -43,18 +46,55 @@ func (t *table6) choose(d *decision6, ia *ia6, wanted []netip.Addr) bool {
 	}
 	for sub := range d.subnets() {
 		if a := t.pick(d, sub, ia.key); a.IsValid() {
+			if probed := t.pickProbed(d, ia, sub, a); probed != a {
+				return t.take(ia, probed, byStock)
+			}
 			return t.take(ia, a, byHash)
 		}
 	}
+	return t.chooseOld(d, ia)
+}
+
+// chooseOld is [table.chooseOld] for IPv6.
+func (t *table6) chooseOld(d *decision6, ia *ia6) bool {
+	var offer, declined *entry6
 	for sub := range d.subnets() {
 		if e := t.oldest(d, ia, sub); e != nil {
 			return t.take(ia, e.lease.Addr, byAge)
 		}
+		offer = firstToEnd(offer, t.oldestOf(d, ia, &sub.offers))
+		declined = firstToEnd(declined, t.oldestOf(d, ia, &sub.declined))
+	}
+	if offer != nil && offer.lease.End.Sub(d.now) < d.hold-time.Duration(stealAfter) {
+		return t.take(ia, offer.lease.Addr, bySteal)
+	}
+	if declined != nil && d.probes {
+		return t.take(ia, declined.lease.Addr, byDecline)
 	}
 	if d.trace {
 		d.note("IA %08x: no address is left", ia.id)
 	}
 	return false
+}
+
+// oldestOf returns the first entry of a list whose address the client of a decision may have, or
+// nil.
+func (t *table6) oldestOf(d *decision6, ia *ia6, l *list6) *entry6 {
+	n := 0
+	for el := l.Front(); el != nil && n < maxOldest; el, n = el.Next(), n+1 {
+		if e := el.Value.(*entry6); t.dynamic(d, e.lease.Addr) && t.mayGive(d, ia, e.lease.Addr) && !d.uses(e.lease.Addr) {
+			return e
+		}
+	}
+	return nil
+}
+
+// firstToEnd returns the entry of two that ends first; nil ends last.
+func firstToEnd(a, b *entry6) *entry6 {
+	if a == nil || b != nil && b.lease.End.Before(a.lease.End) {
+		return b
+	}
+	return a
 }
 
 func (t *table6) take(ia *ia6, a netip.Addr, how string) bool {
@@ -153,4 +193,19 @@ func (t *table6) pick(d *decision6, sub *subnet6, key []byte) netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// withholdDeclined takes declined addresses back that could not be probed, since too many probes
+// are under way or the message has too many identity associations.
+func (d *decision6) withholdDeclined() {
+	withheld := false
+	for i := range d.ias {
+		if ia := &d.ias[i]; ia.by == byDecline {
+			ia.addr, ia.by, ia.sub, ia.act, ia.status = netip.Addr{}, "", nil, actNone, wire6.StatusNoAddrsAvail
+			withheld = true
+		}
+	}
+	if a, _ := d.first(); withheld && !a.IsValid() {
+		d.reason = dropPoolExhausted
+	}
 }

@@ -163,17 +163,6 @@ func (t *table) pickOpen(d *decision, sub *subnet) (addr4, bool) {
 	return 0, false
 }
 
-// oldestOpen is [subnet.oldest] among the pools that are open to the client of a decision.
-func (t *table) oldestOpen(d *decision, l *list) *entry {
-	n := 0
-	for e := l.first; e != nil && n < maxOldest; e, n = e.next, n+1 {
-		if t.dynamic(d, e.addr) && t.mayGive(d, e.addr) {
-			return e
-		}
-	}
-	return nil
-}
-
 // pickOpen is [table.pickOpen] for IPv6.
 func (t *table6) pickOpen(d *decision6, sub *subnet6, key []byte) netip.Addr {
 	now := d.now.UnixNano()

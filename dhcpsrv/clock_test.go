@@ -16,6 +16,7 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 	"github.com/gomaas/maas/dhcpsrv/journal"
 )
 
@@ -367,14 +368,14 @@ func TestPartnerClockSet(t *testing.T) {
 		for i, ahead := range []time.Duration{years, 0, -years, time.Hour} {
 			d.s[0].SetClock(ahead)
 			time.Sleep(2 * time.Second)
-			if st := d.s[0].Partners()[0]; st.State != dhcpsrv.Interrupted || st.Connected {
+			if st := d.s[0].Partners()[0]; st.State != failover.Interrupted || st.Connected {
 				t.Fatalf("set to %v: %+v", ahead, st)
 			}
 			d.cut()
 			d.connect()
 			time.Sleep(2 * time.Second)
 			for n, s := range d.s {
-				if st := s.Partners()[0]; st.State != dhcpsrv.Normal || st.Skew.Abs().Round(time.Minute) != ahead.Abs() {
+				if st := s.Partners()[0]; st.State != failover.Normal || st.Skew.Abs().Round(time.Minute) != ahead.Abs() {
 					t.Fatalf("set to %v: %s: %+v", ahead, simNames[n], st)
 				}
 			}
@@ -383,11 +384,11 @@ func TestPartnerClockSet(t *testing.T) {
 		d.cut()
 		d.s[0].SetClock(0)
 		time.Sleep(simTakeover / 2)
-		if st := d.s[0].Partners()[0]; st.State != dhcpsrv.Interrupted {
+		if st := d.s[0].Partners()[0]; st.State != failover.Interrupted {
 			t.Errorf("%+v", st)
 		}
 		time.Sleep(simTakeover)
-		if st := d.s[0].Partners()[0]; st.State != dhcpsrv.PartnerDown {
+		if st := d.s[0].Partners()[0]; st.State != failover.PartnerDown {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -443,8 +444,44 @@ func TestPartnerHelloWhileClockSet(t *testing.T) {
 		d.connect()
 		time.Sleep(2 * time.Second)
 		for n, s := range d.s {
-			if st := s.Partners()[0]; st.State != dhcpsrv.Normal || st.Skew.Abs().Round(time.Minute) != time.Hour {
+			if st := s.Partners()[0]; st.State != failover.Normal || st.Skew.Abs().Round(time.Minute) != time.Hour {
 				t.Errorf("%s: %+v", simNames[n], st)
+			}
+		}
+	})
+}
+
+// What a server did whose clock was ahead does not count as later than what its partner did after it, while they were parted.
+func TestPartnerWithAFastClockIsNoLater(t *testing.T) {
+	withDuo(t, 40, false, func(d *duo) {
+		d.s[0].SetClock(time.Hour)
+		time.Sleep(2 * time.Second)
+		d.connect()
+		time.Sleep(2 * time.Second)
+		c := d.client(1)
+		if !d.lease(0, c) {
+			t.Fatal("no lease")
+		}
+		time.Sleep(time.Second)
+		d.cut()
+		if ack := d.send(0, c, c.extend(true), true); !ack.ack {
+			t.Fatal("no renewal by the first server")
+		}
+		time.Sleep(simLease / 2)
+		if ack := d.send(1, c, c.extend(false), false); !ack.ack {
+			t.Fatal("no renewal by the second server")
+		}
+		renewed := time.Now()
+		d.connect()
+		time.Sleep(2 * time.Second)
+		for n, s := range d.s {
+			wall := time.Duration(0)
+			if n == 0 {
+				wall = time.Hour
+			}
+			l, ok := s.Lookup(c.holds)
+			if left := l.End.Add(-wall).Sub(renewed); !ok || (left-simLease).Abs() > time.Second {
+				t.Errorf("%s: lease for %v more, want %v", simNames[n], left, simLease)
 			}
 		}
 	})

@@ -114,11 +114,13 @@ func (s *Server) takeBack(batch []change) {
 
 func (s *Server) undo(c *change) {
 	s.catchUp(c)
-	if c.e6 != nil {
-		s.table6.undo(c)
-		return
+	switch v := s.vrf(c.lease.VRF); {
+	case v == nil: // it is empty by now
+	case c.e6 != nil:
+		v.v6.undo(c)
+	default:
+		v.v4.undo(c)
 	}
-	s.table.undo(c)
 }
 
 // report reports the events of a batch and then answers its clients. In this order a subscriber

@@ -18,15 +18,7 @@ const maxPool = 1 << 24
 // compile checks a snapshot and builds the indexes that the server serves from, so that no check
 // remains on the path of a packet.
 func compile(snap *Snapshot) (*serving, error) {
-	c := &serving{
-		byName:   make(map[string]*subnet, len(snap.Subnets)),
-		byLink:   make(map[string]*sharedNetwork),
-		byClient: make(map[string][]*Reservation, len(snap.Reservations)),
-		byAddr:   make(map[addr4]*Reservation, len(snap.Reservations)),
-		byRelay:  make(map[addr4]*subnet),
-		site:     snap.Options,
-		v6:       newServing6(snap.Options6),
-	}
+	c := newServing(snap)
 	// Every check runs here. An error leaves the server with its previous snapshot, so that a
 	// typing error of an operator never ends a service that works.
 	if err := checkOptions("site", snap.Options); err != nil {
@@ -55,6 +47,18 @@ func compile(snap *Snapshot) (*serving, error) {
 		rest(i)
 	}
 	return c, nil
+}
+
+func newServing(snap *Snapshot) *serving {
+	return &serving{
+		byName:   make(map[string]*subnet, len(snap.Subnets)),
+		byLink:   make(map[string]*sharedNetwork),
+		byClient: make(map[string][]*Reservation, len(snap.Reservations)),
+		byAddr:   make(map[addr4]*Reservation, len(snap.Reservations)),
+		byRelay:  make(map[addr4]*subnet),
+		site:     snap.Options,
+		v6:       newServing6(snap.Options6),
+	}
 }
 
 // addSubnets enters the subnets of both families, and refuses subnets that overlap or share a name.
@@ -220,6 +224,9 @@ func (s *subnet) checkFields() error {
 			return fmt.Errorf("%d %ss are more than an option holds (63)", len(addrs), name)
 		}
 	}
+	if len(s.Delegate) > 0 || s.PrefixQuota != 0 {
+		return fmt.Errorf("fields Delegate and PrefixQuota are of IPv6")
+	}
 	for _, a := range s.Relays {
 		if !a.Is4() || a.IsUnspecified() {
 			return fmt.Errorf("relay %v is not an IPv4 address", a)
@@ -311,4 +318,81 @@ func rest(n int) {
 		// a sleep, since after runtime.Gosched the scheduler does not poll the sockets
 		time.Sleep(50 * time.Microsecond)
 	}
+}
+
+// reserveEither enters a reservation for each family to which it can apply.
+func (c *serving) reserveEither(r *Reservation) error {
+	wants, only := c.v6.wants(r)
+	if wants {
+		if err := c.v6.reserve(r); err != nil {
+			return err
+		}
+	}
+	if only {
+		return nil
+	}
+	return c.reserve(r)
+}
+
+// reserve checks a reservation and enters it.
+func (c *serving) reserve(r *Reservation) error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("reservation %s: %s", r.label(), fmt.Sprintf(format, args...))
+	}
+	if err := checkOptions("reservation "+r.label(), r.Options); err != nil {
+		return err
+	}
+	if len(r.MAC) == 0 && len(r.ClientID) == 0 && r.Subscriber == "" {
+		return fail("names neither a MAC nor a client identifier nor a subscriber")
+	}
+	if len(r.Hostname) > 255 {
+		return fail("host name is longer than 255 bytes")
+	}
+	if r.Subnet != "" && c.byName[r.Subnet] == nil {
+		return fail("there is no subnet %q", r.Subnet)
+	}
+	// The address is entered first: its error names the subnet, which helps more than a doubled
+	// client.
+	if r.Addr.IsValid() {
+		if err := c.reserveAddr(r); err != nil {
+			return fail("%v", err)
+		}
+	}
+	c.subscribed = c.subscribed || r.Subscriber != ""
+	// A client may have one reservation in each subnet, since machines move. Two in one scope would
+	// make the answer depend on the order of the snapshot.
+	for _, id := range r.identities() {
+		for _, other := range c.byClient[id] {
+			if c.sameScope(r, other) {
+				return fail("the same client already has reservation %s there", other.label())
+			}
+		}
+		c.byClient[id] = append(c.byClient[id], r)
+	}
+	return nil
+}
+
+// reserveAddr enters the address of a reservation. The address may lie outside all pools, as MAAS
+// allows, but never where it would collide with this server or with the network itself.
+func (c *serving) reserveAddr(r *Reservation) error {
+	if !r.Addr.Is4() {
+		return fmt.Errorf("%v is not an IPv4 address", r.Addr)
+	}
+	a := addr4From(r.Addr)
+	sub := c.find(a)
+	switch {
+	case sub == nil:
+		return fmt.Errorf("%v is in no subnet", r.Addr)
+	case !sub.usable(a):
+		return fmt.Errorf("%v is the network or broadcast address of subnet %q", r.Addr, sub.Name)
+	case r.Addr == sub.Server:
+		return fmt.Errorf("%v is the address of this server in subnet %q", r.Addr, sub.Name)
+	case r.Subnet != "" && r.Subnet != sub.Name:
+		return fmt.Errorf("%v is in subnet %q, not in %q", r.Addr, sub.Name, r.Subnet)
+	}
+	if other := c.byAddr[a]; other != nil {
+		return fmt.Errorf("%v is already reserved for %s", r.Addr, other.label())
+	}
+	c.byAddr[a] = r
+	return nil
 }

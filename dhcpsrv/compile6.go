@@ -47,6 +47,9 @@ func (c *serving6) add(conf Subnet, byNetwork map[string]*sharedNetwork6) error 
 			c.byRelay[relay] = sub
 		}
 	}
+	if err := c.delegate(sub); err != nil {
+		return fmt.Errorf("subnet %q: %w", sub.Name, err)
+	}
 	seg.subnets = append(seg.subnets, sub)
 	c.subnets = append(c.subnets, sub)
 	c.byName[sub.Name] = sub
@@ -61,7 +64,7 @@ func (c *serving6) sort() error {
 			return fmt.Errorf("subnet %q: prefix %v overlaps %v of subnet %q", sub.Name, sub.Prefix, before.Prefix, before.Name)
 		}
 	}
-	return nil
+	return c.checkDelegated()
 }
 
 // serverDUID returns a DUID that outlives restarts and lost disks: a DUID-UUID (RFC 6355) made from
@@ -156,7 +159,7 @@ func (s *subnet6) setPools() error {
 			}
 		}
 		n := span6(p.First, p.Last)
-		s.sizes = append(s.sizes, n)
+		s.sizes, s.ahead = append(s.sizes, n), append(s.ahead, ahead{})
 		// A sum of several /64s would overflow; a bound of 2^62 is as good as any larger number.
 		s.total = min(s.total+n, 1<<62)
 		// Failover partners divide the addresses by their lowest bit, and each needs to know its
@@ -175,6 +178,8 @@ func (c *serving6) wants(r *Reservation) (wants, only bool) {
 	// that can identify the client.
 	case r.Addr.IsValid():
 		return is6(r.Addr), is6(r.Addr)
+	case r.Prefix.IsValid():
+		return true, true
 	case r.Subnet != "":
 		return c.byName[r.Subnet] != nil, c.byName[r.Subnet] != nil
 	}
@@ -205,6 +210,9 @@ func (c *serving6) reserve(r *Reservation) error {
 			return fail("%v is already reserved for %s", r.Addr, c.byAddr[r.Addr].label())
 		}
 		c.byAddr[r.Addr] = r
+	}
+	if err := c.reservePrefix(r); err != nil {
+		return fail("%v", err)
 	}
 	// As with IPv4: one reservation per client and scope.
 	for _, id := range r.identities6() {

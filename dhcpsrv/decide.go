@@ -45,6 +45,9 @@ func (t *table) decide(d *decision, r *request) {
 	if d.addr != 0 {
 		d.setLease(t.cur, r)
 	}
+	if d.watched != nil {
+		d.lease = watchedFor
+	}
 }
 
 // decideByMode judges by the port and by the mode of the shared network: port 4011 is the boot
@@ -55,6 +58,8 @@ func (t *table) decideByMode(d *decision, r *request) {
 		d.note("mode %v by %s", d.mode, d.modeBy)
 	}
 	switch {
+	case d.mode == ModeWatch:
+		t.decideWatching(d, r)
 	case r.pkt.Port == BootServerPort:
 		d.decideBootServer(r)
 	case d.mode == ModeProxy:

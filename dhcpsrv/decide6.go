@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/gomaas/maas/dhcpsrv/failover"
 	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
@@ -70,6 +71,7 @@ func (t *table6) decide(d *decision6, r *request6) {
 	default:
 		d.silent(dropUnknownType)
 	}
+	t.decidePrefixes(d, r)
 }
 
 // check applies the rules of RFC 8415 section 16: which messages must and must not name a client
@@ -183,7 +185,7 @@ func (t *table6) decideGrant(d *decision6, r *request6) {
 // it does not hear.
 func (d *decision6) leavesUnknown() bool {
 	p := d.sub.partner
-	return p != nil && !d.inVain && p.state(d.now.UnixNano()) != Normal
+	return p != nil && !d.inVain && p.state(d.now.UnixNano()) != failover.Normal
 }
 
 // setLease completes an IA once its address is known.

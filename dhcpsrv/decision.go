@@ -20,6 +20,7 @@ type decision struct {
 	trace     bool
 	steps     []string
 
+	vrf   *vrf
 	seg   *sharedNetwork
 	class *Class
 	sub   *subnet // the preferred subnet at first, the subnet of addr once an address is chosen
@@ -56,6 +57,8 @@ type decision struct {
 	probes     bool // an address can be probed before it is offered
 	undirected bool // the packet names no server
 	inVain     bool // the client has sent it for some time without an answer
+
+	watched *Watched // in ModeWatch: what the client takes of another server
 }
 
 // action is the change to the table that a decision asks for.
@@ -94,6 +97,7 @@ type decision6 struct {
 	trace bool
 	steps []string
 
+	vrf   *vrf
 	sub   *subnet6 // preferred
 	class *Class
 	res   *Reservation
@@ -109,7 +113,9 @@ type decision6 struct {
 	status uint16     // of the message
 	rapid  bool       // REPLY to a SOLICIT
 	ias    []ia6
+	pds    []ia6 // for prefixes
 
+	probes     bool // an address can be probed before it is offered
 	undirected bool // the packet names no server
 	inVain     bool // the client has sent it for some time without an answer
 
@@ -132,12 +138,15 @@ type ia6 struct {
 	lease  time.Duration
 	act    action
 	gone   []netip.Addr // sent to the client with lifetimes of zero
-	held   []netip.Addr // addresses that it gives back
+	bits   uint8        // length of a prefix; 0 = an address
+
+	gonePrefixes []netip.Prefix // the same of prefixes
+	held         []netip.Addr   // addresses that it gives back
 }
 
 // reset starts a decision in the memory of a previous one.
 func (d *decision6) reset(hold time.Duration) {
-	*d = decision6{hold: hold, ias: d.ias[:0], keys: d.keys[:0]}
+	*d = decision6{hold: hold, ias: d.ias[:0], keys: d.keys[:0], pds: d.pds[:0]}
 }
 
 func (d *decision6) note(format string, args ...any) {

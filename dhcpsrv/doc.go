@@ -47,13 +47,20 @@
 // link address, so that the firmware and the system of a machine, whose DUIDs differ, get the same
 // address.
 //
+// # Routing domains
+//
+// Subnets of two VRFs may have the same addresses. Relays select the VRF (RFC 6607), and
+// [Server.VRF] is the view of the leases of one.
+//
 // # Other servers
 //
 // Subnet.Mode says who gives the addresses. In [ModeProxy] the server sends firmware its boot data
 // and leaves addresses to another server (proxyDHCP). In [ModeAuto] it serves while no rogue server
-// answers, and is a proxy while one does.
+// answers, and is a proxy while one does. In [ModeWatch] it answers nothing, learns the leases of
+// another server and reports what it would have given: the mode before a change of servers.
 //
-// Two servers may share subnets as failover partners: see [Partner] and [Server.ServePartner].
+// Two servers may share subnets as failover partners: see [failover.Partner] and
+// [Server.ServePartner].
 //
 // # Concurrency and errors
 //
@@ -64,9 +71,8 @@
 //
 // # Limits
 //
-// Prefix delegation, reconfiguration of clients, failover among more than two servers, dynamic DNS
-// updates (subscribe to Config.Events instead), lease queries and authentication (RFC 3118) are not
-// supported.
+// Reconfiguration of clients, failover among more than two servers, dynamic DNS updates (subscribe
+// to Config.Events instead), lease queries and authentication (RFC 3118) are not supported.
 //
 // DESIGN.md, beside the source, explains which address a client gets, failover, durability, and
 // what happens when the clock is set.

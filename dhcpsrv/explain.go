@@ -12,6 +12,7 @@ import (
 
 // Explanation holds the path to the answer of one packet, as data.
 type Explanation struct {
+	VRF     string   // routing domain of the packet; "" = the global one
 	Message string   // type of the packet, such as DISCOVER; "" when it is not a DHCP message
 	Steps   []string // what was found, in the order in which it was looked for
 
@@ -26,7 +27,8 @@ type Explanation struct {
 	Reply    string // OFFER, ACK or NAK; "" = silence
 	Reason   Reason // of silence or NAK
 	Addr     netip.Addr
-	AddrBy   string // how Addr was chosen
+	Prefix   netip.Prefix // delegated, the first of several
+	AddrBy   string       // how Addr was chosen
 	Lease    time.Duration
 	Probe    bool // the address would be probed before it is offered
 	To       netip.AddrPort
@@ -50,8 +52,12 @@ func (s *Server) Explain(ctx context.Context, p Packet) (x Explanation) {
 	d := decision{hold: int64(s.cfg.OfferHold), trace: true}
 	s.explain(ctx, func(a *hostAnswer) *HostQuery {
 		d = decision{hold: d.hold, trace: true, answer: a, now: s.now()}
-		if s.table.decide(&d, &r); d.awaits {
-			q := s.table.hostQuery(&d, &r)
+		if d.vrf, d.reason = s.selectVRF(r.vss, r.pkt.Link); d.reason != 0 {
+			d.silent(d.reason)
+			return nil
+		}
+		if d.vrf.v4.decide(&d, &r); d.awaits {
+			q := d.vrf.v4.hostQuery(&d, &r)
 			return &q
 		}
 		x.Probe = s.wouldProbe(&d)
@@ -83,6 +89,9 @@ func (s *Server) explain(ctx context.Context, decide func(*hostAnswer) *HostQuer
 
 func (x *Explanation) describe(d *decision) {
 	x.Steps, x.Reason, x.AddrBy, x.Lease = d.steps, d.reason, d.by, d.lease
+	if d.vrf != nil {
+		x.VRF = d.vrf.name
+	}
 	if d.seg != nil {
 		x.SharedNetwork, x.Subnet = d.seg.name, d.sub.Name
 	}
@@ -132,7 +141,11 @@ func (s *Server) Explain6(ctx context.Context, p Packet) (x Explanation) {
 	d := decision6{hold: s.cfg.OfferHold, trace: true}
 	s.explain(ctx, func(a *hostAnswer) *HostQuery {
 		d = decision6{hold: d.hold, trace: true, answer: a, now: time.Unix(0, s.now())}
-		if s.table6.decide(&d, &r); d.awaits {
+		if d.vrf, d.reason = s.selectVRF(r.vss, r.pkt.Link); d.reason != 0 {
+			d.silent(d.reason)
+			return nil
+		}
+		if d.vrf.v6.decide(&d, &r); d.awaits {
 			q := r.hostQuery(&d)
 			return &q
 		}
@@ -151,12 +164,20 @@ func (s *Server) Explain6(ctx context.Context, p Packet) (x Explanation) {
 
 func (x *Explanation) describe6(d *decision6) {
 	x.Steps, x.Reason = d.steps, d.reason
+	if d.vrf != nil {
+		x.VRF = d.vrf.name
+	}
 	if d.sub == nil {
 		return
 	}
 	x.SharedNetwork, x.Subnet = d.sub.seg.name, d.sub.Name
 	if d.res != nil {
 		x.Reservation = d.res.label()
+	}
+	for i := range d.pds {
+		if pd := &d.pds[i]; pd.addr.IsValid() && !x.Prefix.IsValid() {
+			x.Prefix = pd.prefix()
+		}
 	}
 	for i := range d.ias {
 		ia := &d.ias[i]

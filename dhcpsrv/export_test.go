@@ -51,12 +51,12 @@ func NewOn(cfg Config, uptime func() (boot string, up time.Duration)) (*Server, 
 func (s *Server) Indexes() (lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key, e := range s.table.byClient {
+	for key, e := range s.global().v4.byClient {
 		for ; e != nil; e = e.sameClient {
 			lines = append(lines, fmt.Sprintf("%x has %v", key, e.addr.addr()))
 		}
 	}
-	for _, sub := range s.table.cur.subnets {
+	for _, sub := range s.global().v4.cur.subnets {
 		lines = append(lines, fmt.Sprintf("%s: taken %x, free %d, halves %d", sub.Name, sub.space.taken, sub.space.free, sub.space.parities))
 		for e := sub.space.ended[0].first; e != nil; e = e.next {
 			lines = append(lines, fmt.Sprintf("ended %v", e.addr.addr()))
@@ -65,10 +65,10 @@ func (s *Server) Indexes() (lines []string) {
 			lines = append(lines, fmt.Sprintf("offered %v", e.addr.addr()))
 		}
 	}
-	for _, sub := range s.table6.cur.subnets {
+	for _, sub := range s.global().v6.cur.subnets {
 		lines = append(lines, fmt.Sprintf("%s: used %d, ended %d", sub.Name, sub.used, sub.ended[0].Len()))
 	}
-	lines = append(lines, fmt.Sprintf("due %d and %d, circuits %v", len(s.table.due), len(s.table6.due), s.table.circuits))
+	lines = append(lines, fmt.Sprintf("due %d and %d, circuits %v", len(s.global().v4.due), len(s.global().v6.due), s.global().v4.circuits))
 	slices.Sort(lines)
 	return lines
 }
@@ -83,25 +83,25 @@ func (s *Server) UpdateWhole(snap Snapshot) error {
 	defer s.updating.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all4, all6 := slices.Collect(maps.Values(s.table.byAddr)), slices.Collect(maps.Values(s.table6.byAddr))
+	all4, all6 := slices.Collect(maps.Values(s.global().v4.byAddr)), slices.Collect(maps.Values(s.global().v6.byAddr))
 	for _, e := range all4 {
-		s.table.remove(e)
+		s.global().v4.remove(e)
 	}
 	for _, e := range all6 {
-		s.table6.remove(e)
+		s.global().v6.remove(e)
 	}
-	s.prepare(c)
-	s.table.replace(c, nil)
-	s.table6.replace(c.v6)
+	s.prepare([]*vrfUpdate{{vrf: s.global(), next: c}})
+	s.global().v4.replace(c, nil)
+	s.global().v6.replace(c.v6)
 	sortByEnd(all4)
 	for _, e := range all4 {
-		s.table.adopt(e)
-		s.table.insert(e)
+		s.global().v4.adopt(e)
+		s.global().v4.insert(e)
 	}
 	sortByEnd6(all6)
 	for _, e := range all6 {
 		e.sub = c.v6.find(e.lease.Addr)
-		s.table6.insert(e)
+		s.global().v6.insert(e)
 	}
 	return nil
 }

@@ -2,80 +2,29 @@ package dhcpsrv
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"net/netip"
+	"io/fs"
 	"slices"
+	"sync"
 	"time"
-)
 
-// DefaultTakeover is the default of Partner.TakeoverAfter.
-const DefaultTakeover = time.Hour
+	"github.com/gomaas/maas/dhcpsrv/failover"
+)
 
 // recoverWait bounds the silence of a server that has just started in shared subnets while its
 // partner cannot be reached: clients must not wait for a partner that is down as well.
 const recoverWait = 10 * time.Second
 
-// Partner is another server that serves the subnets that name it as well. DESIGN.md describes
-// failover.
-type Partner struct {
-	Name string // of the other server; unique in the snapshot
-	Self string // this server's name at the partner; the two names also decide which addresses belong to which server
-	// Addrs are the partner's addresses, the best one first. The server does not use them; the
-	// caller of [Server.ServePartner] may.
-	Addrs []netip.Addr
-	// TakeoverAfter is the time for which the partner must be away before this server takes its
-	// addresses as well; 0 = DefaultTakeover, at least a minute. The longest lease time passes
-	// before the first of them is given out.
-	TakeoverAfter time.Duration
-}
-
-// PartnerState is the state of failover with one partner.
-type PartnerState uint8
-
-// The states of a partner. In all but Recovering, leases of both servers are renewed and
-// reservations answered.
-const (
-	Recovering PartnerState = iota // just started: silent until the partner's leases have arrived, or for ten seconds
-	// the partner is not heard: all clients are answered, new addresses come from this server's own
-	Interrupted
-	// away for TakeoverAfter: the partner's addresses are used as well, once its last leases are
-	// over
-	PartnerDown
-	Normal // each answers the clients of its own buckets
-)
-
-var partnerStateNames = [...]string{"recovering", "interrupted", "partner-down", "normal"}
-
-// String returns the state in lower case, such as "partner-down".
-func (s PartnerState) String() string {
-	if int(s) < len(partnerStateNames) {
-		return partnerStateNames[s]
-	}
-	return "unknown"
-}
-
-// MarshalText returns the state as String does.
-func (s PartnerState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// PartnerStatus is the status of one partner now.
-type PartnerStatus struct {
-	Name      string
-	State     PartnerState
-	Connected bool
-	Contact   time.Time // when it was last heard; zero = never
-	Waiting   int       // lease changes that the partner has not confirmed; counted only while connected
-	// how far the partner's clock was ahead when it connected, the transit of its hello included
-	Skew     time.Duration
-	Takeover time.Time // when its addresses will be, or were, taken over; zero while it is connected
-}
-
 // Partners returns the status of each partner, in the order of their names.
-func (s *Server) Partners() (all []PartnerStatus) {
+func (s *Server) Partners() (all []failover.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
 	for _, p := range s.failover.partners {
-		st := PartnerStatus{Name: p.Name, State: p.state(now), Connected: p.link != nil, Skew: p.skew}
+		st := failover.Status{Name: p.Name, State: p.state(now), Connected: p.link != nil, Skew: p.skew}
 		if p.met {
 			st.Contact = time.Unix(0, p.contact)
 		}
@@ -87,13 +36,13 @@ func (s *Server) Partners() (all []PartnerStatus) {
 		}
 		all = append(all, st)
 	}
-	slices.SortFunc(all, func(a, b PartnerStatus) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b failover.Status) int { return cmp.Compare(a.Name, b.Name) })
 	return all
 }
 
 // partner holds the state of failover with one partner. The server's lock guards it.
 type partner struct {
-	Partner
+	failover.Partner
 	bit      byte          // lowest bit of this server's own addresses
 	maxLease time.Duration // longest lease of the shared subnets
 	subnets  []string      // their names and prefixes, to notice a change
@@ -116,16 +65,16 @@ type partner struct {
 	compactAbove int
 }
 
-func newPartner(conf Partner) *partner {
+func newPartner(conf failover.Partner) *partner {
 	p := &partner{Partner: conf, compactAbove: minCompact}
 	p.configure(conf)
 	return p
 }
 
-func (p *partner) configure(conf Partner) {
+func (p *partner) configure(conf failover.Partner) {
 	p.Partner = conf
 	if p.TakeoverAfter == 0 {
-		p.TakeoverAfter = DefaultTakeover
+		p.TakeoverAfter = failover.DefaultTakeover
 	}
 	p.bit = 0
 	if p.Name < p.Self {
@@ -133,16 +82,16 @@ func (p *partner) configure(conf Partner) {
 	}
 }
 
-func (p *partner) state(now int64) PartnerState {
+func (p *partner) state(now int64) failover.State {
 	switch {
 	case p.link != nil && p.synced && p.ready:
-		return Normal
+		return failover.Normal
 	case now < p.waiting && !p.synced:
-		return Recovering
+		return failover.Recovering
 	case p.link == nil && now-p.contact >= int64(p.TakeoverAfter):
-		return PartnerDown
+		return failover.PartnerDown
 	}
-	return Interrupted
+	return failover.Interrupted
 }
 
 // takeover returns the time from which the partner's addresses may be given out: the partner could
@@ -164,7 +113,7 @@ func (p *partner) lost(now int64) {
 
 // checkPartners refuses partners and subnets that contradict each other.
 func (c *serving) checkPartners(snap *Snapshot) error {
-	c.partners = make(map[string]Partner, len(snap.Partners))
+	c.partners = make(map[string]failover.Partner, len(snap.Partners))
 	for _, p := range snap.Partners {
 		_, twice := c.partners[p.Name]
 		switch {
@@ -203,12 +152,13 @@ func (c *serving) shared(do func(conf *Subnet, set func(*partner))) {
 	}
 }
 
-// repartner gives the shared subnets of a new snapshot their partners. The caller holds s.mu.
-func (s *Server) repartner(c *serving, now int64) {
-	former := s.failover.partners
-	s.failover.partners = make(map[string]*partner, len(c.partners))
+// repartner gives the shared subnets of a new snapshot, of all VRFs, their partners. The caller
+// holds s.mu.
+func (s *Server) repartner(next []*serving, now int64) {
+	former, partners := s.failover.partners, next[0].partners // the same in all
+	s.failover.partners = make(map[string]*partner, len(partners))
 	before := make(map[string][]string)
-	for name, conf := range c.partners {
+	for name, conf := range partners {
 		p := former[name]
 		if p == nil {
 			p = newPartner(conf)
@@ -219,14 +169,17 @@ func (s *Server) repartner(c *serving, now int64) {
 		s.failover.partners[name] = p
 	}
 	secondary := make(map[string]bool)
-	c.shared(func(conf *Subnet, set func(*partner)) {
+	share := func(conf *Subnet, set func(*partner)) {
 		p := s.failover.partners[conf.Partner]
 		set(p)
-		what := conf.Name + " " + conf.Prefix.String()
+		what := fmt.Sprint(conf.Name, " ", conf.Prefix, conf.Delegate, conf.VRF)
 		secondary[p.Name] = secondary[p.Name] || conf.Secondary && !slices.Contains(before[p.Name], what)
 		p.subnets = append(p.subnets, what)
 		p.maxLease = max(p.maxLease, conf.LeaseTime, conf.BootLeaseTime)
-	})
+	}
+	for _, c := range next {
+		c.shared(share)
+	}
 	for name, p := range s.failover.partners {
 		slices.Sort(p.subnets)
 		switch {
@@ -241,7 +194,9 @@ func (s *Server) repartner(c *serving, now int64) {
 			p.link.cut("no partner any more")
 		}
 	}
-	s.failover.served = s.failover.served || len(c.subnets)+len(c.v6.subnets) > 0
+	for _, c := range next {
+		s.failover.served = s.failover.served || len(c.subnets)+len(c.v6.subnets) > 0
+	}
 }
 
 // share makes both servers exchange all leases again, since they share other subnets than before.
@@ -286,9 +241,137 @@ func (s *Server) meet(p *partner, secondary bool, now int64) {
 // versions. The caller holds s.mu.
 func (s *Server) recovering(now int64) bool {
 	for _, p := range s.failover.partners {
-		if p.state(now) == Recovering {
+		if p.state(now) == failover.Recovering {
 			return true
 		}
 	}
 	return false
+}
+
+// partnership holds what a server knows of its partners and of its own past. The lock of the server
+// guards all but saving and memoryErr.
+type partnership struct {
+	partners    map[string]*partner
+	incarnation uint64 // of this process, for partners
+	waiting     []*heldReplies
+	memory      memory
+	saved       bool // memory, by this process; false when the last attempt failed
+	served      bool // a snapshot with subnets was in use
+
+	saving    sync.Mutex // held while memory is saved
+	memoryErr string     // why memory was not saved, as logged; "" = nothing logged; guarded by saving
+}
+
+// memory holds what is saved about this server and its partners, in the time of the stored leases.
+type memory struct {
+	Alive    time.Time          `json:"alive"` // never later than the server was alive
+	Boot     string             `json:"boot,omitempty"`
+	Up       time.Duration      `json:"up,omitempty"` // of the machine when the server was alive, since its start named Boot
+	Partners map[string]contact `json:"partners"`
+}
+
+// shift moves the times.
+func (m *memory) shift(by time.Duration) {
+	m.Alive = m.Alive.Add(by)
+	for name, c := range m.Partners {
+		c.Last = c.Last.Add(by)
+		if !c.OwnFrom.IsZero() {
+			c.OwnFrom = c.OwnFrom.Add(by)
+		}
+		m.Partners[name] = c
+	}
+}
+
+// contact holds what is saved about a partner. A partner must not be taken for longer away than it
+// was, so a connection is saved before it is used.
+type contact struct {
+	Connected bool      `json:"connected,omitempty"`
+	Met       bool      `json:"met,omitempty"` // its leases have been here in some process
+	Last      time.Time `json:"last"`          // when it was last heard, unless connected
+	// OwnFrom is the time before which nothing new is given out, since the partner may have taken
+	// over; zero = no limit.
+	OwnFrom time.Time `json:"ownFrom,omitzero"`
+}
+
+func (s *Server) loadMemory(ctx context.Context) {
+	store, ok := s.cfg.Store.(failover.Store)
+	if !ok {
+		return
+	}
+	data, err := store.LoadPartners(ctx)
+	if err == nil {
+		err = json.Unmarshal(data, &s.failover.memory)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.failover.memory = memory{} // as after a first start: slower, but not wrong
+		s.log.Warn("liveness record unreadable; time away unknown", "err", err)
+	}
+}
+
+// remember calls memorize and ignores its error, which is logged.
+func (s *Server) remember(ctx context.Context, now bool) { _ = s.memorize(ctx, now) }
+
+// memorize saves the memory, now or when the last time was long enough ago. After a failure the
+// next call tries again.
+func (s *Server) memorize(ctx context.Context, now bool) error {
+	store, ok := s.cfg.Store.(failover.Store)
+	if !ok {
+		return nil
+	}
+	s.failover.saving.Lock()
+	defer s.failover.saving.Unlock()
+	data, err := s.memories(now)
+	if data == nil || err != nil {
+		return err
+	}
+	err = store.SavePartners(ctx, data)
+	s.mu.Lock()
+	s.failover.saved = err == nil
+	s.mu.Unlock()
+	s.logMemory(err)
+	return err
+}
+
+// logMemory logs why the memory was not saved, once for each reason, and when it is saved again.
+// The caller holds s.failover.saving.
+func (s *Server) logMemory(err error) {
+	switch {
+	case err == nil && s.failover.memoryErr != "":
+		s.failover.memoryErr = ""
+		s.log.Info("liveness record saved again")
+	case err != nil && s.failover.memoryErr != err.Error():
+		s.failover.memoryErr = err.Error()
+		s.log.Warn("liveness record not saved; a restart will wait for the partner", "err", err)
+	}
+}
+
+// remembered returns what to save about a partner. moved is how far this server's time is ahead of
+// the store's.
+func (p *partner) remembered(moved int64) contact {
+	c := contact{Connected: p.greeted, Met: p.met, Last: time.Unix(0, p.contact-moved)}
+	if p.ownFrom != 0 {
+		c.OwnFrom = time.Unix(0, p.ownFrom-moved)
+	}
+	return c
+}
+
+// memories returns what to save, or nil when it is too early.
+func (s *Server) memories(must bool) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, every := time.Unix(0, s.now()-s.clock.moved), time.Minute
+	for _, p := range s.failover.partners {
+		every = min(every, 15*time.Second, p.maxLease/20)
+	}
+	since := now.Sub(s.failover.memory.Alive)
+	if !must && s.failover.saved && since >= 0 && since < every {
+		return nil, nil
+	}
+	s.failover.saved = true
+	s.failover.memory = memory{Alive: now, Partners: make(map[string]contact, len(s.failover.partners))}
+	s.failover.memory.Boot, s.failover.memory.Up = s.clock.uptime(s.clock.readWall())
+	for name, p := range s.failover.partners {
+		s.failover.memory.Partners[name] = p.remembered(s.clock.moved)
+	}
+	return json.Marshal(s.failover.memory)
 }

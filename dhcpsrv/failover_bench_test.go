@@ -10,6 +10,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcptest"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 )
 
 // campusOf is the campus shared by two servers. Only alpha is asked, and answers all.
@@ -17,7 +18,7 @@ func campusOf(n int) dhcpsrv.Snapshot {
 	snap := campus()
 	sub := &snap.Subnets[0]
 	own, other := simNames[n], simNames[1-n]
-	snap.Partners = []dhcpsrv.Partner{{Name: other, Self: own}}
+	snap.Partners = []failover.Partner{{Name: other, Self: own}}
 	sub.Partner, sub.Secondary = other, n == 1
 	sub.PartnerServer = ip([]string{"10.0.0.2", "10.0.0.1"}[n])
 	sub.Server = ip([]string{"10.0.0.1", "10.0.0.2"}[n])
@@ -37,7 +38,7 @@ func link(b *testing.B, s [2]*dhcpsrv.Server) {
 		<-done
 		<-done
 	})
-	for s[0].Partners()[0].State != dhcpsrv.Normal {
+	for s[0].Partners()[0].State != failover.Normal {
 		time.Sleep(time.Millisecond)
 	}
 }

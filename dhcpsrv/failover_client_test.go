@@ -19,19 +19,20 @@ import (
 type simKind int
 
 const (
-	simNear simKind = iota // IPv4, on the link
-	simFar                 // IPv4, behind a relay
-	simSix                 // IPv6, on the link
+	simNear   simKind = iota // IPv4, on the link
+	simFar                   // IPv4, behind a relay in a VRF, with the same addresses
+	simSix                   // IPv6, on the link
+	simRouter                // IPv6, on the link; it gets a prefix, which is known here by its first address
 	simKinds
 )
 
-func (k simKind) name() string { return [...]string{"near", "far", "six"}[k] }
+func (k simKind) name() string { return [...]string{"near", "far", "six", "router"}[k] }
 
 func (k simKind) prefix() netip.Prefix {
-	return netip.MustParsePrefix([...]string{"192.0.2.0/24", "198.51.100.0/24", "2001:db8::/64"}[k])
+	return netip.MustParsePrefix([...]string{"192.0.2.0/24", "192.0.2.0/24", "2001:db8::/64", "2001:db8:1::/64"}[k])
 }
 
-func (k simKind) link() string { return [...]string{"eth0", "", "eth0"}[k] }
+func (k simKind) link() string { return [...]string{"eth0", "", "eth0", "eth1"}[k] }
 
 // simAddr is the host'th address of a subnet.
 func simAddr(k simKind, host int) netip.Addr {
@@ -39,6 +40,18 @@ func simAddr(k simKind, host int) netip.Addr {
 	b[len(b)-1] = byte(host)
 	a, _ := netip.AddrFromSlice(b)
 	return a
+}
+
+func (k simKind) is6() bool { return k >= simSix }
+
+func (k simKind) vrf() string { return [...]string{"", "tenant", "", ""}[k] }
+
+// simLent is the n'th address that a client may lease, or the first address of such a prefix.
+func simLent(k simKind, n int) netip.Addr {
+	if k == simRouter {
+		return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0xf0, 7: byte(n)})
+	}
+	return simAddr(k, 10+n)
 }
 
 // simClient is a client that does what clients do. It holds an address from the moment of its request.
@@ -79,7 +92,7 @@ func (c *simClient) act() {
 	case n == 8:
 		c.giveBack(c.rng.IntN(3) == 0)
 	default:
-		c.reboot(simAddr(c.kind, 8+c.rng.IntN(36)))
+		c.reboot(simLent(c.kind, max(0, c.rng.IntN(36)-2)))
 	}
 }
 
@@ -127,7 +140,7 @@ func (c *simClient) giveBack(decline bool) {
 	b := c.release(decline)
 	c.p.logf("client %d gives %v back, decline %v", c.n, c.holds, decline)
 	c.holds = netip.Addr{}
-	if decline || c.kind == simSix {
+	if decline || c.kind.is6() {
 		c.ask(nil, b)
 		return
 	}
@@ -186,7 +199,7 @@ func (c *simClient) handle(run *process, packet dhcpsrv.Packet) (dhcpsrv.Reply, 
 	if run.dead.Load() {
 		return dhcpsrv.Reply{}, false
 	}
-	if c.kind == simSix {
+	if c.kind.is6() {
 		return run.s.Handle6(context.Background(), packet)
 	}
 	return run.s.Handle(context.Background(), packet)
@@ -195,14 +208,14 @@ func (c *simClient) handle(run *process, packet dhcpsrv.Packet) (dhcpsrv.Reply, 
 func (c *simClient) packet(data []byte, n int, direct bool) dhcpsrv.Packet {
 	p := dhcpsrv.Packet{Data: data, Link: c.kind.link(), Dst: netip.AddrFrom4([4]byte{255, 255, 255, 255})}
 	switch {
-	case c.kind == simSix:
+	case c.kind.is6():
 		p.Src, p.Dst = netip.MustParseAddrPort("[fe80::1]:546"), netip.MustParseAddr("ff02::1:2")
+	case c.kind == simFar: // its renewals pass the relay as well: no route leads out of the VRF
+		p.Src, p.Dst = netip.AddrPortFrom(simAddr(simFar, 254), 67), simAddr(c.kind, 1+n)
+		p.Data = append(slices.Clone(data[:len(data)-1]), "\x52\x0b\x97\x07\x00tenant\x98\x00\xff"...)
+		copy(p.Data[24:], simAddr(simFar, 254).AsSlice())
 	case direct:
 		p.Src, p.Dst = netip.AddrPortFrom(c.holds, 68), simAddr(c.kind, 1+n)
-	case c.kind == simFar:
-		p.Src, p.Dst = netip.AddrPortFrom(simAddr(simFar, 254), 67), simAddr(c.kind, 1+n)
-		p.Data = slices.Clone(data)
-		copy(p.Data[24:], simAddr(simFar, 254).AsSlice())
 	}
 	return p
 }
@@ -211,7 +224,7 @@ func (c *simClient) read(b []byte) (r simReply) {
 	if b == nil {
 		return r
 	}
-	if c.kind == simSix {
+	if c.kind.is6() {
 		return c.read6(b)
 	}
 	m, err := dhcpv4.FromBytes(b)
@@ -233,11 +246,17 @@ func (c *simClient) read6(b []byte) (r simReply) {
 		return r
 	}
 	r.duid = m.Options.ServerID().ToBytes()
-	if ia := m.Options.OneIANA(); ia != nil {
-		for _, a := range ia.Options.Addresses() {
+	if ia := m.Options.OneIANA(); ia != nil || len(m.Options.IAPD()) > 0 {
+		for _, a := range addressesOf(ia) {
 			if a.ValidLifetime > 0 {
 				r.addr, _ = netip.AddrFromSlice(a.IPv6Addr)
 				r.life = a.ValidLifetime
+			}
+		}
+		for _, p := range slices.Concat(prefixesOf(m)...) {
+			if p.ValidLifetime > 0 {
+				r.addr, _ = netip.AddrFromSlice(p.Prefix.IP)
+				r.life = p.ValidLifetime
 			}
 		}
 		r.offer = m.MessageType == dhcpv6.MessageTypeAdvertise && r.addr.IsValid()
@@ -268,7 +287,11 @@ func opt4(code byte, a netip.Addr) []byte { return append([]byte{code, 4}, a.AsS
 // v6 makes a message with one identity association.
 func (c *simClient) v6(kind byte, waited time.Duration, a netip.Addr, server []byte) []byte {
 	b := []byte{kind, 1, 2, c.n, 0, 1, 0, 10, 0, 3, 0, 1}
-	b = append(append(b, c.mac()...), talk6{}.ia(a)...)
+	ia := talk6{}.ia(a)
+	if c.kind == simRouter {
+		ia = pdBytes(a)
+	}
+	b = append(append(b, c.mac()...), ia...)
 	if c.counts {
 		b = binary.BigEndian.AppendUint16(append(b, 0, 8, 0, 2), uint16(waited/(10*time.Millisecond)))
 	}
@@ -278,15 +301,40 @@ func (c *simClient) v6(kind byte, waited time.Duration, a netip.Addr, server []b
 	return b
 }
 
+// addressesOf returns the addresses of an association; nil = there is none.
+func addressesOf(ia *dhcpv6.OptIANA) []*dhcpv6.OptIAAddress {
+	if ia == nil {
+		return nil
+	}
+	return ia.Options.Addresses()
+}
+
+// prefixesOf returns the prefixes of the associations of a message.
+func prefixesOf(m *dhcpv6.Message) (all [][]*dhcpv6.OptIAPrefix) {
+	for _, ia := range m.Options.IAPD() {
+		all = append(all, ia.Options.Prefixes())
+	}
+	return all
+}
+
+// pdBytes is option 25 with a /64, if there is one.
+func pdBytes(a netip.Addr) []byte {
+	if !a.IsValid() {
+		return []byte{0, 25, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}
+	}
+	b := []byte{0, 25, 0, 41, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 26, 0, 25, 0, 0, 0, 0, 0, 0, 0, 0, 64}
+	return append(b, a.AsSlice()...)
+}
+
 func (c *simClient) discover(waited time.Duration) []byte {
-	if c.kind == simSix {
+	if c.kind.is6() {
 		return c.v6(1, waited, netip.Addr{}, nil)
 	}
 	return c.v4(1, waited, netip.Addr{})
 }
 
 func (c *simClient) request(o simReply) []byte {
-	if c.kind == simSix {
+	if c.kind.is6() {
 		return c.v6(3, 0, o.addr, o.duid)
 	}
 	return c.v4(3, 0, netip.Addr{}, append(opt4(54, o.server), opt4(50, o.addr)...)...)
@@ -294,16 +342,16 @@ func (c *simClient) request(o simReply) []byte {
 
 func (c *simClient) extend(own bool) []byte {
 	switch {
-	case c.kind == simSix && own:
+	case c.kind.is6() && own:
 		return c.v6(5, 0, c.holds, c.duid)
-	case c.kind == simSix:
+	case c.kind.is6():
 		return c.v6(6, 5*time.Second, c.holds, nil)
 	}
 	return c.v4(3, 0, c.holds)
 }
 
 func (c *simClient) recall(a netip.Addr) []byte {
-	if c.kind == simSix {
+	if c.kind.is6() {
 		return c.v6(6, 0, a, nil)
 	}
 	return c.v4(3, 0, netip.Addr{}, opt4(50, a)...)
@@ -311,9 +359,9 @@ func (c *simClient) recall(a netip.Addr) []byte {
 
 func (c *simClient) release(decline bool) []byte {
 	switch {
-	case c.kind == simSix && decline:
+	case c.kind.is6() && decline:
 		return c.v6(9, 0, c.holds, c.duid)
-	case c.kind == simSix:
+	case c.kind.is6():
 		return c.v6(8, 0, c.holds, c.duid)
 	case decline:
 		return c.v4(4, 0, netip.Addr{}, append(opt4(54, c.server), opt4(50, c.holds)...)...)

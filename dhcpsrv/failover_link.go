@@ -8,21 +8,9 @@ import (
 	"slices"
 	"sync"
 	"time"
-)
 
-// PartnerConn carries messages between two failover partners. A message arrives whole or not at all
-// while the connection lasts; messages may overtake each other and arrive twice.
-type PartnerConn interface {
-	// Send hands a message over, and may wait until there is room for it. It does not keep b.
-	// Called by one goroutine.
-	Send(b []byte) error
-	// Receive waits for the next message, which is valid until the next call. Called by one
-	// goroutine.
-	Receive() ([]byte, error)
-	// Close ends the connection, and the calls that wait. It may be called more than once and at
-	// any time.
-	Close() error
-}
+	"github.com/gomaas/maas/dhcpsrv/failover"
+)
 
 // Bounds of a failover link. A partner that is not heard for deadAfter counts as away.
 const (
@@ -41,6 +29,7 @@ const (
 // unless the log has a later change of it.
 type logged struct {
 	seq  uint64
+	vrf  *vrf
 	addr netip.Addr
 }
 
@@ -48,12 +37,13 @@ type logged struct {
 type failoverLink struct {
 	s    *Server
 	p    *partner
-	conn PartnerConn
+	conn failover.Conn
 	wake chan struct{} // holds one when there may be something to send
 	buf  []byte        // belongs to the writer
 
 	helloSent, helloIn bool
-	shifted            int64 // s.clock.shifted when the hello was sent
+	said               int64 // the time that the hello says
+	shifted            int64 // s.clock.shifted then
 	heardAt            time.Time
 	spokeAt            time.Time
 
@@ -95,16 +85,16 @@ type inbound struct {
 // ends; then it closes conn and returns nil or the cause. The caller has authenticated the other
 // side. A new connection replaces the one before. When the snapshot names no such partner, conn is
 // closed at once.
-func (s *Server) ServePartner(ctx context.Context, name string, conn PartnerConn) error {
+func (s *Server) ServePartner(ctx context.Context, name string, conn failover.Conn) error {
 	defer conn.Close()
 	s.mu.Lock()
-	p := s.failover.partners[name]
+	p, said, shifted := s.failover.partners[name], s.now(), s.clock.shifted
 	s.mu.Unlock()
 	if p == nil {
 		return fmt.Errorf("dhcpsrv: partner %q: the snapshot names no such partner", name)
 	}
 	x := &failoverLink{
-		s: s, p: p, conn: conn, wake: make(chan struct{}, 1), heardAt: time.Now(), spokeAt: time.Now(),
+		s: s, p: p, conn: conn, wake: make(chan struct{}, 1), heardAt: time.Now(), spokeAt: time.Now(), said: said, shifted: shifted,
 		early: make(map[uint64]bool), arrived: make(map[uint64]bool),
 	}
 	stop := context.AfterFunc(ctx, func() { x.finish(nil) })
@@ -224,13 +214,15 @@ func (x *failoverLink) hello(m *message) error {
 	case m.name != p.Name || m.self != p.Self:
 		return fmt.Errorf("it calls itself %q and this server %q, not %q and %q", m.name, m.self, p.Name, p.Self)
 	// The partner computed the difference of the clocks from a time that is no longer right.
-	case x.helloSent && x.shifted != s.clock.shifted:
+	case x.shifted != s.clock.shifted:
 		return errors.New("the clock has been set since this server said hello")
 	}
 	if p.link != nil {
 		p.link.cut("another connection has taken its place")
 	}
-	p.link, p.synced, p.ready, p.skew = x, false, false, m.clock.Sub(time.Unix(0, s.now()))
+	// Both servers compute it from the same two times, or they could decide otherwise about two
+	// versions of one lease.
+	p.link, p.synced, p.ready, p.skew = x, false, false, m.clock.Sub(time.Unix(0, x.said))
 	if p.skew.Abs() > clockWarn {
 		s.log.Warn("partner clock differs; synchronize both by NTP", "partner", p.Name, "offset", p.skew)
 	}
@@ -343,7 +335,7 @@ func (x *failoverLink) acked(m *message) {
 	}
 	for n, item := range x.unacked[i].items {
 		// Both sides know that the lease has ended, so that either may give the address out.
-		if sh, state, ok := s.sharedOf(item.addr); ok && sh.seq == item.seq && state != Bound && m.isOver(n) {
+		if sh, state, ok := item.shared(); ok && sh.seq == item.seq && state != Bound && m.isOver(n) {
 			sh.confirmed = true
 		}
 	}
@@ -394,8 +386,8 @@ func (x *failoverLink) next() []byte {
 	now := time.Now()
 	switch {
 	case !x.helloSent:
-		x.helloSent, x.shifted = true, s.clock.shifted
-		b = appendHello(b, p.Self, p.Name, s.failover.incarnation, time.Unix(0, s.now()))
+		x.helloSent = true
+		b = appendHello(b, p.Self, p.Name, s.failover.incarnation, time.Unix(0, x.said))
 	// Acknowledgements go first: clients of the partner wait for them.
 	case len(x.acks) > 0:
 		b = append(b, x.acks[0]...)
@@ -434,10 +426,10 @@ func (x *failoverLink) appendUpdate(b []byte) []byte {
 			break // the end of the sync is sent first
 		}
 		x.sentSeq = item.seq
-		if sh, _, ok := s.sharedOf(item.addr); !ok || sh.seq != item.seq {
+		if sh, _, ok := item.shared(); !ok || sh.seq != item.seq {
 			continue
 		}
-		l := s.version(item.addr)
+		l := item.version()
 		b = appendRecord(b, &l)
 		u.items = append(u.items, item)
 	}

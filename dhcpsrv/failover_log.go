@@ -29,7 +29,7 @@ func (s *Server) share(c *change) {
 	if p.link == nil || !p.link.helloIn {
 		return
 	}
-	p.log = append(p.log, logged{p.seq, a})
+	p.log = append(p.log, logged{p.seq, s.vrf(c.lease.VRF), a})
 	if len(p.log) > p.compactAbove {
 		s.compactLog(p)
 	}
@@ -41,23 +41,25 @@ func (s *Server) share(c *change) {
 func (s *Server) fillLog(p *partner) {
 	p.log = p.log[:0]
 	all := p.acked == 0
-	add := func(sh *shared, a netip.Addr) {
+	add := func(v *vrf, sh *shared, a netip.Addr) {
 		if all && sh.seq == 0 {
 			p.seq++
 			sh.seq = p.seq
 		}
 		if sh.seq > p.acked {
-			p.log = append(p.log, logged{sh.seq, a})
+			p.log = append(p.log, logged{sh.seq, v, a})
 		}
 	}
-	for a, e := range s.table.byAddr {
-		if e.sub != nil && e.sub.partner == p && e.state != offered {
-			add(&e.shared, a.addr())
+	for _, v := range s.vrfs {
+		for a, e := range v.v4.byAddr {
+			if e.sub != nil && e.sub.partner == p && e.state != offered {
+				add(v, &e.shared, a.addr())
+			}
 		}
-	}
-	for a, e := range s.table6.byAddr {
-		if e.sub != nil && e.sub.partner == p && e.lease.State != offered {
-			add(&e.shared, a)
+		for a, e := range v.v6.byAddr {
+			if e.sub != nil && e.sub.partner == p && e.lease.State != offered {
+				add(v, &e.shared, a)
+			}
 		}
 	}
 	slices.SortFunc(p.log, func(a, b logged) int { return cmp.Compare(a.seq, b.seq) })
@@ -78,7 +80,7 @@ func (s *Server) compactLog(p *partner) {
 	p.log = slices.Delete(p.log, 0, p.link.at)
 	p.link.at = 0
 	p.log = slices.DeleteFunc(p.log, func(item logged) bool {
-		sh, _, ok := s.sharedOf(item.addr)
+		sh, _, ok := item.shared()
 		return !ok || sh.seq != item.seq
 	})
 	p.compactAbove = max(minCompact, 2*len(p.log))

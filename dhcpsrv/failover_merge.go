@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"net/netip"
 	"time"
 )
 
@@ -30,7 +29,7 @@ func (l *Lease) client() []byte {
 }
 
 // newerThan compares two versions of the lease of one address: positive = l counts. Their End does
-// not decide, since servers whose clocks differ do not agree on it.
+// not decide, since servers whose clocks differ a little do not agree on it.
 func (l *Lease) newerThan(have *Lease) int {
 	if n := l.Changed.Compare(have.Changed); n != 0 {
 		return n
@@ -89,7 +88,7 @@ func (t *table) merge(l *Lease, p *partner, now time.Time) (c change, stored, ov
 	}
 	v, have := taken, (*Lease)(nil)
 	if e != nil && e.state != offered {
-		was := e.lease()
+		was := t.lease(e)
 		have, v = &was, judge(l, &was, now)
 	}
 	if v == taken {
@@ -150,10 +149,7 @@ func (t *table6) merge(l *Lease, p *partner, now time.Time) (c change, stored, o
 			}
 			t.remove(e)
 		}
-		e = &entry6{lease: *l, sub: sub, rev: rev + 1}
-		if l.State != Declined {
-			e.key = string(appendKey6(nil, l.DUID, l.IAID))
-		}
+		e = &entry6{lease: *l, key: l.key6(), sub: sub, rev: rev + 1}
 		t.insert(e)
 		t.heard.served(l.DUID)
 		c = e.change(kindOf(l, have), now, before)
@@ -170,36 +166,38 @@ func (s *Server) mergeOne(l *Lease, p *partner, now time.Time) (c change, stored
 	if l.State < Bound || l.State > Declined {
 		return c, false, false
 	}
-	if l.Addr.Is4() {
-		return s.table.merge(l, p, now)
+	v := s.vrf(l.VRF)
+	switch {
+	case v == nil:
+	case l.Addr.Is4():
+		c, stored, over = v.v4.merge(l, p, now)
+	case is6(l.Addr):
+		c, stored, over = v.v6.merge(l, p, now)
 	}
-	if is6(l.Addr) {
-		return s.table6.merge(l, p, now)
-	}
-	return c, false, false
+	return c, stored, over
 }
 
-// sharedOf returns the failover part of an address's entry and its state. ok is false when the
-// address has no lease. The caller holds s.mu.
-func (s *Server) sharedOf(a netip.Addr) (sh *shared, state LeaseState, ok bool) {
-	if a.Is4() {
-		e := s.table.byAddr[addr4From(a)]
+// shared returns the failover part of the address's entry and its state. ok is false when the
+// address has no lease. The caller holds the lock of the server.
+func (l *logged) shared() (sh *shared, state LeaseState, ok bool) {
+	if l.addr.Is4() {
+		e := l.vrf.v4.byAddr[addr4From(l.addr)]
 		if e == nil || e.state == offered {
 			return nil, 0, false
 		}
 		return &e.shared, e.state, true
 	}
-	e := s.table6.byAddr[a]
+	e := l.vrf.v6.byAddr[l.addr]
 	if e == nil || e.lease.State == offered {
 		return nil, 0, false
 	}
 	return &e.shared, e.lease.State, true
 }
 
-// version returns the lease of an address as it is now. The caller holds s.mu.
-func (s *Server) version(a netip.Addr) Lease {
-	if a.Is4() {
-		return s.table.byAddr[addr4From(a)].lease()
+// version returns the lease of the address as it is now. The caller holds the lock of the server.
+func (l *logged) version() Lease {
+	if l.addr.Is4() {
+		return l.vrf.v4.lease(l.vrf.v4.byAddr[addr4From(l.addr)])
 	}
-	return s.table6.byAddr[a].lease
+	return l.vrf.v6.byAddr[l.addr].lease
 }

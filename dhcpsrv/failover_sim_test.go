@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/bits"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcptest"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 )
 
 // seeds returns the number of runs of a simulation: MAAS_SEEDS, or a few. MAAS_SEED replays one.
@@ -33,7 +35,8 @@ func seeds(few int) (from, to uint64) {
 	return 0, uint64(few)
 }
 
-// TestPartnersSimulated lets two servers serve clients of both families, on the link and behind a relay, while either one
+// TestPartnersSimulated lets two servers serve clients of both families, on the link and in a VRF behind a relay, some of them routers
+// that get prefixes, while either one
 // crashes and comes back with its store, while they do not hear each other, or do not hear the clients, while messages are
 // late, doubled or overtake each other. After every step no address is held by two clients. A client always gets a lease
 // while one server hears it. In the end, with all healed, both know every lease that was acknowledged, and the same of them.
@@ -147,10 +150,14 @@ func newPair(t *testing.T, seed uint64) *pair {
 		Rand: rand.New(rand.NewPCG(seed, 2)), Delay: []time.Duration{0, time.Millisecond, 300 * time.Millisecond}[seed/3%3],
 		Reorder: seed%2 == 0, Duplicate: []float64{0, 0.2}[seed/2%2],
 	}
-	for i := range 15 {
+	for i := range 18 {
 		c := &simClient{p: p, n: byte(i), rng: rand.New(rand.NewPCG(seed, uint64(10+i))), counts: i%2 == 0}
-		c.kind = simKind(i % 3)
-		if i < 3 {
+		c.kind = simKind(i % int(simKinds))
+		switch {
+		case i >= int(simKinds):
+		case c.kind == simRouter:
+			c.fixed = simLent(simRouter, 1)
+		default:
 			c.fixed = simAddr(c.kind, 100+i)
 		}
 		p.clients = append(p.clients, c)
@@ -171,18 +178,26 @@ func (p *pair) logf(format string, args ...any) {
 
 func (p *pair) snapshot(n int) dhcpsrv.Snapshot {
 	own, other := simNames[n], simNames[1-n]
-	snap := dhcpsrv.Snapshot{Partners: []dhcpsrv.Partner{{Name: other, Self: own, TakeoverAfter: simTakeover}}}
+	snap := dhcpsrv.Snapshot{Partners: []failover.Partner{{Name: other, Self: own, TakeoverAfter: simTakeover}}}
 	for kind := range simKinds {
 		snap.Subnets = append(snap.Subnets, dhcpsrv.Subnet{
-			Name: kind.name(), Prefix: kind.prefix(), Link: kind.link(), SharedNetwork: kind.name(),
+			Name: kind.name(), VRF: kind.vrf(), Prefix: kind.prefix(), Link: kind.link(), SharedNetwork: kind.name(),
 			Server: simAddr(kind, 1+n), PartnerServer: simAddr(kind, 2-n), Partner: other, Secondary: n == 1,
 			LeaseTime: simLease, DeclineTime: 30 * time.Second,
 			Pools: []dhcpsrv.Pool{{First: simAddr(kind, 10), Last: simAddr(kind, 9+p.pool)}},
 		})
+		if kind == simRouter {
+			room := netip.PrefixFrom(simLent(simRouter, 0), 64-bits.Len(uint(p.pool-1)))
+			snap.Subnets[kind].Delegate = []dhcpsrv.PrefixPool{{Prefix: room, Length: 64}}
+		}
 	}
 	for _, c := range p.clients {
 		if c.fixed.IsValid() {
-			snap.Reservations = append(snap.Reservations, dhcpsrv.Reservation{Name: c.fixed.String(), MAC: c.mac(), Addr: c.fixed})
+			r := dhcpsrv.Reservation{Name: c.fixed.String(), VRF: c.kind.vrf(), MAC: c.mac(), Addr: c.fixed}
+			if c.kind == simRouter {
+				r.Addr, r.Subnet, r.Prefix = netip.Addr{}, c.kind.name(), netip.PrefixFrom(c.fixed, 64)
+			}
+			snap.Reservations = append(snap.Reservations, r)
 		}
 	}
 	return snap
@@ -268,7 +283,7 @@ func (p *pair) normal() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.racks {
-		if r.run == nil || r.run.s.Partners()[0].State != dhcpsrv.Normal {
+		if r.run == nil || r.run.s.Partners()[0].State != failover.Normal {
 			return false
 		}
 	}
@@ -408,21 +423,26 @@ func (p *pair) heal() {
 // check fails when two clients hold one address.
 func (p *pair) check() {
 	p.t.Helper()
-	holder := map[netip.Addr]*simClient{}
+	type place struct {
+		vrf  string
+		addr netip.Addr
+	}
+	holder := map[place]*simClient{}
 	for _, c := range p.clients {
 		if !c.holds.IsValid() || !time.Now().Before(c.until) {
 			continue
 		}
-		if other := holder[c.holds]; other != nil {
+		at := place{c.kind.vrf(), c.holds}
+		if other := holder[at]; other != nil {
 			for n, r := range p.racks {
 				if r.run != nil {
-					l, ok := r.run.s.Lookup(c.holds)
+					l, ok := r.run.s.VRF(at.vrf).Lookup(c.holds)
 					p.logf("%s: %+v knows %v %v", simNames[n], r.run.s.Partners(), ok, l.MAC)
 				}
 			}
 			p.t.Fatalf("%v is held by clients %d and %d", c.holds, other.n, c.n)
 		}
-		holder[c.holds] = c
+		holder[at] = c
 	}
 }
 
@@ -433,11 +453,11 @@ func (p *pair) agree() {
 	for n, r := range p.racks {
 		for l := range r.run.s.Leases() {
 			if l.State != dhcpsrv.Ended && l.End.After(time.Now()) {
-				tables[n] = append(tables[n], fmt.Sprintf("%v %v %v %x %v", l.Addr, l.State, l.MAC, l.DUID, l.End.Sub(p.begun)))
+				tables[n] = append(tables[n], fmt.Sprintf("%q %v %v %v %x %v", l.VRF, l.Addr, l.State, l.MAC, l.DUID, l.End.Sub(p.begun)))
 			}
 		}
 		for _, c := range p.clients {
-			if l, ok := r.run.s.Lookup(c.holds); c.holds.IsValid() && time.Now().Before(c.until) && (!ok || l.MAC.String() != c.mac().String() || l.End.Before(c.until)) {
+			if l, ok := r.run.s.VRF(c.kind.vrf()).Lookup(c.holds); c.holds.IsValid() && time.Now().Before(c.until) && (!ok || l.MAC.String() != c.mac().String() || l.End.Before(c.until)) {
 				p.t.Errorf("client %d holds %v for %v, and %s knows %v %v for %v", c.n, c.holds, time.Until(c.until), simNames[n], ok, l.MAC, time.Until(l.End))
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/gomaas/maas/dhcpsrv/failover"
 	"github.com/gomaas/maas/dhcpsrv/internal/wire"
 )
 
@@ -158,22 +159,22 @@ func (t *table) mayAnswer(d *decision, r *request) Reason {
 	bucket, state := bucketOf(id), p.state(d.now)
 	d.undirected = (!r.serverID.IsValid() || r.serverID == r.override) && !r.routed()
 	own := d.sub.ownBucket(bucket)
-	if d.undirected && (state != Normal || !own) {
+	if d.undirected && (state != failover.Normal || !own) {
 		d.inVain = t.heard.inVain(d.key, r.waited(), d.now, !d.trace)
 	}
 	if d.trace {
 		d.notePartner(p, state, bucket, own)
 	}
 	switch {
-	case state == Recovering:
+	case state == failover.Recovering:
 		return dropRecovering
-	case state == Normal && d.undirected && !own && !d.inVain && r.kind != wire.Release && r.kind != wire.Decline:
+	case state == failover.Normal && d.undirected && !own && !d.inVain && r.kind != wire.Release && r.kind != wire.Decline:
 		return dropPartner
 	}
 	return 0
 }
 
-func (d *decision) notePartner(p *partner, state PartnerState, bucket byte, own bool) {
+func (d *decision) notePartner(p *partner, state failover.State, bucket byte, own bool) {
 	whose, asks := "the partner's", ""
 	if own {
 		whose = "this server's"
@@ -188,7 +189,7 @@ func (d *decision) notePartner(p *partner, state PartnerState, bucket byte, own 
 // given it the lease.
 func (t *table) holdBack(d *decision) {
 	p := d.sub.partner
-	if p != nil && d.reply == wire.Nak && d.undirected && !d.inVain && d.reason != nakWrongNetwork && p.state(d.now) != Normal {
+	if p != nil && d.reply == wire.Nak && d.undirected && !d.inVain && d.reason != nakWrongNetwork && p.state(d.now) != failover.Normal {
 		d.silent(dropPartner)
 	}
 }
@@ -273,7 +274,7 @@ func (t *table6) mayAnswer(d *decision6, r *request6) Reason {
 	bucket, state := bucketOf(r.duid), p.state(now)
 	d.undirected = r.serverID == nil
 	own := d.sub.ownBucket(bucket)
-	if d.undirected && len(r.duid) > 0 && (state != Normal || !own) {
+	if d.undirected && len(r.duid) > 0 && (state != failover.Normal || !own) {
 		d.inVain = t.heard.inVain(r.duid, r.waited(), now, !d.trace)
 	}
 	if d.trace {
@@ -282,9 +283,9 @@ func (t *table6) mayAnswer(d *decision6, r *request6) Reason {
 		d.steps = append(d.steps, x.steps...)
 	}
 	switch {
-	case state == Recovering:
+	case state == failover.Recovering:
 		return dropRecovering
-	case state == Normal && d.undirected && !own && !d.inVain && len(r.duid) > 0:
+	case state == failover.Normal && d.undirected && !own && !d.inVain && len(r.duid) > 0:
 		return dropPartner
 	}
 	return 0

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcptest"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 )
 
 // duo is two servers, named alpha and beta, that share a subnet with a pool. Clients are numbered.
@@ -42,12 +43,16 @@ func (c lateClose) Close() error {
 
 // withDuo runs with both servers connected, or no longer.
 func withDuo(t *testing.T, pool int, connected bool, run func(d *duo)) {
+	withDuoOf(t, [2]dhcpsrv.Config{}, pool, connected, run)
+}
+
+func withDuoOf(t *testing.T, cfg [2]dhcpsrv.Config, pool int, connected bool, run func(d *duo)) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &duo{t: t, gone: make(chan struct{}, 8), delay: time.Millisecond}
 		p := &pair{pool: pool, begun: time.Now()}
 		ctx, stop := context.WithCancel(context.Background())
 		for n := range d.s {
-			d.s[n] = newServer(t, dhcpsrv.Config{}, p.snapshot(n))
+			d.s[n] = newServer(t, cfg[n], p.snapshot(n))
 			go d.s[n].Serve(ctx, quiet{make(chan struct{})})
 		}
 		defer stop()
@@ -55,7 +60,7 @@ func withDuo(t *testing.T, pool int, connected bool, run func(d *duo)) {
 		d.connect()
 		time.Sleep(time.Second)
 		for n, s := range d.s {
-			if st := s.Partners()[0]; st.State != dhcpsrv.Normal || !st.Connected {
+			if st := s.Partners()[0]; st.State != failover.Normal || !st.Connected {
 				t.Fatalf("%s: %+v", simNames[n], st)
 			}
 		}
@@ -199,7 +204,7 @@ func TestPartnerTakesOver(t *testing.T) {
 			t.Fatal("alpha has one address of its own")
 		}
 		time.Sleep(simTakeover)
-		if st := d.s[0].Partners()[0]; st.State != dhcpsrv.PartnerDown || d.lease(0, y) && y.holds != x.holds {
+		if st := d.s[0].Partners()[0]; st.State != failover.PartnerDown || d.lease(0, y) && y.holds != x.holds {
 			t.Fatalf("%+v, and %v is given before the last lease of the partner is over", st, y.holds)
 		}
 		d.lease(0, x)
@@ -261,15 +266,15 @@ func TestPartnerIsNotForeign(t *testing.T) {
 
 func TestPartnerRefused(t *testing.T) {
 	sub := dhcpsrv.Subnet{Name: "a", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth0", Server: ip("192.0.2.1"), Partner: "beta"}
-	beta := dhcpsrv.Partner{Name: "beta", Self: "alpha"}
+	beta := failover.Partner{Name: "beta", Self: "alpha"}
 	for _, tt := range []struct {
 		want     string
-		partners []dhcpsrv.Partner
+		partners []failover.Partner
 	}{
 		{"there is no partner", nil},
-		{"must be two", []dhcpsrv.Partner{{Name: "beta", Self: "beta"}}},
-		{"have this name", []dhcpsrv.Partner{beta, beta}},
-		{"under a minute", []dhcpsrv.Partner{{Name: "beta", Self: "alpha", TakeoverAfter: time.Second}}},
+		{"must be two", []failover.Partner{{Name: "beta", Self: "beta"}}},
+		{"have this name", []failover.Partner{beta, beta}},
+		{"under a minute", []failover.Partner{{Name: "beta", Self: "alpha", TakeoverAfter: time.Second}}},
 	} {
 		s := newServer(t, dhcpsrv.Config{}, dhcpsrv.Snapshot{})
 		if err := s.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{sub}, Partners: tt.partners}); err == nil || !strings.Contains(err.Error(), tt.want) {

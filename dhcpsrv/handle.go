@@ -82,6 +82,7 @@ func (s *Server) run(ctx context.Context, j *job) (again bool) {
 		finished = true
 		return true
 	}
+	s.reportWatched(d)
 	s.askBoot(ctx, d, r)
 	if d.reply == noReply {
 		finished = true
@@ -123,36 +124,57 @@ func (s *Server) decide(ctx context.Context, d *decision, r *request, j *job) (s
 	defer s.mu.Unlock()
 	d.now = s.now()
 	if !s.recovering(d.now) {
-		s.enqueue(s.table.expire(d.now, expireChunk))
+		s.expireSoon(d.now)
 	}
 	if len(s.pending) > maxPending {
 		d.silent(dropBacklog)
 		return false, false
 	}
-	d.probes = s.cfg.Prober != nil && j.asked < probeTries
-	s.table.decide(d, r)
+	var why Reason
+	if d.vrf, why = s.selectVRF(r.vss, r.pkt.Link); why != 0 {
+		d.silent(why)
+		return false, false
+	}
+	t := d.vrf.v4
+	d.probes = s.cfg.Prober != nil && !j.gaveUp()
+	t.decide(d, r)
 	if d.awaits {
-		d.gone = s.park(ctx, j, s.table.hostQuery(d, r))
+		d.gone = s.park(ctx, j, t.hostQuery(d, r))
 		return false, false
 	}
 	s.warnHost(d.host, d.hostErr)
+	if j.gaveUp() && s.wouldProbe(d) {
+		d.silent(dropProbing)
+		return false, false
+	}
 	must := s.mustProbe(d, j)
+	if d.by == byHash || d.by == byStock || d.by == byAge {
+		at, _ := d.sub.space.aheadOf(d.addr)
+		s.noteDemand(at, false, must)
+	}
 	if d.by == byDecline && !must {
 		d.silent(dropPoolExhausted)
 		return false, false
 	}
 	if must {
-		s.table.hold(d, r)
-		j.probe = s.table.byAddr[d.addr]
+		t.hold(d, r)
+		j.vrf, j.probe = d.vrf, t.byAddr[d.addr]
 		j.probe.probing = true
 		return false, true
 	}
-	changes := s.table.apply(d, r)
+	changes := t.apply(d, r)
 	if len(changes) > 0 {
 		changes[len(changes)-1].job = j
 	}
 	s.enqueue(changes)
 	return len(changes) > 0, false
+}
+
+// expireSoon ends a few IPv4 leases that have run out. The caller holds s.mu.
+func (s *Server) expireSoon(now int64) {
+	for _, v := range s.vrfs {
+		s.enqueue(v.v4.expire(now, expireChunk))
+	}
 }
 
 func (s *Server) drop(j *job, why Reason) {

@@ -3,6 +3,8 @@ package dhcpsrv
 import (
 	"context"
 	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/wire6"
 )
 
 // Handle6 is [Server.Handle] for DHCPv6. A packet whose Dst is a unicast address was sent by
@@ -81,7 +83,9 @@ func (s *Server) decide6(ctx context.Context, d *decision6, r *request6, j *job)
 	// Leases of the partner may be in the past only because its newer versions have not arrived
 	// yet.
 	if !s.recovering(d.now.UnixNano()) {
-		s.enqueue(s.table6.expire(d.now, expireChunk))
+		for _, v := range s.vrfs {
+			s.enqueue(v.v6.expire(d.now, expireChunk))
+		}
 	}
 	// The disk is slower than the packets. To be silent is better than to queue without bound:
 	// clients ask again.
@@ -89,20 +93,40 @@ func (s *Server) decide6(ctx context.Context, d *decision6, r *request6, j *job)
 		d.silent(dropBacklog)
 		return false, false
 	}
-	s.table6.decide(d, r)
+	var why Reason
+	if d.vrf, why = s.selectVRF(r.vss, r.pkt.Link); why != 0 {
+		d.silent(why)
+		return false, false
+	}
+	t := d.vrf.v6
+	// Only an offer is probed; what a REQUEST names is granted or not.
+	d.probes = s.cfg.Prober != nil && j.asked < probeTries && r.Type == wire6.Solicit
+	t.decide(d, r)
 	if d.awaits {
 		d.gone = s.park(ctx, j, r.hostQuery(d))
 		return false, false
 	}
 	s.warnHost(d.host, d.hostErr)
-	if ia := s.mustProbe6(d, j); ia != nil {
+	if j.gaveUp() && s.wouldProbe6(d) != nil {
+		d.silent(dropProbing)
+		return false, false
+	}
+	ia := s.mustProbe6(d, j)
+	for i := range d.ias {
+		if a := &d.ias[i]; a.by == byHash || a.by == byStock || a.by == byAge {
+			at, _ := a.sub.aheadOf(a.addr)
+			s.noteDemand(at, true, a == ia)
+		}
+	}
+	if ia != nil {
 		// The address is held during the probe, so that no other client is offered the same one.
-		s.table6.hold(d, ia, r)
-		j.probe6 = s.table6.byAddr[ia.addr]
+		t.hold(d, ia, r)
+		j.vrf, j.probe6 = d.vrf, t.byAddr[ia.addr]
 		j.probe6.probing = true
 		return false, true
 	}
-	changes := s.table6.apply(d, r)
+	d.withholdDeclined()
+	changes := t.apply(d, r)
 	if len(changes) > 0 {
 		changes[len(changes)-1].job = j
 	}

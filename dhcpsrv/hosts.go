@@ -33,6 +33,7 @@ type HostQuery struct {
 	MAC         net.HardwareAddr // empty for clients without a link address
 	ClientID    []byte           // option 61 of IPv4 as sent
 	DUID        []byte           // of a DHCPv6 client; nil = the client asks by DHCPv4
+	VRF         string           // routing domain of the client; "" = the global one
 	Subnet      string           // name of the subnet that the client is in
 	Link        string           // interface of the server that heard it; "" for clients behind a relay
 	Relay       netip.Addr       // relay agent (giaddr, link address of IPv6); invalid for clients on the link itself
@@ -65,7 +66,7 @@ type Host struct {
 	// it asks by, and best outside the pools, since a pool may have given it out before. Invalid =
 	// an address of the pools.
 	Addr     netip.Addr
-	Hostname string  // option 12, or 39 of IPv6; "" = none
+	Hostname string  // option 12, or 39 of IPv6, sent to a client that asks for it; "" = none
 	Options  Options // host level, of the family that the client asks by; wins over the snapshot's
 	// LeaseTime wins over LeaseTime and BootLeaseTime of the subnet; 0 = theirs.
 	LeaseTime time.Duration
@@ -144,7 +145,7 @@ func (a *hostAnswer) bootBy(other BootSelector) BootSelector {
 func (s *Server) warnHost(a *hostAnswer, err error) {
 	if err != nil && !a.warned {
 		a.warned = true
-		s.log.Warn("answer of Hosts not used", "mac", a.res.MAC, "err", err)
+		s.log.Warn("answer of Hosts not used", "mac", a.res.MAC.String(), "err", err)
 	}
 }
 
@@ -313,7 +314,7 @@ func (s *Server) askHosts(ctx context.Context, key string, q HostQuery) *hostAns
 	}
 	if a.err != nil {
 		keep = hostErrorKeep
-		s.log.Warn("answer of Hosts not used", "mac", q.MAC, "subnet", q.Subnet, "err", a.err)
+		s.log.Warn("answer of Hosts not used", "mac", q.MAC.String(), "subnet", q.Subnet, "err", a.err)
 	}
 	s.mu.Lock()
 	a.until = s.now() + int64(keep)

@@ -98,7 +98,7 @@ func (t *table) checkHostAddr(d *decision, addr netip.Addr) error {
 // the lease to tell.
 func (t *table) hostPlace(d *decision, r *request) (relay addr4, circuit, subscriber []byte) {
 	if e := t.byAddr[r.held]; r.routed() && e != nil && e.mine(d.key) {
-		return e.relay, []byte(e.circuit), []byte(e.subscriber)
+		return e.relay, []byte(e.circuit()), []byte(e.subscriber())
 	}
 	return r.giaddr, wire.SubOption(r.relayAgent, 1), r.subscriber()
 }
@@ -135,7 +135,7 @@ func (t *table) hostQuery(d *decision, r *request) HostQuery {
 	b := bootQuery(d, r)
 	relay, circuit, subscriber := t.hostPlace(d, r)
 	q := HostQuery{
-		ClientID: bytes.Clone(r.Option(wire.OptClientID)), CircuitID: bytes.Clone(circuit), Subscriber: string(subscriber),
+		VRF: t.vrf, ClientID: bytes.Clone(r.Option(wire.OptClientID)), CircuitID: bytes.Clone(circuit), Subscriber: string(subscriber),
 		RemoteID: bytes.Clone(wire.SubOption(r.relayAgent, 2)),
 	}
 	if relay != 0 {
@@ -243,7 +243,7 @@ func appendHostKey6(b []byte, d *decision6, r *request6) []byte {
 
 func (r *request6) hostQuery(d *decision6) HostQuery {
 	b := r.bootQuery(d)
-	q := HostQuery{DUID: bytes.Clone(r.duid), CircuitID: bytes.Clone(r.circuitID()), Subscriber: string(r.subscriber()), Relay: r.linkAddress()}
+	q := HostQuery{VRF: d.vrf.name, DUID: bytes.Clone(r.duid), CircuitID: bytes.Clone(r.circuitID()), Subscriber: string(r.subscriber()), Relay: r.linkAddress()}
 	if relay := r.relay(); relay != nil {
 		q.RemoteID, b.Link = bytes.Clone(clip(relay.Options.Find(wire6.OptRemoteID), 255)), ""
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -22,8 +23,8 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv6"
 )
 
-// killEnv tells a process of this test binary that it is the server to be killed: path of the journal, then the two addresses
-// to which it shall answer.
+// killEnv tells a process of this test binary that it is the server to be killed: path of the journal, then the addresses
+// to which it shall answer: of clients of IPv4, of IPv6, and of routers that want prefixes.
 const killEnv = "DHCPSRV_KILL"
 
 // vast has room for all clients of the test. Leases that the server does not know are left unanswered, so that one that it
@@ -35,6 +36,7 @@ func vast() dhcpsrv.Snapshot {
 	}, {
 		Name: "six", Prefix: netip.MustParsePrefix("2001:db8::/64"), Link: "eth0", Server: ip("2001:db8::1"), NotAuthoritative: true,
 		LeaseTime: 24 * time.Hour, Pools: []dhcpsrv.Pool{{First: ip("2001:db8::1:0"), Last: ip("2001:db8::f:ffff")}},
+		Delegate: []dhcpsrv.PrefixPool{{Prefix: netip.MustParsePrefix("2001:db8:f000::/36"), Length: 64}},
 	}}}
 }
 
@@ -56,15 +58,15 @@ func (c onePeer) WriteDHCP(b []byte, _ string, _ netip.Addr, _ netip.AddrPort, _
 
 // TestMain is the server of TestKill in the processes that are started for it.
 func TestMain(m *testing.M) {
-	var path, peer4, peer6 string
-	if n, _ := fmt.Sscan(os.Getenv(killEnv), &path, &peer4, &peer6); n != 3 {
+	var path, peer4, peer6, routers string
+	if n, _ := fmt.Sscan(os.Getenv(killEnv), &path, &peer4, &peer6, &routers); n != 4 {
 		os.Exit(m.Run())
 	}
-	fmt.Println(beKilled(path, peer4, peer6))
+	fmt.Println(beKilled(path, peer4, peer6, routers))
 	os.Exit(1)
 }
 
-func beKilled(path, peer4, peer6 string) error {
+func beKilled(path string, peers ...string) error {
 	journal, err := journal.Open(path)
 	if err != nil {
 		return err
@@ -76,8 +78,8 @@ func beKilled(path, peer4, peer6 string) error {
 	if err := s.Update(vast()); err != nil {
 		return err
 	}
-	var conns [2]onePeer
-	for i, peer := range []string{peer4, peer6} {
+	var conns [3]onePeer
+	for i, peer := range peers {
 		pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			return err
@@ -85,8 +87,9 @@ func beKilled(path, peer4, peer6 string) error {
 		pc.SetReadBuffer(4 << 20)
 		conns[i] = onePeer{pc, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(peer))}
 	}
-	fmt.Println("serving", conns[0].LocalAddr(), conns[1].LocalAddr())
+	fmt.Println("serving", conns[0].LocalAddr(), conns[1].LocalAddr(), conns[2].LocalAddr())
 	go s.Serve6(context.Background(), conns[1])
+	go s.Serve6(context.Background(), conns[2])
 	return s.Serve(context.Background(), conns[0])
 }
 
@@ -94,11 +97,11 @@ func beKilled(path, peer4, peer6 string) error {
 type kills struct {
 	t       *testing.T
 	path    string
-	sides   [2]*side
+	sides   [3]*side
 	process *exec.Cmd
 }
 
-// side is the clients of one family.
+// side is the clients of one kind.
 type side struct {
 	t      *testing.T
 	conn   *net.UDPConn
@@ -109,7 +112,7 @@ type side struct {
 	owner  map[netip.Addr]uint32
 }
 
-// talk is the messages of a family.
+// talk is the messages of a kind of clients.
 type talk interface {
 	discover(client uint32) []byte
 	// request asks for what an offer holds, recall for a lease from before.
@@ -119,15 +122,15 @@ type talk interface {
 	read(b []byte) (client uint32, offer bool, a netip.Addr)
 }
 
-// TestKill kills a server with SIGKILL again and again while clients of both families get leases: no address is given to
-// two of them, and no acknowledged lease is forgotten. MAAS_KILLS sets how often.
+// TestKill kills a server with SIGKILL again and again while clients of both families get leases, and routers
+// prefixes: no address is given to two of them, and no acknowledged lease is forgotten. MAAS_KILLS sets how often.
 func TestKill(t *testing.T) {
 	times, _ := strconv.Atoi(os.Getenv("MAAS_KILLS"))
 	if times == 0 {
 		times = 3
 	}
 	k := &kills{t: t, path: filepath.Join(t.TempDir(), "leases")}
-	for i, talk := range []talk{talk4{}, talk6{}} {
+	for i, talk := range []talk{talk4{}, talk6{}, talkPrefix{}} {
 		pc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			t.Fatal(err)
@@ -150,8 +153,8 @@ func TestKill(t *testing.T) {
 		}
 		k.kill()
 	}
-	t.Logf("%d kills, %d leases of IPv4 and %d of IPv6", 2*times, len(k.sides[0].held), len(k.sides[1].held))
-	if len(k.sides[0].held) == 0 || len(k.sides[1].held) == 0 {
+	t.Logf("%d kills, %d leases of IPv4, %d of IPv6 and %d of prefixes", 2*times, len(k.sides[0].held), len(k.sides[1].held), len(k.sides[2].held))
+	if len(k.sides[0].held) == 0 || len(k.sides[1].held) == 0 || len(k.sides[2].held) == 0 {
 		t.Error("nobody got a lease: the test proved nothing")
 	}
 }
@@ -161,7 +164,7 @@ func (k *kills) start() {
 	k.t.Helper()
 	k.kill()
 	k.process = exec.Command(os.Args[0])
-	k.process.Env = append(os.Environ(), fmt.Sprintf("%s=%s %v %v", killEnv, k.path, k.sides[0].conn.LocalAddr(), k.sides[1].conn.LocalAddr()))
+	k.process.Env = append(os.Environ(), fmt.Sprintf("%s=%s %v %v %v", killEnv, k.path, k.sides[0].conn.LocalAddr(), k.sides[1].conn.LocalAddr(), k.sides[2].conn.LocalAddr()))
 	out, err := k.process.StdoutPipe()
 	if err != nil {
 		k.t.Fatal(err)
@@ -172,10 +175,11 @@ func (k *kills) start() {
 	k.t.Cleanup(k.kill)
 	said := ""
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		var a, b string
-		if n, _ := fmt.Sscanf(lines.Text(), "serving %s %s", &a, &b); n == 2 {
-			k.sides[0].server = net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a))
-			k.sides[1].server = net.UDPAddrFromAddrPort(netip.MustParseAddrPort(b))
+		var at [3]string
+		if n, _ := fmt.Sscanf(lines.Text(), "serving %s %s %s", &at[0], &at[1], &at[2]); n == 3 {
+			for i, a := range at {
+				k.sides[i].server = net.UDPAddrFromAddrPort(netip.MustParseAddrPort(a))
+			}
 			go io.Copy(io.Discard, out)
 			return
 		}
@@ -193,7 +197,7 @@ func (k *kills) kill() {
 }
 
 // load gives new clients leases and kills the server in the middle of it. It returns who was acknowledged.
-func (k *kills) load(d time.Duration) (recent [2]map[uint32]netip.Addr) {
+func (k *kills) load(d time.Duration) (recent [3]map[uint32]netip.Addr) {
 	for i := range recent {
 		recent[i] = make(map[uint32]netip.Addr)
 	}
@@ -343,6 +347,42 @@ func (talk6) read(b []byte) (client uint32, offer bool, a netip.Addr) {
 	for _, given := range m.Options.OneIANA().Options.Addresses() {
 		if given.ValidLifetime > 0 {
 			a, _ = netip.AddrFromSlice(given.IPv6Addr)
+		}
+	}
+	return binary.BigEndian.Uint32(duid[6:]), m.MessageType == dhcpv6.MessageTypeAdvertise, a
+}
+
+// talkPrefix is talk6 of a router.
+type talkPrefix struct{ talk6 }
+
+func (t talkPrefix) discover(client uint32) []byte {
+	return t.message(1, client, pdBytes(netip.Addr{}))
+}
+
+func (t talkPrefix) request(client uint32, offer []byte) []byte {
+	_, _, a := t.read(offer)
+	m, err := dhcpv6.MessageFromBytes(offer)
+	if err != nil {
+		return nil
+	}
+	server := m.GetOneOption(dhcpv6.OptionServerID).ToBytes()
+	b := append(pdBytes(a), 0, 2, 0, byte(len(server)))
+	return t.message(3, client, append(b, server...))
+}
+
+func (t talkPrefix) recall(client uint32, a netip.Addr) []byte {
+	return t.message(6, client, pdBytes(a))
+}
+
+func (talkPrefix) read(b []byte) (client uint32, offer bool, a netip.Addr) {
+	m, err := dhcpv6.MessageFromBytes(b)
+	if err != nil {
+		return 0, false, a
+	}
+	duid := m.Options.ClientID().ToBytes()
+	for _, given := range slices.Concat(prefixesOf(m)...) {
+		if given.ValidLifetime > 0 {
+			a, _ = netip.AddrFromSlice(given.Prefix.IP)
 		}
 	}
 	return binary.BigEndian.Uint32(duid[6:]), m.MessageType == dhcpv6.MessageTypeAdvertise, a

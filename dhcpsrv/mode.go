@@ -20,9 +20,13 @@ const (
 	// ModeAuto is ModeServe while no other server answers on the link, and ModeProxy while one
 	// does. It needs a Link.
 	ModeAuto
+	// ModeWatch answers nothing. It learns the leases that clients take from another server, and
+	// reports what it would have given to [Config.Watched]: after the change to ModeServe, clients
+	// keep their addresses.
+	ModeWatch
 )
 
-var modeNames = [...]string{"serve", "proxy", "auto"}
+var modeNames = [...]string{"serve", "proxy", "auto", "watch"}
 
 // String returns the mode in lower case, such as "proxy".
 func (m Mode) String() string {
@@ -47,7 +51,7 @@ func (m *Mode) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("dhcpsrv: mode %q is not serve, proxy or auto", text)
+	return fmt.Errorf("dhcpsrv: mode %q is not serve, proxy, auto or watch", text)
 }
 
 // LinkMode holds the mode of one IPv4 shared network now.
@@ -65,13 +69,15 @@ type LinkMode struct {
 func (s *Server) Modes() (modes []LinkMode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, seg := range s.table.cur.networks {
-		m := LinkMode{SharedNetwork: seg.name, Link: seg.link(), Set: seg.mode}
-		m.Mode, m.By = seg.modeNow()
-		if w := seg.watch; w != nil {
-			m.Since, m.Servers = w.since, append([]RogueServer(nil), w.servers...)
+	for _, v := range s.vrfs {
+		for _, seg := range v.v4.cur.networks {
+			m := LinkMode{SharedNetwork: seg.name, Link: seg.link(), Set: seg.mode}
+			m.Mode, m.By = seg.modeNow()
+			if w := seg.watch; w != nil {
+				m.Since, m.Servers = w.since, append([]RogueServer(nil), w.servers...)
+			}
+			modes = append(modes, m)
 		}
-		modes = append(modes, m)
 	}
 	return modes
 }

@@ -2,6 +2,7 @@ package dhcpsrv_test
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -156,6 +157,51 @@ func TestDhclientPrefix(t *testing.T) {
 		return false
 	})
 	stop()
+}
+
+// ISC's client is delegated a prefix, beside an address or alone, and releases it.
+func TestDhclientIsDelegatedAPrefix(t *testing.T) {
+	netlab.Require(t, netlab.Root, netlab.Program("dhclient", "isc-dhcp-client"))
+	for _, flags := range [][]string{{"-P"}, {"-N", "-P"}} {
+		lab := netlab.New(t)
+		server, client := lab.NS("server"), lab.NS("client")
+		lab.Veth(server, "eth0", client, "eth0")
+		s := newServer(t, dhcpsrv.Config{Store: openJournal(t, filepath.Join(t.TempDir(), "leases"))}, branches())
+		settled(t, server)
+		settled(t, client)
+		serve6(t, server, s)
+		dir := t.TempDir()
+		script := filepath.Join(dir, "script")
+		if err := os.WriteFile(script, []byte("#!/bin/sh\n[ -z \"$new_ip6_prefix\" ] || echo $new_ip6_prefix >>"+dir+"/prefixes\nexit 0\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		args := append([]string{"-6", "-1", "-v", "-sf", script, "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "-cf", "/dev/null"}, flags...)
+		run := func(more ...string) {
+			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+			defer cancel()
+			if out, err := client.Command(ctx, "dhclient", append(args, more...)...).CombinedOutput(); err != nil {
+				t.Fatalf("dhclient: %v\n%s", err, out)
+			}
+		}
+		run("eth0")
+		var prefix dhcpsrv.Lease
+		bound := 0
+		for l := range s.Leases(dhcpsrv.LeaseFilter{State: dhcpsrv.Bound}) {
+			if bound++; l.Bits > 0 {
+				prefix = l
+			}
+		}
+		told, err := os.ReadFile(dir + "/prefixes")
+		if want := netip.PrefixFrom(prefix.Addr, 60).String(); bound != len(flags) || prefix.Bits != 60 || err != nil || strings.TrimSpace(string(told)) != want {
+			t.Errorf("%v: %d leases bound, prefix %s, dhclient has %q, %v", flags, bound, want, told, err)
+		}
+		run("-r", "eth0")
+		for deadline := time.Now().Add(30 * time.Second); s.Stats().Events["released"] != uint64(bound); time.Sleep(10 * time.Millisecond) { // dhclient does not wait for the answer
+			if time.Now().After(deadline) {
+				t.Fatalf("not released: %+v", s.Stats())
+			}
+		}
+	}
 }
 
 // ISC's relay stands between two links.

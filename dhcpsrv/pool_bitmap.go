@@ -22,8 +22,9 @@ type space struct {
 	// entries of ended leases, least recently used first; with a partner by lowest bit, else all in
 	// the first
 	ended    [2]list
-	offers   list // entries held for an offer, oldest first
-	declined list // declined addresses, the first to end first
+	ahead    []ahead // by range: what was probed ahead
+	offers   list    // entries held for an offer, oldest first
+	declined list    // declined addresses, the first to end first
 }
 
 func newSpace(ranges []addrRange) (*space, error) {
@@ -34,7 +35,7 @@ func newSpace(ranges []addrRange) (*space, error) {
 			return nil, fmt.Errorf("pools hold more than %d addresses", maxPool)
 		}
 	}
-	s.taken = make([]uint64, (s.size+63)/64)
+	s.taken, s.ahead = make([]uint64, (s.size+63)/64), make([]ahead, len(ranges))
 	s.free = s.size
 	for _, r := range ranges {
 		n := int(r.hi-r.lo) + 1
@@ -66,7 +67,8 @@ func (s *space) at(i int) addr4 {
 func (s *space) isTaken(i int) bool { return s.taken[i/64]&(1<<(i%64)) != 0 }
 
 func (s *space) take(a addr4) {
-	if i, _, ok := s.index(a); ok && !s.isTaken(i) {
+	if i, n, ok := s.index(a); ok && !s.isTaken(i) {
+		s.ahead[n].remove(uint64(i - s.ranges[n].base))
 		s.taken[i/64] |= 1 << (i % 64)
 		s.free--
 		s.parities[a&1]--

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	maxProbes    = 256         // in progress at once; further offers are made without a probe
-	probeTries   = 3           // addresses probed for one DISCOVER
-	probeTimeout = time.Second // of one probe
+	maxProbes      = 256         // in progress at once; further offers are made without a probe
+	maxBatchProbes = 4096        // the same with a BatchProber
+	probeTries     = 3           // addresses probed for one DISCOVER
+	probeTimeout   = time.Second // of one probe
 )
 
 // ProberFunc makes a function a [Prober].
@@ -26,20 +27,32 @@ func (f ProberFunc) Probe(ctx context.Context, link string, addr netip.Addr) (bo
 	return f(ctx, link, addr)
 }
 
+// gaveUp reports whether so many addresses were found in use for a packet that its client must ask
+// again: what is next in the pool may be in use as well, and must not be offered unprobed.
+func (j *job) gaveUp() bool { return j.clash >= probeTries }
+
 // wouldProbe reports whether the address of a decision must be probed before it is offered: the
 // client does not hold it, and it has not just been probed. The caller holds s.mu.
 func (s *Server) wouldProbe(d *decision) bool {
 	if s.cfg.Prober == nil || d.addr == 0 || d.reply != wire.Offer && !d.rapid {
 		return false
 	}
-	e := s.table.byAddr[d.addr]
+	t := d.vrf.v4
+	if !d.sub.canProbe() || t.probedAhead(d.addr, d.now) {
+		return false
+	}
+	e := t.byAddr[d.addr]
 	return e == nil || !e.mine(d.key) || !e.live(d.now) || e.state == offered && !e.probed
 }
+
+// canProbe reports whether the host can ask whether an address of the subnet is in use. In a VRF
+// that it has no link of, it would ask about the same address of another network.
+func (s *Subnet) canProbe() bool { return s.VRF == "" || s.Link != "" }
 
 // mustProbe reserves one of the probes in progress for a job that needs one. When none is free the
 // address is offered unprobed: a flood must not stop the service.
 func (s *Server) mustProbe(d *decision, j *job) bool {
-	if j.asked >= probeTries || !s.wouldProbe(d) {
+	if !s.wouldProbe(d) {
 		return false
 	}
 	select {
@@ -58,8 +71,11 @@ func (s *Server) wouldProbe6(d *decision6) *ia6 {
 	}
 	for i := range d.ias {
 		ia := &d.ias[i]
-		e := s.table6.byAddr[ia.addr]
-		if ia.addr.IsValid() && (e == nil || !e.mine(ia.key) || !e.live(d.now) || e.lease.State == offered && !e.probed) {
+		if !ia.addr.IsValid() || !ia.sub.canProbe() {
+			continue
+		}
+		e := d.vrf.v6.byAddr[ia.addr]
+		if !d.vrf.v6.probedAhead(ia.addr, d.now.UnixNano()) && (e == nil || !e.mine(ia.key) || !e.live(d.now) || e.lease.State == offered && !e.probed) {
 			return ia
 		}
 	}
@@ -76,7 +92,7 @@ func (s *Server) mustProbe6(d *decision6, j *job) *ia6 {
 	if ia == nil {
 		return nil
 	}
-	if e := s.table6.byAddr[ia.addr]; e != nil && e.live(d.now) && !e.mine(ia.key) {
+	if e := d.vrf.v6.byAddr[ia.addr]; e != nil && e.live(d.now) && !e.mine(ia.key) && ia.by == byReservation {
 		return nil // a reserved address that passes from one stage of a machine to the next
 	}
 	select {
@@ -101,33 +117,36 @@ func (s *Server) probe(ctx context.Context, j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j.v6 {
-		s.probed6(j.probe6, owner, inUse)
+		s.probed6(j, owner, inUse)
 		return
 	}
-	e := j.probe
-	inUse = inUse && string(owner) != e.mac && !s.table.cur.byAddr[e.addr].isFor(owner)
-	if s.table.byAddr[e.addr] != e || !e.probing {
+	e, t := j.probe, j.vrf.v4
+	inUse = inUse && string(owner) != e.mac() && !t.cur.byAddr[e.addr].isFor(owner)
+	if t.byAddr[e.addr] != e || !e.probing {
 		return // the offer has lapsed, or the client has accepted it
 	}
 	e.probing, e.probed = false, !inUse
 	if inUse {
-		s.faults.Warn("address in use, not offered", "ip", e.addr.addr(), "subnet", e.subnetName, "mac", owner)
-		s.table.changes = s.table.changes[:0]
-		s.table.decline(e, Conflict, s.now())
-		s.enqueue(s.table.changes)
+		j.clash++
+		s.faults.Warn("address in use, not offered", "ip", e.addr.addr(), "subnet", e.subnetName, "mac", owner.String())
+		t.changes = t.changes[:0]
+		t.decline(e, Conflict, s.now())
+		s.enqueue(t.changes)
 	}
 }
 
 // probed6 records the answer to the probe of an IPv6 address.
-func (s *Server) probed6(e *entry6, owner net.HardwareAddr, inUse bool) {
-	inUse = inUse && !(len(owner) > 0 && bytes.Equal(owner, e.lease.MAC)) && !s.table6.cur.byAddr[e.lease.Addr].isFor(owner)
-	if s.table6.byAddr[e.lease.Addr] != e || !e.probing {
+func (s *Server) probed6(j *job, owner net.HardwareAddr, inUse bool) {
+	e, t := j.probe6, j.vrf.v6
+	inUse = inUse && !(len(owner) > 0 && bytes.Equal(owner, e.lease.MAC)) && !t.cur.byAddr[e.lease.Addr].isFor(owner)
+	if t.byAddr[e.lease.Addr] != e || !e.probing {
 		return
 	}
 	e.probing, e.probed = false, !inUse
 	if inUse && e.sub != nil {
-		s.faults.Warn("address in use, not offered", "ip", e.lease.Addr, "subnet", e.lease.Subnet, "mac", owner)
-		s.enqueue([]change{s.table6.decline(e, Conflict, time.Unix(0, s.now()))})
+		j.clash++
+		s.faults.Warn("address in use, not offered", "ip", e.lease.Addr, "subnet", e.lease.Subnet, "mac", owner.String())
+		s.enqueue([]change{t.decline(e, Conflict, time.Unix(0, s.now()))})
 	}
 }
 

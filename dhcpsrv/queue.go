@@ -18,6 +18,8 @@ type job struct {
 	out   []byte            // memory of reply.Data
 
 	asked  int     // probes made for it
+	clash  int     // of these, those that found a host
+	vrf    *vrf    // of what is probed
 	probe  *entry  // address to probe before the next run
 	probe6 *entry6 // the same for IPv6
 

@@ -65,7 +65,7 @@ func (t *table) chargedTo(e *entry) (k circuit, counts bool) {
 	if e.sub == nil || !e.sub.hasQuota() || e.state != Bound && e.state != offered || t.cur.byAddr[e.addr] != nil {
 		return circuit{}, false
 	}
-	k, quota := e.sub.place(e.relay, e.circuit)
+	k, quota := e.sub.place(e.relay, e.circuit())
 	return k, quota > 0
 }
 
@@ -102,7 +102,7 @@ func (t *table6) charge(e *entry6, n int) {
 
 func (t *table6) chargedTo(e *entry6) (k circuit, counts bool) {
 	l := &e.lease
-	if e.sub == nil || !e.sub.hasQuota() || l.State != Bound && l.State != offered || t.cur.byAddr[l.Addr] != nil {
+	if e.sub == nil || l.Bits > 0 || !e.sub.hasQuota() || l.State != Bound && l.State != offered || t.cur.byAddr[l.Addr] != nil {
 		return circuit{}, false
 	}
 	k, quota := e.sub.whereabouts(l.Relay, string(l.CircuitID), e.sub.seg.name)

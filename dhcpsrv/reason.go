@@ -32,6 +32,7 @@ const (
 	dropProxy                // another server gives the addresses here, and the client asks for nothing else
 	dropNoBoot               // in proxy mode: nothing to load for the client
 	dropListening            // mode auto, not yet known whether another server answers
+	dropWatching             // mode watch answers nothing
 	dropPartner              // the partner answers the client
 	dropRecovering           // just started, and the partner's leases have not arrived yet
 	dropHostPending          // Hosts is asked about the client
@@ -39,6 +40,7 @@ const (
 	dropHostFailed           // Hosts failed, or its answer makes no sense
 	dropHostIgnored          // Hosts ignores the client
 	dropClassIgnored         // the client's class is ignored
+	dropUnknownVRF           // no subnet is in the routing domain that the relay or the client selects
 	dropNothingToSay         // accepted; the message has no answer (RELEASE, DECLINE)
 
 	// Reasons for a NAK.
@@ -55,8 +57,8 @@ const (
 var reasonNames = [numReasons]string{
 	"none", "malformed", "not-a-request", "too-many-hops", "unknown-type", "no-identity", "unknown-link", "unknown-relay",
 	"unknown-subnet", "elsewhere", "pool-exhausted", "other-server", "unknown-lease", "no-reservation", "incomplete", "not-held", "probing",
-	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "proxy", "no-boot", "listening", "partner", "recovering",
-	"host-pending", "host-late", "host-failed", "host-ignored", "class-ignored", "nothing-to-say",
+	"backlog", "commit-failed", "queue-full", "panic", "quota", "rate", "proxy", "no-boot", "listening", "watching", "partner", "recovering",
+	"host-pending", "host-late", "host-failed", "host-ignored", "class-ignored", "unknown-vrf", "nothing-to-say",
 	"wrong-network", "taken", "reserved", "moved", "no-pool", "partner-half", "refused",
 }
 

@@ -86,6 +86,9 @@ func body(w *wire.Writer, d *decision, r *request, asked []byte) {
 	if v := r.Option(wire.OptSubnetSelect); r.selected() != 0 {
 		w.Option(wire.OptSubnetSelect, v) // clients discard replies without their copy (RFC 3011 section 2)
 	}
+	if r.vssOwn { // what was used is returned (RFC 6607 section 7)
+		w.Option(wire.OptVSS, r.vss)
+	}
 	writeFQDN(w, d, r)
 	var extra Options
 	if d.booting {
@@ -113,6 +116,7 @@ func bootQuery(d *decision, r *request) BootQuery {
 		MAC: net.HardwareAddr(r.CHAddr()), Client: r.held.addr(), Server: d.sub.Server, Subnet: d.sub.Name, Link: r.pkt.Link,
 		VendorClass: string(r.Option(wire.OptVendorClass)), UserClasses: userClasses(r.Option(wire.OptUserClass)),
 		HasIPXE: r.Has(wire.OptIPXE), IPXE: r.Option(wire.OptIPXE), RequestedOptions: r.Option(wire.OptParameterList),
+		Proxy: d.bootOnly,
 	}
 	if d.addr != 0 {
 		q.Client = d.addr.addr()

@@ -37,6 +37,9 @@ func (s *Server) reply6(ctx context.Context, w *wire6.Writer, d *decision6, r *r
 				w.Option(code, v)
 			}
 		}
+		if i == r.vssFrom { // RFC 6607 section 7: what was used is returned to the relay that sent it
+			w.Option(wire6.OptVSS, relay.Options.Find(wire6.OptVSS))
+		}
 		w.Open(wire6.OptRelayMessage)
 	}
 	s.body6(ctx, w, d, r)
@@ -77,6 +80,9 @@ func (s *Server) body6(ctx context.Context, w *wire6.Writer, d *decision6, r *re
 	if d.status == wire6.StatusUseMulticast {
 		return
 	}
+	if r.vss != nil && r.vssFrom < 0 {
+		w.Option(wire6.OptVSS, r.vss)
+	}
 	if d.rapid {
 		w.Option(wire6.OptRapidCommit, nil)
 	}
@@ -87,7 +93,13 @@ func (s *Server) body6(ctx context.Context, w *wire6.Writer, d *decision6, r *re
 	for i := range d.ias {
 		d.ias[i].write(w)
 	}
+	for i := range d.pds {
+		d.pds[i].writePrefix(w)
+	}
 	for i := range r.foreign {
+		if r.foreign[i].Code == wire6.OptIAPD && len(d.pds) > 0 {
+			continue
+		}
 		writeForeign(w, &r.foreign[i], r.Type)
 	}
 	if d.reason == 0 && r.Type != wire6.Confirm && r.Type != wire6.Release && r.Type != wire6.Decline {

@@ -21,8 +21,12 @@ type request struct {
 	held           addr4      // ciaddr of a client that has the address; 0 = the client has none
 	wanted         addr4      // option 50
 	serverID       netip.Addr // option 54
-	relayAgent     []byte     // option 82
+	relayAgent     []byte     // option 82, without what only the server reads
 	override       netip.Addr // option 82.11: the relay's address poses as the server (RFC 5107)
+
+	vss      []byte    // selection of the routing domain; nil = none
+	vssOwn   bool      // it is the client's, not the relay's
+	agentBuf [255]byte // memory of relayAgent, if it differs from what was received
 }
 
 // parse reads a packet. A reason other than 0 drops it before any decision.
@@ -45,6 +49,7 @@ func (r *request) parse(p Packet) Reason {
 	if r.relayAgent = r.Option(wire.OptRelayAgent); len(r.relayAgent) > 255 {
 		return dropMalformed
 	}
+	r.findVSS()
 	if v := wire.SubOption(r.relayAgent, 11); len(v) == 4 {
 		r.override = netip.AddrFrom4([4]byte(v))
 	}

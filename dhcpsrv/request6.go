@@ -26,7 +26,10 @@ type request6 struct {
 	macs     []net.HardwareAddr
 	macBuf   [3][6]byte // memory of macs
 	ias      []wire6.IA // of type NA
-	foreign  []wire6.IA // of the types TA and PD, which this server does not serve
+	foreign  []wire6.IA // of the types TA, which this server does not serve, and PD
+
+	vss     []byte // selection of the routing domain; nil = none
+	vssFrom int    // the relay that sent it; -1 = the client
 }
 
 // parse reads a packet. A reason other than 0 drops it before any decision.
@@ -48,6 +51,7 @@ func (r *request6) parse(p Packet) Reason {
 	}
 	r.ias, r.foreign = r.IAs(r.ias, r.foreign, maxIAs)
 	r.findMACs()
+	r.findVSS()
 	return 0
 }
 

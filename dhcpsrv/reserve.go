@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"reflect"
 	"slices"
 )
 
@@ -23,16 +22,72 @@ func (s *Server) Reserve(rs ...Reservation) error { return s.ChangeReservations(
 func (s *Server) Unreserve(rs ...Reservation) error { return s.ChangeReservations(rs, nil) }
 
 // ChangeReservations removes some reservations as [Server.Unreserve] does and adds others as
-// [Server.Reserve] does, between two packets: all of it or, with an error, nothing.
+// [Server.Reserve] does, between two packets for each VRF: all of it or, with an error, nothing.
 func (s *Server) ChangeReservations(remove, add []Reservation) error {
 	s.updating.Lock()
 	defer s.updating.Unlock()
-	c := s.table.cur
-	var gone []*Reservation
+	var all []*reservationChange
+	for _, v := range s.vrfs {
+		c := &reservationChange{vrf: v}
+		if err := c.plan(s.ofVRF(v, remove), s.ofVRF(v, add)); err != nil {
+			return err
+		}
+		all = append(all, c)
+	}
+	for _, r := range slices.Concat(remove, add) {
+		if s.vrfOf(&r) == nil {
+			return fmt.Errorf("dhcpsrv: reserve: reservation %s: no subnet is in VRF %q: %w", r.label(), r.VRF, fs.ErrNotExist)
+		}
+	}
+	for i, c := range all {
+		err := s.changeReservations(c.vrf, c.gone, c.fresh)
+		if err == nil {
+			continue
+		}
+		for _, done := range all[:i] {
+			s.changeReservations(done.vrf, done.fresh, done.gone) // the former ones are sound
+		}
+		return fmt.Errorf("dhcpsrv: reserve: %w", err)
+	}
+	return nil
+}
+
+// vrfOf returns the VRF that a reservation is for, or nil.
+func (s *Server) vrfOf(r *Reservation) *vrf {
+	for _, v := range s.vrfs {
+		if r.VRF == "" && r.Subnet != "" && (v.v4.cur.byName[r.Subnet] != nil || v.v6.cur.byName[r.Subnet] != nil) {
+			return v
+		}
+	}
+	return s.vrf(r.VRF)
+}
+
+// ofVRF returns the reservations that are for a VRF.
+func (s *Server) ofVRF(v *vrf, rs []Reservation) (out []Reservation) {
+	if len(s.vrfs) == 1 {
+		return slices.Clone(rs)
+	}
+	for i := range rs {
+		if s.vrfOf(&rs[i]) == v {
+			out = append(out, rs[i])
+		}
+	}
+	return out
+}
+
+// reservationChange is a change of the reservations of one VRF.
+type reservationChange struct {
+	vrf         *vrf
+	gone, fresh []*Reservation
+}
+
+// plan finds what is to be removed for a change, and fails when a client has none of it.
+func (x *reservationChange) plan(remove, add []Reservation) error {
+	c := x.vrf.v4.cur
 	take := func(found []*Reservation) {
 		for _, old := range found {
-			if !slices.Contains(gone, old) {
-				gone = append(gone, old)
+			if !slices.Contains(x.gone, old) {
+				x.gone = append(x.gone, old)
 			}
 		}
 	}
@@ -43,14 +98,10 @@ func (s *Server) ChangeReservations(remove, add []Reservation) error {
 		}
 		take(found)
 	}
-	own := slices.Clone(add)
-	fresh := make([]*Reservation, len(own))
-	for i := range own {
-		fresh[i] = &own[i]
-		take(c.replacedBy(fresh[i]))
-	}
-	if err := s.changeReservations(gone, fresh); err != nil {
-		return fmt.Errorf("dhcpsrv: reserve: %w", err)
+	x.fresh = make([]*Reservation, len(add))
+	for i := range add {
+		x.fresh[i] = &add[i]
+		take(c.replacedBy(x.fresh[i]))
 	}
 	return nil
 }
@@ -110,10 +161,10 @@ func (c *serving) subnetOf(r *Reservation) string {
 
 // changeReservations removes some reservations and adds others, or changes nothing and returns an
 // error. The caller holds s.updating.
-func (s *Server) changeReservations(gone, add []*Reservation) error {
+func (s *Server) changeReservations(v *vrf, gone, add []*Reservation) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.table.cur
+	c := v.v4.cur
 	var was, was6 []bool
 	addrs, addrs6 := addrsOf(gone, add)
 	for _, a := range addrs {
@@ -126,19 +177,19 @@ func (s *Server) changeReservations(gone, add []*Reservation) error {
 	if err := c.exchange(gone, add); err != nil {
 		return err
 	}
-	renamed := s.table.renamedBy(gone, add)
+	renamed := v.v4.renamedBy(gone, add)
 	addrs = keepIf(addrs, func(i int) bool { return was[i] != (c.byAddr[addrs[i]] != nil) })
 	addrs6 = keepIf(addrs6, func(i int) bool { return was6[i] != (c.v6.byAddr[addrs6[i]] != nil) })
 	c.withdraw(add)
 	c.restore(gone)
 	// The entries leave the indexes as they are before the change, and enter them as they are after
 	// it.
-	again := s.table6.takeOut(addrs6)
-	s.table.reserve(addrs, renamed, func() {
+	again := v.v6.takeOut(addrs6)
+	v.v4.reserve(addrs, renamed, func() {
 		c.withdraw(gone)
 		c.restore(add)
 	})
-	s.table6.putBack(addrs6, again)
+	v.v6.putBack(addrs6, again)
 	return nil
 }
 
@@ -197,8 +248,10 @@ func (c *serving) withdraw(rs []*Reservation) {
 		if a := addr4From(r.Addr); r.Addr.Is4() && c.byAddr[a] == r {
 			delete(c.byAddr, a)
 		}
-		if c.v6.byAddr[r.Addr] == r {
-			delete(c.v6.byAddr, r.Addr)
+		for _, a := range []netip.Addr{r.Addr, r.Prefix.Addr()} {
+			if c.v6.byAddr[a] == r {
+				delete(c.v6.byAddr, a)
+			}
 		}
 		for _, id := range r.identities() {
 			withdrawFrom(c.byClient, id, r)
@@ -266,267 +319,8 @@ func (t *table) renamedBy(lists ...[]*Reservation) (out []*entry) {
 
 // names reports whether an entry has one of the identities of a reservation.
 func (r *Reservation) names(e *entry) bool {
-	if e.clientID != "" && e.clientID == string(r.ClientID) || e.subscriber != "" && e.subscriber == r.Subscriber {
+	if e.clientID() != "" && e.clientID() == string(r.ClientID) || e.subscriber() != "" && e.subscriber() == r.Subscriber {
 		return true
 	}
-	return e.mac != "" && r.isFor([]byte(e.mac))
-}
-
-// SetSubnet replaces the subnet of that name, or adds it, and keeps all else. It is checked like a
-// whole snapshot. The time depends on the leases of the subnet, not on the size of the site, while
-// its prefix, its server and its place in the network (Link, Relays, SharedNetwork, Mode, partner,
-// ByClientID) stay. So it is for a new IPv4 subnet on a network of its own, without a partner.
-// Other changes take as long as [Server.Update].
-func (s *Server) SetSubnet(conf Subnet) error {
-	s.updating.Lock()
-	defer s.updating.Unlock()
-	c := s.table.cur
-	if conf.Prefix.IsValid() {
-		conf.Prefix = conf.Prefix.Masked()
-		if done, err := s.setInPlace(c, conf); done || err != nil {
-			return err
-		}
-		if done, err := s.addAlone(c, conf); done || err != nil {
-			return err
-		}
-	}
-	return s.update(s.snapshotWith(conf))
-}
-
-// setInPlace replaces a subnet whose place in the network stays, if it is one.
-func (s *Server) setInPlace(c *serving, conf Subnet) (done bool, err error) {
-	if old := c.byName[conf.Name]; old != nil && sameSite(old.Subnet, conf) {
-		sub, err := c.newSubnet(conf)
-		if err != nil {
-			return false, fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.table.swap(old, sub) {
-			return false, nil
-		}
-		s.repartner(c, s.now())
-		return true, nil
-	}
-	if old := c.v6.byName[conf.Name]; old != nil && sameSite(old.Subnet, conf) {
-		sub, err := c.v6.newSubnet(conf)
-		if err != nil {
-			return false, fmt.Errorf("dhcpsrv: snapshot refused: subnet %q: %w", conf.Name, err)
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.table6.swap(old, sub) {
-			return false, nil
-		}
-		s.repartner(c, s.now())
-		return true, nil
-	}
-	return false, nil
-}
-
-// addAlone adds an IPv4 subnet that shares its network with no other, if it is one.
-func (s *Server) addAlone(c *serving, conf Subnet) (done bool, err error) {
-	if !conf.Prefix.Addr().Is4() || c.byName[conf.Name] != nil || c.v6.byName[conf.Name] != nil || conf.SharedNetwork != "" ||
-		conf.Link != "" && c.byLink[conf.Link] != nil || len(conf.Relays) > 0 || conf.Partner != "" || conf.Mode > ModeProxy {
-		return false, nil
-	}
-	sub, err := c.newSubnet(conf)
-	if err != nil {
-		return false, fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
-	}
-	at, _ := slices.BinarySearchFunc(c.subnets, sub, func(a, b *subnet) int { return a.Prefix.Addr().Compare(b.Prefix.Addr()) })
-	if at > 0 && c.subnets[at-1].hi >= sub.lo || at < len(c.subnets) && c.subnets[at].lo <= sub.hi {
-		return false, nil // the check of the whole names both
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sub.seg = &sharedNetwork{name: sub.Link, subnets: []*subnet{sub}, byClientID: sub.ByClientID, mode: sub.Mode}
-	entries, _ := within(s.table.byAddr, sub, len(s.table.byAddr))
-	for _, e := range entries {
-		s.table.remove(e)
-	}
-	c.subnets = slices.Insert(c.subnets, at, sub)
-	c.networks = append(c.networks, sub.seg)
-	c.byName[sub.Name] = sub
-	if sub.Link != "" {
-		c.byLink[sub.Link] = sub.seg
-	}
-	sortByEnd(entries)
-	for _, e := range entries {
-		s.table.adopt(e)
-		s.table.insert(e)
-	}
-	s.repartner(c, s.now())
-	return true, nil
-}
-
-// sameSite reports whether two subnets differ only in what concerns no other subnet and no
-// reservation.
-func sameSite(a, b Subnet) bool {
-	return a.Prefix == b.Prefix && a.Server == b.Server && a.Link == b.Link && slices.Equal(a.Relays, b.Relays) &&
-		a.SharedNetwork == b.SharedNetwork && a.Mode == b.Mode && a.ByClientID == b.ByClientID &&
-		a.Partner == b.Partner && a.Secondary == b.Secondary && a.PartnerServer == b.PartnerServer
-}
-
-// snapshotWith returns what is served, with one subnet replaced or added.
-func (s *Server) snapshotWith(conf Subnet) Snapshot {
-	c := s.table.cur
-	snap := Snapshot{Classes: c.classes, Options: c.site, Options6: c.v6.site}
-	found := false
-	put := func(sub Subnet) {
-		if sub.Name == conf.Name {
-			sub, found = conf, true
-		}
-		snap.Subnets = append(snap.Subnets, sub)
-	}
-	// The order within a shared network matters: its first subnet serves first.
-	for _, seg := range c.networks {
-		for _, sub := range seg.subnets {
-			put(sub.Subnet)
-		}
-	}
-	for _, sub := range c.v6.subnets {
-		put(sub.Subnet)
-	}
-	if !found {
-		snap.Subnets = append(snap.Subnets, conf)
-	}
-	for _, p := range c.partners {
-		snap.Partners = append(snap.Partners, p)
-	}
-	snap.Reservations = c.reservations()
-	return snap
-}
-
-// reservations returns all reservations.
-func (c *serving) reservations() (out []Reservation) {
-	seen := make(map[*Reservation]bool, len(c.byClient))
-	collect := func(index map[string][]*Reservation) {
-		for _, list := range index {
-			for _, r := range list {
-				if !seen[r] {
-					seen[r] = true
-					out = append(out, *r)
-				}
-			}
-		}
-	}
-	collect(c.byClient)
-	collect(c.v6.byClient)
-	return out
-}
-
-// maxSwap bounds the leases that a swap of a subnet enters again while packets wait: about 4 ms.
-const maxSwap = 4096
-
-// swap puts a subnet in the place of one with the same addresses and reports whether it did: with
-// other pools or quotas, and more than maxSwap leases, it does not.
-func (t *table) swap(old, sub *subnet) bool {
-	same := reflect.DeepEqual(old.Pools, sub.Pools) && old.CircuitQuota == sub.CircuitQuota && old.LinkQuota == sub.LinkQuota
-	limit := maxSwap
-	if same {
-		limit = len(t.byAddr)
-	}
-	entries, ok := within(t.byAddr, old, limit)
-	reserved, _ := within(t.cur.byAddr, old, len(t.cur.byAddr))
-	if !ok {
-		return false
-	}
-	if same {
-		sub.space = old.space
-	} else {
-		for _, e := range entries {
-			t.remove(e)
-		}
-		for _, r := range reserved {
-			sub.space.take(addr4From(r.Addr))
-		}
-	}
-	t.cur.put(old, sub)
-	if same {
-		for _, e := range entries {
-			e.sub, e.subnetName = sub, sub.Name
-		}
-		return true
-	}
-	sortByEnd(entries)
-	for _, e := range entries {
-		t.adopt(e)
-		t.insert(e)
-	}
-	return true
-}
-
-// put makes sub take the place of old in the indexes.
-func (c *serving) put(old, sub *subnet) {
-	sub.seg, sub.partner, sub.formerly = old.seg, old.partner, old.formerly
-	c.byName[sub.Name] = sub
-	c.subnets[slices.Index(c.subnets, old)] = sub
-	sub.seg.subnets[slices.Index(sub.seg.subnets, old)] = sub
-	for _, relay := range sub.Relays {
-		if a := addr4From(relay); c.byRelay[a] == old {
-			c.byRelay[a] = sub
-		}
-	}
-}
-
-// within returns the values of an index whose addresses are in a subnet, and whether there are at
-// most limit.
-func within[V any](index map[addr4]V, sub *subnet, limit int) (out []V, ok bool) {
-	if size := uint64(sub.hi-sub.lo) + 1; size < uint64(len(index)) {
-		for a := range size {
-			if v, ok := index[sub.lo+addr4(a)]; ok {
-				out = append(out, v)
-			}
-		}
-		return out, len(out) <= limit
-	}
-	for a, v := range index {
-		if sub.contains(a) {
-			if out = append(out, v); len(out) > limit {
-				return nil, false
-			}
-		}
-	}
-	return out, true
-}
-
-// swap is [table.swap] for IPv6, whose entries always are entered again.
-func (t *table6) swap(old, sub *subnet6) bool {
-	var entries []*entry6
-	for _, e := range t.byAddr {
-		if e.sub == old {
-			if entries = append(entries, e); len(entries) > maxSwap {
-				return false
-			}
-		}
-	}
-	for _, e := range entries {
-		t.remove(e)
-	}
-	sub.seg, sub.partner, sub.formerly = old.seg, old.partner, old.formerly
-	c := t.cur
-	c.byName[sub.Name] = sub
-	for _, list := range [][]*subnet6{c.subnets, c.sorted, sub.seg.subnets} {
-		list[slices.Index(list, old)] = sub
-	}
-	for _, relay := range sub.Relays {
-		if c.byRelay[relay] == old {
-			c.byRelay[relay] = sub
-		}
-	}
-	for a := range c.byAddr {
-		if sub.Prefix.Contains(a) && sub.pool(a) >= 0 {
-			sub.use(a, 1)
-		}
-	}
-	if sub.pool(sub.Server) >= 0 {
-		sub.use(sub.Server, 1)
-	}
-	sortByEnd6(entries)
-	for _, e := range entries {
-		e.sub = sub
-		t.insert(e)
-	}
-	return true
+	return e.mac() != "" && r.isFor([]byte(e.mac()))
 }

@@ -90,10 +90,14 @@ func (w *watch) overheard() {
 
 // rewatch gives the shared networks with ModeAuto in a new snapshot the watches of their links. The
 // caller holds s.mu.
-func (s *Server) rewatch(c *serving) {
+func (s *Server) rewatch(next []*serving) {
 	former := s.watches
 	s.watches = make(map[string]*watch)
-	for _, seg := range c.networks {
+	var networks []*sharedNetwork
+	for _, c := range next {
+		networks = append(networks, c.networks...)
+	}
+	for _, seg := range networks {
 		if seg.mode != ModeAuto {
 			continue
 		}
@@ -144,7 +148,7 @@ func (s *Server) look(ctx context.Context, w *watch) {
 	servers, err := s.askServers(ctx, w.link)
 	s.mu.Lock()
 	before, now := w.mode, time.Now()
-	servers = slices.DeleteFunc(servers, func(f RogueServer) bool { return s.table.cur.own(f) || !f.gives() })
+	servers = slices.DeleteFunc(servers, func(f RogueServer) bool { return s.own(f) || !f.gives() })
 	switch {
 	case err != nil:
 		w.failed(now)
@@ -174,6 +178,10 @@ func (s *Server) askServers(ctx context.Context, link string) (servers []RogueSe
 
 // own reports whether a server that answered is this one or its partner: two partners must not
 // silence each other.
+func (s *Server) own(f RogueServer) bool {
+	return slices.ContainsFunc(s.vrfs, func(v *vrf) bool { return v.v4.cur.own(f) })
+}
+
 func (c *serving) own(f RogueServer) bool {
 	return slices.ContainsFunc(c.subnets, func(sub *subnet) bool {
 		return sub.Server == f.ID || sub.Server == f.Addr || sub.PartnerServer.IsValid() && (sub.PartnerServer == f.ID || sub.PartnerServer == f.Addr)

@@ -40,6 +40,9 @@ func (s *Server) serve(ctx context.Context, conn Conn, v6 bool, port uint16) err
 	if !v6 {
 		workers.Go(func() { s.watchLinks(expiry) })
 	}
+	if port == 0 {
+		workers.Go(func() { s.stockUp(expiry, v6) })
+	}
 
 	err := s.read(ctx, box, q)
 	q.close()
@@ -137,9 +140,12 @@ func (s *Server) expireSome() bool {
 	if s.recovering(now) {
 		return false
 	}
-	s.enqueue(s.table.expire(now, 16*expireChunk))
-	s.enqueue(s.table6.expire(time.Unix(0, now), 16*expireChunk))
-	more := len(s.table.due) > 0 && s.table.due[0].end <= now || len(s.table6.due) > 0 && s.table6.due[0].lease.End.UnixNano() <= now
+	more := false
+	for _, v := range s.vrfs {
+		s.enqueue(v.v4.expire(now, 16*expireChunk))
+		s.enqueue(v.v6.expire(time.Unix(0, now), 16*expireChunk))
+		more = more || len(v.v4.due) > 0 && v.v4.due[0].end <= now || len(v.v6.due) > 0 && v.v6.due[0].lease.End.UnixNano() <= now
+	}
 	return more && len(s.pending) < maxPending
 }
 
@@ -162,4 +168,35 @@ func (s *Server) ServeBoot(ctx context.Context, conn Conn) error {
 // Serve6 is [Server.Serve] for DHCPv6, on a conn from dhcplink.Listen6.
 func (s *Server) Serve6(ctx context.Context, conn Conn) error {
 	return s.serve(ctx, conn, true, 0)
+}
+
+// Bounds of the pause between two attempts.
+const (
+	firstPause   = 10 * time.Millisecond
+	longestPause = time.Second
+)
+
+// backoff waits between attempts at something that fails, twice as long each time. The zero value
+// is ready.
+type backoff struct{ pause time.Duration }
+
+// wait waits and reports whether ctx is still on.
+func (b *backoff) wait(ctx context.Context) bool {
+	b.pause = min(max(2*b.pause, firstPause), longestPause)
+	return sleep(ctx, b.pause)
+}
+
+// reset makes the next pause a short one, after a success.
+func (b *backoff) reset() { b.pause = 0 }
+
+// sleep waits and reports whether ctx is still on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

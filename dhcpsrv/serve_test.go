@@ -208,6 +208,7 @@ func TestProbe(t *testing.T) {
 	asked := map[netip.Addr]int{}
 	var conflicts []netip.Addr
 	cfg := dhcpsrv.Config{
+		ProbeAhead: -1,
 		Prober: dhcpsrv.ProberFunc(func(ctx context.Context, link string, a netip.Addr) (bool, error) {
 			time.Sleep(200 * time.Millisecond)
 			mu.Lock()

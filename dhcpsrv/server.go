@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gomaas/maas/dhcpsrv/internal/uptime"
 	"github.com/gomaas/maas/internal/bounds"
 )
 
@@ -20,19 +21,22 @@ type Server struct {
 	faults *bounds.Log // for lines that a packet causes
 	stats  stats
 	probes chan struct{} // holds one for each probe in progress
-	rate   rateLimit
+
+	stocking [2]stocking // probes ahead, by family
+	rate     rateLimit
 
 	scratch  sync.Pool     // of *scratch
 	watching chan struct{} // held by the goroutine that watches the links
 	updating sync.Mutex    // held by Update
 
 	mu       sync.Mutex
-	table    *table
-	table6   *table6
+	vrfs     []*vrf            // by name; the global one first
+	byLink   map[string]*vrf   // of links in others than the global one
+	byVSS    map[string]*vrf   // by what relays and clients send
 	watches  map[string]*watch // by link
 	hosts    *hosts            // nil without Config.Hosts
 	clock    reckoning
-	failover failover
+	failover partnership
 
 	pending    []change // decided, not yet with the store
 	spare      []change // the previous pending, to use its memory again
@@ -51,9 +55,11 @@ var faultLines = bounds.Rate{Burst: 20, Every: 5 * time.Second}
 
 // New loads the leases from cfg.Store and returns a server with an empty snapshot. It starts and
 // opens nothing.
-func New(cfg Config) (*Server, error) { return newServer(cfg, machineUptime) }
+func New(cfg Config) (*Server, error) {
+	return newServer(cfg, func(wall int64) (string, time.Duration) { return uptime.Of(wall, clockStep) })
+}
 
-func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Server, error) {
+func newServer(cfg Config, machine func(wall int64) (string, time.Duration)) (*Server, error) {
 	if cfg.Store == nil {
 		cfg.Store = new(MemStore)
 	}
@@ -62,6 +68,9 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	}
 	if cfg.OfferHold == 0 {
 		cfg.OfferHold = defaultOfferHold
+	}
+	if cfg.ProbeAhead == 0 {
+		cfg.ProbeAhead = defaultProbeAhead
 	}
 	if cfg.Workers == 0 {
 		cfg.Workers = defaultWorkers
@@ -87,19 +96,23 @@ func newServer(cfg Config, uptime func(wall int64) (string, time.Duration)) (*Se
 	if cfg.OfferHold < time.Second || cfg.Workers < 0 || cfg.Queue < 0 {
 		return nil, fmt.Errorf("dhcpsrv: offer hold %v under 1 s, or negative workers %d or queue %d", cfg.OfferHold, cfg.Workers, cfg.Queue)
 	}
-	s := &Server{cfg: cfg, log: cfg.Log, faults: bounds.NewLog(cfg.Log, faultLines), table: newTable(), table6: newTable6(), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}, watching: make(chan struct{}, 1)}
+	s := &Server{cfg: cfg, log: cfg.Log, faults: bounds.NewLog(cfg.Log, faultLines), probes: make(chan struct{}, maxProbes), rate: rateLimit{most: cfg.ClientRate}, watching: make(chan struct{}, 1)}
+	if _, ok := cfg.Prober.(BatchProber); ok {
+		s.probes = make(chan struct{}, maxBatchProbes)
+	}
+	s.stocking = [2]stocking{newStocking(), newStocking()}
 	s.progress = sync.NewCond(&s.mu)
 	s.scratch.New = func() any { return new(scratch) }
-	s.table6.heard, s.table.cur.v6 = s.table.heard, s.table6.cur
 	if cfg.Hosts != nil {
 		s.hosts = newHosts(cfg.HostCache)
-		s.table.hosts, s.table6.hosts = s.hosts, s.hosts
 	}
+	s.newVRF("")
+	s.indexVRFs()
 	// A new number for each start tells the partner that its acknowledgements of the last run are
 	// void.
 	s.failover.incarnation = rand.Uint64()
 	s.loadMemory(context.Background())
-	s.clock = reckoning{readWall: func() int64 { return time.Now().UnixNano() }, uptime: uptime}
+	s.clock = reckoning{readWall: wallOf(cfg.Clock), uptime: machine}
 	if err := s.load(context.Background()); err != nil {
 		return nil, fmt.Errorf("dhcpsrv: load leases: %w", err)
 	}
@@ -118,17 +131,21 @@ func (s *Server) load(ctx context.Context) error {
 		if !l.Addr.Is4() && !is6(l.Addr) || l.State < Bound || l.State > Declined {
 			return fmt.Errorf("lease of %v in state %v makes no sense", l.Addr, l.State)
 		}
+		v := s.vrf(l.VRF)
+		if v == nil {
+			v = s.newVRF(l.VRF)
+		}
 		if l.Addr.Is6() {
-			if err := s.table6.load(l); err != nil {
+			if err := v.v6.load(l); err != nil {
 				return err
 			}
 			continue
 		}
 		e := newEntry(&l)
-		if s.table.byAddr[e.addr] != nil {
+		if v.v4.byAddr[e.addr] != nil {
 			return fmt.Errorf("two leases of %v", l.Addr)
 		}
-		s.table.insert(e)
+		v.v4.insert(e)
 	}
 	return nil
 }

@@ -508,6 +508,8 @@ func FuzzHandle6(f *testing.F) {
 	f.Add(joinPackets(solicit.Data, seed.packet(dhcpv6.MessageTypeRequest, id, ia(1, addr)).Data, seed.packet(dhcpv6.MessageTypeRelease, id, ia(1, addr)).Data))
 	f.Add(joinPackets(seed.packet(dhcpv6.MessageTypeRebind, ia(1, addr)).Data, seed.packet(dhcpv6.MessageTypeDecline, id, ia(1, addr)).Data))
 	f.Add(joinPackets(seed.packet(dhcpv6.MessageTypeConfirm, ia(1, addr)).Data, seed.packet(dhcpv6.MessageTypeInformationRequest).Data))
+	f.Add(joinPackets(seed.packet(dhcpv6.MessageTypeSolicit, pd(1), ia(1)).Data, seed.packet(dhcpv6.MessageTypeRequest, id, pd(1), pd(2, "2001:db8:f000::/60"), pd(3, "::/56")).Data,
+		seed.packet(dhcpv6.MessageTypeRelease, id, pd(1, "2001:db8:f000::/60")).Data))
 	relayed, err := dhcpv6.EncapsulateRelay(m, dhcpv6.MessageTypeRelayForward, net.ParseIP("2001:db8:2::1"), net.ParseIP("fe80::5"))
 	if err != nil {
 		f.Fatal(err)
@@ -517,7 +519,7 @@ func FuzzHandle6(f *testing.F) {
 	f.Add(joinPackets(packets...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		store := &recordingStore{}
-		snap := office6()
+		snap := branches()
 		snap.Subnets[0].RapidCommit = true
 		s := newServer(t, dhcpsrv.Config{Store: store, Boot: dhcpsrv.BootSelectorFunc(bootByFirmware)}, snap)
 		for n := 0; len(data) > 2 && n < 8; n++ {
@@ -538,6 +540,9 @@ func FuzzHandle6(f *testing.F) {
 			}
 			if x.Reply == "REPLY" && x.Addr.IsValid() && !slices.ContainsFunc(store.batch, func(l dhcpsrv.Lease) bool { return l.Addr == x.Addr && l.State == dhcpsrv.Bound }) {
 				t.Fatalf("gave %v without a commit", x.Addr)
+			}
+			if x.Reply == "REPLY" && x.Prefix.IsValid() && !slices.ContainsFunc(store.batch, func(l dhcpsrv.Lease) bool { return l.Addr == x.Prefix.Addr() && l.State == dhcpsrv.Bound }) {
+				t.Fatalf("gave %v without a commit", x.Prefix)
 			}
 		}
 		if st := s.Stats(); st.Panics != 0 {

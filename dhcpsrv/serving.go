@@ -3,6 +3,8 @@ package dhcpsrv
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/gomaas/maas/dhcpsrv/failover"
 )
 
 // serving is a snapshot with the indexes to serve from. The spaces belong to the table. What
@@ -17,7 +19,7 @@ type serving struct {
 	byRelay  map[addr4]*subnet // by the addresses in Subnet.Relays
 	site     Options
 	classes  []Class
-	partners map[string]Partner
+	partners map[string]failover.Partner
 	v6       *serving6
 
 	subscribed bool // some reservation is, or was, by subscriber
@@ -72,15 +74,17 @@ func (c *serving) find(a addr4) *subnet {
 
 // serving6 is the IPv6 part of serving.
 type serving6 struct {
-	subnets  []*subnet6
-	sorted   []*subnet6 // by prefix
-	byName   map[string]*subnet6
-	byLink   map[string]*sharedNetwork6
-	byClient map[string][]*Reservation // by key of a DUID or of a link address
-	byAddr   map[netip.Addr]*Reservation
-	byRelay  map[netip.Addr]*subnet6
-	site     Options
-	classes  []Class
+	subnets []*subnet6
+	sorted  []*subnet6 // by prefix
+
+	delegated []*delegated // pools of prefixes
+	byName    map[string]*subnet6
+	byLink    map[string]*sharedNetwork6
+	byClient  map[string][]*Reservation // by key of a DUID or of a link address
+	byAddr    map[netip.Addr]*Reservation
+	byRelay   map[netip.Addr]*subnet6
+	site      Options
+	classes   []Class
 }
 
 // sharedNetwork6 is a broadcast domain with its IPv6 subnets in the order of the snapshot.
@@ -92,14 +96,18 @@ type sharedNetwork6 struct {
 
 type subnet6 struct {
 	Subnet
-	seg      *sharedNetwork6
-	partner  *partner // nil = none; belongs to the server
-	options  Options  // site < fields < subnet options
-	sizes    []uint64
-	total    uint64    // addresses in the pools
-	parities [2]uint64 // of these, even and odd ones
-	used     [2]uint64 // of these, those that have an entry or are kept; belongs to the table
-	ended    [2]list6  // ended leases, least recently used first; with a partner by lowest bit; belongs to the table
+	seg           *sharedNetwork6
+	partner       *partner // nil = none; belongs to the server
+	options       Options  // site < fields < subnet options
+	sizes         []uint64
+	total         uint64    // addresses in the pools
+	parities      [2]uint64 // of these, even and odd ones
+	used          [2]uint64 // of these, those that have an entry or are kept; belongs to the table
+	ended         [2]list6  // ended leases, least recently used first; with a partner by lowest bit; belongs to the table
+	ahead         []ahead   // by pool: what was probed ahead; belongs to the table
+	endedPrefixes [2]list6  // ended leases of prefixes, least recently used first; with a partner by half; belongs to the table
+	offers        list6     // entries held for an offer, oldest first; belongs to the table
+	declined      list6     // declined addresses, the first to end first; belongs to the table
 
 	formerly formerly
 }
@@ -126,7 +134,7 @@ func (s *subnet6) at(n uint64) netip.Addr {
 	return netip.Addr{}
 }
 
-// find returns the subnet that contains the address, or nil.
+// find returns the subnet that contains the address, or delegates it as part of a prefix, or nil.
 func (c *serving6) find(a netip.Addr) *subnet6 {
 	i, found := slices.BinarySearchFunc(c.sorted, a, func(s *subnet6, a netip.Addr) int { return s.Prefix.Addr().Compare(a) })
 	if !found {
@@ -134,6 +142,9 @@ func (c *serving6) find(a netip.Addr) *subnet6 {
 	}
 	if i >= 0 && c.sorted[i].Prefix.Contains(a) {
 		return c.sorted[i]
+	}
+	if p := c.findDelegated(a); p != nil {
+		return p.sub
 	}
 	return nil
 }

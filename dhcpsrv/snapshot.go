@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/failover"
 )
 
 // Snapshot is everything that a server serves from. Give it to [Server.Update] and do not change
@@ -18,7 +20,7 @@ type Snapshot struct {
 	// IPv4 without one.
 	Options6 Options
 	// Partners are the other servers that subnets name.
-	Partners []Partner
+	Partners []failover.Partner
 }
 
 // Defaults for zero fields of a [Subnet].
@@ -33,7 +35,14 @@ const (
 // radv), and ByClientID is ignored: clients are known by DUID and IAID.
 type Subnet struct {
 	Name   string       // unique in the snapshot; named in errors, leases and explanations
-	Prefix netip.Prefix // must not overlap another subnet's
+	Prefix netip.Prefix // must not overlap another subnet's of the same VRF
+
+	// VRF is the routing domain of the subnet; "" = the global one. Subnets of two VRFs are served
+	// apart, also where they overlap. A relay, or else a client, selects the VRF by its name or VPN
+	// identifier (RFC 6607; the text of the latter is such as 00005e:0000002a). A packet that
+	// selects none is of the VRF of the link it came in on. Addresses of a VRF without Link are not
+	// probed: the host would ask its own network.
+	VRF string `json:",omitempty"`
 
 	// Link is the interface on which the subnet is local; "" = its clients are reached only by
 	// relay.
@@ -62,6 +71,15 @@ type Subnet struct {
 
 	// Mode says whether the server gives addresses here; DHCPv6 knows only ModeServe.
 	Mode Mode
+
+	// Delegate holds the prefixes of an IPv6 subnet that routers among its clients get for the
+	// networks behind them. They lie outside of all subnets. The routes to them are the caller's
+	// task: [Config.Events] reports each. Of a pool that is shared with a partner, each server
+	// gives the prefixes of one half.
+	Delegate []PrefixPool `json:",omitempty"`
+	// PrefixQuota bounds the prefixes that one client holds or is offered; 0 = 4. A client always
+	// gets a reserved one.
+	PrefixQuota int `json:",omitempty"`
 
 	Pools   []Pool       // dynamic ranges; none = only reserved clients are served
 	Routers []netip.Addr // option 3
@@ -134,13 +152,17 @@ type Reservation struct {
 	// Whichever of them asks gets the reservation, one at a time.
 	Aliases []net.HardwareAddr
 
+	// VRF is the routing domain; "" = the one of Subnet, or the global one.
+	VRF string `json:",omitempty"`
 	// Subnet limits a reservation without Addr to one subnet by name; "" = any. With Addr it may be
 	// left empty.
 	Subnet string
 	// Addr is the client's address, inside or outside the pools. Invalid = a pool address; the rest
 	// still applies.
 	Addr netip.Addr
+	// Prefix is delegated to the client, one of those in Subnet.Delegate. Invalid = any of them.
+	Prefix netip.Prefix `json:",omitzero"`
 
-	Hostname string  // option 12
+	Hostname string  // option 12, or 39 of IPv6, sent to a client that asks for it; "" = none
 	Options  Options // host level; wins over all others
 }

@@ -23,6 +23,7 @@ type Stats struct {
 	WriteErrors  uint64 // replies the socket did not take
 	ReadErrors   uint64
 	Probes       uint64 // probes made
+	ProbesAhead  uint64 // addresses probed before a client asked
 	ProbesMissed uint64 // offers made without a probe because too many were under way
 	Panics       uint64
 	ClockSet     uint64 // times that the wall clock was found set
@@ -43,6 +44,7 @@ type stats struct {
 	commitErrors            atomic.Uint64
 	readErrors, writeErrors atomic.Uint64
 	probes, probesMissed    atomic.Uint64
+	probesAhead             atomic.Uint64
 	panics                  atomic.Uint64
 	clockSet                atomic.Uint64
 
@@ -62,7 +64,7 @@ func (s *Server) Stats() Stats {
 		Received: map[string]uint64{}, Sent: map[string]uint64{}, Reasons: map[string]uint64{}, Events: map[string]uint64{},
 		Commits: c.commits.Load(), Committed: c.committed.Load(), CommitTime: time.Duration(c.commitTime.Load()),
 		CommitErrors: c.commitErrors.Load(), WriteErrors: c.writeErrors.Load(), ReadErrors: c.readErrors.Load(),
-		Probes: c.probes.Load(), ProbesMissed: c.probesMissed.Load(), Panics: c.panics.Load(),
+		Probes: c.probes.Load(), ProbesAhead: c.probesAhead.Load(), ProbesMissed: c.probesMissed.Load(), Panics: c.panics.Load(),
 		PartnerSent: c.partnerSent.Load(), PartnerReceived: c.partnerReceived.Load(),
 		PartnerLate: c.partnerLate.Load(), ClockSet: c.clockSet.Load(),
 	}

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/gomaas/maas/dhcpsrv/internal/record"
 )
 
 // LeaseStore keeps leases over restarts. The server holds all leases in memory and reads the store
@@ -17,14 +19,14 @@ import (
 // Package dhcptest holds the conformance tests for implementations; package journal and [MemStore]
 // pass them.
 type LeaseStore interface {
-	// Load returns every stored lease, the latest record of each address, in any order. An error
-	// ends the sequence.
+	// Load returns every stored lease, the latest record of each address of each VRF, in any order.
+	// An error ends the sequence.
 	Load(ctx context.Context) iter.Seq2[Lease, error]
 
-	// Commit stores the leases, each in place of the record of its address, and returns once they
-	// would survive a power failure. When one batch holds several records for an address the last
-	// one counts. After an error any part of the batch may or may not be stored. Never called
-	// concurrently; the store must not keep the slice or the slices in it.
+	// Commit stores the leases, each in place of the record with its Addr and VRF, and returns once
+	// they would survive a power failure. When one batch holds several records for an address of a
+	// VRF the last one counts. After an error any part of the batch may or may not be stored. Never
+	// called concurrently; the store must not keep the slice or the slices in it.
 	Commit(ctx context.Context, batch []Lease) error
 }
 
@@ -32,12 +34,12 @@ type LeaseStore interface {
 // forgotten. The zero value is empty and ready; it is safe for concurrent use.
 type MemStore struct {
 	mu     sync.Mutex
-	leases map[netip.Addr]Lease
+	leases map[netip.Addr]Lease // by record.Key
 
 	partners []byte
 }
 
-// LoadPartners implements [PartnerStore].
+// LoadPartners implements failover.Store.
 func (m *MemStore) LoadPartners(context.Context) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,7 +49,7 @@ func (m *MemStore) LoadPartners(context.Context) ([]byte, error) {
 	return m.partners, nil
 }
 
-// SavePartners implements [PartnerStore].
+// SavePartners implements failover.Store.
 func (m *MemStore) SavePartners(_ context.Context, data []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -91,7 +93,7 @@ func (m *MemStore) Commit(ctx context.Context, batch []Lease) error {
 		m.leases = make(map[netip.Addr]Lease)
 	}
 	for _, l := range batch {
-		m.leases[l.Addr] = l.clone()
+		m.leases[record.Key(l.Addr, l.VRF)] = l.clone()
 	}
 	return nil
 }

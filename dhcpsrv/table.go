@@ -25,18 +25,38 @@ type entry struct {
 	relay      addr4
 	sub        *subnet // nil when no subnet has the address
 	key        string  // "" = no client: a conflict
-	mac        string
-	clientID   string
-	hostname   string
 	subnetName string
 	link       string
-	circuit    string
-	vendor     string
-	subscriber string
+	texts
 
 	sameClient *entry // next entry of the same client
 	prev, next *entry // in a list of the space
 }
+
+// texts holds what a client and its relay said, one text behind the other in one string. A string
+// for each would make an entry larger by a third.
+type texts struct {
+	all  string
+	ends [6]uint16 // of each text, in the order of the methods
+}
+
+// newTexts returns the texts in all, by their lengths.
+func newTexts(all string, lens [6]int) (x texts) {
+	x.all = all
+	end := 0
+	for i, n := range lens {
+		end += n
+		x.ends[i] = uint16(end) // a packet is shorter
+	}
+	return x
+}
+
+func (x *texts) mac() string        { return x.all[:x.ends[0]] }
+func (x *texts) clientID() string   { return x.all[x.ends[0]:x.ends[1]] }
+func (x *texts) circuit() string    { return x.all[x.ends[1]:x.ends[2]] }
+func (x *texts) vendor() string     { return x.all[x.ends[2]:x.ends[3]] }
+func (x *texts) hostname() string   { return x.all[x.ends[3]:x.ends[4]] }
+func (x *texts) subscriber() string { return x.all[x.ends[4]:x.ends[5]] }
 
 // live reports whether the entry is an offer, lease or declined address that has not run out.
 func (e *entry) live(now int64) bool { return e.state != Ended && e.end > now }
@@ -44,20 +64,20 @@ func (e *entry) live(now int64) bool { return e.state != Ended && e.end > now }
 // mine reports whether the entry belongs to the client.
 func (e *entry) mine(key []byte) bool { return e.key != "" && e.key == string(key) }
 
-// lease returns the entry as callers and stores see it.
-func (e *entry) lease() Lease {
+// lease returns an entry as callers and stores see it.
+func (t *table) lease(e *entry) Lease {
 	l := Lease{
-		Addr: e.addr.addr(), State: e.state, Hostname: e.hostname, Subnet: e.subnetName, Link: e.link, VendorClass: e.vendor, Subscriber: e.subscriber,
+		Addr: e.addr.addr(), VRF: t.vrf, State: e.state, Hostname: e.hostname(), Subnet: e.subnetName, Link: e.link, VendorClass: e.vendor(), Subscriber: e.subscriber(),
 		Start: time.Unix(0, e.start), Changed: time.Unix(0, e.changed), End: time.Unix(0, e.end),
 	}
-	text := []byte(e.mac + e.clientID + e.circuit)
+	text := []byte(e.all[:e.ends[2]]) // of the first three
 	cut := func(n int) (b []byte) {
 		if n > 0 {
 			b, text = text[:n:n], text[n:]
 		}
 		return b
 	}
-	l.MAC, l.ClientID, l.CircuitID = cut(len(e.mac)), cut(len(e.clientID)), cut(len(e.circuit))
+	l.MAC, l.ClientID, l.CircuitID = cut(len(e.mac())), cut(len(e.clientID())), cut(len(e.circuit()))
 	if e.relay != 0 {
 		l.Relay = e.relay.addr()
 	}
@@ -70,15 +90,17 @@ func newEntry(l *Lease) *entry {
 	if changed.IsZero() { // of a record of an older version
 		changed = l.Start
 	}
+	all := string(l.MAC) + string(l.ClientID) + string(l.CircuitID) + l.VendorClass + l.Hostname + l.Subscriber
 	return &entry{
 		changed: changed.UnixNano(), addr: addr4From(l.Addr), state: l.State, start: l.Start.UnixNano(), end: l.End.UnixNano(), relay: addr4From(l.Relay),
-		mac: string(l.MAC), clientID: string(l.ClientID), hostname: l.Hostname, subnetName: l.Subnet, link: l.Link,
-		circuit: string(l.CircuitID), vendor: l.VendorClass, subscriber: l.Subscriber, due: -1,
+		subnetName: l.Subnet, link: l.Link, due: -1,
+		texts: newTexts(all, [6]int{len(l.MAC), len(l.ClientID), len(l.CircuitID), len(l.VendorClass), len(l.Hostname), len(l.Subscriber)}),
 	}
 }
 
-// table holds all entries with their indexes. The server's lock guards it.
+// table holds all entries of a VRF with their indexes. The server's lock guards it.
 type table struct {
+	vrf      string
 	cur      *serving
 	byAddr   map[addr4]*entry
 	byClient map[string]*entry // first of the entries of a client
@@ -86,6 +108,7 @@ type table struct {
 	circuits circuits
 	heard    heard    // shared with the table of IPv6
 	hosts    *hosts   // the same; nil = none
+	ahead    bool     // addresses are probed ahead
 	changes  []change // of the decision in progress
 
 	noting bool
@@ -169,6 +192,11 @@ func (t *table) unschedule(e *entry) {
 	t.charge(e, -1)
 	if l := t.listOf(e); l != nil {
 		l.remove(e)
+		// The address of an ended lease that a client gets is no longer known to be free.
+		if t.ahead && e.state == Ended {
+			at, place := e.sub.space.aheadOf(e.addr)
+			at.old.Remove(place)
+		}
 	}
 }
 
@@ -209,6 +237,7 @@ func (t *table) replace(c *serving, renamed []*entry) {
 			e.key = ""
 		}
 	}
+	was := t.cur.subnets
 	t.cur = c
 	// Quotas are counted again from the entries, since they belong to subnets.
 	clear(t.circuits)
@@ -237,6 +266,7 @@ func (t *table) replace(c *serving, renamed []*entry) {
 			t.link(e)
 		}
 	}
+	t.keepAhead(was)
 }
 
 // adopt sets the fields of an entry that depend on the snapshot.
@@ -254,7 +284,7 @@ func (c *serving) keyOf(e *entry, buf []byte) []byte {
 	if sub == nil || e.state == Declined {
 		return nil
 	}
-	key, _ := c.identify(buf, sub.seg, sub, []byte(e.mac), []byte(e.clientID), []byte(e.subscriber))
+	key, _ := c.identify(buf, sub.seg, sub, []byte(e.mac()), []byte(e.clientID()), []byte(e.subscriber()))
 	return key
 }
 

@@ -44,21 +44,25 @@ func (e *entry6) live(now time.Time) bool { return e.lease.State != Ended && e.l
 
 func (e *entry6) mine(key []byte) bool { return e.key != "" && e.key == string(key) }
 
-// table6 holds all entries with their indexes. The server's lock guards it.
+// table6 holds all entries of a VRF with their indexes. The server's lock guards it.
 type table6 struct {
+	vrf    string
 	cur    *serving6
 	byAddr map[netip.Addr]*entry6
 	byKey  map[string]*entry6 // first of the entries of an identity association
 	due    due6
 
 	circuits circuits
-	heard    heard    // shared with the table of IPv4
-	hosts    *hosts   // the same; nil = none
-	changes  []change // of the decision in progress
+	prefixes map[string]int // of each client, by DUID, held or on offer
+	lengths  [129]int       // how many entries are of prefixes of a length
+	heard    heard          // shared with the table of IPv4
+	hosts    *hosts         // the same; nil = none
+	ahead    bool           // addresses are probed ahead
+	changes  []change       // of the decision in progress
 }
 
 func newTable6() *table6 {
-	return &table6{cur: newServing6(nil), byAddr: make(map[netip.Addr]*entry6), byKey: make(map[string]*entry6), circuits: circuits{}}
+	return &table6{cur: newServing6(nil), byAddr: make(map[netip.Addr]*entry6), byKey: make(map[string]*entry6), circuits: circuits{}, prefixes: make(map[string]int)}
 }
 
 // insert enters e, whose address must have no entry, into all indexes.
@@ -71,21 +75,47 @@ func (t *table6) insert(e *entry6) {
 	}
 	e.due, e.place = -1, nil
 	t.charge(e, 1)
+	t.countPrefix(e, 1)
+	if e.lease.Bits > 0 && e.sub != nil && e.list() != nil {
+		e.place = e.list().PushBack(e)
+	}
 	if e.lease.State != Ended {
 		heap.Push(&t.due, e)
 	}
 	if t.pooled(e.sub, a) {
 		e.sub.use(a, 1)
-		if e.lease.State == Ended {
-			e.place = e.sub.ended[e.sub.parity(a)].PushBack(e)
+		if t.ahead {
+			at, place := e.sub.aheadOf(a)
+			at.remove(place)
+		}
+		if l := e.list(); l != nil {
+			e.place = l.PushBack(e)
 		}
 	}
+}
+
+// list returns the list that an entry of the pools is in by its state; nil = none.
+func (e *entry6) list() *list6 {
+	switch prefix := e.lease.Bits > 0; {
+	case prefix && e.lease.State == Ended:
+		return &e.sub.endedPrefixes[e.sub.half(e.lease.Addr)]
+	case prefix:
+		return nil
+	case e.lease.State == Ended:
+		return &e.sub.ended[e.sub.parity(e.lease.Addr)]
+	case e.lease.State == offered:
+		return &e.sub.offers
+	case e.lease.State == Declined:
+		return &e.sub.declined
+	}
+	return nil
 }
 
 // remove takes e out of all indexes.
 func (t *table6) remove(e *entry6) {
 	delete(t.byAddr, e.lease.Addr)
 	t.charge(e, -1)
+	t.countPrefix(e, -1)
 	if e.due >= 0 {
 		heap.Remove(&t.due, e.due)
 	}
@@ -93,7 +123,7 @@ func (t *table6) remove(e *entry6) {
 		e.sub.use(e.lease.Addr, -1)
 	}
 	if e.place != nil {
-		e.sub.ended[e.sub.parity(e.lease.Addr)].Remove(e.place)
+		e.list().Remove(e.place)
 		e.place = nil
 	}
 	if e.key == "" {
@@ -138,15 +168,14 @@ func (t *table6) load(l Lease) error {
 		return fmt.Errorf("two leases of %v", l.Addr)
 	}
 	e := &entry6{lease: l.clone()}
-	if l.State != Declined {
-		e.key = string(appendKey6(nil, l.DUID, l.IAID))
-	}
+	e.key = l.key6()
 	t.insert(e)
 	return nil
 }
 
 // replace makes the table serve from c: every entry changes its place in the pools.
 func (t *table6) replace(c *serving6) {
+	was := t.cur.subnets
 	t.cur = c
 	clear(t.circuits)
 	for a := range c.byAddr {
@@ -163,17 +192,26 @@ func (t *table6) replace(c *serving6) {
 	for a, e := range t.byAddr {
 		e.sub, e.place = c.find(a), nil
 		t.charge(e, 1)
+		if e.lease.Bits > 0 {
+			for _, p := range c.delegated {
+				p.odd.set(p, e, true)
+			}
+			if e.sub != nil && e.list() != nil {
+				listed = append(listed, e)
+			}
+		}
 		if !t.pooled(e.sub, a) {
 			continue
 		}
-		if e.sub.use(a, 1); e.lease.State == Ended {
+		if e.sub.use(a, 1); e.list() != nil {
 			listed = append(listed, e)
 		}
 	}
 	sortByEnd6(listed)
 	for _, e := range listed {
-		e.place = e.sub.ended[e.sub.parity(e.lease.Addr)].PushBack(e)
+		e.place = e.list().PushBack(e)
 	}
+	t.keepAhead(was)
 }
 
 // own returns the entries of a client's identity association in a shared network.
@@ -251,7 +289,20 @@ func (t *table6) decline(e *entry6, kind EventKind, now time.Time) change {
 	e.lease.Changed = laterThan(e.lease.Changed, now)
 	e.rev++
 	t.insert(e)
+	if kind == ClientDeclined {
+		t.boundDeclined(e.sub, now)
+	}
 	return e.change(kind, now, &before)
+}
+
+// boundDeclined is [table.boundDeclined] for IPv6.
+func (t *table6) boundDeclined(sub *subnet6, now time.Time) {
+	if uint64(sub.declined.Len()) <= max(1, sub.total/4) {
+		return
+	}
+	if oldest := sub.declined.Front().Value.(*entry6); oldest.lease.End.After(now) {
+		t.set(oldest, func(l *Lease) { l.End = now })
+	}
 }
 
 // undo reverts a change that the store refused, unless the entry has changed since.

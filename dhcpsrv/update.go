@@ -1,6 +1,8 @@
 package dhcpsrv
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -29,20 +31,53 @@ func (s *Server) Update(snap Snapshot) error {
 }
 
 func (s *Server) update(snap Snapshot) error {
-	c, err := compile(&snap)
-	if err == nil {
-		err = s.checkWatchable(c)
+	parts, err := compileAll(&snap)
+	for _, c := range parts {
+		err = cmp.Or(err, s.checkWatchable(c))
 	}
 	if err != nil {
 		return fmt.Errorf("dhcpsrv: snapshot refused: %w", err)
 	}
-	if c.takeSubnets(s.table.cur) {
-		s.replaceReservations(c)
-	} else {
-		s.replaceAll(c)
-	}
+	s.replace(s.updates(parts))
+	s.stocking[0].demand()
+	s.stocking[1].demand()
 	s.log.Info("snapshot in use", "subnets", len(snap.Subnets), "reservations", len(snap.Reservations))
 	return nil
+}
+
+// vrfUpdate holds the snapshot that one VRF serves from next.
+type vrfUpdate struct {
+	*vrf
+	next    *serving
+	same    bool     // the subnets are those of before
+	renamed []*entry // their clients have another key in next, or may have
+
+	addrs  []addr4      // whose reservation is added or removed; only if same
+	addrs6 []netip.Addr // the same
+}
+
+// updates returns the updates of all VRFs, those that are new and those that have no subnet any
+// more included. The caller holds s.updating.
+func (s *Server) updates(parts map[string]*serving) (all []*vrfUpdate) {
+	s.mu.Lock()
+	for name := range parts {
+		if s.vrf(name) == nil {
+			s.newVRF(name)
+		}
+	}
+	for _, v := range s.vrfs {
+		all = append(all, &vrfUpdate{vrf: v, next: parts[v.name]})
+	}
+	s.mu.Unlock()
+	for _, u := range all {
+		if u.next == nil {
+			u.next = newServing(&Snapshot{})
+		}
+		if u.same = u.next.takeSubnets(u.v4.cur); u.same {
+			u.addrs, u.addrs6 = differ(u.v4.cur.byAddr, u.next.byAddr), differ(u.v6.cur.byAddr, u.next.v6.byAddr)
+		}
+	}
+	return all
 }
 
 // checkWatchable refuses ModeAuto when there is no means to find other servers: serving unasked
@@ -56,22 +91,44 @@ func (s *Server) checkWatchable(c *serving) error {
 	return nil
 }
 
-// replaceAll makes the server serve from c.
-func (s *Server) replaceAll(c *serving) {
+// replace makes the VRFs serve from what is next, all between two packets.
+func (s *Server) replace(all []*vrfUpdate) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	renamed := s.renamed(c)
-	s.prepare(c)
-	s.table.replace(c, renamed)
-	s.table6.replace(c.v6)
+	s.findRenamed(all)
+	s.prepare(all)
+	for _, u := range all {
+		if !u.same {
+			u.v4.replace(u.next, u.renamed)
+			u.v6.replace(u.next.v6)
+			continue
+		}
+		again := u.v6.takeOut(u.addrs6)
+		u.v4.reserve(u.addrs, u.renamed, func() { u.v4.cur, u.v6.cur = u.next, u.next.v6 })
+		u.v6.putBack(u.addrs6, again)
+	}
+	s.vrfs = slices.DeleteFunc(s.vrfs, func(v *vrf) bool { return v.name != "" && v.empty() })
+	s.indexVRFs()
 }
 
 // prepare gives a new snapshot the state that outlives the previous one. The caller holds s.mu.
-func (s *Server) prepare(c *serving) {
+func (s *Server) prepare(all []*vrfUpdate) {
 	now := s.now()
-	c.inherit(s.table.cur, s.table6.cur, now+int64(s.cfg.OfferHold))
-	s.rewatch(c)
-	s.repartner(c, now)
+	var next []*serving
+	for _, u := range all {
+		u.next.inherit(u.v4.cur, u.v6.cur, now+int64(s.cfg.OfferHold))
+		next = append(next, u.next)
+	}
+	s.rewatch(next)
+	s.repartner(next, now)
+}
+
+// servings returns what the VRFs serve from. The caller holds s.mu.
+func (s *Server) servings() (all []*serving) {
+	for _, v := range s.vrfs {
+		all = append(all, v.v4.cur)
+	}
+	return all
 }
 
 // takeSubnets takes over the subnets of the previous snapshot, with the state that they hold, when
@@ -95,7 +152,7 @@ func (c *serving) takeSubnets(was *serving) bool {
 		}
 	}
 	c.subnets, c.byName, c.byLink, c.networks, c.byRelay = was.subnets, was.byName, was.byLink, was.networks, was.byRelay
-	c.v6.subnets, c.v6.sorted, c.v6.byName, c.v6.byLink, c.v6.byRelay = was.v6.subnets, was.v6.sorted, was.v6.byName, was.v6.byLink, was.v6.byRelay
+	c.v6.subnets, c.v6.sorted, c.v6.byName, c.v6.byLink, c.v6.byRelay, c.v6.delegated = was.v6.subnets, was.v6.sorted, was.v6.byName, was.v6.byLink, was.v6.byRelay, was.v6.delegated
 	return true
 }
 
@@ -103,19 +160,6 @@ func (c *serving) takeSubnets(was *serving) bool {
 // the first one serves first.
 func (seg *sharedNetwork) sameOrder(was *sharedNetwork) bool {
 	return slices.EqualFunc(seg.subnets, was.subnets, func(a, b *subnet) bool { return a.Name == b.Name })
-}
-
-// replaceReservations makes the server serve from c, which has the subnets of the previous
-// snapshot.
-func (s *Server) replaceReservations(c *serving) {
-	addrs, addrs6 := differ(s.table.cur.byAddr, c.byAddr), differ(s.table6.cur.byAddr, c.v6.byAddr)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	renamed := s.renamed(c)
-	s.prepare(c)
-	again := s.table6.takeOut(addrs6)
-	s.table.reserve(addrs, renamed, func() { s.table.cur, s.table6.cur = c, c.v6 })
-	s.table6.putBack(addrs6, again)
 }
 
 // differ returns the addresses that are reserved in one of two snapshots.
@@ -133,27 +177,31 @@ func differ[A comparable](was, is map[A]*Reservation) (addrs []A) {
 	return addrs
 }
 
-// renamed returns the entries whose clients have another key in c, and may return others. It starts
-// and ends with s.mu held and releases it in between: the table records the changes that packets
+// findRenamed finds the entries whose clients have another key next, and may find others. It starts
+// and ends with s.mu held and releases it in between: the tables record the changes that packets
 // make meanwhile.
-func (s *Server) renamed(c *serving) []*entry {
-	t, n := s.table, 0
-	var out []*entry
+func (s *Server) findRenamed(all []*vrfUpdate) {
+	n := 0
 	var buf [128]byte
-	t.noting = true
-	for _, e := range t.byAddr {
-		if n%updateChunk == 0 {
-			s.mu.Unlock()
-			rest(n + updateChunk - 1)
-			s.mu.Lock()
-		}
-		if n++; string(c.keyOf(e, buf[:])) != e.key {
-			out = append(out, e)
+	for _, u := range all {
+		u.v4.noting = true
+	}
+	for _, u := range all {
+		for _, e := range u.v4.byAddr {
+			if n%updateChunk == 0 {
+				s.mu.Unlock()
+				rest(n + updateChunk - 1)
+				s.mu.Lock()
+			}
+			if n++; string(u.next.keyOf(e, buf[:])) != e.key {
+				u.renamed = append(u.renamed, e)
+			}
 		}
 	}
-	out = append(out, t.noted...)
-	t.noting, t.noted = false, nil
-	return out
+	for _, u := range all {
+		u.renamed = append(u.renamed, u.v4.noted...)
+		u.v4.noting, u.v4.noted = false, nil
+	}
 }
 
 // reserve makes the table serve from what apply puts in place, which has the same subnets. The
@@ -208,6 +256,8 @@ func (t *table6) putBack(addrs []netip.Addr, again []*entry6) {
 		case sub.pool(a) < 0:
 		case c.byAddr[a] != nil:
 			sub.use(a, 1)
+			at, place := sub.aheadOf(a)
+			at.remove(place)
 		default:
 			sub.use(a, -1)
 		}
@@ -215,5 +265,43 @@ func (t *table6) putBack(addrs []netip.Addr, again []*entry6) {
 	sortByEnd6(again)
 	for _, e := range again {
 		t.insert(e)
+	}
+}
+
+// formerly is the server's identity before its address changed. Clients that were just offered an
+// address under it still mean this server.
+type formerly struct {
+	server netip.Addr
+	duid   []byte
+	until  int64 // Unix nanoseconds
+}
+
+func (f *formerly) is(server netip.Addr, now int64) bool { return now < f.until && f.server == server }
+
+func (f *formerly) isDUID(duid []byte, now int64) bool {
+	return now < f.until && bytes.Equal(f.duid, duid)
+}
+
+// inherit keeps the identity of the previous snapshot for as long as an offer holds.
+func (c *serving) inherit(was *serving, was6 *serving6, until int64) {
+	for _, sub := range c.subnets {
+		former := was.byName[sub.Name]
+		switch {
+		case former == nil || former.Server == sub.PartnerServer:
+		case former.Server == sub.Server:
+			sub.formerly = former.formerly
+		default:
+			sub.formerly = formerly{server: former.Server, until: until}
+		}
+	}
+	for _, sub := range c.v6.subnets {
+		former := was6.byName[sub.Name]
+		switch {
+		case former == nil || former.Server == sub.PartnerServer:
+		case bytes.Equal(former.seg.duid, sub.seg.duid):
+			sub.formerly = former.formerly
+		default:
+			sub.formerly = formerly{duid: former.seg.duid, until: until}
+		}
 	}
 }

@@ -49,7 +49,7 @@ func (u *Usage) checkEnds(r Range) error {
 		return refuse(why, r.String())
 	}
 	// MAAS refuses smaller ones too.
-	if r.Type == RangeDynamic && r.Start.Is6() && length(r.IPRange()).less(u128{0, MinDynamic6}) {
+	if r.Type == RangeDynamic && r.Start.Is6() && length(r.IPRange()).less(u128{0, minDynamic6}) {
 		return refuse(TooSmall, r.String())
 	}
 	return nil

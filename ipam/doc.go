@@ -35,10 +35,8 @@
 //
 // # Names of networks
 //
-// A [Specifier] is a user's expression for some networks; [Networks] finds those that it matches:
-//
-//	spec, err := ipam.ParseSpecifier("space:dmz,&vid:100")
-//	subnets := networks.FindSubnets(spec)
+// Package netspec reads a user's expression for some networks, such as space:dmz,&vid:100, and
+// finds them.
 //
 // # Managed and unmanaged
 //

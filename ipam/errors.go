@@ -16,7 +16,7 @@ const (
 	Incomplete                         // one end of a range is missing
 	NetworkAddress                     // the first address of a subnet, which names the network
 	BroadcastAddress                   // the last address of an IPv4 subnet
-	TooSmall                           // a dynamic IPv6 range of fewer than MinDynamic6 addresses
+	TooSmall                           // a dynamic IPv6 range of fewer than 256 addresses
 	NoRoom                             // no range of the wanted type fits on the subnet at all
 	Overlap                            // another subnet or range has some of the addresses
 	InDynamicRange                     // the address belongs to the DHCP server
@@ -72,7 +72,7 @@ func (e *RefusedError) why() string {
 	case BroadcastAddress:
 		return "the last address of " + e.Subnet.String() + " is its broadcast address and cannot be used"
 	case TooSmall:
-		return fmt.Sprintf("a dynamic IPv6 range has at least %d addresses", MinDynamic6)
+		return fmt.Sprintf("a dynamic IPv6 range has at least %d addresses", minDynamic6)
 	case NoRoom:
 		return "there is no free room for it on subnet " + e.Subnet.String()
 	case Overlap:

@@ -38,8 +38,8 @@ func ParseRangeType(s string) (RangeType, error) {
 	return 0, fmt.Errorf("ipam: range type %q: must be reserved or dynamic", s)
 }
 
-// MinDynamic6 is the smallest number of addresses in a dynamic IPv6 range.
-const MinDynamic6 = 256
+// minDynamic6 is the smallest number of addresses in a dynamic IPv6 range.
+const minDynamic6 = 256
 
 // Range is a run of addresses of one subnet, both ends included.
 type Range struct {
@@ -51,6 +51,7 @@ type Range struct {
 	End      netip.Addr
 	Owner    string // user that holds a reserved range; "" = none
 	Comment  string // up to 255 characters
+	ClassID  int64  // DHCP class whose clients alone get addresses of a dynamic range; 0 = none
 }
 
 // IPRange returns the addresses of r.

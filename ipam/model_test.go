@@ -57,8 +57,8 @@ func TestValidate(t *testing.T) {
 		{"bridge of a bridge", ipam.Interface{Name: "br1", Kind: ipam.Bridge, NodeID: 1}.Validate([]ipam.Interface{br0}), `ipam: interface "br1": parents br0: a bridge cannot contain bridges`},
 		{"vlan without vlan", ipam.Interface{Name: "eth0.5", Kind: ipam.VLANInterface, NodeID: 1}.Validate([]ipam.Interface{eth0}), `ipam: interface "eth0.5": vlan is missing`},
 		{"parent elsewhere", ipam.Interface{Name: "br1", Kind: ipam.Bridge, NodeID: 2}.Validate([]ipam.Interface{eth0}), `ipam: interface "br1": parents eth0 belongs to another machine`},
-		{"overlap", ipam.CheckOverlap(ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.128/25")}, []ipam.Subnet{{ID: 1, Name: "lab", Prefix: net10}}), "ipam: subnet 10.0.0.128/25: overlaps another (subnet lab (10.0.0.0/24))"},
-		{"no overlap with itself", ipam.CheckOverlap(src, []ipam.Subnet{src, dst}), ""},
+		{"overlap", ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.128/25")}.CheckOverlap([]ipam.Subnet{{ID: 1, Name: "lab", Prefix: net10}}), "ipam: subnet 10.0.0.128/25: overlaps another (subnet lab (10.0.0.0/24))"},
+		{"no overlap with itself", src.CheckOverlap([]ipam.Subnet{src, dst}), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""

@@ -36,10 +36,13 @@ type Subnet struct {
 	Name        string // up to 255 of letters, digits, space and . : / _ -; "" becomes the prefix
 	Description string
 	VLANID      int64
-	Prefix      netip.Prefix // masked; no two subnets of a site overlap
-	Gateway     netip.Addr   // in Prefix, or an fe80:: address on IPv6; zero = none
-	DNSServers  []netip.Addr // announced to clients after MAAS' own; may lie outside Prefix
-	RDNS        RDNSMode
+	Prefix      netip.Prefix // masked; no two subnets of a site and VRF overlap
+	// VRF is the routing domain; "" = the global one. The inventory of package store/inventory has
+	// the global one alone.
+	VRF        string
+	Gateway    netip.Addr   // in Prefix, or an fe80:: address on IPv6; zero = none
+	DNSServers []netip.Addr // announced to clients after MAAS' own; may lie outside Prefix
+	RDNS       RDNSMode
 
 	// Unmanaged subnets have an administrator of their own: MAAS serves no DHCP there and gives out
 	// addresses only inside reserved ranges, which on a managed subnet are the ones it leaves
@@ -54,6 +57,9 @@ type Subnet struct {
 	// Relays are addresses of DHCP relays whose clients belong here although the addresses do not:
 	// a relay that sends its loopback address, or an address of another network.
 	Relays []netip.Addr
+	// Delegated are the prefixes that routers here get for the networks behind them. They overlap
+	// no subnet of the site.
+	Delegated []PrefixPool
 	// DisabledBootMethods are boot methods refused here, by name such as "uefi_amd64_tftp".
 	DisabledBootMethods []string
 }
@@ -88,7 +94,10 @@ func (s Subnet) Validate() error {
 			return invalid("subnet", name, "dns_servers", d.String()+" is not an address of a server")
 		}
 	}
-	return s.validateRelays()
+	if err := s.validateRelays(); err != nil {
+		return err
+	}
+	return s.validateDelegated()
 }
 
 func (s Subnet) validateRelays() error {
@@ -110,11 +119,11 @@ func (s Subnet) validateRelays() error {
 // limitedBroadcast is no relay's address, although it is no multicast address either.
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// CheckRelays refuses a relay that is bound to one of others already: its clients would belong to
-// both. An entry with the same non-zero ID is the subnet itself and is skipped.
-func CheckRelays(s Subnet, others []Subnet) error {
+// CheckRelays refuses a relay that is bound to one of others in the same VRF already: its clients
+// would belong to both. An entry with the same non-zero ID is the subnet itself and is skipped.
+func (s Subnet) CheckRelays(others []Subnet) error {
 	for _, o := range others {
-		if s.ID != 0 && o.ID == s.ID {
+		if s.ID != 0 && o.ID == s.ID || s.VRF != o.VRF {
 			continue
 		}
 		for _, r := range s.Relays {
@@ -142,16 +151,19 @@ func (s Subnet) String() string {
 	return s.Prefix.String()
 }
 
-// CheckOverlap refuses a subnet whose prefix overlaps one of others; an entry with the same
-// non-zero ID is the subnet itself and is skipped.
-func CheckOverlap(s Subnet, others []Subnet) error {
+// CheckOverlap refuses a subnet whose prefix, or what it delegates, overlaps one of others in the
+// same VRF; an entry with the same non-zero ID is the subnet itself and is skipped.
+func (s Subnet) CheckOverlap(others []Subnet) error {
 	for _, o := range others {
 		// Its own old prefix may overlap with the new one.
-		if s.ID != 0 && o.ID == s.ID {
+		if s.ID != 0 && o.ID == s.ID || s.VRF != o.VRF {
 			continue
 		}
 		if s.Prefix.Overlaps(o.Prefix) {
 			return &RefusedError{Reason: Overlap, Subject: "subnet " + s.Prefix.String(), Subnet: s.Prefix, With: "subnet " + label(o.Name, o.Prefix)}
+		}
+		if err := checkDelegated(s, o); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -70,7 +70,7 @@ func TestOverlap(t *testing.T) {
 		"its own old self": {ipam.Subnet{ID: 1, Prefix: netip.MustParsePrefix("10.0.0.0/23")}, ""},
 		"other family":     {ipam.Subnet{Prefix: netip.MustParsePrefix("2001:db8::/32")}, ""},
 	} {
-		err := ipam.CheckOverlap(c.s, others)
+		err := c.s.CheckOverlap(others)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
@@ -80,12 +80,12 @@ func TestOverlap(t *testing.T) {
 func TestRelaysOfOneSubnet(t *testing.T) {
 	relays := []netip.Addr{netip.MustParseAddr("10.255.0.1")}
 	others := []ipam.Subnet{{ID: 1, Name: "lab", Prefix: netip.MustParsePrefix("10.0.0.0/24"), Relays: relays}, {ID: 2, Prefix: netip.MustParsePrefix("10.2.0.0/16")}}
-	err := ipam.CheckRelays(ipam.Subnet{Name: "new", Relays: relays}, others)
+	err := ipam.Subnet{Name: "new", Relays: relays}.CheckRelays(others)
 	if err == nil || !strings.Contains(err.Error(), "10.255.0.1 is a relay of subnet lab (10.0.0.0/24); remove it there first") {
 		t.Errorf("a second subnet: %v", err)
 	}
 	for name, s := range map[string]ipam.Subnet{"itself": {ID: 1, Relays: relays}, "another relay": {Relays: []netip.Addr{netip.MustParseAddr("10.255.0.2")}}, "none": {}} {
-		if err := ipam.CheckRelays(s, others); err != nil {
+		if err := s.CheckRelays(others); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

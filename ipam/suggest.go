@@ -82,7 +82,7 @@ func (u *Usage) SuggestedDynamicRange() netipx.IPRange {
 		from = toU128(block.From())
 	}
 	r := netipx.IPRangeFrom(from.addr(block.From().Is4()), block.To())
-	if r.From().Is6() && length(r).less(u128{0, MinDynamic6}) {
+	if r.From().Is6() && length(r).less(u128{0, minDynamic6}) {
 		return netipx.IPRange{}
 	}
 	return r

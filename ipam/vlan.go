@@ -5,8 +5,8 @@ import "strconv"
 // Limits of a VLAN. VID 0 is the untagged network of a fabric.
 const (
 	MaxVID     = 4094
-	MinMTU     = 552
-	MaxMTU     = 65535
+	minMTU     = 552
+	maxMTU     = 65535
 	DefaultMTU = 1500
 )
 
@@ -21,7 +21,7 @@ type VLAN struct {
 	VID         int    // 0 to MaxVID, unique in the fabric; 0 = untagged
 	Name        string // "" = none; the default VLAN is UntaggedName
 	Description string
-	MTU         int   // MinMTU to MaxMTU; 0 = DefaultMTU
+	MTU         int   // 552 to 65535; 0 = DefaultMTU
 	SpaceID     int64 // 0 = no space
 
 	// DHCP says that racks serve DHCP here. It needs a primary rack and, but with DHCPProxy, a
@@ -45,6 +45,7 @@ const (
 	DHCPServe DHCPMode = ""      // racks do
 	DHCPProxy DHCPMode = "proxy" // another server does; racks add what to boot
 	DHCPAuto  DHCPMode = "auto"  // racks do while no other server answers
+	DHCPWatch DHCPMode = "watch" // another server does; racks answer nothing and learn its leases
 )
 
 // Validate checks the VLAN by itself. What depends on other objects (a unique VID, the dynamic
@@ -55,15 +56,15 @@ func (v VLAN) Validate() error {
 	case v.VID < 0 || v.VID > MaxVID:
 		return invalid("vlan", name, "vid", "must be 0 to 4094")
 	// 552 is the least that MAAS takes.
-	case v.MTU != 0 && (v.MTU < MinMTU || v.MTU > MaxMTU):
+	case v.MTU != 0 && (v.MTU < minMTU || v.MTU > maxMTU):
 		return invalid("vlan", name, "mtu", "must be 552 to 65535")
 	case v.RelayVLANID != 0 && v.RelayVLANID == v.ID:
 		return invalid("vlan", name, "relay_vlan", "is the VLAN itself; choose the VLAN whose rack answers")
 	// Two servers would answer each client.
 	case v.RelayVLANID != 0 && v.DHCP:
 		return invalid("vlan", name, "relay_vlan", "excludes DHCP on the VLAN; turn one of them off")
-	case v.DHCPMode != DHCPServe && v.DHCPMode != DHCPProxy && v.DHCPMode != DHCPAuto:
-		return invalid("vlan", name, "dhcp_mode", "must be serve, proxy or auto")
+	case v.DHCPMode != DHCPServe && v.DHCPMode != DHCPProxy && v.DHCPMode != DHCPAuto && v.DHCPMode != DHCPWatch:
+		return invalid("vlan", name, "dhcp_mode", "must be serve, proxy, auto or watch")
 	case v.DHCP && v.PrimaryRack == "":
 		return invalid("vlan", name, "dhcp_on", "needs a primary rack")
 	case v.SecondaryRack != "" && v.PrimaryRack == "":

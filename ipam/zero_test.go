@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/ipam/netspec"
 )
 
 // A value that was never filled in answers or refuses; it does not panic.
 func TestZeroValuesDoNotPanic(t *testing.T) {
 	var pool ipam.Pool
 	var usage ipam.Usage
-	var networks ipam.Networks
+	var networks netspec.Networks
 	a := netip.MustParseAddr("10.0.0.1")
 	for name, err := range map[string]error{
 		"NewPool":      func() error { _, err := ipam.NewPool(t.Context(), ipam.PoolConfig{}); return err }(),
@@ -35,7 +36,7 @@ func TestZeroValuesDoNotPanic(t *testing.T) {
 	if n := pool.Free(); n != 0 {
 		t.Errorf("a pool of no subnet has %d free addresses", n)
 	}
-	_ = fmt.Sprint(ipam.Range{}, ipam.Use{}, ipam.Allocation{}, ipam.ReservedIP{}, ipam.StaticRoute{}, ipam.VLAN{}, ipam.Fabric{}, ipam.Interface{}, ipam.Specifier{})
+	_ = fmt.Sprint(ipam.Range{}, ipam.Use{}, ipam.Allocation{}, ipam.ReservedIP{}, ipam.StaticRoute{}, ipam.VLAN{}, ipam.Fabric{}, ipam.Interface{}, netspec.Spec{})
 	_ = fmt.Sprint(&ipam.RefusedError{}, &ipam.InvalidError{}, &ipam.ExhaustedError{})
 	if got := usage.Spans(); got != nil {
 		t.Errorf("spans of no subnet: %v", got)
@@ -45,7 +46,7 @@ func TestZeroValuesDoNotPanic(t *testing.T) {
 	}
 	_, _, _ = usage.Statistics(), usage.SuggestedGateway(), usage.SuggestedDynamicRange()
 	_ = usage.Explain(a)
-	if got := networks.FindSubnets(ipam.Specifier{}); got != nil {
+	if got := networks.FindSubnets(netspec.Spec{}); got != nil {
 		t.Errorf("subnets of no site: %v", got)
 	}
 }

@@ -23,10 +23,16 @@ const (
 	ActionDark  Action = "dark"
 	// ActionSensors reads the sensors.
 	ActionSensors Action = "sensors"
+	// ActionInsert puts the image of Options.Media into the virtual CD drive, ActionEject empties
+	// it, and ActionMedia reads what is in it.
+	ActionInsert Action = "insert-media"
+	ActionEject  Action = "eject-media"
+	ActionMedia  Action = "media"
 )
 
 var actions = []Action{
 	ActionOn, ActionOff, ActionCycle, ActionSoftOff, ActionReset, ActionQuery, ActionLight, ActionDark, ActionSensors,
+	ActionInsert, ActionEject, ActionMedia,
 }
 
 // ParseAction returns the action of a name.
@@ -60,6 +66,12 @@ func (c *Controller) Do(ctx context.Context, t Target, action Action, opts Optio
 		return c.identify(ctx, t, action == ActionLight)
 	case ActionSensors:
 		return c.readSensors(ctx, t)
+	case ActionInsert:
+		return c.insertMedia(ctx, t, opts.Media)
+	case ActionEject:
+		return c.ejectMedia(ctx, t)
+	case ActionMedia:
+		return c.media(ctx, t)
 	}
 	return unseen(), Errorf(Settings, "power", "unknown action %q", action)
 }

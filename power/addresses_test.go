@@ -6,11 +6,15 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/power"
-	"github.com/gomaas/maas/power/apc"
+	"github.com/gomaas/maas/power/amt"
 	"github.com/gomaas/maas/power/ipmi"
 	"github.com/gomaas/maas/power/openbmc"
+	"github.com/gomaas/maas/power/pdu"
+	"github.com/gomaas/maas/power/proxmox"
 	"github.com/gomaas/maas/power/qmp"
 	"github.com/gomaas/maas/power/redfish"
+	"github.com/gomaas/maas/power/smartplug"
+	"github.com/gomaas/maas/power/ssh"
 	"github.com/gomaas/maas/power/virsh"
 	"github.com/gomaas/maas/power/webhook"
 	"github.com/gomaas/maas/power/wol"
@@ -30,7 +34,11 @@ func TestAddressesOfAllKinds(t *testing.T) {
 		"redfish": {redfish.Kind(), power.Params{"power_user": "a", "power_pass": "b"}, "", "", "power_address", true},
 		"openbmc": {openbmc.Kind(), power.Params{"power_user": "a", "power_pass": "b"}, "", "", "power_address", true},
 		"ipmi":    {ipmi.Kind(), power.Params{}, "", "", "power_address", false},
-		"apc":     {apc.Kind(), power.Params{"node_outlet": "1"}, "", "", "power_address", false},
+		"apc":     {pdu.Kinds()[1], power.Params{"node_outlet": "1"}, "", "", "power_address", false},
+		"ssh":     {ssh.Kind(), power.Params{"power_user": "a", "power_pass": "b", "command_on": "x", "command_off": "x", "command_query": "x"}, "", "", "power_address", false},
+		"amt":     {amt.Kind(), power.Params{"power_pass": "b"}, "", "", "power_address", true},
+		"proxmox": {proxmox.Kind(), power.Params{"power_user": "a@pve", "power_pass": "b", "power_vm_name": "100"}, "", "", "power_address", true},
+		"plug":    {smartplug.Kind(), power.Params{"plug_type": "tasmota"}, "", "", "power_address", true},
 		"wol":     {wol.Kind(), power.Params{"mac_address": "00:00:5e:00:53:01"}, "", "", "power_address", false},
 		"qemu":    {qmp.Kind(), power.Params{}, "", "", "power_address", false},
 		"virsh":   {virsh.Kind(), power.Params{"power_id": "vm"}, "qemu+tcp://", "/system", "power_address", false},

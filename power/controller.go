@@ -85,8 +85,8 @@ type Target struct {
 	Kind string
 	// Params are its settings, with secrets.
 	Params Params
-	// Name identifies the machine in logs and results. For a [Monitor] it is the key, so each
-	// target needs its own.
+	// Name identifies the machine in logs and results. For a monitor of package power/monitor it is
+	// the key, so each target needs its own.
 	Name string
 }
 

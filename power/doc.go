@@ -21,14 +21,15 @@
 //		Open: func(ctx context.Context, p power.Params) (power.Driver, error) { return dial(ctx, p["power_address"]) },
 //	}
 //
-// Optional abilities are further methods: [Cycler], [Resetter], [SoftOffer], [Booter],
-// [AlwaysBooter], [Identifier], [SensorReader], [Closer]. A request that needs a missing one fails
-// with [Unsupported]; Options.Boot is such a request unless BootIfPossible is set. Package
-// powertest has the conformance suite, package powersim simulated BMCs.
+// Optional abilities are further methods: [Cycler], [Resetter], [OnResetter], [SoftOffer],
+// [Booter], [AlwaysBooter], [MediaDrive], [Identifier], [SensorReader], [Consoler], [Closer]. A
+// request that needs a missing one fails with [Unsupported]; Options.Boot is such a request unless
+// BootIfPossible is set. Package powertest has the conformance suite, package powersim simulated
+// BMCs.
 //
-// The packages below this one have the kinds ipmi, redfish, webhook, virsh, qmp ("qemu"), openbmc,
-// apc and wol; [Manual] is here. openbmc and apc were tested against simulations of public
-// documents only. A [Registry] is an ordinary value that the program puts together.
+// The packages below this one have the kinds; package kinds lists all, and [Manual] is here. Each
+// says in its documentation whether it was tested with real devices. A [Registry] is an ordinary
+// value that the program puts together.
 //
 // # Many machines
 //
@@ -36,11 +37,8 @@
 //
 //	for result, err := range c.EnsureAll(ctx, targets, power.On, power.Options{}) { ... }
 //
-// A [Monitor] asks all machines for their state, evenly spread over time, and reports changes:
-//
-//	m, err := power.NewMonitor(power.MonitorConfig{Asker: c, Changed: func(_ context.Context, o power.Observation) { ... }})
-//	err = m.Update(targets)
-//	err = m.Run(ctx)
+// Package power/monitor asks all machines for their state, evenly spread over time, and reports
+// changes.
 //
 // # Errors
 //

@@ -42,6 +42,14 @@ type Resetter interface {
 	Reset(ctx context.Context) error
 }
 
+// An OnResetter is a [Resetter] whose machine may always have power, such as a DPU: to switch on
+// one that is on means to reset it.
+type OnResetter interface {
+	Resetter
+	// OnResets reports whether that holds for this machine.
+	OnResets() bool
+}
+
 // A SoftOffer can ask the operating system to shut down.
 type SoftOffer interface {
 	// SoftOff returns when the BMC has accepted. The system may take minutes, or ignore it.
@@ -55,6 +63,16 @@ type Booter interface {
 	// BootOnce reads back what the next boot will come from, so that an override that was accepted
 	// and forgotten is seen. It returns an error of class [Unsupported] when the BMC cannot tell.
 	BootOnce(ctx context.Context) (BootDevice, error)
+}
+
+// An HTTPBooter can have UEFI firmware boot a URL that DHCP does not name.
+type HTTPBooter interface {
+	Booter
+	// SetHTTPBootOnce makes the next boot, and only that, load a URL by UEFI HTTP boot. It returns
+	// an error of class [Unsupported] when this BMC takes no URL.
+	SetHTTPBootOnce(ctx context.Context, url string) error
+	// HTTPBootURL reads back the URL; empty = none.
+	HTTPBootURL(ctx context.Context) (string, error)
 }
 
 // An AlwaysBooter can choose what a machine boots from now on, each time.
@@ -116,6 +134,8 @@ const (
 	NetworkHTTP BootDevice = "network-http"
 	// Disk is the first local disk.
 	Disk BootDevice = "disk"
+	// CD is the CD drive, which with a [MediaDrive] is virtual.
+	CD BootDevice = "cd"
 	// Setup is the firmware's setup screen.
 	Setup BootDevice = "setup"
 )

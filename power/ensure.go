@@ -13,12 +13,21 @@ type Options struct {
 	// Boot is the device for the boot that switching on or cycling begins. Empty leaves the
 	// machine's own order.
 	Boot BootDevice
+	// BootURL has UEFI HTTP boot load a URL once, in place of the one that DHCP names. Boot is
+	// [NetworkHTTP] with it. A power control that is no [HTTPBooter] fails with [Unsupported]
+	// before anything is switched, also with BootIfPossible.
+	BootURL string
+	// BootAlways sets Boot for all boots, if the power control is an [AlwaysBooter], and else for
+	// this one.
+	BootAlways bool
 	// BootIfPossible switches a machine also if its power control cannot choose the boot device.
 	// Else such a request fails with [Unsupported] before anything is switched.
 	BootIfPossible bool
 	// Soft asks the operating system first when switching off, for so long, before the power is
 	// taken. Zero takes it at once.
 	Soft time.Duration
+	// Media is the image of ActionInsert; see [MediaDrive].
+	Media string
 	// Step receives each step as it happens, with the name of its target. EnsureAll calls it
 	// concurrently. It must return soon. If nil, steps are in the result alone.
 	Step func(target string, s Step)
@@ -90,6 +99,12 @@ func (r *run) ensure(want State, opts Options) error {
 	if err := r.look(); err != nil {
 		return err
 	}
+	if resetter, ok := r.driver.(OnResetter); ok && want == On && r.result.Before == On && resetter.OnResets() {
+		if err := r.boot(opts); err != nil {
+			return err
+		}
+		return r.act("reset", On, func() error { return resetter.Reset(r.ctx) })
+	}
 	if r.result.Before == want {
 		return nil
 	}
@@ -115,7 +130,11 @@ func (r *run) cycle(opts Options) error {
 		return r.set(On)
 	}
 	if cycler, ok := r.driver.(Cycler); ok {
-		return r.act(opCycle, On, func() error { return cycler.Cycle(r.ctx) })
+		err := r.act(opCycle, On, func() error { return cycler.Cycle(r.ctx) })
+		// Some BMCs of a kind that can cycle cannot; off and on is the same to the machine.
+		if ClassOf(err) != Unsupported {
+			return err
+		}
 	}
 	if err := r.set(Off); err != nil {
 		return err
@@ -141,8 +160,18 @@ func (r *run) look() error {
 // boot sets the override and makes sure that the BMC kept it: some accept and forget.
 func (r *run) boot(opts Options) error {
 	device := opts.Boot
+	if opts.BootURL != "" {
+		return r.bootURL(opts.BootURL)
+	}
 	if device == "" {
 		return nil
+	}
+	if always, ok := r.driver.(AlwaysBooter); ok && opts.BootAlways {
+		err := r.step("boot always from "+string(device), always.SetBootAlways(r.ctx, device))
+		if opts.BootIfPossible && ClassOf(err) == Unsupported {
+			return nil
+		}
+		return err
 	}
 	op := "boot once from " + string(device)
 	booter, ok := r.driver.(Booter)
@@ -169,6 +198,34 @@ func (r *run) boot(opts Options) error {
 			Errorf(ActionFailed, op, "the BMC accepted the boot device and then reported %q", kept))
 	}
 	return nil
+}
+
+// bootURL sets the URL of the next boot and makes sure that the BMC kept it.
+func (r *run) bootURL(url string) error {
+	op := "boot once from " + withoutQuery(url)
+	if err := checkBootURL(url); err != nil {
+		return err
+	}
+	booter, ok := r.driver.(HTTPBooter)
+	if !ok {
+		return Errorf(Unsupported, op, "this kind of power control cannot hand a URL to the firmware; use redfish, or boot from virtual media")
+	}
+	if err := r.step(op, booter.SetHTTPBootOnce(r.ctx, url)); err != nil {
+		return err
+	}
+	const again = "read back the boot device"
+	kept, err := booter.HTTPBootURL(r.ctx)
+	if err != nil {
+		return err
+	}
+	if kept != url {
+		return r.step(again, Errorf(ActionFailed, op, "the BMC accepted the URL and then reported %q; boot from virtual media instead", withoutQuery(kept)))
+	}
+	device, err := booter.BootOnce(r.ctx)
+	if err == nil && device != NetworkHTTP {
+		return r.step(again, Errorf(ActionFailed, op, "the BMC accepted the boot device and then reported %q", device))
+	}
+	return err
 }
 
 // softOff asks the system to shut down and reports whether it did in time.

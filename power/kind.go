@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 )
 
 // Params are the settings of one machine's power control, by the names that its [Kind] declares.
@@ -25,6 +26,11 @@ type Kind struct {
 	// accepted is believed. Otherwise a request waits until the driver reports the state, also when
 	// that is [Unknown] for a while.
 	Blind bool
+	// BootOrder is set for kinds whose drivers are an [AlwaysBooter], for lists of kinds: whether a
+	// driver is shows only once it is open.
+	BootOrder bool
+	// Media is set for kinds whose drivers are a [MediaDrive].
+	Media bool
 	// Identity names the BMC that the parameters lead to, so that requests to one BMC go one after
 	// the other. Nil means the value of "power_address".
 	Identity func(p Params) string
@@ -57,6 +63,25 @@ type Param struct {
 	Secret bool
 	// Scope is empty for ScopeBMC.
 	Scope Scope
+	// Min and Max bound a value that is a whole number. Both zero means any text.
+	Min, Max int
+	// Multiline is set for texts of several lines, such as keys in PEM.
+	Multiline bool
+}
+
+// check returns why the value, which is not empty, is none for the parameter.
+func (d *Param) check(value string) error {
+	const op = "settings"
+	if d.Choices != nil && !slices.Contains(d.Choices, value) {
+		return Errorf(Settings, op, "%s may be one of %q", d.Name, d.Choices)
+	}
+	if d.Min == 0 && d.Max == 0 {
+		return nil
+	}
+	if n, err := strconv.Atoi(value); err != nil || n < d.Min || n > d.Max {
+		return Errorf(Settings, op, "%s must be a whole number from %d to %d", d.Name, d.Min, d.Max)
+	}
+	return nil
 }
 
 // Check fills in the defaults and returns the complete parameters, or an error of class [Settings]
@@ -66,7 +91,7 @@ func (k *Kind) Check(p Params) (Params, error) {
 	full := Params{}
 	for name := range p {
 		if !slices.ContainsFunc(k.Params, func(d Param) bool { return d.Name == name }) {
-			return nil, Errorf(Settings, op, "power type %s has no parameter %q", k.Name, name)
+			return nil, Errorf(Settings, op, "power type %s has no parameter %q; it has %q", k.Name, name, k.names())
 		}
 	}
 	for _, d := range k.Params {
@@ -74,16 +99,27 @@ func (k *Kind) Check(p Params) (Params, error) {
 		if value == "" {
 			value = d.Default
 		}
-		switch {
-		case value == "" && d.Required:
-			return nil, Errorf(Settings, op, "power type %s needs the parameter %s", k.Name, d.Name)
-		case value != "" && d.Choices != nil && !slices.Contains(d.Choices, value):
-			return nil, Errorf(Settings, op, "%s may be one of %q", d.Name, d.Choices)
-		case value != "":
-			full[d.Name] = value
+		if value == "" {
+			if d.Required {
+				return nil, Errorf(Settings, op, "power type %s needs the parameter %s", k.Name, d.Name)
+			}
+			continue
 		}
+		if err := d.check(value); err != nil {
+			return nil, err
+		}
+		full[d.Name] = value
 	}
 	return full, nil
+}
+
+// names returns the names of the parameters, in their order.
+func (k *Kind) names() []string {
+	out := make([]string, len(k.Params))
+	for i := range k.Params {
+		out[i] = k.Params[i].Name
+	}
+	return out
 }
 
 // Public returns the parameters without the secret ones.
@@ -118,9 +154,31 @@ func NewRegistry(kinds ...Kind) Registry {
 	return r
 }
 
-// Kind returns a kind by name, or an error of class [Settings] that lists the names there are.
+// retired are power types of MAAS that no kind here has the name of, with what takes their place.
+var retired = map[string]string{
+	"ether_wake": "use wol",
+	"fence_cdu":  "use pdu with pdu_type=servertech",
+	"hmc":        "use ssh to the HMC, with chsysstate as commands",
+	"hmcz":       "use webhook, with a service in front of the HMC's web services",
+	"moonshot":   "the hardware is out of support; use ipmi where the chassis manager bridges it, or ssh to the chassis manager",
+	"mscm":       "the hardware is out of support; use ssh to the chassis manager",
+	"msftocs":    "the hardware is out of support; use webhook, with a service in front of the chassis manager",
+	"nova":       "MAAS removed it; use webhook, with a service in front of OpenStack",
+	"powerkvm":   "use virsh",
+	"recs_box":   "the hardware is out of support; use redfish if its manager has that, or webhook",
+	"sm15k":      "the hardware is out of support; use ipmi or webhook",
+	"ucsm":       "use redfish with the address of the server's own controller (CIMC)",
+	"vmware":     "it is a Go module of its own, power/vmware; run its program maas-vmware, and use webhook or redfish with that as the BMC",
+	"wedge":      "use ssh to the BMC, with wedge_power.sh as commands",
+}
+
+// Kind returns a kind by name, or an error of class [Settings] that lists the names there are, or
+// what takes the place of a power type that MAAS has.
 func (r Registry) Kind(name string) (Kind, error) {
 	k, ok := r[name]
+	if !ok && retired[name] != "" {
+		return Kind{}, Errorf(Settings, "settings", "there is no power type %q: %s", name, retired[name])
+	}
 	if !ok {
 		return Kind{}, Errorf(Settings, "settings", "there is no power type %q; there are %q", name, slices.Sorted(maps.Keys(r)))
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/monitor"
 )
 
 // What is required and missing is an error of the constructor, never a panic of the first request.
@@ -20,7 +21,7 @@ func TestMissingFieldsAreErrors(t *testing.T) {
 			_, err := power.NewController(power.Config{Registry: power.NewRegistry(power.Kind{Name: "plug"})})
 			return err
 		}, `kind "plug" has no Open`},
-		"no monitor config": {func() error { _, err := power.NewMonitor(power.MonitorConfig{}); return err }, "power: a monitor needs"},
+		"no monitor config": {func() error { _, err := monitor.New(monitor.Config{}); return err }, "monitor: Config needs"},
 		"Open without a driver": {func() error {
 			c, err := power.NewController(power.Config{Registry: power.NewRegistry(power.Kind{Name: "plug", Open: opens})})
 			if err != nil {

@@ -23,6 +23,9 @@ type Result struct {
 	Steps []Step `json:"steps,omitempty"`
 	// Sensors are the readings of ActionSensors.
 	Sensors []Sensor `json:"sensors,omitempty"`
+	// Media is the image in the virtual CD drive after ActionInsert and ActionMedia, without the
+	// query of its URL.
+	Media string `json:"media,omitempty"`
 	// Transcript is the dialog with the BMC, as [Transcript.WriteTo] writes it, when the caller
 	// asked for one.
 	Transcript string `json:"transcript,omitempty"`

@@ -17,8 +17,8 @@ import (
 
 // A Transcript records what drivers and BMCs say to each other, for reports of bugs, and plays it
 // back, so that a driver can be run against a BMC that one does not have. Secrets are replaced
-// before they are recorded. Drivers that speak HTTP or RMCP+ take part. The zero value records;
-// [ReadTranscript] makes one that plays back. Its methods may be called concurrently.
+// before they are recorded. Drivers that speak HTTP, RMCP+, SNMP or SSH take part. The zero value
+// records; [ReadTranscript] makes one that plays back. Its methods may be called concurrently.
 //
 //	var tr power.Transcript
 //	state, err := controller.Query(power.WithTranscript(ctx, &tr), target)
@@ -34,7 +34,8 @@ type Transcript struct {
 type Exchange struct {
 	Time time.Time     `json:"time"`
 	Took time.Duration `json:"took"`
-	// Layer names the form of the text: "http", or "ipmi" with hexadecimal octets.
+	// Layer names the form of the text: "http", "ipmi" with hexadecimal octets, or "snmp" with a
+	// variable a line.
 	Layer string `json:"layer"`
 	// Request was sent and Answer received. A playback finds answers by layer and request, or by
 	// the first line of the request if no recorded request equals all of it.

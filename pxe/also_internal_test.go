@@ -39,7 +39,9 @@ func TestAlso(t *testing.T) {
 		{"GET", "//metrics", 404, absentText}, // a boot file of that name would be meant
 		{"GET", "//loader", 200, "a loader"},  // as GRUB asks
 		{"GET", "/images/f", 200, "a file"},
-		{"POST", "/metrics", 405, "nothing can be written here"},
+		{"POST", "/metrics", 200, "metrics"},
+		{"POST", "/images/f", 405, "nothing can be written here"},
+		{"DELETE", "/images/f", 405, "method not allowed"},
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(tt.method, "http://192.0.2.1"+tt.path, nil)

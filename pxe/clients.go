@@ -3,6 +3,8 @@ package pxe
 import (
 	"net"
 	"sync"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // maxClients bounds Clients: at about 300 bytes each, 5 MB.
@@ -13,27 +15,27 @@ const maxClients = 16384
 // most recently. Its zero value is empty and ready; it may be used from many goroutines.
 type Clients struct {
 	mu    sync.Mutex
-	known map[[6]byte]Client
-	older map[[6]byte]Client // the generation before; dropped when known is full
+	known map[[6]byte]firmware.Client
+	older map[[6]byte]firmware.Client // the generation before; dropped when known is full
 }
 
 // Remember keeps c, unless it has no 6-byte MAC address.
-func (s *Clients) Remember(c Client) {
+func (s *Clients) Remember(c firmware.Client) {
 	if len(c.MAC) != 6 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.known == nil || len(s.known) >= maxClients/2 {
-		s.known, s.older = make(map[[6]byte]Client), s.known
+		s.known, s.older = make(map[[6]byte]firmware.Client), s.known
 	}
 	s.known[[6]byte(c.MAC)] = c
 }
 
 // Describe returns what the machine said last; it fits Config.Describe.
-func (s *Clients) Describe(mac net.HardwareAddr) (Client, bool) {
+func (s *Clients) Describe(mac net.HardwareAddr) (firmware.Client, bool) {
 	if len(mac) != 6 {
-		return Client{}, false
+		return firmware.Client{}, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

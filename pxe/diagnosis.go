@@ -2,7 +2,13 @@ package pxe
 
 import (
 	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // slowStep is the longest time between two steps of a healthy machine: firmware tries its other
@@ -17,8 +23,10 @@ func (a Attempt) Diagnosis(now time.Time) string {
 	}
 	last := a.Steps[len(a.Steps)-1]
 	switch {
+	case a.Configured:
+		return fmt.Sprintf("configured, %.1f s after power-on was noticed", a.endOf(StageConfigured).Sub(a.Start).Seconds())
 	case a.Running:
-		return fmt.Sprintf("running, %.1f s after power-on was noticed", a.runningAt().Sub(a.Start).Seconds())
+		return fmt.Sprintf("running, %.1f s after power-on was noticed", a.endOf(StageRunning).Sub(a.Start).Seconds())
 	case last.Err != "":
 		return last.failure()
 	case now.Sub(a.Last) < slowStep:
@@ -27,9 +35,10 @@ func (a Attempt) Diagnosis(now time.Time) string {
 	return a.stopped(last)
 }
 
-func (a Attempt) runningAt() time.Time {
+// endOf returns when the first step of a stage ended.
+func (a Attempt) endOf(stage Stage) time.Time {
 	for _, s := range a.Steps {
-		if s.Stage == StageRunning {
+		if s.Stage == stage {
 			return s.End
 		}
 	}
@@ -51,7 +60,7 @@ func (s Step) doing() string {
 
 // failure explains a transfer that ended early.
 func (s Step) failure() string {
-	if s.Proto == string(TFTP) && s.BlockSize > 0 && s.Size > 0 && s.Bytes < s.Size && s.Retransmits > 0 {
+	if s.Proto == string(firmware.TFTP) && s.BlockSize > 0 && s.Size > 0 && s.Bytes < s.Size && s.Retransmits > 0 {
 		hint := "the machine is off or its link is down"
 		if s.Bytes == 0 {
 			hint = "packets of this size do not get through (MTU of a tunnel or relay), or the answers are filtered"
@@ -65,6 +74,8 @@ func (s Step) failure() string {
 // stopped explains silence after a step that went well.
 func (a Attempt) stopped(last Step) string {
 	switch {
+	case a.Silent(): // whatever firmware tried after it
+		return a.silentLoader()
 	case last.Stage == StageOffer && last.Path != "":
 		return "was offered " + last.Path + " and never asked for it: another DHCP server won, a firewall or relay" +
 			" drops the request, or the firmware waits for a proxyDHCP answer on port 4011"
@@ -75,11 +86,12 @@ func (a Attempt) stopped(last Step) string {
 	case last.Absent:
 		return "asked for " + last.Path + ", which there is not, and gave up"
 	case last.Stage == StageLoader:
-		return "fetched " + last.Path + " and stopped: the loader did not start (Secure Boot refuses it, or it is for another" +
-			" processor) or finds no network"
+		return "fetched a part of " + last.Path + " and stopped: it ran out of memory, or was switched off"
 	case last.Stage == StageConfig:
-		return "read its configuration and fetched nothing after it: the profile starts from the disk, waits or switches off," +
+		return "read its configuration and fetched nothing after it: the profile starts from the disk, shows a menu, waits or switches off," +
 			" or the loader cannot reach the files"
+	case last.Stage == StageMetadata:
+		return "read " + last.Path + " and has not reported since: its configuration takes long or failed; see its cloud-init.log"
 	case last.Stage == StageKernel && a.Method == "onie":
 		return "fetched its installer and has not reported since: the installer does not report, or it failed; see the console"
 	case last.Stage == StageKernel:
@@ -87,4 +99,74 @@ func (a Attempt) stopped(last Step) string {
 			" or there is not enough memory"
 	}
 	return "loaded everything and has not reported since: the system does not report, or it stopped; see its console"
+}
+
+// Silent reports whether the attempt ended with a loader that was fetched whole and after which
+// nothing was asked for: the firmware, or shim, refused to start it, or it hangs. Optional parts
+// that a loader looks for in vain count as nothing.
+func (a Attempt) Silent() bool {
+	return a.lastLoader() >= 0 && !a.Running
+}
+
+// lastLoader returns the index of the loader that the attempt ended with, -1 if it ended otherwise.
+func (a Attempt) lastLoader() int {
+	for i, s := range slices.Backward(a.Steps) {
+		switch {
+		case s.Stage == StageOffer && !ByLoader(s.Method) || s.Stage == StageLoader && s.Absent:
+			continue
+		case s.Stage == StageLoader && s.Err == "" && s.Bytes > 0 && s.Bytes >= s.Size:
+			return i
+		}
+		return -1
+	}
+	return -1
+}
+
+// Loader returns the path of the loader that the firmware was offered last and fetched; empty if it
+// fetched none.
+func (a Attempt) Loader() string {
+	for _, s := range slices.Backward(a.Steps) {
+		if s.Stage != StageOffer || ByLoader(s.Method) {
+			continue
+		}
+		name := s.Path
+		if u, err := url.Parse(name); err == nil && u.Scheme != "" {
+			name = u.Path
+		}
+		name = strings.TrimPrefix(name, "/")
+		if slices.ContainsFunc(a.Steps, func(l Step) bool {
+			return l.Stage == StageLoader && l.Err == "" && !l.Absent && strings.EqualFold(strings.TrimPrefix(l.Path, "/"), name)
+		}) {
+			return name
+		}
+	}
+	return ""
+}
+
+// ByLoader reports whether a method is of a loader that runs, such as iPXE, rather than of
+// firmware.
+func ByLoader(method string) bool {
+	m, _ := firmware.MethodNamed(method)
+	return m.UserClass != ""
+}
+
+// silentLoader explains why nothing followed a loader.
+func (a Attempt) silentLoader() string {
+	s := a.Steps[a.lastLoader()]
+	begun := "fetched " + s.Path + " and nothing after it: "
+	if s.Signed != "" {
+		begun = "fetched " + s.Path + " (" + s.Signed + ") and nothing after it: "
+	}
+	name := strings.ToLower(path.Base(s.Path))
+	switch {
+	case strings.Contains(name, "shim") || strings.HasPrefix(name, "boot"):
+		return begun + "Secure Boot of the firmware refuses its signature (see maas loader list for the CAs that signed it), or it is for another processor"
+	case strings.HasPrefix(name, "grub"):
+		return begun + "GRUB was loaded and never asked again: it hangs, as GRUB 2.06 does beside another DHCP server (set loader: ipxe in the profile)," +
+			" or shim refuses it (signed by another distribution, or revoked by its SBAT generation)"
+	case strings.Contains(name, "ipxe") || strings.HasPrefix(name, "snponly") || strings.HasPrefix(name, "undionly"):
+		return begun + "iPXE was loaded and never asked again: Secure Boot refuses it (see maas loader list), it is for another processor," +
+			" or it finds no network with its own drivers"
+	}
+	return begun + "the loader did not start (Secure Boot refuses it, or it is for another processor) or finds no network"
 }

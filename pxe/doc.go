@@ -10,19 +10,20 @@
 //
 // This boots every machine the same way, with the boot loaders of the Debian packages installed
 // here. A DHCP server must send firmware here: package pxe/pxedhcp does that for dhcpsrv; with
-// another server configure the result of Select: option 67 (or the file field) with the loader,
-// siaddr with this server, and for iPXE (user class "iPXE") the URL http://SERVER:5248/ipxe.cfg.
+// another server configure the result of firmware.Select: option 67 (or the file field) with the
+// loader, siaddr with this server, and for iPXE (user class "iPXE") the URL
+// http://SERVER:5248/ipxe.cfg.
 //
 // A Resolver of your own answers each machine: it gets a Request (MAC address, UUID, architecture,
 // method, as far as they are known) and returns a Profile: Linux, local disk, another loader, raw
-// script, wait or power off. Rules choose by machine, subnet, tag of the subnet or for the site, as
-// data. Nothing is cached, so a change holds at once. ErrNoProfile is an answer: the loader
-// receives "file not found", and tries its next name or boot device.
+// script, wait, power off, or a menu of other profiles. Rules choose by machine, subnet, tag of the
+// subnet or for the site, as data. Nothing is cached, so a change holds at once. ErrNoProfile is an
+// answer: the loader receives "file not found", and tries its next name or boot device.
 //
-// The parts work alone: Methods is the table of boot methods and Select applies it, Render writes a
-// profile for iPXE, GRUB or pxelinux, Loaders finds boot loaders, Attempt makes one record of a
-// machine's boot from events, and package pxe/tftp is the TFTP server. Config.Also serves paths of
-// your own beside them.
+// The parts work alone: package pxe/firmware has the table of boot methods, Render writes a profile
+// for iPXE, GRUB or pxelinux, Loaders finds boot loaders, Attempt makes one record of a machine's
+// boot from events, and package pxe/tftp is the TFTP server. Config.Also serves paths of your own
+// beside them.
 //
 // # Names
 //
@@ -32,6 +33,7 @@
 //	shimx64.efi, undionly.kpxe ...           boot loaders, in any case
 //	boot/MAC/script.ipxe, grub.cfg ...       a machine's profile
 //	boot/MAC/kernel/FILE, boot/MAC/initrd/FILE   files, attributed to the machine
+//	boot/MAC/menu/ENTRY/...                  the same of an entry of its menu
 //	boot/MAC/onie-installer                  the installer of a switch
 //	boot/MAC/done/NONCE                      POST: the started system reports
 //	images/FILE                              files

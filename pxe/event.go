@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // Stage is the part of a boot that an event belongs to.
@@ -18,6 +20,10 @@ const (
 	StageInitrd  Stage = "initrd"  // an initrd of the profile
 	StageFile    Stage = "file"    // any other file
 	StageRunning Stage = "running" // the started system reported back
+	// StageMetadata and StageConfigured follow in systems that read package pxe/metadata: a file
+	// about the machine was read, and the system reported that its configuration is complete.
+	StageMetadata   Stage = "metadata"
+	StageConfigured Stage = "configured"
 )
 
 // Event describes one finished request of a machine.
@@ -28,7 +34,7 @@ type Event struct {
 	UUID     string           `json:"uuid,omitempty"`
 	Addr     netip.Addr       `json:"addr"`
 	Server   netip.Addr       `json:"server"` // this server's address, invalid when unknown
-	Arch     Arch             `json:"arch"`   // ArchUnknown when the client did not send it
+	Arch     firmware.Arch    `json:"arch"`   // firmware.ArchUnknown when the client did not send it
 	Method   string           `json:"method,omitempty"`
 	Profile  string           `json:"profile,omitempty"` // name of the profile a config was made from
 	Path     string           `json:"path"`              // as requested
@@ -43,6 +49,9 @@ type Event struct {
 	Timeouts    int           `json:"timeouts,omitempty"`    // TFTP, retransmission timer runs
 	RTT         time.Duration `json:"rtt,omitempty"`         // TFTP, smoothed round trip
 
+	// Signed lists the authorities that signed a loader, or says that it is not signed; empty when
+	// that is not known. Composing code sets it, see package loaders.
+	Signed string `json:"signed,omitempty"`
 	// Absent says that the file does not exist and that this is a normal answer: an optional part
 	// of a loader, or a machine without a profile.
 	Absent bool `json:"absent,omitempty"`
@@ -58,9 +67,9 @@ type Event struct {
 	Body []byte `json:"body,omitempty"`
 }
 
-// Event returns the event of an offer, for [Attempt.Next]: composing code sends it when DHCP hands
-// the offer to the client.
-func (o Offer) Event(c Client, at time.Time) Event {
+// Offered returns the event of an offer, for [Attempt.Next]: composing code sends it when DHCP
+// hands the offer to the client.
+func Offered(o firmware.Offer, c firmware.Client, at time.Time) Event {
 	return Event{Time: at, Stage: StageOffer, MAC: c.MAC, UUID: c.UUID, Server: o.NextServer, Arch: o.Arch,
 		Method: o.Method.Name, Path: o.File, Proto: string(o.Method.Proto), Size: -1}
 }

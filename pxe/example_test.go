@@ -7,10 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"testing/fstest"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // One profile for everyone, asked for as iPXE does.
@@ -65,29 +65,12 @@ func ExampleResolverFunc() {
 	// pxe: no boot profile: file does not exist
 }
 
-// What a machine would be handed in DHCP.
-func ExampleSelect() {
-	at := pxe.Endpoint{Addr: netip.MustParseAddr("192.0.2.1")}
-	for _, c := range []pxe.Client{
-		{Arch: []pxe.Arch{pxe.ArchEFI64}, VendorClass: "PXEClient:Arch:00007:UNDI:003000"},
-		{Arch: []pxe.Arch{pxe.ArchEFI64HTTP}, VendorClass: "HTTPClient:Arch:00016:UNDI:003000"},
-		{Arch: []pxe.Arch{pxe.ArchBIOS}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", UserClasses: []string{"iPXE"}},
-	} {
-		o, _ := pxe.Select(pxe.Methods(), c, at)
-		fmt.Println(o.Method.Name, o.File)
-	}
-	// Output:
-	// uefi-amd64-pxe shimx64.efi
-	// uefi-amd64-http http://192.0.2.1:5248/snponly.efi
-	// ipxe http://192.0.2.1:5248/ipxe.cfg?arch=0
-}
-
 // What a machine's loader would read.
 func ExampleRender() {
 	text, err := pxe.Render(
 		pxe.Profile{Name: "off", Kind: pxe.PowerOff},
-		pxe.Request{MAC: net.HardwareAddr{0x52, 0x54, 0, 0x12, 0x34, 0x56}, Config: pxe.IPXE},
-		pxe.Endpoint{})
+		pxe.Request{MAC: net.HardwareAddr{0x52, 0x54, 0, 0x12, 0x34, 0x56}, Config: firmware.IPXE},
+		firmware.Endpoint{})
 	fmt.Print(text, err)
 	// Output:
 	// #!ipxe

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // filing is a response writer that takes files, as net/http's does to use
@@ -98,7 +100,7 @@ func TestLogOfMAC(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/boot/52-54-00-77-e1-97/script.ipxe", "/boot/52-54-00-77-e1-97/kernel/k"} {
-		c, e, err := s.open(t.Context(), inbound{proto: HTTP, path: path})
+		c, e, err := s.open(t.Context(), inbound{proto: firmware.HTTP, path: path})
 		s.finish(e, err)
 		if err == nil {
 			_, _ = io.Copy(io.Discard, c)
@@ -116,7 +118,7 @@ func TestLongPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, proto := range []Proto{HTTP, TFTP} {
+	for _, proto := range []firmware.Proto{firmware.HTTP, firmware.TFTP} {
 		_, e, err := s.open(t.Context(), inbound{proto: proto, path: "/images/" + strings.Repeat("a", 100_000)})
 		if !errors.Is(err, fs.ErrNotExist) || len(e.Path) != maxShown || len(err.Error()) > 200 {
 			t.Errorf("%s: path of %d bytes, error of %d: %.200v", proto, len(e.Path), len(err.Error()), err)
@@ -155,7 +157,7 @@ func BenchmarkConfig(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	in := inbound{proto: HTTP, path: "/boot/52-54-00-77-e1-97/script.ipxe"}
+	in := inbound{proto: firmware.HTTP, path: "/boot/52-54-00-77-e1-97/script.ipxe"}
 	b.ReportAllocs()
 	for b.Loop() {
 		c, _, err := s.open(b.Context(), in)
@@ -167,11 +169,11 @@ func BenchmarkConfig(b *testing.B) {
 }
 
 func BenchmarkSelect(b *testing.B) {
-	methods := Methods()
-	c := Client{Arch: []Arch{ArchBIOS}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
+	methods := firmware.Methods()
+	c := firmware.Client{Arch: []firmware.Arch{firmware.ArchBIOS}, VendorClass: "PXEClient:Arch:00000:UNDI:002001", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok := Select(methods, c, Endpoint{}); !ok {
+		if _, ok := firmware.Select(methods, c, firmware.Endpoint{}); !ok {
 			b.Fatal("no method")
 		}
 	}

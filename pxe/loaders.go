@@ -19,6 +19,7 @@ type loader struct {
 
 const (
 	syslinuxBIOS = "usr/lib/syslinux/modules/bios/"
+	signedIPXE   = "no Debian 12 package has it; put the shim of iPXE's releases and the signed iPXE that it starts into a loaders directory"
 	noPackage    = "no Debian 12 package has it; put the file into a loaders directory"
 )
 
@@ -33,15 +34,27 @@ func loaders() []loader {
 		{"mmaa64.efi", "shim-helpers-arm64-signed", []string{"usr/lib/shim/mmaa64.efi.signed", "usr/lib/shim/mmaa64.efi"}},
 		{"shimia32.efi", "shim-signed:i386", []string{"usr/lib/shim/shimia32.efi.signed"}},
 		{"grubia32.efi", "grub-efi-ia32-signed", []string{"usr/lib/grub/i386-efi-signed/grubnetia32.efi.signed"}},
+		// For media alone: they read CD drives, and the others the network.
+		{"gcdx64.efi", "grub-efi-amd64-signed", []string{"usr/lib/grub/x86_64-efi-signed/gcdx64.efi.signed"}},
+		{"gcdaa64.efi", "grub-efi-arm64-signed", []string{"usr/lib/grub/arm64-efi-signed/gcdaa64.efi.signed"}},
+		{"isolinux.bin", "isolinux", []string{"usr/lib/ISOLINUX/isolinux.bin"}},
+		{"ipxe.iso", "ipxe", []string{"usr/lib/ipxe/ipxe.iso"}},
 		{"undionly.kpxe", "ipxe", []string{"usr/lib/ipxe/undionly.kpxe"}},
+		{"snponly-shimx64.efi", signedIPXE, nil},
+		{"ipxe-shimx64.efi", signedIPXE, nil},
+		{"snponly-shimaa64.efi", signedIPXE, nil},
+		{"ipxe-shimaa64.efi", signedIPXE, nil},
 		{"ipxe.efi", "ipxe", []string{"usr/lib/ipxe/ipxe.efi", "boot/ipxe.efi"}},
 		{"snponly.efi", "ipxe", []string{"usr/lib/ipxe/snponly.efi"}},
 		{"snponly-arm64.efi", noPackage, []string{"usr/lib/ipxe/snponly-arm64.efi", "usr/lib/ipxe/ipxe-arm64.efi"}},
 		{"snponly-riscv64.efi", noPackage, []string{"usr/lib/ipxe/snponly-riscv64.efi", "usr/lib/ipxe/ipxe-riscv64.efi"}},
 		{"grubriscv64.efi", noPackage, []string{"usr/lib/grub/riscv64-efi/grubnetriscv64.efi"}}, // made by grub-mkimage
+		{"snponly-loong64.efi", noPackage, []string{"usr/lib/ipxe/snponly-loong64.efi", "usr/lib/ipxe/ipxe-loong64.efi"}},
+		{"grubloongarch64.efi", noPackage, []string{"usr/lib/grub/loongarch64-efi/grubnetloongarch64.efi"}},
 		{"pxelinux.0", "pxelinux", []string{"usr/lib/PXELINUX/pxelinux.0"}},
 		{"lpxelinux.0", "pxelinux", []string{"usr/lib/PXELINUX/lpxelinux.0"}},
 	}
+	list = append(list, loader{"memdisk", "syslinux-common", []string{"usr/lib/syslinux/memdisk"}})
 	for _, m := range []string{"ldlinux", "libcom32", "libutil", "chain", "poweroff", "reboot"} {
 		list = append(list, loader{m + ".c32", "syslinux-common", []string{syslinuxBIOS + m + ".c32"}})
 	}
@@ -104,7 +117,7 @@ func (l loaderFS) open(known loader) (fs.File, error) {
 			return nil, fmt.Errorf("pxe: loader %s: %w", known.name, err)
 		}
 	}
-	return nil, &missingLoaderError{known, filepath.Join(l.dir, known.paths[0])}
+	return nil, &missingLoaderError{known, filepath.Join(l.dir, append(known.paths, known.name)[0])}
 }
 
 // missingLoaderError names the cure.
@@ -116,7 +129,7 @@ type missingLoaderError struct {
 // Error names what is missing, where it was looked for and the package.
 func (e *missingLoaderError) Error() string {
 	cure := "install " + e.pkg
-	if e.pkg == noPackage {
+	if e.pkg == noPackage || e.pkg == signedIPXE {
 		cure = e.pkg
 	}
 	return fmt.Sprintf("pxe: loader %s: not found at %s; %s", e.name, e.at, cure)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 func TestLoaders(t *testing.T) {
@@ -60,12 +61,12 @@ func TestLoaders(t *testing.T) {
 
 func TestEveryMethodHasItsLoader(t *testing.T) {
 	names := strings.Join(pxe.LoaderNames(), " ")
-	for _, m := range append(pxe.Methods(), pxe.Alternatives()...) {
+	for _, m := range append(firmware.Methods(), firmware.Alternatives()...) {
 		if m.Loader != "" && !strings.Contains(names, m.Loader) {
 			t.Errorf("%s: loader %s is not in the table", m.Name, m.Loader)
 		}
 	}
-	if _, ok := pxe.MethodNamed("none"); ok {
+	if _, ok := firmware.MethodNamed("none"); ok {
 		t.Error("an unknown method was found")
 	}
 }

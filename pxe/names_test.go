@@ -122,7 +122,7 @@ func TestAutoexec(t *testing.T) {
 	}
 	for _, path := range []string{"autoexec.ipxe", "EFI/BOOT/autoexec.ipxe", "AUTOEXEC.IPXE"} {
 		h := names(t, fstest.MapFS{}, nil, cfg)
-		if got := get(h, "/"+path); got != get(h, "/ipxe.cfg") || !strings.HasPrefix(got, "#!ipxe") {
+		if got := get(h, "/"+path); !strings.HasPrefix(got, "#!ipxe\nisset ${netX/ip} || isset ${netX/ip6} || ifconf || ") || !strings.Contains(got, "chain --replace --autofree /boot/02-00-00-00-00-01/script.ipxe?") {
 			t.Errorf("%s: %q", path, got)
 		}
 		own := names(t, fstest.MapFS{path: {Data: []byte("own")}}, nil, cfg)
@@ -135,6 +135,25 @@ func TestAutoexec(t *testing.T) {
 			if got := get(names(t, fstest.MapFS{}, nil, absent), "/"+path); got != "404" || !last.Absent || last.Err != "" {
 				t.Errorf("%s without a profile: %q, event %+v", path, got, last)
 			}
+		}
+	}
+}
+
+// What a machine asks for by a bare name is looked for beside the loader that it was handed, and
+// then at the top.
+func TestBeside(t *testing.T) {
+	handed := ""
+	cfg := pxe.Config{
+		Beside:   func(net.HardwareAddr) string { return handed },
+		Identify: pxe.IdentifierFunc(func(netip.Addr) (net.HardwareAddr, bool) { return net.HardwareAddr{2, 0, 0, 0, 0, 1}, true }),
+	}
+	h := names(t, fstest.MapFS{"grubx64.efi": {Data: []byte("top")}, "2023/grubx64.efi": {Data: []byte("2023")}, "mmx64.efi": {Data: []byte("top")}}, nil, cfg)
+	for _, tt := range []struct{ handed, path, want string }{
+		{"", "/grubx64.efi", "top"}, {"shimx64.efi", "/grubx64.efi", "top"}, {"2023/shimx64.efi", "/grubx64.efi", "2023"},
+		{"2023/shimx64.efi", "/GRUBX64.EFI", "2023"}, {"2023/shimx64.efi", "/mmx64.efi", "top"}, {"2023/shimx64.efi", "/other/grubx64.efi", "404"},
+	} {
+		if handed = tt.handed; get(h, tt.path) != tt.want {
+			t.Errorf("after %q, %s: %q, want %q", tt.handed, tt.path, get(h, tt.path), tt.want)
 		}
 	}
 }

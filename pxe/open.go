@@ -2,6 +2,7 @@ package pxe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,14 +11,18 @@ import (
 	"net"
 	"net/netip"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // inbound is one request of either protocol.
 type inbound struct {
-	proto        Proto
+	proto        firmware.Proto
 	path         string // as requested, without the query
 	addr, server netip.Addr
 	// Parameters of a link in an iPXE script; all of them are only claims.
@@ -45,7 +50,7 @@ func (in inbound) shownPath() string { return in.path[:min(len(in.path), maxShow
 func (s *Server) identify(in inbound, res resource) Request {
 	r := Request{MAC: res.mac, UUID: res.uuid, Addr: in.addr, Server: in.server, Arch: res.arch, Config: res.lang}
 	if r.MAC == nil && in.mac != "" {
-		r.MAC, _ = ParseMAC(in.mac)
+		r.MAC, _ = firmware.ParseMAC(in.mac)
 	}
 	if r.MAC == nil {
 		if mac, ok := s.cfg.Identify.MACOf(in.addr); ok && len(mac) > 0 {
@@ -55,34 +60,34 @@ func (s *Server) identify(in inbound, res resource) Request {
 	if r.UUID == "" {
 		r.UUID = parseUUID(in.uuid)
 	}
-	if r.Arch == ArchUnknown {
+	if r.Arch == firmware.ArchUnknown {
 		r.Arch = claimedArch(in)
 	}
-	if r.Arch != ArchUnknown || res.lang != PXELINUX {
-		r.Method = s.methodOf(res, r.Arch)
+	if r.Arch != firmware.ArchUnknown || res.lang != firmware.PXELINUX {
+		r.Method = s.methodOf(in, res, r.Arch)
 	}
 	if c, ok := s.cfg.Describe(r.MAC); ok {
 		s.complete(&r, c)
 	}
-	if r.Arch == ArchUnknown && res.lang == PXELINUX { // most likely
-		r.Arch = ArchBIOS
+	if r.Arch == firmware.ArchUnknown && res.lang == firmware.PXELINUX { // most likely
+		r.Arch = firmware.ArchBIOS
 	}
 	if r.Method == "" {
-		r.Method = s.methodOf(res, r.Arch)
+		r.Method = s.methodOf(in, res, r.Arch)
 	}
 	return r
 }
 
 // complete adds what the machine said in DHCP to what it says now.
-func (s *Server) complete(r *Request, c Client) {
+func (s *Server) complete(r *Request, c firmware.Client) {
 	if r.UUID == "" {
 		r.UUID = c.UUID
 	}
-	if r.Arch == ArchUnknown && len(c.Arch) > 0 {
+	if r.Arch == firmware.ArchUnknown && len(c.Arch) > 0 {
 		r.Arch = c.Arch[0]
 	}
 	if r.Method == "" {
-		if o, ok := Select(s.cfg.Methods, c, Endpoint{}); ok {
+		if o, ok := firmware.Select(s.cfg.Methods, c, firmware.Endpoint{}); ok {
 			r.Method = o.Method.Name
 		}
 	}
@@ -90,33 +95,43 @@ func (s *Server) complete(r *Request, c Client) {
 
 // claimedArch reads the firmware type from an iPXE link: ours holds option 93, and ${platform} and
 // ${buildarch} are iPXE's own words.
-func claimedArch(in inbound) Arch {
+func claimedArch(in inbound) firmware.Arch {
 	if n, err := strconv.ParseUint(in.arch, 10, 16); err == nil {
-		return Arch(n)
+		return firmware.Arch(n)
 	}
 	switch in.platform {
 	case "pcbios":
-		return ArchBIOS
+		return firmware.ArchBIOS
 	case "efi":
 		return archNamed(in.buildarch)
 	}
-	return ArchUnknown
+	return firmware.ArchUnknown
 }
 
 // methodOf names the method of the table that a request belongs to: by its loader, or by the
-// language and architecture of its configuration.
-func (s *Server) methodOf(res resource, arch Arch) string {
-	for _, m := range s.cfg.Methods {
+// language and architecture of its configuration. Of several methods with a loader, the one of the
+// request's protocol is meant. A loader, or a kernel that firmware runs, may also be an
+// alternative's, which profiles choose.
+func (s *Server) methodOf(in inbound, res resource, arch firmware.Arch) string {
+	methods := s.cfg.Methods
+	if res.kind == kindLoader || res.lang == firmware.UKI {
+		methods = slices.Concat(methods, firmware.Alternatives())
+	}
+	other := ""
+	for _, m := range methods {
 		switch {
 		case res.kind == kindLoader && m.Loader != "" && strings.EqualFold(m.Loader, path.Base(res.file)):
-			return m.Name
-		case res.lang != "" && m.Config == res.lang:
-			if _, ok := m.Matches(Client{Arch: []Arch{arch}, UserClasses: []string{m.UserClass}, VendorClass: m.VendorClass}); ok {
+			if m.Proto == in.proto {
+				return m.Name
+			}
+			other = cmp.Or(other, m.Name)
+		case res.lang != "" && m.Config == res.lang && (res.lang != firmware.UKI || m.Proto == in.proto):
+			if _, ok := m.Matches(firmware.Client{Arch: []firmware.Arch{arch}, UserClasses: []string{m.UserClass}, VendorClass: m.VendorClass}); ok {
 				return m.Name
 			}
 		}
 	}
-	return ""
+	return other
 }
 
 // open finds the answer to a request. The event is filled in as far as it is known before the
@@ -141,22 +156,23 @@ func (s *Server) open(ctx context.Context, in inbound) (c content, e *Event, err
 }
 
 func (s *Server) event(in inbound) *Event {
-	return &Event{Stage: StageFile, Addr: in.addr, Server: in.server, Arch: ArchUnknown, Path: in.shownPath(), Proto: string(in.proto), Size: -1}
+	return &Event{Stage: StageFile, Addr: in.addr, Server: in.server, Arch: firmware.ArchUnknown, Path: in.shownPath(), Proto: string(in.proto), Size: -1}
 }
 
 func (s *Server) openName(ctx context.Context, in inbound, name string) (content, *Event, error) {
 	e, res := s.event(in), parsePath(name)
 	e.Stage = res.stage
 	if res.kind == kindDone {
-		e.Stage, e.Absent = StageConfig, optional(s.cfg.Quirks, name)
+		e.Stage, e.Absent = StageConfig, firmware.Optional(s.cfg.Quirks, name)
 		return content{}, e, fmt.Errorf("pxe: %s: %w", name, fs.ErrNotExist)
 	}
 	r := s.identify(in, res)
 	e.MAC, e.UUID, e.Arch, e.Method = r.MAC, r.UUID, r.Arch, r.Method
+	e.Profile = res.entry // files of an entry; a configuration sets what it was made from
 	e.Claimed = s.borrowed(in, r.MAC)
 	c, err := s.openResource(ctx, in, res, r, e)
 	if err != nil {
-		e.Absent = errors.Is(err, ErrNoProfile) || errors.Is(err, fs.ErrNotExist) && optional(s.cfg.Quirks, name)
+		e.Absent = errors.Is(err, ErrNoProfile) || errors.Is(err, fs.ErrNotExist) && firmware.Optional(s.cfg.Quirks, name)
 		return content{}, e, err
 	}
 	e.Size = c.size
@@ -168,28 +184,43 @@ func (s *Server) openResource(ctx context.Context, in inbound, res resource, r R
 	case kindConfig:
 		if strings.EqualFold(path.Base(res.whole), autoexec) {
 			// An operator who serves iPXE may have written one.
-			if c, err := s.loader(in, res.whole); !errors.Is(err, fs.ErrNotExist) {
+			if c, err := s.loader(in, r, res.whole); !errors.Is(err, fs.ErrNotExist) {
 				return c, err
 			}
+			return s.autoexec(ctx, in, r)
 		}
 		return s.config(ctx, in, res, r, e)
 	case kindInstaller:
 		return s.installer(ctx, in, r, e)
+	case kindESXi:
+		return s.esxi(ctx, in, res, r, e)
 	case kindFile:
 		c, err := s.file(in, res.file)
 		if res.whole != "" && errors.Is(err, fs.ErrNotExist) {
-			if other, lerr := s.loader(in, res.whole); lerr == nil {
+			if other, lerr := s.loader(in, r, res.whole); lerr == nil {
 				return other, nil
 			}
 		}
 		return c, err
 	}
-	return s.loader(in, res.file)
+	return s.loader(in, r, res.file)
+}
+
+// autoexec answers iPXE for UEFI, which asks for a script beside its own file before it has
+// configured a network card: the script does that, and fetches the profile. A machine without a
+// profile finds no script, and iPXE goes on with what DHCP names.
+func (s *Server) autoexec(ctx context.Context, in inbound, r Request) (content, error) {
+	if r.MAC != nil {
+		if _, err := s.cfg.Resolver.Resolve(ctx, r); err != nil {
+			return content{}, err
+		}
+	}
+	return text(autoexecIPXE(s.linkBase(in), r)), nil
 }
 
 // cacheLimit is the size up to which files are kept in memory for a protocol.
 func (in inbound) cacheLimit() int64 {
-	if in.proto == TFTP {
+	if in.proto == firmware.TFTP {
 		return cacheTFTP
 	}
 	return cacheHTTP
@@ -199,11 +230,63 @@ func (s *Server) file(in inbound, name string) (content, error) {
 	if s.cfg.Files == nil {
 		return content{}, fmt.Errorf("pxe: file %s: no files are served: %w", name, fs.ErrNotExist)
 	}
-	return s.files.open(s.cfg.Files, cacheName{name: name}, in.cacheLimit())
+	c, err := s.files.open(s.cfg.Files, cacheName{name: name}, in.cacheLimit())
+	if errors.Is(err, fs.ErrNotExist) {
+		if inside, ierr := insideISO(s.cfg.Files, name); ierr == nil {
+			return inside, nil
+		}
+	}
+	return c, err
 }
 
-// installer opens what a switch with ONIE runs: the file of its Chain profile. ONIE has no way to
-// be sent elsewhere, so a URL is no answer.
+// esxi opens a file for VMware's mboot, which looks for boot.cfg beside itself, first below the
+// machine's address, and for modules where that says.
+func (s *Server) esxi(ctx context.Context, in inbound, res resource, r Request, e *Event) (content, error) {
+	p, err := s.profile(ctx, res, r)
+	if err != nil {
+		return content{}, err
+	}
+	e.Profile = p.Name
+	if p.kind() != ESXi || s.cfg.Files == nil {
+		return content{}, ErrNoProfile
+	}
+	switch base := path.Base(res.file); {
+	case base == esxiBoot:
+		at := firmware.Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort, Nonce: s.reports.nonce(r.MAC, time.Now())}
+		options, err := commandLine(p, r, at)
+		if err != nil {
+			return content{}, err
+		}
+		entry := ""
+		if res.entry != "" {
+			entry = "menu/" + res.entry + "/"
+		}
+		cfg, err := readESXi(s.cfg.Files, p, at.URL()+"/boot/"+pathID(r)+"/"+entry+"esxi", strings.Join(options, " "))
+		if err != nil {
+			return content{}, err
+		}
+		return text(cfg), nil
+	case res.file == "mboot.efi":
+		return s.file(in, path.Join(p.Dir, esxiEFI))
+	}
+	return s.file(in, path.Join(p.Dir, res.file))
+}
+
+// profile resolves the profile of a machine, or of an entry of its menu.
+func (s *Server) profile(ctx context.Context, res resource, r Request) (Profile, error) {
+	p, err := s.cfg.Resolver.Resolve(ctx, r)
+	if err != nil || res.entry == "" {
+		return p, err
+	}
+	entry, ok := p.Entry(res.entry)
+	if !ok { // the profile of the machine has changed while its menu was shown
+		entry = gone(res.entry, "is no longer in the menu")
+	}
+	return entry, nil
+}
+
+// installer opens what a client runs itself: a switch with ONIE the file of its Chain profile, and
+// firmware this one or a kernel. Neither has a way to be sent elsewhere, so a URL is no answer.
 func (s *Server) installer(ctx context.Context, in inbound, r Request, e *Event) (content, error) {
 	p, err := s.cfg.Resolver.Resolve(ctx, r)
 	if err != nil {
@@ -213,35 +296,52 @@ func (s *Server) installer(ctx context.Context, in inbound, r Request, e *Event)
 	if err := p.Validate(); err != nil {
 		return content{}, err
 	}
-	if p.kind() != Chain || isURL(p.URL) {
+	file := ""
+	switch {
+	case p.kind() == Chain:
+		file = p.URL
+	case p.kind() == Linux && r.Config == firmware.UKI && len(p.Initrd) == 0:
+		file = p.Kernel
+	}
+	if file == "" || isURL(file) {
 		return content{}, ErrNoProfile
 	}
-	name, _ := cleanName(p.URL)
+	name, _ := cleanName(file)
 	return s.file(in, name)
 }
 
 // config renders the profile of a machine. A client that named no machine and has no known address
 // receives a script that comes back with its name.
 func (s *Server) config(ctx context.Context, in inbound, res resource, r Request, e *Event) (content, error) {
-	at := Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}
+	at := firmware.Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}
 	if r.MAC == nil && !res.named {
 		switch res.lang {
-		case IPXE:
+		case firmware.IPXE:
 			return text(identifyIPXE(s.linkBase(in))), nil
-		case GRUB:
+		case firmware.GRUB:
 			return text(identifyGRUB()), nil
 		}
 	}
-	p, err := s.cfg.Resolver.Resolve(ctx, r)
+	p, err := s.profile(ctx, res, r)
 	if err != nil {
 		return content{}, err
 	}
 	e.Profile = p.Name
+	ready, err := Prepare(p, s.cfg.Files)
+	if err != nil { // a line on the screen, and then the disk
+		s.fails.Warn("profile not bootable", "mac", e.MAC.String(), "profile", p.Name, "err", err)
+		ready = gone(p.Name, "cannot be booted: "+err.Error())
+	}
+	p = ready
 	if s.cfg.Servers != nil {
 		at.Others = s.cfg.Servers(r)
 	}
 	at.Nonce = s.reports.nonce(r.MAC, time.Now())
 	out, err := render(p, r, at, s.linkBase(in))
+	if err != nil && res.entry != "" {
+		s.fails.Warn("menu entry not bootable", "mac", e.MAC.String(), "profile", p.Name, "err", err)
+		out, err = render(gone(res.entry, "cannot be booted by this loader"), r, at, s.linkBase(in))
+	}
 	if err != nil {
 		return content{}, err
 	}
@@ -251,18 +351,25 @@ func (s *Server) config(ctx context.Context, in inbound, res resource, r Request
 // linkBase begins the links of a script: they are relative when the script was fetched by HTTP, so
 // that they lead to the server that the client reached, also through a proxy or a port forwarding.
 func (s *Server) linkBase(in inbound) string {
-	if in.proto == HTTP {
+	if in.proto == firmware.HTTP {
 		return "/"
 	}
-	return Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}.URL() + "/"
+	return firmware.Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}.URL() + "/"
 }
 
-// loader opens a boot loader: by its name, else by it in lower case, else by the name that UEFI's
-// removable media path uses for it.
-func (s *Server) loader(in inbound, name string) (content, error) {
+// loader opens a boot loader: by its name, beside the loader that the machine was handed, else by
+// it in lower case, else by the name that UEFI's removable media path uses for it.
+func (s *Server) loader(in inbound, r Request, name string) (content, error) {
 	lower := strings.ToLower(name)
 	open := func(name string) (content, error) {
 		return s.files.open(s.cfg.Loaders, cacheName{loader: true, name: name}, in.cacheLimit())
+	}
+	if s.cfg.Beside != nil && !strings.Contains(name, "/") {
+		if dir := path.Dir(s.cfg.Beside(r.MAC)); dir != "." {
+			if c, err := open(path.Join(dir, lower)); !errors.Is(err, fs.ErrNotExist) {
+				return c, err
+			}
+		}
 	}
 	c, err := open(name)
 	for _, alias := range []string{lower, loaderAliases[lower]} {
@@ -283,6 +390,9 @@ var loaderAliases = map[string]string{
 
 func openFile(fsys fs.FS, name string) (content, error) {
 	f, err := fsys.Open(name)
+	if errors.Is(err, syscall.ENOTDIR) { // below a file of a directory, such as an ISO image, nothing exists
+		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
 	if err != nil {
 		return content{}, err
 	}

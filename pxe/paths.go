@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/pxe/tftp"
 )
 
@@ -15,7 +16,10 @@ const unknownID = "unknown"
 //
 //	boot/ID/script.ipxe, grub.cfg, pxelinux.cfg   the profile of machine ID
 //	boot/ID/kernel/FILE, boot/ID/initrd/FILE      files, attributed to it
+//	boot/ID/menu/ENTRY/...                        the same of an entry of its menu
+//	boot/ID/esxi/FILE                             mboot, boot.cfg and modules of VMware ESXi
 //	boot/ID/onie-installer                        its installer, for ONIE
+//	boot/ID/uki.efi, uki.efi                      its kernel, for firmware that runs it itself
 //	boot/ID/done[/NONCE]                          its report (POST)
 //	images/FILE                                   files
 //	[DIR/]ipxe.cfg[-MAC | -default-ARCH]          iPXE, MAAS's names
@@ -28,13 +32,14 @@ const unknownID = "unknown"
 // ID is a MAC address with dashes, or "unknown".
 type resource struct {
 	kind  kind
-	lang  Language
+	lang  firmware.Language
 	mac   net.HardwareAddr // from the path
 	uuid  string           // from the path
-	arch  Arch             // from the path, else ArchUnknown
+	arch  firmware.Arch    // from the path, else ArchUnknown
 	named bool             // the path names a machine, or the default of an architecture
 	file  string           // for kindFile and kindLoader
 	nonce string           // for kindDone
+	entry string           // of the machine's menu
 	whole string           // the whole name, where the operator may have a file of that name
 	stage Stage
 }
@@ -47,6 +52,7 @@ const (
 	kindFile
 	kindLoader
 	kindInstaller
+	kindESXi
 	kindDone
 )
 
@@ -65,12 +71,12 @@ func parsePath(name string) resource {
 			return res
 		}
 	case dir == "images" && below != "":
-		return resource{kind: kindFile, arch: ArchUnknown, file: below, whole: name, stage: StageFile}
+		return resource{kind: kindFile, arch: firmware.ArchUnknown, file: below, whole: name, stage: StageFile}
 	}
 	if res, ok := parseConfig(name, first); ok {
 		return res
 	}
-	return resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageLoader}
+	return resource{kind: kindLoader, arch: firmware.ArchUnknown, file: name, stage: StageLoader}
 }
 
 // parseConfig reads the names of configurations. Loaders ask for them below any prefix: the
@@ -80,13 +86,15 @@ func parseConfig(name, first string) (resource, bool) {
 	var res resource
 	switch {
 	case strings.HasPrefix(base, "grub.cfg"):
-		res = parseSuffix(GRUB, strings.TrimPrefix(base, "grub.cfg"))
+		res = parseSuffix(firmware.GRUB, strings.TrimPrefix(base, "grub.cfg"))
 	case strings.HasPrefix(base, "ipxe.cfg"):
-		res = parseSuffix(IPXE, strings.TrimPrefix(base, "ipxe.cfg"))
+		res = parseSuffix(firmware.IPXE, strings.TrimPrefix(base, "ipxe.cfg"))
 	case strings.EqualFold(base, autoexec):
-		res = parseSuffix(IPXE, "")
+		res = parseSuffix(firmware.IPXE, "")
 	case path.Base(dir) == "pxelinux.cfg":
 		res = parsePXELinux(base, archOfPrefix(first))
+	case name == ukiName:
+		res = resource{kind: kindInstaller, lang: firmware.UKI, arch: firmware.ArchUnknown, stage: StageKernel}
 	case strings.HasPrefix(base, onieInstaller):
 		res = parseONIE(path.Base(dir))
 	default:
@@ -95,7 +103,7 @@ func parseConfig(name, first string) (resource, bool) {
 	if res.kind == kindNone {
 		// One of the further names that loaders try, such as an address in hexadecimal: the
 		// operator may have it.
-		res = resource{kind: kindLoader, arch: ArchUnknown, file: name, stage: StageConfig}
+		res = resource{kind: kindLoader, arch: firmware.ArchUnknown, file: name, stage: StageConfig}
 	}
 	res.whole = name
 	return res, true
@@ -108,25 +116,41 @@ const autoexec = "autoexec.ipxe"
 // parseBoot reads what follows boot/.
 func parseBoot(rest string) resource {
 	id, what, _ := strings.Cut(rest, "/")
-	res := resource{arch: ArchUnknown, named: true}
+	res := resource{arch: firmware.ArchUnknown, named: true}
 	if id != unknownID {
 		var err error
-		if res.mac, err = ParseMAC(id); err != nil {
+		if res.mac, err = firmware.ParseMAC(id); err != nil {
+			return resource{}
+		}
+	}
+	if below, ok := strings.CutPrefix(what, "menu/"); ok {
+		res.entry, what, _ = strings.Cut(below, "/")
+		if !isMenuName(res.entry) {
 			return resource{}
 		}
 	}
 	action, file, hasFile := strings.Cut(what, "/")
 	switch {
 	case action == "script.ipxe" && !hasFile:
-		res.kind, res.lang, res.stage = kindConfig, IPXE, StageConfig
+		res.kind, res.lang, res.stage = kindConfig, firmware.IPXE, StageConfig
 	case action == "grub.cfg" && !hasFile:
-		res.kind, res.lang, res.stage = kindConfig, GRUB, StageConfig
+		res.kind, res.lang, res.stage = kindConfig, firmware.GRUB, StageConfig
 	case action == "pxelinux.cfg" && !hasFile:
-		res.kind, res.lang, res.stage = kindConfig, PXELINUX, StageConfig
-	case action == onieInstaller && !hasFile:
-		res.kind, res.lang, res.stage = kindInstaller, ONIE, StageKernel
-	case action == "done" && !strings.Contains(file, "/"):
+		res.kind, res.lang, res.stage = kindConfig, firmware.PXELINUX, StageConfig
+	case action == onieInstaller && !hasFile && res.entry == "":
+		res.kind, res.lang, res.stage = kindInstaller, firmware.ONIE, StageKernel
+	case action == ukiName && !hasFile && res.entry == "":
+		res.kind, res.lang, res.stage = kindInstaller, firmware.UKI, StageKernel
+	case action == "done" && res.entry == "" && !strings.Contains(file, "/"):
 		res.kind, res.stage, res.nonce = kindDone, StageRunning, file
+	case action == "esxi" && file != "":
+		res.kind, res.lang, res.file, res.stage = kindESXi, firmware.IPXE, file, StageInitrd
+		switch {
+		case path.Base(file) == esxiBoot:
+			res.stage = StageConfig
+		case strings.HasPrefix(path.Base(file), "mboot."):
+			res.stage = StageKernel
+		}
 	case action == "kernel" && file != "":
 		res.kind, res.file, res.stage = kindFile, file, StageKernel
 	case action == "initrd" && file != "":
@@ -138,8 +162,8 @@ func parseBoot(rest string) resource {
 }
 
 // parseSuffix reads the part of a config's name that says whom it is for.
-func parseSuffix(lang Language, suffix string) resource {
-	res := resource{kind: kindConfig, lang: lang, arch: ArchUnknown, stage: StageConfig}
+func parseSuffix(lang firmware.Language, suffix string) resource {
+	res := resource{kind: kindConfig, lang: lang, arch: firmware.ArchUnknown, stage: StageConfig}
 	if suffix == "" {
 		return res
 	}
@@ -148,7 +172,7 @@ func parseSuffix(lang Language, suffix string) resource {
 		res.arch = archNamed(strings.TrimLeft(arch, "-."))
 		return res
 	}
-	mac, err := ParseMAC(strings.TrimPrefix(suffix, "-"))
+	mac, err := firmware.ParseMAC(strings.TrimPrefix(suffix, "-"))
 	if err != nil {
 		return resource{}
 	}
@@ -158,11 +182,11 @@ func parseSuffix(lang Language, suffix string) resource {
 
 // parsePXELinux reads a name below pxelinux.cfg/. The address in hexadecimal adds nothing to the
 // source address, and its shortened forms would name whole subnets, so these are absent.
-func parsePXELinux(base string, arch Arch) resource {
-	res := resource{kind: kindConfig, lang: PXELINUX, arch: arch, named: true, stage: StageConfig}
+func parsePXELinux(base string, arch firmware.Arch) resource {
+	res := resource{kind: kindConfig, lang: firmware.PXELINUX, arch: arch, named: true, stage: StageConfig}
 	if def, ok := strings.CutPrefix(base, "default"); ok {
 		// U-Boot asks for default-arm on 64-bit boards, too.
-		if name := strings.TrimLeft(def, "-."); archNamed(name) != ArchUnknown && name != "arm" {
+		if name := strings.TrimLeft(def, "-."); archNamed(name) != firmware.ArchUnknown && name != "arm" {
 			res.arch = archNamed(name)
 		}
 		return res
@@ -171,11 +195,14 @@ func parsePXELinux(base string, arch Arch) resource {
 		return res
 	}
 	var err error
-	if res.mac, err = ParseMAC(base); err != nil {
+	if res.mac, err = firmware.ParseMAC(base); err != nil {
 		return resource{}
 	}
 	return res
 }
+
+// ukiName is the kernel of a machine's profile for firmware that runs it itself.
+const ukiName = "uki.efi"
 
 const onieInstaller = "onie-installer"
 
@@ -183,39 +210,41 @@ const onieInstaller = "onie-installer"
 // MAC address and other things first; what follows the name says what hardware it is, which the
 // profile of the machine knows better.
 func parseONIE(dir string) resource {
-	res := resource{kind: kindInstaller, lang: ONIE, arch: ArchUnknown, stage: StageKernel}
-	res.mac, _ = ParseMAC(dir)
+	res := resource{kind: kindInstaller, lang: firmware.ONIE, arch: firmware.ArchUnknown, stage: StageKernel}
+	res.mac, _ = firmware.ParseMAC(dir)
 	return res
 }
 
 // archNamed turns the processor name in a config's file name into the firmware type that is most
 // likely behind it.
-func archNamed(name string) Arch {
+func archNamed(name string) firmware.Arch {
 	name, _, _ = strings.Cut(strings.ToLower(name), "-")
 	switch name {
 	case "amd64", "x86_64":
-		return ArchEFI64
+		return firmware.ArchEFI64
 	case "i386":
-		return ArchEFI32
+		return firmware.ArchEFI32
 	case "arm64", "aarch64":
-		return ArchARM64
+		return firmware.ArchARM64
 	case "arm", "armhf":
-		return ArchARM32
+		return firmware.ArchARM32
 	case "ppc64el", "ppc64le", "powerpc", "ppc64":
-		return ArchPowerNV
+		return firmware.ArchPowerNV
 	case "s390x":
-		return ArchS390Basic
+		return firmware.ArchS390Basic
 	case "riscv64":
-		return ArchRISCV64
+		return firmware.ArchRISCV64
+	case "loong64", "loongarch64":
+		return firmware.ArchLoong64
 	}
-	return ArchUnknown
+	return firmware.ArchUnknown
 }
 
 // archOfPrefix is the firmware that was sent to a directory by option 210; all others look at the
 // top, pxelinux and U-Boot alike.
-func archOfPrefix(dir string) Arch {
+func archOfPrefix(dir string) firmware.Arch {
 	if dir == "pxelinux.cfg" {
-		return ArchUnknown
+		return firmware.ArchUnknown
 	}
 	return archNamed(dir)
 }
@@ -225,7 +254,7 @@ func pathID(r Request) string {
 	if len(r.MAC) == 0 {
 		return unknownID
 	}
-	return FormatMAC(r.MAC)
+	return firmware.FormatMAC(r.MAC)
 }
 
 // requested returns the names that a client may have meant, likeliest first; see tftp.Names.

@@ -3,6 +3,8 @@ package pxe
 import (
 	"strings"
 	"testing"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 func TestParsePath(t *testing.T) {
@@ -10,74 +12,79 @@ func TestParsePath(t *testing.T) {
 	tests := []struct {
 		name  string
 		kind  kind
-		lang  Language
+		lang  firmware.Language
 		mac   string
-		arch  Arch
+		arch  firmware.Arch
 		named bool
 		file  string
 	}{
-		{"boot/" + dashes + "/script.ipxe", kindConfig, IPXE, mac, ArchUnknown, true, ""},
-		{"boot/unknown/grub.cfg", kindConfig, GRUB, "", ArchUnknown, true, ""},
-		{"boot/" + dashes + "/kernel/a/b", kindFile, "", mac, ArchUnknown, true, "a/b"},
-		{"boot/" + dashes + "/initrd/x", kindFile, "", mac, ArchUnknown, true, "x"},
-		{"boot/" + dashes + "/done", kindDone, "", mac, ArchUnknown, true, ""},
-		{"boot/" + dashes + "/else", kindLoader, "", "", ArchUnknown, false, "boot/" + dashes + "/else"},
-		{"boot/zz/script.ipxe", kindLoader, "", "", ArchUnknown, false, "boot/zz/script.ipxe"},
-		{"boot/00-00-00-00-00-00/script.ipxe", kindLoader, "", "", ArchUnknown, false, "boot/00-00-00-00-00-00/script.ipxe"},
-		{"boot/x64/wdsnbp.com", kindLoader, "", "", ArchUnknown, false, "boot/x64/wdsnbp.com"},
-		{"boot/grub/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
-		{"boot/grub2/grub.cfg-01-" + dashes, kindConfig, GRUB, mac, ArchUnknown, true, ""},
-		{"boot/grub/x86_64-efi/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
-		{"boot/pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchUnknown, true, ""},
-		{"boot/ipxe.cfg-" + dashes, kindConfig, IPXE, mac, ArchUnknown, true, ""},
-		{"boot/grub.cfg/x", kindLoader, "", "", ArchUnknown, false, "boot/grub.cfg/x"},
-		{"boot/done", kindLoader, "", "", ArchUnknown, false, "boot/done"},
-		{"grub2/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
-		{"EFI/BOOT/grub.cfg-01-" + dashes, kindConfig, GRUB, mac, ArchUnknown, true, ""},
-		{"EFI/debian/grub.cfg-default-amd64", kindConfig, GRUB, "", ArchEFI64, true, ""},
-		{"grub.cfg.sig", kindLoader, "", "", ArchUnknown, false, "grub.cfg.sig"},
-		{"autoexec.ipxe", kindConfig, IPXE, "", ArchUnknown, false, ""},
-		{"EFI/BOOT/AUTOEXEC.IPXE", kindConfig, IPXE, "", ArchUnknown, false, ""},
-		{"images", kindLoader, "", "", ArchUnknown, false, "images"},
-		{"boot", kindLoader, "", "", ArchUnknown, false, "boot"},
-		{"images/x/y", kindFile, "", "", ArchUnknown, false, "x/y"},
-		{"ipxe.cfg", kindConfig, IPXE, "", ArchUnknown, false, ""},
-		{"ipxe.cfg-" + mac, kindConfig, IPXE, mac, ArchUnknown, true, ""},
-		{"ipxe.cfg-default-amd64", kindConfig, IPXE, "", ArchEFI64, true, ""},
-		{"grub/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
-		{"grub/x86_64-efi/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
-		{"grub/grub.cfg-01-" + mac, kindConfig, GRUB, mac, ArchUnknown, true, ""},
-		{"grub/grub.cfg-" + strings.ToUpper(dashes), kindConfig, GRUB, mac, ArchUnknown, true, ""},
-		{"grub/grub.cfg-default-x86_64", kindConfig, GRUB, "", ArchEFI64, true, ""},
-		{"grub/grub.cfg-default-arm64", kindConfig, GRUB, "", ArchARM64, true, ""},
-		{"grub.cfg-01-" + dashes, kindConfig, GRUB, mac, ArchUnknown, true, ""},
-		{"EFI/fedora/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
-		{"grub.cfg-0A4D00BA", kindLoader, "", "", ArchUnknown, false, "grub.cfg-0A4D00BA"},
-		{"grub/x86_64-efi/command.lst", kindLoader, "", "", ArchUnknown, false, "grub/x86_64-efi/command.lst"},
-		{"grub", kindLoader, "", "", ArchUnknown, false, "grub"},
-		{"pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchUnknown, true, ""},
-		{"pxelinux.cfg/default", kindConfig, PXELINUX, "", ArchUnknown, true, ""},
-		{"pxelinux.cfg/default-arm", kindConfig, PXELINUX, "", ArchUnknown, true, ""},
-		{"boot/" + dashes + "/onie-installer", kindInstaller, ONIE, mac, ArchUnknown, true, ""},
-		{dashes + "/onie-installer-x86_64-acme_s1-r0", kindInstaller, ONIE, mac, ArchUnknown, false, ""},
-		{"0A4D00BA/onie-installer-x86_64", kindInstaller, ONIE, "", ArchUnknown, false, ""},
-		{"onie-installer", kindInstaller, ONIE, "", ArchUnknown, false, ""},
-		{"onie-updater", kindLoader, "", "", ArchUnknown, false, "onie-updater"},
-		{"pxelinux.cfg/default-arm64-generic", kindConfig, PXELINUX, "", ArchARM64, true, ""},
-		{"ppc64el/pxelinux.cfg/01-" + dashes, kindConfig, PXELINUX, mac, ArchPowerNV, true, ""},
-		{"ppc64el/boot/" + dashes + "/kernel/a/b", kindFile, "", mac, ArchUnknown, true, "a/b"},
-		{"s390x/images/x", kindFile, "", "", ArchUnknown, false, "x"},
-		{"s390x/x", kindLoader, "", "", ArchUnknown, false, "s390x/x"},
-		{"s390x/pxelinux.cfg/default", kindConfig, PXELINUX, "", ArchS390Basic, true, ""},
-		{"pxelinux.cfg/0A4D00BA", kindLoader, "", "", ArchUnknown, false, "pxelinux.cfg/0A4D00BA"},
-		{"pxelinux.cfg/0A4D", kindLoader, "", "", ArchUnknown, false, "pxelinux.cfg/0A4D"},
-		{"ppc64el/boot/" + dashes + "/pxelinux.cfg", kindConfig, PXELINUX, mac, ArchUnknown, true, ""},
-		{"ppc64el/boot/grub/grub.cfg", kindConfig, GRUB, "", ArchUnknown, false, ""},
-		{"ppc64el/boot/grub/core.elf", kindLoader, "", "", ArchUnknown, false, "ppc64el/boot/grub/core.elf"},
-		{"ppc64el/grub/grub.cfg-01-" + dashes, kindConfig, GRUB, mac, ArchUnknown, true, ""},
-		{"s390x", kindLoader, "", "", ArchUnknown, false, "s390x"},
-		{"shimx64.efi", kindLoader, "", "", ArchUnknown, false, "shimx64.efi"},
-		{"revocations_sku.efi", kindLoader, "", "", ArchUnknown, false, "revocations_sku.efi"},
+		{"boot/" + dashes + "/script.ipxe", kindConfig, firmware.IPXE, mac, firmware.ArchUnknown, true, ""},
+		{"boot/unknown/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, true, ""},
+		{"boot/" + dashes + "/kernel/a/b", kindFile, "", mac, firmware.ArchUnknown, true, "a/b"},
+		{"boot/" + dashes + "/initrd/x", kindFile, "", mac, firmware.ArchUnknown, true, "x"},
+		{"boot/" + dashes + "/done", kindDone, "", mac, firmware.ArchUnknown, true, ""},
+		{"boot/" + dashes + "/menu/rescue/grub.cfg", kindConfig, firmware.GRUB, mac, firmware.ArchUnknown, true, ""},
+		{"boot/" + dashes + "/menu/rescue/initrd/x", kindFile, "", mac, firmware.ArchUnknown, true, "x"},
+		{"boot/" + dashes + "/menu/Rescue/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, false, ""},
+		{"boot/" + dashes + "/menu/rescue/menu/a/script.ipxe", kindLoader, "", "", firmware.ArchUnknown, false, "boot/" + dashes + "/menu/rescue/menu/a/script.ipxe"},
+		{"boot/" + dashes + "/menu/rescue/done", kindLoader, "", "", firmware.ArchUnknown, false, "boot/" + dashes + "/menu/rescue/done"},
+		{"boot/" + dashes + "/else", kindLoader, "", "", firmware.ArchUnknown, false, "boot/" + dashes + "/else"},
+		{"boot/zz/script.ipxe", kindLoader, "", "", firmware.ArchUnknown, false, "boot/zz/script.ipxe"},
+		{"boot/00-00-00-00-00-00/script.ipxe", kindLoader, "", "", firmware.ArchUnknown, false, "boot/00-00-00-00-00-00/script.ipxe"},
+		{"boot/x64/wdsnbp.com", kindLoader, "", "", firmware.ArchUnknown, false, "boot/x64/wdsnbp.com"},
+		{"boot/grub/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, false, ""},
+		{"boot/grub2/grub.cfg-01-" + dashes, kindConfig, firmware.GRUB, mac, firmware.ArchUnknown, true, ""},
+		{"boot/grub/x86_64-efi/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, false, ""},
+		{"boot/pxelinux.cfg/01-" + dashes, kindConfig, firmware.PXELINUX, mac, firmware.ArchUnknown, true, ""},
+		{"boot/ipxe.cfg-" + dashes, kindConfig, firmware.IPXE, mac, firmware.ArchUnknown, true, ""},
+		{"boot/grub.cfg/x", kindLoader, "", "", firmware.ArchUnknown, false, "boot/grub.cfg/x"},
+		{"boot/done", kindLoader, "", "", firmware.ArchUnknown, false, "boot/done"},
+		{"grub2/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, false, ""},
+		{"EFI/BOOT/grub.cfg-01-" + dashes, kindConfig, firmware.GRUB, mac, firmware.ArchUnknown, true, ""},
+		{"EFI/debian/grub.cfg-default-amd64", kindConfig, firmware.GRUB, "", firmware.ArchEFI64, true, ""},
+		{"grub.cfg.sig", kindLoader, "", "", firmware.ArchUnknown, false, "grub.cfg.sig"},
+		{"autoexec.ipxe", kindConfig, firmware.IPXE, "", firmware.ArchUnknown, false, ""},
+		{"EFI/BOOT/AUTOEXEC.IPXE", kindConfig, firmware.IPXE, "", firmware.ArchUnknown, false, ""},
+		{"images", kindLoader, "", "", firmware.ArchUnknown, false, "images"},
+		{"boot", kindLoader, "", "", firmware.ArchUnknown, false, "boot"},
+		{"images/x/y", kindFile, "", "", firmware.ArchUnknown, false, "x/y"},
+		{"ipxe.cfg", kindConfig, firmware.IPXE, "", firmware.ArchUnknown, false, ""},
+		{"ipxe.cfg-" + mac, kindConfig, firmware.IPXE, mac, firmware.ArchUnknown, true, ""},
+		{"ipxe.cfg-default-amd64", kindConfig, firmware.IPXE, "", firmware.ArchEFI64, true, ""},
+		{"grub/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, false, ""},
+		{"grub/x86_64-efi/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, false, ""},
+		{"grub/grub.cfg-01-" + mac, kindConfig, firmware.GRUB, mac, firmware.ArchUnknown, true, ""},
+		{"grub/grub.cfg-" + strings.ToUpper(dashes), kindConfig, firmware.GRUB, mac, firmware.ArchUnknown, true, ""},
+		{"grub/grub.cfg-default-x86_64", kindConfig, firmware.GRUB, "", firmware.ArchEFI64, true, ""},
+		{"grub/grub.cfg-default-arm64", kindConfig, firmware.GRUB, "", firmware.ArchARM64, true, ""},
+		{"grub.cfg-01-" + dashes, kindConfig, firmware.GRUB, mac, firmware.ArchUnknown, true, ""},
+		{"EFI/fedora/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, false, ""},
+		{"grub.cfg-0A4D00BA", kindLoader, "", "", firmware.ArchUnknown, false, "grub.cfg-0A4D00BA"},
+		{"grub/x86_64-efi/command.lst", kindLoader, "", "", firmware.ArchUnknown, false, "grub/x86_64-efi/command.lst"},
+		{"grub", kindLoader, "", "", firmware.ArchUnknown, false, "grub"},
+		{"pxelinux.cfg/01-" + dashes, kindConfig, firmware.PXELINUX, mac, firmware.ArchUnknown, true, ""},
+		{"pxelinux.cfg/default", kindConfig, firmware.PXELINUX, "", firmware.ArchUnknown, true, ""},
+		{"pxelinux.cfg/default-arm", kindConfig, firmware.PXELINUX, "", firmware.ArchUnknown, true, ""},
+		{"boot/" + dashes + "/onie-installer", kindInstaller, firmware.ONIE, mac, firmware.ArchUnknown, true, ""},
+		{dashes + "/onie-installer-x86_64-acme_s1-r0", kindInstaller, firmware.ONIE, mac, firmware.ArchUnknown, false, ""},
+		{"0A4D00BA/onie-installer-x86_64", kindInstaller, firmware.ONIE, "", firmware.ArchUnknown, false, ""},
+		{"onie-installer", kindInstaller, firmware.ONIE, "", firmware.ArchUnknown, false, ""},
+		{"onie-updater", kindLoader, "", "", firmware.ArchUnknown, false, "onie-updater"},
+		{"pxelinux.cfg/default-arm64-generic", kindConfig, firmware.PXELINUX, "", firmware.ArchARM64, true, ""},
+		{"ppc64el/pxelinux.cfg/01-" + dashes, kindConfig, firmware.PXELINUX, mac, firmware.ArchPowerNV, true, ""},
+		{"ppc64el/boot/" + dashes + "/kernel/a/b", kindFile, "", mac, firmware.ArchUnknown, true, "a/b"},
+		{"s390x/images/x", kindFile, "", "", firmware.ArchUnknown, false, "x"},
+		{"s390x/x", kindLoader, "", "", firmware.ArchUnknown, false, "s390x/x"},
+		{"s390x/pxelinux.cfg/default", kindConfig, firmware.PXELINUX, "", firmware.ArchS390Basic, true, ""},
+		{"pxelinux.cfg/0A4D00BA", kindLoader, "", "", firmware.ArchUnknown, false, "pxelinux.cfg/0A4D00BA"},
+		{"pxelinux.cfg/0A4D", kindLoader, "", "", firmware.ArchUnknown, false, "pxelinux.cfg/0A4D"},
+		{"ppc64el/boot/" + dashes + "/pxelinux.cfg", kindConfig, firmware.PXELINUX, mac, firmware.ArchUnknown, true, ""},
+		{"ppc64el/boot/grub/grub.cfg", kindConfig, firmware.GRUB, "", firmware.ArchUnknown, false, ""},
+		{"ppc64el/boot/grub/core.elf", kindLoader, "", "", firmware.ArchUnknown, false, "ppc64el/boot/grub/core.elf"},
+		{"ppc64el/grub/grub.cfg-01-" + dashes, kindConfig, firmware.GRUB, mac, firmware.ArchUnknown, true, ""},
+		{"s390x", kindLoader, "", "", firmware.ArchUnknown, false, "s390x"},
+		{"shimx64.efi", kindLoader, "", "", firmware.ArchUnknown, false, "shimx64.efi"},
+		{"revocations_sku.efi", kindLoader, "", "", firmware.ArchUnknown, false, "revocations_sku.efi"},
 	}
 	for _, tt := range tests {
 		got := parsePath(tt.name)
@@ -92,7 +99,7 @@ func TestParsePath(t *testing.T) {
 
 // Every path prefix of the method table is stripped.
 func TestPathPrefixes(t *testing.T) {
-	for _, m := range Methods() {
+	for _, m := range firmware.Methods() {
 		if m.PathPrefix != "" && parsePath(m.PathPrefix+"images/x").kind != kindFile {
 			t.Errorf("%s: below %s nothing is found", m.Name, m.PathPrefix)
 		}
@@ -101,10 +108,10 @@ func TestPathPrefixes(t *testing.T) {
 
 // Every name that the method table says loaders ask for is understood.
 func TestMethodConfigsAreServed(t *testing.T) {
-	for _, m := range append(Methods(), Alternatives()...) {
+	for _, m := range append(firmware.Methods(), firmware.Alternatives()...) {
 		for _, c := range m.Configs {
 			name := strings.NewReplacer("{mac}", "52-54-00-77-e1-97", "{uuid}", "00112233-4455-6677-8899-aabbccddeeff", "{arch}", "amd64", "{onie}", "x86_64-acme_s1-r0").Replace(c)
-			if strings.Contains(name, "{hexip}") || optional(Quirks(), name) && parsePath(name).kind == kindLoader {
+			if strings.Contains(name, "{hexip}") || firmware.Optional(firmware.Quirks(), name) && parsePath(name).kind == kindLoader {
 				continue // deliberately absent, or the machine's own
 			}
 			if got := parsePath(name); got.kind != kindConfig && got.kind != kindInstaller || got.lang != m.Config {
@@ -138,7 +145,8 @@ func TestExpand(t *testing.T) {
 }
 
 func FuzzParsePath(f *testing.F) {
-	for _, s := range []string{"boot/52-54-00-77-e1-97/kernel/x", "grub/grub.cfg-01-52:54:00:77:e1:97", "pxelinux.cfg/default", "ipxe.cfg-", "//a"} {
+	for _, s := range []string{"boot/52-54-00-77-e1-97/kernel/x", "grub/grub.cfg-01-52:54:00:77:e1:97", "pxelinux.cfg/default", "ipxe.cfg-", "//a",
+		"boot/52-54-00-77-e1-97/menu/a/grub.cfg", "boot/unknown/menu/a/kernel/x", "boot/unknown/menu//x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -150,7 +158,7 @@ func FuzzParsePath(f *testing.F) {
 		if res.kind == kindFile && (res.file == "" || strings.Contains(res.file, "..") && strings.Contains(res.file, "../")) {
 			t.Errorf("%q gives file %q", s, res.file)
 		}
-		if res.kind == kindConfig && res.mac == nil && !res.named && res.lang == PXELINUX {
+		if res.kind == kindConfig && res.mac == nil && !res.named && res.lang == firmware.PXELINUX {
 			t.Errorf("%q: nobody's config", s)
 		}
 	})

@@ -5,18 +5,20 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // Render writes the profile in the language r.Config for the machine r. Links lead to the HTTP
 // server at at; with its zero value they are relative, for a loader that fetched the text itself by
 // HTTP. When at has Others, the text goes on with them after some tries. A profile that has nothing
 // in this language is ErrNoProfile.
-func Render(p Profile, r Request, at Endpoint) (string, error) {
+func Render(p Profile, r Request, at firmware.Endpoint) (string, error) {
 	return render(p, r, at, at.URL()+"/")
 }
 
 // render separates where links lead (base) from what variables show (at).
-func render(p Profile, r Request, at Endpoint, base string) (string, error) {
+func render(p Profile, r Request, at firmware.Endpoint, base string) (string, error) {
 	if err := p.Validate(); err != nil {
 		return "", err
 	}
@@ -27,26 +29,26 @@ func render(p Profile, r Request, at Endpoint, base string) (string, error) {
 		}
 		return text, nil
 	}
-	c := page{profile: p, request: r, id: pathID(r), web: base == "/"}
-	for i, server := range at.all() {
+	if !p.renders(r.Config) {
+		p = gone(p.Name, "needs iPXE: set loader to ipxe in the profile")
+	}
+	c := page{profile: p, request: r, id: pathID(r), dir: "boot/" + pathID(r) + "/", web: base == "/"}
+	for i, server := range endpoints(at) {
 		src := source{at: server, base: base}
 		if i > 0 {
 			src.base = server.URL() + "/"
 		}
-		if p.kind() == Linux {
-			var err error
-			if src.args, err = commandLine(p, r, server); err != nil {
-				return "", fmt.Errorf("pxe: profile %q: %w", p.Name, err)
-			}
+		if err := src.expand(p, r); err != nil {
+			return "", fmt.Errorf("pxe: profile %q: %w", p.Name, err)
 		}
 		c.servers = append(c.servers, src)
 	}
 	switch r.Config {
-	case IPXE:
+	case firmware.IPXE:
 		return renderIPXE(c), nil
-	case GRUB:
+	case firmware.GRUB:
 		return renderGRUB(c)
-	case PXELINUX:
+	case firmware.PXELINUX:
 		return renderPXELinux(c), nil
 	}
 	return "", ErrNoProfile
@@ -57,36 +59,73 @@ type page struct {
 	profile Profile
 	request Request
 	id      string   // the machine in paths
+	dir     string   // prefix of paths below a server: of the machine, or of an entry of its menu
 	web     bool     // the text is fetched by HTTP
 	servers []source // at least one; the first is where the text comes from
 }
 
 // source is one server with the profile's files.
 type source struct {
-	at   Endpoint
+	at   firmware.Endpoint
 	base string   // prefix of links, ends in a slash
 	args []string // expanded kernel arguments, which name the server
+	// modules has the arguments of each module of a multiboot kernel.
+	modules [][]string
+}
+
+// expand fills in the arguments.
+func (s *source) expand(p Profile, r Request) (err error) {
+	if p.kind() != Linux && p.kind() != Multiboot {
+		return nil
+	}
+	if s.args, err = commandLine(p, r, s.at); err != nil {
+		return err
+	}
+	for _, m := range p.Modules {
+		p.Cmdline = m.Cmdline
+		args, err := commandLine(p, r, s.at)
+		if err != nil {
+			return err
+		}
+		s.modules = append(s.modules, args)
+	}
+	return nil
+}
+
+// renders reports whether a loader's language can boot the kind of a profile: pxelinux boots no
+// multiboot kernel and no Windows, and takes a whole ISO image into memory.
+func (p Profile) renders(l firmware.Language) bool {
+	switch p.kind() {
+	case ISO:
+		return l != firmware.GRUB
+	case Windows, ESXi:
+		return l == firmware.IPXE
+	case Multiboot:
+		return l != firmware.PXELINUX
+	}
+	return true
 }
 
 // maxOthers bounds the other servers in a script: each costs a minute or more when it is silent,
 // too.
 const maxOthers = 2
 
-// all returns the endpoint and its Others, as far as the client's address family reaches them.
-func (at Endpoint) all() []Endpoint {
+// endpoints returns the endpoint and its Others, as far as the client's address family reaches
+// them.
+func endpoints(at firmware.Endpoint) []firmware.Endpoint {
 	own := at
 	own.Others = nil
-	all := []Endpoint{own}
+	all := []firmware.Endpoint{own}
 	for _, a := range at.Others {
-		seen := slices.ContainsFunc(all, func(e Endpoint) bool { return e.Addr == a })
+		seen := slices.ContainsFunc(all, func(e firmware.Endpoint) bool { return e.Addr == a })
 		if !seen && at.Addr.IsValid() && a.Is4() == at.Addr.Unmap().Is4() && len(all) <= maxOthers {
-			all = append(all, Endpoint{Addr: a, HTTPPort: at.HTTPPort, Nonce: at.Nonce})
+			all = append(all, firmware.Endpoint{Addr: a, HTTPPort: at.HTTPPort, Nonce: at.Nonce})
 		}
 	}
 	return all
 }
 
-func commandLine(p Profile, r Request, at Endpoint) ([]string, error) {
+func commandLine(p Profile, r Request, at firmware.Endpoint) ([]string, error) {
 	text, err := expand(p.Cmdline, Variables(p, r, at))
 	if err != nil {
 		return nil, err
@@ -101,7 +140,7 @@ func (c page) link(base string, stage Stage, file string) string {
 		return file
 	}
 	name, _ := cleanName(file)
-	return base + "boot/" + c.id + "/" + string(stage) + "/" + name
+	return base + c.dir + string(stage) + "/" + name
 }
 
 // each makes the commands of every server.
@@ -119,13 +158,15 @@ func (c page) title() string {
 }
 
 func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune(" ._:@/-", r):
-			return r
-		}
-		return '?'
-	}, strings.TrimSpace(s))
+	return strings.Map(plainRune, strings.TrimSpace(s))
+}
+
+func plainRune(r rune) rune {
+	switch {
+	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune(" ._:@/-", r):
+		return r
+	}
+	return '?'
 }
 
 func (c page) delay() int {

@@ -2,6 +2,7 @@ package pxe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -28,6 +29,11 @@ func renderGRUB(c page) (string, error) {
 		retryGRUB(&b, c.each(func(s source) []string {
 			return []string{"chainloader '" + c.link(s.base, StageKernel, c.profile.URL) + "'"}
 		}))
+	case Multiboot:
+		if files := append([]string{c.profile.Kernel}, c.profile.mediaFiles()...); slices.ContainsFunc(files, isURL) {
+			return "", fmt.Errorf("pxe: profile %q: GRUB cannot fetch URLs; put the files into Config.Files", c.profile.Name)
+		}
+		retryGRUB(&b, c.each(c.multibootGRUB))
 	case Local:
 		localGRUB(&b)
 	case Wait:
@@ -35,10 +41,28 @@ func renderGRUB(c page) (string, error) {
 		for _, s := range c.servers { // the next is reached only when this one has no answer
 			fmt.Fprintf(&b, "configfile '%sboot/%s/grub.cfg'\n", s.base, c.id)
 		}
+	case Menu:
+		c.menuGRUB(&b)
 	case PowerOff:
 		b.WriteString("halt\n")
 	}
 	return b.String(), nil
+}
+
+// menuGRUB has the operator choose and reads the configuration of the entry, so that the server
+// sees the choice. The timeout replaces the one at the top of the configuration.
+func (c page) menuGRUB(b *strings.Builder) {
+	p := c.profile
+	fmt.Fprintf(b, "echo '%s'\nset timeout_style=menu\nset timeout=%d\nset default=%d\nfunction maas_local {\n", p.heading(), int(p.timeout().Seconds()), p.first())
+	localGRUB(b)
+	b.WriteString("}\n")
+	for _, e := range p.Entries {
+		fmt.Fprintf(b, "menuentry '%s' --id '%s' {\n", e.shown(), e.Profile)
+		for _, s := range c.servers { // the next is reached only when this one has no answer
+			fmt.Fprintf(b, "configfile '%sboot/%s/menu/%s/grub.cfg'\n", s.base, c.id, e.Profile)
+		}
+		fmt.Fprintf(b, "echo 'maas: nothing booted from entry %s, booting the disk'\nsleep 5\nmaas_local\n}\n", e.Profile)
+	}
 }
 
 // deviceGRUB returns the prefix of a server's files: the root for the server that GRUB came from,
@@ -51,7 +75,7 @@ func (c page) deviceGRUB(server int) string {
 	if c.web {
 		return "(http," + strings.TrimPrefix(at.URL(), "http://") + ")/"
 	}
-	if at.isIPv6() {
+	if at.IsIPv6() {
 		return "(tftp,[" + at.Addr.WithZone("").String() + "])/"
 	}
 	return "(tftp," + at.Addr.String() + ")/"

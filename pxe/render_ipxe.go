@@ -18,19 +18,49 @@ func renderIPXE(c page) string {
 		retryIPXE(&b, c.each(func(s source) []string {
 			return []string{"chain --replace --autofree " + c.link(s.base, StageKernel, c.profile.URL)}
 		}))
+	case ISO:
+		c.isoIPXE(&b)
+	case Windows:
+		retryIPXE(&b, c.each(c.windowsIPXE))
+	case ESXi:
+		retryIPXE(&b, c.each(c.esxiIPXE))
+	case Multiboot:
+		retryIPXE(&b, c.each(c.multibootIPXE))
 	case Local:
-		b.WriteString("iseq ${platform} efi && exit 1 ||\n" +
-			"sanboot --no-describe --drive 0x80 || sanboot --no-describe --drive 0x81 || exit 1\n")
+		b.WriteString(localIPXE)
 	case Wait:
 		fmt.Fprintf(&b, "sleep %d\n", c.delay())
 		for _, s := range c.servers {
 			fmt.Fprintf(&b, "chain --replace --autofree %sboot/%s/script.ipxe || ", s.base, c.id)
 		}
 		b.WriteString("exit 1\n")
+	case Menu:
+		c.menuIPXE(&b)
 	case PowerOff:
 		b.WriteString("poweroff || exit 1\n")
 	}
 	return b.String()
+}
+
+// localIPXE boots the disk: by the firmware's order on UEFI, and by iPXE on a BIOS, where an exit
+// may find no other device.
+const localIPXE = "iseq ${platform} efi && exit 1 ||\n" +
+	"sanboot --no-describe --drive 0x80 || sanboot --no-describe --drive 0x81 || exit 1\n"
+
+// menuIPXE has the operator choose and fetches the script of the entry, so that the server sees the
+// choice. An iPXE that was built without menus takes the default. Escape leaves the menu.
+func (c page) menuIPXE(b *strings.Builder) {
+	p := c.profile
+	def := p.Entries[p.first()].Profile
+	fmt.Fprintf(b, "set entry %s\nmenu %s || goto chosen\n", def, p.heading())
+	for _, e := range p.Entries {
+		fmt.Fprintf(b, "item %s %s\n", e.Profile, e.shown())
+	}
+	fmt.Fprintf(b, "choose --default %s --timeout %d entry || goto local\n:chosen\n", def, p.timeout().Milliseconds())
+	for _, s := range c.servers {
+		fmt.Fprintf(b, "chain --replace --autofree %sboot/%s/menu/${entry}/script.ipxe || ", s.base, c.id)
+	}
+	b.WriteString("echo maas: no server has entry ${entry}, booting the disk\nsleep 5\n:local\n" + localIPXE)
 }
 
 // linuxIPXE names the images, as UEFI kernels find their initrds by name.
@@ -44,8 +74,38 @@ func (c page) linuxIPXE(s source) (lines []string) {
 	for i, f := range c.profile.Initrd {
 		lines = append(lines, fmt.Sprintf("initrd --name initrd%d %s", i, c.link(s.base, StageInitrd, f)))
 	}
-	return append(lines, "boot")
+	if c.profile.Verify {
+		lines = c.verifyIPXE(s, lines)
+	}
+	return append(append(lines, c.shimIPXE(s)...), "boot")
 }
+
+// verifyIPXE has iPXE start nothing that is not signed, and checks each image as it is fetched.
+func (c page) verifyIPXE(s source, fetch []string) []string {
+	lines := []string{"imgtrust", fetch[0], "imgverify kernel " + c.link(s.base, StageKernel, c.profile.Kernel) + signature}
+	for i, f := range c.profile.Initrd {
+		lines = append(lines, fetch[1+i], fmt.Sprintf("imgverify initrd%d %s", i, c.link(s.base, StageInitrd, f)+signature))
+	}
+	return lines
+}
+
+// shimIPXE names the shim by which iPXE starts kernels under Secure Boot, where the firmware does
+// not know who signed them. iPXE 2.0 fetches it only then; older ones have no such command, and are
+// not started there.
+func (c page) shimIPXE(s source) []string {
+	shim := shims[c.request.Arch.String()]
+	if !c.request.Arch.UEFI() || shim == "" && c.profile.Shim == "" {
+		return nil
+	}
+	link := s.base + shim
+	if c.profile.Shim != "" {
+		link = c.link(s.base, StageKernel, c.profile.Shim)
+	}
+	return []string{"iseq ${platform} efi && shim " + link + " || echo maas: no shim is used"}
+}
+
+// shims are the loaders that distributions have Microsoft sign, by the processor.
+var shims = map[string]string{"amd64": "shimx64.efi", "arm64": "shimaa64.efi", "i386": "shimia32.efi"}
 
 // How often a script tries, 3 s apart: one server alone, or each of several before the next, in so
 // many rounds.
@@ -71,6 +131,10 @@ func retryIPXE(b *strings.Builder, servers [][]string) {
 		}
 		fmt.Fprintf(b, "set tries:int32 0\n:start%s\n", n)
 		for _, l := range lines {
+			if strings.Contains(l, " || ") { // it may fail
+				b.WriteString(l + "\n")
+				continue
+			}
 			fmt.Fprintf(b, "%s || goto again%s\n", l, n)
 		}
 		fmt.Fprintf(b, ":again%s\nimgfree\ninc tries\niseq ${tries} %d && goto %s ||\n"+
@@ -80,6 +144,16 @@ func retryIPXE(b *strings.Builder, servers [][]string) {
 		fmt.Fprintf(b, ":server%d\ninc round\niseq ${round} %d || goto server0\n", len(servers), rounds)
 	}
 	b.WriteString(":fail\necho maas: giving up, next boot device\nsleep 5\nexit 1\n")
+}
+
+// autoexecIPXE configures a network card, unless one is, and fetches the script of the machine.
+func autoexecIPXE(base string, r Request) string {
+	id := pathID(r)
+	if len(r.MAC) == 0 {
+		id = "${netX/mac:hexhyp}"
+	}
+	return "#!ipxe\nisset ${netX/ip} || isset ${netX/ip6} || ifconf || echo maas: no network card was configured\n" +
+		"chain --replace --autofree " + base + "boot/" + id + "/script.ipxe?uuid=${uuid}&platform=${platform}&buildarch=${buildarch} || exit 1\n"
 }
 
 // identifyIPXE makes a client that did not say who it is ask again with its name. The placeholders

@@ -11,15 +11,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/pxe"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 var (
 	testMAC  = net.HardwareAddr{0x52, 0x54, 0, 0x77, 0xe1, 0x97}
-	testAt   = pxe.Endpoint{Addr: netip.MustParseAddr("10.77.0.1")}
+	testAt   = firmware.Endpoint{Addr: netip.MustParseAddr("10.77.0.1")}
 	profiles = []pxe.Profile{
 		{Name: "install", Kernel: "noble/vmlinuz", Initrd: []string{"noble/initrd", "extra.cpio"},
 			Cmdline: "console=ttyS0 ip={ip} BOOTIF={bootif} url={http}/meta host={host} cc:{'datasource_list': ['MAAS']}end_cc --- done={done}",
@@ -28,17 +30,26 @@ var (
 		{Name: "other", Kind: pxe.Chain, URL: "netboot/boot.efi"},
 		{Name: "wait", Kind: pxe.Wait, Delay: 30 * time.Second},
 		{Name: "off", Kind: pxe.PowerOff},
-		{Name: "raw", Kind: pxe.Script, Text: map[pxe.Language]string{pxe.IPXE: "#!ipxe\nshell\n"}},
+		{Name: "menu", Kind: pxe.Menu, Title: "Lab (rack 3) ${x} | y", Default: "disk", Timeout: 10 * time.Second,
+			Entries: []pxe.MenuEntry{{Profile: "debian", Title: "Debian 12, 'bookworm'"}, {Profile: "disk"}, {Profile: "tools", Title: "--Tools"}},
+			Profiles: []pxe.Profile{
+				{Name: "debian", Kernel: "debian/vmlinuz", Initrd: []string{"debian/initrd"}, Cmdline: "host={host} profile={profile}"},
+				{Name: "disk", Kind: pxe.Local},
+				{Name: "tools", Kind: pxe.Menu, Entries: []pxe.MenuEntry{{Profile: "disk"}, {Profile: "off"}}},
+				{Name: "off", Kind: pxe.PowerOff},
+			},
+			Vars: map[string]string{"host": "node-1"}},
+		{Name: "raw", Kind: pxe.Script, Text: map[firmware.Language]string{firmware.IPXE: "#!ipxe\nshell\n"}},
 	}
 )
 
 // The rendered texts are kept in testdata, one file per profile and language.
 func TestRenderGolden(t *testing.T) {
 	for _, p := range profiles {
-		for _, lang := range []pxe.Language{pxe.IPXE, pxe.GRUB, pxe.PXELINUX} {
-			r := pxe.Request{MAC: testMAC, Addr: netip.MustParseAddr("10.77.0.100"), Arch: pxe.ArchEFI64, Config: lang}
+		for _, lang := range []firmware.Language{firmware.IPXE, firmware.GRUB, firmware.PXELINUX} {
+			r := pxe.Request{MAC: testMAC, Addr: netip.MustParseAddr("10.77.0.100"), Arch: firmware.ArchEFI64, Config: lang}
 			got, err := pxe.Render(p, r, testAt)
-			if errors.Is(err, pxe.ErrNoProfile) && p.Kind == pxe.Script && lang != pxe.IPXE {
+			if errors.Is(err, pxe.ErrNoProfile) && p.Kind == pxe.Script && lang != firmware.IPXE {
 				continue
 			}
 			if err != nil {
@@ -54,8 +65,8 @@ func TestRenderGolden(t *testing.T) {
 func TestRenderFailover(t *testing.T) {
 	at := testAt
 	at.Others = []netip.Addr{testAt.Addr, netip.MustParseAddr("fd77::2"), netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("10.77.0.3"), netip.MustParseAddr("10.77.0.4")}
-	for _, lang := range []pxe.Language{pxe.IPXE, pxe.GRUB, pxe.PXELINUX} {
-		r := pxe.Request{MAC: testMAC, Arch: pxe.ArchBIOS, Config: lang}
+	for _, lang := range []firmware.Language{firmware.IPXE, firmware.GRUB, firmware.PXELINUX} {
+		r := pxe.Request{MAC: testMAC, Arch: firmware.ArchBIOS, Config: lang}
 		got, err := pxe.Render(pxe.Profile{Name: "install", Kernel: "vmlinuz", Initrd: []string{"initrd"}, Cmdline: "done={done}"}, r, at)
 		if err != nil {
 			t.Fatal(err)
@@ -65,12 +76,12 @@ func TestRenderFailover(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if lang != pxe.PXELINUX && strings.Count(got, "10.77.0.3") != 1 {
+		if lang != firmware.PXELINUX && strings.Count(got, "10.77.0.3") != 1 {
 			t.Errorf("%s does not ask the others:\n%s", lang, got)
 		}
 	}
-	r := pxe.Request{MAC: testMAC, Config: pxe.GRUB}
-	got, err := pxe.Render(pxe.Profile{Kernel: "k"}, r, pxe.Endpoint{Addr: netip.MustParseAddr("fd77::1"), Others: []netip.Addr{netip.MustParseAddr("fd77::2")}})
+	r := pxe.Request{MAC: testMAC, Config: firmware.GRUB}
+	got, err := pxe.Render(pxe.Profile{Kernel: "k"}, r, firmware.Endpoint{Addr: netip.MustParseAddr("fd77::1"), Others: []netip.Addr{netip.MustParseAddr("fd77::2")}})
 	if err != nil || !strings.Contains(got, "'(tftp,[fd77::2])/boot/") {
 		t.Errorf("%v over IPv6:\n%s", err, got)
 	}
@@ -118,6 +129,16 @@ func TestValidate(t *testing.T) {
 		{"kind", pxe.Profile{Kind: "magic"}, "magic"},
 		{"script", pxe.Profile{Kind: pxe.Script}, "text is empty"},
 		{"wait", pxe.Profile{Kind: pxe.Wait, Delay: -1}, "delay"},
+		{"loader", with(func(p *pxe.Profile) { p.Loader = firmware.GRUB }), ""},
+		{"no-loader", with(func(p *pxe.Profile) { p.Loader = "lilo" }), `pxe: profile "p": loader "lilo" is none of ipxe, grub, uki; leave it out`},
+		{"grub-and-url", with(func(p *pxe.Profile) { p.Loader, p.Kernel = firmware.GRUB, "http://h/k" }), "loader is grub, which cannot fetch http://h/k; put the file"},
+		{"uki", with(func(p *pxe.Profile) { p.Loader = firmware.UKI }), ""},
+		{"uki-of-chain", pxe.Profile{Kind: pxe.Chain, URL: "a.efi", Loader: firmware.UKI}, ""},
+		{"uki-and-initrd", with(func(p *pxe.Profile) { p.Loader, p.Initrd = firmware.UKI, []string{"i"} }), "remove them, or set loader to ipxe"},
+		{"uki-of-another-server", with(func(p *pxe.Profile) { p.Loader, p.Kernel = firmware.UKI, "http://h/k" }), "a URL of another server; put the file"},
+		{"uki-and-disk", pxe.Profile{Kind: pxe.Local, Loader: firmware.UKI}, "set kind to linux"},
+		{"loader-of-an-entry", pxe.Profile{Kind: pxe.Menu, Entries: []pxe.MenuEntry{{Profile: "a"}},
+			Profiles: []pxe.Profile{{Name: "a", Kind: pxe.Local, Loader: firmware.IPXE}}}, "set it in the outermost menu"},
 	}
 	for _, tt := range tests {
 		err := tt.p.Validate()
@@ -134,13 +155,14 @@ func FuzzRender(f *testing.F) {
 	f.Add("node-1", "quiet {host}", "profile")
 	f.Add("x || shell", "a {host} b", "p")
 	f.Add("'; reboot; '", "x={host}", "a\nb")
+	f.Add("n", "quiet", "--x")
 	f.Add("$(reboot)", "`{host}`", "${x}")
 	f.Fuzz(func(t *testing.T, host, cmdline, name string) {
 		p := pxe.Profile{Name: name, Kernel: "k", Initrd: []string{"i"}, Cmdline: cmdline, Vars: map[string]string{"host": host}}
 		safe := pxe.Profile{Name: "n", Kernel: "k", Initrd: []string{"i"}, Cmdline: "c", Vars: map[string]string{"host": "h"}}
-		for _, lang := range []pxe.Language{pxe.IPXE, pxe.GRUB, pxe.PXELINUX} {
-			r := pxe.Request{MAC: testMAC, Arch: pxe.ArchBIOS, Config: lang}
-			at := pxe.Endpoint{Addr: testAt.Addr, Others: []netip.Addr{netip.MustParseAddr("10.77.0.2")}}
+		for _, lang := range []firmware.Language{firmware.IPXE, firmware.GRUB, firmware.PXELINUX} {
+			r := pxe.Request{MAC: testMAC, Arch: firmware.ArchBIOS, Config: lang}
+			at := firmware.Endpoint{Addr: testAt.Addr, Others: []netip.Addr{netip.MustParseAddr("10.77.0.2")}}
 			got, err := pxe.Render(p, r, at)
 			if err != nil {
 				continue
@@ -150,14 +172,47 @@ func FuzzRender(f *testing.F) {
 				t.Fatal(err)
 			}
 			checkLines(t, lang, got, want)
+			checkMenu(t, r, at, name)
 		}
 	})
 }
 
-func checkLines(t *testing.T, lang pxe.Language, got, want string) {
+// checkMenu demands that titles of a menu change no line of it beyond harmless characters.
+func checkMenu(t *testing.T, r pxe.Request, at firmware.Endpoint, title string) {
+	t.Helper()
+	menu := func(title string) (string, error) {
+		return pxe.Render(pxe.Profile{Name: "n", Kind: pxe.Menu, Title: title, Entries: []pxe.MenuEntry{{Profile: "a", Title: title}},
+			Profiles: []pxe.Profile{{Name: "a", Kind: pxe.Local}}}, r, at)
+	}
+	got, err := menu(title)
+	if err != nil {
+		return
+	}
+	want, err := menu("TITLE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	if len(g) != len(w) {
+		t.Fatalf("%s has %d lines, want %d:\n%s", r.Config, len(g), len(w), got)
+	}
+	for i := range g {
+		before, after, titled := strings.Cut(w[i], "TITLE")
+		if g[i] == w[i] {
+			continue
+		}
+		text, ok1 := strings.CutPrefix(g[i], before)
+		text, ok2 := strings.CutSuffix(text, after)
+		if !titled || !ok1 || !ok2 || strings.ContainsAny(text, "$`\"'\\;|&<>{}#") || strings.HasPrefix(text, "-") {
+			t.Fatalf("%s line %q, want a harmless title in %q", r.Config, g[i], w[i])
+		}
+	}
+}
+
+func checkLines(t *testing.T, lang firmware.Language, got, want string) {
 	t.Helper()
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	if lang == pxe.PXELINUX { // without arguments there is no APPEND
+	if lang == firmware.PXELINUX { // without arguments there is no APPEND
 		g, w = withoutAppend(g), withoutAppend(w)
 	}
 	if len(g) != len(w) {
@@ -169,8 +224,8 @@ func checkLines(t *testing.T, lang pxe.Language, got, want string) {
 		switch {
 		case g[i] == w[i]:
 		case title && !strings.ContainsAny(g[i], "$`\"\\;|&<>()"):
-		case kernel && lang == pxe.GRUB && balanced(g[i]):
-		case kernel && lang == pxe.IPXE && !strings.Contains(g[i], "${") && strings.Count(" "+g[i]+" ", " || ") == 1 && !strings.Contains(" "+g[i], " #"):
+		case kernel && lang == firmware.GRUB && balanced(g[i]):
+		case kernel && lang == firmware.IPXE && !strings.Contains(g[i], "${") && strings.Count(" "+g[i]+" ", " || ") == 1 && !strings.Contains(" "+g[i], " #"):
 		default:
 			t.Fatalf("%s line %q, want %q", lang, g[i], w[i])
 		}

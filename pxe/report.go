@@ -7,6 +7,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -65,6 +66,13 @@ func (r reporting) sum(mac net.HardwareAddr, made []byte) []byte {
 	h.Write(made)
 	h.Write(mac)
 	return h.Sum(nil)[:nonceSum]
+}
+
+// Vouches reports whether a client speaks for the machine with a link address: Config.Identify
+// knows the client's address as the machine's, or the nonce is of a script that the machine was
+// sent in the last 48 hours. Empty nonces prove nothing.
+func (s *Server) Vouches(client netip.Addr, mac net.HardwareAddr, nonce string) bool {
+	return !s.claimed(inbound{addr: client.Unmap()}, mac, nonce)
 }
 
 // borrowed reports whether a request names a machine although its address belongs to another one.

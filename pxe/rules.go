@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // Rules choose profiles by machine, by subnet, by the tags of a subnet, or for the whole site. They
@@ -46,7 +48,7 @@ var _ Resolver = Rules{}
 
 // Resolve implements Resolver.
 func (r Rules) Resolve(_ context.Context, q Request) (Profile, error) {
-	for _, key := range []string{FormatMAC(q.MAC), q.MAC.String()} {
+	for _, key := range []string{firmware.FormatMAC(q.MAC), q.MAC.String()} {
 		if p, ok := r.Machines[key]; ok && len(q.MAC) > 0 {
 			return p, nil
 		}
@@ -65,6 +67,12 @@ func (r Rules) Resolve(_ context.Context, q Request) (Profile, error) {
 		return *r.Default, nil
 	}
 	return Profile{}, ErrNoProfile
+}
+
+// LoaderOf implements LoaderChooser.
+func (r Rules) LoaderOf(q Request) LoaderChoice {
+	p, _ := r.Resolve(context.Background(), q)
+	return p.LoaderChoice()
 }
 
 // subnet finds the subnet of an address, nil when none is known.
@@ -91,7 +99,7 @@ func (r Rules) Validate() error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.Machines)) {
 		p := r.Machines[key]
-		if _, err := ParseMAC(key); err != nil {
+		if _, err := firmware.ParseMAC(key); err != nil {
 			return fmt.Errorf("%w (rules for machines)", err)
 		}
 		if err := check(key, &p); err != nil {

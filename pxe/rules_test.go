@@ -10,8 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gomaas/maas/pxe"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomaas/maas/pxe"
 )
 
 func disk(name string) pxe.Profile { return pxe.Profile{Name: name, Kind: pxe.Local} }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // Handler serves everything that TFTP serves, by GET and HEAD, and takes reports of started systems
@@ -32,11 +34,12 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.http.leave(client)
+	if s.serveMedium(w, r) || s.also.serve(w, r) {
+		return
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		if !s.also.serve(w, r) {
-			s.get(w, r)
-		}
+		s.get(w, r)
 	case http.MethodPost, http.MethodPut:
 		s.report(w, r)
 	default:
@@ -57,7 +60,7 @@ func (s *Server) recovered(r *http.Request) {
 }
 
 func newInbound(r *http.Request) inbound {
-	in := inbound{proto: HTTP, path: r.URL.Path, addr: clientOf(r)}
+	in := inbound{proto: firmware.HTTP, path: r.URL.Path, addr: clientOf(r)}
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
 			in.server = ap.Addr().Unmap()
@@ -203,7 +206,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	q := s.identify(in, res)
 	w.WriteHeader(http.StatusNoContent)
 	s.finish(&Event{Stage: StageRunning, MAC: q.MAC, UUID: q.UUID, Addr: in.addr, Server: in.server, Arch: q.Arch,
-		Path: in.shownPath(), Proto: string(HTTP), Size: size, Bytes: size,
+		Path: in.shownPath(), Proto: string(firmware.HTTP), Size: size, Bytes: size,
 		Duration: time.Since(start), Body: body, Claimed: s.claimed(in, q.MAC, res.nonce)}, nil)
 }
 

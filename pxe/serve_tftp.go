@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/pxe/tftp"
 )
 
@@ -18,7 +19,7 @@ func (s *Server) ServeTFTP(ctx context.Context, conn net.PacketConn) error {
 
 // openTFTP opens the file of a TFTP request. Its event is completed when the transfer ends.
 func (s *Server) openTFTP(ctx context.Context, r *tftp.Request) (tftp.File, error) {
-	c, e, err := s.open(ctx, inbound{proto: TFTP, path: r.Name, addr: r.Client.Addr(), server: r.Local})
+	c, e, err := s.open(ctx, inbound{proto: firmware.TFTP, path: r.Name, addr: r.Client.Addr(), server: r.Local})
 	ended := func(t tftp.Transfer) { s.transferred(e, t) }
 	if err != nil {
 		return tftp.File{Events: ended}, wireError(err)
@@ -36,7 +37,7 @@ func wireError(err error) error {
 
 // dropped reports a request that was dropped before its file was opened.
 func (s *Server) dropped(t tftp.Transfer) {
-	s.transferred(&Event{Stage: StageFile, Addr: t.Client.Addr(), Server: t.Local, Arch: ArchUnknown, Path: t.Name, Proto: string(TFTP), Size: -1}, t)
+	s.transferred(&Event{Stage: StageFile, Addr: t.Client.Addr(), Server: t.Local, Arch: firmware.ArchUnknown, Path: t.Name, Proto: string(firmware.TFTP), Size: -1}, t)
 }
 
 // transferred completes an event by its transfer and sends it.

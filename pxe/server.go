@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/internal/bounds"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/pxe/tftp"
 )
 
@@ -24,16 +25,21 @@ type Config struct {
 	// Loaders holds shim, GRUB, iPXE and the like by the names of LoaderNames; nil means
 	// DebianLoaders().
 	Loaders fs.FS
+	// Beside returns the path of the loader that a machine was handed in DHCP. What the machine
+	// then asks for by a bare name is looked for beside that loader first: some firmware does not
+	// show shim its own path, so that shim loads the next loader from the top. It must not block;
+	// nil looks at the top only.
+	Beside func(mac net.HardwareAddr) string
 	// Methods is the table of boot methods; nil means Methods().
-	Methods []Method
+	Methods []firmware.Method
 	// Quirks are the oddities of firmware that are allowed for; nil means Quirks().
-	Quirks []Quirk
+	Quirks []firmware.Quirk
 	// Identify finds machines by address; nil identifies only those that name themselves.
 	Identify Identifier
 	// Describe returns the description that a machine gave of itself in DHCP, such as
 	// Clients.Describe. It completes Request.Arch, UUID and Method for loaders that do not send
 	// them; nil leaves them unknown. It must not block.
-	Describe func(mac net.HardwareAddr) (Client, bool)
+	Describe func(mac net.HardwareAddr) (firmware.Client, bool)
 	// Events receives every finished request, from many goroutines at once. It must not block long.
 	// Nil drops them.
 	Events func(Event)
@@ -41,10 +47,11 @@ type Config struct {
 	// both racks of its subnet. Scripts try the server that sent them first, then go on with the
 	// others, see Endpoint.Others. It must not block; nil means that there are no others.
 	Servers func(Request) []netip.Addr
-	// Also are answers to GET and HEAD by pattern, for paths that are no boot files: "/metrics",
-	// "/metadata/" or "/metadata/{mac}/user-data". A pattern is a path as in http.ServeMux, without
-	// method and host. It is matched before boot files, against paths without doubled slashes and
-	// dots only, so that the redirects of ServeMux never reach firmware. Nil has none.
+	// Also are answers by pattern, for paths that are no boot files: "/metrics", "/metadata/" or
+	// "/metadata/{mac}/user-data". Handlers see requests of all methods. A pattern is a path as in
+	// http.ServeMux, without method and host. It is matched before boot files, against paths
+	// without doubled slashes and dots only, so that the redirects of ServeMux never reach
+	// firmware. Nil has none.
 	Also map[string]http.Handler
 	// ReportKey keys the nonces of {done}, by which reports of started systems are known to come
 	// from a machine that was sent its script, see Event.Claimed. Empty means a random key, so that
@@ -89,7 +96,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("pxe: Config.Resolver is nil; pxe.Static(profile) serves one profile to all")
 	}
 	if c.HTTPPort == 0 {
-		c.HTTPPort = defaultHTTPPort
+		c.HTTPPort = firmware.DefaultHTTPPort
 	}
 	if c.MaxHTTP == 0 {
 		c.MaxHTTP = 512
@@ -104,30 +111,10 @@ func (c Config) withDefaults() (Config, error) {
 		c.MaxConnsPerClient = 256
 	}
 	if c.Quirks == nil {
-		c.Quirks = Quirks()
-	}
-	for _, q := range c.Quirks {
-		if err := q.check(); err != nil {
-			return c, err
-		}
-	}
-	if c.HTTPPort < 0 || c.HTTPPort > 65535 {
-		return c, fmt.Errorf("pxe: Config.HTTPPort is %d, want 1 to 65535", c.HTTPPort)
-	}
-	if c.HTTPRate < 0 {
-		return c, fmt.Errorf("pxe: Config.HTTPRate is %d, want 0 or more", c.HTTPRate)
-	}
-	if c.MaxHTTP < 0 {
-		return c, fmt.Errorf("pxe: Config.MaxHTTP is %d, want 1 or more", c.MaxHTTP)
-	}
-	if c.MaxHTTPPerClient < 0 {
-		return c, fmt.Errorf("pxe: Config.MaxHTTPPerClient is %d, want 1 or more", c.MaxHTTPPerClient)
-	}
-	if c.MaxConns < 0 || c.MaxConnsPerClient < 0 {
-		return c, fmt.Errorf("pxe: Config.MaxConns is %d and MaxConnsPerClient is %d, want 1 or more", c.MaxConns, c.MaxConnsPerClient)
+		c.Quirks = firmware.Quirks()
 	}
 	if c.Methods == nil {
-		c.Methods = Methods()
+		c.Methods = firmware.Methods()
 	}
 	if c.Loaders == nil {
 		c.Loaders = DebianLoaders()
@@ -144,7 +131,32 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return c, nil
+	return c, c.check()
+}
+
+// check reports the first field that is out of its range.
+func (c Config) check() error {
+	for _, q := range c.Quirks {
+		if err := q.Check(); err != nil {
+			return err
+		}
+	}
+	if c.HTTPPort < 0 || c.HTTPPort > 65535 {
+		return fmt.Errorf("pxe: Config.HTTPPort is %d, want 1 to 65535", c.HTTPPort)
+	}
+	if c.HTTPRate < 0 {
+		return fmt.Errorf("pxe: Config.HTTPRate is %d, want 0 or more", c.HTTPRate)
+	}
+	if c.MaxHTTP < 0 {
+		return fmt.Errorf("pxe: Config.MaxHTTP is %d, want 1 or more", c.MaxHTTP)
+	}
+	if c.MaxHTTPPerClient < 0 {
+		return fmt.Errorf("pxe: Config.MaxHTTPPerClient is %d, want 1 or more", c.MaxHTTPPerClient)
+	}
+	if c.MaxConns < 0 || c.MaxConnsPerClient < 0 {
+		return fmt.Errorf("pxe: Config.MaxConns is %d and MaxConnsPerClient is %d, want 1 or more", c.MaxConns, c.MaxConnsPerClient)
+	}
+	return nil
 }
 
 // failLines is the rate of log lines about failed requests, of which any host may send as many as
@@ -162,6 +174,7 @@ type Server struct {
 
 	reports reporting
 	files   fileCache
+	media   media
 }
 
 // New checks cfg and makes a server; it opens and starts nothing.

@@ -18,9 +18,11 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/gomaas/maas/pxe"
-	"github.com/gomaas/maas/pxe/tftp"
 	"go.uber.org/goleak"
+
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
+	"github.com/gomaas/maas/pxe/tftp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -241,7 +243,7 @@ func TestMachineIsIdentified(t *testing.T) {
 
 func TestMachineIsDescribed(t *testing.T) {
 	r := newRig(t)
-	r.described.Remember(pxe.Client{MAC: testMAC, UUID: "00112233-4455-6677-8899-aabbccddeeff", Arch: []pxe.Arch{pxe.ArchEFI64}, VendorClass: "PXEClient:Arch:00007"})
+	r.described.Remember(firmware.Client{MAC: testMAC, UUID: "00112233-4455-6677-8899-aabbccddeeff", Arch: []firmware.Arch{firmware.ArchEFI64}, VendorClass: "PXEClient:Arch:00007"})
 	r.do("GET", "/boot/52-54-00-77-e1-97/grub.cfg")
 	r.do("GET", "/boot/unknown/script.ipxe?platform=efi&buildarch=arm64&uuid=AA112233-4455-6677-8899-AABBCCDDEEFF")
 	r.do("GET", "/boot/unknown/script.ipxe?arch=16&uuid=nonsense")

@@ -1,8 +1,10 @@
 package pxe
 
 import (
+	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,7 +18,9 @@ type Attempt struct {
 	Last    time.Time        `json:"last"`              // when the last step ended
 	Bytes   int64            `json:"bytes"`             // of all steps
 	Running bool             `json:"running"`           // the system reported
-	Steps   []Step           `json:"steps"`
+	// Configured says that the system reported that its configuration is complete.
+	Configured bool   `json:"configured,omitempty"`
+	Steps      []Step `json:"steps"`
 }
 
 // Step is one file of an attempt, with all the times it was asked for in a row.
@@ -34,6 +38,7 @@ type Step struct {
 	BlockSize   int           `json:"block_size,omitempty"`
 	WindowSize  int           `json:"window_size,omitempty"`
 	Retransmits int           `json:"retransmits,omitempty"`
+	Signed      string        `json:"signed,omitempty"`
 	Absent      bool          `json:"absent,omitempty"`
 	Err         string        `json:"err,omitempty"` // of the last try
 }
@@ -66,7 +71,8 @@ func (a Attempt) Next(e Event) Attempt {
 		a.Last = e.Time
 	}
 	a.Bytes += e.Bytes
-	a.Running = a.Running || e.Stage == StageRunning
+	a.Configured = a.Configured || e.Stage == StageConfigured
+	a.Running = a.Running || a.Configured || e.Stage == StageRunning
 	if a.Method == "" {
 		a.Method = e.Method
 	}
@@ -112,7 +118,7 @@ func (a Attempt) ends(e Event) bool {
 	if len(a.Steps) == 0 {
 		return false
 	}
-	if e.Time.Sub(a.Last) > idleAttempt && e.Stage != StageRunning {
+	if e.Time.Sub(a.Last) > idleAttempt && !e.Stage.ofSystem() {
 		return true
 	}
 	began := e.Time.Add(-e.Duration)
@@ -122,12 +128,18 @@ func (a Attempt) ends(e Event) bool {
 	switch e.Stage {
 	case StageOffer:
 		i := slices.IndexFunc(a.Steps, func(s Step) bool { return s.Stage == StageOffer && s.Method == e.Method })
-		return before(StageRunning) ||
+		return before(StageRunning, StageMetadata, StageConfigured) ||
 			i >= 0 && slices.ContainsFunc(a.Steps[i:], func(s Step) bool { return s.Stage != StageOffer && !s.follows(began) })
 	case StageLoader:
-		return a.Steps[0].Stage != StageOffer && before(StageRunning, StageKernel)
+		return a.Steps[0].Stage != StageOffer && before(StageRunning, StageMetadata, StageConfigured, StageKernel)
 	}
 	return false
+}
+
+// ofSystem reports whether the started system causes the events of a stage: an installation may
+// take an hour before the next one.
+func (s Stage) ofSystem() bool {
+	return s == StageRunning || s == StageMetadata || s == StageConfigured
 }
 
 // repeats reports whether e asks for the same once more.
@@ -146,7 +158,35 @@ func (s *Step) add(e Event) {
 	if e.Time.After(s.End) {
 		s.End, s.Duration = e.Time, e.Time.Sub(s.Start)
 	}
+	if e.Signed != "" {
+		s.Signed = e.Signed
+	}
 	s.Size = e.Size
 	s.Retransmits += e.Retransmits
 	s.Absent, s.Err = e.Absent, e.Err
+}
+
+// Notes returns the unusual facts of a step, as a person reads them; "" = there are none.
+func (s Step) Notes() string {
+	var out []string
+	note := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if s.Signed != "" {
+		note("%s", s.Signed)
+	}
+	if s.Absent {
+		note("there is none")
+	}
+	if s.Tries > 1 {
+		note("%d times", s.Tries)
+	}
+	if s.BlockSize > 0 {
+		note("blocks of %d, window %d", s.BlockSize, max(s.WindowSize, 1))
+	}
+	if s.Retransmits > 0 {
+		note("%d retransmissions", s.Retransmits)
+	}
+	if s.Err != "" {
+		note("%s", s.Err)
+	}
+	return strings.Join(out, ", ")
 }

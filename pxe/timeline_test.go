@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gomaas/maas/pxe"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gomaas/maas/pxe"
 )
 
 var t0 = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -179,7 +180,17 @@ func TestDiagnosis(t *testing.T) {
 		{"missing loader", []pxe.Event{at(0, pxe.StageLoader, "grubx64.efi", absent, func(e *pxe.Event) { e.Absent, e.Err = false, "install grub-efi-amd64-signed" })},
 			"could not fetch grubx64.efi: install grub-efi-amd64-signed"},
 		{"no profile", []pxe.Event{at(0, pxe.StageConfig, "c", absent)}, "it has no profile"},
-		{"loader did not start", []pxe.Event{at(0, pxe.StageLoader, "shimx64.efi")}, "Secure Boot refuses it"},
+		{"loader did not start", []pxe.Event{at(0, pxe.StageLoader, "shimx64.efi")}, "Secure Boot of the firmware refuses its signature"},
+		{"GRUB hangs", []pxe.Event{at(0, pxe.StageOffer, "shimx64.efi"), at(1, pxe.StageLoader, "shimx64.efi"), at(3, pxe.StageLoader, "grubx64.efi")},
+			"fetched grubx64.efi and nothing after it: GRUB was loaded and never asked again"},
+		{"GRUB hangs after its lists", []pxe.Event{at(0, pxe.StageLoader, "grubx64.efi"), at(2, pxe.StageLoader, "grub/x86_64-efi/fs.lst", absent)},
+			"GRUB was loaded and never asked again"},
+		{"shim is refused, and firmware begins again", []pxe.Event{at(0, pxe.StageLoader, "2023/shimx64.efi"), at(4, pxe.StageOffer, "")},
+			"fetched 2023/shimx64.efi and nothing after it: Secure Boot"},
+		{"iPXE runs, and its request is lost", []pxe.Event{at(0, pxe.StageLoader, "snponly.efi"), at(4, pxe.StageOffer, "http://192.0.2.1/x")}, "never asked for it"},
+		{"iPXE is refused", []pxe.Event{at(0, pxe.StageLoader, "/snponly.efi")}, "iPXE was loaded and never asked again"},
+		{"another loader", []pxe.Event{at(0, pxe.StageLoader, "sd-boot.efi")}, "the loader did not start"},
+		{"a part of a loader", []pxe.Event{at(0, pxe.StageLoader, "grubx64.efi", func(e *pxe.Event) { e.Size = 1000 })}, "fetched a part of grubx64.efi"},
 		{"configuration only", []pxe.Event{at(0, pxe.StageConfig, "c")}, "fetched nothing after it"},
 		{"kernel only", []pxe.Event{at(0, pxe.StageKernel, "k")}, "not enough memory"},
 		{"silent", []pxe.Event{at(0, pxe.StageInitrd, "i")}, "see its console"},
@@ -209,3 +220,26 @@ func TestDiagnosis(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The loader of a boot is the one that firmware was offered last and fetched.
+func TestAttemptLoader(t *testing.T) {
+	for want, events := range map[string][]pxe.Event{
+		"":                 {at(0, pxe.StageOffer, "shimx64.efi")},
+		"2023/shimx64.efi": {at(0, pxe.StageOffer, "2023/shimx64.efi"), at(1, pxe.StageLoader, "/2023/shimx64.efi"), at(2, pxe.StageConfig, "grub.cfg")},
+		"snponly.efi":      {at(0, pxe.StageOffer, "tftp://[2001:db8::1]/snponly.efi", asPXE), at(1, pxe.StageLoader, "snponly.efi"), at(4, pxe.StageOffer, "http://192.0.2.1/script.ipxe")},
+	} {
+		var a pxe.Attempt
+		for _, e := range events {
+			a = a.Next(e)
+		}
+		if got := a.Loader(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	signed := at(1, pxe.StageLoader, "shimx64.efi", func(e *pxe.Event) { e.Signed = "signed by microsoft-2011" })
+	if got := (pxe.Attempt{}).Next(signed).Diagnosis(t0.Add(time.Minute)); !strings.HasPrefix(got, "fetched shimx64.efi (signed by microsoft-2011) and nothing after it") {
+		t.Error(got)
+	}
+}
+
+func asPXE(e *pxe.Event) { e.Method = "uefi-amd64-pxe" }

@@ -5,24 +5,29 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // Variables returns what {name} in a command line is replaced with for this request: mac, bootif
 // (01- and the MAC with dashes), uuid, ip, server, http (base URL), done (URL to report to when
-// running), arch, profile, and http_proxy, which is empty unless Vars has it. Facts that are not
-// known are empty.
-func Variables(p Profile, r Request, at Endpoint) map[string]string {
+// running), metadata (URL of package pxe/metadata for the machine, with a slash at its end), arch,
+// profile, and http_proxy and network_config (see metadata.Argument), which are empty unless Vars
+// has them. Facts that are not known are empty.
+func Variables(p Profile, r Request, at firmware.Endpoint) map[string]string {
 	vars := maps.Clone(p.Vars)
 	if vars == nil {
 		vars = make(map[string]string)
 	}
-	if _, ok := vars["http_proxy"]; !ok {
-		vars["http_proxy"] = "" // empty here: the region or the embedder sets it in the profile
+	for _, name := range []string{"http_proxy", "network_config"} {
+		if _, ok := vars[name]; !ok {
+			vars[name] = "" // empty here: the region or the embedder sets it in the profile
+		}
 	}
 	vars["mac"] = r.MAC.String()
 	vars["bootif"] = ""
 	if len(r.MAC) > 0 {
-		vars["bootif"] = "01-" + FormatMAC(r.MAC)
+		vars["bootif"] = "01-" + firmware.FormatMAC(r.MAC)
 	}
 	vars["uuid"] = r.UUID
 	vars["ip"], vars["server"] = "", ""
@@ -34,8 +39,10 @@ func Variables(p Profile, r Request, at Endpoint) map[string]string {
 	}
 	vars["http"] = at.URL()
 	vars["done"] = at.URL() + "/boot/" + pathID(r) + "/done"
+	vars["metadata"] = at.URL() + "/metadata/" + pathID(r) + "/"
 	if at.Nonce != "" {
 		vars["done"] += "/" + at.Nonce
+		vars["metadata"] += at.Nonce + "/"
 	}
 	vars["arch"] = r.Arch.String()
 	vars["profile"] = p.Name
@@ -81,7 +88,7 @@ func isVariable(s string) bool {
 
 // validateCmdline checks a command line with its variables standing for nothing.
 func validateCmdline(cmdline string, vars map[string]string) error {
-	known := Variables(Profile{Vars: vars}, Request{}, Endpoint{})
+	known := Variables(Profile{Vars: vars}, Request{}, firmware.Endpoint{})
 	text, err := expand(cmdline, known)
 	if err != nil {
 		return err

@@ -27,6 +27,10 @@ type Fact struct {
 	Kind string `json:"kind"`
 	// Time is the time of the observation.
 	Time time.Time `json:"time"`
+	// Behind is by how much the rack's clock was behind the region's when the fact was delivered,
+	// negative if it was ahead. Times of the fact are right once it is added. The connection
+	// measures it; 0 = the clocks agree, or it is not known.
+	Behind time.Duration `json:"-"`
 	// Data is one JSON document.
 	Data json.RawMessage `json:"data"`
 }

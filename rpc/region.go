@@ -65,7 +65,8 @@ func (r *Region) Racks() []string {
 }
 
 // Await waits until one of the named racks is connected, or returns the error of ctx. After a
-// region starts, racks take a moment to connect, and a call that does not wait fails.
+// region starts, racks take a moment to connect, and a call that does not wait fails. A rack that
+// has just connected may not serve the latest state yet.
 func (r *Region) Await(ctx context.Context, racks ...string) error {
 	for {
 		r.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -34,21 +35,31 @@ var ErrCompacted = errors.New("store: changes that old are no longer kept; read 
 // Changed records that the transaction changed an object. Records of the same object are merged; an
 // object that was created and deleted in one transaction is not reported.
 func (tx *Tx) Changed(kind string, id int64, op Op) {
-	// A transaction changes few objects, so a search is cheaper than an index.
-	for i, c := range tx.changes {
-		if c.Kind != kind || c.ID != id {
-			continue
-		}
-		switch {
-		case op != Deleted:
-		case c.Op == Created:
-			tx.changes = append(tx.changes[:i], tx.changes[i+1:]...)
-		default:
-			tx.changes[i].Op = Deleted
-		}
-		return
+	if tx.changed == nil {
+		tx.changed = make(map[object]int)
 	}
-	tx.changes = append(tx.changes, Change{Kind: kind, ID: id, Op: op})
+	o := object{kind, id}
+	i, known := tx.changed[o]
+	switch {
+	case !known:
+		tx.changed[o] = len(tx.changes)
+		tx.changes = append(tx.changes, Change{Kind: kind, ID: id, Op: op})
+	case op != Deleted:
+	case tx.changes[i].Op == Created:
+		tx.changes = slices.Delete(tx.changes, i, i+1)
+		delete(tx.changed, o)
+		for j := i; j < len(tx.changes); j++ {
+			tx.changed[object{tx.changes[j].Kind, tx.changes[j].ID}] = j
+		}
+	default:
+		tx.changes[i].Op = Deleted
+	}
+}
+
+// object names an object of the change feed.
+type object struct {
+	kind string
+	id   int64
 }
 
 // publish gives the transaction's changes their revisions. The counter's row stays locked until the
@@ -111,8 +122,14 @@ func (db *DB) Watch(ctx context.Context, from int64) iter.Seq2[Change, error] {
 				}
 				from = c.Rev
 			}
-			if len(batch) < watchBatch && !db.wait(ctx, wake) {
-				return
+			for len(batch) < watchBatch {
+				woken, ok := db.wait(ctx, wake)
+				if !ok {
+					return
+				}
+				if woken || !db.seenLately(from) {
+					break
+				}
 			}
 		}
 	}
@@ -129,6 +146,10 @@ func (db *DB) changesAfter(ctx context.Context, from int64) (batch []Change, err
 		// The next change would be from+1. If even that is gone, some were missed.
 		if from < oldest-1 {
 			return ErrCompacted
+		}
+		db.found(last)
+		if from == last { // as at nearly every look of a Watch
+			return nil
 		}
 		const query = "SELECT rev, at, kind, object, op FROM change WHERE rev > ? ORDER BY rev LIMIT ?"
 		return tx.Query(ctx, query, []any{from, watchBatch}, func(scan func(...any) error) error {
@@ -177,19 +198,41 @@ func (db *DB) isClosed() bool {
 	}
 }
 
-// wait returns when something may have changed; false = the Watch has ended.
-func (db *DB) wait(ctx context.Context, wake <-chan struct{}) bool {
+// wait returns when something has changed (woken), or after pollEvery; ok is false if the Watch has
+// ended.
+func (db *DB) wait(ctx context.Context, wake <-chan struct{}) (woken, ok bool) {
 	timer := time.NewTimer(pollEvery)
 	defer timer.Stop()
 	select {
 	case <-wake:
+		return true, true
 	case <-timer.C:
+		return false, true
 	case <-ctx.Done():
-		return false
 	case <-db.closed:
-		return false
 	}
-	return true
+	return false, false
+}
+
+// looked holds the result of a look for changes: the last revision, and the time.
+type looked struct {
+	last int64
+	at   time.Time
+}
+
+// seenLately reports whether another Watch has found within pollEvery that from is the last
+// revision, so that many Watches cost one look a second.
+func (db *DB) seenLately(from int64) bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.looked.last == from && time.Since(db.looked.at) < pollEvery
+}
+
+// found records the last revision.
+func (db *DB) found(last int64) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.looked = looked{last, time.Now()}
 }
 
 // listen starts, once, to receive the notifications of other processes' commits.

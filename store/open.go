@@ -26,6 +26,7 @@ type DB struct {
 	mu      sync.Mutex
 	wake    chan struct{} // closed and replaced at every commit
 	closed  chan struct{}
+	looked  looked // of the last look for changes
 	stop    func() // ends the listener; nil = none runs
 	started bool
 }

@@ -30,16 +30,18 @@ func (sqliteEngine) snapshot(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 	return db.BeginTx(ctx, nil)
 }
 
-func (sqliteEngine) dialect() dialect {
-	return dialect{
-		now:         "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-		words:       strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{blob}}", "BLOB"),
-		deferChecks: "PRAGMA defer_foreign_keys = 1",
-		hasTable:    "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)",
-		tables:      `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`,
-		references:  `SELECT m.name, f."table" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`,
-	}
+// sqliteDialect is made once, since each statement asks for it.
+var sqliteDialect = dialect{
+	local:       true,
+	now:         "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+	words:       strings.NewReplacer("{{id}}", "INTEGER PRIMARY KEY AUTOINCREMENT", "{{blob}}", "BLOB"),
+	deferChecks: "PRAGMA defer_foreign_keys = 1",
+	hasTable:    "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?)",
+	tables:      `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`,
+	references:  `SELECT m.name, f."table" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`,
 }
+
+func (sqliteEngine) dialect() dialect { return sqliteDialect }
 
 // pragmas make a commit durable (synchronous FULL on a write-ahead log) and let readers and the one
 // writer not wait for each other.

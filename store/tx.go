@@ -20,6 +20,8 @@ type Tx struct {
 	tx       *sql.Tx
 	writes   bool
 	changes  []Change
+	changed  map[object]int // places in changes
+	prepared map[string]*prepared
 	rollback []func()
 	last     func(context.Context, []Change) error
 	revision int64 // of the last change, once it is published
@@ -204,7 +206,16 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 		return 0, ErrReadOnly
 	}
 	tx.wrote = true
-	res, err := tx.tx.ExecContext(ctx, tx.db.engine.dialect().bind(query), args...)
+	query, ctx, err := tx.ready(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	var res sql.Result
+	if p := tx.statement(ctx, query); p != nil && !p.busy {
+		res, err = p.stmt.ExecContext(ctx, args...)
+	} else {
+		res, err = tx.tx.ExecContext(ctx, query, args...)
+	}
 	if err != nil {
 		return 0, translate(err)
 	}
@@ -219,7 +230,7 @@ func (tx *Tx) Insert(ctx context.Context, query string, args ...any) (int64, err
 	}
 	tx.wrote = true
 	var id int64
-	err := tx.tx.QueryRowContext(ctx, tx.db.engine.dialect().bind(query), args...).Scan(&id)
+	err := tx.row(ctx, query, args, &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fs.ErrExist
 	}
@@ -228,7 +239,19 @@ func (tx *Tx) Insert(ctx context.Context, query string, args ...any) (int64, err
 
 // Query runs a query and calls row for each row; its scan reads the columns.
 func (tx *Tx) Query(ctx context.Context, query string, args []any, row func(scan func(dest ...any) error) error) error {
-	rows, err := tx.tx.QueryContext(ctx, tx.db.engine.dialect().bind(query), args...)
+	query, ctx, err := tx.ready(ctx, query)
+	if err != nil {
+		return err
+	}
+	// row may run the same query, and a statement has one set of rows at a time.
+	var rows *sql.Rows
+	if p := tx.statement(ctx, query); p != nil && !p.busy {
+		p.busy = true
+		defer func() { p.busy = false }()
+		rows, err = p.stmt.QueryContext(ctx, args...)
+	} else {
+		rows, err = tx.tx.QueryContext(ctx, query, args...)
+	}
 	if err != nil {
 		return translate(err)
 	}
@@ -243,16 +266,79 @@ func (tx *Tx) Query(ctx context.Context, query string, args []any, row func(scan
 
 // Get reads one row into dest; the error is fs.ErrNotExist if there is none.
 func (tx *Tx) Get(ctx context.Context, query string, args []any, dest ...any) error {
-	err := tx.tx.QueryRowContext(ctx, tx.db.engine.dialect().bind(query), args...).Scan(dest...)
+	err := tx.row(ctx, query, args, dest...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fs.ErrNotExist
 	}
 	return translate(err)
 }
 
+// row reads the first row of a query.
+func (tx *Tx) row(ctx context.Context, query string, args []any, dest ...any) error {
+	query, ctx, err := tx.ready(ctx, query)
+	if err != nil {
+		return err
+	}
+	if p := tx.statement(ctx, query); p != nil && !p.busy {
+		return p.stmt.QueryRowContext(ctx, args...).Scan(dest...)
+	}
+	return tx.tx.QueryRowContext(ctx, query, args...).Scan(dest...)
+}
+
+// ready returns a query as the engine spells it, and the context to run it with.
+func (tx *Tx) ready(ctx context.Context, query string) (string, context.Context, error) {
+	d := tx.db.engine.dialect()
+	if tx.writes && d.local {
+		// The driver starts a goroutine for each call whose context may end. A statement of a
+		// writer takes microseconds, so that it is enough to look before it.
+		if err := ctx.Err(); err != nil {
+			return "", nil, err
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
+	return d.bind(query), ctx, nil
+}
+
+// prepared is a query that a transaction ran.
+type prepared struct {
+	stmt *sql.Stmt // nil = it was run once
+	busy bool      // its rows are being read
+}
+
+// maxPrepared bounds the queries that one transaction remembers.
+const maxPrepared = 128
+
+// statement returns the prepared statement of a query that the transaction runs again; nil = it is
+// to be run as it is. SQLite compiles a query in about the time in which it runs it.
+func (tx *Tx) statement(ctx context.Context, query string) *prepared {
+	if !tx.db.engine.dialect().local {
+		return nil // PostgreSQL's driver keeps statements by itself
+	}
+	p := tx.prepared[query]
+	if p == nil {
+		if len(tx.prepared) < maxPrepared {
+			if tx.prepared == nil {
+				tx.prepared = make(map[string]*prepared)
+			}
+			tx.prepared[query] = new(prepared)
+		}
+		return nil
+	}
+	if p.stmt == nil {
+		// It is closed with the transaction.
+		stmt, err := tx.tx.PrepareContext(ctx, query)
+		if err != nil {
+			return nil // the query reports it when it is run as it is
+		}
+		p.stmt = stmt
+	}
+	return p
+}
+
 // dialect is an engine's spelling of what the SQL of this project leaves open.
 type dialect struct {
 	numbered bool // $1, $2 in the place of ?
+	local    bool // statements run in this process
 	words    *strings.Replacer
 	now      string // query of the database's clock, in microseconds
 	// deferChecks puts off the check of references until the commit.

@@ -28,6 +28,7 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/schema"
@@ -365,7 +366,7 @@ func (n *chaosNet) script(server string, mac net.HardwareAddr) error {
 	n.mu.Lock()
 	n.scripts[mac.String()]++
 	n.mu.Unlock()
-	resp, err := n.http.Get("http://" + server + ":5248/boot/" + pxe.FormatMAC(mac) + "/script.ipxe")
+	resp, err := n.http.Get("http://" + server + ":5248/boot/" + firmware.FormatMAC(mac) + "/script.ipxe")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func TestSecondaryAndUpdatesOfARealSite(t *testing.T) {
 	n.fill(&key, "tsigkey", "create", "xfer")
 	n.set("domain", "update", "maas", "allow_transfer=xfer", "notify=192.0.2.9", "allow_update=xfer:dyn,xfer:acme:TXT")
 	n.set("dnsrecord", "create", "www.maas", "rrtype=A", "rrdata=192.0.2.60")
-	n.bind(secondary, key.Secret)
+	n.bind(secondary, key.Secret, "", `zone "maas" { type secondary; masterfile-format text; file "maas.zone"; request-ixfr yes; primaries { 192.0.2.1 key "xfer"; }; };`)
 	dig := func(server, name, kind string) string {
 		out, err := client.Command(t.Context(), "dig", "+short", "+time=1", "+tries=1", "@"+server, name, kind).CombinedOutput()
 		if err != nil {
@@ -97,6 +98,54 @@ func TestSecondaryAndUpdatesOfARealSite(t *testing.T) {
 	n.keeps(key.Secret)
 }
 
+// A rack keeps the names of its leases at BIND, which is the primary server of the site's domain, lists its own zones in a catalog that
+// BIND follows, and serves the zones of BIND's catalog.
+func TestForeignDNSOfARealSite(t *testing.T) {
+	netlab.Require(t, netlab.Root, netlab.Program("named", "bind9"), netlab.Program("dig", "bind9-dnsutils"), netlab.Program("udhcpc", "udhcpc"))
+	n := newRackNet(t)
+	n.startRegion()
+	n.rack.start("--enrol-file", tokenFile(n.rack.t, n.token()))
+	eventually(t, "the rack is connected", n.connected)
+	theirs, client, second := n.clients[0], n.clients[1], n.clients[2]
+	theirs.Addr("eth0", "192.0.2.9/24")
+	var key struct{ Name, Algorithm, Secret string }
+	n.fill(&key, "tsigkey", "create", "xfer")
+	n.set("domain", "update", "maas", "name=corp.example", "authoritative=false", "forward_dns_servers=192.0.2.9")
+	for name, value := range map[string]string{"dns_transfer_acl": "xfer", "dns_notify": "192.0.2.9", "dns_catalog": "our.catalog"} {
+		n.set("settings", "set", name, value)
+	}
+	n.bind(theirs, key.Secret, `catalog-zones { zone "our.catalog" default-primaries { 192.0.2.1 key "xfer"; } in-memory yes min-update-interval 0; };`, `
+zone "corp.example" { type primary; file "corp.example"; allow-update { key "xfer"; }; };
+zone "our.catalog" { type secondary; primaries { 192.0.2.1 key "xfer"; }; allow-notify { any; }; };
+zone "their.catalog" { type primary; file "their.catalog"; allow-transfer { key "xfer"; }; };
+zone "partner.example" { type primary; file "partner.example"; allow-transfer { key "xfer"; }; };`)
+	n.set("settings", "set", "dns_update", "corp.example=192.0.2.9/xfer")
+	n.set("settings", "set", "dns_follow", "their.catalog=192.0.2.9:53/xfer")
+	if out, err := maas(t, "tsigkey", "delete", "xfer", "--yes", "--data", n.data); err == nil || !strings.Contains(out, "setting dns_follow, setting dns_transfer_acl, setting dns_update") {
+		t.Errorf("the key that settings name is deleted: %v %s", err, out)
+	}
+	dig := func(server, name, kind string) string {
+		out, _ := client.Command(t.Context(), "dig", "+short", "+time=1", "+tries=1", "@"+server, name, kind).CombinedOutput()
+		return strings.TrimSpace(string(out))
+	}
+	addr := n.lease(client, "-F", "laptop")
+	client.Addr("eth0", addr+"/24")
+	eventually(t, "the lease's name is at BIND", func() bool { return dig("192.0.2.9", "laptop.corp.example", "A") == addr })
+	if n.lease(second, "-F", "taken") == "" {
+		t.Error("no lease for a client with a name of others")
+	}
+	eventually(t, "BIND serves a zone that our catalog lists", func() bool { return dig("192.0.2.9", "2.0.192.in-addr.arpa", "SOA") != "" })
+	eventually(t, "the rack serves a zone that their catalog lists", func() bool { return dig("192.0.2.1", "www.partner.example", "A") == "198.51.100.9" })
+	if got := dig("192.0.2.9", "taken.corp.example", "A"); got != "192.0.2.66" {
+		t.Errorf("the name of an administrator leads to %s", got)
+	}
+	n.set("lease", "release", addr)
+	eventually(t, "the name of a released lease is gone", func() bool { return dig("192.0.2.9", "laptop.corp.example", "A") == "" })
+	n.set("settings", "set", "dns_follow", "")
+	eventually(t, "the zones of a catalog that is not followed are gone", func() bool { return dig("192.0.2.1", "www.partner.example", "A") == "" })
+	n.keeps(key.Secret)
+}
+
 // set runs a command that must succeed against the region.
 func (n *rackNet) set(args ...string) string {
 	n.t.Helper()
@@ -126,26 +175,45 @@ func (n *rackNet) keeps(secret string) {
 	}
 }
 
-// bind runs BIND as a secondary of the rack in a namespace until the test ends.
-func (n *rackNet) bind(ns *netlab.NS, secret string) {
+// bind runs BIND at 192.0.2.9 in a namespace until the test ends, with further options and zones.
+func (n *rackNet) bind(ns *netlab.NS, secret, options, zones string) {
 	n.t.Helper()
 	dir := n.t.TempDir()
 	conf := filepath.Join(dir, "named.conf")
+	for _, zone := range []string{"corp.example", "their.catalog", "partner.example"} {
+		text := "$TTL 60\n@ SOA ns.corp.example. root.corp.example. 1 1 1 60 1\n@ NS invalid.\n"
+		switch zone {
+		case "corp.example":
+			text += "taken A 192.0.2.66\n"
+		case "their.catalog":
+			text += "version TXT \"2\"\np1.zones PTR partner.example.\n"
+		case "partner.example":
+			text += "www A 198.51.100.9\n"
+		}
+		if err := os.WriteFile(filepath.Join(dir, zone), []byte(text), 0o600); err != nil {
+			n.t.Fatal(err)
+		}
+	}
 	text := fmt.Sprintf(`options { directory %q; pid-file none; session-keyfile %q; listen-on { 192.0.2.9; }; listen-on-v6 { none; };
-	recursion no; allow-query { any; }; notify no; };
+	recursion no; allow-query { any; }; notify no; allow-new-zones yes; %s };
 controls { };
 key "xfer" { algorithm hmac-sha256; secret %q; };
-zone "maas" { type secondary; masterfile-format text; file "maas.zone"; request-ixfr yes; primaries { 192.0.2.1 key "xfer"; }; };
-`, dir, filepath.Join(dir, "session.key"), secret)
+%s
+`, dir, filepath.Join(dir, "session.key"), options, secret, zones)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		n.t.Fatal(err)
 	}
 	cmd := ns.Command(n.t.Context(), "named", "-g", "-n", "1", "-c", conf)
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
 	n.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
+		if n.t.Failed() {
+			n.t.Logf("named: %s", said.String())
+		}
 	})
 }

@@ -309,4 +309,27 @@ func TestFirmwareBootsToLinux(t *testing.T) {
 	}
 }
 
+// UEFI firmware that boots over IPv6 alone boots from a site whose only configuration is its interface.
+func TestFirmwareOverIPv6WithoutConfiguration(t *testing.T) {
+	vm := qemutest.VM{Firmware: qemutest.UEFI, IPv6: true, MAC: mac(6), UUID: "11111111-2222-3333-4444-000000000006", Tap: "tap6"}
+	netlab.Require(t, vm.Needs()...)
+	netlab.Require(t, netlab.File("/usr/lib/shim/shimx64.efi.signed", "shim-signed"),
+		netlab.File("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed", "grub-efi-amd64-signed"))
+	guest := qemutest.NewGuest(t)
+	s := newRealSite(t, "--kernel", guest.Kernel, "--initrd", guest.Initrd, "--cmdline", qemutest.Cmdline+" maas.done={done}")
+	s.ns.IP("-6", "addr", "add", "2001:db8::1/64", "dev", "br0", "nodad")
+	s.ns.Tap("br0", vm.Tap)
+	s.start()
+	defer s.stop()
+	vm.Dir = t.TempDir()
+	began := time.Now()
+	qemutest.Start(t, s.ns, vm)
+	awaitSerial(t, vm)
+	t.Logf("a UEFI machine (IPv6, shim, GRUB) runs Linux after %v", time.Since(began).Round(time.Second))
+	s.awaitReport(vm.MAC)
+	if m := s.machines()[vm.MAC.String()]; m.BootMethod != "uefi-amd64-pxe" {
+		t.Errorf("enlisted as %+v", m)
+	}
+}
+
 func mac(n byte) net.HardwareAddr { return net.HardwareAddr{0x52, 0x54, 0, 0x12, 0x34, n} }

@@ -144,11 +144,12 @@ func (n *rackNet) token() string {
 }
 
 // lease runs a real DHCP client and returns the address it got, empty if none.
-func (n *rackNet) lease(client *netlab.NS) string {
+func (n *rackNet) lease(client *netlab.NS, flags ...string) string {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), 20*time.Second)
 	defer cancel()
-	out, err := client.Command(ctx, "udhcpc", "-i", "eth0", "-f", "-n", "-q", "-s", "/bin/true", "-t", "8", "-T", "1").CombinedOutput()
+	flags = append([]string{"-i", "eth0", "-f", "-n", "-q", "-s", "/bin/true", "-t", "8", "-T", "1"}, flags...)
+	out, err := client.Command(ctx, "udhcpc", flags...).CombinedOutput()
 	if err != nil {
 		n.t.Logf("udhcpc: %v: %s", err, out)
 		return ""

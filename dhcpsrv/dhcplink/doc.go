@@ -2,7 +2,7 @@
 // DHCP ports, probes addresses before they are offered, and finds other DHCP servers.
 //
 //	conn, err := dhcplink.Listen(dhcplink.ListenConfig{Interfaces: []string{"eth1"}})
-//	server, err := dhcpsrv.New(dhcpsrv.Config{Prober: dhcplink.Prober{}, FindServers: dhcplink.FindServers})
+//	server, err := dhcpsrv.New(dhcpsrv.Config{Prober: new(dhcplink.Prober), FindServers: dhcplink.FindServers})
 //	err = server.Serve(ctx, conn)
 //
 // [Listen] and [Listen6] open the server ports of DHCPv4 and DHCPv6, [ListenBoot] the port of boot

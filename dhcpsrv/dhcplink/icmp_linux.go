@@ -45,6 +45,7 @@ func (c *icmpConn) setUp(conn *net.IPConn, cfg ListenConfig) (err error) {
 	var filter ipv6.ICMPFilter
 	filter.SetAll(true)
 	filter.Accept(ipv6.ICMPTypeRouterSolicitation)
+	filter.Accept(ipv6.ICMPTypeRouterAdvertisement) // of other routers
 	if c.links.raw, err = conn.SyscallConn(); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ package dhcplink
 import (
 	"context"
 	"errors"
-	"net/netip"
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/radv"
@@ -21,10 +20,4 @@ func findServers(context.Context, string, *probePacket) ([]dhcpsrv.RogueServer, 
 	return nil, errors.ErrUnsupported
 }
 
-func arpProbe(context.Context, string, netip.Addr) (bool, error) { return false, errors.ErrUnsupported }
-
-func echoProbe(context.Context, netip.Addr) (bool, error) { return false, errors.ErrUnsupported }
-
-func neighborProbe(context.Context, string, netip.Addr) (bool, error) {
-	return false, errors.ErrUnsupported
-}
+func openProbe(means) (probeConn, error) { return nil, errors.ErrUnsupported }

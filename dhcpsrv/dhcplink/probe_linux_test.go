@@ -2,6 +2,7 @@ package dhcplink_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -49,7 +50,7 @@ func TestProber(t *testing.T) {
 		{"", "198.51.100.5", true}, {"", "2001:db8:2::5", true}, {"", "203.0.113.1", false},
 	} {
 		err := asker.Do(func() error {
-			prober := dhcplink.Prober{Wait: 200 * time.Millisecond}
+			prober := &dhcplink.Prober{Wait: 200 * time.Millisecond}
 			if test.want { // an answer comes at once, but for a busy machine
 				prober.Wait = 5 * time.Second
 			}
@@ -67,11 +68,62 @@ func TestProber(t *testing.T) {
 		}
 	}
 	err := asker.Do(func() error {
-		_, err := dhcplink.Prober{}.Probe(context.Background(), "eth9", netip.MustParseAddr("2001:db8:1::105"))
+		_, err := new(dhcplink.Prober).Probe(context.Background(), "eth9", netip.MustParseAddr("2001:db8:1::105"))
 		return err
 	})
 	if err == nil {
 		t.Error("no error for an interface that is not there")
+	}
+}
+
+// Probes of a whole network at once, from several goroutines, find the hosts in it and nothing else.
+func TestProbeBatch(t *testing.T) {
+	netlab.Require(t, netlab.Root)
+	lab := netlab.New(t)
+	asker, owner := lab.NS("asker"), lab.NS("owner")
+	lab.Veth(asker, "eth0", owner, "eth0")
+	asker.Addr("eth0", "10.9.0.1/16")
+	asker.IP("addr", "add", "2001:db8:1::1/64", "dev", "eth0", "nodad")
+	want := map[netip.Addr]bool{}
+	for i := range 40 {
+		four, six := netip.AddrFrom4([4]byte{10, 9, byte(i), 7}), netip.MustParseAddr(fmt.Sprintf("2001:db8:1::%x07", i+1))
+		owner.IP("addr", "add", four.String()+"/16", "dev", "eth0")
+		owner.IP("addr", "add", six.String()+"/64", "dev", "eth0", "nodad")
+		want[four], want[six] = true, true
+	}
+	settled(t, asker)
+	var fours, sixes []netip.Addr
+	for i := range 40 {
+		for n := range 50 {
+			fours = append(fours, netip.AddrFrom4([4]byte{10, 9, byte(i), byte(n + 2)}))
+			sixes = append(sixes, netip.MustParseAddr(fmt.Sprintf("2001:db8:1::%x%02x", i+1, n)))
+		}
+	}
+	prober := &dhcplink.Prober{Wait: 2 * time.Second}
+	mac := macOf(t, owner, "eth0")
+	if err := asker.Do(func() error {
+		first, err := prober.ProbeBatch(t.Context(), "eth0", fours[:1]) // opens the socket in this namespace
+		if err != nil || len(first) > 0 {
+			t.Errorf("%v, %v", first, err)
+		}
+		for _, addrs := range [][]netip.Addr{fours, sixes} {
+			found, err := prober.ProbeBatch(t.Context(), "eth0", addrs)
+			if err != nil {
+				return err
+			}
+			for a, by := range found {
+				if !want[a] || by.String() != mac {
+					t.Errorf("%v in use by %v", a, by)
+				}
+				delete(want, a)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(want) > 0 {
+		t.Errorf("not found: %v", want)
 	}
 }
 

@@ -42,6 +42,7 @@ func Run(t *testing.T, make func(t *testing.T) Harness) {
 		{"LargeBatches", testLarge},
 		{"Durable", testDurable},
 		{"Shift", testShift},
+		{"VRFs", testVRFs},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, make(t)) })
@@ -95,24 +96,36 @@ func lease(i int) dhcpsrv.Lease {
 	var addr [4]byte
 	binary.BigEndian.PutUint32(addr[:], 10<<24+uint32(i))
 	mac := net.HardwareAddr{0x52, 0x54, 0, byte(i >> 16), byte(i >> 8), byte(i)}
-	return dhcpsrv.Lease{
+	l := dhcpsrv.Lease{
 		Addr: netip.AddrFrom4(addr), State: dhcpsrv.Bound, MAC: mac, ClientID: append([]byte{1}, mac...),
 		Hostname: fmt.Sprintf("node%d", i), Subnet: "room-1", Link: "eth0", Start: epoch, End: epoch.Add(time.Hour),
 	}
+	if i%2 == 1 {
+		l.Changed = epoch.Add(time.Minute)
+	}
+	return l
 }
 
-// load returns all leases of a store by address, and fails on a duplicate.
-func load(t testing.TB, s dhcpsrv.LeaseStore) map[netip.Addr]dhcpsrv.Lease {
+// leaseKey distinguishes the leases of a store.
+type leaseKey struct {
+	addr netip.Addr
+	vrf  string
+}
+
+func keyOf(l dhcpsrv.Lease) leaseKey { return leaseKey{l.Addr, l.VRF} }
+
+// load returns all leases of a store by address and VRF, and fails on a duplicate.
+func load(t testing.TB, s dhcpsrv.LeaseStore) map[leaseKey]dhcpsrv.Lease {
 	t.Helper()
-	out := make(map[netip.Addr]dhcpsrv.Lease)
+	out := make(map[leaseKey]dhcpsrv.Lease)
 	for l, err := range s.Load(context.Background()) {
 		if err != nil {
 			t.Fatalf("Load: %v", err)
 		}
-		if _, twice := out[l.Addr]; twice {
-			t.Errorf("Load gives %v twice", l.Addr)
+		if _, twice := out[keyOf(l)]; twice {
+			t.Errorf("Load gives %v twice", keyOf(l))
 		}
-		out[l.Addr] = l
+		out[keyOf(l)] = l
 	}
 	return out
 }
@@ -127,9 +140,9 @@ func commit(t testing.TB, s dhcpsrv.LeaseStore, batch ...dhcpsrv.Lease) {
 // check compares the leases of a store with the wanted ones. Times count to the millisecond.
 func check(t testing.TB, s dhcpsrv.LeaseStore, want ...dhcpsrv.Lease) {
 	t.Helper()
-	wanted := make(map[netip.Addr]dhcpsrv.Lease)
+	wanted := make(map[leaseKey]dhcpsrv.Lease)
 	for _, l := range want {
-		wanted[l.Addr] = l
+		wanted[keyOf(l)] = l
 	}
 	sameTime := cmp.Comparer(func(a, b time.Time) bool { return a.Truncate(time.Millisecond).Equal(b.Truncate(time.Millisecond)) })
 	sameAddr := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
@@ -162,8 +175,10 @@ func testEveryField(t *testing.T, h Harness) {
 	bare := dhcpsrv.Lease{Addr: netip.MustParseAddr("10.0.0.9"), State: dhcpsrv.Declined, Start: epoch, End: time.Now().Add(time.Hour)}
 	six := lease(2)
 	six.Addr = netip.MustParseAddr("2001:db8::7")
-	commit(t, h.Store, full(), bare, six)
-	check(t, h.Store, full(), bare, six)
+	prefix := lease(3)
+	prefix.Addr, prefix.Bits = netip.MustParseAddr("2001:db8:f000::"), 60
+	commit(t, h.Store, full(), bare, six, prefix)
+	check(t, h.Store, full(), bare, six, prefix)
 }
 
 func testReplace(t *testing.T, h Harness) {
@@ -202,7 +217,7 @@ func testCancelled(t *testing.T, h Harness) {
 		t.Errorf("Commit with a context that has ended: %v", err)
 	}
 	commit(t, h.Store, lease(2))
-	if _, ok := load(t, h.Store)[lease(2).Addr]; !ok {
+	if _, ok := load(t, h.Store)[keyOf(lease(2))]; !ok {
 		t.Error("the next commit is lost")
 	}
 }
@@ -219,6 +234,46 @@ func testLarge(t *testing.T, h Harness) {
 	commit(t, h.Store, leases(0, 5000)...)
 	commit(t, h.Store, leases(2500, 5000)...)
 	check(t, h.Store, leases(0, 7500)...)
+}
+
+// testVRFs tests that an address has a record in each routing domain, of which a change replaces
+// one.
+func testVRFs(t *testing.T, h Harness) {
+	var all []dhcpsrv.Lease
+	for _, addr := range []string{"10.0.0.7", "2001:db8::7"} {
+		for _, vrf := range []string{"", "red", "blue", "192.0.2.1%eth0"} {
+			l := lease(1)
+			l.Addr, l.VRF = netip.MustParseAddr(addr), vrf
+			all = append(all, l)
+		}
+	}
+	commit(t, h.Store, all...)
+	for i := range all {
+		all[i].Hostname = fmt.Sprint("again", i)
+		commit(t, h.Store, all[i])
+	}
+	check(t, h.Store, all...)
+	if store, ok := h.Store.(dhcpsrv.ShiftStore); ok {
+		if err := store.Shift(context.Background(), time.Hour); err != nil {
+			t.Fatalf("Shift: %v", err)
+		}
+		for i := range all {
+			all[i] = shifted(all[i], time.Hour)
+		}
+	}
+	if h.Reopen != nil {
+		h.Store = h.Reopen()
+	}
+	check(t, h.Store, all...)
+}
+
+// shifted returns the lease as Shift leaves it.
+func shifted(l dhcpsrv.Lease, by time.Duration) dhcpsrv.Lease {
+	l.Start, l.End = l.Start.Add(by), l.End.Add(by)
+	if !l.Changed.IsZero() {
+		l.Changed = l.Changed.Add(by)
+	}
+	return l
 }
 
 // testShift tests stores that can move all times at once.
@@ -238,7 +293,7 @@ func testShift(t *testing.T, h Harness) {
 			t.Fatalf("Shift: %v", err)
 		}
 		for i := range want {
-			want[i].Start, want[i].End = want[i].Start.Add(by), want[i].End.Add(by)
+			want[i] = shifted(want[i], by)
 		}
 		check(t, h.Store, want...)
 		if h.Reopen != nil {

@@ -16,7 +16,7 @@ type Faults struct {
 	Duplicate float64       // part of all messages that arrive twice
 }
 
-// PartnerEnd is one end of a connection in memory between two servers, a dhcpsrv.PartnerConn.
+// PartnerEnd is one end of a connection in memory between two servers, a failover.Conn.
 type PartnerEnd struct {
 	link *partnerLink
 	in   *inbox

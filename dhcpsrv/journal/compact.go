@@ -23,7 +23,7 @@ type rewrite struct {
 	f     *os.File
 	w     *bufio.Writer
 	size  int64
-	index map[netip.Addr]place
+	index *index
 	live  int64
 
 	pause func(worked time.Duration) // called after each piece of work; nil = none
@@ -125,16 +125,16 @@ func (j *Journal) rewriteAll(by time.Duration) error {
 
 // kept is a record that may go into the new file.
 type kept struct {
-	addr netip.Addr
-	at   place
-	raw  []byte
+	key netip.Addr
+	at  place
+	raw []byte
 }
 
 // current keeps the records that are the latest of their address. The caller holds j.mu.
 func (j *Journal) current(batch []kept) []kept {
 	out := batch[:0]
 	for _, k := range batch {
-		if j.index[k.addr] == k.at {
+		if j.index.get(k.key) == k.at {
 			out = append(out, k)
 		}
 	}
@@ -149,7 +149,7 @@ func (w *rewrite) run(path string, by time.Duration, current func([]kept) []kept
 	if err := lockFile(w.f); err != nil {
 		return err
 	}
-	w.w, w.index = bufio.NewWriterSize(w.f, rewriteWrite), make(map[netip.Addr]place)
+	w.w, w.index = bufio.NewWriterSize(w.f, rewriteWrite), newIndex()
 	w.write([]byte(fileHeader))
 	if err := w.copyRecords(by, current); err != nil {
 		return err
@@ -180,10 +180,13 @@ func (w *rewrite) copyRecords(by time.Duration, current func([]kept) []kept) err
 				return true // as in Load
 			}
 			l.Start, l.End, h.End = l.Start.Add(by), l.End.Add(by), h.End+int64(by)
+			if !l.Changed.IsZero() {
+				l.Changed = l.Changed.Add(by)
+			}
 			raw, _ = l.AppendBinary(raw)
 		}
 		if !outdated(h, now) {
-			batch = append(batch, kept{h.Addr, p, raw[start:]})
+			batch = append(batch, kept{h.Key(), p, raw[start:]})
 		}
 		if len(batch) == cap(batch) {
 			put()
@@ -197,7 +200,7 @@ func (w *rewrite) copyRecords(by time.Duration, current func([]kept) []kept) err
 // put writes records and records their places.
 func (w *rewrite) put(batch []kept) {
 	for _, k := range batch {
-		w.index[k.addr] = place{w.size, int32(len(k.raw))}
+		w.index.set(k.key, place{w.size, int32(len(k.raw))})
 		w.live += int64(len(k.raw))
 		w.write(k.raw)
 	}
@@ -242,9 +245,9 @@ func (j *Journal) finish(w *rewrite, err error) error {
 	}
 	moved := w.size - j.size // of the records that were appended meanwhile
 	for _, a := range j.changed {
-		p := j.index[a]
-		w.live += int64(p.len) - int64(w.index[a].len)
-		w.index[a] = place{p.off + moved, p.len}
+		p := j.index.get(a)
+		w.live += int64(p.len) - int64(w.index.get(a).len)
+		w.index.set(a, place{p.off + moved, p.len})
 	}
 	w.old, j.f, j.size, j.index, j.live = j.f, w.f, w.size, w.index, w.live
 	j.broken = j.syncDir(filepath.Dir(j.path)) // the next commit repairs it

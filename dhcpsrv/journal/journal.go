@@ -32,8 +32,7 @@ const compactAt = 1 << 20
 //
 // After a crash a torn record at the end is cut off: it belongs to a commit that never returned. A
 // damaged record inside is skipped, and the records after it are kept. Two more files exist next to
-// path: with ".new" appended during a rewrite, and with ".partners" for the data of
-// [dhcpsrv.PartnerStore].
+// path: with ".new" appended during a rewrite, and with ".partners" for the data of failover.Store.
 //
 // A journal belongs to one process: a second one is refused. Its methods are safe for concurrent
 // use.
@@ -45,8 +44,8 @@ type Journal struct {
 	mu         sync.Mutex
 	f          *os.File
 	size       int64
-	index      map[netip.Addr]place // the latest record of each address
-	live       int64                // bytes of the records in index
+	index      *index // the latest record of each address, by record.Key
+	live       int64  // bytes of the records in index
 	buf        []byte
 	places     []place // of the batch in buf
 	compacting bool
@@ -76,7 +75,7 @@ func Open(path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: open: %w", err)
 	}
-	j := &Journal{path: path, f: f, index: make(map[netip.Addr]place), syncDir: syncDir}
+	j := &Journal{path: path, f: f, index: newIndex(), syncDir: syncDir}
 	if err := j.open(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("journal: open %s: %w", path, err)
@@ -97,7 +96,7 @@ func (j *Journal) open() error {
 		return j.create(info.Size())
 	}
 	j.size, j.recovered.Skipped, err = scan(j.f, 1<<62, func(h *record.Head, _ []byte, p place) bool {
-		j.note(h.Addr, p)
+		j.note(h.Key(), p)
 		return true
 	})
 	if err != nil {
@@ -127,8 +126,8 @@ func (j *Journal) create(size int64) error {
 
 // note enters the position of the latest record of an address.
 func (j *Journal) note(a netip.Addr, p place) {
-	j.live += int64(p.len) - int64(j.index[a].len)
-	j.index[a] = p
+	j.live += int64(p.len) - int64(j.index.get(a).len)
+	j.index.set(a, p)
 }
 
 // scan calls yield for every record before limit, in the order of the file, and returns the end of
@@ -188,7 +187,7 @@ func (j *Journal) Load(ctx context.Context) iter.Seq2[dhcpsrv.Lease, error] {
 			return
 		}
 		_, _, err := scan(j.f, 1<<62, func(h *record.Head, raw []byte, p place) bool {
-			if j.index[h.Addr] != p {
+			if j.index.get(h.Key()) != p {
 				return true
 			}
 			var l dhcpsrv.Lease
@@ -244,20 +243,21 @@ func (j *Journal) append(batch []dhcpsrv.Lease) error {
 	}
 	j.size += int64(len(j.buf))
 	for i := range batch {
-		j.note(batch[i].Addr, j.places[i])
+		key := record.Key(batch[i].Addr, batch[i].VRF)
+		j.note(key, j.places[i])
 		if j.compacting {
-			j.changed = append(j.changed, batch[i].Addr)
+			j.changed = append(j.changed, key)
 		}
 	}
 	return nil
 }
 
-// LoadPartners implements [dhcpsrv.PartnerStore].
+// LoadPartners implements failover.Store.
 func (j *Journal) LoadPartners(context.Context) ([]byte, error) {
 	return os.ReadFile(j.path + ".partners")
 }
 
-// SavePartners implements [dhcpsrv.PartnerStore].
+// SavePartners implements failover.Store.
 func (j *Journal) SavePartners(_ context.Context, data []byte) error {
 	path := j.path + ".partners"
 	if err := renameio.WriteFile(path, data, 0o600); err != nil {

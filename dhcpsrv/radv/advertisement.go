@@ -30,6 +30,10 @@ type Advertisement struct {
 	Prefixes []netip.Prefix
 	MTU      int           // 0 = not sent, else 1280..65535
 	Interval time.Duration // the longest time between two advertisements, 4 s to 1,800 s; 0 = DefaultInterval
+	// Yield withholds the advertisement while another host advertises itself as a default router on
+	// the link. The server asks for routers first, and is silent for the 1.5 s in which they
+	// answer.
+	Yield bool
 }
 
 // check fills defaults and refuses values that hosts would refuse.

@@ -18,8 +18,15 @@ import (
 type icmpLink struct {
 	start  time.Time
 	in     chan netip.Addr // solicitations, by sender
+	others chan message6   // advertisements of other routers
 	sent   chan advertised
 	closed chan struct{}
+}
+
+// message6 is an advertisement of another router.
+type message6 struct {
+	src     netip.Addr
+	seconds uint16
 }
 
 type advertised struct {
@@ -30,13 +37,15 @@ type advertised struct {
 }
 
 func newICMPLink() *icmpLink {
-	return &icmpLink{start: time.Now(), in: make(chan netip.Addr), sent: make(chan advertised, 1000), closed: make(chan struct{})}
+	return &icmpLink{start: time.Now(), in: make(chan netip.Addr), others: make(chan message6), sent: make(chan advertised, 1000), closed: make(chan struct{})}
 }
 
 func (l *icmpLink) ReadICMP(b []byte) (int, string, netip.Addr, error) {
 	select {
 	case src := <-l.in:
 		return copy(b, []byte{133, 0, 0, 0, 0, 0, 0, 0}), "eth0", src, nil
+	case m := <-l.others:
+		return copy(b, []byte{134, 0, 0, 0, 64, 0, byte(m.seconds >> 8), byte(m.seconds), 0, 0, 0, 0, 0, 0, 0, 0}), "eth0", m.src, nil
 	case <-l.closed:
 		return 0, "", netip.Addr{}, net.ErrClosed
 	}
@@ -215,4 +224,49 @@ func TestAdvertiseRefused(t *testing.T) {
 			t.Errorf("%+v: error %v does not name the %s", a, err, want)
 		}
 	}
+}
+
+// An advertisement that yields waits for the answers of routers, is withheld while one exists, and returns when the last one has
+// ended or withdrawn itself. Another rack, which is no router either, changes nothing.
+func TestAdvertiseYields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		yielding := radv.Advertisement{Link: "eth0", Yield: true}
+		_, l, stop := serve(t, yielding)
+		defer stop()
+		one, two := netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fe80::2")
+		if sent := l.take(); len(sent) != 1 || sent[0].dst != "ff02::2" || sent[0].data[0] != 133 {
+			t.Errorf("asked for routers by %v", sent)
+		}
+		l.in <- netip.MustParseAddr("fe80::7")
+		time.Sleep(1400 * time.Millisecond)
+		if sent := l.take(); len(sent) != 0 {
+			t.Errorf("did not listen first: %v", sent)
+		}
+		l.others <- message6{one, 0} // another rack
+		time.Sleep(time.Second)
+		if sent := l.take(); len(sent) != 2 {
+			t.Errorf("without a router: %v", sent)
+		}
+		l.others <- message6{one, 1800}
+		l.others <- message6{two, 3600}
+		time.Sleep(30 * time.Minute)
+		l.in <- netip.MustParseAddr("fe80::7")
+		time.Sleep(20 * time.Minute)
+		if sent := l.take(); len(sent) != 0 {
+			t.Errorf("beside a router: %v", sent)
+		}
+		time.Sleep(11 * time.Minute)
+		if sent := l.take(); len(sent) == 0 {
+			t.Error("the last router ended, but nothing was sent")
+		}
+		l.others <- message6{one, 1800}
+		l.others <- message6{netip.MustParseAddr("2001:db8::1"), 0} // not of a link-local address
+		time.Sleep(time.Minute)
+		l.take()
+		l.others <- message6{one, 0}
+		time.Sleep(4 * time.Second)
+		if sent := l.take(); len(sent) != 1 {
+			t.Errorf("after the router withdrew: %v", sent)
+		}
+	})
 }

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"reflect"
 	"time"
+
+	"github.com/mdlayher/ndp"
 )
 
 // Times of RFC 4861 section 10, and bounds of this package.
@@ -14,6 +16,10 @@ const (
 	maxSolicitDelay    = 500 * time.Millisecond
 	minMulticastGap    = 3 * time.Second
 	maxSolicitors      = 16 // answered one by one; with more of them a multicast answers all
+	// listenTime is more than the delay with which routers answer (MAX_RA_DELAY_TIME, 0.5 s), and
+	// less than what firmware waits for an advertisement.
+	listenTime = 1500 * time.Millisecond
+	maxRouters = 16 // remembered of a link
 )
 
 // idle is the longest sleep; a change or a solicitation ends it.
@@ -36,17 +42,53 @@ type advertisedLink struct {
 	answer    time.Time    // when the solicitations are answered; zero = none is waiting
 	asked     []netip.Addr // senders to answer by unicast
 	multicast bool         // a sender has no address, or there were too many
+	// routers are the default routers of others, by address, with the end of their time.
+	routers map[netip.Addr]time.Time
+}
+
+// routerHeard remembers a default router of others, or forgets one that withdraws itself.
+func (a *advertiser) routerHeard(m message, now time.Time) {
+	l := a.links[m.link]
+	if l == nil || !l.ad.Yield {
+		return
+	}
+	before := l.yieldsUntil(now)
+	if m.lifetime == 0 {
+		delete(l.routers, m.src)
+	} else if _, known := l.routers[m.src]; known || len(l.routers) < maxRouters {
+		l.routers[m.src] = now.Add(m.lifetime)
+	}
+	switch until := l.yieldsUntil(now); {
+	case before.IsZero() && !until.IsZero():
+		a.s.log.Info("another router heard, advertisements withheld", "interface", l.ad.Link, "ip", m.src)
+		l.asked, l.multicast, l.answer = l.asked[:0], false, time.Time{}
+	case !before.IsZero() && until.IsZero():
+		l.next = later(now, l.last.Add(minMulticastGap))
+	}
+}
+
+// yieldsUntil returns the time at which the last router of others ends, zero if none exists.
+func (l *advertisedLink) yieldsUntil(now time.Time) (until time.Time) {
+	for _, end := range l.routers {
+		if end.After(now) {
+			until = later(until, end)
+		}
+	}
+	return until
 }
 
 // solicited records a solicitation. Its answer waits for a random time, so that several routers do
 // not all answer at once.
-func (a *advertiser) solicited(q solicitation, now time.Time) {
+func (a *advertiser) solicited(q message, now time.Time) {
 	l := a.links[q.link]
-	if l == nil {
+	if l == nil || !l.yieldsUntil(now).IsZero() {
 		return
 	}
 	if l.answer.IsZero() {
 		l.answer = now.Add(rand.N(maxSolicitDelay))
+		if l.sent == 0 { // it listens for other routers
+			l.answer = later(l.answer, l.next)
+		}
 	}
 	if !q.src.Is6() || q.src.IsUnspecified() || len(l.asked) == maxSolicitors {
 		l.multicast = true
@@ -59,6 +101,9 @@ func (a *advertiser) solicited(q solicitation, now time.Time) {
 func (a *advertiser) step(now time.Time) time.Duration {
 	wait := idle
 	for _, l := range a.links {
+		if until := l.yieldsUntil(now); !until.IsZero() && l.next.Before(until) {
+			l.next = until
+		}
 		if !l.answer.IsZero() && !now.Before(l.answer) {
 			a.reply(l, now)
 		}
@@ -88,11 +133,28 @@ func (a *advertiser) follow(current map[string]*Advertisement, now time.Time) {
 		if l != nil && reflect.DeepEqual(l.ad, ad) {
 			continue
 		}
-		next := &advertisedLink{ad: ad, next: now}
+		next := &advertisedLink{ad: ad, next: now, routers: make(map[netip.Addr]time.Time)}
 		if l != nil { // frequent updates must not flood the link
 			next.last, next.next = l.last, later(now, l.last.Add(minMulticastGap))
 		}
+		if l != nil && l.ad.Yield {
+			next.routers = l.routers
+		} else if ad.Yield {
+			next.next = later(next.next, now.Add(listenTime))
+			a.askForRouters(name)
+		}
 		a.links[name] = next
+	}
+}
+
+// askForRouters sends a router solicitation.
+func (a *advertiser) askForRouters(link string) {
+	b, err := ndp.MarshalMessage(&ndp.RouterSolicitation{})
+	if err == nil {
+		err = a.conn.WriteICMP(b, link, netip.IPv6LinkLocalAllRouters())
+	}
+	if err != nil {
+		a.s.stats.writeErrors.Add(1)
 	}
 }
 

@@ -2,6 +2,7 @@ package radv
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -90,8 +91,8 @@ func (s *Server) Stats() Stats {
 // Serve advertises on each link of conn, unsolicited and when solicited, until ctx ends. Then it
 // withdraws the default routes, closes conn and returns nil.
 func (s *Server) Serve(ctx context.Context, conn Conn) error {
-	asked, failed := make(chan solicitation, 64), make(chan error, 1)
-	go func() { failed <- s.read(ctx, conn, asked) }()
+	heard, failed := make(chan message, 64), make(chan error, 1)
+	go func() { failed <- s.read(ctx, conn, heard) }()
 	a := &advertiser{s: s, conn: conn, links: make(map[string]*advertisedLink)}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -111,28 +112,37 @@ func (s *Server) Serve(ctx context.Context, conn Conn) error {
 				return nil
 			}
 			return fmt.Errorf("radv: read router solicitations: %w", err)
-		case q := <-asked:
-			a.solicited(q, time.Now())
+		case m := <-heard:
+			if m.advertises {
+				a.routerHeard(m, time.Now())
+			} else {
+				a.solicited(m, time.Now())
+			}
 		case <-changed:
 		case <-timer.C:
 		}
 	}
 }
 
-// A router solicitation (RFC 4861 section 4.1).
+// Router solicitations and advertisements (RFC 4861 sections 4.1 and 4.2).
 const (
-	icmpSolicit   = 133
-	solicitHeader = 8
+	icmpSolicit     = 133
+	icmpAdvertise   = 134
+	solicitHeader   = 8
+	advertiseHeader = 16
 )
 
-type solicitation struct {
-	link string
-	src  netip.Addr
+// message is a router solicitation, or an advertisement of another router.
+type message struct {
+	link       string
+	src        netip.Addr
+	advertises bool
+	lifetime   time.Duration // of an advertisement; 0 = the sender is no default router
 }
 
-// read passes valid router solicitations on. It looks at the header only: a solicitation whose
-// options a strict decoder refuses still deserves an answer.
-func (s *Server) read(ctx context.Context, conn Conn, asked chan<- solicitation) error {
+// read passes valid messages on. It looks at the header only: a solicitation whose options a strict
+// decoder refuses still deserves an answer.
+func (s *Server) read(ctx context.Context, conn Conn, heard chan<- message) error {
 	buf := make([]byte, 1500)
 	for {
 		n, link, src, err := conn.ReadICMP(buf)
@@ -147,11 +157,16 @@ func (s *Server) read(ctx context.Context, conn Conn, asked chan<- solicitation)
 			}
 			continue
 		}
-		if n < solicitHeader || buf[0] != icmpSolicit || buf[1] != 0 {
+		m := message{link: link, src: src}
+		switch {
+		case n >= solicitHeader && buf[0] == icmpSolicit && buf[1] == 0:
+		case n >= advertiseHeader && buf[0] == icmpAdvertise && buf[1] == 0 && src.IsLinkLocalUnicast():
+			m.advertises, m.lifetime = true, time.Duration(binary.BigEndian.Uint16(buf[6:]))*time.Second
+		default:
 			continue
 		}
 		select {
-		case asked <- solicitation{link, src}:
+		case heard <- m:
 		default:
 			s.stats.dropped.Add(1)
 		}

@@ -13,9 +13,10 @@
 //	}
 //
 // Formats are netplan, cloud-init's network-config in versions 2 and 1, units of systemd-networkd,
-// keyfiles of NetworkManager, ifupdown's interfaces, Ignition, and arguments of the kernel as
-// dracut reads them. Where a format cannot express something, such as routing rules among the
-// kernel's arguments, the output has a warning that names it; nothing is left out without one.
+// keyfiles of NetworkManager, ifupdown's interfaces, Ignition, arguments of the kernel as dracut
+// reads them, and OpenStack's network_data.json. Where a format cannot express something, such as
+// routing rules among the kernel's arguments, the output has a warning that names it; nothing is
+// left out without one.
 //
 // Addresses and routes are static unless an interface asks for DHCP. Router advertisements are
 // ignored on every interface without AcceptRA, so that IPv6 rests on what the configuration says.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,11 +88,14 @@ func TestNetplanReadsIt(t *testing.T) {
 func TestCloudInitReadsIt(t *testing.T) {
 	netlab.Require(t, netlab.Program("cloud-init", "cloud-init"))
 	for name, c := range machines {
-		for _, f := range []netconfig.Format{netconfig.CloudInit1, netconfig.CloudInit2} {
+		for f, from := range map[netconfig.Format]struct{ path, kind string }{
+			netconfig.CloudInit1: {"network-config", "yaml"}, netconfig.CloudInit2: {"network-config", "yaml"},
+			netconfig.OpenStack: {"network_data.json", "network_data.json"},
+		} {
 			t.Run(name+"/"+string(f), func(t *testing.T) {
 				in, to := t.TempDir(), t.TempDir()
 				o := rendered(t, c, f, in)
-				args := []string{"devel", "net-convert", "-p", filepath.Join(in, "network-config"), "-k", "yaml", "-d", to, "-D", "debian", "-O", "networkd"}
+				args := []string{"devel", "net-convert", "-p", filepath.Join(in, from.path), "-k", from.kind, "-d", to, "-D", "debian", "-O", "networkd"}
 				if f == netconfig.CloudInit2 {
 					args[len(args)-1] = "netplan" // whose file it passes on
 				}
@@ -137,9 +141,24 @@ ip addr show; ip route show table all; ip -6 route show table all; ip rule; ip -
 	return string(out)
 }
 
-// Networkd and ifupdown give interfaces the addresses, routes and rules that the configuration says.
+// networkManager runs NetworkManager on the connections of $1 with a system bus of its own until the
+// namespace is read: a read-only /sys reports that there is no udev to wait for. It waits for as many
+// connections as $active says, and prints all that it has read.
+const networkManager = `for dir in /var/lib/NetworkManager /etc/NetworkManager; do mount -t tmpfs tmpfs $dir; done
+mkdir -p /run/dbus
+cp -r "$1"/etc/NetworkManager /etc/
+printf '[main]\nplugins=keyfile\nno-auto-default=*\ndns=none\n[keyfile]\nunmanaged-devices=interface-name:peer*\n' >/etc/NetworkManager/NetworkManager.conf
+dbus-daemon --system --nofork --nopidfile & bus=$!
+trap 'kill $pid $bus; wait' EXIT
+for i in $(seq 100); do [ -S /run/dbus/system_bus_socket ] && break; sleep 0.1; done
+NetworkManager --no-daemon 2>/dev/null & pid=$!
+for i in $(seq 100); do [ "$(nmcli -g NAME,STATE connection show --active 2>/dev/null | grep -c '^eth.*:activated')" = $active ] && break; sleep 0.1; done
+for file in /etc/NetworkManager/system-connections/*; do nmcli connection show "$(basename $file .nmconnection)"; done`
+
+// Networkd, ifupdown and NetworkManager give interfaces the addresses, routes and rules that the configuration says.
 func TestSystemsConfigureIt(t *testing.T) {
-	netlab.Require(t, netlab.Root, netlab.File("/lib/systemd/systemd-networkd", "systemd"), netlab.Program("ifup", "ifupdown"))
+	netlab.Require(t, netlab.Root, netlab.File("/lib/systemd/systemd-networkd", "systemd"), netlab.Program("ifup", "ifupdown"),
+		netlab.Program("NetworkManager", "network-manager"), netlab.Program("dbus-daemon", "dbus-daemon"))
 	scripts := map[netconfig.Format]string{
 		// It is done when the interfaces have their last routes.
 		netconfig.Networkd: `mkdir -p /etc/systemd/network && mount --bind "$1/etc/systemd/network" /etc/systemd/network
@@ -151,6 +170,7 @@ for i in $(seq 100); do grep -qs ADMIN_STATE=configured /run/systemd/netif/links
 for i in $(seq 100); do ip route show table all | grep -q "via" && break; sleep 0.1; done
 sleep 0.5
 kill $pid; wait $pid || true`,
+		netconfig.NetworkManager: "active=2\n" + networkManager,
 		netconfig.Ifupdown: `mkdir -p /run/network
 for i in eth0 eth1; do ifup --interfaces="$1/etc/network/interfaces" $i; done`,
 	}
@@ -171,5 +191,29 @@ for i in eth0 eth1; do ifup --interfaces="$1/etc/network/interfaces" $i; done`,
 				}
 			})
 		}
+	}
+}
+
+// NetworkManager takes the connections of interfaces that this kernel cannot make.
+func TestNetworkManagerReadsIt(t *testing.T) {
+	netlab.Require(t, netlab.Root, netlab.Program("NetworkManager", "network-manager"), netlab.Program("dbus-daemon", "dbus-daemon"))
+	for name, wants := range map[string][]string{
+		"bond": {`bond.options: +mode=802.3ad,.*lacp_rate=fast`, `vlan.id: +100`, `vlan.parent: +bond0`, `ipv6.addresses: +fd00:1::9/64`, `ipv6.method: +manual`,
+			`bridge.forward-delay: +4`, `connection.slave-type: +bond`, `802-3-ethernet.mtu: +1400`},
+		"dynamic": {`ipv4.method: +auto`, `ipv6.method: +dhcp`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := configured(t, machines[name], netconfig.NetworkManager, "active=0\n"+networkManager)
+			for _, want := range wants {
+				if !regexp.MustCompile(want).MatchString(got) {
+					t.Errorf("no %s:\n%s", want, got)
+				}
+			}
+			for _, i := range machines[name].Interfaces {
+				if !regexp.MustCompile(`connection.id: +` + i.Name + `\n`).MatchString(got) {
+					t.Errorf("no connection %s", i.Name)
+				}
+			}
+		})
 	}
 }

@@ -20,6 +20,7 @@ const (
 	Ignition       Format = "ignition"       // with units of systemd-networkd, as Flatcar reads it
 	IgnitionNM     Format = "ignition-nm"    // with keyfiles, as Fedora CoreOS reads it
 	Kernel         Format = "kernel"         // arguments of the kernel, as dracut reads them
+	OpenStack      Format = "openstack"      // network_data.json, as OpenStack's metadata has it
 )
 
 // Output is a rendered configuration.
@@ -53,7 +54,7 @@ func (r *renderer) warn(i Interface, format string, args ...any) {
 var renderers = map[Format]func(*renderer) error{
 	Netplan: (*renderer).netplan, CloudInit2: (*renderer).cloudInit2, CloudInit1: (*renderer).cloudInit1, Networkd: (*renderer).networkd,
 	NetworkManager: (*renderer).keyfiles, Ifupdown: (*renderer).ifupdown, Ignition: (*renderer).ignition, IgnitionNM: (*renderer).ignitionNM,
-	Kernel: (*renderer).kernel,
+	Kernel: (*renderer).kernel, OpenStack: (*renderer).openStack,
 }
 
 // Formats returns all formats in order.

@@ -50,10 +50,7 @@ func TestLAN(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind())})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := powertest.Controller(t, ipmi.Kind())
 	for name, params := range map[string]power.Params{
 		"no address":     {},
 		"bad MAC":        {"mac_address": "hello"},
@@ -124,10 +121,7 @@ set_working_mc 0x20
 
 func TestOpenIPMISimulator(t *testing.T) {
 	address, powered := openSim(t)
-	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind()), Poll: 100 * time.Millisecond, Timeout: 20 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := powertest.Controller(t, ipmi.Kind())
 	await(t, c, power.Target{Kind: "ipmi", Params: power.Params{
 		"power_address": address, "power_user": "admin", "power_pass": "secret", "cipher_suite_id": "3",
 	}})

@@ -38,7 +38,7 @@ const (
 // Kind declares the power type "ipmi".
 func Kind() power.Kind {
 	return power.Kind{
-		Name: Name, Title: "IPMI",
+		Name: Name, BootOrder: true, Title: "IPMI",
 		Params: []power.Param{
 			{Name: paramAddress, Label: "BMC address, with a port if it is not 623; may be left out if the MAC address is given"},
 			{Name: paramUser, Label: "User"},

@@ -156,7 +156,7 @@ func (d *lan) SetBootOnce(ctx context.Context, device power.BootDevice) error {
 	const op = "set the boot device"
 	devices := map[power.BootDevice]goipmi.BootDevice{
 		power.Default: goipmi.BootDeviceNone, power.Network: goipmi.BootDevicePxe,
-		power.Disk: goipmi.BootDeviceDisk, power.Setup: goipmi.BootDeviceBios,
+		power.Disk: goipmi.BootDeviceDisk, power.CD: goipmi.BootDeviceCdrom, power.Setup: goipmi.BootDeviceBios,
 	}
 	dev, ok := devices[device]
 	if !ok {

@@ -219,7 +219,7 @@ func (d *lanPlus) control(ctx context.Context, op string, c byte) error {
 }
 
 // selectors are the boot devices of the boot flags.
-var selectors = map[power.BootDevice]byte{power.Default: 0, power.Network: 1, power.Disk: 2, power.Setup: 6}
+var selectors = map[power.BootDevice]byte{power.Default: 0, power.Network: 1, power.Disk: 2, power.CD: 5, power.Setup: 6}
 
 const (
 	flagValid  = 0x80

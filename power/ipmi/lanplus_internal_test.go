@@ -149,7 +149,7 @@ func TestBootDeviceIsReadBack(t *testing.T) {
 		{[]byte{1, 5, 0x80, 0x04, 0}, nil, power.Network, ""},
 		{[]byte{1, 5, 0x00, 0x08, 0}, nil, power.Disk, ""}, // without the valid bit, as some keep it
 		{[]byte{1, 5, 0x80, 0x18, 0}, nil, power.Setup, ""}, {[]byte{1, 5, 0x00, 0x00, 0}, nil, power.Default, ""},
-		{[]byte{1, 5, 0x80, 0x14, 0}, nil, "IPMI device 5", ""},
+		{[]byte{1, 5, 0x80, 0x14, 0}, nil, power.CD, ""}, {[]byte{1, 5, 0x80, 0x1c, 0}, nil, "IPMI device 7", ""},
 		{[]byte{1, 5}, nil, "", power.Unsupported},
 		{nil, rmcp.Completion(0xcc), "", power.Unsupported}, {nil, rmcp.ErrSilent, "", power.Connection},
 	} {

@@ -4,11 +4,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
 	"github.com/gomaas/maas/power/powersim"
+	"github.com/gomaas/maas/power/powertest"
 )
 
 // A BMC answers 0xD5 to a request for the state that its machine is in. A client asks for it when
@@ -48,10 +48,7 @@ func TestRefusedAlreadyThere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind()), Poll: time.Millisecond})
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := powertest.Controller(t, ipmi.Kind())
 			target := bmc.Target()
 			target.Params["power_driver"] = driver
 			result, err := test.do(c, target)

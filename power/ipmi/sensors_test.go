@@ -9,10 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/ipmi"
+	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
@@ -45,10 +45,7 @@ func TestSensors(t *testing.T) {
 		sim(2, 2, 200), sdr(2, "12V", 2, 4, 6, 0xe),
 		sim(3, 4, 50), sdr(3, "Fan 1", 4, 18, 60, 0),
 	)
-	c, err := power.NewController(power.Config{Registry: power.NewRegistry(ipmi.Kind()), Timeout: 20 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := powertest.Controller(t, ipmi.Kind())
 	target := power.Target{Kind: "ipmi", Params: power.Params{
 		"power_address": address, "power_user": "admin", "power_pass": "secret", "cipher_suite_id": "3",
 	}}

@@ -55,9 +55,6 @@ const (
 	modeSetup     = "xyz.openbmc_project.Control.Boot.Mode.Modes.Setup"
 )
 
-// maxBody bounds the part of an answer that is read.
-const maxBody = 1 << 20
-
 type driver struct {
 	http *http.Client
 	base string
@@ -99,14 +96,9 @@ func (d *driver) do(ctx context.Context, op, method, path string, in, out any) e
 		return power.Errorf(power.Settings, op, "%w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := d.http.Do(req)
+	code, text, err := bmchttp.Ask(d.http, op, req)
 	if err != nil {
-		return bmchttp.Transport(ctx, op, err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil {
-		return bmchttp.Transport(ctx, op, err)
+		return err
 	}
 	var answer struct {
 		Data    json.RawMessage `json:"data"`
@@ -114,7 +106,7 @@ func (d *driver) do(ctx context.Context, op, method, path string, in, out any) e
 	}
 	// The status goes first: an error page need not be JSON.
 	decoded := json.Unmarshal(text, &answer)
-	if err := bmchttp.Status(op, resp.StatusCode, answer.Message); err != nil {
+	if err := bmchttp.Status(op, code, answer.Message); err != nil {
 		return err
 	}
 	if decoded == nil && out != nil {
@@ -188,7 +180,7 @@ func (d *driver) Cycle(ctx context.Context) error {
 
 // sources are the boot sources by device.
 var sources = map[power.BootDevice]string{
-	power.Default: "Default", power.Network: "Network", power.Disk: "Disk", power.Setup: "Default",
+	power.Default: "Default", power.Network: "Network", power.Disk: "Disk", power.CD: "ExternalMedia", power.Setup: "Default",
 }
 
 // SetBootOnce implements power.Booter.

@@ -94,7 +94,7 @@ func TestBootDevices(t *testing.T) {
 		want         power.BootDevice
 	}{
 		{"Network", "Regular", false, power.Default}, {"Network", "Regular", true, power.Network}, {"Disk", "Regular", true, power.Disk},
-		{"Default", "Setup", true, power.Setup}, {"ExternalMedia", "Regular", true, "ExternalMedia"},
+		{"Default", "Setup", true, power.Setup}, {"ExternalMedia", "Regular", true, power.CD}, {"RemovableMedia", "Regular", true, "RemovableMedia"},
 	} {
 		d := driver(t, &fixed{values: map[string]any{"Enabled": tt.enabled, "BootSource": source + tt.source, "BootMode": mode + tt.mode}})
 		if got, err := d.(power.Booter).BootOnce(t.Context()); got != tt.want || err != nil {

@@ -34,6 +34,8 @@ type Chassis struct {
 	boot    power.BootDevice // of the next boot
 	always  power.BootDevice // of all others
 	light   bool
+	media   string // in the virtual CD drive
+	url     string // of UEFI HTTP boot
 	cycles  int
 	pending int // changes accepted and not yet done
 	changes sync.WaitGroup
@@ -123,6 +125,34 @@ func (c *Chassis) SetLight(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.light = on
+}
+
+// Media returns the image in the virtual CD drive; empty = none.
+func (c *Chassis) Media() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.media
+}
+
+// SetMedia inserts an image, or ejects it.
+func (c *Chassis) SetMedia(image string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.media = image
+}
+
+// BootURL returns the URL that UEFI HTTP boot loads; empty = what DHCP names.
+func (c *Chassis) BootURL() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.url
+}
+
+// SetBootURL sets the URL that UEFI HTTP boot loads.
+func (c *Chassis) SetBootURL(url string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.url = url
 }
 
 // SetPower switches, after the delay.

@@ -1,6 +1,7 @@
 package powersim
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -71,6 +72,40 @@ type ipmiHAL struct {
 
 func (h *ipmiHAL) Chassis() hal.ChassisHAL { return h.chassis }
 
+func (h *ipmiHAL) Console() hal.ConsoleHAL { return echoConsole{} }
+
+// echoConsole is a serial console that repeats what is typed.
+type echoConsole struct{}
+
+func (echoConsole) Open(context.Context) (hal.ConsoleConn, error) {
+	c := &echo{}
+	_, _ = c.Write([]byte("console\r\n"))
+	return c, nil
+}
+
+// echo holds what was typed and not read.
+type echo struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (e *echo) Write(b []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.text.Write(b)
+}
+
+func (e *echo) ReadAvailable(b []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n, _ := e.text.Read(b) // the end of a buffer is none of a console
+	return n, nil
+}
+
+func (e *echo) SendBreak(context.Context) error { return nil }
+
+func (e *echo) Close() error { return nil }
+
 // ipmiChassis translates. What it does not override answers as the library's own.
 type ipmiChassis struct {
 	mock.Chassis
@@ -104,6 +139,7 @@ var bootDevices = map[types.BootDeviceSelector]power.BootDevice{
 	types.BootDeviceSelectorNoOverride:     power.Default,
 	types.BootDeviceSelectorForcePXE:       power.Network,
 	types.BootDeviceSelectorForceHardDrive: power.Disk,
+	types.BootDeviceSelectorForceCDROM:     power.CD,
 	types.BootDeviceSelectorForceBIOSSetup: power.Setup,
 }
 

@@ -107,7 +107,7 @@ const (
 	openBMCMode    = "xyz.openbmc_project.Control.Boot.Mode.Modes."
 )
 
-var openBMCSources = map[power.BootDevice]string{power.Default: "Default", power.Network: "Network", power.Disk: "Disk", power.Setup: "Default"}
+var openBMCSources = map[power.BootDevice]string{power.Default: "Default", power.Network: "Network", power.Disk: "Disk", power.CD: "ExternalMedia", power.Setup: "Default"}
 
 func (o *openBMC) get(w http.ResponseWriter, r *http.Request) {
 	on, boot := "Off", o.chassis.BootOnce()
@@ -185,6 +185,8 @@ func (o *openBMC) next(enabled bool) power.BootDevice {
 		return power.Network
 	case o.source == "Disk":
 		return power.Disk
+	case o.source == "ExternalMedia":
+		return power.CD
 	}
 	return power.Default
 }

@@ -103,6 +103,7 @@ func (r *redfishBMC) handler() http.Handler {
 		mux.HandleFunc(pattern, handle)
 	}
 	r.handleSensors(mux)
+	r.handleMedia(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		// Both forms of a URI name the resource, and ServeMux would redirect one to the other.
 		req.URL.Path = strings.TrimSuffix(req.URL.Path, "/")
@@ -118,7 +119,7 @@ func (r *redfishBMC) handler() http.Handler {
 func (r *redfishBMC) root(w http.ResponseWriter, _ *http.Request) {
 	out := object{
 		"@odata.id": root + "/", "@odata.type": "#ServiceRoot.v1_15_0.ServiceRoot", "Id": "RootService", "Name": "Simulated BMC",
-		"RedfishVersion": "1.15.0", "Systems": r.link(systemsPath),
+		"RedfishVersion": "1.15.0", "Systems": r.link(systemsPath), "Managers": r.link(root + "/Managers"),
 	}
 	if !r.NoSessions {
 		out["SessionService"], out["Links"] = r.link(root+"/SessionService"), object{"Sessions": r.link(sessionsPath)}
@@ -181,7 +182,7 @@ func (r *redfishBMC) logout(w http.ResponseWriter, req *http.Request) {
 
 // redfishTargets are the boot sources by device.
 var redfishTargets = map[power.BootDevice]string{
-	power.Default: "None", power.Network: "Pxe", power.NetworkHTTP: "UefiHttp", power.Disk: "Hdd", power.Setup: "BiosSetup",
+	power.Default: "None", power.Network: "Pxe", power.NetworkHTTP: "UefiHttp", power.Disk: "Hdd", power.CD: "Cd", power.Setup: "BiosSetup",
 }
 
 // etag returns the version as the service reports it; "" = not at all. r.mu is held.
@@ -222,6 +223,16 @@ func (r *redfishBMC) system(w http.ResponseWriter, req *http.Request) {
 		etag = r.etag()
 	}
 	r.mu.Unlock()
+	bootObject := object{
+		"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": redfishTargets[boot], "BootSourceOverrideMode": mode,
+		"BootSourceOverrideTarget@Redfish.AllowableValues": slices.Sorted(maps.Values(redfishTargets)),
+	}
+	if !r.NoBootURL {
+		bootObject["HttpBootUri"] = any(nil)
+		if url := r.chassis.BootURL(); url != "" && boot == power.NetworkHTTP {
+			bootObject["HttpBootUri"] = url
+		}
+	}
 	reset := object{"target": r.uri(r.systemPath() + "/Actions/ComputerSystem.Reset")}
 	if r.ActionInfo {
 		reset["@Redfish.ActionInfo"] = r.uri(r.systemPath() + "/ResetActionInfo")
@@ -231,11 +242,11 @@ func (r *redfishBMC) system(w http.ResponseWriter, req *http.Request) {
 	out := object{
 		"@odata.id": r.uri(req.URL.Path), "@odata.type": "#ComputerSystem.v1_20_0.ComputerSystem",
 		"Id": r.System, "Name": "System", "PowerState": r.powerState(),
-		"Boot": object{
-			"BootSourceOverrideEnabled": enabled, "BootSourceOverrideTarget": redfishTargets[boot], "BootSourceOverrideMode": mode,
-			"BootSourceOverrideTarget@Redfish.AllowableValues": slices.Sorted(maps.Values(redfishTargets)),
-		},
-		"Actions": object{"#ComputerSystem.Reset": reset}, "Links": object{"Chassis": []object{r.link(chassisPath)}},
+		"Boot":    bootObject,
+		"Actions": object{"#ComputerSystem.Reset": reset}, "Links": object{"Chassis": []object{r.link(chassisPath)}, "ManagedBy": []object{r.link(managerPath)}},
+	}
+	if !r.Media.None && !r.Media.Manager {
+		out["VirtualMedia"] = r.link(r.mediaPath())
 	}
 	r.addIndicator(out)
 	if r.Settings {
@@ -259,7 +270,11 @@ func (r *redfishBMC) resetInfo(w http.ResponseWriter, _ *http.Request) {
 
 func (r *redfishBMC) patch(w http.ResponseWriter, req *http.Request) {
 	var in struct {
-		Boot                    *struct{ BootSourceOverrideEnabled, BootSourceOverrideTarget, BootSourceOverrideMode string }
+		Boot *struct {
+			BootSourceOverrideEnabled, BootSourceOverrideTarget, BootSourceOverrideMode string
+
+			BootURL string `json:"HttpBootUri"`
+		}
 		IndicatorLED            string
 		LocationIndicatorActive *bool
 	}
@@ -281,7 +296,10 @@ func (r *redfishBMC) patch(w http.ResponseWriter, req *http.Request) {
 		r.setLight(w, in.IndicatorLED, in.LocationIndicatorActive)
 	case r.NeedsMode && in.Boot.BootSourceOverrideMode == "":
 		fail(w, http.StatusBadRequest, "Base.1.0.PropertyMissing", "BootSourceOverrideMode is missing.")
+	case r.NoBootURL && in.Boot.BootURL != "":
+		fail(w, http.StatusBadRequest, "Base.1.0.PropertyUnknown", "HttpBootUri is not known.")
 	default:
+		r.chassis.SetBootURL(in.Boot.BootURL)
 		r.setBoot(w, in.Boot.BootSourceOverrideEnabled, in.Boot.BootSourceOverrideTarget)
 	}
 }

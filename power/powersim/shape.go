@@ -30,6 +30,10 @@ type Shape struct {
 	// SensorCollection lists the sensors in the collection that came with the release of 2020.4,
 	// not as Thermal and Power, and has LocationIndicatorActive in the place of IndicatorLED.
 	SensorCollection bool
+	// Media describes the virtual media.
+	Media Media
+	// NoBootURL has no Boot.HttpBootUri, as services before ComputerSystem 1.9.
+	NoBootURL bool
 	// Powering reports PoweringOn and PoweringOff during a change.
 	Powering bool
 }
@@ -52,30 +56,30 @@ func Shapes() []Shape {
 	return []Shape{
 		{Name: "standard"},
 		{
-			Name: "like Dell iDRAC9", System: "System.Embedded.1", Powering: true, ETag: WeakETag,
+			Name: "like Dell iDRAC9", System: "System.Embedded.1", Powering: true, ETag: WeakETag, Media: Media{Manager: true},
 			ResetTypes: []string{"On", "ForceOff", "ForceRestart", "GracefulRestart", "GracefulShutdown", "PushPowerButton", "Nmi", "PowerCycle"},
 		},
 		{
-			Name: "like HPE iLO 5", Slash: true, ETag: WeakETag, AbsoluteLocation: true,
+			Name: "like HPE iLO 5", Slash: true, ETag: WeakETag, AbsoluteLocation: true, Media: Media{Manager: true, Body: true},
 			ResetTypes: []string{"On", "ForceOff", "GracefulShutdown", "ForceRestart", "Nmi", "PushPowerButton", "GracefulRestart"},
 		},
 		{
-			Name: "like Supermicro X12", NeedsMatch: true, NeedsMode: true, ETag: MovingETag,
+			Name: "like Supermicro X12", NeedsMatch: true, NeedsMode: true, ETag: MovingETag, Media: Media{Manager: true, Protocol: true},
 			ResetTypes: []string{"On", "ForceOff", "GracefulShutdown", "GracefulRestart", "ForceRestart", "Nmi", "ForceOn"},
 		},
 		{
-			Name: "like Lenovo XCC", ETag: HeaderETag, NeedsMatch: true,
+			Name: "like Lenovo XCC", ETag: HeaderETag, NeedsMatch: true, Media: Media{Manager: true, Patch: true},
 			ResetTypes: []string{"On", "Nmi", "GracefulShutdown", "GracefulRestart", "ForceOn", "ForceOff", "ForceRestart"},
 		},
 		{
-			Name: "like OpenBMC", System: "system", ActionInfo: true, ETag: HeaderETag, Powering: true, SensorCollection: true,
+			Name: "like OpenBMC", System: "system", ActionInfo: true, ETag: HeaderETag, Powering: true, SensorCollection: true, Media: Media{Manager: true},
 			ResetTypes: []string{"On", "ForceOff", "ForceOn", "ForceRestart", "GracefulRestart", "GracefulShutdown", "PowerCycle", "Nmi"},
 		},
 		{
 			Name: "like an emulator", System: "6c8f1a4e-0000-4000-8000-000000000001", NoSessions: true, ETag: NoETag,
 			ResetTypes: []string{"On", "ForceOff", "GracefulShutdown", "GracefulRestart", "ForceRestart", "Nmi", "ForceOn"},
 		},
-		{Name: "like Ampere", System: "Self", Settings: true, ETag: StrongETag, NeedsMatch: true},
-		{Name: "without ETags", ETag: NoETag},
+		{Name: "like Ampere", System: "Self", Settings: true, ETag: StrongETag, NeedsMatch: true, Media: Media{None: true}},
+		{Name: "without ETags, and old", ETag: NoETag, NoBootURL: true},
 	}
 }

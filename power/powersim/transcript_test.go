@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/amt"
 	"github.com/gomaas/maas/power/ipmi"
 	"github.com/gomaas/maas/power/openbmc"
 	"github.com/gomaas/maas/power/powersim"
@@ -16,9 +17,12 @@ import (
 // A transcript of a request to a BMC holds no secret, and makes the driver do the same again when the BMC is gone.
 func TestTranscripts(t *testing.T) {
 	const secret = `pa"ss/wörd+1`
-	kinds := power.NewRegistry(ipmi.Kind(), redfish.Kind(), openbmc.Kind())
+	kinds := power.NewRegistry(ipmi.Kind(), redfish.Kind(), openbmc.Kind(), amt.Kind())
 	for name, serve := range map[string]func(*powersim.Chassis, string, string) (*powersim.BMC, error){
 		"ipmi": powersim.ServeIPMI, "redfish": powersim.ServeRedfish, "openbmc": powersim.ServeOpenBMC,
+		"amt": func(c *powersim.Chassis, _, password string) (*powersim.BMC, error) {
+			return powersim.ServeAMT(c, password)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bmc, err := serve(&powersim.Chassis{}, "admin", secret)

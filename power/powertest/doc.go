@@ -9,5 +9,7 @@
 //		})
 //	}
 //
+// [Controller] is a controller for further tests of a kind.
+//
 // Tests of abilities that a kind lacks, or that a harness cannot provoke, skip with a reason.
 package powertest

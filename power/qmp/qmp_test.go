@@ -88,15 +88,6 @@ func TestQMP(t *testing.T) {
 	})
 }
 
-func controller(t *testing.T) *power.Controller {
-	t.Helper()
-	c, err := power.NewController(power.Config{Registry: power.NewRegistry(qmp.Kind()), Poll: 20 * time.Millisecond, Timeout: 20 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func TestNotAMonitor(t *testing.T) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -110,7 +101,7 @@ func TestNotAMonitor(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	_, err = controller(t).Query(t.Context(), power.Target{Kind: qmp.Name, Params: power.Params{"power_address": ln.Addr().String()}})
+	_, err = powertest.Controller(t, qmp.Kind()).Query(t.Context(), power.Target{Kind: qmp.Name, Params: power.Params{"power_address": ln.Addr().String()}})
 	if power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), "is not the socket of a QEMU monitor") {
 		t.Errorf("got %v", err)
 	}
@@ -131,7 +122,7 @@ func TestQEMU(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = vm.Process.Kill(); _ = vm.Wait() })
-	c, target := controller(t), power.Target{Kind: qmp.Name, Params: power.Params{"power_address": path}}
+	c, target := powertest.Controller(t, qmp.Kind()), power.Target{Kind: qmp.Name, Params: power.Params{"power_address": path}}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		state, err := c.Query(t.Context(), target)
 		if err == nil && state == power.Off {

@@ -12,6 +12,9 @@
 // behind one BMC, node_id names the machine's. The driver uses only reset types that the system
 // lists.
 //
+// Virtual media are found below the system or its manager, and changed by actions or by PATCH, as
+// the make has it; the image is a URL that the BMC reads.
+//
 // Makes give many properties other types than the schema says. So the driver decodes, of the one
 // system that is meant, what power control needs: PowerState, Boot, Actions, and the links to
 // sensors. All else may have any type, be absent or fail.

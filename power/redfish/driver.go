@@ -16,6 +16,7 @@ type driver struct {
 	*client
 	system string // its URI
 	mode   string // of the boot, as Redfish writes it; "" = the BMC's own
+	dpu    bool
 }
 
 // modes are the boot modes by name (DSP0268, BootSourceOverrideMode).
@@ -30,7 +31,7 @@ func open(ctx context.Context, p power.Params) (power.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{client: &client{http: hc, base: base, user: p[paramUser], password: p[paramPass]}, mode: modes[p[paramMode]]}
+	d := &driver{client: &client{http: hc, base: base, user: p[paramUser], password: p[paramPass]}, mode: modes[p[paramMode]], dpu: p[paramDPU] == "yes"}
 	if err := d.login(ctx); err != nil {
 		// The session may be open already when a later part of the log-in fails.
 		return nil, errors.Join(err, d.Close(ctx))
@@ -82,11 +83,24 @@ func (d *driver) SetPower(ctx context.Context, target power.State) error {
 		// A system that does not list On may list ForceOn.
 		return d.reset(ctx, "power on", "On", "ForceOn")
 	}
+	if d.dpu {
+		return d.refuseOff("power off")
+	}
 	return d.reset(ctx, "power off", "ForceOff")
+}
+
+// OnResets implements power.OnResetter: a DPU has power as long as its host.
+func (d *driver) OnResets() bool { return d.dpu }
+
+func (d *driver) refuseOff(op string) error {
+	return power.Errorf(power.Unsupported, op, "a DPU (%s=yes) is not switched off, its host loses the network; reset it", paramDPU)
 }
 
 // Cycle implements power.Cycler.
 func (d *driver) Cycle(ctx context.Context) error {
+	if d.dpu {
+		return d.Reset(ctx)
+	}
 	// Several makes do not list PowerCycle, see powersim.Shapes.
 	return d.reset(ctx, "power cycle", "PowerCycle", "ForceRestart")
 }
@@ -96,6 +110,9 @@ func (d *driver) Reset(ctx context.Context) error { return d.reset(ctx, "reset",
 
 // SoftOff implements power.SoftOffer.
 func (d *driver) SoftOff(ctx context.Context) error {
+	if d.dpu {
+		return d.refuseOff("soft shutdown")
+	}
 	return d.reset(ctx, "soft shutdown", "GracefulShutdown")
 }
 
@@ -146,7 +163,7 @@ func (d *driver) resetTypes(ctx context.Context, op string, action object) []str
 
 // targets are the boot sources by device (DSP0268, BootSourceOverrideTarget).
 var targets = map[power.BootDevice]string{
-	power.Default: "None", power.Network: "Pxe", power.NetworkHTTP: "UefiHttp", power.Disk: "Hdd", power.Setup: "BiosSetup",
+	power.Default: "None", power.Network: "Pxe", power.NetworkHTTP: "UefiHttp", power.Disk: "Hdd", power.CD: "Cd", power.Setup: "BiosSetup",
 }
 
 // SetBootOnce implements power.Booter.
@@ -173,6 +190,11 @@ func (d *driver) setBoot(ctx context.Context, device power.BootDevice, enabled s
 	if d.mode != "" {
 		boot["BootSourceOverrideMode"] = d.mode
 	}
+	return d.patchBoot(ctx, op, boot)
+}
+
+// patchBoot changes the properties of the boot.
+func (d *driver) patchBoot(ctx context.Context, op string, boot map[string]string) error {
 	body := map[string]any{"Boot": boot}
 	system, err := d.read(ctx, op)
 	if err != nil {
@@ -194,6 +216,41 @@ func (d *driver) setBoot(ctx context.Context, device power.BootDevice, enabled s
 		return errors.Join(err, rerr)
 	}
 	return nil
+}
+
+// SetHTTPBootOnce implements power.HTTPBooter. The URL goes along with the target: some services
+// check one against the other (DSP0268, HttpBootUri, since ComputerSystem 1.9).
+func (d *driver) SetHTTPBootOnce(ctx context.Context, url string) error {
+	const op = "set the boot URL"
+	system, err := d.read(ctx, op)
+	if err != nil {
+		return err
+	}
+	if _, ok := system.object.child("Boot")["HttpBootUri"]; !ok {
+		return power.Errorf(power.Unsupported, op, "the BMC has no HttpBootUri; boot from virtual media instead")
+	}
+	// Mode is always UEFI: no legacy firmware boots by HTTP.
+	return d.patchBoot(ctx, op, map[string]string{
+		"BootSourceOverrideTarget": targets[power.NetworkHTTP], "BootSourceOverrideEnabled": "Once", "BootSourceOverrideMode": modes["uefi"], "HttpBootUri": url,
+	})
+}
+
+// HTTPBootURL implements power.HTTPBooter.
+func (d *driver) HTTPBootURL(ctx context.Context) (string, error) {
+	const op = "read the boot URL"
+	system, err := d.read(ctx, op)
+	if err != nil {
+		return "", err
+	}
+	url, pending := system.object.child("Boot").text("HttpBootUri"), d.settings(system.object)
+	if url != "" || pending == "" {
+		return url, nil
+	}
+	waiting, err := d.get(ctx, op, pending)
+	if err != nil {
+		return "", err
+	}
+	return waiting.object.child("Boot").text("HttpBootUri"), nil
 }
 
 // settings returns the URI of the resource where changes of the system wait; empty = none.

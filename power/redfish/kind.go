@@ -17,18 +17,20 @@ const (
 	paramPass    = "power_pass"
 	paramNode    = "node_id"
 	paramMode    = "boot_mode"
+	paramDPU     = "dpu"
 )
 
 // Kind declares the power type "redfish".
 func Kind() power.Kind {
 	return power.Kind{
-		Name: Name, Title: "Redfish",
+		Name: Name, BootOrder: true, Media: true, Title: "Redfish",
 		Params: append([]power.Param{
 			{Name: paramAddress, Label: "BMC address or URL", Required: true},
 			{Name: paramUser, Label: "User", Required: true},
 			{Name: paramPass, Label: "Password", Required: true, Secret: true},
 			{Name: paramNode, Label: "System, when the BMC has several", Scope: power.ScopeNode},
 			{Name: paramMode, Label: "Boot mode to name with a boot device, for BMCs that want one", Default: "auto", Choices: []string{"auto", "uefi", "legacy"}},
+			{Name: paramDPU, Label: "The system is a DPU: it is never switched off, and switching on resets it", Default: "no", Choices: []string{"yes", "no"}, Scope: power.ScopeNode},
 		}, bmchttp.Params()...),
 		Open:     open,
 		Identity: func(p power.Params) string { return address.Identity(p[paramAddress], "443") },

@@ -54,10 +54,7 @@ func TestShapes(t *testing.T) {
 					}
 				}
 			})
-			c, err := power.NewController(power.Config{Registry: power.NewRegistry(redfish.Kind()), Poll: 10 * time.Millisecond, Timeout: 20 * time.Second})
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := powertest.Controller(t, redfish.Kind())
 			target := bmc.Target()
 			if shape.NeedsMode {
 				target.Params["boot_mode"] = "uefi"
@@ -78,6 +75,22 @@ func TestShapes(t *testing.T) {
 					t.Errorf("identify: %v, the light is on: %v, want %v", err, chassis.Light(), on)
 				}
 			}
+			err = c.InsertMedia(t.Context(), target, "https://192.0.2.1/a.iso")
+			if none := power.ClassOf(err) == power.Unsupported; none != shape.Media.None || !none && (err != nil || chassis.Media() != "https://192.0.2.1/a.iso") {
+				t.Errorf("insert: %v, the drive has %q", err, chassis.Media())
+			}
+			for _, image := range []string{"https://192.0.2.1/b.iso", ""} {
+				switch {
+				case shape.Media.None:
+				case image == "":
+					err = c.EjectMedia(t.Context(), target)
+				default:
+					err = c.InsertMedia(t.Context(), target, image)
+				}
+				if !shape.Media.None && (err != nil || chassis.Media() != image) {
+					t.Errorf("replace and eject: %v, the drive has %q, want %q", err, chassis.Media(), image)
+				}
+			}
 			if got, err := c.Sensors(t.Context(), target); err != nil || !slices.Equal(got, sensors) {
 				t.Errorf("sensors: %+v, %v", got, err)
 			}
@@ -96,11 +109,8 @@ func TestShapes(t *testing.T) {
 
 func query(t *testing.T, target power.Target) error {
 	t.Helper()
-	c, err := power.NewController(power.Config{Registry: power.NewRegistry(redfish.Kind())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = c.Query(t.Context(), target)
+	c := powertest.Controller(t, redfish.Kind())
+	_, err := c.Query(t.Context(), target)
 	return err
 }
 

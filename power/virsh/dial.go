@@ -6,16 +6,13 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/internal/bmchttp"
+	"github.com/gomaas/maas/power/internal/sshdial"
 )
 
 const opConnect = "connect to libvirt"
@@ -49,12 +46,8 @@ func dialTLS(ctx context.Context, a address, p power.Params) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p[paramTLSCert] != "" {
-		cert, err := tls.X509KeyPair([]byte(p[paramTLSCert]), []byte(p[paramTLSKey]))
-		if err != nil {
-			return nil, power.Errorf(power.Settings, "settings", "%s and %s do not belong together, or are not PEM", paramTLSCert, paramTLSKey)
-		}
-		config.Certificates = []tls.Certificate{cert}
+	if err := bmchttp.ClientCertificate(config, p, paramTLSCert, paramTLSKey); err != nil {
+		return nil, err
 	}
 	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", a.host)
 	if err != nil {
@@ -80,24 +73,12 @@ type sshConn struct {
 func (c *sshConn) Close() error { return errors.Join(c.Conn.Close(), c.client.Close()) }
 
 func dialSSH(ctx context.Context, a address, p power.Params) (net.Conn, error) {
-	auth, err := sshAuth(p)
+	client, err := sshdial.Dial(ctx, opConnect, a.host, a.user, p)
 	if err != nil {
 		return nil, err
 	}
-	check := hostKeyCheck(p[paramSSHPin])
-	tcp, err := dialPlain(ctx, "tcp", a.host)
-	if err != nil {
-		return nil, err
-	}
-	// The ssh library takes no context; closing the connection ends the handshake.
-	stop := context.AfterFunc(ctx, func() { tcp.Close() })
+	stop := context.AfterFunc(ctx, func() { client.Close() })
 	defer stop()
-	conn, chans, reqs, err := ssh.NewClientConn(tcp, a.host, &ssh.ClientConfig{User: a.user, Auth: auth, HostKeyCallback: check.verify})
-	if err != nil {
-		tcp.Close()
-		return nil, classifySSH(ctx, err, check)
-	}
-	client := ssh.NewClient(conn, chans, reqs)
 	// A forwarded socket needs no program on the host, where the virsh command runs netcat.
 	socket, err := client.Dial("unix", a.socket)
 	if err != nil {
@@ -106,101 +87,3 @@ func dialSSH(ctx context.Context, a address, p power.Params) (net.Conn, error) {
 	}
 	return &sshConn{socket, client}, nil
 }
-
-// defaultKeys are the files that ssh itself tries.
-var defaultKeys = []string{"id_ed25519", "id_ecdsa", "id_rsa"}
-
-func sshAuth(p power.Params) ([]ssh.AuthMethod, error) {
-	if p[paramSSHKey] != "" {
-		key, err := ssh.ParsePrivateKey([]byte(p[paramSSHKey]))
-		if err != nil {
-			return nil, power.Errorf(power.Settings, "settings", "%s is not an unencrypted private key in PEM", paramSSHKey)
-		}
-		return []ssh.AuthMethod{ssh.PublicKeys(key)}, nil
-	}
-	if p[paramPass] != "" {
-		// Hosts with PAM often offer keyboard-interactive alone, with the password as its one
-		// question.
-		return []ssh.AuthMethod{ssh.Password(p[paramPass]), ssh.KeyboardInteractive(answerAll(p[paramPass]))}, nil
-	}
-	var keys []ssh.Signer
-	for _, name := range defaultKeys {
-		text, err := os.ReadFile(filepath.Join(sshDir(), name))
-		if err != nil {
-			continue
-		}
-		// A key with a passphrase is passed over, as ssh does without an agent or a terminal.
-		if key, err := ssh.ParsePrivateKey(text); err == nil {
-			keys = append(keys, key)
-		}
-	}
-	return []ssh.AuthMethod{ssh.PublicKeys(keys...)}, nil
-}
-
-func answerAll(password string) ssh.KeyboardInteractiveChallenge {
-	return func(_, _ string, questions []string, _ []bool) ([]string, error) {
-		answers := make([]string, len(questions))
-		for i := range answers {
-			answers[i] = password
-		}
-		return answers, nil
-	}
-}
-
-func sshDir() string {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(home, ".ssh")
-}
-
-// hostKey checks the host's key and keeps its fingerprint for the error.
-type hostKey struct {
-	pin   string
-	known ssh.HostKeyCallback
-	seen  string
-	bad   bool
-}
-
-func hostKeyCheck(pin string) *hostKey {
-	if pin != "" {
-		return &hostKey{pin: pin}
-	}
-	known, err := knownhosts.New(filepath.Join(sshDir(), "known_hosts"))
-	if err != nil {
-		// Without the file no host is known: trusting the first key seen would accept an impostor.
-		known = func(string, net.Addr, ssh.PublicKey) error { return errors.New("there is no usable known_hosts file") }
-	}
-	return &hostKey{known: known}
-}
-
-func (h *hostKey) verify(host string, remote net.Addr, key ssh.PublicKey) (err error) {
-	// Kept for the error, so that it can be compared with what the host itself shows.
-	h.seen = ssh.FingerprintSHA256(key)
-	// A pinned key goes before known_hosts: it was given for this machine.
-	if h.pin != "" {
-		if h.bad = h.pin != h.seen; h.bad {
-			return errors.New("the host key has another fingerprint")
-		}
-		return nil
-	}
-	err = h.known(host, remote, key)
-	h.bad = err != nil
-	return err
-}
-
-func classifySSH(ctx context.Context, err error, h *hostKey) error {
-	switch {
-	case ctx.Err() != nil:
-		return power.Errorf(power.Connection, opConnect, "%w", ctx.Err())
-	case h.bad:
-		return power.Errorf(power.Settings, opConnect, "the host is not known by its key %s; if that is right, set %s to it", h.seen, paramSSHPin)
-	case isAuth(err):
-		return power.Errorf(power.Auth, opConnect, "the host refused the ssh user, password or key")
-	}
-	return power.Errorf(power.Connection, opConnect, "%w", err)
-}
-
-// isAuth goes by the text, since the library has no type for it.
-func isAuth(err error) bool { return strings.Contains(err.Error(), "unable to authenticate") }

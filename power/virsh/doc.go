@@ -12,5 +12,9 @@
 // as the tls_ parameters say, and tls_cert and tls_key are shown to the host. tcp neither encrypts
 // nor asks who one is: it is for test hosts.
 //
-// What a machine boots from is part of its definition and not changed here.
+// A boot device for one boot is kept in the machine's metadata, and the next start by this driver
+// is made from a copy of the definition that names it. One for all boots changes the definition.
+//
+// Virtual media are files of the host, by their path, and images that QEMU reads at http and https,
+// for which it needs its driver for curl (qemu-block-extra in Debian).
 package virsh

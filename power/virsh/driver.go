@@ -110,11 +110,12 @@ func (d *driver) PowerState(ctx context.Context) (power.State, error) {
 
 // SetPower implements power.Driver.
 func (d *driver) SetPower(ctx context.Context, target power.State) error {
-	op, call := "power off", d.virt.DomainDestroy
+	var err error
 	if target == power.On {
-		op, call = "power on", d.virt.DomainCreate
+		err = d.start(ctx, "power on")
+	} else {
+		err = d.do(ctx, "power off", func() error { return d.virt.DomainDestroy(d.machine) })
 	}
-	err := d.do(ctx, op, func() error { return call(d.machine) })
 	var refused libvirt.Error
 	// libvirt refuses to start a running domain, while asking for the state that holds is no error
 	// here.

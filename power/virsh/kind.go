@@ -2,11 +2,13 @@ package virsh
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gomaas/maas/power"
 	bmcaddress "github.com/gomaas/maas/power/internal/address"
 	"github.com/gomaas/maas/power/internal/bmchttp"
+	"github.com/gomaas/maas/power/internal/sshdial"
 )
 
 // Name is the power type's name.
@@ -14,10 +16,7 @@ const Name = "virsh"
 
 const (
 	paramAddress = "power_address"
-	paramPass    = "power_pass"
 	paramID      = "power_id"
-	paramSSHKey  = "ssh_key"
-	paramSSHPin  = "ssh_fingerprint"
 	paramTLSCert = "tls_cert"
 	paramTLSKey  = "tls_key"
 )
@@ -25,16 +24,15 @@ const (
 // Kind declares the power type "virsh".
 func Kind() power.Kind {
 	return power.Kind{
-		Name: Name, Title: "Virsh (libvirt)",
-		Params: append([]power.Param{
+		Name: Name, BootOrder: true, Media: true, Title: "Virsh (libvirt)",
+		Params: slices.Concat([]power.Param{
 			{Name: paramAddress, Label: "libvirt URI, such as qemu+ssh://user@host/system", Required: true},
-			{Name: paramPass, Label: "Password of the ssh user", Secret: true},
+			{Name: sshdial.ParamPass, Label: "Password of the ssh user", Secret: true},
 			{Name: paramID, Label: "Name or UUID of the virtual machine", Required: true, Scope: power.ScopeNode},
-			{Name: paramSSHKey, Label: "Private key of the ssh user, in PEM", Secret: true},
-			{Name: paramSSHPin, Label: "Fingerprint of the host's ssh key, as ssh prints it"},
-			{Name: paramTLSCert, Label: "Client certificate for tls, in PEM"},
-			{Name: paramTLSKey, Label: "Client key for tls, in PEM", Secret: true},
-		}, bmchttp.Params()...),
+		}, sshdial.Params(), []power.Param{
+			{Name: paramTLSCert, Label: "Client certificate for tls, in PEM", Multiline: true},
+			{Name: paramTLSKey, Label: "Client key for tls, in PEM", Secret: true, Multiline: true},
+		}, bmchttp.Params()),
 		Open: open,
 	}
 }
@@ -60,7 +58,7 @@ func parse(text string) (address, error) {
 		return address{}, power.Errorf(power.Settings, op, "%s is not a libvirt URI; write such as qemu+ssh://user@host/system", paramAddress)
 	}
 	if _, has := u.User.Password(); has {
-		return address{}, power.Errorf(power.Settings, op, "%s contains a password; put it into %s", paramAddress, paramPass)
+		return address{}, power.Errorf(power.Settings, op, "%s contains a password; put it into %s", paramAddress, sshdial.ParamPass)
 	}
 	driver, transport, _ := strings.Cut(u.Scheme, "+")
 	a := address{transport: transport, user: u.User.Username(), socket: u.Query().Get("socket"), local: driver + "://" + u.Path}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/power/virsh"
 )
 
@@ -106,7 +107,7 @@ func TestTLS(t *testing.T) {
 	for without, class := range map[string]power.Class{"tls_fingerprint": power.Settings, "tls_cert": power.Auth} {
 		bad := maps.Clone(params)
 		delete(bad, without)
-		_, err := controller(t).Query(t.Context(), power.Target{Kind: virsh.Name, Params: bad})
+		_, err := powertest.Controller(t, virsh.Kind()).Query(t.Context(), power.Target{Kind: virsh.Name, Params: bad})
 		if power.ClassOf(err) != class {
 			t.Errorf("without %s: %v", without, err)
 		}

@@ -1,109 +1,34 @@
 package virsh_test
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"io"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/digitalocean/go-libvirt"
-	"github.com/digitalocean/go-libvirt/socket/dialers"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/internal/libvirttest"
+	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/power/virsh"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 )
 
-// daemon starts a real libvirtd, whose driver "test" has one machine, "test", that exists in memory only. It returns the
-// path of the socket.
-func daemon(t *testing.T, extra ...string) string {
+func daemon(t *testing.T, extra ...string) (socket string) {
 	t.Helper()
 	netlab.Require(t, netlab.Program("libvirtd", "libvirt-daemon"))
-	dir, err := os.MkdirTemp("", "virsh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	config := filepath.Join(dir, "libvirtd.conf")
-	text := "unix_sock_dir = \"" + dir + "\"\nauth_unix_ro = \"none\"\nauth_unix_rw = \"none\"\n" + strings.Join(extra, "\n") + "\n"
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("libvirtd", "--config", config, "--pid-file", filepath.Join(dir, "pid"))
-	if len(extra) > 0 {
-		cmd.Args = append(cmd.Args, "--listen")
-	}
-	cmd.Dir = dir
-	for _, name := range []string{"HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"} {
-		cmd.Env = append(cmd.Env, name+"="+dir)
-	}
-	cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"))
-	if os.Geteuid() == 0 { // as root it would look after the whole host
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		if err := os.Chown(dir, 65534, 65534); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("libvirtd said:\n%s", &said)
-		}
-	})
-	socket := filepath.Join(dir, "libvirt-sock")
-	hold(t, socket)
-	return socket
-}
-
-// hold keeps a connection open: the test driver forgets everything with the last one.
-func hold(t *testing.T, socket string) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		conn, err := net.Dial("unix", socket)
-		if err == nil {
-			l := libvirt.NewWithDialer(dialers.NewAlreadyConnected(conn))
-			if err = l.ConnectToURI("test:///default"); err == nil {
-				t.Cleanup(func() { _ = l.Disconnect() })
-				return
-			}
-			conn.Close()
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("libvirtd did not come up: %v", err)
-		}
-	}
-}
-
-func controller(t *testing.T) *power.Controller {
-	t.Helper()
-	c, err := power.NewController(power.Config{Registry: power.NewRegistry(virsh.Kind()), Poll: 20 * time.Millisecond, Timeout: 20 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return libvirttest.Daemon(t, extra...)
 }
 
 // exercise switches the machine through all states.
 func exercise(t *testing.T, params power.Params) {
 	t.Helper()
-	c, target := controller(t), power.Target{Kind: virsh.Name, Params: params}
+	c, target := powertest.Controller(t, virsh.Kind()), power.Target{Kind: virsh.Name, Params: params}
 	for _, want := range []power.State{power.Off, power.On, power.Off} {
 		result, err := c.Ensure(t.Context(), target, want, power.Options{})
 		if err != nil || result.State != want {
@@ -122,9 +47,9 @@ func exercise(t *testing.T, params power.Params) {
 }
 
 func TestUnixSocket(t *testing.T) {
-	uri := "test+unix:///default?socket=" + daemon(t)
+	uri := libvirttest.URI(daemon(t))
 	exercise(t, power.Params{"power_address": uri, "power_id": "test"})
-	_, err := controller(t).Query(t.Context(), power.Target{Kind: virsh.Name, Params: power.Params{"power_address": uri, "power_id": "vm9"}})
+	_, err := powertest.Controller(t, virsh.Kind()).Query(t.Context(), power.Target{Kind: virsh.Name, Params: power.Params{"power_address": uri, "power_id": "vm9"}})
 	if power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), "vm9") {
 		t.Errorf("unknown machine: %v", err)
 	}
@@ -224,7 +149,7 @@ func TestSSH(t *testing.T) {
 		"no socket":      {params("power_address", "test+ssh://admin@"+host+"/default?socket=/none"), power.Connection, "/none"},
 		"nobody there":   {params("power_address", "test+ssh://admin@127.0.0.1:1/default"), power.Connection, "connect"},
 	} {
-		_, err := controller(t).Query(t.Context(), power.Target{Kind: virsh.Name, Params: tt.params})
+		_, err := powertest.Controller(t, virsh.Kind()).Query(t.Context(), power.Target{Kind: virsh.Name, Params: tt.params})
 		if power.ClassOf(err) != tt.class || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v (%s)", name, err, power.ClassOf(err))
 		}
@@ -233,7 +158,7 @@ func TestSSH(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for _, address := range []string{"vm", "qemu+smoke://host/system", "qemu+tcp:///system", "qemu+ssh://u:p@host/system"} {
-		_, err := controller(t).Query(t.Context(), power.Target{Kind: virsh.Name, Params: power.Params{"power_address": address, "power_id": "x"}})
+		_, err := powertest.Controller(t, virsh.Kind()).Query(t.Context(), power.Target{Kind: virsh.Name, Params: power.Params{"power_address": address, "power_id": "x"}})
 		if power.ClassOf(err) != power.Settings {
 			t.Errorf("%s: %v", address, err)
 		}

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -29,9 +28,6 @@ const (
 	paramToken    = "power_token"
 	paramSystem   = "system_id"
 )
-
-// maxBody bounds the part of an answer that is searched.
-const maxBody = 1 << 20
 
 // Kind declares the power type "webhook".
 func Kind() power.Kind {
@@ -148,22 +144,5 @@ func (d *driver) do(ctx context.Context, op, method, uri string) (int, []byte, e
 	}
 	req.Header.Set("User-Agent", "gomaas")
 	req.Header.Set("Accept", "application/json, text/*")
-	resp, err := d.http.Do(req)
-	if err != nil {
-		return 0, nil, bmchttp.Transport(ctx, op, hideURL(err))
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil {
-		return 0, nil, bmchttp.Transport(ctx, op, err)
-	}
-	return resp.StatusCode, body, nil
-}
-
-// hideURL drops the URL from an error: people put keys into queries.
-func hideURL(err error) error {
-	if e, ok := err.(*url.Error); ok { //nolint:errorlint // the client returns it bare
-		return e.Err
-	}
-	return err
+	return bmchttp.Ask(d.http, op, req)
 }

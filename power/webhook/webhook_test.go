@@ -56,10 +56,7 @@ func TestWebhook(t *testing.T) {
 
 func query(t *testing.T, p power.Params) (power.State, error) {
 	t.Helper()
-	c, err := power.NewController(power.Config{Registry: power.NewRegistry(webhook.Kind())})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := powertest.Controller(t, webhook.Kind())
 	return c.Query(t.Context(), power.Target{Kind: webhook.Name, Params: p})
 }
 

@@ -9,17 +9,9 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/powertest"
 	"github.com/gomaas/maas/power/wol"
 )
-
-func controller(t *testing.T) *power.Controller {
-	t.Helper()
-	c, err := power.NewController(power.Config{Registry: power.NewRegistry(wol.Kind())})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
 
 func TestPacketArrives(t *testing.T) {
 	listener, err := net.ListenPacket("udp4", "127.0.0.1:0")
@@ -30,7 +22,7 @@ func TestPacketArrives(t *testing.T) {
 	target := power.Target{Kind: wol.Name, Params: power.Params{
 		"mac_address": "52:54:00:12:34:56", "power_address": listener.LocalAddr().String(), "power_pass": "01:02:03:04:05:06",
 	}}
-	result, err := controller(t).Ensure(t.Context(), target, power.On, power.Options{})
+	result, err := powertest.Controller(t, wol.Kind()).Ensure(t.Context(), target, power.On, power.Options{})
 	if err != nil || result.State != power.Unknown {
 		t.Fatalf("%+v, %v", result, err)
 	}
@@ -48,11 +40,11 @@ func TestPacketArrives(t *testing.T) {
 
 func TestOnlyOn(t *testing.T) {
 	target := power.Target{Kind: wol.Name, Params: power.Params{"mac_address": "52:54:00:12:34:56"}}
-	if _, err := controller(t).Ensure(t.Context(), target, power.Off, power.Options{}); power.ClassOf(err) != power.Unsupported {
+	if _, err := powertest.Controller(t, wol.Kind()).Ensure(t.Context(), target, power.Off, power.Options{}); power.ClassOf(err) != power.Unsupported {
 		t.Errorf("off: %v", err)
 	}
 	target.Params["mac_address"] = "52:54"
-	if _, err := controller(t).Query(t.Context(), target); power.ClassOf(err) != power.Settings {
+	if _, err := powertest.Controller(t, wol.Kind()).Query(t.Context(), target); power.ClassOf(err) != power.Settings {
 		t.Errorf("bad MAC: %v", err)
 	}
 }

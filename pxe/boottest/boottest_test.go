@@ -20,6 +20,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest"
+	"github.com/gomaas/maas/pxe/firmware"
+	bootloaders "github.com/gomaas/maas/pxe/loaders"
 	"github.com/gomaas/maas/pxe/pxedhcp"
 )
 
@@ -60,6 +62,7 @@ func loaders() fs.FS {
 		"shimaa64.efi": {Data: bytes.Repeat([]byte("shim"), 3_000)}, "grubaa64.efi": {Data: bytes.Repeat([]byte("grub"), 6_000)},
 		"shimia32.efi": {Data: bytes.Repeat([]byte("shim"), 3_000)}, "grubia32.efi": {Data: bytes.Repeat([]byte("grub"), 6_000)},
 		"snponly-riscv64.efi": {Data: bytes.Repeat([]byte("snp"), 6_000)}, "grubriscv64.efi": {Data: bytes.Repeat([]byte("grub"), 7_000)},
+		"snponly-loong64.efi": {Data: bytes.Repeat([]byte("snp"), 5_500)}, "grubloongarch64.efi": {Data: bytes.Repeat([]byte("grub"), 7_500)},
 		"snponly-arm64.efi": {Data: bytes.Repeat([]byte("snp"), 5_000)},
 		"pxelinux.0":        {Data: bytes.Repeat([]byte("pxe"), 10_000)}, "lpxelinux.0": {Data: bytes.Repeat([]byte("lpxe"), 10_000)},
 		"ldlinux.c32": {Data: bytes.Repeat([]byte("ldl"), 10_000)}, "poweroff.c32": {Data: []byte("off")},
@@ -73,11 +76,12 @@ func profile() pxe.Profile {
 // network holds the addresses of a site and its mode. The zero value is IPv4 with the usual table.
 type network struct {
 	six     bool
-	methods []pxe.Method
+	methods []firmware.Method
 	mode    dhcpsrv.Mode
-	wide    bool // for a thousand machines
-	deaf    bool // nothing but DHCP gets through
-	relay   bool // machines are behind a relay, on s.segment; the servers are on another segment
+	wide    bool                // for a thousand machines
+	trials  *bootloaders.Trials // nil = every machine is handed the loader of its method
+	deaf    bool                // nothing but DHCP gets through
+	relay   bool                // machines are behind a relay, on s.segment; the servers are on another segment
 }
 
 func (n network) prefix() netip.Prefix {
@@ -139,10 +143,19 @@ func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Conf
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.events = append(s.events, e)
+		if where.trials != nil {
+			where.trials.Saw(e)
+		}
 	}
 	cfg := pxe.Config{Resolver: pxe.Static(profile()), Files: files(), Loaders: loaders(), Methods: where.methods, Events: hear}
 	if change != nil {
 		change(s.segment, &cfg)
+	}
+	if where.trials != nil { // which goes by who fetched what
+		cfg.Identify = pxe.IdentifierFunc(func(a netip.Addr) (net.HardwareAddr, bool) {
+			l, ok := s.dhcp.Lookup(a.Unmap())
+			return l.MAC, ok
+		})
 	}
 	servers := s.segment
 	if where.relay {
@@ -153,8 +166,16 @@ func runOn(t testing.TB, where network, change func(*boottest.Segment, *pxe.Conf
 	node := servers.Server(where.server())
 	boot, err := pxe.New(cfg)
 	must(t, err)
+	var choice func(dhcpsrv.BootQuery) pxe.LoaderChoice
+	var pick func(firmware.Client, firmware.Offer, pxe.LoaderChoice) string
+	if chooser, ok := cfg.Resolver.(pxe.LoaderChooser); ok {
+		choice = pxedhcp.LoaderOf(chooser)
+	}
+	if where.trials != nil {
+		pick = where.trials.Next
+	}
 	s.dhcp, err = dhcpsrv.New(dhcpsrv.Config{Boot: pxedhcp.New(pxedhcp.Config{
-		Methods: where.methods, Seen: func(c pxe.Client, o pxe.Offer) { hear(o.Event(c, time.Now())) },
+		Methods: where.methods, Loader: choice, Pick: pick, Seen: func(c firmware.Client, o firmware.Offer) { hear(pxe.Offered(o, c, time.Now())) },
 	})})
 	must(t, err)
 	must(t, s.dhcp.Update(dhcpsrv.Snapshot{Subnets: []dhcpsrv.Subnet{where.subnet(s.segment.Link, where.prefix())}}))

@@ -67,9 +67,9 @@ func (c *dhcpClient) obtainAny(ctx context.Context) (*Lease, error) {
 	return c.exchange(ctx, c.obtain)
 }
 
-// renew extends a lease with the server that gave it. Over IPv6 it requests the same address in a
-// new exchange.
-func (c *dhcpClient) renew(ctx context.Context, lease *Lease) (*Lease, error) {
+// renew extends a lease with the server that gave it, or with any server (rebind). Over IPv6 it
+// requests the same address in a new exchange.
+func (c *dhcpClient) renew(ctx context.Context, lease *Lease, rebind bool) (*Lease, error) {
 	if c.node.local.IsValid() {
 		return c.obtainAny(ctx)
 	}
@@ -77,6 +77,9 @@ func (c *dhcpClient) renew(ctx context.Context, lease *Lease) (*Lease, error) {
 		ask := c.message(dhcpv4.MessageTypeRequest)
 		ask.ClientIPAddr = lease.Addr.AsSlice()
 		to := netip.AddrPortFrom(lease.Server, 67)
+		if rebind {
+			to = netip.AddrPortFrom(broadcast, 67)
+		}
 		answers, err := c.ask(ctx, ask, to, noWait, isAnswer)
 		if err != nil {
 			return nil, err
@@ -116,7 +119,7 @@ func (c *dhcpClient) obtain(ctx context.Context) (*Lease, error) {
 			return nil, err
 		}
 		c.offers = len(offers)
-		offer, proxy := choose(offers)
+		offer, proxy := choose(offers, c.fw.VendorClass)
 		if offer == nil {
 			return nil, errors.New("only proxyDHCP servers answered, nobody offers an address")
 		}
@@ -216,12 +219,17 @@ func isAnswer(m *dhcpv4.DHCPv4) bool {
 }
 
 // choose takes the first offer with an address, one with a boot file before others, and the first
-// proxyDHCP offer.
-func choose(offers []*dhcpv4.DHCPv4) (best, proxy *dhcpv4.DHCPv4) {
+// proxyDHCP offer. UEFI HTTP boot takes only offers of its own class (EDK II, HttpBootDxe), and all
+// other firmware that of PXE.
+func choose(offers []*dhcpv4.DHCPv4, class string) (best, proxy *dhcpv4.DHCPv4) {
+	kind := "PXEClient"
+	if strings.HasPrefix(class, "HTTPClient") {
+		kind = "HTTPClient"
+	}
 	for _, o := range offers {
 		switch {
 		case o.YourIPAddr.IsUnspecified():
-			if proxy == nil && strings.HasPrefix(o.ClassIdentifier(), "PXEClient") {
+			if proxy == nil && strings.HasPrefix(o.ClassIdentifier(), kind) {
 				proxy = o
 			}
 		case best == nil || bootFile(best) == "" && bootFile(o) != "":
@@ -355,10 +363,13 @@ func (c *dhcpClient) message(kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
 	return m
 }
 
+// errRefused is a NAK: the client must not use the address any more.
+var errRefused = errors.New("refused (NAK)")
+
 // accept reads an ACK.
 func (c *dhcpClient) accept(m *dhcpv4.DHCPv4) (*Lease, error) {
 	if m.MessageType() != dhcpv4.MessageTypeAck {
-		return nil, errors.New("refused (NAK)")
+		return nil, errRefused
 	}
 	l := &Lease{
 		By: c.by, Addr: addrOf(m.YourIPAddr), Mask: m.SubnetMask(), Server: addrOf(m.ServerIdentifier()), Time: m.IPAddressLeaseTime(0),

@@ -33,7 +33,7 @@ func TestDiagnosis(t *testing.T) {
 			c.Resolver = pxe.ResolverFunc(func(context.Context, pxe.Request) (pxe.Profile, error) { return pxe.Profile{}, pxe.ErrNoProfile })
 		}, "it has no profile"},
 		{"no kernel", network{}, boottest.BIOSiPXE, func(_ *boottest.Segment, c *pxe.Config) { c.Files = fstest.MapFS{} }, "could not fetch /boot/"},
-		{"disk", network{}, boottest.BIOSiPXE, withProfile(pxe.Profile{Kind: pxe.Local}), "the profile starts from the disk, waits or switches off"},
+		{"disk", network{}, boottest.BIOSiPXE, withProfile(pxe.Profile{Kind: pxe.Local}), "the profile starts from the disk, shows a menu, waits or switches off"},
 		{"no report", network{}, boottest.BIOSiPXE, withProfile(silent), "loaded everything and has not reported since"},
 	}
 	for _, tt := range tests {

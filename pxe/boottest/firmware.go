@@ -135,6 +135,9 @@ var (
 	UEFIIA32        = UEFIShimGRUB.as("uefi-ia32-pxe", 6, "PXEClient:Arch:00006:UNDI:003000")
 	UEFIRISCV64     = UEFIShimGRUB.as("uefi-riscv64-pxe", 27, "PXEClient:Arch:00027:UNDI:003000")
 	UEFIRISCV64HTTP = UEFIHTTP.as("uefi-riscv64-http", 28, "HTTPClient:Arch:00028:UNDI:003000")
+	// UEFILoong64 and UEFILoong64HTTP are UEFI on 64-bit LoongArch, after the registry of RFC 5970.
+	UEFILoong64     = UEFIShimGRUB.as("uefi-loong64-pxe", 39, "PXEClient:Arch:00039:UNDI:003000")
+	UEFILoong64HTTP = UEFIHTTP.as("uefi-loong64-http", 40, "HTTPClient:Arch:00040:UNDI:003000")
 	// UnknownPXE is a PXE ROM with an architecture number that is not assigned.
 	UnknownPXE = BIOSPXE.as("unknown-pxe", 99, "PXEClient:Arch:00099:UNDI:002001")
 
@@ -186,6 +189,8 @@ func (f Firmware) cpu() (suffix, platform string) {
 			return "ia32", "i386"
 		case 27, 28:
 			return "riscv64", "riscv64"
+		case 39, 40:
+			return "loongarch64", "loongarch64"
 		}
 	}
 	return "x64", "x86_64"

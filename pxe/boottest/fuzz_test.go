@@ -24,6 +24,7 @@ func FuzzGRUB(f *testing.F) {
 		"for i in 1 2; do if linux '/k' a=\"b c\"; then boot; fi; done",
 		"menuentry 'x' --class y { linux (none)/k ; initrd /i }\nfunction f { f; }\nf",
 		"while true; do until false; do echo ${x}$y\\$z; done; done",
+		"set timeout=5\nset default=b\nmenuentry 'x' --id a { halt }\nmenuentry y --id b { configfile (none)/c ; reboot }\nmenuentry --id",
 		"submenu a { submenu b { menuentry c { halt } } }",
 	} {
 		f.Add(seed)
@@ -52,6 +53,7 @@ func FuzzPXELinux(f *testing.F) {
 	for _, seed := range []string{
 		"DEFAULT a\nPROMPT 1\nTIMEOUT 9\nONERROR b\nLABEL a\n  KERNEL none://x\n  INITRD a,b\n  APPEND c\n  SYSAPPEND 2\nLABEL b\nLOCALBOOT 0",
 		"default x\nlabel x\nconfig none://y", "DEFAULT p\nLABEL p\nCOM32 none://poweroff.c32", "LABEL\nKERNEL\n::",
+		"DEFAULT a\nPROMPT 1\nTIMEOUT 99\nSAY x\nLABEL a\n  CONFIG none://x\n  MENU LABEL y\nLABEL b\n  LOCALBOOT 0",
 	} {
 		f.Add(seed)
 	}
@@ -74,6 +76,7 @@ func FuzzIPXE(f *testing.F) {
 		"set a:int32 1\ninc a\niseq ${a} 2 && echo yes || goto no\n:no\nexit 1\n",
 		"kernel --name k k.img a=${b:hexhyp} || imgfree\nchain --replace --autofree x || exit\nboot",
 		":l\nset x ${x}${x}a\ngoto l", "echo ${${a}} ${net0/mac:hexraw} \\\n && || && poweroff", "sleep 3\nsanboot --drive 0x80",
+		"menu Lab\nitem --gap x\nitem --key a a A\nitem b B\nchoose --default b --timeout 1000 e || exit\necho ${e}\nitem --key\nchoose --default\nchoose x",
 	} {
 		f.Add(seed)
 	}

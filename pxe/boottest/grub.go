@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,7 +108,8 @@ func (g *grub) read(ctx context.Context, stage Stage, name string) (string, erro
 	return g.text(ctx, g.source(), stage, uri)
 }
 
-// configFile reads a configuration and runs it, then its menu: the default entry, without waiting.
+// configFile reads a configuration and runs it, then its menu: the entry that is chosen, or the
+// default after the timeout.
 func (g *grub) configFile(ctx context.Context, name string) error {
 	if g.depth++; g.depth > maxDepth {
 		return fmt.Errorf("grub: %d configurations in a row load each other: %s", maxDepth, name)
@@ -132,15 +134,12 @@ func (g *grub) runMenu(ctx context.Context, menu grubMenu) error {
 	if len(menu.entries) == 0 {
 		return nil
 	}
-	n, err := strconv.Atoi(g.vars["default"])
-	if err != nil || n < 0 || n >= len(menu.entries) {
-		n = 0
+	n, err := g.choose(ctx, menu)
+	if err != nil {
+		return err
 	}
 	entry := menu.entries[n]
-	title := ""
-	if len(entry.words) > 0 {
-		title = strings.Join(g.expand(entry.words[:1]), "")
-	}
+	title, _ := g.entryNames(entry)
 	g.say("grub: menu entry %q", title)
 	var inner grubMenu
 	if err := g.exec(ctx, entry.body, &inner); err != nil {
@@ -150,6 +149,44 @@ func (g *grub) runMenu(ctx context.Context, menu grubMenu) error {
 		return g.runMenu(ctx, inner)
 	}
 	return g.start(ctx) // the end of a menu entry boots what it has loaded
+}
+
+// choose returns the entry that is taken: the operator's, or the default after the timeout.
+func (g *grub) choose(ctx context.Context, menu grubMenu) (int, error) {
+	index := func(name string) int {
+		return slices.IndexFunc(menu.entries, func(e grubBlock) bool {
+			title, id := g.entryNames(e)
+			return name != "" && (name == title || name == id)
+		})
+	}
+	if name, ok := g.chosen(ctx); ok {
+		if n := index(name); n >= 0 {
+			return n, nil
+		}
+		return 0, fmt.Errorf("grub: the menu has no entry %q", name)
+	}
+	// GRUB waits for ever for a choice when there is no timeout; an operator would take the
+	// default.
+	seconds, _ := strconv.Atoi(g.vars["timeout"])
+	if err := g.pause(ctx, time.Duration(max(seconds, 0))*time.Second); err != nil {
+		return 0, err
+	}
+	if n, err := strconv.Atoi(g.vars["default"]); err == nil && n >= 0 && n < len(menu.entries) {
+		return n, nil
+	}
+	return max(0, index(g.vars["default"])), nil
+}
+
+// entryNames returns the title and the ID of an entry.
+func (g *grub) entryNames(e grubBlock) (title, id string) {
+	words := g.expand(e.words)
+	if len(words) > 0 {
+		title = words[0]
+	}
+	if i := slices.Index(words, "--id"); i >= 0 && i+1 < len(words) {
+		id = words[i+1]
+	}
+	return title, id
 }
 
 // maxSteps ends configurations that loop for ever without waiting.
@@ -315,8 +352,13 @@ func (g *grub) command(ctx context.Context, name string, args []string) error {
 	case "true", ":", "insmod", "export", "terminal_input", "terminal_output", "clear", "load_video", "serial", "savedefault", "regexp", "normal":
 	case "false":
 		return errors.New("false")
-	case "linux", "linuxefi", "linux16":
+	case "linux", "linuxefi", "linux16", "multiboot2":
 		return g.linux(ctx, args)
+	case "module2":
+		before := g.initrds
+		err := g.initrd(ctx, args[:min(len(args), 1)])
+		g.initrds = append(before, g.initrds...)
+		return err
 	case "initrd", "initrdefi", "initrd16":
 		return g.initrd(ctx, args)
 	case "chainloader":

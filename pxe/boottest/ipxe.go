@@ -20,6 +20,7 @@ type ipxeScript struct {
 	at       int // the next line
 	settings map[string]string
 	images   []ipxeImage
+	menu     []menuItem
 	depth    int // of scripts run by scripts
 }
 
@@ -164,15 +165,19 @@ func (s *ipxeScript) command(ctx context.Context, words []string) error {
 		s.images = nil
 	case "chain", "imgexec":
 		return s.chain(ctx, args)
+	case "menu":
+		s.say("%s", strings.Join(args, " "))
+		s.menu = nil
+	case "item":
+		return s.item(args)
+	case "choose":
+		return s.choose(ctx, args)
 	case "boot":
-		return s.start()
+		return s.start(ctx)
 	case "sleep":
 		return s.sleep(ctx, args)
 	case "sanboot":
-		if !s.cfg.Disk {
-			return errors.New("no such drive")
-		}
-		return &ended{LocalDisk}
+		return s.sanboot(ctx, args)
 	case "exit":
 		status := 0
 		if len(args) > 0 {
@@ -183,11 +188,57 @@ func (s *ipxeScript) command(ctx context.Context, words []string) error {
 		return &ended{PoweredOff}
 	case "reboot":
 		return &ended{Rebooted}
-	case "dhcp", "ifconf", "ifopen", "imgstat", "ifstat", "route", "sync", "cpair", "colour":
+	case "dhcp", "ifconf":
+		if s.offline {
+			if err := s.dhcp(ctx); err != nil {
+				return err
+			}
+			s.offline = false
+		}
+	case "shim":
+		return s.shimFor(ctx, args)
+	case "imgtrust":
+	case "imgverify":
+		return s.verify(ctx, args)
+	case "ifopen", "imgstat", "ifstat", "route", "sync", "cpair", "colour":
 	default:
 		return fmt.Errorf("%s: command not found", name)
 	}
 	return nil
+}
+
+// shimFor fetches the shim for a kernel, which iPXE 2.0 does where Secure Boot is on. Older ones
+// have no such command.
+func (s *ipxeScript) shimFor(ctx context.Context, args []string) error {
+	if !s.cfg.Autoexec {
+		return errors.New("shim: command not found")
+	}
+	_, args = options(args)
+	if len(args) == 0 {
+		return errors.New("no image given")
+	}
+	if s.cfg.Refuse == nil {
+		return nil
+	}
+	uri, err := s.resolve(args[0])
+	if err != nil {
+		return err
+	}
+	_, err = s.binary(ctx, s.own(), StageLoader, uri)
+	return err
+}
+
+// verify fetches the signature of an image; one that exists is good.
+func (s *ipxeScript) verify(ctx context.Context, args []string) error {
+	if len(args) != 2 || s.find(args[0]) < 0 {
+		return fmt.Errorf("imgverify %s: no such image", strings.Join(args, " "))
+	}
+	uri, err := s.resolve(args[1])
+	if err != nil {
+		return err
+	}
+	_, err = s.binary(ctx, s.own(), StageKernel, uri)
+	return err
 }
 
 // jump goes on after a label.
@@ -252,6 +303,9 @@ func (s *ipxeScript) load(ctx context.Context, command string, args []string) er
 	if err != nil {
 		return err
 	}
+	if s.offline {
+		return errors.New("network unreachable")
+	}
 	file, err := s.binary(ctx, s.own(), stage, uri)
 	if err != nil {
 		return err
@@ -287,7 +341,7 @@ func (s *ipxeScript) imgargs(args []string) error {
 }
 
 // start boots the kernel that was loaded last, with all initrds.
-func (s *ipxeScript) start() error {
+func (s *ipxeScript) start(ctx context.Context) error {
 	r := &s.report.Running
 	*r = Running{Kind: Linux}
 	for _, img := range s.images {
@@ -299,6 +353,9 @@ func (s *ipxeScript) start() error {
 	}
 	if r.Kernel.URL == "" {
 		return errors.New("no kernel was loaded")
+	}
+	if done, err := s.special(ctx); done {
+		return err
 	}
 	return &ended{Linux}
 }
@@ -312,6 +369,9 @@ func (s *ipxeScript) chain(ctx context.Context, args []string) error {
 	uri, err := s.resolve(args[0])
 	if err != nil {
 		return err
+	}
+	if s.offline {
+		return errors.New("network unreachable")
 	}
 	if loaderKind(uri) != "" {
 		return s.runImage(ctx, uri)

@@ -66,6 +66,9 @@ func (b *boot) runImage(ctx context.Context, uri string) error {
 		return fmt.Errorf("%d loaders in a row load each other: %s", maxDepth, uri)
 	}
 	kind, stage := loaderKind(uri), StageLoader
+	if kind == "uki" {
+		return b.kernel(ctx, uri)
+	}
 	// A name that is no loader's is a script to iPXE, which looks at the content.
 	if kind == "" && b.fw.Loader == "ipxe" {
 		stage = StageConfig
@@ -76,8 +79,10 @@ func (b *boot) runImage(ctx context.Context, uri string) error {
 		return err
 	case strings.HasPrefix(content, "#!ipxe") && b.fw.Loader == "ipxe":
 		return b.ipxe(ctx, content, uri)
+	case b.refuses(content):
+		return fmt.Errorf("%s: access denied by Secure Boot", uri)
 	case kind == "ipxe":
-		return b.startIPXE(ctx)
+		return b.startIPXE(ctx, uri)
 	case kind == "shim":
 		return b.shim(ctx, uri)
 	case kind == "grub":
@@ -88,6 +93,21 @@ func (b *boot) runImage(ctx context.Context, uri string) error {
 	return fmt.Errorf("%s cannot run %s: neither a script nor a loader whose name this simulation knows", b.fw.Name, uri)
 }
 
+// kernel runs a kernel as firmware does any program: its initrd and command line are inside.
+func (b *boot) kernel(ctx context.Context, uri string) error {
+	file, err := b.binary(ctx, b.own(), StageKernel, uri)
+	if err != nil {
+		return err
+	}
+	b.report.Running = Running{Kind: Linux, Kernel: file}
+	return &ended{Linux}
+}
+
+// refuses reports whether Secure Boot refuses a program.
+func (b *boot) refuses(program string) bool {
+	return b.cfg.Refuse != nil && b.cfg.Refuse([]byte(program))
+}
+
 // loaderKind returns the kind of a boot program by its name; "" = not known.
 func loaderKind(uri string) string {
 	u, err := url.Parse(uri)
@@ -96,9 +116,9 @@ func loaderKind(uri string) string {
 	}
 	base := strings.ToLower(path.Base(u.Path))
 	for _, p := range []struct{ pattern, kind string }{
-		{"*.kpxe", "ipxe"}, {"*.kkpxe", "ipxe"}, {"ipxe*.pxe", "ipxe"}, {"ipxe*.efi", "ipxe"}, {"snponly*.efi", "ipxe"},
+		{"*-shim*.efi", "shim"}, {"*.kpxe", "ipxe"}, {"*.kkpxe", "ipxe"}, {"ipxe*.pxe", "ipxe"}, {"ipxe*.efi", "ipxe"}, {"snponly*.efi", "ipxe"},
 		{"shim*.efi", "shim"}, {"boot*.efi", "shim"}, {"grub*.efi", "grub"},
-		{"*pxelinux.0", "pxelinux"},
+		{"*pxelinux.0", "pxelinux"}, {"uki.efi", "uki"},
 	} {
 		if ok, _ := path.Match(p.pattern, base); ok {
 			return p.kind
@@ -108,7 +128,7 @@ func loaderKind(uri string) string {
 }
 
 // startIPXE makes the machine run iPXE, which asks for an address and a boot file itself.
-func (b *boot) startIPXE(ctx context.Context) error {
+func (b *boot) startIPXE(ctx context.Context, uri string) error {
 	// iPXE is another DHCP client, with other options; the firmware's lease is not used any more.
 	ipxe := BIOSiPXE
 	if b.fw.EFI {
@@ -118,10 +138,34 @@ func (b *boot) startIPXE(ctx context.Context) error {
 			ipxe = ipxe.as(ipxe.Name, 11, "PXEClient:Arch:00011:UNDI:003010")
 		case "riscv64":
 			ipxe = ipxe.as(ipxe.Name, 27, "PXEClient:Arch:00027:UNDI:003010")
+		case "loongarch64":
+			ipxe = ipxe.as(ipxe.Name, 39, "PXEClient:Arch:00039:UNDI:003010")
 		}
 	}
 	b.fw = ipxe
+	if b.cfg.Autoexec && b.fw.EFI {
+		for _, name := range []string{beside(uri, "autoexec.ipxe"), atTop(uri, "autoexec.ipxe")} {
+			text, err := b.text(ctx, b.own(), StageConfig, name)
+			switch {
+			case err == nil:
+				b.offline = true // until a command of the script configures a network card
+				return b.ipxe(ctx, text, name)
+			case !errors.Is(err, fs.ErrNotExist):
+				return err
+			}
+		}
+	}
 	return b.network(ctx)
+}
+
+// atTop returns the URL of a file at the top of the server.
+func atTop(uri, name string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return uri
+	}
+	u.Path, u.RawQuery = "/"+name, ""
+	return u.String()
 }
 
 // shim looks for its optional files beside it, then runs GRUB from there. It uses the firmware's
@@ -135,13 +179,29 @@ func (b *boot) shim(ctx context.Context, uri string) error {
 			return err
 		}
 	}
-	// Shim looks for the loader of its own processor, whatever name it was itself fetched by.
-	suffix, _ := b.fw.cpu()
-	grub := beside(uri, "grub"+suffix+".efi")
-	if _, err := b.binary(ctx, src, StageLoader, grub); err != nil {
+	next := b.afterShim(uri)
+	program, err := b.image(ctx, src, StageLoader, next)
+	switch {
+	case err != nil:
 		return err
+	case b.refuses(program):
+		return fmt.Errorf("shim: %s: bad shim signature", next)
+	case loaderKind(next) == "ipxe":
+		return b.startIPXE(ctx, next)
 	}
-	return b.grub(ctx, grub)
+	return b.grub(ctx, next)
+}
+
+// afterShim returns the URL of the loader that a shim starts: GRUB for its processor, whatever name
+// the shim was itself fetched by, but for iPXE's shim, which replaces the end of its own name.
+func (b *boot) afterShim(uri string) string {
+	suffix, _ := b.fw.cpu()
+	if u, err := url.Parse(uri); err == nil {
+		if name, ok := strings.CutSuffix(strings.ToLower(path.Base(u.Path)), "-shim"+suffix+".efi"); ok {
+			return beside(uri, name+".efi")
+		}
+	}
+	return beside(uri, "grub"+suffix+".efi")
 }
 
 // beside returns the URL of a file in the same directory. Over HTTP shim writes the slash between

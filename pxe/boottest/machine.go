@@ -18,13 +18,24 @@ type MachineConfig struct {
 	Firmware Firmware         // zero = BIOSiPXE
 	Hostname string           // what the system calls itself; "" = what DHCP says, else "localhost"
 
+	// Refuse reports whether the firmware, or a shim, refuses to start a program, as Secure Boot
+	// does. If nil, everything is started.
+	Refuse func(program []byte) bool
+	// Autoexec has the iPXE that the machine loads over UEFI be 2.0: it runs autoexec.ipxe from the
+	// directory of its file, else from the top, before it configures a network card.
+	Autoexec bool
 	// Disk: there is a bootable system on the local disk.
 	Disk bool
+	// Choose has the entries that an operator chooses in the menus of a boot, one for each menu:
+	// the name of an entry (the label of iPXE and pxelinux, the ID of GRUB), or its title. In
+	// further menus, or if it is empty, the default is taken after the menu's timeout.
+	Choose []string
 	// Resolve are names that the system looks up besides its own, which it resolves forward and
 	// back when DHCP gives it a domain and a DNS server.
 	Resolve []string
 	// Impatient leaves out the waits that real firmware makes for further offers, and sleeps of
-	// scripts, for boots on the wall clock. Silences after which packets are sent again stay.
+	// scripts, for boots on the wall clock. Silences after which packets are sent again stay. With
+	// the first offer taken, that of a proxyDHCP server may be missed: leave it unset beside one.
 	Impatient bool
 	// Observe is called for every step of a boot, one at a time, from the goroutine of the boot. If
 	// nil, steps are not reported.
@@ -106,7 +117,10 @@ type boot struct {
 	report *Report
 	lease  *Lease // what the firmware or loader works with
 	depth  int    // of loaders started by loaders
-	quiet  bool   // the observer is not called
+	menus  int    // in which the operator has chosen
+	// offline says that iPXE runs a script before it has configured a network card.
+	offline bool
+	quiet   bool // the observer is not called
 }
 
 // maxDepth ends boots in which loaders load each other for ever.
@@ -153,7 +167,11 @@ func (b *boot) network(ctx context.Context) error {
 	case b.lease.BootFile == "" && b.fw.Loader == "pxelinux":
 		return b.netboot(ctx)
 	case b.lease.BootFile == "":
-		return fmt.Errorf("%s: the DHCP answer of %v names no boot file", StageDHCP, b.lease.Server)
+		hint := ""
+		if b.cfg.Impatient {
+			hint = "; an Impatient machine does not wait for the offer of a proxyDHCP server"
+		}
+		return fmt.Errorf("%s: the DHCP answer of %v names no boot file%s", StageDHCP, b.lease.Server, hint)
 	}
 	return b.load(ctx, b.lease.BootFile)
 }

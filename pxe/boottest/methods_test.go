@@ -19,6 +19,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // personality is the firmware of a row of the method table, and what it runs on its way to the kernel.
@@ -40,6 +41,8 @@ func personalities() []personality {
 		{"uefi-i386-pxe", boottest.UEFIIA32, shim("ia32"), "grub.cfg-01-{mac}"},
 		{"uefi-riscv64-http", boottest.UEFIRISCV64HTTP, []string{"snponly-riscv64.efi"}, "script.ipxe"},
 		{"uefi-riscv64-pxe", boottest.UEFIRISCV64, []string{"grubriscv64.efi"}, "grub.cfg-01-{mac}"},
+		{"uefi-loong64-http", boottest.UEFILoong64HTTP, []string{"snponly-loong64.efi"}, "script.ipxe"},
+		{"uefi-loong64-pxe", boottest.UEFILoong64, []string{"grubloongarch64.efi"}, "grub.cfg-01-{mac}"},
 		{"onie", boottest.ONIE, nil, ""},
 		{"powernv", boottest.Petitboot, nil, "{uuid}"},
 		{"s390x", boottest.S390X, nil, "{uuid}"},
@@ -50,13 +53,18 @@ func personalities() []personality {
 		{"bios-pxelinux", boottest.BIOSPXE, []string{"pxelinux.0", "ldlinux.c32"}, "{uuid}"},
 		{"bios-lpxelinux", boottest.BIOSPXE, []string{"lpxelinux.0", "ldlinux.c32"}, "{uuid}"},
 		{"uefi-amd64-ipxe", boottest.UEFIShimGRUB, []string{"snponly.efi"}, "script.ipxe"},
+		{"uefi-arm64-ipxe", boottest.UEFIARM64, []string{"snponly-arm64.efi"}, "script.ipxe"},
+		{"uefi-riscv64-ipxe", boottest.UEFIRISCV64, []string{"snponly-riscv64.efi"}, "script.ipxe"},
+		{"uefi-loong64-ipxe", boottest.UEFILoong64, []string{"snponly-loong64.efi"}, "script.ipxe"},
+		{"uefi-http-uki", boottest.UEFIHTTP, nil, ""},
+		{"uefi-uki", boottest.UEFIShimGRUB, nil, ""},
 	}
 }
 
 // table puts the method in front when it is an alternative. An alternative must not hide iPXE.
-func table(name string) []pxe.Method {
-	all := pxe.Methods()
-	for _, m := range pxe.Alternatives() {
+func table(name string) []firmware.Method {
+	all := firmware.Methods()
+	for _, m := range firmware.Alternatives() {
 		if m.Name == name {
 			return slices.Insert(all, 1, m)
 		}
@@ -79,8 +87,11 @@ var smallFiles, smallLoaders = small(files()), small(loaders())
 func everybody(_ *boottest.Segment, c *pxe.Config) {
 	c.Files, c.Loaders = smallFiles, smallLoaders
 	c.Resolver = pxe.ResolverFunc(func(_ context.Context, r pxe.Request) (pxe.Profile, error) {
-		if r.Config == pxe.ONIE {
+		if r.Config == firmware.ONIE {
 			return pxe.Profile{Name: "nos", Kind: pxe.Chain, URL: "initrd"}, nil
+		}
+		if r.Config == firmware.UKI {
+			return pxe.Profile{Name: "uki", Kernel: "vmlinuz", Loader: firmware.UKI}, nil
 		}
 		return profile(), nil
 	})
@@ -127,6 +138,12 @@ func (p personality) check(t *testing.T, r *boottest.Report, err error) {
 		}
 		return
 	}
+	if strings.HasSuffix(p.method, "uki") {
+		if run.Kind != boottest.Linux || run.Kernel.SHA256 != digest("vmlinuz") || len(run.Initrds) > 0 {
+			t.Errorf("running %+v", run)
+		}
+		return
+	}
 	uuid := r.MAC.String()
 	want := strings.NewReplacer("{mac}", r.MAC.String(), "{dashes}", strings.ReplaceAll(uuid, ":", "-")).Replace(p.config)
 	if config != want && !(want == "{uuid}" && len(config) == 36) {
@@ -138,7 +155,9 @@ func (p personality) check(t *testing.T, r *boottest.Report, err error) {
 }
 
 // digest is that of a file as it is served.
-func digest(name string) string { return digests[strings.Replace(name, "onie-installer", "initrd", 1)] }
+func digest(name string) string {
+	return digests[strings.NewReplacer("onie-installer", "initrd", "uki.efi", "vmlinuz").Replace(name)]
+}
 
 var digests = func() map[string]string {
 	out := map[string]string{}
@@ -154,14 +173,14 @@ var digests = func() map[string]string {
 // TestEveryMethod boots a machine by every row of the method table, over IPv6 too where it can.
 func TestEveryMethod(t *testing.T) {
 	var rows []string
-	for _, m := range append(pxe.Methods(), pxe.Alternatives()...) {
+	for _, m := range append(firmware.Methods(), firmware.Alternatives()...) {
 		rows = append(rows, m.Name)
 	}
 	for i, p := range personalities() {
 		if i >= len(rows) || p.method != rows[i] {
 			t.Fatalf("the table has %q, this test %s at %d", rows, p.method, i)
 		}
-		m, _ := pxe.MethodNamed(p.method)
+		m, _ := firmware.MethodNamed(p.method)
 		for _, six := range []bool{false, true} {
 			if six && m.IPv4Only {
 				continue
@@ -218,9 +237,10 @@ func TestNetworks(t *testing.T) {
 
 // TestProxyDHCP: another server gives the addresses, ours the boot data, on port 4011 to those who ask there.
 func TestProxyDHCP(t *testing.T) {
-	for _, p := range personalities()[:4] {
-		if p.method == "uefi-amd64-http" || p.method == "uefi-arm64-http" {
-			continue // HTTP boot takes no proxy's word
+	methods := []string{"ipxe", "uefi-amd64-http", "uefi-arm64-http", "uefi-amd64-ipxe", "bios-pxe"} // no GRUB for amd64
+	for _, p := range personalities() {
+		if !slices.Contains(methods, p.method) {
+			continue
 		}
 		t.Run(p.method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -278,8 +298,8 @@ func TestThousandMachines(t *testing.T) {
 			where := network{six: six, wide: true}
 			runOn(t, where, everybody, func(s *site) {
 				var kinds []personality
-				for _, p := range personalities()[:15] {
-					if m, _ := pxe.MethodNamed(p.method); !six || !m.IPv4Only {
+				for _, p := range personalities()[:17] {
+					if m, _ := firmware.MethodNamed(p.method); !six || !m.IPv4Only {
 						kinds = append(kinds, p)
 					}
 				}

@@ -43,7 +43,7 @@ func TestDiscoveryControl(t *testing.T) {
 func TestLoaderKinds(t *testing.T) {
 	for uri, want := range map[string]string{
 		"tftp://192.0.2.1/undionly.kpxe": "ipxe", "http://192.0.2.1/SNPONLY.EFI": "ipxe", "tftp://192.0.2.1/a/ipxe-arm64.efi": "ipxe",
-		"tftp://192.0.2.1/shimx64.efi": "shim", "tftp://192.0.2.1/BOOTX64.EFI": "shim", "tftp://192.0.2.1/grubaa64.efi": "grub",
+		"tftp://192.0.2.1/shimx64.efi": "shim", "tftp://192.0.2.1/snponly-shimx64.efi": "shim", "tftp://192.0.2.1/ipxe-shimaa64.efi": "shim", "tftp://192.0.2.1/BOOTX64.EFI": "shim", "tftp://192.0.2.1/grubaa64.efi": "grub",
 		"tftp://192.0.2.1/lpxelinux.0": "pxelinux", "tftp://192.0.2.1/vmlinuz": "", "http://[": "",
 	} {
 		if got := loaderKind(uri); got != want {

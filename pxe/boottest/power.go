@@ -3,6 +3,7 @@ package boottest
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 )
 
@@ -51,16 +52,51 @@ func (m *Machine) live(ctx context.Context, booted chan<- struct{}) {
 	m.node.reset()
 }
 
-// renew extends the system's lease at half of its time, for ever. When that fails the system keeps
-// trying, as clients do.
+// renew keeps the system's lease for ever, as a DHCP client does (RFC 2131 section 4.4.5): from
+// half of its time on it asks the server that gave it, from seven eighths on all servers, and at
+// the end it gives the address up and begins again.
 func (m *Machine) renew(ctx context.Context, lease *Lease) {
 	b := &boot{Machine: m, fw: udhcpc, report: &Report{}, quiet: true}
-	for sleep(ctx, max(lease.Time/2, time.Second)) == nil {
-		c := dhcpClient{boot: b, fw: &udhcpc, by: "linux", stage: StageSystem, hostname: m.cfg.Hostname}
-		if renewed, err := c.renew(ctx, lease); err == nil {
-			lease = renewed
-		}
+	client := func() *dhcpClient {
+		return &dhcpClient{boot: b, fw: &udhcpc, by: "linux", stage: StageSystem, hostname: m.cfg.Hostname}
 	}
+	for ctx.Err() == nil {
+		began := time.Now()
+		renewed := extend(ctx, client, lease, began)
+		for renewed == nil && ctx.Err() == nil {
+			_ = m.node.setAddr(netip.Addr{}) // no address cannot be taken
+			if again, err := client().acquire(ctx); err == nil {
+				renewed = again
+				break
+			}
+			_ = sleep(ctx, restAfter) // the loop ends with ctx
+		}
+		lease = renewed
+	}
+}
+
+const (
+	minRetry  = 10 * time.Second // between two attempts to renew; clients wait 60 s (RFC 2131 section 4.4.5), of longer leases
+	restAfter = 20 * time.Second // as udhcpc rests after a round without an answer
+)
+
+// extend returns the renewed lease; nil when it was refused, ended, or ctx did.
+func extend(ctx context.Context, client func() *dhcpClient, lease *Lease, began time.Time) *Lease {
+	end := began.Add(lease.Time)
+	rebind := began.Add(lease.Time / 8 * 7)
+	for pause := lease.Time / 2; sleep(ctx, max(pause, time.Second)) == nil && time.Now().Before(end); {
+		limited, cancel := context.WithDeadline(ctx, end)
+		renewed, err := client().renew(limited, lease, !time.Now().Before(rebind))
+		cancel()
+		if err == nil {
+			return renewed
+		}
+		if errors.Is(err, errRefused) {
+			return nil
+		}
+		pause = min(max(time.Until(end)/2, minRetry), max(time.Until(end), 0))
+	}
+	return nil
 }
 
 // PowerOff cuts the power: what the machine does ends at once, its connections break and its
@@ -100,8 +136,12 @@ func (m *Machine) Wait(ctx context.Context) (*Report, error) {
 	}
 	select {
 	case <-booted:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	default: // the end of a boot goes before that of ctx
+		select {
+		case <-booted:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -18,6 +18,7 @@ type pxelinux struct {
 	src    source
 	server netip.Addr
 	prefix string // of names without a server of their own
+	core   string // URL of the loader's module, "" in firmware that reads the configurations itself
 
 	text    pxelinuxConfig
 	configs int // read so far
@@ -29,11 +30,22 @@ type pxelinuxConfig struct {
 	prompt         bool
 	timeout        time.Duration
 	labels         map[string]pxelinuxLabel
+	say            []string
+}
+
+// named returns the label with a name or a title; else the name.
+func (c pxelinuxConfig) named(name string) string {
+	for label, l := range c.labels {
+		if l.title == name && name != "" {
+			return label
+		}
+	}
+	return name
 }
 
 type pxelinuxLabel struct {
-	kernel, initrd, args, com32, config string
-	local, bootif                       bool
+	kernel, initrd, args, com32, config, title string
+	local, bootif                              bool
 }
 
 // pxelinux runs the loader of that name, which reads its core module and then its configuration
@@ -45,7 +57,8 @@ func (b *boot) pxelinux(ctx context.Context, uri string) error {
 	}
 	p := &pxelinux{boot: b, server: server, prefix: strings.TrimPrefix(path.Dir(name)+"/", "./"),
 		src: source{by: "pxelinux", tftp: pxelinuxTFTP}}
-	if _, err := b.binary(ctx, p.src, StageLoader, tftpURL(server, p.prefix+"ldlinux.c32")); err != nil {
+	p.core = tftpURL(server, p.prefix+"ldlinux.c32")
+	if _, err := b.binary(ctx, p.src, StageLoader, p.core); err != nil {
 		return err
 	}
 	names := pxelinuxConfigs
@@ -104,6 +117,14 @@ func (p *pxelinux) config(ctx context.Context, name string) error {
 		return fmt.Errorf("pxelinux: %d configurations in a row load each other: %s", maxDepth, name)
 	}
 	p.text = parsePXELinux(text)
+	for _, line := range p.text.say {
+		p.say("%s", line)
+	}
+	if p.text.prompt && len(p.text.labels) > 1 { // one label is no choice
+		if name, ok := p.chosen(ctx); ok {
+			return p.label(ctx, p.text.named(name))
+		}
+	}
 	if p.text.prompt {
 		if err := p.pause(ctx, p.text.timeout); err != nil {
 			return err
@@ -134,6 +155,13 @@ func parsePXELinux(text string) pxelinuxConfig {
 			c.prompt = n != 0
 		case "TIMEOUT": // in tenths of a second
 			c.timeout = time.Duration(max(n, 0)) * time.Second / 10
+		case "SAY":
+			c.say = append(c.say, rest)
+			continue
+		case "MENU":
+			if title, ok := strings.CutPrefix(rest, "LABEL "); ok {
+				l.title = title
+			}
 		case "LABEL":
 			name = rest
 			l = c.labels[name]
@@ -170,6 +198,11 @@ func (p *pxelinux) label(ctx context.Context, name string) error {
 	case l.local:
 		return &ended{NextDevice}
 	case l.config != "":
+		if p.core != "" { // pxelinux 6.04 loads its module again before it reads the configuration
+			if _, err := p.binary(ctx, p.src, StageLoader, p.core); err != nil {
+				return err
+			}
+		}
 		return p.config(ctx, l.config)
 	case l.com32 != "":
 		if _, err := p.binary(ctx, p.src, StageLoader, p.url(l.com32)); err != nil {
@@ -201,8 +234,11 @@ func (p *pxelinux) linux(ctx context.Context, l pxelinuxLabel) error {
 	if l.bootif {
 		r.Cmdline += " BOOTIF=01-" + formatMAC(p.cfg.MAC, "hexhyp")
 	}
+	if path.Base(l.kernel) == "memdisk" {
+		r.Kind = Disc
+	}
 	p.report.Running = r
-	return &ended{Linux}
+	return &ended{r.Kind}
 }
 
 // url makes a URL of a name: SERVER::FILE is at another server, a URL is one already.

@@ -102,6 +102,9 @@ const (
 	SetupMenu  Outcome = "setup"    // the machine waits in the firmware's set-up screen
 	PoweredOff Outcome = "off"      // the loader switched the machine off
 	Rebooted   Outcome = "rebooted" // the loader asked for a restart
+	Disc       Outcome = "disc"     // an ISO image was started as a CD
+	WindowsPE  Outcome = "windows"  // wimboot started Windows PE
+	Hypervisor Outcome = "esxi"     // mboot started the installer of ESXi
 	Installer  Outcome = "onie"     // a switch started its installer, which is Running.Kernel
 )
 

@@ -9,14 +9,15 @@ import (
 
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // script boots a machine with a script of its loader and returns how it ended.
-func script(t *testing.T, cfg boottest.MachineConfig, lang pxe.Language, text string) (*boottest.Report, error) {
+func script(t *testing.T, cfg boottest.MachineConfig, lang firmware.Language, text string) (*boottest.Report, error) {
 	t.Helper()
 	var report *boottest.Report
 	var err error
-	run(t, withProfile(pxe.Profile{Kind: pxe.Script, Text: map[pxe.Language]string{lang: text}}), func(s *site) {
+	run(t, withProfile(pxe.Profile{Kind: pxe.Script, Text: map[firmware.Language]string{lang: text}}), func(s *site) {
 		cfg.MAC = []byte{0x52, 0x54, 0, 0, 0, 7}
 		report, err = s.segment.NewMachine(cfg).Boot(t.Context())
 	})
@@ -50,7 +51,7 @@ func TestIPXE(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r, err := script(t, boottest.MachineConfig{Disk: tt.kind == boottest.LocalDisk}, pxe.IPXE, "#!ipxe\n"+tt.script+"\n")
+				r, err := script(t, boottest.MachineConfig{Disk: tt.kind == boottest.LocalDisk}, firmware.IPXE, "#!ipxe\n"+tt.script+"\n")
 				if (err == nil) != (tt.kind != "") || r.Running.Kind != tt.kind || r.Running.Cmdline != tt.cmdline {
 					t.Errorf("ended in %q with %q, %v; want %q with %q\n%q", r.Running.Kind, r.Running.Cmdline, err, tt.kind, tt.cmdline, r.Console)
 				}
@@ -98,7 +99,7 @@ func TestGRUB(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := boottest.MachineConfig{Firmware: boottest.UEFIShimGRUB, Disk: tt.kind == boottest.LocalDisk}
-				r, err := script(t, cfg, pxe.GRUB, tt.script+"\n")
+				r, err := script(t, cfg, firmware.GRUB, tt.script+"\n")
 				if (err == nil) != (tt.kind != "") || r.Running.Kind != tt.kind || r.Running.Cmdline != tt.cmdline {
 					t.Errorf("ended in %q with %q, %v; want %q with %q\n%q", r.Running.Kind, r.Running.Cmdline, err, tt.kind, tt.cmdline, r.Console)
 				}

@@ -93,6 +93,9 @@ func (s *ipxeScript) value(ref string) string {
 
 // leaseValue returns the settings that DHCP gave.
 func (s *ipxeScript) leaseValue(name string) string {
+	if s.offline {
+		return ""
+	}
 	switch name {
 	case "ip":
 		return s.lease.Addr.String()

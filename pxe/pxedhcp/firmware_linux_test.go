@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 	"github.com/gomaas/maas/pxe/boottest/qemutest"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/pxe/pxedhcp"
 )
 
@@ -24,16 +25,18 @@ type rack struct {
 	lab     *netlab.Lab
 	ns      *netlab.NS
 	guest   qemutest.Guest
-	loaders fs.FS // nil means those of this machine
+	loaders fs.FS  // nil means those of this machine
+	menu    bool   // the profile is the default of a menu
+	kernel  string // in place of the guest's
 
 	mu     sync.Mutex
 	events []pxe.Event
 	up     chan pxe.Event // StageRunning
 }
 
-func newRack(t *testing.T, firmware qemutest.Firmware, mode dhcpsrv.Mode, methods []pxe.Method) *rack {
+func newRack(t *testing.T, firmware qemutest.Firmware, mode dhcpsrv.Mode, methods []firmware.Method, menu bool) *rack {
 	t.Helper()
-	r := &rack{mode: mode}
+	r := &rack{mode: mode, menu: menu}
 	if firmware == qemutest.UEFIARM64 {
 		root := qemutest.Unpacked(t, "arm64", "shim-signed", "grub-efi-arm64-signed", "linux-image-cloud-arm64", "busybox-static")
 		r.guest, r.loaders = qemutest.GuestFrom(t, root), pxe.Loaders(root)
@@ -44,7 +47,19 @@ func newRack(t *testing.T, firmware qemutest.Firmware, mode dhcpsrv.Mode, method
 	return r
 }
 
-func (r *rack) start(t *testing.T, methods []pxe.Method) {
+// profile is a system that reports, or a menu that boots it after a second.
+func (r *rack) profile() pxe.Profile {
+	system := pxe.Profile{Name: "busybox", Kernel: "vmlinuz", Initrd: []string{"initrd.gz"},
+		Cmdline: "console=ttyAMA0 " + qemutest.Cmdline + " maas.done={done}"}
+	if !r.menu {
+		return system
+	}
+	return pxe.Profile{Name: "menu", Kind: pxe.Menu, Title: "Test menu (of a rack)", Default: system.Name, Timeout: time.Second,
+		Entries:  []pxe.MenuEntry{{Profile: "disk", Title: "Local disk"}, {Profile: system.Name, Title: "A system"}},
+		Profiles: []pxe.Profile{{Name: "disk", Kind: pxe.Local}, system}}
+}
+
+func (r *rack) start(t *testing.T, methods []firmware.Method) {
 	t.Helper()
 	r.lab, r.up = netlab.New(t), make(chan pxe.Event, 8)
 	r.ns = r.lab.NS("rack")
@@ -52,17 +67,19 @@ func (r *rack) start(t *testing.T, methods []pxe.Method) {
 	r.ns.Addr("br0", "10.77.0.1/24")
 	r.ns.Addr("br0", "fd77::1/64")
 
+	if r.kernel == "" {
+		r.kernel = r.guest.Kernel
+	}
 	site := pxedhcp.Site{
 		Interfaces: []string{"br0"}, Proxy: r.mode == dhcpsrv.ModeProxy,
 		// Nothing else has addresses there, and sockets of a prober would be in another namespace.
 		DHCP: dhcpsrv.Config{Prober: dhcpsrv.ProberFunc(func(context.Context, string, netip.Addr) (bool, error) { return false, nil })},
 		Boot: pxe.Config{
-			Resolver: pxe.Static(pxe.Profile{Name: "busybox", Kernel: "vmlinuz", Initrd: []string{"initrd.gz"},
-				Cmdline: "console=ttyAMA0 " + qemutest.Cmdline + " maas.done={done}"}),
-			Files:   pxe.FileMap{"vmlinuz": r.guest.Kernel, "initrd.gz": r.guest.Initrd},
-			Loaders: r.loaders,
-			Methods: methods,
-			Events:  r.event,
+			Resolver: pxe.Static(r.profile()),
+			Files:    pxe.FileMap{"vmlinuz": r.kernel, "initrd.gz": r.guest.Initrd},
+			Loaders:  r.loaders,
+			Methods:  methods,
+			Events:   r.event,
 			DialUDP: func(network string, l, remote *net.UDPAddr) (conn *net.UDPConn, err error) {
 				err2 := r.ns.Do(func() error { conn, err = net.DialUDP(network, l, remote); return nil })
 				if err == nil {
@@ -141,11 +158,15 @@ func TestFirmware(t *testing.T) {
 		{"uefi-v6-http-ipxe", serve, qemutest.VM{Firmware: qemutest.UEFI, IPv6: true, HTTPBoot: true}, []string{"no-v4-http"}, []string{"snponly.efi"}},
 		{"secure-boot", serve, qemutest.VM{Firmware: qemutest.SecureBoot}, nil, []string{"shimx64.efi", "grubx64.efi"}},
 		{"uefi-shim-grub", serve, qemutest.VM{Firmware: qemutest.UEFI}, nil, []string{"shimx64.efi", "grubx64.efi"}},
-		{"proxy-uefi-ipxe", dhcpsrv.ModeProxy, qemutest.VM{Firmware: qemutest.UEFI}, []string{"ipxe", "uefi-amd64-ipxe"}, []string{"snponly.efi"}},
+		{"proxy-uefi-ipxe", dhcpsrv.ModeProxy, qemutest.VM{Firmware: qemutest.UEFI}, nil, []string{"snponly.efi"}},
 		{"uefi-ipxe", serve, qemutest.VM{Firmware: qemutest.UEFI}, []string{"ipxe", "uefi-amd64-ipxe"}, []string{"snponly.efi"}},
 		{"uefi-http-ipxe", serve, qemutest.VM{Firmware: qemutest.UEFI, HTTPBoot: true}, nil, []string{"snponly.efi"}},
 		{"bios-pxelinux", serve, qemutest.VM{}, []string{"bios-pxelinux"}, []string{"pxelinux.0", "ldlinux.c32"}},
 		{"bios-ipxe", serve, qemutest.VM{}, nil, nil},
+		// A menu is shown, and its default booted after a second.
+		{"menu-uefi-shim-grub", serve, qemutest.VM{Firmware: qemutest.UEFI}, nil, []string{"shimx64.efi", "grubx64.efi"}},
+		{"menu-bios-pxelinux", serve, qemutest.VM{}, []string{"bios-pxelinux"}, []string{"pxelinux.0", "ldlinux.c32", "ldlinux.c32"}},
+		{"menu-bios-ipxe", serve, qemutest.VM{}, nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -156,13 +177,17 @@ func TestFirmware(t *testing.T) {
 				netlab.Require(t, loaderNeeds(tt.loaders)...)
 			}
 			t.Parallel()
-			r := newRack(t, tt.vm.Firmware, tt.mode, tableWith(tt.methods))
+			menu := strings.HasPrefix(tt.name, "menu-")
+			r := newRack(t, tt.vm.Firmware, tt.mode, tableWith(tt.methods), menu)
 			if tt.mode == dhcpsrv.ModeProxy {
 				r.otherDHCP(t)
 			}
 			r.boots(t, tt.vm)
 			if fetched := r.fetched(t, tt.vm.IPv6); !slices.Equal(fetched, tt.loaders) {
 				t.Errorf("loaders fetched: %q, want %q", fetched, tt.loaders)
+			}
+			if shown := r.chosenFrom(); menu && !slices.Equal(shown, []string{"menu", "busybox"}) {
+				t.Errorf("configurations of profiles %q, want the menu's and its default's", shown)
 			}
 		})
 	}
@@ -222,21 +247,34 @@ func (r *rack) fetched(t *testing.T, six bool) (names []string) {
 	return names
 }
 
+// chosenFrom lists the profiles that configurations were made from.
+func (r *rack) chosenFrom() (names []string) {
+	for _, e := range r.all() {
+		if e.Stage == pxe.StageConfig && e.Profile != "" && !e.Probe && (len(names) == 0 || names[len(names)-1] != e.Profile) {
+			names = append(names, e.Profile)
+		}
+	}
+	return names
+}
+
 // noV4HTTP answers HTTP boot over IPv4 at once with something that is not there, without which firmware loses a minute
 // before it tries IPv6.
-var noV4HTTP = pxe.Method{Name: "no-v4-http", VendorClass: "HTTPClient", Loader: "no-http-boot", Proto: pxe.HTTP, IPv4Only: true}
+var noV4HTTP = firmware.Method{Name: "no-v4-http", VendorClass: "HTTPClient", Loader: "no-http-boot", Proto: firmware.HTTP, IPv4Only: true}
 
 // tableWith is the method table with the named ones in front.
-func tableWith(names []string) []pxe.Method {
-	var front []pxe.Method
+func tableWith(names []string) []firmware.Method {
+	if names == nil {
+		return nil
+	}
+	var front []firmware.Method
 	for _, n := range names {
-		m, ok := pxe.MethodNamed(n)
+		m, ok := firmware.MethodNamed(n)
 		if !ok {
 			m = noV4HTTP
 		}
 		front = append(front, m)
 	}
-	return append(front, pxe.Methods()...)
+	return append(front, firmware.Methods()...)
 }
 
 func loaderNeeds(names []string) (needs []netlab.Need) {

@@ -5,17 +5,21 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // Config holds the settings of a Selector. Its zero value is useful.
 type Config struct {
-	// Methods is the table of boot methods, matched in order; nil means pxe.Methods().
-	Methods []pxe.Method
-	// Quirks are the oddities of firmware that are allowed for; nil means pxe.Quirks().
-	Quirks []pxe.Quirk
+	// Methods is the table of boot methods, matched in order; nil means firmware.Methods(), and
+	// beside another DHCP server iPXE for UEFI before them: the signed GRUB 2.06 takes its server
+	// from the answer of the other server and asks it for its configuration, for ever.
+	Methods []firmware.Method
+	// Quirks are the oddities of firmware that are allowed for; nil means firmware.Quirks().
+	Quirks []firmware.Quirk
 	// HTTPPort is the port of the boot server's HTTP side; 0 means 5248.
 	HTTPPort int
 	// Server is the boot server's address; the zero value means the DHCP server's own address
@@ -26,21 +30,45 @@ type Config struct {
 	Servers func(dhcpsrv.BootQuery) []netip.Addr
 	// Skip, when set, leaves clients without boot data: machines that must not boot from the
 	// network.
-	Skip func(pxe.Client) bool
+	Skip func(firmware.Client) bool
+	// Loader returns what is known of the loader for a client: its profile's, see firmware.Prefer,
+	// and what its firmware trusts. It must not block. Nil leaves all to the methods.
+	Loader func(dhcpsrv.BootQuery) pxe.LoaderChoice
+	// Pick returns the path of the loader that a client is handed in place of the method's, such as
+	// Trials.Next of package loaders. It is asked for each answer whose method has a loader, on the
+	// path of the packet: it must not block. Nil hands out the method's.
+	Pick func(firmware.Client, firmware.Offer, pxe.LoaderChoice) string
 	// Seen receives every client that is offered a file, on the path of the packet: it must not
 	// block. Clients.Remember of package pxe takes the client.
-	Seen func(pxe.Client, pxe.Offer)
+	Seen func(firmware.Client, firmware.Offer)
 }
 
 // Selector implements dhcpsrv.BootSelector.
-type Selector struct{ cfg Config }
+type Selector struct {
+	cfg    Config
+	own    tables
+	beside tables // for clients of another DHCP server
+}
+
+// tables has the methods by the loader that is asked for; "" is none.
+type tables map[firmware.Language][]firmware.Method
+
+func newTables(methods []firmware.Method) tables {
+	t := tables{"": methods}
+	for _, loader := range []firmware.Language{firmware.IPXE, firmware.GRUB, firmware.UKI} {
+		t[loader] = firmware.Prefer(methods, loader)
+	}
+	return t
+}
 
 // New makes a selector.
 func New(cfg Config) *Selector {
-	if cfg.Methods == nil {
-		cfg.Methods = pxe.Methods()
+	if cfg.Methods != nil {
+		own := newTables(cfg.Methods)
+		return &Selector{cfg, own, own}
 	}
-	return &Selector{cfg}
+	own := newTables(firmware.Methods())
+	return &Selector{cfg, own, newTables(own[firmware.IPXE])}
 }
 
 var _ dhcpsrv.BootSelector = (*Selector)(nil)
@@ -69,7 +97,7 @@ var raspberryPiBoot = slices.Concat(
 // network.
 func (s *Selector) SelectBoot(_ context.Context, q dhcpsrv.BootQuery) (dhcpsrv.BootAnswer, bool) {
 	c := ClientOf(q)
-	o, ok := s.choose(c, q.Server)
+	o, ok := s.choose(c, q)
 	if !ok {
 		return dhcpsrv.BootAnswer{}, false
 	}
@@ -112,30 +140,45 @@ func (s *Selector) servers(q dhcpsrv.BootQuery) (list []byte) {
 }
 
 // Select is SelectBoot in the terms of package pxe, with the method chosen.
-func (s *Selector) Select(q dhcpsrv.BootQuery) (pxe.Offer, bool) {
-	return s.choose(ClientOf(q), q.Server)
+func (s *Selector) Select(q dhcpsrv.BootQuery) (firmware.Offer, bool) {
+	return s.choose(ClientOf(q), q)
 }
 
-func (s *Selector) choose(c pxe.Client, server netip.Addr) (pxe.Offer, bool) {
+func (s *Selector) choose(c firmware.Client, q dhcpsrv.BootQuery) (firmware.Offer, bool) {
 	if s.cfg.Skip != nil && s.cfg.Skip(c) {
-		return pxe.Offer{}, false
+		return firmware.Offer{}, false
 	}
+	server, all := q.Server, s.own
 	if s.cfg.Server.IsValid() {
 		server = s.cfg.Server
 	}
-	o, ok := pxe.Select(s.cfg.Methods, c, pxe.Endpoint{Addr: server, HTTPPort: s.cfg.HTTPPort})
+	if q.Proxy {
+		all = s.beside
+	}
+	var choice pxe.LoaderChoice
+	if s.cfg.Loader != nil {
+		choice = s.cfg.Loader(q)
+	}
+	methods, ok := all[choice.Loader]
+	if !ok {
+		methods = all[""]
+	}
+	o, ok := firmware.Select(methods, c, firmware.Endpoint{Addr: server, HTTPPort: s.cfg.HTTPPort})
+	if ok && s.cfg.Pick != nil && o.Method.Loader != "" {
+		o.File = strings.TrimSuffix(o.File, o.Method.Loader) + s.cfg.Pick(c, o, choice)
+	}
 	if ok && s.cfg.Quirks != nil {
-		o.NoProxyWait = slices.ContainsFunc(s.cfg.Quirks, func(q pxe.Quirk) bool { return q.Applies(pxe.NoProxyWait, o.Method.Name) })
+		o.NoProxyWait = slices.ContainsFunc(s.cfg.Quirks, func(q firmware.Quirk) bool { return q.Applies(firmware.NoProxyWait, o.Method.Name) })
 	}
 	return o, ok
 }
 
 // ClientOf translates a DHCP packet's description of its client.
-func ClientOf(q dhcpsrv.BootQuery) pxe.Client {
-	c := pxe.Client{MAC: slices.Clone(q.MAC), UUID: formatUUID(q.ClientUUID),
+func ClientOf(q dhcpsrv.BootQuery) firmware.Client {
+	c := firmware.Client{MAC: slices.Clone(q.MAC), UUID: formatUUID(q.ClientUUID),
 		VendorClass: q.VendorClass, UserClasses: slices.Clone(q.UserClasses), IPXE: q.HasIPXE}
 	for _, a := range q.Arch {
-		c.Arch = append(c.Arch, pxe.Arch(a))
+		c.Arch = append(c.Arch, firmware.Arch(a))
 	}
 	return c
 }

@@ -7,10 +7,12 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/pxe/pxedhcp"
-	"github.com/google/go-cmp/cmp"
 )
 
 var mac = net.HardwareAddr{0x52, 0x54, 0, 0x77, 0xe1, 0x97}
@@ -111,12 +113,12 @@ func TestRaspberryPi(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	var seen []pxe.Client
+	var seen []firmware.Client
 	s := pxedhcp.New(pxedhcp.Config{
 		HTTPPort: 80,
 		Server:   netip.MustParseAddr("2001:db8::5"),
-		Skip:     func(c pxe.Client) bool { return c.MAC[5] == 1 },
-		Seen:     func(c pxe.Client, _ pxe.Offer) { seen = append(seen, c) },
+		Skip:     func(c firmware.Client) bool { return c.MAC[5] == 1 },
+		Seen:     func(c firmware.Client, _ firmware.Offer) { seen = append(seen, c) },
 	})
 	q := dhcpsrv.BootQuery{MAC: mac, UserClasses: []string{"iPXE"}, Server: netip.MustParseAddr("10.0.0.1")}
 	q.ClientUUID, _ = hex.DecodeString("33221100554477668899aabbccddeeff")
@@ -127,7 +129,7 @@ func TestConfig(t *testing.T) {
 	if len(seen) != 1 || seen[0].UUID != "00112233-4455-6677-8899-aabbccddeeff" {
 		t.Errorf("seen %+v", seen)
 	}
-	if a, _ := pxedhcp.New(pxedhcp.Config{Quirks: []pxe.Quirk{}}).SelectBoot(t.Context(), q); len(a.Options) != 0 {
+	if a, _ := pxedhcp.New(pxedhcp.Config{Quirks: []firmware.Quirk{}}).SelectBoot(t.Context(), q); len(a.Options) != 0 {
 		t.Errorf("without quirks: %v", a.Options)
 	}
 	two := pxedhcp.New(pxedhcp.Config{Servers: func(dhcpsrv.BootQuery) []netip.Addr {
@@ -141,3 +143,36 @@ func TestConfig(t *testing.T) {
 		t.Error("a skipped machine was answered")
 	}
 }
+
+// The profile of a machine, or of its subnet, chooses the loader.
+func TestLoaderOfProfiles(t *testing.T) {
+	linux := func(loader firmware.Language) *pxe.Profile { return &pxe.Profile{Kernel: "k", Loader: loader} }
+	rules := pxe.Rules{
+		Machines: map[string]pxe.Profile{firmware.FormatMAC(mac): *linux(firmware.UKI)},
+		Subnets:  []pxe.SubnetRule{{Prefix: netip.MustParsePrefix("10.77.1.0/24"), Profile: linux(firmware.IPXE)}},
+		Default:  linux(""),
+	}
+	selector := pxedhcp.New(pxedhcp.Config{Loader: pxedhcp.LoaderOf(rules)})
+	for _, tt := range []struct {
+		mac    net.HardwareAddr
+		client string
+		proxy  bool
+		want   string
+	}{
+		{mac, "10.77.1.9", false, "boot/52-54-00-77-e1-97/uki.efi"},
+		{other, "10.77.1.9", false, "snponly.efi"},
+		{other, "10.77.2.9", false, "shimx64.efi"},
+		{other, "10.77.2.9", true, "snponly.efi"}, // the signed GRUB hangs there
+	} {
+		q := dhcpsrv.BootQuery{MAC: tt.mac, Client: netip.MustParseAddr(tt.client), Server: netip.MustParseAddr("10.77.0.1"), Proxy: tt.proxy,
+			Arch: []uint16{7}, VendorClass: "PXEClient:Arch:00007:UNDI:003000"}
+		if a, ok := selector.SelectBoot(t.Context(), q); !ok || a.File != tt.want {
+			t.Errorf("%v at %s: %q, want %q", tt.mac, tt.client, a.File, tt.want)
+		}
+	}
+	if got := pxe.Static(*linux(firmware.GRUB)).(pxe.LoaderChooser).LoaderOf(pxe.Request{}); got.Loader != firmware.GRUB {
+		t.Errorf("of a profile for all: %+v", got)
+	}
+}
+
+var other = net.HardwareAddr{0x52, 0x54, 0, 0x77, 0xe1, 0x98}

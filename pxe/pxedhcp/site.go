@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,6 +15,8 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
+	"github.com/gomaas/maas/pxe/loaders"
 )
 
 // Site describes a network boot service. Boot.Resolver is required, and Interfaces or Subnets.
@@ -84,6 +87,7 @@ type Server struct {
 	radv    *radv.Server
 	boot    *pxe.Server
 	clients pxe.Clients
+	trials  loaders.Trials
 }
 
 // NewServer checks a site and makes its servers. It opens and starts nothing.
@@ -126,8 +130,15 @@ func (s *Server) newDHCP(site Site, networks networks) (*dhcpsrv.Server, error) 
 	if cfg.Boot == nil {
 		selecting := site.Select
 		selecting.HTTPPort, selecting.Methods, selecting.Quirks = site.Boot.HTTPPort, site.Boot.Methods, site.Boot.Quirks
-		selecting.Seen = func(c pxe.Client, o pxe.Offer) {
+		if chooser, ok := site.Boot.Resolver.(pxe.LoaderChooser); ok && selecting.Loader == nil {
+			selecting.Loader = LoaderOf(chooser)
+		}
+		if selecting.Pick == nil {
+			selecting.Pick = s.trials.Next
+		}
+		selecting.Seen = func(c firmware.Client, o firmware.Offer) {
 			s.clients.Remember(c)
+			s.trials.Saw(pxe.Offered(o, c, time.Now()))
 			if site.Select.Seen != nil {
 				site.Select.Seen(c, o)
 			}
@@ -137,7 +148,7 @@ func (s *Server) newDHCP(site Site, networks networks) (*dhcpsrv.Server, error) 
 	// On sockets of the caller these would ask about the links of this host.
 	if site.Sockets.empty() {
 		if cfg.Prober == nil {
-			cfg.Prober = dhcplink.Prober{}
+			cfg.Prober = new(dhcplink.Prober)
 		}
 		if cfg.FindServers == nil {
 			cfg.FindServers = dhcplink.FindServers
@@ -146,11 +157,36 @@ func (s *Server) newDHCP(site Site, networks networks) (*dhcpsrv.Server, error) 
 	return dhcpsrv.New(cfg)
 }
 
+// LoaderOf asks a resolver for the loaders of profiles, for Config.Loader.
+func LoaderOf(chooser pxe.LoaderChooser) func(dhcpsrv.BootQuery) pxe.LoaderChoice {
+	return func(q dhcpsrv.BootQuery) pxe.LoaderChoice {
+		return chooser.LoaderOf(pxe.Request{MAC: q.MAC, Addr: q.Client, Server: q.Server, Arch: firmware.ArchUnknown})
+	}
+}
+
 // newBoot makes the boot server, which knows machines by the DHCP server.
 func (s *Server) newBoot(site Site) (*pxe.Server, error) {
 	cfg := site.Boot
 	if cfg.Log == nil {
 		cfg.Log = component(site.Log, "boot")
+	}
+	from := cfg.Loaders
+	if from == nil {
+		from = pxe.DebianLoaders()
+	}
+	s.trials.SetChains(loaders.Chains(from))
+	if cfg.Beside == nil {
+		cfg.Beside = s.trials.Handed
+	}
+	events := cfg.Events
+	cfg.Events = func(e pxe.Event) {
+		s.trials.Saw(e)
+		if e.Stage == pxe.StageLoader {
+			e.Signed = s.trials.Signed(e.Path)
+		}
+		if events != nil {
+			events(e)
+		}
 	}
 	if cfg.Describe == nil {
 		cfg.Describe = s.clients.Describe
@@ -184,7 +220,9 @@ func (s *Server) Boot() *pxe.Server { return s.boot }
 func (s *Server) Advertiser() *radv.Server { return s.radv }
 
 // Describe returns what a machine said about itself in DHCP last.
-func (s *Server) Describe(mac net.HardwareAddr) (pxe.Client, bool) { return s.clients.Describe(mac) }
+func (s *Server) Describe(mac net.HardwareAddr) (firmware.Client, bool) {
+	return s.clients.Describe(mac)
+}
 
 // Serve serves on sockets until ctx ends, and then returns nil. When one of the servers fails it
 // ends the others and returns the error. It closes the sockets.

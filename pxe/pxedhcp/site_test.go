@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/pxe/pxedhcp"
 )
 
@@ -58,6 +59,7 @@ func TestServeBootsFirmware(t *testing.T) {
 		"UEFI":             {v4, dhcpsrv.ModeServe, boottest.UEFIShimGRUB},
 		"BIOS":             {v4, dhcpsrv.ModeServe, boottest.BIOSPXE},
 		"UEFI HTTP":        {v4, dhcpsrv.ModeServe, boottest.UEFIHTTP},
+		"HTTP beside DHCP": {v4, dhcpsrv.ModeProxy, boottest.UEFIHTTP},
 		"iPXE":             {v4, dhcpsrv.ModeServe, boottest.BIOSiPXE},
 		"UEFI beside DHCP": {v4, dhcpsrv.ModeProxy, boottest.UEFIShimGRUB},
 		"BIOS beside DHCP": {v4, dhcpsrv.ModeProxy, boottest.BIOSPXE},
@@ -86,7 +88,7 @@ func TestServeBootsFirmware(t *testing.T) {
 					}
 					note(string(e.Stage))
 				}
-				site.Select.Seen = func(c pxe.Client, _ pxe.Offer) { note("asked") }
+				site.Select.Seen = func(c firmware.Client, _ firmware.Offer) { note("asked") }
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan error, 2)
 				go func() { done <- pxedhcp.Serve(ctx, site) }()

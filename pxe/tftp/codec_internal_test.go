@@ -25,7 +25,7 @@ func TestParseRequest(t *testing.T) {
 		{"\x00\x01f\x00octet\x00blksize\x007\x00windowsize\x000\x00timeout\x00256\x00", Request{Name: "f", Mode: Octet}, 0},
 		{"\x00\x01f\x00octet\x00blksize\x0099999\x00", Request{Name: "f", Mode: Octet, Options: Options{BlockSize: 65464}}, 0},
 		{"\x00\x01f\x00octet\x00multicast\x00\x00blksize\x00x\x00tsize\x00-1\x00", Request{Name: "f", Mode: Octet}, 0},
-		{"\x00\x02f\x00octet\x00", Request{}, CodeAccess},
+		{"\x00\x02f\x00octet\x00", Request{Write: true, Name: "f", Mode: Octet}, 0},
 		{"\x00\x03f\x00octet\x00", Request{}, CodeIllegal},
 		{"\x00", Request{}, CodeIllegal},
 		{"\x00\x01\x00octet\x00", Request{}, CodeIllegal},

@@ -31,5 +31,6 @@
 // Errors that a client sent are *Error, and errors.Is finds fs.ErrNotExist in "file not found";
 // clients never receive paths or causes of this machine.
 //
-// Not done: writing (a write request is refused) and multicast (RFC 2090).
+// A Handler that is a Creator takes files, too; otherwise a write request is refused. Not done:
+// multicast (RFC 2090).
 package tftp

@@ -71,9 +71,11 @@ func (p *places) enter(t *transfer) (e entry, victim *transfer) {
 		p.waiting++
 		return queued, nil
 	case t.stranger && p.unknown >= p.strangers:
-		victim = p.oldest(func(o *transfer) bool { return o.stranger })
+		if victim = p.oldest(func(o *transfer) bool { return o.stranger && o.greeted() }); victim == nil {
+			return refused, nil
+		}
 	case p.total >= p.most:
-		if victim = p.oldest(func(*transfer) bool { return true }); victim == nil {
+		if victim = p.oldest((*transfer).greeted); victim == nil {
 			return refused, nil
 		}
 	}
@@ -83,6 +85,15 @@ func (p *places) enter(t *transfer) (e entry, victim *transfer) {
 	p.take(t)
 	return entered, victim
 }
+
+// greetTime is the time in which clients of a network acknowledge what they were sent first. Until
+// then a half-open transfer does not give way: of many machines that are switched on together, all
+// would lose their places to each other, and what a client acknowledges in vain it does not ask for
+// again. A request that is refused is repeated.
+const greetTime = 10 * time.Millisecond
+
+// greeted reports whether the client has had time to acknowledge.
+func (t *transfer) greeted() bool { return time.Since(t.entered) > greetTime }
 
 // oldest returns the half-open transfer that has waited longest, nil if none fits.
 func (p *places) oldest(fits func(*transfer) bool) *transfer {

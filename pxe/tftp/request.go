@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Request is one read request.
+// Request is one read or write request.
 type Request struct {
+	Write   bool           // the client sends the file
 	Name    string         // file name as sent; may hold any byte but NUL
 	Mode    Mode           // octet or netascii
 	Options Options        // what the client asked for
@@ -114,21 +115,18 @@ func (o *Options) set(name string, n int64) {
 	}
 }
 
-// parseRequest reads an RRQ. The returned error is for the client.
+// parseRequest reads an RRQ or WRQ. The returned error is for the client.
 func parseRequest(p []byte) (*Request, *Error) {
-	switch opcode(p) {
-	case opRRQ:
-	case opWRQ:
-		return nil, &Error{Code: CodeAccess, Message: "this server only serves reads"}
-	default:
+	op := opcode(p)
+	if op != opRRQ && op != opWRQ {
 		return nil, &Error{Code: CodeIllegal, Message: "not a read request"}
 	}
 	name, rest, ok := cutString(p[2:])
 	if !ok || name == "" {
-		return nil, &Error{Code: CodeIllegal, Message: "read request without a file name"}
+		return nil, &Error{Code: CodeIllegal, Message: "request without a file name"}
 	}
 	mode, rest, _ := cutString(rest)
-	r := &Request{Name: name, Mode: Mode(strings.ToLower(mode)), Options: parseOptions(rest)}
+	r := &Request{Write: op == opWRQ, Name: name, Mode: Mode(strings.ToLower(mode)), Options: parseOptions(rest)}
 	if r.Mode != Octet && r.Mode != NetASCII {
 		return nil, &Error{Code: CodeIllegal, Message: "transfer mode is neither octet nor netascii"}
 	}

@@ -126,6 +126,9 @@ func (l *listener) handle(ctx context.Context, p []byte, from peer) {
 		t.cancel(errReplaced)
 	}
 	r, wireErr := parseRequest(p)
+	if _, takes := s.cfg.Handler.(Creator); wireErr == nil && r.Write && !takes {
+		wireErr = errReadOnly
+	}
 	if wireErr != nil {
 		l.reject(from, wireErr)
 		return

@@ -33,12 +33,16 @@ type transfer struct {
 
 // run serves one request to its end.
 func (t *transfer) run(ctx context.Context, s *Server, r *Request) Transfer {
-	stats := Transfer{Name: r.Name, Mode: r.Mode, Client: r.Client, Local: r.Local, Asked: r.Options,
+	stats := Transfer{Write: r.Write, Name: r.Name, Mode: r.Mode, Client: r.Client, Local: r.Local, Asked: r.Options,
 		Granted: Options{BlockSize: defaultBlockSize, WindowSize: 1}, Start: time.Now(), Size: -1}
 	w, err := t.wire(s, r)
 	if err == nil {
 		stop := context.AfterFunc(ctx, w.interrupt)
-		err = t.serve(ctx, s, r, w, &stats)
+		if r.Write {
+			err = t.receive(ctx, s, r, w, &stats)
+		} else {
+			err = t.serve(ctx, s, r, w, &stats)
+		}
 		stop()
 		w.close()
 	}

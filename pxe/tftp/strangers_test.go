@@ -126,6 +126,30 @@ func TestTransfersOutliveAFlood(t *testing.T) {
 	})
 }
 
+// Machines that are switched on together take no place from each other before they could acknowledge: those for which none is left
+// ask again.
+func TestMachinesOfOneInstant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, tftp.Config{MaxTransfers: 4})
+		l.net.delay = time.Millisecond
+		l.drained()
+		defer func() { l.close(); close(l.transfers) }()
+		want := l.file("f", 1<<16)
+		var all sync.WaitGroup
+		for i := range 12 {
+			conn := l.net.listen(fmt.Sprintf("192.0.2.%d:3000", 10+i))
+			all.Go(func() {
+				defer conn.Close()
+				var got bytes.Buffer
+				if _, err := (tftp.Client{BlockSize: 1468}).GetFrom(t.Context(), conn, l.server.LocalAddr(), "f", &got); err != nil || !bytes.Equal(got.Bytes(), want) {
+					t.Errorf("%s: %d bytes, %v", conn.LocalAddr(), got.Len(), err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
 // A silent address is sent at most three packets, and not much more than came in its name.
 func TestSilentAddressesAreSentLittle(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -17,6 +17,7 @@ package dhcprpc
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -27,6 +28,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/rpc"
 )
@@ -44,6 +46,7 @@ const (
 	partnerPrefix     = "partner/"
 	siteKey           = "site"
 	site6Key          = "site6"
+	classesKey        = "classes" // one object, since their order counts
 )
 
 // Objects returns the snapshot and the router advertisements as keyed objects.
@@ -65,6 +68,11 @@ func Objects(s dhcpsrv.Snapshot, ads []radv.Advertisement) (map[string][]byte, e
 	}
 	if len(s.Options6) > 0 {
 		if err := put(site6Key, s.Options6); err != nil {
+			return nil, err
+		}
+	}
+	if len(s.Classes) > 0 {
+		if err := put(classesKey, s.Classes); err != nil {
 			return nil, err
 		}
 	}
@@ -95,6 +103,9 @@ func reservationKey(r dhcpsrv.Reservation) string {
 	key := fmt.Sprintf("%s%s/%x/%s/%s", reservationPrefix, r.MAC, r.ClientID, r.Subnet, addrText(r.Addr))
 	if len(r.DUID) > 0 {
 		key += fmt.Sprintf("/%x", r.DUID)
+	}
+	if r.VRF != "" {
+		key += "@" + r.VRF
 	}
 	return key
 }
@@ -219,12 +230,14 @@ func decode(key string, data []byte) (any, error) {
 	switch {
 	case key == siteKey, key == site6Key:
 		return decodeAs[dhcpsrv.Options](key, data)
+	case key == classesKey:
+		return decodeAs[[]dhcpsrv.Class](key, data)
 	case strings.HasPrefix(key, subnetPrefix):
 		return decodeAs[dhcpsrv.Subnet](key, data)
 	case strings.HasPrefix(key, advertPrefix):
 		return decodeAs[radv.Advertisement](key, data)
 	case strings.HasPrefix(key, partnerPrefix):
-		return decodeAs[dhcpsrv.Partner](key, data)
+		return decodeAs[failover.Partner](key, data)
 	case strings.HasPrefix(key, reservationPrefix):
 		return decodeAs[dhcpsrv.Reservation](key, data)
 	}
@@ -249,11 +262,13 @@ func (f *Follower) snapshot() (s dhcpsrv.Snapshot, ads []radv.Advertisement) {
 			} else {
 				s.Options = value
 			}
+		case []dhcpsrv.Class:
+			s.Classes = value
 		case dhcpsrv.Subnet:
 			s.Subnets = append(s.Subnets, value)
 		case radv.Advertisement:
 			ads = append(ads, value)
-		case dhcpsrv.Partner:
+		case failover.Partner:
 			s.Partners = append(s.Partners, value)
 		case dhcpsrv.Reservation:
 			s.Reservations = append(s.Reservations, value)
@@ -268,7 +283,10 @@ type Fact struct {
 	// or conflict.
 	Event    string     `json:"event"`
 	Addr     netip.Addr `json:"addr"`
+	VRF      string     `json:"vrf,omitempty"`  // routing domain of Addr; "" = the global one
+	Bits     int        `json:"bits,omitempty"` // length of the delegated prefix that begins with Addr; 0 = an address
 	MAC      string     `json:"mac,omitempty"`
+	ClientID string     `json:"client_id,omitempty"` // option 61, or the DUID of IPv6, in hexadecimal
 	Hostname string     `json:"hostname,omitempty"`
 	Subnet   string     `json:"subnet,omitempty"`
 	Start    time.Time  `json:"start"`
@@ -277,8 +295,12 @@ type Fact struct {
 
 // FactOf turns an event into what travels.
 func FactOf(e dhcpsrv.Event) Fact {
+	id := e.Lease.ClientID
+	if e.Lease.Addr.Is6() {
+		id = e.Lease.DUID
+	}
 	return Fact{
-		Event: e.Kind.String(), Addr: e.Lease.Addr, MAC: e.Lease.MAC.String(), Hostname: e.Lease.Hostname,
+		Event: e.Kind.String(), Addr: e.Lease.Addr, VRF: e.Lease.VRF, Bits: int(e.Lease.Bits), MAC: e.Lease.MAC.String(), ClientID: hex.EncodeToString(id), Hostname: e.Lease.Hostname,
 		Subnet: e.Lease.Subnet, Start: e.Lease.Start, End: e.Lease.End,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 	"github.com/gomaas/maas/dhcpsrv/radv"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
@@ -29,8 +30,12 @@ var snapshot = dhcpsrv.Snapshot{
 		{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Addr: netip.MustParseAddr("192.0.2.7"), Hostname: "web"},
 		{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, Hostname: "db"},
 	},
+	Classes: []dhcpsrv.Class{
+		{Name: "phones", VendorClass: "Phone", UserClass: "x", Arch: []uint16{7}, MACPrefix: net.HardwareAddr{2, 0}, CircuitID: []byte{0, 4}, Ignore: true},
+		{Name: "a", CircuitID: []byte("port1"), Options: dhcpsrv.Options{{Code: 66, Data: []byte("y")}}, Options6: dhcpsrv.Options{{Code: 31, Data: make([]byte, 16)}}},
+	},
 	Options6: dhcpsrv.Options{{Code: 31, Data: []byte("y")}},
-	Partners: []dhcpsrv.Partner{{Name: "rack2", Self: "rack1", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
+	Partners: []failover.Partner{{Name: "rack2", Self: "rack1", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
 }
 
 var advertisements = []radv.Advertisement{{Link: "eth0", Managed: true, Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/64")}}}
@@ -40,8 +45,8 @@ func TestSnapshotSurvivesTheTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(objects) != 9 {
-		t.Errorf("%d objects, want one each for both sites, subnet, advertisement, partner and four reservations", len(objects))
+	if len(objects) != 10 {
+		t.Errorf("%d objects, want one each for both sites, classes, subnet, advertisement, partner and four reservations", len(objects))
 	}
 	got, ads, err := dhcprpc.Snapshot(objects)
 	if err != nil {

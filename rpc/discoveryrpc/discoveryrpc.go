@@ -68,6 +68,8 @@ type Policy struct {
 	BeaconKey []byte `json:"beacon_key,omitempty"`
 	// Subnets are all that may be swept.
 	Subnets []netip.Prefix `json:"subnets,omitempty"`
+	// Confirm are the subnets whose devices are asked before they count as gone.
+	Confirm []netip.Prefix `json:"confirm,omitempty"`
 }
 
 // Covers reports whether all of a prefix may be swept.

@@ -40,7 +40,8 @@ type Answer struct {
 const RenewMethod = "enrol.renew"
 
 // Join enrols a rack at the first region of the token that answers, and returns its identity and
-// the addresses of all regions. It sends nothing to a region that is not of the token's site.
+// the addresses of all regions, which the caller keeps for later starts: a [Keeper] does not. It
+// sends nothing to a region that is not of the token's site.
 func Join(ctx context.Context, t Token, rack string) (*Identity, []string, error) {
 	if time.Now().After(t.Expires) {
 		return nil, nil, fmt.Errorf("enrol: the token expired at %s; make a new one with `maas region token create`", t.Expires.Format(time.DateTime))

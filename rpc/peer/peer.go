@@ -51,6 +51,8 @@ type Config struct {
 	Exchange func(ctx context.Context, partner string, conn *Conn) error
 	// Port is the port of the partners. Zero means DefaultPort.
 	Port int
+	// Dial connects to a partner. If nil, it is DialContext of a net.Dialer.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Log receives connections and refusals. If nil, they are discarded.
 	Log *slog.Logger
 }
@@ -77,6 +79,9 @@ func New(cfg Config) (*Peer, error) {
 	}
 	if cfg.Port == 0 {
 		cfg.Port = DefaultPort
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -184,7 +189,7 @@ func (p *Peer) say(name string, err error) {
 func (p *Peer) connect(ctx context.Context, name, address string) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	raw, err := p.cfg.Dial(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

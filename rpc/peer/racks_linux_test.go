@@ -16,6 +16,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 	"github.com/gomaas/maas/dhcpsrv/journal"
 	"github.com/gomaas/maas/pxe/boottest/netlab"
 	"github.com/gomaas/maas/rpc/enrol"
@@ -62,7 +63,7 @@ func runRack(n int, dir string) error {
 	other := rackNames[1-n]
 	partner := peer.Partner{Name: other, Addrs: []netip.Addr{rackAddr(1 - n)}}
 	err = s.Update(dhcpsrv.Snapshot{
-		Partners: []dhcpsrv.Partner{{Name: other, Self: rackNames[n], Addrs: partner.Addrs}},
+		Partners: []failover.Partner{{Name: other, Self: rackNames[n], Addrs: partner.Addrs}},
 		Subnets: []dhcpsrv.Subnet{{
 			Name: "lab", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth0", Server: rackAddr(n), LeaseTime: 20 * time.Second,
 			Partner: other, PartnerServer: rackAddr(1 - n), Secondary: n == 1,
@@ -88,7 +89,7 @@ func runRack(n int, dir string) error {
 		return err
 	}
 	go func() {
-		for last := dhcpsrv.PartnerState(255); ; time.Sleep(20 * time.Millisecond) {
+		for last := failover.State(255); ; time.Sleep(20 * time.Millisecond) {
 			if state := s.Partners()[0].State; state != last {
 				fmt.Println("state", state)
 				last = state

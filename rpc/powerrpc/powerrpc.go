@@ -27,6 +27,12 @@ type Request struct {
 	// Boot is the device for the boot that begins when the machine comes on. BMCs that cannot
 	// choose are switched all the same.
 	Boot power.BootDevice `json:"boot,omitempty"`
+	// BootURL has UEFI HTTP boot load a URL; see [power.Options].
+	BootURL string `json:"boot_url,omitempty"`
+	// BootAlways makes Boot the device of all boots, where the BMC can.
+	BootAlways bool `json:"boot_always,omitempty"`
+	// Media is the image of ActionInsert.
+	Media string `json:"media,omitempty"`
 	// Soft is the time that the system has to shut down by itself, for ActionSoftOff.
 	Soft time.Duration `json:"soft,omitempty"`
 	// Transcript asks for what was said to the BMC.
@@ -47,7 +53,7 @@ func Offer(m *rpc.Methods, c *power.Controller) {
 		if r.Transcript {
 			ctx = power.WithTranscript(ctx, &transcript)
 		}
-		result, err := c.Do(ctx, r.Target, r.Action, power.Options{Boot: r.Boot, BootIfPossible: true, Soft: r.Soft})
+		result, err := c.Do(ctx, r.Target, r.Action, power.Options{Boot: r.Boot, BootURL: r.BootURL, BootAlways: r.BootAlways, BootIfPossible: true, Soft: r.Soft, Media: r.Media})
 		if r.Transcript {
 			var text strings.Builder
 			_, _ = transcript.WriteTo(&text) // memory never fails

@@ -5,7 +5,9 @@
 //	region.State("rack-1").Set(proxyrpc.Topic, objects)
 //	stats, err := proxyrpc.Stats(ctx, region.Rack("rack-1"))
 //
-//	rpc.Topic{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(proxy, listener)}        // rack
+//	guard := proxyrpc.NewGuard(proxy, lookup)                                      // rack
+//	rpc.Topic{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(guard, listener)}
+//	err := guard.Run(ctx)
 //	proxyrpc.Offer(&methods, proxy, cache)
 package proxyrpc
 
@@ -26,12 +28,15 @@ type Content struct {
 	Policy proxy.Policy
 	// Port is the TCP port of the proxy, 0 when there is to be none.
 	Port int
+	// DenyHosts are names of hosts, such as BMCs, whose addresses are denied as Policy.Deny is.
+	DenyHosts []string
 }
 
 // The topic's objects.
 const (
 	policyKey = "policy"
 	portKey   = "port"
+	hostsKey  = "deny-hosts"
 )
 
 // Objects returns the topic's objects. The policy may hold credentials of parents; it is not to be
@@ -45,16 +50,20 @@ func Objects(c Content) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxyrpc: %w", err)
 	}
-	return map[string][]byte{policyKey: policy, portKey: port}, nil
+	hosts, err := json.Marshal(c.DenyHosts)
+	if err != nil {
+		return nil, fmt.Errorf("proxyrpc: %w", err)
+	}
+	return map[string][]byte{policyKey: policy, portKey: port, hostsKey: hosts}, nil
 }
 
-// Apply puts each state of the topic in force: the policy in p, and the port by calling listen,
-// which may be nil. Without a policy object no client may use the proxy; without a port it stays
-// where it is.
-func Apply(p *proxy.Proxy, listen func(port int)) func(context.Context, map[string][]byte) error {
+// Apply puts each state of the topic in force: the policy by way of g, and the port by calling
+// listen, which may be nil. Without a policy object no client may use the proxy; without a port it
+// stays where it is.
+func Apply(g *Guard, listen func(port int)) func(context.Context, map[string][]byte) error {
 	return func(_ context.Context, objects map[string][]byte) error {
 		var c Content
-		for key, into := range map[string]any{policyKey: &c.Policy, portKey: &c.Port} {
+		for key, into := range map[string]any{policyKey: &c.Policy, portKey: &c.Port, hostsKey: &c.DenyHosts} {
 			data, ok := objects[key]
 			if !ok {
 				continue
@@ -63,7 +72,7 @@ func Apply(p *proxy.Proxy, listen func(port int)) func(context.Context, map[stri
 				return fmt.Errorf("proxyrpc: %s: %w", key, err)
 			}
 		}
-		if err := p.Update(c.Policy); err != nil {
+		if err := g.update(c.Policy, c.DenyHosts); err != nil {
 			return err
 		}
 		if _, told := objects[portKey]; told && listen != nil {

@@ -17,7 +17,7 @@ import (
 func TestApplyPutsThePolicyInForce(t *testing.T) {
 	p := proxy.New(proxy.Config{})
 	port := -1
-	apply := proxyrpc.Apply(p, func(n int) { port = n })
+	apply := proxyrpc.Apply(proxyrpc.NewGuard(p, nil), func(n int) { port = n })
 	status := func() int {
 		r := httptest.NewRequest(http.MethodGet, "/origin-form", nil) // refused for its form only by whom it may be used
 		r.RemoteAddr = "192.0.2.7:4000"
@@ -54,7 +54,7 @@ func TestPortsAndParentsAreCarried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := proxyrpc.Apply(p, nil)(t.Context(), objects); err != nil {
+	if err := proxyrpc.Apply(proxyrpc.NewGuard(p, nil), nil)(t.Context(), objects); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -122,6 +122,6 @@ func TestStatsAndPurge(t *testing.T) {
 func FuzzApply(f *testing.F) {
 	f.Add([]byte(`{"allow":["192.0.2.0/24"],"parent":"http://proxy.example:3128"}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_ = proxyrpc.Apply(proxy.New(proxy.Config{}), nil)(t.Context(), map[string][]byte{"policy": data})
+		_ = proxyrpc.Apply(proxyrpc.NewGuard(proxy.New(proxy.Config{}), nil), nil)(t.Context(), map[string][]byte{"policy": data})
 	})
 }

@@ -19,10 +19,12 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/rpc"
 )
 
@@ -48,6 +50,11 @@ type Machine struct {
 	Profile *pxe.Profile `json:"profile,omitempty"`
 	// Options end its kernel command line, whichever profile it boots.
 	Options string `json:"options,omitempty"`
+	// Configured says that its system is complete: it boots its disk, unless its profile is for
+	// always.
+	Configured bool `json:"configured,omitempty"`
+	// Loader is the path of the loader that its firmware started last. Empty is not known.
+	Loader string `json:"loader,omitempty"`
 }
 
 // Network holds the defaults for machines of a subnet.
@@ -117,7 +124,7 @@ func MachineObjects(before, after []Machine) (upserts map[string][]byte, deletes
 func machineKey(m Machine) string { return MachineKey(m.MAC) }
 
 // MachineKey returns the key of the object of the machine with a link address.
-func MachineKey(mac net.HardwareAddr) string { return machinePrefix + pxe.FormatMAC(mac) }
+func MachineKey(mac net.HardwareAddr) string { return machinePrefix + firmware.FormatMAC(mac) }
 
 // Names returns the link addresses among some objects, in the form of net.HardwareAddr's String.
 func Names(objects []rpc.Object) map[string]bool {
@@ -136,15 +143,16 @@ type Table struct {
 	mu       sync.RWMutex // guards the fields below
 	fallback *pxe.Profile
 	vars     map[string]string
-	machines map[string]Machine // by pxe.FormatMAC
+	machines map[string]Machine // by firmware.FormatMAC
 	names    map[string]int     // machines by name in lower case
+	files    map[string]int     // profiles of machines by the files that they name
 	networks map[string]Network // by key
 }
 
 // Apply replaces the content by the objects' content. An error names the object and leaves the old
 // content.
 func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
-	next := Table{machines: make(map[string]Machine, len(objects)), names: map[string]int{}, networks: map[string]Network{}}
+	next := newTable(len(objects))
 	for key, data := range objects {
 		value, err := decode(key, data)
 		if err != nil {
@@ -154,8 +162,17 @@ func (t *Table) Apply(_ context.Context, objects map[string][]byte) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.fallback, t.vars, t.machines, t.names, t.networks = next.fallback, next.vars, next.machines, next.names, next.networks
+	t.become(next)
 	return nil
+}
+
+func newTable(size int) *Table {
+	return &Table{machines: make(map[string]Machine, size), names: map[string]int{}, files: map[string]int{}, networks: map[string]Network{}}
+}
+
+// become takes the content of another table over.
+func (t *Table) become(next *Table) {
+	t.fallback, t.vars, t.machines, t.names, t.files, t.networks = next.fallback, next.vars, next.machines, next.names, next.files, next.networks
 }
 
 // Change replaces some of the content. An error names the object and leaves the old content.
@@ -173,7 +190,7 @@ func (t *Table) Change(_ context.Context, changed []rpc.Object) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.machines == nil {
-		t.machines, t.names, t.networks = map[string]Machine{}, map[string]int{}, map[string]Network{}
+		t.become(newTable(len(changed)))
 	}
 	for i, o := range changed {
 		if o.Deleted {
@@ -191,6 +208,7 @@ func (t *Table) put(key string, value any) {
 		t.removeMachine(key)
 		t.machines[strings.TrimPrefix(key, machinePrefix)] = value
 		t.names[strings.ToLower(value.Name)]++
+		t.count(value.Profile, 1)
 	case Network:
 		t.networks[key] = value
 	case pxe.Profile:
@@ -219,10 +237,40 @@ func (t *Table) removeMachine(key string) {
 		return
 	}
 	delete(t.machines, mac)
+	t.count(m.Profile, -1)
 	name := strings.ToLower(m.Name)
 	if t.names[name]--; t.names[name] <= 0 {
 		delete(t.names, name)
 	}
+}
+
+// count adds to the uses of the files of a profile.
+func (t *Table) count(p *pxe.Profile, n int) {
+	if p == nil {
+		return
+	}
+	for _, f := range p.Files() {
+		if t.files[f] += n; t.files[f] <= 0 {
+			delete(t.files, f)
+		}
+	}
+}
+
+// Files returns the files that profiles name, sorted.
+func (t *Table) Files() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := slices.Collect(maps.Keys(t.files))
+	for _, n := range t.networks {
+		if n.Profile != nil {
+			out = append(out, n.Profile.Files()...)
+		}
+	}
+	if t.fallback != nil {
+		out = append(out, t.fallback.Files()...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // HasName reports whether a machine has a host name.
@@ -290,12 +338,13 @@ func (t *Table) Machine(mac net.HardwareAddr) (Machine, bool) {
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	m, ok := t.machines[pxe.FormatMAC(mac)]
+	m, ok := t.machines[firmware.FormatMAC(mac)]
 	return m, ok
 }
 
 // Resolve returns the machine's own profile, else its network's, else the default, with the
-// machine's options and the network's variables; or else [pxe.ErrNoProfile].
+// machine's options and the network's variables; or else [pxe.ErrNoProfile]. A machine that is
+// configured boots its disk instead.
 func (t *Table) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error) {
 	m, _ := t.Machine(r.MAC)
 	t.mu.RLock()
@@ -305,9 +354,25 @@ func (t *Table) Resolve(_ context.Context, r pxe.Request) (pxe.Profile, error) {
 	if p == nil {
 		return pxe.Profile{}, pxe.ErrNoProfile
 	}
+	if m.Configured && !p.Always {
+		return pxe.Profile{Name: "configured", Kind: pxe.Local}, nil
+	}
 	boot := p.WithOptions(m.Options)
 	boot.Vars = joinVars(t.vars, network.Vars, boot.Vars)
 	return boot, nil
+}
+
+// LoaderOf implements [pxe.LoaderChooser].
+func (t *Table) LoaderOf(r pxe.Request) pxe.LoaderChoice {
+	m, _ := t.Machine(r.MAC)
+	var choice pxe.LoaderChoice
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if p := cmp.Or(m.Profile, t.network(r.Addr).Profile, t.fallback); p != nil && (p.Always || !m.Configured) {
+		choice = p.LoaderChoice()
+	}
+	choice.Started = m.Loader
+	return choice
 }
 
 // joinVars is one map of several, of which the later ones go first.

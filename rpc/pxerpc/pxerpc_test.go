@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/gomaas/maas/pxe"
@@ -172,6 +173,16 @@ func TestTableResolvesByNetwork(t *testing.T) {
 		if got, set := p.Vars["http_proxy"]; err != nil || !set || got != c.want {
 			t.Errorf("%v at %s: the proxy is %q, %v, want %q", c.mac, c.addr, got, err, c.want)
 		}
+	}
+	// The options of a machine and the variables reach the entries of a menu, and racks keep their files.
+	menu := &pxe.Profile{Name: "lab", Kind: pxe.Menu, Entries: []pxe.MenuEntry{{Profile: "a"}}, Profiles: []pxe.Profile{{Name: "a", Kernel: "menu/kernel"}}}
+	objects, err = pxerpc.Objects(pxerpc.Content{Default: menu, Vars: vars("all"), Machines: []pxerpc.Machine{{MAC: own, Options: "quiet"}}})
+	if err := cmp.Or(err, table.Apply(t.Context(), objects)); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := table.Resolve(t.Context(), pxe.Request{MAC: own})
+	if a, ok := shown.Entry("a"); err != nil || !ok || a.Cmdline != "quiet" || a.Vars["http_proxy"] != "all" || !slices.Contains(table.Files(), "menu/kernel") {
+		t.Errorf("entry %+v of %+v, %v; files %q", a, shown, err, table.Files())
 	}
 	bad := rpc.Object{Key: "network/192.0.2.0/24", Value: []byte(`{"prefix":"192.0.2.0/24","profile":{"kind":"no such"}}`)}
 	if err := table.Change(t.Context(), []rpc.Object{bad}); err == nil {

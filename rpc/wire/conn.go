@@ -58,6 +58,9 @@ func (c *conn) post(ctx context.Context, path string, body []byte) (*http.Respon
 	if m := rpc.Metadata(ctx); len(m) > 0 {
 		request.Header.Set(metadataHeader, encodeMetadata(m))
 	}
+	if path == pathFacts {
+		request.Header.Set(clockHeader, time.Now().Format(time.RFC3339Nano))
+	}
 	response, err := c.http.RoundTrip(request)
 	if err != nil {
 		return nil, lost(ctx, err)

@@ -133,8 +133,30 @@ func (s *Server) facts(w http.ResponseWriter, r *http.Request, _ *session, conn 
 	if !read(w, r, &facts, maxFacts) {
 		return
 	}
+	behind := clockBehind(r.Header.Get(clockHeader), time.Now())
+	for i := range facts {
+		facts[i].Behind = behind
+	}
 	// The answer is the acknowledgement: the rack drops these facts when it arrives.
 	reply(w, answerOf("facts", nil, conn.Deliver(r.Context(), facts)))
+}
+
+// clockHeader holds the time of a rack's clock, in RFC 3339.
+const clockHeader = "Maas-Clock"
+
+// minBehind is the difference of clocks that counts: what is less may be the time of the request.
+const minBehind = 10 * time.Second
+
+// clockBehind returns by how much a clock is behind. A host whose battery is empty may have years.
+func clockBehind(shown string, now time.Time) time.Duration {
+	clock, err := time.Parse(time.RFC3339Nano, shown)
+	if err != nil {
+		return 0 // of a rack that does not send it
+	}
+	if behind := now.Sub(clock); behind.Abs() >= minBehind {
+		return behind
+	}
+	return 0
 }
 
 // read decodes a request's body and refuses one that is too large or malformed.

@@ -18,6 +18,9 @@ import (
 type Assignment struct {
 	// Networks are those whose machines it serves.
 	Networks []netip.Prefix
+	// Delegated are the prefixes that routers in Networks are delegated. Its other networks have no
+	// part in them.
+	Delegated []netip.Prefix
 	// VLANs are those that it serves, by ID, with the VLANs relayed to them.
 	VLANs map[int64]bool
 	// BMCs are networks with BMCs that it may be sent the passwords of, besides Networks.
@@ -68,6 +71,11 @@ func assignmentOf(r Rack, vlans []ipam.VLAN, subnets []ipam.Subnet) Assignment {
 			a.Networks = append(a.Networks, s.Prefix)
 		case within(s.Prefix, r.Networks):
 			a.VLANs[s.VLANID] = true
+		default:
+			continue
+		}
+		for _, p := range s.Delegated {
+			a.Delegated = append(a.Delegated, p.Prefix)
 		}
 	}
 	return a
@@ -86,6 +94,11 @@ func (a Assignment) Empty() bool {
 // Serves reports whether an address belongs to a network of the rack.
 func (a Assignment) Serves(addr netip.Addr) bool {
 	return slices.ContainsFunc(a.Networks, func(n netip.Prefix) bool { return n.Contains(addr.Unmap()) })
+}
+
+// Delegates reports whether an address belongs to a prefix that the rack may delegate.
+func (a Assignment) Delegates(addr netip.Addr) bool {
+	return slices.ContainsFunc(a.Delegated, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // Reaches returns how well the rack suits a BMC at an address: the length of the longest of its

@@ -93,9 +93,49 @@ func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 	})
 }
 
+// Configured notes that the system of the machine with a link address reported that its
+// configuration is complete. A machine that is not known, or is noted already, stays as it is.
+func (bs *Boots) Configured(ctx context.Context, mac net.HardwareAddr, at time.Time) error {
+	return bs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		m, err := bs.inv.MachineByMAC(ctx, mac)
+		if notFound(err) {
+			return nil
+		}
+		if err != nil || !m.Configured.IsZero() {
+			return err
+		}
+		m.Configured = at
+		_, err = bs.inv.Machines.Update(ctx, m)
+		return err
+	})
+}
+
+// Started notes the boot loader that the machine with a link address was offered last, as one that
+// its firmware starts: the machine has read a configuration. A machine that is not known, or is
+// noted with it already, stays as it is.
+func (bs *Boots) Started(ctx context.Context, mac net.HardwareAddr) error {
+	return bs.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		all, err := attempts.list(ctx, tx, "mac = ?", mac.String())
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		name := all[len(all)-1].record.Loader()
+		m, err := bs.inv.MachineByMAC(ctx, mac)
+		if notFound(err) || err == nil && (name == "" || m.Loader == name) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		m.Loader = name
+		_, err = bs.inv.Machines.Update(ctx, m)
+		return err
+	})
+}
+
 // shortened bounds the texts of an event, which clients choose.
 func shortened(e pxe.Event) pxe.Event {
-	for _, text := range []*string{&e.Path, &e.Err, &e.Profile, &e.Method, &e.UUID, &e.Proto} {
+	for _, text := range []*string{&e.Path, &e.Err, &e.Profile, &e.Method, &e.UUID, &e.Proto, &e.Signed} {
 		if len(*text) > maxText {
 			*text = strings.ToValidUTF8((*text)[:maxText], "") + "..."
 		}

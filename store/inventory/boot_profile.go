@@ -70,7 +70,7 @@ func (ps *Profiles) Get(ctx context.Context, of BootTarget) (p *pxe.Profile, err
 }
 
 // Set sets the profile of a target; nil takes it back. Racks follow at once. A profile that cannot
-// be booted is an *InvalidError that names the target.
+// be booted, or names a file that does not exist, is an *InvalidError that names the target.
 func (ps *Profiles) Set(ctx context.Context, of BootTarget, p *pxe.Profile) error {
 	return ps.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		name, err := of.name(ctx, tx)
@@ -80,6 +80,9 @@ func (ps *Profiles) Set(ctx context.Context, of BootTarget, p *pxe.Profile) erro
 		if p != nil {
 			if err := p.Validate(); err != nil {
 				return invalid(kinds.BootProfile, name, "profile", "cannot be booted: "+err.Error())
+			}
+			if err := ps.inv.checkFiles(ctx, tx, name, p); err != nil {
+				return err
 			}
 		}
 		switch {
@@ -118,6 +121,13 @@ func (of BootTarget) name(ctx context.Context, tx *store.Tx) (string, error) {
 		return "subnet " + s.Prefix.String(), err
 	}
 	return "", invalid(kinds.BootProfile, "", "__all__", "is for one of machine, tag and subnet, or for the site")
+}
+
+// label returns the name of the target without its kind; "" = the site.
+func (of BootTarget) label(ctx context.Context, tx *store.Tx) (string, error) {
+	name, err := of.name(ctx, tx)
+	_, label, _ := strings.Cut(name, " ")
+	return label, err
 }
 
 // rule reads the profile of a tag or subnet; one without an ID if there is none.
@@ -166,11 +176,9 @@ func (ps *Profiles) List(ctx context.Context) (all []BootProfile, err error) {
 			return err
 		}
 		for _, r := range rules {
-			name, err := r.For.name(ctx, tx)
-			if err != nil {
+			if r.Name, err = r.For.label(ctx, tx); err != nil {
 				return err
 			}
-			_, r.Name, _ = strings.Cut(name, " ")
 			all = append(all, r.BootProfile)
 		}
 		// The column holds JSON, so a machine without a profile has null as text.
@@ -196,7 +204,12 @@ func (ps *Profiles) SetDefault(ctx context.Context, p *pxe.Profile) error {
 	if err != nil {
 		return err
 	}
-	return ps.inv.Settings.Set(ctx, setting.BootProfile, string(text))
+	return ps.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := ps.inv.checkFiles(ctx, tx, "site", p); err != nil {
+			return err
+		}
+		return ps.inv.Settings.Set(ctx, setting.BootProfile, string(text))
+	})
 }
 
 // Default returns what a machine without a profile of its own boots; nil = nothing.

@@ -1,7 +1,9 @@
 package inventory_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/gomaas/maas/ipam"
@@ -76,4 +78,21 @@ func TestBootProfilesGoWithTheirTargets(t *testing.T) {
 			t.Errorf("left %v, %v", m.Profiles, m.SubnetTags)
 		}
 	})
+}
+
+// A profile whose files machines could not boot is refused, with the reason.
+func TestProfileMedia(t *testing.T) {
+	reason := errors.New("os.iso: not an ISO 9660 image; put a whole ISO image there")
+	db, _ := openBoth(t, "memory:")
+	inv := must[*inventory.Inventory](t)(inventory.Open(t.Context(), db, inventory.Config{CheckMedia: func(p pxe.Profile) error {
+		if p.Kind == pxe.ISO {
+			return reason
+		}
+		return nil
+	}}))
+	ok(t, inv.Profiles.Set(t.Context(), inventory.BootTarget{}, &pxe.Profile{Kind: pxe.Local}))
+	err := inv.Profiles.Set(t.Context(), inventory.BootTarget{}, &pxe.Profile{Kind: pxe.ISO, Image: "os.iso"})
+	if err == nil || !strings.Contains(err.Error(), reason.Error()) {
+		t.Errorf("%v, want %v", err, reason)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store"
@@ -147,17 +146,14 @@ func (inv *Inventory) giveUp(ctx context.Context, a ipam.Allocation) error {
 			return err
 		}
 		tx.OnRollback(func() { inv.forget(a.SubnetID) })
-		return noteInUse(ctx, tx, a)
+		return inv.noteInUse(ctx, tx, a)
 	})
 }
 
 // noteInUse records that an address was found in use, by whom is not known.
-func noteInUse(ctx context.Context, tx *store.Tx, a ipam.Allocation) error {
-	now := time.Now()
-	e := Event{Time: now, Kind: "address", Level: "warning", Description: fmt.Sprintf("address %s was free and answered when it was to be given out: somebody uses it", a.Addr)}
-	const query = "INSERT INTO event (at, node_id, kind, level, description) VALUES (?, ?, ?, ?, ?)"
-	_, err := tx.Exec(ctx, query, events.fields(&e)...)
-	return err
+func (inv *Inventory) noteInUse(ctx context.Context, tx *store.Tx, a ipam.Allocation) error {
+	text := fmt.Sprintf("address %s was free and answered when it was to be given out: a host uses it", a.Addr)
+	return inv.Events.add(ctx, tx, Event{Kind: "address", Level: "warning", Description: text})
 }
 
 // undoClaim blanks the automatic links that had no address before.

@@ -52,7 +52,7 @@ func (c *Collection[T]) Get(ctx context.Context, id int64) (v T, err error) {
 
 // Find returns an object by its name; objects without names are found by the text of their ID. A
 // machine or device is named by its host name, alone or with its domain, or by its system ID.
-// Fabrics, VLANs, spaces and subnets are found by any specifier (see [ipam.Specifier]) and a VLAN
+// Fabrics, VLANs, spaces and subnets are found by any specifier (see package netspec) and a VLAN
 // also as FABRIC/TAG or FABRIC/NAME; the error is *AmbiguousError if a specifier means several.
 func (c *Collection[T]) Find(ctx context.Context, name string) (v T, err error) {
 	err = c.inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {

@@ -12,7 +12,6 @@ import (
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/kinds"
-	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // TSIGKey is a secret that the site's DNS servers share with a secondary, or with who may change
@@ -49,13 +48,13 @@ func usersOfKey(ctx context.Context, tx *store.Tx, name string) (by []string, er
 	if err != nil {
 		return nil, err
 	}
-	s, err := settings.one(ctx, tx, setting.DNSTransfer, "name = ?", setting.DNSTransfer)
-	if notFound(err) {
-		return by, nil
+	rows, err := settings.list(ctx, tx, "")
+	for _, s := range rows {
+		if slices.Contains(keysOf(s.name, s.value), name) {
+			by = append(by, "setting "+s.name)
+		}
 	}
-	if _, keys := SplitTransfer(elements(s.value)); slices.Contains(keys, name) {
-		by = append(by, "setting "+setting.DNSTransfer)
-	}
+	slices.Sort(by)
 	return by, err
 }
 

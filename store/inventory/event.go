@@ -11,40 +11,45 @@ import (
 	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
-// Event is an entry of the site's log about its machines.
+// Event is an entry of the site's log about its machines, or of its audit log.
 type Event struct {
 	ID          int64
 	Time        time.Time // zero = now
 	NodeID      int64     // machine or device it is about; 0 = the site
 	Kind        string    // such as "boot" or "power"
-	Level       string    // "debug", "info", "warning", "error" or "audit"; "" = "info"
+	Level       string    // one of EventLevels, "" = "info"; always LevelAudit in the audit log
 	Description string
 	User        string // user that caused it; "" = none
 }
 
-var events = table[Event]{
-	kind: "event", name: "event", cols: []string{"at", "node_id", "kind", "level", "description", "account"},
-	id: func(e *Event) *int64 { return &e.ID },
-	fields: func(e *Event) []any {
-		return []any{asTime{&e.Time}, asRef{&e.NodeID}, &e.Kind, &e.Level, &e.Description, &e.User}
-	},
+// ConsoleLine is between the lines of a console in the description of an event of kind "console".
+const ConsoleLine = " | "
+
+// eventTable returns a table of events.
+func eventTable(name string) table[Event] {
+	return table[Event]{
+		kind: name, name: name, cols: []string{"at", "node_id", "kind", "level", "description", "account"},
+		id: func(e *Event) *int64 { return &e.ID },
+		fields: func(e *Event) []any {
+			return []any{asTime{&e.Time}, asRef{&e.NodeID}, &e.Kind, &e.Level, &e.Description, &e.User}
+		},
+	}
 }
 
-// Events is the log of the site.
-type Events struct{ inv *Inventory }
+// Events is a log of the site: of what happened (Inventory.Events) or of what users changed
+// (Inventory.Audit). Each has a table, numbers and a bound of its own: a site that boots much must
+// not lose the record of who changed what.
+type Events struct {
+	inv   *Inventory
+	log   table[Event]
+	level string // of an event that has none
+}
 
 // Add appends to the log. Events are not in the change feed.
 func (es *Events) Add(ctx context.Context, batch ...Event) error {
 	return es.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		for _, e := range batch {
-			if e.Time.IsZero() {
-				e.Time = time.Now()
-			}
-			if e.Level == "" {
-				e.Level = "info"
-			}
-			const query = "INSERT INTO event (at, node_id, kind, level, description, account) VALUES (?, ?, ?, ?, ?, ?)"
-			if _, err := tx.Exec(ctx, query, events.fields(&e)...); err != nil {
+			if err := es.add(ctx, tx, e); err != nil {
 				return err
 			}
 		}
@@ -52,23 +57,37 @@ func (es *Events) Add(ctx context.Context, batch ...Event) error {
 	})
 }
 
-// EventFilter says which events are wanted. The zero value means all but those with the level
-// "audit".
+func (es *Events) add(ctx context.Context, tx *store.Tx, e Event) error {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	if e.Level == "" {
+		e.Level = es.level
+	}
+	if (e.Level == LevelAudit) != (es.level == LevelAudit) {
+		return fmt.Errorf("inventory: an event of level %q does not belong into the table %s; use Inventory.Audit for what users change and Inventory.Events for all else", e.Level, es.log.name)
+	}
+	query := "INSERT INTO " + es.log.name + " (at, node_id, kind, level, description, account) VALUES (?, ?, ?, ?, ?, ?)"
+	_, err := tx.Exec(ctx, query, es.log.fields(&e)...)
+	return err
+}
+
+// EventFilter says which events of a log are wanted. The zero value means all.
 type EventFilter struct {
-	Nodes []int64 // of these machines and devices; none = of all and of the site
-	// Level is the least level, or "audit" for those alone; "" = all but those.
-	Level  string
-	User   string // of this user; "" = of all
-	After  int64  // with a higher ID; 0 = any
-	Before int64  // with a lower ID; 0 = any
-	Oldest bool   // the first ones instead of the last
+	Nodes  []int64 // of these machines and devices; none = of all and of the site
+	Level  string  // the least level; "" = any
+	User   string  // of this user; "" = of all
+	Kind   string  // such as "boot"; "" = of all
+	After  int64   // with a higher ID; 0 = any
+	Before int64   // with a lower ID; 0 = any
+	Oldest bool    // the first ones instead of the last
 	Limit  int
 }
 
-// EventLevels are the levels from low to high. "audit" is not one of the scale.
+// EventLevels are the levels from low to high. LevelAudit is not one of the scale.
 var EventLevels = []string{"debug", "info", "warning", "error", "critical"}
 
-// LevelAudit is the level of events that tell who changed what.
+// LevelAudit is the level of all events of the audit log.
 const LevelAudit = "audit"
 
 func (f EventFilter) where() (string, []any) {
@@ -82,16 +101,14 @@ func (f EventFilter) where() (string, []any) {
 	if len(f.Nodes) > 0 {
 		anyOf("node_id", anys(f.Nodes))
 	}
-	switch i := slices.Index(EventLevels, f.Level); {
-	case f.Level == LevelAudit:
-		add("level = ?", LevelAudit)
-	case i > 0:
+	if i := slices.Index(EventLevels, f.Level); i > 0 {
 		anyOf("level", anys(EventLevels[i:]))
-	default:
-		add("level <> ?", LevelAudit)
 	}
 	if f.User != "" {
 		add("account = ?", f.User)
+	}
+	if f.Kind != "" {
+		add("kind = ?", f.Kind)
 	}
 	if f.After > 0 {
 		add("id > ?", f.After)
@@ -116,37 +133,31 @@ func (es *Events) Find(ctx context.Context, f EventFilter) ([]Event, error) {
 	if f.Oldest {
 		order = " ORDER BY id LIMIT ?"
 	}
-	return listIn(ctx, es.inv, events, "id IN (SELECT id FROM event WHERE "+where+order+")", append(args, f.Limit)...)
+	return es.list(ctx, where+order, append(args, f.Limit)...)
 }
 
 // After returns up to limit events with an ID above after, oldest first, of one machine or (0) of
 // all.
 func (es *Events) After(ctx context.Context, node, after int64, limit int) ([]Event, error) {
-	const page = "id IN (SELECT id FROM event WHERE id > ? AND (? = 0 OR node_id = ?) ORDER BY id LIMIT ?)"
-	return listIn(ctx, es.inv, events, page, after, node, node, limit)
+	return es.list(ctx, "id > ? AND (? = 0 OR node_id = ?) ORDER BY id LIMIT ?", after, node, node, limit)
 }
 
 // Last returns the last up to limit events of a machine (0 = of all), oldest first.
 func (es *Events) Last(ctx context.Context, node int64, limit int) ([]Event, error) {
-	const page = "id IN (SELECT id FROM event WHERE ? = 0 OR node_id = ? ORDER BY id DESC LIMIT ?)"
-	return listIn(ctx, es.inv, events, page, node, node, limit)
+	return es.list(ctx, "? = 0 OR node_id = ? ORDER BY id DESC LIMIT ?", node, node, limit)
 }
 
-// Trim deletes all but the last keep events, and all but the last keepAudit events of level
-// "audit". Each has its own bound: a site that boots much must not lose the record of who changed
-// what.
-func (es *Events) Trim(ctx context.Context, keep, keepAudit int) error {
+// list returns a page of events, oldest first. A page is a condition with an order and a limit.
+func (es *Events) list(ctx context.Context, page string, args ...any) ([]Event, error) {
+	return listIn(ctx, es.inv, es.log, "id IN (SELECT id FROM "+es.log.name+" WHERE "+page+")", args...)
+}
+
+// Trim deletes all but the last keep events.
+func (es *Events) Trim(ctx context.Context, keep int) error {
 	return es.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		for _, part := range []struct {
-			where string
-			keep  int
-		}{{"level <> 'audit'", keep}, {"level = 'audit'", keepAudit}} {
-			query := "DELETE FROM event WHERE " + part.where + " AND id <= (SELECT id FROM event WHERE " + part.where + " ORDER BY id DESC LIMIT 1 OFFSET ?)"
-			if _, err := tx.Exec(ctx, query, part.keep); err != nil {
-				return err
-			}
-		}
-		return nil
+		query := "DELETE FROM " + es.log.name + " WHERE id <= (SELECT id FROM " + es.log.name + " ORDER BY id DESC LIMIT 1 OFFSET ?)"
+		_, err := tx.Exec(ctx, query, keep)
+		return err
 	})
 }
 
@@ -160,8 +171,8 @@ type Actor struct {
 
 type actorKey struct{}
 
-// As returns a context whose changes are attributed to an actor: each transaction adds an event of
-// level "audit" that names the user, the request and the objects.
+// As returns a context whose changes are attributed to an actor: each transaction adds an event to
+// Inventory.Audit that names the user, the request and the objects.
 func As(ctx context.Context, a Actor) context.Context { return context.WithValue(ctx, actorKey{}, &a) }
 
 func actorOf(ctx context.Context) *Actor {
@@ -181,14 +192,14 @@ var nameQueries = map[string]string{
 	kinds.Domain: "SELECT name FROM domain WHERE id = ?", kinds.Record: "SELECT name FROM dns_record WHERE id = ?",
 	kinds.Setting: "SELECT name FROM setting WHERE id = ?", kinds.User: "SELECT name FROM account WHERE id = ?",
 	kinds.Rack: "SELECT name FROM rack WHERE id = ?", kinds.Tag: "SELECT name FROM tag WHERE id = ?",
-	kinds.Snippet: "SELECT name FROM dhcp_snippet WHERE id = ?", kinds.TSIGKey: "SELECT name FROM tsig_key WHERE id = ?",
+	kinds.Snippet: "SELECT name FROM dhcp_snippet WHERE id = ?", kinds.Class: "SELECT name FROM dhcp_class WHERE id = ?", kinds.TSIGKey: "SELECT name FROM tsig_key WHERE id = ?",
 	kinds.BootProfile: "SELECT COALESCE(s.prefix, t.name) FROM boot_profile p LEFT JOIN subnet s ON s.id = p.subnet_id " +
 		"LEFT JOIN tag t ON t.id = p.tag_id WHERE p.id = ?",
 }
 
 // audit writes the event of a transaction.
 func (inv *Inventory) audit(ctx context.Context, tx *store.Tx, a *Actor, changes []store.Change) error {
-	e := Event{Kind: "change", Level: LevelAudit, User: a.User}
+	e := Event{Kind: "change", User: a.User}
 	var done []string
 	more := 0
 	for _, c := range changes {
@@ -215,5 +226,5 @@ func (inv *Inventory) audit(ctx context.Context, tx *store.Tx, a *Actor, changes
 	if e.Description = a.Doing() + ": " + strings.Join(done, ", "); more > 0 {
 		e.Description += fmt.Sprintf(" and %d more", more)
 	}
-	return inv.Events.Add(ctx, e)
+	return inv.Audit.add(ctx, tx, e)
 }

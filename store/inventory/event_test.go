@@ -29,7 +29,7 @@ func TestEventFilters(t *testing.T) {
 	b := must[inventory.Machine](t)(inv.Machines.Create(ctx, inventory.Machine{Hostname: "b", Interfaces: []inventory.Interface{nic(2)}}))
 	for i, e := range []inventory.Event{
 		{NodeID: a.ID, Level: "debug"}, {NodeID: a.ID, Level: "info"}, {NodeID: b.ID, Level: "warning"}, {Level: "error"},
-		{NodeID: b.ID, Level: "audit", User: "eve"}, {NodeID: a.ID, Level: "critical"},
+		{NodeID: b.ID, User: "eve"}, {NodeID: a.ID, Level: "critical"},
 	} {
 		e.Kind, e.Description, e.Time = "test", fmt.Sprint(i+1), time.Unix(int64(i), 0)
 		ok(t, inv.Events.Add(ctx, e))
@@ -39,18 +39,17 @@ func TestEventFilters(t *testing.T) {
 		filter inventory.EventFilter
 		want   string
 	}{
-		"all but audit":    {inventory.EventFilter{}, "1 2 3 4 6"},
-		"audit alone":      {inventory.EventFilter{Level: "audit"}, "5"},
+		"all":              {inventory.EventFilter{}, "1 2 3 4 5 6"},
 		"from a level":     {inventory.EventFilter{Level: "warning"}, "3 4 6"},
-		"the lowest level": {inventory.EventFilter{Level: "debug"}, "1 2 3 4 6"},
+		"the lowest level": {inventory.EventFilter{Level: "debug"}, "1 2 3 4 5 6"},
 		"a machine":        {inventory.EventFilter{Nodes: []int64{a.ID}}, "1 2 6"},
-		"two machines":     {inventory.EventFilter{Nodes: []int64{a.ID, b.ID}, Level: "info"}, "2 3 6"},
-		"a user":           {inventory.EventFilter{User: "eve", Level: "audit"}, "5"},
-		"another user":     {inventory.EventFilter{User: "bob", Level: "audit"}, ""},
-		"after":            {inventory.EventFilter{After: first + 2}, "4 6"},
+		"two machines":     {inventory.EventFilter{Nodes: []int64{a.ID, b.ID}, Level: "info"}, "2 3 5 6"},
+		"a user":           {inventory.EventFilter{User: "eve"}, "5"},
+		"another user":     {inventory.EventFilter{User: "bob"}, ""},
+		"after":            {inventory.EventFilter{After: first + 2}, "4 5 6"},
 		"before":           {inventory.EventFilter{Before: first + 2}, "1 2"},
 		"between":          {inventory.EventFilter{After: first, Before: first + 3}, "2 3"},
-		"the last two":     {inventory.EventFilter{Limit: 2}, "4 6"},
+		"the last two":     {inventory.EventFilter{Limit: 2}, "5 6"},
 		"the first two":    {inventory.EventFilter{Limit: 2, Oldest: true}, "1 2"},
 	} {
 		if test.filter.Limit == 0 {
@@ -66,14 +65,28 @@ func TestEventFilters(t *testing.T) {
 	if got := idsOf(must[[]inventory.Event](t)(inv.Events.Last(ctx, 0, 3))); got != "4 5 6" {
 		t.Errorf("the last three: %q", got)
 	}
+	ok(t, inv.Audit.Add(ctx, inventory.Event{Kind: "test", Description: "who"}))
 	for _, step := range []struct {
-		keep, audit int
-		want        string
-	}{{9, 9, "1 2 3 4 5 6"}, {2, 1, "4 5 6"}, {0, 1, "5"}, {0, 0, ""}} {
-		ok(t, inv.Events.Trim(ctx, step.keep, step.audit))
+		keep int
+		want string
+	}{{9, "1 2 3 4 5 6"}, {2, "5 6"}, {0, ""}} {
+		ok(t, inv.Events.Trim(ctx, step.keep))
 		if got := idsOf(must[[]inventory.Event](t)(inv.Events.Last(ctx, 0, 10))); got != step.want {
-			t.Errorf("after a trim to %d and %d: %q, want %q", step.keep, step.audit, got, step.want)
+			t.Errorf("after a trim to %d: %q, want %q", step.keep, got, step.want)
 		}
+	}
+	if audit := must[[]inventory.Event](t)(inv.Audit.Last(ctx, 0, 10)); idsOf(audit) != "who" || audit[0].Level != inventory.LevelAudit {
+		t.Errorf("the audit log after trims of the log: %+v", audit)
+	}
+	ok(t, inv.Audit.Trim(ctx, 0))
+	if audit := must[[]inventory.Event](t)(inv.Audit.Last(ctx, 0, 10)); len(audit) != 0 {
+		t.Errorf("the audit log after its trim: %+v", audit)
+	}
+	if err := inv.Events.Add(ctx, inventory.Event{Kind: "test", Level: inventory.LevelAudit}); err == nil {
+		t.Error("the log took an event of the audit log")
+	}
+	if err := inv.Audit.Add(ctx, inventory.Event{Kind: "test", Level: "info"}); err == nil {
+		t.Error("the audit log took an event of the log")
 	}
 }
 
@@ -88,7 +101,7 @@ func TestAuditOutlivesTheMachine(t *testing.T) {
 		t.Fatal("a name was given twice")
 	}
 	ok(t, inv.Machines.Delete(ctx, m.ID))
-	audit := must[[]inventory.Event](t)(inv.Events.Find(t.Context(), inventory.EventFilter{Level: inventory.LevelAudit, User: "eve", Limit: 10}))
+	audit := must[[]inventory.Event](t)(inv.Audit.Find(t.Context(), inventory.EventFilter{User: "eve", Limit: 10}))
 	if len(audit) != 2 || audit[0].NodeID != 0 {
 		t.Errorf("audit log %+v", audit)
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/ipam/netspec"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/kinds"
 )
@@ -37,7 +38,7 @@ func (inv *Inventory) fabricRules() rules[ipam.Fabric] {
 		},
 		keep: keepFabric,
 		find: func(ctx context.Context, _ *store.Tx, spec string) (ipam.Fabric, error) {
-			return oneBy(ctx, inv, spec, (*ipam.Networks).FindFabrics, fabrics)
+			return oneBy(ctx, inv, spec, (*netspec.Networks).FindFabrics, fabrics)
 		},
 	}
 }
@@ -95,7 +96,7 @@ func (inv *Inventory) spaceRules() rules[ipam.Space] {
 		name:   func(s *ipam.Space) *string { return &s.Name },
 		unique: func(s *ipam.Space) string { return "name " + s.Name },
 		find: func(ctx context.Context, _ *store.Tx, spec string) (ipam.Space, error) {
-			return oneBy(ctx, inv, spec, (*ipam.Networks).FindSpaces, spaces)
+			return oneBy(ctx, inv, spec, (*netspec.Networks).FindSpaces, spaces)
 		},
 	}
 }

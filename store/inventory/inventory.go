@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/internal/secret"
 	"github.com/gomaas/maas/store/inventory/leader"
@@ -41,6 +42,12 @@ type Config struct {
 	// transaction may have changed; orphans and records are left out. Its error is the error of the
 	// transaction, which leaves no trace then. If nil, nothing is checked.
 	Check func(served *Model) error
+	// BootFile reports whether racks have a boot file that no image has, and makes boot profiles be
+	// refused that name files which do not exist. If nil, profiles may name any file.
+	BootFile func(name string) bool
+	// CheckMedia reports why machines could not boot the files of a profile, see pxe.CheckMedia,
+	// and makes it be refused. If nil, files are not looked into.
+	CheckMedia func(p pxe.Profile) error
 }
 
 // Inventory is a site's data: a collection for each kind of object, the rest by subject, and
@@ -64,6 +71,8 @@ type Inventory struct {
 	Records     *Collection[DNSRecord]
 	TSIGKeys    *Collection[TSIGKey]
 	Snippets    *Collection[Snippet]
+	Classes     *Collection[Class]
+	BootImages  *Collection[BootImage]
 	Users       *Collection[User]
 	SSHKeys     *Collection[SSHKey]
 	Tags        Tags
@@ -74,6 +83,8 @@ type Inventory struct {
 	Discoveries *Discoveries
 	Enrolment   *Enrolment
 	Events      *Events
+	Audit       *Events // what users changed; see As
+	UserData    *UserDataSet
 	Health      *Health
 	Leader      *leader.Leases
 	Leases      *Leases
@@ -88,7 +99,9 @@ type Inventory struct {
 	zoneSecret []byte       // nil = zones cannot be signed
 	digestKey  []byte       // nil = none
 	quarantine time.Duration
-	check      func(*Model) error // nil = none
+	check      func(*Model) error      // nil = none
+	bootFile   func(string) bool       // nil = profiles may name any file
+	checkMedia func(pxe.Profile) error // nil = files are not looked into
 	passwords  *secret.Passwords
 
 	mu    sync.Mutex
@@ -98,7 +111,7 @@ type Inventory struct {
 // Open makes an Inventory on db, with the default fabric, zone, pool and domain if they are not
 // there. The caller closes db.
 func Open(ctx context.Context, db *store.DB, cfg Config) (*Inventory, error) {
-	inv := &Inventory{db: db, quarantine: cfg.Quarantine, check: cfg.Check, pools: make(map[int64]*subnetPool)}
+	inv := &Inventory{db: db, quarantine: cfg.Quarantine, check: cfg.Check, bootFile: cfg.BootFile, checkMedia: cfg.CheckMedia, pools: make(map[int64]*subnetPool)}
 	inv.passwords = secret.NewPasswords(cfg.PasswordCost)
 	if len(cfg.Key) > 0 {
 		seal, err := secret.NewSeal(cfg.Key)
@@ -144,6 +157,8 @@ func (inv *Inventory) makeCollections() {
 	inv.TSIGKeys = collect(inv, tsigKeys, inv.tsigKeyRules())
 	inv.Tags = Tags{collect(inv, tags, tagRules)}
 	inv.Snippets = collect(inv, snippets, snippetRules)
+	inv.Classes = collect(inv, classes, classRules)
+	inv.BootImages = collect(inv, bootImages, inv.bootImageRules())
 	inv.Users = collect(inv, users, userRules)
 	inv.SSHKeys = collect(inv, sshKeys, sshKeyRules)
 }
@@ -154,10 +169,12 @@ func (inv *Inventory) makeGroups() {
 	inv.Boots = &Boots{inv}
 	inv.Discoveries = &Discoveries{inv}
 	inv.Enrolment = &Enrolment{inv}
-	inv.Events = &Events{inv}
+	inv.Events = &Events{inv, eventTable("event"), "info"}
+	inv.UserData = &UserDataSet{inv}
+	inv.Audit = &Events{inv, eventTable("audit"), LevelAudit}
 	inv.Health = &Health{inv}
 	inv.Leader = leader.New(inv.db)
-	inv.Leases = &Leases{inv}
+	inv.Leases = &Leases{inv, defaultBounds}
 	inv.Profiles = &Profiles{inv}
 	inv.Regions = &Regions{inv}
 	inv.Scans = &Scans{inv}

@@ -11,11 +11,11 @@ import (
 )
 
 var ranges = table[ipam.Range]{
-	kind: kinds.Range, name: "ip_range", cols: []string{"subnet_id", "type", "first_addr", "last_addr", "owner", "comment"},
+	kind: kinds.Range, name: "ip_range", cols: []string{"subnet_id", "type", "first_addr", "last_addr", "owner", "comment", "class_id"},
 	id: func(r *ipam.Range) *int64 { return &r.ID }, version: func(r *ipam.Range) *int64 { return &r.Version },
 	label: func(r *ipam.Range) string { return r.String() },
 	fields: func(r *ipam.Range) []any {
-		return []any{&r.SubnetID, asInt[ipam.RangeType]{&r.Type}, asText{&r.Start}, asText{&r.End}, &r.Owner, &r.Comment}
+		return []any{&r.SubnetID, asInt[ipam.RangeType]{&r.Type}, asText{&r.Start}, asText{&r.End}, &r.Owner, &r.Comment, asRef{&r.ClassID}}
 	},
 }
 
@@ -28,6 +28,9 @@ var rangeRules = rules[ipam.Range]{
 			r.SubnetID = old.SubnetID
 		}
 		if err := orSubnetOf(ctx, tx, &r.SubnetID, r.Start); err != nil {
+			return err
+		}
+		if err := checkRangeClass(ctx, tx, r); err != nil {
 			return err
 		}
 		u, err := usageOf(ctx, tx, r.SubnetID)

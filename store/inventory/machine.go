@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"reflect"
 	"strings"
 	"time"
 
@@ -50,6 +51,16 @@ type Machine struct {
 	Power Power
 	// Profile is its boot profile; nil = the site's default.
 	Profile *pxe.Profile
+
+	// Configured holds the time at which its system reported that its configuration is complete:
+	// from then on the machine boots its disk, see pxe.Profile.Always. Zero = no report since it
+	// was released, or since its profile changed; a caller that writes zero has it boot its profile
+	// again.
+	Configured time.Time
+
+	// Loader holds the path of the boot loader that its firmware started last, such as
+	// "2023/shimx64.efi"; "" = not known. Racks hand it that one again.
+	Loader string
 
 	// Locked machines are not deleted, given back or switched off.
 	Locked bool
@@ -117,12 +128,12 @@ type node struct {
 var nodes = table[node]{
 	kind: "node", name: "node",
 	cols: []string{"kind", "system_id", "hostname", "domain_id", "description", "owner", "zone_id", "pool_id", "parent_id", "status",
-		"architecture", "firmware", "uuid", "power_type", "power_params", "power_state", "profile", "created", "updated", "locked"},
+		"architecture", "firmware", "uuid", "power_type", "power_params", "power_state", "profile", "created", "updated", "locked", "configured", "loader"},
 	id: func(n *node) *int64 { return &n.ID }, version: func(n *node) *int64 { return &n.Version },
 	label: func(n *node) string { return n.Hostname },
 	fields: func(n *node) []any {
 		return []any{&n.kind, &n.SystemID, &n.Hostname, &n.DomainID, &n.Description, &n.Owner, &n.ZoneID, &n.PoolID, asRef{&n.parentID}, &n.Status,
-			&n.Architecture, &n.Firmware, &n.UUID, &n.Power.Type, asJSON{&n.Power.Params}, &n.Power.State, asJSON{&n.Profile}, asTime{&n.Created}, asTime{&n.Updated}, &n.Locked}
+			&n.Architecture, &n.Firmware, &n.UUID, &n.Power.Type, asJSON{&n.Power.Params}, &n.Power.State, asJSON{&n.Profile}, asTime{&n.Created}, asTime{&n.Updated}, &n.Locked, asTime{&n.Configured}, &n.Loader}
 	},
 }
 
@@ -141,6 +152,9 @@ func (inv *Inventory) insertNode(ctx context.Context, tx *store.Tx, n *node) (er
 		}
 	}
 	if err := n.check(); err != nil {
+		return err
+	}
+	if err := inv.checkFiles(ctx, tx, "machine "+n.Hostname, n.Profile); err != nil {
 		return err
 	}
 	if n.kind == kinds.Device {
@@ -229,6 +243,12 @@ func (inv *Inventory) updateNode(ctx context.Context, tx *store.Tx, n *node) err
 			return err
 		}
 	}
+	if !reflect.DeepEqual(n.Profile, old.Profile) { // it is to boot the new one
+		if err := inv.checkFiles(ctx, tx, "machine "+n.Hostname, n.Profile); err != nil {
+			return err
+		}
+		n.Configured = time.Time{}
+	}
 	n.SystemID, n.Created, n.Updated = old.SystemID, old.Created, time.Now()
 	if err := nodes.update(ctx, tx, n); err != nil {
 		return taken(err, n.kind, "hostname "+n.Hostname+" in its domain")
@@ -262,10 +282,12 @@ func (inv *Inventory) deleteNode(ctx context.Context, kind string, id int64) err
 		if err := inv.releaseWhere(ctx, tx, "interface_id IN (SELECT id FROM interface WHERE node_id = ?)", id); err != nil {
 			return err
 		}
-		// What was done to it stays known; its other events go with it.
-		if _, err := tx.Exec(ctx, "UPDATE event SET node_id = NULL WHERE node_id = ? AND level = ?", id, LevelAudit); err != nil {
-			return err
+		if kind == kinds.Machine { // its user data goes with it, and readers of changes are to know
+			if err := inv.UserData.Set(ctx, BootTarget{MachineID: id}, nil); err != nil {
+				return err
+			}
 		}
+		// The machine's events go with it; the audit log stays.
 		if err := nodes.delete(ctx, tx, id); err != nil {
 			return err
 		}

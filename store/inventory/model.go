@@ -32,6 +32,7 @@ type Model struct {
 	Devices  []Device
 	Tags     []Tag
 	Snippets []Snippet // of DHCP
+	Classes  []Class   // of DHCP, in the order in which they decide
 	TSIGKeys []TSIGKey // their secrets: see DNSKeys
 	// Orphans are addresses of no machine or device: reserved by users, held by racks, or seen in
 	// leases of unknown clients.
@@ -39,6 +40,10 @@ type Model struct {
 	Settings map[string]string
 	// Profiles are the boot profiles of tags and subnets, for machines without their own.
 	Profiles map[BootTarget]pxe.Profile
+	// UserData are the marks of user data, see [UserDataSet.Contents].
+	UserData map[BootTarget]string
+	// Keys are the SSH keys of users, by name of the user.
+	Keys map[string][]string
 	// SubnetTags are the names of the tags of subnets, by ID of the subnet.
 	SubnetTags map[int64][]string
 
@@ -77,6 +82,7 @@ func (inv *Inventory) Model(ctx context.Context) (*Model, error) {
 func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 	var all []settingRow
 	var rules []bootRule
+	var users []UserData
 	for _, read := range []func() error{
 		func() error { return into(ctx, tx, fabrics, &m.Fabrics) },
 		func() error { return into(ctx, tx, vlans, &m.VLANs) },
@@ -92,15 +98,19 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 		func() error { return into(ctx, tx, regions, &m.Regions) },
 		func() error { return into(ctx, tx, tags, &m.Tags) },
 		func() error { return into(ctx, tx, snippets, &m.Snippets) },
+		func() error { return into(ctx, tx, classes, &m.Classes) },
 		func() error { return into(ctx, tx, tsigKeys, &m.TSIGKeys) },
 		func() error { return into(ctx, tx, settings, &all) },
 		func() error { return into(ctx, tx, bootRules, &rules) },
+		func() (err error) { users, err = listUserData(ctx, tx); return err },
+		func() (err error) { m.Keys, err = keysByUser(ctx, tx); return err },
 		func() (err error) { m.SubnetTags, err = subnetTags(ctx, tx); return err },
 	} {
 		if err := read(); err != nil {
 			return err
 		}
 	}
+	sortClasses(m.Classes)
 	m.Settings = make(map[string]string, len(all))
 	for _, s := range all {
 		m.Settings[s.name] = s.value
@@ -108,6 +118,10 @@ func (m *Model) readNetworks(ctx context.Context, tx *store.Tx) error {
 	m.Profiles = make(map[BootTarget]pxe.Profile, len(rules))
 	for _, r := range rules {
 		m.Profiles[r.For] = r.Profile
+	}
+	m.UserData = make(map[BootTarget]string, len(users))
+	for _, u := range users {
+		m.UserData[u.For] = u.Mark
 	}
 	m.assigned = make(map[int64]assigned, len(m.Racks))
 	for _, r := range m.Racks {
@@ -123,7 +137,8 @@ func into[T any](ctx context.Context, tx *store.Tx, t table[T], out *[]T) (err e
 
 // orphansWhere reads addresses of no node; and, if not "", begins with AND.
 func orphansWhere(ctx context.Context, tx *store.Tx, and string, args ...any) ([]Orphan, error) {
-	const orphan = "ip IS NOT NULL AND (interface_id IS NULL OR interface_id IN (SELECT id FROM interface WHERE node_id IS NULL))"
+	// By row: a list of all interfaces of no node would be made for each row that changed.
+	const orphan = "ip IS NOT NULL AND NOT EXISTS (SELECT 1 FROM interface i WHERE i.id = allocation.interface_id AND i.node_id IS NOT NULL)"
 	rows, err := allocations.list(ctx, tx, orphan+and, args...)
 	return each(rows, func(r held) Orphan { return Orphan{r.Allocation, r.hostname} }), err
 }

@@ -10,9 +10,18 @@ import (
 	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
-// maxSince bounds the changes that are read one by one: with more, reading the whole model is
-// faster.
-const maxSince = 500
+// minSince and maxSince bound the changes that are read one by one: with more, reading the whole
+// model is faster. Between them a quarter of the model counts. The upper one is a part of the
+// values that a statement may have, 32,766 on SQLite.
+const (
+	minSince = 500
+	maxSince = 5000
+)
+
+// worth returns how many objects are read one by one.
+func (m *Model) worth() int {
+	return min(max(minSince, (len(m.Machines)+len(m.Devices)+len(m.Orphans))/4), maxSince)
+}
 
 // Changes is the difference between two states of a model: the objects that were removed or
 // changed, and the objects in their place. Nil means that anything may differ.
@@ -40,7 +49,7 @@ func (inv *Inventory) Follow(ctx context.Context, m *Model) (c *Changes, err err
 		if err != nil {
 			return err
 		}
-		if m.Revision == 0 || !complete || len(f.nodes)+len(f.orphans)+len(f.records) > maxSince {
+		if m.Revision == 0 || !complete || len(f.nodes)+len(f.orphans)+len(f.records) > m.worth() {
 			whole, err := inv.Model(ctx)
 			if err == nil {
 				*m = *whole
@@ -81,7 +90,7 @@ func (inv *Inventory) changedSince(ctx context.Context, tx *store.Tx, old *Model
 	complete = true
 	count := 0
 	const query = "SELECT kind, object FROM change WHERE rev > ? ORDER BY rev LIMIT ?"
-	err = tx.Query(ctx, query, []any{old.Revision, 4*maxSince + 1}, func(scan func(...any) error) error {
+	err = tx.Query(ctx, query, []any{old.Revision, 4*old.worth() + 1}, func(scan func(...any) error) error {
 		var kind string
 		var id int64
 		if err := scan(&kind, &id); err != nil {

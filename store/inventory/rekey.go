@@ -20,6 +20,8 @@ type Rekeyed struct {
 	// LostTSIG are keys whose secret was replaced by a random one: transfers and updates with them
 	// are refused.
 	LostTSIG []string
+	// LostUserData are the targets without their user data now, such as "machine web-1" or "site".
+	LostUserData []string
 	// LostCA reports that the site's CA is lost: racks of other hosts are refused until each joins
 	// again with a token.
 	LostCA bool
@@ -125,6 +127,19 @@ func sealedSecrets(ctx context.Context, tx *store.Tx) (all []sealedSecret, err e
 	}
 	add(sealedSecret{table: "tsig_key", column: "id", lose: tsig},
 		"SELECT id, name, sealed FROM tsig_key ORDER BY name", func(s sealedSecret) string { return keyOwner(s.name) })
+	userData := func(r *Rekeyed, name string) []byte {
+		r.LostUserData = append(r.LostUserData, name)
+		return nil
+	}
+	add(sealedSecret{table: "user_data", column: "node_id", lose: userData},
+		"SELECT u.node_id, 'machine ' || n.hostname, u.sealed FROM user_data u JOIN node n ON n.id = u.node_id ORDER BY n.hostname",
+		func(s sealedSecret) string { return userDataOwner(BootTarget{MachineID: s.id}) })
+	add(sealedSecret{table: "user_data", column: "tag_id", lose: userData},
+		"SELECT u.tag_id, 'tag ' || t.name, u.sealed FROM user_data u JOIN tag t ON t.id = u.tag_id ORDER BY t.name",
+		func(s sealedSecret) string { return userDataOwner(BootTarget{TagID: s.id}) })
+	add(sealedSecret{table: "user_data", column: "id", lose: userData},
+		"SELECT id, 'site', sealed FROM user_data WHERE node_id IS NULL AND tag_id IS NULL",
+		func(sealedSecret) string { return userDataOwner(BootTarget{}) })
 	authority := func(r *Rekeyed, _ string) []byte {
 		r.LostCA = true
 		return nil

@@ -10,7 +10,7 @@ import (
 
 // What a rack's DHCP service consists of: networks, and reservations.
 var (
-	networkKinds     = []string{kinds.VLAN, kinds.Subnet, kinds.Range, kinds.Route, kinds.Rack, kinds.Setting, kinds.Snippet, kinds.Domain}
+	networkKinds     = []string{kinds.VLAN, kinds.Subnet, kinds.Range, kinds.Route, kinds.Rack, kinds.Setting, kinds.Snippet, kinds.Class, kinds.Domain}
 	reservationKinds = []string{kinds.Machine, kinds.Device, kinds.Interface, kinds.Allocation, kinds.ReservedIP}
 	// placingKinds decide which reservations a rack has, and what they hold: any may be wrong then.
 	placingKinds = []string{kinds.VLAN, kinds.Subnet, kinds.Rack, kinds.Snippet}

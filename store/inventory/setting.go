@@ -62,10 +62,13 @@ func (ss *Settings) Set(ctx context.Context, name, value string) error {
 	}
 	return ss.inv.update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		switch name {
-		case setting.DNSTransfer:
-			_, keys := SplitTransfer(elements(value))
-			if err := checkKeys(ctx, tx, kinds.Setting, name, name, keys); err != nil {
+		case setting.DNSTransfer, setting.DNSUpdate, setting.DNSFollow:
+			if err := checkKeys(ctx, tx, kinds.Setting, name, name, keysOf(name, value)); err != nil {
 				return err
+			}
+		case setting.DNSCatalog:
+			if _, err := domains.one(ctx, tx, value, "name = ?", value); err == nil {
+				return invalid(kinds.Setting, name, name, fmt.Sprintf("%q is a domain of the site; a catalog is a zone of its own, such as catalog.%s", value, value))
 			}
 		case setting.DiscoveryIgnore:
 			if err := forgetIgnored(ctx, tx, value); err != nil {
@@ -102,10 +105,17 @@ func checkSetting(name, value string) error {
 		if n, err := strconv.Atoi(value); value != "" && (err != nil || n < 0) {
 			return invalid(kinds.Setting, name, name, fmt.Sprintf("%q is not a number from 0", value))
 		}
+	case setting.BootConfigured:
+		if value != "" && value != "disk" && value != setting.BootConfiguredProfile {
+			return invalid(kinds.Setting, name, name, fmt.Sprintf("%q is neither disk nor profile", value))
+		}
 	case setting.RouterAdvertisements:
+		if slices.Contains([]string{setting.AdvertiseAuto, setting.AdvertiseAll, setting.AdvertiseNone}, value) {
+			return nil
+		}
 		for _, text := range elements(value) {
-			if p, err := netip.ParsePrefix(text); text != "all" && (err != nil || p != p.Masked()) {
-				return invalid(kinds.Setting, name, name, fmt.Sprintf("%q is neither the prefix of a subnet, like 2001:db8::/64, nor all", text))
+			if p, err := netip.ParsePrefix(text); err != nil || p != p.Masked() {
+				return invalid(kinds.Setting, name, name, fmt.Sprintf("%q is neither the prefix of a subnet, like 2001:db8::/64, nor auto, all or none", text))
 			}
 		}
 	case setting.KernelOpts:

@@ -33,7 +33,11 @@ func checkDNSSetting(name, value string) error {
 				why = fmt.Sprintf("%q is neither a network like 192.0.2.0/24 nor an address", text)
 			}
 		}
-	case setting.InternalDomain:
+	case setting.DNSUpdate, setting.DNSFollow:
+		if _, err := ForeignZones(elements(value)); err != nil {
+			why = err.Error()
+		}
+	case setting.InternalDomain, setting.DNSCatalog:
 		if name, err := DomainName(value); value != "" && (err != nil || name != value) {
 			why = fmt.Sprintf("%q is not the name of a domain in lower case", value)
 		}
@@ -46,6 +50,53 @@ func checkDNSSetting(name, value string) error {
 		return nil
 	}
 	return invalid(kinds.Setting, name, name, why)
+}
+
+// ForeignZone is a zone of another DNS server, as [setting.DNSUpdate] and [setting.DNSFollow] name
+// it.
+type ForeignZone struct {
+	Zone   string
+	Server netip.AddrPort // its primary
+	Key    string         // name of the TSIG key that signs what is sent there; "" = none
+}
+
+// ForeignZones reads zones of the form ZONE=SERVER or ZONE=SERVER/KEY.
+func ForeignZones(list []string) (out []ForeignZone, err error) {
+	for _, text := range list {
+		zone, rest, _ := strings.Cut(text, "=")
+		server, key, keyed := strings.Cut(rest, "/")
+		z := ForeignZone{Key: key}
+		var ok bool
+		if z.Server, ok = parseServer(server); !ok || keyed && key == "" {
+			return nil, fmt.Errorf("%q has no address of a server; write ZONE=SERVER or ZONE=SERVER/KEY", text)
+		}
+		if z.Zone, err = DomainName(zone); err != nil || z.Zone == "" {
+			return nil, fmt.Errorf("%q has no name of a zone; write ZONE=SERVER or ZONE=SERVER/KEY", text)
+		}
+		for _, other := range out {
+			if other.Zone == z.Zone {
+				return nil, fmt.Errorf("the zone %s is given twice; its primary is one server", z.Zone)
+			}
+		}
+		out = append(out, z)
+	}
+	return out, nil
+}
+
+// keysOf returns the names of the TSIG keys in a setting.
+func keysOf(name, value string) (keys []string) {
+	switch name {
+	case setting.DNSTransfer:
+		_, keys = SplitTransfer(elements(value))
+	case setting.DNSUpdate, setting.DNSFollow:
+		zones, _ := ForeignZones(elements(value))
+		for _, z := range zones {
+			if z.Key != "" {
+				keys = append(keys, z.Key)
+			}
+		}
+	}
+	return keys
 }
 
 // parseServer reads the address of a DNS server; port 53 when there is none.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/ipam/netspec"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/kinds"
 )
@@ -38,8 +39,8 @@ func vlanOfFabric(text string) (spec string, ok bool) {
 	return "fabric:" + fabric + ",&" + key + vlan, true
 }
 
-func findBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*ipam.Networks, ipam.Specifier) []T) ([]T, error) {
-	s, err := ipam.ParseSpecifier(spec)
+func findBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*netspec.Networks, netspec.Spec) []T) ([]T, error) {
+	s, err := netspec.Parse(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func findBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*
 	return find(n, s), nil
 }
 
-func oneBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*ipam.Networks, ipam.Specifier) []T, t table[T]) (one T, err error) {
+func oneBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*netspec.Networks, netspec.Spec) []T, t table[T]) (one T, err error) {
 	all, err := findBy(ctx, inv, spec, find)
 	switch {
 	case err != nil:
@@ -68,8 +69,8 @@ func oneBy[T any](ctx context.Context, inv *Inventory, spec string, find func(*i
 }
 
 // networks reads the networks of the site.
-func (inv *Inventory) networks(ctx context.Context) (*ipam.Networks, error) {
-	n := new(ipam.Networks)
+func (inv *Inventory) networks(ctx context.Context) (*netspec.Networks, error) {
+	n := new(netspec.Networks)
 	err := inv.view(ctx, func(ctx context.Context, tx *store.Tx) error {
 		for _, read := range []func() error{
 			func() error { return into(ctx, tx, fabrics, &n.Fabrics) },
@@ -89,9 +90,9 @@ func (inv *Inventory) networks(ctx context.Context) (*ipam.Networks, error) {
 // findVLAN returns the VLAN that a specifier means, or that FABRIC/TAG or FABRIC/NAME does, as
 // VLANs are listed. A name may have a slash in it, and is looked for first.
 func (inv *Inventory) findVLAN(ctx context.Context, _ *store.Tx, spec string) (ipam.VLAN, error) {
-	v, err := oneBy(ctx, inv, spec, (*ipam.Networks).FindVLANs, vlans)
+	v, err := oneBy(ctx, inv, spec, (*netspec.Networks).FindVLANs, vlans)
 	if listed, ok := vlanOfFabric(spec); ok && notFound(err) {
-		if v, err := oneBy(ctx, inv, listed, (*ipam.Networks).FindVLANs, vlans); !notFound(err) {
+		if v, err := oneBy(ctx, inv, listed, (*netspec.Networks).FindVLANs, vlans); !notFound(err) {
 			return v, err
 		}
 	}
@@ -101,15 +102,15 @@ func (inv *Inventory) findVLAN(ctx context.Context, _ *store.Tx, spec string) (i
 // SubnetsOf returns all subnets that a specifier means, as space:dmz means those of a space. If a
 // specifier of one term means none and names a single object, the error is *NotFoundError.
 func (inv *Inventory) SubnetsOf(ctx context.Context, spec string) ([]ipam.Subnet, error) {
-	all, err := findBy(ctx, inv, spec, (*ipam.Networks).FindSubnets)
+	all, err := findBy(ctx, inv, spec, (*netspec.Networks).FindSubnets)
 	return named(ctx, inv, all, err, kinds.Subnet, spec)
 }
 
 // VLANsOf returns all VLANs that a specifier means. Its error is that of SubnetsOf.
 func (inv *Inventory) VLANsOf(ctx context.Context, spec string) ([]ipam.VLAN, error) {
-	all, err := findBy(ctx, inv, spec, (*ipam.Networks).FindVLANs)
+	all, err := findBy(ctx, inv, spec, (*netspec.Networks).FindVLANs)
 	if listed, ok := vlanOfFabric(spec); ok && err == nil && len(all) == 0 {
-		all, err = findBy(ctx, inv, listed, (*ipam.Networks).FindVLANs)
+		all, err = findBy(ctx, inv, listed, (*netspec.Networks).FindVLANs)
 	}
 	return named(ctx, inv, all, err, kinds.VLAN, spec)
 }
@@ -120,7 +121,7 @@ func named[T any](ctx context.Context, inv *Inventory, all []T, err error, kind,
 	if err != nil || len(all) > 0 {
 		return all, err
 	}
-	parsed, err := ipam.ParseSpecifier(spec)
+	parsed, err := netspec.Parse(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -128,22 +129,8 @@ func named[T any](ctx context.Context, inv *Inventory, all []T, err error, kind,
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range parsed.Terms() {
-		one := ipam.MustParseSpecifier(t.String())
-		exists := false
-		switch t.Key {
-		case ipam.SpaceKey:
-			exists = t.Sub.Value == "undefined" || len(n.FindSpaces(one)) > 0
-		case ipam.FabricKey, ipam.ClassKey:
-			exists = len(n.FindFabrics(one)) > 0
-		case ipam.VLANKey, ipam.VIDKey:
-			exists = len(n.FindVLANs(one)) > 0
-		default:
-			exists = len(n.FindSubnets(one)) > 0 || len(n.FindVLANs(one)) > 0
-		}
-		if !exists {
-			return nil, &NotFoundError{kind, spec}
-		}
+	if n.Missing(parsed) != "" {
+		return nil, &NotFoundError{kind, spec}
 	}
 	return all, nil
 }

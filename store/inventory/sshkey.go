@@ -46,6 +46,19 @@ func (inv *Inventory) SSHKeysOf(ctx context.Context, user int64) ([]SSHKey, erro
 	return inv.SSHKeys.where(ctx, "account_id = ?", user)
 }
 
+// keysByUser returns all public keys by name of their user.
+func keysByUser(ctx context.Context, tx *store.Tx) (map[string][]string, error) {
+	out := make(map[string][]string)
+	const query = "SELECT a.name, k.public_key FROM ssh_key k JOIN account a ON a.id = k.account_id ORDER BY k.id"
+	err := tx.Query(ctx, query, nil, func(scan func(...any) error) error {
+		var user, key string
+		err := scan(&user, &key)
+		out[user] = append(out[user], key)
+		return err
+	})
+	return out, err
+}
+
 var sshKeyRules = rules[SSHKey]{
 	check: func(_ context.Context, _ *store.Tx, k, _ *SSHKey) error {
 		k.Key = strings.Join(strings.Fields(k.Key), " ")

@@ -8,22 +8,27 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/ipam/netspec"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory/kinds"
 )
 
 var subnets = table[ipam.Subnet]{
 	kind: kinds.Subnet, name: "subnet",
-	cols: []string{"name", "description", "vlan_id", "prefix", "gateway", "dns_servers", "rdns", "unmanaged", "deny_dns", "deny_proxy", "active_discovery", "disabled_boot", "relays"},
+	cols: []string{"name", "description", "vlan_id", "prefix", "gateway", "dns_servers", "rdns", "unmanaged", "deny_dns", "deny_proxy", "active_discovery", "disabled_boot", "relays", "delegated"},
 	id:   func(s *ipam.Subnet) *int64 { return &s.ID }, version: func(s *ipam.Subnet) *int64 { return &s.Version },
 	label: func(s *ipam.Subnet) string { return s.String() },
 	fields: func(s *ipam.Subnet) []any {
 		return []any{&s.Name, &s.Description, &s.VLANID, asText{&s.Prefix}, asText{&s.Gateway}, asJSON{&s.DNSServers}, asInt[ipam.RDNSMode]{&s.RDNS},
-			&s.Unmanaged, &s.DenyDNS, &s.DenyProxy, &s.ActiveDiscovery, asJSON{&s.DisabledBootMethods}, asJSON{&s.Relays}}
+			&s.Unmanaged, &s.DenyDNS, &s.DenyProxy, &s.ActiveDiscovery, asJSON{&s.DisabledBootMethods}, asJSON{&s.Relays}, asJSON{&s.Delegated}}
 	},
 }
 
 func checkSubnet(ctx context.Context, tx *store.Tx, s ipam.Subnet) error {
+	// Names, leases, boots and API know an address by itself.
+	if s.VRF != "" {
+		return invalid(kinds.Subnet, s.String(), "vrf", "is not supported: an address is of one network of the site; give a routing domain that overlaps a site of its own")
+	}
 	if err := s.Validate(); err != nil {
 		return err
 	}
@@ -31,10 +36,10 @@ func checkSubnet(ctx context.Context, tx *store.Tx, s ipam.Subnet) error {
 	if err != nil {
 		return err
 	}
-	if err := ipam.CheckRelays(s, others); err != nil {
+	if err := s.CheckRelays(others); err != nil {
 		return err
 	}
-	return ipam.CheckOverlap(s, others)
+	return s.CheckOverlap(others)
 }
 
 // checkFits refuses a prefix that leaves out something the subnet has.
@@ -93,6 +98,29 @@ func subnetFor(ctx context.Context, tx *store.Tx, a netip.Addr) (ipam.Subnet, er
 		return ipam.Subnet{}, &NotFoundError{kinds.Subnet, "for " + a.String()}
 	}
 	return subnets.one(ctx, tx, "for "+a.String(), "prefix IN (?"+strings.Repeat(", ?", len(prefixes)-1)+")", prefixes...)
+}
+
+// delegatingSubnet reads the subnet whose routers may be delegated the prefix of an address.
+func delegatingSubnet(ctx context.Context, tx *store.Tx, a netip.Addr) (ipam.Subnet, error) {
+	all, err := subnets.list(ctx, tx, "delegated <> 'null' AND delegated <> '[]'")
+	for _, s := range all {
+		if s.Delegates(a) {
+			return s, nil
+		}
+	}
+	if err == nil {
+		err = &NotFoundError{kinds.Subnet, "that delegates the prefix of " + a.String()}
+	}
+	return ipam.Subnet{}, err
+}
+
+// SubnetDelegating returns the subnet whose routers may be delegated the prefix of an address.
+func (inv *Inventory) SubnetDelegating(ctx context.Context, a netip.Addr) (s ipam.Subnet, err error) {
+	err = inv.view(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		s, err = delegatingSubnet(ctx, tx, a)
+		return err
+	})
+	return s, err
 }
 
 // Usage returns everything that decides over the addresses of a subnet.
@@ -192,7 +220,7 @@ func (inv *Inventory) subnetRules() rules[ipam.Subnet] {
 			return emptySubnet(ctx, tx, s.ID, false)
 		},
 		find: func(ctx context.Context, _ *store.Tx, spec string) (ipam.Subnet, error) {
-			return oneBy(ctx, inv, spec, (*ipam.Networks).FindSubnets, subnets)
+			return oneBy(ctx, inv, spec, (*netspec.Networks).FindSubnets, subnets)
 		},
 	}
 }

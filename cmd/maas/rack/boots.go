@@ -5,34 +5,98 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
+	"iter"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/secretfile"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
+	"github.com/gomaas/maas/pxe/loaders"
 )
 
 // leaseEvent runs for each lease change before the server answers the client, so that the name of a
 // client resolves as soon as the client has its address.
 func (r *Rack) leaseEvent(e dhcpsrv.Event) {
-	r.names.event(e)
+	if e.Lease.Bits == 0 { // a prefix has no name: its first address is no host's
+		r.names.event(e)
+	}
 	if e.Partner == "" { // the failover partner reports its own changes
 		r.facts.lease(e)
 	}
 }
 
+// watched logs what a client takes of another server where the rack watches: where both agree, a
+// change of servers changes nothing for the client.
+func (r *Rack) watched(w dhcpsrv.Watched) {
+	log := r.log.With("component", "dhcp", "mac", w.MAC.String(), "subnet", w.Subnet, "ip", w.Addr)
+	switch {
+	case w.Same():
+		log.Info("lease of another server watched")
+	case w.Ours.IsValid():
+		log.Warn("lease of another server differs", "err", fmt.Errorf("this rack would give %v", w.Ours))
+	default:
+		log.Warn("lease of another server differs", "err", fmt.Errorf("this rack would give none: %v", w.Why))
+	}
+}
+
+// leases returns the leases of addresses, which have names.
+func (r *Rack) leases() iter.Seq[dhcpsrv.Lease] {
+	return func(yield func(dhcpsrv.Lease) bool) {
+		for l := range r.dhcp.Leases() {
+			if l.Bits == 0 && !yield(l) {
+				return
+			}
+		}
+	}
+}
+
 // offered runs when DHCP names a boot file to a machine: in the offer and in the acknowledgement.
-func (r *Rack) offered(c pxe.Client, o pxe.Offer) {
+func (r *Rack) offered(c firmware.Client, o firmware.Offer) {
 	r.clients.Remember(c)
-	e := o.Event(c, time.Now())
+	e := pxe.Offered(o, c, time.Now())
+	r.trials.Saw(e)
 	r.facts.boot(e)
 	r.boots.add(e)
+}
+
+// loadersAgain is the time between two looks at the files of loaders.
+const loadersAgain = 10 * time.Second
+
+// watchLoaders reads the boot loaders, and again after a change, until ctx ends. Until the first
+// reading machines get the loaders of the table of methods.
+func (r *Rack) watchLoaders(ctx context.Context) error {
+	from := r.cfg.Loaders
+	if from == nil {
+		from = pxe.DebianLoaders()
+	}
+	tick := time.NewTicker(loadersAgain)
+	defer tick.Stop()
+	for mark := ""; ; {
+		if now := loaders.Mark(from); now != mark {
+			mark = now
+			all := loaders.Chains(from)
+			r.trials.SetChains(all)
+			for _, c := range all {
+				if c.Err != nil {
+					r.log.Warn("boot loader not usable", "loader", c.Path, "err", c.Err)
+				}
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // booted counts a transfer and reports it to the region.
@@ -54,11 +118,18 @@ func (r *Rack) booted(e pxe.Event) {
 	if !r.bootFacts.take(e.Addr) {
 		return
 	}
-	// A report has a nonce, which says more than an address.
-	if e.Stage != pxe.StageRunning {
+	// A report has a nonce, which says more than an address. Package metadata answers no other than
+	// the machine.
+	if strings.HasPrefix(e.Path, pxe.MediumPath) {
+		e.Claimed = false // the path cannot be guessed, and a BMC has an address of its own
+	} else if e.Stage != pxe.StageRunning && e.Stage != pxe.StageMetadata && e.Stage != pxe.StageConfigured {
 		e.Claimed = r.claims(e.MAC, e.Addr)
 	} else if e.Claimed {
 		return // or any host could end the boots of others in the timeline
+	}
+	r.trials.Saw(e)
+	if e.Stage == pxe.StageLoader {
+		e.Signed = r.trials.Signed(e.Path)
 	}
 	e.Body = nil // the region has no use for it
 	r.facts.boot(e)

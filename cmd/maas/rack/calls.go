@@ -8,6 +8,7 @@ import (
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
+	"github.com/gomaas/maas/rpc/pxerpc"
 )
 
 // Methods returns the methods that regions may call, for callers that connect to further regions.
@@ -25,8 +26,10 @@ func (r *Rack) offer(m *rpc.Methods) error {
 			return err
 		}
 		powerrpc.Offer(m, controller)
+		r.consoles = powerrpc.OfferConsoles(m, controller)
 	}
 	explain.Offer(m, r.Explain)
+	pxerpc.OfferMedia(m, r.addMedium)
 	dhcprpc.OfferRelease(m, r.dhcp)
 	proxyrpc.Offer(m, r.proxy, r.cache)
 	discoveryrpc.OfferScans(m, r.discover)

@@ -136,7 +136,7 @@ func TestStateOfOtherVersionsIsServed(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- r.Serve(ctx, rack.Sockets{}) }()
-			served(t, r)
+			served(t, r, state)
 			stop()
 			if err := <-done; err != nil {
 				t.Error(err)
@@ -146,7 +146,7 @@ func TestStateOfOtherVersionsIsServed(t *testing.T) {
 }
 
 // served waits until a rack serves all of the recorded state.
-func served(t *testing.T, r *rack.Rack) {
+func served(t *testing.T, r *rack.Rack, state map[string]map[string][]byte) {
 	t.Helper()
 	discover, err := dhcpv4.NewDiscovery(recordedMAC)
 	if err != nil {
@@ -171,7 +171,7 @@ func served(t *testing.T, r *rack.Rack) {
 				if topic.Refused != "" {
 					t.Fatalf("%s is refused: %s", topic.Name, topic.Refused)
 				}
-				if topic.Served == 0 {
+				if topic.Served == 0 && state[topic.Name] != nil { // the first version had fewer
 					return false
 				}
 			}

@@ -21,6 +21,7 @@ type discoverer struct {
 	all      bool                                                          // discovery chooses the interfaces
 	open     func(name string, s discovery.Source) (discovery.Conn, error) // opens an interface for a scan
 	links    func() ([]discovery.Interface, error)
+	heard    func(discovery.Observation)
 	sink     func(discovery.Event)
 	log      *slog.Logger
 	table    *discovery.Table
@@ -34,9 +35,9 @@ type discoverer struct {
 }
 
 // newDiscoverer returns a discoverer without a policy, which listens to nothing.
-func newDiscoverer(cfg Config, sink func(discovery.Event), log *slog.Logger) *discoverer {
+func newDiscoverer(cfg Config, heard func(discovery.Observation), sink func(discovery.Event), log *slog.Logger) *discoverer {
 	d := &discoverer{
-		watch: cfg.Watch, all: cfg.WatchAll, virtual: cfg.OpenLink != nil, open: cfg.OpenLink, links: cfg.Links, sink: sink, log: log,
+		watch: cfg.Watch, all: cfg.WatchAll, virtual: cfg.OpenLink != nil, open: cfg.OpenLink, links: cfg.Links, heard: heard, sink: sink, log: log,
 		table: discovery.NewTable(discovery.TableConfig{}), changed: make(chan struct{}),
 	}
 	if d.open == nil {
@@ -126,13 +127,14 @@ func (d *discoverer) listen(ctx context.Context, policy discoveryrpc.Policy, cha
 }
 
 func sameListening(a, b discoveryrpc.Policy) bool {
-	return a.Rack == b.Rack && a.Passive == b.Passive && slices.Equal(a.Resolvers, b.Resolvers) && slices.Equal(a.BeaconKey, b.BeaconKey)
+	return a.Rack == b.Rack && a.Passive == b.Passive && slices.Equal(a.Resolvers, b.Resolvers) &&
+		slices.Equal(a.Confirm, b.Confirm) && slices.Equal(a.BeaconKey, b.BeaconKey)
 }
 
 // config returns the configuration of package discovery for a policy.
 func (d *discoverer) config(policy discoveryrpc.Policy) discovery.Config {
 	cfg := discovery.Config{
-		Interfaces: d.watch, Sink: d.sink, Table: d.table, Rack: policy.Rack, Key: policy.BeaconKey, Counters: &d.counters, Log: d.log,
+		Interfaces: d.watch, Heard: d.heard, Sink: d.sink, Table: d.table, Confirm: policy.Confirm, Rack: policy.Rack, Key: policy.BeaconKey, Counters: &d.counters, Log: d.log,
 	}
 	if d.all {
 		cfg.Interfaces = nil

@@ -170,6 +170,7 @@ func (d *discoverer) sweepLeg(ctx context.Context, s *scan, l leg, slow bool, be
 	return discovery.Sweep(ctx, discovery.SweepConfig{
 		Conn: conn, Prefixes: l.prefixes, Rate: rate, Names: true,
 		Sink: func(seen discovery.Observation) {
+			d.heard(seen)
 			if e, ok := d.table.See(l.link, seen, time.Now()); ok {
 				d.sink(e)
 			}

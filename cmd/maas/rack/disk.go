@@ -17,10 +17,11 @@ type disk struct {
 	failed map[string]string
 }
 
-// What a rack writes all the time.
+// What a rack writes while it runs.
 const (
 	writesLeases = "lease journal"
 	writesFacts  = "outbox of facts"
+	writesImages = "list of images"
 )
 
 // note records the result of a write.

@@ -3,6 +3,7 @@ package rack_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -28,7 +29,8 @@ func Example() {
 	ctx, stop := context.WithCancel(context.Background())
 	kinds := power.NewRegistry(power.Manual())
 
-	site, err := region.Open(ctx, region.Config{Dir: dir, Kinds: kinds})
+	files := fstest.MapFS{"vmlinuz": {Data: []byte("kernel")}}
+	site, err := region.Open(ctx, region.Config{Dir: dir, Kinds: kinds, Files: map[string]fs.FS{".": files}})
 	check(err)
 	_, err = site.Inventory().Bootstrap(ctx, inventory.Bootstrap{Rack: "rack", Link: "boottest0", Address: netip.MustParsePrefix("192.0.2.1/24")})
 	check(err)
@@ -36,7 +38,7 @@ func Example() {
 
 	servers, err := rack.New(rack.Config{
 		Name: "rack", Dir: filepath.Join(dir, "rack"), Dial: site.Dial("rack"), Power: power.Config{Registry: kinds},
-		Files: fstest.MapFS{"vmlinuz": {Data: []byte("kernel")}}, Loaders: fstest.MapFS{"shimx64.efi": {}, "grubx64.efi": {}},
+		Files: files, Loaders: fstest.MapFS{"shimx64.efi": {}, "grubx64.efi": {}},
 	})
 	check(err)
 	segment := boottest.NewSegment(netip.MustParsePrefix("192.0.2.0/24"))

@@ -5,10 +5,12 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/gomaas/maas/cmd/maas/rack/explain"
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // maxPlaces bounds the networks in the answer to one question.
@@ -84,8 +86,8 @@ func (r *Rack) explainDHCP(ctx context.Context, q explain.Query, mac net.Hardwar
 func (r *Rack) explainBoot(ctx context.Context, q explain.Query, mac net.HardwareAddr, dhcp []explain.DHCP, places []dhcpsrv.Subnet) (b explain.Boot) {
 	machine, known := r.table.Machine(mac)
 	b.Known, b.Own = known, known && machine.Profile != nil
-	request := pxe.Request{MAC: mac, Arch: pxe.ArchUnknown, Config: pxe.IPXE}
-	at := pxe.Endpoint{HTTPPort: r.cfg.HTTPPort}
+	request := pxe.Request{MAC: mac, Arch: firmware.ArchUnknown, Config: firmware.IPXE}
+	at := firmware.Endpoint{HTTPPort: r.cfg.HTTPPort}
 	for i, place := range places {
 		if at.Addr = place.Server; i < len(dhcp) && dhcp[i].Addr.IsValid() {
 			request.Addr = dhcp[i].Addr
@@ -95,8 +97,12 @@ func (r *Rack) explainBoot(ctx context.Context, q explain.Query, mac net.Hardwar
 	b.Addr, request.Server, at.Others = request.Addr, at.Addr, r.table.Servers(request.Addr)
 	if q.Arch != nil {
 		request.Arch = *q.Arch
-		if offer, ok := pxe.Select(pxe.Methods(), pxe.Client{MAC: mac, Arch: []pxe.Arch{*q.Arch}, VendorClass: explain.VendorClass(*q.Arch)}, at); ok {
+		choice, client := r.table.LoaderOf(request), firmware.Client{MAC: mac, Arch: []firmware.Arch{*q.Arch}, VendorClass: explain.VendorClass(*q.Arch)}
+		if offer, ok := firmware.Select(firmware.Prefer(firmware.Methods(), choice.Loader), client, at); ok {
 			b.Method, b.Loader = offer.Method.Name, offer.File
+			if offer.Method.Loader != "" {
+				b.Loader = strings.TrimSuffix(offer.File, offer.Method.Loader) + r.trials.Peek(client, offer, choice)
+			}
 			request.Method, request.Config = offer.Method.Name, offer.Method.Config
 		}
 	}
@@ -109,7 +115,12 @@ func (r *Rack) explainBoot(ctx context.Context, q explain.Query, mac net.Hardwar
 	if !at.Addr.IsValid() {
 		at.Addr = netip.IPv4Unspecified()
 	}
-	if b.Script, err = pxe.Render(profile, request, at); err != nil {
+	ready, err := pxe.Prepare(profile, r.bootFiles())
+	if err != nil {
+		b.Error = err.Error()
+		return b
+	}
+	if b.Script, err = pxe.Render(ready, request, at); err != nil {
 		b.Error = err.Error()
 	}
 	return b

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/rack"
-	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/rpc"
 )
 
@@ -135,7 +135,7 @@ func floodReports(t *testing.T, url string, client int) {
 	text := strings.Repeat("x", 60_000)
 	for i := range 2000 {
 		mac := net.HardwareAddr{2, byte(client), 0, 0, byte(i >> 8), byte(i)}
-		resp, err := http.Post(url+"/boot/"+pxe.FormatMAC(mac)+"/done/"+rand.Text(), "text/plain", strings.NewReader(text))
+		resp, err := http.Post(url+"/boot/"+firmware.FormatMAC(mac)+"/done/"+rand.Text(), "text/plain", strings.NewReader(text))
 		if err != nil {
 			t.Error(err)
 			return

@@ -94,6 +94,7 @@ func (r *Rack) dhcpMetrics(w metrics.Sink) {
 	errs.Add(float64(s.ReadErrors+ads.ReadErrors), "direction", "read")
 	errs.Add(float64(s.WriteErrors+ads.WriteErrors), "direction", "write")
 	w.Counter("maas_dhcp_probes_total", "Addresses asked for before they were offered.").Add(float64(s.Probes))
+	w.Counter("maas_dhcp_probes_ahead_total", "Addresses of pools probed before a client asked.").Add(float64(s.ProbesAhead))
 	w.Counter("maas_dhcp_probes_missed_total", "Offers without a probe because too many were under way.").Add(float64(s.ProbesMissed))
 	w.Counter("maas_dhcp_panics_total", "DHCP messages whose handling failed by a fault.").Add(float64(s.Panics))
 	w.Counter("maas_dhcp_clock_set_total", "Times that the wall clock was found set; leases keep the time they have left.").Add(float64(s.ClockSet))
@@ -119,6 +120,15 @@ func (r *Rack) bootMetrics(w metrics.Sink) {
 		c.Collect(w)
 	}
 	w.Counter("maas_boot_tftp_retransmits_total", "TFTP packets sent again.").Add(float64(r.retransmits.Load()))
+	if r.images == nil {
+		return
+	}
+	u := r.images.Usage()
+	w.Gauge("maas_boot_images_bytes", "Size of the boot files of the region that are kept.").Add(float64(u.Bytes))
+	w.Gauge("maas_boot_images_limit_bytes", "Size that the boot files of the region may have.").Add(float64(u.Limit))
+	w.Gauge("maas_boot_images_missing", "Boot files of the region that profiles name and the rack does not have yet.").Add(float64(u.Missing))
+	w.Counter("maas_boot_images_fetched_bytes_total", "Bytes of boot files fetched from other racks and the region.").Add(float64(u.Fetched))
+	w.Counter("maas_boot_images_refused_total", "Pieces of boot files that were corrupt and not served.").Add(float64(u.Refused))
 }
 
 // proxyMetrics emits the counters of the proxy and its cache.

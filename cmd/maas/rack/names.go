@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/dnssrv/dnsupdate"
 )
 
 // nameTTL is the TTL of names in seconds. It is short because the address of a lease may soon
@@ -31,6 +32,16 @@ type names struct {
 	byAddr map[netip.Addr]string              // fully qualified name of each address
 	byName map[string]map[netip.Addr]struct{} // the inverse of byAddr
 	owner  map[string]string                  // identity of the client that has each name
+	// registrars keep the names at the DNS servers of others, where hosts are what they have; both
+	// are nil if no server of others is served.
+	registrars []registrar
+	hosts      map[netip.Addr]dnsupdate.Host
+}
+
+// A registrar keeps names at a DNS server of others. A dnsupdate.Client is one.
+type registrar interface {
+	Set(dnsupdate.Host)
+	Remove(dnsupdate.Host)
 }
 
 // newNames returns names without leases.
@@ -55,7 +66,53 @@ func (n *names) setDomains(subnets []dhcpsrv.Subnet) {
 func (n *names) event(e dhcpsrv.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.publish(n.follow(e.Lease, e.Kind == dhcpsrv.Granted || e.Kind == dhcpsrv.Renewed))
+	held := e.Kind == dhcpsrv.Granted || e.Kind == dhcpsrv.Renewed
+	if name, _ := n.fqdn(e.Lease); !held && name != "" && n.byAddr[e.Lease.Addr] == "" {
+		// A lease that ended while the rack was away may have a name elsewhere. The name of another
+		// client stays: the server compares the DHCID.
+		n.strike(hostOf(e.Lease, name))
+	}
+	n.publish(n.follow(e.Lease, held))
+}
+
+// register has registrars, in place of the former ones, keep the names of leases from now on.
+func (n *names) register(registrars []registrar, leases iter.Seq[dhcpsrv.Lease]) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.registrars, n.hosts = registrars, nil
+	if len(registrars) == 0 {
+		return
+	}
+	n.hosts = map[netip.Addr]dnsupdate.Host{}
+	for l := range leases {
+		if name := n.byAddr[l.Addr]; name != "" && l.State == dhcpsrv.Bound {
+			n.enter(l, name)
+		}
+	}
+}
+
+// enter sends the name of a lease to the registrars.
+func (n *names) enter(l dhcpsrv.Lease, name string) {
+	if len(n.registrars) == 0 {
+		return
+	}
+	h := hostOf(l, name)
+	n.hosts[l.Addr] = h
+	for _, r := range n.registrars {
+		r.Set(h)
+	}
+}
+
+func hostOf(l dhcpsrv.Lease, name string) dnsupdate.Host {
+	return dnsupdate.Host{Name: name, Addr: l.Addr, MAC: l.MAC, ClientID: l.ClientID, DUID: l.DUID}
+}
+
+// strike has the registrars remove the name of an address.
+func (n *names) strike(h dnsupdate.Host) {
+	delete(n.hosts, h.Addr)
+	for _, r := range n.registrars {
+		r.Remove(h)
+	}
 }
 
 // refresh derives all names again, after machines or zones have changed.
@@ -147,6 +204,7 @@ func (n *names) follow(l dhcpsrv.Lease, held bool) []dnssrv.RRset {
 		}
 		n.byName[want][l.Addr] = struct{}{}
 		n.byAddr[l.Addr], n.owner[want] = want, client
+		n.enter(l, want)
 		changed = append(append(changed, n.forward(want)...), reverse(l.Addr, want))
 	}
 	return changed
@@ -160,6 +218,9 @@ func (n *names) drop(addr netip.Addr) []dnssrv.RRset {
 	}
 	delete(n.byName[have], addr)
 	delete(n.byAddr, addr)
+	if h, entered := n.hosts[addr]; entered {
+		n.strike(h)
+	}
 	return append(n.forward(have), reverse(addr, ""))
 }
 

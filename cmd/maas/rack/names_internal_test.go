@@ -13,6 +13,7 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/dnssrv/dnsupdate"
 )
 
 // naming is a rack's names over a DNS server, with machines by MAC.
@@ -144,4 +145,47 @@ func handled(ctx context.Context, s *dnssrv.Server, q *dns.Msg, client netip.Add
 		panic(err)
 	}
 	return m
+}
+
+// sent is a DNS server of others that notes what it is asked.
+type sent struct{ said []string }
+
+func (s *sent) Set(h dnsupdate.Host) {
+	s.said = append(s.said, "+"+h.Name+" "+h.Addr.String()+" "+h.MAC.String())
+}
+func (s *sent) Remove(h dnsupdate.Host) {
+	s.said = append(s.said, "-"+h.Name+" "+h.Addr.String()+" "+h.MAC.String())
+}
+
+// expect compares what was asked since the last call.
+func (s *sent) expect(t *testing.T, what string, want ...string) {
+	t.Helper()
+	if !slices.Equal(s.said, want) {
+		t.Errorf("%s: asked %q, want %q", what, s.said, want)
+	}
+	s.said = nil
+}
+
+// Servers of others get the names of leases that exist already, and each change with the client that has the name.
+func TestNamesAtOthers(t *testing.T) {
+	n, others := newNaming(t), &sent{}
+	n.grant(1, "192.0.2.1", "one")
+	leases := slices.Values([]dhcpsrv.Lease{lease(1, "192.0.2.1", "one"), lease(9, "192.0.2.9", "")})
+	n.names.register([]registrar{others}, leases)
+	others.expect(t, "at first", "+one.maas 192.0.2.1 02:00:00:00:00:01")
+	n.grant(1, "192.0.2.1", "one")
+	others.expect(t, "a renewal")
+	n.grant(2, "192.0.2.2", "one")
+	others.expect(t, "a name that is taken")
+	n.grant(1, "192.0.2.1", "uno")
+	others.expect(t, "another name", "-one.maas 192.0.2.1 02:00:00:00:00:01", "+uno.maas 192.0.2.1 02:00:00:00:00:01")
+	n.release(1, "192.0.2.1", "uno")
+	others.expect(t, "the end", "-uno.maas 192.0.2.1 02:00:00:00:00:01")
+	n.release(3, "192.0.2.3", "three")
+	others.expect(t, "the end of a lease of a former run", "-three.maas 192.0.2.3 02:00:00:00:00:03")
+	n.names.refresh(leases)
+	others.expect(t, "a refresh", "+one.maas 192.0.2.1 02:00:00:00:00:01")
+	n.names.register(nil, nil)
+	n.release(1, "192.0.2.1", "one")
+	others.expect(t, "after its end")
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 	"github.com/gomaas/maas/rpc/peer"
 )
 
@@ -19,7 +20,7 @@ func (r *Rack) newPeer() (err error) {
 		return nil
 	}
 	r.peer, err = peer.New(peer.Config{
-		Identity: r.cfg.Identity, Refuse: r.cfg.Revoked, Partners: r.partners, Port: r.cfg.PartnerPort, Log: r.log.With("component", "partner"),
+		Identity: r.cfg.Identity, Refuse: r.cfg.Revoked, Partners: r.partners, Port: r.cfg.PartnerPort, Dial: r.cfg.DialRack, Log: r.log.With("component", "partner"),
 		Exchange: func(ctx context.Context, name string, conn *peer.Conn) error {
 			return r.dhcp.ServePartner(ctx, name, conn)
 		},
@@ -71,7 +72,7 @@ func (r *Rack) merged(ctx context.Context) iter.Seq[dhcpsrv.Lease] {
 // recovering reports whether a partner's leases are still awaited.
 func (r *Rack) recovering() bool {
 	for _, p := range r.dhcp.Partners() {
-		if p.State == dhcpsrv.Recovering {
+		if p.State == failover.Recovering {
 			return true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 )
 
 // The first report waits for a partner that is away, but not after the rack was asked to stop.
@@ -18,7 +19,7 @@ func TestStoppingDoesNotWaitForAPartner(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = server.Update(dhcpsrv.Snapshot{
-			Partners: []dhcpsrv.Partner{{Name: "other", Self: "this", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
+			Partners: []failover.Partner{{Name: "other", Self: "this", Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}},
 			Subnets: []dhcpsrv.Subnet{{
 				Name: "lan", Prefix: netip.MustParsePrefix("192.0.2.0/24"), Link: "eth0", Server: netip.MustParseAddr("192.0.2.1"), Partner: "other",
 			}},

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 )
 
@@ -33,4 +34,12 @@ func (r *Rack) probe(ctx context.Context, addr netip.Addr) (dhcprpc.Probed, erro
 	}
 	inUse, err := r.cfg.Prober.Probe(ctx, via, addr)
 	return dhcprpc.Probed{InUse: inUse}, err
+}
+
+// heard takes an address that a device uses out of the addresses that DHCP takes for free. Packets
+// of DHCP say what a client asks for, not what it has.
+func (r *Rack) heard(o discovery.Observation) {
+	if o.Addr.IsValid() && !o.Gone && o.Source != discovery.DHCPv4 && o.Source != discovery.DHCPv6 {
+		r.dhcp.Heard(o.Addr)
+	}
 }

@@ -30,6 +30,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -37,6 +38,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	oteltrace "go.opentelemetry.io/otel/trace"
@@ -53,12 +55,17 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/images"
+	"github.com/gomaas/maas/pxe/loaders"
 	"github.com/gomaas/maas/pxe/pxedhcp"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
 	"github.com/gomaas/maas/rpc/enrol"
+	"github.com/gomaas/maas/rpc/imagesrpc"
+	"github.com/gomaas/maas/rpc/metadatarpc"
 	"github.com/gomaas/maas/rpc/peer"
+	"github.com/gomaas/maas/rpc/powerrpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 )
@@ -75,9 +82,11 @@ type Config struct {
 	Connected func(ctx context.Context, conn rpc.Conn) error
 	// Topics are further topics of the region to which the rack subscribes.
 	Topics []rpc.Topic
-	// Files holds kernels and initrds; Loaders holds the boot loaders. If Loaders is nil, the
-	// loaders of Debian's packages are used.
+	// Files holds boot files of this host, which go before those of the region; if nil, there are
+	// none. Loaders holds the boot loaders; if nil, the loaders of Debian's packages are used.
 	Files, Loaders fs.FS
+	// ImageCache bounds the boot files that are kept of the region, in bytes. Zero means 20 GiB.
+	ImageCache int64
 	// HTTPPort is the port at which machines reach the HTTP boot server. Zero means 5248.
 	HTTPPort int
 	// Interfaces are the names of the interfaces to serve. Addresses that appear later are served
@@ -107,6 +116,13 @@ type Config struct {
 	// PartnerPort is the port on which partners listen for each other. Zero means
 	// [peer.DefaultPort].
 	PartnerPort int
+	// DialRack connects to other racks: to partners, and to neighbors for boot files. If nil, it is
+	// DialContext of a net.Dialer.
+	DialRack func(ctx context.Context, network, address string) (net.Conn, error)
+	// Leases keeps the leases of DHCP. If nil, it is a journal in Dir.
+	Leases dhcpsrv.LeaseStore
+	// Clock reads the wall clock by which leases are stored. If nil, it is time.Now.
+	Clock func() time.Time
 	// Prober asks whether an address is in use before DHCP offers it, and before the region assigns
 	// it. If nil, addresses are not probed.
 	Prober dhcpsrv.Prober
@@ -145,12 +161,21 @@ type Rack struct {
 	boot          *pxe.Server
 	dns           *dnssrv.Server
 	proxy         *proxy.Proxy
+	denying       *proxyrpc.Guard // what the proxy denies by name
 	proxying      *proxyServer
-	cache         *proxy.Cache // nil if the disk failed
+	cache         *proxy.Cache       // nil if the disk failed
+	consoles      *powerrpc.Consoles // nil without power
 	table         pxerpc.Table
+	images        *images.Cache                // nil if the disk failed
+	neighbors     atomic.Pointer[[]netip.Addr] // racks to ask for boot files
+	toRacks       *http.Client                 // fetches from them
+	metadata      metadatarpc.Table
+	wellKnown     atomic.Bool                      // metadata is served at its well-known address, too
 	snapshot      atomic.Pointer[dhcpsrv.Snapshot] // what dhcp serves
 	clients       pxe.Clients
+	trials        loaders.Trials // of boot loaders, by machine
 	names         *names
+	foreign       *foreignDNS
 	facts         *facts
 	bootFacts     bootLimit
 	discover      *discoverer
@@ -178,6 +203,7 @@ func New(cfg Config) (*Rack, error) {
 		cfg.Ports = DefaultPorts()
 	}
 	r := &Rack{cfg: cfg, log: cfg.Log, trace: tracing.New(cfg.Tracer), transfers: newTransfers(), unregister: func() {}, came6: make(chan struct{})}
+	r.toRacks = imagesrpc.NewClient(cfg.DialRack)
 	r.first6 = sync.OnceFunc(func() { close(r.came6) })
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -201,11 +227,10 @@ func (r *Rack) open() (err error) {
 	if err := os.MkdirAll(r.cfg.Dir, 0o700); err != nil {
 		return err
 	}
-	if r.journal, err = journal.Open(filepath.Join(r.cfg.Dir, "leases")); err != nil {
-		return err
-	}
-	if repaired := r.journal.Recovered(); repaired != (journal.Recovery{}) {
-		r.log.Warn("lease journal repaired", "torn", repaired.Torn, "skipped", repaired.Skipped)
+	if r.cfg.Leases == nil {
+		if err := r.openJournal(); err != nil {
+			return err
+		}
 	}
 	if r.replica, err = rpc.OpenReplica(filepath.Join(r.cfg.Dir, "state")); err != nil {
 		return err
@@ -214,6 +239,18 @@ func (r *Rack) open() (err error) {
 		Path: filepath.Join(r.cfg.Dir, "outbox"), Droppable: []string{discoveryrpc.FactKind, pxerpc.FactKind},
 	})
 	return err
+}
+
+// openJournal opens the leases on disk.
+func (r *Rack) openJournal() (err error) {
+	if r.journal, err = journal.Open(filepath.Join(r.cfg.Dir, "leases")); err != nil {
+		return err
+	}
+	if repaired := r.journal.Recovered(); repaired != (journal.Recovery{}) {
+		r.log.Warn("lease journal repaired", "torn", repaired.Torn, "skipped", repaired.Skipped)
+	}
+	r.cfg.Leases = leaseStore{r.journal, &r.disk}
+	return nil
 }
 
 // compose makes the servers. The order is that of their dependencies: names need DNS, DHCP needs
@@ -227,23 +264,14 @@ func (r *Rack) compose() (err error) {
 	r.dns = dnssrv.New(dnssrv.Config{
 		Serials: serials, Updates: dnsrpc.Updater{Region: &r.region}, Log: r.log.With("component", "dns"),
 		ResponseRate: dnssrv.DefaultResponseRate,
+		Notified:     func(zone string, from netip.Addr) bool { return r.foreign.notified(zone, from) },
 	})
 	r.names = newNames(r.dns, r.nameOf)
+	r.foreign = newForeignDNS(r.names, r.leases, r.dns, r.log.With("component", "dns"))
 	r.names.taken = func(label string) bool { return r.table.HasName(label) || strings.EqualFold(label, r.cfg.Name) }
 	r.facts, r.bootFacts = newFacts(r.outbox, &r.disk, r.log), newBootLimit()
-	r.discover = newDiscoverer(r.cfg, r.facts.seen, r.log.With("component", "discovery"))
-	selecting := pxedhcp.Config{
-		HTTPPort: r.cfg.HTTPPort, Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },
-	}
-	selector := boots{silent: pxedhcp.New(selecting)}
-	selecting.Seen = r.offered
-	selector.heard = pxedhcp.New(selecting)
-	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
-		Store: leaseStore{r.journal, &r.disk}, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober, ClientRate: clientRate,
-		FindServers: dhcplink.FindServers,
-		Log:         r.log.With("component", "dhcp"),
-	})
-	if err != nil {
+	r.discover = newDiscoverer(r.cfg, r.heard, r.facts.seen, r.log.With("component", "discovery"))
+	if err := r.newDHCP(); err != nil {
 		return err
 	}
 	if r.radv, err = radv.New(radv.Config{Log: r.log.With("component", "radv")}); err != nil {
@@ -258,6 +286,9 @@ func (r *Rack) compose() (err error) {
 	r.boots = newBootTraces(r.trace, r.cfg.Name, r.nameOf)
 	r.openCache()
 	r.proxy = proxy.New(proxy.Config{Cache: r.cache, Access: tracedAccess(r.cfg, r.trace), Log: r.log.With("component", "proxy")})
+	r.denying = proxyrpc.NewGuard(r.proxy, func(ctx context.Context, host string) ([]netip.Addr, error) {
+		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	})
 	r.proxying = newProxyServer(r.proxy, r.cfg.ListenProxy, r.log.With("component", "proxy"))
 	if err := r.offer(&r.methods); err != nil {
 		return err
@@ -276,16 +307,40 @@ func (r *Rack) compose() (err error) {
 	return err
 }
 
+// newDHCP makes the DHCP server with the selector of boot files.
+func (r *Rack) newDHCP() (err error) {
+	selecting := pxedhcp.Config{
+		HTTPPort: r.cfg.HTTPPort, Servers: func(q dhcpsrv.BootQuery) []netip.Addr { return r.table.Servers(q.Client) },
+		Loader: pxedhcp.LoaderOf(&r.table), Pick: r.trials.Peek,
+	}
+	selector := boots{silent: pxedhcp.New(selecting)}
+	selecting.Seen, selecting.Pick = r.offered, r.trials.Next
+	selector.heard = pxedhcp.New(selecting)
+	r.dhcp, err = dhcpsrv.New(dhcpsrv.Config{
+		Store: r.cfg.Leases, Clock: r.cfg.Clock, Boot: selector, Events: r.leaseEvent, Prober: r.cfg.Prober, ClientRate: clientRate,
+		FindServers: dhcplink.FindServers, Watched: r.watched,
+		Log: r.log.With("component", "dhcp"),
+	})
+	return err
+}
+
 // newBoot makes the server of boot files.
 func (r *Rack) newBoot() error {
 	key, err := r.reportKey()
 	if err != nil {
 		return err
 	}
+	metadata, err := r.newMetadata()
+	if err != nil {
+		return err
+	}
+	also := r.pages()
+	maps.Copy(also, metadata.Patterns())
+	r.openImages(also)
 	r.boot, err = pxe.New(pxe.Config{
-		ReportKey: key, Resolver: &r.table, Files: r.cfg.Files, Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
-		Servers:  func(q pxe.Request) []netip.Addr { return r.table.Servers(q.Addr) },
-		Describe: r.clients.Describe, Events: r.booted, Also: r.pages(), HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
+		ReportKey: key, Resolver: resolver{r}, Files: r.bootFiles(), Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
+		Servers: func(q pxe.Request) []netip.Addr { return r.table.Servers(q.Addr) },
+		Beside:  r.trials.Handed, Describe: r.clients.Describe, Events: r.booted, Also: also, HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
 	})
 	return err
 }
@@ -316,6 +371,7 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 			return err
 		}
 	}
+	r.wellKnown.Store(slices.Contains(sockets.addresses(), wellKnownMetadata.Addr()))
 	if err := r.protocol.Restore(ctx); err != nil {
 		sockets.Close()
 		return err
@@ -335,6 +391,7 @@ func (r *Rack) Serve(ctx context.Context, sockets Sockets) error {
 		})
 	}
 	serving.Wait()
+	sockets.Close() // those that no server took; the others are closed
 	stopFacts()
 	<-factsDone
 	return nil
@@ -364,9 +421,13 @@ func (r *Rack) tasks(s Sockets) []task {
 	if r.boots != nil {
 		tasks = append(tasks, newTask("traces of boots", r.boots.run))
 	}
-	tasks = append(tasks, newTask("discovery", r.discover.run))
+	tasks = append(tasks, newTask("discovery", r.discover.run), newTask("dns updates", r.foreign.update), newTask("dns catalogs", r.foreign.follow))
+	tasks = append(tasks, newTask("boot loaders", r.watchLoaders))
+	if r.images != nil {
+		tasks = append(tasks, newTask("boot files", r.images.Serve))
+	}
 	proxying := func(ctx context.Context) error { return r.proxying.run(ctx, s.Proxy) }
-	return append(tasks, task{supervise.Task{Name: "proxy", Run: proxying}, proxyrpc.Topic})
+	return append(tasks, task{supervise.Task{Name: "proxy", Run: proxying}, proxyrpc.Topic}, newTask("names denied by the proxy", r.denying.Run))
 }
 
 // addressTasks returns the tasks of the servers that have a socket for each address.
@@ -399,9 +460,16 @@ func (r *Rack) Profiles() pxe.Resolver { return &r.table }
 func (r *Rack) Close() error {
 	r.unregister()
 	var errs []error
+	if r.consoles != nil {
+		errs = append(errs, r.consoles.Close())
+	}
 	if r.cache != nil {
 		errs = append(errs, r.cache.Close())
 	}
+	if r.images != nil {
+		errs = append(errs, r.images.Close())
+	}
+	r.toRacks.CloseIdleConnections()
 	if r.journal != nil {
 		errs = append(errs, r.journal.Close())
 	}

@@ -3,6 +3,7 @@ package rack_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -38,6 +39,7 @@ func openRegion(t *testing.T, dir string) *region.Region {
 
 func openRegionWith(t *testing.T, cfg region.Config) *region.Region {
 	t.Helper()
+	cfg.Files = map[string]fs.FS{".": files}
 	r, err := region.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -137,6 +137,9 @@ func Listen(ctx context.Context, links []Link, ports Ports) (s Sockets, err erro
 			}
 		}
 	}
+	if ports.HTTP != 0 {
+		return s, s.listenMetadata(ctx)
+	}
 	return s, nil
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
+	"github.com/gomaas/maas/rpc/imagesrpc"
+	"github.com/gomaas/maas/rpc/metadatarpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 )
@@ -37,6 +39,9 @@ const profilesWait = 2 * time.Second
 func (r *Rack) subscribe() map[string]*subscription {
 	dns := dnsrpc.Follow(r.dns)
 	dhcp := dhcprpc.Follow(func(ctx context.Context, s dhcpsrv.Snapshot, ads []radv.Advertisement) error {
+		if r.wellKnown.Load() {
+			s.Subnets = leadToMetadata(s.Subnets)
+		}
 		r.names.setDomains(s.Subnets)
 		select {
 		case <-r.subscriptions[pxerpc.Topic].ready:
@@ -54,19 +59,23 @@ func (r *Rack) subscribe() map[string]*subscription {
 	// them.
 	add(rpc.Topic{Name: dnsrpc.Topic, Apply: dns.Apply, Change: dns.Change}, func(changed []rpc.Object) {
 		if changed == nil {
-			r.names.refresh(r.dhcp.Leases())
+			r.names.refresh(r.leases())
 		} else {
 			r.names.republish(dnsrpc.Names(changed))
 		}
 	})
 	add(rpc.Topic{Name: pxerpc.Topic, Apply: r.table.Apply, Change: r.table.Change}, func(changed []rpc.Object) {
+		r.pinFiles()
 		if changed == nil {
-			r.names.refresh(r.dhcp.Leases())
+			r.names.refresh(r.leases())
 		} else {
-			r.names.rename(r.dhcp.Leases(), pxerpc.Names(changed))
+			r.names.rename(r.leases(), pxerpc.Names(changed))
 		}
 	})
-	add(rpc.Topic{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(r.proxy, r.proxying.move)}, nil)
+	add(rpc.Topic{Name: imagesrpc.Topic, Apply: imagesrpc.Apply(r.useImages)}, nil)
+	add(rpc.Topic{Name: metadatarpc.Topic, Apply: r.metadata.Apply, Change: r.metadata.Change}, nil)
+	add(rpc.Topic{Name: proxyrpc.Topic, Apply: proxyrpc.Apply(r.denying, r.proxying.move)}, nil)
+	add(rpc.Topic{Name: dnsrpc.ForeignTopic, Apply: dnsrpc.ApplyForeign(r.foreign.adopt)}, nil)
 	add(rpc.Topic{Name: discoveryrpc.Topic, Apply: discoveryrpc.Apply(r.discover.adopt)}, nil)
 	add(rpc.Topic{Name: dhcprpc.Topic, Apply: dhcp.Apply, Change: dhcp.Change}, nil)
 	for _, t := range r.cfg.Topics {

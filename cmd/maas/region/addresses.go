@@ -97,8 +97,17 @@ func (p *rackProber) racksOn(ctx context.Context, subnet ipam.Subnet) (names []s
 			names = append(names, r.Name)
 		}
 	}
-	if err != nil || len(names) == 0 {
+	if err != nil {
 		return nil, err
+	}
+	names, err = p.connected(ctx, names)
+	return names[:min(len(names), probeRacks)], err
+}
+
+// connected returns those of the racks that are connected, and waits for one of them once.
+func (p *rackProber) connected(ctx context.Context, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
 	}
 	if !p.waited {
 		p.waited = true
@@ -110,5 +119,5 @@ func (p *rackProber) racksOn(ctx context.Context, subnet ipam.Subnet) (names []s
 	}
 	connected := p.region.rpc.Racks()
 	names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(connected, name) })
-	return names[:min(len(names), probeRacks)], nil
+	return names, nil
 }

@@ -1,12 +1,14 @@
 package region
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/store/inventory"
 )
 
@@ -55,10 +57,38 @@ func (q *authority) client(ctx context.Context, mac string, what string) error {
 	if mac == "" {
 		return nil
 	}
+	held, err := q.inv.Leases.Holders(ctx, mac)
+	if err != nil {
+		return err
+	}
+	return q.holders(ctx, held[mac], what)
+}
+
+// holders refuses a report about interfaces of which none is on the rack's networks.
+func (q *authority) holders(ctx context.Context, held []inventory.Interface, what string) error {
 	return q.check(ctx, &foreignError{q.rack, what, "of a machine that another rack serves"}, func(a inventory.Assignment) (bool, error) {
-		held, err := q.inv.Leases.Holders(ctx, mac)
-		return err == nil && (len(held) == 0 || a.Claims(held)), err
+		return len(held) == 0 || a.Claims(held), nil
 	})
+}
+
+// lease refuses a lease of a foreign address or client. Holders has the interfaces of machines and
+// devices by link address.
+func (q *authority) lease(ctx context.Context, l dhcprpc.Fact, mac string, holders map[string][]inventory.Interface) error {
+	what := fmt.Sprintf("a lease of %s by %s", l.Addr, cmp.Or(mac, l.ClientID))
+	if l.VRF != "" {
+		return &foreignError{q.rack, what, "in VRF " + l.VRF + ", while a site has the global one alone"}
+	}
+	if l.Bits > 0 {
+		err := q.check(ctx, &foreignError{q.rack, what, "of a prefix that it does not delegate"}, func(a inventory.Assignment) (bool, error) {
+			return a.Delegates(l.Addr), nil
+		})
+		if err != nil {
+			return err
+		}
+	} else if err := q.address(ctx, l.Addr, what); err != nil {
+		return err
+	}
+	return q.holders(ctx, holders[mac], what)
 }
 
 // boot refuses a boot at an address of another rack's network, or of a machine that another rack

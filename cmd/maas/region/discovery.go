@@ -42,7 +42,7 @@ func (r *Region) discoveryPolicy(m *inventory.Model, rack inventory.Rack) discov
 	}
 	plan := plan.Discovery(m, rack)
 	return discoveryrpc.Policy{
-		Rack: rack.Name, Passive: plan.Listen, Ignore: plan.Ignore, Resolvers: plan.Resolvers, BeaconKey: r.beacons, Subnets: plan.Subnets,
+		Rack: rack.Name, Passive: plan.Listen, Ignore: plan.Ignore, Resolvers: plan.Resolvers, BeaconKey: r.beacons, Subnets: plan.Subnets, Confirm: plan.Confirm,
 	}
 }
 

@@ -2,11 +2,14 @@ package region
 
 import (
 	"context"
+	"slices"
 
 	"github.com/miekg/dns"
 
 	"github.com/gomaas/maas/dnssrv"
 	"github.com/gomaas/maas/rpc"
+	"github.com/gomaas/maas/rpc/dnsrpc"
+	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
@@ -39,4 +42,20 @@ func (r *Region) mayUpdate(ctx context.Context, rack string, message []byte) err
 		return &foreignError{rack, "an update of " + zone, "a zone of other racks"}
 	}
 	return nil // what is no domain is refused with its reason
+}
+
+// foreignDNS returns what a rack does with the DNS servers of others.
+func (r *Region) foreignDNS(m *inventory.Model, rack inventory.Rack, keys []dnssrv.Key) (map[string][]byte, error) {
+	zones := func(list []inventory.ForeignZone) (out []dnsrpc.ForeignZone) {
+		for _, z := range list {
+			f := dnsrpc.ForeignZone{Zone: z.Zone, Server: z.Server}
+			if i := slices.IndexFunc(keys, func(k dnssrv.Key) bool { return k.Name == z.Key }); i >= 0 {
+				f.Key = keys[i]
+			}
+			out = append(out, f)
+		}
+		return out
+	}
+	part := plan.ForeignDNSOf(m, rack)
+	return dnsrpc.ForeignObjects(dnsrpc.Foreign{Update: zones(part.Update), Follow: zones(part.Follow)})
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/gomaas/maas/cmd/maas/rack/explain"
 	"github.com/gomaas/maas/ipam"
-	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 	"github.com/gomaas/maas/store/inventory/plan"
@@ -85,7 +85,7 @@ type DHCPExplanation struct {
 // as uefi or bios, or none for an operating system; if empty, it is the machine's.
 func (r *Region) getDHCPExplanation(req *http.Request) (any, error) {
 	query := req.URL.Query()
-	mac, err := pxe.ParseMAC(query.Get("mac"))
+	mac, err := firmware.ParseMAC(query.Get("mac"))
 	if err != nil {
 		return nil, maasapi.BadField("mac", "is needed, and is a MAC address such as 02:00:00:00:00:01")
 	}
@@ -212,7 +212,7 @@ func (r *Region) getBootExplanation(req *http.Request) (any, error) {
 // machineNamed finds a machine by name, system ID or MAC. An unknown MAC is a machine without an
 // ID: it would be enlisted.
 func (r *Region) machineNamed(ctx context.Context, name string) (inventory.Machine, net.HardwareAddr, error) {
-	if mac, err := pxe.ParseMAC(name); err == nil {
+	if mac, err := firmware.ParseMAC(name); err == nil {
 		m, err := r.inv.MachineByMAC(ctx, mac)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
@@ -232,7 +232,7 @@ func (r *Region) machineNamed(ctx context.Context, name string) (inventory.Machi
 
 // archOf reads the firmware of a query. The default is the firmware that the machine was last seen
 // with, or the most common one of its architecture.
-func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
+func archOf(text string, m inventory.Machine) (*firmware.Arch, error) {
 	if text != "" {
 		arch, err := explain.ParseArch(text)
 		if err != nil {
@@ -245,7 +245,7 @@ func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
 	}
 	usual, ok := uefiArchs[family(m.Architecture)]
 	if !ok {
-		usual = pxe.ArchEFI64
+		usual = firmware.ArchEFI64
 	}
 	return &usual, nil
 }
@@ -253,11 +253,12 @@ func archOf(text string, m inventory.Machine) (*pxe.Arch, error) {
 // uefiArchs and otherArchs are the architectures by the names in events: those whose firmware is
 // UEFI, and those with another firmware.
 var (
-	uefiArchs = map[string]pxe.Arch{
-		"amd64": pxe.ArchEFI64, "i386": pxe.ArchEFI32, "arm64": pxe.ArchARM64, "armhf": pxe.ArchARM32, "riscv64": pxe.ArchRISCV64,
+	uefiArchs = map[string]firmware.Arch{
+		"amd64": firmware.ArchEFI64, "i386": firmware.ArchEFI32, "arm64": firmware.ArchARM64, "armhf": firmware.ArchARM32, "riscv64": firmware.ArchRISCV64,
+		"loong32": firmware.ArchLoong32, "loong64": firmware.ArchLoong64,
 	}
-	otherArchs = map[string]pxe.Arch{
-		"bios": pxe.ArchBIOS, "arm64": pxe.ArchARM64UBoot, "armhf": pxe.ArchARM32UBoot, "ppc64el": pxe.ArchPowerNV, "s390x": pxe.ArchS390Basic,
+	otherArchs = map[string]firmware.Arch{
+		"bios": firmware.ArchBIOS, "arm64": firmware.ArchARM64UBoot, "armhf": firmware.ArchARM32UBoot, "ppc64el": firmware.ArchPowerNV, "s390x": firmware.ArchS390Basic,
 	}
 )
 
@@ -267,14 +268,16 @@ func family(architecture string) string {
 	return name
 }
 
-// seenArch returns the architecture of a firmware as the function firmware names it: by its boot
-// method, or by its kind before a method that several kinds use, as in bios-ipxe.
-func seenArch(firmware, architecture string) (pxe.Arch, bool) {
-	kind, rest, _ := strings.Cut(firmware, "-")
+// seenArch returns the architecture of a firmware as firmwareOf names it: by its boot method, or by
+// its kind before a method that several kinds use, as in bios-ipxe.
+func seenArch(seen, architecture string) (firmware.Arch, bool) {
+	kind, rest, _ := strings.Cut(seen, "-")
 	// A method may have several architecture codes; firmware that uses it is served alike for each.
-	for _, name := range []string{firmware, rest} {
-		if method, ok := pxe.MethodNamed(name); ok && len(method.Arch) > 0 {
-			return method.Arch[0], true
+	for _, name := range []string{seen, rest} {
+		if method, ok := firmware.MethodNamed(name); ok && len(method.Arch) > 0 {
+			// A kernel that firmware runs itself is handed to several processors alike.
+			i := slices.IndexFunc(method.Arch, func(a firmware.Arch) bool { return a.String() == family(architecture) })
+			return method.Arch[max(0, i)], true
 		}
 	}
 	if kind == "uefi" {
@@ -322,6 +325,8 @@ type AddressExplanation struct {
 	IP     netip.Addr `json:"ip"`
 	Subnet string     `json:"subnet,omitempty"`
 	VLAN   string     `json:"vlan,omitempty"` // fabric and tag
+	// At is the time that was asked for; zero = now.
+	At time.Time `json:"at,omitzero"`
 	// Facts are in order of certainty: what was configured precedes what was observed.
 	Facts []AddressFact `json:"facts"`
 	Racks []RackAnswer  `json:"racks"` // leases
@@ -329,7 +334,7 @@ type AddressExplanation struct {
 
 // AddressFact is one finding about an address.
 type AddressFact struct {
-	Kind  string    `json:"kind"` // unmanaged, gateway, range, allocation, reservation, rack, discovery, dns
+	Kind  string    `json:"kind"` // unmanaged, gateway, range, allocation, reservation, rack, discovery, dns, delegated, lease, history
 	Text  string    `json:"text"`
 	Who   string    `json:"who,omitempty"`
 	Since time.Time `json:"since,omitzero"`
@@ -344,6 +349,13 @@ func (r *Region) getAddressExplanation(req *http.Request) (any, error) {
 		return nil, maasapi.BadField("ip", fmt.Sprintf("%q is not an IP address", req.PathValue("ip")))
 	}
 	ip = ip.Unmap() // the database has IPv4 addresses in their short form
+	if text := req.URL.Query().Get("at"); text != "" {
+		at, err := maasapi.ParseTime(text, time.Now())
+		if err != nil {
+			return nil, maasapi.BadField("at", err.Error())
+		}
+		return r.explainPast(req.Context(), ip, at)
+	}
 	out := AddressExplanation{IP: ip, Facts: []AddressFact{}}
 	err = r.inv.Consistently(req.Context(), func(ctx context.Context) error {
 		model, err := r.inv.Model(ctx)
@@ -373,6 +385,10 @@ func (r *Region) explainAddress(ctx context.Context, model *inventory.Model, out
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	default:
+		if err := r.explainDelegated(ctx, out); err != nil {
+			return err
+		}
 	}
 	reserved, err := r.inv.ReservedIPs.List(ctx)
 	if err != nil {
@@ -398,6 +414,28 @@ func (r *Region) explainAddress(ctx context.Context, model *inventory.Model, out
 	}
 	r.explainNames(model, out)
 	return nil
+}
+
+// explainDelegated adds the router that has the prefix of an address.
+func (r *Region) explainDelegated(ctx context.Context, out *AddressExplanation) error {
+	subnet, err := r.inv.SubnetDelegating(ctx, out.IP)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	out.Facts = append(out.Facts, AddressFact{Kind: "delegated", Text: "in the prefixes that routers of subnet " + subnet.Prefix.String() + " are delegated"})
+	found, err := r.inv.Leases.Find(ctx, inventory.LeaseFilter{Addr: out.IP})
+	for _, l := range found {
+		who := cmp.Or(l.MAC.String(), "client "+l.ClientID)
+		text := fmt.Sprintf("part of %v, which is delegated to %s", netip.PrefixFrom(l.Addr, l.Bits), who)
+		if name := cmp.Or(l.FQDN, l.Hostname); name != "" {
+			text += " (" + name + ")"
+		}
+		out.Facts = append(out.Facts, AddressFact{Kind: "lease", Text: text, Who: who, Since: l.Began, Until: l.Expires})
+	}
+	return err
 }
 
 // explainSubnet adds the role of the address in its subnet, and its holder.

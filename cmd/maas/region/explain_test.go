@@ -14,6 +14,7 @@ import (
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -242,14 +243,14 @@ func TestFirmwareOfAQuery(t *testing.T) {
 	for _, test := range []struct {
 		text string
 		m    inventory.Machine
-		want pxe.Arch
+		want firmware.Arch
 	}{
-		{"bios", inventory.Machine{}, pxe.ArchBIOS},
-		{"", inventory.Machine{}, pxe.ArchEFI64},
-		{"", inventory.Machine{Architecture: "arm64/generic"}, pxe.ArchARM64},
-		{"", inventory.Machine{Firmware: "uefi-arm64-pxe"}, pxe.ArchARM64},
-		{"", inventory.Machine{Firmware: "of another release", Architecture: "amd64/generic"}, pxe.ArchEFI64},
-		{"uefi", inventory.Machine{Architecture: "arm64/generic"}, pxe.ArchEFI64},
+		{"bios", inventory.Machine{}, firmware.ArchBIOS},
+		{"", inventory.Machine{}, firmware.ArchEFI64},
+		{"", inventory.Machine{Architecture: "arm64/generic"}, firmware.ArchARM64},
+		{"", inventory.Machine{Firmware: "uefi-arm64-pxe"}, firmware.ArchARM64},
+		{"", inventory.Machine{Firmware: "of another release", Architecture: "amd64/generic"}, firmware.ArchEFI64},
+		{"uefi", inventory.Machine{Architecture: "arm64/generic"}, firmware.ArchEFI64},
 	} {
 		if got, err := archOf(test.text, test.m); err != nil || got == nil || *got != test.want {
 			t.Errorf("%q of %+v: %v, %v, want %v", test.text, test.m, got, err, test.want)

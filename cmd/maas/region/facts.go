@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
@@ -32,7 +35,7 @@ func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) e
 		return nil
 	}
 	var broken *store.ConstraintError
-	if ctx.Err() == nil && len(facts) > 0 && (errors.As(err, &broken) || r.stuck.again(rack, facts[0])) {
+	if ctx.Err() == nil && len(facts) > 0 && (errors.As(err, &broken) || isRefusal(err) || r.stuck.again(rack, facts[0])) {
 		err = r.takeOneByOne(ctx, rack, facts)
 	}
 	if err != nil {
@@ -40,6 +43,14 @@ func (r *Region) takeFacts(ctx context.Context, rack string, facts []rpc.Fact) e
 	}
 	return err
 }
+
+// Facts are recorded in parts that compute for a few milliseconds, with rests that are long enough
+// for the scheduler to poll the sockets: in maas all on one processor the servers of the rack would
+// wait for whole batches, since a busy scheduler rarely polls.
+const (
+	leasesInPart     = 32
+	restBetweenParts = 50 * time.Microsecond
+)
 
 // takeBatch records facts in one transaction.
 func (r *Region) takeBatch(ctx context.Context, rack string, facts []rpc.Fact) error {
@@ -50,17 +61,35 @@ func (r *Region) takeBatch(ctx context.Context, rack string, facts []rpc.Fact) e
 		}
 		authority := r.authorityOf(rack)
 		// The order is the rack's: a lease that ended and began again must end in this order.
-		for _, f := range fresh {
-			if err := r.takeFact(ctx, authority, f); isRefusal(err) {
-				if err := r.setAside(ctx, rack, f, err); err != nil {
-					return err
+		for len(fresh) > 0 {
+			n := leasesAhead(fresh)
+			if n == 0 {
+				n = 1
+				err = r.takeFact(ctx, authority, fresh[0])
+				if isRefusal(err) {
+					err = r.setAside(ctx, rack, fresh[0], err)
 				}
-			} else if err != nil {
+			} else {
+				err = r.takeLeases(ctx, authority, fresh[:n])
+			}
+			if err != nil {
 				return err
+			}
+			if fresh = fresh[n:]; len(fresh) > 0 {
+				time.Sleep(restBetweenParts)
 			}
 		}
 		return nil
 	})
+}
+
+// leasesAhead returns how many leases the facts begin with, up to a part.
+func leasesAhead(facts []rpc.Fact) int {
+	n := 0
+	for n < min(len(facts), leasesInPart) && facts[n].Kind == dhcprpc.FactKind {
+		n++
+	}
+	return n
 }
 
 // onlyNew removes the facts that were taken before. A rack repeats facts if the connection ended
@@ -116,22 +145,17 @@ func decode(f rpc.Fact, into any) error {
 	return nil
 }
 
-// takeFact records one fact, if the rack may report it. Its kind decides what its data is.
+// takeFact records one fact other than a lease, if the rack may report it. Its kind decides what
+// its data is.
 func (r *Region) takeFact(ctx context.Context, from *authority, f rpc.Fact) error {
 	now := time.Now()
 	switch f.Kind {
-	case dhcprpc.FactKind:
-		var lease dhcprpc.Fact
-		if err := decode(f, &lease); err != nil {
-			return err
-		}
-		return r.takeLease(ctx, from, lease, stamped(f.Time, now))
 	case pxerpc.FactKind:
 		var e pxe.Event
 		if err := decode(f, &e); err != nil {
 			return err
 		}
-		e.Time = stamped(e.Time, now)
+		e.Time = stamped(e.Time.Add(f.Behind), now)
 		if !r.boots.Take(from.rack) {
 			r.refusals.Warn("boot reports dropped", "rack", from.rack)
 			return nil
@@ -147,24 +171,96 @@ func (r *Region) takeFact(ctx context.Context, from *authority, f rpc.Fact) erro
 	return nil // of a rack that is newer than this region
 }
 
-// takeLease records a lease. The fact's time counts, not that of its arrival, which may be hours
-// later if the rack was cut off.
-func (r *Region) takeLease(ctx context.Context, from *authority, l dhcprpc.Fact, at time.Time) error {
-	mac := l.HardwareAddr()
-	if mac == nil {
-		return nil // a client without a link address, which belongs to no interface
+// takeLeases records facts about leases together, and sets aside those that are refused.
+func (r *Region) takeLeases(ctx context.Context, from *authority, facts []rpc.Fact) error {
+	var (
+		now      = time.Now()
+		leases   = make([]dhcprpc.Fact, len(facts))
+		refusals = make([]error, len(facts))
+		macs     []string
+	)
+	for i, f := range facts {
+		if refusals[i] = decode(f, &leases[i]); refusals[i] != nil {
+			continue
+		}
+		if mac := leases[i].HardwareAddr(); mac != nil {
+			macs = append(macs, mac.String())
+		}
 	}
-	what := fmt.Sprintf("a lease of %s by %s", l.Addr, mac)
-	if err := from.address(ctx, l.Addr, what); err != nil {
+	// Facts about leases make no machine's interface, so that one look suffices for all of them.
+	holders, err := r.inv.Leases.Holders(ctx, macs...)
+	if err != nil {
 		return err
 	}
-	if err := from.client(ctx, mac.String(), what); err != nil {
+	var taken []inventory.LeaseFact
+	var places []int
+	for i := range facts {
+		mac := leases[i].HardwareAddr()
+		if refusals[i] != nil || mac == nil && leases[i].Bits == 0 {
+			continue // a client without a link address, which belongs to no interface
+		}
+		refusals[i] = from.lease(ctx, leases[i], mac.String(), holders)
+		if refusals[i] == nil {
+			taken, places = append(taken, r.leaseFact(from.rack, leases[i], facts[i], now)), append(places, i)
+		} else if !isRefusal(refusals[i]) {
+			return refusals[i]
+		}
+	}
+	refused, err := r.inv.Leases.RecordAll(ctx, taken)
+	if err != nil {
 		return err
 	}
-	return r.inv.Leases.Record(ctx, inventory.LeaseFact{
-		MAC: mac, Addr: l.Addr, Hostname: l.Hostname, Time: at, Expires: l.End, Ended: !l.Holds(),
-	})
+	for k, i := range places {
+		refusals[i] = refused[k]
+	}
+	for i, why := range refusals {
+		if why == nil {
+			continue
+		}
+		if err := r.setAside(ctx, from.rack, facts[i], why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// leaseFact returns what is recorded of a lease. The fact's time counts, not that of its arrival,
+// which may be hours later if the rack was cut off.
+func (r *Region) leaseFact(rack string, l dhcprpc.Fact, f rpc.Fact, now time.Time) inventory.LeaseFact {
+	fact := inventory.LeaseFact{
+		MAC: l.HardwareAddr(), Addr: l.Addr, Bits: l.Bits, Hostname: l.Hostname, ClientID: l.ClientID,
+		Time: stamped(f.Time.Add(f.Behind), now), Began: shifted(l.Start, f.Behind), Expires: shifted(l.End, f.Behind),
+	}
+	if !l.Holds() {
+		fact.Ended = true
+		if slices.Contains(leaseEnds, l.Event) {
+			fact.How = l.Event
+		}
+	}
+	if len(fact.ClientID) > maxClientID {
+		fact.ClientID = ""
+	}
+	// The lease counts in any case; only its line in the log has a rate.
+	fact.Quiet = !r.leaseNotes.Take(rack)
+	return fact
+}
+
+// shifted moves a time, unless it is zero.
+func shifted(t time.Time, by time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(by)
+}
+
+// leaseEnds are the ways in which racks report that a lease ended.
+var leaseEnds = []string{
+	dhcpsrv.Expired.String(), dhcpsrv.Released.String(), dhcpsrv.ClientDeclined.String(), dhcpsrv.Conflict.String(),
+}
+
+// maxClientID bounds what is recorded of a client's ID: option 61 has up to 255 bytes, in
+// hexadecimal.
+const maxClientID = 510
 
 // takeBoot enlists the machine that asked for its configuration, and logs the steps of a boot.
 // Earlier steps enlist none: the first offer goes to any DHCP client with PXE options, also to one
@@ -192,17 +288,30 @@ func (r *Region) takeBoot(ctx context.Context, from *authority, e pxe.Event) err
 	if err := r.inv.Boots.Record(ctx, e); err != nil {
 		return err
 	}
+	if e.Stage == pxe.StageConfig && !e.Claimed {
+		if err := r.inv.Boots.Started(ctx, e.MAC); err != nil {
+			return err
+		}
+	}
+	if e.Stage == pxe.StageConfigured && !e.Claimed {
+		if err := r.inv.Boots.Configured(ctx, e.MAC, e.Time); err != nil {
+			return err
+		}
+	}
 	// Part of the boot's steps; the log would have a line for each file name that firmware tries,
 	// and for whatever a stranger asks for.
 	if e.Absent || e.Stage == pxe.StageOffer || node == 0 {
 		return nil
 	}
-	return r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)})
+	if err := r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)}); err != nil || e.Err == "" {
+		return err
+	}
+	return r.power.noteTail(ctx, m)
 }
 
 // enlist returns the machine that a boot is of, made if the site has none.
 func (r *Region) enlist(ctx context.Context, e pxe.Event) (int64, error) {
-	want := inventory.Enlistment{MAC: e.MAC, Arch: architecture(e.Arch), Firmware: firmware(e), UUID: e.UUID}
+	want := inventory.Enlistment{MAC: e.MAC, Arch: architecture(e.Arch), Firmware: firmwareOf(e), UUID: e.UUID}
 	if s, err := r.inv.SubnetFor(ctx, e.Addr); err == nil {
 		want.VLANID = s.VLANID
 	}
@@ -229,6 +338,9 @@ var (
 // outbox holds at once.
 var bootsOfRack = bounds.Rate{Burst: 100_000, Every: 2 * time.Millisecond}
 
+// leaseNotesOfRack bounds the events about the leases of one rack.
+var leaseNotesOfRack = bounds.Rate{Burst: 10_000, Every: 10 * time.Millisecond}
+
 // refusalLines bounds the log lines about facts that are refused.
 var refusalLines = bounds.Rate{Burst: 100, Every: time.Second}
 
@@ -254,22 +366,22 @@ func (s strangers) take(addr netip.Addr) bool {
 }
 
 // architecture returns MAAS' name of an architecture; "" if the firmware did not send one.
-func architecture(a pxe.Arch) string {
-	if a == pxe.ArchUnknown {
+func architecture(a firmware.Arch) string {
+	if a == firmware.ArchUnknown {
 		return ""
 	}
 	return a.String() + "/generic"
 }
 
-// firmware returns the kind of firmware and the boot method, such as "bios-ipxe" or
+// firmwareOf returns the kind of firmware and the boot method, such as "bios-ipxe" or
 // "uefi-amd64-pxe"; the method alone if the kind is unknown.
-func firmware(e pxe.Event) string {
-	if e.Method == "" || e.Arch == pxe.ArchUnknown {
+func firmwareOf(e pxe.Event) string {
+	if e.Method == "" || e.Arch == firmware.ArchUnknown {
 		return e.Method
 	}
 	kind := e.Arch.String()
 	switch {
-	case e.Arch == pxe.ArchBIOS:
+	case e.Arch == firmware.ArchBIOS:
 		kind = "bios"
 	case e.Arch.UEFI():
 		kind = "uefi"

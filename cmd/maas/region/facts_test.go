@@ -4,15 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/gomaas/maas/discovery"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
@@ -34,7 +37,8 @@ func openedIn(t *testing.T, dir string) (*Region, *logText) {
 	log := new(logText)
 	r, err := Open(t.Context(), Config{
 		Dir: dir, Kinds: power.NewRegistry(power.Manual()), Advertise: []string{"192.0.2.1:5242"},
-		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Files: map[string]fs.FS{".": fstest.MapFS{"vmlinuz": {Data: []byte("kernel")}, "k": {Data: []byte("kernel")}}},
+		Log:   slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	ok(t, err)
 	t.Cleanup(func() { ok(t, r.Close()) })
@@ -73,7 +77,7 @@ func leased(t *testing.T, r *Region) map[string]bool {
 // One batch has facts of all kinds. Facts that break a rule are logged, and those behind them count.
 func TestFactsAreRecordedOneByOne(t *testing.T) {
 	r, log := opened(t)
-	config := pxe.Event{Time: time.Now(), Stage: pxe.StageConfig, MAC: hw(7), Arch: pxe.ArchEFI64, Method: "uefi-amd64-pxe", Path: "grub.cfg", Proto: "tftp", UUID: "ABC"}
+	config := pxe.Event{Time: time.Now(), Stage: pxe.StageConfig, MAC: hw(7), Arch: firmware.ArchEFI64, Method: "uefi-amd64-pxe", Path: "grub.cfg", Proto: "tftp", UUID: "ABC"}
 	device := discovery.Device{
 		Interface: "eth0", Addr: netip.MustParseAddr("192.0.2.77"), MAC: discovery.MAC{2, 0, 0, 0, 0, 9}, Sources: discovery.ARP,
 		First: time.Now(), Last: time.Now(), Expires: time.Now().Add(time.Hour),
@@ -108,6 +112,23 @@ func TestFactsAreRecordedOneByOne(t *testing.T) {
 	}
 	if log.contains("revision=4") || log.contains("revision=5") {
 		t.Errorf("facts that mean nothing here are refused:\n%s", log.text.String())
+	}
+}
+
+// The clock of a rack may be wrong by hours. Its leases end when they end.
+func TestLeasesOfARackWithAWrongClock(t *testing.T) {
+	for _, ahead := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
+		r, _ := opened(t)
+		l := leaseFact("granted", "192.0.2.200", 5)
+		l.Start, l.End = l.Start.Add(ahead), l.End.Add(ahead)
+		f := factOf(t, 1, dhcprpc.FactKind, l)
+		f.Time, f.Behind = time.Now().Add(ahead), -ahead
+		ok(t, r.takeFacts(t.Context(), "rack", []rpc.Fact{f}))
+		all, err := r.inv.Leases.Find(t.Context(), inventory.LeaseFilter{Addr: l.Addr})
+		ok(t, err)
+		if len(all) != 1 || (time.Until(all[0].Expires)-time.Hour).Abs() > time.Minute || time.Since(all[0].Began).Abs() > time.Minute {
+			t.Errorf("clock %v ahead: leases %+v", ahead, all)
+		}
 	}
 }
 
@@ -207,7 +228,7 @@ func TestStrangersEnlistFew(t *testing.T) {
 	}
 	before := count()
 	boot(5000, pxe.Event{Addr: netip.MustParseAddr("192.0.2.67"), Claimed: true})
-	boot(0, pxe.Event{Addr: netip.MustParseAddr("192.0.2.67"), Claimed: true, Arch: pxe.ArchBIOS, Method: "ipxe"})
+	boot(0, pxe.Event{Addr: netip.MustParseAddr("192.0.2.67"), Claimed: true, Arch: firmware.ArchBIOS, Method: "ipxe"})
 	if n := count(); n != before {
 		t.Errorf("a claim made %d machines", n-before)
 	}
@@ -230,14 +251,14 @@ func TestFirmwareNames(t *testing.T) {
 		event              pxe.Event
 		firmware, archName string
 	}{
-		{pxe.Event{Arch: pxe.ArchBIOS, Method: "ipxe"}, "bios-ipxe", "amd64/generic"},
-		{pxe.Event{Arch: pxe.ArchEFI64, Method: "ipxe"}, "uefi-ipxe", "amd64/generic"},
-		{pxe.Event{Arch: pxe.ArchEFI64, Method: "uefi-amd64-pxe"}, "uefi-amd64-pxe", "amd64/generic"},
-		{pxe.Event{Arch: pxe.ArchARM64, Method: "uefi-arm64-pxe"}, "uefi-arm64-pxe", "arm64/generic"},
-		{pxe.Event{Arch: pxe.ArchUnknown, Method: "ipxe"}, "ipxe", ""},
-		{pxe.Event{Arch: pxe.ArchEFI64}, "", "amd64/generic"},
+		{pxe.Event{Arch: firmware.ArchBIOS, Method: "ipxe"}, "bios-ipxe", "amd64/generic"},
+		{pxe.Event{Arch: firmware.ArchEFI64, Method: "ipxe"}, "uefi-ipxe", "amd64/generic"},
+		{pxe.Event{Arch: firmware.ArchEFI64, Method: "uefi-amd64-pxe"}, "uefi-amd64-pxe", "amd64/generic"},
+		{pxe.Event{Arch: firmware.ArchARM64, Method: "uefi-arm64-pxe"}, "uefi-arm64-pxe", "arm64/generic"},
+		{pxe.Event{Arch: firmware.ArchUnknown, Method: "ipxe"}, "ipxe", ""},
+		{pxe.Event{Arch: firmware.ArchEFI64}, "", "amd64/generic"},
 	} {
-		if got := firmware(test.event); got != test.firmware {
+		if got := firmwareOf(test.event); got != test.firmware {
 			t.Errorf("firmware %q of %+v, want %q", got, test.event, test.firmware)
 		}
 		if got := architecture(test.event.Arch); got != test.archName {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/rpc/dhcprpc"
@@ -22,18 +23,21 @@ func (s *leaseService) ReleaseLease(ctx context.Context, addr netip.Addr) error 
 	if err != nil {
 		return err
 	}
-	var subnet *ipam.Subnet
-	for i := range model.Subnets {
-		if model.Subnets[i].Prefix.Contains(addr) {
-			subnet = &model.Subnets[i]
-		}
-	}
-	if subnet == nil {
+	known := slices.ContainsFunc(model.Subnets, func(s ipam.Subnet) bool { return s.Prefix.Contains(addr) || s.Delegates(addr) })
+	if !known {
 		return &inventory.NotFoundError{Kind: "lease", What: "of " + addr.String()}
 	}
-	racks, err := (&rackProber{region: s.region, wait: s.region.power.rackWait}).racksOn(ctx, *subnet)
+	// A rack that serves a subnet behind a relay has no address there, and knows its leases as
+	// well.
+	var racks []string
+	for _, r := range model.Racks {
+		if a := model.Assignment(r); a.Serves(addr) || a.Delegates(addr) {
+			racks = append(racks, r.Name)
+		}
+	}
+	racks, err = (&rackProber{region: s.region, wait: s.region.power.rackWait}).connected(ctx, racks)
 	if err == nil && len(racks) == 0 {
-		return fmt.Errorf("the rack of subnet %v is %w: none is connected", subnet.Prefix, maasapi.ErrUnreachable)
+		return fmt.Errorf("the rack that serves %v is %w: none is connected", addr, maasapi.ErrUnreachable)
 	}
 	for _, rack := range racks {
 		done, failed := s.ask(ctx, rack, addr)

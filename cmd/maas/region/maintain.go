@@ -44,7 +44,8 @@ func (r *Region) maintain(ctx context.Context) error {
 			r.try(ctx, "count leases", r.noticeFullPools(ctx, pools))
 			if now.Sub(trimmed) >= trimEvery {
 				trimmed = now
-				r.try(ctx, "trim the event log", r.inv.Events.Trim(ctx, keepEvents, keepAudit))
+				r.try(ctx, "trim the event log", r.inv.Events.Trim(ctx, keepEvents))
+				r.try(ctx, "trim the audit log", r.inv.Audit.Trim(ctx, keepAudit))
 				r.try(ctx, "trim the change feed", r.inv.Compact(ctx, keepChanges))
 			}
 		}

@@ -40,9 +40,9 @@ func (r *Region) called(route string, code int, took time.Duration) {
 	r.calls.took.WithLabelValues(by...).Observe(took.Seconds())
 }
 
-// pages adds metrics and health to the API. They need no key: monitors and load balancers have
-// none.
-func (r *Region) pages(api http.Handler) http.Handler {
+// pages adds metrics, health and the page to the API. Metrics and health need no key: monitors and
+// load balancers have none.
+func (r *Region) pages(api, page http.Handler) http.Handler {
 	counts := metrics.Handler(r)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch req.URL.Path {
@@ -53,7 +53,11 @@ func (r *Region) pages(api http.Handler) http.Handler {
 		case "/readyz":
 			r.ready(w, req)
 		default:
-			api.ServeHTTP(w, req)
+			if r.isAPI(req.URL.Path) {
+				api.ServeHTTP(w, req)
+				return
+			}
+			page.ServeHTTP(w, req)
 		}
 	})
 }

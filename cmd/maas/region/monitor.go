@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/monitor"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -14,11 +15,11 @@ import (
 // powerWatch runs a monitor of power states while this region is the leader. It keeps the targets
 // meanwhile, to start with them once it becomes the leader.
 type powerWatch struct {
-	cfg power.MonitorConfig
+	cfg monitor.Config
 
 	mu      sync.Mutex // guards the fields below
 	targets []power.Target
-	monitor *power.Monitor // nil = another region is the leader
+	monitor *monitor.Monitor // nil = another region is the leader
 }
 
 // update replaces the machines to watch.
@@ -34,13 +35,13 @@ func (w *powerWatch) update(targets []power.Target) error {
 
 // run watches until ctx ends.
 func (w *powerWatch) run(ctx context.Context) error {
-	monitor, err := power.NewMonitor(w.cfg)
+	m, err := monitor.New(w.cfg)
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
-	w.monitor = monitor
-	err = monitor.Update(w.targets)
+	w.monitor = m
+	err = m.Update(w.targets)
 	w.mu.Unlock()
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (w *powerWatch) run(ctx context.Context) error {
 		defer w.mu.Unlock()
 		w.monitor = nil
 	}()
-	return monitor.Run(ctx)
+	return m.Run(ctx)
 }
 
 // watched returns the machines whose BMC reports a state.
@@ -69,7 +70,7 @@ func (r *Region) watched(m *inventory.Model) []power.Target {
 }
 
 // powerSeen records an observation of the monitor, if it differs from the last.
-func (r *Region) powerSeen(ctx context.Context, o power.Observation) {
+func (r *Region) powerSeen(ctx context.Context, o monitor.Observation) {
 	if errors.Is(o.Err, rpc.ErrUnavailable) || ctx.Err() != nil {
 		return // the rack is away, which is no fact about the machine
 	}
@@ -95,7 +96,7 @@ func (r *Region) powerSeen(ctx context.Context, o power.Observation) {
 }
 
 // seen returns the state to show, and its event.
-func seen(m inventory.Machine, o power.Observation) (string, inventory.Event) {
+func seen(m inventory.Machine, o monitor.Observation) (string, inventory.Event) {
 	e := inventory.Event{NodeID: m.ID, Kind: "power", Level: "info", Time: o.Time}
 	if o.Err != nil {
 		e.Level = "warning"

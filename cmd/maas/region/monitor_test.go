@@ -41,6 +41,7 @@ func driveBMCs(t *testing.T, r *region.Region) {
 	ok(t, err)
 	methods := new(rpc.Methods)
 	powerrpc.Offer(methods, controller)
+	consoles := powerrpc.OfferConsoles(methods, controller)
 	rack, err := rpc.NewRack(rpc.RackConfig{Replica: replica, Outbox: outbox, Methods: methods, Dial: rpc.Loopback(r.RPC(), "rack")})
 	ok(t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -49,6 +50,7 @@ func driveBMCs(t *testing.T, r *region.Region) {
 	t.Cleanup(func() {
 		stop()
 		ok(t, <-done)
+		ok(t, consoles.Close())
 		ok(t, replica.Close())
 		ok(t, outbox.Close())
 	})

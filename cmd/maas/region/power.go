@@ -1,6 +1,7 @@
 package region
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/powerrpc"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
 	"github.com/gomaas/maas/store/inventory/plan"
 )
 
@@ -22,29 +24,36 @@ const rackWait = 5 * time.Second
 const softTime = 2 * time.Minute
 
 // powerService switches machines through their racks. It implements [maasapi.Power] for the API and
-// [power.Asker] for the monitor.
+// [monitor.Asker] for the monitor.
 type powerService struct {
 	region   *Region
 	kinds    power.Registry
 	rackWait time.Duration
+	tails    consoleTails
 }
 
 func (p *powerService) Kinds() power.Registry { return p.kinds }
 
 // Power executes an action and records its outcome as an event. A start of a deployment first
 // assigns the machine's automatic addresses; without them the machine stays off.
-func (p *powerService) Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
+func (p *powerService) Power(ctx context.Context, m inventory.Machine, action power.Action, o maasapi.PowerOptions) (power.Result, error) {
 	ctx, span := p.region.trace.Start(ctx, "power "+string(action))
 	result, err := power.Result{State: power.Unknown}, error(nil)
 	if assignsAddresses(m, action) {
 		err = p.assignAddresses(ctx, m)
 	}
-	if err == nil {
-		result, err = p.through(ctx, m, powerrpc.Request{Action: action, Boot: power.Network, Soft: softTime, Transcript: transcript}, p.rackWait)
+	switch {
+	case err != nil:
+	case o.Via == maasapi.ViaMedia || o.Via == maasapi.ViaHTTP:
+		result, err = p.bootVia(ctx, m, o)
+	default:
+		result, err = p.through(ctx, m, powerrpc.Request{
+			Action: action, Boot: cmp.Or(o.Boot, power.Network), BootAlways: o.BootAlways, Soft: softTime, Media: o.Media, Transcript: o.Transcript,
+		}, p.rackWait)
 	}
 	tellPower(span, m, result, err)
 	// Reads change nothing, and monitors repeat them by the minute.
-	if action == power.ActionQuery || action == power.ActionSensors {
+	if action == power.ActionQuery || action == power.ActionSensors || action == power.ActionMedia {
 		return result, err
 	}
 	logged := context.WithoutCancel(ctx) // the BMC has acted, also if the client has gone
@@ -76,6 +85,9 @@ func powerEvent(machine int64, action power.Action, result power.Result, err err
 	if result.State != power.Unknown {
 		e.Description += ": power is " + string(result.State)
 	}
+	if result.Media != "" {
+		e.Description += ": " + result.Media
+	}
 	var steps []string
 	for _, s := range result.Steps {
 		steps = append(steps, s.Op)
@@ -90,7 +102,7 @@ func powerEvent(machine int64, action power.Action, result power.Result, err err
 }
 
 // Query returns the power state of the machine whose system ID is the target's name. It implements
-// [power.Asker].
+// [monitor.Asker].
 func (p *powerService) Query(ctx context.Context, t power.Target) (power.State, error) {
 	m, err := p.region.inv.MachineBySystemID(ctx, t.Name)
 	if err != nil {
@@ -110,39 +122,51 @@ const maxRacks = 3
 // executed before its answer was lost. A refusal by the BMC is final, since it refuses other racks
 // too. Wait limits the wait for a first rack.
 func (p *powerService) through(ctx context.Context, m inventory.Machine, request powerrpc.Request, wait time.Duration) (power.Result, error) {
-	none := power.Result{State: power.Unknown}
+	result := power.Result{State: power.Unknown}
+	err := p.byRacks(ctx, m, string(request.Action), wait, func(rack rpc.Caller, t power.Target) (again bool, err error) {
+		request.Target = t
+		result, err = powerrpc.Do(ctx, rack, request)
+		return request.Action != power.ActionCycle && request.Action != power.ActionReset, err
+	})
+	return result, err
+}
+
+// byRacks calls ask with the most suitable racks in turn, until one reaches the BMC, or ask reports
+// that it must not be repeated.
+func (p *powerService) byRacks(
+	ctx context.Context, m inventory.Machine, op string, wait time.Duration, ask func(rpc.Caller, power.Target) (again bool, err error),
+) error {
 	if m.Power.Type == "" {
-		return none, power.Errorf(power.Settings, string(request.Action), "machine %s has no power type; set power_type and its parameters", m.FQDN)
+		return power.Errorf(power.Settings, op, "machine %s has no power type; set power_type and its parameters", m.FQDN)
 	}
 	params, err := p.region.inv.PowerParams(ctx, m.ID)
 	if err != nil {
-		return none, err
+		return err
 	}
 	racks, err := p.racksFor(ctx, &m)
 	if err != nil {
-		return none, err
+		return err
 	}
 	if len(racks) == 0 {
-		return none, power.Errorf(power.Settings, string(request.Action),
+		return power.Errorf(power.Settings, op,
 			"no rack was given the network of the BMC of %s; maas rack assign RACK --bmc NETWORK gives it to one", m.FQDN)
 	}
 	// The name is for the rack's log; the parameters include secrets.
-	request.Target = power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN}
-	result := none
-	err = power.Errorf(power.Connection, string(request.Action), "no rack is connected: %w", rpc.ErrUnavailable)
+	target := power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN}
+	err = power.Errorf(power.Connection, op, "no rack is connected: %w", rpc.ErrUnavailable)
 	tried := 0
 	for _, rack := range p.await(ctx, racks, wait) {
-		result, err = powerrpc.Do(ctx, p.region.rack(rack.Name), request)
+		var again bool
+		again, err = ask(p.region.rack(rack.Name), target)
 		if errors.Is(err, rpc.ErrUnavailable) && ctx.Err() == nil {
 			continue
 		}
 		tried++ // racks that were not reachable do not count
-		again := err != nil && power.ClassOf(err) == power.Connection && request.Action != power.ActionCycle && request.Action != power.ActionReset
-		if !again || ctx.Err() != nil || tried == maxRacks {
+		if power.ClassOf(err) != power.Connection || !again || ctx.Err() != nil || tried == maxRacks {
 			break
 		}
 	}
-	return result, err
+	return err
 }
 
 // racksFor returns the racks that may be sent the password of a machine's BMC, best first.

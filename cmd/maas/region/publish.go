@@ -22,13 +22,14 @@ import (
 
 // published is the state that racks were sent last.
 type published struct {
-	model inventory.Model
-	names plan.NamePlanner
-	nodes sentNodes
-	cuts  map[string]string // by rack: the part of the names that it was sent
-	bmcs  plan.BMCs
-	stale bool // the last publication failed, so racks may have a part of the model
-	sent  sentState
+	model    inventory.Model
+	names    plan.NamePlanner
+	nodes    sentNodes
+	cuts     map[string]string // by rack: the part of the names that it was sent
+	bmcs     plan.BMCs
+	metadata sentMetadata
+	stale    bool // the last publication failed, so racks may have a part of the model
+	sent     sentState
 }
 
 // publish sends each rack the difference to its last state. After changes of machines, devices,
@@ -63,6 +64,9 @@ func (r *Region) publish(ctx context.Context) (err error) {
 	} else {
 		err = r.publishChanges(&p.model, changes)
 	}
+	if err == nil {
+		err = r.publishMetadata(ctx, &p.model, changes)
+	}
 	if err != nil {
 		return err
 	}
@@ -87,6 +91,10 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 	if err != nil {
 		return fmt.Errorf("list of revoked certificates: %w", err)
 	}
+	keys, err := r.inv.DNSKeys(m)
+	if err != nil {
+		return fmt.Errorf("keys of DNS: %w", err)
+	}
 	for _, topic := range []struct {
 		name string
 		plan func(inventory.Rack) (map[string][]byte, error)
@@ -98,6 +106,7 @@ func (r *Region) publishAll(ctx context.Context, m *inventory.Model, changes *in
 		{discoveryrpc.Topic, func(rack inventory.Rack) (map[string][]byte, error) {
 			return discoveryrpc.Objects(r.discoveryPolicy(m, rack))
 		}},
+		{dnsrpc.ForeignTopic, func(rack inventory.Rack) (map[string][]byte, error) { return r.foreignDNS(m, rack, keys) }},
 	} {
 		for _, rack := range m.Racks {
 			objects, err := topic.plan(rack)

@@ -132,7 +132,7 @@ func bootMachines(m *inventory.Model, nodes []plan.PlannedNode) []pxerpc.Machine
 		boot := plan.BootOf(m, n)
 		for _, i := range n.Interfaces {
 			if len(i.MAC) > 0 {
-				out = append(out, pxerpc.Machine{MAC: i.MAC, Name: n.Hostname, Profile: boot.Profile, Options: boot.Options})
+				out = append(out, pxerpc.Machine{MAC: i.MAC, Name: n.Hostname, Profile: boot.Profile, Options: boot.Options, Loader: boot.Loader, Configured: boot.Configured})
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
+	"github.com/gomaas/maas/rpc/metadatarpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/setting"
@@ -43,7 +44,7 @@ func (s *site) changeNetwork(ctx context.Context) {
 	subnet := one(s, subnets, err)
 	vlans, err := s.inv.VLANs.List(ctx)
 	vlan := one(s, vlans, err)
-	switch s.r.IntN(11) {
+	switch s.r.IntN(12) {
 	case 0:
 		subnet.DenyProxy = !subnet.DenyProxy
 		_, _ = s.inv.Subnets.Update(ctx, subnet)
@@ -73,6 +74,9 @@ func (s *site) changeNetwork(ctx context.Context) {
 	case 9:
 		machines, err := s.inv.Machines.List(ctx)
 		_, _ = s.inv.Snippets.Create(ctx, inventory.Snippet{Name: fmt.Sprint("s", s.n), Value: "option root-path \"/r\";", Enabled: true, NodeID: one(s, machines, err).ID})
+	case 11:
+		machines, err := s.inv.Machines.List(ctx)
+		_ = s.inv.UserData.Set(ctx, inventory.BootTarget{MachineID: one(s, machines, err).ID}, []byte(fmt.Sprint("data", s.n))) // of the site if there is no machine
 	case 10:
 		_ = s.inv.Settings.Set(ctx, setting.KernelOpts, fmt.Sprint("n=", s.n))
 	}
@@ -90,6 +94,7 @@ func (s *site) changeMachine(ctx context.Context) {
 			_, _ = s.inv.LinkInterface(ctx, m.Interfaces[0].ID, inventory.LinkRequest{Mode: ipam.LinkStatic, SubnetID: one(s, subnets, err).ID})
 		}
 	case 3:
+		m.Status = inventory.StatusReady
 		m.Hostname, m.Profile = fmt.Sprint("host", s.n), &pxe.Profile{Name: "own", Kind: pxe.Local}
 		_, _ = s.inv.Machines.Update(ctx, m)
 	case 4:
@@ -100,7 +105,7 @@ func (s *site) changeMachine(ctx context.Context) {
 // publishedTo returns the objects that a rack is sent for machines.
 func publishedTo(t *testing.T, r *Region, rack string) map[string]string {
 	out := map[string]string{}
-	for _, topic := range []string{dhcprpc.Topic, pxerpc.Topic} {
+	for _, topic := range []string{dhcprpc.Topic, pxerpc.Topic, metadatarpc.Topic} {
 		u, err := r.rpc.State(rack).Next(t.Context(), topic, rpc.Position{})
 		if err != nil {
 			t.Fatal(err)

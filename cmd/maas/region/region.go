@@ -7,6 +7,11 @@
 //	cfg.Dial = site.Dial("rack")                // of a rack.Config in this process
 //	err = site.Serve(ctx, region.Sockets{})     // until ctx ends
 //
+// A client of Handler needs a key:
+//
+//	admin, err := site.Inventory().Users.Find(ctx, inventory.DefaultUser)
+//	_, key, err := site.Inventory().APIKeys.Create(ctx, admin.ID, "tool", time.Time{}) // consumer:token:secret
+//
 // # State and facts
 //
 // A change in the database, by the API or by a fact of a rack, is planned and published to the
@@ -31,6 +36,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -51,6 +57,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/internal/bounds"
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/monitor"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
 	"github.com/gomaas/maas/store"
@@ -91,6 +98,16 @@ type Config struct {
 	TLS *tls.Config
 	// PlainHTTP answers clients of other hosts over plain HTTP, too, in spite of TLS.
 	PlainHTTP bool
+	// OpenPage serves the page on Sockets.API without a log-in, to browsers that name this host by
+	// a loopback address: for demonstrations, on sockets that other hosts do not reach.
+	OpenPage bool
+	// Files are the operator's own boot files, as directories by the name below which profiles name
+	// them; "." is the top. The region stores them and keeps them up to date, and racks get them
+	// from it. If empty, images are all boot files.
+	Files map[string]fs.FS
+	// ImageClient fetches images. If nil, a client is used that goes through the site's external
+	// proxy, or else through the proxies that the environment names.
+	ImageClient *http.Client
 	// Tracer receives spans of requests and publications. If nil, none are made.
 	Tracer oteltrace.TracerProvider
 	// Meter receives the region as a collector, from Open until Close. If nil, only the page
@@ -114,13 +131,20 @@ type Region struct {
 	networks  atomic.Pointer[inventory.Model]
 	strangers strangers               // that may enlist machines
 	boots     *bounds.Buckets[string] // reports of boots, by rack
-	refusals  *bounds.Log             // of facts
+
+	leaseNotes *bounds.Buckets[string] // events about leases, by rack
+	refusals   *bounds.Log             // of facts
 
 	localRack string
 	tls       *tls.Config // nil = plain HTTP
 	plainHTTP bool        // besides TLS
 
 	racks      *rackService // nil = racks of other processes are not admitted
+	images     *imageService
+	base       string       // Config.Base
+	page       http.Handler // for browsers, with a log-in
+	localPage  http.Handler // for the administrator on this host
+	openPage   bool
 	methods    rpc.Methods
 	power      *powerService
 	powers     powerWatch
@@ -189,7 +213,7 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 	key, keep, err := siteKey(ctx, r.db, path)
 	if err == nil {
 		r.beacons = beaconKey(key)
-		r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine, Check: r.checkServed})
+		r.inv, err = inventory.Open(ctx, r.db, inventory.Config{Key: key, Quarantine: quarantine, Check: r.checkServed, BootFile: filesKnown(cfg.Files), CheckMedia: mediaCheck(cfg.Files)})
 	}
 	if err == nil {
 		err = keep()
@@ -204,11 +228,12 @@ func (r *Region) open(ctx context.Context, cfg Config) (err error) {
 func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 	r.strangers, r.refusals = newStrangers(), bounds.NewLog(r.log, refusalLines)
 	r.boots = bounds.NewBuckets[string](bootsOfRack, maxRackRates)
+	r.leaseNotes = bounds.NewBuckets[string](leaseNotesOfRack, maxRackRates)
 	r.rpc = rpc.NewRegion(rpc.RegionConfig{Facts: r.takeFacts, Methods: &r.methods})
 	r.power = &powerService{region: r, kinds: cfg.Kinds, rackWait: cmp.Or(cfg.RackWait, rackWait)}
 	r.scans, r.vendors = &scanService{region: r}, newVendors(vendorDir, r.log)
 	r.api, err = maasapi.New(maasapi.Config{
-		Base: cfg.Base, Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Leases: &leaseService{r}, Vendor: r.vendors.lookup, More: r.explainRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
+		Base: cfg.Base, Inventory: r.inv, Power: r.power, Proxy: &proxyService{r}, Scanner: r.scans, Leases: &leaseService{r}, Vendor: r.vendors.lookup, More: r.moreRoutes(), Observe: r.called, Begin: r.tracedRequests(), Log: r.log.With("component", "api"),
 	})
 	if err != nil {
 		return err
@@ -219,10 +244,16 @@ func (r *Region) compose(ctx context.Context, cfg Config) (err error) {
 		}
 		r.racks.offer(&r.methods)
 	}
+	if r.images, err = newImageService(r, cfg); err != nil {
+		return err
+	}
+	if err := r.composePages(cfg); err != nil {
+		return err
+	}
 	// Racks in this process report and send updates too, so these methods need no rackService.
 	rpc.Offer(&r.methods, register.HealthMethod, r.takeReport)
 	dnsrpc.OfferUpdates(&r.methods, r.dynamicUpdate)
-	r.powers.cfg = power.MonitorConfig{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen}
+	r.powers.cfg = monitor.Config{Asker: r.power, Every: cfg.PowerEvery, Changed: r.powerSeen}
 	return nil
 }
 
@@ -232,11 +263,18 @@ func (r *Region) RPC() *rpc.Region { return r.rpc }
 // Inventory returns the region's data. Changes of it reach racks while Serve runs.
 func (r *Region) Inventory() *inventory.Inventory { return r.inv }
 
-// Handler returns the API for clients with a key, below Config.Base, and the pages /metrics,
-// /healthz and /readyz, for a server of the caller's. Changes reach racks while Serve runs.
-func (r *Region) Handler() http.Handler { return r.pages(r.api.Handler()) }
+// Handler returns the API for clients with a key, below Config.Base, the page for browsers beside
+// it, and /metrics, /healthz and /readyz, for a server of the caller's. Changes reach racks while
+// Serve runs.
+func (r *Region) Handler() http.Handler {
+	if r.openPage {
+		return r.pages(r.api.Handler(), r.localPage)
+	}
+	return r.pages(r.api.Handler(), r.page)
+}
 
-// Dial returns the Dial function of a rack.Config for a rack in this process.
+// Dial returns the Dial function of a rack.Config for a rack in this process. The rack has the name
+// that the inventory knows it by, such as Rack of inventory.Bootstrap.
 func (r *Region) Dial(rack string) func(context.Context) (rpc.Conn, error) {
 	return rpc.Loopback(r.rpc, rack)
 }
@@ -299,9 +337,11 @@ const (
 // alone.
 func (r *Region) parts(sockets Sockets) []supervise.Task {
 	// Scans are followed by the region that started them, the tasks of the site by their leader.
-	parts := []supervise.Task{{Name: taskPublish, Run: r.followChanges}, {Name: "scans", Run: r.settleScans}, {Name: "uses of keys", Run: r.noteUses}}
+	parts := []supervise.Task{{Name: taskPublish, Run: r.followChanges}, {Name: "scans", Run: r.settleScans}, {Name: "uses of keys", Run: r.noteUses},
+		{Name: "list of images", Run: r.images.publish}, {Name: "own boot files", Run: r.images.takeLocal},
+		{Name: "images of other regions", Run: r.images.complete}}
 	for name, work := range map[string]func(context.Context) error{
-		TaskMaintenance: r.maintain, TaskHealth: r.watchRacks, TaskPower: r.powers.run, TaskDiscovery: r.discover,
+		TaskMaintenance: r.maintain, TaskHealth: r.watchRacks, TaskPower: r.powers.run, TaskDiscovery: r.discover, TaskImages: r.images.fetch,
 	} {
 		parts = append(parts, supervise.Task{Name: name, Run: func(ctx context.Context) error { return r.asLeader(ctx, name, work) }})
 	}
@@ -315,7 +355,7 @@ func (r *Region) parts(sockets Sockets) []supervise.Task {
 		parts = append(parts, r.serveAPI(ln))
 	}
 	if sockets.Local != nil {
-		parts = append(parts, serving(taskSocket, sockets.Local, r.pages(r.Local())))
+		parts = append(parts, serving(taskSocket, sockets.Local, r.pages(r.Local(), r.localPage)))
 	}
 	return parts
 }

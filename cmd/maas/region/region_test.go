@@ -123,7 +123,7 @@ func TestMaintenance(t *testing.T) {
 		}
 		ok(t, inv.Ranges.Delete(t.Context(), taken.ID))
 		time.Sleep(2 * time.Minute)
-		events, err := inv.Events.Last(t.Context(), 0, 10)
+		events, err := inv.Events.Find(t.Context(), inventory.EventFilter{Level: "info", Limit: 10})
 		ok(t, err)
 		want := []string{
 			"subnet small is running out of addresses: 12 free, 50 of 62 addresses used (80.6 %); release some, shrink a range or extend the subnet",

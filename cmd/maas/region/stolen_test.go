@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -22,10 +24,12 @@ import (
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/dhcprpc"
 	"github.com/gomaas/maas/rpc/discoveryrpc"
 	"github.com/gomaas/maas/rpc/dnsrpc"
+	"github.com/gomaas/maas/rpc/metadatarpc"
 	"github.com/gomaas/maas/rpc/proxyrpc"
 	"github.com/gomaas/maas/rpc/pxerpc"
 	"github.com/gomaas/maas/store/inventory"
@@ -80,7 +84,8 @@ func twoRacks(t *testing.T, dir string) *Region {
 func openTwoRacks(t *testing.T, dir string) *Region {
 	t.Helper()
 	r, err := Open(t.Context(), Config{
-		Dir: dir, Kinds: power.NewRegistry(power.Manual()), Advertise: []string{"192.0.2.1:5242"}, Log: slog.New(slog.DiscardHandler),
+		Files: map[string]fs.FS{".": fstest.MapFS{"vmlinuz": {Data: []byte("kernel")}}},
+		Dir:   dir, Kinds: power.NewRegistry(power.Manual()), Advertise: []string{"192.0.2.1:5242"}, Log: slog.New(slog.DiscardHandler),
 	})
 	ok(t, err)
 	return r
@@ -95,7 +100,7 @@ func outboxFact(outbox string, seq uint64, kind string, at time.Time, v any) rpc
 // servedTo returns all that a rack is sent.
 func servedTo(t *testing.T, r *Region, rack string) map[string]string {
 	out := map[string]string{}
-	for _, topic := range []string{dnsrpc.Topic, dhcprpc.Topic, pxerpc.Topic, proxyrpc.Topic, discoveryrpc.Topic, register.Topic} {
+	for _, topic := range []string{dnsrpc.Topic, dhcprpc.Topic, pxerpc.Topic, metadatarpc.Topic, proxyrpc.Topic, discoveryrpc.Topic, register.Topic} {
 		u, err := r.rpc.State(rack).Next(t.Context(), topic, rpc.Position{})
 		ok(t, err)
 		for _, o := range u.Objects {
@@ -148,8 +153,8 @@ func (d *thief) fact() rpc.Fact {
 		return outboxFact("stolen", d.seq, dhcprpc.FactKind, at, lease)
 	case 1:
 		return outboxFact("stolen", d.seq, pxerpc.FactKind, at, pxe.Event{
-			Time: at, Stage: rapid.SampledFrom([]pxe.Stage{pxe.StageConfig, pxe.StageKernel, pxe.StageRunning, pxe.StageOffer}).Draw(d.T, "stage"), MAC: d.mac(),
-			Addr: d.addr(), Server: d.addr(), Arch: pxe.ArchEFI64, Method: "uefi-amd64-pxe", Path: "x", Proto: "http", UUID: "forged",
+			Time: at, Stage: rapid.SampledFrom([]pxe.Stage{pxe.StageConfig, pxe.StageKernel, pxe.StageRunning, pxe.StageOffer, pxe.StageConfigured}).Draw(d.T, "stage"), MAC: d.mac(),
+			Addr: d.addr(), Server: d.addr(), Arch: firmware.ArchEFI64, Method: "uefi-amd64-pxe", Path: "x", Proto: "http", UUID: "forged",
 		})
 	}
 	var mac discovery.MAC

@@ -28,13 +28,38 @@ type Head struct {
 	State      byte
 	Start, End int64 // Unix nanoseconds
 	Addr       netip.Addr
+	VRF        string // routing domain of Addr; "" = the global one
 }
+
+// inVRF marks, in the byte of the state, that the name of a domain follows the address. It stands
+// in the head and not at the end, so that a store knows what a record replaces without reading all
+// of it.
+const inVRF = 0x80
+
+// Key returns what distinguishes the records of a store: the address, which carries the name of its
+// domain as a zone. In the global domain it is the address itself, at no cost in memory.
+func Key(a netip.Addr, vrf string) netip.Addr {
+	if vrf == "" {
+		return a
+	}
+	return netip.AddrFrom16(a.As16()).WithZone(vrf) // only addresses of 16 bytes have zones
+}
+
+// Key returns the key of a record.
+func (h *Head) Key() netip.Addr { return Key(h.Addr, h.VRF) }
 
 // Append appends a header without contents and the first fields of the payload.
 func Append(b []byte, h Head) []byte {
+	if h.VRF != "" {
+		h.State |= inVRF
+	}
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0, h.State)
 	b = binary.AppendVarint(binary.AppendVarint(b, h.Start), h.End)
-	return AppendAddr(b, h.Addr)
+	b = AppendAddr(b, h.Addr)
+	if h.VRF != "" {
+		b = AppendText(b, h.VRF)
+	}
+	return b
 }
 
 // Seal fills in the header of a record whose payload is complete.
@@ -77,7 +102,7 @@ func Len(head []byte) int {
 }
 
 // Parse checks the record at the start of b and reads its head. The fields after that are in rest.
-// It allocates nothing.
+// It allocates nothing in the global domain.
 func Parse(b []byte) (h Head, rest Fields, err error) {
 	n := Len(b)
 	if n == 0 || n > len(b) || checksum(b[2:4], b[HeaderLen:n]) != binary.LittleEndian.Uint32(b[4:]) {
@@ -85,7 +110,11 @@ func Parse(b []byte) (h Head, rest Fields, err error) {
 	}
 	f := Fields{B: b[HeaderLen:n]}
 	h.State, h.Start, h.End = f.Byte(), f.Varint(), f.Varint()
-	if h.Addr = f.Addr(); f.Bad || !h.Addr.IsValid() {
+	h.Addr = f.Addr()
+	if h.State&inVRF != 0 {
+		h.State, h.VRF = h.State&^inVRF, f.Text()
+	}
+	if f.Bad || !h.Addr.IsValid() {
 		return h, f, ErrInvalid
 	}
 	return h, f, nil

@@ -84,9 +84,14 @@ const (
 	OptSearch         = 119
 	OptClasslessRoute = 121
 	OptIPXE           = 175
+	OptVSS            = 221
 	OptConfigFile     = 209
 	OptPathPrefix     = 210
 	OptEnd            = 255
+
+	// Suboptions of OptRelayAgent (RFC 6607).
+	SubVSS        = 151
+	SubVSSControl = 152
 )
 
 // Why a packet is not a DHCPv4 message.
@@ -270,6 +275,18 @@ func SubOption(v []byte, code uint8) []byte {
 		v = v[n:]
 	}
 	return nil
+}
+
+// WithoutSubOption appends the suboptions of option 82 to b, except those with a code.
+func WithoutSubOption(b, v []byte, code uint8) []byte {
+	for len(v) >= 2 && int(v[1])+2 <= len(v) {
+		n := 2 + int(v[1])
+		if v[0] != code {
+			b = append(b, v[:n]...)
+		}
+		v = v[n:]
+	}
+	return append(b, v...)
 }
 
 // YIAddr returns the address given to the client; 0.0.0.0 for none.

@@ -59,8 +59,10 @@ const (
 	OptDNS            = 23
 	OptDomains        = 24
 	OptIAPD           = 25
+	OptIAPrefix       = 26
 	OptRemoteID       = 37
 	OptSubscriber     = 38
+	OptVSS            = 68
 	OptFQDN           = 39
 	OptNTP            = 56
 	OptBootURL        = 59
@@ -77,6 +79,7 @@ const (
 	iaHeader          = 12
 	iaTAHeader        = 4
 	iaAddrHeader      = 24
+	iaPrefixHeader    = 25
 	relayPeerOffset   = 18
 	relayLinkOffset   = 2
 	optionHeaderBytes = 4
@@ -194,11 +197,13 @@ type IA struct {
 	Code  uint16 // OptIANA, OptIATA or OptIAPD
 	ID    uint32
 	Addrs []netip.Addr // of IA_NA
+
+	Prefixes []netip.Prefix // of IA_PD, masked; :: of some length asks for any of that length
 }
 
-// IAs returns the IA_NA options, and apart from them the associations of the other types, at most
-// most of each, and each IA_NA with at most most addresses. It uses the memory of both slices
-// again.
+// IAs returns the IA_NA options, and apart from them the associations of the other types, IA_PD
+// with their prefixes, at most most of each, and each IA_NA with at most most addresses. It uses
+// the memory of both slices again.
 func (m *Msg) IAs(served, foreign []IA, most int) (na, others []IA) {
 	served, foreign = served[:0], foreign[:0]
 	for code, data := range m.Options.All() {
@@ -213,9 +218,22 @@ func (m *Msg) IAs(served, foreign []IA, most int) (na, others []IA) {
 			}
 		case (code == OptIATA && len(data) >= iaTAHeader || code == OptIAPD && len(data) >= iaHeader) && len(foreign) < most:
 			foreign = appendIA(foreign, code, data)
+			if code == OptIAPD {
+				foreign[len(foreign)-1].readPrefixes(Options(data[iaHeader:]), most)
+			}
 		}
 	}
 	return served, foreign
+}
+
+// readPrefixes reads at most most prefixes of an IA_PD.
+func (ia *IA) readPrefixes(opts Options, most int) {
+	for code, sub := range opts.All() {
+		if code != OptIAPrefix || len(sub) < iaPrefixHeader || len(ia.Prefixes) >= most || sub[8] > 128 {
+			continue
+		}
+		ia.Prefixes = append(ia.Prefixes, netip.PrefixFrom(netip.AddrFrom16([16]byte(sub[9:])), int(sub[8])).Masked())
+	}
 }
 
 // appendIA appends an association without addresses, in the memory of an earlier one.
@@ -227,6 +245,7 @@ func appendIA(out []IA, code uint16, data []byte) []IA {
 	}
 	ia := &out[len(out)-1]
 	ia.Code, ia.ID, ia.Addrs = code, binary.BigEndian.Uint32(data), ia.Addrs[:0]
+	ia.Prefixes = ia.Prefixes[:0]
 	return out
 }
 

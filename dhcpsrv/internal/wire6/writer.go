@@ -74,6 +74,16 @@ func (w *Writer) IAAddr(a netip.Addr, preferred, valid uint32) {
 	w.Close()
 }
 
+// IAPrefix appends a prefix of an open IA_PD.
+func (w *Writer) IAPrefix(p netip.Prefix, preferred, valid uint32) {
+	w.Open(OptIAPrefix)
+	w.Uint32(preferred)
+	w.Uint32(valid)
+	v := p.Addr().As16()
+	w.B = append(append(w.B, byte(p.Bits())), v[:]...)
+	w.Close()
+}
+
 // Addrs returns the data of an option of IPv6 addresses.
 func Addrs(addrs []netip.Addr) (b []byte) {
 	for _, a := range addrs {

@@ -35,7 +35,17 @@ func Parse(param, text string) (Address, error) {
 	return a, nil
 }
 
+// refuse shows the text without what may hold a secret: the user, and a query.
 func refuse(param, text, reason string) error {
+	if i := strings.LastIndexByte(text, '@'); i >= 0 {
+		scheme, _, ok := strings.Cut(text[:i], "://")
+		if text = "***" + text[i:]; ok {
+			text = scheme + "://" + text
+		}
+	}
+	if i := strings.IndexAny(text, "?#"); i >= 0 {
+		text = text[:i+1] + "***"
+	}
 	return power.Errorf(power.Settings, "settings", "%s %q: %s", param, text, reason)
 }
 
@@ -138,7 +148,7 @@ func parse(text string) (a Address, reason string) {
 		}
 	}
 	if i := strings.IndexAny(rest, "?#"); i >= 0 {
-		return a, "a query or fragment has no meaning here; leave out " + rest[i:]
+		return a, "a query or fragment has no meaning here; leave out what begins with " + rest[i:i+1]
 	}
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		rest, a.Path = rest[:i], strings.TrimRight(rest[i:], "/")

@@ -10,7 +10,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -44,17 +46,41 @@ func New(ctx context.Context, p power.Params) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{
-		TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: requestTimeout,
-		// BMCs serve few connections at a time; a second one may be refused.
-		MaxIdleConns: 1, IdleConnTimeout: 10 * time.Second,
-	}
+	return NewClient(ctx, &http.Transport{TLSClientConfig: config}), nil
+}
+
+// NewUnix is New for a service at a UNIX socket, which needs no certificate.
+func NewUnix(ctx context.Context, path string) *http.Client {
+	return NewClient(ctx, &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}})
+}
+
+// NewClient is New with a transport of the caller's, which gets the limits of all drivers.
+func NewClient(ctx context.Context, transport *http.Transport) *http.Client {
+	transport.TLSHandshakeTimeout, transport.ResponseHeaderTimeout = 10*time.Second, requestTimeout
+	// BMCs serve few connections at a time; a second one may be refused.
+	transport.MaxIdleConns, transport.IdleConnTimeout = 1, 10*time.Second
 	// No cookies: drivers that need them set a jar.
 	client := &http.Client{Timeout: requestTimeout, Transport: transport, CheckRedirect: sameService}
 	if t := power.TranscriptFrom(ctx); t != nil {
 		client.Transport = &transcribed{transport, t}
 	}
-	return client, nil
+	return client
+}
+
+// ClientCertificate makes the configuration present the certificate and key of two parameters, if
+// the certificate is given.
+func ClientCertificate(config *tls.Config, p power.Params, certParam, keyParam string) error {
+	if p[certParam] == "" {
+		return nil
+	}
+	cert, err := tls.X509KeyPair([]byte(p[certParam]), []byte(p[keyParam]))
+	if err != nil {
+		return power.Errorf(power.Settings, "settings", "%s and %s do not belong together, or are not PEM", certParam, keyParam)
+	}
+	config.Certificates = []tls.Certificate{cert}
+	return nil
 }
 
 // sameService keeps passwords, tokens and the names of machines from other hosts, and from plain
@@ -109,6 +135,11 @@ func pinned(want [sha256.Size]byte) func(tls.ConnectionState) error {
 
 // Transport returns the error of a request that was never answered, with its class.
 func Transport(ctx context.Context, op string, err error) *power.Error {
+	// The URL is left out: people put keys into queries.
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		err = asked.Err
+	}
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError

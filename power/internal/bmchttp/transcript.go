@@ -90,8 +90,9 @@ func names(query url.Values) []string {
 	return out
 }
 
-// kept are the header fields of an answer that drivers look at.
-var kept = []string{"Content-Type", "Etag", "Location", "Allow", "Retry-After"}
+// kept are the header fields of an answer that drivers look at. Without the challenge of digest
+// authentication a playback would end with the refusal that it begins with.
+var kept = []string{"Content-Type", "Etag", "Location", "Allow", "Retry-After", "Www-Authenticate"}
 
 // answer is the response as text. Its body can still be read.
 func answer(resp *http.Response) (string, error) {
@@ -104,7 +105,7 @@ func answer(resp *http.Response) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\n", resp.StatusCode, http.StatusText(resp.StatusCode))
 	for _, name := range kept {
-		if value := resp.Header.Get(name); value != "" {
+		for _, value := range resp.Header.Values(name) {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)
 		}
 	}

@@ -23,7 +23,15 @@ n=0
 while [ ! -e /sys/class/net/eth0 ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done
 ip link set lo up
 ip link set eth0 up
-udhcpc -i eth0 -s /bin/lease -n -q -t 10 -T 1 >/dev/null 2>&1
+static=
+for word in $(cat /proc/cmdline); do case $word in ip=*:none*) static=${word#ip=};; esac; done
+if [ -n "$static" ]; then # as initramfs-tools does: ADDRESS::GATEWAY:MASK:HOST:DEVICE:none
+  ifconfig eth0 $(echo "$static" | cut -d: -f1) netmask $(echo "$static" | cut -d: -f4)
+  gateway=$(echo "$static" | cut -d: -f3)
+  [ -n "$gateway" ] && ip route add default via $gateway
+  hostname "$(echo "$static" | cut -d: -f5)"
+fi
+[ -n "$static" ] || udhcpc -i eth0 -s /bin/lease -n -q -t 10 -T 1 >/dev/null 2>&1
 addr=$(ip -4 -o addr show dev eth0 | awk '{print $4}')
 mac=$(cat /sys/class/net/eth0/address)
 echo "%s host=$(hostname) addr=$addr mac=$mac"

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -59,6 +61,28 @@ func Start(t testing.TB, ns *netlab.NS, vm VM) *Machine {
 func (m *Machine) Stop() {
 	m.cancel()
 	<-m.exited
+}
+
+// Press presses keys one after the other, by QEMU's names such as "end" and "ret". The machine
+// needs VM.Keyboard.
+func (m *Machine) Press(ctx context.Context, keys ...string) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", m.monitor())
+	if err != nil {
+		return fmt.Errorf("qemutest: keyboard of %s: %w", m.MAC, err)
+	}
+	defer conn.Close()
+	for _, k := range keys {
+		if _, err := fmt.Fprintf(conn, "sendkey %s\n", k); err != nil {
+			return fmt.Errorf("qemutest: keyboard of %s: %w", m.MAC, err)
+		}
+	}
+	// The monitor drops what it has not read when the connection ends; it answers this one last.
+	if _, err := fmt.Fprintln(conn, "info name"); err != nil {
+		return err
+	}
+	_ = conn.(*net.UnixConn).CloseWrite()
+	_, _ = io.Copy(io.Discard, conn)
+	return nil
 }
 
 // Serial returns the console output so far.

@@ -27,19 +27,32 @@ const (
 // VM describes a machine.
 type VM struct {
 	Firmware Firmware         // empty means BIOS
-	MAC      net.HardwareAddr // of its only network card
+	MAC      net.HardwareAddr // of the network card that it boots from
 	Tap      string           // tap interface the card is plugged into
+	Extra    []Card           // further network cards, which the firmware does not boot from
 	MemoryMB int              // 0 means 512, which a UEFI HTTP boot of a large image exceeds
 	UUID     string           // SMBIOS UUID; empty leaves QEMU's
 	IPv6     bool             // UEFI boots over IPv6 instead of IPv4
 	HTTPBoot bool             // UEFI boots by HTTP instead of PXE
+	CD       string           // file of the ISO image in its CD drive, which it boots first; empty means no drive
+	Keyboard bool             // Machine.Press works
+	Vars     string           // file with the firmware's variables; empty means those it comes with
 	// Dir holds the serial log and the firmware's variables; needed by CommandLine, made by Start
 	// when empty.
 	Dir string
 }
 
+// Card is a network card of a machine.
+type Card struct {
+	MAC net.HardwareAddr
+	Tap string // tap interface that the card is plugged into
+}
+
 // SerialLog is the path of the machine's console output.
 func (vm VM) SerialLog() string { return filepath.Join(vm.Dir, "serial.log") }
+
+// monitor is the socket of QEMU's monitor.
+func (vm VM) monitor() string { return filepath.Join(vm.Dir, "monitor") }
 
 // qemu returns the program and its Debian package.
 func (vm VM) qemu() (program, debianPackage string) {
@@ -92,12 +105,25 @@ func (vm VM) CommandLine() ([]string, error) {
 		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "file:" + vm.SerialLog(),
 		"-netdev", "tap,id=n0,script=no,downscript=no,ifname=" + vm.Tap}
 	card := "virtio-net-pci,netdev=n0,bootindex=1,mac=" + vm.MAC.String()
+	for n, c := range vm.Extra {
+		args = append(args, "-netdev", fmt.Sprintf("tap,id=x%d,script=no,downscript=no,ifname=%s", n, c.Tap),
+			"-device", fmt.Sprintf("virtio-net-pci,netdev=x%d,romfile=,mac=%s", n, c.MAC))
+	}
 	if vm.UUID != "" {
 		args = append(args, "-uuid", vm.UUID)
+	}
+	if vm.Keyboard {
+		args = append(args, "-monitor", "unix:"+vm.monitor()+",server=on,wait=off")
+	}
+	if vm.CD != "" {
+		args = append(args, "-drive", "if=none,id=cd0,media=cdrom,readonly=on,format=raw,file="+vm.CD, "-device", "ide-cd,drive=cd0,bootindex=0")
 	}
 	code, vars := vm.pflash()
 	if code == "" {
 		return append(args, "-machine", "pc", "-device", card), nil
+	}
+	if vm.Vars != "" {
+		vars = vm.Vars
 	}
 	own := filepath.Join(vm.Dir, "vars.fd")
 	if err := copyFile(own, vars); err != nil {

@@ -28,6 +28,8 @@ const (
 	Record      = "record"
 	Setting     = "setting"      // the default boot profile too
 	BootProfile = "boot-profile" // of a tag or subnet
+	UserData    = "user-data"
+	BootImage   = "boot-image"
 	Observation = "observation"
 	Token       = "rack-token"
 	Certificate = "rack-certificate"
@@ -37,5 +39,6 @@ const (
 	SSHKey      = "ssh-key"
 	Tag         = "tag"
 	Snippet     = "dhcp-snippet"
+	Class       = "dhcp-class"
 	TSIGKey     = "tsig-key"
 )

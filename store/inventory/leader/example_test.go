@@ -30,9 +30,9 @@ func Example() {
 	second, held, err := inv.Leader.Take(ctx, "maintenance", "region-2", time.Minute)
 	fmt.Println(second.Holder, held, err)
 
-	err = inv.Events.Trim(leader.With(ctx, first), 100, 100)
+	err = inv.Events.Trim(leader.With(ctx, first), 100)
 	fmt.Println(errors.Is(err, leader.ErrLost))
-	fmt.Println(inv.Events.Trim(leader.With(ctx, second), 100, 100))
+	fmt.Println(inv.Events.Trim(leader.With(ctx, second), 100))
 	// Output:
 	// region-1 true <nil>
 	// region-2 true <nil>

@@ -2,7 +2,7 @@
 //
 //	lease, held, err := inv.Leader.Take(ctx, "maintenance", "region-1", 6*time.Second)
 //	if held {
-//		err = inv.Events.Trim(leader.With(ctx, lease), 10_000, 10_000)
+//		err = inv.Events.Trim(leader.With(ctx, lease), 10_000)
 //	}
 //	err = inv.Leader.Renew(ctx, lease, 6*time.Second) // every two seconds
 //

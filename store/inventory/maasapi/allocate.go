@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
@@ -285,7 +286,7 @@ func (a *API) release(ctx context.Context, m inventory.Machine) (inventory.Machi
 	if err != nil {
 		return m, err
 	}
-	m.Owner, m.Status = "", inventory.StatusReady
+	m.Owner, m.Status, m.Configured = "", inventory.StatusReady, time.Time{}
 	return a.inv.Machines.Update(ctx, m)
 }
 

@@ -83,6 +83,7 @@ type API struct {
 	logins   oauth.Limiter // by network and user
 	networks oauth.Limiter // by network
 	streams  chan struct{} // one element for each client of the stream
+	consoles chan struct{} // one element for each client of a console
 }
 
 // New returns an API. It starts nothing. An error names the field of cfg that is missing or wrong.
@@ -98,7 +99,7 @@ func New(cfg Config) (*API, error) {
 		version: cmp.Or(cfg.Version, "3.8.0"), more: cfg.More, observe: cfg.Observe, begin: cfg.Begin, log: cfg.Log,
 		keys:   oauth.Verifier[inventory.User]{Check: cfg.Inventory.APIKeys.Check},
 		logins: oauth.Limiter{Every: loginEvery, Burst: loginBurst}, networks: oauth.Limiter{Every: networkEvery, Burst: networkBurst},
-		streams: make(chan struct{}, maxStreams),
+		streams: make(chan struct{}, maxStreams), consoles: make(chan struct{}, maxConsoles),
 	}
 	if a.vendor == nil {
 		a.vendor = oui.Lookup

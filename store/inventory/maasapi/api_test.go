@@ -29,7 +29,7 @@ type fakePower struct {
 	err   error
 }
 
-func (f *fakePower) Power(_ context.Context, m inventory.Machine, action power.Action, _ bool) (power.Result, error) {
+func (f *fakePower) Power(_ context.Context, m inventory.Machine, action power.Action, _ maasapi.PowerOptions) (power.Result, error) {
 	f.asked = append(f.asked, m.Hostname+" "+string(action))
 	return power.Result{State: f.state}, f.err
 }

@@ -63,13 +63,19 @@ func printable(text string) string {
 
 // auditPower logs an attempt to switch a machine. Switching changes nothing in the inventory, so no
 // change would record it.
-func (a *API) auditPower(r *http.Request, m inventory.Machine, action power.Action, failed error) error {
-	if action == power.ActionQuery {
+func (a *API) auditPower(r *http.Request, m inventory.Machine, action power.Action, via Via, result power.Result, failed error) error {
+	if action == power.ActionQuery || action == power.ActionMedia {
 		return nil
 	}
 	text := "power " + string(action) + " " + m.FQDN
+	if via != "" {
+		text = "boot " + m.FQDN + " via " + string(via)
+	}
+	if result.Media != "" {
+		text += " " + result.Media
+	}
 	if failed != nil {
 		text += " failed"
 	}
-	return a.inv.Events.Add(r.Context(), inventory.Event{NodeID: m.ID, Kind: "power", Level: inventory.LevelAudit, User: userOf(r), Description: text})
+	return a.inv.Audit.Add(r.Context(), inventory.Event{NodeID: m.ID, Kind: "power", User: userOf(r), Description: text})
 }

@@ -49,6 +49,7 @@ func TestBase(t *testing.T) {
 			{"ipranges/", url.Values{"type": {"dynamic"}, "start_ip": {"192.0.2.10"}, "end_ip": {"192.0.2.20"}}},
 			{"dnsresources/", url.Values{"name": {"www"}, "domain": {"maas"}, "ip_addresses": {"192.0.2.1"}}},
 			{"tsigkeys/", url.Values{"name": {"k"}}}, {"zones/", url.Values{"name": {"z"}}},
+			{"dhcp-classes/", url.Values{"name": {"c"}, "vendor_class": {"x"}}},
 			{"dhcp-snippets/", url.Values{"name": {"s"}, "value": {"option ntp-servers 192.0.2.1;"}}},
 		} {
 			code, body := s.do("POST", at+write.path, write.form)

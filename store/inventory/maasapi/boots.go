@@ -3,15 +3,44 @@ package maasapi
 import (
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/store/inventory"
 )
 
 // Boot is one boot of a machine: what it was offered, what it fetched, and how far it came.
 type Boot struct {
 	pxe.Attempt
 	Diagnosis string `json:"diagnosis"` // in words
+	// Console holds the last lines of the serial console, if a client was attached to it during the
+	// boot or after it.
+	Console []string `json:"console,omitempty"`
+}
+
+// consoleEvents bounds the events of a machine that are searched for what its console showed.
+const consoleEvents = 256
+
+// addConsole adds what the console showed last to the boots that it was of, which are sorted, the
+// latest first.
+func (a *API) addConsole(r *http.Request, machine int64, boots []Boot) error {
+	events, err := a.events.Last(r.Context(), machine, consoleEvents)
+	if err != nil {
+		return err
+	}
+	for _, e := range events { // the oldest first, so that the last lines remain
+		if e.Kind != "console" {
+			continue
+		}
+		for i := range boots {
+			if !e.Time.Before(boots[i].Start) {
+				boots[i].Console = strings.Split(e.Description, inventory.ConsoleLine)
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // listBoots returns the last boots of a machine, the latest first.
@@ -29,7 +58,10 @@ func (a *API) listBoots(r *http.Request) (any, error) {
 	all, err := a.boots.Of(r.Context(), macs...)
 	out := []Boot{}
 	for _, attempt := range all {
-		out = append(out, Boot{attempt, attempt.Diagnosis(time.Now())})
+		out = append(out, Boot{Attempt: attempt, Diagnosis: attempt.Diagnosis(time.Now())})
+	}
+	if err == nil {
+		err = a.addConsole(r, m.ID, out)
 	}
 	return out, err
 }

@@ -1,7 +1,9 @@
 package maasapi
 
 import (
+	"cmp"
 	"context"
+	"io"
 	"strings"
 	"time"
 
@@ -21,24 +23,41 @@ type directPower struct {
 	c   *power.Controller
 }
 
-func (d *directPower) Kinds() power.Registry { return d.c.Registry() }
+// Console implements Consoler.
+func (d *directPower) Console(ctx context.Context, m inventory.Machine, steal bool) (io.ReadWriteCloser, error) {
+	t, err := d.target(ctx, m, "open the console")
+	if err != nil {
+		return nil, err
+	}
+	return d.c.Console(ctx, t, steal)
+}
 
-func (d *directPower) Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
-	none := power.Result{Before: power.Unknown, State: power.Unknown}
+// target returns the power control of a machine, with its secrets.
+func (d *directPower) target(ctx context.Context, m inventory.Machine, op string) (power.Target, error) {
 	if m.Power.Type == "" {
-		return none, power.Errorf(power.Settings, string(action), "machine %s has no power type; set power_type and its parameters", m.FQDN)
+		return power.Target{}, power.Errorf(power.Settings, op, "machine %s has no power type; set power_type and its parameters", m.FQDN)
 	}
 	params, err := d.inv.PowerParams(ctx, m.ID)
+	return power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN}, err
+}
+
+func (d *directPower) Kinds() power.Registry { return d.c.Registry() }
+
+func (d *directPower) Power(ctx context.Context, m inventory.Machine, action power.Action, o PowerOptions) (power.Result, error) {
+	none := power.Result{Before: power.Unknown, State: power.Unknown}
+	t, err := d.target(ctx, m, string(action))
 	if err != nil {
 		return none, err
 	}
+	if o.Via == ViaMedia || o.Via == ViaHTTP {
+		return none, power.Errorf(power.Unsupported, string(action), "a boot medium is made by a rack, and this site has none; boot the machine via pxe")
+	}
 	var dialog *power.Transcript
-	if transcript {
+	if o.Transcript {
 		dialog = new(power.Transcript)
 		ctx = power.WithTranscript(ctx, dialog)
 	}
-	t := power.Target{Kind: m.Power.Type, Params: params, Name: m.FQDN}
-	result, err := d.c.Do(ctx, t, action, power.Options{Boot: power.Network, BootIfPossible: true, Soft: directSoft})
+	result, err := d.c.Do(ctx, t, action, power.Options{Boot: cmp.Or(o.Boot, power.Network), BootAlways: o.BootAlways, BootIfPossible: true, Soft: directSoft, Media: o.Media})
 	if dialog != nil {
 		var text strings.Builder
 		_, _ = dialog.WriteTo(&text) // a Builder takes all

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/discovery"
-	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
@@ -163,7 +163,7 @@ func pairOf(f *form.Form) (addr netip.Addr, mac net.HardwareAddr, err error) {
 	if !f.Has(field) {
 		field = "mac_address"
 	}
-	if mac, err = pxe.ParseMAC(f.Raw(field)); err != nil {
+	if mac, err = firmware.ParseMAC(f.Raw(field)); err != nil {
 		return addr, nil, form.Invalid(field, "is not a MAC address like 02:00:00:00:00:01")
 	}
 	return addr, mac, nil

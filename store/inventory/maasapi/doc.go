@@ -32,6 +32,7 @@
 //
 //   - apply and export: the site as one document, see package sitedoc; ?dry_run=true and
 //     ?prune=true
+//   - machines/{id}/console: the serial console; the body is typed, the answer is what is printed
 //   - stream: server-sent events of all changes, of the log and of boots, resumed with
 //     Last-Event-ID
 //   - openapi.json: the description of this API, made from its routes
@@ -42,6 +43,13 @@
 //     lists all. A machine boots the first that exists of: its own, its tags', its subnet's, that
 //     subnet's tags', the site's
 //   - keys: administrators create keys for users
+//
+// # Power parameters
+//
+// A request that makes or changes a machine has power_type and a field power_parameters_NAME for
+// each of the parameters of the power.Kind, such as power_parameters_power_address; or all of them
+// as one JSON object in power_parameters. Clients of MAAS send the former, so gomaasclient's map of
+// power parameters has the keys with the prefix.
 //
 // # Rules for all endpoints
 //

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/ipam/netspec"
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store"
 	"github.com/gomaas/maas/store/inventory"
@@ -67,7 +68,7 @@ func mistake(err error) (field, why string, ok bool) {
 		invalid *inventory.InvalidError
 		rule    *ipam.InvalidError
 		refused *ipam.RefusedError
-		spec    *ipam.SpecifierError
+		spec    *netspec.Error
 		many    *inventory.AmbiguousError
 		none    *inventory.NotFoundError
 	)

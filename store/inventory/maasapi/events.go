@@ -41,7 +41,7 @@ type Events struct {
 }
 
 // listEvents serves op=query: the last events, by machine (id, hostname, mac_address), level,
-// owner, before and after.
+// owner, kind, before and after.
 func (a *API) listEvents(r *http.Request) (any, error) {
 	query := r.URL.Query()
 	if query.Get("op") != "query" {
@@ -51,7 +51,11 @@ func (a *API) listEvents(r *http.Request) (any, error) {
 	if err != nil || !some {
 		return Events{Events: []Event{}}, err
 	}
-	events, err := a.events.Find(r.Context(), filter)
+	log := a.events
+	if filter.Level == inventory.LevelAudit {
+		log = a.audit
+	}
+	events, err := log.Find(r.Context(), filter)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +102,11 @@ func (a *API) eventOf(r *http.Request, e inventory.Event, names map[int64]invent
 
 // eventFilter reads the query. some is false if it names machines and none of them exists.
 func (a *API) eventFilter(r *http.Request, query url.Values) (f inventory.EventFilter, some bool, err error) {
-	f = inventory.EventFilter{Limit: 100, User: query.Get("owner"), Level: strings.ToLower(query.Get("level"))}
+	f = inventory.EventFilter{Limit: 100, User: query.Get("owner"), Kind: query.Get("kind"), Level: strings.ToLower(query.Get("level"))}
+	// As in MAAS. A kind that is asked for is shown at each level.
+	if f.Level == "" && f.Kind == "" {
+		f.Level = "info"
+	}
 	if f.Level != "" && f.Level != inventory.LevelAudit && !slices.Contains(inventory.EventLevels, f.Level) {
 		return f, false, form.Invalid("level", fmt.Sprintf("%q is none of AUDIT, DEBUG, INFO, WARNING, ERROR and CRITICAL", query.Get("level")))
 	}

@@ -21,7 +21,7 @@ import (
 // manual switches nothing; a machine's state is unknown.
 type manual struct{}
 
-func (manual) Power(context.Context, inventory.Machine, power.Action, bool) (power.Result, error) {
+func (manual) Power(context.Context, inventory.Machine, power.Action, maasapi.PowerOptions) (power.Result, error) {
 	return power.Result{State: power.Unknown}, nil
 }
 

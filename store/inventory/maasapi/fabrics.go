@@ -31,7 +31,7 @@ type vlanJSON struct {
 	FabricID      int64     `json:"fabric_id"`
 	Space         string    `json:"space"`
 	DHCPOn        bool      `json:"dhcp_on"`
-	DHCPMode      string    `json:"dhcp_mode"` // serve, proxy or auto; MAAS has no such field
+	DHCPMode      string    `json:"dhcp_mode"` // serve, proxy, auto or watch; MAAS has no such field
 	PrimaryRack   string    `json:"primary_rack"`
 	SecondaryRack string    `json:"secondary_rack"`
 	RelayVLAN     *vlanJSON `json:"relay_vlan"`

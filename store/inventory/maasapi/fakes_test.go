@@ -22,7 +22,7 @@ import (
 // noPower has no machine to switch.
 type noPower struct{}
 
-func (noPower) Power(context.Context, inventory.Machine, power.Action, bool) (power.Result, error) {
+func (noPower) Power(context.Context, inventory.Machine, power.Action, PowerOptions) (power.Result, error) {
 	return power.Result{}, nil
 }
 
@@ -116,6 +116,7 @@ type memFeed struct {
 	changes   []store.Change
 	compacted int64 // revisions up to it are gone
 	events    []inventory.Event
+	audit     []inventory.Event // of the audit log, which another memFeed holds
 	boots     []pxe.Attempt
 	news      chan struct{}
 }
@@ -192,7 +193,7 @@ func (m *memFeed) Find(_ context.Context, f inventory.EventFilter) (out []invent
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range m.events {
-		if (f.Level == "" || f.Level == e.Level) && (f.User == "" || f.User == e.User) && len(out) < f.Limit {
+		if (f.Level == "" || f.Level == e.Level) && (f.User == "" || f.User == e.User) && (f.Kind == "" || f.Kind == e.Kind) && len(out) < f.Limit {
 			out = append(out, e)
 		}
 	}

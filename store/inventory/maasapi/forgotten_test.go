@@ -50,8 +50,10 @@ var examples = []struct{ route, path, form string }{
 	{"POST machines/{id}/?op=power_on", "machines/node1/", "comment=c"}, {"POST machines/{id}/?op=power_off", "machines/node1/", "stop_mode=hard"},
 	{"POST machines/{id}/?op=power_cycle", "machines/node1/", ""}, {"POST machines/{id}/?op=release", "machines/node1/", "comment=c"},
 	{"POST machines/{id}/?op=lock", "machines/node1/", "comment=c"}, {"POST machines/{id}/?op=unlock", "machines/node1/", ""},
+	{"POST machines/{id}/?op=reinstall", "machines/node1/", ""},
 	{"POST machines/{id}/?op=clear_default_gateways", "machines/node1/", ""},
 	{"POST /api/v1/machines/{id}/power", "/api/v1/machines/node1/power", "action=query"},
+	{"POST /api/v1/machines/{id}/boot", "/api/v1/machines/node1/boot", "via=pxe"},
 	{"POST devices/", "", "hostname=d&mac_addresses=02:00:00:00:00:42"}, {"PUT devices/{id}/", "devices/DEVICE/", "description=e"},
 	{"POST nodes/{node}/interfaces/?op=create_physical", "nodes/node1/interfaces/", "mac_address=02:00:00:00:00:02&name=eth1&tags=a,b"},
 	{"POST nodes/{node}/interfaces/?op=create_bond", "nodes/node1/interfaces/", "name=bond0&parents=eth1&bond_mode=802.3ad&mac_address=02:00:00:00:00:02"},
@@ -65,6 +67,8 @@ var examples = []struct{ route, path, form string }{
 	{"POST nodes/{node}/interfaces/{id}/?op=unlink_subnet", "nodes/node1/interfaces/eth0/", "id=LINK"},
 	{"POST nodes/{node}/interfaces/{id}/?op=disconnect", "nodes/node1/interfaces/eth0/", ""},
 	{"POST tags/", "", "name=gpu&comment=c&kernel_opts=quiet"}, {"PUT tags/{id}/", "tags/gpu/", "comment=d"}, {"POST tags/{id}/?op=update_nodes", "tags/gpu/", "add=node1"},
+	{"POST dhcp-classes/", "", "name=c&description=d&sequence=3&vendor_class=v&user_class=u&arch=7&mac_prefix=02:00&circuit_id=x&ignore=true&options=option+66+%22x%22%3B"},
+	{"PUT dhcp-classes/{id}/", "dhcp-classes/1/", "description=e"},
 	{"POST dhcp-snippets/", "", "name=s&value=option+ntp-servers+192.0.2.1%3B"}, {"PUT dhcp-snippets/{id}/", "dhcp-snippets/1/", "description=e"},
 	{"POST ipaddresses/?op=reserve", "", "subnet=a&ip=192.0.2.60&hostname=h&comment=c"}, {"POST ipaddresses/?op=release", "", "ip=192.0.2.60"},
 	{"PUT rackcontrollers/{id}/", "rackcontrollers/rack/", "zone=east&networks=10.0.0.0/8&bmc_networks=10.9.0.0/16"},
@@ -80,7 +84,7 @@ var examples = []struct{ route, path, form string }{
 // notWalked are the endpoints that need more than a form of their own; each is tested elsewhere.
 var notWalked = map[string]string{
 	"POST discovery/?op=clear_by_mac_and_ip": "a discovery", "POST /api/v1/discovery/promote": "a discovery", "POST /api/v1/discovery/topology": "beacons",
-	"POST /api/v1/proxy/purge": "a rack with a proxy",
+	"POST /api/v1/proxy/purge": "a rack with a proxy", "POST /api/v1/machines/{id}/console": "a console, whose body is what is typed",
 }
 
 // No endpoint accepts a field and forgets it: each refuses one that it does not keep, and does

@@ -17,7 +17,7 @@ var forms = []string{
 	"POST machines/?op=allocate", "POST machines/?op=release", "POST ipaddresses/?op=reserve", "POST ipaddresses/?op=release",
 	"POST nodes/node1/interfaces/?op=create_physical", "POST nodes/node1/interfaces/?op=create_bond", "PUT nodes/node1/interfaces/1/",
 	"POST nodes/node1/interfaces/1/?op=link_subnet", "POST nodes/node1/interfaces/1/?op=unlink_subnet", "POST maas/?op=set_config", "POST discovery/?op=scan",
-	"POST tags/", "PUT tags/gpu/", "POST tags/gpu/?op=update_nodes", "POST dhcp-snippets/", "PUT dhcp-snippets/1/", "POST users/", "PUT users/admin/",
+	"POST tags/", "PUT tags/gpu/", "POST tags/gpu/?op=update_nodes", "POST dhcp-snippets/", "PUT dhcp-snippets/1/", "POST dhcp-classes/", "POST users/", "PUT users/admin/",
 	"POST account/?op=create_authorisation_token", "POST account/prefs/sshkeys/", "POST nodes/node1/interfaces/1/?op=set_default_gateway",
 	"POST machines/node1/?op=lock", "POST machines/node1/?op=unlock", "POST machines/node1/?op=release",
 	"PUT spaces/1/", "PUT ipranges/1/", "PUT static-routes/1/", "PUT reservedips/1/", "PUT dnsresources/1/", "PUT dnsresourcerecords/1/", "PUT vlans/1/",

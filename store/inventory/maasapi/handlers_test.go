@@ -167,13 +167,14 @@ func TestTopologyHandlers(t *testing.T) {
 }
 
 func TestEventHandler(t *testing.T) {
-	m := &memFeed{events: []inventory.Event{
-		{ID: 4, Kind: "boot", Level: "info", Description: "it boots"}, {ID: 9, Kind: "change", Level: "audit", User: "anna", Description: "POST subnets/"},
-	}}
-	a := faked(t, stores{events: m})
+	log := &memFeed{events: []inventory.Event{{ID: 4, Kind: "boot", Level: "info", Description: "it boots"}, {ID: 9, Kind: "power", Level: "info"}}}
+	audit := &memFeed{events: []inventory.Event{{ID: 2, Kind: "change", Level: "audit", User: "anna", Description: "POST subnets/"}}}
+	a := faked(t, stores{events: log, audit: audit})
 	for _, e := range []expect{
 		{"GET events/?op=query", nil, 200, `"next_uri":"/MAAS/api/2.0/events/?before=4\u0026op=query","prev_uri":"/MAAS/api/2.0/events/?after=9\u0026op=query"`},
-		{"GET events/?op=query&level=audit", nil, 200, `"count":1,"events":[{"id":9,"type":"change","level":"AUDIT"`},
+		{"GET events/?op=query&level=audit", nil, 200, `"count":1,"events":[{"id":2,"type":"change","level":"AUDIT"`},
+		{"GET events/?op=query&kind=boot", nil, 200, `"count":1,"events":[{"id":4`},
+		{"GET events/?op=query&level=audit&kind=change", nil, 200, `"count":1,"events":[{"id":2`},
 		{"GET events/?op=query&owner=olga", nil, 200, `"count":0,"events":[]`},
 		{"GET events/?op=query&zone=east", nil, 501, "events by zone"},
 		{"GET events/?op=query&level=loud", nil, 400, `"level"`},

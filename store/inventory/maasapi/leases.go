@@ -11,9 +11,12 @@ import (
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
 
-// Lease is an address that a client has from DHCP, or that DHCP keeps for it.
+// Lease is an address or a delegated prefix that a client has from DHCP, or an address that DHCP
+// keeps for it.
 type Lease struct {
 	IP         string `json:"ip"`
+	Prefix     string `json:"prefix,omitempty"`    // delegated, begins with IP
+	ClientID   string `json:"client_id,omitempty"` // DUID of the client of a prefix, in hexadecimal
 	MACAddress string `json:"mac_address"`
 	Hostname   string `json:"hostname"` // as the client gave it
 	// SystemID and FQDN are those of the machine or device that has the MAC.
@@ -56,25 +59,46 @@ type LeaseReleaser interface {
 // that clients try again.
 var ErrUnreachable = errors.New("unreachable")
 
+// leaseAddr reads the address of a lease from the path, which may have a delegated prefix instead.
+func leaseAddr(r *http.Request) (netip.Addr, error) {
+	text := r.PathValue("ip")
+	ip, err := netip.ParseAddr(text)
+	if p, notPrefix := netip.ParsePrefix(text); notPrefix == nil && p == p.Masked() {
+		ip, err = p.Addr(), nil
+	}
+	if err != nil {
+		return ip, form.Invalid("ip", "is neither an IP address nor a delegated prefix")
+	}
+	return ip.Unmap(), nil
+}
+
+// prefixText returns a delegated prefix as text; "" = there is none.
+func prefixText(a netip.Addr, bits int) string {
+	if bits == 0 {
+		return ""
+	}
+	return netip.PrefixFrom(a, bits).String()
+}
+
 // releaseLease ends the lease of an address.
 func (a *API) releaseLease(r *http.Request) (any, error) {
 	if a.ending == nil {
 		return nil, &unsupported{"ending leases"}
 	}
-	ip, err := netip.ParseAddr(r.PathValue("ip"))
+	ip, err := leaseAddr(r)
 	if err != nil {
-		return nil, form.Invalid("ip", "is not an IP address")
+		return nil, err
 	}
-	return nil, a.ending.ReleaseLease(r.Context(), ip.Unmap())
+	return nil, a.ending.ReleaseLease(r.Context(), ip)
 }
 
 // getLease shows the lease of an address.
 func (a *API) getLease(r *http.Request) (any, error) {
-	ip, err := netip.ParseAddr(r.PathValue("ip"))
+	ip, err := leaseAddr(r)
 	if err != nil {
-		return nil, form.Invalid("ip", "is not an IP address")
+		return nil, err
 	}
-	found, err := a.leases(r, inventory.LeaseFilter{Addr: ip.Unmap()})
+	found, err := a.leases(r, inventory.LeaseFilter{Addr: ip})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +122,7 @@ func (a *API) leases(r *http.Request, filter inventory.LeaseFilter) ([]Lease, er
 	for _, l := range found {
 		shown := Lease{
 			IP: l.Addr.String(), MACAddress: l.MAC.String(), Hostname: l.Hostname, SystemID: l.SystemID, FQDN: l.FQDN,
-			Subnet: prefixes[l.SubnetID], State: string(l.State),
+			Subnet: prefixes[l.SubnetID], State: string(l.State), ClientID: l.ClientID, Prefix: prefixText(l.Addr, l.Bits),
 		}
 		if !l.Began.IsZero() {
 			shown.Began = &l.Began

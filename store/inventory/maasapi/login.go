@@ -43,7 +43,7 @@ type unauthorized struct{ why string }
 func (e *unauthorized) Error() string { return e.why }
 
 // authenticate creates a key for a client that sends a user's password. The field consumer is the
-// key's name.
+// key's name, and expires the time at which the key ends; without it, the key does not end.
 func (a *API) authenticate(r *http.Request) (any, error) {
 	f, err := form.Read(r)
 	if err != nil {
@@ -54,6 +54,10 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 		return nil, form.Invalid("username", "and password are needed")
 	}
 	consumer := f.Get("consumer")
+	expires, err := expiry(f)
+	if err != nil {
+		return nil, err
+	}
 	f.Used("csrfmiddlewaretoken") // of browsers' forms, for cookies, which this API does not use
 	if err := f.Rest(); err != nil {
 		return nil, err
@@ -75,7 +79,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 		a.log.Warn("log-in refused", "user", name, "client", r.RemoteAddr)
 		return nil, &unauthorized{"user and password do not match"}
 	}
-	k, text, err := a.loginKey(r, u, consumer)
+	k, text, err := a.loginKey(r, u, consumer, expires)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +87,7 @@ func (a *API) authenticate(r *http.Request) (any, error) {
 }
 
 // loginKey creates a key and removes the oldest keys of the same name.
-func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k inventory.APIKey, text string, err error) {
+func (a *API) loginKey(r *http.Request, u inventory.User, name string, expires time.Time) (k inventory.APIKey, text string, err error) {
 	if name == "" {
 		name = "log-in"
 	}
@@ -105,7 +109,7 @@ func (a *API) loginKey(r *http.Request, u inventory.User, name string) (k invent
 				return err
 			}
 		}
-		k, text, err = a.inv.APIKeys.Create(ctx, u.ID, name, time.Time{})
+		k, text, err = a.inv.APIKeys.Create(ctx, u.ID, name, expires)
 		return err
 	})
 	return k, text, err

@@ -3,6 +3,7 @@ package maasapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
@@ -32,6 +33,17 @@ func (a *API) lock(r *http.Request, m inventory.Machine) error {
 // unlock serves op=unlock.
 func (a *API) unlock(r *http.Request, m inventory.Machine) error {
 	return a.inv.LockMachine(r.Context(), m.ID, false)
+}
+
+// reinstall serves op=reinstall: a machine that boots its disk, since its system is configured,
+// boots its profile again.
+func (a *API) reinstall(r *http.Request, m inventory.Machine) error {
+	if m.Locked {
+		return &locked{m.FQDN}
+	}
+	m.Configured = time.Time{}
+	_, err := a.inv.Machines.Update(r.Context(), m)
+	return err
 }
 
 // clearGateways serves op=clear_default_gateways. Link 0 is none.

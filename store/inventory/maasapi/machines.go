@@ -6,10 +6,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
-	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi/internal/form"
 )
@@ -37,6 +38,7 @@ type Machine struct {
 	BootInterface *interfaceJSON    `json:"boot_interface"`
 	Interfaces    []interfaceJSON   `json:"interface_set"`
 	Locked        bool              `json:"locked"`
+	Configured    *time.Time        `json:"configured"` // not of MAAS: when its system reported that it is complete; null = it boots its profile
 	Gateways      gatewaysJSON      `json:"default_gateways"`
 	NodeType      int               `json:"node_type"`
 	NodeTypeName  string            `json:"node_type_name"`
@@ -111,6 +113,9 @@ func (n named) machine(m inventory.Machine, view subnetView) Machine {
 		Zone: n.zones[m.ZoneID], Pool: n.pools[m.PoolID], Domain: n.domains[m.DomainID], Disks: []any{}, AllDisks: []any{}, Hardware: map[string]string{},
 		ResourceURI: n.base + "machines/" + m.SystemID + "/",
 		IPAddresses: []string{}, Interfaces: []interfaceJSON{},
+	}
+	if !m.Configured.IsZero() {
+		out.Configured = &m.Configured
 	}
 	if out.PowerState == "" {
 		out.PowerState = string(power.Unknown)
@@ -224,7 +229,7 @@ func (a *API) getMachine(r *http.Request) (any, error) {
 	case "":
 		return a.show(r, m)
 	case "query_power_state":
-		result, err := a.act(r, m, power.ActionQuery, false)
+		result, err := a.act(r, m, power.ActionQuery, PowerOptions{})
 		return map[string]power.State{"state": result.State}, err
 	case "details":
 		return noDetails, nil
@@ -291,7 +296,7 @@ func (a *API) machineOf(f *form.Form) (inventory.Machine, error) {
 		return m, form.Invalid("mac_addresses", "at least one is needed")
 	}
 	for _, text := range macs {
-		mac, err := pxe.ParseMAC(text)
+		mac, err := firmware.ParseMAC(text)
 		if err != nil {
 			return m, form.Invalid("mac_addresses", fmt.Sprintf("%q is not a MAC address like 02:00:00:00:00:01", text))
 		}

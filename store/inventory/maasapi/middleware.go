@@ -41,6 +41,10 @@ const (
 // limitBody bounds the size of a request's body and the time that the client has to send it.
 func limitBody(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, consolePath) {
+			bothWays(w, r, next)
+			return
+		}
 		most := int64(form.MaxBody)
 		if strings.HasSuffix(r.URL.Path, applyPath) {
 			most = maxDocument
@@ -48,6 +52,15 @@ func limitBody(next http.Handler) http.Handler {
 		r.Body = &timedBody{http.MaxBytesReader(w, r.Body, most), http.NewResponseController(w), time.Now().Add(bodyTime)}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// bothWays serves a request whose body goes on while it is answered, and has no bounds. A refusal
+// does not wait for the rest of the body either: without the deadline, net/http would read it.
+func bothWays(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	conn := http.NewResponseController(w)
+	_ = conn.EnableFullDuplex() // HTTP/2, which needs it not, says that it is not supported
+	defer func() { _ = conn.SetReadDeadline(time.Now()) }()
+	next.ServeHTTP(w, r)
 }
 
 // refuseCrossOrigin refuses writes from pages of other sites.

@@ -20,12 +20,44 @@ import (
 // Power switches machines. Its methods may be called concurrently; Power is called once per request
 // and may block until ctx ends.
 type Power interface {
-	// Power executes the action on a machine, with a transcript if one is wanted. An error may be a
-	// [*power.Error]; the result is valid with it.
-	Power(ctx context.Context, m inventory.Machine, action power.Action, transcript bool) (power.Result, error)
+	// Power executes the action on a machine. An error may be a [*power.Error]; the result is valid
+	// with it.
+	Power(ctx context.Context, m inventory.Machine, action power.Action, o PowerOptions) (power.Result, error)
 	// Kinds returns the supported power types, which forms are checked against.
 	Kinds() power.Registry
 }
+
+// PowerOptions refine an action on a machine.
+type PowerOptions struct {
+	// Boot is the device of the boot that the action begins. Empty means the network.
+	Boot power.BootDevice
+	// BootAlways makes Boot the device of all boots, where the power control can.
+	BootAlways bool
+	// Via selects how ActionCycle boots the machine. Empty means by Boot.
+	Via Via
+	// Media is the image of ActionInsert.
+	Media string
+	// Transcript asks for the dialog with the BMC.
+	Transcript bool
+}
+
+// Via is a way to boot a machine what its profile says.
+type Via string
+
+// The ways.
+const (
+	ViaPXE Via = "pxe" // the firmware asks DHCP and its boot server
+	// ViaMedia inserts an image that is made for the machine into its virtual CD drive, and ViaHTTP
+	// hands its URL to the firmware. Neither needs a DHCP server: the image has the machine's static
+	// address.
+	ViaMedia Via = "media"
+	ViaHTTP  Via = "uefi-http"
+)
+
+var vias = []Via{ViaPXE, ViaMedia, ViaHTTP}
+
+// bootDevices are the values of the parameter boot.
+var bootDevices = []power.BootDevice{"", power.Default, power.Network, power.NetworkHTTP, power.Disk, power.CD, power.Setup}
 
 // actions are the operations on a machine that switch it.
 var actions = map[string]power.Action{
@@ -53,7 +85,7 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 	}
 	op := r.URL.Query().Get("op")
 	if do, ok := map[string]func(*http.Request, inventory.Machine) error{
-		"release": a.releaseOne, "lock": a.lock, "unlock": a.unlock, "clear_default_gateways": a.clearGateways,
+		"release": a.releaseOne, "lock": a.lock, "unlock": a.unlock, "clear_default_gateways": a.clearGateways, "reinstall": a.reinstall,
 	}[op]; ok {
 		if err := do(r, m); err != nil {
 			return nil, err
@@ -73,7 +105,7 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 	if op == "power_off" && soft {
 		action = power.ActionSoftOff
 	}
-	if _, err := a.act(r, m, action, false); err != nil {
+	if _, err := a.act(r, m, action, PowerOptions{}); err != nil {
 		return nil, err
 	}
 	if err := a.addNote(r, m.ID, op, note); err != nil {
@@ -87,12 +119,12 @@ func (a *API) actOnMachine(r *http.Request) (any, error) {
 }
 
 // act switches a machine and stores the power state that was seen.
-func (a *API) act(r *http.Request, m inventory.Machine, action power.Action, transcript bool) (power.Result, error) {
+func (a *API) act(r *http.Request, m inventory.Machine, action power.Action, o PowerOptions) (power.Result, error) {
 	if m.Locked && (action == power.ActionOff || action == power.ActionSoftOff || action == power.ActionCycle) {
 		return power.Result{}, &locked{m.FQDN}
 	}
-	result, err := a.power.Power(r.Context(), m, action, transcript)
-	if err := a.auditPower(r, m, action, err); err != nil {
+	result, err := a.power.Power(r.Context(), m, action, o)
+	if err := a.auditPower(r, m, action, o.Via, result, err); err != nil {
 		return result, err
 	}
 	if err != nil {
@@ -132,7 +164,8 @@ func (a *API) postPower(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted, transcript := f.Get("action"), f.Get("transcript") == "true"
+	wanted := f.Get("action")
+	o := PowerOptions{Boot: power.BootDevice(f.Get("boot")), BootAlways: f.Get("boot_always") == "true", Media: f.Get("media"), Transcript: f.Get("transcript") == "true"}
 	if err := f.Rest(); err != nil {
 		return nil, err
 	}
@@ -147,7 +180,38 @@ func (a *API) postPower(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, form.Invalid("action", err.Error())
 	}
-	result, err := a.act(r, m, action, transcript)
+	if !slices.Contains(bootDevices, o.Boot) {
+		return nil, form.Invalid("boot", fmt.Sprintf("%q is not a boot device; there are %q", o.Boot, bootDevices[1:]))
+	}
+	return powerAnswer(a.act(r, m, action, o))
+}
+
+// postBoot starts a machine, or starts it again, so that it boots its profile in the way that is
+// chosen.
+func (a *API) postBoot(r *http.Request) (any, error) {
+	f, err := form.Read(r)
+	if err != nil {
+		return nil, err
+	}
+	o := PowerOptions{Via: Via(cmp.Or(f.Get("via"), string(ViaPXE))), Boot: power.Network, Transcript: f.Get("transcript") == "true"}
+	if err := f.Rest(); err != nil {
+		return nil, err
+	}
+	m, err := a.find(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := own(r, "machine "+m.FQDN, m.Owner); err != nil {
+		return nil, err
+	}
+	if !slices.Contains(vias, o.Via) {
+		return nil, form.Invalid("via", fmt.Sprintf("%q is no way to boot; there are %q", o.Via, vias))
+	}
+	return powerAnswer(a.act(r, m, power.ActionCycle, o))
+}
+
+// powerAnswer makes a failure of power control a part of the answer.
+func powerAnswer(result power.Result, err error) (any, error) {
 	var perr *power.Error
 	if errors.As(err, &perr) {
 		return PowerAnswer{result, perr.Class, err.Error()}, nil
@@ -185,6 +249,11 @@ type powerFieldJSON struct {
 	Default  string      `json:"default"`
 	Scope    power.Scope `json:"scope"`
 	Secret   bool        `json:"secret"`
+	// Minimum and Maximum bound a whole number; both missing means any text. Multiline texts have
+	// several lines. MAAS has none of the three.
+	Minimum   int  `json:"minimum,omitempty"`
+	Maximum   int  `json:"maximum,omitempty"`
+	Multiline bool `json:"multiline,omitempty"`
 }
 
 // powerType shows a kind of power control. The kinds that cannot report a state are not queried by
@@ -192,12 +261,13 @@ type powerFieldJSON struct {
 func powerType(k power.Kind) PowerType {
 	out := PowerType{
 		Name: k.Name, DriverType: "power", Description: k.Title, Fields: []powerFieldJSON{}, MissingPackages: []string{},
-		Queryable: k.Name != "manual" && k.Name != "wol",
+		Queryable: !k.Blind,
 	}
 	for _, p := range k.Params {
 		f := powerFieldJSON{
 			Name: p.Name, Label: p.Label, Required: p.Required, Type: "string", Choices: [][2]string{}, Default: p.Default,
 			Scope: cmp.Or(p.Scope, power.ScopeBMC), Secret: p.Secret,
+			Minimum: p.Min, Maximum: p.Max, Multiline: p.Multiline,
 		}
 		if p.Secret {
 			f.Type = "password"

@@ -32,6 +32,9 @@ type rangeWithSubnetJSON struct {
 	rangeJSON
 	User   *userJSON `json:"user"`
 	Subnet *Subnet   `json:"subnet"`
+	// DHCPClass names the class whose clients alone get its addresses; "" = none. MAAS has no such
+	// field.
+	DHCPClass string `json:"dhcp_class"`
 }
 
 // userJSON is the owner of an object.
@@ -53,9 +56,13 @@ func (a *API) ranges() crud[ipam.Range] {
 		shown: rangeWithSubnetJSON{}, tx: a.tx, all: every(a.inv.Ranges.List), find: numbered(a.inv.Ranges.Get),
 		show: func(r *http.Request, ranges []ipam.Range) ([]any, error) {
 			view, err := a.subnetView(r)
+			if err != nil {
+				return nil, err
+			}
+			classes, err := a.classNames(r)
 			var out []any
 			for _, rg := range ranges {
-				out = append(out, rangeWithSubnetJSON{view.rangeOf(rg), userNamed(rg.Owner), view.byID(rg.SubnetID)})
+				out = append(out, rangeWithSubnetJSON{view.rangeOf(rg), userNamed(rg.Owner), view.byID(rg.SubnetID), classes[rg.ClassID]})
 			}
 			return out, err
 		},
@@ -72,6 +79,7 @@ func (a *API) rangeForm(r *http.Request, f *form.Form, to *ipam.Range) {
 	f.Addr("start_ip", &to.Start)
 	f.Addr("end_ip", &to.End)
 	f.Text("comment", &to.Comment)
+	readRef(f, "dhcp_class", &to.ClassID, a.classRef(r))
 	if to.ID == 0 && !f.Has("type") {
 		f.Wrong("type", "is needed: dynamic or reserved")
 	}

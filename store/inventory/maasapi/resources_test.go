@@ -64,6 +64,8 @@ func TestSpacesAndVLANs(t *testing.T) {
 		{"PUT subnets/192.0.2.0%2F24/", "relays=router", 400, `"relays":["\"router\" is not an IP address"]`},
 		{"PUT subnets/192.0.2.0%2F24/", "relays=fe80::1", 400, `"relays":["fe80::1 is not of the address family`},
 		{"PUT subnets/192.0.2.0%2F24/", "relays=", 200, `"relays":[]`},
+		{"PUT subnets/192.0.2.0%2F24/", "delegated_prefixes=2001:db8::/48-60", 400, `"delegated_prefixes":["2001:db8::/48-60 cannot be delegated on an IPv4 subnet`},
+		{"PUT subnets/192.0.2.0%2F24/", "delegated_prefixes=2001:db8::/48", 400, `is not a pool of prefixes`},
 		{"GET spaces/1/", "", 200, `"cidr":"192.0.2.0/24" & "vid":30`},
 		{"GET fabrics/2/vlans/", "", 200, `"vid":0 & "vid":30`},
 		{"GET fabrics/2/vlans/30/", "", 200, `"name":"storage"`},
@@ -246,6 +248,36 @@ func TestZonesPoolsAndDevices(t *testing.T) {
 		{"PUT dhcp-snippets/1/", "iprange=9", 400, "iprange"},
 		{"DELETE dhcp-snippets/1/", "", 204, ""},
 		{"DELETE devices/" + id + "/", "", 204, ""},
+	})
+}
+
+func TestDHCPClasses(t *testing.T) {
+	s := newSite(t)
+	s.visits(t, []visit{
+		{"POST subnets/", "cidr=192.0.2.0/24&name=a", 200, ""},
+		{"GET dhcp-classes/", "", 200, "[]"},
+		{"POST dhcp-classes/", "name=phones&vendor_class=Phone&mac_prefix=02-00-5E&options=option 66 \"x\"%3B", 200, `"id":1,"name":"phones" & "vendor_class":"Phone" & "arch":[] & "mac_prefix":"02:00:5e" & "ignore":false & /dhcp-classes/1/`},
+		{"POST dhcp-classes/", "name=phones&vendor_class=x", 400, `there is already a dhcp-class with name phones`},
+		{"POST dhcp-classes/", "vendor_class=x", 400, `"name":["is missing`},
+		{"POST dhcp-classes/", "name=x", 400, `"__all__":["selects every client; set one of vendor_class`},
+		{"POST dhcp-classes/", "name=x&mac_prefix=zz", 400, `"mac_prefix":["\"zz\" is not the beginning of a MAC address; write`},
+		{"POST dhcp-classes/", "name=x&mac_prefix=02:00:00:00:00:01:02", 400, `"mac_prefix"`},
+		{"POST dhcp-classes/", "name=x&circuit_id=0x123", 400, `"circuit_id"`},
+		{"POST dhcp-classes/", "name=x&arch=amd", 400, `"arch":["\"amd\" is neither a number`},
+		{"POST dhcp-classes/", "name=x&arch=7&options=ntp", 400, `"options":["\"ntp\" is not understood; write option NAME VALUE`},
+		{"POST dhcp-classes/", "name=x&user_class=" + strings.Repeat("u", 256), 400, `"user_class":["has 256 bytes`},
+		{"POST dhcp-classes/", "name=uefi&arch=0x10,uefi-amd64-pxe&circuit_id=0x00FF&ignore=true&sequence=5", 200, `"sequence":5 & "arch":[7,9,16] & "circuit_id":"0x00ff","ignore":true`},
+		{"PUT dhcp-classes/uefi/", "arch=", 200, `"arch":[]`},
+		{"PUT dhcp-classes/2/", "circuit_id=", 400, `selects every client`},
+		{"PUT dhcp-classes/2/", "circuit_id=port 7", 200, `"circuit_id":"port 7"`},
+		{"GET dhcp-classes/phones/", "", 200, `"id":1`},
+		{"GET dhcp-classes/9/", "", 404, ""},
+		{"POST ipranges/", "type=dynamic&start_ip=192.0.2.100&end_ip=192.0.2.120&dhcp_class=phones", 200, `"dhcp_class":"phones"`},
+		{"POST ipranges/", "type=reserved&start_ip=192.0.2.10&end_ip=192.0.2.12&dhcp_class=phones", 400, `"dhcp_class":["is of dynamic ranges alone`},
+		{"POST ipranges/", "type=dynamic&start_ip=192.0.2.10&end_ip=192.0.2.12&dhcp_class=fax", 400, `"dhcp_class":["there is no dhcp-class \"fax\"`},
+		{"DELETE dhcp-classes/phones/", "", 409, `in the way are range`},
+		{"PUT ipranges/1/", "dhcp_class=", 200, `"dhcp_class":""`},
+		{"DELETE dhcp-classes/phones/", "", 204, ""},
 	})
 }
 

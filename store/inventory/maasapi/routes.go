@@ -20,7 +20,7 @@ type route struct {
 	// path is below the MAAS API, as "machines/{id}/", or, with a leading slash, below the root.
 	path   string
 	handle handler
-	stream http.HandlerFunc // used instead of handle for the stream of events
+	stream http.HandlerFunc // used instead of handle for the stream of events, and for consoles
 
 	ops    []string // values of op=; others are refused by handle
 	query  []string // further query parameters
@@ -97,6 +97,7 @@ func (a *API) resourceRoutes() []route {
 		devices, sshKeys, tsigKeys, pools, []route{juju},
 		a.tags().routes("tags/", "tags/{id}/"),
 		a.snippets().routes("dhcp-snippets/", "dhcp-snippets/{id}/"),
+		a.dhcpClasses().routes("dhcp-classes/", "dhcp-classes/{id}/"),
 		a.subnets().routes("subnets/", "subnets/{id}/"),
 		a.interfaces().routes("nodes/{node}/interfaces/", "nodes/{node}/interfaces/{id}/"),
 		a.users().routes("users/", "users/{id}/"),
@@ -122,8 +123,8 @@ func (a *API) nodeRoutes() []route {
 		{method: "GET", path: "machines/{id}/", handle: a.getMachine, answer: Machine{}, ops: []string{"query_power_state", "power_parameters", "details"}},
 		{
 			method: "POST", path: "machines/{id}/", handle: a.actOnMachine, answer: Machine{},
-			ops:       []string{"power_on", "power_off", "power_cycle", "release", "lock", "unlock", "clear_default_gateways"},
-			operators: []string{"power_on", "power_off", "power_cycle", "release", "lock", "unlock"},
+			ops:       []string{"power_on", "power_off", "power_cycle", "release", "lock", "unlock", "clear_default_gateways", "reinstall"},
+			operators: []string{"power_on", "power_off", "power_cycle", "release", "lock", "unlock", "reinstall"},
 		},
 		{method: "PUT", path: "machines/{id}/", handle: a.updateMachine, answer: Machine{}},
 		{method: "DELETE", path: "machines/{id}/", handle: a.deleteMachine},
@@ -159,12 +160,16 @@ func (a *API) siteRoutes() []route {
 		{method: "GET", path: "ipaddresses/", handle: a.listAddresses, answer: ipAddressJSON{}, list: true},
 		{method: "POST", path: "ipaddresses/", handle: a.actOnAddresses, answer: ipAddressJSON{}, ops: []string{"reserve", "release"}, operators: []string{"reserve", "release"}},
 		{method: "GET", path: "subnets/{id}/", handle: a.getSubnet, answer: Subnet{}, ops: []string{"statistics", "ip_addresses", "reserved_ip_ranges", "unreserved_ip_ranges"}},
-		{method: "GET", path: "events/", handle: a.listEvents, answer: Events{}, ops: []string{"query"}, query: []string{"id", "hostname", "mac_address", "level", "owner", "before", "after", "limit"}},
+		{method: "GET", path: "events/", handle: a.listEvents, answer: Events{}, ops: []string{"query"}, query: []string{"id", "hostname", "mac_address", "level", "owner", "kind", "before", "after", "limit"}},
 		{method: "GET", path: "discovery/", handle: a.listDiscoveries, answer: Discovery{}, list: true, ops: []string{"by_unknown_ip", "by_unknown_mac", "by_unknown_ip_and_mac"}},
 		{method: "POST", path: "discovery/", handle: a.postDiscoveries, ops: []string{"clear", "clear_by_mac_and_ip", "scan"}, operators: []string{"scan"}},
 		{method: "GET", path: "discovery/{id}/", handle: a.getDiscovery, answer: Discovery{}},
 		{method: "GET", path: "notifications/", handle: a.listNotifications, answer: notificationJSON{}, list: true},
 		{method: "GET", path: "notifications/{id}/", handle: a.getNotification, answer: notificationJSON{}},
+		{method: "GET", path: "boot-resources/", handle: a.listBootResources, answer: bootResourceJSON{}, list: true},
+		{method: "GET", path: "boot-resources/{id}/", handle: a.getBootResource, answer: bootResourceJSON{}},
+		{method: "GET", path: "boot-sources/", handle: a.listBootSources, answer: bootSourceJSON{}, list: true},
+		{method: "GET", path: "boot-sources/{id}/", handle: a.getBootSource, answer: bootSourceJSON{}},
 		{method: "GET", path: "maas/", handle: a.getSetting, ops: []string{"get_config"}, query: []string{"name"}},
 		{method: "POST", path: "maas/", handle: a.setSetting, ops: []string{"set_config"}},
 	}
@@ -183,14 +188,20 @@ func (a *API) ownRoutes() []route {
 		{method: "GET", path: "/api/v1/discovery/topology", handle: a.getTopology, answer: Topology{}},
 		{method: "POST", path: "/api/v1/discovery/topology", handle: a.applyTopology},
 		{method: "POST", path: "/api/v1/machines/{id}/power", handle: a.postPower, answer: PowerAnswer{}, operators: []string{""}},
+		{method: "POST", path: "/api/v1/machines/{id}/boot", handle: a.postBoot, answer: PowerAnswer{}, operators: []string{""}},
+		{method: "POST", path: "/api/v1/machines/{id}" + consolePath, stream: a.console, query: []string{"steal"}, operators: []string{""}},
 		{method: "GET", path: "/api/v1/machines/{id}/boots", handle: a.listBoots, answer: Boot{}, list: true},
 		{method: "GET", path: "/api/v1/leases", handle: a.listLeases, answer: Lease{}, list: true, query: []string{"subnet", "mac_address", "name", "state"}},
+		{method: "GET", path: "/api/v1/leases/history", handle: a.leaseHistory, answer: LeasePeriod{}, list: true, query: []string{"ip", "mac_address", "at"}},
 		{method: "GET", path: "/api/v1/leases/{ip}", handle: a.getLease, answer: Lease{}},
 		{method: "DELETE", path: "/api/v1/leases/{ip}", handle: a.releaseLease, operators: []string{""}},
 		{method: "GET", path: "/api/v1/boot-profile", handle: a.getProfile, query: targets, answer: pxe.Profile{}},
 		{method: "PUT", path: "/api/v1/boot-profile", handle: a.putProfile, query: targets, body: pxe.Profile{}, answer: pxe.Profile{}},
 		{method: "DELETE", path: "/api/v1/boot-profile", handle: a.deleteProfile, query: targets},
 		{method: "GET", path: "/api/v1/boot-profiles", handle: a.listProfiles, answer: BootProfile{}, list: true},
+		{method: "GET", path: "/api/v1/user-data", handle: a.listUserData, answer: UserData{}, list: true},
+		{method: "PUT", path: "/api/v1/user-data", handle: a.putUserData, query: targets[:2], body: []byte{}},
+		{method: "DELETE", path: "/api/v1/user-data", handle: a.deleteUserData, query: targets[:2]},
 		{method: "GET", path: "/api/v1/proxy", handle: a.proxyStats, answer: RackProxy{}, list: true},
 		{method: "POST", path: "/api/v1/proxy/purge", handle: a.purgeProxy},
 		{method: "POST", path: "/api/v1/apply", handle: a.applySite, body: sitedoc.Document{}, answer: Applied{}, query: []string{"dry_run", "prune"}},

@@ -23,7 +23,7 @@ func settings() map[string]siteSetting {
 		setting.DNSTransfer: {""}, setting.DNSNotify: {""}, setting.DNSTTL: {30},
 		setting.SecondaryNS: {""}, setting.InternalDomain: {setting.DefaultInternalDomain}, setting.NTPServers: {""}, setting.KernelOpts: {""},
 		setting.Exhaustion: {16}, setting.EnlistMax: {1000}, setting.CircuitQuota: {0}, setting.LinkQuota: {0}, setting.Takeover: {3600},
-		setting.RouterAdvertisements: {""},
+		setting.RouterAdvertisements: {setting.AdvertiseAuto}, setting.DNSUpdate: {""}, setting.DNSCatalog: {""}, setting.DNSFollow: {""},
 	}
 	for name, fallback := range proxyDefaults {
 		out[name] = siteSetting{fallback}

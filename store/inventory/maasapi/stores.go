@@ -19,10 +19,12 @@ type stores struct {
 	answers      answerStore
 	feed         changeFeed
 	events       eventLog
+	audit        eventLog
 	boots        bootLog
 	discoveries  discoveryStore
 	topology     topology
 	profiles     profileStore
+	userData     userDataStore
 	racks        collection[inventory.Rack]
 	health       rackHealth
 	enrolment    rackEnrolment
@@ -39,8 +41,8 @@ type stores struct {
 // storesOf returns the inventory in all its parts.
 func storesOf(inv *inventory.Inventory) stores {
 	return stores{
-		tx: inv, answers: inv.Answers, feed: inv, events: inv.Events, boots: inv.Boots, discoveries: inv.Discoveries, topology: inv.Topology,
-		profiles: inv.Profiles, racks: inv.Racks, health: inv.Health, enrolment: inv.Enrolment, regions: inv.Regions, passwords: inv,
+		tx: inv, answers: inv.Answers, feed: inv, events: inv.Events, audit: inv.Audit, boots: inv.Boots, discoveries: inv.Discoveries, topology: inv.Topology,
+		profiles: inv.Profiles, userData: inv.UserData, racks: inv.Racks, health: inv.Health, enrolment: inv.Enrolment, regions: inv.Regions, passwords: inv,
 		subnetRanges: inv, subnetTags: inv.Tags, nodes: inv, vlansByID: inv.VLANs, fabricsByID: inv.Fabrics, spacesByID: inv.Spaces,
 	}
 }
@@ -71,7 +73,7 @@ type changeFeed interface {
 	Consistently(ctx context.Context, f func(ctx context.Context) error) error
 }
 
-// eventLog reads the log.
+// eventLog reads a log.
 type eventLog interface {
 	After(ctx context.Context, node, after int64, limit int) ([]inventory.Event, error)
 	Last(ctx context.Context, node int64, limit int) ([]inventory.Event, error)
@@ -83,6 +85,12 @@ type bootLog interface {
 	Of(ctx context.Context, macs ...net.HardwareAddr) ([]pxe.Attempt, error)
 	Since(ctx context.Context, step int64, limit int) (boots []pxe.Attempt, next int64, err error)
 	LastStep(ctx context.Context) (int64, error)
+}
+
+// userDataStore holds user data by target.
+type userDataStore interface {
+	List(ctx context.Context) ([]inventory.UserData, error)
+	Set(ctx context.Context, of inventory.BootTarget, data []byte) error
 }
 
 // discoveryStore holds the devices that racks have seen.

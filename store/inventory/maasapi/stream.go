@@ -40,19 +40,21 @@ type StreamBoot struct {
 	Boot
 }
 
-// streamPlace is a client's position in the changes, the log and the boots. It is sent as the ID of
-// each event, in the form "CHANGES-LOG-BOOTS".
-type streamPlace struct{ rev, log, boot int64 } // boot -1 = the end
+// streamPlace is a client's position in the changes, the log, the boots and the audit log. It is
+// sent as the ID of each event, in the form "CHANGES-LOG-BOOTS-AUDIT".
+type streamPlace struct{ rev, log, boot, audit int64 } // -1 = the end
 
-func (p streamPlace) String() string { return fmt.Sprintf("%d-%d-%d", p.rev, p.log, p.boot) }
+func (p streamPlace) String() string {
+	return fmt.Sprintf("%d-%d-%d-%d", p.rev, p.log, p.boot, p.audit)
+}
 
 // parsePlace parses the ID of an event.
 func parsePlace(text string) (p streamPlace, err error) {
 	parts := strings.Split(text, "-")
-	to := []*int64{&p.rev, &p.log, &p.boot}
-	// clients may still hold an ID of two numbers, from before boots were events
-	ok := len(parts) == len(to) || len(parts) == len(to)-1
-	if p.boot = -1; ok {
+	to := []*int64{&p.rev, &p.log, &p.boot, &p.audit}
+	// clients may still hold an ID of two or three numbers, of an older release
+	ok := len(parts) >= 2 && len(parts) <= len(to)
+	if p.boot, p.audit = -1, -1; ok {
 		to = to[:len(parts)]
 	}
 	for i := 0; ok && i < len(to); i++ {
@@ -66,9 +68,10 @@ func parsePlace(text string) (p streamPlace, err error) {
 }
 
 // stream sends server-sent events until the client disconnects: "change" for each changed object,
-// "event" for each entry of the log, "boot" for each boot that progressed, at most once a second.
-// It begins at the end or, with the header Last-Event-ID, after that event. "lost" reports that
-// earlier changes are no longer kept, so that the client has to read everything again.
+// "event" for each entry of the log and of the audit log, "boot" for each boot that progressed, at
+// most once a second. It begins at the end or, with the header Last-Event-ID, after that event.
+// "lost" reports that earlier changes are no longer kept, so that the client has to read everything
+// again.
 func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 	select {
 	case a.streams <- struct{}{}:
@@ -95,16 +98,20 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request) {
 // streamStart returns the position at which the client wants to begin.
 func (a *API) streamStart(r *http.Request) (at streamPlace, err error) {
 	if text := r.Header.Get("Last-Event-ID"); text != "" {
-		if at, err = parsePlace(text); err == nil && at.boot < 0 {
-			at.boot, err = a.boots.LastStep(r.Context())
+		if at, err = parsePlace(text); err != nil || at.audit >= 0 {
+			return at, err
+		}
+		now, err := a.streamNow(r)
+		if at.audit = now.audit; at.boot < 0 {
+			at.boot = now.boot
 		}
 		return at, err
 	}
 	return a.streamNow(r)
 }
 
-// streamNow returns the position after all that exists. The three numbers are read in one
-// transaction, so that nothing falls between them.
+// streamNow returns the position after all that exists. The numbers are read in one transaction, so
+// that nothing falls between them.
 func (a *API) streamNow(r *http.Request) (at streamPlace, err error) {
 	err = a.feed.Consistently(r.Context(), func(ctx context.Context) error {
 		if at.rev, err = a.feed.Revision(ctx); err != nil {
@@ -113,13 +120,21 @@ func (a *API) streamNow(r *http.Request) (at streamPlace, err error) {
 		if at.boot, err = a.boots.LastStep(ctx); err != nil {
 			return err
 		}
-		last, err := a.events.Last(ctx, 0, 1)
-		if len(last) > 0 {
-			at.log = last[0].ID
+		if at.log, err = lastOf(ctx, a.events); err == nil {
+			at.audit, err = lastOf(ctx, a.audit)
 		}
 		return err
 	})
 	return at, err
+}
+
+// lastOf returns the ID of the last entry of a log; 0 = it is empty.
+func lastOf(ctx context.Context, log eventLog) (int64, error) {
+	last, err := log.Last(ctx, 0, 1)
+	if len(last) == 0 {
+		return 0, err
+	}
+	return last[0].ID, err
 }
 
 // sender writes to one client. It fails if the client is too slow, since a blocked write would hold
@@ -185,7 +200,12 @@ func (a *API) follow(r *http.Request, s *sender) error {
 			}
 			err = s.send(c.name, c.what)
 		case <-look.C:
-			if err = a.sendLog(r, s, names); err == nil {
+			clear(names)
+			// What users did comes before what followed from it.
+			if err = a.sendLog(r, s, a.audit, &s.at.audit, names); err == nil {
+				err = a.sendLog(r, s, a.events, &s.at.log, names)
+			}
+			if err == nil {
 				err = a.sendBoots(r, s)
 			}
 		case <-beat.C:
@@ -231,16 +251,15 @@ func (a *API) watchChanges(ctx context.Context, from int64, out chan<- change) {
 	}
 }
 
-// sendLog sends the new entries of the log.
-func (a *API) sendLog(r *http.Request, s *sender, names map[int64]inventory.Machine) error {
-	clear(names)
+// sendLog sends the entries of a log after a position, which it moves.
+func (a *API) sendLog(r *http.Request, s *sender, log eventLog, at *int64, names map[int64]inventory.Machine) error {
 	for {
-		page, err := a.events.After(r.Context(), 0, s.at.log, streamPage)
+		page, err := log.After(r.Context(), 0, *at, streamPage)
 		if err != nil {
 			return err
 		}
 		for _, e := range page {
-			s.at.log = e.ID
+			*at = e.ID
 			if err := s.send("event", a.eventOf(r, e, names)); err != nil {
 				return err
 			}
@@ -260,7 +279,7 @@ func (a *API) sendBoots(r *http.Request, s *sender) error {
 		}
 		s.at.boot = next
 		for _, attempt := range page {
-			what := StreamBoot{Boot: Boot{attempt, attempt.Diagnosis(time.Now())}}
+			what := StreamBoot{Boot: Boot{Attempt: attempt, Diagnosis: attempt.Diagnosis(time.Now())}}
 			if m, err := a.nodes.MachineByMAC(r.Context(), attempt.MAC); err == nil { // otherwise it is unknown, or the address of a device
 				what.Node, what.Hostname = m.SystemID, m.Hostname
 			}

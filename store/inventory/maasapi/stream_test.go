@@ -92,7 +92,7 @@ func (f flow) expect(t *testing.T, id, name, field string, want any) {
 }
 
 func streamed(t *testing.T, m *memFeed, nodes memNodes) *API {
-	return faked(t, stores{feed: m, events: m, boots: m, nodes: nodes})
+	return faked(t, stores{feed: m, events: m, audit: &memFeed{events: m.audit}, boots: m, nodes: nodes})
 }
 
 func TestStreamSendsWhatIsNew(t *testing.T) {
@@ -101,14 +101,14 @@ func TestStreamSendsWhatIsNew(t *testing.T) {
 		m := &memFeed{changes: []store.Change{{Rev: 7}}, events: []inventory.Event{{ID: 3}}, boots: []pxe.Attempt{{}}, news: make(chan struct{})}
 		a := streamed(t, m, memNodes{mac.String(): {SystemID: "abc", Hostname: "node1"}})
 		f := open(t, a, "")
-		f.expect(t, "", "", "comment", "from 7-3-1")
+		f.expect(t, "", "", "comment", "from 7-3-1-0")
 		m.do(func() { m.changes = append(m.changes, store.Change{Rev: 8, Kind: "subnet", ID: 2}) })
-		f.expect(t, "8-3-1", "change", "kind", "subnet")
+		f.expect(t, "8-3-1-0", "change", "kind", "subnet")
 		m.do(func() { m.events = append(m.events, inventory.Event{ID: 4, Level: "info", Description: "it boots"}) })
-		f.expect(t, "8-4-1", "event", "description", "it boots")
+		f.expect(t, "8-4-1-0", "event", "description", "it boots")
 		m.do(func() { m.boots = append(m.boots, pxe.Attempt{MAC: mac}, pxe.Attempt{}) })
-		f.expect(t, "8-4-3", "boot", "hostname", "node1")
-		f.expect(t, "8-4-3", "boot", "hostname", "")
+		f.expect(t, "8-4-3-0", "boot", "hostname", "node1")
+		f.expect(t, "8-4-3-0", "boot", "hostname", "")
 		began := time.Now()
 		f.expect(t, "", "", "comment", "nothing new")
 		if quiet := time.Since(began); quiet > streamBeat {
@@ -127,15 +127,23 @@ func TestStreamResumes(t *testing.T) {
 			boots: []pxe.Attempt{{Running: true}}, news: make(chan struct{}),
 		}
 		a := streamed(t, m, nil)
-		f := open(t, a, "7-3-0")
-		f.expect(t, "", "", "comment", "from 7-3-0")
-		f.expect(t, "8-3-0", "change", "kind", "vlan")
-		f.expect(t, "8-4-0", "event", "description", "b")
-		f.expect(t, "8-4-1", "boot", "running", true)
+		f := open(t, a, "7-3-0-0")
+		f.expect(t, "", "", "comment", "from 7-3-0-0")
+		f.expect(t, "8-3-0-0", "change", "kind", "vlan")
+		f.expect(t, "8-4-0-0", "event", "description", "b")
+		f.expect(t, "8-4-1-0", "boot", "running", true)
 		f.end()
-		// An ID from before boots were events begins with the next boot.
-		f = open(t, a, "8-4")
-		f.expect(t, "", "", "comment", "from 8-4-1")
+		// IDs of older releases begin with the next boot, and with the next entry of the audit log.
+		m.audit = []inventory.Event{{ID: 6}}
+		a = streamed(t, m, nil)
+		for id, from := range map[string]string{"8-4": "8-4-1-6", "8-4-0": "8-4-0-6", "8-4-0-0": "8-4-0-0"} {
+			f = open(t, a, id)
+			f.expect(t, "", "", "comment", "from "+from)
+			f.end()
+		}
+		f = open(t, a, "8-4-1-5")
+		f.expect(t, "", "", "comment", "from 8-4-1-5")
+		f.expect(t, "8-4-1-6", "event", "id", 6.0)
 		f.end()
 	})
 }
@@ -145,11 +153,11 @@ func TestStreamReportsLostChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memFeed{changes: []store.Change{{Rev: 90}}, compacted: 50, events: []inventory.Event{{ID: 3}}, news: make(chan struct{})}
 		a := streamed(t, m, nil)
-		f := open(t, a, "10-1-0")
-		f.expect(t, "", "", "comment", "from 10-1-0")
-		f.expect(t, "90-3-0", "lost", "why", "changes that old are no longer kept; read all anew")
+		f := open(t, a, "10-1-0-0")
+		f.expect(t, "", "", "comment", "from 10-1-0-0")
+		f.expect(t, "90-3-0-0", "lost", "why", "changes that old are no longer kept; read all anew")
 		m.do(func() { m.changes = append(m.changes, store.Change{Rev: 91, Kind: "tag"}) })
-		f.expect(t, "91-3-0", "change", "kind", "tag")
+		f.expect(t, "91-3-0-0", "change", "kind", "tag")
 		f.end()
 	})
 }
@@ -158,7 +166,7 @@ func TestStreamRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &memFeed{news: make(chan struct{})}
 		a := streamed(t, m, nil)
-		for _, id := range []string{"x", "1-2-3-4", "1", "-1-2-3", "1-2-x"} {
+		for _, id := range []string{"x", "1-2-3-4-0", "1", "-1-2-3-0", "1-2-x"} {
 			if f := open(t, a, id); true {
 				synctest.Wait()
 				if code := f.end(); code != 400 {

@@ -29,8 +29,9 @@ type Subnet struct {
 	AllowProxy      bool        `json:"allow_proxy"`
 	ActiveDiscovery bool        `json:"active_discovery"`
 	DisabledBoot    []string    `json:"disabled_boot_architectures"`
-	TagNames        []string    `json:"tag_names"` // MAAS does not tag subnets
-	Relays          []string    `json:"relays"`    // MAAS does not bind relays
+	TagNames        []string    `json:"tag_names"`          // MAAS does not tag subnets
+	Relays          []string    `json:"relays"`             // MAAS does not bind relays
+	Delegated       []string    `json:"delegated_prefixes"` // MAAS delegates none
 	VLAN            *vlanJSON   `json:"vlan"`
 	Ranges          []rangeJSON `json:"ip_ranges"`
 	ResourceURI     string      `json:"resource_uri"`
@@ -147,7 +148,7 @@ func (v subnetView) show(s ipam.Subnet) Subnet {
 		ID: s.ID, Name: s.Name, Description: s.Description, CIDR: s.Prefix.String(), DNSServers: texts(s.DNSServers),
 		RDNSMode: slices.Index(rdnsModes, s.RDNS), Managed: !s.Unmanaged, AllowDNS: !s.DenyDNS, AllowProxy: !s.DenyProxy,
 		ActiveDiscovery: s.ActiveDiscovery, DisabledBoot: append([]string{}, s.DisabledBootMethods...), VLAN: v.vlanView.byID(s.VLANID),
-		Relays: texts(s.Relays), TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []rangeJSON{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", v.base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
+		Relays: texts(s.Relays), Delegated: texts(s.Delegated), TagNames: append([]string{}, v.tags[s.ID]...), Ranges: []rangeJSON{}, ResourceURI: fmt.Sprintf("%ssubnets/%d/", v.base, s.ID), Space: v.spaces[v.vlans[s.VLANID].SpaceID],
 	}
 	if s.Gateway.IsValid() {
 		text := s.Gateway.String()
@@ -179,6 +180,16 @@ func (a *API) subnetForm(r *http.Request, f *form.Form, s *ipam.Subnet) {
 	f.Addr("gateway_ip", &s.Gateway)
 	f.Addrs("dns_servers", &s.DNSServers)
 	f.Addrs("relays", &s.Relays)
+	if f.Has("delegated_prefixes") {
+		s.Delegated = nil
+		for _, text := range f.List("delegated_prefixes") {
+			var p ipam.PrefixPool
+			if err := p.UnmarshalText([]byte(text)); err != nil {
+				f.Wrong("delegated_prefixes", "%v", err)
+			}
+			s.Delegated = append(s.Delegated, p)
+		}
+	}
 	f.Not("managed", &s.Unmanaged)
 	f.Not("allow_dns", &s.DenyDNS)
 	f.Not("allow_proxy", &s.DenyProxy)

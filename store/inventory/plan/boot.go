@@ -17,6 +17,10 @@ type NodeBoot struct {
 	Profile *pxe.Profile
 	// Options end the kernel command line, whichever profile it is.
 	Options string
+	// Loader is the path of the loader that its firmware started last; "" = not known.
+	Loader string
+	// Configured: it boots its disk, unless the profile is for always.
+	Configured bool
 }
 
 // BootOf returns what is said of the boots of a machine or device.
@@ -26,7 +30,12 @@ func BootOf(m *inventory.Model, n PlannedNode) NodeBoot {
 		return NodeBoot{Profile: &pxe.Profile{Name: "device", Kind: pxe.Local}}
 	}
 	p, _ := machineProfile(m, n.Machine)
-	return NodeBoot{Profile: p, Options: kernelOpts(m, n.Machine)}
+	return NodeBoot{Profile: p, Options: kernelOpts(m, n.Machine), Loader: n.Machine.Loader, Configured: bootsDisk(m, n.Machine)}
+}
+
+// bootsDisk reports whether a machine boots its disk since its system is configured.
+func bootsDisk(m *inventory.Model, x *inventory.Machine) bool {
+	return !x.Configured.IsZero() && m.Settings[setting.BootConfigured] != setting.BootConfiguredProfile
 }
 
 // BootNetwork lists the boot servers of a subnet.
@@ -88,20 +97,28 @@ func tagProfile(m *inventory.Model, names []string) (p *pxe.Profile, by string) 
 // such as "tag lab", "subnet 10.0.0.0/24" or "the site's default"; "" = it has none. A nil machine
 // is one that is not known, a nil subnet likewise.
 func BootRule(m *inventory.Model, x *inventory.Machine, s *ipam.Subnet) string {
+	by, profile := bootRule(m, x, s)
+	if x != nil && bootsDisk(m, x) && profile != nil && !profile.Always {
+		return "its system is configured, so that it boots its disk (maas machine reinstall has it boot by " + by + ")"
+	}
+	return by
+}
+
+func bootRule(m *inventory.Model, x *inventory.Machine, s *ipam.Subnet) (by string, p *pxe.Profile) {
 	if x != nil {
 		if p, by := machineProfile(m, x); p != nil {
-			return by
+			return by, p
 		}
 	}
 	if s != nil {
 		if p, by := subnetProfile(m, s); p != nil {
-			return by
+			return by, p
 		}
 	}
-	if m.DefaultProfile() != nil {
-		return "the site's default"
+	if p := m.DefaultProfile(); p != nil {
+		return "the site's default", p
 	}
-	return ""
+	return "", nil
 }
 
 // kernelOpts returns the kernel options that a machine gets from the site and from its tags.

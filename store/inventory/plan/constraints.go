@@ -3,8 +3,8 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -102,15 +102,26 @@ func RacksFor(m *inventory.Model, machine *inventory.Machine) []inventory.Rack {
 
 // bmcOf is the address of a machine's BMC, invalid when it has none or a name.
 func bmcOf(m *inventory.Machine) netip.Addr {
-	text := m.Power.Params["power_address"]
-	if strings.Contains(text, "://") {
-		if u, err := url.Parse(text); err == nil && u.Host != "" {
-			text = u.Hostname()
-		}
-	}
-	if ap, err := netip.ParseAddrPort(text); err == nil {
-		return ap.Addr()
-	}
-	addr, _ := netip.ParseAddr(text)
+	addr, _ := netip.ParseAddr(BMCHost(m))
 	return addr
+}
+
+// BMCHost returns the host of a machine's BMC, an address or a name; empty = none that is known.
+func BMCHost(m *inventory.Machine) string { return hostOf(m.Power.Params["power_address"]) }
+
+// hostOf returns the host of a URL, or of an address as power kinds take them: with a port or a
+// path or without, IPv6 with brackets or without. It is "" for the path of a socket.
+func hostOf(text string) string {
+	text = strings.TrimSpace(text)
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		text = rest
+	}
+	if i := strings.IndexAny(text, "/?#"); i >= 0 {
+		text = text[:i]
+	}
+	text = text[strings.LastIndexByte(text, '@')+1:]
+	if host, _, err := net.SplitHostPort(text); err == nil {
+		return host
+	}
+	return strings.Trim(text, "[]")
 }

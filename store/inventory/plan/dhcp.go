@@ -34,7 +34,7 @@ func DHCPNetworks(m *inventory.Model, rack inventory.Rack) dhcpsrv.Snapshot {
 	subnets := p.subnets()
 	site := p.options[place{}]
 	return dhcpsrv.Snapshot{
-		Options: site.v4, Options6: site.v6, Subnets: subnets,
+		Options: site.v4, Options6: site.v6, Subnets: subnets, Classes: classes(m),
 		Partners: p.partners(subnets),
 	}
 }
@@ -93,6 +93,10 @@ func (p *dhcpPlan) at(s *ipam.Subnet) (at servedAt) {
 		return servedAt{}
 	}
 	at.serving = p.serving(s)
+	// A rack that watches is silent: by DHCPv6 and router advertisements it could only serve.
+	if at.serving.DHCPMode == ipam.DHCPWatch && s.Prefix.Addr().Is6() {
+		return servedAt{}
+	}
 	switch {
 	case !p.serves(at.serving):
 	case at.serving.ID == v.ID:
@@ -119,7 +123,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	p.share(&sub, s, at.serving)
 	sub.CircuitQuota, sub.LinkQuota = p.m.SettingNumber(setting.CircuitQuota, 0), p.m.SettingNumber(setting.LinkQuota, 0)
 	if s.Prefix.Addr().Is6() {
-		return p.subnet6(sub)
+		return p.subnet6(sub, s.Delegated)
 	}
 	sub.Mode = modeOf(v, at.serving)
 	if s.Gateway.IsValid() {
@@ -138,6 +142,8 @@ func modeOf(v, serving ipam.VLAN) dhcpsrv.Mode {
 	switch mode := serving.DHCPMode; {
 	case mode == ipam.DHCPProxy:
 		return dhcpsrv.ModeProxy
+	case mode == ipam.DHCPWatch:
+		return dhcpsrv.ModeWatch
 	case mode == ipam.DHCPAuto && v.ID == serving.ID:
 		return dhcpsrv.ModeAuto
 	}
@@ -226,11 +232,26 @@ func (p *dhcpPlan) ntp(is4 bool) []netip.Addr {
 	return out
 }
 
+// classes returns the classes that racks can read, which the inventory checks before it stores
+// them.
+func classes(m *inventory.Model) (out []dhcpsrv.Class) {
+	for _, c := range m.Classes {
+		if k, err := c.DHCP(); err == nil {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 func (p *dhcpPlan) pools(subnet int64) []dhcpsrv.Pool {
 	var out []dhcpsrv.Pool
+	names := make(map[int64]string, len(p.m.Classes))
+	for _, c := range p.m.Classes {
+		names[c.ID] = c.Name
+	}
 	for _, r := range p.m.Ranges {
 		if r.SubnetID == subnet && r.Type == ipam.RangeDynamic {
-			out = append(out, dhcpsrv.Pool{First: r.Start, Last: r.End, Options: p.options[place{rng: r.ID}].of(r.Start.Is6())})
+			out = append(out, dhcpsrv.Pool{First: r.Start, Last: r.End, Options: p.options[place{rng: r.ID}].of(r.Start.Is6()), Class: names[r.ClassID]})
 		}
 	}
 	return out

@@ -17,8 +17,11 @@ const leaseTime6 = 30 * time.Minute
 
 // subnet6 completes an IPv6 subnet: DHCPv6 does not carry default routes, other routes or the MTU,
 // and the pools begin behind the routers' anycast address.
-func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet) dhcpsrv.Subnet {
+func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet, delegated []ipam.PrefixPool) dhcpsrv.Subnet {
 	sub.LeaseTime = leaseTime6
+	for _, p := range delegated {
+		sub.Delegate = append(sub.Delegate, dhcpsrv.PrefixPool{Prefix: p.Prefix, Length: p.Length})
+	}
 	for i := range sub.Pools {
 		// RFC 4291 section 2.6.1: the address with an empty interface ID is every router's.
 		if sub.Pools[i].First == sub.Prefix.Masked().Addr() {
@@ -49,17 +52,18 @@ func Advertisements(m *inventory.Model, rack inventory.Rack) []radv.Advertisemen
 // advertisements returns one advertisement for each link with a subnet that the setting names.
 func (p *dhcpPlan) advertisements(subnets []dhcpsrv.Subnet) (out []radv.Advertisement) {
 	named := p.m.SettingList(setting.RouterAdvertisements)
-	if len(named) == 0 {
-		return nil
-	}
+	auto := len(named) == 0 || slices.Contains(named, setting.AdvertiseAuto)
+	all := auto || slices.Contains(named, setting.AdvertiseAll)
 	var links []string
 	for _, s := range subnets {
-		if s.Link != "" && !slices.Contains(links, s.Link) && (slices.Contains(named, "all") || slices.Contains(named, s.Name)) {
+		if s.Link != "" && !slices.Contains(links, s.Link) && (all || slices.Contains(named, s.Name)) {
 			links = append(links, s.Link)
 		}
 	}
 	for _, link := range links {
-		out = append(out, p.advertisement(link, subnets))
+		a := p.advertisement(link, subnets)
+		a.Yield = auto
+		out = append(out, a)
 	}
 	return out
 }

@@ -57,19 +57,20 @@ advertise eth0 managed=true router=0s [2001:db8::/64]
 	ok(t, srv.Update(snap))
 }
 
-// A link without IPv6 is told that there is no router, and only where the setting says so.
+// A link without IPv6 is told that there is no router, unless a router is heard or the setting says otherwise.
 func TestPlanAdvertisements(t *testing.T) {
 	inv := sitetest.Site(t)
-	m := model(t, inv)
-	if got := plan.Advertisements(m, m.Racks[0]); got != nil {
-		t.Errorf("advertised without being told to: %+v", got)
-	}
 	if err := inv.Settings.Set(t.Context(), setting.RouterAdvertisements, "eth0"); err == nil || !strings.Contains(err.Error(), "eth0") {
 		t.Errorf("a link is no subnet: %v", err)
 	}
-	ok(t, inv.Settings.Set(t.Context(), setting.RouterAdvertisements, "all"))
-	m = model(t, inv)
-	if d := cmp.Diff([]radv.Advertisement{{Link: "eth0"}}, plan.Advertisements(m, m.Racks[0])); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
+	for value, want := range map[string][]radv.Advertisement{
+		"": {{Link: "eth0", Yield: true}}, "auto": {{Link: "eth0", Yield: true}}, "all": {{Link: "eth0"}}, "none": nil,
+		"10.0.0.0/24": {{Link: "eth0"}}, "10.9.0.0/24": nil,
+	} {
+		ok(t, inv.Settings.Set(t.Context(), setting.RouterAdvertisements, value))
+		m := model(t, inv)
+		if d := cmp.Diff(want, plan.Advertisements(m, m.Racks[0])); d != "" {
+			t.Errorf("%q (-want +got):\n%s", value, d)
+		}
 	}
 }

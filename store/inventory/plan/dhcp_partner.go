@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
+	"github.com/gomaas/maas/dhcpsrv/failover"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory/setting"
 )
@@ -28,15 +29,15 @@ func (p *dhcpPlan) share(sub *dhcpsrv.Subnet, s *ipam.Subnet, serving ipam.VLAN)
 
 // partners are the racks that the subnets name, each with all its addresses: first those in the
 // shared subnets, where nothing is in between.
-func (p *dhcpPlan) partners(subnets []dhcpsrv.Subnet) (out []dhcpsrv.Partner) {
+func (p *dhcpPlan) partners(subnets []dhcpsrv.Subnet) (out []failover.Partner) {
 	for _, s := range subnets {
 		if s.Partner == "" {
 			continue
 		}
-		at := slices.IndexFunc(out, func(o dhcpsrv.Partner) bool { return o.Name == s.Partner })
+		at := slices.IndexFunc(out, func(o failover.Partner) bool { return o.Name == s.Partner })
 		if at < 0 {
 			at = len(out)
-			out = append(out, dhcpsrv.Partner{Name: s.Partner, Self: p.rack.Name, TakeoverAfter: p.takeover()})
+			out = append(out, failover.Partner{Name: s.Partner, Self: p.rack.Name, TakeoverAfter: p.takeover()})
 		}
 		out[at].Addrs = appendNew(out[at].Addrs, s.PartnerServer)
 	}
@@ -64,5 +65,5 @@ func appendNew(addrs []netip.Addr, a netip.Addr) []netip.Addr {
 
 // takeover is the time that a rack has to be away before its partner uses its addresses.
 func (p *dhcpPlan) takeover() time.Duration {
-	return time.Duration(p.m.SettingNumber(setting.Takeover, int(dhcpsrv.DefaultTakeover/time.Second))) * time.Second
+	return time.Duration(p.m.SettingNumber(setting.Takeover, int(failover.DefaultTakeover/time.Second))) * time.Second
 }

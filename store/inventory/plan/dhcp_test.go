@@ -2,9 +2,12 @@ package plan_test
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
@@ -50,6 +53,38 @@ func served(s dhcpsrv.Snapshot, cidr string) (dhcpsrv.Subnet, bool) {
 		return dhcpsrv.Subnet{}, false
 	}
 	return s.Subnets[i], true
+}
+
+// Classes are in the order in which they decide, and pools name them.
+func TestClassesOfRanges(t *testing.T) {
+	m := campus()
+	m.Classes = []inventory.Class{
+		{ID: 4, Name: "uefi", Arch: []uint16{7}, Options: "option 66 \"x\"; option dhcp6.sntp-servers 2001:db8::1;"},
+		{ID: 2, Name: "phones", VendorClass: "Phone", MACPrefix: "02:00:5e", CircuitID: "0x0004", Ignore: true},
+		{ID: 3, Name: "broken", MACPrefix: "x"},
+	}
+	m.Ranges[0].ClassID = 2
+	snap := plan.DHCP(m, m.Racks[0])
+	want := []dhcpsrv.Class{
+		{Name: "uefi", Arch: []uint16{7}, Options: dhcpsrv.Options{{Code: 66, Data: []byte("x")}}, Options6: dhcpsrv.Options{{Code: 31, Data: addr("2001:db8::1").AsSlice()}}},
+		{Name: "phones", VendorClass: "Phone", MACPrefix: net.HardwareAddr{2, 0, 0x5e}, CircuitID: []byte{0, 4}, Ignore: true},
+	}
+	if diff := cmp.Diff(want, snap.Classes); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	found := 0
+	for _, s := range snap.Subnets {
+		for _, p := range s.Pools {
+			if p.Class == "phones" && p.First == m.Ranges[0].Start {
+				found++
+			} else if p.Class != "" {
+				t.Errorf("%s: pool of class %q", s.Name, p.Class)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d pools are of the class, want 1", found)
+	}
 }
 
 // Relays that lie in no subnet are bound to that of their clients, on its own link and behind the

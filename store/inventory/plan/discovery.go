@@ -14,6 +14,7 @@ type DiscoveryPlan struct {
 	Ignore    []string         // rules, as discovery.ParseIgnore reads them
 	Resolvers []netip.AddrPort // that know names of addresses
 	Subnets   []netip.Prefix   // that it may sweep: those it is linked to
+	Confirm   []netip.Prefix   // of Subnets, those with active discovery, while sweeps are on
 }
 
 const dnsPort = 53
@@ -31,8 +32,12 @@ func Discovery(m *inventory.Model, rack inventory.Rack) DiscoveryPlan {
 	for _, s := range m.Subnets {
 		if rack.LinkedTo(s) {
 			p.Subnets = append(p.Subnets, s.Prefix)
+			if s.ActiveDiscovery && m.ScanInterval() > 0 {
+				p.Confirm = append(p.Confirm, s.Prefix)
+			}
 		}
 	}
 	slices.SortFunc(p.Subnets, netip.Prefix.Compare)
+	slices.SortFunc(p.Confirm, netip.Prefix.Compare)
 	return p
 }

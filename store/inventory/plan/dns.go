@@ -48,8 +48,20 @@ func dnsZones(m *inventory.Model) []dnssrv.Zone {
 	return zones
 }
 
-// nameServer is the name of the site's DNS servers.
-func nameServer(m *inventory.Model) string { return "ns." + defaultDomain(m) }
+// nameServer is the name of the site's DNS servers. It is in a domain that they serve, if one
+// exists.
+func nameServer(m *inventory.Model) string {
+	home := defaultDomain(m)
+	if isExternal(m, home) {
+		home = cmp.Or(internalDomain(m), home)
+	}
+	return "ns." + home
+}
+
+// isExternal reports whether a domain is served by others.
+func isExternal(m *inventory.Model, name string) bool {
+	return slices.ContainsFunc(m.Domains, func(d inventory.Domain) bool { return d.Name == name && d.External })
+}
 
 // nameServers are the names of the servers of every zone: the site's own, then those that the
 // operator says have copies.
@@ -67,6 +79,9 @@ func nameServers(m *inventory.Model) []string {
 // it in the subnet's reverse zones, without a record each.
 func madeUp(m *inventory.Model) map[string][]dnssrv.Range {
 	out := make(map[string][]dnssrv.Range)
+	if isExternal(m, defaultDomain(m)) {
+		return out // a name of such an address would not exist
+	}
 	for _, r := range m.Ranges {
 		s := subnetByID(m, r.SubnetID)
 		if r.Type != ipam.RangeDynamic || s == nil || s.Unmanaged {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/dnssrv"
+	"github.com/gomaas/maas/dnssrv/catalog"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/setting"
 )
@@ -19,6 +20,7 @@ type DNSCut struct {
 	away    []awayDomain
 	here    []string // names of domains that it serves
 	allKeys []string // names of keys that it holds; used with away
+	catalog string   // zone that lists the zones that it serves; "" = none
 }
 
 // awayDomain is a domain that other racks serve.
@@ -32,6 +34,7 @@ func DNSCutOf(m *inventory.Model, rack inventory.Rack) (c DNSCut) {
 	if m.Assignment(rack).Empty() {
 		return DNSCut{none: true}
 	}
+	c.catalog = m.Settings[setting.DNSCatalog]
 	for i := range m.Domains {
 		d := &m.Domains[i]
 		switch {
@@ -84,7 +87,7 @@ func (c DNSCut) Plan(p inventory.DNSPlan) inventory.DNSPlan {
 	case c.none:
 		return inventory.DNSPlan{}
 	case len(c.away) == 0:
-		return p
+		return c.listed(p)
 	}
 	p.Zones = slices.DeleteFunc(slices.Clone(p.Zones), func(z dnssrv.Zone) bool { return c.isAway(z.Name) })
 	p.Sets = c.Sets(p.Sets)
@@ -97,6 +100,31 @@ func (c DNSCut) Plan(p inventory.DNSPlan) inventory.DNSPlan {
 	p.Access.Keys = slices.DeleteFunc(slices.Clone(p.Access.Keys), func(k dnssrv.Key) bool { return !slices.Contains(c.allKeys, k.Name) })
 	p.Access.Zones = slices.DeleteFunc(slices.Clone(p.Access.Zones), func(z dnssrv.ZoneAccess) bool { return c.isAway(z.Zone) })
 	p.Access.Update = slices.DeleteFunc(slices.Clone(p.Access.Update), func(u dnssrv.UpdateRule) bool { return c.isAway(u.Zone) })
+	return c.listed(p)
+}
+
+// listed returns the plan with the catalog of its zones.
+func (c DNSCut) listed(p inventory.DNSPlan) inventory.DNSPlan {
+	if c.catalog == "" {
+		return p
+	}
+	members := make([]catalog.Member, 0, len(p.Zones))
+	for _, z := range p.Zones {
+		members = append(members, catalog.Member{Zone: z.Name})
+	}
+	list, err := catalog.Change(c.catalog, nil, members)
+	if err != nil || slices.ContainsFunc(p.Zones, func(z dnssrv.Zone) bool { return z.Name == c.catalog }) {
+		return p // a domain that was made after the setting
+	}
+	for i := range list.Zones {
+		list.Zones[i].Name = strings.TrimSuffix(list.Zones[i].Name, ".")
+	}
+	for i := range list.Set {
+		list.Set[i].Name = strings.TrimSuffix(list.Set[i].Name, ".")
+	}
+	p.Zones = slices.SortedFunc(slices.Values(slices.Concat(p.Zones, list.Zones)), func(a, b dnssrv.Zone) int { return strings.Compare(a.Name, b.Name) })
+	p.Sets = slices.Concat(p.Sets, list.Set)
+	slices.SortStableFunc(p.Sets, func(a, b dnssrv.RRset) int { return strings.Compare(a.Name, b.Name) })
 	return p
 }
 

@@ -35,8 +35,9 @@ func ExposureOf(m *inventory.Model, rack inventory.Rack) (e Exposure) {
 			e.Zones = append(e.Zones, d.Name)
 		}
 	}
+	foreign := ForeignDNSOf(m, rack).Keys()
 	for _, k := range m.TSIGKeys {
-		if len(cut.away) == 0 || slices.Contains(cut.allKeys, k.Name) {
+		if len(cut.away) == 0 || slices.Contains(foreign, k.Name) || slices.Contains(cut.allKeys, k.Name) {
 			e.Keys = append(e.Keys, k.Name)
 		}
 	}

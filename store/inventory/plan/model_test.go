@@ -73,21 +73,26 @@ func TestDiscovery(t *testing.T) {
 		change func(m *inventory.Model)
 		want   string
 	}{
-		{"defaults", 0, nil, "true [] [] [10.0.0.0/24 fd00::/64]"},
-		{"one subnet", 1, nil, "true [] [] [10.0.0.0/24]"},
-		{"no subnet of the site", 2, nil, "true [] [] []"},
-		{"off", 0, func(m *inventory.Model) { m.Settings[setting.NetworkDiscovery] = "disabled" }, "false [] [] [10.0.0.0/24 fd00::/64]"},
+		{"defaults", 0, nil, "true [] [] [10.0.0.0/24 fd00::/64] []"},
+		{"one subnet", 1, nil, "true [] [] [10.0.0.0/24] []"},
+		{"no subnet of the site", 2, nil, "true [] [] [] []"},
+		{"off", 0, func(m *inventory.Model) { m.Settings[setting.NetworkDiscovery] = "disabled" }, "false [] [] [10.0.0.0/24 fd00::/64] []"},
 		{"resolvers", 1, func(m *inventory.Model) {
 			m.Settings[setting.UpstreamDNS] = "192.0.2.53, [2001:db8::53]:5353 nonsense"
-		}, "true [] [192.0.2.53:53 [2001:db8::53]:5353] [10.0.0.0/24]"},
-		{"rules", 1, func(m *inventory.Model) { m.Settings[setting.DiscoveryIgnore] = "02:00 10.0.0.7" }, "true [02:00 10.0.0.7] [] [10.0.0.0/24]"},
+		}, "true [] [192.0.2.53:53 [2001:db8::53]:5353] [10.0.0.0/24] []"},
+		{"rules", 1, func(m *inventory.Model) { m.Settings[setting.DiscoveryIgnore] = "02:00 10.0.0.7" }, "true [02:00 10.0.0.7] [] [10.0.0.0/24] []"},
+		{"swept", 0, func(m *inventory.Model) { m.Subnets[0].ActiveDiscovery = true }, "true [] [] [10.0.0.0/24 fd00::/64] [10.0.0.0/24]"},
+		{"never swept", 0, func(m *inventory.Model) {
+			m.Subnets[0].ActiveDiscovery = true
+			m.Settings[setting.ActiveDiscoveryInterval] = "0"
+		}, "true [] [] [10.0.0.0/24 fd00::/64] []"},
 	} {
 		m := town()
 		if tt.change != nil {
 			tt.change(m)
 		}
 		p := plan.Discovery(m, m.Racks[tt.rack])
-		if got := fmt.Sprintln(p.Listen, p.Ignore, p.Resolvers, p.Subnets); strings.TrimSpace(got) != tt.want {
+		if got := fmt.Sprintln(p.Listen, p.Ignore, p.Resolvers, p.Subnets, p.Confirm); strings.TrimSpace(got) != tt.want {
 			t.Errorf("%s: %s\nwant %s", tt.name, got, tt.want)
 		}
 	}
@@ -299,6 +304,8 @@ func TestNamesAndTheirRivals(t *testing.T) {
 			m.Domains[1].External = true
 			m.Records = append(m.Records, inventory.DNSRecord{ID: 1, DomainID: 2, Name: "www", Type: "A", Data: "10.0.0.60"})
 		}, []string{"www.lab"}, ""},
+		{"a default domain that others serve", func(m *inventory.Model) { m.Domains[0].External = true }, []string{"m1.maas", reverse, "ns.maas", "ns.maas-internal"},
+			reverse + " PTR [m1.maas]\nns.maas-internal A [10.0.0.2 10.0.0.3]\nns.maas-internal AAAA [fd00::2]\n"},
 		{"a subnet without reverse records", func(m *inventory.Model) { m.Subnets[0].RDNS = ipam.RDNSDisabled }, []string{"m1.maas", reverse}, "m1.maas A [10.0.0.50]\n"},
 		{"a second interface", func(m *inventory.Model) {
 			m.Machines[0].Interfaces = append(m.Machines[0].Interfaces, held(2, "10.0.0.52"))
@@ -309,8 +316,12 @@ func TestNamesAndTheirRivals(t *testing.T) {
 	} {
 		m := town()
 		tt.change(m)
-		if d := cmp.Diff(tt.want, sets(plan.DNS(m).Sets, tt.of...)); d != "" {
+		p := plan.DNS(m)
+		if d := cmp.Diff(tt.want, sets(p.Sets, tt.of...)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, d)
+		}
+		if err := dnssrv.New(dnssrv.Config{}).Update(dnssrv.Change{Zones: p.Zones, Set: p.Sets}); err != nil {
+			t.Errorf("%s: servers refuse the plan: %v", tt.name, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/setting"
 )
 
 // nameInputs holds everything that the names of a site depend on besides machines, devices,
@@ -16,6 +17,7 @@ type nameInputs struct {
 	keys    []inventory.TSIGKey
 	racks   []string
 	reverse []reverseInputs
+	catalog string
 }
 
 // reverseInputs holds the settings of a subnet that reverse records depend on.
@@ -27,7 +29,7 @@ type reverseInputs struct {
 func nameInputsOf(m *inventory.Model) *nameInputs {
 	site := *m
 	site.Machines, site.Devices, site.Orphans, site.Records = nil, nil, nil, nil
-	b := &nameInputs{rest: new(NamePlanner).plan(&site), domains: m.Domains, keys: m.TSIGKeys}
+	b := &nameInputs{rest: new(NamePlanner).plan(&site), domains: m.Domains, keys: m.TSIGKeys, catalog: m.Settings[setting.DNSCatalog]}
 	for _, r := range m.Racks {
 		b.racks = append(b.racks, r.Name)
 	}

@@ -29,6 +29,7 @@ type NamePlanner struct {
 	names    map[string]*nameClaims
 	pointers map[netip.Addr][]pointer
 	elected  map[netip.Addr]pointer // which of the pointers holds
+	zones    map[string]bool        // by name; false = served by others
 	inputs   *nameInputs            // of the last plan
 }
 
@@ -167,6 +168,7 @@ func (p *NamePlanner) plan(m *inventory.Model) inventory.DNSPlan {
 	*p = NamePlanner{
 		home: defaultDomain(m), server: nameServer(m), subnets: indexSubnets(m.Subnets), domains: make(map[int64]inventory.Domain),
 		names: make(map[string]*nameClaims), pointers: make(map[netip.Addr][]pointer), elected: make(map[netip.Addr]pointer),
+		zones: make(map[string]bool),
 	}
 	for _, d := range m.Domains {
 		p.domains[d.ID] = d
@@ -177,7 +179,16 @@ func (p *NamePlanner) plan(m *inventory.Model) inventory.DNSPlan {
 		p.rack(t, &m.Racks[i])
 	}
 	p.internal(t, m)
-	return inventory.DNSPlan{Zones: dnsZones(m), Sets: p.settle(t), Forwarding: forwarding(m), Access: dnsAccess(m)}
+	zones := dnsZones(m)
+	for _, z := range zones {
+		p.zones[z.Name] = true
+	}
+	for _, d := range m.Domains {
+		if d.External {
+			p.zones[d.Name] = false
+		}
+	}
+	return inventory.DNSPlan{Zones: zones, Sets: p.settle(t), Forwarding: forwarding(m), Access: dnsAccess(m)}
 }
 
 // Change returns the record sets that differ from the last plan, without data if they are gone, in
@@ -327,6 +338,17 @@ func (p *NamePlanner) reverse(t touched, back bool, a netip.Addr, to pointer) {
 	c.set(name, claim{kind: "PTR", data: to.name, learned: to.learned})
 }
 
+// serves reports whether a name is in a zone of the site: the closest one that encloses it is not
+// served by others.
+func (p *NamePlanner) serves(name string) bool {
+	for zone := name; zone != ""; _, zone, _ = strings.Cut(zone, ".") {
+		if ours, known := p.zones[zone]; known {
+			return ours
+		}
+	}
+	return false
+}
+
 // appendSets appends the sets of a name, and without data those that the last plan had there and
 // this one has not.
 func (p *NamePlanner) appendSets(out []dnssrv.RRset, name string) []dnssrv.RRset {
@@ -334,9 +356,9 @@ func (p *NamePlanner) appendSets(out []dnssrv.RRset, name string) []dnssrv.RRset
 	sets := make(map[setID]*dnssrv.RRset, 2)
 	ttlFrom := make(map[setID]int64)
 	others := false // records besides a CNAME
-	h := n.heldBy()
+	h, ours := n.heldBy(), p.serves(name)
 	for _, c := range n.claims {
-		if !h.lets(c.from, c.kind, c.owner) {
+		if !ours || !h.lets(c.from, c.kind, c.owner) {
 			continue
 		}
 		id := setID{c.kind, c.learned}

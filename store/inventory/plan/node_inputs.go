@@ -30,6 +30,7 @@ type siteInputs struct {
 	tags       []inventory.Tag
 	profiles   map[inventory.BootTarget]pxe.Profile
 	kernelOpts string
+	configured string // setting.BootConfigured
 }
 
 // servedInputs holds the settings of a served subnet that reservations depend on.
@@ -42,7 +43,7 @@ type servedInputs struct {
 // NodeInputsOf returns the inputs of a model.
 func NodeInputsOf(m *inventory.Model) *NodeInputs {
 	b := &NodeInputs{
-		site:  siteInputs{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[setting.KernelOpts]},
+		site:  siteInputs{m.Reserved, m.Snippets, m.Tags, m.Profiles, m.Settings[setting.KernelOpts], m.Settings[setting.BootConfigured]},
 		racks: make(map[string]rackInputs, len(m.Racks)),
 	}
 	for _, rack := range m.Racks {

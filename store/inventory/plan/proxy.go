@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -20,15 +21,18 @@ type ProxyPlan struct {
 	// Port is the TCP port on the rack's addresses; 0 = the rack serves no proxy, since there is to
 	// be none, or machines use another one.
 	Port int
+	// DenyHosts are the names of BMCs that have no address in the plan: what a rack finds under
+	// them is denied as Policy.Deny is.
+	DenyHosts []string
 }
 
 // Proxy returns the settings of a rack's proxy. Clients of every subnet that does not deny it may
-// reach what lies outside of the site, and the subnets that the rack serves; see inside.
+// reach what lies outside of the site; see inside.
 //
 // The proxy of the rack in the region's process, "" = none, is the parent of the other racks'
 // proxies, and it alone goes through the site's external proxy, if that is to be a parent.
 //
-// The addresses of BMCs are the result of [BMCsOf]; nil keeps none out.
+// BMCs are the result of [BMCsOf]; the zero BMCs keep none out.
 func Proxy(m *inventory.Model, rack, beside string, bmcs BMCs) ProxyPlan {
 	p := ProxyPlan{Port: proxyPort(m)}
 	if p.Port == 0 {
@@ -65,7 +69,8 @@ func Proxy(m *inventory.Model, rack, beside string, bmcs BMCs) ProxyPlan {
 		}
 	}
 	slices.SortFunc(p.Policy.Allow, netip.Prefix.Compare)
-	p.Policy.Allow, p.Policy.Deny = slices.Compact(p.Policy.Allow), inside(m, rack, bmcs)
+	p.Policy.Allow, p.Policy.Deny = slices.Compact(p.Policy.Allow), inside(m, bmcs)
+	p.DenyHosts = slices.Sorted(maps.Keys(bmcs.names))
 	return p
 }
 

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"net/url"
 	"strings"
 
 	"go4.org/netipx"
@@ -13,29 +12,37 @@ import (
 	"github.com/gomaas/maas/store/inventory/setting"
 )
 
-// inside returns the networks of the site that the proxy of a rack keeps its clients from. A
-// machine could reach through the proxy what its own network does not route it to: the BMCs of all
-// machines, and the services of racks and regions that are for administrators. Of the other subnets
-// the setting AllowProxyTo makes exceptions.
-func inside(m *inventory.Model, rack string, bmcs BMCs) []netip.Prefix {
-	own := servedBy(m, rack)
+// inside returns the networks of the site that the proxies keep their clients from. A machine could
+// reach through a proxy what its own network does not route it to: the BMCs of all machines, the
+// services of racks and regions that are for administrators, and machines that trust a rack's
+// address. The setting AllowProxyTo makes exceptions. A network there does not open a subnet with
+// BMCs, because where one is, others are that the site does not know; an address does.
+func inside(m *inventory.Model, bmcs BMCs) []netip.Prefix {
 	var deny netipx.IPSetBuilder
 	for _, s := range m.Subnets {
-		if !own[s.ID] {
+		deny.AddPrefix(s.Prefix)
+	}
+	var hosts []netip.Prefix
+	for _, text := range m.SettingList(setting.AllowProxyTo) {
+		p, err := inventory.ProxyNetwork(text)
+		if err != nil {
+			continue // settings were checked when they were set
+		}
+		if p.IsSingleIP() {
+			hosts = append(hosts, p)
+		}
+		deny.RemovePrefix(p)
+	}
+	for a := range bmcs.addrs {
+		if s := subnetOf(m, a); s != nil {
 			deny.AddPrefix(s.Prefix)
 		}
 	}
-	for _, text := range m.SettingList(setting.AllowProxyTo) {
-		// Settings were checked when they were set.
-		if p, err := inventory.ProxyNetwork(text); err == nil {
-			deny.RemovePrefix(p)
-		}
+	for _, p := range hosts {
+		deny.RemovePrefix(p)
 	}
-	for a := range bmcs {
+	for a := range bmcs.addrs {
 		deny.Add(a)
-		if s := subnetOf(m, a); s != nil && !own[s.ID] {
-			deny.AddPrefix(s.Prefix) // where one BMC is, others are that the site does not know
-		}
 	}
 	for _, r := range m.Regions {
 		for _, at := range r.Addresses {
@@ -58,54 +65,37 @@ func inside(m *inventory.Model, rack string, bmcs BMCs) []netip.Prefix {
 	return set.Prefixes()
 }
 
-// servedBy returns the IDs of the subnets whose machines a rack serves, through relays too.
-func servedBy(m *inventory.Model, name string) map[int64]bool {
-	own := make(map[int64]bool)
-	for _, r := range m.Racks {
-		if r.Name != name {
-			continue
-		}
-		p := newDHCPPlan(m, r)
-		near := make(map[int64]bool) // VLANs
-		for _, host := range hostsOf(&r) {
-			if s := subnetOf(m, host.Addr()); s != nil {
-				near[s.VLANID] = true
-			}
-		}
-		for i := range m.Subnets {
-			s := &m.Subnets[i]
-			own[s.ID] = near[s.VLANID] || near[p.serving(s).ID]
-		}
-	}
-	return own
+// BMCs are the BMCs of the site: addresses, and names of those that are known by name. What a name
+// leads to may change after the plan, so racks look them up.
+type BMCs struct {
+	addrs map[netip.Addr]bool
+	names map[string]bool
 }
 
-// BMCs are the addresses of BMCs. A BMC that is known by name alone has none: what the name leads
-// to may change after the plan.
-type BMCs map[netip.Addr]bool
-
-// BMCsOf returns the addresses of the machines' BMCs.
+// BMCsOf returns the BMCs of machines.
 func BMCsOf(machines []inventory.Machine) BMCs {
-	out := make(BMCs)
-	for i := range machines {
-		if a := bmcOf(&machines[i]); a.IsValid() {
-			out[a.Unmap().WithZone("")] = true
+	out := BMCs{make(map[netip.Addr]bool), make(map[string]bool)}
+	add := func(host string) {
+		if a, err := netip.ParseAddr(host); err == nil {
+			out.addrs[a.Unmap().WithZone("")] = true
+		} else if host != "" {
+			out.names[strings.ToLower(strings.TrimSuffix(host, "."))] = true
 		}
+	}
+	for i := range machines {
+		add(BMCHost(&machines[i]))
 		for _, value := range machines[i].Power.Params { // webhooks have a URL for each operation
 			if !strings.Contains(value, "://") {
 				continue // most are no URLs, and this runs for all machines
 			}
-			if u, err := url.Parse(value); err == nil {
-				if a, err := netip.ParseAddr(u.Hostname()); err == nil {
-					out[a.Unmap().WithZone("")] = true
-				}
-			}
+			add(hostOf(value))
 		}
 	}
 	return out
 }
 
-// BMCsChanged reports whether a change of machines changes the addresses of BMCs.
+// BMCsChanged reports whether a change of machines changes addresses or names of BMCs.
 func BMCsChanged(c *inventory.Changes) bool {
-	return !maps.Equal(BMCsOf(c.Before.Machines), BMCsOf(c.After.Machines))
+	before, after := BMCsOf(c.Before.Machines), BMCsOf(c.After.Machines)
+	return !maps.Equal(before.addrs, after.addrs) || !maps.Equal(before.names, after.names)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/gomaas/maas/ipam"
@@ -20,7 +19,7 @@ const internalTTL = 15
 // domain.
 func internalDomain(m *inventory.Model) string {
 	name := cmp.Or(m.Settings[setting.InternalDomain], setting.DefaultInternalDomain)
-	if slices.ContainsFunc(m.Domains, func(d inventory.Domain) bool { return d.Name == name && d.External }) {
+	if isExternal(m, name) {
 		return ""
 	}
 	return name

@@ -26,7 +26,7 @@ func TestPlanProxy(t *testing.T) {
 	m := model(t, inv)
 	subnets := []netip.Prefix{prefix("10.0.0.0/24"), prefix("10.7.0.0/24"), prefix("10.8.0.0/24"), prefix("fd00::/64")}
 	racks := []netip.Prefix{prefix("10.0.0.2/32"), prefix("10.7.0.2/32"), prefix("192.0.2.66/32")}
-	near, far := plan.Proxy(m, "rack1", "rack1", nil), plan.Proxy(m, "far", "rack1", nil)
+	near, far := plan.Proxy(m, "rack1", "rack1", plan.BMCs{}), plan.Proxy(m, "far", "rack1", plan.BMCs{})
 	if d := cmp.Diff(append(slices.Clone(subnets), racks[1:]...), near.Policy.Allow, cmp.Transformer("sorted", func(p []netip.Prefix) []netip.Prefix {
 		p = slices.Clone(p)
 		slices.SortFunc(p, netip.Prefix.Compare)
@@ -37,8 +37,9 @@ func TestPlanProxy(t *testing.T) {
 	if d := cmp.Diff(subnets, far.Policy.Allow, samePrefix); d != "" {
 		t.Errorf("clients of the other (-want +got):\n%s", d)
 	}
-	if !slices.Equal(near.Policy.Deny, racks) || !slices.Equal(far.Policy.Deny, racks) {
-		t.Errorf("machines may reach racks through their proxies: %v, %v", near.Policy.Deny, far.Policy.Deny)
+	inside := []netip.Prefix{subnets[0], subnets[1], subnets[2], prefix("192.0.2.64/26"), subnets[3]}
+	if !slices.Equal(near.Policy.Deny, inside) || !slices.Equal(far.Policy.Deny, inside) {
+		t.Errorf("machines may reach the site through their proxies: %v, %v", near.Policy.Deny, far.Policy.Deny)
 	}
 	if near.Policy.Parents != nil || !slices.Equal(far.Policy.Parents, []string{"http://10.0.0.2:8000/"}) || near.Port != 8000 {
 		t.Errorf("%+v, %+v", near, far)
@@ -70,7 +71,7 @@ func TestProxySettings(t *testing.T) {
 			}
 		}
 		m := model(t, inv)
-		plan, url := plan.Proxy(m, "rack1", "rack1", nil), plan.ProxyURLsOf(m, m.Racks[0]).Anywhere
+		plan, url := plan.Proxy(m, "rack1", "rack1", plan.BMCs{}), plan.ProxyURLsOf(m, m.Racks[0]).Anywhere
 		if plan.Port != c.port || url != c.url || !slices.Equal(plan.Policy.Parents, c.parents) {
 			t.Errorf("%s: port %d, parents %v, machines get %q", name, plan.Port, plan.Policy.Parents, url)
 		}
@@ -97,7 +98,7 @@ func TestProxyPortsAndParents(t *testing.T) {
 		}
 	}
 	m := model(t, inv)
-	near, far := plan.Proxy(m, "rack1", "rack1", nil).Policy, plan.Proxy(m, "far", "rack1", nil).Policy
+	near, far := plan.Proxy(m, "rack1", "rack1", plan.BMCs{}).Policy, plan.Proxy(m, "far", "rack1", plan.BMCs{}).Policy
 	want := []proxy.HostParents{
 		{Hosts: []string{".corp.example"}, Parents: []string{"http://one.example:3128", "http://user:secret@two.example:3128"}},
 		{Hosts: []string{"10.9.0.0/16"}, Parents: []string{"http://other.example"}},

@@ -12,7 +12,11 @@ import "slices"
 const (
 	BootProfile = "boot_profile" // JSON of pxe.Profile, see inventory.Profiles.SetDefault
 	KernelOpts  = "kernel_opts"  // at the end of each machine's kernel command line
-	NTPServers  = "ntp_servers"  // addresses are given to DHCP clients; names are not used yet
+	// BootConfigured says what machines boot whose system reported that its configuration is
+	// complete: "disk", the default, or "profile" as before. Not of MAAS.
+	BootConfigured        = "boot_configured"
+	BootConfiguredProfile = "profile"     // a value of it
+	NTPServers            = "ntp_servers" // addresses are given to DHCP clients; names are not used yet
 	// Takeover is the time in seconds after which a rack uses its partner's half of the addresses
 	// too, counted from the loss of the partner: from 60; default 3600.
 	Takeover     = "dhcp_takeover"
@@ -21,9 +25,10 @@ const (
 	// that reports none.
 	LinkQuota = "dhcp_link_quota"
 	// RouterAdvertisements names the subnets on whose links racks send router advertisements, as
-	// prefixes, or "all" for every link with DHCP; empty = none. A rack never offers itself as a
-	// router. The advertisements announce DHCPv6 where it is served; elsewhere they announce that
-	// there is no router, so that firmware that waits for one continues at once.
+	// prefixes; "all" is every link with DHCP, "auto" the same as long as no other router is heard
+	// there, and "none" is no link. Default auto. A rack never offers itself as a router. The
+	// advertisements announce DHCPv6 where it is served; elsewhere they announce that there is no
+	// router, so that firmware that waits for one continues at once.
 	RouterAdvertisements = "router_advertisements"
 	// EnlistMax is the number of machines of a VLAN that are kept although no user has touched them
 	// since they booted; a further one takes the place of the oldest. Default 1000; 0 = machines
@@ -44,18 +49,37 @@ const (
 	DNSTTL         = "default_dns_ttl"      // seconds; default 30
 	SecondaryNS    = "dns_secondary_ns"     // names of further servers of the site's zones, which transfer them
 	InternalDomain = "maas_internal_domain" // domain with a name for the racks of each subnet; default [DefaultInternalDomain]
+
+	// DNSUpdate are zones of other DNS servers that get the names of leases by dynamic updates:
+	// ZONE=SERVER or ZONE=SERVER/KEY, where SERVER is the address of the zone's primary server,
+	// with a port if it is not 53, and KEY a TSIG key. Not of MAAS.
+	DNSUpdate = "dns_update"
+	// DNSCatalog is the name of a zone in which racks list the zones that they serve (RFC 9432),
+	// for secondaries; "" = none. Not of MAAS.
+	DNSCatalog = "dns_catalog"
+	// DNSFollow are catalogs of other DNS servers whose zones racks serve, too: CATALOG=SERVER or
+	// CATALOG=SERVER/KEY, as in DNSUpdate. Not of MAAS.
+	DNSFollow = "dns_follow"
 )
 
 // Exported returns the names of the settings that a document of the site has, sorted. The boot
 // profile is not among them, since documents have it in another form.
 func Exported() []string {
 	names := slices.Concat(ProxyNames, DiscoveryNames[:], []string{
-		KernelOpts, NTPServers, Takeover, CircuitQuota, LinkQuota, RouterAdvertisements, Exhaustion, EnlistMax,
+		KernelOpts, BootConfigured, NTPServers, Takeover, CircuitQuota, LinkQuota, RouterAdvertisements, Exhaustion, EnlistMax,
 		UpstreamDNS, DNSTrustedACL, DNSSEC, DNSTransfer, DNSNotify, DNSTTL, SecondaryNS, InternalDomain,
+		DNSUpdate, DNSCatalog, DNSFollow,
 	})
 	slices.Sort(names)
 	return names
 }
+
+// Values of [RouterAdvertisements] besides prefixes.
+const (
+	AdvertiseAuto = "auto"
+	AdvertiseAll  = "all"
+	AdvertiseNone = "none"
+)
 
 // DefaultInternalDomain is the default of InternalDomain.
 const DefaultInternalDomain = "maas-internal"
@@ -81,8 +105,9 @@ const (
 	// .corp.example=http://proxy.corp.example:3128, where the host is as in NoProxy. Parents of the
 	// same host are tried in order. Not of MAAS.
 	ProxyParents = "proxy_parents"
-	// AllowProxyTo are networks and addresses of the site that machines of other subnets may reach
-	// through the proxy; default none. BMCs, racks and regions stay out of reach. Not of MAAS.
+	// AllowProxyTo are networks and addresses of the site that machines may reach through the
+	// proxy; default none. BMCs, racks and regions stay out of reach, and of a subnet with BMCs
+	// only addresses can be allowed. Not of MAAS.
 	AllowProxyTo = "allow_proxy_to"
 )
 

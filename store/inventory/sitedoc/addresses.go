@@ -2,6 +2,9 @@ package sitedoc
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 
 	"github.com/gomaas/maas/ipam"
 )
@@ -11,7 +14,13 @@ func (a *applier) ranges(docs *[]Range) step {
 	return kind[Range, ipam.Range]{
 		applier: a, name: "range", docs: docs, objects: inv.Ranges, id: func(r ipam.Range) int64 { return r.ID },
 		doc: func(r ipam.Range) (Range, error) {
-			return Range{r.Type.String(), r.Start.String(), r.End.String(), r.Comment}, nil
+			out := Range{Type: r.Type.String(), Start: r.Start.String(), End: r.End.String(), Comment: r.Comment}
+			if r.ClassID == 0 {
+				return out, nil
+			}
+			c, err := inv.Classes.Get(a.ctx, r.ClassID)
+			out.Class = c.Name
+			return out, err
 		},
 		key: func(d Range) string { return d.Start + "-" + d.End },
 		fill: func(d Range, r *ipam.Range) (err error) {
@@ -21,7 +30,17 @@ func (a *applier) ranges(docs *[]Range) step {
 			if r.Start, err = addrOf("start_ip", d.Start); err != nil {
 				return err
 			}
-			r.Comment = d.Comment
+			r.Comment, r.ClassID = d.Comment, 0
+			if d.Class != "" {
+				c, err := inv.Classes.Find(a.ctx, d.Class)
+				if errors.Is(err, fs.ErrNotExist) {
+					return fmt.Errorf("dhcp_class: there is no class %q; add it to dhcp_classes", d.Class)
+				}
+				if err != nil {
+					return err
+				}
+				r.ClassID = c.ID
+			}
 			r.End, err = addrOf("end_ip", d.End)
 			return err
 		},

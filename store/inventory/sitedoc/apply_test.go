@@ -174,6 +174,7 @@ func TestPruneRefuses(t *testing.T) {
 		{"vlans: [{fabric: leaf, vid: 30, space: deep}]", `there is no space "deep"`},
 		{"spaces: [{description: deep}]", "space : name is missing"},
 		{"boot_profiles: [{tag: none, profile: {kind: local}}]", "tag none does not exist"},
+		{"boot_profiles: [{tag: rescue, profile: {kind: local, loader: lilo}}]", `loader "lilo" is none of ipxe, grub, uki; leave it out`},
 		{"boot_profiles: [{subnet: 10.0.0.0/24, profile: {kernel: ../x}}]", `"../x" is not a path inside the files served`},
 	} {
 		before, _ := inv.Revision(ctx)

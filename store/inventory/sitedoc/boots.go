@@ -194,10 +194,16 @@ func (a *applier) profileName(d BootProfile) string {
 
 func (a *applier) fillProfile(d BootProfile, p *inventory.BootProfile) error {
 	p.Profile, p.For = d.Profile.Profile, inventory.BootTarget{}
-	if d.Profile.Delay != "" {
+	for _, f := range []struct {
+		name, text string
+		to         *time.Duration
+	}{{"delay", d.Profile.Delay, &p.Profile.Delay}, {"timeout", d.Profile.Timeout, &p.Profile.Timeout}} {
+		if f.text == "" {
+			continue
+		}
 		var err error
-		if p.Profile.Delay, err = time.ParseDuration(d.Profile.Delay); err != nil {
-			return fmt.Errorf("delay: %q is not a time like 10s", d.Profile.Delay)
+		if *f.to, err = time.ParseDuration(f.text); err != nil {
+			return fmt.Errorf("%s: %q is not a time like 10s", f.name, f.text)
 		}
 	}
 	if d.Machine != "" {
@@ -228,6 +234,9 @@ func profileDoc(p pxe.Profile) Profile {
 	out := Profile{Profile: p}
 	if out.Profile.Delay = 0; p.Delay != 0 {
 		out.Delay = p.Delay.String()
+	}
+	if out.Profile.Timeout = 0; p.Timeout != 0 {
+		out.Timeout = p.Timeout.String()
 	}
 	return out
 }

@@ -1,6 +1,9 @@
 package sitedoc
 
-import "github.com/gomaas/maas/pxe"
+import (
+	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/images"
+)
 
 // Document is a site. Nil lists say nothing about their kind of object.
 type Document struct {
@@ -15,6 +18,7 @@ type Document struct {
 	Fabrics  []Fabric     `json:"fabrics,omitempty" yaml:"fabrics,omitempty"`
 	VLANs    []VLAN       `json:"vlans,omitempty" yaml:"vlans,omitempty"`
 	Subnets  []Subnet     `json:"subnets,omitempty" yaml:"subnets,omitempty"`
+	Classes  []Class      `json:"dhcp_classes,omitempty" yaml:"dhcp_classes,omitempty"`
 	Ranges   []Range      `json:"ranges,omitempty" yaml:"ranges,omitempty"`
 	Routes   []Route      `json:"routes,omitempty" yaml:"routes,omitempty"`
 	Reserved []ReservedIP `json:"reserved_ips,omitempty" yaml:"reserved_ips,omitempty"`
@@ -25,8 +29,13 @@ type Document struct {
 	Addresses []Address `json:"addresses,omitempty" yaml:"addresses,omitempty"`
 	Devices   []Device  `json:"devices,omitempty" yaml:"devices,omitempty"`
 	Snippets  []Snippet `json:"snippets,omitempty" yaml:"snippets,omitempty"`
+	// Images are the boot images that the regions fetch.
+	Images []Image `json:"images,omitempty" yaml:"images,omitempty"`
 	// BootProfiles are the boot profiles, the site's default one included.
 	BootProfiles []BootProfile `json:"boot_profiles,omitempty" yaml:"boot_profiles,omitempty"`
+	// UserData holds the texts that machines read when their system first starts. They may be
+	// secrets, so they are applied and never exported.
+	UserData []UserData `json:"user_data,omitempty" yaml:"user_data,omitempty"`
 }
 
 // Group is a zone, a pool or a space.
@@ -72,7 +81,7 @@ type VLAN struct {
 	MTU         int    `json:"mtu,omitempty" yaml:"mtu,omitempty"` // 0 = 1500
 	Space       string `json:"space,omitempty" yaml:"space,omitempty"`
 	DHCP        bool   `json:"dhcp,omitempty" yaml:"dhcp,omitempty"`
-	DHCPMode    string `json:"dhcp_mode,omitempty" yaml:"dhcp_mode,omitempty"` // "proxy" or "auto"; "" = it serves
+	DHCPMode    string `json:"dhcp_mode,omitempty" yaml:"dhcp_mode,omitempty"` // "proxy", "auto" or "watch"; "" = it serves
 	Primary     string `json:"primary_rack,omitempty" yaml:"primary_rack,omitempty"`
 	Secondary   string `json:"secondary_rack,omitempty" yaml:"secondary_rack,omitempty"`
 	Relay       string `json:"relay_vlan,omitempty" yaml:"relay_vlan,omitempty"`
@@ -96,6 +105,9 @@ type Subnet struct {
 	// Relays are addresses of DHCP relays that lie in no subnet or in another one, and whose
 	// clients belong here.
 	Relays []string `json:"relays,omitempty" yaml:"relays,omitempty"`
+	// Delegated are the prefixes that routers here get, each with the length of the delegated ones,
+	// such as 2001:db8:f000::/48-60.
+	Delegated []string `json:"delegated_prefixes,omitempty" yaml:"delegated_prefixes,omitempty"`
 }
 
 // Range is a range of addresses of the subnet that it is in.
@@ -104,6 +116,22 @@ type Range struct {
 	Start   string `json:"start_ip" yaml:"start_ip"`
 	End     string `json:"end_ip" yaml:"end_ip"`
 	Comment string `json:"comment,omitempty" yaml:"comment,omitempty"`
+	// Class names the DHCP class whose clients alone get its addresses; "" = none.
+	Class string `json:"dhcp_class,omitempty" yaml:"dhcp_class,omitempty"`
+}
+
+// Class is a kind of DHCP clients, selected by all of the fields that are set.
+type Class struct {
+	Name        string   `json:"name" yaml:"name"`
+	Description string   `json:"description,omitempty" yaml:"description,omitempty"`
+	Sequence    int      `json:"sequence,omitempty" yaml:"sequence,omitempty"` // the lowest decides for a client of several
+	VendorClass string   `json:"vendor_class,omitempty" yaml:"vendor_class,omitempty"`
+	UserClass   string   `json:"user_class,omitempty" yaml:"user_class,omitempty"`
+	Arch        []uint16 `json:"arch,omitempty" yaml:"arch,omitempty"`             // numbers of DHCP option 93
+	MACPrefix   string   `json:"mac_prefix,omitempty" yaml:"mac_prefix,omitempty"` // such as 02:00:5e
+	CircuitID   string   `json:"circuit_id,omitempty" yaml:"circuit_id,omitempty"` // text, or 0x and hexadecimal digits
+	Ignore      bool     `json:"ignore,omitempty" yaml:"ignore,omitempty"`         // its clients get no answer
+	Options     string   `json:"options,omitempty" yaml:"options,omitempty"`       // as the value of a snippet
 }
 
 // Route is a static route between two subnets, by prefix.
@@ -213,6 +241,25 @@ type Snippet struct {
 	Range       string `json:"range,omitempty" yaml:"range,omitempty"`     // START-END
 }
 
+// Image is an image of boot files, such as debian/12. A new one, and one that is described
+// otherwise than before, is fetched; profiles may name its files at once.
+type Image struct {
+	Name   string `json:"name" yaml:"name"`
+	Mirror string `json:"mirror,omitempty" yaml:"mirror,omitempty"`
+	// Unsigned accepts checksums without a signature over plain HTTP.
+	Unsigned bool `json:"unsigned,omitempty" yaml:"unsigned,omitempty"`
+	// Source describes a source that is not known by the first part of the name.
+	Source *images.Source `json:"source,omitempty" yaml:"source,omitempty"`
+}
+
+// UserData is the user data of a machine or of the machines with a tag; without either, of all
+// others.
+type UserData struct {
+	Machine string `json:"machine,omitempty" yaml:"machine,omitempty"`
+	Tag     string `json:"tag,omitempty" yaml:"tag,omitempty"`
+	Data    string `json:"data" yaml:"data"`
+}
+
 // BootProfile is the boot profile of a machine, of a tag or of a subnet; without any of these, the
 // site's default.
 type BootProfile struct {
@@ -222,8 +269,9 @@ type BootProfile struct {
 	Profile Profile `json:"profile" yaml:"profile"`
 }
 
-// Profile is a boot profile, its delay as people write it.
+// Profile is a boot profile, its times as people write them.
 type Profile struct {
 	pxe.Profile `yaml:",inline"`
-	Delay       string `json:"delay,omitempty" yaml:"delay,omitempty"` // such as "10s"; pxe.Profile has a duration
+	Delay       string `json:"delay,omitempty" yaml:"delay,omitempty"`     // such as "10s"; pxe.Profile has a duration
+	Timeout     string `json:"timeout,omitempty" yaml:"timeout,omitempty"` // of a menu, likewise
 }

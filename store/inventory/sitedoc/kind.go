@@ -14,9 +14,10 @@ import (
 func (a *applier) steps(doc *Document) []step {
 	return []step{
 		defaultDomain{a, &doc.Domains}, a.zones(&doc.Zones), a.pools(&doc.Pools), a.domains(&doc.Domains), a.spaces(&doc.Spaces), a.fabrics(&doc.Fabrics),
-		early{a.vlans(&doc.VLANs, true)}, a.subnets(&doc.Subnets), a.ranges(&doc.Ranges), a.vlans(&doc.VLANs, false),
-		a.routes(&doc.Routes), a.reserved(&doc.Reserved), a.records(&doc.Records), a.machines(&doc.Machines),
+		early{a.vlans(&doc.VLANs, true)}, a.subnets(&doc.Subnets), a.classes(&doc.Classes), a.ranges(&doc.Ranges), a.vlans(&doc.VLANs, false),
+		a.routes(&doc.Routes), a.reserved(&doc.Reserved), a.records(&doc.Records), a.images(&doc.Images), a.machines(&doc.Machines),
 		a.devices(&doc.Devices), a.addresses(&doc.Addresses), a.tags(&doc.Tags), a.snippets(&doc.Snippets), siteSettings{a, &doc.Settings}, a.profiles(&doc.BootProfiles),
+		a.userData(&doc.UserData),
 	}
 }
 

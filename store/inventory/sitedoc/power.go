@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/store/inventory"
@@ -68,7 +67,7 @@ func (a *applier) fillPower(d *Power, m *powered) error {
 	}
 	p, err := inventory.NewPower(k, params)
 	if err != nil {
-		return fmt.Errorf("%w; its parameters are %s", err, parameterNames(k))
+		return err
 	}
 	if m.secrets = changedSecrets(stored, p.Secrets); len(m.secrets) == 0 && d.Type == m.Power.Type {
 		p.Secrets = nil // as they are stored
@@ -130,19 +129,6 @@ func notHidden(k power.Kind, params power.Params) error {
 		}
 	}
 	return nil
-}
-
-// parameterNames lists the parameters of a kind, for errors.
-func parameterNames(k power.Kind) string {
-	var out []string
-	for _, p := range k.Params {
-		name := p.Name
-		if p.Secret {
-			name += " (secret: never exported)"
-		}
-		out = append(out, name)
-	}
-	return strings.Join(out, ", ")
 }
 
 // changedSecrets returns the secrets that differ, for the report: it shows that a secret changes,

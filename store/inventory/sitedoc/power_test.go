@@ -136,9 +136,9 @@ func TestPowerRefuses(t *testing.T) {
 	pass := ", power_pass: " + secret + "}"
 	for _, c := range []struct{ power, want string }{
 		{"type: impi, parameters: {power_address: 192.0.2.9" + pass, `there is no power type "impi"; there are ["ipmi" "manual" "redfish"]`},
-		{"type: ipmi, parameters: {adress: 192.0.2.9" + pass, `power type ipmi has no parameter "adress"; its parameters are power_address`},
-		{"type: redfish, parameters: {power_user: admin" + pass, "power type redfish needs the parameter power_address; its"},
-		{"type: redfish, parameters: {power_address: 192.0.2.9, power_user: admin}", "needs the parameter power_pass; its parameters are power_address, power_user, power_pass (secret: never exported)"},
+		{"type: ipmi, parameters: {adress: 192.0.2.9" + pass, `power type ipmi has no parameter "adress"; it has ["power_address"`},
+		{"type: redfish, parameters: {power_user: admin" + pass, "power type redfish needs the parameter power_address"},
+		{"type: redfish, parameters: {power_address: 192.0.2.9, power_user: admin}", "needs the parameter power_pass"},
 		{"type: ipmi, parameters: {power_address: 192.0.2.9, power_driver: x" + pass, `power_driver may be one of ["LAN"`},
 		{"type: ipmi, parameters: {power_address: 192.0.2.9, power_pass: '***'}", "power_pass is ***, which stands for a secret; leave it out to keep what is stored"},
 		{"parameters: {power_address: 192.0.2.9" + pass, "parameters need a type, such as ipmi"},

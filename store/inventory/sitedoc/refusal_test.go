@@ -70,7 +70,9 @@ func TestRefusals(t *testing.T) {
 		{`tags: [{name: t, subnets: [10.99.0.0/24]}]`, `tag t: there is no subnet "10.99.0.0/24"`},
 		{`boot_profiles: [{tag: none, profile: {kind: local}}]`, `boot profile of tag none: inventory: tag none does not exist`},
 		{`boot_profiles: [{tag: rescue, subnet: 10.0.0.0/24, profile: {kind: local}}]`, `boot profile of tag rescue: inventory: boot-profile "": __all__ is for one of machine, tag and subnet, or for the site`},
-		{`boot_profiles: [{profile: {kind: dance}}]`, `boot profile of the site: inventory: boot-profile "site": profile cannot be booted: pxe: profile "": kind "dance" is none of linux, local, chain, script, wait, poweroff`},
+		{`boot_profiles: [{profile: {kind: dance}}]`, `boot profile of the site: inventory: boot-profile "site": profile cannot be booted: pxe: profile "": kind "dance" is none of linux, local, chain, script, wait, poweroff, menu, iso, windows, esxi, multiboot`},
+		{`boot_profiles: [{profile: {name: lab, kind: menu, entries: [{profile: a}], profiles: [{name: a, kind: menu, entries: [{profile: a}]}]}}]`, `boot profile of the site: inventory: boot-profile "site": profile cannot be booted: pxe: profile "lab": menu "a": entries[0] leads back to menu "a", so that the menu names itself; remove the entry`},
+		{`boot_profiles: [{tag: rescue, profile: {name: lab, kind: menu, entries: [{profile: b}], profiles: [{name: a, kind: local}]}}]`, `boot profile of tag rescue: inventory: boot-profile "tag rescue": profile cannot be booted: pxe: profile "lab": entries[0]: there is no profile "b"; the menu's profiles are a`},
 	} {
 		_, err := sitedoc.Apply(ctx, inv, parse(t, tt.doc), sitedoc.Options{})
 		var at *sitedoc.Error

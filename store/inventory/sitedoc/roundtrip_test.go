@@ -34,8 +34,11 @@ vlans:
 subnets:
   - {cidr: 10.0.0.0/24, vlan: fabric-1/0, gateway_ip: 10.0.0.1, dns_servers: [10.0.0.5, 10.0.0.6], disabled_boot_architectures: [uefi-arm64-pxe]}
   - {cidr: 10.9.0.0/24, vlan: fabric-9/40, name: front, deny_dns: true, active_discovery: true, rdns: disabled, relays: [10.255.0.9, 192.0.2.254]}
-  - {cidr: "fd77::/64", vlan: fabric-1/0, dns_servers: ["fd77::1"]}
-ranges: [{type: dynamic, start_ip: 10.0.0.100, end_ip: 10.0.0.199}, {type: reserved, start_ip: 10.9.0.2, end_ip: 10.9.0.9, comment: switches}]
+  - {cidr: "fd77::/64", vlan: fabric-1/0, dns_servers: ["fd77::1"], delegated_prefixes: ["fd78::/48-56", "fd79::/56-60"]}
+dhcp_classes:
+  - {name: phones, description: on desks, vendor_class: Phone, user_class: voice, arch: [7, 16], mac_prefix: "02:00:5e", circuit_id: "0x00ff", options: "option 66 \"x\";"}
+  - {name: printers, sequence: 7, circuit_id: port 7, ignore: true}
+ranges: [{type: dynamic, start_ip: 10.0.0.100, end_ip: 10.0.0.199}, {type: dynamic, start_ip: 10.0.0.210, end_ip: 10.0.0.219, dhcp_class: phones}, {type: reserved, start_ip: 10.9.0.2, end_ip: 10.9.0.9, comment: switches}]
 routes: [{source: 10.0.0.0/24, destination: 10.9.0.0/24, gateway_ip: 10.0.0.2, metric: 5}]
 reserved_ips: [{ip: 10.0.0.30, mac_address: "02:00:00:00:00:30", comment: printer}]
 records: [{domain: lab.example, name: www, type: CNAME, data: web-1.lab.example.}]
@@ -61,7 +64,9 @@ snippets:
   - {name: of the device, value: "option ntp-servers 10.0.0.3;", device: printer.lab.example}
   - {name: of the subnet, value: "option ntp-servers 10.0.0.3;", subnet: 10.0.0.0/24}
   - {name: of the range, value: "option ntp-servers 10.0.0.3;", range: 10.0.0.100-10.0.0.199}
-boot_profiles: [{profile: {name: site, kernel: vmlinuz}}, {tag: gpu, profile: {kind: local}}]
+boot_profiles: [{profile: {name: site, kernel: vmlinuz}}, {tag: gpu, profile: {kind: local}},
+  {subnet: 10.9.0.0/24, profile: {name: lab, kind: menu, title: Lab, timeout: 10s, default: b, entries: [{profile: a, title: A}, {profile: b}],
+    profiles: [{name: a, kind: wait, delay: 20s}, {name: b, kind: menu, timeout: 5s, entries: [{profile: a}]}]}}]
 `
 
 // text returns the export of a site.

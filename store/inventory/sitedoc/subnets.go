@@ -63,6 +63,9 @@ func (a *applier) subnetDoc(s ipam.Subnet) (Subnet, error) {
 	for _, r := range s.Relays {
 		out.Relays = append(out.Relays, r.String())
 	}
+	for _, p := range s.Delegated {
+		out.Delegated = append(out.Delegated, p.String())
+	}
 	return out, err
 }
 
@@ -79,7 +82,14 @@ func (a *applier) fillSubnet(d Subnet, s *ipam.Subnet) error {
 	if s.Name == "" { // as the inventory does, so that the text before and after is the same
 		s.Name = s.Prefix.String()
 	}
-	s.DisabledBootMethods = d.DisabledBootMethods
+	s.DisabledBootMethods, s.Delegated = d.DisabledBootMethods, nil
+	for _, text := range d.Delegated {
+		var p ipam.PrefixPool
+		if err := p.UnmarshalText([]byte(text)); err != nil {
+			return fmt.Errorf("delegated_prefixes: %w", err)
+		}
+		s.Delegated = append(s.Delegated, p)
+	}
 	s.Unmanaged, s.DenyDNS, s.DenyProxy, s.ActiveDiscovery = d.Unmanaged, d.DenyDNS, d.DenyProxy, d.Scan
 	// The first is the default, as in MAAS.
 	modes := []ipam.RDNSMode{ipam.RDNSRFC2317, ipam.RDNSEnabled, ipam.RDNSDisabled}

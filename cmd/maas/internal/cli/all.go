@@ -24,6 +24,8 @@ type allCmd struct {
 	Initrd     []string `help:"Initial RAM disks of the kernel." type:"path" placeholder:"FILE"`
 	Cmdline    string   `help:"Command line of the kernel." placeholder:"TEXT"`
 	Loaders    string   `help:"Directory of boot loaders (default: the directories of Debian's packages)." type:"path" placeholder:"DIR"`
+	Files      string   `help:"Directory of your own boot files, which profiles name by their paths in it." type:"path" placeholder:"DIR"`
+	Cache      int      `help:"Disk space for boot files of the region, in GiB (default 20)." placeholder:"GIB"`
 	ProxyPort  int      `help:"Port of the HTTP proxy (default 8000)." placeholder:"PORT"`
 	NoProxy    bool     `name:"no-http-proxy" help:"Do not run the HTTP proxy until enable_http_proxy is set again."`
 	ProxyLog   string   `name:"proxy-log" help:"File for the proxy's access log in common log format, or log for the daemon's log." placeholder:"FILE"`
@@ -39,7 +41,7 @@ func (c *allCmd) config() (config.Config, error) {
 		Rack:      config.Rack{Port: c.RackPort},
 		DHCP:      config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway},
 		DNS:       config.DNS{Port: c.DNSPort},
-		Boot:      config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Loaders: c.Loaders},
+		Boot:      config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Loaders: c.Loaders, Files: c.Files, Cache: c.Cache},
 		Proxy:     config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy, AccessLog: c.ProxyLog},
 	}
 	c.apiFlags.into(&cfg)

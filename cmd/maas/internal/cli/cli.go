@@ -24,14 +24,19 @@ type commands struct {
 	Region    regionCmd    `cmd:"" help:"Run a region, or manage the tokens with which racks join."`
 	Rack      rackCmd      `cmd:"" help:"Run a rack, or manage the racks of a region."`
 	Try       tryCmd       `cmd:"" help:"Demonstrate maas: boot simulated machines from real servers on this host, without root."`
+	Simulate  simulateCmd  `cmd:"" help:"Simulate sites in virtual time, with faults, and check what must hold."`
 	Config    configCmd    `cmd:"" help:"Check configuration files."`
 	Login     loginCmd     `cmd:"" help:"Log in to a site. Later commands use that site."`
 	Logout    logoutCmd    `cmd:"" help:"Log out of a site."`
 	Logins    loginsCmd    `cmd:"" help:"List the logged-in sites, or choose the site for later commands."`
 	Machine   machineCmd   `cmd:"" help:"List, add, change and power machines."`
+	BMC       bmcCmd       `cmd:"" name:"bmc" help:"Serve machines as BMCs."`
 	Subnet    allVerbs     `cmd:"" help:"List, add and change subnets, named by CIDR, name or number."`
 	Lease     leaseCmd     `cmd:"" help:"List the leases of DHCP, and keep their addresses for their clients."`
 	Profile   profileCmd   `cmd:"" name:"boot-profile" help:"Manage boot profiles of machines, tags, subnets and the site."`
+	UserData  userDataCmd  `cmd:"" name:"user-data" help:"Manage what machines read when their system first starts, such as cloud-config."`
+	Image     imageCmd     `cmd:"" help:"Manage images of boot files: kernels and initrds by name."`
+	Loader    loaderCmd    `cmd:"" help:"Show the boot loaders that firmware is handed."`
 	Discovery discoveryCmd `cmd:"" help:"Show, scan for and add devices on the racks' networks."`
 	Proxy     proxyCmd     `cmd:"" help:"Show, change and purge the HTTP proxy for machines."`
 	Status    statusCmd    `cmd:"" help:"Show the site on one screen: racks, subnets, machines and recent warnings."`
@@ -41,6 +46,7 @@ type commands struct {
 	Timeline  timelineCmd  `cmd:"" help:"Show a machine's boot step by step, and its state."`
 	Apply     applyCmd     `cmd:"" help:"Apply a site document: all of it, or nothing."`
 	Export    exportCmd    `cmd:"" help:"Write the site as a document for maas apply."`
+	Import    importCmds   `cmd:"" help:"Translate the configuration of another server into a document for maas apply."`
 	Settings  settingsCmd  `cmd:"" help:"List, read and change settings of the site."`
 	Admin     adminCmd     `cmd:"" name:"createadmin" help:"Create an administrator. The daemon may run or not."`
 	APIKey    apiKeyCmd    `cmd:"" name:"apikey" help:"Create, list or revoke the API keys of a user. The daemon may run or not."`
@@ -86,6 +92,16 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// Parse reports whether args are a command line of maas. Nothing runs. The page of a site names the
+// commands that do what it does, and its tests parse them.
+func Parse(args []string) error {
+	parser, err := newParser(kong.Exit(func(int) {}), kong.Writers(io.Discard, io.Discard))
+	if err == nil {
+		_, err = parser.Parse(args)
+	}
+	return err
 }
 
 // newParser builds the parser of all commands. Options of kong may be added, as tests do.
@@ -171,7 +187,8 @@ func (c configCheckCmd) Run(io stdio) error {
 // tryCmd is `maas try`.
 type tryCmd struct {
 	Machines int  `default:"3" help:"Number of machines to boot."`
-	Keep     bool `help:"Keep everything running afterwards, for exploration."`
+	Keep     bool `help:"Keep everything running afterwards, for exploration, and print the address of the page."`
+	Open     bool `help:"Open the page in a browser at once, and keep everything running."`
 	JSON     bool `name:"json" help:"Print a summary as JSON instead of a timeline: times by stage, failures, processor time and memory."`
 }
 
@@ -180,5 +197,5 @@ func (c tryCmd) Run(ctx context.Context, io stdio) error {
 	if c.Machines < 1 || c.Machines > 500 {
 		return errors.New("--machines goes from 1 to 500")
 	}
-	return try.Run(ctx, try.Config{Machines: c.Machines, Keep: c.Keep, Out: io.out, JSON: c.JSON})
+	return try.Run(ctx, try.Config{Machines: c.Machines, Keep: c.Keep || c.Open, Open: c.Open, Out: io.out, JSON: c.JSON})
 }

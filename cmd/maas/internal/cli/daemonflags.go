@@ -40,7 +40,7 @@ func (f apiFlags) into(cfg *config.Config) {
 type dhcpFlags struct {
 	DHCPForce bool   `name:"dhcp-force" help:"Serve DHCP even if another DHCP server answers."`
 	NoDHCP    bool   `name:"no-dhcp" help:"Do not serve DHCP."`
-	DHCPMode  string `name:"dhcp-mode" help:"DHCP mode of networks that are new to the site: serve (this host gives addresses), proxy (another server does) or auto." placeholder:"MODE"`
+	DHCPMode  string `name:"dhcp-mode" help:"DHCP mode of networks that are new to the site: serve (this host gives addresses), proxy (another server does), auto, or watch (another server does; learn its leases and answer nothing)." placeholder:"MODE"`
 }
 
 func (f dhcpFlags) into(cfg *config.Config) {

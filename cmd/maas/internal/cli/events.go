@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
+	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
@@ -21,6 +22,7 @@ type eventsCmd struct {
 	Limit   int           `default:"50" help:"Number of events."`
 	Level   string        `help:"Only events of a level: audit (what users changed), debug, info, warning, error or critical." placeholder:"LEVEL"`
 	User    string        `help:"Only events of a user." placeholder:"NAME"`
+	Kind    string        `help:"Only events of a kind, such as boot, power or lease." placeholder:"KIND"`
 	Since   time.Duration `help:"Only events of the last time, such as 2h." placeholder:"DURATION"`
 	Follow  bool          `short:"f" help:"Continue with new events until interrupted."`
 }
@@ -56,7 +58,7 @@ func (c eventsCmd) Run(ctx context.Context, io stdio) error {
 // past reads the last events that the flags ask for.
 func (c eventsCmd) past(ctx context.Context, cl client.Client, system string) ([]maasapi.Event, error) {
 	query := url.Values{"op": {"query"}, "limit": {fmt.Sprint(c.Limit)}}
-	for name, value := range map[string]string{"id": system, "level": strings.ToUpper(c.Level), "owner": c.User} {
+	for name, value := range map[string]string{"id": system, "level": strings.ToUpper(c.Level), "owner": c.User, "kind": c.Kind} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -68,14 +70,17 @@ func (c eventsCmd) past(ctx context.Context, cl client.Client, system string) ([
 
 // asks reports whether the flags ask for an event.
 func (c eventsCmd) asks(e maasapi.Event) bool {
-	return (c.Level == "" || strings.EqualFold(c.Level, e.Level)) && (c.User == "" || c.User == e.Username) &&
+	if c.Level == "" && c.Kind == "" && strings.EqualFold(e.Level, "debug") {
+		return false // such as leases, which are many
+	}
+	return (c.Kind == "" || c.Kind == e.Type) && (c.Level == "" || strings.EqualFold(c.Level, e.Level)) && (c.User == "" || c.User == e.Username) &&
 		(c.Since == 0 || time.Since(e.Created) <= c.Since)
 }
 
 // follow writes one line for each event: the last events once the stream is open, so that none is
 // lost between the two, and then the newer events of the stream.
 func (c eventsCmd) follow(ctx context.Context, w io.Writer, cl client.Client, system string) error {
-	var last int64
+	last := make(map[bool]int64) // ID of the last event, of the log and of the audit log
 	return cl.Follow(ctx, func(u client.Update) error {
 		var events []maasapi.Event
 		switch {
@@ -85,17 +90,18 @@ func (c eventsCmd) follow(ctx context.Context, w io.Writer, cl client.Client, sy
 				return err
 			}
 			events = []maasapi.Event{e}
-		case u.Kind == "open" && last == 0:
+		case u.Kind == "open" && len(last) == 0:
 			var err error
 			if events, err = c.past(ctx, cl, system); err != nil {
 				return err
 			}
 		}
 		for _, e := range events {
-			if e.ID <= last || system != "" && e.Node != system || !c.asks(e) {
+			audit := strings.EqualFold(e.Level, inventory.LevelAudit)
+			if e.ID <= last[audit] || system != "" && e.Node != system || !c.asks(e) {
 				continue
 			}
-			last = e.ID
+			last[audit] = e.ID
 			if err := c.writeEvent(w, e); err != nil {
 				return err
 			}

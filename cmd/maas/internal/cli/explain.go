@@ -139,12 +139,17 @@ func addrText(a validAddr) string {
 type explainIPCmd struct {
 	remote
 	Addr string `arg:"" help:"The address."`
+	At   string `help:"Show who had it at a time: such as 2026-11-30T08:00:00Z, or how long ago, such as 2h." placeholder:"TIME"`
 }
 
 // Run runs the command.
 func (c explainIPCmd) Run(ctx context.Context, io stdio) error {
 	var answer region.AddressExplanation
-	if err := c.get(ctx, explainPath+"ip/"+url.PathEscape(c.Addr), &answer); err != nil {
+	path := explainPath + "ip/" + url.PathEscape(c.Addr)
+	if c.At != "" {
+		path += "?" + url.Values{"at": {c.At}}.Encode()
+	}
+	if err := c.get(ctx, path, &answer); err != nil {
 		return err
 	}
 	if c.Output != "table" {
@@ -152,9 +157,15 @@ func (c explainIPCmd) Run(ctx context.Context, io stdio) error {
 	}
 	where := "in no subnet of this site"
 	if answer.Subnet != "" {
-		where = fmt.Sprintf("in %s, VLAN %s", answer.Subnet, answer.VLAN)
+		where = "in " + answer.Subnet
+	}
+	if answer.VLAN != "" {
+		where += ", VLAN " + answer.VLAN
 	}
 	fmt.Fprintf(io.out, "%s is %s\n", answer.IP, where)
+	if !answer.At.IsZero() {
+		fmt.Fprintf(io.out, "at %s:\n", stamp(answer.At))
+	}
 	for _, f := range answer.Facts {
 		fmt.Fprintf(io.out, "  %-11s  %s%s\n", f.Kind, printable(f.Text), span(f.Since, f.Until))
 	}

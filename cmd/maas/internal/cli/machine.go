@@ -18,7 +18,12 @@ type machineCmd struct {
 	deleting
 	Lock       opCmd             `cmd:"" help:"Refuse changes and power actions until the machine is unlocked."`
 	Unlock     opCmd             `cmd:"" help:"Allow changes and power actions again."`
+	Reinstall  opCmd             `cmd:"" help:"Have a machine whose system is configured boot its profile again, not its disk."`
+	Release    opCmd             `cmd:"" help:"Give an allocated machine back: it has no owner any more, and its automatic addresses are free."`
 	Power      machinePowerCmd   `cmd:"" help:"Switch a machine's power, or query its state."`
+	Boot       machineBootCmd    `cmd:"" help:"Start a machine, or start it again, so that it boots its profile: by its network, its virtual CD drive or a URL."`
+	Console    machineConsoleCmd `cmd:"" help:"Attach to the serial console of a machine, over IPMI or SSH."`
+	Media      machineMediaCmd   `cmd:"" help:"Insert an image into the virtual CD drive of a machine, or eject it."`
 	Sensors    machineSensorsCmd `cmd:"" help:"Read the sensors of a machine's BMC."`
 	PowerTypes powerTypesCmd     `cmd:"" help:"List the power types, or the parameters of one."`
 }
@@ -29,7 +34,7 @@ type machineCreateCmd struct {
 	MAC           []string `required:"" help:"MAC address. The first one is the boot interface." placeholder:"MAC"`
 	Name          string   `help:"Host name (default: a random name)."`
 	Architecture  string   `help:"Architecture, such as amd64/generic."`
-	PowerType     string   `help:"Power type: ipmi, redfish, webhook, openbmc, virsh, qemu, apc, wol or manual."`
+	PowerType     string   `help:"Power type, such as ipmi or redfish; maas machine power-types lists all."`
 	PowerAddress  string   `help:"Address of its BMC." placeholder:"ADDR"`
 	PowerUser     string   `help:"User of the BMC." placeholder:"USER"`
 	PowerPassFile string   `help:"File with the password of the BMC; - reads standard input." placeholder:"FILE"`

@@ -106,7 +106,7 @@ func withoutPassword(text string) string {
 // proxySetCmd is `maas proxy set`.
 type proxySetCmd struct {
 	remote
-	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy, no_proxy, proxy_routes, proxy_uplink, proxy_tunnel_ports (such as \"443 8443\"), proxy_ports (such as \"80 443 8000-8999\") proxy_parents (such as .corp.example=http://proxy.corp.example:3128) or allow_proxy_to (networks of the site that machines of its other networks may reach)."`
+	Name  string `arg:"" help:"enable_http_proxy, http_proxy, use_peer_proxy, maas_proxy_port, prefer_v4_proxy, no_proxy, proxy_routes, proxy_uplink, proxy_tunnel_ports (such as \"443 8443\"), proxy_ports (such as \"80 443 8000-8999\") proxy_parents (such as .corp.example=http://proxy.corp.example:3128) or allow_proxy_to (networks and addresses of the site that machines may reach)."`
 	Value string `arg:"" help:"Value of the setting. An empty value restores the default; @FILE reads a file, @- standard input."`
 }
 

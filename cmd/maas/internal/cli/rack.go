@@ -40,9 +40,11 @@ type rackRunCmd struct {
 	Gateway   string `help:"Default router of machines, if the network is new to the site (default: the router of this host)." placeholder:"ADDR"`
 	dhcpFlags
 	DNSPort  int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
-	Kernel   string   `help:"File of the kernel that the region names." type:"path" placeholder:"FILE"`
+	Kernel   string   `help:"File of the kernel that the region names; without it, the region's is fetched." type:"path" placeholder:"FILE"`
 	Initrd   []string `help:"Initial RAM disks of the kernel." type:"path" placeholder:"FILE"`
 	Loaders  string   `help:"Directory of boot loaders (default: the directories of Debian's packages)." type:"path" placeholder:"DIR"`
+	Files    string   `help:"Directory of boot files of this host, which are served before those of the region." type:"path" placeholder:"DIR"`
+	Cache    int      `help:"Disk space for boot files of the region, in GiB (default 20)." placeholder:"GIB"`
 	ProxyLog string   `name:"proxy-log" help:"File for the proxy's access log in common log format, or log for the daemon's log." placeholder:"FILE"`
 	logFlags
 }
@@ -68,7 +70,7 @@ func (c *rackRunCmd) config() (config.Config, error) {
 		Rack:      config.Rack{Name: c.Name, Port: c.RackPort},
 		DHCP:      config.DHCP{Range: c.DHCPRange, Gateway: c.Gateway},
 		DNS:       config.DNS{Port: c.DNSPort},
-		Boot:      config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Loaders: c.Loaders},
+		Boot:      config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Loaders: c.Loaders, Files: c.Files, Cache: c.Cache},
 		Proxy:     config.Proxy{AccessLog: c.ProxyLog},
 	}
 	c.dhcpFlags.into(&cfg)

@@ -29,9 +29,10 @@ type regionRunCmd struct {
 	Address  []string `help:"Host and port at which racks reach this region (default: the addresses of this host)." placeholder:"HOST:PORT"`
 	Database string   `help:"Database, such as postgres://maas@db/maas for several regions (default: a file in the data directory)." placeholder:"URL"`
 	nameFlags
-	Kernel     string   `help:"Kernel of the default boot profile. Racks need the file too." type:"path" placeholder:"FILE"`
+	Kernel     string   `help:"Kernel of the default boot profile. Racks fetch it." type:"path" placeholder:"FILE"`
 	Initrd     []string `help:"Initial RAM disks of the kernel." type:"path" placeholder:"FILE"`
 	Cmdline    string   `help:"Command line of the kernel." placeholder:"TEXT"`
+	Files      string   `help:"Directory of your own boot files, which profiles name by their paths in it." type:"path" placeholder:"DIR"`
 	ProxyPort  int      `help:"Port of the HTTP proxy of racks (default 8000)." placeholder:"PORT"`
 	NoProxy    bool     `name:"no-http-proxy" help:"Do not run the HTTP proxy until enable_http_proxy is set again."`
 	HTTPParent string   `name:"parent-proxy" help:"Upstream proxy of the HTTP proxy." placeholder:"URL"`
@@ -51,7 +52,7 @@ func (c *regionRunCmd) Run(ctx context.Context, io stdio) error {
 func (c *regionRunCmd) config() (config.Config, error) {
 	cfg := config.Config{
 		Region: config.Region{Name: c.Name, Racks: c.Racks, Addresses: c.Address, Database: c.Database},
-		Boot:   config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline},
+		Boot:   config.Boot{Kernel: c.Kernel, Initrd: c.Initrd, Cmdline: c.Cmdline, Files: c.Files},
 		Proxy:  config.Proxy{Port: c.ProxyPort, Parent: c.HTTPParent, Disable: c.NoProxy},
 	}
 	c.apiFlags.into(&cfg)

@@ -157,6 +157,7 @@ func (c rekeyCmd) tell(io stdio, r inventory.Rekeyed) {
 	}{
 		{r.LostPower, "machines without the secrets of their power drivers; set power_parameters again"},
 		{r.LostTSIG, "TSIG keys with a secret that nobody knows; replace them"},
+		{r.LostUserData, "have no user data any more; set it again"},
 		{r.Signed, "signed domains with new keys; give their new DS records to the parents"},
 	} {
 		if len(lost.names) > 0 {

@@ -30,7 +30,7 @@ func networkResources() []*resource {
 func subnetResource() *resource {
 	return &resource{
 		name: "subnet", help: "Subnets, named by CIDR, name or number.", collection: "subnets/", id: "id", direct: true, names: []string{"{cidr}", "{name}"}, bare: "cidr",
-		fields: append([]string{"cidr", "vlan", "fabric", "vid", "gateway_ip", "dns_servers", "relays", "managed", "allow_dns", "allow_proxy", "active_discovery", "disabled_boot_architectures", "rdns_mode"}, described...),
+		fields: append([]string{"cidr", "vlan", "fabric", "vid", "gateway_ip", "dns_servers", "relays", "delegated_prefixes", "managed", "allow_dns", "allow_proxy", "active_discovery", "disabled_boot_architectures", "rdns_mode"}, described...),
 		columns: []column{
 			col("SUBNET", "cidr"), col("GATEWAY", "gateway_ip"), col("FABRIC", "vlan.fabric"), col("VLAN", "vlan.vid"), col("SPACE", "space"),
 			{"DHCP", servedBy},
@@ -70,8 +70,8 @@ func addressResources() []*resource {
 	return []*resource{
 		{
 			name: "iprange", what: "range", help: "Ranges of addresses, for DHCP or reserved, named FIRST-LAST.", collection: "ipranges/", id: "id",
-			names: []string{"{start_ip}-{end_ip}", "{start_ip}"}, bare: "start_ip-end_ip", fields: []string{"type", "start_ip", "end_ip", "subnet", "comment"},
-			columns: []column{col("FIRST", "start_ip"), col("LAST", "end_ip"), col("ID", "id"), col("TYPE", "type"), col("SUBNET", "subnet.cidr"), col("COMMENT", "comment")},
+			names: []string{"{start_ip}-{end_ip}", "{start_ip}"}, bare: "start_ip-end_ip", fields: []string{"type", "start_ip", "end_ip", "subnet", "comment", "dhcp_class"},
+			columns: []column{col("FIRST", "start_ip"), col("LAST", "end_ip"), col("ID", "id"), col("TYPE", "type"), col("SUBNET", "subnet.cidr"), col("CLASS", "dhcp_class"), col("COMMENT", "comment")},
 		},
 		{
 			name: "static-route", help: "Routes that DHCP tells machines of, named SOURCE-DESTINATION.", collection: "static-routes/", id: "id",

@@ -45,6 +45,6 @@ func machineResource() *resource {
 			}},
 			col("locked", "locked"), col("owner", "owner"), col("description", "description"),
 		},
-		ops: map[string]string{"lock": "lock", "unlock": "unlock"},
+		ops: map[string]string{"lock": "lock", "unlock": "unlock", "reinstall": "reinstall", "release": "release"},
 	}
 }

@@ -23,6 +23,11 @@ func siteResources() []*resource {
 			columns: []column{col("NAME", "name"), col("ID", "id"), col("ON", "enabled"), col("SUBNET", "subnet"), col("RANGE", "iprange"), col("NODE", "node"), col("OPTIONS", "value")},
 		},
 		{
+			name: "dhcp-class", what: "DHCP class", help: "Kinds of DHCP clients, by what they send. Ranges may be for a class alone.", collection: "dhcp-classes/", id: "id", names: []string{"{name}"}, bare: "name",
+			fields:  append([]string{"sequence", "vendor_class", "user_class", "arch", "mac_prefix", "circuit_id", "ignore", "options"}, described...),
+			columns: []column{col("NAME", "name"), col("SEQUENCE", "sequence"), col("VENDOR CLASS", "vendor_class"), col("USER CLASS", "user_class"), col("ARCH", "arch"), col("MAC PREFIX", "mac_prefix"), col("CIRCUIT", "circuit_id"), col("IGNORED", "ignore"), col("OPTIONS", "options")},
+		},
+		{
 			name: "user", help: "Users of the API.", collection: "users/", id: "username", direct: true, bare: "username", fields: []string{"username", "email", "password", "is_superuser", "role"},
 			columns: []column{col("USER", "username"), col("ROLE", "role"), col("MAIL", "email")},
 		},

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/gomaas/maas/cmd/maas/internal/daemon"
+	"github.com/gomaas/maas/power/kinds"
 )
 
 // Arguments of a process are visible to all users of its host, and stay in the history of shells.
@@ -28,8 +29,14 @@ func isSecret(field string) bool {
 	if slices.Contains(secretFields, field) {
 		return true
 	}
-	name := strings.TrimPrefix(field, powerParameters+"_")
-	for _, kind := range daemon.Kinds() {
+	name, ofPower := strings.CutPrefix(field, powerParameters+"_")
+	// A key is the public key of an SSH key, unless it is one of a power type.
+	return isSecretParam(name) && (ofPower || name != "key")
+}
+
+// isSecretParam reports whether a parameter of any power type is a secret.
+func isSecretParam(name string) bool {
+	for _, kind := range kinds.All() {
 		for _, p := range kind.Params {
 			if p.Name == name && p.Secret {
 				return true
@@ -45,16 +52,26 @@ var withPassword = regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^/?#\s@:]*:[^/?#
 // refuseSecrets returns an error for an argument with a secret: NAME=VALUE of a secret field, and a
 // URL with a password. A VALUE that begins with @ names a file.
 func refuseSecrets(args []string) error {
+	ofPower := false // the argument is the value of --power-param
 	for _, arg := range args {
 		if found := withPassword.FindString(arg); found != "" {
 			upTo := found[:strings.Index(found, "://")+3] + "..."
 			return fmt.Errorf("a URL %s has a password, and arguments are visible to all users of this host; put it into the configuration file, a MAAS_* variable, or a file that @FILE names", upTo)
 		}
 		if strings.HasPrefix(arg, "--") {
-			_, arg, _ = strings.Cut(arg, "=")
+			var flag string
+			flag, arg, _ = strings.Cut(arg, "=")
+			ofPower = flag == "--power-param"
+			if arg == "" {
+				continue
+			}
 		}
 		name, value, _ := strings.Cut(arg, "=")
 		name = strings.ReplaceAll(name, "-", "_")
+		if ofPower {
+			name = powerParameters + "_" + name
+		}
+		ofPower = false
 		if value != "" && !strings.HasPrefix(value, "@") && (isSecret(name) || name == powerParameters && hasSecret(value)) {
 			return fmt.Errorf("%s: arguments are visible to all users of this host; write the value into a file and say %s=@FILE, or %s=@- for standard input", name, name, name)
 		}
@@ -68,7 +85,7 @@ func hasSecret(parameters string) bool {
 	if json.Unmarshal([]byte(parameters), &all) != nil {
 		return false // the site says what is wrong with it
 	}
-	return slices.ContainsFunc(slices.Collect(maps.Keys(all)), isSecret)
+	return slices.ContainsFunc(slices.Collect(maps.Keys(all)), isSecretParam)
 }
 
 // Where a rack's token is found without a flag.

@@ -22,6 +22,8 @@ func TestSecretsAreNoArguments(t *testing.T) {
 		{"machine", "update", "m", `power_parameters={"power_user":"a","power_pass":"hunter2x"}`},
 		{"machine", "create", "--mac", "02:00:00:00:00:01", "--power-param", "power_pass=hunter2x"},
 		{"machine", "create", "--mac", "02:00:00:00:00:01", "--power-param=k_g=hunter2x"},
+		{"machine", "create", "--mac", "02:00:00:00:00:01", "--power-param", "key=hunter2x"},
+		{"machine", "create", "--mac", "02:00:00:00:00:01", "--power-param=key=hunter2x"},
 		{"machine", "create", "--mac", "02:00:00:00:00:01", "power_parameters_k_g=hunter2x"},
 		{"region", "run", "--database", "postgres://maas:hunter2x@db/maas"},
 		{"backup", "x", "--database=postgres://maas:hunter2x@db/maas"},
@@ -49,7 +51,7 @@ func TestSecretsAreNoArguments(t *testing.T) {
 // Each secret parameter of each power type is known by its name, and no other.
 func TestSecretFields(t *testing.T) {
 	for field, want := range map[string]bool{
-		"password": true, "secret": true, "power_parameters_power_pass": true, "power_parameters_power_token": true, "power_parameters_k_g": true,
+		"password": true, "secret": true, "power_parameters_power_pass": true, "power_parameters_power_token": true, "power_parameters_k_g": true, "power_parameters_key": true,
 		"power_pass": true, "power_parameters_power_address": false, "power_address": false, "power_parameters_power_user": false, "hostname": false, "key": false, "power_parameters": false, "": false,
 	} {
 		if got := isSecret(field); got != want {

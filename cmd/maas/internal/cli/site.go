@@ -83,7 +83,7 @@ func (c profileShowCmd) Run(ctx context.Context, io stdio) error {
 type profileSetCmd struct {
 	remote
 	profileTarget
-	File string `arg:"" help:"JSON file with kernel, initrd and cmdline, named as the daemon serves them; - reads standard input."`
+	File string `arg:"" help:"JSON file with kernel, initrd and cmdline, named as the daemon serves them, or with kind, such as menu, and its fields; - reads standard input."`
 }
 
 // Run runs the command.

@@ -109,7 +109,7 @@ func TestStepNotes(t *testing.T) {
 		{pxe.Step{BlockSize: 1468}, []string{"blocks of 1468, window 1"}},
 		{pxe.Step{BlockSize: 1468, WindowSize: 16, Err: "timed out"}, []string{"blocks of 1468, window 16", "timed out"}},
 	} {
-		got := stepNotes(c.step)
+		got := c.step.Notes()
 		for _, part := range c.want {
 			if !strings.Contains(got, part) {
 				t.Errorf("%+v: %q has no %q", c.step, got, part)

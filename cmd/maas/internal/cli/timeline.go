@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/gomaas/maas/cmd/maas/internal/client"
-	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
@@ -92,11 +90,14 @@ func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error 
 		fmt.Fprintln(w)
 		err := c.print(w, nil, "  AT\tSTAGE\tWHAT\tBY\tTOOK\tSIZE\tNOTES", func(row func(...string)) {
 			for _, s := range b.Steps {
-				row("  "+seconds(s.Start.Sub(b.Start)), string(s.Stage), cmp.Or(s.Path, "an address"), s.Proto, seconds(s.Duration), size(s.Bytes), stepNotes(s))
+				row("  "+seconds(s.Start.Sub(b.Start)), string(s.Stage), cmp.Or(s.Path, "an address"), s.Proto, seconds(s.Duration), size(s.Bytes), s.Notes())
 			}
 		})
 		if err != nil {
 			return err
+		}
+		for _, line := range b.Console {
+			fmt.Fprintf(w, "  console: %s\n", printable(line))
 		}
 		if _, err := fmt.Fprintf(w, "  => %s\n", printable(b.Diagnosis)); err != nil {
 			return err
@@ -106,25 +107,3 @@ func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error 
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
-
-// stepNotes returns the unusual facts of a step.
-func stepNotes(s pxe.Step) string {
-	var out []string
-	note := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	if s.Absent {
-		note("there is none")
-	}
-	if s.Tries > 1 {
-		note("%d times", s.Tries)
-	}
-	if s.BlockSize > 0 {
-		note("blocks of %d, window %d", s.BlockSize, max(s.WindowSize, 1))
-	}
-	if s.Retransmits > 0 {
-		note("%d retransmissions", s.Retransmits)
-	}
-	if s.Err != "" {
-		note("%s", s.Err)
-	}
-	return strings.Join(out, ", ")
-}

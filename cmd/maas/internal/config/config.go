@@ -112,7 +112,7 @@ type DHCP struct {
 	Disable bool `yaml:"disable"`
 	// Mode says who gives addresses in a network that is new to the site: "serve" or empty means
 	// this daemon, "proxy" another server beside it, "auto" this daemon while no other server
-	// answers.
+	// answers, "watch" another server whose leases this daemon learns in silence.
 	Mode string `yaml:"mode"`
 }
 
@@ -135,6 +135,11 @@ type Boot struct {
 	Cmdline string `yaml:"cmdline"`
 	// Loaders is a directory of boot loaders. Empty means the places of Debian's packages.
 	Loaders string `yaml:"loaders"`
+	// Files is a directory of boot files, which profiles name by their paths in it. A region gives
+	// them to all racks; a rack serves its own before those of the region. Empty means none.
+	Files string `yaml:"files"`
+	// Cache bounds the boot files that a rack keeps of the region, in GiB. Zero means 20.
+	Cache int `yaml:"cache"`
 }
 
 // Proxy is the HTTP proxy for machines.
@@ -334,8 +339,8 @@ func (c *Config) Check() error {
 	if _, _, err := c.DHCP.ParseRange(); err != nil {
 		return &Mistake{Key: "dhcp.range", Text: err.Error()}
 	}
-	if !slices.Contains([]string{"", "serve", "proxy", "auto"}, c.DHCP.Mode) {
-		return &Mistake{Key: "dhcp.mode", Text: fmt.Sprintf("%q is not serve, proxy or auto", c.DHCP.Mode)}
+	if !slices.Contains([]string{"", "serve", "proxy", "auto", "watch"}, c.DHCP.Mode) {
+		return &Mistake{Key: "dhcp.mode", Text: fmt.Sprintf("%q is not serve, proxy, auto or watch", c.DHCP.Mode)}
 	}
 	if c.DHCP.Gateway != "" {
 		if _, err := netip.ParseAddr(c.DHCP.Gateway); err != nil {
@@ -357,6 +362,9 @@ func (c *Config) Check() error {
 	}
 	if c.Boot.Kernel == "" && (len(c.Boot.Initrd) > 0 || c.Boot.Cmdline != "") {
 		return &Mistake{Key: "boot", Text: "initrd and cmdline need a kernel"}
+	}
+	if c.Boot.Cache < 0 || c.Boot.Cache > 1<<20 {
+		return &Mistake{Key: "boot.cache", Text: fmt.Sprintf("%d is not a number of GiB", c.Boot.Cache)}
 	}
 	if err := c.Trace.check(); err != nil {
 		return err

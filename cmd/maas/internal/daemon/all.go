@@ -29,14 +29,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/ipam"
 	"github.com/gomaas/maas/power"
-	"github.com/gomaas/maas/power/apc"
-	"github.com/gomaas/maas/power/ipmi"
-	"github.com/gomaas/maas/power/openbmc"
-	"github.com/gomaas/maas/power/qmp"
-	"github.com/gomaas/maas/power/redfish"
-	"github.com/gomaas/maas/power/virsh"
-	"github.com/gomaas/maas/power/webhook"
-	"github.com/gomaas/maas/power/wol"
+	"github.com/gomaas/maas/power/kinds"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/peer"
@@ -53,12 +46,6 @@ const (
 
 // rackName is the name of the rack that runs in one process with its region.
 const rackName = "rack"
-
-// Kinds are the power types that the daemon knows.
-func Kinds() power.Registry {
-	return power.NewRegistry(ipmi.Kind(), redfish.Kind(), webhook.Kind(), openbmc.Kind(), virsh.Kind(), qmp.Kind(), apc.Kind(),
-		wol.Kind(), power.Manual())
-}
 
 // site is a region and a rack in one process.
 type site struct {
@@ -92,7 +79,7 @@ func All(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	files, profile, err := bootFiles(cfg.Boot)
+	files, profile, err := openBootFiles(cfg.Boot)
 	if err != nil {
 		return err
 	}
@@ -120,7 +107,7 @@ func All(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	if err := s.openRegion(ctx, region.Config{LocalRack: rackName, Advertise: addresses}, regionSockets); err != nil {
+	if err := s.openRegion(ctx, region.Config{LocalRack: rackName, Advertise: addresses, Files: files}, regionSockets); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.region.Close()) }()
@@ -152,7 +139,7 @@ func (s *site) openRegion(ctx context.Context, base region.Config, sockets regio
 		return err
 	}
 	base.Dir, base.Name, base.Database, base.PlainHTTP = s.cfg.Data, s.cfg.Region.Name, s.cfg.Region.Database, s.cfg.Region.PlainHTTP
-	base.Kinds, base.Tracer, base.Log = Kinds(), s.tracer, s.log
+	base.Kinds, base.Tracer, base.Log = kinds.All(), s.tracer, s.log
 	s.region, err = region.Open(ctx, base)
 	return err
 }
@@ -228,8 +215,9 @@ func (s *site) newRack(base rack.Config, files, loaders fs.FS) error {
 		return err
 	}
 	base.Dir, base.Log, base.Tracer = rackDir(s.cfg.Data), s.log, s.tracer
+	base.ImageCache = int64(s.cfg.Boot.Cache) << 30
 	base.Files, base.Loaders, base.HTTPPort = files, loaders, portOr(s.cfg.Rack.Port, rackPort)
-	base.Power, base.Prober, base.WatchAll = power.Config{Registry: Kinds()}, dhcplink.Prober{}, true
+	base.Power, base.Prober, base.WatchAll = power.Config{Registry: kinds.All()}, new(dhcplink.Prober), true
 	base.ListenProxy, base.AccessLog = s.openProxy, access
 	base.Interfaces, base.Ports = linkNames(s.links), rackPorts(s.cfg)
 	s.rack, err = rack.New(base)
@@ -276,19 +264,50 @@ func (s *site) bootstrap(ctx context.Context, profile *pxe.Profile) error {
 		}
 	}
 	return inv.Atomically(ctx, func(ctx context.Context) error {
-		_, err := inv.Bootstrap(ctx, inventory.Bootstrap{
-			Rack: rackName, Link: link.Name, MAC: link.MAC.String(), Address: prefix, Gateway: gateway,
-			DynamicFirst: first, DynamicLast: last, NoDHCP: s.cfg.DHCP.Disable, DHCPMode: dhcpMode(s.cfg.DHCP),
-		})
+		before, err := inv.Subnets.List(ctx)
 		if err != nil {
 			return err
+		}
+		network := inventory.Bootstrap{
+			Rack: rackName, Link: link.Name, MAC: link.MAC.String(), Address: prefix, Gateway: gateway,
+			DynamicFirst: first, DynamicLast: last, NoDHCP: s.cfg.DHCP.Disable, DHCPMode: dhcpMode(s.cfg.DHCP),
+		}
+		if _, err := inv.Bootstrap(ctx, network); err != nil {
+			return err
+		}
+		if len(before) == 0 {
+			if err := bootstrap6(ctx, inv, network, link.Prefixes[1:]); err != nil {
+				return err
+			}
 		}
 		return s.settings(ctx, inv, profile)
 	})
 }
 
-// addLinks registers all links with all their addresses. Which IPv6 subnets there are is the
-// operator's to say.
+// maxPrefix6 is the longest IPv6 prefix with room for a dynamic range beside addresses that are
+// given by hand.
+const maxPrefix6 = 112
+
+// bootstrap6 makes what is needed to serve the IPv6 networks of the interface of a new site. A site
+// that exists has the IPv6 subnets that its operator made.
+func bootstrap6(ctx context.Context, inv *inventory.Inventory, network inventory.Bootstrap, addresses []netip.Prefix) error {
+	if network.NoDHCP || network.DHCPMode == ipam.DHCPProxy || network.DHCPMode == ipam.DHCPWatch { // another server gives addresses there
+		return nil
+	}
+	network.Gateway, network.DynamicFirst, network.DynamicLast = netip.Addr{}, netip.Addr{}, netip.Addr{}
+	for _, a := range addresses {
+		if !a.Addr().Is6() || a.Bits() > maxPrefix6 {
+			continue
+		}
+		network.Address = a
+		if _, err := inv.Bootstrap(ctx, network); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addLinks registers all links with all their addresses.
 func (s *site) addLinks(ctx context.Context, inv *inventory.Inventory) error {
 	m := membership{links: s.links, cfg: s.cfg}
 	now := m.request()

@@ -9,14 +9,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gomaas/maas/cmd/maas/internal/config"
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/pxe"
 )
@@ -87,30 +85,6 @@ func LockData(dir string) (unlock func(), err error) {
 		return nil, fmt.Errorf("data directory %s: another maas daemon is using it; stop that one, or choose another directory with --data", dir)
 	}
 	return func() { f.Close() }, nil
-}
-
-// bootFiles are the files of the default profile and the profile itself, nil without a kernel.
-func bootFiles(cfg config.Boot) (fs.FS, *pxe.Profile, error) {
-	files := pxe.FileMap{}
-	if cfg.Kernel == "" {
-		return files, nil, nil
-	}
-	add := func(file string) (name string) {
-		name = path.Join("default", filepath.Base(file))
-		for n := 2; files[name] != ""; n++ {
-			name = path.Join("default", fmt.Sprintf("%d-%s", n, filepath.Base(file)))
-		}
-		files[name] = file
-		return name
-	}
-	profile := &pxe.Profile{Name: "default", Kernel: add(cfg.Kernel), Cmdline: cfg.Cmdline}
-	for _, initrd := range cfg.Initrd {
-		profile.Initrd = append(profile.Initrd, add(initrd))
-	}
-	if err := files.Check(); err != nil {
-		return nil, nil, fmt.Errorf("boot files: %w", err)
-	}
-	return files, profile, profile.Validate()
 }
 
 // chooseLoaders returns the boot loaders of a directory, or nil for those of Debian's packages.

@@ -64,8 +64,8 @@ type membership struct {
 type joined struct {
 	Token   string   `json:"token"` // hash of the secret
 	Regions []string `json:"regions"`
-	// Identity is the identity in PEM until it has its own file. The token is used up when the region
-	// answers, so the first write to the disk has all that the answer brought.
+	// Identity is the identity in PEM until it has its own file. The token is used up when the
+	// region answers, so the first write to the disk has all that the answer brought.
 	Identity string `json:"identity,omitempty"`
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/cmd/maas/region"
+	"github.com/gomaas/maas/power/kinds"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/enrol"
 	"github.com/gomaas/maas/rpc/wire"
@@ -37,7 +38,7 @@ func startRegion(t *testing.T) (*region.Region, client.Client) {
 		t.Fatal(err)
 	}
 	r, err := region.Open(t.Context(), region.Config{
-		Dir: dir, Kinds: Kinds(), Advertise: []string{racks.Addr().String()}, Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Kinds: kinds.All(), Advertise: []string{racks.Addr().String()}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

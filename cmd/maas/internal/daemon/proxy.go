@@ -42,7 +42,7 @@ func (s *site) listenProxy(ctx context.Context) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := plan.Proxy(model, rackName, rackName, nil) // for its port alone
+	plan := plan.Proxy(model, rackName, rackName, plan.BMCs{}) // for its port alone
 	return s.openProxy(ctx, plan.Port)
 }
 

@@ -38,7 +38,7 @@ func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog
 	if err != nil {
 		return err
 	}
-	files, _, err := bootFiles(cfg.Boot)
+	files, _, err := openBootFiles(cfg.Boot)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	if cfg.Data == "" {
 		cfg.Data = config.DefaultData
 	}
-	_, profile, err := bootFiles(cfg.Boot)
+	files, profile, err := openBootFiles(cfg.Boot)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func
 	tracer, stopTracer := openTracer(ctx, cfg, cfg.Region.Name, log)
 	defer stopTracer()
 	s := &site{cfg: cfg, log: log, tracer: tracer}
-	if err := s.openRegion(ctx, region.Config{Advertise: addresses}, sockets); err != nil {
+	if err := s.openRegion(ctx, region.Config{Advertise: addresses, Files: files}, sockets); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.region.Close()) }()

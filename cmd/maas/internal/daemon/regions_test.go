@@ -16,6 +16,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/rack/register"
 	"github.com/gomaas/maas/cmd/maas/region"
+	"github.com/gomaas/maas/power/kinds"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/store/inventory"
 	"github.com/gomaas/maas/store/pgtest"
@@ -43,7 +44,7 @@ func (s *served) start() {
 	}
 	s.address = racks.Addr().String()
 	s.region, err = region.Open(s.t.Context(), region.Config{
-		Dir: s.dir, Database: s.url, Name: s.name, Kinds: Kinds(), Advertise: []string{s.address}, Log: slog.New(slog.DiscardHandler),
+		Dir: s.dir, Database: s.url, Name: s.name, Kinds: kinds.All(), Advertise: []string{s.address}, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -68,7 +69,7 @@ func twoRegions(t *testing.T) (a, b *served) {
 	b = &served{t: t, name: "b", dir: t.TempDir(), url: url}
 	a.start()
 	t.Cleanup(func() { a.stop() })
-	_, err := region.Open(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: Kinds(), Log: slog.New(slog.DiscardHandler)})
+	_, err := region.Open(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: kinds.All(), Log: slog.New(slog.DiscardHandler)})
 	if err == nil || !strings.Contains(err.Error(), "copy the file secret.key") {
 		t.Errorf("without the key: %v", err)
 	}
@@ -82,7 +83,7 @@ func twoRegions(t *testing.T) (a, b *served) {
 			t.Fatal(err)
 		}
 		if k[0] == other[0] {
-			_, err := region.Open(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: Kinds(), Log: slog.New(slog.DiscardHandler)})
+			_, err := region.Open(t.Context(), region.Config{Dir: b.dir, Database: url, Kinds: kinds.All(), Log: slog.New(slog.DiscardHandler)})
 			if err == nil || !strings.Contains(err.Error(), "is not the key") {
 				t.Errorf("with another key: %v", err)
 			}

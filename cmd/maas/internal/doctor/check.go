@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gomaas/maas/pxe/loaders"
 )
 
 // Check judges the facts. Findings are in the order of what depends on what.
@@ -176,6 +178,8 @@ func checkLoaders(r *report, f Facts) {
 		case l.Err != nil && slices.Contains(usual, l.Name):
 			r.add("loaders", Warning, "install the package that it names, or name a directory with --loaders", "%v", l.Err)
 		case l.Err != nil:
+		case l.Damage != nil:
+			r.add("loaders", Warning, "put the right file there; maas loader list shows all of them", "%v", l.Damage)
 		case l.Secure && !l.Signed:
 			r.add("loaders", Warning, "install the signed one (shim-signed, grub-efi-amd64-signed), or switch Secure Boot off", "%s is not signed: machines with Secure Boot refuse it", l.Name)
 		default:
@@ -185,6 +189,31 @@ func checkLoaders(r *report, f Facts) {
 	if len(there) > 0 {
 		r.fine("loaders", "found %s", strings.Join(there, ", "))
 	}
+	checkAuthorities(r, f)
+}
+
+// checkAuthorities judges whether there is a shim for firmware of each of Microsoft's authorities:
+// firmware of before 2023 trusts the older one, and some newer firmware the newer one alone.
+func checkAuthorities(r *report, f Facts) {
+	shims, old, current := 0, false, false
+	for _, l := range f.Loaders {
+		if l.Secure && l.Err == nil && l.Damage == nil && strings.Contains(l.Name, "shim") {
+			shims++
+			old = old || slices.Contains(l.CAs, string(loaders.Microsoft2011))
+			current = current || slices.Contains(l.CAs, string(loaders.Microsoft2023))
+		}
+	}
+	missing := ""
+	switch {
+	case shims == 0 || old == current: // none at all is a site with keys of its own
+		return
+	case !old:
+		missing = string(loaders.Microsoft2011)
+	default:
+		missing = string(loaders.Microsoft2023)
+	}
+	r.add("loaders", Warning, "put a shim that it signed, and the loader that it starts, into a directory of the loaders directory",
+		"no shim is signed by %s: firmware with Secure Boot that trusts no other authority boots nothing", missing)
 }
 
 // checkRegion judges whether the rack reaches its region.

@@ -76,6 +76,8 @@ type Loader struct {
 	Err    error // why it cannot be read; nil = it can
 	Secure bool  // it has to be signed for Secure Boot
 	Signed bool
+	CAs    []string // the authorities that signed it
+	Damage error    // why it does not start, or starts nothing
 }
 
 // Dir is the data directory.

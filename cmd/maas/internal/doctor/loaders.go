@@ -1,68 +1,66 @@
 package doctor
 
 import (
-	"bytes"
-	"debug/pe"
-	"io"
+	"errors"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/loaders"
 )
 
-// secure are the loaders that firmware with Secure Boot checks, or that shim does.
-var secure = []string{"shimx64.efi", "grubx64.efi", "shimaa64.efi", "grubaa64.efi", "shimia32.efi", "grubia32.efi"}
-
-// lookAtLoaders reads every loader that firmware may ask for. Modules of PXELINUX are no loaders of
-// their own.
+// lookAtLoaders reads every loader that firmware may ask for, and those in directories of the
+// loaders. Modules of PXELINUX are no loaders of their own.
 func lookAtLoaders(from fs.FS) (out []Loader) {
 	if from == nil {
 		from = pxe.DebianLoaders()
+	}
+	chains := map[string]loaders.Chain{}
+	for _, c := range loaders.Chains(from) {
+		chains[c.Path] = c
+		if strings.Contains(c.Path, "/") {
+			out = append(out, newLoader(c))
+		}
 	}
 	for _, name := range pxe.LoaderNames() {
 		if strings.HasSuffix(name, ".c32") {
 			continue
 		}
-		l := Loader{Name: name, Secure: slices.Contains(secure, name)}
-		var data []byte
-		if data, l.Err = readLoader(from, name); l.Err == nil && l.Secure {
-			l.Signed = signed(data)
+		if c, ok := chains[name]; ok {
+			out = append(out, newLoader(c))
+			continue
+		}
+		l := Loader{Name: name}
+		if !strings.HasSuffix(name, ".efi") {
+			_, l.Err = fs.Stat(from, name)
+		} else if p, err := loaders.Read(from, name); err != nil {
+			l.fail(err)
+		} else {
+			l.Signed = len(p.Signatures) > 0
+			l.Secure = strings.HasPrefix(name, "grub") // shim starts no other
 		}
 		out = append(out, l)
 	}
 	return out
 }
 
-// maxLoader bounds what is read: the largest GRUB has some megabytes.
-const maxLoader = 64 << 20
-
-// readLoader reads a loader, at most maxLoader bytes.
-func readLoader(from fs.FS, name string) ([]byte, error) {
-	f, err := from.Open(name)
-	if err != nil {
-		return nil, err
+// newLoader describes the first loader of a chain. Shims exist for Secure Boot only.
+func newLoader(c loaders.Chain) Loader {
+	l := Loader{Name: c.Path, Secure: c.Next != "", Signed: len(c.Program.Signatures) > 0}
+	for _, ca := range c.Program.CAs() {
+		l.CAs = append(l.CAs, string(ca))
 	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxLoader))
+	if c.Err != nil {
+		l.fail(c.Err)
+	}
+	return l
 }
 
-// certificates is the entry of a program's table that leads to its signatures (PE format, attribute
-// certificate table).
-const certificates = 4
-
-// signed reports whether a UEFI program has a signature. Whose, is the firmware's to judge.
-func signed(program []byte) bool {
-	f, err := pe.NewFile(bytes.NewReader(program))
-	if err != nil {
-		return false
+// fail separates a loader that is absent from one that is no use.
+func (l *Loader) fail(err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		l.Err = err
+		return
 	}
-	defer f.Close()
-	switch h := f.OptionalHeader.(type) {
-	case *pe.OptionalHeader64:
-		return h.NumberOfRvaAndSizes > certificates && h.DataDirectory[certificates].Size > 0
-	case *pe.OptionalHeader32:
-		return h.NumberOfRvaAndSizes > certificates && h.DataDirectory[certificates].Size > 0
-	}
-	return false
+	l.Damage = err
 }

@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/gomaas/maas/cmd/maas/rack"
 	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/power"
+	"github.com/gomaas/maas/power/kinds"
 	"github.com/gomaas/maas/power/powersim"
 	"github.com/gomaas/maas/pxe"
 	"github.com/gomaas/maas/pxe/boottest"
@@ -58,7 +61,7 @@ func newLab(ctx context.Context, dir string, log *slog.Logger) (*lab, error) {
 	l := &lab{
 		dir: dir, segment: boottest.NewSegment(network), sums: sync.OnceValues(func() (map[string]string, error) { return imageSums(dir) }),
 	}
-	if l.region, err = region.Open(ctx, region.Config{Dir: dir, Kinds: daemon.Kinds(), Log: log}); err != nil {
+	if l.region, err = region.Open(ctx, region.Config{Dir: dir, Kinds: kinds.All(), Files: map[string]fs.FS{".": images}, OpenPage: true, Log: log}); err != nil {
 		return nil, err
 	}
 	if err := l.bootstrap(ctx); err != nil {
@@ -66,7 +69,7 @@ func newLab(ctx context.Context, dir string, log *slog.Logger) (*lab, error) {
 	}
 	l.rack, err = rack.New(rack.Config{
 		Dir: filepath.Join(dir, "rack"), Dial: l.region.Dial(rackName), Files: images, Loaders: loaders,
-		HTTPPort: rackHTTP, Power: power.Config{Registry: daemon.Kinds(), Poll: 50 * time.Millisecond}, Log: log,
+		HTTPPort: rackHTTP, Power: power.Config{Registry: kinds.All(), Poll: 50 * time.Millisecond}, Log: log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, l.region.Close())
@@ -170,7 +173,9 @@ func (l *lab) explain(w io.Writer, machines []*machine) {
 	host, port, _ := net.SplitHostPort(l.dns)
 	name := machines[0].name
 	fmt.Fprintf(w, `
-Everything is still up. In another terminal:
+Everything is still up. The page is http://%[7]s/
+
+In another terminal:
 
   %[1]s machine list --data %[2]s
   %[1]s machine power cycle %[3]s --data %[2]s
@@ -182,6 +187,24 @@ Everything is still up. In another terminal:
 
 Ctrl-C ends it.
 `, program, l.dir, name, host, port, l.client.Socket, l.api)
+}
+
+// open opens the page in a browser of the desktop. Where there is none, the address is printed for
+// the user to open.
+func (l *lab) open(w io.Writer) {
+	page := "http://" + l.api + "/boots"
+	program := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		program = "open"
+	}
+	browser := exec.Command(program, page)
+	if err := browser.Start(); err != nil {
+		fmt.Fprintf(w, "No browser was opened (%v). The page is %s\n\n", err, page)
+		return
+	}
+	// A browser may stay open longer than the demonstration, so that its end is not waited for.
+	go func() { _ = browser.Wait() }()
+	fmt.Fprintf(w, "The page is %s\n\n", page)
 }
 
 // The simulated system. Sizes are typical of a distribution's kernel and initrd.

@@ -21,6 +21,8 @@ type Config struct {
 	Machines int
 	// Keep leaves everything up until ctx ends.
 	Keep bool
+	// Open opens the page in a browser before the machines are switched on.
+	Open bool
 	// Out receives the output. A terminal gets progress bars.
 	Out io.Writer
 	// JSON writes a [Summary] instead of a timeline and a table.
@@ -63,6 +65,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	}
 	bootCtx, cancel := context.WithTimeout(ctx, bootTime(cfg.Machines))
 	defer cancel()
+	if cfg.Open {
+		l.open(out)
+	}
 	began := time.Now()
 	results := l.bootAll(bootCtx, machines, show)
 	summary := summarize(results, time.Since(began))

@@ -5,21 +5,21 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // archs maps the names that operators use for firmware to architecture types.
 var archs = []struct {
 	name string
-	arch pxe.Arch
+	arch firmware.Arch
 }{
-	{"bios", pxe.ArchBIOS}, {"uefi", pxe.ArchEFI64}, {"uefi-http", pxe.ArchEFI64HTTP}, {"uefi32", pxe.ArchEFI32}, {"arm64", pxe.ArchARM64},
-	{"arm64-http", pxe.ArchARM64HTTP}, {"riscv64", pxe.ArchRISCV64}, {"ppc64el", pxe.ArchPowerNV}, {"s390x", pxe.ArchS390Ext},
+	{"bios", firmware.ArchBIOS}, {"uefi", firmware.ArchEFI64}, {"uefi-http", firmware.ArchEFI64HTTP}, {"uefi32", firmware.ArchEFI32}, {"arm64", firmware.ArchARM64},
+	{"arm64-http", firmware.ArchARM64HTTP}, {"riscv64", firmware.ArchRISCV64}, {"loong64", firmware.ArchLoong64}, {"ppc64el", firmware.ArchPowerNV}, {"s390x", firmware.ArchS390Ext},
 }
 
 // ParseArch reads a name of firmware, or the number of its architecture type (RFC 4578 section
 // 2.1). It returns nil for "none" and "", which mean an operating system.
-func ParseArch(text string) (*pxe.Arch, error) {
+func ParseArch(text string) (*firmware.Arch, error) {
 	if text == "" || text == "none" {
 		return nil, nil
 	}
@@ -31,7 +31,7 @@ func ParseArch(text string) (*pxe.Arch, error) {
 		names = append(names, a.name)
 	}
 	if n, err := strconv.ParseUint(text, 0, 16); err == nil {
-		arch := pxe.Arch(n)
+		arch := firmware.Arch(n)
 		return &arch, nil
 	}
 	return nil, fmt.Errorf("arch %q is none of %s, and no number of an architecture type", text, strings.Join(names, ", "))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 	"github.com/gomaas/maas/rpc"
 )
 
@@ -23,7 +24,7 @@ type Query struct {
 	MAC string `json:"mac,omitempty"`
 	// Arch is the architecture type that the machine's firmware sends. If nil, the machine runs an
 	// operating system and does not boot from the network.
-	Arch *pxe.Arch `json:"arch,omitempty"`
+	Arch *firmware.Arch `json:"arch,omitempty"`
 	// IPv6 asks by DHCPv6.
 	IPv6 bool `json:"ipv6,omitempty"`
 	// Subnets limits the networks in which the machine may be. If empty, each network of the rack
@@ -74,16 +75,16 @@ type Option struct {
 
 // Boot is the boot of a machine.
 type Boot struct {
-	Known    bool         `json:"known"`          // the region knows its MAC
-	Own      bool         `json:"own"`            // the profile belongs to the machine or one of its tags
-	Addr     netip.Addr   `json:"addr,omitzero"`  // the address with which it would boot
-	Rule     string       `json:"rule,omitempty"` // the rule that selects the profile, such as "tag lab"; the region fills it in
-	Profile  *pxe.Profile `json:"profile,omitempty"`
-	Method   string       `json:"method,omitempty"` // boot method of its firmware
-	Loader   string       `json:"loader,omitempty"` // the first file of the boot
-	Language pxe.Language `json:"language,omitempty"`
-	Script   string       `json:"script,omitempty"`
-	Error    string       `json:"error,omitempty"` // why no profile or no script exists
+	Known    bool              `json:"known"`          // the region knows its MAC
+	Own      bool              `json:"own"`            // the profile belongs to the machine or one of its tags
+	Addr     netip.Addr        `json:"addr,omitzero"`  // the address with which it would boot
+	Rule     string            `json:"rule,omitempty"` // the rule that selects the profile, such as "tag lab"; the region fills it in
+	Profile  *pxe.Profile      `json:"profile,omitempty"`
+	Method   string            `json:"method,omitempty"` // boot method of its firmware
+	Loader   string            `json:"loader,omitempty"` // the first file of the boot
+	Language firmware.Language `json:"language,omitempty"`
+	Script   string            `json:"script,omitempty"`
+	Error    string            `json:"error,omitempty"` // why no profile or no script exists
 }
 
 // Lease is the entry of a rack's DHCP server for an address.
@@ -111,5 +112,5 @@ func (q Query) HardwareAddr() (net.HardwareAddr, error) {
 	if q.MAC == "" {
 		return nil, nil
 	}
-	return pxe.ParseMAC(q.MAC)
+	return firmware.ParseMAC(q.MAC)
 }

@@ -11,14 +11,14 @@ import (
 
 	"github.com/gomaas/maas/cmd/maas/rack/explain"
 	"github.com/gomaas/maas/dhcpsrv"
-	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 var mac = net.HardwareAddr{2, 0, 0, 0, 0, 1}
 
 // TestMessagesAreRead reads the messages with another implementation.
 func TestMessagesAreRead(t *testing.T) {
-	arch := pxe.ArchEFI64HTTP
+	arch := firmware.ArchEFI64HTTP
 	m, err := dhcpv4.FromBytes(explain.Discover(mac, &arch, netip.MustParseAddr("192.0.2.1")))
 	if err != nil {
 		t.Fatal(err)

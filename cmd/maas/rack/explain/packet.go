@@ -7,7 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/gomaas/maas/dhcpsrv"
-	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // xid is the transaction of these messages. They never reach a network, so it need not be random.
@@ -15,7 +15,7 @@ const xid = 0x65786c70
 
 // Discover returns the DISCOVER of a machine's firmware (RFC 2131, RFC 4578), or of an operating
 // system if arch is nil. relay is the relay that forwards it; the zero Addr means none.
-func Discover(mac net.HardwareAddr, arch *pxe.Arch, relay netip.Addr) []byte {
+func Discover(mac net.HardwareAddr, arch *firmware.Arch, relay netip.Addr) []byte {
 	b := make([]byte, 240, 400)
 	b[0], b[1], b[2] = 1, 1, byte(len(mac))
 	binary.BigEndian.PutUint32(b[4:], xid)
@@ -40,17 +40,17 @@ func Discover(mac net.HardwareAddr, arch *pxe.Arch, relay netip.Addr) []byte {
 }
 
 // VendorClass returns the vendor class that firmware of an architecture sends.
-func VendorClass(arch pxe.Arch) string {
+func VendorClass(arch firmware.Arch) string {
 	client := "PXEClient"
 	switch arch {
-	case pxe.ArchEFI32HTTP, pxe.ArchEFI64HTTP, pxe.ArchARM32HTTP, pxe.ArchARM64HTTP, pxe.ArchRISCV64HTTP:
+	case firmware.ArchEFI32HTTP, firmware.ArchEFI64HTTP, firmware.ArchARM32HTTP, firmware.ArchARM64HTTP, firmware.ArchRISCV64HTTP:
 		client = "HTTPClient"
 	}
 	return fmt.Sprintf("%s:Arch:%05d:UNDI:003016", client, arch)
 }
 
 // Solicit returns the SOLICIT of a machine (RFC 8415, RFC 5970).
-func Solicit(mac net.HardwareAddr, arch *pxe.Arch) []byte {
+func Solicit(mac net.HardwareAddr, arch *firmware.Arch) []byte {
 	b := []byte{1, xid >> 16 & 0xff, xid >> 8 & 0xff, xid & 0xff}
 	add := func(code uint16, data ...byte) {
 		b = binary.BigEndian.AppendUint16(b, code)

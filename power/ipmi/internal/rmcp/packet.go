@@ -12,6 +12,7 @@ import (
 // Payload types (IPMI 2.0 table 13-16).
 const (
 	payloadIPMI         = 0x00
+	payloadSOL          = 0x01
 	payloadOpenRequest  = 0x10
 	payloadOpenResponse = 0x11
 	payloadRAKP1        = 0x12
@@ -60,10 +61,10 @@ func newKeys(s suite, sik []byte) (keys, error) {
 }
 
 // appendSealed appends a packet of a session (section 13.6, tables 13-8 and 13-20).
-func (k keys) appendSealed(b []byte, session, seq uint32, message []byte) []byte {
+func (k keys) appendSealed(b []byte, payloadType byte, session, seq uint32, message []byte) []byte {
 	start := len(b) + 4
 	b = append(b, rmcpHeader...)
-	b = append(b, authRMCPPlus, payloadIPMI|flagEncrypted|flagAuthenticated)
+	b = append(b, authRMCPPlus, payloadType|flagEncrypted|flagAuthenticated)
 	b = binary.LittleEndian.AppendUint32(b, session)
 	b = binary.LittleEndian.AppendUint32(b, seq)
 	pad := (aes.BlockSize - (len(message)+1)%aes.BlockSize) % aes.BlockSize
@@ -85,10 +86,11 @@ func (k keys) appendSealed(b []byte, session, seq uint32, message []byte) []byte
 	return append(b, k.suite.mac(k.k1, b[start:])[:k.suite.trailer]...)
 }
 
-// open checks a packet of a session and returns the message in it. It changes packet.
-func (k keys) open(packet []byte, session uint32) ([]byte, error) {
+// open checks a packet of a session with a type of payload and returns the message in it. It
+// changes packet.
+func (k keys) open(packet []byte, want byte, session uint32) ([]byte, error) {
 	payloadType, id, payload, err := split(packet)
-	if err != nil || payloadType != payloadIPMI|flagEncrypted|flagAuthenticated || id != session {
+	if err != nil || payloadType != want|flagEncrypted|flagAuthenticated || id != session {
 		return nil, errForeign
 	}
 	end := len(packet) - k.suite.trailer

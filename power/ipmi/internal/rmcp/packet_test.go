@@ -19,16 +19,16 @@ func TestSealedPacketsOpen(t *testing.T) {
 		k := testKeys(t, id)
 		for n := range 60 {
 			message := bytes.Repeat([]byte{byte(n)}, n)
-			packet := k.appendSealed(nil, 7, 1, message)
+			packet := k.appendSealed(nil, payloadIPMI, 7, 1, message)
 			if len(packet)-4-k.suite.trailer < 0 || (len(packet)-4-k.suite.trailer)%4 != 0 {
 				t.Errorf("suite %d, %d octets: the checked part is not a multiple of 4", id, n)
 			}
 			spoilt := append([]byte(nil), packet...)
 			spoilt[len(spoilt)/2] ^= 1
-			if _, err := k.open(spoilt, 7); err == nil {
+			if _, err := k.open(spoilt, payloadIPMI, 7); err == nil {
 				t.Errorf("suite %d, %d octets: a spoilt packet opens", id, n)
 			}
-			if got, err := k.open(packet, 7); err != nil || !bytes.Equal(got, message) {
+			if got, err := k.open(packet, payloadIPMI, 7); err != nil || !bytes.Equal(got, message) {
 				t.Errorf("suite %d, %d octets: % x, %v", id, n, got, err)
 			}
 		}
@@ -37,12 +37,12 @@ func TestSealedPacketsOpen(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	k := testKeys(f, 17)
-	f.Add(k.appendSealed(nil, 7, 1, appendRequest(nil, 0, 1, 1, nil)))
+	f.Add(k.appendSealed(nil, payloadIPMI, 7, 1, appendRequest(nil, 0, 1, 1, nil)))
 	f.Add(appendPlain(nil, payloadRAKP2, make([]byte, 40)))
 	f.Add([]byte{6, 0, 0xff, 7, 6, 0xc0})
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		_, _, _, _ = split(packet)
-		if m, err := k.open(packet, 7); err == nil {
+		if m, err := k.open(packet, payloadIPMI, 7); err == nil {
 			_, _, _, _, _ = response(m)
 		}
 		_, _, _, _, _ = response(packet)

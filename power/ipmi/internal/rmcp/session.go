@@ -201,10 +201,10 @@ func (c *Session) Command(ctx context.Context, netFn, command byte, data []byte)
 	message := appendRequest(make([]byte, 0, 64), netFn, c.rq, command, data)
 	err = c.roundTrip(ctx, func() []byte {
 		c.seq++ // every packet has its own, a repeated one too
-		c.out = c.keys.appendSealed(c.out[:0], c.bmc, c.seq, message)
+		c.out = c.keys.appendSealed(c.out[:0], payloadIPMI, c.bmc, c.seq, message)
 		return c.out
 	}, func(packet []byte) error {
-		m, err := c.keys.open(packet, c.console)
+		m, err := c.keys.open(packet, payloadIPMI, c.console)
 		if err != nil {
 			return err
 		}

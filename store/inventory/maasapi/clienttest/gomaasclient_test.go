@@ -22,7 +22,7 @@ import (
 // bmcs does as it is told.
 type bmcs struct{ state power.State }
 
-func (b *bmcs) Power(_ context.Context, _ inventory.Machine, action power.Action, _ bool) (power.Result, error) {
+func (b *bmcs) Power(_ context.Context, _ inventory.Machine, action power.Action, _ maasapi.PowerOptions) (power.Result, error) {
 	switch action {
 	case power.ActionOn, power.ActionCycle:
 		b.state = power.On

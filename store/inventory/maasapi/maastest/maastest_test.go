@@ -144,7 +144,7 @@ func TestDirect(t *testing.T) {
 	if boots.Load() != power.Network {
 		t.Errorf("boots from %q", boots.Load())
 	}
-	result, err := direct.Power(ctx, machine, power.ActionQuery, true)
+	result, err := direct.Power(ctx, machine, power.ActionQuery, maasapi.PowerOptions{Transcript: true})
 	if err != nil || result.State != power.On || result.Transcript == "" || strings.Contains(result.Transcript, "secret") {
 		t.Errorf("%+v, %v", result, err)
 	}
@@ -152,7 +152,7 @@ func TestDirect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := direct.Power(ctx, bare, power.ActionOn, false); power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), "set power_type") {
+	if _, err := direct.Power(ctx, bare, power.ActionOn, maasapi.PowerOptions{}); power.ClassOf(err) != power.Settings || !strings.Contains(err.Error(), "set power_type") {
 		t.Errorf("without a power type: %v", err)
 	}
 }

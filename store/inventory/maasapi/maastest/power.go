@@ -5,15 +5,9 @@ import (
 	"sync"
 
 	"github.com/gomaas/maas/power"
-	"github.com/gomaas/maas/power/apc"
-	"github.com/gomaas/maas/power/ipmi"
-	"github.com/gomaas/maas/power/openbmc"
-	"github.com/gomaas/maas/power/qmp"
-	"github.com/gomaas/maas/power/redfish"
-	"github.com/gomaas/maas/power/virsh"
-	"github.com/gomaas/maas/power/webhook"
-	"github.com/gomaas/maas/power/wol"
+	"github.com/gomaas/maas/power/kinds"
 	"github.com/gomaas/maas/store/inventory"
+	"github.com/gomaas/maas/store/inventory/maasapi"
 )
 
 // memory switches machines in memory. The zero value has all of them off.
@@ -22,11 +16,9 @@ type memory struct {
 	on map[int64]bool // by machine
 }
 
-func (*memory) Kinds() power.Registry {
-	return power.NewRegistry(ipmi.Kind(), redfish.Kind(), webhook.Kind(), openbmc.Kind(), virsh.Kind(), qmp.Kind(), apc.Kind(), wol.Kind(), power.Manual())
-}
+func (*memory) Kinds() power.Registry { return kinds.All() }
 
-func (p *memory) Power(_ context.Context, m inventory.Machine, action power.Action, _ bool) (power.Result, error) {
+func (p *memory) Power(_ context.Context, m inventory.Machine, action power.Action, _ maasapi.PowerOptions) (power.Result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.on == nil {

@@ -18,7 +18,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/firmware"
 )
 
 // Form holds the fields of a request. The first mistake is kept in Err and ends the reading:
@@ -233,7 +233,7 @@ func (f *Form) MAC(name string, to *[]byte) {
 	if !f.Has(name) {
 		return
 	}
-	mac, err := pxe.ParseMAC(f.Get(name))
+	mac, err := firmware.ParseMAC(f.Get(name))
 	if err != nil {
 		f.Wrong(name, "%q is not a MAC address like 02:00:00:00:00:01", f.Get(name))
 		return

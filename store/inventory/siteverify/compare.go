@@ -1,0 +1,217 @@
+package siteverify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gomaas/maas/store/inventory/siteimport"
+)
+
+// Options say how a site is verified.
+type Options struct {
+	// Against is "real", "model" or "": the real server where it is installed and may run.
+	Against string
+	// Files are the configuration and lease files of the old server, for running it.
+	Files []string
+	// Accept names parts whose differences are expected and not reported, such as "boot file".
+	Accept []string
+	// Now is the time at which leases last or have ended; zero = now.
+	Now time.Time
+}
+
+// Report holds the differences in the order of the questions that show them first.
+type Report struct {
+	Against     string       `json:"against"` // "model", or the program that was asked
+	Why         string       `json:"why"`     // of the model, where a program was looked for; "" = it was asked for
+	Questions   int          `json:"questions"`
+	Different   int          `json:"different"` // questions with differences
+	Differences []Difference `json:"differences"`
+}
+
+// Difference is a part of answers that is not equal, with the questions that have the same one.
+type Difference struct {
+	What      string   `json:"what"` // "answer", "address", "boot file", "next server" or "option N"
+	Old       string   `json:"old"`
+	Ours      string   `json:"ours"`
+	Questions []string `json:"questions"`
+}
+
+// errNotRun says why no real server runs, where that is no mistake.
+type errNotRun string
+
+func (e errNotRun) Error() string { return string(e) }
+
+// Verify asks both sides and compares. It takes some seconds at most.
+func Verify(ctx context.Context, got siteimport.Result, o Options) (Report, error) {
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
+	s := newSite(got.Document)
+	if len(s.subnets) == 0 {
+		return Report{}, errors.New("siteverify: the document has no IPv4 subnet; nothing can be asked")
+	}
+	all := s.questions(got.Leases, o.Now)
+	own, err := newOurs(ctx, s, got.Leases)
+	if err != nil {
+		return Report{}, err
+	}
+	report := Report{Against: "model", Questions: len(all)}
+	old := []Answer(nil)
+	if o.Against != "model" {
+		program, answers, err := askReal(ctx, got.Kind, s, o.Files, all)
+		var not errNotRun
+		switch {
+		case err == nil:
+			old, report.Against = answers, program
+		case errors.As(err, &not) && o.Against == "":
+			report.Why = not.Error()
+		default:
+			return Report{}, fmt.Errorf("siteverify: %w", err)
+		}
+	}
+	if old == nil {
+		if old, err = (model{s}).ask(ctx, all); err != nil {
+			return Report{}, err
+		}
+	}
+	mine, err := own.ask(ctx, all)
+	if err != nil {
+		return Report{}, err
+	}
+	for i, q := range all {
+		if report.add(s.compare(q, old[i], mine[i], report.Against == "model"), o.Accept) {
+			report.Different++
+		}
+	}
+	return report, nil
+}
+
+// add adds the differences of a question, and reports whether there are some.
+func (r *Report) add(found []Difference, accept []string) (any bool) {
+	for _, d := range found {
+		if slices.Contains(accept, d.What) {
+			continue
+		}
+		any = true
+		at := slices.IndexFunc(r.Differences, func(x Difference) bool { return x.What == d.What && x.Old == d.Old && x.Ours == d.Ours })
+		if at < 0 {
+			r.Differences = append(r.Differences, d)
+			continue
+		}
+		r.Differences[at].Questions = append(r.Differences[at].Questions, d.Questions...)
+	}
+	return any
+}
+
+// uncompared are options that name the server or its times, or repeat what the client sent.
+var uncompared = []byte{optType, optServer, optLeaseTime, optT1, optT2, optRelay, optClientID, optWanted, optBootFile, 66}
+
+// compare returns the differences of two answers. The model has decisions alone, and options where
+// it knows them.
+func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Difference) {
+	add := func(what, a, b string) {
+		if a != b {
+			out = append(out, Difference{what, a, b, []string{q.Name}})
+		}
+	}
+	if add("answer", old.typeName(), mine.typeName()); len(out) > 0 || old.Type == 0 || old.Type == nak {
+		return out
+	}
+	if q.Known {
+		add("address", old.Addr.String(), mine.Addr.String())
+	} else {
+		add("address", s.place(old.Addr), s.place(mine.Addr))
+	}
+	if !decided {
+		add("boot file", old.File, mine.File)
+		if old.File != "" && mine.File != "" {
+			add("next server", old.next(), mine.next())
+		}
+	}
+	codes := map[byte]bool{}
+	for code := range old.Options {
+		codes[code] = true
+	}
+	for code := range mine.Options {
+		if !decided { // the model names what the document says, and a plan adds the site's own
+			codes[code] = true
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(codes)) {
+		// A client that gets no broadcast address has the one that follows from its mask.
+		if _, has := old.Options[28]; code == 28 && !has {
+			continue
+		}
+		if !slices.Contains(uncompared, code) {
+			add(fmt.Sprintf("option %d", code), shown(code, old.Options), shown(code, mine.Options))
+		}
+	}
+	return out
+}
+
+// place says where an address of an unknown client lies: which one of a range it gets is chance.
+func (s *site) place(a netip.Addr) string {
+	if s.dynamic(a) {
+		return "of a dynamic range"
+	}
+	return a.String() + ", of no dynamic range"
+}
+
+// next is the server of the boot file: the answering server itself is at another address here.
+func (a Answer) next() string {
+	if id, ok := netip.AddrFromSlice(a.Options[optServer]); ok && id == a.Next || a.Next == netip.IPv4Unspecified() {
+		return "the server itself"
+	}
+	return a.Next.String()
+}
+
+func shown(code byte, options map[byte][]byte) string {
+	raw, ok := options[code]
+	text := strings.TrimRight(string(raw), "\x00") // some servers end texts with a zero byte
+	switch {
+	case !ok:
+		return "absent"
+	case slices.Contains([]byte{1, 3, 6, 28, 42, 44}, code) && len(raw)%4 == 0:
+		var addrs []string
+		for ; len(raw) >= 4; raw = raw[4:] {
+			addrs = append(addrs, netip.AddrFrom4([4]byte(raw)).String())
+		}
+		return strings.Join(addrs, ", ")
+	case strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) < 0:
+		return fmt.Sprintf("%q", text)
+	}
+	return fmt.Sprintf("%x", raw)
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+// String is the report as a table.
+func (r Report) String() string {
+	var out strings.Builder
+	if len(r.Differences) > 0 {
+		w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "PART\tOLD\tOURS\tPACKETS\tTHE FIRST")
+		for _, d := range r.Differences {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", d.What, orNone(d.Old), orNone(d.Ours), len(d.Questions), d.Questions[0])
+		}
+		w.Flush()
+	}
+	why := ""
+	if r.Why != "" {
+		why = " (" + r.Why + ")"
+	}
+	fmt.Fprintf(&out, "%d packets compared with the %s%s: %d answered otherwise\n", r.Questions, r.Against, why, r.Different)
+	return out.String()
+}

@@ -1,0 +1,298 @@
+package siteverify
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// programs prepare the servers of each kind in a directory: with copies of what they write, and
+// without what would reach outside of the namespace.
+var programs = map[string]func(dir string, files []string) (running, error){
+	"dhcpd": prepareDhcpd, "kea": prepareKea, "dnsmasq": prepareDnsmasq,
+}
+
+// split tells lease files from configurations by their name, as all servers have them.
+func split(files []string) (confs []string, leases string) {
+	for _, f := range files {
+		if strings.Contains(strings.ToLower(filepath.Base(f)), "lease") {
+			leases = f
+		} else {
+			confs = append(confs, f)
+		}
+	}
+	return confs, leases
+}
+
+// copied copies a lease file: the server rewrites its own.
+func copied(from, to string) error {
+	var data []byte
+	if from != "" {
+		raw, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		data = raw
+	}
+	return os.WriteFile(to, data, 0o600)
+}
+
+// maxIncluded bounds the text of a configuration with its included files.
+const maxIncluded = 64 << 20
+
+// dhcpdText adds a configuration of dhcpd and the files that it includes, without comments. An
+// error says what would reach outside of the namespace: programs that dhcpd runs, and a partner.
+func dhcpdText(out *strings.Builder, file string, depth int) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if depth > 16 || out.Len() > maxIncluded {
+		return fmt.Errorf("%s: files are included too deep, or the configuration is too large", file)
+	}
+	last := "" // word; dhcpd does not distinguish upper case
+	for _, token := range dhcpdToken.FindAllString(string(raw), -1) {
+		word := strings.ToLower(token)
+		switch {
+		case token[0] == '#':
+			token = "\n"
+		case word == "execute", last == "failover" && word == "peer":
+			return errNotRun(fmt.Sprintf("%s has %q, which reaches outside of a namespace", file, strings.TrimSpace(last+" "+word)))
+		case word == "include":
+			token = "" // the text of the file follows
+		case last == "include" && token[0] == '"':
+			if err := dhcpdText(out, strings.Trim(token, `"`), depth+1); err != nil {
+				return err
+			}
+			token, word = "", "included"
+		case last == "included" && token == ";":
+			token = ""
+		}
+		out.WriteString(token)
+		if strings.TrimSpace(word) != "" && word[0] != '#' {
+			last = word
+		}
+	}
+	return nil
+}
+
+// dhcpdToken matches a comment, a string, a word, a space or one other character.
+var dhcpdToken = regexp.MustCompile(`#[^\n]*|"(?:[^"\\]|\\.)*"|[A-Za-z0-9_.:-]+|\s+|(?s:.)`)
+
+func prepareDhcpd(dir string, files []string) (running, error) {
+	confs, leases := split(files)
+	// The network of the cable must be declared, or dhcpd does not listen on it.
+	wrapper := fmt.Sprintf("ping-check false;\nsubnet %s netmask 255.255.255.252 { }\n", cable.Addr())
+	var text strings.Builder
+	text.WriteString(wrapper)
+	for _, c := range confs {
+		if err := dhcpdText(&text, c, 0); err != nil {
+			return running{}, err
+		}
+	}
+	conf, lf := filepath.Join(dir, "dhcpd.conf"), filepath.Join(dir, "dhcpd.leases")
+	if err := errors.Join(os.WriteFile(conf, []byte(text.String()), 0o600), copied(leases, lf)); err != nil {
+		return running{}, err
+	}
+	return running{
+		args:  []string{"dhcpd", "-4", "-f", "-d", "--no-pid", "-cf", conf, "-lf", lf, "eth0"},
+		ready: regexp.MustCompile(`Server starting service`),
+		noise: regexp.MustCompile(`^(exiting\.|This version|bug on|before|than a|process|and send|the README|bugs on|If you)`),
+	}, nil
+}
+
+func prepareKea(dir string, files []string) (running, error) {
+	confs, leases := split(files)
+	var whole map[string]any
+	for _, c := range confs {
+		text, err := plainJSON(c, 0)
+		if err != nil {
+			return running{}, err
+		}
+		var one map[string]any
+		if err := json.Unmarshal([]byte(text), &one); err != nil {
+			return running{}, fmt.Errorf("%s: %w", c, err)
+		}
+		if _, ok := one["Dhcp4"].(map[string]any); ok {
+			whole = one
+		}
+	}
+	if whole == nil {
+		return running{}, errNotRun("no configuration of Dhcp4 is named")
+	}
+	four := whole["Dhcp4"].(map[string]any)
+	lf := filepath.Join(dir, "kea-leases4.csv")
+	// Sockets, databases and hooks of the real one are left alone.
+	for _, key := range []string{"control-socket", "control-sockets", "hooks-libraries", "hosts-database", "hosts-databases", "config-control", "dhcp-ddns"} {
+		delete(four, key)
+	}
+	four["interfaces-config"] = map[string]any{"interfaces": []string{"eth0"}, "dhcp-socket-type": "udp"}
+	four["lease-database"] = map[string]any{"type": "memfile", "persist": true, "name": lf, "lfc-interval": 0}
+	four["loggers"] = []any{map[string]any{"name": "kea-dhcp4", "severity": "INFO", "output_options": []any{map[string]any{"output": "stdout", "flush": true}}}}
+	text, err := json.Marshal(map[string]any{"Dhcp4": four})
+	if err != nil {
+		return running{}, err
+	}
+	conf := filepath.Join(dir, "kea-dhcp4.conf")
+	if err := os.WriteFile(conf, text, 0o600); err != nil {
+		return running{}, err
+	}
+	if leases != "" {
+		if err := copied(leases, lf); err != nil {
+			return running{}, err
+		}
+	}
+	return running{
+		args: []string{"kea-dhcp4", "-c", conf}, env: []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir},
+		ready: regexp.MustCompile(`DHCP4_STARTED`), noise: regexp.MustCompile(` (INFO|DEBUG) `),
+	}, nil
+}
+
+var keaInclude = regexp.MustCompile(`<\?include\s+"([^"]+)"\?>`)
+
+// plainJSON returns a configuration of Kea as JSON: without comments and spare commas, and with the
+// files that it includes.
+func plainJSON(file string, depth int) (string, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if depth > 16 {
+		return "", fmt.Errorf("%s: files are included too deep", file)
+	}
+	var out strings.Builder
+	for text := string(raw); text != ""; {
+		n := 1
+		switch {
+		case text[0] == '"':
+			for n < len(text) && text[n] != '"' {
+				if text[n] == '\\' {
+					n++
+				}
+				n++
+			}
+			n = min(n+1, len(text))
+			out.WriteString(text[:n])
+		case text[0] == '#', strings.HasPrefix(text, "//"):
+			if n = strings.IndexByte(text, '\n'); n < 0 {
+				n = len(text)
+			}
+		case strings.HasPrefix(text, "/*"):
+			if n = strings.Index(text[2:], "*/") + 4; n < 4 {
+				n = len(text)
+			}
+		case strings.HasPrefix(text, "<?include"):
+			m := keaInclude.FindStringSubmatch(text)
+			if m == nil || !strings.HasPrefix(text, m[0]) {
+				return "", fmt.Errorf("%s: an include cannot be read", file)
+			}
+			name := m[1]
+			if !filepath.IsAbs(name) {
+				name = filepath.Join(filepath.Dir(file), name)
+			}
+			inner, err := plainJSON(name, depth+1)
+			if err != nil {
+				return "", err
+			}
+			out.WriteString(inner)
+			n = len(m[0])
+		default:
+			out.WriteByte(text[0])
+		}
+		if text = text[n:]; out.Len() > maxIncluded {
+			return "", fmt.Errorf("%s: the configuration is too large", file)
+		}
+	}
+	return spareComma.ReplaceAllString(out.String(), "$1"), nil
+}
+
+// spareComma is a comma before an end. In a string it is as harmless as rare.
+var spareComma = regexp.MustCompile(`,(\s*[}\]])`)
+
+// dnsmasqOutside are the lines of dnsmasq.conf that belong to the host: interfaces, files that it
+// writes, programs that it runs, and other services.
+var dnsmasqOutside = []string{"interface", "except-interface", "no-dhcp-interface", "listen-address", "bind-interfaces", "bind-dynamic", "dhcp-leasefile",
+	"leasefile-ro", "dhcp-script", "dhcp-luascript", "dhcp-scriptuser", "script-arp", "log-facility", "log-dhcp", "log-queries", "pid-file", "user", "group",
+	"port", "enable-tftp", "tftp-root", "keep-in-foreground", "no-daemon", "no-ping", "resolv-file", "dnssec", "conf-script", "enable-ra", "dumpfile", "dumpmask",
+	"enable-dbus", "enable-ubus", "conntrack", "dhcp-relay", "auth-server", "server", "trust-anchor", "bridge-interface", "shared-network"}
+
+func prepareDnsmasq(dir string, files []string) (running, error) {
+	confs, leases := split(files)
+	var out strings.Builder
+	for _, c := range confs {
+		if err := dnsmasqLines(&out, c, 0); err != nil {
+			return running{}, err
+		}
+	}
+	conf, lf := filepath.Join(dir, "dnsmasq.conf"), filepath.Join(dir, "dnsmasq.leases")
+	if err := errors.Join(os.WriteFile(conf, []byte(out.String()), 0o600), copied(leases, lf)); err != nil {
+		return running{}, err
+	}
+	return running{
+		args:  []string{"dnsmasq", "-k", "--log-facility=-", "--user=root", "--port=0", "--no-ping", "--interface=eth0", "-C", conf, "-l", lf, "--pid-file="},
+		ready: regexp.MustCompile(`DHCP, (IP range|static leases|sockets bound)`), noise: regexp.MustCompile(`^$`),
+		inSubnets: true, // ranges without a netmask take it from the interface
+	}, nil
+}
+
+// dnsmasqLines adds the lines of a file and of those that it names.
+func dnsmasqLines(out *strings.Builder, file string, depth int) error {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if depth > 16 || out.Len() > maxIncluded {
+		return fmt.Errorf("%s: files are included too deep, or the configuration is too large", file)
+	}
+	for line := range strings.Lines(string(raw)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch {
+		case slices.Contains(dnsmasqOutside, name):
+		case name == "conf-file":
+			if err := dnsmasqLines(out, value, depth+1); err != nil {
+				return err
+			}
+		case name == "conf-dir":
+			parts := strings.Split(value, ",")
+			entries, err := os.ReadDir(parts[0])
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				if !e.IsDir() && dirTakes(e.Name(), parts[1:]) {
+					if err := dnsmasqLines(out, filepath.Join(parts[0], e.Name()), depth+1); err != nil {
+						return err
+					}
+				}
+			}
+		default:
+			out.WriteString(strings.TrimRight(line, "\n") + "\n")
+		}
+	}
+	return nil
+}
+
+// dirTakes reports whether conf-dir reads a file: patterns with a star are endings that it reads
+// alone, and others are endings that it leaves out.
+func dirTakes(name string, patterns []string) bool {
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") {
+		return false
+	}
+	only := false
+	for _, p := range patterns {
+		if ending, ok := strings.CutPrefix(p, "*"); ok {
+			if only = true; strings.HasSuffix(name, ending) {
+				return true
+			}
+		} else if strings.HasSuffix(name, p) {
+			return false
+		}
+	}
+	return !only
+}
