@@ -111,6 +111,13 @@ func dhcpdTerm(e *expression) ([]condition, bool) {
 		return nil, false
 	}
 	left.value = right.value
+	// Bytes with colons are the digits of a MAC address or architecture, and elsewhere the text
+	// itself.
+	if raw := identity(token{text: right.value}); right.bytes && left.by == "circuit" {
+		left.value = fmt.Sprintf("0x%x", raw)
+	} else if right.bytes && (left.by == "vendor" || left.by == "user") {
+		left.value = string(raw)
+	}
 	c, ok := left.condition()
 	return []condition{c}, ok && left.by != ""
 }
@@ -151,7 +158,7 @@ func dhcpdData(e *expression) (x comparison, ok bool) {
 		return x, true
 	}
 	t := e.take()
-	x.value = t.text
+	x.value, x.bytes = t.text, !t.quoted && hexBytes.MatchString(t.text)
 	return x, t.text != "" && (t.quoted || !strings.ContainsAny(t.text, "(),="))
 }
 

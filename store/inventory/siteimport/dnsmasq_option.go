@@ -64,6 +64,13 @@ func (d *dnsmasq) option(x directive, fields []string) {
 	d.options = append(d.options, o)
 }
 
+// dnsmasqNames are the names that snippets have for the options of [perSubnet]: one that is named
+// here and numbered there would be in a subnet twice.
+var dnsmasqNames = map[string]string{
+	"3": "routers", "6": "domain-name-servers", "15": "domain-name", "26": "interface-mtu", "42": "ntp-servers", "119": "domain-search",
+	"dhcp6.23": "dhcp6.name-servers", "dhcp6.24": "dhcp6.domain-search",
+}
+
 // dnsmasqValue writes an option as a snippet has it.
 func dnsmasqValue(name string, values []string) (o option, why string) {
 	codes, prefix := dnsmasqOptions, ""
@@ -80,8 +87,8 @@ func dnsmasqValue(name string, values []string) (o option, why string) {
 		code = known
 	}
 	o.name = prefix + strconv.Itoa(code)
-	// These are fields of subnets, by their names.
-	if std := map[string]string{"3": "routers", "6": "domain-name-servers", "dhcp6.23": "dhcp6.name-servers", "dhcp6.24": "dhcp6.domain-search"}[o.name]; std != "" {
+	// These are fields of subnets, or replace what a plan gives subnets, by their names.
+	if std := dnsmasqNames[o.name]; std != "" {
 		o.name = std
 	}
 	addrs := slices.IndexFunc(values, func(v string) bool { return !isAddr(v) }) < 0
@@ -115,8 +122,8 @@ func isAddr(v string) bool {
 	return err == nil
 }
 
-// numbered are the options that have a number, which snippets know.
-var numbered = []int{2, 23, 26}
+// numbered are the options that have a number, which snippets know; 32 is of IPv6.
+var numbered = []int{2, 23, 26, 32}
 
 // scalar writes one value: bytes, a number in as few bytes as it needs, or text.
 func scalar(code int, v string) string {

@@ -146,6 +146,7 @@ type comparison struct {
 	from  string // of a substring
 	sub   bool
 	value string
+	bytes bool // the value is written in hexadecimal
 }
 
 // hexBytes matches bytes in hexadecimal with colons.

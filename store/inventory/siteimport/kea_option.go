@@ -15,7 +15,7 @@ type keaType struct {
 
 // keaNames are the options that Kea names otherwise than dhcpd does, which snippets follow.
 var keaNames = map[string]string{
-	"boot-file-name": "bootfile-name", "dhcp6.dns-servers": "dhcp6.name-servers",
+	"boot-file-name": "bootfile-name", "dhcp6.dns-servers": "dhcp6.name-servers", "dhcp6.information-refresh-time": "dhcp6.info-refresh-time",
 	"dhcp6.new-posix-timezone": "dhcp6.41", "dhcp6.new-tzdb-timezone": "dhcp6.42",
 }
 
