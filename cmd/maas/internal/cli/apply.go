@@ -188,33 +188,3 @@ func compact(raw json.RawMessage) string {
 	}
 	return strings.NewReplacer(`"`, "", ",", ", ", ":", ": ").Replace(out.String())
 }
-
-// exportCmd is `maas export`.
-type exportCmd struct {
-	remote
-	File string `short:"f" help:"File to write (default: standard output)." placeholder:"FILE"`
-}
-
-// Run runs the command.
-func (c exportCmd) Run(ctx context.Context, io stdio) error {
-	path := "/api/v1/export"
-	if c.Output == "json" {
-		path += "?format=json"
-	}
-	var text []byte
-	if err := c.get(ctx, path, &text); err != nil {
-		return err
-	}
-	if c.Output == "json" {
-		var indented bytes.Buffer
-		if err := c.printRaw(&indented, text); err != nil {
-			return err
-		}
-		text = indented.Bytes()
-	}
-	if c.File != "" {
-		return os.WriteFile(c.File, text, 0o600)
-	}
-	_, err := io.out.Write(text)
-	return err
-}

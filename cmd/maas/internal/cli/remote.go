@@ -133,7 +133,7 @@ func (c remote) printRaw(w io.Writer, text []byte) error {
 
 // defaultVars returns the variables of help texts and defaults.
 func defaultVars() map[string]string {
-	return map[string]string{"default_data": config.DefaultData, "version": "maas " + Version, "import_kinds": importKinds()}
+	return map[string]string{"default_data": config.DefaultData, "version": "maas " + Version, "import_kinds": importKinds(), "export_kinds": exportKinds()}
 }
 
 // siteNames returns the names of the sites, sorted.
