@@ -6,7 +6,7 @@
 //	for _, l := range got.Leases { batch = append(batch, l.DHCP()) } // for the journal of a rack
 //
 // Kinds lists what can be read. A file is recognized by its name and text, unless Options.Kind
-// names the kind.
+// names the kind. The directory doc has a page for each kind, with an example and its report.
 //
 // # Report
 //
