@@ -1,7 +1,7 @@
 // Package proxy is an HTTP proxy for the machines of managed subnets, with a cache that spares
 // package mirrors when many machines install at once.
 //
-//	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: "/var/cache/maas/proxy"})
+//	cache, err := proxy.OpenCache(proxy.CacheConfig{Dir: "/var/cache/gomaas/proxy"})
 //	defer cache.Close() // after the last request
 //	p := proxy.New(proxy.Config{Cache: cache})
 //	err = p.Update(proxy.Policy{Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})

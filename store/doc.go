@@ -1,6 +1,6 @@
 // Package store keeps data in SQLite or PostgreSQL and reports every change of it.
 //
-//	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db", os.DirFS("migrations"))
+//	db, err := store.Open(ctx, "sqlite:///var/lib/gomaas/maas.db", os.DirFS("migrations"))
 //	err = db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 //		id, err := tx.Insert(ctx, "INSERT INTO fabric (name) VALUES (?) RETURNING id", "lab")
 //		tx.Changed("fabric", id, store.Created)

@@ -14,7 +14,7 @@ func Example() {
 	ctx := context.Background()
 	schema := fstest.MapFS{"0001_zone.sql": {Data: []byte(`-- +goose Up
 		CREATE TABLE zone (id {{id}}, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL);`)}}
-	db, err := store.Open(ctx, "memory:", schema) // or "sqlite:///var/lib/maas/maas.db"
+	db, err := store.Open(ctx, "memory:", schema) // or "sqlite:///var/lib/gomaas/maas.db"
 	if err != nil {
 		log.Fatal(err)
 	}

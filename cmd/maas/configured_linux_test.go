@@ -180,7 +180,7 @@ func TestDebianIsConfigured(t *testing.T) {
 	machine := qemutest.Start(t, s.ns, vm)
 	await := func(what string, done func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(4 * time.Minute); !done(); time.Sleep(250 * time.Millisecond) {
+		for deadline := time.Now().Add(10 * time.Minute); !done(); time.Sleep(250 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: not within %v; the timeline:\n%s", what, time.Since(began).Round(time.Second), s.maas("timeline", "web-1"))
 			}

@@ -9,6 +9,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	// Hosts without certificates of their own, such as the OCI image, fetch images by HTTPS, too.
+	_ "golang.org/x/crypto/x509roots/fallback"
+
 	"github.com/gomaas/maas/cmd/maas/internal/cli"
 )
 

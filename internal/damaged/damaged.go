@@ -1,6 +1,6 @@
 // Package damaged moves files aside that cannot be read.
 //
-//	kept, err := damaged.MoveAside("/var/lib/maas/outbox") // now outbox.damaged-1
+//	kept, err := damaged.MoveAside("/var/lib/gomaas/outbox") // now outbox.damaged-1
 //
 // What can be fetched or made again must not keep a daemon from starting, and may still be wanted
 // by the people who look for the reason. At most three files are kept for each name.

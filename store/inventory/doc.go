@@ -1,7 +1,7 @@
 // Package inventory is the data of a site: networks, machines, racks, zones, names and settings,
 // kept in a database of package store.
 //
-//	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db", schema.FS)
+//	db, err := store.Open(ctx, "sqlite:///var/lib/gomaas/maas.db", schema.FS)
 //	inv, err := inventory.Open(ctx, db, inventory.Config{})
 //	lab, err := inv.Subnets.Create(ctx, ipam.Subnet{Prefix: netip.MustParsePrefix("10.0.0.0/24")})
 //	machine, created, err := inv.Enlist(ctx, inventory.Enlistment{MAC: mac, Firmware: "uefi"})

@@ -15,12 +15,12 @@ import (
 
 // The units bound what a daemon takes from its host, give it a place for logs, and keep a token out of arguments.
 func TestUnits(t *testing.T) {
-	for _, unit := range []string{"maas.service", "maas-region.service", "maas-rack.service"} {
+	for _, unit := range []string{"gomaas.service", "gomaas-region.service", "gomaas-rack.service"} {
 		text, err := os.ReadFile(unit)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range []string{"LimitNOFILE=", "TasksMax=", "MemoryMax=", "LogsDirectory=maas", "StateDirectory=maas", "ProtectSystem=strict", "UMask=0077"} {
+		for _, key := range []string{"LimitNOFILE=", "TasksMax=", "MemoryMax=", "LogsDirectory=gomaas", "StateDirectory=gomaas", "ProtectSystem=strict", "UMask=0077"} {
 			if !strings.Contains(string(text), "\n"+key) {
 				t.Errorf("%s has no %s", unit, key)
 			}
@@ -40,15 +40,15 @@ func TestTheAccessLogOfTheExampleCanBeWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := filepath.Dir(cfg.Proxy.AccessLog); got != "/var/log/maas" {
-		t.Errorf("the example writes its access log into %s, and LogsDirectory makes /var/log/maas", got)
+	if got := filepath.Dir(cfg.Proxy.AccessLog); got != "/var/log/gomaas" {
+		t.Errorf("the example writes its access log into %s, and LogsDirectory makes /var/log/gomaas", got)
 	}
 }
 
 // The exposure that systemd computes stays as it is.
 func TestExposureOfTheUnits(t *testing.T) {
 	netlab.Require(t, netlab.Program("systemd-analyze", "systemd"))
-	for unit, most := range map[string]float64{"maas.service": 1.8, "maas-rack.service": 1.8, "maas-region.service": 1.5} {
+	for unit, most := range map[string]float64{"gomaas.service": 1.8, "gomaas-rack.service": 1.8, "gomaas-region.service": 1.5} {
 		out, err := exec.CommandContext(t.Context(), "systemd-analyze", "security", "--offline=true", "./"+unit).CombinedOutput()
 		found := regexp.MustCompile(`Overall exposure level for \S+ ([0-9.]+)`).FindSubmatch(out)
 		if err != nil || found == nil {

@@ -3,7 +3,7 @@
 // what it saw.
 //
 //	r, err := rack.New(rack.Config{
-//		Dir:        "/var/lib/maas",
+//		Dir:        "/var/lib/gomaas",
 //		Dial:       site.Dial("rack-1"), // a region.Region in this process, or a dialer of rpc/wire
 //		Interfaces: []string{"eth1"},
 //		Log:        slog.Default(),

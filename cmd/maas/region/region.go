@@ -1,7 +1,7 @@
 // Package region is the region role of a site: its database, the state that racks serve, and the
 // API.
 //
-//	site, err := region.Open(ctx, region.Config{Dir: "/var/lib/maas", Kinds: kinds})
+//	site, err := region.Open(ctx, region.Config{Dir: "/var/lib/gomaas", Kinds: kinds})
 //	defer site.Close()
 //	mux.Handle("/MAAS/", site.Handler())        // the API
 //	cfg.Dial = site.Dial("rack")                // of a rack.Config in this process

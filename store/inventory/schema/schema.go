@@ -1,6 +1,6 @@
 // Package schema holds the tables of a site as the migrations that [store.Open] runs:
 //
-//	db, err := store.Open(ctx, "sqlite:///var/lib/maas/maas.db", schema.FS)
+//	db, err := store.Open(ctx, "sqlite:///var/lib/gomaas/maas.db", schema.FS)
 //	inv, err := inventory.Open(ctx, db, inventory.Config{})
 //
 // A release only ever adds a file; what a release contains is never edited, since databases record

@@ -25,7 +25,7 @@ func manual(app *kong.Application) string {
 		"Commands about the site's objects take NAME=VALUE, and find objects by name, prefix or number.\n.SH COMMANDS\n")
 	manCommands(&b, app.Node, "maas")
 	b.WriteString(".SH EXIT STATUS\n0 when it was done, 1 when it failed, 2 when the command was not understood.\n" +
-		".SH FILES\n.TP\n.I /var/lib/maas\nData of the daemon.\n.TP\n.I /etc/maas/maas.yaml\nConfiguration of the daemon.\n" +
+		".SH FILES\n.TP\n.I /var/lib/gomaas\nData of the daemon.\n.TP\n.I /etc/gomaas/maas.yaml\nConfiguration of the daemon.\n" +
 		".TP\n.I ~/.config/maas/logins.json\nLog\\-ins to sites.\n")
 	return b.String()
 }

@@ -24,8 +24,12 @@ import (
 	"github.com/gomaas/maas/cmd/maas/internal/spelling"
 )
 
-// DefaultData is the default data directory of a daemon.
-const DefaultData = "/var/lib/maas"
+const (
+	// DefaultData is the default data directory of a daemon.
+	DefaultData = "/var/lib/gomaas"
+	// FormerData was it until v0.1.0. Canonical's MAAS uses that directory, too.
+	FormerData = "/var/lib/maas"
+)
 
 // Config is the whole configuration. Zero fields mean the defaults.
 type Config struct {

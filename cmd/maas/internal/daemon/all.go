@@ -72,8 +72,8 @@ func openTracer(ctx context.Context, cfg config.Config, instance string, log *sl
 // All runs region and rack on the configured interface until ctx ends. It calls ready, if that is
 // not nil, when everything serves.
 func All(ctx context.Context, cfg config.Config, version string, log *slog.Logger, ready func()) (err error) {
-	if cfg.Data == "" {
-		cfg.Data = config.DefaultData
+	if cfg.Data, err = chooseData(cfg.Data, config.DefaultData, config.FormerData); err != nil {
+		return err
 	}
 	links, err := chooseLinks(cfg.Interface)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gomaas/maas/cmd/maas/rack"
+	"github.com/gomaas/maas/cmd/maas/region"
 	"github.com/gomaas/maas/pxe"
 )
 
@@ -70,6 +71,28 @@ func linkNames(links []rack.Link) []string {
 
 // lockFile is the file in the data directory that a daemon locks.
 const lockFile = "lock"
+
+// chooseData returns the data directory: the given one, or the standard one. A site whose data are
+// in the former standard directory must not come up empty.
+func chooseData(given, standard, former string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	if hasSite(former) && !hasSite(standard) {
+		return "", fmt.Errorf("data directory: %s has the data of a site and %s has none; move them there, or give the directory with --data", former, standard)
+	}
+	return standard, nil
+}
+
+// hasSite reports whether a directory has the data of a region or of a rack.
+func hasSite(dir string) bool {
+	for _, name := range []string{region.DatabaseFile, filepath.Base(rackDir(dir))} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
 
 // LockData makes the data directory and keeps daemons out of it until unlock.
 func LockData(dir string) (unlock func(), err error) {

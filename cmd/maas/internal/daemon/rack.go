@@ -31,8 +31,8 @@ func rackDir(data string) string { return filepath.Join(data, "rack") }
 // at once, whether or not a region can be reached. It calls ready, if that is not nil, when
 // everything serves.
 func Rack(ctx context.Context, cfg config.Config, options RackOptions, log *slog.Logger, ready func()) (err error) {
-	if cfg.Data == "" {
-		cfg.Data = config.DefaultData
+	if cfg.Data, err = chooseData(cfg.Data, config.DefaultData, config.FormerData); err != nil {
+		return err
 	}
 	links, err := chooseLinks(cfg.Interface)
 	if err != nil {

@@ -22,8 +22,8 @@ const racksPort = 5250
 // Region runs a region without a rack until ctx ends. It calls ready, if that is not nil, when
 // everything serves.
 func Region(ctx context.Context, cfg config.Config, log *slog.Logger, ready func()) (err error) {
-	if cfg.Data == "" {
-		cfg.Data = config.DefaultData
+	if cfg.Data, err = chooseData(cfg.Data, config.DefaultData, config.FormerData); err != nil {
+		return err
 	}
 	files, profile, err := openBootFiles(cfg.Boot)
 	if err != nil {

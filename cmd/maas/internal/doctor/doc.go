@@ -1,7 +1,7 @@
 // Package doctor looks for what keeps a region or a rack on this host from working, and says how to
 // cure it.
 //
-//	facts := doctor.Gather(ctx, doctor.Config{Data: "/var/lib/maas"})
+//	facts := doctor.Gather(ctx, doctor.Config{Data: "/var/lib/gomaas"})
 //	for _, f := range doctor.Check(facts) {
 //		fmt.Println(f.Severity, f.Text, f.Cure)
 //	}

@@ -17,7 +17,7 @@ import (
 func healthy() Facts {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	return Facts{
-		Daemon: true, Rack: true, Searched: true, Data: Dir{Path: "/var/lib/maas", Free: 10 << 30},
+		Daemon: true, Rack: true, Searched: true, Data: Dir{Path: "/var/lib/gomaas", Free: 10 << 30},
 		Ports:       []Port{{What: "TFTP", Net: "udp", Port: 69, By: []string{"maas"}, Ours: true}},
 		Links:       []Link{{Name: "eth0", MTU: 1500, Up: true, Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}},
 		Loaders:     []Loader{{Name: "shimx64.efi", Secure: true, Signed: true}},
