@@ -19,8 +19,14 @@ import (
 	"github.com/gomaas/maas/store/inventory/siteimport"
 )
 
-// leaseSeconds is the length of a lease that racks give, of which no document says another one.
-const leaseSeconds = int(dhcpsrv.DefaultLeaseTime / time.Second)
+// leaseSeconds returns the length of a lease that racks give, of which no document says another
+// one. A test compares it with what a plan says.
+func leaseSeconds(is4 bool) int {
+	if is4 {
+		return int(dhcpsrv.DefaultLeaseTime / time.Second)
+	}
+	return int(3 * dhcpsrv.DefaultLeaseTime / time.Second)
+}
 
 // dhcpSite holds the parts that configurations of all DHCP servers have, in the order of writing.
 type dhcpSite struct {
@@ -41,6 +47,7 @@ type subnet struct {
 	prefix  netip.Prefix
 	doc     *sitedoc.Subnet
 	options dhcpsrv.Options // all that clients get here besides those of the site
+	own     dhcpsrv.Options // those of them that other subnets of the network do not have alike
 	pools   []pool
 	hosts   []*host
 	relays  []netip.Addr
@@ -63,6 +70,7 @@ type class struct {
 // host is a client that is known by its MAC address.
 type host struct {
 	name     string // of the declaration; unique
+	node     bool   // of a machine or device, which gets its name from racks
 	mac      net.HardwareAddr
 	comment  string
 	addrs    []netip.Addr
@@ -341,6 +349,7 @@ func (b *dhcpBuilder) node(hostname, domain, description string, interfaces []si
 		h := b.byMAC[mac.String()]
 		if h == nil {
 			h = b.host(hostLabel(label), mac)
+			h.node = true
 			b.taken("a host", &x.MAC)
 			if first {
 				h.comment, wrote = description, true

@@ -1,6 +1,7 @@
 package siteexport
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -88,8 +89,8 @@ func (f *dhcpdFile) options(all dhcpsrv.Options) {
 
 func (f *dhcpdFile) site(s *dhcpSite, networks []*network) {
 	f.line("authoritative;")
-	f.line("default-lease-time %d;", leaseSeconds)
-	f.line("max-lease-time %d;", leaseSeconds)
+	f.line("default-lease-time %d;", leaseSeconds(f.is4))
+	f.line("max-lease-time %d;", leaseSeconds(f.is4))
 	if f.is4 {
 		f.declare = append(f.declare, "option client-arch code 93 = unsigned integer 16;")
 		f.options(s.options4)
@@ -202,10 +203,31 @@ func dhcpdText(data []byte) string {
 
 func (f *dhcpdFile) network(n *network) {
 	f.open("shared-network %s", strconv.Quote(n.name))
+	// A question for information alone has no address, and so to dhcpd no subnet.
+	if !f.is4 {
+		f.options(common(n.subnets))
+	}
 	for _, s := range n.subnets {
 		f.subnet(s)
 	}
 	f.shut()
+}
+
+// common returns the options that all subnets have alike, and leaves each the others as its own.
+func common(subnets []*subnet) (out dhcpsrv.Options) {
+	for _, o := range subnets[0].options {
+		if !slices.ContainsFunc(subnets, func(s *subnet) bool {
+			return !slices.ContainsFunc(s.options, func(x dhcpsrv.Option) bool { return x.Code == o.Code && bytes.Equal(x.Data, o.Data) })
+		}) {
+			out = append(out, o)
+		}
+	}
+	for _, s := range subnets {
+		s.own = slices.DeleteFunc(slices.Clone(s.options), func(o dhcpsrv.Option) bool {
+			return slices.ContainsFunc(out, func(x dhcpsrv.Option) bool { return x.Code == o.Code })
+		})
+	}
+	return out
 }
 
 func (f *dhcpdFile) subnet(s *subnet) {
@@ -224,7 +246,11 @@ func (f *dhcpdFile) subnet(s *subnet) {
 		f.open("subnet6 %s", s.prefix)
 	}
 	f.left("dhcpd knows the subnet of a relay by its address alone: give the relay an address of the subnet", &d.Relays)
-	f.options(s.options)
+	if f.is4 {
+		f.options(s.options)
+	} else {
+		f.options(s.own)
+	}
 	for _, x := range s.pools {
 		f.pool(x)
 	}

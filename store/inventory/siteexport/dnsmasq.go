@@ -197,7 +197,7 @@ func (f *dnsmasqFile) subnet(s *subnet) {
 		}
 		// A client has the tags of one range, so that its options and those of the subnet are of the
 		// same tag.
-		f.line("dhcp-range=%sset:%s,%s,%s,%s,%d", only, set, x.From(), x.To(), size, leaseSeconds)
+		f.line("dhcp-range=%sset:%s,%s,%s,%s,%d", only, set, x.From(), x.To(), size, leaseSeconds(is4))
 		if set == tag {
 			continue
 		}
@@ -206,7 +206,7 @@ func (f *dnsmasqFile) subnet(s *subnet) {
 		}
 	}
 	if len(s.pools) == 0 {
-		f.line("dhcp-range=set:%s,%s,static,%s,%d", tag, s.prefix.Addr(), size, leaseSeconds)
+		f.line("dhcp-range=set:%s,%s,static,%s,%d", tag, s.prefix.Addr(), size, leaseSeconds(is4))
 	}
 	for _, o := range s.options {
 		f.line("%s", dnsmasqOption(o, is4, tag))

@@ -114,7 +114,7 @@ func context(comment string) *keaContext {
 
 func (f *keaFile) site(s *dhcpSite, networks []*network) {
 	f.out = keaServer{
-		Interfaces: map[string]any{"interfaces": []string{"*"}}, Leases: map[string]any{"type": "memfile"}, Valid: leaseSeconds,
+		Interfaces: map[string]any{"interfaces": []string{"*"}}, Leases: map[string]any{"type": "memfile"}, Valid: leaseSeconds(f.is4),
 		Options: keaOptions(s.options6, false),
 	}
 	if f.is4 {
@@ -285,7 +285,7 @@ func (f *keaFile) network(n *network) {
 // host writes the reservation of a host in a subnet. Of several addresses in a subnet of IPv4, Kea
 // has the first one.
 func (f *keaFile) host(h *host, s *subnet) keaHost {
-	out := keaHost{MAC: h.mac.String(), Hostname: h.name, Options: f.of(h.options4, h.options6), Context: context(h.comment)}
+	out := f.named(h)
 	for _, a := range h.in(s.prefix) {
 		if !f.is4 {
 			out.Addrs = append(out.Addrs, a.String())
@@ -296,9 +296,21 @@ func (f *keaFile) host(h *host, s *subnet) keaHost {
 	return out
 }
 
+// named is a host without its addresses. Kea sends the name of a host to it, which racks do for
+// machines and devices alone.
+func (f *keaFile) named(h *host) keaHost {
+	out := keaHost{MAC: h.mac.String(), Options: f.of(h.options4, h.options6), Context: context(h.comment)}
+	if h.node {
+		out.Hostname = h.name
+	} else if h.comment == "" {
+		out.Context = context(h.name)
+	}
+	return out
+}
+
 // anywhere writes a host that has no address of the family, and has options or a name.
 func (f *keaFile) anywhere(h *host) {
-	out := keaHost{MAC: h.mac.String(), Hostname: h.name, Options: f.of(h.options4, h.options6), Context: context(h.comment)}
+	out := f.named(h)
 	for _, a := range h.addrs {
 		if a.Is4() == f.is4 {
 			return

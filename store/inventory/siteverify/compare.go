@@ -22,14 +22,17 @@ type Options struct {
 	Files []string
 	// Accept names parts whose differences are expected and not reported, such as "boot file".
 	Accept []string
+	// Packets is the number of packets that are asked at most, about; 0 = DefaultPackets.
+	Packets int
 	// Now is the time at which leases last or have ended; zero = now.
 	Now time.Time
 }
 
 // Report holds the differences in the order of the questions that show them first.
 type Report struct {
-	Against     string       `json:"against"` // "model", or the program that was asked
-	Why         string       `json:"why"`     // of the model, where a program was looked for; "" = it was asked for
+	Against     string       `json:"against"`                // "model", or the program that was asked
+	Why         string       `json:"why"`                    // of the model, where a program was looked for; "" = it was asked for
+	Without6    string       `json:"without_ipv6,omitempty"` // why no packet of IPv6 was asked, where the site has subnets of it
 	Questions   int          `json:"questions"`
 	Different   int          `json:"different"` // questions with differences
 	Differences []Difference `json:"differences"`
@@ -37,7 +40,7 @@ type Report struct {
 
 // Difference is a part of answers that is not equal, with the questions that have the same one.
 type Difference struct {
-	What      string   `json:"what"` // "answer", "address", "boot file", "next server" or "option N"
+	What      string   `json:"what"` // "answer", "address", "lease time", "boot file", "next server" or "option N"
 	Old       string   `json:"old"`
 	Ours      string   `json:"ours"`
 	Questions []string `json:"questions"`
@@ -54,17 +57,25 @@ func Verify(ctx context.Context, got siteimport.Result, o Options) (Report, erro
 		o.Now = time.Now()
 	}
 	s := newSite(got.Document)
-	if len(s.subnets) == 0 {
-		return Report{}, errors.New("siteverify: the document has no IPv4 subnet; nothing can be asked")
+	if len(s.subnets)+len(s.subnets6) == 0 {
+		return Report{}, errors.New("siteverify: the document has no subnet with room for a relay; nothing can be asked")
 	}
-	all := s.questions(got.Leases, o.Now)
+	if o.Packets <= 0 {
+		o.Packets = DefaultPackets
+	}
+	// Of a site with both families each gets its part.
+	most := o.Packets
+	if len(s.subnets) > 0 && len(s.subnets6) > 0 {
+		most /= 2
+	}
+	all := s.questions(got.Leases, o.Now, boundsOf(most))
 	own, err := newOurs(ctx, s, got.Leases)
 	if err != nil {
 		return Report{}, err
 	}
-	report := Report{Against: "model", Questions: len(all)}
+	report := Report{Against: "model"}
 	old := []Answer(nil)
-	if o.Against != "model" {
+	if o.Against != "model" && len(s.subnets) > 0 {
 		program, answers, err := askReal(ctx, got.Kind, s, o.Files, all)
 		var not errNotRun
 		switch {
@@ -81,6 +92,28 @@ func Verify(ctx context.Context, got siteimport.Result, o Options) (Report, erro
 			return Report{}, err
 		}
 	}
+	if len(s.subnets6) > 0 {
+		six := s.questions6(most)
+		program, answers, err := askReal6(ctx, got.Kind, s, o, six)
+		var not errNotRun
+		switch {
+		case err == nil:
+			// A request refers to the question before it in the whole list.
+			for i := range six {
+				if six[i].after > 0 {
+					six[i].after += len(all)
+				}
+			}
+			if all, old = append(all, six...), append(old, answers...); len(s.subnets) == 0 {
+				report.Against = program
+			}
+		case errors.As(err, &not) && (o.Against != "real" || len(s.subnets) > 0):
+			report.Without6 = not.Error()
+		default:
+			return Report{}, fmt.Errorf("siteverify: %w", err)
+		}
+	}
+	report.Questions = len(all)
 	mine, err := own.ask(ctx, all)
 	if err != nil {
 		return Report{}, err
@@ -113,6 +146,20 @@ func (r *Report) add(found []Difference, accept []string) (any bool) {
 // uncompared are options that name the server or its times, or repeat what the client sent.
 var uncompared = []byte{optType, optServer, optLeaseTime, optT1, optT2, optRelay, optClientID, optWanted, optBootFile, 66}
 
+// uncompared6 are those of IPv6.
+var uncompared6 = []byte{opt6Client, opt6Server, opt6IA, opt6Requested, opt6Preference, opt6Elapsed, opt6Relayed, opt6Status, opt6Interface, opt6BootURL}
+
+// seconds is the length of a lease for people.
+func seconds(n uint32) string {
+	switch n {
+	case 0:
+		return "none"
+	case 1<<32 - 1:
+		return "for ever"
+	}
+	return fmt.Sprintf("%d s", n)
+}
+
 // compare returns the differences of two answers. The model has decisions alone, and options where
 // it knows them.
 func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Difference) {
@@ -121,7 +168,7 @@ func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Differ
 			out = append(out, Difference{what, a, b, []string{q.Name}})
 		}
 	}
-	if add("answer", old.typeName(), mine.typeName()); len(out) > 0 || old.Type == 0 || old.Type == nak {
+	if add("answer", old.typeName(q.six), mine.typeName(q.six)); len(out) > 0 || old.Type == 0 || old.Type == nak {
 		return out
 	}
 	if q.Known {
@@ -130,8 +177,9 @@ func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Differ
 		add("address", s.place(old.Addr), s.place(mine.Addr))
 	}
 	if !decided {
+		add("lease time", seconds(old.Lease), seconds(mine.Lease))
 		add("boot file", old.File, mine.File)
-		if old.File != "" && mine.File != "" {
+		if old.File != "" && mine.File != "" && !q.six {
 			add("next server", old.next(), mine.next())
 		}
 	}
@@ -149,7 +197,10 @@ func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Differ
 		if _, has := old.Options[28]; code == 28 && !has {
 			continue
 		}
-		if !slices.Contains(uncompared, code) {
+		switch {
+		case q.six && !slices.Contains(uncompared6, code):
+			add(fmt.Sprintf("option6 %d", code), shown6(code, old.Options), shown6(code, mine.Options))
+		case !q.six && !slices.Contains(uncompared, code):
 			add(fmt.Sprintf("option %d", code), shown(code, old.Options), shown(code, mine.Options))
 		}
 	}
@@ -158,6 +209,9 @@ func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Differ
 
 // place says where an address of an unknown client lies: which one of a range it gets is chance.
 func (s *site) place(a netip.Addr) string {
+	if !a.IsValid() {
+		return "none"
+	}
 	if s.dynamic(a) {
 		return "of a dynamic range"
 	}
@@ -170,6 +224,22 @@ func (a Answer) next() string {
 		return "the server itself"
 	}
 	return a.Next.String()
+}
+
+// shown6 is an option of IPv6 for people.
+func shown6(code byte, options map[byte][]byte) string {
+	raw, ok := options[code]
+	switch {
+	case !ok:
+		return "absent"
+	case (code == 23 || code == 31) && len(raw)%16 == 0:
+		var addrs []string
+		for ; len(raw) >= 16; raw = raw[16:] {
+			addrs = append(addrs, netip.AddrFrom16([16]byte(raw)).String())
+		}
+		return strings.Join(addrs, ", ")
+	}
+	return fmt.Sprintf("%x", raw)
 }
 
 func shown(code byte, options map[byte][]byte) string {
@@ -211,6 +281,9 @@ func (r Report) String() string {
 	why := ""
 	if r.Why != "" {
 		why = " (" + r.Why + ")"
+	}
+	if r.Without6 != "" {
+		fmt.Fprintf(&out, "no packets of IPv6: %s\n", r.Without6)
 	}
 	fmt.Fprintf(&out, "%d packets compared with the %s%s: %d answered otherwise\n", r.Questions, r.Against, why, r.Different)
 	return out.String()

@@ -4,10 +4,11 @@
 //	report, err := siteverify.Verify(ctx, got, siteverify.Options{Files: []string{"/etc/dhcp/dhcpd.conf"}})
 //	fmt.Print(report) // each difference with both sides
 //
-// Questions are DHCPv4 packets of known hosts by MAC address and client identifier, of firmware of
-// each architecture, of clients of each class, of unknown clients, and renewals of leases. All are
-// relayed, each by a relay of its subnet: servers answer relays by unicast, so that one cable
-// serves for all networks of a site.
+// Questions of IPv4 are packets of known hosts by MAC address and client identifier, of firmware of
+// each architecture, of clients of each class, of unknown clients, and renewals of leases.
+// Questions of IPv6, of dhcpd and Kea alone, are SOLICIT and REQUEST of known hosts and unknown
+// clients, SOLICIT of firmware, and INFORMATION-REQUEST. All are relayed, each by a relay of its
+// subnet: servers answer relays by unicast, so that one cable serves for all networks of a site.
 //
 // # The old server
 //
@@ -24,6 +25,6 @@
 // # What is compared
 //
 // Silence, the type of the answer, the address, options and boot file. Addresses of unknown clients
-// differ if one is of a dynamic range and the other is not. Times and what names the server itself
-// are not compared: imports leave them out.
+// differ if one is of a dynamic range and the other is not. So do lengths of leases, which racks
+// choose; other times and what names the server itself are not compared: imports leave them out.
 package siteverify

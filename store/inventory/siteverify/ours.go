@@ -78,6 +78,20 @@ func newOurs(ctx context.Context, s *site, leases []siteimport.Lease) (o *ours, 
 func (o *ours) ask(ctx context.Context, all []Question) ([]Answer, error) {
 	out := make([]Answer, len(all))
 	for i, q := range all {
+		if q.six {
+			first := Answer{}
+			if q.after > 0 {
+				first = out[q.after-1]
+			}
+			if q.after > 0 && first.Type != advertise {
+				continue // nothing was offered that could be requested
+			}
+			from := netip.AddrPortFrom(q.Relay, 547)
+			if reply, ok := o.server.Handle6(ctx, dhcpsrv.Packet{Data: q.packet6(uint32(i+1), first), Src: from}); ok {
+				_, out[i], _ = parseAnswer6(reply.Data)
+			}
+			continue
+		}
 		reply, ok := o.server.Handle(ctx, dhcpsrv.Packet{Data: q.packet(uint32(i + 1)), Src: netip.AddrPortFrom(q.Relay, 67)})
 		if ok {
 			_, out[i], _ = parseAnswer(reply.Data)

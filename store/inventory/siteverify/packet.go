@@ -49,6 +49,8 @@ type Question struct {
 	want  netip.Addr // option 50
 	have  netip.Addr // ciaddr
 	extra map[byte][]byte
+	six   bool // of IPv6
+	after int  // one more than the index of the question whose answer a request follows; 0 = none
 }
 
 // asked are the options that questions request: a server may leave out the others.
@@ -83,6 +85,7 @@ type Answer struct {
 	Addr    netip.Addr
 	Next    netip.Addr
 	File    string
+	Lease   uint32 // seconds
 	Options map[byte][]byte
 }
 
@@ -106,6 +109,9 @@ func parseAnswer(b []byte) (xid uint32, a Answer, ok bool) {
 		a.Options[rest[0]] = append(a.Options[rest[0]], rest[2:end]...) // RFC 3396: parts are joined
 		rest = rest[end:]
 	}
+	if t := a.Options[optLeaseTime]; len(t) == 4 {
+		a.Lease = binary.BigEndian.Uint32(t)
+	}
 	if t := a.Options[optType]; len(t) == 1 {
 		a.Type = t[0]
 	}
@@ -115,11 +121,19 @@ func parseAnswer(b []byte) (xid uint32, a Answer, ok bool) {
 	return binary.BigEndian.Uint32(b[4:]), a, true
 }
 
-// typeName is the type of an answer for people.
-func (a Answer) typeName() string {
-	switch a.Type {
-	case 0:
+// typeName is the type of an answer of a family for people.
+func (a Answer) typeName(six bool) string {
+	switch {
+	case a.Type == 0:
 		return "silence"
+	case six && a.Type == advertise && !a.Addr.IsValid():
+		return "ADVERTISE without an address"
+	case six && a.Type == advertise:
+		return "ADVERTISE"
+	case six && a.Type == reply6:
+		return "REPLY"
+	}
+	switch a.Type {
 	case offer:
 		return "OFFER"
 	case ack:

@@ -13,9 +13,14 @@ import (
 
 // programs prepare the servers of each kind in a directory: with copies of what they write, and
 // without what would reach outside of the namespace.
-var programs = map[string]func(dir string, files []string) (running, error){
-	"dhcpd": prepareDhcpd, "kea": prepareKea, "dnsmasq": prepareDnsmasq,
-}
+var programs = map[string]prepare{"dhcpd": prepareDhcpd, "kea": prepareKea, "dnsmasq": prepareDnsmasq}
+
+// programs6 are those of IPv6. dnsmasq has one program for both, which knows the networks of
+// its interfaces alone.
+var programs6 = map[string]prepare{"dhcpd": prepareDhcpd6, "kea": prepareKea6}
+
+// prepare returns how a server is run.
+type prepare func(dir string, files []string) (running, error)
 
 // split tells lease files from configurations by their name, as all servers have them.
 func split(files []string) (confs []string, leases string) {
@@ -85,29 +90,59 @@ func dhcpdText(out *strings.Builder, file string, depth int) error {
 var dhcpdToken = regexp.MustCompile(`#[^\n]*|"(?:[^"\\]|\\.)*"|[A-Za-z0-9_.:-]+|\s+|(?s:.)`)
 
 func prepareDhcpd(dir string, files []string) (running, error) {
+	return dhcpdOf(dir, files, false, fmt.Sprintf("ping-check false;\nsubnet %s netmask 255.255.255.252 { }\n", cable.Addr()))
+}
+
+func prepareDhcpd6(dir string, files []string) (running, error) {
+	return dhcpdOf(dir, files, true, fmt.Sprintf("subnet6 %s { }\n", cable6))
+}
+
+// subnet6 matches the statement that configurations of IPv6 have, and those of IPv4 must not have.
+var subnet6 = regexp.MustCompile(`(?mi)^[^#"]*\bsubnet6\s`)
+
+// dhcpdOf prepares dhcpd for a family, of which a configuration is. The network of the cable must
+// be declared, or dhcpd does not listen on it.
+func dhcpdOf(dir string, files []string, six bool, wrapper string) (running, error) {
 	confs, leases := split(files)
-	// The network of the cable must be declared, or dhcpd does not listen on it.
-	wrapper := fmt.Sprintf("ping-check false;\nsubnet %s netmask 255.255.255.252 { }\n", cable.Addr())
 	var text strings.Builder
 	text.WriteString(wrapper)
+	found := false
 	for _, c := range confs {
-		if err := dhcpdText(&text, c, 0); err != nil {
+		var one strings.Builder
+		if err := dhcpdText(&one, c, 0); err != nil {
 			return running{}, err
 		}
+		if subnet6.MatchString(one.String()) == six {
+			text.WriteString(one.String())
+			found = true
+		}
+	}
+	if !found {
+		return running{}, errNotRun("no configuration of its family is named")
 	}
 	conf, lf := filepath.Join(dir, "dhcpd.conf"), filepath.Join(dir, "dhcpd.leases")
+	family := "-4"
+	if six {
+		family, leases = "-6", "" // clients of IPv6 are asked without a lease
+	}
 	if err := errors.Join(os.WriteFile(conf, []byte(text.String()), 0o600), copied(leases, lf)); err != nil {
 		return running{}, err
 	}
 	return running{
-		args:  []string{"dhcpd", "-4", "-f", "-d", "--no-pid", "-cf", conf, "-lf", lf, "eth0"},
+		args:  []string{"dhcpd", family, "-f", "-d", "--no-pid", "-cf", conf, "-lf", lf, "eth0"},
 		ready: regexp.MustCompile(`Server starting service`),
 		noise: regexp.MustCompile(`^(exiting\.|This version|bug on|before|than a|process|and send|the README|bugs on|If you)`),
 	}, nil
 }
 
-func prepareKea(dir string, files []string) (running, error) {
+func prepareKea(dir string, files []string) (running, error) { return keaOf(dir, files, "4") }
+
+func prepareKea6(dir string, files []string) (running, error) { return keaOf(dir, files, "6") }
+
+// keaOf prepares the server of a family, of which a configuration is.
+func keaOf(dir string, files []string, family string) (running, error) {
 	confs, leases := split(files)
+	name := "Dhcp" + family
 	var whole map[string]any
 	for _, c := range confs {
 		text, err := plainJSON(c, 0)
@@ -118,38 +153,43 @@ func prepareKea(dir string, files []string) (running, error) {
 		if err := json.Unmarshal([]byte(text), &one); err != nil {
 			return running{}, fmt.Errorf("%s: %w", c, err)
 		}
-		if _, ok := one["Dhcp4"].(map[string]any); ok {
+		if _, ok := one[name].(map[string]any); ok {
 			whole = one
 		}
 	}
 	if whole == nil {
-		return running{}, errNotRun("no configuration of Dhcp4 is named")
+		return running{}, errNotRun("no configuration of " + name + " is named")
 	}
-	four := whole["Dhcp4"].(map[string]any)
-	lf := filepath.Join(dir, "kea-leases4.csv")
+	server := whole[name].(map[string]any)
+	program := "kea-dhcp" + family
+	lf := filepath.Join(dir, "kea-leases"+family+".csv")
 	// Sockets, databases and hooks of the real one are left alone.
 	for _, key := range []string{"control-socket", "control-sockets", "hooks-libraries", "hosts-database", "hosts-databases", "config-control", "dhcp-ddns"} {
-		delete(four, key)
+		delete(server, key)
 	}
-	four["interfaces-config"] = map[string]any{"interfaces": []string{"eth0"}, "dhcp-socket-type": "udp"}
-	four["lease-database"] = map[string]any{"type": "memfile", "persist": true, "name": lf, "lfc-interval": 0}
-	four["loggers"] = []any{map[string]any{"name": "kea-dhcp4", "severity": "INFO", "output_options": []any{map[string]any{"output": "stdout", "flush": true}}}}
-	text, err := json.Marshal(map[string]any{"Dhcp4": four})
+	server["interfaces-config"] = map[string]any{"interfaces": []string{"eth0"}, "dhcp-socket-type": "udp"}
+	if family == "6" {
+		server["interfaces-config"] = map[string]any{"interfaces": []string{"eth0", "eth0/" + serverAddr6.String()}}
+		server["data-directory"] = dir // of its DUID
+	}
+	server["lease-database"] = map[string]any{"type": "memfile", "persist": true, "name": lf, "lfc-interval": 0}
+	server["loggers"] = []any{map[string]any{"name": program, "severity": "INFO", "output_options": []any{map[string]any{"output": "stdout", "flush": true}}}}
+	text, err := json.Marshal(map[string]any{name: server})
 	if err != nil {
 		return running{}, err
 	}
-	conf := filepath.Join(dir, "kea-dhcp4.conf")
+	conf := filepath.Join(dir, program+".conf")
 	if err := os.WriteFile(conf, text, 0o600); err != nil {
 		return running{}, err
 	}
-	if leases != "" {
+	if leases != "" && family == "4" {
 		if err := copied(leases, lf); err != nil {
 			return running{}, err
 		}
 	}
 	return running{
-		args: []string{"kea-dhcp4", "-c", conf}, env: []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir},
-		ready: regexp.MustCompile(`DHCP4_STARTED`), noise: regexp.MustCompile(` (INFO|DEBUG) `),
+		args: []string{program, "-c", conf}, env: []string{"KEA_PIDFILE_DIR=" + dir, "KEA_LOCKFILE_DIR=" + dir},
+		ready: regexp.MustCompile(`DHCP` + family + `_STARTED`), noise: regexp.MustCompile(` (INFO|DEBUG) `),
 	}, nil
 }
 

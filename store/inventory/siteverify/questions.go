@@ -14,24 +14,27 @@ import (
 	"github.com/gomaas/maas/store/inventory/siteimport"
 )
 
-// Bounds of the questions of each sort; of many objects each n-th is asked. Together these are
-// about 1,000, which a server answers in a second or two.
-const (
-	maxKnown    = 400
-	maxRenewals = 250
-	maxClasses  = 50
-	maxSubnets  = 30
-)
+// DefaultPackets is the number of packets that are asked unless Options say otherwise. A server
+// answers them in a second or two.
+const DefaultPackets = 1000
+
+// bounds are the numbers of questions of each sort; of more objects each n-th is asked.
+type bounds struct{ known, renewals, classes, subnets int }
+
+func boundsOf(packets int) bounds {
+	return bounds{max(2, packets*2/5), max(1, packets/4), max(1, packets/20), max(1, packets*3/100)}
+}
 
 // site holds the document with what depends on addresses.
 type site struct {
-	doc     sitedoc.Document
-	subnets []netip.Prefix
-	ranges  []netipx.IPRange // dynamic
-	taken   map[netip.Addr]bool
-	reserve map[netip.Addr]string // MAC addresses by reserved IP
-	relays  map[netip.Prefix]netip.Addr
-	servers map[netip.Prefix]netip.Addr
+	doc      sitedoc.Document
+	subnets  []netip.Prefix // of IPv4
+	subnets6 []netip.Prefix
+	ranges   []netipx.IPRange // dynamic
+	taken    map[netip.Addr]bool
+	reserve  map[netip.Addr]string // MAC addresses by reserved IP
+	relays   map[netip.Prefix]netip.Addr
+	servers  map[netip.Prefix]netip.Addr
 }
 
 func newSite(doc sitedoc.Document) *site {
@@ -44,16 +47,20 @@ func newSite(doc sitedoc.Document) *site {
 	for _, r := range doc.Ranges {
 		first, _ := netip.ParseAddr(r.Start)
 		last, _ := netip.ParseAddr(r.End)
-		if r.Type == "dynamic" && first.Is4() {
+		if r.Type == "dynamic" && first.IsValid() {
 			s.ranges = append(s.ranges, netipx.IPRangeFrom(first, last))
 		}
 	}
 	for _, sub := range doc.Subnets {
 		p, err := netip.ParsePrefix(sub.CIDR)
-		if err != nil || !p.Addr().Is4() || p.Bits() > 29 { // a smaller one has no room for a relay and a server
+		if err != nil || p.Addr().BitLen()-p.Bits() < 3 { // a smaller one has no room for a relay and a server
 			continue
 		}
-		s.subnets = append(s.subnets, p)
+		if p.Addr().Is4() {
+			s.subnets = append(s.subnets, p)
+		} else {
+			s.subnets6 = append(s.subnets6, p)
+		}
 		gateway, _ := netip.ParseAddr(sub.Gateway)
 		s.taken[gateway] = true
 		if s.servers[p] = s.free(p); gateway.IsValid() {
@@ -115,16 +122,16 @@ var firmware = []struct {
 }{{0, "BIOS"}, {6, "UEFI of 32 bits"}, {7, "UEFI"}, {9, "UEFI, by its other number"}, {11, "UEFI of ARM64"}, {16, "UEFI over HTTP"}}
 
 // questions returns the packets in their order.
-func (s *site) questions(leases []siteimport.Lease, now time.Time) (out []Question) {
-	out = append(out, s.known()...)
-	out = append(out, s.renewals(leases, now)...)
+func (s *site) questions(leases []siteimport.Lease, now time.Time, most bounds) (out []Question) {
+	out = append(out, s.known(most.known)...)
+	out = append(out, s.renewals(leases, now, most.renewals)...)
 	next := 0
 	client := func(q Question) {
 		q.mac, q.kind = unknownMAC(next), discover
 		next++
 		out = append(out, q)
 	}
-	for i := 0; i < len(s.subnets); i += stride(len(s.subnets), maxSubnets) {
+	for i := 0; i < len(s.subnets); i += stride(len(s.subnets), most.subnets) {
 		relay, where := s.relays[s.subnets[i]], s.subnets[i].String()
 		client(Question{Name: "unknown client in " + where, Relay: relay})
 		client(Question{Name: "unknown client with identifier in " + where, Relay: relay, extra: map[byte][]byte{optClientID: {0, 'v', 'e', 'r', 'i', 'f', 'y'}}})
@@ -141,7 +148,7 @@ func (s *site) questions(leases []siteimport.Lease, now time.Time) (out []Questi
 		q := Question{Name: "client of another network in " + where, Known: true, Relay: relay, kind: request, want: netip.AddrFrom4([4]byte{100, 127, 255, 9}), mac: unknownMAC(1 << 20)}
 		out = append(out, q)
 	}
-	for i := 0; i < len(s.doc.Classes) && len(s.subnets) > 0; i += stride(len(s.doc.Classes), maxClasses) {
+	for i := 0; i < len(s.doc.Classes) && len(s.subnets) > 0; i += stride(len(s.doc.Classes), most.classes) {
 		for _, q := range s.ofClass(s.doc.Classes[i]) {
 			q.mac[5] = byte(i)
 			out = append(out, q)
@@ -152,8 +159,8 @@ func (s *site) questions(leases []siteimport.Lease, now time.Time) (out []Questi
 
 // known asks for reserved IPs: by MAC address, with the client identifier that most systems make of
 // it, and as a client that has the address already.
-func (s *site) known() (out []Question) {
-	for i := 0; i < len(s.doc.Reserved); i += stride(len(s.doc.Reserved), maxKnown/2) {
+func (s *site) known(most int) (out []Question) {
+	for i := 0; i < len(s.doc.Reserved); i += stride(len(s.doc.Reserved), most/2) {
 		r := s.doc.Reserved[i]
 		mac, err := net.ParseMAC(r.MAC)
 		addr, err2 := netip.ParseAddr(r.IP)
@@ -171,8 +178,8 @@ func (s *site) known() (out []Question) {
 }
 
 // renewals asks for leases that last: rebinding, which is broadcast and so relayed.
-func (s *site) renewals(leases []siteimport.Lease, now time.Time) (out []Question) {
-	for i := 0; i < len(leases); i += stride(len(leases), maxRenewals) {
+func (s *site) renewals(leases []siteimport.Lease, now time.Time, most int) (out []Question) {
+	for i := 0; i < len(leases); i += stride(len(leases), most) {
 		l := leases[i]
 		p, ok := s.subnetOf(l.Addr)
 		if !ok || !l.End.After(now) || len(l.MAC) != 6 || l.Declined {

@@ -26,6 +26,10 @@ var (
 	cable      = netip.MustParsePrefix("169.254.77.0/30")
 	serverAddr = netip.MustParseAddr("169.254.77.1")
 	relayAddr  = netip.MustParseAddr("169.254.77.2")
+
+	cable6      = netip.MustParsePrefix("fd77:6d61:6173::/64")
+	serverAddr6 = netip.MustParseAddr("fd77:6d61:6173::1")
+	relayAddr6  = netip.MustParseAddr("fd77:6d61:6173::2")
 )
 
 // Times of asking a real server.
@@ -38,43 +42,63 @@ const (
 
 // askReal runs the old server in a namespace and asks it, which needs root.
 func askReal(ctx context.Context, kind string, s *site, files []string, all []Question) (program string, out []Answer, err error) {
+	program, err = withServer(ctx, programs, kind, s, files, func(l *lab) error {
+		out, err = l.ask(ctx, all)
+		return err
+	})
+	return program, out, err
+}
+
+// askReal6 is askReal for IPv6.
+func askReal6(ctx context.Context, kind string, s *site, o Options, all []Question) (program string, out []Answer, err error) {
+	if o.Against == "model" {
+		return "", nil, errNotRun("the model answers IPv4 alone")
+	}
+	program, err = withServer(ctx, programs6, kind, s, o.Files, func(l *lab) error {
+		out, err = l.ask6(ctx, all)
+		return err
+	})
+	return program, out, err
+}
+
+// withServer runs the server of a kind, and calls ask while it serves.
+func withServer(ctx context.Context, programs map[string]prepare, kind string, s *site, files []string, ask func(*lab) error) (program string, err error) {
 	prepare, ok := programs[kind]
 	switch {
 	case !ok:
-		return "", nil, errNotRun("a configuration of kind " + kind + " has no server that can be run")
+		return "", errNotRun("a configuration of kind " + kind + " has no server that can be run")
 	case os.Geteuid() != 0:
-		return "", nil, errNotRun("running the old server in a namespace needs root")
+		return "", errNotRun("running the old server in a namespace needs root")
 	case len(files) == 0:
-		return "", nil, errNotRun("no files to run the old server with")
+		return "", errNotRun("no files to run the old server with")
 	}
 	dir, err := os.MkdirTemp("", "maas-verify")
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	defer os.RemoveAll(dir)
 	run, err := prepare(dir, files)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	path, err := exec.LookPath(run.args[0])
 	if err != nil {
 		if path = "/usr/sbin/" + run.args[0]; unix.Access(path, unix.X_OK) != nil {
-			return "", nil, errNotRun("the program " + run.args[0] + " is not installed")
+			return "", errNotRun("the program " + run.args[0] + " is not installed")
 		}
 	}
 	run.args[0] = path
 	lab, err := newLab(s, run.inSubnets)
 	defer lab.remove()
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	stop, err := lab.start(ctx, run)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	defer stop()
-	out, err = lab.ask(ctx, all)
-	return filepath.Base(path), out, err
+	return filepath.Base(path), ask(lab)
 }
 
 // lab is two namespaces with a cable: the server in one, and the relays of all subnets in the
@@ -90,6 +114,10 @@ func newLab(s *site, inSubnets bool) (*lab, error) {
 		{"netns", "add", l.server}, {"netns", "add", l.relays},
 		{"link", "add", "name", "eth0", "netns", l.server, "type", "veth", "peer", "name", "eth0", "netns", l.relays},
 		{"-n", l.server, "link", "set", "lo", "up"}, {"-n", l.relays, "link", "set", "lo", "up"},
+		// Without a check for duplicates, addresses of IPv6 are usable at once.
+		{"netns", "exec", l.server, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0"}, {"netns", "exec", l.relays, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0"},
+		{"-n", l.server, "addr", "add", serverAddr6.String() + "/64", "dev", "eth0", "nodad"},
+		{"-n", l.relays, "addr", "add", relayAddr6.String() + "/64", "dev", "eth0", "nodad"},
 		{"-n", l.server, "addr", "add", serverAddr.String() + "/30", "dev", "eth0"}, {"-n", l.relays, "addr", "add", relayAddr.String() + "/30", "dev", "eth0"},
 		{"-n", l.server, "link", "set", "eth0", "up"}, {"-n", l.relays, "link", "set", "eth0", "up"},
 		{"-n", l.server, "route", "add", "default", "via", relayAddr.String()},
@@ -183,32 +211,74 @@ func (l *lab) start(ctx context.Context, r running) (stop func(), err error) {
 // ask sends the questions as relays do and collects the answers. What is not answered is asked a
 // second time: a full buffer drops packets as silence does.
 func (l *lab) ask(ctx context.Context, all []Question) ([]Answer, error) {
-	conn, err := l.listen()
+	conn, err := l.listen("udp4", 67)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	out := make([]Answer, len(all))
-	heard := make(chan reply, len(all)*2)
+	x := exchange{conn: conn, all: all, out: make([]Answer, len(all)), parse: parseAnswer}
+	x.send = func(i int) error {
+		from := ipv4.ControlMessage{Src: all[i].Relay.AsSlice()}
+		_, _, err := conn.WriteMsgUDPAddrPort(all[i].packet(uint32(i+1)), from.Marshal(), netip.AddrPortFrom(serverAddr, 67))
+		return err
+	}
+	return x.run(ctx, func(Question) bool { return true })
+}
+
+// ask6 is ask for IPv6: requests follow when all
+// answers to what they refer to have arrived.
+func (l *lab) ask6(ctx context.Context, all []Question) ([]Answer, error) {
+	conn, err := l.listen("udp6", 547)
+	if err != nil {
+		return nil, err
+	}
+	x := exchange{conn: conn, all: all, out: make([]Answer, len(all)), parse: parseAnswer6}
+	x.send = func(i int) error {
+		first := Answer{}
+		if after := all[i].after; after > 0 {
+			first = x.out[after-1]
+		}
+		_, err := conn.WriteToUDPAddrPort(all[i].packet6(uint32(i+1), first), netip.AddrPortFrom(serverAddr6, 547))
+		return err
+	}
+	return x.run(ctx, func(q Question) bool { return q.after == 0 }, func(q Question) bool {
+		return q.after > 0 && x.out[q.after-1].Type == advertise
+	})
+}
+
+// exchange asks questions over a socket.
+type exchange struct {
+	conn  *net.UDPConn
+	all   []Question
+	out   []Answer
+	parse func([]byte) (uint32, Answer, bool)
+	send  func(i int) error
+}
+
+// run asks the questions of each part twice, one part after the other, and closes the socket.
+func (x *exchange) run(ctx context.Context, parts ...func(Question) bool) ([]Answer, error) {
+	defer x.conn.Close()
+	heard := make(chan reply, len(x.all)*2)
 	go func() {
 		buf := make([]byte, 4096)
 		for {
-			n, err := conn.Read(buf)
+			n, err := x.conn.Read(buf)
 			if err != nil {
 				close(heard)
 				return
 			}
-			if xid, a, ok := parseAnswer(buf[:n]); ok && xid > 0 && int(xid) <= len(all) {
+			if xid, a, ok := x.parse(buf[:n]); ok && xid > 0 && int(xid) <= len(x.all) {
 				heard <- reply{int(xid) - 1, a}
 			}
 		}
 	}()
-	for range 2 {
-		if err := l.round(ctx, conn, all, out, heard); err != nil {
-			return nil, err
+	for _, part := range parts {
+		for range 2 {
+			if err := x.round(ctx, part, heard); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return out, nil
+	return x.out, nil
 }
 
 type reply struct {
@@ -217,15 +287,14 @@ type reply struct {
 }
 
 // round sends what has no answer yet, and waits until all have one or the server is quiet.
-func (l *lab) round(ctx context.Context, conn *net.UDPConn, all []Question, out []Answer, heard <-chan reply) error {
+func (x *exchange) round(ctx context.Context, part func(Question) bool, heard <-chan reply) error {
 	open := 0
-	for i, q := range all {
-		if out[i].Type != 0 {
+	for i, q := range x.all {
+		if x.out[i].Type != 0 || !part(q) {
 			continue
 		}
 		open++
-		from := ipv4.ControlMessage{Src: q.Relay.AsSlice()}
-		if _, _, err := conn.WriteMsgUDPAddrPort(q.packet(uint32(i+1)), from.Marshal(), netip.AddrPortFrom(serverAddr, 67)); err != nil {
+		if err := x.send(i); err != nil {
 			return fmt.Errorf("relay %v: %w", q.Relay, err)
 		}
 		time.Sleep(between)
@@ -237,8 +306,8 @@ func (l *lab) round(ctx context.Context, conn *net.UDPConn, all []Question, out 
 			if !ok {
 				return errors.New("the socket of the relays was closed")
 			}
-			if out[r.question].Type == 0 {
-				out[r.question] = r.answer
+			if x.out[r.question].Type == 0 {
+				x.out[r.question] = r.answer
 				open--
 			}
 		case <-time.After(quietFor):
@@ -251,7 +320,7 @@ func (l *lab) round(ctx context.Context, conn *net.UDPConn, all []Question, out 
 }
 
 // listen opens the port of relays in their namespace.
-func (l *lab) listen() (conn *net.UDPConn, err error) {
+func (l *lab) listen(network string, port int) (conn *net.UDPConn, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -267,7 +336,7 @@ func (l *lab) listen() (conn *net.UDPConn, err error) {
 			err = fmt.Errorf("setns: %w", err)
 			return
 		}
-		conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: 67})
+		conn, err = net.ListenUDP(network, &net.UDPAddr{Port: port})
 	}()
 	<-done
 	return conn, err

@@ -56,14 +56,33 @@ dhcp-option=option:dns-server,192.0.2.53
 dhcp-host=02:00:5e:00:00:0a,192.0.2.10
 `
 
-// own are the parts that the site adds by itself: what machines boot, and names to search.
-var own = []string{"boot file", "option 60", "option 119", "option 175"}
+const dhcpd6Conf = `authoritative;
+default-lease-time 600;
+max-lease-time 600;
+option dhcp6.name-servers 2001:db8:1::53;
+option dhcp6.domain-search "lab.example";
+subnet6 2001:db8:1::/64 { range6 2001:db8:1::1000 2001:db8:1::1fff; }
+subnet6 2001:db8:2::/64 { range6 2001:db8:2::1000 2001:db8:2::1fff; }
+host a { hardware ethernet 02:00:5e:00:00:0a; fixed-address6 2001:db8:1::20; }
+host b { hardware ethernet 02:00:5e:00:00:0b; fixed-address6 2001:db8:2::20; }
+`
+
+const kea6Conf = `{ "Dhcp6": {
+  "valid-lifetime": 600, "preferred-lifetime": 600, "interfaces-config": { "interfaces": [ "ens192" ] },
+  "option-data": [ { "name": "dns-servers", "data": "2001:db8:1::53" }, { "name": "domain-search", "data": "lab.example" } ],
+  "subnet6": [ { "id": 1, "subnet": "2001:db8:1::/64", "pools": [ { "pool": "2001:db8:1::1000 - 2001:db8:1::1fff" } ],
+    "reservations": [ { "hw-address": "02:00:5e:00:00:0a", "ip-addresses": [ "2001:db8:1::20" ] } ] } ] } }
+`
+
+// own are the parts that the site adds by itself: what machines boot, names to search, and how long
+// leases are.
+var own = []string{"boot file", "option 60", "option 119", "option 175", "option6 16", "lease time"}
 
 func verify(t *testing.T, o siteverify.Options, files map[string]string) siteverify.Report {
 	t.Helper()
 	dir := t.TempDir()
 	var names []string
-	for _, name := range []string{"dhcpd.conf", "kea-dhcp4.conf", "dnsmasq.conf", "dhcpd.leases", "kea-leases4.csv"} {
+	for _, name := range []string{"dhcpd.conf", "dhcpd6.conf", "kea-dhcp4.conf", "kea-dhcp6.conf", "dnsmasq.conf", "dhcpd.leases", "kea-leases4.csv"} {
 		if text, ok := files[name]; ok {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 				t.Fatal(err)
@@ -110,6 +129,51 @@ func TestRealServersAnswerAlike(t *testing.T) {
 	}
 }
 
+// Servers of IPv6 answer known hosts, unknown clients, firmware and questions for information as
+// the imported site does, but for the boot file, which the site has for firmware.
+func TestRealServersAnswerAlike6(t *testing.T) {
+	netlab.Require(t, netlab.Root, netlab.Program("kea-dhcp6", "kea-dhcp6-server"), netlab.Program("kea-dhcp4", "kea-dhcp4-server"))
+	t.Setenv("PATH", filepath.Join(qemutest.Unpacked(t, "amd64", "isc-dhcp-server"), "usr/sbin")+":"+os.Getenv("PATH"))
+	for _, c := range []struct {
+		program string
+		files   map[string]string
+		least   int // packets
+	}{
+		{"dhcpd", map[string]string{"dhcpd6.conf": dhcpd6Conf}, 20},
+		{"kea-dhcp6", map[string]string{"kea-dhcp6.conf": kea6Conf}, 10},
+		{"dhcpd", map[string]string{"dhcpd.conf": dhcpdConf, "dhcpd6.conf": dhcpd6Conf}, 40},
+		{"kea-dhcp4", map[string]string{"kea-dhcp4.conf": keaConf, "kea-dhcp6.conf": kea6Conf, "kea-leases4.csv": keaLeases}, 20},
+	} {
+		r := verify(t, siteverify.Options{Against: "real", Accept: own}, c.files)
+		if r.Against != c.program || r.Questions < c.least || r.Without6 != "" {
+			t.Errorf("%s: asked %d of %s %s", c.program, r.Questions, r.Against, r.Without6)
+		}
+		for _, d := range r.Differences {
+			t.Errorf("%s: %+v", c.program, d)
+		}
+	}
+	// What differs is found: the other server has another address, another option and a longer
+	// lease.
+	other := strings.NewReplacer("2001:db8:1::53", "2001:db8:1::54", "600", "1200").Replace(dhcpd6Conf)
+	r := verify(t, siteverify.Options{Against: "real"}, map[string]string{"dhcpd6.conf": other})
+	if text := r.String(); !strings.Contains(text, "1200 s") || !strings.Contains(text, "lease time") {
+		t.Errorf("a longer lease is not reported:\n%s", text)
+	}
+}
+
+// A server of IPv6 that cannot be asked is named.
+func TestWithoutIPv6(t *testing.T) {
+	files := map[string]string{"dhcpd.conf": dhcpdConf, "dhcpd6.conf": dhcpd6Conf}
+	r := verify(t, siteverify.Options{Against: "model"}, files)
+	if r.Without6 == "" || !strings.Contains(r.String(), "no packets of IPv6: ") || r.Different != 0 {
+		t.Errorf("%s", r)
+	}
+	few := verify(t, siteverify.Options{Against: "model", Packets: 20}, files)
+	if few.Questions >= r.Questions {
+		t.Errorf("%d packets of %d were asked", few.Questions, r.Questions)
+	}
+}
+
 // The model of the import agrees with the plan.
 func TestModelAgrees(t *testing.T) {
 	r := verify(t, siteverify.Options{Against: "model"}, map[string]string{"dhcpd.conf": dhcpdConf, "dhcpd.leases": dhcpdLeases})
@@ -122,7 +186,7 @@ func TestModelAgrees(t *testing.T) {
 }
 
 func TestNothingToAsk(t *testing.T) {
-	if _, err := siteverify.Verify(t.Context(), siteimport.Result{}, siteverify.Options{}); err == nil || !strings.Contains(err.Error(), "no IPv4 subnet") {
+	if _, err := siteverify.Verify(t.Context(), siteimport.Result{}, siteverify.Options{}); err == nil || !strings.Contains(err.Error(), "no subnet with room") {
 		t.Error(err)
 	}
 }
