@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gomaas/maas/pxe/bootlog"
 	"github.com/gomaas/maas/pxe/firmware"
 )
 
@@ -27,8 +28,12 @@ func (a Attempt) Diagnosis(now time.Time) string {
 		return fmt.Sprintf("configured, %.1f s after power-on was noticed", a.endOf(StageConfigured).Sub(a.Start).Seconds())
 	case a.Running:
 		return fmt.Sprintf("running, %.1f s after power-on was noticed", a.endOf(StageRunning).Sub(a.Start).Seconds())
+	case a.Fault != (bootlog.Fault{}):
+		return a.Fault.String()
 	case last.Err != "":
 		return last.failure()
+	case now.Sub(a.Logged) < slowStep:
+		return fmt.Sprintf("booting: logs %q", a.Log[len(a.Log)-1])
 	case now.Sub(a.Last) < slowStep:
 		return "booting: " + last.doing()
 	}
@@ -97,6 +102,9 @@ func (a Attempt) stopped(last Step) string {
 	case last.Stage == StageKernel:
 		return "fetched the kernel and nothing after it: the profile has no initrd and the system does not report," +
 			" or there is not enough memory"
+	}
+	if len(a.Log) > 0 {
+		return fmt.Sprintf("loaded everything and has not reported since: the system does not report, or it stopped; it logged last %q", a.Log[len(a.Log)-1])
 	}
 	return "loaded everything and has not reported since: the system does not report, or it stopped; see its console"
 }

@@ -24,6 +24,8 @@ const (
 	// about the machine was read, and the system reported that its configuration is complete.
 	StageMetadata   Stage = "metadata"
 	StageConfigured Stage = "configured"
+	// StageLog belongs to no place of that order: the machine logged lines, see package bootlog.
+	StageLog Stage = "log"
 )
 
 // Event describes one finished request of a machine.
@@ -65,6 +67,8 @@ type Event struct {
 	Claimed bool `json:"claimed,omitempty"`
 	// Body is the text of a started system's report, the first 4 KiB of it.
 	Body []byte `json:"body,omitempty"`
+	// Log holds what the machine logged since the event of StageLog before, at most 4 KiB.
+	Log []string `json:"log,omitempty"`
 }
 
 // Offered returns the event of an offer, for [Attempt.Next]: composing code sends it when DHCP

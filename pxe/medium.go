@@ -107,7 +107,7 @@ func (s *Server) AddMedium(q MediumRequest) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("pxe: boot medium of profile %q: %w", p.Name, err)
 	}
-	at := firmware.Endpoint{Addr: q.Server, HTTPPort: s.cfg.HTTPPort, Nonce: s.reports.nonce(q.MAC, time.Now())}
+	at := firmware.Endpoint{Addr: q.Server, HTTPPort: s.cfg.HTTPPort, SyslogPort: s.cfg.SyslogPort, Nonce: s.reports.nonce(q.MAC, time.Now())}
 	m := &medium{mac: q.MAC, name: p.Name, used: time.Now()}
 	if err := s.make(m, p, q, r, at); err != nil {
 		m.close()

@@ -252,7 +252,7 @@ func (s *Server) esxi(ctx context.Context, in inbound, res resource, r Request, 
 	}
 	switch base := path.Base(res.file); {
 	case base == esxiBoot:
-		at := firmware.Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort, Nonce: s.reports.nonce(r.MAC, time.Now())}
+		at := firmware.Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort, SyslogPort: s.cfg.SyslogPort, Nonce: s.reports.nonce(r.MAC, time.Now())}
 		options, err := commandLine(p, r, at)
 		if err != nil {
 			return content{}, err
@@ -313,7 +313,7 @@ func (s *Server) installer(ctx context.Context, in inbound, r Request, e *Event)
 // config renders the profile of a machine. A client that named no machine and has no known address
 // receives a script that comes back with its name.
 func (s *Server) config(ctx context.Context, in inbound, res resource, r Request, e *Event) (content, error) {
-	at := firmware.Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort}
+	at := firmware.Endpoint{Addr: in.server, HTTPPort: s.cfg.HTTPPort, SyslogPort: s.cfg.SyslogPort}
 	if r.MAC == nil && !res.named {
 		switch res.lang {
 		case firmware.IPXE:

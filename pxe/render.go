@@ -119,7 +119,7 @@ func endpoints(at firmware.Endpoint) []firmware.Endpoint {
 	for _, a := range at.Others {
 		seen := slices.ContainsFunc(all, func(e firmware.Endpoint) bool { return e.Addr == a })
 		if !seen && at.Addr.IsValid() && a.Is4() == at.Addr.Unmap().Is4() && len(all) <= maxOthers {
-			all = append(all, firmware.Endpoint{Addr: a, HTTPPort: at.HTTPPort, Nonce: at.Nonce})
+			all = append(all, firmware.Endpoint{Addr: a, HTTPPort: at.HTTPPort, SyslogPort: at.SyslogPort, Nonce: at.Nonce})
 		}
 	}
 	return all

@@ -60,6 +60,9 @@ type Config struct {
 	// HTTPPort is the port clients reach Handler on; 0 means 5248. It is written into the scripts
 	// of clients that came by TFTP.
 	HTTPPort int
+	// SyslogPort is the UDP port of this server that takes what machines log, such as one of package
+	// bootlog; {syslog} in command lines names it. 0 means that none does, and {syslog} is empty.
+	SyslogPort int
 
 	// TFTPBlockSize, TFTPWindowSize and TFTPWindowBytes bound what is negotiated, see tftp.Config;
 	// 0 means its defaults.
@@ -143,6 +146,9 @@ func (c Config) check() error {
 	}
 	if c.HTTPPort < 0 || c.HTTPPort > 65535 {
 		return fmt.Errorf("pxe: Config.HTTPPort is %d, want 1 to 65535", c.HTTPPort)
+	}
+	if c.SyslogPort < 0 || c.SyslogPort > 65535 {
+		return fmt.Errorf("pxe: Config.SyslogPort is %d, want 0 to 65535", c.SyslogPort)
 	}
 	if c.HTTPRate < 0 {
 		return fmt.Errorf("pxe: Config.HTTPRate is %d, want 0 or more", c.HTTPRate)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gomaas/maas/pxe/bootlog"
 )
 
 // Attempt is one boot of one machine: what it was offered and fetched, in order. It is plain data
@@ -21,6 +23,13 @@ type Attempt struct {
 	// Configured says that the system reported that its configuration is complete.
 	Configured bool   `json:"configured,omitempty"`
 	Steps      []Step `json:"steps"`
+	// Log holds the last lines that the machine logged, at most 4 KiB, and Logged the time of the
+	// last one.
+	Log    []string  `json:"log,omitempty"`
+	Logged time.Time `json:"logged,omitzero"`
+	// Fault is the most telling one of the lines logged since the last step: what a machine asks for
+	// after a fault shows that it went on.
+	Fault bootlog.Fault `json:"fault,omitzero"`
 }
 
 // Step is one file of an attempt, with all the times it was asked for in a row.
@@ -58,6 +67,9 @@ const (
 // are reported when their requests end, so one may arrive after events of requests that began
 // later: its step takes its place among them by the time at which it began.
 func (a Attempt) Next(e Event) Attempt {
+	if e.Stage == StageLog {
+		return a.logged(e)
+	}
 	if a.ends(e) {
 		a = Attempt{}
 	}
@@ -67,6 +79,9 @@ func (a Attempt) Next(e Event) Attempt {
 	}
 	a.Steps = slices.Clone(a.Steps)
 	a.step(e, began).add(e)
+	if began.After(a.Logged) {
+		a.Fault = bootlog.Fault{}
+	}
 	if e.Time.After(a.Last) {
 		a.Last = e.Time
 	}
@@ -78,6 +93,24 @@ func (a Attempt) Next(e Event) Attempt {
 	}
 	if e.Profile != "" {
 		a.Profile = e.Profile
+	}
+	return a
+}
+
+// logged returns the attempt after lines of its machine. What is logged before the first step, or
+// long after the boot, belongs to none.
+func (a Attempt) logged(e Event) Attempt {
+	if len(a.Steps) == 0 || e.Time.Before(a.Start) || a.Running && e.Time.Sub(a.Last) > idleAttempt {
+		return a
+	}
+	a.Log = bootlog.Tail(append(slices.Clip(a.Log), e.Log...))
+	if e.Time.After(a.Logged) {
+		a.Logged = e.Time
+	}
+	for _, line := range e.Log {
+		if f, ok := bootlog.FaultOf(line); ok && f.Outranks(a.Fault) {
+			a.Fault = f
+		}
 	}
 	return a
 }

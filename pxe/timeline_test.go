@@ -1,6 +1,7 @@
 package pxe_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,3 +244,56 @@ func TestAttemptLoader(t *testing.T) {
 }
 
 func asPXE(e *pxe.Event) { e.Method = "uefi-amd64-pxe" }
+
+// What a machine logs stands in its boot, explains why it stopped, and begins none.
+func TestLinesOfABoot(t *testing.T) {
+	logs := func(sec int, lines ...string) pxe.Event {
+		return pxe.Event{Time: t0.Add(time.Duration(sec) * time.Second), Stage: pxe.StageLog, MAC: testMAC, Proto: "udp", Size: -1, Log: lines}
+	}
+	const failed = "wget: server returned error: HTTP/1.1 404 Not Found"
+	boot := []pxe.Event{at(0, pxe.StageOffer, "http://s/script"), at(2, pxe.StageConfig, "script"), at(4, pxe.StageKernel, "vmlinuz"), at(6, pxe.StageInitrd, "initrd")}
+	stopped := append(slices.Clone(boot), logs(9, "e1000: link up"), logs(12, failed, "Unable to find a live file system on the network"))
+	for _, tt := range []struct {
+		name   string
+		events []pxe.Event
+		now    int
+		want   string
+		lines  int
+	}{
+		{"lines go on", append(slices.Clone(boot), logs(9, "e1000: link up")), 20, `booting: logs "e1000: link up"`, 1},
+		{"silent after them", append(slices.Clone(boot), logs(9, "e1000: link up")), 90, `it logged last "e1000: link up"`, 1},
+		{"a fault", stopped, 90, failed, 3},
+		{"more telling than what follows", append(slices.Clone(stopped), logs(14, "BusyBox v1.36.1 built-in shell (ash)")), 90, failed, 4},
+		{"it went on", append(slices.Clone(stopped), at(20, pxe.StageFile, "rootfs")), 90, "loaded everything", 3},
+		{"it runs", append(slices.Clone(stopped), at(20, pxe.StageRunning, "done")), 90, "running, 20.0 s", 3},
+		{"everyday life", append(slices.Clone(boot), at(20, pxe.StageRunning, "done"), logs(3600, "cron: job")), 3600, "running, 20.0 s", 0},
+		{"before the boot", append([]pxe.Event{boot[0], logs(-5, "of the last boot")}, boot[1:]...), 7, "booting: fetched initrd", 0},
+		{"of no boot", []pxe.Event{logs(9, "e1000: link up")}, 9, "nothing heard", 0},
+	} {
+		var a pxe.Attempt
+		for _, e := range tt.events {
+			a = a.Next(e)
+		}
+		if got := a.Diagnosis(t0.Add(time.Duration(tt.now) * time.Second)); !strings.Contains(got, tt.want) || len(a.Log) != tt.lines {
+			t.Errorf("%s: %s, %q", tt.name, got, a.Log)
+		}
+	}
+	if got := reduce(append(stopped, at(900, pxe.StageOffer, "http://s/script"))...); len(got) != 2 || len(got[0].Log) != 3 || len(got[1].Log) != 0 || got[1].Fault.Name != "" {
+		t.Errorf("the next boot is %+v", got)
+	}
+	var a pxe.Attempt
+	for _, e := range boot {
+		a = a.Next(e)
+	}
+	for n := range 1000 {
+		before := slices.Clone(a.Log)
+		next := a.Next(logs(10+n, strings.Repeat("x", n)))
+		if diff := cmp.Diff(before, a.Log); diff != "" {
+			t.Fatalf("the attempt before changed (-want +got)\n%s", diff)
+		}
+		a = next
+	}
+	if size := len(strings.Join(a.Log, "\n")); size > 4096 || size < 3000 {
+		t.Errorf("%d bytes of lines are kept", size)
+	}
+}

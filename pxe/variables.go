@@ -3,6 +3,7 @@ package pxe
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -11,9 +12,10 @@ import (
 
 // Variables returns what {name} in a command line is replaced with for this request: mac, bootif
 // (01- and the MAC with dashes), uuid, ip, server, http (base URL), done (URL to report to when
-// running), metadata (URL of package pxe/metadata for the machine, with a slash at its end), arch,
-// profile, and http_proxy and network_config (see metadata.Argument), which are empty unless Vars
-// has them. Facts that are not known are empty.
+// running), metadata (URL of package pxe/metadata for the machine, with a slash at its end), syslog
+// (address and port that take what the machine logs, empty if none does), arch, profile, and
+// http_proxy and network_config (see metadata.Argument), which are empty unless Vars has them.
+// Facts that are not known are empty.
 func Variables(p Profile, r Request, at firmware.Endpoint) map[string]string {
 	vars := maps.Clone(p.Vars)
 	if vars == nil {
@@ -43,6 +45,10 @@ func Variables(p Profile, r Request, at firmware.Endpoint) map[string]string {
 	if at.Nonce != "" {
 		vars["done"] += "/" + at.Nonce
 		vars["metadata"] += at.Nonce + "/"
+	}
+	vars["syslog"] = ""
+	if at.Addr.IsValid() && at.SyslogPort != 0 {
+		vars["syslog"] = netip.AddrPortFrom(at.Addr.Unmap().WithZone(""), uint16(at.SyslogPort)).String()
 	}
 	vars["arch"] = r.Arch.String()
 	vars["profile"] = p.Name

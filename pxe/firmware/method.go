@@ -62,6 +62,8 @@ type Endpoint struct {
 	// Others are further servers with the same files on the same ports, in the order to try them:
 	// scripts go on with the next when one fails. The first two of the family of Addr are used.
 	Others []netip.Addr
+	// SyslogPort is the UDP port of Addr that takes what machines log. Zero means that none does.
+	SyslogPort int
 	// Nonce ends the URL of the variable {done}, by which the server knows its own scripts. If
 	// empty, the URL has none.
 	Nonce string
