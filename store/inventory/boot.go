@@ -60,6 +60,9 @@ func (bs *Boots) Record(ctx context.Context, e pxe.Event) error {
 		}
 		// Next decides whether the event continues the last boot or begins another one.
 		next := last.record.Next(shortened(e))
+		if len(next.Steps) == 0 {
+			return nil // lines of a boot that is not known
+		}
 		record, err := encodeBoot(&next)
 		if err != nil {
 			return err

@@ -24,6 +24,7 @@ type waterfall struct {
 	Height    int
 	Ticks     []tick
 	Steps     []fallStep
+	Log       []string // the last lines that the machine logged
 }
 
 // tick is a mark on the axis of time.
@@ -57,6 +58,7 @@ const (
 func waterfallOf(a pxe.Attempt, at time.Time) waterfall {
 	out := waterfall{
 		Start: a.Start, MAC: a.MAC.String(), Method: a.Method, Profile: a.Profile, Diagnosis: a.Diagnosis(at), Total: took(a.Last.Sub(a.Start)),
+		Log: a.Log,
 	}
 	out.State = stateOf(a, out.Diagnosis)
 	whole := max(a.Last.Sub(a.Start), 100*time.Millisecond)

@@ -111,7 +111,7 @@ func (r *Rack) serveAddress(ctx context.Context, a netip.Addr) error {
 	}
 	var serving sync.WaitGroup
 	proxying := newTask("proxy", func(ctx context.Context) error { return r.proxying.at(ctx, a) })
-	for _, task := range append(r.addressTasks(s), proxying) {
+	for _, task := range append(append(r.addressTasks(s), proxying), r.bootLogTasks(a)...) {
 		serving.Go(func() {
 			r.wait(ctx, task.after)
 			r.supervise(ctx, task)

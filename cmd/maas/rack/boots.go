@@ -64,6 +64,7 @@ func (r *Rack) offered(c firmware.Client, o firmware.Offer) {
 	r.clients.Remember(c)
 	e := pxe.Offered(o, c, time.Now())
 	r.trials.Saw(e)
+	r.followLog(e)
 	r.facts.boot(e)
 	r.boots.add(e)
 }
@@ -130,6 +131,9 @@ func (r *Rack) booted(e pxe.Event) {
 	r.trials.Saw(e)
 	if e.Stage == pxe.StageLoader {
 		e.Signed = r.trials.Signed(e.Path)
+	}
+	if !e.Claimed {
+		r.followLog(e)
 	}
 	e.Body = nil // the region has no use for it
 	r.facts.boot(e)

@@ -87,7 +87,7 @@ func (r *Rack) explainBoot(ctx context.Context, q explain.Query, mac net.Hardwar
 	machine, known := r.table.Machine(mac)
 	b.Known, b.Own = known, known && machine.Profile != nil
 	request := pxe.Request{MAC: mac, Arch: firmware.ArchUnknown, Config: firmware.IPXE}
-	at := firmware.Endpoint{HTTPPort: r.cfg.HTTPPort}
+	at := firmware.Endpoint{HTTPPort: r.cfg.HTTPPort, SyslogPort: r.cfg.Ports.Syslog}
 	for i, place := range places {
 		if at.Addr = place.Server; i < len(dhcp) && dhcp[i].Addr.IsValid() {
 			request.Addr = dhcp[i].Addr

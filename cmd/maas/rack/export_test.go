@@ -1,5 +1,7 @@
 package rack
 
+import "net/netip"
+
 // TracedAccess is for tests.
 var TracedAccess = tracedAccess
 
@@ -8,3 +10,8 @@ var AwayToo = awayToo
 
 // NoteLeases records the result of a write of leases.
 func (r *Rack) NoteLeases(err error) { _ = r.disk.note(writesLeases, err) }
+
+// TakeLog takes a packet of syslog.
+func (r *Rack) TakeLog(packet string, from netip.Addr) bool {
+	return r.bootLog.Handle([]byte(packet), from)
+}

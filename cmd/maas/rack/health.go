@@ -72,6 +72,9 @@ func (r *Rack) Report() inventory.RackReport {
 	for what, err := range r.disk.errors() {
 		trouble(what, "cannot be written: "+err)
 	}
+	if _, failed := r.health.State(bootLogTask); failed != "" {
+		trouble(bootLogTask, failed)
+	}
 	for _, file := range r.damaged {
 		name, _, _ := strings.Cut(filepath.Base(file), ".damaged-")
 		trouble(name, "was damaged at the start and is made anew; the old file is "+file)

@@ -120,6 +120,10 @@ func (r *Rack) bootMetrics(w metrics.Sink) {
 		c.Collect(w)
 	}
 	w.Counter("maas_boot_tftp_retransmits_total", "TFTP packets sent again.").Add(float64(r.retransmits.Load()))
+	log := r.bootLog.Stats()
+	f := w.Counter("maas_boot_log_packets_total", "Packets of syslog and netconsole by what became of them.")
+	f.Add(float64(log.Dropped), "result", "dropped")
+	f.Add(float64(log.Taken), "result", "taken")
 	if r.images == nil {
 		return
 	}

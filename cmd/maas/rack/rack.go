@@ -55,6 +55,7 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/proxy"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/bootlog"
 	"github.com/gomaas/maas/pxe/images"
 	"github.com/gomaas/maas/pxe/loaders"
 	"github.com/gomaas/maas/pxe/pxedhcp"
@@ -173,6 +174,7 @@ type Rack struct {
 	wellKnown     atomic.Bool                      // metadata is served at its well-known address, too
 	snapshot      atomic.Pointer[dhcpsrv.Snapshot] // what dhcp serves
 	clients       pxe.Clients
+	bootLog       *bootlog.Server
 	trials        loaders.Trials // of boot loaders, by machine
 	names         *names
 	foreign       *foreignDNS
@@ -280,6 +282,9 @@ func (r *Rack) compose() (err error) {
 	if err := r.newPeer(); err != nil {
 		return err
 	}
+	if err := r.newBootLog(); err != nil {
+		return err
+	}
 	if err := r.newBoot(); err != nil {
 		return err
 	}
@@ -340,7 +345,8 @@ func (r *Rack) newBoot() error {
 	r.boot, err = pxe.New(pxe.Config{
 		ReportKey: key, Resolver: resolver{r}, Files: r.bootFiles(), Loaders: r.cfg.Loaders, Identify: pxe.IdentifierFunc(r.macOf),
 		Servers: func(q pxe.Request) []netip.Addr { return r.table.Servers(q.Addr) },
-		Beside:  r.trials.Handed, Describe: r.clients.Describe, Events: r.booted, Also: also, HTTPPort: r.cfg.HTTPPort, Log: r.log.With("component", "boot"),
+		Beside:  r.trials.Handed, Describe: r.clients.Describe, Events: r.booted, Also: also, HTTPPort: r.cfg.HTTPPort, SyslogPort: r.cfg.Ports.Syslog,
+		Log: r.log.With("component", "boot"),
 	})
 	return err
 }
@@ -415,6 +421,8 @@ func (r *Rack) tasks(s Sockets) []task {
 		tasks = append(tasks, onSocket("router advertisements", "", s.Advertise, r.radv.Serve, again(names, listenAdvertise)))
 	}
 	tasks = append(tasks, r.addressTasks(s)...)
+	tasks = append(tasks, r.bootLogTasks(s.addresses()...)...)
+	tasks = append(tasks, newTask("lines of boots", r.bootLog.Run))
 	if len(names) > 0 {
 		tasks = append(tasks, newTask("new addresses", func(ctx context.Context) error { return r.follow(ctx, &s) }))
 	}

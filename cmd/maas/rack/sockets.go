@@ -17,6 +17,7 @@ import (
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/dhcpsrv/dhcplink"
 	"github.com/gomaas/maas/dhcpsrv/radv"
+	"github.com/gomaas/maas/pxe/bootlog"
 )
 
 // Sockets are the sockets of a rack. A server whose field is empty does not run. Serve closes all
@@ -76,15 +77,16 @@ func (s *Sockets) addresses() (out []netip.Addr) {
 	return out
 }
 
-// Ports are the ports to open. A port of zero leaves the service out. DHCP includes router
-// advertisements and, where an interface has an IPv6 address, DHCPv6 on port 547.
+// Ports are the ports to open. A port of zero leaves the service out. Syslog is the UDP port for
+// what machines log while they boot. DHCP includes router advertisements and, where an interface
+// has an IPv6 address, DHCPv6 on port 547.
 type Ports struct {
-	DHCP, TFTP, HTTP, DNS, Proxy, Partner int
+	DHCP, TFTP, HTTP, DNS, Proxy, Partner, Syslog int
 }
 
-// DefaultPorts returns the ports that a MAAS rack uses.
+// DefaultPorts returns the ports that a MAAS rack uses, with one for the logs of machines.
 func DefaultPorts() Ports {
-	return Ports{DHCP: 67, TFTP: 69, HTTP: 5248, DNS: 53, Proxy: 8000}
+	return Ports{DHCP: 67, TFTP: 69, HTTP: 5248, DNS: 53, Proxy: 8000, Syslog: bootlog.DefaultPort}
 }
 
 // empty reports whether there are no sockets.

@@ -117,6 +117,9 @@ func (b *bootTraces) follow(e pxe.Event) {
 	key := string(e.MAC)
 	last, known := b.boots[key]
 	next := tracedBoot{Attempt: last.Next(e), ran: last.ran, emitted: last.emitted}
+	if len(next.Steps) == 0 {
+		return // lines of a boot that is over
+	}
 	if known && !next.Start.Equal(last.Start) {
 		b.emit(last)
 		next.ran, next.emitted = time.Time{}, false

@@ -300,7 +300,7 @@ func (r *Region) takeBoot(ctx context.Context, from *authority, e pxe.Event) err
 	}
 	// Part of the boot's steps; the log would have a line for each file name that firmware tries,
 	// and for whatever a stranger asks for.
-	if e.Absent || e.Stage == pxe.StageOffer || node == 0 {
+	if e.Absent || e.Stage == pxe.StageOffer || e.Stage == pxe.StageLog || node == 0 {
 		return nil
 	}
 	if err := r.inv.Events.Add(ctx, inventory.Event{Time: e.Time, NodeID: node, Kind: "boot", Level: level(e), Description: describe(e)}); err != nil || e.Err == "" {

@@ -12,11 +12,12 @@ type allCmd struct {
 	fileFlags
 	Interface string `help:"Interface to serve, several separated by commas, or all (default: the only interface with an IPv4 address)." placeholder:"IFACE"`
 	apiFlags
-	Racks     string   `help:"Address and port for racks on other hosts, such as :5250 (default: none)." placeholder:"ADDR:PORT"`
-	Address   []string `help:"Host and port at which those racks reach this daemon (default: the addresses of this host)." placeholder:"HOST:PORT"`
-	RackPort  int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
-	DHCPRange string   `name:"dhcp-range" help:"Dynamic range (default: suggested from free addresses)." placeholder:"FIRST-LAST"`
-	Gateway   string   `help:"Default router of machines (default: the router of this host)." placeholder:"ADDR"`
+	Racks    string   `help:"Address and port for racks on other hosts, such as :5250 (default: none)." placeholder:"ADDR:PORT"`
+	Address  []string `help:"Host and port at which those racks reach this daemon (default: the addresses of this host)." placeholder:"HOST:PORT"`
+	RackPort int      `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
+	bootLogFlags
+	DHCPRange string `name:"dhcp-range" help:"Dynamic range (default: suggested from free addresses)." placeholder:"FIRST-LAST"`
+	Gateway   string `help:"Default router of machines (default: the router of this host)." placeholder:"ADDR"`
 	dhcpFlags
 	nameFlags
 	DNSPort    int      `name:"dns-port" help:"Port of the DNS server (default 53)." placeholder:"PORT"`
@@ -48,6 +49,7 @@ func (c *allCmd) config() (config.Config, error) {
 	c.dhcpFlags.into(&cfg)
 	c.nameFlags.into(&cfg)
 	c.logFlags.into(&cfg)
+	c.bootLogFlags.into(&cfg)
 	return c.join(cfg)
 }
 

@@ -22,6 +22,16 @@ func (f fileFlags) join(flags config.Config) (config.Config, error) {
 	return cfg, cfg.Check()
 }
 
+// bootLogFlags configure what a rack takes of the logs of machines.
+type bootLogFlags struct {
+	SyslogPort int  `name:"syslog-port" help:"UDP port for what machines log while they boot, by syslog or netconsole (default 5247)." placeholder:"PORT"`
+	NoSyslog   bool `name:"no-syslog" help:"Take nothing of what machines log."`
+}
+
+func (f bootLogFlags) into(cfg *config.Config) {
+	cfg.Rack.SyslogPort, cfg.Rack.NoSyslog = f.SyslogPort, f.NoSyslog
+}
+
 // apiFlags configure a region's API.
 type apiFlags struct {
 	Listen  string `help:"Address and port of the API (default :5240)." placeholder:"ADDR:PORT"`

@@ -36,6 +36,7 @@ type rackRunCmd struct {
 	fileFlags
 	Interface string `help:"Interface to serve, several separated by commas, or all (default: the only interface with an IPv4 address)." placeholder:"IFACE"`
 	RackPort  int    `help:"Port of the HTTP boot server (default 5248)." placeholder:"PORT"`
+	bootLogFlags
 	DHCPRange string `name:"dhcp-range" help:"Dynamic range, if the network is new to the site (default: suggested from free addresses)." placeholder:"FIRST-LAST"`
 	Gateway   string `help:"Default router of machines, if the network is new to the site (default: the router of this host)." placeholder:"ADDR"`
 	dhcpFlags
@@ -75,6 +76,7 @@ func (c *rackRunCmd) config() (config.Config, error) {
 	}
 	c.dhcpFlags.into(&cfg)
 	c.logFlags.into(&cfg)
+	c.bootLogFlags.into(&cfg)
 	return c.join(cfg)
 }
 

@@ -96,6 +96,9 @@ func (c timelineCmd) show(w io.Writer, name string, boots []maasapi.Boot) error 
 		if err != nil {
 			return err
 		}
+		for _, line := range b.Log {
+			fmt.Fprintf(w, "  log: %s\n", printable(line))
+		}
 		for _, line := range b.Console {
 			fmt.Fprintf(w, "  console: %s\n", printable(line))
 		}

@@ -94,12 +94,16 @@ const (
 	TLSFiles      = "files"
 )
 
-// Rack configures the name of a rack and its HTTP boot server.
+// Rack configures the name of a rack, its HTTP boot server and the logs of machines.
 type Rack struct {
 	// Name is the name under which the rack is enrolled. If empty, the host's name is used.
 	Name string `yaml:"name"`
 	// Port is the TCP port on the addresses of the interface. Zero means 5248.
 	Port int `yaml:"port"`
+	// SyslogPort is the UDP port for what machines log while they boot. Zero means 5247.
+	SyslogPort int `yaml:"syslog-port"`
+	// NoSyslog takes nothing of what machines log.
+	NoSyslog bool `yaml:"no-syslog"`
 }
 
 // DHCP says how addresses are given out.
@@ -356,7 +360,7 @@ func (c *Config) Check() error {
 			return &Mistake{Key: fmt.Sprintf("dns.forwarders[%d]", i), Text: fmt.Sprintf("%q is not an address", f)}
 		}
 	}
-	for key, port := range map[string]int{"rack.port": c.Rack.Port, "dns.port": c.DNS.Port, "proxy.port": c.Proxy.Port} {
+	for key, port := range map[string]int{"rack.port": c.Rack.Port, "rack.syslog-port": c.Rack.SyslogPort, "dns.port": c.DNS.Port, "proxy.port": c.Proxy.Port} {
 		if port < 0 || port > 65535 {
 			return &Mistake{Key: key, Text: fmt.Sprintf("%d is not a port; ports go from 1 to 65535", port)}
 		}

@@ -31,6 +31,7 @@ import (
 	"github.com/gomaas/maas/power"
 	"github.com/gomaas/maas/power/kinds"
 	"github.com/gomaas/maas/pxe"
+	"github.com/gomaas/maas/pxe/bootlog"
 	"github.com/gomaas/maas/rpc"
 	"github.com/gomaas/maas/rpc/peer"
 	"github.com/gomaas/maas/store/inventory"
@@ -389,6 +390,9 @@ func rackPorts(cfg config.Config) rack.Ports {
 	}
 	if cfg.DHCP.Disable {
 		ports.DHCP = 0
+	}
+	if !cfg.Rack.NoSyslog {
+		ports.Syslog = portOr(cfg.Rack.SyslogPort, bootlog.DefaultPort)
 	}
 	return ports
 }

@@ -65,7 +65,7 @@ func openPorts(p rack.Ports) (open []string) {
 	for _, port := range []struct {
 		name   string
 		number int
-	}{{"dhcp", p.DHCP}, {"tftp", p.TFTP}, {"http", p.HTTP}, {"dns", p.DNS}} {
+	}{{"dhcp", p.DHCP}, {"tftp", p.TFTP}, {"http", p.HTTP}, {"dns", p.DNS}, {"syslog", p.Syslog}} {
 		if port.number != 0 {
 			open = append(open, port.name+" "+strconv.Itoa(port.number))
 		}
