@@ -29,8 +29,8 @@
 //
 // A packet has 2 KiB, the rest is cut off. A source has a rate of lines, and a machine 4 KiB of
 // lines between two batches; older lines give way, except the one that reports the most telling
-// fault. The number of machines is bounded by Config.Machines: the memory of all of them is at most
-// 5 KiB for each.
+// fault. They are trimmed when they reach twice that. The number of machines is bounded by
+// Config.Machines, and the memory of each by 11 KiB: lines, the beginning of one, and a packet.
 //
 // All methods of a Server may be called concurrently. UDP has no sender that could be proved: a
 // host on the machine's network can forge its lines, so they are shown and decide nothing.

@@ -116,6 +116,7 @@ func newParser(more ...kong.Option) (*kong.Kong, error) {
 	for _, r := range resources() {
 		tellFields(parser.Model.Node, r)
 	}
+	addExamples(parser.Model.Node)
 	return parser, nil
 }
 

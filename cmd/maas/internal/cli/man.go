@@ -23,7 +23,7 @@ func manual(app *kong.Application) string {
 	fmt.Fprintf(&b, ".TH MAAS 1\n.SH NAME\nmaas \\- %s\n.SH SYNOPSIS\n.B maas\n.I command\n[\n.I arguments\n]\n", roff(strings.TrimSuffix(app.Help, ".")))
 	b.WriteString(".SH DESCRIPTION\nEvery flag is also a variable of the environment: MAAS_ and its name in capitals, with _ for \\-. " +
 		"Commands about the site's objects take NAME=VALUE, and find objects by name, prefix or number.\n.SH COMMANDS\n")
-	manCommands(&b, app.Node, "maas")
+	manCommands(&b, app.Node, "maas", examples(app.Node))
 	b.WriteString(".SH EXIT STATUS\n0 when it was done, 1 when it failed, 2 when the command was not understood.\n" +
 		".SH FILES\n.TP\n.I /var/lib/gomaas\nData of the daemon.\n.TP\n.I /etc/gomaas/maas.yaml\nConfiguration of the daemon.\n" +
 		".TP\n.I ~/.config/maas/logins.json\nLog\\-ins to sites.\n")
@@ -31,7 +31,7 @@ func manual(app *kong.Application) string {
 }
 
 // manCommands writes the commands below a node, depth first.
-func manCommands(w io.Writer, n *kong.Node, path string) {
+func manCommands(w io.Writer, n *kong.Node, path string, shown map[string]string) {
 	for _, child := range n.Children {
 		if child.Hidden || child.Type != kong.CommandNode {
 			continue
@@ -39,7 +39,7 @@ func manCommands(w io.Writer, n *kong.Node, path string) {
 		name := path + " " + child.Name
 		if len(child.Children) > 0 {
 			fmt.Fprintf(w, ".SS %s\n%s\n", roff(name), roff(child.Help))
-			manCommands(w, child, name)
+			manCommands(w, child, name, shown)
 			continue
 		}
 		fmt.Fprintf(w, ".TP\n.B %s", roff(name))
@@ -48,6 +48,9 @@ func manCommands(w io.Writer, n *kong.Node, path string) {
 		}
 		fmt.Fprintf(w, "\n%s\n", roff(child.Help))
 		manFlags(w, child)
+		if line := shown[name]; line != "" {
+			fmt.Fprintf(w, ".RS\n.PP\n.EX\n%s\n.EE\n.RE\n", roff(line))
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ type (
 // resourceCommands returns the commands of resources that have no struct of their own among
 // commands.
 func resourceCommands() []kong.Option {
-	special := map[string]any{"interface": &interfaceVerbs{}, "tag": &tagVerbs{}, "zone": &zoneVerbs{}, "ipaddress": &noUpdate{}, "sshkey": &noUpdate{}}
+	special := map[string]any{"interface": &interfaceVerbs{}, "tag": &tagVerbs{}, "zone": &zoneVerbs{}, "ipaddress": &noUpdate{}, "sshkey": &noUpdate{}, "tsigkey": &noUpdate{}}
 	var out []kong.Option
 	for _, r := range resources() {
 		switch r.name {
