@@ -74,43 +74,13 @@ func Verify(ctx context.Context, got siteimport.Result, o Options) (Report, erro
 		return Report{}, err
 	}
 	report := Report{Against: "model"}
-	old := []Answer(nil)
-	if o.Against != "model" && len(s.subnets) > 0 {
-		program, answers, err := askReal(ctx, got.Kind, s, o.Files, all)
-		var not errNotRun
-		switch {
-		case err == nil:
-			old, report.Against = answers, program
-		case errors.As(err, &not) && o.Against == "":
-			report.Why = not.Error()
-		default:
-			return Report{}, fmt.Errorf("siteverify: %w", err)
-		}
-	}
-	if old == nil {
-		if old, err = (model{s}).ask(ctx, all); err != nil {
-			return Report{}, err
-		}
+	old, err := s.askOld(ctx, got.Kind, o, all, &report)
+	if err != nil {
+		return Report{}, err
 	}
 	if len(s.subnets6) > 0 {
-		six := s.questions6(most)
-		program, answers, err := askReal6(ctx, got.Kind, s, o, six)
-		var not errNotRun
-		switch {
-		case err == nil:
-			// A request refers to the question before it in the whole list.
-			for i := range six {
-				if six[i].after > 0 {
-					six[i].after += len(all)
-				}
-			}
-			if all, old = append(all, six...), append(old, answers...); len(s.subnets) == 0 {
-				report.Against = program
-			}
-		case errors.As(err, &not) && (o.Against != "real" || len(s.subnets) > 0):
-			report.Without6 = not.Error()
-		default:
-			return Report{}, fmt.Errorf("siteverify: %w", err)
+		if all, old, err = s.askOld6(ctx, got.Kind, o, most, all, old, &report); err != nil {
+			return Report{}, err
 		}
 	}
 	report.Questions = len(all)
@@ -124,6 +94,50 @@ func Verify(ctx context.Context, got siteimport.Result, o Options) (Report, erro
 		}
 	}
 	return report, nil
+}
+
+// askOld asks the other server the questions of IPv4, or the model of the import where that server
+// does not run here.
+func (s *site) askOld(ctx context.Context, kind string, o Options, all []Question, report *Report) ([]Answer, error) {
+	if o.Against != "model" && len(s.subnets) > 0 {
+		program, answers, err := askReal(ctx, kind, s, o.Files, all)
+		var not errNotRun
+		switch {
+		case err == nil:
+			report.Against = program
+			return answers, nil
+		case errors.As(err, &not) && o.Against == "":
+			report.Why = not.Error()
+		default:
+			return nil, fmt.Errorf("siteverify: %w", err)
+		}
+	}
+	return (model{s}).ask(ctx, all)
+}
+
+// askOld6 asks the other server the questions of IPv6, of which there is no model, and returns the
+// questions and answers of both families.
+func (s *site) askOld6(ctx context.Context, kind string, o Options, most int, all []Question, old []Answer, report *Report) ([]Question, []Answer, error) {
+	six := s.questions6(most)
+	program, answers, err := askReal6(ctx, kind, s, o, six)
+	var not errNotRun
+	switch {
+	case err == nil:
+		// A request refers to the question before it in the whole list.
+		for i := range six {
+			if six[i].after > 0 {
+				six[i].after += len(all)
+			}
+		}
+		if all, old = append(all, six...), append(old, answers...); len(s.subnets) == 0 {
+			report.Against = program
+		}
+	case errors.As(err, &not) && (o.Against != "real" || len(s.subnets) > 0):
+		report.Without6 = not.Error()
+	default:
+		return nil, nil, fmt.Errorf("siteverify: %w", err)
+	}
+	return all, old, nil
 }
 
 // add adds the differences of a question, and reports whether there are some.
