@@ -79,7 +79,8 @@ func (b *dhcpBuilder) subnets() {
 	}
 }
 
-// siteOptions adds what all clients of the site are given: its domain, search list and time servers.
+// siteOptions adds what all clients of the site are given: its domain, search list and time
+// servers.
 func (b *dhcpBuilder) siteOptions(s *subnet, domain string, search []string) {
 	is4 := s.prefix.Addr().Is4()
 	if domain != "" && is4 {
