@@ -77,10 +77,14 @@ func (c Class) DHCP() (dhcpsrv.Class, error) {
 		out.CircuitID = []byte(c.CircuitID)
 	}
 	if strings.TrimSpace(c.Options) != "" {
-		var err error
-		if out.Options, out.Options6, err = ParseDHCPOptions(c.Options); err != nil {
+		options, err := ParseDHCPOptions(c.Options)
+		if err != nil {
 			return wrong("options", "%v", err)
 		}
+		if options.LeaseTime != 0 {
+			return wrong("options", "has "+leaseTimeStatement+", which subnets and the site have")
+		}
+		out.Options, out.Options6 = options.V4, options.V6
 	}
 	return out, nil
 }

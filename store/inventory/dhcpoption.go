@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gomaas/maas/dhcpsrv"
 )
@@ -55,46 +56,77 @@ var (
 	ownOptions6 = []uint8{0, 1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 14, 18, 19, 20, 25}
 )
 
+// DHCPOptions holds what the value of a snippet or of a class sets.
+type DHCPOptions struct {
+	V4, V6 dhcpsrv.Options
+	// LeaseTime is the length of leases of a subnet or of the site; 0 = not set.
+	LeaseTime time.Duration
+}
+
+// leaseTimeStatement is dhcpd's word for the length of the leases that clients do not ask for,
+// which snippets of MAAS have, too.
+const leaseTimeStatement = "default-lease-time"
+
 // ParseDHCPOptions reads statements such as
 //
 //	option ntp-servers 192.0.2.1, 192.0.2.2;
 //	option 150 192.0.2.9;
 //	option 43 01:04:0a:00:00:01;
 //	option dhcp6.name-servers 2001:db8::53;
+//	default-lease-time 3600;
 //
 // each of which ends with a semicolon or its line. Options are named as ISC dhcpd does or by
 // number; values are addresses, numbers, names, on or off, text in quotes, or bytes in hexadecimal
 // with colons. Text after # is ignored. The error says what cannot be read.
-func ParseDHCPOptions(text string) (v4, v6 dhcpsrv.Options, err error) {
+func ParseDHCPOptions(text string) (out DHCPOptions, err error) {
 	for line := range strings.Lines(text) {
 		statements, err := splitStatements(line)
 		if err != nil {
-			return nil, nil, err
+			return DHCPOptions{}, err
 		}
 		for _, statement := range statements {
-			words := strings.SplitN(statement, " ", 3)
-			if len(words) < 3 || words[0] != "option" {
-				return nil, nil, fmt.Errorf("%q is not understood; write option NAME VALUE, such as: option ntp-servers 192.0.2.1;", clipped(statement))
+			if err := out.add(statement); err != nil {
+				return DHCPOptions{}, err
 			}
-			name, is6 := strings.CutPrefix(words[1], "dhcp6.")
-			o, err := parseOption(name, strings.TrimSpace(words[2]), is6)
-			if err != nil {
-				return nil, nil, fmt.Errorf("option %s: %w", clipped(words[1]), err)
-			}
-			to := &v4
-			if is6 {
-				to = &v6
-			}
-			if slices.ContainsFunc(*to, func(have dhcpsrv.Option) bool { return have.Code == o.Code }) {
-				return nil, nil, fmt.Errorf("option %s: is there twice", words[1])
-			}
-			*to = append(*to, o)
 		}
 	}
-	if len(v4)+len(v6) == 0 {
-		return nil, nil, fmt.Errorf("no option is set; write for example: option ntp-servers 192.0.2.1;")
+	if len(out.V4)+len(out.V6) == 0 && out.LeaseTime == 0 {
+		return DHCPOptions{}, fmt.Errorf("no option is set; write for example: option ntp-servers 192.0.2.1;")
 	}
-	return v4, v6, nil
+	return out, nil
+}
+
+func (d *DHCPOptions) add(statement string) error {
+	words := strings.SplitN(statement, " ", 3)
+	if len(words) == 2 && words[0] == leaseTimeStatement {
+		// The largest number stands for a lease without end, which no server can take back.
+		n, err := strconv.ParseUint(words[1], 10, 32)
+		if err != nil || n == 0 || n == 1<<32-1 {
+			return fmt.Errorf("%s: %q is not a number of seconds from 1 to 4294967294", leaseTimeStatement, clipped(words[1]))
+		}
+		if d.LeaseTime != 0 {
+			return fmt.Errorf("%s: is there twice", leaseTimeStatement)
+		}
+		d.LeaseTime = time.Duration(n) * time.Second
+		return nil
+	}
+	if len(words) < 3 || words[0] != "option" {
+		return fmt.Errorf("%q is not understood; write option NAME VALUE, such as: option ntp-servers 192.0.2.1;", clipped(statement))
+	}
+	name, is6 := strings.CutPrefix(words[1], "dhcp6.")
+	o, err := parseOption(name, strings.TrimSpace(words[2]), is6)
+	if err != nil {
+		return fmt.Errorf("option %s: %w", clipped(words[1]), err)
+	}
+	to := &d.V4
+	if is6 {
+		to = &d.V6
+	}
+	if slices.ContainsFunc(*to, func(have dhcpsrv.Option) bool { return have.Code == o.Code }) {
+		return fmt.Errorf("option %s: is there twice", words[1])
+	}
+	*to = append(*to, o)
+	return nil
 }
 
 // splitStatements cuts a line at semicolons, but not in quotes, and its comment off.

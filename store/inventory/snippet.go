@@ -49,9 +49,12 @@ func (s Snippet) check(ctx context.Context, tx *store.Tx) error {
 	if len(s.Value) > maxSnippet {
 		return wrong("value", "is longer than 16384 bytes")
 	}
-	v4, v6, err := ParseDHCPOptions(s.Value)
+	options, err := ParseDHCPOptions(s.Value)
 	if err != nil {
 		return wrong("value", err.Error())
+	}
+	if options.LeaseTime != 0 && s.NodeID+s.RangeID != 0 {
+		return wrong("value", "has "+leaseTimeStatement+", which subnets and the site have")
 	}
 	subnet := s.SubnetID
 	if s.RangeID != 0 {
@@ -72,9 +75,9 @@ func (s Snippet) check(ctx context.Context, tx *store.Tx) error {
 	switch {
 	case err != nil:
 		return err
-	case on.Prefix.Addr().Is4() && len(v6) > 0:
+	case on.Prefix.Addr().Is4() && len(options.V6) > 0:
 		return wrong("value", "has options of DHCPv6, and "+on.Prefix.String()+" is a subnet of IPv4")
-	case on.Prefix.Addr().Is6() && len(v4) > 0:
+	case on.Prefix.Addr().Is6() && len(options.V4) > 0:
 		return wrong("value", "has options of IPv4, and "+on.Prefix.String()+" is a subnet of IPv6; theirs begin with dhcp6.")
 	}
 	return nil

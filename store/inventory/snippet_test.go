@@ -30,11 +30,19 @@ func TestParseDHCPOptions(t *testing.T) {
 		"option interface-mtu 70000":                   "not a number that fits in 2 bytes",
 		`option domain-name "x`:                        "quote is not closed",
 		"option 42 1.1.1.1;option ntp-servers 1.1.1.1": "is there twice",
+		"default-lease-time 7200;":                     "2h0m0s",
+		"option 42 1.1.1.1; default-lease-time 60":     "4[42:01010101] 1m0s",
+		"default-lease-time 0":                         "not a number of seconds",
+		"default-lease-time 4294967295":                "not a number of seconds",
+		"default-lease-time 1;default-lease-time 2":    "is there twice",
 		"# nothing":                                    "no option is set",
 		"option 200 zz":                                "neither text in quotes",
 	} {
-		v4, v6, err := inventory.ParseDHCPOptions(text)
-		got := strings.Trim(show("4", v4)+" "+show("6", v6), " ")
+		o, err := inventory.ParseDHCPOptions(text)
+		got := strings.Trim(show("4", o.V4)+" "+show("6", o.V6), " ")
+		if o.LeaseTime > 0 {
+			got = strings.TrimSpace(got + " " + o.LeaseTime.String())
+		}
 		if err != nil {
 			got = err.Error()
 		}
@@ -58,7 +66,7 @@ func show(family string, opts dhcpsrv.Options) string {
 // What can be stored, a DHCP server can serve from.
 func servable(t *testing.T, text string) {
 	t.Helper()
-	v4, v6, err := inventory.ParseDHCPOptions(text)
+	o, err := inventory.ParseDHCPOptions(text)
 	if err != nil || len(text) > 16<<10 {
 		return
 	}
@@ -66,7 +74,7 @@ func servable(t *testing.T, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := server.Update(dhcpsrv.Snapshot{Options: v4, Options6: v6}); err != nil {
+	if err := server.Update(dhcpsrv.Snapshot{Options: o.V4, Options6: o.V6}); err != nil {
 		t.Errorf("%q: %v", text, err)
 	}
 }

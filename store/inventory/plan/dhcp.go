@@ -121,6 +121,7 @@ func (p *dhcpPlan) subnet(s *ipam.Subnet, at servedAt) dhcpsrv.Subnet {
 	sub.DNS = p.dns(s, append([]netip.Addr{sub.Server}, p.otherRacks(s, at.serving)...))
 	sub.Pools = p.pools(s.ID)
 	p.share(&sub, s, at.serving)
+	sub.LeaseTime = cmp.Or(p.options[place{subnet: s.ID}].lease, p.options[place{}].lease)
 	sub.CircuitQuota, sub.LinkQuota = p.m.SettingNumber(setting.CircuitQuota, 0), p.m.SettingNumber(setting.LinkQuota, 0)
 	if s.Prefix.Addr().Is6() {
 		return p.subnet6(sub, s.Delegated)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -12,13 +13,21 @@ import (
 	"github.com/gomaas/maas/store/inventory/setting"
 )
 
-// leaseTime6 is the time of IPv6 leases, as MAAS has it.
+// leaseTime6 is the length of IPv6 leases without a snippet for it, as MAAS has it.
 const leaseTime6 = 30 * time.Minute
+
+// LeaseTime returns the length of leases of a family without a snippet for it.
+func LeaseTime(is6 bool) time.Duration {
+	if is6 {
+		return leaseTime6
+	}
+	return dhcpsrv.DefaultLeaseTime
+}
 
 // subnet6 completes an IPv6 subnet: DHCPv6 does not carry default routes, other routes or the MTU,
 // and the pools begin behind the routers' anycast address.
 func (p *dhcpPlan) subnet6(sub dhcpsrv.Subnet, delegated []ipam.PrefixPool) dhcpsrv.Subnet {
-	sub.LeaseTime = leaseTime6
+	sub.LeaseTime = cmp.Or(sub.LeaseTime, leaseTime6)
 	for _, p := range delegated {
 		sub.Delegate = append(sub.Delegate, dhcpsrv.PrefixPool{Prefix: p.Prefix, Length: p.Length})
 	}

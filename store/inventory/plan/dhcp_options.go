@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"cmp"
+	"time"
+
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/store/inventory"
 )
@@ -8,8 +11,11 @@ import (
 // place identifies the object that DHCP options belong to; the zero value is the site.
 type place struct{ node, subnet, rng int64 }
 
-// families are options of IPv4 and of IPv6.
-type families struct{ v4, v6 dhcpsrv.Options }
+// families are options of IPv4 and of IPv6, and the length of leases of both.
+type families struct {
+	v4, v6 dhcpsrv.Options
+	lease  time.Duration // 0 = not set
+}
 
 // of are the options for an address of a family.
 func (f families) of(is6 bool) dhcpsrv.Options {
@@ -23,13 +29,13 @@ func (f families) of(is6 bool) dhcpsrv.Options {
 func placedOptions(m *inventory.Model) map[place]families {
 	out := make(map[place]families)
 	for _, s := range m.Snippets {
-		v4, v6, err := inventory.ParseDHCPOptions(s.Value)
+		o, err := inventory.ParseDHCPOptions(s.Value)
 		if err != nil || !s.Enabled {
 			continue
 		}
 		at := place{s.NodeID, s.SubnetID, s.RangeID}
 		have := out[at]
-		out[at] = families{override(have.v4, v4), override(have.v6, v6)}
+		out[at] = families{override(have.v4, o.V4), override(have.v6, o.V6), cmp.Or(o.LeaseTime, have.lease)}
 	}
 	return out
 }

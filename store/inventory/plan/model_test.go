@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -168,7 +169,7 @@ func TestDHCPOptionsByPlace(t *testing.T) {
 	off.Enabled = false
 	m.Snippets = []inventory.Snippet{
 		snippet(1, "option log-servers 192.0.2.1;", inventory.Snippet{}),
-		snippet(2, "option log-servers 192.0.2.2; option time-servers 192.0.2.22;", inventory.Snippet{}),
+		snippet(2, "default-lease-time 3600; option log-servers 192.0.2.2; option time-servers 192.0.2.22;", inventory.Snippet{}),
 		snippet(3, "option log-servers 192.0.2.3;", inventory.Snippet{SubnetID: 1}),
 		snippet(4, "option log-servers 192.0.2.4;", inventory.Snippet{RangeID: 1}),
 		snippet(5, "option log-servers 192.0.2.5;", inventory.Snippet{NodeID: 1}),
@@ -201,6 +202,13 @@ func TestDHCPOptionsByPlace(t *testing.T) {
 	}
 	if n := len(snap.Options); n != 2 {
 		t.Errorf("%d options of the site, want log-servers once and time-servers", n)
+	}
+	if l := snap.Subnets[0].LeaseTime; l != time.Hour {
+		t.Errorf("leases of %v, want the site's", l)
+	}
+	m.Snippets = append(m.Snippets, snippet(10, "default-lease-time 7200;", inventory.Snippet{SubnetID: 1}))
+	if l := plan.DHCP(m, m.Racks[0]).Subnets[0].LeaseTime; l != 2*time.Hour {
+		t.Errorf("leases of %v, want the subnet's", l)
 	}
 }
 

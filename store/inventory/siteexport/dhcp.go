@@ -1,6 +1,7 @@
 package siteexport
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"time"
@@ -9,16 +10,14 @@ import (
 
 	"github.com/gomaas/maas/dhcpsrv"
 	"github.com/gomaas/maas/ipam"
+	"github.com/gomaas/maas/store/inventory/plan"
 	"github.com/gomaas/maas/store/inventory/sitedoc"
 )
 
-// leaseSeconds returns the length of a lease that racks give, of which no document says another
-// one. A test compares it with what a plan says.
-func leaseSeconds(is4 bool) int {
-	if is4 {
-		return int(dhcpsrv.DefaultLeaseTime / time.Second)
-	}
-	return int(3 * dhcpsrv.DefaultLeaseTime / time.Second)
+// leaseSeconds returns the length of the leases of a subnet or of the site, which the first of
+// lengths says that is not 0, or else what racks give.
+func leaseSeconds(is4 bool, lengths ...time.Duration) int {
+	return int(cmp.Or(append(lengths, plan.LeaseTime(!is4))...) / time.Second)
 }
 
 // dhcpSite holds the parts that configurations of all DHCP servers have, in the order of writing.
@@ -28,6 +27,7 @@ type dhcpSite struct {
 	hosts    []*host
 	options4 dhcpsrv.Options // of the whole site
 	options6 dhcpsrv.Options
+	lease    time.Duration // 0 = what racks give
 }
 
 // network is a link with the subnets on it.
@@ -44,6 +44,7 @@ type subnet struct {
 	pools   []pool
 	hosts   []*host
 	relays  []netip.Addr
+	lease   time.Duration // 0 = the site's
 	pd      []ipam.PrefixPool
 }
 

@@ -65,7 +65,7 @@ func (b *dhcpBuilder) snippets() {
 	for i := range b.doc.Snippets {
 		s := &b.doc.Snippets[i]
 		all := []any{&s.Name, &s.Description, &s.Value, &s.Disabled, &s.Machine, &s.Device, &s.Subnet, &s.Range}
-		v4, v6, err := inventory.ParseDHCPOptions(s.Value)
+		o, err := inventory.ParseDHCPOptions(s.Value)
 		switch {
 		case s.Disabled:
 			b.left("it is disabled", all...)
@@ -85,7 +85,7 @@ func (b *dhcpBuilder) snippets() {
 				b.left("its machine or device is no host here", all...)
 				continue
 			}
-			h.options4, h.options6 = overlay(h.options4, v4), overlay(h.options6, v6)
+			h.options4, h.options6 = overlay(h.options4, o.V4), overlay(h.options6, o.V6)
 		case s.Subnet != "":
 			prefix, _ := netip.ParsePrefix(s.Subnet)
 			to := b.byPrefix[prefix]
@@ -93,11 +93,13 @@ func (b *dhcpBuilder) snippets() {
 				b.left("the document does not have its subnet", all...)
 				continue
 			}
-			to.options = overlay(to.options, ofFamily(prefix.Addr(), v4, v6))
+			to.options = overlay(to.options, ofFamily(prefix.Addr(), o.V4, o.V6))
+			to.lease = cmp.Or(o.LeaseTime, to.lease)
 		case s.Range != "":
-			b.rangeOptions(s, v4, v6, all)
+			b.rangeOptions(s, o.V4, o.V6, all)
 		default:
-			b.site.options4, b.site.options6 = overlay(b.site.options4, v4), overlay(b.site.options6, v6)
+			b.site.options4, b.site.options6 = overlay(b.site.options4, o.V4), overlay(b.site.options6, o.V6)
+			b.site.lease = cmp.Or(o.LeaseTime, b.site.lease)
 		}
 	}
 }

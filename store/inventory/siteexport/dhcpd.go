@@ -89,8 +89,7 @@ func (f *dhcpdFile) options(all dhcpsrv.Options) {
 
 func (f *dhcpdFile) site(s *dhcpSite, networks []*network) {
 	f.line("authoritative;")
-	f.line("default-lease-time %d;", leaseSeconds(f.is4))
-	f.line("max-lease-time %d;", leaseSeconds(f.is4))
+	f.leaseTime(leaseSeconds(f.is4, s.lease))
 	if f.is4 {
 		f.declare = append(f.declare, "option client-arch code 93 = unsigned integer 16;")
 		f.options(s.options4)
@@ -108,6 +107,12 @@ func (f *dhcpdFile) site(s *dhcpSite, networks []*network) {
 	for _, h := range s.hosts {
 		f.host(h)
 	}
+}
+
+// leaseTime writes the length of leases, which clients cannot ask to be longer.
+func (f *dhcpdFile) leaseTime(seconds int) {
+	f.line("default-lease-time %d;", seconds)
+	f.line("max-lease-time %d;", seconds)
 }
 
 // archIs is the condition that firmware is of one of some architectures.
@@ -244,6 +249,9 @@ func (f *dhcpdFile) subnet(s *subnet) {
 		f.open("subnet %s netmask %s", s.prefix.Addr(), net.IP(net.CIDRMask(s.prefix.Bits(), 32)))
 	} else {
 		f.open("subnet6 %s", s.prefix)
+	}
+	if s.lease != 0 {
+		f.leaseTime(leaseSeconds(f.is4, s.lease))
 	}
 	f.left("dhcpd knows the subnet of a relay by its address alone: give the relay an address of the subnet", &d.Relays)
 	if f.is4 {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -19,7 +20,8 @@ import (
 type dnsmasqFile struct {
 	text
 	*page
-	tags map[string]string // by class
+	tags  map[string]string // by class
+	lease time.Duration     // of the site; 0 = what racks give
 }
 
 func writeDnsmasq(p *page) {
@@ -37,6 +39,7 @@ func writeDnsmasq(p *page) {
 
 func (f *dnsmasqFile) dhcp(s *dhcpSite) {
 	f.line("dhcp-authoritative")
+	f.lease = s.lease
 	for _, o := range s.options4 {
 		f.line("%s", dnsmasqOption(o, true))
 	}
@@ -197,7 +200,7 @@ func (f *dnsmasqFile) subnet(s *subnet) {
 		}
 		// A client has the tags of one range, so that its options and those of the subnet are of the
 		// same tag.
-		f.line("dhcp-range=%sset:%s,%s,%s,%s,%d", only, set, x.From(), x.To(), size, leaseSeconds(is4))
+		f.line("dhcp-range=%sset:%s,%s,%s,%s,%d", only, set, x.From(), x.To(), size, leaseSeconds(is4, s.lease, f.lease))
 		if set == tag {
 			continue
 		}
@@ -206,7 +209,7 @@ func (f *dnsmasqFile) subnet(s *subnet) {
 		}
 	}
 	if len(s.pools) == 0 {
-		f.line("dhcp-range=set:%s,%s,static,%s,%d", tag, s.prefix.Addr(), size, leaseSeconds(is4))
+		f.line("dhcp-range=set:%s,%s,static,%s,%d", tag, s.prefix.Addr(), size, leaseSeconds(is4, s.lease, f.lease))
 	}
 	for _, o := range s.options {
 		f.line("%s", dnsmasqOption(o, is4, tag))

@@ -44,6 +44,7 @@ type keaSubnet struct {
 	ID      int            `json:"id"`
 	Subnet  string         `json:"subnet"`
 	Context *keaContext    `json:"user-context,omitempty"`
+	Valid   int            `json:"valid-lifetime,omitempty"`
 	Relay   map[string]any `json:"relay,omitempty"`
 	Options []keaOption    `json:"option-data,omitempty"`
 	Pools   []keaPool      `json:"pools,omitempty"`
@@ -114,7 +115,7 @@ func context(comment string) *keaContext {
 
 func (f *keaFile) site(s *dhcpSite, networks []*network) {
 	f.out = keaServer{
-		Interfaces: map[string]any{"interfaces": []string{"*"}}, Leases: map[string]any{"type": "memfile"}, Valid: leaseSeconds(f.is4),
+		Interfaces: map[string]any{"interfaces": []string{"*"}}, Leases: map[string]any{"type": "memfile"}, Valid: leaseSeconds(f.is4, s.lease),
 		Options: keaOptions(s.options6, false),
 	}
 	if f.is4 {
@@ -259,6 +260,9 @@ func (f *keaFile) network(n *network) {
 		}
 		f.changed("a comment", &d.Description)
 		sub := keaSubnet{ID: f.ids, Subnet: s.prefix.String(), Context: context(words), Options: f.of(s.options, s.options)}
+		if s.lease != 0 {
+			sub.Valid = leaseSeconds(f.is4, s.lease)
+		}
 		if len(s.relays) > 0 {
 			sub.Relay = map[string]any{"ip-addresses": s.relays}
 		}

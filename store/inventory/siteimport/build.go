@@ -25,6 +25,7 @@ type builder struct {
 	pools   []*poolDecl
 	names   names
 	leases  map[leaseKey]int // index in out.Leases
+	lease   int64            // length of leases of the whole site in seconds; 0 = none
 	notes   map[int][]string // by item: what of a statement is not kept, though the rest is
 }
 
@@ -38,7 +39,8 @@ type scope struct {
 	class   *classDecl
 	pool    *poolDecl
 	options []option
-	closed  string // permit that is not kept
+	leases  [2]leaseLengths // of IPv4 and IPv6
+	closed  string          // permit that is not kept
 }
 
 // place is a statement as the report shows it.
@@ -132,6 +134,7 @@ func (b *builder) link(name string) string {
 func (b *builder) finish() Result {
 	b.finishClasses()
 	b.finishHosts()
+	b.finishLeaseTimes()
 	b.finishSubnets()
 	b.siteOptions()
 	b.finishNames()

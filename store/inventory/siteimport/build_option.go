@@ -61,12 +61,13 @@ func lines(options []option) string {
 	return out.String()
 }
 
-// snippet adds a DHCP snippet unless it had no options. One that no server would take is left out.
+// snippet adds options to what a DHCP snippet has, and the snippet to the document unless it has
+// nothing. One that no server would take is left out.
 func (b *builder) snippet(s sitedoc.Snippet, options []option) {
-	if s.Value = lines(options); s.Value == "" {
+	if s.Value += lines(options); s.Value == "" {
 		return
 	}
-	if _, _, err := inventory.ParseDHCPOptions(s.Value); err != nil || len(s.Value) > 16<<10 {
+	if _, err := inventory.ParseDHCPOptions(s.Value); err != nil || len(s.Value) > 16<<10 {
 		for _, o := range options {
 			b.settle(o.item, LeftOut, "does not fit in DHCP snippet %s: shorten its options (%v)", s.Name, err)
 		}
@@ -86,7 +87,7 @@ func (b *builder) siteOptions() {
 			rest = append(rest, o)
 		}
 	}
-	b.snippet(sitedoc.Snippet{Name: b.kind}, rest)
+	b.snippet(b.siteSnippet(), rest)
 }
 
 // addOption adds an option to a scope unless it cannot be kept, for which why has the reason.
@@ -96,7 +97,7 @@ func (b *builder) addOption(p place, in *scope, o option, why string) {
 		return
 	}
 	if why == "" {
-		if _, _, err := inventory.ParseDHCPOptions(o.line()); err != nil {
+		if _, err := inventory.ParseDHCPOptions(o.line()); err != nil {
 			why = err.Error()
 		}
 	}
@@ -116,7 +117,7 @@ func (b *builder) addOption(p place, in *scope, o option, why string) {
 
 // badSnippet returns why a text is no DHCP snippet; "" = it is one.
 func badSnippet(value string) string {
-	if _, _, err := inventory.ParseDHCPOptions(value); err != nil {
+	if _, err := inventory.ParseDHCPOptions(value); err != nil {
 		return err.Error()
 	}
 	return ""

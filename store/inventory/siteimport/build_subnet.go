@@ -19,6 +19,7 @@ type subnetDecl struct {
 	at     *scope
 	ranges []*rangeDecl
 	taken  []netip.Addr // reserved addresses, and the gateway
+	lease  int64        // length of leases in seconds; 0 = the site's
 	macs   map[string]bool
 }
 
@@ -75,7 +76,7 @@ func (b *builder) finishSubnets() {
 		}
 		options = b.gateway(s, ofFamily(options, is6))
 		options = b.resolvers(s, options)
-		b.snippet(sitedoc.Snippet{Name: b.kind + " " + s.doc.CIDR, Subnet: s.doc.CIDR}, options)
+		b.snippet(sitedoc.Snippet{Name: b.kind + " " + s.doc.CIDR, Subnet: s.doc.CIDR, Value: leaseTimeLine(s.lease)}, options)
 		doc.Subnets = append(doc.Subnets, s.doc)
 		b.finishRanges(s)
 		if fabric, untagged := strings.CutSuffix(s.doc.VLAN, "/0"); untagged && !linked[fabric] {

@@ -16,6 +16,7 @@ type dhcpd struct {
 	types  map[string]optionType // of options that the configuration defines
 	byName map[string]*dhcpdClass
 	ifs    int
+	is6    bool // the file has subnets of IPv6
 }
 
 // readDhcpd reads files of configuration and of leases. A statement of a lease file looks like no
@@ -31,12 +32,18 @@ func readDhcpd(b *builder, src *source, files []string) error {
 		if err != nil {
 			return err
 		}
+		d.is6 = hasWord(statements, "subnet6")
 		if err := d.block(statements, d.site); err != nil {
 			return err
 		}
 	}
 	d.finishSubclasses()
 	return nil
+}
+
+// hasWord reports whether a statement of some, or in one of them, begins with a word.
+func hasWord(statements []*statement, word string) bool {
+	return slices.ContainsFunc(statements, func(s *statement) bool { return s.word(0) == word || hasWord(s.body, word) })
 }
 
 // place is the statement as the report shows it.
@@ -78,8 +85,8 @@ const byFirmware = "racks choose the boot file by firmware; set one with: maas b
 var leftOut = func() map[string]string {
 	out := map[string]string{}
 	for why, names := range map[string]string{
-		byFirmware:                           "filename next-server server-name always-broadcast",
-		"racks choose the lengths of leases": "default-lease-time max-lease-time min-lease-time preferred-lifetime dynamic-bootp-lease-length dynamic-bootp-lease-cutoff max-lease-ownership max-lease-misbalance min-secs infinite-is-reserved adaptive-lease-time-threshold dhcp-cache-threshold",
+		byFirmware:                            "filename next-server server-name always-broadcast",
+		"has no counterpart; racks choose it": "preferred-lifetime dynamic-bootp-lease-length dynamic-bootp-lease-cutoff max-lease-ownership max-lease-misbalance min-secs infinite-is-reserved adaptive-lease-time-threshold dhcp-cache-threshold",
 		"racks keep the names of leases themselves; for a DNS server of others set dns_update":    "zone ddns-update-style ddns-updates ddns-domainname ddns-rev-domainname ddns-hostname ddns-ttl update-static-leases update-optimization update-conflict-detection do-forward-updates do-reverse-updates fqdn-reply ddns-local-address4 ddns-local-address6 ddns-dual-stack-mixed-mode ddns-guard-id-must-match ddns-other-guard-is-dynamic",
 		"secrets are not in a site document; make a key with: maas tsigkey":                       "key omapi-key",
 		"belongs to the server program, not to the site":                                          "pid-file-name lease-file-name dhcpv6-pid-file-name dhcpv6-lease-file-name log-facility local-port local-address local-address6 omapi-port delayed-ack max-ack-delay lease-id-format server-duid remote-port db-time-format dhcpv6-set-tee-times prefix-length-mode release-on-roam limited-broadcast-address bind-local-address6 abandon-lease-time ping-check ping-timeout ping-timeout-ms persist-eui-64-leases echo-client-id server-id-check ignore-client-uids server-identifier site-option-space vendor-option-space boot-unknown-clients one-lease-per-client get-lease-hostnames use-lease-addr-for-default-route use-host-decl-names stash-agent-options do-reverse-lookups interface authoring-byte-order check-secs-byte-order",
@@ -96,7 +103,7 @@ var leftOut = func() map[string]string {
 }()
 
 // blockless are the statements that end with a semicolon.
-var blockless = strings.Fields("authoritative option range range6 prefix6 hardware fixed-address fixed-address6 host-identifier match uid dynamic allow deny ignore known unknown members all authenticated unauthenticated failover-peer")
+var blockless = strings.Fields("authoritative option range range6 prefix6 hardware fixed-address fixed-address6 default-lease-time max-lease-time min-lease-time host-identifier match uid dynamic allow deny ignore known unknown members all authenticated unauthenticated failover-peer")
 
 // statement translates one statement.
 func (d *dhcpd) statement(s *statement, in *scope) error {
@@ -119,6 +126,8 @@ func (d *dhcpd) statement(s *statement, in *scope) error {
 		d.add(s, Taken, "racks answer for the subnets that they serve")
 	case "option":
 		d.option(s, in)
+	case "default-lease-time", "max-lease-time", "min-lease-time":
+		d.leaseTime(s, in)
 	case "shared-network", "group":
 		return d.group(s, in)
 	case "subnet", "subnet6":
@@ -154,6 +163,13 @@ func (d *dhcpd) statement(s *statement, in *scope) error {
 		}
 	}
 	return nil
+}
+
+// leaseTime translates a length of leases, which counts for the family of the file.
+func (d *dhcpd) leaseTime(s *statement, in *scope) {
+	times := &in.leases[family(d.is6)]
+	to := map[string]*leaseLength{"default-lease-time": &times.usual, "max-lease-time": &times.most, "min-lease-time": &times.least}[s.word(0)]
+	d.addLeaseTime(s.place(), in, to, s.word(1))
 }
 
 // group translates a block that holds what is common to its statements.

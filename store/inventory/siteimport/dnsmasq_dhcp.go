@@ -25,7 +25,7 @@ var dnsmasqTime = regexp.MustCompile(`^(\d+[smhdw]?|infinite|deprecated)$`)
 func (d *dnsmasq) rangeOf(x directive) {
 	var tags, sets, modes []string
 	var addrs []netip.Addr
-	bits, guessed := 0, false
+	bits, guessed, lease := 0, false, ""
 	for _, f := range x.fields {
 		name, isTag := strings.CutPrefix(f, "tag:")
 		set, isSet := strings.CutPrefix(f, "set:")
@@ -46,6 +46,7 @@ func (d *dnsmasq) rangeOf(x directive) {
 		case notNumber == nil && len(addrs) > 0 && addrs[0].Is6() && n <= 128 && bits == 0:
 			bits = n
 		case dnsmasqTime.MatchString(f):
+			lease = f
 		case f == "" || len(addrs) == 0: // an old form has the tag alone
 			sets = append(sets, f)
 		default:
@@ -76,6 +77,26 @@ func (d *dnsmasq) rangeOf(x directive) {
 		d.ranges[set] = append(d.ranges[set], sub.at)
 	}
 	d.poolOf(x, sub, addrs, tags, modes, guessed)
+	d.leaseTime(x, sub, lease)
+}
+
+// leaseTime takes the length of leases of a range for its subnet.
+func (d *dnsmasq) leaseTime(x directive, sub *subnetDecl, text string) {
+	if text == "" || text == "deprecated" {
+		return
+	}
+	seconds := text
+	if n, err := strconv.ParseInt(strings.TrimRight(text, "smhdw"), 10, 64); err == nil {
+		unit := map[byte]int64{'m': 60, 'h': 3600, 'd': 86400, 'w': 604800}[text[len(text)-1]]
+		seconds = strconv.FormatInt(max(120, n*max(1, unit)), 10) // dnsmasq gives two minutes at least
+	}
+	p := x.part(text)
+	to := &sub.at.leases[family(sub.prefix.Addr().Is6())].usual
+	if to.seconds != 0 && strconv.FormatInt(to.seconds, 10) != seconds {
+		d.put(p, LeftOut, "a subnet has one length of leases, and an earlier range has %d s", to.seconds)
+		return
+	}
+	d.addLeaseTime(p, sub.at, to, seconds)
 }
 
 // rangeBits returns the length of the prefix of an IPv4 range. The third address is the mask, or
@@ -151,7 +172,7 @@ var (
 type dnsmasqHost struct {
 	macs, sets, tags []string
 	addrs            []netip.Addr
-	name, id         string
+	name, id, lease  string
 	ignore           bool
 	odd              []string // fields that have no counterpart
 }
@@ -176,6 +197,7 @@ func parseHost(fields []string) (h dnsmasqHost) {
 		case err == nil:
 			h.addrs = append(h.addrs, a)
 		case dnsmasqTime.MatchString(f):
+			h.lease = f
 		case strings.HasPrefix(f, "[") && strings.HasSuffix(f, "]"):
 			h.odd = append(h.odd, f)
 		case hostNamePart.MatchString(f) && h.name == "":
@@ -221,6 +243,9 @@ func (d *dnsmasq) host(x directive, fields []string) {
 	}
 	for _, tag := range h.tags {
 		d.put(x.part("tag:"+tag), LeftOut, "a reserved IP holds for clients of all kinds")
+	}
+	if h.lease != "" {
+		d.put(x.part(h.lease), LeftOut, "a subnet has one length of leases for all clients; set it there")
 	}
 	for _, odd := range h.odd {
 		d.put(x.part(odd), LeftOut, "is no part of a host that a site has")

@@ -25,7 +25,7 @@ subnet 192.0.2.0 netmask 255.255.255.0 {
 	}
 	// Output:
 	// gateway 192.0.2.1
-	// 2 left out: racks choose the lengths of leases
+	// 2 taken: racks give no longer lease than this
 	// 3 taken: subnet 192.0.2.0/24 on fabric net-192-0-2-0-24
 	// 4 taken: dynamic range
 	// 5 taken: gateway of subnet 192.0.2.0/24

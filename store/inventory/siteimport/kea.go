@@ -55,8 +55,10 @@ func readKea(b *builder, src *source, files []string) error {
 
 // keaLeftOut are the members that no site document has, with the reason and what to do.
 var keaLeftOut = reasons(map[string]string{
-	byFirmware:                           "next-server server-hostname boot-file-name",
-	"racks choose the lengths of leases": "valid-lifetime min-valid-lifetime max-valid-lifetime preferred-lifetime min-preferred-lifetime max-preferred-lifetime renew-timer rebind-timer calculate-tee-times t1-percent t2-percent offer-lifetime offer-lft cache-threshold cache-max-age rapid-commit expired-leases-processing store-extended-info adaptive-lease-time-threshold",
+	byFirmware: "next-server server-hostname boot-file-name",
+	"a subnet has one length of leases for all clients; set it there":                      "valid-lifetime",
+	"clients that ask for another length get one of valid-lifetime, or a shorter one":      "min-valid-lifetime max-valid-lifetime",
+	"has no counterpart; racks choose it":                                                  "preferred-lifetime min-preferred-lifetime max-preferred-lifetime renew-timer rebind-timer calculate-tee-times t1-percent t2-percent offer-lifetime offer-lft cache-threshold cache-max-age rapid-commit expired-leases-processing store-extended-info adaptive-lease-time-threshold",
 	"racks keep the names of leases themselves; for a DNS server of others set dns_update": "dhcp-ddns DhcpDdns ddns-send-updates ddns-override-no-update ddns-override-client-update ddns-replace-client-name ddns-generated-prefix ddns-qualifying-suffix ddns-update-on-renew ddns-use-conflict-resolution ddns-conflict-resolution-mode ddns-ttl ddns-ttl-percent ddns-ttl-min ddns-ttl-max hostname-char-set hostname-char-replacement",
 	"belongs to the server program, not to the site":                                       "Logging loggers interfaces-config lease-database hosts-database hosts-databases config-control control-socket control-sockets multi-threading sanity-checks dhcp-queue-control dhcp4o6-port parked-packet-limit server-tag statistic-default-sample-count statistic-default-sample-age server-id mac-sources relay-supplied-options host-reservation-identifiers reservation-mode reservations-global reservations-in-subnet reservations-out-of-pool reservations-lookup-first early-global-reservations-lookup ip-reservations-unique echo-client-id match-client-id authoritative decline-probation-period compatibility id interface interface-id allocator pd-allocator 4o6-interface 4o6-interface-id 4o6-subnet hooks-libraries data-directory Control-agent Netconf allow-address-registration stash-agent-options",
 	"a comment": "user-context comment",
@@ -87,6 +89,7 @@ func (k *kea) server(n *node) {
 		k.class(c)
 	}
 	k.options(n, k.site)
+	k.leaseTime(n, k.site)
 	for _, net := range k.each(n, "shared-networks", "fabrics") {
 		k.network(net)
 	}
@@ -112,6 +115,7 @@ func (k *kea) network(n *node) {
 	k.put(n.place(), Taken, "fabric %s", at.name)
 	k.took(n, Taken, "fabric "+at.name, "name")
 	k.options(n, at)
+	k.leaseTime(n, at)
 	k.relays(n)
 	k.subnets(n, at)
 	for _, r := range k.each(n, "reservations", "reserved IPs and devices") {
@@ -134,6 +138,7 @@ func (k *kea) subnets(n *node, in *scope) {
 		k.put(s.place(), Taken, "subnet %s on fabric %s", p.Masked(), at.name)
 		k.took(s, Taken, "its prefix", "subnet")
 		k.options(s, at)
+		k.leaseTime(s, at)
 		if r := s.get("relay"); r != nil {
 			k.relayAddrs(r, at.subnet)
 		}
@@ -147,6 +152,13 @@ func (k *kea) subnets(n *node, in *scope) {
 		for _, r := range k.each(s, "reservations", "reserved IPs and devices") {
 			k.reservation(r, at)
 		}
+	}
+}
+
+// leaseTime translates the length of leases. Pools and classes have none of their own.
+func (k *kea) leaseTime(n *node, in *scope) {
+	if v := n.get("valid-lifetime"); v != nil {
+		k.addLeaseTime(v.place(), in, &in.leases[family(k.is6)].usual, v.text)
 	}
 }
 

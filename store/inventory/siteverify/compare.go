@@ -191,7 +191,11 @@ func (s *site) compare(q Question, old, mine Answer, decided bool) (out []Differ
 		add("address", s.place(old.Addr), s.place(mine.Addr))
 	}
 	if !decided {
-		add("lease time", seconds(old.Lease), seconds(mine.Lease))
+		// A renewal soon after another one gets what is left of the lease (dhcp-cache-threshold of
+		// dhcpd, cache-threshold of Kea).
+		if !q.have.IsValid() {
+			add("lease time", seconds(old.Lease), seconds(mine.Lease))
+		}
 		add("boot file", old.File, mine.File)
 		if old.File != "" && mine.File != "" && !q.six {
 			add("next server", old.next(), mine.next())

@@ -25,6 +25,7 @@
 // # What is compared
 //
 // Silence, the type of the answer, the address, options and boot file. Addresses of unknown clients
-// differ if one is of a dynamic range and the other is not. So do lengths of leases, which racks
-// choose; other times and what names the server itself are not compared: imports leave them out.
+// differ if one is of a dynamic range and the other is not. Lengths of leases are compared but in
+// renewals, which old servers answer with what is left of the lease. Other times and what names the
+// server itself are not compared: imports leave them out.
 package siteverify
