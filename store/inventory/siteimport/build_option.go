@@ -44,7 +44,10 @@ func ofFamily(options []option, is6 bool) (out []option) {
 func take(from []option, names ...string) (rest []option, values []string, item int) {
 	for _, o := range from {
 		if slices.Contains(names, o.name) && values == nil {
-			values, item = strings.Split(o.value, ", "), o.item
+			for value := range strings.SplitSeq(o.value, ",") {
+				values = append(values, strings.TrimSpace(value))
+			}
+			item = o.item
 			continue
 		}
 		rest = append(rest, o)

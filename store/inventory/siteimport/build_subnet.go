@@ -1,6 +1,7 @@
 package siteimport
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -121,6 +122,11 @@ func (b *builder) resolvers(s *subnetDecl, options []option) []option {
 		// A rack is the first DNS server of its clients unless a subnet denies that: names must
 		// resolve as they did, until an operator changes it.
 		s.doc.DNSServers, s.doc.DenyDNS = servers, true
+		for _, text := range servers { // no range has them
+			if a, err := netip.ParseAddr(text); err == nil && s.prefix.Contains(a) {
+				s.taken = append(s.taken, a)
+			}
+		}
 		b.settle(item, Taken, "DNS servers of subnet %s, whose clients have these alone", s.prefix)
 	}
 	return options
@@ -160,6 +166,9 @@ func (b *builder) finishRanges(s *subnetDecl) {
 			outcome = Changed
 			why += ", without the network's own and the reserved addresses"
 		}
+		if doc.Type == "dynamic" && s.prefix.Addr().Is6() {
+			parts, outcome, why = largeParts(parts, outcome, why)
+		}
 		b.settle(r.item, outcome, "%s", why)
 		for _, part := range parts {
 			doc.Start, doc.End = part.From().String(), part.To().String()
@@ -171,6 +180,28 @@ func (b *builder) finishRanges(s *subnetDecl) {
 			}
 		}
 	}
+}
+
+// largeParts returns the parts of a range that can be dynamic ranges of IPv6, as MAAS has it: those
+// of 256 addresses and more.
+func largeParts(parts []netipx.IPRange, outcome Outcome, why string) ([]netipx.IPRange, Outcome, string) {
+	large := slices.DeleteFunc(slices.Clone(parts), func(r netipx.IPRange) bool {
+		last := r.From().As16()
+		n := binary.BigEndian.Uint64(last[8:])
+		if n+255 < n {
+			return true // it ends with the prefix
+		}
+		binary.BigEndian.PutUint64(last[8:], n+255)
+		return r.To().Less(netip.AddrFrom16(last))
+	})
+	const least = "a dynamic range of IPv6 has at least 256 addresses; make it larger"
+	switch {
+	case len(large) == 0:
+		return nil, LeftOut, least
+	case len(large) < len(parts):
+		return large, Changed, why + "; a part of it is left out, since " + least
+	}
+	return large, outcome, why
 }
 
 // edges are the addresses of a prefix that no host has: the first one and, of IPv4, the last one

@@ -22,7 +22,7 @@ type node struct {
 }
 
 // jsonTree reads JSON in the form of Kea: with comments of #, // and /* */, commas before closing
-// braces, and <?include "FILE"?> in the place of a value.
+// braces, and <?include "FILE"?> in the place of a value or of some members.
 type jsonTree struct {
 	*source
 	relaxed bool
@@ -107,7 +107,7 @@ func (p *jsonParser) value(depth int) (*node, error) {
 		}
 		p.src = p.src[1:]
 		p.tokens++
-		return n, p.members(n, depth+1)
+		return n, p.members(n, depth+1, false)
 	case n.kind == '"':
 		text, err := p.str()
 		n.text = text
@@ -129,8 +129,9 @@ func (p *jsonParser) value(depth int) (*node, error) {
 	return n, nil
 }
 
-// members reads what an object or array has, up to its end.
-func (p *jsonParser) members(n *node, depth int) error {
+// members reads what an object or array has, up to its end or, of a part that another file
+// includes, to the end of the file.
+func (p *jsonParser) members(n *node, depth int, part bool) error {
 	closing := n.kind + 2 // } and ] are two after { and [ in ASCII
 	opened := p.line
 	for comma := true; ; {
@@ -138,6 +139,10 @@ func (p *jsonParser) members(n *node, depth int) error {
 			return err
 		}
 		switch {
+		case p.src == "" && part:
+			return nil
+		case part && (p.src[0] == '}' || p.src[0] == ']'):
+			return p.errorf("%c ends nothing in this file; remove it", p.src[0])
 		case p.src == "":
 			p.line = opened
 			return p.errorf("the %c has no end; add %c", n.kind, closing)
@@ -151,10 +156,13 @@ func (p *jsonParser) members(n *node, depth int) error {
 			return p.errorf("%q follows a value; is a comma missing?", clip(p.src[:min(10, len(p.src))]))
 		}
 		comma = false
-		if n.kind == '{' {
-			if p.src[0] == '<' && p.relaxed {
-				return p.errorf("an include stands for a value; put it after a name and a colon")
+		if p.relaxed && strings.HasPrefix(p.src, "<?include") {
+			if err := p.includeMembers(n, depth); err != nil {
+				return err
 			}
+			continue
+		}
+		if n.kind == '{' {
 			if p.src[0] != '"' {
 				return p.errorf("%q is no name; write it in quotes", clip(p.src[:min(10, len(p.src))]))
 			}
@@ -211,7 +219,33 @@ func (p *jsonParser) str() (string, error) {
 	return "", p.errorf("the string has no end; add a quote")
 }
 
+// includeMembers reads the members of n that the file of an include has.
+func (p *jsonParser) includeMembers(n *node, depth int) error {
+	inner, err := p.open()
+	if err != nil {
+		return err
+	}
+	return inner.members(n, depth, true)
+}
+
+// include reads the value that the file of an include has.
 func (p *jsonParser) include(depth int) (*node, error) {
+	inner, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	n, err := inner.value(depth)
+	if err != nil {
+		return nil, err
+	}
+	if err := inner.skip(); err != nil || inner.src != "" {
+		return nil, inner.errorf("text follows the end of the value; remove it")
+	}
+	return n, nil
+}
+
+// open passes an include and returns the parser of its file.
+func (p *jsonParser) open() (*jsonParser, error) {
 	_, rest, ok1 := strings.Cut(p.src, `"`)
 	file, rest, ok2 := strings.Cut(rest, `"`)
 	_, after, ok3 := strings.Cut(rest, "?>")
@@ -227,20 +261,13 @@ func (p *jsonParser) include(depth int) (*node, error) {
 		return nil, err
 	}
 	p.src = after
-	inner := jsonParser{jsonTree: p.jsonTree, file: name, stack: append(slices.Clip(p.stack), name), line: 1}
+	inner := &jsonParser{jsonTree: p.jsonTree, file: name, stack: append(slices.Clip(p.stack), name), line: 1}
 	text, err := p.text(name)
 	if err != nil {
 		return nil, absent(at, err)
 	}
 	inner.src = text
-	n, err := inner.value(depth)
-	if err != nil {
-		return nil, err
-	}
-	if err := inner.skip(); err != nil || inner.src != "" {
-		return nil, inner.errorf("text follows the end of the value; remove it")
-	}
-	return n, nil
+	return inner, nil
 }
 
 // pending is the outcome of a node before it is translated.

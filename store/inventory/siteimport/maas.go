@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,7 +134,23 @@ func (n *node) strings(key string) (out []string) {
 	return out
 }
 
+// needVLAN adds the VLAN of a subnet where the files have no list of fabrics.
+func (m maas) needVLAN(v *node) {
+	fabric := v.str("fabric")
+	if fabric == "" || len(m.objects["fabrics"]) > 0 {
+		return
+	}
+	doc := &m.out.Document
+	if !slices.ContainsFunc(doc.Fabrics, func(f sitedoc.Fabric) bool { return f.Name == fabric }) {
+		doc.Fabrics = append(doc.Fabrics, sitedoc.Fabric{Name: fabric})
+	}
+	if !slices.ContainsFunc(doc.VLANs, func(x sitedoc.VLAN) bool { return x.Fabric == fabric && x.VID == v.number("vid") }) {
+		doc.VLANs = append(doc.VLANs, sitedoc.VLAN{Fabric: fabric, VID: v.number("vid"), Name: v.str("name"), MTU: v.number("mtu"), Space: spaceOf(v)})
+	}
+}
+
 func (m maas) subnet(n *node) {
+	m.needVLAN(n.get("vlan"))
 	m.out.Document.Subnets = append(m.out.Document.Subnets, sitedoc.Subnet{
 		CIDR: n.str("cidr"), Name: n.str("name"), Description: n.str("description"), VLAN: vlanRef(n.get("vlan")), Gateway: n.str("gateway_ip"),
 		DNSServers: n.strings("dns_servers"), Unmanaged: n.str("managed") == "false", DenyDNS: n.str("allow_dns") == "false", DenyProxy: n.str("allow_proxy") == "false",
@@ -149,6 +166,13 @@ func (m maas) ipRange(n *node) {
 }
 
 func (m maas) route(n *node) {
+	for _, end := range []string{"source", "destination"} {
+		cidr := n.get(end).str("cidr")
+		if !slices.ContainsFunc(m.out.Document.Subnets, func(s sitedoc.Subnet) bool { return s.CIDR == cidr }) {
+			m.put(n.place(), LeftOut, "its %s %s is no subnet of the files", end, clip(cidr))
+			return
+		}
+	}
 	m.out.Document.Routes = append(m.out.Document.Routes, sitedoc.Route{
 		Source: n.get("source").str("cidr"), Destination: n.get("destination").str("cidr"), Gateway: n.str("gateway_ip"), Metric: n.number("metric"),
 	})
@@ -323,12 +347,22 @@ func (m maas) device(n *node) {
 	m.took(n, "device")
 }
 
+// leaseBounds matches the bounds of what clients may ask for.
+var leaseBounds = regexp.MustCompile(`(?m)^\s*(max|min)-lease-time\s+\d+\s*;[ \t]*\n?`)
+
 // snippet translates a DHCP snippet of the site or of a subnet. Snippets of MAAS may have any
-// statement of dhcpd, and ours options alone.
+// statement of dhcpd, and ours options and default-lease-time alone.
 func (m maas) snippet(n *node) {
 	doc := sitedoc.Snippet{Name: n.str("name"), Description: n.str("description"), Value: n.str("value"), Disabled: n.str("enabled") == "false", Subnet: n.get("subnet").str("cidr")}
 	if node := n.get("node"); node != nil && node.kind == '{' {
 		m.put(n.place(), LeftOut, "snippets of a machine are left out: add it to machine %s", clip(node.str("hostname")))
+		return
+	}
+	value := leaseBounds.ReplaceAllString(doc.Value, "")
+	if bounds := value != doc.Value; bounds && badSnippet(value) == "" {
+		doc.Value = value
+		m.out.Document.Snippets = append(m.out.Document.Snippets, doc)
+		m.put(n.place(), Changed, "DHCP snippet; clients get leases of default-lease-time, or shorter ones")
 		return
 	}
 	if why := badSnippet(doc.Value); why != "" {
