@@ -9,7 +9,8 @@ import (
 // deadline is a time at which a channel is closed. The zero value is none.
 type deadline struct {
 	mu    sync.Mutex
-	timer *time.Timer
+	timer *time.Timer // that closes ch; nil = none was made for this ch
+	armed bool        // timer will close ch, or has
 	ch    chan struct{}
 }
 
@@ -17,27 +18,32 @@ type deadline struct {
 func (d *deadline) set(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.timer != nil && !d.timer.Stop() {
+	if d.armed && !d.timer.Stop() {
 		<-d.ch // it fires right now, or has fired
 	}
-	d.timer = nil
+	d.armed = false
 	select {
 	case <-d.ch:
 		d.ch = nil
 	default:
 	}
 	if d.ch == nil {
-		d.ch = make(chan struct{})
+		d.ch, d.timer = make(chan struct{}), nil
 	}
 	if t.IsZero() {
 		return
 	}
-	ch := d.ch
-	if wait := time.Until(t); wait > 0 {
-		d.timer = time.AfterFunc(wait, func() { close(ch) })
+	ch, wait := d.ch, time.Until(t)
+	switch {
+	case wait <= 0:
+		close(ch)
 		return
+	case d.timer == nil:
+		d.timer = time.AfterFunc(wait, func() { close(ch) })
+	default:
+		d.timer.Reset(wait)
 	}
-	close(ch)
+	d.armed = true
 }
 
 // wait returns the channel that is closed at the deadline.

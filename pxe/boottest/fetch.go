@@ -3,8 +3,6 @@ package boottest
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -88,7 +86,7 @@ func (b *boot) fetch(ctx context.Context, src source, stage Stage, uri string, w
 
 func (b *boot) one(ctx context.Context, src source, stage Stage, u *url.URL, probe bool, w io.Writer) (Fetch, error) {
 	f := Fetch{Stage: stage, URL: u.String(), By: src.by, Start: time.Now(), Size: -1, Probe: probe}
-	hash := sha256.New()
+	hash := &digest{known: b.cfg.Known}
 	seen := int64(0)
 	tick := func() {
 		if f.Bytes-seen >= progressEvery {
@@ -102,7 +100,7 @@ func (b *boot) one(ctx context.Context, src source, stage Stage, u *url.URL, pro
 		f.Err = err.Error()
 		err = fmt.Errorf("%s: %s: %w", stage, f.URL, err)
 	} else if !probe {
-		f.SHA256 = hex.EncodeToString(hash.Sum(nil))
+		f.SHA256 = hash.sum()
 	}
 	b.report.Fetches = append(b.report.Fetches, f)
 	b.progress(Progress{Stage: stage, What: f.URL, Bytes: f.Bytes, Total: f.Size, Done: true, Err: err, Fetch: &f})

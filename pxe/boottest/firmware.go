@@ -43,7 +43,8 @@ type Firmware struct {
 	BootServer bool
 
 	// Loader says what the firmware itself is able to run: "ipxe" interprets iPXE scripts,
-	// "pxelinux" configurations of pxelinux, "onie" runs installers, "" only runs loaders.
+	// "pxelinux" configurations of pxelinux, "onie" runs installers, "flash" starts a system of its
+	// own, "" only runs loaders.
 	Loader string
 	// Configs are the names that firmware asks for by itself, below the path prefix of option 210,
 	// when DHCP names no boot file. They may hold {uuid}, {mac} and {hexip}, the address in all its
@@ -169,6 +170,10 @@ var (
 			"onie-installer-x86_64", "onie-installer"},
 	}
 )
+
+// Flash is a device whose system is in its own memory, such as a network card with processors, or a
+// BMC: it loads nothing, and its system asks for an address.
+var Flash = Firmware{Name: "flash", Loader: "flash"}
 
 var pxelinuxConfigs = []string{"pxelinux.cfg/{uuid}", "pxelinux.cfg/01-{mac}", "pxelinux.cfg/{hexip}", "pxelinux.cfg/default"}
 

@@ -33,6 +33,9 @@ type MachineConfig struct {
 	// Resolve are names that the system looks up besides its own, which it resolves forward and
 	// back when DHCP gives it a domain and a DNS server.
 	Resolve []string
+	// Known are files that the machine may load: one that arrives unchanged is not hashed again. If
+	// empty, all files are hashed.
+	Known []*Content
 	// Impatient leaves out the waits that real firmware makes for further offers, and sleeps of
 	// scripts, for boots on the wall clock. Silences after which packets are sent again stay. With
 	// the first offer taken, that of a proxyDHCP server may be missed: leave it unset beside one.
@@ -158,6 +161,9 @@ func (b *boot) run(ctx context.Context) error {
 
 // network boots as firmware does: DHCP, then the boot file, whatever it is.
 func (b *boot) network(ctx context.Context) error {
+	if b.fw.Loader == "flash" {
+		return &ended{Linux}
+	}
 	if err := b.dhcp(ctx); err != nil {
 		return err
 	}

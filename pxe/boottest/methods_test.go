@@ -325,3 +325,13 @@ func TestThousandMachines(t *testing.T) {
 		})
 	}
 }
+
+// A device with a system of its own loads nothing, and its system has an address and a name.
+func TestFlash(t *testing.T) {
+	run(t, nil, func(s *site) {
+		r, err := s.segment.NewMachine(boottest.MachineConfig{Firmware: boottest.Flash, Hostname: "card-1", Impatient: true}).Boot(t.Context())
+		if err != nil || r.Running.Kind != boottest.Linux || len(r.Fetches) != 0 || r.Running.Host != "card-1" || r.Lease() == nil {
+			t.Errorf("%v: %+v", err, r)
+		}
+	})
+}

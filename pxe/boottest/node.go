@@ -136,7 +136,7 @@ func (n *Node) DialContext(ctx context.Context, network, address string) (net.Co
 		if err != nil {
 			return fail(err)
 		}
-		return &connected{c, net.UDPAddrFromAddrPort(to)}, nil
+		return &connected{c, netip.AddrPortFrom(to.Addr().Unmap(), to.Port())}, nil
 	case "tcp", "tcp4", "tcp6":
 		c, err := n.dialTCP(ctx, to)
 		if err != nil {

@@ -77,7 +77,7 @@ func (c *packetConn) take() (d datagram, due time.Time, ok bool) {
 	switch {
 	case isClosed(c.closed), len(c.waiting) == 0:
 		return d, due, false
-	case time.Until(c.waiting[0].due) > 0:
+	case !arrived(c.waiting[0].due):
 		return d, c.waiting[0].due, false
 	}
 	d = c.waiting[0]
@@ -87,6 +87,9 @@ func (c *packetConn) take() (d datagram, due time.Time, ok bool) {
 	}
 	return d, due, true
 }
+
+// arrived reports whether a due time has come; the zero time always has.
+func arrived(due time.Time) bool { return due.IsZero() || !time.Now().Before(due) }
 
 // put queues a datagram by the time it arrives; one that finds the queue full is lost.
 func (c *packetConn) put(d datagram) {
@@ -142,7 +145,10 @@ func (c *packetConn) send(b []byte, src netip.Addr, dst netip.AddrPort, hw net.H
 			data = bytes.Clone(b)
 		}
 		d := datagram{netip.AddrPortFrom(src, c.port), to.Addr(), data, seg.due(n, len(b)+28)}
-		if n.seg != seg {
+		if n.seg != seg && n.seg.Delay > 0 {
+			if d.due.IsZero() {
+				d.due = time.Now()
+			}
 			d.due = d.due.Add(n.seg.Delay)
 		}
 		if relayed {
@@ -165,11 +171,11 @@ func (c *packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
 
 // WriteTo implements net.PacketConn.
 func (c *packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
-	to, err := netip.ParseAddrPort(addr.String())
-	if err == nil {
-		err = c.send(b, netip.Addr{}, to, nil)
+	to, ok := addr.(*net.UDPAddr)
+	if !ok {
+		return 0, c.wrap("write", net.InvalidAddrError(addr.String()+" is no UDP address"))
 	}
-	if err != nil {
+	if err := c.send(b, netip.Addr{}, to.AddrPort(), nil); err != nil {
 		return 0, c.wrap("write", err)
 	}
 	return len(b), nil
@@ -212,21 +218,24 @@ func (c *packetConn) SetWriteDeadline(time.Time) error { return nil }
 // connected is a packetConn that talks to one address.
 type connected struct {
 	*packetConn
-	to *net.UDPAddr
+	to netip.AddrPort
 }
 
 func (c *connected) Read(b []byte) (int, error) {
 	for {
-		n, from, err := c.ReadFrom(b)
-		if err != nil || from.String() == c.to.String() {
-			return n, err
+		d, err := c.receive()
+		if err != nil {
+			return 0, c.wrap("read", err)
+		}
+		if d.from == c.to {
+			return copy(b, d.data), nil
 		}
 	}
 }
 
-func (c *connected) Write(b []byte) (int, error) { return c.WriteTo(b, c.to) }
+func (c *connected) Write(b []byte) (int, error) { return c.WriteTo(b, c.RemoteAddr()) }
 
-func (c *connected) RemoteAddr() net.Addr { return c.to }
+func (c *connected) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.to) }
 
 // DHCPConn is the DHCP server port of a node, with the methods of dhcpsrv.Conn.
 type DHCPConn struct{ c *packetConn }

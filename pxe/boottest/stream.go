@@ -187,7 +187,7 @@ func (s *stream) readSome(b []byte) (int, error) {
 			p.mu.Unlock()
 			return 0, nil
 		case len(p.chunks) > 0:
-			if due = p.chunks[0].due; !time.Now().Before(due) {
+			if due = p.chunks[0].due; arrived(due) {
 				n := p.take(b)
 				p.mu.Unlock()
 				return n, nil
@@ -210,8 +210,7 @@ func (s *stream) readSome(b []byte) (int, error) {
 
 // take moves what is due into b; the caller holds p.mu.
 func (p *pipe) take(b []byte) (n int) {
-	now := time.Now()
-	for len(p.chunks) > 0 && n < len(b) && !now.Before(p.chunks[0].due) {
+	for len(p.chunks) > 0 && n < len(b) && arrived(p.chunks[0].due) {
 		c := &p.chunks[0]
 		m := copy(b[n:], c.data)
 		n += m
