@@ -388,7 +388,8 @@ func (b *leaseBatch) writeHistory(ctx context.Context) error {
 }
 
 // holdersWhere is the condition of interfaces whose VLANs say which racks may report about them.
-const holdersWhere = "node_id IN (SELECT id FROM node WHERE kind <> ? OR status <> ?)"
+// It looks at single nodes: SQLite would read all of them for IN (SELECT ...), at each boot.
+const holdersWhere = "EXISTS (SELECT 1 FROM node WHERE node.id = interface.node_id AND (node.kind <> ? OR node.status <> ?))"
 
 // Holders returns, by link address, the interfaces of machines and devices with one of some link
 // addresses. Their VLANs say which racks may report about them. Machines that were enlisted and

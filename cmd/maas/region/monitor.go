@@ -56,18 +56,21 @@ func (w *powerWatch) run(ctx context.Context) error {
 }
 
 // watched returns the machines whose BMC reports a state.
-func (r *Region) watched(m *inventory.Model) []power.Target {
+func watched(machines []inventory.Machine) []power.Target {
 	var out []power.Target
-	for i := range m.Machines {
-		switch kind := m.Machines[i].Power.Type; kind {
+	for i := range machines {
+		switch kind := machines[i].Power.Type; kind {
 		case "", "manual", "wol": // no BMC, or one that only listens
 		default:
 			// Without parameters: Query reads the present ones, and no secrets stay in memory.
-			out = append(out, power.Target{Kind: kind, Name: m.Machines[i].SystemID})
+			out = append(out, power.Target{Kind: kind, Name: machines[i].SystemID})
 		}
 	}
 	return out
 }
+
+// sameBMC reports whether two targets of watched are equal.
+func sameBMC(a, b power.Target) bool { return a.Kind == b.Kind && a.Name == b.Name }
 
 // powerSeen records an observation of the monitor, if it differs from the last.
 func (r *Region) powerSeen(ctx context.Context, o monitor.Observation) {

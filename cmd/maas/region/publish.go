@@ -71,8 +71,8 @@ func (r *Region) publish(ctx context.Context) (err error) {
 		return err
 	}
 	p.stale = false
-	if whole || len(changes.Before.Machines)+len(changes.After.Machines) > 0 {
-		if err := r.powers.update(r.watched(&p.model)); err != nil {
+	if changes == nil || !slices.EqualFunc(watched(changes.Before.Machines), watched(changes.After.Machines), sameBMC) {
+		if err := r.powers.update(watched(p.model.Machines)); err != nil {
 			// racks have their state already; a repetition would not help
 			r.log.Error("power targets not updated", "err", err)
 		}
@@ -302,15 +302,26 @@ func (r *Region) followChanges(ctx context.Context) error {
 			return ended(ctx, err)
 		}
 		// A read of the model may fail while the database restarts; racks serve on meanwhile.
+		began := time.Now()
 		err := r.publish(ctx)
 		if err == nil {
 			again, pause = nil, publishAgain
+			rest(ctx, time.Since(began))
 			continue
 		}
 		if ctx.Err() == nil {
 			r.log.Error("state not published, racks serve the last", "retry_in", pause, "err", err)
 		}
 		again, pause = time.After(pause), min(2*pause, publishAgainMost)
+	}
+}
+
+// rest waits after a publication that took a time. Each publication looks at all nodes; many
+// changes in a row so take at most a fifth of a processor for it.
+func rest(ctx context.Context, took time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(min(4*took, time.Second)):
 	}
 }
 
